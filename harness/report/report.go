@@ -1,0 +1,2 @@
+// Package report draws a result for people.
+package report

@@ -1,0 +1,224 @@
+// Package result holds the types of result.json, the record of one run.
+//
+// Every report is drawn from a Result alone, and other programs read the
+// file: fields are added, never renamed, and [Schema] changes when the meaning
+// of a field does. The package has no behaviour and imports nothing of ours.
+//
+// Rates are shares between 0 and 1. A pointer that is nil (null in JSON) means
+// that the figure could not be found out, which is not the same as 0.
+package result
+
+import "time"
+
+// Schema names the meaning of the fields of this package.
+const Schema = "snatlab.result/v1"
+
+// Result is the record of one run. A run that was interrupted or that broke
+// off has the trials it finished, and says so in Incomplete.
+type Result struct {
+	Schema      string    `json:"schema"`
+	ID          string    `json:"id"` // unique: start time and a random part, fit for a file name
+	Version     string    `json:"version"`
+	Scenario    Scenario  `json:"scenario"`
+	Started     time.Time `json:"started"`
+	Seconds     float64   `json:"seconds"` // of the whole run, building and removing the lab included
+	Verdict     Verdict   `json:"verdict"`
+	Summary     string    `json:"summary"`              // the verdict in one sentence
+	Incomplete  string    `json:"incomplete,omitempty"` // why the run ended early
+	Environment Env       `json:"environment"`
+	Arms        []Arm     `json:"arms"`        // in the scenario's order; the first is the baseline
+	Comparisons []Compare `json:"comparisons"` // every other arm against the baseline
+	Expected    []Expect  `json:"expected"`
+	Warnings    []string  `json:"warnings"` // printed as footnotes
+	Memory      Memory    `json:"memory"`
+}
+
+// Scenario says what was run.
+type Scenario struct {
+	Name     string `json:"name"`
+	Hash     string `json:"hash"` // of the scenario with its defaults, without the driver
+	Clients  int    `json:"clients"`
+	Pattern  string `json:"pattern"`  // lockstep or ephemeral
+	Sync     string `json:"sync"`     // what kept the clients in step: barrier, clock or none
+	Requests int    `json:"requests"` // per client and trial
+	Rounds   int    `json:"rounds"`
+	Seed     uint64 `json:"seed"`
+}
+
+// Verdict is what a run says as a whole.
+type Verdict string
+
+// The verdicts of a run.
+const (
+	Pass         Verdict = "pass"         // every expectation held
+	Fail         Verdict = "fail"         // an expectation did not hold
+	Inconclusive Verdict = "inconclusive" // the race did not occur in the baseline
+)
+
+// Env records the machine and the lab, so that two results can be compared.
+type Env struct {
+	Kernel        string  `json:"kernel"` // uname -r
+	Arch          string  `json:"arch"`   // of GOARCH
+	CPUs          int     `json:"cpus"`   // that the clients may run on
+	Driver        string  `json:"driver"`
+	Docker        *string `json:"docker"`   // the engine's version
+	Firewall      *string `json:"firewall"` // who writes the engine's rules: iptables, nftables, ...
+	Iptables      *string `json:"iptables"` // version and variant, "1.8.9 (nft)"
+	ConntrackMax  *uint64 `json:"nf_conntrack_max"`
+	ClientNetwork string  `json:"client_network"` // prefix that is masqueraded
+	Server        string  `json:"server"`         // address that the clients connect to
+}
+
+// Arm is one condition under comparison, with all its trials.
+type Arm struct {
+	Name        string  `json:"name"`
+	Rule        string  `json:"rule"` // the masquerade rule in force, as its own tool prints it
+	Trials      []Trial `json:"trials"`
+	FailureRate Spread  `json:"failure_rate"` // over trials: failed / requests
+}
+
+// Spread is the median of one figure per trial, with the lowest and highest
+// trial. All are 0 where there is no trial.
+type Spread struct {
+	Median float64 `json:"median"`
+	Low    float64 `json:"low"`
+	High   float64 `json:"high"`
+}
+
+// Trial is one arm, run once. Requests is the same for every trial of a run,
+// and the values of Failures, like those of Causes, add up to Failed.
+type Trial struct {
+	Round       int            `json:"round"` // from 1
+	Port        int            `json:"port"`  // server port, this trial's own
+	Requests    int            `json:"requests"`
+	Failed      int            `json:"failed"`
+	Failures    map[string]int `json:"failures"` // by kind: what the client saw
+	Causes      map[string]int `json:"causes"`   // what explains it
+	Slots       Slots          `json:"slots"`
+	Latency     Latency        `json:"latency_us"`
+	Seconds     float64        `json:"seconds"`
+	RulePackets uint64         `json:"rule_packets"` // first packets of connections that the rule matched
+	Conntrack   Conntrack      `json:"conntrack"`
+	Server      Server         `json:"server"`
+}
+
+// The kinds of failure, as a client sees them.
+const (
+	Timeout       = "timeout"       // no answer within the scenario's timeout
+	Refused       = "refused"       // ECONNREFUSED
+	Reset         = "reset"         // ECONNRESET
+	EADDRNOTAVAIL = "eaddrnotavail" // the client had no source port left
+	EADDRINUSE    = "eaddrinuse"
+	Other         = "other"
+)
+
+// The causes of failure.
+const (
+	SNATRace       = "snat_race"       // dropped when its conntrack entry was inserted
+	ChainTooLong   = "chain_too_long"  // dropped for a full hash chain
+	ListenOverflow = "listen_overflow" // the server's accept queue was full
+	CauseRefused   = "refused"
+	CauseReset     = "reset"
+	ClientPorts    = "client_ports" // the client ran out of source ports
+	Unexplained    = "unexplained"
+)
+
+// Slots says how the clients of a trial kept in step, summed over clients.
+// Lockstep only.
+type Slots struct {
+	BindErrors int `json:"bind_errors"` // the slot's source port was not to be had
+	Missed     int `json:"missed"`      // slots that a client could not fire in
+	MadeUp     int `json:"made_up"`     // slots fired in addition, in place of missed ones
+}
+
+// Latency is the time from connect() to its completion in microseconds, over
+// the requests that succeeded.
+type Latency struct {
+	P50 int64 `json:"p50"`
+	P95 int64 `json:"p95"`
+	P99 int64 `json:"p99"`
+	Max int64 `json:"max"`
+}
+
+// Conntrack is what the counters of the lab's NAT namespace moved by during a
+// trial, in all and for each CPU.
+type Conntrack struct {
+	Counters
+	PerCPU  []CPU  `json:"per_cpu"`
+	Entries uint64 `json:"entries"` // nf_conntrack_count after the trial: a level, not a difference
+}
+
+// CPU is one CPU's part of a difference.
+type CPU struct {
+	CPU int `json:"cpu"`
+	Counters
+}
+
+// Counters are conntrack's own, net/netfilter/nf_conntrack_standalone.c and
+// nf_conntrack_netlink.c. Those that a kernel does not have are nil.
+type Counters struct {
+	InsertFailed  uint64  `json:"insert_failed"` // entry not inserted: tuple taken, or hash chain too long
+	Drop          uint64  `json:"drop"`          // packet dropped by conntrack
+	Found         uint64  `json:"found"`         // tuple looked at by NAT and taken
+	Invalid       uint64  `json:"invalid"`
+	Insert        uint64  `json:"insert"` // entries inserted by ctnetlink
+	EarlyDrop     uint64  `json:"early_drop"`
+	Error         uint64  `json:"error"`
+	SearchRestart uint64  `json:"search_restart"`
+	ClashResolve  *uint64 `json:"clash_resolve"` // Linux 5.10
+	ChainTooLong  *uint64 `json:"chaintoolong"`  // Linux 5.15
+}
+
+// Server is what the server counted during a trial.
+type Server struct {
+	Accepted        uint64  `json:"accepted"`
+	ListenOverflows *uint64 `json:"listen_overflows"` // TcpExt, the server's namespace
+	ListenDrops     *uint64 `json:"listen_drops"`
+}
+
+// Compare sets an arm against the baseline.
+type Compare struct {
+	Arm       string     `json:"arm"`
+	Baseline  string     `json:"baseline"`
+	Verdict   ArmVerdict `json:"verdict"`
+	Reduction Reduction  `json:"reduction"`
+	P         *float64   `json:"p"`
+}
+
+// Reduction is the share of the baseline's failure rate that an arm takes
+// away: 1 is all of it, below 0 it fails more often than the baseline.
+// Nil where the baseline had no failure.
+type Reduction struct {
+	Estimate *float64 `json:"estimate"`
+	Low      *float64 `json:"low"`
+	High     *float64 `json:"high"`
+}
+
+// ArmVerdict is what a comparison says.
+type ArmVerdict string
+
+// The verdicts of a comparison.
+const (
+	Mitigated       ArmVerdict = "mitigated"
+	Reduced         ArmVerdict = "reduced"
+	NoDifference    ArmVerdict = "no-difference"
+	Worse           ArmVerdict = "worse"
+	ArmInconclusive ArmVerdict = "inconclusive" // the baseline showed no race
+)
+
+// Expect is one expectation of the scenario and what came of it. Race or
+// Reduction is set.
+type Expect struct {
+	Arm       string   `json:"arm"`
+	Race      string   `json:"race,omitempty"`      // "reproduced" or "absent"
+	Reduction *float64 `json:"reduction,omitempty"` // at least this share of the baseline's failure rate
+	Held      *bool    `json:"held"`                // nil: could not be told
+	Found     string   `json:"found"`
+}
+
+// Memory is the peak resident memory of the run's processes in bytes
+// (VmHWM, proc(5)).
+type Memory struct {
+	Controller uint64 `json:"controller_peak"`
+	Client     uint64 `json:"client_peak"` // of the largest client
+}

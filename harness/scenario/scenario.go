@@ -1,0 +1,120 @@
+// Package scenario reads the YAML file that describes an experiment: the
+// topology, the load, the arms that are compared, and what is expected.
+//
+// Reading is strict. An unknown key, a wrong type, a value that is missing or
+// out of range is a [Fault] with its file, line and column, and all faults of
+// a file are told at once. Defaults stand in [Default] and nowhere else.
+package scenario
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Scenario is one experiment. Its YAML form, with every default filled in, is
+// what [Scenario.Canonical] gives and `snatlab plan` prints.
+type Scenario struct {
+	Name    string   `yaml:"name"`
+	Driver  string   `yaml:"driver"`
+	Clients int      `yaml:"clients"` // 1 to MaxClients
+	Server  Server   `yaml:"server,omitempty"`
+	Load    Load     `yaml:"load"`
+	Rounds  int      `yaml:"rounds"`
+	Seed    uint64   `yaml:"seed"` // draws the order of the arms in each round
+	Arms    []Arm    `yaml:"arms"` // the first one is the baseline
+	Expect  []Expect `yaml:"expect,omitempty"`
+}
+
+// Server says where the clients connect to: a server of the lab's own (the
+// zero value), or `snatlab serve` on another machine.
+type Server struct {
+	Address netip.AddrPort `yaml:"address,omitempty"` // IPv4 address and control port of `snatlab serve`
+}
+
+// Load is what every client sends in every trial.
+type Load struct {
+	Protocol    string        `yaml:"protocol"` // tcp
+	Pattern     string        `yaml:"pattern"`  // Lockstep or Ephemeral
+	Requests    int           `yaml:"requests"` // per client and trial
+	Rate        Rate          `yaml:"rate"`     // lockstep: slots per second; ephemeral: requests per second and client
+	Timeout     time.Duration `yaml:"timeout"`  // of one request; below the 1 s after which the kernel sends a SYN again
+	Sync        string        `yaml:"sync,omitempty"`
+	Concurrency int           `yaml:"concurrency,omitempty"` // ephemeral only: requests of a client in flight at once
+}
+
+// The patterns of a load.
+const (
+	Lockstep  = "lockstep"  // same source port at the same moment, by agreement
+	Ephemeral = "ephemeral" // ports chosen by the kernel
+)
+
+// How lockstep clients keep in step.
+const (
+	Barrier = "barrier" // they meet in shared memory
+	Clock   = "clock"   // they fire by CLOCK_MONOTONIC
+)
+
+// Rate is a number of events per second; 0, written "max", is as fast as it goes.
+type Rate int
+
+// Arm is one condition under comparison. The zero Masquerade leaves the
+// masquerade rule as the driver made it.
+type Arm struct {
+	Name       string     `yaml:"name"`
+	Masquerade Masquerade `yaml:"masquerade,omitempty"`
+}
+
+// Masquerade holds the options given to the MASQUERADE target.
+type Masquerade struct {
+	Random      bool `yaml:"random,omitempty"`
+	RandomFully bool `yaml:"random_fully,omitempty"`
+}
+
+// Expect is what an arm is expected to show; one of its two claims is set.
+type Expect struct {
+	Arm       string   `yaml:"arm"`
+	Race      string   `yaml:"race,omitempty"`      // Reproduced or Absent
+	Reduction *float64 `yaml:"reduction,omitempty"` // at least this share of the baseline's failure rate, 0 to 1; written ">=95%"
+}
+
+// The claims about the race.
+const (
+	Reproduced = "reproduced"
+	Absent     = "absent"
+)
+
+// Limits of a scenario.
+const (
+	MaxBytes   = 1 << 20 // of the file
+	MaxClients = 64
+	MaxRounds  = 1000
+	MaxArms    = 32
+
+	// MaxTrial bounds the requests of all clients in one trial. They leave
+	// for one destination through one address, which has 64,512 source ports
+	// for them; NAT finds a free one quickly while half are free.
+	MaxTrial = 32_000
+)
+
+// Default is the scenario that a file starts from. It has no name and no arm:
+// those have no default.
+func Default() Scenario {
+	return Scenario{
+		Driver:  "docker",
+		Clients: 2,
+		Load: Load{
+			Protocol: "tcp",
+			Pattern:  Lockstep,
+			Requests: 3000,
+			Timeout:  500 * time.Millisecond,
+		},
+		Rounds: 8,
+		Seed:   1,
+	}
+}
+
+// Defaults that depend on the load's pattern.
+const (
+	DefaultSync        = Barrier // lockstep
+	DefaultConcurrency = 64      // ephemeral
+)

@@ -1,0 +1,2 @@
+// Package verdict says what the trials of a run show.
+package verdict
