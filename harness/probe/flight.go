@@ -1,0 +1,299 @@
+package probe
+
+import (
+	"fmt"
+	"net/netip"
+	"runtime"
+	"time"
+	"unsafe"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+	"golang.org/x/sys/unix"
+
+	"snatlab/harness/result"
+)
+
+// flight holds the connections of a trial from connect() to their completion.
+// All of them have the same timeout, so they expire in the order in which
+// they were launched. Nothing is allocated after newFlight.
+type flight struct {
+	peer    unix.RawSockaddrInet4
+	timeout int64 // ns
+	limit   int   // sockets that may be open at once
+
+	epoll  int
+	events [256]unix.EpollEvent
+	linger unix.Linger
+
+	conns    []conn // as launched
+	launched int
+	oldest   int // the first that may still be in flight
+	open     int
+
+	succeeded int
+	failures  [kinds]int
+	latency   *hdrhistogram.Histogram // µs
+}
+
+// conn is one connection.
+type conn struct {
+	fd       int32 // -1 when it has completed
+	launched int64 // CLOCK_MONOTONIC, ns
+}
+
+// kind is a kind of failure.
+type kind int
+
+const (
+	timeout kind = iota
+	refused
+	reset
+	addrNotAvail
+	addrInUse
+	other
+	kinds
+)
+
+var kindNames = [kinds]string{result.Timeout, result.Refused, result.Reset,
+	result.EADDRNOTAVAIL, result.EADDRINUSE, result.Other}
+
+func knownKind(name string) bool {
+	for _, k := range kindNames {
+		if k == name {
+			return true
+		}
+	}
+	return false
+}
+
+func kindOf(errno unix.Errno) kind {
+	switch errno {
+	case unix.ETIMEDOUT:
+		return timeout
+	case unix.ECONNREFUSED:
+		return refused
+	case unix.ECONNRESET:
+		return reset
+	case unix.EADDRNOTAVAIL:
+		return addrNotAvail
+	case unix.EADDRINUSE:
+		return addrInUse
+	default:
+		return other
+	}
+}
+
+const (
+	// slowest is the largest latency that is told apart, in µs.
+	slowest = 10_000_000
+
+	// reserved is the number of files that a probe keeps for itself: its
+	// streams, epoll instances, the runtime's own.
+	reserved = 32
+)
+
+// newLatency makes the histogram of latencies, in µs with three digits.
+func newLatency() *hdrhistogram.Histogram { return hdrhistogram.New(1, slowest, 3) }
+
+// newFlight prepares for requests to server, with no more than files open.
+func newFlight(server netip.AddrPort, requests int, timeout time.Duration, files int) (*flight, error) {
+	if !server.Addr().Is4() {
+		return nil, fmt.Errorf("server %v: not an IPv4 address", server)
+	}
+	limit := files - reserved
+	if limit < 1 {
+		return nil, fmt.Errorf("%d open files are allowed, %d are needed", files, reserved+1)
+	}
+	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("epoll_create1: %w", err)
+	}
+	f := &flight{
+		peer:    unix.RawSockaddrInet4{Family: unix.AF_INET, Port: networkOrder(server.Port()), Addr: server.Addr().As4()},
+		timeout: int64(timeout),
+		limit:   limit,
+		epoll:   epoll,
+		// Linger of 0 makes close() send RST: no TIME_WAIT holds the port.
+		linger:  unix.Linger{Onoff: 1},
+		conns:   make([]conn, requests),
+		latency: newLatency(),
+	}
+	return f, nil
+}
+
+// networkOrder gives the port as it lies in memory on the wire.
+func networkOrder(port uint16) uint16 {
+	b := [2]byte{byte(port >> 8), byte(port)}
+	return *(*uint16)(unsafe.Pointer(&b))
+}
+
+// close drops what is still open.
+func (f *flight) close() error {
+	for i := f.oldest; i < f.launched; i++ {
+		if fd := f.conns[i].fd; fd >= 0 {
+			unix.Close(int(fd))
+		}
+	}
+	return unix.Close(f.epoll)
+}
+
+// socket makes one that is not connected yet.
+func (f *flight) socket() (fd int, err error) {
+	fd, err = unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
+	if err != nil {
+		return -1, fmt.Errorf("socket: %w", err)
+	}
+	if err := unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &f.linger); err != nil {
+		unix.Close(fd)
+		return -1, fmt.Errorf("SO_LINGER: %w", err)
+	}
+	f.open++
+	return fd, nil
+}
+
+// discard closes a socket that was not launched.
+func (f *flight) discard(fd int) {
+	unix.Close(fd)
+	f.open--
+}
+
+// launch connects a socket. It is the moment that everything else prepares
+// for, so connect() comes first. It also is a raw system call: the handshake
+// is done by the kernel before it returns, which is long enough for Go's
+// scheduler to believe the thread blocked, and to give its place away.
+func (f *flight) launch(fd int) error {
+	c := &f.conns[f.launched]
+	c.launched = monotonic()
+	_, _, errno := unix.RawSyscall(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(&f.peer)), unix.SizeofSockaddrInet4)
+	c.fd = int32(fd)
+	f.launched++
+	switch errno {
+	case 0, unix.EINPROGRESS, unix.EINTR:
+	default:
+		f.complete(c, errno)
+		return nil
+	}
+	event := unix.EpollEvent{Events: unix.EPOLLOUT, Fd: int32(f.launched - 1)}
+	if err := unix.EpollCtl(f.epoll, unix.EPOLL_CTL_ADD, fd, &event); err != nil {
+		return fmt.Errorf("epoll_ctl: %w", err)
+	}
+	return nil
+}
+
+// reap takes note of what has completed or expired. It waits up to limit for
+// something to happen; 0 only looks.
+func (f *flight) reap(limit time.Duration) error {
+	// Completions are looked for after the time is taken: a late answer is
+	// still an answer, if it is there when its request expires.
+	now := monotonic()
+	n, err := unix.EpollWait(f.epoll, f.events[:], int((limit+time.Millisecond-1)/time.Millisecond))
+	if err != nil && err != unix.EINTR {
+		return fmt.Errorf("epoll_wait: %w", err)
+	}
+	for _, event := range f.events[:max(n, 0)] {
+		c := &f.conns[event.Fd]
+		errno, err := unix.GetsockoptInt(int(c.fd), unix.SOL_SOCKET, unix.SO_ERROR)
+		if err != nil {
+			return fmt.Errorf("SO_ERROR: %w", err)
+		}
+		f.complete(c, unix.Errno(errno))
+	}
+	if n == len(f.events) {
+		return nil // there may be more: nothing expires unseen
+	}
+	for ; f.oldest < f.launched; f.oldest++ {
+		c := &f.conns[f.oldest]
+		if c.fd < 0 {
+			continue
+		}
+		if now-c.launched < f.timeout {
+			break
+		}
+		f.complete(c, unix.ETIMEDOUT)
+	}
+	return nil
+}
+
+// complete ends a connection with its outcome.
+func (f *flight) complete(c *conn, errno unix.Errno) {
+	if errno == 0 {
+		f.succeeded++
+		us := (monotonic() - c.launched) / int64(time.Microsecond)
+		_ = f.latency.RecordValue(min(us, slowest)) // within its range
+	} else {
+		f.failures[kindOf(errno)]++
+	}
+	unix.Close(int(c.fd))
+	c.fd = -1
+	f.open--
+}
+
+// room waits until n more sockets may be opened.
+func (f *flight) room(n int) error {
+	for f.open+n > f.limit {
+		if f.oldest == f.launched {
+			return fmt.Errorf("%d open files are allowed, %d are needed", f.limit+reserved, f.open+n+reserved)
+		}
+		if err := f.reap(f.untilExpiry()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// drain waits until every launched connection has completed or expired.
+func (f *flight) drain() error {
+	for f.oldest < f.launched {
+		if err := f.reap(f.untilExpiry()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// untilExpiry is the time that the oldest connection has left.
+func (f *flight) untilExpiry() time.Duration {
+	for ; f.oldest < f.launched; f.oldest++ {
+		if c := &f.conns[f.oldest]; c.fd >= 0 {
+			return time.Duration(max(0, c.launched+f.timeout-monotonic()))
+		}
+	}
+	return 0
+}
+
+// report sums up.
+func (f *flight) report() *Report {
+	r := &Report{Requests: f.launched, Succeeded: f.succeeded, Failures: map[string]int{}, PeakRSS: PeakRSS()}
+	for k, n := range f.failures {
+		if n > 0 {
+			r.Failures[kindNames[k]] = n
+		}
+	}
+	for _, bar := range f.latency.Distribution() {
+		if bar.Count > 0 {
+			r.Latency = append(r.Latency, [2]int64{bar.From, bar.Count})
+		}
+	}
+	return r
+}
+
+// ownThread keeps the caller on one thread, of one CPU, until release.
+func ownThread() (pin func(cpu int) error, release func()) {
+	runtime.LockOSThread()
+	var before unix.CPUSet
+	known := unix.SchedGetaffinity(0, &before) == nil
+	pin = func(cpu int) error {
+		var set unix.CPUSet
+		set.Set(cpu)
+		if err := unix.SchedSetaffinity(0, &set); err != nil {
+			return fmt.Errorf("pin to CPU %d: %w", cpu, err)
+		}
+		return nil
+	}
+	return pin, func() {
+		if known {
+			_ = unix.SchedSetaffinity(0, &before) // was in force before
+		}
+		runtime.UnlockOSThread()
+	}
+}

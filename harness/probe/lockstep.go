@@ -1,0 +1,211 @@
+package probe
+
+import (
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// gate opens at the moment of a slot for every client that fires in it.
+type gate interface {
+	// begin waits for turn t and gives its first slot. It calls idle while
+	// it waits.
+	begin(t int, idle func()) (first int, err error)
+	// meet waits for the moment of a slot. A client that is not able to fire
+	// meets all the same. If fire is false, the slot is to be made up.
+	meet(slot int, members []int, able bool) (fire bool, err error)
+	// finish hands over to turn t.
+	finish(t, first int)
+	close() error
+}
+
+// runLockstep sends the load: in slot k every client of the slot connects from
+// source port base + k, to the same server port, at the same moment.
+func runLockstep(load Load, cpus []int, files int) (*Report, error) {
+	step := load.Lockstep
+	if len(cpus) < step.CPUs || step.CPUs < 1 || step.Client >= step.Clients || step.Clients > MaxClients {
+		return nil, fmt.Errorf("lockstep of client %d of %d on %d of %d CPUs: out of range", step.Client, step.Clients, step.CPUs, len(cpus))
+	}
+	flight, err := newFlight(load.Server, load.Requests, load.Timeout, files)
+	if err != nil {
+		return nil, err
+	}
+	defer flight.close()
+	l := &lockstep{
+		step:   *step,
+		turns:  schedule(step.Clients, step.CPUs, load.Requests, min(turnLength, max(1, flight.limit/2))),
+		flight: flight,
+	}
+	if l.gate, err = newGate(load, l.turns); err != nil {
+		return nil, err
+	}
+	defer l.gate.close()
+
+	pin, release := ownThread()
+	defer release()
+	// Nothing is allocated from here on, so nothing has to be collected; a
+	// collection would stop the clients in the middle of a slot.
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	begun := time.Now()
+	for t := range l.turns {
+		if err := l.take(t, pin, cpus); err != nil {
+			return nil, err
+		}
+	}
+	if err := flight.drain(); err != nil {
+		return nil, err
+	}
+	seconds := time.Since(begun).Seconds()
+
+	r := flight.report()
+	r.Seconds, r.BindErrors, r.Missed, r.MadeUp = seconds, l.bindErrors, l.missed, l.madeUp
+	if c, ok := l.gate.(*clock); ok {
+		r.Missed, r.MadeUp = r.Missed+c.missed, r.MadeUp+c.missed
+	}
+	return r, nil
+}
+
+// newGate keeps step by a barrier where there is memory to share, else by the clock.
+func newGate(load Load, turns []turn) (gate, error) {
+	step, pace := load.Lockstep, pacer{}
+	if load.Rate > 0 {
+		pace.interval = time.Second / time.Duration(load.Rate)
+	}
+	if step.Barrier != "" {
+		return openBarrier(step.Barrier, step.Client, step.Epoch, pace)
+	}
+	pace.start = step.Start
+	if pace.interval == 0 {
+		pace.interval = clockInterval
+	}
+	return &clock{pace: pace, turns: turns}, nil
+}
+
+// lockstep is one client's part in a trial.
+type lockstep struct {
+	step   Lockstep
+	turns  []turn
+	gate   gate
+	flight *flight
+	bound  [turnLength]int // sockets made ahead for a turn; -1: the port was not to be had
+	source unix.SockaddrInet4
+
+	bindErrors, missed, madeUp int
+}
+
+// take plays the client's part in turn t, if it has one.
+func (l *lockstep) take(t int, pin func(cpu int) error, cpus []int) error {
+	turn := l.turns[t]
+	place := -1
+	for i, m := range turn.members {
+		if m == l.step.Client {
+			place = i
+		}
+	}
+	if place < 0 {
+		return nil
+	}
+	if err := pin(cpus[place]); err != nil {
+		return err
+	}
+	var reaped error
+	first, err := l.gate.begin(t, func() { reaped = errors.Join(reaped, l.flight.reap(0)) })
+	if err := errors.Join(err, reaped); err != nil {
+		return err
+	}
+	slots, err := l.fire(turn, first)
+	if err != nil {
+		return err
+	}
+	if place == 0 {
+		l.gate.finish(t+1, first+slots)
+	}
+	return nil
+}
+
+// fire fires in as many slots as the turn has, and makes up those in which a
+// member could not. It gives the number of slots used.
+func (l *lockstep) fire(turn turn, first int) (slots int, err error) {
+	if err := l.flight.room(turn.slots); err != nil {
+		return 0, err
+	}
+	for i := range turn.slots {
+		if l.bound[i], err = l.socket(first + i); err != nil {
+			return 0, err
+		}
+	}
+	for fired := 0; fired < turn.slots; slots++ {
+		if slots > 2*turn.slots+turnLength {
+			return 0, fmt.Errorf("source ports %d to %d: %d of %d slots could not be fired in: ports in use",
+				l.port(first), l.port(first+slots-1), slots-fired, slots)
+		}
+		if slots < turn.slots {
+			err = l.shoot(turn, first+slots, l.bound[slots], &fired)
+		} else {
+			err = l.makeUp(turn, first+slots, &fired)
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+	return slots, nil
+}
+
+// makeUp fires in a slot that stands in for one that was missed.
+func (l *lockstep) makeUp(turn turn, slot int, fired *int) error {
+	l.madeUp++
+	if err := l.flight.room(1); err != nil {
+		return err
+	}
+	fd, err := l.socket(slot)
+	if err != nil {
+		return err
+	}
+	return l.shoot(turn, slot, fd, fired)
+}
+
+// shoot meets the others and connects. fd is -1 if there is no socket for the
+// slot, and then nobody connects.
+func (l *lockstep) shoot(turn turn, slot, fd int, fired *int) error {
+	able := fd >= 0
+	fire, err := l.gate.meet(slot, turn.members, able)
+	switch {
+	case err != nil:
+		return err
+	case fire:
+		if err := l.flight.launch(fd); err != nil {
+			return err
+		}
+		*fired++
+	case able:
+		l.flight.discard(fd)
+	default:
+		l.missed++
+	}
+	return l.flight.reap(0)
+}
+
+// socket makes the socket of a slot and binds its source port; -1 if the port
+// cannot be had.
+func (l *lockstep) socket(slot int) (fd int, err error) {
+	fd, err = l.flight.socket()
+	if err != nil {
+		return -1, err
+	}
+	l.source.Port = l.port(slot)
+	if err := unix.Bind(fd, &l.source); err != nil {
+		l.flight.discard(fd)
+		l.bindErrors++
+		return -1, nil
+	}
+	return fd, nil
+}
+
+// port is the source port of a slot; past the last port it starts over.
+func (l *lockstep) port(slot int) int {
+	base := int(l.step.BasePort)
+	return base + slot%(65536-base)
+}

@@ -1,0 +1,58 @@
+package probe
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+)
+
+func TestEveryClientFiresInExactlyItsRequests(t *testing.T) {
+	for clients := 1; clients <= 17; clients++ {
+		for cpus := 1; cpus <= 9; cpus++ {
+			for _, requests := range []int{1, 2, 63, 64, 65, 300} {
+				fired := make([]int, clients)
+				for _, turn := range schedule(clients, cpus, requests, turnLength) {
+					if len(turn.members) > cpus || turn.slots < 1 || turn.slots > turnLength {
+						t.Fatalf("%d clients, %d CPUs: turn %+v", clients, cpus, turn)
+					}
+					if len(slices.Compact(slices.Sorted(slices.Values(turn.members)))) != len(turn.members) {
+						t.Fatalf("%d clients, %d CPUs: a client twice in %v", clients, cpus, turn.members)
+					}
+					for _, c := range turn.members {
+						fired[c] += turn.slots
+					}
+				}
+				for c, n := range fired {
+					if n != requests {
+						t.Errorf("%d clients, %d CPUs, %d requests: client %d fires in %d", clients, cpus, requests, c, n)
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestNobodyFiresAloneWhileAPartnerHasSlotsLeft(t *testing.T) {
+	for clients := 2; clients <= 17; clients++ {
+		alone, slots := 0, 0
+		for _, turn := range schedule(clients, 2, 300, turnLength) {
+			slots += turn.slots
+			if len(turn.members) == 1 {
+				alone += turn.slots
+			}
+		}
+		if alone > turnLength {
+			t.Errorf("%d clients: %d of %d slots have one client", clients, alone, slots)
+		}
+	}
+}
+
+func ExampleLockstep_rotation() {
+	for _, t := range schedule(3, 2, 64, 32) {
+		fmt.Println(t.members, t.slots)
+	}
+	// Output:
+	// [0 1] 32
+	// [2 0] 32
+	// [1 2] 32
+}

@@ -1,0 +1,203 @@
+package probe
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+)
+
+// Client is the controller's side of a probe that sends requests.
+type Client struct{ *session }
+
+// Server is the controller's side of a probe that is connected to.
+type Server struct{ *session }
+
+// Stream connects to a probe. Close ends it, and with it the probe.
+type Stream struct {
+	Name string // of the probe, in errors
+	In   io.Reader
+	Out  io.Writer
+	// Close unblocks reading from In.
+	Close func() error
+	// Obituary says how a probe ended whose stream has: exit code, last
+	// output. May be nil.
+	Obituary func() string
+}
+
+// OpenClient waits for the probe's hello.
+func OpenClient(ctx context.Context, s Stream) (*Client, error) {
+	session, err := open(ctx, s, RoleClient)
+	if err != nil {
+		return nil, err
+	}
+	return &Client{session}, nil
+}
+
+// OpenServer waits for the probe's hello.
+func OpenServer(ctx context.Context, s Stream) (*Server, error) {
+	session, err := open(ctx, s, RoleServer)
+	if err != nil {
+		return nil, err
+	}
+	return &Server{session}, nil
+}
+
+// Run sends a load and waits for what comes of it.
+func (c *Client) Run(ctx context.Context, load Load) (*Report, error) {
+	answer, err := c.call(ctx, load.bound(), message{Run: &load})
+	if err != nil {
+		return nil, err
+	}
+	if answer.Report == nil {
+		return nil, fmt.Errorf("%s: answered without a report", c.Name)
+	}
+	if err := answer.Report.check(load); err != nil {
+		return nil, fmt.Errorf("%s: %w", c.Name, err)
+	}
+	return answer.Report, nil
+}
+
+// bound is the longest that a load can take: no machine is this slow.
+func (l Load) bound() time.Duration {
+	bound := time.Minute + time.Duration(l.Requests)*20*time.Millisecond
+	if l.Rate > 0 {
+		bound += 2 * time.Duration(float64(l.Requests)/float64(l.Rate)*float64(time.Second))
+	}
+	return bound
+}
+
+// Listen opens a port and gives the length of its accept queue.
+func (s *Server) Listen(ctx context.Context, port uint16) (backlog int, err error) {
+	answer, err := s.call(ctx, answerTime, message{Listen: &Listen{Port: port}})
+	if err != nil {
+		return 0, err
+	}
+	if answer.Ready == nil {
+		return 0, fmt.Errorf("%s: answered without saying that it listens", s.Name)
+	}
+	return answer.Ready.Backlog, nil
+}
+
+// Finish closes the port that is open.
+func (s *Server) Finish(ctx context.Context) (*Served, error) {
+	answer, err := s.call(ctx, answerTime, message{Finish: &Finish{}})
+	if err != nil {
+		return nil, err
+	}
+	if answer.Served == nil {
+		return nil, fmt.Errorf("%s: answered without saying what it served", s.Name)
+	}
+	return answer.Served, nil
+}
+
+// answerTime bounds the exchanges that need no load to be sent.
+const answerTime = 20 * time.Second
+
+// session is one conversation. It is for one goroutine at a time.
+type session struct {
+	Stream
+	Hello Hello
+
+	answers chan message  // closed when the stream has ended
+	closed  chan struct{} // closed by Close: nobody listens any more
+	ended   error         // what ended the stream; to be read when answers is closed
+}
+
+// open starts to listen, and waits for a hello of the right role.
+func open(ctx context.Context, stream Stream, role string) (*session, error) {
+	s := &session{Stream: stream, answers: make(chan message), closed: make(chan struct{})}
+	go s.listen()
+	m, err := s.await(ctx, answerTime)
+	switch {
+	case err != nil:
+	case m.Hello == nil || m.Hello.Role != role:
+		err = fmt.Errorf("%s: is no snatlab %s", s.Name, role)
+	case len(m.Hello.CPUs) == 0 || m.Hello.Files <= 0:
+		err = fmt.Errorf("%s: says that it has %d CPUs and %d files", s.Name, len(m.Hello.CPUs), m.Hello.Files)
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	s.Hello = *m.Hello
+	return s, nil
+}
+
+// listen reads answers until the stream ends.
+func (s *session) listen() {
+	defer close(s.answers)
+	for line := range lines(s.In, &s.ended) {
+		m, err := parse(line)
+		if err != nil {
+			s.ended = err
+			return
+		}
+		select {
+		case s.answers <- m:
+		case <-s.closed:
+			return
+		}
+	}
+}
+
+// call sends a request and waits for its answer. After an error the session is
+// of no more use: an answer that comes too late would be taken for the next.
+func (s *session) call(ctx context.Context, limit time.Duration, request message) (message, error) {
+	request.V = Version
+	line, err := json.Marshal(request)
+	if err != nil {
+		return message{}, fmt.Errorf("%s: %w", s.Name, err)
+	}
+	if _, err := s.Out.Write(append(line, '\n')); err != nil {
+		return message{}, s.died(err)
+	}
+	m, err := s.await(ctx, limit)
+	if err == nil && m.Error != "" {
+		err = fmt.Errorf("%s: %s", s.Name, m.Error)
+	}
+	return m, err
+}
+
+func (s *session) await(ctx context.Context, limit time.Duration) (message, error) {
+	late := time.NewTimer(limit)
+	defer late.Stop()
+	select {
+	case m, ok := <-s.answers:
+		if !ok {
+			return message{}, s.died(s.ended)
+		}
+		return m, nil
+	case <-late.C:
+		return message{}, fmt.Errorf("%s: no answer within %v", s.Name, limit)
+	case <-ctx.Done():
+		return message{}, context.Cause(ctx)
+	}
+}
+
+// died says that the probe is gone, and how.
+func (s *session) died(err error) error {
+	how := "its stream ended"
+	if err != nil {
+		how = err.Error()
+	}
+	if s.Obituary != nil {
+		how += "; " + s.Obituary()
+	}
+	return fmt.Errorf("%s died: %s", s.Name, how)
+}
+
+// Close ends the conversation, and with it the probe.
+func (s *session) Close() error {
+	select {
+	case <-s.closed:
+		return nil
+	default:
+		close(s.closed)
+	}
+	err := s.Stream.Close()
+	for range s.answers { // until the reader has ended
+	}
+	return err
+}
