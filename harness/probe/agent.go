@@ -59,6 +59,12 @@ func (a *Agent) Serve(in io.Reader, out io.Writer) error {
 // answer does what one message asks for.
 func (a *Agent) answer(m message) (message, error) {
 	switch {
+	case m.Share != nil && a.Role == RoleClient:
+		b, err := openBarrier(m.Share.Barrier, 0, 0, pacer{})
+		if err != nil {
+			return message{}, err
+		}
+		return message{Shared: &Shared{}}, b.close()
 	case m.Run != nil && a.Role == RoleClient:
 		run := runEphemeral
 		if m.Run.Lockstep != nil {

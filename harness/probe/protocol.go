@@ -34,12 +34,14 @@ type message struct {
 	V int `json:"v"`
 
 	// from the controller
+	Share  *Share  `json:"share,omitempty"`
 	Run    *Load   `json:"run,omitempty"`
 	Listen *Listen `json:"listen,omitempty"`
 	Finish *Finish `json:"finish,omitempty"`
 
 	// from the probe
 	Hello  *Hello  `json:"hello,omitempty"`
+	Shared *Shared `json:"shared,omitempty"`
 	Report *Report `json:"report,omitempty"`
 	Ready  *Ready  `json:"ready,omitempty"`
 	Served *Served `json:"served,omitempty"`
@@ -65,6 +67,14 @@ type Ports struct {
 	First uint16 `json:"first"`
 	Last  uint16 `json:"last"`
 }
+
+// Share asks whether a client can map the file that clients are to meet in.
+type Share struct {
+	Barrier string `json:"barrier"`
+}
+
+// Shared answers Share.
+type Shared struct{}
 
 // Listen opens a server port.
 type Listen struct {

@@ -45,6 +45,13 @@ func OpenServer(ctx context.Context, s Stream) (*Server, error) {
 	return &Server{session}, nil
 }
 
+// Share looks whether the client can map the file that clients meet in. That
+// it cannot is told by the error; the client goes on.
+func (c *Client) Share(ctx context.Context, barrier string) error {
+	_, err := c.call(ctx, answerTime, message{Share: &Share{Barrier: barrier}})
+	return err
+}
+
 // Run sends a load and waits for what comes of it.
 func (c *Client) Run(ctx context.Context, load Load) (*Report, error) {
 	answer, err := c.call(ctx, load.bound(), message{Run: &load})

@@ -1,2 +1,83 @@
-// Package report draws a result for people.
+// Package report draws a result for people and programs. Every report is a
+// function from a result to a writer, and says nothing that the result does
+// not hold; sums and medians over its trials are all it derives.
+//
+// [Text] is for the end of a run on a terminal: the answer stands last.
+// [Markdown] is for a pull request or a wiki: the answer stands first, and
+// every trial is in it. [JSON] is result.json itself, which [Read] reads.
+// [Progress] is what is seen while a run goes on.
 package report
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"snatlab/harness/result"
+)
+
+// FileName is the name of a result in the folder of its run.
+const FileName = "result.json"
+
+// maxBytes bounds what Read takes in. Two arms of 8 rounds on 2 CPUs are 30 KiB.
+const maxBytes = 64 << 20
+
+// JSON writes the result as it is stored.
+func JSON(w io.Writer, r *result.Result) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false) // rules hold < and >
+	return e.Encode(r)
+}
+
+// Read reads the result at path, which may also be the folder of a run.
+func Read(path string) (*result.Result, error) {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		path = filepath.Join(path, FileName)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err == nil && info.Size() > maxBytes {
+		return nil, fmt.Errorf("%s: larger than %d MiB, which no result is", path, maxBytes>>20)
+	}
+	text, err := io.ReadAll(io.LimitReader(f, maxBytes)) // a pipe has no size
+	if err != nil {
+		return nil, err
+	}
+	r, err := decode(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return r, nil
+}
+
+func decode(text []byte) (*result.Result, error) {
+	if len(bytes.TrimSpace(text)) == 0 {
+		return nil, errors.New("the file is empty")
+	}
+	var head struct {
+		Schema string `json:"schema"`
+	}
+	if err := json.Unmarshal(text, &head); err != nil {
+		return nil, fmt.Errorf("not a snatlab result: %w", err)
+	}
+	switch head.Schema {
+	case result.Schema:
+	case "":
+		return nil, fmt.Errorf("not a snatlab result: it names no schema (this snatlab reads %s)", result.Schema)
+	default:
+		return nil, fmt.Errorf("schema %s; this snatlab reads %s", plain(head.Schema), result.Schema)
+	}
+	r := new(result.Result)
+	if err := json.Unmarshal(text, r); err != nil {
+		return nil, fmt.Errorf("not a snatlab result: %w", err)
+	}
+	return r, nil
+}

@@ -1,0 +1,51 @@
+# Needs Go and make; `make setup` brings the rest (a Docker engine, iptables).
+
+VERSION  ?= $(shell git describe --always --dirty 2>/dev/null || echo dev)
+FUZZTIME ?= 60s
+
+# The binary is copied into containers FROM scratch, where there is no libc. And
+# without cgo nothing here needs a C compiler.
+export CGO_ENABLED := 0
+# In a clone that somebody else owns, git answers nothing, and then go refuses
+# to build. By the environment, so that the builds inside of tests get it too.
+export GOFLAGS := $(strip $(GOFLAGS) -buildvcs=false)
+# sudo drops /usr/local/go/bin, where go.dev's archive puts Go; a plain su drops
+# the sbin folders, where Debian puts iptables.
+export PATH := $(PATH):/usr/sbin:/sbin:/usr/local/go/bin
+
+.PHONY: build test demo setup fuzz clean help
+
+# The first target is the default. It has no prerequisites: go knows better than
+# make what is out of date.
+build: ## bin/snatlab, one static binary (the default)
+	go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/snatlab ./cmd/snatlab
+
+test: setup ## vet, staticcheck, gofmt, then every test
+	go vet ./...
+	go tool -modfile=tools/go.mod staticcheck ./...
+	@files=$$(gofmt -l .) && test -z "$$files" || { echo "gofmt -w these: $$files" >&2; exit 1; }
+	go test -count=1 -timeout 18m ./...
+
+demo: setup build ## the race and its mitigation, on this machine's Docker
+	./bin/snatlab run scenarios/docker-masquerade.yaml
+
+setup: ## install and start what is missing, as root: Docker, iptables
+	@scripts/setup make $(MAKECMDGOALS)
+
+# go runs one fuzz target at a time, and takes only one package with -fuzz.
+fuzz: ## each fuzz target for FUZZTIME (60s)
+	@set -e; packages=$$(go list ./...); \
+	for package in $$packages; do \
+		targets=$$(go test -list '^Fuzz' $$package); \
+		for target in $$targets; do \
+			case $$target in Fuzz*) ;; *) continue ;; esac; \
+			echo "$$package $$target"; \
+			go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$package; \
+		done; \
+	done
+
+clean: ## remove what build made
+	rm -rf bin
+
+help: ## these lines
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST))

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+
+	"github.com/spf13/cobra"
+
+	"snatlab/harness/lab/docker"
+	"snatlab/harness/nat"
+	"snatlab/harness/undo"
+)
+
+func cleanupCommand() *cobra.Command {
+	var dryRun, images bool
+	c := &cobra.Command{
+		Use:   "cleanup",
+		Short: "Undo what a run that crashed left on this host",
+		Long: `Undo what a run that was killed, or that crashed, left on this host: replay its
+journal from ` + undo.Dir + ` backwards, then remove containers and networks that
+carry the label of a run. Nothing else is touched, and a host that is clean
+already stays as it is.
+
+Exit codes: 0 nothing is left; 3 it could not be looked at, or a run is going
+on; 5 something is left, and is printed.`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return cleanup(c.Context(), dryRun, images) },
+	}
+	c.Flags().BoolVar(&dryRun, "dry-run", false, "only list what would be undone")
+	c.Flags().BoolVar(&images, "images", false, "remove the probe images as well, which are kept to be used again")
+	return c
+}
+
+// undoers know how to undo every change that snatlab makes.
+func undoers() undo.Undoers {
+	all := maps.Clone(nat.Undoers())
+	maps.Copy(all, docker.Undoers())
+	return all
+}
+
+func cleanup(ctx context.Context, dryRun, images bool) error {
+	lock, err := undo.TakeLock(undo.Dir, "cleanup")
+	if err != nil {
+		return err
+	}
+	defer lock.Release()
+	told := 0
+	tell := func(s undo.Step) {
+		told++
+		if dryRun {
+			fmt.Printf("would undo: %s\n    %s\n", s.What, s.Manual)
+		} else {
+			fmt.Printf("undoing: %s\n", s.What)
+		}
+	}
+	if err := replayJournals(ctx, dryRun, tell); err != nil {
+		return err
+	}
+	if err := removeLeftovers(ctx, dryRun, images, tell); err != nil {
+		return err
+	}
+	if told == 0 {
+		fmt.Println("nothing to undo")
+	}
+	return nil
+}
+
+// replayJournals undoes every journal there is. One that cannot be undone does
+// not keep the others from it.
+func replayJournals(ctx context.Context, dryRun bool, tell func(undo.Step)) error {
+	paths, err := undo.Find(undo.Dir)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, path := range paths {
+		journal, err := undo.Open(path, undoers())
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		for _, s := range journal.Steps() {
+			tell(s)
+		}
+		if !dryRun {
+			errs = append(errs, journal.Close(ctx))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// removeLeftovers removes what carries a label and stands in no journal.
+func removeLeftovers(ctx context.Context, dryRun, images bool, tell func(undo.Step)) error {
+	steps, err := docker.Leftovers(ctx)
+	if err != nil {
+		return fmt.Errorf("look for what carries our label: %w", err)
+	}
+	if images {
+		more, err := docker.Images(ctx)
+		if err != nil {
+			return err
+		}
+		steps = append(steps, more...)
+	}
+	for _, s := range steps {
+		tell(s)
+	}
+	if dryRun {
+		return nil
+	}
+	return undoers().UndoAll(ctx, steps)
+}
+
+// undoCrashed undoes, before a run, what an earlier one left that is no more.
+// The caller has the lock, so no other run is alive.
+func undoCrashed(ctx context.Context, say func(string)) error {
+	return replayJournals(ctx, false, func(s undo.Step) { say("left by a run that crashed; undoing: " + s.What) })
+}
+

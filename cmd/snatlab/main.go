@@ -1,0 +1,147 @@
+// Command snatlab makes Linux lose connections to the source-port race of
+// source NAT, on purpose, and measures what a mitigation does about it.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"sync"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"snatlab/harness/scenario"
+	"snatlab/harness/undo"
+)
+
+// version is stamped by the build.
+var version = "dev"
+
+// The exit codes; a signal's is 128 + its number.
+const (
+	exitPass         = 0
+	exitFail         = 1 // an expectation did not hold
+	exitUsage        = 2 // bad usage, or an invalid scenario
+	exitUnable       = 3 // this machine cannot do it, or something broke; the host is as it was
+	exitInconclusive = 4 // the race did not occur in the baseline
+	exitLeft         = 5 // the host could not be put back
+)
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+// run is main without the exit.
+func run(args []string) int {
+	ctx, release := interruptible(context.Background())
+	defer release()
+	root := command()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err != nil && !errors.As(err, new(exitCode)) {
+		fmt.Fprintf(os.Stderr, "snatlab: %v\n", err)
+	}
+	return codeOf(err)
+}
+
+func command() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "snatlab",
+		Short: "Make the source-port race of Linux' source NAT happen, and compare what stops it",
+		Long: `snatlab makes Linux lose connections to the source-port race of source NAT, on
+purpose and in seconds, and measures what a mitigation does about it.`,
+		Version:       version,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usageError{c, err} })
+	root.AddCommand(runCommand(), planCommand(), reportCommand(), doctorCommand(), cleanupCommand(),
+		serveCommand(), versionCommand(), probeCommand())
+	for _, c := range root.Commands() {
+		c.Args = usageArgs(c.Args)
+	}
+	return root
+}
+
+// exitCode is an error that has been told already, or is none: it only sets
+// the exit code.
+type exitCode int
+
+func (e exitCode) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
+
+// usageError is a command line that cannot be understood.
+type usageError struct {
+	command *cobra.Command
+	err     error
+}
+
+func (e usageError) Error() string {
+	return fmt.Sprintf("%v (see %s --help)", e.err, e.command.CommandPath())
+}
+
+func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if err := check(c, args); err != nil {
+			return usageError{c, err}
+		}
+		return nil
+	}
+}
+
+// codeOf gives the exit code of an error. What could not be put back comes
+// before all else.
+func codeOf(err error) int {
+	var (
+		code    exitCode
+		left    *undo.LeftError
+		stopped interrupted
+		usage   usageError
+		faults  scenario.Faults
+	)
+	switch {
+	case err == nil:
+		return exitPass
+	case errors.As(err, &left):
+		return exitLeft
+	case errors.As(err, &stopped):
+		return 128 + int(stopped.signal)
+	case errors.As(err, &code):
+		return int(code)
+	case errors.As(err, &usage), errors.As(err, &faults):
+		return exitUsage
+	}
+	return exitUnable
+}
+
+// interrupted is the cause of a context that a signal ended.
+type interrupted struct{ signal unix.Signal }
+
+func (i interrupted) Error() string { return "interrupted by " + unix.SignalName(i.signal) }
+
+// interruptible ends the context at the first signal that asks the program to
+// end. From then on such signals are ignored, by the programs that it starts
+// as well: the host is being put back.
+func interruptible(ctx context.Context) (_ context.Context, release func()) {
+	asked := []os.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP}
+	ctx, cancel := context.WithCancelCause(ctx)
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, asked...)
+	var wait sync.WaitGroup
+	wait.Go(func() {
+		select {
+		case s := <-signals:
+			signal.Ignore(asked...)
+			fmt.Fprintf(os.Stderr, "\nsnatlab: %v: putting the host back\n", s)
+			cancel(interrupted{s.(unix.Signal)})
+		case <-ctx.Done():
+		}
+	})
+	return ctx, func() {
+		cancel(nil)
+		wait.Wait()
+	}
+}

@@ -1,0 +1,28 @@
+package main
+
+import (
+	"os"
+
+	"github.com/spf13/cobra"
+)
+
+func planCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "plan SCENARIO",
+		Short: "Check a scenario and print it with every default filled in",
+		Long: `Check a scenario and print it with every default filled in. What is printed is a
+scenario itself.
+
+Exit codes: 0 it is valid; 2 it is not, and every fault is printed.`,
+		Example: `  snatlab plan scenarios/docker-masquerade.yaml`,
+		Args:    cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			s, err := readScenario(c, args[0], runFlags{})
+			if err != nil {
+				return err
+			}
+			_, err = os.Stdout.Write(s.Canonical())
+			return err
+		},
+	}
+}

@@ -1,0 +1,24 @@
+package main
+
+import (
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"snatlab/harness/probe"
+)
+
+// probeCommand is what runs inside the clients and the server of a lab.
+func probeCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:       "probe client|server",
+		Short:     "Be a client or the server of a lab, driven over standard input",
+		Hidden:    true,
+		Args:      cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
+		ValidArgs: []string{probe.RoleClient, probe.RoleServer},
+		RunE: func(_ *cobra.Command, args []string) error {
+			agent := probe.Agent{Role: args[0]}
+			return agent.Serve(os.Stdin, os.Stdout)
+		},
+	}
+}

@@ -1,0 +1,34 @@
+package main
+
+import (
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"snatlab/harness/report"
+)
+
+func reportCommand() *cobra.Command {
+	var markdown bool
+	c := &cobra.Command{
+		Use:   "report RESULT",
+		Short: "Print the comparison of an earlier run again",
+		Long: `Print the comparison of an earlier run again, from its result.json or the folder
+that holds it.`,
+		Example: `  snatlab report results/20261122-214500-3f9c2a
+  snatlab report --markdown result.json > report.md`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			r, err := report.Read(args[0])
+			if err != nil {
+				return usageError{c, err}
+			}
+			if markdown {
+				return report.Markdown(os.Stdout, r)
+			}
+			return report.Text(os.Stdout, r)
+		},
+	}
+	c.Flags().BoolVar(&markdown, "markdown", false, "print report.md")
+	return c
+}

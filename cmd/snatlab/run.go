@@ -1,0 +1,205 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/google/renameio/v2"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"snatlab/harness"
+	"snatlab/harness/lab"
+	"snatlab/harness/lab/docker"
+	"snatlab/harness/report"
+	"snatlab/harness/result"
+	"snatlab/harness/scenario"
+	"snatlab/harness/undo"
+)
+
+// runFlags are those of `snatlab run`.
+type runFlags struct {
+	out    string
+	driver string
+	rounds int
+	json   bool
+}
+
+func runCommand() *cobra.Command {
+	var f runFlags
+	c := &cobra.Command{
+		Use:   "run SCENARIO",
+		Short: "Run a scenario and write the before/after comparison",
+		Long: `Run a scenario: build its lab, take its arms in turns, put the host back, and
+write result.json and report.md.
+
+While it runs, one line a trial goes to standard error; the comparison goes to
+standard output.
+
+Exit codes: 0 every expectation held; 1 one did not; 2 bad usage or an invalid
+scenario; 3 this machine cannot run it, or the run broke off; 4 inconclusive:
+the race did not occur in the baseline; 5 the host could not be put back, and
+what is left is printed; 129, 130, 143 interrupted, host put back, partial
+result kept.`,
+		Example: `  snatlab run scenarios/docker-masquerade.yaml
+  snatlab run scenarios/docker-masquerade.yaml --rounds 20 --out before-upgrade`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			s, err := readScenario(c, args[0], f)
+			if err != nil {
+				return err
+			}
+			return f.run(c.Context(), s)
+		},
+	}
+	c.Flags().StringVar(&f.out, "out", "", "folder for result.json and report.md (default results/ID)")
+	c.Flags().StringVar(&f.driver, "driver", "", "how to build the lab, instead of the scenario's: docker")
+	c.Flags().IntVar(&f.rounds, "rounds", 0, "number of rounds, instead of the scenario's")
+	c.Flags().BoolVar(&f.json, "json", false, "print result.json instead of the comparison")
+	return c
+}
+
+// readScenario reads the file and lets the flags that were given overrule it.
+func readScenario(c *cobra.Command, path string, f runFlags) (*scenario.Scenario, error) {
+	s, err := scenario.Read(path)
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) {
+		return nil, usageError{c, err}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if c.Flags().Changed("driver") {
+		if err := s.SetDriver(f.driver); err != nil {
+			return nil, usageError{c, fmt.Errorf("--%w", err)}
+		}
+	}
+	if c.Flags().Changed("rounds") {
+		if err := s.SetRounds(f.rounds); err != nil {
+			return nil, usageError{c, fmt.Errorf("--%w", err)}
+		}
+	}
+	return s, nil
+}
+
+func (f runFlags) run(ctx context.Context, s *scenario.Scenario) error {
+	progress := report.NewProgress(os.Stderr, term.IsTerminal(int(os.Stderr.Fd())))
+	id := newID(time.Now())
+	host, err := readyHost(ctx, s)
+	if err != nil {
+		return err
+	}
+	defer host.Close()
+	lock, err := undo.TakeLock(undo.Dir, "run of "+s.Name)
+	if err != nil {
+		return err
+	}
+	defer lock.Release()
+	if err := undoCrashed(ctx, progress.Say); err != nil {
+		return err
+	}
+	r, runErr := harness.Run(ctx, s, func(ctx context.Context) (lab.Lab, error) {
+		return openDocker(ctx, host, s, id, progress.Say)
+	}, progress)
+	r.ID, r.Version = id, version
+	progress.Say("")
+	if runErr != nil && trials(r) == 0 {
+		return runErr // there is nothing to report
+	}
+	if err := f.write(r); err != nil {
+		return errors.Join(runErr, err)
+	}
+	return errors.Join(runErr, verdictCode(r))
+}
+
+// newID names a run by its time, so that runs sort, and by chance, so that no
+// two are the same.
+func newID(now time.Time) string {
+	b := make([]byte, 3)
+	rand.Read(b)
+	return now.UTC().Format("20060102-150405-") + hex.EncodeToString(b)
+}
+
+// readyHost looks whether this machine can run the scenario.
+func readyHost(ctx context.Context, s *scenario.Scenario) (*docker.Host, error) {
+	host, found := docker.Preflight(ctx, s.Clients*s.Load.Requests)
+	if err := lab.Missing(found); err != nil {
+		return nil, errors.Join(err, host.Close())
+	}
+	return host, nil
+}
+
+func openDocker(ctx context.Context, host *docker.Host, s *scenario.Scenario, id string, say func(string)) (lab.Lab, error) {
+	journal, err := undo.Create(undo.Dir, id, undoers())
+	if err != nil {
+		return nil, err
+	}
+	return docker.Open(ctx, host, docker.Config{
+		Run: id, Clients: s.Clients, Trials: 1 + s.Rounds*len(s.Arms), Server: s.Server.Address,
+		Binary: "/proc/self/exe", Journal: journal, Say: say,
+	})
+}
+
+func trials(r *result.Result) int {
+	n := 0
+	for _, a := range r.Arms {
+		n += len(a.Trials)
+	}
+	return n
+}
+
+// write keeps the result, whole or not at all, and prints it.
+func (f runFlags) write(r *result.Result) error {
+	dir := f.out
+	if dir == "" {
+		dir = filepath.Join("results", r.ID)
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("make the folder of results: %w", err)
+	}
+	for name, render := range map[string]func(io.Writer, *result.Result) error{
+		report.FileName: report.JSON, "report.md": report.Markdown,
+	} {
+		if err := writeFile(filepath.Join(dir, name), r, render); err != nil {
+			return err
+		}
+	}
+	if f.json {
+		return report.JSON(os.Stdout, r)
+	}
+	if err := report.Text(os.Stdout, r); err != nil {
+		return err
+	}
+	_, err := fmt.Printf("\nwritten to %s\n", dir)
+	return err
+}
+
+func writeFile(path string, r *result.Result, render func(io.Writer, *result.Result) error) error {
+	file, err := renameio.NewPendingFile(path, renameio.WithPermissions(0o644))
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	defer file.Cleanup()
+	if err := render(file, r); err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return file.CloseAtomicallyReplace()
+}
+
+// verdictCode is the exit code of a run that ended by itself.
+func verdictCode(r *result.Result) error {
+	switch r.Verdict {
+	case result.Pass:
+		return nil
+	case result.Fail:
+		return exitCode(exitFail)
+	default:
+		return exitCode(exitInconclusive)
+	}
+}

@@ -1,0 +1,210 @@
+// Package conntrack reads the counters of the kernel's connection tracking in
+// the network namespace of the caller.
+//
+// They come by ctnetlink, one message a CPU. github.com/ti-mo/conntrack v0.5.2
+// does not know clash_resolve and chaintoolong; those come from
+// /proc/net/stat/nf_conntrack, whose columns are known by their names only:
+// they have been renamed over the years. Counters are 32 bits wide, wrap, and
+// are never reset, so only the difference of two snapshots means anything.
+package conntrack
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/ti-mo/conntrack"
+
+	"snatlab/harness/result"
+)
+
+// Snapshot is the state of the counters at one instant.
+type Snapshot struct {
+	CPUs    []cpu
+	Entries uint64 // in the table (nf_conntrack_count)
+	Max     uint64 // that it holds (nf_conntrack_max)
+}
+
+// cpu is one CPU's counters.
+type cpu struct {
+	id           int
+	stats        conntrack.Stats
+	clashResolve *uint32 // nil where the kernel has none
+	chainTooLong *uint32
+}
+
+// Files of the calling thread's network namespace.
+const (
+	statFile  = "/proc/thread-self/net/stat/nf_conntrack"
+	countFile = "/proc/sys/net/netfilter/nf_conntrack_count"
+	maxFile   = "/proc/sys/net/netfilter/nf_conntrack_max"
+)
+
+// Read takes a snapshot. It needs CAP_NET_ADMIN in the user namespace that
+// owns the network namespace.
+func Read() (Snapshot, error) {
+	stats, err := readNetlink()
+	if err != nil {
+		return Snapshot{}, err
+	}
+	text, err := os.ReadFile(statFile)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // CONFIG_NF_CONNTRACK_PROCFS
+		return Snapshot{}, fmt.Errorf("read conntrack counters: %w", err)
+	}
+	rows, err := parseStat(string(text))
+	if err != nil {
+		return Snapshot{}, fmt.Errorf("read %s: %w", statFile, err)
+	}
+	if len(rows) > 0 && len(rows) != len(stats) {
+		return Snapshot{}, fmt.Errorf("%s has %d rows, ctnetlink counts %d CPUs", statFile, len(rows), len(stats))
+	}
+	s := Snapshot{}
+	for i, stat := range stats {
+		c := cpu{id: int(stat.CPUID), stats: stat}
+		if len(rows) > 0 {
+			// Both list every possible CPU in order.
+			c.clashResolve, c.chainTooLong = rows[i].get("clashres", "clash_resolve"), rows[i].get("chainlength", "chaintoolong")
+		}
+		s.CPUs = append(s.CPUs, c)
+	}
+	if s.Entries, err = readNumber(countFile); err != nil {
+		return Snapshot{}, err
+	}
+	if s.Max, err = readNumber(maxFile); err != nil {
+		return Snapshot{}, err
+	}
+	return s, nil
+}
+
+func readNetlink() ([]conntrack.Stats, error) {
+	conn, err := conntrack.Dial(nil)
+	if err != nil {
+		return nil, fmt.Errorf("open ctnetlink: %w (is nf_conntrack_netlink loaded?)", err)
+	}
+	defer conn.Close()
+	stats, err := conn.Stats()
+	if err != nil {
+		return nil, fmt.Errorf("read conntrack counters: %w (it takes CAP_NET_ADMIN: run as root)", err)
+	}
+	return stats, nil
+}
+
+func readNumber(path string) (uint64, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return 0, fmt.Errorf("read conntrack limits: %w (is nf_conntrack loaded?)", err)
+	}
+	n, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("read %s: %w", path, err)
+	}
+	return n, nil
+}
+
+// row is one line of the stat file by column name.
+type row map[string]uint32
+
+// get gives the first of the names that the kernel has.
+func (r row) get(names ...string) *uint32 {
+	for _, name := range names {
+		if v, ok := r[name]; ok {
+			return &v
+		}
+	}
+	return nil
+}
+
+// parseStat reads /proc/net/stat/nf_conntrack: a header, then hexadecimal
+// rows, one for each possible CPU. Empty text has no rows.
+func parseStat(text string) ([]row, error) {
+	header, body, _ := strings.Cut(text, "\n")
+	names := strings.Fields(header)
+	var rows []row
+	for line := range strings.Lines(body) {
+		fields := strings.Fields(line)
+		if len(fields) != len(names) {
+			return nil, fmt.Errorf("row %d has %d columns, the header has %d", len(rows)+1, len(fields), len(names))
+		}
+		r := row{}
+		for i, field := range fields {
+			v, err := strconv.ParseUint(field, 16, 32)
+			if err != nil {
+				return nil, fmt.Errorf("row %d, %s: %w", len(rows)+1, names[i], err)
+			}
+			r[names[i]] = uint32(v)
+		}
+		rows = append(rows, r)
+	}
+	return rows, nil
+}
+
+// Delta is what the counters moved by from one snapshot to a later one, in all
+// and for each CPU. A counter that passed 2³² in between comes out right.
+func Delta(before, after Snapshot) (result.Conntrack, error) {
+	d := result.Conntrack{Entries: after.Entries}
+	if len(before.CPUs) != len(after.CPUs) {
+		return d, fmt.Errorf("conntrack counters of %d CPUs before and of %d after", len(before.CPUs), len(after.CPUs))
+	}
+	for i, a := range after.CPUs {
+		b := before.CPUs[i]
+		if a.id != b.id {
+			return d, fmt.Errorf("conntrack counters of CPU %d before and of CPU %d after", b.id, a.id)
+		}
+		moved := delta(b, a)
+		d.PerCPU = append(d.PerCPU, result.CPU{CPU: a.id, Counters: moved})
+		add(&d.Counters, moved)
+	}
+	return d, nil
+}
+
+func delta(b, a cpu) result.Counters {
+	return result.Counters{
+		InsertFailed:  moved(b.stats.InsertFailed, a.stats.InsertFailed),
+		Drop:          moved(b.stats.Drop, a.stats.Drop),
+		Found:         moved(b.stats.Found, a.stats.Found),
+		Invalid:       moved(b.stats.Invalid, a.stats.Invalid),
+		Insert:        moved(b.stats.Insert, a.stats.Insert),
+		EarlyDrop:     moved(b.stats.EarlyDrop, a.stats.EarlyDrop),
+		Error:         moved(b.stats.Error, a.stats.Error),
+		SearchRestart: moved(b.stats.SearchRestart, a.stats.SearchRestart),
+		ClashResolve:  movedIfKnown(b.clashResolve, a.clashResolve),
+		ChainTooLong:  movedIfKnown(b.chainTooLong, a.chainTooLong),
+	}
+}
+
+func moved(before, after uint32) uint64 { return uint64(after - before) }
+
+func movedIfKnown(before, after *uint32) *uint64 {
+	if before == nil || after == nil {
+		return nil
+	}
+	m := moved(*before, *after)
+	return &m
+}
+
+// add adds one CPU's counters to the sum.
+func add(sum *result.Counters, c result.Counters) {
+	sum.InsertFailed += c.InsertFailed
+	sum.Drop += c.Drop
+	sum.Found += c.Found
+	sum.Invalid += c.Invalid
+	sum.Insert += c.Insert
+	sum.EarlyDrop += c.EarlyDrop
+	sum.Error += c.Error
+	sum.SearchRestart += c.SearchRestart
+	addIfKnown(&sum.ClashResolve, c.ClashResolve)
+	addIfKnown(&sum.ChainTooLong, c.ChainTooLong)
+}
+
+func addIfKnown(sum **uint64, v *uint64) {
+	if v == nil {
+		return
+	}
+	if *sum == nil {
+		*sum = new(uint64)
+	}
+	**sum += *v
+}

@@ -1,0 +1,78 @@
+package docker
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	cerrdefs "github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/image"
+	dockernet "github.com/docker/docker/api/types/network"
+	"github.com/docker/docker/client"
+
+	"snatlab/harness/undo"
+)
+
+// Leftovers lists the containers and networks that carry our label, as steps
+// that remove them: what a run left of which not even a journal is left.
+// Containers come first.
+func Leftovers(ctx context.Context) ([]undo.Step, error) {
+	docker, err := connect("")
+	if err != nil {
+		return nil, err
+	}
+	defer docker.Close()
+	h := &Host{docker: docker}
+	labelled := filters.NewArgs(filters.Arg("label", label))
+	containers, err := docker.ContainerList(ctx, container.ListOptions{All: true, Filters: labelled})
+	if err != nil {
+		return nil, fmt.Errorf("list containers: %w", err)
+	}
+	var steps []undo.Step
+	for _, c := range containers {
+		if len(c.Names) > 0 {
+			steps = append(steps, h.containerStep(c.Labels[label], strings.TrimPrefix(c.Names[0], "/")))
+		}
+	}
+	networks, err := docker.NetworkList(ctx, dockernet.ListOptions{Filters: labelled})
+	if err != nil {
+		return nil, fmt.Errorf("list networks: %w", err)
+	}
+	for _, n := range networks {
+		steps = append(steps, h.networkStep(n.Labels[label], n.Name))
+	}
+	return steps, nil
+}
+
+// KindImage is the kind of the step that removes a probe image.
+const KindImage = "docker.image"
+
+// Images lists the probe images, as steps that remove them.
+func Images(ctx context.Context) ([]undo.Step, error) {
+	docker, err := connect("")
+	if err != nil {
+		return nil, err
+	}
+	defer docker.Close()
+	images, err := docker.ImageList(ctx, image.ListOptions{All: true, Filters: filters.NewArgs(filters.Arg("label", imageLabel))})
+	if err != nil {
+		return nil, fmt.Errorf("list images: %w", err)
+	}
+	var steps []undo.Step
+	for _, i := range images {
+		for _, tag := range i.RepoTags {
+			steps = append(steps, undo.NewStep(KindImage, "image "+tag, "docker rmi "+tag, object{Host: docker.DaemonHost(), Name: tag}))
+		}
+	}
+	return steps, nil
+}
+
+func removeImage(ctx context.Context, docker *client.Client, o object) error {
+	_, err := docker.ImageRemove(ctx, o.Name, image.RemoveOptions{PruneChildren: true})
+	if err != nil && !cerrdefs.IsNotFound(err) {
+		return fmt.Errorf("remove image: %w", err)
+	}
+	return nil
+}

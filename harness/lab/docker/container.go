@@ -1,0 +1,234 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	cerrdefs "github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/client"
+	"github.com/docker/docker/pkg/stdcopy"
+
+	"snatlab/harness/probe"
+	"snatlab/harness/undo"
+)
+
+// label marks all that is ours; its value is the id of the run.
+const label = "snatlab.run"
+
+// Limits of a probe's container. A probe takes less than 20 MB; the sockets of
+// a trial count as well.
+const (
+	memoryLimit = 256 << 20
+	pidLimit    = 64 // threads count
+	shmSize     = 1 << 20
+	nobody      = "65534:65534"
+)
+
+// somaxconn is the accept queue of the server: with the lowest priority there
+// is, it may be a whole trial behind.
+const somaxconn = "32768"
+
+// containerSpec is what the containers of a lab differ in.
+type containerSpec struct {
+	name    string
+	role    string
+	network network
+	ipc     string
+}
+
+func (l *dockerLab) containerName(name string) string { return "snatlab-" + l.Run + "-" + name }
+
+// start makes a container, attaches to it, and starts it. It gives its
+// address on its network.
+func (l *dockerLab) start(ctx context.Context, spec containerSpec) (probe.Stream, netip.Addr, error) {
+	fail := func(doing string, err error) (probe.Stream, netip.Addr, error) {
+		return probe.Stream{}, netip.Addr{}, fmt.Errorf("%s %s: %w", doing, l.containerName(spec.name), err)
+	}
+	id, err := l.createContainer(ctx, spec)
+	if err != nil {
+		return fail("create container", err)
+	}
+	// Attached first: what it says before that would be lost.
+	attached, err := l.host.docker.ContainerAttach(ctx, id, container.AttachOptions{Stream: true, Stdin: true, Stdout: true, Stderr: true})
+	if err != nil {
+		return fail("attach to container", err)
+	}
+	out, outW := io.Pipe()
+	words := &tail{}
+	go func() { // ends with the connection, which the stream's Close closes
+		_, err := stdcopy.StdCopy(outW, words, attached.Reader)
+		outW.CloseWithError(err)
+	}()
+	stream := probe.Stream{
+		Name: strings.ReplaceAll(spec.name, "-", " "), In: out, Out: attached.Conn,
+		Close:    func() error { return errors.Join(out.Close(), attached.Conn.Close()) },
+		Obituary: func() string { return l.obituary(id, words) },
+	}
+	if err := l.host.docker.ContainerStart(ctx, id, container.StartOptions{}); err != nil {
+		return probe.Stream{}, netip.Addr{}, errors.Join(fmt.Errorf("start container %s: %w", l.containerName(spec.name), err), stream.Close())
+	}
+	info, err := l.host.docker.ContainerInspect(ctx, id)
+	if err != nil {
+		return fail("inspect container", err)
+	}
+	endpoint, ok := info.NetworkSettings.Networks[spec.network.name]
+	if !ok {
+		return fail("inspect container", fmt.Errorf("not on network %s", spec.network.name))
+	}
+	address, err := netip.ParseAddr(endpoint.IPAddress)
+	if err != nil {
+		return fail("address of container", errors.Join(err, errors.New(l.obituary(id, words))))
+	}
+	return stream, address, nil
+}
+
+// createContainer makes one that can do nothing but send and answer: no
+// capability, no new privileges, nothing to write to, not root.
+func (l *dockerLab) createContainer(ctx context.Context, spec containerSpec) (id string, err error) {
+	config := &container.Config{
+		Image: l.image, Cmd: []string{spec.role}, User: nobody,
+		OpenStdin: true, StdinOnce: true, AttachStdin: true, AttachStdout: true, AttachStderr: true,
+		Labels: map[string]string{label: l.Run},
+	}
+	pids := int64(pidLimit)
+	host := &container.HostConfig{
+		NetworkMode: container.NetworkMode(spec.network.name), IpcMode: container.IpcMode(spec.ipc),
+		CapDrop: []string{"ALL"}, SecurityOpt: []string{"no-new-privileges"}, ReadonlyRootfs: true,
+		LogConfig: container.LogConfig{Type: "none"},
+		Resources: container.Resources{Memory: memoryLimit, MemorySwap: memoryLimit, PidsLimit: &pids},
+	}
+	if !strings.HasPrefix(spec.ipc, "container:") {
+		host.ShmSize = shmSize
+	}
+	if spec.role == probe.RoleServer {
+		host.Sysctls = map[string]string{"net.core.somaxconn": somaxconn}
+		// Its own niceness counts within its cgroup only.
+		host.CPUShares = 2
+	}
+	name := l.containerName(spec.name)
+	_, err = l.Journal.Do(ctx, l.host.containerStep(l.Run, name), func(ctx context.Context) error {
+		made, err := l.host.docker.ContainerCreate(ctx, config, host, nil, nil, name)
+		id = made.ID
+		return err
+	})
+	return id, err
+}
+
+// obituary says how a container ended, and what it said last.
+func (l *dockerLab) obituary(id string, words *tail) string {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	// The stream can end a moment before the container does.
+	ended, failed := l.host.docker.ContainerWait(ctx, id, container.WaitConditionNotRunning)
+	select {
+	case <-ended:
+	case <-failed:
+	}
+	how := "its container is gone"
+	if info, err := l.host.docker.ContainerInspect(ctx, id); err == nil {
+		how = "still running"
+		if s := info.State; !s.Running {
+			how = fmt.Sprintf("exit code %d", s.ExitCode)
+			if s.OOMKilled {
+				how += " (killed: out of memory)"
+			}
+			if s.Error != "" {
+				how += " (" + s.Error + ")"
+			}
+		}
+	}
+	if last := words.String(); last != "" {
+		return how + "; its last output: " + last
+	}
+	return how + "; it left no output"
+}
+
+// tail keeps the end of what is written to it.
+type tail struct {
+	mu   sync.Mutex
+	text []byte
+}
+
+const tailSize = 2048
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.text = append(t.text, p...)
+	if over := len(t.text) - tailSize; over > 0 {
+		t.text = append(t.text[:0], t.text[over:]...)
+	}
+	return len(p), nil
+}
+
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return strings.TrimSpace(string(t.text))
+}
+
+// object is the journalled step: a container or a network of a run.
+type object struct {
+	Host string `json:"host"` // of the engine
+	Run  string `json:"run"`
+	Name string `json:"name"`
+}
+
+// The kinds of steps of this package.
+const (
+	KindContainer = "docker.container"
+	KindNetwork   = "docker.network"
+)
+
+func (h *Host) containerStep(run, name string) undo.Step {
+	return undo.NewStep(KindContainer, "container "+name, "docker rm -f "+name, object{h.docker.DaemonHost(), run, name})
+}
+
+func (h *Host) networkStep(run, name string) undo.Step {
+	return undo.NewStep(KindNetwork, "network "+name, "docker network rm "+name, object{h.docker.DaemonHost(), run, name})
+}
+
+// Undoers undo what this package changes. A container or network that is
+// gone, or that does not carry our label, is left alone.
+func Undoers() undo.Undoers {
+	return undo.Undoers{
+		KindContainer: withEngine(removeContainer),
+		KindNetwork:   withEngine(removeNetwork),
+		KindImage:     withEngine(removeImage),
+	}
+}
+
+// withEngine connects to the engine that a step was made in.
+func withEngine(remove func(context.Context, *client.Client, object) error) undo.Undoer {
+	return undo.With(func(ctx context.Context, o object) error {
+		docker, err := connect(o.Host)
+		if err != nil {
+			return err
+		}
+		defer docker.Close()
+		return remove(ctx, docker, o)
+	})
+}
+
+func removeContainer(ctx context.Context, docker *client.Client, o object) error {
+	info, err := docker.ContainerInspect(ctx, o.Name)
+	if cerrdefs.IsNotFound(err) || err == nil && info.Config.Labels[label] != o.Run {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("inspect container: %w", err)
+	}
+	err = docker.ContainerRemove(ctx, info.ID, container.RemoveOptions{Force: true, RemoveVolumes: true})
+	if err != nil && !cerrdefs.IsNotFound(err) {
+		return fmt.Errorf("remove container: %w", err)
+	}
+	return nil
+}
+

@@ -1,0 +1,191 @@
+// Package docker builds the lab out of containers, through the Docker API.
+//
+// Two bridge networks: the clients on one, the server on the other, so that
+// every connection passes the masquerade rule that Docker itself wrote for
+// the clients' network. Docker keeps bridges apart from each other; two rules
+// in DOCKER-USER, between exactly these two bridges, let the lab's packets
+// through. NAT and conntrack are the host's own.
+//
+// Exported types configure; what runs is unexported behind lab.Lab.
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"runtime"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"snatlab/harness/conntrack"
+	"snatlab/harness/lab"
+	"snatlab/harness/nat"
+	"snatlab/harness/probe"
+	"snatlab/harness/result"
+	"snatlab/harness/scenario"
+	"snatlab/harness/undo"
+)
+
+// Config is what a lab is built from.
+type Config struct {
+	Run     string // id of the run: labels and names carry it
+	Clients int
+	Trials  int            // that will be made; each takes a server port
+	Server  netip.AddrPort // `snatlab serve` on another machine; zero: a server of the lab's own
+	Binary  string         // static snatlab binary that the probe image is made of
+	Journal *undo.Journal
+	Say     func(string) // told what is being done; may be nil
+}
+
+// Open builds a lab on a host that has passed Preflight. The lab is to be
+// closed even if Open fails: close the journal.
+func Open(ctx context.Context, host *Host, c Config) (lab.Lab, error) {
+	l := &dockerLab{Config: c, host: host}
+	if l.Say == nil {
+		l.Say = func(string) {}
+	}
+	for _, step := range []func(context.Context) error{l.buildImage, l.makeNetworks, l.startServer, l.startClients} {
+		if err := step(ctx); err != nil {
+			return nil, errors.Join(err, l.hangUp())
+		}
+	}
+	return l, nil
+}
+
+type dockerLab struct {
+	Config
+	host  *Host
+	image string
+
+	clientNet, serverNet network
+	rule                 *nat.Rule
+
+	clients []*probe.Client
+	server  *probe.Server
+	address netip.Addr // of the server
+}
+
+// barrierFile is where clients meet: in the memory of the IPC namespace that
+// they share.
+const barrierFile = "/dev/shm/snatlab"
+
+// firstPort is the server port of the first trial, where all are free.
+const firstPort = 20_000
+
+func (l *dockerLab) Barrier() string { return barrierFile }
+
+func (l *dockerLab) Clients() []*probe.Client { return l.clients }
+
+func (l *dockerLab) Apply(ctx context.Context, m scenario.Masquerade) (lab.Rule, error) {
+	return l.rule.Apply(ctx, l.Journal, nat.Options{Random: m.Random, RandomFully: m.RandomFully})
+}
+
+func (l *dockerLab) Listen(ctx context.Context, trial int) (netip.AddrPort, error) {
+	port := firstPort + trial
+	if p := l.server.Hello.Ports; p != nil {
+		port = int(p.First) + trial
+	}
+	_, err := l.server.Listen(ctx, uint16(port))
+	return netip.AddrPortFrom(l.address, uint16(port)), err
+}
+
+func (l *dockerLab) Finish(ctx context.Context) (*probe.Served, error) {
+	return l.server.Finish(ctx)
+}
+
+func (l *dockerLab) Conntrack(context.Context) (conntrack.Snapshot, error) { return conntrack.Read() }
+
+// Close ends the probes and undoes the journal: rules before networks,
+// containers before both.
+func (l *dockerLab) Close(ctx context.Context) error {
+	return errors.Join(l.hangUp(), l.Journal.Close(ctx))
+}
+
+// hangUp ends the conversations with the probes, which ends the probes.
+func (l *dockerLab) hangUp() error {
+	var errs []error
+	for _, c := range l.clients {
+		errs = append(errs, c.Close())
+	}
+	if l.server != nil {
+		errs = append(errs, l.server.Close())
+	}
+	return errors.Join(errs...)
+}
+
+func (l *dockerLab) Environment() result.Env {
+	var uts unix.Utsname
+	_ = unix.Uname(&uts) // cannot fail with a valid pointer
+	env := result.Env{
+		Kernel: unix.ByteSliceToString(uts.Release[:]), Arch: runtime.GOARCH,
+		CPUs: len(l.clients[0].Hello.CPUs), Driver: "docker",
+		Docker: &l.host.info.ServerVersion, Firewall: new(l.host.backend()),
+		Iptables:      new(l.rule.Tables().Version()),
+		ClientNetwork: l.clientNet.subnet.String(), Server: l.address.String(),
+	}
+	if s, err := conntrack.Read(); err == nil {
+		env.ConntrackMax = &s.Max
+	}
+	return env
+}
+
+// startServer starts the lab's own server, or finds the one that is given.
+func (l *dockerLab) startServer(ctx context.Context) error {
+	var err error
+	if l.Server.IsValid() {
+		l.Say(fmt.Sprintf("calling the server at %v", l.Server))
+		return l.callServer(ctx)
+	}
+	l.Say("starting the server")
+	stream, address, err := l.start(ctx, containerSpec{name: "server", role: probe.RoleServer, network: l.serverNet, ipc: "private"})
+	if err != nil {
+		return err
+	}
+	l.address = address
+	l.server, err = probe.OpenServer(ctx, stream)
+	return err
+}
+
+// callServer connects to `snatlab serve`.
+func (l *dockerLab) callServer(ctx context.Context) error {
+	dialer := net.Dialer{Timeout: 5 * time.Second}
+	conn, err := dialer.DialContext(ctx, "tcp4", l.Server.String())
+	if err != nil {
+		return fmt.Errorf("call the server at %v: %w (run `snatlab serve` there)", l.Server, err)
+	}
+	l.address = l.Server.Addr()
+	l.server, err = probe.OpenServer(ctx, probe.Stream{
+		Name: fmt.Sprintf("server at %v", l.Server), In: conn, Out: conn, Close: conn.Close,
+	})
+	if err != nil {
+		return err
+	}
+	p := l.server.Hello.Ports
+	if p == nil || int(p.Last)-int(p.First)+1 < l.Trials {
+		return fmt.Errorf("the server at %v has too few ports: each of %d trials takes one (snatlab serve --ports %d)", l.Server, l.Trials, l.Trials)
+	}
+	return nil
+}
+
+// startClients starts the clients. The first one's IPC namespace is the one
+// that all share.
+func (l *dockerLab) startClients(ctx context.Context) error {
+	ipc := "shareable"
+	for i := range l.Config.Clients {
+		l.Say(fmt.Sprintf("starting client %d of %d", i+1, l.Config.Clients))
+		stream, _, err := l.start(ctx, containerSpec{name: fmt.Sprintf("client-%d", i), role: probe.RoleClient, network: l.clientNet, ipc: ipc})
+		if err != nil {
+			return err
+		}
+		c, err := probe.OpenClient(ctx, stream)
+		if err != nil {
+			return err
+		}
+		l.clients = append(l.clients, c)
+		ipc = "container:" + l.containerName("client-0")
+	}
+	return nil
+}

@@ -1,0 +1,173 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+
+	cerrdefs "github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/filters"
+	dockernet "github.com/docker/docker/api/types/network"
+	"github.com/docker/docker/client"
+	"github.com/vishvananda/netlink"
+
+	"snatlab/harness/nat"
+)
+
+// userChain is where Docker leaves room for rules of others.
+const userChain = "DOCKER-USER"
+
+// network is one bridge of the lab.
+type network struct {
+	name   string
+	bridge string // interface
+	subnet netip.Prefix
+}
+
+// makeNetworks makes the networks, finds the rule that Docker wrote for that
+// of the clients, and lets the lab's packets through.
+func (l *dockerLab) makeNetworks(ctx context.Context) error {
+	l.Say("making the networks")
+	free, err := l.host.freeSubnets(ctx, 2)
+	if err != nil {
+		return err
+	}
+	if l.clientNet, err = l.makeNetwork(ctx, "clients", free[0]); err != nil {
+		return err
+	}
+	if l.rule, err = nat.Find(ctx, l.host.tables, l.clientNet.subnet, l.clientNet.bridge); err != nil {
+		return fmt.Errorf("%w; Docker's firewall backend is %s", err, l.host.backend())
+	}
+	if l.Server.IsValid() {
+		return nil
+	}
+	if l.serverNet, err = l.makeNetwork(ctx, "server", free[1]); err != nil {
+		return err
+	}
+	tables := l.rule.Tables()
+	return errors.Join(
+		tables.Accept(ctx, l.Journal, userChain, l.clientNet.bridge, l.serverNet.bridge),
+		tables.Accept(ctx, l.Journal, userChain, l.serverNet.bridge, l.clientNet.bridge))
+}
+
+func (l *dockerLab) makeNetwork(ctx context.Context, part string, subnet netip.Prefix) (network, error) {
+	n := network{
+		name: l.containerName(part),
+		// An interface's name has 15 characters; the end of the run's id is
+		// its random part.
+		bridge: "snat-" + l.Run[max(0, len(l.Run)-6):] + "-" + part[:1],
+		subnet: subnet,
+	}
+	options := dockernet.CreateOptions{
+		Driver: "bridge",
+		IPAM:   &dockernet.IPAM{Config: []dockernet.IPAMConfig{{Subnet: subnet.String()}}},
+		Labels: map[string]string{label: l.Run},
+		Options: map[string]string{
+			"com.docker.network.bridge.name": n.bridge,
+			// Docker 28 and later drop packets that come from another bridge
+			// for a container, unless its network says this. Older engines
+			// do not know the option and pass over it.
+			"com.docker.network.bridge.gateway_mode_ipv4": "nat-unprotected",
+		},
+	}
+	_, err := l.Journal.Do(ctx, l.host.networkStep(l.Run, n.name), func(ctx context.Context) error {
+		_, err := l.host.docker.NetworkCreate(ctx, n.name, options)
+		return err
+	})
+	if err != nil {
+		return n, fmt.Errorf("create network %s with subnet %v: %w", n.name, subnet, err)
+	}
+	return n, nil
+}
+
+func removeNetwork(ctx context.Context, docker *client.Client, o object) error {
+	// Networks may share a name; the label tells ours.
+	ours, err := docker.NetworkList(ctx, dockernet.ListOptions{Filters: filters.NewArgs(filters.Arg("label", label+"="+o.Run))})
+	if err != nil {
+		return fmt.Errorf("list networks: %w", err)
+	}
+	for _, n := range ours {
+		if n.Name != o.Name {
+			continue
+		}
+		if err := docker.NetworkRemove(ctx, n.ID); err != nil && !cerrdefs.IsNotFound(err) {
+			return fmt.Errorf("remove network: %w", err)
+		}
+	}
+	return nil
+}
+
+// pool is the range of RFC 2544, for benchmarks: it is nobody's network.
+var pool = netip.MustParsePrefix("198.18.0.0/15")
+
+// freeSubnets picks n networks of 256 addresses that collide with no route of
+// the host and no network of Docker's.
+func (h *Host) freeSubnets(ctx context.Context, n int) ([]netip.Prefix, error) {
+	taken, err := h.takenSubnets(ctx)
+	if err != nil {
+		return nil, err
+	}
+	free, blocker := pick(pool, taken, n)
+	if len(free) < n {
+		return nil, fmt.Errorf("fewer than %d free /24 networks in %v: %v is taken by a route or a Docker network (see `ip route`, `docker network ls`)", n, pool, blocker)
+	}
+	return free, nil
+}
+
+// pick gives up to n of the pool's /24 networks that overlap none of those
+// that are taken, and one that stood in the way.
+func pick(pool netip.Prefix, taken []netip.Prefix, n int) (free []netip.Prefix, blocker netip.Prefix) {
+	for a := pool.Addr(); pool.Contains(a) && len(free) < n; a = nextSubnet(a) {
+		candidate := netip.PrefixFrom(a, 24)
+		blocked := false
+		for _, t := range taken {
+			if t.Overlaps(candidate) {
+				blocked, blocker = true, t
+			}
+		}
+		if !blocked {
+			free = append(free, candidate)
+		}
+	}
+	return free, blocker
+}
+
+func nextSubnet(a netip.Addr) netip.Addr {
+	b := a.As4()
+	b[2]++
+	if b[2] == 0 {
+		b[1]++
+	}
+	return netip.AddrFrom4(b)
+}
+
+// takenSubnets lists the destinations of the host's routes and the subnets of
+// Docker's networks, running or not. The default route takes nothing.
+func (h *Host) takenSubnets(ctx context.Context) ([]netip.Prefix, error) {
+	var taken []netip.Prefix
+	routes, err := netlink.RouteListFiltered(netlink.FAMILY_V4, &netlink.Route{}, 0)
+	if err != nil {
+		return nil, fmt.Errorf("list routes: %w", err)
+	}
+	for _, r := range routes {
+		if r.Dst == nil {
+			continue
+		}
+		if p, err := netip.ParsePrefix(r.Dst.String()); err == nil && p.Bits() > 0 {
+			taken = append(taken, p)
+		}
+	}
+	networks, err := h.docker.NetworkList(ctx, dockernet.ListOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("list networks: %w", err)
+	}
+	for _, n := range networks {
+		for _, c := range n.IPAM.Config {
+			if p, err := netip.ParsePrefix(c.Subnet); err == nil {
+				taken = append(taken, p)
+			}
+		}
+	}
+	return taken, nil
+}

@@ -1,0 +1,276 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/docker/docker/api/types/system"
+	"github.com/docker/docker/client"
+	"golang.org/x/sys/unix"
+
+	"snatlab/harness/conntrack"
+	"snatlab/harness/lab"
+	"snatlab/harness/nat"
+)
+
+// Host is a machine with a Docker engine, looked at.
+type Host struct {
+	docker *client.Client
+	info   system.Info
+	tables []*nat.Tables
+}
+
+// Close hangs up on the engine.
+func (h *Host) Close() error {
+	if h.docker == nil {
+		return nil
+	}
+	return h.docker.Close()
+}
+
+// answerTime bounds how long the engine may take to answer at all.
+const answerTime = 4 * time.Second
+
+// connect opens a client of the engine at host; empty: as DOCKER_HOST and its
+// kin say.
+func connect(host string) (*client.Client, error) {
+	options := []client.Opt{client.FromEnv, client.WithAPIVersionNegotiation()}
+	if host != "" {
+		options = append(options, client.WithHost(host))
+	}
+	docker, err := client.NewClientWithOpts(options...)
+	if err != nil {
+		return nil, fmt.Errorf("connect to Docker: %w", err)
+	}
+	return docker, nil
+}
+
+// Preflight looks at everything that a run on Docker needs, and changes
+// nothing. Entries is the room in the conntrack table that the run wants, 0
+// if it is not known. The host can be used if lab.Missing says nothing.
+func Preflight(ctx context.Context, entries int) (*Host, []lab.Precondition) {
+	h := &Host{}
+	engine := h.checkEngine(ctx)
+	all := []lab.Precondition{checkPrivilege(), engine}
+	if engine.State == lab.Met {
+		all = append(all, h.checkBackend(), h.checkRules(), h.checkSubnets(ctx))
+	} else {
+		for _, name := range []string{firewallBackend, iptablesRules, labSubnets} {
+			all = append(all, lab.Precondition{Name: name, State: lab.Unknown, Found: "no engine to look at"})
+		}
+	}
+	return h, append(all, checkConntrack(entries), checkCPUs(), checkFiles())
+}
+
+// The names of preconditions.
+const (
+	privilege       = "privilege"
+	dockerEngine    = "Docker engine"
+	firewallBackend = "firewall backend"
+	iptablesRules   = "iptables"
+	labSubnets      = "lab subnets"
+	conntrackTable  = "conntrack"
+	cpus            = "CPUs"
+	openFiles       = "open files"
+)
+
+func checkPrivilege() lab.Precondition {
+	p := lab.Precondition{Name: privilege, Remedy: "run as root"}
+	effective, err := effectiveCapabilities()
+	switch {
+	case err != nil:
+		p.State, p.Found = lab.Unknown, err.Error()
+	case effective&(1<<unix.CAP_NET_ADMIN) == 0:
+		p.State, p.Found = lab.Unmet, fmt.Sprintf("user %d has no CAP_NET_ADMIN: no iptables, no conntrack counters", os.Geteuid())
+	default:
+		p.Found = fmt.Sprintf("user %d, CAP_NET_ADMIN", os.Geteuid())
+	}
+	return p
+}
+
+// effectiveCapabilities reads the set of this process (CapEff, proc(5)).
+func effectiveCapabilities() (uint64, error) {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0, err
+	}
+	_, rest, _ := strings.Cut(string(status), "\nCapEff:")
+	line, _, _ := strings.Cut(rest, "\n")
+	return strconv.ParseUint(strings.TrimSpace(line), 16, 64)
+}
+
+// checkEngine connects to the engine. Its NAT must be this host's: an engine
+// on another machine, or in a network namespace of its own, has rules that
+// cannot be seen from here.
+func (h *Host) checkEngine(ctx context.Context) lab.Precondition {
+	p := lab.Precondition{Name: dockerEngine, State: lab.Unmet}
+	docker, err := connect("")
+	if err != nil {
+		p.Found, p.Remedy = err.Error(), "see DOCKER_HOST"
+		return p
+	}
+	h.docker = docker
+	address := docker.DaemonHost()
+	if !strings.HasPrefix(address, "unix://") {
+		p.Found, p.Remedy = "DOCKER_HOST is "+address+": an engine on another machine", "run snatlab on that machine: the rules and the counters are there"
+		return p
+	}
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
+	if h.info, err = docker.Info(ctx); err != nil {
+		p.Found, p.Remedy = fmt.Sprintf("connect to Docker at %s: %v", address, rootCause(err)), remedyFor(err)
+		return p
+	}
+	if slices.ContainsFunc(h.info.SecurityOptions, func(o string) bool { return strings.HasPrefix(o, "name=rootless") }) {
+		p.Found, p.Remedy = "the engine at "+address+" is rootless: its NAT is in a network namespace of its own", "use the system's engine"
+		return p
+	}
+	p.State, p.Found = lab.Met, h.info.ServerVersion+" at "+address
+	return p
+}
+
+// rootCause leaves out what the client wraps around an error of the system,
+// which repeats the address and guesses.
+func rootCause(err error) error {
+	var errno unix.Errno
+	if errors.As(err, &errno) {
+		return errno
+	}
+	return err
+}
+
+func remedyFor(err error) string {
+	if errors.Is(err, unix.EACCES) {
+		return "run as root, or join the docker group"
+	}
+	return "is the daemon running? is DOCKER_HOST right?"
+}
+
+// backend is what writes Docker's firewall rules. Engines before 29 write
+// iptables rules and do not say so.
+func (h *Host) backend() string {
+	if b := h.info.FirewallBackend; b != nil {
+		return b.Driver
+	}
+	return "iptables"
+}
+
+func (h *Host) checkBackend() lab.Precondition {
+	p := lab.Precondition{Name: firewallBackend, Found: h.backend()}
+	if !strings.HasPrefix(h.backend(), "iptables") {
+		p.State = lab.Unmet
+		p.Remedy = `only iptables rules can be rewritten so far; set "firewall-backend": "iptables" for the daemon`
+	}
+	return p
+}
+
+// checkRules finds the variants of iptables in which Docker has its rules.
+func (h *Host) checkRules() lab.Precondition {
+	p := lab.Precondition{Name: iptablesRules, State: lab.Unmet}
+	installed, err := nat.Installed()
+	if err != nil {
+		p.Found, p.Remedy = err.Error(), "install the package iptables"
+		return p
+	}
+	for _, t := range installed {
+		used, err := t.HasDocker()
+		if err != nil {
+			p.State, p.Found, p.Remedy = lab.Unmet, err.Error(), "run as root"
+			return p
+		}
+		if used {
+			h.tables = append(h.tables, t)
+		}
+	}
+	if len(h.tables) == 0 {
+		p.Found = fmt.Sprintf("Docker has no rules in %s", names(installed))
+		p.Remedy = "is the daemon started with --iptables=false? it has to manage iptables itself"
+		return p
+	}
+	p.Found = names(h.tables)
+	if !slices.ContainsFunc(h.tables, (*nat.Tables).HasRandomFully) {
+		p.Remedy, p.Found = "iptables 1.6.2 or later is needed", p.Found+": does not know --random-fully"
+		return p
+	}
+	p.State = lab.Met
+	return p
+}
+
+func names(tables []*nat.Tables) string {
+	var all []string
+	for _, t := range tables {
+		all = append(all, t.Version())
+	}
+	if all == nil {
+		return "any iptables"
+	}
+	return strings.Join(all, ", ")
+}
+
+func (h *Host) checkSubnets(ctx context.Context) lab.Precondition {
+	p := lab.Precondition{Name: labSubnets}
+	free, err := h.freeSubnets(ctx, 2)
+	if err != nil {
+		p.State, p.Found, p.Remedy = lab.Unmet, err.Error(), "free two of them for the time of a run"
+		return p
+	}
+	p.Found = fmt.Sprintf("%v and %v are free", free[0], free[1])
+	return p
+}
+
+func checkConntrack(entries int) lab.Precondition {
+	p := lab.Precondition{Name: conntrackTable, State: lab.Unmet}
+	s, err := conntrack.Read()
+	if err != nil {
+		p.Found, p.Remedy = err.Error(), "run as root, on a kernel with nf_conntrack and ctnetlink"
+		return p
+	}
+	p.Found = fmt.Sprintf("%d of %d entries in use", s.Entries, s.Max)
+	if s.Entries+uint64(entries) > s.Max {
+		p.Found += fmt.Sprintf(", the run wants room for %d more", entries)
+		p.Remedy = "fewer requests, or a larger net.netfilter.nf_conntrack_max"
+		return p
+	}
+	p.State = lab.Met
+	return p
+}
+
+func checkCPUs() lab.Precondition {
+	p := lab.Precondition{Name: cpus, Advisory: true}
+	var set unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &set); err != nil {
+		p.State, p.Found = lab.Unknown, err.Error()
+		return p
+	}
+	p.Found = strconv.Itoa(set.Count())
+	if set.Count() < 2 {
+		p.State, p.Remedy = lab.Unmet, "the race takes two CPUs: a run will most likely be inconclusive"
+	}
+	return p
+}
+
+// fewFiles is the number of open files below which clients have to wait for
+// timeouts to pass before they can go on.
+const fewFiles = 1024
+
+// checkFiles looks at the limit of this process. That of the containers is the
+// daemon's, mostly the same; a probe makes do with what it has.
+func checkFiles() lab.Precondition {
+	p := lab.Precondition{Name: openFiles, Advisory: true}
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		p.State, p.Found = lab.Unknown, err.Error()
+		return p
+	}
+	p.Found = fmt.Sprintf("%d", limit.Max)
+	if limit.Max < fewFiles {
+		p.State, p.Remedy = lab.Unmet, "trials take longer; raise the daemon's limit (LimitNOFILE)"
+	}
+	return p
+}

@@ -1,0 +1,81 @@
+// Package lab says what an experiment needs of a topology: clients, a
+// masquerade rule that their connections pass, a server behind it, and the
+// counters of the conntrack table in between. The drivers below it build one.
+package lab
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+
+	"snatlab/harness/conntrack"
+	"snatlab/harness/probe"
+	"snatlab/harness/result"
+	"snatlab/harness/scenario"
+)
+
+// Lab is a running topology. It is for one goroutine at a time; only the
+// clients run side by side.
+type Lab interface {
+	// Environment tells the facts of the machine and the lab.
+	Environment() result.Env
+	// Clients are in the order of their indices.
+	Clients() []*probe.Client
+	// Barrier is a file that all clients can map; empty if there is none.
+	Barrier() string
+	// Apply puts an arm in force, until the rule's Undo.
+	Apply(context.Context, scenario.Masquerade) (Rule, error)
+	// Listen opens a server port that no other trial uses, and gives the
+	// address that clients reach it at. Trials count from 0.
+	Listen(ctx context.Context, trial int) (netip.AddrPort, error)
+	// Finish closes the port and says what was served.
+	Finish(context.Context) (*probe.Served, error)
+	// Conntrack reads the counters of the namespace that translates.
+	Conntrack(context.Context) (conntrack.Snapshot, error)
+	// Close removes the lab and undoes every change to the host. What could
+	// not be undone is told in an *undo.LeftError. It may be called again.
+	Close(context.Context) error
+}
+
+// Rule is the masquerade rule in force for an arm.
+type Rule interface {
+	// Rule is its text, as its own tool prints it.
+	Rule() string
+	// Packets counts the connections that it matched since it was written.
+	// That the rule is no longer there is an error.
+	Packets(context.Context) (uint64, error)
+	// Undo puts the rule back as the driver made it.
+	Undo(context.Context) error
+}
+
+// Precondition is something that a driver needs of the machine.
+type Precondition struct {
+	Name     string
+	State    State
+	Found    string // what there is: "20.10.24 at unix:///var/run/docker.sock"
+	Remedy   string // what to do where it is not met
+	Advisory bool   // a run is possible without it
+}
+
+// State tells what came of looking.
+type State int
+
+// The states of a precondition. Unknown is not the same as unmet.
+const (
+	Met State = iota
+	Unmet
+	Unknown // it could not be looked at, mostly for want of another one
+)
+
+func (s State) String() string { return [...]string{"ok", "missing", "unknown"}[s] }
+
+// Missing gives the error for the first precondition that a run cannot do
+// without, nil if there is none.
+func Missing(all []Precondition) error {
+	for _, p := range all {
+		if p.State == Unmet && !p.Advisory {
+			return fmt.Errorf("%s: %s (%s)", p.Name, p.Found, p.Remedy)
+		}
+	}
+	return nil
+}

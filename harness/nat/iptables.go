@@ -1,0 +1,177 @@
+// Package nat finds the masquerade rule of a network, rewrites it in place,
+// and restores it to the letter.
+//
+// Rules are handled through the iptables program in the variant, nft or
+// legacy, that holds them. A rule is found by its text each time, never by a
+// remembered position: others add and delete rules above ours. Every change is
+// a step of the undo journal.
+package nat
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/coreos/go-iptables/iptables"
+	"github.com/google/shlex"
+)
+
+// lockWait bounds in seconds how long iptables waits for its lock.
+const lockWait = 10
+
+// legacyTables lists the tables of iptables-legacy that exist in this network
+// namespace.
+const legacyTables = "/proc/net/ip_tables_names"
+
+// Tables is one variant of iptables.
+type Tables struct {
+	Path    string // of the program
+	Variant string // "nft" or "legacy"
+	ipt     *iptables.IPTables
+}
+
+// candidates are the programs that may be there, the explicit names first.
+var candidates = []string{"iptables-nft", "iptables-legacy", "iptables"}
+
+// Installed gives the variants of iptables whose tables can be looked at
+// without changing anything. Listing a table with iptables-legacy creates it,
+// so that variant is given only where its nat table exists.
+func Installed() ([]*Tables, error) {
+	var found []*Tables
+	var errs []error
+	for _, name := range candidates {
+		t, err := open(name)
+		switch {
+		case err != nil:
+			errs = append(errs, err)
+		case t.Variant == "legacy" && !legacyTableExists("nat"):
+		case slices.ContainsFunc(found, func(f *Tables) bool { return f.Variant == t.Variant }):
+		default:
+			found = append(found, t)
+		}
+	}
+	if len(found) == 0 && len(errs) == len(candidates) {
+		return nil, fmt.Errorf("no iptables program: %w (install the package iptables)", errs[len(errs)-1])
+	}
+	return found, nil
+}
+
+func open(name string) (*Tables, error) {
+	ipt, err := iptables.New(iptables.Path(name), iptables.Timeout(lockWait))
+	if err != nil {
+		return nil, err
+	}
+	return &Tables{Path: name, Variant: variant(name, ipt), ipt: ipt}, nil
+}
+
+// variant tells nft from legacy by the program that the name stands for, and
+// for one that does not say, by its version: nft came with 1.8.
+func variant(name string, ipt *iptables.IPTables) string {
+	program := name
+	if path, err := lookPath(name); err == nil {
+		program = filepath.Base(path)
+	}
+	switch {
+	case strings.Contains(program, "nft"):
+		return "nft"
+	case strings.Contains(program, "legacy"):
+		return "legacy"
+	}
+	if major, minor, _ := ipt.GetIptablesVersion(); major > 1 || minor >= 8 {
+		return "nft"
+	}
+	return "legacy"
+}
+
+func legacyTableExists(table string) bool {
+	names, err := os.ReadFile(legacyTables)
+	return err == nil && slices.Contains(strings.Fields(string(names)), table)
+}
+
+// Version is that of the program with its variant: "1.8.9 (nft)".
+func (t *Tables) Version() string {
+	a, b, c := t.ipt.GetIptablesVersion()
+	return fmt.Sprintf("%d.%d.%d (%s)", a, b, c, t.Variant)
+}
+
+// HasRandomFully tells whether the program knows --random-fully (1.6.2).
+func (t *Tables) HasRandomFully() bool { return t.ipt.HasRandomFully() }
+
+// rule is one line of a listing.
+type rule struct {
+	text    string // as `iptables -S` prints it: "-A POSTROUTING -s ... -j MASQUERADE"
+	spec    []string
+	packets uint64
+}
+
+// list gives the rules of a chain in order; the rule at index i has position
+// i + 1.
+func (t *Tables) list(ctx context.Context, table, chain string) ([]rule, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, context.Cause(ctx)
+	}
+	lines, err := t.ipt.ListWithCounters(table, chain)
+	if err != nil {
+		return nil, fmt.Errorf("list %s of table %s with %s: %w", chain, table, t.Path, err)
+	}
+	var rules []rule
+	for _, line := range lines {
+		if !strings.HasPrefix(line, "-A ") {
+			continue // -P and -N say that the chain exists
+		}
+		r, err := parseRule(line)
+		if err != nil {
+			return nil, fmt.Errorf("read rule %q: %w", line, err)
+		}
+		rules = append(rules, r)
+	}
+	return rules, nil
+}
+
+// parseRule takes a line of `iptables -v -S` apart. The counters, "-c packets
+// bytes", stand before -j or, in output that go-iptables has rearranged, last.
+func parseRule(line string) (rule, error) {
+	words, err := shlex.Split(line)
+	if err != nil {
+		return rule{}, err
+	}
+	if len(words) < 2 || words[0] != "-A" {
+		return rule{}, errors.New("not a rule")
+	}
+	var r rule
+	spec := words[2:]
+	if at := slices.Index(spec, "-c"); at >= 0 && at+2 < len(spec) {
+		if r.packets, err = strconv.ParseUint(spec[at+1], 10, 64); err != nil {
+			return rule{}, fmt.Errorf("packet counter: %w", err)
+		}
+		counters := fmt.Sprintf(" -c %s %s", spec[at+1], spec[at+2])
+		line = strings.Replace(line, counters, "", 1)
+		spec = slices.Delete(spec, at, at+3)
+	}
+	r.text, r.spec = line, spec
+	return r, nil
+}
+
+// position finds a rule by its text; 0 means that it is not there.
+func position(rules []rule, text string) int {
+	return 1 + slices.IndexFunc(rules, func(r rule) bool { return r.text == text })
+}
+
+// HasDocker tells whether Docker keeps its rules in this variant.
+func (t *Tables) HasDocker() (bool, error) {
+	for table, chain := range map[string]string{"nat": "DOCKER", "filter": "DOCKER-USER"} {
+		found, err := t.ipt.ChainExists(table, chain)
+		if err != nil {
+			return false, fmt.Errorf("look for chain %s with %s: %w", chain, t.Path, err)
+		}
+		if !found {
+			return false, nil
+		}
+	}
+	return true, nil
+}

@@ -1,0 +1,103 @@
+package report
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+const (
+	width   = 100 // of a page
+	nameMax = 24  // of a name at the head of a column
+)
+
+// A page is plain text of width columns; only a word can be wider.
+type page struct{ strings.Builder }
+
+// line writes one line. What came from outside cannot steer the terminal.
+func (p *page) line(text string) {
+	p.WriteString(strings.TrimRight(plain(text), " ") + "\n")
+}
+
+// field writes a text behind its label.
+func (p *page) field(label, text string) {
+	p.hang(pad(label, gutter), text)
+}
+
+// hang writes lead and text, whose further lines stand below its first.
+func (p *page) hang(lead, text string) {
+	indent := utf8.RuneCountInString(lead)
+	for _, line := range wrap(text, width-indent) {
+		p.line(lead + line)
+		lead = strings.Repeat(" ", indent)
+	}
+}
+
+// wrap breaks text between words; there is always a line.
+func wrap(text string, width int) []string {
+	lines := []string{""}
+	for _, word := range strings.Fields(text) {
+		last := &lines[len(lines)-1]
+		switch {
+		case *last == "":
+			*last = word
+		case utf8.RuneCountInString(*last)+1+utf8.RuneCountInString(word) <= width:
+			*last += " " + word
+		default:
+			lines = append(lines, word)
+		}
+	}
+	return lines
+}
+
+// align prints a table with three spaces between its columns.
+func align(t table) []string {
+	rows := [][]string{make([]string, 0, len(t.head))}
+	for _, name := range t.head {
+		rows[0] = append(rows[0], shorten(name))
+	}
+	rows = append(rows, t.rows...)
+	widths := make([]int, len(t.head))
+	for _, row := range rows {
+		for i, cell := range row {
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+		}
+	}
+	var lines []string
+	for _, row := range rows {
+		line := pad(row[0], widths[0])
+		for i, cell := range row[1:] {
+			line += "   " + strings.Repeat(" ", widths[i+1]-utf8.RuneCountInString(cell)) + cell
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+// shorten takes the middle out of a long name: its ends tell arms apart.
+func shorten(name string) string {
+	runes := []rune(name)
+	if len(runes) <= nameMax {
+		return name
+	}
+	half := (nameMax - 1) / 2
+	return string(runes[:half]) + "…" + string(runes[len(runes)-half:])
+}
+
+func pad(s string, width int) string {
+	return s + strings.Repeat(" ", max(0, width-utf8.RuneCountInString(s)))
+}
+
+// plain makes one line of printable characters.
+func plain(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsPrint(r):
+			return r
+		case unicode.IsSpace(r):
+			return ' '
+		default:
+			return '?'
+		}
+	}, s)
+}

@@ -1,0 +1,78 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"unicode/utf8"
+
+	"snatlab/harness/result"
+)
+
+// Progress shows a run while it goes on: a line a trial. On a terminal the
+// last line also says what is being done. A Progress is for one goroutine; an
+// error of its writer is of no consequence to the run, and is not told.
+type Progress struct {
+	w        io.Writer
+	terminal bool
+	nameLen  int // of the longest arm so far: the lines below it stay aligned
+}
+
+// NewProgress shows a run on w, which is a terminal or a log.
+func NewProgress(w io.Writer, terminal bool) *Progress {
+	return &Progress{w: w, terminal: terminal, nameLen: len("random-fully")}
+}
+
+// erase clears the line that the cursor is in.
+const erase = "\r\x1b[K"
+
+// transientMax keeps what is to be erased within one line of a terminal.
+const transientMax = 79
+
+// Say names a phase: "building the probe image". An empty one clears what was
+// said last from the terminal, before something else is printed there.
+func (p *Progress) Say(phase string) {
+	switch {
+	case p.terminal:
+		p.transient(phase)
+	case phase != "":
+		p.line(phase)
+	}
+}
+
+// Start says that a trial begins. A log shows only what came of it.
+func (p *Progress) Start(round, rounds int, arm string) {
+	if p.terminal {
+		p.transient(p.lead(round, rounds, arm) + "running")
+	}
+}
+
+// Done shows what came of a trial:
+// "round 3/8   random-fully   failed 0/6,000   insert_failed 0   0.00 %   2.1 s".
+func (p *Progress) Done(round, rounds int, arm string, t *result.Trial) {
+	requests := thousands(t.Requests)
+	text := p.lead(round, rounds, arm) + fmt.Sprintf("failed %*s/%s   insert_failed %*s   %6.2f %%   %s",
+		len(requests), thousands(t.Failed), requests,
+		len(requests), thousands(t.Conntrack.InsertFailed), 100*rate(*t), seconds(t.Seconds))
+	if n := t.Causes[result.Unexplained]; n > 0 {
+		text += fmt.Sprintf("   %s unexplained", thousands(n))
+	}
+	if p.terminal {
+		fmt.Fprint(p.w, erase)
+	}
+	p.line(text)
+}
+
+func (p *Progress) lead(round, rounds int, arm string) string {
+	p.nameLen = max(p.nameLen, utf8.RuneCountInString(arm))
+	return fmt.Sprintf("round %*d/%d   %s   ", len(strconv.Itoa(rounds)), round, rounds, pad(arm, p.nameLen))
+}
+
+func (p *Progress) transient(text string) {
+	runes := []rune(plain(text))
+	fmt.Fprint(p.w, erase+string(runes[:min(len(runes), transientMax)]))
+}
+
+func (p *Progress) line(text string) {
+	fmt.Fprintln(p.w, plain(text))
+}

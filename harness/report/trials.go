@@ -1,0 +1,43 @@
+package report
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+
+	"snatlab/harness/result"
+)
+
+// A namedTrial is a trial with the name of its arm.
+type namedTrial struct {
+	arm string
+	result.Trial
+}
+
+// byRound lists all trials, those of a round in the order of the arms.
+func byRound(arms []result.Arm) []namedTrial {
+	var all []namedTrial
+	for _, a := range arms {
+		for _, t := range a.Trials {
+			all = append(all, namedTrial{a.Name, t})
+		}
+	}
+	slices.SortStableFunc(all, func(a, b namedTrial) int { return cmp.Compare(a.Round, b.Round) })
+	return all
+}
+
+func (t namedTrial) cells() []string {
+	return []string{
+		strconv.Itoa(t.Round),
+		t.arm,
+		thousands(t.Requests),
+		thousands(t.Failed),
+		percent(rate(t.Trial)),
+		thousands(t.Conntrack.InsertFailed),
+		thousands(t.Conntrack.Drop),
+		thousands(t.RulePackets),
+		micros(t.Latency.P50),
+		micros(t.Latency.P99),
+		seconds(t.Seconds),
+	}
+}

@@ -1,0 +1,107 @@
+// Package harness runs an experiment: it takes the arms of a scenario in
+// turns, sends the same number of requests under each, and records what the
+// clients, the server and the kernel counted.
+//
+// It knows no driver. A lab is opened by the caller's function, and closed
+// here whatever happens.
+package harness
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"snatlab/harness/lab"
+	"snatlab/harness/probe"
+	"snatlab/harness/result"
+	"snatlab/harness/scenario"
+	"snatlab/harness/verdict"
+)
+
+// Watcher is told how a run goes on.
+type Watcher interface {
+	Start(round, rounds int, arm string)
+	Done(round, rounds int, arm string, t *result.Trial)
+}
+
+// Run makes every trial of a scenario in a lab of its own. The result is never
+// nil: with an error it holds the trials that were finished before it.
+func Run(ctx context.Context, s *scenario.Scenario, open func(context.Context) (lab.Lab, error), watch Watcher) (r *result.Result, err error) {
+	r = describe(s)
+	begun := time.Now()
+	defer func() {
+		r.Seconds = time.Since(begun).Seconds()
+		r.Memory.Controller = probe.PeakRSS()
+		if err != nil {
+			r.Incomplete = err.Error()
+		}
+		verdict.Judge(r)
+	}()
+
+	l, err := open(ctx)
+	if err != nil {
+		return r, err
+	}
+	defer func() { err = errors.Join(err, l.Close(putBack(ctx))) }()
+
+	x := &experiment{Scenario: s, lab: l, result: r}
+	r.Environment = l.Environment()
+	if err := x.prepare(ctx); err != nil {
+		return r, err
+	}
+	for i, order := range Orders(s) {
+		for _, a := range order {
+			round, arm := i+1, &r.Arms[a]
+			watch.Start(round, s.Rounds, arm.Name)
+			t, err := x.trial(ctx, s.Arms[a], arm)
+			if err != nil {
+				return r, fmt.Errorf("round %d of %d, arm %s: %w", round, s.Rounds, arm.Name, err)
+			}
+			t.Round = round
+			arm.Trials = append(arm.Trials, *t)
+			watch.Done(round, s.Rounds, arm.Name, t)
+		}
+	}
+	return r, nil
+}
+
+// Orders draws the order of the arms, as indices, for each round. It depends
+// on nothing but the scenario's seed and the number of arms.
+func Orders(s *scenario.Scenario) [][]int {
+	draw := rand.New(rand.NewPCG(s.Seed, 0))
+	orders := make([][]int, s.Rounds)
+	for i := range orders {
+		orders[i] = draw.Perm(len(s.Arms))
+	}
+	return orders
+}
+
+// describe starts a result: everything that is known before the lab is.
+func describe(s *scenario.Scenario) *result.Result {
+	r := &result.Result{
+		Schema:  result.Schema,
+		Started: time.Now().UTC().Truncate(time.Millisecond),
+		Scenario: result.Scenario{
+			Name: s.Name, Hash: s.Hash(), Clients: s.Clients, Pattern: s.Load.Pattern, Sync: s.Load.Sync,
+			Requests: s.Load.Requests, Rounds: s.Rounds, Seed: s.Seed,
+		},
+		Comparisons: []result.Compare{}, Expected: []result.Expect{}, Warnings: []string{},
+	}
+	for _, a := range s.Arms {
+		r.Arms = append(r.Arms, result.Arm{Name: a.Name, Trials: []result.Trial{}})
+	}
+	for _, e := range s.Expect {
+		r.Expected = append(r.Expected, result.Expect{Arm: e.Arm, Race: e.Race, Reduction: e.Reduction})
+	}
+	return r
+}
+
+// putBack gives the context for putting the host back: it does not end with
+// the run, but it does end.
+func putBack(ctx context.Context) context.Context {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Minute)
+	context.AfterFunc(ctx, cancel)
+	return ctx
+}

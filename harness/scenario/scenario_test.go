@@ -1,0 +1,179 @@
+package scenario
+
+import (
+	"net/netip"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+)
+
+// minimal is the shortest valid scenario; tests append to it.
+const minimal = "name: s\narms: [{name: a}, {name: b}]\n"
+
+func parse(t *testing.T, data string) *Scenario {
+	t.Helper()
+	s, err := Parse("x.yaml", []byte(data))
+	if err != nil {
+		t.Fatalf("%v\nin:\n%s", err, data)
+	}
+	return s
+}
+
+func diff(a, b *Scenario) string {
+	return cmp.Diff(a, b, cmpopts.EquateComparable(netip.AddrPort{}))
+}
+
+func TestReadyScenariosAreValid(t *testing.T) {
+	files, err := filepath.Glob("../../scenarios/*.yaml")
+	if err != nil || len(files) < 2 {
+		t.Fatalf("scenarios: %q, %v", files, err)
+	}
+	for _, file := range files {
+		s, err := Read(file)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if want := strings.TrimSuffix(filepath.Base(file), ".yaml"); s.Name != want {
+			t.Errorf("%s: the scenario is called %q, and its file is not", file, s.Name)
+		}
+		if head, _ := os.ReadFile(file); !strings.HasPrefix(string(head), "# ") {
+			t.Errorf("%s: no comment at the top says when to use it", file)
+		}
+	}
+}
+
+func TestEveryKeyIsRead(t *testing.T) {
+	got := parse(t, `
+name: every-key.1
+driver: docker
+clients: 4
+server: {address: "192.0.2.7:9000"}
+load:
+  protocol: tcp
+  pattern: lockstep
+  requests: 100
+  rate: 2000
+  timeout: 0.9s
+  sync: clock
+rounds: 3
+seed: 9223372036854775807
+arms:
+  - name: plain
+  - {name: random, masquerade: {random: true, random_fully: false}}
+  - {name: "007", masquerade: {random_fully: true}}
+  - {name: d, masquerade: {}}
+expect:
+  - {arm: plain, race: reproduced}
+  - {arm: random, race: absent}
+  - {arm: "007", reduction: ">= 99.5 %"}
+`)
+	want := &Scenario{
+		Name: "every-key.1", Driver: "docker", Clients: 4,
+		Server: Server{Address: netip.MustParseAddrPort("192.0.2.7:9000")},
+		Load: Load{Protocol: "tcp", Pattern: Lockstep, Requests: 100, Rate: 2000,
+			Timeout: 900 * time.Millisecond, Sync: Clock},
+		Rounds: 3, Seed: 1<<63 - 1,
+		Arms: []Arm{{Name: "plain"},
+			{Name: "random", Masquerade: Masquerade{Random: true}},
+			{Name: "007", Masquerade: Masquerade{RandomFully: true}},
+			{Name: "d"}},
+		Expect: []Expect{{Arm: "plain", Race: Reproduced},
+			{Arm: "random", Race: Absent},
+			{Arm: "007", Reduction: new(0.995)}},
+	}
+	if d := diff(want, got); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestAbsentKeysHaveTheirDefaults(t *testing.T) {
+	want := Default()
+	want.Name = "s"
+	want.Arms = []Arm{{Name: "a"}, {Name: "b"}}
+	want.Load.Sync = DefaultSync
+	if d := diff(&want, parse(t, minimal)); d != "" {
+		t.Errorf("lockstep: %s", d)
+	}
+	want.Load.Pattern, want.Load.Sync, want.Load.Concurrency = Ephemeral, "", DefaultConcurrency
+	if d := diff(&want, parse(t, minimal+"load: {pattern: ephemeral}\n")); d != "" {
+		t.Errorf("ephemeral: %s", d)
+	}
+}
+
+func TestBoundsAreAllowed(t *testing.T) {
+	for _, lines := range []string{
+		"clients: 1\n", "clients: 64\nload: {requests: 500}\n",
+		"rounds: 1\n", "rounds: 1000\n", "seed: 0\n",
+		"load: {requests: 1}\n", "load: {requests: 30000}\nclients: 1\n",
+		"load: {requests: 16000}\nclients: 2\n",
+		"load: {rate: 1}\n", "load: {rate: 100000}\n", "load: {rate: max}\n",
+		"load: {timeout: 10ms}\n", "load: {timeout: 900ms}\n",
+		"load: {pattern: ephemeral, concurrency: 1}\n", "load: {pattern: ephemeral, concurrency: 4096}\n",
+		"expect: []\n",
+		"expect: [{arm: b, reduction: '>=0%'}, {arm: b, reduction: '>=100%'}]\n",
+		"expect:\n" + strings.Repeat("  - {arm: a, race: absent}\n", 3*MaxArms),
+	} {
+		parse(t, minimal+lines)
+	}
+}
+
+func TestTablesHoldTheKeysOfTheStructsInTheirOrder(t *testing.T) {
+	for _, table := range []struct {
+		of     any
+		fields []field
+	}{
+		{Scenario{}, scenarioFields(new(Scenario))},
+		{Server{}, serverFields(new(Server))},
+		{Load{}, loadFields(new(Load))},
+		{Arm{}, armFields(new(Arm))},
+		{Masquerade{}, masqueradeFields(new(Masquerade))},
+		{Expect{}, expectFields(new(Expect))},
+	} {
+		var tags, keys []string
+		for f := range reflect.TypeOf(table.of).Fields() {
+			tag, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+			tags = append(tags, tag)
+		}
+		for _, f := range table.fields {
+			keys = append(keys, f.key)
+		}
+		if d := cmp.Diff(tags, keys); d != "" {
+			t.Errorf("%T: %s", table.of, d)
+		}
+	}
+}
+
+func TestCommandLineIsHeldToTheBoundsOfTheFile(t *testing.T) {
+	s := parse(t, minimal)
+	before := *s
+	for _, refused := range []struct {
+		err  error
+		want string
+	}{
+		{s.SetRounds(0), "rounds: 0 is out of range; allowed: 1 to 1000"},
+		{s.SetRounds(-3), "rounds: -3 is out of range; allowed: 1 to 1000"},
+		{s.SetRounds(1001), "rounds: 1001 is out of range; allowed: 1 to 1000"},
+		{s.SetDriver("dokcer"), `driver: "dokcer" is not allowed; allowed: docker (did you mean "docker"?)`},
+		{s.SetDriver(""), `driver: "" is not allowed; allowed: docker`},
+	} {
+		if refused.err == nil || refused.err.Error() != refused.want {
+			t.Errorf("got  %v\nwant %s", refused.err, refused.want)
+		}
+	}
+	if d := diff(&before, s); d != "" {
+		t.Errorf("a refused value was stored: %s", d)
+	}
+	if err := s.SetRounds(1000); err != nil || s.Rounds != 1000 {
+		t.Errorf("rounds %d, %v", s.Rounds, err)
+	}
+	if err := s.SetDriver("docker"); err != nil || s.Driver != "docker" {
+		t.Errorf("driver %q, %v", s.Driver, err)
+	}
+}

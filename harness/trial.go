@@ -1,0 +1,263 @@
+package harness
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync"
+	"time"
+
+	"snatlab/harness/conntrack"
+	"snatlab/harness/lab"
+	"snatlab/harness/probe"
+	"snatlab/harness/result"
+	"snatlab/harness/scenario"
+)
+
+// experiment is a run in its lab.
+type experiment struct {
+	*scenario.Scenario
+	lab    lab.Lab
+	result *result.Result
+	trials int // made so far, the path check included
+	clock  bool
+}
+
+const (
+	// basePort is the source port of slot 0: below it lie ports that NAT
+	// keeps apart from the rest (1 to 511, 512 to 1023), and some room.
+	basePort = 2048
+
+	// headStart is the time from the order to fire until the first slot, for
+	// clients that keep step by the clock.
+	headStart = 200 * time.Millisecond
+
+	// pathTimeout is that of the path check's requests.
+	pathTimeout = 900 * time.Millisecond
+
+	// expiry bounds the wait for entries of earlier trials to leave a full
+	// conntrack table: a reset connection stays in it for 10 s.
+	expiry = 30 * time.Second
+)
+
+// prepare checks the path and agrees on how the clients keep in step.
+func (x *experiment) prepare(ctx context.Context) error {
+	if err := x.checkPath(ctx); err != nil {
+		return fmt.Errorf("path check: %w", err)
+	}
+	if x.Load.Pattern != scenario.Lockstep {
+		x.result.Scenario.Sync = "none"
+		return nil
+	}
+	x.clock = x.Load.Sync == scenario.Clock
+	if x.clock {
+		return nil
+	}
+	for _, c := range x.lab.Clients() {
+		if err := c.Share(ctx, x.lab.Barrier()); err != nil {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			x.clock, x.result.Scenario.Sync = true, scenario.Clock
+			x.result.Warnings = append(x.result.Warnings, fmt.Sprintf("clients share no memory (%v): they keep step by the clock, which misses the race on a busy machine", err))
+			return nil
+		}
+	}
+	return nil
+}
+
+// checkPath sends one request per client and looks that all of them arrive,
+// and that the masquerade rule saw them.
+func (x *experiment) checkPath(ctx context.Context) error {
+	rule, err := x.lab.Apply(ctx, scenario.Masquerade{})
+	if err != nil {
+		return err
+	}
+	before, err := rule.Packets(ctx)
+	if err != nil {
+		return err
+	}
+	address, err := x.lab.Listen(ctx, x.nextTrial())
+	if err != nil {
+		return err
+	}
+	arrived, n := 0, len(x.lab.Clients())
+	for _, c := range x.lab.Clients() { // one after the other: no race
+		report, err := c.Run(ctx, probe.Load{Server: address, Requests: 1, Timeout: pathTimeout, Concurrency: 1})
+		if err != nil {
+			return err
+		}
+		arrived += report.Succeeded
+	}
+	if _, err := x.lab.Finish(ctx); err != nil {
+		return err
+	}
+	after, err := rule.Packets(ctx)
+	if err != nil {
+		return err
+	}
+	if matched := after - before; arrived < n || matched < uint64(n) {
+		return fmt.Errorf("expected %d connections to %v to pass the rule %q: it matched %d of them, and %d reached the server; another rule or route takes them",
+			n, address, rule.Rule(), matched, arrived)
+	}
+	return nil
+}
+
+// nextTrial counts the server ports.
+func (x *experiment) nextTrial() int {
+	x.trials++
+	return x.trials - 1
+}
+
+// trial puts an arm in force, sends the load, and takes the arm back.
+func (x *experiment) trial(ctx context.Context, arm scenario.Arm, into *result.Arm) (t *result.Trial, err error) {
+	rule, err := x.lab.Apply(ctx, arm.Masquerade)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rule.Undo(putBack(ctx))) }()
+	into.Rule = rule.Rule()
+
+	if err := x.awaitRoom(ctx); err != nil {
+		return nil, err
+	}
+	trial := x.nextTrial()
+	address, err := x.lab.Listen(ctx, trial)
+	if err != nil {
+		return nil, err
+	}
+	before, err := x.observe(ctx, rule)
+	if err != nil {
+		return nil, err
+	}
+	begun := time.Now()
+	reports, err := x.send(ctx, address, trial)
+	if err != nil {
+		return nil, err
+	}
+	seconds := time.Since(begun).Seconds()
+	after, err := x.observe(ctx, rule)
+	if err != nil {
+		return nil, err
+	}
+	served, err := x.lab.Finish(ctx)
+	if err != nil {
+		return nil, err
+	}
+	t = x.record(reports)
+	t.Port, t.Seconds = int(address.Port()), seconds
+	t.RulePackets = after.packets - before.packets
+	t.Server = result.Server{Accepted: served.Accepted, ListenOverflows: served.ListenOverflows, ListenDrops: served.ListenDrops}
+	if t.Conntrack, err = conntrack.Delta(before.counters, after.counters); err != nil {
+		return nil, err
+	}
+	t.Causes = causes(t)
+	return t, valid(t, rule)
+}
+
+// observation is what the kernel counted up to an instant.
+type observation struct {
+	packets  uint64
+	counters conntrack.Snapshot
+}
+
+func (x *experiment) observe(ctx context.Context, rule lab.Rule) (o observation, err error) {
+	if o.packets, err = rule.Packets(ctx); err != nil {
+		return o, err
+	}
+	o.counters, err = x.lab.Conntrack(ctx)
+	return o, err
+}
+
+// awaitRoom waits until the conntrack table has room for a trial: one that
+// fills up drops packets, which looks like the race from far away.
+func (x *experiment) awaitRoom(ctx context.Context) error {
+	want := uint64(x.Clients * x.Load.Requests)
+	for begun := time.Now(); ; {
+		s, err := x.lab.Conntrack(ctx)
+		if err != nil {
+			return err
+		}
+		if s.Entries+want <= s.Max {
+			return nil
+		}
+		if time.Since(begun) > expiry {
+			return fmt.Errorf("the conntrack table has %d of %d entries in use, a trial wants room for %d more (raise net.netfilter.nf_conntrack_max, or send fewer requests)", s.Entries, s.Max, want)
+		}
+		// Expiry is not announced; the table has to be looked at.
+		select {
+		case <-time.After(250 * time.Millisecond):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// send has all clients send their load at once.
+func (x *experiment) send(ctx context.Context, server netip.AddrPort, trial int) ([]*probe.Report, error) {
+	clients := x.lab.Clients()
+	reports, errs := make([]*probe.Report, len(clients)), make([]error, len(clients))
+	start := probe.Monotonic() + int64(headStart)
+	var wait sync.WaitGroup
+	for i, c := range clients {
+		load := x.load(server)
+		if x.Load.Pattern == scenario.Lockstep {
+			load.Lockstep = x.lockstep(i, trial, start)
+		}
+		wait.Go(func() { reports[i], errs[i] = c.Run(ctx, load) })
+	}
+	wait.Wait()
+	if err := errors.Join(errs...); err != nil {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		return nil, err
+	}
+	return reports, nil
+}
+
+func (x *experiment) load(server netip.AddrPort) probe.Load {
+	return probe.Load{
+		Server: server, Requests: x.Load.Requests, Timeout: x.Load.Timeout,
+		Rate: int(x.Load.Rate), Concurrency: x.Load.Concurrency,
+	}
+}
+
+func (x *experiment) lockstep(client, trial int, start int64) *probe.Lockstep {
+	l := &probe.Lockstep{
+		Client: client, Clients: x.Clients, CPUs: x.clientCPUs(), BasePort: basePort,
+		Barrier: x.lab.Barrier(), Epoch: uint64(trial), Start: start,
+	}
+	if x.clock {
+		l.Barrier = ""
+	}
+	return l
+}
+
+// clientCPUs is the number of clients that can fire in one slot, each on a CPU
+// of its own.
+func (x *experiment) clientCPUs() int {
+	n := x.Clients
+	for _, c := range x.lab.Clients() {
+		n = min(n, len(c.Hello.CPUs))
+	}
+	return n
+}
+
+// record sums up what the clients report.
+func (x *experiment) record(reports []*probe.Report) *result.Trial {
+	t := &result.Trial{Failures: map[string]int{}, Latency: probe.Latency(reports...)}
+	for _, r := range reports {
+		t.Requests += r.Requests
+		t.Failed += r.Requests - r.Succeeded
+		for kind, n := range r.Failures {
+			t.Failures[kind] += n
+		}
+		t.Slots.BindErrors += r.BindErrors
+		t.Slots.Missed += r.Missed
+		t.Slots.MadeUp += r.MadeUp
+		x.result.Memory.Client = max(x.result.Memory.Client, r.PeakRSS)
+	}
+	return t
+}

@@ -1,0 +1,214 @@
+package undo
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Dir is where journals lie.
+const Dir = "/run/snatlab"
+
+const suffix = ".journal"
+
+// Journal is the record of one run. Its file has a header and then one line a
+// record; it is removed when all is undone.
+type Journal struct {
+	Run  string // id of the run
+	path string
+	file *os.File
+	how  Undoers
+	open []Entry // made and not undone, oldest first
+	next int
+}
+
+// Entry is a step that was journalled.
+type Entry struct {
+	number int
+	Step   Step
+}
+
+// record is one line of the file. Exactly one part is set.
+type record struct {
+	Header *header `json:"header,omitempty"`
+	Do     *do     `json:"do,omitempty"`
+	Undone *int    `json:"undone,omitempty"`
+}
+
+type header struct {
+	Version int       `json:"version"`
+	Run     string    `json:"run"`
+	PID     int       `json:"pid"`
+	Started time.Time `json:"started"`
+}
+
+type do struct {
+	Number int  `json:"number"`
+	Step   Step `json:"step"`
+}
+
+const version = 1
+
+// Create starts the journal of a run in dir, which is made if need be.
+func Create(dir, run string, how Undoers) (*Journal, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make the journal's folder: %w", err)
+	}
+	path := filepath.Join(dir, run+suffix)
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("create journal: %w", err)
+	}
+	j := &Journal{Run: run, path: path, file: file, how: how}
+	err = j.write(record{Header: &header{Version: version, Run: run, PID: os.Getpid(), Started: time.Now()}})
+	if err != nil {
+		return nil, errors.Join(err, file.Close(), os.Remove(path))
+	}
+	return j, nil
+}
+
+// Find lists the journals in dir, oldest run first.
+func Find(dir string) ([]string, error) {
+	paths, err := filepath.Glob(filepath.Join(dir, "*"+suffix))
+	slices.Sort(paths)
+	return paths, err
+}
+
+// Open reads a journal that another process left behind. A last line that is
+// torn was being written when its process died: the change it announces was
+// not made.
+func Open(path string, how Undoers) (*Journal, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read journal: %w", err)
+	}
+	j := &Journal{path: path, how: how, Run: strings.TrimSuffix(filepath.Base(path), suffix)}
+	if err := j.replay(data); err != nil {
+		return nil, fmt.Errorf("read journal %s: %w", path, err)
+	}
+	if torn := len(data) - bytes.LastIndexByte(data, '\n') - 1; torn > 0 {
+		if err := os.Truncate(path, int64(len(data)-torn)); err != nil {
+			return nil, fmt.Errorf("cut the torn record off: %w", err)
+		}
+	}
+	if j.file, err = os.OpenFile(path, os.O_WRONLY|os.O_APPEND|unix.O_NOFOLLOW, 0); err != nil {
+		return nil, fmt.Errorf("open journal: %w", err)
+	}
+	return j, nil
+}
+
+// replay works through the records of a file.
+func (j *Journal) replay(data []byte) error {
+	data = data[:bytes.LastIndexByte(data, '\n')+1]
+	lines := bufio.NewScanner(bytes.NewReader(data))
+	lines.Buffer(nil, 1<<20)
+	for n := 1; lines.Scan(); n++ {
+		var r record
+		if err := json.Unmarshal(lines.Bytes(), &r); err != nil {
+			return fmt.Errorf("record %d: %w", n, err)
+		}
+		switch {
+		case n == 1 && (r.Header == nil || r.Header.Version != version):
+			return fmt.Errorf("not a journal of version %d", version)
+		case r.Do != nil:
+			j.open = append(j.open, Entry{number: r.Do.Number, Step: r.Do.Step})
+			j.next = max(j.next, r.Do.Number+1)
+		case r.Undone != nil:
+			j.forget(*r.Undone)
+		}
+	}
+	return lines.Err()
+}
+
+// Do writes down what undoes a change, and then makes the change. If the
+// change fails it may have been made in part, so its step stays to be undone.
+func (j *Journal) Do(ctx context.Context, s Step, change func(context.Context) error) (Entry, error) {
+	e := Entry{number: j.next, Step: s}
+	if err := j.write(record{Do: &do{Number: e.number, Step: s}}); err != nil {
+		return e, err
+	}
+	j.next++
+	j.open = append(j.open, e)
+	return e, change(ctx)
+}
+
+// Undo undoes one change; one that is undone already is left alone.
+func (j *Journal) Undo(ctx context.Context, e Entry) error {
+	if !slices.ContainsFunc(j.open, func(o Entry) bool { return o.number == e.number }) {
+		return nil
+	}
+	if err := j.how.undo(ctx, e.Step); err != nil {
+		return fmt.Errorf("undo %s: %w", e.Step.What, err)
+	}
+	j.forget(e.number)
+	return j.write(record{Undone: &e.number})
+}
+
+// Steps lists what has not been undone, in the order in which it will be.
+func (j *Journal) Steps() []Step {
+	var steps []Step
+	for _, e := range slices.Backward(j.open) {
+		steps = append(steps, e.Step)
+	}
+	return steps
+}
+
+// Close undoes all that is left, newest first, and removes the journal. A step
+// that cannot be undone does not keep the others from being undone; what is
+// left is told in a *LeftError. Close may be called again.
+func (j *Journal) Close(ctx context.Context) error {
+	var left []Left
+	for _, e := range slices.Backward(slices.Clone(j.open)) {
+		if err := j.undoTwice(ctx, e); err != nil {
+			left = append(left, Left{Step: e.Step, Err: err})
+		}
+	}
+	if left != nil {
+		return &LeftError{Journal: j.path, Left: left}
+	}
+	if err := os.Remove(j.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove journal: %w", err)
+	}
+	if err := j.file.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
+		return fmt.Errorf("close journal: %w", err)
+	}
+	return nil
+}
+
+// undoTwice gives a step a second chance: what stood in its way may have been
+// the very signal that ended the run.
+func (j *Journal) undoTwice(ctx context.Context, e Entry) error {
+	if j.Undo(ctx, e) == nil {
+		return nil
+	}
+	return j.Undo(ctx, e)
+}
+
+func (j *Journal) forget(number int) {
+	j.open = slices.DeleteFunc(j.open, func(e Entry) bool { return e.number == number })
+}
+
+func (j *Journal) write(r record) error {
+	line, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("write journal: %w", err)
+	}
+	if _, err := j.file.Write(append(line, '\n')); err != nil {
+		return fmt.Errorf("write journal: %w", err)
+	}
+	if err := j.file.Sync(); err != nil {
+		return fmt.Errorf("sync journal: %w", err)
+	}
+	return nil
+}

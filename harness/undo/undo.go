@@ -1,0 +1,107 @@
+// Package undo keeps the journal of what a run changes on the host, so that
+// all of it can be undone: at the end of the run, after an error, a signal or
+// a panic, and by `snatlab cleanup` after a crash.
+//
+// Every change goes through [Journal.Do], which writes down what undoes it,
+// and syncs that to disk, before the change is made. Undoing runs newest
+// first. Because a crash can come between the record and the change, and
+// between an undoing and its record, whatever undoes a change must be
+// idempotent, and must take a change that was never made for undone.
+//
+// Journals lie under /run: what they describe dies with a reboot, as they do.
+package undo
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+)
+
+// Step is one change to the host and what undoes it. It is pure data: another
+// process may have to carry it out.
+type Step struct {
+	Kind   string          `json:"kind"`   // names the Undoer
+	What   string          `json:"what"`   // the change, for people: "container snatlab-3f2a-client-0"
+	Manual string          `json:"manual"` // the command that undoes it by hand
+	Args   json.RawMessage `json:"args"`   // for the Undoer
+}
+
+// NewStep makes a step. Args must be a type that encoding/json can write.
+func NewStep(kind, what, manual string, args any) Step {
+	raw, err := json.Marshal(args)
+	if err != nil {
+		panic(fmt.Sprintf("arguments of %s: %v", kind, err)) // a programming error
+	}
+	return Step{Kind: kind, What: what, Manual: manual, Args: raw}
+}
+
+// Undoer undoes the changes of one kind. It is idempotent.
+type Undoer func(ctx context.Context, args json.RawMessage) error
+
+// Undoers are keyed by the kind of step.
+type Undoers map[string]Undoer
+
+// With makes an Undoer of a function that takes the step's own arguments.
+func With[Args any](undo func(context.Context, Args) error) Undoer {
+	return func(ctx context.Context, raw json.RawMessage) error {
+		var args Args
+		if err := json.Unmarshal(raw, &args); err != nil {
+			return fmt.Errorf("read arguments: %w", err)
+		}
+		return undo(ctx, args)
+	}
+}
+
+func (u Undoers) undo(ctx context.Context, s Step) error {
+	undo, ok := u[s.Kind]
+	if !ok {
+		return fmt.Errorf("no way known to undo a step of kind %q: made by another version of snatlab?", s.Kind)
+	}
+	return undo(ctx, s.Args)
+}
+
+// LeftError says that some of the host could not be put back. The steps stay
+// in the journal.
+type LeftError struct {
+	Journal string // file
+	Left    []Left
+}
+
+// Left is one step that could not be undone.
+type Left struct {
+	Step Step
+	Err  error
+}
+
+func (e *LeftError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d changes to this host could not be undone; `snatlab cleanup` tries again, or by hand:", len(e.Left))
+	for _, l := range e.Left {
+		fmt.Fprintf(&b, "\n  %s: %v\n    %s", l.Step.What, l.Err, l.Step.Manual)
+	}
+	return b.String()
+}
+
+func (e *LeftError) Unwrap() []error {
+	errs := make([]error, len(e.Left))
+	for i, l := range e.Left {
+		errs[i] = l.Err
+	}
+	return errs
+}
+
+// UndoAll undoes steps that stand in no journal, in the order given. What is
+// left is told in a *LeftError.
+func (u Undoers) UndoAll(ctx context.Context, steps []Step) error {
+	var left []Left
+	for _, s := range steps {
+		if err := u.undo(ctx, s); err != nil {
+			left = append(left, Left{Step: s, Err: err})
+		}
+	}
+	if left != nil {
+		return &LeftError{Left: left}
+	}
+	return nil
+}
