@@ -83,14 +83,19 @@ func (x *experiment) checkPath(ctx context.Context) error {
 		return err
 	}
 	arrived, n := 0, len(x.lab.Clients())
+	var ports [][]probe.Ports
 	for _, c := range x.lab.Clients() { // one after the other: no race
 		report, err := c.Run(ctx, probe.Load{Server: address, Requests: 1, Timeout: pathTimeout, Concurrency: 1})
 		if err != nil {
 			return err
 		}
 		arrived += report.Succeeded
+		ports = append(ports, report.Ports)
 	}
 	if _, err := x.lab.Finish(ctx); err != nil {
+		return err
+	}
+	if err := x.lab.Forget(ctx, address, ports); err != nil {
 		return err
 	}
 	after, err := rule.Packets(ctx)
@@ -145,6 +150,9 @@ func (x *experiment) trial(ctx context.Context, arm scenario.Arm, into *result.A
 	if err != nil {
 		return nil, err
 	}
+	if err := x.forget(ctx, address, reports); err != nil {
+		return nil, err
+	}
 	t = x.record(reports)
 	t.Port, t.Seconds = int(address.Port()), seconds
 	t.RulePackets = after.packets - before.packets
@@ -154,6 +162,19 @@ func (x *experiment) trial(ctx context.Context, arm scenario.Arm, into *result.A
 	}
 	t.Causes = causes(t)
 	return t, valid(t, rule)
+}
+
+// forget deletes the entries that a trial left in the conntrack table. NAT
+// looks there first for what a client's address and port were mapped to the
+// last time, to whatever destination (find_appropriate_src in
+// net/netfilter/nf_nat_core.c): after one trial with random ports, the same
+// clients would keep those in all trials to come, and never meet.
+func (x *experiment) forget(ctx context.Context, server netip.AddrPort, reports []*probe.Report) error {
+	var ports [][]probe.Ports
+	for _, r := range reports {
+		ports = append(ports, r.Ports)
+	}
+	return x.lab.Forget(ctx, server, ports)
 }
 
 // observation is what the kernel counted up to an instant.

@@ -32,6 +32,10 @@ type Lab interface {
 	Finish(context.Context) (*probe.Served, error)
 	// Conntrack reads the counters of the namespace that translates.
 	Conntrack(context.Context) (conntrack.Snapshot, error)
+	// Forget deletes the conntrack entries that the clients' connections to
+	// the server left, and no others. Ports are those that each client, by
+	// its index, connected from.
+	Forget(ctx context.Context, server netip.AddrPort, ports [][]probe.Ports) error
 	// Close removes the lab and undoes every change to the host. What could
 	// not be undone is told in an *undo.LeftError. It may be called again.
 	Close(context.Context) error

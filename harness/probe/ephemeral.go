@@ -44,7 +44,7 @@ func (f *flight) dial() error {
 	if err != nil {
 		return err
 	}
-	return f.launch(fd)
+	return f.launch(fd, 0)
 }
 
 // next is the time until something has to be done: a request falls due, or

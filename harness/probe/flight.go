@@ -37,8 +37,9 @@ type flight struct {
 
 // conn is one connection.
 type conn struct {
-	fd       int32 // -1 when it has completed
-	launched int64 // CLOCK_MONOTONIC, ns
+	fd       int32  // -1 when it has completed
+	port     uint16 // source
+	launched int64  // CLOCK_MONOTONIC, ns
 }
 
 // kind is a kind of failure.
@@ -121,6 +122,14 @@ func newFlight(server netip.AddrPort, requests int, timeout time.Duration, files
 	return f, nil
 }
 
+// sourcePort asks for the port that the kernel chose.
+func sourcePort(fd int) uint16 {
+	var a unix.RawSockaddrInet4
+	size := uint32(unix.SizeofSockaddrInet4)
+	unix.RawSyscall(unix.SYS_GETSOCKNAME, uintptr(fd), uintptr(unsafe.Pointer(&a)), uintptr(unsafe.Pointer(&size)))
+	return networkOrder(a.Port) // its own inverse
+}
+
 // networkOrder gives the port as it lies in memory on the wire.
 func networkOrder(port uint16) uint16 {
 	b := [2]byte{byte(port >> 8), byte(port)}
@@ -161,17 +170,23 @@ func (f *flight) discard(fd int) {
 // for, so connect() comes first. It also is a raw system call: the handshake
 // is done by the kernel before it returns, which is long enough for Go's
 // scheduler to believe the thread blocked, and to give its place away.
-func (f *flight) launch(fd int) error {
+//
+// The source port is given if the socket is bound, else it is 0: the kernel
+// chooses one.
+func (f *flight) launch(fd int, port uint16) error {
 	c := &f.conns[f.launched]
 	c.launched = monotonic()
 	_, _, errno := unix.RawSyscall(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(&f.peer)), unix.SizeofSockaddrInet4)
-	c.fd = int32(fd)
+	c.fd, c.port = int32(fd), port
 	f.launched++
 	switch errno {
 	case 0, unix.EINPROGRESS, unix.EINTR:
 	default:
 		f.complete(c, errno)
 		return nil
+	}
+	if port == 0 {
+		c.port = sourcePort(fd)
 	}
 	event := unix.EpollEvent{Events: unix.EPOLLOUT, Fd: int32(f.launched - 1)}
 	if err := unix.EpollCtl(f.epoll, unix.EPOLL_CTL_ADD, fd, &event); err != nil {
@@ -264,6 +279,7 @@ func (f *flight) untilExpiry() time.Duration {
 // report sums up.
 func (f *flight) report() *Report {
 	r := &Report{Requests: f.launched, Succeeded: f.succeeded, Failures: map[string]int{}, PeakRSS: PeakRSS()}
+	r.Ports = f.ports()
 	for k, n := range f.failures {
 		if n > 0 {
 			r.Failures[kindNames[k]] = n
@@ -275,6 +291,25 @@ func (f *flight) report() *Report {
 		}
 	}
 	return r
+}
+
+// ports lists the source ports in ranges, in order.
+func (f *flight) ports() []Ports {
+	var used [65536]bool
+	for _, c := range f.conns[:f.launched] {
+		used[c.port] = c.port != 0
+	}
+	var ranges []Ports
+	for port := 1; port < len(used); port++ {
+		switch {
+		case !used[port]:
+		case used[port-1]:
+			ranges[len(ranges)-1].Last++
+		default:
+			ranges = append(ranges, Ports{uint16(port), uint16(port)})
+		}
+	}
+	return ranges
 }
 
 // ownThread keeps the caller on one thread, of one CPU, until release.

@@ -176,7 +176,7 @@ func (l *lockstep) shoot(turn turn, slot, fd int, fired *int) error {
 	case err != nil:
 		return err
 	case fire:
-		if err := l.flight.launch(fd); err != nil {
+		if err := l.flight.launch(fd, uint16(l.port(slot))); err != nil {
 			return err
 		}
 		*fired++

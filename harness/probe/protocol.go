@@ -122,6 +122,7 @@ type Lockstep struct {
 type Report struct {
 	Requests  int            `json:"requests"`
 	Succeeded int            `json:"succeeded"`
+	Ports     []Ports        `json:"ports"`    // source ports that were connected from
 	Failures  map[string]int `json:"failures"` // by kind, as in package result
 	Latency   [][2]int64     `json:"latency"`  // of those that succeeded: value in µs, how many
 	Seconds   float64        `json:"seconds"`
@@ -149,7 +150,16 @@ func (r *Report) check(load Load) error {
 		}
 		measured += v[1]
 	}
+	ports := 0
+	for _, p := range r.Ports {
+		if p.First > p.Last {
+			return fmt.Errorf("report: source ports %d to %d", p.First, p.Last)
+		}
+		ports += int(p.Last-p.First) + 1
+	}
 	switch {
+	case ports > r.Requests:
+		return fmt.Errorf("report: %d source ports for %d requests", ports, r.Requests)
 	case r.Requests != load.Requests:
 		return fmt.Errorf("report: %d requests were sent, %d were asked for", r.Requests, load.Requests)
 	case r.Succeeded < 0, r.Succeeded+failed != r.Requests, measured != int64(r.Succeeded):

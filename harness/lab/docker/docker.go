@@ -63,9 +63,10 @@ type dockerLab struct {
 	clientNet, serverNet network
 	rule                 *nat.Rule
 
-	clients []*probe.Client
-	server  *probe.Server
-	address netip.Addr // of the server
+	clients   []*probe.Client
+	addresses []netip.Addr // of the clients
+	server    *probe.Server
+	address   netip.Addr // of the server
 }
 
 // barrierFile is where clients meet: in the memory of the IPC namespace that
@@ -97,6 +98,20 @@ func (l *dockerLab) Finish(ctx context.Context) (*probe.Served, error) {
 }
 
 func (l *dockerLab) Conntrack(context.Context) (conntrack.Snapshot, error) { return conntrack.Read() }
+
+func (l *dockerLab) Forget(ctx context.Context, server netip.AddrPort, ports [][]probe.Ports) error {
+	return conntrack.Forget(ctx, func(yield func(source, destination netip.AddrPort) bool) {
+		for i, ranges := range ports {
+			for _, r := range ranges {
+				for port := int(r.First); port <= int(r.Last); port++ {
+					if !yield(netip.AddrPortFrom(l.addresses[i], uint16(port)), server) {
+						return
+					}
+				}
+			}
+		}
+	})
+}
 
 // Close ends the probes and undoes the journal: rules before networks,
 // containers before both.
@@ -176,7 +191,7 @@ func (l *dockerLab) startClients(ctx context.Context) error {
 	ipc := "shareable"
 	for i := range l.Config.Clients {
 		l.Say(fmt.Sprintf("starting client %d of %d", i+1, l.Config.Clients))
-		stream, _, err := l.start(ctx, containerSpec{name: fmt.Sprintf("client-%d", i), role: probe.RoleClient, network: l.clientNet, ipc: ipc})
+		stream, address, err := l.start(ctx, containerSpec{name: fmt.Sprintf("client-%d", i), role: probe.RoleClient, network: l.clientNet, ipc: ipc})
 		if err != nil {
 			return err
 		}
@@ -184,7 +199,7 @@ func (l *dockerLab) startClients(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		l.clients = append(l.clients, c)
+		l.clients, l.addresses = append(l.clients, c), append(l.addresses, address)
 		ipc = "container:" + l.containerName("client-0")
 	}
 	return nil
