@@ -118,4 +118,3 @@ func removeLeftovers(ctx context.Context, dryRun, images bool, tell func(undo.St
 func undoCrashed(ctx context.Context, say func(string)) error {
 	return replayJournals(ctx, false, func(s undo.Step) { say("left by a run that crashed; undoing: " + s.What) })
 }
-

@@ -5,13 +5,14 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"snatlab/harness/figure"
 	"snatlab/harness/result"
 )
 
 // load says what was sent: "2 clients x 3,000 requests x 8 rounds, lockstep (barrier)".
 func load(s result.Scenario) string {
-	text := fmt.Sprintf("%s x %s x %s, %s", plural(s.Clients, "client", "clients"),
-		plural(s.Requests, "request", "requests"), plural(s.Rounds, "round", "rounds"), s.Pattern)
+	text := fmt.Sprintf("%s x %s x %s, %s", figure.Plural(s.Clients, "client", "clients"),
+		figure.Plural(s.Requests, "request", "requests"), figure.Plural(s.Rounds, "round", "rounds"), s.Pattern)
 	if s.Sync != "" && s.Sync != "none" {
 		text += " (" + s.Sync + ")"
 	}
@@ -19,7 +20,7 @@ func load(s result.Scenario) string {
 }
 
 func machine(e result.Env) string {
-	return fmt.Sprintf("Linux %s, %s, %s", e.Kernel, e.Arch, plural(e.CPUs, "CPU", "CPUs"))
+	return fmt.Sprintf("Linux %s, %s, %s", e.Kernel, e.Arch, figure.Plural(e.CPUs, "CPU", "CPUs"))
 }
 
 // lab says what the clients' packets passed through.
@@ -84,7 +85,7 @@ func environment(r *result.Result) [][]string {
 	e := r.Environment
 	entries := none
 	if e.ConntrackMax != nil {
-		entries = thousands(*e.ConntrackMax)
+		entries = figure.Thousands(*e.ConntrackMax)
 	}
 	return [][]string{
 		{"run", r.ID},
@@ -93,7 +94,7 @@ func environment(r *result.Result) [][]string {
 		{"snatlab", r.Version},
 		{"scenario", fmt.Sprintf("%s, hash %s, seed %d", r.Scenario.Name, r.Scenario.Hash, r.Scenario.Seed)},
 		{"kernel", e.Kernel},
-		{"machine", fmt.Sprintf("%s, %s", e.Arch, plural(e.CPUs, "CPU", "CPUs"))},
+		{"machine", fmt.Sprintf("%s, %s", e.Arch, figure.Plural(e.CPUs, "CPU", "CPUs"))},
 		{"driver", e.Driver},
 		{"docker", known(e.Docker)},
 		{"firewall", known(e.Firewall)},

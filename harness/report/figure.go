@@ -2,10 +2,10 @@ package report
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"time"
 
+	"snatlab/harness/figure"
 	"snatlab/harness/result"
 )
 
@@ -46,7 +46,7 @@ func micros(us int64) string {
 	case us == 0: // no request succeeded
 		return none
 	case us < 10_000:
-		return thousands(us) + " µs"
+		return figure.Thousands(us) + " µs"
 	default:
 		return fmt.Sprintf("%.1f ms", float64(us)/1000)
 	}
@@ -75,50 +75,9 @@ func seconds(s float64) string {
 
 // spread prints "8.05-14.1 %", and "0 %" where lowest and highest are the same.
 func spread(s result.Spread) string {
-	low, high := percent(s.Low), percent(s.High)
+	low, high := figure.Percent(s.Low), figure.Percent(s.High)
 	if low == high {
 		return high
 	}
 	return low[:len(low)-len(" %")] + "-" + high
-}
-
-// The functions below have twins in package verdict: neither package may see
-// the other, and package result has no behaviour.
-
-// percent prints a share to three digits, "11.2 %". Nothing but 0 is "0 %",
-// and nothing but all is "100 %".
-func percent(share float64) string {
-	p := 100 * math.Abs(share)
-	sign := ""
-	if share < 0 {
-		sign = "-"
-	}
-	switch {
-	case p == 0 || p == 100 || p >= 1000:
-		return fmt.Sprintf("%s%.0f %%", sign, p)
-	case p < 0.01:
-		return sign + "<0.01 %"
-	case p > 99.99 && p < 100:
-		return sign + ">99.99 %"
-	case p < 10 || p >= 99.95 && p < 100:
-		return fmt.Sprintf("%s%.2f %%", sign, p)
-	default:
-		return fmt.Sprintf("%s%.1f %%", sign, p)
-	}
-}
-
-// thousands prints 48000 as "48,000".
-func thousands[N int | int64 | uint64](n N) string {
-	s := fmt.Sprint(n)
-	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
-}
-
-func plural(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return thousands(n) + " " + many
 }

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"unicode/utf8"
 
+	"snatlab/harness/figure"
 	"snatlab/harness/result"
 )
 
@@ -50,12 +51,12 @@ func (p *Progress) Start(round, rounds int, arm string) {
 // Done shows what came of a trial:
 // "round 3/8   random-fully   failed 0/6,000   insert_failed 0   0.00 %   2.1 s".
 func (p *Progress) Done(round, rounds int, arm string, t *result.Trial) {
-	requests := thousands(t.Requests)
+	requests := figure.Thousands(t.Requests)
 	text := p.lead(round, rounds, arm) + fmt.Sprintf("failed %*s/%s   insert_failed %*s   %6.2f %%   %s",
-		len(requests), thousands(t.Failed), requests,
-		len(requests), thousands(t.Conntrack.InsertFailed), 100*rate(*t), seconds(t.Seconds))
+		len(requests), figure.Thousands(t.Failed), requests,
+		len(requests), figure.Thousands(t.Conntrack.InsertFailed), 100*rate(*t), seconds(t.Seconds))
 	if n := t.Causes[result.Unexplained]; n > 0 {
-		text += fmt.Sprintf("   %s unexplained", thousands(n))
+		text += fmt.Sprintf("   %s unexplained", figure.Thousands(n))
 	}
 	if p.terminal {
 		fmt.Fprint(p.w, erase)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"snatlab/harness/figure"
 	"snatlab/harness/result"
 )
 
@@ -83,14 +84,14 @@ func rows(r *result.Result) []row {
 	)
 }
 
-func total[N int | uint64](label string, figure func(result.Trial) N) row {
-	return row{label: label, figure: func(a result.Arm) string { return thousands(sum(a.Trials, figure)) }}
+func total[N int | uint64](label string, of func(result.Trial) N) row {
+	return row{label: label, figure: func(a result.Arm) string { return figure.Thousands(sum(a.Trials, of)) }}
 }
 
 func rates(r *result.Result) []row {
 	change := func(a result.Arm) string { return rateChange(r, a) }
 	rows := []row{
-		{"failure rate, median", func(a result.Arm) string { return percent(a.FailureRate.Median) }, change},
+		{"failure rate, median", func(a result.Arm) string { return figure.Percent(a.FailureRate.Median) }, change},
 		{"  lowest-highest", func(a result.Arm) string { return spread(a.FailureRate) }, nil},
 	}
 	if len(r.Arms) > 2 {
@@ -106,7 +107,7 @@ func rateChange(r *result.Result, a result.Arm) string {
 	if c == nil || c.Verdict == result.ArmInconclusive || c.Reduction.Estimate == nil {
 		return none
 	}
-	change := percent(-*c.Reduction.Estimate)
+	change := figure.Percent(-*c.Reduction.Estimate)
 	if *c.Reduction.Estimate < 0 {
 		change = "+" + change
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"snatlab/harness/figure"
 	"snatlab/harness/result"
 )
 
@@ -79,7 +80,7 @@ func (p *page) warnings(warnings []string) {
 		p.field("warning", text)
 	}
 	if rest := len(warnings) - notesMax; rest > 0 {
-		p.field("", fmt.Sprintf("and %s, in result.json", plural(rest, "more warning", "more warnings")))
+		p.field("", fmt.Sprintf("and %s, in result.json", figure.Plural(rest, "more warning", "more warnings")))
 	}
 	if len(warnings) > 0 {
 		p.line("")

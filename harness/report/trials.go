@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 
+	"snatlab/harness/figure"
 	"snatlab/harness/result"
 )
 
@@ -30,12 +31,12 @@ func (t namedTrial) cells() []string {
 	return []string{
 		strconv.Itoa(t.Round),
 		t.arm,
-		thousands(t.Requests),
-		thousands(t.Failed),
-		percent(rate(t.Trial)),
-		thousands(t.Conntrack.InsertFailed),
-		thousands(t.Conntrack.Drop),
-		thousands(t.RulePackets),
+		figure.Thousands(t.Requests),
+		figure.Thousands(t.Failed),
+		figure.Percent(rate(t.Trial)),
+		figure.Thousands(t.Conntrack.InsertFailed),
+		figure.Thousands(t.Conntrack.Drop),
+		figure.Thousands(t.RulePackets),
 		micros(t.Latency.P50),
 		micros(t.Latency.P99),
 		seconds(t.Seconds),

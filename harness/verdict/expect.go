@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"snatlab/harness/figure"
 	"snatlab/harness/result"
 )
 
@@ -22,7 +23,7 @@ func check(r *result.Result, e result.Expect) (held *bool, found string) {
 
 func checkRace(r *result.Result, arm int, claim string) (*bool, string) {
 	n := count(r.Arms[arm])
-	found := fmt.Sprintf("%s of %s requests lost to the race", thousands(n.race), thousands(n.requests))
+	found := fmt.Sprintf("%s of %s requests lost to the race", figure.Thousands(n.race), figure.Thousands(n.requests))
 	switch {
 	case claim == "reproduced":
 		return new(n.race >= Floor), found

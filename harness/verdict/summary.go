@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"snatlab/harness/figure"
 	"snatlab/harness/result"
 )
 
@@ -49,7 +50,7 @@ func noRace(baseline result.Arm, others bool) string {
 	}
 	n := count(baseline)
 	s := fmt.Sprintf("the race did not occur in %s: %s in %s requests",
-		baseline.Name, plural(n.race, "hit", "hits"), thousands(n.requests))
+		baseline.Name, figure.Plural(n.race, "hit", "hits"), figure.Thousands(n.requests))
 	if n.race > 0 {
 		s += fmt.Sprintf(", below the floor of %d", Floor)
 	}
@@ -57,7 +58,7 @@ func noRace(baseline result.Arm, others bool) string {
 		s += ", so nothing can be said about the other arms"
 	}
 	if rest := n.failed - n.race; rest > 0 {
-		s += fmt.Sprintf("; %s failed for other reasons", plural(rest, "request", "requests"))
+		s += fmt.Sprintf("; %s failed for other reasons", figure.Plural(rest, "request", "requests"))
 	}
 	return s
 }
@@ -65,14 +66,14 @@ func noRace(baseline result.Arm, others bool) string {
 // loss says what the race costs the baseline.
 func loss(baseline result.Arm) string {
 	n := count(baseline)
-	rate := percent(baseline.FailureRate.Median)
+	rate := figure.Percent(baseline.FailureRate.Median)
 	switch {
 	case baseline.FailureRate.Median == 0: // a race in fewer than half of the trials
 		return fmt.Sprintf("%s lost %s of %s connections to the source-port race, and in its median trial none",
-			baseline.Name, thousands(n.race), thousands(n.requests))
+			baseline.Name, figure.Thousands(n.race), figure.Thousands(n.requests))
 	case n.failed > n.race:
 		return fmt.Sprintf("%s loses %s of connections, %s of %s to the source-port race",
-			baseline.Name, rate, thousands(n.race), thousands(n.failed))
+			baseline.Name, rate, figure.Thousands(n.race), figure.Thousands(n.failed))
 	default:
 		return fmt.Sprintf("%s loses %s of connections to the source-port race", baseline.Name, rate)
 	}
@@ -84,12 +85,12 @@ func effect(c result.Compare, arm result.Arm) string {
 		return "no trial of " + arm.Name
 	}
 	n := count(arm)
-	failing := percent(arm.FailureRate.Median) + " fail"
+	failing := figure.Percent(arm.FailureRate.Median) + " fail"
 	switch {
 	case n.failed == 0:
-		failing = fmt.Sprintf("none of %s failed", thousands(n.requests))
+		failing = fmt.Sprintf("none of %s failed", figure.Thousands(n.requests))
 	case arm.FailureRate.Median == 0:
-		failing = fmt.Sprintf("%s of %s failed", thousands(n.failed), thousands(n.requests))
+		failing = fmt.Sprintf("%s of %s failed", figure.Thousands(n.failed), figure.Thousands(n.requests))
 	}
 	if c.Verdict == result.NoDifference {
 		return fmt.Sprintf("with %s %s: no difference, their trials overlap", arm.Name, failing)
@@ -150,7 +151,7 @@ func unmet(r *result.Result) string {
 }
 
 func reduction(share float64) string {
-	return "reduction " + percent(share)
+	return "reduction " + figure.Percent(share)
 }
 
 // oneLine makes a clause of an error's text, which may have several lines.

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"snatlab/harness/figure"
 	"snatlab/harness/result"
 )
 
@@ -189,7 +190,7 @@ func TestTheFailureRateIsTheMedianTrialBetweenLowestAndHighest(t *testing.T) {
 		r := run(4, arm("masquerade", tc.failed...))
 		Judge(r)
 		got := r.Arms[0].FailureRate
-		if percent(got.Median) != percent(tc.want.Median) || got.Low != tc.want.Low || got.High != tc.want.High {
+		if figure.Percent(got.Median) != figure.Percent(tc.want.Median) || got.Low != tc.want.Low || got.High != tc.want.High {
 			t.Errorf("trials of %d failures: got %v, want %v", tc.failed, got, tc.want)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"snatlab/harness/figure"
 	"snatlab/harness/result"
 )
 
@@ -20,7 +21,7 @@ func warn(r *result.Result) {
 	}
 	if n := r.Scenario.Rounds; n < fewRounds {
 		add(fmt.Sprintf("%s few: the rate of one arm swings by a factor of two to four between trials",
-			plural(n, "round is", "rounds are")))
+			figure.Plural(n, "round is", "rounds are")))
 	}
 	for _, arm := range r.Arms {
 		for _, t := range arm.Trials {
@@ -37,5 +38,5 @@ func part(n, of int) string {
 	if n == 1 {
 		verb = "is"
 	}
-	return fmt.Sprintf("%s of %s %s", thousands(n), plural(of, "failure", "failures"), verb)
+	return fmt.Sprintf("%s of %s %s", figure.Thousands(n), figure.Plural(of, "failure", "failures"), verb)
 }

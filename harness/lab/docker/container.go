@@ -231,4 +231,3 @@ func removeContainer(ctx context.Context, docker *client.Client, o object) error
 	}
 	return nil
 }
-
