@@ -215,27 +215,29 @@ func (x *experiment) awaitRoom(ctx context.Context) error {
 	}
 }
 
-// send has all clients send their load at once.
+// send has all clients send their load at once. The first one that fails ends
+// the wait for the others: they would only report that it did not come.
 func (x *experiment) send(ctx context.Context, server netip.AddrPort, trial int) ([]*probe.Report, error) {
 	clients := x.lab.Clients()
-	reports, errs := make([]*probe.Report, len(clients)), make([]error, len(clients))
+	reports := make([]*probe.Report, len(clients))
 	start := probe.Monotonic() + int64(headStart)
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
 	var wait sync.WaitGroup
 	for i, c := range clients {
 		load := x.load(server)
 		if x.Load.Pattern == scenario.Lockstep {
 			load.Lockstep = x.lockstep(i, trial, start)
 		}
-		wait.Go(func() { reports[i], errs[i] = c.Run(ctx, load) })
+		wait.Go(func() {
+			var err error
+			if reports[i], err = c.Run(ctx, load); err != nil {
+				fail(err)
+			}
+		})
 	}
 	wait.Wait()
-	if err := errors.Join(errs...); err != nil {
-		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
-		}
-		return nil, err
-	}
-	return reports, nil
+	return reports, context.Cause(ctx)
 }
 
 func (x *experiment) load(server netip.AddrPort) probe.Load {

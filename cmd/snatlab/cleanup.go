@@ -46,9 +46,12 @@ func cleanup(ctx context.Context, dryRun, images bool) error {
 		return err
 	}
 	defer lock.Release()
-	told := 0
+	told := map[string]bool{}
 	tell := func(s undo.Step) {
-		told++
+		if told[s.What] {
+			return // in the journal, and labelled as well
+		}
+		told[s.What] = true
 		if dryRun {
 			fmt.Printf("would undo: %s\n    %s\n", s.What, s.Manual)
 		} else {
@@ -61,7 +64,7 @@ func cleanup(ctx context.Context, dryRun, images bool) error {
 	if err := removeLeftovers(ctx, dryRun, images, tell); err != nil {
 		return err
 	}
-	if told == 0 {
+	if len(told) == 0 {
 		fmt.Println("nothing to undo")
 	}
 	return nil

@@ -39,10 +39,20 @@ func run(args []string) int {
 	root := command()
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
-	if err != nil && !errors.As(err, new(exitCode)) {
+	tell(err)
+	return codeOf(err)
+}
+
+// tell prints an error, unless it only sets the exit code. Faults of a file
+// each have a line of their own, the way that editors read them.
+func tell(err error) {
+	switch {
+	case err == nil, errors.As(err, new(exitCode)):
+	case errors.As(err, new(scenario.Faults)):
+		fmt.Fprintln(os.Stderr, err)
+	default:
 		fmt.Fprintf(os.Stderr, "snatlab: %v\n", err)
 	}
-	return codeOf(err)
 }
 
 func command() *cobra.Command {
@@ -61,7 +71,7 @@ purpose and in seconds, and measures what a mitigation does about it.`,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usageError{c, err} })
 	root.AddCommand(runCommand(), planCommand(), reportCommand(), doctorCommand(), cleanupCommand(),
 		serveCommand(), versionCommand(), probeCommand())
-	for _, c := range root.Commands() {
+	for _, c := range append(root.Commands(), root) {
 		c.Args = usageArgs(c.Args)
 	}
 	return root

@@ -109,13 +109,14 @@ func (f runFlags) run(ctx context.Context, s *scenario.Scenario) error {
 	}, progress)
 	r.ID, r.Version = id, version
 	progress.Say("")
+	fmt.Fprintln(os.Stderr)
 	if runErr != nil && trials(r) == 0 {
 		return runErr // there is nothing to report
 	}
-	if err := f.write(r); err != nil {
-		return errors.Join(runErr, err)
+	if err := errors.Join(runErr, f.write(r)); err != nil {
+		return err
 	}
-	return errors.Join(runErr, verdictCode(r))
+	return verdictCode(r)
 }
 
 // newID names a run by its time, so that runs sort, and by chance, so that no

@@ -139,8 +139,11 @@ func (h *Host) checkEngine(ctx context.Context) lab.Precondition {
 // which repeats the address and guesses.
 func rootCause(err error) error {
 	var errno unix.Errno
-	if errors.As(err, &errno) {
+	switch {
+	case errors.As(err, &errno):
 		return errno
+	case client.IsErrConnectionFailed(err):
+		return errors.New("nobody answers")
 	}
 	return err
 }

@@ -1,0 +1,225 @@
+package main
+
+import (
+	"context"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"snatlab/harness/result"
+)
+
+func cleanupContext(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+const comparison = `
+name: comparison
+load: {requests: 1000}
+rounds: 4
+arms: [{name: masquerade}, {name: random-fully, masquerade: {random_fully: true}}]
+expect: [{arm: masquerade, race: reproduced}]
+`
+
+// The main job. How often the race occurs is up to the machine, so a run in
+// which it does not is repeated, up to three times; everything else holds in
+// each.
+func TestARunComparesTwoArmsAndPutsTheHostBack(t *testing.T) {
+	h := needHost(t)
+	h.unchanged(t)
+	for range 3 {
+		p := start(t, "run", scenarioFile(t, comparison))
+		code := p.wait(t)
+		if code != exitPass && code != exitInconclusive {
+			t.Fatalf("exit code %d\n%s", code, p.said(t))
+		}
+		r := p.result(t)
+		holds(t, r)
+		if r.Verdict == result.Pass != (code == exitPass) {
+			t.Errorf("verdict %s, exit code %d", r.Verdict, code)
+		}
+		if _, err := os.Stat(filepath.Join(p.out, "report.md")); err != nil {
+			t.Error(err)
+		}
+		if code == exitPass {
+			return
+		}
+	}
+	t.Error("the race did not occur in three runs")
+}
+
+// holds asserts what is true of every complete result.
+func holds(t *testing.T, r *result.Result) {
+	t.Helper()
+	const want = 2 * 1000
+	for _, arm := range r.Arms {
+		if len(arm.Trials) != 4 {
+			t.Errorf("%s: %d trials", arm.Name, len(arm.Trials))
+		}
+		if random := strings.HasSuffix(arm.Rule, "-j MASQUERADE --random-fully"); random != (arm.Name == "random-fully") {
+			t.Errorf("%s: rule %s", arm.Name, arm.Rule)
+		}
+		for _, trial := range arm.Trials {
+			failures, causes := sum(trial.Failures), sum(trial.Causes)
+			if trial.Requests != want || failures != trial.Failed || causes != trial.Failed {
+				t.Errorf("%s, round %d: %d requests, %d failed, %d by kind, %d by cause",
+					arm.Name, trial.Round, trial.Requests, trial.Failed, failures, causes)
+			}
+			if trial.RulePackets != want {
+				t.Errorf("%s, round %d: the rule matched %d of %d connections", arm.Name, trial.Round, trial.RulePackets, want)
+			}
+			if accepted := int(trial.Server.Accepted); accepted != want-trial.Failures[result.Timeout] {
+				t.Errorf("%s, round %d: %d accepted, %d timeouts", arm.Name, trial.Round, accepted, trial.Failures[result.Timeout])
+			}
+		}
+	}
+	if r.Memory.Client == 0 || r.Memory.Client > 20<<20 {
+		t.Errorf("a client took %d bytes", r.Memory.Client)
+	}
+	if r.Memory.Controller == 0 || r.Memory.Controller > 60<<20 {
+		t.Errorf("the controller took %d bytes", r.Memory.Controller)
+	}
+}
+
+func sum(counts map[string]int) int {
+	n := 0
+	for v := range maps.Values(counts) {
+		n += v
+	}
+	return n
+}
+
+func TestASignalPutsTheHostBackAndKeepsThePartialResult(t *testing.T) {
+	h := needHost(t)
+	for _, signal := range []unix.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP} {
+		t.Run(unix.SignalName(signal), func(t *testing.T) {
+			h.unchanged(t)
+			p := start(t, "run", scenarioFile(t, `
+name: interrupted
+load: {requests: 200, rate: 200}
+arms: [{name: masquerade}, {name: random-fully, masquerade: {random_fully: true}}]
+`))
+			p.await(t, "a finished trial", func() bool { return strings.Contains(p.said(t), "round 1/8") })
+			p.rewritten(t)
+			p.Process.Signal(signal)
+			if code := p.wait(t); code != 128+int(signal) {
+				t.Errorf("exit code %d\n%s", code, p.said(t))
+			}
+			r := p.result(t)
+			if trials(r) == 0 || !strings.Contains(r.Incomplete, "interrupted by "+unix.SignalName(signal)) {
+				t.Errorf("%d trials, incomplete: %q", trials(r), r.Incomplete)
+			}
+		})
+	}
+}
+
+func TestCleanupPutsTheHostBackAfterSIGKILL(t *testing.T) {
+	h := needHost(t)
+	h.unchanged(t)
+	p := start(t, "run", scenarioFile(t, slow))
+	rule := p.rewritten(t)
+	p.Process.Kill()
+	if code := p.wait(t); code != -int(unix.SIGKILL) {
+		t.Fatalf("exit code %d", code)
+	}
+
+	crashed := h.state(t)
+	out, err := exec.Command(binary, "cleanup", "--dry-run").CombinedOutput()
+	if err != nil || strings.Count(string(out), "would undo: masquerade rule "+rule) != 1 {
+		t.Errorf("dry run: %v\n%s", err, out)
+	}
+	if n := strings.Count(string(out), "would undo: "); n != 8 { // rule, 2 filter rules, 3 containers, 2 networks
+		t.Errorf("dry run tells of %d changes:\n%s", n, out)
+	}
+	if after := h.state(t); strings.Join(after["rules"], "\n") != strings.Join(crashed["rules"], "\n") {
+		t.Error("the dry run changed the rules")
+	}
+	if out, err := exec.Command(binary, "cleanup").CombinedOutput(); err != nil {
+		t.Errorf("cleanup: %v\n%s", err, out)
+	}
+	if out, err := exec.Command(binary, "cleanup").CombinedOutput(); err != nil || string(out) != "nothing to undo\n" {
+		t.Errorf("second cleanup: %v\n%s", err, out)
+	}
+}
+
+func TestARunUndoesWhatACrashedOneLeft(t *testing.T) {
+	h := needHost(t)
+	h.unchanged(t)
+	p := start(t, "run", scenarioFile(t, slow))
+	p.rewritten(t)
+	p.Process.Kill()
+	p.wait(t)
+	next := start(t, "run", scenarioFile(t, comparison))
+	if code := next.wait(t); code != exitPass && code != exitInconclusive {
+		t.Errorf("exit code %d\n%s", code, next.said(t))
+	}
+	if !strings.Contains(next.said(t), "left by a run that crashed; undoing: masquerade rule") {
+		t.Errorf("nothing said of the crashed run:\n%s", next.said(t))
+	}
+}
+
+func TestASecondRunSaysWhoIsAtWork(t *testing.T) {
+	h := needHost(t)
+	h.unchanged(t)
+	first := start(t, "run", scenarioFile(t, slow))
+	first.rewritten(t)
+	for _, args := range [][]string{{"run", scenarioFile(t, slow)}, {"cleanup"}} {
+		second := start(t, args...)
+		if code := second.wait(t); code != exitUnable {
+			t.Errorf("%s: exit code %d", args[0], code)
+		}
+		want := "another snatlab is at work on this host: run of slow, pid " + strconv.Itoa(first.Process.Pid) + ", since "
+		if !strings.Contains(second.said(t), want) {
+			t.Errorf("%s says %q, want %q", args[0], second.said(t), want)
+		}
+	}
+	first.Process.Signal(unix.SIGINT)
+	first.wait(t)
+}
+
+func TestAClientThatDiesEndsTheRun(t *testing.T) {
+	h := needHost(t)
+	h.unchanged(t)
+	p := start(t, "run", scenarioFile(t, slow))
+	p.rewritten(t)
+	if err := h.docker.ContainerKill(t.Context(), h.client(t, 1), "KILL"); err != nil {
+		t.Fatal(err)
+	}
+	if code := p.wait(t); code != exitUnable {
+		t.Errorf("exit code %d", code)
+	}
+	if want := "client 1 died: its stream ended; exit code 137"; !strings.Contains(p.said(t), want) {
+		t.Errorf("says %q, want %q", p.said(t), want)
+	}
+}
+
+func TestARuleThatIsRewrittenFromOutsideIsNoticed(t *testing.T) {
+	h := needHost(t)
+	h.unchanged(t)
+	p := start(t, "run", scenarioFile(t, slow))
+	rule := p.rewritten(t)
+	// As a reload of the firewall does: Docker's own rule comes back.
+	for _, change := range []string{
+		strings.Replace(rule, "-A", "-D", 1),
+		strings.TrimSuffix(rule, " --random-fully"),
+	} {
+		if out, err := exec.Command("iptables", append([]string{"-t", "nat"}, strings.Fields(change)...)...).CombinedOutput(); err != nil {
+			t.Fatalf("iptables %s: %v\n%s", change, err, out)
+		}
+	}
+	if code := p.wait(t); code != exitUnable {
+		t.Errorf("exit code %d", code)
+	}
+	if want := "the masquerade rule \"" + rule + "\" is gone from POSTROUTING"; !strings.Contains(p.said(t), want) {
+		t.Errorf("says %q, want %q", p.said(t), want)
+	}
+}

@@ -1,0 +1,239 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/network"
+	"github.com/docker/docker/client"
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+
+	"snatlab/harness/result"
+	"snatlab/harness/undo"
+)
+
+// host is this machine with its Docker engine.
+type host struct{ docker *client.Client }
+
+// needHost skips without root or an engine; with CI=true that is a failure.
+func needHost(t *testing.T) host {
+	t.Helper()
+	miss := t.Skipf
+	if os.Getenv("CI") == "true" {
+		miss = t.Fatalf
+	}
+	if os.Geteuid() != 0 {
+		miss("needs root")
+	}
+	docker, err := client.NewClientWithOpts(client.FromEnv, client.WithAPIVersionNegotiation())
+	if err == nil {
+		_, err = docker.Ping(t.Context())
+	}
+	if err != nil {
+		miss("needs a Docker engine: %v", err)
+	}
+	t.Cleanup(func() { docker.Close() })
+	return host{docker}
+}
+
+// unchanged holds that the host is, at the end of the test, what it is now.
+func (h host) unchanged(t *testing.T) {
+	t.Helper()
+	before := h.state(t)
+	t.Cleanup(func() {
+		if diff := cmp.Diff(before, h.state(t)); diff != "" {
+			t.Errorf("the host has changed (-before +after):\n%s", diff)
+		}
+	})
+}
+
+// counters are what changes in iptables-save without a change of rules.
+var counters = regexp.MustCompile(`(?m)^#.*\n| \[\d+:\d+\]$`)
+
+// state is all on the host that a run touches.
+func (h host) state(t *testing.T) map[string][]string {
+	t.Helper()
+	rules, err := exec.Command("iptables-save").Output()
+	if err != nil {
+		t.Fatalf("iptables-save: %v", err)
+	}
+	s := map[string][]string{"rules": strings.Split(counters.ReplaceAllString(string(rules), ""), "\n")}
+	ctx := t.Context()
+	if ctx.Err() != nil { // in a cleanup
+		ctx = cleanupContext(t)
+	}
+	containers, err := h.docker.ContainerList(ctx, container.ListOptions{All: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range containers {
+		s["containers"] = append(s["containers"], c.Names...)
+	}
+	networks, err := h.docker.NetworkList(ctx, network.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range networks {
+		s["networks"] = append(s["networks"], n.Name)
+	}
+	links, err := net.Interfaces()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range links {
+		s["links"] = append(s["links"], l.Name)
+	}
+	s["journals"], err = undo.Find(undo.Dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, list := range s {
+		slices.Sort(list)
+	}
+	s["rules"] = strings.Split(counters.ReplaceAllString(string(rules), ""), "\n") // their order counts
+	return s
+}
+
+// scenarioFile writes a scenario and gives its path.
+func scenarioFile(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "scenario.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// slow is a scenario whose trials last long enough to do something in the
+// middle of one: 5 s each.
+const slow = `
+name: slow
+load: {rate: 600}
+arms: [{name: random-fully, masquerade: {random_fully: true}}]
+`
+
+// process is a run of the binary in the background.
+type process struct {
+	*exec.Cmd
+	out string // folder of the result
+	end chan error
+}
+
+func start(t *testing.T, args ...string) *process {
+	t.Helper()
+	p := &process{Cmd: exec.Command(binary, args...), out: filepath.Join(t.TempDir(), "out"), end: make(chan error, 1)}
+	if args[0] == "run" {
+		p.Args = append(p.Args, "--out", p.out)
+	}
+	said, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer said.Close()
+	p.Stderr = said
+	if err := p.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() { p.end <- p.Wait() }()
+	t.Cleanup(func() { p.Process.Kill() }) // no effect on one that has ended
+	return p
+}
+
+// said is what the process wrote to its standard error so far.
+func (p *process) said(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(p.Stderr.(*os.File).Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// await waits until a condition holds that a run comes to by itself.
+func (p *process) await(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for range 1200 {
+		if holds() {
+			return
+		}
+		select {
+		case err := <-p.end:
+			t.Fatalf("ended before %s: %v\n%s", what, err, p.said(t))
+		case <-time.After(25 * time.Millisecond):
+		}
+	}
+	t.Fatalf("waited in vain for %s", what)
+}
+
+// wait gives the exit code; a signal that ended the process is negative.
+func (p *process) wait(t *testing.T) int {
+	t.Helper()
+	select {
+	case err := <-p.end:
+		var exited *exec.ExitError
+		if !errors.As(err, &exited) && err != nil {
+			t.Fatal(err)
+		}
+		status := p.ProcessState.Sys().(interface{ Signal() unix.Signal })
+		if p.ProcessState.ExitCode() < 0 {
+			return -int(status.Signal())
+		}
+		return p.ProcessState.ExitCode()
+	case <-time.After(2 * time.Minute):
+		t.Fatalf("%v does not end", p.Args)
+		return 0
+	}
+}
+
+func (p *process) result(t *testing.T) *result.Result {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(p.out, "result.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := new(result.Result)
+	if err := json.Unmarshal(text, r); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// rewritten waits for the masquerade rule of a trial with --random-fully, and
+// gives its text.
+func (p *process) rewritten(t *testing.T) (rule string) {
+	t.Helper()
+	p.await(t, "a trial with --random-fully", func() bool {
+		rules, _ := exec.Command("iptables", "-t", "nat", "-S", "POSTROUTING").Output()
+		for line := range strings.Lines(string(rules)) {
+			if strings.Contains(line, "-o snat-") && strings.Contains(line, "--random-fully") {
+				rule = strings.TrimSpace(line)
+			}
+		}
+		return rule != ""
+	})
+	return rule
+}
+
+// client gives the id of a client's container.
+func (h host) client(t *testing.T, index int) string {
+	t.Helper()
+	list, err := h.docker.ContainerList(t.Context(), container.ListOptions{
+		Filters: filters.NewArgs(filters.Arg("label", "snatlab.run"), filters.Arg("name", fmt.Sprintf("client-%d", index)))})
+	if err != nil || len(list) != 1 {
+		t.Fatalf("%d containers of client %d: %v", len(list), index, err)
+	}
+	return list[0].ID
+}
