@@ -17,6 +17,7 @@ import (
 	"snatlab/harness/probe"
 	"snatlab/harness/result"
 	"snatlab/harness/scenario"
+	"snatlab/harness/undo"
 	"snatlab/harness/verdict"
 )
 
@@ -44,7 +45,7 @@ func Run(ctx context.Context, s *scenario.Scenario, open func(context.Context) (
 	if err != nil {
 		return r, err
 	}
-	defer func() { err = errors.Join(err, l.Close(putBack(ctx))) }()
+	defer func() { err = errors.Join(err, l.Close(undo.Context(ctx))) }()
 
 	x := &experiment{Scenario: s, lab: l, result: r}
 	r.Environment = l.Environment()
@@ -96,12 +97,4 @@ func describe(s *scenario.Scenario) *result.Result {
 		r.Expected = append(r.Expected, result.Expect{Arm: e.Arm, Race: e.Race, Reduction: e.Reduction})
 	}
 	return r
-}
-
-// putBack gives the context for putting the host back: it does not end with
-// the run, but it does end.
-func putBack(ctx context.Context) context.Context {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Minute)
-	context.AfterFunc(ctx, cancel)
-	return ctx
 }

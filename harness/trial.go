@@ -13,6 +13,7 @@ import (
 	"snatlab/harness/probe"
 	"snatlab/harness/result"
 	"snatlab/harness/scenario"
+	"snatlab/harness/undo"
 )
 
 // experiment is a run in its lab.
@@ -121,7 +122,7 @@ func (x *experiment) trial(ctx context.Context, arm scenario.Arm, into *result.A
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, rule.Undo(putBack(ctx))) }()
+	defer func() { err = errors.Join(err, rule.Undo(undo.Context(ctx))) }()
 	into.Rule = rule.Rule()
 
 	if err := x.awaitRoom(ctx); err != nil {

@@ -46,6 +46,7 @@ func cleanup(ctx context.Context, dryRun, images bool) error {
 		return err
 	}
 	defer lock.Release()
+	ctx = undo.Context(ctx) // what is half undone helps nobody
 	told := map[string]bool{}
 	tell := func(s undo.Step) {
 		if told[s.What] {
@@ -119,5 +120,5 @@ func removeLeftovers(ctx context.Context, dryRun, images bool, tell func(undo.St
 // undoCrashed undoes, before a run, what an earlier one left that is no more.
 // The caller has the lock, so no other run is alive.
 func undoCrashed(ctx context.Context, say func(string)) error {
-	return replayJournals(ctx, false, func(s undo.Step) { say("left by a run that crashed; undoing: " + s.What) })
+	return replayJournals(undo.Context(ctx), false, func(s undo.Step) { say("left by a run that crashed; undoing: " + s.What) })
 }

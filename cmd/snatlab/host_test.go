@@ -134,10 +134,18 @@ type process struct {
 
 func start(t *testing.T, args ...string) *process {
 	t.Helper()
-	p := &process{Cmd: exec.Command(binary, args...), out: filepath.Join(t.TempDir(), "out"), end: make(chan error, 1)}
-	if args[0] == "run" {
-		p.Args = append(p.Args, "--out", p.out)
+	if args[0] != "run" {
+		return startCommand(t, exec.Command(binary, args...))
 	}
+	out := filepath.Join(t.TempDir(), "out")
+	p := startCommand(t, exec.Command(binary, append(args, "--out", out)...))
+	p.out = out
+	return p
+}
+
+func startCommand(t *testing.T, c *exec.Cmd) *process {
+	t.Helper()
+	p := &process{Cmd: c, end: make(chan error, 1)}
 	said, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
 	if err != nil {
 		t.Fatal(err)

@@ -145,7 +145,7 @@ func interruptible(ctx context.Context) (_ context.Context, release func()) {
 		select {
 		case s := <-signals:
 			signal.Ignore(asked...)
-			fmt.Fprintf(os.Stderr, "\nsnatlab: %v: putting the host back\n", s)
+			fmt.Fprintf(os.Stderr, "\nsnatlab: %v: stopping, and leaving everything as it was\n", s)
 			cancel(interrupted{s.(unix.Signal)})
 		case <-ctx.Done():
 		}

@@ -16,6 +16,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Step is one change to the host and what undoes it. It is pure data: another
@@ -59,6 +60,17 @@ func (u Undoers) undo(ctx context.Context, s Step) error {
 		return fmt.Errorf("no way known to undo a step of kind %q: made by another version of snatlab?", s.Kind)
 	}
 	return undo(ctx, s.Args)
+}
+
+// patience bounds how long the host may take to be put back.
+const patience = 2 * time.Minute
+
+// Context gives the context to undo in: it does not end with ctx, which may
+// have ended by a signal, but it does end.
+func Context(ctx context.Context) context.Context {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	context.AfterFunc(ctx, cancel)
+	return ctx
 }
 
 // LeftError says that some of the host could not be put back. The steps stay

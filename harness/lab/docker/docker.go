@@ -40,18 +40,25 @@ type Config struct {
 	Say     func(string) // told what is being done; may be nil
 }
 
-// Open builds a lab on a host that has passed Preflight. The lab is to be
-// closed even if Open fails: close the journal.
-func Open(ctx context.Context, host *Host, c Config) (lab.Lab, error) {
+// Open builds a lab on a host that has passed Preflight. If it fails, whatever
+// it made so far is undone.
+func Open(ctx context.Context, host *Host, c Config) (_ lab.Lab, err error) {
 	l := &dockerLab{Config: c, host: host}
 	if l.Say == nil {
 		l.Say = func(string) {}
 	}
+	built := false
+	defer func() {
+		if !built { // after a panic as well
+			err = errors.Join(err, l.Close(undo.Context(ctx)))
+		}
+	}()
 	for _, step := range []func(context.Context) error{l.buildImage, l.makeNetworks, l.startServer, l.startClients} {
 		if err := step(ctx); err != nil {
-			return nil, errors.Join(err, l.hangUp())
+			return nil, err
 		}
 	}
+	built = true
 	return l, nil
 }
 
