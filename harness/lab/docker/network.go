@@ -37,7 +37,7 @@ func (l *dockerLab) makeNetworks(ctx context.Context) error {
 		return err
 	}
 	if l.rule, err = nat.Find(ctx, l.host.tables, l.clientNet.subnet, l.clientNet.bridge); err != nil {
-		return fmt.Errorf("%w; Docker's firewall backend is %s", err, l.host.backend())
+		return fmt.Errorf("%w (Docker's firewall backend is %s; is this daemon started with --iptables=false?)", err, l.host.backend())
 	}
 	if l.Server.IsValid() {
 		return nil
@@ -110,7 +110,7 @@ func (h *Host) freeSubnets(ctx context.Context, n int) ([]netip.Prefix, error) {
 	}
 	free, blocker := pick(pool, taken, n)
 	if len(free) < n {
-		return nil, fmt.Errorf("fewer than %d free /24 networks in %v: %v is taken by a route or a Docker network (see `ip route`, `docker network ls`)", n, pool, blocker)
+		return nil, fmt.Errorf("fewer than %d free /24 networks in %v: %v is taken by a route or a Docker network", n, pool, blocker)
 	}
 	return free, nil
 }

@@ -220,7 +220,7 @@ func (h *Host) checkSubnets(ctx context.Context) lab.Precondition {
 	p := lab.Precondition{Name: labSubnets}
 	free, err := h.freeSubnets(ctx, 2)
 	if err != nil {
-		p.State, p.Found, p.Remedy = lab.Unmet, err.Error(), "free two of them for the time of a run"
+		p.State, p.Found, p.Remedy = lab.Unmet, err.Error(), "see `ip route` and `docker network ls`: two must be free for the time of a run"
 		return p
 	}
 	p.Found = fmt.Sprintf("%v and %v are free", free[0], free[1])
