@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,9 +25,9 @@ import (
 // lockWait bounds in seconds how long iptables waits for its lock.
 const lockWait = 10
 
-// legacyTables lists the tables of iptables-legacy that exist in this network
-// namespace.
-const legacyTables = "/proc/net/ip_tables_names"
+// legacyTables lists the tables of iptables-legacy that exist in the calling
+// thread's network namespace.
+const legacyTables = "/proc/thread-self/net/ip_tables_names"
 
 // Tables is one variant of iptables.
 type Tables struct {
@@ -133,9 +134,21 @@ func (t *Tables) list(ctx context.Context, table, chain string) ([]rule, error) 
 	return rules, nil
 }
 
-// parseRule takes a line of `iptables -v -S` apart. The counters, "-c packets
-// bytes", stand before -j or, in output that go-iptables has rearranged, last.
+// counted is a line of `iptables -v -S`. The counters stand before the target
+// or, in output that go-iptables has rearranged, last; what looks like them
+// further ahead belongs to a comment.
+var counted = regexp.MustCompile(`^(.*) -c (\d+) \d+( -[jg] .*)?$`)
+
+// parseRule takes a line of `iptables -v -S` apart.
 func parseRule(line string) (rule, error) {
+	var r rule
+	if parts := counted.FindStringSubmatch(line); parts != nil {
+		var err error
+		if r.packets, err = strconv.ParseUint(parts[2], 10, 64); err != nil {
+			return rule{}, fmt.Errorf("packet counter: %w", err)
+		}
+		line = parts[1] + parts[3]
+	}
 	words, err := shlex.Split(line)
 	if err != nil {
 		return rule{}, err
@@ -143,17 +156,7 @@ func parseRule(line string) (rule, error) {
 	if len(words) < 2 || words[0] != "-A" {
 		return rule{}, errors.New("not a rule")
 	}
-	var r rule
-	spec := words[2:]
-	if at := slices.Index(spec, "-c"); at >= 0 && at+2 < len(spec) {
-		if r.packets, err = strconv.ParseUint(spec[at+1], 10, 64); err != nil {
-			return rule{}, fmt.Errorf("packet counter: %w", err)
-		}
-		counters := fmt.Sprintf(" -c %s %s", spec[at+1], spec[at+2])
-		line = strings.Replace(line, counters, "", 1)
-		spec = slices.Delete(spec, at, at+3)
-	}
-	r.text, r.spec = line, spec
+	r.text, r.spec = line, words[2:]
 	return r, nil
 }
 
@@ -165,6 +168,9 @@ func position(rules []rule, text string) int {
 // HasDocker tells whether Docker keeps its rules in this variant.
 func (t *Tables) HasDocker() (bool, error) {
 	for table, chain := range map[string]string{"nat": "DOCKER", "filter": "DOCKER-USER"} {
+		if t.Variant == "legacy" && !legacyTableExists(table) {
+			return false, nil // and to look would create it
+		}
 		found, err := t.ipt.ChainExists(table, chain)
 		if err != nil {
 			return false, fmt.Errorf("look for chain %s with %s: %w", chain, t.Path, err)

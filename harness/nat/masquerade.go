@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/vishvananda/netlink"
+
 	"snatlab/harness/undo"
 )
 
@@ -88,8 +90,8 @@ type InForce struct {
 	entry   *undo.Entry // nil: the rule is the original
 }
 
-// Apply gives the rule the options, in one step: at no moment is there no
-// rule. Without options the rule stays what it is.
+// Apply gives the rule the options; at no moment is there no rule. Without
+// options the rule stays what it is.
 func (r *Rule) Apply(ctx context.Context, journal *undo.Journal, options Options) (*InForce, error) {
 	f := &InForce{text: r.Text, tables: r.tables, journal: journal}
 	flags := options.flags()
@@ -137,6 +139,8 @@ func (f *InForce) Undo(ctx context.Context) error {
 }
 
 // replace puts a rule in the place of another and looks that it stands there.
+// The old one is deleted by its text: by number, as `iptables -R` has it, a
+// rule would be hit that somebody inserted above since the listing.
 func (t *Tables) replace(ctx context.Context, old, text string, spec []string) error {
 	rules, err := t.list(ctx, table, chain)
 	if err != nil {
@@ -146,7 +150,10 @@ func (t *Tables) replace(ctx context.Context, old, text string, spec []string) e
 	if at == 0 {
 		return fmt.Errorf("no rule %q in %s", old, chain)
 	}
-	if err := t.ipt.Replace(table, chain, at, spec...); err != nil {
+	if err := t.ipt.Insert(table, chain, at, spec...); err != nil {
+		return err
+	}
+	if err := t.ipt.Delete(table, chain, rules[at-1].spec...); err != nil {
 		return err
 	}
 	after, err := t.list(ctx, table, chain)
@@ -160,8 +167,9 @@ func (t *Tables) replace(ctx context.Context, old, text string, spec []string) e
 }
 
 // restore undoes a rewrite. If the original is there already, as after a
-// restart of Docker, the rewritten rule is one too many; if neither is, the
-// network is gone and nothing is left to restore.
+// restart of Docker, the rewritten rule is one too many, and so it is if the
+// network was removed: Docker did not find it then. If neither rule is there,
+// nothing is left to restore.
 func (s rewrite) restore(ctx context.Context) error {
 	t, err := open(s.Path)
 	if err != nil {
@@ -175,10 +183,22 @@ func (s rewrite) restore(ctx context.Context) error {
 	switch {
 	case rewritten == 0:
 		return nil
-	case position(rules, s.Original) != 0:
-		return t.ipt.DeleteById(table, chain, rewritten)
+	case position(rules, s.Original) != 0, s.networkGone():
+		return t.ipt.Delete(table, chain, rules[rewritten-1].spec...)
 	}
 	return t.replace(ctx, s.Rewritten, s.Original, s.Spec)
+}
+
+// networkGone tells whether the bridge, "-o BRIDGE" in the rule, is no more. A
+// doubt is no reason to take a network's rule away.
+func (s rewrite) networkGone() bool {
+	at := slices.Index(s.Spec, "-o") + 1
+	if at == 0 || at == len(s.Spec) {
+		return false
+	}
+	_, err := netlink.LinkByName(s.Spec[at])
+	_, gone := errors.AsType[netlink.LinkNotFoundError](err)
+	return gone
 }
 
 func texts(rules []rule) []string {

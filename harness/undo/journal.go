@@ -1,12 +1,12 @@
 package undo
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -89,33 +89,37 @@ func Find(dir string) ([]string, error) {
 // torn was being written when its process died: the change it announces was
 // not made.
 func Open(path string, how Undoers) (*Journal, error) {
-	data, err := os.ReadFile(path)
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_APPEND|unix.O_NOFOLLOW, 0)
 	if err != nil {
-		return nil, fmt.Errorf("read journal: %w", err)
-	}
-	j := &Journal{path: path, how: how, Run: strings.TrimSuffix(filepath.Base(path), suffix)}
-	if err := j.replay(data); err != nil {
-		return nil, fmt.Errorf("read journal %s: %w", path, err)
-	}
-	if torn := len(data) - bytes.LastIndexByte(data, '\n') - 1; torn > 0 {
-		if err := os.Truncate(path, int64(len(data)-torn)); err != nil {
-			return nil, fmt.Errorf("cut the torn record off: %w", err)
-		}
-	}
-	if j.file, err = os.OpenFile(path, os.O_WRONLY|os.O_APPEND|unix.O_NOFOLLOW, 0); err != nil {
 		return nil, fmt.Errorf("open journal: %w", err)
+	}
+	j := &Journal{Run: strings.TrimSuffix(filepath.Base(path), suffix), path: path, file: file, how: how}
+	if err := j.load(); err != nil {
+		return nil, errors.Join(fmt.Errorf("read journal %s: %w", path, err), file.Close())
 	}
 	return j, nil
 }
 
+// load reads the file, and cuts a torn record off.
+func (j *Journal) load() error {
+	data, err := io.ReadAll(j.file)
+	if err != nil {
+		return err
+	}
+	whole := bytes.LastIndexByte(data, '\n') + 1
+	if err := j.replay(data[:whole]); err != nil || whole == len(data) {
+		return err
+	}
+	return j.file.Truncate(int64(whole))
+}
+
 // replay works through the records of a file.
 func (j *Journal) replay(data []byte) error {
-	data = data[:bytes.LastIndexByte(data, '\n')+1]
-	lines := bufio.NewScanner(bytes.NewReader(data))
-	lines.Buffer(nil, 1<<20)
-	for n := 1; lines.Scan(); n++ {
+	n := 0
+	for line := range bytes.Lines(data) {
+		n++
 		var r record
-		if err := json.Unmarshal(lines.Bytes(), &r); err != nil {
+		if err := json.Unmarshal(line, &r); err != nil {
 			return fmt.Errorf("record %d: %w", n, err)
 		}
 		switch {
@@ -126,9 +130,11 @@ func (j *Journal) replay(data []byte) error {
 			j.next = max(j.next, r.Do.Number+1)
 		case r.Undone != nil:
 			j.forget(*r.Undone)
+		case n > 1:
+			return fmt.Errorf("record %d: neither a change nor an undoing", n)
 		}
 	}
-	return lines.Err()
+	return nil
 }
 
 // Do writes down what undoes a change, and then makes the change. If the
@@ -204,8 +210,13 @@ func (j *Journal) write(r record) error {
 	if err != nil {
 		return fmt.Errorf("write journal: %w", err)
 	}
-	if _, err := j.file.Write(append(line, '\n')); err != nil {
+	end, err := j.file.Seek(0, io.SeekEnd)
+	if err != nil {
 		return fmt.Errorf("write journal: %w", err)
+	}
+	if _, err := j.file.Write(append(line, '\n')); err != nil {
+		// A full disk takes half a record, to which the next would be glued.
+		return errors.Join(fmt.Errorf("write journal: %w", err), j.file.Truncate(end))
 	}
 	if err := j.file.Sync(); err != nil {
 		return fmt.Errorf("sync journal: %w", err)

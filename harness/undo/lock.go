@@ -27,7 +27,7 @@ type Holder struct {
 type LockedError struct{ Holder Holder }
 
 func (e *LockedError) Error() string {
-	if e.Holder.PID == 0 {
+	if e.Holder.PID == 0 || e.Holder.What == "" || e.Holder.Since.IsZero() {
 		return "another snatlab is at work on this host"
 	}
 	return fmt.Sprintf("another snatlab is at work on this host: %s, pid %d, since %s",

@@ -17,6 +17,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"snatlab/harness/figure"
 )
 
 // Step is one change to the host and what undoes it. It is pure data: another
@@ -88,7 +90,8 @@ type Left struct {
 
 func (e *LeftError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d changes to this host could not be undone; `snatlab cleanup` tries again, or by hand:", len(e.Left))
+	changes := figure.Plural(len(e.Left), "change", "changes")
+	fmt.Fprintf(&b, "%s to this host could not be undone; `snatlab cleanup` tries again, or by hand:", changes)
 	for _, l := range e.Left {
 		fmt.Fprintf(&b, "\n  %s: %v\n    %s", l.Step.What, l.Err, l.Step.Manual)
 	}

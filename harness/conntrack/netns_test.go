@@ -1,0 +1,150 @@
+package conntrack
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/ti-mo/conntrack"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// hostNamespace is where no test may run a program.
+var hostNamespace, _ = os.Readlink("/proc/self/ns/net")
+
+// namespace moves the test into a network namespace of its own, in which
+// connections over lo are tracked. Its thread is never unlocked, so that it
+// ends with the test; a subtest has another thread, and needs a namespace of
+// its own.
+func namespace(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		missing(t, "root, to make a network namespace")
+	}
+	runtime.LockOSThread()
+	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+		missing(t, "a network namespace: "+err.Error())
+	}
+	lo, err := netlink.LinkByName("lo")
+	if err := errors.Join(err, netlink.LinkSetUp(lo)); err != nil {
+		t.Fatalf("set lo up: %v", err)
+	}
+	iptables(t, "-A INPUT -m conntrack --ctstate NEW -j ACCEPT")
+}
+
+// missing skips a test for want of something; CI has to have it.
+func missing(t *testing.T, what string) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatalf("this test needs %s", what)
+	}
+	t.Skipf("this test needs %s", what)
+}
+
+func iptables(t *testing.T, rule string) {
+	t.Helper()
+	if here, err := os.Readlink("/proc/thread-self/ns/net"); err != nil || here == hostNamespace {
+		t.Fatalf("not run in the host's own network namespace (%v): iptables %s", err, rule)
+	}
+	path, err := exec.LookPath("iptables")
+	if err != nil {
+		missing(t, err.Error())
+	}
+	if out, err := exec.Command(path, strings.Fields(rule)...).CombinedOutput(); err != nil {
+		t.Fatalf("iptables %s: %v\n%s", rule, err, out)
+	}
+}
+
+// translate gives what comes from 127.0.1.0/24 the source 127.0.2.1: to TCP
+// with any port, to UDP with one only.
+func translate(t *testing.T) {
+	t.Helper()
+	iptables(t, "-t nat -A POSTROUTING -s 127.0.1.0/24 -p tcp -j SNAT --to-source 127.0.2.1")
+	iptables(t, "-t nat -A POSTROUTING -s 127.0.1.0/24 -p udp -j SNAT --to-source 127.0.2.1:5000")
+}
+
+// listen gives the address of a server that lets connections stand.
+func listen(t *testing.T) netip.AddrPort {
+	t.Helper()
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return l.Addr().(*net.TCPAddr).AddrPort()
+}
+
+// connect makes a connection, kept open, from a source, whose port may be 0 or
+// one that has a connection to another server.
+func connect(t *testing.T, from netip.AddrPort, to netip.AddrPort) (source netip.AddrPort) {
+	t.Helper()
+	d := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(from), Control: func(_, _ string, c syscall.RawConn) error {
+		var err error
+		return errors.Join(c.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEADDR, 1) }), err)
+	}}
+	c, err := d.DialContext(t.Context(), "tcp4", to.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c.LocalAddr().(*net.TCPAddr).AddrPort()
+}
+
+// send sends one UDP packet.
+func send(t *testing.T, from, to netip.AddrPort) error {
+	t.Helper()
+	c, err := net.DialUDP("udp4", net.UDPAddrFromAddrPort(from), net.UDPAddrFromAddrPort(to))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_, err = c.Write([]byte("x"))
+	return err
+}
+
+// at is an address of 127.0.0.0/8 with a port.
+func at(host string, port uint16) netip.AddrPort {
+	return netip.AddrPortFrom(netip.MustParseAddr("127.0."+host), port)
+}
+
+// connections lists what is tracked: by where it set out from, and to.
+func connections(t *testing.T) (all []string) {
+	t.Helper()
+	flows, err := dial(t).Dump(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range flows {
+		all = append(all, tracked(f))
+	}
+	slices.Sort(all)
+	return all
+}
+
+func tracked(f conntrack.Flow) string {
+	proto := map[uint8]string{unix.IPPROTO_TCP: "tcp ", unix.IPPROTO_UDP: "udp "}[f.TupleOrig.Proto.Protocol]
+	o := f.TupleOrig
+	return proto + link(netip.AddrPortFrom(o.IP.SourceAddress, o.Proto.SourcePort), netip.AddrPortFrom(o.IP.DestinationAddress, o.Proto.DestinationPort))
+}
+
+func link(source, destination netip.AddrPort) string {
+	return source.String() + " > " + destination.String()
+}
+
+func dial(t *testing.T) *conntrack.Conn {
+	t.Helper()
+	c, err := conntrack.Dial(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}

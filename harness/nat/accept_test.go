@@ -1,0 +1,134 @@
+package nat
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"snatlab/harness/undo"
+)
+
+// filtering gives the lines of Docker's chain for others in the filter table.
+func (t *Tables) filtering(test *testing.T) string {
+	test.Helper()
+	return sh(test, t.Path+" -t filter -v -S DOCKER-USER 2>/dev/null")
+}
+
+// userChain makes that chain, with rules that look like ours.
+func userChain(t *testing.T, tables *Tables) {
+	t.Helper()
+	sh(t, tables.Path+" -t filter -N DOCKER-USER")
+	for i, rule := range []string{
+		"-i snat-c -o snat-x -j ACCEPT", "-i snat-x -o snat-s -j ACCEPT", "-i snat-s -o snat-c -j ACCEPT", "-i snat-c -j ACCEPT",
+		"-o snat-s -j ACCEPT", "-i snat-c -o snat-s -j DROP", "-i snat-c -o snat-s -p tcp -j ACCEPT", "-i snat-c+ -o snat-s+ -j ACCEPT",
+		"-i snat-c -o snat-s -m comment --comment theirs -j ACCEPT", "! -i snat-c -o snat-s -j ACCEPT", "-j RETURN",
+	} {
+		sh(t, fmt.Sprintf("%s -t filter -A DOCKER-USER -c %d %d %s", tables.Path, i+1, 60*(i+1), rule))
+	}
+}
+
+func accepting(t *testing.T, tables *Tables, j *undo.Journal, in, out string) {
+	t.Helper()
+	if err := tables.Accept(t.Context(), j, "DOCKER-USER", in, out); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAcceptInsertsOnTopAndItsUndoDeletesThatRuleOnly(t *testing.T) {
+	eachVariant(t, func(t *testing.T, tables *Tables) {
+		userChain(t, tables)
+		before := tables.filtering(t)
+		j, _ := newJournal(t)
+		accepting(t, tables, j, "snat-c", "snat-s")
+		chain, rest, _ := strings.Cut(before, "\n")
+		want := chain + "\n-A DOCKER-USER -i snat-c -o snat-s -c 0 0 -j ACCEPT\n" + rest
+		if d := cmp.Diff(want, tables.filtering(t)); d != "" {
+			t.Errorf("inserted (-want +got):\n%s", d)
+		}
+		sh(t, tables.Path+" -t filter -I DOCKER-USER -s 10.0.0.0/8 -j DROP") // ours is not on top any more
+		closeJournal(t, j)
+		closeJournal(t, j)
+		want = chain + "\n-A DOCKER-USER -s 10.0.0.0/8 -c 0 0 -j DROP\n" + rest
+		if d := cmp.Diff(want, tables.filtering(t)); d != "" {
+			t.Errorf("undone (-want +got):\n%s", d)
+		}
+	})
+}
+
+func TestBothDirectionsAreAcceptedAndUndone(t *testing.T) {
+	eachVariant(t, func(t *testing.T, tables *Tables) {
+		sh(t, tables.Path+" -t filter -N DOCKER-USER; "+tables.Path+" -t filter -A DOCKER-USER -j RETURN")
+		before := tables.filtering(t)
+		j, path := newJournal(t)
+		accepting(t, tables, j, "snat-c", "snat-s")
+		accepting(t, tables, j, "snat-s", "snat-c")
+		p := tables.Path
+		var steps []string
+		for _, s := range j.Steps() {
+			steps = append(steps, s.Kind, s.What, s.Manual)
+		}
+		want := []string{
+			"nat.accept", "filter rule -A DOCKER-USER -i snat-s -o snat-c -j ACCEPT", p + " -t filter -D DOCKER-USER -i snat-s -o snat-c -j ACCEPT",
+			"nat.accept", "filter rule -A DOCKER-USER -i snat-c -o snat-s -j ACCEPT", p + " -t filter -D DOCKER-USER -i snat-c -o snat-s -j ACCEPT",
+		}
+		if d := cmp.Diff(want, steps); d != "" {
+			t.Errorf("steps (-want +got):\n%s", d)
+		}
+		replay(t, path)
+		replay(t, path)
+		if d := cmp.Diff(before, tables.filtering(t)); d != "" {
+			t.Errorf("replayed (-want +got):\n%s", d)
+		}
+		closeJournal(t, j)
+	})
+}
+
+func TestTheManualCommandDeletesTheAcceptedRule(t *testing.T) {
+	eachVariant(t, func(t *testing.T, tables *Tables) {
+		userChain(t, tables)
+		before := tables.filtering(t)
+		j, _ := newJournal(t)
+		accepting(t, tables, j, "snat-c", "snat-s")
+		sh(t, j.Steps()[0].Manual)
+		if d := cmp.Diff(before, tables.filtering(t)); d != "" {
+			t.Errorf("undone by hand (-want +got):\n%s", d)
+		}
+		closeJournal(t, j)
+		if d := cmp.Diff(before, tables.filtering(t)); d != "" {
+			t.Errorf("undone again (-want +got):\n%s", d)
+		}
+	})
+}
+
+// A chain that is gone took the rule with it.
+func TestAcceptsUndoNeedsNoChain(t *testing.T) {
+	eachVariant(t, func(t *testing.T, tables *Tables) {
+		sh(t, tables.Path+" -t filter -N DOCKER-USER")
+		j, path := newJournal(t)
+		accepting(t, tables, j, "snat-c", "snat-s")
+		sh(t, fmt.Sprintf("%[1]s -t filter -F DOCKER-USER && %[1]s -t filter -X DOCKER-USER", tables.Path))
+		before := sh(t, tables.Path+" -t filter -S")
+		replay(t, path)
+		closeJournal(t, j)
+		if d := cmp.Diff(before, sh(t, tables.Path+" -t filter -S")); d != "" {
+			t.Errorf("changed:\n%s", d)
+		}
+	})
+}
+
+func TestAcceptIntoAChainThatIsNotThereIsAnErrorAndLeavesNothing(t *testing.T) {
+	eachVariant(t, func(t *testing.T, tables *Tables) {
+		before := sh(t, tables.Path+" -t filter -S")
+		j, _ := newJournal(t)
+		err := tables.Accept(t.Context(), j, "DOCKER-USER", "snat-c", "snat-s")
+		if err == nil || !strings.HasPrefix(err.Error(), "insert rule into DOCKER-USER: ") {
+			t.Errorf("error %v", err)
+		}
+		closeJournal(t, j)
+		if d := cmp.Diff(before, sh(t, tables.Path+" -t filter -S")); d != "" {
+			t.Errorf("changed:\n%s", d)
+		}
+	})
+}

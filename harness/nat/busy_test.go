@@ -1,0 +1,73 @@
+package nat
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// Docker inserts and deletes rules whenever it likes: also in the moment
+// between our look at the chain and our change to it. Whatever we do then, the
+// rules of others stay.
+func TestARuleThatSomebodyInsertsMeanwhileIsLeftAlone(t *testing.T) {
+	const theirs = "-s 10.1.0.0/16 ! -o br-theirs -j MASQUERADE"
+	rewritten := ours + " --random-fully"
+	for _, c := range []struct {
+		name   string
+		before []string
+		change func(t *testing.T, tables *Tables) error
+		want   []string
+	}{
+		{"while a rule is rewritten", []string{ours}, func(t *testing.T, tables *Tables) error {
+			j, _ := newJournal(t)
+			_, err := find(t, tables).Apply(t.Context(), j, Options{RandomFully: true})
+			return err
+		}, []string{rewritten, theirs}},
+		{"while a rule is restored", []string{rewritten}, func(t *testing.T, tables *Tables) error {
+			return step(tables).restore(t.Context())
+		}, []string{ours, theirs}},
+		{"while a rewritten rule is deleted", []string{rewritten, ours}, func(t *testing.T, tables *Tables) error {
+			return step(tables).restore(t.Context())
+		}, []string{theirs, ours}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			eachVariant(t, func(t *testing.T, tables *Tables) {
+				tables.rules(t, c.before...)
+				if err := c.change(t, intruder(t, tables, theirs)); err != nil {
+					t.Error(err)
+				}
+				tables.reads(t, c.want...)
+			})
+		})
+	}
+}
+
+// step is what the journal holds when our rule is rewritten with tables.
+func step(tables *Tables) rewrite {
+	text := "-A POSTROUTING " + ours
+	return rewrite{Path: tables.Path, Original: text, Rewritten: text + " --random-fully", Spec: []string{
+		"-s", subnet.String(), "!", "-o", bridge, "-j", "MASQUERADE"}}
+}
+
+// intruder is an iptables that, asked for a change, first lets somebody else
+// insert a rule on top: once.
+func intruder(t *testing.T, tables *Tables, rule string) *Tables {
+	t.Helper()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "iptables-"+tables.Variant)
+	script := fmt.Sprintf(`#!/bin/sh
+case "$*" in *" -R "*|*" -I "*|*" -D "*)
+	[ -e %[1]s/done ] || %[2]s -t nat -I POSTROUTING %[3]s; : >%[1]s/done
+esac
+exec %[2]s "$@"
+`, dir, tables.Path, rule)
+	if err := os.WriteFile(path, []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	i, err := open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return i
+}

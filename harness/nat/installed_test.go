@@ -1,0 +1,179 @@
+package nat
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// untouched tells that nothing in this namespace has so much as a table.
+func untouched(t *testing.T) {
+	t.Helper()
+	if names := sh(t, "cat /proc/thread-self/net/ip_tables_names 2>/dev/null || :"); names != "" {
+		t.Errorf("iptables-legacy tables were made: %q", names)
+	}
+	if _, err := exec.LookPath("nft"); err != nil {
+		t.Log("nft is not installed: its tables are not looked at")
+	} else if rules := sh(t, "nft list ruleset"); rules != "" {
+		t.Errorf("nft tables were made:\n%s", rules)
+	}
+}
+
+func variants(t *testing.T) (all []*Tables, names string) {
+	t.Helper()
+	all, err := Installed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range all {
+		names += v.Variant + " "
+	}
+	return all, names
+}
+
+func TestToLookForIptablesChangesNothing(t *testing.T) {
+	namespace(t)
+	all, names := variants(t)
+	if names != "nft " {
+		t.Errorf("variants %s, want nft: the legacy one has no tables here", names)
+	}
+	for _, v := range all {
+		if docker, err := v.HasDocker(); docker || err != nil {
+			t.Errorf("%s: Docker %v, %v", v.Variant, docker, err)
+		}
+		if _, err := v.list(t.Context(), table, chain); err != nil {
+			t.Error(err)
+		}
+	}
+	untouched(t)
+}
+
+func TestLegacyIsGivenWhereItHasANatTable(t *testing.T) {
+	namespace(t)
+	legacy, err := open("iptables-legacy")
+	if err != nil {
+		missing(t, err.Error())
+	}
+	sh(t, legacy.Path+" -t filter -S || :") // a table, but not that one
+	if _, names := variants(t); names != "nft " {
+		t.Errorf("variants %s, want nft", names)
+	}
+	program(t, "legacy").rules(t, ours)
+	all, names := variants(t)
+	if names != "nft legacy " {
+		t.Fatalf("variants %s, want nft and legacy", names)
+	}
+	if r := find(t, all...); r.Tables().Variant != "legacy" {
+		t.Errorf("rule found in %s", r.Tables().Variant)
+	}
+}
+
+func TestDockerIsThereWhenBothItsChainsAre(t *testing.T) {
+	eachVariant(t, func(t *testing.T, tables *Tables) {
+		has := func(want bool, when string) {
+			t.Helper()
+			if got, err := tables.HasDocker(); got != want || err != nil {
+				t.Errorf("%s: %v (%v), want %v", when, got, err, want)
+			}
+		}
+		has(false, "no chain")
+		sh(t, tables.Path+" -t nat -N DOCKER")
+		has(false, "only that in nat")
+		sh(t, tables.Path+" -t filter -N DOCKER")
+		has(false, "another in filter")
+		sh(t, tables.Path+" -t filter -N DOCKER-USER")
+		has(true, "both")
+		sh(t, tables.Path+" -t nat -X DOCKER")
+		has(false, "only that in filter")
+	})
+}
+
+func TestToLookForDockerMakesNoLegacyTable(t *testing.T) {
+	namespace(t)
+	tables := program(t, "legacy")
+	sh(t, tables.Path+" -t nat -N DOCKER")
+	if docker, err := tables.HasDocker(); docker || err != nil {
+		t.Errorf("%v, %v", docker, err)
+	}
+	if names := strings.Fields(sh(t, "cat /proc/thread-self/net/ip_tables_names")); len(names) != 1 {
+		t.Errorf("tables %q, want nat alone", names)
+	}
+}
+
+func TestAMachineWithoutIptablesIsToldSo(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	_, err := Installed()
+	const text = `no iptables program: exec: "iptables": executable file not found in $PATH (install the package iptables)`
+	if err == nil || err.Error() != text {
+		t.Errorf("error %v\nwant  %s", err, text)
+	}
+}
+
+func TestTheVariantIsToldByTheProgramThatTheNameStandsFor(t *testing.T) {
+	for _, c := range []struct{ name, stands, says, want string }{
+		{"iptables", "xtables-nft-multi", "iptables v1.8.9 (nf_tables)", "1.8.9 (nft)"},
+		{"iptables", "xtables-legacy-multi", "iptables v1.8.9 (legacy)", "1.8.9 (legacy)"},
+		{"iptables", "iptables-nft", "iptables v1.8.2 (nf_tables)", "1.8.2 (nft)"},
+		{"iptables-nft", "xtables-nft-multi", "iptables v1.8.11 (nf_tables)", "1.8.11 (nft)"},
+		{"iptables-legacy", "xtables-legacy-multi", "iptables v1.8.11 (legacy)", "1.8.11 (legacy)"},
+		{"iptables", "xtables-multi", "iptables v1.6.1", "1.6.1 (legacy)"},
+		{"iptables", "iptables", "iptables v1.4.21", "1.4.21 (legacy)"},
+		{"iptables", "iptables", "iptables v1.8.7 (nf_tables)", "1.8.7 (nft)"},
+	} {
+		t.Run(c.name+" is "+c.stands+", "+c.says, func(t *testing.T) {
+			dir, elsewhere := t.TempDir(), t.TempDir()
+			script(t, filepath.Join(elsewhere, c.stands), c.says)
+			alternative := filepath.Join(elsewhere, "alternative") // as in /etc/alternatives
+			err := errors.Join(os.Symlink(c.stands, alternative), os.Symlink(alternative, filepath.Join(dir, c.name)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+			tables, err := open(c.name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := tables.Version(); got != c.want {
+				t.Errorf("version %s, want %s", got, c.want)
+			}
+		})
+	}
+}
+
+func TestRandomFullyCameWith162(t *testing.T) {
+	for version, want := range map[string]bool{"1.4.21": false, "1.6.1": false, "1.6.2": true, "1.8.9": true} {
+		path := filepath.Join(t.TempDir(), "iptables")
+		script(t, path, "iptables v"+version)
+		tables, err := open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := tables.HasRandomFully(); got != want {
+			t.Errorf("iptables %s: %v, want %v", version, got, want)
+		}
+	}
+}
+
+// script writes a program that says its version and can do nothing else.
+func script(t *testing.T, path, version string) {
+	t.Helper()
+	if err := os.WriteFile(path, fmt.Appendf(nil, "#!/bin/sh\n[ \"$1\" = --version ] && echo '%s'\n", version), 0o700); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The installed programs print what the parser and the comparison of texts
+// rely on.
+func TestTheInstalledProgramsAreWhatTheirNamesSay(t *testing.T) {
+	eachVariant(t, func(t *testing.T, tables *Tables) {
+		says := sh(t, tables.Path+" --version")
+		word := map[string]string{"nft": "(nf_tables)", "legacy": "(legacy)"}[tables.Variant]
+		if !strings.Contains(says, word) || !strings.HasSuffix(tables.Version(), " ("+tables.Variant+")") {
+			t.Errorf("%s says %q, and is taken for %s", tables.Path, says, tables.Version())
+		}
+	})
+}

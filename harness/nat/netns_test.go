@@ -1,0 +1,216 @@
+package nat
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"snatlab/harness/undo"
+)
+
+// hostNamespace is where no test may run a program.
+var hostNamespace, _ = os.Readlink("/proc/self/ns/net")
+
+// namespace moves the test into a network namespace of its own, which has the
+// client network and a way out of it. Its thread is never unlocked, so that it
+// ends with the test; a subtest has another thread, and needs a namespace of
+// its own.
+func namespace(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		missing(t, "root, to make a network namespace")
+	}
+	runtime.LockOSThread()
+	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+		missing(t, "a network namespace: "+err.Error())
+	}
+	topology(t)
+}
+
+// topology makes the bridge and the interface that leads out. They are the two
+// ends of one cable, so that both are up.
+func topology(t *testing.T) {
+	t.Helper()
+	const out = "out"
+	if err := netlink.LinkAdd(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: bridge}, PeerName: out}); err != nil {
+		t.Fatalf("add interfaces: %v", err)
+	}
+	for name, address := range map[string]string{bridge: "198.18.0.1/24", out: "192.0.2.1/24"} {
+		link, err := netlink.LinkByName(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, err := netlink.ParseAddr(address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(netlink.AddrAdd(link, a), netlink.LinkSetUp(link)); err != nil {
+			t.Fatalf("give %s to %s: %v", address, name, err)
+		}
+	}
+}
+
+// missing skips a test for want of something; CI has to have it.
+func missing(t *testing.T, what string) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatalf("this test needs %s", what)
+	}
+	t.Skipf("this test needs %s", what)
+}
+
+// sh runs a command line in the namespace of the test and gives its output.
+func sh(t *testing.T, line string) string {
+	t.Helper()
+	if here, err := os.Readlink("/proc/thread-self/ns/net"); err != nil || here == hostNamespace {
+		t.Fatalf("not run in the host's own network namespace (%v): %s", err, line)
+	}
+	out, err := exec.Command("sh", "-c", line).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", line, err, out)
+	}
+	return string(out)
+}
+
+// eachVariant runs a test with iptables-nft and with iptables-legacy, each in
+// a namespace of its own.
+func eachVariant(t *testing.T, test func(t *testing.T, tables *Tables)) {
+	t.Helper()
+	for _, variant := range []string{"nft", "legacy"} {
+		t.Run(variant, func(t *testing.T) {
+			namespace(t)
+			test(t, program(t, variant))
+		})
+	}
+}
+
+// program gives a variant that works in the test's namespace.
+func program(t *testing.T, variant string) *Tables {
+	t.Helper()
+	tables, err := open("iptables-" + variant)
+	if err != nil {
+		missing(t, err.Error())
+	}
+	if out, err := exec.Command(tables.Path, "-t", "nat", "-S").CombinedOutput(); strings.Contains(string(out), "Table does not exist") {
+		t.Skipf("a kernel without %s tables: %s", variant, out)
+	} else if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return tables
+}
+
+// rules writes rules into a chain of the nat table, as `iptables -A` takes them.
+func (t *Tables) rules(test *testing.T, rules ...string) {
+	test.Helper()
+	for _, r := range rules {
+		sh(test, t.Path+" -t nat -A POSTROUTING "+r)
+	}
+}
+
+// listing gives the chain's lines as iptables prints them, with the counters.
+func (t *Tables) listing(test *testing.T) []string {
+	test.Helper()
+	return strings.Split(strings.TrimSpace(sh(test, t.Path+" -t nat -v -S POSTROUTING 2>/dev/null")), "\n")
+}
+
+// unchanged reports where a listing is another than it was.
+func (t *Tables) unchanged(test *testing.T, before []string) {
+	test.Helper()
+	if d := cmp.Diff(before, t.listing(test)); d != "" {
+		test.Errorf("the rules are not what they were (-before +now):\n%s", d)
+	}
+}
+
+func newJournal(t *testing.T) (j *undo.Journal, path string) {
+	t.Helper()
+	dir := t.TempDir()
+	j, err := undo.Create(dir, "run", Undoers())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return j, filepath.Join(dir, "run.journal")
+}
+
+func closeJournal(t *testing.T, j *undo.Journal) {
+	t.Helper()
+	if err := j.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// The network whose rule is rewritten in these tests.
+var (
+	subnet = netip.MustParsePrefix("198.18.0.0/24")
+	ours   = "-s 198.18.0.0/24 ! -o snat-c -j MASQUERADE"
+)
+
+const bridge = "snat-c"
+
+// others are the rules of others around ours, with counters that have moved.
+var others = []string{
+	"-c 7 420 -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE",
+	"-c 1 60 -s 198.18.0.0/24 ! -o snat-s -j MASQUERADE",
+	"-c 2 120 -s 198.18.1.0/24 ! -o snat-c -j MASQUERADE",
+	"-c 3 180 -s 198.18.0.0/24 -o snat-c -j MASQUERADE",
+	"-c 4 240 -s 198.18.2.0/24 ! -o snat-2 -j MASQUERADE --random-fully",
+	"-c 5 300 -s 198.18.0.0/24 ! -o snat-c -p tcp -j MASQUERADE --to-ports 1024-65535",
+	`-c 6 360 -s 198.18.0.0/24 ! -o snat-c -m comment --comment "it's \"ours\" -c 0 0 #not" -j MASQUERADE`,
+	"-c 8 480 -s 198.18.0.0/24 ! -o snat-c -m comment --comment -c -j MASQUERADE",
+	"-c 9 540 -s 198.18.0.0/25 ! -o snat-c -j MASQUERADE",
+	"-c 10 600 -s 198.18.0.0/24 ! -o snat-c+ -j RETURN",
+	"-c 11 660 -s 198.18.0.2/32",
+}
+
+// busy writes our rule between those of others.
+func (t *Tables) busy(test *testing.T) {
+	test.Helper()
+	t.rules(test, slices.Concat(others[:6], []string{"-c 12 720 " + ours}, others[6:])...)
+}
+
+// find gives the rule of the network in these tests.
+func find(t *testing.T, variants ...*Tables) *Rule {
+	t.Helper()
+	r, err := Find(t.Context(), variants, subnet, bridge)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// apply gives the rule the options.
+func apply(t *testing.T, r *Rule, j *undo.Journal, o Options) *InForce {
+	t.Helper()
+	f, err := r.Apply(t.Context(), j, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// send makes n connections out of the client network, of two packets each.
+func send(t *testing.T, n int) {
+	t.Helper()
+	for range n {
+		c, err := net.DialUDP("udp4", &net.UDPAddr{IP: net.IPv4(198, 18, 0, 1)}, &net.UDPAddr{IP: net.IPv4(192, 0, 2, 9), Port: 9000})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close() // no port is used twice
+		for range 2 {
+			if _, err := c.Write([]byte("x")); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
