@@ -127,7 +127,7 @@ const (
 // Lockstep only.
 type Slots struct {
 	BindErrors int `json:"bind_errors"` // the slot's source port was not to be had
-	Missed     int `json:"missed"`      // slots that a client could not fire in
+	Missed     int `json:"missed"`      // slots that a client could not fire in; by the clock, that it came late to
 	MadeUp     int `json:"made_up"`     // slots fired in addition, in place of missed ones
 }
 
