@@ -31,9 +31,18 @@ func causes(t *result.Trial) map[string]int {
 	chains := known(t.Conntrack.ChainTooLong)
 	take(result.SNATRace, t.Conntrack.InsertFailed-min(chains, t.Conntrack.InsertFailed))
 	take(result.ChainTooLong, chains)
+	take(result.TableFull, otherDrops(t.Conntrack))
 	take(result.ListenOverflow, max(known(t.Server.ListenOverflows), known(t.Server.ListenDrops)))
 	found[result.Unexplained] += left
 	return found
+}
+
+// otherDrops are packets that conntrack dropped other than at insertion:
+// there was no room for an entry. Chains that are too long count as failed
+// insertions, but not as drops.
+func otherDrops(c result.Conntrack) uint64 {
+	races := c.InsertFailed - min(known(c.ChainTooLong), c.InsertFailed)
+	return c.Drop - min(races, c.Drop)
 }
 
 // known is 0 for a counter that the kernel does not have.
@@ -53,8 +62,7 @@ func valid(t *result.Trial, rule lab.Rule) error {
 	// Requests that failed in the client sent nothing. Packets that conntrack
 	// dropped other than at insertion did not come as far as the rule.
 	sent := t.Requests - t.Failures[result.EADDRNOTAVAIL] - t.Failures[result.EADDRINUSE] - t.Failures[result.Other]
-	early := t.Conntrack.Drop - min(t.Conntrack.InsertFailed, t.Conntrack.Drop)
-	if t.RulePackets+early < uint64(sent) {
+	if t.RulePackets+otherDrops(t.Conntrack) < uint64(sent) {
 		return fmt.Errorf("the rule %q matched %d of %d connections: something else translates the rest", rule.Rule(), t.RulePackets, sent)
 	}
 	return nil

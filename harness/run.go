@@ -35,37 +35,45 @@ func Run(ctx context.Context, s *scenario.Scenario, open func(context.Context) (
 	defer func() {
 		r.Seconds = time.Since(begun).Seconds()
 		r.Memory.Controller = probe.PeakRSS()
-		if err != nil {
-			r.Incomplete = err.Error()
-		}
 		verdict.Judge(r)
 	}()
 
 	l, err := open(ctx)
 	if err != nil {
+		r.Incomplete = err.Error()
 		return r, err
 	}
+	// The figures are what they are, whether the host could be put back or not.
 	defer func() { err = errors.Join(err, l.Close(undo.Context(ctx))) }()
 
 	x := &experiment{Scenario: s, lab: l, result: r}
-	r.Environment = l.Environment()
-	if err := x.prepare(ctx); err != nil {
+	if err := x.run(ctx, watch); err != nil {
+		r.Incomplete = err.Error()
 		return r, err
 	}
-	for i, order := range Orders(s) {
+	return r, nil
+}
+
+// run makes the trials, round by round.
+func (x *experiment) run(ctx context.Context, watch Watcher) error {
+	x.result.Environment = x.lab.Environment()
+	if err := x.prepare(ctx); err != nil {
+		return err
+	}
+	for i, order := range Orders(x.Scenario) {
 		for _, a := range order {
-			round, arm := i+1, &r.Arms[a]
-			watch.Start(round, s.Rounds, arm.Name)
-			t, err := x.trial(ctx, s.Arms[a], arm)
+			round, arm := i+1, &x.result.Arms[a]
+			watch.Start(round, x.Rounds, arm.Name)
+			t, err := x.trial(ctx, x.Arms[a], arm)
 			if err != nil {
-				return r, fmt.Errorf("round %d of %d, arm %s: %w", round, s.Rounds, arm.Name, err)
+				return fmt.Errorf("round %d of %d, arm %s: %w", round, x.Rounds, arm.Name, err)
 			}
 			t.Round = round
 			arm.Trials = append(arm.Trials, *t)
-			watch.Done(round, s.Rounds, arm.Name, t)
+			watch.Done(round, x.Rounds, arm.Name, t)
 		}
 	}
-	return r, nil
+	return nil
 }
 
 // Orders draws the order of the arms, as indices, for each round. It depends

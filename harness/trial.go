@@ -103,9 +103,13 @@ func (x *experiment) checkPath(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if matched := after - before; arrived < n || matched < uint64(n) {
+	switch matched := after - before; {
+	case matched < uint64(n):
 		return fmt.Errorf("expected %d connections to %v to pass the rule %q: it matched %d of them, and %d reached the server; another rule or route takes them",
 			n, address, rule.Rule(), matched, arrived)
+	case arrived < n:
+		return fmt.Errorf("expected %d connections to reach %v: %d did, though the rule %q saw them all; a firewall on the way drops them (see the chains FORWARD and DOCKER-USER, and the server's own)",
+			n, address, arrived, rule.Rule())
 	}
 	return nil
 }
@@ -153,6 +157,9 @@ func (x *experiment) trial(ctx context.Context, arm scenario.Arm, into *result.A
 	}
 	if err := x.forget(ctx, address, reports); err != nil {
 		return nil, err
+	}
+	if after.packets < before.packets {
+		return nil, fmt.Errorf("the rule %q was written anew during the trial: its counter went from %d to %d", rule.Rule(), before.packets, after.packets)
 	}
 	t = x.record(reports)
 	t.Port, t.Seconds = int(address.Port()), seconds

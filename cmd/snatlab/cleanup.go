@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -26,7 +27,9 @@ already stays as it is.
 Exit codes: 0 nothing is left; 3 it could not be looked at, or a run is going
 on; 5 something is left, and is printed.`,
 		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return cleanup(c.Context(), dryRun, images) },
+		RunE: func(*cobra.Command, []string) error {
+			return interruptible(func(ctx context.Context) error { return cleanup(ctx, dryRun, images) })
+		},
 	}
 	c.Flags().BoolVar(&dryRun, "dry-run", false, "only list what would be undone")
 	c.Flags().BoolVar(&images, "images", false, "remove the probe images as well, which are kept to be used again")
@@ -119,6 +122,8 @@ func removeLeftovers(ctx context.Context, dryRun, images bool, tell func(undo.St
 
 // undoCrashed undoes, before a run, what an earlier one left that is no more.
 // The caller has the lock, so no other run is alive.
-func undoCrashed(ctx context.Context, say func(string)) error {
-	return replayJournals(undo.Context(ctx), false, func(s undo.Step) { say("left by a run that crashed; undoing: " + s.What) })
+func undoCrashed(ctx context.Context) error {
+	return replayJournals(undo.Context(ctx), false, func(s undo.Step) {
+		fmt.Fprintf(os.Stderr, "left by a run that crashed; undoing: %s\n", s.What)
+	})
 }

@@ -223,3 +223,47 @@ func TestARuleThatIsRewrittenFromOutsideIsNoticed(t *testing.T) {
 		t.Errorf("says %q, want %q", p.said(t), want)
 	}
 }
+
+// Whoever reads our output may go away first: `| head`, `| tee` at ^C, a lost
+// terminal.
+func TestAReaderThatGoesAwayDoesNotKeepTheHostFromBeingPutBack(t *testing.T) {
+	h := needHost(t)
+	h.unchanged(t)
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := exec.Command(binary, "run", "--out", t.TempDir(), scenarioFile(t, slow))
+	c.Stdout, c.Stderr = write, write
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	write.Close()
+	read.Close()
+	p := &process{Cmd: c, end: make(chan error, 1)}
+	go func() { p.end <- c.Wait() }()
+	p.rewritten(t)
+	c.Process.Signal(unix.SIGINT)
+	if code := p.wait(t); code != 128+int(unix.SIGINT) {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+// Whatever is being made when the signal comes is finished, and then undone.
+func TestASignalWhileTheLabIsBuiltPutsTheHostBack(t *testing.T) {
+	h := needHost(t)
+	for _, phase := range []string{"making the networks", "starting the server", "starting client 1", "starting client 2"} {
+		t.Run(phase, func(t *testing.T) {
+			h.unchanged(t)
+			p := start(t, "run", scenarioFile(t, slow))
+			p.await(t, phase, func() bool { return strings.Contains(p.said(t), phase) })
+			p.Process.Signal(unix.SIGINT)
+			if code := p.wait(t); code != 128+int(unix.SIGINT) {
+				t.Errorf("exit code %d\n%s", code, p.said(t))
+			}
+			if _, err := os.Stat(p.out); !os.IsNotExist(err) {
+				t.Error("a folder is left for a result that does not exist")
+			}
+		})
+	}
+}

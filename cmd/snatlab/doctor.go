@@ -21,12 +21,14 @@ do where it is missing. Nothing is changed.
 
 Exit codes: 0 a run is possible; 3 it is not.`,
 		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return doctor(c.Context(), os.Stdout) },
+		RunE: func(*cobra.Command, []string) error {
+			return interruptible(func(ctx context.Context) error { return doctor(ctx, os.Stdout) })
+		},
 	}
 }
 
 func doctor(ctx context.Context, w io.Writer) error {
-	host, found := docker.Preflight(ctx, 0)
+	host, found := docker.Preflight(ctx, "", 0)
 	defer host.Close()
 	for _, p := range found {
 		state := p.State.String()

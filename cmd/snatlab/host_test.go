@@ -219,8 +219,8 @@ func (p *process) result(t *testing.T) *result.Result {
 	return r
 }
 
-// rewritten waits for the masquerade rule of a trial with --random-fully, and
-// gives its text.
+// rewritten waits until the masquerade rule has been rewritten for a trial
+// with --random-fully, and gives its text.
 func (p *process) rewritten(t *testing.T) (rule string) {
 	t.Helper()
 	p.await(t, "a trial with --random-fully", func() bool {
@@ -230,7 +230,7 @@ func (p *process) rewritten(t *testing.T) (rule string) {
 				rule = strings.TrimSpace(line)
 			}
 		}
-		return rule != ""
+		return rule != "" && !strings.Contains(string(rules), strings.TrimSuffix(rule, " --random-fully")+"\n")
 	})
 	return rule
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"sync"
 
 	"github.com/spf13/cobra"
@@ -33,12 +34,17 @@ const (
 func main() { os.Exit(run(os.Args[1:])) }
 
 // run is main without the exit.
-func run(args []string) int {
-	ctx, release := interruptible(context.Background())
-	defer release()
+func run(args []string) (code int) {
+	// A panic has put the host back on its way here.
+	defer func() {
+		if p := recover(); p != nil {
+			fmt.Fprintf(os.Stderr, "snatlab: panic: %v\n%s", p, debug.Stack())
+			code = exitUnable
+		}
+	}()
 	root := command()
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	err := root.Execute()
 	tell(err)
 	return codeOf(err)
 }
@@ -132,26 +138,37 @@ type interrupted struct{ signal unix.Signal }
 
 func (i interrupted) Error() string { return "interrupted by " + unix.SignalName(i.signal) }
 
-// interruptible ends the context at the first signal that asks the program to
-// end. From then on such signals are ignored, by the programs that it starts
-// as well: the host is being put back.
-func interruptible(ctx context.Context) (_ context.Context, release func()) {
-	asked := []os.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP}
-	ctx, cancel := context.WithCancelCause(ctx)
+// interruptible runs do with a context that ends at the first signal that asks
+// the program to end. From then on such signals are ignored, by the programs
+// that it starts as well: the host is being put back.
+func interruptible(do func(context.Context) error) error {
+	var asked []os.Signal
+	for _, s := range []os.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP} {
+		if !signal.Ignored(s) { // by nohup, or by a shell for what it runs in the background
+			asked = append(asked, s)
+		}
+	}
+	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, asked...)
+	// A reader of our output that goes away must not end us in the middle:
+	// writing then fails with EPIPE.
+	signal.Notify(make(chan os.Signal, 1), unix.SIGPIPE)
 	var wait sync.WaitGroup
 	wait.Go(func() {
 		select {
 		case s := <-signals:
 			signal.Ignore(asked...)
-			fmt.Fprintf(os.Stderr, "\nsnatlab: %v: stopping, and leaving everything as it was\n", s)
 			cancel(interrupted{s.(unix.Signal)})
+			fmt.Fprintf(os.Stderr, "\nsnatlab: %v: stopping, and leaving everything as it was\n", s)
 		case <-ctx.Done():
 		}
 	})
-	return ctx, func() {
-		cancel(nil)
-		wait.Wait()
+	defer wait.Wait()
+	defer cancel(nil)
+	err := do(ctx)
+	if ctx.Err() != nil && err != nil && !errors.As(err, new(interrupted)) && !errors.As(err, new(*undo.LeftError)) {
+		return context.Cause(ctx) // whatever failed, failed for that
 	}
+	return err
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -18,7 +19,20 @@ func probeCommand() *cobra.Command {
 		ValidArgs: []string{probe.RoleClient, probe.RoleServer},
 		RunE: func(_ *cobra.Command, args []string) error {
 			agent := probe.Agent{Role: args[0]}
-			return agent.Serve(os.Stdin, os.Stdout)
+			return agent.Serve(untilEOF(os.Stdin), os.Stdout)
 		},
 	}
+}
+
+// untilEOF passes a stream on, and ends the program with it, whatever the
+// program is doing then: a probe does not outlive its controller.
+func untilEOF(in io.Reader) io.Reader {
+	passed, w := io.Pipe()
+	go func() {
+		if _, err := io.Copy(w, in); err != nil {
+			os.Exit(exitUnable)
+		}
+		os.Exit(exitPass)
+	}()
+	return passed
 }

@@ -56,7 +56,7 @@ result kept.`,
 			if err != nil {
 				return err
 			}
-			return f.run(c.Context(), s)
+			return interruptible(func(ctx context.Context) error { return f.run(ctx, s) })
 		},
 	}
 	c.Flags().StringVar(&f.out, "out", "", "folder for result.json and report.md (default results/ID)")
@@ -69,7 +69,7 @@ result kept.`,
 // readScenario reads the file and lets the flags that were given overrule it.
 func readScenario(c *cobra.Command, path string, f runFlags) (*scenario.Scenario, error) {
 	s, err := scenario.Read(path)
-	if errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) {
+	if err != nil && !errors.As(err, new(scenario.Faults)) {
 		return nil, usageError{c, err}
 	}
 	if err != nil {
@@ -91,6 +91,10 @@ func readScenario(c *cobra.Command, path string, f runFlags) (*scenario.Scenario
 func (f runFlags) run(ctx context.Context, s *scenario.Scenario) error {
 	progress := report.NewProgress(os.Stderr, term.IsTerminal(int(os.Stderr.Fd())))
 	id := newID(time.Now())
+	dir := f.out
+	if dir == "" {
+		dir = filepath.Join("results", id)
+	}
 	host, err := readyHost(ctx, s)
 	if err != nil {
 		return err
@@ -101,8 +105,12 @@ func (f runFlags) run(ctx context.Context, s *scenario.Scenario) error {
 		return err
 	}
 	defer lock.Release()
-	if err := undoCrashed(ctx, progress.Say); err != nil {
+	if err := undoCrashed(ctx); err != nil {
 		return err
+	}
+	// Before the work, not after it: a result that has no place is lost.
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("make the folder of results: %w", err)
 	}
 	r, runErr := harness.Run(ctx, s, func(ctx context.Context) (lab.Lab, error) {
 		return openDocker(ctx, host, s, id, progress.Say)
@@ -111,9 +119,9 @@ func (f runFlags) run(ctx context.Context, s *scenario.Scenario) error {
 	progress.Say("")
 	fmt.Fprintln(os.Stderr)
 	if runErr != nil && trials(r) == 0 {
-		return runErr // there is nothing to report
+		return errors.Join(runErr, os.Remove(dir)) // there is nothing to report
 	}
-	if err := errors.Join(runErr, f.write(r)); err != nil {
+	if err := errors.Join(runErr, write(dir, r), f.print(dir, r)); err != nil {
 		return err
 	}
 	return verdictCode(r)
@@ -129,8 +137,12 @@ func newID(now time.Time) string {
 
 // readyHost looks whether this machine can run the scenario.
 func readyHost(ctx context.Context, s *scenario.Scenario) (*docker.Host, error) {
-	host, found := docker.Preflight(ctx, s.Clients*s.Load.Requests)
-	if err := lab.Missing(found); err != nil {
+	host, found := docker.Preflight(ctx, "", s.Clients*s.Load.Requests)
+	err := lab.Missing(found)
+	if ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	if err != nil {
 		return nil, errors.Join(err, host.Close())
 	}
 	return host, nil
@@ -143,7 +155,7 @@ func openDocker(ctx context.Context, host *docker.Host, s *scenario.Scenario, id
 	}
 	return docker.Open(ctx, host, docker.Config{
 		Run: id, Clients: s.Clients, Trials: 1 + s.Rounds*len(s.Arms), Server: s.Server.Address,
-		Binary: "/proc/self/exe", Journal: journal, Say: say,
+		Journal: journal, Say: say,
 	})
 }
 
@@ -155,29 +167,22 @@ func trials(r *result.Result) int {
 	return n
 }
 
-// write keeps the result, whole or not at all, and prints it.
-func (f runFlags) write(r *result.Result) error {
-	dir := f.out
-	if dir == "" {
-		dir = filepath.Join("results", r.ID)
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return fmt.Errorf("make the folder of results: %w", err)
-	}
-	for name, render := range map[string]func(io.Writer, *result.Result) error{
-		report.FileName: report.JSON, "report.md": report.Markdown,
-	} {
-		if err := writeFile(filepath.Join(dir, name), r, render); err != nil {
-			return err
-		}
-	}
+// write keeps the result, whole or not at all.
+func write(dir string, r *result.Result) error {
+	return errors.Join(
+		writeFile(filepath.Join(dir, report.FileName), r, report.JSON),
+		writeFile(filepath.Join(dir, "report.md"), r, report.Markdown))
+}
+
+// print shows the result, whether it could be kept or not.
+func (f runFlags) print(dir string, r *result.Result) error {
 	if f.json {
 		return report.JSON(os.Stdout, r)
 	}
 	if err := report.Text(os.Stdout, r); err != nil {
 		return err
 	}
-	_, err := fmt.Printf("\nwritten to %s\n", dir)
+	_, err := fmt.Printf("\nresult.json and report.md are in %s\n", dir)
 	return err
 }
 

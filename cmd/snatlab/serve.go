@@ -37,7 +37,7 @@ of a network you trust.`,
 			if ports < 1 || int(listen.Port())+ports > 65535 {
 				return usageError{c, fmt.Errorf("--ports %d: allowed: 1 to %d after port %d", ports, 65535-int(listen.Port()), listen.Port())}
 			}
-			return serve(c.Context(), listen, ports)
+			return interruptible(func(ctx context.Context) error { return serve(ctx, listen, ports) })
 		},
 	}
 	c.Flags().StringVar(&address, "listen", "0.0.0.0:20000", "address and port that take the orders")
@@ -53,7 +53,7 @@ func serve(ctx context.Context, address netip.AddrPort, ports int) error {
 	}
 	defer context.AfterFunc(ctx, func() { listener.Close() })()
 	first := address.Port() + 1
-	agent := probe.Agent{Role: probe.RoleServer, Ports: &probe.Ports{First: first, Last: first + uint16(ports) - 1}}
+	agent := probe.Agent{Role: probe.RoleServer, Address: address.Addr(), Ports: &probe.Ports{First: first, Last: first + uint16(ports) - 1}}
 	fmt.Printf("serving on %v: clients connect to ports %d to %d\n", address, agent.Ports.First, agent.Ports.Last)
 	for {
 		conn, err := listener.Accept()

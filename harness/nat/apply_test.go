@@ -121,8 +121,7 @@ func TestTheStepTellsWhatWasRewrittenAndHowToUndoItByHand(t *testing.T) {
 		p := tables.Path
 		want := []undo.Step{undo.NewStep("nat.rewrite",
 			"masquerade rule -A POSTROUTING -s 198.18.0.0/24 ! -o snat-c -j MASQUERADE --random-fully",
-			p+" -t nat -D POSTROUTING -s 198.18.0.0/24 ! -o snat-c -j MASQUERADE --random-fully; "+
-				p+" -t nat -A POSTROUTING -s 198.18.0.0/24 ! -o snat-c -j MASQUERADE",
+			p+" -t nat -D POSTROUTING -s 198.18.0.0/24 ! -o snat-c -j MASQUERADE --random-fully",
 			rewrite{
 				Path: p, Original: "-A POSTROUTING " + ours, Rewritten: "-A POSTROUTING " + ours + " --random-fully",
 				Spec: strings.Fields(ours),

@@ -100,8 +100,9 @@ func (r *Rule) Apply(ctx context.Context, journal *undo.Journal, options Options
 		return f, err
 	}
 	step := rewrite{Path: r.tables.Path, Original: r.Text, Rewritten: r.Text + " " + strings.Join(flags, " "), Spec: r.spec}
-	manual := fmt.Sprintf("%[1]s -t %[2]s -D%[3]s; %[1]s -t %[2]s %[4]s", r.tables.Path, table,
-		strings.TrimPrefix(step.Rewritten, "-A"), r.Text)
+	// The original would outlive its network: Docker deletes it with that, if
+	// it is there.
+	manual := fmt.Sprintf("%s -t %s -D%s", r.tables.Path, table, strings.TrimPrefix(step.Rewritten, "-A"))
 	entry, err := journal.Do(ctx, undo.NewStep(KindRewrite, "masquerade rule "+step.Rewritten, manual, step),
 		func(ctx context.Context) error {
 			return r.tables.replace(ctx, r.Text, step.Rewritten, slices.Concat(r.spec, flags))
@@ -255,9 +256,5 @@ func lookPath(name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	path, err = filepath.EvalSymlinks(path)
-	if err != nil {
-		return "", errors.Join(err)
-	}
-	return path, nil
+	return filepath.EvalSymlinks(path)
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"strconv"
 	"strings"
@@ -17,6 +18,8 @@ import (
 type Agent struct {
 	Role  string
 	Ports *Ports // that a server may listen on; nil: all
+
+	Address netip.Addr // that a server listens on; zero: all
 
 	cpus  []int
 	files int
@@ -60,7 +63,7 @@ func (a *Agent) Serve(in io.Reader, out io.Writer) error {
 func (a *Agent) answer(m message) (message, error) {
 	switch {
 	case m.Share != nil && a.Role == RoleClient:
-		b, err := openBarrier(m.Share.Barrier, 0, 0, pacer{})
+		b, err := openBarrier(m.Share.Barrier, 0, 0, pacer{}, nil)
 		if err != nil {
 			return message{}, err
 		}
@@ -89,8 +92,8 @@ func (a *Agent) listen(port uint16) (message, error) {
 		return message{}, fmt.Errorf("port %d is not one of %d to %d", port, p.First, p.Last)
 	}
 	var err error
-	a.open, err = listen(port)
-	return message{Ready: &Ready{Backlog: min(backlog, somaxconn())}}, err
+	a.open, err = listen(a.Address, port)
+	return message{Ready: &Ready{}}, err
 }
 
 func (a *Agent) finish() (*Served, error) {

@@ -30,6 +30,7 @@ type barrier struct {
 	me     int
 	epoch  uint64
 	pace   pacer
+	idle   func(time.Duration) // looks after what is in flight, for no longer than it is told
 }
 
 type sharedMemory struct {
@@ -50,7 +51,7 @@ type line struct {
 }
 
 // openBarrier maps the file at path, and makes it if it is not there.
-func openBarrier(path string, me int, epoch uint64, pace pacer) (*barrier, error) {
+func openBarrier(path string, me int, epoch uint64, pace pacer, idle func(time.Duration)) (*barrier, error) {
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open barrier: %w", err)
@@ -65,13 +66,13 @@ func openBarrier(path string, me int, epoch uint64, pace pacer) (*barrier, error
 		return nil, fmt.Errorf("map barrier %s: %w", path, err)
 	}
 	shared := (*sharedMemory)(unsafe.Pointer(unsafe.SliceData(memory)))
-	return &barrier{shared: shared, memory: memory, me: me, epoch: epoch, pace: pace}, nil
+	return &barrier{shared: shared, memory: memory, me: me, epoch: epoch, pace: pace, idle: idle}, nil
 }
 
 func (b *barrier) close() error { return unix.Munmap(b.memory) }
 
 // begin waits for turn t and gives its first slot.
-func (b *barrier) begin(t int, idle func()) (first int, err error) {
+func (b *barrier) begin(t int) (first int, err error) {
 	if t == 0 {
 		return 0, nil
 	}
@@ -89,8 +90,8 @@ func (b *barrier) begin(t int, idle func()) (first int, err error) {
 		if time.Since(since) > patience+turnLength*b.pace.interval {
 			return 0, fmt.Errorf("waited %v for turn %d: a client of turn %d is gone", patience, t, int(uint32(now)))
 		}
-		futexWait(&b.shared.bell, bell, 50*time.Millisecond)
-		idle()
+		b.idle(0)
+		futexWait(&b.shared.bell, bell, time.Millisecond)
 	}
 }
 
@@ -112,7 +113,7 @@ func (b *barrier) finish(t, first int) {
 // one to arrive; only when all have arrived does each say that it is about to
 // fire, so the last step is short and opens for all within a cache miss.
 func (b *barrier) meet(slot int, members []int, able bool) (fire bool, err error) {
-	b.pace.wait(slot)
+	b.pace.wait(slot, b.idle)
 	number := b.epoch<<32 | uint64(slot+1)
 	mine := &b.shared.lines[b.me]
 	// The parity keeps the answer for one slot from being overwritten by that
@@ -126,7 +127,7 @@ func (b *barrier) meet(slot int, members []int, able bool) (fire bool, err error
 	fire = able
 	for _, m := range members {
 		partner := &b.shared.lines[m]
-		if err := await(&partner.arrived, number, true); err != nil {
+		if err := await(&partner.arrived, number, b.idle); err != nil {
 			return false, fmt.Errorf("slot %d: client %d did not come: %w", slot, m, err)
 		}
 		fire = fire && partner.misses[number&1].Load() == 0
@@ -136,23 +137,24 @@ func (b *barrier) meet(slot int, members []int, able bool) (fire bool, err error
 	}
 	mine.ready.Store(number)
 	for _, m := range members {
-		if err := await(&b.shared.lines[m].ready, number, false); err != nil {
+		if err := await(&b.shared.lines[m].ready, number, nil); err != nil {
 			return false, fmt.Errorf("slot %d: client %d came and left: %w", slot, m, err)
 		}
 	}
 	return true, nil
 }
 
-// await spins until the number is reached. With yield it lets others have the
-// CPU now and then: on a machine with too few of them they may be the ones
-// that are waited for.
-func await(v *atomic.Uint64, number uint64, yield bool) error {
+// await spins until the number is reached. With idle it looks now and then
+// after what is in flight, and lets others have the CPU: on a machine with too
+// few of them they may be the ones that are waited for.
+func await(v *atomic.Uint64, number uint64, idle func(time.Duration)) error {
 	var since time.Time
 	for spins := 1; v.Load() < number; spins++ {
 		if spins&0x3fff != 0 {
 			continue
 		}
-		if yield {
+		if idle != nil {
+			idle(0)
 			unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
 		}
 		if since.IsZero() {

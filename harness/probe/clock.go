@@ -12,8 +12,9 @@ type pacer struct {
 	interval time.Duration // between slots; 0: no pace
 }
 
-// wait returns when the slot is due, and by how much it was overdue already.
-func (p *pacer) wait(slot int) (late time.Duration) {
+// wait returns when the slot is due, and says by how much it was overdue
+// already. It spends the time in idle, if there is enough of it.
+func (p *pacer) wait(slot int, idle func(time.Duration)) (late time.Duration) {
 	if p.interval == 0 {
 		return 0
 	}
@@ -21,19 +22,16 @@ func (p *pacer) wait(slot int) (late time.Duration) {
 	if p.start == 0 {
 		p.start = monotonic() - offset
 	}
-	left := time.Duration(p.start + offset - monotonic())
-	if left <= 0 {
-		return -left
-	}
+	left := func() time.Duration { return time.Duration(p.start + offset - monotonic()) }
+	late = -left()
 	// A sleep wakes up late, by the timer's slack of 50 µs and the scheduler's
-	// mood; the last of the wait is spun.
-	if nap := left - 200*time.Microsecond; nap > 0 {
-		ts := unix.NsecToTimespec(int64(nap))
-		_ = unix.Nanosleep(&ts, nil) // a signal wakes it early: the spin goes on
+	// mood: the last millisecond of the wait is spun.
+	for nap := left() - time.Millisecond; nap > 0; nap = left() - time.Millisecond {
+		idle(nap)
 	}
-	for monotonic() < p.start+offset {
+	for left() > 0 {
 	}
-	return 0
+	return max(0, late)
 }
 
 // clockInterval is the time between slots that the clock keeps at rate "max":
@@ -45,10 +43,11 @@ const clockInterval = 200 * time.Microsecond
 type clock struct {
 	pace   pacer
 	turns  []turn
+	idle   func(time.Duration)
 	missed int
 }
 
-func (c *clock) begin(t int, _ func()) (first int, err error) {
+func (c *clock) begin(t int) (first int, err error) {
 	for _, turn := range c.turns[:t] {
 		first += turn.slots
 	}
@@ -56,7 +55,7 @@ func (c *clock) begin(t int, _ func()) (first int, err error) {
 }
 
 func (c *clock) meet(slot int, _ []int, able bool) (fire bool, err error) {
-	if late := c.pace.wait(slot); late >= c.pace.interval && able {
+	if late := c.pace.wait(slot, c.idle); late >= c.pace.interval && able {
 		c.missed++
 	}
 	return able, nil
@@ -69,11 +68,18 @@ func (c *clock) close() error    { return nil }
 // that Go's own monotonic readings come from.
 func monotonic() int64 { return monotonicAtStart + int64(time.Since(started)) }
 
-var started, monotonicAtStart = func() (time.Time, int64) {
-	var ts unix.Timespec
-	now := time.Now()
-	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts); err != nil {
-		panic(err) // the clock id is a constant that every kernel has
+var started, monotonicAtStart = func() (at time.Time, ns int64) {
+	// The reading that took the least time was not interrupted.
+	best := time.Hour
+	for range 5 {
+		var ts unix.Timespec
+		before := time.Now()
+		if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts); err != nil {
+			panic(err) // the clock id is a constant that every kernel has
+		}
+		if took := time.Since(before); took < best {
+			best, at, ns = took, before, ts.Nano()
+		}
 	}
-	return now, ts.Nano()
+	return at, ns
 }()

@@ -211,6 +211,9 @@ func (f *flight) reap(limit time.Duration) error {
 		if err != nil {
 			return fmt.Errorf("SO_ERROR: %w", err)
 		}
+		if errno == 0 && f.late(c) {
+			errno = int(unix.ETIMEDOUT)
+		}
 		f.complete(c, unix.Errno(errno))
 	}
 	if n == len(f.events) {
@@ -227,6 +230,26 @@ func (f *flight) reap(limit time.Duration) error {
 		f.complete(c, unix.ETIMEDOUT)
 	}
 	return nil
+}
+
+// idle reaps for no longer than limit, rounded down to milliseconds, and not
+// past the next expiry.
+func (f *flight) idle(limit time.Duration) error {
+	limit = limit.Truncate(time.Millisecond)
+	if left := f.untilExpiry(); f.oldest < f.launched {
+		limit = min(limit, left)
+	}
+	return f.reap(limit)
+}
+
+// late tells a connection that succeeded after its timeout had passed, by a
+// SYN that was sent again: the first one was lost.
+func (f *flight) late(c *conn) bool {
+	if monotonic()-c.launched < f.timeout {
+		return false
+	}
+	info, err := unix.GetsockoptTCPInfo(int(c.fd), unix.SOL_TCP, unix.TCP_INFO)
+	return err == nil && info.Total_retrans > 0
 }
 
 // complete ends a connection with its outcome.

@@ -9,11 +9,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// gate opens at the moment of a slot for every client that fires in it.
+// gate opens at the moment of a slot for every client that fires in it. While
+// it keeps a client waiting, it calls back for what is in flight.
 type gate interface {
-	// begin waits for turn t and gives its first slot. It calls idle while
-	// it waits.
-	begin(t int, idle func()) (first int, err error)
+	// begin waits for turn t and gives its first slot.
+	begin(t int) (first int, err error)
 	// meet waits for the moment of a slot. A client that is not able to fire
 	// meets all the same. If fire is false, the slot is to be made up.
 	meet(slot int, members []int, able bool) (fire bool, err error)
@@ -39,7 +39,7 @@ func runLockstep(load Load, cpus []int, files int) (*Report, error) {
 		turns:  schedule(step.Clients, step.CPUs, load.Requests, min(turnLength, max(1, flight.limit/2))),
 		flight: flight,
 	}
-	if l.gate, err = newGate(load, l.turns); err != nil {
+	if l.gate, err = newGate(load, l.turns, l.idle); err != nil {
 		return nil, err
 	}
 	defer l.gate.close()
@@ -69,19 +69,19 @@ func runLockstep(load Load, cpus []int, files int) (*Report, error) {
 }
 
 // newGate keeps step by a barrier where there is memory to share, else by the clock.
-func newGate(load Load, turns []turn) (gate, error) {
+func newGate(load Load, turns []turn, idle func(time.Duration)) (gate, error) {
 	step, pace := load.Lockstep, pacer{}
 	if load.Rate > 0 {
 		pace.interval = time.Second / time.Duration(load.Rate)
 	}
 	if step.Barrier != "" {
-		return openBarrier(step.Barrier, step.Client, step.Epoch, pace)
+		return openBarrier(step.Barrier, step.Client, step.Epoch, pace, idle)
 	}
 	pace.start = step.Start
 	if pace.interval == 0 {
 		pace.interval = clockInterval
 	}
-	return &clock{pace: pace, turns: turns}, nil
+	return &clock{pace: pace, turns: turns, idle: idle}, nil
 }
 
 // lockstep is one client's part in a trial.
@@ -94,6 +94,15 @@ type lockstep struct {
 	source unix.SockaddrInet4
 
 	bindErrors, missed, madeUp int
+	idled                      error // what went wrong while waiting
+}
+
+// idle is what a client does while it waits for others: it reaps, so that
+// completions are timed when they happen.
+func (l *lockstep) idle(limit time.Duration) {
+	if err := l.flight.idle(limit); err != nil {
+		l.idled = err
+	}
 }
 
 // take plays the client's part in turn t, if it has one.
@@ -111,9 +120,8 @@ func (l *lockstep) take(t int, pin func(cpu int) error, cpus []int) error {
 	if err := pin(cpus[place]); err != nil {
 		return err
 	}
-	var reaped error
-	first, err := l.gate.begin(t, func() { reaped = errors.Join(reaped, l.flight.reap(0)) })
-	if err := errors.Join(err, reaped); err != nil {
+	first, err := l.gate.begin(t)
+	if err != nil {
 		return err
 	}
 	slots, err := l.fire(turn, first)
@@ -185,7 +193,7 @@ func (l *lockstep) shoot(turn turn, slot, fd int, fired *int) error {
 	default:
 		l.missed++
 	}
-	return l.flight.reap(0)
+	return errors.Join(l.idled, l.flight.reap(0))
 }
 
 // socket makes the socket of a slot and binds its source port; -1 if the port

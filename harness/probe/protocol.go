@@ -82,9 +82,7 @@ type Listen struct {
 }
 
 // Ready answers Listen.
-type Ready struct {
-	Backlog int `json:"backlog"` // connections that may wait to be accepted (net.core.somaxconn)
-}
+type Ready struct{}
 
 // Finish closes the server port.
 type Finish struct{}

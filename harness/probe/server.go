@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/binary"
 	"fmt"
+	"net/netip"
 	"os"
 	"runtime"
 	"strconv"
@@ -32,14 +33,19 @@ type listener struct {
 	done     chan error
 }
 
-func listen(port uint16) (*listener, error) {
+// listen opens a port on an address; the zero address is all of them.
+func listen(address netip.Addr, port uint16) (*listener, error) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
 	if err != nil {
 		return nil, fmt.Errorf("socket: %w", err)
 	}
 	err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
 	if err == nil {
-		err = unix.Bind(fd, &unix.SockaddrInet4{Port: int(port)})
+		at := unix.SockaddrInet4{Port: int(port)}
+		if address.Is4() {
+			at.Addr = address.As4()
+		}
+		err = unix.Bind(fd, &at)
 	}
 	if err == nil {
 		err = unix.Listen(fd, backlog)
@@ -107,16 +113,6 @@ func (l *listener) finish() (*Served, error) {
 		ListenOverflows: difference(l.before, after, "ListenOverflows"),
 		ListenDrops:     difference(l.before, after, "ListenDrops"),
 	}, err
-}
-
-// somaxconn is the limit that the kernel sets to an accept queue.
-func somaxconn() int {
-	text, err := os.ReadFile("/proc/sys/net/core/somaxconn")
-	if err != nil {
-		return 0
-	}
-	n, _ := strconv.Atoi(strings.TrimSpace(string(text)))
-	return n
 }
 
 // tcpExt holds the counters of the line TcpExt in /proc/net/netstat, by name.

@@ -69,23 +69,24 @@ func (c *Client) Run(ctx context.Context, load Load) (*Report, error) {
 
 // bound is the longest that a load can take: no machine is this slow.
 func (l Load) bound() time.Duration {
-	bound := time.Minute + time.Duration(l.Requests)*20*time.Millisecond
+	slots := l.Requests
+	if s := l.Lockstep; s != nil {
+		slots *= (s.Clients + s.CPUs - 1) / s.CPUs // groups take turns
+	}
+	bound := time.Minute + time.Duration(slots)*20*time.Millisecond
 	if l.Rate > 0 {
-		bound += 2 * time.Duration(float64(l.Requests)/float64(l.Rate)*float64(time.Second))
+		bound += 2 * time.Duration(float64(slots)/float64(l.Rate)*float64(time.Second))
 	}
 	return bound
 }
 
-// Listen opens a port and gives the length of its accept queue.
-func (s *Server) Listen(ctx context.Context, port uint16) (backlog int, err error) {
+// Listen opens a port.
+func (s *Server) Listen(ctx context.Context, port uint16) error {
 	answer, err := s.call(ctx, answerTime, message{Listen: &Listen{Port: port}})
-	if err != nil {
-		return 0, err
+	if err == nil && answer.Ready == nil {
+		err = fmt.Errorf("%s: answered without saying that it listens", s.Name)
 	}
-	if answer.Ready == nil {
-		return 0, fmt.Errorf("%s: answered without saying that it listens", s.Name)
-	}
-	return answer.Ready.Backlog, nil
+	return err
 }
 
 // Finish closes the port that is open.

@@ -116,6 +116,7 @@ const (
 const (
 	SNATRace       = "snat_race"       // dropped when its conntrack entry was inserted
 	ChainTooLong   = "chain_too_long"  // dropped for a full hash chain
+	TableFull      = "table_full"      // dropped by conntrack other than at insertion
 	ListenOverflow = "listen_overflow" // the server's accept queue was full
 	CauseRefused   = "refused"
 	CauseReset     = "reset"

@@ -139,14 +139,20 @@ func (j *Journal) replay(data []byte) error {
 
 // Do writes down what undoes a change, and then makes the change. If the
 // change fails it may have been made in part, so its step stays to be undone.
+//
+// A change that has begun is not cut short when ctx ends: whoever makes it may
+// go on with it for a while, and finish it after it was undone.
 func (j *Journal) Do(ctx context.Context, s Step, change func(context.Context) error) (Entry, error) {
+	if ctx.Err() != nil {
+		return Entry{number: -1}, context.Cause(ctx)
+	}
 	e := Entry{number: j.next, Step: s}
 	if err := j.write(record{Do: &do{Number: e.number, Step: s}}); err != nil {
 		return e, err
 	}
 	j.next++
 	j.open = append(j.open, e)
-	return e, change(ctx)
+	return e, change(Context(ctx))
 }
 
 // Undo undoes one change; one that is undone already is left alone.
@@ -181,7 +187,7 @@ func (j *Journal) Close(ctx context.Context) error {
 		}
 	}
 	if left != nil {
-		return &LeftError{Journal: j.path, Left: left}
+		return &LeftError{Left: left}
 	}
 	if err := os.Remove(j.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove journal: %w", err)

@@ -14,12 +14,8 @@ func TestOneUndoThatFailsDoesNotKeepTheOthersFromIt(t *testing.T) {
 	h.put(t, j, "image", "network", "rule", "container")
 
 	err := j.Close(t.Context())
-	left, ok := errors.AsType[*LeftError](err)
-	if !ok {
+	if _, ok := errors.AsType[*LeftError](err); !ok {
 		t.Fatalf("error %T: %v", err, err)
-	}
-	if left.Journal != j.path {
-		t.Errorf("journal %s, want %s", left.Journal, j.path)
 	}
 	const text = "2 changes to this host could not be undone; `snatlab cleanup` tries again, or by hand:\n" +
 		"  the name rule: undo the name rule: rule is busy\n" +

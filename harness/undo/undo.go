@@ -67,8 +67,9 @@ func (u Undoers) undo(ctx context.Context, s Step) error {
 // patience bounds how long the host may take to be put back.
 const patience = 2 * time.Minute
 
-// Context gives the context to undo in: it does not end with ctx, which may
-// have ended by a signal, but it does end.
+// Context gives the context to undo in, and to make a change in that may not
+// be left half made: it does not end with ctx, which a signal may end, but it
+// does end.
 func Context(ctx context.Context) context.Context {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	context.AfterFunc(ctx, cancel)
@@ -78,8 +79,7 @@ func Context(ctx context.Context) context.Context {
 // LeftError says that some of the host could not be put back. The steps stay
 // in the journal.
 type LeftError struct {
-	Journal string // file
-	Left    []Left
+	Left []Left
 }
 
 // Left is one step that could not be undone.

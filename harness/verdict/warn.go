@@ -28,8 +28,21 @@ func warn(r *result.Result) {
 			if n := t.Causes[result.Unexplained]; n > 0 {
 				add(fmt.Sprintf("%s, round %d: %s unexplained", arm.Name, t.Round, part(n, t.Failed)))
 			}
+			if lost, counted := t.Failures[result.Timeout], hits(t); counted > lost+lost/100 {
+				add(fmt.Sprintf("%s, round %d: %s for %s without an answer: other traffic is in the counters, and snat_race may be too high",
+					arm.Name, t.Round, figure.Plural(counted, "failed insertion", "failed insertions"), figure.Plural(lost, "request", "requests")))
+			}
 		}
 	}
+}
+
+// hits are the races that the kernel counted, whoever lost.
+func hits(t result.Trial) int {
+	n := t.Conntrack.InsertFailed
+	if c := t.Conntrack.ChainTooLong; c != nil {
+		n -= min(*c, n)
+	}
+	return int(n)
 }
 
 // part prints "4 of 12 failures are".

@@ -10,6 +10,7 @@
 package docker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,7 +36,7 @@ type Config struct {
 	Clients int
 	Trials  int            // that will be made; each takes a server port
 	Server  netip.AddrPort // `snatlab serve` on another machine; zero: a server of the lab's own
-	Binary  string         // static snatlab binary that the probe image is made of
+	Binary  string         // static snatlab binary that the probe image is made of; empty: this one
 	Journal *undo.Journal
 	Say     func(string) // told what is being done; may be nil
 }
@@ -47,6 +48,7 @@ func Open(ctx context.Context, host *Host, c Config) (_ lab.Lab, err error) {
 	if l.Say == nil {
 		l.Say = func(string) {}
 	}
+	l.Binary = cmp.Or(l.Binary, thisBinary)
 	built := false
 	defer func() {
 		if !built { // after a panic as well
@@ -96,8 +98,7 @@ func (l *dockerLab) Listen(ctx context.Context, trial int) (netip.AddrPort, erro
 	if p := l.server.Hello.Ports; p != nil {
 		port = int(p.First) + trial
 	}
-	_, err := l.server.Listen(ctx, uint16(port))
-	return netip.AddrPortFrom(l.address, uint16(port)), err
+	return netip.AddrPortFrom(l.address, uint16(port)), l.server.Listen(ctx, uint16(port))
 }
 
 func (l *dockerLab) Finish(ctx context.Context) (*probe.Served, error) {
@@ -183,7 +184,7 @@ func (l *dockerLab) callServer(ctx context.Context) error {
 		Name: fmt.Sprintf("server at %v", l.Server), In: conn, Out: conn, Close: conn.Close,
 	})
 	if err != nil {
-		return err
+		return fmt.Errorf("%w (a server serves one run at a time)", err)
 	}
 	p := l.server.Hello.Ports
 	if p == nil || int(p.Last)-int(p.First)+1 < l.Trials {

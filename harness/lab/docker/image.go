@@ -24,6 +24,9 @@ const repository = "snatlab-probe"
 // imageLabel marks the probe images.
 const imageLabel = "snatlab.probe"
 
+// thisBinary is the program that runs, which is a probe as well.
+const thisBinary = "/proc/self/exe"
+
 // buildImage builds the probe image, unless the very same one is there. It is
 // the one thing that a run leaves behind: a cache, which `snatlab cleanup
 // --images` removes.

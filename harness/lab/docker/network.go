@@ -143,7 +143,8 @@ func nextSubnet(a netip.Addr) netip.Addr {
 }
 
 // takenSubnets lists the destinations of the host's routes and the subnets of
-// Docker's networks, running or not. The default route takes nothing.
+// Docker's networks, running or not. The default route takes nothing, nor do
+// the two halves or more of it that a VPN puts in its place.
 func (h *Host) takenSubnets(ctx context.Context) ([]netip.Prefix, error) {
 	var taken []netip.Prefix
 	routes, err := netlink.RouteListFiltered(netlink.FAMILY_V4, &netlink.Route{}, 0)
@@ -154,7 +155,7 @@ func (h *Host) takenSubnets(ctx context.Context) ([]netip.Prefix, error) {
 		if r.Dst == nil {
 			continue
 		}
-		if p, err := netip.ParsePrefix(r.Dst.String()); err == nil && p.Bits() > 0 {
+		if p, err := netip.ParsePrefix(r.Dst.String()); err == nil && p.Bits() >= 8 {
 			taken = append(taken, p)
 		}
 	}

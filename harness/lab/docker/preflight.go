@@ -1,6 +1,7 @@
 package docker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -52,12 +53,13 @@ func connect(host string) (*client.Client, error) {
 }
 
 // Preflight looks at everything that a run on Docker needs, and changes
-// nothing. Entries is the room in the conntrack table that the run wants, 0
-// if it is not known. The host can be used if lab.Missing says nothing.
-func Preflight(ctx context.Context, entries int) (*Host, []lab.Precondition) {
+// nothing. Binary is what the probe image would be made of, empty for this
+// program; entries is the room in the conntrack table that the run wants, 0 if
+// it is not known. The host can be used if lab.Missing says nothing.
+func Preflight(ctx context.Context, binary string, entries int) (*Host, []lab.Precondition) {
 	h := &Host{}
 	engine := h.checkEngine(ctx)
-	all := []lab.Precondition{checkPrivilege(), engine}
+	all := []lab.Precondition{checkPrivilege(), checkKernel(), checkBinary(cmp.Or(binary, thisBinary)), engine}
 	if engine.State == lab.Met {
 		all = append(all, h.checkBackend(), h.checkRules(), h.checkSubnets(ctx))
 	} else {
@@ -71,6 +73,8 @@ func Preflight(ctx context.Context, entries int) (*Host, []lab.Precondition) {
 // The names of preconditions.
 const (
 	privilege       = "privilege"
+	kernelRelease   = "kernel"
+	binaryKind      = "probe binary"
 	dockerEngine    = "Docker engine"
 	firewallBackend = "firewall backend"
 	iptablesRules   = "iptables"
@@ -90,6 +94,32 @@ func checkPrivilege() lab.Precondition {
 		p.State, p.Found = lab.Unmet, fmt.Sprintf("user %d has no CAP_NET_ADMIN: no iptables, no conntrack counters", os.Geteuid())
 	default:
 		p.Found = fmt.Sprintf("user %d, CAP_NET_ADMIN", os.Geteuid())
+	}
+	return p
+}
+
+// checkKernel tells the kernel, and what of it the counters can be told apart by.
+func checkKernel() lab.Precondition {
+	var uts unix.Utsname
+	_ = unix.Uname(&uts) // cannot fail with a valid pointer
+	p := lab.Precondition{Name: kernelRelease, Advisory: true, Found: "Linux " + unix.ByteSliceToString(uts.Release[:])}
+	if _, err := os.Stat("/proc/net/stat/nf_conntrack"); err != nil {
+		p.State, p.Found = lab.Unmet, p.Found+": no /proc/net/stat/nf_conntrack"
+		p.Remedy = "clash_resolve and chaintoolong are unknown without it (CONFIG_NF_CONNTRACK_PROCFS)"
+	}
+	return p
+}
+
+// checkBinary looks whether a program can run where there is nothing else.
+func checkBinary(path string) lab.Precondition {
+	p := lab.Precondition{Name: binaryKind, Found: "static"}
+	binary, err := os.Open(path)
+	if err == nil {
+		defer binary.Close()
+		err = isStatic(binary)
+	}
+	if err != nil {
+		p.State, p.Found, p.Remedy = lab.Unmet, err.Error(), "build it with CGO_ENABLED=0, or `make build`"
 	}
 	return p
 }
@@ -196,9 +226,9 @@ func (h *Host) checkRules() lab.Precondition {
 		p.Remedy = "is the daemon started with --iptables=false? it has to manage iptables itself"
 		return p
 	}
-	p.Found = names(h.tables)
+	p.Found = names(h.tables) + ", --random-fully"
 	if !slices.ContainsFunc(h.tables, (*nat.Tables).HasRandomFully) {
-		p.Remedy, p.Found = "iptables 1.6.2 or later is needed", p.Found+": does not know --random-fully"
+		p.Remedy, p.Found = "iptables 1.6.2 or later is needed", names(h.tables)+": does not know --random-fully"
 		return p
 	}
 	p.State = lab.Met

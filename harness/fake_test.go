@@ -1,0 +1,332 @@
+package harness
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"snatlab/harness/conntrack"
+	"snatlab/harness/lab"
+	"snatlab/harness/probe"
+	"snatlab/harness/result"
+	"snatlab/harness/scenario"
+)
+
+// fakeLab is a lab on the loopback interface. Its clients and its server are
+// real probe agents, run in this process; its rule and its counters, and what
+// goes wrong, are what a test makes them.
+type fakeLab struct {
+	clients []*probe.Client
+	server  *probe.Server
+	barrier string
+	script
+
+	mu        sync.Mutex // the clients run side by side
+	calls     []string
+	loads     []probe.Load // the path check's included
+	sent      uint64
+	rules     []*fakeRule
+	forgotten []forgotten
+
+	closedWith error // of the context that Close was given
+}
+
+// script is what happens in a fake lab.
+type script struct {
+	// before is called before each call of a method, and before each load
+	// that is given to a client, with the name of it and how often it was
+	// made already. The call fails with its error, and the client dies of it.
+	before func(call string, n int) error
+	// matched says how many packets the rule counted when so many requests
+	// had been sent; nil: as many.
+	matched func(sent uint64) uint64
+	// table is the conntrack table at the n-th look; nil: an empty one.
+	table func(n int) conntrack.Snapshot
+	// deaf says that nobody listens where a trial's requests are sent.
+	deaf func(trial int) bool
+}
+
+// forgotten is one call of Forget.
+type forgotten struct {
+	server netip.AddrPort
+	ports  [][]probe.Ports
+}
+
+// The calls of a lab, as before sees them; those of its clients are called
+// after the clients.
+const (
+	callApply     = "apply"
+	callPackets   = "packets"
+	callUndo      = "undo"
+	callListen    = "listen"
+	callFinish    = "finish"
+	callConntrack = "conntrack"
+	callForget    = "forget"
+	callClose     = "close"
+)
+
+// errSilence lets a client live, but never answer.
+var errSilence = errors.New("silence")
+
+const obituary = "exit code 137; it left no output"
+
+// newFakeLab starts the agents, which end with the test at the latest.
+func newFakeLab(t *testing.T, clients int) *fakeLab {
+	t.Helper()
+	f := &fakeLab{barrier: filepath.Join(t.TempDir(), "barrier")}
+	for i := range clients {
+		f.startClient(t, clientName(i))
+	}
+	stream, _ := serve(t, "server", probe.RoleServer)
+	var err error
+	if f.server, err = probe.OpenServer(t.Context(), stream); err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func clientName(i int) string { return "client " + string(rune('0'+i)) }
+
+func (f *fakeLab) startClient(t *testing.T, name string) {
+	t.Helper()
+	stream, die := serve(t, name, probe.RoleClient)
+	stream.Out = tap{lab: f, name: name, out: stream.Out, die: die}
+	c, err := probe.OpenClient(t.Context(), stream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.clients = append(f.clients, c)
+}
+
+// serve runs an agent and gives the stream to it, and what makes the stream
+// end like that of a process that was killed.
+func serve(t *testing.T, name, role string) (_ probe.Stream, die func()) {
+	requests, in := io.Pipe()
+	out, answers := io.Pipe()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		agent := probe.Agent{Role: role}
+		_ = agent.Serve(requests, answers) // a broken stream is what some tests make
+		answers.Close()
+	}()
+	end := func() error { return errors.Join(out.Close(), in.Close()) }
+	t.Cleanup(func() {
+		_ = end() // never fails
+		<-done
+	})
+	return probe.Stream{Name: name, In: out, Out: in, Close: end, Obituary: func() string { return obituary }},
+		func() { answers.Close() }
+}
+
+// tap sees what is said to a client.
+type tap struct {
+	lab  *fakeLab
+	name string
+	out  io.Writer
+	die  func()
+}
+
+func (w tap) Write(line []byte) (int, error) {
+	var m struct{ Run *probe.Load }
+	if err := json.Unmarshal(line, &m); err != nil {
+		return 0, err
+	}
+	if m.Run == nil {
+		return w.out.Write(line)
+	}
+	switch err := w.lab.call(w.name); err {
+	case nil:
+	case errSilence:
+		return len(line), nil
+	default:
+		w.die()
+		return len(line), nil
+	}
+	w.lab.mu.Lock()
+	w.lab.loads = append(w.lab.loads, *m.Run)
+	w.lab.sent += uint64(m.Run.Requests)
+	w.lab.mu.Unlock()
+	return w.out.Write(line)
+}
+
+func (f *fakeLab) call(name string) error {
+	f.mu.Lock()
+	n := f.count(name)
+	f.calls = append(f.calls, name)
+	f.mu.Unlock()
+	if f.before == nil {
+		return nil
+	}
+	return f.before(name, n)
+}
+
+func (f *fakeLab) count(call string) (n int) {
+	for _, c := range f.calls {
+		if c == call {
+			n++
+		}
+	}
+	return n
+}
+
+// fail has the n-th call of a name fail, and only that.
+func (f *fakeLab) fail(call string, n int, err error) {
+	f.before = func(c string, i int) error {
+		if c == call && i == n {
+			return err
+		}
+		return nil
+	}
+}
+
+func (f *fakeLab) Environment() result.Env  { return result.Env{Driver: "fake"} }
+func (f *fakeLab) Clients() []*probe.Client { return f.clients }
+func (f *fakeLab) Barrier() string          { return f.barrier }
+
+func (f *fakeLab) Apply(_ context.Context, m scenario.Masquerade) (lab.Rule, error) {
+	if err := f.call(callApply); err != nil {
+		return nil, err
+	}
+	text := "-j MASQUERADE"
+	if m.RandomFully {
+		text += " --random-fully"
+	}
+	r := &fakeRule{lab: f, text: text}
+	f.rules = append(f.rules, r)
+	return r, nil
+}
+
+func (f *fakeLab) Listen(ctx context.Context, trial int) (netip.AddrPort, error) {
+	if err := f.call(callListen); err != nil {
+		return netip.AddrPort{}, err
+	}
+	// Both ports are free at one time, and so not the same.
+	open, closed := freePort(), freePort()
+	defer closed.Close()
+	address := netip.MustParseAddrPort(open.Addr().String())
+	open.Close()
+	if err := f.server.Listen(ctx, address.Port()); err != nil {
+		return address, err
+	}
+	if f.deaf != nil && f.deaf(trial) {
+		return netip.MustParseAddrPort(closed.Addr().String()), nil
+	}
+	return address, nil
+}
+
+func freePort() net.Listener {
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		panic(err) // a machine without a free port
+	}
+	return l
+}
+
+func (f *fakeLab) Finish(ctx context.Context) (*probe.Served, error) {
+	if err := f.call(callFinish); err != nil {
+		return nil, err
+	}
+	return f.server.Finish(ctx)
+}
+
+func (f *fakeLab) Conntrack(context.Context) (conntrack.Snapshot, error) {
+	err := f.call(callConntrack)
+	if f.table == nil {
+		return conntrack.Snapshot{Max: 1 << 18}, err
+	}
+	return f.table(f.count(callConntrack) - 1), err
+}
+
+func (f *fakeLab) Forget(_ context.Context, server netip.AddrPort, ports [][]probe.Ports) error {
+	f.forgotten = append(f.forgotten, forgotten{server, ports})
+	return f.call(callForget)
+}
+
+func (f *fakeLab) Close(ctx context.Context) error {
+	f.closedWith = ctx.Err()
+	err := f.call(callClose)
+	for _, c := range f.clients {
+		err = errors.Join(err, c.Close())
+	}
+	return errors.Join(err, f.server.Close())
+}
+
+type fakeRule struct {
+	lab    *fakeLab
+	text   string
+	undone int
+}
+
+func (r *fakeRule) Rule() string { return r.text }
+
+func (r *fakeRule) Packets(context.Context) (uint64, error) {
+	if err := r.lab.call(callPackets); err != nil {
+		return 0, err
+	}
+	if r.lab.matched == nil {
+		return r.lab.sent, nil
+	}
+	return r.lab.matched(r.lab.sent), nil
+}
+
+func (r *fakeRule) Undo(ctx context.Context) error {
+	r.undone++
+	if err := ctx.Err(); err != nil {
+		return err // the host is put back after the run's context has ended
+	}
+	return r.lab.call(callUndo)
+}
+
+// clientsOf makes a scenario whose clients can share a network namespace.
+func clientsOf(clients int, arms ...string) *scenario.Scenario {
+	s := scenario.Default()
+	s.Name, s.Clients, s.Rounds = "fake", clients, 2
+	s.Load.Pattern, s.Load.Requests, s.Load.Timeout, s.Load.Concurrency = scenario.Ephemeral, 20, 900*time.Millisecond, 4
+	for _, name := range arms {
+		s.Arms = append(s.Arms, scenario.Arm{Name: name, Masquerade: scenario.Masquerade{RandomFully: name == "random-fully"}})
+	}
+	return &s
+}
+
+// lockstepOf makes a scenario of one client in lockstep: a second one would
+// need the same source ports.
+func lockstepOf(sync string, arms ...string) *scenario.Scenario {
+	s := clientsOf(1, arms...)
+	s.Load.Pattern, s.Load.Sync, s.Load.Concurrency, s.Load.Requests = scenario.Lockstep, sync, 0, 100
+	return s
+}
+
+// run runs a scenario in the lab.
+func (f *fakeLab) run(ctx context.Context, s *scenario.Scenario) (*result.Result, *recorder, error) {
+	w := &recorder{}
+	r, err := Run(ctx, s, func(context.Context) (lab.Lab, error) { return f, nil }, w)
+	return r, w, err
+}
+
+// recorder is a Watcher that remembers what it was told.
+type recorder struct{ started, done []string }
+
+func (w *recorder) Start(_, _ int, arm string)                 { w.started = append(w.started, arm) }
+func (w *recorder) Done(_, _ int, arm string, _ *result.Trial) { w.done = append(w.done, arm) }
+
+// trialsOf counts the trials of a result.
+func trialsOf(r *result.Result) (n int) {
+	for _, a := range r.Arms {
+		n += len(a.Trials)
+	}
+	return n
+}
+
+// closedLast tells whether the lab was closed once, after all else.
+func (f *fakeLab) closedLast() bool {
+	return f.count(callClose) == 1 && slices.Index(f.calls, callClose) == len(f.calls)-1
+}

@@ -1,0 +1,253 @@
+package docker
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/filters"
+	dockernet "github.com/docker/docker/api/types/network"
+	"github.com/google/go-cmp/cmp"
+
+	"snatlab/harness/lab"
+	"snatlab/harness/nat"
+	"snatlab/harness/undo"
+)
+
+// rig is this machine with its real engine, for one test at a time. When the
+// test ends, the machine must be as it was.
+type rig struct {
+	*Host
+	t *testing.T
+}
+
+// realEngine takes the machine. Without an engine or the right to use it the
+// test is skipped, but not in CI.
+func realEngine(t *testing.T) *rig {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	takeHost(ctx, t)
+	host, found := Preflight(ctx, probeBinary(t), 0)
+	t.Cleanup(func() { host.Close() })
+	switch err := lab.Missing(found); {
+	case err != nil && os.Getenv("CI") == "true":
+		t.Fatal(err)
+	case err != nil:
+		t.Skip(err)
+	}
+	r := &rig{host, t}
+	before := r.state()
+	t.Cleanup(func() {
+		if diff := cmp.Diff(before, r.state()); diff != "" {
+			t.Errorf("the machine is not as it was (-before +after):\n%s", diff)
+		}
+	})
+	return r
+}
+
+// takeHost takes this machine from the tests of other packages, which look as
+// well whether it is as it was, and then from runs: it takes their lock. What
+// another package's test starts as a run of its own needs that one free.
+func takeHost(ctx context.Context, t *testing.T) {
+	t.Helper()
+	for _, dir := range []string{filepath.Join(undo.Dir, "tests"), undo.Dir} {
+		lock, err := awaitLock(ctx, dir)
+		switch {
+		case err == nil:
+			t.Cleanup(func() { lock.Release() })
+		case errors.Is(err, os.ErrPermission) && os.Getenv("CI") != "true":
+			t.Skipf("%v (these tests take root)", err)
+		default:
+			t.Fatal(err)
+		}
+	}
+}
+
+// awaitLock asks for a lock until it is free: nobody says when that is.
+func awaitLock(ctx context.Context, dir string) (*undo.Lock, error) {
+	for {
+		lock, err := undo.TakeLock(dir, "test")
+		if !errors.As(err, new(*undo.LockedError)) {
+			return lock, err
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+			return nil, err
+		}
+	}
+}
+
+// state is all that a lab changes on a machine, one line each.
+func (r *rig) state() map[string][]string {
+	r.t.Helper()
+	ctx := context.Background() // the test's own has ended in a clean-up
+	state := map[string][]string{}
+	containers, err := r.docker.ContainerList(ctx, container.ListOptions{All: true})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for _, c := range containers {
+		state["containers"] = append(state["containers"], fmt.Sprint(c.Names, c.ID, c.State))
+	}
+	networks, err := r.docker.NetworkList(ctx, dockernet.ListOptions{})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for _, n := range networks {
+		state["networks"] = append(state["networks"], n.Name+" "+n.ID)
+	}
+	bridges, err := filepath.Glob("/sys/class/net/snat-*")
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	state["bridges"] = bridges
+	for _, line := range lines(r.t, "iptables-save") {
+		if line[0] != '#' { // the time
+			state["rules"] = append(state["rules"], counters.ReplaceAllString(line, ""))
+		}
+	}
+	slices.Sort(state["containers"])
+	slices.Sort(state["networks"])
+	return state
+}
+
+// counters are those of a chain in the output of iptables-save.
+var counters = regexp.MustCompile(` \[\d+:\d+\]$`)
+
+// lines gives what a program prints.
+func lines(t *testing.T, program string, args ...string) (all []string) {
+	t.Helper()
+	out, err := exec.Command(program, args...).Output()
+	if err != nil {
+		t.Fatalf("%s: %v", program, err)
+	}
+	for line := range bytes.Lines(out) {
+		all = append(all, string(bytes.TrimSpace(line)))
+	}
+	return all
+}
+
+// bench is a lab with its journal.
+type bench struct {
+	*dockerLab
+	path string // of the journal
+	said []string
+}
+
+// undoers are those of a run.
+func undoers() undo.Undoers {
+	all := maps.Clone(nat.Undoers())
+	maps.Copy(all, Undoers())
+	return all
+}
+
+// plan prepares a lab that is not open yet. Whatever is made of it is undone
+// when the test ends.
+func (r *rig) plan(clients int) (Config, *bench) {
+	r.t.Helper()
+	id := make([]byte, 3)
+	rand.Read(id)
+	b := &bench{}
+	c := Config{
+		Run: "test-" + hex.EncodeToString(id), Clients: clients, Trials: 10, Binary: probeBinary(r.t),
+		Say: func(s string) { b.said = append(b.said, s) },
+	}
+	dir := r.t.TempDir()
+	var err error
+	if c.Journal, err = undo.Create(dir, c.Run, undoers()); err != nil {
+		r.t.Fatal(err)
+	}
+	b.path = filepath.Join(dir, c.Run+".journal")
+	r.t.Cleanup(func() {
+		if err := c.Journal.Close(context.Background()); err != nil {
+			r.t.Error(err)
+		}
+	})
+	return c, b
+}
+
+// open opens a lab.
+func (r *rig) open(clients int) *bench {
+	r.t.Helper()
+	config, b := r.plan(clients)
+	l, err := Open(r.t.Context(), r.Host, config)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	b.dockerLab = l.(*dockerLab)
+	r.t.Cleanup(func() {
+		if err := l.Close(context.Background()); err != nil {
+			r.t.Error(err)
+		}
+	})
+	return b
+}
+
+// containers are those of a lab, inspected, by name.
+func (b *bench) containers(t *testing.T) map[string]container.InspectResponse {
+	t.Helper()
+	all, err := b.host.docker.ContainerList(t.Context(), container.ListOptions{All: true, Filters: filters.NewArgs(filters.Arg("label", label+"="+b.Run))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]container.InspectResponse{}
+	for _, c := range all {
+		info, err := b.host.docker.ContainerInspect(t.Context(), c.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found[info.Name] = info
+	}
+	return found
+}
+
+// probeBinary builds snatlab, once for all tests.
+func probeBinary(t *testing.T) string {
+	t.Helper()
+	binaryOnce.Do(func() { binaryDir, binaryErr = buildSnatlab() })
+	if binaryErr != nil {
+		t.Fatal(binaryErr)
+	}
+	return filepath.Join(binaryDir, "snatlab")
+}
+
+var (
+	binaryOnce sync.Once
+	binaryDir  string
+	binaryErr  error
+)
+
+func buildSnatlab() (dir string, err error) {
+	if dir, err = os.MkdirTemp("", "snatlab"); err != nil {
+		return "", err
+	}
+	build := exec.Command("go", "build", "-trimpath", "-o", dir, "snatlab/cmd/snatlab")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		return dir, fmt.Errorf("build snatlab: %w: %s", err, out)
+	}
+	return dir, nil
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if binaryDir != "" {
+		os.RemoveAll(binaryDir)
+	}
+	os.Exit(code)
+}

@@ -1,0 +1,231 @@
+package docker
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/google/go-cmp/cmp"
+	"github.com/ti-mo/conntrack"
+
+	"snatlab/harness/probe"
+	"snatlab/harness/scenario"
+)
+
+// request sends one request of each client, one after the other, and gives the
+// ports that they left from.
+func (b *bench) request(t *testing.T, trial int) (server netip.AddrPort, ports [][]probe.Ports) {
+	t.Helper()
+	server, err := b.Listen(t.Context(), trial)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range b.Clients() {
+		report, err := c.Run(t.Context(), probe.Load{Server: server, Requests: 1, Timeout: 900 * time.Millisecond, Concurrency: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if report.Succeeded != 1 {
+			t.Errorf("%s: %+v", c.Name, report)
+		}
+		ports = append(ports, report.Ports)
+	}
+	served, err := b.Finish(t.Context())
+	if err != nil || served.Accepted != uint64(len(b.Clients())) {
+		t.Errorf("served %+v, %v", served, err)
+	}
+	return server, ports
+}
+
+func TestALabOnARealEngine(t *testing.T) {
+	const clients = 3
+	b := realEngine(t).open(clients)
+	for name, claim := range map[string]func(*testing.T, *bench){
+		"sends each connection through the masquerade rule, once":    passesTheRule,
+		"puts an arm in force and takes it back to the letter":       rewritesTheRule,
+		"forgets the entries of its own connections":                 forgets,
+		"has containers that can do nothing but send and answer":     confined,
+		"has clients that share memory, and a server that does not":  shareMemory,
+		"has the clients on one network and the server on the other": apart,
+	} {
+		t.Run(name, func(t *testing.T) { claim(t, b) })
+	}
+	if got := len(b.Clients()); got != clients {
+		t.Errorf("%d clients, want %d", got, clients)
+	}
+}
+
+func passesTheRule(t *testing.T, b *bench) {
+	rule, err := b.Apply(t.Context(), scenario.Masquerade{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, err := rule.Packets(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.request(t, 0)
+	after, err := rule.Packets(t.Context())
+	if want := uint64(len(b.Clients())); err != nil || after-before != want {
+		t.Errorf("the rule matched %d packets of %d connections, %v", after-before, want, err)
+	}
+}
+
+func rewritesTheRule(t *testing.T, b *bench) {
+	listing := func() []string { return lines(t, b.rule.Tables().Path, "-t", "nat", "-S") }
+	before := listing()
+	for _, m := range []scenario.Masquerade{{RandomFully: true}, {Random: true}} {
+		rule, err := b.Apply(t.Context(), m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var changed []string
+		for _, line := range listing() {
+			if !slices.Contains(before, line) {
+				changed = append(changed, line)
+			}
+		}
+		if !slices.Equal(changed, []string{rule.Rule()}) || !strings.Contains(rule.Rule(), " --random") {
+			t.Errorf("for the rule %q the listing has the new lines %q", rule.Rule(), changed)
+		}
+		for range 2 { // once more does no harm
+			if err := rule.Undo(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(before, listing()); diff != "" {
+				t.Errorf("the rules are not as they were (-before +after):\n%s", diff)
+			}
+		}
+	}
+}
+
+func forgets(t *testing.T, b *bench) {
+	server, ports := b.request(t, 1)
+	other, _ := b.request(t, 2)
+	if got := entries(t, b, server); got != len(b.Clients()) {
+		t.Errorf("%d entries of %d connections", got, len(b.Clients()))
+	}
+	if err := b.Forget(t.Context(), server, ports); err != nil {
+		t.Fatal(err)
+	}
+	if got := entries(t, b, server); got != 0 {
+		t.Errorf("%d entries are left", got)
+	}
+	if got := entries(t, b, other); got != len(b.Clients()) {
+		t.Errorf("of %d connections to another port %d entries are left", len(b.Clients()), got)
+	}
+	if err := b.Forget(t.Context(), server, ports); err != nil {
+		t.Errorf("nothing is left to forget: %v", err)
+	}
+}
+
+// entries counts those of connections from the lab's clients to the server in
+// the conntrack table of this machine.
+func entries(t *testing.T, b *bench, server netip.AddrPort) (n int) {
+	t.Helper()
+	conn, err := conntrack.Dial(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	flows, err := conn.Dump(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range flows {
+		to := netip.AddrPortFrom(f.TupleOrig.IP.DestinationAddress, f.TupleOrig.Proto.DestinationPort)
+		if slices.Contains(b.addresses, f.TupleOrig.IP.SourceAddress) && to == server {
+			n++
+		}
+	}
+	return n
+}
+
+func confined(t *testing.T, b *bench) {
+	containers := b.containers(t)
+	if len(containers) != 1+len(b.Clients()) {
+		t.Errorf("%d containers carry the label of the run", len(containers))
+	}
+	for name, c := range containers {
+		h := c.HostConfig
+		if h.Memory <= 0 || h.PidsLimit == nil || *h.PidsLimit <= 0 {
+			t.Errorf("%s may have %d bytes of memory, and %v processes", name, h.Memory, h.PidsLimit)
+		}
+		if h.Privileged || len(h.Devices)+len(h.Binds)+len(c.Mounts) > 0 {
+			t.Errorf("%s is given more than its network: %+v", name, h)
+		}
+		if len(h.PortBindings)+len(c.NetworkSettings.Ports) > 0 || h.PublishAllPorts {
+			t.Errorf("%s publishes %v, %v", name, h.PortBindings, c.NetworkSettings.Ports)
+		}
+		status := readProc(t, c, "status")
+		for _, line := range []string{"CapInh:\t0000000000000000", "CapPrm:\t0000000000000000", "CapEff:\t0000000000000000", "CapBnd:\t0000000000000000",
+			"CapAmb:\t0000000000000000", "NoNewPrivs:\t1", "Uid:\t65534\t65534\t65534\t65534", "Gid:\t65534\t65534\t65534\t65534"} {
+			if !slices.Contains(status, line) {
+				t.Errorf("the process of %s has no %q in its status", name, line)
+			}
+		}
+		for _, line := range readProc(t, c, "mountinfo") {
+			if f := strings.Fields(line); f[4] == "/" && !strings.HasPrefix(f[5], "ro") {
+				t.Errorf("%s can write to its root: %s", name, line)
+			}
+		}
+	}
+}
+
+// readProc gives the lines of a file in /proc of a container's first process.
+func readProc(t *testing.T, c container.InspectResponse, file string) []string {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", c.State.Pid, file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Split(strings.TrimSpace(string(text)), "\n")
+}
+
+func shareMemory(t *testing.T, b *bench) {
+	for _, c := range b.Clients() {
+		if err := c.Share(t.Context(), b.Barrier()); err != nil {
+			t.Error(err)
+		}
+	}
+	var first os.FileInfo
+	for name, c := range b.containers(t) {
+		file, err := os.Stat(filepath.Join(fmt.Sprintf("/proc/%d/root", c.State.Pid), b.Barrier()))
+		if strings.HasSuffix(name, "-server") {
+			if err == nil {
+				t.Errorf("%s can reach the clients' memory", name)
+			}
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if first == nil {
+			first = file
+		}
+		if !os.SameFile(first, file) {
+			t.Errorf("%s has a file of its own", name)
+		}
+	}
+}
+
+func apart(t *testing.T, b *bench) {
+	for i, a := range b.addresses {
+		if !b.clientNet.subnet.Contains(a) {
+			t.Errorf("client %d has the address %v, out of %v", i, a, b.clientNet.subnet)
+		}
+	}
+	env := b.Environment()
+	if !b.serverNet.subnet.Contains(b.address) || env.Server != b.address.String() || env.ClientNetwork != b.clientNet.subnet.String() {
+		t.Errorf("the server has the address %v, out of %v; the environment says %+v", b.address, b.serverNet.subnet, env)
+	}
+	if env.Driver != "docker" || *env.Docker != b.host.info.ServerVersion || env.Kernel == "" || env.CPUs < 1 || env.ConntrackMax == nil {
+		t.Errorf("environment %+v", env)
+	}
+}

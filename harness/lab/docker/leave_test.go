@@ -1,0 +1,189 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+
+	"snatlab/harness/probe"
+	"snatlab/harness/scenario"
+	"snatlab/harness/undo"
+)
+
+// That the machine is as it was is looked at by realEngine, at the end of each
+// test.
+
+func TestALabThatIsClosedLeavesNothing(t *testing.T) {
+	b := realEngine(t).open(2)
+	if _, err := b.Apply(t.Context(), scenario.Masquerade{RandomFully: true}); err != nil { // and never undone
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := b.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if left := b.containers(t); len(left) != 0 || len(b.Journal.Steps()) != 0 {
+			t.Errorf("after Close there are %v, %v", left, b.Journal.Steps())
+		}
+	}
+	if journals, _ := undo.Find(filepath.Dir(b.path)); journals != nil {
+		t.Errorf("the journal is left: %v", journals)
+	}
+}
+
+func TestALabWhoseProcessDiedIsRemovedByItsJournal(t *testing.T) {
+	r := realEngine(t)
+	b := r.open(2)
+	if _, err := b.Apply(t.Context(), scenario.Masquerade{RandomFully: true}); err != nil {
+		t.Fatal(err)
+	}
+	before := len(b.Journal.Steps())
+	journal, err := undo.Open(b.path, undoers())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := len(journal.Steps()); got != before || got != 2+2+3+1 { // networks, rules, containers, the arm
+		t.Errorf("the journal has %d steps, %d were made", got, before)
+	}
+	if err := journal.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	// The clean-up of the test closes the lab itself, which finds nothing to do.
+	if left := b.containers(t); len(left) != 0 {
+		t.Errorf("there are %v", left)
+	}
+	if _, err := os.Stat(b.path); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the journal is left: %v", err)
+	}
+}
+
+func TestALabWithoutAJournalIsFoundByItsLabel(t *testing.T) {
+	b := realEngine(t).open(1)
+	if err := b.host.docker.ContainerKill(t.Context(), b.containerName("client-0"), "KILL"); err != nil { // found all the same
+		t.Fatal(err)
+	}
+	steps := leftoversOf(t, b)
+	var found []string
+	for _, s := range steps {
+		found = append(found, s.What)
+	}
+	// Containers first: a network with a container on it cannot be removed.
+	for i, want := range []string{"container ", "container ", "network ", "network "} {
+		if i >= len(found) || !strings.HasPrefix(found[i], want) {
+			t.Fatalf("found %q", found)
+		}
+	}
+	// The rules between the bridges carry no label: they are the journal's.
+	if err := undoers().UndoAll(t.Context(), steps); err != nil {
+		t.Fatal(err)
+	}
+	if again := leftoversOf(t, b); len(again) != 0 {
+		t.Errorf("left after that: %v", again)
+	}
+}
+
+// leftoversOf gives those of a lab. There may be others on this machine.
+func leftoversOf(t *testing.T, b *bench) []undo.Step {
+	t.Helper()
+	steps, err := Leftovers(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.DeleteFunc(steps, func(s undo.Step) bool { return !strings.Contains(s.What, b.Run) })
+}
+
+func TestALabThatIsNotFinishedLeavesNothing(t *testing.T) {
+	r := realEngine(t)
+	interrupted := errors.New("interrupted")
+	for _, at := range []string{"making the networks", "starting the server", "starting client 1 of 2", "starting client 2 of 2"} {
+		t.Run(at, func(t *testing.T) {
+			ctx, cancel := context.WithCancelCause(t.Context())
+			config, _ := r.plan(2)
+			config.Say = func(s string) {
+				if s == at {
+					cancel(interrupted)
+				}
+			}
+			if _, err := Open(ctx, r.Host, config); err == nil {
+				t.Error("the lab was opened all the same")
+			}
+			if left := config.Journal.Steps(); len(left) != 0 {
+				t.Errorf("not undone: %v", left)
+			}
+		})
+	}
+}
+
+func TestAContainerThatIsKilledIsToldWithItsExitCode(t *testing.T) {
+	b := realEngine(t).open(2)
+	server, err := b.Listen(t.Context(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.host.docker.ContainerKill(t.Context(), b.containerName("client-1"), "KILL"); err != nil {
+		t.Fatal(err)
+	}
+	load := probe.Load{Server: server, Requests: 1, Timeout: time.Second, Concurrency: 1}
+	_, err = b.Clients()[1].Run(t.Context(), load)
+	if text := fmt.Sprint(err); !strings.HasPrefix(text, "client 1 died: ") || !strings.HasSuffix(text, "; exit code 137; it left no output") {
+		t.Errorf("error %v", err)
+	}
+	if report, err := b.Clients()[0].Run(t.Context(), load); err != nil || report.Succeeded != 1 {
+		t.Errorf("the other client: %+v, %v", report, err)
+	}
+}
+
+func TestAProbeEndsWithItsInput(t *testing.T) {
+	b := realEngine(t).open(1)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	for name, hangUp := range map[string]func() error{"client-0": b.Clients()[0].Close, "server": b.server.Close} {
+		if err := hangUp(); err != nil {
+			t.Fatal(err)
+		}
+		ended, failed := b.host.docker.ContainerWait(ctx, b.containerName(name), container.WaitConditionNotRunning)
+		select {
+		case how := <-ended:
+			if how.StatusCode != 0 {
+				t.Errorf("%s ended with exit code %d", name, how.StatusCode)
+			}
+		case err := <-failed:
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestTheImageIsUsedAgain(t *testing.T) {
+	r := realEngine(t)
+	var ids []string
+	for i := range 2 {
+		b := r.open(1)
+		image, err := r.docker.ImageInspect(t.Context(), b.image)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, image.ID)
+		for name, c := range b.containers(t) {
+			if c.Image != image.ID {
+				t.Errorf("%s runs the image %s, not %s", name, c.Image, image.ID)
+			}
+		}
+		if built := slices.Contains(b.said, "building the probe image"); built && i > 0 {
+			t.Error("it was built again")
+		}
+		if err := b.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if ids[0] != ids[1] {
+		t.Errorf("two images: %v", ids)
+	}
+}

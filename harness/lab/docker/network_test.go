@@ -1,0 +1,85 @@
+package docker
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func prefixes(texts ...string) (all []netip.Prefix) {
+	for _, text := range texts {
+		all = append(all, netip.MustParsePrefix(text))
+	}
+	return all
+}
+
+func TestFreeSubnetsOverlapNoneThatIsTaken(t *testing.T) {
+	for _, test := range []struct {
+		name, pool string
+		taken      []netip.Prefix
+		want       []netip.Prefix
+		blocker    string
+	}{
+		{"an empty pool", "198.18.0.0/22", nil, prefixes("198.18.0.0/24", "198.18.1.0/24"), "invalid Prefix"},
+		{"a bigger one is taken", "198.18.0.0/22", prefixes("198.18.0.0/23"), prefixes("198.18.2.0/24", "198.18.3.0/24"), "198.18.0.0/23"},
+		{"smaller ones are taken", "198.18.0.0/22", prefixes("198.18.2.7/32", "198.18.0.128/25"), prefixes("198.18.1.0/24", "198.18.3.0/24"), "198.18.2.7/32"},
+		{"one is left", "198.18.0.0/22", prefixes("198.18.0.0/24", "198.18.3.0/24", "198.18.1.0/24"), prefixes("198.18.2.0/24"), "198.18.3.0/24"},
+		{"all are taken at once", "198.18.0.0/22", prefixes("198.16.0.0/12"), nil, "198.16.0.0/12"},
+		{"all but others are taken", "198.18.0.0/23", prefixes("198.18.0.0/24", "10.0.0.0/8", "198.18.1.0/24", "198.18.2.0/24"), nil, "198.18.1.0/24"},
+		{"the first half is taken", "198.18.0.0/15", prefixes("198.18.0.0/16"), prefixes("198.19.0.0/24", "198.19.1.0/24"), "198.18.0.0/16"},
+		{"only the last ones are free", "198.18.0.0/15", prefixes("198.18.0.0/16", "198.19.0.0/17", "198.19.128.0/18", "198.19.192.0/19", "198.19.224.0/20", "198.19.240.0/21", "198.19.248.0/22", "198.19.252.0/23"),
+			prefixes("198.19.254.0/24", "198.19.255.0/24"), "198.19.252.0/23"},
+		{"another family", "198.18.0.0/22", prefixes("2001:2::/48", "::/0"), prefixes("198.18.0.0/24", "198.18.1.0/24"), "invalid Prefix"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			free, blocker := pick(netip.MustParsePrefix(test.pool), test.taken, 2)
+			if !slices.Equal(free, test.want) || blocker.String() != test.blocker {
+				t.Errorf("%v, blocked by %v; want %v, blocked by %s", free, blocker, test.want, test.blocker)
+			}
+		})
+	}
+}
+
+func TestThePoolHas512Subnets(t *testing.T) {
+	free, _ := pick(pool, nil, 1000)
+	if len(free) != 512 || free[0].String() != "198.18.0.0/24" || free[511].String() != "198.19.255.0/24" {
+		t.Errorf("%d subnets, %v to %v", len(free), free[0], free[len(free)-1])
+	}
+}
+
+func TestTheNextSubnetIsTheOneBehind(t *testing.T) {
+	for a, want := range map[string]string{"198.18.0.0": "198.18.1.0", "198.18.254.0": "198.18.255.0", "198.18.255.0": "198.19.0.0"} {
+		if got := nextSubnet(netip.MustParseAddr(a)); got.String() != want {
+			t.Errorf("behind %s comes %v, want %s", a, got, want)
+		}
+	}
+}
+
+func TestWhatAContainerSaidLastIsKept(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		pieces []string
+		want   string
+	}{
+		{"nothing", nil, ""},
+		{"little", []string{"one\n", "two\n"}, "one\ntwo"},
+		{"exactly as much as is kept", []string{strings.Repeat("a", tailSize)}, strings.Repeat("a", tailSize)},
+		{"one byte more", []string{"x" + strings.Repeat("a", tailSize)}, strings.Repeat("a", tailSize)},
+		{"much at once", []string{strings.Repeat("x", 10*tailSize) + strings.Repeat("a", tailSize)}, strings.Repeat("a", tailSize)},
+		{"much in pieces", slices.Concat(slices.Repeat([]string{"xxx"}, tailSize), slices.Repeat([]string{"aa"}, tailSize/2)), strings.Repeat("a", tailSize)},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			words := &tail{}
+			for _, p := range test.pieces {
+				if n, err := fmt.Fprint(words, p); n != len(p) || err != nil {
+					t.Fatalf("%d of %d bytes taken, %v", n, len(p), err)
+				}
+			}
+			if got := words.String(); got != test.want {
+				t.Errorf("%d bytes %.20q..., want %d bytes %.20q...", len(got), got, len(test.want), test.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,193 @@
+package docker
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"net/netip"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"snatlab/harness/lab"
+)
+
+// info is an engine's answer to GET /info.
+func info(fields string) map[string]http.HandlerFunc {
+	return map[string]http.HandlerFunc{"GET /info": say(`{"ServerVersion":"29.0.0",` + fields + `}`)}
+}
+
+// look gives the precondition of a name. ADDRESS in its text stands for the
+// engine's.
+func look(t *testing.T, name, address string) lab.Precondition {
+	t.Helper()
+	h, all := Preflight(t.Context(), "", 0)
+	t.Cleanup(func() { h.Close() })
+	for _, p := range all {
+		if p.Name == name {
+			p.Found = strings.ReplaceAll(p.Found, address, "ADDRESS")
+			return p
+		}
+	}
+	t.Fatalf("nothing is said about %s: %+v", name, all)
+	return lab.Precondition{}
+}
+
+func TestAnEngineThatCannotBeUsedIsToldWithWhatHelps(t *testing.T) {
+	const running = "is the daemon running? is DOCKER_HOST right?"
+	for _, test := range []struct {
+		name    string
+		answers map[string]http.HandlerFunc
+		want    lab.Precondition
+	}{
+		{
+			"an engine as it should be", info(`"SecurityOptions":["name=seccomp,profile=builtin"]`),
+			lab.Precondition{State: lab.Met, Found: "29.0.0 at ADDRESS"},
+		}, {
+			"a rootless one", info(`"SecurityOptions":["name=seccomp,profile=builtin","name=rootless","name=cgroupns"]`),
+			lab.Precondition{State: lab.Unmet, Found: "the engine at ADDRESS is rootless: its NAT is in a network namespace of its own", Remedy: "use the system's engine"},
+		}, {
+			"one that is broken", map[string]http.HandlerFunc{"GET /info": refuse(http.StatusInternalServerError, "disk full")},
+			lab.Precondition{State: lab.Unmet, Found: "connect to Docker at ADDRESS: Error response from daemon: disk full", Remedy: running},
+		}, {
+			"one that speaks something else", map[string]http.HandlerFunc{"GET /info": say("hello")},
+			lab.Precondition{State: lab.Unmet, Found: "connect to Docker at ADDRESS: Error reading remote info: invalid character 'h' looking for beginning of value", Remedy: running},
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			e := startEngine(t, test.answers)
+			test.want.Name = dockerEngine
+			if got := look(t, dockerEngine, e.address); got != test.want {
+				t.Errorf("found %+v\n want %+v", got, test.want)
+			}
+			if c := e.changed(); len(c) > 0 {
+				t.Errorf("looking changed something: %v", c)
+			}
+		})
+	}
+}
+
+func TestAnEngineThatDoesNotAnswerIsToldWithItsAddress(t *testing.T) {
+	silent, err := net.Listen("tcp4", "127.0.0.1:0") // for its address; nobody accepts
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	dead := filepath.Join(t.TempDir(), "s")
+	socket, err := net.ListenUnix("unix", &net.UnixAddr{Name: dead})
+	if err != nil {
+		t.Fatal(err)
+	}
+	socket.SetUnlinkOnClose(false)
+	socket.Close()
+	const running = "is the daemon running? is DOCKER_HOST right?"
+	const there = "run snatlab on that machine: the rules and the counters are there"
+	for _, test := range []struct{ host, found, remedy string }{
+		{"unix:///nonexistent", "connect to Docker at unix:///nonexistent: nobody answers", running},
+		{"unix://" + dead, "connect to Docker at unix://" + dead + ": nobody answers", running},
+		{"tcp://192.0.2.1:2375", "DOCKER_HOST is tcp://192.0.2.1:2375: an engine on another machine", there},
+		{"tcp://127.0.0.1:2375", "DOCKER_HOST is tcp://127.0.0.1:2375: an engine on another machine", there},
+		{"ssh://root@192.0.2.1", "DOCKER_HOST is ssh://root@192.0.2.1: an engine on another machine", there},
+		{"nonsense", "connect to Docker: unable to parse docker host `nonsense`", "see DOCKER_HOST"},
+	} {
+		t.Run(test.host, func(t *testing.T) {
+			t.Setenv("DOCKER_HOST", test.host)
+			want := lab.Precondition{Name: dockerEngine, State: lab.Unmet, Found: test.found, Remedy: test.remedy}
+			if got := look(t, dockerEngine, "ADDRESS"); got != want {
+				t.Errorf("found %+v\n want %+v", got, want)
+			}
+			for _, name := range []string{firewallBackend, iptablesRules, labSubnets} {
+				want := lab.Precondition{Name: name, State: lab.Unknown, Found: "no engine to look at"}
+				if got := look(t, name, "ADDRESS"); got != want {
+					t.Errorf("found %+v\n want %+v", got, want)
+				}
+			}
+		})
+	}
+}
+
+func TestAnEngineOnAnotherMachineIsSentNothing(t *testing.T) {
+	other, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	address := "tcp://" + other.Addr().String()
+	t.Setenv("DOCKER_HOST", address)
+	if got := look(t, dockerEngine, address); got.Found != "DOCKER_HOST is ADDRESS: an engine on another machine" {
+		t.Errorf("found %+v", got)
+	}
+	// A connection would be complete by now: connect() returns after that.
+	if err := other.SetDeadline(time.Now().Add(50 * time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	if c, err := other.Accept(); err == nil {
+		t.Errorf("%v was connected from %v", other.Addr(), c.RemoteAddr())
+	}
+}
+
+func TestAnEngineThatHangsIsGivenUpOn(t *testing.T) {
+	hang := func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+	e := startEngine(t, map[string]http.HandlerFunc{"GET /info": hang, "HEAD /_ping": hang})
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond) // answerTime is longer
+	defer cancel()
+	h := &Host{}
+	defer h.Close()
+	got := h.checkEngine(ctx)
+	if got.State != lab.Unmet || !strings.HasPrefix(got.Found, "connect to Docker at "+e.address+": ") {
+		t.Errorf("found %+v", got)
+	}
+}
+
+func TestOnlyABackendOfIptablesCanBeUsed(t *testing.T) {
+	const remedy = `only iptables rules can be rewritten so far; set "firewall-backend": "iptables" for the daemon`
+	for _, test := range []struct {
+		name, fields string
+		want         lab.Precondition
+	}{
+		{"nftables", `"FirewallBackend":{"Driver":"nftables"}`, lab.Precondition{State: lab.Unmet, Found: "nftables", Remedy: remedy}},
+		{"iptables", `"FirewallBackend":{"Driver":"iptables"}`, lab.Precondition{Found: "iptables"}},
+		{"iptables under firewalld", `"FirewallBackend":{"Driver":"iptables+firewalld"}`, lab.Precondition{Found: "iptables+firewalld"}},
+		{"an engine before 29, which does not say", `"Name":"old"`, lab.Precondition{Found: "iptables"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			e := startEngine(t, info(test.fields))
+			test.want.Name = firewallBackend
+			if got := look(t, firewallBackend, e.address); got != test.want {
+				t.Errorf("found %+v\n want %+v", got, test.want)
+			}
+		})
+	}
+}
+
+func TestAPoolThatIsTakenIsToldByWhom(t *testing.T) {
+	answers := info(`"Name":"full"`)
+	answers["GET /networks"] = say(`[{"Name":"vpn","IPAM":{"Config":[{"Subnet":"198.18.0.0/15"}]}}]`)
+	e := startEngine(t, answers)
+	want := lab.Precondition{Name: labSubnets, State: lab.Unmet, Remedy: "see `ip route` and `docker network ls`: two must be free for the time of a run",
+		Found: "fewer than 2 free /24 networks in 198.18.0.0/15: 198.18.0.0/15 is taken by a route or a Docker network"}
+	if got := look(t, labSubnets, e.address); got != want {
+		t.Errorf("found %+v\n want %+v", got, want)
+	}
+}
+
+func TestSubnetsOfTheLabCollideWithNoNetworkOfDocker(t *testing.T) {
+	answers := info(`"Name":"full"`)
+	answers["GET /networks"] = say(`[{"Name":"host","IPAM":{"Config":[]}},{"Name":"v6","IPAM":{"Config":[{"Subnet":"2001:2::/48"}]}},
+		{"Name":"big","IPAM":{"Config":[{"Subnet":"198.18.0.0/16"}]}},{"Name":"small","IPAM":{"Config":[{"Subnet":"198.19.1.64/28"}]}}]`)
+	startEngine(t, answers)
+	h, _ := Preflight(t.Context(), "", 0)
+	defer h.Close()
+	free, err := h.freeSubnets(t.Context(), 100) // more than this host takes by itself
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range free {
+		for _, taken := range []string{"198.18.0.0/16", "198.19.1.64/28"} {
+			if f.Overlaps(netip.MustParsePrefix(taken)) {
+				t.Errorf("%v overlaps %s", f, taken)
+			}
+		}
+	}
+}

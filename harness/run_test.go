@@ -1,0 +1,323 @@
+package harness
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"snatlab/harness/lab"
+	"snatlab/harness/scenario"
+	"snatlab/harness/undo"
+)
+
+func TestEveryTrialOfEveryArmSendsTheSameNumberOfRequests(t *testing.T) {
+	for _, s := range []*scenario.Scenario{
+		clientsOf(3, "masquerade", "random-fully", "again"),
+		lockstepOf(scenario.Barrier, "masquerade", "random-fully"),
+	} {
+		t.Run(s.Load.Pattern, func(t *testing.T) {
+			f := newFakeLab(t, s.Clients)
+			r, _, err := f.run(t.Context(), s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, a := range r.Arms {
+				if len(a.Trials) != s.Rounds {
+					t.Errorf("arm %s has %d trials in %d rounds", a.Name, len(a.Trials), s.Rounds)
+				}
+				for _, trial := range a.Trials {
+					if want := s.Clients * s.Load.Requests; trial.Requests != want || trial.RulePackets != uint64(want) || trial.Server.Accepted != uint64(want) {
+						t.Errorf("arm %s, round %d: %d requests, %d matched, %d accepted, want %d", a.Name, trial.Round,
+							trial.Requests, trial.RulePackets, trial.Server.Accepted, want)
+					}
+				}
+			}
+			for _, load := range f.loads[s.Clients:] { // after the path check
+				if load.Requests != s.Load.Requests || load.Timeout != s.Load.Timeout {
+					t.Errorf("a client was given %d requests with a timeout of %v", load.Requests, load.Timeout)
+				}
+			}
+		})
+	}
+}
+
+func TestEveryTrialHasAServerPortAndAnEpochOfItsOwn(t *testing.T) {
+	f := newFakeLab(t, 1)
+	if _, _, err := f.run(t.Context(), lockstepOf(scenario.Barrier, "a", "b")); err != nil {
+		t.Fatal(err)
+	}
+	for i, load := range f.loads[1:] {
+		if got := load.Lockstep.Epoch; got != uint64(i+1) {
+			t.Errorf("trial %d has epoch %d", i+1, got)
+		}
+	}
+}
+
+func TestARunFollowsTheDrawnOrder(t *testing.T) {
+	s := clientsOf(1, "a", "b", "c")
+	s.Rounds, s.Load.Requests = 5, 1
+	f := newFakeLab(t, 1)
+	r, watched, err := f.run(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []string
+	for _, order := range Orders(s) {
+		for _, a := range order {
+			want = append(want, s.Arms[a].Name)
+		}
+	}
+	if !slices.Equal(watched.started, want) || !slices.Equal(watched.done, want) {
+		t.Errorf("drawn %v, started %v, done %v", want, watched.started, watched.done)
+	}
+	for _, a := range r.Arms {
+		for i, trial := range a.Trials {
+			if trial.Round != i+1 {
+				t.Errorf("trial %d of arm %s says round %d", i, a.Name, trial.Round)
+			}
+		}
+	}
+}
+
+func TestTheOrderOfArmsDependsOnTheSeedOnly(t *testing.T) {
+	one, other := clientsOf(2, "a", "b", "c", "d"), lockstepOf(scenario.Clock, "w", "x", "y", "z")
+	for _, s := range []*scenario.Scenario{one, other} {
+		s.Rounds, s.Seed = 50, 7
+	}
+	if !reflect.DeepEqual(Orders(one), Orders(other)) {
+		t.Error("the same seed gave two orders")
+	}
+	fewer := *one
+	fewer.Rounds = 10
+	if !reflect.DeepEqual(Orders(&fewer), Orders(one)[:10]) {
+		t.Error("the number of rounds changes the order within them")
+	}
+	other.Seed = 8
+	if reflect.DeepEqual(Orders(one), Orders(other)) {
+		t.Error("two seeds gave the same orders over 50 rounds")
+	}
+}
+
+func TestEveryRoundHoldsEachArmOnce(t *testing.T) {
+	for seed := range uint64(100) {
+		s := clientsOf(1, "a", "b", "c", "d", "e")
+		s.Rounds, s.Seed = 20, seed
+		orders := Orders(s)
+		if len(orders) != s.Rounds {
+			t.Fatalf("seed %d: %d orders for %d rounds", seed, len(orders), s.Rounds)
+		}
+		for i, order := range orders {
+			if got := slices.Sorted(slices.Values(order)); !slices.Equal(got, []int{0, 1, 2, 3, 4}) {
+				t.Errorf("seed %d, round %d: arms %v", seed, i+1, order)
+			}
+		}
+	}
+}
+
+// Calls 0 are the path check's; later ones are made in a trial. Conntrack is
+// read three times a trial, and the rule's counter twice.
+var moments = []struct {
+	call string
+	n    int
+}{
+	{callApply, 0}, {callPackets, 0}, {callListen, 0}, {"client 0", 0}, {"client 1", 0}, {callFinish, 0}, {callForget, 0}, {callPackets, 1},
+	{callApply, 1}, {callConntrack, 0}, {callListen, 1}, {callPackets, 2}, {callConntrack, 1}, {"client 0", 1}, {"client 1", 1},
+	{callPackets, 3}, {callConntrack, 2}, {callFinish, 1}, {callForget, 1}, {callUndo, 0},
+	{callApply, 4}, {callConntrack, 9}, {"client 1", 4}, {callForget, 4}, {callUndo, 3}, // of the last trial
+}
+
+func ofClient(call string) bool { return strings.HasPrefix(call, "client") }
+
+// putBackWell checks that the lab was closed once, after each rule of a trial
+// had been undone once.
+func putBackWell(t *testing.T, f *fakeLab) {
+	t.Helper()
+	if !f.closedLast() {
+		t.Errorf("the lab was closed %d times: %v", f.count(callClose), f.calls)
+	}
+	if f.closedWith != nil {
+		t.Errorf("the context for putting the host back has ended: %v", f.closedWith)
+	}
+	for i, r := range f.rules[min(1, len(f.rules)):] { // the path check's rule is the driver's own
+		if r.undone != 1 {
+			t.Errorf("rule %d was undone %d times: %v", i+1, r.undone, f.calls)
+		}
+	}
+}
+
+func TestTheLabIsPutBackAfterAnErrorAnywhere(t *testing.T) {
+	for _, m := range moments {
+		t.Run(fmt.Sprintf("%s %d", m.call, m.n), func(t *testing.T) {
+			f := newFakeLab(t, 2)
+			broken := errors.New("broken")
+			f.fail(m.call, m.n, broken)
+			r, watched, err := f.run(t.Context(), clientsOf(2, "masquerade", "random-fully"))
+			if err == nil || r.Incomplete != err.Error() {
+				t.Errorf("error %v, incomplete %q", err, r.Incomplete)
+			}
+			if !ofClient(m.call) && !errors.Is(err, broken) {
+				t.Errorf("error %v does not lead to its cause", err)
+			}
+			if trialsOf(r) != len(watched.done) || len(watched.done) != max(0, len(watched.started)-1) {
+				t.Errorf("%d trials in the result, %d told as done, %d as started", trialsOf(r), len(watched.done), len(watched.started))
+			}
+			putBackWell(t, f)
+		})
+	}
+}
+
+func TestTheLabIsPutBackAfterAPanicAnywhere(t *testing.T) {
+	for _, m := range moments {
+		if ofClient(m.call) {
+			continue // a client is another process
+		}
+		t.Run(fmt.Sprintf("%s %d", m.call, m.n), func(t *testing.T) {
+			f := newFakeLab(t, 2)
+			f.before = func(call string, n int) error {
+				if call == m.call && n == m.n {
+					panic("a bug in the lab")
+				}
+				return nil
+			}
+			func() {
+				defer func() {
+					if got := recover(); got != "a bug in the lab" {
+						t.Errorf("the panic became %v", got)
+					}
+				}()
+				_, _, _ = f.run(t.Context(), clientsOf(2, "masquerade", "random-fully")) // does not return
+			}()
+			putBackWell(t, f)
+		})
+	}
+}
+
+func TestTheLabIsPutBackWhenTheContextEndsAnywhere(t *testing.T) {
+	for _, m := range moments {
+		t.Run(fmt.Sprintf("%s %d", m.call, m.n), func(t *testing.T) {
+			f := newFakeLab(t, 2)
+			interrupted := errors.New("interrupted by SIGINT")
+			ctx, cancel := context.WithCancelCause(t.Context())
+			f.before = func(call string, n int) error {
+				if call == m.call && n == m.n {
+					cancel(interrupted)
+					if ofClient(call) {
+						return errSilence // ends in the middle of a load
+					}
+				}
+				return nil
+			}
+			r, _, err := f.run(ctx, clientsOf(2, "masquerade", "random-fully"))
+			// The fake's own calls do not look at the context: when it ends
+			// in the last of them, all is done.
+			if trialsOf(r) < 4 && (!errors.Is(err, interrupted) || r.Incomplete != err.Error()) {
+				t.Errorf("error %v, incomplete %q", err, r.Incomplete)
+			}
+			putBackWell(t, f)
+		})
+	}
+}
+
+func TestARunThatEndsWellIsPutBack(t *testing.T) {
+	f := newFakeLab(t, 2)
+	r, _, err := f.run(t.Context(), clientsOf(2, "masquerade", "random-fully"))
+	if err != nil || r.Incomplete != "" {
+		t.Errorf("error %v, incomplete %q", err, r.Incomplete)
+	}
+	if r.Arms[0].Rule != "-j MASQUERADE" || r.Arms[1].Rule != "-j MASQUERADE --random-fully" {
+		t.Errorf("rules %q and %q", r.Arms[0].Rule, r.Arms[1].Rule)
+	}
+	if r.Environment.Driver != "fake" {
+		t.Errorf("environment %+v is not the lab's", r.Environment)
+	}
+	putBackWell(t, f)
+}
+
+func TestWhatCannotBePutBackIsToldByTheError(t *testing.T) {
+	left := &undo.LeftError{Left: []undo.Left{{Step: undo.Step{What: "a network"}, Err: errors.New("in use")}}}
+	for _, test := range []struct {
+		name       string
+		before     func(call string, n int) error
+		trials     int
+		incomplete string
+	}{
+		{"after a success", func(call string, _ int) error { return onlyOn(call == callClose, left) }, 4, ""},
+		{"after an error", func(call string, n int) error {
+			return errors.Join(onlyOn(call == callClose, left), onlyOn(call == callListen && n == 3, errors.New("no port")))
+		}, 2, "no port"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			f := newFakeLab(t, 1)
+			f.before = test.before
+			r, _, err := f.run(t.Context(), clientsOf(1, "a", "b"))
+			if got := (*undo.LeftError)(nil); !errors.As(err, &got) || (test.incomplete == "") != (r.Incomplete == "") || !strings.Contains(r.Incomplete, test.incomplete) {
+				t.Errorf("error %v, incomplete %q", err, r.Incomplete)
+			}
+			if trialsOf(r) != test.trials {
+				t.Errorf("%d trials are kept, want %d", trialsOf(r), test.trials)
+			}
+		})
+	}
+}
+
+func onlyOn(yes bool, err error) error {
+	if yes {
+		return err
+	}
+	return nil
+}
+
+func TestALabThatDoesNotOpenIsAResultWithoutTrials(t *testing.T) {
+	broken := errors.New("no engine")
+	s := clientsOf(2, "a", "b")
+	r, err := Run(t.Context(), s, func(context.Context) (lab.Lab, error) { return nil, broken }, &recorder{})
+	if !errors.Is(err, broken) || r == nil || r.Incomplete != "no engine" || trialsOf(r) != 0 || len(r.Arms) != 2 {
+		t.Errorf("error %v, result %+v", err, r)
+	}
+}
+
+func TestARunThatIsCancelledInATrialKeepsTheFinishedOnes(t *testing.T) {
+	f := newFakeLab(t, 2)
+	interrupted := errors.New("interrupted by SIGINT")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	f.before = func(call string, n int) error {
+		if call == "client 1" && n == 1+3 { // the fourth trial; run 0 is the path check
+			cancel(interrupted)
+			return errSilence
+		}
+		return nil
+	}
+	s := clientsOf(2, "a", "b", "c")
+	r, watched, err := f.run(ctx, s)
+	order := Orders(s)
+	want := fmt.Sprintf("round 2 of 2, arm %s: interrupted by SIGINT", s.Arms[order[1][0]].Name)
+	if !errors.Is(err, interrupted) || fmt.Sprint(err) != want || r.Incomplete != want {
+		t.Errorf("error %v, incomplete %q, want %s", err, r.Incomplete, want)
+	}
+	if trialsOf(r) != 3 || len(watched.done) != 3 || len(watched.started) != 4 {
+		t.Errorf("%d trials are kept, %d were done, %d started", trialsOf(r), len(watched.done), len(watched.started))
+	}
+	for _, a := range r.Arms {
+		if len(a.Trials) != 1 || a.Trials[0].Requests != 40 {
+			t.Errorf("arm %s: %+v", a.Name, a.Trials)
+		}
+	}
+	putBackWell(t, f)
+}
+
+func TestAClientThatDiesInATrialEndsTheRunWithItsObituary(t *testing.T) {
+	f := newFakeLab(t, 3)
+	f.fail("client 1", 2, errors.New("killed")) // in the second trial
+	r, _, err := f.run(t.Context(), clientsOf(3, "a"))
+	if want := "round 2 of 2, arm a: client 1 died: its stream ended; " + obituary; fmt.Sprint(err) != want {
+		t.Errorf("error %v, want %s", err, want)
+	}
+	if trialsOf(r) != 1 {
+		t.Errorf("%d trials are kept, want the one before", trialsOf(r))
+	}
+	putBackWell(t, f)
+}
