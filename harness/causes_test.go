@@ -38,6 +38,10 @@ func TestEveryFailureIsPutDownToItsCause(t *testing.T) {
 			want: map[string]int{"snat_race": 4, "unexplained": 6}},
 		{name: "nothing counted", failures: timeouts(10), want: map[string]int{"unexplained": 10}},
 		{name: "a full table is no race", failures: timeouts(10), counters: result.Counters{Drop: 10}, want: map[string]int{"table_full": 10, "unexplained": 0}},
+		{name: "what the race dropped did not meet a full table", failures: timeouts(10), counters: result.Counters{InsertFailed: 4, Drop: 7},
+			want: map[string]int{"snat_race": 4, "table_full": 3, "unexplained": 3}},
+		{name: "a full table and long chains, which are no drops", failures: timeouts(20), counters: result.Counters{InsertFailed: 10, Drop: 9, ChainTooLong: new(uint64(6))},
+			want: map[string]int{"snat_race": 4, "chain_too_long": 6, "table_full": 5, "unexplained": 5}},
 		{name: "long chains are no race", failures: timeouts(10), counters: result.Counters{InsertFailed: 10, ChainTooLong: new(uint64(3))},
 			want: map[string]int{"snat_race": 7, "chain_too_long": 3}},
 		{name: "nothing but long chains", failures: timeouts(10), counters: result.Counters{InsertFailed: 10, ChainTooLong: new(uint64(10))},
@@ -88,19 +92,19 @@ func addsUp(t *testing.T, trial *result.Trial, found map[string]int) {
 
 // Failed = the sum of its causes, whatever clients and kernel counted.
 func FuzzCausesAddUpToWhatFailed(f *testing.F) {
-	f.Add(uint16(0), uint16(0), uint16(0), uint16(0), uint16(0), uint16(0), uint64(0), uint64(0), uint64(0), uint64(0), uint8(0))
-	f.Add(uint16(20), uint16(1), uint16(2), uint16(3), uint16(4), uint16(5), uint64(12), uint64(2), uint64(3), uint64(4), uint8(7))
-	f.Add(uint16(65535), uint16(1), uint16(0), uint16(0), uint16(0), uint16(0), ^uint64(0), ^uint64(0), ^uint64(0), ^uint64(0), uint8(7))
-	f.Add(uint16(65535), uint16(1), uint16(0), uint16(0), uint16(0), uint16(0), uint64(1), ^uint64(0), uint64(7), uint64(9), uint8(5))
-	f.Fuzz(func(t *testing.T, timeout, refused, reset, notAvail, inUse, other uint16, insertFailed, chains, overflows, drops uint64, known uint8) {
+	f.Add(uint16(0), uint16(0), uint16(0), uint16(0), uint16(0), uint16(0), uint64(0), uint64(0), uint64(0), uint64(0), uint64(0), uint8(0))
+	f.Add(uint16(20), uint16(1), uint16(2), uint16(3), uint16(4), uint16(5), uint64(12), uint64(13), uint64(2), uint64(3), uint64(4), uint8(7))
+	f.Add(uint16(65535), uint16(1), uint16(0), uint16(0), uint16(0), uint16(0), ^uint64(0), ^uint64(0), ^uint64(0), ^uint64(0), ^uint64(0), uint8(7))
+	f.Add(uint16(65535), uint16(1), uint16(0), uint16(0), uint16(0), uint16(0), uint64(1), ^uint64(0), ^uint64(0), uint64(7), uint64(9), uint8(5))
+	f.Fuzz(func(t *testing.T, timeout, refused, reset, notAvail, inUse, other uint16, insertFailed, dropped, chains, overflows, queueDrops uint64, known uint8) {
 		trial := failed(map[string]int{
 			result.Timeout: int(timeout), result.Refused: int(refused), result.Reset: int(reset),
 			result.EADDRNOTAVAIL: int(notAvail), result.EADDRINUSE: int(inUse), result.Other: int(other),
-		}, result.Counters{InsertFailed: insertFailed})
+		}, result.Counters{InsertFailed: insertFailed, Drop: dropped})
 		for bit, counter := range map[uint8]struct {
 			into  **uint64
 			value uint64
-		}{1: {&trial.Conntrack.ChainTooLong, chains}, 2: {&trial.Server.ListenOverflows, overflows}, 4: {&trial.Server.ListenDrops, drops}} {
+		}{1: {&trial.Conntrack.ChainTooLong, chains}, 2: {&trial.Server.ListenOverflows, overflows}, 4: {&trial.Server.ListenDrops, queueDrops}} {
 			if known&bit != 0 {
 				*counter.into = &counter.value
 			}
@@ -109,6 +113,9 @@ func FuzzCausesAddUpToWhatFailed(f *testing.F) {
 		addsUp(t, trial, found)
 		if race := found[result.SNATRace]; race > int(timeout) || uint64(race) > insertFailed {
 			t.Errorf("%d put down to the race, of %d timeouts and %d failed insertions", race, timeout, insertFailed)
+		}
+		if full := found[result.TableFull]; uint64(full) > dropped {
+			t.Errorf("%d put down to a full table, of %d drops", full, dropped)
 		}
 		if found[result.Unexplained] < int(other) {
 			t.Errorf("%d unexplained, but %d failed for an unknown reason", found[result.Unexplained], other)
@@ -158,7 +165,6 @@ func TestATrialFromWhichNothingCanBeLearnedIsNotValid(t *testing.T) {
 // What is dropped for a long chain has passed the rule. It counts as a failed
 // insertion, but not as a drop.
 func TestLongChainsDoNotHideAFullTable(t *testing.T) {
-	t.Skip("valid takes failed insertions off the drops, those for a long chain as well")
 	trial := failed(map[string]int{"timeout": 15}, result.Counters{InsertFailed: 10, ChainTooLong: new(uint64(10)), Drop: 5})
 	trial.RulePackets = 95
 	if err := valid(trial, &fakeRule{text: "-j MASQUERADE"}); err != nil {

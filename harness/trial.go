@@ -103,7 +103,10 @@ func (x *experiment) checkPath(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	switch matched := after - before; {
+	matched, err := difference(rule, before, after)
+	switch {
+	case err != nil:
+		return err
 	case matched < uint64(n):
 		return fmt.Errorf("expected %d connections to %v to pass the rule %q: it matched %d of them, and %d reached the server; another rule or route takes them",
 			n, address, rule.Rule(), matched, arrived)
@@ -158,12 +161,11 @@ func (x *experiment) trial(ctx context.Context, arm scenario.Arm, into *result.A
 	if err := x.forget(ctx, address, reports); err != nil {
 		return nil, err
 	}
-	if after.packets < before.packets {
-		return nil, fmt.Errorf("the rule %q was written anew during the trial: its counter went from %d to %d", rule.Rule(), before.packets, after.packets)
-	}
 	t = x.record(reports)
 	t.Port, t.Seconds = int(address.Port()), seconds
-	t.RulePackets = after.packets - before.packets
+	if t.RulePackets, err = difference(rule, before.packets, after.packets); err != nil {
+		return nil, err
+	}
 	t.Server = result.Server{Accepted: served.Accepted, ListenOverflows: served.ListenOverflows, ListenDrops: served.ListenDrops}
 	if t.Conntrack, err = conntrack.Delta(before.counters, after.counters); err != nil {
 		return nil, err
@@ -197,6 +199,15 @@ func (x *experiment) observe(ctx context.Context, rule lab.Rule) (o observation,
 	}
 	o.counters, err = x.lab.Conntrack(ctx)
 	return o, err
+}
+
+// difference is what a rule matched in between. A counter that went back
+// belongs to another rule of the same text.
+func difference(rule lab.Rule, before, after uint64) (uint64, error) {
+	if after < before {
+		return 0, fmt.Errorf("the rule %q was written anew: its counter went from %d to %d", rule.Rule(), before, after)
+	}
+	return after - before, nil
 }
 
 // awaitRoom waits until the conntrack table has room for a trial: one that

@@ -322,3 +322,24 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestWithFewFilesALoadIsSentAllTheSame(t *testing.T) {
+	server, address := startServer(t)
+	const files = reserved + 5
+	ephemeral := Load{Server: address, Requests: 300, Timeout: time.Second, Concurrency: 64}
+	report, err := runEphemeral(ephemeral, files)
+	if err != nil || report.check(ephemeral) != nil || report.Succeeded != 300 {
+		t.Errorf("ephemeral: %+v, %v", report, err)
+	}
+	lockstep := lockstepLoads(t, address, 1, 300, filepath.Join(t.TempDir(), "barrier"))[0]
+	report, err = runLockstep(lockstep, []int{0}, files)
+	if err != nil || report.check(lockstep) != nil || report.Succeeded != 300 {
+		t.Errorf("lockstep: %+v, %v", report, err)
+	}
+	if _, err := runEphemeral(ephemeral, reserved); fmt.Sprint(err) != "32 open files are allowed, 33 are needed" {
+		t.Errorf("no file to spare: %v", err)
+	}
+	if served, err := server.Finish(t.Context()); err != nil || served.Accepted != 600 {
+		t.Errorf("served %+v, %v", served, err)
+	}
+}
