@@ -20,13 +20,11 @@ export PATH := $(PATH):/usr/sbin:/sbin:/usr/local/go/bin
 build: ## bin/snatlab, one static binary (the default)
 	go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/snatlab ./cmd/snatlab
 
-# One package at a time: two of them use the one engine of this machine, and hold
-# that it is left as it was.
 test: setup ## vet, staticcheck, gofmt, then every test
 	go vet ./...
 	go tool -modfile=tools/go.mod staticcheck ./...
 	@files=$$(gofmt -l .) && test -z "$$files" || { echo "gofmt -w these: $$files" >&2; exit 1; }
-	go test -p 1 -count=1 -timeout 18m ./...
+	go test -count=1 -timeout 18m ./...
 
 demo: setup build ## the race and its mitigation, on this machine's Docker
 	./bin/snatlab run scenarios/docker-masquerade.yaml

@@ -70,11 +70,12 @@ func (x *experiment) prepare(ctx context.Context) error {
 
 // checkPath sends one request per client and looks that all of them arrive,
 // and that the masquerade rule saw them.
-func (x *experiment) checkPath(ctx context.Context) error {
+func (x *experiment) checkPath(ctx context.Context) (err error) {
 	rule, err := x.lab.Apply(ctx, scenario.Masquerade{})
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, rule.Undo(undo.Context(ctx))) }()
 	before, err := rule.Packets(ctx)
 	if err != nil {
 		return err

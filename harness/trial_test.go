@@ -97,19 +97,28 @@ func TestATrialThatShowsNothingIsAnErrorAndNotRecorded(t *testing.T) {
 
 // A restart of Docker, or a reload of the firewall, writes the same rule anew.
 func TestARuleWhoseCounterStartedAnewIsAnError(t *testing.T) {
-	f := newFakeLab(t, 2)
-	f.matched = func(sent uint64) uint64 {
-		if sent > 42 { // in the second trial
-			return sent - 42
-		}
-		return 1000 + sent
-	}
-	r, _, err := f.run(t.Context(), clientsOf(2, "a"))
-	if want := `round 2 of 2, arm a: the rule "-j MASQUERADE" was written anew: its counter went from 1042 to 40`; fmt.Sprint(err) != want {
-		t.Errorf("error %v, want %s", err, want)
-	}
-	if trialsOf(r) != 1 {
-		t.Errorf("%d trials are in the result, want the one before", trialsOf(r))
+	for _, test := range []struct {
+		at            string
+		before, again uint64 // requests sent before that, and packets counted after the next load
+		trials        int
+	}{{"path check", 0, 2, 0}, {"round 1 of 2, arm a", 2, 40, 0}, {"round 2 of 2, arm a", 42, 40, 1}} {
+		t.Run(test.at, func(t *testing.T) {
+			f := newFakeLab(t, 2)
+			f.matched = func(sent uint64) uint64 {
+				if sent > test.before {
+					return sent - test.before
+				}
+				return 1000 + sent
+			}
+			r, _, err := f.run(t.Context(), clientsOf(2, "a"))
+			want := fmt.Sprintf("its counter went from %d to %d", 1000+test.before, test.again)
+			if text := fmt.Sprint(err); !strings.HasPrefix(text, test.at+`: the rule "-j MASQUERADE" was written anew`) || !strings.Contains(text, want) {
+				t.Errorf("error %v, want %s", err, want)
+			}
+			if trialsOf(r) != test.trials {
+				t.Errorf("%d trials are in the result, want those before", trialsOf(r))
+			}
+		})
 	}
 }
 

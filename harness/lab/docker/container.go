@@ -47,18 +47,31 @@ func (l *dockerLab) containerName(name string) string { return "snatlab-" + l.Ru
 
 // start makes a container, attaches to it, and starts it. It gives its
 // address on its network.
-func (l *dockerLab) start(ctx context.Context, spec containerSpec) (probe.Stream, netip.Addr, error) {
-	fail := func(doing string, err error) (probe.Stream, netip.Addr, error) {
-		return probe.Stream{}, netip.Addr{}, fmt.Errorf("%s %s: %w", doing, l.containerName(spec.name), err)
-	}
+func (l *dockerLab) start(ctx context.Context, spec containerSpec) (_ probe.Stream, address netip.Addr, err error) {
+	name := l.containerName(spec.name)
 	id, err := l.createContainer(ctx, spec)
 	if err != nil {
-		return fail("create container", err)
+		return probe.Stream{}, address, fmt.Errorf("create container %s: %w", name, err)
 	}
-	// Attached first: what it says before that would be lost.
+	stream, err := l.attach(ctx, id, strings.ReplaceAll(spec.name, "-", " "))
+	if err != nil {
+		return probe.Stream{}, address, fmt.Errorf("attach to container %s: %w", name, err)
+	}
+	if err = l.host.docker.ContainerStart(ctx, id, container.StartOptions{}); err == nil {
+		address, err = l.addressOf(ctx, id, spec.network)
+	}
+	if err != nil {
+		return probe.Stream{}, address, errors.Join(fmt.Errorf("start container %s: %w", name, err), stream.Close())
+	}
+	return stream, address, nil
+}
+
+// attach connects to the streams of a container that is not started yet: what
+// it says first would be lost otherwise.
+func (l *dockerLab) attach(ctx context.Context, id, name string) (probe.Stream, error) {
 	attached, err := l.host.docker.ContainerAttach(ctx, id, container.AttachOptions{Stream: true, Stdin: true, Stdout: true, Stderr: true})
 	if err != nil {
-		return fail("attach to container", err)
+		return probe.Stream{}, err
 	}
 	out, outW := io.Pipe()
 	words := &tail{}
@@ -66,27 +79,24 @@ func (l *dockerLab) start(ctx context.Context, spec containerSpec) (probe.Stream
 		_, err := stdcopy.StdCopy(outW, words, attached.Reader)
 		outW.CloseWithError(err)
 	}()
-	stream := probe.Stream{
-		Name: strings.ReplaceAll(spec.name, "-", " "), In: out, Out: attached.Conn,
+	return probe.Stream{
+		Name: name, In: out, Out: attached.Conn,
 		Close:    func() error { return errors.Join(out.Close(), attached.Conn.Close()) },
 		Obituary: func() string { return l.obituary(id, words) },
-	}
-	if err := l.host.docker.ContainerStart(ctx, id, container.StartOptions{}); err != nil {
-		return probe.Stream{}, netip.Addr{}, errors.Join(fmt.Errorf("start container %s: %w", l.containerName(spec.name), err), stream.Close())
-	}
+	}, nil
+}
+
+// addressOf gives the address that a running container has on a network.
+func (l *dockerLab) addressOf(ctx context.Context, id string, n network) (netip.Addr, error) {
 	info, err := l.host.docker.ContainerInspect(ctx, id)
 	if err != nil {
-		return fail("inspect container", err)
+		return netip.Addr{}, err
 	}
-	endpoint, ok := info.NetworkSettings.Networks[spec.network.name]
-	if !ok {
-		return fail("inspect container", fmt.Errorf("not on network %s", spec.network.name))
+	endpoint, ok := info.NetworkSettings.Networks[n.name]
+	if !ok || endpoint.IPAddress == "" {
+		return netip.Addr{}, fmt.Errorf("it has no address on network %s (exit code %d)", n.name, info.State.ExitCode)
 	}
-	address, err := netip.ParseAddr(endpoint.IPAddress)
-	if err != nil {
-		return fail("address of container", errors.Join(err, errors.New(l.obituary(id, words))))
-	}
-	return stream, address, nil
+	return netip.ParseAddr(endpoint.IPAddress)
 }
 
 // createContainer makes one that can do nothing but send and answer: no

@@ -64,7 +64,7 @@ func realEngine(t *testing.T) *rig {
 // another package's test starts as a run of its own needs that one free.
 func takeHost(ctx context.Context, t *testing.T) {
 	t.Helper()
-	for _, dir := range []string{filepath.Join(undo.Dir, "tests"), undo.Dir} {
+	for _, dir := range []string{filepath.Join(os.TempDir(), "snatlab-tests"), undo.Dir} {
 		lock, err := awaitLock(ctx, dir)
 		switch {
 		case err == nil:

@@ -15,6 +15,7 @@ import (
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/build"
 
+	"snatlab/harness/undo"
 	"snatlab/images"
 )
 
@@ -46,11 +47,15 @@ func (l *dockerLab) buildImage(ctx context.Context) error {
 	}
 	l.image = repository + ":" + hex.EncodeToString(hash.Sum(nil))[:12]
 	_, err = l.host.docker.ImageInspect(ctx, l.image)
-	if err == nil || !cerrdefs.IsNotFound(err) {
-		return err
+	if err == nil {
+		return nil
+	}
+	if !cerrdefs.IsNotFound(err) {
+		return fmt.Errorf("look for image %s: %w", l.image, err)
 	}
 	l.Say("building the probe image")
-	if err := l.build(ctx, binary); err != nil {
+	// To the end, or the builder's own container is there for a while longer.
+	if err := l.build(undo.Context(ctx), binary); err != nil {
 		return fmt.Errorf("build image %s: %w", l.image, err)
 	}
 	return nil

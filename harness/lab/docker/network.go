@@ -11,6 +11,7 @@ import (
 	dockernet "github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/client"
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"snatlab/harness/nat"
 )
@@ -142,12 +143,13 @@ func nextSubnet(a netip.Addr) netip.Addr {
 	return netip.AddrFrom4(b)
 }
 
-// takenSubnets lists the destinations of the host's routes and the subnets of
+// takenSubnets lists the destinations of the host's routes, in all tables (those
+// of a VPN may stand in one of its own), and the subnets of
 // Docker's networks, running or not. The default route takes nothing, nor do
 // the two halves or more of it that a VPN puts in its place.
 func (h *Host) takenSubnets(ctx context.Context) ([]netip.Prefix, error) {
 	var taken []netip.Prefix
-	routes, err := netlink.RouteListFiltered(netlink.FAMILY_V4, &netlink.Route{}, 0)
+	routes, err := netlink.RouteListFiltered(netlink.FAMILY_V4, &netlink.Route{Table: unix.RT_TABLE_UNSPEC}, netlink.RT_FILTER_TABLE)
 	if err != nil {
 		return nil, fmt.Errorf("list routes: %w", err)
 	}

@@ -174,6 +174,8 @@ func rootCause(err error) error {
 		return errno
 	case client.IsErrConnectionFailed(err):
 		return errors.New("nobody answers")
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("no answer within %v", answerTime)
 	}
 	return err
 }
