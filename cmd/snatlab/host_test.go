@@ -229,18 +229,20 @@ func (p *process) result(t *testing.T) *result.Result {
 	return r
 }
 
-// rewritten waits until the masquerade rule has been rewritten for a trial
-// with --random-fully, and gives its text.
+// underWay is a rewritten rule that connections have passed.
+var underWay = regexp.MustCompile(`(?m)^(-A POSTROUTING .*-o snat-.*) -c [1-9]\d* \d+ (-j MASQUERADE --random-fully)$`)
+
+// rewritten waits until a trial with --random-fully is under way, and gives
+// the text of its rule.
 func (p *process) rewritten(t *testing.T) (rule string) {
 	t.Helper()
 	p.await(t, "a trial with --random-fully", func() bool {
-		rules, _ := exec.Command("iptables", "-t", "nat", "-S", "POSTROUTING").Output()
-		for line := range strings.Lines(string(rules)) {
-			if strings.Contains(line, "-o snat-") && strings.Contains(line, "--random-fully") {
-				rule = strings.TrimSpace(line)
-			}
+		rules, _ := exec.Command("iptables", "-t", "nat", "-v", "-S", "POSTROUTING").Output()
+		found := underWay.FindSubmatch(rules)
+		if found != nil {
+			rule = string(found[1]) + " " + string(found[2])
 		}
-		return rule != "" && !strings.Contains(string(rules), strings.TrimSuffix(rule, " --random-fully")+"\n")
+		return found != nil
 	})
 	return rule
 }
