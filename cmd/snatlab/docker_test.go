@@ -224,6 +224,22 @@ func TestARuleThatIsRewrittenFromOutsideIsNoticed(t *testing.T) {
 	}
 }
 
+// A shell without job control ignores SIGINT for what it runs in the
+// background, and nohup ignores SIGHUP; the one is still meant, the other not.
+func TestSIGINTIsHeededInTheBackgroundAndSIGHUPIsNotUnderNohup(t *testing.T) {
+	h := needHost(t)
+	h.unchanged(t)
+	p := startCommand(t, exec.Command("sh", "-c", "trap '' INT HUP; exec \"$@\"", "sh",
+		binary, "run", "--out", t.TempDir(), scenarioFile(t, slow)))
+	p.rewritten(t)
+	p.Process.Signal(unix.SIGHUP)
+	p.await(t, "a trial that ended after the hang-up", func() bool { return strings.Contains(p.said(t), "round 1/8") })
+	p.Process.Signal(unix.SIGINT)
+	if code := p.wait(t); code != 128+int(unix.SIGINT) {
+		t.Errorf("exit code %d\n%s", code, p.said(t))
+	}
+}
+
 // Whoever reads our output may go away first: `| head`, `| tee` at ^C, a lost
 // terminal.
 func TestAReaderThatGoesAwayDoesNotKeepTheHostFromBeingPutBack(t *testing.T) {

@@ -142,11 +142,11 @@ func (i interrupted) Error() string { return "interrupted by " + unix.SignalName
 // the program to end. From then on such signals are ignored, by the programs
 // that it starts as well: the host is being put back.
 func interruptible(do func(context.Context) error) error {
-	var asked []os.Signal
-	for _, s := range []os.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP} {
-		if !signal.Ignored(s) { // by nohup, or by a shell for what it runs in the background
-			asked = append(asked, s)
-		}
+	asked := []os.Signal{unix.SIGINT, unix.SIGTERM}
+	// nohup ignores the hang-up for us. (That a shell ignores SIGINT for what it
+	// runs in the background is another matter: it may still be sent on purpose.)
+	if !signal.Ignored(unix.SIGHUP) {
+		asked = append(asked, unix.SIGHUP)
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 1)

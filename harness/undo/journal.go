@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -25,7 +24,6 @@ const suffix = ".journal"
 // Journal is the record of one run. Its file has a header and then one line a
 // record; it is removed when all is undone.
 type Journal struct {
-	Run  string // id of the run
 	path string
 	file *os.File
 	how  Undoers
@@ -70,7 +68,7 @@ func Create(dir, run string, how Undoers) (*Journal, error) {
 	if err != nil {
 		return nil, fmt.Errorf("create journal: %w", err)
 	}
-	j := &Journal{Run: run, path: path, file: file, how: how}
+	j := &Journal{path: path, file: file, how: how}
 	err = j.write(record{Header: &header{Version: version, Run: run, PID: os.Getpid(), Started: time.Now()}})
 	if err != nil {
 		return nil, errors.Join(err, file.Close(), os.Remove(path))
@@ -93,7 +91,7 @@ func Open(path string, how Undoers) (*Journal, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open journal: %w", err)
 	}
-	j := &Journal{Run: strings.TrimSuffix(filepath.Base(path), suffix), path: path, file: file, how: how}
+	j := &Journal{path: path, file: file, how: how}
 	if err := j.load(); err != nil {
 		return nil, errors.Join(fmt.Errorf("read journal %s: %w", path, err), file.Close())
 	}
