@@ -62,10 +62,8 @@ func cleanup(ctx context.Context, dryRun, images bool) error {
 			fmt.Printf("undoing: %s\n", s.What)
 		}
 	}
-	if err := replayJournals(ctx, dryRun, tell); err != nil {
-		return err
-	}
-	if err := removeLeftovers(ctx, dryRun, images, tell); err != nil {
+	err = errors.Join(replayJournals(ctx, dryRun, tell), removeLeftovers(ctx, dryRun, images, tell))
+	if err != nil {
 		return err
 	}
 	if len(told) == 0 {

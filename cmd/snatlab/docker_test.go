@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"snatlab/harness/result"
+	"snatlab/harness/undo"
 )
 
 func cleanupContext(t *testing.T) context.Context {
@@ -148,6 +149,22 @@ func TestCleanupPutsTheHostBackAfterSIGKILL(t *testing.T) {
 	}
 	if out, err := exec.Command(binary, "cleanup").CombinedOutput(); err != nil || string(out) != "nothing to undo\n" {
 		t.Errorf("second cleanup: %v\n%s", err, out)
+	}
+}
+
+func TestAnUnreadableJournalDoesNotKeepCleanupFromTheRest(t *testing.T) {
+	h := needHost(t)
+	h.unchanged(t)
+	p := start(t, "run", scenarioFile(t, slow))
+	p.rewritten(t)
+	p.Process.Kill()
+	p.wait(t)
+	broken := filepath.Join(undo.Dir, "00000000-000000-broken.journal")
+	must(t, os.WriteFile(broken, []byte("not a record\n"), 0o600))
+	defer os.Remove(broken)
+	c := start(t, "cleanup")
+	if code := c.wait(t); code != exitUnable || !strings.Contains(c.said(t), "read journal "+broken+": record 1: ") {
+		t.Errorf("exit code %d\n%s", code, c.said(t))
 	}
 }
 

@@ -42,6 +42,8 @@ func run(args []string) (code int) {
 			code = exitUnable
 		}
 	}()
+	// Where iptables is; cron and a plain su leave it out.
+	os.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin:/sbin")
 	root := command()
 	root.SetArgs(args)
 	err := root.Execute()

@@ -109,6 +109,7 @@ func (f runFlags) run(ctx context.Context, s *scenario.Scenario) error {
 		return err
 	}
 	// Before the work, not after it: a result that has no place is lost.
+	_, missing := os.Stat(dir)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("make the folder of results: %w", err)
 	}
@@ -119,7 +120,10 @@ func (f runFlags) run(ctx context.Context, s *scenario.Scenario) error {
 	progress.Say("")
 	fmt.Fprintln(os.Stderr)
 	if runErr != nil && trials(r) == 0 {
-		return errors.Join(runErr, os.Remove(dir)) // there is nothing to report
+		if missing != nil {
+			_ = os.Remove(dir) // there is nothing to report; an empty folder does no harm either
+		}
+		return runErr
 	}
 	if err := errors.Join(runErr, write(dir, r), f.print(dir, r)); err != nil {
 		return err

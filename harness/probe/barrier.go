@@ -77,6 +77,7 @@ func (b *barrier) begin(t int) (first int, err error) {
 		return 0, nil
 	}
 	want := b.epoch<<32 | uint64(t)
+	limit := patience + turnLength*b.pace.interval
 	seen, since := b.shared.turn.Load(), time.Now()
 	for {
 		bell := b.shared.bell.Load()
@@ -87,8 +88,8 @@ func (b *barrier) begin(t int) (first int, err error) {
 		if now != seen {
 			seen, since = now, time.Now()
 		}
-		if time.Since(since) > patience+turnLength*b.pace.interval {
-			return 0, fmt.Errorf("waited %v for turn %d: a client of turn %d is gone", patience, t, int(uint32(now)))
+		if time.Since(since) > limit {
+			return 0, fmt.Errorf("waited %v for turn %d: a client of turn %d is gone", limit, t, int(uint32(now)))
 		}
 		b.idle(0)
 		futexWait(&b.shared.bell, bell, time.Millisecond)

@@ -1,8 +1,6 @@
 package probe
 
-import (
-	"time"
-)
+import "time"
 
 // runEphemeral sends the load as an ordinary client would: the kernel chooses
 // each source port when the socket connects.
@@ -50,10 +48,7 @@ func (f *flight) dial() error {
 // next is the time until something has to be done: a request falls due, or
 // one expires.
 func (f *flight) next(load Load, begun time.Time, most int) time.Duration {
-	if f.launched == load.Requests {
-		return f.untilExpiry()
-	}
-	if f.open == most {
+	if f.launched == load.Requests || f.open == most {
 		return f.untilExpiry()
 	}
 	due := begun.Add(time.Duration(float64(f.launched) / float64(load.Rate) * float64(time.Second)))

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"runtime"
+	"slices"
 	"time"
 	"unsafe"
 
@@ -59,12 +60,7 @@ var kindNames = [kinds]string{result.Timeout, result.Refused, result.Reset,
 	result.EADDRNOTAVAIL, result.EADDRINUSE, result.Other}
 
 func knownKind(name string) bool {
-	for _, k := range kindNames {
-		if k == name {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(kindNames[:], name)
 }
 
 func kindOf(errno unix.Errno) kind {
@@ -301,8 +297,8 @@ func (f *flight) untilExpiry() time.Duration {
 
 // report sums up.
 func (f *flight) report() *Report {
-	r := &Report{Requests: f.launched, Succeeded: f.succeeded, Failures: map[string]int{}, PeakRSS: PeakRSS()}
-	r.Ports = f.ports()
+	r := &Report{Requests: f.launched, Succeeded: f.succeeded, Failures: map[string]int{},
+		Ports: f.ports(), PeakRSS: PeakRSS()}
 	for k, n := range f.failures {
 		if n > 0 {
 			r.Failures[kindNames[k]] = n

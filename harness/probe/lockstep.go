@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -108,12 +109,7 @@ func (l *lockstep) idle(limit time.Duration) {
 // take plays the client's part in turn t, if it has one.
 func (l *lockstep) take(t int, pin func(cpu int) error, cpus []int) error {
 	turn := l.turns[t]
-	place := -1
-	for i, m := range turn.members {
-		if m == l.step.Client {
-			place = i
-		}
-	}
+	place := slices.Index(turn.members, l.step.Client)
 	if place < 0 {
 		return nil
 	}

@@ -157,7 +157,6 @@ func (l *dockerLab) Environment() result.Env {
 
 // startServer starts the lab's own server, or finds the one that is given.
 func (l *dockerLab) startServer(ctx context.Context) error {
-	var err error
 	if l.Server.IsValid() {
 		l.Say(fmt.Sprintf("calling the server at %v", l.Server))
 		return l.callServer(ctx)

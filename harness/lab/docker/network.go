@@ -144,9 +144,9 @@ func nextSubnet(a netip.Addr) netip.Addr {
 }
 
 // takenSubnets lists the destinations of the host's routes, in all tables (those
-// of a VPN may stand in one of its own), and the subnets of
-// Docker's networks, running or not. The default route takes nothing, nor do
-// the two halves or more of it that a VPN puts in its place.
+// of a VPN may stand in one of its own), and the subnets of Docker's networks,
+// running or not. The default route takes nothing, nor do the two halves or more
+// of it that a VPN puts in its place.
 func (h *Host) takenSubnets(ctx context.Context) ([]netip.Prefix, error) {
 	var taken []netip.Prefix
 	routes, err := netlink.RouteListFiltered(netlink.FAMILY_V4, &netlink.Route{Table: unix.RT_TABLE_UNSPEC}, netlink.RT_FILTER_TABLE)
