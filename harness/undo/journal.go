@@ -25,10 +25,11 @@ const suffix = ".journal"
 // record; it is removed when all is undone.
 type Journal struct {
 	path string
-	file *os.File
+	file *os.File // nil: the journal is kept in memory
 	how  Undoers
 	open []Entry // made and not undone, oldest first
 	next int
+	kept bool
 }
 
 // Entry is a step that was journalled.
@@ -42,6 +43,7 @@ type record struct {
 	Header *header `json:"header,omitempty"`
 	Do     *do     `json:"do,omitempty"`
 	Undone *int    `json:"undone,omitempty"`
+	Kept   bool    `json:"kept,omitempty"`
 }
 
 type header struct {
@@ -75,6 +77,10 @@ func Create(dir, run string, how Undoers) (*Journal, error) {
 	}
 	return j, nil
 }
+
+// InMemory starts a journal for changes that end with this process whatever
+// happens to it, such as those inside a network namespace that only it holds.
+func InMemory(how Undoers) *Journal { return &Journal{how: how} }
 
 // Find lists the journals in dir, oldest run first.
 func Find(dir string) ([]string, error) {
@@ -128,6 +134,8 @@ func (j *Journal) replay(data []byte) error {
 			j.next = max(j.next, r.Do.Number+1)
 		case r.Undone != nil:
 			j.forget(*r.Undone)
+		case r.Kept:
+			j.kept = true
 		case n > 1:
 			return fmt.Errorf("record %d: neither a change nor an undoing", n)
 		}
@@ -174,6 +182,19 @@ func (j *Journal) Steps() []Step {
 	return steps
 }
 
+// Keep ends the journal and leaves its changes, on the user's word, for
+// `snatlab cleanup` to undo.
+func (j *Journal) Keep() error {
+	j.kept = true
+	if err := j.write(record{Kept: true}); err != nil || j.file == nil {
+		return err
+	}
+	return j.file.Close()
+}
+
+// Kept tells that the changes were left on the user's word, and not by a crash.
+func (j *Journal) Kept() bool { return j.kept }
+
 // Close undoes all that is left, newest first, and removes the journal. A step
 // that cannot be undone does not keep the others from being undone; what is
 // left is told in a *LeftError. Close may be called again.
@@ -186,6 +207,9 @@ func (j *Journal) Close(ctx context.Context) error {
 	}
 	if left != nil {
 		return &LeftError{Left: left}
+	}
+	if j.file == nil {
+		return nil
 	}
 	if err := os.Remove(j.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove journal: %w", err)
@@ -210,6 +234,9 @@ func (j *Journal) forget(number int) {
 }
 
 func (j *Journal) write(r record) error {
+	if j.file == nil {
+		return nil
+	}
 	line, err := json.Marshal(r)
 	if err != nil {
 		return fmt.Errorf("write journal: %w", err)
