@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
+	"io/fs"
 	"os"
 
 	"github.com/spf13/cobra"
 
 	"snatlab/harness/lab/docker"
-	"snatlab/harness/nat"
+	"snatlab/harness/lab/netns"
 	"snatlab/harness/undo"
 )
 
@@ -21,8 +21,11 @@ func cleanupCommand() *cobra.Command {
 		Short: "Undo what a run that crashed left on this host",
 		Long: `Undo what a run that was killed, or that crashed, left on this host: replay its
 journal from ` + undo.Dir + ` backwards, then remove containers and networks that
-carry the label of a run. Nothing else is touched, and a host that is clean
-already stays as it is.
+carry the label of a run, and network namespaces that have its name. Labs that
+were kept with --keep are removed as well. Nothing else is touched, and a host
+that is clean already stays as it is.
+
+It takes root. What a run without root makes ends with the run.
 
 Exit codes: 0 nothing is left; 3 it could not be looked at, or a run is going
 on; 5 something is left, and is printed.`,
@@ -36,15 +39,11 @@ on; 5 something is left, and is printed.`,
 	return c
 }
 
-// undoers know how to undo every change that snatlab makes.
-func undoers() undo.Undoers {
-	all := maps.Clone(nat.Undoers())
-	maps.Copy(all, docker.Undoers())
-	return all
-}
-
 func cleanup(ctx context.Context, dryRun, images bool) error {
 	lock, err := undo.TakeLock(undo.Dir, "cleanup")
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("%w (run as root; what a run without root makes ends with the run)", err)
+	}
 	if err != nil {
 		return err
 	}
@@ -62,7 +61,7 @@ func cleanup(ctx context.Context, dryRun, images bool) error {
 			fmt.Printf("undoing: %s\n", s.What)
 		}
 	}
-	err = errors.Join(replayJournals(ctx, dryRun, tell), removeLeftovers(ctx, dryRun, images, tell))
+	err = errors.Join(replayJournals(ctx, dryRun, true, tell), removeLeftovers(ctx, dryRun, images, tell))
 	if err != nil {
 		return err
 	}
@@ -72,9 +71,10 @@ func cleanup(ctx context.Context, dryRun, images bool) error {
 	return nil
 }
 
-// replayJournals undoes every journal there is. One that cannot be undone does
-// not keep the others from it.
-func replayJournals(ctx context.Context, dryRun bool, tell func(undo.Step)) error {
+// replayJournals undoes every journal there is, those of labs that were kept
+// only if that is wanted. One that cannot be undone does not keep the others
+// from it.
+func replayJournals(ctx context.Context, dryRun, kept bool, tell func(undo.Step)) error {
 	paths, err := undo.Find(undo.Dir)
 	if err != nil {
 		return err
@@ -84,6 +84,9 @@ func replayJournals(ctx context.Context, dryRun bool, tell func(undo.Step)) erro
 		journal, err := undo.Open(path, undoers())
 		if err != nil {
 			errs = append(errs, err)
+			continue
+		}
+		if journal.Kept() && !kept {
 			continue
 		}
 		for _, s := range journal.Steps() {
@@ -96,32 +99,48 @@ func replayJournals(ctx context.Context, dryRun bool, tell func(undo.Step)) erro
 	return errors.Join(errs...)
 }
 
-// removeLeftovers removes what carries a label and stands in no journal.
+// removeLeftovers removes what carries a label or a name of ours and stands in
+// no journal.
 func removeLeftovers(ctx context.Context, dryRun, images bool, tell func(undo.Step)) error {
-	steps, err := docker.Leftovers(ctx)
+	steps, err := netns.Leftovers()
 	if err != nil {
-		return fmt.Errorf("look for what carries our label: %w", err)
+		return err
 	}
-	if images {
-		more, err := docker.Images(ctx)
-		if err != nil {
-			return err
-		}
-		steps = append(steps, more...)
-	}
+	more, err := labelled(ctx, images)
+	steps = append(steps, more...)
 	for _, s := range steps {
 		tell(s)
 	}
 	if dryRun {
-		return nil
+		return err
 	}
-	return undoers().UndoAll(ctx, steps)
+	return errors.Join(err, undoers().UndoAll(ctx, steps))
+}
+
+// labelled lists what of Docker's carries our label. A machine without Docker
+// has nothing of the kind.
+func labelled(ctx context.Context, images bool) ([]undo.Step, error) {
+	if docker.Absent() {
+		return nil, nil
+	}
+	steps, err := docker.Leftovers(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("look for what carries our label: %w", err)
+	}
+	if images {
+		more, err := docker.Images(ctx)
+		if err != nil {
+			return steps, err
+		}
+		steps = append(steps, more...)
+	}
+	return steps, nil
 }
 
 // undoCrashed undoes, before a run, what an earlier one left that is no more.
 // The caller has the lock, so no other run is alive.
 func undoCrashed(ctx context.Context) error {
-	return replayJournals(undo.Context(ctx), false, func(s undo.Step) {
+	return replayJournals(undo.Context(ctx), false, false, func(s undo.Step) {
 		fmt.Fprintf(os.Stderr, "left by a run that crashed; undoing: %s\n", s.What)
 	})
 }

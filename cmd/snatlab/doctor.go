@@ -5,43 +5,98 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"snatlab/harness/lab"
 	"snatlab/harness/lab/docker"
+	"snatlab/harness/lab/netns"
+	"snatlab/harness/scenario"
 )
 
 func doctorCommand() *cobra.Command {
-	return &cobra.Command{
+	var driver string
+	c := &cobra.Command{
 		Use:   "doctor",
 		Short: "Look at everything that a run needs of this machine",
-		Long: `Look at everything that a run needs of this machine, one line each, with what to
-do where it is missing. Nothing is changed.
+		Long: `Look at everything that a run needs of this machine, driver by driver, one line
+each, with what to do where it is missing. Nothing is changed.
 
-Exit codes: 0 a run is possible; 3 it is not.`,
+Exit codes: 0 a run is possible, with one driver at least; 3 it is not.`,
 		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			return interruptible(func(ctx context.Context) error { return doctor(ctx, os.Stdout) })
+		RunE: func(c *cobra.Command, _ []string) error {
+			drivers := drivers
+			if c.Flags().Changed("driver") {
+				if !slices.Contains(drivers, driver) {
+					return usageError{c, fmt.Errorf("--driver: %q is not allowed; allowed: %s", driver, strings.Join(drivers, ", "))}
+				}
+				drivers = []string{driver}
+			}
+			return interruptible(func(ctx context.Context) error { return doctor(ctx, os.Stdout, drivers) })
 		},
 	}
+	c.Flags().StringVar(&driver, "driver", "", "look at this one only: docker or netns")
+	return c
 }
 
-func doctor(ctx context.Context, w io.Writer) error {
-	host, found := docker.Preflight(ctx, "", 0)
-	defer host.Close()
+// doctor prints what each driver needs.
+func doctor(ctx context.Context, w io.Writer, drivers []string) error {
+	possible := false
+	for i, driver := range drivers {
+		if i > 0 {
+			fmt.Fprintln(w)
+		}
+		ready, err := examine(ctx, w, driver)
+		if err != nil {
+			return err
+		}
+		possible = possible || ready
+	}
+	if !possible {
+		return exitCode(exitUnable)
+	}
+	return nil
+}
+
+// examine prints what a driver needs, and tells whether a run is possible.
+func examine(ctx context.Context, w io.Writer, driver string) (ready bool, err error) {
+	if driver == scenario.Netns && !netns.Privileged() {
+		return examineInUserNamespace(w)
+	}
+	var found []lab.Precondition
+	if driver == scenario.Netns {
+		found = netns.Preflight(ctx, "", 0)
+	} else {
+		host, all := docker.Preflight(ctx, "", 0)
+		defer host.Close()
+		found = all
+	}
+	return list(w, driver, found), ctx.Err()
+}
+
+// examineInUserNamespace looks where a run of this user would be. What is
+// found there prints itself.
+func examineInUserNamespace(w io.Writer) (ready bool, err error) {
+	code, err := netns.Reexec("doctor", "--driver", scenario.Netns)
+	if err != nil {
+		return list(w, scenario.Netns, []lab.Precondition{{Name: "user namespace", State: lab.Unmet, Found: err.Error()}}), nil
+	}
+	return code == exitPass, nil
+}
+
+func list(w io.Writer, driver string, found []lab.Precondition) (ready bool) {
+	fmt.Fprintf(w, "driver %s\n", driver)
 	for _, p := range found {
 		state := p.State.String()
 		if p.State == lab.Unmet && p.Advisory {
 			state = "poor"
 		}
 		fmt.Fprintf(w, "%-8s %-17s %s\n", state, p.Name, p.Found)
-		if p.State == lab.Unmet {
+		if p.State == lab.Unmet && p.Remedy != "" {
 			fmt.Fprintf(w, "%-26s -> %s\n", "", p.Remedy)
 		}
 	}
-	if lab.Missing(found) != nil {
-		return exitCode(exitUnable)
-	}
-	return nil
+	return lab.Missing(found) == nil
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
+	"snatlab/harness/lab/labtest"
 	"snatlab/harness/result"
 	"snatlab/harness/undo"
 )
@@ -46,16 +47,7 @@ func needHost(t *testing.T) host {
 		miss("needs a Docker engine: %v", err)
 	}
 	t.Cleanup(func() { docker.Close() })
-	// Other packages' tests look as well whether the host is as it was.
-	lock, err := undo.TakeLock(filepath.Join(os.TempDir(), "snatlab-tests"), "test")
-	for errors.As(err, new(*undo.LockedError)) {
-		time.Sleep(20 * time.Millisecond) // nobody says when it is free
-		lock, err = undo.TakeLock(filepath.Join(os.TempDir(), "snatlab-tests"), "test")
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { lock.Release() })
+	labtest.TakeMachine(t)
 	return host{docker}
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"sync"
 
@@ -30,6 +31,10 @@ const (
 	exitInconclusive = 4 // the race did not occur in the baseline
 	exitLeft         = 5 // the host could not be put back
 )
+
+// The main goroutine is the process' first thread. No other may use it: one that
+// enters another namespace is thrown away, which the first cannot be.
+func init() { runtime.LockOSThread() }
 
 func main() { os.Exit(run(os.Args[1:])) }
 

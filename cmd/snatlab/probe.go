@@ -1,9 +1,6 @@
 package main
 
 import (
-	"io"
-	"os"
-
 	"github.com/spf13/cobra"
 
 	"snatlab/harness/probe"
@@ -18,21 +15,7 @@ func probeCommand() *cobra.Command {
 		Args:      cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
 		ValidArgs: []string{probe.RoleClient, probe.RoleServer},
 		RunE: func(_ *cobra.Command, args []string) error {
-			agent := probe.Agent{Role: args[0]}
-			return agent.Serve(untilEOF(os.Stdin), os.Stdout)
+			return probe.Live(args[0])
 		},
 	}
-}
-
-// untilEOF passes a stream on, and ends the program with it, whatever the
-// program is doing then: a probe does not outlive its controller.
-func untilEOF(in io.Reader) io.Reader {
-	passed, w := io.Pipe()
-	go func() {
-		if _, err := io.Copy(w, in); err != nil {
-			os.Exit(exitUnable)
-		}
-		os.Exit(exitPass)
-	}()
-	return passed
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/google/renameio/v2"
@@ -17,11 +18,10 @@ import (
 
 	"snatlab/harness"
 	"snatlab/harness/lab"
-	"snatlab/harness/lab/docker"
+	"snatlab/harness/lab/netns"
 	"snatlab/harness/report"
 	"snatlab/harness/result"
 	"snatlab/harness/scenario"
-	"snatlab/harness/undo"
 )
 
 // runFlags are those of `snatlab run`.
@@ -30,6 +30,7 @@ type runFlags struct {
 	driver string
 	rounds int
 	json   bool
+	keep   bool
 }
 
 func runCommand() *cobra.Command {
@@ -47,8 +48,11 @@ Exit codes: 0 every expectation held; 1 one did not; 2 bad usage or an invalid
 scenario; 3 this machine cannot run it, or the run broke off; 4 inconclusive:
 the race did not occur in the baseline; 5 the host could not be put back, and
 what is left is printed; 129, 130, 143 interrupted, host put back, partial
-result kept.`,
-		Example: `  snatlab run scenarios/docker-masquerade.yaml
+result kept.
+
+With --keep the lab is left standing, unless the run was interrupted, and how to
+look into it and how to remove it is printed.`,
+		Example: `  snatlab run scenarios/quickstart.yaml
   snatlab run scenarios/docker-masquerade.yaml --rounds 20 --out before-upgrade`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -56,14 +60,27 @@ result kept.`,
 			if err != nil {
 				return err
 			}
-			return interruptible(func(ctx context.Context) error { return f.run(ctx, s) })
+			if s.Driver == scenario.Netns && !netns.Privileged() {
+				return inUserNamespace()
+			}
+			return f.runAndKeep(s)
 		},
 	}
 	c.Flags().StringVar(&f.out, "out", "", "folder for result.json and report.md (default results/ID)")
-	c.Flags().StringVar(&f.driver, "driver", "", "how to build the lab, instead of the scenario's: docker")
+	c.Flags().StringVar(&f.driver, "driver", "", "how to build the lab, instead of the scenario's: docker or netns")
 	c.Flags().IntVar(&f.rounds, "rounds", 0, "number of rounds, instead of the scenario's")
 	c.Flags().BoolVar(&f.json, "json", false, "print result.json instead of the comparison")
+	c.Flags().BoolVar(&f.keep, "keep", false, "leave the lab standing, and say how to look into it")
 	return c
+}
+
+// inUserNamespace starts this command again where it is privileged.
+func inUserNamespace() error {
+	code, err := netns.Reexec(os.Args[1:]...)
+	if err != nil {
+		return err
+	}
+	return exitCode(code)
 }
 
 // readScenario reads the file and lets the flags that were given overrule it.
@@ -88,33 +105,50 @@ func readScenario(c *cobra.Command, path string, f runFlags) (*scenario.Scenario
 	return s, nil
 }
 
-func (f runFlags) run(ctx context.Context, s *scenario.Scenario) error {
+// runAndKeep runs the scenario, and says what can be done with a lab that was
+// left standing. One that stands only as long as this process lives keeps it.
+func (f runFlags) runAndKeep(s *scenario.Scenario) error {
+	var kept *lab.Kept
+	err := interruptible(func(ctx context.Context) (err error) {
+		kept, err = f.run(ctx, s)
+		return err
+	})
+	if kept == nil {
+		return err
+	}
+	fmt.Fprintf(os.Stderr, "\nThe lab stays. To look into it:\n  %s\nTo remove it:\n  %s\n", strings.Join(kept.Look, "\n  "), kept.Remove)
+	if !kept.Held {
+		return err
+	}
+	tell(err)
+	return errors.Join(netns.Stay(codeOf(err)), exitCode(codeOf(err)))
+}
+
+func (f runFlags) run(ctx context.Context, s *scenario.Scenario) (*lab.Kept, error) {
 	progress := report.NewProgress(os.Stderr, term.IsTerminal(int(os.Stderr.Fd())))
 	id := newID(time.Now())
 	dir := f.out
 	if dir == "" {
 		dir = filepath.Join("results", id)
 	}
-	host, err := readyHost(ctx, s)
+	site, err := prepare(ctx, s)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer host.Close()
-	lock, err := undo.TakeLock(undo.Dir, "run of "+s.Name)
-	if err != nil {
-		return err
-	}
-	defer lock.Release()
-	if err := undoCrashed(ctx); err != nil {
-		return err
-	}
+	defer site.close()
 	// Before the work, not after it: a result that has no place is lost.
 	_, missing := os.Stat(dir)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return fmt.Errorf("make the folder of results: %w", err)
+		return nil, fmt.Errorf("make the folder of results: %w", err)
 	}
+	keep := &keeping{run: ctx}
 	r, runErr := harness.Run(ctx, s, func(ctx context.Context) (lab.Lab, error) {
-		return openDocker(ctx, host, s, id, progress.Say)
+		opened, err := site.open(ctx, id, f.keep, progress.Say)
+		if err != nil || !f.keep {
+			return opened, err
+		}
+		keep.Keeper = opened
+		return keep, nil
 	}, progress)
 	r.ID, r.Version = id, version
 	progress.Say("")
@@ -123,12 +157,12 @@ func (f runFlags) run(ctx context.Context, s *scenario.Scenario) error {
 		if missing != nil {
 			_ = os.Remove(dir) // there is nothing to report; an empty folder does no harm either
 		}
-		return runErr
+		return keep.kept, runErr
 	}
 	if err := errors.Join(runErr, write(dir, r), f.print(dir, r)); err != nil {
-		return err
+		return keep.kept, err
 	}
-	return verdictCode(r)
+	return keep.kept, verdictCode(r)
 }
 
 // newID names a run by its time, so that runs sort, and by chance, so that no
@@ -137,30 +171,6 @@ func newID(now time.Time) string {
 	b := make([]byte, 3)
 	rand.Read(b)
 	return now.UTC().Format("20060102-150405-") + hex.EncodeToString(b)
-}
-
-// readyHost looks whether this machine can run the scenario.
-func readyHost(ctx context.Context, s *scenario.Scenario) (*docker.Host, error) {
-	host, found := docker.Preflight(ctx, "", s.Clients*s.Load.Requests)
-	err := lab.Missing(found)
-	if ctx.Err() != nil {
-		err = context.Cause(ctx)
-	}
-	if err != nil {
-		return nil, errors.Join(err, host.Close())
-	}
-	return host, nil
-}
-
-func openDocker(ctx context.Context, host *docker.Host, s *scenario.Scenario, id string, say func(string)) (lab.Lab, error) {
-	journal, err := undo.Create(undo.Dir, id, undoers())
-	if err != nil {
-		return nil, err
-	}
-	return docker.Open(ctx, host, docker.Config{
-		Run: id, Clients: s.Clients, Trials: 1 + s.Rounds*len(s.Arms), Server: s.Server.Address,
-		Journal: journal, Say: say,
-	})
 }
 
 func trials(r *result.Result) int {

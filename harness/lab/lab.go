@@ -83,3 +83,19 @@ func Missing(all []Precondition) error {
 	}
 	return nil
 }
+
+// Keeper is a lab that can be left standing.
+type Keeper interface {
+	Lab
+	// Keep ends the run's part in the lab and leaves it standing, instead of
+	// Close, which does nothing from then on.
+	Keep(context.Context) (*Kept, error)
+}
+
+// Kept says what can be done with a lab that was left standing.
+type Kept struct {
+	Look   []string // command lines that look into it
+	Remove string   // the command line that removes it
+	// Held says that it stands only as long as this process lives.
+	Held bool
+}

@@ -177,3 +177,26 @@ func TestTheInstalledProgramsAreWhatTheirNamesSay(t *testing.T) {
 		}
 	})
 }
+
+func TestProgramIsTheMachinesOwnIptables(t *testing.T) {
+	for _, c := range []struct{ installed, path, version string }{
+		{"iptables iptables-nft iptables-legacy", "iptables", "1.8.9 (nft)"},
+		{"iptables-nft iptables-legacy", "iptables-nft", "1.8.9 (nft)"},
+		{"iptables-legacy", "iptables-legacy", "1.8.9 (legacy)"},
+	} {
+		dir := t.TempDir()
+		for _, name := range strings.Fields(c.installed) {
+			script(t, filepath.Join(dir, name), "iptables v1.8.9 (nf_tables)")
+		}
+		t.Setenv("PATH", dir+":/bin")
+		if p, err := Program(); err != nil || p.Path != c.path || p.Version() != c.version {
+			t.Errorf("of %s: %v (%v), want %s", c.installed, p, err, c.path)
+		}
+	}
+	t.Setenv("PATH", t.TempDir())
+	_, err := Program()
+	const text = `no iptables program: exec: "iptables": executable file not found in $PATH (install the package iptables)`
+	if err == nil || err.Error() != text {
+		t.Errorf("error %v\nwant  %s", err, text)
+	}
+}

@@ -1,10 +1,3 @@
-// Package nat finds the masquerade rule of a network, rewrites it in place,
-// and restores it to the letter.
-//
-// Rules are handled through the iptables program in the variant, nft or
-// legacy, that holds them. A rule is found by its text each time, never by a
-// remembered position: others add and delete rules above ours. Every change is
-// a step of the undo journal.
 package nat
 
 import (
@@ -12,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -57,9 +51,29 @@ func Installed() ([]*Tables, error) {
 		}
 	}
 	if len(found) == 0 && len(errs) == len(candidates) {
-		return nil, fmt.Errorf("no iptables program: %w (install the package iptables)", errs[len(errs)-1])
+		return nil, noIptables(errs[len(errs)-1])
 	}
 	return found, nil
+}
+
+// Program gives the machine's own iptables, in whatever variant: for a private
+// network namespace, where nobody minds that the legacy one makes a table in
+// order to look at it.
+func Program() (*Tables, error) {
+	t, err := open("iptables")
+	if err == nil {
+		return t, nil
+	}
+	for _, name := range candidates {
+		if t, err := open(name); err == nil {
+			return t, nil
+		}
+	}
+	return nil, noIptables(err)
+}
+
+func noIptables(err error) error {
+	return fmt.Errorf("no iptables program: %w (install the package iptables)", err)
 }
 
 func open(name string) (*Tables, error) {
@@ -89,6 +103,15 @@ func variant(name string, ipt *iptables.IPTables) string {
 	return "legacy"
 }
 
+// lookPath resolves a program's name and what it links to.
+func lookPath(name string) (string, error) {
+	path, err := exec.LookPath(name)
+	if err != nil {
+		return "", err
+	}
+	return filepath.EvalSymlinks(path)
+}
+
 func legacyTableExists(table string) bool {
 	names, err := os.ReadFile(legacyTables)
 	return err == nil && slices.Contains(strings.Fields(string(names)), table)
@@ -102,13 +125,6 @@ func (t *Tables) Version() string {
 
 // HasRandomFully tells whether the program knows --random-fully (1.6.2).
 func (t *Tables) HasRandomFully() bool { return t.ipt.HasRandomFully() }
-
-// rule is one line of a listing.
-type rule struct {
-	text    string // as `iptables -S` prints it: "-A POSTROUTING -s ... -j MASQUERADE"
-	spec    []string
-	packets uint64
-}
 
 // list gives the rules of a chain in order; the rule at index i has position
 // i + 1.
@@ -149,20 +165,24 @@ func parseRule(line string) (rule, error) {
 		}
 		line = parts[1] + parts[3]
 	}
-	words, err := shlex.Split(line)
-	if err != nil {
+	if _, err := specOf(line); err != nil {
 		return rule{}, err
 	}
-	if len(words) < 2 || words[0] != "-A" {
-		return rule{}, errors.New("not a rule")
-	}
-	r.text, r.spec = line, words[2:]
+	r.text = line
 	return r, nil
 }
 
-// position finds a rule by its text; 0 means that it is not there.
-func position(rules []rule, text string) int {
-	return 1 + slices.IndexFunc(rules, func(r rule) bool { return r.text == text })
+// specOf gives the words of a rule that follow "-A CHAIN", as iptables takes
+// them.
+func specOf(text string) ([]string, error) {
+	words, err := shlex.Split(text)
+	if err != nil {
+		return nil, err
+	}
+	if len(words) < 2 || words[0] != "-A" {
+		return nil, errors.New("not a rule")
+	}
+	return words[2:], nil
 }
 
 // HasDocker tells whether Docker keeps its rules in this variant.

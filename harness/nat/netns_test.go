@@ -12,7 +12,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
@@ -46,12 +45,12 @@ func topology(t *testing.T) {
 	if err := netlink.LinkAdd(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: bridge}, PeerName: out}); err != nil {
 		t.Fatalf("add interfaces: %v", err)
 	}
-	for name, address := range map[string]string{bridge: "198.18.0.1/24", out: "192.0.2.1/24"} {
+	for name, address := range map[string]netip.Addr{bridge: clientAddress, out: outAddress} {
 		link, err := netlink.LinkByName(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		a, err := netlink.ParseAddr(address)
+		a, err := netlink.ParseAddr(address.String() + "/24")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -127,9 +126,7 @@ func (t *Tables) listing(test *testing.T) []string {
 // unchanged reports where a listing is another than it was.
 func (t *Tables) unchanged(test *testing.T, before []string) {
 	test.Helper()
-	if d := cmp.Diff(before, t.listing(test)); d != "" {
-		test.Errorf("the rules are not what they were (-before +now):\n%s", d)
-	}
+	unchanged(test, before, t.listing(test))
 }
 
 func newJournal(t *testing.T) (j *undo.Journal, path string) {
@@ -156,6 +153,12 @@ var (
 )
 
 const bridge = "snat-c"
+
+// The address of a client, and the one that it leaves under.
+var (
+	clientAddress = netip.MustParseAddr("198.18.0.1")
+	outAddress    = netip.MustParseAddr("192.0.2.1")
+)
 
 // others are the rules of others around ours, with counters that have moved.
 var others = []string{
@@ -202,7 +205,7 @@ func apply(t *testing.T, r *Rule, j *undo.Journal, o Options) *InForce {
 func send(t *testing.T, n int) {
 	t.Helper()
 	for range n {
-		c, err := net.DialUDP("udp4", &net.UDPAddr{IP: net.IPv4(198, 18, 0, 1)}, &net.UDPAddr{IP: net.IPv4(192, 0, 2, 9), Port: 9000})
+		c, err := net.DialUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(clientAddress, 0)), &net.UDPAddr{IP: net.IPv4(192, 0, 2, 9), Port: 9000})
 		if err != nil {
 			t.Fatal(err)
 		}

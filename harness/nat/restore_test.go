@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/vishvananda/netlink"
@@ -13,28 +15,33 @@ import (
 )
 
 // Undoing is tried in every state that the chain may have come to, and twice:
-// by the journal of the run, or by one that another process opens.
+// by the arm, at the run's end, and by another process.
 func TestARewrittenRuleIsRestoredFromAnyState(t *testing.T) {
-	const theirs = "-s 172.17.0.0/16 ! -o docker0 -j MASQUERADE"
-	const later = "-s 10.0.0.0/8 ! -o docker1 -j MASQUERADE"
-	rewritten := ours + " --random-fully"
 	for _, c := range []struct {
 		name    string
-		between string   // with $i for iptables on the table
-		want    []string // the chain when all is undone
+		between func(t *testing.T, f firewall, ours string)
+		want    string // the chain when all is undone: ours, and those of others by their numbers
 	}{
-		{"nothing happened", "", []string{theirs, ours, later}},
-		{"a rule was inserted above", "$i -I POSTROUTING -s 10.1.0.0/16 -j RETURN", []string{"-s 10.1.0.0/16 -j RETURN", theirs, ours, later}},
-		{"the rule above was deleted", "$i -D POSTROUTING 1", []string{ours, later}},
-		{"many were inserted and deleted",
-			"for n in 1 2 3 4; do $i -I POSTROUTING $n -s 10.$n.0.0/16 -j RETURN; done; $i -D POSTROUTING 2; $i -D POSTROUTING " + later,
-			[]string{"-s 10.1.0.0/16 -j RETURN", "-s 10.3.0.0/16 -j RETURN", "-s 10.4.0.0/16 -j RETURN", theirs, ours}},
-		{"Docker put its original back above", "$i -I POSTROUTING " + ours, []string{ours, theirs, later}},
-		{"Docker put its original back below", "$i -A POSTROUTING " + ours, []string{theirs, later, ours}},
-		{"Docker wrote all its rules anew", "$i -F POSTROUTING; $i -A POSTROUTING " + ours + "; $i -A POSTROUTING " + theirs, []string{ours, theirs}},
-		{"the network is gone, and its rule", "$i -D POSTROUTING " + rewritten, []string{theirs, later}},
-		{"all rules are gone", "$i -F POSTROUTING", nil},
-		{"it was restored by hand", "$i -R POSTROUTING 2 " + ours, []string{theirs, ours, later}},
+		{"nothing happened", func(*testing.T, firewall, string) {}, "1 ours 2"},
+		{"a rule was inserted above", func(t *testing.T, f firewall, _ string) { f.insert(t, f.theirs(3)) }, "3 1 ours 2"},
+		{"the rule above was deleted", func(t *testing.T, f firewall, _ string) { f.remove(t, 1) }, "ours 2"},
+		{"many were inserted and deleted", func(t *testing.T, f firewall, _ string) {
+			for n := range 4 {
+				f.insert(t, f.theirs(3+n))
+			}
+			f.remove(t, 2)
+			f.remove(t, 6)
+		}, "6 4 3 1 ours"},
+		{"its owner put the original back above", func(t *testing.T, f firewall, ours string) { f.insert(t, ours) }, "ours 1 2"},
+		{"its owner put the original back below", func(t *testing.T, f firewall, ours string) { f.add(t, ours) }, "1 2 ours"},
+		{"its owner wrote all rules anew", func(t *testing.T, f firewall, ours string) {
+			f.flush(t)
+			f.add(t, ours)
+			f.add(t, f.theirs(1))
+		}, "ours 1"},
+		{"the network is gone, and its rule", func(t *testing.T, f firewall, _ string) { f.remove(t, 2) }, "1 2"},
+		{"all rules are gone", func(t *testing.T, f firewall, _ string) { f.flush(t) }, ""},
+		{"it was restored by hand", func(t *testing.T, f firewall, ours string) { f.replace(t, 2, ours) }, "1 ours 2"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			for name, restore := range map[string]func(t *testing.T, f *InForce, j *undo.Journal, path string){
@@ -43,13 +50,23 @@ func TestARewrittenRuleIsRestoredFromAnyState(t *testing.T) {
 				"by another process": func(t *testing.T, _ *InForce, _ *undo.Journal, path string) { replay(t, path); replay(t, path) },
 			} {
 				t.Run(name, func(t *testing.T) {
-					eachVariant(t, func(t *testing.T, tables *Tables) {
-						tables.rules(t, theirs, ours, later)
+					eachFirewall(t, func(t *testing.T, f firewall) {
+						r, _, _ := made(t, f) // its own step is not undone here
+						f.insert(t, f.theirs(1))
+						f.add(t, f.theirs(2))
 						j, path := newJournal(t)
-						f := apply(t, find(t, tables), j, Options{RandomFully: true})
-						sh(t, fmt.Sprintf("set -e; i='%s -t nat'; %s", tables.Path, c.between))
-						restore(t, f, j, path)
-						tables.reads(t, c.want...)
+						inForce := apply(t, r, j, Options{RandomFully: true})
+						c.between(t, f, r.Text)
+						restore(t, inForce, j, path)
+						var want []string
+						for _, word := range strings.Fields(c.want) {
+							rule := r.Text
+							if n, err := strconv.Atoi(word); err == nil {
+								rule = f.theirs(n)
+							}
+							want = append(want, rule)
+						}
+						reads(t, f, want...)
 					})
 				})
 			}

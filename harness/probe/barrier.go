@@ -3,6 +3,7 @@ package probe
 import (
 	"fmt"
 	"os"
+	"strings"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -50,9 +51,17 @@ type line struct {
 	_       [128 - 24]byte
 }
 
+// inherited is where a probe finds the files that it was started with. They are
+// links by nature.
+const inherited = "/proc/self/fd/"
+
 // openBarrier maps the file at path, and makes it if it is not there.
 func openBarrier(path string, me int, epoch uint64, pace pacer, idle func(time.Duration)) (*barrier, error) {
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+	flags := os.O_RDWR
+	if !strings.HasPrefix(path, inherited) {
+		flags |= os.O_CREATE | unix.O_NOFOLLOW
+	}
+	file, err := os.OpenFile(path, flags, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open barrier: %w", err)
 	}

@@ -25,15 +25,18 @@ func machine(e result.Env) string {
 
 // lab says what the clients' packets passed through.
 func lab(e result.Env) string {
-	parts := []string{e.Driver}
+	parts := []string{driver(e)}
 	if e.Docker != nil {
 		parts[0] += " " + *e.Docker
 	}
 	if e.Firewall != nil {
 		parts = append(parts, "firewall "+*e.Firewall)
 	}
-	if e.Iptables != nil {
+	switch {
+	case e.Iptables != nil:
 		parts = append(parts, "iptables "+*e.Iptables)
+	case e.NAT != "":
+		parts = append(parts, e.NAT)
 	}
 	return strings.Join(append(parts, e.ClientNetwork+" to "+e.Server), ", ")
 }
@@ -95,15 +98,23 @@ func environment(r *result.Result) [][]string {
 		{"scenario", fmt.Sprintf("%s, hash %s, seed %d", r.Scenario.Name, r.Scenario.Hash, r.Scenario.Seed)},
 		{"kernel", e.Kernel},
 		{"machine", fmt.Sprintf("%s, %s", e.Arch, figure.Plural(e.CPUs, "CPU", "CPUs"))},
-		{"driver", e.Driver},
+		{"driver", driver(e)},
 		{"docker", known(e.Docker)},
 		{"firewall", known(e.Firewall)},
+		{"NAT", orNone(e.NAT)},
 		{"iptables", known(e.Iptables)},
 		{"nf_conntrack_max", entries},
 		{"client network", e.ClientNetwork},
 		{"server", e.Server},
 		{"peak memory", fmt.Sprintf("controller %s, largest client %s", mebibytes(r.Memory.Controller), mebibytes(r.Memory.Client))},
 	}
+}
+
+func driver(e result.Env) string {
+	if e.Rootless {
+		return e.Driver + " (rootless)"
+	}
+	return e.Driver
 }
 
 func known(s *string) string {

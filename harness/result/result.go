@@ -61,7 +61,9 @@ type Env struct {
 	Arch          string  `json:"arch"`   // of GOARCH
 	CPUs          int     `json:"cpus"`   // that the clients may run on
 	Driver        string  `json:"driver"`
-	Docker        *string `json:"docker"`   // the engine's version
+	Rootless      bool    `json:"rootless"` // netns: in a user namespace, without privilege on the host
+	NAT           string  `json:"nat"`      // what wrote the masquerade rule: iptables or nftables
+	Docker        *string `json:"docker"`   // the engine's version; nil in a lab without one
 	Firewall      *string `json:"firewall"` // who writes the engine's rules: iptables, nftables, ...
 	Iptables      *string `json:"iptables"` // version and variant, "1.8.9 (nft)"
 	ConntrackMax  *uint64 `json:"nf_conntrack_max"`

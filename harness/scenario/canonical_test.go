@@ -24,6 +24,7 @@ name: "2024"
 `)
 	const want = `name: "2024"
 driver: docker
+nat: iptables
 clients: 2
 server:
   address: 192.0.2.7:9000
@@ -56,6 +57,7 @@ func TestCanonicalParsesToAnEqualScenario(t *testing.T) {
 		"load: {pattern: ephemeral, concurrency: 7, rate: 3}\n",
 		"load: {sync: clock, rate: max, timeout: 10.000001ms}\n",
 		"server: {address: 192.0.2.1:1}\nseed: 0\n",
+		"driver: netns\n", "driver: netns\nnat: iptables\n", "nat: iptables\n",
 		"expect: []\n",
 		"expect: [{arm: a, race: absent}, {arm: b, reduction: '>=0%'}, {arm: b, reduction: '>=99.999%'}]\n",
 		"expect: [{arm: b, reduction: '>=57%'}, {arm: b, reduction: '>=0.001%'}, {arm: b, reduction: '>=99.9%'}]\n",
@@ -99,14 +101,39 @@ func TestHashIsOfTheMeaningNotOfTheText(t *testing.T) {
 	}
 }
 
-func TestHashIsTheSameForEveryDriver(t *testing.T) {
+func TestHashIsTheSameForEveryDriverWithItsOwnNAT(t *testing.T) {
 	s := parse(t, minimal)
 	hash := s.Hash()
-	s.Driver = "netns"
+	for _, lines := range []string{
+		"driver: docker\n", "driver: docker\nnat: iptables\n", "nat: iptables\n",
+		"driver: netns\n", "driver: netns\nnat: nftables\n",
+	} {
+		if got := parse(t, minimal+lines).Hash(); got != hash {
+			t.Errorf("%s, with %q %s", hash, lines, got)
+		}
+	}
+	if err := s.SetDriver(Netns); err != nil {
+		t.Fatal(err)
+	}
 	if got := s.Hash(); got != hash {
 		t.Errorf("%s, with another driver %s", hash, got)
 	}
-	if !strings.Contains(string(s.Canonical()), "driver: netns\n") {
+	if !strings.Contains(string(s.Canonical()), "driver: netns\nnat: nftables\n") {
 		t.Error("taking the hash took the driver away")
+	}
+}
+
+func TestHashTellsTheNATThatIsNotTheDriversOwn(t *testing.T) {
+	own, chosen := parse(t, minimal+"driver: netns\n"), parse(t, minimal+"driver: netns\nnat: iptables\n")
+	if own.Hash() == chosen.Hash() {
+		t.Error("netns has one hash for nftables and for iptables")
+	}
+	// The same text, iptables: what docker does anyway is a choice with netns.
+	written := parse(t, minimal+"nat: iptables\n")
+	if err := written.SetDriver(Netns); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := written.Hash(), chosen.Hash(); got != want {
+		t.Errorf("%s by the command line, %s by the file", got, want)
 	}
 }

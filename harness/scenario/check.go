@@ -16,6 +16,8 @@ const ports = 65536 - 1024
 // depend on another field. A rule is passed over where a field that it looks
 // at has a fault already.
 func (d *decoder) check(s *Scenario, root *yaml.Node) {
+	d.checkDriver(s, root)
+
 	load := child(root, "load")
 	d.checkPattern(&s.Load, load)
 	d.checkTrial(s, root, load)
@@ -23,6 +25,50 @@ func (d *decoder) check(s *Scenario, root *yaml.Node) {
 	arms := child(root, "arms")
 	d.checkArms(s.Arms, arms)
 	d.checkExpect(s, child(root, "expect"), arms)
+}
+
+func (d *decoder) checkDriver(s *Scenario, root *yaml.Node) {
+	s.natWritten = child(root, "nat") != nil
+	if !d.sound(child(root, "driver")) {
+		return
+	}
+	if !s.natWritten {
+		s.NAT = DefaultNAT(s.Driver)
+	}
+	for _, l := range limits[s.Driver] {
+		if key, value := l.place(root); key != nil && d.sound(value) {
+			d.fault(key, l.String())
+		}
+	}
+}
+
+// limits is what each driver cannot do.
+var limits = map[string][]limit{
+	Docker: {
+		{"nat", NFTables, `"nftables" is not allowed in a docker lab; allowed: iptables (the rule is the one that Docker wrote, and only its iptables rules are rewritten so far)`},
+	},
+	Netns: {
+		{"server", "", "a netns lab is closed and reaches no other machine; allowed with driver docker"},
+	},
+}
+
+// limit is a key at the top of a scenario that does not go with a driver: with
+// one of its values, or, where value is empty, at all.
+type limit struct {
+	key, value string
+	problem    string // and what is allowed
+}
+
+func (l limit) String() string { return l.key + ": " + l.problem }
+
+// place is the key under root that is beyond the limit, and its value; nil,
+// nil if there is none.
+func (l limit) place(root *yaml.Node) (key, value *yaml.Node) {
+	key, value = lookup(root, l.key)
+	if key == nil || l.value != "" && l.value != value.Value {
+		return nil, nil
+	}
+	return key, value
 }
 
 func (d *decoder) checkPattern(l *Load, load *yaml.Node) {

@@ -15,10 +15,12 @@ import (
 
 const (
 	allowedName  = "at most 63 lower-case letters, digits, dots and dashes, the first a letter or a digit"
-	allowedRoot  = "arms, clients, driver, expect, load, name, rounds, seed, server"
+	allowedRoot  = "arms, clients, driver, expect, load, name, nat, rounds, seed, server"
 	allowedLoad  = "concurrency, pattern, protocol, rate, requests, sync, timeout"
 	allowedTime  = "10ms to 900ms (below the 1 s after which the kernel sends a SYN again)"
 	allowedPeer  = "IPv4:port of another machine, like 192.0.2.7:9000"
+	dockerNAT    = `nat: "nftables" is not allowed in a docker lab; allowed: iptables (the rule is the one that Docker wrote, and only its iptables rules are rewritten so far)`
+	netnsServer  = "server: a netns lab is closed and reaches no other machine; allowed with driver docker"
 	allowedShare = `">=0%" to ">=100%", with at most three decimals`
 )
 
@@ -67,6 +69,7 @@ func TestValueThatIsNotAllowedIsToldWithWhatIs(t *testing.T) {
 		{"clients: two", `3:10: clients: "two"` + number + "1 to 64"},
 		{"clients: 0", `3:10: clients: 0` + out + "1 to 64"},
 		{"clients: 65", `3:10: clients: 65` + out + "1 to 64"},
+		{"clients: 300", `3:10: clients: 300` + out + "1 to 64"},
 		{"clients: -1", `3:10: clients: -1` + out + "1 to 64"},
 		{"clients: 2.0", `3:10: clients: "2.0"` + number + "1 to 64"},
 		{"clients: 1e1", `3:10: clients: "1e1"` + number + "1 to 64"},
@@ -87,9 +90,15 @@ func TestValueThatIsNotAllowedIsToldWithWhatIs(t *testing.T) {
 		{"seed: -0", `3:7: seed: "-0"` + number + "0 to 9223372036854775807"},
 		{"seed: 9223372036854775808", `3:7: seed: 9223372036854775808` + out + "0 to 9223372036854775807"},
 
-		{"driver: podman", `3:9: driver: "podman" is not allowed; allowed: docker`},
-		{"driver: Docker", `3:9: driver: "Docker" is not allowed; allowed: docker (did you mean "docker"?)`},
-		{"driver: [docker]", `3:9: driver: a list is not allowed; allowed: docker`},
+		{"driver: podman", `3:9: driver: "podman" is not allowed; allowed: docker, netns`},
+		{"driver: Docker", `3:9: driver: "Docker" is not allowed; allowed: docker, netns (did you mean "docker"?)`},
+		{"driver: netn", `3:9: driver: "netn" is not allowed; allowed: docker, netns (did you mean "netns"?)`},
+		{"driver: [docker]", `3:9: driver: a list is not allowed; allowed: docker, netns`},
+		{"nat: nft", `3:6: nat: "nft" is not allowed; allowed: iptables, nftables`},
+		{"nat: iptable", `3:6: nat: "iptable" is not allowed; allowed: iptables, nftables (did you mean "iptables"?)`},
+		{"nat: true", `3:6: nat: "true" is not allowed; allowed: iptables, nftables`},
+		{"nat: {program: iptables}", `3:6: nat: a mapping is not allowed; allowed: iptables, nftables`},
+		{"nat:", `3:5: nat: is empty; allowed: iptables, nftables`},
 		{"load: {protocol: udp}", `3:18: protocol: "udp" is not allowed; allowed: tcp`},
 		{"load: {pattern: locstep}", `3:17: pattern: "locstep" is not allowed; allowed: lockstep, ephemeral (did you mean "lockstep"?)`},
 		{"load: {sync: none}", `3:14: sync: "none" is not allowed; allowed: barrier, clock`},
@@ -155,6 +164,21 @@ func TestFieldsThatDoNotGoTogetherAreFaults(t *testing.T) {
 	}
 }
 
+func TestWhatTheDriverCannotDoIsAFaultAtItsKey(t *testing.T) {
+	for _, c := range []struct{ lines, want string }{
+		{"nat: nftables", "3:1: " + dockerNAT},
+		{"driver: docker\nnat: 'nftables'", "4:1: " + dockerNAT},
+		{"nat: nftables\ndriver: docker", "3:1: " + dockerNAT},
+		{"driver: netns\nserver: {address: 192.0.2.7:9000}", "4:1: " + netnsServer},
+		{"driver: netns\nnat: iptables\nserver:\n  address: 192.0.2.7:9000", "5:1: " + netnsServer},
+		// What stands under the key has a fault of its own besides.
+		{"driver: netns\nserver: {address: nowhere}", "4:1: " + netnsServer +
+			"\nx.yaml:4:19: address: \"nowhere\" is not an IPv4 address with a port; allowed: " + allowedPeer},
+	} {
+		refused(t, minimal+c.lines+"\n", strings.Split("x.yaml:"+c.want, "\n")...)
+	}
+}
+
 func TestFaultyArmsAreFaults(t *testing.T) {
 	const allowed = "; allowed: a list of 1 to 32"
 	for _, c := range []struct{ line, want string }{
@@ -192,6 +216,12 @@ func TestOneMistakeIsOneFault(t *testing.T) {
 		`x.yaml:2:15: name: a list is not text; allowed: `+allowedName)
 	refused(t, "name: s\narms: 3\nexpect: [{arm: a, race: absent}]\n",
 		`x.yaml:2:7: arms: "3" is not a list; allowed: a list of 1 to 32`)
+	// What the driver, or nat, is meant to be is not known.
+	refused(t, minimal+"driver: nets\nnat: nftables\nserver: {address: 192.0.2.7:9000}\n",
+		`x.yaml:3:9: driver: "nets" is not allowed; allowed: docker, netns (did you mean "netns"?)`)
+	refused(t, minimal+"nat: !x nftables\n", `x.yaml:3:6: nat: tags are not allowed`)
+	refused(t, minimal+"driver: netns\nserver:\n",
+		`x.yaml:4:8: server: is empty; allowed: a mapping of address`)
 	// The pattern and the number of requests are not known.
 	refused(t, minimal+"load: {pattern: x, sync: clock, concurrency: 3}\n",
 		`x.yaml:3:17: pattern: "x" is not allowed; allowed: lockstep, ephemeral`)

@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"errors"
+	"fmt"
 	"regexp"
 	"strconv"
 	"time"
@@ -22,7 +23,7 @@ type field struct {
 }
 
 // drivers is every driver that a scenario may name.
-var drivers = []string{"docker"}
+var drivers = []string{Docker, Netns}
 
 // names is what a scenario and an arm may be called: they end up in file names.
 var names = pattern{
@@ -34,6 +35,7 @@ func scenarioFields(s *Scenario) []field {
 	return []field{
 		{key: "name", value: text{&s.Name, names}, required: true},
 		{key: "driver", value: choice{&s.Driver, drivers}},
+		{key: "nat", value: choice{&s.NAT, []string{IPTables, NFTables}}},
 		{key: "clients", value: integer[int]{&s.Clients, span{1, MaxClients}}},
 		{key: "server", value: mapping{fields: serverFields(&s.Server)}},
 		{key: "load", value: mapping{fields: loadFields(&s.Load)}},
@@ -89,9 +91,27 @@ func expectFields(e *Expect) []field {
 // are those of the file; on an error the scenario is as it was.
 func (s *Scenario) SetRounds(n int) error { return s.set("rounds", strconv.Itoa(n)) }
 
-// SetDriver replaces the driver of the file, as a command line may. On an
-// error the scenario is as it was.
-func (s *Scenario) SetDriver(driver string) error { return s.set("driver", driver) }
+// SetDriver replaces the driver of the file, as a command line may, and NAT with
+// the driver's default where the file does not say. What the driver cannot do
+// is the error that it is in a file, without its place; on an error the
+// scenario is as it was.
+func (s *Scenario) SetDriver(driver string) error {
+	changed := *s
+	if err := changed.set("driver", driver); err != nil {
+		return err
+	}
+	if !s.natWritten {
+		changed.NAT = DefaultNAT(driver)
+	}
+	root := mapping{fields: scenarioFields(&changed)}.node()
+	for _, l := range limits[driver] {
+		if key, _ := l.place(root); key != nil {
+			return fmt.Errorf("driver %s: %s", driver, l)
+		}
+	}
+	*s = changed
+	return nil
+}
 
 func (s *Scenario) set(key, text string) error {
 	for _, f := range scenarioFields(s) {

@@ -12,7 +12,8 @@ import (
 )
 
 // Whatever the bytes, they are a scenario that its canonical form gives again,
-// or faults that have a place.
+// or faults that have a place. A driver that the command line may give it makes
+// another such scenario.
 func FuzzParse(f *testing.F) {
 	ready, err := filepath.Glob("../../scenarios/*.yaml")
 	if err != nil {
@@ -29,6 +30,8 @@ func FuzzParse(f *testing.F) {
 		"", "---\n", "a: [", minimal, minimal + "---\n" + minimal,
 		minimal + "load: {pattern: ephemeral, concurrency: 3, rate: 10, timeout: 20.5ms}\n",
 		minimal + "server: {address: 192.0.2.7:9000}\nseed: 0\n",
+		minimal + "driver: netns\n", minimal + "driver: netns\nnat: iptables\n", minimal + "nat: nftables\n",
+		minimal + "driver: netns\nserver: {address: 192.0.2.7:9000}\n",
 		minimal + "expect: [{arm: b, reduction: '>=99.9 %'}, {arm: a, race: absent}]\n",
 		"{name: '1', arms: [{name: \"true\", masquerade: {random: true}}]}",
 		"name: &a s\narms: &b [*a, {<<: *b}, !x {name: !!str y}]\n? [k]\n: v\n",
@@ -52,14 +55,28 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
-		again, err := Parse("canonical.yaml", s.Canonical())
-		if err != nil {
-			t.Fatalf("%v\nin:\n%s", err, s.Canonical())
-		}
-		if d := diff(s, again); d != "" {
-			t.Error(d)
+		comesBack(t, s)
+		for _, driver := range drivers {
+			if err := s.SetDriver(driver); err == nil {
+				comesBack(t, s)
+			}
 		}
 	})
+}
+
+// comesBack holds that the canonical form of s is s.
+func comesBack(t *testing.T, s *Scenario) {
+	t.Helper()
+	again, err := Parse("canonical.yaml", s.Canonical())
+	if err != nil {
+		t.Fatalf("%v\nin:\n%s", err, s.Canonical())
+	}
+	if d := diff(s, again); d != "" {
+		t.Error(d)
+	}
+	if s.Hash() != again.Hash() {
+		t.Errorf("hash %s, then %s", s.Hash(), again.Hash())
+	}
 }
 
 // Random bytes are hardly ever a valid scenario, so the other direction has a
@@ -76,7 +93,9 @@ func FuzzCanonical(f *testing.F) {
 		s.Name, s.Seed = name, seed>>1
 		s.Clients, s.Rounds = 1+int(n%MaxClients), 1+int(n%MaxRounds)
 		s.Server.Address = netip.AddrPortFrom(netip.AddrFrom4(bytesOf(host)), 9000)
-		if !s.Server.Address.Addr().IsGlobalUnicast() {
+		lab := [][2]string{{Docker, IPTables}, {Netns, NFTables}, {Netns, IPTables}}[share%3]
+		s.Driver, s.NAT = lab[0], lab[1]
+		if s.Driver == Netns || !s.Server.Address.Addr().IsGlobalUnicast() {
 			s.Server = Server{}
 		}
 		s.Load.Requests = 1 + int(n)%(MaxTrial/MaxClients)
@@ -92,17 +111,7 @@ func FuzzCanonical(f *testing.F) {
 		}
 		least := float64(share%100_001) / 100_000
 		s.Expect = []Expect{{Arm: "0", Race: Reproduced}, {Arm: "1", Reduction: &least}, {Arm: "1", Race: Absent}}
-
-		again, err := Parse("canonical.yaml", s.Canonical())
-		if err != nil {
-			t.Fatalf("%v\nin:\n%s", err, s.Canonical())
-		}
-		if d := diff(&s, again); d != "" {
-			t.Error(d)
-		}
-		if s.Hash() != again.Hash() {
-			t.Errorf("hash %s, then %s", s.Hash(), again.Hash())
-		}
+		comesBack(t, &s)
 	})
 }
 

@@ -15,7 +15,8 @@ import (
 // what [Scenario.Canonical] gives and `snatlab plan` prints.
 type Scenario struct {
 	Name    string   `yaml:"name"`
-	Driver  string   `yaml:"driver"`
+	Driver  string   `yaml:"driver"`  // Docker or Netns
+	NAT     string   `yaml:"nat"`     // what writes the masquerade rule: IPTables or NFTables
 	Clients int      `yaml:"clients"` // 1 to MaxClients
 	Server  Server   `yaml:"server,omitempty"`
 	Load    Load     `yaml:"load"`
@@ -23,7 +24,23 @@ type Scenario struct {
 	Seed    uint64   `yaml:"seed"` // draws the order of the arms in each round
 	Arms    []Arm    `yaml:"arms"` // the first one is the baseline
 	Expect  []Expect `yaml:"expect,omitempty"`
+
+	// natWritten tells that NAT stands in the file: then it is not for
+	// SetDriver to replace.
+	natWritten bool
 }
+
+// The drivers: how a lab is built.
+const (
+	Docker = "docker" // containers and networks of this machine's Docker engine
+	Netns  = "netns"  // network namespaces; no daemon, and the host stays as it is
+)
+
+// What writes a lab's masquerade rule.
+const (
+	IPTables = "iptables" // the program iptables
+	NFTables = "nftables" // netlink; needs no program
+)
 
 // Server says where the clients connect to: a server of the lab's own (the
 // zero value), or `snatlab serve` on another machine.
@@ -97,10 +114,10 @@ const (
 )
 
 // Default is the scenario that a file starts from. It has no name and no arm:
-// those have no default.
+// those have no default. What depends on another field is not set either.
 func Default() Scenario {
 	return Scenario{
-		Driver:  "docker",
+		Driver:  Docker,
 		Clients: 2,
 		Load: Load{
 			Protocol: "tcp",
@@ -118,3 +135,12 @@ const (
 	DefaultSync        = Barrier // lockstep
 	DefaultConcurrency = 64      // ephemeral
 )
+
+// DefaultNAT is what writes the masquerade rule where the file does not say.
+// Docker's is no choice: the rule is the one that Docker wrote.
+func DefaultNAT(driver string) string {
+	if driver == Netns {
+		return NFTables
+	}
+	return IPTables
+}

@@ -26,12 +26,12 @@ func parse(t *testing.T, data string) *Scenario {
 }
 
 func diff(a, b *Scenario) string {
-	return cmp.Diff(a, b, cmpopts.EquateComparable(netip.AddrPort{}))
+	return cmp.Diff(a, b, cmpopts.EquateComparable(netip.AddrPort{}), cmpopts.IgnoreUnexported(Scenario{}))
 }
 
 func TestReadyScenariosAreValid(t *testing.T) {
 	files, err := filepath.Glob("../../scenarios/*.yaml")
-	if err != nil || len(files) < 2 {
+	if err != nil || len(files) < 3 {
 		t.Fatalf("scenarios: %q, %v", files, err)
 	}
 	for _, file := range files {
@@ -49,10 +49,34 @@ func TestReadyScenariosAreValid(t *testing.T) {
 	}
 }
 
+func TestReadyScenariosTakeEveryDriver(t *testing.T) {
+	files, err := filepath.Glob("../../scenarios/*.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		s, err := Read(file)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		hash := s.Hash()
+		for _, driver := range drivers {
+			if err := s.SetDriver(driver); err != nil {
+				t.Errorf("%s: %v", file, err)
+			}
+			if got := s.Hash(); got != hash {
+				t.Errorf("%s: hash %s, with driver %s %s", file, hash, driver, got)
+			}
+		}
+	}
+}
+
 func TestEveryKeyIsRead(t *testing.T) {
 	got := parse(t, `
 name: every-key.1
 driver: docker
+nat: iptables
 clients: 4
 server: {address: "192.0.2.7:9000"}
 load:
@@ -75,7 +99,7 @@ expect:
   - {arm: "007", reduction: ">= 99.5 %"}
 `)
 	want := &Scenario{
-		Name: "every-key.1", Driver: "docker", Clients: 4,
+		Name: "every-key.1", Driver: Docker, NAT: IPTables, Clients: 4,
 		Server: Server{Address: netip.MustParseAddrPort("192.0.2.7:9000")},
 		Load: Load{Protocol: "tcp", Pattern: Lockstep, Requests: 100, Rate: 2000,
 			Timeout: 900 * time.Millisecond, Sync: Clock},
@@ -97,13 +121,18 @@ func TestAbsentKeysHaveTheirDefaults(t *testing.T) {
 	want := Default()
 	want.Name = "s"
 	want.Arms = []Arm{{Name: "a"}, {Name: "b"}}
-	want.Load.Sync = DefaultSync
+	want.NAT, want.Load.Sync = IPTables, DefaultSync
 	if d := diff(&want, parse(t, minimal)); d != "" {
 		t.Errorf("lockstep: %s", d)
 	}
 	want.Load.Pattern, want.Load.Sync, want.Load.Concurrency = Ephemeral, "", DefaultConcurrency
 	if d := diff(&want, parse(t, minimal+"load: {pattern: ephemeral}\n")); d != "" {
 		t.Errorf("ephemeral: %s", d)
+	}
+	want = *parse(t, minimal)
+	want.Driver, want.NAT = Netns, NFTables
+	if d := diff(&want, parse(t, minimal+"driver: netns\n")); d != "" {
+		t.Errorf("netns: %s", d)
 	}
 }
 
@@ -138,8 +167,10 @@ func TestTablesHoldTheKeysOfTheStructsInTheirOrder(t *testing.T) {
 	} {
 		var tags, keys []string
 		for f := range reflect.TypeOf(table.of).Fields() {
-			tag, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
-			tags = append(tags, tag)
+			if f.IsExported() {
+				tag, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+				tags = append(tags, tag)
+			}
 		}
 		for _, f := range table.fields {
 			keys = append(keys, f.key)
@@ -160,8 +191,8 @@ func TestCommandLineIsHeldToTheBoundsOfTheFile(t *testing.T) {
 		{s.SetRounds(0), "rounds: 0 is out of range; allowed: 1 to 1000"},
 		{s.SetRounds(-3), "rounds: -3 is out of range; allowed: 1 to 1000"},
 		{s.SetRounds(1001), "rounds: 1001 is out of range; allowed: 1 to 1000"},
-		{s.SetDriver("dokcer"), `driver: "dokcer" is not allowed; allowed: docker (did you mean "docker"?)`},
-		{s.SetDriver(""), `driver: "" is not allowed; allowed: docker`},
+		{s.SetDriver("dokcer"), `driver: "dokcer" is not allowed; allowed: docker, netns (did you mean "docker"?)`},
+		{s.SetDriver(""), `driver: "" is not allowed; allowed: docker, netns`},
 	} {
 		if refused.err == nil || refused.err.Error() != refused.want {
 			t.Errorf("got  %v\nwant %s", refused.err, refused.want)
@@ -173,7 +204,45 @@ func TestCommandLineIsHeldToTheBoundsOfTheFile(t *testing.T) {
 	if err := s.SetRounds(1000); err != nil || s.Rounds != 1000 {
 		t.Errorf("rounds %d, %v", s.Rounds, err)
 	}
-	if err := s.SetDriver("docker"); err != nil || s.Driver != "docker" {
-		t.Errorf("driver %q, %v", s.Driver, err)
+}
+
+func TestDriverOfTheCommandLineBringsItsOwnNAT(t *testing.T) {
+	s := parse(t, minimal)
+	for _, want := range []struct{ driver, nat string }{
+		{Netns, NFTables}, {Netns, NFTables}, {Docker, IPTables}, {Netns, NFTables},
+	} {
+		if err := s.SetDriver(want.driver); err != nil || s.Driver != want.driver || s.NAT != want.nat {
+			t.Errorf("driver %s, nat %s, want %s: %v", s.Driver, s.NAT, want, err)
+		}
+	}
+}
+
+func TestDriverOfTheCommandLineLeavesTheNATOfTheFile(t *testing.T) {
+	s := parse(t, minimal+"nat: iptables\n")
+	for _, driver := range []string{Docker, Netns, Docker} {
+		if err := s.SetDriver(driver); err != nil || s.Driver != driver || s.NAT != IPTables {
+			t.Errorf("driver %s, nat %s: %v", s.Driver, s.NAT, err)
+		}
+	}
+}
+
+func TestDriverOfTheCommandLineIsHeldToWhatItCanDo(t *testing.T) {
+	for _, c := range []struct{ lines, driver, want string }{
+		{"server: {address: 192.0.2.7:9000}\n", Netns, "driver netns: " + netnsServer},
+		{"driver: netns\nnat: nftables\n", Docker, "driver docker: " + dockerNAT},
+	} {
+		s := parse(t, minimal+c.lines)
+		before := *s
+		if err := s.SetDriver(c.driver); err == nil || err.Error() != c.want {
+			t.Errorf("got  %v\nwant %s", err, c.want)
+		}
+		if d := diff(&before, s); d != "" {
+			t.Errorf("a refused value was stored: %s", d)
+		}
+	}
+	// The canonical form says what the file left open.
+	s := parse(t, string(parse(t, minimal+"driver: netns\n").Canonical()))
+	if err := s.SetDriver(Docker); err == nil || err.Error() != "driver docker: "+dockerNAT {
+		t.Errorf("canonical: %v", err)
 	}
 }

@@ -2,7 +2,10 @@ package docker
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"strings"
 
 	cerrdefs "github.com/containerd/errdefs"
@@ -14,6 +17,16 @@ import (
 
 	"snatlab/harness/undo"
 )
+
+// socket is where an engine listens that was not told otherwise.
+const socket = "/var/run/docker.sock"
+
+// Absent tells that this machine has no engine: none is named, and nothing is
+// where one would be.
+func Absent() bool {
+	_, err := os.Stat(socket)
+	return os.Getenv(client.EnvOverrideHost) == "" && errors.Is(err, fs.ErrNotExist)
+}
 
 // Leftovers lists the containers and networks that carry our label, as steps
 // that remove them: what a run left of which not even a journal is left.

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/netip"
 	"strings"
-	"sync"
 	"time"
 
 	cerrdefs "github.com/containerd/errdefs"
@@ -15,6 +14,7 @@ import (
 	"github.com/docker/docker/client"
 	"github.com/docker/docker/pkg/stdcopy"
 
+	"snatlab/harness/lab"
 	"snatlab/harness/probe"
 	"snatlab/harness/undo"
 )
@@ -74,7 +74,7 @@ func (l *dockerLab) attach(ctx context.Context, id, name string) (probe.Stream, 
 		return probe.Stream{}, err
 	}
 	out, outW := io.Pipe()
-	words := &tail{}
+	words := &lab.LastWords{}
 	go func() { // ends with the connection, which the stream's Close closes
 		_, err := stdcopy.StdCopy(outW, words, attached.Reader)
 		outW.CloseWithError(err)
@@ -104,7 +104,7 @@ func (l *dockerLab) addressOf(ctx context.Context, id string, n network) (netip.
 func (l *dockerLab) createContainer(ctx context.Context, spec containerSpec) (id string, err error) {
 	config := &container.Config{
 		Image: l.image, Cmd: []string{spec.role}, User: nobody,
-		OpenStdin: true, StdinOnce: true, AttachStdin: true, AttachStdout: true, AttachStderr: true,
+		OpenStdin: true, StdinOnce: !l.Config.Keep, AttachStdin: true, AttachStdout: true, AttachStderr: true,
 		Labels: map[string]string{label: l.Run},
 	}
 	pids := int64(pidLimit)
@@ -132,7 +132,7 @@ func (l *dockerLab) createContainer(ctx context.Context, spec containerSpec) (id
 }
 
 // obituary says how a container ended, and what it said last.
-func (l *dockerLab) obituary(id string, words *tail) string {
+func (l *dockerLab) obituary(id string, words *lab.LastWords) string {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	// The stream can end a moment before the container does.
@@ -154,34 +154,7 @@ func (l *dockerLab) obituary(id string, words *tail) string {
 			}
 		}
 	}
-	if last := words.String(); last != "" {
-		return how + "; its last output: " + last
-	}
-	return how + "; it left no output"
-}
-
-// tail keeps the end of what is written to it.
-type tail struct {
-	mu   sync.Mutex
-	text []byte
-}
-
-const tailSize = 2048
-
-func (t *tail) Write(p []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.text = append(t.text, p...)
-	if over := len(t.text) - tailSize; over > 0 {
-		t.text = append(t.text[:0], t.text[over:]...)
-	}
-	return len(p), nil
-}
-
-func (t *tail) String() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return strings.TrimSpace(string(t.text))
+	return words.After(how)
 }
 
 // object is the journalled step: a container or a network of a run.

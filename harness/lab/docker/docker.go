@@ -16,10 +16,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"runtime"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"snatlab/harness/conntrack"
 	"snatlab/harness/lab"
@@ -37,13 +34,14 @@ type Config struct {
 	Trials  int            // that will be made; each takes a server port
 	Server  netip.AddrPort // `snatlab serve` on another machine; zero: a server of the lab's own
 	Binary  string         // static snatlab binary that the probe image is made of; empty: this one
+	Keep    bool           // Keep may be called: the probes live on when their conversations end
 	Journal *undo.Journal
 	Say     func(string) // told what is being done; may be nil
 }
 
 // Open builds a lab on a host that has passed Preflight. If it fails, whatever
 // it made so far is undone.
-func Open(ctx context.Context, host *Host, c Config) (_ lab.Lab, err error) {
+func Open(ctx context.Context, host *Host, c Config) (_ lab.Keeper, err error) {
 	l := &dockerLab{Config: c, host: host}
 	if l.Say == nil {
 		l.Say = func(string) {}
@@ -66,89 +64,47 @@ func Open(ctx context.Context, host *Host, c Config) (_ lab.Lab, err error) {
 
 type dockerLab struct {
 	Config
+	lab.Probes
 	host  *Host
 	image string
 
 	clientNet, serverNet network
 	rule                 *nat.Rule
-
-	clients   []*probe.Client
-	addresses []netip.Addr // of the clients
-	server    *probe.Server
-	address   netip.Addr // of the server
 }
 
 // barrierFile is where clients meet: in the memory of the IPC namespace that
 // they share.
 const barrierFile = "/dev/shm/snatlab"
 
-// firstPort is the server port of the first trial, where all are free.
-const firstPort = 20_000
-
 func (l *dockerLab) Barrier() string { return barrierFile }
 
-func (l *dockerLab) Clients() []*probe.Client { return l.clients }
+func (l *dockerLab) Clients() []*probe.Client { return l.Probes.Clients() }
 
 func (l *dockerLab) Apply(ctx context.Context, m scenario.Masquerade) (lab.Rule, error) {
 	return l.rule.Apply(ctx, l.Journal, nat.Options{Random: m.Random, RandomFully: m.RandomFully})
 }
 
-func (l *dockerLab) Listen(ctx context.Context, trial int) (netip.AddrPort, error) {
-	port := firstPort + trial
-	if p := l.server.Hello.Ports; p != nil {
-		port = int(p.First) + trial
-	}
-	return netip.AddrPortFrom(l.address, uint16(port)), l.server.Listen(ctx, uint16(port))
-}
-
-func (l *dockerLab) Finish(ctx context.Context) (*probe.Served, error) {
-	return l.server.Finish(ctx)
-}
-
 func (l *dockerLab) Conntrack(context.Context) (conntrack.Snapshot, error) { return conntrack.Read() }
 
 func (l *dockerLab) Forget(ctx context.Context, server netip.AddrPort, ports [][]probe.Ports) error {
-	return conntrack.Forget(ctx, func(yield func(source, destination netip.AddrPort) bool) {
-		for i, ranges := range ports {
-			for _, r := range ranges {
-				for port := int(r.First); port <= int(r.Last); port++ {
-					if !yield(netip.AddrPortFrom(l.addresses[i], uint16(port)), server) {
-						return
-					}
-				}
-			}
-		}
-	})
+	return conntrack.Forget(ctx, l.Connections(server, ports))
 }
 
 // Close ends the probes and undoes the journal: rules before networks,
-// containers before both.
+// containers before both. A lab that was kept stays.
 func (l *dockerLab) Close(ctx context.Context) error {
-	return errors.Join(l.hangUp(), l.Journal.Close(ctx))
-}
-
-// hangUp ends the conversations with the probes, which ends the probes.
-func (l *dockerLab) hangUp() error {
-	var errs []error
-	for _, c := range l.clients {
-		errs = append(errs, c.Close())
+	if l.Journal.Kept() {
+		return nil
 	}
-	if l.server != nil {
-		errs = append(errs, l.server.Close())
-	}
-	return errors.Join(errs...)
+	return errors.Join(l.HangUp(), l.Journal.Close(ctx))
 }
 
 func (l *dockerLab) Environment() result.Env {
-	var uts unix.Utsname
-	_ = unix.Uname(&uts) // cannot fail with a valid pointer
-	env := result.Env{
-		Kernel: unix.ByteSliceToString(uts.Release[:]), Arch: runtime.GOARCH,
-		CPUs: len(l.clients[0].Hello.CPUs), Driver: "docker",
-		Docker: &l.host.info.ServerVersion, Firewall: new(l.host.backend()),
-		Iptables:      new(l.rule.Tables().Version()),
-		ClientNetwork: l.clientNet.subnet.String(), Server: l.address.String(),
-	}
+	env := lab.Environment(scenario.Docker)
+	env.CPUs = len(l.Clients()[0].Hello.CPUs)
+	env.Docker, env.Firewall = &l.host.info.ServerVersion, new(l.host.backend())
+	env.NAT, env.Iptables = scenario.IPTables, new(l.rule.Tables().Version())
+	env.ClientNetwork, env.Server = l.clientNet.subnet.String(), l.ServerAddress().String()
 	if s, err := conntrack.Read(); err == nil {
 		env.ConntrackMax = &s.Max
 	}
@@ -166,8 +122,10 @@ func (l *dockerLab) startServer(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l.address = address
-	l.server, err = probe.OpenServer(ctx, stream)
+	server, err := probe.OpenServer(ctx, stream)
+	if err == nil {
+		l.SetServer(server, address)
+	}
 	return err
 }
 
@@ -178,14 +136,14 @@ func (l *dockerLab) callServer(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("call the server at %v: %w (run `snatlab serve` there)", l.Server, err)
 	}
-	l.address = l.Server.Addr()
-	l.server, err = probe.OpenServer(ctx, probe.Stream{
+	server, err := probe.OpenServer(ctx, probe.Stream{
 		Name: fmt.Sprintf("server at %v", l.Server), In: conn, Out: conn, Close: conn.Close,
 	})
 	if err != nil {
 		return fmt.Errorf("%w (a server serves one run at a time)", err)
 	}
-	p := l.server.Hello.Ports
+	l.SetServer(server, l.Server.Addr())
+	p := server.Hello.Ports
 	if p == nil || int(p.Last)-int(p.First)+1 < l.Trials {
 		return fmt.Errorf("the server at %v has too few ports: each of %d trials takes one (snatlab serve --ports %d)", l.Server, l.Trials, l.Trials)
 	}
@@ -206,7 +164,7 @@ func (l *dockerLab) startClients(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		l.clients, l.addresses = append(l.clients, c), append(l.addresses, address)
+		l.AddClient(c, address)
 		ipc = "container:" + l.containerName("client-0")
 	}
 	return nil

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -15,7 +14,6 @@ import (
 	"slices"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
@@ -23,6 +21,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"snatlab/harness/lab"
+	"snatlab/harness/lab/labtest"
 	"snatlab/harness/nat"
 	"snatlab/harness/undo"
 )
@@ -38,10 +37,11 @@ type rig struct {
 // test is skipped, but not in CI.
 func realEngine(t *testing.T) *rig {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-	defer cancel()
-	takeHost(ctx, t)
-	host, found := Preflight(ctx, probeBinary(t), 0)
+	labtest.TakeMachine(t)
+	// And then from runs. What another package's test starts as a run of its own
+	// needs this lock free.
+	labtest.TakeLock(t, undo.Dir)
+	host, found := Preflight(t.Context(), probeBinary(t), 0)
 	t.Cleanup(func() { host.Close() })
 	switch err := lab.Missing(found); {
 	case err != nil && os.Getenv("CI") == "true":
@@ -57,39 +57,6 @@ func realEngine(t *testing.T) *rig {
 		}
 	})
 	return r
-}
-
-// takeHost takes this machine from the tests of other packages, which look as
-// well whether it is as it was, and then from runs: it takes their lock. What
-// another package's test starts as a run of its own needs that one free.
-func takeHost(ctx context.Context, t *testing.T) {
-	t.Helper()
-	for _, dir := range []string{filepath.Join(os.TempDir(), "snatlab-tests"), undo.Dir} {
-		lock, err := awaitLock(ctx, dir)
-		switch {
-		case err == nil:
-			t.Cleanup(func() { lock.Release() })
-		case errors.Is(err, os.ErrPermission) && os.Getenv("CI") != "true":
-			t.Skipf("%v (these tests take root)", err)
-		default:
-			t.Fatal(err)
-		}
-	}
-}
-
-// awaitLock asks for a lock until it is free: nobody says when that is.
-func awaitLock(ctx context.Context, dir string) (*undo.Lock, error) {
-	for {
-		lock, err := undo.TakeLock(dir, "test")
-		if !errors.As(err, new(*undo.LockedError)) {
-			return lock, err
-		}
-		select {
-		case <-time.After(20 * time.Millisecond):
-		case <-ctx.Done():
-			return nil, err
-		}
-	}
 }
 
 // state is all that a lab changes on a machine, one line each.

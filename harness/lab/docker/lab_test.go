@@ -2,54 +2,23 @@ package docker
 
 import (
 	"fmt"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/google/go-cmp/cmp"
-	"github.com/ti-mo/conntrack"
 
-	"snatlab/harness/probe"
 	"snatlab/harness/scenario"
 )
-
-// request sends one request of each client, one after the other, and gives the
-// ports that they left from.
-func (b *bench) request(t *testing.T, trial int) (server netip.AddrPort, ports [][]probe.Ports) {
-	t.Helper()
-	server, err := b.Listen(t.Context(), trial)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range b.Clients() {
-		report, err := c.Run(t.Context(), probe.Load{Server: server, Requests: 1, Timeout: 900 * time.Millisecond, Concurrency: 1})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if report.Succeeded != 1 {
-			t.Errorf("%s: %+v", c.Name, report)
-		}
-		ports = append(ports, report.Ports)
-	}
-	served, err := b.Finish(t.Context())
-	if err != nil || served.Accepted != uint64(len(b.Clients())) {
-		t.Errorf("served %+v, %v", served, err)
-	}
-	return server, ports
-}
 
 func TestALabOnARealEngine(t *testing.T) {
 	const clients = 3
 	b := realEngine(t).open(clients)
 	for name, claim := range map[string]func(*testing.T, *bench){
-		"sends each connection through the masquerade rule, once":    passesTheRule,
 		"puts an arm in force and takes it back to the letter":       rewritesTheRule,
-		"forgets the entries of its own connections":                 forgets,
 		"has containers that can do nothing but send and answer":     confined,
 		"has clients that share memory, and a server that does not":  shareMemory,
 		"has the clients on one network and the server on the other": apart,
@@ -58,22 +27,6 @@ func TestALabOnARealEngine(t *testing.T) {
 	}
 	if got := len(b.Clients()); got != clients {
 		t.Errorf("%d clients, want %d", got, clients)
-	}
-}
-
-func passesTheRule(t *testing.T, b *bench) {
-	rule, err := b.Apply(t.Context(), scenario.Masquerade{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	before, err := rule.Packets(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	b.request(t, 0)
-	after, err := rule.Packets(t.Context())
-	if want := uint64(len(b.Clients())); err != nil || after-before != want {
-		t.Errorf("the rule matched %d packets of %d connections, %v", after-before, want, err)
 	}
 }
 
@@ -103,48 +56,6 @@ func rewritesTheRule(t *testing.T, b *bench) {
 			}
 		}
 	}
-}
-
-func forgets(t *testing.T, b *bench) {
-	server, ports := b.request(t, 1)
-	other, _ := b.request(t, 2)
-	if got := entries(t, b, server); got != len(b.Clients()) {
-		t.Errorf("%d entries of %d connections", got, len(b.Clients()))
-	}
-	if err := b.Forget(t.Context(), server, ports); err != nil {
-		t.Fatal(err)
-	}
-	if got := entries(t, b, server); got != 0 {
-		t.Errorf("%d entries are left", got)
-	}
-	if got := entries(t, b, other); got != len(b.Clients()) {
-		t.Errorf("of %d connections to another port %d entries are left", len(b.Clients()), got)
-	}
-	if err := b.Forget(t.Context(), server, ports); err != nil {
-		t.Errorf("nothing is left to forget: %v", err)
-	}
-}
-
-// entries counts those of connections from the lab's clients to the server in
-// the conntrack table of this machine.
-func entries(t *testing.T, b *bench, server netip.AddrPort) (n int) {
-	t.Helper()
-	conn, err := conntrack.Dial(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	flows, err := conn.Dump(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range flows {
-		to := netip.AddrPortFrom(f.TupleOrig.IP.DestinationAddress, f.TupleOrig.Proto.DestinationPort)
-		if slices.Contains(b.addresses, f.TupleOrig.IP.SourceAddress) && to == server {
-			n++
-		}
-	}
-	return n
 }
 
 func confined(t *testing.T, b *bench) {
@@ -216,14 +127,14 @@ func shareMemory(t *testing.T, b *bench) {
 }
 
 func apart(t *testing.T, b *bench) {
-	for i, a := range b.addresses {
+	for i, a := range b.ClientAddresses() {
 		if !b.clientNet.subnet.Contains(a) {
 			t.Errorf("client %d has the address %v, out of %v", i, a, b.clientNet.subnet)
 		}
 	}
 	env := b.Environment()
-	if !b.serverNet.subnet.Contains(b.address) || env.Server != b.address.String() || env.ClientNetwork != b.clientNet.subnet.String() {
-		t.Errorf("the server has the address %v, out of %v; the environment says %+v", b.address, b.serverNet.subnet, env)
+	if !b.serverNet.subnet.Contains(b.ServerAddress()) || env.Server != b.ServerAddress().String() || env.ClientNetwork != b.clientNet.subnet.String() {
+		t.Errorf("the server has the address %v, out of %v; the environment says %+v", b.ServerAddress(), b.serverNet.subnet, env)
 	}
 	if env.Driver != "docker" || *env.Docker != b.host.info.ServerVersion || env.Kernel == "" || env.CPUs < 1 || env.ConntrackMax == nil {
 		t.Errorf("environment %+v", env)

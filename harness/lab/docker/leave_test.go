@@ -3,9 +3,7 @@ package docker
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -13,31 +11,12 @@ import (
 
 	"github.com/docker/docker/api/types/container"
 
-	"snatlab/harness/probe"
 	"snatlab/harness/scenario"
 	"snatlab/harness/undo"
 )
 
 // That the machine is as it was is looked at by realEngine, at the end of each
 // test.
-
-func TestALabThatIsClosedLeavesNothing(t *testing.T) {
-	b := realEngine(t).open(2)
-	if _, err := b.Apply(t.Context(), scenario.Masquerade{RandomFully: true}); err != nil { // and never undone
-		t.Fatal(err)
-	}
-	for range 2 {
-		if err := b.Close(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		if left := b.containers(t); len(left) != 0 || len(b.Journal.Steps()) != 0 {
-			t.Errorf("after Close there are %v, %v", left, b.Journal.Steps())
-		}
-	}
-	if journals, _ := undo.Find(filepath.Dir(b.path)); journals != nil {
-		t.Errorf("the journal is left: %v", journals)
-	}
-}
 
 func TestALabWhoseProcessDiedIsRemovedByItsJournal(t *testing.T) {
 	r := realEngine(t)
@@ -100,52 +79,11 @@ func leftoversOf(t *testing.T, b *bench) []undo.Step {
 	return slices.DeleteFunc(steps, func(s undo.Step) bool { return !strings.Contains(s.What, b.Run) })
 }
 
-func TestALabThatIsNotFinishedLeavesNothing(t *testing.T) {
-	r := realEngine(t)
-	interrupted := errors.New("interrupted")
-	for _, at := range []string{"making the networks", "starting the server", "starting client 1 of 2", "starting client 2 of 2"} {
-		t.Run(at, func(t *testing.T) {
-			ctx, cancel := context.WithCancelCause(t.Context())
-			config, _ := r.plan(2)
-			config.Say = func(s string) {
-				if s == at {
-					cancel(interrupted)
-				}
-			}
-			if _, err := Open(ctx, r.Host, config); err == nil {
-				t.Error("the lab was opened all the same")
-			}
-			if left := config.Journal.Steps(); len(left) != 0 {
-				t.Errorf("not undone: %v", left)
-			}
-		})
-	}
-}
-
-func TestAContainerThatIsKilledIsToldWithItsExitCode(t *testing.T) {
-	b := realEngine(t).open(2)
-	server, err := b.Listen(t.Context(), 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := b.host.docker.ContainerKill(t.Context(), b.containerName("client-1"), "KILL"); err != nil {
-		t.Fatal(err)
-	}
-	load := probe.Load{Server: server, Requests: 1, Timeout: time.Second, Concurrency: 1}
-	_, err = b.Clients()[1].Run(t.Context(), load)
-	if text := fmt.Sprint(err); !strings.HasPrefix(text, "client 1 died: ") || !strings.HasSuffix(text, "; exit code 137; it left no output") {
-		t.Errorf("error %v", err)
-	}
-	if report, err := b.Clients()[0].Run(t.Context(), load); err != nil || report.Succeeded != 1 {
-		t.Errorf("the other client: %+v, %v", report, err)
-	}
-}
-
 func TestAProbeEndsWithItsInput(t *testing.T) {
 	b := realEngine(t).open(1)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	for name, hangUp := range map[string]func() error{"client-0": b.Clients()[0].Close, "server": b.server.Close} {
+	for name, hangUp := range map[string]func() error{"client-0": b.Clients()[0].Close, "server": b.ServerProbe().Close} {
 		if err := hangUp(); err != nil {
 			t.Fatal(err)
 		}

@@ -1,10 +1,8 @@
 package docker
 
 import (
-	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 	"testing"
 )
 
@@ -54,32 +52,5 @@ func TestTheNextSubnetIsTheOneBehind(t *testing.T) {
 		if got := nextSubnet(netip.MustParseAddr(a)); got.String() != want {
 			t.Errorf("behind %s comes %v, want %s", a, got, want)
 		}
-	}
-}
-
-func TestWhatAContainerSaidLastIsKept(t *testing.T) {
-	for _, test := range []struct {
-		name   string
-		pieces []string
-		want   string
-	}{
-		{"nothing", nil, ""},
-		{"little", []string{"one\n", "two\n"}, "one\ntwo"},
-		{"exactly as much as is kept", []string{strings.Repeat("a", tailSize)}, strings.Repeat("a", tailSize)},
-		{"one byte more", []string{"x" + strings.Repeat("a", tailSize)}, strings.Repeat("a", tailSize)},
-		{"much at once", []string{strings.Repeat("x", 10*tailSize) + strings.Repeat("a", tailSize)}, strings.Repeat("a", tailSize)},
-		{"much in pieces", slices.Concat(slices.Repeat([]string{"xxx"}, tailSize), slices.Repeat([]string{"aa"}, tailSize/2)), strings.Repeat("a", tailSize)},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			words := &tail{}
-			for _, p := range test.pieces {
-				if n, err := fmt.Fprint(words, p); n != len(p) || err != nil {
-					t.Fatalf("%d of %d bytes taken, %v", n, len(p), err)
-				}
-			}
-			if got := words.String(); got != test.want {
-				t.Errorf("%d bytes %.20q..., want %d bytes %.20q...", len(got), got, len(test.want), test.want)
-			}
-		})
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -15,7 +14,6 @@ import (
 	"github.com/docker/docker/client"
 	"golang.org/x/sys/unix"
 
-	"snatlab/harness/conntrack"
 	"snatlab/harness/lab"
 	"snatlab/harness/nat"
 )
@@ -59,7 +57,7 @@ func connect(host string) (*client.Client, error) {
 func Preflight(ctx context.Context, binary string, entries int) (*Host, []lab.Precondition) {
 	h := &Host{}
 	engine := h.checkEngine(ctx)
-	all := []lab.Precondition{checkPrivilege(), checkKernel(), checkBinary(cmp.Or(binary, thisBinary)), engine}
+	all := []lab.Precondition{checkPrivilege(), lab.CheckKernel(), checkBinary(cmp.Or(binary, thisBinary)), engine}
 	if engine.State == lab.Met {
 		all = append(all, h.checkBackend(), h.checkRules(), h.checkSubnets(ctx))
 	} else {
@@ -67,47 +65,21 @@ func Preflight(ctx context.Context, binary string, entries int) (*Host, []lab.Pr
 			all = append(all, lab.Precondition{Name: name, State: lab.Unknown, Found: "no engine to look at"})
 		}
 	}
-	return h, append(all, checkConntrack(entries), checkCPUs(), checkFiles())
+	return h, append(all, lab.CheckConntrack(entries), lab.CheckCPUs(), lab.CheckFiles("the daemon's limit (LimitNOFILE)"))
 }
 
 // The names of preconditions.
 const (
-	privilege       = "privilege"
-	kernelRelease   = "kernel"
 	binaryKind      = "probe binary"
 	dockerEngine    = "Docker engine"
 	firewallBackend = "firewall backend"
 	iptablesRules   = "iptables"
 	labSubnets      = "lab subnets"
-	conntrackTable  = "conntrack"
-	cpus            = "CPUs"
-	openFiles       = "open files"
 )
 
+// checkPrivilege: without it there are no rules and no counters.
 func checkPrivilege() lab.Precondition {
-	p := lab.Precondition{Name: privilege, Remedy: "run as root"}
-	effective, err := effectiveCapabilities()
-	switch {
-	case err != nil:
-		p.State, p.Found = lab.Unknown, err.Error()
-	case effective&(1<<unix.CAP_NET_ADMIN) == 0:
-		p.State, p.Found = lab.Unmet, fmt.Sprintf("user %d has no CAP_NET_ADMIN: no iptables, no conntrack counters", os.Geteuid())
-	default:
-		p.Found = fmt.Sprintf("user %d, CAP_NET_ADMIN", os.Geteuid())
-	}
-	return p
-}
-
-// checkKernel tells the kernel, and what of it the counters can be told apart by.
-func checkKernel() lab.Precondition {
-	var uts unix.Utsname
-	_ = unix.Uname(&uts) // cannot fail with a valid pointer
-	p := lab.Precondition{Name: kernelRelease, Advisory: true, Found: "Linux " + unix.ByteSliceToString(uts.Release[:])}
-	if _, err := os.Stat("/proc/net/stat/nf_conntrack"); err != nil {
-		p.State, p.Found = lab.Unmet, p.Found+": no /proc/net/stat/nf_conntrack"
-		p.Remedy = "clash_resolve and chaintoolong are unknown without it (CONFIG_NF_CONNTRACK_PROCFS)"
-	}
-	return p
+	return lab.CheckPrivilege(map[int]string{unix.CAP_NET_ADMIN: "CAP_NET_ADMIN"})
 }
 
 // checkBinary looks whether a program can run where there is nothing else.
@@ -122,17 +94,6 @@ func checkBinary(path string) lab.Precondition {
 		p.State, p.Found, p.Remedy = lab.Unmet, err.Error(), "build it with CGO_ENABLED=0, or `make build`"
 	}
 	return p
-}
-
-// effectiveCapabilities reads the set of this process (CapEff, proc(5)).
-func effectiveCapabilities() (uint64, error) {
-	status, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		return 0, err
-	}
-	_, rest, _ := strings.Cut(string(status), "\nCapEff:")
-	line, _, _ := strings.Cut(rest, "\n")
-	return strconv.ParseUint(strings.TrimSpace(line), 16, 64)
 }
 
 // checkEngine connects to the engine. Its NAT must be this host's: an engine
@@ -256,56 +217,5 @@ func (h *Host) checkSubnets(ctx context.Context) lab.Precondition {
 		return p
 	}
 	p.Found = fmt.Sprintf("%v and %v are free", free[0], free[1])
-	return p
-}
-
-func checkConntrack(entries int) lab.Precondition {
-	p := lab.Precondition{Name: conntrackTable, State: lab.Unmet}
-	s, err := conntrack.Read()
-	if err != nil {
-		p.Found, p.Remedy = err.Error(), "run as root, on a kernel with nf_conntrack and ctnetlink"
-		return p
-	}
-	p.Found = fmt.Sprintf("%d of %d entries in use", s.Entries, s.Max)
-	if s.Entries+uint64(entries) > s.Max {
-		p.Found += fmt.Sprintf(", the run wants room for %d more", entries)
-		p.Remedy = "fewer requests, or a larger net.netfilter.nf_conntrack_max"
-		return p
-	}
-	p.State = lab.Met
-	return p
-}
-
-func checkCPUs() lab.Precondition {
-	p := lab.Precondition{Name: cpus, Advisory: true}
-	var set unix.CPUSet
-	if err := unix.SchedGetaffinity(0, &set); err != nil {
-		p.State, p.Found = lab.Unknown, err.Error()
-		return p
-	}
-	p.Found = strconv.Itoa(set.Count())
-	if set.Count() < 2 {
-		p.State, p.Remedy = lab.Unmet, "the race takes two CPUs: a run will most likely be inconclusive"
-	}
-	return p
-}
-
-// fewFiles is the number of open files below which clients have to wait for
-// timeouts to pass before they can go on.
-const fewFiles = 1024
-
-// checkFiles looks at the limit of this process. That of the containers is the
-// daemon's, mostly the same; a probe makes do with what it has.
-func checkFiles() lab.Precondition {
-	p := lab.Precondition{Name: openFiles, Advisory: true}
-	var limit unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
-		p.State, p.Found = lab.Unknown, err.Error()
-		return p
-	}
-	p.Found = fmt.Sprintf("%d", limit.Max)
-	if limit.Max < fewFiles {
-		p.State, p.Remedy = lab.Unmet, "trials take longer; raise the daemon's limit (LimitNOFILE)"
-	}
 	return p
 }

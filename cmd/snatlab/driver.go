@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+
+	"snatlab/harness/lab"
+	"snatlab/harness/lab/docker"
+	"snatlab/harness/lab/netns"
+	"snatlab/harness/nat"
+	"snatlab/harness/scenario"
+	"snatlab/harness/undo"
+)
+
+// drivers is all of them, the one that needs least first.
+var drivers = []string{scenario.Netns, scenario.Docker}
+
+// site is this machine, ready for one run.
+type site struct {
+	open  func(ctx context.Context, run string, keep bool, say func(string)) (lab.Keeper, error)
+	close func() error
+}
+
+// prepare looks whether this machine can run the scenario, and takes what of it
+// a run needs for itself. Nothing is changed but what an earlier run left.
+func prepare(ctx context.Context, s *scenario.Scenario) (*site, error) {
+	if s.Driver == scenario.Netns {
+		return prepareNetns(ctx, s)
+	}
+	return prepareDocker(ctx, s)
+}
+
+// prepareNetns takes nothing: such labs do not know of each other.
+func prepareNetns(ctx context.Context, s *scenario.Scenario) (*site, error) {
+	if err := lab.Missing(netns.Preflight(ctx, s.NAT, s.Clients*s.Load.Requests)); err != nil {
+		return nil, err
+	}
+	return &site{
+		open: func(ctx context.Context, run string, _ bool, say func(string)) (lab.Keeper, error) {
+			return netns.Open(ctx, netns.Config{Run: run, Clients: s.Clients, NAT: s.NAT, Say: say})
+		},
+		close: func() error { return nil },
+	}, nil
+}
+
+func prepareDocker(ctx context.Context, s *scenario.Scenario) (_ *site, err error) {
+	host, found := docker.Preflight(ctx, "", s.Clients*s.Load.Requests)
+	close := host.Close
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, close())
+		}
+	}()
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	if err := lab.Missing(found); err != nil {
+		return nil, err
+	}
+	lock, err := undo.TakeLock(undo.Dir, "run of "+s.Name)
+	if err != nil {
+		return nil, err
+	}
+	close = func() error { return errors.Join(lock.Release(), host.Close()) }
+	if err := undoCrashed(ctx); err != nil {
+		return nil, err
+	}
+	return &site{
+		open: func(ctx context.Context, run string, keep bool, say func(string)) (lab.Keeper, error) {
+			journal, err := undo.Create(undo.Dir, run, undoers())
+			if err != nil {
+				return nil, err
+			}
+			return docker.Open(ctx, host, docker.Config{
+				Run: run, Clients: s.Clients, Trials: 1 + s.Rounds*len(s.Arms), Server: s.Server.Address,
+				Keep: keep, Journal: journal, Say: say,
+			})
+		},
+		close: close,
+	}, nil
+}
+
+// undoers know how to undo every change that snatlab makes.
+func undoers() undo.Undoers {
+	all := undo.Undoers{}
+	for _, some := range []undo.Undoers{nat.Undoers(), docker.Undoers(), netns.Undoers()} {
+		maps.Copy(all, some)
+	}
+	return all
+}
+
+// keeping is a lab that is left standing when its run ends by itself.
+type keeping struct {
+	lab.Keeper
+	run  context.Context
+	kept *lab.Kept // set by Close
+}
+
+// Close keeps the lab, unless somebody asked the run to end: then everything is
+// to be as it was.
+func (k *keeping) Close(ctx context.Context) error {
+	if k.run.Err() != nil {
+		return k.Keeper.Close(ctx)
+	}
+	var err error
+	if k.kept, err = k.Keep(ctx); err != nil {
+		return errors.Join(fmt.Errorf("keep the lab: %w", err), k.Keeper.Close(ctx))
+	}
+	return nil
+}

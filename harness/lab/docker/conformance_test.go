@@ -1,0 +1,75 @@
+package docker
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"testing"
+
+	"github.com/ti-mo/conntrack"
+
+	"snatlab/harness/lab"
+	"snatlab/harness/lab/labtest"
+	"snatlab/harness/undo"
+)
+
+func TestTheDriverKeepsWhatEveryDriverKeeps(t *testing.T) {
+	r := realEngine(t)
+	journals := t.TempDir()
+	labs := 0
+	labtest.Run(t, labtest.Driver{
+		Open: func(ctx context.Context, clients int, say func(string)) (lab.Lab, error) {
+			labs++
+			c := Config{Run: fmt.Sprintf("test-%06d", labs), Clients: clients, Trials: 20, Binary: probeBinary(t), Say: say}
+			var err error
+			if c.Journal, err = undo.Create(journals, c.Run, undoers()); err != nil {
+				return nil, err
+			}
+			l, err := Open(ctx, r.Host, c)
+			return l, err
+		},
+		Kill: func(t *testing.T, l lab.Lab, client int) {
+			d := l.(*dockerLab)
+			if err := d.host.docker.ContainerKill(t.Context(), d.containerName(fmt.Sprintf("client-%d", client)), "KILL"); err != nil {
+				t.Fatal(err)
+			}
+		},
+		Killed:  "; exit code 137; it left no output",
+		Entries: func(t *testing.T, l lab.Lab, server netip.AddrPort) int { return entries(t, l.(*dockerLab), server) },
+		Traces: func(t *testing.T) (all []string) {
+			state := r.state()
+			for _, kind := range slices.Sorted(maps.Keys(state)) {
+				all = append(append(all, kind), state[kind]...)
+			}
+			left, err := undo.Find(journals)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return append(all, left...)
+		},
+	})
+}
+
+// entries counts those of connections from the lab's clients to the server in
+// the conntrack table of this machine.
+func entries(t *testing.T, l *dockerLab, server netip.AddrPort) (n int) {
+	t.Helper()
+	conn, err := conntrack.Dial(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	flows, err := conn.Dump(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range flows {
+		to := netip.AddrPortFrom(f.TupleOrig.IP.DestinationAddress, f.TupleOrig.Proto.DestinationPort)
+		if slices.Contains(l.ClientAddresses(), f.TupleOrig.IP.SourceAddress) && to == server {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,32 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"snatlab/harness/lab"
+)
+
+// Keep leaves the networks, the rules and the containers. The probe image has
+// no program but the probe, so what looks into a container comes from the host.
+func (l *dockerLab) Keep(ctx context.Context) (*lab.Kept, error) {
+	k := &lab.Kept{Remove: "snatlab cleanup"}
+	tables := l.rule.Tables().Path
+	k.Look = append(k.Look, tables+" -t nat -v -S POSTROUTING", "docker ps --filter label="+label+"="+l.Run)
+	names := []string{"server", "client-0"}
+	if l.Server.IsValid() {
+		names = names[1:]
+	}
+	for _, part := range names {
+		name := l.containerName(part)
+		info, err := l.host.docker.ContainerInspect(ctx, name)
+		if err != nil {
+			return nil, fmt.Errorf("inspect container %s: %w", name, err)
+		}
+		k.Look = append(k.Look,
+			"docker exec "+name+" /snatlab version",
+			fmt.Sprintf("nsenter -t %d -n ss -tan", info.State.Pid))
+	}
+	return k, errors.Join(l.Journal.Keep(), l.HangUp())
+}

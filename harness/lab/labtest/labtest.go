@@ -1,0 +1,355 @@
+// Package labtest is what every driver has to keep: one table of claims, held
+// against labs of real traffic.
+package labtest
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"snatlab/harness/conntrack"
+	"snatlab/harness/lab"
+	"snatlab/harness/probe"
+	"snatlab/harness/result"
+	"snatlab/harness/scenario"
+)
+
+// Driver is what the claims need to know of one.
+type Driver struct {
+	// Open builds a lab, and says what it does as a driver does.
+	Open func(ctx context.Context, clients int, say func(string)) (lab.Lab, error)
+	// Kill ends the process of a client by force.
+	Kill func(t *testing.T, l lab.Lab, client int)
+	// Killed is what a killed client's obituary has to say.
+	Killed string
+	// Entries counts the lab's conntrack entries of connections to a server.
+	Entries func(t *testing.T, l lab.Lab, server netip.AddrPort) int
+	// Traces lists what a lab makes on this machine, one line each.
+	Traces func(t *testing.T) []string
+}
+
+// clients is the number of clients of the labs.
+const clients = 3
+
+// Run holds a driver against the claims.
+func Run(t *testing.T, d Driver) {
+	before := d.Traces(t)
+	t.Run("a lab", func(t *testing.T) {
+		l := d.open(t)
+		if got := len(l.Clients()); got != clients {
+			t.Fatalf("%d clients, want %d", got, clients)
+		}
+		s := &suite{Driver: d, Lab: l}
+		for _, claim := range []struct {
+			name string
+			hold func(*testing.T, *suite)
+		}{
+			{"sends each connection through the masquerade rule, once", passesTheRule},
+			{"has counters that move by what was lost, and by nothing else", countsTheRace},
+			{"puts an arm in force, and takes it back", appliesArms},
+			{"forgets the entries of its own connections", forgets},
+			{"gives every trial a port of its own", portsDiffer},
+			{"tells the machine and the lab", tellsTheEnvironment},
+			{"says how a client died, and goes on with the others", buries},
+		} {
+			t.Run(claim.name, func(t *testing.T) { claim.hold(t, s) })
+		}
+		s.apply(t, scenario.Masquerade{RandomFully: true}) // and never undone
+		for range 2 {
+			if err := l.Close(context.Background()); err != nil {
+				t.Errorf("close: %v", err)
+			}
+			same(t, before, d.Traces(t))
+		}
+	})
+	t.Run("a lab that is given up at any step leaves nothing", func(t *testing.T) { givesUp(t, d, before) })
+}
+
+// suite is a lab under test.
+type suite struct {
+	Driver
+	lab.Lab
+	trials int
+}
+
+// open builds a lab, which is closed when the test ends.
+func (d Driver) open(t *testing.T) lab.Lab {
+	t.Helper()
+	l, err := d.Open(t.Context(), clients, func(string) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close(context.Background()) })
+	return l
+}
+
+func same(t *testing.T, before, after []string) {
+	t.Helper()
+	if diff := cmp.Diff(before, after); diff != "" {
+		t.Errorf("the machine is not as it was (-before +after):\n%s", diff)
+	}
+}
+
+// listen opens a port that no trial has used.
+func (s *suite) listen(t *testing.T) netip.AddrPort {
+	t.Helper()
+	server, err := s.Listen(t.Context(), s.trials)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.trials++
+	return server
+}
+
+// request sends requests of each client, one client after the other, and gives
+// the ports that they left from.
+func (s *suite) request(t *testing.T, requests int) (server netip.AddrPort, ports [][]probe.Ports) {
+	t.Helper()
+	server = s.listen(t)
+	for _, c := range s.Clients() {
+		report, err := c.Run(t.Context(), probe.Load{Server: server, Requests: requests, Timeout: 900 * time.Millisecond, Concurrency: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if report.Succeeded != requests {
+			t.Errorf("%s: %+v", c.Name, report)
+		}
+		ports = append(ports, report.Ports)
+	}
+	served, err := s.Finish(t.Context())
+	if want := uint64(requests * len(s.Clients())); err != nil || served.Accepted != want {
+		t.Errorf("of %d requests the server saw %+v, %v", want, served, err)
+	}
+	return server, ports
+}
+
+func (s *suite) forget(t *testing.T, server netip.AddrPort, ports [][]probe.Ports) {
+	t.Helper()
+	if err := s.Forget(t.Context(), server, ports); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (s *suite) apply(t *testing.T, m scenario.Masquerade) lab.Rule {
+	t.Helper()
+	rule, err := s.Apply(t.Context(), m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rule
+}
+
+func packets(t *testing.T, rule lab.Rule) uint64 {
+	t.Helper()
+	n, err := rule.Packets(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func passesTheRule(t *testing.T, s *suite) {
+	const requests = 20
+	rule := s.apply(t, scenario.Masquerade{})
+	before := packets(t, rule)
+	server, ports := s.request(t, requests)
+	if got, want := packets(t, rule)-before, uint64(requests*clients); got != want {
+		t.Errorf("the rule %q matched %d packets of %d connections", rule.Rule(), got, want)
+	}
+	s.forget(t, server, ports)
+}
+
+// countsTheRace: whether the race occurs is chance, that the kernel and the
+// clients count the same is not.
+func countsTheRace(t *testing.T, s *suite) {
+	const requests = 300
+	server := s.listen(t)
+	before, err := s.Conntrack(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	reports := s.lockstep(t, server, requests)
+	after, err := s.Conntrack(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Finish(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	moved, err := conntrack.Delta(before, after)
+	if err != nil {
+		t.Fatal(err)
+	}
+	failed, timeouts := 0, 0
+	var ports [][]probe.Ports
+	for _, r := range reports {
+		failed, timeouts = failed+r.Requests-r.Succeeded, timeouts+r.Failures[result.Timeout]
+		ports = append(ports, r.Ports)
+	}
+	if n := uint64(failed); failed != timeouts || moved.InsertFailed != n || moved.Drop != n {
+		t.Errorf("of %d requests %d failed, %d by timeout; the kernel counted insert_failed %d, drop %d",
+			clients*requests, failed, timeouts, moved.InsertFailed, moved.Drop)
+	}
+	s.forget(t, server, ports)
+}
+
+// lockstep sends a load of which all clients fire in the same slots.
+func (s *suite) lockstep(t *testing.T, server netip.AddrPort, requests int) []*probe.Report {
+	t.Helper()
+	cpus := clients
+	for _, c := range s.Clients() {
+		cpus = min(cpus, len(c.Hello.CPUs))
+		if err := c.Share(t.Context(), s.Barrier()); err != nil {
+			t.Fatalf("%s cannot meet the others: %v", c.Name, err)
+		}
+	}
+	reports, errs := make([]*probe.Report, clients), make(chan error)
+	for i, c := range s.Clients() {
+		go func() {
+			var err error
+			reports[i], err = c.Run(t.Context(), probe.Load{
+				Server: server, Requests: requests, Timeout: 500 * time.Millisecond,
+				Lockstep: &probe.Lockstep{Client: i, Clients: clients, CPUs: cpus, BasePort: 3000, Barrier: s.Barrier(), Epoch: uint64(s.trials)},
+			})
+			errs <- err
+		}()
+	}
+	for range s.Clients() {
+		if err := <-errs; err != nil {
+			t.Error(err)
+		}
+	}
+	if t.Failed() {
+		t.FailNow()
+	}
+	return reports
+}
+
+func appliesArms(t *testing.T, s *suite) {
+	original := s.apply(t, scenario.Masquerade{}).Rule()
+	for _, arm := range []struct {
+		options scenario.Masquerade
+		words   []string // the last one of the rule, by iptables and by nft
+	}{
+		{scenario.Masquerade{Random: true}, []string{"--random", "random"}},
+		{scenario.Masquerade{RandomFully: true}, []string{"--random-fully", "fully-random"}},
+	} {
+		rule := s.apply(t, arm.options)
+		words := strings.Fields(rule.Rule())
+		if last := words[len(words)-1]; !slices.Contains(arm.words, last) {
+			t.Errorf("for %+v the rule is %q", arm.options, rule.Rule())
+		}
+		server, ports := s.request(t, 2)
+		if got := packets(t, rule); got != 2*clients {
+			t.Errorf("%q matched %d packets of %d connections", rule.Rule(), got, 2*clients)
+		}
+		s.forget(t, server, ports)
+		for range 2 {
+			if err := rule.Undo(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if now := s.apply(t, scenario.Masquerade{}).Rule(); now != original {
+				t.Errorf("the rule was %q, and is %q", original, now)
+			}
+		}
+		if _, err := rule.Packets(t.Context()); err == nil {
+			t.Errorf("%q is gone, and is counted", rule.Rule())
+		}
+	}
+}
+
+func forgets(t *testing.T, s *suite) {
+	server, ports := s.request(t, 5)
+	other, others := s.request(t, 1)
+	if got := s.Entries(t, s.Lab, server); got != 5*clients {
+		t.Errorf("%d entries of %d connections", got, 5*clients)
+	}
+	for range 2 { // nothing is left to forget the second time
+		s.forget(t, server, ports)
+		if got := s.Entries(t, s.Lab, server); got != 0 {
+			t.Errorf("%d entries are left", got)
+		}
+	}
+	if got := s.Entries(t, s.Lab, other); got != clients {
+		t.Errorf("of %d connections to another port %d entries are left", clients, got)
+	}
+	s.forget(t, other, others)
+}
+
+func portsDiffer(t *testing.T, s *suite) {
+	var seen []netip.AddrPort
+	for range 3 {
+		server := s.listen(t)
+		if slices.Contains(seen, server) {
+			t.Errorf("%v is another trial's", server)
+		}
+		seen = append(seen, server)
+		if _, err := s.Finish(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func tellsTheEnvironment(t *testing.T, s *suite) {
+	env := s.Environment()
+	network, err := netip.ParsePrefix(env.ClientNetwork)
+	if err != nil || !netip.MustParsePrefix("198.18.0.0/15").Overlaps(network) {
+		t.Errorf("client network %q, %v", env.ClientNetwork, err)
+	}
+	if server, err := netip.ParseAddr(env.Server); err != nil || network.Contains(server) {
+		t.Errorf("server %q, %v: it must be reached through the rule", env.Server, err)
+	}
+	if env.Kernel == "" || env.CPUs < 1 || env.Driver == "" || env.NAT == "" || env.ConntrackMax == nil {
+		t.Errorf("untold: %+v", env)
+	}
+}
+
+func buries(t *testing.T, s *suite) {
+	const victim = 1
+	s.Kill(t, s.Lab, victim)
+	server := s.listen(t)
+	for i, c := range s.Clients() {
+		report, err := c.Run(t.Context(), probe.Load{Server: server, Requests: 1, Timeout: 900 * time.Millisecond, Concurrency: 1})
+		switch {
+		case i == victim && (err == nil || !strings.HasPrefix(err.Error(), "client 1 died: ") || !strings.Contains(err.Error(), s.Killed)):
+			t.Errorf("of the client that was killed: %+v, %v; want its death, and %q", report, err, s.Killed)
+		case i != victim && (err != nil || report.Succeeded != 1):
+			t.Errorf("%s: %+v, %v", c.Name, report, err)
+		}
+	}
+	if _, err := s.Finish(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// givesUp cancels the building of a lab at each thing that it says it does.
+func givesUp(t *testing.T, d Driver, before []string) {
+	interrupted := errors.New("interrupted")
+	for at := 0; ; at++ {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		said := 0
+		l, err := d.Open(ctx, clients, func(string) {
+			if said == at {
+				cancel(interrupted)
+			}
+			said++
+		})
+		cancel(nil)
+		if said <= at { // it was not interrupted any more
+			if err := errors.Join(err, l.Close(context.Background())); err != nil {
+				t.Error(err)
+			}
+			return
+		}
+		if err == nil {
+			t.Errorf("the lab was opened all the same, interrupted at step %d", at)
+		}
+		same(t, before, d.Traces(t))
+	}
+}

@@ -1,0 +1,128 @@
+package lab
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"snatlab/harness/conntrack"
+	"snatlab/harness/result"
+)
+
+// What every driver wants to know of a machine.
+
+// Environment starts the record of the machine and the lab.
+func Environment(driver string) result.Env {
+	return result.Env{Kernel: kernelRelease(), Arch: runtime.GOARCH, Driver: driver}
+}
+
+func kernelRelease() string {
+	var uts unix.Utsname
+	_ = unix.Uname(&uts) // cannot fail with a valid pointer
+	return unix.ByteSliceToString(uts.Release[:])
+}
+
+// CheckKernel tells the kernel, and whether its counters can be told apart.
+func CheckKernel() Precondition {
+	p := Precondition{Name: "kernel", Advisory: true, Found: "Linux " + kernelRelease()}
+	if _, err := os.Stat("/proc/net/stat/nf_conntrack"); err != nil {
+		p.State, p.Found = Unmet, p.Found+": no /proc/net/stat/nf_conntrack"
+		p.Remedy = "clash_resolve and chaintoolong are unknown without it (CONFIG_NF_CONNTRACK_PROCFS)"
+	}
+	return p
+}
+
+// CheckPrivilege looks whether this process has capabilities, keyed by their
+// numbers, in effect.
+func CheckPrivilege(wanted map[int]string) Precondition {
+	p := Precondition{Name: "privilege", Remedy: "run as root"}
+	effective, err := effectiveCapabilities()
+	if err != nil {
+		p.State, p.Found = Unknown, err.Error()
+		return p
+	}
+	var has, lacks []string
+	for number := range unix.CAP_LAST_CAP + 1 {
+		switch name, ok := wanted[number]; {
+		case !ok:
+		case effective&(1<<number) == 0:
+			lacks = append(lacks, name)
+		default:
+			has = append(has, name)
+		}
+	}
+	p.Found = fmt.Sprintf("user %d, %s", os.Geteuid(), strings.Join(has, ", "))
+	if lacks != nil {
+		p.State, p.Found = Unmet, fmt.Sprintf("user %d has no %s", os.Geteuid(), strings.Join(lacks, ", no "))
+	}
+	return p
+}
+
+// effectiveCapabilities reads the set of the calling thread (CapEff, proc(5)).
+func effectiveCapabilities() (uint64, error) {
+	status, err := os.ReadFile("/proc/thread-self/status")
+	if err != nil {
+		return 0, err
+	}
+	_, rest, _ := strings.Cut(string(status), "\nCapEff:")
+	line, _, _ := strings.Cut(rest, "\n")
+	return strconv.ParseUint(strings.TrimSpace(line), 16, 64)
+}
+
+// CheckConntrack looks whether the counters of the caller's network namespace
+// can be read, and whether its table has room for entries more.
+func CheckConntrack(entries int) Precondition {
+	p := Precondition{Name: "conntrack", State: Unmet}
+	s, err := conntrack.Read()
+	if err != nil {
+		p.Found, p.Remedy = err.Error(), "run as root, on a kernel with nf_conntrack and ctnetlink"
+		return p
+	}
+	p.Found = fmt.Sprintf("%d of %d entries in use", s.Entries, s.Max)
+	if s.Entries+uint64(entries) > s.Max {
+		p.Found += fmt.Sprintf(", the run wants room for %d more", entries)
+		p.Remedy = "fewer requests, or a larger net.netfilter.nf_conntrack_max"
+		return p
+	}
+	p.State = Met
+	return p
+}
+
+// CheckCPUs counts those that this process may run on.
+func CheckCPUs() Precondition {
+	p := Precondition{Name: "CPUs", Advisory: true}
+	var set unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &set); err != nil {
+		p.State, p.Found = Unknown, err.Error()
+		return p
+	}
+	p.Found = strconv.Itoa(set.Count())
+	if set.Count() < 2 {
+		p.State, p.Remedy = Unmet, "the race takes two CPUs: a run will most likely be inconclusive"
+	}
+	return p
+}
+
+// fewFiles is the number of open files below which clients have to wait for
+// timeouts to pass before they can go on.
+const fewFiles = 1024
+
+// CheckFiles looks at this process's limit of open files. A probe makes do with
+// what it has. Limit says whose limit that is.
+func CheckFiles(limit string) Precondition {
+	p := Precondition{Name: "open files", Advisory: true}
+	var l unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &l); err != nil {
+		p.State, p.Found = Unknown, err.Error()
+		return p
+	}
+	p.Found = strconv.FormatUint(l.Max, 10)
+	if l.Max < fewFiles {
+		p.State, p.Remedy = Unmet, "trials take longer; raise "+limit
+	}
+	return p
+}

@@ -1,0 +1,238 @@
+package netns
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/ti-mo/conntrack"
+
+	"snatlab/harness/lab"
+	"snatlab/harness/lab/labtest"
+	"snatlab/harness/probe"
+	"snatlab/harness/scenario"
+)
+
+// asUser marks, in the environment, the tests that an ordinary user runs.
+const asUser = "SNATLAB_TEST_AS_USER"
+
+// This program is the tests, a probe, or the tests of an ordinary user, who has
+// to be privileged first.
+func TestMain(m *testing.M) {
+	if len(os.Args) == 3 && os.Args[1] == "probe" {
+		fmt.Fprintln(os.Stderr, probe.Live(os.Args[2]))
+		os.Exit(3)
+	}
+	if os.Getenv(asUser) != "" && !Privileged() {
+		code, err := Reexec(os.Args[1:]...)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 3
+		}
+		os.Exit(code)
+	}
+	os.Exit(m.Run())
+}
+
+// missing skips a test for want of something; CI has to have it.
+func missing(t *testing.T, what string) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatalf("this test needs %s", what)
+	}
+	t.Skipf("this test needs %s", what)
+}
+
+// needPrivilege is for tests that make namespaces.
+func needPrivilege(t *testing.T) {
+	t.Helper()
+	if !Privileged() {
+		missing(t, "root, to make network namespaces")
+	}
+}
+
+func TestTheDriverKeepsWhatEveryDriverKeeps(t *testing.T) {
+	needPrivilege(t)
+	if (os.Getenv(asUser) != "") != inUserNamespace() {
+		t.Fatalf("as a user: %q, in a user namespace: %v", os.Getenv(asUser), inUserNamespace())
+	}
+	if os.Getenv(asUser) == "" { // else whoever started this has taken it
+		labtest.TakeMachine(t)
+	}
+	for _, writer := range []string{scenario.NFTables, scenario.IPTables} {
+		t.Run(writer, func(t *testing.T) {
+			if _, err := exec.LookPath("iptables"); writer == scenario.IPTables && err != nil {
+				missing(t, err.Error())
+			}
+			labtest.Run(t, driver(writer))
+		})
+	}
+}
+
+func TestTheDriverKeepsItWithoutRoot(t *testing.T) {
+	if os.Getenv(asUser) != "" {
+		t.Skip("this is that user")
+	}
+	labtest.TakeMachine(t)
+	c := exec.Command(thisBinary, "-test.run=^TestTheDriverKeepsWhatEveryDriverKeeps$", "-test.v")
+	c.Dir = "/"
+	c.Env = append(os.Environ(), asUser+"=1")
+	if os.Geteuid() == 0 {
+		c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	}
+	out, err := c.CombinedOutput()
+	if err != nil && strings.Contains(string(out), "make a user namespace: ") {
+		missing(t, string(out))
+	}
+	if err != nil || !strings.Contains(string(out), "--- PASS: TestTheDriverKeepsWhatEveryDriverKeeps") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+func driver(writer string) labtest.Driver {
+	return labtest.Driver{
+		Open: func(ctx context.Context, clients int, say func(string)) (lab.Lab, error) {
+			l, err := Open(ctx, Config{Run: "test", Clients: clients, NAT: writer, Say: say})
+			return l, err
+		},
+		Kill: func(t *testing.T, l lab.Lab, client int) {
+			n := l.(*netnsLab).nodes[1+client]
+			if err := n.cmd.Process.Kill(); err != nil {
+				t.Fatal(err)
+			}
+		},
+		Killed:  "signal: killed",
+		Entries: func(t *testing.T, l lab.Lab, server netip.AddrPort) int { return entries(t, l.(*netnsLab), server) },
+		Traces:  traces,
+	}
+}
+
+// entries counts the entries of the router's table that are of connections to
+// a server.
+func entries(t *testing.T, l *netnsLab, server netip.AddrPort) (n int) {
+	t.Helper()
+	err := l.router.do(func() error {
+		conn, err := conntrack.Dial(nil)
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		flows, err := conn.Dump(nil)
+		for _, f := range flows {
+			if server == netip.AddrPortFrom(f.TupleOrig.IP.DestinationAddress, f.TupleOrig.Proto.DestinationPort) {
+				n++
+			}
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// traces lists the children of this process, the network namespaces that its
+// threads and they are in, its open files of that kind, and what anybody on
+// this machine can see of namespaces and links.
+func traces(t *testing.T) []string {
+	t.Helper()
+	all := glob(t, named+"/*")
+	spaces := map[string]bool{}
+	for _, path := range slices.Concat(glob(t, "/proc/self/task/*/ns/net"), glob(t, "/proc/self/fd/*")) {
+		if to, err := os.Readlink(path); err == nil && (strings.HasPrefix(to, "net:[") || strings.Contains(to, "memfd:snatlab")) {
+			spaces[to] = true
+		}
+	}
+	for space := range spaces {
+		all = append(all, space)
+	}
+	for _, path := range glob(t, "/proc/self/task/*/children") {
+		text, err := os.ReadFile(path)
+		if err != nil && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, syscall.ESRCH) {
+			t.Fatal(err)
+		}
+		for _, pid := range strings.Fields(string(text)) {
+			all = append(all, "child "+pid)
+		}
+	}
+	all = append(all, glob(t, "/sys/class/net/*")...)
+	slices.Sort(all)
+	return all
+}
+
+func glob(t *testing.T, pattern string) []string {
+	t.Helper()
+	paths, err := filepath.Glob(pattern)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return paths
+}
+
+func TestProbesAreNobodyAndCanDoNothing(t *testing.T) {
+	needPrivilege(t)
+	l, err := Open(t.Context(), Config{Run: "test", Clients: 1, NAT: scenario.NFTables})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close(t.Context())
+	for _, n := range l.(*netnsLab).nodes {
+		status, err := os.ReadFile("/proc/" + strconv.Itoa(n.cmd.Process.Pid) + "/status")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, line := range []string{"CapPrm:\t0000000000000000", "CapEff:\t0000000000000000", "Uid:\t65534\t65534\t65534\t65534", "Gid:\t65534\t65534\t65534\t65534"} {
+			if !strings.Contains(string(status), line+"\n") {
+				t.Errorf("%s has no %q in its status:\n%s", n.name, line, status)
+			}
+		}
+	}
+}
+
+// The probes are not told anything: their controller is gone.
+func TestWhatDiesTakesItsProbesWithIt(t *testing.T) {
+	needPrivilege(t)
+	if os.Getenv("SNATLAB_TEST_DIE") != "" {
+		l, err := Open(t.Context(), Config{Run: "test", Clients: 2, NAT: scenario.NFTables})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range l.(*netnsLab).nodes {
+			fmt.Println("probe", n.cmd.Process.Pid)
+		}
+		syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	}
+	c := exec.Command(thisBinary, "-test.run=^TestWhatDiesTakesItsProbesWithIt$")
+	c.Env = append(os.Environ(), "SNATLAB_TEST_DIE=1")
+	out, _ := c.Output()
+	var probes []string
+	for line := range strings.Lines(string(out)) {
+		if pid, ok := strings.CutPrefix(strings.TrimSpace(line), "probe "); ok {
+			probes = append(probes, pid)
+		}
+	}
+	if len(probes) != 3 {
+		t.Fatalf("not killed in the middle:\n%s", out)
+	}
+	for _, pid := range probes {
+		for range 200 {
+			if _, err := os.Stat("/proc/" + pid); err != nil {
+				break
+			}
+			time.Sleep(10 * time.Millisecond) // its parent is gone: nobody says when it ends
+		}
+		if _, err := os.Stat("/proc/" + pid); err == nil {
+			t.Errorf("probe %s has outlived its controller", pid)
+		}
+	}
+}

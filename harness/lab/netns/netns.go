@@ -1,0 +1,229 @@
+// Package netns builds the lab out of network namespaces, without a daemon,
+// and as an ordinary user where the kernel lets users have namespaces.
+//
+//	client-0 ─┐
+//	client-1 ─┼─ clients (bridge) ─ router ─ server
+//	   ...   ─┘                 masquerade
+//
+// The router is a network namespace of its own: it forwards, holds the one
+// masquerade rule, and has a conntrack table that no other traffic enters. The
+// server and each client are one more, each with one probe in it: this very
+// program. Nothing on the host changes. No namespace has a name: each lives as
+// long as what is in it, and all of that ends with the process that opened the
+// lab, however that ends. So there is nothing to journal, and nothing to clean
+// up, unless a lab is kept.
+//
+// Making namespaces takes privilege. [Reexec] gets it for an ordinary user.
+package netns
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"snatlab/harness/conntrack"
+	"snatlab/harness/lab"
+	"snatlab/harness/nat"
+	"snatlab/harness/probe"
+	"snatlab/harness/result"
+	"snatlab/harness/scenario"
+	"snatlab/harness/undo"
+)
+
+// Config is what a lab is built from.
+type Config struct {
+	Run     string // id of the run: the names of a lab that is kept carry it
+	Clients int
+	NAT     string       // what writes the rule: scenario.NFTables or scenario.IPTables
+	Binary  string       // the program that `probe ROLE` runs; empty: this one
+	Say     func(string) // told what is being done; may be nil
+}
+
+// thisBinary is the program that is running, even if its file was replaced or
+// lies where the user of the probes cannot go.
+const thisBinary = "/proc/self/exe"
+
+// Open builds a lab. It needs CAP_SYS_ADMIN and CAP_NET_ADMIN, in the user
+// namespace that it is called in.
+func Open(ctx context.Context, c Config) (_ lab.Keeper, err error) {
+	c.Binary = cmp.Or(c.Binary, thisBinary)
+	if c.Say == nil {
+		c.Say = func(string) {}
+	}
+	l := &netnsLab{Config: c, journal: undo.InMemory(nat.Undoers())}
+	open := false
+	defer func() {
+		if !open { // after a panic as well
+			err = errors.Join(err, l.Close(undo.Context(ctx)))
+		}
+	}()
+	for _, step := range []func(context.Context) error{l.makeBarrier, l.makeRouter, l.masquerade, l.startServer, l.startClients} {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		if err := step(ctx); err != nil {
+			return nil, err
+		}
+	}
+	open = true
+	return l, nil
+}
+
+type netnsLab struct {
+	Config
+	lab.Probes
+	barrier *os.File // memory that the clients share
+	router  *router
+	rule    *nat.Rule
+	journal *undo.Journal // of what changes inside the router
+	nodes   []*node       // the server, then the clients
+	kept    bool
+}
+
+// Barrier is the same descriptor in every probe.
+func (l *netnsLab) Barrier() string { return fmt.Sprintf("/proc/self/fd/%d", barrierFD) }
+
+func (l *netnsLab) Clients() []*probe.Client { return l.Probes.Clients() }
+
+func (l *netnsLab) makeBarrier(context.Context) error {
+	fd, err := unix.MemfdCreate("snatlab-barrier", unix.MFD_CLOEXEC)
+	if err != nil {
+		return fmt.Errorf("make the memory that the clients share: memfd_create: %w", err)
+	}
+	l.barrier = os.NewFile(uintptr(fd), "barrier")
+	return nil
+}
+
+// lockFile tells iptables-legacy where its lock is. That of the host is none of
+// ours, and not ours to open without root.
+const lockFile = "XTABLES_LOCKFILE"
+
+// masquerade writes the rule of the clients' network.
+func (l *netnsLab) masquerade(ctx context.Context) error {
+	if l.NAT == scenario.IPTables {
+		// Any file will do that only this lab's iptables can find.
+		if err := os.Setenv(lockFile, fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), l.barrier.Fd())); err != nil {
+			return err
+		}
+	}
+	return l.router.do(func() (err error) {
+		if l.NAT == scenario.NFTables {
+			l.rule, err = nat.NFTables(ctx, l.journal, clientNet, bridge)
+			return err
+		}
+		tables, err := nat.Program()
+		if err == nil {
+			l.rule, err = tables.Masquerade(ctx, l.journal, clientNet, bridge)
+		}
+		return err
+	})
+}
+
+func (l *netnsLab) Apply(ctx context.Context, m scenario.Masquerade) (lab.Rule, error) {
+	applied := &rule{router: l.router}
+	return applied, l.router.do(func() (err error) {
+		applied.InForce, err = l.rule.Apply(ctx, l.journal, nat.Options{Random: m.Random, RandomFully: m.RandomFully})
+		return err
+	})
+}
+
+// rule is the masquerade rule of an arm, looked at in the router.
+type rule struct {
+	*nat.InForce
+	router *router
+}
+
+func (r *rule) Packets(ctx context.Context) (n uint64, err error) {
+	err = r.router.do(func() (err error) {
+		n, err = r.InForce.Packets(ctx)
+		return err
+	})
+	return n, err
+}
+
+func (r *rule) Undo(ctx context.Context) error {
+	return r.router.do(func() error { return r.InForce.Undo(ctx) })
+}
+
+func (l *netnsLab) Conntrack(context.Context) (s conntrack.Snapshot, err error) {
+	err = l.router.do(func() (err error) {
+		s, err = conntrack.Read()
+		return err
+	})
+	return s, err
+}
+
+func (l *netnsLab) Forget(ctx context.Context, server netip.AddrPort, ports [][]probe.Ports) error {
+	return l.router.do(func() error { return conntrack.Forget(ctx, l.Connections(server, ports)) })
+}
+
+func (l *netnsLab) Environment() result.Env {
+	env := lab.Environment(scenario.Netns)
+	env.CPUs = len(l.Clients()[0].Hello.CPUs)
+	env.Rootless = inUserNamespace()
+	env.NAT = l.NAT
+	if tables := l.rule.Tables(); tables != nil {
+		env.Iptables = new(tables.Version())
+	}
+	env.ClientNetwork, env.Server = clientNet.String(), l.ServerAddress().String()
+	if s, err := l.Conntrack(context.Background()); err == nil {
+		env.ConntrackMax = &s.Max
+	}
+	return env
+}
+
+// Close ends the probes, which ends their namespaces, and then the router. A
+// lab that was kept stays.
+func (l *netnsLab) Close(context.Context) error {
+	if l.kept {
+		return nil
+	}
+	var errs []error
+	for _, n := range l.nodes {
+		errs = append(errs, n.end())
+	}
+	errs = append(errs, l.HangUp())
+	if l.router != nil {
+		l.router.close()
+	}
+	if l.barrier != nil {
+		l.barrier.Close()
+	}
+	return errors.Join(errs...)
+}
+
+// startServer puts the server behind the router.
+func (l *netnsLab) startServer(ctx context.Context) error {
+	l.Say("starting the server")
+	stream, err := l.start(ctx, serverPlace(), probe.RoleServer)
+	if err != nil {
+		return err
+	}
+	s, err := probe.OpenServer(ctx, stream)
+	if err == nil {
+		l.SetServer(s, serverAddress)
+	}
+	return err
+}
+
+func (l *netnsLab) startClients(ctx context.Context) error {
+	for i := range l.Config.Clients {
+		l.Say(fmt.Sprintf("starting client %d of %d", i+1, l.Config.Clients))
+		place := clientPlace(i)
+		stream, err := l.start(ctx, place, probe.RoleClient)
+		if err != nil {
+			return err
+		}
+		c, err := probe.OpenClient(ctx, stream)
+		if err != nil {
+			return err
+		}
+		l.AddClient(c, place.address.Addr())
+	}
+	return nil
+}

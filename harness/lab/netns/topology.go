@@ -1,0 +1,120 @@
+package netns
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
+)
+
+// The lab's addresses, out of the range of RFC 2544. They are known in the
+// lab's namespaces only, so every lab can have the same ones.
+var (
+	clientNet     = netip.MustParsePrefix("198.18.0.0/24")
+	clientGateway = netip.MustParsePrefix("198.18.0.1/24")
+	serverGateway = netip.MustParsePrefix("198.18.1.1/24")
+	serverAddress = netip.MustParseAddr("198.18.1.2")
+)
+
+// The names of interfaces. Those in the router are named for what is at the
+// other end.
+const (
+	bridge = "clients"
+	inNode = "eth0"
+)
+
+// place is where a node stands.
+type place struct {
+	name    string // of the node, and of the interface that leads to it
+	address netip.Prefix
+	gateway netip.Prefix // the router's address in the same network
+	bridged bool         // the router's end is a port of the bridge, and has no address of its own
+}
+
+func serverPlace() place {
+	return place{name: "server", address: netip.PrefixFrom(serverAddress, serverGateway.Bits()), gateway: serverGateway}
+}
+
+func clientPlace(i int) place {
+	address := clientGateway.Addr().As4()
+	address[3] += byte(1 + i)
+	return place{
+		name:    fmt.Sprintf("client-%d", i),
+		address: netip.PrefixFrom(netip.AddrFrom4(address), clientNet.Bits()), gateway: clientGateway, bridged: true,
+	}
+}
+
+// connect lays a cable from the router to a namespace, and configures both ends.
+func (r *router) connect(p place, space netns.NsHandle) error {
+	cable := &netlink.Veth{LinkAttrs: attributes(p.name), PeerName: inNode, PeerNamespace: netlink.NsFd(space)}
+	if p.bridged {
+		master, err := r.netlink.LinkByName(bridge)
+		if err != nil {
+			return fmt.Errorf("look for bridge %s: %w", bridge, err)
+		}
+		cable.MasterIndex = master.Attrs().Index
+	}
+	if err := r.netlink.LinkAdd(cable); err != nil {
+		return fmt.Errorf("make a veth pair: %w", needs(err, "veth", "CONFIG_VETH"))
+	}
+	if err := r.in(space, quiet); err != nil {
+		return err
+	}
+	inside, err := netlink.NewHandleAt(space, unix.NETLINK_ROUTE)
+	if err != nil {
+		return fmt.Errorf("open rtnetlink: %w", err)
+	}
+	defer inside.Close()
+	// The bridge looks at its port when that comes up: the other end first.
+	if err := errors.Join(setUp(inside, "lo"), setUp(inside, inNode, p.address)); err != nil {
+		return err
+	}
+	if p.bridged {
+		err = setUp(r.netlink, p.name)
+	} else {
+		err = setUp(r.netlink, p.name, p.gateway)
+	}
+	if err != nil {
+		return err
+	}
+	if err := inside.RouteAdd(&netlink.Route{Gw: p.gateway.Addr().AsSlice()}); err != nil {
+		return fmt.Errorf("add the route by %v: %w", p.gateway.Addr(), err)
+	}
+	return nil
+}
+
+// setUp gives an interface its addresses and brings it up.
+func setUp(h *netlink.Handle, name string, addresses ...netip.Prefix) error {
+	link, err := h.LinkByName(name)
+	for _, a := range addresses {
+		if err == nil {
+			err = h.AddrAdd(link, &netlink.Addr{IPNet: &net.IPNet{IP: a.Addr().AsSlice(), Mask: net.CIDRMask(a.Bits(), a.Addr().BitLen())}})
+		}
+	}
+	if err == nil {
+		err = h.LinkSetUp(link)
+	}
+	if err != nil {
+		return fmt.Errorf("set up interface %s: %w", name, err)
+	}
+	return nil
+}
+
+func attributes(name string) netlink.LinkAttrs {
+	a := netlink.NewLinkAttrs()
+	a.Name = name
+	return a
+}
+
+// tryCable lays a cable within the router, to see that there are such.
+func (r *router) tryCable() error {
+	err := r.netlink.LinkAdd(&netlink.Veth{LinkAttrs: attributes("try"), PeerName: inNode})
+	if err != nil {
+		return fmt.Errorf("make a veth pair: %w", needs(err, "veth", "CONFIG_VETH"))
+	}
+	return nil
+}

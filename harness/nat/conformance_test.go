@@ -1,0 +1,323 @@
+package nat
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/ti-mo/conntrack"
+
+	"snatlab/harness/undo"
+)
+
+// claims hold for every backend. Each is tried in a namespace of its own, where
+// nothing stands but the cables.
+var claims = []struct {
+	name  string
+	holds func(t *testing.T, f firewall)
+}{
+	{"the rule that is made reads as its program prints it", func(t *testing.T, f firewall) {
+		r, _, _ := made(t, f)
+		if r.Text != f.ours(Options{}) || r.Program() != f.name() {
+			t.Errorf("%q in %s, want %q in %s", r.Text, r.Program(), f.ours(Options{}), f.name())
+		}
+		reads(t, f, r.Text)
+	}},
+	{"the rule that is made is undone, once and again", func(t *testing.T, f firewall) {
+		crowd(t)
+		before := everything(t, true)
+		_, j, path := made(t, f)
+		steps := j.Steps()
+		replay(t, path)
+		unchanged(t, before, everything(t, true))
+		closeJournal(t, j)
+		if err := Undoers().UndoAll(t.Context(), steps); err != nil {
+			t.Error(err)
+		}
+		unchanged(t, before, everything(t, true))
+	}},
+	{"what is there already is neither made nor undone", func(t *testing.T, f firewall) {
+		made(t, f)
+		before := everything(t, true)
+		j, path := newJournal(t)
+		header := read(t, path)
+		_, err := f.masquerade(t.Context(), j)
+		begin := "make masquerade rule of 198.18.0.0/24 with " + strings.Fields(f.name())[0]
+		if err == nil || !strings.HasPrefix(err.Error(), begin) || !strings.Contains(err.Error(), " is there already") {
+			t.Errorf("error %v", err)
+		}
+		if read(t, path) != header {
+			t.Errorf("journal reads\n%s", read(t, path))
+		}
+		closeJournal(t, j)
+		unchanged(t, before, everything(t, true))
+	}},
+	{"options rewrite the one rule where it stands", func(t *testing.T, f firewall) {
+		r, j, _ := made(t, f)
+		f.insert(t, f.theirs(1))
+		f.add(t, f.theirs(2))
+		for _, o := range []Options{{Random: true}, {RandomFully: true}} {
+			send(t, 3) // what a rule has counted is not handed on
+			want := f.listing(t)
+			inForce := apply(t, r, j, o)
+			if inForce.Rule() != f.ours(o) {
+				t.Errorf("in force %q, want %q", inForce.Rule(), f.ours(o))
+			}
+			want[1] = f.uncounted(f.ours(o))
+			unchanged(t, want, f.listing(t)) // but for that line
+			send(t, 3)
+			undoArm(t, inForce)
+			want[1] = f.uncounted(f.ours(Options{}))
+			unchanged(t, want, f.listing(t))
+		}
+	}},
+	{"arms take turns, and leave the rule as it was", func(t *testing.T, f firewall) {
+		r, j, _ := made(t, f)
+		before := everything(t, false)
+		for range 2 {
+			for _, o := range []Options{{}, {Random: true}, {RandomFully: true}} {
+				inForce := apply(t, r, j, o)
+				reads(t, f, f.ours(o))
+				undoArm(t, inForce)
+				undoArm(t, inForce)
+			}
+		}
+		unchanged(t, before, everything(t, false))
+		if n := len(j.Steps()); n != 1 {
+			t.Errorf("%d steps to be undone, want that of the rule alone", n)
+		}
+	}},
+	{"without options nothing is changed, nor journalled", func(t *testing.T, f firewall) {
+		r, j, path := made(t, f)
+		before, journal := everything(t, true), read(t, path)
+		inForce := apply(t, r, j, Options{})
+		if inForce.Rule() != r.Text {
+			t.Errorf("in force %q", inForce.Rule())
+		}
+		undoArm(t, inForce)
+		unchanged(t, before, everything(t, true))
+		if after := read(t, path); after != journal {
+			t.Errorf("journal reads\n%s", after)
+		}
+	}},
+	{"packets counts the connections since the rule was written", func(t *testing.T, f firewall) {
+		r, j, _ := made(t, f)
+		f.insert(t, f.theirs(1))
+		original := apply(t, r, j, Options{})
+		counts(t, original, 0)
+		send(t, 5)
+		counts(t, original, 5)
+		rewritten := apply(t, r, j, Options{RandomFully: true})
+		counts(t, rewritten, 0)
+		send(t, 3)
+		send(t, 4)
+		counts(t, rewritten, 7)
+		undoArm(t, rewritten)
+		counts(t, original, 0)
+	}},
+	{"that somebody rewrote the rule is an error that says so", func(t *testing.T, f firewall) {
+		r, j, _ := made(t, f)
+		inForce := apply(t, r, j, Options{RandomFully: true})
+		f.replace(t, 1, f.ours(Options{}))
+		isGone(t, f, inForce, f.ours(Options{RandomFully: true}))
+		original := apply(t, r, j, Options{})
+		f.remove(t, 1)
+		isGone(t, f, original, f.ours(Options{}))
+		closeJournal(t, j)
+	}},
+	{"options for a rule that is gone are an error and change nothing", func(t *testing.T, f firewall) {
+		r, j, _ := made(t, f)
+		f.replace(t, 1, f.theirs(1))
+		before := everything(t, true)
+		if _, err := r.Apply(t.Context(), j, Options{}); err == nil {
+			t.Error("applied nothing to a rule that is gone")
+		}
+		text := "rewrite masquerade rule " + r.Text + `: no rule "` + strings.ReplaceAll(r.Text, `"`, `\"`) + `" in ` + f.place()
+		if _, err := r.Apply(t.Context(), j, Options{RandomFully: true}); err == nil || err.Error() != text {
+			t.Errorf("error %v\nwant  %s", err, text)
+		}
+		unchanged(t, before, everything(t, true))
+	}},
+	{"the rules of others stay as they are, to the byte", func(t *testing.T, f firewall) {
+		crowd(t)
+		r, j, _ := made(t, f)
+		f.insert(t, f.theirs(1))
+		f.add(t, f.theirs(2))
+		notOurs := func() (all []string) {
+			return slices.DeleteFunc(everything(t, true), func(line string) bool { return strings.Contains(line, "198.18.0.0/24") })
+		}
+		before := notOurs()
+		for _, o := range []Options{{Random: true}, {RandomFully: true}} {
+			inForce := apply(t, r, j, o)
+			unchanged(t, before, notOurs())
+			undoArm(t, inForce)
+			unchanged(t, before, notOurs())
+		}
+	}},
+	{"a context that has ended changes nothing", func(t *testing.T, f firewall) {
+		stop := errors.New("interrupted")
+		ctx, cancel := context.WithCancelCause(t.Context())
+		cancel(stop)
+		is := func(what string, err error) {
+			t.Helper()
+			if !errors.Is(err, stop) {
+				t.Errorf("%s: error %v, want %v", what, err, stop)
+			}
+		}
+		r, j, path := made(t, f)
+		inForce := apply(t, r, j, Options{RandomFully: true})
+		before, journal := everything(t, true), read(t, path)
+		_, err := f.masquerade(ctx, j)
+		is("make", err)
+		for _, o := range []Options{{}, {Random: true}} {
+			_, err = r.Apply(ctx, j, o)
+			is("apply", err)
+		}
+		_, err = inForce.Packets(ctx)
+		is("packets", err)
+		is("undo", inForce.Undo(ctx))
+		unchanged(t, before, everything(t, true))
+		if read(t, path) != journal {
+			t.Errorf("journal reads\n%s", read(t, path))
+		}
+	}},
+	{"the plain rule keeps a free port, the others draw one", func(t *testing.T, f firewall) {
+		r, j, _ := made(t, f)
+		const connections = 20
+		send(t, connections)
+		if kept, drawn := ports(t); kept != connections || drawn != 0 {
+			t.Errorf("the plain rule: %d ports kept and %d not, want %d and none", kept, drawn, connections)
+		}
+		for _, o := range []Options{{Random: true}, {RandomFully: true}} {
+			inForce := apply(t, r, j, o)
+			_, before := ports(t)
+			send(t, connections)
+			if _, drawn := ports(t); drawn == before {
+				t.Errorf("%s: all of %d ports kept", inForce.Rule(), connections)
+			}
+			undoArm(t, inForce)
+		}
+	}},
+	{"the commands for people leave nothing that masquerades the network", func(t *testing.T, f firewall) {
+		r, j, _ := made(t, f)
+		apply(t, r, j, Options{RandomFully: true})
+		steps := j.Steps()
+		sh(t, steps[0].Manual)
+		if slices.Contains(f.rules(t), f.ours(Options{RandomFully: true})) {
+			t.Errorf("%s leaves %q", steps[0].Manual, f.rules(t))
+		}
+		sh(t, steps[1].Manual+" || :") // may have nothing left to do
+		reads(t, f)
+		closeJournal(t, j)
+		reads(t, f)
+	}},
+}
+
+func TestEveryBackendFulfilsTheSameClaims(t *testing.T) {
+	for _, c := range claims {
+		t.Run(c.name, func(t *testing.T) { eachFirewall(t, c.holds) })
+	}
+}
+
+// made makes the rule of the network in these tests.
+func made(t *testing.T, f firewall) (r *Rule, j *undo.Journal, path string) {
+	t.Helper()
+	j, path = newJournal(t)
+	r, err := f.masquerade(t.Context(), j)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r, j, path
+}
+
+// reads checks what our chain's rules are.
+func reads(t *testing.T, f firewall, want ...string) {
+	t.Helper()
+	if got := f.rules(t); !slices.Equal(got, want) {
+		t.Errorf("the chain reads %q, want %q", got, want)
+	}
+}
+
+// unchanged reports where rules are others than they were.
+func unchanged(t *testing.T, before, now []string) {
+	t.Helper()
+	if d := cmp.Diff(before, now); d != "" {
+		t.Errorf("the rules are not what they were (-before +now):\n%s", d)
+	}
+}
+
+func counts(t *testing.T, f *InForce, want uint64) {
+	t.Helper()
+	if got, err := f.Packets(t.Context()); got != want || err != nil {
+		t.Errorf("%d packets (%v), want %d", got, err, want)
+	}
+}
+
+// isGone checks what is said of a rule that somebody took away.
+func isGone(t *testing.T, f firewall, inForce *InForce, rule string) {
+	t.Helper()
+	text := fmt.Sprintf("the masquerade rule %q is gone from %s: something else rewrote the rules (a restart of Docker, a reload of the firewall?)", rule, f.place())
+	if _, err := inForce.Packets(t.Context()); err == nil || err.Error() != text {
+		t.Errorf("error %v\nwant  %s", err, text)
+	}
+}
+
+// crowd writes what others may have in the same hook, some of it under our
+// names.
+func crowd(t *testing.T) {
+	t.Helper()
+	const nft = `
+table ip theirs {
+	set nets { type ipv4_addr; flags interval; elements = { 10.9.0.0/16 } }
+	chain postrouting {
+		type nat hook postrouting priority srcnat; policy accept;
+		ip saddr @nets oifname != "snat-c" counter packets 5 bytes 300 masquerade fully-random comment "theirs"
+	}
+}
+table ip6 snatlab {
+	chain postrouting {
+		type nat hook postrouting priority srcnat; policy accept;
+		ip6 saddr fd00::/64 oifname != "snat-c" counter packets 6 bytes 360 masquerade
+	}
+}
+table inet snatlab {
+	chain postrouting {
+		type nat hook postrouting priority srcnat + 5; policy accept;
+		ip saddr 10.9.0.0/16 counter packets 7 bytes 420
+	}
+}`
+	sh(t, "nft -f - <<'END'"+nft+"\nEND")
+	// In a kernel without legacy tables, nobody has rules there.
+	sh(t, "iptables-legacy -t nat -A POSTROUTING -c 7 420 -s 10.8.0.0/16 ! -o docker0 -j MASQUERADE || :")
+}
+
+// ports counts the connections in the namespace that kept their source port,
+// and those that were given another.
+func ports(t *testing.T) (kept, drawn int) {
+	t.Helper()
+	c, err := conntrack.Dial(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	flows, err := c.Dump(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range flows {
+		switch from, to := f.TupleOrig, f.TupleReply; {
+		case from.IP.SourceAddress != clientAddress:
+		case to.IP.DestinationAddress != outAddress:
+			t.Errorf("not masqueraded: %v", f)
+		case from.Proto.SourcePort == to.Proto.DestinationPort:
+			kept++
+		default:
+			drawn++
+		}
+	}
+	return kept, drawn
+}

@@ -1,0 +1,178 @@
+package nat
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"syscall"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/expr"
+
+	"snatlab/harness/undo"
+)
+
+// nft is nftables, spoken to over netlink: no nft program is needed.
+//
+// Its rule stands in a table of our own, and nothing else is ever written to.
+type nft struct{}
+
+var (
+	nftTable = &nftables.Table{Name: "snatlab", Family: nftables.TableFamilyIPv4}
+	nftChain = &nftables.Chain{
+		Name: "postrouting", Table: nftTable, Type: nftables.ChainTypeNAT,
+		Hooknum: nftables.ChainHookPostrouting, Priority: nftables.ChainPriorityNATSource, Policy: new(nftables.ChainPolicyAccept),
+	}
+)
+
+// ownTable is the journalled step: our table.
+type ownTable struct{}
+
+// KindNFTables is the kind of the step that our table is.
+const KindNFTables = "nat.nftables"
+
+// NFTables makes, in a table of its own, the nftables rule that masquerades
+// what leaves the subnet by another interface than its bridge. A table of that
+// name that is there already has an owner: that is an error. Where the kernel
+// lacks a part of nftables, the error is a [MissingError].
+func NFTables(ctx context.Context, journal *undo.Journal, subnet netip.Prefix, bridge string) (*Rule, error) {
+	r, err := nft{}.masquerade(ctx, journal, nftRule{subnet: subnet.Masked(), bridge: bridge})
+	if err != nil {
+		return nil, fmt.Errorf("make masquerade rule of %v with nftables: %w", subnet, err)
+	}
+	return r, nil
+}
+
+func (n nft) masquerade(ctx context.Context, journal *undo.Journal, r nftRule) (*Rule, error) {
+	if err := r.check(); err != nil {
+		return nil, err
+	}
+	// Found out before there is anything to undo, which would be the table of
+	// somebody else.
+	if err := n.vacant(ctx); err != nil {
+		return nil, err
+	}
+	step := undo.NewStep(KindNFTables, "nftables "+n.place(), "nft delete "+n.place(), ownTable{})
+	_, err := journal.Do(ctx, step, func(ctx context.Context) error { return n.write(ctx, r) })
+	if err != nil {
+		return nil, err
+	}
+	rules, err := n.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if position(rules, r.text()) == 0 {
+		return nil, fmt.Errorf("the kernel took %q, but %s now reads %q", r.text(), n.place(), texts(rules))
+	}
+	return &Rule{Text: r.text(), backend: n}, nil
+}
+
+// vacant looks that there is no table of our name.
+func (n nft) vacant(ctx context.Context) error {
+	c, err := n.dial(ctx)
+	if err != nil {
+		return err
+	}
+	switch _, err := c.ListTableOfFamily(nftTable.Name, nftTable.Family); {
+	case errors.Is(err, syscall.ENOENT):
+		return nil
+	case err != nil:
+		return partTables.missing(bare(err))
+	}
+	return fmt.Errorf("%[1]s is there already (if it is nobody's: nft delete %[1]s)", n.place())
+}
+
+// write makes one thing after the other: of what the kernel lacks, it says no
+// more than that something is not there. Until the last one nothing is
+// translated.
+func (n nft) write(ctx context.Context, r nftRule) error {
+	add := func(c *nftables.Conn, exprs ...expr.Any) {
+		c.AddRule(&nftables.Rule{Table: nftTable, Chain: nftChain, Exprs: exprs})
+	}
+	for _, s := range []struct {
+		needs part
+		queue func(*nftables.Conn)
+	}{
+		{partTables, func(c *nftables.Conn) { c.CreateTable(nftTable) }},
+		{partChain, func(c *nftables.Conn) { c.AddChain(nftChain) }},
+		{partCounter, func(c *nftables.Conn) { add(c, &expr.Counter{}) }},
+		{partMasq, func(c *nftables.Conn) { c.FlushChain(nftChain); add(c, r.exprs()...) }},
+	} {
+		if err := n.commit(ctx, s.queue); err != nil {
+			return s.needs.missing(err)
+		}
+	}
+	return nil
+}
+
+// remove deletes the table with all that is in it.
+func (ownTable) remove(ctx context.Context) error {
+	err := nft{}.commit(ctx, func(c *nftables.Conn) { c.DelTable(nftTable) })
+	if errors.Is(err, syscall.ENOENT) {
+		return nil
+	}
+	return err
+}
+
+func (nft) program() string { return "nftables" }
+
+func (nft) place() string { return "table ip " + nftTable.Name }
+
+func (nft) flags(o Options) string { return nftRule{options: o}.flags() }
+
+func (n nft) read(ctx context.Context) ([]rule, error) {
+	listed, err := n.list(ctx)
+	var rules []rule
+	for _, l := range listed {
+		rules = append(rules, l.rule)
+	}
+	return rules, err
+}
+
+// replace is one transaction. The kernel gives a handle only once: should the
+// old rule go after it was found, nothing is replaced.
+func (n nft) replace(ctx context.Context, old, text string) error {
+	found, err := n.find(ctx, old)
+	if err != nil {
+		return err
+	}
+	r, ok := found.shape.reading(text)
+	if !ok {
+		return fmt.Errorf("no options make %q out of %q", text, old)
+	}
+	return n.commit(ctx, func(c *nftables.Conn) {
+		c.ReplaceRule(&nftables.Rule{Table: nftTable, Chain: nftChain, Handle: found.handle, Exprs: r.exprs()})
+	})
+}
+
+func (n nft) remove(ctx context.Context, text string) error {
+	found, err := n.find(ctx, text)
+	if err != nil {
+		return err
+	}
+	return n.commit(ctx, func(c *nftables.Conn) {
+		_ = c.DelRule(&nftables.Rule{Table: nftTable, Chain: nftChain, Handle: found.handle}) // refuses handle 0 only
+	})
+}
+
+// nftRewrite is the journalled step: one rule stands in place of another.
+type nftRewrite struct {
+	Original  string `json:"original"` // text
+	Rewritten string `json:"rewritten"`
+}
+
+// KindNFTablesRewrite is the kind of the step that a rewritten rule is.
+const KindNFTablesRewrite = "nat.nftables-rewrite"
+
+// rewriting says to empty the chain by hand: to delete the one rule takes its
+// handle, which is another each time. The chain is ours, and its table goes
+// with a step of its own.
+func (nft) rewriting(original, rewritten string) undo.Step {
+	manual := fmt.Sprintf("nft 'flush chain ip %[1]s %[2]s; add rule ip %[1]s %[2]s %[3]s'", nftTable.Name, nftChain.Name, original)
+	return undo.NewStep(KindNFTablesRewrite, "masquerade rule "+rewritten, manual, nftRewrite{Original: original, Rewritten: rewritten})
+}
+
+func (s nftRewrite) restore(ctx context.Context) error {
+	return restore(ctx, nft{}, s.Original, s.Rewritten, false) // the table goes after its rule
+}

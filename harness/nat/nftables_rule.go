@@ -1,0 +1,121 @@
+package nat
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"reflect"
+	"strings"
+
+	"github.com/google/nftables/expr"
+	"golang.org/x/sys/unix"
+)
+
+// nftRule is the one shape of rule that we write, and that we know again.
+type nftRule struct {
+	subnet  netip.Prefix // IPv4, masked
+	bridge  string
+	options Options
+}
+
+// text is the rule as `nft -s list ruleset` prints it.
+func (r nftRule) text() string {
+	source := r.subnet.String()
+	if r.subnet.IsSingleIP() {
+		source = r.subnet.Addr().String()
+	}
+	return strings.TrimSpace(fmt.Sprintf("ip saddr %s oifname != %q counter masquerade %s", source, r.bridge, r.flags()))
+}
+
+func (r nftRule) flags() string {
+	switch {
+	case r.options.RandomFully:
+		return "fully-random"
+	case r.options.Random:
+		return "random"
+	}
+	return ""
+}
+
+// reading gives the rule with those options that make it read like that.
+func (r nftRule) reading(text string) (_ nftRule, ok bool) {
+	for _, r.options = range []Options{{}, {Random: true}, {RandomFully: true}} {
+		if r.text() == text {
+			return r, true
+		}
+	}
+	return r, false
+}
+
+const (
+	register    = unix.NFT_REG_1
+	sourceField = 12 // offset of the source address in the IPv4 header
+)
+
+// exprs are what nft itself makes of the text. The counter begins at 0.
+func (r nftRule) exprs() []expr.Any {
+	address, length := r.subnet.Addr().As4(), uint32(net.IPv4len)
+	var mask []expr.Any
+	if whole, odd := r.subnet.Bits()/8, r.subnet.Bits()%8; odd == 0 && whole > 0 {
+		length = uint32(whole) // less is loaded, and nothing masked
+	} else {
+		mask = []expr.Any{&expr.Bitwise{
+			SourceRegister: register, DestRegister: register, Len: net.IPv4len,
+			Mask: net.CIDRMask(r.subnet.Bits(), 32), Xor: make([]byte, net.IPv4len),
+		}}
+	}
+	exprs := append([]expr.Any{
+		&expr.Payload{DestRegister: register, Base: expr.PayloadBaseNetworkHeader, Offset: sourceField, Len: length}}, mask...)
+	return append(exprs,
+		&expr.Cmp{Op: expr.CmpOpEq, Register: register, Data: address[:length]},
+		&expr.Meta{Key: expr.MetaKeyOIFNAME, Register: register},
+		&expr.Cmp{Op: expr.CmpOpNeq, Register: register, Data: padded(r.bridge)},
+		&expr.Counter{},
+		&expr.Masq{Random: r.options.Random && !r.options.RandomFully, FullyRandom: r.options.RandomFully})
+}
+
+// padded is an interface's name as a register holds it.
+func padded(name string) []byte {
+	return append([]byte(name), make([]byte, unix.IFNAMSIZ-len(name))...)
+}
+
+// check finds what cannot be written, or would not read as it was written.
+func (r nftRule) check() error {
+	switch {
+	case !r.subnet.IsValid() || !r.subnet.Addr().Is4():
+		return errors.New("not an IPv4 network")
+	case r.bridge == "" || len(r.bridge) >= unix.IFNAMSIZ || strings.ContainsAny(r.bridge, `"\*`):
+		return fmt.Errorf("%q is no name of a bridge", r.bridge)
+	}
+	return nil
+}
+
+// parseNFT reads the expressions of a rule. What is not to the last detail what
+// we would have written, the counter aside, is not our shape of rule.
+func parseNFT(exprs []expr.Any) (r nftRule, packets uint64, ok bool) {
+	var address [net.IPv4len]byte
+	prefix := 0
+	for i, e := range exprs {
+		switch e := e.(type) {
+		case *expr.Payload:
+			prefix = 8 * int(e.Len)
+		case *expr.Bitwise:
+			prefix, _ = net.IPMask(e.Mask).Size()
+		case *expr.Cmp:
+			if e.Op == expr.CmpOpEq {
+				copy(address[:], e.Data)
+			} else {
+				r.bridge = string(bytes.TrimRight(e.Data, "\x00"))
+			}
+		case *expr.Counter:
+			packets = e.Packets
+			exprs[i] = &expr.Counter{}
+		case *expr.Masq:
+			r.options = Options{Random: e.Random, RandomFully: e.FullyRandom}
+		}
+	}
+	r.subnet = netip.PrefixFrom(netip.AddrFrom4(address), prefix)
+	return r, packets, r.subnet == r.subnet.Masked() && r.check() == nil && reflect.DeepEqual(exprs, r.exprs())
+}

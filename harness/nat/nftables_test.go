@@ -1,0 +1,207 @@
+package nat
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"snatlab/harness/undo"
+)
+
+func TestTheTableIsWhatItsOwnerWouldWrite(t *testing.T) {
+	namespace(t)
+	f := openNFT(t)
+	made(t, f)
+	const want = `table ip snatlab {
+	chain postrouting {
+		type nat hook postrouting priority srcnat; policy accept;
+		ip saddr 198.18.0.0/24 oifname != "snat-c" counter packets 0 bytes 0 masquerade
+	}
+}
+`
+	if d := cmp.Diff(want, sh(t, "nft list ruleset")); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+}
+
+// Whether nft wrote a rule or we did: both call it by the same text.
+func TestTheTextOfARuleIsWhatNFTPrints(t *testing.T) {
+	namespace(t)
+	f := openNFT(t)
+	for _, network := range []string{
+		"198.18.0.0/24", "198.18.0.0/16", "10.0.0.0/8", "198.18.0.1/32", "0.0.0.0/0", "128.0.0.0/1", "198.16.0.0/13", "198.18.0.0/17",
+		"198.18.0.128/25", "198.18.0.4/31", "0.0.0.0/8",
+	} {
+		for _, name := range []string{"snat-c", "b", "br-0123456789ab", "veth.1@x"} {
+			for _, o := range []Options{{}, {Random: true}, {RandomFully: true}} {
+				ours := nftRule{subnet: netip.MustParsePrefix(network), bridge: name, options: o}
+				if err := (nft{}).write(t.Context(), ours); err != nil {
+					t.Fatalf("%s: %v", ours.text(), err)
+				}
+				f.add(t, ours.text())
+				reads(t, f, ours.text(), ours.text())
+				rules, err := nft{}.read(t.Context())
+				if want := []rule{{text: ours.text()}, {text: ours.text()}}; err != nil || !slices.Equal(rules, want) {
+					t.Errorf("read as %v (%v), want %v", rules, err, want)
+				}
+				sh(t, "nft delete table ip snatlab")
+			}
+		}
+	}
+}
+
+// Rules that are like ours but for one thing. The last ones have expressions
+// that google/nftables drops when it reads a rule.
+var otherShapes = []string{
+	`ip saddr 198.18.0.0/24 oifname != "snat-c" masquerade`,
+	`ip saddr 198.18.0.0/24 oifname != "snat-c" counter`,
+	`ip saddr 198.18.0.0/24 oifname != "snat-c" counter accept`,
+	`ip saddr 198.18.0.0/24 oifname != "snat-c" counter masquerade persistent`,
+	`ip saddr 198.18.0.0/24 oifname != "snat-c" counter masquerade random,fully-random`,
+	`ip saddr 198.18.0.0/24 oifname != "snat-c" counter snat to 192.0.2.1`,
+	`ip saddr 198.18.0.0/24 oifname != "snat-c" counter masquerade comment "ours"`,
+	`ip saddr 198.18.0.0/24 oifname != "snat-c" ip protocol tcp counter masquerade to :1024-65535`,
+	`ip saddr 198.18.0.0/24 oifname != "snat-c" meta mark != 1 counter masquerade`,
+	`ip saddr 198.18.0.0/24 oifname != "snat-c" counter log masquerade`,
+	`ip saddr 198.18.0.0/24 oifname != "snat-c" counter counter masquerade`,
+	`ip saddr 198.18.0.0/24 oifname "snat-c" counter masquerade`,
+	`ip saddr 198.18.0.0/24 oifname != "snat-c*" counter masquerade`,
+	`ip saddr 198.18.0.0/24 oifname != { "snat-c", "snat-s" } counter masquerade`,
+	`ip saddr 198.18.0.0/24 oif != "snat-c" counter masquerade`,
+	`ip saddr 198.18.0.0/24 iifname != "snat-c" counter masquerade`,
+	`ip saddr != 198.18.0.0/24 oifname != "snat-c" counter masquerade`,
+	`ip daddr 198.18.0.0/24 oifname != "snat-c" counter masquerade`,
+	`ip saddr 198.18.0.0-198.18.0.99 oifname != "snat-c" counter masquerade`,
+	`ip saddr & 255.255.0.255 == 198.18.0.0 oifname != "snat-c" counter masquerade`,
+	`oifname != "snat-c" ip saddr 198.18.0.0/24 counter masquerade`,
+	`oifname != "snat-c" counter masquerade`,
+	`counter masquerade`,
+	`ip saddr 198.18.0.0/24 oifname != "snat-c" rt classid 5 counter masquerade`,
+	`ip saddr 198.18.0.0/24 oifname != "snat-c" ipsec out reqid 1 counter masquerade`,
+}
+
+func TestARuleOfAnotherShapeIsNeverTakenForOurs(t *testing.T) {
+	for _, shape := range otherShapes {
+		t.Run(shape, func(t *testing.T) {
+			namespace(t)
+			f := openNFT(t)
+			r, j, _ := made(t, f)
+			inForce := apply(t, r, j, Options{RandomFully: true})
+			f.flush(t)
+			f.add(t, shape)
+			before := everything(t, true)
+			rules, err := nft{}.read(t.Context())
+			if err != nil || len(rules) != 1 || rules[0] != (rule{text: another}) {
+				t.Fatalf("read as %v (%v)", rules, err)
+			}
+			isGone(t, f, inForce, f.ours(Options{RandomFully: true}))
+			if _, err := r.Apply(t.Context(), j, Options{Random: true}); err == nil {
+				t.Error("rewritten")
+			}
+			undoArm(t, inForce)
+			unchanged(t, before, everything(t, true))
+		})
+	}
+}
+
+func TestATableThatSomebodyDeletedLeavesNothingToUndo(t *testing.T) {
+	namespace(t)
+	f := openNFT(t)
+	r, j, _ := made(t, f)
+	inForce := apply(t, r, j, Options{RandomFully: true})
+	sh(t, "nft delete table ip snatlab")
+	isGone(t, f, inForce, f.ours(Options{RandomFully: true}))
+	undoArm(t, inForce)
+	closeJournal(t, j)
+	if left := everything(t, true); len(left) > 0 {
+		t.Errorf("left %q", left)
+	}
+}
+
+func TestNFTablesNeedsNoProgram(t *testing.T) {
+	namespace(t)
+	t.Setenv("PATH", t.TempDir())
+	j, path := newJournal(t)
+	r, err := NFTables(t.Context(), j, subnet, bridge)
+	if err != nil {
+		t.Fatal(err)
+	}
+	inForce := apply(t, r, j, Options{Random: true})
+	counts(t, inForce, 0)
+	undoArm(t, inForce)
+	apply(t, r, j, Options{RandomFully: true})
+	replay(t, path)
+	closeJournal(t, j)
+}
+
+func TestTheStepsOfNFTablesTellWhatWasMadeAndHowToUndoItByHand(t *testing.T) {
+	namespace(t)
+	f := openNFT(t)
+	r, j, _ := made(t, f)
+	apply(t, r, j, Options{RandomFully: true})
+	const ours = `ip saddr 198.18.0.0/24 oifname != "snat-c" counter masquerade`
+	want := []undo.Step{
+		undo.NewStep("nat.nftables-rewrite", "masquerade rule "+ours+" fully-random",
+			"nft 'flush chain ip snatlab postrouting; add rule ip snatlab postrouting "+ours+"'",
+			nftRewrite{Original: ours, Rewritten: ours + " fully-random"}),
+		undo.NewStep("nat.nftables", "nftables table ip snatlab", "nft delete table ip snatlab", ownTable{}),
+	}
+	if d := cmp.Diff(want, j.Steps()); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+	sh(t, want[0].Manual)
+	reads(t, f, ours)
+	sh(t, want[1].Manual)
+	closeJournal(t, j)
+}
+
+func TestWhatNFTablesCannotWriteIsRefusedBeforeAnythingIsMade(t *testing.T) {
+	for _, c := range []struct{ network, name, want string }{
+		{"2001:db8::/64", "snat-c", "2001:db8::/64 with nftables: not an IPv4 network"},
+		{"198.18.0.0/24", "", `198.18.0.0/24 with nftables: "" is no name of a bridge`},
+		{"198.18.0.0/24", "a-name-of-16-chr", `198.18.0.0/24 with nftables: "a-name-of-16-chr" is no name of a bridge`},
+		{"198.18.0.0/24", "snat*", `198.18.0.0/24 with nftables: "snat*" is no name of a bridge`},
+	} {
+		j, path := newJournal(t)
+		header := read(t, path)
+		_, err := NFTables(t.Context(), j, netip.MustParsePrefix(c.network), c.name)
+		if want := "make masquerade rule of " + c.want; err == nil || err.Error() != want {
+			t.Errorf("error %v\nwant  %s", err, want)
+		}
+		if read(t, path) != header {
+			t.Errorf("journal reads\n%s", read(t, path))
+		}
+	}
+}
+
+func TestAMissingPartOfTheKernelIsNamed(t *testing.T) {
+	for _, c := range []struct {
+		part part
+		err  error
+		want string
+	}{
+		{partTables, syscall.EINVAL, "invalid argument (does this kernel have nf_tables? CONFIG_NF_TABLES)"},
+		{partTables, syscall.EPROTONOSUPPORT, "protocol not supported (does this kernel have nf_tables? CONFIG_NF_TABLES)"},
+		{partTables, syscall.EOPNOTSUPP, "operation not supported (does this kernel have nf_tables? CONFIG_NF_TABLES)"},
+		{partChain, syscall.ENOENT, "no such file or directory (does this kernel have nft_chain_nat? CONFIG_NFT_NAT and CONFIG_NF_TABLES_IPV4)"},
+		{partCounter, syscall.ENOENT, "no such file or directory (does this kernel have nft_counter? CONFIG_NFT_COUNTER; since 5.17 it is in nf_tables)"},
+		{partMasq, syscall.ENOENT, "no such file or directory (does this kernel have nft_masq? CONFIG_NFT_MASQ)"},
+		{partMasq, syscall.EPERM, "operation not permitted (run as root)"},
+		{partMasq, syscall.ENOMEM, "cannot allocate memory"},
+	} {
+		err := c.part.missing(c.err)
+		if err.Error() != c.want || !errors.Is(err, c.err) {
+			t.Errorf("error %v\nwant  %s", err, c.want)
+		}
+		m, ok := errors.AsType[*MissingError](fmt.Errorf("make: %w", err))
+		if want := strings.Contains(c.want, "?"); ok != want || ok && m.Module != c.part.module {
+			t.Errorf("%v is a MissingError: %v, want %v", err, ok, want)
+		}
+	}
+}
