@@ -1,4 +1,5 @@
-# Needs Go and make; `make setup` brings the rest (a Docker engine, iptables).
+# Needs Go and make, and so do `make build` and `make demo`, as any user; `make
+# setup` brings what the tests and the labs in Docker take (an engine, iptables).
 
 VERSION  ?= $(shell git describe --always --dirty 2>/dev/null || echo dev)
 FUZZTIME ?= 60s
@@ -13,7 +14,7 @@ export GOFLAGS := $(strip $(GOFLAGS) -buildvcs=false)
 # the sbin folders, where Debian puts iptables.
 export PATH := $(PATH):/usr/sbin:/sbin:/usr/local/go/bin
 
-.PHONY: build test demo setup fuzz clean help
+.PHONY: build test demo demo-docker setup fuzz clean help
 
 # The first target is the default. It has no prerequisites: go knows better than
 # make what is out of date.
@@ -26,7 +27,10 @@ test: setup ## vet, staticcheck, gofmt, then every test
 	@files=$$(gofmt -l .) && test -z "$$files" || { echo "gofmt -w these: $$files" >&2; exit 1; }
 	go test -count=1 -timeout 18m ./...
 
-demo: setup build ## the race and its mitigation, on this machine's Docker
+demo: build ## the race and its mitigation, in namespaces of its own: no root, no Docker
+	./bin/snatlab run scenarios/quickstart.yaml
+
+demo-docker: setup build ## the same on this machine's Docker engine, as root
 	./bin/snatlab run scenarios/docker-masquerade.yaml
 
 setup: ## install and start what is missing, as root: Docker, iptables
@@ -48,4 +52,4 @@ clean: ## remove what build made
 	rm -rf bin
 
 help: ## these lines
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST))
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST))

@@ -68,11 +68,7 @@ var counters = regexp.MustCompile(`(?m)^#.*\n| \[\d+:\d+\]$`)
 // state is all on the host that a run touches.
 func (h host) state(t *testing.T) map[string][]string {
 	t.Helper()
-	rules, err := exec.Command("iptables-save").Output()
-	if err != nil {
-		t.Fatalf("iptables-save: %v", err)
-	}
-	s := map[string][]string{"rules": strings.Split(counters.ReplaceAllString(string(rules), ""), "\n")}
+	s := machine(t)
 	ctx := t.Context()
 	if ctx.Err() != nil { // in a cleanup
 		ctx = cleanupContext(t)
@@ -91,6 +87,19 @@ func (h host) state(t *testing.T) map[string][]string {
 	for _, n := range networks {
 		s["networks"] = append(s["networks"], n.Name)
 	}
+	slices.Sort(s["containers"])
+	slices.Sort(s["networks"])
+	return s
+}
+
+// machine is what of this machine a run touches without Docker.
+func machine(t *testing.T) map[string][]string {
+	t.Helper()
+	rules, err := exec.Command("iptables-save").Output()
+	if err != nil {
+		t.Fatalf("iptables-save: %v", err)
+	}
+	s := map[string][]string{"rules": strings.Split(counters.ReplaceAllString(string(rules), ""), "\n")}
 	links, err := net.Interfaces()
 	if err != nil {
 		t.Fatal(err)
@@ -98,14 +107,22 @@ func (h host) state(t *testing.T) map[string][]string {
 	for _, l := range links {
 		s["links"] = append(s["links"], l.Name)
 	}
-	s["journals"], err = undo.Find(undo.Dir)
+	slices.Sort(s["links"])
+	if s["journals"], err = undo.Find(undo.Dir); err != nil {
+		t.Fatal(err)
+	}
+	if s["namespaces"], err = filepath.Glob("/run/netns/*"); err != nil {
+		t.Fatal(err)
+	}
+	mounts, err := os.ReadFile("/proc/self/mounts")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, list := range s {
-		slices.Sort(list)
+	for line := range strings.Lines(string(mounts)) {
+		if strings.Contains(line, "snatlab") {
+			s["mounts"] = append(s["mounts"], line)
+		}
 	}
-	s["rules"] = strings.Split(counters.ReplaceAllString(string(rules), ""), "\n") // their order counts
 	return s
 }
 

@@ -43,8 +43,7 @@ func (l *netnsLab) Keep(ctx context.Context) (*lab.Kept, error) {
 	}
 	for _, part := range order {
 		name := prefix + l.Run + "-" + part
-		step := nameStep(name)
-		_, err := journal.Do(ctx, step, func(context.Context) error { return giveName(spaces[part], name) })
+		_, err := journal.Do(ctx, nameStep(name), func(context.Context) error { return giveName(spaces[part], name) })
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("keep namespace %s: %w", part, err), journal.Close(ctx))
 		}
@@ -84,6 +83,7 @@ func (l *netnsLab) hold() *lab.Kept {
 // KindName is the kind of the step that gives a namespace a name.
 const KindName = "netns.name"
 
+// name is the journalled step.
 type name struct {
 	Name string `json:"name"`
 }
@@ -94,7 +94,7 @@ func nameStep(n string) undo.Step {
 
 // Undoers undo what this package changes on the host.
 func Undoers() undo.Undoers {
-	return undo.Undoers{KindName: undo.With(func(_ context.Context, n name) error { return removeName(n.Name) })}
+	return undo.Undoers{KindName: undo.With(func(_ context.Context, n name) error { return n.remove() })}
 }
 
 // Leftovers lists the namespaces that have a name of ours, as steps that
@@ -130,17 +130,21 @@ func giveName(space, name string) error {
 	return nil
 }
 
-// removeName takes it away. One that is gone, or was never mounted, is no error.
-func removeName(name string) error {
-	if !strings.HasPrefix(name, prefix) || strings.ContainsRune(name, '/') {
-		return fmt.Errorf("%q is no name of ours", name)
+// remove takes the name away. One that is gone, or that was never mounted, is
+// no error.
+func (n name) remove() error {
+	if !strings.HasPrefix(n.Name, prefix) || strings.ContainsRune(n.Name, '/') {
+		return fmt.Errorf("%q is no name of ours", n.Name)
 	}
-	err := netns.DeleteNamed(name)
+	err := netns.DeleteNamed(n.Name)
 	if errors.Is(err, unix.EINVAL) { // a file that nothing is mounted on
-		err = os.Remove(filepath.Join(named, name))
+		err = os.Remove(filepath.Join(named, n.Name))
 	}
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
-	return err
+	// The folder is ours if nobody else uses it: ip(8) mounts something on it,
+	// and then this fails.
+	_ = os.Remove(named)
+	return nil
 }

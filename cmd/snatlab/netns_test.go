@@ -1,0 +1,338 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/ti-mo/conntrack"
+	"golang.org/x/sys/unix"
+
+	"snatlab/harness/lab/labtest"
+	"snatlab/harness/result"
+)
+
+// embedded is a comparison in a lab of namespaces.
+const embedded = "driver: netns\n" + comparison
+
+// needNamespaces is for tests that look at this machine as root, while runs
+// are at work in namespaces.
+func needNamespaces(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("needs root")
+		}
+		t.Skip("needs root")
+	}
+	labtest.TakeMachine(t)
+}
+
+// nobody is a user without any privilege.
+const nobody = 65534
+
+// startAsUser starts the program as that user, in a folder of his, with a
+// scenario of the text given. There is nothing on his PATH that helps.
+func startAsUser(t *testing.T, scenario string, args ...string) *process {
+	t.Helper()
+	home, err := os.MkdirTemp("", "snatlab-user")
+	must(t, err)
+	t.Cleanup(func() { os.RemoveAll(home) })
+	must(t, errors.Join(os.Chown(home, nobody, nobody), os.Chmod(home, 0o755)))
+	path := filepath.Join(home, "scenario.yaml")
+	must(t, os.WriteFile(path, []byte(scenario), 0o644))
+	c := exec.Command(binary, append([]string{"run", path, "--out", filepath.Join(home, "out")}, args...)...)
+	c.Dir, c.Env = home, []string{"PATH=/nonexistent", "HOME=" + home, "DOCKER_HOST=unix:///nowhere.sock"}
+	c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	p := startCommand(t, c)
+	p.out = filepath.Join(home, "out")
+	return p
+}
+
+// flows lists the lab's connections that this machine's own conntrack table
+// holds.
+func flows(t *testing.T) (all []string) {
+	t.Helper()
+	conn, err := conntrack.Dial(nil)
+	must(t, err)
+	defer conn.Close()
+	dump, err := conn.Dump(nil)
+	must(t, err)
+	for _, f := range dump {
+		if o := f.TupleOrig; netip.MustParsePrefix("198.18.0.0/15").Contains(o.IP.SourceAddress) {
+			all = append(all, fmt.Sprint(o.IP.SourceAddress, o.Proto.SourcePort, o.IP.DestinationAddress, o.Proto.DestinationPort))
+		}
+	}
+	return all
+}
+
+func TestAnOrdinaryUserComparesTwoArmsAndTheHostNeverChanges(t *testing.T) {
+	needNamespaces(t)
+	before, tracked := machine(t), flows(t)
+	unchanged := func() {
+		t.Helper()
+		if diff := cmp.Diff(before, machine(t)); diff != "" {
+			t.Errorf("the host has changed (-before +now):\n%s", diff)
+		}
+		for _, f := range flows(t) {
+			if !slices.Contains(tracked, f) {
+				t.Errorf("the host tracks %s", f)
+			}
+		}
+	}
+	for range 3 { // whether the race occurs is chance
+		p := startAsUser(t, embedded)
+		for i := range 4 { // while it runs
+			p.await(t, "a finished trial", func() bool { return strings.Contains(p.said(t), fmt.Sprintf("round %d/4", i+1)) })
+			unchanged()
+		}
+		code := p.wait(t)
+		unchanged()
+		if code != exitPass && code != exitInconclusive {
+			t.Fatalf("exit code %d\n%s", code, p.said(t))
+		}
+		r := p.result(t)
+		holds(t, r)
+		isRace(t, r)
+		if e := r.Environment; e.Driver != "netns" || !e.Rootless || e.NAT != "nftables" || e.Docker != nil || e.Iptables != nil {
+			t.Errorf("environment %+v", e)
+		}
+		if code == exitPass {
+			return
+		}
+	}
+	t.Error("the race did not occur in three runs")
+}
+
+// isRace holds that nothing failed but what the kernel dropped at insertion: no
+// other traffic is in a lab's own table.
+func isRace(t *testing.T, r *result.Result) {
+	t.Helper()
+	for _, a := range r.Arms {
+		for _, trial := range a.Trials {
+			if n := uint64(trial.Failed); n != trial.Conntrack.InsertFailed || n != trial.Conntrack.Drop {
+				t.Errorf("%s, round %d: %d failed, insert_failed %d, drop %d", a.Name, trial.Round, n, trial.Conntrack.InsertFailed, trial.Conntrack.Drop)
+			}
+		}
+	}
+}
+
+func TestRunsInNamespacesDoNotKnowOfEachOther(t *testing.T) {
+	needNamespaces(t)
+	const few = `
+name: few
+driver: netns
+load: {requests: 300}
+rounds: 2
+arms: [{name: masquerade}, {name: random-fully, masquerade: {random_fully: true}}]
+`
+	var all []*process
+	for range 4 {
+		all = append(all, startAsUser(t, few))
+	}
+	all = append(all, start(t, "run", scenarioFile(t, few))) // and root's
+	for _, p := range all {
+		if code := p.wait(t); code != exitPass && code != exitInconclusive {
+			t.Errorf("exit code %d\n%s", code, p.said(t))
+			continue
+		}
+		r := p.result(t)
+		if trials(r) != 4 {
+			t.Errorf("%d trials", trials(r))
+		}
+		isRace(t, r)
+	}
+}
+
+// descendants lists the processes below one, itself not included.
+func descendants(t *testing.T, pid int) (all []int) {
+	t.Helper()
+	paths, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	must(t, err)
+	for _, path := range paths {
+		text, _ := os.ReadFile(path) // a thread may end meanwhile
+		for _, field := range strings.Fields(string(text)) {
+			child, err := strconv.Atoi(field)
+			must(t, err)
+			all = append(append(all, child), descendants(t, child)...)
+		}
+	}
+	return all
+}
+
+// gone waits for the end of processes whose parent is no more.
+func gone(t *testing.T, pids []int) {
+	t.Helper()
+	deadline := time.Now().Add(2 * time.Second)
+	for _, pid := range pids {
+		for unix.Kill(pid, 0) == nil {
+			if time.Now().After(deadline) {
+				t.Errorf("process %d is left", pid)
+				break
+			}
+			time.Sleep(10 * time.Millisecond) // nobody is told of its end
+		}
+	}
+}
+
+func TestAControllerThatIsKilledTakesItsLabWithIt(t *testing.T) {
+	needNamespaces(t)
+	const embeddedSlow = "driver: netns\n" + slow
+	for name, c := range map[string]struct {
+		start     func(*testing.T) *process
+		processes int // below the one that is killed
+	}{
+		"a user's": {func(t *testing.T) *process { return startAsUser(t, embeddedSlow) }, 4}, // its second half as well
+		"root's":   {func(t *testing.T) *process { return start(t, "run", scenarioFile(t, embeddedSlow)) }, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			before := machine(t)
+			p := c.start(t)
+			p.await(t, "a finished trial", func() bool { return strings.Contains(p.said(t), "round 1/8") })
+			below := descendants(t, p.Process.Pid)
+			if len(below) != c.processes {
+				t.Errorf("processes %v below %d", below, p.Process.Pid)
+			}
+			p.Process.Kill()
+			if code := p.wait(t); code != -int(unix.SIGKILL) {
+				t.Fatalf("exit code %d", code)
+			}
+			gone(t, below)
+			if diff := cmp.Diff(before, machine(t)); diff != "" {
+				t.Errorf("the host has changed (-before +after):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestASignalEndsARunInNamespaces(t *testing.T) {
+	needNamespaces(t)
+	for _, signal := range []unix.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP} {
+		t.Run(unix.SignalName(signal), func(t *testing.T) {
+			p := startAsUser(t, "driver: netns\n"+slow)
+			p.await(t, "a finished trial", func() bool { return strings.Contains(p.said(t), "round 1/8") })
+			below := descendants(t, p.Process.Pid)
+			p.Process.Signal(signal)
+			if code := p.wait(t); code != 128+int(signal) {
+				t.Errorf("exit code %d\n%s", code, p.said(t))
+			}
+			if r := p.result(t); trials(r) == 0 || !strings.Contains(r.Incomplete, "interrupted by "+unix.SignalName(signal)) {
+				t.Errorf("%d trials, incomplete: %q", trials(r), r.Incomplete)
+			}
+			gone(t, below)
+		})
+	}
+}
+
+// remedy is the command line that a kept lab is removed by.
+var remedy = regexp.MustCompile(`(?m)^To remove it:\n  (.*)$`)
+
+// looked runs every command line that is to look into a kept lab.
+func looked(t *testing.T, said string) {
+	t.Helper()
+	_, rest, _ := strings.Cut(said, "To look into it:\n")
+	look, _, _ := strings.Cut(rest, "To remove it:\n")
+	lines := strings.Split(strings.TrimSpace(look), "\n")
+	if len(lines) < 4 {
+		t.Errorf("too little to look into it:\n%s", said)
+	}
+	for _, line := range lines {
+		if out, err := exec.Command("sh", "-c", line).CombinedOutput(); err != nil {
+			t.Errorf("%s: %v\n%s", line, err, out)
+		}
+	}
+}
+
+const once = `
+name: once
+load: {requests: 10}
+rounds: 1
+arms: [{name: masquerade}]
+`
+
+func TestALabOfRootThatIsKeptStandsUntilCleanup(t *testing.T) {
+	h := needHost(t)
+	h.unchanged(t)
+	for _, driver := range []string{"netns", "docker"} {
+		t.Run(driver, func(t *testing.T) {
+			p := start(t, "run", scenarioFile(t, "driver: "+driver+once), "--keep")
+			if code := p.wait(t); code != exitInconclusive {
+				t.Fatalf("exit code %d\n%s", code, p.said(t))
+			}
+			if found := remedy.FindStringSubmatch(p.said(t)); found == nil || found[1] != "snatlab cleanup" {
+				t.Errorf("nothing said of its removal:\n%s", p.said(t))
+			}
+			looked(t, p.said(t))
+			kept := h.state(t)
+			// A run that finds it does not take it for what a crash left.
+			next := start(t, "run", scenarioFile(t, once))
+			if code := next.wait(t); code != exitInconclusive {
+				t.Fatalf("exit code %d\n%s", code, next.said(t))
+			}
+			if diff := cmp.Diff(kept, h.state(t)); diff != "" {
+				t.Errorf("the next run has changed it (-before +after):\n%s", diff)
+			}
+			if out, err := exec.Command(binary, "cleanup").CombinedOutput(); err != nil || !strings.Contains(string(out), "undoing: ") {
+				t.Errorf("cleanup: %v\n%s", err, out)
+			}
+		})
+	}
+}
+
+func TestALabOfAUserThatIsKeptStandsUntilItsProcessIsKilled(t *testing.T) {
+	needNamespaces(t)
+	p := startAsUser(t, "driver: netns"+once, "--keep")
+	if code := p.wait(t); code != exitInconclusive {
+		t.Fatalf("exit code %d\n%s", code, p.said(t))
+	}
+	found := remedy.FindStringSubmatch(p.said(t))
+	if found == nil || !strings.HasPrefix(found[1], "kill ") {
+		t.Fatalf("nothing said of its removal:\n%s", p.said(t))
+	}
+	holder, err := strconv.Atoi(strings.TrimPrefix(found[1], "kill "))
+	must(t, err)
+	looked(t, p.said(t))
+	below := descendants(t, holder)
+	if len(below) != 3 {
+		t.Errorf("processes %v below %d", below, holder)
+	}
+	must(t, unix.Kill(holder, unix.SIGTERM))
+	gone(t, append(below, holder))
+}
+
+func TestCleanupRemovesANamespaceWithoutAJournal(t *testing.T) {
+	h := needHost(t)
+	h.unchanged(t)
+	p := start(t, "run", scenarioFile(t, "driver: netns"+once), "--keep")
+	p.wait(t)
+	for _, path := range machine(t)["journals"] {
+		must(t, os.Remove(path))
+	}
+	must(t, os.WriteFile("/run/netns/snatlab-torn", nil, 0o444)) // made, and never mounted on
+	out, err := exec.Command(binary, "cleanup").CombinedOutput()
+	if err != nil || strings.Count(string(out), "undoing: network namespace snatlab-") != 5 {
+		t.Errorf("cleanup: %v\n%s", err, out)
+	}
+}
+
+// Where nobody may have a user namespace, it is said, with what to do.
+func TestAUserWhoMayHaveNoNamespaceIsToldSo(t *testing.T) {
+	needNamespaces(t)
+	inner := fmt.Sprintf("echo 0 >/proc/sys/user/max_user_namespaces && exec setpriv --bounding-set=-all --inh-caps=-all %s run %s", binary, scenarioFile(t, embedded))
+	out, err := exec.Command("unshare", "--user", "--map-root-user", "sh", "-c", inner).CombinedOutput()
+	const want = "user.max_user_namespaces is 0 (as root: sysctl user.max_user_namespaces=10000; or run as root (sudo), or use --driver docker)"
+	if exited := (*exec.ExitError)(nil); !errors.As(err, &exited) || exited.ExitCode() != exitUnable || !strings.Contains(string(out), want) {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
