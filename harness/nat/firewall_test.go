@@ -186,10 +186,6 @@ func (byNFT) flush(t *testing.T) {
 	sh(t, "nft flush chain ip snatlab postrouting")
 }
 
-func lines(text string) []string {
-	return strings.FieldsFunc(text, func(r rune) bool { return r == '\n' })
-}
-
 // everything is all that any firewall holds in the namespace of the test, to
 // the last counter. A handle tells a rule that was written anew.
 func everything(t *testing.T, handles bool) []string {
@@ -205,4 +201,37 @@ func everything(t *testing.T, handles bool) []string {
 		}
 	}
 	return all
+}
+
+func lines(text string) []string {
+	return strings.FieldsFunc(text, func(r rune) bool { return r == '\n' })
+}
+
+// crowd writes what others may have in the same hook, some of it under our
+// names.
+func crowd(t *testing.T) {
+	t.Helper()
+	const nft = `
+table ip theirs {
+	set nets { type ipv4_addr; flags interval; elements = { 10.9.0.0/16 } }
+	chain postrouting {
+		type nat hook postrouting priority srcnat; policy accept;
+		ip saddr @nets oifname != "snat-c" counter packets 5 bytes 300 masquerade fully-random comment "theirs"
+	}
+}
+table ip6 snatlab {
+	chain postrouting {
+		type nat hook postrouting priority srcnat; policy accept;
+		ip6 saddr fd00::/64 oifname != "snat-c" counter packets 6 bytes 360 masquerade
+	}
+}
+table inet snatlab {
+	chain postrouting {
+		type nat hook postrouting priority srcnat + 5; policy accept;
+		ip saddr 10.9.0.0/16 counter packets 7 bytes 420
+	}
+}`
+	sh(t, "nft -f - <<'END'"+nft+"\nEND")
+	// In a kernel without legacy tables, nobody has rules there.
+	sh(t, "iptables-legacy -t nat -A POSTROUTING -c 7 420 -s 10.8.0.0/16 ! -o docker0 -j MASQUERADE || :")
 }

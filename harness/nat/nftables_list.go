@@ -72,8 +72,8 @@ func (n nft) find(ctx context.Context, text string) (nftListed, error) {
 // list gives the rules of our chain; there are none if there is no table.
 //
 // It speaks netlink itself: nftables.Conn.GetRules drops the expressions that
-// it does not know without a word. What is left of a rule can look like ours
-// (v0.3.0; seen with `rt classid`).
+// it does not know without a word (v0.3.0; seen with `ipsec`). What is left of
+// a rule could be taken for ours.
 func (n nft) list(ctx context.Context) ([]nftListed, error) {
 	messages, err := n.dump(ctx)
 	if err != nil {

@@ -1,6 +1,7 @@
 package nat
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -34,24 +35,28 @@ func TestTheTableIsWhatItsOwnerWouldWrite(t *testing.T) {
 func TestTheTextOfARuleIsWhatNFTPrints(t *testing.T) {
 	namespace(t)
 	f := openNFT(t)
+	var rules []nftRule
 	for _, network := range []string{
 		"198.18.0.0/24", "198.18.0.0/16", "10.0.0.0/8", "198.18.0.1/32", "0.0.0.0/0", "128.0.0.0/1", "198.16.0.0/13", "198.18.0.0/17",
 		"198.18.0.128/25", "198.18.0.4/31", "0.0.0.0/8",
 	} {
-		for _, name := range []string{"snat-c", "b", "br-0123456789ab", "veth.1@x"} {
-			for _, o := range []Options{{}, {Random: true}, {RandomFully: true}} {
-				ours := nftRule{subnet: netip.MustParsePrefix(network), bridge: name, options: o}
-				if err := (nft{}).write(t.Context(), ours); err != nil {
-					t.Fatalf("%s: %v", ours.text(), err)
-				}
-				f.add(t, ours.text())
-				reads(t, f, ours.text(), ours.text())
-				rules, err := nft{}.read(t.Context())
-				if want := []rule{{text: ours.text()}, {text: ours.text()}}; err != nil || !slices.Equal(rules, want) {
-					t.Errorf("read as %v (%v), want %v", rules, err, want)
-				}
-				sh(t, "nft delete table ip snatlab")
+		rules = append(rules, nftRule{subnet: netip.MustParsePrefix(network), bridge: bridge})
+	}
+	for _, name := range []string{"b", "br-0123456789ab", "veth.1@x"} {
+		rules = append(rules, nftRule{subnet: subnet, bridge: name})
+	}
+	for _, ours := range rules {
+		for _, ours.options = range []Options{{}, {Random: true}, {RandomFully: true}} {
+			if err := (nft{}).write(t.Context(), ours); err != nil {
+				t.Fatalf("%s: %v", ours.text(), err)
 			}
+			f.add(t, ours.text())
+			reads(t, f, ours.text(), ours.text())
+			got, err := nft{}.read(t.Context())
+			if want := []rule{{text: ours.text()}, {text: ours.text()}}; err != nil || !slices.Equal(got, want) {
+				t.Errorf("read as %v (%v), want %v", got, err, want)
+			}
+			sh(t, "nft delete table ip snatlab")
 		}
 	}
 }
@@ -107,6 +112,27 @@ func TestARuleOfAnotherShapeIsNeverTakenForOurs(t *testing.T) {
 			undoArm(t, inForce)
 			unchanged(t, before, everything(t, true))
 		})
+	}
+}
+
+// deaf takes a rule and does not write it.
+type deaf struct{ nft }
+
+func (deaf) replace(context.Context, string, string) error { return nil }
+
+func TestARewritingIsLookedAtAfterwards(t *testing.T) {
+	namespace(t)
+	j, _ := newJournal(t)
+	r, err := NFTables(t.Context(), j, subnet, bridge)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.backend = deaf{}
+	_, err = r.Apply(t.Context(), j, Options{Random: true})
+	const ours = `ip saddr 198.18.0.0/24 oifname != "snat-c" counter masquerade`
+	text := "rewrite masquerade rule " + ours + fmt.Sprintf(": nftables took the rule, but table ip snatlab now reads %q", []string{ours})
+	if err == nil || err.Error() != text {
+		t.Errorf("error %v\nwant  %s", err, text)
 	}
 }
 

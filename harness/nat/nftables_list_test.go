@@ -1,0 +1,73 @@
+package nat
+
+import (
+	"net/netip"
+	"slices"
+	"testing"
+
+	"github.com/google/nftables/expr"
+	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// message is what the kernel sends for a rule.
+func message(t testing.TB, exprs []expr.Any, more ...netlink.Attribute) []byte {
+	t.Helper()
+	marshal := func(attributes []netlink.Attribute) []byte {
+		t.Helper()
+		data, err := netlink.MarshalAttributes(attributes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data
+	}
+	var list []netlink.Attribute
+	for _, e := range exprs {
+		data, err := expr.Marshal(unix.NFPROTO_IPV4, e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, netlink.Attribute{Type: unix.NLA_F_NESTED | unix.NFTA_LIST_ELEM, Data: data})
+	}
+	return append(make([]byte, header), marshal(append([]netlink.Attribute{
+		{Type: unix.NFTA_RULE_HANDLE, Data: []byte{0, 0, 0, 0, 0, 0, 0, 9}},
+		{Type: unix.NLA_F_NESTED | unix.NFTA_RULE_EXPRESSIONS, Data: marshal(list)},
+	}, more...))...)
+}
+
+// Whatever the bytes are: what is read as a rule of ours is, to the last
+// expression, what its text says.
+func FuzzParseListed(f *testing.F) {
+	comment := netlink.Attribute{Type: unix.NFTA_RULE_USERDATA, Data: []byte("\x00\x02x\x00")}
+	for _, network := range []string{"198.18.0.0/24", "128.0.0.0/1", "0.0.0.0/0"} {
+		ours := nftRule{subnet: netip.MustParsePrefix(network), bridge: bridge, options: Options{RandomFully: true}}.exprs()
+		f.Add(message(f, ours))
+		f.Add(message(f, ours, comment))
+		f.Add(message(f, ours[1:]))
+	}
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		l, err := parseListed(data)
+		if err != nil || l.text == another {
+			return
+		}
+		again, err := parseListed(message(t, l.shape.exprs()))
+		if err != nil || again.text != l.text || again.shape != l.shape || l.shape.text() != l.text {
+			t.Errorf("%q is read as %+v, and that as %+v (%v)", data, l, again, err)
+		}
+	})
+}
+
+func TestAnExpressionTooManyMakesAnotherRuleOfIt(t *testing.T) {
+	ours := nftRule{subnet: subnet, bridge: bridge}.exprs()
+	for at := range len(ours) + 1 {
+		for _, more := range []expr.Any{&expr.Notrack{}, &expr.Quota{Bytes: 1}, &expr.Counter{}} {
+			if l, err := parseListed(message(t, slices.Insert(slices.Clone(ours), at, more))); err != nil || l.text != another || l.handle != 9 {
+				t.Errorf("with %T at %d it is read as %+v (%v)", more, at, l, err)
+			}
+		}
+	}
+	if l, err := parseListed(message(t, ours)); err != nil || l.text != (byNFT{}).ours(Options{}) {
+		t.Errorf("read as %+v (%v)", l, err)
+	}
+}
