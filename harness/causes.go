@@ -5,13 +5,15 @@ import (
 
 	"snatlab/harness/lab"
 	"snatlab/harness/result"
+	"snatlab/harness/scenario"
 )
 
 // causes puts every failed request of a trial down to what explains it. What a
 // client saw itself needs no more evidence. Requests that got no answer are
 // put down to drops that the kernel counted, and to no more of them than it
-// counted; what is left is unexplained.
-func causes(t *result.Trial) map[string]int {
+// counted; what is left is unexplained. Ports is the number of source ports
+// that NAT had to choose from.
+func causes(t *result.Trial, ports int) map[string]int {
 	found := map[string]int{result.Unexplained: t.Failures[result.Other]}
 	put := func(cause string, n int) {
 		if n > 0 {
@@ -28,21 +30,74 @@ func causes(t *result.Trial) map[string]int {
 		left -= n
 		put(cause, n)
 	}
-	chains := known(t.Conntrack.ChainTooLong)
-	take(result.SNATRace, t.Conntrack.InsertFailed-min(chains, t.Conntrack.InsertFailed))
-	take(result.ChainTooLong, chains)
-	take(result.TableFull, otherDrops(t.Conntrack))
+	other := foreign(t)
+	hits := insertions(t.Conntrack)
+	own := hits - min(other.InsertFailed, hits)
+	exhausted := min(own, exhaustion(t, ports))
+	take(result.PortExhaustion, exhausted)
+	take(result.SNATRace, own-exhausted)
+	take(result.ChainTooLong, known(t.Conntrack.ChainTooLong))
+	full := otherDrops(t.Conntrack)
+	foreignDrops := other.Drop - min(other.InsertFailed, other.Drop)
+	take(result.TableFull, full-min(foreignDrops, full))
 	take(result.ListenOverflow, max(known(t.Server.ListenOverflows), known(t.Server.ListenDrops)))
+	take(result.TimeWait, known(t.Server.PAWSTimewait))
+	take(result.CauseForeign, min(other.InsertFailed, hits)+min(foreignDrops, full))
 	found[result.Unexplained] += left
 	return found
+}
+
+// foreign is what other traffic may have added to the counters.
+func foreign(t *result.Trial) result.Foreign {
+	if t.Foreign == nil {
+		return result.Foreign{}
+	}
+	return *t.Foreign
+}
+
+// insertions are entries that could not be inserted for a tuple that was taken.
+func insertions(c result.Conntrack) uint64 {
+	return c.InsertFailed - min(known(c.ChainTooLong), c.InsertFailed)
+}
+
+// natPorts are the source ports that NAT chooses from where no range is given,
+// for those of clients from 1024 on.
+const natPorts = 65536 - 1024
+
+// sourcePorts is the number of source ports that an arm leaves NAT to choose
+// from, for one destination.
+func sourcePorts(arm scenario.Arm) int {
+	if r := arm.Masquerade.ToPorts; r != (scenario.PortRange{}) {
+		return int(r.Last) - int(r.First) + 1
+	}
+	return natPorts * max(1, len(arm.SNAT.ToSource))
+}
+
+// exhaustion is the number of connections, at most, that found no free port:
+// those beyond as many as there are ports, for each of which NAT looked at as
+// many ports as it looks at in vain (nf_nat_l4proto_unique_tuple in
+// net/netfilter/nf_nat_core.c: all of a small range, or 128, and then half as
+// many as before as long as they are 16 or more), and found them taken. The one
+// it tries last it uses, taken as it is, and the entry cannot be inserted.
+func exhaustion(t *result.Trial, ports int) uint64 {
+	beyond := t.Requests - ports
+	if beyond <= 0 {
+		return 0
+	}
+	looks := min(ports, 128)
+	if ports > 128 {
+		for round := 64; round >= 8; round /= 2 {
+			looks += round
+		}
+	}
+	return min(uint64(beyond), t.Conntrack.Found/uint64(looks))
 }
 
 // otherDrops are packets that conntrack dropped other than at insertion:
 // there was no room for an entry. Chains that are too long count as failed
 // insertions, but not as drops.
 func otherDrops(c result.Conntrack) uint64 {
-	races := c.InsertFailed - min(known(c.ChainTooLong), c.InsertFailed)
-	return c.Drop - min(races, c.Drop)
+	return c.Drop - min(insertions(c), c.Drop)
 }
 
 // known is 0 for a counter that the kernel does not have.

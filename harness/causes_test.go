@@ -2,11 +2,13 @@ package harness
 
 import (
 	"fmt"
+	"net/netip"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"snatlab/harness/result"
+	"snatlab/harness/scenario"
 )
 
 // failed makes a trial of 100 requests out of what clients saw.
@@ -62,7 +64,7 @@ func TestEveryFailureIsPutDownToItsCause(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			trial := failed(test.failures, test.counters)
 			trial.Server.ListenOverflows, trial.Server.ListenDrops = test.overflows, test.drops
-			got := causes(trial)
+			got := causes(trial, natPorts)
 			if _, told := got[result.Unexplained]; !told {
 				t.Error("what is unexplained is not told")
 			}
@@ -109,7 +111,7 @@ func FuzzCausesAddUpToWhatFailed(f *testing.F) {
 				*counter.into = &counter.value
 			}
 		}
-		found := causes(trial)
+		found := causes(trial, natPorts)
 		addsUp(t, trial, found)
 		if race := found[result.SNATRace]; race > int(timeout) || uint64(race) > insertFailed {
 			t.Errorf("%d put down to the race, of %d timeouts and %d failed insertions", race, timeout, insertFailed)
@@ -169,5 +171,59 @@ func TestLongChainsDoNotHideAFullTable(t *testing.T) {
 	trial.RulePackets = 95
 	if err := valid(trial, &fakeRule{text: "-j MASQUERADE"}); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestExhaustionIsToldFromTheRaceByTheLooksThatNATTookInVain(t *testing.T) {
+	for _, c := range []struct {
+		name            string
+		requests, ports int
+		failed          uint64 // and as many insertions
+		found           uint64
+		race, exhausted int
+	}{
+		{"ports to spare", 2000, 64512, 300, 1_000_000, 300, 0},
+		{"all ports in use, each connection looked in vain", 2000, 500, 1400, 1400 * 248, 0, 1400},
+		{"no more than there are beyond the ports", 2000, 500, 1700, 2000 * 248, 200, 1500},
+		{"no more than the looks account for", 2000, 500, 1400, 100 * 248, 1300, 100},
+		{"a small range is looked at whole", 100, 16, 80, 80 * 16, 0, 80},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			trial := &result.Trial{Requests: c.requests, Failed: int(c.failed), Failures: map[string]int{result.Timeout: int(c.failed)}}
+			trial.Conntrack.Counters = result.Counters{InsertFailed: c.failed, Drop: c.failed, Found: c.found}
+			got := causes(trial, c.ports)
+			if got[result.SNATRace] != c.race || got[result.PortExhaustion] != c.exhausted || got[result.Unexplained] != 0 {
+				t.Errorf("%v, want %d by the race and %d for want of ports", got, c.race, c.exhausted)
+			}
+		})
+	}
+}
+
+func TestWhatMayBeOtherTrafficsIsNotTheRaces(t *testing.T) {
+	trial := &result.Trial{Requests: 1000, Failed: 100, Failures: map[string]int{result.Timeout: 100}, Foreign: &result.Foreign{InsertFailed: 30, Drop: 40}}
+	trial.Conntrack.Counters = result.Counters{InsertFailed: 90, Drop: 100}
+	want := map[string]int{result.SNATRace: 60, result.CauseForeign: 40, result.Unexplained: 0}
+	if d := cmp.Diff(want, causes(trial, natPorts)); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+}
+
+func TestTheServersTimeWaitExplainsWhatTheKernelDidNotDrop(t *testing.T) {
+	trial := &result.Trial{Requests: 1000, Failed: 12, Failures: map[string]int{result.Timeout: 12}, Server: result.Server{PAWSTimewait: new(uint64(10))}}
+	want := map[string]int{result.TimeWait: 10, result.Unexplained: 2}
+	if d := cmp.Diff(want, causes(trial, natPorts)); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+}
+
+func TestAnArmLeavesNATSoManyPorts(t *testing.T) {
+	for want, arm := range map[int]scenario.Arm{
+		64512:     {},
+		500:       {Masquerade: scenario.Masquerade{ToPorts: scenario.PortRange{First: 20000, Last: 20499}}},
+		2 * 64512: {SNAT: scenario.SNAT{ToSource: []netip.Addr{netip.MustParseAddr("198.19.0.1"), netip.MustParseAddr("198.19.0.2")}}},
+	} {
+		if got := sourcePorts(arm); got != want {
+			t.Errorf("%+v leaves %d ports, want %d", arm, got, want)
+		}
 	}
 }

@@ -52,6 +52,11 @@ type script struct {
 	table func(n int) conntrack.Snapshot
 	// deaf says that nobody listens where a trial's requests are sent.
 	deaf func(trial int) bool
+	// shared says that other traffic is in the table.
+	shared bool
+	// explain asks for evidence; entries is the table then, for each client.
+	explain bool
+	entries []map[uint16]string
 }
 
 // forgotten is one call of Forget.
@@ -192,12 +197,12 @@ func (f *fakeLab) Environment() result.Env  { return result.Env{Driver: "fake"} 
 func (f *fakeLab) Clients() []*probe.Client { return f.clients }
 func (f *fakeLab) Barrier() string          { return f.barrier }
 
-func (f *fakeLab) Apply(_ context.Context, m scenario.Masquerade) (lab.Rule, error) {
+func (f *fakeLab) Apply(_ context.Context, arm scenario.Arm) (lab.Rule, error) {
 	if err := f.call(callApply); err != nil {
 		return nil, err
 	}
 	text := "-j MASQUERADE"
-	if m.RandomFully {
+	if arm.Masquerade.RandomFully {
 		text += " --random-fully"
 	}
 	r := &fakeRule{lab: f, text: text}
@@ -246,6 +251,12 @@ func (f *fakeLab) Conntrack(context.Context) (conntrack.Snapshot, error) {
 	return f.table(f.count(callConntrack) - 1), err
 }
 
+func (f *fakeLab) Shared() bool { return f.shared }
+
+func (f *fakeLab) Entries(context.Context, netip.AddrPort) ([]map[uint16]string, error) {
+	return f.entries, nil
+}
+
 func (f *fakeLab) Forget(_ context.Context, server netip.AddrPort, ports [][]probe.Ports) error {
 	f.forgotten = append(f.forgotten, forgotten{server, ports})
 	return f.call(callForget)
@@ -267,6 +278,8 @@ type fakeRule struct {
 }
 
 func (r *fakeRule) Rule() string { return r.text }
+
+func (r *fakeRule) Settings() []string { return nil }
 
 func (r *fakeRule) Packets(context.Context) (uint64, error) {
 	if err := r.lab.call(callPackets); err != nil {
@@ -308,7 +321,7 @@ func lockstepOf(sync string, arms ...string) *scenario.Scenario {
 // run runs a scenario in the lab.
 func (f *fakeLab) run(ctx context.Context, s *scenario.Scenario) (*result.Result, *recorder, error) {
 	w := &recorder{}
-	r, err := Run(ctx, s, func(context.Context) (lab.Lab, error) { return f, nil }, w)
+	r, err := Run(ctx, s, func(context.Context) (lab.Lab, error) { return f, nil }, w, Options{Explain: f.explain})
 	return r, w, err
 }
 

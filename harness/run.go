@@ -27,9 +27,15 @@ type Watcher interface {
 	Done(round, rounds int, arm string, t *result.Trial)
 }
 
+// Options are what a run does beyond its scenario.
+type Options struct {
+	// Explain looks up every request that got no answer in the conntrack table.
+	Explain bool
+}
+
 // Run makes every trial of a scenario in a lab of its own. The result is never
 // nil: with an error it holds the trials that were finished before it.
-func Run(ctx context.Context, s *scenario.Scenario, open func(context.Context) (lab.Lab, error), watch Watcher) (r *result.Result, err error) {
+func Run(ctx context.Context, s *scenario.Scenario, open func(context.Context) (lab.Lab, error), watch Watcher, o Options) (r *result.Result, err error) {
 	r = describe(s)
 	begun := time.Now()
 	defer func() {
@@ -46,7 +52,7 @@ func Run(ctx context.Context, s *scenario.Scenario, open func(context.Context) (
 	// The figures are what they are, whether the host could be put back or not.
 	defer func() { err = errors.Join(err, l.Close(undo.Context(ctx))) }()
 
-	x := &experiment{Scenario: s, lab: l, result: r}
+	x := &experiment{Scenario: s, lab: l, result: r, explain: o.Explain}
 	if err := x.run(ctx, watch); err != nil {
 		r.Incomplete = err.Error()
 		return r, err
@@ -99,10 +105,12 @@ func describe(s *scenario.Scenario) *result.Result {
 		Comparisons: []result.Compare{}, Expected: []result.Expect{}, Warnings: []string{},
 	}
 	for _, a := range s.Arms {
-		r.Arms = append(r.Arms, result.Arm{Name: a.Name, Trials: []result.Trial{}})
+		r.Arms = append(r.Arms, result.Arm{Name: a.Name, Settings: []string{}, Trials: []result.Trial{}})
 	}
 	for _, e := range s.Expect {
-		r.Expected = append(r.Expected, result.Expect{Arm: e.Arm, Race: e.Race, Reduction: e.Reduction})
+		r.Expected = append(r.Expected, result.Expect{
+			Arm: e.Arm, Race: e.Race, Reduction: e.Reduction, P50: e.P50, P99: e.P99, Unexplained: e.Unexplained,
+		})
 	}
 	return r
 }

@@ -274,7 +274,7 @@ func onlyOn(yes bool, err error) error {
 func TestALabThatDoesNotOpenIsAResultWithoutTrials(t *testing.T) {
 	broken := errors.New("no engine")
 	s := clientsOf(2, "a", "b")
-	r, err := Run(t.Context(), s, func(context.Context) (lab.Lab, error) { return nil, broken }, &recorder{})
+	r, err := Run(t.Context(), s, func(context.Context) (lab.Lab, error) { return nil, broken }, &recorder{}, Options{})
 	if !errors.Is(err, broken) || r == nil || r.Incomplete != "no engine" || trialsOf(r) != 0 || len(r.Arms) != 2 {
 		t.Errorf("error %v, result %+v", err, r)
 	}

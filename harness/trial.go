@@ -19,10 +19,11 @@ import (
 // experiment is a run in its lab.
 type experiment struct {
 	*scenario.Scenario
-	lab    lab.Lab
-	result *result.Result
-	trials int // made so far, the path check included
-	clock  bool
+	lab     lab.Lab
+	result  *result.Result
+	explain bool
+	trials  int // made so far, the path check included
+	clock   bool
 }
 
 const (
@@ -71,7 +72,7 @@ func (x *experiment) prepare(ctx context.Context) error {
 // checkPath sends one request per client and looks that all of them arrive,
 // and that the masquerade rule saw them.
 func (x *experiment) checkPath(ctx context.Context) (err error) {
-	rule, err := x.lab.Apply(ctx, scenario.Masquerade{})
+	rule, err := x.lab.Apply(ctx, scenario.Arm{})
 	if err != nil {
 		return err
 	}
@@ -126,12 +127,12 @@ func (x *experiment) nextTrial() int {
 
 // trial puts an arm in force, sends the load, and takes the arm back.
 func (x *experiment) trial(ctx context.Context, arm scenario.Arm, into *result.Arm) (t *result.Trial, err error) {
-	rule, err := x.lab.Apply(ctx, arm.Masquerade)
+	rule, err := x.lab.Apply(ctx, arm)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, rule.Undo(undo.Context(ctx))) }()
-	into.Rule = rule.Rule()
+	into.Rule, into.Settings = rule.Rule(), append([]string{}, rule.Settings()...)
 
 	if err := x.awaitRoom(ctx); err != nil {
 		return nil, err
@@ -141,17 +142,7 @@ func (x *experiment) trial(ctx context.Context, arm scenario.Arm, into *result.A
 	if err != nil {
 		return nil, err
 	}
-	before, err := x.observe(ctx, rule)
-	if err != nil {
-		return nil, err
-	}
-	begun := time.Now()
-	reports, err := x.send(ctx, address, trial)
-	if err != nil {
-		return nil, err
-	}
-	seconds := time.Since(begun).Seconds()
-	after, err := x.observe(ctx, rule)
+	m, err := x.measure(ctx, rule, func() ([]*probe.Report, error) { return x.send(ctx, arm, address, trial) })
 	if err != nil {
 		return nil, err
 	}
@@ -159,19 +150,25 @@ func (x *experiment) trial(ctx context.Context, arm scenario.Arm, into *result.A
 	if err != nil {
 		return nil, err
 	}
-	if err := x.forget(ctx, address, reports); err != nil {
+	t = x.record(m.reports)
+	if x.explain {
+		if t.Evidence, err = x.lookUp(ctx, address, m.reports); err != nil {
+			return nil, err
+		}
+	}
+	if err := x.forget(ctx, address, m.reports); err != nil {
 		return nil, err
 	}
-	t = x.record(reports)
-	t.Port, t.Seconds = int(address.Port()), seconds
-	if t.RulePackets, err = difference(rule, before.packets, after.packets); err != nil {
+	t.Port, t.Seconds = int(address.Port()), m.seconds
+	if t.RulePackets, err = difference(rule, m.before.packets, m.after.packets); err != nil {
 		return nil, err
 	}
-	t.Server = result.Server{Accepted: served.Accepted, ListenOverflows: served.ListenOverflows, ListenDrops: served.ListenDrops}
-	if t.Conntrack, err = conntrack.Delta(before.counters, after.counters); err != nil {
+	t.Server = result.Server(*served)
+	if t.Conntrack, err = conntrack.Delta(m.before.counters, m.after.counters); err != nil {
 		return nil, err
 	}
-	t.Causes = causes(t)
+	t.Foreign = m.foreign
+	t.Causes = causes(t, sourcePorts(arm))
 	return t, valid(t, rule)
 }
 
@@ -186,20 +183,6 @@ func (x *experiment) forget(ctx context.Context, server netip.AddrPort, reports 
 		ports = append(ports, r.Ports)
 	}
 	return x.lab.Forget(ctx, server, ports)
-}
-
-// observation is what the kernel counted up to an instant.
-type observation struct {
-	packets  uint64
-	counters conntrack.Snapshot
-}
-
-func (x *experiment) observe(ctx context.Context, rule lab.Rule) (o observation, err error) {
-	if o.packets, err = rule.Packets(ctx); err != nil {
-		return o, err
-	}
-	o.counters, err = x.lab.Conntrack(ctx)
-	return o, err
 }
 
 // difference is what a rule matched in between. A counter that went back
@@ -237,7 +220,7 @@ func (x *experiment) awaitRoom(ctx context.Context) error {
 
 // send has all clients send their load at once. The first one that fails ends
 // the wait for the others: they would only report that it did not come.
-func (x *experiment) send(ctx context.Context, server netip.AddrPort, trial int) ([]*probe.Report, error) {
+func (x *experiment) send(ctx context.Context, arm scenario.Arm, server netip.AddrPort, trial int) ([]*probe.Report, error) {
 	clients := x.lab.Clients()
 	reports := make([]*probe.Report, len(clients))
 	start := probe.Monotonic() + int64(headStart)
@@ -248,6 +231,9 @@ func (x *experiment) send(ctx context.Context, server netip.AddrPort, trial int)
 		load := x.load(server)
 		if x.Load.Pattern == scenario.Lockstep {
 			load.Lockstep = x.lockstep(i, trial, start)
+			if arm.ClientPorts == scenario.Split {
+				load.Lockstep.BasePort, load.Lockstep.OwnPorts = ownPorts(i, len(clients))
+			}
 		}
 		wait.Go(func() {
 			var err error
@@ -263,8 +249,15 @@ func (x *experiment) send(ctx context.Context, server netip.AddrPort, trial int)
 func (x *experiment) load(server netip.AddrPort) probe.Load {
 	return probe.Load{
 		Server: server, Requests: x.Load.Requests, Timeout: x.Load.Timeout,
-		Rate: int(x.Load.Rate), Concurrency: x.Load.Concurrency,
+		Rate: int(x.Load.Rate), Concurrency: x.Load.Concurrency, Explain: x.explain,
 	}
+}
+
+// ownPorts shares the source ports of lockstep among the clients: a trial takes
+// half of them at most (scenario.MaxTrial), so slots can be made up.
+func ownPorts(client, clients int) (base uint16, ports int) {
+	ports = (65536 - basePort) / clients
+	return uint16(basePort + client*ports), ports
 }
 
 func (x *experiment) lockstep(client, trial int, start int64) *probe.Lockstep {

@@ -153,12 +153,12 @@ func TestRefusedRequestsAreFailuresWithTheirCause(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	reports, err := x.send(t.Context(), address, 0)
+	reports, err := x.send(t.Context(), scenario.Arm{}, address, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	trial := x.record(reports)
-	if got := causes(trial)["refused"]; trial.Failed != 40 || got != 40 {
+	if got := causes(trial, natPorts)["refused"]; trial.Failed != 40 || got != 40 {
 		t.Errorf("%d of %d failed, %d refused", trial.Failed, trial.Requests, got)
 	}
 }

@@ -81,18 +81,27 @@ func replayJournals(ctx context.Context, dryRun, kept bool, tell func(undo.Step)
 	}
 	var errs []error
 	for _, path := range paths {
+		if undo.Alive(path) {
+			if kept {
+				errs = append(errs, fmt.Errorf("a run is at work with %s: left alone", path))
+			}
+			continue
+		}
 		journal, err := undo.Open(path, undoers())
 		if err != nil {
 			errs = append(errs, err)
 			continue
 		}
 		if journal.Kept() && !kept {
+			errs = append(errs, journal.Leave())
 			continue
 		}
 		for _, s := range journal.Steps() {
 			tell(s)
 		}
-		if !dryRun {
+		if dryRun {
+			errs = append(errs, journal.Leave())
+		} else {
 			errs = append(errs, journal.Close(ctx))
 		}
 	}

@@ -79,7 +79,7 @@ func examine(ctx context.Context, w io.Writer, driver string) (ready bool, err e
 // examineInUserNamespace looks where a run of this user would be. What is
 // found there prints itself.
 func examineInUserNamespace(w io.Writer) (ready bool, err error) {
-	code, err := netns.Reexec("doctor", "--driver", scenario.Netns)
+	code, err := netns.Reexec(asksToEnd(), "doctor", "--driver", scenario.Netns)
 	if err != nil {
 		return list(w, scenario.Netns, []lab.Precondition{{Name: "user namespace", State: lab.Unmet, Found: err.Error()}}), nil
 	}

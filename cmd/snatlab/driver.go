@@ -39,7 +39,7 @@ func prepareNetns(ctx context.Context, s *scenario.Scenario) (*site, error) {
 	}
 	return &site{
 		open: func(ctx context.Context, run string, _ bool, say func(string)) (lab.Keeper, error) {
-			return netns.Open(ctx, netns.Config{Run: run, Clients: s.Clients, NAT: s.NAT, Say: say})
+			return netns.Open(ctx, netns.Config{Run: run, Clients: s.Clients, NAT: s.NAT, Widen: s.Lab.PostroutingRules, Say: say})
 		},
 		close: func() error { return nil },
 	}, nil
@@ -75,7 +75,7 @@ func prepareDocker(ctx context.Context, s *scenario.Scenario) (_ *site, err erro
 			}
 			return docker.Open(ctx, host, docker.Config{
 				Run: run, Clients: s.Clients, Trials: 1 + s.Rounds*len(s.Arms), Server: s.Server.Address,
-				Keep: keep, Journal: journal, Say: say,
+				Widen: s.Lab.PostroutingRules, Keep: keep, Journal: journal, Say: say,
 			})
 		},
 		close: close,
@@ -85,28 +85,38 @@ func prepareDocker(ctx context.Context, s *scenario.Scenario) (_ *site, err erro
 // undoers know how to undo every change that snatlab makes.
 func undoers() undo.Undoers {
 	all := undo.Undoers{}
-	for _, some := range []undo.Undoers{nat.Undoers(), docker.Undoers(), netns.Undoers()} {
+	for _, some := range []undo.Undoers{nat.Undoers(), lab.Undoers(), docker.Undoers(), netns.Undoers()} {
 		maps.Copy(all, some)
 	}
 	return all
 }
 
-// keeping is a lab that is left standing when its run ends by itself.
+// keeping is a lab that may be left standing when its run is over. The run does
+// not close it.
 type keeping struct {
 	lab.Keeper
-	run  context.Context
-	kept *lab.Kept // set by Close
 }
 
-// Close keeps the lab, unless somebody asked the run to end: then everything is
-// to be as it was.
-func (k *keeping) Close(ctx context.Context) error {
-	if k.run.Err() != nil {
-		return k.Keeper.Close(ctx)
+// Close leaves it to end.
+func (k *keeping) Close(context.Context) error { return nil }
+
+// abandon closes the lab, if it was opened.
+func (k *keeping) abandon(ctx context.Context) error {
+	if k.Keeper == nil {
+		return nil
 	}
-	var err error
-	if k.kept, err = k.Keep(ctx); err != nil {
-		return errors.Join(fmt.Errorf("keep the lab: %w", err), k.Keeper.Close(ctx))
+	return k.Keeper.Close(undo.Context(ctx))
+}
+
+// end keeps the lab, or closes it if somebody has asked the run to end: then
+// everything is to be as it was.
+func (k *keeping) end(ctx context.Context) (*lab.Kept, error) {
+	if k.Keeper == nil || ctx.Err() != nil {
+		return nil, k.abandon(ctx)
 	}
-	return nil
+	kept, err := k.Keep(undo.Context(ctx))
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("keep the lab: %w", err), k.abandon(ctx))
+	}
+	return kept, nil
 }

@@ -111,8 +111,12 @@ func machine(t *testing.T) map[string][]string {
 	if s["journals"], err = undo.Find(undo.Dir); err != nil {
 		t.Fatal(err)
 	}
-	if s["namespaces"], err = filepath.Glob("/run/netns/*"); err != nil {
-		t.Fatal(err)
+	for _, pattern := range []string{"/run/netns/*", undo.Dir + "/netns"} {
+		paths, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s["namespaces"] = append(s["namespaces"], paths...)
 	}
 	mounts, err := os.ReadFile("/proc/self/mounts")
 	if err != nil {

@@ -82,7 +82,7 @@ purpose and in seconds, and measures what a mitigation does about it.`,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usageError{c, err} })
-	root.AddCommand(runCommand(), planCommand(), reportCommand(), doctorCommand(), cleanupCommand(),
+	root.AddCommand(runCommand(), calibrateCommand(), planCommand(), reportCommand(), doctorCommand(), cleanupCommand(),
 		serveCommand(), versionCommand(), probeCommand())
 	for _, c := range append(root.Commands(), root) {
 		c.Args = usageArgs(c.Args)
@@ -145,16 +145,22 @@ type interrupted struct{ signal unix.Signal }
 
 func (i interrupted) Error() string { return "interrupted by " + unix.SignalName(i.signal) }
 
+// asksToEnd lists the signals that ask the program to end. nohup ignores the
+// hang-up for us. (That a shell ignores SIGINT for what it runs in the
+// background is another matter: it may still be sent on purpose.)
+func asksToEnd() []os.Signal {
+	asked := []os.Signal{unix.SIGINT, unix.SIGTERM}
+	if !signal.Ignored(unix.SIGHUP) {
+		asked = append(asked, unix.SIGHUP)
+	}
+	return asked
+}
+
 // interruptible runs do with a context that ends at the first signal that asks
 // the program to end. From then on such signals are ignored, by the programs
 // that it starts as well: the host is being put back.
 func interruptible(do func(context.Context) error) error {
-	asked := []os.Signal{unix.SIGINT, unix.SIGTERM}
-	// nohup ignores the hang-up for us. (That a shell ignores SIGINT for what it
-	// runs in the background is another matter: it may still be sent on purpose.)
-	if !signal.Ignored(unix.SIGHUP) {
-		asked = append(asked, unix.SIGHUP)
-	}
+	asked := asksToEnd()
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, asked...)

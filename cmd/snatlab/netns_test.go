@@ -319,9 +319,9 @@ func TestCleanupRemovesANamespaceWithoutAJournal(t *testing.T) {
 	for _, path := range machine(t)["journals"] {
 		must(t, os.Remove(path))
 	}
-	must(t, os.WriteFile("/run/netns/snatlab-torn", nil, 0o444)) // made, and never mounted on
+	must(t, os.WriteFile("/run/snatlab/netns/torn", nil, 0o400)) // made, and never mounted on
 	out, err := exec.Command(binary, "cleanup").CombinedOutput()
-	if err != nil || strings.Count(string(out), "undoing: network namespace snatlab-") != 5 {
+	if err != nil || strings.Count(string(out), "undoing: network namespace /run/snatlab/netns/") != 5 {
 		t.Errorf("cleanup: %v\n%s", err, out)
 	}
 }
@@ -331,7 +331,7 @@ func TestAUserWhoMayHaveNoNamespaceIsToldSo(t *testing.T) {
 	needNamespaces(t)
 	inner := fmt.Sprintf("echo 0 >/proc/sys/user/max_user_namespaces && exec setpriv --bounding-set=-all --inh-caps=-all %s run %s", binary, scenarioFile(t, embedded))
 	out, err := exec.Command("unshare", "--user", "--map-root-user", "sh", "-c", inner).CombinedOutput()
-	const want = "user.max_user_namespaces is 0 (as root: sysctl user.max_user_namespaces=10000; or run as root (sudo), or use --driver docker)"
+	const want = "user.max_user_namespaces is 0 (as root: sysctl user.max_user_namespaces=10000; or give this container --privileged, or use the host)" // it is root, of a kind
 	if exited := (*exec.ExitError)(nil); !errors.As(err, &exited) || exited.ExitCode() != exitUnable || !strings.Contains(string(out), want) {
 		t.Errorf("%v\n%s", err, out)
 	}

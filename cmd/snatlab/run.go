@@ -31,6 +31,8 @@ type runFlags struct {
 	rounds int
 	json   bool
 	keep   bool
+
+	explain bool
 }
 
 func runCommand() *cobra.Command {
@@ -61,7 +63,7 @@ look into it and how to remove it is printed.`,
 				return err
 			}
 			if s.Driver == scenario.Netns && !netns.Privileged() {
-				return inUserNamespace()
+				return inUserNamespace(c, args[0])
 			}
 			return f.runAndKeep(s)
 		},
@@ -70,13 +72,18 @@ look into it and how to remove it is printed.`,
 	c.Flags().StringVar(&f.driver, "driver", "", "how to build the lab, instead of the scenario's: docker or netns")
 	c.Flags().IntVar(&f.rounds, "rounds", 0, "number of rounds, instead of the scenario's")
 	c.Flags().BoolVar(&f.json, "json", false, "print result.json instead of the comparison")
+	c.Flags().BoolVar(&f.explain, "explain", false, "look up every request that got no answer in the conntrack table")
 	c.Flags().BoolVar(&f.keep, "keep", false, "leave the lab standing, and say how to look into it")
 	return c
 }
 
-// inUserNamespace starts this command again where it is privileged.
-func inUserNamespace() error {
-	code, err := netns.Reexec(os.Args[1:]...)
+// inUserNamespace starts this command again where it is privileged. It reads the
+// scenario again.
+func inUserNamespace(c *cobra.Command, path string) error {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return usageError{c, fmt.Errorf("%s is no regular file: without root, a scenario is read twice", path)}
+	}
+	code, err := netns.Reexec(asksToEnd(), os.Args[1:]...)
 	if err != nil {
 		return err
 	}
@@ -121,11 +128,15 @@ func (f runFlags) runAndKeep(s *scenario.Scenario) error {
 		return err
 	}
 	tell(err)
-	return errors.Join(netns.Stay(codeOf(err)), exitCode(codeOf(err)))
+	code := codeOf(err)
+	if err := netns.Stay(code); err != nil {
+		return err
+	}
+	return exitCode(code)
 }
 
-func (f runFlags) run(ctx context.Context, s *scenario.Scenario) (*lab.Kept, error) {
-	progress := report.NewProgress(os.Stderr, term.IsTerminal(int(os.Stderr.Fd())))
+// run gives the lab that was kept, if it is to be.
+func (f runFlags) run(ctx context.Context, s *scenario.Scenario) (kept *lab.Kept, err error) {
 	id := newID(time.Now())
 	dir := f.out
 	if dir == "" {
@@ -141,28 +152,42 @@ func (f runFlags) run(ctx context.Context, s *scenario.Scenario) (*lab.Kept, err
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("make the folder of results: %w", err)
 	}
-	keep := &keeping{run: ctx}
-	r, runErr := harness.Run(ctx, s, func(ctx context.Context) (lab.Lab, error) {
+	warnOfRounds(os.Stderr, s.Rounds, len(s.Arms))
+	keep := &keeping{}
+	finished := false
+	defer func() {
+		if !finished { // a panic
+			_ = keep.abandon(ctx)
+		}
+	}()
+	r, runErr := f.experiment(ctx, s, site, id, keep)
+	if runErr != nil && trials(r) == 0 {
+		if missing != nil {
+			_ = os.Remove(dir) // there is nothing to report; an empty folder does no harm either
+		}
+	} else if runErr = errors.Join(runErr, write(dir, r), f.print(dir, r)); runErr == nil {
+		runErr = verdictCode(r)
+	}
+	finished = true
+	kept, err = keep.end(ctx)
+	return kept, errors.Join(err, runErr)
+}
+
+// experiment runs the scenario in a lab that it opens.
+func (f runFlags) experiment(ctx context.Context, s *scenario.Scenario, site *site, id string, keep *keeping) (*result.Result, error) {
+	progress := report.NewProgress(os.Stderr, term.IsTerminal(int(os.Stderr.Fd())))
+	r, err := harness.Run(ctx, s, func(ctx context.Context) (lab.Lab, error) {
 		opened, err := site.open(ctx, id, f.keep, progress.Say)
 		if err != nil || !f.keep {
 			return opened, err
 		}
 		keep.Keeper = opened
 		return keep, nil
-	}, progress)
+	}, progress, harness.Options{Explain: f.explain})
 	r.ID, r.Version = id, version
 	progress.Say("")
 	fmt.Fprintln(os.Stderr)
-	if runErr != nil && trials(r) == 0 {
-		if missing != nil {
-			_ = os.Remove(dir) // there is nothing to report; an empty folder does no harm either
-		}
-		return keep.kept, runErr
-	}
-	if err := errors.Join(runErr, write(dir, r), f.print(dir, r)); err != nil {
-		return keep.kept, err
-	}
-	return keep.kept, verdictCode(r)
+	return r, err
 }
 
 // newID names a run by its time, so that runs sort, and by chance, so that no

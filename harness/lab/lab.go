@@ -24,7 +24,7 @@ type Lab interface {
 	// Barrier is a file that all clients can map; empty if there is none.
 	Barrier() string
 	// Apply puts an arm in force, until the rule's Undo.
-	Apply(context.Context, scenario.Masquerade) (Rule, error)
+	Apply(context.Context, scenario.Arm) (Rule, error)
 	// Listen opens a server port that no other trial uses, and gives the
 	// address that clients reach it at. Trials count from 0.
 	Listen(ctx context.Context, trial int) (netip.AddrPort, error)
@@ -32,6 +32,11 @@ type Lab interface {
 	Finish(context.Context) (*probe.Served, error)
 	// Conntrack reads the counters of the namespace that translates.
 	Conntrack(context.Context) (conntrack.Snapshot, error)
+	// Shared tells whether other traffic than the lab's is in that namespace.
+	Shared() bool
+	// Entries gives the states of the conntrack entries of connections to the
+	// server, for each client by source port: "SYN_SENT".
+	Entries(ctx context.Context, server netip.AddrPort) ([]map[uint16]string, error)
 	// Forget deletes the conntrack entries that the clients' connections to
 	// the server left, and no others. Ports are those that each client, by
 	// its index, connected from.
@@ -41,14 +46,16 @@ type Lab interface {
 	Close(context.Context) error
 }
 
-// Rule is the masquerade rule in force for an arm.
+// Rule is the masquerade rule in force for an arm, and what else the arm sets.
 type Rule interface {
 	// Rule is its text, as its own tool prints it.
 	Rule() string
+	// Settings are the arm's others, one line each.
+	Settings() []string
 	// Packets counts the connections that it matched since it was written.
 	// That the rule is no longer there is an error.
 	Packets(context.Context) (uint64, error)
-	// Undo puts the rule back as the driver made it.
+	// Undo puts the rule and all else back as the driver made it.
 	Undo(context.Context) error
 }
 

@@ -3,32 +3,20 @@ package lab
 import (
 	"fmt"
 	"os"
-	"runtime"
 	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"snatlab/harness/conntrack"
-	"snatlab/harness/result"
 )
 
-// What every driver wants to know of a machine.
-
-// Environment starts the record of the machine and the lab.
-func Environment(driver string) result.Env {
-	return result.Env{Kernel: kernelRelease(), Arch: runtime.GOARCH, Driver: driver}
-}
-
-func kernelRelease() string {
-	var uts unix.Utsname
-	_ = unix.Uname(&uts) // cannot fail with a valid pointer
-	return unix.ByteSliceToString(uts.Release[:])
-}
+// What every driver wants to know of a machine before it builds a lab on it.
 
 // CheckKernel tells the kernel, and whether its counters can be told apart.
 func CheckKernel() Precondition {
-	p := Precondition{Name: "kernel", Advisory: true, Found: "Linux " + kernelRelease()}
+	release, _ := uname()
+	p := Precondition{Name: "kernel", Advisory: true, Found: "Linux " + release}
 	if _, err := os.Stat("/proc/net/stat/nf_conntrack"); err != nil {
 		p.State, p.Found = Unmet, p.Found+": no /proc/net/stat/nf_conntrack"
 		p.Remedy = "clash_resolve and chaintoolong are unknown without it (CONFIG_NF_CONNTRACK_PROCFS)"

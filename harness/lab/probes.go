@@ -5,6 +5,7 @@ import (
 	"errors"
 	"iter"
 	"net/netip"
+	"slices"
 
 	"snatlab/harness/probe"
 )
@@ -67,6 +68,20 @@ func (p *Probes) Connections(server netip.AddrPort, ports [][]probe.Ports) iter.
 			}
 		}
 	}
+}
+
+// ByClient sorts the states of entries by the client whose they are.
+func (p *Probes) ByClient(states map[netip.AddrPort]string) []map[uint16]string {
+	sorted := make([]map[uint16]string, len(p.addresses))
+	for i := range sorted {
+		sorted[i] = map[uint16]string{}
+	}
+	for source, state := range states {
+		if i := slices.Index(p.addresses, source.Addr()); i >= 0 {
+			sorted[i][source.Port()] = state
+		}
+	}
+	return sorted
 }
 
 // HangUp ends the conversations with the probes.

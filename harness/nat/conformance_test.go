@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -60,7 +62,7 @@ var claims = []struct {
 		r, j, _ := made(t, f)
 		f.insert(t, f.theirs(1))
 		f.add(t, f.theirs(2))
-		for _, o := range []Options{{Random: true}, {RandomFully: true}} {
+		for _, o := range rewritings {
 			send(t, 3) // what a rule has counted is not handed on
 			want := f.listing(t)
 			inForce := apply(t, r, j, o)
@@ -79,7 +81,7 @@ var claims = []struct {
 		r, j, _ := made(t, f)
 		before := everything(t, false)
 		for range 2 {
-			for _, o := range []Options{{}, {Random: true}, {RandomFully: true}} {
+			for _, o := range append([]Options{{}}, rewritings...) {
 				inForce := apply(t, r, j, o)
 				reads(t, f, f.ours(o))
 				undoArm(t, inForce)
@@ -151,7 +153,7 @@ var claims = []struct {
 			return slices.DeleteFunc(everything(t, true), func(line string) bool { return strings.Contains(line, "198.18.0.0/24") })
 		}
 		before := notOurs()
-		for _, o := range []Options{{Random: true}, {RandomFully: true}} {
+		for _, o := range rewritings {
 			inForce := apply(t, r, j, o)
 			unchanged(t, before, notOurs())
 			undoArm(t, inForce)
@@ -200,6 +202,80 @@ var claims = []struct {
 				t.Errorf("%s: all of %d ports kept", inForce.Rule(), connections)
 			}
 			undoArm(t, inForce)
+		}
+	}},
+	{"whatever the options, another process restores the rule to the letter", func(t *testing.T, f firewall) {
+		r, _, _ := made(t, f)
+		f.insert(t, f.theirs(1))
+		f.add(t, f.theirs(2))
+		before := f.listing(t)
+		for _, o := range rewritings {
+			j, path := newJournal(t)
+			apply(t, r, j, o)
+			replay(t, path)
+			unchanged(t, before, f.listing(t))
+			closeJournal(t, j)
+			unchanged(t, before, f.listing(t))
+		}
+	}},
+	{"contradictory options are an error and change nothing", func(t *testing.T, f firewall) {
+		r, j, path := made(t, f)
+		before, journal := everything(t, true), read(t, path)
+		for o, why := range contradictions {
+			_, err := r.Apply(t.Context(), j, o)
+			if text := "rewrite masquerade rule " + r.Text + ": " + why; err == nil || err.Error() != text {
+				t.Errorf("error %v\nwant  %s", err, text)
+			}
+		}
+		unchanged(t, before, everything(t, true))
+		if read(t, path) != journal {
+			t.Errorf("journal reads\n%s", read(t, path))
+		}
+	}},
+	{"ten connections to ten ports take each of them, at random or not", func(t *testing.T, f firewall) {
+		r, j, _ := made(t, f)
+		for i, o := range []Options{{ToPorts: tenPorts}, {ToPorts: tenPorts, Random: true}, {ToPorts: tenPorts, RandomFully: true}} {
+			inForce := apply(t, r, j, o)
+			server := netip.AddrPortFrom(serverAddress, uint16(9000+i))
+			connect(t, server, 10)
+			counts(t, inForce, 10)
+			want := map[netip.AddrPort]int{}
+			for port := tenPorts.First; port <= tenPorts.Last; port++ {
+				want[netip.AddrPortFrom(outAddress, port)] = 1
+			}
+			if got := left(t, server); !maps.Equal(got, want) {
+				t.Errorf("%s: left as %v", inForce.Rule(), got)
+			}
+			undoArm(t, inForce)
+		}
+	}},
+	{"ports are for TCP alone: other protocols leave as they came", func(t *testing.T, f firewall) {
+		r, j, _ := made(t, f)
+		inForce := apply(t, r, j, Options{ToPorts: tenPorts})
+		send(t, 3)
+		counts(t, inForce, 0)
+		undoArm(t, inForce)
+	}},
+	{"a connection gets one of the addresses, always the same for its client and server", func(t *testing.T, f firewall) {
+		r, j, _ := made(t, f)
+		server := netip.AddrPortFrom(serverAddress, 9000)
+		for _, to := range []Addresses{oneAddress, fourAddresses, someAddresses} {
+			for _, fully := range []bool{false, true} {
+				inForce := apply(t, r, j, Options{ToSource: to, RandomFully: fully})
+				server = netip.AddrPortFrom(serverAddress, server.Port()+1)
+				connect(t, server, 10)
+				counts(t, inForce, 10)
+				given := map[netip.Addr]int{}
+				for from, n := range left(t, server) {
+					given[from.Addr()] += n
+				}
+				for a, n := range given {
+					if n != 10 || a.Less(to.First) || to.Last.Less(a) {
+						t.Errorf("%s: left as %v", inForce.Rule(), given)
+					}
+				}
+				undoArm(t, inForce)
+			}
 		}
 	}},
 	{"the commands for people leave nothing that masquerades the network", func(t *testing.T, f firewall) {
@@ -270,16 +346,7 @@ func isGone(t *testing.T, f firewall, inForce *InForce, rule string) {
 // and those that were given another.
 func ports(t *testing.T) (kept, drawn int) {
 	t.Helper()
-	c, err := conntrack.Dial(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	flows, err := c.Dump(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range flows {
+	for _, f := range flows(t) {
 		switch from, to := f.TupleOrig, f.TupleReply; {
 		case from.IP.SourceAddress != clientAddress:
 		case to.IP.DestinationAddress != outAddress:
@@ -291,4 +358,31 @@ func ports(t *testing.T) (kept, drawn int) {
 		}
 	}
 	return kept, drawn
+}
+
+// left counts, by the address and port that they were given, the connections
+// to a server.
+func left(t *testing.T, server netip.AddrPort) map[netip.AddrPort]int {
+	t.Helper()
+	given := map[netip.AddrPort]int{}
+	for _, f := range flows(t) {
+		if to := f.TupleReply; f.TupleOrig.Proto.DestinationPort == server.Port() && f.TupleOrig.IP.DestinationAddress == server.Addr() {
+			given[netip.AddrPortFrom(to.IP.DestinationAddress, to.Proto.DestinationPort)]++
+		}
+	}
+	return given
+}
+
+func flows(t *testing.T) []conntrack.Flow {
+	t.Helper()
+	c, err := conntrack.Dial(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	all, err := c.Dump(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
 }

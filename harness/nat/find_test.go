@@ -93,16 +93,3 @@ func TestFindEndsWithItsContext(t *testing.T) {
 		}
 	})
 }
-
-func TestOptionsAreTheFlagsOfTheTarget(t *testing.T) {
-	for o, want := range map[Options][2]string{
-		{}:                                {"", ""},
-		{Random: true}:                    {"--random", "random"},
-		{RandomFully: true}:               {"--random-fully", "fully-random"},
-		{Random: true, RandomFully: true}: {"--random-fully", "fully-random"},
-	} {
-		if got := [2]string{(&Tables{}).flags(o), nft{}.flags(o)}; got != want {
-			t.Errorf("%+v gives %q, want %q", o, got, want)
-		}
-	}
-}

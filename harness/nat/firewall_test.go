@@ -64,8 +64,7 @@ func (f byIptables) masquerade(ctx context.Context, j *undo.Journal) (*Rule, err
 func (f byIptables) name() string { return "iptables " + f.Version() }
 
 func (byIptables) ours(o Options) string {
-	flag := map[Options]string{{Random: true}: " --random", {RandomFully: true}: " --random-fully"}[o]
-	return "-A POSTROUTING -s 198.18.0.0/24 ! -o snat-c -j MASQUERADE" + flag
+	return "-A POSTROUTING -s 198.18.0.0/24 ! -o snat-c " + prints[o].iptables
 }
 
 func (byIptables) theirs(n int) string {
@@ -128,8 +127,7 @@ func (byNFT) name() string { return "nftables" }
 func (byNFT) place() string { return "table ip snatlab" }
 
 func (byNFT) ours(o Options) string {
-	flag := map[Options]string{{Random: true}: " random", {RandomFully: true}: " fully-random"}[o]
-	return `ip saddr 198.18.0.0/24 oifname != "snat-c" counter masquerade` + flag
+	return `ip saddr 198.18.0.0/24 oifname != "snat-c" ` + prints[o].nft
 }
 
 func (byNFT) theirs(n int) string {

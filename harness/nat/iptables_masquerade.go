@@ -101,21 +101,30 @@ func (t *Tables) program() string { return "iptables " + t.Version() }
 
 func (t *Tables) place() string { return chain }
 
-func (t *Tables) flags(o Options) string {
+// rewritten puts another end to the text of the rule: see masquerading.
+func (t *Tables) rewritten(original string, o Options) string {
+	const plain = " -j MASQUERADE"
+	end := plain
+	switch {
+	case o.ToPorts != Ports{}:
+		end = " -p tcp" + plain + " --to-ports " + o.ToPorts.String()
+	case o.ToSource != Addresses{}:
+		end = " -j SNAT --to-source " + o.ToSource.String()
+	}
 	switch {
 	case o.RandomFully:
-		return "--random-fully"
+		end += " --random-fully"
 	case o.Random:
-		return "--random"
+		end += " --random"
 	}
-	return ""
+	return strings.TrimSuffix(original, plain) + end
 }
 
 func (t *Tables) read(ctx context.Context) ([]rule, error) { return t.list(ctx, table, chain) }
 
 // replace deletes the old rule by its text: by number, as `iptables -R` has it,
 // a rule would be hit that somebody inserted above since the listing.
-func (t *Tables) replace(ctx context.Context, old, text string) error {
+func (t *Tables) replace(ctx context.Context, old, text string, _ Options) error {
 	rules, err := t.read(ctx)
 	if err != nil {
 		return err
@@ -129,9 +138,17 @@ func (t *Tables) replace(ctx context.Context, old, text string) error {
 		return err
 	}
 	if err := t.ipt.Insert(table, chain, at, spec...); err != nil {
-		return err
+		return t.refused(text, err)
 	}
 	return t.remove(ctx, old)
+}
+
+// refused says what it means that an old program does not take a rule.
+func (t *Tables) refused(text string, err error) error {
+	if !strings.Contains(err.Error(), "unknown option") {
+		return err
+	}
+	return fmt.Errorf("%s is too old for %q (--random-fully needs 1.6.2): %w", t.program(), text, err)
 }
 
 func (t *Tables) remove(_ context.Context, text string) error {

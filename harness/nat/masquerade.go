@@ -6,6 +6,8 @@
 // its text each time, never by a remembered position or handle: others add and
 // delete rules above ours. Every change is a step of the undo journal.
 //
+// Widen adds idle rules, between NAT and the insertion of a connection's entry.
+//
 // All of it happens in the network namespace of the calling thread, undoing
 // included.
 package nat
@@ -18,12 +20,6 @@ import (
 	"snatlab/harness/undo"
 )
 
-// Options are those of the masquerade target.
-type Options struct {
-	Random      bool
-	RandomFully bool
-}
-
 // Rule is the masquerade rule of one network, as its owner made it.
 type Rule struct {
 	Text    string // as `iptables -S` or `nft -s list ruleset` prints it
@@ -33,11 +29,13 @@ type Rule struct {
 // backend is what holds masquerade rules: iptables in one of its variants, or
 // nftables.
 type backend interface {
-	program() string                                     // with its version: "iptables 1.8.9 (nft)"
-	place() string                                       // of its masquerade rules: "POSTROUTING"
-	flags(Options) string                                // as they end the text of a rule
-	read(context.Context) ([]rule, error)                // all rules of that place, in order
-	replace(ctx context.Context, old, text string) error // at no moment is there neither
+	program() string                             // with its version: "iptables 1.8.9 (nft)"
+	place() string                               // of its masquerade rules: "POSTROUTING"
+	rewritten(original string, o Options) string // the text of the rule with options
+	read(context.Context) ([]rule, error)        // all rules of that place, in order
+	// replace puts a rule, which has these options, in the place of another; at
+	// no moment is there neither.
+	replace(ctx context.Context, old, text string, o Options) error
 	remove(ctx context.Context, text string) error
 	rewriting(original, rewritten string) undo.Step // undone by restore
 }
@@ -74,20 +72,27 @@ type InForce struct {
 // options the rule stays what it is.
 func (r *Rule) Apply(ctx context.Context, journal *undo.Journal, options Options) (*InForce, error) {
 	f := &InForce{text: r.Text, backend: r.backend, journal: journal}
-	flags := r.backend.flags(options)
-	if flags == "" {
+	if options == (Options{}) {
 		_, err := f.Packets(ctx) // is it still there?
 		return f, err
 	}
-	f.text += " " + flags
-	entry, err := journal.Do(ctx, r.backend.rewriting(r.Text, f.text), func(ctx context.Context) error {
-		return swap(ctx, r.backend, r.Text, f.text)
-	})
-	if err != nil {
+	if err := f.apply(ctx, options); err != nil {
 		return nil, fmt.Errorf("rewrite masquerade rule %s: %w", r.Text, err)
 	}
-	f.entry = &entry
 	return f, nil
+}
+
+func (f *InForce) apply(ctx context.Context, options Options) error {
+	if err := options.check(); err != nil {
+		return err
+	}
+	original := f.text
+	f.text = f.backend.rewritten(original, options)
+	entry, err := f.journal.Do(ctx, f.backend.rewriting(original, f.text), func(ctx context.Context) error {
+		return swap(ctx, f.backend, original, f.text, options)
+	})
+	f.entry = &entry
+	return err
 }
 
 // Rule is the text of the rule in force.
@@ -117,8 +122,8 @@ func (f *InForce) Undo(ctx context.Context) error {
 }
 
 // swap puts a rule in the place of another and looks that it stands there.
-func swap(ctx context.Context, b backend, old, text string) error {
-	if err := b.replace(ctx, old, text); err != nil {
+func swap(ctx context.Context, b backend, old, text string, o Options) error {
+	if err := b.replace(ctx, old, text, o); err != nil {
 		return err
 	}
 	after, err := b.read(ctx)
@@ -144,7 +149,7 @@ func restore(ctx context.Context, b backend, original, rewritten string, network
 	case position(rules, original) != 0, networkGone:
 		return b.remove(ctx, rewritten)
 	}
-	return swap(ctx, b, rewritten, original)
+	return swap(ctx, b, rewritten, original, Options{})
 }
 
 // absent is the error of a rule that is looked for in vain.
@@ -166,5 +171,6 @@ func Undoers() undo.Undoers {
 		KindRewrite:         undo.With(func(ctx context.Context, s rewrite) error { return s.restore(ctx) }),
 		KindNFTables:        undo.With(func(ctx context.Context, s ownTable) error { return s.remove(ctx) }),
 		KindNFTablesRewrite: undo.With(func(ctx context.Context, s nftRewrite) error { return s.restore(ctx) }),
+		KindWiden:           undo.With(func(ctx context.Context, s widened) error { return s.remove(ctx) }),
 	}
 }

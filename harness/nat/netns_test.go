@@ -154,10 +154,12 @@ var (
 
 const bridge = "snat-c"
 
-// The address of a client, and the one that it leaves under.
+// The address of a client, the one that it leaves under, and that of a server,
+// where nobody is: what is sent there passes all rules.
 var (
 	clientAddress = netip.MustParseAddr("198.18.0.1")
 	outAddress    = netip.MustParseAddr("192.0.2.1")
+	serverAddress = netip.MustParseAddr("192.0.2.9")
 )
 
 // others are the rules of others around ours, with counters that have moved.
@@ -205,7 +207,7 @@ func apply(t *testing.T, r *Rule, j *undo.Journal, o Options) *InForce {
 func send(t *testing.T, n int) {
 	t.Helper()
 	for range n {
-		c, err := net.DialUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(clientAddress, 0)), &net.UDPAddr{IP: net.IPv4(192, 0, 2, 9), Port: 9000})
+		c, err := net.DialUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(clientAddress, 0)), net.UDPAddrFromAddrPort(netip.AddrPortFrom(serverAddress, 9000)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -214,6 +216,25 @@ func send(t *testing.T, n int) {
 			if _, err := c.Write([]byte("x")); err != nil {
 				t.Fatal(err)
 			}
+		}
+	}
+}
+
+// connect sends n SYNs out of the client network, each from another port.
+func connect(t *testing.T, server netip.AddrPort, n int) {
+	t.Helper()
+	for range n {
+		socket, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer unix.Close(socket) // no port is used twice
+		if err := unix.Bind(socket, &unix.SockaddrInet4{Addr: clientAddress.As4()}); err != nil {
+			t.Fatal(err)
+		}
+		err = unix.Connect(socket, &unix.SockaddrInet4{Addr: server.Addr().As4(), Port: int(server.Port())})
+		if !errors.Is(err, unix.EINPROGRESS) {
+			t.Fatal(err)
 		}
 	}
 }

@@ -2,13 +2,13 @@ package nat
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
-	"syscall"
+	"strings"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
+	"github.com/mdlayher/netlink"
 
 	"snatlab/harness/undo"
 )
@@ -50,7 +50,7 @@ func (n nft) masquerade(ctx context.Context, journal *undo.Journal, r nftRule) (
 	}
 	// Found out before there is anything to undo, which would be the table of
 	// somebody else.
-	if err := n.vacant(ctx); err != nil {
+	if err := n.vacant(ctx, nftTable); err != nil {
 		return nil, err
 	}
 	step := undo.NewStep(KindNFTables, "nftables "+n.place(), "nft delete "+n.place(), ownTable{})
@@ -68,58 +68,33 @@ func (n nft) masquerade(ctx context.Context, journal *undo.Journal, r nftRule) (
 	return &Rule{Text: r.text(), backend: n}, nil
 }
 
-// vacant looks that there is no table of our name.
-func (n nft) vacant(ctx context.Context) error {
-	c, err := n.dial(ctx)
+// write makes the table, the chain and the rule. Until the last step nothing is
+// translated.
+func (n nft) write(ctx context.Context, r nftRule) error {
+	err := n.build(ctx, []nftStep{
+		{partTables, func(c *nftables.Conn) { c.CreateTable(nftTable) }},
+		{partChain, func(c *nftables.Conn) { c.AddChain(nftChain) }},
+		{partCounter, func(c *nftables.Conn) {
+			c.AddRule(&nftables.Rule{Table: nftTable, Chain: nftChain, Exprs: []expr.Any{&expr.Counter{}}})
+			c.FlushChain(nftChain)
+		}},
+	})
 	if err != nil {
 		return err
 	}
-	switch _, err := c.ListTableOfFamily(nftTable.Name, nftTable.Family); {
-	case errors.Is(err, syscall.ENOENT):
-		return nil
-	case err != nil:
-		return partTables.missing(bare(err))
-	}
-	return fmt.Errorf("%[1]s is there already (if it is nobody's: nft delete %[1]s)", n.place())
+	return partMasq.missing(n.put(ctx, netlink.Create|netlink.Append, 0, r.exprs()))
 }
 
-// write makes one thing after the other: of what the kernel lacks, it says no
-// more than that something is not there. Until the last one nothing is
-// translated.
-func (n nft) write(ctx context.Context, r nftRule) error {
-	add := func(c *nftables.Conn, exprs ...expr.Any) {
-		c.AddRule(&nftables.Rule{Table: nftTable, Chain: nftChain, Exprs: exprs})
-	}
-	for _, s := range []struct {
-		needs part
-		queue func(*nftables.Conn)
-	}{
-		{partTables, func(c *nftables.Conn) { c.CreateTable(nftTable) }},
-		{partChain, func(c *nftables.Conn) { c.AddChain(nftChain) }},
-		{partCounter, func(c *nftables.Conn) { add(c, &expr.Counter{}) }},
-		{partMasq, func(c *nftables.Conn) { c.FlushChain(nftChain); add(c, r.exprs()...) }},
-	} {
-		if err := n.commit(ctx, s.queue); err != nil {
-			return s.needs.missing(err)
-		}
-	}
-	return nil
-}
-
-// remove deletes the table with all that is in it.
-func (ownTable) remove(ctx context.Context) error {
-	err := nft{}.commit(ctx, func(c *nftables.Conn) { c.DelTable(nftTable) })
-	if errors.Is(err, syscall.ENOENT) {
-		return nil
-	}
-	return err
-}
+func (ownTable) remove(ctx context.Context) error { return nft{}.drop(ctx, nftTable) }
 
 func (nft) program() string { return "nftables" }
 
-func (nft) place() string { return "table ip " + nftTable.Name }
+func (nft) place() string { return called(nftTable) }
 
-func (nft) flags(o Options) string { return nftRule{options: o}.flags() }
+// rewritten puts another statement at the end of the text of the rule.
+func (nft) rewritten(original string, o Options) string {
+	return strings.TrimSuffix(original, nftStatement(Options{})) + nftStatement(o)
+}
 
 func (n nft) read(ctx context.Context) ([]rule, error) {
 	listed, err := n.list(ctx)
@@ -132,18 +107,20 @@ func (n nft) read(ctx context.Context) ([]rule, error) {
 
 // replace is one transaction. The kernel gives a handle only once: should the
 // old rule go after it was found, nothing is replaced.
-func (n nft) replace(ctx context.Context, old, text string) error {
+func (n nft) replace(ctx context.Context, old, text string, o Options) error {
 	found, err := n.find(ctx, old)
 	if err != nil {
 		return err
 	}
-	r, ok := found.shape.reading(text)
-	if !ok {
+	r := found.shape
+	if r.options = o; r.text() != text {
 		return fmt.Errorf("no options make %q out of %q", text, old)
 	}
-	return n.commit(ctx, func(c *nftables.Conn) {
-		c.ReplaceRule(&nftables.Rule{Table: nftTable, Chain: nftChain, Handle: found.handle, Exprs: r.exprs()})
-	})
+	err = n.put(ctx, netlink.Replace, found.handle, r.exprs())
+	if o.ToSource != (Addresses{}) {
+		return partNAT.missing(err)
+	}
+	return err
 }
 
 func (n nft) remove(ctx context.Context, text string) error {

@@ -90,8 +90,8 @@ func (n nft) list(ctx context.Context) ([]nftListed, error) {
 	return listed, nil
 }
 
-// dump asks the kernel for the rules of our chain.
-func (nft) dump(ctx context.Context) ([]netlink.Message, error) {
+// open is dial for what we say ourselves.
+func (nft) open(ctx context.Context) (*netlink.Conn, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
@@ -99,10 +99,19 @@ func (nft) dump(ctx context.Context) ([]netlink.Message, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer c.Close()
 	if err := until(ctx, c); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return c, nil
+}
+
+// dump asks the kernel for the rules of our chain.
+func (n nft) dump(ctx context.Context) ([]netlink.Message, error) {
+	c, err := n.open(ctx)
+	if err != nil {
 		return nil, err
 	}
+	defer c.Close()
 	which, err := netlink.MarshalAttributes([]netlink.Attribute{
 		{Type: unix.NFTA_RULE_TABLE, Data: []byte(nftTable.Name + "\x00")},
 		{Type: unix.NFTA_RULE_CHAIN, Data: []byte(nftChain.Name + "\x00")},
@@ -170,8 +179,12 @@ func parseExpr(attributes *netlink.AttributeDecoder) (expr.Any, error) {
 				x = &expr.Meta{}
 			case "counter":
 				x = &expr.Counter{}
+			case "immediate":
+				x = &expr.Immediate{}
 			case "masq":
 				x = &expr.Masq{}
+			case "nat":
+				x = &expr.NAT{}
 			}
 		case unix.NFTA_EXPR_DATA:
 			if x != nil {

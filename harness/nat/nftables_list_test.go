@@ -13,7 +13,7 @@ import (
 // message is what the kernel sends for a rule.
 func message(t testing.TB, exprs []expr.Any, more ...netlink.Attribute) []byte {
 	t.Helper()
-	marshal := func(attributes []netlink.Attribute) []byte {
+	encode := func(attributes []netlink.Attribute) []byte {
 		t.Helper()
 		data, err := netlink.MarshalAttributes(attributes)
 		if err != nil {
@@ -23,15 +23,15 @@ func message(t testing.TB, exprs []expr.Any, more ...netlink.Attribute) []byte {
 	}
 	var list []netlink.Attribute
 	for _, e := range exprs {
-		data, err := expr.Marshal(unix.NFPROTO_IPV4, e)
+		data, err := marshal(e)
 		if err != nil {
 			t.Fatal(err)
 		}
 		list = append(list, netlink.Attribute{Type: unix.NLA_F_NESTED | unix.NFTA_LIST_ELEM, Data: data})
 	}
-	return append(make([]byte, header), marshal(append([]netlink.Attribute{
+	return append(make([]byte, header), encode(append([]netlink.Attribute{
 		{Type: unix.NFTA_RULE_HANDLE, Data: []byte{0, 0, 0, 0, 0, 0, 0, 9}},
-		{Type: unix.NLA_F_NESTED | unix.NFTA_RULE_EXPRESSIONS, Data: marshal(list)},
+		{Type: unix.NLA_F_NESTED | unix.NFTA_RULE_EXPRESSIONS, Data: encode(list)},
 	}, more...))...)
 }
 
@@ -44,6 +44,9 @@ func FuzzParseListed(f *testing.F) {
 		f.Add(message(f, ours))
 		f.Add(message(f, ours, comment))
 		f.Add(message(f, ours[1:]))
+	}
+	for _, o := range rewritings {
+		f.Add(message(f, nftRule{subnet: subnet, bridge: bridge, options: o}.exprs()))
 	}
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -59,15 +62,17 @@ func FuzzParseListed(f *testing.F) {
 }
 
 func TestAnExpressionTooManyMakesAnotherRuleOfIt(t *testing.T) {
-	ours := nftRule{subnet: subnet, bridge: bridge}.exprs()
-	for at := range len(ours) + 1 {
-		for _, more := range []expr.Any{&expr.Notrack{}, &expr.Quota{Bytes: 1}, &expr.Counter{}} {
-			if l, err := parseListed(message(t, slices.Insert(slices.Clone(ours), at, more))); err != nil || l.text != another || l.handle != 9 {
-				t.Errorf("with %T at %d it is read as %+v (%v)", more, at, l, err)
+	for o := range prints {
+		ours := nftRule{subnet: subnet, bridge: bridge, options: o}.exprs()
+		for at := range len(ours) + 1 {
+			for _, more := range []expr.Any{&expr.Notrack{}, &expr.Quota{Bytes: 1}, &expr.Counter{}, &expr.Immediate{Register: register, Data: []byte{4, 0}}} {
+				if l, err := parseListed(message(t, slices.Insert(slices.Clone(ours), at, more))); err != nil || l.text != another || l.handle != 9 {
+					t.Errorf("with %T at %d it is read as %+v (%v)", more, at, l, err)
+				}
 			}
 		}
-	}
-	if l, err := parseListed(message(t, ours)); err != nil || l.text != (byNFT{}).ours(Options{}) {
-		t.Errorf("read as %+v (%v)", l, err)
+		if l, err := parseListed(message(t, ours)); err != nil || l.text != (byNFT{}).ours(o) {
+			t.Errorf("read as %+v (%v)", l, err)
+		}
 	}
 }

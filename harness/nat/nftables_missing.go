@@ -29,6 +29,9 @@ var (
 	partChain   = part{"nft_chain_nat", "CONFIG_NFT_NAT and CONFIG_NF_TABLES_IPV4"}
 	partCounter = part{"nft_counter", "CONFIG_NFT_COUNTER; since 5.17 it is in nf_tables"}
 	partMasq    = part{"nft_masq", "CONFIG_NFT_MASQ"}
+	partNAT     = part{"nft_nat", "CONFIG_NFT_NAT"}
+	partFilter  = part{"nf_tables_ipv4", "CONFIG_NF_TABLES_IPV4"}
+	partCT      = part{"nft_ct", "CONFIG_NFT_CT"}
 )
 
 // missing tells by the kernel's answer whether this part may be what it lacks.

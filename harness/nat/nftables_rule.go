@@ -26,27 +26,7 @@ func (r nftRule) text() string {
 	if r.subnet.IsSingleIP() {
 		source = r.subnet.Addr().String()
 	}
-	return strings.TrimSpace(fmt.Sprintf("ip saddr %s oifname != %q counter masquerade %s", source, r.bridge, r.flags()))
-}
-
-func (r nftRule) flags() string {
-	switch {
-	case r.options.RandomFully:
-		return "fully-random"
-	case r.options.Random:
-		return "random"
-	}
-	return ""
-}
-
-// reading gives the rule with those options that make it read like that.
-func (r nftRule) reading(text string) (_ nftRule, ok bool) {
-	for _, r.options = range []Options{{}, {Random: true}, {RandomFully: true}} {
-		if r.text() == text {
-			return r, true
-		}
-	}
-	return r, false
+	return fmt.Sprintf("ip saddr %s oifname != %q %s", source, r.bridge, nftStatement(r.options))
 }
 
 const (
@@ -68,12 +48,11 @@ func (r nftRule) exprs() []expr.Any {
 	}
 	exprs := append([]expr.Any{
 		&expr.Payload{DestRegister: register, Base: expr.PayloadBaseNetworkHeader, Offset: sourceField, Len: length}}, mask...)
-	return append(exprs,
+	exprs = append(exprs,
 		&expr.Cmp{Op: expr.CmpOpEq, Register: register, Data: address[:length]},
 		&expr.Meta{Key: expr.MetaKeyOIFNAME, Register: register},
-		&expr.Cmp{Op: expr.CmpOpNeq, Register: register, Data: padded(r.bridge)},
-		&expr.Counter{},
-		&expr.Masq{Random: r.options.Random && !r.options.RandomFully, FullyRandom: r.options.RandomFully})
+		&expr.Cmp{Op: expr.CmpOpNeq, Register: register, Data: padded(r.bridge)})
+	return append(exprs, nftExprs(r.options)...)
 }
 
 // padded is an interface's name as a register holds it.
@@ -81,21 +60,24 @@ func padded(name string) []byte {
 	return append([]byte(name), make([]byte, unix.IFNAMSIZ-len(name))...)
 }
 
+var errNotIPv4 = errors.New("not an IPv4 network")
+
 // check finds what cannot be written, or would not read as it was written.
 func (r nftRule) check() error {
 	switch {
 	case !r.subnet.IsValid() || !r.subnet.Addr().Is4():
-		return errors.New("not an IPv4 network")
+		return errNotIPv4
 	case r.bridge == "" || len(r.bridge) >= unix.IFNAMSIZ || strings.ContainsAny(r.bridge, `"\*`):
 		return fmt.Errorf("%q is no name of a bridge", r.bridge)
 	}
-	return nil
+	return r.options.check()
 }
 
 // parseNFT reads the expressions of a rule. What is not to the last detail what
 // we would have written, the counter aside, is not our shape of rule.
 func parseNFT(exprs []expr.Any) (r nftRule, packets uint64, ok bool) {
 	var address [net.IPv4len]byte
+	var loaded [][]byte // immediately, into registers
 	prefix := 0
 	for i, e := range exprs {
 		switch e := e.(type) {
@@ -104,16 +86,21 @@ func parseNFT(exprs []expr.Any) (r nftRule, packets uint64, ok bool) {
 		case *expr.Bitwise:
 			prefix, _ = net.IPMask(e.Mask).Size()
 		case *expr.Cmp:
-			if e.Op == expr.CmpOpEq {
-				copy(address[:], e.Data)
-			} else {
+			switch {
+			case e.Op == expr.CmpOpNeq:
 				r.bridge = string(bytes.TrimRight(e.Data, "\x00"))
+			case r.bridge == "": // after it comes the protocol
+				copy(address[:], e.Data)
 			}
 		case *expr.Counter:
 			packets = e.Packets
 			exprs[i] = &expr.Counter{}
+		case *expr.Immediate:
+			loaded = append(loaded, e.Data)
 		case *expr.Masq:
-			r.options = Options{Random: e.Random, RandomFully: e.FullyRandom}
+			r.options = Options{Random: e.Random, RandomFully: e.FullyRandom, ToPorts: portsOf(loaded)}
+		case *expr.NAT:
+			r.options = Options{Random: e.Random, RandomFully: e.FullyRandom, ToSource: addressesOf(loaded)}
 		}
 	}
 	r.subnet = netip.PrefixFrom(netip.AddrFrom4(address), prefix)

@@ -116,6 +116,31 @@ func replay(t *testing.T, path string) {
 	closeJournal(t, j)
 }
 
+// A journal outlives the version that wrote it. These are lines of the first.
+func TestAJournalOfTheFirstVersionIsUndone(t *testing.T) {
+	eachFirewall(t, func(t *testing.T, f firewall) {
+		r, _, _ := made(t, f)
+		f.insert(t, f.theirs(1))
+		before := f.listing(t)
+		for _, o := range []Options{{Random: true}, {RandomFully: true}} {
+			f.replace(t, 2, f.ours(o))
+			kind, path := "nat.nftables-rewrite", ""
+			if tables := r.Tables(); tables != nil {
+				kind, path = "nat.rewrite", fmt.Sprintf(`"path":%q,`, tables.Path)
+			}
+			journal := filepath.Join(t.TempDir(), "run.journal")
+			err := os.WriteFile(journal, fmt.Appendf(nil, `{"header":{"version":1,"run":"run","pid":4711,"started":"2026-01-02T03:04:05Z"}}
+{"do":{"number":0,"step":{"kind":%q,"what":"w","manual":"m","args":{%s"original":%q,"rewritten":%q}}}}
+`, kind, path, r.Text, f.ours(o)), 0o600)
+			if err != nil {
+				t.Fatal(err)
+			}
+			replay(t, journal)
+			unchanged(t, before, f.listing(t))
+		}
+	})
+}
+
 func TestAStepWhoseChangeWasNeverMadeIsUndone(t *testing.T) {
 	eachVariant(t, func(t *testing.T, tables *Tables) {
 		tables.busy(t)

@@ -92,7 +92,7 @@ func (a *Agent) listen(port uint16) (message, error) {
 		return message{}, fmt.Errorf("port %d is not one of %d to %d", port, p.First, p.Last)
 	}
 	var err error
-	a.open, err = listen(a.Address, port)
+	a.open, err = listen(a.Address, port, a.files)
 	return message{Ready: &Ready{}}, err
 }
 

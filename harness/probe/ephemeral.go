@@ -32,7 +32,7 @@ func runEphemeral(load Load, files int) (*Report, error) {
 	if err := flight.drain(); err != nil {
 		return nil, err
 	}
-	r := flight.report()
+	r := flight.report(load.Explain)
 	r.Seconds = time.Since(begun).Seconds()
 	return r, nil
 }

@@ -40,6 +40,7 @@ type flight struct {
 type conn struct {
 	fd       int32  // -1 when it has completed
 	port     uint16 // source
+	silent   bool   // it got no answer
 	launched int64  // CLOCK_MONOTONIC, ns
 }
 
@@ -256,6 +257,7 @@ func (f *flight) complete(c *conn, errno unix.Errno) {
 		_ = f.latency.RecordValue(min(us, slowest)) // within its range
 	} else {
 		f.failures[kindOf(errno)]++
+		c.silent = kindOf(errno) == timeout
 	}
 	unix.Close(int(c.fd))
 	c.fd = -1
@@ -295,10 +297,13 @@ func (f *flight) untilExpiry() time.Duration {
 	return 0
 }
 
-// report sums up.
-func (f *flight) report() *Report {
+// report sums up. Explain says which requests got no answer.
+func (f *flight) report(explain bool) *Report {
 	r := &Report{Requests: f.launched, Succeeded: f.succeeded, Failures: map[string]int{},
-		Ports: f.ports(), PeakRSS: PeakRSS()}
+		Ports: f.ports(func(conn) bool { return true }), PeakRSS: PeakRSS()}
+	if explain {
+		r.Silent = f.ports(func(c conn) bool { return c.silent })
+	}
 	for k, n := range f.failures {
 		if n > 0 {
 			r.Failures[kindNames[k]] = n
@@ -312,11 +317,13 @@ func (f *flight) report() *Report {
 	return r
 }
 
-// ports lists the source ports in ranges, in order.
-func (f *flight) ports() []Ports {
+// ports lists the source ports of some of the connections in ranges, in order.
+func (f *flight) ports(of func(conn) bool) []Ports {
 	var used [65536]bool
 	for _, c := range f.conns[:f.launched] {
-		used[c.port] = c.port != 0
+		if c.port != 0 && of(c) {
+			used[c.port] = true
+		}
 	}
 	var ranges []Ports
 	for port := 1; port < len(used); port++ {

@@ -3,12 +3,17 @@ package probe
 import (
 	"io"
 	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // Live is a probe's whole life: it serves its controller over standard input
 // and output, and ends the program when the input ends, whatever it is doing
 // then. A probe does not outlive its controller.
 func Live(role string) error {
+	// Best effort: a build with cgo cannot do it for all threads.
+	_, _, _ = syscall.AllThreadsSyscall(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0)
 	in, w := io.Pipe()
 	go func() {
 		if _, err := io.Copy(w, os.Stdin); err != nil {

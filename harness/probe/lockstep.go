@@ -27,6 +27,9 @@ type gate interface {
 // source port base + k, to the same server port, at the same moment.
 func runLockstep(load Load, cpus []int, files int) (*Report, error) {
 	step := load.Lockstep
+	if step.OwnPorts < 0 || int(step.BasePort)+step.OwnPorts > 65536 {
+		return nil, fmt.Errorf("%d source ports from %d on: out of range", step.OwnPorts, step.BasePort)
+	}
 	if len(cpus) < step.CPUs || step.CPUs < 1 || step.Client >= step.Clients || step.Clients > MaxClients {
 		return nil, fmt.Errorf("lockstep of client %d of %d on %d of %d CPUs: out of range", step.Client, step.Clients, step.CPUs, len(cpus))
 	}
@@ -61,7 +64,7 @@ func runLockstep(load Load, cpus []int, files int) (*Report, error) {
 	}
 	seconds := time.Since(begun).Seconds()
 
-	r := flight.report()
+	r := flight.report(load.Explain)
 	r.Seconds, r.BindErrors, r.Missed, r.MadeUp = seconds, l.bindErrors, l.missed, l.madeUp
 	if c, ok := l.gate.(*clock); ok {
 		r.Missed, r.MadeUp = r.Missed+c.missed, r.MadeUp+c.missed
@@ -91,11 +94,18 @@ type lockstep struct {
 	turns  []turn
 	gate   gate
 	flight *flight
-	bound  [turnLength]int // sockets made ahead for a turn; -1: the port was not to be had
+	bound  [turnLength]bound // sockets made ahead for a turn
 	source unix.SockaddrInet4
+	made   int // sockets bound so far
 
 	bindErrors, missed, madeUp int
 	idled                      error // what went wrong while waiting
+}
+
+// bound is a socket with its source port.
+type bound struct {
+	fd   int // -1: the port was not to be had
+	port uint16
 }
 
 // idle is what a client does while it waits for others: it reaps, so that
@@ -164,48 +174,52 @@ func (l *lockstep) makeUp(turn turn, slot int, fired *int) error {
 	if err := l.flight.room(1); err != nil {
 		return err
 	}
-	fd, err := l.socket(slot)
+	b, err := l.socket(slot)
 	if err != nil {
 		return err
 	}
-	return l.shoot(turn, slot, fd, fired)
+	return l.shoot(turn, slot, b, fired)
 }
 
-// shoot meets the others and connects. fd is -1 if there is no socket for the
-// slot, and then nobody connects.
-func (l *lockstep) shoot(turn turn, slot, fd int, fired *int) error {
-	able := fd >= 0
+// shoot meets the others and connects. If there is no socket for the slot,
+// nobody connects.
+func (l *lockstep) shoot(turn turn, slot int, b bound, fired *int) error {
+	able := b.fd >= 0
 	fire, err := l.gate.meet(slot, turn.members, able)
 	switch {
 	case err != nil:
 		return err
 	case fire:
-		if err := l.flight.launch(fd, uint16(l.port(slot))); err != nil {
+		if err := l.flight.launch(b.fd, b.port); err != nil {
 			return err
 		}
 		*fired++
 	case able:
-		l.flight.discard(fd)
+		l.flight.discard(b.fd)
 	default:
 		l.missed++
 	}
 	return errors.Join(l.idled, l.flight.reap(0))
 }
 
-// socket makes the socket of a slot and binds its source port; -1 if the port
-// cannot be had.
-func (l *lockstep) socket(slot int) (fd int, err error) {
-	fd, err = l.flight.socket()
+// socket makes the socket of a slot and binds its source port.
+func (l *lockstep) socket(slot int) (b bound, err error) {
+	b.fd, err = l.flight.socket()
 	if err != nil {
-		return -1, err
+		return b, err
 	}
 	l.source.Port = l.port(slot)
-	if err := unix.Bind(fd, &l.source); err != nil {
-		l.flight.discard(fd)
-		l.bindErrors++
-		return -1, nil
+	if own := l.step.OwnPorts; own > 0 {
+		l.source.Port = int(l.step.BasePort) + l.made%own
 	}
-	return fd, nil
+	l.made++
+	b.port = uint16(l.source.Port)
+	if err := unix.Bind(b.fd, &l.source); err != nil {
+		l.flight.discard(b.fd)
+		l.bindErrors++
+		b.fd = -1
+	}
+	return b, nil
 }
 
 // port is the source port of a slot; past the last port it starts over.

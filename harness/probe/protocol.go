@@ -19,15 +19,17 @@ import (
 	"fmt"
 	"net/netip"
 	"time"
+
+	"snatlab/harness/result"
 )
 
 // Version is that of the protocol. Both sides are the same program; a
 // difference means an old image or an old `snatlab serve`.
 const Version = 1
 
-// maxLine bounds one message in bytes. The largest, a report with its
-// latencies, is a few KiB.
-const maxLine = 1 << 20
+// maxLine bounds one message in bytes. The largest is a report with every other
+// one of 30,000 source ports listed by itself; mostly it is a few KiB.
+const maxLine = 2 << 20
 
 // message is one line in either direction. One of the pointers is set.
 type message struct {
@@ -88,11 +90,16 @@ type Ready struct{}
 type Finish struct{}
 
 // Served answers Finish: what the server saw since Listen. The counters are
-// those of its network namespace, nil where /proc/net/netstat has none.
+// those of its network namespace, TcpExt of /proc/net/netstat but for one, nil
+// where the kernel has none of the name.
 type Served struct {
 	Accepted        uint64  `json:"accepted"`
 	ListenOverflows *uint64 `json:"listen_overflows"`
 	ListenDrops     *uint64 `json:"listen_drops"`
+	PAWSTimewait    *uint64 `json:"paws_timewait"`
+	TWRecycled      *uint64 `json:"tw_recycled"`
+	RetransSegs     *uint64 `json:"retrans_segs"` // Tcp, /proc/net/snmp
+	EmbryonicRsts   *uint64 `json:"embryonic_rsts"`
 }
 
 // Load is what one client sends in one trial.
@@ -103,6 +110,7 @@ type Load struct {
 	Rate        int            `json:"rate"`                  // a second; 0 is as fast as it goes
 	Concurrency int            `json:"concurrency,omitempty"` // ephemeral: requests in flight at once
 	Lockstep    *Lockstep      `json:"lockstep,omitempty"`    // nil: ephemeral
+	Explain     bool           `json:"explain,omitempty"`     // say which requests got no answer
 }
 
 // Lockstep is what a client has to know to fire in step with the others.
@@ -111,6 +119,7 @@ type Lockstep struct {
 	Clients  int    `json:"clients"`   // of the lab
 	CPUs     int    `json:"cpus"`      // clients that fire in one slot, at most
 	BasePort uint16 `json:"base_port"` // source port of slot 0
+	OwnPorts int    `json:"own_ports"` // so many from there on are this client's own, taken one after another; 0: the slot says which
 	Barrier  string `json:"barrier"`   // file that all clients can map; empty: keep step by the clock
 	Epoch    uint64 `json:"epoch"`     // number of the trial, growing
 	Start    int64  `json:"start"`     // clock: CLOCK_MONOTONIC of slot 0 in ns
@@ -122,6 +131,7 @@ type Report struct {
 	Succeeded int            `json:"succeeded"`
 	Ports     []Ports        `json:"ports"`    // source ports that were connected from
 	Failures  map[string]int `json:"failures"` // by kind, as in package result
+	Silent    []Ports        `json:"silent"`   // source ports of the timeouts, if they were asked for
 	Latency   [][2]int64     `json:"latency"`  // of those that succeeded: value in µs, how many
 	Seconds   float64        `json:"seconds"`
 	PeakRSS   uint64         `json:"peak_rss"` // bytes
@@ -148,16 +158,19 @@ func (r *Report) check(load Load) error {
 		}
 		measured += v[1]
 	}
-	ports := 0
-	for _, p := range r.Ports {
-		if p.First > p.Last {
-			return fmt.Errorf("report: source ports %d to %d", p.First, p.Last)
-		}
-		ports += int(p.Last-p.First) + 1
+	ports, err := count(r.Ports)
+	if err != nil {
+		return err
+	}
+	silent, err := count(r.Silent)
+	if err != nil {
+		return err
 	}
 	switch {
 	case ports > r.Requests:
 		return fmt.Errorf("report: %d source ports for %d requests", ports, r.Requests)
+	case silent > r.Failures[result.Timeout]:
+		return fmt.Errorf("report: %d source ports of %d timeouts", silent, r.Failures[result.Timeout])
 	case r.Requests != load.Requests:
 		return fmt.Errorf("report: %d requests were sent, %d were asked for", r.Requests, load.Requests)
 	case r.Succeeded < 0, r.Succeeded+failed != r.Requests, measured != int64(r.Succeeded):
@@ -167,4 +180,15 @@ func (r *Report) check(load Load) error {
 		return fmt.Errorf("report: negative count of slots")
 	}
 	return nil
+}
+
+// count counts the ports in ranges.
+func count(ranges []Ports) (n int, err error) {
+	for _, p := range ranges {
+		if p.First > p.Last {
+			return 0, fmt.Errorf("report: source ports %d to %d", p.First, p.Last)
+		}
+		n += int(p.Last-p.First) + 1
+	}
+	return n, nil
 }

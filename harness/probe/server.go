@@ -1,7 +1,6 @@
 package probe
 
 import (
-	"bufio"
 	"encoding/binary"
 	"fmt"
 	"net/netip"
@@ -17,10 +16,14 @@ import (
 // net.core.somaxconn.
 const backlog = 65535
 
-// held is the number of accepted connections that stay open. A client resets
-// its own within a moment, so those that are closed here are long over, and
-// no packet of the server's takes part in the trial.
+// held is the number of accepted connections that stay open, where there are
+// files enough. A client resets its own within a moment, so those that are
+// closed here are long over, and no packet of the server's takes part in the
+// trial.
 const held = 512
+
+// longQueue is the length of a queue that may be left to fill up meanwhile.
+const longQueue = 16 << 10
 
 // listener accepts on one port, for one trial. The handshake is the kernel's;
 // accepting only keeps the queue from overflowing, so it is done at the lowest
@@ -28,13 +31,14 @@ const held = 512
 type listener struct {
 	fd       int
 	stop     int // eventfd: written to when the trial is over
-	before   tcpExt
+	before   counters
 	accepted uint64 // the accepting goroutine's, until it is done
 	done     chan error
 }
 
-// listen opens a port on an address; the zero address is all of them.
-func listen(address netip.Addr, port uint16) (*listener, error) {
+// listen opens a port on an address; the zero address is all of them. No more
+// than files may be open.
+func listen(address netip.Addr, port uint16, files int) (*listener, error) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
 	if err != nil {
 		return nil, fmt.Errorf("socket: %w", err)
@@ -58,19 +62,24 @@ func listen(address netip.Addr, port uint16) (*listener, error) {
 		unix.Close(fd)
 		return nil, fmt.Errorf("listen on port %d: %w", port, err)
 	}
-	l := &listener{fd: fd, stop: stop, before: readTCPExt(), done: make(chan error, 1)}
-	go func() { l.done <- l.accept() }()
+	l := &listener{fd: fd, stop: stop, before: readCounters(), done: make(chan error, 1)}
+	ring := make([]int, max(1, min(held, files-reserved)))
+	go func() { l.done <- l.accept(ring) }()
 	return l, nil
 }
 
 // accept runs until it is told to stop and the queue is empty.
-func (l *listener) accept() error {
+func (l *listener) accept(ring []int) error {
 	runtime.LockOSThread() // and never unlocked: the priority is the thread's
-	_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), 19)
-	var ring [held]int
+	// Before Linux 6.3 the root of a user namespace cannot have a longer queue
+	// than net.core.somaxconn is by itself, 4096: who lets it fill up loses
+	// connections to it.
+	if l.queue() >= longQueue {
+		_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), 19)
+	}
 	next := 0
 	defer func() {
-		for i := range min(next, held) {
+		for i := range min(next, len(ring)) {
 			unix.Close(ring[i])
 		}
 	}()
@@ -80,10 +89,10 @@ func (l *listener) accept() error {
 		switch err {
 		case nil:
 			l.accepted++
-			if next >= held {
-				unix.Close(ring[next%held])
+			if next >= len(ring) {
+				unix.Close(ring[next%len(ring)])
 			}
-			ring[next%held] = fd
+			ring[next%len(ring)] = fd
 			next++
 		case unix.EINTR, unix.ECONNABORTED:
 		case unix.EAGAIN:
@@ -99,6 +108,17 @@ func (l *listener) accept() error {
 	}
 }
 
+// queue is how many connections may wait to be accepted: of a socket that
+// listens, TCP_INFO says it in the place of another figure (tcp_get_info in
+// net/ipv4/tcp.c).
+func (l *listener) queue() int {
+	info, err := unix.GetsockoptTCPInfo(l.fd, unix.SOL_TCP, unix.TCP_INFO)
+	if err != nil {
+		return 0
+	}
+	return int(info.Sacked)
+}
+
 // finish accepts what is still queued, closes, and says what was served.
 func (l *listener) finish() (*Served, error) {
 	if _, err := unix.Write(l.stop, binary.NativeEndian.AppendUint64(nil, 1)); err != nil {
@@ -107,48 +127,55 @@ func (l *listener) finish() (*Served, error) {
 	err := <-l.done
 	unix.Close(l.fd)
 	unix.Close(l.stop)
-	after := readTCPExt()
+	after := readCounters()
+	of := func(name string) *uint64 { return difference(l.before, after, name) }
 	return &Served{
 		Accepted:        l.accepted,
-		ListenOverflows: difference(l.before, after, "ListenOverflows"),
-		ListenDrops:     difference(l.before, after, "ListenDrops"),
+		ListenOverflows: of("TcpExt.ListenOverflows"),
+		ListenDrops:     of("TcpExt.ListenDrops"),
+		PAWSTimewait:    of("TcpExt.PAWSTimewait"),
+		TWRecycled:      of("TcpExt.TWRecycled"),
+		RetransSegs:     of("Tcp.RetransSegs"),
+		EmbryonicRsts:   of("TcpExt.EmbryonicRsts"),
 	}, err
 }
 
-// tcpExt holds the counters of the line TcpExt in /proc/net/netstat, by name.
-type tcpExt map[string]uint64
+// counters are those of this network namespace: "TcpExt.ListenDrops".
+type counters map[string]uint64
 
-// readTCPExt reads them for this network namespace; empty where there are none.
-func readTCPExt() tcpExt {
-	file, err := os.Open("/proc/self/net/netstat")
-	if err != nil {
-		return nil
+// readCounters reads those of TCP. A file that is not there has none.
+func readCounters() counters {
+	c := counters{}
+	for _, path := range []string{"/proc/self/net/netstat", "/proc/self/net/snmp"} {
+		if text, err := os.ReadFile(path); err == nil {
+			c.parse(string(text))
+		}
 	}
-	defer file.Close()
-	var names []string
-	lines := bufio.NewScanner(file)
-	for lines.Scan() {
-		rest, ok := strings.CutPrefix(lines.Text(), "TcpExt:")
-		if !ok {
-			continue
-		}
-		if names == nil {
-			names = strings.Fields(rest)
-			continue
-		}
-		counters := tcpExt{}
-		for i, text := range strings.Fields(rest) {
-			if n, err := strconv.ParseUint(text, 10, 64); err == nil && i < len(names) {
-				counters[names[i]] = n
+	return c
+}
+
+// parse reads pairs of lines: the names, and the values below them.
+func (c counters) parse(text string) {
+	names := map[string][]string{}
+	for line := range strings.Lines(text) {
+		group, rest, ok := strings.Cut(line, ": ")
+		fields := strings.Fields(rest)
+		switch {
+		case !ok:
+		case names[group] == nil:
+			names[group] = fields
+		default:
+			for i, field := range fields[:min(len(fields), len(names[group]))] {
+				if n, err := strconv.ParseUint(field, 10, 64); err == nil {
+					c[group+"."+names[group][i]] = n
+				}
 			}
 		}
-		return counters
 	}
-	return nil
 }
 
 // difference is nil where the kernel has no such counter.
-func difference(before, after tcpExt, name string) *uint64 {
+func difference(before, after counters, name string) *uint64 {
 	b, hadIt := before[name]
 	a, hasIt := after[name]
 	if !hadIt || !hasIt {

@@ -173,15 +173,25 @@ func (s *session) await(ctx context.Context, limit time.Duration) (message, erro
 	defer late.Stop()
 	select {
 	case m, ok := <-s.answers:
-		if !ok {
-			return message{}, s.died(s.ended)
-		}
-		return m, nil
-	case <-late.C:
-		return message{}, fmt.Errorf("%s: no answer within %v", s.Name, limit)
+		return s.heard(m, ok)
 	case <-ctx.Done():
 		return message{}, context.Cause(ctx)
+	case <-late.C:
 	}
+	select {
+	case m, ok := <-s.answers: // it was us who were late: stopped for a while
+		return s.heard(m, ok)
+	default:
+		return message{}, fmt.Errorf("%s: no answer within %v", s.Name, limit)
+	}
+}
+
+// heard is an answer, or the end of the stream.
+func (s *session) heard(m message, ok bool) (message, error) {
+	if !ok {
+		return message{}, s.died(s.ended)
+	}
+	return m, nil
 }
 
 // died says that the probe is gone, and how.

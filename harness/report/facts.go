@@ -2,6 +2,8 @@ package report
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -21,6 +23,21 @@ func load(s result.Scenario) string {
 
 func machine(e result.Env) string {
 	return fmt.Sprintf("Linux %s, %s, %s", e.Kernel, e.Arch, figure.Plural(e.CPUs, "CPU", "CPUs"))
+}
+
+// fullMachine names the processor and the hypervisor, too, where there is room
+// for them.
+func fullMachine(e result.Env, room int) string {
+	text := machine(e)
+	for _, more := range []*string{e.CPUModel, e.Virtualisation} {
+		if more == nil || *more == "" || *more == "none" {
+			continue
+		}
+		if longer := text + ", " + *more; utf8.RuneCountInString(longer) <= room {
+			text = longer
+		}
+	}
+	return text
 }
 
 // lab says what the clients' packets passed through.
@@ -47,10 +64,18 @@ func started(r *result.Result) string {
 
 // claim says what was expected of an arm.
 func claim(e result.Expect) string {
-	if e.Reduction != nil {
+	switch {
+	case e.Reduction != nil:
 		return fmt.Sprintf("reduction >= %.6g %%", 100**e.Reduction)
+	case e.P50 != nil:
+		return fmt.Sprintf("p50 <= %+.6g %%", 100**e.P50)
+	case e.P99 != nil:
+		return fmt.Sprintf("p99 <= %+.6g %%", 100**e.P99)
+	case e.Unexplained != nil:
+		return fmt.Sprintf("unexplained <= %.6g %%", 100**e.Unexplained)
+	default:
+		return "race " + e.Race
 	}
-	return "race " + e.Race
 }
 
 // outcome says what came of an expectation.
@@ -86,10 +111,6 @@ func orNone(s string) string {
 // environment lists what it takes to compare this result with another one.
 func environment(r *result.Result) [][]string {
 	e := r.Environment
-	entries := none
-	if e.ConntrackMax != nil {
-		entries = figure.Thousands(*e.ConntrackMax)
-	}
 	return [][]string{
 		{"run", r.ID},
 		{"started", started(r)},
@@ -97,17 +118,63 @@ func environment(r *result.Result) [][]string {
 		{"snatlab", r.Version},
 		{"scenario", fmt.Sprintf("%s, hash %s, seed %d", r.Scenario.Name, r.Scenario.Hash, r.Scenario.Seed)},
 		{"kernel", e.Kernel},
-		{"machine", fmt.Sprintf("%s, %s", e.Arch, figure.Plural(e.CPUs, "CPU", "CPUs"))},
+		{"kernel built", orNone(e.KernelVersion)},
+		{"kernel configuration", known(e.KernelConfig)},
+		{"machine", fmt.Sprintf("%s, %s for the clients", e.Arch, figure.Plural(e.CPUs, "CPU", "CPUs"))},
+		{"CPUs online", counted(e.CPUsOnline)},
+		{"CPU model", known(e.CPUModel)},
+		{"CPU governor", known(e.Governor)},
+		{"virtualisation", known(e.Virtualisation)},
+		{"memory", memory(e.MemoryTotal)},
+		{"load average", loadAverage(e.Load)},
 		{"driver", driver(e)},
 		{"docker", known(e.Docker)},
 		{"firewall", known(e.Firewall)},
 		{"NAT", orNone(e.NAT)},
 		{"iptables", known(e.Iptables)},
-		{"nf_conntrack_max", entries},
+		{"nf_conntrack_max", entries(e.ConntrackMax)},
+		{"idle postrouting rules", figure.Thousands(e.Widened)},
 		{"client network", e.ClientNetwork},
 		{"server", e.Server},
 		{"peak memory", fmt.Sprintf("controller %s, largest client %s", mebibytes(r.Memory.Controller), mebibytes(r.Memory.Client))},
 	}
+}
+
+// sysctls are those of the router's namespace, by name.
+func sysctls(e result.Env) [][]string {
+	var rows [][]string
+	for _, name := range slices.Sorted(maps.Keys(e.Sysctls)) {
+		rows = append(rows, []string{name, orNone(e.Sysctls[name])})
+	}
+	return rows
+}
+
+func counted(n int) string {
+	if n == 0 {
+		return none
+	}
+	return figure.Thousands(n)
+}
+
+func entries(n *uint64) string {
+	if n == nil {
+		return none
+	}
+	return figure.Thousands(*n)
+}
+
+func memory(n *uint64) string {
+	if n == nil {
+		return none
+	}
+	return fmt.Sprintf("%.1f GiB", float64(*n)/(1<<30))
+}
+
+func loadAverage(l *[3]float64) string {
+	if l == nil {
+		return none
+	}
+	return fmt.Sprintf("%.2f, %.2f, %.2f over 1, 5 and 15 minutes, before the run", l[0], l[1], l[2])
 }
 
 func driver(e result.Env) string {

@@ -2,7 +2,8 @@ package report
 
 import (
 	"fmt"
-	"slices"
+	"math"
+	"strings"
 	"time"
 
 	"snatlab/harness/figure"
@@ -18,20 +19,6 @@ func sum[N int | uint64](trials []result.Trial, figure func(result.Trial) N) N {
 	return n
 }
 
-// median of one figure of every trial; 0 without a trial.
-func median(trials []result.Trial, figure func(result.Trial) int64) int64 {
-	var all []int64
-	for _, t := range trials {
-		all = append(all, figure(t))
-	}
-	if len(all) == 0 {
-		return 0
-	}
-	slices.Sort(all)
-	n := len(all)
-	return (all[(n-1)/2] + all[n/2]) / 2
-}
-
 // rate is the share of a trial's requests that failed.
 func rate(t result.Trial) float64 {
 	if t.Requests == 0 {
@@ -41,28 +28,14 @@ func rate(t result.Trial) float64 {
 }
 
 // micros prints a latency given in microseconds.
-func micros(us int64) string {
+func micros(us float64) string {
 	switch {
 	case us == 0: // no request succeeded
 		return none
 	case us < 10_000:
-		return figure.Thousands(us) + " µs"
+		return figure.Thousands(int64(math.Round(us))) + " µs"
 	default:
-		return fmt.Sprintf("%.1f ms", float64(us)/1000)
-	}
-}
-
-// microsChange prints by how much a latency differs.
-func microsChange(from, to int64) string {
-	switch {
-	case from == 0 || to == 0:
-		return none
-	case to > from:
-		return "+" + micros(to-from)
-	case to < from:
-		return "-" + micros(from-to)
-	default:
-		return "0 µs"
+		return fmt.Sprintf("%.1f ms", us/1000)
 	}
 }
 
@@ -73,11 +46,38 @@ func seconds(s float64) string {
 	return time.Duration(s * float64(time.Second)).Round(time.Second).String()
 }
 
-// spread prints "8.05-14.1 %", and "0 %" where lowest and highest are the same.
-func spread(s result.Spread) string {
-	low, high := figure.Percent(s.Low), figure.Percent(s.High)
-	if low == high {
-		return high
+// signed prints a change, "+4.10 %".
+func signed(share float64) string {
+	if share > 0 {
+		return "+" + figure.Percent(share)
 	}
-	return low[:len(low)-len(" %")] + "-" + high
+	return figure.Percent(share)
+}
+
+// between prints "8.05 to 14.1 %", and "0 %" where both ends are the same.
+func between(low, high *float64, print func(float64) string) string {
+	if low == nil || high == nil {
+		return none
+	}
+	from, to := print(*low), print(*high)
+	if from == to {
+		return to
+	}
+	return strings.TrimSuffix(from, " %") + " to " + to
+}
+
+// share prints a figure that may be missing.
+func share(s *float64, print func(float64) string) string {
+	if s == nil {
+		return none
+	}
+	return print(*s)
+}
+
+// probability prints "0.0079".
+func probability(p float64) string {
+	if p < 0.0001 {
+		return "<0.0001"
+	}
+	return fmt.Sprintf("%.2g", p)
 }

@@ -28,6 +28,17 @@ func TestReportsAreDrawnAsTheGoldensShow(t *testing.T) {
 	}
 }
 
+// That result was written before there were intervals, settings and footnotes:
+// its low and high were those of a trial.
+func TestAResultOfLongAgoIsDrawnStill(t *testing.T) {
+	r, err := Read("testdata/old")
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "testdata/old/report.txt", draw(t, Text, r))
+	golden(t, "testdata/old/report.md", draw(t, Markdown, r))
+}
+
 func TestProgressIsDrawnAsTheGoldensShow(t *testing.T) {
 	r, err := Read("testdata/interrupted.json")
 	if err != nil {

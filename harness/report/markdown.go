@@ -3,24 +3,30 @@ package report
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"snatlab/harness/result"
 )
 
+// evidenceMax is the number of samples of an arm's evidence that are printed.
+const evidenceMax = 10
+
 // Markdown writes report.md: what Text says, the answer first, and below it
 // every trial and the environment.
 func Markdown(w io.Writer, r *result.Result) error {
 	var d document
-	d.block("# %s: %s", escape(r.Scenario.Name), r.Verdict)
+	d.block("# %s: %s%s", escape(r.Scenario.Name), r.Verdict, verdictMarks(r.Warnings, r.Arms))
 	d.block("%s", escape(r.Summary))
 	d.list(load(r.Scenario), machine(r.Environment), lab(r.Environment))
 	if len(r.Arms) > 0 {
-		d.table(compareArms(r, 1, len(r.Arms)), 1)
-		d.rules(r.Arms)
+		d.table(compareArms(r, 1, len(r.Arms), r.Warnings, true), 1)
+		d.legend(r)
 	}
-	d.warnings(r.Warnings)
+	d.footnotes(r.Warnings)
+	d.rules(r.Arms)
 	d.expected(r)
+	d.evidence(r.Arms)
 	d.trials(r)
 	d.environment(r)
 	_, err := io.WriteString(w, strings.TrimSuffix(d.String(), "\n"))
@@ -52,7 +58,11 @@ func (d *document) table(t table, left int) {
 			marks[i] = ":--"
 		}
 	}
-	d.row(t.head)
+	heads := slices.Clone(t.head)
+	for i := range heads {
+		heads[i] += t.mark(i)
+	}
+	d.row(heads)
 	d.WriteString("|" + strings.Join(marks, "|") + "|\n")
 	for _, row := range t.rows {
 		d.row(row)
@@ -72,22 +82,58 @@ func (d *document) row(cells []string) {
 	d.WriteString("\n")
 }
 
+// legend says what the comparison is made by.
+func (d *document) legend(r *result.Result) {
+	if len(r.Arms) > 1 {
+		d.block("Intervals are of medians over trials, and of their changes: these are wide, and may hold 0 where p is small. "+
+			"p is that of the failure rates (Mann-Whitney U, exact up to 25 trials an arm), adjusted for the number of arms. "+
+			"%s is a change of latency that chance may explain, p >= %v.", same, alpha)
+	}
+}
+
+// footnotes are one line each, as renderers number lists by themselves.
+func (d *document) footnotes(warnings []string) {
+	for i, text := range warnings {
+		d.block("%s %s", superscript(i+1), escape(text))
+	}
+}
+
 // rules stand in an indented block: nothing in a rule can end that.
 func (d *document) rules(arms []result.Arm) {
+	if len(arms) == 0 {
+		return
+	}
 	d.block("The rule of each arm:")
 	longest := longestName(arms)
 	for _, a := range arms {
 		fmt.Fprintf(d, "    %s%s\n", pad(plain(a.Name), longest+2), plain(orNone(a.Rule)))
+		for _, setting := range a.Settings {
+			fmt.Fprintf(d, "    %s%s\n", pad("", longest+2), plain(setting))
+		}
 	}
 	d.WriteString("\n")
 }
 
-func (d *document) warnings(warnings []string) {
-	if len(warnings) == 0 {
+// evidence says what --explain found out.
+func (d *document) evidence(arms []result.Arm) {
+	sums := table{head: []string{"arm", "without an answer", "no entry: dropped at insertion", "SYN_SENT: passed NAT, lost later", "in another state"}}
+	samples := table{head: []string{"arm", "client", "source port", "conntrack entry"}}
+	for _, e := range explained(arms) {
+		sums.rows = append(sums.rows, e.cells())
+		for _, s := range e.samples(evidenceMax) {
+			samples.rows = append(samples.rows, e.sampleCells(s))
+		}
+	}
+	if len(sums.rows) == 0 {
 		return
 	}
-	d.block("## Warnings")
-	d.list(warnings...)
+	d.block("## Evidence")
+	d.block("What the conntrack table said of the requests that got no answer:")
+	d.table(sums, 1)
+	if len(samples.rows) > 0 {
+		d.block("Some of them:")
+		d.table(samples, len(samples.head))
+	}
 }
 
 func (d *document) expected(r *result.Result) {
@@ -118,6 +164,9 @@ func (d *document) trials(r *result.Result) {
 func (d *document) environment(r *result.Result) {
 	d.block("## Environment")
 	d.table(table{head: []string{"", ""}, rows: environment(r)}, 2)
+	if rows := sysctls(r.Environment); len(rows) > 0 {
+		d.table(table{head: []string{"sysctl of the router", "value"}, rows: rows}, 2)
+	}
 }
 
 // escape makes text from outside mean itself, in a table too.

@@ -53,8 +53,8 @@ func wrap(text string, width int) []string {
 // align prints a table with three spaces between its columns.
 func align(t table) []string {
 	rows := [][]string{make([]string, 0, len(t.head))}
-	for _, name := range t.head {
-		rows[0] = append(rows[0], shorten(name))
+	for i, name := range t.head {
+		rows[0] = append(rows[0], shorten(name)+t.mark(i))
 	}
 	rows = append(rows, t.rows...)
 	widths := make([]int, len(t.head))

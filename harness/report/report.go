@@ -1,6 +1,10 @@
 // Package report draws a result for people and programs. Every report is a
 // function from a result to a writer, and says nothing that the result does
-// not hold; sums and medians over its trials are all it derives.
+// not hold; sums over its trials are all it derives.
+//
+// Medians stand with their 95 % intervals, and comparisons with their p: what
+// these mean is said in package verdict. "~" is a change of latency that chance
+// explains, "-" a figure that there is not. Warnings are footnotes.
 //
 // [Text] is for the end of a run on a terminal: the answer stands last.
 // [Markdown] is for a pull request or a wiki: the answer stands first, and
@@ -79,5 +83,6 @@ func decode(text []byte) (*result.Result, error) {
 	if err := json.Unmarshal(text, r); err != nil {
 		return nil, fmt.Errorf("not a snatlab result: %w", err)
 	}
+	renew(r)
 	return r, nil
 }

@@ -91,9 +91,16 @@ func TestWhatComesFromOutsideCannotSteerATerminalOrATable(t *testing.T) {
 	r := &result.Result{
 		Scenario: result.Scenario{Name: hostile},
 		Arms: []result.Arm{{
-			Name: hostile, Rule: hostile,
-			Trials: []result.Trial{{Round: 1, Requests: 1, Failed: 1, Causes: map[string]int{hostile: 1}}},
+			Name: hostile, Rule: hostile, Settings: []string{hostile},
+			Trials: []result.Trial{{
+				Round: 1, Requests: 1, Failed: 1, Causes: map[string]int{hostile: 1},
+				Evidence: &result.Evidence{Looked: 1, Sample: []result.Sample{{Entry: hostile}}},
+			}},
 		}},
+		Environment: result.Env{
+			KernelVersion: hostile, KernelConfig: new(hostile), CPUModel: new(hostile), Governor: new(hostile),
+			Virtualisation: new(hostile), Sysctls: map[string]string{hostile: hostile},
+		},
 		Warnings: []string{hostile},
 		Expected: []result.Expect{{Arm: hostile, Race: hostile, Found: hostile}},
 		Summary:  hostile,

@@ -11,144 +11,168 @@ import (
 // none stands where there is no figure, which is not the same as 0.
 const none = "-"
 
+// same stands where no difference was shown.
+const same = "~"
+
+// alpha is the p below which a change of latency is printed: package verdict's.
+const alpha = 0.01
+
 // A table has a line of headings. Its first column is aligned to the left, the
 // others to the right.
 type table struct {
-	head []string
-	rows [][]string
+	head  []string
+	marks []string // behind each heading: the numbers of its footnotes; may be nil
+	rows  [][]string
+}
+
+func (t table) mark(column int) string {
+	if t.marks == nil {
+		return ""
+	}
+	return t.marks[column]
 }
 
 // A row is one figure of every arm.
 type row struct {
-	label  string
-	figure func(result.Arm) string // asked only of an arm with a trial
-	change func(result.Arm) string // against the baseline; nil where sums would be compared
+	label string
+	cell  func(result.Arm) string
 }
 
 // compareArms sets the baseline and the arms from first up to, not including,
-// after side by side. What an arm changes is a column of its own when r has
-// two arms, and a row when it has more.
-func compareArms(r *result.Result, first, after int) table {
+// after side by side: the figures of each, and below them what became of the
+// baseline's. In full it has the trials between which the rates lie, too. The
+// warnings are those that are printed.
+func compareArms(r *result.Result, first, after int, warnings []string, full bool) table {
 	arms := append(r.Arms[:1:1], r.Arms[first:after]...)
-	t := table{head: []string{""}}
+	t := table{head: []string{""}, marks: []string{""}}
 	for _, a := range arms {
-		t.head = append(t.head, a.Name)
+		t.head, t.marks = append(t.head, a.Name), append(t.marks, armMarks(warnings, a))
 	}
-	for _, row := range rows(r) {
+	all := figures(r.Arms, full)
+	if len(r.Arms) > 1 {
+		all = append(all, comparisons(r)...)
+	}
+	for _, row := range all {
 		cells := []string{row.label}
 		for _, a := range arms {
 			cells = append(cells, row.cell(a))
 		}
-		if len(r.Arms) == 2 {
-			cells = append(cells, row.changeCell(arms[1]))
-		}
 		t.rows = append(t.rows, cells)
-	}
-	if len(r.Arms) == 2 {
-		t.head = append(t.head, "change")
-	}
-	if len(r.Arms) > 1 {
-		t.rows = append(t.rows, verdicts(r, arms))
 	}
 	return t
 }
 
-func (row row) cell(a result.Arm) string {
-	if len(a.Trials) == 0 {
-		return none
-	}
-	return row.figure(a)
-}
-
-func (row row) changeCell(a result.Arm) string {
-	if row.change == nil {
-		return ""
-	}
-	return row.change(a)
-}
-
-func rows(r *result.Result) []row {
+// figures are those of each arm by itself.
+func figures(arms []result.Arm, full bool) []row {
 	rows := []row{
 		total("requests", func(t result.Trial) int { return t.Requests }),
 		total("failed", func(t result.Trial) int { return t.Failed }),
 	}
-	for _, cause := range causes(r.Arms) {
+	for _, cause := range causes(arms) {
 		rows = append(rows, total("  "+cause, func(t result.Trial) int { return t.Causes[cause] }))
 	}
-	rows = append(rows, rates(r)...)
+	rows = append(rows,
+		tried("failure rate, median", func(a result.Arm) string { return figure.Percent(a.FailureRate.Median) }),
+		tried("  95 % interval", func(a result.Arm) string {
+			return between(a.FailureRate.Low, a.FailureRate.High, figure.Percent)
+		}))
+	if full {
+		rows = append(rows, tried("  lowest to highest", func(a result.Arm) string {
+			return between(&a.FailureRate.Lowest, &a.FailureRate.Highest, figure.Percent)
+		}))
+	}
 	return append(rows,
 		total("insert_failed", func(t result.Trial) uint64 { return t.Conntrack.InsertFailed }),
 		total("drop", func(t result.Trial) uint64 { return t.Conntrack.Drop }),
-		latency("latency p50", r, func(t result.Trial) int64 { return t.Latency.P50 }),
-		latency("latency p99", r, func(t result.Trial) int64 { return t.Latency.P99 }),
+		tried("latency p50, median", func(a result.Arm) string { return micros(a.LatencyP50.Median) }),
+		tried("latency p99, median", func(a result.Arm) string { return micros(a.LatencyP99.Median) }),
 	)
 }
 
-func total[N int | uint64](label string, of func(result.Trial) N) row {
-	return row{label: label, figure: func(a result.Arm) string { return figure.Thousands(sum(a.Trials, of)) }}
-}
-
-func rates(r *result.Result) []row {
-	change := func(a result.Arm) string { return rateChange(r, a) }
-	rows := []row{
-		{"failure rate, median", func(a result.Arm) string { return figure.Percent(a.FailureRate.Median) }, change},
-		{"  lowest-highest", func(a result.Arm) string { return spread(a.FailureRate) }, nil},
-	}
-	if len(r.Arms) > 2 {
-		rows = append(rows, row{"  change", change, nil})
-	}
-	return rows
-}
-
-// rateChange is what an arm does to the baseline's failure rate, where that
-// means anything.
-func rateChange(r *result.Result, a result.Arm) string {
-	c := comparison(r, a)
-	if c == nil || c.Verdict == result.ArmInconclusive || c.Reduction.Estimate == nil {
-		return none
-	}
-	change := figure.Percent(-*c.Reduction.Estimate)
-	if *c.Reduction.Estimate < 0 {
-		change = "+" + change
-	}
-	return change
-}
-
-func latency(label string, r *result.Result, figure func(result.Trial) int64) row {
-	of := func(a result.Arm) int64 { return median(a.Trials, figure) }
-	return row{
-		label:  label,
-		figure: func(a result.Arm) string { return micros(of(a)) },
-		change: func(a result.Arm) string { return microsChange(of(r.Arms[0]), of(a)) },
-	}
-}
-
-// verdicts is the last row: what each comparison says.
-func verdicts(r *result.Result, arms []result.Arm) []string {
-	cells := []string{"verdict", "baseline"}
-	for _, a := range arms[1:] {
-		cell := none
-		if c := comparison(r, a); c != nil {
-			cell = string(c.Verdict)
+// tried is a figure of arms that have a trial.
+func tried(label string, of func(result.Arm) string) row {
+	return row{label, func(a result.Arm) string {
+		if len(a.Trials) == 0 {
+			return none
 		}
-		cells = append(cells, cell)
-	}
-	if len(r.Arms) == 2 {
-		cells = append(cells, "")
-	}
-	return cells
+		return of(a)
+	}}
 }
 
-func comparison(r *result.Result, a result.Arm) *result.Compare {
-	i := slices.IndexFunc(r.Comparisons, func(c result.Compare) bool { return c.Arm == a.Name })
+func total[N int | uint64](label string, of func(result.Trial) N) row {
+	return tried(label, func(a result.Arm) string { return figure.Thousands(sum(a.Trials, of)) })
+}
+
+// comparisons are what each arm makes of the baseline's figures.
+func comparisons(r *result.Result) []row {
+	return []row{
+		{"against the baseline", func(result.Arm) string { return "" }},
+		compared(r, "reduction", func(c *result.Compare) string { return share(shown(c).Estimate, figure.Percent) }),
+		compared(r, "  95 % interval", func(c *result.Compare) string { return between(shown(c).Low, shown(c).High, figure.Percent) }),
+		compared(r, "  p (Holm)", func(c *result.Compare) string { return share(c.PHolm, probability) }),
+		compared(r, "latency p50, change", func(c *result.Compare) string { return changed(c, "p50") }),
+		compared(r, "  95 % interval", func(c *result.Compare) string { return changedWithin(c, "p50") }),
+		compared(r, "latency p99, change", func(c *result.Compare) string { return changed(c, "p99") }),
+		compared(r, "  95 % interval", func(c *result.Compare) string { return changedWithin(c, "p99") }),
+		{"verdict", func(a result.Arm) string {
+			if a.Name == r.Arms[0].Name {
+				return "baseline"
+			}
+			return compared(r, "", func(c *result.Compare) string { return string(c.Verdict) }).cell(a)
+		}},
+	}
+}
+
+// compared is a figure of every arm but the baseline.
+func compared(r *result.Result, label string, of func(*result.Compare) string) row {
+	return row{label, func(a result.Arm) string {
+		if a.Name == r.Arms[0].Name {
+			return ""
+		}
+		i := slices.IndexFunc(r.Comparisons, func(c result.Compare) bool { return c.Arm == a.Name })
+		if i < 0 {
+			return none
+		}
+		return of(&r.Comparisons[i])
+	}}
+}
+
+// shown is the reduction, where that means anything: without the race in the
+// baseline it does not.
+func shown(c *result.Compare) result.Reduction {
+	if c.Verdict == result.ArmInconclusive {
+		return result.Reduction{}
+	}
+	return c.Reduction
+}
+
+func changed(c *result.Compare, percentile string) string {
+	l := change(c, percentile)
+	if !significant(l) && l.Estimate != nil {
+		return same
+	}
+	return share(l.Estimate, signed)
+}
+
+// changedWithin is the interval, whether the change is significant or not: it
+// says how much may be hidden.
+func changedWithin(c *result.Compare, percentile string) string {
+	l := change(c, percentile)
+	return between(l.Low, l.High, signed)
+}
+
+func change(c *result.Compare, percentile string) result.LatencyChange {
+	i := slices.IndexFunc(c.Latency, func(l result.LatencyChange) bool { return l.Percentile == percentile })
 	if i < 0 {
-		return nil
+		return result.LatencyChange{}
 	}
-	return &r.Comparisons[i]
+	return c.Latency[i]
 }
 
-// causes lists what made requests fail in any arm, the most frequent first.
-// The unexplained ones stand last, and always.
+func significant(l result.LatencyChange) bool { return l.PHolm != nil && *l.PHolm < alpha }
+
+// causes lists what made requests fail in any arm: the race first, then the most
+// frequent, and the unexplained last. The first and the last are there always.
 func causes(arms []result.Arm) []string {
 	n := map[string]int{}
 	for _, a := range arms {
@@ -160,12 +184,12 @@ func causes(arms []result.Arm) []string {
 	}
 	var names []string
 	for cause, failed := range n {
-		if failed > 0 && cause != result.Unexplained {
+		if failed > 0 && cause != result.SNATRace && cause != result.Unexplained {
 			names = append(names, cause)
 		}
 	}
 	slices.SortFunc(names, func(a, b string) int {
 		return cmp.Or(cmp.Compare(n[b], n[a]), cmp.Compare(a, b))
 	})
-	return append(names, result.Unexplained)
+	return append(append([]string{result.SNATRace}, names...), result.Unexplained)
 }

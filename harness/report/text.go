@@ -11,20 +11,23 @@ import (
 )
 
 const (
-	gutter   = 10 // columns before the text of a field
-	notesMax = 8  // warnings printed; result.json holds them all
+	gutter     = 10 // columns before the text of a field
+	notesMax   = 8  // warnings printed; result.json holds them all
+	samplesMax = 3  // of an arm's evidence; likewise
 )
 
 // Text writes what stands at the end of a run: what was done, the arms side by
 // side, what is to be known about the figures, and the answer last.
 func Text(w io.Writer, r *result.Result) error {
 	var p page
+	notes := r.Warnings[:min(len(r.Warnings), notesMax)]
 	p.head(r)
 	p.rules(r.Arms)
-	p.arms(r)
-	p.warnings(r.Warnings)
+	p.arms(r, notes)
+	p.evidence(r.Arms)
+	p.footnotes(notes, len(r.Warnings)-len(notes))
 	p.expected(r)
-	p.hang("", strings.ToUpper(string(r.Verdict))+": "+r.Summary)
+	p.hang("", strings.ToUpper(string(r.Verdict))+verdictMarks(notes, r.Arms)+": "+r.Summary)
 	_, err := io.WriteString(w, p.String())
 	return err
 }
@@ -32,17 +35,20 @@ func Text(w io.Writer, r *result.Result) error {
 func (p *page) head(r *result.Result) {
 	p.field("scenario", r.Scenario.Name)
 	p.field("load", load(r.Scenario))
-	p.field("machine", machine(r.Environment))
+	p.field("machine", fullMachine(r.Environment, width-gutter))
 	p.field("lab", lab(r.Environment))
 	p.field("run", fmt.Sprintf("%s, %s, %s", r.ID, started(r), seconds(r.Seconds)))
 	p.line("")
 }
 
-// rules shows the masquerade rule of every arm.
+// rules shows the masquerade rule of every arm, and below it what else it sets.
 func (p *page) rules(arms []result.Arm) {
 	longest := longestName(arms)
 	for _, a := range arms {
 		p.hang(pad(a.Name, longest+2), orNone(a.Rule))
+		for _, setting := range a.Settings {
+			p.hang(pad("", longest+2), setting)
+		}
 	}
 	if len(arms) > 0 {
 		p.line("")
@@ -51,13 +57,13 @@ func (p *page) rules(arms []result.Arm) {
 
 // arms shows the table, in as many parts as it takes to fit the page. Each
 // part begins with the baseline.
-func (p *page) arms(r *result.Result) {
+func (p *page) arms(r *result.Result, notes []string) {
 	if len(r.Arms) == 0 {
 		return
 	}
 	for first, after := 1, 0; after < len(r.Arms); first = after {
 		var lines []string
-		lines, after = fit(r, first)
+		lines, after = fit(r, first, notes)
 		for _, line := range lines {
 			p.line(line)
 		}
@@ -66,23 +72,41 @@ func (p *page) arms(r *result.Result) {
 }
 
 // fit draws as many arms from first on as the page has room for, at least one.
-func fit(r *result.Result, first int) (lines []string, after int) {
+func fit(r *result.Result, first int, notes []string) (lines []string, after int) {
 	for after = len(r.Arms); ; after-- {
-		lines = align(compareArms(r, first, after))
+		lines = align(compareArms(r, first, after, notes, false))
 		if after <= first+1 || utf8.RuneCountInString(lines[0]) <= width {
 			return lines, after
 		}
 	}
 }
 
-func (p *page) warnings(warnings []string) {
-	for _, text := range warnings[:min(len(warnings), notesMax)] {
-		p.field("warning", text)
+// evidence says what --explain found out.
+func (p *page) evidence(arms []result.Arm) {
+	all := explained(arms)
+	for i, e := range all {
+		label := "evidence"
+		if i > 0 {
+			label = ""
+		}
+		p.field(label, e.String())
+		for _, s := range e.samples(samplesMax) {
+			p.field("", fmt.Sprintf("client %d, source port %d: %s", s.Client+1, s.Port, entry(s)))
+		}
 	}
-	if rest := len(warnings) - notesMax; rest > 0 {
-		p.field("", fmt.Sprintf("and %s, in result.json", figure.Plural(rest, "more warning", "more warnings")))
+	if len(all) > 0 {
+		p.line("")
 	}
-	if len(warnings) > 0 {
+}
+
+func (p *page) footnotes(notes []string, more int) {
+	for i, text := range notes {
+		p.hang(pad(superscript(i+1), 2), text)
+	}
+	if more > 0 {
+		p.hang("  ", fmt.Sprintf("and %s, in result.json", figure.Plural(more, "more warning", "more warnings")))
+	}
+	if len(notes) > 0 {
 		p.line("")
 	}
 }

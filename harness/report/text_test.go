@@ -2,12 +2,13 @@ package report
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
 
+	"snatlab/harness/figure"
 	"snatlab/harness/result"
+	"snatlab/harness/verdict"
 )
 
 func TestNoLineIsWiderThanThePage(t *testing.T) {
@@ -49,7 +50,10 @@ func TestEveryArmIsInTheTableOnceAndTheBaselineInEachPart(t *testing.T) {
 func TestAnArmWithoutATrialHasNoFigures(t *testing.T) {
 	r := &result.Result{
 		Arms: []result.Arm{
-			{Name: "masquerade", Trials: []result.Trial{{Round: 1, Requests: 6000, Latency: result.Latency{P50: 60, P99: 200}}}},
+			{
+				Name: "masquerade", Trials: []result.Trial{{Round: 1, Requests: 6000}},
+				LatencyP50: result.Spread{Median: 60}, LatencyP99: result.Spread{Median: 200},
+			},
 			{Name: "random-fully"},
 		},
 		Comparisons: []result.Compare{{Arm: "random-fully", Baseline: "masquerade", Verdict: result.ArmInconclusive}},
@@ -59,7 +63,7 @@ func TestAnArmWithoutATrialHasNoFigures(t *testing.T) {
 		if len(row) > 1 && (row[0] == "requests" || row[0] == "unexplained") && row[2] != none {
 			t.Errorf("got %s", line)
 		}
-		if strings.HasPrefix(line, "latency") && !slices.Equal(row[len(row)-2:], []string{none, none}) {
+		if strings.Contains(line, ", median") && row[len(row)-1] != none {
 			t.Errorf("got %s", line)
 		}
 	}
@@ -71,11 +75,45 @@ func TestWarningsBeyondAFewAreCounted(t *testing.T) {
 		r.Warnings = append(r.Warnings, fmt.Sprintf("note %d", i))
 	}
 	text := draw(t, Text, r)
-	if strings.Contains(text, "note 8") || !strings.Contains(text, "and 2 more warnings, in result.json\n") {
+	if !strings.Contains(text, "⁸ note 7\n") || strings.Contains(text, "note 8") || !strings.Contains(text, "\n  and 2 more warnings, in result.json\n") {
 		t.Errorf("got\n%s", text)
 	}
-	if markdown := draw(t, Markdown, r); !strings.Contains(markdown, "- note 9\n") {
+	if markdown := draw(t, Markdown, r); !strings.Contains(markdown, "\n¹⁰ note 9\n") {
 		t.Errorf("Markdown leaves warnings out:\n%s", markdown)
+	}
+}
+
+func TestAWarningIsNumberedWhereItMatters(t *testing.T) {
+	warnings := []string{
+		"the machine was busy", "random: its trials are odd", "random-fully, round 1: 4 of 4 failures are unexplained",
+		"random, round 2: of its failures", "random, round 3: of its failures", "random, round 4: of its failures",
+	}
+	arms := []result.Arm{{Name: "masquerade"}, {Name: "random"}, {Name: "random-fully"}}
+	for i, want := range []string{"", " ² ⁴ ⁵ …", " ³"} {
+		if got := armMarks(warnings, arms[i]); got != want {
+			t.Errorf("%s: got %q, want %q", arms[i].Name, got, want)
+		}
+	}
+	if got := verdictMarks(warnings, arms); got != " ¹" {
+		t.Errorf("the verdict: got %q", got)
+	}
+	text := draw(t, Text, &result.Result{Arms: arms, Warnings: warnings, Verdict: result.Pass, Summary: "it is so."})
+	if !strings.Contains(text, "   masquerade   random ² ⁴ ⁵ …   random-fully ³\n") || !strings.HasSuffix(text, "\nPASS ¹: it is so.\n") {
+		t.Errorf("got\n%s", text)
+	}
+}
+
+func TestEveryExpectationSaysItsBound(t *testing.T) {
+	for want, e := range map[string]result.Expect{
+		"race absent":          {Race: "absent"},
+		"reduction >= 99.5 %":  {Reduction: new(0.995)},
+		"p50 <= +10 %":         {P50: new(0.1)},
+		"p99 <= +0 %":          {P99: new(0.0)},
+		"unexplained <= 0.1 %": {Unexplained: new(0.001)},
+	} {
+		if got := claim(e); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
 	}
 }
 
@@ -99,36 +137,118 @@ func TestAnExpectationHasThreeOutcomes(t *testing.T) {
 	}
 }
 
-func TestAChangeHasASign(t *testing.T) {
+func TestAReductionIsNotShownWithoutTheRace(t *testing.T) {
+	reduction := result.Reduction{Estimate: new(1.0), Low: new(0.9), High: new(1.0)}
+	for verdict, want := range map[result.ArmVerdict][]string{
+		result.Mitigated:       {"100 %", "90.0 to 100 %"},
+		result.ArmInconclusive: {none, none},
+	} {
+		r := compared2(result.Compare{Verdict: verdict, Reduction: reduction})
+		if got := cells(r, "reduction"); got[0] != want[0] {
+			t.Errorf("%s: got %q", verdict, got)
+		}
+		if got := cells(r, "  95 % interval"); got[1] != want[1] { // the first one is that of the rate
+			t.Errorf("%s: got %q", verdict, got)
+		}
+	}
+}
+
+func TestAChangeOfLatencyIsShownOnlyWhereChanceDoesNotExplainIt(t *testing.T) {
 	for _, tc := range []struct {
-		reduction *float64
-		verdict   result.ArmVerdict
+		change result.LatencyChange
+		want   string
+	}{
+		{result.LatencyChange{Estimate: new(0.041), PHolm: new(0.0099)}, "+4.10 %"},
+		{result.LatencyChange{Estimate: new(-0.352), PHolm: new(0.001)}, "-35.2 %"},
+		{result.LatencyChange{Estimate: new(0.041), PHolm: new(0.01)}, same},
+		{result.LatencyChange{Estimate: new(0.041)}, same},
+		{result.LatencyChange{PHolm: new(0.001)}, none},
+		{result.LatencyChange{}, none},
+	} {
+		tc.change.Percentile = "p50"
+		r := compared2(result.Compare{Latency: []result.LatencyChange{tc.change}})
+		if got := cells(r, "latency p50, change"); got[0] != tc.want {
+			t.Errorf("%+v: got %q, want %q", tc.change, got[0], tc.want)
+		}
+		if got := cells(r, "latency p99, change"); got[0] != none {
+			t.Errorf("a percentile that is not there: got %q", got[0])
+		}
+	}
+}
+
+// What is printed has to be what the verdict went by.
+func TestSignificantIsWhatPackageVerdictCallsSo(t *testing.T) {
+	if alpha != verdict.Alpha {
+		t.Errorf("%v here, %v there", alpha, verdict.Alpha)
+	}
+}
+
+func TestAnIntervalOfOneFigureIsThatFigure(t *testing.T) {
+	for _, tc := range []struct {
+		low, high *float64
 		want      string
 	}{
-		{new(1.0), result.Mitigated, "-100 %"},
-		{new(0.0), result.NoDifference, "0 %"},
-		{new(-0.352), result.Worse, "+35.2 %"},
-		{new(1.0), result.ArmInconclusive, "-"},
-		{nil, result.Worse, "-"},
+		{nil, nil, none},
+		{nil, new(0.1), none},
+		{new(0.0), new(0.0), "0 %"},
+		{new(0.0805), new(0.141), "8.05 to 14.1 %"},
+		{new(-0.5), new(0.99999), "-50.0 to >99.99 %"},
+		{new(0.11231), new(0.11232), "11.2 %"},
 	} {
-		r := &result.Result{Comparisons: []result.Compare{{
-			Arm: "random", Verdict: tc.verdict, Reduction: result.Reduction{Estimate: tc.reduction},
-		}}}
-		if got := rateChange(r, result.Arm{Name: "random"}); got != tc.want {
+		if got := between(tc.low, tc.high, figure.Percent); got != tc.want {
 			t.Errorf("got %q, want %q", got, tc.want)
 		}
 	}
 }
 
-func TestLatenciesAreMicrosecondsUntilTheyAreLong(t *testing.T) {
-	for us, want := range map[int64]string{0: "-", 62: "62 µs", 9999: "9,999 µs", 10_000: "10.0 ms", 412_345: "412.3 ms"} {
-		if got := micros(us); got != want {
-			t.Errorf("micros(%d) = %q, want %q", us, got, want)
+func TestAProbabilityHasTwoDigits(t *testing.T) {
+	for p, want := range map[float64]string{1: "1", 0.84: "0.84", 0.0079365: "0.0079", 0.00015540: "0.00016", 0.00005: "<0.0001", 0: "<0.0001"} {
+		if got := probability(p); got != want {
+			t.Errorf("%v: got %q, want %q", p, got, want)
 		}
 	}
-	if got := microsChange(70, 58); got != "-12 µs" {
-		t.Errorf("got %q", got)
+}
+
+func TestLatenciesAreMicrosecondsUntilTheyAreLong(t *testing.T) {
+	for us, want := range map[float64]string{0: "-", 62: "62 µs", 62.5: "63 µs", 9999: "9,999 µs", 10_000: "10.0 ms", 412_345: "412.3 ms"} {
+		if got := micros(us); got != want {
+			t.Errorf("micros(%v) = %q, want %q", us, got, want)
+		}
 	}
+}
+
+func TestTheProcessorIsNamedWhereThereIsRoom(t *testing.T) {
+	e := result.Env{Kernel: "6.18", Arch: "amd64", CPUs: 2, CPUModel: new("a model"), Virtualisation: new("kvm")}
+	if got := fullMachine(result.Env{Kernel: "6.18", Arch: "amd64", CPUs: 1, Virtualisation: new("none")}, 80); got != "Linux 6.18, amd64, 1 CPU" {
+		t.Errorf("on bare metal: got %q", got)
+	}
+	for room, want := range map[int]string{
+		80: "Linux 6.18, amd64, 2 CPUs, a model, kvm",
+		38: "Linux 6.18, amd64, 2 CPUs, a model",
+		33: "Linux 6.18, amd64, 2 CPUs, kvm",
+		10: "Linux 6.18, amd64, 2 CPUs",
+	} {
+		if got := fullMachine(e, room); got != want {
+			t.Errorf("%d columns: got %q", room, got)
+		}
+	}
+}
+
+// compared2 has one comparison.
+func compared2(c result.Compare) *result.Result {
+	c.Arm, c.Baseline = "random", "masquerade"
+	trials := []result.Trial{{Round: 1, Requests: 1}}
+	return &result.Result{Arms: []result.Arm{{Name: "masquerade", Trials: trials}, {Name: "random", Trials: trials}}, Comparisons: []result.Compare{c}}
+}
+
+// cells are those of the second arm in each row of that label.
+func cells(r *result.Result, label string) (all []string) {
+	for _, row := range compareArms(r, 1, 2, nil, false).rows {
+		if row[0] == label {
+			all = append(all, row[2])
+		}
+	}
+	return all
 }
 
 // wide has arms with names, rules and figures as long as they get.
@@ -142,9 +262,20 @@ func wide(arms int) *result.Result {
 	for i := range arms {
 		r.Arms = append(r.Arms, result.Arm{
 			Name: longName(i), Rule: strings.Repeat("-A POSTROUTING ", 10),
-			Trials:      []result.Trial{{Round: 1, Requests: 32_000_000, Failed: 31_999_999, Latency: result.Latency{P50: 499_999, P99: 499_999}}},
-			FailureRate: result.Spread{Median: 0.99999, Low: 0.0835, High: 0.99999},
+			Trials: []result.Trial{{Round: 1, Requests: 32_000_000, Failed: 31_999_999,
+				Evidence: &result.Evidence{Looked: 31_999_999, Dropped: 31_999_999, Sample: []result.Sample{{Client: 63, Port: 65535, Entry: "SYN_SENT"}}}}},
+			Settings:    []string{strings.Repeat("clients: net.ipv4 ", 8)},
+			FailureRate: result.Spread{Median: 0.99999, Low: new(0.0835), High: new(0.99999), Highest: 0.99999},
+			LatencyP50:  result.Spread{Median: 499_999}, LatencyP99: result.Spread{Median: 499_999},
 		})
+		r.Warnings = append(r.Warnings, longName(i)+": "+strings.Repeat("odd ", 40))
+		if i > 0 {
+			r.Comparisons = append(r.Comparisons, result.Compare{
+				Arm: longName(i), Verdict: result.NoDifference, PHolm: new(0.00012),
+				Reduction: result.Reduction{Estimate: new(-12.5), Low: new(-123.4), High: new(0.9876)},
+				Latency:   []result.LatencyChange{{Percentile: "p50", Estimate: new(12.5), Low: new(-0.99999), High: new(123.4), PHolm: new(0.001)}},
+			})
+		}
 		r.Expected = append(r.Expected, result.Expect{Arm: longName(i), Race: "absent", Found: strings.Repeat("found ", 20)})
 	}
 	return r

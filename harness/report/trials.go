@@ -37,8 +37,8 @@ func (t namedTrial) cells() []string {
 		figure.Thousands(t.Conntrack.InsertFailed),
 		figure.Thousands(t.Conntrack.Drop),
 		figure.Thousands(t.RulePackets),
-		micros(t.Latency.P50),
-		micros(t.Latency.P99),
+		micros(float64(t.Latency.P50)),
+		micros(float64(t.Latency.P99)),
 		seconds(t.Seconds),
 	}
 }

@@ -57,34 +57,53 @@ const (
 
 // Env records the machine and the lab, so that two results can be compared.
 type Env struct {
-	Kernel        string  `json:"kernel"` // uname -r
-	Arch          string  `json:"arch"`   // of GOARCH
-	CPUs          int     `json:"cpus"`   // that the clients may run on
-	Driver        string  `json:"driver"`
-	Rootless      bool    `json:"rootless"` // netns: in a user namespace, without privilege on the host
-	NAT           string  `json:"nat"`      // what wrote the masquerade rule: iptables or nftables
-	Docker        *string `json:"docker"`   // the engine's version; nil in a lab without one
-	Firewall      *string `json:"firewall"` // who writes the engine's rules: iptables, nftables, ...
-	Iptables      *string `json:"iptables"` // version and variant, "1.8.9 (nft)"
-	ConntrackMax  *uint64 `json:"nf_conntrack_max"`
-	ClientNetwork string  `json:"client_network"` // prefix that is masqueraded
-	Server        string  `json:"server"`         // address that the clients connect to
+	Kernel       string  `json:"kernel"` // uname -r
+	Arch         string  `json:"arch"`   // of GOARCH
+	CPUs         int     `json:"cpus"`   // that the clients may run on
+	Driver       string  `json:"driver"`
+	Rootless     bool    `json:"rootless"` // netns: in a user namespace, without privilege on the host
+	NAT          string  `json:"nat"`      // what wrote the masquerade rule: iptables or nftables
+	Docker       *string `json:"docker"`   // the engine's version; nil in a lab without one
+	Firewall     *string `json:"firewall"` // who writes the engine's rules: iptables, nftables, ...
+	Iptables     *string `json:"iptables"` // version and variant, "1.8.9 (nft)"
+	ConntrackMax *uint64 `json:"nf_conntrack_max"`
+
+	KernelVersion  string            `json:"kernel_version"`     // uname -v: how and when it was built
+	KernelConfig   *string           `json:"kernel_config_hash"` // "sha256:" and 12 digits
+	CPUModel       *string           `json:"cpu_model"`
+	CPUsOnline     int               `json:"cpus_online"`
+	Governor       *string           `json:"cpu_governor"`
+	Virtualisation *string           `json:"virtualisation"`    // "kvm", "none", ...
+	MemoryTotal    *uint64           `json:"memory_total"`      // bytes
+	Load           *[3]float64       `json:"load_average"`      // over 1, 5 and 15 minutes, before the lab was built
+	Sysctls        map[string]string `json:"sysctls"`           // of the router's namespace, those that matter
+	Widened        int               `json:"postrouting_rules"` // idle rules between NAT and confirmation; 0 but on demand
+
+	ClientNetwork string `json:"client_network"` // prefix that is masqueraded
+	Server        string `json:"server"`         // address that the clients connect to
 }
 
 // Arm is one condition under comparison, with all its trials.
 type Arm struct {
-	Name        string  `json:"name"`
-	Rule        string  `json:"rule"` // the masquerade rule in force, as its own tool prints it
-	Trials      []Trial `json:"trials"`
-	FailureRate Spread  `json:"failure_rate"` // over trials: failed / requests
+	Name        string   `json:"name"`
+	Rule        string   `json:"rule"`     // the masquerade rule in force, as its own tool prints it
+	Settings    []string `json:"settings"` // what the arm sets apart from the rule
+	Trials      []Trial  `json:"trials"`
+	FailureRate Spread   `json:"failure_rate"`   // over trials: failed / requests
+	LatencyP50  Spread   `json:"latency_p50_us"` // over trials
+	LatencyP99  Spread   `json:"latency_p99_us"`
 }
 
-// Spread is the median of one figure per trial, with the lowest and highest
+// Spread is the median of one figure per trial with its 95 % confidence
+// interval, Low to High: order statistics, which assume no distribution. Too
+// few trials have no interval: both are nil. Lowest and Highest are those of a
 // trial. All are 0 where there is no trial.
 type Spread struct {
-	Median float64 `json:"median"`
-	Low    float64 `json:"low"`
-	High   float64 `json:"high"`
+	Median  float64  `json:"median"`
+	Low     *float64 `json:"low"`
+	High    *float64 `json:"high"`
+	Lowest  float64  `json:"lowest"`
+	Highest float64  `json:"highest"`
 }
 
 // Trial is one arm, run once. Requests is the same for every trial of a run,
@@ -101,7 +120,34 @@ type Trial struct {
 	Seconds     float64        `json:"seconds"`
 	RulePackets uint64         `json:"rule_packets"` // first packets of connections that the rule matched
 	Conntrack   Conntrack      `json:"conntrack"`
+	Foreign     *Foreign       `json:"foreign"` // what other traffic may have added to Conntrack; nil where there is none
 	Server      Server         `json:"server"`
+	Evidence    *Evidence      `json:"evidence,omitempty"` // of --explain
+}
+
+// Foreign is how much of the counters may be other traffic's: what they moved
+// by in idle windows before and after the trial, by the second, for as long as
+// the trial took, rounded up.
+type Foreign struct {
+	InsertFailed uint64  `json:"insert_failed"`
+	Drop         uint64  `json:"drop"`
+	Idle         float64 `json:"idle_seconds"` // that were watched
+}
+
+// Evidence is what the conntrack table says of the requests that got no answer.
+type Evidence struct {
+	Looked  int      `json:"looked"`  // requests that were looked up
+	Dropped int      `json:"dropped"` // no entry: dropped when it was to be inserted
+	Passed  int      `json:"passed"`  // an entry in SYN_SENT: passed NAT, lost later
+	Other   int      `json:"other"`   // an entry in another state
+	Sample  []Sample `json:"sample"`  // a few of them
+}
+
+// Sample is one request that got no answer.
+type Sample struct {
+	Client int    `json:"client"`
+	Port   int    `json:"port"`  // source port that it left from
+	Entry  string `json:"entry"` // the state of its conntrack entry: "SYN_SENT"; "none" if it has none
 }
 
 // The kinds of failure, as a client sees them.
@@ -117,9 +163,12 @@ const (
 // The causes of failure.
 const (
 	SNATRace       = "snat_race"       // dropped when its conntrack entry was inserted
+	PortExhaustion = "port_exhaustion" // dropped there as well, but for want of a free source port
 	ChainTooLong   = "chain_too_long"  // dropped for a full hash chain
 	TableFull      = "table_full"      // dropped by conntrack other than at insertion
+	CauseForeign   = "foreign"         // may have been other traffic's drops in a shared table
 	ListenOverflow = "listen_overflow" // the server's accept queue was full
+	TimeWait       = "time_wait"       // the server had the connection in TIME_WAIT still
 	CauseRefused   = "refused"
 	CauseReset     = "reset"
 	ClientPorts    = "client_ports" // the client ran out of source ports
@@ -177,24 +226,42 @@ type Server struct {
 	Accepted        uint64  `json:"accepted"`
 	ListenOverflows *uint64 `json:"listen_overflows"` // TcpExt, the server's namespace
 	ListenDrops     *uint64 `json:"listen_drops"`
+	PAWSTimewait    *uint64 `json:"paws_timewait"`  // SYNs dropped for an old time stamp in TIME_WAIT
+	TWRecycled      *uint64 `json:"tw_recycled"`    // TIME_WAIT sockets that gave way
+	RetransSegs     *uint64 `json:"retrans_segs"`   // Tcp, /proc/net/snmp
+	EmbryonicRsts   *uint64 `json:"embryonic_rsts"` // TcpExt: resets of half-open connections
 }
 
 // Compare sets an arm against the baseline.
 type Compare struct {
-	Arm       string     `json:"arm"`
-	Baseline  string     `json:"baseline"`
-	Verdict   ArmVerdict `json:"verdict"`
-	Reduction Reduction  `json:"reduction"`
-	P         *float64   `json:"p"`
+	Arm       string          `json:"arm"`
+	Baseline  string          `json:"baseline"`
+	Verdict   ArmVerdict      `json:"verdict"`
+	Reduction Reduction       `json:"reduction"`
+	P         *float64        `json:"p"`      // of the failure rates: exact, two-sided (Mann-Whitney U)
+	PHolm     *float64        `json:"p_holm"` // adjusted for the number of comparisons; the verdict's
+	Latency   []LatencyChange `json:"latency"`
 }
 
 // Reduction is the share of the baseline's failure rate that an arm takes
-// away: 1 is all of it, below 0 it fails more often than the baseline.
-// Nil where the baseline had no failure.
+// away: 1 is all of it, below 0 it fails more often than the baseline. Low to
+// High is its 95 % interval. Nil where the baseline had no failure, or where
+// there are too few trials for an interval.
 type Reduction struct {
 	Estimate *float64 `json:"estimate"`
 	Low      *float64 `json:"low"`
 	High     *float64 `json:"high"`
+}
+
+// LatencyChange is what an arm does to a percentile of the latency, as a share
+// of the baseline's: 0.1 is 10 % more. Low to High is its 95 % interval.
+type LatencyChange struct {
+	Percentile string   `json:"percentile"` // "p50" or "p99"
+	Estimate   *float64 `json:"estimate"`
+	Low        *float64 `json:"low"`
+	High       *float64 `json:"high"`
+	P          *float64 `json:"p"`
+	PHolm      *float64 `json:"p_holm"` // adjusted for all latency comparisons
 }
 
 // ArmVerdict is what a comparison says.
@@ -209,14 +276,17 @@ const (
 	ArmInconclusive ArmVerdict = "inconclusive" // the baseline showed no race
 )
 
-// Expect is one expectation of the scenario and what came of it. Race or
-// Reduction is set.
+// Expect is one expectation of the scenario and what came of it. One of the
+// claims is set.
 type Expect struct {
-	Arm       string   `json:"arm"`
-	Race      string   `json:"race,omitempty"`      // "reproduced" or "absent"
-	Reduction *float64 `json:"reduction,omitempty"` // at least this share of the baseline's failure rate
-	Held      *bool    `json:"held"`                // nil: could not be told
-	Found     string   `json:"found"`
+	Arm         string   `json:"arm"`
+	Race        string   `json:"race,omitempty"`        // "reproduced" or "absent"
+	Reduction   *float64 `json:"reduction,omitempty"`   // at least this share of the baseline's failure rate
+	P50         *float64 `json:"p50,omitempty"`         // rises by at most this share of the baseline's
+	P99         *float64 `json:"p99,omitempty"`         // likewise
+	Unexplained *float64 `json:"unexplained,omitempty"` // at most this share of the arm's requests
+	Held        *bool    `json:"held"`                  // nil: could not be told
+	Found       string   `json:"found"`
 }
 
 // Memory is the peak resident memory of the run's processes in bytes

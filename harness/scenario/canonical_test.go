@@ -51,6 +51,67 @@ expect:
 	}
 }
 
+func TestCanonicalOfALabAndItsArmsReadsAsAPersonWouldWriteIt(t *testing.T) {
+	s := parse(t, `
+name: s
+expect: [{arm: b, p99: <=20.50%}, {arm: b, p50: '<= 300%'}, {arm: a, unexplained: <=0.1%}]
+load: {pattern: ephemeral}
+lab: {allow_host_sysctls: true, postrouting_rules: 5000}
+arms:
+- {name: a, client_port_range: "32768-32783"}
+- {name: b, masquerade: {to_ports: 20000-29999, random: true}}
+- name: c
+  snat:
+    random_fully: true
+    to_source:
+    - 198.19.0.1
+    - 198.19.0.2
+  client_ports: split
+- name: d
+  sysctls:
+    clients: {net.ipv4.tcp_timestamps: '0'}
+    server: {}
+    router: {net.ipv4.ip_local_reserved_ports: '8080,9148', net.ipv4.ip_local_port_range: 1024  65535, net.x.y: '010'}
+`)
+	const want = `name: s
+driver: docker
+nat: iptables
+clients: 2
+lab: {postrouting_rules: 5000, allow_host_sysctls: true}
+load:
+  protocol: tcp
+  pattern: ephemeral
+  requests: 3000
+  rate: max
+  timeout: 500ms
+  concurrency: 64
+rounds: 8
+seed: 1
+arms:
+  - name: a
+    client_port_range: 32768-32783
+  - name: b
+    masquerade: {random: true, to_ports: 20000-29999}
+  - name: c
+    snat: {to_source: [198.19.0.1, 198.19.0.2], random_fully: true}
+    client_ports: split
+  - name: d
+    sysctls:
+      router: {net.ipv4.ip_local_reserved_ports: '8080,9148', net.ipv4.ip_local_port_range: 1024  65535, net.x.y: "010"}
+      clients: {net.ipv4.tcp_timestamps: 0}
+expect:
+  - {arm: b, p99: "<=20.5%"}
+  - {arm: b, p50: "<=300%"}
+  - {arm: a, unexplained: "<=0.1%"}
+`
+	if d := cmp.Diff(want, string(s.Canonical())); d != "" {
+		t.Error(d)
+	}
+	if d := diff(s, parse(t, string(s.Canonical()))); d != "" {
+		t.Error(d)
+	}
+}
+
 func TestCanonicalParsesToAnEqualScenario(t *testing.T) {
 	for _, lines := range []string{
 		"",
@@ -92,12 +153,40 @@ func TestHashIsOfTheMeaningNotOfTheText(t *testing.T) {
 		}
 	}
 	seen := map[string]string{hash: "minimal"}
-	for _, other := range []string{"rounds: 9\n", "seed: 2\n", "clients: 3\n", "load: {rate: 1}\n", "load: {sync: clock}\n"} {
+	others := []string{"rounds: 9\n", "seed: 2\n", "clients: 3\n", "load: {rate: 1}\n", "load: {sync: clock}\n",
+		"lab: {postrouting_rules: 1}\n", "lab: {allow_host_sysctls: true}\n",
+		"expect: [{arm: b, p50: <=1%}]\n", "expect: [{arm: b, p99: <=1%}]\n", "expect: [{arm: b, unexplained: <=1%}]\n"}
+	for _, other := range others {
 		got := parse(t, minimal+other).Hash()
 		if seen[got] != "" {
 			t.Errorf("%q has the hash of %q", other, seen[got])
 		}
 		seen[got] = other
+	}
+	for _, arm := range []string{"masquerade: {random_fully: true}", "masquerade: {to_ports: 2000-2999}", "masquerade: {to_ports: 2000-2998}",
+		"snat: {to_source: [198.19.0.1]}", "snat: {to_source: [198.19.0.2]}", "client_ports: split",
+		"sysctls: {server: {net.x: 1}}", "sysctls: {clients: {net.x: 1}}", "sysctls: {clients: {net.x: 2}}",
+		"sysctls: {clients: {net.y: 1}}", "sysctls: {clients: {net.x: 1, net.y: 1}}", "sysctls: {clients: {net.y: 1, net.x: 1}}",
+	} {
+		got := parse(t, "name: s\narms: [{name: a}, {name: b, "+arm+"}]\n").Hash()
+		if seen[got] != "" {
+			t.Errorf("%q has the hash of %q", arm, seen[got])
+		}
+		seen[got] = arm
+	}
+}
+
+// Results that were stored by earlier versions are still of these scenarios.
+func TestHashStays(t *testing.T) {
+	for file, want := range map[string]string{
+		"quickstart": "sha256:90782d52042e", "docker-masquerade": "sha256:3d8189576aa7", "docker-ephemeral": "sha256:2fc87018f7cb",
+	} {
+		s, err := Read("../../scenarios/" + file + ".yaml")
+		if err != nil {
+			t.Error(err)
+		} else if got := s.Hash(); got != want {
+			t.Errorf("%s: hash %s, was %s", file, got, want)
+		}
 	}
 }
 

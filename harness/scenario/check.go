@@ -3,6 +3,7 @@ package scenario
 import (
 	"cmp"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -17,10 +18,9 @@ const ports = 65536 - 1024
 // at has a fault already.
 func (d *decoder) check(s *Scenario, root *yaml.Node) {
 	d.checkDriver(s, root)
-
-	load := child(root, "load")
-	d.checkPattern(&s.Load, load)
-	d.checkTrial(s, root, load)
+	d.checkServer(root)
+	d.checkPattern(&s.Load, root)
+	d.checkTrial(s, root)
 
 	arms := child(root, "arms")
 	d.checkArms(s.Arms, arms)
@@ -35,66 +35,50 @@ func (d *decoder) checkDriver(s *Scenario, root *yaml.Node) {
 	if !s.natWritten {
 		s.NAT = DefaultNAT(s.Driver)
 	}
-	for _, l := range limits[s.Driver] {
-		if key, value := l.place(root); key != nil && d.sound(value) {
-			d.fault(key, l.String())
-		}
+	d.checkLimits(s.Driver, root)
+}
+
+// checkServer holds what cannot be done with a server on another machine.
+func (d *decoder) checkServer(root *yaml.Node) {
+	server := child(root, "server")
+	if server == nil || !d.sound(server) {
+		return
+	}
+	for _, p := range (path{"arms", "snat"}).find(root) {
+		d.fault(p.key, "snat: its addresses go onto the lab's own interface, and the server is on another machine; allowed with a server of the lab's own")
+	}
+	for _, p := range (path{"arms", "sysctls", "server"}).find(root) {
+		d.fault(p.key, "sysctls.server: the server is on another machine; allowed with a server of the lab's own")
 	}
 }
 
-// limits is what each driver cannot do.
-var limits = map[string][]limit{
-	Docker: {
-		{"nat", NFTables, `"nftables" is not allowed in a docker lab; allowed: iptables (the rule is the one that Docker wrote, and only its iptables rules are rewritten so far)`},
-	},
-	Netns: {
-		{"server", "", "a netns lab is closed and reaches no other machine; allowed with driver docker"},
-	},
-}
-
-// limit is a key at the top of a scenario that does not go with a driver: with
-// one of its values, or, where value is empty, at all.
-type limit struct {
-	key, value string
-	problem    string // and what is allowed
-}
-
-func (l limit) String() string { return l.key + ": " + l.problem }
-
-// place is the key under root that is beyond the limit, and its value; nil,
-// nil if there is none.
-func (l limit) place(root *yaml.Node) (key, value *yaml.Node) {
-	key, value = lookup(root, l.key)
-	if key == nil || l.value != "" && l.value != value.Value {
-		return nil, nil
-	}
-	return key, value
-}
-
-func (d *decoder) checkPattern(l *Load, load *yaml.Node) {
+func (d *decoder) checkPattern(l *Load, root *yaml.Node) {
+	load := child(root, "load")
 	if !d.sound(load, child(load, "pattern")) {
 		return
 	}
-	stray := func(key, pattern string) {
-		if k, _ := lookup(load, key); k != nil {
-			d.fault(k, fmt.Sprintf("%s: belongs to pattern %s; the pattern here is %s", key, pattern, l.Pattern))
+	stray := func(at path, pattern string) {
+		for _, p := range at.find(root) {
+			d.fault(p.key, fmt.Sprintf("%s: belongs to pattern %s; the pattern here is %s", p.key.Value, pattern, l.Pattern))
 		}
 	}
 	switch l.Pattern {
 	case Lockstep:
-		stray("concurrency", Ephemeral)
+		stray(path{"load", "concurrency"}, Ephemeral)
+		stray(path{"arms", "client_port_range"}, Ephemeral)
 		if l.Sync == "" {
 			l.Sync = DefaultSync
 		}
 	case Ephemeral:
-		stray("sync", Lockstep)
+		stray(path{"load", "sync"}, Lockstep)
 		if l.Concurrency == 0 {
 			l.Concurrency = DefaultConcurrency
 		}
 	}
 }
 
-func (d *decoder) checkTrial(s *Scenario, root, load *yaml.Node) {
+func (d *decoder) checkTrial(s *Scenario, root *yaml.Node) {
+	load := child(root, "load")
 	requests, clients := child(load, "requests"), child(root, "clients")
 	total := s.Clients * s.Load.Requests
 	if total <= MaxTrial || !d.sound(load, requests, clients) {
@@ -111,6 +95,9 @@ func (d *decoder) checkArms(arms []Arm, list *yaml.Node) {
 		if m := child(n, "masquerade"); arm.Masquerade.Random && arm.Masquerade.RandomFully {
 			d.fault(m, "masquerade: random and random_fully are both true; allowed: at most one of them")
 		}
+		d.oneOf(n, "masquerade", "snat")
+		d.oneOf(n, "client_ports", "client_port_range")
+		d.checkConsecutive(arm.SNAT.ToSource, child(child(n, "snat"), "to_source"))
 		name := child(n, "name")
 		if before := first[arm.Name]; before != nil {
 			d.fault(name, fmt.Sprintf("name: %s is the arm at line %d already; allowed: a name of its own",
@@ -121,36 +108,73 @@ func (d *decoder) checkArms(arms []Arm, list *yaml.Node) {
 	}
 }
 
-func (d *decoder) checkExpect(s *Scenario, list, arms *yaml.Node) {
-	names := armNames(s.Arms)
-	for i, e := range s.Expect {
-		n := list.Content[i]
-		d.checkClaim(n)
-		arm := child(n, "arm")
-		if arm == nil || names == nil || !d.sound(arm, arms) {
-			continue
-		}
-		index := slices.Index(names, e.Arm)
-		switch _, reduction := lookup(n, "reduction"); {
-		case index < 0:
-			d.fault(arm, fmt.Sprintf("arm: %s is no arm of this scenario; allowed: %s%s",
-				quote(e.Arm), strings.Join(names, ", "), didYouMean(e.Arm, names)))
-		case index == 0 && reduction != nil:
-			d.fault(arm, fmt.Sprintf("arm: %s is the baseline; a reduction is measured against it", quote(e.Arm)))
+// checkConsecutive tells the first address that does not follow the one before.
+func (d *decoder) checkConsecutive(addresses []netip.Addr, list *yaml.Node) {
+	if len(addresses) == 0 || !d.sound(list.Content...) {
+		return
+	}
+	for i, a := range addresses[1:] {
+		if before := addresses[i]; a != before.Next() {
+			d.fault(list.Content[i+1], fmt.Sprintf("to_source: %s comes after %s; allowed: consecutive addresses in ascending order, none twice (iptables takes a range only)", a, before))
+			return
 		}
 	}
 }
 
-func (d *decoder) checkClaim(n *yaml.Node) {
-	race, _ := lookup(n, "race")
-	reduction, _ := lookup(n, "reduction")
-	switch {
-	case n.Kind != yaml.MappingNode:
-	case race == nil && reduction == nil:
-		d.fault(n, "expect: claims nothing; allowed: one of race, reduction")
-	case race != nil && reduction != nil:
-		d.fault(reduction, "reduction: stands beside race; allowed: one of race, reduction")
+// claims is what an expectation may say of its arm.
+var claims = []string{"race", "reduction", "p50", "p99", "unexplained"}
+
+func (d *decoder) checkExpect(s *Scenario, list, arms *yaml.Node) {
+	names := armNames(s.Arms)
+	for i, e := range s.Expect {
+		n := list.Content[i]
+		claim := d.oneOf(n, claims...)
+		if claim == nil && n.Kind == yaml.MappingNode {
+			d.fault(n, "expect: claims nothing; allowed: one of "+strings.Join(claims, ", "))
+		}
+		arm := child(n, "arm")
+		if arm == nil || names == nil || !d.sound(arm, arms) {
+			continue
+		}
+		switch slices.Index(names, e.Arm) {
+		case -1:
+			d.fault(arm, fmt.Sprintf("arm: %s is no arm of this scenario; allowed: %s%s",
+				quote(e.Arm), strings.Join(names, ", "), didYouMean(e.Arm, names)))
+		case 0:
+			d.checkBaseline(arm, claim)
+		}
 	}
+}
+
+// checkBaseline refuses a claim that would measure the baseline against itself.
+func (d *decoder) checkBaseline(arm, claim *yaml.Node) {
+	if claim == nil {
+		return
+	}
+	switch claim.Value {
+	case "reduction":
+		d.fault(arm, fmt.Sprintf("arm: %s is the baseline; a reduction is measured against it", quote(arm.Value)))
+	case "p50", "p99":
+		d.fault(arm, fmt.Sprintf("arm: %s is the baseline; a rise of %s is measured against it", quote(arm.Value), claim.Value))
+	}
+}
+
+// oneOf tells every key of n that stands beside another one of keys, and gives
+// the first of them; nil if there is none.
+func (d *decoder) oneOf(n *yaml.Node, keys ...string) (first *yaml.Node) {
+	if n.Kind != yaml.MappingNode {
+		return nil
+	}
+	for i := 0; i < len(n.Content); i += 2 {
+		switch key := n.Content[i]; {
+		case !slices.Contains(keys, key.Value):
+		case first == nil:
+			first = key
+		case key.Value != first.Value: // a key twice is a fault already
+			d.fault(key, fmt.Sprintf("%s: stands beside %s; allowed: one of %s", key.Value, first.Value, strings.Join(keys, ", ")))
+		}
+	}
+	return first
 }
 
 // armNames is nil if an arm has no name: what an expectation means by a name
@@ -178,13 +202,13 @@ func child(n *yaml.Node, key string) *yaml.Node {
 }
 
 // lookup finds a key of the mapping n; nil, nil if n has no such key, or is no
-// mapping.
+// mapping. A key with a tag was not read as one, but for its fault.
 func lookup(n *yaml.Node, key string) (k, value *yaml.Node) {
 	if n == nil || n.Kind != yaml.MappingNode {
 		return nil, nil
 	}
 	for i := 0; i < len(n.Content); i += 2 {
-		if k := n.Content[i]; k.Kind == yaml.ScalarNode && k.Value == key {
+		if k := n.Content[i]; k.Kind == yaml.ScalarNode && k.Value == key && k.Style&yaml.TaggedStyle == 0 {
 			return k, n.Content[i+1]
 		}
 	}

@@ -94,7 +94,7 @@ var (
 	// all others with a line from its scanner (decode.go, parser.fail).
 	fromParser = regexp.MustCompile(`^did not find expected (key|node content|'-' indicator|',' or|<)`)
 
-	bareShare = regexp.MustCompile(`[:,{]\s*>=`)
+	bareShare = regexp.MustCompile(`[:,{]\s*>=`) // a bare "<=" is no error: it is text
 )
 
 // syntax turns an error of yaml.v3, which is text only, into a fault.
@@ -160,6 +160,26 @@ func (d *decoder) bare(prefix string, n *yaml.Node) bool {
 	return true
 }
 
+// key tells whether n can be a key, and comes for the first time.
+func (d *decoder) key(n *yaml.Node, allowed string, first map[string]*yaml.Node) bool {
+	switch {
+	case !d.bare("", n):
+		return false
+	case n.Kind != yaml.ScalarNode:
+		d.fault(n, describe(n)+" is not a key; allowed: "+allowed)
+		return false
+	case n.Tag == "!!merge":
+		d.fault(n, "merge keys are not allowed")
+		return false
+	}
+	if before := first[n.Value]; before != nil {
+		d.fault(n, fmt.Sprintf("key %s is already at line %d", quote(n.Value), before.Line))
+		return false
+	}
+	first[n.Value] = n
+	return true
+}
+
 // mapping is a value that has fields of its own.
 type mapping struct {
 	fields []field
@@ -194,21 +214,9 @@ func (m mapping) read(d *decoder, name string, n *yaml.Node) string {
 }
 
 func (m mapping) readPair(d *decoder, name string, key, n *yaml.Node, first map[string]*yaml.Node) {
-	switch {
-	case !d.bare("", key):
-		return
-	case key.Kind != yaml.ScalarNode:
-		d.fault(key, describe(key)+" is not a key; allowed: "+strings.Join(m.keys(), ", "))
-		return
-	case key.Tag == "!!merge":
-		d.fault(key, "merge keys are not allowed")
+	if !d.key(key, strings.Join(m.keys(), ", "), first) {
 		return
 	}
-	if before := first[key.Value]; before != nil {
-		d.fault(key, fmt.Sprintf("key %s is already at line %d", quote(key.Value), before.Line))
-		return
-	}
-	first[key.Value] = key
 	i := slices.IndexFunc(m.fields, func(f field) bool { return f.key == key.Value })
 	if i < 0 {
 		d.fault(key, fmt.Sprintf("unknown key %s in %s; allowed: %s%s", quote(key.Value), name,
@@ -234,16 +242,11 @@ func (m mapping) node() *yaml.Node {
 	return n
 }
 
-// list is a sequence of mappings.
+// list is a sequence of values of one kind.
 type list[T any] struct {
 	into   *[]T
 	length span
-	fields func(*T) []field
-	flow   bool // each on one line, when written
-}
-
-func (l list[T]) entry(i int) mapping {
-	return mapping{fields: l.fields(&(*l.into)[i]), flow: l.flow}
+	entry  func(*T) value
 }
 
 func (l list[T]) allowed() string { return "a list of " + l.length.String() }
@@ -261,7 +264,7 @@ func (l list[T]) read(d *decoder, name string, n *yaml.Node) string {
 	}
 	*l.into = make([]T, len(n.Content))
 	for i, item := range n.Content {
-		d.value(field{key: name, value: l.entry(i)}, item)
+		d.value(field{key: name, value: l.entry(&(*l.into)[i])}, item)
 	}
 	return ""
 }
@@ -269,7 +272,7 @@ func (l list[T]) read(d *decoder, name string, n *yaml.Node) string {
 func (l list[T]) node() *yaml.Node {
 	n := &yaml.Node{Kind: yaml.SequenceNode}
 	for i := range *l.into {
-		n.Content = append(n.Content, l.entry(i).node())
+		n.Content = append(n.Content, l.entry(&(*l.into)[i]).node())
 	}
 	if len(n.Content) == 0 {
 		return nil

@@ -92,22 +92,25 @@ func didYouMean(text string, words []string) string {
 	return fmt.Sprintf(" (did you mean %q?)", nearest)
 }
 
-// distance is the number of bytes to insert, delete or replace (Levenshtein).
+// distance is the number of bytes to insert, delete or replace, or of
+// neighbours to swap (Levenshtein, with Damerau's transpositions).
 func distance(a, b string) int {
-	row := make([]int, len(b)+1)
+	above2, above, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j
 	}
 	for i := range len(a) {
-		diagonal := row[0]
+		above2, above, row = above, row, above2
 		row[0] = i + 1
 		for j := range len(b) {
-			replace := diagonal
+			replace := above[j]
 			if a[i] != b[j] {
 				replace++
 			}
-			diagonal = row[j+1]
-			row[j+1] = min(replace, row[j]+1, row[j+1]+1)
+			row[j+1] = min(replace, above[j+1]+1, row[j]+1)
+			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
+				row[j+1] = min(row[j+1], above2[j-1]+1)
+			}
 		}
 	}
 	return row[len(b)]

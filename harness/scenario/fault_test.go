@@ -15,13 +15,19 @@ import (
 
 const (
 	allowedName  = "at most 63 lower-case letters, digits, dots and dashes, the first a letter or a digit"
-	allowedRoot  = "arms, clients, driver, expect, load, name, nat, rounds, seed, server"
+	allowedRoot  = "arms, clients, driver, expect, lab, load, name, nat, rounds, seed, server"
 	allowedLoad  = "concurrency, pattern, protocol, rate, requests, sync, timeout"
 	allowedTime  = "10ms to 900ms (below the 1 s after which the kernel sends a SYN again)"
 	allowedPeer  = "IPv4:port of another machine, like 192.0.2.7:9000"
 	dockerNAT    = `nat: "nftables" is not allowed in a docker lab; allowed: iptables (the rule is the one that Docker wrote, and only its iptables rules are rewritten so far)`
 	netnsServer  = "server: a netns lab is closed and reaches no other machine; allowed with driver docker"
+	hostSysctl   = "sysctls.router: sets a sysctl of the host; allowed with lab: {allow_host_sysctls: true}"
 	allowedShare = `">=0%" to ">=100%", with at most three decimals`
+	allowedArm   = "client_port_range, client_ports, masquerade, name, snat, sysctls"
+	allowedNAT   = "FIRST-LAST out of 1024 to 65535 (NAT keeps lower ports apart)"
+	sysctlWords  = "names below net., like net.ipv4.tcp_timestamps"
+	allowedValue = "a whole number, or one line of at most 128 ASCII characters"
+	claimed      = "race, reduction, p50, p99, unexplained"
 )
 
 // refused holds that data gives exactly these lines of faults.
@@ -126,18 +132,30 @@ x.yaml:3:34: pattern: "x" is not allowed; allowed: lockstep, ephemeral`},
 		{"server: {address: 224.0.0.1:80}", `3:19: address: "224.0.0.1:80" is not the address of one machine; allowed: ` + allowedPeer},
 		{"server: {address: 255.255.255.255:80}", `3:19: address: "255.255.255.255:80" is not the address of one machine; allowed: ` + allowedPeer},
 
+		{"lab: {postrouting_rules: 20001}", `3:26: postrouting_rules: 20001` + out + "0 to 20000"},
+		{"lab: {postrouting_rules: -1}", `3:26: postrouting_rules: -1` + out + "0 to 20000"},
+		{"lab: {allow_host_sysctls: yes}", `3:27: allow_host_sysctls: "yes" is not a boolean; allowed: true, false`},
+		{"lab: {rules: 1}", `3:7: unknown key "rules" in lab; allowed: allow_host_sysctls, postrouting_rules`},
+		{"lab: netns", `3:6: lab: "netns" is not a mapping; allowed: a mapping of allow_host_sysctls, postrouting_rules`},
+
 		{"expect:", `3:8: expect: is empty; allowed: a list of 0 to 96`},
 		{"expect: {arm: a}", `3:9: expect: a mapping is not a list; allowed: a list of 0 to 96`},
-		{"expect: [a]", `3:10: expect: "a" is not a mapping; allowed: a mapping of arm, race, reduction`},
+		{"expect: [a]", `3:10: expect: "a" is not a mapping; allowed: a mapping of arm, p50, p99, race, reduction, unexplained`},
 		{"expect: [{race: absent}]", `3:10: arm: is missing; allowed: the name of an arm`},
 		{"expect: [{arm: 1, race: absent}]", `3:16: arm: 1 is not text (put it in quotes); allowed: the name of an arm`},
 		{"expect: [{arm: [a], race: absent}]", `3:16: arm: a list is not text; allowed: the name of an arm`},
 		{"expect: [{arm: a, race: seen}]", `3:25: race: "seen" is not allowed; allowed: reproduced, absent`},
-		{"expect: [{arm: b, reduction: 95%}]", `3:30: reduction: "95%" is not a reduction; allowed: ` + allowedShare},
-		{"expect: [{arm: b, reduction: 0.95}]", `3:30: reduction: "0.95" is not a reduction; allowed: ` + allowedShare},
+		{"expect: [{arm: b, reduction: 95%}]", `3:30: reduction: "95%" is not allowed; allowed: ` + allowedShare},
+		{"expect: [{arm: b, reduction: 0.95}]", `3:30: reduction: "0.95" is not allowed; allowed: ` + allowedShare},
 		{"expect: [{arm: b, reduction: '>=101%'}]", `3:30: reduction: ">=101%" is out of range; allowed: ` + allowedShare},
-		{"expect: [{arm: b, reduction: '>=99.9999%'}]", `3:30: reduction: ">=99.9999%" is not a reduction; allowed: ` + allowedShare},
-		{"expect: [{arm: b, reduction: '>=-1%'}]", `3:30: reduction: ">=-1%" is not a reduction; allowed: ` + allowedShare},
+		{"expect: [{arm: b, reduction: '>=99.9999%'}]", `3:30: reduction: ">=99.9999%" is not allowed; allowed: ` + allowedShare},
+		{"expect: [{arm: b, reduction: '<=95%'}]", `3:30: reduction: "<=95%" is not allowed; allowed: ` + allowedShare},
+		{"expect: [{arm: b, p50: '>=5%'}]", `3:24: p50: ">=5%" is not allowed; allowed: "<=0%" to "<=1000%", with at most three decimals`},
+		{"expect: [{arm: b, p50: 5%}]", `3:24: p50: "5%" is not allowed; allowed: "<=0%" to "<=1000%", with at most three decimals`},
+		{"expect: [{arm: b, p99: <=1000.001%}]", `3:24: p99: "<=1000.001%" is out of range; allowed: "<=0%" to "<=1000%", with at most three decimals`},
+		{"expect: [{arm: b, unexplained: <=100.1%}]", `3:32: unexplained: "<=100.1%" is out of range; allowed: "<=0%" to "<=100%", with at most three decimals`},
+		{"expect: [{arm: b, unexplained: 0}]", `3:32: unexplained: "0" is not allowed; allowed: "<=0%" to "<=100%", with at most three decimals`},
+		{"expect: [{arm: b, reduction: '>=-1%'}]", `3:30: reduction: ">=-1%" is not allowed; allowed: ` + allowedShare},
 	} {
 		refused(t, minimal+c.line+"\n", strings.Split("x.yaml:"+c.want, "\n")...)
 	}
@@ -153,14 +171,18 @@ func TestFieldsThatDoNotGoTogetherAreFaults(t *testing.T) {
 		{"{clients: 64, load: {requests: 501}}", `3:32: 64 clients x 501 requests are 32064 in one trial; allowed: 32000 ` + share},
 		{"expect: [{arm: bb, race: absent}]", `3:16: arm: "bb" is no arm of this scenario; allowed: a, b (did you mean "b"?)`},
 		{"expect: [{arm: a, reduction: '>=95%'}]", `3:16: arm: "a" is the baseline; a reduction is measured against it`},
-		{"expect: [{arm: b}]", `3:10: expect: claims nothing; allowed: one of race, reduction`},
-		{"expect: [{arm: b, race: absent, reduction: '>=1%'}]", `3:33: reduction: stands beside race; allowed: one of race, reduction`},
+		{"expect: [{arm: a, p50: '<=5%'}]", `3:16: arm: "a" is the baseline; a rise of p50 is measured against it`},
+		{"expect: [{arm: a, p99: '<=5%'}]", `3:16: arm: "a" is the baseline; a rise of p99 is measured against it`},
+		{"expect: [{arm: b, p99: '<=5%', unexplained: '<=1%', p50: '<=5%'}]", `3:32: unexplained: stands beside p99; allowed: one of ` + claimed +
+			"\nx.yaml:3:53: p50: stands beside p99; allowed: one of " + claimed},
+		{"expect: [{arm: b}]", `3:10: expect: claims nothing; allowed: one of ` + claimed},
+		{"expect: [{arm: b, race: absent, reduction: '>=1%'}]", `3:33: reduction: stands beside race; allowed: one of ` + claimed},
 	} {
 		data := minimal + c.line + "\n"
 		if strings.HasPrefix(c.line, "{") {
 			data = "\n\n" + strings.TrimSuffix(c.line, "}") + ", name: s, arms: [{name: a}]}\n"
 		}
-		refused(t, data, "x.yaml:"+c.want)
+		refused(t, data, strings.Split("x.yaml:"+c.want, "\n")...)
 	}
 }
 
@@ -179,8 +201,88 @@ func TestWhatTheDriverCannotDoIsAFaultAtItsKey(t *testing.T) {
 	}
 }
 
+func TestSysctlsOfTheHostAreAFaultUnlessTheyAreAllowed(t *testing.T) {
+	const arms = `name: s
+arms:
+  - {name: a, sysctls: {clients: {net.ipv4.tcp_timestamps: 0}, router: {net.ipv4.ip_forward: 1}}}
+  - {name: b, sysctls: {server: {net.ipv4.tcp_timestamps: 0}}}
+  - name: c
+    sysctls:
+      router: {net.ipv4.ip_forward: 1}
+`
+	told := []string{"x.yaml:3:64: " + hostSysctl, "x.yaml:7:7: " + hostSysctl}
+	refused(t, arms, told...)
+	refused(t, arms+"driver: docker\nlab: {allow_host_sysctls: false}\n", told...)
+	parse(t, arms+"lab: {allow_host_sysctls: true}\n")
+	parse(t, arms+"driver: netns\n")
+	parse(t, arms+"driver: netns\nlab: {allow_host_sysctls: true}\n")
+
+	// Whether they are meant to be allowed is not known, or neither what is set.
+	refused(t, arms+"lab: {allow_host_sysctls: yes}\n",
+		`x.yaml:8:27: allow_host_sysctls: "yes" is not a boolean; allowed: true, false`)
+	refused(t, arms+"lab: [allow_host_sysctls]\n",
+		`x.yaml:8:6: lab: a list is not a mapping; allowed: a mapping of allow_host_sysctls, postrouting_rules`)
+	refused(t, "name: s\narms: [{name: a, sysctls: {router: all}}]\n",
+		`x.yaml:2:36: router: "all" is not a mapping; allowed: a mapping of at most 32 sysctls`)
+}
+
+func TestWhatAServerOnAnotherMachineCannotDoIsAFault(t *testing.T) {
+	refused(t, `name: s
+server: {address: 192.0.2.7:9000}
+arms:
+  - {name: a, snat: {to_source: [198.19.0.1]}}
+  - {name: b, sysctls: {clients: {net.ipv4.tcp_timestamps: 0}, server: {net.ipv4.tcp_timestamps: 0}}}
+`,
+		"x.yaml:4:15: snat: its addresses go onto the lab's own interface, and the server is on another machine; allowed with a server of the lab's own",
+		"x.yaml:5:64: sysctls.server: the server is on another machine; allowed with a server of the lab's own")
+	// Whether there is one is not known.
+	refused(t, "name: s\nserver:\narms: [{name: a, snat: {to_source: [198.19.0.1]}}]\n",
+		"x.yaml:2:8: server: is empty; allowed: a mapping of address")
+}
+
+func TestFaultySysctlsAreFaults(t *testing.T) {
+	const value, name = "; allowed: " + allowedValue, "; allowed: " + sysctlWords
+	long := strings.Repeat("v", 129)
+	for _, c := range []struct{ clients, want string }{
+		{"all", `2:37: clients: "all" is not a mapping; allowed: a mapping of at most 32 sysctls`},
+		{"", `2:37: clients: is empty; allowed: a mapping of at most 32 sysctls`},
+		{"{kernel.panic: 1}", `2:38: "kernel.panic" in clients is not allowed` + name},
+		{"{network.x: 1}", `2:38: "network.x" in clients is not allowed` + name},
+		{"{net: 1}", `2:38: "net" in clients is not allowed` + name},
+		{"{net.: 1}", `2:38: "net." in clients is not allowed` + name},
+		{"{net..x: 1}", `2:38: "net..x" in clients is not allowed` + name},
+		{"{net.x.: 1}", `2:38: "net.x." in clients is not allowed` + name},
+		{"{net.../kernel/panic: 1}", `2:38: "net.../kernel/panic" in clients is not allowed` + name},
+		{"{net/ipv4/tcp_timestamps: 1}", `2:38: "net/ipv4/tcp_timestamps" in clients is not allowed` + name},
+		{`{"net.x\n": 1}`, `2:38: "net.x\n" in clients is not allowed` + name},
+		{"{net.x y: 1}", `2:38: "net.x y" in clients is not allowed` + name},
+		{"{[net.x]: 1}", `2:38: a list is not a key` + name},
+		{"{!x net.x: 1}", `2:38: tags are not allowed`},
+		{"{<<: {net.x: 1}}", `2:38: merge keys are not allowed`},
+		{"{net.x: 1, net.x: 2}", `2:48: key "net.x" is already at line 2`},
+		{"{net.x: 1.5}", `2:45: net.x: 1.5 is neither a whole number nor text (put it in quotes)` + value},
+		{"{net.x: true}", `2:45: net.x: true is neither a whole number nor text (put it in quotes)` + value},
+		{"{net.x: 010}", `2:45: net.x: 010 is neither a whole number nor text (put it in quotes)` + value},
+		{"{net.x: 0x10}", `2:45: net.x: 0x10 is neither a whole number nor text (put it in quotes)` + value},
+		{"{net.x: ~}", `2:45: net.x: is empty` + value},
+		{"{net.x: ''}", `2:45: net.x: "" is not allowed` + value},
+		{"{net.x: ' 1'}", `2:45: net.x: " 1" is not allowed` + value},
+		{`{net.x: "1\n"}`, `2:45: net.x: "1\n" is not allowed` + value},
+		{`{net.x: "1\t2"}`, `2:45: net.x: "1\t2" is not allowed` + value},
+		{"{net.x: é}", `2:45: net.x: "é" is not allowed` + value},
+		{"{net.x: [1]}", `2:45: net.x: a list is not a value` + value},
+		{"{net.x: !x 1}", `2:45: net.x: tags are not allowed`},
+		{"{net.x: " + long + "}", `2:45: net.x: "` + long[:40] + `..." is not allowed` + value},
+		{"{net." + strings.Repeat("p", 65) + ": 1}", `2:38: "net.` + strings.Repeat("p", 36) + `..." in clients is not allowed` + name},
+		{"{" + strings.Repeat("net.x: 1, ", 33) + "}", `2:37: clients: has 33 entries; allowed: a mapping of at most 32 sysctls`},
+	} {
+		refused(t, "name: s\narms: [{name: a, sysctls: {clients: "+c.clients+"}}]\n", "x.yaml:"+c.want)
+	}
+}
+
 func TestFaultyArmsAreFaults(t *testing.T) {
 	const allowed = "; allowed: a list of 1 to 32"
+	const consecutive = "; allowed: consecutive addresses in ascending order, none twice (iptables takes a range only)"
 	for _, c := range []struct{ line, want string }{
 		{"seed: 1", `1:1: arms: is missing` + allowed},
 		{"arms: []", `2:7: arms: is empty` + allowed},
@@ -195,14 +297,44 @@ func TestFaultyArmsAreFaults(t *testing.T) {
 		{`arms: [{name: "a\n"}]`, `2:15: name: "a\n" is not allowed; allowed: ` + allowedName},
 		{"arms: [{name: " + strings.Repeat("a", 64) + "}]", `2:15: name: "` + strings.Repeat("a", 40) + `..." is not allowed; allowed: ` + allowedName},
 		{"arms: [{name: a}, {name: b}, {name: a}]", `2:37: name: "a" is the arm at line 2 already; allowed: a name of its own`},
-		{"arms: [{name: a, nam: b}]", `2:18: unknown key "nam" in arms; allowed: masquerade, name (did you mean "name"?)`},
-		{"arms: [{name: a, masquerade: true}]", `2:30: masquerade: "true" is not a mapping; allowed: a mapping of random, random_fully`},
+		{"arms: [{name: a, nam: b}]", `2:18: unknown key "nam" in arms; allowed: ` + allowedArm + ` (did you mean "name"?)`},
+		{"arms: [{name: a, masquerade: true}]", `2:30: masquerade: "true" is not a mapping; allowed: a mapping of random, random_fully, to_ports`},
 		{"arms: [{name: a, masquerade: {random: yes}}]", `2:39: random: "yes" is not a boolean; allowed: true, false`},
 		{"arms: [{name: a, masquerade: {random: on}}]", `2:39: random: "on" is not a boolean; allowed: true, false`},
 		{"arms: [{name: a, masquerade: {random: True}}]", `2:39: random: "True" is not a boolean; allowed: true, false`},
 		{"arms: [{name: a, masquerade: {random: 'true'}}]", `2:39: random: "true" in quotes is text, not a boolean; allowed: true, false`},
-		{"arms: [{name: a, masquerade: {random-fully: true}}]", `2:31: unknown key "random-fully" in masquerade; allowed: random, random_fully (did you mean "random_fully"?)`},
+		{"arms: [{name: a, masquerade: {random-fully: true}}]", `2:31: unknown key "random-fully" in masquerade; allowed: random, random_fully, to_ports (did you mean "random_fully"?)`},
 		{"arms: [{name: a, masquerade: {random: true, random_fully: true}}]", `2:30: masquerade: random and random_fully are both true; allowed: at most one of them`},
+
+		{"arms: [{name: a, masquerade: {to_ports: 1023-65535}}]", `2:41: to_ports: 1023-65535 is out of range; allowed: ` + allowedNAT},
+		{"arms: [{name: a, masquerade: {to_ports: 1024-65536}}]", `2:41: to_ports: 1024-65536 is out of range; allowed: ` + allowedNAT},
+		{"arms: [{name: a, masquerade: {to_ports: 29999-20000}}]", `2:41: to_ports: 29999-20000 ends before it begins; allowed: ` + allowedNAT},
+		{"arms: [{name: a, masquerade: {to_ports: 20000}}]", `2:41: to_ports: "20000" is not a range of ports; allowed: ` + allowedNAT},
+		{"arms: [{name: a, masquerade: {to_ports: 20000:29999}}]", `2:41: to_ports: "20000:29999" is not a range of ports; allowed: ` + allowedNAT},
+		{"arms: [{name: a, masquerade: {to_ports: 020000-29999}}]", `2:41: to_ports: "020000-29999" is not a range of ports; allowed: ` + allowedNAT},
+		{"arms: [{name: a, masquerade: {to_ports: 20000-999999}}]", `2:41: to_ports: "20000-999999" is not a range of ports; allowed: ` + allowedNAT},
+		{"arms: [{name: a, masquerade: {to_ports: [20000, 29999]}}]", `2:41: to_ports: a list is not a range of ports; allowed: ` + allowedNAT},
+		{"load: {pattern: ephemeral}\narms: [{name: a, client_port_range: 0-9}]", `3:37: client_port_range: "0-9" is not a range of ports; allowed: FIRST-LAST out of 1 to 65535`},
+		{"load: {pattern: ephemeral}\narms: [{name: a, client_port_range: 1-65536}]", `3:37: client_port_range: 1-65536 is out of range; allowed: FIRST-LAST out of 1 to 65535`},
+		{"load: {pattern: ephemeral}\narms: [{name: a, client_port_range: 9-8}]", `3:37: client_port_range: 9-8 ends before it begins; allowed: FIRST-LAST out of 1 to 65535`},
+		{"arms: [{name: a, client_port_range: 8-9}]", `2:18: client_port_range: belongs to pattern ephemeral; the pattern here is lockstep`},
+		{"arms: [{name: a, client_ports: same}]", `2:32: client_ports: "same" is not allowed; allowed: split`},
+		{"load: {pattern: ephemeral}\narms: [{name: a, client_port_range: 8-9, client_ports: split}]", `3:42: client_ports: stands beside client_port_range; allowed: one of client_ports, client_port_range`},
+
+		{"arms: [{name: a, snat: {}}]", `2:24: to_source: is missing; allowed: a list of 1 to 64`},
+		{"arms: [{name: a, snat: {to_source: 198.19.0.1}}]", `2:36: to_source: "198.19.0.1" is not a list; allowed: a list of 1 to 64`},
+		{"arms: [{name: a, snat: {to_source: []}}]", `2:36: to_source: is empty; allowed: a list of 1 to 64`},
+		{"arms: [{name: a, snat: {to_source: [" + strings.Repeat("198.19.0.1, ", 65) + "]}}]", `2:36: to_source: has 65 entries; allowed: a list of 1 to 64`},
+		{"arms: [{name: a, snat: {to_source: [198.20.0.0]}}]", `2:37: to_source: "198.20.0.0" is not allowed; allowed: IPv4 addresses out of 198.18.0.0/15`},
+		{"arms: [{name: a, snat: {to_source: ['2001:2::1']}}]", `2:37: to_source: "2001:2::1" is not allowed; allowed: IPv4 addresses out of 198.18.0.0/15`},
+		{"arms: [{name: a, snat: {to_source: ['::ffff:198.18.0.1']}}]", `2:37: to_source: "::ffff:198.18.0.1" is not allowed; allowed: IPv4 addresses out of 198.18.0.0/15`},
+		{"arms: [{name: a, snat: {to_source: [198.19.0.1, ~]}}]", `2:49: to_source: is empty; allowed: IPv4 addresses out of 198.18.0.0/15`},
+		{"arms: [{name: a, snat: {to_source: [198.19.0.1, 198.19.0.2, 198.19.0.4, 198.19.0.9]}}]", `2:61: to_source: 198.19.0.4 comes after 198.19.0.2` + consecutive},
+		{"arms: [{name: a, snat: {to_source: [198.19.0.2, 198.19.0.1]}}]", `2:49: to_source: 198.19.0.1 comes after 198.19.0.2` + consecutive},
+		{"arms: [{name: a, snat: {to_source: [198.19.0.2, 198.19.0.2]}}]", `2:49: to_source: 198.19.0.2 comes after 198.19.0.2` + consecutive},
+		{"arms: [{name: a, masquerade: {random: true}, snat: {to_source: [198.19.0.2]}}]", `2:46: snat: stands beside masquerade; allowed: one of masquerade, snat`},
+		{"arms: [{name: a, snat: {to_source: [198.19.0.2]}, masquerade: {}}]", `2:51: masquerade: stands beside snat; allowed: one of masquerade, snat`},
+		{"arms: [{name: a, sysctls: {host: {}}}]", `2:28: unknown key "host" in sysctls; allowed: clients, router, server`},
 	} {
 		refused(t, "name: s\n"+c.line+"\n", "x.yaml:"+c.want)
 	}
@@ -222,7 +354,12 @@ func TestOneMistakeIsOneFault(t *testing.T) {
 	refused(t, minimal+"nat: !x nftables\n", `x.yaml:3:6: nat: tags are not allowed`)
 	refused(t, minimal+"driver: netns\nserver:\n",
 		`x.yaml:4:8: server: is empty; allowed: a mapping of address`)
+	// An address of the list is not known.
+	refused(t, "name: s\narms: [{name: a, snat: {to_source: [198.19.0.1, x, 198.19.0.9]}}]\n",
+		`x.yaml:2:49: to_source: "x" is not allowed; allowed: IPv4 addresses out of 198.18.0.0/15`)
 	// The pattern and the number of requests are not known.
+	refused(t, "name: s\nload: {pattern: x}\narms: [{name: a, client_port_range: 8-9}]\n",
+		`x.yaml:2:17: pattern: "x" is not allowed; allowed: lockstep, ephemeral`)
 	refused(t, minimal+"load: {pattern: x, sync: clock, concurrency: 3}\n",
 		`x.yaml:3:17: pattern: "x" is not allowed; allowed: lockstep, ephemeral`)
 	refused(t, minimal+"clients: 64\nload: {requests: x}\n",
@@ -265,9 +402,15 @@ func TestWhatYAMLAddsIsNotAllowed(t *testing.T) {
 		{"seed: !!int '3'", `3:7: seed: tags are not allowed`},
 		{"load: !!map {}", `3:7: load: tags are not allowed`},
 		{"!foo seed: 3", `3:1: tags are not allowed`},
+		{"!foo driver: {}\ndriver: netns", `3:1: tags are not allowed`},
 	} {
 		refused(t, minimal+c.line+"\n", strings.Split("x.yaml:"+c.want, "\n")...)
 	}
+}
+
+func TestKeyWithATagIsNotTakenForTheOneThatWasRead(t *testing.T) {
+	refused(t, "name: s\n!foo arms: x\narms: [{name: a}]\n!foo expect: x\nexpect: [{arm: a, race: absent}]\n",
+		"x.yaml:2:1: tags are not allowed", "x.yaml:4:1: tags are not allowed")
 }
 
 func TestFileIsOneMapping(t *testing.T) {

@@ -2,7 +2,7 @@ package scenario
 
 import (
 	"errors"
-	"fmt"
+	"net/netip"
 	"regexp"
 	"strconv"
 	"time"
@@ -38,17 +38,25 @@ func scenarioFields(s *Scenario) []field {
 		{key: "nat", value: choice{&s.NAT, []string{IPTables, NFTables}}},
 		{key: "clients", value: integer[int]{&s.Clients, span{1, MaxClients}}},
 		{key: "server", value: mapping{fields: serverFields(&s.Server)}},
+		{key: "lab", value: mapping{fields: labFields(&s.Lab), flow: true}},
 		{key: "load", value: mapping{fields: loadFields(&s.Load)}},
 		{key: "rounds", value: integer[int]{&s.Rounds, span{1, MaxRounds}}},
 		{key: "seed", value: integer[uint64]{&s.Seed, span{0, 1<<63 - 1}}},
-		{key: "arms", value: list[Arm]{into: &s.Arms, length: span{1, MaxArms}, fields: armFields}, required: true},
-		{key: "expect", value: list[Expect]{into: &s.Expect, length: span{0, 3 * MaxArms}, fields: expectFields, flow: true}},
+		{key: "arms", value: list[Arm]{into: &s.Arms, length: span{1, MaxArms}, entry: arm}, required: true},
+		{key: "expect", value: list[Expect]{into: &s.Expect, length: span{0, 3 * MaxArms}, entry: expectation}},
 	}
 }
 
 func serverFields(s *Server) []field {
 	return []field{
 		{key: "address", value: address{&s.Address}, required: true},
+	}
+}
+
+func labFields(l *Lab) []field {
+	return []field{
+		{key: "postrouting_rules", value: count{integer[int]{&l.PostroutingRules, span{0, MaxPostroutingRules}}}},
+		{key: "allow_host_sysctls", value: boolean{&l.AllowHostSysctls}},
 	}
 }
 
@@ -65,10 +73,17 @@ func loadFields(l *Load) []field {
 	}
 }
 
+func arm(a *Arm) value            { return mapping{fields: armFields(a)} }
+func expectation(e *Expect) value { return mapping{fields: expectFields(e), flow: true} }
+
 func armFields(a *Arm) []field {
 	return []field{
 		{key: "name", value: text{&a.Name, names}, required: true},
 		{key: "masquerade", value: mapping{fields: masqueradeFields(&a.Masquerade), flow: true}},
+		{key: "snat", value: mapping{fields: snatFields(&a.SNAT), flow: true}},
+		{key: "client_ports", value: choice{&a.ClientPorts, []string{Split}}},
+		{key: "client_port_range", value: portRange{into: &a.ClientPortRange, bounds: span{1, 65535}}},
+		{key: "sysctls", value: mapping{fields: sysctlsFields(&a.Sysctls)}},
 	}
 }
 
@@ -76,42 +91,42 @@ func masqueradeFields(m *Masquerade) []field {
 	return []field{
 		{key: "random", value: boolean{&m.Random}},
 		{key: "random_fully", value: boolean{&m.RandomFully}},
+		{key: "to_ports", value: portRange{&m.ToPorts, span{1024, 65535}, " (NAT keeps lower ports apart)"}},
 	}
 }
 
+func snatFields(s *SNAT) []field {
+	return []field{
+		{key: "to_source", value: list[netip.Addr]{
+			into: &s.ToSource, length: span{1, 64}, entry: func(a *netip.Addr) value { return source{a} },
+		}, required: true},
+		{key: "random_fully", value: boolean{&s.RandomFully}},
+	}
+}
+
+func sysctlsFields(s *Sysctls) []field {
+	return []field{
+		{key: "router", value: sysctls{&s.Router}},
+		{key: "server", value: sysctls{&s.Server}},
+		{key: "clients", value: sysctls{&s.Clients}},
+	}
+}
+
+// A share of 10, which is 1000 %, is eleven times the baseline's.
 func expectFields(e *Expect) []field {
 	return []field{
 		{key: "arm", value: text{&e.Arm, pattern{words: "the name of an arm"}}, required: true},
 		{key: "race", value: choice{&e.Race, []string{Reproduced, Absent}}},
-		{key: "reduction", value: share{&e.Reduction}},
+		{key: "reduction", value: share{&e.Reduction, ">=", 1}},
+		{key: "p50", value: share{&e.P50, "<=", 10}},
+		{key: "p99", value: share{&e.P99, "<=", 10}},
+		{key: "unexplained", value: share{&e.Unexplained, "<=", 1}},
 	}
 }
 
 // SetRounds replaces the rounds of the file, as a command line may. The bounds
 // are those of the file; on an error the scenario is as it was.
 func (s *Scenario) SetRounds(n int) error { return s.set("rounds", strconv.Itoa(n)) }
-
-// SetDriver replaces the driver of the file, as a command line may, and NAT with
-// the driver's default where the file does not say. What the driver cannot do
-// is the error that it is in a file, without its place; on an error the
-// scenario is as it was.
-func (s *Scenario) SetDriver(driver string) error {
-	changed := *s
-	if err := changed.set("driver", driver); err != nil {
-		return err
-	}
-	if !s.natWritten {
-		changed.NAT = DefaultNAT(driver)
-	}
-	root := mapping{fields: scenarioFields(&changed)}.node()
-	for _, l := range limits[driver] {
-		if key, _ := l.place(root); key != nil {
-			return fmt.Errorf("driver %s: %s", driver, l)
-		}
-	}
-	*s = changed
-	return nil
-}
 
 func (s *Scenario) set(key, text string) error {
 	for _, f := range scenarioFields(s) {

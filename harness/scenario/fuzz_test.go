@@ -33,6 +33,11 @@ func FuzzParse(f *testing.F) {
 		minimal + "driver: netns\n", minimal + "driver: netns\nnat: iptables\n", minimal + "nat: nftables\n",
 		minimal + "driver: netns\nserver: {address: 192.0.2.7:9000}\n",
 		minimal + "expect: [{arm: b, reduction: '>=99.9 %'}, {arm: a, race: absent}]\n",
+		minimal + "lab: {postrouting_rules: 5000}\nexpect: [{arm: b, p99: <=20%}, {arm: b, p50: '<=0.5 %'}, {arm: a, unexplained: <=0.1%}]\n",
+		"name: s\narms: [{name: a, masquerade: {to_ports: 20000-29999}}, {name: b, snat: {to_source: [198.19.0.1, 198.19.0.2]}, client_ports: split}]\n",
+		"name: s\nload: {pattern: ephemeral}\narms: [{name: a, client_port_range: 32768-32783}]\n",
+		"name: s\ndriver: netns\narms: [{name: a, sysctls: {router: {net.x.y: 1, net.z: '1 2'}, server: {net.x: ' '}, clients: {net.x: -1}}}]\n",
+		"name: s\nlab: {allow_host_sysctls: true}\narms: [{name: a, sysctls: {router: {net.x.y: 0x1, <<: 1, [net.x]: 1}}}]\n",
 		"{name: '1', arms: [{name: \"true\", masquerade: {random: true}}]}",
 		"name: &a s\narms: &b [*a, {<<: *b}, !x {name: !!str y}]\n? [k]\n: v\n",
 		"name: s\narms: [{name: a}, {name: a}]\nclients: 64\nload: {requests: 30000, sync: clock}\n",
@@ -82,11 +87,12 @@ func comesBack(t *testing.T, s *Scenario) {
 // Random bytes are hardly ever a valid scenario, so the other direction has a
 // target of its own: every valid scenario comes back from its canonical form.
 func FuzzCanonical(f *testing.F) {
-	f.Add("s", uint64(1), uint32(7), uint32(0), uint32(95_000), uint32(0), true)
-	f.Add("0x1f", uint64(1<<63-1), uint32(63), uint32(100_000), uint32(100_000), uint32(0xc0000207), false)
-	f.Add("1e3", uint64(0), uint32(889_999_999), uint32(1), uint32(1), uint32(1), true)
-	f.Fuzz(func(t *testing.T, name string, seed uint64, n, perSecond, share, host uint32, lockstep bool) {
-		if !names.form.MatchString(name) {
+	f.Add("s", uint64(1), uint32(7), uint32(0), uint32(95_000), uint32(0), true, "1")
+	f.Add("0x1f", uint64(1<<63-1), uint32(63), uint32(100_000), uint32(100_000), uint32(0xc0000207), false, "010")
+	f.Add("1e3", uint64(0), uint32(889_999_999), uint32(1), uint32(1), uint32(1), true, "8080, 9148")
+	f.Add("x", uint64(0), uint32(40), uint32(1), uint32(5), uint32(1), false, "{a: # ~")
+	f.Fuzz(func(t *testing.T, name string, seed uint64, n, perSecond, share, host uint32, lockstep bool, value string) {
+		if !names.form.MatchString(name) || !settingForm.MatchString(value) {
 			return
 		}
 		s := Default()
@@ -98,6 +104,7 @@ func FuzzCanonical(f *testing.F) {
 		if s.Driver == Netns || !s.Server.Address.Addr().IsGlobalUnicast() {
 			s.Server = Server{}
 		}
+		s.Lab = Lab{PostroutingRules: int(n % (MaxPostroutingRules + 1)), AllowHostSysctls: share%2 == 0}
 		s.Load.Requests = 1 + int(n)%(MaxTrial/MaxClients)
 		s.Load.Rate = Rate(perSecond % 100_001)
 		s.Load.Timeout = 10*time.Millisecond + time.Duration(n%890_000_001)
@@ -106,13 +113,53 @@ func FuzzCanonical(f *testing.F) {
 			s.Load.Pattern, s.Load.Sync, s.Load.Concurrency = Ephemeral, "", 1+int(n%4096)
 		}
 		for i := range 2 + n%(MaxArms-1) {
-			random := i % 3
-			s.Arms = append(s.Arms, Arm{strconv.Itoa(int(i)), Masquerade{random == 1, random == 2}})
+			s.Arms = append(s.Arms, armOf(&s, i, n, host, value))
 		}
-		least := float64(share%100_001) / 100_000
-		s.Expect = []Expect{{Arm: "0", Race: Reproduced}, {Arm: "1", Reduction: &least}, {Arm: "1", Race: Absent}}
+		bound, rise := float64(share%100_001)/100_000, float64(share%1_000_001)/100_000
+		s.Expect = []Expect{{Arm: "0", Race: Reproduced}, {Arm: "1", Reduction: &bound}, {Arm: "1", Race: Absent},
+			{Arm: "1", P50: &bound}, {Arm: "1", P99: &rise}, {Arm: "0", Unexplained: &bound}}
 		comesBack(t, &s)
 	})
+}
+
+// armOf is an arm that s may have: each with another way to translate, and with
+// another setting besides.
+func armOf(s *Scenario, i, n, host uint32, value string) Arm {
+	a := Arm{Name: strconv.Itoa(int(i))}
+	ports := PortRange{uint16(1024 + n%64_512), 65535}
+	switch i % 5 {
+	case 1:
+		a.Masquerade.Random = true
+	case 2:
+		a.Masquerade.RandomFully = true
+	case 3:
+		a.Masquerade.ToPorts = ports
+	case 4:
+		if s.Server == (Server{}) {
+			first := netip.AddrFrom4(bytesOf(0xc612_0000 + host%(1<<17-1)))
+			a.SNAT = SNAT{ToSource: []netip.Addr{first, first.Next()}, RandomFully: n%2 == 0}
+		}
+	}
+	set := []Sysctl{{"net.ipv4.tcp-" + a.Name, value}, {"net.A", strconv.Itoa(int(n))}}
+	switch i % 6 {
+	case 1:
+		a.ClientPorts = Split
+	case 2:
+		if s.Load.Pattern == Ephemeral {
+			a.ClientPortRange = ports
+		}
+	case 3:
+		a.Sysctls.Clients = set
+	case 4:
+		if s.Server == (Server{}) {
+			a.Sysctls.Server = set
+		}
+	case 5:
+		if s.Driver == Netns || s.Lab.AllowHostSysctls {
+			a.Sysctls.Router = set
+		}
+	}
+	return a
 }
 
 func bytesOf(host uint32) (b [4]byte) {

@@ -7,6 +7,7 @@
 package scenario
 
 import (
+	"fmt"
 	"net/netip"
 	"time"
 )
@@ -19,6 +20,7 @@ type Scenario struct {
 	NAT     string   `yaml:"nat"`     // what writes the masquerade rule: IPTables or NFTables
 	Clients int      `yaml:"clients"` // 1 to MaxClients
 	Server  Server   `yaml:"server,omitempty"`
+	Lab     Lab      `yaml:"lab,omitempty"`
 	Load    Load     `yaml:"load"`
 	Rounds  int      `yaml:"rounds"`
 	Seed    uint64   `yaml:"seed"` // draws the order of the arms in each round
@@ -48,6 +50,16 @@ type Server struct {
 	Address netip.AddrPort `yaml:"address,omitempty"` // IPv4 address and control port of `snatlab serve`
 }
 
+// Lab changes what the lab is by itself.
+type Lab struct {
+	// PostroutingRules is a number of idle rules between NAT and confirmation,
+	// which widen the window of the race: 0 to MaxPostroutingRules.
+	PostroutingRules int `yaml:"postrouting_rules,omitempty"`
+	// AllowHostSysctls lets the arms of a docker lab set sysctls of its router,
+	// which is the host.
+	AllowHostSysctls bool `yaml:"allow_host_sysctls,omitempty"`
+}
+
 // Load is what every client sends in every trial.
 type Load struct {
 	Protocol    string        `yaml:"protocol"` // tcp
@@ -74,24 +86,61 @@ const (
 // Rate is a number of events per second; 0, written "max", is as fast as it goes.
 type Rate int
 
-// Arm is one condition under comparison. The zero Masquerade leaves the
-// masquerade rule as the driver made it.
+// Arm is one condition under comparison: what it changes of the lab for the
+// time of a trial. One that changes nothing leaves the masquerade rule as the
+// driver made it.
 type Arm struct {
-	Name       string     `yaml:"name"`
-	Masquerade Masquerade `yaml:"masquerade,omitempty"`
+	Name            string     `yaml:"name"`
+	Masquerade      Masquerade `yaml:"masquerade,omitempty"`
+	SNAT            SNAT       `yaml:"snat,omitempty"`              // in place of the masquerade rule
+	ClientPorts     string     `yaml:"client_ports,omitempty"`      // Split, or empty: all clients use the same
+	ClientPortRange PortRange  `yaml:"client_port_range,omitempty"` // net.ipv4.ip_local_port_range of the clients; ephemeral only
+	Sysctls         Sysctls    `yaml:"sysctls,omitempty"`
 }
 
 // Masquerade holds the options given to the MASQUERADE target.
 type Masquerade struct {
-	Random      bool `yaml:"random,omitempty"`
-	RandomFully bool `yaml:"random_fully,omitempty"`
+	Random      bool      `yaml:"random,omitempty"`
+	RandomFully bool      `yaml:"random_fully,omitempty"`
+	ToPorts     PortRange `yaml:"to_ports,omitempty"`
 }
 
-// Expect is what an arm is expected to show; one of its two claims is set.
+// SNAT translates to addresses that are given, instead of to that of the
+// outgoing interface. They are added to that interface for the time of a trial.
+type SNAT struct {
+	ToSource    []netip.Addr `yaml:"to_source"` // consecutive, out of 198.18.0.0/15
+	RandomFully bool         `yaml:"random_fully,omitempty"`
+}
+
+// Split gives each client source ports of its own: no two clients ever use the
+// same one.
+const Split = "split"
+
+// PortRange is written "A-B"; the zero value is none.
+type PortRange struct{ First, Last uint16 }
+
+func (r PortRange) String() string { return fmt.Sprintf("%d-%d", r.First, r.Last) }
+
+// Sysctls are set for the time of a trial, in the network namespaces of the lab.
+type Sysctls struct {
+	Router  []Sysctl `yaml:"router,omitempty"`
+	Server  []Sysctl `yaml:"server,omitempty"`
+	Clients []Sysctl `yaml:"clients,omitempty"` // each of them
+}
+
+// Sysctl is one setting: "net.ipv4.tcp_tw_reuse", "1". Only those below net. have
+// a value for each namespace.
+type Sysctl struct{ Name, Value string }
+
+// Expect is what an arm is expected to show; one of its claims is set. Bounds
+// are shares: 0.05 is 5 %.
 type Expect struct {
-	Arm       string   `yaml:"arm"`
-	Race      string   `yaml:"race,omitempty"`      // Reproduced or Absent
-	Reduction *float64 `yaml:"reduction,omitempty"` // at least this share of the baseline's failure rate, 0 to 1; written ">=95%"
+	Arm         string   `yaml:"arm"`
+	Race        string   `yaml:"race,omitempty"`        // Reproduced or Absent
+	Reduction   *float64 `yaml:"reduction,omitempty"`   // at least this share of the baseline's failure rate is gone; written ">=95%"
+	P50         *float64 `yaml:"p50,omitempty"`         // the median latency rises by at most this share of the baseline's; written "<=20%"
+	P99         *float64 `yaml:"p99,omitempty"`         // the same for the 99th percentile
+	Unexplained *float64 `yaml:"unexplained,omitempty"` // at most this share of the requests fails for no known cause; written "<=0.1%"
 }
 
 // The claims about the race.
@@ -106,6 +155,8 @@ const (
 	MaxClients = 64
 	MaxRounds  = 1000
 	MaxArms    = 32
+
+	MaxPostroutingRules = 20_000
 
 	// MaxTrial bounds the requests of all clients in one trial. They leave
 	// for one destination through one address, which has 64,512 source ports

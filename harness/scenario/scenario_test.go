@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -26,7 +27,7 @@ func parse(t *testing.T, data string) *Scenario {
 }
 
 func diff(a, b *Scenario) string {
-	return cmp.Diff(a, b, cmpopts.EquateComparable(netip.AddrPort{}), cmpopts.IgnoreUnexported(Scenario{}))
+	return cmp.Diff(a, b, cmpopts.EquateComparable(netip.AddrPort{}, netip.Addr{}), cmpopts.IgnoreUnexported(Scenario{}))
 }
 
 func TestReadyScenariosAreValid(t *testing.T) {
@@ -117,6 +118,60 @@ expect:
 	}
 }
 
+// These do not go with a server on another machine, or with lockstep.
+func TestEveryKeyOfALabOfItsOwnIsRead(t *testing.T) {
+	got := parse(t, `
+name: s
+lab: {postrouting_rules: 5000, allow_host_sysctls: true}
+load: {pattern: ephemeral}
+arms:
+  - {name: a, masquerade: {to_ports: 20000-29999, random_fully: true}}
+  - {name: b, snat: {to_source: [198.18.255.255, 198.19.0.0], random_fully: true}}
+  - {name: c, client_ports: split}
+  - {name: d, client_port_range: 32768-32783}
+  - name: e
+    sysctls:
+      router:
+        net.netfilter.nf_conntrack_tcp_timeout_close: 1
+        net.ipv4.ip_local_port_range: 1024 65535
+      server: {net.ipv4.conf.snat-0.rp_filter: "2", net.ipv4.tcp_x: -1}
+      clients: {net.ipv4.tcp_timestamps: 0}
+expect:
+  - {arm: b, p50: "<=5%"}
+  - {arm: b, p99: <= 20.0 %}
+  - {arm: a, unexplained: "<=0.1%"}
+`)
+	want := Default()
+	want.Name, want.NAT = "s", IPTables
+	want.Lab = Lab{PostroutingRules: 5000, AllowHostSysctls: true}
+	want.Load.Pattern, want.Load.Concurrency = Ephemeral, DefaultConcurrency
+	want.Arms = []Arm{
+		{Name: "a", Masquerade: Masquerade{RandomFully: true, ToPorts: PortRange{20000, 29999}}},
+		{Name: "b", SNAT: SNAT{
+			ToSource:    []netip.Addr{netip.MustParseAddr("198.18.255.255"), netip.MustParseAddr("198.19.0.0")},
+			RandomFully: true,
+		}},
+		{Name: "c", ClientPorts: Split},
+		{Name: "d", ClientPortRange: PortRange{32768, 32783}},
+		{Name: "e", Sysctls: Sysctls{
+			Router: []Sysctl{
+				{"net.netfilter.nf_conntrack_tcp_timeout_close", "1"},
+				{"net.ipv4.ip_local_port_range", "1024 65535"},
+			},
+			Server:  []Sysctl{{"net.ipv4.conf.snat-0.rp_filter", "2"}, {"net.ipv4.tcp_x", "-1"}},
+			Clients: []Sysctl{{"net.ipv4.tcp_timestamps", "0"}},
+		}},
+	}
+	want.Expect = []Expect{
+		{Arm: "b", P50: new(0.05)},
+		{Arm: "b", P99: new(0.2)},
+		{Arm: "a", Unexplained: new(0.001)},
+	}
+	if d := diff(&want, got); d != "" {
+		t.Error(d)
+	}
+}
+
 func TestAbsentKeysHaveTheirDefaults(t *testing.T) {
 	want := Default()
 	want.Name = "s"
@@ -148,9 +203,30 @@ func TestBoundsAreAllowed(t *testing.T) {
 		"expect: []\n",
 		"expect: [{arm: b, reduction: '>=0%'}, {arm: b, reduction: '>=100%'}]\n",
 		"expect:\n" + strings.Repeat("  - {arm: a, race: absent}\n", 3*MaxArms),
+		"expect: [{arm: b, p50: '<=0%'}, {arm: b, p99: '<=1000%'}, {arm: a, unexplained: '<=100%'}]\n",
+		"lab: {}\n", "lab: {postrouting_rules: 0}\n", "lab: {postrouting_rules: 20000}\n",
 	} {
 		parse(t, minimal+lines)
 	}
+	for _, arm := range []string{
+		"masquerade: {to_ports: 1024-65535}", "masquerade: {to_ports: 1024-1024, random: true}",
+		"client_port_range: 1-65535", "client_port_range: 9-9",
+		"snat: {to_source: [198.18.0.0]}", "snat: {to_source: [198.19.255.254, 198.19.255.255]}",
+		"sysctls: {}", "sysctls: {router: {}, server: {}, clients: {}}",
+		"sysctls: {clients: {net.x: " + strings.Repeat("v", 128) + "}}",
+	} {
+		parse(t, "{name: s, driver: netns, load: {pattern: ephemeral}, arms: [{name: a, "+arm+"}]}")
+	}
+	var many strings.Builder
+	for i := range 64 {
+		fmt.Fprintf(&many, "198.19.7.%d, ", i)
+	}
+	parse(t, "{name: s, arms: [{name: a, snat: {to_source: ["+many.String()+"]}}]}")
+	many.Reset()
+	for i := range maxSysctls {
+		fmt.Fprintf(&many, "net.x%d: 1, ", i)
+	}
+	parse(t, "{name: s, arms: [{name: a, sysctls: {clients: {"+many.String()+"}}}]}")
 }
 
 func TestTablesHoldTheKeysOfTheStructsInTheirOrder(t *testing.T) {
@@ -160,9 +236,12 @@ func TestTablesHoldTheKeysOfTheStructsInTheirOrder(t *testing.T) {
 	}{
 		{Scenario{}, scenarioFields(new(Scenario))},
 		{Server{}, serverFields(new(Server))},
+		{Lab{}, labFields(new(Lab))},
 		{Load{}, loadFields(new(Load))},
 		{Arm{}, armFields(new(Arm))},
 		{Masquerade{}, masqueradeFields(new(Masquerade))},
+		{SNAT{}, snatFields(new(SNAT))},
+		{Sysctls{}, sysctlsFields(new(Sysctls))},
 		{Expect{}, expectFields(new(Expect))},
 	} {
 		var tags, keys []string
@@ -239,6 +318,13 @@ func TestDriverOfTheCommandLineIsHeldToWhatItCanDo(t *testing.T) {
 		if d := diff(&before, s); d != "" {
 			t.Errorf("a refused value was stored: %s", d)
 		}
+	}
+	router := "{name: s, driver: netns, lab: {allow_host_sysctls: %t}, arms: [{name: a}, {name: b, sysctls: {router: {net.x: 1}}}]}"
+	if err := parse(t, fmt.Sprintf(router, false)).SetDriver(Docker); err == nil || err.Error() != "driver docker: "+hostSysctl {
+		t.Errorf("got %v", err)
+	}
+	if err := parse(t, fmt.Sprintf(router, true)).SetDriver(Docker); err != nil {
+		t.Errorf("allowed, and refused: %v", err)
 	}
 	// The canonical form says what the file left open.
 	s := parse(t, string(parse(t, minimal+"driver: netns\n").Canonical()))

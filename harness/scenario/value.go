@@ -3,7 +3,6 @@ package scenario
 import (
 	"fmt"
 	"math"
-	"net/netip"
 	"regexp"
 	"slices"
 	"strconv"
@@ -20,7 +19,8 @@ type value interface {
 	allowed() string
 
 	// read sets the variable from n, or gives what is wrong with n. Only
-	// mapping and list use the decoder: for the faults of what they hold.
+	// mapping, list and sysctls use the decoder: for the faults of what they
+	// hold.
 	read(d *decoder, key string, n *yaml.Node) (problem string)
 
 	// node is what read takes; nil if the variable is not set.
@@ -73,6 +73,16 @@ func (v integer[T]) node() *yaml.Node {
 		return nil
 	}
 	return scalar(strconv.FormatUint(number, 10))
+}
+
+// count is an integer that is left out where it is 0.
+type count struct{ integer[int] }
+
+func (v count) node() *yaml.Node {
+	if *v.into == 0 {
+		return nil
+	}
+	return v.integer.node()
 }
 
 // rate is a whole number of events per second, or "max", which is 0.
@@ -208,23 +218,27 @@ func (v duration) read(_ *decoder, _ string, n *yaml.Node) string {
 
 func (v duration) node() *yaml.Node { return scalar(v.into.String()) }
 
-// share is a least share in percent, kept as a number from 0 to 1.
-type share struct{ into **float64 }
+// share bounds a share: in percent when written, kept as a number from 0 on.
+type share struct {
+	into **float64
+	sign string  // ">=" or "<="
+	most float64 // that the bound may be
+}
 
-var shareForm = regexp.MustCompile(`^>= *((?:0|[1-9][0-9]{0,2})(?:\.[0-9]{1,3})?) *%$`)
+var shareForm = regexp.MustCompile(`^([<>]=) *((?:0|[1-9][0-9]{0,3})(?:\.[0-9]{1,3})?) *%$`)
 
-func (share) allowed() string {
-	return `">=0%" to ">=100%", with at most three decimals`
+func (v share) allowed() string {
+	return fmt.Sprintf("%q to %q, with at most three decimals", v.percent(0), v.percent(v.most))
 }
 
 func (v share) read(_ *decoder, _ string, n *yaml.Node) string {
 	match := shareForm.FindStringSubmatch(n.Value)
-	if match == nil {
-		return describe(n) + " is not a reduction"
+	if match == nil || match[1] != v.sign {
+		return describe(n) + " is not allowed"
 	}
 	// Through the exponent, since 99.9/100 is not the float nearest to 0.999.
-	f, err := strconv.ParseFloat(match[1]+"e-2", 64)
-	if err != nil || f > 1 {
+	f, err := strconv.ParseFloat(match[2]+"e-2", 64)
+	if err != nil || f > v.most {
 		return describe(n) + " is out of range"
 	}
 	*v.into = &f
@@ -235,43 +249,13 @@ func (v share) node() *yaml.Node {
 	if *v.into == nil {
 		return nil
 	}
-	percent := math.Round(**v.into*1e5) / 1e3
-	n := scalar(">=" + strconv.FormatFloat(percent, 'f', -1, 64) + "%")
+	n := scalar(v.percent(**v.into))
 	n.Style = yaml.DoubleQuotedStyle
 	return n
 }
 
-// address is where a server on another machine listens.
-type address struct{ into *netip.AddrPort }
-
-var broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
-
-func (address) allowed() string {
-	return "IPv4:port of another machine, like 192.0.2.7:9000"
-}
-
-func (v address) read(_ *decoder, _ string, n *yaml.Node) string {
-	a, err := netip.ParseAddrPort(n.Value)
-	ip := a.Addr()
-	switch {
-	case err != nil || !ip.Is4():
-		return describe(n) + " is not an IPv4 address with a port"
-	case a.Port() == 0:
-		return describe(n) + " has port 0"
-	case ip.IsLoopback():
-		return describe(n) + " is loopback, which no masquerade rule leads to"
-	case ip.IsUnspecified(), ip.IsMulticast(), ip == broadcast:
-		return describe(n) + " is not the address of one machine"
-	}
-	*v.into = a
-	return ""
-}
-
-func (v address) node() *yaml.Node {
-	if !v.into.IsValid() {
-		return nil
-	}
-	return scalar(v.into.String())
+func (v share) percent(share float64) string {
+	return v.sign + strconv.FormatFloat(math.Round(share*1e5)/1e3, 'f', -1, 64) + "%"
 }
 
 // plain tells whether n is written without quotes, on one line.

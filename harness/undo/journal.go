@@ -71,6 +71,10 @@ func Create(dir, run string, how Undoers) (*Journal, error) {
 		return nil, fmt.Errorf("create journal: %w", err)
 	}
 	j := &Journal{path: path, file: file, how: how}
+	// Held until this process ends or closes the file: see Alive.
+	if err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		return nil, errors.Join(fmt.Errorf("lock journal: %w", err), file.Close(), os.Remove(path))
+	}
 	err = j.write(record{Header: &header{Version: version, Run: run, PID: os.Getpid(), Started: time.Now()}})
 	if err != nil {
 		return nil, errors.Join(err, file.Close(), os.Remove(path))
@@ -87,6 +91,17 @@ func Find(dir string) ([]string, error) {
 	paths, err := filepath.Glob(filepath.Join(dir, "*"+suffix))
 	slices.Sort(paths)
 	return paths, err
+}
+
+// Alive tells whether the process that keeps a journal is at work with it still.
+// Its journal is nobody else's to undo.
+func Alive(path string) bool {
+	file, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return false
+	}
+	defer file.Close()
+	return errors.Is(unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB), unix.EWOULDBLOCK)
 }
 
 // Open reads a journal that another process left behind. A last line that is
@@ -185,9 +200,17 @@ func (j *Journal) Steps() []Step {
 // Keep ends the journal and leaves its changes, on the user's word, for
 // `snatlab cleanup` to undo.
 func (j *Journal) Keep() error {
-	j.kept = true
-	if err := j.write(record{Kept: true}); err != nil || j.file == nil {
+	if err := j.write(record{Kept: true}); err != nil {
 		return err
+	}
+	j.kept = true
+	return j.Leave()
+}
+
+// Leave closes the file of a journal, and leaves everything as it is.
+func (j *Journal) Leave() error {
+	if j.file == nil {
+		return nil
 	}
 	return j.file.Close()
 }

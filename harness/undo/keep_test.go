@@ -12,11 +12,17 @@ func TestWhatWasKeptIsLeftUntilItIsCleanedUp(t *testing.T) {
 	if j.Kept() {
 		t.Error("kept before anybody said so")
 	}
+	if !Alive(j.path) {
+		t.Error("this process is at work with it")
+	}
 	if err := j.Keep(); err != nil {
 		t.Fatal(err)
 	}
 	same(t, "undone", h.undone, nil)
 
+	if Alive(j.path) {
+		t.Error("nobody is at work with it")
+	}
 	later := reopen(t, j.path, h.undoers())
 	if !later.Kept() {
 		t.Error("the next process takes it for what a crash left")

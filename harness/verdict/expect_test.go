@@ -6,9 +6,16 @@ import (
 	"snatlab/harness/result"
 )
 
+// lossy are eight trials with a median of 670 failures.
+var lossy = []int{700, 640, 500, 800, 690, 650, 510, 790}
+
 func TestExpectations(t *testing.T) {
-	race := []result.Arm{arm("masquerade", 700, 640), arm("random", 3, 4), arm("random-fully", 0, 0), arm("untried")}
+	race := []result.Arm{
+		timed(100, arm("masquerade", lossy...)), timed(104, arm("random", 3, 4, 3, 4, 3, 4, 3, 9)),
+		timed(90, arm("random-fully", make([]int, 8)...)), arm("untried"),
+	}
 	noRace := []result.Arm{arm("masquerade", 3, 2), arm("random-fully", 0, 0)}
+	short := []result.Arm{timed(100, arm("masquerade", lossy[:6]...)), timed(90, arm("random-fully", 0, 0, 0, 0, 0, 0))}
 	for _, tc := range []struct {
 		claim   string
 		arms    []result.Arm
@@ -18,17 +25,40 @@ func TestExpectations(t *testing.T) {
 		verdict result.Verdict
 	}{
 		{"the race was reproduced", race, result.Expect{Arm: "masquerade", Race: "reproduced"},
-			"held", "1,340 of 12,000 requests lost to the race", result.Pass},
-		{"too few hits are no race", race, result.Expect{Arm: "random", Race: "reproduced"},
-			"not held", "7 of 12,000 requests lost to the race", result.Fail},
+			"held", "5,280 of 48,000 requests lost to the race", result.Pass},
+		{"nineteen hits are no race", []result.Arm{arm("masquerade", lossy...), arm("random", 9, 9, 1)}, result.Expect{Arm: "random", Race: "reproduced"},
+			"not held", "19 of 18,000 requests lost to the race", result.Fail},
 		{"no hit is an absent race", race, result.Expect{Arm: "random-fully", Race: "absent"},
-			"held", "0 of 12,000 requests lost to the race", result.Pass},
+			"held", "0 of 48,000 requests lost to the race", result.Pass},
 		{"a few hits are not absent", race, result.Expect{Arm: "random", Race: "absent"},
-			"not held", "7 of 12,000 requests lost to the race", result.Fail},
+			"not held", "33 of 48,000 requests lost to the race", result.Fail},
 		{"a reduction of at least the bound", race, result.Expect{Arm: "random-fully", Reduction: new(1.0)},
-			"held", "reduction 100 %", result.Pass},
-		{"a reduction below the bound", race, result.Expect{Arm: "random", Reduction: new(0.999)},
-			"not held", "reduction 99.5 %", result.Fail},
+			"held", "reduction 100 %, 95 % interval 100 %", result.Pass},
+		{"a reduction whose interval ends above the bound", race, result.Expect{Arm: "random", Reduction: new(0.98)},
+			"held", "reduction 99.5 %, 95 % interval 98.2 to 99.6 %", result.Pass},
+		{"a reduction whose interval ends below the bound", race, result.Expect{Arm: "random", Reduction: new(0.99)},
+			"not held", "reduction 99.5 %, 95 % interval 98.2 to 99.6 %", result.Fail},
+		{"a reduction of too few trials", short, result.Expect{Arm: "random-fully", Reduction: new(0.5)},
+			"could not be told", "reduction 100 %, but 6 trials give no 95 % interval: it takes 7", result.Inconclusive},
+		{"a reduction of a baseline that may lose nothing", []result.Arm{arm("masquerade", 0, 700, 700, 700, 700, 700, 700), arm("random-fully", make([]int, 7)...)},
+			result.Expect{Arm: "random-fully", Reduction: new(0.5)},
+			"could not be told", "reduction 100 %, but no 95 % interval: that of masquerade reaches down to 0", result.Inconclusive},
+		{"a latency that falls", race, result.Expect{Arm: "random-fully", P50: new(0.0)},
+			"held", "p50 -10.0 %, 95 % interval -10.0 %", result.Pass},
+		{"a latency whose interval ends at the bound", race, result.Expect{Arm: "random", P50: new(0.05)},
+			"held", "p50 +4.00 %, 95 % interval +4.00 %", result.Pass},
+		{"a latency whose interval ends above the bound", race, result.Expect{Arm: "random", P99: new(0.05)},
+			"not held", "p99 +3.93 %, 95 % interval +0.48 to +7.50 %", result.Fail},
+		{"a latency of too few trials", short, result.Expect{Arm: "random-fully", P99: new(0.05)},
+			"could not be told", "p99 -9.88 %, but 6 trials give no 95 % interval: it takes 7", result.Inconclusive},
+		{"a latency against none", []result.Arm{arm("masquerade", lossy...), arm("random", lossy...)}, result.Expect{Arm: "random", P50: new(0.05)},
+			"could not be told", "masquerade has no p50 to compare with", result.Inconclusive},
+		{"the baseline's latency against itself", race, result.Expect{Arm: "masquerade", P99: new(0.05)},
+			"could not be told", "this is the baseline", result.Inconclusive},
+		{"few failures without an explanation", []result.Arm{mixed("masquerade", 600, 6)}, result.Expect{Arm: "masquerade", Unexplained: new(0.001)},
+			"held", "6 of 6,000 requests unexplained, 0.10 %", result.Pass},
+		{"many failures without an explanation", []result.Arm{mixed("masquerade", 600, 7)}, result.Expect{Arm: "masquerade", Unexplained: new(0.001)},
+			"not held", "7 of 6,000 requests unexplained, 0.12 %", result.Fail},
 		{"an arm without a trial", race, result.Expect{Arm: "untried", Race: "absent"},
 			"could not be told", "no trial", result.Inconclusive},
 		{"an arm that is not there", race, result.Expect{Arm: "randomfully", Race: "absent"},
@@ -48,7 +78,7 @@ func TestExpectations(t *testing.T) {
 			"could not be told", "the median failure rate of masquerade is 0", result.Inconclusive},
 	} {
 		t.Run(tc.claim, func(t *testing.T) {
-			r := run(4, tc.arms...)
+			r := run(8, tc.arms...)
 			r.Expected = []result.Expect{tc.expect}
 			Judge(r)
 			if e := r.Expected[0]; outcome(e.Held) != tc.held || e.Found != tc.found || r.Verdict != tc.verdict {
@@ -63,8 +93,11 @@ func TestWhatWasNotAsExpectedStandsInTheSummary(t *testing.T) {
 	reduced := result.Expect{Arm: "random", Reduction: new(0.95)}
 	absent := result.Expect{Arm: "random", Race: "absent"}
 	untried := result.Expect{Arm: "untried", Race: "absent"}
-	const seen = "masquerade loses 11.2 % of connections to the source-port race; " +
-		"with random 1.12 % fail (reduction 90.0 %): reduced."
+	const (
+		found = "reduction 90.0 %, 95 % interval 84.0 to 93.8 %"
+		seen  = "masquerade loses 11.2 % of connections to the source-port race; " +
+			"with random 1.12 % fail (" + found + "): reduced."
+	)
 	for _, tc := range []struct {
 		claim    string
 		expected []result.Expect
@@ -73,16 +106,16 @@ func TestWhatWasNotAsExpectedStandsInTheSummary(t *testing.T) {
 	}{
 		{"all held", []result.Expect{reproduced}, result.Pass, seen},
 		{"one not held", []result.Expect{reproduced, reduced}, result.Fail,
-			seen + " Not as expected: random, reduction 90.0 %."},
+			seen + " Not as expected: random, " + found + "."},
 		{"two not held", []result.Expect{reduced, absent}, result.Fail,
-			seen + " Not as expected: random, reduction 90.0 %, and 1 more."},
+			seen + " Not as expected: random, " + found + ", and 1 more."},
 		{"one not held outweighs one that could not be told", []result.Expect{untried, reduced}, result.Fail,
-			seen + " Not as expected: random, reduction 90.0 %."},
+			seen + " Not as expected: random, " + found + "."},
 		{"one could not be told", []result.Expect{reproduced, untried}, result.Inconclusive,
 			seen + " What was expected could not be told: untried, no trial."},
 	} {
 		t.Run(tc.claim, func(t *testing.T) {
-			r := run(4, arm("masquerade", 700, 640), arm("random", 70, 64))
+			r := run(8, arm("masquerade", lossy...), arm("random", 70, 64, 67, 80, 60, 67, 50, 69))
 			r.Expected = tc.expected
 			Judge(r)
 			if r.Verdict != tc.verdict || r.Summary != tc.summary {
@@ -90,6 +123,15 @@ func TestWhatWasNotAsExpectedStandsInTheSummary(t *testing.T) {
 			}
 		})
 	}
+}
+
+// timed gives every trial the same p50, and a p99 of twice that which rises by
+// 1 µs from trial to trial.
+func timed(p50 int64, a result.Arm) result.Arm {
+	for i := range a.Trials {
+		a.Trials[i].Latency = result.Latency{P50: p50, P99: 2*p50 + int64(i)}
+	}
+	return a
 }
 
 func outcome(held *bool) string {

@@ -23,7 +23,7 @@ func summarise(r *result.Result) string {
 	case trials == 0:
 		return "No trial was run."
 	case !raceShown(r):
-		return capital(seen(r)) + "."
+		return capital(seen(r)) + "." + likely(r)
 	default:
 		return seen(r) + "." + unmet(r) // opens with a name: leave its case alone
 	}
@@ -39,7 +39,7 @@ func seen(r *result.Result) string {
 		return strings.Join(append(clauses, byVerdict(r.Comparisons)...), "; ")
 	}
 	for i, c := range r.Comparisons {
-		clauses = append(clauses, effect(c, r.Arms[i+1]))
+		clauses = append(clauses, effect(c, r.Arms[i+1], r))
 	}
 	return strings.Join(clauses, "; ")
 }
@@ -80,7 +80,7 @@ func loss(baseline result.Arm) string {
 }
 
 // effect says what an arm makes of it.
-func effect(c result.Compare, arm result.Arm) string {
+func effect(c result.Compare, arm result.Arm, r *result.Result) string {
 	if c.Verdict == result.ArmInconclusive {
 		return "no trial of " + arm.Name
 	}
@@ -93,12 +93,36 @@ func effect(c result.Compare, arm result.Arm) string {
 		failing = fmt.Sprintf("%s of %s failed", figure.Thousands(n.failed), figure.Thousands(n.requests))
 	}
 	if c.Verdict == result.NoDifference {
-		return fmt.Sprintf("with %s %s: no difference, their trials overlap", arm.Name, failing)
+		return fmt.Sprintf("with %s %s: %s", arm.Name, failing, unproven(c, arm, r))
 	}
 	if c.Reduction.Estimate != nil {
-		failing += fmt.Sprintf(" (%s)", reduction(*c.Reduction.Estimate))
+		failing += fmt.Sprintf(" (%s)", reduction(c.Reduction))
 	}
 	return fmt.Sprintf("with %s %s: %s", arm.Name, failing, c.Verdict)
+}
+
+// unproven says why no difference was shown: there are too few trials for any,
+// or none that chance does not explain.
+func unproven(c result.Compare, arm result.Arm, r *result.Result) string {
+	p := probability(*c.PHolm)
+	switch {
+	case *c.PHolm < Alpha:
+		return fmt.Sprintf("different (%s), but its median lies on one side and most of its trials on the other", p)
+	case !canDiffer(min(len(arm.Trials), len(r.Arms[0].Trials)), tested(r.Comparisons)):
+		return fmt.Sprintf("too few trials to show a difference (%s)", p)
+	default:
+		return fmt.Sprintf("no difference shown (%s)", p)
+	}
+}
+
+// tested is the number of comparisons that p is adjusted for.
+func tested(comparisons []result.Compare) (n int) {
+	for _, c := range comparisons {
+		if c.PHolm != nil {
+			n++
+		}
+	}
+	return n
 }
 
 // byVerdict names the arms under each verdict, where there are too many to
@@ -111,7 +135,7 @@ func byVerdict(comparisons []result.Compare) []string {
 	}{
 		{result.Mitigated, "mitigated with "},
 		{result.Reduced, "reduced with "},
-		{result.NoDifference, "no difference with "},
+		{result.NoDifference, "no difference shown with "},
 		{result.Worse, "worse with "},
 		{result.ArmInconclusive, "no trial of "},
 	} {
@@ -148,17 +172,4 @@ func unmet(r *result.Result) string {
 		s += fmt.Sprintf(", and %d more", len(broken)-1)
 	}
 	return s + "."
-}
-
-func reduction(share float64) string {
-	return "reduction " + figure.Percent(share)
-}
-
-// oneLine makes a clause of an error's text, which may have several lines.
-func oneLine(s string) string {
-	return strings.TrimRight(strings.Join(strings.Fields(s), " "), ".")
-}
-
-func capital(s string) string {
-	return strings.ToUpper(s[:1]) + s[1:]
 }

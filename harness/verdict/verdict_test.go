@@ -1,6 +1,8 @@
 package verdict
 
 import (
+	"fmt"
+	"math"
 	"reflect"
 	"slices"
 	"testing"
@@ -13,6 +15,11 @@ import (
 const perTrial = 6000
 
 func TestJudge(t *testing.T) {
+	// Medians of 670, 300 and 70 failures: 11.2 %, 5 % and 1.17 %.
+	race := lossy
+	half := []int{290, 260, 310, 499, 300, 300, 300, 320}
+	few := []int{70, 64, 80, 50, 69, 71, 90, 40}
+	none := []int{0, 0, 0, 0, 0, 0, 0, 0}
 	for _, tc := range []struct {
 		claim   string
 		in      *result.Result
@@ -22,116 +29,160 @@ func TestJudge(t *testing.T) {
 	}{
 		{
 			"an arm without a failure is mitigated",
-			run(4, arm("masquerade", 700, 640, 500, 800), arm("random-fully", 0, 0, 0, 0)),
+			run(8, arm("masquerade", race...), arm("random-fully", none...)),
 			result.Pass, []result.ArmVerdict{result.Mitigated},
 			"masquerade loses 11.2 % of connections to the source-port race; " +
-				"with random-fully none of 24,000 failed (reduction 100 %): mitigated.",
+				"with random-fully none of 48,000 failed (reduction 100 %, 95 % interval 100 %): mitigated.",
 		},
 		{
 			"an arm with a few failures is mitigated from a reduction of 99 % on",
-			run(4, arm("masquerade", 700, 700, 500, 800), arm("random-fully", 7, 7, 0, 9)),
+			run(8, arm("masquerade", 700, 700, 700, 700, 700, 700, 600, 800), arm("random-fully", 7, 7, 7, 7, 7, 7, 0, 9)),
 			result.Pass, []result.ArmVerdict{result.Mitigated},
 			"masquerade loses 11.7 % of connections to the source-port race; " +
-				"with random-fully 0.12 % fail (reduction 99.0 %): mitigated.",
+				"with random-fully 0.12 % fail (reduction 99.0 %, 95 % interval 98.5 to 100 %): mitigated.",
 		},
 		{
 			"failures that the median does not show are counted",
-			run(4, arm("masquerade", 700, 700, 500, 800), arm("random-fully", 0, 0, 0, 9)),
+			run(8, arm("masquerade", race...), arm("random-fully", 0, 0, 0, 9, 0, 0, 0, 0)),
 			result.Pass, []result.ArmVerdict{result.Mitigated},
-			"masquerade loses 11.7 % of connections to the source-port race; " +
-				"with random-fully 9 of 24,000 failed (reduction 100 %): mitigated.",
+			"masquerade loses 11.2 % of connections to the source-port race; " +
+				"with random-fully 9 of 48,000 failed (reduction 100 %, 95 % interval 98.2 to 100 %): mitigated.",
 		},
 		{
-			"an arm whose trials all lie below the baseline's is reduced",
-			run(4, arm("masquerade", 700, 640, 500, 800), arm("random", 300, 260, 310, 499)),
+			"an arm that fails less often is reduced",
+			run(8, arm("masquerade", race...), arm("random", half...)),
 			result.Pass, []result.ArmVerdict{result.Reduced},
 			"masquerade loses 11.2 % of connections to the source-port race; " +
-				"with random 5.08 % fail (reduction 54.5 %): reduced.",
+				"with random 5.00 % fail (reduction 55.2 %, 95 % interval 0.20 to 67.5 %): reduced.",
 		},
 		{
-			"trials that touch are no difference",
-			run(4, arm("masquerade", 700, 640, 500, 800), arm("random", 300, 260, 310, 500)),
+			"trials need not lie apart to differ",
+			run(8, arm("masquerade", race...), arm("random", 290, 260, 310, 600, 300, 300, 300, 320)),
+			result.Pass, []result.ArmVerdict{result.Reduced},
+			"masquerade loses 11.2 % of connections to the source-port race; " +
+				"with random 5.00 % fail (reduction 55.2 %, 95 % interval -20.0 to 67.5 %): reduced.",
+		},
+		{
+			"what chance explains is no difference",
+			run(8, arm("masquerade", race...), arm("random", 290, 620, 310, 600, 680, 300, 720, 320)),
 			result.Pass, []result.ArmVerdict{result.NoDifference},
 			"masquerade loses 11.2 % of connections to the source-port race; " +
-				"with random 5.08 % fail: no difference, their trials overlap.",
+				"with random 7.67 % fail: no difference shown (p = 0.065).",
 		},
 		{
-			"an arm whose trials all lie above the baseline's is worse",
-			run(4, arm("masquerade", 700, 640, 500, 800), arm("wide", 900, 880, 801, 950)),
+			"an arm that fails more often is worse",
+			run(8, arm("masquerade", race...), arm("wide", 900, 880, 810, 950, 910, 890, 870, 930)),
 			result.Pass, []result.ArmVerdict{result.Worse},
 			"masquerade loses 11.2 % of connections to the source-port race; " +
-				"with wide 14.8 % fail (reduction -32.8 %): worse.",
+				"with wide 14.9 % fail (reduction -33.6 %, 95 % interval -90.0 to -1.25 %): worse.",
 		},
 		{
 			"one arm is compared with nothing",
-			run(4, arm("masquerade", 700, 640, 500, 800)),
+			run(8, arm("masquerade", race...)),
 			result.Pass, nil,
 			"masquerade loses 11.2 % of connections to the source-port race.",
 		},
 		{
 			"each of three arms has its clause",
-			run(4, arm("masquerade", 700, 640, 500, 800), arm("random", 0, 0, 0, 0), arm("wide", 700, 640, 500, 800)),
+			run(8, arm("masquerade", race...), arm("random", none...), arm("again", race...)),
 			result.Pass, []result.ArmVerdict{result.Mitigated, result.NoDifference},
 			"masquerade loses 11.2 % of connections to the source-port race; " +
-				"with random none of 24,000 failed (reduction 100 %): mitigated; " +
-				"with wide 11.2 % fail: no difference, their trials overlap.",
+				"with random none of 48,000 failed (reduction 100 %, 95 % interval 100 %): mitigated; " +
+				"with again 11.2 % fail: no difference shown (p = 1).",
 		},
 		{
 			"many arms are named by verdict",
-			run(4, arm("m", 700, 700, 700, 700), arm("a", 0, 0, 0, 0), arm("b", 800, 800, 800, 800),
-				arm("c", 0, 0, 0, 0), arm("d", 70, 70, 70, 70), arm("e", 700, 1, 1, 1)),
+			run(8, arm("m", race...), arm("a", none...), arm("b", 900, 880, 810, 950, 910, 890, 870, 930),
+				arm("c", none...), arm("d", few...), arm("e", race...)),
 			result.Pass, []result.ArmVerdict{result.Mitigated, result.Worse, result.Mitigated, result.Reduced, result.NoDifference},
-			"m loses 11.7 % of connections to the source-port race; " +
-				"mitigated with a, c; reduced with d; no difference with e; worse with b.",
+			"m loses 11.2 % of connections to the source-port race; " +
+				"mitigated with a, c; reduced with d; no difference shown with e; worse with b.",
+		},
+		{
+			"four trials cannot show a difference, however far they lie apart",
+			run(4, arm("masquerade", 700, 640, 500, 800), arm("random-fully", 0, 0, 0, 0)),
+			result.Pass, []result.ArmVerdict{result.NoDifference},
+			"masquerade loses 11.2 % of connections to the source-port race; " +
+				"with random-fully none of 24,000 failed: too few trials to show a difference (p = 0.029).",
+		},
+		{
+			"five can, but give the reduction no interval",
+			run(5, arm("masquerade", 700, 640, 500, 800, 670), arm("random-fully", 0, 0, 0, 0, 0)),
+			result.Pass, []result.ArmVerdict{result.Mitigated},
+			"masquerade loses 11.2 % of connections to the source-port race; " +
+				"with random-fully none of 30,000 failed (reduction 100 %): mitigated.",
+		},
+		{
+			"five cannot for two arms",
+			run(5, arm("masquerade", 700, 640, 500, 800, 670), arm("random", 0, 0, 0, 0, 0), arm("random-fully", 0, 0, 0, 0, 0)),
+			result.Pass, []result.ArmVerdict{result.NoDifference, result.NoDifference},
+			"masquerade loses 11.2 % of connections to the source-port race; " +
+				"with random none of 30,000 failed: too few trials to show a difference (p = 0.016); " +
+				"with random-fully none of 30,000 failed: too few trials to show a difference (p = 0.016).",
 		},
 		{
 			"failures of another cause are not put down to the race",
-			run(4, mixed("masquerade", 600, 100), mixed("random-fully", 0, 0)),
-			result.Pass, []result.ArmVerdict{result.Mitigated},
+			run(8, mixed("masquerade", 600, 100), arm("random-fully", 0)),
+			result.Pass, []result.ArmVerdict{result.NoDifference},
 			"masquerade loses 11.7 % of connections, 600 of 700 to the source-port race; " +
-				"with random-fully none of 6,000 failed (reduction 100 %): mitigated.",
+				"with random-fully none of 6,000 failed: too few trials to show a difference (p = 1).",
 		},
 		{
-			"a race in fewer than half of the trials leaves nothing to compare with",
-			run(4, arm("masquerade", 25, 0, 0, 0), arm("random-fully", 0, 0, 0, 0)),
+			"a race in fewer than half of the trials can be told from none, and has no share to reduce",
+			run(20, arm("masquerade", 5, 5, 5, 5, 5, 5, 5, 5, 5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0), arm("random-fully", make([]int, 20)...)),
+			result.Pass, []result.ArmVerdict{result.Reduced},
+			"masquerade lost 45 of 120,000 connections to the source-port race, and in its median trial none; " +
+				"with random-fully none of 120,000 failed: reduced.",
+		},
+		{
+			"an arm of which ranks and medians say opposite things is no difference",
+			run(40, arm("masquerade", append(repeat(19, 300), repeat(21, 100)...)...), arm("odd", append(repeat(21, 200), repeat(19, 0)...)...)),
 			result.Pass, []result.ArmVerdict{result.NoDifference},
-			"masquerade lost 25 of 24,000 connections to the source-port race, and in its median trial none; " +
-				"with random-fully none of 24,000 failed: no difference, their trials overlap.",
+			"masquerade loses 1.67 % of connections to the source-port race; " +
+				"with odd 3.33 % fail: different (p = 0.00037), but its median lies on one side and most of its trials on the other.",
 		},
 		{
 			"twenty hits are a race",
-			run(4, arm("masquerade", 5, 5, 5, 5), arm("random-fully", 0, 0, 0, 0)),
+			run(5, arm("masquerade", 4, 4, 4, 4, 4), arm("random-fully", 0, 0, 0, 0, 0)),
 			result.Pass, []result.ArmVerdict{result.Mitigated},
-			"masquerade loses 0.08 % of connections to the source-port race; " +
-				"with random-fully none of 24,000 failed (reduction 100 %): mitigated.",
+			"masquerade loses 0.07 % of connections to the source-port race; " +
+				"with random-fully none of 30,000 failed (reduction 100 %): mitigated.",
 		},
 		{
 			"nineteen hits are none",
-			run(4, arm("masquerade", 5, 5, 5, 4), arm("random-fully", 0, 0, 0, 0)),
+			run(5, arm("masquerade", 4, 4, 4, 4, 3), arm("random-fully", 0, 0, 0, 0, 0)),
 			result.Inconclusive, []result.ArmVerdict{result.ArmInconclusive},
-			"The race did not occur in masquerade: 19 hits in 24,000 requests, below the floor of 20, " +
-				"so nothing can be said about the other arms.",
+			"The race did not occur in masquerade: 19 hits in 30,000 requests, below the floor of 20, " +
+				"so nothing can be said about the other arms. Nothing that was measured says why.",
 		},
 		{
 			"one arm without the race is inconclusive too",
 			run(4, arm("masquerade", 0, 0, 0, 0)),
 			result.Inconclusive, nil,
-			"The race did not occur in masquerade: 0 hits in 24,000 requests.",
+			"The race did not occur in masquerade: 0 hits in 24,000 requests. Nothing that was measured says why.",
 		},
 		{
 			"failures of another cause are not the race",
 			run(4, mixed("masquerade", 1, 600), mixed("random-fully", 0, 0)),
 			result.Inconclusive, []result.ArmVerdict{result.ArmInconclusive},
 			"The race did not occur in masquerade: 1 hit in 6,000 requests, below the floor of 20, " +
-				"so nothing can be said about the other arms; 600 requests failed for other reasons.",
+				"so nothing can be said about the other arms; 600 requests failed for other reasons. Nothing that was measured says why.",
 		},
 		{
 			"an interrupted run is inconclusive and says what it saw",
-			interrupted(run(4, arm("masquerade", 700, 650), arm("random", 0), arm("random-fully"))),
-			result.Inconclusive, []result.ArmVerdict{result.Mitigated, result.ArmInconclusive},
-			"The run ended early, after 3 of 12 trials: interrupted. " +
+			interrupted(run(8, arm("masquerade", race...), arm("random", race[:7]...), arm("random-fully"))),
+			result.Inconclusive, []result.ArmVerdict{result.NoDifference, result.ArmInconclusive},
+			"The run ended early, after 15 of 24 trials: interrupted. " +
 				"So far masquerade loses 11.2 % of connections to the source-port race; " +
-				"with random none of 6,000 failed (reduction 100 %): mitigated; no trial of random-fully.",
+				"with random 10.8 % fail: no difference shown (p = 1); no trial of random-fully.",
+		},
+		{
+			"an arm without a trial is not compared, and does not raise the p of others",
+			interrupted(run(8, arm("masquerade", race[:5]...), arm("random", race[:5]...), arm("random-fully"))),
+			result.Inconclusive, []result.ArmVerdict{result.NoDifference, result.ArmInconclusive},
+			"The run ended early, after 10 of 24 trials: interrupted. " +
+				"So far masquerade loses 11.5 % of connections to the source-port race; " +
+				"with random 11.5 % fail: no difference shown (p = 1); no trial of random-fully.",
 		},
 		{
 			"an interrupted run may not have seen the race",
@@ -177,22 +228,58 @@ func TestJudge(t *testing.T) {
 	}
 }
 
-func TestTheFailureRateIsTheMedianTrialBetweenLowestAndHighest(t *testing.T) {
+func TestTheFailureRateIsTheMedianTrialWithItsInterval(t *testing.T) {
 	for _, tc := range []struct {
 		failed []int
-		want   result.Spread
+		want   string
 	}{
-		{nil, result.Spread{}},
-		{[]int{600}, result.Spread{Median: .1, Low: .1, High: .1}},
-		{[]int{1200, 600, 0}, result.Spread{Median: .1, Low: 0, High: .2}},
-		{[]int{1200, 600, 0, 1200}, result.Spread{Median: .15, Low: 0, High: .2}},
+		{nil, "0 %, no interval, trials 0 % to 0 %"},
+		{[]int{600}, "10.0 %, no interval, trials 10.0 % to 10.0 %"},
+		{[]int{1200, 600, 0}, "10.0 %, no interval, trials 0 % to 20.0 %"},
+		{[]int{1200, 600, 0, 1200}, "15.0 %, no interval, trials 0 % to 20.0 %"},
+		{[]int{5, 4, 3, 2, 1}, "0.05 %, no interval, trials 0.02 % to 0.08 %"},
+		{[]int{60, 50, 40, 30, 20, 10}, "0.58 %, interval 0.17 % to 1.00 %, trials 0.17 % to 1.00 %"},
+		{[]int{80, 70, 60, 50, 40, 30, 20, 10}, "0.75 %, interval 0.17 % to 1.17 %, trials 0.17 % to 1.33 %"},
 	} {
 		r := run(4, arm("masquerade", tc.failed...))
 		Judge(r)
-		got := r.Arms[0].FailureRate
-		if figure.Percent(got.Median) != figure.Percent(tc.want.Median) || got.Low != tc.want.Low || got.High != tc.want.High {
-			t.Errorf("trials of %d failures: got %v, want %v", tc.failed, got, tc.want)
+		s := r.Arms[0].FailureRate
+		got := figure.Percent(s.Median) + ", no interval"
+		if s.Low != nil {
+			got = fmt.Sprintf("%s, interval %s to %s", figure.Percent(s.Median), figure.Percent(*s.Low), figure.Percent(*s.High))
 		}
+		got += fmt.Sprintf(", trials %s to %s", figure.Percent(s.Lowest), figure.Percent(s.Highest))
+		if got != tc.want {
+			t.Errorf("trials of %d failures: got %s, want %s", tc.failed, got, tc.want)
+		}
+	}
+}
+
+func TestLatencyIsThatOfTheTrialsInWhichARequestSucceeded(t *testing.T) {
+	a := arm("masquerade", 0, 0, perTrial)
+	a.Trials[0].Latency = result.Latency{P50: 60, P99: 200}
+	a.Trials[1].Latency = result.Latency{P50: 70, P99: 210}
+	r := run(3, a)
+	Judge(r)
+	if p50, p99 := r.Arms[0].LatencyP50, r.Arms[0].LatencyP99; p50.Median != 65 || p50.Lowest != 60 || p99.Median != 205 || p99.Highest != 210 {
+		t.Errorf("got %+v, %+v", p50, p99)
+	}
+}
+
+func TestALatencyChangesByAShareOfTheBaselines(t *testing.T) {
+	baseline, slower := arm("masquerade", repeat(8, 700)...), arm("slower", repeat(8, 700)...)
+	for i := range 8 {
+		baseline.Trials[i].Latency = result.Latency{P50: 100, P99: int64(200 + i)}
+		slower.Trials[i].Latency = result.Latency{P50: 110, P99: int64(200 + i)}
+	}
+	r := run(8, baseline, slower)
+	Judge(r)
+	p50, p99 := r.Comparisons[0].Latency[0], r.Comparisons[0].Latency[1]
+	if got := latency(p50); got != "p50 +10.0 %, 95 % interval +10.0 %" || *p50.PHolm >= Alpha {
+		t.Errorf("got %s, p %v", got, *p50.PHolm)
+	}
+	if got := latency(p99); got != "p99 0 %, 95 % interval -3.38 to +3.50 %" || *p99.PHolm < Alpha {
+		t.Errorf("got %s, p %v", got, *p99.PHolm)
 	}
 }
 
@@ -206,6 +293,14 @@ func TestAReductionIsLeftOutWhereThereIsNothingToReduce(t *testing.T) {
 	Judge(r)
 	if c := r.Comparisons[0]; c.Reduction.Estimate != nil {
 		t.Errorf("an arm without a trial: got %v", *c.Reduction.Estimate)
+	}
+}
+
+func TestNoReductionIsZeroAndNotMinusZero(t *testing.T) {
+	r := run(8, arm("masquerade", lossy...), arm("random", lossy...))
+	Judge(r)
+	if e := *r.Comparisons[0].Reduction.Estimate; e != 0 || math.Signbit(e) {
+		t.Errorf("got %v", e)
 	}
 }
 
@@ -252,3 +347,6 @@ func mixed(name string, race, unexplained int) result.Arm {
 	a.Trials[0].Causes[result.Unexplained] = unexplained
 	return a
 }
+
+// repeat is a number of trials with the same number of failures.
+func repeat(trials, failed int) []int { return slices.Repeat([]int{failed}, trials) }

@@ -8,39 +8,145 @@ import (
 	"snatlab/harness/result"
 )
 
-// fewRounds is the number of rounds below which the medians are warned about.
+// fewRounds is the number of rounds below which the median of a single arm is
+// warned about.
 const fewRounds = 4
 
-// warn adds what a reader of the figures has to know. Each text is a fact that
-// further trials do not change: one that is there already stays as it is.
+// warn adds what a reader of the figures has to know, once.
 func warn(r *result.Result) {
-	add := func(text string) {
-		if !slices.Contains(r.Warnings, text) {
-			r.Warnings = append(r.Warnings, text)
-		}
-	}
-	if n := r.Scenario.Rounds; n < fewRounds {
-		add(fmt.Sprintf("%s few: the rate of one arm swings by a factor of two to four between trials",
-			figure.Plural(n, "round is", "rounds are")))
-	}
-	for _, arm := range r.Arms {
-		for _, t := range arm.Trials {
-			if n := t.Causes[result.Unexplained]; n > 0 {
-				add(fmt.Sprintf("%s, round %d: %s unexplained", arm.Name, t.Round, part(n, t.Failed)))
-			}
-			if lost, counted := t.Failures[result.Timeout], hits(t); counted > lost+lost/100 {
-				add(fmt.Sprintf("%s, round %d: %s for %s without an answer: other traffic is in the counters, and snat_race may be too high",
-					arm.Name, t.Round, figure.Plural(counted, "failed insertion", "failed insertions"), figure.Plural(lost, "request", "requests")))
+	for _, texts := range [][]string{untriggered(r), few(r), machine(r.Environment), alike(r), drift(r), foreign(r.Arms), puzzling(r.Arms)} {
+		for _, text := range texts {
+			if !slices.Contains(r.Warnings, text) {
+				r.Warnings = append(r.Warnings, text)
 			}
 		}
 	}
 }
 
-// hits are the races that the kernel counted, whoever lost.
+// untriggered lists why the race may not have occurred.
+func untriggered(r *result.Result) (texts []string) {
+	if raceShown(r) || len(r.Arms) == 0 || len(r.Arms[0].Trials) == 0 {
+		return nil
+	}
+	for _, reason := range reasons(r) {
+		texts = append(texts, "not triggered: "+reason.full)
+	}
+	return texts
+}
+
+// few says what the number of rounds does not allow.
+func few(r *result.Result) (texts []string) {
+	n, arms := r.Scenario.Rounds, len(r.Arms)
+	if arms < 2 {
+		if n < fewRounds {
+			texts = append(texts, fmt.Sprintf("%s few: the rate of one arm swings by a factor of two to four between trials",
+				figure.Plural(n, "round is", "rounds are")))
+		}
+		return texts
+	}
+	if least := Rounds(arms); n < least {
+		texts = append(texts, fmt.Sprintf("%s cannot show a difference at p < %v: it takes %d", figure.Plural(n, "round", "rounds"), Alpha, least))
+	}
+	if least := RoundsForInterval(); n < least {
+		texts = append(texts, fmt.Sprintf("%s a reduction no 95 %% interval: it takes %d", figure.Plural(n, "round gives", "rounds give"), least))
+	}
+	return texts
+}
+
+func machine(e result.Env) (texts []string) {
+	if e.Load != nil && e.CPUsOnline > 0 && e.Load[0] >= float64(e.CPUsOnline) {
+		texts = append(texts, fmt.Sprintf("the machine was busy: a load average of %.2f on %s before the run; clients that have to wait for a CPU do not meet, and latencies are too high",
+			e.Load[0], figure.Plural(e.CPUsOnline, "CPU", "CPUs")))
+	}
+	if e.Widened > 0 {
+		texts = append(texts, fmt.Sprintf("%s the window of the race: this is not the kernel's own window, and no failure rate is what it would be without",
+			figure.Plural(e.Widened, "idle rule between NAT and confirmation widens", "idle rules between NAT and confirmation widen")))
+	}
+	return texts
+}
+
+// alike names the arms of which a test of ranks can say nothing.
+func alike(r *result.Result) (texts []string) {
+	if !raceShown(r) {
+		return nil
+	}
+	baseline := r.Arms[0].FailureRate
+	for _, a := range r.Arms[1:] {
+		lowest, highest := min(a.FailureRate.Lowest, baseline.Lowest), max(a.FailureRate.Highest, baseline.Highest)
+		if len(a.Trials) > 0 && lowest == highest {
+			texts = append(texts, fmt.Sprintf("%s: all its trials and all of %s have the same failure rate, %s, so that nothing can be told from them",
+				a.Name, r.Arms[0].Name, figure.Percent(lowest)))
+		}
+	}
+	return texts
+}
+
+// drift warns about a baseline whose rate goes up or down in the course of a run.
+func drift(r *result.Result) []string {
+	if len(r.Arms) == 0 {
+		return nil
+	}
+	rates := rates(r.Arms[0])
+	s, p := trend(rates)
+	if p >= Alpha {
+		return nil
+	}
+	way, exact := "rose", "exact "
+	if s < 0 {
+		way = "fell"
+	}
+	if len(rates) > exactTrend {
+		exact = ""
+	}
+	return []string{fmt.Sprintf("%s: the failure rate %s in the course of the run (Mann-Kendall, %s%s); interleaved arms drift together, which hides differences but makes up none",
+		r.Arms[0].Name, way, exact, probability(p))}
+}
+
+// foreign names the arms whose counters other traffic may have moved.
+func foreign(arms []result.Arm) (texts []string) {
+	for _, arm := range arms {
+		trials, failed, dropped := 0, 0, 0
+		for _, t := range arm.Trials {
+			if f := t.Foreign; f != nil && f.InsertFailed+f.Drop > 0 {
+				trials++
+				failed += int(f.InsertFailed)
+				dropped += int(f.Drop)
+			}
+		}
+		if trials > 0 {
+			texts = append(texts, fmt.Sprintf("%s: other traffic was in the conntrack table in %d of %s, and may account for %s and %s",
+				arm.Name, trials, figure.Plural(len(arm.Trials), "trial", "trials"),
+				figure.Plural(failed, "failed insertion", "failed insertions"), figure.Plural(dropped, "drop", "drops")))
+		}
+	}
+	return texts
+}
+
+// puzzling names the trials whose failures and counters do not add up.
+func puzzling(arms []result.Arm) (texts []string) {
+	for _, arm := range arms {
+		for _, t := range arm.Trials {
+			if n := t.Causes[result.Unexplained]; n > 0 {
+				texts = append(texts, fmt.Sprintf("%s, round %d: %s unexplained", arm.Name, t.Round, part(n, t.Failed)))
+			}
+			if lost, counted := t.Failures[result.Timeout], hits(t); counted > lost+lost/100 {
+				texts = append(texts, fmt.Sprintf("%s, round %d: %s for %s without an answer: other traffic is in the counters, and snat_race may be too high",
+					arm.Name, t.Round, figure.Plural(counted, "failed insertion", "failed insertions"), figure.Plural(lost, "request", "requests")))
+			}
+		}
+	}
+	return texts
+}
+
+// hits are the races that the kernel counted, whoever lost, without those that
+// are known to be other traffic's.
 func hits(t result.Trial) int {
 	n := t.Conntrack.InsertFailed
 	if c := t.Conntrack.ChainTooLong; c != nil {
 		n -= min(*c, n)
+	}
+	if f := t.Foreign; f != nil {
+		n -= min(f.InsertFailed, n)
 	}
 	return int(n)
 }

@@ -1,33 +1,184 @@
 package verdict
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"snatlab/harness/result"
 )
 
 func TestWarnings(t *testing.T) {
-	const few = " few: the rate of one arm swings by a factor of two to four between trials"
+	const (
+		swings    = " few: the rate of one arm swings by a factor of two to four between trials"
+		undecided = "not triggered: "
+	)
+	rising, falling := []int{100, 110, 120, 130, 140, 150, 160, 170}, []int{170, 160, 150, 140, 130, 120, 110, 100}
 	for _, tc := range []struct {
 		claim string
 		in    *result.Result
 		want  []string
 	}{
-		{"four rounds are enough", run(4, arm("masquerade", 700)), nil},
-		{"three rounds are few", run(3, arm("masquerade", 700)), []string{"3 rounds are" + few}},
-		{"one round is few", run(1, arm("masquerade", 700)), []string{"1 round is" + few}},
-		{"unexplained failures are named by trial", run(4, mixed("masquerade", 8, 4), mixed("random", 0, 1)),
+		{"eight rounds are enough", run(8, arm("masquerade", lossy...), arm("random", lossy...)), nil},
+		{"five rounds have no interval", run(5, arm("masquerade", lossy[:5]...), arm("random", lossy[:5]...)),
+			[]string{"5 rounds give a reduction no 95 % interval: it takes 7"}},
+		{"four rounds have no verdict either", run(4, arm("masquerade", lossy[:4]...), arm("random", lossy[:4]...)),
+			[]string{"4 rounds cannot show a difference at p < 0.01: it takes 5", "4 rounds give a reduction no 95 % interval: it takes 7"}},
+		{"many arms take more rounds", run(7, arm("m", lossy[:7]...), arm("a"), arm("b"), arm("c"), arm("d"), arm("e"), arm("f"), arm("g"),
+			arm("h"), arm("i"), arm("j"), arm("k"), arm("l"), arm("n"), arm("o"), arm("p"), arm("q"), arm("r"), arm("s")),
+			[]string{"7 rounds cannot show a difference at p < 0.01: it takes 8"}},
+		{"a single arm has no verdict to miss", run(4, arm("masquerade", 700)), nil},
+		{"three rounds are few for its median", run(3, arm("masquerade", 700)), []string{"3 rounds are" + swings}},
+		{"one round is few", run(1, arm("masquerade", 700)), []string{"1 round is" + swings}},
+
+		{"equal trials tell nothing", run(8, arm("masquerade", repeat(8, 600)...), arm("random", repeat(8, 600)...), arm("random-fully", repeat(8, 0)...)),
+			[]string{"random: all its trials and all of masquerade have the same failure rate, 10.0 %, so that nothing can be told from them"}},
+		{"a baseline that gets worse", run(8, arm("masquerade", rising...)),
+			[]string{"masquerade: the failure rate rose in the course of the run (Mann-Kendall, exact p < 0.0001); " +
+				"interleaved arms drift together, which hides differences but makes up none"}},
+		{"a baseline that gets better", run(8, arm("masquerade", falling...)),
+			[]string{"masquerade: the failure rate fell in the course of the run (Mann-Kendall, exact p < 0.0001); " +
+				"interleaved arms drift together, which hides differences but makes up none"}},
+		{"a trend that chance may explain", run(8, arm("masquerade", 100, 110, 120, 90, 140, 130, 160, 150)), nil}, // p = 0.031
+		{"another arm may drift", run(8, arm("masquerade", lossy...), arm("random", rising...)), nil},
+
+		{"a busy machine", on(result.Env{CPUsOnline: 2, Load: &[3]float64{2, 0, 0}}, run(8, arm("masquerade", lossy...))),
+			[]string{"the machine was busy: a load average of 2.00 on 2 CPUs before the run; clients that have to wait for a CPU do not meet, and latencies are too high"}},
+		{"a machine with a CPU to spare", on(result.Env{CPUsOnline: 2, Load: &[3]float64{1.9, 8, 8}}, run(8, arm("masquerade", lossy...))), nil},
+		{"a load of which the CPUs are not known", on(result.Env{Load: &[3]float64{9, 9, 9}}, run(8, arm("masquerade", lossy...))), nil},
+		{"a widened window", on(result.Env{Widened: 5000}, run(8, arm("masquerade", lossy...))),
+			[]string{"5,000 idle rules between NAT and confirmation widen the window of the race: this is not the kernel's own window, and no failure rate is what it would be without"}},
+
+		{"other traffic in a shared table", run(8, shared2(arm("masquerade", lossy...))),
+			[]string{"masquerade: other traffic was in the conntrack table in 2 of 8 trials, and may account for 4 failed insertions and 1 drop"}},
+		{"unexplained failures are named by trial", run(8, mixed("masquerade", 28, 4), mixed("random", 0, 1)),
 			[]string{
-				"masquerade, round 1: 4 of 12 failures are unexplained",
+				"masquerade, round 1: 4 of 32 failures are unexplained",
 				"random, round 1: 1 of 1 failure is unexplained",
 			}},
+		{"more failed insertions than losses", run(8, counted(30, 0, arm("masquerade", 25))),
+			[]string{"masquerade, round 1: 30 failed insertions for 25 requests without an answer: other traffic is in the counters, and snat_race may be too high"}},
+		{"failed insertions that are known to be other traffic's", run(8, counted(30, 5, arm("masquerade", 25))),
+			[]string{"masquerade: other traffic was in the conntrack table in 1 of 1 trial, and may account for 5 failed insertions and 0 drops"}},
+
+		{"no race, for one client", as(result.Scenario{Rounds: 8, Clients: 1}, run(8, arm("masquerade", repeat(8, 0)...))),
+			[]string{undecided + "there is only one client, and it takes two to meet (clients: 2 or more)"}},
+		{"no race, by the clock", as(result.Scenario{Rounds: 8, Clients: 2, Pattern: "lockstep", Sync: "clock"}, run(8, arm("masquerade", repeat(8, 0)...))),
+			[]string{undecided + "the clients kept step by the clock, which misses the race on a busy machine (sync: barrier does not)"}},
+		{"a race by the clock needs no reason", as(result.Scenario{Rounds: 8, Clients: 2, Pattern: "lockstep", Sync: "clock"}, run(8, arm("masquerade", lossy...))), nil},
 	} {
 		t.Run(tc.claim, func(t *testing.T) {
 			Judge(tc.in)
 			if !slices.Equal(tc.in.Warnings, tc.want) {
-				t.Errorf("got %q", tc.in.Warnings)
+				t.Errorf("got\n%s\nwant\n%s", strings.Join(tc.in.Warnings, "\n"), strings.Join(tc.want, "\n"))
 			}
 		})
 	}
+}
+
+func TestARaceThatDidNotOccurHasLikelyReasons(t *testing.T) {
+	const none = "The race did not occur in m: 0 hits in 48,000 requests."
+	quiet := func() *result.Result {
+		return as(result.Scenario{Rounds: 8, Clients: 2, Pattern: "lockstep", Sync: "barrier"}, run(8, arm("m", repeat(8, 0)...)))
+	}
+	for _, tc := range []struct {
+		claim  string
+		change func(*result.Result)
+		want   string
+	}{
+		{"nothing", func(r *result.Result) {}, none + " Nothing that was measured says why."},
+		{"one client", func(r *result.Result) { r.Scenario.Clients = 1 }, none + " Likely why: there is only one client."},
+		{"ports that are split", func(r *result.Result) {
+			r.Arms[0].Settings = []string{"router: net.x = 1", "clients: each has source ports of its own"}
+		}, none + " Likely why: each client has source ports of its own."},
+		{"iptables --random-fully", func(r *result.Result) {
+			r.Arms[0].Rule = "-A POSTROUTING -s 198.18.0.0/24 ! -o br-1 -j MASQUERADE --random-fully"
+		}, none + " Likely why: the baseline's rule draws ports at random."},
+		{"iptables --random", func(r *result.Result) { r.Arms[0].Rule = "-A POSTROUTING -j MASQUERADE --to-ports 1-9 --random" },
+			none + " Likely why: the baseline's rule draws ports at random."},
+		{"nftables fully-random", func(r *result.Result) { r.Arms[0].Rule = `oifname != "br" counter masquerade fully-random,persistent` },
+			none + " Likely why: the baseline's rule draws ports at random."},
+		{"a bridge called random is no option", func(r *result.Result) {
+			r.Arms[0].Rule = "-A POSTROUTING ! -o br-random -m comment --comment not-random -j MASQUERADE"
+		}, none + " Nothing that was measured says why."},
+		{"one CPU", func(r *result.Result) { r.Environment.CPUs = 1 }, none + " Likely why: the clients have one CPU."},
+		{"ephemeral ports", func(r *result.Result) {
+			r.Scenario.Pattern, r.Scenario.Sync, r.Environment.Kernel = "ephemeral", "none", "6.18.44"
+		}, none + " Likely why: the kernel chose the source ports."},
+		{"ephemeral ports before 5.0 do meet", func(r *result.Result) {
+			r.Scenario.Pattern, r.Scenario.Sync, r.Environment.Kernel = "ephemeral", "none", "4.19.0-27-amd64"
+		}, none + " Nothing that was measured says why."},
+		{"the clock", func(r *result.Result) { r.Scenario.Sync = "clock" }, none + " Likely why: the clients kept step by the clock."},
+		{"a tenth of the slots missed", func(r *result.Result) { r.Arms[0].Trials[3].Slots.Missed = 4801 }, none + " Likely why: the clients were out of step."},
+		{"fewer slots missed", func(r *result.Result) { r.Arms[0].Trials[3].Slots.Missed = 4800 }, none + " Nothing that was measured says why."},
+		{"few requests", func(r *result.Result) {
+			r.Arms[0].Trials = r.Arms[0].Trials[:1]
+			r.Arms[0].Trials[0].Requests = 1999
+		}, "The race did not occur in m: 0 hits in 1,999 requests. Likely why: there were few requests."},
+		{"a run that broke off has few requests for that reason", func(r *result.Result) {
+			r.Arms[0].Trials, r.Incomplete = r.Arms[0].Trials[:1], "interrupted"
+			r.Arms[0].Trials[0].Requests = 1999
+		}, "The run ended early, after 1 of 8 trials: interrupted. So far the race did not occur in m: 0 hits in 1,999 requests."},
+		{"two at once", func(r *result.Result) { r.Environment.CPUs, r.Scenario.Clients = 1, 1 },
+			none + " Likely why: there is only one client; the clients have one CPU."},
+	} {
+		t.Run(tc.claim, func(t *testing.T) {
+			r := quiet()
+			tc.change(r)
+			Judge(r)
+			if r.Summary != tc.want || r.Verdict != result.Inconclusive {
+				t.Errorf("got %s: %s", r.Verdict, r.Summary)
+			}
+			if reasons := strings.Count(r.Summary, ";") + strings.Count(r.Summary, "Likely"); len(r.Warnings) != reasons {
+				t.Errorf("%d reasons, but the warnings are %q", reasons, r.Warnings)
+			}
+		})
+	}
+}
+
+func on(e result.Env, r *result.Result) *result.Result {
+	r.Environment = e
+	return r
+}
+
+func as(s result.Scenario, r *result.Result) *result.Result {
+	r.Scenario = s
+	return r
+}
+
+// shared2 has other traffic in two of its trials.
+func shared2(a result.Arm) result.Arm {
+	for i := range a.Trials {
+		a.Trials[i].Foreign = &result.Foreign{Idle: 1}
+	}
+	a.Trials[2].Foreign = &result.Foreign{InsertFailed: 1, Drop: 1, Idle: 1}
+	a.Trials[5].Foreign = &result.Foreign{InsertFailed: 3, Idle: 1}
+	return a
+}
+
+// counted gives the first trial failed insertions, some of them other traffic's.
+func counted(insertFailed, foreign uint64, a result.Arm) result.Arm {
+	t := &a.Trials[0]
+	t.Failures = map[string]int{result.Timeout: t.Failed}
+	t.Conntrack.InsertFailed = insertFailed
+	if foreign > 0 {
+		t.Foreign = &result.Foreign{InsertFailed: foreign, Idle: 1}
+	}
+	return a
+}
+
+func ExampleRounds() {
+	for _, arms := range []int{1, 2, 3, 5, 6, 32} {
+		fmt.Printf("%d arms: %d rounds\n", arms, Rounds(arms))
+	}
+	fmt.Printf("an interval: %d\n", RoundsForInterval())
+	// Output:
+	// 1 arms: 1 rounds
+	// 2 arms: 5 rounds
+	// 3 arms: 6 rounds
+	// 5 arms: 6 rounds
+	// 6 arms: 7 rounds
+	// 32 arms: 8 rounds
+	// an interval: 7
 }

@@ -4,11 +4,8 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"net/netip"
 	"slices"
 	"testing"
-
-	"github.com/ti-mo/conntrack"
 
 	"snatlab/harness/lab"
 	"snatlab/harness/lab/labtest"
@@ -36,8 +33,7 @@ func TestTheDriverKeepsWhatEveryDriverKeeps(t *testing.T) {
 				t.Fatal(err)
 			}
 		},
-		Killed:  "; exit code 137; it left no output",
-		Entries: func(t *testing.T, l lab.Lab, server netip.AddrPort) int { return entries(t, l.(*dockerLab), server) },
+		Killed: "; exit code 137; it left no output",
 		Traces: func(t *testing.T) (all []string) {
 			state := r.state()
 			for _, kind := range slices.Sorted(maps.Keys(state)) {
@@ -50,26 +46,4 @@ func TestTheDriverKeepsWhatEveryDriverKeeps(t *testing.T) {
 			return append(all, left...)
 		},
 	})
-}
-
-// entries counts those of connections from the lab's clients to the server in
-// the conntrack table of this machine.
-func entries(t *testing.T, l *dockerLab, server netip.AddrPort) (n int) {
-	t.Helper()
-	conn, err := conntrack.Dial(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	flows, err := conn.Dump(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range flows {
-		to := netip.AddrPortFrom(f.TupleOrig.IP.DestinationAddress, f.TupleOrig.Proto.DestinationPort)
-		if slices.Contains(l.ClientAddresses(), f.TupleOrig.IP.SourceAddress) && to == server {
-			n++
-		}
-	}
-	return n
 }

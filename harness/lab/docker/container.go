@@ -45,25 +45,30 @@ type containerSpec struct {
 
 func (l *dockerLab) containerName(name string) string { return "snatlab-" + l.Run + "-" + name }
 
-// start makes a container, attaches to it, and starts it. It gives its
-// address on its network.
-func (l *dockerLab) start(ctx context.Context, spec containerSpec) (_ probe.Stream, address netip.Addr, err error) {
+// place is where a running container is.
+type place struct {
+	address netip.Addr // on its network
+	inside  lab.Enter  // its network namespace
+}
+
+// start makes a container, attaches to it, and starts it.
+func (l *dockerLab) start(ctx context.Context, spec containerSpec) (_ probe.Stream, at place, err error) {
 	name := l.containerName(spec.name)
 	id, err := l.createContainer(ctx, spec)
 	if err != nil {
-		return probe.Stream{}, address, fmt.Errorf("create container %s: %w", name, err)
+		return probe.Stream{}, at, fmt.Errorf("create container %s: %w", name, err)
 	}
 	stream, err := l.attach(ctx, id, strings.ReplaceAll(spec.name, "-", " "))
 	if err != nil {
-		return probe.Stream{}, address, fmt.Errorf("attach to container %s: %w", name, err)
+		return probe.Stream{}, at, fmt.Errorf("attach to container %s: %w", name, err)
 	}
 	if err = l.host.docker.ContainerStart(ctx, id, container.StartOptions{}); err == nil {
-		address, err = l.addressOf(ctx, id, spec.network)
+		at, err = l.placeOf(ctx, id, spec.network)
 	}
 	if err != nil {
-		return probe.Stream{}, address, errors.Join(fmt.Errorf("start container %s: %w", name, err), stream.Close())
+		return probe.Stream{}, at, errors.Join(fmt.Errorf("start container %s: %w", name, err), stream.Close())
 	}
-	return stream, address, nil
+	return stream, at, nil
 }
 
 // attach connects to the streams of a container that is not started yet: what
@@ -86,17 +91,18 @@ func (l *dockerLab) attach(ctx context.Context, id, name string) (probe.Stream, 
 	}, nil
 }
 
-// addressOf gives the address that a running container has on a network.
-func (l *dockerLab) addressOf(ctx context.Context, id string, n network) (netip.Addr, error) {
+// placeOf tells where a running container is.
+func (l *dockerLab) placeOf(ctx context.Context, id string, n network) (place, error) {
 	info, err := l.host.docker.ContainerInspect(ctx, id)
 	if err != nil {
-		return netip.Addr{}, err
+		return place{}, err
 	}
 	endpoint, ok := info.NetworkSettings.Networks[n.name]
 	if !ok || endpoint.IPAddress == "" {
-		return netip.Addr{}, fmt.Errorf("it has no address on network %s (exit code %d)", n.name, info.State.ExitCode)
+		return place{}, fmt.Errorf("it has no address on network %s (exit code %d)", n.name, info.State.ExitCode)
 	}
-	return netip.ParseAddr(endpoint.IPAddress)
+	address, err := netip.ParseAddr(endpoint.IPAddress)
+	return place{address, lab.Of(info.State.Pid)}, err
 }
 
 // createContainer makes one that can do nothing but send and answer: no

@@ -34,6 +34,7 @@ type Config struct {
 	Trials  int            // that will be made; each takes a server port
 	Server  netip.AddrPort // `snatlab serve` on another machine; zero: a server of the lab's own
 	Binary  string         // static snatlab binary that the probe image is made of; empty: this one
+	Widen   int            // idle rules between NAT and confirmation
 	Keep    bool           // Keep may be called: the probes live on when their conversations end
 	Journal *undo.Journal
 	Say     func(string) // told what is being done; may be nil
@@ -42,7 +43,7 @@ type Config struct {
 // Open builds a lab on a host that has passed Preflight. If it fails, whatever
 // it made so far is undone.
 func Open(ctx context.Context, host *Host, c Config) (_ lab.Keeper, err error) {
-	l := &dockerLab{Config: c, host: host}
+	l := &dockerLab{Config: c, host: host, machine: lab.Environment(scenario.Docker)}
 	if l.Say == nil {
 		l.Say = func(string) {}
 	}
@@ -53,7 +54,7 @@ func Open(ctx context.Context, host *Host, c Config) (_ lab.Keeper, err error) {
 			err = errors.Join(err, l.Close(undo.Context(ctx)))
 		}
 	}()
-	for _, step := range []func(context.Context) error{l.buildImage, l.makeNetworks, l.startServer, l.startClients} {
+	for _, step := range []func(context.Context) error{l.buildImage, l.makeNetworks, l.widen, l.startServer, l.startClients} {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}
@@ -65,11 +66,15 @@ func Open(ctx context.Context, host *Host, c Config) (_ lab.Keeper, err error) {
 type dockerLab struct {
 	Config
 	lab.Probes
-	host  *Host
-	image string
+	host    *Host
+	machine result.Env // before anything was built
+	image   string
 
 	clientNet, serverNet network
 	rule                 *nat.Rule
+
+	inServer  lab.Enter // nil for a server that is given
+	inClients []lab.Enter
 }
 
 // barrierFile is where clients meet: in the memory of the IPC namespace that
@@ -78,13 +83,31 @@ const barrierFile = "/dev/shm/snatlab"
 
 func (l *dockerLab) Barrier() string { return barrierFile }
 
+// Clients are the probes; those of Config are their number.
 func (l *dockerLab) Clients() []*probe.Client { return l.Probes.Clients() }
 
-func (l *dockerLab) Apply(ctx context.Context, m scenario.Masquerade) (lab.Rule, error) {
-	return l.rule.Apply(ctx, l.Journal, nat.Options{Random: m.Random, RandomFully: m.RandomFully})
+func (l *dockerLab) Apply(ctx context.Context, arm scenario.Arm) (lab.Rule, error) {
+	return l.site().Apply(ctx, arm)
+}
+
+// site is where arms are applied. The router is this host.
+func (l *dockerLab) site() *lab.Site {
+	return &lab.Site{
+		Router: func(do func() error) error { return do() },
+		Server: l.inServer, Clients: l.inClients,
+		Rule: l.rule, Outgoing: l.serverNet.bridge, Journal: l.Journal,
+	}
 }
 
 func (l *dockerLab) Conntrack(context.Context) (conntrack.Snapshot, error) { return conntrack.Read() }
+
+// Shared: the table is the host's.
+func (l *dockerLab) Shared() bool { return true }
+
+func (l *dockerLab) Entries(ctx context.Context, server netip.AddrPort) ([]map[uint16]string, error) {
+	states, err := conntrack.Entries(ctx, server)
+	return l.ByClient(states), err
+}
 
 func (l *dockerLab) Forget(ctx context.Context, server netip.AddrPort, ports [][]probe.Ports) error {
 	return conntrack.Forget(ctx, l.Connections(server, ports))
@@ -100,15 +123,25 @@ func (l *dockerLab) Close(ctx context.Context) error {
 }
 
 func (l *dockerLab) Environment() result.Env {
-	env := lab.Environment(scenario.Docker)
+	env := l.machine
 	env.CPUs = len(l.Clients()[0].Hello.CPUs)
 	env.Docker, env.Firewall = &l.host.info.ServerVersion, new(l.host.backend())
 	env.NAT, env.Iptables = scenario.IPTables, new(l.rule.Tables().Version())
 	env.ClientNetwork, env.Server = l.clientNet.subnet.String(), l.ServerAddress().String()
+	env.Widened, env.Sysctls = l.Widen, lab.Sysctls()
 	if s, err := conntrack.Read(); err == nil {
 		env.ConntrackMax = &s.Max
 	}
 	return env
+}
+
+// widen makes the window of the race wider, for the clients' packets only.
+func (l *dockerLab) widen(ctx context.Context) error {
+	if l.Widen == 0 {
+		return nil
+	}
+	l.Say(fmt.Sprintf("adding %d idle rules", l.Widen))
+	return nat.Widen(ctx, l.Journal, l.clientNet.subnet, l.Widen)
 }
 
 // startServer starts the lab's own server, or finds the one that is given.
@@ -118,13 +151,14 @@ func (l *dockerLab) startServer(ctx context.Context) error {
 		return l.callServer(ctx)
 	}
 	l.Say("starting the server")
-	stream, address, err := l.start(ctx, containerSpec{name: "server", role: probe.RoleServer, network: l.serverNet, ipc: "private"})
+	stream, at, err := l.start(ctx, containerSpec{name: "server", role: probe.RoleServer, network: l.serverNet, ipc: "private"})
 	if err != nil {
 		return err
 	}
 	server, err := probe.OpenServer(ctx, stream)
 	if err == nil {
-		l.SetServer(server, address)
+		l.SetServer(server, at.address)
+		l.inServer = at.inside
 	}
 	return err
 }
@@ -156,7 +190,7 @@ func (l *dockerLab) startClients(ctx context.Context) error {
 	ipc := "shareable"
 	for i := range l.Config.Clients {
 		l.Say(fmt.Sprintf("starting client %d of %d", i+1, l.Config.Clients))
-		stream, address, err := l.start(ctx, containerSpec{name: fmt.Sprintf("client-%d", i), role: probe.RoleClient, network: l.clientNet, ipc: ipc})
+		stream, at, err := l.start(ctx, containerSpec{name: fmt.Sprintf("client-%d", i), role: probe.RoleClient, network: l.clientNet, ipc: ipc})
 		if err != nil {
 			return err
 		}
@@ -164,7 +198,8 @@ func (l *dockerLab) startClients(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		l.AddClient(c, address)
+		l.AddClient(c, at.address)
+		l.inClients = append(l.inClients, at.inside)
 		ipc = "container:" + l.containerName("client-0")
 	}
 	return nil

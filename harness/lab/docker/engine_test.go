@@ -119,6 +119,7 @@ type bench struct {
 // undoers are those of a run.
 func undoers() undo.Undoers {
 	all := maps.Clone(nat.Undoers())
+	maps.Copy(all, lab.Undoers())
 	maps.Copy(all, Undoers())
 	return all
 }

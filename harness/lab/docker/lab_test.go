@@ -34,7 +34,7 @@ func rewritesTheRule(t *testing.T, b *bench) {
 	listing := func() []string { return lines(t, b.rule.Tables().Path, "-t", "nat", "-S") }
 	before := listing()
 	for _, m := range []scenario.Masquerade{{RandomFully: true}, {Random: true}} {
-		rule, err := b.Apply(t.Context(), m)
+		rule, err := b.Apply(t.Context(), scenario.Arm{Masquerade: m})
 		if err != nil {
 			t.Fatal(err)
 		}

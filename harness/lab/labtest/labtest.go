@@ -28,8 +28,6 @@ type Driver struct {
 	Kill func(t *testing.T, l lab.Lab, client int)
 	// Killed is what a killed client's obituary has to say.
 	Killed string
-	// Entries counts the lab's conntrack entries of connections to a server.
-	Entries func(t *testing.T, l lab.Lab, server netip.AddrPort) int
 	// Traces lists what a lab makes on this machine, one line each.
 	Traces func(t *testing.T) []string
 }
@@ -53,6 +51,9 @@ func Run(t *testing.T, d Driver) {
 			{"sends each connection through the masquerade rule, once", passesTheRule},
 			{"has counters that move by what was lost, and by nothing else", countsTheRace},
 			{"puts an arm in force, and takes it back", appliesArms},
+			{"lets its clients leave from the ports that an arm says", choosesPorts},
+			{"translates to the addresses that an arm says", translates},
+			{"sets sysctls of its clients and its server", tunes},
 			{"forgets the entries of its own connections", forgets},
 			{"gives every trial a port of its own", portsDiffer},
 			{"tells the machine and the lab", tellsTheEnvironment},
@@ -138,7 +139,7 @@ func (s *suite) forget(t *testing.T, server netip.AddrPort, ports [][]probe.Port
 
 func (s *suite) apply(t *testing.T, m scenario.Masquerade) lab.Rule {
 	t.Helper()
-	rule, err := s.Apply(t.Context(), m)
+	rule, err := s.Apply(t.Context(), scenario.Arm{Masquerade: m})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -264,22 +265,120 @@ func appliesArms(t *testing.T, s *suite) {
 	}
 }
 
+// set puts an arm in force for as long as do takes.
+func (s *suite) set(t *testing.T, arm scenario.Arm, do func(rule lab.Rule)) {
+	t.Helper()
+	rule, err := s.Apply(t.Context(), arm)
+	if err != nil {
+		t.Fatal(err)
+	}
+	do(rule)
+	if err := rule.Undo(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func choosesPorts(t *testing.T, s *suite) {
+	few := scenario.PortRange{First: 40_000, Last: 40_015}
+	s.set(t, scenario.Arm{ClientPortRange: few}, func(lab.Rule) {
+		server, ports := s.request(t, 8)
+		for i, ranges := range ports {
+			for _, r := range ranges {
+				if r.First < few.First || r.Last > few.Last {
+					t.Errorf("client %d left from %d to %d, not from %v", i, r.First, r.Last, few)
+				}
+			}
+		}
+		s.forget(t, server, ports)
+	})
+	s.set(t, scenario.Arm{ClientPorts: scenario.Split}, func(lab.Rule) {
+		owner := map[uint16]int{}
+		server, ports := s.request(t, 8)
+		for i, ranges := range ports {
+			for _, r := range ranges {
+				for port := r.First; port <= r.Last; port++ {
+					if other, taken := owner[port]; taken {
+						t.Errorf("clients %d and %d both left from %d", other, i, port)
+					}
+					owner[port] = i
+				}
+			}
+		}
+		s.forget(t, server, ports)
+	})
+}
+
+func translates(t *testing.T, s *suite) {
+	before := s.Traces(t)
+	addresses := []netip.Addr{netip.MustParseAddr("198.19.200.1"), netip.MustParseAddr("198.19.200.2")}
+	for _, to := range [][]netip.Addr{addresses[:1], addresses} {
+		s.set(t, scenario.Arm{SNAT: scenario.SNAT{ToSource: to, RandomFully: true}}, func(rule lab.Rule) {
+			server, ports := s.request(t, 2)
+			if got := packets(t, rule); got != 2*clients || !strings.Contains(rule.Rule(), to[0].String()) {
+				t.Errorf("%q matched %d packets of %d connections", rule.Rule(), got, 2*clients)
+			}
+			if len(rule.Settings()) != len(to) {
+				t.Errorf("settings %q", rule.Settings())
+			}
+			s.forget(t, server, ports)
+		})
+	}
+	same(t, before, s.Traces(t))
+}
+
+func tunes(t *testing.T, s *suite) {
+	arm := scenario.Arm{Sysctls: scenario.Sysctls{
+		Clients: []scenario.Sysctl{{Name: "net.ipv4.tcp_timestamps", Value: "0"}},
+		Server:  []scenario.Sysctl{{Name: "net.ipv4.tcp_syncookies", Value: "2"}},
+	}}
+	want := []string{"server: net.ipv4.tcp_syncookies = 2", "clients: net.ipv4.tcp_timestamps = 0"}
+	s.set(t, arm, func(rule lab.Rule) {
+		if diff := cmp.Diff(want, rule.Settings()); diff != "" {
+			t.Errorf("settings (-want +got):\n%s", diff)
+		}
+		server, ports := s.request(t, 1)
+		s.forget(t, server, ports)
+	})
+	arm.Sysctls.Server[0].Name = "net.ipv4.no_such_thing"
+	if _, err := s.Apply(t.Context(), arm); err == nil || !strings.Contains(err.Error(), "/proc/sys/net/ipv4/no_such_thing") {
+		t.Errorf("error %v", err)
+	}
+}
+
 func forgets(t *testing.T, s *suite) {
 	server, ports := s.request(t, 5)
 	other, others := s.request(t, 1)
-	if got := s.Entries(t, s.Lab, server); got != 5*clients {
+	if got := s.entries(t, server); got != 5*clients {
 		t.Errorf("%d entries of %d connections", got, 5*clients)
 	}
 	for range 2 { // nothing is left to forget the second time
 		s.forget(t, server, ports)
-		if got := s.Entries(t, s.Lab, server); got != 0 {
+		if got := s.entries(t, server); got != 0 {
 			t.Errorf("%d entries are left", got)
 		}
 	}
-	if got := s.Entries(t, s.Lab, other); got != clients {
+	if got := s.entries(t, other); got != clients {
 		t.Errorf("of %d connections to another port %d entries are left", clients, got)
 	}
 	s.forget(t, other, others)
+}
+
+// entries counts those of connections to a server, and holds that they are over.
+func (s *suite) entries(t *testing.T, server netip.AddrPort) (n int) {
+	t.Helper()
+	clients, err := s.Entries(t.Context(), server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, ports := range clients {
+		for port, state := range ports {
+			if state != "CLOSE" {
+				t.Errorf("client %d, port %d: the entry's state is %s", i, port, state)
+			}
+			n++
+		}
+	}
+	return n
 }
 
 func portsDiffer(t *testing.T, s *suite) {
@@ -342,7 +441,10 @@ func givesUp(t *testing.T, d Driver, before []string) {
 		})
 		cancel(nil)
 		if said <= at { // it was not interrupted any more
-			if err := errors.Join(err, l.Close(context.Background())); err != nil {
+			if err == nil {
+				err = l.Close(context.Background())
+			}
+			if err != nil {
 				t.Error(err)
 			}
 			return

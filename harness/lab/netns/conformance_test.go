@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,8 +13,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/ti-mo/conntrack"
 
 	"snatlab/harness/lab"
 	"snatlab/harness/lab/labtest"
@@ -34,7 +31,7 @@ func TestMain(m *testing.M) {
 		os.Exit(3)
 	}
 	if os.Getenv(asUser) != "" && !Privileged() {
-		code, err := Reexec(os.Args[1:]...)
+		code, err := Reexec(nil, os.Args[1:]...)
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			code = 3
@@ -63,8 +60,8 @@ func needPrivilege(t *testing.T) {
 
 func TestTheDriverKeepsWhatEveryDriverKeeps(t *testing.T) {
 	needPrivilege(t)
-	if (os.Getenv(asUser) != "") != inUserNamespace() {
-		t.Fatalf("as a user: %q, in a user namespace: %v", os.Getenv(asUser), inUserNamespace())
+	if (os.Getenv(asUser) != "") != Reexecuted() {
+		t.Fatalf("as a user: %q, in a user namespace: %v", os.Getenv(asUser), Reexecuted())
 	}
 	if os.Getenv(asUser) == "" { // else whoever started this has taken it
 		labtest.TakeMachine(t)
@@ -111,34 +108,9 @@ func driver(writer string) labtest.Driver {
 				t.Fatal(err)
 			}
 		},
-		Killed:  "signal: killed",
-		Entries: func(t *testing.T, l lab.Lab, server netip.AddrPort) int { return entries(t, l.(*netnsLab), server) },
-		Traces:  traces,
+		Killed: "signal: killed",
+		Traces: traces,
 	}
-}
-
-// entries counts the entries of the router's table that are of connections to
-// a server.
-func entries(t *testing.T, l *netnsLab, server netip.AddrPort) (n int) {
-	t.Helper()
-	err := l.router.do(func() error {
-		conn, err := conntrack.Dial(nil)
-		if err != nil {
-			return err
-		}
-		defer conn.Close()
-		flows, err := conn.Dump(nil)
-		for _, f := range flows {
-			if server == netip.AddrPortFrom(f.TupleOrig.IP.DestinationAddress, f.TupleOrig.Proto.DestinationPort) {
-				n++
-			}
-		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
 }
 
 // traces lists the children of this process, the network namespaces that its

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/vishvananda/netns"
@@ -16,18 +17,16 @@ import (
 	"snatlab/harness/undo"
 )
 
-// named is where `ip netns` looks for namespaces.
-const named = "/run/netns"
-
-// prefix is what the names of our namespaces begin with.
-const prefix = "snatlab-"
+// named is where namespaces have names. It is not where `ip netns` looks, which
+// is everybody's: what is found here is ours.
+const named = undo.Dir + "/netns"
 
 // Keep leaves the namespaces standing. Root gives them names, so that they need
 // no process, as changes to the host in a journal that `snatlab cleanup` undoes.
-// Any other user can mount nothing that others see: then the namespaces live as
-// long as this process does.
+// What Reexec started can mount nothing that others see: then the namespaces
+// live as long as this process does.
 func (l *netnsLab) Keep(ctx context.Context) (*lab.Kept, error) {
-	if inUserNamespace() {
+	if Reexecuted() {
 		return l.hold(), nil
 	}
 	journal, err := undo.Create(undo.Dir, l.Run, Undoers())
@@ -35,26 +34,34 @@ func (l *netnsLab) Keep(ctx context.Context) (*lab.Kept, error) {
 		return nil, err
 	}
 	k := &lab.Kept{Remove: "snatlab cleanup"}
-	spaces := map[string]string{"router": fmt.Sprintf("/proc/%d/task/%d/ns/net", os.Getpid(), l.router.tid)}
-	order := []string{"router"}
-	for _, n := range l.nodes {
-		spaces[n.name] = fmt.Sprintf("/proc/%d/ns/net", n.cmd.Process.Pid)
-		order = append(order, n.name)
-	}
-	for _, part := range order {
-		name := prefix + l.Run + "-" + part
-		_, err := journal.Do(ctx, nameStep(name), func(context.Context) error { return giveName(spaces[part], name) })
+	for _, s := range l.spaces() {
+		path := filepath.Join(named, l.Run+"-"+s.part)
+		_, err := journal.Do(ctx, nameStep(path), func(context.Context) error { return giveName(s.handle, path) })
 		if err != nil {
-			return nil, errors.Join(fmt.Errorf("keep namespace %s: %w", part, err), journal.Close(ctx))
+			return nil, errors.Join(fmt.Errorf("keep the namespace of the %s: %w", s.part, err), journal.Close(ctx))
 		}
-		k.Look = append(k.Look, "ip netns exec "+name+" "+look(part))
+		k.Look = append(k.Look, "nsenter --net="+path+" "+look(s.part))
 	}
 	if err := journal.Keep(); err != nil {
-		return nil, err
+		return nil, errors.Join(err, journal.Close(ctx))
 	}
-	err = l.Close(ctx)
+	err = l.Close(ctx) // the probes; the names hold the namespaces
 	l.kept = true
 	return k, err
+}
+
+// space is a namespace of the lab.
+type space struct {
+	part   string
+	handle netns.NsHandle
+}
+
+func (l *netnsLab) spaces() []space {
+	all := []space{{"router", l.router.space}}
+	for _, n := range l.nodes {
+		all = append(all, space{n.name, n.space})
+	}
+	return all
 }
 
 // look is what one may want to see of a part of the lab.
@@ -69,13 +76,10 @@ func look(part string) string {
 func (l *netnsLab) hold() *lab.Kept {
 	l.kept = true
 	pid := os.Getpid()
-	enter := func(space, command string) string {
-		return fmt.Sprintf("nsenter --preserve-credentials --user=/proc/%d/ns/user --net=%s %s", pid, space, command)
-	}
 	k := &lab.Kept{Held: true, Remove: fmt.Sprintf("kill %d", pid)}
-	k.Look = append(k.Look, enter(fmt.Sprintf("/proc/%d/task/%d/ns/net", pid, l.router.tid), look("router")))
-	for _, n := range l.nodes {
-		k.Look = append(k.Look, enter(fmt.Sprintf("/proc/%d/ns/net", n.cmd.Process.Pid), look(n.name)))
+	for _, s := range l.spaces() {
+		k.Look = append(k.Look, fmt.Sprintf("nsenter --preserve-credentials --user=/proc/%[1]d/ns/user --net=/proc/%[1]d/fd/%[2]d %[3]s",
+			pid, s.handle, look(s.part)))
 	}
 	return k
 }
@@ -85,11 +89,11 @@ const KindName = "netns.name"
 
 // name is the journalled step.
 type name struct {
-	Name string `json:"name"`
+	Path string `json:"path"`
 }
 
-func nameStep(n string) undo.Step {
-	return undo.NewStep(KindName, "network namespace "+n, "ip netns delete "+n, name{n})
+func nameStep(path string) undo.Step {
+	return undo.NewStep(KindName, "network namespace "+path, fmt.Sprintf("umount %[1]s && rm %[1]s", path), name{path})
 }
 
 // Undoers undo what this package changes on the host.
@@ -97,8 +101,7 @@ func Undoers() undo.Undoers {
 	return undo.Undoers{KindName: undo.With(func(_ context.Context, n name) error { return n.remove() })}
 }
 
-// Leftovers lists the namespaces that have a name of ours, as steps that
-// remove them.
+// Leftovers lists the names that there are, as steps that remove them.
 func Leftovers() ([]undo.Step, error) {
 	entries, err := os.ReadDir(named)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -106,26 +109,35 @@ func Leftovers() ([]undo.Step, error) {
 	}
 	var steps []undo.Step
 	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), prefix) {
-			steps = append(steps, nameStep(e.Name()))
+		if beingKept(e.Name()) {
+			continue
 		}
+		steps = append(steps, nameStep(filepath.Join(named, e.Name())))
 	}
 	return steps, nil
 }
 
-// giveName makes a namespace known to `ip netns`.
-func giveName(space, name string) error {
-	if err := os.MkdirAll(named, 0o755); err != nil {
+// beingKept tells a name that its run is giving at this moment.
+func beingKept(name string) bool {
+	journals, _ := undo.Find(undo.Dir) // fails for a bad pattern only
+	return slices.ContainsFunc(journals, func(path string) bool {
+		run := strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
+		return strings.HasPrefix(name, run+"-") && undo.Alive(path)
+	})
+}
+
+// giveName holds a namespace by a file that it is mounted on.
+func giveName(handle netns.NsHandle, path string) error {
+	if err := os.MkdirAll(named, 0o700); err != nil {
 		return err
 	}
-	path := filepath.Join(named, name)
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW, 0o444)
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW, 0o400)
 	if err != nil {
 		return err
 	}
 	file.Close()
-	if err := unix.Mount(space, path, "", unix.MS_BIND, ""); err != nil {
-		return fmt.Errorf("mount %s on %s: %w", space, path, err)
+	if err := unix.Mount(fmt.Sprintf("/proc/self/fd/%d", handle), path, "", unix.MS_BIND, ""); err != nil {
+		return fmt.Errorf("mount a network namespace on %s: %w", path, err)
 	}
 	return nil
 }
@@ -133,18 +145,16 @@ func giveName(space, name string) error {
 // remove takes the name away. One that is gone, or that was never mounted, is
 // no error.
 func (n name) remove() error {
-	if !strings.HasPrefix(n.Name, prefix) || strings.ContainsRune(n.Name, '/') {
-		return fmt.Errorf("%q is no name of ours", n.Name)
+	if filepath.Dir(n.Path) != named {
+		return fmt.Errorf("%s is no name of ours", n.Path)
 	}
-	err := netns.DeleteNamed(n.Name)
-	if errors.Is(err, unix.EINVAL) { // a file that nothing is mounted on
-		err = os.Remove(filepath.Join(named, n.Name))
+	err := unix.Unmount(n.Path, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW)
+	if err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOENT) { // nothing is mounted on it; it is gone
+		return fmt.Errorf("unmount %s: %w", n.Path, err)
 	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := os.Remove(n.Path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	// The folder is ours if nobody else uses it: ip(8) mounts something on it,
-	// and then this fails.
-	_ = os.Remove(named)
+	_ = os.Remove(named) // fails as long as there is another name in it
 	return nil
 }

@@ -21,8 +21,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -40,6 +42,7 @@ type Config struct {
 	Run     string // id of the run: the names of a lab that is kept carry it
 	Clients int
 	NAT     string       // what writes the rule: scenario.NFTables or scenario.IPTables
+	Widen   int          // idle rules between NAT and confirmation
 	Binary  string       // the program that `probe ROLE` runs; empty: this one
 	Say     func(string) // told what is being done; may be nil
 }
@@ -55,7 +58,7 @@ func Open(ctx context.Context, c Config) (_ lab.Keeper, err error) {
 	if c.Say == nil {
 		c.Say = func(string) {}
 	}
-	l := &netnsLab{Config: c, journal: undo.InMemory(nat.Undoers())}
+	l := &netnsLab{Config: c, machine: lab.Environment(scenario.Netns), journal: undo.InMemory(undoers())}
 	open := false
 	defer func() {
 		if !open { // after a panic as well
@@ -74,10 +77,18 @@ func Open(ctx context.Context, c Config) (_ lab.Keeper, err error) {
 	return l, nil
 }
 
+// undoers undo what changes inside the router.
+func undoers() undo.Undoers {
+	all := nat.Undoers()
+	maps.Copy(all, lab.Undoers())
+	return all
+}
+
 type netnsLab struct {
 	Config
 	lab.Probes
-	barrier *os.File // memory that the clients share
+	machine result.Env // before anything was built
+	barrier *os.File   // memory that the clients share
 	router  *router
 	rule    *nat.Rule
 	journal *undo.Journal // of what changes inside the router
@@ -85,9 +96,22 @@ type netnsLab struct {
 	kept    bool
 }
 
+// writeRule has what the scenario names write the rule.
+func (l *netnsLab) writeRule(ctx context.Context) (*nat.Rule, error) {
+	if l.NAT == scenario.NFTables {
+		return nat.NFTables(ctx, l.journal, clientNet, bridge)
+	}
+	tables, err := nat.Program()
+	if err != nil {
+		return nil, err
+	}
+	return tables.Masquerade(ctx, l.journal, clientNet, bridge)
+}
+
 // Barrier is the same descriptor in every probe.
 func (l *netnsLab) Barrier() string { return fmt.Sprintf("/proc/self/fd/%d", barrierFD) }
 
+// Clients are the probes; those of Config are their number.
 func (l *netnsLab) Clients() []*probe.Client { return l.Probes.Clients() }
 
 func (l *netnsLab) makeBarrier(context.Context) error {
@@ -112,42 +136,28 @@ func (l *netnsLab) masquerade(ctx context.Context) error {
 		}
 	}
 	return l.router.do(func() (err error) {
-		if l.NAT == scenario.NFTables {
-			l.rule, err = nat.NFTables(ctx, l.journal, clientNet, bridge)
-			return err
-		}
-		tables, err := nat.Program()
-		if err == nil {
-			l.rule, err = tables.Masquerade(ctx, l.journal, clientNet, bridge)
+		l.rule, err = l.writeRule(ctx)
+		if err == nil && l.Widen > 0 {
+			err = nat.Widen(ctx, l.journal, clientNet, l.Widen)
 		}
 		return err
 	})
 }
 
-func (l *netnsLab) Apply(ctx context.Context, m scenario.Masquerade) (lab.Rule, error) {
-	applied := &rule{router: l.router}
-	return applied, l.router.do(func() (err error) {
-		applied.InForce, err = l.rule.Apply(ctx, l.journal, nat.Options{Random: m.Random, RandomFully: m.RandomFully})
-		return err
-	})
+func (l *netnsLab) Apply(ctx context.Context, arm scenario.Arm) (lab.Rule, error) {
+	return l.site().Apply(ctx, arm)
 }
 
-// rule is the masquerade rule of an arm, looked at in the router.
-type rule struct {
-	*nat.InForce
-	router *router
-}
-
-func (r *rule) Packets(ctx context.Context) (n uint64, err error) {
-	err = r.router.do(func() (err error) {
-		n, err = r.InForce.Packets(ctx)
-		return err
-	})
-	return n, err
-}
-
-func (r *rule) Undo(ctx context.Context) error {
-	return r.router.do(func() error { return r.InForce.Undo(ctx) })
+// site is where arms are applied.
+func (l *netnsLab) site() *lab.Site {
+	enter := func(n *node) lab.Enter {
+		return func(do func() error) error { return lab.In(n.space, do) }
+	}
+	s := &lab.Site{Router: l.router.do, Server: enter(l.nodes[0]), Rule: l.rule, Outgoing: serverPlace().name, Journal: l.journal}
+	for _, n := range l.nodes[1:] {
+		s.Clients = append(s.Clients, enter(n))
+	}
+	return s
 }
 
 func (l *netnsLab) Conntrack(context.Context) (s conntrack.Snapshot, err error) {
@@ -158,15 +168,31 @@ func (l *netnsLab) Conntrack(context.Context) (s conntrack.Snapshot, err error) 
 	return s, err
 }
 
+// Shared: nothing else is in the router.
+func (l *netnsLab) Shared() bool { return false }
+
+func (l *netnsLab) Entries(ctx context.Context, server netip.AddrPort) (sorted []map[uint16]string, err error) {
+	err = l.router.do(func() error {
+		states, err := conntrack.Entries(ctx, server)
+		sorted = l.ByClient(states)
+		return err
+	})
+	return sorted, err
+}
+
 func (l *netnsLab) Forget(ctx context.Context, server netip.AddrPort, ports [][]probe.Ports) error {
 	return l.router.do(func() error { return conntrack.Forget(ctx, l.Connections(server, ports)) })
 }
 
 func (l *netnsLab) Environment() result.Env {
-	env := lab.Environment(scenario.Netns)
+	env := l.machine
 	env.CPUs = len(l.Clients()[0].Hello.CPUs)
-	env.Rootless = inUserNamespace()
-	env.NAT = l.NAT
+	env.Rootless = Reexecuted()
+	env.NAT, env.Widened = l.NAT, l.Widen
+	_ = l.router.do(func() error {
+		env.Sysctls = lab.Sysctls()
+		return nil
+	})
 	if tables := l.rule.Tables(); tables != nil {
 		env.Iptables = new(tables.Version())
 	}
@@ -184,8 +210,13 @@ func (l *netnsLab) Close(context.Context) error {
 		return nil
 	}
 	var errs []error
+	for _, n := range l.nodes { // all of them at once: each may take a while
+		errs = append(errs, n.hangUp())
+	}
+	late := make(chan time.Time)
+	defer time.AfterFunc(grace, func() { close(late) }).Stop()
 	for _, n := range l.nodes {
-		errs = append(errs, n.end())
+		errs = append(errs, n.end(late))
 	}
 	errs = append(errs, l.HangUp())
 	if l.router != nil {
@@ -193,6 +224,9 @@ func (l *netnsLab) Close(context.Context) error {
 	}
 	if l.barrier != nil {
 		l.barrier.Close()
+	}
+	if l.NAT == scenario.IPTables {
+		os.Unsetenv(lockFile)
 	}
 	return errors.Join(errs...)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"strings"
@@ -24,6 +25,16 @@ const barrierFD = 3
 // is, it may be a whole trial behind.
 const somaxconn = "32768"
 
+// lengthenQueue sets it. Before Linux 6.3 the root of a user namespace does not
+// see that sysctl; the server makes do with what there is.
+func lengthenQueue() error {
+	err := lab.WriteSysctl("net.core.somaxconn", somaxconn)
+	if errors.Is(err, fs.ErrNotExist) && Reexecuted() {
+		return nil
+	}
+	return err
+}
+
 // nobody is whom probes run as where there is more than one user.
 const nobody = 65534
 
@@ -32,9 +43,9 @@ const nobody = 65534
 type node struct {
 	place
 	cmd   *exec.Cmd
-	space netns.NsHandle
-	in    *os.File // its standard input
-	out   *os.File // its standard output
+	space netns.NsHandle // kept open, so that it is known by more than a number of a process
+	in    *os.File       // its standard input
+	out   *os.File       // its standard output
 	words *lab.LastWords
 	ended chan struct{} // closed when the process is no more
 }
@@ -48,19 +59,20 @@ func (l *netnsLab) start(ctx context.Context, p place, role string) (probe.Strea
 	}
 	err := l.router.connect(p, n.space)
 	if err == nil && role == probe.RoleServer {
-		err = l.router.in(n.space, func() error { return sysctl("net/core/somaxconn", somaxconn) })
+		err = lab.In(n.space, lengthenQueue)
 	}
 	if err != nil {
 		return probe.Stream{}, fmt.Errorf("connect %s: %w", p.name, err)
 	}
 	return probe.Stream{
 		Name: strings.ReplaceAll(p.name, "-", " "), In: n.out, Out: n.in,
-		Close: n.end, Obituary: n.obituary,
+		Close: n.hangUp, Obituary: n.obituary,
 	}, ctx.Err()
 }
 
-// launch starts the probe. It is a child of the router's thread, and is killed
-// when that ends: it cannot outlive this process.
+// launch starts the probe in a namespace of its own. It is a child of the
+// router's thread, and is killed when that ends: it cannot outlive this process.
+// Of what this process has it gets its three streams and the barrier.
 func (n *node) launch(l *netnsLab, role string) error {
 	stdin, in, err := os.Pipe()
 	if err != nil {
@@ -76,14 +88,18 @@ func (n *node) launch(l *netnsLab, role string) error {
 	n.out = out
 
 	cmd := exec.Command(l.Binary, "probe", role)
-	cmd.Args[0] = "snatlab"
+	cmd.Args[0], cmd.Env = "snatlab", []string{}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, stdout, n.words
 	cmd.ExtraFiles = []*os.File{l.barrier}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET, Pdeathsig: unix.SIGKILL, Setpgid: true}
-	if !inUserNamespace() {
+	// A group of its own: what a terminal sends is for this process.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: unix.SIGKILL, Setpgid: true}
+	if mayBecome(nobody) {
 		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: nobody, Gid: nobody}
 	}
-	if err := l.router.do(cmd.Start); err != nil {
+	if n.space, err = l.router.inNew(cmd.Start); err != nil {
+		if errors.Is(err, unix.EACCES) && cmd.SysProcAttr.Credential != nil {
+			err = fmt.Errorf("%w (it runs as user %d, who has to be allowed to execute this program: chmod o+x)", err, nobody)
+		}
 		return err
 	}
 	n.cmd = cmd
@@ -91,17 +107,19 @@ func (n *node) launch(l *netnsLab, role string) error {
 		_ = cmd.Wait() // how it ended stands in ProcessState
 		close(n.ended)
 	}()
-	if n.space, err = netns.GetFromPid(cmd.Process.Pid); err != nil {
-		return fmt.Errorf("open its network namespace: %w", err)
-	}
 	return nil
 }
 
-// grace bounds how long a probe may take to see that it is not needed any more.
+// mayBecome tells whether this process may give another one that user.
+func mayBecome(user uint64) bool {
+	return mapped(user) && lab.CheckPrivilege(map[int]string{unix.CAP_SETUID: "CAP_SETUID", unix.CAP_SETGID: "CAP_SETGID"}).State == lab.Met
+}
+
+// grace bounds how long probes may take to see that they are not needed any more.
 const grace = 5 * time.Second
 
-// end ends the probe, and waits until it is no more. It may be called again.
-func (n *node) end() error {
+// hangUp ends the conversation, and with it the probe.
+func (n *node) hangUp() error {
 	var errs []error
 	for _, f := range []*os.File{n.in, n.out} {
 		if f == nil {
@@ -111,18 +129,24 @@ func (n *node) end() error {
 			errs = append(errs, err)
 		}
 	}
+	return errors.Join(errs...)
+}
+
+// end waits until the probe is no more, and kills it if it is too late for
+// that. Without the probe and this descriptor the namespace is gone.
+func (n *node) end(late <-chan time.Time) error {
 	if n.cmd != nil {
 		select {
 		case <-n.ended:
-		case <-time.After(grace):
+		case <-late:
 			_ = n.cmd.Process.Kill()
 			<-n.ended
 		}
 	}
 	if n.space.IsOpen() {
-		errs = append(errs, n.space.Close())
+		return n.space.Close()
 	}
-	return errors.Join(errs...)
+	return nil
 }
 
 // obituary says how the probe ended, and what it said last.

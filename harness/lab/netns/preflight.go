@@ -7,20 +7,19 @@ import (
 	"fmt"
 
 	"snatlab/harness/lab"
-	"snatlab/harness/nat"
+	"snatlab/harness/probe"
 	"snatlab/harness/scenario"
 	"snatlab/harness/undo"
 )
 
 // Preflight looks at everything that a run in network namespaces needs, by
-// building a router with one cable and the rule, in a namespace of its own that
-// it throws away. It changes nothing. Binary is the program that the probes
-// run, empty for this one; entries is the room in the conntrack table that the
-// run wants.
+// building a router with one client and the rule, and throwing them away. It
+// changes nothing. Writer is what writes the rule, entries the room in the
+// conntrack table that the run wants.
 func Preflight(ctx context.Context, writer string, entries int) []lab.Precondition {
-	all := []lab.Precondition{checkPrivilege(), lab.CheckKernel()}
-	if inUserNamespace() {
-		all[0].Found += " in a user namespace"
+	all := []lab.Precondition{checkPrivilege()}
+	if Reexecuted() {
+		all[0].Found += " of a user namespace of its own"
 	}
 	if all[0].State != lab.Met {
 		all[0].Remedy = "run as root, or where user namespaces are allowed"
@@ -30,7 +29,8 @@ func Preflight(ctx context.Context, writer string, entries int) []lab.Preconditi
 	} else {
 		all = append(all, try(ctx, cmp.Or(writer, scenario.NFTables), entries)...)
 	}
-	return append(all, lab.CheckCPUs(), lab.CheckFiles("the limit of open files (ulimit -n)"))
+	// The kernel last: to build something may have loaded what is looked for.
+	return append(all, lab.CheckKernel(), lab.CheckCPUs(), lab.CheckFiles("the limit of open files (ulimit -n)"))
 }
 
 // The names of preconditions.
@@ -39,17 +39,30 @@ const (
 	masqueradeRule = "masquerade rule"
 )
 
+// tryClient starts a client and hears from it.
+func (l *netnsLab) tryClient(ctx context.Context) error {
+	stream, err := l.start(ctx, clientPlace(0), probe.RoleClient)
+	if err != nil {
+		return err
+	}
+	c, err := probe.OpenClient(ctx, stream)
+	if err != nil {
+		return err
+	}
+	return c.Close()
+}
+
 // try builds what a lab stands on.
 func try(ctx context.Context, writer string, entries int) []lab.Precondition {
-	links := lab.Precondition{Name: namespaces, Found: "network namespaces, bridge, veth", Remedy: "see the README's section on namespaces"}
+	links := lab.Precondition{Name: namespaces, Found: "network namespaces, bridge, veth, a probe in one", Remedy: "see \"What a run needs\" in the README"}
 	rule := lab.Precondition{Name: masqueradeRule, State: lab.Unknown, Found: "no router to look in"}
 	table := lab.Precondition{Name: "conntrack", State: lab.Unknown, Found: rule.Found}
 
-	l := &netnsLab{Config: Config{NAT: writer, Say: func(string) {}}, journal: undo.InMemory(nat.Undoers())}
+	l := &netnsLab{Config: Config{NAT: writer, Binary: thisBinary, Say: func(string) {}}, journal: undo.InMemory(undoers())}
 	defer l.Close(ctx)
 	err := errors.Join(l.makeBarrier(ctx), l.makeRouter(ctx))
 	if err == nil {
-		err = l.router.tryCable()
+		err = l.tryClient(ctx)
 	}
 	if err != nil {
 		links.State, links.Found = lab.Unmet, err.Error()

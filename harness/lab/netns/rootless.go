@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"os/exec"
 	"os/signal"
 	"runtime"
 	"strings"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -17,12 +19,14 @@ import (
 	"snatlab/harness/lab"
 )
 
-// reexecuted marks, in the environment, a program that Reexec started. Its
-// value is the descriptor that takes the exit code of one that stays.
+// reexecuted marks, in the environment, a program that Reexec started.
 const reexecuted = "SNATLAB_USERNS"
 
-// statusFD is that descriptor.
+// statusFD is the descriptor that takes the exit code of one that stays.
 const statusFD = 3
+
+// Reexecuted tells whether Reexec started this process.
+func Reexecuted() bool { return os.Getenv(reexecuted) != "" }
 
 // Privileged tells whether this process can make namespaces by itself.
 func Privileged() bool { return checkPrivilege().State == lab.Met }
@@ -31,38 +35,44 @@ func checkPrivilege() lab.Precondition {
 	return lab.CheckPrivilege(map[int]string{unix.CAP_NET_ADMIN: "CAP_NET_ADMIN", unix.CAP_SYS_ADMIN: "CAP_SYS_ADMIN"})
 }
 
-// inUserNamespace tells whether this process has a user namespace with one user
-// in it, as Reexec makes them.
-func inUserNamespace() bool {
-	text, err := os.ReadFile("/proc/self/uid_map")
-	fields := strings.Fields(string(text))
-	return err == nil && len(fields) == 3 && fields[2] == "1"
+// mapped tells whether this process' user namespace has a user of that number.
+func mapped(user uint64) bool {
+	text, _ := os.ReadFile("/proc/self/uid_map")
+	for line := range strings.Lines(string(text)) {
+		var first, outside, count uint64
+		if n, _ := fmt.Sscan(line, &first, &outside, &count); n == 3 && first <= user && user-first < count {
+			return true
+		}
+	}
+	return false
 }
 
-// Reexec runs this program again, with the arguments given, in new user, mount
-// and network namespaces, where it is privileged, and gives its exit code. The
+// Reexec runs this program again, with the arguments given, in a new user and a
+// new network namespace, where it is privileged, and gives its exit code. The
 // user there is root by name only: towards everything outside it is the one
 // that it was.
 //
-// The program ends when this one does, however that ends. Signals that ask this
-// one to end are passed on.
-func Reexec(args ...string) (code int, err error) {
-	if _, again := os.LookupEnv(reexecuted); again {
+// The program ends when this one does, however that ends. The signals given,
+// which ask this one to end, are passed on.
+func Reexec(signals []os.Signal, args ...string) (code int, err error) {
+	if Reexecuted() {
 		// Ubuntu lets users make the namespace, and then denies what it is for.
-		return 0, forbidden("/proc", checkPrivilege().Found+" in a user namespace of its own")
+		return 0, forbidden("/proc", checkPrivilege().Found+" in a user namespace of its own", os.Geteuid() == 0)
 	}
 	status, statusW, err := os.Pipe()
 	if err != nil {
 		return 0, err
 	}
 	defer status.Close()
+	// What this process was given is not for one that may stay.
+	_ = unix.CloseRange(3, math.MaxInt32, unix.CLOSE_RANGE_CLOEXEC) // Linux 5.11
 	cmd := exec.Command(thisBinary, args...)
 	cmd.Args[0] = os.Args[0]
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.ExtraFiles = []*os.File{statusW}
 	cmd.Env = append(os.Environ(), reexecuted+"=1")
 	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags:  unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWNET,
+		Cloneflags:  unix.CLONE_NEWUSER | unix.CLONE_NEWNET,
 		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Geteuid(), Size: 1}},
 		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getegid(), Size: 1}},
 		Pdeathsig:   unix.SIGKILL,
@@ -70,15 +80,23 @@ func Reexec(args ...string) (code int, err error) {
 	// The signal is sent when the thread ends that started the process.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	signals := make(chan os.Signal, 8)
-	signal.Notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
-	defer signal.Stop(signals)
+	asked := make(chan os.Signal, 8)
+	if len(signals) > 0 { // none would be all
+		signal.Notify(asked, signals...)
+	}
 	err = cmd.Start()
 	statusW.Close()
 	if err != nil {
-		return 0, forbidden("/proc", err.Error())
+		signal.Stop(asked)
+		return 0, forbidden("/proc", err.Error(), os.Geteuid() == 0)
 	}
-	go pass(signals, cmd.Process)
+	var wait sync.WaitGroup
+	wait.Go(func() { pass(asked, cmd.Process) })
+	defer func() {
+		signal.Stop(asked)
+		close(asked)
+		wait.Wait()
+	}()
 	if code, stays := readStatus(status); stays {
 		return code, nil
 	}
@@ -111,7 +129,7 @@ func readStatus(from io.Reader) (code int, stays bool) {
 // stays in the background, with all that this process holds, until it is killed.
 // It has to be called by the process' first thread.
 func Stay(code int) error {
-	if os.Getenv(reexecuted) == "" || unix.Gettid() != os.Getpid() {
+	if !Reexecuted() || unix.Gettid() != os.Getpid() {
 		return errors.New("stay: not the first thread of a program that was started again")
 	}
 	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, 0, 0, 0, 0); err != nil {
@@ -140,15 +158,17 @@ func Stay(code int) error {
 
 // forbidden says why there is no user namespace to be had, as far as the
 // settings under proc tell, and what else can be done.
-func forbidden(proc, found string) error {
-	const instead = "run as root (sudo), or use --driver docker"
+func forbidden(proc, found string, root bool) error {
+	instead := "run as root (sudo), or use --driver docker"
+	if root {
+		instead = "give this container --privileged, or use the host"
+	}
 	for _, s := range []struct{ setting, forbids, remedy string }{
 		{"kernel/unprivileged_userns_clone", "0", "sysctl kernel.unprivileged_userns_clone=1"},
 		{"kernel/apparmor_restrict_unprivileged_userns", "1",
 			"sysctl kernel.apparmor_restrict_unprivileged_userns=0, or an AppArmor profile with `userns,` for this program"},
 		{"user/max_user_namespaces", "0", "sysctl user.max_user_namespaces=10000"},
 		{"user/max_net_namespaces", "0", "sysctl user.max_net_namespaces=10000"},
-		{"user/max_mnt_namespaces", "0", "sysctl user.max_mnt_namespaces=10000"},
 	} {
 		value, err := os.ReadFile(proc + "/sys/" + s.setting)
 		if err == nil && strings.TrimSpace(string(value)) == s.forbids {
@@ -160,7 +180,7 @@ func forbidden(proc, found string) error {
 		return fmt.Errorf("make a user namespace: %s: this kernel has none (CONFIG_USER_NS; or %s)", found, instead)
 	}
 	if filtered(proc) {
-		return fmt.Errorf("make a user namespace: %s: a seccomp filter, as containers have it, may forbid it (--security-opt seccomp=unconfined; or %s)", found, instead)
+		return fmt.Errorf("make a user namespace: %s: a seccomp filter, as containers have it, may forbid it (--security-opt seccomp=unconfined --security-opt systempaths=unconfined; or %s)", found, instead)
 	}
 	return fmt.Errorf("make a user namespace: %s (%s)", found, instead)
 }

@@ -26,7 +26,7 @@ func TestAForbiddenUserNamespaceNamesTheSettingAndWhatElseCanBeDone(t *testing.T
 		"a kernel without them": {nil,
 			"this kernel has none (CONFIG_USER_NS" + instead},
 		"a container's filter": {map[string]string{"self/ns/user": "", "self/status": "Name:\tsnatlab\nSeccomp:\t2\n"},
-			"a seccomp filter, as containers have it, may forbid it (--security-opt seccomp=unconfined" + instead},
+			"a seccomp filter, as containers have it, may forbid it (--security-opt seccomp=unconfined --security-opt systempaths=unconfined" + instead},
 		"whatever else": {map[string]string{"self/ns/user": "", "self/status": "Name:\tsnatlab\nSeccomp:\t0\n"}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -41,10 +41,18 @@ func TestAForbiddenUserNamespaceNamesTheSettingAndWhatElseCanBeDone(t *testing.T
 			if c.want == "" {
 				want = "make a user namespace: " + found + " (run as root (sudo), or use --driver docker)"
 			}
-			if err := forbidden(proc, found); err.Error() != want {
+			if err := forbidden(proc, found, false); err.Error() != want {
 				t.Errorf("error %v\nwant  %s", err, want)
 			}
 		})
+	}
+}
+
+func TestRootIsNotToldToBecomeRoot(t *testing.T) {
+	err := forbidden(t.TempDir(), "operation not permitted", true)
+	const want = "make a user namespace: operation not permitted: this kernel has none (CONFIG_USER_NS; or give this container --privileged, or use the host)"
+	if err.Error() != want {
+		t.Errorf("error %v\nwant  %s", err, want)
 	}
 }
 

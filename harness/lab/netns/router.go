@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"runtime"
 
 	"github.com/vishvananda/netlink"
@@ -22,7 +21,7 @@ import (
 type router struct {
 	work    chan func()
 	done    chan struct{}
-	tid     int
+	space   netns.NsHandle
 	netlink *netlink.Handle
 	closed  bool
 }
@@ -33,7 +32,7 @@ func newRouter() (*router, error) {
 	started := make(chan error)
 	go r.live(started)
 	if err := <-started; err != nil {
-		return nil, fmt.Errorf("make a network namespace: %w", err)
+		return nil, unavailable(err)
 	}
 	err := r.do(func() (err error) {
 		r.netlink, err = netlink.NewHandle(unix.NETLINK_ROUTE)
@@ -55,7 +54,10 @@ func (r *router) live(started chan<- error) {
 	home, err := netns.Get()
 	if err == nil {
 		defer home.Close()
-		r.tid, err = unix.Gettid(), unix.Unshare(unix.CLONE_NEWNET)
+		err = unix.Unshare(unix.CLONE_NEWNET)
+	}
+	if err == nil {
+		r.space, err = netns.Get()
 	}
 	started <- err
 	for err == nil {
@@ -71,29 +73,56 @@ func (r *router) live(started chan<- error) {
 	}
 }
 
-// do has the thread do something, and waits for it.
+// do has the thread do something, and waits for it. A panic is the caller's.
 func (r *router) do(f func() error) error {
 	if r.closed {
 		return errors.New("the router is gone")
 	}
-	answer := make(chan error)
-	r.work <- func() { answer <- f() }
-	return <-answer
+	var err error
+	var panicked any
+	done := make(chan struct{})
+	r.work <- func() {
+		defer close(done)
+		defer func() { panicked = recover() }()
+		err = f()
+	}
+	<-done
+	if panicked != nil {
+		panic(panicked)
+	}
+	return err
 }
 
-// in has the thread do something in another namespace.
-func (r *router) in(space netns.NsHandle, f func() error) error {
-	return r.do(func() error {
+// inNew makes a network namespace and has the thread do something in it: what is
+// started there is in it, and is a child of the thread.
+func (r *router) inNew(f func() error) (space netns.NsHandle, err error) {
+	space = netns.None()
+	err = r.do(func() (err error) {
 		here, err := netns.Get()
 		if err != nil {
 			return err
 		}
 		defer here.Close()
-		if err := netns.Set(space); err != nil {
-			return err
+		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+			return unavailable(err)
 		}
-		return errors.Join(f(), netns.Set(here))
+		if space, err = netns.Get(); err == nil {
+			err = f()
+		}
+		return errors.Join(err, netns.Set(here))
 	})
+	return space, err
+}
+
+// unavailable says why a network namespace cannot be made.
+func unavailable(err error) error {
+	if errors.Is(err, unix.ENOSPC) {
+		return fmt.Errorf("make a network namespace: %w: no more than user.max_net_namespaces are allowed, in this user namespace and those above it", err)
+	}
+	if errors.Is(err, unix.EPERM) && Reexecuted() {
+		return forbidden("/proc", "make a network namespace in it: "+err.Error(), false)
+	}
+	return fmt.Errorf("make a network namespace: %w", err)
 }
 
 func (r *router) close() {
@@ -101,6 +130,7 @@ func (r *router) close() {
 		return
 	}
 	r.closed = true
+	r.space.Close()
 	if r.netlink != nil {
 		r.netlink.Close()
 	}
@@ -114,7 +144,7 @@ func (l *netnsLab) makeRouter(context.Context) (err error) {
 	if l.router, err = newRouter(); err != nil {
 		return err
 	}
-	if err := l.router.do(func() error { return errors.Join(quiet(), sysctl("net/ipv4/ip_forward", "1")) }); err != nil {
+	if err := l.router.do(func() error { return errors.Join(quiet(), lab.WriteSysctl("net.ipv4.ip_forward", "1")) }); err != nil {
 		return err
 	}
 	link := &netlink.Bridge{LinkAttrs: attributes(bridge)}
@@ -136,20 +166,10 @@ func needs(err error, module, option string) error {
 // quiet keeps IPv6 from talking to its neighbours. A kernel without it is quiet.
 func quiet() error {
 	for _, which := range []string{"all", "default"} {
-		err := sysctl("net/ipv6/conf/"+which+"/disable_ipv6", "1")
+		err := lab.WriteSysctl("net.ipv6.conf."+which+".disable_ipv6", "1")
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
 	return nil
 }
-
-// sysctl sets one of the calling thread's network namespace.
-func sysctl(path, value string) error {
-	if err := os.WriteFile("/proc/sys/"+path, []byte(value), 0); err != nil {
-		return fmt.Errorf("set sysctl: %w", err)
-	}
-	return nil
-}
-
-var _ lab.Keeper = (*netnsLab)(nil)

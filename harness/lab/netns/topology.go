@@ -5,10 +5,13 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
+
+	"snatlab/harness/lab"
 )
 
 // The lab's addresses, out of the range of RFC 2544. They are known in the
@@ -61,7 +64,7 @@ func (r *router) connect(p place, space netns.NsHandle) error {
 	if err := r.netlink.LinkAdd(cable); err != nil {
 		return fmt.Errorf("make a veth pair: %w", needs(err, "veth", "CONFIG_VETH"))
 	}
-	if err := r.in(space, quiet); err != nil {
+	if err := lab.In(space, quiet); err != nil {
 		return err
 	}
 	inside, err := netlink.NewHandleAt(space, unix.NETLINK_ROUTE)
@@ -73,16 +76,44 @@ func (r *router) connect(p place, space netns.NsHandle) error {
 	if err := errors.Join(setUp(inside, "lo"), setUp(inside, inNode, p.address)); err != nil {
 		return err
 	}
+	outer := []string{p.name}
 	if p.bridged {
-		err = setUp(r.netlink, p.name)
+		outer, err = append(outer, bridge), setUp(r.netlink, p.name)
 	} else {
 		err = setUp(r.netlink, p.name, p.gateway)
 	}
 	if err != nil {
 		return err
 	}
+	if err := errors.Join(awaitUp(inside, inNode), awaitUp(r.netlink, outer...)); err != nil {
+		return err
+	}
 	if err := inside.RouteAdd(&netlink.Route{Gw: p.gateway.Addr().AsSlice()}); err != nil {
 		return fmt.Errorf("add the route by %v: %w", p.gateway.Addr(), err)
+	}
+	return nil
+}
+
+// linkTime bounds how long the kernel may take to see that a cable is plugged in.
+const linkTime = 10 * time.Second
+
+// awaitUp waits until interfaces take packets. One that is set up drops them
+// until the kernel has taken note, by and by, that the other end is up as well
+// (net/core/link_watch.c): a SYN that is lost to that comes again a second later.
+func awaitUp(h *netlink.Handle, names ...string) error {
+	for _, name := range names {
+		for begun := time.Now(); ; time.Sleep(time.Millisecond) { // it is announced to those only who listened before
+			link, err := h.LinkByName(name)
+			if err != nil {
+				return fmt.Errorf("look at interface %s: %w", name, err)
+			}
+			if link.Attrs().OperState == netlink.OperUp {
+				break
+			}
+			if time.Since(begun) > linkTime {
+				return fmt.Errorf("interface %s is %v still after %v", name, link.Attrs().OperState, linkTime)
+			}
+		}
 	}
 	return nil
 }
@@ -108,13 +139,4 @@ func attributes(name string) netlink.LinkAttrs {
 	a := netlink.NewLinkAttrs()
 	a.Name = name
 	return a
-}
-
-// tryCable lays a cable within the router, to see that there are such.
-func (r *router) tryCable() error {
-	err := r.netlink.LinkAdd(&netlink.Veth{LinkAttrs: attributes("try"), PeerName: inNode})
-	if err != nil {
-		return fmt.Errorf("make a veth pair: %w", needs(err, "veth", "CONFIG_VETH"))
-	}
-	return nil
 }

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"snatlab/harness"
+	"snatlab/harness/figure"
+	"snatlab/harness/lab"
+	"snatlab/harness/lab/netns"
+	"snatlab/harness/scenario"
+	"snatlab/harness/verdict"
+)
+
+func calibrateCommand() *cobra.Command {
+	var f runFlags
+	var runs int
+	c := &cobra.Command{
+		Use:   "calibrate SCENARIO",
+		Short: "Measure how often this tool's verdicts are wrong on this machine",
+		Long: `Run the baseline of a scenario against itself, many times, and count how often
+a difference is found where there is none; and against each of its other arms,
+which are known to mitigate, and count how often that is missed.
+
+Exit codes: 0 no more verdicts are wrong than may be; 1 more are, beyond doubt;
+2 bad usage or an invalid scenario; 3 this machine cannot run it, or it broke
+off; 4 inconclusive: the race did not occur in the baseline of most runs.`,
+		Example: `  snatlab calibrate scenarios/calibrate.yaml --runs 100`,
+		Args:    cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if runs < 1 || runs > 10_000 {
+				return usageError{c, fmt.Errorf("--runs: %d is out of range; allowed: 1 to 10000", runs)}
+			}
+			s, err := readScenario(c, args[0], f)
+			if err != nil {
+				return err
+			}
+			if s.Driver == scenario.Netns && !netns.Privileged() {
+				return inUserNamespace(c, args[0])
+			}
+			return interruptible(func(ctx context.Context) error { return calibrate(ctx, s, runs, f.json) })
+		},
+	}
+	c.Flags().IntVar(&runs, "runs", 100, "how many times")
+	c.Flags().StringVar(&f.driver, "driver", "", "how to build the lab, instead of the scenario's: docker or netns")
+	c.Flags().IntVar(&f.rounds, "rounds", 0, "number of rounds, instead of the scenario's")
+	c.Flags().BoolVar(&f.json, "json", false, "print the counts as JSON")
+	return c
+}
+
+func calibrate(ctx context.Context, s *scenario.Scenario, runs int, asJSON bool) error {
+	site, err := prepare(ctx, s)
+	if err != nil {
+		return err
+	}
+	defer site.close()
+	id := newID(time.Now())
+	warnOfRounds(os.Stderr, s.Rounds, 2)
+	open := func(ctx context.Context, run int) (lab.Lab, error) {
+		return site.open(ctx, fmt.Sprintf("%s-%d", id, run+1), false, nil)
+	}
+	c, err := harness.Calibrate(ctx, s, runs, open, func(c *harness.Calibration) {
+		fmt.Fprintf(os.Stderr, "run %d/%d: %d false", c.Runs, runs, c.Itself.Wrong)
+		for _, a := range c.Arms {
+			fmt.Fprintf(os.Stderr, ", %d missed (%s)", a.Wrong, a.Arm)
+		}
+		fmt.Fprintf(os.Stderr, ", %d inconclusive; %.1f s\n", c.Inconclusive, c.Seconds[c.Runs-1])
+	})
+	if c.Runs > 0 {
+		if asJSON {
+			encoder := json.NewEncoder(os.Stdout)
+			encoder.SetIndent("", "  ")
+			_ = encoder.Encode(c)
+		} else {
+			printCalibration(os.Stdout, s, c)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return calibrationCode(c)
+}
+
+func printCalibration(w io.Writer, s *scenario.Scenario, c *harness.Calibration) {
+	tell := func(what string, wrong int, word string) {
+		low, high := verdict.Proportion(wrong, c.Runs)
+		fmt.Fprintf(w, "%s: %d of %s %s (95 %% interval %s to %s)\n", what, wrong,
+			figure.Plural(c.Runs, "verdict", "verdicts"), word, figure.Percent(low), figure.Percent(high))
+	}
+	tell(c.Itself.Arm+" against itself", c.Itself.Wrong, "false")
+	for _, a := range c.Arms {
+		tell(a.Arm+" against "+c.Itself.Arm, a.Wrong, "missed")
+	}
+	fmt.Fprintf(w, "%d of %s inconclusive; %s of %s x %s, p < %g\n", c.Inconclusive, figure.Plural(c.Runs, "run", "runs"),
+		figure.Plural(s.Rounds, "round", "rounds"), figure.Plural(s.Clients, "client", "clients"),
+		figure.Plural(s.Load.Requests, "request", "requests"), verdict.Alpha)
+}
+
+// calibrationCode fails a tool that is wrong more often than it may be, beyond
+// what chance explains.
+func calibrationCode(c *harness.Calibration) error {
+	if 2*c.Inconclusive > c.Runs {
+		return exitCode(exitInconclusive)
+	}
+	wrong := []int{c.Itself.Wrong}
+	for _, a := range c.Arms {
+		wrong = append(wrong, a.Wrong)
+	}
+	for _, n := range wrong {
+		if low, _ := verdict.Proportion(n, c.Runs); low > verdict.Alpha {
+			return exitCode(exitFail)
+		}
+	}
+	return nil
+}
+
+// warnOfRounds says before a run that it cannot come to a verdict.
+func warnOfRounds(w io.Writer, rounds, arms int) {
+	if least := verdict.Rounds(arms); rounds < least {
+		fmt.Fprintf(w, "%s cannot show a difference at p < %g: it takes %d\n", figure.Plural(rounds, "round", "rounds"), verdict.Alpha, least)
+	}
+}

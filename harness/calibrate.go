@@ -1,0 +1,106 @@
+package harness
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"snatlab/harness/lab"
+	"snatlab/harness/result"
+	"snatlab/harness/scenario"
+	"snatlab/harness/verdict"
+)
+
+// Calibration is how often verdicts were wrong where the truth is known.
+type Calibration struct {
+	Runs         int       `json:"runs"`
+	Inconclusive int       `json:"inconclusive"` // runs in which the race did not occur in the baseline
+	Itself       Tally     `json:"itself"`       // the baseline against itself: any difference is false
+	Arms         []Tally   `json:"arms"`         // every other arm: it is known to mitigate
+	Seconds      []float64 `json:"seconds"`      // of each run
+}
+
+// Tally counts the verdicts of one comparison over all runs.
+type Tally struct {
+	Arm      string                    `json:"arm"`
+	Verdicts map[result.ArmVerdict]int `json:"verdicts"`
+	Wrong    int                       `json:"wrong"`
+}
+
+// again is the name of the baseline's second self.
+const again = "baseline-again"
+
+// Calibrate runs a scenario's baseline against itself, and against each other
+// arm, many times, each in a lab of its own, and counts the wrong verdicts. Each
+// comparison is judged as that of a run with two arms.
+func Calibrate(ctx context.Context, s *scenario.Scenario, runs int, open func(ctx context.Context, run int) (lab.Lab, error), done func(*Calibration)) (*Calibration, error) {
+	twice := *s
+	twice.Expect = nil
+	second := s.Arms[0]
+	second.Name = again
+	twice.Arms = slices.Concat(s.Arms[:1], []scenario.Arm{second}, s.Arms[1:])
+	c := &Calibration{Itself: Tally{Arm: s.Arms[0].Name, Verdicts: map[result.ArmVerdict]int{}}}
+	for _, a := range s.Arms[1:] {
+		c.Arms = append(c.Arms, Tally{Arm: a.Name, Verdicts: map[result.ArmVerdict]int{}})
+	}
+	for run := range runs {
+		twice.Seed = s.Seed + uint64(run)
+		r, err := Run(ctx, &twice, func(ctx context.Context) (lab.Lab, error) { return open(ctx, run) }, silent{}, Options{})
+		if err != nil {
+			return c, fmt.Errorf("run %d of %d: %w", run+1, runs, err)
+		}
+		if err := c.count(r); err != nil {
+			return c, err
+		}
+		done(c)
+	}
+	return c, nil
+}
+
+// count adds the verdicts of one run.
+func (c *Calibration) count(r *result.Result) error {
+	c.Runs++
+	c.Seconds = append(c.Seconds, r.Seconds)
+	itself, err := judgePair(r, 1)
+	if err != nil {
+		return err
+	}
+	c.Itself.add(itself, itself == result.Mitigated || itself == result.Reduced || itself == result.Worse)
+	if itself == result.ArmInconclusive {
+		c.Inconclusive++
+	}
+	for i := range c.Arms {
+		v, err := judgePair(r, 2+i)
+		if err != nil {
+			return err
+		}
+		c.Arms[i].add(v, v != result.Mitigated)
+	}
+	return nil
+}
+
+func (t *Tally) add(v result.ArmVerdict, wrong bool) {
+	t.Verdicts[v]++
+	if wrong {
+		t.Wrong++
+	}
+}
+
+// judgePair judges one arm against the baseline as if there were no others.
+func judgePair(r *result.Result, arm int) (result.ArmVerdict, error) {
+	pair := *r
+	pair.Arms = []result.Arm{r.Arms[0], r.Arms[arm]}
+	pair.Expected, pair.Warnings = nil, nil
+	verdict.Judge(&pair)
+	if len(pair.Comparisons) != 1 {
+		return "", errors.New("two arms, and not one comparison")
+	}
+	return pair.Comparisons[0].Verdict, nil
+}
+
+// silent watches nothing.
+type silent struct{}
+
+func (silent) Start(int, int, string)               {}
+func (silent) Done(int, int, string, *result.Trial) {}

@@ -1,0 +1,197 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"snatlab/harness/nat"
+	"snatlab/harness/scenario"
+	"snatlab/harness/undo"
+)
+
+// Site is where arms are applied: the namespaces of a lab, and the rule that it
+// masquerades by. Drivers fill it.
+type Site struct {
+	Router  Enter
+	Server  Enter // nil for a server that is not the lab's own
+	Clients []Enter
+
+	Rule     *nat.Rule // in the router
+	Outgoing string    // the router's interface towards the server
+	Journal  *undo.Journal
+}
+
+// applied is an arm in force.
+type applied struct {
+	site     *Site
+	rule     *nat.InForce
+	settings []string
+	undo     []func(context.Context) error // oldest first
+}
+
+// Apply puts an arm in force. If a part of it fails, the others are undone.
+func (s *Site) Apply(ctx context.Context, arm scenario.Arm) (Rule, error) {
+	a := &applied{site: s}
+	for _, step := range []func(context.Context, scenario.Arm) error{
+		a.setSysctls, a.setPorts, a.addAddresses,
+		a.setRule, // last: it counts from when it is written
+	} {
+		if err := step(ctx, arm); err != nil {
+			return nil, errors.Join(err, a.Undo(undo.Context(ctx)))
+		}
+	}
+	return a, nil
+}
+
+func (a *applied) Rule() string { return a.rule.Rule() }
+
+func (a *applied) Settings() []string { return a.settings }
+
+func (a *applied) Packets(ctx context.Context) (n uint64, err error) {
+	err = a.site.Router(func() (err error) {
+		n, err = a.rule.Packets(ctx)
+		return err
+	})
+	return n, err
+}
+
+// Undo undoes all parts, the last one first; one that cannot be undone does not
+// keep the others from it.
+func (a *applied) Undo(ctx context.Context) error {
+	var errs []error
+	for _, undo := range slices.Backward(a.undo) {
+		errs = append(errs, undo(ctx))
+	}
+	return errors.Join(errs...)
+}
+
+func (a *applied) setSysctls(ctx context.Context, arm scenario.Arm) error {
+	for _, s := range arm.Sysctls.Router {
+		if err := a.change(ctx, func() (undo.Step, func() error, error) { return sysctlStep(s) }); err != nil {
+			return err
+		}
+		a.settings = append(a.settings, fmt.Sprintf("router: %s = %s", s.Name, s.Value))
+	}
+	for _, s := range arm.Sysctls.Server {
+		if err := a.inside(a.site.Server, s); err != nil {
+			return err
+		}
+		a.settings = append(a.settings, fmt.Sprintf("server: %s = %s", s.Name, s.Value))
+	}
+	for _, s := range arm.Sysctls.Clients {
+		for _, client := range a.site.Clients {
+			if err := a.inside(client, s); err != nil {
+				return err
+			}
+		}
+		a.settings = append(a.settings, fmt.Sprintf("clients: %s = %s", s.Name, s.Value))
+	}
+	return nil
+}
+
+// ephemeral is what the kernel chooses source ports from where nobody said
+// otherwise.
+var ephemeral = scenario.PortRange{First: 32768, Last: 60999}
+
+const portRange = "net.ipv4.ip_local_port_range"
+
+// setPorts says which source ports the kernel may choose for the clients.
+func (a *applied) setPorts(_ context.Context, arm scenario.Arm) error {
+	r := arm.ClientPortRange
+	if arm.ClientPorts == "" && r == (scenario.PortRange{}) {
+		return nil
+	}
+	text := fmt.Sprintf("clients: source ports %d to %d", r.First, r.Last)
+	for i, client := range a.site.Clients {
+		if arm.ClientPorts == scenario.Split {
+			r, text = share(ephemeral, i, len(a.site.Clients)), "clients: each has source ports of its own"
+		}
+		s := scenario.Sysctl{Name: portRange, Value: fmt.Sprintf("%d %d", r.First, r.Last)}
+		if err := a.inside(client, s); err != nil {
+			return err
+		}
+	}
+	a.settings = append(a.settings, text)
+	return nil
+}
+
+// share is the i-th of n equal parts of a range.
+func share(of scenario.PortRange, i, n int) scenario.PortRange {
+	size := (int(of.Last) - int(of.First) + 1) / n
+	first := int(of.First) + i*size
+	return scenario.PortRange{First: uint16(first), Last: uint16(first + size - 1)}
+}
+
+// inside sets a sysctl of a namespace that ends with the lab: no journal has to
+// know of it.
+func (a *applied) inside(enter Enter, s scenario.Sysctl) error {
+	var before string
+	err := enter(func() (err error) {
+		before, err = replaceSysctl(s.Name, s.Value)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	a.undo = append(a.undo, func(context.Context) error {
+		return enter(func() error { return restoreSysctl(sysctl{s.Name, before, s.Value}) })
+	})
+	return nil
+}
+
+// addAddresses gives the router the addresses that it is to translate to.
+func (a *applied) addAddresses(ctx context.Context, arm scenario.Arm) error {
+	for _, address := range arm.SNAT.ToSource {
+		err := a.change(ctx, func() (undo.Step, func() error, error) { return addressStep(a.site.Outgoing, address) })
+		if err != nil {
+			return err
+		}
+		a.settings = append(a.settings, fmt.Sprintf("router: address %v on %s", address, a.site.Outgoing))
+	}
+	return nil
+}
+
+// change makes a change in the router, which may be this host: by the journal.
+func (a *applied) change(ctx context.Context, prepare func() (undo.Step, func() error, error)) error {
+	var entry undo.Entry
+	err := a.site.Router(func() error {
+		step, change, err := prepare()
+		if err != nil {
+			return err
+		}
+		entry, err = a.site.Journal.Do(ctx, step, func(context.Context) error { return change() })
+		a.undo = append(a.undo, func(ctx context.Context) error {
+			return a.site.Router(func() error { return a.site.Journal.Undo(ctx, entry) })
+		})
+		return err
+	})
+	return err
+}
+
+func (a *applied) setRule(ctx context.Context, arm scenario.Arm) error {
+	err := a.site.Router(func() (err error) {
+		a.rule, err = a.site.Rule.Apply(ctx, a.site.Journal, options(arm))
+		return err
+	})
+	if err == nil {
+		a.undo = append(a.undo, func(ctx context.Context) error {
+			return a.site.Router(func() error { return a.rule.Undo(ctx) })
+		})
+	}
+	return err
+}
+
+// options are the arm's, as the rule takes them.
+func options(arm scenario.Arm) nat.Options {
+	o := nat.Options{
+		Random: arm.Masquerade.Random, RandomFully: arm.Masquerade.RandomFully || arm.SNAT.RandomFully,
+		ToPorts: nat.Ports(arm.Masquerade.ToPorts),
+	}
+	if to := arm.SNAT.ToSource; len(to) > 0 {
+		o.ToSource = nat.Addresses{First: slices.MinFunc(to, netip.Addr.Compare), Last: slices.MaxFunc(to, netip.Addr.Compare)}
+	}
+	return o
+}

@@ -1,0 +1,108 @@
+package harness
+
+import (
+	"context"
+	"math"
+	"time"
+
+	"snatlab/harness/conntrack"
+	"snatlab/harness/lab"
+	"snatlab/harness/probe"
+	"snatlab/harness/result"
+)
+
+// measurement is what was seen of a load: by the clients, and by the kernel
+// before and after.
+type measurement struct {
+	before, after observation
+	reports       []*probe.Report
+	seconds       float64
+	foreign       *result.Foreign
+}
+
+// observation is what the kernel counted up to an instant.
+type observation struct {
+	packets  uint64
+	counters conntrack.Snapshot
+}
+
+func (x *experiment) observe(ctx context.Context, rule lab.Rule) (o observation, err error) {
+	if o.packets, err = rule.Packets(ctx); err != nil {
+		return o, err
+	}
+	o.counters, err = x.lab.Conntrack(ctx)
+	return o, err
+}
+
+// measure sends the load between two observations. Where other traffic may be
+// in the counters, it watches them before and after as well, with no load.
+func (x *experiment) measure(ctx context.Context, rule lab.Rule, send func() ([]*probe.Report, error)) (m measurement, err error) {
+	var idle watch
+	if x.lab.Shared() {
+		if err := idle.look(ctx, x.lab); err != nil {
+			return m, err
+		}
+	}
+	if m.before, err = x.observe(ctx, rule); err != nil {
+		return m, err
+	}
+	begun := time.Now()
+	if m.reports, err = send(); err != nil {
+		return m, err
+	}
+	m.seconds = time.Since(begun).Seconds()
+	if m.after, err = x.observe(ctx, rule); err != nil {
+		return m, err
+	}
+	if x.lab.Shared() {
+		if err := idle.look(ctx, x.lab); err != nil {
+			return m, err
+		}
+	}
+	m.foreign = idle.foreign(m.seconds)
+	return m, nil
+}
+
+// idleWindow is how long the counters are watched before a trial, and after it.
+const idleWindow = 100 * time.Millisecond
+
+// watch sums up what the counters moved by while the lab sent nothing.
+type watch struct {
+	moved   result.Counters
+	elapsed time.Duration
+}
+
+func (w *watch) look(ctx context.Context, l lab.Lab) error {
+	begun := time.Now()
+	before, err := l.Conntrack(ctx)
+	if err != nil {
+		return err
+	}
+	select {
+	case <-time.After(idleWindow):
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	after, err := l.Conntrack(ctx)
+	if err != nil {
+		return err
+	}
+	moved, err := conntrack.Delta(before, after)
+	if err != nil {
+		return err
+	}
+	w.moved.InsertFailed += moved.InsertFailed
+	w.moved.Drop += moved.Drop
+	w.elapsed += time.Since(begun)
+	return nil
+}
+
+// foreign says what of the counters of a trial may be other traffic's, if it
+// went on at the same rate; nil if nothing was watched, or nothing moved.
+func (w *watch) foreign(seconds float64) *result.Foreign {
+	if w.moved.InsertFailed == 0 && w.moved.Drop == 0 {
+		return nil
+	}
+	during := func(n uint64) uint64 { return uint64(math.Ceil(float64(n) * seconds / w.elapsed.Seconds())) }
+	return &result.Foreign{InsertFailed: during(w.moved.InsertFailed), Drop: during(w.moved.Drop), Idle: w.elapsed.Seconds()}
+}

@@ -1,0 +1,102 @@
+package harness
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"snatlab/harness/conntrack"
+	"snatlab/harness/probe"
+	"snatlab/harness/result"
+	"snatlab/harness/scenario"
+)
+
+func TestOtherTrafficGoesOnAtItsRateForAsLongAsATrialTakes(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		moved   result.Counters
+		seconds float64
+		want    *result.Foreign
+	}{
+		{"nothing moved", result.Counters{}, 10, nil},
+		{"rounded up", result.Counters{InsertFailed: 1, Drop: 3}, 0.5, &result.Foreign{InsertFailed: 3, Drop: 8, Idle: 0.2}},
+		{"a long trial", result.Counters{Drop: 1}, 20, &result.Foreign{Drop: 100, Idle: 0.2}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := watch{moved: c.moved, elapsed: 200 * time.Millisecond}
+			if d := cmp.Diff(c.want, w.foreign(c.seconds)); d != "" {
+				t.Errorf("(-want +got):\n%s", d)
+			}
+		})
+	}
+}
+
+// looks counts how often the counters of a lab are read in one trial.
+func looks(t *testing.T, shared bool) (n int) {
+	t.Helper()
+	f := newFakeLab(t, 1)
+	f.shared = shared
+	f.table = func(i int) conntrack.Snapshot { n = i + 1; return conntrack.Snapshot{Max: 1 << 18} }
+	s := clientsOf(1, "a")
+	s.Rounds = 1
+	r, _, err := f.run(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Arms[0].Trials[0].Foreign != nil {
+		t.Errorf("nothing moved, and %+v is other traffic's", r.Arms[0].Trials[0].Foreign)
+	}
+	return n
+}
+
+func TestASharedTableIsWatchedBeforeAndAfterATrial(t *testing.T) {
+	if own, shared := looks(t, false), looks(t, true); shared != own+4 {
+		t.Errorf("%d looks at a shared table, %d at a lab's own", shared, own)
+	}
+}
+
+func TestARequestWithoutAnAnswerIsLookedUpByItsPort(t *testing.T) {
+	f := &fakeLab{script: script{entries: []map[uint16]string{{10: "SYN_SENT", 12: "ESTABLISHED"}, {10: "SYN_SENT"}}}}
+	x := &experiment{Scenario: clientsOf(2, "a"), lab: f}
+	reports := []*probe.Report{{Silent: []probe.Ports{{First: 9, Last: 12}}}, {Silent: []probe.Ports{{First: 10, Last: 10}, {First: 65535, Last: 65535}}}}
+	got, err := x.lookUp(t.Context(), netip.AddrPort{}, reports)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &result.Evidence{Looked: 6, Dropped: 3, Passed: 2, Other: 1, Sample: []result.Sample{
+		{Client: 0, Port: 9, Entry: "none"}, {Client: 0, Port: 10, Entry: "SYN_SENT"}, {Client: 0, Port: 11, Entry: "none"},
+		{Client: 0, Port: 12, Entry: "ESTABLISHED"}, {Client: 1, Port: 10, Entry: "SYN_SENT"},
+	}}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+}
+
+func TestEvidenceIsLookedForOnlyOnDemand(t *testing.T) {
+	for _, explain := range []bool{false, true} {
+		f := newFakeLab(t, 1)
+		f.explain, f.entries = explain, []map[uint16]string{{}}
+		r, _, err := f.run(t.Context(), clientsOf(1, "a"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := r.Arms[0].Trials[0].Evidence != nil; got != explain {
+			t.Errorf("explain %v: evidence %+v", explain, r.Arms[0].Trials[0].Evidence)
+		}
+	}
+}
+
+func TestPortsOfTheirOwnAreDisjointAndEnough(t *testing.T) {
+	for clients := 1; clients <= scenario.MaxClients; clients++ {
+		next := basePort
+		for i := range clients {
+			base, ports := ownPorts(i, clients)
+			if int(base) < next || int(base)+ports > 65536 || ports < scenario.MaxTrial/clients {
+				t.Fatalf("client %d of %d: %d ports from %d", i, clients, ports, base)
+			}
+			next = int(base) + ports
+		}
+	}
+}

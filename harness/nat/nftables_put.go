@@ -1,0 +1,91 @@
+package nat
+
+import (
+	"context"
+	"encoding/binary"
+
+	"github.com/google/nftables/expr"
+	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// put writes a rule of our chain: a new one, or one in the place of another.
+//
+// It speaks netlink itself: google/nftables leaves out the flags of a
+// masquerade to ports (v0.3.0). The kernel heeds the ports by one of them.
+func (n nft) put(ctx context.Context, how netlink.HeaderFlags, handle uint64, exprs []expr.Any) error {
+	data, err := ruleData(handle, exprs)
+	if err != nil {
+		return err
+	}
+	c, err := n.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	bound := func(t netlink.HeaderType) netlink.Message { // of a transaction
+		return netlink.Message{Header: netlink.Header{Type: t, Flags: netlink.Request}, Data: genmsg(unix.NFPROTO_UNSPEC, unix.NFNL_SUBSYS_NFTABLES)}
+	}
+	_, err = c.SendMessages([]netlink.Message{bound(unix.NFNL_MSG_BATCH_BEGIN), {
+		Header: netlink.Header{Type: unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_NEWRULE, Flags: netlink.Request | netlink.Acknowledge | how},
+		Data:   data,
+	}, bound(unix.NFNL_MSG_BATCH_END)})
+	if err != nil {
+		return err
+	}
+	_, err = c.Receive()
+	return bare(err)
+}
+
+// genmsg is struct nfgenmsg, which comes before the attributes.
+func genmsg(family byte, resource uint16) []byte {
+	return binary.BigEndian.AppendUint16([]byte{family, unix.NFNETLINK_V0}, resource)
+}
+
+// ruleData is the message that has the kernel write a rule.
+func ruleData(handle uint64, exprs []expr.Any) ([]byte, error) {
+	attributes := netlink.NewAttributeEncoder()
+	attributes.ByteOrder = binary.BigEndian
+	attributes.String(unix.NFTA_RULE_TABLE, nftTable.Name)
+	attributes.String(unix.NFTA_RULE_CHAIN, nftChain.Name)
+	if handle != 0 {
+		attributes.Uint64(unix.NFTA_RULE_HANDLE, handle)
+	}
+	attributes.Nested(unix.NFTA_RULE_EXPRESSIONS, func(list *netlink.AttributeEncoder) error {
+		for _, e := range exprs {
+			data, err := marshal(e)
+			if err != nil {
+				return err
+			}
+			list.Bytes(unix.NLA_F_NESTED|unix.NFTA_LIST_ELEM, data)
+		}
+		return nil
+	})
+	data, err := attributes.Encode()
+	return append(genmsg(unix.NFPROTO_IPV4, 0), data...), err
+}
+
+// marshal is expr.Marshal, without its fault.
+func marshal(e expr.Any) ([]byte, error) {
+	m, ok := e.(*expr.Masq)
+	if !ok || !m.ToPorts {
+		return expr.Marshal(unix.NFPROTO_IPV4, e)
+	}
+	flags := uint32(unix.NF_NAT_RANGE_PROTO_SPECIFIED)
+	if m.Random {
+		flags |= unix.NF_NAT_RANGE_PROTO_RANDOM
+	}
+	if m.FullyRandom {
+		flags |= unix.NF_NAT_RANGE_PROTO_RANDOM_FULLY
+	}
+	attributes := netlink.NewAttributeEncoder()
+	attributes.String(unix.NFTA_EXPR_NAME, "masq")
+	attributes.Nested(unix.NFTA_EXPR_DATA, func(data *netlink.AttributeEncoder) error {
+		data.ByteOrder = binary.BigEndian
+		data.Uint32(unix.NFTA_MASQ_FLAGS, flags)
+		data.Uint32(unix.NFTA_MASQ_REG_PROTO_MIN, m.RegProtoMin)
+		data.Uint32(unix.NFTA_MASQ_REG_PROTO_MAX, m.RegProtoMax)
+		return nil
+	})
+	return attributes.Encode()
+}

@@ -1,0 +1,55 @@
+package nat
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+)
+
+// Options are those of the masquerade target. ToSource makes another target of
+// it, SNAT, with the same options.
+type Options struct {
+	Random      bool // as RandomFully, since Linux 5.0
+	RandomFully bool
+	ToPorts     Ports     // of TCP alone: a range of ports needs the protocol in the rule
+	ToSource    Addresses // instead of that of the outgoing interface
+}
+
+// Ports is a range of ports, both ends included. The zero value is none.
+type Ports struct{ First, Last uint16 }
+
+// Addresses is a range of IPv4 addresses, both ends included. The zero value is
+// none. Which of them a connection gets depends on nothing but the addresses of
+// its client and its server (net/netfilter/nf_nat_core.c, find_best_ips_proto):
+// a client has the same one each time, and shares it with some other clients.
+type Addresses struct{ First, Last netip.Addr }
+
+func (p Ports) String() string {
+	if p.First == p.Last {
+		return fmt.Sprint(p.First)
+	}
+	return fmt.Sprintf("%d-%d", p.First, p.Last)
+}
+
+func (a Addresses) String() string {
+	if a.First == a.Last {
+		return a.First.String()
+	}
+	return fmt.Sprintf("%v-%v", a.First, a.Last)
+}
+
+// check finds options that contradict each other, or that no rule can have.
+func (o Options) check() error {
+	ports, addresses := o.ToPorts != Ports{}, o.ToSource != Addresses{}
+	switch {
+	case o.Random && o.RandomFully:
+		return errors.New("random and random-fully exclude each other")
+	case ports && addresses:
+		return errors.New("ports to masquerade to and addresses to translate to exclude each other")
+	case ports && (o.ToPorts.First == 0 || o.ToPorts.Last < o.ToPorts.First):
+		return fmt.Errorf("%v is no range of ports", o.ToPorts)
+	case addresses && (!o.ToSource.First.Is4() || !o.ToSource.Last.Is4() || o.ToSource.Last.Less(o.ToSource.First)):
+		return fmt.Errorf("%v is no range of IPv4 addresses", o.ToSource)
+	}
+	return nil
+}

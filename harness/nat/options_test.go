@@ -1,0 +1,128 @@
+package nat
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// Ranges of ports and of addresses in these tests. Four addresses make a
+// network, which nft prints as one.
+var (
+	tenPorts      = Ports{20_000, 20_009}
+	onePort       = Ports{20_000, 20_000}
+	oneAddress    = Addresses{netip.MustParseAddr("192.0.2.11"), netip.MustParseAddr("192.0.2.11")}
+	fourAddresses = Addresses{netip.MustParseAddr("192.0.2.16"), netip.MustParseAddr("192.0.2.19")}
+	someAddresses = Addresses{netip.MustParseAddr("192.0.2.11"), netip.MustParseAddr("192.0.2.15")}
+)
+
+// prints is how a rule with options ends, as each program prints it.
+var prints = map[Options]struct{ iptables, nft string }{
+	{}:                  {"-j MASQUERADE", "counter masquerade"},
+	{Random: true}:      {"-j MASQUERADE --random", "counter masquerade random"},
+	{RandomFully: true}: {"-j MASQUERADE --random-fully", "counter masquerade fully-random"},
+	{ToPorts: tenPorts}: {"-p tcp -j MASQUERADE --to-ports 20000-20009", "meta l4proto tcp counter masquerade to :20000-20009"},
+	{ToPorts: onePort}:  {"-p tcp -j MASQUERADE --to-ports 20000", "meta l4proto tcp counter masquerade to :20000"},
+	{ToPorts: tenPorts, Random: true}: {
+		"-p tcp -j MASQUERADE --to-ports 20000-20009 --random", "meta l4proto tcp counter masquerade to :20000-20009 random"},
+	{ToPorts: tenPorts, RandomFully: true}: {
+		"-p tcp -j MASQUERADE --to-ports 20000-20009 --random-fully", "meta l4proto tcp counter masquerade to :20000-20009 fully-random"},
+	{ToPorts: onePort, RandomFully: true}: {
+		"-p tcp -j MASQUERADE --to-ports 20000 --random-fully", "meta l4proto tcp counter masquerade to :20000 fully-random"},
+	{ToSource: oneAddress}:    {"-j SNAT --to-source 192.0.2.11", "counter snat to 192.0.2.11"},
+	{ToSource: someAddresses}: {"-j SNAT --to-source 192.0.2.11-192.0.2.15", "counter snat to 192.0.2.11-192.0.2.15"},
+	{ToSource: fourAddresses}: {"-j SNAT --to-source 192.0.2.16-192.0.2.19", "counter snat to 192.0.2.16/30"},
+	{ToSource: oneAddress, Random: true}: {
+		"-j SNAT --to-source 192.0.2.11 --random", "counter snat to 192.0.2.11 random"},
+	{ToSource: oneAddress, RandomFully: true}: {
+		"-j SNAT --to-source 192.0.2.11 --random-fully", "counter snat to 192.0.2.11 fully-random"},
+	{ToSource: someAddresses, RandomFully: true}: {
+		"-j SNAT --to-source 192.0.2.11-192.0.2.15 --random-fully", "counter snat to 192.0.2.11-192.0.2.15 fully-random"},
+	{ToSource: fourAddresses, RandomFully: true}: {
+		"-j SNAT --to-source 192.0.2.16-192.0.2.19 --random-fully", "counter snat to 192.0.2.16/30 fully-random"},
+}
+
+// rewritings are all options that make another rule.
+var rewritings = func() (all []Options) {
+	for o := range prints {
+		if o != (Options{}) {
+			all = append(all, o)
+		}
+	}
+	return all
+}()
+
+// contradictions are no options at all.
+var contradictions = map[Options]string{
+	{Random: true, RandomFully: true}:                         "random and random-fully exclude each other",
+	{ToPorts: tenPorts, ToSource: oneAddress}:                 "ports to masquerade to and addresses to translate to exclude each other",
+	{ToPorts: Ports{First: 0, Last: 1024}}:                    "0-1024 is no range of ports",
+	{ToPorts: Ports{First: 1024}}:                             "1024-0 is no range of ports",
+	{ToPorts: Ports{First: 2000, Last: 1999}}:                 "2000-1999 is no range of ports",
+	{ToSource: Addresses{First: outAddress}}:                  "192.0.2.1-invalid IP is no range of IPv4 addresses",
+	{ToSource: Addresses{Last: outAddress}}:                   "invalid IP-192.0.2.1 is no range of IPv4 addresses",
+	{ToSource: swapped(someAddresses)}:                        "192.0.2.15-192.0.2.11 is no range of IPv4 addresses",
+	{ToSource: both(netip.IPv6LinkLocalAllNodes())}:           "ff02::1 is no range of IPv4 addresses",
+	{ToSource: both(netip.MustParseAddr("::ffff:192.0.2.1"))}: "::ffff:192.0.2.1 is no range of IPv4 addresses",
+}
+
+func swapped(a Addresses) Addresses { return Addresses{a.Last, a.First} }
+func both(a netip.Addr) Addresses   { return Addresses{a, a} }
+
+func TestARangeIsANetworkForNFTWhereItIsOne(t *testing.T) {
+	for _, c := range []struct{ first, last, want string }{
+		{"192.0.2.0", "192.0.2.1", "192.0.2.0/31"},
+		{"192.0.2.1", "192.0.2.2", "192.0.2.1-192.0.2.2"},
+		{"192.0.2.0", "192.0.2.2", "192.0.2.0-192.0.2.2"},
+		{"192.0.2.4", "192.0.2.11", "192.0.2.4-192.0.2.11"},
+		{"192.0.2.7", "192.0.2.7", "192.0.2.7"},
+		{"198.18.0.0", "198.19.255.255", "198.18.0.0/15"},
+		{"128.0.0.0", "255.255.255.255", "128.0.0.0/1"},
+		{"0.0.0.0", "255.255.255.255", "0.0.0.0/0"},
+	} {
+		if got := asPrefix(Addresses{netip.MustParseAddr(c.first), netip.MustParseAddr(c.last)}); got != c.want {
+			t.Errorf("%s to %s is %s, want %s", c.first, c.last, got, c.want)
+		}
+	}
+}
+
+func TestAnOldProgramIsSaidToBeTooOld(t *testing.T) {
+	for o, flag := range map[Options]string{{RandomFully: true}: "--random-fully", {ToSource: oneAddress, RandomFully: true}: "--random-fully"} {
+		eachVariant(t, func(t *testing.T, tables *Tables) {
+			tables.rules(t, ours)
+			old := without(t, tables, flag)
+			j, _ := newJournal(t)
+			_, err := find(t, old).Apply(t.Context(), j, o)
+			begin := fmt.Sprintf("rewrite masquerade rule -A POSTROUTING %s: %s is too old for %q (--random-fully needs 1.6.2): ",
+				ours, old.program(), byIptables{tables}.ours(o))
+			if err == nil || !strings.HasPrefix(err.Error(), begin) || !strings.Contains(err.Error(), `unknown option "`+flag+`"`) {
+				t.Errorf("error %v\nwant  %s...", err, begin)
+			}
+			closeJournal(t, j)
+			tables.reads(t, ours)
+		})
+	}
+}
+
+// without is an iptables that does not know an option.
+func without(t *testing.T, tables *Tables, flag string) *Tables {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "iptables-"+tables.Variant)
+	script := fmt.Sprintf(`#!/bin/sh
+case "$*" in *" %[1]s"*)
+	echo 'iptables v1.6.1: unknown option "%[1]s"' >&2; exit 2
+esac
+exec %[2]s "$@"
+`, flag, tables.Path)
+	if err := os.WriteFile(path, []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	old, err := open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return old
+}

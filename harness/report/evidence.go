@@ -1,0 +1,84 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+
+	"snatlab/harness/figure"
+	"snatlab/harness/result"
+)
+
+// evidence is what --explain found out about an arm, summed over its trials.
+type evidence struct {
+	arm string
+	result.Evidence
+	trials bool // there is a trial that was looked into
+}
+
+func explained(arms []result.Arm) []evidence {
+	var all []evidence
+	for _, a := range arms {
+		sum := evidence{arm: a.Name}
+		for _, t := range a.Trials {
+			if e := t.Evidence; e != nil {
+				sum.trials = true
+				sum.Looked += e.Looked
+				sum.Dropped += e.Dropped
+				sum.Passed += e.Passed
+				sum.Other += e.Other
+				sum.Sample = append(sum.Sample, e.Sample...)
+			}
+		}
+		if sum.trials {
+			all = append(all, sum)
+		}
+	}
+	return all
+}
+
+func (e evidence) String() string {
+	if e.Looked == 0 {
+		return e.arm + ": no request was left without an answer"
+	}
+	return fmt.Sprintf("%s: of %s without an answer %s no conntrack entry: dropped when it was to be inserted; "+
+		"%s one in SYN_SENT: passed NAT, lost later; %s one in another state",
+		e.arm, figure.Plural(e.Looked, "request", "requests"), figure.Plural(e.Dropped, "has", "have"),
+		figure.Plural(e.Passed, "has", "have"), figure.Plural(e.Other, "has", "have"))
+}
+
+// samples are as many of an arm's as there is room for. Those that have an entry
+// come first: they are few, and what is to be looked into.
+func (e evidence) samples(room int) []result.Sample {
+	sorted := slices.SortedStableFunc(slices.Values(e.Sample), func(a, b result.Sample) int {
+		return rank(a) - rank(b)
+	})
+	return sorted[:min(len(sorted), room)]
+}
+
+// The client of a sample counts from 0; people are told from 1, as when it was
+// started.
+func (e evidence) sampleCells(s result.Sample) []string {
+	return []string{e.arm, strconv.Itoa(s.Client + 1), strconv.Itoa(s.Port), entry(s)}
+}
+
+// noEntry is the state of an entry that there is not.
+const noEntry = "none"
+
+func rank(s result.Sample) int {
+	if s.Entry == noEntry {
+		return 1
+	}
+	return 0
+}
+
+func entry(s result.Sample) string {
+	if s.Entry == noEntry {
+		return "no entry"
+	}
+	return s.Entry
+}
+
+func (e evidence) cells() []string {
+	return []string{e.arm, figure.Thousands(e.Looked), figure.Thousands(e.Dropped), figure.Thousands(e.Passed), figure.Thousands(e.Other)}
+}

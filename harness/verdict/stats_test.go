@@ -1,0 +1,445 @@
+package verdict
+
+import (
+	"cmp"
+	"math"
+	"math/big"
+	"math/bits"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"snatlab/harness/result"
+)
+
+func TestPIsTheShareOfAllDivisionsThatSetTwoArmsAsFarApart(t *testing.T) {
+	draw := rand.New(rand.NewPCG(1, 0))
+	for range 400 {
+		n := 1 + draw.IntN(6)
+		a, b := draws(draw, n), draws(draw, n)
+		if got, want := *mannWhitney(a, b), enumerated(a, b); !close(got, want) {
+			t.Errorf("%v and %v: p = %v, want %v", a, b, got, want)
+		}
+	}
+}
+
+func TestOnlyRoundsThatBothArmsHaveAreCompared(t *testing.T) {
+	a, b := []float64{3, 1, 2, 5, 7, 4}, []float64{9, 8, 1, 6}
+	if got, want := *mannWhitney(a, b), enumerated(a[:4], b); !close(got, want) {
+		t.Errorf("p = %v, want %v", got, want)
+	}
+}
+
+func TestPDependsNeitherOnTheOrderOfTwoArmsNorOnTheScale(t *testing.T) {
+	draw := rand.New(rand.NewPCG(3, 0))
+	for range 400 {
+		n := 1 + draw.IntN(30)
+		a, b := draws(draw, n), draws(draw, n)
+		p := *mannWhitney(a, b)
+		if back := *mannWhitney(b, a); !close(back, p) {
+			t.Errorf("%v and %v: p = %v, the other way round %v", a, b, p, back)
+		}
+		for name, f := range map[string]func(float64) float64{"exp": math.Exp, "cube": func(x float64) float64 { return x*x*x - 5 }, "minus": func(x float64) float64 { return -x }} {
+			if scaled := *mannWhitney(each(a, f), each(b, f)); !close(scaled, p) {
+				t.Errorf("%v and %v: p = %v, after %s %v", a, b, p, name, scaled)
+			}
+		}
+	}
+}
+
+func TestEqualTrialsAreNoEvidence(t *testing.T) {
+	if p := *mannWhitney([]float64{.1, .1}, []float64{.1, .1, .1}); p != 1 {
+		t.Errorf("p = %v", p)
+	}
+	if p := mannWhitney(nil, []float64{.1}); p != nil {
+		t.Errorf("of no trial: p = %v", *p)
+	}
+}
+
+// Two arms that do not differ are told apart no more often than Alpha allows.
+// Every division of the same trials into two arms is as likely as any other
+// then, so all of them are looked at.
+func TestArmsThatDoNotDifferAreRarelyToldApart(t *testing.T) {
+	for _, tc := range []struct {
+		claim  string
+		trials []int // of both arms
+	}{
+		{"5 rounds", []int{101, 102, 103, 104, 105, 106, 107, 108, 109, 110}},
+		{"5 rounds, some trials equal", []int{101, 101, 101, 104, 105, 106, 106, 108, 109, 109}},
+		{"5 rounds, most trials without a failure", []int{0, 0, 0, 0, 0, 0, 600, 700, 800, 900}},
+		{"8 rounds", []int{101, 102, 103, 104, 105, 106, 107, 108, 109, 110, 111, 112, 113, 114, 115, 116}},
+		{"8 rounds, some trials equal", []int{101, 101, 101, 104, 105, 106, 106, 108, 109, 109, 111, 112, 113, 113, 115, 115}},
+	} {
+		t.Run(tc.claim, func(t *testing.T) {
+			told, all, n := 0, 0, len(tc.trials)/2
+			divide(len(tc.trials), n, func(first []int, second []int) {
+				a, b := arm("masquerade", pick(tc.trials, first)...), arm("again", pick(tc.trials, second)...)
+				all++
+				if v := compareAll([]result.Arm{a, b})[0].Verdict; v != result.NoDifference && v != result.ArmInconclusive {
+					told++
+				}
+			})
+			if share := float64(told) / float64(all); share > Alpha {
+				t.Errorf("%d of %d divisions are told apart, %.4f", told, all, share)
+			}
+			if all != int(choose(2*n, n)) {
+				t.Errorf("%d divisions", all)
+			}
+		})
+	}
+}
+
+func TestRoundsAreTheLeastThatTellArmsApart(t *testing.T) {
+	for arms := 2; arms <= 32; arms++ {
+		least := Rounds(arms)
+		for _, rounds := range []int{least - 1, least} {
+			all := []result.Arm{arm("masquerade", repeat(rounds, 700)...)}
+			for i := 1; i < arms; i++ {
+				all = append(all, arm("random-fully", repeat(rounds, 0)...))
+			}
+			want := result.NoDifference
+			if rounds == least {
+				want = result.Mitigated
+			}
+			for _, c := range compareAll(all) {
+				if c.Verdict != want {
+					t.Errorf("%d arms, %d rounds: %s, want %s", arms, rounds, c.Verdict, want)
+				}
+			}
+		}
+	}
+	if Rounds(1) != 1 || Rounds(0) != 1 {
+		t.Errorf("one arm takes %d rounds, none %d", Rounds(1), Rounds(0))
+	}
+}
+
+func TestAnAdjustedPIsAsHolmHasIt(t *testing.T) {
+	for _, tc := range []struct{ raw, want []*float64 }{
+		{nil, []*float64{}},
+		{of(.03), of(.03)},
+		{of(.01, .04, .03, .005), of(.03, .06, .06, .02)},
+		{of(.5, .6), of(1, 1)},
+		{of(.02, .02), of(.04, .04)},
+		{[]*float64{nil, new(.01), nil, new(.02)}, []*float64{nil, new(.02), nil, new(.02)}},
+	} {
+		got := holm(tc.raw)
+		same := func(a, b *float64) bool { return a == nil && b == nil || a != nil && b != nil && close(*a, *b) }
+		if !slices.EqualFunc(got, tc.want, same) {
+			t.Errorf("%v: got %v, want %v", values(tc.raw), values(got), values(tc.want))
+		}
+	}
+}
+
+func TestAnAdjustedPIsNeverBelowTheRawOneAndKeepsItsOrder(t *testing.T) {
+	draw := rand.New(rand.NewPCG(4, 0))
+	for range 300 {
+		var raw []*float64
+		for range 1 + draw.IntN(12) {
+			raw = append(raw, new(math.Pow(draw.Float64(), 3)))
+		}
+		adjusted := holm(raw)
+		for i, p := range adjusted {
+			if *p < *raw[i] || *p > 1 || *p > *raw[i]*float64(len(raw)) {
+				t.Errorf("%v of %d became %v", *raw[i], len(raw), *p)
+			}
+			for j, q := range adjusted {
+				if *raw[i] < *raw[j] && *p > *q {
+					t.Errorf("%v and %v changed places: %v, %v", *raw[i], *raw[j], *p, *q)
+				}
+			}
+		}
+	}
+}
+
+func TestAnIntervalHoldsItsEstimate(t *testing.T) {
+	draw := rand.New(rand.NewPCG(5, 0))
+	for range 500 {
+		a, b := draws(draw, 1+draw.IntN(60)), draws(draw, 1+draw.IntN(60))
+		s := spread(a)
+		if (s.Low == nil) != (len(a) < 6) || (s.Low == nil) != (s.High == nil) {
+			t.Errorf("%d trials: interval %v to %v", len(a), s.Low, s.High)
+		}
+		if s.Low != nil && !(s.Lowest <= *s.Low && *s.Low <= s.Median && s.Median <= *s.High && *s.High <= s.Highest) {
+			t.Errorf("%v: %v in %v to %v", a, s.Median, *s.Low, *s.High)
+		}
+		estimate, low, high := change(a, b)
+		if low == nil {
+			continue
+		}
+		if *low > *estimate || *high < *estimate {
+			t.Errorf("%v and %v: %v in %v to %v", a, b, *estimate, *low, *high)
+		}
+		if r := compare(arm("a", counts1000(a)...), arm("b", counts1000(b)...)).Reduction; *r.Low > *r.Estimate || *r.High < *r.Estimate {
+			t.Errorf("%v and %v: reduction %v in %v to %v", a, b, *r.Estimate, *r.Low, *r.High)
+		}
+	}
+}
+
+// The median of a continuous figure has half of all trials below it: each of n
+// trials is below or above as a coin falls. Of all 2^n falls, the interval may
+// miss the median in no more than it allows.
+func TestAnIntervalMissesTheMedianNoMoreOftenThanItSays(t *testing.T) {
+	for _, confidence := range []float64{Confidence, shared} {
+		for n := 1; n <= 14; n++ {
+			missed := 0
+			for falls := range 1 << n {
+				sides := make([]float64, n) // distinct, and the median is 0
+				for i := range sides {
+					sides[i] = float64(i + 1)
+					if falls>>i&1 == 1 {
+						sides[i] *= -1
+					}
+				}
+				if low, high := interval(sides, confidence); low != nil && (*low > 0 || *high < 0) {
+					missed++
+				}
+			}
+			if share := float64(missed) / float64(int(1)<<n); share > 1-confidence {
+				t.Errorf("%d trials: the interval at %v misses the median in %.4f", n, confidence, share)
+			}
+		}
+	}
+}
+
+func TestPOfATrendIsTheShareOfAllOrdersWithAsStrongAOne(t *testing.T) {
+	draw := rand.New(rand.NewPCG(6, 0))
+	for range 60 {
+		v := draws(draw, 1+draw.IntN(7))
+		s, p := trend(v)
+		strong, all := 0, 0
+		permute(slices.Clone(v), len(v), func(order []float64) {
+			all++
+			if other := score(order); max(other, -other) >= max(s, -s) {
+				strong++
+			}
+		})
+		if want := float64(strong) / float64(all); s != score(v) || !close(p, want) {
+			t.Errorf("%v: s = %d, p = %v, want %d, %v", v, s, p, score(v), want)
+		}
+	}
+}
+
+func TestATrendTurnedRoundIsAsStrong(t *testing.T) {
+	draw := rand.New(rand.NewPCG(7, 0))
+	for _, n := range []int{8, exactTrend, exactTrend + 1, 200} {
+		v := draws(draw, n)
+		s, p := trend(v)
+		slices.Reverse(v)
+		if back, pBack := trend(v); back != -s || pBack != p || p < 0 || p > 1 {
+			t.Errorf("%d values: s = %d, p = %v; turned round %d, %v", n, s, p, back, pBack)
+		}
+	}
+}
+
+func TestTheApproximatePOfATrendIsCloseToTheExactOne(t *testing.T) {
+	draw := rand.New(rand.NewPCG(8, 0))
+	for range 100 {
+		v := draws(draw, exactTrend)
+		s, p := trend(v)
+		ties := map[float64]int{}
+		for _, x := range v {
+			ties[x]++
+		}
+		if near := normalTrend(s, len(v), ties); s != 0 && math.Abs(near-p) > 0.01 {
+			t.Errorf("p = %v, approximately %v", p, near)
+		}
+	}
+}
+
+// S has a standard deviation of 335.8 in 100 values, of 333.9 if there are ten
+// of each: (700-1)/335.8 is 2.08 of them.
+func TestTheApproximatePOfATrendIsKendalls(t *testing.T) {
+	ties := map[float64]int{}
+	for i := range 10 {
+		ties[float64(i)] = 10
+	}
+	if p := normalTrend(700, 100, nil); math.Abs(p-0.03737) > 5e-6 {
+		t.Errorf("p = %v", p)
+	}
+	if p := normalTrend(-700, 100, ties); math.Abs(p-0.03632) > 5e-6 {
+		t.Errorf("with equal values p = %v", p)
+	}
+}
+
+func TestAShareHasItsExactInterval(t *testing.T) {
+	for _, tc := range []struct {
+		k, n      int
+		low, high float64
+	}{
+		{0, 0, 0, 1},
+		{0, 10, 0, 0.3085}, // 1 - 0.025^(1/10)
+		{10, 10, 0.6915, 1},
+		{1, 10, 0.0025, 0.4450},
+		{5, 10, 0.1871, 0.8129},
+		{0, 100, 0, 0.0362},
+		{0, 32_000_000, 0, 0},
+		{16_000_000, 32_000_000, 0.4998, 0.5002},
+	} {
+		low, high := Proportion(tc.k, tc.n)
+		if math.Abs(low-tc.low) > 5e-5 || math.Abs(high-tc.high) > 5e-5 {
+			t.Errorf("%d of %d: got %.4f to %.4f, want %.4f to %.4f", tc.k, tc.n, low, high, tc.low, tc.high)
+		}
+	}
+}
+
+// At each end, what was seen or something more extreme has a probability of
+// 2.5 %, by the sum of the binomial distribution in exact arithmetic.
+func TestTheEndsOfAShareLeaveOutTwoAndAHalfPercentEach(t *testing.T) {
+	for n := 1; n <= 30; n++ {
+		for k := 0; k <= n; k++ {
+			low, high := Proportion(k, n)
+			if share := float64(k) / float64(n); low > share || high < share {
+				t.Errorf("%d of %d: %v to %v", k, n, low, high)
+			}
+			if k > 0 && !close(1-binomial(k-1, n, low), 0.025) {
+				t.Errorf("%d of %d: at %v, as many have p = %v", k, n, low, 1-binomial(k-1, n, low))
+			}
+			if k < n && !close(binomial(k, n, high), 0.025) {
+				t.Errorf("%d of %d: at %v, as few have p = %v", k, n, high, binomial(k, n, high))
+			}
+		}
+	}
+}
+
+// enumerated is the share of all divisions of the values of a and b into two
+// samples of these sizes in which U is at least as far from its mean.
+func enumerated(a, b []float64) float64 {
+	all := append(slices.Clone(a), b...)
+	far, n := 0, 0
+	divide(len(all), len(a), func(first, second []int) {
+		n++
+		if distance(pick(all, first), pick(all, second)) >= distance(a, b) {
+			far++
+		}
+	})
+	return float64(far) / float64(n)
+}
+
+// distance is how many more pairs are in order than are not, or the other way
+// round: twice the distance of U from its mean.
+func distance(a, b []float64) int {
+	pairs := 0
+	for _, x := range a {
+		for _, y := range b {
+			pairs += cmp.Compare(x, y)
+		}
+	}
+	return max(pairs, -pairs)
+}
+
+// divide calls f with every choice of k out of n indices, and with the others.
+func divide(n, k int, f func(chosen, others []int)) {
+	for set := range uint(1) << n {
+		if bits.OnesCount(set) != k {
+			continue
+		}
+		var chosen, others []int
+		for i := range n {
+			if set>>i&1 == 1 {
+				chosen = append(chosen, i)
+			} else {
+				others = append(others, i)
+			}
+		}
+		f(chosen, others)
+	}
+}
+
+// permute calls f with every order of the first n values (Heap's algorithm).
+func permute(v []float64, n int, f func([]float64)) {
+	if n <= 1 {
+		f(v)
+		return
+	}
+	for i := range n {
+		permute(v, n-1, f)
+		if n%2 == 0 {
+			v[i], v[n-1] = v[n-1], v[i]
+		} else {
+			v[0], v[n-1] = v[n-1], v[0]
+		}
+	}
+}
+
+// score is Kendall's: pairs that rise less pairs that fall.
+func score(v []float64) (s int) {
+	for i := range v {
+		for j := range i {
+			s += cmp.Compare(v[i], v[j])
+		}
+	}
+	return s
+}
+
+// binomial is the probability of k of n or fewer.
+func binomial(k, n int, share float64) float64 {
+	sum := new(big.Float).SetPrec(200)
+	p, q := new(big.Float).SetPrec(200).SetFloat64(share), new(big.Float).SetPrec(200)
+	q.Sub(big.NewFloat(1), p)
+	for i := 0; i <= k; i++ {
+		term := new(big.Float).SetPrec(200).SetInt(new(big.Int).Binomial(int64(n), int64(i)))
+		for range i {
+			term.Mul(term, p)
+		}
+		for range n - i {
+			term.Mul(term, q)
+		}
+		sum.Add(sum, term)
+	}
+	f, _ := sum.Float64()
+	return f
+}
+
+// draws are n values, of which some are equal more often than not.
+func draws(draw *rand.Rand, n int) []float64 {
+	v, kinds := make([]float64, n), 1+draw.IntN(3*n)
+	for i := range v {
+		v[i] = float64(draw.IntN(kinds)) / 10
+	}
+	return v
+}
+
+// counts1000 makes failures of figures.
+func counts1000(v []float64) []int {
+	var n []int
+	for _, x := range v {
+		n = append(n, int(math.Round(10*x)))
+	}
+	return n
+}
+
+func pick[T any](all []T, indices []int) []T {
+	var some []T
+	for _, i := range indices {
+		some = append(some, all[i])
+	}
+	return some
+}
+
+func each(v []float64, f func(float64) float64) []float64 {
+	var all []float64
+	for _, x := range v {
+		all = append(all, f(x))
+	}
+	return all
+}
+
+func of(ps ...float64) (all []*float64) {
+	for _, p := range ps {
+		all = append(all, new(p))
+	}
+	return all
+}
+
+func values(ps []*float64) (all []any) {
+	for _, p := range ps {
+		if p == nil {
+			all = append(all, nil)
+		} else {
+			all = append(all, *p)
+		}
+	}
+	return all
+}
+
+func close(a, b float64) bool { return math.Abs(a-b) <= 1e-9*max(1, math.Abs(a)) }
