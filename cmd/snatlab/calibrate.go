@@ -61,7 +61,7 @@ func calibrate(ctx context.Context, s *scenario.Scenario, runs int, asJSON bool)
 	}
 	defer site.close()
 	id := newID(time.Now())
-	warnOfRounds(os.Stderr, s.Rounds, 2)
+	warnOfRounds(os.Stderr, s.Rounds, 2, nil)
 	open := func(ctx context.Context, run int) (lab.Lab, error) {
 		return site.open(ctx, fmt.Sprintf("%s-%d", id, run+1), false, nil)
 	}
@@ -118,11 +118,4 @@ func calibrationCode(c *harness.Calibration) error {
 		}
 	}
 	return nil
-}
-
-// warnOfRounds says before a run that it cannot come to a verdict.
-func warnOfRounds(w io.Writer, rounds, arms int) {
-	if least := verdict.Rounds(arms); rounds < least {
-		fmt.Fprintf(w, "%s cannot show a difference at p < %g: it takes %d\n", figure.Plural(rounds, "round", "rounds"), verdict.Alpha, least)
-	}
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,11 +18,13 @@ import (
 	"golang.org/x/term"
 
 	"snatlab/harness"
+	"snatlab/harness/figure"
 	"snatlab/harness/lab"
 	"snatlab/harness/lab/netns"
 	"snatlab/harness/report"
 	"snatlab/harness/result"
 	"snatlab/harness/scenario"
+	"snatlab/harness/verdict"
 )
 
 // runFlags are those of `snatlab run`.
@@ -152,7 +155,7 @@ func (f runFlags) run(ctx context.Context, s *scenario.Scenario) (kept *lab.Kept
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("make the folder of results: %w", err)
 	}
-	warnOfRounds(os.Stderr, s.Rounds, len(s.Arms))
+	warnOfRounds(os.Stderr, s.Rounds, len(s.Arms), s.Expect)
 	keep := &keeping{}
 	finished := false
 	defer func() {
@@ -196,6 +199,19 @@ func newID(now time.Time) string {
 	b := make([]byte, 3)
 	rand.Read(b)
 	return now.UTC().Format("20060102-150405-") + hex.EncodeToString(b)
+}
+
+// warnOfRounds says before a run that it cannot come to a verdict, or not to one
+// about what is expected.
+func warnOfRounds(w io.Writer, rounds, arms int, expected []scenario.Expect) {
+	n := figure.Plural(rounds, "round", "rounds")
+	if least := verdict.Rounds(arms); rounds < least {
+		fmt.Fprintf(w, "%s cannot show a difference at p < %g: it takes %d\n", n, verdict.Alpha, least)
+	}
+	bounded := slices.ContainsFunc(expected, func(e scenario.Expect) bool { return e.Reduction != nil || e.P50 != nil || e.P99 != nil })
+	if least := verdict.RoundsForInterval(); bounded && rounds < least {
+		fmt.Fprintf(w, "%s have no interval for what is expected, which then cannot be told: it takes %d\n", n, least)
+	}
 }
 
 func trials(r *result.Result) int {

@@ -56,10 +56,9 @@ func (e evidence) samples(room int) []result.Sample {
 	return sorted[:min(len(sorted), room)]
 }
 
-// The client of a sample counts from 0; people are told from 1, as when it was
-// started.
+// The client of a sample counts from 0, as in its name.
 func (e evidence) sampleCells(s result.Sample) []string {
-	return []string{e.arm, strconv.Itoa(s.Client + 1), strconv.Itoa(s.Port), entry(s)}
+	return []string{e.arm, strconv.Itoa(s.Client), strconv.Itoa(s.Port), entry(s)}
 }
 
 // noEntry is the state of an entry that there is not.

@@ -91,7 +91,7 @@ func (p *page) evidence(arms []result.Arm) {
 		}
 		p.field(label, e.String())
 		for _, s := range e.samples(samplesMax) {
-			p.field("", fmt.Sprintf("client %d, source port %d: %s", s.Client+1, s.Port, entry(s)))
+			p.field("", fmt.Sprintf("client %d, source port %d: %s", s.Client, s.Port, entry(s)))
 		}
 	}
 	if len(all) > 0 {

@@ -145,9 +145,9 @@ type Evidence struct {
 
 // Sample is one request that got no answer.
 type Sample struct {
-	Client int    `json:"client"`
-	Port   int    `json:"port"`  // source port that it left from
-	Entry  string `json:"entry"` // the state of its conntrack entry: "SYN_SENT"; "none" if it has none
+	Client int    `json:"client"` // from 0
+	Port   int    `json:"port"`   // source port that it left from
+	Entry  string `json:"entry"`  // the state of its conntrack entry: "SYN_SENT"; "none" if it has none
 }
 
 // The kinds of failure, as a client sees them.
