@@ -1,0 +1,128 @@
+package labtest
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"snatlab/harness/lab"
+	"snatlab/harness/scenario"
+)
+
+// Claims about arms.
+
+func appliesArms(t *testing.T, s *suite) {
+	original := s.apply(t, scenario.Masquerade{}).Rule()
+	for _, arm := range []struct {
+		options scenario.Masquerade
+		words   []string // the last one of the rule, by iptables and by nft
+	}{
+		{scenario.Masquerade{Random: true}, []string{"--random", "random"}},
+		{scenario.Masquerade{RandomFully: true}, []string{"--random-fully", "fully-random"}},
+	} {
+		rule := s.apply(t, arm.options)
+		words := strings.Fields(rule.Rule())
+		if last := words[len(words)-1]; !slices.Contains(arm.words, last) {
+			t.Errorf("for %+v the rule is %q", arm.options, rule.Rule())
+		}
+		server, ports := s.request(t, 2)
+		if got := packets(t, rule); got != 2*clients {
+			t.Errorf("%q matched %d packets of %d connections", rule.Rule(), got, 2*clients)
+		}
+		s.forget(t, server, ports)
+		for range 2 {
+			if err := rule.Undo(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if now := s.apply(t, scenario.Masquerade{}).Rule(); now != original {
+				t.Errorf("the rule was %q, and is %q", original, now)
+			}
+		}
+		if _, err := rule.Packets(t.Context()); err == nil {
+			t.Errorf("%q is gone, and is counted", rule.Rule())
+		}
+	}
+}
+
+// set puts an arm in force for as long as do takes.
+func (s *suite) set(t *testing.T, arm scenario.Arm, do func(rule lab.Rule)) {
+	t.Helper()
+	rule, err := s.Apply(t.Context(), arm)
+	if err != nil {
+		t.Fatal(err)
+	}
+	do(rule)
+	if err := rule.Undo(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func choosesPorts(t *testing.T, s *suite) {
+	few := scenario.PortRange{First: 40_000, Last: 40_015}
+	s.set(t, scenario.Arm{ClientPortRange: few}, func(lab.Rule) {
+		server, ports := s.request(t, 8)
+		for i, ranges := range ports {
+			for _, r := range ranges {
+				if r.First < few.First || r.Last > few.Last {
+					t.Errorf("client %d left from %d to %d, not from %v", i, r.First, r.Last, few)
+				}
+			}
+		}
+		s.forget(t, server, ports)
+	})
+	s.set(t, scenario.Arm{ClientPorts: scenario.Split}, func(lab.Rule) {
+		owner := map[uint16]int{}
+		server, ports := s.request(t, 8)
+		for i, ranges := range ports {
+			for _, r := range ranges {
+				for port := r.First; port <= r.Last; port++ {
+					if other, taken := owner[port]; taken {
+						t.Errorf("clients %d and %d both left from %d", other, i, port)
+					}
+					owner[port] = i
+				}
+			}
+		}
+		s.forget(t, server, ports)
+	})
+}
+
+func translates(t *testing.T, s *suite) {
+	before := s.Traces(t)
+	addresses := []netip.Addr{netip.MustParseAddr("198.19.200.1"), netip.MustParseAddr("198.19.200.2")}
+	for _, to := range [][]netip.Addr{addresses[:1], addresses} {
+		s.set(t, scenario.Arm{SNAT: scenario.SNAT{ToSource: to, RandomFully: true}}, func(rule lab.Rule) {
+			server, ports := s.request(t, 2)
+			if got := packets(t, rule); got != 2*clients || !strings.Contains(rule.Rule(), to[0].String()) {
+				t.Errorf("%q matched %d packets of %d connections", rule.Rule(), got, 2*clients)
+			}
+			if len(rule.Settings()) != len(to) {
+				t.Errorf("settings %q", rule.Settings())
+			}
+			s.forget(t, server, ports)
+		})
+	}
+	same(t, before, s.Traces(t))
+}
+
+func tunes(t *testing.T, s *suite) {
+	arm := scenario.Arm{Sysctls: scenario.Sysctls{
+		Clients: []scenario.Sysctl{{Name: "net.ipv4.tcp_timestamps", Value: "0"}},
+		Server:  []scenario.Sysctl{{Name: "net.ipv4.tcp_syncookies", Value: "2"}},
+	}}
+	want := []string{"server: net.ipv4.tcp_syncookies = 2", "clients: net.ipv4.tcp_timestamps = 0"}
+	s.set(t, arm, func(rule lab.Rule) {
+		if diff := cmp.Diff(want, rule.Settings()); diff != "" {
+			t.Errorf("settings (-want +got):\n%s", diff)
+		}
+		server, ports := s.request(t, 1)
+		s.forget(t, server, ports)
+	})
+	arm.Sysctls.Server[0].Name = "net.ipv4.no_such_thing"
+	if _, err := s.Apply(t.Context(), arm); err == nil || !strings.Contains(err.Error(), "/proc/sys/net/ipv4/no_such_thing") {
+		t.Errorf("error %v", err)
+	}
+}
