@@ -314,12 +314,12 @@ func TestFaultyArmsAreFaults(t *testing.T) {
 		{"arms: [{name: a, masquerade: {to_ports: 020000-29999}}]", `2:41: to_ports: "020000-29999" is not a range of ports; allowed: ` + allowedNAT},
 		{"arms: [{name: a, masquerade: {to_ports: 20000-999999}}]", `2:41: to_ports: "20000-999999" is not a range of ports; allowed: ` + allowedNAT},
 		{"arms: [{name: a, masquerade: {to_ports: [20000, 29999]}}]", `2:41: to_ports: a list is not a range of ports; allowed: ` + allowedNAT},
-		{"load: {pattern: ephemeral}\narms: [{name: a, client_port_range: 0-9}]", `3:37: client_port_range: "0-9" is not a range of ports; allowed: FIRST-LAST out of 1 to 65535`},
-		{"load: {pattern: ephemeral}\narms: [{name: a, client_port_range: 1-65536}]", `3:37: client_port_range: 1-65536 is out of range; allowed: FIRST-LAST out of 1 to 65535`},
-		{"load: {pattern: ephemeral}\narms: [{name: a, client_port_range: 9-8}]", `3:37: client_port_range: 9-8 ends before it begins; allowed: FIRST-LAST out of 1 to 65535`},
-		{"arms: [{name: a, client_port_range: 8-9}]", `2:18: client_port_range: belongs to pattern ephemeral; the pattern here is lockstep`},
+		{"load: {pattern: ephemeral}\narms: [{name: a, client_port_range: 0-9}]", `3:37: client_port_range: "0-9" is not a range of ports; allowed: FIRST-LAST out of 1024 to 65535`},
+		{"load: {pattern: ephemeral}\narms: [{name: a, client_port_range: 1-65536}]", `3:37: client_port_range: 1-65536 is out of range; allowed: FIRST-LAST out of 1024 to 65535`},
+		{"load: {pattern: ephemeral}\narms: [{name: a, client_port_range: 9009-8008}]", `3:37: client_port_range: 9009-8008 ends before it begins; allowed: FIRST-LAST out of 1024 to 65535`},
+		{"arms: [{name: a, client_port_range: 8008-8009}]", `2:18: client_port_range: belongs to pattern ephemeral; the pattern here is lockstep`},
 		{"arms: [{name: a, client_ports: same}]", `2:32: client_ports: "same" is not allowed; allowed: split`},
-		{"load: {pattern: ephemeral}\narms: [{name: a, client_port_range: 8-9, client_ports: split}]", `3:42: client_ports: stands beside client_port_range; allowed: one of client_ports, client_port_range`},
+		{"load: {pattern: ephemeral}\narms: [{name: a, client_port_range: 8008-8009, client_ports: split}]", `3:48: client_ports: stands beside client_port_range; allowed: one of client_ports, client_port_range`},
 
 		{"arms: [{name: a, snat: {}}]", `2:24: to_source: is missing; allowed: a list of 1 to 64`},
 		{"arms: [{name: a, snat: {to_source: 198.19.0.1}}]", `2:36: to_source: "198.19.0.1" is not a list; allowed: a list of 1 to 64`},
@@ -358,7 +358,7 @@ func TestOneMistakeIsOneFault(t *testing.T) {
 	refused(t, "name: s\narms: [{name: a, snat: {to_source: [198.19.0.1, x, 198.19.0.9]}}]\n",
 		`x.yaml:2:49: to_source: "x" is not allowed; allowed: IPv4 addresses out of 198.18.0.0/15`)
 	// The pattern and the number of requests are not known.
-	refused(t, "name: s\nload: {pattern: x}\narms: [{name: a, client_port_range: 8-9}]\n",
+	refused(t, "name: s\nload: {pattern: x}\narms: [{name: a, client_port_range: 8008-8009}]\n",
 		`x.yaml:2:17: pattern: "x" is not allowed; allowed: lockstep, ephemeral`)
 	refused(t, minimal+"load: {pattern: x, sync: clock, concurrency: 3}\n",
 		`x.yaml:3:17: pattern: "x" is not allowed; allowed: lockstep, ephemeral`)

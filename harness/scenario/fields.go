@@ -82,7 +82,7 @@ func armFields(a *Arm) []field {
 		{key: "masquerade", value: mapping{fields: masqueradeFields(&a.Masquerade), flow: true}},
 		{key: "snat", value: mapping{fields: snatFields(&a.SNAT), flow: true}},
 		{key: "client_ports", value: choice{&a.ClientPorts, []string{Split}}},
-		{key: "client_port_range", value: portRange{into: &a.ClientPortRange, bounds: span{1, 65535}}},
+		{key: "client_port_range", value: portRange{into: &a.ClientPortRange, bounds: span{1024, 65535}}},
 		{key: "sysctls", value: mapping{fields: sysctlsFields(&a.Sysctls)}},
 	}
 }

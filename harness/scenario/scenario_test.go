@@ -210,7 +210,7 @@ func TestBoundsAreAllowed(t *testing.T) {
 	}
 	for _, arm := range []string{
 		"masquerade: {to_ports: 1024-65535}", "masquerade: {to_ports: 1024-1024, random: true}",
-		"client_port_range: 1-65535", "client_port_range: 9-9",
+		"client_port_range: 1024-65535", "client_port_range: 9009-9009",
 		"snat: {to_source: [198.18.0.0]}", "snat: {to_source: [198.19.255.254, 198.19.255.255]}",
 		"sysctls: {}", "sysctls: {router: {}, server: {}, clients: {}}",
 		"sysctls: {clients: {net.x: " + strings.Repeat("v", 128) + "}}",
