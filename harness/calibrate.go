@@ -21,27 +21,39 @@ type Calibration struct {
 	Seconds      []float64 `json:"seconds"`      // of each run
 }
 
+// Conclusive is the number of runs that say something.
+func (c *Calibration) Conclusive() int { return c.Runs - c.Inconclusive }
+
 // Tally counts the verdicts of one comparison over all runs.
 type Tally struct {
 	Arm      string                    `json:"arm"`
-	Verdicts map[result.ArmVerdict]int `json:"verdicts"`
+	Verdicts map[result.ArmVerdict]int `json:"verdicts"` // of conclusive runs
 	Wrong    int                       `json:"wrong"`
 }
 
 // again is the name of the baseline's second self.
 const again = "baseline-again"
 
-// Calibrate runs a scenario's baseline against itself, and against each other
-// arm, many times, each in a lab of its own, and counts the wrong verdicts. Each
-// comparison is judged as that of a run with two arms.
-func Calibrate(ctx context.Context, s *scenario.Scenario, runs int, open func(ctx context.Context, run int) (lab.Lab, error), done func(*Calibration)) (*Calibration, error) {
+// Twice gives a scenario the baseline of which stands in it twice, first and
+// second.
+func Twice(s *scenario.Scenario) *scenario.Scenario {
 	twice := *s
 	twice.Expect = nil
 	second := s.Arms[0]
 	second.Name = again
 	twice.Arms = slices.Concat(s.Arms[:1], []scenario.Arm{second}, s.Arms[1:])
-	c := &Calibration{Itself: Tally{Arm: s.Arms[0].Name, Verdicts: map[result.ArmVerdict]int{}}}
-	for _, a := range s.Arms[1:] {
+	return &twice
+}
+
+// Calibrate runs a scenario that Twice gave many times, each in a lab of its own,
+// and counts the wrong verdicts: of the baseline against itself, and against each
+// other arm. Each comparison is judged as that of a run with two arms; they share
+// the baseline's trials. A run in which the race did not occur says nothing, and
+// counts for none of them.
+func Calibrate(ctx context.Context, s *scenario.Scenario, runs int, open func(ctx context.Context, run int) (lab.Lab, error), done func(*Calibration)) (*Calibration, error) {
+	twice := *s
+	c := &Calibration{Itself: Tally{Arm: s.Arms[0].Name, Verdicts: map[result.ArmVerdict]int{}}, Arms: []Tally{}}
+	for _, a := range s.Arms[2:] {
 		c.Arms = append(c.Arms, Tally{Arm: a.Name, Verdicts: map[result.ArmVerdict]int{}})
 	}
 	for run := range runs {
@@ -66,10 +78,11 @@ func (c *Calibration) count(r *result.Result) error {
 	if err != nil {
 		return err
 	}
-	c.Itself.add(itself, itself == result.Mitigated || itself == result.Reduced || itself == result.Worse)
 	if itself == result.ArmInconclusive {
 		c.Inconclusive++
+		return nil
 	}
+	c.Itself.add(itself, itself != result.NoDifference)
 	for i := range c.Arms {
 		v, err := judgePair(r, 2+i)
 		if err != nil {

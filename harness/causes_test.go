@@ -11,9 +11,12 @@ import (
 	"snatlab/harness/scenario"
 )
 
+// full is the size of a conntrack table that is full.
+const full = 1000
+
 // failed makes a trial of 100 requests out of what clients saw.
 func failed(failures map[string]int, c result.Counters) *result.Trial {
-	t := &result.Trial{Requests: 100, Failures: failures, RulePackets: 100, Conntrack: result.Conntrack{Counters: c}}
+	t := &result.Trial{Requests: 100, SourcePorts: 100, Failures: failures, RulePackets: 100, Conntrack: result.Conntrack{Counters: c, Entries: full}}
 	for _, n := range failures {
 		t.Failed += n
 	}
@@ -64,7 +67,7 @@ func TestEveryFailureIsPutDownToItsCause(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			trial := failed(test.failures, test.counters)
 			trial.Server.ListenOverflows, trial.Server.ListenDrops = test.overflows, test.drops
-			got := causes(trial, natPorts)
+			got := causes(trial, circumstances{ports: natPorts, max: full})
 			if _, told := got[result.Unexplained]; !told {
 				t.Error("what is unexplained is not told")
 			}
@@ -111,7 +114,7 @@ func FuzzCausesAddUpToWhatFailed(f *testing.F) {
 				*counter.into = &counter.value
 			}
 		}
-		found := causes(trial, natPorts)
+		found := causes(trial, circumstances{ports: natPorts, max: full})
 		addsUp(t, trial, found)
 		if race := found[result.SNATRace]; race > int(timeout) || uint64(race) > insertFailed {
 			t.Errorf("%d put down to the race, of %d timeouts and %d failed insertions", race, timeout, insertFailed)
@@ -189,9 +192,12 @@ func TestExhaustionIsToldFromTheRaceByTheLooksThatNATTookInVain(t *testing.T) {
 		{"a small range is looked at whole", 100, 16, 80, 80 * 16, 0, 80},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			if got := exhaustion(&result.Trial{Requests: c.requests, Conntrack: result.Conntrack{Counters: result.Counters{Found: c.found}}}, circumstances{ports: c.ports, evicts: true}); got != 0 {
+				t.Errorf("%d for want of ports, where closed entries give way", got)
+			}
 			trial := &result.Trial{Requests: c.requests, Failed: int(c.failed), Failures: map[string]int{result.Timeout: int(c.failed)}}
 			trial.Conntrack.Counters = result.Counters{InsertFailed: c.failed, Drop: c.failed, Found: c.found}
-			got := causes(trial, c.ports)
+			got := causes(trial, circumstances{ports: c.ports})
 			if got[result.SNATRace] != c.race || got[result.PortExhaustion] != c.exhausted || got[result.Unexplained] != 0 {
 				t.Errorf("%v, want %d by the race and %d for want of ports", got, c.race, c.exhausted)
 			}
@@ -203,7 +209,7 @@ func TestWhatMayBeOtherTrafficsIsNotTheRaces(t *testing.T) {
 	trial := &result.Trial{Requests: 1000, Failed: 100, Failures: map[string]int{result.Timeout: 100}, Foreign: &result.Foreign{InsertFailed: 30, Drop: 40}}
 	trial.Conntrack.Counters = result.Counters{InsertFailed: 90, Drop: 100}
 	want := map[string]int{result.SNATRace: 60, result.CauseForeign: 40, result.Unexplained: 0}
-	if d := cmp.Diff(want, causes(trial, natPorts)); d != "" {
+	if d := cmp.Diff(want, causes(trial, circumstances{ports: natPorts, max: full})); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
 }
@@ -211,7 +217,7 @@ func TestWhatMayBeOtherTrafficsIsNotTheRaces(t *testing.T) {
 func TestTheServersTimeWaitExplainsWhatTheKernelDidNotDrop(t *testing.T) {
 	trial := &result.Trial{Requests: 1000, Failed: 12, Failures: map[string]int{result.Timeout: 12}, Server: result.Server{PAWSTimewait: new(uint64(10))}}
 	want := map[string]int{result.TimeWait: 10, result.Unexplained: 2}
-	if d := cmp.Diff(want, causes(trial, natPorts)); d != "" {
+	if d := cmp.Diff(want, causes(trial, circumstances{ports: natPorts, max: full})); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
 }
@@ -225,5 +231,44 @@ func TestAnArmLeavesNATSoManyPorts(t *testing.T) {
 		if got := sourcePorts(arm); got != want {
 			t.Errorf("%+v leaves %d ports, want %d", arm, got, want)
 		}
+	}
+}
+
+func TestAKernelIsKnownByItsRelease(t *testing.T) {
+	for release, want := range map[string]bool{
+		"6.18.44-fc-v669": true, "6.5.0-1-amd64": true, "7.0": true, "10.1.2": true,
+		"6.4.16": false, "5.10.0-30-amd64": false, "": false, "linux": false,
+	} {
+		if evicts(release) != want {
+			t.Errorf("%q: %v", release, !want)
+		}
+	}
+}
+
+func TestATableThatWasNotFullExplainsNothing(t *testing.T) {
+	trial := &result.Trial{Requests: 1000, Failed: 12, Failures: map[string]int{result.Timeout: 12}}
+	trial.Conntrack.Counters = result.Counters{Drop: 12}
+	for entries, want := range map[uint64]map[string]int{
+		899: {result.Unexplained: 12},
+		900: {result.TableFull: 12, result.Unexplained: 0},
+	} {
+		trial.Conntrack.Entries = entries
+		if d := cmp.Diff(want, causes(trial, circumstances{ports: natPorts, max: 1000})); d != "" {
+			t.Errorf("%d entries (-want +got):\n%s", entries, d)
+		}
+	}
+}
+
+// A connection that got no answer leaves its entry: the next one from the same
+// port is no new connection, and does not meet the rule.
+func TestAConnectionFromAPortThatWasUsedBeforeNeedNotMeetTheRule(t *testing.T) {
+	trial := failed(map[string]int{result.Timeout: 40}, result.Counters{})
+	trial.SourcePorts, trial.RulePackets = 64, 64
+	if err := valid(trial, &fakeRule{}); err != nil {
+		t.Error(err)
+	}
+	trial.RulePackets = 63
+	if err := valid(trial, &fakeRule{}); err == nil {
+		t.Error("64 ports, and 63 connections passed the rule")
 	}
 }

@@ -13,10 +13,15 @@ import (
 const sampled = 5
 
 // lookUp says what the conntrack table has of each request that got no answer.
-// One that was dropped when its entry was to be inserted has none; one that got
-// through NAT has one, and was lost later.
-func (x *experiment) lookUp(ctx context.Context, server netip.AddrPort, reports []*probe.Report) (*result.Evidence, error) {
-	entries, err := x.lab.Entries(ctx, server)
+// One that was dropped when its entry was to be inserted has none, and was
+// counted among the insertions that failed; one that got through NAT has one, and
+// was lost later.
+func (x *experiment) lookUp(ctx context.Context, server netip.AddrPort, reports []*probe.Report, insertions uint64) (*result.Evidence, error) {
+	var silent [][]probe.Ports
+	for _, r := range reports {
+		silent = append(silent, r.Silent)
+	}
+	entries, err := x.lab.Entries(ctx, server, silent)
 	if err != nil {
 		return nil, err
 	}
@@ -28,7 +33,7 @@ func (x *experiment) lookUp(ctx context.Context, server netip.AddrPort, reports 
 				state := entries[client][uint16(port)]
 				switch state {
 				case "":
-					e.Dropped++
+					e.Gone++
 				case "SYN_SENT":
 					e.Passed++
 				default:
@@ -40,5 +45,7 @@ func (x *experiment) lookUp(ctx context.Context, server netip.AddrPort, reports 
 			}
 		}
 	}
+	e.Dropped = int(min(uint64(e.Gone), insertions))
+	e.Gone -= e.Dropped
 	return e, nil
 }

@@ -75,6 +75,7 @@ const (
 	callFinish    = "finish"
 	callConntrack = "conntrack"
 	callForget    = "forget"
+	callIntact    = "intact"
 	callClose     = "close"
 )
 
@@ -251,9 +252,11 @@ func (f *fakeLab) Conntrack(context.Context) (conntrack.Snapshot, error) {
 	return f.table(f.count(callConntrack) - 1), err
 }
 
+func (f *fakeLab) Intact(context.Context) error { return f.call(callIntact) }
+
 func (f *fakeLab) Shared() bool { return f.shared }
 
-func (f *fakeLab) Entries(context.Context, netip.AddrPort) ([]map[uint16]string, error) {
+func (f *fakeLab) Entries(context.Context, netip.AddrPort, [][]probe.Ports) ([]map[uint16]string, error) {
 	return f.entries, nil
 }
 

@@ -97,12 +97,21 @@ func (w *watch) look(ctx context.Context, l lab.Lab) error {
 	return nil
 }
 
+// few events in so short a time say nothing about a rate.
+const few = 3
+
 // foreign says what of the counters of a trial may be other traffic's, if it
-// went on at the same rate; nil if nothing was watched, or nothing moved.
+// went on at the same rate; nil if nothing was watched, or nothing moved. A few
+// events are taken for no more than they are.
 func (w *watch) foreign(seconds float64) *result.Foreign {
 	if w.moved.InsertFailed == 0 && w.moved.Drop == 0 {
 		return nil
 	}
-	during := func(n uint64) uint64 { return uint64(math.Ceil(float64(n) * seconds / w.elapsed.Seconds())) }
+	during := func(n uint64) uint64 {
+		if n < few {
+			return n
+		}
+		return uint64(math.Ceil(float64(n) * seconds / w.elapsed.Seconds()))
+	}
 	return &result.Foreign{InsertFailed: during(w.moved.InsertFailed), Drop: during(w.moved.Drop), Idle: w.elapsed.Seconds()}
 }

@@ -21,8 +21,9 @@ func TestOtherTrafficGoesOnAtItsRateForAsLongAsATrialTakes(t *testing.T) {
 		want    *result.Foreign
 	}{
 		{"nothing moved", result.Counters{}, 10, nil},
-		{"rounded up", result.Counters{InsertFailed: 1, Drop: 3}, 0.5, &result.Foreign{InsertFailed: 3, Drop: 8, Idle: 0.2}},
-		{"a long trial", result.Counters{Drop: 1}, 20, &result.Foreign{Drop: 100, Idle: 0.2}},
+		{"rounded up", result.Counters{InsertFailed: 5, Drop: 3}, 0.5, &result.Foreign{InsertFailed: 13, Drop: 8, Idle: 0.2}},
+		{"a long trial", result.Counters{Drop: 3}, 20, &result.Foreign{Drop: 300, Idle: 0.2}},
+		{"few events are no rate", result.Counters{InsertFailed: 1, Drop: 2}, 20, &result.Foreign{InsertFailed: 1, Drop: 2, Idle: 0.2}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := watch{moved: c.moved, elapsed: 200 * time.Millisecond}
@@ -61,11 +62,11 @@ func TestARequestWithoutAnAnswerIsLookedUpByItsPort(t *testing.T) {
 	f := &fakeLab{script: script{entries: []map[uint16]string{{10: "SYN_SENT", 12: "ESTABLISHED"}, {10: "SYN_SENT"}}}}
 	x := &experiment{Scenario: clientsOf(2, "a"), lab: f}
 	reports := []*probe.Report{{Silent: []probe.Ports{{First: 9, Last: 12}}}, {Silent: []probe.Ports{{First: 10, Last: 10}, {First: 65535, Last: 65535}}}}
-	got, err := x.lookUp(t.Context(), netip.AddrPort{}, reports)
+	got, err := x.lookUp(t.Context(), netip.AddrPort{}, reports, 2)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := &result.Evidence{Looked: 6, Dropped: 3, Passed: 2, Other: 1, Sample: []result.Sample{
+	want := &result.Evidence{Looked: 6, Dropped: 2, Gone: 1, Passed: 2, Other: 1, Sample: []result.Sample{
 		{Client: 0, Port: 9, Entry: "none"}, {Client: 0, Port: 10, Entry: "SYN_SENT"}, {Client: 0, Port: 11, Entry: "none"},
 		{Client: 0, Port: 12, Entry: "ESTABLISHED"}, {Client: 1, Port: 10, Entry: "SYN_SENT"},
 	}}

@@ -71,6 +71,9 @@ func (x *experiment) run(ctx context.Context, watch Watcher) error {
 			round, arm := i+1, &x.result.Arms[a]
 			watch.Start(round, x.Rounds, arm.Name)
 			t, err := x.trial(ctx, x.Arms[a], arm)
+			if ctx.Err() == nil { // it explains an error, and spoils figures
+				err = errors.Join(err, x.lab.Intact(ctx))
+			}
 			if err != nil {
 				return fmt.Errorf("round %d of %d, arm %s: %w", round, x.Rounds, arm.Name, err)
 			}

@@ -321,3 +321,32 @@ func TestAClientThatDiesInATrialEndsTheRunWithItsObituary(t *testing.T) {
 	}
 	putBackWell(t, f)
 }
+
+// Figures may look fine all the same: what could not be sent failed.
+func TestALabThatSomebodyTookApartEndsTheRunAndItsTrialIsDropped(t *testing.T) {
+	apart := errors.New("client 1 was taken off its network")
+	for _, test := range []struct {
+		name   string
+		before func(call string, n int) error
+		want   string
+	}{
+		{"and nothing else is wrong", func(call string, n int) error { return onlyOn(call == callIntact && n == 1, apart) },
+			"round 2 of 2, arm a: " + apart.Error()},
+		{"which explains an error", func(call string, n int) error {
+			return errors.Join(onlyOn(call == callIntact && n == 1, apart), onlyOn(call == callFinish && n == 2, errors.New("no answer")))
+		}, "round 2 of 2, arm a: no answer\n" + apart.Error()},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			f := newFakeLab(t, 2)
+			f.before = test.before
+			r, _, err := f.run(t.Context(), clientsOf(2, "a"))
+			if !errors.Is(err, apart) || err.Error() != test.want || r.Incomplete != test.want {
+				t.Errorf("error %v, incomplete %q, want %s", err, r.Incomplete, test.want)
+			}
+			if trialsOf(r) != 1 {
+				t.Errorf("%d trials are kept, want the one before", trialsOf(r))
+			}
+			putBackWell(t, f)
+		})
+	}
+}

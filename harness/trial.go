@@ -151,8 +151,11 @@ func (x *experiment) trial(ctx context.Context, arm scenario.Arm, into *result.A
 		return nil, err
 	}
 	t = x.record(m.reports)
+	if t.Conntrack, err = conntrack.Delta(m.before.counters, m.after.counters); err != nil {
+		return nil, err
+	}
 	if x.explain {
-		if t.Evidence, err = x.lookUp(ctx, address, m.reports); err != nil {
+		if t.Evidence, err = x.lookUp(ctx, address, m.reports, insertions(t.Conntrack)); err != nil {
 			return nil, err
 		}
 	}
@@ -164,11 +167,8 @@ func (x *experiment) trial(ctx context.Context, arm scenario.Arm, into *result.A
 		return nil, err
 	}
 	t.Server = result.Server(*served)
-	if t.Conntrack, err = conntrack.Delta(m.before.counters, m.after.counters); err != nil {
-		return nil, err
-	}
 	t.Foreign = m.foreign
-	t.Causes = causes(t, sourcePorts(arm))
+	t.Causes = causes(t, circumstances{sourcePorts(arm), m.after.counters.Max, evicts(x.result.Environment.Kernel)})
 	return t, valid(t, rule)
 }
 
@@ -197,17 +197,18 @@ func difference(rule lab.Rule, before, after uint64) (uint64, error) {
 // awaitRoom waits until the conntrack table has room for a trial: one that
 // fills up drops packets, which looks like the race from far away.
 func (x *experiment) awaitRoom(ctx context.Context) error {
-	want := uint64(x.Clients * x.Load.Requests)
+	want := x.Clients * x.Load.Requests
 	for begun := time.Now(); ; {
 		s, err := x.lab.Conntrack(ctx)
 		if err != nil {
 			return err
 		}
-		if s.Entries+want <= s.Max {
+		crowded := lab.Crowded(s, want, x.lab.Shared())
+		if crowded == "" {
 			return nil
 		}
 		if time.Since(begun) > expiry {
-			return fmt.Errorf("the conntrack table has %d of %d entries in use, a trial wants room for %d more (raise net.netfilter.nf_conntrack_max, or send fewer requests)", s.Entries, s.Max, want)
+			return fmt.Errorf("the conntrack table has %s (raise net.netfilter.nf_conntrack_max, or send fewer requests)", crowded)
 		}
 		// Expiry is not announced; the table has to be looked at.
 		select {
@@ -254,7 +255,7 @@ func (x *experiment) load(server netip.AddrPort) probe.Load {
 }
 
 // ownPorts shares the source ports of lockstep among the clients: a trial takes
-// half of them at most (scenario.MaxTrial), so slots can be made up.
+// about half of them at most (scenario.MaxTrial), so slots can be made up.
 func ownPorts(client, clients int) (base uint16, ports int) {
 	ports = (65536 - basePort) / clients
 	return uint16(basePort + client*ports), ports
@@ -287,6 +288,7 @@ func (x *experiment) record(reports []*probe.Report) *result.Trial {
 	for _, r := range reports {
 		t.Requests += r.Requests
 		t.Failed += r.Requests - r.Succeeded
+		t.SourcePorts += probe.Count(r.Ports)
 		for kind, n := range r.Failures {
 			t.Failures[kind] += n
 		}

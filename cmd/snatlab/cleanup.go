@@ -14,8 +14,15 @@ import (
 	"snatlab/harness/undo"
 )
 
+// cleanupFlags are those of `snatlab cleanup`.
+type cleanupFlags struct {
+	dryRun bool
+	images bool
+	force  bool
+}
+
 func cleanupCommand() *cobra.Command {
-	var dryRun, images bool
+	var f cleanupFlags
 	c := &cobra.Command{
 		Use:   "cleanup",
 		Short: "Undo what a run that crashed left on this host",
@@ -25,56 +32,78 @@ carry the label of a run, and network namespaces that have its name. Labs that
 were kept with --keep are removed as well. Nothing else is touched, and a host
 that is clean already stays as it is.
 
+While a run is going on, it is named, and nothing is done. With --force its
+changes are undone all the same: its lab is taken away from under it, and it
+breaks off by itself. No process is killed. A run that does not even break off
+(stopped, or hung) may go on to change the host later: its journal stays for as
+long as it lives, so end it, and clean up again.
+
 It takes root. What a run without root makes ends with the run.
 
 Exit codes: 0 nothing is left; 3 it could not be looked at, or a run is going
 on; 5 something is left, and is printed.`,
 		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			return interruptible(func(ctx context.Context) error { return cleanup(ctx, dryRun, images) })
-		},
+		RunE: func(*cobra.Command, []string) error { return interruptible(f.cleanup) },
 	}
-	c.Flags().BoolVar(&dryRun, "dry-run", false, "only list what would be undone")
-	c.Flags().BoolVar(&images, "images", false, "remove the probe images as well, which are kept to be used again")
+	c.Flags().BoolVar(&f.dryRun, "dry-run", false, "only list what would be undone")
+	c.Flags().BoolVar(&f.images, "images", false, "remove the probe images as well, which are kept to be used again")
+	c.Flags().BoolVar(&f.force, "force", false, "undo also what a run that is going on has changed")
 	return c
 }
 
-func cleanup(ctx context.Context, dryRun, images bool) error {
+func (f cleanupFlags) cleanup(ctx context.Context) error {
 	lock, err := undo.TakeLock(undo.Dir, "cleanup")
-	if errors.Is(err, fs.ErrPermission) {
+	switch {
+	case err == nil:
+		defer lock.Release()
+	case f.force && errors.As(err, new(*undo.LockedError)):
+		fmt.Printf("%v: going on all the same\n", err)
+	case errors.As(err, new(*undo.LockedError)):
+		return fmt.Errorf("%w (let it end, or undo its changes all the same with --force)", err)
+	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("%w (run as root; what a run without root makes ends with the run)", err)
-	}
-	if err != nil {
+	default:
 		return err
 	}
-	defer lock.Release()
 	ctx = undo.Context(ctx) // what is half undone helps nobody
+	done := false
 	told := map[string]bool{}
-	tell := func(s undo.Step) {
-		if told[s.What] {
-			return // in the journal, and labelled as well
-		}
-		told[s.What] = true
-		if dryRun {
-			fmt.Printf("would undo: %s\n    %s\n", s.What, s.Manual)
-		} else {
-			fmt.Printf("undoing: %s\n", s.What)
-		}
+	r := replay{dryRun: f.dryRun, kept: true, force: f.force,
+		say: func(what string) { done = true; fmt.Println(what) },
+		tell: func(s undo.Step) {
+			if told[s.What] {
+				return // in the journal, and labelled as well
+			}
+			done, told[s.What] = true, true
+			if f.dryRun {
+				fmt.Printf("would undo: %s\n    %s\n", s.What, s.Manual)
+			} else {
+				fmt.Printf("undoing: %s\n", s.What)
+			}
+		},
 	}
-	err = errors.Join(replayJournals(ctx, dryRun, true, tell), removeLeftovers(ctx, dryRun, images, tell))
+	err = errors.Join(r.journals(ctx), removeLeftovers(ctx, f, r.tell))
 	if err != nil {
 		return err
 	}
-	if len(told) == 0 {
+	if !done {
 		fmt.Println("nothing to undo")
 	}
 	return nil
 }
 
-// replayJournals undoes every journal there is, those of labs that were kept
-// only if that is wanted. One that cannot be undone does not keep the others
-// from it.
-func replayJournals(ctx context.Context, dryRun, kept bool, tell func(undo.Step)) error {
+// replay is how journals are undone.
+type replay struct {
+	dryRun bool
+	kept   bool            // those of labs that were kept as well
+	force  bool            // those of runs that are going on as well
+	say    func(string)    // of a journal
+	tell   func(undo.Step) // of each step of it, before it is undone
+}
+
+// journals undoes every one there is. One that cannot be undone does not keep
+// the others from it.
+func (r replay) journals(ctx context.Context) error {
 	paths, err := undo.Find(undo.Dir)
 	if err != nil {
 		return err
@@ -82,45 +111,73 @@ func replayJournals(ctx context.Context, dryRun, kept bool, tell func(undo.Step)
 	var errs []error
 	for _, path := range paths {
 		if undo.Alive(path) {
-			if kept {
-				errs = append(errs, fmt.Errorf("a run is at work with %s: left alone", path))
-			}
-			continue
-		}
-		journal, err := undo.Open(path, undoers())
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		if journal.Kept() && !kept {
-			errs = append(errs, journal.Leave())
-			continue
-		}
-		for _, s := range journal.Steps() {
-			tell(s)
-		}
-		if dryRun {
-			errs = append(errs, journal.Leave())
+			errs = append(errs, r.alive(ctx, path))
 		} else {
-			errs = append(errs, journal.Close(ctx))
+			errs = append(errs, r.journal(ctx, path))
 		}
 	}
 	return errors.Join(errs...)
 }
 
+// alive undoes the journal of a run that is going on, if that is wanted. The
+// journal itself is the run's: it has to know what it may change from now on.
+func (r replay) alive(ctx context.Context, path string) error {
+	switch {
+	case !r.kept:
+		return nil
+	case !r.force:
+		return fmt.Errorf("%s is going on, by %s: left alone (let it end, or undo its changes all the same with --force)", undo.Owner(path), path)
+	}
+	journal, err := undo.Read(path, undoers())
+	if err != nil {
+		return err
+	}
+	r.say(fmt.Sprintf("%s is going on: undoing its changes all the same; it is not killed, and its journal %s stays with it", undo.Owner(path), path))
+	return r.undo(ctx, journal)
+}
+
+// journal undoes one whose run is no more.
+func (r replay) journal(ctx context.Context, path string) error {
+	journal, err := undo.Open(path, undoers())
+	if err != nil {
+		return err
+	}
+	if !journal.OfThisBoot() {
+		r.say(fmt.Sprintf("journal %s is of another boot: what it tells of is gone, so it is removed, and nothing of it undone", path))
+		if r.dryRun {
+			return journal.Leave()
+		}
+		return journal.Discard()
+	}
+	if journal.Kept() && !r.kept {
+		return journal.Leave()
+	}
+	return r.undo(ctx, journal)
+}
+
+func (r replay) undo(ctx context.Context, journal *undo.Journal) error {
+	for _, s := range journal.Steps() {
+		r.tell(s)
+	}
+	if r.dryRun {
+		return journal.Leave()
+	}
+	return journal.Close(ctx)
+}
+
 // removeLeftovers removes what carries a label or a name of ours and stands in
 // no journal.
-func removeLeftovers(ctx context.Context, dryRun, images bool, tell func(undo.Step)) error {
+func removeLeftovers(ctx context.Context, f cleanupFlags, tell func(undo.Step)) error {
 	steps, err := netns.Leftovers()
 	if err != nil {
 		return err
 	}
-	more, err := labelled(ctx, images)
+	more, err := labelled(ctx, f.images)
 	steps = append(steps, more...)
 	for _, s := range steps {
 		tell(s)
 	}
-	if dryRun {
+	if f.dryRun {
 		return err
 	}
 	return errors.Join(err, undoers().UndoAll(ctx, steps))
@@ -149,7 +206,8 @@ func labelled(ctx context.Context, images bool) ([]undo.Step, error) {
 // undoCrashed undoes, before a run, what an earlier one left that is no more.
 // The caller has the lock, so no other run is alive.
 func undoCrashed(ctx context.Context) error {
-	return replayJournals(undo.Context(ctx), false, false, func(s undo.Step) {
-		fmt.Fprintf(os.Stderr, "left by a run that crashed; undoing: %s\n", s.What)
-	})
+	return replay{
+		say:  func(what string) { fmt.Fprintln(os.Stderr, what) },
+		tell: func(s undo.Step) { fmt.Fprintf(os.Stderr, "left by a run that crashed; undoing: %s\n", s.What) },
+	}.journals(undo.Context(ctx))
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
@@ -16,9 +17,11 @@ import (
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/image"
 	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/client"
 	"github.com/google/go-cmp/cmp"
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"snatlab/harness/lab/labtest"
@@ -62,7 +65,8 @@ func (h host) unchanged(t *testing.T) {
 	})
 }
 
-// counters are what changes in iptables-save without a change of rules.
+// counters are what changes in iptables-save without a change of rules, and what
+// it says of itself.
 var counters = regexp.MustCompile(`(?m)^#.*\n| \[\d+:\d+\]$`)
 
 // state is all on the host that a run touches.
@@ -92,14 +96,32 @@ func (h host) state(t *testing.T) map[string][]string {
 	return s
 }
 
+// images lists those that carry our label, by their names. A run leaves one of
+// its own: what asks for this has made it before.
+func (h host) images(t *testing.T) (all []string) {
+	t.Helper()
+	list, err := h.docker.ImageList(t.Context(), image.ListOptions{All: true, Filters: filters.NewArgs(filters.Arg("label", "snatlab.probe"))})
+	must(t, err)
+	for _, i := range list {
+		all = append(all, i.ID+" "+strings.Join(i.RepoTags, " "))
+	}
+	slices.Sort(all)
+	return all
+}
+
 // machine is what of this machine a run touches without Docker.
 func machine(t *testing.T) map[string][]string {
 	t.Helper()
-	rules, err := exec.Command("iptables-save").Output()
-	if err != nil {
-		t.Fatalf("iptables-save: %v", err)
+	s := map[string][]string{
+		"rules":     rulesOf(t, "iptables-save"),
+		"IPv6":      rulesOf(t, "ip6tables-save"),
+		"addresses": addresses(t),
+		"routes":    routes(t),
+		"sysctls":   sysctls(t),
 	}
-	s := map[string][]string{"rules": strings.Split(counters.ReplaceAllString(string(rules), ""), "\n")}
+	if _, err := exec.LookPath("nft"); err == nil {
+		s["nftables"] = rulesOf(t, "nft", "-s", "list", "ruleset")
+	}
 	links, err := net.Interfaces()
 	if err != nil {
 		t.Fatal(err)
@@ -111,7 +133,7 @@ func machine(t *testing.T) map[string][]string {
 	if s["journals"], err = undo.Find(undo.Dir); err != nil {
 		t.Fatal(err)
 	}
-	for _, pattern := range []string{"/run/netns/*", undo.Dir + "/netns"} {
+	for _, pattern := range []string{"/run/netns/*", undo.Dir + "/netns", undo.Dir + "/netns/*"} {
 		paths, err := filepath.Glob(pattern)
 		if err != nil {
 			t.Fatal(err)
@@ -128,6 +150,76 @@ func machine(t *testing.T) map[string][]string {
 		}
 	}
 	return s
+}
+
+// rulesOf lists a firewall's rules, without its counters.
+func rulesOf(t *testing.T, program string, args ...string) []string {
+	t.Helper()
+	rules, err := exec.Command(program, args...).Output()
+	if err != nil {
+		t.Fatalf("%s: %v", program, err)
+	}
+	return strings.Split(counters.ReplaceAllString(string(rules), ""), "\n")
+}
+
+// addresses lists those of all links.
+func addresses(t *testing.T) (all []string) {
+	t.Helper()
+	list, err := netlink.AddrList(nil, netlink.FAMILY_ALL)
+	must(t, err)
+	for _, a := range list {
+		all = append(all, fmt.Sprintf("%v %s on %d", a.IPNet, a.Label, a.LinkIndex))
+	}
+	slices.Sort(all)
+	return all
+}
+
+// routes lists those of all tables.
+func routes(t *testing.T) (all []string) {
+	t.Helper()
+	list, err := netlink.RouteListFiltered(netlink.FAMILY_ALL, &netlink.Route{Table: unix.RT_TABLE_UNSPEC}, netlink.RT_FILTER_TABLE)
+	must(t, err)
+	for _, r := range list {
+		all = append(all, fmt.Sprintf("%v by %v on %d from %v, table %d, type %d, scope %v", r.Dst, r.Gw, r.LinkIndex, r.Src, r.Table, r.Type, r.Scope))
+	}
+	slices.Sort(all)
+	return all
+}
+
+// sysctls lists all of the network's that stay what they are by themselves.
+func sysctls(t *testing.T) (all []string) {
+	t.Helper()
+	must(t, filepath.WalkDir("/proc/sys/net", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || entry.Name() == "nf_conntrack_count" {
+			return nil // a link's own may go away meanwhile
+		}
+		if value, err := os.ReadFile(path); err == nil { // some can only be written
+			all = append(all, path+" = "+strings.TrimSpace(string(value)))
+		}
+		return nil
+	}))
+	return all
+}
+
+// nothingRuns waits for the end of what a process that died has started: of the
+// program itself, and of what a container was made of.
+func nothingRuns(t *testing.T) {
+	t.Helper()
+	var left []string
+	for begun := time.Now(); time.Since(begun) < 2*time.Second; time.Sleep(5 * time.Millisecond) { // nobody is told
+		left = nil
+		paths, err := filepath.Glob("/proc/[0-9]*/exe")
+		must(t, err)
+		for _, path := range paths {
+			if program, _ := os.Readlink(path); program == binary || program == "/snatlab" {
+				left = append(left, filepath.Base(filepath.Dir(path))+" "+program)
+			}
+		}
+		if left == nil {
+			return
+		}
+	}
+	t.Errorf("processes are left: %v", left)
 }
 
 // scenarioFile writes a scenario and gives its path.

@@ -152,8 +152,11 @@ func (f runFlags) run(ctx context.Context, s *scenario.Scenario) (kept *lab.Kept
 	defer site.close()
 	// Before the work, not after it: a result that has no place is lost.
 	_, missing := os.Stat(dir)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, fmt.Errorf("make the folder of results: %w", err)
+	if err := makeRoom(dir); err != nil {
+		if missing != nil {
+			_ = os.Remove(dir)
+		}
+		return nil, fmt.Errorf("make room for the result: %w", err)
 	}
 	warnOfRounds(os.Stderr, s.Rounds, len(s.Arms), s.Expect)
 	keep := &keeping{}
@@ -168,7 +171,7 @@ func (f runFlags) run(ctx context.Context, s *scenario.Scenario) (kept *lab.Kept
 		if missing != nil {
 			_ = os.Remove(dir) // there is nothing to report; an empty folder does no harm either
 		}
-	} else if runErr = errors.Join(runErr, write(dir, r), f.print(dir, r)); runErr == nil {
+	} else if runErr = errors.Join(runErr, f.show(dir, r, write(dir, r))); runErr == nil {
 		runErr = verdictCode(r)
 	}
 	finished = true
@@ -229,7 +232,37 @@ func write(dir string, r *result.Result) error {
 		writeFile(filepath.Join(dir, "report.md"), r, report.Markdown))
 }
 
-// print shows the result, whether it could be kept or not.
+// typical is the size of a result and its report, in bytes, for the most part.
+const typical = 64 << 10
+
+// makeRoom looks that there will be a place for a result: its folder, and some
+// room on the disk.
+func makeRoom(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	trial, err := os.CreateTemp(dir, ".snatlab-")
+	if err != nil {
+		return err
+	}
+	_, err = trial.Write(make([]byte, typical))
+	if err == nil {
+		err = trial.Sync() // some file systems find room only then
+	}
+	return errors.Join(err, trial.Close(), os.Remove(trial.Name()))
+}
+
+// show shows the result. One that could not be kept is shown as a whole: it
+// cannot be had again.
+func (f runFlags) show(dir string, r *result.Result, kept error) error {
+	if kept != nil {
+		fmt.Fprintln(os.Stderr, "the result could not be written to its folder: it is on standard output, as JSON")
+		return errors.Join(kept, report.JSON(os.Stdout, r))
+	}
+	return f.print(dir, r)
+}
+
+// print shows a result that was kept.
 func (f runFlags) print(dir string, r *result.Result) error {
 	if f.json {
 		return report.JSON(os.Stdout, r)

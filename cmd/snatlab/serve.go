@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -45,16 +46,33 @@ of a network you trust.`,
 	return c
 }
 
+// Bounds of what one peer can keep the others waiting for. A controller greets
+// at once, and waits 20 s for the server that is busy with another.
+const (
+	greetTime = 10 * time.Second // for a peer to say that it is a controller
+	tellTime  = 10 * time.Second // for a peer to take an answer
+)
+
+// alive tells within 45 s a peer whose machine is gone: there is no bound on how
+// long a controller may be silent while its clients send.
+var alive = net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 6}
+
 // serve takes the orders of one run after the other, until it is interrupted.
 func serve(ctx context.Context, address netip.AddrPort, ports int) error {
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp4", address.String())
+	listener, err := (&net.ListenConfig{KeepAliveConfig: alive}).Listen(ctx, "tcp4", address.String())
 	if err != nil {
 		return err
 	}
-	defer context.AfterFunc(ctx, func() { listener.Close() })()
 	first := address.Port() + 1
 	agent := probe.Agent{Role: probe.RoleServer, Address: address.Addr(), Ports: &probe.Ports{First: first, Last: first + uint16(ports) - 1}}
 	fmt.Printf("serving on %v: clients connect to ports %d to %d\n", address, agent.Ports.First, agent.Ports.Last)
+	return takeOrders(ctx, listener, agent, greetTime)
+}
+
+// takeOrders closes the listener.
+func takeOrders(ctx context.Context, listener net.Listener, agent probe.Agent, greetTime time.Duration) error {
+	defer listener.Close()
+	defer context.AfterFunc(ctx, func() { listener.Close() })()
 	for {
 		conn, err := listener.Accept()
 		if err != nil {
@@ -63,12 +81,45 @@ func serve(ctx context.Context, address netip.AddrPort, ports int) error {
 			}
 			return err
 		}
-		fmt.Printf("%s  run of %v\n", time.Now().Format(time.DateTime), conn.RemoteAddr())
 		release := context.AfterFunc(ctx, func() { conn.Close() })
-		if err := agent.Serve(conn, conn); err != nil && !errors.Is(err, net.ErrClosed) {
-			fmt.Printf("%s  %v\n", time.Now().Format(time.DateTime), err)
+		if err := obey(conn, agent, greetTime); err != nil && !errors.Is(err, net.ErrClosed) {
+			say("%v: %v", conn.RemoteAddr(), err)
 		}
 		release()
 		conn.Close()
 	}
+}
+
+// obey takes the orders of one peer until it hangs up.
+func obey(conn net.Conn, agent probe.Agent, greetTime time.Duration) error {
+	if err := conn.SetReadDeadline(time.Now().Add(greetTime)); err != nil {
+		return err
+	}
+	greeted := false
+	agent.Greeted = func() {
+		if !greeted {
+			say("run of %v", conn.RemoteAddr())
+		}
+		greeted = true
+		_ = conn.SetReadDeadline(time.Time{}) // fails where the conversation is over
+	}
+	err := agent.Serve(conn, answers{conn})
+	if errors.Is(err, os.ErrDeadlineExceeded) && !greeted {
+		return fmt.Errorf("it did not greet within %v, as a snatlab run does", greetTime)
+	}
+	return err
+}
+
+// answers are written to a peer that may not read them.
+type answers struct{ net.Conn }
+
+func (a answers) Write(p []byte) (int, error) {
+	if err := a.SetWriteDeadline(time.Now().Add(tellTime)); err != nil {
+		return 0, err
+	}
+	return a.Conn.Write(p)
+}
+
+func say(format string, args ...any) {
+	fmt.Printf("%s  %s\n", time.Now().Format(time.DateTime), fmt.Sprintf(format, args...))
 }

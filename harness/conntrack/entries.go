@@ -2,7 +2,9 @@ package conntrack
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"iter"
 	"net/netip"
 
 	"github.com/ti-mo/conntrack"
@@ -12,26 +14,27 @@ import (
 // tcpStates are those of an entry, include/uapi/linux/netfilter/nf_conntrack_tcp.h.
 var tcpStates = [...]string{"NONE", "SYN_SENT", "SYN_RECV", "ESTABLISHED", "FIN_WAIT", "CLOSE_WAIT", "LAST_ACK", "TIME_WAIT", "CLOSE", "SYN_SENT2"}
 
-// Entries gives the states of the entries of TCP connections to a destination,
-// by the source that they set out with, before NAT.
-func Entries(ctx context.Context, destination netip.AddrPort) (map[netip.AddrPort]string, error) {
-	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
-	}
+// Entries gives the states of the entries of TCP connections, each given by the
+// source and destination that it set out with, before NAT; by its source. One
+// without an entry is left out. They are asked for one by one: the table may be
+// the host's, and large.
+func Entries(ctx context.Context, connections iter.Seq2[netip.AddrPort, netip.AddrPort]) (map[netip.AddrPort]string, error) {
 	conn, err := conntrack.Dial(nil)
 	if err != nil {
 		return nil, fmt.Errorf("open ctnetlink: %w", err)
 	}
 	defer conn.Close()
-	flows, err := conn.Dump(nil)
-	if err != nil {
-		return nil, fmt.Errorf("list conntrack entries: %w", err)
-	}
 	found := map[netip.AddrPort]string{}
-	for _, f := range flows {
-		to := f.TupleOrig
-		if to.Proto.Protocol == unix.IPPROTO_TCP && destination == netip.AddrPortFrom(to.IP.DestinationAddress, to.Proto.DestinationPort) {
-			found[netip.AddrPortFrom(to.IP.SourceAddress, to.Proto.SourcePort)] = stateOf(f)
+	for source, destination := range connections {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		flow, err := conn.Get(original(source, destination))
+		switch {
+		case err == nil:
+			found[source] = stateOf(flow)
+		case !errors.Is(err, unix.ENOENT):
+			return nil, fmt.Errorf("look up the conntrack entry from %v to %v: %w", source, destination, err)
 		}
 	}
 	return found, nil

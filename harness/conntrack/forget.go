@@ -25,10 +25,14 @@ func Forget(ctx context.Context, connections iter.Seq2[netip.AddrPort, netip.Add
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		entry := conntrack.NewFlow(unix.IPPROTO_TCP, 0, source.Addr(), destination.Addr(), source.Port(), destination.Port(), 0, 0)
-		if err := conn.Delete(entry); err != nil && !errors.Is(err, unix.ENOENT) {
+		if err := conn.Delete(original(source, destination)); err != nil && !errors.Is(err, unix.ENOENT) {
 			return fmt.Errorf("delete the conntrack entry from %v to %v: %w", source, destination, err)
 		}
 	}
 	return nil
+}
+
+// original is what the kernel looks an entry up by.
+func original(source, destination netip.AddrPort) conntrack.Flow {
+	return conntrack.NewFlow(unix.IPPROTO_TCP, 0, source.Addr(), destination.Addr(), source.Port(), destination.Port(), 0, 0)
 }

@@ -19,8 +19,9 @@ type Site struct {
 	Server  Enter // nil for a server that is not the lab's own
 	Clients []Enter
 
-	Rule     *nat.Rule // in the router
-	Outgoing string    // the router's interface towards the server
+	Rule     *nat.Rule    // in the router
+	Outgoing string       // the router's interface towards the server
+	Taken    []netip.Addr // addresses that are the lab's own
 	Journal  *undo.Journal
 }
 
@@ -145,6 +146,9 @@ func (a *applied) inside(enter Enter, s scenario.Sysctl) error {
 // addAddresses gives the router the addresses that it is to translate to.
 func (a *applied) addAddresses(ctx context.Context, arm scenario.Arm) error {
 	for _, address := range arm.SNAT.ToSource {
+		if slices.Contains(a.site.Taken, address) {
+			return fmt.Errorf("translate to %v: it is an address of the lab's own", address)
+		}
 		err := a.change(ctx, func() (undo.Step, func() error, error) { return addressStep(a.site.Outgoing, address) })
 		if err != nil {
 			return err

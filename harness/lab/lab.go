@@ -30,13 +30,17 @@ type Lab interface {
 	Listen(ctx context.Context, trial int) (netip.AddrPort, error)
 	// Finish closes the port and says what was served.
 	Finish(context.Context) (*probe.Served, error)
+	// Intact tells what somebody has taken away of the lab since it was built:
+	// figures from then on are wrong.
+	Intact(context.Context) error
 	// Conntrack reads the counters of the namespace that translates.
 	Conntrack(context.Context) (conntrack.Snapshot, error)
 	// Shared tells whether other traffic than the lab's is in that namespace.
 	Shared() bool
 	// Entries gives the states of the conntrack entries of connections to the
-	// server, for each client by source port: "SYN_SENT".
-	Entries(ctx context.Context, server netip.AddrPort) ([]map[uint16]string, error)
+	// server, for each client by source port: "SYN_SENT". Ports are those that
+	// are looked for, for each client.
+	Entries(ctx context.Context, server netip.AddrPort, ports [][]probe.Ports) ([]map[uint16]string, error)
 	// Forget deletes the conntrack entries that the clients' connections to
 	// the server left, and no others. Ports are those that each client, by
 	// its index, connected from.

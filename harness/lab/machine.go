@@ -62,22 +62,46 @@ func effectiveCapabilities() (uint64, error) {
 }
 
 // CheckConntrack looks whether the counters of the caller's network namespace
-// can be read, and whether its table has room for entries more.
-func CheckConntrack(entries int) Precondition {
+// can be read, and whether its table, which others may share, has room for
+// entries more.
+func CheckConntrack(entries int, shared bool) Precondition {
 	p := Precondition{Name: "conntrack", State: Unmet}
 	s, err := conntrack.Read()
 	if err != nil {
 		p.Found, p.Remedy = err.Error(), "run as root, on a kernel with nf_conntrack and ctnetlink"
 		return p
 	}
-	p.Found = fmt.Sprintf("%d of %d entries in use", s.Entries, s.Max)
-	if s.Entries+uint64(entries) > s.Max {
-		p.Found += fmt.Sprintf(", the run wants room for %d more", entries)
+	if p.Found = Crowded(s, entries, shared); p.Found != "" {
 		p.Remedy = "fewer requests, or a larger net.netfilter.nf_conntrack_max"
 		return p
 	}
-	p.State = Met
+	p.State, p.Found = Met, inUse(s)
 	return p
+}
+
+// Crowded says what keeps a conntrack table from taking entries more; empty if
+// nothing does. When a table is full, connections of all who share it are
+// dropped: a twentieth of such a table is left to the others.
+func Crowded(s conntrack.Snapshot, entries int, shared bool) string {
+	reserve := uint64(0)
+	if shared {
+		reserve = s.Max / 20
+	}
+	if s.Entries+uint64(entries)+reserve <= s.Max {
+		return ""
+	}
+	text := inUse(s)
+	if entries > 0 {
+		text += fmt.Sprintf(", a trial wants room for %d more", entries)
+	}
+	if shared {
+		text += fmt.Sprintf(", the last %d are left to others", reserve)
+	}
+	return text
+}
+
+func inUse(s conntrack.Snapshot) string {
+	return fmt.Sprintf("%d of %d entries in use", s.Entries, s.Max)
 }
 
 // CheckCPUs counts those that this process may run on.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/netip"
 	"os"
@@ -62,16 +63,36 @@ func enter(space netns.NsHandle, do func() error) error {
 	return err
 }
 
-// Of is the namespace that a process is in.
-func Of(pid int) Enter {
-	return func(do func() error) error {
-		space, err := netns.GetFromPid(pid)
-		if err != nil {
-			return fmt.Errorf("open the network namespace of process %d: %w", pid, err)
-		}
-		defer space.Close()
-		return In(space, do)
+// Namespace is that of a process, which may end meanwhile.
+type Namespace struct {
+	handle netns.NsHandle
+	err    error // why it could not be opened
+}
+
+// Of opens the namespace of a process. That it cannot be had is told when it is
+// needed.
+func Of(pid int) *Namespace {
+	handle, err := netns.GetFromPid(pid)
+	if err != nil {
+		err = fmt.Errorf("open the network namespace of process %d: %w", pid, err)
 	}
+	return &Namespace{handle, err}
+}
+
+// Enter does something in it.
+func (n *Namespace) Enter(do func() error) error {
+	if n.err != nil {
+		return n.err
+	}
+	return In(n.handle, do)
+}
+
+// Close lets it go.
+func (n *Namespace) Close() error {
+	if n.err != nil || !n.handle.IsOpen() {
+		return nil
+	}
+	return n.handle.Close()
 }
 
 // The kinds of steps of this package.
@@ -103,21 +124,44 @@ func sysctlStep(s scenario.Sysctl) (undo.Step, func() error, error) {
 	}
 	step := undo.NewStep(KindSysctl, fmt.Sprintf("sysctl %s = %s", s.Name, s.Value),
 		fmt.Sprintf("sysctl -w %s='%s'", s.Name, before), sysctl{s.Name, before, s.Value})
-	return step, func() error { return WriteSysctl(s.Name, s.Value) }, nil
+	return step, func() error { return setSysctl(s.Name, before, s.Value) }, nil
 }
 
 func replaceSysctl(name, value string) (before string, err error) {
 	if before, err = readSysctl(name); err != nil {
 		return "", err
 	}
-	return before, WriteSysctl(name, value)
+	return before, setSysctl(name, before, value)
 }
 
+// setSysctl sets a value that has to read back as it was written. Another one
+// could not be told, later, from what somebody else has set.
+func setSysctl(name, before, value string) error {
+	if err := WriteSysctl(name, value); err != nil {
+		return err
+	}
+	now, err := readSysctl(name)
+	if err == nil && now != words(value) {
+		err = fmt.Errorf("sysctl %s was set to %q and reads %q (write it as it reads)", name, value, now)
+	}
+	if err != nil {
+		return errors.Join(err, WriteSysctl(name, before))
+	}
+	return nil
+}
+
+// words has one space between the words of a value.
+func words(value string) string { return strings.Join(strings.Fields(value), " ") }
+
 // restoreSysctl puts the old value back, if the new one still stands: what
-// somebody else has set meanwhile is theirs.
+// somebody else has set meanwhile is theirs. One that is gone, with its interface
+// or its module, took its value along.
 func restoreSysctl(s sysctl) error {
 	now, err := readSysctl(s.Name)
-	if err != nil || now != strings.Join(strings.Fields(s.Set), " ") {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil || now != words(s.Set) {
 		return err
 	}
 	return WriteSysctl(s.Name, s.Before)
@@ -130,7 +174,7 @@ func readSysctl(name string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("read sysctl: %w", err)
 	}
-	return strings.Join(strings.Fields(string(text)), " "), nil
+	return words(string(text)), nil
 }
 
 // WriteSysctl sets one of the calling thread's namespace: "net.ipv4.ip_forward".
@@ -157,6 +201,12 @@ type address struct {
 // an address. One that the namespace has already is not for us to take away.
 func addressStep(name string, a netip.Addr) (undo.Step, func() error, error) {
 	known, err := netlink.AddrList(nil, netlink.FAMILY_V4)
+	for range 4 { // others change theirs meanwhile
+		if !errors.Is(err, netlink.ErrDumpInterrupted) {
+			break
+		}
+		known, err = netlink.AddrList(nil, netlink.FAMILY_V4)
+	}
 	if err != nil {
 		return undo.Step{}, nil, fmt.Errorf("list addresses: %w", err)
 	}

@@ -77,6 +77,28 @@ func TestASysctlIsPutBackUnlessSomebodyElseHasSetItMeanwhile(t *testing.T) {
 	}
 }
 
+func TestAValueThatReadsOtherwiseThanItWasWrittenIsRefusedAndPutBack(t *testing.T) {
+	namespace(t)
+	const name = "net.ipv4.ip_local_reserved_ports"
+	if err := WriteSysctl(name, "7"); err != nil {
+		t.Fatal(err)
+	}
+	_, err := replaceSysctl(name, "1000,1001")
+	const want = `sysctl net.ipv4.ip_local_reserved_ports was set to "1000,1001" and reads "1000-1001" (write it as it reads)`
+	if err == nil || err.Error() != want {
+		t.Errorf("error %v\nwant  %s", err, want)
+	}
+	if got := read(t, name); got != "7" {
+		t.Errorf("put back to %q", got)
+	}
+}
+
+func TestASysctlThatIsGoneIsUndone(t *testing.T) {
+	if err := restoreSysctl(sysctl{"net.ipv4.conf.gone.forwarding", "0", "1"}); err != nil {
+		t.Error(err)
+	}
+}
+
 func addresses(t *testing.T) (n int) {
 	t.Helper()
 	all, err := netlink.AddrList(nil, netlink.FAMILY_V4)
@@ -127,7 +149,7 @@ func TestAPanicInANamespaceIsTheCallers(t *testing.T) {
 			t.Errorf("recovered %v", p)
 		}
 	}()
-	_ = Of(os.Getpid())(func() error { panic("lost") })
+	_ = Of(os.Getpid()).Enter(func() error { panic("lost") })
 }
 
 func TestPartsOfARangeAreEqualAndDisjoint(t *testing.T) {

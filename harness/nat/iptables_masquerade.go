@@ -170,9 +170,13 @@ type rewrite struct {
 const KindRewrite = "nat.rewrite"
 
 // rewriting says to delete the rule by hand: the original would outlive its
-// network, since Docker deletes it with that, if it is there.
-func (t *Tables) rewriting(original, rewritten string) undo.Step {
+// network, since Docker deletes it with that, if it is there. A network that
+// lasts takes the original.
+func (t *Tables) rewriting(original, rewritten string, lasting bool) undo.Step {
 	manual := fmt.Sprintf("%s -t %s -D%s", t.Path, table, strings.TrimPrefix(rewritten, "-A"))
+	if lasting {
+		manual = fmt.Sprintf("%s -t %s -I%s && %s", t.Path, table, strings.TrimPrefix(original, "-A"), manual)
+	}
 	return undo.NewStep(KindRewrite, "masquerade rule "+rewritten, manual, rewrite{Path: t.Path, Original: original, Rewritten: rewritten})
 }
 

@@ -14,6 +14,7 @@ package nat
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -23,6 +24,7 @@ import (
 // Rule is the masquerade rule of one network, as its owner made it.
 type Rule struct {
 	Text    string // as `iptables -S` or `nft -s list ruleset` prints it
+	Lasting bool   // its network outlives the run, and needs it
 	backend backend
 }
 
@@ -37,7 +39,7 @@ type backend interface {
 	// no moment is there neither.
 	replace(ctx context.Context, old, text string, o Options) error
 	remove(ctx context.Context, text string) error
-	rewriting(original, rewritten string) undo.Step // undone by restore
+	rewriting(original, rewritten string, lasting bool) undo.Step // undone by restore
 }
 
 // rule is one rule as a backend lists it.
@@ -63,6 +65,7 @@ func (r *Rule) Program() string { return r.backend.program() }
 // InForce is the masquerade rule as it stands for an arm.
 type InForce struct {
 	text    string
+	lasting bool
 	backend backend
 	journal *undo.Journal
 	entry   *undo.Entry // nil: the rule is the original
@@ -71,13 +74,13 @@ type InForce struct {
 // Apply gives the rule the options; at no moment is there no rule. Without
 // options the rule stays what it is.
 func (r *Rule) Apply(ctx context.Context, journal *undo.Journal, options Options) (*InForce, error) {
-	f := &InForce{text: r.Text, backend: r.backend, journal: journal}
+	f := &InForce{text: r.Text, lasting: r.Lasting, backend: r.backend, journal: journal}
 	if options == (Options{}) {
 		_, err := f.Packets(ctx) // is it still there?
 		return f, err
 	}
-	if err := f.apply(ctx, options); err != nil {
-		return nil, fmt.Errorf("rewrite masquerade rule %s: %w", r.Text, err)
+	if err := f.apply(ctx, options); err != nil { // perhaps half-way
+		return nil, errors.Join(fmt.Errorf("rewrite masquerade rule %s: %w", r.Text, err), f.Undo(undo.Context(ctx)))
 	}
 	return f, nil
 }
@@ -88,7 +91,7 @@ func (f *InForce) apply(ctx context.Context, options Options) error {
 	}
 	original := f.text
 	f.text = f.backend.rewritten(original, options)
-	entry, err := f.journal.Do(ctx, f.backend.rewriting(original, f.text), func(ctx context.Context) error {
+	entry, err := f.journal.Do(ctx, f.backend.rewriting(original, f.text, f.lasting), func(ctx context.Context) error {
 		return swap(ctx, f.backend, original, f.text, options)
 	})
 	f.entry = &entry

@@ -144,8 +144,8 @@ const KindNFTablesRewrite = "nat.nftables-rewrite"
 
 // rewriting says to empty the chain by hand: to delete the one rule takes its
 // handle, which is another each time. The chain is ours, and its table goes
-// with a step of its own.
-func (nft) rewriting(original, rewritten string) undo.Step {
+// with a step of its own: no rule lasts.
+func (nft) rewriting(original, rewritten string, _ bool) undo.Step {
 	manual := fmt.Sprintf("nft 'flush chain ip %[1]s %[2]s; add rule ip %[1]s %[2]s %[3]s'", nftTable.Name, nftChain.Name, original)
 	return undo.NewStep(KindNFTablesRewrite, "masquerade rule "+rewritten, manual, nftRewrite{Original: original, Rewritten: rewritten})
 }

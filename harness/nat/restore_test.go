@@ -205,6 +205,24 @@ func TestTheManualCommandLeavesNoRuleOfTheNetwork(t *testing.T) {
 	})
 }
 
+// A network that others use goes on to need its rule.
+func TestTheManualCommandPutsTheRuleOfANetworkThatLastsBack(t *testing.T) {
+	eachVariant(t, func(t *testing.T, tables *Tables) {
+		for _, o := range []Options{{RandomFully: true}, {Random: true}} {
+			sh(t, tables.Path+" -t nat -F POSTROUTING")
+			tables.rules(t, others[0], ours)
+			r := find(t, tables)
+			r.Lasting = true
+			j, _ := newJournal(t)
+			apply(t, r, j, o)
+			sh(t, j.Steps()[0].Manual)
+			tables.reads(t, ours, "-s 172.17.0.0/16 ! -o docker0 -j MASQUERADE")
+			closeJournal(t, j)
+			tables.reads(t, ours, "-s 172.17.0.0/16 ! -o docker0 -j MASQUERADE")
+		}
+	})
+}
+
 func TestAProgramThatIsGoneLeavesTheStepToBeUndone(t *testing.T) {
 	namespace(t)
 	tables := program(t, "nft")

@@ -1,7 +1,6 @@
 package probe
 
 import (
-	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,13 +20,18 @@ type Agent struct {
 
 	Address netip.Addr // that a server listens on; zero: all
 
+	// Greeted is called when a controller has greeted a server; may be nil.
+	Greeted func()
+
 	cpus  []int
 	files int
 	open  *listener
+	lowly *bool // how the first listener accepted
 }
 
 // Serve answers the requests that come in on in, until it ends. A request that
-// fails is answered with its error; only a broken stream is an error of Serve.
+// fails is answered with its error. Only a broken stream is an error of Serve,
+// and one that says what no controller does: that is answered, and ends it.
 func (a *Agent) Serve(in io.Reader, out io.Writer) error {
 	var err error
 	if a.cpus, err = allowedCPUs(); err != nil {
@@ -42,12 +46,12 @@ func (a *Agent) Serve(in io.Reader, out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("say hello: %w", err)
 	}
-	for line := range lines(in, &err) {
-		request, err := parse(line)
-		answer := message{}
-		if err == nil {
-			answer, err = a.answer(request)
+	for line := range lines(in, maxOrder, &err) {
+		request, strange := parse(line)
+		if strange != nil {
+			return refuse(say, strange)
 		}
+		answer, err := a.answer(request)
 		answer.V = Version
 		if err != nil {
 			answer = message{V: Version, Error: err.Error()}
@@ -56,19 +60,39 @@ func (a *Agent) Serve(in io.Reader, out io.Writer) error {
 			return fmt.Errorf("answer: %w", err)
 		}
 	}
+	if errors.Is(err, errLong) {
+		return refuse(say, err)
+	}
 	return err
+}
+
+// refuse says why the conversation ends.
+func refuse(say *json.Encoder, strange error) error {
+	_ = say.Encode(message{V: Version, Error: strange.Error()}) // best effort: it is over either way
+	return strange
 }
 
 // answer does what one message asks for.
 func (a *Agent) answer(m message) (message, error) {
 	switch {
+	case m.Greet != nil && a.Role == RoleServer:
+		if a.Greeted != nil {
+			a.Greeted()
+		}
+		return message{Ready: &Ready{}}, nil
 	case m.Share != nil && a.Role == RoleClient:
+		if err := checkBarrier(m.Share.Barrier); err != nil {
+			return message{}, err
+		}
 		b, err := openBarrier(m.Share.Barrier, 0, 0, pacer{}, nil)
 		if err != nil {
 			return message{}, err
 		}
 		return message{Shared: &Shared{}}, b.close()
 	case m.Run != nil && a.Role == RoleClient:
+		if err := m.Run.check(len(a.cpus)); err != nil {
+			return message{}, err
+		}
 		run := runEphemeral
 		if m.Run.Lockstep != nil {
 			run = func(load Load, files int) (*Report, error) { return runLockstep(load, a.cpus, files) }
@@ -91,8 +115,13 @@ func (a *Agent) listen(port uint16) (message, error) {
 	if p := a.Ports; p != nil && (port < p.First || port > p.Last) {
 		return message{}, fmt.Errorf("port %d is not one of %d to %d", port, p.First, p.Last)
 	}
+	if port == 0 {
+		return message{}, errors.New("port 0 is any port")
+	}
 	var err error
-	a.open, err = listen(a.Address, port, a.files)
+	if a.open, err = listen(a.Address, port, a.files, a.lowly); err == nil {
+		a.lowly = &a.open.lowly // all trials alike, whatever an arm does to the queue
+	}
 	return message{Ready: &Ready{}}, err
 }
 
@@ -103,32 +132,6 @@ func (a *Agent) finish() (*Served, error) {
 	served, err := a.open.finish()
 	a.open = nil
 	return served, err
-}
-
-// lines gives the lines of a stream, each no longer than maxLine, and then
-// what ended it. The end of the stream is no error.
-func lines(in io.Reader, err *error) func(yield func([]byte) bool) {
-	return func(yield func([]byte) bool) {
-		scan := bufio.NewScanner(in)
-		scan.Buffer(make([]byte, 0, 4096), maxLine)
-		for scan.Scan() {
-			if !yield(scan.Bytes()) {
-				return
-			}
-		}
-		*err = scan.Err()
-	}
-}
-
-// parse reads one message.
-func parse(line []byte) (m message, err error) {
-	if err := json.Unmarshal(line, &m); err != nil {
-		return message{}, fmt.Errorf("not a message: %.60q", line)
-	}
-	if m.V != Version {
-		return message{}, fmt.Errorf("protocol version %d, this is %d: both sides must be the same snatlab", m.V, Version)
-	}
-	return m, nil
 }
 
 // allowedCPUs lists the CPUs that this process may run on.
@@ -157,7 +160,7 @@ func raiseFileLimit() (int, error) {
 	if unix.Setrlimit(unix.RLIMIT_NOFILE, &raised) == nil {
 		limit = raised
 	}
-	return int(min(limit.Cur, 1<<20)), nil
+	return int(min(limit.Cur, maxFiles)), nil
 }
 
 // PeakRSS is the most memory that this process had resident so far, in bytes

@@ -67,7 +67,7 @@ func openBarrier(path string, me int, epoch uint64, pace pacer, idle func(time.D
 	}
 	defer file.Close()
 	const size = int(unsafe.Sizeof(sharedMemory{}))
-	if err := file.Truncate(int64(size)); err != nil {
+	if err := resize(file, int64(size)); err != nil {
 		return nil, fmt.Errorf("size barrier: %w", err)
 	}
 	memory, err := unix.Mmap(int(file.Fd()), 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_POPULATE)
@@ -76,6 +76,18 @@ func openBarrier(path string, me int, epoch uint64, pace pacer, idle func(time.D
 	}
 	shared := (*sharedMemory)(unsafe.Pointer(unsafe.SliceData(memory)))
 	return &barrier{shared: shared, memory: memory, me: me, epoch: epoch, pace: pace, idle: idle}, nil
+}
+
+// resize gives a new file its size. Any other file is not to be cut off.
+func resize(file *os.File, size int64) error {
+	info, err := file.Stat()
+	switch {
+	case err != nil:
+		return err
+	case !info.Mode().IsRegular() || info.Size() != 0 && info.Size() != size:
+		return fmt.Errorf("%s is no barrier: %v of %d bytes", file.Name(), info.Mode(), info.Size())
+	}
+	return file.Truncate(size)
 }
 
 func (b *barrier) close() error { return unix.Munmap(b.memory) }

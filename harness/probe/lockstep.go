@@ -27,12 +27,6 @@ type gate interface {
 // source port base + k, to the same server port, at the same moment.
 func runLockstep(load Load, cpus []int, files int) (*Report, error) {
 	step := load.Lockstep
-	if step.OwnPorts < 0 || int(step.BasePort)+step.OwnPorts > 65536 {
-		return nil, fmt.Errorf("%d source ports from %d on: out of range", step.OwnPorts, step.BasePort)
-	}
-	if len(cpus) < step.CPUs || step.CPUs < 1 || step.Client >= step.Clients || step.Clients > MaxClients {
-		return nil, fmt.Errorf("lockstep of client %d of %d on %d of %d CPUs: out of range", step.Client, step.Clients, step.CPUs, len(cpus))
-	}
 	flight, err := newFlight(load.Server, load.Requests, load.Timeout, files)
 	if err != nil {
 		return nil, err

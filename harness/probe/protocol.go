@@ -10,32 +10,35 @@
 //
 // When its input ends, a probe ends: it does not outlive the controller.
 // The server's probe can be driven over a TCP connection in the same words;
-// that is `snatlab serve`.
+// that is `snatlab serve`. Since anyone may connect there, a server is greeted
+// first. Neither side trusts the other: lines are bounded, and what they say is
+// held against check.go before it is used.
 //
 // [Client] and [Server] are the controller's side, [Agent] is the probe's.
 package probe
 
 import (
-	"fmt"
 	"net/netip"
 	"time"
-
-	"snatlab/harness/result"
 )
 
 // Version is that of the protocol. Both sides are the same program; a
 // difference means an old image or an old `snatlab serve`.
 const Version = 1
 
-// maxLine bounds one message in bytes. The largest is a report with every other
-// one of 30,000 source ports listed by itself; mostly it is a few KiB.
-const maxLine = 2 << 20
+// Bounds of one message in bytes. The largest answer is a report with every
+// other one of 30,000 source ports listed by itself; mostly it is a few KiB.
+const (
+	maxAnswer = 2 << 20
+	maxOrder  = 4 << 10
+)
 
-// message is one line in either direction. One of the pointers is set.
+// message is one line in either direction. One of its parts is set: see parse.
 type message struct {
 	V int `json:"v"`
 
 	// from the controller
+	Greet  *Greet  `json:"greet,omitempty"`
 	Share  *Share  `json:"share,omitempty"`
 	Run    *Load   `json:"run,omitempty"`
 	Listen *Listen `json:"listen,omitempty"`
@@ -70,6 +73,18 @@ type Ports struct {
 	Last  uint16 `json:"last"`
 }
 
+// Count counts the ports in ranges.
+func Count(ranges []Ports) (n int) {
+	for _, p := range ranges {
+		n += int(p.Last) - int(p.First) + 1
+	}
+	return n
+}
+
+// Greet is what a controller says first to a server, which may be on another
+// machine: who connects and says nothing is no controller.
+type Greet struct{}
+
 // Share asks whether a client can map the file that clients are to meet in.
 type Share struct {
 	Barrier string `json:"barrier"`
@@ -83,7 +98,7 @@ type Listen struct {
 	Port uint16 `json:"port"`
 }
 
-// Ready answers Listen.
+// Ready answers Greet and Listen.
 type Ready struct{}
 
 // Finish closes the server port.
@@ -139,56 +154,4 @@ type Report struct {
 	BindErrors int `json:"bind_errors"`
 	Missed     int `json:"missed"`
 	MadeUp     int `json:"made_up"`
-}
-
-// check holds a report against the load it answers. A probe is not trusted:
-// what it says is used only if it adds up.
-func (r *Report) check(load Load) error {
-	failed := 0
-	for kind, n := range r.Failures {
-		if !knownKind(kind) || n < 0 {
-			return fmt.Errorf("report: %d failures of kind %q", n, kind)
-		}
-		failed += n
-	}
-	measured := int64(0)
-	for _, v := range r.Latency {
-		if v[0] < 0 || v[1] < 0 {
-			return fmt.Errorf("report: latency %d µs, %d times", v[0], v[1])
-		}
-		measured += v[1]
-	}
-	ports, err := count(r.Ports)
-	if err != nil {
-		return err
-	}
-	silent, err := count(r.Silent)
-	if err != nil {
-		return err
-	}
-	switch {
-	case ports > r.Requests:
-		return fmt.Errorf("report: %d source ports for %d requests", ports, r.Requests)
-	case silent > r.Failures[result.Timeout]:
-		return fmt.Errorf("report: %d source ports of %d timeouts", silent, r.Failures[result.Timeout])
-	case r.Requests != load.Requests:
-		return fmt.Errorf("report: %d requests were sent, %d were asked for", r.Requests, load.Requests)
-	case r.Succeeded < 0, r.Succeeded+failed != r.Requests, measured != int64(r.Succeeded):
-		return fmt.Errorf("report: %d requests, but %d succeeded, %d failed and %d have a latency",
-			r.Requests, r.Succeeded, failed, measured)
-	case r.BindErrors < 0, r.Missed < 0, r.MadeUp < 0:
-		return fmt.Errorf("report: negative count of slots")
-	}
-	return nil
-}
-
-// count counts the ports in ranges.
-func count(ranges []Ports) (n int, err error) {
-	for _, p := range ranges {
-		if p.First > p.Last {
-			return 0, fmt.Errorf("report: source ports %d to %d", p.First, p.Last)
-		}
-		n += int(p.Last-p.First) + 1
-	}
-	return n, nil
 }

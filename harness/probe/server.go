@@ -34,11 +34,13 @@ type listener struct {
 	before   counters
 	accepted uint64 // the accepting goroutine's, until it is done
 	done     chan error
+	lowly    bool // accepts at the lowest priority
 }
 
 // listen opens a port on an address; the zero address is all of them. No more
-// than files may be open.
-func listen(address netip.Addr, port uint16, files int) (*listener, error) {
+// than files may be open. Lowly says whether to accept at the lowest priority;
+// nil: as the queue allows.
+func listen(address netip.Addr, port uint16, files int, lowly *bool) (*listener, error) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
 	if err != nil {
 		return nil, fmt.Errorf("socket: %w", err)
@@ -64,17 +66,21 @@ func listen(address netip.Addr, port uint16, files int) (*listener, error) {
 	}
 	l := &listener{fd: fd, stop: stop, before: readCounters(), done: make(chan error, 1)}
 	ring := make([]int, max(1, min(held, files-reserved)))
-	go func() { l.done <- l.accept(ring) }()
+	l.lowly = l.queue() >= longQueue
+	if lowly != nil {
+		l.lowly = *lowly
+	}
+	go func() { l.done <- l.accept(ring, l.lowly) }()
 	return l, nil
 }
 
 // accept runs until it is told to stop and the queue is empty.
-func (l *listener) accept(ring []int) error {
+func (l *listener) accept(ring []int, lowly bool) error {
 	runtime.LockOSThread() // and never unlocked: the priority is the thread's
 	// Before Linux 6.3 the root of a user namespace cannot have a longer queue
 	// than net.core.somaxconn is by itself, 4096: who lets it fill up loses
 	// connections to it.
-	if l.queue() >= longQueue {
+	if lowly {
 		_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), 19)
 	}
 	next := 0

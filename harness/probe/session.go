@@ -36,11 +36,18 @@ func OpenClient(ctx context.Context, s Stream) (*Client, error) {
 	return &Client{session}, nil
 }
 
-// OpenServer waits for the probe's hello.
+// OpenServer waits for the probe's hello, and greets it.
 func OpenServer(ctx context.Context, s Stream) (*Server, error) {
 	session, err := open(ctx, s, RoleServer)
 	if err != nil {
 		return nil, err
+	}
+	answer, err := session.call(ctx, answerTime, message{Greet: &Greet{}})
+	if err == nil && answer.Ready == nil {
+		err = fmt.Errorf("%s: did not greet back", s.Name)
+	}
+	if err != nil {
+		return nil, errors.Join(err, session.Close())
 	}
 	return &Server{session}, nil
 }
@@ -48,13 +55,16 @@ func OpenServer(ctx context.Context, s Stream) (*Server, error) {
 // Share looks whether the client can map the file that clients meet in. That
 // it cannot is told by the error; the client goes on.
 func (c *Client) Share(ctx context.Context, barrier string) error {
-	_, err := c.call(ctx, answerTime, message{Share: &Share{Barrier: barrier}})
+	answer, err := c.call(ctx, answerTime, message{Share: &Share{Barrier: barrier}})
+	if err == nil && answer.Shared == nil {
+		err = fmt.Errorf("%s: answered without saying that it shares", c.Name)
+	}
 	return err
 }
 
 // Run sends a load and waits for what comes of it.
 func (c *Client) Run(ctx context.Context, load Load) (*Report, error) {
-	answer, err := c.call(ctx, load.bound(), message{Run: &load})
+	answer, err := c.call(ctx, load.bound(c.Hello.Files), message{Run: &load})
 	if err != nil {
 		return nil, err
 	}
@@ -65,19 +75,6 @@ func (c *Client) Run(ctx context.Context, load Load) (*Report, error) {
 		return nil, fmt.Errorf("%s: %w", c.Name, err)
 	}
 	return answer.Report, nil
-}
-
-// bound is the longest that a load can take: no machine is this slow.
-func (l Load) bound() time.Duration {
-	slots := l.Requests
-	if s := l.Lockstep; s != nil {
-		slots *= (s.Clients + s.CPUs - 1) / s.CPUs // groups take turns
-	}
-	bound := time.Minute + time.Duration(slots)*20*time.Millisecond
-	if l.Rate > 0 {
-		bound += 2 * time.Duration(float64(slots)/float64(l.Rate)*float64(time.Second))
-	}
-	return bound
 }
 
 // Listen opens a port.
@@ -97,6 +94,9 @@ func (s *Server) Finish(ctx context.Context) (*Served, error) {
 	}
 	if answer.Served == nil {
 		return nil, fmt.Errorf("%s: answered without saying what it served", s.Name)
+	}
+	if err := answer.Served.check(); err != nil {
+		return nil, fmt.Errorf("%s: %w", s.Name, err)
 	}
 	return answer.Served, nil
 }
@@ -119,12 +119,10 @@ func open(ctx context.Context, stream Stream, role string) (*session, error) {
 	s := &session{Stream: stream, answers: make(chan message), closed: make(chan struct{})}
 	go s.listen()
 	m, err := s.await(ctx, answerTime)
-	switch {
-	case err != nil:
-	case m.Hello == nil || m.Hello.Role != role:
-		err = fmt.Errorf("%s: is no snatlab %s", s.Name, role)
-	case len(m.Hello.CPUs) == 0 || m.Hello.Files <= 0:
-		err = fmt.Errorf("%s: says that it has %d CPUs and %d files", s.Name, len(m.Hello.CPUs), m.Hello.Files)
+	if err == nil {
+		if err = m.Hello.check(role); err != nil {
+			err = fmt.Errorf("%s: %w", s.Name, err)
+		}
 	}
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -136,7 +134,7 @@ func open(ctx context.Context, stream Stream, role string) (*session, error) {
 // listen reads answers until the stream ends.
 func (s *session) listen() {
 	defer close(s.answers)
-	for line := range lines(s.In, &s.ended) {
+	for line := range lines(s.In, maxAnswer, &s.ended) {
 		m, err := parse(line)
 		if err != nil {
 			s.ended = err
@@ -158,12 +156,22 @@ func (s *session) call(ctx context.Context, limit time.Duration, request message
 	if err != nil {
 		return message{}, fmt.Errorf("%s: %w", s.Name, err)
 	}
+	// What has come already is not the answer: the stream has ended, or the
+	// probe speaks out of turn.
+	select {
+	case m, ok := <-s.answers:
+		if m, err = s.heard(m, ok); err == nil {
+			err = fmt.Errorf("%s: speaks without being asked", s.Name)
+		}
+		return m, err
+	default:
+	}
 	if _, err := s.Out.Write(append(line, '\n')); err != nil {
 		return message{}, s.died(err)
 	}
 	m, err := s.await(ctx, limit)
 	if err == nil && m.Error != "" {
-		err = fmt.Errorf("%s: %s", s.Name, m.Error)
+		err = fmt.Errorf("%s: %s", s.Name, printable(m.Error))
 	}
 	return m, err
 }
@@ -182,7 +190,7 @@ func (s *session) await(ctx context.Context, limit time.Duration) (message, erro
 	case m, ok := <-s.answers: // it was us who were late: stopped for a while
 		return s.heard(m, ok)
 	default:
-		return message{}, fmt.Errorf("%s: no answer within %v", s.Name, limit)
+		return message{}, fmt.Errorf("%s: no answer within %v (stopped, or hung?)", s.Name, limit)
 	}
 }
 
@@ -201,7 +209,7 @@ func (s *session) died(err error) error {
 		how = err.Error()
 	}
 	if s.Obituary != nil {
-		how += "; " + s.Obituary()
+		how += "; " + printable(s.Obituary())
 	}
 	return fmt.Errorf("%s died: %s", s.Name, how)
 }

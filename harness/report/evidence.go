@@ -27,6 +27,7 @@ func explained(arms []result.Arm) []evidence {
 				sum.Dropped += e.Dropped
 				sum.Passed += e.Passed
 				sum.Other += e.Other
+				sum.Gone += e.Gone
 				sum.Sample = append(sum.Sample, e.Sample...)
 			}
 		}
@@ -42,9 +43,17 @@ func (e evidence) String() string {
 		return e.arm + ": no request was left without an answer"
 	}
 	return fmt.Sprintf("%s: of %s without an answer %s no conntrack entry: dropped when it was to be inserted; "+
-		"%s one in SYN_SENT: passed NAT, lost later; %s one in another state",
+		"%s one in SYN_SENT: passed NAT, lost later; %s one in another state%s",
 		e.arm, figure.Plural(e.Looked, "request", "requests"), figure.Plural(e.Dropped, "has", "have"),
-		figure.Plural(e.Passed, "has", "have"), figure.Plural(e.Other, "has", "have"))
+		figure.Plural(e.Passed, "has", "have"), figure.Plural(e.Other, "has", "have"), e.gone())
+}
+
+// gone tells of requests that have no entry, and no failed insertion either.
+func (e evidence) gone() string {
+	if e.Gone == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; %s none, and no failed insertion accounts for it", figure.Plural(e.Gone, "has", "have"))
 }
 
 // samples are as many of an arm's as there is room for. Those that have an entry

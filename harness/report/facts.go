@@ -58,6 +58,15 @@ func lab(e result.Env) string {
 	return strings.Join(append(parts, e.ClientNetwork+" to "+e.Server), ", ")
 }
 
+// shared says what it means that the clients were on a network that others use;
+// empty if they had one of their own.
+func shared(e result.Env) string {
+	if e.SharedNetwork == "" {
+		return ""
+	}
+	return fmt.Sprintf("network %s: its rule was rewritten, other containers' connections passed it as well", e.SharedNetwork)
+}
+
 func started(r *result.Result) string {
 	return r.Started.UTC().Format("2006-01-02 15:04 UTC")
 }

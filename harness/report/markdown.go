@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -16,11 +17,15 @@ const evidenceMax = 10
 // every trial and the environment.
 func Markdown(w io.Writer, r *result.Result) error {
 	var d document
-	d.block("# %s: %s%s", escape(r.Scenario.Name), r.Verdict, verdictMarks(r.Warnings, r.Arms))
-	d.block("%s", escape(r.Summary))
-	d.list(load(r.Scenario), machine(r.Environment), lab(r.Environment))
+	d.block("# %s: %s%s", escape(r.Scenario.Name), escape(string(r.Verdict)), verdictMarks(r.Warnings, r.Arms))
+	d.block("%s", paragraph(r.Summary))
+	facts := []string{load(r.Scenario), machine(r.Environment), lab(r.Environment)}
+	if text := shared(r.Environment); text != "" {
+		facts = append(facts, "shared "+text)
+	}
+	d.list(facts...)
 	if len(r.Arms) > 0 {
-		d.table(compareArms(r, 1, len(r.Arms), r.Warnings, true), 1)
+		d.table(compareArms(r, r.Warnings, true), 1)
 		d.legend(r)
 	}
 	d.footnotes(r.Warnings)
@@ -43,7 +48,7 @@ func (d *document) block(format string, args ...any) {
 
 func (d *document) list(items ...string) {
 	for _, item := range items {
-		fmt.Fprintf(d, "- %s\n", escape(item))
+		fmt.Fprintf(d, "- %s\n", paragraph(item))
 	}
 	d.WriteString("\n")
 }
@@ -173,5 +178,13 @@ func (d *document) environment(r *result.Result) {
 func escape(s string) string {
 	return escapes.Replace(plain(s))
 }
+
+// paragraph also keeps text from opening as anything else than a paragraph: a
+// heading, a list, a quotation, a line across the page.
+func paragraph(s string) string {
+	return opening.ReplaceAllString(escape(strings.TrimSpace(s)), `$1\$2`)
+}
+
+var opening = regexp.MustCompile(`^([0-9]*)([-#>+=~_.)])`)
 
 var escapes = strings.NewReplacer(`\`, `\\`, "`", "\\`", "*", `\*`, "[", `\[`, "]", `\]`, "<", `\<`, "|", `\|`, "&", `\&`)

@@ -47,7 +47,8 @@ func verdictMarks(warnings []string, arms []result.Arm) string {
 }
 
 func isAbout(warning string, a result.Arm) bool {
-	return strings.HasPrefix(warning, a.Name+": ") || strings.HasPrefix(warning, a.Name+", ")
+	rest, ok := strings.CutPrefix(warning, a.Name)
+	return ok && (strings.HasPrefix(rest, ": ") || strings.HasPrefix(rest, ", "))
 }
 
 func superscript(n int) string {

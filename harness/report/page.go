@@ -9,6 +9,8 @@ import (
 const (
 	width   = 100 // of a page
 	nameMax = 24  // of a name at the head of a column
+	cellMax = 40  // of what is below it; no figure is as long
+	leadMax = 80  // of what stands before a text
 )
 
 // A page is plain text of width columns; only a word can be wider.
@@ -26,6 +28,7 @@ func (p *page) field(label, text string) {
 
 // hang writes lead and text, whose further lines stand below its first.
 func (p *page) hang(lead, text string) {
+	lead = shorten(lead, leadMax)
 	indent := utf8.RuneCountInString(lead)
 	for _, line := range wrap(text, width-indent) {
 		p.line(lead + line)
@@ -54,9 +57,15 @@ func wrap(text string, width int) []string {
 func align(t table) []string {
 	rows := [][]string{make([]string, 0, len(t.head))}
 	for i, name := range t.head {
-		rows[0] = append(rows[0], shorten(name)+t.mark(i))
+		rows[0] = append(rows[0], shorten(name, nameMax)+t.mark(i))
 	}
-	rows = append(rows, t.rows...)
+	for _, cells := range t.rows {
+		row := make([]string, len(cells))
+		for i, cell := range cells {
+			row[i] = shorten(cell, cellMax)
+		}
+		rows = append(rows, row)
+	}
 	widths := make([]int, len(t.head))
 	for _, row := range rows {
 		for i, cell := range row {
@@ -74,13 +83,13 @@ func align(t table) []string {
 	return lines
 }
 
-// shorten takes the middle out of a long name: its ends tell arms apart.
-func shorten(name string) string {
-	runes := []rune(name)
-	if len(runes) <= nameMax {
-		return name
+// shorten takes the middle out of a long text: its ends tell names apart.
+func shorten(text string, most int) string {
+	if utf8.RuneCountInString(text) <= most {
+		return text
 	}
-	half := (nameMax - 1) / 2
+	runes := []rune(text)
+	half := (most - 1) / 2
 	return string(runes[:half]) + "…" + string(runes[len(runes)-half:])
 }
 

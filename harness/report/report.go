@@ -27,9 +27,6 @@ import (
 // FileName is the name of a result in the folder of its run.
 const FileName = "result.json"
 
-// maxBytes bounds what Read takes in. Two arms of 8 rounds on 2 CPUs are 30 KiB.
-const maxBytes = 64 << 20
-
 // JSON writes the result as it is stored.
 func JSON(w io.Writer, r *result.Result) error {
 	e := json.NewEncoder(w)
@@ -48,12 +45,21 @@ func Read(path string) (*result.Result, error) {
 		return nil, err
 	}
 	defer f.Close()
-	if info, err := f.Stat(); err == nil && info.Size() > maxBytes {
-		return nil, fmt.Errorf("%s: larger than %d MiB, which no result is", path, maxBytes>>20)
-	}
-	text, err := io.ReadAll(io.LimitReader(f, maxBytes)) // a pipe has no size
-	if err != nil {
+	info, err := f.Stat()
+	switch {
+	case err != nil:
 		return nil, err
+	case info.Mode()&os.ModeDevice != 0:
+		return nil, fmt.Errorf("%s: a device, and no result", path)
+	case info.Size() > maxBytes:
+		return nil, fmt.Errorf("%s: %.1f MiB; no result is larger than %d MiB", path, float64(info.Size())/(1<<20), maxBytes>>20)
+	}
+	text, err := io.ReadAll(io.LimitReader(f, maxBytes+1)) // a pipe has no size
+	switch {
+	case err != nil:
+		return nil, err
+	case len(text) > maxBytes:
+		return nil, fmt.Errorf("%s: no result is larger than %d MiB", path, maxBytes>>20)
 	}
 	r, err := decode(text)
 	if err != nil {
@@ -66,23 +72,34 @@ func decode(text []byte) (*result.Result, error) {
 	if len(bytes.TrimSpace(text)) == 0 {
 		return nil, errors.New("the file is empty")
 	}
+	if err := bounded(text); err != nil {
+		return nil, fmt.Errorf("not a snatlab result: %w", err)
+	}
 	var head struct {
 		Schema string `json:"schema"`
 	}
 	if err := json.Unmarshal(text, &head); err != nil {
-		return nil, fmt.Errorf("not a snatlab result: %w", err)
+		return nil, notResult(err)
 	}
 	switch head.Schema {
 	case result.Schema:
 	case "":
 		return nil, fmt.Errorf("not a snatlab result: it names no schema (this snatlab reads %s)", result.Schema)
 	default:
-		return nil, fmt.Errorf("schema %s; this snatlab reads %s", plain(head.Schema), result.Schema)
+		return nil, fmt.Errorf("schema %.100s; this snatlab reads %s", plain(head.Schema), result.Schema)
 	}
 	r := new(result.Result)
 	if err := json.Unmarshal(text, r); err != nil {
+		return nil, notResult(err)
+	}
+	if err := within(r); err != nil {
 		return nil, fmt.Errorf("not a snatlab result: %w", err)
 	}
 	renew(r)
 	return r, nil
+}
+
+// notResult says what JSON has against a text. It may cite all of that.
+func notResult(err error) error {
+	return fmt.Errorf("not a snatlab result: %.200s", plain(err.Error()))
 }

@@ -2,10 +2,12 @@ package report
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -63,7 +65,7 @@ func TestAFileTooLargeForAResultIsNotRead(t *testing.T) {
 	if err := os.Truncate("result.json", maxBytes+1); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Read("result.json"); err == nil || err.Error() != "result.json: larger than 64 MiB, which no result is" {
+	if _, err := Read("result.json"); err == nil || err.Error() != "result.json: 64.0 MiB; no result is larger than 64 MiB" {
 		t.Errorf("got %v", err)
 	}
 }
@@ -135,3 +137,87 @@ var errFull = errors.New("disk full")
 type full struct{}
 
 func (full) Write([]byte) (int, error) { return 0, errFull }
+
+// Every text of a result, the names of causes and sysctls included, may be made
+// to break a report.
+func TestAHostileResultBreaksNoReport(t *testing.T) {
+	for _, hostile := range []string{
+		"a|b|c", "a\n# b\n| c |\n|--|\n", "\r\n\r\n---\r\n", "\x1b[2J\x1b]0;title\x07\x9b31m", "<script>alert(1)</script><!--", "[click](http://127.0.0.1) ![x](y)",
+		"`code` ``` ~~~", "\\", "\\|", "# heading", "## heading", "- item", "1. item", "> quotation", "    code", "===", "***", "&lt;&#124;", "\u202e\u2066\u200b\u2028\u0085", "\x00\x08\x7f", "\ufeff",
+		strings.Repeat("long", 50), "e\u0301\u0301\u0301\u0301",
+	} {
+		for _, path := range fixtures(t) {
+			r := withText(t, path, hostile)
+			harmless(t, r)
+			was, is := headings(draw(t, Markdown, withText(t, path, "a word"))), headings(draw(t, Markdown, r))
+			if was != is {
+				t.Errorf("%q in %s: headings\n%s\nwant\n%s", hostile, path, is, was)
+			}
+			for line := range strings.Lines(draw(t, Markdown, r)) {
+				bare := strings.NewReplacer(`\\`, "", `\<`, "", `\[`, "", `\]`, "", "\\`", "", `\*`, "", "&emsp;", "", `\&`, "").Replace(line)
+				if !strings.HasPrefix(line, "    ") && strings.ContainsAny(bare, "<[]`*&") {
+					t.Errorf("%q in %s is not escaped: %s", hostile, path, line)
+				}
+			}
+		}
+	}
+}
+
+// withText is a result in which every text is another.
+func withText(t *testing.T, path, text string) *result.Result {
+	t.Helper()
+	stored, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var whole any
+	if err := json.Unmarshal(stored, &whole); err != nil {
+		t.Fatal(err)
+	}
+	changed, err := json.Marshal(replaced(whole, text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := decode(changed)
+	if err != nil {
+		t.Fatalf("%q in %s: %v", text, path, err)
+	}
+	return r
+}
+
+// replaced has another text for each of its own, but for those without which it
+// is no result.
+func replaced(v any, text string) any {
+	switch v := v.(type) {
+	case string:
+		return text
+	case []any:
+		for i := range v {
+			v[i] = replaced(v[i], text)
+		}
+	case map[string]any:
+		for key, value := range v {
+			switch key {
+			case "schema", "started":
+			case "causes", "sysctls":
+				v[key] = map[string]any{text: map[string]any{"causes": any(7), "sysctls": text}[key]}
+			default:
+				v[key] = replaced(value, text)
+			}
+		}
+	}
+	return v
+}
+
+// headings are what opens as something else than a paragraph, by what it opens
+// with: headings, lists and what is in them, quotations, lines across the page.
+func headings(markdown string) (all string) {
+	for line := range strings.Lines(markdown) {
+		if mark := block.FindString(line); mark != "" && !strings.HasPrefix(line, "    ") {
+			all += strings.TrimSpace(mark) + "; "
+		}
+	}
+	return all
+}
+
+var block = regexp.MustCompile(`^(- )?([-#>+=~_*]+|[0-9]+[.)]|   )([ \n]|$)`)

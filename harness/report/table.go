@@ -38,14 +38,24 @@ type row struct {
 	cell  func(result.Arm) string
 }
 
-// compareArms sets the baseline and the arms from first up to, not including,
-// after side by side: the figures of each, and below them what became of the
-// baseline's. In full it has the trials between which the rates lie, too. The
-// warnings are those that are printed.
-func compareArms(r *result.Result, first, after int, warnings []string, full bool) table {
-	arms := append(r.Arms[:1:1], r.Arms[first:after]...)
+// columns gives the labels, the first arm, and those from first up to, not
+// including, after. An arm's column is the one after its index.
+func (t table) columns(first, after int) table {
+	first = min(first, after)
+	pick := func(cells []string) []string { return append(cells[:2:2], cells[first+1:after+1]...) }
+	some := table{head: pick(t.head), marks: pick(t.marks)}
+	for _, row := range t.rows {
+		some.rows = append(some.rows, pick(row))
+	}
+	return some
+}
+
+// compareArms sets the arms side by side: the figures of each, and below them
+// what became of the baseline's. In full it has the trials between which the
+// rates lie, too. The warnings are those that are printed.
+func compareArms(r *result.Result, warnings []string, full bool) table {
 	t := table{head: []string{""}, marks: []string{""}}
-	for _, a := range arms {
+	for _, a := range r.Arms {
 		t.head, t.marks = append(t.head, a.Name), append(t.marks, armMarks(warnings, a))
 	}
 	all := figures(r.Arms, full)
@@ -54,7 +64,7 @@ func compareArms(r *result.Result, first, after int, warnings []string, full boo
 	}
 	for _, row := range all {
 		cells := []string{row.label}
-		for _, a := range arms {
+		for _, a := range r.Arms {
 			cells = append(cells, row.cell(a))
 		}
 		t.rows = append(t.rows, cells)

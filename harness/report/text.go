@@ -37,6 +37,9 @@ func (p *page) head(r *result.Result) {
 	p.field("load", load(r.Scenario))
 	p.field("machine", fullMachine(r.Environment, width-gutter))
 	p.field("lab", lab(r.Environment))
+	if text := shared(r.Environment); text != "" {
+		p.field("shared", text)
+	}
 	p.field("run", fmt.Sprintf("%s, %s, %s", r.ID, started(r), seconds(r.Seconds)))
 	p.line("")
 }
@@ -61,9 +64,10 @@ func (p *page) arms(r *result.Result, notes []string) {
 	if len(r.Arms) == 0 {
 		return
 	}
+	all := compareArms(r, notes, false)
 	for first, after := 1, 0; after < len(r.Arms); first = after {
 		var lines []string
-		lines, after = fit(r, first, notes)
+		lines, after = fit(all, first)
 		for _, line := range lines {
 			p.line(line)
 		}
@@ -72,9 +76,10 @@ func (p *page) arms(r *result.Result, notes []string) {
 }
 
 // fit draws as many arms from first on as the page has room for, at least one.
-func fit(r *result.Result, first int, notes []string) (lines []string, after int) {
-	for after = len(r.Arms); ; after-- {
-		lines = align(compareArms(r, first, after, notes, false))
+func fit(all table, first int) (lines []string, after int) {
+	arms := len(all.head) - 1 // the first column has the labels
+	for after = arms; ; after-- {
+		lines = align(all.columns(first, after))
 		if after <= first+1 || utf8.RuneCountInString(lines[0]) <= width {
 			return lines, after
 		}

@@ -34,7 +34,7 @@ func TestEveryArmIsInTheTableOnceAndTheBaselineInEachPart(t *testing.T) {
 	}
 	parts := strings.Count(text, "failure rate, median")
 	for i := range 9 {
-		name, want := shorten(longName(i)), 1
+		name, want := shorten(longName(i), nameMax), 1
 		if i == 0 {
 			want = parts
 		}
@@ -243,7 +243,7 @@ func compared2(c result.Compare) *result.Result {
 
 // cells are those of the second arm in each row of that label.
 func cells(r *result.Result, label string) (all []string) {
-	for _, row := range compareArms(r, 1, 2, nil, false).rows {
+	for _, row := range compareArms(r, nil, false).rows {
 		if row[0] == label {
 			all = append(all, row[2])
 		}

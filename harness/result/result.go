@@ -80,6 +80,7 @@ type Env struct {
 	Widened        int               `json:"postrouting_rules"` // idle rules between NAT and confirmation; 0 but on demand
 
 	ClientNetwork string `json:"client_network"` // prefix that is masqueraded
+	SharedNetwork string `json:"shared_network"` // its name, if others use it as well: their connections passed the rule, too; else empty
 	Server        string `json:"server"`         // address that the clients connect to
 }
 
@@ -113,12 +114,13 @@ type Trial struct {
 	Port        int            `json:"port"`  // server port, this trial's own
 	Requests    int            `json:"requests"`
 	Failed      int            `json:"failed"`
-	Failures    map[string]int `json:"failures"` // by kind: what the client saw
-	Causes      map[string]int `json:"causes"`   // what explains it
+	SourcePorts int            `json:"source_ports"` // that they left from, different ones for each client
+	Failures    map[string]int `json:"failures"`     // by kind: what the client saw
+	Causes      map[string]int `json:"causes"`       // what explains it
 	Slots       Slots          `json:"slots"`
 	Latency     Latency        `json:"latency_us"`
 	Seconds     float64        `json:"seconds"`
-	RulePackets uint64         `json:"rule_packets"` // first packets of connections that the rule matched
+	RulePackets uint64         `json:"rule_packets"` // first packets of connections that the rule matched; those of others as well where the network is shared
 	Conntrack   Conntrack      `json:"conntrack"`
 	Foreign     *Foreign       `json:"foreign"` // what other traffic may have added to Conntrack; nil where there is none
 	Server      Server         `json:"server"`
@@ -137,7 +139,8 @@ type Foreign struct {
 // Evidence is what the conntrack table says of the requests that got no answer.
 type Evidence struct {
 	Looked  int      `json:"looked"`  // requests that were looked up
-	Dropped int      `json:"dropped"` // no entry: dropped when it was to be inserted
+	Dropped int      `json:"dropped"` // no entry, and the kernel counted one that could not be inserted
+	Gone    int      `json:"gone"`    // no entry, and no such count accounts for it
 	Passed  int      `json:"passed"`  // an entry in SYN_SENT: passed NAT, lost later
 	Other   int      `json:"other"`   // an entry in another state
 	Sample  []Sample `json:"sample"`  // a few of them

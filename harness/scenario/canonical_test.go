@@ -20,14 +20,18 @@ arms:
 load: {timeout: 0.25s, rate: 50, requests: 7}
 server:
   address: 192.0.2.7:9000
+lab: {allow_shared_network: true}
+network: bridge
 name: "2024"
 `)
 	const want = `name: "2024"
 driver: docker
 nat: iptables
 clients: 2
+network: bridge
 server:
   address: 192.0.2.7:9000
+lab: {allow_shared_network: true}
 load:
   protocol: tcp
   pattern: lockstep
@@ -56,7 +60,7 @@ func TestCanonicalOfALabAndItsArmsReadsAsAPersonWouldWriteIt(t *testing.T) {
 name: s
 expect: [{arm: b, p99: <=20.50%}, {arm: b, p50: '<= 300%'}, {arm: a, unexplained: <=0.1%}]
 load: {pattern: ephemeral}
-lab: {allow_host_sysctls: true, postrouting_rules: 5000}
+lab: {allow_shared_network: true, allow_host_sysctls: true, postrouting_rules: 5000}
 arms:
 - {name: a, client_port_range: "32768-32783"}
 - {name: b, masquerade: {to_ports: 20000-29999, random: true}}
@@ -77,7 +81,7 @@ arms:
 driver: docker
 nat: iptables
 clients: 2
-lab: {postrouting_rules: 5000, allow_host_sysctls: true}
+lab: {postrouting_rules: 5000, allow_host_sysctls: true, allow_shared_network: true}
 load:
   protocol: tcp
   pattern: ephemeral
@@ -119,6 +123,7 @@ func TestCanonicalParsesToAnEqualScenario(t *testing.T) {
 		"load: {sync: clock, rate: max, timeout: 10.000001ms}\n",
 		"server: {address: 192.0.2.1:1}\nseed: 0\n",
 		"driver: netns\n", "driver: netns\nnat: iptables\n", "nat: iptables\n",
+		"network: '1.0'\nlab: {allow_shared_network: true}\n",
 		"expect: []\n",
 		"expect: [{arm: a, race: absent}, {arm: b, reduction: '>=0%'}, {arm: b, reduction: '>=99.999%'}]\n",
 		"expect: [{arm: b, reduction: '>=57%'}, {arm: b, reduction: '>=0.001%'}, {arm: b, reduction: '>=99.9%'}]\n",
@@ -154,7 +159,8 @@ func TestHashIsOfTheMeaningNotOfTheText(t *testing.T) {
 	}
 	seen := map[string]string{hash: "minimal"}
 	others := []string{"rounds: 9\n", "seed: 2\n", "clients: 3\n", "load: {rate: 1}\n", "load: {sync: clock}\n",
-		"lab: {postrouting_rules: 1}\n", "lab: {allow_host_sysctls: true}\n",
+		"lab: {postrouting_rules: 1}\n", "lab: {allow_host_sysctls: true}\n", "lab: {allow_shared_network: true}\n",
+		"network: bridge\nlab: {allow_shared_network: true}\n", "network: shop\nlab: {allow_shared_network: true}\n",
 		"expect: [{arm: b, p50: <=1%}]\n", "expect: [{arm: b, p99: <=1%}]\n", "expect: [{arm: b, unexplained: <=1%}]\n"}
 	for _, other := range others {
 		got := parse(t, minimal+other).Hash()

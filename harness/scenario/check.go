@@ -19,6 +19,7 @@ const ports = 65536 - 1024
 func (d *decoder) check(s *Scenario, root *yaml.Node) {
 	d.checkDriver(s, root)
 	d.checkServer(root)
+	d.checkNetwork(s, root)
 	d.checkPattern(&s.Load, root)
 	d.checkTrial(s, root)
 
@@ -50,6 +51,25 @@ func (d *decoder) checkServer(root *yaml.Node) {
 	for _, p := range (path{"arms", "sysctls", "server"}).find(root) {
 		d.fault(p.key, "sysctls.server: the server is on another machine; allowed with a server of the lab's own")
 	}
+}
+
+// checkNetwork holds what would cut off or slow down the others on a network that
+// is shared.
+func (d *decoder) checkNetwork(s *Scenario, root *yaml.Node) {
+	network := child(root, "network")
+	if network == nil || !d.sound(network) {
+		return
+	}
+	refuse := func(why string, at ...string) {
+		for _, p := range path(at).find(root) {
+			d.fault(p.key, fmt.Sprintf("%s: %s; allowed without network", p.key.Value, why))
+		}
+	}
+	if s.Lab.PostroutingRules > 0 {
+		refuse("the rules would slow down the other containers of the network", "lab", "postrouting_rules")
+	}
+	refuse("the other containers of the network would leave from these addresses, which lead nowhere, as well", "arms", "snat")
+	refuse("the rule would be for TCP alone, and leave the other containers of the network without UDP", "arms", "masquerade", "to_ports")
 }
 
 func (d *decoder) checkPattern(l *Load, root *yaml.Node) {

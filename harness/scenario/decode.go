@@ -15,8 +15,12 @@ import (
 )
 
 // Read parses the file at path. What is wrong with its contents is [Faults];
-// any other error means that the file could not be read.
+// any other error means that the file could not be read. A pipe or a device may
+// have no end, and keep who opens it waiting: those are not read.
 func Read(path string) (*Scenario, error) {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() && !info.IsDir() {
+		return nil, fmt.Errorf("read scenario: %s is no regular file", path)
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("read scenario: %w", err)
@@ -36,7 +40,9 @@ func Parse(file string, data []byte) (*Scenario, error) {
 	s := Default()
 	if root := d.document(data); root != nil {
 		d.value(field{key: "scenario", value: mapping{fields: scenarioFields(&s)}}, root)
-		d.check(&s, root)
+		if !d.full() { // else not all of it was read
+			d.check(&s, root)
+		}
 	}
 	if len(d.faults) > 0 {
 		return nil, d.faults.sorted()
@@ -60,10 +66,12 @@ func (d *decoder) faultAt(line, column int, message string) {
 	d.faults = append(d.faults, Fault{d.file, line, column, message})
 }
 
+// full tells that there are faults enough: nothing more is looked at.
+func (d *decoder) full() bool { return len(d.faults) >= enoughFaults }
+
 // document gives the root of the one document in data, or nil after a fault.
 func (d *decoder) document(data []byte) *yaml.Node {
-	if len(data) > MaxBytes {
-		d.faultAt(1, 1, fmt.Sprintf("larger than %d MiB", MaxBytes>>20))
+	if !d.checkText(data) {
 		return nil
 	}
 	// Into a yaml.Node, since that leaves aliases alone: decoding into
@@ -95,7 +103,18 @@ var (
 	fromParser = regexp.MustCompile(`^did not find expected (key|node content|'-' indicator|',' or|<)`)
 
 	bareShare = regexp.MustCompile(`[:,{]\s*>=`) // a bare "<=" is no error: it is text
+	tabIndent = regexp.MustCompile(`^ *\t`)
 )
+
+// lineOf gives the text of a line, which counts from 1; nil if there is none.
+func lineOf(data []byte, number int) []byte {
+	for text := range bytes.Lines(data) {
+		if number--; number == 0 {
+			return text
+		}
+	}
+	return nil
+}
 
 // syntax turns an error of yaml.v3, which is text only, into a fault.
 func (d *decoder) syntax(err error, data []byte) {
@@ -110,9 +129,11 @@ func (d *decoder) syntax(err error, data []byte) {
 		}
 	}
 	message := "YAML: " + problem
-	lines := bytes.Split(data, []byte("\n"))
-	if line <= len(lines) && bareShare.Match(lines[line-1]) {
+	switch text := lineOf(data, line); {
+	case bareShare.Match(text):
 		message += ` (text that begins with ">" needs quotes: ">=95%")`
+	case tabIndent.Match(text):
+		message += " (a tab does not indent; spaces do)"
 	}
 	if strings.HasPrefix(problem, "unknown anchor") {
 		message += "; aliases are not allowed"
@@ -161,12 +182,12 @@ func (d *decoder) bare(prefix string, n *yaml.Node) bool {
 }
 
 // key tells whether n can be a key, and comes for the first time.
-func (d *decoder) key(n *yaml.Node, allowed string, first map[string]*yaml.Node) bool {
+func (d *decoder) key(n *yaml.Node, allowed []string, first map[string]*yaml.Node) bool {
 	switch {
 	case !d.bare("", n):
 		return false
 	case n.Kind != yaml.ScalarNode:
-		d.fault(n, describe(n)+" is not a key; allowed: "+allowed)
+		d.fault(n, describe(n)+" is not a key; allowed: "+strings.Join(allowed, ", "))
 		return false
 	case n.Tag == "!!merge":
 		d.fault(n, "merge keys are not allowed")
@@ -202,8 +223,12 @@ func (m mapping) read(d *decoder, name string, n *yaml.Node) string {
 		return describe(n) + " is not a mapping"
 	}
 	first := map[string]*yaml.Node{} // place of each key
+	keys := m.keys()
 	for i := 0; i < len(n.Content); i += 2 {
-		m.readPair(d, name, n.Content[i], n.Content[i+1], first)
+		if d.full() {
+			return ""
+		}
+		m.readPair(d, name, keys, n.Content[i], n.Content[i+1], first)
 	}
 	for _, f := range m.fields {
 		if f.required && first[f.key] == nil {
@@ -213,14 +238,14 @@ func (m mapping) read(d *decoder, name string, n *yaml.Node) string {
 	return ""
 }
 
-func (m mapping) readPair(d *decoder, name string, key, n *yaml.Node, first map[string]*yaml.Node) {
-	if !d.key(key, strings.Join(m.keys(), ", "), first) {
+func (m mapping) readPair(d *decoder, name string, keys []string, key, n *yaml.Node, first map[string]*yaml.Node) {
+	if !d.key(key, keys, first) {
 		return
 	}
 	i := slices.IndexFunc(m.fields, func(f field) bool { return f.key == key.Value })
 	if i < 0 {
 		d.fault(key, fmt.Sprintf("unknown key %s in %s; allowed: %s%s", quote(key.Value), name,
-			strings.Join(m.keys(), ", "), didYouMean(key.Value, m.keys())))
+			strings.Join(keys, ", "), didYouMean(key.Value, keys)))
 		return
 	}
 	d.value(m.fields[i], n)

@@ -35,8 +35,11 @@ func (fs Faults) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// maxFaults bounds what a file of 1 MiB can make us print.
-const maxFaults = 100
+// Bounds of what a file of 1 MiB can make us print, and look for.
+const (
+	maxFaults    = 100
+	enoughFaults = 5000
+)
 
 func (fs Faults) sorted() Faults {
 	slices.SortStableFunc(fs, func(a, b Fault) int {
@@ -45,6 +48,9 @@ func (fs Faults) sorted() Faults {
 	if len(fs) > maxFaults {
 		last := fs[maxFaults-1]
 		last.Message = fmt.Sprintf("and %d more faults from here on", len(fs)-maxFaults+1)
+		if len(fs) >= enoughFaults {
+			last.Message = fmt.Sprintf("and more than %d faults from here on", enoughFaults-maxFaults)
+		}
 		fs = append(fs[:maxFaults-1:maxFaults-1], last)
 	}
 	return fs

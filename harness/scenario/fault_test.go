@@ -15,12 +15,14 @@ import (
 
 const (
 	allowedName  = "at most 63 lower-case letters, digits, dots and dashes, the first a letter or a digit"
-	allowedRoot  = "arms, clients, driver, expect, lab, load, name, nat, rounds, seed, server"
+	allowedRoot  = "arms, clients, driver, expect, lab, load, name, nat, network, rounds, seed, server"
 	allowedLoad  = "concurrency, pattern, protocol, rate, requests, sync, timeout"
 	allowedTime  = "10ms to 900ms (below the 1 s after which the kernel sends a SYN again)"
 	allowedPeer  = "IPv4:port of another machine, like 192.0.2.7:9000"
 	dockerNAT    = `nat: "nftables" is not allowed in a docker lab; allowed: iptables (the rule is the one that Docker wrote, and only its iptables rules are rewritten so far)`
 	netnsServer  = "server: a netns lab is closed and reaches no other machine; allowed with driver docker"
+	netnsNetwork = "network: a netns lab has a network of its own; allowed with driver docker"
+	sharedRule   = "network: the masquerade rule of a network that others use is rewritten during trials; allowed with lab: {allow_shared_network: true}"
 	hostSysctl   = "sysctls.router: sets a sysctl of the host; allowed with lab: {allow_host_sysctls: true}"
 	allowedShare = `">=0%" to ">=100%", with at most three decimals`
 	allowedArm   = "client_port_range, client_ports, masquerade, name, snat, sysctls"
@@ -135,8 +137,8 @@ x.yaml:3:34: pattern: "x" is not allowed; allowed: lockstep, ephemeral`},
 		{"lab: {postrouting_rules: 20001}", `3:26: postrouting_rules: 20001` + out + "0 to 20000"},
 		{"lab: {postrouting_rules: -1}", `3:26: postrouting_rules: -1` + out + "0 to 20000"},
 		{"lab: {allow_host_sysctls: yes}", `3:27: allow_host_sysctls: "yes" is not a boolean; allowed: true, false`},
-		{"lab: {rules: 1}", `3:7: unknown key "rules" in lab; allowed: allow_host_sysctls, postrouting_rules`},
-		{"lab: netns", `3:6: lab: "netns" is not a mapping; allowed: a mapping of allow_host_sysctls, postrouting_rules`},
+		{"lab: {rules: 1}", `3:7: unknown key "rules" in lab; allowed: allow_host_sysctls, allow_shared_network, postrouting_rules`},
+		{"lab: netns", `3:6: lab: "netns" is not a mapping; allowed: a mapping of allow_host_sysctls, allow_shared_network, postrouting_rules`},
 
 		{"expect:", `3:8: expect: is empty; allowed: a list of 0 to 96`},
 		{"expect: {arm: a}", `3:9: expect: a mapping is not a list; allowed: a list of 0 to 96`},
@@ -192,6 +194,7 @@ func TestWhatTheDriverCannotDoIsAFaultAtItsKey(t *testing.T) {
 		{"driver: docker\nnat: 'nftables'", "4:1: " + dockerNAT},
 		{"nat: nftables\ndriver: docker", "3:1: " + dockerNAT},
 		{"driver: netns\nserver: {address: 192.0.2.7:9000}", "4:1: " + netnsServer},
+		{"driver: netns\nnetwork: bridge\nlab: {allow_shared_network: true}", "4:1: " + netnsNetwork},
 		{"driver: netns\nnat: iptables\nserver:\n  address: 192.0.2.7:9000", "5:1: " + netnsServer},
 		// What stands under the key has a fault of its own besides.
 		{"driver: netns\nserver: {address: nowhere}", "4:1: " + netnsServer +
@@ -221,9 +224,44 @@ arms:
 	refused(t, arms+"lab: {allow_host_sysctls: yes}\n",
 		`x.yaml:8:27: allow_host_sysctls: "yes" is not a boolean; allowed: true, false`)
 	refused(t, arms+"lab: [allow_host_sysctls]\n",
-		`x.yaml:8:6: lab: a list is not a mapping; allowed: a mapping of allow_host_sysctls, postrouting_rules`)
+		`x.yaml:8:6: lab: a list is not a mapping; allowed: a mapping of allow_host_sysctls, allow_shared_network, postrouting_rules`)
 	refused(t, "name: s\narms: [{name: a, sysctls: {router: all}}]\n",
 		`x.yaml:2:36: router: "all" is not a mapping; allowed: a mapping of at most 32 sysctls`)
+}
+
+func TestANetworkThatOthersUseIsAFaultUnlessItIsAllowed(t *testing.T) {
+	refused(t, minimal+"network: bridge\n", "x.yaml:3:1: "+sharedRule)
+	refused(t, minimal+"lab: {allow_shared_network: false}\nnetwork: bridge\n", "x.yaml:4:1: "+sharedRule)
+	refused(t, minimal+"lab: {allow_host_sysctls: true}\nnetwork: bridge\n", "x.yaml:4:1: "+sharedRule)
+	parse(t, minimal+"network: bridge\nlab: {allow_shared_network: true}\n")
+	parse(t, minimal+"network: My_shop.default-1\nlab: {allow_shared_network: true}\nserver: {address: 192.0.2.7:9000}\n")
+	parse(t, minimal+"lab: {allow_shared_network: true}\n") // there is none
+	parse(t, minimal+"driver: netns\nlab: {allow_shared_network: true}\n")
+
+	// Whether it is meant to be allowed is not known.
+	refused(t, minimal+"network: bridge\nlab: {allow_shared_network: yes}\n",
+		`x.yaml:4:29: allow_shared_network: "yes" is not a boolean; allowed: true, false`)
+	// Nor which one is meant.
+	for _, name := range []string{"", "-a", "container:a", "a/b", "a b", strings.Repeat("a", 129)} {
+		refused(t, minimal+"network: '"+name+"'\n", "x.yaml:3:10: network: "+quote(name)+" is not allowed; allowed: the name of a Docker network, like bridge")
+	}
+	refused(t, minimal+"network: [bridge]\n", "x.yaml:3:10: network: a list is not text; allowed: the name of a Docker network, like bridge")
+	refused(t, minimal+"network:\n", "x.yaml:3:9: network: is empty; allowed: the name of a Docker network, like bridge")
+}
+
+func TestWhatWouldCutTheOthersOnASharedNetworkOffIsAFault(t *testing.T) {
+	const others = `name: s
+lab: {postrouting_rules: 1, allow_shared_network: true}
+arms:
+  - {name: a, snat: {to_source: [198.19.0.1]}}
+  - {name: b, masquerade: {random_fully: true, to_ports: 20000-29999}}
+`
+	parse(t, others)
+	refused(t, others+"network: bridge\n",
+		"x.yaml:2:7: postrouting_rules: the rules would slow down the other containers of the network; allowed without network",
+		"x.yaml:4:15: snat: the other containers of the network would leave from these addresses, which lead nowhere, as well; allowed without network",
+		"x.yaml:5:48: to_ports: the rule would be for TCP alone, and leave the other containers of the network without UDP; allowed without network")
+	parse(t, "name: s\nnetwork: n\nlab: {postrouting_rules: 0, allow_shared_network: true}\narms: [{name: a, masquerade: {random: true}, client_ports: split}]\n")
 }
 
 func TestWhatAServerOnAnotherMachineCannotDoIsAFault(t *testing.T) {
@@ -432,7 +470,7 @@ func TestSyntaxErrorsHaveTheirLine(t *testing.T) {
 	const noKey, quotes = "YAML: did not find expected key", ` (text that begins with ">" needs quotes: ">=95%")`
 	for _, c := range []struct{ lines, want string }{
 		{"load:\n  requests: 1\n rate: max", `5:1: ` + noKey},
-		{"load:\n\trequests: 3", `4:1: YAML: found character that cannot start any token`},
+		{"load:\n\trequests: 3", `4:1: YAML: found character that cannot start any token (a tab does not indent; spaces do)`},
 		{"- b", `3:1: ` + noKey},
 		{"load: a: b", `3:1: YAML: mapping values are not allowed in this context`},
 		{"load: {rate: max", `3:1: YAML: did not find expected ',' or '}'`},
@@ -441,7 +479,7 @@ func TestSyntaxErrorsHaveTheirLine(t *testing.T) {
 	} {
 		refused(t, minimal+c.lines+"\n", "x.yaml:"+c.want)
 	}
-	refused(t, "a: \x01", "x.yaml:1:1: YAML: control characters are not allowed")
+	refused(t, "a: \x01", "x.yaml:1:4: U+0001 is not allowed; allowed: text without control characters")
 }
 
 func TestAliasBombIsRefusedInLittleMemory(t *testing.T) {

@@ -31,12 +31,19 @@ var names = pattern{
 	"at most 63 lower-case letters, digits, dots and dashes, the first a letter or a digit",
 }
 
+// networkNames are those that Docker takes, for the most part.
+var networkNames = pattern{
+	regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$`),
+	"the name of a Docker network, like bridge",
+}
+
 func scenarioFields(s *Scenario) []field {
 	return []field{
 		{key: "name", value: text{&s.Name, names}, required: true},
 		{key: "driver", value: choice{&s.Driver, drivers}},
 		{key: "nat", value: choice{&s.NAT, []string{IPTables, NFTables}}},
 		{key: "clients", value: integer[int]{&s.Clients, span{1, MaxClients}}},
+		{key: "network", value: text{&s.Network, networkNames}},
 		{key: "server", value: mapping{fields: serverFields(&s.Server)}},
 		{key: "lab", value: mapping{fields: labFields(&s.Lab), flow: true}},
 		{key: "load", value: mapping{fields: loadFields(&s.Load)}},
@@ -57,6 +64,7 @@ func labFields(l *Lab) []field {
 	return []field{
 		{key: "postrouting_rules", value: count{integer[int]{&l.PostroutingRules, span{0, MaxPostroutingRules}}}},
 		{key: "allow_host_sysctls", value: boolean{&l.AllowHostSysctls}},
+		{key: "allow_shared_network", value: boolean{&l.AllowSharedNetwork}},
 	}
 }
 

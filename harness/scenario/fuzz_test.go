@@ -3,12 +3,15 @@ package scenario
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
+	"unicode"
 )
 
 // Whatever the bytes, they are a scenario that its canonical form gives again,
@@ -32,6 +35,7 @@ func FuzzParse(f *testing.F) {
 		minimal + "server: {address: 192.0.2.7:9000}\nseed: 0\n",
 		minimal + "driver: netns\n", minimal + "driver: netns\nnat: iptables\n", minimal + "nat: nftables\n",
 		minimal + "driver: netns\nserver: {address: 192.0.2.7:9000}\n",
+		minimal + "network: bridge\nlab: {allow_shared_network: true}\n",
 		minimal + "expect: [{arm: b, reduction: '>=99.9 %'}, {arm: a, race: absent}]\n",
 		minimal + "lab: {postrouting_rules: 5000}\nexpect: [{arm: b, p99: <=20%}, {arm: b, p50: '<=0.5 %'}, {arm: a, unexplained: <=0.1%}]\n",
 		"name: s\narms: [{name: a, masquerade: {to_ports: 20000-29999}}, {name: b, snat: {to_source: [198.19.0.1, 198.19.0.2]}, client_ports: split}]\n",
@@ -43,8 +47,13 @@ func FuzzParse(f *testing.F) {
 		"name: s\narms: [{name: a}, {name: a}]\nclients: 64\nload: {requests: 30000, sync: clock}\n",
 		"name: |\n  s\nseed: 0x10\nrounds: ~\nclients: -1\n",
 		"expect: >=95%\n", "\xff\xfe", "a: \x01\n", "%YAML 1.1\n---\n",
+		`name: "\e[2J"` + "\n" + `arms: [{name: "\a"}, {name: "b\n", sysctls: {clients: {"net.\e": "\e"}}}]` + "\n" + `expect: [{arm: "\x7f"}, {"\e": 1}]`,
+		"\ufeff" + minimal, "name: caf\xe9\n", "a:\r\n\t- \u2028\n",
 	} {
 		f.Add([]byte(seed))
+	}
+	for _, sample := range samples(mapping{fields: scenarioFields(&Scenario{})}) {
+		f.Add([]byte(sample))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		s, err := Parse("fuzz.yaml", data)
@@ -57,6 +66,9 @@ func FuzzParse(f *testing.F) {
 				if fault.Line < 1 || fault.Column < 1 || fault.Message == "" {
 					t.Errorf("no place: %s", fault)
 				}
+				if strings.ContainsFunc(fault.Message, unicode.IsControl) || len(fault.Message) > 4096 {
+					t.Errorf("not to be printed: %q", fault.Message)
+				}
 			}
 			return
 		}
@@ -67,6 +79,71 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+// samples are values of a kind as a file has them. A mapping has one for each of
+// its keys: no key is without a seed, and a new kind of value is missed.
+func samples(v value) (all []string) {
+	switch v := v.(type) {
+	case text:
+		return []string{"b"}
+	case choice:
+		return v.of
+	case boolean:
+		return []string{"true", "false"}
+	case integer[int]:
+		return []string{strconv.FormatUint(v.bounds.min, 10), strconv.FormatUint(v.bounds.max, 10)}
+	case integer[uint64]:
+		return []string{strconv.FormatUint(v.bounds.max, 10)}
+	case count:
+		return samples(v.integer)
+	case rate:
+		return []string{maxRate, "10"}
+	case duration:
+		return []string{v.min.String()}
+	case share:
+		return []string{strconv.Quote(v.percent(v.most))}
+	case portRange:
+		return []string{fmt.Sprintf("%d-%d", v.bounds.min, v.bounds.max)}
+	case address:
+		return []string{"192.0.2.7:9000"}
+	case source:
+		return []string{"198.19.0.1"}
+	case sysctls:
+		return []string{"{net.x.y: 1}"}
+	case list[Arm]:
+		return samplesOf(v)
+	case list[Expect]:
+		return samplesOf(v)
+	case list[netip.Addr]:
+		return samplesOf(v)
+	case mapping:
+		return samplesOfFields(v.fields)
+	}
+	panic(fmt.Sprintf("no sample of a %T", v))
+}
+
+func samplesOf[T any](l list[T]) (all []string) {
+	for _, entry := range samples(l.entry(new(T))) {
+		all = append(all, "["+entry+"]")
+	}
+	return all
+}
+
+// samplesOfFields have one field each, and what is required besides.
+func samplesOfFields(fields []field) (all []string) {
+	for _, f := range fields {
+		required := ""
+		for _, other := range fields {
+			if other.required && other.key != f.key {
+				required += other.key + ": " + samples(other.value)[0] + ", "
+			}
+		}
+		for _, sample := range samples(f.value) {
+			all = append(all, "{"+required+f.key+": "+sample+"}")
+		}
+	}
+	return all
 }
 
 // comesBack holds that the canonical form of s is s.
@@ -105,6 +182,9 @@ func FuzzCanonical(f *testing.F) {
 			s.Server = Server{}
 		}
 		s.Lab = Lab{PostroutingRules: int(n % (MaxPostroutingRules + 1)), AllowHostSysctls: share%2 == 0}
+		if s.Driver == Docker && n%3 == 0 {
+			s.Network, s.Lab.PostroutingRules, s.Lab.AllowSharedNetwork = name, 0, true
+		}
 		s.Load.Requests = 1 + int(n)%(MaxTrial/MaxClients)
 		s.Load.Rate = Rate(perSecond % 100_001)
 		s.Load.Timeout = 10*time.Millisecond + time.Duration(n%890_000_001)
@@ -133,9 +213,11 @@ func armOf(s *Scenario, i, n, host uint32, value string) Arm {
 	case 2:
 		a.Masquerade.RandomFully = true
 	case 3:
-		a.Masquerade.ToPorts = ports
+		if s.Network == "" {
+			a.Masquerade.ToPorts = ports
+		}
 	case 4:
-		if s.Server == (Server{}) {
+		if s.Server == (Server{}) && s.Network == "" {
 			first := netip.AddrFrom4(bytesOf(0xc612_0000 + host%(1<<17-1)))
 			a.SNAT = SNAT{ToSource: []netip.Addr{first, first.Next()}, RandomFully: n%2 == 0}
 		}

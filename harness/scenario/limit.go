@@ -18,11 +18,19 @@ var limits = map[string][]limit{
 			at: path{"arms", "sysctls", "router"}, unless: path{"lab", "allow_host_sysctls"},
 			message: "sysctls.router: sets a sysctl of the host; allowed with lab: {allow_host_sysctls: true}",
 		},
+		{
+			at: path{"network"}, unless: path{"lab", "allow_shared_network"},
+			message: "network: the masquerade rule of a network that others use is rewritten during trials; allowed with lab: {allow_shared_network: true}",
+		},
 	},
 	Netns: {
 		{
 			at:      path{"server"},
 			message: "server: a netns lab is closed and reaches no other machine; allowed with driver docker",
+		},
+		{
+			at:      path{"network"},
+			message: "network: a netns lab has a network of its own; allowed with driver docker",
 		},
 	},
 }

@@ -16,9 +16,10 @@ import (
 // what [Scenario.Canonical] gives and `snatlab plan` prints.
 type Scenario struct {
 	Name    string   `yaml:"name"`
-	Driver  string   `yaml:"driver"`  // Docker or Netns
-	NAT     string   `yaml:"nat"`     // what writes the masquerade rule: IPTables or NFTables
-	Clients int      `yaml:"clients"` // 1 to MaxClients
+	Driver  string   `yaml:"driver"`            // Docker or Netns
+	NAT     string   `yaml:"nat"`               // what writes the masquerade rule: IPTables or NFTables
+	Clients int      `yaml:"clients"`           // 1 to MaxClients
+	Network string   `yaml:"network,omitempty"` // a Docker network that is there already, for the clients; empty: one of the lab's own
 	Server  Server   `yaml:"server,omitempty"`
 	Lab     Lab      `yaml:"lab,omitempty"`
 	Load    Load     `yaml:"load"`
@@ -58,6 +59,9 @@ type Lab struct {
 	// AllowHostSysctls lets the arms of a docker lab set sysctls of its router,
 	// which is the host.
 	AllowHostSysctls bool `yaml:"allow_host_sysctls,omitempty"`
+	// AllowSharedNetwork lets the lab's clients be on a network that others use,
+	// whose masquerade rule is rewritten during the trials of some arms.
+	AllowSharedNetwork bool `yaml:"allow_shared_network,omitempty"`
 }
 
 // Load is what every client sends in every trial.

@@ -122,7 +122,7 @@ expect:
 func TestEveryKeyOfALabOfItsOwnIsRead(t *testing.T) {
 	got := parse(t, `
 name: s
-lab: {postrouting_rules: 5000, allow_host_sysctls: true}
+lab: {postrouting_rules: 5000, allow_host_sysctls: true, allow_shared_network: true}
 load: {pattern: ephemeral}
 arms:
   - {name: a, masquerade: {to_ports: 20000-29999, random_fully: true}}
@@ -143,7 +143,7 @@ expect:
 `)
 	want := Default()
 	want.Name, want.NAT = "s", IPTables
-	want.Lab = Lab{PostroutingRules: 5000, AllowHostSysctls: true}
+	want.Lab = Lab{PostroutingRules: 5000, AllowHostSysctls: true, AllowSharedNetwork: true}
 	want.Load.Pattern, want.Load.Concurrency = Ephemeral, DefaultConcurrency
 	want.Arms = []Arm{
 		{Name: "a", Masquerade: Masquerade{RandomFully: true, ToPorts: PortRange{20000, 29999}}},
@@ -309,6 +309,7 @@ func TestDriverOfTheCommandLineIsHeldToWhatItCanDo(t *testing.T) {
 	for _, c := range []struct{ lines, driver, want string }{
 		{"server: {address: 192.0.2.7:9000}\n", Netns, "driver netns: " + netnsServer},
 		{"driver: netns\nnat: nftables\n", Docker, "driver docker: " + dockerNAT},
+		{"network: bridge\nlab: {allow_shared_network: true}\n", Netns, "driver netns: " + netnsNetwork},
 	} {
 		s := parse(t, minimal+c.lines)
 		before := *s

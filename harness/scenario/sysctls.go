@@ -32,7 +32,7 @@ func (v sysctls) read(d *decoder, name string, n *yaml.Node) string {
 	first := map[string]*yaml.Node{} // place of each key
 	for i := 0; i < len(n.Content); i += 2 {
 		key := n.Content[i]
-		if !d.key(key, sysctlNames.words, first) {
+		if !d.key(key, []string{sysctlNames.words}, first) {
 			continue
 		}
 		if !sysctlNames.form.MatchString(key.Value) {

@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -29,6 +28,7 @@ type Journal struct {
 	how  Undoers
 	open []Entry // made and not undone, oldest first
 	next int
+	boot string // in which it was written; empty if it does not say
 	kept bool
 }
 
@@ -46,13 +46,6 @@ type record struct {
 	Kept   bool    `json:"kept,omitempty"`
 }
 
-type header struct {
-	Version int       `json:"version"`
-	Run     string    `json:"run"`
-	PID     int       `json:"pid"`
-	Started time.Time `json:"started"`
-}
-
 type do struct {
 	Number int  `json:"number"`
 	Step   Step `json:"step"`
@@ -62,6 +55,9 @@ const version = 1
 
 // Create starts the journal of a run in dir, which is made if need be.
 func Create(dir, run string, how Undoers) (*Journal, error) {
+	if _, err := planned(); err != nil {
+		return nil, err
+	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the journal's folder: %w", err)
 	}
@@ -75,8 +71,7 @@ func Create(dir, run string, how Undoers) (*Journal, error) {
 	if err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		return nil, errors.Join(fmt.Errorf("lock journal: %w", err), file.Close(), os.Remove(path))
 	}
-	err = j.write(record{Header: &header{Version: version, Run: run, PID: os.Getpid(), Started: time.Now()}})
-	if err != nil {
+	if err := j.write(record{Header: newHeader(run)}); err != nil {
 		return nil, errors.Join(err, file.Close(), os.Remove(path))
 	}
 	return j, nil
@@ -108,6 +103,9 @@ func Alive(path string) bool {
 // torn was being written when its process died: the change it announces was
 // not made.
 func Open(path string, how Undoers) (*Journal, error) {
+	if _, err := planned(); err != nil {
+		return nil, err
+	}
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_APPEND|unix.O_NOFOLLOW, 0)
 	if err != nil {
 		return nil, fmt.Errorf("open journal: %w", err)
@@ -119,17 +117,38 @@ func Open(path string, how Undoers) (*Journal, error) {
 	return j, nil
 }
 
+// Read reads a journal that another process may be at work with. Whatever is
+// undone of it, its file stays, as it is.
+func Read(path string, how Undoers) (*Journal, error) {
+	file, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open journal: %w", err)
+	}
+	defer file.Close()
+	j := &Journal{path: path, how: how}
+	if _, _, err := j.read(file); err != nil {
+		return nil, fmt.Errorf("read journal %s: %w", path, err)
+	}
+	return j, nil
+}
+
 // load reads the file, and cuts a torn record off.
 func (j *Journal) load() error {
-	data, err := io.ReadAll(j.file)
+	whole, torn, err := j.read(j.file)
+	if err != nil || !torn {
+		return err
+	}
+	return j.file.Truncate(whole)
+}
+
+// read gives the length of what was not torn.
+func (j *Journal) read(file *os.File) (whole int64, torn bool, err error) {
+	data, err := io.ReadAll(file)
 	if err != nil {
-		return err
+		return 0, false, err
 	}
-	whole := bytes.LastIndexByte(data, '\n') + 1
-	if err := j.replay(data[:whole]); err != nil || whole == len(data) {
-		return err
-	}
-	return j.file.Truncate(int64(whole))
+	end := bytes.LastIndexByte(data, '\n') + 1
+	return int64(end), end < len(data), j.replay(data[:end])
 }
 
 // replay works through the records of a file.
@@ -144,6 +163,8 @@ func (j *Journal) replay(data []byte) error {
 		switch {
 		case n == 1 && (r.Header == nil || r.Header.Version != version):
 			return fmt.Errorf("not a journal of version %d", version)
+		case n == 1:
+			j.boot = r.Header.Boot
 		case r.Do != nil:
 			j.open = append(j.open, Entry{number: r.Do.Number, Step: r.Do.Step})
 			j.next = max(j.next, r.Do.Number+1)
@@ -151,7 +172,7 @@ func (j *Journal) replay(data []byte) error {
 			j.forget(*r.Undone)
 		case r.Kept:
 			j.kept = true
-		case n > 1:
+		default:
 			return fmt.Errorf("record %d: neither a change nor an undoing", n)
 		}
 	}
@@ -167,13 +188,20 @@ func (j *Journal) Do(ctx context.Context, s Step, change func(context.Context) e
 	if ctx.Err() != nil {
 		return Entry{number: -1}, context.Cause(ctx)
 	}
+	die, err := planned()
+	if err != nil {
+		return Entry{number: -1}, err
+	}
 	e := Entry{number: j.next, Step: s}
 	if err := j.write(record{Do: &do{Number: e.number, Step: s}}); err != nil {
 		return e, err
 	}
 	j.next++
 	j.open = append(j.open, e)
-	return e, change(Context(ctx))
+	die.pass(ctx, before, s)
+	err = change(Context(ctx))
+	die.pass(ctx, after, s)
+	return e, err
 }
 
 // Undo undoes one change; one that is undone already is left alone.
@@ -181,9 +209,12 @@ func (j *Journal) Undo(ctx context.Context, e Entry) error {
 	if !slices.ContainsFunc(j.open, func(o Entry) bool { return o.number == e.number }) {
 		return nil
 	}
+	die, _ := planned() // that it is malformed was said before
+	die.pass(ctx, undoBefore, e.Step)
 	if err := j.how.undo(ctx, e.Step); err != nil {
 		return fmt.Errorf("undo %s: %w", e.Step.What, err)
 	}
+	die.pass(ctx, undoAfter, e.Step)
 	j.forget(e.number)
 	return j.write(record{Undone: &e.number})
 }
@@ -218,19 +249,39 @@ func (j *Journal) Leave() error {
 // Kept tells that the changes were left on the user's word, and not by a crash.
 func (j *Journal) Kept() bool { return j.kept }
 
+// OfThisBoot tells whether what the journal describes can still exist. One that
+// does not say which boot it is of may be of this one.
+func (j *Journal) OfThisBoot() bool { return j.boot == "" || boot() == "" || j.boot == boot() }
+
+// Discard removes the journal and undoes nothing.
+func (j *Journal) Discard() error {
+	j.open = nil
+	return j.remove()
+}
+
 // Close undoes all that is left, newest first, and removes the journal. A step
 // that cannot be undone does not keep the others from being undone; what is
 // left is told in a *LeftError. Close may be called again.
 func (j *Journal) Close(ctx context.Context) error {
 	var left []Left
+	var panicked any
 	for _, e := range slices.Backward(slices.Clone(j.open)) {
-		if err := j.undoTwice(ctx, e); err != nil {
+		if err := j.undoTwice(ctx, e, &panicked); err != nil {
 			left = append(left, Left{Step: e.Step, Err: err})
 		}
 	}
 	if left != nil {
 		return &LeftError{Left: left}
 	}
+	err := j.remove()
+	if panicked != nil {
+		panic(panicked)
+	}
+	return err
+}
+
+// remove ends the journal.
+func (j *Journal) remove() error {
 	if j.file == nil {
 		return nil
 	}
@@ -245,10 +296,20 @@ func (j *Journal) Close(ctx context.Context) error {
 
 // undoTwice gives a step a second chance: what stood in its way may have been
 // the very signal that ended the run.
-func (j *Journal) undoTwice(ctx context.Context, e Entry) error {
-	if j.Undo(ctx, e) == nil {
+func (j *Journal) undoTwice(ctx context.Context, e Entry, panicked *any) error {
+	if j.try(ctx, e, panicked) == nil {
 		return nil
 	}
+	return j.try(ctx, e, panicked)
+}
+
+// try puts a panic off: it must not keep the other steps from being undone.
+func (j *Journal) try(ctx context.Context, e Entry, panicked *any) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			*panicked, err = p, fmt.Errorf("undo %s: panic: %v", e.Step.What, p)
+		}
+	}()
 	return j.Undo(ctx, e)
 }
 

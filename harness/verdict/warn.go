@@ -2,7 +2,6 @@ package verdict
 
 import (
 	"fmt"
-	"slices"
 
 	"snatlab/harness/figure"
 	"snatlab/harness/result"
@@ -14,9 +13,14 @@ const fewRounds = 4
 
 // warn adds what a reader of the figures has to know, once.
 func warn(r *result.Result) {
-	for _, texts := range [][]string{untriggered(r), few(r), machine(r.Environment), alike(r), drift(r), foreign(r.Arms), puzzling(r.Arms)} {
+	there := map[string]bool{} // a trial may have two
+	for _, text := range r.Warnings {
+		there[text] = true
+	}
+	for _, texts := range [][]string{untriggered(r), few(r), machine(r.Environment), alike(r), drift(r), crowded(r.Arms), foreign(r.Arms), puzzling(r.Arms)} {
 		for _, text := range texts {
-			if !slices.Contains(r.Warnings, text) {
+			if !there[text] {
+				there[text] = true
 				r.Warnings = append(r.Warnings, text)
 			}
 		}
@@ -76,6 +80,26 @@ func alike(r *result.Result) (texts []string) {
 		if len(a.Trials) > 0 && lowest == highest {
 			texts = append(texts, fmt.Sprintf("%s: all its trials and all of %s have the same failure rate, %s, so that nothing can be told from them",
 				a.Name, r.Arms[0].Name, figure.Percent(lowest)))
+		}
+	}
+	return texts
+}
+
+// manyLooks is the number of taken ports that NAT looks at for a connection, on
+// average, from which on its ports are used up rather than wanted by two.
+const manyLooks = 16
+
+// crowded names the arms that leave NAT too few ports: connections take longer,
+// until it finds one.
+func crowded(arms []result.Arm) (texts []string) {
+	for _, a := range arms {
+		looks, requests := uint64(0), 0
+		for _, t := range a.Trials {
+			looks, requests = looks+t.Conntrack.Found, requests+t.Requests
+		}
+		if n := uint64(requests); n > 0 && looks >= manyLooks*n {
+			texts = append(texts, fmt.Sprintf("%s: port exhaustion: NAT looked at %s taken ports for each connection, on average, which makes connects slow",
+				a.Name, figure.Thousands(looks/n)))
 		}
 	}
 	return texts

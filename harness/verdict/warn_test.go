@@ -182,3 +182,18 @@ func ExampleRounds() {
 	// 32 arms: 8 rounds
 	// an interval: 7
 }
+
+func TestAnArmThatLeavesTooFewPortsIsNamed(t *testing.T) {
+	arm := func(found uint64) result.Arm {
+		trial := result.Trial{Requests: 1000}
+		trial.Conntrack.Found = found
+		return result.Arm{Name: "few-ports", Trials: []result.Trial{trial}}
+	}
+	if got := crowded([]result.Arm{arm(15_999), {Name: "none"}}); got != nil {
+		t.Errorf("%q", got)
+	}
+	const want = "few-ports: port exhaustion: NAT looked at 73 taken ports for each connection, on average, which makes connects slow"
+	if got := crowded([]result.Arm{arm(73_900)}); len(got) != 1 || got[0] != want {
+		t.Errorf("%q\nwant %q", got, want)
+	}
+}

@@ -47,8 +47,10 @@ func (l *dockerLab) containerName(name string) string { return "snatlab-" + l.Ru
 
 // place is where a running container is.
 type place struct {
-	address netip.Addr // on its network
-	inside  lab.Enter  // its network namespace
+	address  netip.Addr // on its network
+	inside   *lab.Namespace
+	network  string // name
+	endpoint string // id: another one each time that it is connected
 }
 
 // start makes a container, attaches to it, and starts it.
@@ -64,6 +66,7 @@ func (l *dockerLab) start(ctx context.Context, spec containerSpec) (_ probe.Stre
 	}
 	if err = l.host.docker.ContainerStart(ctx, id, container.StartOptions{}); err == nil {
 		at, err = l.placeOf(ctx, id, spec.network)
+		l.places[id] = at
 	}
 	if err != nil {
 		return probe.Stream{}, at, errors.Join(fmt.Errorf("start container %s: %w", name, err), stream.Close())
@@ -102,7 +105,7 @@ func (l *dockerLab) placeOf(ctx context.Context, id string, n network) (place, e
 		return place{}, fmt.Errorf("it has no address on network %s (exit code %d)", n.name, info.State.ExitCode)
 	}
 	address, err := netip.ParseAddr(endpoint.IPAddress)
-	return place{address, lab.Of(info.State.Pid)}, err
+	return place{address, lab.Of(info.State.Pid), n.name, endpoint.EndpointID}, err
 }
 
 // createContainer makes one that can do nothing but send and answer: no
@@ -147,8 +150,13 @@ func (l *dockerLab) obituary(id string, words *lab.LastWords) string {
 	case <-ended:
 	case <-failed:
 	}
-	how := "its container is gone"
-	if info, err := l.host.docker.ContainerInspect(ctx, id); err == nil {
+	how := "its container is gone: somebody removed it"
+	info, err := l.host.docker.ContainerInspect(ctx, id)
+	switch {
+	case cerrdefs.IsNotFound(err):
+	case err != nil:
+		how = fmt.Sprintf("the Docker engine at %s is gone as well, stopped or restarted: %v", l.host.docker.DaemonHost(), rootCause(err))
+	default:
 		how = "still running"
 		if s := info.State; !s.Running {
 			how = fmt.Sprintf("exit code %d", s.ExitCode)

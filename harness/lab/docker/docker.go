@@ -6,6 +6,9 @@
 // in DOCKER-USER, between exactly these two bridges, let the lab's packets
 // through. NAT and conntrack are the host's own.
 //
+// Where the scenario says so, the clients are on a network that is there
+// already instead, which others use.
+//
 // Exported types configure; what runs is unexported behind lab.Lab.
 package docker
 
@@ -16,6 +19,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"time"
 
 	"snatlab/harness/conntrack"
@@ -31,6 +35,7 @@ import (
 type Config struct {
 	Run     string // id of the run: labels and names carry it
 	Clients int
+	Network string         // that is there already, for the clients; empty: one of the lab's own
 	Trials  int            // that will be made; each takes a server port
 	Server  netip.AddrPort // `snatlab serve` on another machine; zero: a server of the lab's own
 	Binary  string         // static snatlab binary that the probe image is made of; empty: this one
@@ -43,7 +48,7 @@ type Config struct {
 // Open builds a lab on a host that has passed Preflight. If it fails, whatever
 // it made so far is undone.
 func Open(ctx context.Context, host *Host, c Config) (_ lab.Keeper, err error) {
-	l := &dockerLab{Config: c, host: host, machine: lab.Environment(scenario.Docker)}
+	l := &dockerLab{Config: c, host: host, machine: lab.Environment(scenario.Docker), places: map[string]place{}}
 	if l.Say == nil {
 		l.Say = func(string) {}
 	}
@@ -54,7 +59,7 @@ func Open(ctx context.Context, host *Host, c Config) (_ lab.Keeper, err error) {
 			err = errors.Join(err, l.Close(undo.Context(ctx)))
 		}
 	}()
-	for _, step := range []func(context.Context) error{l.buildImage, l.makeNetworks, l.widen, l.startServer, l.startClients} {
+	for _, step := range []func(context.Context) error{l.findNetwork, l.buildImage, l.makeNetworks, l.widen, l.startServer, l.startClients} {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}
@@ -73,8 +78,9 @@ type dockerLab struct {
 	clientNet, serverNet network
 	rule                 *nat.Rule
 
-	inServer  lab.Enter // nil for a server that is given
-	inClients []lab.Enter
+	inServer  *lab.Namespace // nil for a server that is given
+	inClients []*lab.Namespace
+	places    map[string]place // where containers were put, by id
 }
 
 // barrierFile is where clients meet: in the memory of the IPC namespace that
@@ -92,11 +98,18 @@ func (l *dockerLab) Apply(ctx context.Context, arm scenario.Arm) (lab.Rule, erro
 
 // site is where arms are applied. The router is this host.
 func (l *dockerLab) site() *lab.Site {
-	return &lab.Site{
+	s := &lab.Site{
 		Router: func(do func() error) error { return do() },
-		Server: l.inServer, Clients: l.inClients,
-		Rule: l.rule, Outgoing: l.serverNet.bridge, Journal: l.Journal,
+		Rule:   l.rule, Outgoing: l.serverNet.bridge, Journal: l.Journal,
+		Taken: slices.Concat(l.ClientAddresses(), []netip.Addr{l.ServerAddress()}),
 	}
+	if l.inServer != nil {
+		s.Server = l.inServer.Enter
+	}
+	for _, n := range l.inClients {
+		s.Clients = append(s.Clients, n.Enter)
+	}
+	return s
 }
 
 func (l *dockerLab) Conntrack(context.Context) (conntrack.Snapshot, error) { return conntrack.Read() }
@@ -104,8 +117,8 @@ func (l *dockerLab) Conntrack(context.Context) (conntrack.Snapshot, error) { ret
 // Shared: the table is the host's.
 func (l *dockerLab) Shared() bool { return true }
 
-func (l *dockerLab) Entries(ctx context.Context, server netip.AddrPort) ([]map[uint16]string, error) {
-	states, err := conntrack.Entries(ctx, server)
+func (l *dockerLab) Entries(ctx context.Context, server netip.AddrPort, ports [][]probe.Ports) ([]map[uint16]string, error) {
+	states, err := conntrack.Entries(ctx, l.Connections(server, ports))
 	return l.ByClient(states), err
 }
 
@@ -119,7 +132,17 @@ func (l *dockerLab) Close(ctx context.Context) error {
 	if l.Journal.Kept() {
 		return nil
 	}
-	return errors.Join(l.HangUp(), l.Journal.Close(ctx))
+	for _, n := range l.inClients {
+		n.Close()
+	}
+	if l.inServer != nil {
+		l.inServer.Close()
+	}
+	err := l.HangUp()
+	if len(l.Journal.Steps()) > 0 {
+		l.host.await(ctx, l.Say)
+	}
+	return errors.Join(err, l.Journal.Close(ctx))
 }
 
 func (l *dockerLab) Environment() result.Env {
@@ -127,6 +150,7 @@ func (l *dockerLab) Environment() result.Env {
 	env.CPUs = len(l.Clients()[0].Hello.CPUs)
 	env.Docker, env.Firewall = &l.host.info.ServerVersion, new(l.host.backend())
 	env.NAT, env.Iptables = scenario.IPTables, new(l.rule.Tables().Version())
+	env.SharedNetwork = l.Network
 	env.ClientNetwork, env.Server = l.clientNet.subnet.String(), l.ServerAddress().String()
 	env.Widened, env.Sysctls = l.Widen, lab.Sysctls()
 	if s, err := conntrack.Read(); err == nil {

@@ -112,8 +112,9 @@ func lines(t *testing.T, program string, args ...string) (all []string) {
 // bench is a lab with its journal.
 type bench struct {
 	*dockerLab
-	path string // of the journal
-	said []string
+	path   string // of the journal
+	said   []string
+	trials int
 }
 
 // undoers are those of a run.

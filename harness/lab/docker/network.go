@@ -26,19 +26,21 @@ type network struct {
 	subnet netip.Prefix
 }
 
-// makeNetworks makes the networks, finds the rule that Docker wrote for that
-// of the clients, and lets the lab's packets through.
+// makeNetworks makes the networks, that of the clients unless it is there, and
+// lets the lab's packets through.
 func (l *dockerLab) makeNetworks(ctx context.Context) error {
 	l.Say("making the networks")
 	free, err := l.host.freeSubnets(ctx, 2)
 	if err != nil {
 		return err
 	}
-	if l.clientNet, err = l.makeNetwork(ctx, "clients", free[0]); err != nil {
-		return err
-	}
-	if l.rule, err = nat.Find(ctx, l.host.tables, l.clientNet.subnet, l.clientNet.bridge); err != nil {
-		return fmt.Errorf("%w (Docker's firewall backend is %s; is this daemon started with --iptables=false?)", err, l.host.backend())
+	if l.Network == "" {
+		if l.clientNet, err = l.makeNetwork(ctx, "clients", free[0]); err != nil {
+			return err
+		}
+		if err := l.findRule(ctx); err != nil {
+			return err
+		}
 	}
 	if l.Server.IsValid() {
 		return nil
@@ -50,6 +52,15 @@ func (l *dockerLab) makeNetworks(ctx context.Context) error {
 	return errors.Join(
 		tables.Accept(ctx, l.Journal, userChain, l.clientNet.bridge, l.serverNet.bridge),
 		tables.Accept(ctx, l.Journal, userChain, l.serverNet.bridge, l.clientNet.bridge))
+}
+
+// findRule finds the rule that Docker wrote for the clients' network.
+func (l *dockerLab) findRule(ctx context.Context) (err error) {
+	l.rule, err = nat.Find(ctx, l.host.tables, l.clientNet.subnet, l.clientNet.bridge)
+	if err != nil {
+		return fmt.Errorf("%w (Docker's firewall backend is %s; is this daemon started with --iptables=false?)", err, l.host.backend())
+	}
+	return nil
 }
 
 func (l *dockerLab) makeNetwork(ctx context.Context, part string, subnet netip.Prefix) (network, error) {
@@ -65,11 +76,11 @@ func (l *dockerLab) makeNetwork(ctx context.Context, part string, subnet netip.P
 		IPAM:   &dockernet.IPAM{Config: []dockernet.IPAMConfig{{Subnet: subnet.String()}}},
 		Labels: map[string]string{label: l.Run},
 		Options: map[string]string{
-			"com.docker.network.bridge.name": n.bridge,
+			bridgeName: n.bridge,
 			// Docker 28 and later drop packets that come from another bridge
 			// for a container, unless its network says this. Older engines
 			// do not know the option and pass over it.
-			"com.docker.network.bridge.gateway_mode_ipv4": "nat-unprotected",
+			gatewayMode: "nat-unprotected",
 		},
 	}
 	_, err := l.Journal.Do(ctx, l.host.networkStep(l.Run, n.name), func(ctx context.Context) error {

@@ -65,7 +65,7 @@ func Preflight(ctx context.Context, binary string, entries int) (*Host, []lab.Pr
 			all = append(all, lab.Precondition{Name: name, State: lab.Unknown, Found: "no engine to look at"})
 		}
 	}
-	return h, append(all, lab.CheckConntrack(entries), lab.CheckCPUs(), lab.CheckFiles("the daemon's limit (LimitNOFILE)"))
+	return h, append(all, lab.CheckConntrack(entries, true), lab.CheckCPUs(), lab.CheckFiles("the daemon's limit (LimitNOFILE)"))
 }
 
 // The names of preconditions.

@@ -235,25 +235,25 @@ func (s *suite) lockstep(t *testing.T, server netip.AddrPort, requests int) []*p
 func forgets(t *testing.T, s *suite) {
 	server, ports := s.request(t, 5)
 	other, others := s.request(t, 1)
-	if got := s.entries(t, server); got != 5*clients {
+	if got := s.entries(t, server, ports); got != 5*clients {
 		t.Errorf("%d entries of %d connections", got, 5*clients)
 	}
 	for range 2 { // nothing is left to forget the second time
 		s.forget(t, server, ports)
-		if got := s.entries(t, server); got != 0 {
+		if got := s.entries(t, server, ports); got != 0 {
 			t.Errorf("%d entries are left", got)
 		}
 	}
-	if got := s.entries(t, other); got != clients {
+	if got := s.entries(t, other, others); got != clients {
 		t.Errorf("of %d connections to another port %d entries are left", clients, got)
 	}
 	s.forget(t, other, others)
 }
 
 // entries counts those of connections to a server, and holds that they are over.
-func (s *suite) entries(t *testing.T, server netip.AddrPort) (n int) {
+func (s *suite) entries(t *testing.T, server netip.AddrPort, ports [][]probe.Ports) (n int) {
 	t.Helper()
-	clients, err := s.Entries(t.Context(), server)
+	clients, err := s.Entries(t.Context(), server, ports)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,6 +24,7 @@ import (
 	"maps"
 	"net/netip"
 	"os"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -153,7 +154,8 @@ func (l *netnsLab) site() *lab.Site {
 	enter := func(n *node) lab.Enter {
 		return func(do func() error) error { return lab.In(n.space, do) }
 	}
-	s := &lab.Site{Router: l.router.do, Server: enter(l.nodes[0]), Rule: l.rule, Outgoing: serverPlace().name, Journal: l.journal}
+	s := &lab.Site{Router: l.router.do, Server: enter(l.nodes[0]), Rule: l.rule, Outgoing: serverPlace().name, Journal: l.journal,
+		Taken: slices.Concat(l.ClientAddresses(), []netip.Addr{l.ServerAddress()})}
 	for _, n := range l.nodes[1:] {
 		s.Clients = append(s.Clients, enter(n))
 	}
@@ -168,12 +170,15 @@ func (l *netnsLab) Conntrack(context.Context) (s conntrack.Snapshot, err error) 
 	return s, err
 }
 
+// Intact: nobody else has a way in, but to end a probe, which its stream tells.
+func (l *netnsLab) Intact(context.Context) error { return nil }
+
 // Shared: nothing else is in the router.
 func (l *netnsLab) Shared() bool { return false }
 
-func (l *netnsLab) Entries(ctx context.Context, server netip.AddrPort) (sorted []map[uint16]string, err error) {
+func (l *netnsLab) Entries(ctx context.Context, server netip.AddrPort, ports [][]probe.Ports) (sorted []map[uint16]string, err error) {
 	err = l.router.do(func() error {
-		states, err := conntrack.Entries(ctx, server)
+		states, err := conntrack.Entries(ctx, l.Connections(server, ports))
 		sorted = l.ByClient(states)
 		return err
 	})

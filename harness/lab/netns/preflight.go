@@ -75,7 +75,7 @@ func try(ctx context.Context, writer string, entries int) []lab.Precondition {
 		rule.Found = fmt.Sprintf("%s: %s", l.rule.Program(), l.rule.Text)
 	}
 	_ = l.router.do(func() error {
-		table = lab.CheckConntrack(entries)
+		table = lab.CheckConntrack(entries, false)
 		return nil
 	})
 	return []lab.Precondition{links, rule, table}

@@ -1,0 +1,88 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/client"
+)
+
+// lookTime bounds a look at the lab's containers.
+const lookTime = 20 * time.Second
+
+// Intact looks at the containers that run, whether they still are where they
+// were put. Of one that does not run any more, its stream tells; and an engine
+// that is gone takes the streams along.
+func (l *dockerLab) Intact(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, lookTime)
+	defer cancel()
+	list, err := l.host.docker.ContainerList(ctx, container.ListOptions{Filters: filters.NewArgs(filters.Arg("label", label+"="+l.Run))})
+	if client.IsErrConnectionFailed(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("look whether the lab is as it was built: %w", err)
+	}
+	var errs []error
+	for _, c := range list {
+		if was, ok := l.places[c.ID]; ok {
+			errs = append(errs, was.holds(c))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// holds tells what has become of a container that was put in a place.
+func (p place) holds(c container.Summary) error {
+	name := strings.TrimPrefix(strings.Join(c.Names, ", "), "/")
+	if c.State == "paused" {
+		return fmt.Errorf("container %s is paused: somebody stopped it", name)
+	}
+	if n := c.NetworkSettings; n != nil {
+		if e := n.Networks[p.network]; e != nil && e.EndpointID == p.endpoint {
+			return nil
+		}
+	}
+	return fmt.Errorf("container %s was taken off network %s: somebody disconnected it, or removed the network", name, p.network)
+}
+
+// returnTime bounds the wait for an engine that went away. To restart one takes
+// seconds, and some more if it has many containers to stop.
+const returnTime = 30 * time.Second
+
+// await waits for an engine that went away, which may be about to come back:
+// without it, nothing of what it made can be removed.
+func (h *Host) await(ctx context.Context, say func(string)) {
+	for begun, told := time.Now(), false; ; told = true {
+		if h.answers(ctx) || time.Since(begun) > returnTime {
+			return
+		}
+		if !told {
+			say(fmt.Sprintf("the Docker engine is gone: waiting for it to come back, for %v at most", returnTime))
+		}
+		select {
+		case <-time.After(250 * time.Millisecond): // nobody tells
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// answers tells whether the engine takes new connections. Those that are open it
+// may go on to serve for a while when it is about to stop.
+func (h *Host) answers(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
+	docker, err := connect(h.docker.DaemonHost())
+	if err != nil {
+		return false
+	}
+	defer docker.Close()
+	_, err = docker.Ping(ctx)
+	return err == nil
+}

@@ -1,0 +1,70 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strconv"
+
+	dockernet "github.com/docker/docker/api/types/network"
+)
+
+// A network that is there already, and that others use: the clients are put on
+// it, and its rule is rewritten for the time of trials. It is never made, and
+// never removed.
+
+// The options of bridge networks that are looked at.
+const (
+	bridgeName   = "com.docker.network.bridge.name"
+	ipMasquerade = "com.docker.network.bridge.enable_ip_masquerade"
+	gatewayMode  = "com.docker.network.bridge.gateway_mode_ipv4" // Docker 27
+)
+
+// findNetwork finds the network that the scenario names, if it names one, and
+// its rule.
+func (l *dockerLab) findNetwork(ctx context.Context) error {
+	if l.Network == "" {
+		return nil
+	}
+	l.Say("looking for network " + l.Network)
+	info, err := l.host.docker.NetworkInspect(ctx, l.Network, dockernet.InspectOptions{})
+	if err != nil {
+		return fmt.Errorf("find network %s: %w (see `docker network ls`)", l.Network, err)
+	}
+	if l.clientNet, err = bridgeOf(info); err != nil {
+		return fmt.Errorf("network %s: %w; it takes a bridge network that masquerades", info.Name, err)
+	}
+	if err := l.findRule(ctx); err != nil {
+		return fmt.Errorf("network %s: %w", info.Name, err)
+	}
+	l.rule.Lasting = true
+	return nil
+}
+
+// bridgeOf tells of what a bridge network is made, or why its connections are
+// not masqueraded.
+func bridgeOf(info dockernet.Inspect) (network, error) {
+	n := network{name: info.Name, bridge: info.Options[bridgeName]}
+	masquerade, err := strconv.ParseBool(info.Options[ipMasquerade])
+	switch mode := info.Options[gatewayMode]; {
+	case info.Driver != "bridge":
+		return n, fmt.Errorf("its driver is %s", info.Driver)
+	case info.Internal:
+		return n, errors.New("it is internal, so nothing leaves it")
+	case err == nil && !masquerade:
+		return n, fmt.Errorf("it does not masquerade (%s is false)", ipMasquerade)
+	case mode == "routed", mode == "isolated":
+		return n, fmt.Errorf("it does not masquerade (%s is %s)", gatewayMode, mode)
+	}
+	if n.bridge == "" {
+		n.bridge = "br-" + info.ID[:min(12, len(info.ID))]
+	}
+	for _, c := range info.IPAM.Config {
+		if subnet, err := netip.ParsePrefix(c.Subnet); err == nil && subnet.Addr().Is4() {
+			n.subnet = subnet.Masked()
+			return n, nil
+		}
+	}
+	return n, errors.New("it has no IPv4 subnet")
+}

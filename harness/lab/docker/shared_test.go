@@ -1,0 +1,308 @@
+package docker
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+	dockernet "github.com/docker/docker/api/types/network"
+	"github.com/google/go-cmp/cmp"
+
+	"snatlab/harness/probe"
+	"snatlab/harness/scenario"
+	"snatlab/harness/undo"
+)
+
+// makeShared makes a network for others; it is removed when the test ends.
+func (r *rig) makeShared(name string, o dockernet.CreateOptions) string {
+	r.t.Helper()
+	o.Driver = "bridge"
+	made, err := r.docker.NetworkCreate(r.t.Context(), name, o)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() {
+		if err := r.docker.NetworkRemove(context.Background(), made.ID); err != nil {
+			r.t.Error(err)
+		}
+	})
+	return name
+}
+
+// neighbour is a container of somebody else's, with a service that is used.
+type neighbour struct {
+	*rig
+	id, network string
+	address     netip.Addr
+}
+
+func (r *rig) startNeighbour(network string) *neighbour {
+	r.t.Helper()
+	l := &dockerLab{Config: Config{Binary: probeBinary(r.t), Say: func(string) {}}, host: r.Host}
+	if err := l.buildImage(r.t.Context()); err != nil {
+		r.t.Fatal(err)
+	}
+	made, err := r.docker.ContainerCreate(r.t.Context(),
+		&container.Config{Image: l.image, Entrypoint: []string{"/snatlab", "serve", "--listen", "0.0.0.0:9000"}},
+		&container.HostConfig{NetworkMode: container.NetworkMode(network)}, nil, nil, "")
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() {
+		if err := r.docker.ContainerRemove(context.Background(), made.ID, container.RemoveOptions{Force: true}); err != nil {
+			r.t.Error(err)
+		}
+	})
+	if err := r.docker.ContainerStart(r.t.Context(), made.ID, container.StartOptions{}); err != nil {
+		r.t.Fatal(err)
+	}
+	n := &neighbour{rig: r, id: made.ID, network: network}
+	n.address = netip.MustParseAddr(n.look().NetworkSettings.Networks[network].IPAddress)
+	return n
+}
+
+func (n *neighbour) look() container.InspectResponse {
+	n.t.Helper()
+	info, err := n.docker.ContainerInspect(n.t.Context(), n.id)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	return info
+}
+
+// serves holds that the neighbour is reached.
+func (n *neighbour) serves() {
+	n.t.Helper()
+	var err error
+	for range 50 { // it has only just started
+		var conn net.Conn
+		if conn, err = net.DialTimeout("tcp4", netip.AddrPortFrom(n.address, 9000).String(), time.Second); err == nil {
+			conn.Close()
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	n.t.Error(err)
+}
+
+// openOn opens a lab whose clients are on a network that is there.
+func (r *rig) openOn(network string, clients int) *bench {
+	r.t.Helper()
+	config, b := r.plan(clients)
+	config.Network = network
+	l, err := Open(r.t.Context(), r.Host, config)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	b.dockerLab = l.(*dockerLab)
+	return b
+}
+
+func TestALabOnANetworkThatOthersUse(t *testing.T) {
+	named := map[string]string{"com.docker.network.bridge.name": "shop0"}
+	subnet := &dockernet.IPAM{Config: []dockernet.IPAMConfig{{Subnet: "198.19.250.0/24"}}}
+	for name, network := range map[string]func(*rig) (name, bridge string){
+		"the default bridge": func(*rig) (string, string) { return "bridge", "docker0" },
+		"one with a bridge that Docker named": func(r *rig) (string, string) {
+			name := r.makeShared("test_shop.default", dockernet.CreateOptions{IPAM: subnet})
+			info, err := r.docker.NetworkInspect(r.t.Context(), name, dockernet.InspectOptions{})
+			if err != nil {
+				r.t.Fatal(err)
+			}
+			return name, "br-" + info.ID[:12]
+		},
+		"one with a bridge of a given name": func(r *rig) (string, string) {
+			return r.makeShared("test-shop", dockernet.CreateOptions{IPAM: subnet, Options: named}), "shop0"
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := realEngine(t)
+			name, bridge := network(r)
+			usesAShared(t, r, name, bridge)
+		})
+	}
+}
+
+// usesAShared opens a lab on a network and holds that nothing is different for
+// those who are on it.
+func usesAShared(t *testing.T, r *rig, name, bridge string) {
+	n := r.startNeighbour(name)
+	n.serves()
+	before, was := r.state(), n.look()
+	b := r.openOn(name, 2)
+	env := b.Environment()
+	if env.SharedNetwork != name || !strings.Contains(b.rule.Text, " ! -o "+bridge+" -j MASQUERADE") {
+		t.Errorf("network %q, rule %s", env.SharedNetwork, b.rule.Text)
+	}
+	if prefix := netip.MustParsePrefix(env.ClientNetwork); !prefix.Contains(n.address) || !prefix.Contains(b.ClientAddresses()[1]) {
+		t.Errorf("clients at %v, the neighbour at %v, all in %v?", b.ClientAddresses(), n.address, prefix)
+	}
+
+	listing := func() []string { return lines(t, b.rule.Tables().Path, "-t", "nat", "-S") }
+	rules := listing()
+	rule, err := b.Apply(t.Context(), scenario.Arm{Masquerade: scenario.Masquerade{RandomFully: true}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := slices.Clone(rules)
+	want[slices.Index(want, b.rule.Text)] += " --random-fully"
+	if diff := cmp.Diff(want, listing()); diff != "" {
+		t.Errorf("more than the one rule has changed (-want +got):\n%s", diff)
+	}
+	passes(t, b)
+	if packets, err := rule.Packets(t.Context()); packets < 2 || err != nil {
+		t.Errorf("%d connections passed the rule, %v", packets, err)
+	}
+	n.serves()
+	if err := rule.Undo(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(rules, listing()); diff != "" {
+		t.Errorf("the rules are not as they were (-before +after):\n%s", diff)
+	}
+	passes(t, b)
+
+	if err := b.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(before, r.state()); diff != "" {
+		t.Errorf("the machine is not as it was (-before +after):\n%s", diff)
+	}
+	n.serves()
+	if is := n.look(); is.State.StartedAt != was.State.StartedAt || is.RestartCount != 0 ||
+		cmp.Diff(was.NetworkSettings.Networks, is.NetworkSettings.Networks) != "" {
+		t.Errorf("the neighbour was\n%+v %+v\nand is\n%+v %+v", was.State, was.NetworkSettings, is.State, is.NetworkSettings)
+	}
+}
+
+// passes sends a request of each client.
+func passes(t *testing.T, b *bench) {
+	t.Helper()
+	server, err := b.Listen(t.Context(), b.trials)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.trials++
+	var ports [][]probe.Ports
+	for _, c := range b.Clients() {
+		report, err := c.Run(t.Context(), probe.Load{Server: server, Requests: 1, Timeout: 900 * time.Millisecond, Concurrency: 1})
+		if err != nil || report.Succeeded != 1 {
+			t.Errorf("%s: %+v, %v", c.Name, report, err)
+		}
+		ports = append(ports, report.Ports)
+	}
+	if _, err := b.Finish(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := b.Forget(t.Context(), server, ports); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestTheRuleOfASharedNetworkIsPutBackWhenTheProcessDied(t *testing.T) {
+	for name, undoIt := range map[string]func(*testing.T, *undo.Journal){
+		"by the journal": func(t *testing.T, j *undo.Journal) {
+			if err := j.Close(t.Context()); err != nil {
+				t.Error(err)
+			}
+		},
+		"by hand": func(t *testing.T, j *undo.Journal) {
+			for _, s := range j.Steps() {
+				lines(t, "sh", "-c", s.Manual)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := realEngine(t)
+			n := r.startNeighbour("bridge")
+			before := r.state()
+			b := r.openOn("bridge", 1)
+			if _, err := b.Apply(t.Context(), scenario.Arm{Masquerade: scenario.Masquerade{RandomFully: true}}); err != nil {
+				t.Fatal(err)
+			}
+			journal, err := undo.Open(b.path, undoers())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := len(journal.Steps()); got != 1+2+2+1 { // the server's network, rules, containers, the arm
+				t.Errorf("the journal has %d steps", got)
+			}
+			undoIt(t, journal)
+			after := r.state()
+			// By hand, the rule is put on top of the others.
+			slices.Sort(before["rules"])
+			slices.Sort(after["rules"])
+			if diff := cmp.Diff(before, after); diff != "" {
+				t.Errorf("the machine is not as it was (-before +after):\n%s", diff)
+			}
+			n.serves()
+		})
+	}
+}
+
+func TestANetworkThatCannotBeSharedIsToldAndLeftAlone(t *testing.T) {
+	r := realEngine(t)
+	subnet := func(n int) *dockernet.IPAM {
+		return &dockernet.IPAM{Config: []dockernet.IPAMConfig{{Subnet: fmt.Sprintf("198.19.%d.0/24", n)}}}
+	}
+	r.makeShared("test-inner", dockernet.CreateOptions{IPAM: subnet(251), Internal: true})
+	r.makeShared("test-routed", dockernet.CreateOptions{IPAM: subnet(252), Options: map[string]string{ipMasquerade: "false"}})
+	before := r.state()
+	const takes = "; it takes a bridge network that masquerades"
+	for name, want := range map[string]string{
+		"host":        "network host: its driver is host" + takes,
+		"none":        "network none: its driver is null" + takes,
+		"test-inner":  "network test-inner: it is internal, so nothing leaves it" + takes,
+		"test-routed": "network test-routed: it does not masquerade (com.docker.network.bridge.enable_ip_masquerade is false)" + takes,
+		"test-nobody": "find network test-nobody: Error response from daemon: network test-nobody not found (see `docker network ls`)",
+	} {
+		config, _ := r.plan(1)
+		config.Network = name
+		if l, err := Open(t.Context(), r.Host, config); err == nil || err.Error() != want {
+			t.Errorf("%v\ngot  %v\nwant %s", l, err, want)
+		}
+		if diff := cmp.Diff(before, r.state()); diff != "" {
+			t.Errorf("%s: the machine has changed (-before +after):\n%s", name, diff)
+		}
+	}
+}
+
+func TestWhichNetworksMasquerade(t *testing.T) {
+	bridge := func(change func(*dockernet.Inspect)) dockernet.Inspect {
+		n := dockernet.Inspect{Name: "n", ID: "0123456789abcdef", Driver: "bridge", Options: map[string]string{},
+			IPAM: dockernet.IPAM{Config: []dockernet.IPAMConfig{{Subnet: "2001:db8::/64"}, {Subnet: "192.0.2.5/24"}}}}
+		change(&n)
+		return n
+	}
+	prefix := netip.MustParsePrefix("192.0.2.0/24")
+	for _, test := range []struct {
+		change func(*dockernet.Inspect)
+		want   network
+		err    string
+	}{
+		{func(*dockernet.Inspect) {}, network{"n", "br-0123456789ab", prefix}, ""},
+		{func(n *dockernet.Inspect) { n.Options[bridgeName] = "b" }, network{"n", "b", prefix}, ""},
+		{func(n *dockernet.Inspect) { n.Options[ipMasquerade] = "true" }, network{"n", "br-0123456789ab", prefix}, ""},
+		{func(n *dockernet.Inspect) { n.Options[gatewayMode] = "nat" }, network{"n", "br-0123456789ab", prefix}, ""},
+		{func(n *dockernet.Inspect) { n.Options[ipMasquerade] = "0" }, network{}, "it does not masquerade (" + ipMasquerade + " is false)"},
+		{func(n *dockernet.Inspect) { n.Options[gatewayMode] = "routed" }, network{}, "it does not masquerade (" + gatewayMode + " is routed)"},
+		{func(n *dockernet.Inspect) { n.Options[gatewayMode] = "isolated" }, network{}, "it does not masquerade (" + gatewayMode + " is isolated)"},
+		{func(n *dockernet.Inspect) { n.Internal = true }, network{}, "it is internal, so nothing leaves it"},
+		{func(n *dockernet.Inspect) { n.Driver = "overlay" }, network{}, "its driver is overlay"},
+		{func(n *dockernet.Inspect) { n.IPAM.Config = n.IPAM.Config[:1] }, network{}, "it has no IPv4 subnet"},
+	} {
+		got, err := bridgeOf(bridge(test.change))
+		switch {
+		case test.err == "" && (err != nil || got != test.want):
+			t.Errorf("got %+v, %v, want %+v", got, err, test.want)
+		case test.err != "" && (err == nil || err.Error() != test.err):
+			t.Errorf("got %v, want %s", err, test.err)
+		}
+	}
+}

@@ -1,0 +1,31 @@
+package lab
+
+import (
+	"testing"
+
+	"snatlab/harness/conntrack"
+)
+
+func TestATableIsCrowdedBeforeItIsFull(t *testing.T) {
+	for _, test := range []struct {
+		inUse   uint64
+		entries int
+		shared  bool
+		want    string
+	}{
+		{0, 1000, false, ""},
+		{1, 1000, false, "1 of 1000 entries in use, a trial wants room for 1000 more"},
+		{1000, 0, false, ""},
+		{0, 950, true, ""},
+		{1, 950, true, "1 of 1000 entries in use, a trial wants room for 950 more, the last 50 are left to others"},
+		{949, 1, true, ""},
+		{950, 0, true, ""}, // of doctor, which has no scenario
+		{950, 1, true, "950 of 1000 entries in use, a trial wants room for 1 more, the last 50 are left to others"},
+		{951, 0, true, "951 of 1000 entries in use, the last 50 are left to others"},
+	} {
+		s := conntrack.Snapshot{Entries: test.inUse, Max: 1000}
+		if got := Crowded(s, test.entries, test.shared); got != test.want {
+			t.Errorf("%d in use, %d wanted, shared %t: got %q, want %q", test.inUse, test.entries, test.shared, got, test.want)
+		}
+	}
+}

@@ -1,0 +1,33 @@
+package probe
+
+import "time"
+
+// What bounds the time that a load may take. A client that is later than that
+// was stopped, or hangs.
+const (
+	// slowSlot is the longest that a slot takes: ten times as long as on an
+	// emulated machine, where it takes 2 ms. On others it is 0.1 ms.
+	slowSlot = 20 * time.Millisecond
+
+	// slack is for all that does not grow with the load. It is longer than a
+	// client's patience with its partners: one of those knows better who is
+	// missing, and is to say so first.
+	slack = patience + 5*time.Second
+)
+
+// bound is the longest that a client that may open so many files takes for the
+// load, even if it is all in vain.
+func (l Load) bound(files int) time.Duration {
+	slots, flying := l.Requests, max(1, files-reserved)
+	if s := l.Lockstep; s != nil {
+		slots *= (s.Clients + s.CPUs - 1) / s.CPUs // groups take turns
+		flying = max(1, flying/2)                  // sockets made ahead count as well
+	} else {
+		flying = min(flying, max(1, l.Concurrency))
+	}
+	bound := slack + time.Duration(slots)*slowSlot + l.Timeout*time.Duration((slots+flying-1)/flying)
+	if l.Rate > 0 {
+		bound += 2 * time.Duration(float64(slots)/float64(l.Rate)*float64(time.Second))
+	}
+	return bound.Truncate(time.Second) + time.Second
+}

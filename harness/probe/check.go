@@ -1,0 +1,216 @@
+package probe
+
+import (
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"snatlab/harness/result"
+)
+
+// Neither side trusts the other: a container or another machine may say
+// anything. What it says is used only if it is in range and adds up. Numbers
+// are held against their bounds before they are added up, so no sum overflows.
+
+const (
+	maxCPUs  = 1024    // as a unix.CPUSet has
+	maxFiles = 1 << 20 // that a probe says it may have, and makes use of
+
+	// maxRequests bounds those of all clients in a trial; scenario.MaxTrial is
+	// half of that. They come from the ports of one address.
+	maxRequests = 1 << 16
+
+	// maxSlots bounds the slots that a lockstep client counts, for each of its
+	// requests: see lockstep.fire.
+	maxSlots = 200
+
+	// maxCount bounds what a server counts in a trial.
+	maxCount = 1 << 40
+
+	maxPath = 1 << 10 // bytes
+)
+
+// check holds a hello against the role that the probe was given.
+func (h *Hello) check(role string) error {
+	switch {
+	case h == nil || h.Role != role:
+		return fmt.Errorf("is no snatlab %s", role)
+	case len(h.CPUs) < 1 || len(h.CPUs) > maxCPUs || h.Files < 1 || h.Files > maxFiles:
+		return fmt.Errorf("says that it has %d CPUs and %d files", len(h.CPUs), h.Files)
+	case h.Ports != nil && (role != RoleServer || h.Ports.First == 0 || h.Ports.First > h.Ports.Last):
+		return fmt.Errorf("says that it has the ports %d to %d", h.Ports.First, h.Ports.Last)
+	}
+	for i, cpu := range h.CPUs {
+		if cpu < 0 || cpu >= maxCPUs || i > 0 && cpu <= h.CPUs[i-1] {
+			return fmt.Errorf("says that its CPU number %d is CPU %d", i+1, cpu)
+		}
+	}
+	return nil
+}
+
+// check tells a load that no controller sends. The client may run on so many
+// CPUs.
+func (l *Load) check(cpus int) error {
+	switch {
+	case !l.Server.Addr().Is4() || l.Server.Port() == 0:
+		return fmt.Errorf("server %v: not an IPv4 address with a port", l.Server)
+	case l.Requests < 1 || l.Requests > maxRequests:
+		return fmt.Errorf("%d requests: out of range", l.Requests)
+	case l.Timeout <= 0 || l.Timeout > time.Minute:
+		return fmt.Errorf("a timeout of %d ns: out of range", l.Timeout)
+	case l.Rate < 0 || l.Rate > 1_000_000:
+		return fmt.Errorf("a rate of %d a second: out of range", l.Rate)
+	case l.Concurrency < 0 || l.Concurrency > maxRequests:
+		return fmt.Errorf("%d requests at once: out of range", l.Concurrency)
+	case l.Lockstep != nil:
+		return l.Lockstep.check(l.Requests, cpus)
+	}
+	return nil
+}
+
+func (s *Lockstep) check(requests, cpus int) error {
+	switch {
+	case s.Clients < 1 || s.Clients > MaxClients || s.Client < 0 || s.Client >= s.Clients || s.CPUs < 1 || s.CPUs > cpus:
+		return fmt.Errorf("lockstep of client %d of %d on %d of %d CPUs: out of range", s.Client, s.Clients, s.CPUs, cpus)
+	case s.Clients*requests > maxRequests:
+		return fmt.Errorf("%d requests of each of %d clients: out of range", requests, s.Clients)
+	case s.BasePort == 0 || s.OwnPorts < 0 || s.OwnPorts > 65536-int(s.BasePort):
+		return fmt.Errorf("%d source ports from %d on: out of range", s.OwnPorts, s.BasePort)
+	case s.Epoch >= 1<<32:
+		return fmt.Errorf("epoch %d: out of range", s.Epoch)
+	case s.Start < 0 || s.Start-monotonic() > int64(time.Hour):
+		return fmt.Errorf("start at %d ns: out of range", s.Start)
+	case s.Barrier != "":
+		return checkBarrier(s.Barrier)
+	}
+	return nil
+}
+
+// checkBarrier tells a path at which no controller has clients meet.
+func checkBarrier(file string) error {
+	if fd, ok := strings.CutPrefix(file, inherited); ok {
+		if n, err := strconv.Atoi(fd); err != nil || n < 3 || strconv.Itoa(n) != fd {
+			return fmt.Errorf("barrier %.60q: no inherited file", file)
+		}
+		return nil
+	}
+	if !path.IsAbs(file) || path.Clean(file) != file || len(file) > maxPath {
+		return fmt.Errorf("barrier %.60q: not a full path", file)
+	}
+	for _, kernels := range []string{"/proc/", "/sys/", "/dev/"} {
+		if strings.HasPrefix(file, kernels) && path.Dir(file) != "/dev/shm" {
+			return fmt.Errorf("barrier %.60q: no place for one", file)
+		}
+	}
+	return nil
+}
+
+// check holds a report against the load it answers.
+func (r *Report) check(load Load) error {
+	if r.Requests != load.Requests {
+		return fmt.Errorf("report: %d requests were sent, %d were asked for", r.Requests, load.Requests)
+	}
+	failed, err := r.failed()
+	if err != nil {
+		return err
+	}
+	measured, err := r.measured()
+	if err != nil {
+		return err
+	}
+	if r.Succeeded < 0 || r.Succeeded > r.Requests || r.Succeeded+failed != r.Requests || measured != r.Succeeded {
+		return fmt.Errorf("report: %d requests, but %d succeeded, %d failed and %d have a latency",
+			r.Requests, r.Succeeded, failed, measured)
+	}
+	if err := r.checkPorts(); err != nil {
+		return err
+	}
+	most := maxSlots * r.Requests
+	switch {
+	case min(r.BindErrors, r.Missed, r.MadeUp) < 0, max(r.BindErrors, r.Missed, r.MadeUp) > most:
+		return fmt.Errorf("report: %d slots without a port, %d missed and %d made up", r.BindErrors, r.Missed, r.MadeUp)
+	case r.Seconds < 0 || r.Seconds > 1e9 || r.PeakRSS > maxCount:
+		return fmt.Errorf("report: %g seconds, %d bytes of memory", r.Seconds, r.PeakRSS)
+	}
+	return nil
+}
+
+// failed adds up the failures.
+func (r *Report) failed() (failed int, err error) {
+	for _, kind := range slices.Sorted(maps.Keys(r.Failures)) {
+		n := r.Failures[kind]
+		if !knownKind(kind) || n < 0 || n > r.Requests {
+			return 0, fmt.Errorf("report: %d failures of kind %.60q", n, kind)
+		}
+		failed += n // of a few kinds
+	}
+	return failed, nil
+}
+
+// measured adds up the latencies. Values ascend, and each was measured.
+func (r *Report) measured() (measured int, err error) {
+	before := int64(-1)
+	for _, v := range r.Latency {
+		if v[0] <= before || v[0] > slowest || v[1] < 1 || v[1] > int64(r.Requests-measured) {
+			return 0, fmt.Errorf("report: latency %d µs, %d times", v[0], v[1])
+		}
+		before, measured = v[0], measured+int(v[1])
+	}
+	return measured, nil
+}
+
+// checkPorts holds the source ports against the requests: those without an
+// answer are among those that were connected from.
+func (r *Report) checkPorts() error {
+	for _, ranges := range [][]Ports{r.Ports, r.Silent} {
+		if err := ascending(ranges); err != nil {
+			return err
+		}
+	}
+	ports, silent := Count(r.Ports), Count(r.Silent)
+	switch {
+	case ports > r.Requests:
+		return fmt.Errorf("report: %d source ports for %d requests", ports, r.Requests)
+	case silent > r.Failures[result.Timeout]:
+		return fmt.Errorf("report: %d source ports of %d timeouts", silent, r.Failures[result.Timeout])
+	}
+	used := r.Ports
+	for _, s := range r.Silent {
+		for len(used) > 0 && used[0].Last < s.First {
+			used = used[1:]
+		}
+		if len(used) == 0 || s.First < used[0].First || s.Last > used[0].Last {
+			return fmt.Errorf("report: no answer to source ports %d to %d, which were not all connected from", s.First, s.Last)
+		}
+	}
+	return nil
+}
+
+// ascending holds that ranges have no port in common, and do not touch.
+func ascending(ranges []Ports) error {
+	free := 1 // the first port that the next range may begin at
+	for _, p := range ranges {
+		if int(p.First) < free || p.First > p.Last {
+			return fmt.Errorf("report: source ports %d to %d", p.First, p.Last)
+		}
+		free = int(p.Last) + 2
+	}
+	return nil
+}
+
+// check tells counts that no server has.
+func (s *Served) check() error {
+	for name, n := range map[string]*uint64{
+		"accepted": &s.Accepted, "listen_overflows": s.ListenOverflows, "listen_drops": s.ListenDrops, "paws_timewait": s.PAWSTimewait,
+		"tw_recycled": s.TWRecycled, "retrans_segs": s.RetransSegs, "embryonic_rsts": s.EmbryonicRsts,
+	} {
+		if n != nil && *n > maxCount {
+			return fmt.Errorf("served: %s is %d", name, *n)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,83 @@
+package probe
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"unicode"
+)
+
+// errLong ends a stream: where its next message begins is not known.
+var errLong = errors.New("a line is too long")
+
+// lines gives the lines of a stream, each no longer than most bytes, and then
+// what ended it. The end of the stream is no error.
+func lines(in io.Reader, most int, err *error) func(yield func([]byte) bool) {
+	return func(yield func([]byte) bool) {
+		scan := bufio.NewScanner(in)
+		scan.Buffer(make([]byte, 0, min(most, 4096)), most)
+		for scan.Scan() {
+			if !yield(scan.Bytes()) {
+				return
+			}
+		}
+		*err = scan.Err()
+		if errors.Is(*err, bufio.ErrTooLong) {
+			*err = fmt.Errorf("%w: more than %d bytes", errLong, most)
+		}
+	}
+}
+
+// parse reads one message, which says one thing that this program knows. What
+// it says is not looked at.
+func parse(line []byte) (m message, err error) {
+	var head struct{ V *int }
+	if err := json.Unmarshal(line, &head); err != nil || head.V == nil {
+		return message{}, fmt.Errorf("not a message: %.60q", line)
+	}
+	if *head.V != Version {
+		return message{}, fmt.Errorf("protocol version %d, this is %d: both sides must be the same snatlab", *head.V, Version)
+	}
+	strict := json.NewDecoder(bytes.NewReader(line))
+	strict.DisallowUnknownFields()
+	if err := strict.Decode(&m); err != nil {
+		return message{}, fmt.Errorf("a message that this snatlab does not know (%.120s): %.60q", err, line)
+	}
+	if n := m.parts(); n != 1 {
+		return message{}, fmt.Errorf("a message that says %d things: %.60q", n, line)
+	}
+	return m, nil
+}
+
+// parts counts the parts of a message that are set.
+func (m message) parts() (n int) {
+	for _, set := range []bool{
+		m.Greet != nil, m.Share != nil, m.Run != nil, m.Listen != nil, m.Finish != nil,
+		m.Hello != nil, m.Shared != nil, m.Report != nil, m.Ready != nil, m.Served != nil, m.Error != "",
+	} {
+		if set {
+			n++
+		}
+	}
+	return n
+}
+
+// maxWords bounds what a probe can have us print, in bytes.
+const maxWords = 4 << 10
+
+// printable keeps what a probe says from steering a terminal.
+func printable(words string) string {
+	if len(words) > maxWords {
+		words = strings.ToValidUTF8(words[:maxWords], "") + "..."
+	}
+	return strings.Map(func(r rune) rune {
+		if r == '\n' || r == '\t' || unicode.IsPrint(r) {
+			return r
+		}
+		return '?'
+	}, words)
+}

@@ -1,0 +1,98 @@
+package report
+
+import (
+	"fmt"
+
+	"snatlab/harness/figure"
+	"snatlab/harness/result"
+)
+
+// A result may come from anywhere. What it may hold is bounded, so that it can
+// neither fill the memory nor keep a report from ending: by its size, by what is
+// in the text before that is decoded, and then by what it means. A scenario has
+// at most 32 arms and 1,000 rounds; a run without fault stays below all of this.
+const (
+	maxBytes  = 64 << 20 // two arms of 8 rounds on 2 CPUs are 30 KiB
+	maxValues = 3 << 20  // a line each
+
+	maxArms     = 64
+	maxTrials   = 2000 // of an arm
+	maxName     = 200  // bytes of an arm's name: figures stand below it
+	maxSettings = 1000 // of an arm
+	maxCauses   = 32   // different ones: each has a line
+	maxExpected = 1000
+	maxWarnings = 200_000 // a trial may have two
+)
+
+// depths bounds the values that are nested so deep, in objects and lists, where
+// one of them takes much more memory than the text that makes it, be it "null".
+var depths = map[int]int{
+	2: maxWarnings + maxExpected,                     // lists of arms, comparisons, ...
+	4: maxArms * (maxTrials + maxSettings + maxName), // of trials; and figures of an arm
+	7: 1 << 19,                                       // of CPUs
+}
+
+// bounded looks at text before it is decoded. Whether it is JSON is not its
+// business.
+func bounded(text []byte) error {
+	values := map[int]int{} // that others of the same depth follow
+	depth, all, quoted := 0, 0, false
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case quoted:
+			if c == '\\' {
+				i++
+			}
+			quoted = c != '"'
+		case c == '"':
+			quoted = true
+		case c == '{', c == '[':
+			depth++
+		case c == '}', c == ']':
+			depth--
+		case c == ',':
+			all++
+			values[depth]++
+		}
+	}
+	for depth, most := range depths {
+		if n := values[depth]; n > most {
+			return tooMany(n, fmt.Sprintf("values at depth %d", depth))
+		}
+	}
+	if all > maxValues {
+		return tooMany(all, "values")
+	}
+	return nil
+}
+
+// within looks at what was decoded.
+func within(r *result.Result) error {
+	for _, c := range []struct {
+		n, most int
+		what    string
+	}{
+		{len(r.Arms), maxArms, "arms"}, {len(r.Comparisons), maxArms, "comparisons"},
+		{len(r.Expected), maxExpected, "expectations"}, {len(r.Warnings), maxWarnings, "warnings"},
+		{len(causes(r.Arms)), maxCauses, "causes of failure"},
+	} {
+		if c.n > c.most {
+			return tooMany(c.n, c.what)
+		}
+	}
+	for _, a := range r.Arms {
+		switch {
+		case len(a.Name) > maxName:
+			return fmt.Errorf("the name of an arm is %s long", figure.Plural(len(a.Name), "byte", "bytes"))
+		case len(a.Trials) > maxTrials:
+			return tooMany(len(a.Trials), "trials of an arm")
+		case len(a.Settings) > maxSettings:
+			return tooMany(len(a.Settings), "settings of an arm")
+		}
+	}
+	return nil
+}
+
+func tooMany(n int, of string) error {
+	return fmt.Errorf("%s %s, which no run makes", figure.Thousands(n), of)
+}

@@ -1,0 +1,105 @@
+package report
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// Texts of a few MiB that would take GiB as a result, or hours as a report. One
+// of as many trials as there may be takes half of what is allowed here.
+func TestATextThatIsMadeToExplodeIsRefusedInLittleMemory(t *testing.T) {
+	const head = `{"schema":"snatlab.result/v1",`
+	many := func(n int, s string) string { return strings.TrimSuffix(strings.Repeat(s+",", n), ",") }
+	causes := ""
+	for i := range 40 {
+		causes += fmt.Sprintf(`"cause %d":1,`, i)
+	}
+	for _, c := range []struct{ name, text, want string }{
+		{"arms", head + `"arms":[` + many(1_000_000, "{}") + `]}`, "999,999 values at depth 2, which no run makes"},
+		{"nulls for arms", head + `"arms":[` + many(1_000_000, "null") + `]}`, "999,999 values at depth 2, which no run makes"},
+		{"as many arms as may be", head + `"arms":[` + many(200_000, "{}") + `]}`, "200,000 arms, which no run makes"},
+		{"a few arms too many", head + `"arms":[` + many(65, "null") + `]}`, "65 arms, which no run makes"},
+		{"trials", head + `"arms":[{"trials":[` + many(1_000_000, "{}") + `]}]}`, "999,999 values at depth 4, which no run makes"},
+		{"as many trials as may be", head + `"arms":[{"trials":[` + many(200_000, "null") + `]}]}`, "200,000 trials of an arm, which no run makes"},
+		{"a few trials too many", head + `"arms":[{"trials":[` + many(2001, "{}") + `]}]}`, "2,001 trials of an arm, which no run makes"},
+		{"CPUs", head + `"arms":[{"trials":[{"conntrack":{"per_cpu":[` + many(1_000_000, "{}") + `]}}]}]}`, "999,999 values at depth 7, which no run makes"},
+		{"comparisons", head + `"comparisons":[` + many(65, "{}") + `]}`, "65 comparisons, which no run makes"},
+		{"expectations", head + `"expected":[` + many(1001, "{}") + `]}`, "1,001 expectations, which no run makes"},
+		{"warnings", head + `"warnings":[` + many(1_000_000, `""`) + `]}`, "999,999 values at depth 2, which no run makes"},
+		{"a few warnings too many", head + `"warnings":[` + many(200_001, `""`) + `]}`, "200,001 warnings, which no run makes"},
+		{"values", head + `"environment":{"sysctls":{` + many(4_000_000, `"":""`) + `}}}`, "4,000,000 values, which no run makes"},
+		{"settings", head + `"arms":[{"settings":[` + many(1001, `""`) + `]}]}`, "1,001 settings of an arm, which no run makes"},
+		{"causes", head + `"arms":[{"trials":[{"causes":{` + strings.TrimSuffix(causes, ",") + `}}]}]}`, "42 causes of failure, which no run makes"},
+		{"a name", head + `"arms":[{"name":"` + strings.Repeat("x", 1<<20) + `"}]}`, "the name of an arm is 1,048,576 bytes long"},
+		{"brackets", strings.Repeat("[", 1<<20), "exceeded max depth"},
+		{"a number", head + `"seconds":` + strings.Repeat("9", 1<<20) + `}`, "cannot unmarshal number 999"},
+		{"a schema", `{"schema":"` + strings.Repeat("\u202e", 1<<20) + `"}`, "schema ????"},
+		{"a string without an end", head + `"arms":"` + strings.Repeat(`\"{`, 1<<20), "unexpected end of JSON input"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			text := []byte(c.text)
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			_, err := decode(text)
+			runtime.ReadMemStats(&after)
+			if took := after.TotalAlloc - before.TotalAlloc; took > 512<<20 {
+				t.Errorf("%d MiB were allocated", took>>20)
+			}
+			if err == nil || !strings.Contains(err.Error(), c.want) || len(err.Error()) > 500 {
+				t.Errorf("got %.600v\nwant %s", err, c.want)
+			}
+		})
+	}
+}
+
+// Without bounds each word of the rule would have a megabyte of blanks before it.
+func TestLongTextsMakeNoReportThatIsMuchLonger(t *testing.T) {
+	const size = 1 << 17
+	words := strings.Repeat("a b\u001b ", size/4)
+	text := `{"schema":"snatlab.result/v1","id":"X","version":"X","summary":"X","verdict":"X","incomplete":"X","scenario":{"name":"X","pattern":"X"},
+		"environment":{"kernel":"X","server":"X","sysctls":{"X":"X"}},"warnings":["X","X"],"expected":[{"arm":"X","race":"X","found":"X"}],
+		"comparisons":[{"arm":"b","verdict":"X"}],"arms":[{"name":"` + strings.Repeat("n", maxName) + `","rule":"X","settings":["X","X"],
+		"trials":[{"causes":{"X":1},"evidence":{"looked":1,"sample":[{"entry":"X"}]}}]},{"name":"b","rule":"X","trials":[{}]}]}`
+	r, err := decode([]byte(strings.ReplaceAll(text, "X", strings.ReplaceAll(words, "\u001b", "?"))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	stored := len(draw(t, JSON, r))
+	for name, got := range map[string]string{"text": draw(t, Text, r), "markdown": draw(t, Markdown, r)} {
+		if len(got) > 8*stored {
+			t.Errorf("%s: %d bytes, of %d", name, len(got), stored)
+		}
+	}
+	harmless(t, r)
+}
+
+func TestADeviceIsNoResultAndAPipeMayBe(t *testing.T) {
+	dir := t.TempDir()
+	pipe := filepath.Join(dir, "pipe")
+	if err := unix.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Read("/dev/zero"); err == nil || err.Error() != "/dev/zero: a device, and no result" {
+		t.Errorf("got %v", err)
+	}
+	for text, want := range map[string]string{
+		`{"schema": "snatlab.result/v1"}`: "",
+		strings.Repeat(" ", maxBytes+1):   pipe + ": no result is larger than 64 MiB",
+	} {
+		written := make(chan error, 1)
+		go func() { written <- os.WriteFile(pipe, []byte(text), 0) }()
+		if _, err := Read(pipe); err != nil && err.Error() != want || err == nil && want != "" {
+			t.Errorf("got %v, want %q", err, want)
+		}
+		if err := <-written; err != nil && !errors.Is(err, unix.EPIPE) {
+			t.Error(err)
+		}
+	}
+}

@@ -1,0 +1,172 @@
+package scenario
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// little is the memory in bytes that no file may take more of: see allocated.
+const little = 64 << 20
+
+// allocated is what do allocates in all, whether it is freed or not.
+func allocated(do func()) uint64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	do()
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc
+}
+
+// Every file is of the size that is allowed, or has as many marks as are.
+func TestAFileThatIsMadeToExplodeIsRefusedInLittleMemory(t *testing.T) {
+	numbered := func(format string, n int) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, format, i)
+		}
+		return b.String()
+	}
+	long := func(s string) string { return strings.Repeat(s, MaxBytes/len(s)) }
+	full := func(s string, marks int) string { return strings.Repeat(s, maxMarks/marks-10) } // marks in s
+	const many = "more than 50000 lines, keys and entries; no scenario has as many"
+	for _, c := range []struct{ name, data, want string }{
+		{"10,000 arms", "name: s\narms:\n" + full("- {name: a}\n", 4)[:12*10_000], "x.yaml:3:1: arms: has 10000 entries; allowed: a list of 1 to 32"},
+		{"a million keys", numbered("%x:\n", 150_000), "x.yaml:25001:5: " + many},
+		{"a million keys on a line", "{" + numbered("%x:,", 150_000) + "}", "x.yaml:1:145633: " + many},
+		{"as many keys as may be", numbered("%x:\n", 24_999), "x.yaml:100:1: and more than 4900 faults from here on"},
+		{"as many keys as may be, in arms", "arms:\n" + strings.Repeat("- "+strings.ReplaceAll(numbered("%x:\n", 700), "\n", "\n  ")+"\n", 32),
+			"and more than 4900 faults from here on"},
+		{"the same key again and again", full("a:\n", 2), "x.yaml:100:1: and more than 4900 faults from here on"},
+		{"as many entries as may be", "name: s\narms: [" + full("a,", 1) + "]", "arms: has 49990 entries; allowed: a list of 1 to 32"},
+		{"as many mappings as may be", "name: s\narms: [" + full("{},", 2) + "]", "arms: has 24990 entries; allowed: a list of 1 to 32"},
+		{"as many sysctls as may be", "name: s\narms: [{name: a, sysctls: {router: {" + numbered("net.a%x: 1,", 24_900) + "}}}]",
+			"router: has 24900 entries; allowed: a mapping of at most 32 sysctls"},
+		{"100,000 brackets", strings.Repeat("[", 100_000), "x.yaml:1:50001: " + many},
+		{"brackets that are closed", "arms: " + strings.Repeat("[", 49_900) + strings.Repeat("]", 49_900), "x.yaml:1:1: YAML: exceeded max depth of 10000"},
+		{"braces", full("{", 1), "x.yaml:1:1: YAML: exceeded max depth of 10000"},
+		{"dashes", full("- ", 1), "x.yaml:1:1: YAML: exceeded max depth of 10000"},
+		{"brackets as deep as may be", "name: s\narms: " + strings.Repeat("[", 9_990) + strings.Repeat("]", 9_990), "x.yaml:2:8: arms: a list is not a mapping"},
+		{"a mebibyte of brackets", long("["), "x.yaml:1:50001: " + many},
+		{"a line of a mebibyte", "name: " + long("a")[6:], "is not allowed; allowed: " + allowedName},
+		{"a key of a mebibyte", long("a")[1:] + ":", "YAML: mapping values are not allowed in this context"},
+		{"a quoted line of a mebibyte", `name: "` + long("a")[8:] + `"`, "is not allowed; allowed: " + allowedName},
+		{"escapes", `name: "` + long(`\U0001F600`)[10:] + `"`, "is not allowed; allowed: " + allowedName},
+		{"folded lines", "name: >\n" + full(" a\n", 1), "is not allowed; allowed: " + allowedName},
+		{"comments", minimal + full("a: # b\n", 2), "and more than 4900 faults from here on"},
+		{"aliases", "name: &a s\narms: [" + full("*a ,", 1) + "]", "arms: has 49990 entries; allowed: a list of 1 to 32"},
+		{"anchors", long("&a "), "YAML: did not find expected <document start>"},
+		{"tags", long("!a "), "YAML: did not find expected <document start>"},
+		{"documents", full("---\n", 4), "a second document begins; allowed: one in a file"},
+		{"directives", full("%YAML 1.1\n", 1), "YAML: found duplicate %YAML directive"},
+		{"blanks", long(" "), "scenario: is empty"},
+		{"line ends", long("\n"), "x.yaml:50001:1: " + many},
+		{"carriage returns", long("a: b\r"), "x.yaml:1:125002: " + many},
+		{"line ends of Unicode", long("a\u2028"), "x.yaml:1:100002: " + many},
+		{"more than a mebibyte", strings.Repeat(minimal, MaxBytes), "x.yaml:1:1: larger than 1 MiB"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var err error
+			data := []byte(c.data)
+			took := allocated(func() { _, err = Parse("x.yaml", data) })
+			if took > little {
+				t.Errorf("%d bytes were allocated", took)
+			}
+			if _, ok := errors.AsType[Faults](err); !ok || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %.300v\nwant %s", err, c.want)
+			} else if len(err.Error()) > 100*1024 {
+				t.Errorf("%d bytes to print", len(err.Error()))
+			}
+		})
+	}
+}
+
+func TestWhatIsNoTextIsRefusedAtItsPlace(t *testing.T) {
+	const noText = " is not allowed; allowed: text without control characters"
+	for _, c := range []struct{ data, want string }{
+		{"name: caf\xe9\n", "x.yaml:1:10: byte 0xe9 is not UTF-8; allowed: text in UTF-8"},
+		{"# \u00e9\u00e9\nname: \xed\xa0\x80\n", "x.yaml:2:7: byte 0xed is not UTF-8; allowed: text in UTF-8"}, // a surrogate
+		{"\xff\xfen\x00a\x00m\x00e\x00", "x.yaml:1:1: byte 0xff is not UTF-8; allowed: text in UTF-8"},
+		{"name: s\x00\n", "x.yaml:1:8: U+0000" + noText},
+		{"name: s\n# \x1b[2J\n", "x.yaml:2:3: U+001B" + noText},
+		{"name: \x7f\n", "x.yaml:1:7: U+007F" + noText},
+		{"name: \u0080\n", "x.yaml:1:7: U+0080" + noText},
+		{minimal + "\ufeff" + minimal, "x.yaml:3:1: U+FEFF" + noText}, // two files that were put together
+		{"\ufeff\ufeff" + minimal, "x.yaml:1:1: U+FEFF" + noText},
+		{strings.Repeat("\x00", MaxBytes), "x.yaml:1:1: U+0000" + noText},
+	} {
+		refused(t, c.data, c.want)
+	}
+}
+
+func TestWhatEditorsDoToAFileDoesNoHarm(t *testing.T) {
+	want := parse(t, minimal)
+	for name, data := range map[string]string{
+		"byte order mark":     "\ufeff" + minimal,
+		"line ends of DOS":    strings.ReplaceAll(minimal, "\n", "\r\n"),
+		"both":                "\ufeff" + strings.ReplaceAll(minimal, "\n", "\r\n"),
+		"line ends of old":    strings.ReplaceAll(minimal, "\n", "\r"),
+		"tabs between words":  strings.ReplaceAll(minimal, ": ", ":\t"),
+		"no line end at last": strings.TrimSuffix(minimal, "\n"),
+		"blanks":              "\n\n" + strings.ReplaceAll(minimal, "\n", "  \t\n\n"),
+		"a comment in UTF-8":  "# größer als 1 µs \u2264 \U0001F600\n" + minimal,
+	} {
+		t.Run(name, func(t *testing.T) {
+			if d := diff(want, parse(t, data)); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+	// Faults stand where an editor shows them.
+	refused(t, "\ufeffname: S\r\narms:\r\n- {name: a}\r\n", `x.yaml:1:7: name: "S" is not allowed; allowed: `+allowedName)
+}
+
+// What is not a file has no end, or keeps us waiting for a beginning.
+func TestWhatIsNoRegularFileIsNotOpened(t *testing.T) {
+	dir := t.TempDir()
+	pipe, socket, link := filepath.Join(dir, "pipe"), filepath.Join(dir, "socket"), filepath.Join(dir, "link")
+	for _, err := range []error{
+		unix.Mkfifo(pipe, 0o600),
+		unix.Mknod(socket, unix.S_IFSOCK|0o600, 0),
+		os.Symlink("/dev/zero", link),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, path := range []string{pipe, socket, link, "/dev/zero", "/dev/null"} {
+		_, err := Read(path)
+		if want := "read scenario: " + path + " is no regular file"; err == nil || err.Error() != want {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+}
+
+// Of 100 MB, no more than the limit is read. The file has a hole in it.
+func TestAHugeFileIsNotReadWhole(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "huge.yaml")
+	if err := os.WriteFile(file, []byte(minimal), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(file, 100<<20); err != nil {
+		t.Fatal(err)
+	}
+	took := allocated(func() {
+		if _, err := Read(file); err == nil || !strings.HasSuffix(err.Error(), ":1:1: larger than 1 MiB") {
+			t.Errorf("got %v", err)
+		}
+	})
+	if took > 8*MaxBytes {
+		t.Errorf("%d bytes were allocated", took)
+	}
+	// A file of the kernel's has no size, and is read all the same.
+	if _, err := Read("/proc/self/environ"); err == nil || !strings.Contains(err.Error(), "U+0000 is not allowed") {
+		t.Errorf("got %v", err)
+	}
+}
