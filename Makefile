@@ -14,7 +14,7 @@ export GOFLAGS := $(strip $(GOFLAGS) -buildvcs=false)
 # the sbin folders, where Debian puts iptables.
 export PATH := $(PATH):/usr/sbin:/sbin:/usr/local/go/bin
 
-.PHONY: build test demo demo-docker setup fuzz vuln clean help
+.PHONY: build test test-crash demo demo-docker setup fuzz vuln clean help
 
 # The first target is the default. It has no prerequisites: go knows better than
 # make what is out of date.
@@ -27,6 +27,10 @@ test: setup ## vet, staticcheck, gofmt, then every test
 	@files=$$(gofmt -l .) && test -z "$$files" || { echo "gofmt -w these: $$files" >&2; exit 1; }
 	go test -count=1 -timeout 18m ./...
 
+# What takes an engine of its own, or minutes, or both.
+test-crash: setup ## runs that die at every step, and the world that moves under them
+	SNATLAB_TEST_EVERY_POINT=1 go test -tags crash -count=1 -v -timeout 88m -run 'TestNoTrace|TestAnEngine|TestRulesThat|TestParts|TestAClientThatHangs|TestAResult|TestAFolder|TestAConntrackTable|TestARunOnANetwork|TestTheRuleOf|TestANetworkThat' ./cmd/snatlab
+
 demo: build ## the race and its mitigation, in namespaces of its own: no root, no Docker
 	./bin/snatlab run scenarios/quickstart.yaml
 
@@ -36,16 +40,12 @@ demo-docker: setup build ## the same on this machine's Docker engine, as root
 setup: ## install and start what is missing, as root: Docker, iptables
 	@scripts/setup make $(MAKECMDGOALS)
 
-# go runs one fuzz target at a time, and takes only one package with -fuzz.
+# go fuzzes one target at a time. What it finds interesting it may shrink a
+# hundred times, and not for a minute.
 fuzz: ## each fuzz target for FUZZTIME (60s)
-	@set -e; packages=$$(go list ./...); \
-	for package in $$packages; do \
-		targets=$$(go test -list '^Fuzz' $$package); \
-		for target in $$targets; do \
-			case $$target in Fuzz*) ;; *) continue ;; esac; \
-			echo "$$package $$target"; \
-			go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$package; \
-		done; \
+	@grep -ro --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . | sort | while IFS=': ' read -r file _ target; do \
+		echo "$${file%/*} $$target"; \
+		go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 100x $${file%/*} </dev/null || exit 1; \
 	done
 
 # govulncheck exits 3 for what it found. Where its database cannot be reached,

@@ -153,7 +153,7 @@ func valid(t *result.Trial, rule lab.Rule) error {
 	sent := t.Requests - t.Failures[result.EADDRNOTAVAIL] - t.Failures[result.EADDRINUSE] - t.Failures[result.Other]
 	sent = min(sent, t.SourcePorts)
 	if t.RulePackets+otherDrops(t.Conntrack) < uint64(sent) {
-		return fmt.Errorf("the rule %q matched %d of %d connections: something else translates the rest", rule.Rule(), t.RulePackets, sent)
+		return fmt.Errorf("the rule %q matched %d of %d connections: something else translates or drops the rest", rule.Rule(), t.RulePackets, sent)
 	}
 	return nil
 }

@@ -17,7 +17,6 @@ import (
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
-	"github.com/docker/docker/api/types/image"
 	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/client"
 	"github.com/google/go-cmp/cmp"
@@ -94,19 +93,6 @@ func (h host) state(t *testing.T) map[string][]string {
 	slices.Sort(s["containers"])
 	slices.Sort(s["networks"])
 	return s
-}
-
-// images lists those that carry our label, by their names. A run leaves one of
-// its own: what asks for this has made it before.
-func (h host) images(t *testing.T) (all []string) {
-	t.Helper()
-	list, err := h.docker.ImageList(t.Context(), image.ListOptions{All: true, Filters: filters.NewArgs(filters.Arg("label", "snatlab.probe"))})
-	must(t, err)
-	for _, i := range list {
-		all = append(all, i.ID+" "+strings.Join(i.RepoTags, " "))
-	}
-	slices.Sort(all)
-	return all
 }
 
 // machine is what of this machine a run touches without Docker.
@@ -199,27 +185,6 @@ func sysctls(t *testing.T) (all []string) {
 		return nil
 	}))
 	return all
-}
-
-// nothingRuns waits for the end of what a process that died has started: of the
-// program itself, and of what a container was made of.
-func nothingRuns(t *testing.T) {
-	t.Helper()
-	var left []string
-	for begun := time.Now(); time.Since(begun) < 2*time.Second; time.Sleep(5 * time.Millisecond) { // nobody is told
-		left = nil
-		paths, err := filepath.Glob("/proc/[0-9]*/exe")
-		must(t, err)
-		for _, path := range paths {
-			if program, _ := os.Readlink(path); program == binary || program == "/snatlab" {
-				left = append(left, filepath.Base(filepath.Dir(path))+" "+program)
-			}
-		}
-		if left == nil {
-			return
-		}
-	}
-	t.Errorf("processes are left: %v", left)
 }
 
 // scenarioFile writes a scenario and gives its path.

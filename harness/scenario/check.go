@@ -158,8 +158,10 @@ func (d *decoder) checkExpect(s *Scenario, list, arms *yaml.Node) {
 		}
 		switch slices.Index(names, e.Arm) {
 		case -1:
-			d.fault(arm, fmt.Sprintf("arm: %s is no arm of this scenario; allowed: %s%s",
-				quote(e.Arm), strings.Join(names, ", "), didYouMean(e.Arm, names)))
+			if fit := wellFormed(names); fit != nil {
+				d.fault(arm, fmt.Sprintf("arm: %s is no arm of this scenario; allowed: %s%s",
+					quote(e.Arm), strings.Join(fit, ", "), didYouMean(e.Arm, fit)))
+			}
 		case 0:
 			d.checkBaseline(arm, claim)
 		}
@@ -208,6 +210,17 @@ func armNames(arms []Arm) []string {
 		names = append(names, arm.Name)
 	}
 	return names
+}
+
+// wellFormed are the names that an arm may have. The others have a fault of their
+// own, and may be of any length.
+func wellFormed(all []string) (fit []string) {
+	for _, name := range all {
+		if names.form.MatchString(name) {
+			fit = append(fit, name)
+		}
+	}
+	return fit
 }
 
 // sound tells that none of the nodes has a fault; one that is absent has none.

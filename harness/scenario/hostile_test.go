@@ -60,6 +60,8 @@ func TestAFileThatIsMadeToExplodeIsRefusedInLittleMemory(t *testing.T) {
 		{"escapes", `name: "` + long(`\U0001F600`)[10:] + `"`, "is not allowed; allowed: " + allowedName},
 		{"folded lines", "name: >\n" + full(" a\n", 1), "is not allowed; allowed: " + allowedName},
 		{"comments", minimal + full("a: # b\n", 2), "and more than 4900 faults from here on"},
+		{"names of arms that expectations are told of", "name: s\narms: [{name: b}, {name: " + long("a")[5_000:] + "}]\nexpect:\n" + strings.Repeat("- {arm: x, race: absent}\n", 96),
+			"x.yaml:4:9: arm: \"x\" is no arm of this scenario; allowed: b\n"},
 		{"aliases", "name: &a s\narms: [" + full("*a ,", 1) + "]", "arms: has 49990 entries; allowed: a list of 1 to 32"},
 		{"anchors", long("&a "), "YAML: did not find expected <document start>"},
 		{"tags", long("!a "), "YAML: did not find expected <document start>"},

@@ -142,20 +142,22 @@ func (l *dockerLab) createContainer(ctx context.Context, spec containerSpec) (id
 
 // obituary says how a container ended, and what it said last.
 func (l *dockerLab) obituary(id string, words *lab.LastWords) string {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
 	// The stream can end a moment before the container does.
-	ended, failed := l.host.docker.ContainerWait(ctx, id, container.WaitConditionNotRunning)
+	patience, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	ended, failed := l.host.docker.ContainerWait(patience, id, container.WaitConditionNotRunning)
 	select {
 	case <-ended:
 	case <-failed:
 	}
-	how := "its container is gone: somebody removed it"
+	ctx, cancel := context.WithTimeout(context.Background(), answerTime)
+	defer cancel()
+	how := "somebody removed its container"
 	info, err := l.host.docker.ContainerInspect(ctx, id)
 	switch {
-	case cerrdefs.IsNotFound(err):
+	case cerrdefs.IsNotFound(err), err == nil && info.State.Status == container.StateRemoving:
 	case err != nil:
-		how = fmt.Sprintf("the Docker engine at %s is gone as well, stopped or restarted: %v", l.host.docker.DaemonHost(), rootCause(err))
+		how = fmt.Sprintf("the Docker engine at %s went away as well (%v): was it stopped, or restarted?", l.host.docker.DaemonHost(), rootCause(err))
 	default:
 		how = "still running"
 		if s := info.State; !s.Running {
@@ -223,8 +225,30 @@ func removeContainer(ctx context.Context, docker *client.Client, o object) error
 		return fmt.Errorf("inspect container: %w", err)
 	}
 	err = docker.ContainerRemove(ctx, info.ID, container.RemoveOptions{Force: true, RemoveVolumes: true})
+	if cerrdefs.IsConflict(err) && awaitRemoval(ctx, docker, info.ID) == nil { // somebody else is at it
+		return nil
+	}
 	if err != nil && !cerrdefs.IsNotFound(err) {
 		return fmt.Errorf("remove container: %w", err)
 	}
 	return nil
+}
+
+// removalTime bounds the wait for a container that somebody else removes.
+const removalTime = 20 * time.Second
+
+// awaitRemoval is nil if the container is gone.
+func awaitRemoval(ctx context.Context, docker *client.Client, id string) error {
+	ctx, cancel := context.WithTimeout(ctx, removalTime)
+	defer cancel()
+	gone, failed := docker.ContainerWait(ctx, id, container.WaitConditionRemoved)
+	select {
+	case <-gone:
+		return nil
+	case err := <-failed:
+		if cerrdefs.IsNotFound(err) {
+			return nil
+		}
+		return err
+	}
 }

@@ -1,0 +1,180 @@
+//go:build crash
+
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+)
+
+// A run, or a cleanup, that dies right before or right after any of its changes
+// to the host, or around the undoing of any, leaves no trace. This machine is
+// looked at before and after, with all that a run touches.
+
+// everyPoint has every point tested that there is, in every way to die, by `make
+// test-crash`; else it is one in sample, for that takes a while.
+const everyPoint = "SNATLAB_TEST_EVERY_POINT"
+
+const sample = 23
+
+// crashing makes every kind of change to the host that there is.
+const crashing = `
+name: crashing
+load: {requests: 5, timeout: 100ms}
+rounds: 1
+lab: {postrouting_rules: 3, allow_host_sysctls: true}
+arms:
+  - {name: random-fully, masquerade: {random_fully: true}}
+  - {name: to-ports, masquerade: {to_ports: 20000-60000}}
+  - {name: snat, snat: {to_source: [198.19.200.1, 198.19.200.2]}}
+  - {name: sysctls, sysctls: {router: {net.netfilter.nf_conntrack_tcp_loose: 0, net.netfilter.nf_conntrack_tcp_be_liberal: 1}}}
+`
+
+// patient runs are those that --keep.
+var crashes = map[string][]string{
+	"docker": {"run", "--driver=docker"},
+	"netns":  {"run", "--driver=netns", "--keep"}, // its only changes to the host
+}
+
+// dying starts the program so that it dies at a point.
+func dying(t *testing.T, point string, args ...string) *process {
+	t.Helper()
+	c := exec.Command(binary, args...)
+	if args[0] == "run" {
+		c.Args = append(c.Args, "--out", t.TempDir(), scenarioFile(t, crashing))
+	}
+	c.Env = append(os.Environ(), "SNATLAB_TEST_DIE_AT="+point)
+	return startCommand(t, c)
+}
+
+var passed = regexp.MustCompile(`(?m)^SNATLAB_TEST_DIE_AT: (\S+:\d+) (.*)$`)
+
+// points lists all that a command passes, in order.
+func points(t *testing.T, want int, args ...string) (all []string) {
+	t.Helper()
+	p := dying(t, "list", args...)
+	if code := p.wait(t); code != want {
+		t.Fatalf("exit code %d\n%s", code, p.said(t))
+	}
+	for _, point := range passed.FindAllStringSubmatch(p.said(t), -1) {
+		all = append(all, point[1])
+	}
+	return all
+}
+
+// waysToDie, with the exit code of each.
+var waysToDie = []struct {
+	how  string
+	code int
+}{
+	{"KILL", -int(unix.SIGKILL)},
+	{"INT", 128 + int(unix.SIGINT)},
+	{"TERM", 128 + int(unix.SIGTERM)},
+	{"HUP", 128 + int(unix.SIGHUP)},
+	{"panic", exitUnable},
+}
+
+func TestNoTraceIsLeftWhereverARunDies(t *testing.T) {
+	chosen := chooser()
+	for _, driver := range []string{"docker", "netns"} {
+		t.Run(driver, func(t *testing.T) {
+			all := pointsOf(t, driver)
+			for _, way := range waysToDie {
+				t.Run(way.how, func(t *testing.T) {
+					died, begun := 0, time.Now()
+					for _, point := range all {
+						if !chosen() {
+							continue
+						}
+						died++
+						t.Run(point, func(t *testing.T) {
+							h := needHost(t)
+							h.leavesNoTrace(t, func(t *testing.T) {
+								p := dying(t, point+":"+way.how, crashes[driver]...)
+								if code := p.wait(t); code != way.code || !strings.Contains(p.said(t), "SNATLAB_TEST_DIE_AT: "+point) {
+									t.Errorf("exit code %d, want %d\n%s", code, way.code, p.said(t))
+								}
+								if way.how == "KILL" {
+									cleanUp(t)
+								}
+							})
+						})
+						breathe()
+					}
+					t.Logf("%s: died at %d of %d points by %s, in %.0f s", driver, died, len(all), way.how, time.Since(begun).Seconds())
+				})
+			}
+		})
+	}
+}
+
+// pointsOf is the dry run. It also makes the probe image.
+func pointsOf(t *testing.T, driver string) []string {
+	t.Helper()
+	h := needHost(t)
+	_ = h
+	all := points(t, exitInconclusive, crashes[driver]...)
+	cleanUp(t)
+	return all
+}
+
+// leavesNoTrace holds that the machine is the same before and after.
+func (h host) leavesNoTrace(t *testing.T, do func(*testing.T)) {
+	t.Helper()
+	state := func() map[string][]string {
+		s := h.state(t)
+		s["images"] = h.images(t)
+		return s
+	}
+	before := state()
+	do(t)
+	nothingRuns(t)
+	if diff := cmp.Diff(before, state()); diff != "" {
+		t.Errorf("the host has changed (-before +after):\n%s", diff)
+	}
+}
+
+// cleanUp has `snatlab cleanup` do its work, which leaves nothing to do.
+func cleanUp(t *testing.T) {
+	t.Helper()
+	for range 2 {
+		out, err := exec.Command(binary, "cleanup").CombinedOutput()
+		if err != nil {
+			t.Errorf("cleanup: %v\n%s", err, out)
+		}
+		if string(out) == "nothing to undo\n" {
+			return
+		}
+	}
+	t.Error("there is always something to undo")
+}
+
+// chooser says of each point whether it is to be tested.
+func chooser() func() bool {
+	every := sample
+	if os.Getenv(everyPoint) != "" {
+		every = 1
+	}
+	n := -1
+	return func() bool {
+		n++
+		return n%every == 0
+	}
+}
+
+// breathe gives others a turn who wait for the machine.
+func breathe() {
+	if os.Getenv(everyPoint) != "" {
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+var _ = fmt.Sprint

@@ -1,0 +1,259 @@
+//go:build crash
+
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/network"
+	"github.com/docker/docker/client"
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+
+	"snatlab/harness/lab/labtest"
+)
+
+// engine is a Docker engine of a test's own: this machine's dockerd in network,
+// mount and process namespaces where nothing else is. It can be stopped, its
+// rules be flushed and its conntrack table be filled, and nobody else will
+// notice. All of it ends with the test, however that ends: the first process of
+// its namespace waits for the end of its input, which the test holds.
+type engine struct {
+	*client.Client
+	dir    string
+	first  *exec.Cmd // the first process of the namespaces
+	daemon *exec.Cmd // dockerd; nil when it is stopped
+}
+
+// ownEngine starts one, with no configuration but what is given. Without root or
+// dockerd the test is skipped; with CI=true that is a failure.
+func ownEngine(t *testing.T, config string) *engine {
+	t.Helper()
+	miss := t.Skipf
+	if os.Getenv("CI") == "true" {
+		miss = t.Fatalf
+	}
+	if os.Geteuid() != 0 {
+		miss("needs root")
+	}
+	for _, program := range []string{"dockerd", "nsenter"} {
+		if _, err := exec.LookPath(program); err != nil {
+			miss("needs %s: %v", program, err)
+		}
+	}
+	labtest.TakeMachine(t) // its CPUs are what runs fight for
+	// Not t.TempDir: the path of a socket has no more than 107 bytes.
+	dir, err := os.MkdirTemp("", "snatlab-engine")
+	must(t, err)
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	e := &engine{dir: dir}
+	e.enterNew(t)
+	must(t, os.WriteFile(e.path("config.json"), []byte("{"+config+"}"), 0o600))
+	e.Client, err = client.NewClientWithOpts(client.WithHost("unix://"+e.path("socket")), client.WithAPIVersionNegotiation())
+	must(t, err)
+	t.Cleanup(func() { e.Client.Close() })
+	t.Cleanup(func() { e.stopDaemon(t, unix.SIGTERM) })
+	e.startDaemon(t)
+	return e
+}
+
+func (e *engine) path(name string) string { return filepath.Join(e.dir, name) }
+
+// enterNew makes the namespaces. Journals and locks lie in /run, so that is a
+// new one as well.
+func (e *engine) enterNew(t *testing.T) {
+	t.Helper()
+	e.first = exec.Command("sh", "-ec", `mount --make-rprivate /
+		mount -t proc proc /proc
+		mount -t tmpfs tmpfs /run
+		mkdir /run/snatlab
+		ip link set lo up
+		echo ready
+		cat >/dev/null
+		exit`) // the shell waits for all that has lost its parent
+	e.first.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET | unix.CLONE_NEWNS | unix.CLONE_NEWPID, Setsid: true}
+	input, err := e.first.StdinPipe()
+	must(t, err)
+	output, err := e.first.StdoutPipe()
+	must(t, err)
+	must(t, e.first.Start())
+	t.Cleanup(func() {
+		input.Close()
+		e.first.Wait()
+	})
+	if said, err := output.Read(make([]byte, 6)); said != 6 {
+		t.Fatalf("make namespaces: %v", err)
+	}
+}
+
+// inside is a command in the namespaces.
+func (e *engine) inside(program string, args ...string) *exec.Cmd {
+	enter := []string{"-t", strconv.Itoa(e.first.Process.Pid), "--net", "--mount", "--pid", "--", program}
+	c := exec.Command("nsenter", append(enter, args...)...)
+	c.Env = append(os.Environ(), "DOCKER_HOST="+e.DaemonHost())
+	return c
+}
+
+// do runs a command in the namespaces, and gives what it prints.
+func (e *engine) do(t *testing.T, program string, args ...string) string {
+	t.Helper()
+	c := e.inside(program, args...)
+	var said bytes.Buffer
+	c.Stderr = &said
+	out, err := c.Output()
+	if err != nil {
+		t.Fatalf("%s %s: %v\n%s%s", program, strings.Join(args, " "), err, out, said.String())
+	}
+	return string(out)
+}
+
+// start starts the program in the namespaces.
+func (e *engine) start(t *testing.T, args ...string) *process {
+	t.Helper()
+	out := filepath.Join(t.TempDir(), "out")
+	if args[0] == "run" && !slices.Contains(args, "--out") {
+		args = append(args, "--out", out)
+	}
+	c := e.inside(binary, args...)
+	printed, err := os.Create(filepath.Join(t.TempDir(), "stdout"))
+	must(t, err)
+	defer printed.Close()
+	c.Stdout = printed
+	p := startCommand(t, c)
+	p.out = out
+	return p
+}
+
+// printed is what the process wrote to its standard output.
+func (p *process) printed(t *testing.T) []byte {
+	t.Helper()
+	text, err := os.ReadFile(p.Stdout.(*os.File).Name())
+	must(t, err)
+	return text
+}
+
+// startDaemon starts dockerd and waits until it answers.
+func (e *engine) startDaemon(t *testing.T) {
+	t.Helper()
+	log, err := os.OpenFile(e.path("log"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	must(t, err)
+	defer log.Close()
+	// Storage that works on every file system.
+	e.daemon = e.inside("dockerd", "--data-root", e.path("data"), "--exec-root", e.path("exec"), "--pidfile", e.path("pid"),
+		"--host", "unix://"+e.path("socket"), "--storage-driver", "vfs", "--config-file", e.path("config.json"))
+	e.daemon.Stdout, e.daemon.Stderr = log, log
+	must(t, e.daemon.Start())
+	for range 300 {
+		if _, err = e.Ping(t.Context()); err == nil {
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	said, _ := os.ReadFile(e.path("log"))
+	t.Fatalf("dockerd does not answer: %v\n%s", err, said)
+}
+
+// stopDaemon ends dockerd and waits for that. By SIGTERM, as an init system does
+// it, its containers end first.
+func (e *engine) stopDaemon(t *testing.T, signal unix.Signal) {
+	t.Helper()
+	if e.daemon == nil {
+		return
+	}
+	pid, err := os.ReadFile(e.path("pid")) // in its namespace
+	must(t, err)
+	if _, err := strconv.Atoi(string(pid)); err != nil {
+		t.Fatal(err)
+	}
+	must(t, e.inside("kill", "-s", strconv.Itoa(int(signal)), string(pid)).Run())
+	e.daemon.Wait() // a signal is no error here
+	e.daemon = nil
+}
+
+// state is all in there that a run touches.
+func (e *engine) state(t *testing.T) map[string][]string {
+	t.Helper()
+	ctx := t.Context()
+	if ctx.Err() != nil { // in a cleanup
+		ctx = cleanupContext(t)
+	}
+	s := map[string][]string{}
+	containers, err := e.ContainerList(ctx, container.ListOptions{All: true})
+	must(t, err)
+	for _, c := range containers {
+		s["containers"] = append(s["containers"], fmt.Sprint(c.Names, c.ID, c.State))
+	}
+	networks, err := e.NetworkList(ctx, network.ListOptions{})
+	must(t, err)
+	for _, n := range networks {
+		s["networks"] = append(s["networks"], n.Name)
+	}
+	s["rules"] = strings.Split(counters.ReplaceAllString(e.do(t, "iptables-save"), ""), "\n")
+	for line := range strings.Lines(e.do(t, "ip", "-o", "link")) { // /sys shows those of this machine
+		s["links"] = append(s["links"], strings.Fields(line)[1])
+	}
+	s["journals"] = strings.Fields(e.do(t, "find", "/run/snatlab", "-name", "*.journal"))
+	for _, list := range s {
+		slices.Sort(list)
+	}
+	return s
+}
+
+// unchanged holds that it is, at the end of the test, what it is now.
+func (e *engine) unchanged(t *testing.T) {
+	t.Helper()
+	before := e.state(t)
+	t.Cleanup(func() { e.same(t, before) })
+}
+
+func (e *engine) same(t *testing.T, before map[string][]string) {
+	t.Helper()
+	if diff := cmp.Diff(before, e.state(t)); diff != "" {
+		t.Errorf("the host has changed (-before +after):\n%s", diff)
+	}
+}
+
+// passed waits until connections have passed a masquerade rule of a lab, and
+// gives its text.
+func (e *engine) passed(t *testing.T, p *process, rule *regexp.Regexp) (text string) {
+	t.Helper()
+	p.await(t, "connections that pass the rule", func() bool {
+		found := rule.FindStringSubmatch(e.do(t, "iptables", "-t", "nat", "-v", "-S", "POSTROUTING"))
+		if found != nil {
+			text = found[1] + " " + found[2]
+		}
+		return found != nil
+	})
+	return text
+}
+
+// part gives the name of a lab's container or network: "client-0", "clients".
+func (e *engine) part(t *testing.T, name string) string {
+	t.Helper()
+	state := e.state(t)
+	for _, line := range slices.Concat(state["containers"], state["networks"]) {
+		if found := regexp.MustCompile(`snatlab-\S*-` + name + `\b`).FindString(line); found != "" {
+			return found
+		}
+	}
+	t.Fatalf("no %s in %v", name, state)
+	return ""
+}
+
+// cleanup runs `snatlab cleanup`, and gives what it prints.
+func (e *engine) cleanup(t *testing.T) string {
+	t.Helper()
+	return e.do(t, binary, "cleanup")
+}

@@ -1,0 +1,154 @@
+//go:build crash
+
+package main
+
+import (
+	"archive/tar"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/image"
+	"github.com/google/go-cmp/cmp"
+
+	"snatlab/harness/result"
+)
+
+// shared is a comparison on a network that others use.
+const shared = `
+name: shared
+network: bridge
+lab: {allow_shared_network: true}
+load: {requests: 600, rate: 600}
+rounds: 3
+arms: [{name: masquerade}, {name: random-fully, masquerade: {random_fully: true}}]
+`
+
+// neighbour starts a container of somebody else's on a network, and gives its id.
+func (e *engine) neighbour(t *testing.T, network string) (id string) {
+	t.Helper()
+	program, err := os.ReadFile(binary)
+	must(t, err)
+	var root bytes.Buffer
+	w := tar.NewWriter(&root)
+	must(t, w.WriteHeader(&tar.Header{Name: "serve", Mode: 0o755, Size: int64(len(program))}))
+	_, err = w.Write(program)
+	must(t, err)
+	must(t, w.Close())
+	made, err := e.ImageImport(t.Context(), image.ImportSource{Source: &root, SourceName: "-"}, "neighbour:latest", image.ImportOptions{})
+	must(t, err)
+	must(t, json.NewDecoder(made).Decode(&struct{}{})) // it is imported when it has answered
+	must(t, made.Close())
+	c, err := e.ContainerCreate(t.Context(), &container.Config{Image: "neighbour:latest", Cmd: []string{"/serve", "serve"}},
+		&container.HostConfig{NetworkMode: container.NetworkMode(network)}, nil, nil, "neighbour")
+	must(t, err)
+	must(t, e.ContainerStart(t.Context(), c.ID, container.StartOptions{}))
+	return c.ID
+}
+
+// look is what of a container would be another if it had been touched.
+func (e *engine) look(t *testing.T, id string) string {
+	t.Helper()
+	c, err := e.ContainerInspect(t.Context(), id)
+	must(t, err)
+	text, err := json.Marshal(map[string]any{"state": c.State, "networks": c.NetworkSettings.Networks, "host": c.HostConfig})
+	must(t, err)
+	return string(text)
+}
+
+func TestARunOnANetworkThatOthersUseSaysSoAndLeavesThemAlone(t *testing.T) {
+	e := ownEngine(t, "")
+	id := e.neighbour(t, "bridge")
+	e.unchanged(t)
+	before := e.look(t, id)
+
+	p := e.start(t, "run", scenarioFile(t, shared))
+	e.passed(t, p, regexp.MustCompile(`(?m)^(-A POSTROUTING .*-o docker0) -c [1-9]\d{2,} \d+ (-j MASQUERADE --random-fully)$`))
+	e.chatter(t, id, 20) // of the neighbour, in the middle of a trial
+	if code := p.wait(t); code != exitPass && code != exitInconclusive {
+		t.Fatalf("exit code %d\n%s", code, p.said(t))
+	}
+	if after := e.look(t, id); after != before {
+		t.Errorf("the neighbour was\n%s\nand is\n%s", before, after)
+	}
+
+	const says = "network bridge: its rule was rewritten, other containers' connections passed it as well"
+	if printed := string(p.printed(t)); !strings.Contains(printed, "\nshared    "+says+"\n") {
+		t.Errorf("it is not said in\n%s", printed)
+	}
+	markdown, err := os.ReadFile(filepath.Join(p.out, "report.md"))
+	if err != nil || !strings.Contains(string(markdown), "\n- shared "+says+"\n") {
+		t.Errorf("%v: it is not said in\n%s", err, markdown)
+	}
+	r := p.result(t)
+	if r.Environment.SharedNetwork != "bridge" || r.Environment.ClientNetwork != "172.17.0.0/16" {
+		t.Errorf("environment %+v", r.Environment)
+	}
+	others := uint64(0)
+	for _, arm := range r.Arms {
+		if !strings.Contains(arm.Rule, "-s 172.17.0.0/16 ! -o docker0 -j MASQUERADE") || strings.Contains(arm.Rule, "random") != (arm.Name == "random-fully") {
+			t.Errorf("%s: rule %s", arm.Name, arm.Rule)
+		}
+		for _, trial := range arm.Trials {
+			others += trial.RulePackets - 1200
+			if trial.Requests != 1200 || trial.RulePackets < 1200 || sum(trial.Causes) != trial.Failed || trial.Causes[result.Unexplained] != 0 {
+				t.Errorf("%s, round %d: %+v", arm.Name, trial.Round, trial)
+			}
+		}
+	}
+	if trials(r) != 6 || others == 0 || others > 20 {
+		t.Errorf("in %d trials the rule matched %d of the neighbour's 20 connections", trials(r), others)
+	}
+}
+
+// chatter has a container send to so many ports of the lab's server: by the
+// masquerade rule of its own network.
+func (e *engine) chatter(t *testing.T, id string, n int) {
+	t.Helper()
+	c, err := e.ContainerInspect(t.Context(), id)
+	must(t, err)
+	server, err := e.ContainerInspect(t.Context(), e.part(t, "server"))
+	must(t, err)
+	for _, network := range server.NetworkSettings.Networks {
+		e.do(t, "nsenter", "-t", strconv.Itoa(c.State.Pid), "--net", "bash", "-c",
+			fmt.Sprintf("for port in $(seq %d); do echo > /dev/udp/%s/$port; done", n, network.IPAddress))
+	}
+}
+
+func TestTheRuleOfANetworkThatOthersUseIsPutBackAfterSIGKILL(t *testing.T) {
+	e := ownEngine(t, "")
+	id := e.neighbour(t, "bridge")
+	e.unchanged(t)
+	before := e.look(t, id)
+	p := e.start(t, "run", scenarioFile(t, shared))
+	e.passed(t, p, regexp.MustCompile(`(?m)^(-A POSTROUTING .*-o docker0) -c [1-9]\d{2,} \d+ (-j MASQUERADE --random-fully)$`))
+	var holder struct{ PID int }
+	must(t, json.Unmarshal([]byte(e.do(t, "cat", "/run/snatlab/lock")), &holder))
+	e.do(t, "kill", "-KILL", strconv.Itoa(holder.PID))
+	p.wait(t)
+	if said := e.cleanup(t); !strings.Contains(said, "undoing: masquerade rule -A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE --random-fully\n") {
+		t.Errorf("cleanup: %s", said)
+	}
+	if diff := cmp.Diff(before, e.look(t, id)); diff != "" {
+		t.Errorf("the neighbour has changed: %s", diff)
+	}
+}
+
+func TestANetworkThatDoesNotMasqueradeIsRefused(t *testing.T) {
+	e := ownEngine(t, "")
+	for name, want := range map[string]string{
+		"host":    "snatlab: network host: its driver is host; it takes a bridge network that masquerades\n",
+		"nowhere": "snatlab: find network nowhere: Error response from daemon: network nowhere not found (see `docker network ls`)\n",
+	} {
+		e.unchanged(t)
+		p := e.start(t, "run", scenarioFile(t, strings.Replace(shared, "network: bridge", "network: "+name, 1)))
+		p.brokeOff(t, want)
+	}
+}

@@ -1,0 +1,442 @@
+//go:build crash
+
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	cerrdefs "github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
+	"github.com/mdlayher/netlink"
+	"github.com/ti-mo/conntrack"
+	"golang.org/x/sys/unix"
+
+	"snatlab/harness/result"
+)
+
+// The world moves under a run: what it found when it began is stopped, rewritten
+// or taken away by others. It notices, or it is none of its concern; a wrong
+// figure is never the outcome, and nothing is left.
+
+// The masquerade rule, as Docker wrote it and rewritten, in the middle of a trial:
+// the path check alone does not pass it so often.
+var (
+	asDockerWroteIt = regexp.MustCompile(`(?m)^(-A POSTROUTING .*-o snat-\S+) -c [1-9]\d{2,} \d+ (-j MASQUERADE)$`)
+	asRewritten     = regexp.MustCompile(`(?m)^(-A POSTROUTING .*-o snat-\S+) -c [1-9]\d{2,} \d+ (-j MASQUERADE --random-fully)$`)
+)
+
+// brokeOff holds that a run ended with exit code 3, and said so.
+func (p *process) brokeOff(t *testing.T, wants ...string) {
+	t.Helper()
+	if code := p.wait(t); code != exitUnable {
+		t.Errorf("exit code %d", code)
+	}
+	for _, want := range wants {
+		if !strings.Contains(p.said(t), want) {
+			t.Errorf("says\n%s\nwant %q", p.said(t), want)
+		}
+	}
+}
+
+func TestAnEngineThatGoesAwayAndComesBackEndsTheRun(t *testing.T) {
+	for name, c := range map[string]struct {
+		config string
+		signal unix.Signal
+	}{
+		"restarted":                           {"", unix.SIGTERM},
+		"crashed":                             {"", unix.SIGKILL},
+		"restarted, and its containers go on": {`"live-restore": true`, unix.SIGTERM},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := ownEngine(t, c.config)
+			e.unchanged(t)
+			p := e.start(t, "run", scenarioFile(t, random))
+			e.passed(t, p, asRewritten)
+			e.stopDaemon(t, c.signal)
+			p.await(t, "that the run waits", func() bool { return strings.Contains(p.said(t), "waiting for it to come back") })
+			e.startDaemon(t)
+			p.brokeOff(t, "snatlab: round 1 of 8, arm random-fully: ", goneEngine, "): was it stopped, or restarted?")
+			if said := e.cleanup(t); said != "nothing to undo\n" {
+				t.Errorf("cleanup: %s", said)
+			}
+		})
+	}
+}
+
+const goneEngine = " died: its stream ended; the Docker engine at "
+
+func TestAnEngineThatStaysAwayIsCleanedUpLater(t *testing.T) {
+	e := ownEngine(t, "")
+	e.unchanged(t)
+	p := e.start(t, "run", scenarioFile(t, random))
+	e.passed(t, p, asRewritten)
+	e.stopDaemon(t, unix.SIGTERM)
+	if code := p.wait(t); code != exitLeft {
+		t.Errorf("exit code %d", code)
+	}
+	for _, want := range []string{goneEngine, "5 changes to this host could not be undone", "docker rm -f snatlab-", "docker network rm snatlab-"} {
+		if !strings.Contains(p.said(t), want) {
+			t.Errorf("says\n%s\nwant %q", p.said(t), want)
+		}
+	}
+	if rules := e.do(t, "iptables-save"); strings.Contains(rules, "--random-fully") || strings.Contains(rules, "-A DOCKER-USER -i snat-") {
+		t.Errorf("rules can be undone without the engine:\n%s", rules)
+	}
+	e.startDaemon(t)
+	if said := e.cleanup(t); strings.Count(said, "undoing: ") != 5 {
+		t.Errorf("cleanup: %s", said)
+	}
+}
+
+// plain and random are scenarios whose trials last long enough to do something
+// in the middle of one: 2 s each.
+const (
+	plain = `
+name: plain
+load: {requests: 1200, rate: 600}
+arms: [{name: masquerade}]
+`
+	random = `
+name: random
+load: {requests: 1200, rate: 600}
+arms: [{name: random-fully, masquerade: {random_fully: true}}]
+`
+)
+
+func TestRulesThatComeAndGoAboveOursAreNoneOfOurConcern(t *testing.T) {
+	e := ownEngine(t, "")
+	e.unchanged(t)
+	p := e.start(t, "run", scenarioFile(t, `
+name: lively
+load: {requests: 400, rate: 800}
+rounds: 3
+arms: [{name: masquerade}, {name: random-fully, masquerade: {random_fully: true}}]
+`))
+	e.passed(t, p, asDockerWroteIt)
+	for len(p.end) == 0 { // whenever a rule is rewritten or put back, others move
+		for _, change := range []string{"-I POSTROUTING 1 -s 203.0.113.0/24 -j RETURN", "-I POSTROUTING 1 -s 198.51.100.0/24 -j ACCEPT",
+			"-D POSTROUTING -s 203.0.113.0/24 -j RETURN", "-D POSTROUTING -s 198.51.100.0/24 -j ACCEPT"} {
+			e.iptables(t, "-t nat "+change)
+		}
+	}
+	if code := p.wait(t); code != exitPass && code != exitInconclusive {
+		t.Errorf("exit code %d\n%s", code, p.said(t))
+	}
+	n := 0
+	for _, arm := range p.result(t).Arms {
+		for _, trial := range arm.Trials {
+			n++
+			if trial.RulePackets != 800 || trial.Requests != 800 || trial.Causes[result.Unexplained] != 0 {
+				t.Errorf("%s, round %d: %+v", arm.Name, trial.Round, trial)
+			}
+		}
+	}
+	if n != 6 {
+		t.Errorf("%d trials", n)
+	}
+}
+
+func TestRulesThatTakeOurConnectionsEndTheRun(t *testing.T) {
+	e := ownEngine(t, "")
+	const takes = "-s 198.18.0.0/15 -j "
+	for name, c := range map[string]struct {
+		scenario string
+		rule     *regexp.Regexp
+		change   func(t *testing.T) // done while connections pass the rule
+		back     func(t *testing.T)
+		want     string
+	}{
+		"a rule above ours that masquerades as well": {plain, asDockerWroteIt,
+			func(t *testing.T) { e.iptables(t, "-t nat -I POSTROUTING "+takes+"MASQUERADE") },
+			func(t *testing.T) { e.iptables(t, "-t nat -D POSTROUTING "+takes+"MASQUERADE") },
+			`-j MASQUERADE" matched `},
+		"a rule above ours that lets them through as they are": {random, asRewritten,
+			func(t *testing.T) { e.iptables(t, "-t nat -I POSTROUTING "+takes+"ACCEPT") },
+			func(t *testing.T) { e.iptables(t, "-t nat -D POSTROUTING "+takes+"ACCEPT") },
+			`-j MASQUERADE --random-fully" matched `},
+		"a firewall that drops them": {random, asRewritten,
+			func(t *testing.T) { e.iptables(t, "-I DOCKER-USER "+takes+"DROP") },
+			func(t *testing.T) { e.iptables(t, "-D DOCKER-USER "+takes+"DROP") },
+			`-j MASQUERADE --random-fully" matched `},
+		"a flush of DOCKER-USER": {plain, asDockerWroteIt,
+			func(t *testing.T) { e.iptables(t, "-F DOCKER-USER") },
+			func(t *testing.T) { e.iptables(t, "-A DOCKER-USER -j RETURN") },
+			`-j MASQUERADE" matched `},
+		"a reload of the firewall under the rule as it was": {plain, asDockerWroteIt, e.reload, nothing,
+			`-j MASQUERADE" `}, // matched fewer, or was written anew: by the numbers
+		"a reload of the firewall under a rewritten rule": {random, asRewritten, e.reload, nothing,
+			`--random-fully" is gone from POSTROUTING: something else rewrote the rules`},
+		"a flush, and nothing after it": {random, asRewritten,
+			func(t *testing.T) { e.iptables(t, "-t nat -F POSTROUTING") },
+			func(t *testing.T) { e.iptables(t, "-t nat -A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE") },
+			`--random-fully" is gone from POSTROUTING`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			before := e.state(t)
+			p := e.start(t, "run", scenarioFile(t, c.scenario))
+			e.passed(t, p, c.rule)
+			c.change(t)
+			p.brokeOff(t, "snatlab: round 1 of 8, arm ", c.want)
+			c.back(t)
+			e.same(t, before)
+		})
+	}
+}
+
+func nothing(*testing.T) {}
+
+func (e *engine) iptables(t *testing.T, args string) {
+	t.Helper()
+	e.do(t, "iptables", strings.Fields(args)...)
+}
+
+// reload does what Docker does after firewalld was reloaded: all rules are gone
+// for a moment, and then Docker writes its own anew, as it always writes them.
+func (e *engine) reload(t *testing.T) {
+	t.Helper()
+	rules := strings.Split(e.do(t, "iptables", "-t", "nat", "-S", "POSTROUTING"), "\n")
+	e.iptables(t, "-t nat -F POSTROUTING")
+	for _, rule := range slices.Backward(rules) {
+		if strings.HasPrefix(rule, "-A ") {
+			e.iptables(t, "-t nat "+strings.Replace(strings.TrimSuffix(rule, " --random-fully"), "-A ", "-I ", 1))
+		}
+	}
+}
+
+// Each of these is done in the middle of a trial.
+func TestPartsOfALabThatSomebodyTakesAwayEndTheRun(t *testing.T) {
+	e := ownEngine(t, "")
+	disconnect := func(t *testing.T, network, part string) {
+		must(t, e.NetworkDisconnect(t.Context(), e.part(t, network), e.part(t, part), true))
+	}
+	reconnect := func(t *testing.T, network, part string) {
+		must(t, e.NetworkConnect(t.Context(), e.part(t, network), e.part(t, part), nil))
+	}
+	for name, c := range map[string]struct {
+		take func(t *testing.T)
+		want []string
+	}{
+		"a client": {
+			func(t *testing.T) { e.remove(t, e.part(t, "client-1")) },
+			[]string{"client 1 died: its stream ended; somebody removed its container"},
+		},
+		"the server": {
+			func(t *testing.T) { e.remove(t, e.part(t, "server")) },
+			[]string{"server died: its stream ended; somebody removed its container"},
+		},
+		"all containers": {
+			func(t *testing.T) {
+				names := []string{e.part(t, "client-0"), e.part(t, "client-1"), e.part(t, "server")}
+				for _, name := range names {
+					e.remove(t, name)
+				}
+			},
+			[]string{" died: its stream ended; somebody removed its container"},
+		},
+		"a client from its network": {
+			func(t *testing.T) { disconnect(t, "clients", "client-1") },
+			[]string{"container snatlab-", "-client-1 was taken off network snatlab-", "-clients: somebody disconnected it"},
+		},
+		"a client from its network, for a moment": {
+			func(t *testing.T) { disconnect(t, "clients", "client-1"); reconnect(t, "clients", "client-1") },
+			[]string{"container snatlab-", "-client-1 was taken off network snatlab-", "-clients: somebody disconnected it"},
+		},
+		"the server from its network": {
+			func(t *testing.T) { disconnect(t, "server", "server") },
+			[]string{"container snatlab-", "-server was taken off network snatlab-", "-server: somebody disconnected it"},
+		},
+		"the clients' network": {
+			func(t *testing.T) {
+				disconnect(t, "clients", "client-0")
+				disconnect(t, "clients", "client-1")
+				must(t, e.NetworkRemove(t.Context(), e.part(t, "clients")))
+			},
+			[]string{"-client-0 was taken off network snatlab-", "-clients: somebody disconnected it, or removed the network", "-client-1 was taken off"},
+		},
+		"the server's network": {
+			func(t *testing.T) {
+				disconnect(t, "server", "server")
+				must(t, e.NetworkRemove(t.Context(), strings.Replace(e.part(t, "client-0"), "client-0", "server", 1)))
+			},
+			[]string{"-server was taken off network snatlab-", "-server: somebody disconnected it, or removed the network"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e.unchanged(t)
+			p := e.start(t, "run", scenarioFile(t, plain))
+			e.passed(t, p, asDockerWroteIt)
+			c.take(t)
+			p.brokeOff(t, append(c.want, "snatlab: round ")...)
+		})
+	}
+}
+
+func (e *engine) remove(t *testing.T, name string) {
+	t.Helper()
+	err := e.ContainerRemove(t.Context(), name, container.RemoveOptions{Force: true})
+	if err != nil && !cerrdefs.IsConflict(err) && !cerrdefs.IsNotFound(err) { // the run may be at it as well
+		t.Fatal(err)
+	}
+}
+
+// A client that does not answer would be waited for.
+func TestAClientThatHangsIsGivenUpOn(t *testing.T) {
+	e := ownEngine(t, "")
+	// In lockstep the other client would wait for it, and tell.
+	const small = `
+name: small
+load: {pattern: ephemeral, requests: 100, rate: 100}
+arms: [{name: random-fully, masquerade: {random_fully: true}}]
+`
+	for name, c := range map[string]struct {
+		stop func(name string) error
+		want []string
+	}{
+		"stopped": {
+			func(name string) error { return e.ContainerKill(t.Context(), name, "STOP") },
+			[]string{"client 1: no answer within 16s (stopped, or hung?)"},
+		},
+		"paused": {
+			func(name string) error { return e.ContainerPause(t.Context(), name) },
+			[]string{"client 1: no answer within 16s (stopped, or hung?)", "-client-1 is paused: somebody stopped it"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e.unchanged(t)
+			p := e.start(t, "run", scenarioFile(t, small))
+			e.passed(t, p, underWay)
+			begun := time.Now()
+			must(t, c.stop(e.part(t, "client-1")))
+			p.brokeOff(t, c.want...)
+			if took := time.Since(begun); took > time.Minute {
+				t.Errorf("it took %v", took)
+			}
+		})
+	}
+	t.Run("stopped in lockstep", func(t *testing.T) {
+		e.unchanged(t)
+		p := e.start(t, "run", scenarioFile(t, random))
+		e.passed(t, p, asRewritten)
+		must(t, e.ContainerKill(t.Context(), e.part(t, "client-1"), "STOP"))
+		p.brokeOff(t, "client 0: slot ", "client 1 ")
+	})
+	t.Run("a server that is stopped", func(t *testing.T) {
+		e.unchanged(t)
+		p := e.start(t, "run", scenarioFile(t, plain))
+		e.passed(t, p, asDockerWroteIt)
+		must(t, e.ContainerKill(t.Context(), e.part(t, "server"), "STOP"))
+		p.brokeOff(t, "server: no answer within 20s (stopped, or hung?)")
+	})
+}
+
+// A result that was measured is not lost for want of a place.
+func TestAResultThatCannotBeWrittenIsPrinted(t *testing.T) {
+	e := ownEngine(t, "")
+	e.unchanged(t)
+	out := e.mount(t, "size=256k")
+	p := e.start(t, "run", scenarioFile(t, "name: full\nrounds: 1\nload: {requests: 1200, rate: 600}\narms: [{name: masquerade}]\n"), "--out", out)
+	e.passed(t, p, asDockerWroteIt)
+	e.fill(t, out)
+	p.brokeOff(t, "snatlab: write "+out+"/result.json: ", "no space left on device",
+		"the result could not be written to its folder: it is on standard output, as JSON")
+	r := new(result.Result)
+	if err := json.Unmarshal(p.printed(t), r); err != nil {
+		t.Fatalf("%v in:\n%s", err, p.printed(t))
+	}
+	if trials(r) != 1 || r.Incomplete != "" || r.Verdict != result.Inconclusive && r.Verdict != result.Pass {
+		t.Errorf("the result has %d trials, incomplete %q, verdict %s", trials(r), r.Incomplete, r.Verdict)
+	}
+	if left := strings.Fields(e.do(t, "ls", "-A", out)); !slices.Equal(left, []string{"filling"}) {
+		t.Errorf("left in the folder: %v", left)
+	}
+}
+
+func TestAFolderThatTakesNoResultIsToldBeforeTheRun(t *testing.T) {
+	e := ownEngine(t, "")
+	readOnly, full := e.mount(t, "size=256k,ro"), e.mount(t, "size=256k")
+	e.fill(t, full)
+	for _, c := range []struct{ out, want string }{
+		{readOnly, "read-only file system"},
+		{readOnly + "/new", "read-only file system"},
+		{full, "no space left on device"},
+		{full + "/new", "no space left on device"},
+		{"/dev/null", "not a directory"},
+		{"/dev/null/new", "not a directory"},
+	} {
+		e.unchanged(t)
+		p := e.start(t, "run", scenarioFile(t, plain), "--out", c.out)
+		p.brokeOff(t, "snatlab: make room for the result: ", c.want)
+		if strings.Contains(p.said(t), "making the networks") {
+			t.Errorf("%s: the run went on\n%s", c.out, p.said(t))
+		}
+	}
+	if left := e.do(t, "find", full, "-mindepth", "1"); left != full+"/filling\n" {
+		t.Errorf("left in the folder: %s", left)
+	}
+}
+
+// mount mounts a file system in memory, which only the namespaces see.
+func (e *engine) mount(t *testing.T, options string) (path string) {
+	t.Helper()
+	path = t.TempDir()
+	e.do(t, "mount", "-t", "tmpfs", "-o", options, "tmpfs", path)
+	return path
+}
+
+// fill leaves no room in a file system.
+func (e *engine) fill(t *testing.T, path string) {
+	t.Helper()
+	full := e.inside("dd", "if=/dev/zero", "of="+path+"/filling", "bs=4k")
+	if out, err := full.CombinedOutput(); err == nil || !strings.Contains(string(out), "No space left on device") {
+		t.Fatalf("%v\n%s", err, out)
+	}
+}
+
+// The entries are real, in a table of the namespaces' own.
+func TestAConntrackTableThatIsNearlyFullIsToldBeforeTheRun(t *testing.T) {
+	e := ownEngine(t, "")
+	e.unchanged(t)
+	most, err := strconv.Atoi(strings.TrimSpace(e.do(t, "cat", "/proc/sys/net/netfilter/nf_conntrack_max")))
+	must(t, err)
+	if most > 1<<20 {
+		t.Skipf("to fill a table of %d entries takes too long", most)
+	}
+	e.track(t, most*95/100+100)
+	p := e.start(t, "run", scenarioFile(t, random))
+	found := regexp.MustCompile(fmt.Sprintf(`snatlab: conntrack: \d+ of %d entries in use, a trial wants room for 2400 more, the last %d are left to others `+
+		`\(fewer requests, or a larger net.netfilter.nf_conntrack_max\)\n`, most, most/20))
+	if p.brokeOff(t); !found.MatchString(p.said(t)) {
+		t.Errorf("says %q, want %s", p.said(t), found)
+	}
+	doctor := e.start(t, "doctor", "--driver", "docker")
+	found = regexp.MustCompile(fmt.Sprintf(`(?m)^missing  conntrack +\d+ of %d entries in use, the last %d are left to others$`, most, most/20))
+	if doctor.brokeOff(t); !found.Match(doctor.printed(t)) {
+		t.Errorf("doctor prints\n%s\nwant %s", doctor.printed(t), found)
+	}
+}
+
+// track makes entries in the namespaces' conntrack table.
+func (e *engine) track(t *testing.T, entries int) {
+	t.Helper()
+	space, err := os.Open(fmt.Sprintf("/proc/%d/ns/net", e.first.Process.Pid))
+	must(t, err)
+	defer space.Close()
+	conn, err := conntrack.Dial(&netlink.Config{NetNS: int(space.Fd())})
+	must(t, err)
+	defer conn.Close()
+	from, to := netip.MustParseAddr("203.0.113.1"), netip.MustParseAddr("198.51.100.1")
+	for i := range entries {
+		f := conntrack.NewFlow(unix.IPPROTO_TCP, conntrack.StatusConfirmed, from, to, uint16(1024+i%60_000), uint16(1+i/60_000), 600, 0)
+		f.ProtoInfo.TCP = &conntrack.ProtoInfoTCP{State: 3}
+		must(t, conn.Create(f))
+	}
+}
