@@ -75,11 +75,11 @@ func holds(t *testing.T, r *result.Result) {
 				t.Errorf("%s, round %d: %d requests, %d failed, %d by kind, %d by cause",
 					arm.Name, trial.Round, trial.Requests, trial.Failed, failures, causes)
 			}
-			if trial.RulePackets != want {
-				t.Errorf("%s, round %d: the rule matched %d of %d connections", arm.Name, trial.Round, trial.RulePackets, want)
-			}
-			if accepted := int(trial.Server.Accepted); accepted != want-trial.Failures[result.Timeout] {
-				t.Errorf("%s, round %d: %d accepted, %d timeouts", arm.Name, trial.Round, accepted, trial.Failures[result.Timeout])
+			// On a machine so busy that a client looks at a request only after its SYN
+			// was sent again, that one meets the rule as well.
+			matched, lost := int(trial.RulePackets), trial.Failures[result.Timeout]
+			if accepted := int(trial.Server.Accepted); matched < want || matched != accepted+lost {
+				t.Errorf("%s, round %d: of %d requests %d matched the rule, %d were accepted, %d got no answer", arm.Name, trial.Round, want, matched, accepted, lost)
 			}
 		}
 	}

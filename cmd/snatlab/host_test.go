@@ -154,6 +154,9 @@ func addresses(t *testing.T) (all []string) {
 	list, err := netlink.AddrList(nil, netlink.FAMILY_ALL)
 	must(t, err)
 	for _, a := range list {
+		if a.IP.IsLinkLocalUnicast() {
+			continue // comes by and by, when its link is up, and goes with it
+		}
 		all = append(all, fmt.Sprintf("%v %s on %d", a.IPNet, a.Label, a.LinkIndex))
 	}
 	slices.Sort(all)
@@ -166,6 +169,9 @@ func routes(t *testing.T) (all []string) {
 	list, err := netlink.RouteListFiltered(netlink.FAMILY_ALL, &netlink.Route{Table: unix.RT_TABLE_UNSPEC}, netlink.RT_FILTER_TABLE)
 	must(t, err)
 	for _, r := range list {
+		if r.Dst != nil && (r.Dst.IP.IsLinkLocalUnicast() || r.Dst.IP.IsMulticast()) {
+			continue // as such an address
+		}
 		all = append(all, fmt.Sprintf("%v by %v on %d from %v, table %d, type %d, scope %v", r.Dst, r.Gw, r.LinkIndex, r.Src, r.Table, r.Type, r.Scope))
 	}
 	slices.Sort(all)
