@@ -37,9 +37,16 @@ type engine struct {
 	daemon *exec.Cmd // dockerd; nil when it is stopped
 }
 
-// ownEngine starts one, with no configuration but what is given. Without root or
-// dockerd the test is skipped; with CI=true that is a failure.
-func ownEngine(t *testing.T, config string) *engine {
+// ownEngine starts one, and takes this machine: its CPUs are what runs fight for.
+// Without root or dockerd the test is skipped; with CI=true that is a failure.
+func ownEngine(t *testing.T) *engine {
+	t.Helper()
+	labtest.TakeMachine(t)
+	return startOwnEngine(t, "{}")
+}
+
+// startOwnEngine starts one with a configuration.
+func startOwnEngine(t *testing.T, config string) *engine {
 	t.Helper()
 	miss := t.Skipf
 	if os.Getenv("CI") == "true" {
@@ -53,14 +60,13 @@ func ownEngine(t *testing.T, config string) *engine {
 			miss("needs %s: %v", program, err)
 		}
 	}
-	labtest.TakeMachine(t) // its CPUs are what runs fight for
 	// Not t.TempDir: the path of a socket has no more than 107 bytes.
 	dir, err := os.MkdirTemp("", "snatlab-engine")
 	must(t, err)
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	e := &engine{dir: dir}
 	e.enterNew(t)
-	must(t, os.WriteFile(e.path("config.json"), []byte("{"+config+"}"), 0o600))
+	must(t, os.WriteFile(e.path("config.json"), []byte(config), 0o600))
 	e.Client, err = client.NewClientWithOpts(client.WithHost("unix://"+e.path("socket")), client.WithAPIVersionNegotiation())
 	must(t, err)
 	t.Cleanup(func() { e.Client.Close() })

@@ -152,6 +152,12 @@ func rulesOf(t *testing.T, program string, args ...string) []string {
 func addresses(t *testing.T) (all []string) {
 	t.Helper()
 	list, err := netlink.AddrList(nil, netlink.FAMILY_ALL)
+	for range 9 { // a link that goes away meanwhile is an error
+		if err == nil {
+			break
+		}
+		list, err = netlink.AddrList(nil, netlink.FAMILY_ALL)
+	}
 	must(t, err)
 	for _, a := range list {
 		if a.IP.IsLinkLocalUnicast() {
@@ -166,7 +172,14 @@ func addresses(t *testing.T) (all []string) {
 // routes lists those of all tables.
 func routes(t *testing.T) (all []string) {
 	t.Helper()
-	list, err := netlink.RouteListFiltered(netlink.FAMILY_ALL, &netlink.Route{Table: unix.RT_TABLE_UNSPEC}, netlink.RT_FILTER_TABLE)
+	every := &netlink.Route{Table: unix.RT_TABLE_UNSPEC}
+	list, err := netlink.RouteListFiltered(netlink.FAMILY_ALL, every, netlink.RT_FILTER_TABLE)
+	for range 9 {
+		if err == nil {
+			break
+		}
+		list, err = netlink.RouteListFiltered(netlink.FAMILY_ALL, every, netlink.RT_FILTER_TABLE)
+	}
 	must(t, err)
 	for _, r := range list {
 		if r.Dst != nil && (r.Dst.IP.IsLinkLocalUnicast() || r.Dst.IP.IsMulticast()) {

@@ -64,7 +64,7 @@ func (e *engine) look(t *testing.T, id string) string {
 }
 
 func TestARunOnANetworkThatOthersUseSaysSoAndLeavesThemAlone(t *testing.T) {
-	e := ownEngine(t, "")
+	e := ownEngine(t)
 	id := e.neighbour(t, "bridge")
 	e.unchanged(t)
 	before := e.look(t, id)
@@ -123,7 +123,7 @@ func (e *engine) chatter(t *testing.T, id string, n int) {
 }
 
 func TestTheRuleOfANetworkThatOthersUseIsPutBackAfterSIGKILL(t *testing.T) {
-	e := ownEngine(t, "")
+	e := ownEngine(t)
 	id := e.neighbour(t, "bridge")
 	e.unchanged(t)
 	before := e.look(t, id)
@@ -142,7 +142,7 @@ func TestTheRuleOfANetworkThatOthersUseIsPutBackAfterSIGKILL(t *testing.T) {
 }
 
 func TestANetworkThatDoesNotMasqueradeIsRefused(t *testing.T) {
-	e := ownEngine(t, "")
+	e := ownEngine(t)
 	for name, want := range map[string]string{
 		"host":    "snatlab: network host: its driver is host; it takes a bridge network that masquerades\n",
 		"nowhere": "snatlab: find network nowhere: Error response from daemon: network nowhere not found (see `docker network ls`)\n",

@@ -12,7 +12,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
@@ -20,6 +19,7 @@ import (
 	"github.com/ti-mo/conntrack"
 	"golang.org/x/sys/unix"
 
+	"snatlab/harness/lab/labtest"
 	"snatlab/harness/result"
 )
 
@@ -48,16 +48,17 @@ func (p *process) brokeOff(t *testing.T, wants ...string) {
 }
 
 func TestAnEngineThatGoesAwayAndComesBackEndsTheRun(t *testing.T) {
+	labtest.TakeMachine(t)
 	for name, c := range map[string]struct {
 		config string
 		signal unix.Signal
 	}{
-		"restarted":                           {"", unix.SIGTERM},
-		"crashed":                             {"", unix.SIGKILL},
-		"restarted, and its containers go on": {`"live-restore": true`, unix.SIGTERM},
+		"restarted":                           {"{}", unix.SIGTERM},
+		"crashed":                             {"{}", unix.SIGKILL},
+		"restarted, and its containers go on": {`{"live-restore": true}`, unix.SIGTERM},
 	} {
 		t.Run(name, func(t *testing.T) {
-			e := ownEngine(t, c.config)
+			e := startOwnEngine(t, c.config)
 			e.unchanged(t)
 			p := e.start(t, "run", scenarioFile(t, random))
 			e.passed(t, p, asRewritten)
@@ -73,29 +74,6 @@ func TestAnEngineThatGoesAwayAndComesBackEndsTheRun(t *testing.T) {
 }
 
 const goneEngine = " died: its stream ended; the Docker engine at "
-
-func TestAnEngineThatStaysAwayIsCleanedUpLater(t *testing.T) {
-	e := ownEngine(t, "")
-	e.unchanged(t)
-	p := e.start(t, "run", scenarioFile(t, random))
-	e.passed(t, p, asRewritten)
-	e.stopDaemon(t, unix.SIGTERM)
-	if code := p.wait(t); code != exitLeft {
-		t.Errorf("exit code %d", code)
-	}
-	for _, want := range []string{goneEngine, "5 changes to this host could not be undone", "docker rm -f snatlab-", "docker network rm snatlab-"} {
-		if !strings.Contains(p.said(t), want) {
-			t.Errorf("says\n%s\nwant %q", p.said(t), want)
-		}
-	}
-	if rules := e.do(t, "iptables-save"); strings.Contains(rules, "--random-fully") || strings.Contains(rules, "-A DOCKER-USER -i snat-") {
-		t.Errorf("rules can be undone without the engine:\n%s", rules)
-	}
-	e.startDaemon(t)
-	if said := e.cleanup(t); strings.Count(said, "undoing: ") != 5 {
-		t.Errorf("cleanup: %s", said)
-	}
-}
 
 // plain and random are scenarios whose trials last long enough to do something
 // in the middle of one: 2 s each.
@@ -113,7 +91,7 @@ arms: [{name: random-fully, masquerade: {random_fully: true}}]
 )
 
 func TestRulesThatComeAndGoAboveOursAreNoneOfOurConcern(t *testing.T) {
-	e := ownEngine(t, "")
+	e := ownEngine(t)
 	e.unchanged(t)
 	p := e.start(t, "run", scenarioFile(t, `
 name: lively
@@ -146,7 +124,7 @@ arms: [{name: masquerade}, {name: random-fully, masquerade: {random_fully: true}
 }
 
 func TestRulesThatTakeOurConnectionsEndTheRun(t *testing.T) {
-	e := ownEngine(t, "")
+	e := ownEngine(t)
 	const takes = "-s 198.18.0.0/15 -j "
 	for name, c := range map[string]struct {
 		scenario string
@@ -214,7 +192,7 @@ func (e *engine) reload(t *testing.T) {
 
 // Each of these is done in the middle of a trial.
 func TestPartsOfALabThatSomebodyTakesAwayEndTheRun(t *testing.T) {
-	e := ownEngine(t, "")
+	e := ownEngine(t)
 	disconnect := func(t *testing.T, network, part string) {
 		must(t, e.NetworkDisconnect(t.Context(), e.part(t, network), e.part(t, part), true))
 	}
@@ -288,59 +266,69 @@ func (e *engine) remove(t *testing.T, name string) {
 	}
 }
 
-// A client that does not answer would be waited for.
-func TestAClientThatHangsIsGivenUpOn(t *testing.T) {
-	e := ownEngine(t, "")
-	// In lockstep the other client would wait for it, and tell.
-	const small = `
-name: small
-load: {pattern: ephemeral, requests: 100, rate: 100}
-arms: [{name: random-fully, masquerade: {random_fully: true}}]
-`
-	for name, c := range map[string]struct {
-		stop func(name string) error
-		want []string
-	}{
-		"stopped": {
-			func(name string) error { return e.ContainerKill(t.Context(), name, "STOP") },
-			[]string{"client 1: no answer within 16s (stopped, or hung?)"},
+// Whoever waits for what does not answer gives up. Two of these wait at a time.
+func TestPartsThatDoNotAnswerAnyMoreAreGivenUpOn(t *testing.T) {
+	labtest.TakeMachine(t)
+	for name, hangs := range map[string]func(t *testing.T, e *engine, p *process){
+		"a client that is stopped": func(t *testing.T, e *engine, p *process) {
+			must(t, e.ContainerKill(t.Context(), e.part(t, "client-1"), "STOP"))
+			p.brokeOff(t, "client 1: no answer within 16s (stopped, or hung?)")
 		},
-		"paused": {
-			func(name string) error { return e.ContainerPause(t.Context(), name) },
-			[]string{"client 1: no answer within 16s (stopped, or hung?)", "-client-1 is paused: somebody stopped it"},
+		"a client that is paused": func(t *testing.T, e *engine, p *process) {
+			must(t, e.ContainerPause(t.Context(), e.part(t, "client-1")))
+			p.brokeOff(t, "client 1: no answer within 16s (stopped, or hung?)", "-client-1 is paused: somebody stopped it")
+		},
+		"a server that is stopped": func(t *testing.T, e *engine, p *process) {
+			must(t, e.ContainerKill(t.Context(), e.part(t, "server"), "STOP"))
+			p.brokeOff(t, "server: no answer within 20s (stopped, or hung?)")
+		},
+		"an engine that stays away": func(t *testing.T, e *engine, p *process) {
+			e.stopDaemon(t, unix.SIGTERM)
+			if code := p.wait(t); code != exitLeft {
+				t.Errorf("exit code %d", code)
+			}
+			for _, want := range []string{goneEngine, "5 changes to this host could not be undone", "docker rm -f snatlab-", "docker network rm snatlab-"} {
+				if !strings.Contains(p.said(t), want) {
+					t.Errorf("says\n%s\nwant %q", p.said(t), want)
+				}
+			}
+			if rules := e.do(t, "iptables-save"); strings.Contains(rules, "--random-fully") || strings.Contains(rules, "-A DOCKER-USER -i snat-") {
+				t.Errorf("rules can be undone without the engine:\n%s", rules)
+			}
+			e.startDaemon(t)
+			if said := e.cleanup(t); strings.Count(said, "undoing: ") != 5 {
+				t.Errorf("cleanup: %s", said)
+			}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := startOwnEngine(t, "{}")
 			e.unchanged(t)
-			p := e.start(t, "run", scenarioFile(t, small))
+			// In lockstep the other client tells of one that does not come.
+			p := e.start(t, "run", scenarioFile(t, `
+name: small
+load: {pattern: ephemeral, requests: 100, rate: 100}
+arms: [{name: random-fully, masquerade: {random_fully: true}}]
+`))
 			e.passed(t, p, underWay)
-			begun := time.Now()
-			must(t, c.stop(e.part(t, "client-1")))
-			p.brokeOff(t, c.want...)
-			if took := time.Since(begun); took > time.Minute {
-				t.Errorf("it took %v", took)
-			}
+			hangs(t, e, p)
 		})
 	}
-	t.Run("stopped in lockstep", func(t *testing.T) {
-		e.unchanged(t)
-		p := e.start(t, "run", scenarioFile(t, random))
-		e.passed(t, p, asRewritten)
-		must(t, e.ContainerKill(t.Context(), e.part(t, "client-1"), "STOP"))
-		p.brokeOff(t, "client 0: slot ", "client 1 ")
-	})
-	t.Run("a server that is stopped", func(t *testing.T) {
-		e.unchanged(t)
-		p := e.start(t, "run", scenarioFile(t, plain))
-		e.passed(t, p, asDockerWroteIt)
-		must(t, e.ContainerKill(t.Context(), e.part(t, "server"), "STOP"))
-		p.brokeOff(t, "server: no answer within 20s (stopped, or hung?)")
-	})
+}
+
+func TestAClientThatHangsIsToldByItsPartnerInLockstep(t *testing.T) {
+	e := ownEngine(t)
+	e.unchanged(t)
+	p := e.start(t, "run", scenarioFile(t, random))
+	e.passed(t, p, asRewritten)
+	must(t, e.ContainerKill(t.Context(), e.part(t, "client-1"), "STOP"))
+	p.brokeOff(t, "snatlab: round ", "client 0: ", "client 1 ")
 }
 
 // A result that was measured is not lost for want of a place.
 func TestAResultThatCannotBeWrittenIsPrinted(t *testing.T) {
-	e := ownEngine(t, "")
+	e := ownEngine(t)
 	e.unchanged(t)
 	out := e.mount(t, "size=256k")
 	p := e.start(t, "run", scenarioFile(t, "name: full\nrounds: 1\nload: {requests: 1200, rate: 600}\narms: [{name: masquerade}]\n"), "--out", out)
@@ -361,7 +349,7 @@ func TestAResultThatCannotBeWrittenIsPrinted(t *testing.T) {
 }
 
 func TestAFolderThatTakesNoResultIsToldBeforeTheRun(t *testing.T) {
-	e := ownEngine(t, "")
+	e := ownEngine(t)
 	readOnly, full := e.mount(t, "size=256k,ro"), e.mount(t, "size=256k")
 	e.fill(t, full)
 	for _, c := range []struct{ out, want string }{
@@ -403,7 +391,7 @@ func (e *engine) fill(t *testing.T, path string) {
 
 // The entries are real, in a table of the namespaces' own.
 func TestAConntrackTableThatIsNearlyFullIsToldBeforeTheRun(t *testing.T) {
-	e := ownEngine(t, "")
+	e := ownEngine(t)
 	e.unchanged(t)
 	most, err := strconv.Atoi(strings.TrimSpace(e.do(t, "cat", "/proc/sys/net/netfilter/nf_conntrack_max")))
 	must(t, err)
