@@ -17,6 +17,7 @@ import (
 // nothing. It is the one that DOCKER_HOST names during the test.
 type fakeEngine struct {
 	address string // for DOCKER_HOST
+	stop    func() // may be called before the test ends
 
 	mu       sync.Mutex
 	requests []string // "POST /build"
@@ -58,6 +59,7 @@ func startEngine(t *testing.T, answers map[string]http.HandlerFunc) *fakeEngine 
 		t.Fatal(err)
 	}
 	s.Start()
+	e.stop = s.Close
 	t.Cleanup(s.Close)
 	t.Setenv("DOCKER_HOST", e.address)
 	return e
