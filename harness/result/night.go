@@ -1,0 +1,75 @@
+package result
+
+import "time"
+
+// NightSchema names the meaning of the fields of [Night].
+const NightSchema = "snatlab.night/v1"
+
+// Night is the record of one nightly: scenarios that were run and set against
+// their history.
+type Night struct {
+	Schema       string     `json:"schema"`
+	Version      string     `json:"version"`
+	Started      time.Time  `json:"started"`
+	Seconds      float64    `json:"seconds"`
+	Kernel       string     `json:"kernel"`        // uname -r
+	KernelBefore string     `json:"kernel_before"` // of the last run in the store that this machine made itself; empty if there is none
+	Incomplete   string     `json:"incomplete,omitempty"`
+	Runs         []Judged   `json:"runs"`
+	Warnings     []string   `json:"warnings"`
+	Store        StoreState `json:"store"`
+}
+
+// StoreState says what the store of results holds after a night.
+type StoreState struct {
+	Path  string `json:"path"`
+	Runs  int    `json:"runs"`
+	Bytes int64  `json:"bytes"`
+}
+
+// Judged is a run and what its history says about it.
+type Judged struct {
+	Scenario     string    `json:"scenario"` // its name; the file's, where it could not be read
+	File         string    `json:"file"`     // as it was given
+	Outcome      Outcome   `json:"outcome"`
+	Reason       string    `json:"reason,omitempty"` // of an outcome other than ok, in one sentence
+	Compared     int       `json:"compared"`         // runs in its history that it was set against
+	KernelBefore string    `json:"kernel_before"`    // of the last of them; empty if there is none
+	Attempts     int       `json:"attempts"`         // runs made: more than one where the first gave reason to
+	Findings     []Finding `json:"findings"`         // that every attempt confirmed
+	Result       *Result   `json:"result"`           // of the last attempt; nil where there is none
+}
+
+// Outcome is what a run comes to in the light of its history.
+type Outcome string
+
+// The outcomes of a run.
+const (
+	OutcomeOK           Outcome = "ok"
+	OutcomeRegression   Outcome = "regression"
+	OutcomeKnown        Outcome = "xfail"        // a regression, and every part of it is written down as known
+	OutcomeFail         Outcome = "fail"         // an expectation did not hold, and never has
+	OutcomeInconclusive Outcome = "inconclusive" // the race did not occur in the baseline
+	OutcomeError        Outcome = "error"        // there is no result
+)
+
+// Finding is one thing that differs from before.
+type Finding struct {
+	Kind  FindingKind `json:"kind"`
+	Arm   string      `json:"arm"`
+	Text  string      `json:"text"`            // one sentence, with the figures
+	P     *float64    `json:"p"`               // of the test behind it; nil where there is none
+	Known string      `json:"known,omitempty"` // the reason that is written down for it
+}
+
+// FindingKind says what differs.
+type FindingKind string
+
+// The kinds of findings. All but a shift are regressions.
+const (
+	VerdictFell       FindingKind = "verdict"     // mitigated before, and less now
+	FailuresRose      FindingKind = "failures"    // a mitigated arm fails more often than its history allows
+	NewCause          FindingKind = "cause"       // requests fail for a cause that they never failed for
+	ExpectationBroken FindingKind = "expectation" // held before, and does not now
+	Shift             FindingKind = "shift"       // the baseline's own rate has changed, which moves with timing
+)
