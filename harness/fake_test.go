@@ -120,7 +120,7 @@ func serve(t *testing.T, name, role string) (_ probe.Stream, die func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		agent := probe.Agent{Role: role}
+		agent := probe.Agent{Role: role, Guests: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
 		_ = agent.Serve(requests, answers) // a broken stream is what some tests make
 		answers.Close()
 	}()

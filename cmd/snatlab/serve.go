@@ -12,11 +12,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"snatlab/harness/probe"
+	"snatlab/harness/scenario"
 )
 
 func serveCommand() *cobra.Command {
 	var address string
 	var ports int
+	var from []string
 	c := &cobra.Command{
 		Use:   "serve",
 		Short: "Be the server of runs on other machines",
@@ -27,7 +29,9 @@ func serveCommand() *cobra.Command {
 The port given takes the orders of one run at a time; the ports after it are
 those that clients connect to, one for each trial. Anyone who reaches the port
 can have the others opened and closed, and nothing else: listen on the address
-of a network you trust.`,
+of a network you trust. Connections are accepted from the address that the
+run's orders come from and from those that labs give themselves, and from
+--from instead where that machine leaves by several; others are reset.`,
 		Example: `  snatlab serve --listen 192.0.2.10:20000`,
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -38,12 +42,28 @@ of a network you trust.`,
 			if ports < 1 || int(listen.Port())+ports > 65535 {
 				return usageError{c, fmt.Errorf("--ports %d: allowed: 1 to %d after port %d", ports, 65535-int(listen.Port()), listen.Port())}
 			}
-			return interruptible(func(ctx context.Context) error { return serve(ctx, listen, ports) })
+			guests, err := prefixes(from)
+			if err != nil {
+				return usageError{c, fmt.Errorf("--from: %w", err)}
+			}
+			return interruptible(func(ctx context.Context) error { return serve(ctx, listen, ports, guests) })
 		},
 	}
 	c.Flags().StringVar(&address, "listen", "0.0.0.0:20000", "address and port that take the orders")
 	c.Flags().IntVar(&ports, "ports", 64, "number of ports after it that clients connect to")
+	c.Flags().StringSliceVar(&from, "from", nil, "networks that clients connect from (default: as above)")
 	return c
+}
+
+func prefixes(texts []string) (all []netip.Prefix, err error) {
+	for _, text := range texts {
+		p, err := netip.ParsePrefix(text)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, p)
+	}
+	return all, nil
 }
 
 // Bounds of what one peer can keep the others waiting for. A controller greets
@@ -58,13 +78,16 @@ const (
 var alive = net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 6}
 
 // serve takes the orders of one run after the other, until it is interrupted.
-func serve(ctx context.Context, address netip.AddrPort, ports int) error {
+func serve(ctx context.Context, address netip.AddrPort, ports int, guests []netip.Prefix) error {
 	listener, err := (&net.ListenConfig{KeepAliveConfig: alive}).Listen(ctx, "tcp4", address.String())
 	if err != nil {
 		return err
 	}
 	first := address.Port() + 1
-	agent := probe.Agent{Role: probe.RoleServer, Address: address.Addr(), Ports: &probe.Ports{First: first, Last: first + uint16(ports) - 1}}
+	agent := probe.Agent{
+		Role: probe.RoleServer, Address: address.Addr(), Guests: guests,
+		Ports: &probe.Ports{First: first, Last: first + uint16(ports) - 1},
+	}
 	fmt.Printf("serving on %v: clients connect to ports %d to %d\n", address, agent.Ports.First, agent.Ports.Last)
 	return takeOrders(ctx, listener, agent, greetTime)
 }
@@ -94,6 +117,10 @@ func takeOrders(ctx context.Context, listener net.Listener, agent probe.Agent, g
 func obey(conn net.Conn, agent probe.Agent, greetTime time.Duration) error {
 	if err := conn.SetReadDeadline(time.Now().Add(greetTime)); err != nil {
 		return err
+	}
+	if agent.Guests == nil {
+		peer := conn.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap()
+		agent.Guests = []netip.Prefix{netip.PrefixFrom(peer, peer.BitLen()), scenario.LabAddresses}
 	}
 	greeted := false
 	agent.Greeted = func() {

@@ -176,15 +176,15 @@ func call(t *testing.T, address string) *probe.Server {
 // Who keeps the server busy without being a run, for long or for good, keeps no
 // run from it.
 func TestAPeerThatIsNoRunDoesNotKeepTheServerFromRuns(t *testing.T) {
-	const greet = `{"v":1,"greet":{}}` + "\n"
+	const greet = `{"v":2,"greet":{}}` + "\n"
 	for name, says := range map[string]string{
 		"nothing":             "",
 		"half a greeting":     greet[:10],
 		"another protocol":    "GET / HTTP/1.1\r\n\r\n",
-		"an order":            `{"v":1,"finish":{}}` + "\n",
+		"an order":            `{"v":2,"finish":{}}` + "\n",
 		"an endless line":     strings.Repeat("x", 1<<20),
-		"an order of clients": `{"v":1,"run":{"server":"127.0.0.1:1","requests":1099511627776,"timeout":-1}}` + "\n",
-		"too many ports":      greet + `{"v":1,"listen":{"port":1}}` + "\n" + strings.Repeat("x", 5000),
+		"an order of clients": `{"v":2,"run":{"server":"127.0.0.1:1","requests":1099511627776,"timeout":-1}}` + "\n",
+		"too many ports":      greet + `{"v":2,"listen":{"port":1}}` + "\n" + strings.Repeat("x", 5000),
 	} {
 		t.Run(name, func(t *testing.T) {
 			address := ordered(t, 100*time.Millisecond)

@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"snatlab/harness/scenario"
 )
 
 // Agent is the probe's side of the protocol.
@@ -19,6 +21,10 @@ type Agent struct {
 	Ports *Ports // that a server may listen on; nil: all
 
 	Address netip.Addr // that a server listens on; zero: all
+
+	// Guests are whom a server accepts from; nil: the addresses that labs are
+	// made of. Others are reset.
+	Guests []netip.Prefix
 
 	// Greeted is called when a controller has greeted a server; may be nil.
 	Greeted func()
@@ -119,10 +125,17 @@ func (a *Agent) listen(port uint16) (message, error) {
 		return message{}, errors.New("port 0 is any port")
 	}
 	var err error
-	if a.open, err = listen(a.Address, port, a.files, a.lowly); err == nil {
+	if a.open, err = listen(netip.AddrPortFrom(a.Address, port), a.guests(), a.files, a.lowly); err == nil {
 		a.lowly = &a.open.lowly // all trials alike, whatever an arm does to the queue
 	}
 	return message{Ready: &Ready{}}, err
+}
+
+func (a *Agent) guests() []netip.Prefix {
+	if a.Guests == nil {
+		return []netip.Prefix{scenario.LabAddresses}
+	}
+	return a.Guests
 }
 
 func (a *Agent) finish() (*Served, error) {

@@ -205,7 +205,7 @@ func ascending(ranges []Ports) error {
 // check tells counts that no server has.
 func (s *Served) check() error {
 	for name, n := range map[string]*uint64{
-		"accepted": &s.Accepted, "listen_overflows": s.ListenOverflows, "listen_drops": s.ListenDrops, "paws_timewait": s.PAWSTimewait,
+		"accepted": &s.Accepted, "strangers": &s.Strangers, "listen_overflows": s.ListenOverflows, "listen_drops": s.ListenDrops, "paws_timewait": s.PAWSTimewait,
 		"tw_recycled": s.TWRecycled, "retrans_segs": s.RetransSegs, "embryonic_rsts": s.EmbryonicRsts,
 	} {
 		if n != nil && *n > maxCount {

@@ -172,20 +172,20 @@ func TestAFileThatIsNoBarrierIsLeftAsItIs(t *testing.T) {
 }
 
 func TestAServerDoesNothingBut(t *testing.T) {
-	run, err := json.Marshal(message{V: 1, Run: &Load{Requests: 1 << 40, Timeout: -1}})
+	run, err := json.Marshal(message{V: Version, Run: &Load{Requests: 1 << 40, Timeout: -1}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	const known = "a server does not know what to do with this request"
 	for _, test := range []struct{ order, want string }{
 		{string(run), known},
-		{`{"v":1,"share":{"barrier":"/etc/passwd"}}`, known},
-		{`{"v":1,"hello":{"role":"server","cpus":[0],"files":9}}`, known},
-		{`{"v":1,"report":{}}`, known},
-		{`{"v":1,"error":"x"}`, known},
-		{`{"v":1,"listen":{"port":39004}}`, "port 39004 is not one of 39000 to 39003"},
-		{`{"v":1,"listen":{"port":0}}`, "port 0 is not one of 39000 to 39003"},
-		{`{"v":1,"finish":{}}`, "not listening"},
+		{`{"v":2,"share":{"barrier":"/etc/passwd"}}`, known},
+		{`{"v":2,"hello":{"role":"server","cpus":[0],"files":9}}`, known},
+		{`{"v":2,"report":{}}`, known},
+		{`{"v":2,"error":"x"}`, known},
+		{`{"v":2,"listen":{"port":39004}}`, "port 39004 is not one of 39000 to 39003"},
+		{`{"v":2,"listen":{"port":0}}`, "port 0 is not one of 39000 to 39003"},
+		{`{"v":2,"finish":{}}`, "not listening"},
 	} {
 		var out bytes.Buffer
 		agent := Agent{Role: RoleServer, Ports: &Ports{39000, 39003}}
@@ -203,16 +203,16 @@ func TestAServerDoesNothingBut(t *testing.T) {
 func TestWhoIsNoControllerIsToldSoAndHungUpOn(t *testing.T) {
 	for _, test := range []struct{ says, want string }{
 		{"GET / HTTP/1.1\r\n", `not a message: "GET / HTTP/1.1"`},
-		{`{"v":2,"greet":{}}`, "protocol version 2, this is 1: both sides must be the same snatlab"},
-		{`{"v":1}`, `a message that says 0 things: "{\"v\":1}"`},
-		{`{"v":1,"greet":{},"finish":{}}`, `a message that says 2 things: "{\"v\":1,\"greet\":{},\"finish\":{}}"`},
-		{`{"v":1,"format":{}}`, `a message that this snatlab does not know (json: unknown field "format"): "{\"v\":1,\"format\":{}}"`},
-		{`{"v":1,"listen":{"port":70000}}`, `a message that this snatlab does not know (json: cannot unmarshal number 70000 into Go struct field Listen.listen.port of type uint16): "{\"v\":1,\"listen\":{\"port\":70000}}"`},
+		{`{"v":1,"greet":{}}`, "protocol version 1, this is 2: both sides must be the same snatlab"},
+		{`{"v":2}`, `a message that says 0 things: "{\"v\":2}"`},
+		{`{"v":2,"greet":{},"finish":{}}`, `a message that says 2 things: "{\"v\":2,\"greet\":{},\"finish\":{}}"`},
+		{`{"v":2,"format":{}}`, `a message that this snatlab does not know (json: unknown field "format"): "{\"v\":2,\"format\":{}}"`},
+		{`{"v":2,"listen":{"port":70000}}`, `a message that this snatlab does not know (json: cannot unmarshal number 70000 into Go struct field Listen.listen.port of type uint16): "{\"v\":2,\"listen\":{\"port\":70000}}"`},
 		{strings.Repeat("x", maxOrder), "a line is too long: more than 4096 bytes"},
 	} {
 		var out bytes.Buffer
 		agent := Agent{Role: RoleServer}
-		err := agent.Serve(strings.NewReader(test.says+"\n"+`{"v":1,"finish":{}}`+"\n"), &out)
+		err := agent.Serve(strings.NewReader(test.says+"\n"+`{"v":2,"finish":{}}`+"\n"), &out)
 		if fmt.Sprint(err) != test.want {
 			t.Errorf("%.40s: error %v, want %s", test.says, err, test.want)
 		}
@@ -247,7 +247,7 @@ func (b endless) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-const hello = `{"v":1,"hello":{"role":"client","cpus":[0],"files":99}}` + "\n"
+const hello = `{"v":2,"hello":{"role":"client","cpus":[0],"files":99}}` + "\n"
 
 func TestAnAnswerMustBeToTheQuestion(t *testing.T) {
 	for _, test := range []struct {
@@ -255,12 +255,12 @@ func TestAnAnswerMustBeToTheQuestion(t *testing.T) {
 		ask    func(context.Context, *Client) error
 		want   string
 	}{
-		{`{"v":1,"ready":{}}`, share, "client 0: answered without saying that it shares"},
-		{`{"v":1,"shared":{}}`, run, "client 0: answered without a report"},
-		{`{"v":1,"run":{}}`, run, "client 0: answered without a report"},
-		{`{"v":1,"error":"\u001b[2J\u0007over"}`, run, "client 0: ?[2J?over"},
-		{`{"v":1,"error":"` + strings.Repeat("x", 10_000) + `"}`, run, "client 0: " + strings.Repeat("x", maxWords) + "..."},
-		{`{"v":1,"served":{"accepted":1e30}}`, run, `client 0 died: a message that this snatlab does not know (json: cannot unmarshal number 1e30 into Go struct field Served.served.accepted of type uint64): "{\"v\":1,\"served\":{\"accepted\":1e30}}"`},
+		{`{"v":2,"ready":{}}`, share, "client 0: answered without saying that it shares"},
+		{`{"v":2,"shared":{}}`, run, "client 0: answered without a report"},
+		{`{"v":2,"run":{}}`, run, "client 0: answered without a report"},
+		{`{"v":2,"error":"\u001b[2J\u0007over"}`, run, "client 0: ?[2J?over"},
+		{`{"v":2,"error":"` + strings.Repeat("x", 10_000) + `"}`, run, "client 0: " + strings.Repeat("x", maxWords) + "..."},
+		{`{"v":2,"served":{"accepted":1e30}}`, run, `client 0 died: a message that this snatlab does not know (json: cannot unmarshal number 1e30 into Go struct field Served.served.accepted of type uint64): "{\"v\":2,\"served\":{\"accepted\":1e30}}"`},
 	} {
 		requests, in := io.Pipe()
 		out, answers := io.Pipe()
@@ -291,7 +291,7 @@ func run(ctx context.Context, c *Client) error {
 func TestAProbeThatSpeaksOutOfTurnIsNotHeard(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		out, answers := io.Pipe()
-		go fmt.Fprint(answers, hello+`{"v":1,"shared":{}}`+"\n")
+		go fmt.Fprint(answers, hello+`{"v":2,"shared":{}}`+"\n")
 		c, err := OpenClient(t.Context(), Stream{Name: "client 0", In: out, Out: io.Discard, Close: out.Close})
 		if err != nil {
 			t.Fatal(err)

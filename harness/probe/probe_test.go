@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -45,10 +46,13 @@ func startClient(t *testing.T, name string) *Client {
 	return c
 }
 
+// here is who connects in these tests.
+var here = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
+
 // startServer gives a server and the address it listens on.
 func startServer(t *testing.T) (*Server, netip.AddrPort) {
 	t.Helper()
-	s, err := OpenServer(t.Context(), start(t, "server", Agent{Role: RoleServer}))
+	s, err := OpenServer(t.Context(), start(t, "server", Agent{Role: RoleServer, Guests: here}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,6 +92,43 @@ func TestAnEphemeralLoadIsServedAndAddsUp(t *testing.T) {
 	served, err := server.Finish(t.Context())
 	if err != nil || served.Accepted != 601 {
 		t.Errorf("served %+v, %v; want 601 accepted", served, err)
+	}
+}
+
+// Who is not of the lab is reset, and counted apart.
+func TestAServerAcceptsFromTheLabOnly(t *testing.T) {
+	for name, c := range map[string]struct {
+		guests    []netip.Prefix
+		from      string
+		strangers uint64
+	}{
+		"by itself":     {nil, "127.0.0.1", 1},
+		"a guest":       {here, "127.0.0.1", 0},
+		"a guest's kin": {here, "127.0.0.9", 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, err := OpenServer(t.Context(), start(t, "server", Agent{Role: RoleServer, Guests: c.guests}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			port := freePort(t)
+			if err := s.Listen(t.Context(), port); err != nil {
+				t.Fatal(err)
+			}
+			dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(c.from)}}
+			conn, err := dialer.DialContext(t.Context(), "tcp4", netip.AddrPortFrom(here[0].Addr(), port).String())
+			served, finished := s.Finish(t.Context()) // accepts all that has connected
+			if finished != nil || served.Strangers != c.strangers || served.Accepted != 1-c.strangers {
+				t.Errorf("%+v, %v", served, finished)
+			}
+			if err == nil { // else it was reset within connect
+				_, err = conn.Read(make([]byte, 1))
+				conn.Close()
+			}
+			if errors.Is(err, syscall.ECONNRESET) != (c.strangers == 1) {
+				t.Errorf("the connection ends with %v", err)
+			}
+		})
 	}
 }
 
@@ -284,9 +325,9 @@ func TestAProbeThatIsNoneIsRefused(t *testing.T) {
 	for _, test := range []struct{ says, want string }{
 		{"", "client 0 died: its stream ended; exit code 1"},
 		{"Connection: close\n", `client 0 died: not a message: "Connection: close"; exit code 1`},
-		{`{"v":2,"hello":{}}` + "\n", "client 0 died: protocol version 2, this is 1: both sides must be the same snatlab; exit code 1"},
-		{`{"v":1,"hello":{"role":"server","cpus":[0],"files":9}}` + "\n", "client 0: is no snatlab client"},
-		{`{"v":1,"hello":{"role":"client","cpus":[],"files":9}}` + "\n", "client 0: says that it has 0 CPUs and 9 files"},
+		{`{"v":1,"hello":{}}` + "\n", "client 0 died: protocol version 1, this is 2: both sides must be the same snatlab; exit code 1"},
+		{`{"v":2,"hello":{"role":"server","cpus":[0],"files":9}}` + "\n", "client 0: is no snatlab client"},
+		{`{"v":2,"hello":{"role":"client","cpus":[],"files":9}}` + "\n", "client 0: says that it has 0 CPUs and 9 files"},
 		{strings.Repeat("x", maxAnswer+1), "client 0 died: a line is too long: more than 2097152 bytes; exit code 1"},
 	} {
 		in := strings.NewReader(test.says)

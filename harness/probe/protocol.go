@@ -4,9 +4,9 @@
 // A probe is the same static binary as the tool. It reads requests from its
 // standard input and answers on its standard output, one JSON object a line:
 //
-//	probe:      {"v":1,"hello":{"role":"client","cpus":[0,1],"files":20000}}
-//	controller: {"v":1,"run":{"server":"198.18.1.2:20001","pattern":"lockstep",...}}
-//	probe:      {"v":1,"report":{"requests":3000,"succeeded":2641,...}}
+//	probe:      {"v":2,"hello":{"role":"client","cpus":[0,1],"files":20000}}
+//	controller: {"v":2,"run":{"server":"198.18.1.2:20001","pattern":"lockstep",...}}
+//	probe:      {"v":2,"report":{"requests":3000,"succeeded":2641,...}}
 //
 // When its input ends, a probe ends: it does not outlive the controller.
 // The server's probe can be driven over a TCP connection in the same words;
@@ -24,7 +24,7 @@ import (
 
 // Version is that of the protocol. Both sides are the same program; a
 // difference means an old image or an old `snatlab serve`.
-const Version = 1
+const Version = 2
 
 // Bounds of one message in bytes. The largest answer is a report with every
 // other one of 30,000 source ports listed by itself; mostly it is a few KiB.
@@ -109,6 +109,7 @@ type Finish struct{}
 // where the kernel has none of the name.
 type Served struct {
 	Accepted        uint64  `json:"accepted"`
+	Strangers       uint64  `json:"strangers"` // connections that were reset, for they came from none of the lab's addresses
 	ListenOverflows *uint64 `json:"listen_overflows"`
 	ListenDrops     *uint64 `json:"listen_drops"`
 	PAWSTimewait    *uint64 `json:"paws_timewait"`

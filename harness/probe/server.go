@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -29,27 +30,29 @@ const longQueue = 16 << 10
 // accepting only keeps the queue from overflowing, so it is done at the lowest
 // priority, when the clients leave a CPU alone.
 type listener struct {
-	fd       int
-	stop     int // eventfd: written to when the trial is over
-	before   counters
-	accepted uint64 // the accepting goroutine's, until it is done
-	done     chan error
-	lowly    bool // accepts at the lowest priority
+	fd     int
+	stop   int // eventfd: written to when the trial is over
+	guests []netip.Prefix
+	before counters
+	done   chan error
+	lowly  bool // accepts at the lowest priority
+
+	accepted, strangers uint64 // the accepting goroutine's, until it is done
 }
 
-// listen opens a port on an address; the zero address is all of them. No more
-// than files may be open. Lowly says whether to accept at the lowest priority;
-// nil: as the queue allows.
-func listen(address netip.Addr, port uint16, files int, lowly *bool) (*listener, error) {
+// listen opens a port on an address, for guests; the zero address is all of
+// them. No more than files may be open. Lowly says whether to accept at the
+// lowest priority; nil: as the queue allows.
+func listen(address netip.AddrPort, guests []netip.Prefix, files int, lowly *bool) (*listener, error) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
 	if err != nil {
 		return nil, fmt.Errorf("socket: %w", err)
 	}
 	err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
 	if err == nil {
-		at := unix.SockaddrInet4{Port: int(port)}
-		if address.Is4() {
-			at.Addr = address.As4()
+		at := unix.SockaddrInet4{Port: int(address.Port())}
+		if address.Addr().Is4() {
+			at.Addr = address.Addr().As4()
 		}
 		err = unix.Bind(fd, &at)
 	}
@@ -62,9 +65,9 @@ func listen(address netip.Addr, port uint16, files int, lowly *bool) (*listener,
 	}
 	if err != nil {
 		unix.Close(fd)
-		return nil, fmt.Errorf("listen on port %d: %w", port, err)
+		return nil, fmt.Errorf("listen on port %d: %w", address.Port(), err)
 	}
-	l := &listener{fd: fd, stop: stop, before: readCounters(), done: make(chan error, 1)}
+	l := &listener{fd: fd, stop: stop, guests: guests, before: readCounters(), done: make(chan error, 1)}
 	ring := make([]int, max(1, min(held, files-reserved)))
 	l.lowly = l.queue() >= longQueue
 	if lowly != nil {
@@ -91,9 +94,14 @@ func (l *listener) accept(ring []int, lowly bool) error {
 	}()
 	wait := []unix.PollFd{{Fd: int32(l.fd), Events: unix.POLLIN}, {Fd: int32(l.stop), Events: unix.POLLIN}}
 	for {
-		fd, _, err := unix.Accept4(l.fd, unix.SOCK_CLOEXEC)
+		fd, from, err := unix.Accept4(l.fd, unix.SOCK_CLOEXEC)
 		switch err {
 		case nil:
+			if !l.invited(from) {
+				l.strangers++
+				abort(fd)
+				continue
+			}
 			l.accepted++
 			if next >= len(ring) {
 				unix.Close(ring[next%len(ring)])
@@ -112,6 +120,18 @@ func (l *listener) accept(ring []int, lowly bool) error {
 			return fmt.Errorf("accept: %w", err)
 		}
 	}
+}
+
+// invited reports whether a connection comes from a guest.
+func (l *listener) invited(from unix.Sockaddr) bool {
+	at, ok := from.(*unix.SockaddrInet4)
+	return ok && slices.ContainsFunc(l.guests, func(p netip.Prefix) bool { return p.Contains(netip.AddrFrom4(at.Addr)) })
+}
+
+// abort ends a connection so that its peer is told, and nothing of it stays.
+func abort(fd int) {
+	_ = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+	unix.Close(fd)
 }
 
 // queue is how many connections may wait to be accepted: of a socket that
@@ -137,6 +157,7 @@ func (l *listener) finish() (*Served, error) {
 	of := func(name string) *uint64 { return difference(l.before, after, name) }
 	return &Served{
 		Accepted:        l.accepted,
+		Strangers:       l.strangers,
 		ListenOverflows: of("TcpExt.ListenOverflows"),
 		ListenDrops:     of("TcpExt.ListenDrops"),
 		PAWSTimewait:    of("TcpExt.PAWSTimewait"),

@@ -227,6 +227,7 @@ type Counters struct {
 // Server is what the server counted during a trial.
 type Server struct {
 	Accepted        uint64  `json:"accepted"`
+	Strangers       uint64  `json:"strangers"`        // connections from other addresses than the lab's, which were reset
 	ListenOverflows *uint64 `json:"listen_overflows"` // TcpExt, the server's namespace
 	ListenDrops     *uint64 `json:"listen_drops"`
 	PAWSTimewait    *uint64 `json:"paws_timewait"`  // SYNs dropped for an old time stamp in TIME_WAIT

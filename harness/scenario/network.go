@@ -47,14 +47,15 @@ func (v address) node() *yaml.Node {
 // source is an address that a lab may give itself.
 type source struct{ into *netip.Addr }
 
-// labAddresses is the range of RFC 2544, for benchmarks: it is nobody's network.
-var labAddresses = netip.MustParsePrefix("198.18.0.0/15")
+// LabAddresses is the range that every lab takes its addresses from: RFC 2544, for
+// benchmarks. It is nobody's network.
+var LabAddresses = netip.MustParsePrefix("198.18.0.0/15")
 
-func (source) allowed() string { return "IPv4 addresses out of " + labAddresses.String() }
+func (source) allowed() string { return "IPv4 addresses out of " + LabAddresses.String() }
 
 func (v source) read(_ *decoder, _ string, n *yaml.Node) string {
 	a, err := netip.ParseAddr(n.Value)
-	if err != nil || !labAddresses.Contains(a) {
+	if err != nil || !LabAddresses.Contains(a) {
 		return describe(n) + " is not allowed"
 	}
 	*v.into = a

@@ -157,6 +157,10 @@ func puzzling(arms []result.Arm) (texts []string) {
 				texts = append(texts, fmt.Sprintf("%s, round %d: %s for %s without an answer: other traffic is in the counters, and snat_race may be too high",
 					arm.Name, t.Round, figure.Plural(counted, "failed insertion", "failed insertions"), figure.Plural(lost, "request", "requests")))
 			}
+			if n := t.Server.Strangers; n > 0 {
+				texts = append(texts, fmt.Sprintf("%s, round %d: the server reset %s from other addresses than the lab's",
+					arm.Name, t.Round, figure.Plural(int(n), "connection", "connections")))
+			}
 		}
 	}
 	return texts

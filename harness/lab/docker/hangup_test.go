@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"snatlab/harness/probe"
+	"snatlab/harness/scenario"
 	"snatlab/harness/undo"
 )
 
@@ -68,7 +69,7 @@ func TestWhatTheEngineMakesAfterAnInterruptionIsUndone(t *testing.T) {
 	const net, client = "snatlab-run-clients", "snatlab-run-client-0"
 	for name, change := range map[string]func(context.Context, *dockerLab) error{
 		"a network": func(ctx context.Context, l *dockerLab) error {
-			_, err := l.makeNetwork(ctx, "clients", pool)
+			_, err := l.makeNetwork(ctx, "clients", scenario.LabAddresses)
 			return err
 		},
 		"a container": func(ctx context.Context, l *dockerLab) error {

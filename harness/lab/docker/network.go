@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"snatlab/harness/nat"
+	"snatlab/harness/scenario"
 )
 
 // userChain is where Docker leaves room for rules of others.
@@ -110,9 +111,6 @@ func removeNetwork(ctx context.Context, docker *client.Client, o object) error {
 	return nil
 }
 
-// pool is the range of RFC 2544, for benchmarks: it is nobody's network.
-var pool = netip.MustParsePrefix("198.18.0.0/15")
-
 // freeSubnets picks n networks of 256 addresses that collide with no route of
 // the host and no network of Docker's.
 func (h *Host) freeSubnets(ctx context.Context, n int) ([]netip.Prefix, error) {
@@ -120,9 +118,9 @@ func (h *Host) freeSubnets(ctx context.Context, n int) ([]netip.Prefix, error) {
 	if err != nil {
 		return nil, err
 	}
-	free, blocker := pick(pool, taken, n)
+	free, blocker := pick(scenario.LabAddresses, taken, n)
 	if len(free) < n {
-		return nil, fmt.Errorf("fewer than %d free /24 networks in %v: %v is taken by a route or a Docker network", n, pool, blocker)
+		return nil, fmt.Errorf("fewer than %d free /24 networks in %v: %v is taken by a route or a Docker network", n, scenario.LabAddresses, blocker)
 	}
 	return free, nil
 }

@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"slices"
 	"testing"
+
+	"snatlab/harness/scenario"
 )
 
 func prefixes(texts ...string) (all []netip.Prefix) {
@@ -41,7 +43,7 @@ func TestFreeSubnetsOverlapNoneThatIsTaken(t *testing.T) {
 }
 
 func TestThePoolHas512Subnets(t *testing.T) {
-	free, _ := pick(pool, nil, 1000)
+	free, _ := pick(scenario.LabAddresses, nil, 1000)
 	if len(free) != 512 || free[0].String() != "198.18.0.0/24" || free[511].String() != "198.19.255.0/24" {
 		t.Errorf("%d subnets, %v to %v", len(free), free[0], free[len(free)-1])
 	}

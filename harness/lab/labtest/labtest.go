@@ -285,7 +285,7 @@ func portsDiffer(t *testing.T, s *suite) {
 func tellsTheEnvironment(t *testing.T, s *suite) {
 	env := s.Environment()
 	network, err := netip.ParsePrefix(env.ClientNetwork)
-	if err != nil || !netip.MustParsePrefix("198.18.0.0/15").Overlaps(network) {
+	if err != nil || !scenario.LabAddresses.Overlaps(network) {
 		t.Errorf("client network %q, %v", env.ClientNetwork, err)
 	}
 	if server, err := netip.ParseAddr(env.Server); err != nil || network.Contains(server) {
