@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -16,6 +18,7 @@ import (
 
 	"snatlab/harness/lab"
 	"snatlab/harness/nat"
+	"snatlab/harness/undo"
 )
 
 // Host is a machine with a Docker engine, looked at.
@@ -57,7 +60,7 @@ func connect(host string) (*client.Client, error) {
 func Preflight(ctx context.Context, binary string, entries int) (*Host, []lab.Precondition) {
 	h := &Host{}
 	engine := h.checkEngine(ctx)
-	all := []lab.Precondition{checkPrivilege(), lab.CheckKernel(), checkBinary(cmp.Or(binary, thisBinary)), engine}
+	all := []lab.Precondition{checkPrivilege(), checkJournal(undo.Dir), lab.CheckKernel(), checkBinary(cmp.Or(binary, thisBinary)), engine}
 	if engine.State == lab.Met {
 		all = append(all, h.checkBackend(), h.checkRules(), h.checkSubnets(ctx))
 	} else {
@@ -70,6 +73,7 @@ func Preflight(ctx context.Context, binary string, entries int) (*Host, []lab.Pr
 
 // The names of preconditions.
 const (
+	journalFolder   = "journal"
 	binaryKind      = "probe binary"
 	dockerEngine    = "Docker engine"
 	firewallBackend = "firewall backend"
@@ -80,6 +84,21 @@ const (
 // checkPrivilege: without it there are no rules and no counters.
 func checkPrivilege() lab.Precondition {
 	return lab.CheckPrivilege(map[int]string{unix.CAP_NET_ADMIN: "CAP_NET_ADMIN"})
+}
+
+// checkJournal looks whether changes to this host can be written down in dir, or
+// dir be made.
+func checkJournal(dir string) lab.Precondition {
+	p := lab.Precondition{Name: journalFolder, Found: "in " + dir}
+	at := dir
+	if _, err := os.Lstat(dir); errors.Is(err, fs.ErrNotExist) {
+		at = filepath.Dir(dir)
+	}
+	if err := unix.Access(at, unix.W_OK|unix.X_OK); err != nil {
+		p.State, p.Found = lab.Unmet, fmt.Sprintf("write to %s: %v", at, err)
+		p.Remedy = fmt.Sprintf("run as root, or have root make it: install -d -m 700 -o %d %s", os.Geteuid(), dir)
+	}
+	return p
 }
 
 // checkBinary looks whether a program can run where there is nothing else.

@@ -2,9 +2,11 @@ package docker
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -188,6 +190,24 @@ func TestSubnetsOfTheLabCollideWithNoNetworkOfDocker(t *testing.T) {
 			if f.Overlaps(netip.MustParsePrefix(taken)) {
 				t.Errorf("%v overlaps %s", f, taken)
 			}
+		}
+	}
+}
+
+func TestAFolderThatTakesNoJournalIsTold(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for dir, want := range map[string]lab.Precondition{
+		filepath.Dir(file):                       {State: lab.Met, Found: "in " + filepath.Dir(file)},
+		filepath.Join(filepath.Dir(file), "new"): {State: lab.Met, Found: "in " + filepath.Join(filepath.Dir(file), "new")},
+		"/proc/sys/new": {State: lab.Unmet, Found: "write to /proc/sys: permission denied",
+			Remedy: fmt.Sprintf("run as root, or have root make it: install -d -m 700 -o %d /proc/sys/new", os.Geteuid())},
+	} {
+		want.Name = journalFolder
+		if got := checkJournal(dir); got != want {
+			t.Errorf("%+v, want %+v", got, want)
 		}
 	}
 }
