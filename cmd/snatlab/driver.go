@@ -114,9 +114,12 @@ func (k *keeping) end(ctx context.Context) (*lab.Kept, error) {
 	if k.Keeper == nil || ctx.Err() != nil {
 		return nil, k.abandon(ctx)
 	}
-	kept, err := k.Keep(undo.Context(ctx))
+	kept, err := k.Keep(ctx)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("keep the lab: %w", err), k.abandon(ctx))
+		err = fmt.Errorf("keep the lab: %w", err)
 	}
-	return kept, nil
+	if kept == nil {
+		err = errors.Join(err, k.abandon(ctx))
+	}
+	return kept, err
 }

@@ -174,8 +174,8 @@ func (f runFlags) run(ctx context.Context, s *scenario.Scenario) (kept *lab.Kept
 	} else if runErr = errors.Join(runErr, f.show(dir, r, write(dir, r))); runErr == nil {
 		runErr = verdictCode(r)
 	}
-	finished = true
 	kept, err = keep.end(ctx)
+	finished = true
 	return kept, errors.Join(err, runErr)
 }
 

@@ -2,7 +2,6 @@ package docker
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"snatlab/harness/lab"
@@ -28,5 +27,11 @@ func (l *dockerLab) Keep(ctx context.Context) (*lab.Kept, error) {
 			"docker exec "+name+" /snatlab version",
 			fmt.Sprintf("nsenter -t %d -n ss -tan", info.State.Pid))
 	}
-	return k, errors.Join(l.Journal.Keep(), l.HangUp())
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	if err := l.Journal.Keep(); err != nil {
+		return nil, err
+	}
+	return k, l.HangUp()
 }

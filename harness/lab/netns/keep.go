@@ -25,7 +25,7 @@ const named = undo.Dir + "/netns"
 // no process, as changes to the host in a journal that `snatlab cleanup` undoes.
 // What Reexec started can mount nothing that others see: then the namespaces
 // live as long as this process does.
-func (l *netnsLab) Keep(ctx context.Context) (*lab.Kept, error) {
+func (l *netnsLab) Keep(ctx context.Context) (kept *lab.Kept, err error) {
 	if Reexecuted() {
 		return l.hold(), nil
 	}
@@ -33,17 +33,25 @@ func (l *netnsLab) Keep(ctx context.Context) (*lab.Kept, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer func() { // a panic as well
+		if !l.kept {
+			err = errors.Join(err, journal.Close(undo.Context(ctx)))
+		}
+	}()
 	k := &lab.Kept{Remove: "snatlab cleanup"}
 	for _, s := range l.spaces() {
 		path := filepath.Join(named, l.Run+"-"+s.part)
 		_, err := journal.Do(ctx, nameStep(path), func(context.Context) error { return giveName(s.handle, path) })
 		if err != nil {
-			return nil, errors.Join(fmt.Errorf("keep the namespace of the %s: %w", s.part, err), journal.Close(ctx))
+			return nil, fmt.Errorf("keep the namespace of the %s: %w", s.part, err)
 		}
 		k.Look = append(k.Look, "nsenter --net="+path+" "+look(s.part))
 	}
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
 	if err := journal.Keep(); err != nil {
-		return nil, errors.Join(err, journal.Close(ctx))
+		return nil, err
 	}
 	err = l.Close(ctx) // the probes; the names hold the namespaces
 	l.kept = true
