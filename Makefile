@@ -28,9 +28,9 @@ test: setup ## vet, staticcheck, gofmt, then every test, and a little of each fu
 	go test -count=1 -timeout 18m ./...
 	@$(MAKE) --no-print-directory fuzz FUZZTIME=1000x
 
-# What takes an engine of its own, or minutes, or both.
+# Half an hour.
 test-crash: setup ## runs that die at every step, and the world that moves under them
-	SNATLAB_TEST_EVERY_POINT=1 go test -tags crash -count=1 -v -timeout 88m -run 'TestNoTrace|TestAnEngine|TestRulesThat|TestParts|TestAClientThatHangs|TestAResult|TestAFolder|TestAConntrackTable|TestARunOnANetwork|TestTheRuleOf|TestANetworkThat' ./cmd/snatlab
+	SNATLAB_TEST_EVERY_POINT=1 go test -count=1 -v -timeout 88m -run 'TestNoTrace|TestAnEngine|TestRulesThat|TestParts|TestAClientThatHangs|TestAResult|TestAFolder|TestAConntrackTable|TestARunOnANetwork|TestTheRuleOf|TestANetworkThat' ./cmd/snatlab
 
 demo: build ## the race and its mitigation, in namespaces of its own: no root, no Docker
 	./bin/snatlab run scenarios/quickstart.yaml

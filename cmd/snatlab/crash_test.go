@@ -169,6 +169,14 @@ func chooser() func() bool {
 	}
 }
 
+// takesLong skips what takes a minute, but by `make test-crash`.
+func takesLong(t *testing.T) {
+	t.Helper()
+	if os.Getenv(everyPoint) == "" {
+		t.Skip("takes a minute: see make test-crash")
+	}
+}
+
 // breathe gives others a turn who wait for the machine.
 func breathe() {
 	if os.Getenv(everyPoint) != "" {

@@ -1,5 +1,3 @@
-//go:build crash
-
 package main
 
 import (
@@ -124,6 +122,7 @@ arms: [{name: masquerade}, {name: random-fully, masquerade: {random_fully: true}
 }
 
 func TestRulesThatTakeOurConnectionsEndTheRun(t *testing.T) {
+	takesLong(t)
 	e := ownEngine(t)
 	const takes = "-s 198.18.0.0/15 -j "
 	for name, c := range map[string]struct {
@@ -192,6 +191,7 @@ func (e *engine) reload(t *testing.T) {
 
 // Each of these is done in the middle of a trial.
 func TestPartsOfALabThatSomebodyTakesAwayEndTheRun(t *testing.T) {
+	takesLong(t)
 	e := ownEngine(t)
 	disconnect := func(t *testing.T, network, part string) {
 		must(t, e.NetworkDisconnect(t.Context(), e.part(t, network), e.part(t, part), true))
