@@ -9,12 +9,14 @@ const NightSchema = "snatlab.night/v1"
 // their history.
 type Night struct {
 	Schema       string     `json:"schema"`
+	ID           string     `json:"id"` // unique, as a result's
 	Version      string     `json:"version"`
 	Started      time.Time  `json:"started"`
 	Seconds      float64    `json:"seconds"`
-	Kernel       string     `json:"kernel"`        // uname -r
-	KernelBefore string     `json:"kernel_before"` // of the last run in the store that this machine made itself; empty if there is none
-	Incomplete   string     `json:"incomplete,omitempty"`
+	Kernel       string     `json:"kernel"`               // uname -r
+	KernelBefore string     `json:"kernel_before"`        // of the last run in the store that this machine made itself; empty if there is none
+	LastRun      *time.Time `json:"last_run"`             // when that was; nil if there is none
+	Incomplete   string     `json:"incomplete,omitempty"` // why scenarios are missing: the night was interrupted, or had to stop
 	Runs         []Judged   `json:"runs"`
 	Warnings     []string   `json:"warnings"`
 	Store        StoreState `json:"store"`
@@ -25,19 +27,35 @@ type StoreState struct {
 	Path  string `json:"path"`
 	Runs  int    `json:"runs"`
 	Bytes int64  `json:"bytes"`
+	Error string `json:"error,omitempty"` // why it did not take a result of this night
 }
 
-// Judged is a run and what its history says about it.
+// Judged is a scenario, what it gave tonight, and what its history says about
+// that.
 type Judged struct {
-	Scenario     string    `json:"scenario"` // its name; the file's, where it could not be read
-	File         string    `json:"file"`     // as it was given
-	Outcome      Outcome   `json:"outcome"`
-	Reason       string    `json:"reason,omitempty"` // of an outcome other than ok, in one sentence
-	Compared     int       `json:"compared"`         // runs in its history that it was set against
-	KernelBefore string    `json:"kernel_before"`    // of the last of them; empty if there is none
-	Attempts     int       `json:"attempts"`         // runs made: more than one where the first gave reason to
-	Findings     []Finding `json:"findings"`         // that every attempt confirmed
-	Result       *Result   `json:"result"`           // of the last attempt; nil where there is none
+	Scenario     string      `json:"scenario"` // its name; the file's, where it could not be read
+	File         string      `json:"file"`     // as it was given
+	Driver       string      `json:"driver"`   // empty where the file could not be read
+	Outcome      Outcome     `json:"outcome"`
+	Reason       string      `json:"reason,omitempty"`   // of an outcome other than ok, in one sentence
+	Seconds      float64     `json:"seconds"`            // of all attempts
+	Compared     int         `json:"compared"`           // runs in its history that it was set against
+	KernelBefore string      `json:"kernel_before"`      // of the last of them; empty if there is none
+	Before       []ArmBefore `json:"before"`             // what they say of each arm, in the scenario's order
+	Attempts     int         `json:"attempts"`           // runs that ended by themselves: more than one where the first gave reason to
+	Findings     []Finding   `json:"findings"`           // that every attempt confirmed
+	Result       *Result     `json:"result"`             // of the last attempt; nil where there is none
+	Unstored     []*Result   `json:"unstored,omitempty"` // those that the store did not take: they are nowhere else
+}
+
+// ArmBefore is the failure rate of an arm in earlier runs, the median over the
+// trials of each.
+type ArmBefore struct {
+	Arm     string  `json:"arm"`
+	Runs    int     `json:"runs"`
+	Lowest  float64 `json:"lowest"`
+	Median  float64 `json:"median"`
+	Highest float64 `json:"highest"`
 }
 
 // Outcome is what a run comes to in the light of its history.
@@ -50,7 +68,7 @@ const (
 	OutcomeKnown        Outcome = "xfail"        // a regression, and every part of it is written down as known
 	OutcomeFail         Outcome = "fail"         // an expectation did not hold, and never has
 	OutcomeInconclusive Outcome = "inconclusive" // the race did not occur in the baseline
-	OutcomeError        Outcome = "error"        // there is no result
+	OutcomeError        Outcome = "error"        // there is no result that can be judged
 )
 
 // Finding is one thing that differs from before.

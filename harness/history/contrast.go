@@ -1,0 +1,210 @@
+package history
+
+import (
+	"fmt"
+	"slices"
+
+	"snatlab/harness/figure"
+	"snatlab/harness/result"
+	"snatlab/harness/verdict"
+)
+
+// Group is runs of one scenario, oldest first.
+type Group struct {
+	Name    string // as the user calls it
+	Results []*result.Result
+}
+
+// Set sets the runs of one group against earlier ones, arm by arm. Groups of
+// different scenarios, by their hash, are an error, as is a group without a run
+// that ended by itself.
+//
+// A value is the median failure rate of a run, where there are runs enough for
+// their ranks to tell; else the rate of a trial, which says nothing of what
+// differs from night to night. A regression is what it is to [Judge], but shown by
+// other means: where the runs of each side agree, what they say has changed is
+// believed, as somebody chose them on purpose; where they do not, it takes
+// p < [verdict.Alpha] (by ranks, two-sided). A rise of failures always does.
+func Set(before, after Group) (*result.Contrast, error) {
+	c := &contrast{Contrast: &result.Contrast{
+		Schema: result.ContrastSchema, Arms: []result.ArmContrast{}, Findings: []result.Finding{}, Differs: []result.Difference{}, Warnings: []string{},
+	}}
+	for _, g := range []*Group{&before, &after} {
+		if err := c.leaveOutEarlyEnds(g); err != nil {
+			return nil, err
+		}
+	}
+	if err := sameScenario(before, after); err != nil {
+		return nil, err
+	}
+	c.Scenario, c.Hash = after.Results[0].Scenario.Name, after.Results[0].Scenario.Hash
+	c.Old, c.New = side(before), side(after)
+	c.old, c.new = summaries(before), summaries(after)
+	if n := shared(c.Old.Runs, c.New.Runs); n > 0 {
+		c.warn("%s on both sides", figure.Plural(n, "run is", "runs are"))
+	}
+	c.Differs = append(c.Differs, differences(before, after)...)
+	c.arms(before, after)
+	c.findings()
+	c.decide()
+	return c.Contrast, nil
+}
+
+// contrast is one in the making.
+type contrast struct {
+	*result.Contrast
+	old, new []Run
+}
+
+func (c *contrast) warn(format string, args ...any) {
+	c.Warnings = append(c.Warnings, fmt.Sprintf(format, args...))
+}
+
+func (c *contrast) leaveOutEarlyEnds(g *Group) error {
+	all := len(g.Results)
+	g.Results = slices.DeleteFunc(slices.Clone(g.Results), func(r *result.Result) bool { return r.Incomplete != "" || len(r.Arms) == 0 })
+	switch left := all - len(g.Results); {
+	case len(g.Results) == 0:
+		return fmt.Errorf("%s: no run that ended by itself", g.Name)
+	case left > 0:
+		c.warn("%s: %s left out, which ended early", g.Name, figure.Plural(left, "run", "runs"))
+	}
+	return nil
+}
+
+// sameScenario refuses what cannot be compared: with another load, or with other
+// arms, rates mean something else.
+func sameScenario(before, after Group) error {
+	first := before.Results[0].Scenario
+	for _, g := range []Group{before, after} {
+		for _, r := range g.Results {
+			if s := r.Scenario; s.Hash != first.Hash {
+				return fmt.Errorf("%s and %s are of different scenarios, and nothing can be compared: %s (%s) and %s (%s)",
+					before.Name, g.Name, first.Name, first.Hash, s.Name, s.Hash)
+			}
+			if !slices.EqualFunc(r.Arms, before.Results[0].Arms, func(a, b result.Arm) bool { return a.Name == b.Name }) {
+				return fmt.Errorf("%s: %s has other arms than %s", g.Name, r.ID, before.Results[0].ID)
+			}
+		}
+	}
+	return nil
+}
+
+func side(g Group) result.Side {
+	s := result.Side{Name: g.Name, First: g.Results[0].Started, Last: g.Results[0].Started}
+	for _, r := range g.Results {
+		s.Runs = append(s.Runs, r.ID)
+		if !slices.Contains(s.Kernels, r.Environment.Kernel) {
+			s.Kernels = append(s.Kernels, r.Environment.Kernel)
+		}
+		if r.Started.Before(s.First) {
+			s.First = r.Started
+		}
+		if r.Started.After(s.Last) {
+			s.Last = r.Started
+		}
+	}
+	return s
+}
+
+// shared counts what is in both lists.
+func shared(a, b []string) (n int) {
+	for _, s := range a {
+		if slices.Contains(b, s) {
+			n++
+		}
+	}
+	return n
+}
+
+func summaries(g Group) (runs []Run) {
+	for _, r := range g.Results {
+		runs = append(runs, Summarise(r))
+	}
+	return runs
+}
+
+// The units.
+const (
+	unitRun   = "run"
+	unitTrial = "trial"
+)
+
+// arms compares the failure rates.
+func (c *contrast) arms(before, after Group) {
+	names := armNames(c.new)
+	c.Unit = unitTrial
+	if verdict.CanDiffer(len(c.old), len(c.new), len(names)) {
+		c.Unit = unitRun
+	} else if len(c.old)+len(c.new) > 2 {
+		c.warn("%s and %s are too few for a value a run: a value is a trial, and p says nothing of what differs from night to night",
+			figure.Plural(len(c.old), "run", "runs"), figure.Plural(len(c.new), "run", "runs"))
+	} else {
+		c.warn("one run on each side: p says nothing of what differs from night to night")
+	}
+	var old, new [][]float64
+	for i, name := range names {
+		old, new = append(old, c.values(before, c.old, i, name)), append(new, c.values(after, c.new, i, name))
+	}
+	changes := verdict.Across(old, new)
+	for i, name := range names {
+		c.Arms = append(c.Arms, result.ArmContrast{Name: name, Old: armRuns(name, c.old), New: armRuns(name, c.new), Rate: changes[i]})
+	}
+}
+
+func (c *contrast) values(g Group, runs []Run, arm int, name string) (all []float64) {
+	if c.Unit == unitRun {
+		return medians(name, runs)
+	}
+	for _, r := range g.Results {
+		all = append(all, verdict.Rates(r.Arms[arm])...)
+	}
+	return all
+}
+
+// decide sums up. A regression stands whatever else could not be told.
+func (c *contrast) decide() {
+	regressions := 0
+	for _, f := range c.Findings {
+		if f.Kind != result.Shift {
+			regressions++
+		}
+	}
+	switch blind := c.blind(); {
+	case regressions > 0:
+		c.Verdict = result.Fail
+		c.Summary = figure.Plural(regressions, "regression", "regressions") + " from " + c.Old.Name + " to " + c.New.Name + "."
+	case blind != "":
+		c.Verdict, c.Summary = result.Inconclusive, blind
+	default:
+		c.Verdict, c.Summary = result.Pass, "No regression from "+c.Old.Name+" to "+c.New.Name+"."
+	}
+}
+
+// blind says why no regression could be seen; empty if one could.
+func (c *contrast) blind() string {
+	baseline := c.Arms[0].Name
+	for _, side := range []struct {
+		result.Side
+		runs []Run
+	}{{c.Old, c.old}, {c.New, c.new}} {
+		if !slices.ContainsFunc(side.runs, func(r Run) bool { return r.Arms[0].Causes[result.SNATRace] >= verdict.Floor }) {
+			return fmt.Sprintf("The race did not occur in %s of %s, so nothing can be said of a mitigation.", baseline, side.Name)
+		}
+	}
+	old, new := len(c.old), len(c.new)
+	if c.Unit == unitTrial {
+		old, new = trialsOf(c.old), trialsOf(c.new)
+	}
+	if !verdict.CanDiffer(old, new, len(c.Arms)) {
+		return fmt.Sprintf("Too few trials, %d and %d, to show that failures rose.", old, new)
+	}
+	return ""
+}
+
+func trialsOf(runs []Run) (n int) {
+	for _, r := range runs {
+		n += r.Arms[0].Trials
+	}
+	return n
+}

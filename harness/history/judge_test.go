@@ -1,0 +1,245 @@
+package history
+
+import (
+	"math"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"snatlab/harness/result"
+)
+
+func kinds(j Judgement) (all []result.FindingKind) {
+	for _, f := range j.Findings {
+		all = append(all, f.Kind)
+	}
+	return all
+}
+
+func TestARunLikeThoseBeforeItRaisesNothing(t *testing.T) {
+	j := Judge(attempts(1, ran{day: 20}), past(20), nil)
+	if len(j.Findings) > 0 || j.Again != "" || len(j.Warnings) > 0 {
+		t.Errorf("%+v", j)
+	}
+	if j.Compared != 20 || j.KernelBefore != "6.12.107" {
+		t.Errorf("compared with %d runs on %s", j.Compared, j.KernelBefore)
+	}
+}
+
+func TestAMitigationThatIsGoneIsARegressionOnceASecondAttemptConfirmsIt(t *testing.T) {
+	gone := ran{day: 20, failed: 950}
+	first := Judge(attempts(1, gone), past(20), nil)
+	if len(first.Findings) > 0 || first.Again == "" {
+		t.Fatalf("after one attempt: %+v", first)
+	}
+	j := Judge(attempts(2, gone), past(20), nil)
+	want := []result.FindingKind{result.VerdictFell, result.FailuresRose, result.ExpectationBroken}
+	if !cmp.Equal(kinds(j), want) || j.Again != "" {
+		t.Fatalf("%+v", j)
+	}
+	for i, text := range []string{
+		"random-fully is no longer mitigated, but no-difference: it failed 7,600 of 48,000 (15.8 %), in the best of 2 attempts; it was mitigated in 20 of 20 earlier runs",
+		"random-fully failed 7,600 of 48,000 (15.8 %), in the best of 2 attempts; in 20 earlier runs at most 0",
+	} {
+		if got := j.Findings[i].Text; got != text {
+			t.Errorf("got  %s\nwant %s", got, text)
+		}
+	}
+	if p := *j.Findings[0].P; math.Abs(p-1./231) > 1e-12 { // C(22, 2)
+		t.Errorf("p = %v", p)
+	}
+}
+
+func TestASecondAttemptThatIsGoodRefutesTheFirst(t *testing.T) {
+	all := append(attempts(1, ran{day: 20, failed: 950}), ran{day: 20}.result())
+	if j := Judge(all, past(20), nil); len(j.Findings) > 0 || j.Again != "" {
+		t.Errorf("%+v", j)
+	}
+}
+
+func TestARegressionStaysOneUntilItIsMended(t *testing.T) {
+	before := past(20)
+	for day := 20; day < 60; day++ {
+		tonight := attempts(3, ran{day: day, failed: 950})
+		j := Judge(tonight, before, nil)
+		if len(j.Findings) < 3 {
+			t.Fatalf("night %d: %+v", day-19, j)
+		}
+		if day > 20 && !strings.HasSuffix(j.Findings[0].Text, "mitigated in 20 of 20 earlier runs, since 2026-11-21") {
+			t.Errorf("night %d: %s", day-19, j.Findings[0].Text)
+		}
+		for _, r := range tonight {
+			before = append(before, Summarise(r))
+		}
+	}
+	if j := Judge(attempts(1, ran{day: 60}), before, nil); len(j.Findings) > 0 {
+		t.Errorf("mended: %+v", j)
+	}
+}
+
+func TestFailuresOfAMitigatedArmThatRiseAreARegressionFromAFloorOn(t *testing.T) {
+	before := past(20)
+	for day := range before { // two random draws can meet
+		before[day].Arms[1].Failed = day % 3
+	}
+	for _, c := range []struct {
+		name   string
+		failed int // in each of 8 trials
+		want   int
+	}{{"a stray one", 0, 0}, {"below the floor", 2, 0}, {"still mitigated, but 40 failed", 5, 1}} {
+		tonight := attempts(3, ran{day: 20, failed: c.failed})
+		if c.failed == 0 {
+			tonight[0].Arms[1].Trials[3].Failed = 1
+		}
+		j := Judge(tonight, before, nil)
+		if len(j.Findings) != c.want || j.Again != "" {
+			t.Errorf("%s: %+v", c.name, j)
+		}
+		if c.want == 1 {
+			f := j.Findings[0]
+			if want := "random-fully failed 40 of 48,000 (0.08 %), in the best of 3 attempts; in 20 earlier runs at most 2"; f.Kind != result.FailuresRose || f.Text != want {
+				t.Errorf("%s: %+v", c.name, f)
+			}
+		}
+	}
+}
+
+func TestACauseThatNeverWasIsARegressionInAnyArm(t *testing.T) {
+	exhausted := func(r *result.Result) {
+		for i := range r.Arms[0].Trials {
+			t := &r.Arms[0].Trials[i]
+			t.Failed += 10
+			t.Causes[result.PortExhaustion] = 10
+		}
+	}
+	j := Judge(attempts(2, ran{day: 20, change: exhausted}), past(20), nil)
+	if !cmp.Equal(kinds(j), []result.FindingKind{result.NewCause}) ||
+		j.Findings[0].Text != "masquerade failed 80 of 48,000 (0.17 %) for port_exhaustion, in the best of 2 attempts; in 20 earlier runs at most 0" {
+		t.Errorf("%+v", j)
+	}
+	foreign := func(r *result.Result) {
+		exhausted(r)
+		for i := range r.Arms[0].Trials {
+			r.Arms[0].Trials[i].Causes = map[string]int{result.SNATRace: r.Arms[0].Trials[i].Failed - 10, result.CauseForeign: 10}
+		}
+	}
+	if j := Judge(attempts(2, ran{day: 20, change: foreign}), past(20), nil); len(j.Findings) > 0 {
+		t.Errorf("other traffic is no regression: %+v", j)
+	}
+}
+
+func TestAnExpectationThatAlwaysHeldTakesNoLongHistory(t *testing.T) {
+	broken := ran{day: 2, failed: 950}
+	j := Judge(attempts(2, broken), past(2), nil)
+	if !cmp.Equal(kinds(j), []result.FindingKind{result.ExpectationBroken}) {
+		t.Fatalf("%+v", j)
+	}
+	if want := "; it held in 2 of 2 earlier runs"; !strings.HasSuffix(j.Findings[0].Text, want) {
+		t.Errorf("%s", j.Findings[0].Text)
+	}
+	if len(j.Warnings) != 2 || !strings.Contains(j.Warnings[0], "that may be chance (p = 0.17)") {
+		t.Errorf("%q", j.Warnings)
+	}
+	if j := Judge(attempts(2, ran{failed: 950}), nil, nil); len(j.Findings) > 0 || j.Compared != 0 {
+		t.Errorf("the first run: %+v", j)
+	}
+}
+
+func TestAnExpectationThatOftenFailsIsNoRegression(t *testing.T) {
+	before := past(20)
+	for day := range before {
+		if day%2 == 0 {
+			before[day].Expected[1].Held = new(false)
+		}
+	}
+	j := Judge(attempts(2, ran{day: 20, change: func(r *result.Result) { r.Expected[1].Reduction = new(1.0); r.Arms[1].Trials[2].Failed = 3 }}), before, nil)
+	if len(j.Findings) > 0 {
+		t.Errorf("%+v", j)
+	}
+}
+
+func TestTheKernelSinceWhichItIsSoIsNamed(t *testing.T) {
+	j := Judge(attempts(2, ran{day: 20, failed: 950, kernel: "6.18.15"}), past(20), nil)
+	if want := ", since kernel 6.18.15 (6.12.107 before it)"; !strings.HasSuffix(j.Findings[0].Text, want) {
+		t.Errorf("%s", j.Findings[0].Text)
+	}
+	if j := Judge(attempts(1, ran{day: 20, kernel: "6.18.15"}), past(20), nil); len(j.Findings) > 0 || j.Compared != 20 {
+		t.Errorf("a new kernel and the same figures: %+v", j)
+	}
+}
+
+func TestABaselineThatMovesIsAShift(t *testing.T) {
+	before := past(20)
+	for day := 20; day < 23; day++ {
+		before = append(before, Summarise(ran{day: day, kernel: "6.18.15", lost: 300}.result()))
+	}
+	j := Judge(attempts(1, ran{day: 23, kernel: "6.18.15", lost: 290}), before, nil)
+	if !cmp.Equal(kinds(j), []result.FindingKind{result.Shift}) || j.Again != "" ||
+		!strings.HasPrefix(j.Findings[0].Text, "masquerade lost 5.00 % in the last 4 runs (median), and 16") ||
+		!strings.HasSuffix(j.Findings[0].Text, " in the 20 before, since kernel 6.18.15 (6.12.107 before it)") {
+		t.Errorf("%+v", j)
+	}
+}
+
+func TestRunsUnderAnotherKeyAndThoseThatEndedEarlyAreNotCompared(t *testing.T) {
+	before := past(4)
+	before[0].Key.Virtualisation = "qemu"
+	before[1].Key.Hash = "sha256:000000000000"
+	before[2].Incomplete = "interrupted by SIGINT"
+	tonight := attempts(1, ran{day: 20})
+	if j := Judge(tonight, append(before, Summarise(tonight[0])), nil); j.Compared != 1 {
+		t.Errorf("compared with %d runs", j.Compared)
+	}
+}
+
+func TestAnInconclusiveRunIsTriedAgainAndJudgedByNothingElse(t *testing.T) {
+	j := Judge(attempts(1, ran{day: 20, lost: 1}), past(20), nil)
+	if j.Again == "" || len(j.Findings) > 0 {
+		t.Errorf("%+v", j)
+	}
+	if j := Judge(attempts(3, ran{day: 20, lost: 1}), past(20), nil); cmp.Equal(kinds(j), []result.FindingKind{result.VerdictFell}) {
+		t.Errorf("an arm cannot fall where no race was: %+v", j)
+	}
+}
+
+// Nights that are all alike, of an arm that is bad now and then by chance: the
+// alarms are rarer than what the package comment promises.
+func TestAlarmsByChanceAreAsRareAsDesigned(t *testing.T) {
+	for _, c := range []struct {
+		badShare, allowed float64
+	}{{0, 0}, {0.05, 0.002}, {0.2, 0.01}, {0.5, 0.01}} {
+		draw, alarms, nights := rand.New(rand.NewPCG(1, 2)), 0, 0
+		chance := func(day int) Run {
+			r := Run{ID: time.Duration(draw.Int64()).String(), Started: firstDay.AddDate(0, 0, day), Arms: []Arm{{Name: "masquerade", Requests: 1}, {Name: "random-fully", Requests: 1, Verdict: result.Mitigated}}}
+			if draw.Float64() < c.badShare {
+				r.Arms[1].Verdict = result.Reduced
+			}
+			return r
+		}
+		for range 100 {
+			var before []Run
+			for day := range 20 {
+				before = append(before, chance(day))
+			}
+			for day := range 40 {
+				nights++
+				n := night{before: before}
+				for attempt := 0; attempt == 0 || attempt < 3 && n.Again != ""; attempt++ {
+					n.Judgement = Judgement{}
+					n.tonight = append(n.tonight, chance(20+day))
+					n.verdictFell("random-fully")
+				}
+				before = append(before, n.tonight...)
+				alarms += len(n.Findings)
+			}
+		}
+		if got := float64(alarms) / float64(nights); got > c.allowed {
+			t.Errorf("bad in %v of runs by chance: an alarm in %v of nights, more than %v", c.badShare, got, c.allowed)
+		} else {
+			t.Logf("bad in %v of runs by chance: an alarm in %v of nights", c.badShare, got)
+		}
+	}
+}

@@ -1,0 +1,152 @@
+package report
+
+import (
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/perf/benchfmt"
+
+	"snatlab/harness/result"
+)
+
+// A BenchSide is results that are a column to benchstat.
+type BenchSide struct {
+	Name    string
+	Results []*result.Result
+}
+
+// The units of a benchmark file, and which way is better.
+var benchUnits = []struct{ unit, better string }{
+	{"fail/req", "lower"},
+	{"p50-sec", "lower"}, // connect(), of the requests that succeeded
+	{"p99-sec", "lower"},
+}
+
+// Bench writes the trials of results in Go's benchmark format, a line each, for
+// benchstat. The configuration lines hold what all results have in common:
+// whatever else differs would make benchstat draw a table for each. For what is to
+// be its columns there is a line as well: "kernel" where each side has one and they
+// differ, and else "side". It gives the name of that line; a single side has none.
+func Bench(w io.Writer, sides ...BenchSide) (column string, err error) {
+	if len(sides) > 1 {
+		column = columnOf(sides)
+	}
+	var all []*result.Result
+	for _, s := range sides {
+		all = append(all, s.Results...)
+	}
+	b := benchfmt.NewWriter(w)
+	for _, u := range benchUnits {
+		err := b.Write(&benchfmt.UnitMetadata{UnitMetadataKey: benchfmt.UnitMetadataKey{Unit: u.unit, Key: "better"}, OrigUnit: u.unit, Value: u.better})
+		if err != nil {
+			return "", err
+		}
+	}
+	shared := common(all)
+	for _, s := range sides {
+		for _, r := range s.Results {
+			config := slices.Clone(shared)
+			switch column {
+			case "kernel":
+				config = append(config, benchConfig(column, r.Environment.Kernel))
+			case "side":
+				config = append(config, benchConfig(column, s.Name))
+			}
+			if err := benchTrials(b, r, config); err != nil {
+				return "", err
+			}
+		}
+	}
+	return column, nil
+}
+
+func columnOf(sides []BenchSide) string {
+	var kernels []string
+	for _, s := range sides {
+		of := map[string]bool{}
+		for _, r := range s.Results {
+			of[r.Environment.Kernel] = true
+			if len(of) > 1 || slices.Contains(kernels, r.Environment.Kernel) {
+				return "side"
+			}
+		}
+		for kernel := range of {
+			kernels = append(kernels, kernel)
+		}
+	}
+	return "kernel"
+}
+
+// common are the configuration lines that are the same for all results.
+func common(results []*result.Result) (config []benchfmt.Config) {
+	for _, line := range []struct {
+		key string
+		of  func(*result.Result) string
+	}{
+		{"goos", func(*result.Result) string { return "linux" }},
+		{"goarch", func(r *result.Result) string { return r.Environment.Arch }},
+		{"kernel", func(r *result.Result) string { return r.Environment.Kernel }},
+		{"cpu", func(r *result.Result) string { return deref(r.Environment.CPUModel) }},
+		{"driver", func(r *result.Result) string { return driver(r.Environment) }},
+		{"docker", func(r *result.Result) string { return deref(r.Environment.Docker) }},
+		{"nat", func(r *result.Result) string { return r.Environment.NAT }},
+		{"iptables", func(r *result.Result) string { return deref(r.Environment.Iptables) }},
+		{"virtualisation", func(r *result.Result) string { return deref(r.Environment.Virtualisation) }},
+		{"scenario-hash", func(r *result.Result) string { return r.Scenario.Hash }},
+	} {
+		value := line.of(results[0])
+		differs := func(r *result.Result) bool { return line.of(r) != value }
+		if value != "" && !slices.ContainsFunc(results, differs) {
+			config = append(config, benchConfig(line.key, value))
+		}
+	}
+	return config
+}
+
+func benchConfig(key, value string) benchfmt.Config {
+	return benchfmt.Config{Key: key, Value: []byte(strings.TrimSpace(plain(value))), File: true}
+}
+
+func deref(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
+
+// benchTrials writes the trials of a result, by round.
+func benchTrials(b *benchfmt.Writer, r *result.Result, config []benchfmt.Config) error {
+	for _, t := range byRound(r.Arms) {
+		if t.Requests <= 0 {
+			continue
+		}
+		line := &benchfmt.Result{Config: config, Name: benchName(r, t.arm), Iters: t.Requests,
+			Values: []benchfmt.Value{{Value: rate(t.Trial), Unit: "fail/req"}}}
+		if t.Failed < t.Requests { // else there is no latency
+			line.Values = append(line.Values,
+				benchfmt.Value{Value: float64(t.Latency.P50) / 1e6, Unit: "p50-sec"},
+				benchfmt.Value{Value: float64(t.Latency.P99) / 1e6, Unit: "p99-sec"})
+		}
+		if err := b.Write(line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// benchName ends in the number of CPUs, as Go's own do: without it the end of an
+// arm's name might be taken for that.
+func benchName(r *result.Result, arm string) benchfmt.Name {
+	name := word(r.Scenario.Name)
+	if name != "" {
+		name = strings.ToUpper(name[:1]) + name[1:] // after "Benchmark" comes no lower-case letter
+	}
+	return benchfmt.Name(name + "/arm=" + word(arm) + "-" + strconv.Itoa(max(1, r.Environment.CPUs)))
+}
+
+// word makes one of a name that holds what separates words or parts of a name.
+func word(s string) string {
+	return strings.NewReplacer(" ", "_", "/", "_").Replace(plain(s))
+}

@@ -1,0 +1,136 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+
+	"snatlab/harness/figure"
+	"snatlab/harness/result"
+)
+
+// Contrast writes how runs compare with earlier ones: both sides, the arms side
+// by side, what is to be known about the figures, what differs, and the answer
+// last.
+func Contrast(w io.Writer, c *result.Contrast) error {
+	var p page
+	p.field("scenario", fmt.Sprintf("%s, hash %s", c.Scenario, c.Hash))
+	p.field("old", sideOf(c.Old))
+	p.field("new", sideOf(c.New))
+	p.field("unit", "a value is a "+c.Unit)
+	p.line("")
+	for first, after := 1, 0; after < len(c.Arms); first = after {
+		var lines []string
+		lines, after = fit(contrastTable(c), first)
+		p.all(lines)
+	}
+	p.differs(c.Differs)
+	p.footnotes(c.Warnings[:min(len(c.Warnings), notesMax)], max(0, len(c.Warnings)-notesMax))
+	for _, f := range c.Findings {
+		label := "REGRESSION  "
+		if f.Kind == result.Shift {
+			label = "shift       "
+		}
+		p.hang(label, f.Text+withP(f.P))
+	}
+	if len(c.Findings) > 0 {
+		p.line("")
+	}
+	p.hang("", strings.ToUpper(string(c.Verdict))+marks(c.Warnings, func(string) bool { return true })+": "+c.Summary)
+	_, err := io.WriteString(w, p.String())
+	return err
+}
+
+// ContrastJSON writes it as it is.
+func ContrastJSON(w io.Writer, c *result.Contrast) error { return indented(w, c) }
+
+// sideOf says which runs are on a side.
+func sideOf(s result.Side) string {
+	text := fmt.Sprintf("%s: %s, ", s.Name, figure.Plural(len(s.Runs), "run", "runs"))
+	if from, to := day(s.First), day(s.Last); from != to {
+		text += from + " to " + to
+	} else {
+		text += from
+	}
+	const most = 3
+	if n := len(s.Kernels); n > most {
+		return text + fmt.Sprintf(", %d kernels", n)
+	}
+	return text + ", Linux " + strings.Join(s.Kernels, ", ")
+}
+
+func withP(p *float64) string {
+	if p == nil {
+		return ""
+	}
+	return " (" + strings.Replace("p = "+probability(*p), "= <", "< ", 1) + ")"
+}
+
+// A contrastRow is one figure of every arm.
+type contrastRow struct {
+	label string
+	cell  func(result.ArmContrast) string
+}
+
+func contrastTable(c *result.Contrast) table {
+	t := table{head: []string{"failure rate, median"}, marks: []string{""}}
+	for _, a := range c.Arms {
+		t.head, t.marks = append(t.head, a.Name), append(t.marks, "")
+	}
+	for _, row := range contrastRows() {
+		cells := []string{row.label}
+		for _, a := range c.Arms {
+			cells = append(cells, row.cell(a))
+		}
+		t.rows = append(t.rows, cells)
+	}
+	return t
+}
+
+func contrastRows() []contrastRow {
+	type arm = result.ArmContrast
+	median := func(s result.Spread) string { return figure.Percent(s.Median) }
+	interval := func(s result.Spread) string { return between(s.Low, s.High, figure.Percent) }
+	return []contrastRow{
+		{"old", func(a arm) string { return median(a.Rate.Old) }},
+		{"  95 % interval", func(a arm) string { return interval(a.Rate.Old) }},
+		{"  failed", func(a arm) string { return failedOf(a.Old) }},
+		{"  verdicts", func(a arm) string { return armTally(a.Old) }},
+		{"new", func(a arm) string { return median(a.Rate.New) }},
+		{"  95 % interval", func(a arm) string { return interval(a.Rate.New) }},
+		{"  failed", func(a arm) string { return failedOf(a.New) }},
+		{"  verdicts", func(a arm) string { return armTally(a.New) }},
+		{"change", func(a arm) string { return changeOf(a.Rate) }},
+		{"  95 % interval", func(a arm) string { return between(a.Rate.Low, a.Rate.High, signed) }},
+		{"  p (Holm)", func(a arm) string { return share(a.Rate.PHolm, probability) }},
+	}
+}
+
+// changeOf prints a change that is more than chance.
+func changeOf(r result.RateChange) string {
+	if r.PHolm != nil && *r.PHolm >= alpha {
+		return same
+	}
+	return share(r.Estimate, signed)
+}
+
+// differs lists what of the environment is not the same.
+func (p *page) differs(all []result.Difference) {
+	longest := 0
+	for _, d := range all {
+		longest = max(longest, utf8.RuneCountInString(d.What))
+	}
+	label := "differs"
+	for _, d := range all {
+		text := orNone(d.Old) + " -> " + orNone(d.New)
+		if d.Key {
+			text += " (another rate is to be expected)"
+		}
+		p.hang(pad(label, gutter)+pad(d.What, longest+2), text)
+		label = ""
+	}
+	if len(all) > 0 {
+		p.line("")
+	}
+}

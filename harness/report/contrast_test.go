@@ -1,0 +1,58 @@
+package report
+
+import (
+	"bytes"
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"snatlab/harness/result"
+)
+
+func kernelsContrasted() *result.Contrast {
+	day := func(n int) time.Time { return time.Date(2026, 11, n, 3, 0, 0, 0, time.UTC) }
+	return &result.Contrast{
+		Schema: result.ContrastSchema, Scenario: "quickstart", Hash: "sha256:5b0c94d2e1a7", Unit: "run",
+		Old: result.Side{Name: "6.12.107", Runs: []string{"a", "b", "c", "d", "e", "f"}, Kernels: []string{"6.12.107"}, First: day(1), Last: day(6)},
+		New: result.Side{Name: "results/after", Runs: []string{"g", "h", "i", "j", "k", "l"}, Kernels: []string{"6.18.15", "7.2.12"}, First: day(9), Last: day(9)},
+		Arms: []result.ArmContrast{
+			{Name: "masquerade", Old: result.ArmRuns{Requests: 48000, Failed: 6315}, New: result.ArmRuns{Requests: 48000, Failed: 3157},
+				Rate: result.RateChange{Old: result.Spread{Median: .131, Low: new(.12), High: new(.143)}, New: result.Spread{Median: .066},
+					Estimate: new(-.496), Low: new(-.61), High: new(-.35), P: new(.0022), PHolm: new(.0043)}},
+			{Name: "random-fully", Old: result.ArmRuns{Requests: 48000, Verdicts: map[result.ArmVerdict]int{result.Mitigated: 6}},
+				New:  result.ArmRuns{Requests: 48000, Failed: 700, Verdicts: map[result.ArmVerdict]int{result.Mitigated: 3, result.Reduced: 3}},
+				Rate: result.RateChange{New: result.Spread{Median: .001}, P: new(.18), PHolm: new(.18)}},
+		},
+		Findings: []result.Finding{
+			{Kind: result.VerdictFell, Arm: "random-fully", Text: "random-fully was mitigated in 6 of 6 runs, and is in 3 of 6 runs: it failed 700 of 48,000 (1.46 %), and before it 0 of 48,000 (0 %)"},
+			{Kind: result.Shift, Arm: "masquerade", Text: "masquerade lost 6.60 % (median), and before it 13.1 %", P: new(0.00001)},
+		},
+		Differs:  []result.Difference{{What: "cpus", Old: "2", New: "4", Key: true}, {What: "sysctl net.ipv4.tcp_tw_reuse", New: "2"}},
+		Warnings: []string{"results/after: 1 run left out, which ended early"},
+		Verdict:  result.Fail, Summary: "1 regression from 6.12.107 to results/after.",
+	}
+}
+
+func TestAContrastIsDrawnAsTheGoldenShows(t *testing.T) {
+	var out bytes.Buffer
+	if err := Contrast(&out, kernelsContrasted()); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "testdata/history/contrast.txt", out.String())
+}
+
+func TestAContrastAsJSONIsReadBackWhole(t *testing.T) {
+	var out bytes.Buffer
+	if err := ContrastJSON(&out, kernelsContrasted()); err != nil {
+		t.Fatal(err)
+	}
+	var back result.Contrast
+	if err := json.Unmarshal(out.Bytes(), &back); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(kernelsContrasted(), &back); diff != "" {
+		t.Error(diff)
+	}
+}

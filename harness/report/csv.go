@@ -1,0 +1,74 @@
+package report
+
+import (
+	"encoding/csv"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"snatlab/harness/result"
+)
+
+// csvHead names the columns: those of a series, of a run, and of an arm.
+var csvHead = []string{
+	"series", "scenario", "hash", "arch", "cpus", "driver", "rootless", "nat", "docker", "firewall", "iptables", "virtualisation",
+	"kernel", "run", "started", "version", "run_verdict", "incomplete",
+	"arm", "arm_verdict", "trials", "requests", "failed",
+	"rate_median", "rate_low", "rate_high", "rate_lowest", "rate_highest", "causes",
+}
+
+// HistoryCSV writes a line for each arm of each run, oldest first within a
+// series. Rates are shares between 0 and 1 over the trials of the run; low to high
+// is the 95 % interval of the median. Causes are like "snat_race=12 refused=1".
+// What there is not is empty.
+func HistoryCSV(w io.Writer, h *result.History) error {
+	c := csv.NewWriter(w)
+	_ = c.Write(csvHead) // Error tells
+	for _, s := range h.Series {
+		for _, r := range s.Runs {
+			for _, a := range r.Arms {
+				_ = c.Write(slices.Concat(seriesCells(s), runCells(r), armCells(a)))
+			}
+		}
+	}
+	c.Flush()
+	return c.Error()
+}
+
+func seriesCells(s result.Series) []string {
+	k := s.Key
+	return []string{s.ID, k.Scenario, k.Hash, k.Arch, strconv.Itoa(k.CPUs), k.Driver, strconv.FormatBool(k.Rootless), k.NAT,
+		k.Docker, k.Firewall, k.Iptables, k.Virtualisation}
+}
+
+func runCells(r result.RunSummary) []string {
+	return []string{r.Kernel, r.ID, r.Started.UTC().Format(time.RFC3339), r.Version, string(r.Verdict), r.Incomplete}
+}
+
+func armCells(a result.ArmSummary) []string {
+	var causes []string
+	for _, cause := range slices.Sorted(maps.Keys(a.Causes)) {
+		causes = append(causes, fmt.Sprintf("%s=%d", cause, a.Causes[cause]))
+	}
+	rates := make([]string, 5)
+	if r := a.FailureRate; a.Trials > 0 {
+		rates = []string{precise(r.Median), preciseOrNone(r.Low), preciseOrNone(r.High), precise(r.Lowest), precise(r.Highest)}
+	}
+	return slices.Concat(
+		[]string{a.Name, string(a.Verdict), strconv.Itoa(a.Trials), strconv.Itoa(a.Requests), strconv.Itoa(a.Failed)},
+		rates, []string{strings.Join(causes, " ")})
+}
+
+// precise prints a share so that nothing is lost.
+func precise(share float64) string { return strconv.FormatFloat(share, 'g', -1, 64) }
+
+func preciseOrNone(share *float64) string {
+	if share == nil {
+		return ""
+	}
+	return precise(*share)
+}

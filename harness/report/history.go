@@ -1,0 +1,165 @@
+package report
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"snatlab/harness/figure"
+	"snatlab/harness/result"
+)
+
+// History writes what a store shows over time: each series, kernel by kernel, the
+// oldest first.
+func History(w io.Writer, h *result.History) error {
+	var p page
+	for _, s := range h.Series {
+		p.series(s)
+	}
+	notes := h.Warnings[:min(len(h.Warnings), notesMax)]
+	for i, text := range notes {
+		p.hang(pad(superscript(i+1), 2), text)
+	}
+	if more := len(h.Warnings) - len(notes); more > 0 {
+		p.hang("  ", fmt.Sprintf("and %s, in --json", figure.Plural(more, "more warning", "more warnings")))
+	}
+	if len(notes) > 0 {
+		p.line("")
+	}
+	runs := 0
+	for _, s := range h.Series {
+		runs += len(s.Runs)
+	}
+	p.hang("", fmt.Sprintf("%s in %s.", figure.Plural(runs, "run", "runs"), h.Store))
+	_, err := io.WriteString(w, p.String())
+	return err
+}
+
+// HistoryJSON writes all that is known of the runs, without their trials.
+func HistoryJSON(w io.Writer, h *result.History) error { return indented(w, h) }
+
+func indented(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}
+
+// Claim says what was expected of an arm, "reduction >= 99 %".
+func Claim(e result.Expect) string { return claim(e) }
+
+func (p *page) series(s result.Series) {
+	p.line(s.Key.Scenario + "  " + s.ID)
+	p.field("lab", under(s.Key))
+	p.field("scenario", "hash "+s.Key.Hash)
+	p.line("")
+	p.all(align(kernelRows(s)))
+	for first, after, arms := 1, 0, len(s.Kernels[0].Arms); after < arms; first = after {
+		var lines []string
+		lines, after = fit(rateRows(s), first)
+		p.all(lines)
+	}
+	p.sparks(s)
+}
+
+// all writes lines, and an empty one after them.
+func (p *page) all(lines []string) {
+	for _, line := range lines {
+		p.line(line)
+	}
+	p.line("")
+}
+
+// under says what the runs of a series were made under, the kernel left out.
+func under(k result.Key) string {
+	parts := []string{driver(result.Env{Driver: k.Driver, Rootless: k.Rootless})}
+	if k.Docker != "" {
+		parts[0] += " " + k.Docker
+	}
+	if k.Firewall != "" {
+		parts = append(parts, "firewall "+k.Firewall)
+	}
+	switch {
+	case k.Iptables != "":
+		parts = append(parts, "iptables "+k.Iptables)
+	case k.NAT != "":
+		parts = append(parts, k.NAT)
+	}
+	parts = append(parts, k.Arch, figure.Plural(k.CPUs, "CPU", "CPUs"))
+	if k.Virtualisation != "" {
+		parts = append(parts, "virtualisation "+k.Virtualisation)
+	}
+	return strings.Join(parts, ", ")
+}
+
+func day(t time.Time) string { return t.UTC().Format(time.DateOnly) }
+
+// kernelRows lists the kernels, a line each.
+func kernelRows(s result.Series) table {
+	t := table{head: []string{"kernel", "runs", "first", "last", "verdicts"}}
+	for _, k := range s.Kernels {
+		verdicts := tally(k.Verdicts, result.Pass, result.Fail, result.Inconclusive)
+		if k.Incomplete > 0 {
+			verdicts = append(verdicts, fmt.Sprintf("%d ended early", k.Incomplete))
+		}
+		t.rows = append(t.rows, []string{k.Kernel, figure.Thousands(k.Runs), day(k.First), day(k.Last), strings.Join(verdicts, ", ")})
+	}
+	return t
+}
+
+// tally prints "14 pass", in the order given.
+func tally[V ~string](n map[V]int, order ...V) (texts []string) {
+	for _, v := range order {
+		if n[v] > 0 {
+			texts = append(texts, fmt.Sprintf("%d %s", n[v], v))
+		}
+	}
+	return texts
+}
+
+// armTally prints the verdicts of an arm.
+func armTally(a result.ArmRuns) string {
+	return orNone(strings.Join(tally(a.Verdicts, result.Mitigated, result.Reduced, result.NoDifference, result.Worse, result.ArmInconclusive), ", "))
+}
+
+// rateRows sets the arms side by side, for each kernel: medians over its runs.
+func rateRows(s result.Series) table {
+	t := table{head: []string{"failure rate, median"}, marks: []string{""}}
+	for _, a := range s.Kernels[0].Arms {
+		t.head, t.marks = append(t.head, a.Name), append(t.marks, "")
+	}
+	for _, k := range s.Kernels {
+		for _, row := range []struct {
+			label string
+			cell  func(result.ArmRuns) string
+		}{
+			{k.Kernel, func(a result.ArmRuns) string { return figure.Percent(a.FailureRate.Median) }},
+			{"  95 % interval", func(a result.ArmRuns) string {
+				return between(a.FailureRate.Low, a.FailureRate.High, figure.Percent)
+			}},
+			{"  failed of all requests", failedOf},
+			{"  verdicts", armTally},
+		} {
+			cells := []string{row.label}
+			for _, a := range k.Arms {
+				if a.Requests == 0 {
+					cells = append(cells, none)
+					continue
+				}
+				cells = append(cells, row.cell(a))
+			}
+			t.rows = append(t.rows, cells)
+		}
+	}
+	return t
+}
+
+// failedOf prints "3 of 48,000".
+func failedOf(a result.ArmRuns) string {
+	return figure.Thousands(a.Failed) + " of " + figure.Thousands(a.Requests)
+}
+
+// Series says in a line what series a key is of.
+func Series(k result.Key) string { return k.Scenario + ": " + under(k) + ", hash " + k.Hash }

@@ -1,0 +1,98 @@
+package report
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"snatlab/harness/figure"
+	"snatlab/harness/result"
+)
+
+const (
+	blocks   = "▁▂▃▄▅▆▇█" // the first one is 0
+	boundary = "┊"        // the kernel changed
+	sparkMax = 60         // blocks of an arm, for the most part
+)
+
+// sparks draws the failure rate of each arm over time, kernel by kernel.
+func (p *page) sparks(s result.Series) {
+	spans := spansOf(s)
+	runs := 0
+	for _, span := range spans {
+		runs += len(span)
+	}
+	if runs == 0 {
+		return
+	}
+	each := (runs + sparkMax - 1) / sparkMax
+	head := "over time, a block a run"
+	if each > 1 {
+		head = fmt.Sprintf("over time, a block for the highest of %d runs", each)
+	}
+	p.hang("", head+"; ▁ is 0, and █ the rate named behind it")
+	longest := 0
+	for _, a := range s.Kernels[0].Arms {
+		longest = max(longest, utf8.RuneCountInString(shorten(a.Name, nameMax)))
+	}
+	for _, a := range s.Kernels[0].Arms {
+		line, most := sparkline(spans, a.Name, each)
+		p.line(pad(shorten(a.Name, nameMax), longest+2) + line + "  " + figure.Percent(most))
+	}
+	for i, k := range s.Kernels[1:] {
+		p.hang(boundary+" ", fmt.Sprintf("from %s to %s on %s", s.Kernels[i].Kernel, k.Kernel, day(k.First)))
+	}
+	p.line("")
+}
+
+// spansOf are the runs that did not end early, by kernel.
+func spansOf(s result.Series) (spans [][]result.RunSummary) {
+	for _, k := range s.Kernels {
+		var span []result.RunSummary
+		for _, r := range s.Runs {
+			if r.Kernel == k.Kernel && r.Incomplete == "" {
+				span = append(span, r)
+			}
+		}
+		spans = append(spans, span)
+	}
+	return spans
+}
+
+// sparkline draws one arm, and says what its highest block is.
+func sparkline(spans [][]result.RunSummary, arm string, each int) (line string, most float64) {
+	highest := func(runs []result.RunSummary) float64 {
+		rate := 0.0
+		for _, r := range runs {
+			for _, a := range r.Arms {
+				if a.Name == arm {
+					rate = max(rate, a.FailureRate.Median)
+				}
+			}
+		}
+		return rate
+	}
+	for _, span := range spans {
+		most = max(most, highest(span))
+	}
+	var drawn []string
+	for _, span := range spans {
+		text := ""
+		for some := range slices.Chunk(span, each) {
+			text += height(highest(some), most)
+		}
+		drawn = append(drawn, text)
+	}
+	return strings.Join(drawn, boundary), most
+}
+
+// height is the first block for 0 alone.
+func height(rate, most float64) string {
+	all := []rune(blocks)
+	if rate == 0 || most == 0 {
+		return string(all[0])
+	}
+	return string(all[min(len(all)-1, int(math.Ceil(rate/most*float64(len(all)-1))))])
+}

@@ -1,0 +1,60 @@
+package result
+
+import "time"
+
+// ContrastSchema names the meaning of the fields of [Contrast].
+const ContrastSchema = "snatlab.contrast/v1"
+
+// Contrast sets runs of a scenario against earlier ones.
+type Contrast struct {
+	Schema   string        `json:"schema"`
+	Scenario string        `json:"scenario"` // its name
+	Hash     string        `json:"hash"`     // and its hash, which both sides have
+	Old      Side          `json:"old"`
+	New      Side          `json:"new"`
+	Unit     string        `json:"unit"` // what a value of the test is: "trial" or "run"
+	Arms     []ArmContrast `json:"arms"` // those of both sides; the first is the baseline
+	Findings []Finding     `json:"findings"`
+	Differs  []Difference  `json:"differs"` // in the environment, the kernel left out
+	Warnings []string      `json:"warnings"`
+	Verdict  Verdict       `json:"verdict"` // pass: no regression
+	Summary  string        `json:"summary"` // the verdict in one sentence
+}
+
+// Side is one side of a contrast.
+type Side struct {
+	Name    string    `json:"name"` // as it was given
+	Runs    []string  `json:"runs"` // their IDs, oldest first
+	Kernels []string  `json:"kernels"`
+	First   time.Time `json:"first"` // when the first run began
+	Last    time.Time `json:"last"`  // and the last
+}
+
+// ArmContrast is an arm on both sides.
+type ArmContrast struct {
+	Name string     `json:"name"`
+	Old  ArmRuns    `json:"old"`
+	New  ArmRuns    `json:"new"`
+	Rate RateChange `json:"rate"`
+}
+
+// RateChange is what became of a failure rate, by the unit of the contrast. The
+// change is a share of the old median: 0.1 is 10 % more; Low to High is its
+// 95 % interval. Nil where there is none.
+type RateChange struct {
+	Old      Spread   `json:"old"`
+	New      Spread   `json:"new"`
+	Estimate *float64 `json:"estimate"`
+	Low      *float64 `json:"low"`
+	High     *float64 `json:"high"`
+	P        *float64 `json:"p"`      // exact up to 120 values, two-sided
+	PHolm    *float64 `json:"p_holm"` // adjusted for the number of arms
+}
+
+// Difference is one thing about the environment that is not the same.
+type Difference struct {
+	What string `json:"what"`
+	Old  string `json:"old"`
+	New  string `json:"new"`
+	Key  bool   `json:"key"` // part of the key: nothing that differs there should be compared
+}

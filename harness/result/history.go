@@ -1,0 +1,85 @@
+package result
+
+import "time"
+
+// HistorySchema names the meaning of the fields of [History].
+const HistorySchema = "snatlab.history/v1"
+
+// History is what a store of results shows over time.
+type History struct {
+	Schema   string   `json:"schema"`
+	Store    string   `json:"store"`  // its folder
+	Series   []Series `json:"series"` // by scenario, then the one that began first
+	Warnings []string `json:"warnings"`
+}
+
+// Series is all runs that have a key in common.
+type Series struct {
+	ID      string       `json:"id"` // of the key: 8 hexadecimal digits, which name it on a command line
+	Key     Key          `json:"key"`
+	Kernels []KernelRuns `json:"kernels"` // in the order in which they were first seen
+	Runs    []RunSummary `json:"runs"`    // oldest first
+}
+
+// Key is what two runs have to have in common for their figures to be set
+// against each other: the scenario and the environment, the kernel left out.
+// What a lab does not have, or what is not known, is empty.
+type Key struct {
+	Scenario       string `json:"scenario"` // its name
+	Hash           string `json:"hash"`     // of the scenario
+	Arch           string `json:"arch"`
+	CPUs           int    `json:"cpus"`
+	Driver         string `json:"driver"`
+	Rootless       bool   `json:"rootless"`
+	NAT            string `json:"nat"`
+	Docker         string `json:"docker"`
+	Firewall       string `json:"firewall"`
+	Iptables       string `json:"iptables"`
+	Virtualisation string `json:"virtualisation"` // a guest's figures are not those of its host
+}
+
+// KernelRuns is the runs of a series on one kernel. Those that ended early
+// count nowhere but in Incomplete.
+type KernelRuns struct {
+	Kernel     string          `json:"kernel"` // uname -r
+	First      time.Time       `json:"first"`  // when the first run began
+	Last       time.Time       `json:"last"`   // and the last
+	Runs       int             `json:"runs"`
+	Incomplete int             `json:"incomplete"`
+	Verdicts   map[Verdict]int `json:"verdicts"`
+	Arms       []ArmRuns       `json:"arms"` // the first is the baseline
+}
+
+// ArmRuns is an arm in several runs.
+type ArmRuns struct {
+	Name        string             `json:"name"`
+	Requests    int                `json:"requests"`
+	Failed      int                `json:"failed"`
+	FailureRate Spread             `json:"failure_rate"` // over runs, of the median over the trials of each
+	Verdicts    map[ArmVerdict]int `json:"verdicts"`     // of the comparisons with the baseline
+}
+
+// RunSummary is what a store knows of a run without reading its result.
+type RunSummary struct {
+	ID         string       `json:"id"`
+	Folder     string       `json:"folder"` // its name in the store
+	Version    string       `json:"version"`
+	Started    time.Time    `json:"started"`
+	Kernel     string       `json:"kernel"` // uname -r
+	Key        Key          `json:"key"`
+	Verdict    Verdict      `json:"verdict"`
+	Incomplete string       `json:"incomplete,omitempty"`
+	Arms       []ArmSummary `json:"arms"` // in the scenario's order; the first is the baseline
+	Expected   []Expect     `json:"expected"`
+}
+
+// ArmSummary is an arm without its trials.
+type ArmSummary struct {
+	Name        string         `json:"name"`
+	Trials      int            `json:"trials"`
+	Requests    int            `json:"requests"` // of all trials
+	Failed      int            `json:"failed"`
+	Causes      map[string]int `json:"causes"` // without those that are 0
+	FailureRate Spread         `json:"failure_rate"`
+	Verdict     ArmVerdict     `json:"verdict"` // of the comparison with the baseline; empty for that itself
+}
