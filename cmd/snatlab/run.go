@@ -274,13 +274,13 @@ func (f runFlags) print(dir string, r *result.Result) error {
 	return err
 }
 
-func writeFile(path string, r *result.Result, render func(io.Writer, *result.Result) error) error {
-	file, err := renameio.NewPendingFile(path, renameio.WithPermissions(0o644))
+func writeFile[T any](path string, what T, render func(io.Writer, T) error, options ...renameio.Option) error {
+	file, err := renameio.NewPendingFile(path, append(options, renameio.WithPermissions(0o644))...)
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
 	defer file.Cleanup()
-	if err := render(file, r); err != nil {
+	if err := render(file, what); err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
 	return file.CloseAtomicallyReplace()

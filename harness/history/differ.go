@@ -23,7 +23,7 @@ func differences(before, after Group) (all []result.Difference) {
 }
 
 // keyFacts are those of a key, by their names in JSON, but for the scenario's.
-var keyFacts = []string{"arch", "cpus", "driver", "rootless", "nat", "docker", "firewall", "iptables", "virtualisation"}
+var keyFacts = []string{"arch", "cpus", "driver", "rootless", "nat", "docker", "firewall", "iptables", "virtualisation", "guest"}
 
 // otherFacts lists those that are no part of a key, but may account for a
 // difference.

@@ -32,9 +32,9 @@
 // Figures are set against each other where runs have a [result.Key] in common:
 // the scenario, by name and hash, architecture, CPUs, driver, privilege, the
 // program that wrote the masquerade rule and its version, the Docker engine, the
-// firewall and the hypervisor. With another one of these, other figures are to
-// be expected: a run in a user namespace shares no table with others, and a guest
-// under emulation is ten times slower than its host. The kernel is left out, as
+// firewall, the hypervisor, and what ran the guest of a matrix. With another one
+// of these, other figures are to be expected: a run in a user namespace shares no
+// table with others, and a guest under emulation is ten times slower than its host. The kernel is left out, as
 // that is what one wants to know about. The model of the CPU is left out as well:
 // hosted runners change it from night to night.
 //

@@ -35,7 +35,7 @@ func KeyOf(r *result.Result) Key {
 	e := r.Environment
 	return Key{
 		Scenario: r.Scenario.Name, Hash: r.Scenario.Hash, Arch: e.Arch, CPUs: e.CPUs, Driver: e.Driver, Rootless: e.Rootless, NAT: e.NAT,
-		Docker: known(e.Docker), Firewall: known(e.Firewall), Iptables: known(e.Iptables), Virtualisation: known(e.Virtualisation),
+		Docker: known(e.Docker), Firewall: known(e.Firewall), Iptables: known(e.Iptables), Virtualisation: known(e.Virtualisation), Guest: e.Guest,
 	}
 }
 

@@ -94,6 +94,7 @@ func common(results []*result.Result) (config []benchfmt.Config) {
 		{"nat", func(r *result.Result) string { return r.Environment.NAT }},
 		{"iptables", func(r *result.Result) string { return deref(r.Environment.Iptables) }},
 		{"virtualisation", func(r *result.Result) string { return deref(r.Environment.Virtualisation) }},
+		{"guest", func(r *result.Result) string { return r.Environment.Guest }},
 		{"scenario-hash", func(r *result.Result) string { return r.Scenario.Hash }},
 	} {
 		value := line.of(results[0])

@@ -15,7 +15,7 @@ import (
 
 // csvHead names the columns: those of a series, of a run, and of an arm.
 var csvHead = []string{
-	"series", "scenario", "hash", "arch", "cpus", "driver", "rootless", "nat", "docker", "firewall", "iptables", "virtualisation",
+	"series", "scenario", "hash", "arch", "cpus", "driver", "rootless", "nat", "docker", "firewall", "iptables", "virtualisation", "guest",
 	"kernel", "run", "started", "version", "run_verdict", "incomplete",
 	"arm", "arm_verdict", "trials", "requests", "failed",
 	"rate_median", "rate_low", "rate_high", "rate_lowest", "rate_highest", "causes",
@@ -42,7 +42,7 @@ func HistoryCSV(w io.Writer, h *result.History) error {
 func seriesCells(s result.Series) []string {
 	k := s.Key
 	return []string{s.ID, k.Scenario, k.Hash, k.Arch, strconv.Itoa(k.CPUs), k.Driver, strconv.FormatBool(k.Rootless), k.NAT,
-		k.Docker, k.Firewall, k.Iptables, k.Virtualisation}
+		k.Docker, k.Firewall, k.Iptables, k.Virtualisation, k.Guest}
 }
 
 func runCells(r result.RunSummary) []string {

@@ -91,6 +91,9 @@ func under(k result.Key) string {
 	if k.Virtualisation != "" {
 		parts = append(parts, "virtualisation "+k.Virtualisation)
 	}
+	if k.Guest != "" {
+		parts = append(parts, "guest under "+k.Guest)
+	}
 	return strings.Join(parts, ", ")
 }
 

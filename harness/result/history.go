@@ -35,7 +35,8 @@ type Key struct {
 	Docker         string `json:"docker"`
 	Firewall       string `json:"firewall"`
 	Iptables       string `json:"iptables"`
-	Virtualisation string `json:"virtualisation"` // a guest's figures are not those of its host
+	Virtualisation string `json:"virtualisation"`
+	Guest          string `json:"guest"` // what ran a guest, whose figures are not those of its host; see Env
 }
 
 // KernelRuns is the runs of a series on one kernel. Those that ended early

@@ -60,6 +60,7 @@ type Env struct {
 	Kernel       string  `json:"kernel"` // uname -r
 	Arch         string  `json:"arch"`   // of GOARCH
 	CPUs         int     `json:"cpus"`   // that the clients may run on
+	Guest        string  `json:"guest"`  // what ran the guest that this was measured in, of `snatlab matrix`: "kvm" or "tcg"; else empty
 	Driver       string  `json:"driver"`
 	Rootless     bool    `json:"rootless"` // netns: in a user namespace, without privilege on the host
 	NAT          string  `json:"nat"`      // what wrote the masquerade rule: iptables or nftables

@@ -1,0 +1,223 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"snatlab/harness/figure"
+	"snatlab/harness/history"
+	"snatlab/harness/report"
+	"snatlab/harness/result"
+)
+
+// choice is the runs of a side, before it is chosen among them.
+type choice struct {
+	name  string
+	store *history.Store
+	runs  []history.Run
+	whole []*result.Result // of a single result
+}
+
+// sides reads the runs that are to be compared.
+func (f compareFlags) sides(old, new string) (before, after *history.Group, err error) {
+	a, err := f.choose(old)
+	if err != nil {
+		return nil, nil, err
+	}
+	b, err := f.choose(new)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := f.narrow(a, b); err != nil {
+		return nil, nil, err
+	}
+	if before, err = a.read(); err != nil {
+		return nil, nil, err
+	}
+	after, err = b.read()
+	return before, after, err
+}
+
+// choose lists the runs that an argument may mean.
+func (f compareFlags) choose(arg string) (*choice, error) {
+	if _, err := os.Stat(arg); err != nil {
+		if strings.ContainsRune(arg, os.PathSeparator) || !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		return f.ofKernel(arg)
+	}
+	if !isFolder(arg) {
+		r, err := report.Read(arg)
+		if err != nil {
+			return nil, err
+		}
+		return &choice{name: arg, runs: []history.Run{history.Summarise(r)}, whole: []*result.Result{r}}, nil
+	}
+	s, err := history.Open(arg)
+	if err != nil {
+		return nil, err
+	}
+	runs, err := readable(s)
+	if err != nil {
+		return nil, err
+	}
+	if len(runs) == 0 {
+		return nil, fmt.Errorf("%s: no result in it, nor in the folders in it", arg)
+	}
+	return &choice{name: arg, store: s, runs: runs}, nil
+}
+
+// ofKernel lists the runs on a kernel. A release means itself, if there is such a
+// one, or else all that begin with it.
+func (f compareFlags) ofKernel(release string) (*choice, error) {
+	s, err := openStore(f.store)
+	if err != nil {
+		return nil, err
+	}
+	runs, err := readable(s)
+	if err != nil {
+		return nil, err
+	}
+	var exact, longer []history.Run
+	kernels := map[string]bool{}
+	for _, r := range runs {
+		kernels[r.Kernel] = true
+		if r.Kernel == release {
+			exact = append(exact, r)
+		} else if rest, ok := strings.CutPrefix(r.Kernel, release); ok && strings.ContainsAny(rest[:1], "-+_") {
+			longer = append(longer, r)
+		}
+	}
+	switch {
+	case len(exact) > 0:
+		longer = exact
+	case len(longer) == 0:
+		return nil, fmt.Errorf("%s: no such file or folder, and the store %s has no run on such a kernel%s", release, s.Dir(), among(kernels))
+	}
+	return &choice{name: release, store: s, runs: longer}, nil
+}
+
+// readable lists the runs of a store, and names those that cannot be read.
+func readable(s *history.Store) ([]history.Run, error) {
+	runs, warnings, err := s.Runs()
+	for _, text := range warnings {
+		fmt.Fprintf(os.Stderr, "snatlab: %s\n", text)
+	}
+	return runs, err
+}
+
+// among lists what there is to choose from.
+func among(names map[string]bool) string {
+	if len(names) == 0 {
+		return ""
+	}
+	var sorted []string
+	for name := range names {
+		sorted = append(sorted, name)
+	}
+	slices.Sort(sorted)
+	return " (there are: " + strings.Join(sorted, ", ") + ")"
+}
+
+// narrow leaves on both sides the runs of one series, or of one scenario where
+// the sides have no series in common.
+func (f compareFlags) narrow(a, b *choice) error {
+	for _, c := range []*choice{a, b} {
+		c.keep(func(r history.Run) bool {
+			return (f.scenario == "" || r.Key.Scenario == f.scenario) && (f.series == "" || history.SeriesID(r.Key) == f.series)
+		})
+		if len(c.runs) == 0 {
+			return fmt.Errorf("%s: no run is left by --scenario and --series", c.name)
+		}
+	}
+	for _, by := range []func(history.Run) string{
+		func(r history.Run) string { return history.SeriesID(r.Key) },
+		func(r history.Run) string { return r.Key.Hash },
+	} {
+		shared := sharedBy(a, b, by)
+		switch len(shared) {
+		case 0:
+			continue
+		case 1:
+			for _, c := range []*choice{a, b} {
+				c.keep(func(r history.Run) bool { return by(r) == shared[0] })
+			}
+			return nil
+		}
+		return errors.New(choices(a, shared))
+	}
+	return fmt.Errorf("%s and %s have no scenario in common: nothing can be compared (%s; %s)", a.name, b.name, a.scenarios(), b.scenarios())
+}
+
+func (c *choice) keep(which func(history.Run) bool) {
+	c.runs = slices.DeleteFunc(c.runs, func(r history.Run) bool { return !which(r) })
+}
+
+// sharedBy lists what the runs of both sides have in common, in the order of the
+// first.
+func sharedBy(a, b *choice, by func(history.Run) string) (shared []string) {
+	for _, r := range a.runs {
+		same := func(other history.Run) bool { return by(other) == by(r) }
+		if !slices.Contains(shared, by(r)) && slices.ContainsFunc(b.runs, same) {
+			shared = append(shared, by(r))
+		}
+	}
+	return shared
+}
+
+// choices is what to choose with --series.
+func choices(a *choice, shared []string) string {
+	text := fmt.Sprintf("%s can be compared; choose one with --scenario or --series:", figure.Plural(len(shared), "series", "series"))
+	for _, id := range shared {
+		i := slices.IndexFunc(a.runs, func(r history.Run) bool { return history.SeriesID(r.Key) == id || r.Key.Hash == id })
+		text += fmt.Sprintf("\n  %s  %s", id, report.Series(a.runs[i].Key))
+	}
+	return text
+}
+
+// scenarios names those of a side with their hashes.
+func (c *choice) scenarios() string {
+	names := map[string]bool{}
+	for _, r := range c.runs {
+		names[r.Key.Scenario+" "+r.Key.Hash] = true
+	}
+	return c.name + " has" + strings.Trim(strings.TrimPrefix(among(names), " (there are:"), ")")
+}
+
+// mostRuns bounds the results that are held in memory.
+const mostRuns = 200
+
+// read reads the results as a whole.
+func (c *choice) read() (*history.Group, error) {
+	g := &history.Group{Name: c.name, Results: c.whole}
+	if c.store == nil {
+		return g, nil
+	}
+	if n := len(c.runs); n > mostRuns {
+		fmt.Fprintf(os.Stderr, "snatlab: %s: the last %d of %s are compared\n", c.name, mostRuns, figure.Plural(n, "run", "runs"))
+		c.runs = c.runs[n-mostRuns:]
+	}
+	for _, run := range c.runs {
+		r, err := c.store.Read(run)
+		if err != nil {
+			return nil, err
+		}
+		g.Results = append(g.Results, r)
+	}
+	return g, nil
+}
+
+// isFolder reports whether a path is that of a folder without a result in it.
+func isFolder(path string) bool {
+	info, err := os.Stat(path)
+	if err != nil || !info.IsDir() {
+		return false
+	}
+	_, err = os.Stat(filepath.Join(path, report.FileName))
+	return errors.Is(err, fs.ErrNotExist)
+}

@@ -1,0 +1,177 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"snatlab/harness/figure"
+	"snatlab/harness/history"
+	"snatlab/harness/report"
+)
+
+// storeFlag is --store of the commands that read the store.
+func storeFlag(c *cobra.Command, dir *string) {
+	c.Flags().StringVar(dir, "store", "", "folder of the results (default "+history.DefaultDir()+")")
+}
+
+// openStore opens it. Nothing is made.
+func openStore(dir string) (*history.Store, error) {
+	return history.Open(cmp.Or(dir, history.DefaultDir()))
+}
+
+// historyFlags are those of `snatlab history`.
+type historyFlags struct {
+	store string
+	json  bool
+	csv   bool
+}
+
+func historyCommand() *cobra.Command {
+	var f historyFlags
+	c := &cobra.Command{
+		Use:   "history [SCENARIO]",
+		Short: "Show what the stored results say over time, kernel by kernel",
+		Long: `Show what the stored results say over time, for one scenario, by its name, or for
+all of them. Results are stored by "snatlab nightly" and "snatlab matrix".
+
+Runs stand together in a series where figures can be expected to agree: the same
+scenario, by its hash, the same architecture, CPUs, driver, privilege, NAT,
+Docker, firewall, iptables and hypervisor. The kernel may differ, and is what
+runs of a series are listed by, the oldest first.
+
+A run counts with the median failure rate over its trials. What stands for a
+kernel is the median over its runs; its 95 % interval runs from one of them to
+another (order statistics, which assume no distribution), and takes 6 runs.
+Underneath, the rates are drawn over time, each arm in its own scale.
+
+--json prints everything (schema snatlab.history/v1): series[], each with its
+id, key, kernels[] (runs, verdicts, and for each of arms[] the failure_rate over
+runs and the verdicts) and runs[] (verdict, expected[], and for each of arms[]
+requests, failed, causes, failure_rate over trials and verdict).
+
+--csv prints a line for each arm of each run, with a line of headings. Rates are
+shares between 0 and 1; what is not known is empty.
+
+Runs that cannot be read are named, and left out. Exit codes: 0, also where
+nothing is stored yet; 2 bad usage; 3 the store cannot be read.`,
+		Example: `  snatlab history
+  snatlab history quickstart --json | jq '.series[].kernels'
+  snatlab history prune --dry-run`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if f.json && f.csv {
+				return usageError{c, errors.New("--json and --csv: one of them")}
+			}
+			scenario := ""
+			if len(args) > 0 {
+				scenario = args[0]
+			}
+			return f.tell(os.Stdout, os.Stderr, scenario)
+		},
+	}
+	storeFlag(c, &f.store)
+	c.Flags().BoolVar(&f.json, "json", false, "print everything as JSON")
+	c.Flags().BoolVar(&f.csv, "csv", false, "print a line for each arm of each run as CSV")
+	c.AddCommand(pruneCommand())
+	return c
+}
+
+func (f historyFlags) tell(w, wErr io.Writer, scenario string) error {
+	s, err := openStore(f.store)
+	if err != nil {
+		return err
+	}
+	h, err := s.Tell(scenario)
+	switch {
+	case err != nil:
+		return err
+	case f.json:
+		return report.HistoryJSON(w, h)
+	case f.csv:
+		for _, text := range h.Warnings {
+			fmt.Fprintf(wErr, "snatlab: %s\n", text)
+		}
+		return report.HistoryCSV(w, h)
+	case !s.Exists():
+		_, err = fmt.Fprintf(w, "There is no store of results at %s: nothing has been stored yet. (snatlab nightly and snatlab matrix do.)\n", s.Dir())
+		return err
+	case len(h.Series) == 0 && scenario != "":
+		fmt.Fprintf(w, "No run of %s is stored.\n", scenario)
+	case len(h.Series) == 0:
+		fmt.Fprintf(w, "Nothing has been stored yet. (snatlab nightly and snatlab matrix do.)\n")
+	}
+	return report.History(w, h)
+}
+
+func pruneCommand() *cobra.Command {
+	var (
+		store string
+		days  int
+		dry   bool
+	)
+	c := &cobra.Command{
+		Use:   "prune",
+		Short: "Thin out old results",
+		Long: `Thin out old results, and name each that is removed.
+
+Every run of the last days, as many as --keep-days says, is kept. Of older ones
+these are kept, in each series and on each kernel: the first and the last, the
+first of each week, and the runs on both sides of a change of verdict, of the run
+or of an arm. What a program that died has left behind half-written is removed
+as well. Nothing else that is in the folder is touched.
+
+Exit codes: 0, also where there is nothing to remove; 2 bad usage; 3 the store
+cannot be read or written.`,
+		Example: `  snatlab history prune --dry-run
+  snatlab history prune --keep-days 365`,
+		Args: usageArgs(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error {
+			if days < 1 || days > 36500 {
+				return usageError{c, fmt.Errorf("--keep-days: %d is out of range; allowed: 1 to 36500", days)}
+			}
+			s, err := openStore(store)
+			if err != nil {
+				return err
+			}
+			pruned, err := s.Prune(history.Policy{Days: days}, time.Now(), dry)
+			return errors.Join(printPruned(os.Stdout, pruned, s, dry), err)
+		},
+	}
+	storeFlag(c, &store)
+	c.Flags().IntVar(&days, "keep-days", history.KeepDays, "days of which every run is kept")
+	c.Flags().BoolVar(&dry, "dry-run", false, "only say what would be removed")
+	return c
+}
+
+func printPruned(w io.Writer, p history.Pruned, s *history.Store, dry bool) error {
+	verb := "removed"
+	if dry {
+		verb = "would remove"
+	}
+	for _, name := range p.Leftovers {
+		fmt.Fprintf(w, "%s %s, half-written\n", verb, name)
+	}
+	for _, r := range p.Runs {
+		fmt.Fprintf(w, "%s %s: %s on %s\n", verb, r.Folder, r.Key.Scenario, r.Kernel)
+	}
+	if !s.Exists() {
+		_, err := fmt.Fprintf(w, "There is no store of results at %s.\n", s.Dir())
+		return err
+	}
+	runs, _, err := s.Runs()
+	if err != nil {
+		return err
+	}
+	left := len(runs)
+	if dry {
+		left -= len(p.Runs)
+	}
+	_, err = fmt.Fprintf(w, "%s %s of %s; kept %d\n", verb, figure.Plural(len(p.Runs), "run", "runs"), s.Dir(), left)
+	return err
+}

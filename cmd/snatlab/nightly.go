@@ -1,0 +1,241 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/google/renameio/v2"
+	"github.com/spf13/cobra"
+
+	"snatlab/harness/history"
+	"snatlab/harness/lab"
+	"snatlab/harness/lab/netns"
+	"snatlab/harness/night"
+	"snatlab/harness/report"
+	"snatlab/harness/result"
+	"snatlab/harness/scenario"
+	"snatlab/harness/undo"
+)
+
+// nightlyFlags are those of `snatlab nightly`.
+type nightlyFlags struct {
+	scenarios string
+	store     string
+	known     string
+	junit     string
+	metrics   string
+	driver    string
+	attempts  int
+	noWait    bool
+	json      bool
+}
+
+func nightlyCommand() *cobra.Command {
+	var f nightlyFlags
+	c := &cobra.Command{
+		Use:   "nightly [SCENARIO...]",
+		Short: "Run scenarios, keep the results, and say whether tonight differs from before",
+		Long: `Run scenarios one after the other, keep each result in the store, set it against
+the earlier runs there, and print one screen: first whether the machine was
+booted into a new kernel since the last run, then a line for each scenario.
+Without SCENARIO it runs every *.yaml in the folder of --scenarios.
+
+A regression is an arm that mitigated and no longer does, more failures under it
+than its history allows, a new cause of failure, or an expectation that held and
+holds no more. What gives reason to doubt is run again, up to --attempts times,
+and counts only if every attempt confirms it. Another rate of the baseline is a
+shift, and no regression: it moves with timing. Failures in the file of --known
+are named and do not count.
+
+A scenario that cannot be run keeps none of the others from being run. A second
+nightly on the same store waits for the first, and a scenario on Docker for a run
+that is at work there; with --no-wait they leave, with exit code 3.
+
+Nothing goes to standard error but warnings, and on a terminal the progress.
+Results that the store does not take are printed, within the record of the
+night, as with --json.
+
+Exit codes, the first that applies: 5 the host could not be put back: nothing
+else was run, and what is left is printed; 129, 130, 143 interrupted, host put
+back, what was done is kept; 1 a regression, or an expectation failed; 3 a
+scenario could not be run, or a result not be kept; 4 inconclusive: the race did
+not occur in a baseline, or a doubt was not settled; 0 all is well, or fails as
+is known. 2 bad usage; an invalid scenario is one that cannot be run.`,
+		Example: `  snatlab nightly --metrics /var/lib/prometheus/node-exporter/snatlab.prom
+  snatlab nightly scenarios/quickstart.yaml --junit junit.xml --no-wait`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(c *cobra.Command, args []string) error { return f.nightly(c, args) },
+	}
+	c.Flags().StringVar(&f.scenarios, "scenarios", "/etc/snatlab/scenarios", "folder of the scenarios to run if none is named")
+	c.Flags().StringVar(&f.store, "store", "", "folder of the results (default "+history.DefaultDir()+")")
+	c.Flags().StringVar(&f.known, "known", "", "file of failures that are known, see docs/nightly.md")
+	c.Flags().StringVar(&f.junit, "junit", "", "write the outcome to this file, as JUnit's XML")
+	c.Flags().StringVar(&f.metrics, "metrics", "", "write the outcome to this file, for node_exporter's textfile collector (*.prom)")
+	c.Flags().StringVar(&f.driver, "driver", "", "how to build the labs, instead of the scenarios': docker or netns")
+	c.Flags().IntVar(&f.attempts, "attempts", 3, "how often a scenario is run, at most, before it is believed: 2 to 10")
+	c.Flags().BoolVar(&f.noWait, "no-wait", false, "leave if another nightly or run is at work")
+	c.Flags().BoolVar(&f.json, "json", false, "print the record of the night instead of the screen")
+	return c
+}
+
+// nightly finds out all that is wrong before anything is done.
+func (f nightlyFlags) nightly(c *cobra.Command, args []string) error {
+	if f.attempts < 2 || f.attempts > 10 {
+		return usageError{c, fmt.Errorf("--attempts: %d is out of range; allowed: 2 to 10 (one alone confirms nothing)", f.attempts)}
+	}
+	if f.store == "" {
+		f.store = history.DefaultDir()
+	}
+	known, err := f.readKnown(c)
+	if err != nil {
+		return err
+	}
+	tasks, err := f.tasks(c, args)
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(tasks, task.needsNamespaces) && !netns.Privileged() {
+		return f.inUserNamespace(c)
+	}
+	for _, t := range tasks {
+		if t.err != nil {
+			tell(t.err)
+		}
+	}
+	return interruptible(func(ctx context.Context) error { return f.run(ctx, c, tasks, known) })
+}
+
+func (f nightlyFlags) readKnown(c *cobra.Command) ([]history.Known, error) {
+	if f.known == "" {
+		return nil, nil
+	}
+	known, err := history.ReadKnown(f.known)
+	if err != nil && !errors.As(err, new(scenario.Faults)) {
+		return nil, usageError{c, fmt.Errorf("--known: %w", err)}
+	}
+	return known, err
+}
+
+// inUserNamespace starts this command again where it is privileged. There its
+// user is root by name, whose store is another.
+func (f nightlyFlags) inUserNamespace(c *cobra.Command) error {
+	at := slices.Index(os.Args[1:], c.Name()) + 2
+	code, err := netns.Reexec(asksToEnd(), slices.Insert(slices.Clone(os.Args), at, "--store="+f.store)[1:]...)
+	if err != nil {
+		return err
+	}
+	return exitCode(code)
+}
+
+// run has the store to itself.
+func (f nightlyFlags) run(ctx context.Context, c *cobra.Command, tasks []task, known []history.Known) error {
+	store, err := history.Open(f.store)
+	if err != nil {
+		return err
+	}
+	// Before the work, not after it.
+	if err := makeRoom(f.store); err != nil {
+		return fmt.Errorf("make room for results: %w (another folder: --store)", err)
+	}
+	for _, file := range [][2]string{{"junit", f.junit}, {"metrics", f.metrics}} {
+		if err := makeRoomForFile(c, file[0], file[1]); err != nil {
+			return err
+		}
+	}
+	var lock *undo.Lock
+	err = f.await(ctx, func() (err error) { lock, err = undo.TakeLock(f.store, "nightly"); return err })
+	if err != nil {
+		return err
+	}
+	defer lock.Release()
+	n := night.Night{
+		ID: newID(time.Now()), Version: version, Machine: lab.Environment(""), Store: store,
+		Known: known, Attempts: f.attempts, Jobs: f.jobs(tasks),
+	}
+	record, err := n.Run(ctx)
+	return f.tell(record, err)
+}
+
+// makeRoomForFile looks that there will be a place for a report. What is there
+// already is replaced, which would be the end of a device.
+func makeRoomForFile(c *cobra.Command, flag, path string) error {
+	if path == "" {
+		return nil
+	}
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return usageError{c, fmt.Errorf("--%s: %s is no regular file", flag, path)}
+	}
+	file, err := renameio.NewPendingFile(path, renameio.WithTempDir(filepath.Dir(path)))
+	if err != nil {
+		return fmt.Errorf("--%s: %w", flag, err)
+	}
+	return file.Cleanup()
+}
+
+// await tries until nobody else is at work, unless it is not to wait.
+func (f nightlyFlags) await(ctx context.Context, try func() error) error {
+	for told := false; ; told = true {
+		err := try()
+		if f.noWait || !errors.As(err, new(*undo.LockedError)) {
+			return err
+		}
+		if !told {
+			fmt.Fprintf(os.Stderr, "waiting, for %v\n", err)
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(time.Second): // nobody says when it is free
+		}
+	}
+}
+
+// tell shows the night, writes its reports, and gives what sets the exit code: the
+// error first, which is to be told still.
+func (f nightlyFlags) tell(record *result.Night, err error) error {
+	shown := report.Night
+	if f.json || record.Store.Error != "" {
+		shown = report.NightJSON
+	}
+	if !f.json && record.Store.Error != "" {
+		fmt.Fprintln(os.Stderr, "results could not be kept: they are on standard output, as JSON")
+	}
+	failed := shown(os.Stdout, record)
+	for _, file := range []struct {
+		path   string
+		render func(io.Writer, *result.Night) error
+	}{{f.junit, report.JUnit}, {f.metrics, report.Metrics}} {
+		if file.path != "" {
+			// Whatever the umask: who reads it is another user.
+			failed = errors.Join(failed, writeFile(file.path, record, file.render, renameio.IgnoreUmask()))
+		}
+	}
+	tell(failed)
+	if err != nil {
+		return err
+	}
+	return nightlyCode(record, failed)
+}
+
+// nightlyCode is the exit code of a night that ended by itself.
+func nightlyCode(record *result.Night, failed error) error {
+	is := func(some ...result.Outcome) bool {
+		return slices.ContainsFunc(record.Runs, func(j result.Judged) bool { return slices.Contains(some, j.Outcome) })
+	}
+	switch {
+	case is(result.OutcomeRegression, result.OutcomeFail):
+		return exitCode(exitFail)
+	case is(result.OutcomeError), record.Store.Error != "", failed != nil:
+		return exitCode(exitUnable)
+	case is(result.OutcomeInconclusive):
+		return exitCode(exitInconclusive)
+	default:
+		return nil
+	}
+}

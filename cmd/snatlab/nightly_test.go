@@ -1,0 +1,364 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"snatlab/harness/history"
+	"snatlab/harness/lab/labtest"
+	"snatlab/harness/report"
+	"snatlab/harness/result"
+	"snatlab/harness/scenario"
+	"snatlab/harness/undo"
+)
+
+// short takes a second. Of its two arms the first loses connections, and the
+// second does not.
+const short = `
+name: short
+driver: netns
+load: {requests: 400}
+rounds: 5
+arms: [{name: masquerade}, {name: random-fully, masquerade: {random_fully: true}}]
+expect: [{arm: masquerade, race: reproduced}]
+`
+
+// sabotaged is the same in all but the rule of its second arm, which is left
+// plain.
+var sabotaged = strings.Replace(short, ", masquerade: {random_fully: true}", "", 1)
+
+// store is a folder of results.
+type store struct{ *history.Store }
+
+func newStore(t *testing.T) store {
+	t.Helper()
+	s, err := history.Open(filepath.Join(t.TempDir(), "store"))
+	must(t, err)
+	return store{s}
+}
+
+// nightly runs a night on the store, in a shell that lets nobody read its files,
+// and gives its record.
+func (s store) nightly(t *testing.T, codes []int, scenario string, args ...string) *result.Night {
+	t.Helper()
+	args = append([]string{"-c", `umask 077 && exec "$0" "$@"`, binary, "nightly", scenarioFile(t, scenario), "--store", s.Dir(), "--json"}, args...)
+	var out, said bytes.Buffer
+	c := exec.Command("sh", args...)
+	c.Stdout, c.Stderr = &out, &said
+	err := c.Run()
+	if err != nil && !errors.As(err, new(*exec.ExitError)) || !slices.Contains(codes, c.ProcessState.ExitCode()) {
+		t.Fatalf("%v, want exit code %d\n%s%s", err, codes, out.String(), said.String())
+	}
+	n := new(result.Night)
+	must(t, json.Unmarshal(out.Bytes(), n))
+	return n
+}
+
+func (s store) runs(t *testing.T) []history.Run {
+	t.Helper()
+	runs, warnings, err := s.Runs()
+	if err != nil || len(warnings) > 0 {
+		t.Fatalf("%v, warnings %q", err, warnings)
+	}
+	return runs
+}
+
+// goodRun is one of short in which the race occurred, which on a busy machine
+// takes more than one; empty if it does not occur at all.
+var goodRun = sync.OnceValues(func() ([]byte, error) {
+	dir, err := os.MkdirTemp("", "snatlab-good")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "short.yaml")
+	if err := os.WriteFile(path, []byte(short), 0o644); err != nil {
+		return nil, err
+	}
+	for range 5 {
+		c := exec.Command(binary, "run", path, "--out", dir)
+		if said, err := c.CombinedOutput(); err != nil && c.ProcessState.ExitCode() != exitInconclusive {
+			return nil, fmt.Errorf("%w\n%s", err, said)
+		}
+		r, err := report.Read(dir)
+		if err != nil {
+			return nil, err
+		}
+		if r.Verdict == result.Pass && r.Comparisons[0].Verdict == result.Mitigated {
+			return os.ReadFile(filepath.Join(dir, report.FileName))
+		}
+	}
+	return nil, nil
+})
+
+func oneGood(t *testing.T) *result.Result {
+	t.Helper()
+	text, err := goodRun()
+	must(t, err)
+	if text == nil {
+		t.Skip("the race did not occur in five runs")
+	}
+	r := new(result.Result)
+	must(t, json.Unmarshal(text, r))
+	return r
+}
+
+// seed keeps a run n times, as it would have been on n nights.
+func (s store) seed(t *testing.T, r *result.Result, n int) {
+	t.Helper()
+	tonight := r.Started
+	for i := range n {
+		r.ID = fmt.Sprintf("seed-%02d", i)
+		r.Started = tonight.AddDate(0, 0, i-n)
+		must(t, s.Put(r))
+	}
+}
+
+func hashOf(t *testing.T, text string) string {
+	t.Helper()
+	s, err := scenario.Parse("scenario.yaml", []byte(text))
+	must(t, err)
+	return s.Hash()
+}
+
+func TestNightsThatAreAlikeRaiseNoAlarm(t *testing.T) {
+	labtest.TakeMachine(t)
+	s := newStore(t)
+	before := oneGood(t)
+	before.Environment.Kernel = "6.12.107"
+	s.seed(t, before, 20)
+	junit, metrics := filepath.Join(t.TempDir(), "junit.xml"), filepath.Join(t.TempDir(), "snatlab.prom")
+	for range 3 { // whether the race occurs is chance
+		n := s.nightly(t, []int{exitPass, exitInconclusive}, short, "--junit", junit, "--metrics", metrics)
+		j := n.Runs[0]
+		if slices.ContainsFunc(j.Findings, func(f result.Finding) bool { return f.Kind != result.Shift }) {
+			t.Fatalf("%s: %+v", j.Outcome, j.Findings)
+		}
+		for _, path := range []string{junit, metrics} {
+			if info, err := os.Stat(path); err != nil || info.Mode() != 0o644 {
+				t.Errorf("%s: %v, %v", path, info, err)
+			}
+		}
+		if j.Outcome != result.OutcomeOK {
+			continue
+		}
+		if n.KernelBefore != "6.12.107" || j.KernelBefore != "6.12.107" || j.Compared != 20 {
+			t.Errorf("before: %s, %s, %d runs", n.KernelBefore, j.KernelBefore, j.Compared)
+		}
+		var screen bytes.Buffer
+		must(t, report.Night(&screen, n))
+		if text := screen.String(); !strings.HasPrefix(text, "kernel 6.12.107 -> "+n.Kernel) ||
+			len(j.Findings) == 0 && !strings.Contains(strings.Join(strings.Fields(text), " "), "no change on "+n.Kernel) {
+			t.Errorf("said:\n%s", text)
+		}
+		return
+	}
+	t.Skip("the race did not occur in three nights")
+}
+
+// The history is that of the scenario as it should be. Only its hash is that of
+// the one that is run.
+func TestAMitigationThatIsLostIsARegression(t *testing.T) {
+	labtest.TakeMachine(t)
+	s := newStore(t)
+	good := oneGood(t)
+	good.Scenario.Hash = hashOf(t, sabotaged)
+	s.seed(t, good, 20)
+	known := filepath.Join(t.TempDir(), "known.yaml")
+	must(t, os.WriteFile(known, []byte(`[{scenario: short, kernel: ">=1.0", reason: sabotage, until: 2099-12-31}]`), 0o644))
+
+	n := s.nightly(t, []int{exitFail}, sabotaged)
+	j := n.Runs[0]
+	fell := slices.IndexFunc(j.Findings, func(f result.Finding) bool { return f.Kind == result.VerdictFell && f.Arm == "random-fully" })
+	if j.Outcome != result.OutcomeRegression || j.Attempts < 2 || fell < 0 {
+		t.Errorf("%s by %d attempts: %+v", j.Outcome, j.Attempts, j.Findings)
+	}
+	if runs := s.runs(t); len(runs) != 20+j.Attempts {
+		t.Errorf("%d runs in the store", len(runs))
+	}
+	if j := s.nightly(t, []int{exitPass}, sabotaged, "--known", known).Runs[0]; j.Outcome != result.OutcomeKnown {
+		t.Errorf("%s, though it is known: %+v", j.Outcome, j.Findings)
+	}
+}
+
+// A user's labs are in a user namespace, and his store is where he is. A lab in
+// Docker is not for him.
+func TestAnOrdinaryUserHasNights(t *testing.T) {
+	needNamespaces(t)
+	home, err := os.MkdirTemp("", "snatlab-user")
+	must(t, err)
+	t.Cleanup(func() { os.RemoveAll(home) })
+	must(t, errors.Join(os.Chown(home, nobody, nobody), os.Chmod(home, 0o755)))
+	path := filepath.Join(home, "scenario.yaml")
+	docker := filepath.Join(home, "docker.yaml")
+	must(t, errors.Join(os.WriteFile(path, []byte(short), 0o644), os.WriteFile(docker, []byte(once), 0o644)))
+	c := exec.Command(binary, "nightly", docker, path)
+	var out bytes.Buffer
+	c.Dir, c.Env, c.Stdout = home, []string{"HOME=" + home}, &out
+	c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	p := startCommand(t, c)
+	if code := p.wait(t); code != exitUnable || !strings.Contains(out.String(), "a lab in Docker takes root: ") {
+		t.Fatalf("exit code %d\n%s%s", code, out.String(), p.said(t))
+	}
+	s, err := history.Open(filepath.Join(home, ".local/state/snatlab"))
+	must(t, err)
+	runs := store{s}.runs(t)
+	if len(runs) == 0 || !runs[0].Key.Rootless {
+		t.Fatalf("runs %+v", runs)
+	}
+	info, err := os.Stat(filepath.Join(s.Dir(), runs[0].Folder, "result.json"))
+	must(t, err)
+	if owner := info.Sys().(*syscall.Stat_t); owner.Uid != nobody || owner.Gid != nobody {
+		t.Errorf("owned by %d:%d", owner.Uid, owner.Gid)
+	}
+}
+
+func TestASecondNightlyWaitsOrLeavesAsItIsTold(t *testing.T) {
+	s := newStore(t)
+	lock, err := undo.TakeLock(s.Dir(), "nightly")
+	must(t, err)
+	path := scenarioFile(t, strings.Replace(once, "name: once", "name: once\ndriver: docker", 1))
+	second := func(args ...string) *process {
+		c := exec.Command(binary, append([]string{"nightly", path, "--store", s.Dir()}, args...)...)
+		c.Env = append(os.Environ(), "DOCKER_HOST=unix:///nowhere.sock")
+		return startCommand(t, c)
+	}
+
+	leaves := second("--no-wait")
+	if code := leaves.wait(t); code != exitUnable {
+		t.Errorf("exit code %d", code)
+	}
+	at := fmt.Sprintf("another snatlab is at work on this host: nightly, pid %d, since ", os.Getpid())
+	if said := leaves.said(t); !strings.HasPrefix(said, "snatlab: "+at) {
+		t.Errorf("said: %s", said)
+	}
+
+	asked := second()
+	asked.await(t, "it waits", func() bool { return strings.HasPrefix(asked.said(t), "waiting, for "+at) })
+	asked.Process.Signal(unix.SIGTERM)
+	if code := asked.wait(t); code != 128+int(unix.SIGTERM) {
+		t.Errorf("exit code %d\n%s", code, asked.said(t))
+	}
+
+	waits := second()
+	waits.await(t, "it waits", func() bool { return strings.HasPrefix(waits.said(t), "waiting, for "+at) })
+	must(t, lock.Release())
+	if code := waits.wait(t); code != exitUnable || len(s.runs(t)) > 0 { // there is no engine
+		t.Errorf("exit code %d\n%s", code, waits.said(t))
+	}
+}
+
+func TestASignalEndsANightAndWhatWasDoneIsKept(t *testing.T) {
+	needNamespaces(t)
+	s := newStore(t)
+	metrics := filepath.Join(t.TempDir(), "snatlab.prom")
+	c := exec.Command(binary, "nightly", scenarioFile(t, short), scenarioFile(t, "driver: netns\n"+slow), "--store", s.Dir(), "--metrics", metrics)
+	var out bytes.Buffer
+	c.Stdout = &out
+	p := startCommand(t, c)
+	p.await(t, "a run in the store", func() bool { return len(s.runs(t)) > 0 })
+	p.Process.Signal(unix.SIGTERM)
+	if code := p.wait(t); code != 128+int(unix.SIGTERM) {
+		t.Errorf("exit code %d\n%s", code, p.said(t))
+	}
+	if text := out.String(); !strings.Contains(text, "short (netns)") || !strings.Contains(text, "not all of it: interrupted by SIGTERM") {
+		t.Errorf("said:\n%s", text)
+	}
+	text, err := os.ReadFile(metrics)
+	if err != nil || !strings.Contains(string(text), "\nsnatlab_nightly_complete 0\n") {
+		t.Errorf("metrics: %v\n%s", err, text)
+	}
+}
+
+// long is a scenario whose result is larger than the disks of the tests below.
+const long = `
+name: long
+driver: netns
+load: {requests: 50}
+rounds: 25
+arms: [{name: masquerade}, {name: random-fully, masquerade: {random_fully: true}}]
+`
+
+// onDisk runs a night on a store in a file system of its own, prepared by a
+// command of the shell.
+func onDisk(t *testing.T, options, prepare string) (code int, out, said string) {
+	t.Helper()
+	disk := t.TempDir()
+	script := fmt.Sprintf("mount -t tmpfs -o %s none %s && cd %[2]s && { %s; } && exec %s nightly %s --store %[2]s", options, disk, prepare, binary, scenarioFile(t, long))
+	c := exec.Command("unshare", "--mount", "sh", "-c", script)
+	var stdout, stderr bytes.Buffer
+	c.Stdout, c.Stderr = &stdout, &stderr
+	if err := c.Run(); err != nil && !errors.As(err, new(*exec.ExitError)) {
+		t.Fatal(err)
+	}
+	return c.ProcessState.ExitCode(), stdout.String(), stderr.String()
+}
+
+func TestAStoreThatTakesNothingIsToldBeforeTheNight(t *testing.T) {
+	needNamespaces(t)
+	for _, c := range []struct{ options, prepare, want string }{
+		{"size=256k,ro", "true", "read-only file system"},
+		{"size=256k", "! dd if=/dev/zero of=filling bs=4k 2>/dev/null", "no space left on device"},
+	} {
+		code, out, said := onDisk(t, c.options, c.prepare)
+		if code != exitUnable || out != "" || !strings.HasPrefix(said, "snatlab: make room for results: ") || !strings.Contains(said, c.want+" (another folder: --store)") {
+			t.Errorf("%s: exit code %d\n%s%s", c.options, code, out, said)
+		}
+	}
+}
+
+func TestAResultThatIsNotKeptIsPrinted(t *testing.T) {
+	needNamespaces(t)
+	code, out, said := onDisk(t, "size=80k", "true")
+	n := new(result.Night)
+	if err := json.Unmarshal([]byte(out), n); err != nil || code != exitUnable {
+		t.Fatalf("exit code %d, %v\n%s%s", code, err, out, said)
+	}
+	j := n.Runs[0]
+	if len(j.Unstored) != j.Attempts || trials(j.Unstored[0]) != 50 || !strings.Contains(n.Store.Error, "no space left on device") || n.Store.Runs != 0 {
+		t.Errorf("%d of %d runs are printed, the store holds %d: %s", len(j.Unstored), j.Attempts, n.Store.Runs, n.Store.Error)
+	}
+	if said != "results could not be kept: they are on standard output, as JSON\n" {
+		t.Errorf("said: %s", said)
+	}
+}
+
+func TestTheWorstOfANightSetsItsExitCode(t *testing.T) {
+	night := func(stored string, outcomes ...result.Outcome) *result.Night {
+		n := &result.Night{Store: result.StoreState{Error: stored}}
+		for _, o := range outcomes {
+			n.Runs = append(n.Runs, result.Judged{Outcome: o})
+		}
+		return n
+	}
+	const ok, known = result.OutcomeOK, result.OutcomeKnown
+	for _, c := range []struct {
+		night  *result.Night
+		failed error // to write a report
+		want   int
+	}{
+		{night("", ok, known), nil, exitPass},
+		{night("", ok, result.OutcomeInconclusive), nil, exitInconclusive},
+		{night("", result.OutcomeInconclusive, result.OutcomeError), nil, exitUnable},
+		{night("disk full", result.OutcomeInconclusive), nil, exitUnable},
+		{night("", ok), errors.New("disk full"), exitUnable},
+		{night("disk full", result.OutcomeError, result.OutcomeFail), errors.New("disk full"), exitFail},
+		{night("", result.OutcomeError, result.OutcomeRegression, ok), nil, exitFail},
+	} {
+		if got := codeOf(nightlyCode(c.night, c.failed)); got != c.want {
+			t.Errorf("%+v, %v: exit code %d, want %d", c.night, c.failed, got, c.want)
+		}
+	}
+}

@@ -1,0 +1,193 @@
+package report
+
+import (
+	"cmp"
+	"encoding/xml"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strings"
+
+	"snatlab/harness/result"
+)
+
+// JUnit writes a night as CI systems read tests: a suite for each scenario, in
+// it a case for each arm and each expectation. A regression fails its case. What
+// is known to fail, or could not be told, is skipped. A scenario that could not
+// be run is an error, and the only case of its suite.
+func JUnit(w io.Writer, n *result.Night) error {
+	all := suites{Name: "snatlab nightly", Time: millis(n.Seconds)}
+	for _, j := range n.Runs {
+		s := newSuite(j)
+		all.Suites = append(all.Suites, s)
+		all.add(s.counts)
+	}
+	if _, err := io.WriteString(w, xml.Header); err != nil {
+		return err
+	}
+	e := xml.NewEncoder(w)
+	e.Indent("", "  ")
+	if err := e.Encode(all); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w, "\n")
+	return err
+}
+
+// The elements of the format, as Jenkins, GitLab and GitHub's actions read it.
+type (
+	suites struct {
+		XMLName xml.Name `xml:"testsuites"`
+		Name    string   `xml:"name,attr"`
+		counts
+		Time   float64 `xml:"time,attr"`
+		Suites []suite
+	}
+	suite struct {
+		XMLName xml.Name `xml:"testsuite"`
+		Name    string   `xml:"name,attr"`
+		counts
+		Time       float64     `xml:"time,attr"`
+		Timestamp  string      `xml:"timestamp,attr,omitempty"`
+		Properties *properties `xml:"properties"`
+		Cases      []testcase
+		Out        string `xml:"system-out,omitempty"`
+	}
+	counts struct {
+		Tests    int `xml:"tests,attr"`
+		Failures int `xml:"failures,attr"`
+		Errors   int `xml:"errors,attr"`
+		Skipped  int `xml:"skipped,attr"`
+	}
+	properties struct {
+		Properties []property `xml:"property"`
+	}
+	property struct {
+		Name  string `xml:"name,attr"`
+		Value string `xml:"value,attr"`
+	}
+	testcase struct {
+		XMLName   xml.Name `xml:"testcase"`
+		ClassName string   `xml:"classname,attr"`
+		Name      string   `xml:"name,attr"`
+		Time      float64  `xml:"time,attr"`
+		Failure   *message `xml:"failure"`
+		Error     *message `xml:"error"`
+		Skipped   *message `xml:"skipped"`
+		Out       string   `xml:"system-out,omitempty"`
+	}
+	message struct {
+		Type    string `xml:"type,attr,omitempty"`
+		Message string `xml:"message,attr"`
+		Text    string `xml:",chardata"`
+	}
+)
+
+func (c *counts) add(d counts) {
+	c.Tests += d.Tests
+	c.Failures += d.Failures
+	c.Errors += d.Errors
+	c.Skipped += d.Skipped
+}
+
+func newSuite(j result.Judged) suite {
+	s := suite{Name: j.Scenario, Time: millis(j.Seconds), Cases: cases(j), Out: label(j) + ": " + figuresOf(j)}
+	if r := j.Result; r != nil {
+		s.Timestamp = r.Started.UTC().Format("2006-01-02T15:04:05")
+		s.Properties = &properties{[]property{{"run", r.ID}, {"hash", r.Scenario.Hash}, {"driver", r.Environment.Driver},
+			{"kernel", r.Environment.Kernel}, {"kernel_before", j.KernelBefore}, {"compared", fmt.Sprint(j.Compared)}}}
+	}
+	for _, c := range s.Cases {
+		s.Tests++
+		switch {
+		case c.Error != nil:
+			s.Errors++
+		case c.Failure != nil:
+			s.Failures++
+		case c.Skipped != nil:
+			s.Skipped++
+		}
+	}
+	return s
+}
+
+func cases(j result.Judged) (all []testcase) {
+	class := "snatlab." + j.Scenario
+	if j.Outcome == result.OutcomeError || j.Result == nil {
+		return []testcase{{ClassName: class, Name: "run", Time: millis(j.Seconds), Error: &message{Type: "error", Message: j.Reason}}}
+	}
+	findings := slices.Clone(j.Findings)
+	for _, a := range j.Result.Arms {
+		c := testcase{ClassName: class, Name: "arm " + a.Name, Time: armTime(a)}
+		findings = c.take(findings, func(f result.Finding) bool { return f.Arm == a.Name && f.Kind != result.ExpectationBroken })
+		if c.Failure == nil && c.Skipped == nil && isInconclusive(j, a.Name) {
+			c.Skipped = &message{Message: "the race did not occur in the baseline"}
+		}
+		all = append(all, c)
+	}
+	for _, e := range j.Result.Expected {
+		c := testcase{ClassName: class, Name: fmt.Sprintf("%s: %s", e.Arm, claim(e))}
+		own := func(f result.Finding) bool { return f.Arm == e.Arm && f.Kind == result.ExpectationBroken }
+		switch {
+		case e.Held == nil, !*e.Held && j.Outcome == result.OutcomeInconclusive:
+			c.Skipped = &message{Message: e.Found}
+		case !*e.Held && !slices.ContainsFunc(j.Findings, own):
+			c.Failure = &message{Type: "expectation", Message: e.Found}
+		case !*e.Held:
+			findings = c.take(findings, own)
+		}
+		all = append(all, c)
+	}
+	if len(findings) > 0 { // about no arm of this result, or an expectation that it does not hold
+		c := testcase{ClassName: class, Name: "history"}
+		c.take(findings, func(result.Finding) bool { return true })
+		all = append(all, c)
+	}
+	return all
+}
+
+// take makes the findings that are its own the outcome of the case, and gives
+// the others.
+func (c *testcase) take(findings []result.Finding, own func(result.Finding) bool) (others []result.Finding) {
+	var bad, known, shifts []string
+	kind := ""
+	for _, f := range findings {
+		switch {
+		case !own(f):
+			others = append(others, f)
+		case f.Kind == result.Shift:
+			shifts = append(shifts, f.Text)
+		case f.Known != "":
+			known = append(known, fmt.Sprintf("%s (known: %s)", f.Text, f.Known))
+		default:
+			bad, kind = append(bad, f.Text), cmp.Or(kind, string(f.Kind))
+		}
+	}
+	switch {
+	case len(bad) > 0:
+		all := append(bad, known...)
+		c.Failure = &message{Type: kind, Message: bad[0], Text: strings.Join(all, "\n")}
+	case len(known) > 0:
+		c.Skipped = &message{Message: strings.Join(known, "; ")}
+	}
+	c.Out = strings.Join(shifts, "\n")
+	return others
+}
+
+// isInconclusive tells an arm of which nothing can be said.
+func isInconclusive(j result.Judged, arm string) bool {
+	return slices.ContainsFunc(j.Result.Comparisons, func(c result.Compare) bool {
+		return c.Arm == arm && c.Verdict == result.ArmInconclusive
+	})
+}
+
+func armTime(a result.Arm) (seconds float64) {
+	for _, t := range a.Trials {
+		seconds += t.Seconds
+	}
+	return millis(seconds)
+}
+
+// millis is what is known of a time, and no more.
+func millis(seconds float64) float64 { return math.Round(1000*seconds) / 1000 }

@@ -1,0 +1,168 @@
+package report
+
+import (
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/expfmt"
+
+	"snatlab/harness/result"
+)
+
+// Metrics writes a night in the text format of Prometheus, for the textfile
+// collector of node_exporter. Every metric is a gauge: each night writes the
+// file anew. A scenario without a result has no figures, and its outcome says
+// why.
+func Metrics(w io.Writer, n *result.Night) error {
+	all := prometheus.NewPedanticRegistry()
+	m := metrics{all}
+	m.night(n)
+	m.outcomes(n.Runs)
+	m.findings(n.Runs)
+	m.arms(n.Runs)
+	families, err := all.Gather()
+	if err != nil {
+		return err
+	}
+	for _, f := range families {
+		if _, err := expfmt.MetricFamilyToText(w, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// metrics registers them as they are made.
+type metrics struct{ prometheus.Registerer }
+
+// gauge makes one with labels. Label values that are no UTF-8 would not be
+// taken.
+func (m metrics) gauge(name, help string, labels ...string) func(value float64, values ...string) {
+	vec := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, labels)
+	m.MustRegister(vec)
+	return func(value float64, values ...string) {
+		for i := range values {
+			values[i] = strings.ToValidUTF8(values[i], "?")
+		}
+		vec.WithLabelValues(values...).Set(value)
+	}
+}
+
+// night is what there is one of.
+func (m metrics) night(n *result.Night) {
+	m.gauge("snatlab_build_info", "The snatlab that wrote this file; always 1.", "version")(1, n.Version)
+	m.gauge("snatlab_nightly_kernel_info", "The kernel that the machine runs, and that of the last run before; always 1.", "kernel", "before")(1, n.Kernel, n.KernelBefore)
+	end := n.Started.Add(time.Duration(n.Seconds * float64(time.Second)))
+	m.gauge("snatlab_nightly_timestamp_seconds", "When the nightly ended, in seconds since 1970.")(float64(end.UnixMilli()) / 1000)
+	m.gauge("snatlab_nightly_duration_seconds", "How long the nightly took.")(n.Seconds)
+	m.gauge("snatlab_nightly_complete", "Whether every scenario had its turn: 0 if the nightly was interrupted, or had to stop.")(number(n.Incomplete == ""))
+	m.gauge("snatlab_store_runs", "Runs that the store of results holds.")(float64(n.Store.Runs))
+	m.gauge("snatlab_store_size_bytes", "Size of the store of results.")(float64(n.Store.Bytes))
+	m.gauge("snatlab_store_writable", "Whether the store took every result of the nightly.")(number(n.Store.Error == ""))
+}
+
+// outcomes is a state set: of each scenario one outcome is 1.
+func (m metrics) outcomes(runs []result.Judged) {
+	outcome := m.gauge("snatlab_run_outcome", "What a scenario came to: 1 for that outcome, 0 for the others.", "scenario", "driver", "outcome")
+	started := m.gauge("snatlab_run_timestamp_seconds", "When the last attempt of a scenario began, in seconds since 1970.", "scenario", "driver")
+	duration := m.gauge("snatlab_run_duration_seconds", "How long all attempts of a scenario took.", "scenario", "driver")
+	attempts := m.gauge("snatlab_run_attempts", "How often a scenario was run before it was believed.", "scenario", "driver")
+	compared := m.gauge("snatlab_run_compared", "Earlier runs that a scenario was set against.", "scenario", "driver")
+	for _, j := range runs {
+		for _, o := range outcomes {
+			outcome(number(j.Outcome == o), j.Scenario, j.Driver, string(o))
+		}
+		duration(j.Seconds, j.Scenario, j.Driver)
+		attempts(float64(j.Attempts), j.Scenario, j.Driver)
+		compared(float64(j.Compared), j.Scenario, j.Driver)
+		if j.Result != nil {
+			started(float64(j.Result.Started.UnixMilli())/1000, j.Scenario, j.Driver)
+		}
+	}
+}
+
+// regressions are the kinds of findings that are one.
+var regressions = []result.FindingKind{result.VerdictFell, result.FailuresRose, result.NewCause, result.ExpectationBroken}
+
+// findings are there for every arm, also where there is none: an alert ends only
+// when its metric says 0.
+func (m metrics) findings(runs []result.Judged) {
+	regression := m.gauge("snatlab_regression", "Whether an arm differs from before for the worse, and nobody has written that down as known.", "scenario", "driver", "arm", "kind")
+	known := m.gauge("snatlab_known_failure", "Whether an arm differs from before for the worse, as is known.", "scenario", "driver", "arm", "kind")
+	shift := m.gauge("snatlab_shift", "Whether the failure rate of the baseline differs from before, which moves with timing.", "scenario", "driver", "arm")
+	for _, j := range runs {
+		for _, arm := range armNames(j) {
+			shift(number(found(j, arm, result.Shift, false)), j.Scenario, j.Driver, arm)
+			for _, kind := range regressions {
+				regression(number(found(j, arm, kind, false)), j.Scenario, j.Driver, arm, string(kind))
+				known(number(found(j, arm, kind, true)), j.Scenario, j.Driver, arm, string(kind))
+			}
+		}
+	}
+}
+
+// armNames are those of the result, and those of findings about others.
+func armNames(j result.Judged) (names []string) {
+	if j.Result != nil {
+		for _, a := range j.Result.Arms {
+			names = append(names, a.Name)
+		}
+	}
+	for _, f := range j.Findings {
+		if !slices.Contains(names, f.Arm) {
+			names = append(names, f.Arm)
+		}
+	}
+	return names
+}
+
+func found(j result.Judged, arm string, kind result.FindingKind, known bool) bool {
+	return slices.ContainsFunc(j.Findings, func(f result.Finding) bool {
+		return f.Arm == arm && f.Kind == kind && (f.Known != "") == known
+	})
+}
+
+// arms are the figures of the last attempt.
+func (m metrics) arms(runs []result.Judged) {
+	labels := []string{"scenario", "driver", "kernel", "arm"}
+	ratio := m.gauge("snatlab_failure_ratio", "Share of the requests of an arm that failed, the median of its trials.", labels...)
+	requests := m.gauge("snatlab_requests", "Requests that were sent under an arm.", labels...)
+	failed := m.gauge("snatlab_failed_requests", "Requests that failed under an arm, by what explains it.", append(labels, "cause")...)
+	inserts := m.gauge("snatlab_insert_failed", "Conntrack entries that could not be inserted under an arm.", labels...)
+	latency := m.gauge("snatlab_latency_p99_seconds", "99th percentile of the time to connect under an arm, the median of its trials.", labels...)
+	mitigated := m.gauge("snatlab_mitigated", "Whether an arm is shown to mitigate the race; nothing where the race did not occur.", labels...)
+	for _, j := range runs {
+		if j.Result == nil {
+			continue
+		}
+		kernel := j.Result.Environment.Kernel
+		for _, a := range j.Result.Arms {
+			if len(a.Trials) == 0 {
+				continue
+			}
+			of := []string{j.Scenario, j.Driver, kernel, a.Name}
+			ratio(a.FailureRate.Median, of...)
+			requests(float64(sum(a.Trials, func(t result.Trial) int { return t.Requests })), of...)
+			inserts(float64(sum(a.Trials, func(t result.Trial) uint64 { return t.Conntrack.InsertFailed })), of...)
+			latency(a.LatencyP99.Median/1e6, of...)
+			for _, cause := range causes([]result.Arm{a}) {
+				failed(float64(sum(a.Trials, func(t result.Trial) int { return t.Causes[cause] })), append(of[:4:4], cause)...)
+			}
+		}
+		for _, c := range j.Result.Comparisons {
+			if c.Verdict != result.ArmInconclusive {
+				mitigated(number(c.Verdict == result.Mitigated), j.Scenario, j.Driver, kernel, c.Arm)
+			}
+		}
+	}
+}
+
+func number(is bool) float64 {
+	if is {
+		return 1
+	}
+	return 0
+}
