@@ -14,7 +14,7 @@ export GOFLAGS := $(strip $(GOFLAGS) -buildvcs=false)
 # the sbin folders, where Debian puts iptables.
 export PATH := $(PATH):/usr/sbin:/sbin:/usr/local/go/bin
 
-.PHONY: build test test-crash demo demo-docker setup fuzz vuln clean help
+.PHONY: build test test-crash test-matrix demo demo-docker setup kernels fuzz vuln clean help
 
 # The first target is the default. It has no prerequisites: go knows better than
 # make what is out of date.
@@ -32,6 +32,10 @@ test: setup ## vet, staticcheck, gofmt, then every test, and a little of each fu
 test-crash: setup ## runs that die at every step, and the world that moves under them
 	SNATLAB_TEST_EVERY_POINT=1 go test -count=1 -v -timeout 88m -run 'TestNoTrace|TestAnEngine|TestRulesThat|TestParts|TestAClientThatHangs|TestAResult|TestAFolder|TestAConntrackTable|TestARunOnANetwork|TestTheRuleOf|TestANetworkThat' ./cmd/snatlab
 
+# A minute a kernel on a machine that does nothing else.
+test-matrix: setup ## every kernel of `make kernels`, in QEMU
+	SNATLAB_TEST_EVERY_KERNEL=1 go test -count=1 -v -timeout 60m -run 'TestEveryKernel|TestAKernelIsBooted|TestAGuestThatPanics|TestAMatrixThat' ./cmd/snatlab
+
 demo: build ## the race and its mitigation, in namespaces of its own: no root, no Docker
 	./bin/snatlab run scenarios/quickstart.yaml
 
@@ -40,6 +44,10 @@ demo-docker: setup build ## the same on this machine's Docker engine, as root
 
 setup: ## install and start what is missing, as root: Docker, iptables
 	@scripts/setup make $(MAKECMDGOALS)
+
+# Packages of Debian, in a cache folder: nothing is installed, and no root needed.
+kernels: ## fetch kernels from 5.10 to 7.x, and print what matrix --kernel takes
+	@scripts/kernels
 
 # go fuzzes one target at a time. What it finds interesting it may shrink a
 # hundred times, and not for a minute. A fuzzer that ends by its own clock may

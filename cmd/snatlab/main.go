@@ -83,7 +83,7 @@ purpose and in seconds, and measures what a mitigation does about it.`,
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usageError{c, err} })
 	root.AddCommand(runCommand(), calibrateCommand(), planCommand(), reportCommand(), doctorCommand(), cleanupCommand(),
-		serveCommand(), nightlyCommand(), historyCommand(), compareCommand(), versionCommand(), probeCommand())
+		serveCommand(), nightlyCommand(), matrixCommand(), historyCommand(), compareCommand(), versionCommand(), probeCommand(), guestCommand())
 	for _, c := range append(root.Commands(), root) {
 		c.Args = usageArgs(c.Args)
 	}

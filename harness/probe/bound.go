@@ -9,6 +9,12 @@ const (
 	// emulated machine, where it takes 2 ms. On others it is 0.1 ms.
 	slowSlot = 20 * time.Millisecond
 
+	// slowStep is that of a slot in lockstep, which waits until all clients run at
+	// the same moment. On an emulated machine, on a host with seven times as much to
+	// do as it has CPUs, that is 60 ms. It may be long: that a client hangs is told
+	// by its partners, who do not wait for this.
+	slowStep = 100 * time.Millisecond
+
 	// slack is for all that does not grow with the load. It is longer than a
 	// client's patience with its partners: one of those knows better who is
 	// missing, and is to say so first.
@@ -18,14 +24,15 @@ const (
 // bound is the longest that a client that may open so many files takes for the
 // load, even if it is all in vain.
 func (l Load) bound(files int) time.Duration {
-	slots, flying := l.Requests, max(1, files-reserved)
+	slots, slot, flying := l.Requests, slowSlot, max(1, files-reserved)
 	if s := l.Lockstep; s != nil {
+		slot = slowStep
 		slots *= (s.Clients + s.CPUs - 1) / s.CPUs // groups take turns
 		flying = max(1, flying/2)                  // sockets made ahead count as well
 	} else {
 		flying = min(flying, max(1, l.Concurrency))
 	}
-	bound := slack + time.Duration(slots)*slowSlot + l.Timeout*time.Duration((slots+flying-1)/flying)
+	bound := slack + time.Duration(slots)*slot + l.Timeout*time.Duration((slots+flying-1)/flying)
 	if l.Rate > 0 {
 		bound += 2 * time.Duration(float64(slots)/float64(l.Rate)*float64(time.Second))
 	}

@@ -1,0 +1,40 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"snatlab/harness"
+	"snatlab/harness/kernel"
+	"snatlab/harness/lab"
+	"snatlab/harness/result"
+	"snatlab/harness/scenario"
+)
+
+// guestCommand is what runs as init in the machines of `snatlab matrix`.
+func guestCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:    kernel.GuestCommand,
+		Short:  "Be init in a guest of snatlab matrix",
+		Hidden: true,
+		Args:   cobra.NoArgs,
+		RunE:   func(*cobra.Command, []string) error { return kernel.Guest(runInGuest) },
+	}
+}
+
+// runInGuest is `snatlab run` without a command line and without files.
+func runInGuest(ctx context.Context, s *scenario.Scenario, watch kernel.Watcher) (*result.Result, error) {
+	id := newID(time.Now())
+	site, err := prepare(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	defer site.close()
+	r, err := harness.Run(ctx, s, func(ctx context.Context) (lab.Lab, error) {
+		return site.open(ctx, id, false, watch.Say)
+	}, watch, harness.Options{})
+	r.ID, r.Version = id, version
+	return r, err
+}

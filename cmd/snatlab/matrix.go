@@ -1,0 +1,251 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"snatlab/harness/history"
+	"snatlab/harness/kernel"
+	"snatlab/harness/report"
+	"snatlab/harness/result"
+	"snatlab/harness/scenario"
+)
+
+// matrixFlags are those of `snatlab matrix`.
+type matrixFlags struct {
+	kernels  []string
+	modules  string
+	out      string
+	store    string
+	jobs     int
+	fresh    bool
+	accel    string
+	cpus     int
+	memory   int
+	requests int
+	rounds   int
+	timeout  time.Duration
+	json     bool
+}
+
+// fewRequests is what a client of a guest sends in a trial, at most, where nobody
+// says otherwise: emulation is slow, and the race is hit by dozens of so few.
+const fewRequests = 300
+
+func matrixCommand() *cobra.Command {
+	var f matrixFlags
+	c := &cobra.Command{
+		Use:   "matrix SCENARIO --kernel SPEC...",
+		Short: "Run a scenario on other kernels, in QEMU, before anybody boots them",
+		Long: `Run a scenario on other kernels, each in a QEMU guest of its own, and print what
+each of them makes of it. The lab is built in the guest, out of network namespaces
+and nftables; nothing on this machine changes, and no root is needed.
+
+SPEC is one of:
+  running                  the kernel of this machine
+  6.1.0-13-amd64           a release under /boot
+  ./vmlinuz                an image; its modules under --modules, or /lib/modules
+  ./linux                  a build tree, after make bzImage modules
+  linux-image-6.1.deb      a package: .deb or .rpm
+  binary.deb,modules.deb   several, where the kernel and its modules are apart
+
+A kernel that panics, hangs or cannot be booted is a row with the reason, and the
+others go on. One whose baseline shows no race is tried again with twice the
+requests, three times in all. Rows that are done are not done again while kernel,
+scenario, options and this program are the same: an interrupted matrix goes on
+where it was.
+
+Progress goes to standard error, the table to standard output; matrix.json and
+matrix.md to the folder of --out. Every result goes to the store, too.
+
+Exit codes, the first that applies: 129, 130, 143 interrupted, what was done is
+kept; 1 an expectation failed on a kernel; 3 a kernel could not be tested, or a
+result not be kept; 4 inconclusive on a kernel: the race did not occur in the
+baseline; 0 every expectation held on every kernel. 2 bad usage or an invalid
+scenario.`,
+		Example: `  snatlab matrix scenarios/quickstart.yaml --kernel running --kernel ./linux-image-6.12.deb
+  make kernels && snatlab matrix scenarios/quickstart.yaml $(make -s kernels | sed 's/^/--kernel=/')`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			s, err := f.scenario(c, args[0])
+			if err != nil {
+				return err
+			}
+			return interruptible(func(ctx context.Context) error { return f.run(ctx, s) })
+		},
+	}
+	c.Flags().StringArrayVar(&f.kernels, "kernel", nil, "a kernel to test; may be given again and again")
+	c.Flags().StringVar(&f.modules, "modules", "", "folder of the modules of a bare vmlinuz, as under /lib/modules/RELEASE")
+	c.Flags().StringVar(&f.out, "out", "", "folder for matrix.json and matrix.md (default results/ID)")
+	c.Flags().StringVar(&f.store, "store", "", "folder of the results (default "+history.DefaultDir()+")")
+	c.Flags().IntVar(&f.jobs, "jobs", 1, "kernels at a time: their guests disturb each other where CPUs are few")
+	c.Flags().BoolVar(&f.fresh, "fresh", false, "do rows again that are done")
+	c.Flags().StringVar(&f.accel, "accel", kernel.Auto, "what runs the guests: kvm, tcg (emulation), or auto, which is kvm where it works")
+	c.Flags().IntVar(&f.cpus, "cpus", 2, "CPUs of a guest")
+	c.Flags().IntVar(&f.memory, "memory", 512, "memory of a guest, in MiB")
+	c.Flags().IntVar(&f.requests, "requests", 0, fmt.Sprintf("requests per client and trial, instead of the scenario's (default %d, if that has more)", fewRequests))
+	c.Flags().IntVar(&f.rounds, "rounds", 0, "number of rounds, instead of the scenario's")
+	c.Flags().DurationVar(&f.timeout, "timeout", 10*time.Minute, "how long a guest may take")
+	c.Flags().BoolVar(&f.json, "json", false, "print matrix.json instead of the table")
+	return c
+}
+
+// scenario reads what guests are to run, and finds out all that is wrong with the
+// command line.
+func (f matrixFlags) scenario(c *cobra.Command, path string) (*scenario.Scenario, error) {
+	if err := f.check(); err != nil {
+		return nil, usageError{c, err}
+	}
+	s, err := readScenario(c, path, runFlags{rounds: f.rounds})
+	if err != nil {
+		return nil, err
+	}
+	if err := kernel.ForGuest(s); err != nil {
+		return nil, usageError{c, fmt.Errorf("a guest has the driver netns only: %w", err)}
+	}
+	most := scenario.MaxTrial / s.Clients
+	switch given := c.Flags().Changed("requests"); {
+	case given && (f.requests < 1 || f.requests > most):
+		return nil, usageError{c, fmt.Errorf("--requests: %d is out of range; allowed: 1 to %d", f.requests, most)}
+	case given:
+		s.Load.Requests = f.requests
+	default:
+		s.Load.Requests = min(s.Load.Requests, fewRequests)
+	}
+	return s, nil
+}
+
+func (f matrixFlags) check() error {
+	for _, b := range []struct {
+		flag           string
+		n, least, most int
+	}{{"jobs", f.jobs, 1, 64}, {"cpus", f.cpus, 1, 64}, {"memory", f.memory, 64, 1 << 20}} {
+		if b.n < b.least || b.n > b.most {
+			return fmt.Errorf("--%s: %d is out of range; allowed: %d to %d", b.flag, b.n, b.least, b.most)
+		}
+	}
+	accels := []string{kernel.Auto, kernel.KVM, kernel.TCG}
+	switch {
+	case len(f.kernels) == 0:
+		return errors.New("no --kernel is given; allowed: running, a release under /boot, a vmlinuz, a build tree, a .deb or .rpm")
+	case !slices.Contains(accels, f.accel):
+		return fmt.Errorf("--accel: %q is not allowed; allowed: %s", f.accel, strings.Join(accels, ", "))
+	case f.timeout < time.Second:
+		return fmt.Errorf("--timeout: %v is out of range; allowed: 1s and more", f.timeout)
+	}
+	return nil
+}
+
+func (f matrixFlags) run(ctx context.Context, s *scenario.Scenario) error {
+	qemu, err := kernel.FindQEMU()
+	if err != nil {
+		return err
+	}
+	if err := kernel.CheckMemory(min(f.jobs, len(f.kernels)), f.memory); err != nil {
+		return err
+	}
+	store, err := f.openStore()
+	if err != nil {
+		return err
+	}
+	dir := f.out
+	if dir == "" {
+		dir = filepath.Join("results", newID(time.Now()))
+	}
+	_, missing := os.Stat(dir)
+	if err := makeRoom(dir); err != nil {
+		if missing != nil {
+			_ = os.Remove(dir)
+		}
+		return fmt.Errorf("make room for the matrix: %w", err)
+	}
+	warnOfRounds(os.Stderr, s.Rounds, len(s.Arms), s.Expect)
+	m, runErr := f.matrix(qemu, s, store).Run(ctx)
+	m.Version = version
+	if len(m.Rows) == 0 {
+		if missing != nil {
+			_ = os.Remove(dir) // there is nothing to report; an empty folder does no harm either
+		}
+		return runErr
+	}
+	if err := errors.Join(runErr, f.show(dir, m)); err != nil {
+		return err
+	}
+	return matrixCode(m)
+}
+
+func (f matrixFlags) openStore() (*history.Store, error) {
+	if f.store == "" {
+		f.store = history.DefaultDir()
+	}
+	return history.Open(f.store)
+}
+
+// matrix is what is to be run.
+func (f matrixFlags) matrix(qemu string, s *scenario.Scenario, store *history.Store) *kernel.Matrix {
+	machine := &kernel.Machine{QEMU: qemu, Accel: f.accel, CPUs: f.cpus, Memory: f.memory, Timeout: f.timeout, Decode: report.Decode}
+	told := newMatrixProgress(f.jobs)
+	x := &kernel.Matrix{
+		Specs: f.kernels, Modules: f.modules, Scenario: s, Jobs: f.jobs, Fresh: f.fresh,
+		Boot: machine.Boot, Conditions: fmt.Sprintf("%s, %d CPUs, %d MiB", f.accel, f.cpus, f.memory),
+		Watch: told.watch, Note: told.note, Keep: store.Put,
+	}
+	if dir, err := os.UserCacheDir(); err == nil { // a user without a home keeps none
+		x.Cache = &kernel.Cache{Dir: filepath.Join(dir, "snatlab", "matrix")}
+	}
+	return x
+}
+
+// show keeps the matrix and prints it. One that could not be kept is shown as a
+// whole: it cannot be had again.
+func (f matrixFlags) show(dir string, m *result.Matrix) error {
+	kept := errors.Join(
+		writeFile(filepath.Join(dir, report.MatrixFile), m, report.MatrixJSON),
+		writeFile(filepath.Join(dir, "matrix.md"), m, report.MatrixMarkdown))
+	if kept != nil {
+		fmt.Fprintln(os.Stderr, "the matrix could not be written to its folder: it is on standard output, as JSON")
+	}
+	if kept != nil || f.json {
+		return errors.Join(kept, report.MatrixJSON(os.Stdout, m))
+	}
+	if err := report.MatrixText(os.Stdout, m); err != nil {
+		return err
+	}
+	_, err := fmt.Printf("\n%s and matrix.md are in %s\n", report.MatrixFile, dir)
+	return err
+}
+
+// matrixCode is the exit code of a matrix that ended by itself. That a kernel
+// could not be tested takes nothing away from one that failed.
+func matrixCode(m *result.Matrix) error {
+	worst := exitPass
+	for _, code := range []int{exitInconclusive, exitUnable, exitFail} {
+		if slices.ContainsFunc(m.Rows, func(r result.Row) bool { return rowCode(r) == code }) {
+			worst = code
+		}
+	}
+	if worst == exitPass {
+		return nil
+	}
+	return exitCode(worst)
+}
+
+func rowCode(r result.Row) int {
+	switch {
+	case r.Status != result.RowOK:
+		return exitUnable
+	case r.Result.Verdict == result.Fail:
+		return exitFail
+	case r.Result.Verdict == result.Inconclusive:
+		return exitInconclusive
+	}
+	return exitPass
+}

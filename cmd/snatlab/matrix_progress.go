@@ -1,0 +1,65 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"sync"
+
+	"golang.org/x/term"
+
+	"snatlab/harness/kernel"
+	"snatlab/harness/report"
+)
+
+// matrixProgress shows on standard error how a matrix goes on. Where several
+// kernels are tested at a time, each line says whose it is.
+type matrixProgress struct {
+	mu       sync.Mutex
+	several  bool
+	terminal bool // lines may be written over
+}
+
+func newMatrixProgress(jobs int) *matrixProgress {
+	return &matrixProgress{several: jobs > 1, terminal: jobs == 1 && term.IsTerminal(int(os.Stderr.Fd()))}
+}
+
+// watch shows the run of a kernel.
+func (p *matrixProgress) watch(release string) kernel.Watcher {
+	if p.several {
+		return report.NewProgress(&linesOf{p: p, release: release}, false)
+	}
+	p.line(release)
+	return report.NewProgress(os.Stderr, p.terminal)
+}
+
+// note tells what becomes of a kernel apart from its run.
+func (p *matrixProgress) note(release, text string) { p.line(release + ": " + text) }
+
+// line writes one that stays.
+func (p *matrixProgress) line(text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.terminal {
+		report.NewProgress(os.Stderr, true).Say("") // what was to be written over
+	}
+	report.NewProgress(os.Stderr, false).Say(text)
+}
+
+// linesOf puts a kernel's name before each line.
+type linesOf struct {
+	p       *matrixProgress
+	release string
+	rest    []byte
+}
+
+func (l *linesOf) Write(b []byte) (int, error) {
+	l.rest = append(l.rest, b...)
+	for {
+		line, rest, ended := bytes.Cut(l.rest, []byte("\n"))
+		if !ended {
+			return len(b), nil
+		}
+		l.p.line(l.release + "   " + string(line))
+		l.rest = rest
+	}
+}

@@ -1,0 +1,255 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"snatlab/harness/result"
+)
+
+// everyKernel has every kernel tested that `make kernels` fetches, by `make
+// test-matrix`; else it is one, for that takes a while.
+const everyKernel = "SNATLAB_TEST_EVERY_KERNEL"
+
+// oneGuest bounds what takes 20 s on a quiet machine.
+const oneGuest = 6 * time.Minute
+
+// canary is the series of the kernel that is tested always: Debian's stable one.
+const canary = "6.12"
+
+// needKernels gives SPECs of real kernels, of series or of all there are. With
+// CI=true it is a failure that there are none.
+func needKernels(t *testing.T, series ...string) []string {
+	t.Helper()
+	miss := t.Skipf
+	if os.Getenv("CI") == "true" {
+		miss = t.Fatalf
+	}
+	if _, err := exec.LookPath("qemu-system-x86_64"); err != nil {
+		miss("needs QEMU: %v", err)
+	}
+	c := exec.Command("../../scripts/kernels", series...)
+	var said bytes.Buffer
+	c.Stderr = &said
+	specs, err := c.Output()
+	if err != nil {
+		miss("needs kernels: %v\n%s", err, said.String())
+	}
+	return strings.Fields(string(specs))
+}
+
+// small is a comparison that takes seconds in a guest.
+const small = `
+name: small
+driver: netns
+load: {requests: 150}
+rounds: 2
+arms: [{name: masquerade}, {name: random-fully, masquerade: {random_fully: true}}]
+expect: [{arm: random-fully, race: absent}]
+`
+
+// startMatrix starts one that keeps nothing where others look.
+func startMatrix(t *testing.T, args []string, specs ...string) *process {
+	t.Helper()
+	dir := t.TempDir()
+	for _, spec := range specs {
+		args = append(args, "--kernel", spec)
+	}
+	c := exec.Command(binary, append([]string{"matrix", "--out", filepath.Join(dir, "out"), "--store", filepath.Join(dir, "store")}, args...)...)
+	c.Env = append(os.Environ(), "XDG_CACHE_HOME="+dir, "TMPDIR="+dir)
+	c.Dir = dir
+	p := startCommand(t, c)
+	p.out = filepath.Join(dir, "out")
+	return p
+}
+
+// slowly gives the exit code of a matrix: the machine may be busy, and emulates one.
+func (p *process) slowly(t *testing.T, within time.Duration) int {
+	t.Helper()
+	select {
+	case err := <-p.end:
+		if err != nil && !errors.As(err, new(*exec.ExitError)) {
+			t.Fatal(err)
+		}
+	case <-time.After(within):
+		t.Fatalf("%v does not end\n%s", p.Args, p.said(t))
+	}
+	return p.ProcessState.ExitCode()
+}
+
+func (p *process) matrix(t *testing.T) *result.Matrix {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(p.out, "matrix.json"))
+	must(t, err)
+	m := new(result.Matrix)
+	must(t, json.Unmarshal(text, m))
+	return m
+}
+
+// tested holds that a kernel was, and that its figures agree.
+func tested(t *testing.T, r result.Row) {
+	t.Helper()
+	if r.Status != result.RowOK || r.Result == nil {
+		t.Fatalf("%s: %s: %s\n%s", r.Kernel, r.Status, r.Reason, strings.Join(r.Console, "\n"))
+	}
+	if r.Result.Verdict == result.Fail || r.Result.Environment.Kernel != r.Kernel || r.Result.Environment.Driver != "netns" {
+		t.Errorf("%s: verdict %s: %s; environment %+v", r.Kernel, r.Result.Verdict, r.Result.Summary, r.Result.Environment)
+	}
+	if v := r.Result.Environment.Virtualisation; v == nil || *v != map[string]string{"kvm": "kvm", "tcg": "qemu"}[r.Accel] {
+		t.Errorf("%s ran under %s, and says %v", r.Kernel, r.Accel, v)
+	}
+	for _, a := range r.Result.Arms {
+		for _, trial := range a.Trials {
+			if causes, kinds := sum(trial.Causes), sum(trial.Failures); causes != trial.Failed || kinds != trial.Failed {
+				t.Errorf("%s, %s, round %d: %d failed, %d by cause, %d by kind", r.Kernel, a.Name, trial.Round, trial.Failed, causes, kinds)
+			}
+		}
+	}
+	isRace(t, r.Result)
+}
+
+// unpacked gives a kernel's image, and the folder of its modules, out of a
+// package.
+func unpacked(t *testing.T, spec string) (image, modules string) {
+	t.Helper()
+	dir := t.TempDir()
+	for pkg := range strings.SplitSeq(spec, ",") {
+		if out, err := exec.Command("dpkg-deb", "-x", pkg, dir).CombinedOutput(); err != nil {
+			t.Fatalf("dpkg-deb: %v\n%s", err, out)
+		}
+	}
+	must(t, filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case strings.HasPrefix(entry.Name(), "vmlinuz"):
+			image = path
+		case entry.Name() == "modules.order":
+			modules = filepath.Dir(path)
+		}
+		return nil
+	}))
+	if image == "" || modules == "" {
+		t.Fatalf("%s has image %q and modules %q", spec, image, modules)
+	}
+	return image, modules
+}
+
+// damaged is an image that is a kernel by all that can be seen from outside.
+func damaged(t *testing.T, image string) string {
+	t.Helper()
+	data, err := os.ReadFile(image)
+	must(t, err)
+	for i := range 4096 {
+		data[len(data)/2+i] ^= 0x5a
+	}
+	path := filepath.Join(t.TempDir(), "vmlinuz")
+	must(t, os.WriteFile(path, data, 0o644))
+	return path
+}
+
+func TestAKernelIsBootedAndTestedBesideOnesThatCannotBe(t *testing.T) {
+	spec := needKernels(t, canary)[0]
+	image, modules := unpacked(t, spec)
+	all := os.DirFS(modules)
+	paths, err := fs.Glob(all, "kernel/net/netfilter/nf_nat.ko*")
+	if err != nil || len(paths) != 1 {
+		t.Fatalf("nf_nat is %q, %v", paths, err)
+	}
+	nat := filepath.Join(modules, paths[0])
+
+	must(t, os.Rename(nat, nat+".aside"))
+	p := startMatrix(t, []string{scenarioFile(t, small), "--modules", modules}, image, spec)
+	if code := p.slowly(t, oneGuest); code != exitUnable {
+		t.Errorf("exit code %d\n%s", code, p.said(t))
+	}
+	rows := p.matrix(t).Rows
+	if r := rows[0]; r.Status != result.RowError || !strings.HasPrefix(r.Reason, "nf_nat: neither built in nor a module here (CONFIG_NF_NAT)") {
+		t.Errorf("without nf_nat: %+v", r)
+	}
+	tested(t, rows[1])
+
+	must(t, os.Rename(nat+".aside", nat))
+	p = startMatrix(t, []string{scenarioFile(t, small), "--modules", modules}, damaged(t, image))
+	if code := p.slowly(t, oneGuest); code != exitUnable {
+		t.Errorf("exit code %d\n%s", code, p.said(t))
+	}
+	if r := p.matrix(t).Rows[0]; r.Status != result.RowError || !strings.HasPrefix(r.Reason, "the kernel's image cannot be unpacked: ") || len(r.Console) == 0 {
+		t.Errorf("damaged: %+v", r)
+	}
+}
+
+func TestAGuestThatPanicsIsARowWithItsConsole(t *testing.T) {
+	spec := needKernels(t, canary)[0]
+	release, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(spec), "linux-image-"), "_")
+	t.Setenv("SNATLAB_TEST_PANIC_IN", release)
+	p := startMatrix(t, []string{scenarioFile(t, small)}, spec)
+	if code := p.slowly(t, oneGuest); code != exitUnable {
+		t.Errorf("exit code %d\n%s", code, p.said(t))
+	}
+	r := p.matrix(t).Rows[0]
+	if r.Status != result.RowError || r.Reason != "the kernel panicked: sysrq triggered crash" || !strings.Contains(strings.Join(r.Console, "\n"), "Call Trace:") {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestAMatrixThatIsInterruptedLeavesNoGuest(t *testing.T) {
+	spec := needKernels(t, canary)[0]
+	p := startMatrix(t, []string{scenarioFile(t, small), "--accel", "tcg"}, spec, spec)
+	for deadline := time.Now().Add(oneGuest); !strings.Contains(p.said(t), "making the router"); time.Sleep(25 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("no guest runs\n%s", p.said(t))
+		}
+	}
+	below := descendants(t, p.Process.Pid)
+	if len(below) != 1 {
+		t.Errorf("processes %v below %d", below, p.Process.Pid)
+	}
+	p.Process.Signal(unix.SIGINT)
+	if code := p.slowly(t, oneGuest); code != 130 {
+		t.Errorf("exit code %d\n%s", code, p.said(t))
+	}
+	gone(t, below)
+	if left, err := os.ReadDir(filepath.Dir(p.out)); err != nil || len(left) != 0 {
+		t.Errorf("left: %v, %v", left, err)
+	}
+}
+
+func TestEveryKernelIsTestedAndItsRowIsUsedAgain(t *testing.T) {
+	if os.Getenv(everyKernel) == "" {
+		t.Skipf("takes minutes: %s=1", everyKernel)
+	}
+	specs := needKernels(t)
+	quickstart, err := filepath.Abs("../../scenarios/quickstart.yaml")
+	must(t, err)
+	p := startMatrix(t, []string{quickstart}, specs...)
+	if code := p.slowly(t, time.Hour); code != exitPass && code != exitInconclusive {
+		t.Fatalf("exit code %d\n%s", code, p.said(t))
+	}
+	m := p.matrix(t)
+	for i, r := range m.Rows {
+		if r.Spec != specs[i] {
+			t.Errorf("row %d is of %s, and not of %s", i, r.Spec, specs[i])
+		}
+		tested(t, r)
+	}
+	if len(m.Rows) != len(specs) || len(m.Rows) < 5 {
+		t.Errorf("%d rows of %d kernels", len(m.Rows), len(specs))
+	}
+	again := exec.Command(p.Path, p.Args[1:]...)
+	again.Env, again.Dir = p.Env, p.Dir
+	said, err := again.CombinedOutput()
+	if n := strings.Count(string(said), "done before"); n != len(specs) {
+		t.Errorf("%d rows are used again, %v\n%s", n, err, said)
+	}
+}

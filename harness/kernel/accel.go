@@ -1,0 +1,73 @@
+package kernel
+
+import (
+	"context"
+	"os"
+	"sync"
+	"time"
+
+	"snatlab/harness/result"
+)
+
+// What runs the guest's code.
+const (
+	Auto = "auto" // KVM where it works, else emulation
+	KVM  = "kvm"
+	TCG  = "tcg" // QEMU's emulation
+)
+
+// kvmPatience is how long a guest may take to greet under KVM, which takes 1 s.
+// /dev/kvm can be there and hang.
+const kvmPatience = 10 * time.Second
+
+// boot boots a guest, which may say nothing for so long before it greets; 0 is as
+// long as later on.
+type boot func(accel string, patience time.Duration, greeted func()) (*result.Result, error)
+
+// virtualisation remembers whether KVM works.
+type virtualisation struct {
+	opens func() bool // whether this user may use it; nil: look
+	mu    sync.Mutex
+	known string // KVM or TCG; empty: it was not found out yet
+}
+
+// try runs a guest with what works. KVM is believed when a guest has greeted under
+// it, and given up when one has greeted under emulation that did not before.
+// Others wait until that is known.
+func (v *virtualisation) try(ctx context.Context, try boot) (*result.Result, string, error) {
+	v.mu.Lock()
+	unlock := sync.OnceFunc(v.mu.Unlock)
+	defer unlock()
+	if v.known == "" && !v.mayWork() {
+		v.known = TCG
+	}
+	if known := v.known; known != "" {
+		unlock()
+		r, err := try(known, 0, func() {})
+		return r, known, err
+	}
+	learn := func(accel string) func() {
+		return func() {
+			v.known = accel
+			unlock()
+		}
+	}
+	r, err := try(KVM, kvmPatience, learn(KVM))
+	if v.known != "" || ctx.Err() != nil {
+		return r, KVM, err
+	}
+	r, err = try(TCG, 0, learn(TCG))
+	return r, TCG, err
+}
+
+// mayWork tells whether this user may use KVM. Whether it works is another matter.
+func (v *virtualisation) mayWork() bool {
+	if v.opens != nil {
+		return v.opens()
+	}
+	f, err := os.OpenFile("/dev/kvm", os.O_RDWR, 0)
+	if err == nil {
+		f.Close()
+	}
+	return err == nil
+}

@@ -1,0 +1,55 @@
+package kernel
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"snatlab/harness/result"
+)
+
+// KVM can be there and hang: it is believed when a guest has greeted under it,
+// given up when one greets that did not before, and asked again after a kernel
+// that greets nowhere.
+func TestKVMIsBelievedWhenAGuestHasGreeted(t *testing.T) {
+	fault := errors.New("the guest said nothing for 10s")
+	for claim, c := range map[string]struct {
+		greets map[string]bool // by accel
+		want   []string        // tried in two boots
+		known  string
+	}{
+		"it works":             {map[string]bool{KVM: true, TCG: true}, []string{KVM, KVM}, KVM},
+		"it hangs":             {map[string]bool{TCG: true}, []string{KVM, TCG, TCG}, TCG},
+		"the kernel is broken": {nil, []string{KVM, TCG, KVM, TCG}, ""},
+	} {
+		t.Run(claim, func(t *testing.T) {
+			v := &virtualisation{opens: func() bool { return true }}
+			var tried []string
+			for range 2 {
+				_, accel, err := v.try(t.Context(), func(accel string, patience time.Duration, greeted func()) (*result.Result, error) {
+					tried = append(tried, accel)
+					if !c.greets[accel] {
+						return nil, fault
+					}
+					greeted()
+					return new(result.Result), nil
+				})
+				if last := tried[len(tried)-1]; accel != last || (err == nil) != c.greets[last] {
+					t.Errorf("%s: %v", accel, err)
+				}
+			}
+			if !slices.Equal(tried, c.want) || v.known != c.known {
+				t.Errorf("tried %q, known %q", tried, v.known)
+			}
+		})
+	}
+}
+
+func TestWithoutKVMThereIsEmulation(t *testing.T) {
+	v := &virtualisation{opens: func() bool { return false }}
+	_, accel, err := v.try(t.Context(), func(accel string, _ time.Duration, _ func()) (*result.Result, error) { return nil, nil })
+	if accel != TCG || err != nil {
+		t.Errorf("%s, %v", accel, err)
+	}
+}

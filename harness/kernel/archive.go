@@ -1,0 +1,69 @@
+package kernel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// visit is told of each regular file in an archive.
+type visit func(path string, content io.Reader) error
+
+// next goes on to the next file of an archive, and gives no content where that
+// is not a regular one.
+type next func() (path string, content io.Reader, err error)
+
+// walk has the files of a compressed archive visited, and reads it to its end,
+// where its checksum is.
+func walk(ctx context.Context, packed io.Reader, begin func(io.Reader) next, visit visit) error {
+	plain, err := unpack(packed)
+	if err != nil {
+		return damaged(err)
+	}
+	defer plain.Close()
+	whole := &tracked{Reader: plain, ctx: ctx}
+	bounded := &io.LimitedReader{R: whole, N: maxUnpacked}
+	err = visitAll(begin(bounded), visit)
+	if err == nil {
+		_, err = io.Copy(io.Discard, bounded)
+	}
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case bounded.N <= 0:
+		return fmt.Errorf("a package of more than %d bytes, unpacked", int64(maxUnpacked))
+	case whole.err != nil:
+		return damaged(whole.err)
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return damaged(err)
+	}
+	return err
+}
+
+// visitAll says of a fault in the archive that it is one; those of visit are
+// about a file.
+func visitAll(next next, visit visit) error {
+	for {
+		path, content, err := next()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return damaged(err)
+		}
+		if content == nil {
+			continue
+		}
+		if err := visit(path, content); err != nil {
+			return fmt.Errorf("%.200q: %w", path, err)
+		}
+	}
+}
+
+func damaged(err error) error {
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+		return fmt.Errorf("a truncated package: %w", io.ErrUnexpectedEOF)
+	}
+	return fmt.Errorf("a damaged package: %w", err)
+}

@@ -1,0 +1,54 @@
+package kernel
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+func TestAConsoleSaysWhatTheKernelCouldNotGetOver(t *testing.T) {
+	for _, c := range []struct{ said, want string }{
+		{"Linux version 6.1.0\n[    0.1] Run /init as init process\n", ""},
+		{"[    2.8] Kernel panic - not syncing: sysrq triggered crash\r\n[    2.9] CPU: 1\r\n", "the kernel panicked: sysrq triggered crash"},
+		{"[    1.1] BUG: kernel NULL pointer dereference, address: 0\n[    1.2] Oops: 0002 [#1]\n[    1.3] Kernel panic - not syncing: Fatal exception\n",
+			"the kernel panicked: Fatal exception (BUG: kernel NULL pointer dereference, address: 0)"},
+		{"[    1.2] Oops: 0000 [#1] SMP\n", "the kernel said Oops: 0000 [#1] SMP"},
+		{"XZ-compressed data is corrupt\n\n -- System halted", "the kernel's image cannot be unpacked: XZ-compressed data is corrupt"},
+		{"[    0.9] Initramfs unpacking failed: write error\n[    1.0] Kernel panic - not syncing: No working init found.\n",
+			"the kernel panicked: No working init found. (give it more: --memory)"},
+		{"[    9.0] Out of memory: Killed process 7 (snatlab)\n", "the guest ran out of memory (give it more: --memory)"},
+	} {
+		for _, piece := range []int{1, 7, 1000} { // however it comes in
+			out := newConsole()
+			for rest := c.said; rest != ""; rest = rest[min(piece, len(rest)):] {
+				fmt.Fprint(out, rest[:min(piece, len(rest))])
+			}
+			if got := out.why(); got != c.want {
+				t.Errorf("%q in pieces of %d: got %q, want %q", c.said, piece, got, c.want)
+			}
+		}
+	}
+}
+
+func TestAConsoleKeepsItsEnd(t *testing.T) {
+	out := newConsole()
+	for i := range 1000 {
+		fmt.Fprintf(out, "line %d %s\n", i, strings.Repeat("x", 10_000))
+	}
+	fmt.Fprint(out, "and no \xff more")
+	tail := out.tail()
+	if len(tail) != consoleLines+1 || !strings.HasPrefix(tail[0], "line 940 x") || len(tail[0]) != consoleLine || tail[consoleLines] != "and no ? more" {
+		t.Errorf("%d lines, %q", len(tail), tail)
+	}
+}
+
+func TestAMachineThatHaltedIsNotWaitedFor(t *testing.T) {
+	out := newConsole()
+	fmt.Fprint(out, "Decoding failed\n\n -- System halted")
+	select {
+	case <-out.halted:
+	default:
+		t.Error("it is")
+	}
+	fmt.Fprint(out, "\n -- System halted\n") // and again
+}

@@ -1,0 +1,28 @@
+// Package kernel boots other kernels and runs a scenario in them.
+//
+// A kernel is given by a SPEC:
+//
+//	running                   the kernel of this machine, as it is under /boot
+//	6.1.0-13-amd64            a release under /boot, its modules under /lib/modules
+//	./vmlinuz                 a bzImage; its modules under --modules, or /lib/modules
+//	./linux                   a build tree, after make bzImage modules
+//	linux-image-6.1.0.deb     a package of Debian, Ubuntu or Fedora: .deb or .rpm
+//	binary.deb,modules.deb    several, where kernel and modules are apart
+//
+// [Read] finds it; [Kernel.Initramfs] packs what a guest needs of it. Nothing is
+// installed, and nothing out of a package is written to the disk: what is needed
+// of it stays in memory. Packages, images and modules are input from outside,
+// so each is bounded before it is read.
+//
+// Only bzImages for x86-64 are booted. That a module is missing is an error
+// before the guest starts, as far as that can be told: Linux lists what is built
+// in (modules.builtin), and where there is no such list, only the guest will see.
+//
+// A [Matrix] takes one kernel after the other. A [Machine] boots it in QEMU, which
+// gets kernel and initramfs as files in memory: none is left, however we end, and
+// QEMU ends with us. Init is this very program, where [Guest] builds no lab itself:
+// it is given the function that runs a scenario. What it says comes through the
+// second serial port in frames with a length and a checksum, first a greeting and
+// last the result; the first port is the console, whose end explains what went
+// wrong. A guest that gives no result is a [Fault] of that kernel, and of no other.
+package kernel

@@ -1,0 +1,96 @@
+package kernel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+)
+
+// open opens a regular file: a pipe would never end.
+func open(path string) (*os.File, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is not a regular file", path)
+	}
+	file, err := os.Open(path)
+	if errors.Is(err, fs.ErrPermission) { // Ubuntu's images are root's alone
+		return nil, fmt.Errorf("%w (run as root, or make a copy that you may read)", err)
+	}
+	return file, err
+}
+
+// readFile reads a file of a bounded size.
+func readFile(path string, most int64) ([]byte, error) {
+	file, err := open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	data, err := readBounded(file, most)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	return data, nil
+}
+
+// readBounded reads to the end, which has to come in time.
+func readBounded(r io.Reader, most int64) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(r, most+1))
+	if err == nil && int64(len(data)) > most {
+		err = fmt.Errorf("larger than %d bytes", most)
+	}
+	return data, err
+}
+
+// tracked reads until a context ends, and remembers what went wrong.
+type tracked struct {
+	io.Reader
+	ctx context.Context
+	err error // of the reader; not its end
+}
+
+func (t *tracked) Read(p []byte) (int, error) {
+	if t.ctx.Err() != nil {
+		return 0, context.Cause(t.ctx)
+	}
+	n, err := t.Reader.Read(p)
+	if err != nil && err != io.EOF {
+		t.err = err
+	}
+	return n, err
+}
+
+// format is what a file is, by its first bytes.
+type format int
+
+const (
+	formatImage format = iota // or what is taken for one
+	formatDeb
+	formatRPM
+)
+
+func sniff(path string) (format, error) {
+	file, err := open(path)
+	if err != nil {
+		return 0, err
+	}
+	defer file.Close()
+	start := make([]byte, len(arMagic))
+	if _, err := io.ReadFull(file, start); err != nil && err != io.ErrUnexpectedEOF && err != io.EOF {
+		return 0, fmt.Errorf("read %s: %w", path, err)
+	}
+	switch {
+	case string(start) == arMagic:
+		return formatDeb, nil
+	case strings.HasPrefix(string(start), rpmMagic):
+		return formatRPM, nil
+	}
+	return formatImage, nil
+}

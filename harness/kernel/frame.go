@@ -1,0 +1,88 @@
+package kernel
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// A guest speaks in frames: four bytes that open one, a kind, the length of what
+// is said, that itself, and the SHA-256 of all of it. So nothing else that comes
+// through a serial port, of a kernel or of a guest that dies in the middle of a
+// word, is taken for a result.
+var opening = [4]byte{'S', 'N', 'L', 1}
+
+// word says what a frame holds.
+type word byte
+
+const (
+	wordHello    word = 'h' // JSON of hello; the first one
+	wordAlive    word = 'a' // nothing: the guest is not dead yet
+	wordProgress word = 'p' // JSON of progress
+	wordResult   word = 'r' // result.json; the last one
+	wordFailure  word = 'f' // why there is no result; the last one
+)
+
+// bounds are the most bytes that a frame of a kind may hold.
+var bounds = map[word]uint32{
+	wordHello:    4 << 10,
+	wordAlive:    0,
+	wordProgress: 4 << 20, // a trial, with the counters of every CPU
+	wordResult:   64 << 20,
+	wordFailure:  64 << 10,
+}
+
+// header is the fixed part of a frame.
+const header = len(opening) + 1 + 4
+
+// writeFrame writes one in a single piece.
+func writeFrame(w io.Writer, k word, payload []byte) error {
+	if uint64(len(payload)) > uint64(bounds[k]) {
+		return fmt.Errorf("%d bytes are too many for a frame of kind %q; allowed: %d", len(payload), k, bounds[k])
+	}
+	frame := append(opening[:len(opening):len(opening)], byte(k))
+	frame = binary.BigEndian.AppendUint32(frame, uint32(len(payload)))
+	frame = append(frame, payload...)
+	sum := sha256.Sum256(frame)
+	_, err := w.Write(append(frame, sum[:]...))
+	return err
+}
+
+// readFrame reads one. The end of the stream before a frame is io.EOF; in the
+// middle of one it is io.ErrUnexpectedEOF.
+func readFrame(r io.Reader) (word, []byte, error) {
+	var head [header]byte
+	if _, err := io.ReadFull(r, head[:]); err != nil {
+		return 0, nil, err
+	}
+	k, length := word(head[len(opening)]), binary.BigEndian.Uint32(head[len(opening)+1:])
+	most, known := bounds[k]
+	switch {
+	case [4]byte(head[:]) != opening:
+		return 0, nil, fmt.Errorf("%q opens no frame", head[:])
+	case !known:
+		return 0, nil, fmt.Errorf("a frame of the unknown kind %q", k)
+	case length > most:
+		return 0, nil, fmt.Errorf("a frame of kind %q has %d bytes; allowed: %d", k, length, most)
+	}
+	// What is not there yet takes no memory, whatever the length says.
+	var rest bytes.Buffer
+	n, err := io.CopyN(&rest, r, int64(length)+sha256.Size)
+	if errors.Is(err, io.EOF) && n < int64(length)+sha256.Size {
+		err = io.ErrUnexpectedEOF
+	}
+	if err != nil {
+		return 0, nil, err
+	}
+	payload, sum := rest.Bytes()[:length], rest.Bytes()[length:]
+	check := sha256.New()
+	check.Write(head[:])
+	check.Write(payload)
+	if !bytes.Equal(check.Sum(nil), sum) {
+		return 0, nil, fmt.Errorf("the checksum of a frame of kind %q is wrong", k)
+	}
+	return k, payload, nil
+}

@@ -1,0 +1,90 @@
+package kernel
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+)
+
+func frameOf(t testing.TB, k word, payload string) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	if err := writeFrame(&b, k, []byte(payload)); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func TestAFrameIsReadAsItWasWritten(t *testing.T) {
+	var stream bytes.Buffer
+	said := []struct {
+		k       word
+		payload string
+	}{{wordHello, `{"protocol":1}`}, {wordAlive, ""}, {wordProgress, strings.Repeat("p", 100_000)}, {wordResult, "{}"}}
+	for _, s := range said {
+		stream.Write(frameOf(t, s.k, s.payload))
+	}
+	for _, s := range said {
+		k, payload, err := readFrame(&stream)
+		if k != s.k || string(payload) != s.payload || err != nil {
+			t.Errorf("got %q, %d bytes, %v", k, len(payload), err)
+		}
+	}
+	if _, _, err := readFrame(&stream); err != io.EOF {
+		t.Errorf("at the end: %v", err)
+	}
+}
+
+func TestWhatIsNotAWholeFrameIsAnError(t *testing.T) {
+	whole := frameOf(t, wordFailure, "no nf_nat")
+	change := func(at int) string {
+		b := bytes.Clone(whole)
+		b[at] ^= 1
+		return string(b)
+	}
+	for claim, c := range map[string]struct{ stream, want string }{
+		"a kernel's message": {"[    1.234567] Kernel panic - not syncing", `"[    1.23" opens no frame`},
+		"another kind":       {change(4), "a frame of the unknown kind 'g'"},
+		"a length":           {change(5), "a frame of kind 'f' has 16777225 bytes; allowed: 65536"},
+		"a letter":           {change(header + 3), "the checksum of a frame of kind 'f' is wrong"},
+		"a checksum":         {change(len(whole) - 1), "the checksum of a frame of kind 'f' is wrong"},
+		"half a frame":       {string(whole[:len(whole)-1]), io.ErrUnexpectedEOF.Error()},
+		"half a header":      {string(whole[:3]), io.ErrUnexpectedEOF.Error()},
+		"no more than one":   {"", io.EOF.Error()},
+	} {
+		if _, _, err := readFrame(strings.NewReader(c.stream)); err == nil || err.Error() != c.want {
+			t.Errorf("%s: got %v, want %s", claim, err, c.want)
+		}
+	}
+}
+
+func TestAFrameThatNobodyWouldReadIsNotWritten(t *testing.T) {
+	if err := writeFrame(io.Discard, wordFailure, make([]byte, 64<<10+1)); err == nil {
+		t.Error("it was")
+	}
+}
+
+// Whatever comes, what is read is what a guest would have written.
+func FuzzFrame(f *testing.F) {
+	f.Add(frameOf(f, wordHello, `{"protocol":1,"release":"6.1.0"}`))
+	f.Add(append(frameOf(f, wordAlive, ""), frameOf(f, wordResult, "{}")...))
+	f.Add([]byte("SNL\x01r\x00\x00\x00\x00"))
+	f.Fuzz(func(t *testing.T, stream []byte) {
+		r := bytes.NewReader(stream)
+		for {
+			begin := len(stream) - r.Len()
+			k, payload, err := readFrame(r)
+			if err != nil {
+				if r.Len() > 0 && (errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)) {
+					t.Fatalf("%v with %d bytes left", err, r.Len())
+				}
+				return
+			}
+			if again := frameOf(t, k, string(payload)); !bytes.Equal(again, stream[begin:len(stream)-r.Len()]) {
+				t.Fatalf("kind %q, %d bytes: written again it is another frame", k, len(payload))
+			}
+		}
+	})
+}

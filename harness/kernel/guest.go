@@ -1,0 +1,194 @@
+package kernel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"snatlab/harness/result"
+	"snatlab/harness/scenario"
+)
+
+// Where a guest finds what it is booted for, and what it tells of it.
+const (
+	scenarioFile = "scenario.yaml" // in the initramfs
+	channelPort  = "/dev/ttyS1"    // the second serial port; the first is the kernel's console
+)
+
+// GuestCommand is the argument of a program that is to be init in a guest.
+const GuestCommand = "guest"
+
+// alivePeriod is how often a guest says that it lives.
+const alivePeriod = 5 * time.Second
+
+// Run runs a scenario. What there is of a result goes with an error, too.
+type Run func(context.Context, *scenario.Scenario, Watcher) (*result.Result, error)
+
+// Guest is init in a guest: it gets everything ready, runs the scenario that the
+// initramfs holds, tells what came of it, and ends the machine. It returns only
+// where it is not init. There are no orphans to look after: probes start no
+// programs.
+func Guest(run Run) error {
+	if os.Getpid() != 1 {
+		return errors.New("guest is what runs as init in the machines of snatlab matrix, and is nothing else")
+	}
+	if err := guest(run); err != nil {
+		fmt.Fprintf(os.Stderr, "snatlab: %v\n", err) // on the console
+	}
+	unix.Sync()
+	return unix.Reboot(unix.LINUX_REBOOT_CMD_RESTART) // which ends a QEMU with -no-reboot, ACPI or not
+}
+
+// guest fails only where it cannot tell.
+func guest(run Run) error {
+	if err := mountAll(); err != nil {
+		return err
+	}
+	port, err := openChannel()
+	if err != nil {
+		return err
+	}
+	v := &voice{w: port}
+	if err := v.json(wordHello, hello{channelVersion, uname()}); err != nil {
+		return fmt.Errorf("greet: %w", err)
+	}
+	end := make(chan struct{})
+	defer close(end)
+	go v.stayAlive(end)
+	r, err := work(run, v)
+	if err == nil {
+		err = v.json(wordResult, r)
+	}
+	if err != nil {
+		err = v.frame(wordFailure, []byte(err.Error()))
+	}
+	if err != nil {
+		return fmt.Errorf("tell how it went: %w", err)
+	}
+	return drain(port)
+}
+
+// stayAlive tells the host that this machine has not hung.
+func (v *voice) stayAlive(end <-chan struct{}) {
+	tick := time.NewTicker(alivePeriod)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			_ = v.frame(wordAlive, nil)
+		case <-end:
+			return
+		}
+	}
+}
+
+// work runs the scenario. A panic is an error: init has nobody to tell but us.
+func work(run Run, v *voice) (r *result.Result, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic in the guest: %v\n%s", p, debug.Stack())
+		}
+	}()
+	v.Say("loading modules")
+	if err := loadModules("/"); err != nil {
+		return nil, err
+	}
+	if err := levelGround(); err != nil {
+		return nil, err
+	}
+	s, err := scenario.Read("/" + scenarioFile)
+	if err != nil {
+		return nil, err
+	}
+	return run(context.Background(), s, watcher(v))
+}
+
+// mountAll mounts what a run looks at.
+func mountAll() error {
+	for _, m := range []struct{ kind, at string }{
+		{"proc", "/proc"}, {"sysfs", "/sys"}, {"devtmpfs", "/dev"}, {"tmpfs", "/run"}, {"tmpfs", "/tmp"},
+	} {
+		if err := os.MkdirAll(m.at, 0o755); err != nil {
+			return err
+		}
+		if err := unix.Mount(m.kind, m.at, m.kind, 0, ""); err != nil && err != unix.EBUSY { // CONFIG_DEVTMPFS_MOUNT
+			return fmt.Errorf("mount %s at %s: %w", m.kind, m.at, err)
+		}
+	}
+	return nil
+}
+
+// openChannel opens the port so that bytes go out as they are.
+func openChannel() (*os.File, error) {
+	port, err := os.OpenFile(channelPort, os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open the second serial port: %w (CONFIG_SERIAL_8250)", err)
+	}
+	t, err := unix.IoctlGetTermios(int(port.Fd()), unix.TCGETS)
+	if err == nil {
+		t.Iflag, t.Oflag, t.Lflag = 0, 0, 0
+		t.Cflag = unix.CS8 | unix.CREAD | unix.CLOCAL | unix.B115200
+		err = unix.IoctlSetTermios(int(port.Fd()), unix.TCSETS, t)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("set up %s: %w", channelPort, err)
+	}
+	return port, nil
+}
+
+// drain waits until all of it is out: what is still in the kernel ends with it.
+func drain(port *os.File) error {
+	const all = 1 // tcdrain(3)
+	return unix.IoctlSetInt(int(port.Fd()), unix.TCSBRK, all)
+}
+
+// loadModules loads those of the initramfs, in the order that is written there.
+func loadModules(root string) error {
+	order, err := os.ReadFile(filepath.Join(root, ModuleOrder))
+	if err != nil {
+		return fmt.Errorf("read which modules to load: %w", err)
+	}
+	for path := range strings.FieldsSeq(string(order)) {
+		if err := loadModule(filepath.Join(root, path)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func loadModule(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("load module: %w", err)
+	}
+	defer f.Close()
+	if err := unix.FinitModule(int(f.Fd()), "", 0); err != nil && err != unix.EEXIST {
+		return fmt.Errorf("load module %s: %w (the kernel's console says more)", strings.TrimSuffix(filepath.Base(path), ".ko"), err)
+	}
+	return nil
+}
+
+// levelGround makes all guests alike in what kernels otherwise set by the memory
+// there is, each by a rule of its own.
+func levelGround() error {
+	for _, s := range []struct{ path, value string }{
+		{"/sys/module/nf_conntrack/parameters/hashsize", "65536"},
+		{"/proc/sys/net/netfilter/nf_conntrack_max", "262144"},
+	} {
+		if err := os.WriteFile(s.path, []byte(s.value), 0); err != nil {
+			return fmt.Errorf("size the conntrack table: %w (CONFIG_NF_CONNTRACK)", err)
+		}
+	}
+	files := &unix.Rlimit{Cur: 1 << 16, Max: 1 << 16} // init has 4,096
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, files); err != nil {
+		return fmt.Errorf("raise the limit of open files: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,71 @@
+package kernel
+
+import (
+	"bytes"
+	"io"
+	"strings"
+	"testing"
+)
+
+// maxFuzzed bounds what the fuzzer tries: packages are large by their files only.
+const maxFuzzed = 1 << 16
+
+// Whatever the bytes: a package is refused, or its kernel has a release.
+func FuzzPackage(f *testing.F) {
+	t := new(testing.T)
+	for _, suffix := range []string{"", ".gz", ".zst"} {
+		f.Add(deb{suffix: suffix, files: whole(aRelease)}.bytes(t))
+		f.Add(rpm{suffix: suffix, files: whole(aRelease)}.bytes(t))
+	}
+	f.Add([]byte(arMagic))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if len(data) > maxFuzzed {
+			t.Skip()
+		}
+		var u unpacked
+		var err error
+		if strings.HasPrefix(string(data), rpmMagic) {
+			_, err = readRPM(t.Context(), bytes.NewReader(data), u.visit)
+		} else {
+			_, err = readDeb(t.Context(), bytes.NewReader(data), int64(len(data)), u.visit)
+		}
+		if err != nil && len(err.Error()) > 2000 {
+			t.Errorf("%d bytes of error", len(err.Error()))
+		}
+		k := &Kernel{image: u.image, modules: u.modules}
+		if err := k.identify(); err == nil && !plausible(k.Release) {
+			t.Errorf("release %q", k.Release)
+		}
+		_ = k.Initramfs(io.Discard, strings.NewReader(""), Wanted, nil)
+	})
+}
+
+// Whatever the bytes: a module is refused, or the names it gives are in the
+// kernel's own spelling.
+func FuzzModule(f *testing.F) {
+	f.Add(koOf("nf-conntrack,libcrc32c"))
+	f.Add(ko("softdep=pre: a post: b pre: c", "=", "", "depends"))
+	f.Add([]byte("\x7fELF"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if len(data) > maxFuzzed {
+			t.Skip()
+		}
+		i, err := infoOf(data)
+		for _, name := range append(i.depends, i.before...) {
+			if err != nil || name == "" || strings.Contains(name, "-") {
+				t.Errorf("%q %v", name, err)
+			}
+		}
+	})
+}
+
+// FuzzImage: a bzImage is refused, or has a release.
+func FuzzImage(f *testing.F) {
+	f.Add(bzImage(aRelease))
+	f.Add([]byte("MZ\x00\x00zimg"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if release, err := releaseOf(data); err == nil && !plausible(release) {
+			t.Errorf("%q", release)
+		}
+	})
+}

@@ -1,0 +1,91 @@
+package kernel
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// What is read of a file at most. Debian's images are of 8-13 MB; a module of a
+// build tree, which still has what a debugger needs, is of some 20 MB.
+const (
+	maxImage  = 256 << 20
+	maxModule = 128 << 20
+)
+
+// The header of a bzImage, Documentation/arch/x86/boot.rst in the kernel.
+const (
+	setupSectors  = 0x1f1 // of 512 bytes, before the kernel itself, and one more
+	systemSize    = 0x1f4 // of the kernel itself, in 16 bytes
+	headerMagic   = 0x202 // "HdrS"
+	bootProtocol  = 0x206
+	kernelVersion = 0x20e // where the release is, from 0x200 on
+	xloadFlags    = 0x236 // since protocol 2.12, which is that of 3.8
+	headerEnd     = 0x238
+
+	protocol212 = 0x020c
+	kernel64    = 1 << 0 // in the flags
+)
+
+// releaseOf checks that this is a whole bzImage for x86-64, and reads its
+// release: what uname -r will say.
+func releaseOf(image []byte) (string, error) {
+	if len(image) < headerEnd || string(image[headerMagic:headerMagic+4]) != "HdrS" {
+		return "", fmt.Errorf("not a kernel that can be booted here: %s", insteadOfKernel(image))
+	}
+	u16 := func(at int) int { return int(binary.LittleEndian.Uint16(image[at:])) }
+	if u16(bootProtocol) < protocol212 || u16(xloadFlags)&kernel64 == 0 {
+		return "", errors.New("a kernel for x86 of 32 bits, or older than 3.8: snatlab boots those for x86-64")
+	}
+	sectors := int(image[setupSectors])
+	if sectors == 0 {
+		sectors = 4
+	}
+	whole := (sectors+1)*512 + int(binary.LittleEndian.Uint32(image[systemSize:]))*16
+	if len(image) < whole {
+		return "", fmt.Errorf("a truncated kernel: %d bytes of %d", len(image), whole)
+	}
+	at := u16(kernelVersion) + 0x200
+	if at == 0x200 || at >= (sectors+1)*512 {
+		return "", errors.New("a damaged kernel: its header names no release")
+	}
+	text, _, _ := bytes.Cut(image[at:(sectors+1)*512], []byte{0})
+	release, _, _ := strings.Cut(string(text), " ")
+	if !plausible(release) {
+		return "", fmt.Errorf("a damaged kernel: its release is %.70q", release)
+	}
+	return release, nil
+}
+
+// plausible: a release goes into paths and onto the screen.
+func plausible(release string) bool {
+	const longest = 64 // __NEW_UTS_LEN
+	ok := func(r rune) bool {
+		return r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || strings.ContainsRune("._-+~", r)
+	}
+	return release != "" && len(release) <= longest && release[0] >= '0' && release[0] <= '9' &&
+		strings.IndexFunc(release, func(r rune) bool { return !ok(r) }) < 0
+}
+
+// insteadOfKernel says what it is.
+func insteadOfKernel(data []byte) string {
+	const bzImage = "give its bzImage (arch/x86/boot/bzImage of the build, vmlinuz of a distribution)"
+	has := func(at int, magic string) bool {
+		return len(data) >= at+len(magic) && string(data[at:at+len(magic)]) == magic
+	}
+	switch {
+	case len(data) == 0:
+		return "the file is empty"
+	case has(0, "\x7fELF"):
+		return "it is an ELF file, as vmlinux is: " + bzImage
+	case has(56, "ARM\x64"):
+		return "it is an Image for arm64, and snatlab boots kernels for x86-64"
+	case has(4, "zimg"):
+		return "it is an EFI zboot image, as other architectures have: " + bzImage
+	case has(0, "\x1f\x8b"):
+		return "it is compressed by gzip, as kernels for arm64 are: " + bzImage
+	}
+	return "it has no header of a bzImage (HdrS at 0x202)"
+}

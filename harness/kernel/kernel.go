@@ -1,0 +1,51 @@
+package kernel
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+)
+
+// Kernel is a kernel image with the modules that come with it.
+type Kernel struct {
+	Spec    string // as it was given
+	Release string // uname -r, read from the image
+	image   []byte
+	modules modules
+}
+
+// Image is the kernel itself, a bzImage.
+func (k *Kernel) Image() []byte { return k.image }
+
+// Read finds a kernel by its SPEC. A bare vmlinuz takes its modules out of the
+// folder modules, or those of its release under /lib/modules if that is empty;
+// all other kernels bring their own.
+func Read(ctx context.Context, spec, modules string) (*Kernel, error) {
+	return thisHost.read(ctx, spec, modules)
+}
+
+func (h host) read(ctx context.Context, spec, modules string) (*Kernel, error) {
+	found, err := h.find(spec, modules)
+	if err != nil {
+		return nil, fmt.Errorf("kernel %q: %w", spec, err)
+	}
+	k := &Kernel{Spec: spec}
+	if k.image, k.modules, err = found.read(ctx); err == nil {
+		err = k.identify()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("kernel %q: %w", spec, err)
+	}
+	return k, nil
+}
+
+// identify reads the release, which has to be that of the modules.
+func (k *Kernel) identify() (err error) {
+	if k.Release, err = releaseOf(k.image); err != nil {
+		return err
+	}
+	if of := cmp.Or(k.modules.release, k.Release); of != k.Release {
+		return fmt.Errorf("the kernel is %s and its modules are of %s: they belong to different kernels", k.Release, of)
+	}
+	return nil
+}

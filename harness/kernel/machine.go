@@ -1,0 +1,184 @@
+package kernel
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"snatlab/harness/result"
+	"snatlab/harness/scenario"
+)
+
+// Machine is what guests are booted in.
+type Machine struct {
+	QEMU    string // its path
+	Accel   string // Auto, KVM or TCG
+	CPUs    int
+	Memory  int           // MiB
+	Timeout time.Duration // of a guest, from power on to its last word
+
+	// Decode reads result.json, which comes from a guest: it is to bound what
+	// that may hold.
+	Decode func([]byte) (*result.Result, error)
+
+	works   virtualisation
+	silence time.Duration // zero: guestSilence
+}
+
+// guestSilence is how long a guest may say nothing. It says something every
+// alivePeriod, but not before its kernel is up, which takes 3 s of emulation on a
+// quiet machine.
+const guestSilence = 60 * time.Second
+
+// Fault is why a guest gave no result.
+type Fault struct {
+	Reason  string   // in one sentence
+	Console []string // the last lines of its kernel's console
+}
+
+func (f *Fault) Error() string { return f.Reason }
+
+// Boot boots a kernel, runs a scenario in it, and says what ran the guest. That a
+// guest gave no result is a *Fault; other errors are of the context.
+func (m *Machine) Boot(ctx context.Context, k *Kernel, s *scenario.Scenario, watch Watcher) (r *result.Result, accel string, err error) {
+	image, err := nameless("kernel", func(w io.Writer) error { _, err := w.Write(k.Image()); return err })
+	if err != nil {
+		return nil, "", err
+	}
+	defer image.Close()
+	initrd, err := nameless("initramfs", func(w io.Writer) error { return writeInitramfs(w, k, s) })
+	if err != nil {
+		return nil, "", &Fault{Reason: err.Error()}
+	}
+	defer initrd.Close()
+	var try boot = func(accel string, patience time.Duration, greeted func()) (*result.Result, error) {
+		g := &guestRun{Machine: m, release: k.Release, watch: watch, patience: cmp.Or(patience, m.silence, guestSilence), greeted: greeted}
+		return g.run(ctx, accel, image, initrd)
+	}
+	if m.Accel == Auto {
+		return m.works.try(ctx, try)
+	}
+	r, err = try(m.Accel, 0, func() {})
+	return r, m.Accel, err
+}
+
+// writeInitramfs packs this very program as init.
+func writeInitramfs(w io.Writer, k *Kernel, s *scenario.Scenario) error {
+	program, err := os.Open("/proc/self/exe")
+	if err != nil {
+		return err
+	}
+	defer program.Close()
+	return k.Initramfs(w, program, Wanted, map[string][]byte{scenarioFile: s.Canonical()})
+}
+
+// guestRun is one guest, from power on to its end.
+type guestRun struct {
+	*Machine
+	release  string
+	watch    Watcher
+	patience time.Duration // until the first word
+	greeted  func()
+}
+
+// run boots the guest, and ends it whatever happens.
+func (g *guestRun) run(ctx context.Context, accel string, image, initrd *os.File) (*result.Result, error) {
+	q, err := startQEMU(g.QEMU, arguments(accel, g.CPUs, g.Memory, commandLine()), image, initrd)
+	if err != nil {
+		return nil, err
+	}
+	defer q.channel.Close()
+	defer q.kill()
+	told, err := g.follow(ctx, q)
+	switch {
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	case err != nil:
+		return nil, g.fault(q, err)
+	case told.failure != "":
+		reason, stack, _ := strings.Cut(told.failure, "\n")
+		return nil, &Fault{"in the guest: " + reason, slices.Concat(q.console.tail(), slices.Collect(strings.Lines(stack)))}
+	}
+	r, err := g.Decode(told.result)
+	if err != nil {
+		return nil, &Fault{"the guest's result: " + err.Error(), q.console.tail()}
+	}
+	return r, nil
+}
+
+// follow listens until the guest has said its last word, or there is no more hope
+// for one.
+func (g *guestRun) follow(ctx context.Context, q *qemu) (told account, err error) {
+	heard := make(chan struct{}, 1)
+	listened := make(chan struct{})
+	go func() {
+		defer close(listened)
+		told, err = listen(q.channel, g.release, g.watch, g.greeted, func() {
+			select {
+			case heard <- struct{}{}:
+			default:
+			}
+		})
+	}()
+	hopeless := g.wait(ctx, q, heard, listened)
+	if hopeless == nil {
+		<-listened
+		return told, err
+	}
+	q.kill() // which ends the channel
+	<-listened
+	return account{}, hopeless
+}
+
+// wait waits for the guest, and says why there is nothing to wait for any more;
+// nil if there is no need to.
+func (g *guestRun) wait(ctx context.Context, q *qemu, heard, listened <-chan struct{}) error {
+	all := time.NewTimer(g.Timeout)
+	defer all.Stop()
+	patience := g.patience
+	quiet := time.NewTimer(patience)
+	defer quiet.Stop()
+	for {
+		select {
+		case <-listened:
+			return nil
+		case <-heard:
+			patience = cmp.Or(g.silence, guestSilence)
+			quiet.Reset(patience)
+		case <-quiet.C:
+			return fmt.Errorf("the guest said nothing for %v", patience)
+		case <-all.C:
+			return fmt.Errorf("the guest was not done after %v (--timeout)", g.Timeout)
+		case <-q.console.halted:
+			return errSilent
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// fault says what ended a guest. Its kernel's own words come first.
+func (g *guestRun) fault(q *qemu, err error) *Fault {
+	byItself := err == errSilent || err == errMute
+	if byItself {
+		<-q.ended // with a status of its own
+	} else {
+		q.kill()
+	}
+	reason := err.Error()
+	switch why := q.console.why(); {
+	case why != "":
+		reason = why
+	case byItself && q.err != nil:
+		reason = "QEMU ended with " + q.err.Error()
+		if said := strings.Join(q.words.tail(), "; "); said != "" {
+			reason += ": " + said
+		}
+	}
+	return &Fault{reason, q.console.tail()}
+}

@@ -1,0 +1,219 @@
+package kernel
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"snatlab/harness/result"
+)
+
+// behaviour names the environment variable that makes of this test a QEMU, which
+// behaves as it says.
+const behaviour = "SNATLAB_TEST_QEMU"
+
+func TestMain(m *testing.M) {
+	if how := os.Getenv(behaviour); how != "" {
+		os.Exit(fakeQEMU(how))
+	}
+	os.Exit(m.Run())
+}
+
+// fakeQEMU is one whose guest is not to be had from a kernel.
+func fakeQEMU(how string) (code int) {
+	channel := os.NewFile(channelFD, "channel")
+	guest := &voice{w: channel}
+	greet := func() { guest.json(wordHello, hello{channelVersion, aRelease}) }
+	hang := func() { time.Sleep(time.Hour) }
+	switch how {
+	case "runs":
+		greet()
+		guest.Say("making the router")
+		guest.json(wordResult, &result.Result{Schema: result.Schema, ID: "of a guest"})
+		hang()
+	case "cannot":
+		fmt.Fprintln(os.Stderr, "qemu: invalid accelerator kvm\nqemu: Aborted")
+		return 1
+	case "panics":
+		greet()
+		fmt.Print("[    2.8] Kernel panic - not syncing: sysrq triggered crash\n[    2.9] CPU: 1\n")
+	case "ends":
+		greet()
+		fmt.Print("reboot: Restarting system\n")
+	case "mute":
+		hang()
+	case "falls silent":
+		greet()
+		hang()
+	case "halts":
+		fmt.Print("Decoding failed\n\n -- System halted")
+		hang()
+	case "talks on":
+		greet()
+		for {
+			guest.Say(strings.Repeat("still here", 1000))
+			time.Sleep(time.Millisecond)
+		}
+	case "fails":
+		greet()
+		guest.frame(wordFailure, []byte("load module nf_nat: exec format error"))
+		hang()
+	case "fails at length":
+		greet()
+		guest.frame(wordFailure, []byte("panic in the guest: nil map\ngoroutine 1 [running]:\nmain.main()\n"))
+		hang()
+	case "lies":
+		greet()
+		guest.frame(wordResult, []byte(`{"schema": "something else"}`))
+		hang()
+	case "starts another one":
+		startAnother()
+	case "says that it has started":
+		fmt.Fprintln(channel, "started")
+		hang()
+	case "writes noise":
+		fmt.Fprint(channel, "login: login: login: ")
+		hang()
+	}
+	return 0
+}
+
+func onlyOurs(text []byte) (*result.Result, error) {
+	if !bytes.Contains(text, []byte(result.Schema)) {
+		return nil, errors.New("no schema of ours")
+	}
+	return &result.Result{ID: "decoded"}, nil
+}
+
+// bootFake boots a guest that behaves in a way.
+func bootFake(t *testing.T, ctx context.Context, how string, m *Machine, watch Watcher) (*result.Result, error) {
+	t.Helper()
+	t.Setenv(behaviour, how)
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.QEMU, m.Decode = self, onlyOurs
+	if m.Timeout == 0 {
+		m.Timeout = time.Minute
+	}
+	empty, err := nameless("nothing", func(io.Writer) error { return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer empty.Close()
+	patience := m.silence
+	if patience == 0 {
+		patience = time.Minute
+	}
+	g := &guestRun{Machine: m, release: aRelease, watch: watch, patience: patience, greeted: func() {}}
+	return g.run(ctx, TCG, empty, empty)
+}
+
+func TestAGuestRunsAndItsMachineEnds(t *testing.T) {
+	var watch told
+	r, err := bootFake(t, t.Context(), "runs", &Machine{}, &watch)
+	if err != nil || r.ID != "decoded" || len(watch) != 1 {
+		t.Errorf("got %v, %v; told %q", r, err, watch)
+	}
+}
+
+func TestWhatEndsAGuestIsSaid(t *testing.T) {
+	const soon = 300 * time.Millisecond
+	for how, c := range map[string]struct {
+		silence, timeout time.Duration
+		want             string
+		console          int
+	}{
+		"cannot":          {want: "QEMU ended with exit status 1: qemu: invalid accelerator kvm; qemu: Aborted"},
+		"panics":          {want: "the kernel panicked: sysrq triggered crash", console: 2},
+		"ends":            {want: errSilent.Error(), console: 1},
+		"mute":            {silence: soon, want: "the guest said nothing for 300ms"},
+		"falls silent":    {silence: 2 * time.Second, want: "the guest said nothing for 2s"},
+		"talks on":        {timeout: 2 * time.Second, want: "the guest was not done after 2s (--timeout)"},
+		"halts":           {want: "the kernel's image cannot be unpacked: Decoding failed", console: 2},
+		"fails":           {want: "in the guest: load module nf_nat: exec format error"},
+		"fails at length": {want: "in the guest: panic in the guest: nil map", console: 2},
+		"lies":            {want: "the guest's result: no schema of ours"},
+		"writes noise":    {want: `listen to the guest: "login: lo" opens no frame`},
+	} {
+		t.Run(how, func(t *testing.T) {
+			r, err := bootFake(t, t.Context(), how, &Machine{silence: c.silence, Timeout: c.timeout}, new(told))
+			var fault *Fault
+			if !errors.As(err, &fault) || fault.Reason != c.want || len(fault.Console) != c.console || r != nil {
+				t.Errorf("got %v, %+v", r, err)
+			}
+		})
+	}
+}
+
+func TestAGuestEndsWithItsContext(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	watch := ending{func() { cancel(errors.New("interrupted")) }}
+	if _, err := bootFake(t, ctx, "talks on", &Machine{}, watch); err == nil || err.Error() != "interrupted" {
+		t.Errorf("got %v", err)
+	}
+}
+
+// ending is a Watcher who has heard enough.
+type ending struct{ enough func() }
+
+func (e ending) Say(string)                           { e.enough() }
+func (e ending) Start(int, int, string)               {}
+func (e ending) Done(int, int, string, *result.Trial) {}
+
+// A process that started a machine may end in any way: the machine ends, too.
+func TestAMachineDoesNotOutliveItsProcess(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	parent := exec.Command(self)
+	parent.Env = append(os.Environ(), behaviour+"=starts another one")
+	out, err := parent.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := parent.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var machine int
+	if _, err := fmt.Fscanf(out, "started %d\n", &machine); err != nil {
+		t.Fatal(err)
+	}
+	known, err := unix.PidfdOpen(machine, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(known)
+	parent.Process.Kill()
+	parent.Wait()
+	if n, err := unix.Poll([]unix.PollFd{{Fd: int32(known), Events: unix.POLLIN}}, 60_000); n != 1 {
+		unix.Kill(machine, unix.SIGKILL)
+		t.Errorf("it lives on (%v)", err)
+	}
+}
+
+// startAnother starts a machine that hangs, and hangs.
+func startAnother() {
+	os.Setenv(behaviour, "says that it has started")
+	self, _ := os.Executable()
+	empty, _ := nameless("nothing", func(io.Writer) error { return nil })
+	q, err := startQEMU(self, nil, empty, empty)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_, _ = q.channel.Read(make([]byte, 1)) // it is there
+	fmt.Printf("started %d\n", q.process.Pid)
+	time.Sleep(time.Hour)
+}

@@ -1,0 +1,208 @@
+package kernel
+
+import (
+	"archive/tar"
+	"bytes"
+	"cmp"
+	"compress/gzip"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/cavaliergopher/cpio"
+	"github.com/klauspost/compress/zstd"
+)
+
+// What tests are made of: kernels, modules and packages of a few bytes.
+
+const aRelease = "6.1.0-56-cloud-amd64"
+
+// bzImage has a header, and nothing that would run.
+func bzImage(release string) []byte {
+	image := make([]byte, 3*512)
+	image[setupSectors] = 1
+	binary.LittleEndian.PutUint32(image[systemSize:], 512/16)
+	copy(image[headerMagic:], "HdrS")
+	binary.LittleEndian.PutUint16(image[bootProtocol:], 0x020f)
+	binary.LittleEndian.PutUint16(image[kernelVersion:], 0x80)
+	binary.LittleEndian.PutUint16(image[xloadFlags:], kernel64)
+	copy(image[0x280:], release+" (builder@host) #1 SMP\x00")
+	return image
+}
+
+// ko is a module with nothing but entries in its .modinfo.
+func ko(entries ...string) []byte {
+	const header, section = 64, 64
+	info := strings.Join(entries, "\x00") + "\x00"
+	const names = "\x00.modinfo\x00.shstrtab\x00"
+	at := uint64(header)
+	sections := bytes.NewBuffer(make([]byte, section))
+	for _, s := range []struct {
+		name, kind uint32
+		text       string
+	}{{1, 1, info}, {10, 3, names}} {
+		fields := []any{s.name, s.kind, uint64(0), uint64(0), at, uint64(len(s.text)), uint32(0), uint32(0), uint64(1), uint64(0)}
+		for _, f := range fields {
+			binary.Write(sections, binary.LittleEndian, f)
+		}
+		at += uint64(len(s.text))
+	}
+	b := bytes.NewBufferString("\x7fELF\x02\x01\x01" + strings.Repeat("\x00", 9))
+	for _, f := range []any{uint16(1), uint16(62), uint32(1), uint64(0), uint64(0), at, uint32(0), uint16(header),
+		uint16(0), uint16(0), uint16(section), uint16(3), uint16(2)} {
+		binary.Write(b, binary.LittleEndian, f)
+	}
+	b.WriteString(info + names)
+	b.Write(sections.Bytes())
+	return b.Bytes()
+}
+
+// koOf is a module of aRelease.
+func koOf(depends string) []byte {
+	return ko("license=GPL", "depends="+depends, "vermagic="+aRelease+" SMP preempt mod_unload modversions ")
+}
+
+// files are contents by path.
+type files map[string]string
+
+func (f files) write(t *testing.T, folder string) {
+	t.Helper()
+	for path, content := range f {
+		path = filepath.Join(folder, path)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// whole are the files of a package with a kernel and modules.
+func whole(release string) files {
+	lib := "./lib/modules/" + release + "/"
+	return files{
+		"./boot/vmlinuz-" + release:                         string(bzImage(release)),
+		lib + "modules.builtin":                             "kernel/net/802/stp.ko\n",
+		lib + "kernel/net/netfilter/nf_nat.ko":              string(koOf("nf_conntrack")),
+		lib + "kernel/net/netfilter/nf_conntrack.ko":        string(koOf("nf_defrag_ipv4,libcrc32c")),
+		lib + "kernel/net/ipv4/netfilter/nf-defrag-ipv4.ko": string(koOf("")),
+		lib + "kernel/lib/libcrc32c.ko":                     string(koOf("")),
+		lib + "kernel/drivers/net/veth.ko":                  string(koOf("")),
+		lib + "kernel/drivers/gpu/drm/amd.ko":               string(koOf("")),
+	}
+}
+
+func compress(t *testing.T, suffix string, data []byte) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	var w io.WriteCloser
+	switch suffix {
+	case ".gz":
+		w = gzip.NewWriter(&b)
+	case ".zst":
+		w, _ = zstd.NewWriter(&b) // fails for a bad option only
+	default:
+		return data
+	}
+	if _, err := w.Write(data); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func tarOf(t *testing.T, f files) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	for _, path := range slices.Sorted(maps.Keys(f)) {
+		if err := w.WriteHeader(&tar.Header{Name: path, Mode: 0o644, Size: int64(len(f[path]))}); err != nil {
+			t.Fatal(err)
+		}
+		io.WriteString(w, f[path])
+	}
+	w.Close()
+	return b.Bytes()
+}
+
+// deb is a package of Debian.
+type deb struct {
+	arch, depends string
+	suffix        string // of data.tar
+	files         files
+}
+
+func (d deb) bytes(t *testing.T) []byte {
+	t.Helper()
+	control := fmt.Sprintf("Package: linux-image\nArchitecture: %s\nDepends: %s\nDescription: a kernel\n of few bytes\n", cmp.Or(d.arch, "amd64"), d.depends)
+	b := bytes.NewBufferString(arMagic)
+	for _, m := range []struct {
+		name string
+		data []byte
+	}{
+		{"debian-binary", []byte("2.0\n")},
+		{"control.tar.gz", compress(t, ".gz", tarOf(t, files{"./control": control}))},
+		{"data.tar" + d.suffix, compress(t, d.suffix, tarOf(t, d.files))},
+	} {
+		fmt.Fprintf(b, "%-16s%-12d%-6d%-6d%-8s%-10d`\n%s%s", m.name, 0, 0, 0, "100644", len(m.data), m.data, strings.Repeat("\n", len(m.data)%2))
+	}
+	return b.Bytes()
+}
+
+// rpm is a package of rpm.
+type rpm struct {
+	arch   string
+	suffix string // of what its payload is compressed by
+	files  files
+}
+
+func (r rpm) bytes(t *testing.T) []byte {
+	t.Helper()
+	var payload bytes.Buffer
+	w := cpio.NewWriter(&payload)
+	for _, path := range slices.Sorted(maps.Keys(r.files)) {
+		if err := w.WriteHeader(&cpio.Header{Name: path, Mode: cpio.TypeReg | 0o644, Size: int64(len(r.files[path]))}); err != nil {
+			t.Fatal(err)
+		}
+		io.WriteString(w, r.files[path])
+	}
+	w.Close()
+	header := func(tags map[uint32][]string) []byte {
+		var index, store bytes.Buffer
+		for _, tag := range slices.Sorted(maps.Keys(tags)) {
+			for _, field := range []int{int(tag), typeStringArray, store.Len(), len(tags[tag])} {
+				binary.Write(&index, binary.BigEndian, uint32(field))
+			}
+			store.WriteString(strings.Join(tags[tag], "\x00") + "\x00")
+		}
+		b := bytes.NewBufferString("\x8e\xad\xe8\x01\x00\x00\x00\x00")
+		binary.Write(b, binary.BigEndian, []uint32{uint32(len(tags)), uint32(store.Len())})
+		return append(append(b.Bytes(), index.Bytes()...), store.Bytes()...)
+	}
+	b := bytes.NewBufferString(rpmMagic + strings.Repeat("\x00", 92))
+	b.Write(header(map[uint32][]string{1000: {"odd"}})) // 4 bytes: the next header begins after 4 more
+	b.WriteString("\x00\x00\x00\x00")
+	b.Write(header(map[uint32][]string{tagName: {"kernel-core"}, tagArch: {cmp.Or(r.arch, "x86_64")}, tagPayload: {"cpio"},
+		tagRequire: {"/bin/sh", "kernel-modules-core-uname-r"}}))
+	b.Write(compress(t, r.suffix, payload.Bytes()))
+	return b.Bytes()
+}
+
+// save writes a file into a folder that ends with the test.
+func save(t *testing.T, name string, data []byte) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}

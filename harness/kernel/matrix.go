@@ -1,0 +1,102 @@
+package kernel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"snatlab/harness/result"
+	"snatlab/harness/scenario"
+)
+
+// Matrix is a scenario that is run in one kernel after the other.
+type Matrix struct {
+	Specs    []string
+	Modules  string             // of a bare vmlinuz
+	Scenario *scenario.Scenario // see ForGuest
+	Jobs     int                // kernels at a time
+
+	// Boot runs the scenario in a kernel: Machine.Boot.
+	Boot func(context.Context, *Kernel, *scenario.Scenario, Watcher) (r *result.Result, accel string, err error)
+	// Conditions are what a result depends on beside kernel, scenario and program.
+	Conditions string
+
+	Cache *Cache // of finished rows; nil: none
+	Fresh bool   // finished rows are done again
+
+	Watch func(kernel string) Watcher  // who is told how a kernel's run goes on
+	Note  func(spec, text string)      // told what else there is to know of a kernel
+	Keep  func(r *result.Result) error // takes the result of a kernel that was tested
+}
+
+// Run tests every kernel. With an error, which is that it was interrupted or that
+// a result could not be kept, the matrix has the rows that were finished.
+func (x *Matrix) Run(ctx context.Context) (*result.Matrix, error) {
+	begun := time.Now()
+	m := &result.Matrix{Schema: result.MatrixSchema, Started: time.Now().UTC().Truncate(time.Millisecond), Rows: []result.Row{},
+		Scenario: result.Scenario{
+			Name: x.Scenario.Name, Hash: x.Scenario.Hash(), Clients: x.Scenario.Clients, Pattern: x.Scenario.Load.Pattern,
+			Sync: x.Scenario.Load.Sync, Requests: x.Scenario.Load.Requests, Rounds: x.Scenario.Rounds, Seed: x.Scenario.Seed,
+		}}
+	program, err := thisProgram()
+	if err != nil {
+		return m, fmt.Errorf("read this program, which is init in a guest: %w", err)
+	}
+	rows := make([]*result.Row, len(x.Specs))
+	errs := make([]error, len(x.Specs))
+	var wait sync.WaitGroup
+	free := make(chan struct{}, max(1, x.Jobs))
+	for i, spec := range x.Specs {
+		free <- struct{}{} // in the order given
+		if ctx.Err() != nil {
+			break
+		}
+		wait.Go(func() {
+			defer func() { <-free }()
+			rows[i], errs[i] = x.finish(ctx, spec, program)
+		})
+	}
+	wait.Wait()
+	for _, row := range rows {
+		if row != nil {
+			m.Rows = append(m.Rows, *row)
+		}
+	}
+	m.Seconds = time.Since(begun).Seconds()
+	if ctx.Err() != nil {
+		m.Incomplete = context.Cause(ctx).Error()
+		return m, context.Cause(ctx)
+	}
+	return m, errors.Join(errs...)
+}
+
+// finish gives the row of a kernel, an old one where that will do; nil if the
+// matrix was interrupted before there was one.
+func (x *Matrix) finish(ctx context.Context, spec, program string) (*result.Row, error) {
+	digest, err := x.digest(ctx, spec, program)
+	if err == nil && !x.Fresh {
+		if row := x.Cache.get(digest); row != nil {
+			row.Spec = spec
+			x.Note(row.Kernel, "done before (--fresh does it again)")
+			return row, nil
+		}
+	}
+	row, err := x.row(ctx, spec)
+	if err != nil {
+		return nil, err
+	}
+	row.Digest = digest
+	if row.Status != result.RowOK {
+		x.Note(row.Kernel, "error: "+row.Reason)
+		return &row, nil
+	}
+	if err := x.Cache.put(&row); err != nil {
+		x.Note(row.Kernel, err.Error())
+	}
+	if err := x.Keep(row.Result); err != nil {
+		return &row, fmt.Errorf("keep the result of %s: %w", row.Kernel, err)
+	}
+	return &row, nil
+}

@@ -1,0 +1,280 @@
+package kernel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"snatlab/harness/result"
+	"snatlab/harness/scenario"
+)
+
+// builtTree is the SPEC of a kernel in which all is built in that a guest needs.
+func builtTree(t *testing.T, release string) string {
+	t.Helper()
+	var builtin strings.Builder
+	for _, name := range Wanted {
+		fmt.Fprintf(&builtin, "kernel/net/%s.ko\n", name)
+	}
+	folder := t.TempDir()
+	files{
+		"arch/x86/boot/bzImage":         string(bzImage(release)),
+		"include/config/kernel.release": release + "\n",
+		"modules.builtin":               builtin.String(),
+		"modules.order":                 "",
+	}.write(t, folder)
+	return folder
+}
+
+// lab is the edge of a matrix: guests that nobody boots.
+type lab struct {
+	mu     sync.Mutex
+	booted []string // release and requests
+	boot   func(release string, requests int) (*result.Result, error)
+	kept   []string
+	notes  []string
+}
+
+func (l *lab) matrix(t *testing.T, specs ...string) *Matrix {
+	s := scenario.Default()
+	s.Name, s.Arms = "test", []scenario.Arm{{Name: "masquerade"}}
+	if err := ForGuest(&s); err != nil {
+		t.Fatal(err)
+	}
+	s.Load.Requests = 300
+	return &Matrix{
+		Specs: specs, Scenario: &s, Jobs: 1,
+		Boot: func(ctx context.Context, k *Kernel, s *scenario.Scenario, _ Watcher) (*result.Result, string, error) {
+			l.mu.Lock()
+			l.booted = append(l.booted, fmt.Sprintf("%s %d", k.Release, s.Load.Requests))
+			l.mu.Unlock()
+			r, err := l.boot(k.Release, s.Load.Requests)
+			return r, TCG, err
+		},
+		Watch: func(string) Watcher { return silent{} },
+		Note: func(kernel, text string) {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			l.notes = append(l.notes, kernel+": "+text)
+		},
+		Keep: func(r *result.Result) error {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			l.kept = append(l.kept, r.ID)
+			return nil
+		},
+	}
+}
+
+type silent struct{}
+
+func (silent) Say(string)                           {}
+func (silent) Start(int, int, string)               {}
+func (silent) Done(int, int, string, *result.Trial) {}
+
+func passes(release string, _ int) (*result.Result, error) {
+	return &result.Result{ID: "of " + release, Verdict: result.Pass}, nil
+}
+
+func TestAKernelThatCannotBeTestedKeepsNoneOfTheOthersFromIt(t *testing.T) {
+	l := &lab{boot: func(release string, requests int) (*result.Result, error) {
+		if release == "6.1.0-crashes" {
+			return nil, &Fault{"the kernel panicked: sysrq triggered crash", []string{"[ 2.8] Kernel panic"}}
+		}
+		return passes(release, requests)
+	}}
+	nowhere := filepath.Join(t.TempDir(), "vmlinuz")
+	if err := os.WriteFile(nowhere, []byte("no kernel"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	crashes, fine := builtTree(t, "6.1.0-crashes"), builtTree(t, "6.12.0-fine")
+	m, err := l.matrix(t, nowhere, crashes, fine).Run(t.Context())
+	if err != nil || len(m.Rows) != 3 {
+		t.Fatalf("%d rows, %v", len(m.Rows), err)
+	}
+	if r := m.Rows[0]; r.Status != result.RowError || r.Kernel != nowhere || !strings.HasPrefix(r.Reason, "not a kernel that can be booted here") || r.Attempts != 0 {
+		t.Errorf("no kernel: %+v", r)
+	}
+	if r := m.Rows[1]; r.Status != result.RowError || r.Kernel != "6.1.0-crashes" || r.Spec != crashes || r.Accel != TCG ||
+		r.Reason != "the kernel panicked: sysrq triggered crash" || len(r.Console) != 1 || r.Attempts != 1 || r.Result != nil {
+		t.Errorf("crashes: %+v", r)
+	}
+	if r := m.Rows[2]; r.Status != result.RowOK || r.Kernel != "6.12.0-fine" || r.Result.ID != "of 6.12.0-fine" || r.Digest == "" {
+		t.Errorf("fine: %+v", r)
+	}
+	if !slices.Equal(l.kept, []string{"of 6.12.0-fine"}) {
+		t.Errorf("kept %q", l.kept)
+	}
+}
+
+func TestABaselineWithoutTheRaceIsTriedAgainWithMoreRequests(t *testing.T) {
+	inconclusive := func(comparisons ...result.ArmVerdict) *result.Result {
+		r := &result.Result{Verdict: result.Inconclusive}
+		for _, v := range comparisons {
+			r.Comparisons = append(r.Comparisons, result.Compare{Verdict: v})
+		}
+		return r
+	}
+	for claim, c := range map[string]struct {
+		from int // requests from which on the race occurs
+		seen *result.Result
+		want []string
+	}{
+		"at once":                          {0, nil, []string{"6.1.0 300"}},
+		"later":                            {500, inconclusive(result.ArmInconclusive), []string{"6.1.0 300", "6.1.0 600"}},
+		"never":                            {1 << 20, inconclusive(), []string{"6.1.0 300", "6.1.0 600", "6.1.0 1200"}},
+		"too few rounds, and not the race": {1 << 20, inconclusive(result.Mitigated), []string{"6.1.0 300"}},
+	} {
+		t.Run(claim, func(t *testing.T) {
+			l := &lab{boot: func(release string, requests int) (*result.Result, error) {
+				if requests >= c.from {
+					return passes(release, requests)
+				}
+				return c.seen, nil
+			}}
+			m, err := l.matrix(t, builtTree(t, "6.1.0")).Run(t.Context())
+			if err != nil || !slices.Equal(l.booted, c.want) || m.Rows[0].Attempts != len(c.want) || m.Rows[0].Status != result.RowOK {
+				t.Errorf("booted %q, %+v, %v", l.booted, m.Rows, err)
+			}
+		})
+	}
+}
+
+func TestRowsThatAreDoneAreNotDoneAgain(t *testing.T) {
+	cache := &Cache{Dir: filepath.Join(t.TempDir(), "rows")}
+	broken := true
+	l := &lab{boot: func(release string, requests int) (*result.Result, error) {
+		if broken && release == "6.12.0" {
+			return nil, &Fault{Reason: "the guest said nothing for 1m0s"}
+		}
+		return passes(release, requests)
+	}}
+	old, young := builtTree(t, "6.1.0"), builtTree(t, "6.12.0")
+	run := func(change func(*Matrix), want ...string) *result.Matrix {
+		t.Helper()
+		l.booted, l.kept = nil, nil
+		x := l.matrix(t, old, young)
+		x.Cache = cache
+		if change != nil {
+			change(x)
+		}
+		m, err := x.Run(t.Context())
+		if err != nil || !slices.Equal(l.booted, want) || len(m.Rows) != 2 || m.Rows[0].Result.ID != "of 6.1.0" {
+			t.Errorf("booted %q, want %q; %+v, %v", l.booted, want, m.Rows, err)
+		}
+		return m
+	}
+	run(nil, "6.1.0 300", "6.12.0 300")
+	broken = false
+	run(nil, "6.12.0 300") // the other one is done
+	if m := run(nil); m.Rows[1].Kernel != "6.12.0" || m.Rows[1].Spec != young || len(l.kept) != 0 {
+		t.Errorf("%+v, kept %q", m.Rows, l.kept)
+	}
+	run(func(x *Matrix) { x.Fresh = true }, "6.1.0 300", "6.12.0 300")
+	run(func(x *Matrix) { x.Scenario.Load.Requests = 20 }, "6.1.0 20", "6.12.0 20")
+	run(func(x *Matrix) { x.Conditions = "4 CPUs" }, "6.1.0 300", "6.12.0 300")
+	paths, err := filepath.Glob(filepath.Join(cache.Dir, "*.json"))
+	if err != nil || len(paths) != 6 {
+		t.Fatalf("%q, %v", paths, err)
+	}
+	for _, path := range paths { // what a crash left
+		if err := os.Truncate(path, 100); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run(nil, "6.1.0 300", "6.12.0 300")
+}
+
+func TestOldRowsAreDropped(t *testing.T) {
+	c := &Cache{Dir: t.TempDir()}
+	for _, name := range []string{"old", "young"} {
+		if err := c.put(&result.Row{Digest: name, Status: result.RowOK, Result: new(result.Result)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	long := time.Now().Add(-kept - time.Hour)
+	if err := os.Chtimes(c.file("old"), long, long); err != nil {
+		t.Fatal(err)
+	}
+	c.sweep()
+	if c.get("old") != nil || c.get("young") == nil {
+		t.Error("the wrong ones")
+	}
+}
+
+func TestAnInterruptedMatrixHasWhatWasDone(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	l := &lab{boot: func(release string, requests int) (*result.Result, error) {
+		if release == "6.12.0" {
+			cancel(errors.New("interrupted by SIGINT"))
+			return nil, context.Cause(ctx)
+		}
+		return passes(release, requests)
+	}}
+	m, err := l.matrix(t, builtTree(t, "6.1.0"), builtTree(t, "6.12.0"), builtTree(t, "7.3.0")).Run(ctx)
+	if err == nil || err.Error() != "interrupted by SIGINT" || m.Incomplete != err.Error() || len(m.Rows) != 1 || m.Rows[0].Kernel != "6.1.0" {
+		t.Errorf("%+v, %v", m, err)
+	}
+}
+
+func TestAResultThatCannotBeKeptIsAnErrorAndARowAllTheSame(t *testing.T) {
+	l := &lab{boot: passes}
+	x := l.matrix(t, builtTree(t, "6.1.0"), builtTree(t, "6.12.0"))
+	x.Keep = func(r *result.Result) error {
+		if r.ID == "of 6.1.0" {
+			return errors.New("the disk is full")
+		}
+		return nil
+	}
+	x.Cache = &Cache{Dir: "/proc/nowhere"}
+	m, err := x.Run(t.Context())
+	if err == nil || err.Error() != "keep the result of 6.1.0: the disk is full" || len(m.Rows) != 2 {
+		t.Errorf("%+v, %v", m.Rows, err)
+	}
+	if len(l.notes) != 2 || !strings.HasPrefix(l.notes[0], "6.1.0: keep the row, which will be done again the next time: ") {
+		t.Errorf("notes %q", l.notes)
+	}
+}
+
+func TestKernelsAtATimeAreInTheOrderGiven(t *testing.T) {
+	both := make(chan struct{})
+	var first sync.Once
+	l := &lab{boot: func(release string, requests int) (*result.Result, error) {
+		if release == "6.1.0" {
+			<-both
+		} else {
+			first.Do(func() { close(both) })
+		}
+		return passes(release, requests)
+	}}
+	x := l.matrix(t, builtTree(t, "6.1.0"), builtTree(t, "6.12.0"), builtTree(t, "7.3.0"))
+	x.Jobs = 2
+	m, err := x.Run(t.Context())
+	if err != nil || len(m.Rows) != 3 || m.Rows[0].Kernel != "6.1.0" || m.Rows[1].Kernel != "6.12.0" || m.Rows[2].Kernel != "7.3.0" {
+		t.Errorf("%+v, %v", m.Rows, err)
+	}
+}
+
+func TestAGuestRunsInNamespacesWithNFTables(t *testing.T) {
+	s, err := scenario.Parse("s.yaml", []byte("name: s\ndriver: netns\nnat: iptables\narms: [{name: masquerade}]\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := ForGuest(s); err != nil || s.Driver != scenario.Netns || s.NAT != scenario.NFTables {
+		t.Errorf("%s, %s, %v", s.Driver, s.NAT, err)
+	}
+	s, err = scenario.Parse("s.yaml", []byte("name: s\nserver: {address: \"192.0.2.10:20000\"}\narms: [{name: masquerade}]\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := ForGuest(s); err == nil || !strings.Contains(err.Error(), "a netns lab is closed and reaches no other machine") {
+		t.Errorf("a server elsewhere: %v", err)
+	}
+}

@@ -1,0 +1,48 @@
+package kernel
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// nameless makes a file that has no name, and is gone with the last process that
+// has it open.
+func nameless(name string, write func(io.Writer) error) (*os.File, error) {
+	fd, err := unix.MemfdCreate("snatlab-"+name, unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("make a file in memory: memfd_create: %w", err)
+	}
+	f := os.NewFile(uintptr(fd), name)
+	if err := write(f); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// overhead is what a guest takes beside its own memory, in MiB: its kernel and
+// initramfs, and what QEMU needs to translate code.
+const overhead = 256
+
+// CheckMemory looks whether this machine has room for guests, of so many MiB each.
+func CheckMemory(guests, memory int) error { return checkMemory("/proc/meminfo", guests, memory) }
+
+func checkMemory(meminfo string, guests, memory int) error {
+	text, err := os.ReadFile(meminfo)
+	if err != nil {
+		return nil // what cannot be known is no reason not to try
+	}
+	_, rest, _ := strings.Cut(string(text), "\nMemAvailable:")
+	kib, _, found := strings.Cut(rest, "kB")
+	available, err := strconv.Atoi(strings.TrimSpace(kib))
+	if want := guests * (memory + overhead); found && err == nil && available>>10 < want {
+		return fmt.Errorf("%d MiB of memory are available, and %d at a time with %d MiB each want %d (fewer --jobs, or less --memory)",
+			available>>10, guests, memory, want)
+	}
+	return nil
+}

@@ -1,0 +1,149 @@
+package kernel
+
+import (
+	"bytes"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/cavaliergopher/cpio"
+	"github.com/google/go-cmp/cmp"
+)
+
+// modulesOf makes modules of their names and what is in their .modinfo.
+func modulesOf(all map[string]string) modules {
+	m := modules{release: aRelease}
+	for name, entries := range all {
+		m.add(held("kernel/net/"+name, ko(strings.Split("vermagic="+aRelease+" SMP|"+entries, "|")...)))
+	}
+	return m
+}
+
+func TestModulesComeAfterWhatTheyDependOn(t *testing.T) {
+	m := modulesOf(map[string]string{
+		"nft-nat.ko":        "depends=nf-tables,nf_nat",
+		"nf_tables.ko":      "depends=nfnetlink|softdep=post: nft_late pre: libcrc32c gone",
+		"nf_nat.ko":         "depends=nf_conntrack",
+		"nf_conntrack.ko":   "depends=libcrc32c",
+		"nfnetlink.ko":      "depends=",
+		"libcrc32c.ko":      "depends=|softdep=pre: crc32c",
+		"crc32c_generic.ko": "",
+		"nft_late.ko":       "",
+		"circle.ko":         "depends=circle",
+	})
+	m.addBuiltin([]byte("kernel/net/bridge/bridge.ko\nkernel/net/8021q/8021q.ko\n"))
+	for _, c := range []struct{ wanted, want string }{
+		{"nft_nat", "crc32c_generic libcrc32c nfnetlink nf_tables nf_conntrack nf_nat nft_nat"},
+		{"nf_nat nf-conntrack bridge", "crc32c_generic libcrc32c nf_conntrack nf_nat"},
+		{"nft_counter", ""}, // a part of nf_tables
+		{"circle", "circle"},
+		{"", ""},
+	} {
+		order, err := m.closure(aRelease, strings.Fields(c.wanted))
+		var names []string
+		for _, m := range order {
+			names = append(names, m.name)
+		}
+		if err != nil || strings.Join(names, " ") != c.want {
+			t.Errorf("%q: %v %v, want %s", c.wanted, names, err, c.want)
+		}
+	}
+}
+
+func TestAModuleThatIsMissingIsNamed(t *testing.T) {
+	m := modulesOf(map[string]string{
+		"nft_masq.ko": "depends=nf_nat",
+		"odd.ko":      "depends=odder",
+		"old.ko":      "",
+	})
+	m.add(held("kernel/net/text.ko", []byte("no module at all")))
+	m.add(held("kernel/net/other.ko", ko("vermagic=6.1.0-57-amd64 SMP")))
+	m.add(held("kernel/net/bad.ko.xz", []byte(xzHello[:40])))
+	m.add(held("kernel/net/arm.ko", bytes.Replace(ko(""), []byte{62, 0, 1, 0}, []byte{183, 0, 1, 0}, 1)))
+	m.add(notKept("kernel/drivers/gpu/amd.ko"))
+	listed := m
+	listed.addBuiltin(nil)
+	for _, c := range []struct {
+		modules
+		wanted, want string
+	}{
+		{listed, "nf_nat", "nf_nat: neither built in nor a module here (CONFIG_NF_NAT)"},
+		{m, "nf_nat", ""}, // what is built in is not known
+		{m, "nft_masq", "nf_nat: neither built in nor a module here (CONFIG_NF_NAT); nft_masq depends on it"},
+		{m, "odd", "odder: neither built in nor a module here; odd depends on it"},
+		{m, "text", "module text (kernel/net/text.ko): not a module: bad magic number '[110 111 32 109]' in record at byte 0x0"},
+		{m, "bad", "module bad (kernel/net/bad.ko.xz): unpack: xz: data is truncated or corrupt"},
+		{m, "arm", "module arm (kernel/net/arm.ko): not a module for x86-64: ET_REL of EM_AARCH64"},
+		{m, "other", `module other (kernel/net/other.ko): built for "6.1.0-57-amd64", and the kernel is 6.1.0-56-cloud-amd64`},
+		{m, "amd", "module amd (kernel/drivers/gpu/amd.ko): of a folder that is not read of packages"},
+	} {
+		_, err := c.closure(aRelease, []string{c.wanted})
+		if err == nil && c.want == "" {
+			continue
+		}
+		if err == nil || err.Error() != c.want {
+			t.Errorf("%v\nwant %s", err, c.want)
+		}
+	}
+}
+
+func TestWhatDKMSBuiltComesBeforeTheKernelsOwn(t *testing.T) {
+	var m modules
+	for _, path := range []string{"extra/veth.ko", "kernel/drivers/net/veth.ko.xz", "updates/dkms/bridge.ko", "kernel/net/bridge.ko", "kernel/net/notes.txt", "kernel/net/.ko", "kernel/net/x.ko.bz2"} {
+		m.add(notKept(path))
+	}
+	if len(m.files) != 2 || m.files["veth"].path != "extra/veth.ko" || m.files["bridge"].path != "updates/dkms/bridge.ko" {
+		t.Errorf("%v", m.files)
+	}
+}
+
+func TestAnInitramfsHasInitModulesAndFiles(t *testing.T) {
+	m := modulesOf(map[string]string{"veth.ko": "", "nf-nat.ko": "depends=veth"})
+	k := &Kernel{Release: aRelease, modules: m}
+	pack := func() []byte {
+		var b bytes.Buffer
+		err := k.Initramfs(&b, strings.NewReader("init"), []string{"nf_nat"}, map[string][]byte{"scenario.yaml": []byte("name: x\n"), "/etc/deep/empty": nil})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b.Bytes()
+	}
+	packed := pack()
+	if !bytes.Equal(packed, pack()) {
+		t.Error("not the same each time")
+	}
+	var got []string
+	for r := cpio.NewReader(bytes.NewReader(packed)); ; {
+		h, err := r.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, _ := io.ReadAll(r)
+		if strings.HasPrefix(string(data), "\x7fELF") {
+			data = []byte("ELF")
+		}
+		got = append(got, strings.TrimSpace(h.FileInfo().Mode().String()+" "+h.Name+" "+string(data)))
+	}
+	want := []string{
+		"-rwxr-xr-x init init",
+		"drwxr-xr-x modules", "-rwxr-xr-x modules/veth.ko ELF", "-rwxr-xr-x modules/nf_nat.ko ELF",
+		"-rwxr-xr-x modules.order modules/veth.ko\nmodules/nf_nat.ko",
+		"drwxr-xr-x etc", "drwxr-xr-x etc/deep", "-rwxr-xr-x etc/deep/empty",
+		"-rwxr-xr-x scenario.yaml name: x",
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+	err := k.Initramfs(io.Discard, strings.NewReader(""), []string{"nf_nat"}, nil)
+	k.modules.addBuiltin(nil)
+	if err != nil {
+		t.Error(err)
+	}
+	err = k.Initramfs(io.Discard, strings.NewReader(""), Wanted, nil)
+	if want := "kernel " + aRelease + ": bridge: neither built in nor a module here (CONFIG_BRIDGE)"; err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+}

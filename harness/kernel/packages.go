@@ -1,0 +1,182 @@
+package kernel
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// packages are the files, .deb or .rpm, that a kernel comes in.
+type packages []string
+
+// What is read of packages at most. Ubuntu's modules are 130 MB in compressed
+// files, of which a sixth is kept; a debug kernel's packages are ten times that.
+const (
+	maxKept     = 1 << 30
+	maxUnpacked = 16 << 30
+)
+
+// keptTrees and keptFolders are where the modules are that a guest may need.
+// Whatever the network takes is in one of them.
+var (
+	keptTrees   = []string{"kernel/net/", "kernel/lib/", "kernel/crypto/", "kernel/arch/x86/crypto/", "kernel/arch/x86/lib/"}
+	keptFolders = []string{"kernel/drivers/net", "kernel/drivers/char", "kernel/drivers/virtio"}
+)
+
+func (p packages) read(ctx context.Context) ([]byte, modules, error) {
+	var u unpacked
+	var all []about
+	for _, path := range p {
+		a, err := u.readPackage(ctx, path)
+		if err != nil {
+			return nil, modules{}, fmt.Errorf("%s: %w", filepath.Base(path), err)
+		}
+		all = append(all, a)
+	}
+	return u.image, u.modules, u.check(all)
+}
+
+// about is what a package says of itself.
+type about struct {
+	name    string
+	arch    string   // as Debian calls it
+	depends []string // names of packages, the alternatives among them
+}
+
+// check says of an architecture whether its kernels can be booted.
+func (a about) check() error {
+	if a.arch != "amd64" && a.arch != "all" {
+		return fmt.Errorf("a package for %.40q: snatlab boots kernels for amd64", a.arch)
+	}
+	return nil
+}
+
+// unpacked is what was found in packages.
+type unpacked struct {
+	image   []byte
+	of      string // the image's release, as its path says
+	modules modules
+	kept    int64 // bytes
+}
+
+func (u *unpacked) readPackage(ctx context.Context, path string) (about, error) {
+	format, err := sniff(path)
+	if err != nil {
+		return about{}, err
+	}
+	file, err := open(path)
+	if err != nil {
+		return about{}, err
+	}
+	defer file.Close()
+	if format == formatRPM {
+		return readRPM(ctx, file, u.visit)
+	}
+	info, err := file.Stat()
+	if err != nil {
+		return about{}, err
+	}
+	return readDeb(ctx, file, info.Size(), u.visit)
+}
+
+// visit keeps what can be needed.
+func (u *unpacked) visit(name string, content io.Reader) error {
+	name = path.Clean("/" + name)
+	if release, ok := strings.CutPrefix(name, "/boot/vmlinuz-"); ok {
+		return u.keepImage(release, content)
+	}
+	below, ok := strings.CutPrefix(strings.TrimPrefix(name, "/usr"), "/lib/modules/")
+	release, file, inside := strings.Cut(below, "/")
+	if !ok || !inside {
+		return nil
+	}
+	if file == "vmlinuz" {
+		return u.keepImage(release, content)
+	}
+	return u.keepModules(release, file, content)
+}
+
+// keepImage: Fedora has the same one at two places, at times.
+func (u *unpacked) keepImage(release string, content io.Reader) (err error) {
+	if u.image != nil && u.of != release {
+		return fmt.Errorf("a second kernel, %.70q, after %.70q: give a SPEC for each", release, u.of)
+	}
+	u.of = release
+	u.image, err = u.keep(content, maxImage)
+	return err
+}
+
+func (u *unpacked) keepModules(release, file string, content io.Reader) error {
+	_, isModule := moduleName(file)
+	if file != "modules.builtin" && !isModule {
+		return nil
+	}
+	if of := cmp.Or(u.modules.release, release); of != release {
+		return fmt.Errorf("modules of %.70q next to some of %.70q: they belong to different kernels", release, of)
+	}
+	u.modules.release = release
+	switch {
+	case file == "modules.builtin":
+		text, err := readBounded(content, maxInfo)
+		u.modules.addBuiltin(text)
+		return err
+	case !worthKeeping(file):
+		u.modules.add(notKept(file))
+		return nil
+	}
+	data, err := u.keep(content, maxModule)
+	u.modules.add(held(file, data))
+	return err
+}
+
+func worthKeeping(file string) bool {
+	return slices.Contains(keptFolders, path.Dir(file)) ||
+		slices.ContainsFunc(keptTrees, func(tree string) bool { return strings.HasPrefix(file, tree) })
+}
+
+// keep reads a file into memory, of which there is no more than maxKept for all.
+func (u *unpacked) keep(content io.Reader, most int64) ([]byte, error) {
+	data, err := readBounded(content, min(most, maxKept-u.kept))
+	u.kept += int64(len(data))
+	return data, err
+}
+
+// check says which package is missing.
+func (u *unpacked) check(all []about) error {
+	switch found := len(u.modules.files) > 0; {
+	case u.image == nil && found:
+		return fmt.Errorf("modules of %s and no kernel: name the package with the kernel as well, joined by a comma", u.modules.release)
+	case u.image == nil:
+		return fmt.Errorf("no kernel in it%s", instead(all))
+	case !found && u.modules.builtin == nil:
+		return fmt.Errorf("kernel %.70s and no modules: name the package with its modules as well, joined by a comma%s", u.of, instead(all))
+	}
+	return nil
+}
+
+// instead names the kernel's packages that these depend on.
+func instead(all []about) string {
+	var others []string
+	for _, a := range all {
+		for _, name := range a.depends {
+			if (strings.HasPrefix(name, "linux-") || strings.HasPrefix(name, "kernel")) && len(others) < 4 &&
+				plausibleName(name) && !slices.Contains(others, name) && !strings.HasPrefix(name, "linux-base") {
+				others = append(others, name)
+			}
+		}
+	}
+	if others == nil {
+		return ""
+	}
+	return " (it depends on " + strings.Join(others, ", ") + ")"
+}
+
+// plausibleName: it goes onto the screen.
+func plausibleName(name string) bool {
+	return len(name) < 100 && strings.IndexFunc(name, func(r rune) bool { return r <= ' ' || r > '~' }) < 0
+}

@@ -1,0 +1,85 @@
+package kernel
+
+import (
+	"bytes"
+	"cmp"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/cavaliergopher/cpio"
+)
+
+// fetched is the last of the kernels that scripts/kernels has fetched before: each
+// takes seconds. Or it is all of them in the folder that SNATLAB_TEST_KERNELS
+// names, which then has to have some.
+func fetched(t *testing.T) []string {
+	t.Helper()
+	named := os.Getenv("SNATLAB_TEST_KERNELS")
+	cache, _ := os.UserCacheDir() // none is as good as an empty one
+	folder := cmp.Or(named, filepath.Join(cmp.Or(os.Getenv("SNATLAB_CACHE"), filepath.Join(cache, "snatlab")), "kernels"))
+	specs, err := filepath.Glob(filepath.Join(folder, "linux-image-*.deb"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	binaries, _ := filepath.Glob(filepath.Join(folder, "linux-binary-*.deb")) // the pattern was good above
+	for _, binary := range binaries {
+		specs = append(specs, binary+","+strings.Replace(binary, "linux-binary-", "linux-modules-", 1))
+	}
+	if len(specs) == 0 && named != "" {
+		t.Fatalf("there are no kernels in %s", folder)
+	}
+	if len(specs) == 0 {
+		t.Skipf("there are no kernels in %s (make kernels)", folder)
+	}
+	if named == "" {
+		return specs[len(specs)-1:]
+	}
+	return specs
+}
+
+func TestDebiansKernelsHaveWhatAGuestNeeds(t *testing.T) {
+	for _, spec := range fetched(t) {
+		k, err := Read(t.Context(), spec, "")
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		var packed bytes.Buffer
+		if err := k.Initramfs(&packed, strings.NewReader("init"), Wanted, nil); err != nil {
+			t.Error(err)
+			continue
+		}
+		order := orderIn(t, packed.Bytes())
+		if !strings.Contains(filepath.Base(spec), k.Release) {
+			t.Errorf("%s is of release %s", spec, k.Release)
+		}
+		for _, name := range Wanted {
+			if !slices.Contains(order, moduleFolder+"/"+name+".ko") && !k.modules.builtin[name] && !merged[name] {
+				t.Errorf("%s: no %s in %v", k.Release, name, order)
+			}
+		}
+		t.Logf("%s: %d modules, %d kB", k.Release, len(order), packed.Len()>>10)
+	}
+}
+
+// orderIn are the modules that an initramfs has loaded.
+func orderIn(t *testing.T, packed []byte) []string {
+	t.Helper()
+	for r := cpio.NewReader(bytes.NewReader(packed)); ; {
+		h, err := r.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if h.Name == ModuleOrder {
+			text, err := io.ReadAll(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return strings.Fields(string(text))
+		}
+	}
+}

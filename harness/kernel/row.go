@@ -1,0 +1,121 @@
+package kernel
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"snatlab/harness/result"
+	"snatlab/harness/scenario"
+)
+
+// attempts is how many guests a kernel gets whose baseline shows no race, each
+// with twice the requests of the one before.
+const attempts = 3
+
+// ForGuest makes a scenario what a guest can run: in namespaces, and with
+// nftables, which takes no program. What a lab in namespaces cannot do is an
+// error.
+func ForGuest(s *scenario.Scenario) error {
+	if err := s.SetDriver(scenario.Netns); err != nil {
+		return err
+	}
+	s.NAT = scenario.NFTables
+	return nil
+}
+
+// row tests one kernel. Its error is that the matrix was interrupted, or that a
+// result could not be kept.
+func (x *Matrix) row(ctx context.Context, spec string) (result.Row, error) {
+	row := result.Row{Kernel: spec, Spec: spec}
+	begun := time.Now()
+	err := x.fill(ctx, &row)
+	row.Seconds = time.Since(begun).Seconds()
+	switch fault := (*Fault)(nil); {
+	case ctx.Err() != nil:
+		return row, context.Cause(ctx)
+	case errors.As(err, &fault):
+		row.Console = fault.Console
+		fallthrough
+	case err != nil:
+		row.Status, row.Reason = result.RowError, err.Error()
+		for _, of := range []string{strconv.Quote(spec), row.Kernel} { // which is said already
+			row.Reason = strings.TrimPrefix(row.Reason, "kernel "+of+": ")
+		}
+		return row, nil
+	}
+	row.Status = result.RowOK
+	return row, nil
+}
+
+// fill boots the kernel until its baseline has shown the race, or often enough.
+func (x *Matrix) fill(ctx context.Context, row *result.Row) error {
+	k, err := Read(ctx, row.Spec, x.Modules)
+	if err != nil {
+		return err
+	}
+	row.Kernel = k.Release
+	watch := x.Watch(k.Release)
+	defer watch.Say("") // what a terminal writes over
+	s := *x.Scenario
+	for {
+		row.Attempts++
+		watch.Say("booting")
+		if row.Result, row.Accel, err = x.Boot(ctx, k, &s, watch); err != nil {
+			return err
+		}
+		row.Result.Environment.Guest = row.Accel
+		if !raceless(row.Result) || row.Attempts == attempts || !more(&s) {
+			return nil
+		}
+		watch.Say(fmt.Sprintf("too little of the race in the baseline: once more, with %d requests", s.Load.Requests))
+	}
+}
+
+// raceless tells whether it was the race that was missing, and not rounds.
+func raceless(r *result.Result) bool {
+	return r.Verdict == result.Inconclusive && !slices.ContainsFunc(r.Comparisons, func(c result.Compare) bool {
+		return c.Verdict != result.ArmInconclusive
+	})
+}
+
+// more doubles the requests, as far as a trial may have so many. It tells whether
+// there are more now.
+func more(s *scenario.Scenario) bool {
+	before := s.Load.Requests
+	s.Load.Requests = min(2*before, scenario.MaxTrial/s.Clients)
+	return s.Load.Requests > before
+}
+
+// digest is of all that a row follows from, but for chance.
+func (x *Matrix) digest(ctx context.Context, spec, program string) (string, error) {
+	kernel, err := Digest(ctx, spec, x.Modules, Wanted)
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.New()
+	fmt.Fprintf(sum, "%s\n%s\n%s\n%s\n%s", result.MatrixSchema, kernel, program, x.Conditions, x.Scenario.Canonical())
+	return hex.EncodeToString(sum.Sum(nil)), nil
+}
+
+// thisProgram is the digest of what is init in a guest.
+func thisProgram() (string, error) {
+	f, err := os.Open("/proc/self/exe")
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, f); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(sum.Sum(nil)), nil
+}

@@ -1,0 +1,137 @@
+package kernel
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/cavaliergopher/cpio"
+)
+
+// rpmMagic begins a package of rpm.
+const rpmMagic = "\xed\xab\xee\xdb"
+
+// The header of a package, lib/rpmtag.h in rpm.
+const (
+	tagName    = 1000
+	tagArch    = 1022
+	tagRequire = 1049
+	tagPayload = 1124 // its format: "cpio"
+
+	typeString      = 6
+	typeStringArray = 8
+)
+
+// maxHeader is what rpm itself takes for a header's index and its store.
+const maxHeader = 32 << 20
+
+// readRPM reads a package of rpm: a lead of 96 bytes, which is there for what
+// is older than 1997, a header with signatures, one with what is said of the
+// package, and an archive of cpio.
+func readRPM(ctx context.Context, file io.Reader, visit visit) (about, error) {
+	r := bufio.NewReaderSize(file, 1<<16)
+	if _, err := r.Discard(96); err != nil {
+		return about{}, damaged(err)
+	}
+	signature, err := readHeader(r)
+	if err != nil {
+		return about{}, err
+	}
+	if _, err := r.Discard(-len(signature.store) & 7); err != nil {
+		return about{}, damaged(err)
+	}
+	h, err := readHeader(r)
+	if err != nil {
+		return about{}, err
+	}
+	a := about{name: h.text(tagName), arch: h.text(tagArch), depends: h.texts(tagRequire)}
+	switch a.arch {
+	case "x86_64":
+		a.arch = "amd64"
+	case "noarch":
+		a.arch = "all"
+	}
+	if format := h.text(tagPayload); format != "cpio" {
+		return a, fmt.Errorf("its files are in the format %.20q, which is not read here (cpio is)", format)
+	}
+	if err := a.check(); err != nil {
+		return a, err
+	}
+	return a, walk(ctx, r, beginCPIO, visit)
+}
+
+// rpmHeader is an index of tags, and what they point to.
+type rpmHeader struct {
+	index []byte // 16 bytes a tag: its number, type, offset, count
+	store []byte
+}
+
+func readHeader(r io.Reader) (rpmHeader, error) {
+	var head [16]byte
+	if _, err := io.ReadFull(r, head[:]); err != nil {
+		return rpmHeader{}, damaged(err)
+	}
+	tags, size := int64(binary.BigEndian.Uint32(head[8:])), int64(binary.BigEndian.Uint32(head[12:]))
+	if !bytes.HasPrefix(head[:], []byte{0x8e, 0xad, 0xe8, 1}) || tags*16 > maxHeader || size > maxHeader {
+		return rpmHeader{}, errors.New("a damaged package: no header of rpm where one should be")
+	}
+	data, err := io.ReadAll(io.LimitReader(r, tags*16+size))
+	if err == nil && int64(len(data)) < tags*16+size {
+		err = io.ErrUnexpectedEOF
+	}
+	if err != nil {
+		return rpmHeader{}, damaged(err)
+	}
+	return rpmHeader{data[:tags*16], data[tags*16:]}, nil
+}
+
+// text gives the only string of a tag; none is empty.
+func (h rpmHeader) text(tag uint32) string {
+	if all := h.texts(tag); len(all) > 0 {
+		return all[0]
+	}
+	return ""
+}
+
+// texts gives the strings of a tag, each with a zero byte at its end.
+func (h rpmHeader) texts(tag uint32) []string {
+	for index := h.index; len(index) >= 16; index = index[16:] {
+		field := func(i int) uint32 { return binary.BigEndian.Uint32(index[4*i:]) }
+		if field(0) != tag || field(1) != typeString && field(1) != typeStringArray || uint64(field(2)) > uint64(len(h.store)) {
+			continue
+		}
+		var all []string
+		left := h.store[field(2):]
+		for range field(3) {
+			text, rest, ok := bytes.Cut(left, []byte{0})
+			if !ok {
+				break
+			}
+			all, left = append(all, string(text)), rest
+		}
+		return all
+	}
+	return nil
+}
+
+// beginCPIO goes through an archive of cpio.
+func beginCPIO(r io.Reader) next {
+	archive := cpio.NewReader(r)
+	return func() (string, io.Reader, error) {
+		h, err := archive.Next()
+		if err != nil {
+			return "", nil, err
+		}
+		if h.Size < 0 { // the library reads "-0000001" as a number (v1.0.1)
+			return "", nil, cpio.ErrHeader
+		}
+		if !h.Mode.IsRegular() {
+			return "", nil, nil
+		}
+		return h.Name, archive, nil
+	}
+}

@@ -1,0 +1,133 @@
+package kernel
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// aHost has kernels as distributions install them.
+func aHost(t *testing.T) host {
+	t.Helper()
+	root := t.TempDir()
+	for _, release := range []string{"5.10.0-46-amd64", aRelease} {
+		f := whole(release)
+		for path := range f {
+			if strings.HasSuffix(path, ".ko") {
+				f[path] = strings.ReplaceAll(f[path], aRelease, release)
+			}
+		}
+		f.write(t, root)
+	}
+	files{"lib/modules/6.11.4-301.fc41.x86_64/vmlinuz": string(bzImage("6.11.4-301.fc41.x86_64"))}.write(t, root)
+	return host{root, aRelease}
+}
+
+func TestAKernelIsFoundByItsSpec(t *testing.T) {
+	h := aHost(t)
+	folder := t.TempDir()
+	files{
+		"vmlinuz":                             string(bzImage(aRelease)),
+		"linux/arch/x86/boot/bzImage":         string(bzImage(aRelease)),
+		"linux/include/config/kernel.release": aRelease + "\n",
+		"linux/modules.builtin":               "kernel/net/802/stp.ko\n",
+		"linux/modules.order":                 "kernel/drivers/net/veth.ko\nnet/netfilter/nf_nat.o\n../../etc/passwd.ko\n",
+		"linux/drivers/net/veth.ko":           string(koOf("")),
+		"linux/net/netfilter/nf_nat.ko":       string(koOf("")),
+		"linux/net/left/over.ko":              string(koOf("")),
+		"some/veth.ko":                        string(koOf("")),
+		"some/modules.order":                  "",
+	}.write(t, folder)
+	for _, c := range []struct {
+		spec, modules string
+		release       string
+		names         int // modules that were found
+		listed        bool
+	}{
+		{"running", "", aRelease, 6, true},
+		{"5.10.0-46-amd64", "", "5.10.0-46-amd64", 6, true},
+		{"6.11.4-301.fc41.x86_64", "", "6.11.4-301.fc41.x86_64", 0, false},
+		{filepath.Join(h.root, "boot/vmlinuz-"+aRelease), "", aRelease, 6, true},
+		{filepath.Join(folder, "vmlinuz"), filepath.Join(folder, "some"), aRelease, 1, false},
+		{filepath.Join(folder, "vmlinuz"), filepath.Join(h.root, "lib/modules"), aRelease, 6, true},
+		{filepath.Join(folder, "vmlinuz"), h.root, aRelease, 6, true},
+		{filepath.Join(folder, "linux"), "", aRelease, 2, true},
+	} {
+		k, err := h.read(t.Context(), c.spec, c.modules)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if k.Release != c.release || k.Spec != c.spec || len(k.modules.files) != c.names || (k.modules.builtin != nil) != c.listed {
+			t.Errorf("%s: %s with modules %v, built in %v", c.spec, k.Release, k.modules.files, k.modules.builtin)
+		}
+	}
+}
+
+func TestWhatIsNoSpecIsToldWhatCouldBeMeant(t *testing.T) {
+	h := aHost(t)
+	folder := t.TempDir()
+	image := filepath.Join(folder, "vmlinuz")
+	files{"vmlinuz": string(bzImage(aRelease)), "empty/README": "",
+		"old/arch/x86/boot/bzImage": string(bzImage("6.0.1")), "old/include/config/kernel.release": "6.0.2\n"}.write(t, folder)
+	there := "(there are 5.10.0-46-amd64, 6.1.0-56-cloud-amd64, 6.11.4-301.fc41.x86_64): give \"running\", a release under /boot, a vmlinuz, a build tree, or packages (.deb, .rpm) joined by commas"
+	for _, c := range []struct {
+		h                   host
+		spec, modules, want string
+	}{
+		{h, "6.13", "", `kernel "6.13": no such file, and no such kernel under ` + h.root + "/boot " + there},
+		{h, "", "", `kernel "": no such file, and no such kernel under ` + h.root + "/boot " + there},
+		{h, "..", "", `kernel "..": no kernel was built in this folder: there is no arch/x86/boot/bzImage (make bzImage modules)`},
+		{h, "./vmlinux", "", `kernel "./vmlinux": no such file or folder`},
+		{host{folder, "6.9.9"}, "running", "", `kernel "running": no image of the running kernel, 6.9.9, under ` + folder +
+			`/boot (none is there): give "running", a release under /boot, a vmlinuz, a build tree, or packages (.deb, .rpm) joined by commas`},
+		{h, "a.deb,b.deb", "", `kernel "a.deb,b.deb": stat a.deb: no such file or directory`},
+		{h, image + "," + image, "", `kernel "` + image + "," + image + `": ` + image + " is no package: only .deb and .rpm files are joined by commas"},
+		{h, os.DevNull, "", `kernel "/dev/null": /dev/null is not a regular file`},
+		{h, image, "/nowhere", `kernel "` + image + `": open /nowhere: no such file or directory`},
+		{h, image, filepath.Join(folder, "empty"), `kernel "` + image + `": ` + folder +
+			"/empty has no modules of " + aRelease + " (neither kernel and modules.builtin in it, nor a folder " + aRelease + ", nor lib/modules/" + aRelease + ")"},
+		{h, filepath.Join(folder, "old"), "", `kernel "` + folder + `/old": the kernel is 6.0.1 and its modules are of 6.0.2: they belong to different kernels`},
+	} {
+		if _, err := c.h.read(t.Context(), c.spec, c.modules); err == nil || err.Error() != c.want {
+			t.Errorf("%v\nwant %s", err, c.want)
+		}
+		if _, err := c.h.digest(t.Context(), c.spec, c.modules, nil); err == nil {
+			t.Errorf("%q has a digest", c.spec)
+		}
+	}
+}
+
+func TestADigestChangesWithWhatAGuestGets(t *testing.T) {
+	folder := t.TempDir()
+	h := host{folder, aRelease}
+	seen := map[string]string{}
+	digest := func(what, spec string) {
+		t.Helper()
+		sum, err := h.digest(t.Context(), spec, "", []string{"veth"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again, _ := h.digest(t.Context(), spec, "", []string{"veth"}); again != sum {
+			t.Errorf("%s: another digest for the same", what)
+		}
+		if other, ok := seen[sum]; ok {
+			t.Errorf("%s has the digest of %s", what, other)
+		}
+		seen[sum] = what
+	}
+	whole(aRelease).write(t, folder)
+	digest("an installed kernel", "running")
+	files{"lib/modules/" + aRelease + "/kernel/drivers/net/veth.ko": string(ko("author=another"))}.write(t, folder)
+	digest("one with another module", "running")
+	files{"boot/vmlinuz-" + aRelease: string(bzImage(aRelease)) + "signature"}.write(t, folder)
+	digest("one with another image", "running")
+
+	path := save(t, "a.deb", deb{files: whole(aRelease)}.bytes(t))
+	digest("a package", path)
+	if err := os.WriteFile(path, deb{files: whole("6.1.0-57-amd64")}.bytes(t), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	digest("another package at the same place", path)
+}

@@ -1,0 +1,37 @@
+package kernel
+
+// Wanted are the modules that the netns driver with nftables needs.
+var Wanted = []string{
+	"veth", "bridge",
+	"nf_conntrack", "nf_conntrack_netlink", "nf_nat",
+	"nf_tables", "nft_chain_nat", "nft_counter", "nft_ct", "nft_masq", "nft_nat",
+}
+
+// merged are modules that later kernels have inside of another one, which no
+// list of theirs tells.
+var merged = map[string]bool{
+	"nft_counter": true, // in nf_tables since 5.17
+}
+
+// options are what kernels are built with to have a module: those wanted, and
+// those that they depend on.
+var options = map[string]string{
+	"bridge":               "CONFIG_BRIDGE",
+	"crc32c_generic":       "CONFIG_CRYPTO_CRC32C",
+	"libcrc32c":            "CONFIG_LIBCRC32C",
+	"llc":                  "CONFIG_LLC",
+	"nf_conntrack":         "CONFIG_NF_CONNTRACK",
+	"nf_conntrack_netlink": "CONFIG_NF_CT_NETLINK",
+	"nf_defrag_ipv4":       "CONFIG_NF_DEFRAG_IPV4",
+	"nf_defrag_ipv6":       "CONFIG_NF_DEFRAG_IPV6",
+	"nf_nat":               "CONFIG_NF_NAT",
+	"nf_tables":            "CONFIG_NF_TABLES",
+	"nfnetlink":            "CONFIG_NETFILTER_NETLINK",
+	"nft_chain_nat":        "CONFIG_NFT_NAT",
+	"nft_counter":          "CONFIG_NFT_COUNTER",
+	"nft_ct":               "CONFIG_NFT_CT",
+	"nft_masq":             "CONFIG_NFT_MASQ",
+	"nft_nat":              "CONFIG_NFT_NAT",
+	"stp":                  "CONFIG_STP",
+	"veth":                 "CONFIG_VETH",
+}

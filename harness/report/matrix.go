@@ -1,0 +1,248 @@
+package report
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"snatlab/harness/figure"
+	"snatlab/harness/result"
+)
+
+// MatrixFile is the name of a matrix in its folder.
+const MatrixFile = "matrix.json"
+
+// Decode reads the text of a result, of which it takes no more than [Read] does.
+func Decode(text []byte) (*result.Result, error) {
+	if len(text) > maxBytes {
+		return nil, fmt.Errorf("no result is larger than %d MiB", maxBytes>>20)
+	}
+	return decode(text)
+}
+
+// MatrixJSON writes the matrix as it is stored.
+func MatrixJSON(w io.Writer, m *result.Matrix) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	return e.Encode(m)
+}
+
+// MatrixText writes kernels down and arms across, what is to be known about
+// them, and the answer last.
+func MatrixText(w io.Writer, m *result.Matrix) error {
+	var p page
+	p.field("scenario", m.Scenario.Name)
+	p.field("load", load(m.Scenario))
+	p.field("matrix", matrixRun(m))
+	p.line("")
+	t, notes := kernels(m)
+	for first, after := 1, 0; after < len(t.head)-1; first = after {
+		var lines []string
+		lines, after = fit(t, first)
+		for _, line := range lines {
+			p.line(line)
+		}
+		p.line("")
+	}
+	for i, text := range notes {
+		p.hang(pad(superscript(i+1), 2), text)
+	}
+	if len(notes) > 0 {
+		p.line("")
+	}
+	for _, text := range differences(m) {
+		p.hang("", text)
+		p.line("")
+	}
+	p.hang("", answer(m))
+	_, err := io.WriteString(w, p.String())
+	return err
+}
+
+// MatrixMarkdown writes matrix.md: what MatrixText says, the answer first, and
+// below it the last words of the kernels that could not be tested.
+func MatrixMarkdown(w io.Writer, m *result.Matrix) error {
+	var d document
+	d.block("# %s on %s", escape(m.Scenario.Name), figure.Plural(len(m.Rows), "kernel", "kernels"))
+	d.block("%s", paragraph(answer(m)))
+	if texts := differences(m); len(texts) > 0 {
+		d.list(texts...)
+	}
+	t, notes := kernels(m)
+	d.table(t, 1)
+	d.footnotes(notes)
+	d.list(load(m.Scenario), matrixRun(m))
+	for _, r := range m.Rows {
+		if len(r.Console) == 0 {
+			continue
+		}
+		d.block("## The console of %s", escape(r.Kernel))
+		for _, line := range r.Console {
+			fmt.Fprintf(&d, "    %s\n", plain(line))
+		}
+		d.WriteString("\n")
+	}
+	_, err := io.WriteString(w, strings.TrimSuffix(d.String(), "\n"))
+	return err
+}
+
+func matrixRun(m *result.Matrix) string {
+	text := fmt.Sprintf("%s, %s", figure.Plural(len(m.Rows), "kernel", "kernels"), m.Started.UTC().Format("2006-01-02 15:04 UTC"))
+	return text + ", " + seconds(m.Seconds)
+}
+
+// kernels sets the kernels below each other, and says in notes what does not fit
+// into a cell.
+func kernels(m *result.Matrix) (t table, notes []string) {
+	t.head = []string{"kernel"}
+	arms := armsOf(m)
+	t.head = append(append(t.head, arms...), "verdict", "guest")
+	t.marks = make([]string, len(t.head))
+	for _, r := range m.Rows {
+		cells := []string{r.Kernel}
+		for i, arm := range arms {
+			cells = append(cells, cell(r, arm, i == 0))
+		}
+		about := rowNotes(r)
+		mark := ""
+		for _, text := range about {
+			notes = append(notes, r.Kernel+": "+text)
+			mark += " " + superscript(len(notes))
+		}
+		t.rows = append(t.rows, append(cells, rowVerdict(r)+mark, guest(r)))
+	}
+	return t, notes
+}
+
+// armsOf names the arms, which all kernels have in common.
+func armsOf(m *result.Matrix) (names []string) {
+	for _, r := range m.Rows {
+		if r.Result == nil {
+			continue
+		}
+		for _, a := range r.Result.Arms {
+			if !slices.Contains(names, a.Name) {
+				names = append(names, a.Name)
+			}
+		}
+	}
+	return names
+}
+
+// cell is the median failure rate of an arm, and what became of it.
+func cell(r result.Row, arm string, baseline bool) string {
+	if r.Status != result.RowOK || r.Result == nil {
+		return none
+	}
+	i := slices.IndexFunc(r.Result.Arms, func(a result.Arm) bool { return a.Name == arm })
+	if i < 0 || len(r.Result.Arms[i].Trials) == 0 {
+		return none
+	}
+	text := figure.Percent(r.Result.Arms[i].FailureRate.Median)
+	if v := armVerdict(r, arm); v != "" && !baseline {
+		text += " " + string(v)
+	}
+	return text
+}
+
+// armVerdict is that of an arm against the baseline; empty for the baseline.
+func armVerdict(r result.Row, arm string) result.ArmVerdict {
+	i := slices.IndexFunc(r.Result.Comparisons, func(c result.Compare) bool { return c.Arm == arm })
+	if i < 0 {
+		return ""
+	}
+	return r.Result.Comparisons[i].Verdict
+}
+
+func rowVerdict(r result.Row) string {
+	if r.Status != result.RowOK || r.Result == nil {
+		return string(result.RowError)
+	}
+	return string(r.Result.Verdict)
+}
+
+// guest says what ran it, and for how long.
+func guest(r result.Row) string {
+	if r.Accel == "" {
+		return none
+	}
+	return r.Accel + ", " + seconds(r.Seconds)
+}
+
+// rowNotes are what is to be known of a kernel beside its figures.
+func rowNotes(r result.Row) (notes []string) {
+	if r.Status != result.RowOK || r.Result == nil {
+		return []string{r.Reason}
+	}
+	if r.Attempts > 1 {
+		notes = append(notes, fmt.Sprintf("%d guests, the last with %s a client and trial: the baselines of those before showed too little of the race",
+			r.Attempts, figure.Plural(r.Result.Scenario.Requests, "request", "requests")))
+	}
+	for _, a := range r.Result.Arms {
+		if n := sum(a.Trials, func(t result.Trial) int { return t.Causes[result.Unexplained] }); n > 0 {
+			notes = append(notes, fmt.Sprintf("%s: %s failed for no known cause", a.Name, figure.Plural(n, "request", "requests")))
+		}
+	}
+	for _, e := range r.Result.Expected {
+		if e.Held != nil && !*e.Held {
+			notes = append(notes, fmt.Sprintf("not held: %s: %s (%s)", e.Arm, claim(e), e.Found))
+		}
+	}
+	return notes
+}
+
+// differences says where two neighbouring kernels differ in a verdict. One that
+// could not be tested has no neighbours.
+func differences(m *result.Matrix) (texts []string) {
+	var before *result.Row
+	tested := 0
+	for i := range m.Rows {
+		r := &m.Rows[i]
+		if r.Status != result.RowOK || r.Result == nil {
+			continue
+		}
+		tested++
+		if before != nil {
+			texts = append(texts, difference(*before, *r)...)
+		}
+		before = r
+	}
+	if len(texts) == 0 && tested > 1 {
+		return []string{fmt.Sprintf("No verdict differs between the %d kernels that were tested.", tested)}
+	}
+	return texts
+}
+
+func difference(a, b result.Row) (texts []string) {
+	for _, arm := range armsOf(&result.Matrix{Rows: []result.Row{a, b}}) {
+		if from, to := armVerdict(a, arm), armVerdict(b, arm); from != to {
+			texts = append(texts, fmt.Sprintf("From %s to %s, %s changes from %s to %s.", a.Kernel, b.Kernel, arm, orNone(string(from)), orNone(string(to))))
+		}
+	}
+	if from, to := a.Result.Verdict, b.Result.Verdict; from != to {
+		texts = append(texts, fmt.Sprintf("From %s to %s, the verdict changes from %s to %s.", a.Kernel, b.Kernel, from, to))
+	}
+	return texts
+}
+
+// answer sums up the verdicts, the worst first.
+func answer(m *result.Matrix) string {
+	n := map[string]int{}
+	for _, r := range m.Rows {
+		n[rowVerdict(r)]++
+	}
+	var parts []string
+	for _, v := range []string{string(result.Fail), string(result.RowError), string(result.Inconclusive), string(result.Pass)} {
+		if n[v] > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n[v], v))
+		}
+	}
+	text := figure.Plural(len(m.Rows), "kernel", "kernels") + ": " + strings.Join(parts, ", ")
+	if m.Incomplete != "" {
+		text += " (" + m.Incomplete + ": others are missing)"
+	}
+	return text
+}

@@ -1,0 +1,86 @@
+package report
+
+import (
+	"bytes"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"snatlab/harness/result"
+)
+
+// tested is a kernel with the result of a file in testdata.
+func tested(t *testing.T, kernel, name string) result.Row {
+	t.Helper()
+	r, err := Read("testdata/" + name + ".json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return result.Row{Kernel: kernel, Spec: kernel + ".deb", Status: result.RowOK, Accel: "tcg", Attempts: 1, Seconds: 41.2, Result: r}
+}
+
+func matrixOf(rows ...result.Row) *result.Matrix {
+	m := &result.Matrix{Schema: result.MatrixSchema, Started: time.Date(2026, 11, 23, 6, 40, 0, 0, time.UTC), Seconds: 201, Rows: rows}
+	for _, r := range rows {
+		if r.Result != nil {
+			m.Scenario = r.Result.Scenario
+		}
+	}
+	return m
+}
+
+func drawMatrix(t *testing.T, report func(io.Writer, *result.Matrix) error, m *result.Matrix) string {
+	t.Helper()
+	var out bytes.Buffer
+	if err := report(&out, m); err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}
+
+// differing is a matrix with all that can be in one.
+func differing(t *testing.T) *result.Matrix {
+	failed, again := tested(t, "7.2.12+deb13-cloud-amd64", "docker"), tested(t, "6.18.15+deb13-cloud-amd64", "docker")
+	failed.Result.Comparisons[0].Verdict, failed.Result.Verdict = result.NoDifference, result.Fail
+	no := false
+	failed.Result.Expected[0].Held, failed.Result.Expected[0].Found = &no, "0 of 48,000 requests"
+	again.Attempts = 3
+	again.Result.Arms[0].Trials[0].Causes[result.Unexplained] = 7
+	return matrixOf(tested(t, "5.10.0-46-cloud-amd64", "docker"),
+		result.Row{Kernel: "6.1.0-56-cloud-amd64", Status: result.RowError, Accel: "tcg", Attempts: 1, Seconds: 14.9,
+			Reason: "the kernel panicked: sysrq triggered crash", Console: []string{"[    2.8] Kernel panic - not syncing: sysrq triggered crash", "\x1b[31mno colours\x1b[0m"}},
+		result.Row{Kernel: "./vmlinuz", Status: result.RowError, Reason: "not a kernel that can be booted here: the file is empty"},
+		again, failed)
+}
+
+func TestAMatrixIsDrawnAsTheGoldensShow(t *testing.T) {
+	half := matrixOf(tested(t, "5.10.0-46-cloud-amd64", "docker"), tested(t, "6.1.0-56-cloud-amd64", "docker"))
+	half.Incomplete = "interrupted by SIGINT"
+	for name, m := range map[string]*result.Matrix{
+		"differing": differing(t), "alike": half, "one": matrixOf(tested(t, "6.1.0", "few")), "wide": matrixOf(tested(t, "6.1.0", "many")),
+	} {
+		golden(t, "testdata/matrix/"+name+".txt", drawMatrix(t, MatrixText, m))
+		golden(t, "testdata/matrix/"+name+".md", drawMatrix(t, MatrixMarkdown, m))
+	}
+}
+
+func TestAMatrixOnATerminalSteersNothingAndFitsThePage(t *testing.T) {
+	for line := range strings.Lines(drawMatrix(t, MatrixText, differing(t))) {
+		if strings.ContainsAny(line, "\x1b\r") || len([]rune(line)) > width+1 {
+			t.Errorf("%q", line)
+		}
+	}
+}
+
+func TestAResultFromAGuestIsBoundedAsAFileIs(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                                "the file is empty",
+		`{"schema": "snatlab.result/v9"}`: "schema snatlab.result/v9; this snatlab reads snatlab.result/v1",
+		strings.Repeat(" ", maxBytes+1):   "no result is larger than 64 MiB",
+	} {
+		if _, err := Decode([]byte(text)); err == nil || err.Error() != want {
+			t.Errorf("%.40q: got %v, want %s", text, err, want)
+		}
+	}
+}
