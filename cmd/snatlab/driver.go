@@ -5,11 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"time"
 
+	"snatlab/harness"
+	"snatlab/harness/kernel"
 	"snatlab/harness/lab"
 	"snatlab/harness/lab/docker"
 	"snatlab/harness/lab/netns"
 	"snatlab/harness/nat"
+	"snatlab/harness/result"
 	"snatlab/harness/scenario"
 	"snatlab/harness/undo"
 )
@@ -80,6 +84,16 @@ func prepareDocker(ctx context.Context, s *scenario.Scenario) (_ *site, err erro
 		},
 		close: close,
 	}, nil
+}
+
+// run runs the scenario in a lab that is not kept. The result is never nil.
+func (s *site) run(ctx context.Context, sc *scenario.Scenario, watch kernel.Watcher) (*result.Result, error) {
+	id := newID(time.Now())
+	r, err := harness.Run(ctx, sc, func(ctx context.Context) (lab.Lab, error) {
+		return s.open(ctx, id, false, watch.Say)
+	}, watch, harness.Options{})
+	r.ID, r.Version = id, version
+	return r, err
 }
 
 // undoers know how to undo every change that snatlab makes.

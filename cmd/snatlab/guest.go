@@ -2,13 +2,10 @@ package main
 
 import (
 	"context"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"snatlab/harness"
 	"snatlab/harness/kernel"
-	"snatlab/harness/lab"
 	"snatlab/harness/result"
 	"snatlab/harness/scenario"
 )
@@ -26,15 +23,10 @@ func guestCommand() *cobra.Command {
 
 // runInGuest is `snatlab run` without a command line and without files.
 func runInGuest(ctx context.Context, s *scenario.Scenario, watch kernel.Watcher) (*result.Result, error) {
-	id := newID(time.Now())
 	site, err := prepare(ctx, s)
 	if err != nil {
 		return nil, err
 	}
 	defer site.close()
-	r, err := harness.Run(ctx, s, func(ctx context.Context) (lab.Lab, error) {
-		return site.open(ctx, id, false, watch.Say)
-	}, watch, harness.Options{})
-	r.ID, r.Version = id, version
-	return r, err
+	return site.run(ctx, s, watch)
 }

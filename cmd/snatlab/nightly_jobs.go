@@ -10,13 +10,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"snatlab/harness"
-	"snatlab/harness/lab"
 	"snatlab/harness/lab/netns"
 	"snatlab/harness/night"
 	"snatlab/harness/report"
@@ -121,17 +118,12 @@ func (f nightlyFlags) attempt(ctx context.Context, s *scenario.Scenario) (*resul
 		return nil, err
 	}
 	defer at.close()
-	id := newID(time.Now())
 	watch, terminal := io.Discard, term.IsTerminal(int(os.Stderr.Fd()))
 	if terminal {
 		watch = os.Stderr
 	}
 	progress := report.NewProgress(watch, terminal)
 	progress.Say(s.Name)
-	r, err := harness.Run(ctx, s, func(ctx context.Context) (lab.Lab, error) {
-		return at.open(ctx, id, false, progress.Say)
-	}, progress, harness.Options{})
-	r.ID, r.Version = id, version
-	progress.Say("")
-	return r, err
+	defer progress.Say("")
+	return at.run(ctx, s, progress)
 }
