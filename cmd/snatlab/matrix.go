@@ -176,10 +176,12 @@ func (f matrixFlags) run(ctx context.Context, s *scenario.Scenario) error {
 		}
 		return runErr
 	}
-	if err := errors.Join(runErr, f.show(dir, m)); err != nil {
-		return err
+	err = errors.Join(runErr, f.show(dir, m))
+	if err == nil || ctx.Err() == nil && codeOf(matrixCode(m)) == exitFail {
+		tell(err)
+		return matrixCode(m)
 	}
-	return matrixCode(m)
+	return err
 }
 
 func (f matrixFlags) openStore() (*history.Store, error) {

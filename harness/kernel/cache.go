@@ -33,7 +33,7 @@ func (c *Cache) get(digest string) *result.Row {
 		return nil
 	}
 	info, err := os.Stat(c.file(digest))
-	if err != nil || !info.Mode().IsRegular() || info.Size() > rowMax {
+	if err != nil || !info.Mode().IsRegular() || info.Size() > rowMax || time.Since(info.ModTime()) > kept {
 		return nil
 	}
 	text, err := os.ReadFile(c.file(digest))

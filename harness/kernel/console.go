@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"bytes"
+	"cmp"
 	"slices"
 	"strings"
 	"sync"
@@ -16,11 +17,17 @@ type console struct {
 	panic  string   // "Kernel panic - not syncing: " and why
 	oops   string   // what came before it: "BUG: kernel NULL pointer dereference, ..."
 	broken string   // why it could not be unpacked
+	init   string   // what our own program said before it ended
 	memory bool     // it has run out of memory
-	halted chan struct{}
+
+	halted chan struct{} // closed when the kernel has stopped without an end
+	halt   func()
 }
 
-func newConsole() *console { return &console{halted: make(chan struct{})} }
+func newConsole() *console {
+	halted := make(chan struct{})
+	return &console{halted: halted, halt: sync.OnceFunc(func() { close(halted) })}
+}
 
 // How much of a console is kept.
 const (
@@ -76,18 +83,27 @@ func (c *console) understand(text string) {
 	if _, why, found := strings.Cut(text, panicMark); found && c.panic == "" {
 		c.panic = why
 	}
+	if said, ours := strings.CutPrefix(text, "snatlab: "); ours {
+		c.init = said
+	}
 	for _, mark := range []string{"BUG: ", "Oops: "} {
-		if i := strings.Index(text, mark); i >= 0 && c.oops == "" {
+		// A host that is busy lets a guest's CPU stand still, which is no fault of the kernel.
+		if i := strings.Index(text, mark); i >= 0 && c.oops == "" && !strings.Contains(text, "lockup") {
 			c.oops = text[i:]
 		}
 	}
-	if strings.Contains(text, haltMark) && c.broken == "" {
-		c.broken = strings.TrimSpace(strings.TrimSuffix(text, haltMark))
-		if before := len(c.lines) - 2; c.broken == "" && before >= 0 {
-			c.broken = c.lines[before]
-		}
-		close(c.halted)
+	if strings.Contains(text, haltMark) {
+		c.broken = cmp.Or(c.broken, strings.TrimSpace(strings.TrimSuffix(text, haltMark)), c.lineBefore(), "System halted")
+		c.halt()
 	}
+}
+
+// lineBefore is the last line but one; empty if there is none.
+func (c *console) lineBefore() string {
+	if before := len(c.lines) - 2; before >= 0 {
+		return c.lines[before]
+	}
+	return ""
 }
 
 // tail is the last lines.
@@ -101,27 +117,27 @@ func (c *console) tail() []string {
 	return all
 }
 
-// why says what the kernel could not get over, in one sentence; empty if it
-// complained of nothing.
-func (c *console) why() string {
+// explain gives a reason with what the kernel says of it: in its place, if the
+// kernel could not go on.
+func (c *console) explain(reason string) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	text := ""
 	switch {
 	case c.broken != "":
-		text = "the kernel's image cannot be unpacked: " + c.broken
+		reason = "the kernel's image cannot be unpacked: " + c.broken
+	case c.panic != "" && c.init != "": // it panics when init ends
+		reason = "in the guest: " + c.init
 	case c.panic != "" && c.oops != "":
-		text = "the kernel panicked: " + c.panic + " (" + c.oops + ")"
+		reason = "the kernel panicked: " + c.panic + " (" + c.oops + ")"
 	case c.panic != "":
-		text = "the kernel panicked: " + c.panic
+		reason = "the kernel panicked: " + c.panic
+	case c.init != "":
+		reason = "in the guest: " + c.init
 	case c.oops != "":
-		text = "the kernel said " + c.oops
+		reason += " (the kernel said " + c.oops + ")"
 	}
 	if c.memory {
-		if text == "" {
-			text = "the guest ran out of memory"
-		}
-		text += " (give it more: --memory)"
+		reason += " (it ran out of memory; give it more: --memory)"
 	}
-	return text
+	return reason
 }

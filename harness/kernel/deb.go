@@ -32,6 +32,8 @@ func readDeb(ctx context.Context, file io.ReaderAt, size int64, visit visit) (ab
 		}
 		part, compressed, _ := strings.Cut(name, ".tar")
 		switch {
+		case part == "control" && a.name != "":
+			err = errors.New("a damaged package: two control.tar")
 		case part == "control":
 			if a, err = readControl(ctx, content); err == nil {
 				err = a.check()

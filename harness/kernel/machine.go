@@ -102,7 +102,7 @@ func (g *guestRun) run(ctx context.Context, accel string, image, initrd *os.File
 		return nil, g.fault(q, err)
 	case told.failure != "":
 		reason, stack, _ := strings.Cut(told.failure, "\n")
-		return nil, &Fault{"in the guest: " + reason, slices.Concat(q.console.tail(), slices.Collect(strings.Lines(stack)))}
+		return nil, &Fault{q.console.explain("in the guest: " + reason), slices.Concat(q.console.tail(), slices.Collect(strings.Lines(stack)))}
 	}
 	r, err := g.Decode(told.result)
 	if err != nil {
@@ -130,7 +130,8 @@ func (g *guestRun) follow(ctx context.Context, q *qemu) (told account, err error
 		<-listened
 		return told, err
 	}
-	q.kill() // which ends the channel
+	q.kill()
+	q.channel.Close() // which a process that cannot be killed holds
 	<-listened
 	return account{}, hopeless
 }
@@ -151,7 +152,15 @@ func (g *guestRun) wait(ctx context.Context, q *qemu, heard, listened <-chan str
 			patience = cmp.Or(g.silence, guestSilence)
 			quiet.Reset(patience)
 		case <-quiet.C:
-			return fmt.Errorf("the guest said nothing for %v", patience)
+			// This process may have been stopped meanwhile, and not the guest.
+			select {
+			case <-heard:
+				quiet.Reset(patience)
+			case <-listened:
+				return nil
+			case <-time.After(time.Second):
+				return fmt.Errorf("the guest said nothing for %v", patience)
+			}
 		case <-all.C:
 			return fmt.Errorf("the guest was not done after %v (--timeout)", g.Timeout)
 		case <-q.console.halted:
@@ -171,14 +180,11 @@ func (g *guestRun) fault(q *qemu, err error) *Fault {
 		q.kill()
 	}
 	reason := err.Error()
-	switch why := q.console.why(); {
-	case why != "":
-		reason = why
-	case byItself && q.err != nil:
+	if byItself && q.err != nil {
 		reason = "QEMU ended with " + q.err.Error()
 		if said := strings.Join(q.words.tail(), "; "); said != "" {
 			reason += ": " + said
 		}
 	}
-	return &Fault{reason, q.console.tail()}
+	return &Fault{q.console.explain(reason), q.console.tail()}
 }

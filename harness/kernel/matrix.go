@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"sync"
 	"time"
 
@@ -66,7 +67,9 @@ func (x *Matrix) Run(ctx context.Context) (*result.Matrix, error) {
 	}
 	m.Seconds = time.Since(begun).Seconds()
 	if ctx.Err() != nil {
-		m.Incomplete = context.Cause(ctx).Error()
+		if len(m.Rows) < len(x.Specs) {
+			m.Incomplete = context.Cause(ctx).Error()
+		}
 		return m, context.Cause(ctx)
 	}
 	return m, errors.Join(errs...)
@@ -80,7 +83,7 @@ func (x *Matrix) finish(ctx context.Context, spec, program string) (*result.Row,
 		if row := x.Cache.get(digest); row != nil {
 			row.Spec = spec
 			x.Note(row.Kernel, "done before (--fresh does it again)")
-			return row, nil
+			return row, x.keep(row)
 		}
 	}
 	row, err := x.row(ctx, spec)
@@ -92,11 +95,22 @@ func (x *Matrix) finish(ctx context.Context, spec, program string) (*result.Row,
 		x.Note(row.Kernel, "error: "+row.Reason)
 		return &row, nil
 	}
-	if err := x.Cache.put(&row); err != nil {
-		x.Note(row.Kernel, err.Error())
+	if row.Result.Verdict != result.Inconclusive { // which another time may not be
+		if err := x.Cache.put(&row); err != nil {
+			x.Note(row.Kernel, err.Error())
+		}
 	}
-	if err := x.Keep(row.Result); err != nil {
-		return &row, fmt.Errorf("keep the result of %s: %w", row.Kernel, err)
+	return &row, x.keep(&row)
+}
+
+// keep has the result of a row kept, if it is not already. That it cannot be is
+// said at once: the last row may be hours away.
+func (x *Matrix) keep(row *result.Row) error {
+	err := x.Keep(row.Result)
+	if err == nil || errors.Is(err, fs.ErrExist) {
+		return nil
 	}
-	return &row, nil
+	err = fmt.Errorf("keep the result of %s: %w", row.Kernel, err)
+	x.Note(row.Kernel, err.Error())
+	return err
 }

@@ -115,10 +115,10 @@ func TestAKernelThatCannotBeTestedKeepsNoneOfTheOthersFromIt(t *testing.T) {
 }
 
 func TestABaselineWithoutTheRaceIsTriedAgainWithMoreRequests(t *testing.T) {
-	inconclusive := func(comparisons ...result.ArmVerdict) *result.Result {
-		r := &result.Result{Verdict: result.Inconclusive}
-		for _, v := range comparisons {
-			r.Comparisons = append(r.Comparisons, result.Compare{Verdict: v})
+	inconclusive := func(hits ...int) *result.Result {
+		r := &result.Result{Verdict: result.Inconclusive, Arms: []result.Arm{{Name: "masquerade"}}}
+		for _, n := range hits {
+			r.Arms[0].Trials = append(r.Arms[0].Trials, result.Trial{Failed: n, Causes: map[string]int{result.SNATRace: n}})
 		}
 		return r
 	}
@@ -128,9 +128,10 @@ func TestABaselineWithoutTheRaceIsTriedAgainWithMoreRequests(t *testing.T) {
 		want []string
 	}{
 		"at once":                          {0, nil, []string{"6.1.0 300"}},
-		"later":                            {500, inconclusive(result.ArmInconclusive), []string{"6.1.0 300", "6.1.0 600"}},
+		"later":                            {500, inconclusive(3, 2), []string{"6.1.0 300", "6.1.0 600"}},
 		"never":                            {1 << 20, inconclusive(), []string{"6.1.0 300", "6.1.0 600", "6.1.0 1200"}},
-		"too few rounds, and not the race": {1 << 20, inconclusive(result.Mitigated), []string{"6.1.0 300"}},
+		"too few rounds, and not the race": {1 << 20, inconclusive(20, 30), []string{"6.1.0 300"}},
+		"not in each trial":                {500, inconclusive(0, 90), []string{"6.1.0 300", "6.1.0 600"}},
 	} {
 		t.Run(claim, func(t *testing.T) {
 			l := &lab{boot: func(release string, requests int) (*result.Result, error) {
@@ -144,6 +145,32 @@ func TestABaselineWithoutTheRaceIsTriedAgainWithMoreRequests(t *testing.T) {
 				t.Errorf("booted %q, %+v, %v", l.booted, m.Rows, err)
 			}
 		})
+	}
+}
+
+// A later attempt asks the same question for longer: what it cannot answer, an
+// earlier one has.
+func TestALaterAttemptThatFailsTakesNothingAway(t *testing.T) {
+	l := &lab{boot: func(_ string, requests int) (*result.Result, error) {
+		if requests > 300 {
+			return nil, &Fault{Reason: "the guest was not done after 10m0s (--timeout)"}
+		}
+		return &result.Result{ID: "first", Verdict: result.Inconclusive}, nil
+	}}
+	x := l.matrix(t, builtTree(t, "6.1.0"))
+	x.Cache = &Cache{Dir: t.TempDir()}
+	m, err := x.Run(t.Context())
+	if err != nil || m.Rows[0].Status != result.RowOK || m.Rows[0].Result.ID != "first" || m.Rows[0].Attempts != 2 {
+		t.Errorf("%+v, %v", m.Rows, err)
+	}
+	if want := []string{"6.1.0: attempt 2 gave no result: the guest was not done after 10m0s (--timeout)"}; !slices.Equal(l.notes, want) {
+		t.Errorf("notes %q", l.notes)
+	}
+	if hash := m.Rows[0].Result.Scenario.Hash; hash != x.Scenario.Hash() {
+		t.Errorf("hash %s, not that of what was asked", hash)
+	}
+	if left, _ := os.ReadDir(x.Cache.Dir); len(left) != 0 {
+		t.Errorf("an inconclusive row is kept: %v", left)
 	}
 }
 
@@ -173,8 +200,8 @@ func TestRowsThatAreDoneAreNotDoneAgain(t *testing.T) {
 	}
 	run(nil, "6.1.0 300", "6.12.0 300")
 	broken = false
-	run(nil, "6.12.0 300") // the other one is done
-	if m := run(nil); m.Rows[1].Kernel != "6.12.0" || m.Rows[1].Spec != young || len(l.kept) != 0 {
+	run(nil, "6.12.0 300")                                                                          // the other one is done
+	if m := run(nil); m.Rows[1].Kernel != "6.12.0" || m.Rows[1].Spec != young || len(l.kept) != 2 { // for it may be another store
 		t.Errorf("%+v, kept %q", m.Rows, l.kept)
 	}
 	run(func(x *Matrix) { x.Fresh = true }, "6.1.0 300", "6.12.0 300")
@@ -238,7 +265,7 @@ func TestAResultThatCannotBeKeptIsAnErrorAndARowAllTheSame(t *testing.T) {
 	if err == nil || err.Error() != "keep the result of 6.1.0: the disk is full" || len(m.Rows) != 2 {
 		t.Errorf("%+v, %v", m.Rows, err)
 	}
-	if len(l.notes) != 2 || !strings.HasPrefix(l.notes[0], "6.1.0: keep the row, which will be done again the next time: ") {
+	if len(l.notes) != 3 || l.notes[1] != "6.1.0: keep the result of 6.1.0: the disk is full" || !strings.HasPrefix(l.notes[0], "6.1.0: keep the row, which will be done again the next time: ") {
 		t.Errorf("notes %q", l.notes)
 	}
 }

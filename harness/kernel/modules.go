@@ -102,6 +102,7 @@ type closure struct {
 	of    string          // the release
 	seen  map[string]bool // modules in order, or on the way there, or built in
 	order []module
+	bytes int64 // of those
 }
 
 // mayBeInside tells whether a module that is not there is no fault, as far as
@@ -166,7 +167,8 @@ func (c *closure) read(f file) ([]byte, info, error) {
 		return nil, info{}, err
 	}
 	defer plain.Close()
-	data, err := readBounded(plain, maxModule)
+	data, err := readBounded(plain, min(maxModule, maxKept-c.bytes))
+	c.bytes += int64(len(data))
 	if err != nil {
 		return nil, info{}, fmt.Errorf("unpack: %w", err)
 	}

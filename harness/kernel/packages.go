@@ -122,10 +122,13 @@ func (u *unpacked) keepModules(release, file string, content io.Reader) error {
 	u.modules.release = release
 	switch {
 	case file == "modules.builtin":
-		text, err := readBounded(content, maxInfo)
+		text, err := u.keep(content, maxInfo)
 		u.modules.addBuiltin(text)
 		return err
 	case !worthKeeping(file):
+		if u.kept += int64(len(file)); u.kept > maxKept {
+			return fmt.Errorf("the names of modules have more than %d bytes", int64(maxKept))
+		}
 		u.modules.add(notKept(file))
 		return nil
 	}

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strconv"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -109,8 +110,12 @@ func startQEMU(path string, args []string, kernel, initrd *os.File) (*qemu, erro
 	return q, nil
 }
 
-// kill ends the machine, and waits until it is no more.
+// kill ends the machine, and waits until it is no more. One that hangs in the
+// kernel, in /dev/kvm for one, is not waited for any longer.
 func (q *qemu) kill() {
 	_ = q.process.Kill()
-	<-q.ended
+	select {
+	case <-q.ended:
+	case <-time.After(5 * time.Second):
+	}
 }

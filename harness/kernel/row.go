@@ -15,6 +15,7 @@ import (
 
 	"snatlab/harness/result"
 	"snatlab/harness/scenario"
+	"snatlab/harness/verdict"
 )
 
 // attempts is how many guests a kernel gets whose baseline shows no race, each
@@ -57,8 +58,9 @@ func (x *Matrix) row(ctx context.Context, spec string) (result.Row, error) {
 }
 
 // fill boots the kernel until its baseline has shown the race, or often enough.
+// One that has given a result once keeps it, whatever becomes of later attempts.
 func (x *Matrix) fill(ctx context.Context, row *result.Row) error {
-	k, err := Read(ctx, row.Spec, x.Modules)
+	k, err := x.read(ctx, row.Spec)
 	if err != nil {
 		return err
 	}
@@ -69,10 +71,18 @@ func (x *Matrix) fill(ctx context.Context, row *result.Row) error {
 	for {
 		row.Attempts++
 		watch.Say("booting")
-		if row.Result, row.Accel, err = x.Boot(ctx, k, &s, watch); err != nil {
+		r, accel, err := x.Boot(ctx, k, &s, watch)
+		row.Accel = accel
+		switch {
+		case err != nil && row.Result != nil && ctx.Err() == nil:
+			x.Note(k.Release, fmt.Sprintf("attempt %d gave no result: %v", row.Attempts, err))
+			return nil
+		case err != nil:
 			return err
 		}
-		row.Result.Environment.Guest = row.Accel
+		// All kernels were asked the same, some of them longer: they are compared.
+		r.Environment.Guest, r.Scenario.Hash = accel, x.Scenario.Hash()
+		row.Result = r
 		if !raceless(row.Result) || row.Attempts == attempts || !more(&s) {
 			return nil
 		}
@@ -80,11 +90,31 @@ func (x *Matrix) fill(ctx context.Context, row *result.Row) error {
 	}
 }
 
-// raceless tells whether it was the race that was missing, and not rounds.
+// read is Read. What packages hold comes from outside: a parser that panics over
+// it ends this row only.
+func (x *Matrix) read(ctx context.Context, spec string) (k *Kernel, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic while it was read: %v", p)
+		}
+	}()
+	return Read(ctx, spec, x.Modules)
+}
+
+// raceless tells whether more requests can make an inconclusive result a verdict:
+// the baseline hardly shows the race, or not in each of its trials.
 func raceless(r *result.Result) bool {
-	return r.Verdict == result.Inconclusive && !slices.ContainsFunc(r.Comparisons, func(c result.Compare) bool {
-		return c.Verdict != result.ArmInconclusive
-	})
+	if r.Verdict != result.Inconclusive {
+		return false
+	}
+	if len(r.Arms) == 0 {
+		return true
+	}
+	hits := 0
+	for _, t := range r.Arms[0].Trials {
+		hits += t.Causes[result.SNATRace]
+	}
+	return hits < verdict.Floor || slices.ContainsFunc(r.Arms[0].Trials, func(t result.Trial) bool { return t.Failed == 0 })
 }
 
 // more doubles the requests, as far as a trial may have so many. It tells whether
