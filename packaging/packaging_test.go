@@ -147,6 +147,23 @@ func TestCronMailsOnlyWhatIsNotRight(t *testing.T) {
 	}
 }
 
+// What was thinned goes to the log, and what went wrong into a mail.
+func TestCronLogsWhatIsThinned(t *testing.T) {
+	line := regexp.MustCompile(`(?m)root  (snatlab history prune.*)$`).FindStringSubmatch(read(t, "snatlab-nightly.cron"))[1]
+	bin := t.TempDir()
+	logged := filepath.Join(bin, "logged")
+	for name, program := range map[string]string{"snatlab": "echo removed one; echo no >&2", "logger": `{ echo "$@"; cat; } >` + logged} {
+		must(t, os.WriteFile(filepath.Join(bin, name), []byte("#!/bin/sh\n"+program+"\n"), 0o755))
+	}
+	c := exec.Command("sh", "-c", line)
+	c.Env = []string{"PATH=" + bin + ":/usr/bin:/bin"}
+	out, err := c.CombinedOutput()
+	must(t, err)
+	if text := read(t, logged); text != "-t snatlab-nightly\nremoved one\n" || string(out) != "no\n" {
+		t.Errorf("logged: %s\nmailed: %s", text, out)
+	}
+}
+
 func TestTheKnownFailuresAreRead(t *testing.T) {
 	known, err := history.ReadKnown("known-failures.yaml")
 	if err != nil || len(known) != 1 || known[0].Until.After(time.Date(2021, 1, 1, 0, 0, 0, 0, time.UTC)) {
@@ -205,6 +222,16 @@ func TestAlertsAreAboutMetricsThatThereAre(t *testing.T) {
 	}
 	if len(file.Groups) != 1 || len(file.Groups[0].Rules) == 0 {
 		t.Errorf("%d groups", len(file.Groups))
+	}
+}
+
+// The nights and what is alerted after them are in the file.
+func TestAlertsAreRaisedByTheNightsTheyAreFor(t *testing.T) {
+	if _, err := exec.LookPath("promtool"); err != nil {
+		t.Skip("needs promtool: apt-get install prometheus")
+	}
+	if out, err := exec.Command("promtool", "test", "rules", "testdata/alerts.yaml").CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"strings"
 
@@ -56,7 +55,7 @@ second for NEW ("benchstat OLD NEW"). --json prints everything (schema
 snatlab.contrast/v1).
 
 Exit codes: 0 no regression; 1 a regression; 2 bad usage, or nothing that can be
-compared; 3 the store cannot be read, or a file not written; 4 inconclusive: the
+compared; 3 the store or a result cannot be read, or a file not written; 4 inconclusive: the
 race did not occur in a baseline, or there are too few trials.`,
 		Example: `  snatlab compare results/before results/after
   snatlab compare 6.12.107 6.18.15 --scenario quickstart
@@ -79,12 +78,11 @@ race did not occur in a baseline, or there are too few trials.`,
 
 func (f compareFlags) compare(c *cobra.Command, old, new string) error {
 	before, after, err := f.sides(old, new)
-	if err != nil {
-		var denied *fs.PathError
-		if errors.As(err, &denied) && errors.Is(err, fs.ErrPermission) {
-			return err
-		}
+	switch wrong := (wrongSide{}); {
+	case errors.As(err, &wrong):
 		return usageError{c, err}
+	case err != nil:
+		return err
 	}
 	contrast, err := history.Set(*before, *after)
 	if err != nil {

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"snatlab/harness/figure"
 	"snatlab/harness/history"
 	"snatlab/harness/report"
@@ -22,6 +24,15 @@ type choice struct {
 	runs  []history.Run
 	whole []*result.Result // of a single result
 }
+
+// wrongSide is the error of a side that was chosen wrongly: it is not there, or
+// cannot be compared.
+type wrongSide struct{ error }
+
+func (w wrongSide) Unwrap() error { return w.error }
+
+// wrong says what was chosen wrongly.
+func wrong(format string, args ...any) error { return wrongSide{fmt.Errorf(format, args...)} }
 
 // sides reads the runs that are to be compared.
 func (f compareFlags) sides(old, new string) (before, after *history.Group, err error) {
@@ -45,18 +56,17 @@ func (f compareFlags) sides(old, new string) (before, after *history.Group, err 
 
 // choose lists the runs that an argument may mean.
 func (f compareFlags) choose(arg string) (*choice, error) {
-	if _, err := os.Stat(arg); err != nil {
-		if strings.ContainsRune(arg, os.PathSeparator) || !errors.Is(err, fs.ErrNotExist) {
-			return nil, err
-		}
+	switch _, err := os.Stat(arg); {
+	case err == nil:
+	case !isNoPath(err):
+		return nil, err
+	case strings.ContainsRune(arg, os.PathSeparator):
+		return nil, wrongSide{err}
+	default:
 		return f.ofKernel(arg)
 	}
 	if !isFolder(arg) {
-		r, err := report.Read(arg)
-		if err != nil {
-			return nil, err
-		}
-		return &choice{name: arg, runs: []history.Run{history.Summarise(r)}, whole: []*result.Result{r}}, nil
+		return single(arg)
 	}
 	s, err := history.Open(arg)
 	if err != nil {
@@ -67,9 +77,27 @@ func (f compareFlags) choose(arg string) (*choice, error) {
 		return nil, err
 	}
 	if len(runs) == 0 {
-		return nil, fmt.Errorf("%s: no result in it, nor in the folders in it", arg)
+		return nil, wrong("%s: no result in it, nor in the folders in it", arg)
 	}
 	return &choice{name: arg, store: s, runs: runs}, nil
+}
+
+// isNoPath tells the error of a path that leads nowhere.
+func isNoPath(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ENAMETOOLONG)
+}
+
+// single reads one result. What is no result was chosen wrongly; what the system
+// says is another matter.
+func single(path string) (*choice, error) {
+	r, err := report.Read(path)
+	switch {
+	case errors.As(err, new(*fs.PathError)):
+		return nil, err
+	case err != nil:
+		return nil, wrongSide{err}
+	}
+	return &choice{name: path, runs: []history.Run{history.Summarise(r)}, whole: []*result.Result{r}}, nil
 }
 
 // ofKernel lists the runs on a kernel. A release means itself, if there is such a
@@ -97,7 +125,7 @@ func (f compareFlags) ofKernel(release string) (*choice, error) {
 	case len(exact) > 0:
 		longer = exact
 	case len(longer) == 0:
-		return nil, fmt.Errorf("%s: no such file or folder, and the store %s has no run on such a kernel%s", release, s.Dir(), among(kernels))
+		return nil, wrong("%s: no such file or folder, and the store %s has no run on such a kernel%s", release, s.Dir(), among(kernels))
 	}
 	return &choice{name: release, store: s, runs: longer}, nil
 }
@@ -106,7 +134,7 @@ func (f compareFlags) ofKernel(release string) (*choice, error) {
 func readable(s *history.Store) ([]history.Run, error) {
 	runs, warnings, err := s.Runs()
 	for _, text := range warnings {
-		fmt.Fprintf(os.Stderr, "snatlab: %s\n", text)
+		fmt.Fprintf(os.Stderr, "snatlab: %s\n", report.Plain(text))
 	}
 	return runs, err
 }
@@ -118,7 +146,7 @@ func among(names map[string]bool) string {
 	}
 	var sorted []string
 	for name := range names {
-		sorted = append(sorted, name)
+		sorted = append(sorted, report.Plain(name))
 	}
 	slices.Sort(sorted)
 	return " (there are: " + strings.Join(sorted, ", ") + ")"
@@ -132,7 +160,7 @@ func (f compareFlags) narrow(a, b *choice) error {
 			return (f.scenario == "" || r.Key.Scenario == f.scenario) && (f.series == "" || history.SeriesID(r.Key) == f.series)
 		})
 		if len(c.runs) == 0 {
-			return fmt.Errorf("%s: no run is left by --scenario and --series", c.name)
+			return wrong("%s: no run is left by --scenario and --series", c.name)
 		}
 	}
 	for _, by := range []func(history.Run) string{
@@ -149,9 +177,9 @@ func (f compareFlags) narrow(a, b *choice) error {
 			}
 			return nil
 		}
-		return errors.New(choices(a, shared))
+		return wrongSide{errors.New(choices(a, shared))}
 	}
-	return fmt.Errorf("%s and %s have no scenario in common: nothing can be compared (%s; %s)", a.name, b.name, a.scenarios(), b.scenarios())
+	return wrong("%s and %s have no scenario in common: nothing can be compared (%s; %s)", a.name, b.name, a.scenarios(), b.scenarios())
 }
 
 func (c *choice) keep(which func(history.Run) bool) {

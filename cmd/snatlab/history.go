@@ -95,7 +95,7 @@ func (f historyFlags) tell(w, wErr io.Writer, scenario string) error {
 		return report.HistoryJSON(w, h)
 	case f.csv:
 		for _, text := range h.Warnings {
-			fmt.Fprintf(wErr, "snatlab: %s\n", text)
+			fmt.Fprintf(wErr, "snatlab: %s\n", report.Plain(text))
 		}
 		return report.HistoryCSV(w, h)
 	case !s.Exists():
@@ -155,10 +155,10 @@ func printPruned(w io.Writer, p history.Pruned, s *history.Store, dry bool) erro
 		verb = "would remove"
 	}
 	for _, name := range p.Leftovers {
-		fmt.Fprintf(w, "%s %s, half-written\n", verb, name)
+		fmt.Fprintf(w, "%s %s, half-written\n", verb, report.Plain(name))
 	}
 	for _, r := range p.Runs {
-		fmt.Fprintf(w, "%s %s: %s on %s\n", verb, r.Folder, r.Key.Scenario, r.Kernel)
+		fmt.Fprintf(w, "%s %s\n", verb, report.Plain(fmt.Sprintf("%s: %s on %s", r.Folder, r.Key.Scenario, r.Kernel)))
 	}
 	if !s.Exists() {
 		_, err := fmt.Fprintf(w, "There is no store of results at %s.\n", s.Dir())

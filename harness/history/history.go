@@ -47,35 +47,51 @@
 //
 //	p = C(M, K) / C(N, K)
 //
-// of all orders. That is an exact permutation test; the unit is the run, since
-// failures cluster by night, and it asks for no distribution. There is a
-// regression where p < [verdict.Alpha], 0.01, and at least two attempts were made
-// tonight of which every one is bad. Bad runs that lead up to tonight without a
-// good one in between count with tonight's: so a regression stays one in the
-// nights after the first, until it is mended or written down as known, and does
-// not become what later nights are measured by.
+// of all orders. That is an exact permutation test; the unit is the run, and it asks
+// for no distribution. There is a regression where p < [verdict.Alpha], 0.01, and
+// at least two attempts were made tonight of which every one is bad.
+//
+// Attempts guard against what differs within a night, and against nothing else:
+// they count as runs like any others, and the runs of a night are more alike than
+// those of different nights. A disturbance that lasts the night is an alarm.
+//
+// Bad runs that lead up to tonight without a good one in between count with
+// tonight's: so a regression stays one in the nights after the first, until it is
+// mended or written down as known. One good attempt ends that: from then on all
+// bad runs before it are what this machine does now and then, and later nights are
+// measured by them. What is bad most of the time, but not always, is so reported
+// at first, and less and less.
 //
 // What is bad:
 //
 //   - [result.VerdictFell]: the arm is less than mitigated
 //   - [result.FailuresRose]: an arm that was mitigated in most earlier runs has at
-//     least [verdict.Floor] failures, and a rate as high as the lowest of
-//     tonight's attempts. Mitigated arms have 0, 1 or 2 failures in 48,000
-//     requests: two random draws can meet.
+//     least [verdict.Floor] failures, and more than twice the lower quartile of
+//     the rates of all N runs. Tonight's are among them, as p is exact only where
+//     what is bad does not depend on the order of the runs. Mitigated arms have 0,
+//     1 or 2 failures in 48,000 requests, since two random draws can meet: the
+//     quartile is next to nothing, and the floor decides. A rise that lasts is
+//     seen for as long as a quarter of the runs that are kept are without it.
 //   - [result.NewCause]: at least Floor requests of an arm failed for this cause.
 //     The race is not asked for, which the two above are about, nor is what other
 //     traffic may have done.
-//   - [result.ExpectationBroken]: the expectation does not hold. One that held in
-//     every earlier run needs no small p: it takes one such run.
+//   - [result.ExpectationBroken]: the expectation does not hold.
 //
 // With n good runs before, k attempts reach p = 1 / C(n+k, k): two attempts take
-// 13 earlier runs, three take 7. With fewer, broken expectations are all there
-// is; see [Judgement].
+// 13 earlier runs, three take 7. A verdict or an expectation that was good in
+// every earlier run needs no small p: it takes one such run. Of the other kinds a
+// shorter history can only give doubts; see [Judgement].
 //
-// By design at most 1 night in 100 raises an alarm by chance, for each arm and
-// kind. That bound is for arms that are at the edge of bad in many runs. One that
-// is bad in 1 run of 20 by chance takes two or three such runs in a row: 1 night in
-// 500 or fewer. One that never is raises none.
+// By design at most 1 night in 100 raises an alarm by chance: for each arm and
+// kind, and for causes for each arm and cause. That bound is for arms that are at
+// the edge of bad in many runs. One that is bad in 1 run of 20 by chance takes two
+// or three such runs in a row: 1 night in 500 or fewer. One that never is raises
+// none. Verdicts and expectations without a small p stand outside of that bound:
+// chance can make two attempts bad before any run was, in one streak under a key.
+//
+// [Policy] thins runs out that are older than some days, and keeps those next to a
+// change of a verdict: among old runs the bad ones are more than they were. So
+// thinning makes p larger, and errs towards silence.
 //
 // A [result.Shift] is a change of the baseline's own rate by a fifth or more: of
 // the last runs, at most 7, since the last change of kernel, against the 20 before
@@ -152,7 +168,8 @@ func (s *Store) Read(r Run) (*result.Result, error) {
 // Size is what the store takes.
 func (s *Store) Size() (result.StoreState, error) {
 	state := result.StoreState{Path: s.dir}
-	err := filepath.WalkDir(s.dir, func(path string, entry fs.DirEntry, err error) error {
+	// The store may be a link to its folder, which WalkDir would not follow.
+	err := filepath.WalkDir(s.dir+"/.", func(path string, entry fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil // removed meanwhile, or not made yet
 		}

@@ -1,7 +1,6 @@
 package history
 
 import (
-	"fmt"
 	"slices"
 
 	"snatlab/harness/result"
@@ -21,13 +20,16 @@ type Judgement struct {
 	Again        string           // what another attempt is to confirm or to refute; empty if none is needed
 	Compared     int              // runs under the same key that tonight was set against
 	KernelBefore string           // of the last of them; empty if there is none
-	Warnings     []string         // what the history is too short to tell, and entries of known that have run out
+	Doubts       []string         // what every attempt shows as well, and may be chance; a sentence each
+	Warnings     []string         // entries of known that have run out
 }
 
 // Judge sets the attempts of tonight, in their order, against the runs before
 // them: those with the same key that did not end early, without the attempts
-// themselves. known may be nil. It is asked after every attempt, with all of
-// them, and says whether there is to be another one.
+// themselves. The key is that of the last attempt, and attempts with another one
+// are left out: something was upgraded in between. known may be nil. It is asked
+// after every attempt, with all of them, and says whether there is to be another
+// one.
 func Judge(attempts []*result.Result, before []Run, known []Known) Judgement {
 	n := night{}
 	for _, r := range attempts {
@@ -37,12 +39,13 @@ func Judge(attempts []*result.Result, before []Run, known []Known) Judgement {
 	if len(n.tonight) == 0 {
 		return n.Judgement
 	}
+	n.last = n.tonight[len(n.tonight)-1]
+	n.tonight = slices.DeleteFunc(n.tonight, func(r Run) bool { return r.Key != n.last.Key })
 	n.before = alike(before, n.tonight)
 	n.Compared = len(n.before)
 	if n.Compared > 0 {
 		n.KernelBefore = n.before[n.Compared-1].Kernel
 	}
-	n.last = n.tonight[len(n.tonight)-1]
 	if n.last.Verdict == result.Inconclusive {
 		n.Again = "the verdict is inconclusive"
 	}
@@ -66,6 +69,7 @@ type night struct {
 	last    Run              // the last of them
 	before  []Run            // oldest first
 	doubted []result.Finding // expectations that do not hold, which nothing shows to be new
+	chance  []result.Finding // what may be chance, and no further attempt can settle
 }
 
 // alike are the runs that tonight is set against.
@@ -144,8 +148,8 @@ func (s streak) p(more int) float64 {
 // never reports whether no run before the streak was bad, and that there is one.
 func (s streak) never() bool { return s.bad == 0 && len(s.earlier) > 0 }
 
-// raise makes a finding of a streak, asks for another attempt, or says that there
-// are too few runs. It reports whether there is a finding.
+// raise makes a finding of a streak, asks for another attempt, or leaves it at a
+// doubt. What is certain needs no small p. It reports whether there is a finding.
 func (n *night) raise(f result.Finding, s streak, certain bool) bool {
 	k := len(s.attempts)
 	proven := func(more int) bool { return certain || s.p(more) < verdict.Alpha }
@@ -157,7 +161,7 @@ func (n *night) raise(f result.Finding, s streak, certain bool) bool {
 	case k < mostAttempts && proven(mostAttempts-k):
 		n.again(f.Text)
 	default:
-		n.Warnings = append(n.Warnings, fmt.Sprintf("%s; that may be chance (p = %.2g)", f.Text, s.p(0)))
+		n.chance = append(n.chance, f)
 	}
 	return false
 }

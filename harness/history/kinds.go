@@ -20,7 +20,7 @@ func (n *night) verdictFell(arm string) {
 		return
 	}
 	best := lowest(s.attempts, arm)
-	n.find(result.VerdictFell, arm, s, fmt.Sprintf("%s is no longer mitigated, but %s: it failed %s%s; it was mitigated in %d of %s",
+	n.find(result.VerdictFell, arm, s, s.never(), fmt.Sprintf("%s is no longer mitigated, but %s: it failed %s%s; it was mitigated in %d of %s",
 		arm, best.Verdict, share(best.Failed, best.Requests), inEach(s), len(s.earlier)-s.bad, earlier(s)))
 }
 
@@ -36,35 +36,46 @@ func mitigated(r Run, arm string) mark {
 	}
 }
 
-// failuresRose asks whether an arm that is mitigated for the most part fails as
-// often as in the best of tonight's attempts.
+// failuresRose asks whether an arm that is mitigated for the most part fails more
+// often than it does at its better times.
 func (n *night) failuresRose(arm string) {
-	least := 1.0
-	for _, r := range n.tonight {
-		if a, ok := armOf(r, arm); ok {
-			least = min(least, rateOf(a))
-		}
-	}
-	s, ok := n.streakOf(func(r Run) mark {
-		switch a, ok := armOf(r, arm); {
-		case !ok:
-			return untold
-		case a.Failed >= verdict.Floor && rateOf(a) >= least:
-			return bad
-		default:
-			return good
-		}
-	})
+	usual := n.lowerQuartile(arm)
+	of := func(r Run) mark { return failsMore(r, arm, usual) }
+	s, ok := n.streakOf(of)
 	if !ok || !mostlyMitigated(s.earlier, arm) {
 		return
 	}
-	best, before := lowest(s.attempts, arm), 0
-	for _, r := range s.earlier {
-		a, _ := armOf(r, arm)
-		before = max(before, a.Failed)
+	best := lowest(s.attempts, arm)
+	n.find(result.FailuresRose, arm, s, false, fmt.Sprintf("%s failed %s%s; %s",
+		arm, share(best.Failed, best.Requests), inEach(s), s.atMost(of, arm, func(a Arm) int { return a.Failed })))
+}
+
+// lowerQuartile is that of an arm's rates in all runs: a quarter of them, or more,
+// have no higher one.
+func (n *night) lowerQuartile(arm string) float64 {
+	var rates []float64
+	for _, r := range slices.Concat(n.before, n.tonight) {
+		if a, ok := armOf(r, arm); ok {
+			rates = append(rates, rateOf(a))
+		}
 	}
-	n.find(result.FailuresRose, arm, s, fmt.Sprintf("%s failed %s%s; in %s at most %s",
-		arm, share(best.Failed, best.Requests), inEach(s), earlier(s), figure.Thousands(before)))
+	if len(rates) == 0 {
+		return 0
+	}
+	slices.Sort(rates)
+	return rates[(len(rates)-1)/4]
+}
+
+// failsMore is bad.
+func failsMore(r Run, arm string, usual float64) mark {
+	switch a, ok := armOf(r, arm); {
+	case !ok:
+		return untold
+	case a.Failed >= verdict.Floor && rateOf(a) > 2*usual:
+		return bad
+	default:
+		return good
+	}
 }
 
 func mostlyMitigated(runs []Run, arm string) bool {
@@ -96,22 +107,19 @@ func (n *night) newCauses(arm string) {
 }
 
 func (n *night) newCause(arm, cause string) {
-	s, ok := n.streakOf(func(r Run) mark { return hasCause(r, arm, cause) })
+	of := func(r Run) mark { return hasCause(r, arm, cause) }
+	s, ok := n.streakOf(of)
 	if !ok {
 		return
 	}
-	best, before := lowest(s.attempts, arm), 0
+	best := lowest(s.attempts, arm)
 	for _, r := range s.attempts {
 		if a, _ := armOf(r, arm); a.Causes[cause] < best.Causes[cause] {
 			best = a
 		}
 	}
-	for _, r := range s.earlier {
-		a, _ := armOf(r, arm)
-		before = max(before, a.Causes[cause])
-	}
-	n.find(result.NewCause, arm, s, fmt.Sprintf("%s failed %s for %s%s; in %s at most %s",
-		arm, share(best.Causes[cause], best.Requests), cause, inEach(s), earlier(s), figure.Thousands(before)))
+	n.find(result.NewCause, arm, s, false, fmt.Sprintf("%s failed %s for %s%s; %s",
+		arm, share(best.Causes[cause], best.Requests), cause, inEach(s), s.atMost(of, arm, func(a Arm) int { return a.Causes[cause] })))
 }
 
 // hasCause is bad, from as many failures on as make the race occur.
@@ -133,8 +141,8 @@ func (n *night) expectationsBroken() {
 		if !ok {
 			continue
 		}
-		f := result.Finding{Kind: result.ExpectationBroken, Arm: e.Arm, P: new(s.p(0))}
-		f.Text = fmt.Sprintf("%s: %s did not hold (%s)%s", e.Arm, report.Claim(e), e.Found, inEach(s))
+		f := result.Finding{Kind: result.ExpectationBroken, Arm: e.Arm, Claim: report.Claim(e), P: new(s.p(0))}
+		f.Text = fmt.Sprintf("%s: %s did not hold (%s)%s", e.Arm, f.Claim, e.Found, inEach(s))
 		if len(s.earlier) == 0 {
 			f.Text += ", and never has"
 			f.P = nil
@@ -169,9 +177,26 @@ func held(r Run, claim result.Expect) mark {
 	return untold
 }
 
-// find raises what a small p alone can make a finding.
-func (n *night) find(kind result.FindingKind, arm string, s streak, text string) {
-	n.raise(result.Finding{Kind: kind, Arm: arm, Text: text + since(s), P: new(s.p(0))}, s, false)
+// find raises what a streak shows of an arm.
+func (n *night) find(kind result.FindingKind, arm string, s streak, certain bool, text string) {
+	n.raise(result.Finding{Kind: kind, Arm: arm, Text: text + since(s), P: new(s.p(0))}, s, certain)
+}
+
+// atMost prints "in 20 earlier runs at most 2", or "in 19 of 20" where the others
+// were bad as well.
+func (s streak) atMost(of func(Run) mark, arm string, count func(Arm) int) string {
+	most := 0
+	for _, r := range s.earlier {
+		if of(r) == good {
+			a, _ := armOf(r, arm)
+			most = max(most, count(a))
+		}
+	}
+	in := earlier(s)
+	if s.bad > 0 {
+		in = fmt.Sprintf("%d of %s", len(s.earlier)-s.bad, in)
+	}
+	return fmt.Sprintf("in %s at most %s", in, figure.Thousands(most))
 }
 
 // lowest is the arm in the attempt in which it failed least.

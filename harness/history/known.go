@@ -43,8 +43,8 @@ func (k Known) matches(scenario, arm, kernel string) bool {
 }
 
 // excuse marks the findings that are known. What fails for a reason that is
-// written down becomes one, whether it is new or not. An entry that has run out
-// excuses nothing, and is warned about.
+// written down becomes one, whether it is new or not, and is no doubt then. An
+// entry that has run out excuses nothing, and is warned about.
 func (n *night) excuse(known []Known) {
 	reason := func(f result.Finding) string {
 		for _, k := range known {
@@ -62,6 +62,11 @@ func (n *night) excuse(known []Known) {
 	for _, f := range n.doubted {
 		if f.Known = reason(f); f.Known != "" {
 			n.Findings = append(n.Findings, f)
+		}
+	}
+	for _, f := range n.chance {
+		if f.Kind != result.ExpectationBroken || reason(f) == "" {
+			n.Doubts = append(n.Doubts, fmt.Sprintf("%s; that may be chance (p = %.2g)", f.Text, *f.P))
 		}
 	}
 	for _, k := range known {

@@ -2,9 +2,11 @@ package history
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -16,15 +18,19 @@ import (
 const lockName = ".writing"
 
 // hold locks the store's lock file, shared or alone, and waits for whoever has
-// it alone. Alone, it gives unix.EAGAIN where somebody is at work.
+// it alone. Alone, it gives unix.EAGAIN where somebody is at work. A pipe in its
+// place keeps nobody waiting.
 func hold(root *os.Root, kind int16) (*os.File, error) {
 	flags := os.O_RDONLY // all that a shared one takes, where somebody else has made the file
 	if kind == unix.F_WRLCK {
 		flags = os.O_RDWR
 	}
-	f, err := root.OpenFile(lockName, flags|os.O_CREATE|unix.O_NOFOLLOW, 0o644)
+	f, err := root.OpenFile(lockName, flags|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o644)
 	if err != nil {
 		return nil, err
+	}
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, errors.Join(err, f.Close(), fmt.Errorf("%s is no regular file (remove it)", lockName))
 	}
 	_ = f.Chmod(0o644) // whatever the umask says; fails where it is somebody else's
 	if err := lock(f, kind); err != nil {
@@ -58,6 +64,10 @@ func atWork(root *os.Root) bool {
 	return err != nil || held.Type != unix.F_UNLCK
 }
 
+// trialTime is longer than any disk takes for a trial of its room, which takes no
+// lock.
+const trialTime = time.Hour
+
 // leftovers are what a program that died had begun to write or to remove.
 // Entries are listed before it is asked whether anybody is at work: what somebody
 // had begun by then has another name by now, or a lock.
@@ -66,13 +76,18 @@ func leftovers(root *os.Root, entries []fs.DirEntry) (names []string) {
 		return nil
 	}
 	for _, entry := range entries {
-		name := entry.Name()
-		if !entry.IsDir() || !strings.HasPrefix(name, unfinished) && !strings.HasPrefix(name, removed) {
-			continue
-		}
-		if _, err := root.Lstat(name); err == nil {
-			names = append(names, name)
+		if info, err := root.Lstat(entry.Name()); err == nil && isLeftover(info) {
+			names = append(names, entry.Name())
 		}
 	}
 	return names
+}
+
+// isLeftover tells what nobody is at work on any more.
+func isLeftover(info fs.FileInfo) bool {
+	is := func(prefix string) bool { return strings.HasPrefix(info.Name(), prefix) }
+	if info.IsDir() {
+		return is(unfinished) || is(removed)
+	}
+	return info.Mode().IsRegular() && is(roomTrial) && time.Since(info.ModTime()) > trialTime
 }

@@ -23,7 +23,7 @@ type Policy struct{ Days int }
 // Pruned is what was removed, or would be.
 type Pruned struct {
 	Runs      []Run
-	Leftovers []string // names of folders that a program that died had left
+	Leftovers []string // names of folders and files that a program that died had left
 }
 
 // Prune removes what the policy does not keep. A dry one removes nothing. With an

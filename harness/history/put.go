@@ -22,6 +22,7 @@ const (
 	hidden     = "."
 	unfinished = ".new-"
 	removed    = ".old-"
+	roomTrial  = ".snatlab-" // a file: what is written to see whether there is room
 )
 
 const summaryName = "summary.json"
@@ -41,7 +42,8 @@ type summary struct {
 var names = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
 
 // Put keeps a result, whole or not at all. A run that is there already is an
-// error that wraps fs.ErrExist.
+// error that wraps fs.ErrExist. An error that comes last, where the disk takes the
+// result and not its name, says that the run is there for now.
 func (s *Store) Put(r *result.Result) error {
 	if !names.MatchString(r.ID) {
 		return fmt.Errorf("keep a result: its ID, %.100q, is no name for a folder", r.ID)
@@ -93,14 +95,22 @@ func (s *Store) put(r *result.Result) (err error) {
 	if err := fill(root, temporary, r); err != nil {
 		return err
 	}
-	err = root.Rename(temporary, r.ID)
+	return appear(root, temporary, r.ID, syncDir)
+}
+
+// appear gives a run its name, and makes that last.
+func appear(root *os.Root, temporary, id string, sync func(*os.Root) error) error {
+	err := root.Rename(temporary, id)
 	if errors.Is(err, unix.ENOTEMPTY) || errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("such a run is there: %w", fs.ErrExist)
 	}
 	if err != nil {
 		return err
 	}
-	return syncDir(root)
+	if err := sync(root); err != nil {
+		return fmt.Errorf("it is there, and may be gone after a crash of the machine: %w", err)
+	}
+	return nil
 }
 
 // fill writes the files of a run, down to the disk.

@@ -253,6 +253,68 @@ func TestWhatAWriterThatDiedLeftIsSaidAndPruned(t *testing.T) {
 	}
 }
 
+// A trial of the room takes no lock: only its age tells that nobody is at it.
+func TestAnOldTrialOfTheRoomIsSaidAndPruned(t *testing.T) {
+	s := store(t, ran{}.result())
+	young, old := s.Dir()+"/"+roomTrial+"1", s.Dir()+"/"+roomTrial+"2"
+	write(t, young, "x")
+	write(t, old, "x")
+	check(t, os.Chtimes(old, firstDay, firstDay))
+	if _, warnings := runsOf(t, s); len(warnings) != 1 || warnings[0] != old+": left by a program that died (snatlab history prune removes it)" {
+		t.Errorf("%q", warnings)
+	}
+	pruned, err := s.Prune(Policy{KeepDays}, firstDay, false)
+	if err != nil || !slices.Equal(pruned.Leftovers, []string{roomTrial + "2"}) {
+		t.Errorf("%+v, %v", pruned, err)
+	}
+	if _, err := os.Stat(young); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAPipeInPlaceOfTheLockKeepsNobodyWaiting(t *testing.T) {
+	s := store(t, ran{}.result())
+	check(t, os.Remove(s.Dir()+"/"+lockName))
+	check(t, unix.Mkfifo(s.Dir()+"/"+lockName, 0o644))
+	check(t, os.Mkdir(s.Dir()+"/"+unfinished+"dead", 0o755))
+	_, prune := s.Prune(Policy{KeepDays}, firstDay, false)
+	for _, err := range []error{s.Put(ran{day: 1}.result()), prune} {
+		if err == nil || !strings.Contains(err.Error(), ".writing is no regular file (remove it)") {
+			t.Errorf("%v", err)
+		}
+	}
+	if runs, _ := runsOf(t, s); len(runs) != 1 {
+		t.Errorf("%d runs", len(runs))
+	}
+}
+
+func TestAStoreMayBeALinkToItsFolder(t *testing.T) {
+	link := filepath.Join(t.TempDir(), "link")
+	check(t, os.Symlink(store(t, ran{}.result()).Dir(), link))
+	s, err := Open(link)
+	check(t, err)
+	check(t, s.Put(ran{day: 1}.result()))
+	if size, err := s.Size(); err != nil || size.Runs != 2 || size.Bytes == 0 || size.Path != link {
+		t.Errorf("%+v, %v", size, err)
+	}
+	if runs, warnings := runsOf(t, s); len(runs) != 2 || len(warnings) > 0 {
+		t.Errorf("%d runs, %q", len(runs), warnings)
+	}
+}
+
+func TestANameThatMayNotLastIsSaidToBeThere(t *testing.T) {
+	s := store(t, ran{}.result())
+	root, err := os.OpenRoot(s.Dir())
+	check(t, err)
+	defer root.Close()
+	check(t, root.Mkdir(unfinished+"x", 0o755))
+	err = appear(root, unfinished+"x", "x", func(*os.Root) error { return unix.EIO })
+	if !errors.Is(err, unix.EIO) || !strings.HasPrefix(err.Error(), "it is there, and may be gone after a crash of the machine: ") {
+		t.Errorf("%v", err)
+	}
+	check(t, root.Remove("x"))
+}
+
 func TestAStoreThatIsNoFolderIsRefused(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	write(t, file, "")

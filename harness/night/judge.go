@@ -5,56 +5,90 @@ import (
 	"slices"
 
 	"snatlab/harness/history"
+	"snatlab/harness/report"
 	"snatlab/harness/result"
 )
+
+// settled tells whether no further attempt is needed. A regression is one,
+// whatever else a further attempt may show of expectations that never held.
+func settled(last *result.Result, h history.Judgement) bool {
+	return h.Again == "" && (last.Verdict != result.Fail || isRegression(h.Findings) || len(unfound(last, h.Findings)) == 0)
+}
 
 // judge says what the attempts come to, in the light of their history.
 func (t *turn) judge(j *result.Judged, h history.Judgement) {
 	last := t.attempts[len(t.attempts)-1]
 	j.Attempts, j.Compared, j.KernelBefore = len(t.attempts), h.Compared, h.KernelBefore
-	j.Findings = append(j.Findings, h.Findings...)
+	j.Findings, j.Doubts = append(j.Findings, h.Findings...), h.Doubts
 	j.Before = t.armsBefore(last)
-	j.Outcome, j.Reason = outcome(last, h, t.Attempts)
+	if h.Compared == 0 {
+		j.Anew = anew(history.KeyOf(last), t.before)
+	}
+	j.Outcome, j.Reason = outcome(t.attempts, h)
 	for _, w := range h.Warnings {
 		t.record.Warnings = append(t.record.Warnings, fmt.Sprintf("%s: %s", j.Scenario, w))
 	}
 }
 
-// outcome names what the last attempt comes to, and says why unless it is ok.
-// What the findings say themselves needs no reason.
-func outcome(last *result.Result, h history.Judgement, attempts int) (result.Outcome, string) {
-	known := false
-	for _, f := range h.Findings {
-		switch {
-		case f.Kind == result.Shift:
-		case f.Known == "":
-			return result.OutcomeRegression, ""
-		default:
-			known = true
-		}
+// outcome names what the attempts come to, and says why unless it is ok. What the
+// findings say themselves needs no reason.
+func outcome(attempts []*result.Result, h history.Judgement) (result.Outcome, string) {
+	last := attempts[len(attempts)-1]
+	var broken []result.Expect
+	if last.Verdict == result.Fail {
+		broken = unfound(last, h.Findings)
 	}
 	switch {
-	case last.Verdict == result.Fail && !isFound(last, h.Findings):
+	case isRegression(h.Findings):
+		return result.OutcomeRegression, ""
+	case slices.ContainsFunc(broken, func(e result.Expect) bool { return timesHeld(attempts, e) == 0 }):
 		return result.OutcomeFail, last.Summary
-	case known:
+	case len(broken) > 0:
+		e := broken[0]
+		return result.OutcomeInconclusive, fmt.Sprintf("not settled by %d attempts: %s: %s held in %d of them, and not in the last",
+			len(attempts), e.Arm, report.Claim(e), timesHeld(attempts, e))
+	case slices.ContainsFunc(h.Findings, func(f result.Finding) bool { return f.Kind != result.Shift }):
 		return result.OutcomeKnown, ""
 	case last.Verdict == result.Inconclusive:
 		return result.OutcomeInconclusive, last.Summary
 	case h.Again != "":
-		return result.OutcomeInconclusive, fmt.Sprintf("not settled by %d attempts: %s", attempts, h.Again)
+		return result.OutcomeInconclusive, fmt.Sprintf("not settled by %d attempts: %s", len(attempts), h.Again)
 	default:
 		return result.OutcomeOK, ""
 	}
 }
 
-// isFound tells whether there is a finding for every expectation that does not
-// hold. There is none for one that never held.
-func isFound(last *result.Result, findings []result.Finding) bool {
-	return !slices.ContainsFunc(last.Expected, func(e result.Expect) bool {
-		return e.Held != nil && !*e.Held && !slices.ContainsFunc(findings, func(f result.Finding) bool {
-			return f.Kind == result.ExpectationBroken && f.Arm == e.Arm
-		})
-	})
+// isRegression tells whether there is one that nobody has written down.
+func isRegression(findings []result.Finding) bool {
+	return slices.ContainsFunc(findings, func(f result.Finding) bool { return f.Kind != result.Shift && f.Known == "" })
+}
+
+// unfound are the expectations that do not hold, and that no finding is about.
+// There is none about one that never held.
+func unfound(last *result.Result, findings []result.Finding) (broken []result.Expect) {
+	for _, e := range last.Expected {
+		if e.Held == nil || *e.Held {
+			continue
+		}
+		if !slices.ContainsFunc(findings, func(f result.Finding) bool {
+			return f.Kind == result.ExpectationBroken && f.Arm == e.Arm && f.Claim == report.Claim(e)
+		}) {
+			broken = append(broken, e)
+		}
+	}
+	return broken
+}
+
+// timesHeld counts the attempts in which a claim held.
+func timesHeld(attempts []*result.Result, claim result.Expect) (n int) {
+	for _, r := range attempts {
+		if slices.ContainsFunc(r.Expected, func(e result.Expect) bool {
+			return e.Arm == claim.Arm && report.Claim(e) == report.Claim(claim) && e.Held != nil && *e.Held
+		}) {
+			n++
+		}
+	}
+	return n
 }
 
 // armsBefore says how often each arm failed in earlier runs.

@@ -3,11 +3,15 @@
 //
 // One run proves little: whether the race occurs is chance. So what gives reason
 // to doubt is run again before it is believed, as often as the history asks for
-// it, up to a bound. Every attempt is kept, the good ones and the bad ones.
+// it, up to a bound. Where a regression is proven and the history asks for nothing
+// else, no further attempt could add to it, but one could take it back: there is
+// none. Every attempt is kept, the good ones and the bad ones.
 //
 // A scenario that cannot be run keeps none of the others from being run. Only a
 // host that could not be put back ends the night at once, and so does a signal:
-// what was done until then is kept and judged.
+// what was done until then is kept and judged. So is what a scenario gave before
+// an attempt that broke off: a regression that was proven by then stays one, and
+// whatever else it was is an error.
 package night
 
 import (
@@ -130,13 +134,12 @@ func (t *turn) run(ctx context.Context) (j result.Judged, err error) {
 		r, err := t.attempt(ctx, &j)
 		if err != nil {
 			end := ends(ctx, err)
-			j.Outcome, j.Reason, j.Attempts = result.OutcomeError, t.broke(cmp.Or(end, err)), len(t.attempts)
+			t.breakOff(&j, cmp.Or(end, err))
 			return j, end
 		}
 		t.attempts = append(t.attempts, r)
 		h := history.Judge(t.attempts, t.before, t.Known)
-		again := h.Again != "" || r.Verdict == result.Fail
-		if !again || len(t.attempts) >= t.Attempts {
+		if settled(r, h) || len(t.attempts) >= t.Attempts {
 			t.judge(&j, h)
 			return j, nil
 		}
@@ -159,6 +162,20 @@ func (t *turn) attempt(ctx context.Context, j *result.Judged) (*result.Result, e
 
 func hasTrials(r *result.Result) bool {
 	return slices.ContainsFunc(r.Arms, func(a result.Arm) bool { return len(a.Trials) > 0 })
+}
+
+// breakOff judges what was finished before err ended an attempt.
+func (t *turn) breakOff(j *result.Judged, err error) {
+	if n := len(t.attempts); n > 0 {
+		t.judge(j, history.Judge(t.attempts, t.before, t.Known))
+		if j.Outcome == result.OutcomeRegression {
+			j.Result = t.attempts[n-1] // it shows what the findings say
+		}
+	}
+	if j.Outcome != result.OutcomeRegression {
+		j.Outcome = result.OutcomeError
+	}
+	j.Reason = t.broke(err)
 }
 
 // broke says in one sentence what ended an attempt, and which. All of it is what

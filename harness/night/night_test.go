@@ -51,6 +51,23 @@ func dark(r *result.Result) {
 	}
 }
 
+// late is a run in which the second arm mitigates, and takes ten times as long.
+func late(r *result.Result) {
+	for i := range r.Arms[1].Trials {
+		r.Arms[1].Trials[i].Latency.P99 *= 10
+	}
+}
+
+// refused is a run in which the second arm mitigates, and fails for another cause
+// now and then.
+func refused(r *result.Result) {
+	for i := range r.Arms[1].Trials {
+		trial := &r.Arms[1].Trials[i]
+		trial.Failed += 4
+		trial.Failures, trial.Causes = map[string]int{result.Refused: trial.Failed}, map[string]int{result.Refused: trial.Failed}
+	}
+}
+
 func on(kernel string) func(*result.Result) {
 	return func(r *result.Result) { r.Environment.Kernel = kernel }
 }
@@ -135,6 +152,7 @@ func TestOutcomes(t *testing.T) {
 		"a race in the second attempt":              {20, []*result.Result{fixture(t, dark), fixture(t)}, nil, result.OutcomeOK, false},
 		"an expectation that cannot hold":           {0, []*result.Result{fixture(t, demanding), fixture(t, demanding), fixture(t, demanding)}, nil, result.OutcomeFail, false},
 		"an expectation that held only at the last": {0, []*result.Result{fixture(t, demanding), fixture(t)}, nil, result.OutcomeOK, false},
+		"an expectation that held only at first":    {20, []*result.Result{fixture(t, refused), fixture(t, late), fixture(t, late)}, nil, result.OutcomeInconclusive, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			store := seeded(t, c.before)
@@ -142,7 +160,7 @@ func TestOutcomes(t *testing.T) {
 			n.Known = c.known
 			record := runs(t, n)
 			j := record.Runs[0]
-			if regression := slices.ContainsFunc(j.Findings, isRegression); j.Outcome != c.want || regression != c.findings {
+			if regression := slices.ContainsFunc(j.Findings, isNoShift); j.Outcome != c.want || regression != c.findings {
 				t.Errorf("%s, want %s: %s %+v", j.Outcome, c.want, j.Reason, j.Findings)
 			}
 			if (j.Reason == "") != (j.Outcome == result.OutcomeOK || c.findings) {
@@ -158,7 +176,7 @@ func TestOutcomes(t *testing.T) {
 	}
 }
 
-func isRegression(f result.Finding) bool { return f.Kind != result.Shift }
+func isNoShift(f result.Finding) bool { return f.Kind != result.Shift }
 
 func knownFailure(t *testing.T) history.Known {
 	t.Helper()
@@ -240,6 +258,71 @@ func TestAnAttemptThatBreaksOffConfirmsNothing(t *testing.T) {
 	}}))
 	if j := record.Runs[0]; j.Outcome != result.OutcomeError || j.Reason != "attempt 2: Docker engine: gone" || len(j.Findings) > 0 {
 		t.Errorf("%+v", j)
+	}
+}
+
+func TestWhatIsProvenIsNotRunAgain(t *testing.T) {
+	n := night(seeded(t, 20), gives("docker-masquerade", fixture(t, plain), fixture(t, plain), fixture(t)))
+	n.Attempts = 10
+	if j := runs(t, n).Runs[0]; j.Outcome != result.OutcomeRegression || j.Attempts != 2 {
+		t.Errorf("%s by %d attempts: %s", j.Outcome, j.Attempts, j.Reason)
+	}
+}
+
+// Of 8 earlier runs two attempts prove that the verdict fell, and the failures
+// take a third.
+func TestWhatIsProvenStaysSoWhenALaterAttemptBreaksOff(t *testing.T) {
+	for name, broke := range map[string]error{"engine": errors.New("Docker engine: gone"), "host": &undo.LeftError{}} {
+		t.Run(name, func(t *testing.T) {
+			var last *result.Result
+			attempts := 0
+			record, err := night(seeded(t, 8), Job{Scenario: "docker-masquerade", Run: func(context.Context) (*result.Result, error) {
+				if attempts++; attempts == 3 {
+					return fixture(t, func(r *result.Result) { r.Incomplete = broke.Error() }), broke
+				}
+				last = fixture(t, plain)
+				return last, nil
+			}}).Run(t.Context())
+			j := record.Runs[0]
+			if j.Outcome != result.OutcomeRegression || !slices.ContainsFunc(j.Findings, isNoShift) || j.Attempts != 2 || j.Result != last {
+				t.Errorf("%s by %d attempts: %+v", j.Outcome, j.Attempts, j.Findings)
+			}
+			if !strings.HasPrefix(j.Reason, "attempt 3: ") {
+				t.Errorf("reason %q", j.Reason)
+			}
+			if isLeft := errors.As(broke, new(*undo.LeftError)); errors.Is(err, broke) != isLeft || (record.Incomplete != "") != isLeft {
+				t.Errorf("%v, %q", err, record.Incomplete)
+			}
+		})
+	}
+}
+
+func TestAFindingExcusesNoOtherClaimAboutItsArm(t *testing.T) {
+	no := false
+	last := fixture(t)
+	last.Verdict = result.Fail
+	last.Expected = []result.Expect{{Arm: "random-fully", Race: "absent", Held: &no}, {Arm: "random-fully", Race: "reproduced", Held: &no}}
+	found := result.Finding{Kind: result.ExpectationBroken, Arm: "random-fully", Claim: "race absent", Known: "ticket 4711"}
+	for want, findings := range map[result.Outcome][]result.Finding{
+		result.OutcomeFail:  {found},
+		result.OutcomeKnown: {found, {Kind: result.ExpectationBroken, Arm: "random-fully", Claim: "race reproduced", Known: "ticket 4712"}},
+	} {
+		if got, _ := outcome([]*result.Result{last}, history.Judgement{Findings: findings}); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}
+
+func TestANewKernelThatMayMakeADifferenceIsNotSaidToMakeNone(t *testing.T) {
+	record := runs(t, night(seeded(t, 3, on("6.12.107")), gives("docker-masquerade", fixture(t, refused))))
+	j := record.Runs[0]
+	if j.Outcome != result.OutcomeOK || j.Attempts != 1 || len(j.Doubts) == 0 || len(j.Findings) > 0 {
+		t.Fatalf("%s by %d attempts, doubts %q, %+v", j.Outcome, j.Attempts, j.Doubts, j.Findings)
+	}
+	var screen bytes.Buffer
+	must(t, report.Night(&screen, record))
+	if text := screen.String(); strings.Contains(text, "no change") || !strings.Contains(text, "- doubt: ") {
+		t.Errorf("said:\n%s", text)
 	}
 }
 

@@ -165,4 +165,7 @@ func failedOf(a result.ArmRuns) string {
 }
 
 // Series says in a line what series a key is of.
-func Series(k result.Key) string { return k.Scenario + ": " + under(k) + ", hash " + k.Hash }
+func Series(k result.Key) string { return plain(k.Scenario + ": " + under(k) + ", hash " + k.Hash) }
+
+// Plain makes one line of printable characters, of what others wrote.
+func Plain(text string) string { return plain(text) }

@@ -120,6 +120,70 @@ func TestOnlyNoughtHasTheLowestBlock(t *testing.T) {
 	}
 }
 
+// onKernels is a series of runs, a day apart, on those kernels.
+func onKernels(kernels ...string) *result.History {
+	h := pastNights()
+	s := &h.Series[0]
+	calm := s.Runs[0]
+	s.Runs, h.Series = nil, h.Series[:1]
+	for i, kernel := range kernels {
+		r := calm
+		r.Kernel, r.Started = kernel, calm.Started.AddDate(0, 0, i)
+		s.Runs = append(s.Runs, r)
+	}
+	return h
+}
+
+func drawn(t *testing.T, h *result.History) string {
+	t.Helper()
+	var out bytes.Buffer
+	if err := History(&out, h); err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}
+
+func TestAKernelThatComesBackIsDrawnWhereItDid(t *testing.T) {
+	h := onKernels("6.12.107", "6.12.107", "6.18.15", "6.12.107")
+	h.Series[0].Runs[2].Arms = []result.ArmSummary{summaryOf("masquerade", 500, ""), summaryOf("random-fully", 900, result.Reduced)}
+	want := `random-fully  ▁▁┊█┊▁  11.2 %
+┊ from 6.12.107 to 6.18.15 on 2026-11-22
+┊ from 6.18.15 to 6.12.107 on 2026-11-23
+`
+	if text := drawn(t, h); !strings.Contains(text, want) {
+		t.Error(text)
+	}
+}
+
+func TestTheLastOfManyChangesOfKernelAreNamed(t *testing.T) {
+	var kernels []string
+	for range 7 {
+		kernels = append(kernels, "6.12.107", "6.18.15")
+	}
+	text := drawn(t, onKernels(kernels...))
+	if !strings.Contains(text, "\n┊ 3 changes of kernel, and then\n┊ from 6.18.15 to 6.12.107 on 2026-11-24\n") || strings.Count(text, "┊ from") != 10 {
+		t.Error(text)
+	}
+}
+
+func TestGuestsThatTakeTurnsWithTheirKernelsChangeNone(t *testing.T) {
+	h := onKernels("6.1.10", "6.12.107", "6.18.15", "6.1.10")
+	h.Series[0].Key.Guest = "qemu 10.0.2, kvm"
+	if text := drawn(t, h); strings.Contains(text, "┊") || !strings.Contains(text, "random-fully  ▁▁▁▁  0 %") {
+		t.Error(text)
+	}
+}
+
+func TestWhatOthersWroteIsOneLineOfPrintableCharacters(t *testing.T) {
+	k := result.Key{Scenario: "a\x1b[2J\nb", Driver: "netns", Arch: "amd64", CPUs: 2, Hash: "sha256:1"}
+	if got := Series(k); got != "a?[2J b: netns, amd64, 2 CPUs, hash sha256:1" {
+		t.Errorf("%q", got)
+	}
+	if got := Plain("x\x1b]0;y\x07"); got != "x?]0;y?" {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestManyRunsShareBlocksAndTheHighestIsSeen(t *testing.T) {
 	h := pastNights()
 	s := &h.Series[0]

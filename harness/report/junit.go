@@ -14,8 +14,9 @@ import (
 
 // JUnit writes a night as CI systems read tests: a suite for each scenario, in
 // it a case for each arm and each expectation. A regression fails its case. What
-// is known to fail, or could not be told, is skipped. A scenario that could not
-// be run is an error, and the only case of its suite.
+// is known to fail, or could not be told, is skipped. What is about no arm and no
+// expectation, or about all attempts together, is a case "history". A scenario
+// that could not be run is an error, and the only case of its suite.
 func JUnit(w io.Writer, n *result.Night) error {
 	all := suites{Name: "snatlab nightly", Time: millis(n.Seconds)}
 	for _, j := range n.Runs {
@@ -92,7 +93,7 @@ func (c *counts) add(d counts) {
 }
 
 func newSuite(j result.Judged) suite {
-	s := suite{Name: j.Scenario, Time: millis(j.Seconds), Cases: cases(j), Out: label(j) + ": " + figuresOf(j)}
+	s := suite{Name: j.Scenario, Time: millis(j.Seconds), Cases: cases(j), Out: said(j)}
 	if r := j.Result; r != nil {
 		s.Timestamp = r.Started.UTC().Format("2006-01-02T15:04:05")
 		s.Properties = &properties{[]property{{"run", r.ID}, {"hash", r.Scenario.Hash}, {"driver", r.Environment.Driver},
@@ -128,7 +129,9 @@ func cases(j result.Judged) (all []testcase) {
 	}
 	for _, e := range j.Result.Expected {
 		c := testcase{ClassName: class, Name: fmt.Sprintf("%s: %s", e.Arm, claim(e))}
-		own := func(f result.Finding) bool { return f.Arm == e.Arm && f.Kind == result.ExpectationBroken }
+		own := func(f result.Finding) bool {
+			return f.Kind == result.ExpectationBroken && f.Arm == e.Arm && f.Claim == claim(e)
+		}
 		switch {
 		case e.Held == nil, !*e.Held && j.Outcome == result.OutcomeInconclusive:
 			c.Skipped = &message{Message: e.Found}
@@ -139,12 +142,34 @@ func cases(j result.Judged) (all []testcase) {
 		}
 		all = append(all, c)
 	}
-	if len(findings) > 0 { // about no arm of this result, or an expectation that it does not hold
-		c := testcase{ClassName: class, Name: "history"}
-		c.take(findings, func(result.Finding) bool { return true })
-		all = append(all, c)
+	history := testcase{ClassName: class, Name: "history"}
+	history.take(findings, func(result.Finding) bool { return true }) // about no arm of this result, or an expectation that it does not hold
+	if history.Failure == nil && isUnsettled(j, all) {
+		history.Skipped = &message{Message: j.Reason}
+	}
+	if len(findings) > 0 || history.Skipped != nil {
+		all = append(all, history)
 	}
 	return all
+}
+
+// isUnsettled tells a scenario that is inconclusive for a reason that none of its
+// cases has: its last attempt shows the race, or it has one arm.
+func isUnsettled(j result.Judged, all []testcase) bool {
+	return j.Outcome == result.OutcomeInconclusive && (j.Result.Verdict != result.Inconclusive ||
+		!slices.ContainsFunc(all, func(c testcase) bool { return c.Skipped != nil }))
+}
+
+// said is what the screen says of a scenario, but for its findings and reason.
+func said(j result.Judged) string {
+	lines := []string{label(j) + ": " + figuresOf(j)}
+	if j.Anew != "" {
+		lines = append(lines, "history began anew: "+j.Anew)
+	}
+	for _, text := range j.Doubts {
+		lines = append(lines, "doubt: "+text)
+	}
+	return strings.Join(lines, "\n")
 }
 
 // take makes the findings that are its own the outcome of the case, and gives

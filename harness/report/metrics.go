@@ -87,18 +87,26 @@ func (m metrics) outcomes(runs []result.Judged) {
 // regressions are the kinds of findings that are one.
 var regressions = []result.FindingKind{result.VerdictFell, result.FailuresRose, result.NewCause, result.ExpectationBroken}
 
-// findings are there for every arm, also where there is none: an alert ends only
-// when its metric says 0.
+// findings are there for every arm that was judged, also where there is none: 0
+// ends an alert. A metric that is gone would end it, too, and is, where a scenario
+// was an error or inconclusive: that is why the alert rules look back for what was
+// said last.
 func (m metrics) findings(runs []result.Judged) {
 	regression := m.gauge("snatlab_regression", "Whether an arm differs from before for the worse, and nobody has written that down as known.", "scenario", "driver", "arm", "kind")
 	known := m.gauge("snatlab_known_failure", "Whether an arm differs from before for the worse, as is known.", "scenario", "driver", "arm", "kind")
 	shift := m.gauge("snatlab_shift", "Whether the failure rate of the baseline differs from before, which moves with timing.", "scenario", "driver", "arm")
 	for _, j := range runs {
+		judged := j.Outcome != result.OutcomeError && j.Outcome != result.OutcomeInconclusive
+		set := func(gauge func(float64, ...string), is bool, more ...string) {
+			if is || judged {
+				gauge(number(is), append([]string{j.Scenario, j.Driver}, more...)...)
+			}
+		}
 		for _, arm := range armNames(j) {
-			shift(number(found(j, arm, result.Shift, false)), j.Scenario, j.Driver, arm)
+			set(shift, found(j, arm, result.Shift, false), arm)
 			for _, kind := range regressions {
-				regression(number(found(j, arm, kind, false)), j.Scenario, j.Driver, arm, string(kind))
-				known(number(found(j, arm, kind, true)), j.Scenario, j.Driver, arm, string(kind))
+				set(regression, found(j, arm, kind, false), arm, string(kind))
+				set(known, found(j, arm, kind, true), arm, string(kind))
 			}
 		}
 	}

@@ -72,8 +72,14 @@ func (p *page) judged(j result.Judged) {
 	if j.Reason != "" {
 		p.hang(pad("", outcomeWidth), j.Reason)
 	}
+	if j.Anew != "" {
+		p.hang(pad("", outcomeWidth), "history began anew: "+j.Anew)
+	}
 	for _, f := range j.Findings {
 		p.hang(pad("", outcomeWidth)+"- ", finding(f))
+	}
+	for _, text := range j.Doubts {
+		p.hang(pad("", outcomeWidth)+"- ", "doubt: "+text)
 	}
 }
 
@@ -131,9 +137,10 @@ func baseline(j result.Judged) string {
 		figure.Plural(before.Runs, "run", "runs"))
 }
 
-// isUnchanged tells a kernel that is new and makes no difference.
+// isUnchanged tells a kernel that is new and makes no difference: where there is a
+// doubt, it may make one.
 func isUnchanged(j result.Judged) bool {
-	return j.Outcome == result.OutcomeOK && len(j.Findings) == 0 &&
+	return j.Outcome == result.OutcomeOK && len(j.Findings) == 0 && len(j.Doubts) == 0 &&
 		j.KernelBefore != "" && j.KernelBefore != j.Result.Environment.Kernel
 }
 

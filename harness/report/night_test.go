@@ -67,7 +67,7 @@ func nights(t *testing.T) map[string]*result.Night {
 		result.Finding{Kind: result.Shift, Arm: "masquerade", Text: "masquerade fails 24.9 % of requests; 40.0 to 41.2 % in 20 earlier runs", P: &p})
 	fell.Attempts = 3
 	known := judged(t, "footnotes", result.OutcomeKnown,
-		result.Finding{Kind: result.ExpectationBroken, Arm: "random-fully", Text: "random-fully: reduction >= 99.95 % held in 20 earlier runs, and does not now", Known: "ticket 4711"})
+		result.Finding{Kind: result.ExpectationBroken, Arm: "random-fully", Claim: "unexplained <= 0.01 %", Text: "random-fully: unexplained <= 0.01 % held in 20 earlier runs, and does not now", Known: "ticket 4711"})
 	fails := judged(t, "footnotes", result.OutcomeFail)
 	fails.Scenario, fails.Reason = "widened-again", fails.Result.Summary
 	dark := judged(t, "inconclusive", result.OutcomeInconclusive)
@@ -77,7 +77,20 @@ func nights(t *testing.T) map[string]*result.Night {
 	bad.Incomplete = "interrupted by SIGTERM; not run: quickstart"
 	bad.Warnings = []string{"/var/lib/snatlab/20261101-031700-facade: the file is empty"}
 	bad.Store.Error = "write /var/lib/snatlab: no space left on device"
-	return map[string]*result.Night{"first": arrived, "upgraded": upgraded, "bad": bad}
+
+	unsettled := judged(t, "docker", result.OutcomeInconclusive)
+	unsettled.Reason, unsettled.Attempts = "not settled by 3 attempts: random-fully failed 45 of 48,000 (0.09 %)", 3
+	maybe := judged(t, "docker", result.OutcomeOK)
+	maybe.Scenario, maybe.KernelBefore, maybe.Doubts = "docker-pool", "6.12.107", []string{"random-fully failed 45 of 48,000 (0.09 %) for refused; in 5 earlier runs at most 0; that may be chance (p = 0.17)"}
+	anew := judged(t, "docker", result.OutcomeOK)
+	anew.Scenario = "docker-quickstart"
+	anew.Compared, anew.KernelBefore, anew.Before, anew.Anew = 0, "", nil, "docker 28.1.0 -> 28.1.1"
+	late := judged(t, "many", result.OutcomeRegression,
+		result.Finding{Kind: result.VerdictFell, Arm: "snat-pool", Text: "snat-pool was mitigated in 8 of 8 earlier runs, and is reduced now"})
+	late.Attempts, late.Reason = 2, "attempt 3: Docker engine: gone"
+	doubtful := aNight(unsettled, maybe, anew, late)
+	doubtful.KernelBefore = "6.12.107"
+	return map[string]*result.Night{"first": arrived, "upgraded": upgraded, "bad": bad, "doubtful": doubtful}
 }
 
 func TestNightsAreDrawnAsTheGoldensShow(t *testing.T) {
@@ -258,6 +271,52 @@ func TestASuiteFailsIfAndOnlyIfItsScenarioDoes(t *testing.T) {
 		failed := j.Outcome == result.OutcomeRegression || j.Outcome == result.OutcomeFail
 		if (s.Failures > 0) != failed || (s.Errors > 0) != (j.Outcome == result.OutcomeError) {
 			t.Errorf("%s is %s: %+v", j.Scenario, j.Outcome, s.counts)
+		}
+	}
+}
+
+// A night that ends with exit code 4 is not all green, whatever it could not tell.
+func TestASuiteOfAnInconclusiveScenarioHasASkippedCase(t *testing.T) {
+	unsettled := judged(t, "docker", result.OutcomeInconclusive)
+	unsettled.Reason = "not settled by 3 attempts"
+	alone := judged(t, "inconclusive", result.OutcomeInconclusive) // of one arm, which has no comparison
+	alone.Reason, alone.Result.Arms, alone.Result.Comparisons, alone.Result.Expected = "no race", alone.Result.Arms[:1], nil, nil
+	for _, j := range []result.Judged{unsettled, alone} {
+		s := newSuite(j)
+		last := s.Cases[len(s.Cases)-1]
+		if s.Skipped != 1 || last.Name != "history" || last.Skipped == nil || last.Skipped.Message != j.Reason {
+			t.Errorf("%s: %+v, %+v", j.Scenario, s.counts, last)
+		}
+	}
+}
+
+func TestAFindingFailsTheCaseOfItsOwnClaim(t *testing.T) {
+	j := judged(t, "docker", result.OutcomeRegression)
+	no := false
+	j.Result.Expected = []result.Expect{
+		{Arm: "random-fully", Race: "absent", Held: &no, Found: "one"}, {Arm: "random-fully", Race: "reproduced", Held: &no, Found: "two"}}
+	j.Findings = []result.Finding{{Kind: result.ExpectationBroken, Arm: "random-fully", Claim: "race reproduced", Text: "it broke"}}
+	s := newSuite(j)
+	messages := map[string]string{}
+	for _, c := range s.Cases {
+		if c.Failure != nil {
+			messages[c.Name] = c.Failure.Message
+		}
+	}
+	if len(messages) != 2 || messages["random-fully: race absent"] != "one" || messages["random-fully: race reproduced"] != "it broke" {
+		t.Errorf("failures %q", messages)
+	}
+}
+
+// A 0 would end yesterday's alert, though nobody has looked.
+func TestAScenarioThatWasNotJudgedIsNotSaidToBeWithoutRegression(t *testing.T) {
+	partial := judged(t, "docker", result.OutcomeError)
+	for _, j := range []result.Judged{partial, judged(t, "inconclusive", result.OutcomeInconclusive)} {
+		all := parse(t, drawNight(t, Metrics, aNight(j)))
+		for _, metric := range []string{"snatlab_regression", "snatlab_known_failure", "snatlab_shift"} {
+			if all[metric] != nil {
+				t.Errorf("%s: %v", j.Outcome, all[metric])
+			}
 		}
 	}
 }

@@ -15,9 +15,11 @@ const (
 	blocks   = "▁▂▃▄▅▆▇█" // the first one is 0
 	boundary = "┊"        // the kernel changed
 	sparkMax = 60         // blocks of an arm, for the most part
+	turnsMax = 10         // changes of kernel that are named
 )
 
-// sparks draws the failure rate of each arm over time, kernel by kernel.
+// sparks draws the failure rate of each arm over time, and where the kernel
+// changed.
 func (p *page) sparks(s result.Series) {
 	spans := spansOf(s)
 	runs := 0
@@ -41,22 +43,36 @@ func (p *page) sparks(s result.Series) {
 		line, most := sparkline(spans, a.Name, each)
 		p.line(pad(shorten(a.Name, nameMax), longest+2) + line + "  " + figure.Percent(most))
 	}
-	for i, k := range s.Kernels[1:] {
-		p.hang(boundary+" ", fmt.Sprintf("from %s to %s on %s", s.Kernels[i].Kernel, k.Kernel, day(k.First)))
-	}
+	p.turns(spans)
 	p.line("")
 }
 
-// spansOf are the runs that did not end early, by kernel.
+// turns names the boundaries, the last ones where there are many.
+func (p *page) turns(spans [][]result.RunSummary) {
+	first := max(1, len(spans)-turnsMax)
+	if first > 1 {
+		p.hang(boundary+" ", figure.Plural(first-1, "change", "changes")+" of kernel, and then")
+	}
+	for i := first; i < len(spans); i++ {
+		before, after := spans[i-1][0], spans[i][0]
+		p.hang(boundary+" ", fmt.Sprintf("from %s to %s on %s", before.Kernel, after.Kernel, day(after.Started)))
+	}
+}
+
+// spansOf are the runs that did not end early, parted where the kernel changed: one
+// that comes back has another span. Guests take turns with their kernels, which is
+// no change of any.
 func spansOf(s result.Series) (spans [][]result.RunSummary) {
-	for _, k := range s.Kernels {
-		var span []result.RunSummary
-		for _, r := range s.Runs {
-			if r.Kernel == k.Kernel && r.Incomplete == "" {
-				span = append(span, r)
-			}
+	kernel := ""
+	for _, r := range s.Runs {
+		switch {
+		case r.Incomplete != "":
+			continue
+		case len(spans) == 0, r.Kernel != kernel && s.Key.Guest == "":
+			spans = append(spans, nil)
 		}
-		spans = append(spans, span)
+		kernel = r.Kernel
+		spans[len(spans)-1] = append(spans[len(spans)-1], r)
 	}
 	return spans
 }

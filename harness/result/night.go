@@ -37,13 +37,15 @@ type Judged struct {
 	File         string      `json:"file"`     // as it was given
 	Driver       string      `json:"driver"`   // empty where the file could not be read
 	Outcome      Outcome     `json:"outcome"`
-	Reason       string      `json:"reason,omitempty"`   // of an outcome other than ok, in one sentence
+	Reason       string      `json:"reason,omitempty"`   // of an outcome other than ok, in one sentence; of a regression, what broke off after it was proven
 	Seconds      float64     `json:"seconds"`            // of all attempts
 	Compared     int         `json:"compared"`           // runs in its history that it was set against
 	KernelBefore string      `json:"kernel_before"`      // of the last of them; empty if there is none
 	Before       []ArmBefore `json:"before"`             // what they say of each arm, in the scenario's order
 	Attempts     int         `json:"attempts"`           // runs that ended by themselves: more than one where the first gave reason to
+	Anew         string      `json:"anew,omitempty"`     // why its history began anew tonight: what of the key changed; empty where it did not
 	Findings     []Finding   `json:"findings"`           // that every attempt confirmed
+	Doubts       []string    `json:"doubts,omitempty"`   // what differs as well, and may be chance, in a sentence each
 	Result       *Result     `json:"result"`             // of the last attempt; nil where there is none
 	Unstored     []*Result   `json:"unstored,omitempty"` // those that the store did not take: they are nowhere else
 }
@@ -66,8 +68,8 @@ const (
 	OutcomeOK           Outcome = "ok"
 	OutcomeRegression   Outcome = "regression"
 	OutcomeKnown        Outcome = "xfail"        // a regression, and every part of it is written down as known
-	OutcomeFail         Outcome = "fail"         // an expectation did not hold, and never has
-	OutcomeInconclusive Outcome = "inconclusive" // the race did not occur in the baseline
+	OutcomeFail         Outcome = "fail"         // an expectation held in no attempt, and its history does not show that this is new: it never held, or held and broke by turns
+	OutcomeInconclusive Outcome = "inconclusive" // the race did not occur in the baseline, or the attempts do not agree
 	OutcomeError        Outcome = "error"        // there is no result that can be judged
 )
 
@@ -75,6 +77,7 @@ const (
 type Finding struct {
 	Kind  FindingKind `json:"kind"`
 	Arm   string      `json:"arm"`
+	Claim string      `json:"claim,omitempty"` // the expectation that broke, as it is printed; empty for other kinds
 	Text  string      `json:"text"`            // one sentence, with the figures
 	P     *float64    `json:"p"`               // of the test behind it; nil where there is none
 	Known string      `json:"known,omitempty"` // the reason that is written down for it

@@ -1,0 +1,60 @@
+package night
+
+import (
+	"reflect"
+	"testing"
+
+	"snatlab/harness/history"
+	"snatlab/harness/result"
+)
+
+func engine(version string) func(*result.Result) {
+	return func(r *result.Result) { r.Environment.Docker = &version }
+}
+
+func TestAnUpgradeOfTheEngineBeginsAHistoryAnewAndIsSaidOnce(t *testing.T) {
+	store := seeded(t, 3, engine("28.1.0"))
+	for _, want := range []string{"docker 28.1.0 -> 28.1.1", ""} {
+		j := runs(t, night(store, gives("docker-masquerade", fixture(t, engine("28.1.1"))))).Runs[0]
+		if j.Anew != want || (j.Compared == 0) != (want != "") {
+			t.Errorf("%q, want %q; set against %d runs", j.Anew, want, j.Compared)
+		}
+	}
+}
+
+// A key that differs without a word would leave the user with "first run" night
+// after night.
+func TestEveryPartOfAKeyIsSaidOrMakesAnotherLab(t *testing.T) {
+	tonight := history.Key{Scenario: "quickstart", Hash: "5b0c94d2e1a7", CPUs: 2, Docker: "28.1.0"}
+	other := map[string]bool{"Scenario": true, "Hash": true, "Driver": true, "Rootless": true, "Guest": true}
+	for i := range reflect.TypeFor[history.Key]().NumField() {
+		name := reflect.TypeFor[history.Key]().Field(i).Name
+		old := tonight
+		switch field := reflect.ValueOf(&old).Elem().Field(i); field.Kind() {
+		case reflect.String:
+			field.SetString("another")
+		case reflect.Int:
+			field.SetInt(4)
+		case reflect.Bool:
+			field.SetBool(true)
+		default:
+			t.Fatalf("%s is a %s", name, field.Kind())
+		}
+		if said := anew(tonight, []history.Run{{Key: old}}); (said == "") != other[name] {
+			t.Errorf("%s: said %q", name, said)
+		}
+	}
+}
+
+func TestTheLastWholeRunIsWhatAHistoryIsAnewSince(t *testing.T) {
+	run := func(docker, incomplete string) history.Run {
+		return history.Run{Key: history.Key{Docker: docker}, Incomplete: incomplete}
+	}
+	before := []history.Run{run("27.0.0", ""), run("28.1.0", ""), run("28.1.1", "interrupted by SIGTERM")}
+	if said := anew(history.Key{Docker: "28.1.1"}, before); said != "docker 28.1.0 -> 28.1.1" {
+		t.Errorf("said %q", said)
+	}
+	if said := anew(history.Key{Docker: "28.1.1"}, nil); said != "" {
+		t.Errorf("said %q of a first run", said)
+	}
+}
