@@ -34,8 +34,9 @@ a folder of its own, or the release of a kernel, of which the store has results:
 "6.12.107" is also 6.12.107-cloud-amd64.
 
 Only runs of the same scenario, by its hash, can be compared; runs that ended
-early are left out, and of more than 200 runs the last 200 count. Where a side has several scenarios, or the store several
-series, --scenario or --series chooses ("snatlab history" prints both).
+early are left out, and of more than 200 runs the last 200 count. Where a side
+has several scenarios, or the store several series, --scenario or --series
+chooses ("snatlab history" prints both).
 
 Failure rates are compared by ranks (Mann-Whitney, two-sided, exact up to 120
 values), p is adjusted for the number of arms (Holm), and counts below 0.01. A
@@ -55,8 +56,8 @@ second for NEW ("benchstat OLD NEW"). --json prints everything (schema
 snatlab.contrast/v1).
 
 Exit codes: 0 no regression; 1 a regression; 2 bad usage, or nothing that can be
-compared; 3 the store or a result cannot be read, or a file not written; 4 inconclusive: the
-race did not occur in a baseline, or there are too few trials.`,
+compared; 3 the store or a result cannot be read, or a file not written; 4
+inconclusive: the race did not occur in a baseline, or there are too few trials.`,
 		Example: `  snatlab compare results/before results/after
   snatlab compare 6.12.107 6.18.15 --scenario quickstart
   snatlab compare 6.12.107 6.18.15 --bench kernels.txt && benchstat -col kernel kernels.txt`,

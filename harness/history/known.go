@@ -1,14 +1,10 @@
 package history
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"os"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -77,8 +73,6 @@ func (n *night) excuse(known []Known) {
 	}
 }
 
-const maxKnown = 1 << 20 // bytes
-
 // ReadKnown reads a file of known failures. What is wrong with its contents is
 // [scenario.Faults]; any other error means that it could not be read.
 func ReadKnown(path string) ([]Known, error) {
@@ -90,7 +84,7 @@ func ReadKnown(path string) ([]Known, error) {
 		return nil, fmt.Errorf("read known failures: %w", err)
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxKnown+1))
+	data, err := io.ReadAll(io.LimitReader(f, scenario.MaxBytes+1))
 	if err != nil {
 		return nil, fmt.Errorf("read known failures: %w", err)
 	}
@@ -119,24 +113,11 @@ func (p *knownParser) fault(line, column int, format string, args ...any) {
 }
 
 func (p *knownParser) parse(data []byte) (known []Known) {
-	if len(data) > maxKnown {
-		p.fault(1, 1, "larger than %d MiB", maxKnown>>20)
+	root, faults := scenario.Document(p.file, data)
+	if root == nil || root.Tag == "!!null" { // nothing is known
+		p.faults = faults
 		return nil
 	}
-	// Into a yaml.Node: decoding into anything else expands aliases.
-	var document, second yaml.Node
-	documents := yaml.NewDecoder(bytes.NewReader(data))
-	switch err := documents.Decode(&document); {
-	case errors.Is(err, io.EOF):
-		return nil // nothing is known
-	case err != nil:
-		p.syntax(err)
-		return nil
-	}
-	if err := documents.Decode(&second); !errors.Is(err, io.EOF) {
-		p.fault(max(1, second.Line), max(1, second.Column), "a second document begins; allowed: one in a file")
-	}
-	root := document.Content[0]
 	if root.Kind != yaml.SequenceNode {
 		p.fault(root.Line, root.Column, "not a list; allowed: a list of mappings of %s", strings.Join(knownKeys, ", "))
 		return nil
@@ -145,17 +126,6 @@ func (p *knownParser) parse(data []byte) (known []Known) {
 		known = append(known, p.entry(n))
 	}
 	return known
-}
-
-var yamlLine = regexp.MustCompile(`^yaml: line ([0-9]+): `)
-
-func (p *knownParser) syntax(err error) {
-	line, text := 1, strings.TrimPrefix(err.Error(), "yaml: ")
-	if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
-		line, _ = strconv.Atoi(m[1])
-		text = err.Error()[len(m[0]):]
-	}
-	p.fault(line, 1, "YAML: %s", text)
 }
 
 var knownKeys = []string{"arm", "kernel", "reason", "scenario", "until"}

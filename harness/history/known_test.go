@@ -67,7 +67,7 @@ func TestFaultsOfKnownFailuresNameTheirPlace(t *testing.T) {
 		"[]":                   "",
 		"scenario: x":          "k:1:1: not a list; allowed: a list of mappings of arm, kernel, reason, scenario, until",
 		"- x":                  "k:1:3: an entry is not a mapping; allowed: a mapping of arm, kernel, reason, scenario, until",
-		"- {":                  "k:1:1: YAML: did not find expected node content",
+		"- {":                  "k:2:1: YAML: did not find expected node content",
 		knownFile + "---\n- x": "k:8:1: a second document begins; allowed: one in a file",
 		"- {scenario: a, kernel: '>=6', reason: c, until: tomorrow, since: 1}": "k:1:25: kernel: \">=6\" is not allowed; allowed: bounds like \">=6.12, <6.14\" or \"=6.18\" (which is 6.18 and every 6.18.y)\n" +
 			"k:1:50: until: \"tomorrow\" is not a day; allowed: a day like 2027-01-31\n" +

@@ -95,7 +95,7 @@ func (x *Matrix) finish(ctx context.Context, spec, program string) (*result.Row,
 		x.Note(row.Kernel, "error: "+row.Reason)
 		return &row, nil
 	}
-	if row.Result.Verdict != result.Inconclusive { // which another time may not be
+	if digest != "" && row.Result.Verdict != result.Inconclusive { // which another time may not be
 		if err := x.Cache.put(&row); err != nil {
 			x.Note(row.Kernel, err.Error())
 		}

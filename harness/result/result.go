@@ -36,7 +36,7 @@ type Result struct {
 // Scenario says what was run.
 type Scenario struct {
 	Name     string `json:"name"`
-	Hash     string `json:"hash"` // of the scenario with its defaults, without the driver
+	Hash     string `json:"hash"` // of the scenario with its defaults, without the driver; an attempt of `snatlab matrix` may have sent more than it asks for
 	Clients  int    `json:"clients"`
 	Pattern  string `json:"pattern"`  // lockstep or ephemeral
 	Sync     string `json:"sync"`     // what kept the clients in step: barrier, clock or none

@@ -50,6 +50,18 @@ func Parse(file string, data []byte) (*Scenario, error) {
 	return &s, nil
 }
 
+// Document gives the root of the one YAML document in data, bounded and not
+// expanded, for files that are kept beside scenarios; null for an empty one. It is
+// nil after a fault.
+func Document(file string, data []byte) (*yaml.Node, Faults) {
+	d := &decoder{file: file, broken: map[*yaml.Node]bool{}}
+	root := d.document(data)
+	if len(d.faults) > 0 {
+		return nil, d.faults.sorted()
+	}
+	return root, nil
+}
+
 // decoder collects the faults of one file.
 type decoder struct {
 	file   string

@@ -35,7 +35,7 @@ func TestAFileThatIsMadeToExplodeIsRefusedInLittleMemory(t *testing.T) {
 	}
 	long := func(s string) string { return strings.Repeat(s, MaxBytes/len(s)) }
 	full := func(s string, marks int) string { return strings.Repeat(s, maxMarks/marks-10) } // marks in s
-	const many = "more than 50000 lines, keys and entries; no scenario has as many"
+	const many = "more than 50000 lines, keys and entries; no such file has as many"
 	for _, c := range []struct{ name, data, want string }{
 		{"10,000 arms", "name: s\narms:\n" + full("- {name: a}\n", 4)[:12*10_000], "x.yaml:3:1: arms: has 10000 entries; allowed: a list of 1 to 32"},
 		{"a million keys", numbered("%x:\n", 150_000), "x.yaml:25001:5: " + many},

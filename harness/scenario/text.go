@@ -34,7 +34,7 @@ func (d *decoder) checkText(data []byte) bool {
 			marks++
 		}
 		if marks > maxMarks {
-			d.faultAt(line, column, fmt.Sprintf("more than %d lines, keys and entries; no scenario has as many", maxMarks))
+			d.faultAt(line, column, fmt.Sprintf("more than %d lines, keys and entries; no such file has as many", maxMarks))
 			return false
 		}
 		if r == '\n' {
