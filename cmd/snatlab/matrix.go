@@ -85,7 +85,7 @@ scenario.`,
 	c.Flags().StringArrayVar(&f.kernels, "kernel", nil, "a kernel to test; may be given again and again")
 	c.Flags().StringVar(&f.modules, "modules", "", "folder of the modules of a bare vmlinuz, as under /lib/modules/RELEASE")
 	c.Flags().StringVar(&f.out, "out", "", "folder for matrix.json and matrix.md (default results/ID)")
-	c.Flags().StringVar(&f.store, "store", "", "folder of the results (default "+history.DefaultDir()+")")
+	storeFlag(c, &f.store)
 	c.Flags().IntVar(&f.jobs, "jobs", 1, "kernels at a time: their guests disturb each other where CPUs are few")
 	c.Flags().BoolVar(&f.fresh, "fresh", false, "do rows again that are done")
 	c.Flags().StringVar(&f.accel, "accel", kernel.Auto, "what runs the guests: kvm, tcg (emulation), or auto, which is kvm where it works")
@@ -152,7 +152,7 @@ func (f matrixFlags) run(ctx context.Context, s *scenario.Scenario) error {
 	if err := kernel.CheckMemory(min(f.jobs, len(f.kernels)), f.memory); err != nil {
 		return err
 	}
-	store, err := f.openStore()
+	store, err := openStore(f.store)
 	if err != nil {
 		return err
 	}
@@ -182,13 +182,6 @@ func (f matrixFlags) run(ctx context.Context, s *scenario.Scenario) error {
 		return matrixCode(m)
 	}
 	return err
-}
-
-func (f matrixFlags) openStore() (*history.Store, error) {
-	if f.store == "" {
-		f.store = history.DefaultDir()
-	}
-	return history.Open(f.store)
 }
 
 // matrix is what is to be run.

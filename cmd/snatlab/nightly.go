@@ -73,7 +73,7 @@ is known. 2 bad usage; an invalid scenario is one that cannot be run.`,
 		RunE: func(c *cobra.Command, args []string) error { return f.nightly(c, args) },
 	}
 	c.Flags().StringVar(&f.scenarios, "scenarios", "/etc/snatlab/scenarios", "folder of the scenarios to run if none is named")
-	c.Flags().StringVar(&f.store, "store", "", "folder of the results (default "+history.DefaultDir()+")")
+	storeFlag(c, &f.store)
 	c.Flags().StringVar(&f.known, "known", "", "file of failures that are known, see docs/nightly.md")
 	c.Flags().StringVar(&f.junit, "junit", "", "write the outcome to this file, as JUnit's XML")
 	c.Flags().StringVar(&f.metrics, "metrics", "", "write the outcome to this file, for node_exporter's textfile collector (*.prom)")
