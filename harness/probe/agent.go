@@ -26,13 +26,19 @@ type Agent struct {
 	// made of. Others are reset.
 	Guests []netip.Prefix
 
-	// Greeted is called when a controller has greeted a server; may be nil.
-	Greeted func()
+	// Admit is called at the first greeting of a server's controller; its error
+	// is the answer, and ends the conversation. Nil admits everyone.
+	Admit func() error
 
-	cpus  []int
-	files int
-	open  *listener
-	lowly *bool // how the first listener accepted
+	// Heard is called after each order, before it is answered, and after a
+	// controller was admitted. May be nil.
+	Heard func()
+
+	cpus     []int
+	files    int
+	open     *listener
+	lowly    *bool // how the first listener accepted
+	admitted bool
 }
 
 // Serve answers the requests that come in on in, until it ends. A request that
@@ -54,8 +60,14 @@ func (a *Agent) Serve(in io.Reader, out io.Writer) error {
 	}
 	for line := range lines(in, maxOrder, &err) {
 		request, strange := parse(line)
+		if strange == nil && a.Role == RoleServer {
+			strange = a.admit(request)
+		}
 		if strange != nil {
 			return refuse(say, strange)
+		}
+		if a.Heard != nil {
+			a.Heard()
 		}
 		answer, err := a.answer(request)
 		answer.V = Version
@@ -72,6 +84,26 @@ func (a *Agent) Serve(in io.Reader, out io.Writer) error {
 	return err
 }
 
+// errUngreeted ends a conversation: no controller begins it like that.
+var errUngreeted = errors.New("a server takes orders only after a greeting")
+
+// admit returns an error for a controller that does not greet first, and for one
+// that the server has no time for.
+func (a *Agent) admit(first message) error {
+	switch {
+	case a.admitted:
+		return nil
+	case first.Greet == nil:
+		return errUngreeted
+	case a.Admit != nil:
+		if err := a.Admit(); err != nil {
+			return err
+		}
+	}
+	a.admitted = true
+	return nil
+}
+
 // refuse says why the conversation ends.
 func refuse(say *json.Encoder, strange error) error {
 	_ = say.Encode(message{V: Version, Error: strange.Error()}) // best effort: it is over either way
@@ -82,9 +114,6 @@ func refuse(say *json.Encoder, strange error) error {
 func (a *Agent) answer(m message) (message, error) {
 	switch {
 	case m.Greet != nil && a.Role == RoleServer:
-		if a.Greeted != nil {
-			a.Greeted()
-		}
 		return message{Ready: &Ready{}}, nil
 	case m.Share != nil && a.Role == RoleClient:
 		if err := checkBarrier(m.Share.Barrier); err != nil {

@@ -171,6 +171,8 @@ func TestAFileThatIsNoBarrierIsLeftAsItIs(t *testing.T) {
 	}
 }
 
+const greeting = `{"v":2,"greet":{}}` + "\n"
+
 func TestAServerDoesNothingBut(t *testing.T) {
 	run, err := json.Marshal(message{V: Version, Run: &Load{Requests: 1 << 40, Timeout: -1}})
 	if err != nil {
@@ -189,10 +191,10 @@ func TestAServerDoesNothingBut(t *testing.T) {
 	} {
 		var out bytes.Buffer
 		agent := Agent{Role: RoleServer, Ports: &Ports{39000, 39003}}
-		if err := agent.Serve(strings.NewReader(test.order+"\n"), &out); err != nil {
+		if err := agent.Serve(strings.NewReader(greeting+test.order+"\n"), &out); err != nil {
 			t.Errorf("%s: %v", test.order, err)
 		}
-		_, answer, _ := strings.Cut(out.String(), "\n")
+		answer := strings.Split(out.String(), "\n")[2] // after the hello and the answer to the greeting
 		if m, err := parse([]byte(answer)); err != nil || m.Error != test.want {
 			t.Errorf("%s: %s, want %s (%v)", test.order, answer, test.want, err)
 		}
@@ -209,6 +211,8 @@ func TestWhoIsNoControllerIsToldSoAndHungUpOn(t *testing.T) {
 		{`{"v":2,"format":{}}`, `a message that this snatlab does not know (json: unknown field "format"): "{\"v\":2,\"format\":{}}"`},
 		{`{"v":2,"listen":{"port":70000}}`, `a message that this snatlab does not know (json: cannot unmarshal number 70000 into Go struct field Listen.listen.port of type uint16): "{\"v\":2,\"listen\":{\"port\":70000}}"`},
 		{strings.Repeat("x", maxOrder), "a line is too long: more than 4096 bytes"},
+		{`{"v":2,"listen":{"port":39001}}`, "a server takes orders only after a greeting"},
+		{`{"v":2,"finish":{}}`, "a server takes orders only after a greeting"},
 	} {
 		var out bytes.Buffer
 		agent := Agent{Role: RoleServer}

@@ -161,9 +161,9 @@ func FuzzAnswers(f *testing.F) {
 func FuzzOrders(f *testing.F) {
 	for _, line := range sayings {
 		f.Add([]byte(line + "\n"))
-		f.Add([]byte(`{"v":2,"greet":{}}` + "\n" + line + "\n" + `{"v":2,"finish":{}}`))
+		f.Add([]byte(greeting + line + "\n" + `{"v":2,"finish":{}}`))
 	}
-	f.Add([]byte(`{"v":2,"listen":{"port":39001}}` + "\n" + `{"v":2,"listen":{"port":39002}}` + "\n" + `{"v":2,"finish":{}}` + "\n"))
+	f.Add([]byte(greeting + `{"v":2,"listen":{"port":39001}}` + "\n" + `{"v":2,"listen":{"port":39002}}` + "\n" + `{"v":2,"finish":{}}` + "\n"))
 	f.Add(bytes.Repeat([]byte("x"), maxOrder+1))
 	f.Fuzz(func(t *testing.T, says []byte) {
 		agent := Agent{Role: RoleServer, Address: netip.MustParseAddr("127.0.0.1"), Ports: &Ports{39000, 39003}}

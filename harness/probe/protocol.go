@@ -81,8 +81,9 @@ func Count(ranges []Ports) (n int) {
 	return n
 }
 
-// Greet is what a controller says first to a server, which may be on another
-// machine: who connects and says nothing is no controller.
+// Greet is the first order of a controller to a server, which may be on another
+// machine: a peer that does not greet is no controller. Later ones keep the
+// server from taking a run for dead whose clients are sending.
 type Greet struct{}
 
 // Share asks whether a client can map the file that clients are to meet in.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 )
 
@@ -13,7 +14,16 @@ import (
 type Client struct{ *session }
 
 // Server is the controller's side of a probe that is connected to.
-type Server struct{ *session }
+type Server struct {
+	*session
+
+	talk   sync.Mutex // one exchange at a time: KeepAwake has its own
+	failed error      // of an exchange: the next would read its answer
+
+	awake   sync.WaitGroup
+	hangUp  chan struct{} // closed by Close: KeepAwake ends
+	closing sync.Once
+}
 
 // Stream connects to a probe. Close ends it, and with it the probe.
 type Stream struct {
@@ -42,14 +52,64 @@ func OpenServer(ctx context.Context, s Stream) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	answer, err := session.call(ctx, answerTime, message{Greet: &Greet{}})
+	server := &Server{session: session, hangUp: make(chan struct{})}
+	if err := server.greet(ctx); err != nil {
+		return nil, errors.Join(err, session.Close())
+	}
+	return server, nil
+}
+
+func (s *Server) greet(ctx context.Context) error {
+	answer, err := s.exchange(ctx, message{Greet: &Greet{}})
 	if err == nil && answer.Ready == nil {
 		err = fmt.Errorf("%s: did not greet back", s.Name)
 	}
-	if err != nil {
-		return nil, errors.Join(err, session.Close())
+	return err
+}
+
+// exchange sends an order and waits for its answer.
+func (s *Server) exchange(ctx context.Context, order message) (message, error) {
+	s.talk.Lock()
+	defer s.talk.Unlock()
+	if s.failed != nil {
+		return message{}, s.failed
 	}
-	return &Server{session}, nil
+	answer, err := s.call(ctx, answerTime, order)
+	s.failed = err
+	return answer, err
+}
+
+// keepAwake is the time between two greetings of KeepAwake.
+const keepAwake = 20 * time.Second
+
+// KeepAwake greets the server from time to time until Close: a [RunServer] ends
+// the run of a controller that is silent for long. An error of a greeting is
+// returned by the next order.
+func (s *Server) KeepAwake() { s.greetEvery(keepAwake) }
+
+func (s *Server) greetEvery(every time.Duration) {
+	s.awake.Go(func() {
+		tick := time.NewTicker(every)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				if s.greet(context.Background()) != nil { // bounded by answerTime
+					return
+				}
+			case <-s.hangUp:
+				return
+			}
+		}
+	})
+}
+
+// Close ends the conversation, and with it the probe.
+func (s *Server) Close() error {
+	s.closing.Do(func() { close(s.hangUp) })
+	err := s.session.Close()
+	s.awake.Wait()
+	return err
 }
 
 // Share looks whether the client can map the file that clients meet in. That
@@ -79,7 +139,7 @@ func (c *Client) Run(ctx context.Context, load Load) (*Report, error) {
 
 // Listen opens a port.
 func (s *Server) Listen(ctx context.Context, port uint16) error {
-	answer, err := s.call(ctx, answerTime, message{Listen: &Listen{Port: port}})
+	answer, err := s.exchange(ctx, message{Listen: &Listen{Port: port}})
 	if err == nil && answer.Ready == nil {
 		err = fmt.Errorf("%s: answered without saying that it listens", s.Name)
 	}
@@ -88,7 +148,7 @@ func (s *Server) Listen(ctx context.Context, port uint16) error {
 
 // Finish closes the port that is open.
 func (s *Server) Finish(ctx context.Context) (*Served, error) {
-	answer, err := s.call(ctx, answerTime, message{Finish: &Finish{}})
+	answer, err := s.exchange(ctx, message{Finish: &Finish{}})
 	if err != nil {
 		return nil, err
 	}

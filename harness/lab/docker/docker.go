@@ -198,8 +198,9 @@ func (l *dockerLab) callServer(ctx context.Context) error {
 		Name: fmt.Sprintf("server at %v", l.Server), In: conn, Out: conn, Close: conn.Close,
 	})
 	if err != nil {
-		return fmt.Errorf("%w (a server serves one run at a time)", err)
+		return err
 	}
+	server.KeepAwake()
 	l.SetServer(server, l.Server.Addr())
 	p := server.Hello.Ports
 	if p == nil || int(p.Last)-int(p.First)+1 < l.Trials {

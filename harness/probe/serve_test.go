@@ -1,0 +1,248 @@
+package probe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// long is a limit that no test reaches.
+const long = time.Minute
+
+// serveRuns serves in this process, on ports of the loopback interface.
+func serveRuns(t *testing.T, limits ServeLimits) (address string) {
+	t.Helper()
+	if limits.Peers == 0 {
+		limits.Peers = 8
+	}
+	listener, err := (&net.ListenConfig{KeepAliveConfig: KeepAlive}).Listen(t.Context(), "tcp4", "127.0.0.1:0")
+	must(t, err)
+	ctx, cancel := context.WithCancelCause(context.Background()) // the test's own ends before its cleanups
+	server := RunServer{
+		Address: netip.MustParseAddr("127.0.0.1"), Ports: Ports{First: 39010, Last: 39019},
+		Log: func(string) {}, Limits: limits,
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(ctx, listener) }()
+	over := errors.New("the test is over")
+	t.Cleanup(func() {
+		cancel(over)
+		if err := <-ended; err != over {
+			t.Errorf("serve: %v", err)
+		}
+	})
+	return listener.Addr().String()
+}
+
+func dial(t *testing.T, address string) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp4", address)
+	must(t, err)
+	t.Cleanup(func() { conn.Close() })
+	return conn
+}
+
+// connectRun connects and greets, as a run does.
+func connectRun(t *testing.T, address string) (*Server, error) {
+	t.Helper()
+	conn := dial(t, address)
+	return OpenServer(t.Context(), Stream{Name: "server", In: conn, Out: conn, Close: conn.Close})
+}
+
+func needRun(t *testing.T, address string) *Server {
+	t.Helper()
+	s, err := connectRun(t, address)
+	must(t, err)
+	return s
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A run is served beside every peer that is none, while that is connected.
+func TestServeBesideStranger(t *testing.T) {
+	for name, says := range map[string]string{
+		"nothing":             "",
+		"half a greeting":     greeting[:10],
+		"another protocol":    "GET / HTTP/1.1\r\n\r\n",
+		"an order":            `{"v":2,"finish":{}}` + "\n",
+		"listen, no greeting": `{"v":2,"listen":{"port":39010}}` + "\n",
+		"an endless line":     strings.Repeat("x", 1<<20),
+		"an order of clients": `{"v":2,"run":{"server":"127.0.0.1:1","requests":1099511627776,"timeout":-1}}` + "\n",
+		"too many ports":      greeting + `{"v":2,"listen":{"port":1}}` + "\n" + strings.Repeat("x", 5000),
+	} {
+		t.Run(name, func(t *testing.T) {
+			address := serveRuns(t, ServeLimits{Greet: long, Idle: long, Busy: long, Answer: long})
+			// It may be hung up on before it has said everything.
+			_, _ = dial(t, address).Write([]byte(says))
+			s := needRun(t, address)
+			must(t, s.Listen(t.Context(), 39010))
+			served, err := s.Finish(t.Context())
+			if err != nil || served.Accepted != 0 {
+				t.Errorf("%+v, %v", served, err)
+			}
+			must(t, s.Close())
+		})
+	}
+}
+
+// A peer that reads nothing is written to with a deadline, and delays no run
+// but its own.
+func TestServePeerThatDoesNotRead(t *testing.T) {
+	address := serveRuns(t, ServeLimits{Greet: long, Idle: long, Busy: long, Answer: 50 * time.Millisecond})
+	deaf := dial(t, address)
+	must(t, deaf.(*net.TCPConn).SetReadBuffer(1))
+	must(t, deaf.SetWriteDeadline(time.Now().Add(long)))
+	for err := error(nil); err == nil; { // until it is hung up on
+		_, err = deaf.Write([]byte(strings.Repeat(greeting, 1000)))
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatal("it is not hung up on")
+		}
+	}
+	must(t, needRun(t, address).Close())
+}
+
+func TestServeSecondRun(t *testing.T) {
+	t.Run("waits for the first", func(t *testing.T) {
+		address := serveRuns(t, ServeLimits{Greet: long, Idle: long, Busy: long, Answer: long})
+		first := needRun(t, address)
+		second := make(chan error, 1)
+		go func() {
+			s, err := connectRun(t, address)
+			if err == nil {
+				err = s.Close()
+			}
+			second <- err
+		}()
+		select {
+		case err := <-second:
+			t.Errorf("it did not wait: %v", err)
+		case <-time.After(50 * time.Millisecond):
+		}
+		must(t, first.Close())
+		must(t, <-second)
+	})
+	t.Run("is answered that the server is busy", func(t *testing.T) {
+		address := serveRuns(t, ServeLimits{Greet: long, Idle: long, Busy: time.Millisecond, Answer: long})
+		conn := dial(t, address)
+		first, err := OpenServer(t.Context(), Stream{Name: "server", In: conn, Out: conn, Close: conn.Close})
+		must(t, err)
+		_, err = connectRun(t, address)
+		want := fmt.Sprintf("server: busy with the run of %v, since ", conn.LocalAddr())
+		if err == nil || !strings.HasPrefix(err.Error(), want) || !strings.HasSuffix(err.Error(), ": try again when that has ended") {
+			t.Errorf("%v, want %s...", err, want)
+		}
+		must(t, first.Listen(t.Context(), 39012)) // the first is not disturbed
+		must(t, first.Close())
+	})
+}
+
+func TestServeSilentRun(t *testing.T) {
+	address := serveRuns(t, ServeLimits{Greet: long, Idle: 100 * time.Millisecond, Busy: long, Answer: long})
+	silent := needRun(t, address)
+	next := needRun(t, address) // waits for the end of the first
+	if _, err := silent.Finish(t.Context()); err == nil {
+		t.Error("its run goes on")
+	}
+	must(t, next.Close())
+}
+
+// Each order moves the deadline of the next: a run that greets is never ended.
+func TestServeIdleLimit(t *testing.T) {
+	here, there := net.Pipe()
+	conn := &deadlines{Conn: here}
+	server := RunServer{Guests: []netip.Prefix{}, Ports: Ports{39010, 39019}, Log: func(string) {}, Limits: ServeLimits{Greet: long, Idle: 2 * long, Busy: long, Answer: long}}
+	ended := make(chan error, 1)
+	go func() { ended <- server.serve(t.Context(), conn, &reservation{taken: make(chan struct{}, 1)}) }()
+	s, err := OpenServer(t.Context(), Stream{Name: "server", In: there, Out: there, Close: there.Close})
+	must(t, err)
+	for n := 1; n <= 3; n++ {
+		if left := time.Until(conn.read); len(conn.reads) != n+1 || left <= long || left > 2*long {
+			t.Errorf("after %d orders the deadline was set %d times, and %v are left", n, len(conn.reads), left)
+		}
+		must(t, s.greet(t.Context()))
+	}
+	must(t, s.Close())
+	must(t, <-ended)
+}
+
+// deadlines remembers the deadlines for reading.
+type deadlines struct {
+	net.Conn
+	read  time.Time
+	reads []time.Time
+}
+
+func (d *deadlines) SetReadDeadline(t time.Time) error {
+	d.read, d.reads = t, append(d.reads, t)
+	return d.Conn.SetReadDeadline(t)
+}
+
+// A run greets while its clients are sending, and its own orders are answered.
+func TestServerKeepAwake(t *testing.T) {
+	here, there := net.Pipe()
+	heard := make(chan struct{}, 100)
+	agent := Agent{Role: RoleServer, Ports: &Ports{39010, 39019}, Heard: func() { heard <- struct{}{} }}
+	ended := make(chan error, 1)
+	go func() { ended <- agent.Serve(here, here) }()
+	s, err := OpenServer(t.Context(), Stream{Name: "server", In: there, Out: there, Close: there.Close})
+	must(t, err)
+	s.greetEvery(time.Millisecond)
+	for range 5 {
+		<-heard
+	}
+	must(t, s.Listen(t.Context(), 39014))
+	_, err = s.Finish(t.Context())
+	must(t, err)
+	go func() {
+		for range heard { // more than it holds may come
+		}
+	}()
+	must(t, s.Close())
+	if err := <-ended; err != nil && !errors.Is(err, io.ErrClosedPipe) {
+		t.Error(err)
+	}
+	close(heard)
+}
+
+func TestServeTooManyPeers(t *testing.T) {
+	address := serveRuns(t, ServeLimits{Greet: long, Idle: long, Busy: long, Answer: long, Peers: 1})
+	first := needRun(t, address)
+	if _, err := connectRun(t, address); err == nil || !strings.HasPrefix(err.Error(), "server died: ") {
+		t.Errorf("a second peer: %v", err)
+	}
+	must(t, first.Close())
+}
+
+// A machine that is gone says nothing any more: keep-alives find out.
+func TestServeKeepAlive(t *testing.T) {
+	listener, err := (&net.ListenConfig{KeepAliveConfig: KeepAlive}).Listen(t.Context(), "tcp4", "127.0.0.1:0")
+	must(t, err)
+	defer listener.Close()
+	dial(t, listener.Addr().String())
+	conn, err := listener.Accept()
+	must(t, err)
+	defer conn.Close()
+	raw, err := conn.(*net.TCPConn).SyscallConn()
+	must(t, err)
+	must(t, raw.Control(func(fd uintptr) {
+		for option, want := range map[int]int{unix.TCP_KEEPIDLE: 15, unix.TCP_KEEPINTVL: 5, unix.TCP_KEEPCNT: 6} {
+			if got, err := unix.GetsockoptInt(int(fd), unix.IPPROTO_TCP, option); err != nil || got != want {
+				t.Errorf("option %d is %d, want %d (%v)", option, got, want, err)
+			}
+		}
+	}))
+}
