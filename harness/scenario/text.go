@@ -3,6 +3,7 @@ package scenario
 import (
 	"bytes"
 	"fmt"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -29,6 +30,9 @@ func (d *decoder) checkText(data []byte) bool {
 			return false
 		case !isText(r):
 			d.faultAt(line, column, fmt.Sprintf("%U is not allowed; allowed: text without control characters", r))
+			return false
+		case isUnseen(r, rest[size:]):
+			d.faultAt(line, column, fmt.Sprintf("%U is not allowed: editors do not show it, and it can hide a part of the file; allowed: visible text, and lines that end in LF or CR LF", r))
 			return false
 		case isMark(r):
 			marks++
@@ -57,11 +61,29 @@ func isText(r rune) bool {
 	return r >= '\u00a0'
 }
 
-// isMark tells the characters without which YAML makes no further node: those
-// that separate or open one, and the line ends.
+// isUnseen reports whether an editor may not show r, which next follows, so that
+// a reader sees another file than YAML does. Line ends that are neither LF nor
+// CR LF end a comment for YAML, and for few editors; bidirectional controls
+// reorder the text that is shown (CVE-2021-42574); other format characters (class
+// Cf) have no width. The two joiners are needed to write some languages.
+func isUnseen(r rune, next []byte) bool {
+	const nonJoiner, joiner = '\u200c', '\u200d'
+	switch r {
+	case '\r':
+		return !bytes.HasPrefix(next, []byte("\n"))
+	case '\u0085', '\u2028', '\u2029':
+		return true
+	case nonJoiner, joiner:
+		return false
+	}
+	return unicode.Is(unicode.Cf, r)
+}
+
+// isMark reports whether r separates or opens nodes, or ends a line: without such
+// characters YAML makes no further node.
 func isMark(r rune) bool {
 	switch r {
-	case ',', ':', '[', '{', '-', '?', '\n', '\r', '\u0085', '\u2028', '\u2029':
+	case ',', ':', '[', '{', '-', '?', '\n':
 		return true
 	}
 	return false
