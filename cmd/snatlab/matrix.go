@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -57,8 +58,9 @@ SPEC is one of:
   linux-image-6.1.deb      a package: .deb or .rpm
   binary.deb,modules.deb   several, where the kernel and its modules are apart
 
-A kernel that panics, hangs or cannot be booted is a row with the reason, and the
-others go on. One whose baseline shows no race is tried again with twice the
+A SPEC that stands for nothing is an error before the first guest boots. A kernel
+that panics, hangs or cannot be booted is a row with the reason, and the others go
+on. One whose baseline shows no race is tried again with twice the
 requests, three times in all. Rows that are done are not done again while kernel,
 scenario, options and this program are the same: an interrupted matrix goes on
 where it was.
@@ -101,7 +103,7 @@ scenario.`,
 // scenario reads what guests are to run, and finds out all that is wrong with the
 // command line.
 func (f matrixFlags) scenario(c *cobra.Command, path string) (*scenario.Scenario, error) {
-	if err := f.check(); err != nil {
+	if err := cmp.Or(f.check(), kernel.CheckSpecs(f.kernels, f.modules)); err != nil {
 		return nil, usageError{c, err}
 	}
 	s, err := readScenario(c, path, runFlags{rounds: f.rounds})

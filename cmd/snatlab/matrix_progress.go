@@ -5,8 +5,6 @@ import (
 	"os"
 	"sync"
 
-	"golang.org/x/term"
-
 	"snatlab/harness/kernel"
 	"snatlab/harness/report"
 )
@@ -20,7 +18,7 @@ type matrixProgress struct {
 }
 
 func newMatrixProgress(jobs int) *matrixProgress {
-	return &matrixProgress{several: jobs > 1, terminal: jobs == 1 && term.IsTerminal(int(os.Stderr.Fd()))}
+	return &matrixProgress{several: jobs > 1, terminal: jobs == 1 && canOverwrite(os.Stderr)}
 }
 
 // watch shows the run of a kernel.

@@ -12,7 +12,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"snatlab/harness/lab/netns"
 	"snatlab/harness/night"
@@ -118,7 +117,7 @@ func (f nightlyFlags) attempt(ctx context.Context, s *scenario.Scenario) (*resul
 		return nil, err
 	}
 	defer at.close()
-	watch, terminal := io.Discard, term.IsTerminal(int(os.Stderr.Fd()))
+	watch, terminal := io.Discard, canOverwrite(os.Stderr)
 	if terminal {
 		watch = os.Stderr
 	}

@@ -15,7 +15,6 @@ import (
 
 	"github.com/google/renameio/v2"
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"snatlab/harness"
 	"snatlab/harness/figure"
@@ -181,7 +180,7 @@ func (f runFlags) run(ctx context.Context, s *scenario.Scenario) (kept *lab.Kept
 
 // experiment runs the scenario in a lab that it opens.
 func (f runFlags) experiment(ctx context.Context, s *scenario.Scenario, site *site, id string, keep *keeping) (*result.Result, error) {
-	progress := report.NewProgress(os.Stderr, term.IsTerminal(int(os.Stderr.Fd())))
+	progress := report.NewProgress(os.Stderr, canOverwrite(os.Stderr))
 	r, err := harness.Run(ctx, s, func(ctx context.Context) (lab.Lab, error) {
 		opened, err := site.open(ctx, id, f.keep, progress.Say)
 		if err != nil || !f.keep {

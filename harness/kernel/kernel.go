@@ -3,6 +3,7 @@ package kernel
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 )
 
@@ -22,6 +23,18 @@ func (k *Kernel) Image() []byte { return k.image }
 // all other kernels bring their own.
 func Read(ctx context.Context, spec, modules string) (*Kernel, error) {
 	return thisHost.read(ctx, spec, modules)
+}
+
+// CheckSpecs returns an error for the SPECs that stand for nothing on this
+// machine. It does not read the kernels.
+func CheckSpecs(specs []string, modules string) error {
+	var errs []error
+	for _, spec := range specs {
+		if _, err := thisHost.find(spec, modules); err != nil {
+			errs = append(errs, fmt.Errorf("kernel %q: %w", spec, err))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 func (h host) read(ctx context.Context, spec, modules string) (*Kernel, error) {

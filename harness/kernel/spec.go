@@ -105,15 +105,15 @@ func (h host) unknown(spec string) error {
 	if all := h.releases(); len(all) > 0 {
 		there = "there are " + strings.Join(all, ", ")
 	}
-	what := "no such file, and no such kernel"
+	what, running := "no such file, and no such kernel", fmt.Sprintf("%q, ", Running)
 	switch {
 	case spec == Running:
-		what = "no image of the running kernel, " + h.running + ","
+		what, running = fmt.Sprintf("the image of the running kernel, %s, is not", h.running), ""
 	case strings.Contains(spec, "/"):
 		return errors.New("no such file or folder")
 	}
-	return fmt.Errorf("%s under %s (%s): give %q, a release under /boot, a vmlinuz, a build tree, or packages (.deb, .rpm) joined by commas",
-		what, filepath.Join(h.root, "boot"), there, Running)
+	return fmt.Errorf("%s under %s (%s): give %sa release under /boot, a vmlinuz, a build tree, or packages (.deb, .rpm) joined by commas",
+		what, filepath.Join(h.root, "boot"), there, running)
 }
 
 // imagesOf lists where distributions put the image: Debian, Fedora and Arch.

@@ -80,8 +80,8 @@ func TestWhatIsNoSpecIsToldWhatCouldBeMeant(t *testing.T) {
 		{h, "", "", `kernel "": no such file, and no such kernel under ` + h.root + "/boot " + there},
 		{h, "..", "", `kernel "..": no kernel was built in this folder: there is no arch/x86/boot/bzImage (make bzImage modules)`},
 		{h, "./vmlinux", "", `kernel "./vmlinux": no such file or folder`},
-		{host{folder, "6.9.9"}, "running", "", `kernel "running": no image of the running kernel, 6.9.9, under ` + folder +
-			`/boot (none is there): give "running", a release under /boot, a vmlinuz, a build tree, or packages (.deb, .rpm) joined by commas`},
+		{host{folder, "6.9.9"}, "running", "", `kernel "running": the image of the running kernel, 6.9.9, is not under ` + folder +
+			`/boot (none is there): give a release under /boot, a vmlinuz, a build tree, or packages (.deb, .rpm) joined by commas`},
 		{h, "a.deb,b.deb", "", `kernel "a.deb,b.deb": stat a.deb: no such file or directory`},
 		{h, image + "," + image, "", `kernel "` + image + "," + image + `": ` + image + " is no package: only .deb and .rpm files are joined by commas"},
 		{h, os.DevNull, "", `kernel "/dev/null": /dev/null is not a regular file`},

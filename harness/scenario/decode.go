@@ -38,7 +38,10 @@ func Read(path string) (*Scenario, error) {
 func Parse(file string, data []byte) (*Scenario, error) {
 	d := &decoder{file: file, broken: map[*yaml.Node]bool{}}
 	s := Default()
-	if root := d.document(data); root != nil {
+	root := d.document(data)
+	if schema := schemaOf(root); schema != "" {
+		d.fault(root, fmt.Sprintf("this file was written by snatlab (schema: %s), it is not a scenario; `snatlab report` prints a result", quote(schema)))
+	} else if root != nil {
 		d.value(field{key: "scenario", value: mapping{fields: scenarioFields(&s)}}, root)
 		if !d.full() { // else not all of it was read
 			d.check(&s, root)
@@ -48,6 +51,20 @@ func Parse(file string, data []byte) (*Scenario, error) {
 		return nil, d.faults.sorted()
 	}
 	return &s, nil
+}
+
+// schemaOf returns the schema that a file of snatlab's own names, such as
+// result.json, which YAML can read too.
+func schemaOf(root *yaml.Node) string {
+	if root == nil || root.Kind != yaml.MappingNode {
+		return ""
+	}
+	for i := 0; i+1 < len(root.Content); i += 2 {
+		if root.Content[i].Value == "schema" && strings.HasPrefix(root.Content[i+1].Value, "snatlab.") {
+			return root.Content[i+1].Value
+		}
+	}
+	return ""
 }
 
 // Document gives the root of the one YAML document in data, bounded and not
