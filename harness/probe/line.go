@@ -8,7 +8,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"unicode"
+
+	"snatlab/harness/plain"
 )
 
 // errLong ends a stream: where its next message begins is not known.
@@ -74,10 +75,5 @@ func printable(words string) string {
 	if len(words) > maxWords {
 		words = strings.ToValidUTF8(words[:maxWords], "") + "..."
 	}
-	return strings.Map(func(r rune) rune {
-		if r == '\n' || r == '\t' || unicode.IsPrint(r) {
-			return r
-		}
-		return '?'
-	}, words)
+	return plain.Lines(words)
 }

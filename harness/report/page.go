@@ -2,8 +2,9 @@ package report
 
 import (
 	"strings"
-	"unicode"
 	"unicode/utf8"
+
+	printable "snatlab/harness/plain"
 )
 
 const (
@@ -98,15 +99,4 @@ func pad(s string, width int) string {
 }
 
 // plain makes one line of printable characters.
-func plain(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case unicode.IsPrint(r):
-			return r
-		case unicode.IsSpace(r):
-			return ' '
-		default:
-			return '?'
-		}
-	}, s)
-}
+func plain(s string) string { return printable.Line(s) }
