@@ -149,7 +149,7 @@ func (f nightlyFlags) run(ctx context.Context, c *cobra.Command, tasks []task, k
 		}
 	}
 	var lock *undo.Lock
-	err = f.await(ctx, func() (err error) { lock, err = undo.TakeLock(f.store, "nightly"); return err })
+	err = f.await(ctx, func() (err error) { lock, err = undo.TakeStoreLock(f.store, "nightly"); return err })
 	if err != nil {
 		return err
 	}

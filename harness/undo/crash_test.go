@@ -132,7 +132,7 @@ func TestAFileThatIsNoJournalOfThisVersionIsRefused(t *testing.T) {
 func TestARecordIsAsLongAsItHasToBe(t *testing.T) {
 	h := &host{}
 	j := create(t, h.undoers())
-	long := strings.Repeat("x", 3<<20)
+	long := strings.Repeat("x", maxText-100)
 	h.put(t, j, long)
 	closeJournal(t, reopen(t, j.path, h.undoers()))
 	same(t, "left on the host", h.stands, nil)

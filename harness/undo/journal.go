@@ -1,7 +1,6 @@
 package undo
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -38,41 +37,30 @@ type Entry struct {
 	Step   Step
 }
 
-// record is one line of the file. Exactly one part is set.
-type record struct {
-	Header *header `json:"header,omitempty"`
-	Do     *do     `json:"do,omitempty"`
-	Undone *int    `json:"undone,omitempty"`
-	Kept   bool    `json:"kept,omitempty"`
-}
-
-type do struct {
-	Number int  `json:"number"`
-	Step   Step `json:"step"`
-}
-
-const version = 1
-
 // Create starts the journal of a run in dir, which is made if need be.
 func Create(dir, run string, how Undoers) (*Journal, error) {
 	if _, err := planned(); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("make the journal's folder: %w", err)
+	folder, err := makeFolder(dir)
+	if err != nil {
+		return nil, fmt.Errorf("open the folder of journals: %w", err)
 	}
-	path := filepath.Join(dir, run+suffix)
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND|unix.O_NOFOLLOW, 0o600)
+	defer folder.Close()
+	file, err := folder.open(run+suffix, os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND)
 	if err != nil {
 		return nil, fmt.Errorf("create journal: %w", err)
 	}
-	j := &Journal{path: path, file: file, how: how}
+	j := &Journal{path: file.Name(), file: file, how: how}
 	// Held until this process ends or closes the file: see Alive.
-	if err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		return nil, errors.Join(fmt.Errorf("lock journal: %w", err), file.Close(), os.Remove(path))
+	err = unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if err != nil {
+		err = fmt.Errorf("lock journal: %w", err)
+	} else {
+		err = j.write(record{Header: newHeader(run)})
 	}
-	if err := j.write(record{Header: newHeader(run)}); err != nil {
-		return nil, errors.Join(err, file.Close(), os.Remove(path))
+	if err != nil {
+		return nil, errors.Join(err, j.remove())
 	}
 	return j, nil
 }
@@ -81,22 +69,45 @@ func Create(dir, run string, how Undoers) (*Journal, error) {
 // happens to it, such as those inside a network namespace that only it holds.
 func InMemory(how Undoers) *Journal { return &Journal{how: how} }
 
-// Find lists the journals in dir, oldest run first.
+// Find lists the journals in dir, oldest run first. A folder that another user
+// can write to is an *[UntrustedError]; its journals are not listed.
 func Find(dir string) ([]string, error) {
-	paths, err := filepath.Glob(filepath.Join(dir, "*"+suffix))
-	slices.Sort(paths)
-	return paths, err
+	folder, err := openFolder(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look for journals: %w", err)
+	}
+	names, err := folder.names(suffix)
+	for i, name := range names {
+		names[i] = filepath.Join(dir, name)
+	}
+	return names, errors.Join(err, folder.Close())
 }
 
-// Alive tells whether the process that keeps a journal is at work with it still.
+// Alive reports whether the process that keeps a journal still works with it.
 // Its journal is nobody else's to undo.
 func Alive(path string) bool {
-	file, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW, 0)
+	file, err := openJournal(path, os.O_RDONLY)
 	if err != nil {
 		return false
 	}
 	defer file.Close()
 	return errors.Is(unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB), unix.EWOULDBLOCK)
+}
+
+func openJournal(path string, flags int) (*os.File, error) {
+	folder, err := openFolder(filepath.Dir(path))
+	if err != nil {
+		return nil, fmt.Errorf("open journal: %w", err)
+	}
+	defer folder.Close()
+	file, err := folder.open(filepath.Base(path), flags)
+	if err != nil {
+		return nil, fmt.Errorf("open journal: %w", err)
+	}
+	return file, nil
 }
 
 // Open reads a journal that another process left behind. A last line that is
@@ -106,23 +117,23 @@ func Open(path string, how Undoers) (*Journal, error) {
 	if _, err := planned(); err != nil {
 		return nil, err
 	}
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_APPEND|unix.O_NOFOLLOW, 0)
+	file, err := openJournal(path, os.O_RDWR|os.O_APPEND)
 	if err != nil {
-		return nil, fmt.Errorf("open journal: %w", err)
+		return nil, err
 	}
 	j := &Journal{path: path, file: file, how: how}
 	if err := j.load(); err != nil {
-		return nil, errors.Join(fmt.Errorf("read journal %s: %w", path, err), file.Close())
+		return nil, errors.Join(fmt.Errorf("read journal %s: %w", path, err), j.Leave())
 	}
 	return j, nil
 }
 
-// Read reads a journal that another process may be at work with. Whatever is
+// Read reads a journal that another process may be working with. Whatever is
 // undone of it, its file stays, as it is.
 func Read(path string, how Undoers) (*Journal, error) {
-	file, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW, 0)
+	file, err := openJournal(path, os.O_RDONLY)
 	if err != nil {
-		return nil, fmt.Errorf("open journal: %w", err)
+		return nil, err
 	}
 	defer file.Close()
 	j := &Journal{path: path, how: how}
@@ -141,44 +152,6 @@ func (j *Journal) load() error {
 	return j.file.Truncate(whole)
 }
 
-// read gives the length of what was not torn.
-func (j *Journal) read(file *os.File) (whole int64, torn bool, err error) {
-	data, err := io.ReadAll(file)
-	if err != nil {
-		return 0, false, err
-	}
-	end := bytes.LastIndexByte(data, '\n') + 1
-	return int64(end), end < len(data), j.replay(data[:end])
-}
-
-// replay works through the records of a file.
-func (j *Journal) replay(data []byte) error {
-	n := 0
-	for line := range bytes.Lines(data) {
-		n++
-		var r record
-		if err := json.Unmarshal(line, &r); err != nil {
-			return fmt.Errorf("record %d: %w", n, err)
-		}
-		switch {
-		case n == 1 && (r.Header == nil || r.Header.Version != version):
-			return fmt.Errorf("not a journal of version %d", version)
-		case n == 1:
-			j.boot = r.Header.Boot
-		case r.Do != nil:
-			j.open = append(j.open, Entry{number: r.Do.Number, Step: r.Do.Step})
-			j.next = max(j.next, r.Do.Number+1)
-		case r.Undone != nil:
-			j.forget(*r.Undone)
-		case r.Kept:
-			j.kept = true
-		default:
-			return fmt.Errorf("record %d: neither a change nor an undoing", n)
-		}
-	}
-	return nil
-}
-
 // Do writes down what undoes a change, and then makes the change. If the
 // change fails it may have been made in part, so its step stays to be undone.
 //
@@ -191,6 +164,9 @@ func (j *Journal) Do(ctx context.Context, s Step, change func(context.Context) e
 	die, err := planned()
 	if err != nil {
 		return Entry{number: -1}, err
+	}
+	if err := s.check(); err != nil {
+		return Entry{number: -1}, fmt.Errorf("write journal: %w", err)
 	}
 	e := Entry{number: j.next, Step: s}
 	if err := j.write(record{Do: &do{Number: e.number, Step: s}}); err != nil {
@@ -285,13 +261,26 @@ func (j *Journal) remove() error {
 	if j.file == nil {
 		return nil
 	}
-	if err := os.Remove(j.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	err := removeJournal(j.path)
+	if err != nil {
 		return fmt.Errorf("remove journal: %w", err)
 	}
 	if err := j.file.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
 		return fmt.Errorf("close journal: %w", err)
 	}
 	return nil
+}
+
+// removeJournal removes a file. One that is gone is no error.
+func removeJournal(path string) error {
+	folder, err := openFolder(filepath.Dir(path))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return errors.Join(folder.remove(filepath.Base(path)), folder.Close())
 }
 
 // undoTwice gives a step a second chance: what stood in its way may have been
@@ -328,6 +317,9 @@ func (j *Journal) write(r record) error {
 	end, err := j.file.Seek(0, io.SeekEnd)
 	if err != nil {
 		return fmt.Errorf("write journal: %w", err)
+	}
+	if end+int64(len(line)) >= maxSize {
+		return fmt.Errorf("write journal: %s is full (%d MiB); nothing more is changed", j.path, maxSize>>20)
 	}
 	if _, err := j.file.Write(append(line, '\n')); err != nil {
 		// A full disk takes half a record, to which the next would be glued.

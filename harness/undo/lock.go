@@ -10,11 +10,15 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"snatlab/harness/plain"
 )
 
 // Lock keeps two runs from changing one host at the same time. The kernel
 // releases it when its process ends, however it ends.
 type Lock struct{ file *os.File }
+
+const lockName = "lock"
 
 // Holder is who has the lock.
 type Holder struct {
@@ -31,23 +35,50 @@ func (e *LockedError) Error() string {
 		return "another snatlab is at work on this host"
 	}
 	return fmt.Sprintf("another snatlab is at work on this host: %s, pid %d, since %s",
-		e.Holder.What, e.Holder.PID, e.Holder.Since.Local().Format(time.DateTime))
+		plain.Line(e.Holder.What), e.Holder.PID, e.Holder.Since.Local().Format(time.DateTime))
 }
 
-// TakeLock takes the host's lock in dir, or gives a *LockedError at once.
+// TakeLock takes the host's lock in dir, or returns a *LockedError at once. A
+// folder or a lock that another user can write to is an *[UntrustedError].
 func TakeLock(dir, what string) (*Lock, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("make the lock's folder: %w", err)
+	folder, err := makeFolder(dir)
+	if err != nil {
+		return nil, fmt.Errorf("open the lock's folder: %w", err)
 	}
-	path := filepath.Join(dir, "lock")
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+	defer folder.Close()
+	file, err := folder.open(lockName, os.O_RDWR|os.O_CREATE)
 	if err != nil {
 		return nil, fmt.Errorf("open lock: %w", err)
 	}
+	return lock(file, what)
+}
+
+// TakeStoreLock takes the lock in dir, which may be a folder that users share:
+// so its lock may belong to the folder's owner as well, and whoever can write to
+// the folder can hold it. It returns a *LockedError at once.
+func TakeStoreLock(dir, what string) (*Lock, error) {
+	folder, err := os.Open(dir)
+	if err != nil {
+		return nil, fmt.Errorf("open the lock's folder: %w", err)
+	}
+	defer folder.Close()
+	var s unix.Stat_t
+	if err := unix.Fstat(int(folder.Fd()), &s); err != nil {
+		return nil, fmt.Errorf("look at %s: %w", dir, err)
+	}
+	file, err := openFile(folder, filepath.Join(dir, lockName), os.O_RDWR|os.O_CREATE, uint32(os.Geteuid()), s.Uid)
+	if err != nil {
+		return nil, fmt.Errorf("open lock: %w", err)
+	}
+	return lock(file, what)
+}
+
+// lock locks a file and writes into it who does.
+func lock(file *os.File, what string) (*Lock, error) {
 	if err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		defer file.Close()
 		if !errors.Is(err, unix.EWOULDBLOCK) {
-			return nil, fmt.Errorf("lock %s: %w", path, err)
+			return nil, fmt.Errorf("lock %s: %w", file.Name(), err)
 		}
 		locked := &LockedError{}
 		if text, err := io.ReadAll(io.LimitReader(file, 4096)); err == nil {

@@ -9,8 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // header is the first record: whose the journal is.
@@ -31,7 +29,7 @@ func newHeader(run string) *header {
 // "run 20260102-030405-c0ffee, pid 4711, since 2026-01-02 03:04:05".
 func Owner(path string) string {
 	const unknown = "a run"
-	file, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW, 0)
+	file, err := openJournal(path, os.O_RDONLY)
 	if err != nil {
 		return unknown
 	}
@@ -42,7 +40,7 @@ func Owner(path string) string {
 	}
 	line, _, _ := bytes.Cut(text, []byte("\n"))
 	var r record
-	if json.Unmarshal(line, &r) != nil || r.Header == nil || r.Header.Run == "" {
+	if json.Unmarshal(line, &r) != nil || r.Header == nil || r.Header.check() != nil {
 		return unknown // the header is being written, or it is none of ours
 	}
 	return r.Header.owner()

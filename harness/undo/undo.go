@@ -8,6 +8,11 @@
 // between an undoing and its record, whatever undoes a change must be
 // idempotent, and must take a change that was never made for undone.
 //
+// A journal is carried out by whoever cleans up, who is root as a rule. So it
+// is believed only where no other user can have written it: see
+// [UntrustedError]. Even then an undoer checks what it is given, and undoes
+// nothing that no run of snatlab does.
+//
 // Journals lie under /run: what they describe dies with a reboot, as they do.
 // (Containers and networks of Docker's do not, but carry a label.) A journal
 // that has outlived its boot all the same is not undone.
@@ -30,6 +35,7 @@ import (
 	"time"
 
 	"snatlab/harness/figure"
+	"snatlab/harness/plain"
 )
 
 // Step is one change to the host and what undoes it. It is pure data: another
@@ -56,12 +62,13 @@ type Undoer func(ctx context.Context, args json.RawMessage) error
 // Undoers are keyed by the kind of step.
 type Undoers map[string]Undoer
 
-// With makes an Undoer of a function that takes the step's own arguments.
+// With makes an Undoer of a function that takes the step's own arguments. The
+// function must check them as if a stranger had written them.
 func With[Args any](undo func(context.Context, Args) error) Undoer {
 	return func(ctx context.Context, raw json.RawMessage) error {
 		var args Args
-		if err := json.Unmarshal(raw, &args); err != nil {
-			return fmt.Errorf("read arguments: %w", err)
+		if err := decode(raw, &args); err != nil {
+			return err
 		}
 		return undo(ctx, args)
 	}
@@ -104,7 +111,7 @@ func (e *LeftError) Error() string {
 	changes := figure.Plural(len(e.Left), "change", "changes")
 	fmt.Fprintf(&b, "%s to this host could not be undone; `snatlab cleanup` tries again, or by hand:", changes)
 	for _, l := range e.Left {
-		fmt.Fprintf(&b, "\n  %s: %v\n    %s", l.Step.What, l.Err, l.Step.Manual)
+		fmt.Fprintf(&b, "\n  %s: %s\n    %s", plain.Line(l.Step.What), plain.Line(l.Err.Error()), plain.Line(l.Step.Manual))
 	}
 	return b.String()
 }

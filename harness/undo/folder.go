@@ -1,0 +1,205 @@
+package undo
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"snatlab/harness/figure"
+)
+
+// A journal is carried out as it stands. So it is believed only where no other
+// user can have written it: its folder and its file belong to the effective
+// user, and nobody else can write to them. Both are opened without following a
+// link, and checked once they are open, so that nothing can be put in their
+// place between the check and the use.
+
+// folder is a folder that was opened and checked.
+type folder struct {
+	path string
+	file *os.File
+}
+
+// UntrustedError reports a path that another user may have made or changed.
+// Nothing in it was used.
+type UntrustedError struct {
+	Path   string
+	Fault  string // "belongs to user 1000, and snatlab runs as user 0"
+	Remedy string // what to do
+}
+
+func (e *UntrustedError) Error() string { return fmt.Sprintf("%q %s (%s)", e.Path, e.Fault, e.Remedy) }
+
+// CheckFolder reports whether the folder at path, and what lies in it, is the
+// effective user's alone. A folder that does not exist is an error that wraps
+// fs.ErrNotExist, any other fault an *UntrustedError.
+func CheckFolder(path string) error {
+	f, err := openFolder(path)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// makeFolder opens the folder at path, and makes it if there is none.
+func makeFolder(path string) (*folder, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, err
+	}
+	if err := unix.Mkdir(path, 0o700); err != nil && !errors.Is(err, unix.EEXIST) {
+		return nil, &fs.PathError{Op: "mkdir", Path: path, Err: err}
+	}
+	return openFolder(path)
+}
+
+func openFolder(path string) (*folder, error) {
+	path = filepath.Clean(path)
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	switch {
+	case errors.Is(err, unix.ENOTDIR), errors.Is(err, unix.ELOOP):
+		return nil, notFolder(path)
+	case err != nil:
+		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
+	}
+	f := &folder{path, os.NewFile(uintptr(fd), path)}
+	if err := f.check(); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+func notFolder(path string) error {
+	what := "is not a folder"
+	if info, err := os.Lstat(path); err == nil && info.Mode()&fs.ModeSymlink != 0 {
+		what = "is a symbolic link, and journals lie in a folder"
+	}
+	return &UntrustedError{path, what, "look at who made it, and remove it: ls -ld " + path}
+}
+
+func (f *folder) check() error {
+	var s unix.Stat_t
+	if err := unix.Fstat(int(f.file.Fd()), &s); err != nil {
+		return fmt.Errorf("look at %s: %w", f.path, err)
+	}
+	switch self := uint32(os.Geteuid()); {
+	case s.Uid != self:
+		return &UntrustedError{f.path, foreign(s.Uid, self),
+			fmt.Sprintf("run snatlab as user %d, whose runs are journalled there; or, if that user has none, remove it: rm -r %s", s.Uid, f.path)}
+	case s.Mode&0o022 != 0:
+		return &UntrustedError{f.path, writable(s.Mode),
+			"remove what you do not know from it, then: chmod 0700 " + f.path}
+	}
+	return nil
+}
+
+func foreign(owner, self uint32) string {
+	return fmt.Sprintf("belongs to user %d, and snatlab runs as user %d", owner, self)
+}
+
+func writable(mode uint32) string {
+	return fmt.Sprintf("can be written to by other users (mode %04o)", mode&0o7777)
+}
+
+// Close closes the folder. What was opened in it stays open.
+func (f *folder) Close() error { return f.file.Close() }
+
+// names lists the files whose names end in suffix, sorted.
+func (f *folder) names(suffix string) ([]string, error) {
+	all, err := f.file.Readdirnames(-1)
+	if err != nil {
+		return nil, fmt.Errorf("list %s: %w", f.path, err)
+	}
+	all = slices.DeleteFunc(all, func(name string) bool { return !strings.HasSuffix(name, suffix) })
+	slices.Sort(all)
+	return all, nil
+}
+
+// fileNames are those of the files that snatlab makes.
+var fileNames = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,191}$`)
+
+// open opens a file of the folder. A pipe in its place keeps nobody waiting.
+func (f *folder) open(name string, flags int) (*os.File, error) {
+	path := filepath.Join(f.path, name)
+	if !fileNames.MatchString(name) {
+		return nil, &UntrustedError{path, "has a name that snatlab gives to no file", advice(path)}
+	}
+	return openFile(f.file, path, flags, uint32(os.Geteuid()))
+}
+
+// remove removes a file of the folder. One that is gone is no error.
+func (f *folder) remove(name string) error {
+	err := unix.Unlinkat(int(f.file.Fd()), name, 0)
+	if err != nil && !errors.Is(err, unix.ENOENT) {
+		return &fs.PathError{Op: "remove", Path: filepath.Join(f.path, name), Err: err}
+	}
+	return nil
+}
+
+// openFile opens the file at path, which lies in dir, and checks it.
+func openFile(dir *os.File, path string, flags int, owners ...uint32) (*os.File, error) {
+	fd, err := openat(dir, filepath.Base(path), flags)
+	switch {
+	case errors.Is(err, unix.ELOOP):
+		return nil, &UntrustedError{path, "is a symbolic link", advice(path)}
+	case errors.Is(err, unix.ENXIO), errors.Is(err, unix.EISDIR): // a socket, or a pipe that nobody reads
+		return nil, &UntrustedError{path, "is not a regular file", advice(path)}
+	case err != nil:
+		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
+	}
+	file := os.NewFile(uintptr(fd), path)
+	if err := checkFile(file, owners...); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return file, nil
+}
+
+func openat(dir *os.File, name string, flags int) (fd int, err error) {
+	for {
+		fd, err = unix.Openat(int(dir.Fd()), name, flags|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0o600)
+		if !errors.Is(err, unix.EINTR) {
+			return fd, err
+		}
+	}
+}
+
+// maxSize bounds a file. The longest run that a scenario can ask for, 1,000
+// rounds of 32 arms with 64 addresses and 32 sysctls each, writes 830 MB; most
+// write a few KiB. Journals are read line by line, so size costs no memory.
+const maxSize = 1 << 30
+
+// checkFile checks that nobody but the owners can have written an open file.
+func checkFile(file *os.File, owners ...uint32) error {
+	var s unix.Stat_t
+	path := file.Name()
+	if err := unix.Fstat(int(file.Fd()), &s); err != nil {
+		return fmt.Errorf("look at %s: %w", path, err)
+	}
+	fault := ""
+	switch {
+	case s.Mode&unix.S_IFMT != unix.S_IFREG:
+		fault = "is not a regular file"
+	case !slices.Contains(owners, s.Uid):
+		fault = foreign(s.Uid, uint32(os.Geteuid()))
+	case s.Mode&0o022 != 0:
+		fault = writable(s.Mode)
+	case s.Nlink > 1:
+		fault = fmt.Sprintf("has %d names (hard links)", s.Nlink)
+	case s.Size > maxSize:
+		fault = fmt.Sprintf("is larger than %s MiB", figure.Thousands(maxSize>>20))
+	default:
+		return nil
+	}
+	return &UntrustedError{path, fault, advice(path)}
+}
+
+// advice is what to do about a file that snatlab did not leave like that.
+func advice(path string) string {
+	return fmt.Sprintf("no snatlab left it like that, so it is not believed; look at who made it, and remove it: rm %q", path)
+}

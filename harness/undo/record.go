@@ -1,0 +1,154 @@
+package undo
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+
+	"snatlab/harness/figure"
+	"snatlab/harness/plain"
+)
+
+// record is one line of the file. Exactly one part is set.
+type record struct {
+	Header *header `json:"header,omitempty"`
+	Do     *do     `json:"do,omitempty"`
+	Undone *int    `json:"undone,omitempty"`
+	Kept   bool    `json:"kept,omitempty"`
+}
+
+type do struct {
+	Number int  `json:"number"`
+	Step   Step `json:"step"`
+}
+
+const version = 1
+
+// What a journal may hold is bounded, so that reading one neither fills the
+// memory nor the terminal. A run has some hundred changes open at a time, and
+// the longest step is a rule of the packet filter.
+const (
+	maxLine = 2 << 20  // bytes of a record
+	maxKind = 64       // bytes
+	maxText = 64 << 10 // bytes of What, and of Manual
+	maxArgs = 1 << 20  // bytes
+	maxOpen = 10_000   // changes that are not undone
+)
+
+// check reports a step that no snatlab writes.
+func (s Step) check() error {
+	for _, c := range []struct {
+		field     string
+		size, max int
+	}{{"kind", len(s.Kind), maxKind}, {"what", len(s.What), maxText}, {"manual", len(s.Manual), maxText}, {"args", len(s.Args), maxArgs}} {
+		if c.size > c.max {
+			return fmt.Errorf("the %s of a step has %s; at most %s are allowed", c.field, figure.Plural(c.size, "byte", "bytes"), figure.Thousands(c.max))
+		}
+	}
+	return nil
+}
+
+// runNames are the forms of a run's id.
+var runNames = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
+
+func (h *header) check() error {
+	switch {
+	case h.Version != version:
+		return fmt.Errorf("not a journal of version %d", version)
+	case !runNames.MatchString(h.Run):
+		return fmt.Errorf("not a journal: its run is %.130q, which is no run's id", h.Run)
+	}
+	return nil
+}
+
+// read replays the records of a file. It returns the length of the whole
+// records; torn reports that something follows them.
+func (j *Journal) read(file io.Reader) (whole int64, torn bool, err error) {
+	lines := bufio.NewReaderSize(file, maxLine)
+	for n := 1; ; n++ {
+		line, err := lines.ReadSlice('\n')
+		switch {
+		case errors.Is(err, io.EOF):
+			return whole, len(line) > 0, nil
+		case errors.Is(err, bufio.ErrBufferFull):
+			return 0, false, fmt.Errorf("record %d: longer than %d MiB", n, maxLine>>20)
+		case err != nil:
+			return 0, false, err
+		}
+		if err := j.replay(n, line); err != nil {
+			return 0, false, err
+		}
+		whole += int64(len(line))
+	}
+}
+
+// replay takes over the n-th record of a file.
+func (j *Journal) replay(n int, line []byte) error {
+	var r record
+	if err := json.Unmarshal(line, &r); err != nil {
+		return fmt.Errorf("record %d: %w", n, err)
+	}
+	switch {
+	case n == 1 && r.Header == nil:
+		return fmt.Errorf("not a journal of version %d", version)
+	case r.parts() != 1:
+		return fmt.Errorf("record %d: neither a change nor an undoing", n)
+	case n == 1:
+		j.boot = r.Header.Boot
+		return r.Header.check()
+	case r.Do != nil:
+		if err := j.reopen(*r.Do); err != nil {
+			return fmt.Errorf("record %d: %w", n, err)
+		}
+	case r.Undone != nil:
+		j.forget(*r.Undone)
+	case r.Kept:
+		j.kept = true
+	default:
+		return fmt.Errorf("record %d: a second header", n)
+	}
+	return nil
+}
+
+// parts counts what is set.
+func (r record) parts() (n int) {
+	for _, set := range []bool{r.Header != nil, r.Do != nil, r.Undone != nil, r.Kept} {
+		if set {
+			n++
+		}
+	}
+	return n
+}
+
+// reopen takes over a change that a file announces. Its texts are printed, and
+// the file may have been written by anything.
+func (j *Journal) reopen(d do) error {
+	if len(j.open) == maxOpen {
+		return fmt.Errorf("more than %s changes that are not undone, which no run makes", figure.Thousands(maxOpen))
+	}
+	if err := d.Step.check(); err != nil {
+		return err
+	}
+	d.Step.What, d.Step.Manual = plain.Line(d.Step.What), plain.Line(d.Step.Manual)
+	j.open = append(j.open, Entry{number: d.Number, Step: d.Step})
+	j.next = max(j.next, d.Number+1)
+	return nil
+}
+
+// decode reads arguments strictly: a field that is not known may change what
+// the others mean.
+func decode(raw json.RawMessage, args any) error {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.DisallowUnknownFields()
+	if err := d.Decode(args); err != nil {
+		return fmt.Errorf("read arguments: %w", err)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("read arguments: something follows them")
+	}
+	return nil
+}
