@@ -319,7 +319,7 @@ func TestCleanupRemovesANamespaceWithoutAJournal(t *testing.T) {
 	for _, path := range machine(t)["journals"] {
 		must(t, os.Remove(path))
 	}
-	must(t, os.WriteFile("/run/snatlab/netns/torn", nil, 0o400)) // made, and never mounted on
+	must(t, os.WriteFile("/run/snatlab/netns/torn-router", nil, 0o400)) // made, and never mounted on
 	out, err := exec.Command(binary, "cleanup").CombinedOutput()
 	if err != nil || strings.Count(string(out), "undoing: network namespace /run/snatlab/netns/") != 5 {
 		t.Errorf("cleanup: %v\n%s", err, out)

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"regexp"
 	"runtime"
 	"strings"
 
@@ -104,8 +105,18 @@ const (
 // Undoers undo what this package changes.
 func Undoers() undo.Undoers {
 	return undo.Undoers{
-		KindSysctl:  undo.With(func(_ context.Context, s sysctl) error { return restoreSysctl(s) }),
-		KindAddress: undo.With(func(_ context.Context, a address) error { return a.remove() }),
+		KindSysctl: undo.With(func(_ context.Context, s sysctl) error {
+			if err := s.check(); err != nil {
+				return err
+			}
+			return restoreSysctl(s)
+		}),
+		KindAddress: undo.With(func(_ context.Context, a address) error {
+			if err := a.check(); err != nil {
+				return err
+			}
+			return a.remove()
+		}),
 	}
 }
 
@@ -116,14 +127,33 @@ type sysctl struct {
 	Set    string `json:"set"`
 }
 
+// check reports a step that no arm makes.
+func (s sysctl) check() error {
+	switch {
+	case !scenario.IsSysctl(s.Name):
+		return fmt.Errorf("%.100q is no sysctl that a scenario may set", s.Name)
+	case !scenario.IsSetting(s.Set):
+		return fmt.Errorf("sysctl %s: %.200q is nothing that a scenario may set it to", s.Name, s.Set)
+	case !sysctlValue.MatchString(s.Before):
+		return fmt.Errorf("sysctl %s: %.200q is no value that it had before", s.Name, s.Before)
+	}
+	return nil
+}
+
+// sysctlValue is the form of a value as readSysctl returns it. It may be empty.
+var sysctlValue = regexp.MustCompile(`^([!-~]+( [!-~]+)*)?$`)
+
 // sysctlStep prepares a change in the calling thread's namespace.
 func sysctlStep(s scenario.Sysctl) (undo.Step, func() error, error) {
 	before, err := readSysctl(s.Name)
 	if err != nil {
 		return undo.Step{}, nil, err
 	}
-	step := undo.NewStep(KindSysctl, fmt.Sprintf("sysctl %s = %s", s.Name, s.Value),
-		fmt.Sprintf("sysctl -w %s='%s'", s.Name, before), sysctl{s.Name, before, s.Value})
+	args := sysctl{s.Name, before, words(s.Value)}
+	if err := args.check(); err != nil { // nothing is changed that could not be undone
+		return undo.Step{}, nil, err
+	}
+	step := undo.NewStep(KindSysctl, fmt.Sprintf("sysctl %s = %s", s.Name, s.Value), fmt.Sprintf("sysctl -w %s='%s'", s.Name, before), args)
 	return step, func() error { return setSysctl(s.Name, before, s.Value) }, nil
 }
 
@@ -197,9 +227,29 @@ type address struct {
 	Address   netip.Addr `json:"address"`
 }
 
+// interfaceName is the form of an interface's name: dev_valid_name,
+// net/core/dev.c, and nothing that cannot be printed.
+var interfaceName = regexp.MustCompile(`^[^/:\pZ\pC]{1,15}$`)
+
+// check reports a step that no arm makes: addresses come from the network that
+// is set apart for benchmarks.
+func (a address) check() error {
+	switch {
+	case !scenario.LabAddresses.Contains(a.Address):
+		return fmt.Errorf("%q is no address of %v, which labs have theirs from", a.Address, scenario.LabAddresses)
+	case !interfaceName.MatchString(a.Interface) || a.Interface == "." || a.Interface == "..":
+		return fmt.Errorf("%.100q is no name of an interface", a.Interface)
+	}
+	return nil
+}
+
 // addressStep prepares to give an interface of the calling thread's namespace
 // an address. One that the namespace has already is not for us to take away.
 func addressStep(name string, a netip.Addr) (undo.Step, func() error, error) {
+	args := address{name, a}
+	if err := args.check(); err != nil { // nothing is changed that could not be undone
+		return undo.Step{}, nil, err
+	}
 	known, err := netlink.AddrList(nil, netlink.FAMILY_V4)
 	for range 4 { // others change theirs meanwhile
 		if !errors.Is(err, netlink.ErrDumpInterrupted) {
@@ -226,7 +276,7 @@ func addressStep(name string, a netip.Addr) (undo.Step, func() error, error) {
 		return nil
 	}
 	manual := fmt.Sprintf("ip address delete %v/32 dev %s", a, name)
-	return undo.NewStep(KindAddress, fmt.Sprintf("address %v on %s", a, name), manual, address{name, a}), change, nil
+	return undo.NewStep(KindAddress, fmt.Sprintf("address %v on %s", a, name), manual, args), change, nil
 }
 
 // remove takes the address away. An interface that is gone took it along.

@@ -57,6 +57,12 @@ func (v sysctls) node() *yaml.Node {
 	return n
 }
 
+// IsSysctl reports whether a scenario may set the sysctl of that name.
+func IsSysctl(name string) bool { return sysctlNames.form.MatchString(name) }
+
+// IsSetting reports whether a scenario may set a sysctl to that value.
+func IsSetting(value string) bool { return settingForm.MatchString(value) }
+
 // setting is what a sysctl is set to, as it is written to the kernel.
 type setting struct{ into *string }
 

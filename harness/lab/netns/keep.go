@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -95,6 +96,9 @@ func (l *netnsLab) hold() *lab.Kept {
 // KindName is the kind of the step that gives a namespace a name.
 const KindName = "netns.name"
 
+// names are those that Keep gives: of a run, and of a part of its lab.
+var names = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}-(router|server|client-[0-9]{1,4})$`)
+
 // name is the journalled step.
 type name struct {
 	Path string `json:"path"`
@@ -111,13 +115,21 @@ func Undoers() undo.Undoers {
 
 // Leftovers lists the names that there are, as steps that remove them.
 func Leftovers() ([]undo.Step, error) {
-	entries, err := os.ReadDir(named)
+	var entries []fs.DirEntry
+	err := checkNamed()
+	if err == nil {
+		entries, err = os.ReadDir(named)
+	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("list network namespaces: %w", err)
+	}
+	journals, err := undo.Find(undo.Dir)
+	if err != nil {
 		return nil, fmt.Errorf("list network namespaces: %w", err)
 	}
 	var steps []undo.Step
 	for _, e := range entries {
-		if beingKept(e.Name()) {
+		if beingKept(e.Name(), journals) {
 			continue
 		}
 		steps = append(steps, nameStep(filepath.Join(named, e.Name())))
@@ -125,9 +137,17 @@ func Leftovers() ([]undo.Step, error) {
 	return steps, nil
 }
 
+// checkNamed checks that only this user can have put names where they are: a
+// link among the folders would lead to somebody else's mounts and files.
+func checkNamed() error {
+	if err := undo.CheckFolder(undo.Dir); err != nil {
+		return err
+	}
+	return undo.CheckFolder(named)
+}
+
 // beingKept tells a name that its run is giving at this moment.
-func beingKept(name string) bool {
-	journals, _ := undo.Find(undo.Dir) // fails for a bad pattern only
+func beingKept(name string, journals []string) bool {
 	return slices.ContainsFunc(journals, func(path string) bool {
 		run := strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
 		return strings.HasPrefix(name, run+"-") && undo.Alive(path)
@@ -137,6 +157,9 @@ func beingKept(name string) bool {
 // giveName holds a namespace by a file that it is mounted on.
 func giveName(handle netns.NsHandle, path string) error {
 	if err := os.MkdirAll(named, 0o700); err != nil {
+		return err
+	}
+	if err := checkNamed(); err != nil {
 		return err
 	}
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW, 0o400)
@@ -153,10 +176,17 @@ func giveName(handle netns.NsHandle, path string) error {
 // remove takes the name away. One that is gone, or that was never mounted, is
 // no error.
 func (n name) remove() error {
-	if filepath.Dir(n.Path) != named {
-		return fmt.Errorf("%s is no name of ours", n.Path)
+	if base := filepath.Base(n.Path); !names.MatchString(base) || n.Path != filepath.Join(named, base) {
+		return fmt.Errorf("%q is no name that snatlab gives", n.Path)
 	}
-	err := unix.Unmount(n.Path, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW)
+	err := checkNamed()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	err = unix.Unmount(n.Path, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW)
 	if err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOENT) { // nothing is mounted on it; it is gone
 		return fmt.Errorf("unmount %s: %w", n.Path, err)
 	}

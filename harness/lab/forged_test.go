@@ -1,0 +1,68 @@
+package lab
+
+import (
+	"encoding/json"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/vishvananda/netlink"
+
+	"snatlab/harness/undo"
+)
+
+// A step of a journal may be anybody's. What no arm does, no undoing undoes.
+func TestForgedSteps(t *testing.T) {
+	namespace(t)
+	const kept = "net.ipv4.ip_local_port_range"
+	before := read(t, kept)
+	bridge := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "out"}}
+	if err := netlink.LinkAdd(bridge); err != nil {
+		t.Fatal(err)
+	}
+	if err := netlink.AddrAdd(bridge, single(netip.MustParseAddr("192.0.2.1"))); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ name, kind, args, want string }{
+		{"sysctl outside of net", KindSysctl, `{"name":"kernel.core_pattern","before":"|/tmp/x","set":"core"}`, `"kernel.core_pattern" is no sysctl that a scenario may set`},
+		{"sysctl by its path", KindSysctl, `{"name":"net/ipv4/ip_forward","before":"1","set":"0"}`, `"net/ipv4/ip_forward" is no sysctl that a scenario may set`},
+		{"sysctl behind dots", KindSysctl, `{"name":"net....kernel.core_pattern","before":"x","set":"core"}`, `"net....kernel.core_pattern" is no sysctl that a scenario may set`},
+		{"sysctl without a name", KindSysctl, `{"name":"","before":"1","set":"0"}`, `"" is no sysctl that a scenario may set`},
+		{"setting that no scenario has", KindSysctl, `{"name":"` + kept + `","before":"1 2","set":"` + "1\\n2" + `"}`, `sysctl net.ipv4.ip_local_port_range: "1\n2" is nothing that a scenario may set it to`},
+		{"setting that is empty", KindSysctl, `{"name":"` + kept + `","before":"1 2","set":""}`, `sysctl net.ipv4.ip_local_port_range: "" is nothing that a scenario may set it to`},
+		{"value that no sysctl had", KindSysctl, `{"name":"` + kept + `","before":"1025\n1026","set":"` + before + `"}`, `sysctl net.ipv4.ip_local_port_range: "1025\n1026" is no value that it had before`},
+		{"address of a host", KindAddress, `{"interface":"out","address":"192.0.2.1"}`, `"192.0.2.1" is no address of 198.18.0.0/15, which labs have theirs from`},
+		{"address in disguise", KindAddress, `{"interface":"out","address":"::ffff:198.18.0.1"}`, `"::ffff:198.18.0.1" is no address of 198.18.0.0/15, which labs have theirs from`},
+		{"no address", KindAddress, `{"interface":"out","address":""}`, `"invalid IP" is no address of 198.18.0.0/15, which labs have theirs from`},
+		{"interface that steers a terminal", KindAddress, `{"interface":"\u001b[2J","address":"198.18.0.1"}`, `"\x1b[2J" is no name of an interface`},
+		{"interface that is a path", KindAddress, `{"interface":"../out","address":"198.18.0.1"}`, `"../out" is no name of an interface`},
+		{"more than the step says", KindSysctl, `{"name":"` + kept + `","before":"1025 1026","set":"` + before + `","also":1}`, `read arguments: json: unknown field "also"`},
+		{"nothing", KindSysctl, `null`, `"" is no sysctl that a scenario may set`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			err := Undoers()[c.kind](t.Context(), json.RawMessage(c.args))
+			if err == nil || err.Error() != c.want {
+				t.Errorf("error\n%v, want\n%s", err, c.want)
+			}
+		})
+	}
+	if got := read(t, kept); got != before {
+		t.Errorf("%s is %q, it was %q", kept, got, before)
+	}
+	if n := addresses(t); n != 1 {
+		t.Errorf("%d addresses, there was 1", n)
+	}
+}
+
+// What could not be undone later is not done.
+func TestNothingIsPreparedThatCannotBeUndone(t *testing.T) {
+	namespace(t)
+	if _, _, err := addressStep("out", netip.MustParseAddr("192.0.2.1")); err == nil || !strings.Contains(err.Error(), "is no address of") {
+		t.Errorf("error %v", err)
+	}
+	for kind := range Undoers() {
+		if err := (undo.Undoers{kind: Undoers()[kind]}).UndoAll(t.Context(), []undo.Step{{Kind: kind, Args: json.RawMessage("{}")}}); err == nil {
+			t.Errorf("%s undoes what it is told nothing of", kind)
+		}
+	}
+}
