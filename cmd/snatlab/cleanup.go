@@ -11,6 +11,7 @@ import (
 
 	"snatlab/harness/lab/docker"
 	"snatlab/harness/lab/netns"
+	"snatlab/harness/printable"
 	"snatlab/harness/undo"
 )
 
@@ -40,8 +41,14 @@ long as it lives, so end it, and clean up again.
 
 It takes root. What a run without root makes ends with the run.
 
-Exit codes: 0 nothing is left; 3 it could not be looked at, or a run is going
-on; 5 something is left, and is printed.`,
+A journal is carried out only if no other user can have written it: ` + undo.Dir + `
+and the journals in it have to belong to the user who cleans up, and nobody else
+may be able to write to them. A journal that is refused is named, with what is
+wrong and what to do, and the others are undone. If the folder is refused,
+nothing is looked at.
+
+Exit codes: 0 nothing is left; 3 it could not be looked at, a journal was
+refused, or a run is going on; 5 something is left, and is printed.`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error { return interruptible(f.cleanup) },
 	}
@@ -76,9 +83,9 @@ func (f cleanupFlags) cleanup(ctx context.Context) error {
 			}
 			done, told[s.What] = true, true
 			if f.dryRun {
-				fmt.Printf("would undo: %s\n    %s\n", s.What, s.Manual)
+				fmt.Printf("would undo: %s\n    %s\n", printable.Line(s.What), printable.Line(s.Manual))
 			} else {
-				fmt.Printf("undoing: %s\n", s.What)
+				fmt.Printf("undoing: %s\n", printable.Line(s.What))
 			}
 		},
 	}
@@ -169,11 +176,8 @@ func (r replay) undo(ctx context.Context, journal *undo.Journal) error {
 // no journal.
 func removeLeftovers(ctx context.Context, f cleanupFlags, tell func(undo.Step)) error {
 	steps, err := netns.Leftovers()
-	if err != nil {
-		return err
-	}
-	more, err := labelled(ctx, f.images)
-	steps = append(steps, more...)
+	more, dockerErr := labelled(ctx, f.images)
+	steps, err = append(steps, more...), errors.Join(err, dockerErr)
 	for _, s := range steps {
 		tell(s)
 	}
@@ -207,7 +211,9 @@ func labelled(ctx context.Context, images bool) ([]undo.Step, error) {
 // The caller has the lock, so no other run is alive.
 func undoCrashed(ctx context.Context) error {
 	return replay{
-		say:  func(what string) { fmt.Fprintln(os.Stderr, what) },
-		tell: func(s undo.Step) { fmt.Fprintf(os.Stderr, "left by a run that crashed; undoing: %s\n", s.What) },
+		say: func(what string) { fmt.Fprintln(os.Stderr, what) },
+		tell: func(s undo.Step) {
+			fmt.Fprintf(os.Stderr, "left by a run that crashed; undoing: %s\n", printable.Line(s.What))
+		},
 	}.journals(undo.Context(ctx))
 }

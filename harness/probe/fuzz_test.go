@@ -126,7 +126,7 @@ func FuzzAnswers(f *testing.F) {
 	f.Fuzz(func(t *testing.T, says []byte) {
 		stream := Stream{Name: "probe", In: bytes.NewReader(says), Out: io.Discard, Close: func() error { return nil }}
 		tell := func(err error) {
-			if err != nil && err.Error() != printable(err.Error()) {
+			if err != nil && err.Error() != printableWords(err.Error()) {
 				t.Errorf("an error that steers a terminal: %q", err)
 			}
 		}

@@ -9,7 +9,7 @@ import (
 	"io"
 	"strings"
 
-	"snatlab/harness/plain"
+	"snatlab/harness/printable"
 )
 
 // errLong ends a stream: where its next message begins is not known.
@@ -70,10 +70,10 @@ func (m message) parts() (n int) {
 // maxWords bounds what a probe can have us print, in bytes.
 const maxWords = 4 << 10
 
-// printable keeps what a probe says from steering a terminal.
-func printable(words string) string {
+// printableWords keeps what a probe says from steering a terminal.
+func printableWords(words string) string {
 	if len(words) > maxWords {
 		words = strings.ToValidUTF8(words[:maxWords], "") + "..."
 	}
-	return plain.Lines(words)
+	return printable.Lines(words)
 }

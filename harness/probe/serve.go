@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"snatlab/harness/printable"
 	"snatlab/harness/scenario"
 )
 
@@ -85,7 +86,7 @@ func (s *RunServer) Serve(ctx context.Context, listener net.Listener) error {
 }
 
 func (s *RunServer) log(conn net.Conn, what string) {
-	s.Log(fmt.Sprintf("%v: %s", conn.RemoteAddr(), printable(what)))
+	s.Log(fmt.Sprintf("%v: %s", conn.RemoteAddr(), printable.Line(what)))
 }
 
 // serve takes the orders of one peer until it hangs up. It holds the server from

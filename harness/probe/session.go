@@ -231,7 +231,7 @@ func (s *session) call(ctx context.Context, limit time.Duration, request message
 	}
 	m, err := s.await(ctx, limit)
 	if err == nil && m.Error != "" {
-		err = fmt.Errorf("%s: %s", s.Name, printable(m.Error))
+		err = fmt.Errorf("%s: %s", s.Name, printableWords(m.Error))
 	}
 	return m, err
 }
@@ -269,7 +269,7 @@ func (s *session) died(err error) error {
 		how = err.Error()
 	}
 	if s.Obituary != nil {
-		how += "; " + printable(s.Obituary())
+		how += "; " + printableWords(s.Obituary())
 	}
 	return fmt.Errorf("%s died: %s", s.Name, how)
 }

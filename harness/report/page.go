@@ -4,7 +4,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	printable "snatlab/harness/plain"
+	"snatlab/harness/printable"
 )
 
 const (

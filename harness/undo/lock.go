@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"snatlab/harness/plain"
+	"snatlab/harness/printable"
 )
 
 // Lock keeps two runs from changing one host at the same time. The kernel
@@ -35,7 +35,7 @@ func (e *LockedError) Error() string {
 		return "another snatlab is at work on this host"
 	}
 	return fmt.Sprintf("another snatlab is at work on this host: %s, pid %d, since %s",
-		plain.Line(e.Holder.What), e.Holder.PID, e.Holder.Since.Local().Format(time.DateTime))
+		printable.Line(e.Holder.What), e.Holder.PID, e.Holder.Since.Local().Format(time.DateTime))
 }
 
 // TakeLock takes the host's lock in dir, or returns a *LockedError at once. A

@@ -10,7 +10,7 @@ import (
 	"regexp"
 
 	"snatlab/harness/figure"
-	"snatlab/harness/plain"
+	"snatlab/harness/printable"
 )
 
 // record is one line of the file. Exactly one part is set.
@@ -133,7 +133,7 @@ func (j *Journal) reopen(d do) error {
 	if err := d.Step.check(); err != nil {
 		return err
 	}
-	d.Step.What, d.Step.Manual = plain.Line(d.Step.What), plain.Line(d.Step.Manual)
+	d.Step.What, d.Step.Manual = printable.Line(d.Step.What), printable.Line(d.Step.Manual)
 	j.open = append(j.open, Entry{number: d.Number, Step: d.Step})
 	j.next = max(j.next, d.Number+1)
 	return nil

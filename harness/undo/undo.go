@@ -35,7 +35,7 @@ import (
 	"time"
 
 	"snatlab/harness/figure"
-	"snatlab/harness/plain"
+	"snatlab/harness/printable"
 )
 
 // Step is one change to the host and what undoes it. It is pure data: another
@@ -111,7 +111,7 @@ func (e *LeftError) Error() string {
 	changes := figure.Plural(len(e.Left), "change", "changes")
 	fmt.Fprintf(&b, "%s to this host could not be undone; `snatlab cleanup` tries again, or by hand:", changes)
 	for _, l := range e.Left {
-		fmt.Fprintf(&b, "\n  %s: %s\n    %s", plain.Line(l.Step.What), plain.Line(l.Err.Error()), plain.Line(l.Step.Manual))
+		fmt.Fprintf(&b, "\n  %s: %s\n    %s", printable.Line(l.Step.What), printable.Line(l.Err.Error()), printable.Line(l.Step.Manual))
 	}
 	return b.String()
 }

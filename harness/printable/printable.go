@@ -1,8 +1,8 @@
-// Package plain makes text that others wrote safe to print. Such text can
+// Package printable makes text that others wrote safe to print. Such text can
 // neither steer a terminal nor pass for another line of the output: control
 // characters, escape sequences and the controls of writing direction are
 // replaced.
-package plain
+package printable
 
 import (
 	"strings"
@@ -10,7 +10,7 @@ import (
 )
 
 // Line returns text as one line of printable characters.
-func Line(text string) string { return strings.Map(printable, text) }
+func Line(text string) string { return strings.Map(replace, text) }
 
 // Lines returns text with its line breaks and tabs kept, and everything else as
 // [Line] returns it.
@@ -19,13 +19,13 @@ func Lines(text string) string {
 		if r == '\n' || r == '\t' {
 			return r
 		}
-		return printable(r)
+		return replace(r)
 	}, text)
 }
 
-// printable replaces what moves the cursor or is not seen. Bytes that are not
+// replace replaces what moves the cursor or is not seen. Bytes that are not
 // UTF-8 arrive as U+FFFD, which can be printed.
-func printable(r rune) rune {
+func replace(r rune) rune {
 	switch {
 	case unicode.IsPrint(r):
 		return r
