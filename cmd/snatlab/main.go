@@ -10,27 +10,15 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"sync"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
-
-	"snatlab/harness/scenario"
-	"snatlab/harness/undo"
 )
 
 // version is stamped by the build.
 var version = "dev"
-
-// The exit codes; a signal's is 128 + its number.
-const (
-	exitPass         = 0
-	exitFail         = 1 // an expectation did not hold
-	exitUsage        = 2 // bad usage, or an invalid scenario
-	exitUnable       = 3 // this machine cannot do it, or something broke; the host is as it was
-	exitInconclusive = 4 // the race did not occur in the baseline
-	exitLeft         = 5 // the host could not be put back
-)
 
 // The main goroutine is the process' first thread. No other may use it: one that
 // enters another namespace is thrown away, which the first cannot be.
@@ -56,18 +44,6 @@ func run(args []string) (code int) {
 	return codeOf(err)
 }
 
-// tell prints an error, unless it only sets the exit code. Faults of a file
-// each have a line of their own, the way that editors read them.
-func tell(err error) {
-	switch {
-	case err == nil, errors.As(err, new(exitCode)):
-	case errors.As(err, new(scenario.Faults)):
-		fmt.Fprintln(os.Stderr, err)
-	default:
-		fmt.Fprintf(os.Stderr, "snatlab: %v\n", err)
-	}
-}
-
 func command() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "snatlab",
@@ -90,22 +66,6 @@ purpose and in seconds, and measures what a mitigation does about it.`,
 	return root
 }
 
-// exitCode is an error that has been told already, or is none: it only sets
-// the exit code.
-type exitCode int
-
-func (e exitCode) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
-
-// usageError is a command line that cannot be understood.
-type usageError struct {
-	command *cobra.Command
-	err     error
-}
-
-func (e usageError) Error() string {
-	return fmt.Sprintf("%v (see %s --help)", e.err, e.command.CommandPath())
-}
-
 func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		if err := check(c, args); err != nil {
@@ -113,31 +73,6 @@ func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 		}
 		return nil
 	}
-}
-
-// codeOf gives the exit code of an error. What could not be put back comes
-// before all else.
-func codeOf(err error) int {
-	var (
-		code    exitCode
-		left    *undo.LeftError
-		stopped interrupted
-		usage   usageError
-		faults  scenario.Faults
-	)
-	switch {
-	case err == nil:
-		return exitPass
-	case errors.As(err, &left):
-		return exitLeft
-	case errors.As(err, &stopped):
-		return 128 + int(stopped.signal)
-	case errors.As(err, &code):
-		return int(code)
-	case errors.As(err, &usage), errors.As(err, &faults):
-		return exitUsage
-	}
-	return exitUnable
 }
 
 // interrupted is the cause of a context that a signal ended.
@@ -180,8 +115,17 @@ func interruptible(do func(context.Context) error) error {
 	defer wait.Wait()
 	defer cancel(nil)
 	err := do(ctx)
-	if ctx.Err() != nil && err != nil && !errors.As(err, new(interrupted)) && !errors.As(err, new(*undo.LeftError)) {
-		return context.Cause(ctx) // whatever failed, failed for that
+	if ctx.Err() == nil || err == nil || errors.As(err, new(interrupted)) {
+		return err
 	}
-	return err
+	return errors.Join(context.Cause(ctx), beyond(err))
+}
+
+// beyond returns of the errors that were joined to err those that the end of a
+// context does not explain.
+func beyond(err error) error {
+	return errors.Join(slices.DeleteFunc(parts(err), func(e error) bool {
+		_, only := e.(exitCode)
+		return only || errors.Is(e, context.Canceled)
+	})...)
 }

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/signal"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"snatlab/harness/scenario"
+	"snatlab/harness/undo"
+)
+
+func TestErrors(t *testing.T) {
+	broken := errors.New("the disk is full")
+	left := &undo.LeftError{Left: []undo.Left{{Step: undo.Step{What: "a rule", Manual: "remove it"}, Err: errors.New("busy")}}}
+	const leftText = "snatlab: 1 change to this host could not be undone; `snatlab cleanup` tries again, or by hand:\n  a rule: busy\n    remove it\n"
+	stopped := interrupted{unix.SIGTERM}
+	faults := scenario.Faults{}
+	for _, c := range []struct {
+		name string
+		err  error
+		code int
+		text string
+	}{
+		{"none", nil, exitPass, ""},
+		{"joined of none", errors.Join(nil, nil), exitPass, ""},
+		{"exit code alone", exitCode(exitInconclusive), exitInconclusive, ""},
+		{"joined exit code alone", errors.Join(nil, exitCode(exitFail)), exitFail, ""},
+		{"error alone", broken, exitUnable, "snatlab: the disk is full\n"},
+		{"error beside an exit code", errors.Join(broken, exitCode(exitInconclusive)), exitUnable, "snatlab: the disk is full\n"},
+		{"error beside a failed expectation", errors.Join(broken, exitCode(exitFail)), exitFail, "snatlab: the disk is full\n"},
+		{"left beside an exit code", errors.Join(exitCode(exitInconclusive), errors.Join(left, nil)), exitLeft, leftText},
+		{"left inside another error", errors.Join(exitCode(exitPass), fmt.Errorf("keep the lab: %w", left)), exitLeft, strings.Replace(leftText, "snatlab: ", "snatlab: keep the lab: ", 1)},
+		{"the same error twice", errors.Join(broken, errors.Join(broken, exitCode(exitInconclusive))), exitUnable, "snatlab: the disk is full\n"},
+		{"two errors", errors.Join(broken, errors.New("so is the other")), exitUnable, "snatlab: the disk is full\nsnatlab: so is the other\n"},
+		{"interrupted beside an error", errors.Join(stopped, broken), 143, "snatlab: interrupted by SIGTERM\nsnatlab: the disk is full\n"},
+		{"interrupted and left", errors.Join(stopped, left), exitLeft, "snatlab: interrupted by SIGTERM\n" + leftText},
+		{"exit code of a child that a signal ended", exitCode(137), 137, ""},
+		{"exit code of a child that is none of ours", exitCode(77), 77, ""},
+		{"text that steers the terminal", errors.New("open \x1b[2J"), exitUnable, "snatlab: open ?[2J\n"},
+		{"exit code that an error wraps", fmt.Errorf("stay: %w", exitCode(exitInconclusive)), exitInconclusive, "snatlab: stay: exit code 4\n"},
+		{"faults beside an error", errors.Join(faults, broken), exitUsage, faults.Error() + "\nsnatlab: the disk is full\n"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := codeOf(c.err); got != c.code {
+				t.Errorf("exit code %d, want %d", got, c.code)
+			}
+			var said strings.Builder
+			printErrors(&said, c.err)
+			if said.String() != c.text {
+				t.Errorf("says\n%swant\n%s", said.String(), c.text)
+			}
+		})
+	}
+}
+
+// The end of a context explains errors, and hides none that it does not explain.
+func TestInterruptedErrors(t *testing.T) {
+	t.Cleanup(func() { signal.Reset(unix.SIGINT, unix.SIGTERM, unix.SIGHUP) })
+	full := errors.New("the disk is full")
+	for _, c := range []struct {
+		name string
+		err  error
+		want string
+	}{
+		{"explained", fmt.Errorf("read: %w", context.Canceled), "interrupted by SIGINT"},
+		{"not explained", full, "interrupted by SIGINT\nthe disk is full"},
+		{"both", errors.Join(full, context.Canceled, exitCode(exitFail)), "interrupted by SIGINT\nthe disk is full"},
+		{"told already", errors.Join(full, interrupted{unix.SIGINT}), "the disk is full\ninterrupted by SIGINT"},
+		{"none", nil, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			err := interruptible(func(ctx context.Context) error {
+				must(t, unix.Kill(unix.Getpid(), unix.SIGINT))
+				<-ctx.Done()
+				return c.err
+			})
+			if got := fmt.Sprint(err); err != nil && got != c.want || err == nil && c.want != "" {
+				t.Errorf("error %v, want %s", err, c.want)
+			}
+		})
+	}
+}
