@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -54,13 +55,13 @@ off; 4 inconclusive: the race did not occur in the baseline of most runs.`,
 	return c
 }
 
-func calibrate(ctx context.Context, s *scenario.Scenario, runs int, asJSON bool) error {
+func calibrate(ctx context.Context, s *scenario.Scenario, runs int, asJSON bool) (err error) {
 	s = harness.Twice(s)
 	site, err := prepare(ctx, s)
 	if err != nil {
 		return err
 	}
-	defer site.close()
+	defer func() { err = errors.Join(err, site.close()) }()
 	id := newID(time.Now())
 	warnOfRounds(os.Stderr, s.Rounds, 2, nil)
 	open := func(ctx context.Context, run int) (lab.Lab, error) {

@@ -66,7 +66,8 @@ scenario, options and this program are the same: an interrupted matrix goes on
 where it was.
 
 Progress goes to standard error, the table to standard output; matrix.json and
-matrix.md to the folder of --out. Every result goes to the store, too.
+matrix.md to the folder of --out, where they replace those of an earlier matrix:
+every result goes to the store, too, and stays there.
 
 Exit codes, the first that applies: 129, 130, 143 interrupted, what was done is
 kept; 1 an expectation failed on a kernel; 3 a kernel could not be tested, or a
@@ -163,12 +164,14 @@ func (f matrixFlags) run(ctx context.Context, s *scenario.Scenario) error {
 		dir = filepath.Join("results", newID(time.Now()))
 	}
 	_, missing := os.Stat(dir)
-	if err := makeRoom(dir); err != nil {
+	folder, err := makeRoom(dir)
+	if err != nil {
 		if missing != nil {
 			_ = os.Remove(dir)
 		}
 		return fmt.Errorf("make room for the matrix: %w", err)
 	}
+	defer folder.Close()
 	warnOfRounds(os.Stderr, s.Rounds, len(s.Arms), s.Expect)
 	m, runErr := f.matrix(qemu, s, store).Run(ctx)
 	m.Version = version
@@ -178,7 +181,7 @@ func (f matrixFlags) run(ctx context.Context, s *scenario.Scenario) error {
 		}
 		return runErr
 	}
-	err = errors.Join(runErr, f.show(dir, m))
+	err = errors.Join(runErr, f.show(dir, folder, m))
 	if err == nil || ctx.Err() == nil && codeOf(matrixCode(m)) == exitFail {
 		tell(err)
 		return matrixCode(m)
@@ -203,10 +206,10 @@ func (f matrixFlags) matrix(qemu string, s *scenario.Scenario, store *history.St
 
 // show keeps the matrix and prints it. One that could not be kept is shown as a
 // whole: it cannot be had again.
-func (f matrixFlags) show(dir string, m *result.Matrix) error {
+func (f matrixFlags) show(dir string, folder *os.Root, m *result.Matrix) error {
 	kept := errors.Join(
-		writeFile(filepath.Join(dir, report.MatrixFile), m, report.MatrixJSON),
-		writeFile(filepath.Join(dir, "matrix.md"), m, report.MatrixMarkdown))
+		writeInFolder(dir, folder, report.MatrixFile, m, report.MatrixJSON),
+		writeInFolder(dir, folder, "matrix.md", m, report.MatrixMarkdown))
 	if kept != nil {
 		fmt.Fprintln(os.Stderr, "the matrix could not be written to its folder: it is on standard output, as JSON")
 	}

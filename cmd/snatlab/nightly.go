@@ -17,6 +17,7 @@ import (
 	"snatlab/harness/lab"
 	"snatlab/harness/lab/netns"
 	"snatlab/harness/night"
+	"snatlab/harness/place"
 	"snatlab/harness/report"
 	"snatlab/harness/result"
 	"snatlab/harness/scenario"
@@ -140,9 +141,11 @@ func (f nightlyFlags) run(ctx context.Context, c *cobra.Command, tasks []task, k
 		return err
 	}
 	// Before the work, not after it.
-	if err := makeRoom(f.store); err != nil {
+	folder, err := makeRoom(f.store)
+	if err != nil {
 		return fmt.Errorf("make room for results: %w (another folder: --store)", err)
 	}
+	defer folder.Close()
 	for _, file := range [][2]string{{"junit", f.junit}, {"metrics", f.metrics}} {
 		if err := makeRoomForFile(c, file[0], file[1]); err != nil {
 			return err
@@ -168,10 +171,15 @@ func makeRoomForFile(c *cobra.Command, flag, path string) error {
 	if path == "" {
 		return nil
 	}
-	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		return usageError{c, fmt.Errorf("--%s: %s is no regular file", flag, path)}
+	folder, err := place.OpenFolder(filepath.Dir(path))
+	if err != nil {
+		return fmt.Errorf("--%s: %w", flag, err)
 	}
-	file, err := renameio.NewPendingFile(path, renameio.WithTempDir(filepath.Dir(path)))
+	defer folder.Close()
+	if err := place.CheckReplaceable(folder, filepath.Base(path)); err != nil {
+		return usageError{c, fmt.Errorf("--%s: %s: %w", flag, path, err)}
+	}
+	file, err := renameio.NewPendingFile(filepath.Base(path), renameio.WithRoot(folder))
 	if err != nil {
 		return fmt.Errorf("--%s: %w", flag, err)
 	}

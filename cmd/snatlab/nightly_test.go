@@ -88,7 +88,7 @@ var goodRun = sync.OnceValues(func() ([]byte, error) {
 		return nil, err
 	}
 	for range 5 {
-		c := exec.Command(binary, "run", path, "--out", dir)
+		c := exec.Command(binary, "run", path, "--force", "--out", dir)
 		if said, err := c.CombinedOutput(); err != nil && c.ProcessState.ExitCode() != exitInconclusive {
 			return nil, fmt.Errorf("%w\n%s", err, said)
 		}

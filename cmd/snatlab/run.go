@@ -20,6 +20,7 @@ import (
 	"snatlab/harness/figure"
 	"snatlab/harness/lab"
 	"snatlab/harness/lab/netns"
+	"snatlab/harness/place"
 	"snatlab/harness/report"
 	"snatlab/harness/result"
 	"snatlab/harness/scenario"
@@ -33,6 +34,7 @@ type runFlags struct {
 	rounds int
 	json   bool
 	keep   bool
+	force  bool
 
 	explain bool
 }
@@ -54,6 +56,9 @@ the race did not occur in the baseline; 5 the host could not be put back, and
 what is left is printed; 129, 130, 143 interrupted, host put back, partial
 result kept.
 
+A result is never replaced: with --out DIR, DIR must not hold one yet, unless
+--force is given.
+
 With --keep the lab is left standing, unless the run was interrupted, and how to
 look into it and how to remove it is printed.`,
 		Example: `  snatlab run scenarios/quickstart.yaml
@@ -63,6 +68,9 @@ look into it and how to remove it is printed.`,
 			s, err := readScenario(c, args[0], f)
 			if err != nil {
 				return err
+			}
+			if err := f.checkOut(); err != nil {
+				return usageError{c, err}
 			}
 			if s.Driver == scenario.Netns && !netns.Privileged() {
 				return inUserNamespace(c, args[0])
@@ -75,6 +83,7 @@ look into it and how to remove it is printed.`,
 	c.Flags().IntVar(&f.rounds, "rounds", 0, "number of rounds, instead of the scenario's")
 	c.Flags().BoolVar(&f.json, "json", false, "print result.json instead of the comparison")
 	c.Flags().BoolVar(&f.explain, "explain", false, "look up every request that got no answer in the conntrack table")
+	c.Flags().BoolVar(&f.force, "force", false, "run even if DIR holds a result already, or the rounds are too few for a verdict")
 	c.Flags().BoolVar(&f.keep, "keep", false, "leave the lab standing, and say how to look into it")
 	return c
 }
@@ -148,21 +157,23 @@ func (f runFlags) run(ctx context.Context, s *scenario.Scenario) (kept *lab.Kept
 	if err != nil {
 		return nil, err
 	}
-	defer site.close()
+	defer func() { err = errors.Join(err, site.close()) }()
 	// Before the work, not after it: a result that has no place is lost.
 	_, missing := os.Stat(dir)
-	if err := makeRoom(dir); err != nil {
+	folder, err := makeRoom(dir)
+	if err != nil {
 		if missing != nil {
 			_ = os.Remove(dir)
 		}
 		return nil, fmt.Errorf("make room for the result: %w", err)
 	}
+	defer folder.Close()
 	warnOfRounds(os.Stderr, s.Rounds, len(s.Arms), s.Expect)
 	keep := &keeping{}
 	finished := false
 	defer func() {
 		if !finished { // a panic
-			_ = keep.abandon(ctx)
+			tell(keep.abandon(ctx))
 		}
 	}()
 	r, runErr := f.experiment(ctx, s, site, id, keep)
@@ -170,7 +181,7 @@ func (f runFlags) run(ctx context.Context, s *scenario.Scenario) (kept *lab.Kept
 		if missing != nil {
 			_ = os.Remove(dir) // there is nothing to report; an empty folder does no harm either
 		}
-	} else if runErr = errors.Join(runErr, f.show(dir, r, write(dir, r))); runErr == nil {
+	} else if runErr = errors.Join(runErr, f.show(dir, r, f.write(dir, folder, r))); runErr == nil {
 		runErr = verdictCode(r)
 	}
 	kept, err = keep.end(ctx)
@@ -224,31 +235,62 @@ func trials(r *result.Result) int {
 	return n
 }
 
-// write keeps the result, whole or not at all.
-func write(dir string, r *result.Result) error {
+// The files of a run.
+var resultFiles = []string{report.FileName, reportName}
+
+const reportName = "report.md"
+
+// checkOut reports a folder that holds a result already.
+func (f runFlags) checkOut() error {
+	if f.out == "" || f.force {
+		return nil
+	}
+	for _, name := range resultFiles {
+		if _, err := os.Lstat(filepath.Join(f.out, name)); err == nil {
+			return fmt.Errorf("--out: %s holds a %s already (name another folder, or replace the result with --force)", f.out, name)
+		}
+	}
+	return nil
+}
+
+// write keeps the result, whole or not at all. A result that came to the folder
+// meanwhile is not replaced.
+func (f runFlags) write(dir string, folder *os.Root, r *result.Result) error {
+	for _, name := range resultFiles {
+		if _, err := folder.Lstat(name); err == nil && !f.force {
+			return fmt.Errorf("write %s: another run has written it meanwhile", filepath.Join(dir, name))
+		}
+	}
 	return errors.Join(
-		writeFile(filepath.Join(dir, report.FileName), r, report.JSON),
-		writeFile(filepath.Join(dir, "report.md"), r, report.Markdown))
+		writeInFolder(dir, folder, report.FileName, r, report.JSON),
+		writeInFolder(dir, folder, reportName, r, report.Markdown))
 }
 
 // typical is the size of a result and its report, in bytes, for the most part.
 const typical = 64 << 10
 
-// makeRoom looks that there will be a place for a result: its folder, and some
-// room on the disk.
-func makeRoom(dir string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	trial, err := os.CreateTemp(dir, ".snatlab-")
+// makeRoom looks that there will be a place for results: their folder, which it
+// opens, and some room on the disk.
+func makeRoom(dir string) (_ *os.Root, err error) {
+	folder, err := place.MakeFolder(dir)
 	if err != nil {
-		return err
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, folder.Close())
+		}
+	}()
+	name := ".snatlab-" + rand.Text()
+	trial, err := folder.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, err
 	}
 	_, err = trial.Write(make([]byte, typical))
 	if err == nil {
 		err = trial.Sync() // some file systems find room only then
 	}
-	return errors.Join(err, trial.Close(), os.Remove(trial.Name()))
+	return folder, errors.Join(err, trial.Close(), folder.Remove(name))
 }
 
 // show shows the result. One that could not be kept is shown as a whole: it
@@ -273,16 +315,38 @@ func (f runFlags) print(dir string, r *result.Result) error {
 	return err
 }
 
+// writeFile writes the file that the user named, whole or not at all. A regular
+// file that is there is replaced.
 func writeFile[T any](path string, what T, render func(io.Writer, T) error, options ...renameio.Option) error {
-	file, err := renameio.NewPendingFile(path, append(options, renameio.WithPermissions(0o644))...)
+	dir := filepath.Dir(path)
+	folder, err := place.OpenFolder(dir)
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	defer folder.Close()
+	return writeInFolder(dir, folder, filepath.Base(path), what, render, options...)
+}
+
+// writeInFolder writes a file to the folder that was opened at dir. The file is
+// begun in that folder, and in no other.
+func writeInFolder[T any](dir string, folder *os.Root, name string, what T, render func(io.Writer, T) error, options ...renameio.Option) error {
+	path := filepath.Join(dir, name)
+	if err := place.CheckReplaceable(folder, name); err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	file, err := renameio.NewPendingFile(name, append(options, renameio.WithPermissions(0o644), renameio.WithRoot(folder))...)
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
 	defer file.Cleanup()
-	if err := render(file, what); err != nil {
+	err = render(file, what)
+	if err == nil {
+		err = file.CloseAtomicallyReplace()
+	}
+	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
-	return file.CloseAtomicallyReplace()
+	return nil
 }
 
 // verdictCode is the exit code of a run that ended by itself.

@@ -3,13 +3,13 @@ package history
 import (
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"time"
 
 	"gopkg.in/yaml.v3"
 
+	"snatlab/harness/place"
 	"snatlab/harness/result"
 	"snatlab/harness/scenario"
 )
@@ -76,10 +76,7 @@ func (n *night) excuse(known []Known) {
 // ReadKnown reads a file of known failures. What is wrong with its contents is
 // [scenario.Faults]; any other error means that it could not be read.
 func ReadKnown(path string) ([]Known, error) {
-	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("read known failures: %s is no regular file", path)
-	}
-	f, err := os.Open(path)
+	f, err := place.OpenFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("read known failures: %w", err)
 	}

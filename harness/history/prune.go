@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"snatlab/harness/place"
 )
 
 // KeepDays is for how long every run is kept, if nobody says otherwise.
@@ -38,7 +40,7 @@ func (s *Store) Prune(p Policy, now time.Time, dry bool) (done Pruned, err error
 			err = fmt.Errorf("prune the store of results %s: %w%s", s.dir, err, advice(err))
 		}
 	}()
-	root, err := os.OpenRoot(s.dir)
+	root, err := place.OpenFolder(s.dir)
 	if err != nil {
 		return done, err
 	}

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"snatlab/harness/place"
 	"snatlab/harness/report"
 	"snatlab/harness/result"
 )
@@ -68,12 +69,9 @@ func advice(err error) string {
 }
 
 // put goes through os.Root: whoever else may write to the store's folder cannot
-// lead root out of it by a symbolic link.
+// lead root out of it by a symbolic link, nor to another one in its place.
 func (s *Store) put(r *result.Result) (err error) {
-	if err := os.MkdirAll(s.dir, 0o755); err != nil {
-		return err
-	}
-	root, err := os.OpenRoot(s.dir)
+	root, err := place.MakeFolder(s.dir)
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"snatlab/harness/place"
 	"snatlab/harness/report"
 )
 
@@ -24,7 +25,7 @@ const maxSummary = 1 << 20
 // not be read, and what a run that died has left. A store that is not there has
 // no runs.
 func (s *Store) Runs() (runs []Run, warnings []string, err error) {
-	root, err := os.OpenRoot(s.dir)
+	root, err := place.OpenFolder(s.dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, nil
 	}

@@ -21,6 +21,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"snatlab/harness/place"
 	"snatlab/harness/result"
 )
 
@@ -40,7 +41,7 @@ func Read(path string) (*result.Result, error) {
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		path = filepath.Join(path, FileName)
 	}
-	f, err := os.Open(path)
+	f, err := place.OpenFile(path)
 	if err != nil {
 		return nil, err
 	}
@@ -49,12 +50,10 @@ func Read(path string) (*result.Result, error) {
 	switch {
 	case err != nil:
 		return nil, err
-	case info.Mode()&os.ModeDevice != 0:
-		return nil, fmt.Errorf("%s: a device, and no result", path)
 	case info.Size() > maxBytes:
 		return nil, fmt.Errorf("%s: %.1f MiB; no result is larger than %d MiB", path, float64(info.Size())/(1<<20), maxBytes>>20)
 	}
-	text, err := io.ReadAll(io.LimitReader(f, maxBytes+1)) // a pipe has no size
+	text, err := io.ReadAll(io.LimitReader(f, maxBytes+1)) // it may grow meanwhile
 	switch {
 	case err != nil:
 		return nil, err

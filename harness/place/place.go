@@ -1,0 +1,205 @@
+// Package place opens files and folders whose paths other users of the machine
+// may have had a hand in: a folder that they can write to is part of the path, or
+// the folder is theirs.
+package place
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// OpenFile opens a regular file to read it. Anything else is refused at once: a
+// pipe would keep the caller waiting, and a device may have no end.
+func OpenFile(path string) (*os.File, error) {
+	if info, err := os.Stat(path); err == nil && regular(info) != nil { // to open a device may do something
+		return nil, fmt.Errorf("%s: %w", path, regular(info))
+	}
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil { // another file may have taken its place
+		err = regular(info)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), f.Close())
+	}
+	return f, nil
+}
+
+func regular(info fs.FileInfo) error {
+	if info.Mode().IsRegular() {
+		return nil
+	}
+	return errors.New(kind(info.Mode()) + ", not a regular file")
+}
+
+// kind names what a file is.
+func kind(mode fs.FileMode) string {
+	switch mode.Type() {
+	case fs.ModeDir:
+		return "a folder"
+	case fs.ModeSymlink:
+		return "a symbolic link"
+	case fs.ModeNamedPipe:
+		return "a pipe"
+	case fs.ModeSocket:
+		return "a socket"
+	}
+	return "a device"
+}
+
+// CheckReplaceable reports whether a name in a folder is free, or that of a
+// regular file, which may be replaced. To replace anything else, as the link
+// /dev/stdout, would be the end of it.
+func CheckReplaceable(folder *os.Root, name string) error {
+	info, err := folder.Lstat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return regular(info)
+}
+
+// OpenFolder opens the folder at path. A symbolic link on the way is followed
+// only if it belongs to this user or to root: any other user could lead this one,
+// who may be root, to a folder of his choice. That is what fs.protected_symlinks
+// of the kernel is for as well, which is off on some machines, and is about
+// folders like /tmp only.
+func OpenFolder(path string) (*os.Root, error) { return walk(path, false) }
+
+// MakeFolder opens the folder at path as OpenFolder does, and makes what is
+// missing of it.
+func MakeFolder(path string) (*os.Root, error) { return walk(path, true) }
+
+// maxLinks bounds the links on the way, as the kernel does (MAXSYMLINKS).
+const maxLinks = 40
+
+// walker is somewhere on its way to a folder.
+type walker struct {
+	path  string // the whole of it, for errors
+	at    int    // file descriptor, O_PATH
+	todo  []string
+	links int
+	make  bool
+}
+
+func walk(path string, make bool) (*os.Root, error) {
+	w := &walker{path: path, at: -1, make: make}
+	defer w.close()
+	if err := w.enter(unix.AT_FDCWD, start(path)); err != nil {
+		return nil, w.fault(err)
+	}
+	w.todo = strings.Split(path, "/")
+	for len(w.todo) > 0 {
+		name := w.todo[0]
+		w.todo = w.todo[1:]
+		if name == "" || name == "." {
+			continue
+		}
+		if err := w.step(name); err != nil {
+			return nil, w.fault(err)
+		}
+	}
+	root, err := os.OpenRoot(fmt.Sprintf("/proc/self/fd/%d", w.at))
+	if path := (*fs.PathError)(nil); errors.As(err, &path) {
+		return nil, w.fault(path.Err)
+	}
+	return root, err
+}
+
+func start(path string) string {
+	if strings.HasPrefix(path, "/") {
+		return "/"
+	}
+	return "."
+}
+
+// step goes on to what a name stands for.
+func (w *walker) step(name string) error {
+	var s unix.Stat_t
+	fd, err := open(w.at, name, 0)
+	if errors.Is(err, unix.ENOENT) && w.make {
+		if err := unix.Mkdirat(w.at, name, 0o755); err != nil && !errors.Is(err, unix.EEXIST) {
+			return err
+		}
+		fd, err = open(w.at, name, 0)
+	}
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	if err := unix.Fstat(fd, &s); err != nil {
+		return err
+	}
+	if s.Mode&unix.S_IFMT == unix.S_IFLNK {
+		return w.follow(fd, name, s.Uid)
+	}
+	return w.enter(w.at, name)
+}
+
+// enter goes on to a folder. No link is followed.
+func (w *walker) enter(from int, name string) error {
+	fd, err := open(from, name, unix.O_DIRECTORY)
+	if err == nil {
+		w.close()
+		w.at = fd
+	}
+	return err
+}
+
+func open(from int, name string, flags int) (int, error) {
+	return unix.Openat(from, name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC|flags, 0)
+}
+
+// follow puts the target of a link in the link's place.
+func (w *walker) follow(link int, name string, owner uint32) error {
+	if !trusted(owner) {
+		return fmt.Errorf("%q is a symbolic link of user %d, which is not followed (name the folder itself)", name, owner)
+	}
+	if w.links++; w.links > maxLinks {
+		return unix.ELOOP
+	}
+	target := make([]byte, unix.PathMax)
+	n, err := unix.Readlinkat(link, "", target)
+	if err != nil {
+		return err
+	}
+	w.todo = append(strings.Split(string(target[:n]), "/"), w.todo...)
+	if target[0] == '/' {
+		return w.enter(unix.AT_FDCWD, "/")
+	}
+	return nil
+}
+
+func (w *walker) close() {
+	if w.at >= 0 {
+		unix.Close(w.at)
+	}
+}
+
+func (w *walker) fault(err error) error { return &fs.PathError{Op: "open", Path: w.path, Err: err} }
+
+// overflow is the user that every user appears as who has no number in this
+// user namespace, root included.
+const overflow = 65534
+
+// trusted reports whether links of that user are followed.
+func trusted(owner uint32) bool {
+	return owner == 0 || owner == uint32(os.Geteuid()) || owner == overflow && !initialNamespace()
+}
+
+// initialNamespace reports whether this user namespace has every user. In another
+// one this process has the rights of its own user only, whatever it is called.
+func initialNamespace() bool {
+	text, _ := os.ReadFile("/proc/self/uid_map")
+	return strings.Join(strings.Fields(string(text)), " ") == "0 0 4294967295"
+}
