@@ -20,9 +20,14 @@ import (
 // version is stamped by the build.
 var version = "dev"
 
-// The main goroutine is the process' first thread. No other may use it: one that
-// enters another namespace is thrown away, which the first cannot be.
-func init() { runtime.LockOSThread() }
+func init() {
+	// The main goroutine is the process' first thread. No other may use it: one that
+	// enters another namespace is thrown away, which the first cannot be.
+	runtime.LockOSThread()
+	// Go's runtime ends a program that it cannot give memory or a thread with status
+	// 2, which is bad usage here. This way it ends by SIGABRT.
+	debug.SetTraceback("crash")
+}
 
 func main() { os.Exit(run(os.Args[1:])) }
 

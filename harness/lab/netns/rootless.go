@@ -70,7 +70,9 @@ func Reexec(signals []os.Signal, args ...string) (code int, err error) {
 	cmd.Args[0] = os.Args[0]
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.ExtraFiles = []*os.File{statusW}
-	cmd.Env = append(os.Environ(), reexecuted+"=1")
+	// A crash of Go's runtime is to end it by SIGABRT, not with status 2, from its
+	// first moment on. What the user has set comes last, and counts.
+	cmd.Env = append(append([]string{"GOTRACEBACK=crash"}, os.Environ()...), reexecuted+"=1")
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags:  unix.CLONE_NEWUSER | unix.CLONE_NEWNET,
 		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Geteuid(), Size: 1}},
