@@ -85,3 +85,24 @@ func TestInterruptedErrors(t *testing.T) {
 		})
 	}
 }
+
+// A panic takes the error along that says what is left.
+func TestLeftBehind(t *testing.T) {
+	dir := t.TempDir()
+	j, err := undo.Create(dir, "20260102-030405-c0ffee", undo.Undoers{})
+	must(t, err)
+	step := undo.NewStep("strange", "a rule", "remove it", 1)
+	_, err = j.Do(t.Context(), step, func(context.Context) error { return nil })
+	must(t, err)
+	const want = "1 change to this host could not be undone; `snatlab cleanup` tries again, or by hand:\n  a rule: not undone before the panic ended the run\n    remove it"
+	if err := leftBehind(dir); err == nil || err.Error() != want || codeOf(err) != exitLeft {
+		t.Errorf("error %v, want %s", err, want)
+	}
+	must(t, j.Keep())
+	if err := leftBehind(dir); err != nil {
+		t.Errorf("of a journal that is kept: %v", err)
+	}
+	if err := leftBehind(dir + "/none"); err != nil {
+		t.Errorf("where there is nothing: %v", err)
+	}
+}

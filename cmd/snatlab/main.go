@@ -15,6 +15,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
+
+	"snatlab/harness/undo"
 )
 
 // version is stamped by the build.
@@ -33,11 +35,12 @@ func main() { os.Exit(run(os.Args[1:])) }
 
 // run is main without the exit.
 func run(args []string) (code int) {
-	// A panic has put the host back on its way here.
+	// A panic has put the host back on its way here, or has tried to.
 	defer func() {
 		if p := recover(); p != nil {
-			fmt.Fprintf(os.Stderr, "snatlab: panic: %v\n%s", p, debug.Stack())
-			code = exitUnable
+			err := errors.Join(fmt.Errorf("panic: %v\n%s", p, debug.Stack()), leftBehind(undo.Dir))
+			tell(err)
+			code = codeOf(err)
 		}
 	}()
 	// Where iptables is; cron and a plain su leave it out.
@@ -47,6 +50,19 @@ func run(args []string) (code int) {
 	err := root.Execute()
 	tell(err)
 	return codeOf(err)
+}
+
+// leftBehind reports what a panic kept from being undone. The error that said so
+// is lost.
+func leftBehind(dir string) error {
+	var left []undo.Left
+	for _, s := range undo.Unfinished(dir) {
+		left = append(left, undo.Left{Step: s, Err: errors.New("not undone before the panic ended the run")})
+	}
+	if left == nil {
+		return nil
+	}
+	return &undo.LeftError{Left: left}
 }
 
 func command() *cobra.Command {

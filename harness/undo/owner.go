@@ -28,22 +28,46 @@ func newHeader(run string) *header {
 // Owner says whose a journal is, as far as it tells:
 // "run 20260102-030405-c0ffee, pid 4711, since 2026-01-02 03:04:05".
 func Owner(path string) string {
-	const unknown = "a run"
+	h := readHeader(path)
+	if h == nil {
+		return "a run"
+	}
+	return h.owner()
+}
+
+// Unfinished returns the steps in dir that this process has journalled, not
+// undone, and not left on the user's word, in the order in which they are to be
+// undone.
+func Unfinished(dir string) (steps []Step) {
+	paths, _ := Find(dir) // this process writes to no folder that cannot be listed
+	for _, path := range paths {
+		if h := readHeader(path); h == nil || h.PID != os.Getpid() || h.Start != startOf(h.PID) || !Alive(path) {
+			continue
+		}
+		if j, err := Read(path, nil); err == nil {
+			steps = append(steps, j.Steps()...)
+		}
+	}
+	return steps
+}
+
+// readHeader returns nil if the header is being written, or is none of ours.
+func readHeader(path string) *header {
 	file, err := openJournal(path, os.O_RDONLY)
 	if err != nil {
-		return unknown
+		return nil
 	}
 	defer file.Close()
 	text, err := io.ReadAll(io.LimitReader(file, 4096))
 	if err != nil {
-		return unknown
+		return nil
 	}
 	line, _, _ := bytes.Cut(text, []byte("\n"))
 	var r record
 	if json.Unmarshal(line, &r) != nil || r.Header == nil || r.Header.check() != nil {
-		return unknown // the header is being written, or it is none of ours
+		return nil
 	}
-	return r.Header.owner()
+	return r.Header
 }
 
 // owner names the process only if it is that one still: numbers are given again.
