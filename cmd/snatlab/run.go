@@ -54,7 +54,7 @@ Exit codes: 0 every expectation held; 1 one did not; 2 bad usage or an invalid
 scenario; 3 this machine cannot run it, or the run broke off; 4 inconclusive:
 the race did not occur in the baseline; 5 the host could not be put back, and
 what is left is printed; 129, 130, 143 interrupted, host put back, partial
-result kept.
+result kept; 134 Go's runtime got no memory or thread (see snatlab cleanup).
 
 A result is never replaced: with --out DIR, DIR must not hold one yet, unless
 --force is given.
