@@ -10,7 +10,6 @@ import (
 	"snatlab/harness/conntrack"
 	"snatlab/harness/probe"
 	"snatlab/harness/result"
-	"snatlab/harness/scenario"
 )
 
 func TestOtherTrafficGoesOnAtItsRateForAsLongAsATrialTakes(t *testing.T) {
@@ -85,19 +84,6 @@ func TestEvidenceIsLookedForOnlyOnDemand(t *testing.T) {
 		}
 		if got := r.Arms[0].Trials[0].Evidence != nil; got != explain {
 			t.Errorf("explain %v: evidence %+v", explain, r.Arms[0].Trials[0].Evidence)
-		}
-	}
-}
-
-func TestPortsOfTheirOwnAreDisjointAndEnough(t *testing.T) {
-	for clients := 1; clients <= scenario.MaxClients; clients++ {
-		next := basePort
-		for i := range clients {
-			base, ports := ownPorts(i, clients)
-			if int(base) < next || int(base)+ports > 65536 || ports < scenario.MaxTrial/clients {
-				t.Fatalf("client %d of %d: %d ports from %d", i, clients, ports, base)
-			}
-			next = int(base) + ports
 		}
 	}
 }

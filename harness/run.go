@@ -96,6 +96,15 @@ func Orders(s *scenario.Scenario) [][]int {
 	return orders
 }
 
+// describeArm starts an arm's record.
+func describeArm(a scenario.Arm) result.Arm {
+	arm := result.Arm{Name: a.Name, Settings: []string{}, Trials: []result.Trial{}}
+	if to := a.Masquerade.ToPorts; to.Len() > 0 {
+		arm.ToPorts = &result.Ports{First: int(to.First), Last: int(to.Last)}
+	}
+	return arm
+}
+
 // describe starts a result: everything that is known before the lab is.
 func describe(s *scenario.Scenario) *result.Result {
 	r := &result.Result{
@@ -108,7 +117,7 @@ func describe(s *scenario.Scenario) *result.Result {
 		Comparisons: []result.Compare{}, Expected: []result.Expect{}, Warnings: []string{},
 	}
 	for _, a := range s.Arms {
-		r.Arms = append(r.Arms, result.Arm{Name: a.Name, Settings: []string{}, Trials: []result.Trial{}})
+		r.Arms = append(r.Arms, describeArm(a))
 	}
 	for _, e := range s.Expect {
 		r.Expected = append(r.Expected, result.Expect{

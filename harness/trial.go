@@ -24,13 +24,10 @@ type experiment struct {
 	explain bool
 	trials  int // made so far, the path check included
 	clock   bool
+	ports   probe.Ports // lockstep: that the clients leave from
 }
 
 const (
-	// basePort is the source port of slot 0: below it lie ports that NAT
-	// keeps apart from the rest (1 to 511, 512 to 1023), and some room.
-	basePort = 2048
-
 	// headStart is the time from the order to fire until the first slot, for
 	// clients that keep step by the clock.
 	headStart = 200 * time.Millisecond
@@ -43,8 +40,14 @@ const (
 	expiry = 30 * time.Second
 )
 
-// prepare checks the path and agrees on how the clients keep in step.
+// prepare finds the clients' source ports, checks the path and agrees on how the
+// clients keep in step.
 func (x *experiment) prepare(ctx context.Context) error {
+	if x.Load.Pattern == scenario.Lockstep {
+		if err := x.choosePorts(); err != nil {
+			return err
+		}
+	}
 	if err := x.checkPath(ctx); err != nil {
 		return fmt.Errorf("path check: %w", err)
 	}
@@ -151,6 +154,7 @@ func (x *experiment) trial(ctx context.Context, arm scenario.Arm, into *result.A
 		return nil, err
 	}
 	t = x.record(m.reports)
+	recordPorts(into, m.reports)
 	if t.Conntrack, err = conntrack.Delta(m.before.counters, m.after.counters); err != nil {
 		return nil, err
 	}
@@ -233,7 +237,7 @@ func (x *experiment) send(ctx context.Context, arm scenario.Arm, server netip.Ad
 		if x.Load.Pattern == scenario.Lockstep {
 			load.Lockstep = x.lockstep(i, trial, start)
 			if arm.ClientPorts == scenario.Split {
-				load.Lockstep.BasePort, load.Lockstep.OwnPorts = ownPorts(i, len(clients))
+				load.Lockstep.Ports, load.Lockstep.Own = x.ownPorts(i), true
 			}
 		}
 		wait.Go(func() {
@@ -254,16 +258,9 @@ func (x *experiment) load(server netip.AddrPort) probe.Load {
 	}
 }
 
-// ownPorts shares the source ports of lockstep among the clients: a trial takes
-// about half of them at most (scenario.MaxTrial), so slots can be made up.
-func ownPorts(client, clients int) (base uint16, ports int) {
-	ports = (65536 - basePort) / clients
-	return uint16(basePort + client*ports), ports
-}
-
 func (x *experiment) lockstep(client, trial int, start int64) *probe.Lockstep {
 	l := &probe.Lockstep{
-		Client: client, Clients: x.Clients, CPUs: x.clientCPUs(), BasePort: basePort,
+		Client: client, Clients: x.Clients, CPUs: x.clientCPUs(), Ports: x.ports,
 		Barrier: x.lab.Barrier(), Epoch: uint64(trial), Start: start,
 	}
 	if x.clock {

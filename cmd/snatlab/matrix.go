@@ -114,7 +114,7 @@ func (f matrixFlags) scenario(c *cobra.Command, path string) (*scenario.Scenario
 	if err := kernel.ForGuest(s); err != nil {
 		return nil, usageError{c, fmt.Errorf("a guest has the driver netns only: %w", err)}
 	}
-	most := scenario.MaxTrial / s.Clients
+	most := s.MaxRequests()
 	switch given := c.Flags().Changed("requests"); {
 	case given && (f.requests < 1 || f.requests > most):
 		return nil, usageError{c, fmt.Errorf("--requests: %d is out of range; allowed: 1 to %d", f.requests, most)}

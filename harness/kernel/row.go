@@ -121,7 +121,7 @@ func raceless(r *result.Result) bool {
 // there are more now.
 func more(s *scenario.Scenario) bool {
 	before := s.Load.Requests
-	s.Load.Requests = min(2*before, scenario.MaxTrial/s.Clients)
+	s.Load.Requests = max(before, min(2*before, s.MaxRequests()))
 	return s.Load.Requests > before
 }
 

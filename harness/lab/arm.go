@@ -93,10 +93,6 @@ func (a *applied) setSysctls(ctx context.Context, arm scenario.Arm) error {
 	return nil
 }
 
-// ephemeral is what the kernel chooses source ports from where nobody said
-// otherwise.
-var ephemeral = scenario.PortRange{First: 32768, Last: 60999}
-
 const portRange = "net.ipv4.ip_local_port_range"
 
 // setPorts says which source ports the kernel may choose for the clients.
@@ -108,7 +104,7 @@ func (a *applied) setPorts(_ context.Context, arm scenario.Arm) error {
 	text := fmt.Sprintf("clients: source ports %d to %d", r.First, r.Last)
 	for i, client := range a.site.Clients {
 		if arm.ClientPorts == scenario.Split {
-			r, text = share(ephemeral, i, len(a.site.Clients)), "clients: each has source ports of its own"
+			r, text = share(scenario.DefaultPorts, i, len(a.site.Clients)), "clients: each has source ports of its own"
 		}
 		s := scenario.Sysctl{Name: portRange, Value: fmt.Sprintf("%d %d", r.First, r.Last)}
 		if err := a.inside(client, s); err != nil {

@@ -154,10 +154,10 @@ func TestAPanicInANamespaceIsTheCallers(t *testing.T) {
 
 func TestPartsOfARangeAreEqualAndDisjoint(t *testing.T) {
 	for n := 1; n <= scenario.MaxClients; n++ {
-		last := ephemeral.First - 1
+		last := scenario.DefaultPorts.First - 1
 		for i := range n {
-			r := share(ephemeral, i, n)
-			if r.First <= last || r.Last < r.First || r.Last > ephemeral.Last {
+			r := share(scenario.DefaultPorts, i, n)
+			if r.First <= last || r.Last < r.First || r.Last > scenario.DefaultPorts.Last {
 				t.Fatalf("part %d of %d is %v, after %d", i, n, r, last)
 			}
 			last = r.Last

@@ -54,7 +54,11 @@ func (a *Agent) Serve(in io.Reader, out io.Writer) error {
 	}
 	defer a.finish()
 	say := json.NewEncoder(out)
-	err = say.Encode(message{V: Version, Hello: &Hello{Role: a.Role, CPUs: a.cpus, Files: a.files, Ports: a.Ports}})
+	hello := &Hello{Role: a.Role, CPUs: a.cpus, Files: a.files, Ports: a.Ports}
+	if a.Role == RoleClient {
+		hello.LocalPorts = localPorts()
+	}
+	err = say.Encode(message{V: Version, Hello: hello})
 	if err != nil {
 		return fmt.Errorf("say hello: %w", err)
 	}
@@ -174,6 +178,20 @@ func (a *Agent) finish() (*Served, error) {
 	served, err := a.open.finish()
 	a.open = nil
 	return served, err
+}
+
+// localPorts reads the range of source ports that the kernel chooses from in the
+// network namespace of the calling thread. It is nil if that cannot be read.
+func localPorts() *Ports {
+	text, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range")
+	if err != nil {
+		return nil
+	}
+	var p Ports
+	if _, err := fmt.Sscan(string(text), &p.First, &p.Last); err != nil || !p.valid() {
+		return nil
+	}
+	return &p
 }
 
 // allowedCPUs lists the CPUs that this process may run on.

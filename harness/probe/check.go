@@ -41,8 +41,10 @@ func (h *Hello) check(role string) error {
 		return fmt.Errorf("is no snatlab %s", role)
 	case len(h.CPUs) < 1 || len(h.CPUs) > maxCPUs || h.Files < 1 || h.Files > maxFiles:
 		return fmt.Errorf("says that it has %d CPUs and %d files", len(h.CPUs), h.Files)
-	case h.Ports != nil && (role != RoleServer || h.Ports.First == 0 || h.Ports.First > h.Ports.Last):
+	case h.Ports != nil && (role != RoleServer || !h.Ports.valid()):
 		return fmt.Errorf("says that it has the ports %d to %d", h.Ports.First, h.Ports.Last)
+	case h.LocalPorts != nil && (role != RoleClient || !h.LocalPorts.valid()):
+		return fmt.Errorf("says that its net.ipv4.ip_local_port_range is %d to %d", h.LocalPorts.First, h.LocalPorts.Last)
 	}
 	for i, cpu := range h.CPUs {
 		if cpu < 0 || cpu >= maxCPUs || i > 0 && cpu <= h.CPUs[i-1] {
@@ -51,6 +53,9 @@ func (h *Hello) check(role string) error {
 	}
 	return nil
 }
+
+// valid reports whether the range has a port, and not port 0.
+func (p Ports) valid() bool { return p.First > 0 && p.First <= p.Last }
 
 // check tells a load that no controller sends. The client may run on so many
 // CPUs.
@@ -78,8 +83,8 @@ func (s *Lockstep) check(requests, cpus int) error {
 		return fmt.Errorf("lockstep of client %d of %d on %d of %d CPUs: out of range", s.Client, s.Clients, s.CPUs, cpus)
 	case s.Clients*requests > maxRequests:
 		return fmt.Errorf("%d requests of each of %d clients: out of range", requests, s.Clients)
-	case s.BasePort == 0 || s.OwnPorts < 0 || s.OwnPorts > 65536-int(s.BasePort):
-		return fmt.Errorf("%d source ports from %d on: out of range", s.OwnPorts, s.BasePort)
+	case !s.Ports.valid():
+		return fmt.Errorf("source ports %d to %d: out of range", s.Ports.First, s.Ports.Last)
 	case s.Epoch >= 1<<32:
 		return fmt.Errorf("epoch %d: out of range", s.Epoch)
 	case s.Start < 0 || s.Start-monotonic() > int64(time.Hour):

@@ -47,6 +47,27 @@ func TestAHelloIsHeldAgainstTheRoleAndTheMachine(t *testing.T) {
 	}
 }
 
+func TestHelloCheck(t *testing.T) {
+	t.Run("local ports are those of a client, and a range", func(t *testing.T) {
+		for _, test := range []struct {
+			role  string
+			ports Ports
+			want  string
+		}{
+			{RoleClient, Ports{32768, 60999}, "<nil>"},
+			{RoleClient, Ports{1, 1}, "<nil>"},
+			{RoleClient, Ports{0, 60999}, "says that its net.ipv4.ip_local_port_range is 0 to 60999"},
+			{RoleClient, Ports{60999, 32768}, "says that its net.ipv4.ip_local_port_range is 60999 to 32768"},
+			{RoleServer, Ports{32768, 60999}, "says that its net.ipv4.ip_local_port_range is 32768 to 60999"},
+		} {
+			hello := &Hello{Role: test.role, CPUs: []int{0}, Files: 1, LocalPorts: &test.ports}
+			if got := fmt.Sprint(hello.check(test.role)); got != test.want {
+				t.Errorf("%s with %v: %s, want %s", test.role, test.ports, got, test.want)
+			}
+		}
+	})
+}
+
 // What adds up only because the sum overflows does not add up.
 func TestAReportIsHeldAgainstItsLoadWithoutOverflow(t *testing.T) {
 	const huge = math.MaxInt64
@@ -102,7 +123,7 @@ func TestALoadIsHeldAgainstWhatAClientCanDo(t *testing.T) {
 		return l
 	}
 	step := func(change func(*Lockstep)) Load {
-		s := Lockstep{Client: 1, Clients: 2, CPUs: 2, BasePort: 2048, Barrier: "/dev/shm/snatlab", Epoch: 7}
+		s := Lockstep{Client: 1, Clients: 2, CPUs: 2, Ports: Ports{2048, 3047}, Barrier: "/dev/shm/snatlab", Epoch: 7}
 		change(&s)
 		return load(func(l *Load) { l.Lockstep = &s })
 	}
@@ -112,7 +133,7 @@ func TestALoadIsHeldAgainstWhatAClientCanDo(t *testing.T) {
 	}{
 		{load(func(*Load) {}), "<nil>"},
 		{step(func(*Lockstep) {}), "<nil>"},
-		{step(func(s *Lockstep) { s.Barrier, s.OwnPorts = "/proc/self/fd/3", 65536-2048 }), "<nil>"},
+		{step(func(s *Lockstep) { s.Barrier, s.Own, s.Ports = "/proc/self/fd/3", true, Ports{1, 65535} }), "<nil>"},
 		{step(func(s *Lockstep) { s.Barrier, s.Start = "", monotonic()+int64(time.Second) }), "<nil>"},
 		{load(func(l *Load) { l.Server = netip.AddrPort{} }), "server invalid AddrPort: not an IPv4 address with a port"},
 		{load(func(l *Load) { l.Server = netip.MustParseAddrPort("[::1]:80") }), "server [::1]:80: not an IPv4 address with a port"},
@@ -130,9 +151,8 @@ func TestALoadIsHeldAgainstWhatAClientCanDo(t *testing.T) {
 		{step(func(s *Lockstep) { s.CPUs = 0 }), "lockstep of client 1 of 2 on 0 of 2 CPUs: out of range"},
 		{step(func(s *Lockstep) { s.CPUs = 3 }), "lockstep of client 1 of 2 on 3 of 2 CPUs: out of range"},
 		{step(func(s *Lockstep) { s.Clients = 64 }), "3000 requests of each of 64 clients: out of range"},
-		{step(func(s *Lockstep) { s.BasePort = 0 }), "0 source ports from 0 on: out of range"},
-		{step(func(s *Lockstep) { s.OwnPorts = math.MaxInt64 }), "9223372036854775807 source ports from 2048 on: out of range"},
-		{step(func(s *Lockstep) { s.OwnPorts = -1 }), "-1 source ports from 2048 on: out of range"},
+		{step(func(s *Lockstep) { s.Ports.First = 0 }), "source ports 0 to 3047: out of range"},
+		{step(func(s *Lockstep) { s.Ports.Last = 2047 }), "source ports 2048 to 2047: out of range"},
 		{step(func(s *Lockstep) { s.Epoch = 1 << 32 }), "epoch 4294967296: out of range"},
 		{step(func(s *Lockstep) { s.Start = math.MaxInt64 }), "start at 9223372036854775807 ns: out of range"},
 		{step(func(s *Lockstep) { s.Start = -1 }), "start at -1 ns: out of range"},
@@ -171,7 +191,7 @@ func TestAFileThatIsNoBarrierIsLeftAsItIs(t *testing.T) {
 	}
 }
 
-const greeting = `{"v":2,"greet":{}}` + "\n"
+const greeting = `{"v":3,"greet":{}}` + "\n"
 
 func TestAServerDoesNothingBut(t *testing.T) {
 	run, err := json.Marshal(message{V: Version, Run: &Load{Requests: 1 << 40, Timeout: -1}})
@@ -181,13 +201,13 @@ func TestAServerDoesNothingBut(t *testing.T) {
 	const known = "a server does not know what to do with this request"
 	for _, test := range []struct{ order, want string }{
 		{string(run), known},
-		{`{"v":2,"share":{"barrier":"/etc/passwd"}}`, known},
-		{`{"v":2,"hello":{"role":"server","cpus":[0],"files":9}}`, known},
-		{`{"v":2,"report":{}}`, known},
-		{`{"v":2,"error":"x"}`, known},
-		{`{"v":2,"listen":{"port":39004}}`, "port 39004 is not one of 39000 to 39003"},
-		{`{"v":2,"listen":{"port":0}}`, "port 0 is not one of 39000 to 39003"},
-		{`{"v":2,"finish":{}}`, "not listening"},
+		{`{"v":3,"share":{"barrier":"/etc/passwd"}}`, known},
+		{`{"v":3,"hello":{"role":"server","cpus":[0],"files":9}}`, known},
+		{`{"v":3,"report":{}}`, known},
+		{`{"v":3,"error":"x"}`, known},
+		{`{"v":3,"listen":{"port":39004}}`, "port 39004 is not one of 39000 to 39003"},
+		{`{"v":3,"listen":{"port":0}}`, "port 0 is not one of 39000 to 39003"},
+		{`{"v":3,"finish":{}}`, "not listening"},
 	} {
 		var out bytes.Buffer
 		agent := Agent{Role: RoleServer, Ports: &Ports{39000, 39003}}
@@ -205,18 +225,18 @@ func TestAServerDoesNothingBut(t *testing.T) {
 func TestWhoIsNoControllerIsToldSoAndHungUpOn(t *testing.T) {
 	for _, test := range []struct{ says, want string }{
 		{"GET / HTTP/1.1\r\n", `not a message: "GET / HTTP/1.1"`},
-		{`{"v":1,"greet":{}}`, "protocol version 1, this is 2: both sides must be the same snatlab"},
-		{`{"v":2}`, `a message that says 0 things: "{\"v\":2}"`},
-		{`{"v":2,"greet":{},"finish":{}}`, `a message that says 2 things: "{\"v\":2,\"greet\":{},\"finish\":{}}"`},
-		{`{"v":2,"format":{}}`, `a message that this snatlab does not know (json: unknown field "format"): "{\"v\":2,\"format\":{}}"`},
-		{`{"v":2,"listen":{"port":70000}}`, `a message that this snatlab does not know (json: cannot unmarshal number 70000 into Go struct field Listen.listen.port of type uint16): "{\"v\":2,\"listen\":{\"port\":70000}}"`},
+		{`{"v":1,"greet":{}}`, "protocol version 1, this is 3: both sides must be the same snatlab"},
+		{`{"v":3}`, `a message that says 0 things: "{\"v\":3}"`},
+		{`{"v":3,"greet":{},"finish":{}}`, `a message that says 2 things: "{\"v\":3,\"greet\":{},\"finish\":{}}"`},
+		{`{"v":3,"format":{}}`, `a message that this snatlab does not know (json: unknown field "format"): "{\"v\":3,\"format\":{}}"`},
+		{`{"v":3,"listen":{"port":70000}}`, `a message that this snatlab does not know (json: cannot unmarshal number 70000 into Go struct field Listen.listen.port of type uint16): "{\"v\":3,\"listen\":{\"port\":70000}}"`},
 		{strings.Repeat("x", maxOrder), "a line is too long: more than 4096 bytes"},
-		{`{"v":2,"listen":{"port":39001}}`, "a server takes orders only after a greeting"},
-		{`{"v":2,"finish":{}}`, "a server takes orders only after a greeting"},
+		{`{"v":3,"listen":{"port":39001}}`, "a server takes orders only after a greeting"},
+		{`{"v":3,"finish":{}}`, "a server takes orders only after a greeting"},
 	} {
 		var out bytes.Buffer
 		agent := Agent{Role: RoleServer}
-		err := agent.Serve(strings.NewReader(test.says+"\n"+`{"v":2,"finish":{}}`+"\n"), &out)
+		err := agent.Serve(strings.NewReader(test.says+"\n"+`{"v":3,"finish":{}}`+"\n"), &out)
 		if fmt.Sprint(err) != test.want {
 			t.Errorf("%.40s: error %v, want %s", test.says, err, test.want)
 		}
@@ -251,7 +271,7 @@ func (b endless) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-const hello = `{"v":2,"hello":{"role":"client","cpus":[0],"files":99}}` + "\n"
+const hello = `{"v":3,"hello":{"role":"client","cpus":[0],"files":99}}` + "\n"
 
 func TestAnAnswerMustBeToTheQuestion(t *testing.T) {
 	for _, test := range []struct {
@@ -259,12 +279,12 @@ func TestAnAnswerMustBeToTheQuestion(t *testing.T) {
 		ask    func(context.Context, *Client) error
 		want   string
 	}{
-		{`{"v":2,"ready":{}}`, share, "client 0: answered without saying that it shares"},
-		{`{"v":2,"shared":{}}`, run, "client 0: answered without a report"},
-		{`{"v":2,"run":{}}`, run, "client 0: answered without a report"},
-		{`{"v":2,"error":"\u001b[2J\u0007over"}`, run, "client 0: ?[2J?over"},
-		{`{"v":2,"error":"` + strings.Repeat("x", 10_000) + `"}`, run, "client 0: " + strings.Repeat("x", maxWords) + "..."},
-		{`{"v":2,"served":{"accepted":1e30}}`, run, `client 0 died: a message that this snatlab does not know (json: cannot unmarshal number 1e30 into Go struct field Served.served.accepted of type uint64): "{\"v\":2,\"served\":{\"accepted\":1e30}}"`},
+		{`{"v":3,"ready":{}}`, share, "client 0: answered without saying that it shares"},
+		{`{"v":3,"shared":{}}`, run, "client 0: answered without a report"},
+		{`{"v":3,"run":{}}`, run, "client 0: answered without a report"},
+		{`{"v":3,"error":"\u001b[2J\u0007over"}`, run, "client 0: ?[2J?over"},
+		{`{"v":3,"error":"` + strings.Repeat("x", 10_000) + `"}`, run, "client 0: " + strings.Repeat("x", maxWords) + "..."},
+		{`{"v":3,"served":{"accepted":1e30}}`, run, `client 0 died: a message that this snatlab does not know (json: cannot unmarshal number 1e30 into Go struct field Served.served.accepted of type uint64): "{\"v\":3,\"served\":{\"accepted\":1e30}}"`},
 	} {
 		requests, in := io.Pipe()
 		out, answers := io.Pipe()
@@ -295,7 +315,7 @@ func run(ctx context.Context, c *Client) error {
 func TestAProbeThatSpeaksOutOfTurnIsNotHeard(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		out, answers := io.Pipe()
-		go fmt.Fprint(answers, hello+`{"v":2,"shared":{}}`+"\n")
+		go fmt.Fprint(answers, hello+`{"v":3,"shared":{}}`+"\n")
 		c, err := OpenClient(t.Context(), Stream{Name: "client 0", In: out, Out: io.Discard, Close: out.Close})
 		if err != nil {
 			t.Fatal(err)

@@ -16,7 +16,7 @@ func TestAClientWithPortsOfItsOwnLeavesFromThoseOnly(t *testing.T) {
 	loads := lockstepLoads(t, address, 3, 100, filepath.Join(t.TempDir(), "barrier"))
 	reports := make(chan *Report)
 	for i, c := range clients {
-		loads[i].Lockstep.BasePort, loads[i].Lockstep.OwnPorts = uint16(10_000+1_000*i), 1_000
+		loads[i].Lockstep.Ports, loads[i].Lockstep.Own = Ports{uint16(10_000 + 1_000*i), uint16(10_999 + 1_000*i)}, true
 		go func() {
 			report, err := c.Run(t.Context(), loads[i])
 			if err != nil {

@@ -12,25 +12,25 @@ import (
 
 // sayings are lines of either side, some of them wrong.
 var sayings = []string{
-	`{"v":2,"hello":{"role":"client","cpus":[0,1],"files":20000}}`,
-	`{"v":2,"hello":{"role":"server","cpus":[0,1,1023],"files":1048576,"ports":{"first":20001,"last":20064}}}`,
-	`{"v":2,"hello":{"role":"client","cpus":[-1],"files":4611686018427387904}}`,
-	`{"v":2,"hello":{"role":"client","cpus":[1,0,0],"files":-1,"ports":{"first":9,"last":3}}}`,
-	`{"v":2,"hello":null}`, `{"v":1,"hello":{}}`, `{"v":2}`, `{"v":2,"ready":{},"error":"x"}`, `{"v":2,"go":{}}`, `null`, `[]`, `{"v":2,"hello":[]}`,
-	`{"v":2,"greet":{}}`, `{"v":2,"finish":{}}`, `{"v":2,"listen":{"port":39000}}`, `{"v":2,"listen":{"port":0}}`, `{"v":2,"listen":{"port":65536}}`,
-	`{"v":2,"share":{"barrier":"/proc/self/fd/3"}}`, `{"v":2,"share":{"barrier":"/etc/../etc/passwd"}}`,
-	`{"v":2,"run":{"server":"198.18.1.2:20001","requests":3,"timeout":500000000,"rate":0,"concurrency":64}}`,
-	`{"v":2,"run":{"server":"198.18.1.2:20001","requests":1099511627776,"timeout":-1,"rate":-9}}`,
-	`{"v":2,"run":{"server":"[::1]:1","requests":1,"timeout":1}}`,
-	`{"v":2,"run":{"server":"198.18.1.2:1","requests":30,"timeout":500000000,"lockstep":{"client":1,"clients":64,"cpus":2,"base_port":2048,"own_ports":992,"barrier":"/dev/shm/snatlab","epoch":3}}}`,
-	`{"v":2,"run":{"server":"198.18.1.2:1","requests":3,"timeout":1,"lockstep":{"client":-1,"clients":9223372036854775807,"cpus":0,"base_port":65535,"own_ports":9223372036854775807,"start":-1}}}`,
-	`{"v":2,"report":{"requests":3,"succeeded":2,"ports":[{"first":2048,"last":2050}],"failures":{"timeout":1},"silent":[{"first":2049,"last":2049}],"latency":[[35,1],[36,1]],"seconds":0.1,"peak_rss":9000000,"bind_errors":0,"missed":0,"made_up":1}}`,
-	`{"v":2,"report":{"requests":3,"succeeded":3,"failures":{"bad luck":0},"latency":[[1,9223372036854775807],[2,9223372036854775807],[3,5]]}}`,
-	`{"v":2,"report":{"requests":3,"succeeded":1,"failures":{"reset":9223372036854775807,"refused":9223372036854775807,"timeout":4},"latency":[[1,1]]}}`,
-	`{"v":2,"report":{"requests":3,"succeeded":0,"failures":{"timeout":3},"silent":[{"first":5,"last":5},{"first":5,"last":5},{"first":1,"last":65535}],"ports":[{"first":0,"last":0}]}}`,
-	`{"v":2,"served":{"accepted":3,"listen_overflows":0,"listen_drops":null}}`, `{"v":2,"served":{"accepted":18446744073709551615}}`,
-	`{"v":2,"shared":{}}`, `{"v":2,"ready":{}}`, `{"v":2,"error":"\u001b[2Jlisten on port 1: permission denied\n"}`,
-	`{"v":2,"error":"`, strings.Repeat("[", 20_000), "\xff\x00", "GET / HTTP/1.1\r\nHost: x\r\n\r",
+	`{"v":3,"hello":{"role":"client","cpus":[0,1],"files":20000}}`,
+	`{"v":3,"hello":{"role":"server","cpus":[0,1,1023],"files":1048576,"ports":{"first":20001,"last":20064}}}`,
+	`{"v":3,"hello":{"role":"client","cpus":[-1],"files":4611686018427387904}}`,
+	`{"v":3,"hello":{"role":"client","cpus":[1,0,0],"files":-1,"ports":{"first":9,"last":3}}}`,
+	`{"v":3,"hello":null}`, `{"v":1,"hello":{}}`, `{"v":3}`, `{"v":3,"ready":{},"error":"x"}`, `{"v":3,"go":{}}`, `null`, `[]`, `{"v":3,"hello":[]}`,
+	`{"v":3,"greet":{}}`, `{"v":3,"finish":{}}`, `{"v":3,"listen":{"port":39000}}`, `{"v":3,"listen":{"port":0}}`, `{"v":3,"listen":{"port":65536}}`,
+	`{"v":3,"share":{"barrier":"/proc/self/fd/3"}}`, `{"v":3,"share":{"barrier":"/etc/../etc/passwd"}}`,
+	`{"v":3,"run":{"server":"198.18.1.2:20001","requests":3,"timeout":500000000,"rate":0,"concurrency":64}}`,
+	`{"v":3,"run":{"server":"198.18.1.2:20001","requests":1099511627776,"timeout":-1,"rate":-9}}`,
+	`{"v":3,"run":{"server":"[::1]:1","requests":1,"timeout":1}}`,
+	`{"v":3,"run":{"server":"198.18.1.2:1","requests":30,"timeout":500000000,"lockstep":{"client":1,"clients":64,"cpus":2,"ports":{"first":2048,"last":3039},"own":true,"barrier":"/dev/shm/snatlab","epoch":3}}}`,
+	`{"v":3,"run":{"server":"198.18.1.2:1","requests":3,"timeout":1,"lockstep":{"client":-1,"clients":9223372036854775807,"cpus":0,"base_port":65535,"own_ports":9223372036854775807,"start":-1}}}`,
+	`{"v":3,"report":{"requests":3,"succeeded":2,"ports":[{"first":2048,"last":2050}],"failures":{"timeout":1},"silent":[{"first":2049,"last":2049}],"latency":[[35,1],[36,1]],"seconds":0.1,"peak_rss":9000000,"bind_errors":0,"missed":0,"made_up":1}}`,
+	`{"v":3,"report":{"requests":3,"succeeded":3,"failures":{"bad luck":0},"latency":[[1,9223372036854775807],[2,9223372036854775807],[3,5]]}}`,
+	`{"v":3,"report":{"requests":3,"succeeded":1,"failures":{"reset":9223372036854775807,"refused":9223372036854775807,"timeout":4},"latency":[[1,1]]}}`,
+	`{"v":3,"report":{"requests":3,"succeeded":0,"failures":{"timeout":3},"silent":[{"first":5,"last":5},{"first":5,"last":5},{"first":1,"last":65535}],"ports":[{"first":0,"last":0}]}}`,
+	`{"v":3,"served":{"accepted":3,"listen_overflows":0,"listen_drops":null}}`, `{"v":3,"served":{"accepted":18446744073709551615}}`,
+	`{"v":3,"shared":{}}`, `{"v":3,"ready":{}}`, `{"v":3,"error":"\u001b[2Jlisten on port 1: permission denied\n"}`,
+	`{"v":3,"error":"`, strings.Repeat("[", 20_000), "\xff\x00", "GET / HTTP/1.1\r\nHost: x\r\n\r",
 }
 
 // Whatever the bytes: they are refused, or one thing of this version, whose
@@ -116,10 +116,10 @@ func addsUp(t *testing.T, r *Report) {
 // Whatever a probe says: the controller has an error that it can print, or what
 // it asked for.
 func FuzzAnswers(f *testing.F) {
-	const client, server = `{"v":2,"hello":{"role":"client","cpus":[0,1],"files":20000}}` + "\n",
-		`{"v":2,"hello":{"role":"server","cpus":[0],"files":99}}` + "\n" + `{"v":2,"ready":{}}` + "\n"
+	const client, server = `{"v":3,"hello":{"role":"client","cpus":[0,1],"files":20000}}` + "\n",
+		`{"v":3,"hello":{"role":"server","cpus":[0],"files":99}}` + "\n" + `{"v":3,"ready":{}}` + "\n"
 	for _, line := range sayings {
-		for _, before := range []string{"", client, server, server + `{"v":2,"ready":{}}` + "\n"} {
+		for _, before := range []string{"", client, server, server + `{"v":3,"ready":{}}` + "\n"} {
 			f.Add([]byte(before + line + "\n"))
 		}
 	}
@@ -161,9 +161,9 @@ func FuzzAnswers(f *testing.F) {
 func FuzzOrders(f *testing.F) {
 	for _, line := range sayings {
 		f.Add([]byte(line + "\n"))
-		f.Add([]byte(greeting + line + "\n" + `{"v":2,"finish":{}}`))
+		f.Add([]byte(greeting + line + "\n" + `{"v":3,"finish":{}}`))
 	}
-	f.Add([]byte(greeting + `{"v":2,"listen":{"port":39001}}` + "\n" + `{"v":2,"listen":{"port":39002}}` + "\n" + `{"v":2,"finish":{}}` + "\n"))
+	f.Add([]byte(greeting + `{"v":3,"listen":{"port":39001}}` + "\n" + `{"v":3,"listen":{"port":39002}}` + "\n" + `{"v":3,"finish":{}}` + "\n"))
 	f.Add(bytes.Repeat([]byte("x"), maxOrder+1))
 	f.Fuzz(func(t *testing.T, says []byte) {
 		agent := Agent{Role: RoleServer, Address: netip.MustParseAddr("127.0.0.1"), Ports: &Ports{39000, 39003}}

@@ -24,7 +24,7 @@ type gate interface {
 }
 
 // runLockstep sends the load: in slot k every client of the slot connects from
-// source port base + k, to the same server port, at the same moment.
+// the k-th of its source ports, to the same server port, at the same moment.
 func runLockstep(load Load, cpus []int, files int) (*Report, error) {
 	step := load.Lockstep
 	flight, err := newFlight(load.Server, load.Requests, load.Timeout, files)
@@ -203,8 +203,8 @@ func (l *lockstep) socket(slot int) (b bound, err error) {
 		return b, err
 	}
 	l.source.Port = l.port(slot)
-	if own := l.step.OwnPorts; own > 0 {
-		l.source.Port = int(l.step.BasePort) + l.made%own
+	if l.step.Own {
+		l.source.Port = l.port(l.made)
 	}
 	l.made++
 	b.port = uint16(l.source.Port)
@@ -218,6 +218,5 @@ func (l *lockstep) socket(slot int) (b bound, err error) {
 
 // port is the source port of a slot; past the last port it starts over.
 func (l *lockstep) port(slot int) int {
-	base := int(l.step.BasePort)
-	return base + slot%(65536-base)
+	return int(l.step.Ports.First) + slot%l.step.Ports.Len()
 }

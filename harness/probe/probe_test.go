@@ -150,7 +150,7 @@ func lockstepLoads(t *testing.T, address netip.AddrPort, clients, requests int, 
 	loads := make([]Load, clients)
 	for i := range loads {
 		loads[i] = Load{Server: address, Requests: requests, Timeout: time.Second, Lockstep: &Lockstep{
-			Client: i, Clients: clients, CPUs: min(clients, runtime.NumCPU()), BasePort: uint16(10_000 + 4_000*i),
+			Client: i, Clients: clients, CPUs: min(clients, runtime.NumCPU()), Ports: Ports{uint16(10_000 + 4_000*i), uint16(13_999 + 4_000*i)},
 			Barrier: barrier, Epoch: 1, Start: monotonic() + int64(50*time.Millisecond),
 		}}
 	}
@@ -288,7 +288,7 @@ func TestNothingIsAllocatedBetweenSlots(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer gate.close()
-	l := &lockstep{step: Lockstep{BasePort: 20_000}, gate: gate, flight: flight}
+	l := &lockstep{step: Lockstep{Ports: Ports{20_000, 29_999}}, gate: gate, flight: flight}
 	slot, members := 0, turn{members: []int{0}, slots: 1}
 	allocated := testing.AllocsPerRun(1000, func() {
 		if _, err := l.fire(members, slot); err != nil {
@@ -325,9 +325,9 @@ func TestAProbeThatIsNoneIsRefused(t *testing.T) {
 	for _, test := range []struct{ says, want string }{
 		{"", "client 0 died: its stream ended; exit code 1"},
 		{"Connection: close\n", `client 0 died: not a message: "Connection: close"; exit code 1`},
-		{`{"v":1,"hello":{}}` + "\n", "client 0 died: protocol version 1, this is 2: both sides must be the same snatlab; exit code 1"},
-		{`{"v":2,"hello":{"role":"server","cpus":[0],"files":9}}` + "\n", "client 0: is no snatlab client"},
-		{`{"v":2,"hello":{"role":"client","cpus":[],"files":9}}` + "\n", "client 0: says that it has 0 CPUs and 9 files"},
+		{`{"v":1,"hello":{}}` + "\n", "client 0 died: protocol version 1, this is 3: both sides must be the same snatlab; exit code 1"},
+		{`{"v":3,"hello":{"role":"server","cpus":[0],"files":9}}` + "\n", "client 0: is no snatlab client"},
+		{`{"v":3,"hello":{"role":"client","cpus":[],"files":9}}` + "\n", "client 0: says that it has 0 CPUs and 9 files"},
 		{strings.Repeat("x", maxAnswer+1), "client 0 died: a line is too long: more than 2097152 bytes; exit code 1"},
 	} {
 		in := strings.NewReader(test.says)

@@ -4,9 +4,9 @@
 // A probe is the same static binary as the tool. It reads requests from its
 // standard input and answers on its standard output, one JSON object a line:
 //
-//	probe:      {"v":2,"hello":{"role":"client","cpus":[0,1],"files":20000}}
-//	controller: {"v":2,"run":{"server":"198.18.1.2:20001","pattern":"lockstep",...}}
-//	probe:      {"v":2,"report":{"requests":3000,"succeeded":2641,...}}
+//	probe:      {"v":3,"hello":{"role":"client","cpus":[0,1],"files":20000}}
+//	controller: {"v":3,"run":{"server":"198.18.1.2:20001","pattern":"lockstep",...}}
+//	probe:      {"v":3,"report":{"requests":3000,"succeeded":2641,...}}
 //
 // When its input ends, a probe ends: it does not outlive the controller.
 // The server's probe can be driven over a TCP connection in the same words;
@@ -24,7 +24,7 @@ import (
 
 // Version is that of the protocol. Both sides are the same program; a
 // difference means an old image or an old `snatlab serve`.
-const Version = 2
+const Version = 3
 
 // Bounds of one message in bytes. The largest answer is a report with every
 // other one of 30,000 source ports listed by itself; mostly it is a few KiB.
@@ -59,6 +59,10 @@ type Hello struct {
 	CPUs  []int  `json:"cpus"`            // that it may run on
 	Files int    `json:"files"`           // open files that it may have, soft limit raised
 	Ports *Ports `json:"ports,omitempty"` // that a server may listen on, if not all
+
+	// LocalPorts is net.ipv4.ip_local_port_range where a client runs: the source
+	// ports that its kernel chooses from. It is nil if it could not be read.
+	LocalPorts *Ports `json:"local_ports,omitempty"`
 }
 
 // The roles of a probe.
@@ -73,10 +77,13 @@ type Ports struct {
 	Last  uint16 `json:"last"`
 }
 
+// Len returns the number of ports in the range.
+func (p Ports) Len() int { return int(p.Last) - int(p.First) + 1 }
+
 // Count counts the ports in ranges.
 func Count(ranges []Ports) (n int) {
 	for _, p := range ranges {
-		n += int(p.Last) - int(p.First) + 1
+		n += p.Len()
 	}
 	return n
 }
@@ -132,14 +139,14 @@ type Load struct {
 
 // Lockstep is what a client has to know to fire in step with the others.
 type Lockstep struct {
-	Client   int    `json:"client"`    // this one's index, from 0
-	Clients  int    `json:"clients"`   // of the lab
-	CPUs     int    `json:"cpus"`      // clients that fire in one slot, at most
-	BasePort uint16 `json:"base_port"` // source port of slot 0
-	OwnPorts int    `json:"own_ports"` // so many from there on are this client's own, taken one after another; 0: the slot says which
-	Barrier  string `json:"barrier"`   // file that all clients can map; empty: keep step by the clock
-	Epoch    uint64 `json:"epoch"`     // number of the trial, growing
-	Start    int64  `json:"start"`     // clock: CLOCK_MONOTONIC of slot 0 in ns
+	Client  int    `json:"client"`  // this one's index, from 0
+	Clients int    `json:"clients"` // of the lab
+	CPUs    int    `json:"cpus"`    // clients that fire in one slot, at most
+	Ports   Ports  `json:"ports"`   // source ports: slot k leaves from the k-th of them
+	Own     bool   `json:"own"`     // Ports are this client's own, taken one after another; the slot does not say which
+	Barrier string `json:"barrier"` // file that all clients can map; empty: keep step by the clock
+	Epoch   uint64 `json:"epoch"`   // number of the trial, growing
+	Start   int64  `json:"start"`   // clock: CLOCK_MONOTONIC of slot 0 in ns
 }
 
 // Report is what came of a load: Requests = Succeeded + the sum of Failures.

@@ -32,6 +32,16 @@ func TestEveryClientFiresInExactlyItsRequests(t *testing.T) {
 	}
 }
 
+func TestSlots(t *testing.T) {
+	for _, test := range []struct{ clients, cpus, requests, want int }{
+		{1, 1, 300, 300}, {2, 2, 300, 300}, {2, 1, 300, 600}, {4, 2, 300, 600}, {64, 64, 500, 500},
+	} {
+		if got := Slots(test.clients, test.cpus, test.requests); got != test.want {
+			t.Errorf("%d clients on %d CPUs with %d requests: %d slots, want %d", test.clients, test.cpus, test.requests, got, test.want)
+		}
+	}
+}
+
 func TestNobodyFiresAloneWhileAPartnerHasSlotsLeft(t *testing.T) {
 	for clients := 2; clients <= 17; clients++ {
 		alone, slots := 0, 0

@@ -11,12 +11,16 @@ import (
 	"snatlab/harness/result"
 )
 
-// load says what was sent: "2 clients x 3,000 requests x 8 rounds, lockstep (barrier)".
+// load says what was sent: "2 clients x 3,000 requests x 8 rounds, lockstep
+// (barrier), from ports 32768-35767".
 func load(s result.Scenario) string {
 	text := fmt.Sprintf("%s x %s x %s, %s", figure.Plural(s.Clients, "client", "clients"),
 		figure.Plural(s.Requests, "request", "requests"), figure.Plural(s.Rounds, "round", "rounds"), s.Pattern)
 	if s.Sync != "" && s.Sync != "none" {
 		text += " (" + s.Sync + ")"
+	}
+	if p := s.ClientPorts; p != nil {
+		text += fmt.Sprintf(", from ports %d-%d", p.First, p.Last)
 	}
 	return text
 }

@@ -43,6 +43,18 @@ type Scenario struct {
 	Requests int    `json:"requests"` // per client and trial
 	Rounds   int    `json:"rounds"`
 	Seed     uint64 `json:"seed"`
+
+	// ClientPorts are the source ports of the slots of a lockstep trial, the same
+	// in every trial. Slots that are made up take those that follow. Nil for other
+	// patterns, and in results of versions before it was recorded, which used 2048
+	// and the ports that follow.
+	ClientPorts *Ports `json:"client_ports,omitempty"`
+}
+
+// Ports is a range of ports, both ends included.
+type Ports struct {
+	First int `json:"first"`
+	Last  int `json:"last"`
 }
 
 // Verdict is what a run says as a whole.
@@ -94,6 +106,13 @@ type Arm struct {
 	FailureRate Spread   `json:"failure_rate"`   // over trials: failed / requests
 	LatencyP50  Spread   `json:"latency_p50_us"` // over trials
 	LatencyP99  Spread   `json:"latency_p99_us"`
+
+	// ToPorts is the range that the rule is given to choose source ports from; nil
+	// where it is given none.
+	ToPorts *Ports `json:"to_ports,omitempty"`
+	// ClientPorts reaches from the lowest source port that a client connected from
+	// in a trial of the arm to the highest; nil where no client connected.
+	ClientPorts *Ports `json:"client_ports,omitempty"`
 }
 
 // Spread is the median of one figure per trial with its 95 % confidence

@@ -22,6 +22,7 @@ func (d *decoder) check(s *Scenario, root *yaml.Node) {
 	d.checkNetwork(s, root)
 	d.checkPattern(&s.Load, root)
 	d.checkTrial(s, root)
+	d.checkPorts(s, root)
 
 	arms := child(root, "arms")
 	d.checkArms(s.Arms, arms)

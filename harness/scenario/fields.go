@@ -72,7 +72,7 @@ func loadFields(l *Load) []field {
 	return []field{
 		{key: "protocol", value: choice{&l.Protocol, []string{"tcp"}}},
 		{key: "pattern", value: choice{&l.Pattern, []string{Lockstep, Ephemeral}}},
-		{key: "requests", value: integer[int]{&l.Requests, span{1, 30_000}}},
+		{key: "requests", value: integer[int]{&l.Requests, span{1, maxRequests}}},
 		{key: "rate", value: rate{&l.Rate, span{1, 100_000}}},
 		{key: "timeout", value: duration{&l.Timeout, 10 * time.Millisecond, 900 * time.Millisecond,
 			"below the 1 s after which the kernel sends a SYN again"}},

@@ -185,7 +185,7 @@ func FuzzCanonical(f *testing.F) {
 		if s.Driver == Docker && n%3 == 0 {
 			s.Network, s.Lab.PostroutingRules, s.Lab.AllowSharedNetwork = name, 0, true
 		}
-		s.Load.Requests = 1 + int(n)%(MaxTrial/MaxClients)
+		s.Load.Requests = 1 + int(n)%(DefaultPorts.Slots()/MaxClients)
 		s.Load.Rate = Rate(perSecond % 100_001)
 		s.Load.Timeout = 10*time.Millisecond + time.Duration(n%890_000_001)
 		s.Load.Sync = []string{Barrier, Clock}[n%2]

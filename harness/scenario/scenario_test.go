@@ -195,7 +195,7 @@ func TestBoundsAreAllowed(t *testing.T) {
 	for _, lines := range []string{
 		"clients: 1\n", "clients: 64\nload: {requests: 500}\n",
 		"rounds: 1\n", "rounds: 1000\n", "seed: 0\n",
-		"load: {requests: 1}\n", "load: {requests: 30000}\nclients: 1\n",
+		"load: {requests: 1}\n", "load: {requests: 24703}\nclients: 1\n", "load: {requests: 30000, pattern: ephemeral}\nclients: 1\n",
 		"load: {requests: 16000}\nclients: 2\n",
 		"load: {rate: 1}\n", "load: {rate: 100000}\n", "load: {rate: max}\n",
 		"load: {timeout: 10ms}\n", "load: {timeout: 900ms}\n",

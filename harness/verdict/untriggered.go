@@ -39,6 +39,11 @@ func reasons(r *result.Result) []reason {
 		add("the baseline's rule draws ports at random",
 			fmt.Sprintf("the rule of %s draws source ports at random, which is a mitigation already (make an arm without it the first)", baseline.Name))
 	}
+	if out := leftOut(baseline); out != nil {
+		add("the baseline's range of ports leaves out ports of the clients",
+			fmt.Sprintf("the rule of %s draws another port for the clients' ports %s, which are not in its range %s (make an arm without to_ports the first)",
+				baseline.Name, portsText(out...), portsText(*baseline.ToPorts)))
+	}
 	if r.Environment.CPUs == 1 {
 		add("the clients have one CPU", "the clients may run on one CPU only, where nothing happens at the same moment (give them two or more)")
 	}

@@ -52,6 +52,7 @@ func Run(t *testing.T, d Driver) {
 			{"has counters that move by what was lost, and by nothing else", countsTheRace},
 			{"puts an arm in force, and takes it back", appliesArms},
 			{"lets its clients leave from the ports that an arm says", choosesPorts},
+			{"has clients that leave from the ports of ordinary clients", leavesFromClientPorts},
 			{"translates to the addresses that an arm says", translates},
 			{"sets sysctls of its clients and its server", tunes},
 			{"forgets the entries of its own connections", forgets},
@@ -200,6 +201,9 @@ func countsTheRace(t *testing.T, s *suite) {
 	s.forget(t, server, ports)
 }
 
+// lockstepPorts are the source ports of clients in lockstep.
+var lockstepPorts = probe.Ports{First: 3000, Last: 5999}
+
 // lockstep sends a load of which all clients fire in the same slots.
 func (s *suite) lockstep(t *testing.T, server netip.AddrPort, requests int) []*probe.Report {
 	t.Helper()
@@ -216,7 +220,7 @@ func (s *suite) lockstep(t *testing.T, server netip.AddrPort, requests int) []*p
 			var err error
 			reports[i], err = c.Run(t.Context(), probe.Load{
 				Server: server, Requests: requests, Timeout: 500 * time.Millisecond,
-				Lockstep: &probe.Lockstep{Client: i, Clients: clients, CPUs: cpus, BasePort: 3000, Barrier: s.Barrier(), Epoch: uint64(s.trials)},
+				Lockstep: &probe.Lockstep{Client: i, Clients: clients, CPUs: cpus, Ports: lockstepPorts, Barrier: s.Barrier(), Epoch: uint64(s.trials)},
 			})
 			errs <- err
 		}()

@@ -1,0 +1,67 @@
+package harness
+
+import (
+	"fmt"
+
+	"snatlab/harness/probe"
+	"snatlab/harness/result"
+	"snatlab/harness/scenario"
+)
+
+// choosePorts finds the source ports that lockstep clients leave from, in every
+// trial of every arm: those that ordinary clients in the same namespaces have.
+// The trial is refused if it needs more of them than there are.
+//
+// Two trials may use the same ports. Each has a server port of its own, and the
+// entries of the one before are deleted (see forget).
+func (x *experiment) choosePorts() error {
+	own := scenario.PortRange{First: 1, Last: 65535}
+	for _, c := range x.lab.Clients() {
+		of := scenario.DefaultPorts // where the client could not read its own
+		if p := c.Hello.LocalPorts; p != nil {
+			of = scenario.PortRange(*p)
+		}
+		own = own.Intersect(of)
+	}
+	ports := x.Scenario.ClientPorts(own)
+	slots := probe.Slots(x.Clients, x.clientCPUs(), x.Load.Requests)
+	need, what := slots, "a trial takes %d source ports"
+	if x.Splits() && x.Load.Requests*x.Clients > need {
+		need, what = x.Load.Requests*x.Clients, "a trial takes %d source ports where each client has its own (client_ports: split)"
+	}
+	if need > ports.Slots() {
+		return fmt.Errorf("source ports: "+what+", and the clients have %d, %s (%d of them without those kept for slots that are made up); send fewer requests (load.requests), or widen net.ipv4.ip_local_port_range of the clients",
+			need, ports.Len(), portsText(ports), ports.Slots())
+	}
+	x.ports = probe.Ports(ports)
+	x.result.Scenario.ClientPorts = &result.Ports{First: int(ports.First), Last: int(ports.First) + slots - 1}
+	return nil
+}
+
+func portsText(r scenario.PortRange) string {
+	if r.Len() == 0 {
+		return "none that all of them have in all arms"
+	}
+	return r.String()
+}
+
+// ownPorts returns the source ports of one client, where they are shared among
+// the clients.
+func (x *experiment) ownPorts(client int) probe.Ports {
+	n := x.ports.Len() / x.Clients
+	first := int(x.ports.First) + client*n
+	return probe.Ports{First: uint16(first), Last: uint16(first + n - 1)}
+}
+
+// recordPorts notes the range that an arm's clients left from.
+func recordPorts(into *result.Arm, reports []*probe.Report) {
+	for _, r := range reports {
+		for _, p := range r.Ports {
+			if into.ClientPorts == nil {
+				into.ClientPorts = &result.Ports{First: int(p.First), Last: int(p.Last)}
+			}
+			into.ClientPorts.First = min(into.ClientPorts.First, int(p.First))
+			into.ClientPorts.Last = max(into.ClientPorts.Last, int(p.Last))
+		}
+	}
+}

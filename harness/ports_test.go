@@ -1,0 +1,115 @@
+package harness
+
+import (
+	"fmt"
+	"testing"
+
+	"snatlab/harness/probe"
+	"snatlab/harness/result"
+	"snatlab/harness/scenario"
+)
+
+// inLockstep makes an experiment whose clients have these ranges of source ports;
+// the zero range is one that could not be read.
+func inLockstep(t *testing.T, requests int, arms []scenario.Arm, ranges ...probe.Ports) *experiment {
+	t.Helper()
+	f := newFakeLab(t, len(ranges))
+	for i, r := range ranges {
+		f.clients[i].Hello.CPUs, f.clients[i].Hello.LocalPorts = []int{0, 1}, &r
+		if r == (probe.Ports{}) {
+			f.clients[i].Hello.LocalPorts = nil
+		}
+	}
+	s := clientsOf(len(ranges))
+	s.Arms, s.Load.Pattern, s.Load.Requests = arms, scenario.Lockstep, requests
+	return &experiment{Scenario: s, lab: f, result: describe(s)}
+}
+
+func TestChoosePorts(t *testing.T) {
+	usual, wide := probe.Ports{First: 32768, Last: 60999}, probe.Ports{First: 1, Last: 65535}
+	plain := []scenario.Arm{{Name: "a"}}
+	split := []scenario.Arm{{Name: "a"}, {Name: "b", ClientPorts: scenario.Split}}
+	ranged := func(value string) scenario.Arm {
+		return scenario.Arm{Name: "r", Sysctls: scenario.Sysctls{Clients: []scenario.Sysctl{{Name: "net.ipv4.ip_local_port_range", Value: value}}}}
+	}
+	const less = "; send fewer requests (load.requests), or widen net.ipv4.ip_local_port_range of the clients"
+	for _, test := range []struct {
+		name     string
+		requests int
+		arms     []scenario.Arm
+		clients  []probe.Ports
+		want     probe.Ports  // that are used
+		recorded result.Ports // that the slots take
+		err      string
+	}{
+		{"the clients' own range", 2000, plain, []probe.Ports{usual, usual}, usual, result.Ports{First: 32768, Last: 34767}, ""},
+		{"a range that could not be read", 100, plain, []probe.Ports{{}, wide}, usual, result.Ports{First: 32768, Last: 32867}, ""},
+		{"ports that NAT keeps apart", 100, plain, []probe.Ports{wide, wide}, probe.Ports{First: 1024, Last: 65535}, result.Ports{First: 1024, Last: 1123}, ""},
+		{"those that all clients have", 100, plain, []probe.Ports{{First: 30000, Last: 40999}, {First: 40000, Last: 50000}}, probe.Ports{First: 40000, Last: 40999}, result.Ports{First: 40000, Last: 40099}, ""},
+		{"those that all arms have", 100, []scenario.Arm{{Name: "a"}, ranged("50000 65000")}, []probe.Ports{usual, usual}, probe.Ports{First: 50000, Last: 60999}, result.Ports{First: 50000, Last: 50099}, ""},
+		{"clients that take turns", 100, plain, []probe.Ports{usual, usual, usual, usual}, usual, result.Ports{First: 32768, Last: 32967}, ""},
+		{"exactly enough", 875, plain, []probe.Ports{{First: 50000, Last: 50999}, usual}, probe.Ports{First: 50000, Last: 50999}, result.Ports{First: 50000, Last: 50874}, ""},
+		{"too few", 876, plain, []probe.Ports{{First: 50000, Last: 50999}, usual}, probe.Ports{}, result.Ports{},
+			"source ports: a trial takes 876 source ports, and the clients have 1000, 50000-50999 (875 of them without those kept for slots that are made up)" + less},
+		{"too few to split", 438, split, []probe.Ports{{First: 50000, Last: 50999}, usual}, probe.Ports{}, result.Ports{},
+			"source ports: a trial takes 876 source ports where each client has its own (client_ports: split), and the clients have 1000, 50000-50999 (875 of them without those kept for slots that are made up)" + less},
+		{"none in common", 1, plain, []probe.Ports{{First: 40000, Last: 40999}, {First: 50000, Last: 50999}}, probe.Ports{}, result.Ports{},
+			"source ports: a trial takes 1 source ports, and the clients have 0, none that all of them have in all arms (0 of them without those kept for slots that are made up)" + less},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			x := inLockstep(t, test.requests, test.arms, test.clients...)
+			err := x.choosePorts()
+			if text := fmt.Sprint(err); err != nil && text != test.err || err == nil && test.err != "" {
+				t.Fatalf("error %v, want %s", err, test.err)
+			}
+			if err != nil {
+				return
+			}
+			if x.ports != test.want || *x.result.Scenario.ClientPorts != test.recorded {
+				t.Errorf("ports %v, want %v; recorded %v, want %v", x.ports, test.want, *x.result.Scenario.ClientPorts, test.recorded)
+			}
+		})
+	}
+}
+
+func TestTooFewPortsEndTheRunBeforeItsFirstRequest(t *testing.T) {
+	f := newFakeLab(t, 1)
+	f.clients[0].Hello.LocalPorts = &probe.Ports{First: 40000, Last: 40099}
+	_, _, err := f.run(t.Context(), lockstepOf(scenario.Barrier, "a"))
+	if err == nil || f.count("client 0") != 0 || f.count(callApply) != 0 {
+		t.Errorf("error %v after %d loads and %d rules", err, f.count("client 0"), f.count(callApply))
+	}
+	if !f.closedLast() {
+		t.Errorf("the lab was not closed last: %v", f.calls)
+	}
+}
+
+func TestOwnPorts(t *testing.T) {
+	t.Run("are disjoint, and enough for what a scenario may send", func(t *testing.T) {
+		for clients := 1; clients <= scenario.MaxClients; clients++ {
+			s := &scenario.Scenario{Clients: clients, Load: scenario.Load{Pattern: scenario.Lockstep}, Arms: []scenario.Arm{{ClientPorts: scenario.Split}}}
+			x := &experiment{Scenario: s, ports: probe.Ports(scenario.DefaultPorts)}
+			next := x.ports.First
+			for i := range clients {
+				own := x.ownPorts(i)
+				if own.First < next || own.Last > x.ports.Last || own.Len() < s.MaxRequests() {
+					t.Fatalf("client %d of %d has %v for %d requests", i, clients, own, s.MaxRequests())
+				}
+				next = own.Last + 1
+			}
+		}
+	})
+}
+
+func TestRecordPorts(t *testing.T) {
+	var arm result.Arm
+	recordPorts(&arm, []*probe.Report{{}})
+	if arm.ClientPorts != nil {
+		t.Errorf("of no connection: %v", arm.ClientPorts)
+	}
+	recordPorts(&arm, []*probe.Report{{Ports: []probe.Ports{{First: 40000, Last: 40001}, {First: 40009, Last: 40009}}}, {Ports: []probe.Ports{{First: 39999, Last: 40005}}}})
+	recordPorts(&arm, []*probe.Report{{Ports: []probe.Ports{{First: 40001, Last: 40001}}}})
+	if want := (result.Ports{First: 39999, Last: 40009}); *arm.ClientPorts != want {
+		t.Errorf("%v, want %v", *arm.ClientPorts, want)
+	}
+}

@@ -1,0 +1,143 @@
+package scenario
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+)
+
+// The source ports of lockstep clients. They are those that ordinary clients
+// have: a rule with a range of ports (to_ports) keeps a port that lies in the
+// range and draws another one for a port that does not, so ports that no
+// ordinary client uses would show another effect than the one in production.
+
+// DefaultPorts is net.ipv4.ip_local_port_range where nobody has set it
+// (inet_init_net, net/ipv4/af_inet.c).
+var DefaultPorts = PortRange{First: 32768, Last: 60999}
+
+// localPortRange is the sysctl that holds a client's range.
+const localPortRange = "net.ipv4.ip_local_port_range"
+
+// lowestPort is the first source port that lockstep uses. NAT keeps lower ports
+// apart from the rest (1 to 511, 512 to 1023), and a probe may not bind them.
+const lowestPort = 1024
+
+// maxRequests bounds the requests of one client in one trial.
+const maxRequests = 30_000
+
+// Len returns the number of ports in the range; 0 for the zero value.
+func (r PortRange) Len() int {
+	if r == (PortRange{}) {
+		return 0
+	}
+	return int(r.Last) - int(r.First) + 1
+}
+
+// Slots returns the number of slots that a trial may have with these ports. One
+// port in eight is kept for slots that are made up.
+func (r PortRange) Slots() int { return r.Len() - r.Len()/8 }
+
+// Intersect returns the ports that are in both ranges; zero if there is none.
+func (r PortRange) Intersect(other PortRange) PortRange {
+	both := PortRange{max(r.First, other.First), min(r.Last, other.Last)}
+	if both.First > both.Last {
+		return PortRange{}
+	}
+	return both
+}
+
+// ClientPorts returns the source ports that lockstep clients have in every arm,
+// whose own range is the one given. An arm that sets net.ipv4.ip_local_port_range
+// replaces that range for its trials; all trials use the same ports nevertheless,
+// so that arms differ in nothing else. It is zero if the arms have no port in
+// common.
+func (s *Scenario) ClientPorts(own PortRange) PortRange {
+	common := PortRange{lowestPort, 65535}
+	for _, arm := range s.Arms {
+		of := own
+		for _, set := range arm.Sysctls.Clients {
+			if r, ok := parsePorts(set.Value); ok && set.Name == localPortRange {
+				of = r
+			}
+		}
+		common = common.Intersect(of)
+	}
+	return common
+}
+
+// parsePorts reads the value of net.ipv4.ip_local_port_range.
+func parsePorts(value string) (r PortRange, ok bool) {
+	words := strings.Fields(value)
+	if len(words) != 2 {
+		return r, false
+	}
+	first, errFirst := strconv.ParseUint(words[0], 10, 16)
+	last, errLast := strconv.ParseUint(words[1], 10, 16)
+	ok = errFirst == nil && errLast == nil && 0 < first && first <= last
+	return PortRange{uint16(first), uint16(last)}, ok
+}
+
+// Splits reports whether an arm gives each client source ports of its own.
+func (s *Scenario) Splits() bool {
+	return slices.ContainsFunc(s.Arms, func(a Arm) bool { return a.ClientPorts == Split })
+}
+
+// MaxRequests returns how many requests a client may send in one trial, where
+// the clients have the default range of source ports. With more clients than
+// CPUs, which are not known here, it can be less.
+func (s *Scenario) MaxRequests() int {
+	most := min(maxRequests, MaxTrial/s.Clients)
+	if s.Load.Pattern != Lockstep {
+		return most
+	}
+	slots := s.ClientPorts(DefaultPorts).Slots()
+	if s.Splits() {
+		slots /= s.Clients
+	}
+	return min(most, slots)
+}
+
+// checkPorts refuses a lockstep scenario whose trials do not fit into the source
+// ports that clients have by default.
+func (d *decoder) checkPorts(s *Scenario, root *yaml.Node) {
+	load := child(root, "load")
+	requests, clients, arms := child(load, "requests"), child(root, "clients"), child(root, "arms")
+	d.checkPortRanges(root)
+	if s.Load.Pattern != Lockstep || s.Clients*s.Load.Requests > MaxTrial || !d.sound(load, requests, clients, child(load, "pattern"), arms) {
+		return
+	}
+	ports := s.ClientPorts(DefaultPorts)
+	most := s.MaxRequests()
+	switch {
+	case len(s.Arms) == 0 || s.Load.Requests <= most:
+	case ports.Len() == 0:
+		d.fault(cmp.Or(d.portRangeSetting(root), arms), fmt.Sprintf("%s: the arms leave lockstep clients no source port that they have in all of them; allowed: ranges that overlap (without a setting it is %s)", localPortRange, DefaultPorts))
+	case s.Splits():
+		d.fault(cmp.Or(requests, clients, load, root), fmt.Sprintf("requests: %d of each of %d clients do not fit into the %d source ports that clients have, %s, where client_ports: split gives each client ports of its own; allowed: at most %d (one port in eight is kept for slots that are made up)",
+			s.Load.Requests, s.Clients, ports.Len(), ports, most))
+	default:
+		d.fault(cmp.Or(requests, clients, load, root), fmt.Sprintf("requests: %d do not fit into the %d source ports that clients have, %s; allowed: at most %d (one port in eight is kept for slots that are made up)",
+			s.Load.Requests, ports.Len(), ports, most))
+	}
+}
+
+// checkPortRanges refuses a value of net.ipv4.ip_local_port_range that is no range.
+func (d *decoder) checkPortRanges(root *yaml.Node) {
+	for _, p := range (path{"arms", "sysctls", "clients", localPortRange}).find(root) {
+		if _, ok := parsePorts(p.value.Value); !ok && d.sound(p.value) {
+			d.fault(p.value, fmt.Sprintf("%s: %s is not a range of ports; allowed: FIRST LAST, like %d %d", localPortRange, describe(p.value), DefaultPorts.First, DefaultPorts.Last))
+		}
+	}
+}
+
+// portRangeSetting returns the first arm's setting of the range, or nil.
+func (d *decoder) portRangeSetting(root *yaml.Node) *yaml.Node {
+	if all := (path{"arms", "sysctls", "clients", localPortRange}).find(root); len(all) > 0 {
+		return all[0].value
+	}
+	return nil
+}

@@ -1,0 +1,66 @@
+package verdict
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"snatlab/harness/result"
+)
+
+// ranged gives an arm a range of ports, and clients that left from others.
+func ranged(a result.Arm, to, clients result.Ports) result.Arm {
+	a.Rule, a.ToPorts, a.ClientPorts = "masquerade to :1-2", &to, &clients
+	return a
+}
+
+func TestNarrow(t *testing.T) {
+	usual := result.Ports{First: 32768, Last: 34767}
+	none := repeat(8, 0)
+	const others = "; clients whose ports lie in the range are not helped"
+	random := ranged(arm("a", none...), result.Ports{First: 49152, Last: 65535}, usual)
+	random.Rule += " fully-random"
+	split := ranged(arm("a", none...), result.Ports{First: 49152, Last: 65535}, usual)
+	split.Settings = []string{"clients: each has source ports of its own"}
+	for _, tc := range []struct {
+		claim string
+		arm   result.Arm
+		want  string
+	}{
+		{"a range that leaves all of them out", ranged(arm("a", none...), result.Ports{First: 49152, Last: 65535}, usual),
+			"a: to_ports 49152-65535 leaves out the clients' ports 32768-34767: NAT draws another port for those connections, which is what stops the race" + others},
+		{"a range that leaves the lower ones out", ranged(arm("a", none...), result.Ports{First: 33000, Last: 65535}, usual),
+			"a: to_ports 33000-65535 leaves out the clients' ports 32768-32999 of 32768-34767: NAT draws another port for those connections, which is what stops the race" + others},
+		{"a range that leaves both ends out", ranged(arm("a", none...), result.Ports{First: 33000, Last: 33999}, usual),
+			"a: to_ports 33000-33999 leaves out the clients' ports 32768-32999 and 34000-34767 of 32768-34767: NAT draws another port for those connections, which is what stops the race" + others},
+		{"a range that stops nothing", ranged(arm("a", lossy...), result.Ports{First: 1024, Last: 32767}, usual),
+			"a: to_ports 1024-32767 leaves out the clients' ports 32768-34767: NAT draws another port for those connections" + others},
+		{"a range that holds all of them", ranged(arm("a", lossy...), usual, usual), ""},
+		{"a rule that draws every port", random, ""},
+		{"clients with ports of their own", split, ""},
+		{"a result without the ports", arm("a", none...), ""},
+	} {
+		t.Run(tc.claim, func(t *testing.T) {
+			r := run(8, arm("masquerade", lossy...), tc.arm)
+			Judge(r)
+			i := slices.IndexFunc(r.Warnings, func(w string) bool { return strings.Contains(w, "to_ports") })
+			switch {
+			case i < 0 && tc.want != "":
+				t.Errorf("no warning in %q", r.Warnings)
+			case i >= 0 && r.Warnings[i] != tc.want:
+				t.Errorf("got  %s\nwant %s", r.Warnings[i], tc.want)
+			}
+		})
+	}
+}
+
+func TestReasons(t *testing.T) {
+	t.Run("a baseline whose range leaves the clients' ports out", func(t *testing.T) {
+		r := run(8, ranged(arm("plain", repeat(8, 0)...), result.Ports{First: 49152, Last: 65535}, result.Ports{First: 32768, Last: 34767}))
+		Judge(r)
+		const want = "not triggered: the rule of plain draws another port for the clients' ports 32768-34767, which are not in its range 49152-65535 (make an arm without to_ports the first)"
+		if !slices.Contains(r.Warnings, want) {
+			t.Errorf("warnings %q, want %q", r.Warnings, want)
+		}
+	})
+}
