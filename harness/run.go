@@ -102,6 +102,9 @@ func describeArm(a scenario.Arm) result.Arm {
 	if to := a.Masquerade.ToPorts; to.Len() > 0 {
 		arm.ToPorts = &result.Ports{First: int(to.First), Last: int(to.Last)}
 	}
+	for _, address := range a.SNAT.ToSource {
+		arm.ToSource = append(arm.ToSource, address.String())
+	}
 	return arm
 }
 

@@ -170,7 +170,8 @@ func (x *experiment) trial(ctx context.Context, arm scenario.Arm, into *result.A
 	if t.RulePackets, err = difference(rule, m.before.packets, m.after.packets); err != nil {
 		return nil, err
 	}
-	t.Server = result.Server(*served)
+	t.Server = serverCounts(served)
+	recordSources(into, served)
 	t.Foreign = m.foreign
 	t.Causes = causes(t, circumstances{sourcePorts(arm), m.after.counters.Max, evicts(x.result.Environment.Kernel)})
 	return t, valid(t, rule)

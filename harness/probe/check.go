@@ -3,6 +3,7 @@ package probe
 import (
 	"fmt"
 	"maps"
+	"net/netip"
 	"path"
 	"slices"
 	"strconv"
@@ -30,6 +31,10 @@ const (
 
 	// maxCount bounds what a server counts in a trial.
 	maxCount = 1 << 40
+
+	// maxSources bounds the addresses that a server counts connections of. A
+	// scenario translates to 64 at most.
+	maxSources = 256
 
 	maxPath = 1 << 10 // bytes
 )
@@ -216,6 +221,22 @@ func (s *Served) check() error {
 		if n != nil && *n > maxCount {
 			return fmt.Errorf("served: %s is %d", name, *n)
 		}
+	}
+	return s.checkSources()
+}
+
+// checkSources holds the sources against the connections that were accepted. The
+// addresses ascend, so none is there twice.
+func (s *Served) checkSources() error {
+	if len(s.Sources) > maxSources {
+		return fmt.Errorf("served: connections from %d addresses", len(s.Sources))
+	}
+	left, before := s.Accepted, netip.Addr{}
+	for _, from := range s.Sources {
+		if !from.Address.Is4() || !before.Less(from.Address) || from.Accepted < 1 || from.Accepted > left {
+			return fmt.Errorf("served: %d of %d connections from %.60q", from.Accepted, s.Accepted, from.Address.String())
+		}
+		left, before = left-from.Accepted, from.Address
 	}
 	return nil
 }

@@ -327,3 +327,33 @@ func TestAProbeThatSpeaksOutOfTurnIsNotHeard(t *testing.T) {
 		}
 	})
 }
+
+func TestServedCheck(t *testing.T) {
+	from := func(address string, n uint64) Source { return Source{netip.MustParseAddr(address), n} }
+	many := make([]Source, maxSources+1)
+	for i := range many {
+		many[i] = Source{netip.AddrFrom4([4]byte{198, 18, byte(i >> 8), byte(i)}), 1}
+	}
+	for _, test := range []struct {
+		accepted uint64
+		sources  []Source
+		want     string
+	}{
+		{3, nil, "<nil>"},
+		{3, []Source{from("198.18.1.1", 2), from("198.19.0.1", 1)}, "<nil>"},
+		{maxSources, many[1:], "<nil>"},
+		{maxSources + 1, many, "served: connections from 257 addresses"},
+		{3, []Source{from("198.18.1.1", 4)}, `served: 4 of 3 connections from "198.18.1.1"`},
+		{3, []Source{from("198.18.1.1", 2), from("198.19.0.1", 2)}, `served: 2 of 3 connections from "198.19.0.1"`},
+		{3, []Source{from("198.18.1.1", 2), from("198.18.1.1", 1)}, `served: 1 of 3 connections from "198.18.1.1"`},
+		{3, []Source{from("198.18.1.1", 0)}, `served: 0 of 3 connections from "198.18.1.1"`},
+		{3, []Source{from("2001:2::1", 1)}, `served: 1 of 3 connections from "2001:2::1"`},
+		{3, []Source{{}}, `served: 0 of 3 connections from "invalid IP"`},
+		{3, []Source{from("198.18.1.1", 1<<64-1), from("198.19.0.1", 3)}, `served: 18446744073709551615 of 3 connections from "198.18.1.1"`},
+	} {
+		served := &Served{Accepted: test.accepted, Sources: test.sources}
+		if got := fmt.Sprint(served.check()); got != test.want {
+			t.Errorf("got %s, want %s", got, test.want)
+		}
+	}
+}

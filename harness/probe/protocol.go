@@ -124,6 +124,16 @@ type Served struct {
 	TWRecycled      *uint64 `json:"tw_recycled"`
 	RetransSegs     *uint64 `json:"retrans_segs"` // Tcp, /proc/net/snmp
 	EmbryonicRsts   *uint64 `json:"embryonic_rsts"`
+
+	// Sources are the addresses that the accepted connections came from, in
+	// ascending order, and no more than maxSources of them.
+	Sources []Source `json:"sources,omitempty"`
+}
+
+// Source is an address that connections came from.
+type Source struct {
+	Address  netip.Addr `json:"address"`
+	Accepted uint64     `json:"accepted"`
 }
 
 // Load is what one client sends in one trial.

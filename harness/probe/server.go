@@ -3,6 +3,7 @@ package probe
 import (
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"net/netip"
 	"os"
 	"runtime"
@@ -37,7 +38,9 @@ type listener struct {
 	done   chan error
 	lowly  bool // accepts at the lowest priority
 
-	accepted, strangers uint64 // the accepting goroutine's, until it is done
+	// The accepting goroutine's, until it is done.
+	accepted, strangers uint64
+	sources             map[netip.Addr]uint64 // connections by the address that they came from
 }
 
 // listen opens a port on an address, for guests; the zero address is all of
@@ -67,7 +70,7 @@ func listen(address netip.AddrPort, guests []netip.Prefix, files int, lowly *boo
 		unix.Close(fd)
 		return nil, fmt.Errorf("listen on port %d: %w", address.Port(), err)
 	}
-	l := &listener{fd: fd, stop: stop, guests: guests, before: readCounters(), done: make(chan error, 1)}
+	l := &listener{fd: fd, stop: stop, guests: guests, before: readCounters(), done: make(chan error, 1), sources: map[netip.Addr]uint64{}}
 	ring := make([]int, max(1, min(held, files-reserved)))
 	l.lowly = l.queue() >= longQueue
 	if lowly != nil {
@@ -97,12 +100,11 @@ func (l *listener) accept(ring []int, lowly bool) error {
 		fd, from, err := unix.Accept4(l.fd, unix.SOCK_CLOEXEC)
 		switch err {
 		case nil:
-			if !l.invited(from) {
+			if !l.admit(from) {
 				l.strangers++
 				abort(fd)
 				continue
 			}
-			l.accepted++
 			if next >= len(ring) {
 				unix.Close(ring[next%len(ring)])
 			}
@@ -122,10 +124,30 @@ func (l *listener) accept(ring []int, lowly bool) error {
 	}
 }
 
-// invited reports whether a connection comes from a guest.
-func (l *listener) invited(from unix.Sockaddr) bool {
+// admit counts a connection, and reports whether it comes from a guest: others are
+// not counted.
+func (l *listener) admit(from unix.Sockaddr) bool {
 	at, ok := from.(*unix.SockaddrInet4)
-	return ok && slices.ContainsFunc(l.guests, func(p netip.Prefix) bool { return p.Contains(netip.AddrFrom4(at.Addr)) })
+	if !ok {
+		return false
+	}
+	address := netip.AddrFrom4(at.Addr)
+	if !slices.ContainsFunc(l.guests, func(p netip.Prefix) bool { return p.Contains(address) }) {
+		return false
+	}
+	l.accepted++
+	if n := l.sources[address]; n > 0 || len(l.sources) < maxSources {
+		l.sources[address] = n + 1
+	}
+	return true
+}
+
+// sourceList returns the addresses that connections came from, in order.
+func (l *listener) sourceList() (list []Source) {
+	for _, address := range slices.SortedFunc(maps.Keys(l.sources), netip.Addr.Compare) {
+		list = append(list, Source{address, l.sources[address]})
+	}
+	return list
 }
 
 // abort ends a connection so that its peer is told, and nothing of it stays.
@@ -164,6 +186,7 @@ func (l *listener) finish() (*Served, error) {
 		TWRecycled:      of("TcpExt.TWRecycled"),
 		RetransSegs:     of("Tcp.RetransSegs"),
 		EmbryonicRsts:   of("TcpExt.EmbryonicRsts"),
+		Sources:         l.sourceList(),
 	}, err
 }
 

@@ -112,8 +112,8 @@ func (d *document) rules(arms []result.Arm) {
 	longest := longestName(arms)
 	for _, a := range arms {
 		fmt.Fprintf(d, "    %s%s\n", pad(plain(a.Name), longest+2), plain(orNone(a.Rule)))
-		for _, setting := range a.Settings {
-			fmt.Fprintf(d, "    %s%s\n", pad("", longest+2), plain(setting))
+		for _, line := range armLines(a) {
+			fmt.Fprintf(d, "    %s%s\n", pad("", longest+2), plain(line))
 		}
 	}
 	d.WriteString("\n")

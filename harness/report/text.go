@@ -49,8 +49,8 @@ func (p *page) rules(arms []result.Arm) {
 	longest := longestName(arms)
 	for _, a := range arms {
 		p.hang(pad(a.Name, longest+2), orNone(a.Rule))
-		for _, setting := range a.Settings {
-			p.hang(pad("", longest+2), setting)
+		for _, line := range armLines(a) {
+			p.hang(pad("", longest+2), line)
 		}
 	}
 	if len(arms) > 0 {

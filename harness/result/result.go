@@ -113,6 +113,20 @@ type Arm struct {
 	// ClientPorts reaches from the lowest source port that a client connected from
 	// in a trial of the arm to the highest; nil where no client connected.
 	ClientPorts *Ports `json:"client_ports,omitempty"`
+
+	// ToSource are the addresses that the rule translates to, where it is given
+	// some. The kernel picks one of them by a hash of the client's address and the
+	// server's, so a client keeps the same one.
+	ToSource []string `json:"to_source,omitempty"`
+	// Sources are the addresses that connections reached the server from, in all
+	// trials, in ascending order. Nil in results of versions before it was recorded.
+	Sources []Source `json:"sources,omitempty"`
+}
+
+// Source is an address that connections reached the server from.
+type Source struct {
+	Address     string `json:"address"`
+	Connections int    `json:"connections"`
 }
 
 // Spread is the median of one figure per trial with its 95 % confidence

@@ -17,7 +17,7 @@ func warn(r *result.Result) {
 	for _, text := range r.Warnings {
 		there[text] = true
 	}
-	for _, texts := range [][]string{untriggered(r), few(r), machine(r.Environment), alike(r), drift(r), narrow(r), crowded(r.Arms), foreign(r.Arms), puzzling(r.Arms)} {
+	for _, texts := range [][]string{untriggered(r), few(r), machine(r.Environment), alike(r), drift(r), narrow(r), pooled(r), crowded(r.Arms), foreign(r.Arms), puzzling(r.Arms)} {
 		for _, text := range texts {
 			if !there[text] {
 				there[text] = true

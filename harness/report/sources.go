@@ -1,0 +1,31 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+
+	"snatlab/harness/figure"
+	"snatlab/harness/result"
+)
+
+// sourcesMax is the number of addresses that are printed of an arm; result.json
+// holds them all.
+const sourcesMax = 8
+
+// armLines are the lines below an arm's rule: what else it sets, and the addresses
+// that its connections left from, if it has several to choose from.
+func armLines(a result.Arm) []string {
+	lines := append([]string{}, a.Settings...)
+	if len(a.ToSource) < 2 || len(a.Sources) == 0 {
+		return lines
+	}
+	var texts []string
+	for _, from := range a.Sources[:min(len(a.Sources), sourcesMax)] {
+		texts = append(texts, fmt.Sprintf("%s (%s)", from.Address, figure.Thousands(from.Connections)))
+	}
+	text := fmt.Sprintf("connections left from %d of %d addresses: %s", len(a.Sources), len(a.ToSource), strings.Join(texts, ", "))
+	if more := len(a.Sources) - sourcesMax; more > 0 {
+		text += fmt.Sprintf(", and %d more", more)
+	}
+	return append(lines, text)
+}

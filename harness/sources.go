@@ -1,0 +1,39 @@
+package harness
+
+import (
+	"net/netip"
+	"slices"
+
+	"snatlab/harness/probe"
+	"snatlab/harness/result"
+)
+
+// serverCounts returns what a server counted, as the result has it.
+func serverCounts(s *probe.Served) result.Server {
+	return result.Server{
+		Accepted: s.Accepted, Strangers: s.Strangers,
+		ListenOverflows: s.ListenOverflows, ListenDrops: s.ListenDrops,
+		PAWSTimewait: s.PAWSTimewait, TWRecycled: s.TWRecycled,
+		RetransSegs: s.RetransSegs, EmbryonicRsts: s.EmbryonicRsts,
+	}
+}
+
+// maxSources bounds the addresses that an arm's connections are counted by: more
+// than a scenario can ask for.
+const maxSources = 256
+
+// recordSources adds the addresses that a trial's connections came from to those
+// of its arm.
+func recordSources(into *result.Arm, served *probe.Served) {
+	for _, from := range served.Sources {
+		at, known := slices.BinarySearchFunc(into.Sources, from.Address, func(s result.Source, a netip.Addr) int {
+			return netip.MustParseAddr(s.Address).Compare(a) // we wrote it
+		})
+		switch {
+		case known:
+			into.Sources[at].Connections += int(from.Accepted)
+		case len(into.Sources) < maxSources:
+			into.Sources = slices.Insert(into.Sources, at, result.Source{Address: from.Address.String(), Connections: int(from.Accepted)})
+		}
+	}
+}

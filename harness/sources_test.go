@@ -1,0 +1,60 @@
+package harness
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"snatlab/harness/probe"
+	"snatlab/harness/result"
+	"snatlab/harness/scenario"
+)
+
+func TestRecordSources(t *testing.T) {
+	from := func(last byte, n uint64) probe.Source {
+		return probe.Source{Address: netip.AddrFrom4([4]byte{198, 19, 0, last}), Accepted: n}
+	}
+	t.Run("adds up over trials, in order", func(t *testing.T) {
+		var arm result.Arm
+		recordSources(&arm, &probe.Served{Sources: []probe.Source{from(10, 5), from(30, 1)}})
+		recordSources(&arm, &probe.Served{})
+		recordSources(&arm, &probe.Served{Sources: []probe.Source{from(9, 2), from(10, 7), from(100, 4)}})
+		want := []result.Source{{Address: "198.19.0.9", Connections: 2}, {Address: "198.19.0.10", Connections: 12}, {Address: "198.19.0.30", Connections: 1}, {Address: "198.19.0.100", Connections: 4}}
+		if d := cmp.Diff(want, arm.Sources); d != "" {
+			t.Errorf("(-want +got):\n%s", d)
+		}
+	})
+	t.Run("is bounded", func(t *testing.T) {
+		var arm result.Arm
+		for i := range 2 * maxSources {
+			recordSources(&arm, &probe.Served{Sources: []probe.Source{{Address: netip.AddrFrom4([4]byte{198, 18, byte(i >> 8), byte(i)}), Accepted: 1}}})
+		}
+		if len(arm.Sources) != maxSources {
+			t.Errorf("%d addresses", len(arm.Sources))
+		}
+	})
+}
+
+func TestTheAddressesOfConnectionsAreRecorded(t *testing.T) {
+	f := newFakeLab(t, 2)
+	s := clientsOf(2, "a")
+	s.Arms = append(s.Arms, scenario.Arm{Name: "b", SNAT: scenario.SNAT{ToSource: []netip.Addr{netip.MustParseAddr("198.19.0.1")}}})
+	r, _, err := f.run(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, arm := range r.Arms {
+		succeeded := 0
+		for _, trial := range arm.Trials {
+			succeeded += trial.Requests - trial.Failed
+		}
+		if got, want := fmt.Sprint(arm.Sources), fmt.Sprintf("[{127.0.0.1 %d}]", succeeded); got != want {
+			t.Errorf("%s: connections from %s, want %s", arm.Name, got, want)
+		}
+	}
+	if got := fmt.Sprint(r.Arms[0].ToSource, r.Arms[1].ToSource); got != "[] [198.19.0.1]" {
+		t.Errorf("to_source %s", got)
+	}
+}
