@@ -38,7 +38,12 @@ func prepare(ctx context.Context, s *scenario.Scenario) (*site, error) {
 
 // prepareNetns takes nothing: such labs do not know of each other.
 func prepareNetns(ctx context.Context, s *scenario.Scenario) (*site, error) {
-	if err := lab.Missing(netns.Preflight(ctx, s.NAT, s.Clients*s.Load.Requests)); err != nil {
+	found := netns.Preflight(ctx, s.NAT, s.Clients*s.Load.Requests)
+	if err := lab.Missing(found); err != nil {
+		return nil, err
+	}
+	// The modules that it loads bring sysctls with them.
+	if err := lab.Missing([]lab.Precondition{lab.CheckSysctls(s)}); err != nil {
 		return nil, err
 	}
 	return &site{
@@ -61,6 +66,9 @@ func prepareDocker(ctx context.Context, s *scenario.Scenario) (_ *site, err erro
 		return nil, context.Cause(ctx)
 	}
 	if err := lab.Missing(found); err != nil {
+		return nil, err
+	}
+	if err := lab.Missing([]lab.Precondition{lab.CheckSysctls(s)}); err != nil {
 		return nil, err
 	}
 	lock, err := undo.TakeLock(undo.Dir, "run of "+s.Name)

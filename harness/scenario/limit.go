@@ -56,6 +56,11 @@ func (d *decoder) checkLimits(driver string, root *yaml.Node) {
 			}
 		}
 	}
+	for _, b := range globalSettings(driver, root) {
+		if d.sound(b.key) {
+			d.fault(b.key, b.message)
+		}
+	}
 }
 
 // SetDriver replaces the driver of the file, as a command line may, and NAT with
@@ -75,6 +80,9 @@ func (s *Scenario) SetDriver(driver string) error {
 		if len(l.beyond(root)) > 0 {
 			return fmt.Errorf("driver %s: %s", driver, l.message)
 		}
+	}
+	if all := globalSettings(driver, root); len(all) > 0 {
+		return fmt.Errorf("driver %s: %s", driver, all[0].message)
 	}
 	*s = changed
 	return nil
