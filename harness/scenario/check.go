@@ -19,6 +19,7 @@ const ports = 65536 - 1024
 func (d *decoder) check(s *Scenario, root *yaml.Node) {
 	d.checkDriver(s, root)
 	d.checkServer(root)
+	d.checkServerPorts(s, root)
 	d.checkNetwork(s, root)
 	d.checkPattern(&s.Load, root)
 	d.checkTrial(s, root)
@@ -37,7 +38,7 @@ func (d *decoder) checkDriver(s *Scenario, root *yaml.Node) {
 	if !s.natWritten {
 		s.NAT = DefaultNAT(s.Driver)
 	}
-	d.checkLimits(s.Driver, root)
+	d.checkLimits(s, root)
 }
 
 // checkServer holds what cannot be done with a server on another machine.
@@ -147,12 +148,14 @@ var claims = []string{"race", "reduction", "p50", "p99", "unexplained"}
 
 func (d *decoder) checkExpect(s *Scenario, list, arms *yaml.Node) {
 	names := armNames(s.Arms)
+	first := map[[2]string]*yaml.Node{} // place of each arm's claims
 	for i, e := range s.Expect {
 		n := list.Content[i]
 		claim := d.oneOf(n, claims...)
 		if claim == nil && n.Kind == yaml.MappingNode {
 			d.fault(n, "expect: claims nothing; allowed: one of "+strings.Join(claims, ", "))
 		}
+		d.checkTwice(e.Arm, claim, first)
 		arm := child(n, "arm")
 		if arm == nil || names == nil || !d.sound(arm, arms) {
 			continue
@@ -167,6 +170,20 @@ func (d *decoder) checkExpect(s *Scenario, list, arms *yaml.Node) {
 			d.checkBaseline(arm, claim)
 		}
 	}
+}
+
+// checkTwice refuses a second claim of the same kind about an arm: it contradicts
+// the first one, or adds nothing to it.
+func (d *decoder) checkTwice(arm string, claim *yaml.Node, first map[[2]string]*yaml.Node) {
+	if claim == nil || arm == "" {
+		return
+	}
+	id := [2]string{arm, claim.Value} // whatever is claimed
+	if before := first[id]; before != nil {
+		d.fault(claim, fmt.Sprintf("%s: %s has this claim at line %d already; allowed: each claim once for an arm", claim.Value, quote(arm), before.Line))
+		return
+	}
+	first[id] = claim
 }
 
 // checkBaseline refuses a claim that would measure the baseline against itself.

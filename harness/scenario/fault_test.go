@@ -62,7 +62,7 @@ arms:
 expect:
   - {arm: b, race: reproduced}
 `,
-		`x.yaml:1:7: name: "Five faults" is not allowed; allowed: `+allowedName,
+		`x.yaml:1:7: name: 'F' at character 1 is not allowed; allowed: `+allowedName,
 		`x.yaml:2:10: clients: "two" is not a whole number; allowed: 1 to 64`,
 		`x.yaml:5:3: unknown key "requets" in load; allowed: `+allowedLoad+` (did you mean "requests"?)`,
 		`x.yaml:6:12: timeout: 1s is out of range; allowed: `+allowedTime,
@@ -131,6 +131,11 @@ x.yaml:3:34: pattern: "x" is not allowed; allowed: lockstep, ephemeral`},
 		{"server: {address: 192.0.2.7:0}", `3:19: address: "192.0.2.7:0" has port 0; allowed: ` + allowedPeer},
 		{"server: {address: 127.0.0.53:80}", `3:19: address: "127.0.0.53:80" is loopback, which no masquerade rule leads to; allowed: ` + allowedPeer},
 		{"server: {address: 0.0.0.0:80}", `3:19: address: "0.0.0.0:80" is not the address of one machine; allowed: ` + allowedPeer},
+		{"server: {address: 0.0.0.1:80}", `3:19: address: "0.0.0.1:80" is not the address of one machine; allowed: ` + allowedPeer},
+		{"server: {address: 0.255.255.255:80}", `3:19: address: "0.255.255.255:80" is not the address of one machine; allowed: ` + allowedPeer},
+		{"server: {address: 239.255.255.255:80}", `3:19: address: "239.255.255.255:80" is not the address of one machine; allowed: ` + allowedPeer},
+		{"server: {address: 192.0.2.7:65535}", `3:19: address: the ports after 65535 are 0, and 8 rounds of 2 arms take 17, one for each trial and for the path check; allowed: a port up to 65518`},
+		{"server: {address: 192.0.2.7:65519}", `3:19: address: the ports after 65519 are 16, and 8 rounds of 2 arms take 17, one for each trial and for the path check; allowed: a port up to 65518`},
 		{"server: {address: 224.0.0.1:80}", `3:19: address: "224.0.0.1:80" is not the address of one machine; allowed: ` + allowedPeer},
 		{"server: {address: 255.255.255.255:80}", `3:19: address: "255.255.255.255:80" is not the address of one machine; allowed: ` + allowedPeer},
 
@@ -242,8 +247,11 @@ func TestANetworkThatOthersUseIsAFaultUnlessItIsAllowed(t *testing.T) {
 	refused(t, minimal+"network: bridge\nlab: {allow_shared_network: yes}\n",
 		`x.yaml:4:29: allow_shared_network: "yes" is not a boolean; allowed: true, false`)
 	// Nor which one is meant.
-	for _, name := range []string{"", "-a", "container:a", "a/b", "a b", strings.Repeat("a", 129)} {
-		refused(t, minimal+"network: '"+name+"'\n", "x.yaml:3:10: network: "+quote(name)+" is not allowed; allowed: the name of a Docker network, like bridge")
+	for name, wrong := range map[string]string{
+		"": `"" is not allowed`, "-a": "'-' at character 1 is not allowed", "container:a": "':' at character 10 is not allowed",
+		"a/b": "'/' at character 2 is not allowed", "a b": "' ' at character 2 is not allowed", strings.Repeat("a", 129): `"` + strings.Repeat("a", 40) + `..." has 129 characters`,
+	} {
+		refused(t, minimal+"network: '"+name+"'\n", "x.yaml:3:10: network: "+wrong+"; allowed: the name of a Docker network, like bridge")
 	}
 	refused(t, minimal+"network: [bridge]\n", "x.yaml:3:10: network: a list is not text; allowed: the name of a Docker network, like bridge")
 	refused(t, minimal+"network:\n", "x.yaml:3:9: network: is empty; allowed: the name of a Docker network, like bridge")
@@ -330,10 +338,13 @@ func TestFaultyArmsAreFaults(t *testing.T) {
 		{"arms: [{name: 1}]", `2:15: name: 1 is not text (put it in quotes); allowed: ` + allowedName},
 		{"arms: [{name: true}]", `2:15: name: true is not text (put it in quotes); allowed: ` + allowedName},
 		{"arms: [{name: ''}]", `2:15: name: "" is not allowed; allowed: ` + allowedName},
-		{"arms: [{name: -a}]", `2:15: name: "-a" is not allowed; allowed: ` + allowedName},
-		{"arms: [{name: a/b}]", `2:15: name: "a/b" is not allowed; allowed: ` + allowedName},
-		{`arms: [{name: "a\n"}]`, `2:15: name: "a\n" is not allowed; allowed: ` + allowedName},
-		{"arms: [{name: " + strings.Repeat("a", 64) + "}]", `2:15: name: "` + strings.Repeat("a", 40) + `..." is not allowed; allowed: ` + allowedName},
+		{"arms: [{name: -a}]", `2:15: name: '-' at character 1 is not allowed; allowed: ` + allowedName},
+		{"arms: [{name: a/b}]", `2:15: name: '/' at character 2 is not allowed; allowed: ` + allowedName},
+		{`arms: [{name: "a\n"}]`, `2:15: name: '\n' at character 2 is not allowed; allowed: ` + allowedName},
+		{"arms: [{name: " + strings.Repeat("a", 64) + "}]", `2:15: name: "` + strings.Repeat("a", 40) + `..." has 64 characters; allowed: ` + allowedName},
+		{"arms: [{name: dörf}]", `2:15: name: 'ö' (U+00F6) at character 2 is not allowed; allowed: ` + allowedName},
+		{"arms: [{name: pаypal}]", "2:15: name: 'а' (U+0430) at character 2 is not allowed; allowed: " + allowedName},
+		{`arms: [{name: "ab\u200bc"}]`, `2:15: name: '\u200b' (U+200B) at character 3 is not allowed; allowed: ` + allowedName},
 		{"arms: [{name: a}, {name: b}, {name: a}]", `2:37: name: "a" is the arm at line 2 already; allowed: a name of its own`},
 		{"arms: [{name: a, nam: b}]", `2:18: unknown key "nam" in arms; allowed: ` + allowedArm + ` (did you mean "name"?)`},
 		{"arms: [{name: a, masquerade: true}]", `2:30: masquerade: "true" is not a mapping; allowed: a mapping of random, random_fully, to_ports`},
@@ -381,7 +392,7 @@ func TestFaultyArmsAreFaults(t *testing.T) {
 func TestOneMistakeIsOneFault(t *testing.T) {
 	// Expectations name arms whose own faults are told already.
 	refused(t, "name: s\narms: [{name: A}, {name: b}]\nexpect: [{arm: A, race: absent}]\n",
-		`x.yaml:2:15: name: "A" is not allowed; allowed: `+allowedName)
+		`x.yaml:2:15: name: 'A' at character 1 is not allowed; allowed: `+allowedName)
 	refused(t, "name: s\narms: [{name: [a]}]\nexpect: [{arm: a, race: absent}]\n",
 		`x.yaml:2:15: name: a list is not text; allowed: `+allowedName)
 	refused(t, "name: s\narms: 3\nexpect: [{arm: a, race: absent}]\n",

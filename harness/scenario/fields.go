@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"regexp"
 	"strconv"
@@ -29,12 +30,14 @@ var drivers = []string{Docker, Netns}
 var names = pattern{
 	regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{0,62}$`),
 	"at most 63 lower-case letters, digits, dots and dashes, the first a letter or a digit",
+	regexp.MustCompile(`^[a-z0-9][a-z0-9.-]*`),
 }
 
 // networkNames are those that Docker takes, for the most part.
 var networkNames = pattern{
 	regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$`),
 	"the name of a Docker network, like bridge",
+	regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]*`),
 }
 
 func scenarioFields(s *Scenario) []field {
@@ -134,7 +137,17 @@ func expectFields(e *Expect) []field {
 
 // SetRounds replaces the rounds of the file, as a command line may. The bounds
 // are those of the file; on an error the scenario is as it was.
-func (s *Scenario) SetRounds(n int) error { return s.set("rounds", strconv.Itoa(n)) }
+func (s *Scenario) SetRounds(n int) error {
+	changed := *s
+	if err := changed.set("rounds", strconv.Itoa(n)); err != nil {
+		return err
+	}
+	if problem := changed.lackOfPorts(); problem != "" {
+		return fmt.Errorf("rounds: server.%s", problem)
+	}
+	*s = changed
+	return nil
+}
 
 func (s *Scenario) set(key, text string) error {
 	for _, f := range scenarioFields(s) {

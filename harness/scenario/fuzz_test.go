@@ -219,6 +219,9 @@ func armOf(s *Scenario, i, n, host uint32, value string) Arm {
 	case 4:
 		if s.Server == (Server{}) && s.Network == "" {
 			first := netip.AddrFrom4(bytesOf(0xc612_0000 + host%(1<<17-1)))
+			if s.Driver == Netns { // which has some itself
+				first = netip.AddrFrom4(bytesOf(0xc613_0000 + host%(1<<16-1)))
+			}
 			a.SNAT = SNAT{ToSource: []netip.Addr{first, first.Next()}, RandomFully: n%2 == 0}
 		}
 	}

@@ -59,12 +59,6 @@ var namespaced = map[string][]string{
 	Netns:  {"router", "server", "clients"},
 }
 
-// breach is a key that asks a driver for what it cannot do.
-type breach struct {
-	key     *yaml.Node
-	message string
-}
-
 // globalSettings returns the sysctls under root that a driver cannot set, for they
 // belong to the whole machine.
 func globalSettings(driver string, root *yaml.Node) (found []breach) {

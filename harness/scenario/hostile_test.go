@@ -54,9 +54,9 @@ func TestAFileThatIsMadeToExplodeIsRefusedInLittleMemory(t *testing.T) {
 		{"dashes", full("- ", 1), "x.yaml:1:1: YAML: exceeded max depth of 10000"},
 		{"brackets as deep as may be", "name: s\narms: " + strings.Repeat("[", 9_990) + strings.Repeat("]", 9_990), "x.yaml:2:8: arms: a list is not a mapping"},
 		{"a mebibyte of brackets", long("["), "x.yaml:1:50001: " + many},
-		{"a line of a mebibyte", "name: " + long("a")[6:], "is not allowed; allowed: " + allowedName},
+		{"a line of a mebibyte", "name: " + long("a")[6:], "has 1048570 characters; allowed: " + allowedName},
 		{"a key of a mebibyte", long("a")[1:] + ":", "YAML: mapping values are not allowed in this context"},
-		{"a quoted line of a mebibyte", `name: "` + long("a")[8:] + `"`, "is not allowed; allowed: " + allowedName},
+		{"a quoted line of a mebibyte", `name: "` + long("a")[8:] + `"`, "has 1048568 characters; allowed: " + allowedName},
 		{"escapes", `name: "` + long(`\U0001F600`)[10:] + `"`, "is not allowed; allowed: " + allowedName},
 		{"folded lines", "name: >\n" + full(" a\n", 1), "is not allowed; allowed: " + allowedName},
 		{"comments", minimal + full("a: # b\n", 2), "and more than 4900 faults from here on"},
@@ -153,7 +153,7 @@ func TestWhatEditorsDoToAFileDoesNoHarm(t *testing.T) {
 		})
 	}
 	// Faults stand where an editor shows them.
-	refused(t, "\ufeffname: S\r\narms:\r\n- {name: a}\r\n", `x.yaml:1:7: name: "S" is not allowed; allowed: `+allowedName)
+	refused(t, "\ufeffname: S\r\narms:\r\n- {name: a}\r\n", `x.yaml:1:7: name: 'S' at character 1 is not allowed; allowed: `+allowedName)
 }
 
 // What is not a file has no end, or keeps us waiting for a beginning.

@@ -35,6 +35,17 @@ var limits = map[string][]limit{
 	},
 }
 
+// breach is a place in the file that asks a driver for what it cannot do.
+type breach struct {
+	at      *yaml.Node
+	message string
+}
+
+// breaches returns those that depend on more than a key.
+func breaches(s *Scenario, driver string, root *yaml.Node) []breach {
+	return append(globalSettings(driver, root), takenSources(s, driver, root)...)
+}
+
 // limit is a key that does not go with a driver.
 type limit struct {
 	at      path
@@ -48,7 +59,8 @@ type limit struct {
 type path []string
 
 // checkLimits holds the file against what its driver can do.
-func (d *decoder) checkLimits(driver string, root *yaml.Node) {
+func (d *decoder) checkLimits(s *Scenario, root *yaml.Node) {
+	driver := s.Driver
 	for _, l := range limits[driver] {
 		for _, p := range l.beyond(root) {
 			if d.sound(p.value) && d.sound(l.unless.along(root)...) {
@@ -56,9 +68,9 @@ func (d *decoder) checkLimits(driver string, root *yaml.Node) {
 			}
 		}
 	}
-	for _, b := range globalSettings(driver, root) {
-		if d.sound(b.key) {
-			d.fault(b.key, b.message)
+	for _, b := range breaches(s, driver, root) {
+		if d.sound(b.at) {
+			d.fault(b.at, b.message)
 		}
 	}
 }
@@ -81,7 +93,7 @@ func (s *Scenario) SetDriver(driver string) error {
 			return fmt.Errorf("driver %s: %s", driver, l.message)
 		}
 	}
-	if all := globalSettings(driver, root); len(all) > 0 {
+	if all := breaches(&changed, driver, root); len(all) > 0 {
 		return fmt.Errorf("driver %s: %s", driver, all[0].message)
 	}
 	*s = changed

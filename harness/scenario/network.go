@@ -14,7 +14,10 @@ import (
 // address is where a server on another machine listens.
 type address struct{ into *netip.AddrPort }
 
-var broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
+var (
+	broadcast   = netip.AddrFrom4([4]byte{255, 255, 255, 255})
+	thisNetwork = netip.MustParsePrefix("0.0.0.0/8") // RFC 1122: of nobody but who does not know its own
+)
 
 func (address) allowed() string {
 	return "IPv4:port of another machine, like 192.0.2.7:9000"
@@ -30,7 +33,7 @@ func (v address) read(_ *decoder, _ string, n *yaml.Node) string {
 		return describe(n) + " has port 0"
 	case ip.IsLoopback():
 		return describe(n) + " is loopback, which no masquerade rule leads to"
-	case ip.IsUnspecified(), ip.IsMulticast(), ip == broadcast:
+	case thisNetwork.Contains(ip), ip.IsMulticast(), ip == broadcast:
 		return describe(n) + " is not the address of one machine"
 	}
 	*v.into = a
@@ -63,6 +66,86 @@ func (v source) read(_ *decoder, _ string, n *yaml.Node) string {
 }
 
 func (v source) node() *yaml.Node { return scalar(v.into.String()) }
+
+// The networks of a netns lab. They are known in its namespaces only, so every lab
+// has the same ones. In both the router has the first address; the clients and the
+// server have those that follow.
+var (
+	NetnsClients = netip.MustParsePrefix("198.18.0.0/24")
+	NetnsServer  = netip.MustParsePrefix("198.18.1.0/24")
+)
+
+// netnsAddress says what an address is in a netns lab with so many clients, if
+// connections cannot be translated to it; empty if they can.
+func netnsAddress(a netip.Addr, clients int) string {
+	first := NetnsClients.Addr().Next()
+	router, server := NetnsServer.Addr().Next(), NetnsServer.Addr().Next().Next()
+	last := NetnsServer.Addr().As4()
+	last[3] = 255
+	switch {
+	case a == first, a == router:
+		return "the router's own address"
+	case a == server:
+		return "the server's own address"
+	case NetnsClients.Contains(a) && int(a.As4()[3])-int(first.As4()[3]) <= clients && a.Compare(first) > 0:
+		return "a client's own address"
+	case a == netip.AddrFrom4(last):
+		return "the broadcast address of the server's network"
+	case a == NetnsServer.Addr():
+		// Before Linux 5.14 it is one more broadcast address (fib_add_ifaddr in
+		// net/ipv4/fib_frontend.c).
+		return "the address of the server's network itself"
+	}
+	return ""
+}
+
+// takenSources returns the addresses of arms that a netns lab has or cannot use.
+func takenSources(s *Scenario, driver string, root *yaml.Node) (found []breach) {
+	if driver != Netns {
+		return nil
+	}
+	for _, p := range (path{"arms", "snat", "to_source"}).find(root) {
+		for _, n := range p.value.Content {
+			a, err := netip.ParseAddr(n.Value)
+			if err != nil || !a.Is4() {
+				continue
+			}
+			if what := netnsAddress(a, s.Clients); what != "" {
+				found = append(found, breach{n, fmt.Sprintf("to_source: %v is %s in a netns lab; allowed: other addresses, like 198.19.0.1", a, what)})
+			}
+		}
+	}
+	return found
+}
+
+// trials returns the number of trials of a run with the path check, each of which
+// takes a port of the server's.
+func (s *Scenario) trials() int { return 1 + s.Rounds*len(s.Arms) }
+
+// lackOfPorts says that the server on another machine has too few ports after the
+// one that takes the orders; empty if it has enough.
+func (s *Scenario) lackOfPorts() string {
+	if !s.Server.Address.IsValid() {
+		return ""
+	}
+	left := 65535 - int(s.Server.Address.Port())
+	if s.trials() <= left {
+		return ""
+	}
+	return fmt.Sprintf("address: the ports after %d are %d, and %d rounds of %d arms take %d, one for each trial and for the path check; allowed: a port up to %d",
+		s.Server.Address.Port(), left, s.Rounds, len(s.Arms), s.trials(), max(0, 65535-s.trials()))
+}
+
+// checkServerPorts refuses the address of a server without a port for each trial.
+func (d *decoder) checkServerPorts(s *Scenario, root *yaml.Node) {
+	at := child(child(root, "server"), "address")
+	if at == nil || !d.sound(child(root, "server"), at, child(root, "rounds"), child(root, "arms")) {
+		return
+	}
+	if problem := s.lackOfPorts(); problem != "" {
+		d.fault(at, problem)
+	}
+}
 
 // portRange is a range of ports, both ends included.
 type portRange struct {

@@ -201,8 +201,8 @@ func TestBoundsAreAllowed(t *testing.T) {
 		"load: {timeout: 10ms}\n", "load: {timeout: 900ms}\n",
 		"load: {pattern: ephemeral, concurrency: 1}\n", "load: {pattern: ephemeral, concurrency: 4096}\n",
 		"expect: []\n",
-		"expect: [{arm: b, reduction: '>=0%'}, {arm: b, reduction: '>=100%'}]\n",
-		"expect:\n" + strings.Repeat("  - {arm: a, race: absent}\n", 3*MaxArms),
+		"expect: [{arm: b, reduction: '>=0%'}]\n", "expect: [{arm: b, reduction: '>=100%'}]\n",
+		"expect: [{arm: a, race: absent}, {arm: b, race: absent}, {arm: b, unexplained: '<=0%'}]\n",
 		"expect: [{arm: b, p50: '<=0%'}, {arm: b, p99: '<=1000%'}, {arm: a, unexplained: '<=100%'}]\n",
 		"lab: {}\n", "lab: {postrouting_rules: 0}\n", "lab: {postrouting_rules: 20000}\n",
 	} {
@@ -222,6 +222,18 @@ func TestBoundsAreAllowed(t *testing.T) {
 		fmt.Fprintf(&many, "198.19.7.%d, ", i)
 	}
 	parse(t, "{name: s, arms: [{name: a, snat: {to_source: ["+many.String()+"]}}]}")
+	many.Reset()
+	for i := range MaxArms { // as many expectations as may be
+		fmt.Fprintf(&many, "{arm: a%d, race: absent}, {arm: a%d, unexplained: '<=1%%'}, ", i, i)
+		if i > 0 {
+			fmt.Fprintf(&many, "{arm: a%d, p50: '<=1%%'}, ", i)
+		}
+	}
+	var arms strings.Builder
+	for i := range MaxArms {
+		fmt.Fprintf(&arms, "{name: a%d}, ", i)
+	}
+	parse(t, "{name: s, arms: ["+arms.String()+"], expect: ["+many.String()+"{arm: a1, p99: '<=1%'}]}")
 	many.Reset()
 	for i := range maxSysctls {
 		fmt.Fprintf(&many, "net.x%d: 1, ", i)

@@ -18,6 +18,7 @@ const maxSysctls = 32
 var sysctlNames = pattern{
 	regexp.MustCompile(`^net(\.[a-zA-Z0-9_-]{1,64}){1,8}$`),
 	"names below net., like net.ipv4.tcp_timestamps",
+	nil,
 }
 
 func (sysctls) allowed() string { return fmt.Sprintf("a mapping of at most %d sysctls", maxSysctls) }

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"gopkg.in/yaml.v3"
 )
@@ -142,6 +144,25 @@ type text struct {
 type pattern struct {
 	form  *regexp.Regexp
 	words string
+	start *regexp.Regexp // matches what text of the form may begin with, of any length; may be nil
+}
+
+// problem says what is wrong with text that is not of the form: its first
+// character that is not allowed where it stands, if there is one.
+func (p pattern) problem(n *yaml.Node) string {
+	if p.start == nil || n.Value == "" {
+		return describe(n) + " is not allowed"
+	}
+	good := len(p.start.FindString(n.Value))
+	if good == len(n.Value) {
+		return fmt.Sprintf("%s has %d characters", describe(n), good)
+	}
+	r, _ := utf8.DecodeRuneInString(n.Value[good:])
+	at := strconv.QuoteRune(r)
+	if r > unicode.MaxASCII { // it may look like one that is allowed
+		at += fmt.Sprintf(" (%U)", r)
+	}
+	return fmt.Sprintf("%s at character %d is not allowed", at, good+1)
 }
 
 func (v text) allowed() string { return v.pattern.words }
@@ -157,7 +178,7 @@ func (v text) read(_ *decoder, _ string, n *yaml.Node) string {
 	case n.Tag != "!!str":
 		return cut(n.Value) + " is not text (put it in quotes)"
 	case v.pattern.form != nil && !v.pattern.form.MatchString(n.Value):
-		return describe(n) + " is not allowed"
+		return v.pattern.problem(n)
 	}
 	return ""
 }

@@ -12,15 +12,16 @@ import (
 	"golang.org/x/sys/unix"
 
 	"snatlab/harness/lab"
+	"snatlab/harness/scenario"
 )
 
 // The lab's addresses, out of the range of RFC 2544. They are known in the
 // lab's namespaces only, so every lab can have the same ones.
 var (
-	clientNet     = netip.MustParsePrefix("198.18.0.0/24")
-	clientGateway = netip.MustParsePrefix("198.18.0.1/24")
-	serverGateway = netip.MustParsePrefix("198.18.1.1/24")
-	serverAddress = netip.MustParseAddr("198.18.1.2")
+	clientNet     = scenario.NetnsClients
+	clientGateway = netip.PrefixFrom(clientNet.Addr().Next(), clientNet.Bits())
+	serverGateway = netip.PrefixFrom(scenario.NetnsServer.Addr().Next(), scenario.NetnsServer.Bits())
+	serverAddress = serverGateway.Addr().Next()
 )
 
 // The names of interfaces. Those in the router are named for what is at the

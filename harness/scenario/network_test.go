@@ -1,0 +1,76 @@
+package scenario
+
+import (
+	"fmt"
+	"testing"
+)
+
+func TestTakenSources(t *testing.T) {
+	data := func(driver, addresses string) string {
+		return fmt.Sprintf("name: s\ndriver: %s\nclients: 3\narms:\n  - {name: a, snat: {to_source: [%s]}}\n", driver, addresses)
+	}
+	const other = " in a netns lab; allowed: other addresses, like 198.19.0.1"
+	for address, what := range map[string]string{
+		"198.18.0.1":   "the router's own address",
+		"198.18.1.1":   "the router's own address",
+		"198.18.1.2":   "the server's own address",
+		"198.18.0.2":   "a client's own address",
+		"198.18.0.4":   "a client's own address",
+		"198.18.1.255": "the broadcast address of the server's network",
+		"198.18.1.0":   "the address of the server's network itself",
+	} {
+		t.Run(address, func(t *testing.T) {
+			want := "to_source: " + address + " is " + what + other
+			refused(t, data(Netns, address), "x.yaml:5:34: "+want)
+			// A docker lab has other networks, which are not known before it is built.
+			s := parse(t, data(Docker, address))
+			if err := s.SetDriver(Netns); fmt.Sprint(err) != "driver netns: "+want {
+				t.Errorf("error %v", err)
+			}
+		})
+	}
+	t.Run("each of them is told", func(t *testing.T) {
+		refused(t, data(Netns, "198.18.0.254, 198.18.0.255, 198.18.1.0, 198.18.1.1"),
+			"x.yaml:5:62: to_source: 198.18.1.0 is the address of the server's network itself"+other,
+			"x.yaml:5:74: to_source: 198.18.1.1 is the router's own address"+other)
+	})
+	t.Run("others are not refused", func(t *testing.T) {
+		for _, address := range []string{"198.18.0.0", "198.18.0.5", "198.18.0.255", "198.18.1.3", "198.18.1.254", "198.18.2.0", "198.19.0.0", "198.19.0.255", "198.19.255.255"} {
+			parse(t, data(Netns, address))
+		}
+	})
+}
+
+func TestSetRounds(t *testing.T) {
+	t.Run("takes a port of the server for each trial", func(t *testing.T) {
+		s := parse(t, minimal+"server: {address: 192.0.2.7:65500}\n")
+		if err := s.SetRounds(17); err != nil || s.Rounds != 17 {
+			t.Errorf("error %v, %d rounds", err, s.Rounds)
+		}
+		err := s.SetRounds(18)
+		const want = "rounds: server.address: the ports after 65500 are 35, and 18 rounds of 2 arms take 37, one for each trial and for the path check; allowed: a port up to 65498"
+		if fmt.Sprint(err) != want || s.Rounds != 17 {
+			t.Errorf("error %v, want %s; %d rounds", err, want, s.Rounds)
+		}
+	})
+}
+
+func TestCheckTwice(t *testing.T) {
+	expect := func(second string) string {
+		return "name: s\narms: [{name: a}, {name: b}]\nexpect:\n  - {arm: b, race: absent}\n  - {arm: b, reduction: '>=90%'}\n  - {arm: b, p50: '<=1%'}\n  - {arm: b, unexplained: '<=1%'}\n  - " + second + "\n"
+	}
+	for second, want := range map[string]string{
+		"{arm: b, race: reproduced}":    `x.yaml:8:14: race: "b" has this claim at line 4 already; allowed: each claim once for an arm`,
+		"{race: absent, arm: b}":        `x.yaml:8:6: race: "b" has this claim at line 4 already; allowed: each claim once for an arm`,
+		"{arm: b, reduction: '>=95%'}":  `x.yaml:8:14: reduction: "b" has this claim at line 5 already; allowed: each claim once for an arm`,
+		"{arm: b, p50: '<=2%'}":         `x.yaml:8:14: p50: "b" has this claim at line 6 already; allowed: each claim once for an arm`,
+		"{arm: b, unexplained: '<=2%'}": `x.yaml:8:14: unexplained: "b" has this claim at line 7 already; allowed: each claim once for an arm`,
+	} {
+		t.Run(second, func(t *testing.T) { refused(t, expect(second), want) })
+	}
+	t.Run("other claims are not refused", func(t *testing.T) {
+		for _, second := range []string{"{arm: a, race: reproduced}", "{arm: b, p99: '<=1%'}"} {
+			parse(t, expect(second))
+		}
+	})
+}
