@@ -32,6 +32,15 @@ func TestEveryClientFiresInExactlyItsRequests(t *testing.T) {
 	}
 }
 
+func TestPort(t *testing.T) {
+	l := &lockstep{step: Lockstep{Ports: Ports{40000, 40002}}}
+	for slot, want := range []int{40000, 40001, 40002, 40000, 40001} {
+		if got := l.port(slot); got != want {
+			t.Errorf("slot %d leaves from port %d, want %d", slot, got, want)
+		}
+	}
+}
+
 func TestSlots(t *testing.T) {
 	for _, test := range []struct{ clients, cpus, requests, want int }{
 		{1, 1, 300, 300}, {2, 2, 300, 300}, {2, 1, 300, 600}, {4, 2, 300, 600}, {64, 64, 500, 500},

@@ -119,6 +119,7 @@ func (d *decoder) checkArms(arms []Arm, list *yaml.Node) {
 		}
 		d.oneOf(n, "masquerade", "snat")
 		d.oneOf(n, "client_ports", "client_port_range")
+		d.checkOneRange(n)
 		d.checkConsecutive(arm.SNAT.ToSource, child(child(n, "snat"), "to_source"))
 		name := child(n, "name")
 		if before := first[arm.Name]; before != nil {

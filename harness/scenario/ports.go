@@ -134,6 +134,19 @@ func (d *decoder) checkPortRanges(root *yaml.Node) {
 	}
 }
 
+// checkOneRange refuses an arm that sets the range of its clients' ports twice:
+// as a sysctl, and by a key that sets the same sysctl.
+func (d *decoder) checkOneRange(arm *yaml.Node) {
+	for _, key := range []string{"client_ports", "client_port_range"} {
+		if child(arm, key) == nil {
+			continue
+		}
+		for _, p := range (path{"sysctls", "clients", localPortRange}).find(arm) {
+			d.fault(p.key, fmt.Sprintf("%s: stands beside %s, which sets it; allowed: one of them", localPortRange, key))
+		}
+	}
+}
+
 // portRangeSetting returns the first arm's setting of the range, or nil.
 func (d *decoder) portRangeSetting(root *yaml.Node) *yaml.Node {
 	if all := (path{"arms", "sysctls", "clients", localPortRange}).find(root); len(all) > 0 {

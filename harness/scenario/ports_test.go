@@ -23,6 +23,10 @@ func TestCheckPorts(t *testing.T) {
 			"x.yaml:3:79: net.ipv4.ip_local_port_range: the arms leave lockstep clients no source port that they have in all of them; allowed: ranges that overlap (without a setting it is 32768-60999)"},
 		{"no range", "", ranged("32768-60999"),
 			`x.yaml:3:79: net.ipv4.ip_local_port_range: "32768-60999" is not a range of ports; allowed: FIRST LAST, like 32768 60999`},
+		{"a range beside client_ports", "load: {requests: 1}\n", "{name: c, client_ports: split, sysctls: {clients: {net.ipv4.ip_local_port_range: 40000 49999}}}",
+			"x.yaml:4:70: net.ipv4.ip_local_port_range: stands beside client_ports, which sets it; allowed: one of them"},
+		{"a range beside client_port_range", "load: {pattern: ephemeral}\n", "{name: c, client_port_range: 40000-49999, sysctls: {clients: {net.ipv4.ip_local_port_range: 40000 49999}}}",
+			"x.yaml:4:81: net.ipv4.ip_local_port_range: stands beside client_port_range, which sets it; allowed: one of them"},
 		{"a range that ends before it begins", "load: {pattern: ephemeral}\n", ranged("60999 32768"),
 			`x.yaml:4:79: net.ipv4.ip_local_port_range: "60999 32768" is not a range of ports; allowed: FIRST LAST, like 32768 60999`},
 	} {
