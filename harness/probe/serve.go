@@ -112,17 +112,21 @@ func (s *RunServer) serve(ctx context.Context, conn net.Conn, held *reservation)
 			}
 		},
 	}
-	err := agent.Serve(conn, timedWriter{conn, s.Limits.Answer})
+	answers := &timedWriter{Conn: conn, limit: s.Limits.Answer}
+	err := agent.Serve(conn, answers)
 	if admitted {
 		held.release()
 	}
-	if !errors.Is(err, os.ErrDeadlineExceeded) {
+	switch {
+	case !errors.Is(err, os.ErrDeadlineExceeded):
 		return err
+	case answers.late:
+		return fmt.Errorf("it did not read an answer within %v", s.Limits.Answer)
+	case admitted:
+		return fmt.Errorf("it sent no order within %v: its run is ended", s.Limits.Idle)
+	default:
+		return fmt.Errorf("it did not greet within %v, as a snatlab run does", s.Limits.Greet)
 	}
-	if admitted {
-		return fmt.Errorf("its run is ended: it sent no order within %v, or did not read the answer", s.Limits.Idle)
-	}
-	return fmt.Errorf("it did not greet within %v, as a snatlab run does", s.Limits.Greet)
 }
 
 // guests are whom a run's ports accept from.
@@ -168,11 +172,14 @@ func (r *reservation) release() { <-r.taken }
 type timedWriter struct {
 	net.Conn
 	limit time.Duration // of each write
+	late  bool          // a write exceeded it
 }
 
-func (w timedWriter) Write(p []byte) (int, error) {
+func (w *timedWriter) Write(p []byte) (int, error) {
 	if err := w.SetWriteDeadline(time.Now().Add(w.limit)); err != nil {
 		return 0, err
 	}
-	return w.Conn.Write(p)
+	n, err := w.Conn.Write(p)
+	w.late = w.late || errors.Is(err, os.ErrDeadlineExceeded)
+	return n, err
 }

@@ -1,13 +1,13 @@
 package probe
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/netip"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -99,20 +99,30 @@ func TestServeBesideStranger(t *testing.T) {
 	}
 }
 
-// A peer that reads nothing is written to with a deadline, and delays no run
-// but its own.
+// A peer that reads nothing is written to with a deadline, after which the server
+// is free for the next.
 func TestServePeerThatDoesNotRead(t *testing.T) {
-	address := serveRuns(t, ServeLimits{Greet: long, Idle: long, Busy: long, Answer: 50 * time.Millisecond})
-	deaf := dial(t, address)
-	must(t, deaf.(*net.TCPConn).SetReadBuffer(1))
-	must(t, deaf.SetWriteDeadline(time.Now().Add(long)))
-	for err := error(nil); err == nil; { // until it is hung up on
-		_, err = deaf.Write([]byte(strings.Repeat(greeting, 1000)))
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			t.Fatal("it is not hung up on")
-		}
+	for _, reads := range []int{0, 1} { // nothing, and the hello alone
+		t.Run(fmt.Sprintf("reads %d lines", reads), func(t *testing.T) {
+			here, there := net.Pipe() // holds nothing by itself
+			defer there.Close()
+			server := RunServer{Guests: []netip.Prefix{}, Ports: Ports{39010, 39019}, Log: func(string) {}, Limits: ServeLimits{Greet: long, Idle: long, Busy: long, Answer: 10 * time.Millisecond}}
+			held := &reservation{taken: make(chan struct{}, 1)}
+			go func() {
+				lines := bufio.NewReader(there)
+				for range reads {
+					lines.ReadString('\n')
+					there.Write([]byte(greeting))
+				}
+			}()
+			if err := server.serve(t.Context(), here, held); fmt.Sprint(err) != "it did not read an answer within 10ms" {
+				t.Error(err)
+			}
+			if len(held.taken) != 0 {
+				t.Error("it holds the server still")
+			}
+		})
 	}
-	must(t, needRun(t, address).Close())
 }
 
 func TestServeSecondRun(t *testing.T) {
