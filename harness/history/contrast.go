@@ -148,7 +148,23 @@ func (c *contrast) arms(before, after Group) {
 	}
 	changes := verdict.Across(old, new)
 	for i, name := range names {
+		if i > 0 {
+			c.warnOfUndecided(name)
+		}
 		c.Arms = append(c.Arms, result.ArmContrast{Name: name, Old: armRuns(name, c.old), New: armRuns(name, c.new), Rate: changes[i]})
+	}
+}
+
+// warnOfUndecided names an arm of which a side does not say whether it mitigates.
+func (c *contrast) warnOfUndecided(arm string) {
+	for _, side := range []struct {
+		name string
+		runs []Run
+	}{{c.Old.Name, c.old}, {c.New.Name, c.new}} {
+		_, marks := marksOf(side.runs, func(r Run) mark { return mitigated(r, arm) })
+		if len(marks) == 0 {
+			c.warn("%s: no run of %s decided whether it mitigates, so that is not compared", arm, side.name)
+		}
 	}
 }
 
@@ -162,7 +178,7 @@ func (c *contrast) values(g Group, runs []Run, arm int, name string) (all []floa
 	return all
 }
 
-// decide sums up. A regression stands whatever else could not be told.
+// decide sums up. A regression stands whatever else could not be decided.
 func (c *contrast) decide() {
 	regressions := 0
 	for _, f := range c.Findings {
@@ -183,13 +199,12 @@ func (c *contrast) decide() {
 
 // blind says why no regression could be seen; empty if one could.
 func (c *contrast) blind() string {
-	baseline := c.Arms[0].Name
 	for _, side := range []struct {
 		result.Side
 		runs []Run
 	}{{c.Old, c.old}, {c.New, c.new}} {
-		if !slices.ContainsFunc(side.runs, func(r Run) bool { return r.Arms[0].Causes[result.SNATRace] >= verdict.Floor }) {
-			return fmt.Sprintf("The race did not occur in %s of %s, so nothing can be said of a mitigation.", baseline, side.Name)
+		if text := c.blindSide(side.Name, side.runs); text != "" {
+			return text
 		}
 	}
 	old, new := len(c.old), len(c.new)
@@ -198,6 +213,27 @@ func (c *contrast) blind() string {
 	}
 	if !verdict.CanDiffer(old, new, len(c.Arms)) {
 		return fmt.Sprintf("Too few trials, %d and %d, to show that failures rose.", old, new)
+	}
+	return ""
+}
+
+// blindSide says why runs do not show whether an arm mitigates; empty if they do.
+func (c *contrast) blindSide(name string, runs []Run) string {
+	baseline, hits, others := c.Arms[0].Name, 0, false
+	for _, r := range runs {
+		hits = max(hits, r.Arms[0].Causes[result.SNATRace])
+		others = others || slices.ContainsFunc(r.Arms[1:], isDecided)
+	}
+	switch {
+	case others:
+		return ""
+	case hits == 0:
+		return fmt.Sprintf("The race did not occur in %s of %s, so nothing can be said of a mitigation.", baseline, name)
+	case hits < verdict.Floor:
+		return fmt.Sprintf("The hits in %s of %s are too few to judge, %d in a run at most, so nothing can be said of a mitigation: it takes %d.",
+			baseline, name, hits, verdict.Floor)
+	case len(c.Arms) > 1:
+		return fmt.Sprintf("No run of %s decided what an arm makes of %s, so nothing can be said of a mitigation.", name, baseline)
 	}
 	return ""
 }

@@ -95,9 +95,46 @@ func TestRunsThatDisagreeTakeASmallP(t *testing.T) {
 }
 
 func TestABaselineWithoutTheRaceIsInconclusive(t *testing.T) {
-	c := set(t, runs("old", 1, ran{day: 1}), runs("new", 1, ran{day: 2, lost: 1}))
-	if c.Verdict != result.Inconclusive || c.Summary != "The race did not occur in masquerade of new, so nothing can be said of a mitigation." {
-		t.Errorf("%+v", c)
+	none := func(r *result.Result) {
+		for i := range r.Arms[0].Trials {
+			r.Arms[0].Trials[i] = trial(i, 0, result.SNATRace)
+		}
+	}
+	for name, c := range map[string]struct {
+		new  ran
+		want string
+	}{
+		"no_hit":   {ran{day: 2, change: none}, "The race did not occur in masquerade of new, so nothing can be said of a mitigation."},
+		"few_hits": {ran{day: 2, lost: 1}, "The hits in masquerade of new are too few to judge, 8 in a run at most, so nothing can be said of a mitigation: it takes 20."},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := set(t, runs("old", 1, ran{day: 1}), runs("new", 1, c.new))
+			if got.Verdict != result.Inconclusive || got.Summary != c.want {
+				t.Errorf("%s: %s", got.Verdict, got.Summary)
+			}
+		})
+	}
+}
+
+// Six runs a side are enough for a test over runs. None of them says whether the
+// arm mitigates, so nothing can be said to have become worse, or not.
+func TestSetUndecidedRuns(t *testing.T) {
+	few := func(r *result.Result) {
+		short(r)
+		for i := range r.Arms[1].Trials {
+			r.Arms[1].Trials[i] = trial(i, 900, result.SNATRace)
+		}
+	}
+	c := set(t, runs("old", 6, ran{day: 1, change: short}), runs("new", 6, ran{day: 10, change: few}))
+	if c.Unit != "run" || c.Verdict != result.Inconclusive ||
+		c.Summary != "No run of old decided what an arm makes of masquerade, so nothing can be said of a mitigation." {
+		t.Errorf("%s: %s", c.Verdict, c.Summary)
+	}
+	if len(c.Warnings) != 2 || c.Warnings[0] != "random-fully: no run of old decided whether it mitigates, so that is not compared" {
+		t.Errorf("%q", c.Warnings)
+	}
+	if c.Arms[1].Old.Verdicts[result.Undecided] != 6 {
+		t.Errorf("%v", c.Arms[1].Old.Verdicts)
 	}
 }
 

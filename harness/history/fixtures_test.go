@@ -59,6 +59,14 @@ func (n ran) result() *result.Result {
 	return r
 }
 
+// short leaves three rounds, which decide nothing.
+func short(r *result.Result) {
+	r.Scenario.Rounds = 3
+	for i := range r.Arms {
+		r.Arms[i].Trials = r.Arms[i].Trials[:3]
+	}
+}
+
 func trial(round, failed int, cause string) result.Trial {
 	return result.Trial{
 		Round: round + 1, Requests: 6000, Failed: failed,

@@ -274,6 +274,21 @@ func TestRunsUnderAnotherKeyAndThoseThatEndedEarlyAreNotCompared(t *testing.T) {
 	}
 }
 
+// An arm that is undecided has not got worse, and past runs that were undecided
+// are not what tonight is measured by.
+func TestJudgeUndecidedRuns(t *testing.T) {
+	if j := Judge(attempts(3, ran{day: 20, change: short}), past(20), nil); cmp.Equal(kinds(j), []result.FindingKind{result.VerdictFell}) {
+		t.Errorf("undecided tonight: %+v", j.Findings)
+	}
+	var before []Run
+	for day := range 20 {
+		before = append(before, Summarise(ran{day: day, change: short}.result()))
+	}
+	if j := Judge(attempts(3, ran{day: 20, failed: 950}), before, nil); len(kinds(j)) > 0 {
+		t.Errorf("undecided before: %+v", j.Findings)
+	}
+}
+
 func TestAnInconclusiveRunIsTriedAgainAndJudgedByNothingElse(t *testing.T) {
 	j := Judge(attempts(1, ran{day: 20, lost: 1}), past(20), nil)
 	if j.Again == "" || len(j.Findings) > 0 {

@@ -24,10 +24,10 @@ func (n *night) verdictFell(arm string) {
 		arm, best.Verdict, share(best.Failed, best.Requests), inEach(s), len(s.earlier)-s.bad, earlier(s)))
 }
 
-// mitigated is good.
+// mitigated is good. An arm that is undecided answers neither way.
 func mitigated(r Run, arm string) mark {
 	switch a, ok := armOf(r, arm); {
-	case !ok, a.Verdict == "", a.Verdict == result.ArmInconclusive:
+	case !ok, !isDecided(a):
 		return untold
 	case a.Verdict == result.Mitigated:
 		return good
@@ -78,10 +78,15 @@ func failsMore(r Run, arm string, usual float64) mark {
 	}
 }
 
+// isDecided reports whether a run says what an arm makes of the baseline.
+func isDecided(a Arm) bool {
+	return a.Verdict != "" && a.Verdict != result.ArmInconclusive && a.Verdict != result.Undecided
+}
+
 func mostlyMitigated(runs []Run, arm string) bool {
 	mitigated, told := 0, 0
 	for _, r := range runs {
-		if a, ok := armOf(r, arm); ok && a.Verdict != result.ArmInconclusive {
+		if a, ok := armOf(r, arm); ok && isDecided(a) {
 			told++
 			if a.Verdict == result.Mitigated {
 				mitigated++

@@ -96,7 +96,7 @@ func outcome(r *result.Result, e result.Expect) string {
 	text := "held"
 	switch {
 	case e.Held == nil:
-		return "could not be told"
+		return "undecided"
 	case !*e.Held:
 		text = "not held"
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -102,8 +103,13 @@ func day(t time.Time) string { return t.UTC().Format(time.DateOnly) }
 // kernelRows lists the kernels, a line each.
 func kernelRows(s result.Series) table {
 	t := table{head: []string{"kernel", "runs", "first", "last", "verdicts"}}
+	expected := slices.ContainsFunc(s.Runs, func(r result.RunSummary) bool { return len(r.Expected) > 0 || r.Verdict == result.Fail })
 	for _, k := range s.Kernels {
-		verdicts := tally(k.Verdicts, result.Pass, result.Fail, result.Inconclusive)
+		words := map[string]int{}
+		for v, n := range k.Verdicts {
+			words[verdictWord(v, expected)] += n
+		}
+		verdicts := tally(words, string(result.Pass), measured, string(result.Fail), string(result.Inconclusive))
 		if k.Incomplete > 0 {
 			verdicts = append(verdicts, fmt.Sprintf("%d ended early", k.Incomplete))
 		}
@@ -124,7 +130,7 @@ func tally[V ~string](n map[V]int, order ...V) (texts []string) {
 
 // armTally prints the verdicts of an arm.
 func armTally(a result.ArmRuns) string {
-	return orNone(strings.Join(tally(a.Verdicts, result.Mitigated, result.Reduced, result.NoDifference, result.Worse, result.ArmInconclusive), ", "))
+	return orNone(strings.Join(tally(a.Verdicts, result.Mitigated, result.Reduced, result.NoDifference, result.Worse, result.Undecided, result.ArmInconclusive), ", "))
 }
 
 // rateRows sets the arms side by side, for each kernel: medians over its runs.

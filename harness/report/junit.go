@@ -14,7 +14,7 @@ import (
 
 // JUnit writes a night as CI systems read tests: a suite for each scenario, in
 // it a case for each arm and each expectation. A regression fails its case. What
-// is known to fail, or could not be told, is skipped. What is about no arm and no
+// is known to fail, or could not be decided, is skipped. What is about no arm and no
 // expectation, or about all attempts together, is a case "history". A scenario
 // that could not be run is an error, and the only case of its suite.
 func JUnit(w io.Writer, n *result.Night) error {
@@ -122,8 +122,8 @@ func cases(j result.Judged) (all []testcase) {
 	for _, a := range j.Result.Arms {
 		c := testcase{ClassName: class, Name: "arm " + a.Name, Time: armTime(a)}
 		findings = c.take(findings, func(f result.Finding) bool { return f.Arm == a.Name && f.Kind != result.ExpectationBroken })
-		if c.Failure == nil && c.Skipped == nil && isInconclusive(j, a.Name) {
-			c.Skipped = &message{Message: "the race did not occur in the baseline"}
+		if text := unjudged(j, a.Name); c.Failure == nil && c.Skipped == nil && text != "" {
+			c.Skipped = &message{Message: text}
 		}
 		all = append(all, c)
 	}
@@ -200,11 +200,22 @@ func (c *testcase) take(findings []result.Finding, own func(result.Finding) bool
 	return others
 }
 
-// isInconclusive tells an arm of which nothing can be said.
-func isInconclusive(j result.Judged, arm string) bool {
-	return slices.ContainsFunc(j.Result.Comparisons, func(c result.Compare) bool {
-		return c.Arm == arm && c.Verdict == result.ArmInconclusive
-	})
+// unjudged says why nothing can be said of an arm; empty if something can.
+func unjudged(j result.Judged, arm string) string {
+	if j.Result == nil {
+		return ""
+	}
+	i := slices.IndexFunc(j.Result.Comparisons, func(c result.Compare) bool { return c.Arm == arm })
+	if i < 0 {
+		return ""
+	}
+	switch j.Result.Comparisons[i].Verdict {
+	case result.ArmInconclusive:
+		return "the race did not occur in the baseline, or too rarely to judge"
+	case result.Undecided:
+		return "undecided: no difference could have been seen in these trials"
+	}
+	return ""
 }
 
 func armTime(a result.Arm) (seconds float64) {

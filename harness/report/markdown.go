@@ -17,7 +17,7 @@ const evidenceMax = 10
 // every trial and the environment.
 func Markdown(w io.Writer, r *result.Result) error {
 	var d document
-	d.block("# %s: %s%s", escape(r.Scenario.Name), escape(string(r.Verdict)), verdictMarks(r.Warnings, r.Arms))
+	d.block("# %s: %s%s", escape(r.Scenario.Name), escape(answerWord(r)), verdictMarks(r.Warnings, r.Arms))
 	d.block("%s", paragraph(r.Summary))
 	facts := []string{load(r.Scenario), machine(r.Environment), lab(r.Environment)}
 	if text := shared(r.Environment); text != "" {

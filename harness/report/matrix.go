@@ -161,7 +161,19 @@ func rowVerdict(r result.Row) string {
 	if r.Status != result.RowOK || r.Result == nil {
 		return string(result.RowError)
 	}
-	return string(r.Result.Verdict)
+	return verdictWord(r.Result.Verdict, len(r.Result.Expected) > 0)
+}
+
+// measured is the word for a run that was to measure, and that nothing was
+// expected of.
+const measured = "measured"
+
+// verdictWord is the word for a verdict in a table. Only expectations can pass.
+func verdictWord(v result.Verdict, expected bool) string {
+	if v == result.Pass && !expected {
+		return measured
+	}
+	return string(v)
 }
 
 // guest says what ran it, and for how long.
@@ -185,6 +197,10 @@ func rowNotes(r result.Row) (notes []string) {
 		if n := sum(a.Trials, func(t result.Trial) int { return t.Causes[result.Unexplained] }); n > 0 {
 			notes = append(notes, fmt.Sprintf("%s: %s failed for no known cause", a.Name, figure.Plural(n, "request", "requests")))
 		}
+	}
+	if i := slices.IndexFunc(r.Result.Expected, func(e result.Expect) bool { return e.Held == nil }); i >= 0 {
+		e := r.Result.Expected[i] // what kept one from being decided may have kept others
+		notes = append(notes, fmt.Sprintf("undecided: %s: %s (%s)", e.Arm, claim(e), e.Found))
 	}
 	for _, e := range r.Result.Expected {
 		if e.Held != nil && !*e.Held {
@@ -222,7 +238,7 @@ func difference(a, b result.Row) (texts []string) {
 			texts = append(texts, fmt.Sprintf("From %s to %s, %s changes from %s to %s.", a.Kernel, b.Kernel, arm, orNone(string(from)), orNone(string(to))))
 		}
 	}
-	if from, to := a.Result.Verdict, b.Result.Verdict; from != to {
+	if from, to := rowVerdict(a), rowVerdict(b); from != to {
 		texts = append(texts, fmt.Sprintf("From %s to %s, the verdict changes from %s to %s.", a.Kernel, b.Kernel, from, to))
 	}
 	return texts
@@ -235,7 +251,7 @@ func answer(m *result.Matrix) string {
 		n[rowVerdict(r)]++
 	}
 	var parts []string
-	for _, v := range []string{string(result.Fail), string(result.RowError), string(result.Inconclusive), string(result.Pass)} {
+	for _, v := range []string{string(result.Fail), string(result.RowError), string(result.Inconclusive), measured, string(result.Pass)} {
 		if n[v] > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n[v], v))
 		}

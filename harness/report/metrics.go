@@ -90,25 +90,46 @@ var regressions = []result.FindingKind{result.VerdictFell, result.FailuresRose, 
 // findings are there for every arm that was judged, also where there is none: 0
 // ends an alert. A metric that is gone would end it, too, and is, where a scenario
 // was an error or inconclusive: that is why the alert rules look back for what was
-// said last.
+// said last. There is none for what an arm cannot have.
 func (m metrics) findings(runs []result.Judged) {
 	regression := m.gauge("snatlab_regression", "Whether an arm differs from before for the worse, and nobody has written that down as known.", "scenario", "driver", "arm", "kind")
 	known := m.gauge("snatlab_known_failure", "Whether an arm differs from before for the worse, as is known.", "scenario", "driver", "arm", "kind")
 	shift := m.gauge("snatlab_shift", "Whether the failure rate of the baseline differs from before, which moves with timing.", "scenario", "driver", "arm")
 	for _, j := range runs {
 		judged := j.Outcome != result.OutcomeError && j.Outcome != result.OutcomeInconclusive
-		set := func(gauge func(float64, ...string), is bool, more ...string) {
-			if is || judged {
+		set := func(gauge func(float64, ...string), is, possible bool, more ...string) {
+			if is || judged && possible {
 				gauge(number(is), append([]string{j.Scenario, j.Driver}, more...)...)
 			}
 		}
 		for _, arm := range armNames(j) {
-			set(shift, found(j, arm, result.Shift, false), arm)
+			set(shift, found(j, arm, result.Shift, false), isBaseline(j, arm), arm)
 			for _, kind := range regressions {
-				set(regression, found(j, arm, kind, false), arm, string(kind))
-				set(known, found(j, arm, kind, true), arm, string(kind))
+				possible := canHave(j, arm, kind)
+				set(regression, found(j, arm, kind, false), possible, arm, string(kind))
+				set(known, found(j, arm, kind, true), possible, arm, string(kind))
 			}
 		}
+	}
+}
+
+func isBaseline(j result.Judged, arm string) bool {
+	return j.Result != nil && len(j.Result.Arms) > 0 && j.Result.Arms[0].Name == arm
+}
+
+// canHave reports whether a finding of a kind can be about an arm: the baseline
+// mitigates nothing, an undecided arm answers neither way, and an expectation has
+// to be there to be broken.
+func canHave(j result.Judged, arm string, kind result.FindingKind) bool {
+	switch kind {
+	case result.VerdictFell:
+		return !isBaseline(j, arm) && unjudged(j, arm) == ""
+	case result.FailuresRose:
+		return !isBaseline(j, arm)
+	case result.ExpectationBroken:
+		return j.Result != nil && slices.ContainsFunc(j.Result.Expected, func(e result.Expect) bool { return e.Arm == arm })
+	default:
+		return true
 	}
 }
 
@@ -141,7 +162,8 @@ func (m metrics) arms(runs []result.Judged) {
 	failed := m.gauge("snatlab_failed_requests", "Requests that failed under an arm, by what explains it.", append(labels, "cause")...)
 	inserts := m.gauge("snatlab_insert_failed", "Conntrack entries that could not be inserted under an arm.", labels...)
 	latency := m.gauge("snatlab_latency_p99_seconds", "99th percentile of the time to connect under an arm, the median of its trials.", labels...)
-	mitigated := m.gauge("snatlab_mitigated", "Whether an arm is shown to mitigate the race; nothing where the race did not occur.", labels...)
+	verdict := m.gauge("snatlab_verdict", "What the comparison of an arm with the baseline says; always 1.", append(labels, "verdict")...)
+	mitigated := m.gauge("snatlab_mitigated", "Whether an arm is shown to mitigate the race; nothing where that could not be decided.", labels...)
 	for _, j := range runs {
 		if j.Result == nil {
 			continue
@@ -161,7 +183,8 @@ func (m metrics) arms(runs []result.Judged) {
 			}
 		}
 		for _, c := range j.Result.Comparisons {
-			if c.Verdict != result.ArmInconclusive {
+			verdict(1, j.Scenario, j.Driver, kernel, c.Arm, string(c.Verdict))
+			if unjudged(j, c.Arm) == "" {
 				mitigated(number(c.Verdict == result.Mitigated), j.Scenario, j.Driver, kernel, c.Arm)
 			}
 		}

@@ -108,7 +108,7 @@ func figuresOf(j result.Judged) string {
 		return "no result"
 	}
 	parts := []string{baseline(j)}
-	for _, v := range []result.ArmVerdict{result.Worse, result.NoDifference, result.Reduced, result.Mitigated, result.ArmInconclusive} {
+	for _, v := range []result.ArmVerdict{result.Worse, result.Undecided, result.NoDifference, result.Reduced, result.Mitigated, result.ArmInconclusive} {
 		var arms []string
 		for _, c := range j.Result.Comparisons {
 			if c.Verdict == v {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"encoding/xml"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -305,6 +306,44 @@ func TestAFindingFailsTheCaseOfItsOwnClaim(t *testing.T) {
 	}
 	if len(messages) != 2 || messages["random-fully: race absent"] != "one" || messages["random-fully: race reproduced"] != "it broke" {
 		t.Errorf("failures %q", messages)
+	}
+}
+
+// An arm that nobody could judge mitigates no more and no less than before.
+func TestMetricsOfUndecidedArm(t *testing.T) {
+	for _, v := range []result.ArmVerdict{result.Undecided, result.ArmInconclusive} {
+		j := judged(t, "docker", result.OutcomeOK)
+		j.Result.Comparisons[0].Verdict = v
+		all := parse(t, drawNight(t, Metrics, aNight(j)))
+		if all["snatlab_mitigated"] != nil || all["snatlab_verdict"] == nil {
+			t.Errorf("%s: mitigated %v, verdict %v", v, all["snatlab_mitigated"], all["snatlab_verdict"])
+		}
+		text := drawNight(t, Metrics, aNight(j))
+		if !strings.Contains(text, fmt.Sprintf(`verdict="%s"} 1`, v)) || strings.Contains(text, `kind="verdict"`) {
+			t.Errorf("%s:\n%s", v, text)
+		}
+		if s := newSuite(j); s.Skipped != 1 || s.Cases[1].Skipped == nil {
+			t.Errorf("%s: %+v", v, s.counts)
+		}
+	}
+}
+
+// A series that can be nothing but 0 says nothing.
+func TestMetricsAreOnlyThoseThatAnArmCanHave(t *testing.T) {
+	text := drawNight(t, Metrics, aNight(judged(t, "docker", result.OutcomeOK)))
+	for _, never := range []string{
+		`snatlab_shift{arm="random-fully"`,
+		`snatlab_regression{arm="masquerade",driver="docker",kind="verdict"`,
+		`snatlab_known_failure{arm="masquerade",driver="docker",kind="failures"`,
+	} {
+		if strings.Contains(text, never) {
+			t.Errorf("there is %s", never)
+		}
+	}
+	for _, always := range []string{`snatlab_shift{arm="masquerade"`, `snatlab_regression{arm="random-fully",driver="docker",kind="verdict"`} {
+		if !strings.Contains(text, always) {
+			t.Errorf("there is no %s", always)
+		}
 	}
 }
 

@@ -27,9 +27,18 @@ func Text(w io.Writer, r *result.Result) error {
 	p.evidence(r.Arms)
 	p.footnotes(notes, len(r.Warnings)-len(notes))
 	p.expected(r)
-	p.hang("", strings.ToUpper(string(r.Verdict))+verdictMarks(notes, r.Arms)+": "+r.Summary)
+	p.hang("", strings.ToUpper(answerWord(r))+verdictMarks(notes, r.Arms)+": "+r.Summary)
 	_, err := io.WriteString(w, p.String())
 	return err
+}
+
+// answerWord opens the answer. Pass is a word about expectations: a run without
+// any has a result and passes nothing.
+func answerWord(r *result.Result) string {
+	if r.Verdict == result.Pass && len(r.Expected) == 0 {
+		return "result"
+	}
+	return string(r.Verdict)
 }
 
 func (p *page) head(r *result.Result) {

@@ -98,7 +98,7 @@ func TestAWarningIsNumberedWhereItMatters(t *testing.T) {
 		t.Errorf("the verdict: got %q", got)
 	}
 	text := draw(t, Text, &result.Result{Arms: arms, Warnings: warnings, Verdict: result.Pass, Summary: "it is so."})
-	if !strings.Contains(text, "   masquerade   random ² ⁴ ⁵ …   random-fully ³\n") || !strings.HasSuffix(text, "\nPASS ¹: it is so.\n") {
+	if !strings.Contains(text, "   masquerade   random ² ⁴ ⁵ …   random-fully ³\n") || !strings.HasSuffix(text, "\nRESULT ¹: it is so.\n") {
 		t.Errorf("got\n%s", text)
 	}
 }
@@ -125,14 +125,32 @@ func TestAnExpectationHasThreeOutcomes(t *testing.T) {
 	}{
 		{new(true), "", "held"},
 		{new(false), "", "not held"},
-		{nil, "", "could not be told"},
+		{nil, "", "undecided"},
 		{new(true), "interrupted", "held so far"},
 		{new(false), "interrupted", "not held so far"},
-		{nil, "interrupted", "could not be told"},
+		{nil, "interrupted", "undecided"},
 	} {
 		r := &result.Result{Incomplete: tc.incomplete}
 		if got := outcome(r, result.Expect{Held: tc.held}); got != tc.want {
 			t.Errorf("got %q, want %q", got, tc.want)
+		}
+	}
+}
+
+// Pass and fail are words about expectations.
+func TestAnswerWord(t *testing.T) {
+	for _, tc := range []struct {
+		verdict  result.Verdict
+		expected []result.Expect
+		want     string
+	}{
+		{result.Pass, []result.Expect{{}}, "pass"},
+		{result.Pass, nil, "result"},
+		{result.Fail, []result.Expect{{}}, "fail"},
+		{result.Inconclusive, nil, "inconclusive"},
+	} {
+		if got := answerWord(&result.Result{Verdict: tc.verdict, Expected: tc.expected}); got != tc.want {
+			t.Errorf("%s with %d expectations: %s, want %s", tc.verdict, len(tc.expected), got, tc.want)
 		}
 	}
 }

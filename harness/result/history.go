@@ -47,8 +47,8 @@ type KernelRuns struct {
 	Last       time.Time       `json:"last"`   // and the last
 	Runs       int             `json:"runs"`
 	Incomplete int             `json:"incomplete"`
-	Verdicts   map[Verdict]int `json:"verdicts"`
-	Arms       []ArmRuns       `json:"arms"` // the first is the baseline
+	Verdicts   map[Verdict]int `json:"verdicts"` // pass: of runs without expectations, those that something was found out by
+	Arms       []ArmRuns       `json:"arms"`     // the first is the baseline
 }
 
 // ArmRuns is an arm in several runs.

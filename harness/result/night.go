@@ -69,7 +69,7 @@ const (
 	OutcomeRegression   Outcome = "regression"
 	OutcomeKnown        Outcome = "xfail"        // a regression, and every part of it is written down as known
 	OutcomeFail         Outcome = "fail"         // an expectation held in no attempt, and its history does not show that this is new: it never held, or held and broke by turns
-	OutcomeInconclusive Outcome = "inconclusive" // the race did not occur in the baseline, or the attempts do not agree
+	OutcomeInconclusive Outcome = "inconclusive" // the last result is, or the attempts do not agree
 	OutcomeError        Outcome = "error"        // there is no result that can be judged
 )
 

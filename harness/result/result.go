@@ -62,9 +62,9 @@ type Verdict string
 
 // The verdicts of a run.
 const (
-	Pass         Verdict = "pass"         // every expectation held
+	Pass         Verdict = "pass"         // every expectation held; of a run without any: something was found out
 	Fail         Verdict = "fail"         // an expectation did not hold
-	Inconclusive Verdict = "inconclusive" // the race did not occur in the baseline
+	Inconclusive Verdict = "inconclusive" // the race did not occur, what was expected could not be decided, or the run ended early
 )
 
 // Env records the machine and the lab, so that two results can be compared.
@@ -302,16 +302,19 @@ type LatencyChange struct {
 	PHolm      *float64 `json:"p_holm"` // adjusted for all latency comparisons
 }
 
-// ArmVerdict is what a comparison says.
+// ArmVerdict is what a comparison says. Results that were written before there
+// was Undecided have NoDifference, or ArmInconclusive for an arm without a trial,
+// in its place.
 type ArmVerdict string
 
 // The verdicts of a comparison.
 const (
 	Mitigated       ArmVerdict = "mitigated"
 	Reduced         ArmVerdict = "reduced"
-	NoDifference    ArmVerdict = "no-difference"
-	Worse           ArmVerdict = "worse"
-	ArmInconclusive ArmVerdict = "inconclusive" // the baseline showed no race
+	NoDifference    ArmVerdict = "no-difference" // a difference would have been seen, and was not
+	Worse           ArmVerdict = "worse"         // also where the baseline showed no race
+	Undecided       ArmVerdict = "undecided"     // no difference could have been seen in these trials
+	ArmInconclusive ArmVerdict = "inconclusive"  // the baseline showed no race
 )
 
 // Expect is one expectation of the scenario and what came of it. One of the
@@ -323,7 +326,7 @@ type Expect struct {
 	P50         *float64 `json:"p50,omitempty"`         // rises by at most this share of the baseline's
 	P99         *float64 `json:"p99,omitempty"`         // likewise
 	Unexplained *float64 `json:"unexplained,omitempty"` // at most this share of the arm's requests
-	Held        *bool    `json:"held"`                  // nil: could not be told
+	Held        *bool    `json:"held"`                  // nil: could not be decided
 	Found       string   `json:"found"`
 }
 

@@ -14,8 +14,9 @@ func compareAll(arms []result.Arm) []result.Compare {
 		comparisons = append(comparisons, compare(arms[i], arms[0]))
 	}
 	adjust(comparisons)
+	n := tested(comparisons)
 	for i := range comparisons {
-		comparisons[i].Verdict = contrast(comparisons[i], arms[i+1], arms[0])
+		comparisons[i].Verdict = contrast(comparisons[i], arms[i+1], arms[0], n)
 	}
 	return comparisons
 }
@@ -109,23 +110,40 @@ func holm(ps []*float64) []*float64 {
 }
 
 // contrast is the verdict of a comparison.
-func contrast(c result.Compare, arm, baseline result.Arm) result.ArmVerdict {
+// Without the race in the baseline no arm can take anything away from it. Its own
+// failures can still be more than chance explains.
+func contrast(c result.Compare, arm, baseline result.Arm, comparisons int) result.ArmVerdict {
 	switch {
-	case c.PHolm == nil || !occurred(baseline):
+	case c.PHolm != nil && *c.PHolm < Alpha:
+		return differs(c, arm, baseline)
+	case !occurred(baseline) && !occurred(arm):
 		return result.ArmInconclusive
-	case *c.PHolm >= Alpha:
+	case !canDiffer(pairs(arm, baseline), comparisons):
+		return result.Undecided
+	case !occurred(baseline):
+		return result.ArmInconclusive
+	case !canLose(arm, baseline, comparisons):
+		return result.Undecided
+	default:
 		return result.NoDifference
 	}
+}
+
+// differs is the verdict of an arm that the test tells from the baseline.
+func differs(c result.Compare, arm, baseline result.Arm) result.ArmVerdict {
 	switch direction(rates(arm), rates(baseline)) {
 	case +1:
 		return result.Worse
 	case -1:
+		if !occurred(baseline) {
+			return result.ArmInconclusive
+		}
 		if e := c.Reduction.Estimate; e != nil && *e >= mitigatedFrom {
 			return result.Mitigated
 		}
 		return result.Reduced
 	default:
-		return result.NoDifference
+		return result.Undecided
 	}
 }
 

@@ -8,7 +8,7 @@ import (
 	"snatlab/harness/result"
 )
 
-// check says whether an expectation held, nil if that cannot be told, and what
+// check says whether an expectation held, nil if that cannot be decided, and what
 // was found instead or in support of it. A bound is held by the interval, not by
 // the estimate: what may just be chance does not hold it.
 func check(r *result.Result, e result.Expect) (held *bool, found string) {
@@ -32,23 +32,56 @@ func check(r *result.Result, e result.Expect) (held *bool, found string) {
 func checkRace(r *result.Result, arm int, claim string) (*bool, string) {
 	n := count(r.Arms[arm])
 	found := fmt.Sprintf("%s of %s requests lost to the race", figure.Thousands(n.race), figure.Thousands(n.requests))
+	if claim == "absent" {
+		return checkAbsent(r, arm, found)
+	}
 	switch {
-	case claim == "reproduced":
-		return new(n.race >= Floor), found
-	case claim == "absent" && raceShown(r):
-		return new(n.race == 0), found
-	default:
-		return nil, found + notShown(r, arm)
+	case n.race >= Floor:
+		return new(true), found
+	case arm > 0 && raceShown(r):
+		return new(false), found
+	default: // that it was not hit does not say that it cannot be
+		return nil, found + tooFew(n.race)
 	}
 }
 
-// checkReduction holds the lower end of the interval against the bound.
+// checkAbsent sets the arm against the one that loses most to the race. Without
+// the race in any arm, nothing shows that it could be hit in this run.
+func checkAbsent(r *result.Result, arm int, found string) (*bool, string) {
+	n, most := count(r.Arms[arm]), counts{requests: 1}
+	for _, a := range r.Arms {
+		if other := count(a); occurred(a) && other.raceRate() > most.raceRate() {
+			most = other
+		}
+	}
+	switch {
+	case n.race >= Floor:
+		return new(false), found
+	case most.race == 0:
+		return nil, found + ", but no arm of this run lost enough to judge: it takes " + fmt.Sprint(Floor)
+	default:
+		return new(float64(n.race) <= (1-mitigatedFrom)*most.raceRate()*float64(n.requests)), found
+	}
+}
+
+// tooFew says that there are hits, but not enough of them.
+func tooFew(hits int) string {
+	if hits == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", too few to judge: it takes %d", Floor)
+}
+
+// checkReduction holds the lower end of the interval against the bound. An arm
+// that is worse reduces nothing, whatever the baseline shows.
 func checkReduction(r *result.Result, arm int, bound float64) (*bool, string) {
 	if arm == 0 {
 		return nil, "this is the baseline"
 	}
 	c := r.Comparisons[arm-1].Reduction
 	switch {
+	case r.Comparisons[arm-1].Verdict == result.Worse && bound > 0 && (c.Low == nil || !raceShown(r)):
+		return new(false), worseThan(r.Arms[0], r.Arms[arm]) // which no interval is needed to see
 	case c.Estimate == nil:
 		return nil, fmt.Sprintf("the median failure rate of %s is 0", r.Arms[0].Name)
 	case !raceShown(r):
@@ -92,7 +125,20 @@ func notShown(r *result.Result, arm int) string {
 	if arm == 0 || raceShown(r) {
 		return ""
 	}
-	return fmt.Sprintf(", but the race did not occur in %s", r.Arms[0].Name)
+	baseline := r.Arms[0]
+	if hits := count(baseline).race; hits > 0 {
+		return fmt.Sprintf(", but the hits in %s are too few to judge: %d, it takes %d", baseline.Name, hits, Floor)
+	}
+	return fmt.Sprintf(", but the race did not occur in %s", baseline.Name)
+}
+
+// worseThan says how much more an arm fails than the baseline.
+func worseThan(baseline, arm result.Arm) string {
+	of := func(a result.Arm) string {
+		n := count(a)
+		return fmt.Sprintf("%s of %s", figure.Thousands(n.failed), figure.Thousands(n.requests))
+	}
+	return fmt.Sprintf("worse than %s: %s failed, and %s", baseline.Name, of(arm), of(baseline))
 }
 
 // noInterval says why a change has none: there are too few trials, or the

@@ -15,6 +15,9 @@ func TestExpectations(t *testing.T) {
 		timed(90, arm("random-fully", make([]int, 8)...)), arm("untried"),
 	}
 	noRace := []result.Arm{arm("masquerade", 3, 2), arm("random-fully", 0, 0)}
+	safe := []result.Arm{ // the baseline is what mitigates
+		timed(100, arm("random-fully", make([]int, 8)...)), arm("masquerade", lossy...), timed(150, arm("split", 1, 0, 0, 0, 0, 0, 0, 0)),
+	}
 	short := []result.Arm{timed(100, arm("masquerade", lossy[:6]...)), timed(90, arm("random-fully", 0, 0, 0, 0, 0, 0))}
 	for _, tc := range []struct {
 		claim   string
@@ -39,10 +42,10 @@ func TestExpectations(t *testing.T) {
 		{"a reduction whose interval ends below the bound", race, result.Expect{Arm: "random", Reduction: new(0.99)},
 			"not held", "reduction 99.5 %, 95 % interval 98.2 to 99.6 %", result.Fail},
 		{"a reduction of too few trials", short, result.Expect{Arm: "random-fully", Reduction: new(0.5)},
-			"could not be told", "reduction 100 %, but 6 trials give no 95 % interval: it takes 7", result.Inconclusive},
+			"undecided", "reduction 100 %, but 6 trials give no 95 % interval: it takes 7", result.Inconclusive},
 		{"a reduction of a baseline that may lose nothing", []result.Arm{arm("masquerade", 0, 700, 700, 700, 700, 700, 700), arm("random-fully", make([]int, 7)...)},
 			result.Expect{Arm: "random-fully", Reduction: new(0.5)},
-			"could not be told", "reduction 100 %, but no 95 % interval: that of masquerade reaches down to 0", result.Inconclusive},
+			"undecided", "reduction 100 %, but no 95 % interval: that of masquerade reaches down to 0", result.Inconclusive},
 		{"a latency that falls", race, result.Expect{Arm: "random-fully", P50: new(0.0)},
 			"held", "p50 -10.0 %, 95 % interval -10.0 %", result.Pass},
 		{"a latency whose interval ends at the bound", race, result.Expect{Arm: "random", P50: new(0.05)},
@@ -50,32 +53,52 @@ func TestExpectations(t *testing.T) {
 		{"a latency whose interval ends above the bound", race, result.Expect{Arm: "random", P99: new(0.05)},
 			"not held", "p99 +3.93 %, 95 % interval +0.48 to +7.50 %", result.Fail},
 		{"a latency of too few trials", short, result.Expect{Arm: "random-fully", P99: new(0.05)},
-			"could not be told", "p99 -9.88 %, but 6 trials give no 95 % interval: it takes 7", result.Inconclusive},
+			"undecided", "p99 -9.88 %, but 6 trials give no 95 % interval: it takes 7", result.Inconclusive},
 		{"a latency against none", []result.Arm{arm("masquerade", lossy...), arm("random", lossy...)}, result.Expect{Arm: "random", P50: new(0.05)},
-			"could not be told", "masquerade has no p50 to compare with", result.Inconclusive},
+			"undecided", "masquerade has no p50 to compare with", result.Inconclusive},
 		{"the baseline's latency against itself", race, result.Expect{Arm: "masquerade", P99: new(0.05)},
-			"could not be told", "this is the baseline", result.Inconclusive},
+			"undecided", "this is the baseline", result.Inconclusive},
 		{"few failures without an explanation", []result.Arm{mixed("masquerade", 600, 6)}, result.Expect{Arm: "masquerade", Unexplained: new(0.001)},
 			"held", "6 of 6,000 requests unexplained, 0.10 %", result.Pass},
 		{"many failures without an explanation", []result.Arm{mixed("masquerade", 600, 7)}, result.Expect{Arm: "masquerade", Unexplained: new(0.001)},
 			"not held", "7 of 6,000 requests unexplained, 0.12 %", result.Fail},
 		{"an arm without a trial", race, result.Expect{Arm: "untried", Race: "absent"},
-			"could not be told", "no trial", result.Inconclusive},
+			"undecided", "no trial", result.Inconclusive},
 		{"an arm that is not there", race, result.Expect{Arm: "randomfully", Race: "absent"},
-			"could not be told", "no trial", result.Inconclusive},
+			"undecided", "no trial", result.Inconclusive},
 		{"the baseline against itself", race, result.Expect{Arm: "masquerade", Reduction: new(0.5)},
-			"could not be told", "this is the baseline", result.Inconclusive},
+			"undecided", "this is the baseline", result.Inconclusive},
 		{"the baseline without a race", noRace, result.Expect{Arm: "masquerade", Race: "reproduced"},
-			"not held", "5 of 12,000 requests lost to the race", result.Inconclusive},
+			"undecided", "5 of 12,000 requests lost to the race, too few to judge: it takes 20", result.Inconclusive},
 		{"absent from a baseline without a race", noRace, result.Expect{Arm: "masquerade", Race: "absent"},
-			"could not be told", "5 of 12,000 requests lost to the race", result.Inconclusive},
+			"undecided", "5 of 12,000 requests lost to the race, but no arm of this run lost enough to judge: it takes 20", result.Inconclusive},
 		{"no race seen is not a race mitigated", noRace, result.Expect{Arm: "random-fully", Race: "absent"},
-			"could not be told", "0 of 12,000 requests lost to the race, but the race did not occur in masquerade", result.Inconclusive},
+			"undecided", "0 of 12,000 requests lost to the race, but no arm of this run lost enough to judge: it takes 20", result.Inconclusive},
 		{"no reduction without a race", noRace, result.Expect{Arm: "random-fully", Reduction: new(0.95)},
-			"could not be told", "reduction 100 %, but the race did not occur in masquerade", result.Inconclusive},
+			"undecided", "reduction 100 %, but the hits in masquerade are too few to judge: 5, it takes 20", result.Inconclusive},
+		{"absent from a baseline, and another arm shows that it could be hit", safe, result.Expect{Arm: "random-fully", Race: "absent"},
+			"held", "0 of 48,000 requests lost to the race", result.Pass},
+		{"absent from a third arm, and another one shows that it could be hit", safe, result.Expect{Arm: "split", Race: "absent"},
+			"held", "1 of 48,000 requests lost to the race", result.Pass},
+		{"a chance hit of two ports that were drawn", []result.Arm{arm("random-fully", 1, 0, 0, 0, 0, 0, 0, 0), arm("masquerade", lossy...)},
+			result.Expect{Arm: "random-fully", Race: "absent"}, "held", "1 of 48,000 requests lost to the race", result.Pass},
+		{"a hit is much where the race is rare", []result.Arm{arm("masquerade", repeat(8, 9)...), arm("random", 1, 0, 0, 0, 0, 0, 0, 0)},
+			result.Expect{Arm: "random", Race: "absent"}, "not held", "1 of 48,000 requests lost to the race", result.Fail},
+		{"an arm that loses is not absent, whatever the baseline shows", safe, result.Expect{Arm: "masquerade", Race: "absent"},
+			"not held", "5,280 of 48,000 requests lost to the race", result.Fail},
+		{"an arm that is worse than a baseline without a race reduces nothing", safe, result.Expect{Arm: "masquerade", Reduction: new(0.5)},
+			"not held", "worse than random-fully: 5,280 of 48,000 failed, and 0 of 48,000", result.Fail},
+		{"a latency over its bound, whatever the baseline shows", safe, result.Expect{Arm: "split", P50: new(0.05)},
+			"not held", "p50 +50.0 %, 95 % interval +50.0 %", result.Fail},
+		{"unexplained failures over their bound, whatever the baseline shows", []result.Arm{arm("random-fully", 0), mixed("masquerade", 0, 7)},
+			result.Expect{Arm: "masquerade", Unexplained: new(0.001)}, "not held", "7 of 6,000 requests unexplained, 0.12 %", result.Fail},
+		{"a bound that is held says nothing where no arm shows the race", []result.Arm{arm("random-fully", 0), arm("masquerade", 0)},
+			result.Expect{Arm: "masquerade", Unexplained: new(0.001)}, "held", "0 of 6,000 requests unexplained, 0 %", result.Inconclusive},
+		{"what is expected of an arm may be decided where its comparison is not", []result.Arm{arm("masquerade", 700), arm("random-fully", 0)},
+			result.Expect{Arm: "random-fully", Race: "absent"}, "held", "0 of 6,000 requests lost to the race", result.Pass},
 		{"no reduction of a median of 0", []result.Arm{arm("masquerade", 25, 0, 0), arm("random-fully", 0, 0, 0)},
 			result.Expect{Arm: "random-fully", Reduction: new(0.95)},
-			"could not be told", "the median failure rate of masquerade is 0", result.Inconclusive},
+			"undecided", "the median failure rate of masquerade is 0", result.Inconclusive},
 	} {
 		t.Run(tc.claim, func(t *testing.T) {
 			r := run(8, tc.arms...)
@@ -109,10 +132,10 @@ func TestWhatWasNotAsExpectedStandsInTheSummary(t *testing.T) {
 			seen + " Not as expected: random, " + found + "."},
 		{"two not held", []result.Expect{reduced, absent}, result.Fail,
 			seen + " Not as expected: random, " + found + ", and 1 more."},
-		{"one not held outweighs one that could not be told", []result.Expect{untried, reduced}, result.Fail,
+		{"one not held outweighs one that could not be decided", []result.Expect{untried, reduced}, result.Fail,
 			seen + " Not as expected: random, " + found + "."},
-		{"one could not be told", []result.Expect{reproduced, untried}, result.Inconclusive,
-			seen + " What was expected could not be told: untried, no trial."},
+		{"one could not be decided", []result.Expect{reproduced, untried}, result.Inconclusive,
+			seen + " What was expected could not be decided: untried, no trial."},
 	} {
 		t.Run(tc.claim, func(t *testing.T) {
 			r := run(8, arm("masquerade", lossy...), arm("random", 70, 64, 67, 80, 60, 67, 50, 69))
@@ -137,7 +160,7 @@ func timed(p50 int64, a result.Arm) result.Arm {
 func outcome(held *bool) string {
 	switch {
 	case held == nil:
-		return "could not be told"
+		return "undecided"
 	case *held:
 		return "held"
 	default:

@@ -1,5 +1,13 @@
 package verdict
 
+import (
+	"fmt"
+	"slices"
+
+	"snatlab/harness/figure"
+	"snatlab/harness/result"
+)
+
 // Rounds is the least number of rounds in which a comparison of that many arms,
 // the baseline included, can show a difference at all: with fewer, the p of arms
 // that lie entirely apart is not below [Alpha] after Holm's adjustment. A single
@@ -19,6 +27,20 @@ func canDiffer(rounds, comparisons int) bool {
 	return 2*float64(comparisons) < Alpha*choose(2*rounds, rounds)
 }
 
+// pairs is the number of rounds that an arm and the baseline both have.
+func pairs(arm, baseline result.Arm) int {
+	return min(len(rates(arm)), len(rates(baseline)))
+}
+
+// canLose reports whether an arm without any failure would be told from this
+// baseline in the rounds that both have. It would not if too many of the
+// baseline's trials have no failure either.
+func canLose(arm, baseline result.Arm, comparisons int) bool {
+	n := pairs(arm, baseline)
+	p := mannWhitney(make([]float64, n), rates(baseline))
+	return p != nil && float64(comparisons)**p < Alpha
+}
+
 func choose(n, k int) float64 {
 	c := 1.0
 	for i := 1; i <= k; i++ {
@@ -29,7 +51,7 @@ func choose(n, k int) float64 {
 
 // RoundsForInterval is the least number of rounds with which a reduction or a
 // change of latency has an interval, without which an expectation of one cannot
-// be told.
+// be decided.
 func RoundsForInterval() int {
 	values := []float64{0}
 	for {
@@ -39,3 +61,44 @@ func RoundsForInterval() int {
 		values = append(values, 0)
 	}
 }
+
+// FewRoundsError says that a run has too few rounds to decide what it is for.
+type FewRoundsError struct {
+	Rounds int
+	Arms   int
+	Least  int // rounds that can decide it
+	test   int // rounds that the comparison of the arms takes
+}
+
+func (e *FewRoundsError) Error() string {
+	n := figure.Plural(e.Rounds, "round", "rounds")
+	if e.Rounds < e.test {
+		return fmt.Sprintf("%s cannot reach a verdict with %d arms: use at least %d", n, e.Arms, e.Least)
+	}
+	return fmt.Sprintf("%s cannot decide an expected reduction or latency: use at least %d", n, e.Least)
+}
+
+// CheckRounds returns a [*FewRoundsError] if a run of that many rounds cannot
+// decide what it is for, whatever its trials show. With expectations, these are
+// what it is for; without any, the comparison of its arms is.
+func CheckRounds(rounds, arms int, expected []result.Expect) error {
+	e := &FewRoundsError{Rounds: rounds, Arms: arms, test: 1}
+	if len(expected) == 0 || slices.ContainsFunc(expected, comparesArms) {
+		e.test = Rounds(arms)
+	}
+	e.Least = e.test
+	if slices.ContainsFunc(expected, takesInterval) {
+		e.Least = max(e.Least, RoundsForInterval())
+	}
+	if rounds >= e.Least {
+		return nil
+	}
+	return e
+}
+
+// comparesArms reports whether an expectation is about more than the failures of
+// its own arm. That the race is absent from an arm says something only where
+// another one has it.
+func comparesArms(e result.Expect) bool { return e.Race == "absent" || takesInterval(e) }
+
+func takesInterval(e result.Expect) bool { return e.Reduction != nil || e.P50 != nil || e.P99 != nil }

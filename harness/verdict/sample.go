@@ -12,6 +12,9 @@ import (
 // counts are sums over the trials of an arm, in requests.
 type counts struct{ requests, failed, race, unexplained int }
 
+// raceRate is the share of requests that were lost to the race.
+func (n counts) raceRate() float64 { return float64(n.race) / float64(max(1, n.requests)) }
+
 func count(arm result.Arm) counts {
 	var n counts
 	for _, t := range arm.Trials {

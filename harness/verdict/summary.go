@@ -2,6 +2,7 @@ package verdict
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"snatlab/harness/figure"
@@ -22,8 +23,10 @@ func summarise(r *result.Result) string {
 			trials, r.Scenario.Rounds*len(r.Arms), oneLine(r.Incomplete), seen(r))
 	case trials == 0:
 		return "No trial was run."
-	case !raceShown(r):
+	case !raceSeen(r) && r.Verdict != result.Fail:
 		return capital(seen(r)) + "." + likely(r)
+	case !raceShown(r):
+		return capital(seen(r)) + "." + unmet(r)
 	default:
 		return seen(r) + "." + unmet(r) // opens with a name: leave its case alone
 	}
@@ -32,33 +35,45 @@ func summarise(r *result.Result) string {
 // seen says what the trials show, as a clause without an end.
 func seen(r *result.Result) string {
 	if !raceShown(r) {
-		return noRace(r.Arms[0], len(r.Arms) > 1)
+		return noRace(r)
 	}
-	clauses := []string{loss(r.Arms[0])}
+	return strings.Join(append([]string{loss(r.Arms[0])}, others(r)...), "; ")
+}
+
+// others says what each of the other arms makes of the baseline's failures.
+func others(r *result.Result) (clauses []string) {
 	if len(r.Comparisons) > 3 {
-		return strings.Join(append(clauses, byVerdict(r.Comparisons)...), "; ")
+		return byVerdict(r.Comparisons)
 	}
 	for i, c := range r.Comparisons {
 		clauses = append(clauses, effect(c, r.Arms[i+1], r))
 	}
-	return strings.Join(clauses, "; ")
+	return clauses
 }
 
-func noRace(baseline result.Arm, others bool) string {
-	if len(baseline.Trials) == 0 {
-		return fmt.Sprintf("the baseline, %s, has no trial, so nothing can be said about the other arms", baseline.Name)
+// noRace says that the baseline shows too little of the race, and what can be said
+// about the other arms all the same.
+func noRace(r *result.Result) string {
+	baseline, n := r.Arms[0], count(r.Arms[0])
+	var s string
+	switch {
+	case len(baseline.Trials) == 0:
+		s = fmt.Sprintf("the baseline, %s, has no trial", baseline.Name)
+	case n.race == 0:
+		s = fmt.Sprintf("the race did not occur in %s: 0 hits in %s requests", baseline.Name, figure.Thousands(n.requests))
+	default:
+		s = fmt.Sprintf("the hits in %s are too few to judge: %s in %s requests, it takes %d",
+			baseline.Name, figure.Plural(n.race, "hit", "hits"), figure.Thousands(n.requests), Floor)
 	}
-	n := count(baseline)
-	s := fmt.Sprintf("the race did not occur in %s: %s in %s requests",
-		baseline.Name, figure.Plural(n.race, "hit", "hits"), figure.Thousands(n.requests))
-	if n.race > 0 {
-		s += fmt.Sprintf(", below the floor of %d", Floor)
-	}
-	if others {
+	silent := !slices.ContainsFunc(r.Comparisons, func(c result.Compare) bool { return c.Verdict != result.ArmInconclusive })
+	if silent && len(r.Comparisons) > 0 {
 		s += ", so nothing can be said about the other arms"
 	}
 	if rest := n.failed - n.race; rest > 0 {
 		s += fmt.Sprintf("; %s failed for other reasons", figure.Plural(rest, "request", "requests"))
+	}
+	if !silent {
+		s += "; " + strings.Join(others(r), "; ")
 	}
 	return s
 }
@@ -81,8 +96,11 @@ func loss(baseline result.Arm) string {
 
 // effect says what an arm makes of it.
 func effect(c result.Compare, arm result.Arm, r *result.Result) string {
-	if c.Verdict == result.ArmInconclusive {
+	switch {
+	case len(arm.Trials) == 0:
 		return "no trial of " + arm.Name
+	case c.Verdict == result.ArmInconclusive:
+		return "nothing can be said about " + arm.Name
 	}
 	n := count(arm)
 	failing := figure.Percent(arm.FailureRate.Median) + " fail"
@@ -92,8 +110,11 @@ func effect(c result.Compare, arm result.Arm, r *result.Result) string {
 	case arm.FailureRate.Median == 0:
 		failing = fmt.Sprintf("%s of %s failed", figure.Thousands(n.failed), figure.Thousands(n.requests))
 	}
-	if c.Verdict == result.NoDifference {
-		return fmt.Sprintf("with %s %s: %s", arm.Name, failing, unproven(c, arm, r))
+	switch c.Verdict {
+	case result.NoDifference:
+		return fmt.Sprintf("with %s %s: no difference shown (%s)", arm.Name, failing, probability(*c.PHolm))
+	case result.Undecided:
+		return fmt.Sprintf("with %s %s: undecided, %s", arm.Name, failing, undecided(c, arm, r))
 	}
 	if c.Reduction.Estimate != nil {
 		failing += fmt.Sprintf(" (%s)", reduction(c.Reduction))
@@ -101,17 +122,17 @@ func effect(c result.Compare, arm result.Arm, r *result.Result) string {
 	return fmt.Sprintf("with %s %s: %s", arm.Name, failing, c.Verdict)
 }
 
-// unproven says why no difference was shown: there are too few trials for any,
-// or none that chance does not explain.
-func unproven(c result.Compare, arm result.Arm, r *result.Result) string {
-	p := probability(*c.PHolm)
+// undecided says why neither a difference nor the want of one can be shown.
+func undecided(c result.Compare, arm result.Arm, r *result.Result) string {
+	p, n, comparisons := probability(*c.PHolm), pairs(arm, r.Arms[0]), tested(r.Comparisons)
 	switch {
 	case *c.PHolm < Alpha:
-		return fmt.Sprintf("different (%s), but its median lies on one side and most of its trials on the other", p)
-	case !canDiffer(min(len(arm.Trials), len(r.Arms[0].Trials)), tested(r.Comparisons)):
-		return fmt.Sprintf("too few trials to show a difference (%s)", p)
+		return fmt.Sprintf("as it differs (%s), but its median lies on one side and most of its trials on the other", p)
+	case !canDiffer(n, comparisons):
+		return fmt.Sprintf("as %s too few to show a difference (%s): it takes %d of each arm",
+			figure.Plural(n, "trial is", "trials are"), p, Rounds(1+comparisons))
 	default:
-		return fmt.Sprintf("no difference shown (%s)", p)
+		return fmt.Sprintf("as too many trials of %s lost nothing to show a difference (%s)", r.Arms[0].Name, p)
 	}
 }
 
@@ -137,7 +158,8 @@ func byVerdict(comparisons []result.Compare) []string {
 		{result.Reduced, "reduced with "},
 		{result.NoDifference, "no difference shown with "},
 		{result.Worse, "worse with "},
-		{result.ArmInconclusive, "no trial of "},
+		{result.Undecided, "undecided with "},
+		{result.ArmInconclusive, "nothing can be said about "},
 	} {
 		var names []string
 		for _, c := range comparisons {
@@ -161,7 +183,7 @@ func unmet(r *result.Result) string {
 		case r.Verdict == result.Fail && e.Held != nil && !*e.Held:
 			lead, broken = "Not as expected", append(broken, e)
 		case r.Verdict == result.Inconclusive && e.Held == nil:
-			lead, broken = "What was expected could not be told", append(broken, e)
+			lead, broken = "What was expected could not be decided", append(broken, e)
 		}
 	}
 	if len(broken) == 0 {

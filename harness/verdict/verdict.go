@@ -35,11 +35,28 @@
 //   - mitigated: it is below Alpha, and the median rate at least 99 % lower
 //   - reduced: it is below Alpha, and the rate lower
 //   - worse: it is below Alpha, and the rate higher
-//   - no-difference: none was shown, which does not mean that there is none
-//   - inconclusive: the race did not occur in the baseline, so nothing follows
+//   - no-difference: it is not, though an arm without any failure would have been
+//     told from this baseline; a smaller difference may be there all the same
+//   - undecided: it is not, and no arm would have been told from this baseline in
+//     so few trials, or with so many trials of the baseline without a failure; or
+//     the ranks of the trials say one thing and their medians another
+//   - inconclusive: the race did not occur in the baseline, so there was nothing
+//     to take away; that an arm is worse can be said without
 //
 // Few trials cannot be set apart far enough whatever they show: [Rounds] says
-// how many it takes.
+// how many it takes, and [CheckRounds] whether a run can decide what it is for.
+//
+// # The verdict of a run
+//
+// Pass and fail are about expectations. A run fails by an expectation that does
+// not hold, whatever else it shows. It is inconclusive if it ended early, if one
+// of its expectations could not be decided, or if no arm shows the race. Without
+// expectations it is inconclusive if no comparison was decided (of a single arm:
+// if the race did not occur in it), and else pass.
+//
+// Whether the race is absent from an arm can be decided by another arm that shows
+// it: absent is less than [Floor] hits, and at most 1 % of that arm's share, since
+// two ports that are drawn may be equal by chance.
 //
 // The reduction is 1 minus the ratio of the two medians. Its 95 % interval is
 // the widest that the two medians' own intervals allow, at 97.5 % each: both
@@ -66,7 +83,11 @@
 // by p.
 package verdict
 
-import "snatlab/harness/result"
+import (
+	"slices"
+
+	"snatlab/harness/result"
+)
 
 // Alpha is the p, after Holm's adjustment, below which a difference counts.
 const Alpha = 0.01
@@ -102,10 +123,13 @@ func Judge(r *result.Result) {
 }
 
 func decide(r *result.Result) result.Verdict {
-	if r.Incomplete != "" || !raceShown(r) {
+	if r.Incomplete != "" {
 		return result.Inconclusive
 	}
 	verdict := result.Pass
+	if !answered(r) {
+		verdict = result.Inconclusive
+	}
 	for _, e := range r.Expected {
 		switch {
 		case e.Held == nil:
@@ -117,11 +141,24 @@ func decide(r *result.Result) result.Verdict {
 	return verdict
 }
 
-// raceShown reports whether the race occurred in the baseline, without which
-// nothing can be said about any other arm.
+// answered reports whether the trials show anything that a verdict can rest on.
+func answered(r *result.Result) bool {
+	compared := slices.ContainsFunc(r.Comparisons, func(c result.Compare) bool { return isDecided(c.Verdict) })
+	return compared || raceSeen(r) && (len(r.Expected) > 0 || len(r.Arms) == 1)
+}
+
+func isDecided(v result.ArmVerdict) bool {
+	return v != result.Undecided && v != result.ArmInconclusive
+}
+
+// raceShown reports whether the race occurred in the baseline, without which no
+// other arm can be said to mitigate it.
 func raceShown(r *result.Result) bool {
 	return len(r.Arms) > 0 && occurred(r.Arms[0])
 }
+
+// raceSeen reports whether the race occurred in any arm.
+func raceSeen(r *result.Result) bool { return slices.ContainsFunc(r.Arms, occurred) }
 
 func occurred(arm result.Arm) bool {
 	return count(arm).race >= Floor

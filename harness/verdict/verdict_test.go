@@ -101,9 +101,9 @@ func TestJudge(t *testing.T) {
 		{
 			"four trials cannot show a difference, however far they lie apart",
 			run(4, arm("masquerade", 700, 640, 500, 800), arm("random-fully", 0, 0, 0, 0)),
-			result.Pass, []result.ArmVerdict{result.NoDifference},
+			result.Inconclusive, []result.ArmVerdict{result.Undecided},
 			"masquerade loses 11.2 % of connections to the source-port race; " +
-				"with random-fully none of 24,000 failed: too few trials to show a difference (p = 0.029).",
+				"with random-fully none of 24,000 failed: undecided, as 4 trials are too few to show a difference (p = 0.029): it takes 5 of each arm.",
 		},
 		{
 			"five can, but give the reduction no interval",
@@ -115,17 +115,44 @@ func TestJudge(t *testing.T) {
 		{
 			"five cannot for two arms",
 			run(5, arm("masquerade", 700, 640, 500, 800, 670), arm("random", 0, 0, 0, 0, 0), arm("random-fully", 0, 0, 0, 0, 0)),
-			result.Pass, []result.ArmVerdict{result.NoDifference, result.NoDifference},
+			result.Inconclusive, []result.ArmVerdict{result.Undecided, result.Undecided},
 			"masquerade loses 11.2 % of connections to the source-port race; " +
-				"with random none of 30,000 failed: too few trials to show a difference (p = 0.016); " +
-				"with random-fully none of 30,000 failed: too few trials to show a difference (p = 0.016).",
+				"with random none of 30,000 failed: undecided, as 5 trials are too few to show a difference (p = 0.016): it takes 6 of each arm; " +
+				"with random-fully none of 30,000 failed: undecided, as 5 trials are too few to show a difference (p = 0.016): it takes 6 of each arm.",
 		},
 		{
 			"failures of another cause are not put down to the race",
 			run(8, mixed("masquerade", 600, 100), arm("random-fully", 0)),
-			result.Pass, []result.ArmVerdict{result.NoDifference},
+			result.Inconclusive, []result.ArmVerdict{result.Undecided},
 			"masquerade loses 11.7 % of connections, 600 of 700 to the source-port race; " +
-				"with random-fully none of 6,000 failed: too few trials to show a difference (p = 1).",
+				"with random-fully none of 6,000 failed: undecided, as 1 trial is too few to show a difference (p = 1): it takes 5 of each arm.",
+		},
+		{
+			"a baseline that lost nothing in most trials can hide any mitigation",
+			run(8, arm("masquerade", 9, 9, 9, 0, 0, 0, 0, 0), arm("random-fully", none...)),
+			result.Inconclusive, []result.ArmVerdict{result.Undecided},
+			"masquerade lost 27 of 48,000 connections to the source-port race, and in its median trial none; " +
+				"with random-fully none of 48,000 failed: undecided, as too many trials of masquerade lost nothing to show a difference (p = 0.2).",
+		},
+		{
+			"an arm can be worse than a baseline that loses nothing",
+			run(6, arm("random-fully", none[:6]...), arm("masquerade", race[:6]...)),
+			result.Pass, []result.ArmVerdict{result.Worse},
+			"The race did not occur in random-fully: 0 hits in 36,000 requests; with masquerade 11.2 % fail: worse.",
+		},
+		{
+			"no arm mitigates what the baseline does not show",
+			run(8, arm("random-fully", none...), arm("masquerade", race...), arm("split", none...)),
+			result.Pass, []result.ArmVerdict{result.Worse, result.ArmInconclusive},
+			"The race did not occur in random-fully: 0 hits in 48,000 requests; " +
+				"with masquerade 11.2 % fail: worse; nothing can be said about split.",
+		},
+		{
+			"an arm may be worse than a baseline that loses nothing, and too few trials show it",
+			run(3, arm("random-fully", none[:3]...), arm("masquerade", race[:3]...)),
+			result.Inconclusive, []result.ArmVerdict{result.Undecided},
+			"The race did not occur in random-fully: 0 hits in 18,000 requests; " +
+				"with masquerade 10.7 % fail: undecided, as 3 trials are too few to show a difference (p = 0.1): it takes 5 of each arm.",
 		},
 		{
 			"a race in fewer than half of the trials can be told from none, and has no share to reduce",
@@ -135,11 +162,11 @@ func TestJudge(t *testing.T) {
 				"with random-fully none of 120,000 failed: reduced.",
 		},
 		{
-			"an arm of which ranks and medians say opposite things is no difference",
+			"an arm of which ranks and medians say opposite things is undecided",
 			run(40, arm("masquerade", append(repeat(19, 300), repeat(21, 100)...)...), arm("odd", append(repeat(21, 200), repeat(19, 0)...)...)),
-			result.Pass, []result.ArmVerdict{result.NoDifference},
+			result.Inconclusive, []result.ArmVerdict{result.Undecided},
 			"masquerade loses 1.67 % of connections to the source-port race; " +
-				"with odd 3.33 % fail: different (p = 0.00037), but its median lies on one side and most of its trials on the other.",
+				"with odd 3.33 % fail: undecided, as it differs (p = 0.00037), but its median lies on one side and most of its trials on the other.",
 		},
 		{
 			"twenty hits are a race",
@@ -152,7 +179,7 @@ func TestJudge(t *testing.T) {
 			"nineteen hits are none",
 			run(5, arm("masquerade", 4, 4, 4, 4, 3), arm("random-fully", 0, 0, 0, 0, 0)),
 			result.Inconclusive, []result.ArmVerdict{result.ArmInconclusive},
-			"The race did not occur in masquerade: 19 hits in 30,000 requests, below the floor of 20, " +
+			"The hits in masquerade are too few to judge: 19 hits in 30,000 requests, it takes 20, " +
 				"so nothing can be said about the other arms. Nothing that was measured says why.",
 		},
 		{
@@ -165,13 +192,13 @@ func TestJudge(t *testing.T) {
 			"failures of another cause are not the race",
 			run(4, mixed("masquerade", 1, 600), mixed("random-fully", 0, 0)),
 			result.Inconclusive, []result.ArmVerdict{result.ArmInconclusive},
-			"The race did not occur in masquerade: 1 hit in 6,000 requests, below the floor of 20, " +
+			"The hits in masquerade are too few to judge: 1 hit in 6,000 requests, it takes 20, " +
 				"so nothing can be said about the other arms; 600 requests failed for other reasons. Nothing that was measured says why.",
 		},
 		{
 			"an interrupted run is inconclusive and says what it saw",
 			interrupted(run(8, arm("masquerade", race...), arm("random", race[:7]...), arm("random-fully"))),
-			result.Inconclusive, []result.ArmVerdict{result.NoDifference, result.ArmInconclusive},
+			result.Inconclusive, []result.ArmVerdict{result.NoDifference, result.Undecided},
 			"The run ended early, after 15 of 24 trials: interrupted. " +
 				"So far masquerade loses 11.2 % of connections to the source-port race; " +
 				"with random 10.8 % fail: no difference shown (p = 1); no trial of random-fully.",
@@ -179,7 +206,7 @@ func TestJudge(t *testing.T) {
 		{
 			"an arm without a trial is not compared, and does not raise the p of others",
 			interrupted(run(8, arm("masquerade", race[:5]...), arm("random", race[:5]...), arm("random-fully"))),
-			result.Inconclusive, []result.ArmVerdict{result.NoDifference, result.ArmInconclusive},
+			result.Inconclusive, []result.ArmVerdict{result.NoDifference, result.Undecided},
 			"The run ended early, after 10 of 24 trials: interrupted. " +
 				"So far masquerade loses 11.5 % of connections to the source-port race; " +
 				"with random 11.5 % fail: no difference shown (p = 1); no trial of random-fully.",
@@ -189,7 +216,7 @@ func TestJudge(t *testing.T) {
 			interrupted(run(4, arm("masquerade", 3), arm("random-fully", 0))),
 			result.Inconclusive, []result.ArmVerdict{result.ArmInconclusive},
 			"The run ended early, after 2 of 8 trials: interrupted. " +
-				"So far the race did not occur in masquerade: 3 hits in 6,000 requests, below the floor of 20, " +
+				"So far the hits in masquerade are too few to judge: 3 hits in 6,000 requests, it takes 20, " +
 				"so nothing can be said about the other arms.",
 		},
 		{

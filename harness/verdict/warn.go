@@ -27,9 +27,10 @@ func warn(r *result.Result) {
 	}
 }
 
-// untriggered lists why the race may not have occurred.
+// untriggered lists why the race may not have occurred. Where another arm shows
+// it, the baseline's own rule is reason enough.
 func untriggered(r *result.Result) (texts []string) {
-	if raceShown(r) || len(r.Arms) == 0 || len(r.Arms[0].Trials) == 0 {
+	if raceSeen(r) || len(r.Arms) == 0 || len(r.Arms[0].Trials) == 0 {
 		return nil
 	}
 	for _, reason := range reasons(r) {

@@ -168,6 +168,49 @@ func counted(insertFailed, foreign uint64, a result.Arm) result.Arm {
 	return a
 }
 
+func TestWarningsWithRaceInAnotherArm(t *testing.T) {
+	r := run(8, arm("random-fully", repeat(8, 0)...), arm("masquerade", lossy...))
+	r.Arms[0].Rule = "-A POSTROUTING -j MASQUERADE --random-fully"
+	Judge(r)
+	if len(r.Warnings) > 0 || strings.Contains(r.Summary, "Likely why") {
+		t.Errorf("%q\n%s", r.Warnings, r.Summary)
+	}
+}
+
+func TestCheckRounds(t *testing.T) {
+	reproduced, unexplained, absent := result.Expect{Race: "reproduced"}, result.Expect{Unexplained: new(0.01)}, result.Expect{Race: "absent"}
+	reduction, latency := result.Expect{Reduction: new(0.95)}, result.Expect{P99: new(0.1)}
+	for _, tc := range []struct {
+		claim        string
+		rounds, arms int
+		expected     []result.Expect
+		want         string
+	}{
+		{"one_arm", 1, 1, nil, ""},
+		{"one_arm_whose_race_is_absent", 1, 1, []result.Expect{absent}, ""},
+		{"two_arms", 4, 2, nil, "4 rounds cannot reach a verdict with 2 arms: use at least 5"},
+		{"one_round", 1, 2, nil, "1 round cannot reach a verdict with 2 arms: use at least 5"},
+		{"two_arms_just_enough", 5, 2, nil, ""},
+		{"six_arms", 6, 6, nil, "6 rounds cannot reach a verdict with 6 arms: use at least 7"},
+		{"expectations_of_one_arm_only", 1, 6, []result.Expect{reproduced, unexplained}, ""},
+		{"absent_is_compared", 1, 2, []result.Expect{reproduced, absent}, "1 round cannot reach a verdict with 2 arms: use at least 5"},
+		{"an_interval_takes_more", 5, 6, []result.Expect{reduction}, "5 rounds cannot reach a verdict with 6 arms: use at least 7"},
+		{"an_interval_only", 5, 2, []result.Expect{reproduced, reduction}, "5 rounds cannot decide an expected reduction or latency: use at least 7"},
+		{"a_latency", 6, 2, []result.Expect{latency}, "6 rounds cannot decide an expected reduction or latency: use at least 7"},
+		{"an_interval_just_enough", 7, 2, []result.Expect{reduction, latency}, ""},
+	} {
+		t.Run(tc.claim, func(t *testing.T) {
+			got := ""
+			if err := CheckRounds(tc.rounds, tc.arms, tc.expected); err != nil {
+				got = err.Error()
+			}
+			if got != tc.want {
+				t.Errorf("got %q, want %q", got, tc.want)
+			}
+		})
+	}
+}
+
 func ExampleRounds() {
 	for _, arms := range []int{1, 2, 3, 5, 6, 32} {
 		fmt.Printf("%d arms: %d rounds\n", arms, Rounds(arms))

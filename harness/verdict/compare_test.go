@@ -1,0 +1,60 @@
+package verdict
+
+import (
+	"math/rand/v2"
+	"testing"
+
+	"snatlab/harness/result"
+)
+
+// Whatever the trials are, no-difference is said only where an arm without a
+// failure would have been told from the baseline, and no arm is said to take
+// anything away from a baseline that lost nothing.
+func TestContrastSaysNoMoreThanItCanSee(t *testing.T) {
+	draw := rand.New(rand.NewPCG(7, 0))
+	seen := map[result.ArmVerdict]int{}
+	for range 3000 {
+		arms := []result.Arm{}
+		for range 2 + draw.IntN(3) {
+			arms = append(arms, arm("x", someTrials(draw, draw.IntN(9))...))
+		}
+		for i, c := range compareAll(arms) {
+			seen[c.Verdict]++
+			if !occurred(arms[0]) && isDecided(c.Verdict) && c.Verdict != result.Worse {
+				t.Fatalf("%s without a race in the baseline: %v", c.Verdict, failures(arms))
+			}
+			if c.Verdict != result.NoDifference {
+				continue
+			}
+			arms[i+1] = arm("x", repeat(len(arms[i+1].Trials), 0)...)
+			if v := compareAll(arms)[i].Verdict; v != result.Mitigated && v != result.Reduced {
+				t.Fatalf("no-difference, but an arm without a failure is %s: %v", v, failures(arms))
+			}
+		}
+	}
+	for _, v := range []result.ArmVerdict{result.Mitigated, result.Reduced, result.NoDifference, result.Worse, result.Undecided, result.ArmInconclusive} {
+		if seen[v] == 0 {
+			t.Errorf("no comparison was %s", v)
+		}
+	}
+}
+
+// someTrials draws failures of n trials: none, few or many in each.
+func someTrials(draw *rand.Rand, n int) (failed []int) {
+	least := []int{0, 0, 100, 900}[draw.IntN(4)]
+	for range n {
+		failed = append(failed, least+draw.IntN(5+least/2)*draw.IntN(2))
+	}
+	return failed
+}
+
+func failures(arms []result.Arm) (all [][]int) {
+	for _, a := range arms {
+		var failed []int
+		for _, t := range a.Trials {
+			failed = append(failed, t.Failed)
+		}
+		all = append(all, failed)
+	}
+	return all
+}
