@@ -21,14 +21,34 @@ type Calibration struct {
 	Seconds      []float64 `json:"seconds"`      // of each run
 }
 
-// Conclusive is the number of runs that say something.
-func (c *Calibration) Conclusive() int { return c.Runs - c.Inconclusive }
-
-// Tally counts the verdicts of one comparison over all runs.
+// Tally counts the verdicts of one comparison over all runs. One that is undecided
+// says nothing, and is neither right nor wrong.
 type Tally struct {
 	Arm      string                    `json:"arm"`
 	Verdicts map[result.ArmVerdict]int `json:"verdicts"` // of conclusive runs
 	Wrong    int                       `json:"wrong"`
+}
+
+// Decided returns the number of verdicts that can be right or wrong.
+func (t Tally) Decided() (n int) {
+	for v, runs := range t.Verdicts {
+		if isDecided(v) {
+			n += runs
+		}
+	}
+	return n
+}
+
+// Undecided returns the number of conclusive runs without such a verdict.
+func (t Tally) Undecided() (n int) {
+	for _, runs := range t.Verdicts {
+		n += runs
+	}
+	return n - t.Decided()
+}
+
+func isDecided(v result.ArmVerdict) bool {
+	return v != result.Undecided && v != result.ArmInconclusive
 }
 
 // again is the name of the baseline's second self.
@@ -49,7 +69,7 @@ func Twice(s *scenario.Scenario) *scenario.Scenario {
 // and counts the wrong verdicts: of the baseline against itself, and against each
 // other arm. Each comparison is judged as that of a run with two arms; they share
 // the baseline's trials. A run in which the race did not occur says nothing, and
-// counts for none of them.
+// counts for none of them; a comparison that is undecided counts for no verdict.
 func Calibrate(ctx context.Context, s *scenario.Scenario, runs int, open func(ctx context.Context, run int) (lab.Lab, error), done func(*Calibration)) (*Calibration, error) {
 	twice := *s
 	c := &Calibration{Itself: Tally{Arm: s.Arms[0].Name, Verdicts: map[result.ArmVerdict]int{}}, Arms: []Tally{}}
@@ -82,20 +102,20 @@ func (c *Calibration) count(r *result.Result) error {
 		c.Inconclusive++
 		return nil
 	}
-	c.Itself.add(itself, itself != result.NoDifference)
+	c.Itself.add(itself, result.NoDifference)
 	for i := range c.Arms {
 		v, err := judgePair(r, 2+i)
 		if err != nil {
 			return err
 		}
-		c.Arms[i].add(v, v != result.Mitigated)
+		c.Arms[i].add(v, result.Mitigated)
 	}
 	return nil
 }
 
-func (t *Tally) add(v result.ArmVerdict, wrong bool) {
+func (t *Tally) add(v, right result.ArmVerdict) {
 	t.Verdicts[v]++
-	if wrong {
+	if v != right && isDecided(v) {
 		t.Wrong++
 	}
 }

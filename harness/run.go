@@ -117,15 +117,10 @@ func describe(s *scenario.Scenario) *result.Result {
 			Name: s.Name, Hash: s.Hash(), Clients: s.Clients, Pattern: s.Load.Pattern, Sync: s.Load.Sync,
 			Requests: s.Load.Requests, Rounds: s.Rounds, Seed: s.Seed,
 		},
-		Comparisons: []result.Compare{}, Expected: []result.Expect{}, Warnings: []string{},
+		Comparisons: []result.Compare{}, Expected: expectations(s), Warnings: []string{},
 	}
 	for _, a := range s.Arms {
 		r.Arms = append(r.Arms, describeArm(a))
-	}
-	for _, e := range s.Expect {
-		r.Expected = append(r.Expected, result.Expect{
-			Arm: e.Arm, Race: e.Race, Reduction: e.Reduction, P50: e.P50, P99: e.P99, Unexplained: e.Unexplained,
-		})
 	}
 	return r
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -29,9 +30,13 @@ func calibrateCommand() *cobra.Command {
 a difference is found where there is none; and against each of its other arms,
 which are known to mitigate, and count how often that is missed.
 
+A comparison that is undecided is neither right nor wrong, and counts for no
+verdict. With too few rounds for any verdict, nothing is run.
+
 Exit codes: 0 no more verdicts are wrong than may be; 1 more are, beyond doubt;
-2 bad usage or an invalid scenario; 3 this machine cannot run it, or it broke
-off; 4 inconclusive: the race did not occur in the baseline of most runs.`,
+2 bad usage, an invalid scenario, or too few rounds; 3 this machine cannot run
+it, or it broke off; 4 inconclusive: most runs decided nothing of an arm, as the
+race did not occur in the baseline or the comparison was undecided.`,
 		Example: `  snatlab calibrate scenarios/calibrate.yaml --runs 100`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -41,6 +46,9 @@ off; 4 inconclusive: the race did not occur in the baseline of most runs.`,
 			s, err := readScenario(c, args[0], f)
 			if err != nil {
 				return err
+			}
+			if few := new(verdict.FewRoundsError); errors.As(verdict.CheckRounds(s.Rounds, 2, nil), &few) {
+				return usageError{c, fmt.Errorf("%w (--rounds %d)", few, few.Least)}
 			}
 			if s.Driver == scenario.Netns && !netns.Privileged() {
 				return inUserNamespace(c, args[0])
@@ -63,7 +71,6 @@ func calibrate(ctx context.Context, s *scenario.Scenario, runs int, asJSON bool)
 	}
 	defer func() { err = errors.Join(err, site.close()) }()
 	id := newID(time.Now())
-	warnOfRounds(os.Stderr, s.Rounds, 2, nil)
 	open := func(ctx context.Context, run int) (lab.Lab, error) {
 		return site.open(ctx, fmt.Sprintf("%s-%d", id, run+1), false, nil)
 	}
@@ -90,14 +97,18 @@ func calibrate(ctx context.Context, s *scenario.Scenario, runs int, asJSON bool)
 }
 
 func printCalibration(w io.Writer, s *scenario.Scenario, c *harness.Calibration) {
-	tell := func(what string, wrong int, word string) {
-		low, high := verdict.Proportion(wrong, c.Conclusive())
-		fmt.Fprintf(w, "%s: %d of %s %s (95 %% interval %s to %s)\n", what, wrong,
-			figure.Plural(c.Conclusive(), "verdict", "verdicts"), word, figure.Percent(low), figure.Percent(high))
+	tell := func(what string, t harness.Tally, word string) {
+		low, high := verdict.Proportion(t.Wrong, t.Decided())
+		fmt.Fprintf(w, "%s: %d of %s %s (95 %% interval %s to %s)", what, t.Wrong,
+			figure.Plural(t.Decided(), "verdict", "verdicts"), word, figure.Percent(low), figure.Percent(high))
+		if n := t.Undecided(); n > 0 {
+			fmt.Fprintf(w, "; %d undecided", n)
+		}
+		fmt.Fprintln(w)
 	}
-	tell(c.Itself.Arm+" against itself", c.Itself.Wrong, "false")
+	tell(c.Itself.Arm+" against itself", c.Itself, "false")
 	for _, a := range c.Arms {
-		tell(a.Arm+" against "+c.Itself.Arm, a.Wrong, "missed")
+		tell(a.Arm+" against "+c.Itself.Arm, a, "missed")
 	}
 	fmt.Fprintf(w, "%d of %s inconclusive; %s of %s x %s, p < %g\n", c.Inconclusive, figure.Plural(c.Runs, "run", "runs"),
 		figure.Plural(s.Rounds, "round", "rounds"), figure.Plural(s.Clients, "client", "clients"),
@@ -111,15 +122,12 @@ const tolerated = verdict.Alpha
 // calibrationCode fails a tool that is wrong more often than it may be, beyond
 // what chance explains.
 func calibrationCode(c *harness.Calibration) error {
-	if 2*c.Inconclusive > c.Runs {
+	all := append([]harness.Tally{c.Itself}, c.Arms...)
+	if slices.ContainsFunc(all, func(t harness.Tally) bool { return 2*t.Decided() < c.Runs }) {
 		return exitCode(exitInconclusive)
 	}
-	wrong := []int{c.Itself.Wrong}
-	for _, a := range c.Arms {
-		wrong = append(wrong, a.Wrong)
-	}
-	for _, n := range wrong {
-		if low, _ := verdict.Proportion(n, c.Conclusive()); low > tolerated {
+	for _, t := range all {
+		if low, _ := verdict.Proportion(t.Wrong, t.Decided()); low > tolerated {
 			return exitCode(exitFail)
 		}
 	}

@@ -38,8 +38,8 @@ arms:
 // crashes are the runs that die. In namespaces only a lab that is kept changes the
 // host.
 var crashes = map[string][]string{
-	"docker": {"run", "--driver=docker"},
-	"netns":  {"run", "--driver=netns", "--keep"},
+	"docker": {"run", "--driver=docker", "--force"},
+	"netns":  {"run", "--driver=netns", "--force", "--keep"},
 }
 
 // dying starts the program so that it dies at a point.

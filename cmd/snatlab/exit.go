@@ -20,7 +20,7 @@ const (
 	exitFail         = 1 // an expectation did not hold
 	exitUsage        = 2 // bad usage, or an invalid scenario
 	exitUnable       = 3 // this machine cannot do it, or something broke; the host is as it was
-	exitInconclusive = 4 // the race did not occur in the baseline
+	exitInconclusive = 4 // the race did not occur in the baseline, or what was expected could not be decided
 	exitLeft         = 5 // the host could not be put back
 )
 

@@ -28,6 +28,7 @@ type matrixFlags struct {
 	store    string
 	jobs     int
 	fresh    bool
+	force    bool
 	accel    string
 	cpus     int
 	memory   int
@@ -72,8 +73,8 @@ every result goes to the store, too, and stays there.
 Exit codes, the first that applies: 129, 130, 143 interrupted, what was done is
 kept; 1 an expectation failed on a kernel; 3 a kernel could not be tested, or a
 result not be kept; 4 inconclusive on a kernel: the race did not occur in the
-baseline; 0 every expectation held on every kernel. 2 bad usage or an invalid
-scenario.`,
+baseline, or what was expected could not be decided; 0 every expectation held on
+every kernel. 2 bad usage, an invalid scenario, or too few rounds for a verdict.`,
 		Example: `  snatlab matrix scenarios/quickstart.yaml --kernel running --kernel ./linux-image-6.12.deb
   make kernels && snatlab matrix scenarios/quickstart.yaml $(make -s kernels | sed 's/^/--kernel=/')`,
 		Args: cobra.ExactArgs(1),
@@ -91,6 +92,7 @@ scenario.`,
 	storeFlag(c, &f.store)
 	c.Flags().IntVar(&f.jobs, "jobs", 1, "kernels at a time: their guests disturb each other where CPUs are few")
 	c.Flags().BoolVar(&f.fresh, "fresh", false, "do rows again that are done")
+	c.Flags().BoolVar(&f.force, "force", false, "run even if the rounds are too few for a verdict")
 	c.Flags().StringVar(&f.accel, "accel", kernel.Auto, "what runs the guests: kvm, tcg (emulation), or auto, which is kvm where it works")
 	c.Flags().IntVar(&f.cpus, "cpus", 2, "CPUs of a guest")
 	c.Flags().IntVar(&f.memory, "memory", 512, "memory of a guest, in MiB")
@@ -123,7 +125,7 @@ func (f matrixFlags) scenario(c *cobra.Command, path string) (*scenario.Scenario
 	default:
 		s.Load.Requests = min(s.Load.Requests, fewRequests)
 	}
-	return s, nil
+	return s, checkRounds(c, s, f.force)
 }
 
 func (f matrixFlags) check() error {
@@ -172,7 +174,7 @@ func (f matrixFlags) run(ctx context.Context, s *scenario.Scenario) error {
 		return fmt.Errorf("make room for the matrix: %w", err)
 	}
 	defer folder.Close()
-	warnOfRounds(os.Stderr, s.Rounds, len(s.Arms), s.Expect)
+	warnOfRounds(os.Stderr, s)
 	m, runErr := f.matrix(qemu, s, store).Run(ctx)
 	m.Version = version
 	if len(m.Rows) == 0 {

@@ -65,7 +65,7 @@ func startMatrix(t *testing.T, args []string, specs ...string) *process {
 	for _, spec := range specs {
 		args = append(args, "--kernel", spec)
 	}
-	c := exec.Command(binary, append([]string{"matrix", "--out", filepath.Join(dir, "out"), "--store", filepath.Join(dir, "store")}, args...)...)
+	c := exec.Command(binary, append([]string{"matrix", "--force", "--out", filepath.Join(dir, "out"), "--store", filepath.Join(dir, "store")}, args...)...)
 	c.Env = append(os.Environ(), "XDG_CACHE_HOME="+dir, "TMPDIR="+dir)
 	c.Dir = dir
 	p := startCommand(t, c)

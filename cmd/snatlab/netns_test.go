@@ -139,9 +139,9 @@ arms: [{name: masquerade}, {name: random-fully, masquerade: {random_fully: true}
 `
 	var all []*process
 	for range 4 {
-		all = append(all, startAsUser(t, few))
+		all = append(all, startAsUser(t, few, "--force")) // it comes to no verdict
 	}
-	all = append(all, start(t, "run", scenarioFile(t, few))) // and root's
+	all = append(all, start(t, "run", scenarioFile(t, few), "--force")) // and root's
 	for _, p := range all {
 		if code := p.wait(t); code != exitPass && code != exitInconclusive {
 			t.Errorf("exit code %d\n%s", code, p.said(t))

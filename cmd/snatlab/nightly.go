@@ -66,8 +66,10 @@ Exit codes, the first that applies: 5 the host could not be put back: nothing
 else was run, and what is left is printed; 129, 130, 143 interrupted, host put
 back, what was done is kept; 1 a regression, or an expectation failed; 3 a
 scenario could not be run, or a result not be kept; 4 inconclusive: the race did
-not occur in a baseline, or a doubt was not settled; 0 all is well, or fails as
-is known. 2 bad usage; an invalid scenario is one that cannot be run.`,
+not occur in a baseline, what was expected could not be decided, or a doubt was
+not settled; 0 all is well, or fails as is known. 2 bad usage. An invalid
+scenario, and one with too few rounds for a verdict, is one that cannot be run;
+if there is no other, nothing is, and it is 2.`,
 		Example: `  snatlab nightly --metrics /var/lib/prometheus/node-exporter/snatlab.prom
   snatlab nightly scenarios/quickstart.yaml --junit junit.xml --no-wait`,
 		Args: cobra.ArbitraryArgs,
@@ -89,6 +91,9 @@ is known. 2 bad usage; an invalid scenario is one that cannot be run.`,
 func (f nightlyFlags) nightly(c *cobra.Command, args []string) error {
 	if f.attempts < 2 || f.attempts > 10 {
 		return usageError{c, fmt.Errorf("--attempts: %d is out of range; allowed: 2 to 10 (one alone confirms nothing)", f.attempts)}
+	}
+	if f.metrics != "" && filepath.Ext(f.metrics) != ".prom" {
+		return usageError{c, fmt.Errorf("--metrics: %s does not end in .prom: node_exporter's textfile collector reads no other file", f.metrics)}
 	}
 	if f.store == "" {
 		f.store = history.DefaultDir()

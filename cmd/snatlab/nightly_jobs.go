@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,11 +14,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"snatlab/harness"
 	"snatlab/harness/lab/netns"
 	"snatlab/harness/night"
 	"snatlab/harness/report"
 	"snatlab/harness/result"
 	"snatlab/harness/scenario"
+	"snatlab/harness/verdict"
 )
 
 // task is a file of a night, and the scenario in it or what is wrong with it.
@@ -25,6 +28,8 @@ type task struct {
 	file     string
 	scenario *scenario.Scenario
 	err      error
+	name     string // of a scenario that cannot be run, as reports call it
+	driver   string // of one, if the file says
 }
 
 func (t task) needsNamespaces() bool {
@@ -46,10 +51,14 @@ func (f nightlyFlags) tasks(c *cobra.Command, files []string) (all []task, err e
 	for _, file := range files {
 		s, err := readScenario(c, file, runFlags{driver: f.driver})
 		if err == nil {
-			err = sameName(all, task{file, s, nil})
+			err = fewRounds(c, file, s)
 		}
-		all, errs = append(all, task{file, s, bare(err)}), append(errs, err)
+		if err == nil {
+			err = sameName(all, task{file: file, scenario: s})
+		}
+		all, errs = append(all, task{file: file, scenario: s, err: bare(err)}), append(errs, err)
 	}
+	f.nameBroken(all)
 	if !slices.Contains(errs, nil) {
 		return nil, errors.Join(errs...)
 	}
@@ -62,6 +71,40 @@ func bare(err error) error {
 		return usage.err
 	}
 	return err
+}
+
+// fewRounds refuses what cannot come to a verdict: another attempt, or another
+// night, would not either.
+func fewRounds(c *cobra.Command, file string, s *scenario.Scenario) error {
+	few := new(verdict.FewRoundsError)
+	if !errors.As(harness.CheckRounds(s), &few) {
+		return nil
+	}
+	return usageError{c, fmt.Errorf("%s: %w (rounds: %d)", file, few, few.Least)}
+}
+
+// nameBroken gives scenarios that cannot be run the names that they had when they
+// could, so that reports and metrics go on under them. Where the file does not say,
+// or another scenario has that name, it is the file's.
+func (f nightlyFlags) nameBroken(all []task) {
+	taken := map[[2]string]bool{}
+	for _, t := range all {
+		if t.err == nil {
+			taken[[2]string{t.scenario.Name, t.scenario.Driver}] = true
+		}
+	}
+	for i := range all {
+		t := &all[i]
+		if t.err == nil {
+			continue
+		}
+		t.name, t.driver = scenario.NameOf(t.file)
+		t.name, t.driver = cmp.Or(t.name, strings.TrimSuffix(filepath.Base(t.file), ".yaml")), cmp.Or(f.driver, t.driver)
+		if taken[[2]string{t.name, t.driver}] {
+			t.name = filepath.Base(t.file)
+		}
+		taken[[2]string{t.name, t.driver}] = true
+	}
 }
 
 // folder lists the scenarios of the folder.
@@ -97,7 +140,7 @@ func (f nightlyFlags) jobs(tasks []task) (all []night.Job) {
 	for _, t := range tasks {
 		if t.err != nil {
 			broken := func(context.Context) (*result.Result, error) { return nil, t.err }
-			all = append(all, night.Job{Scenario: filepath.Base(t.file), File: t.file, Run: broken})
+			all = append(all, night.Job{Scenario: t.name, File: t.file, Driver: t.driver, Run: broken})
 			continue
 		}
 		attempt := func(ctx context.Context) (*result.Result, error) { return f.attempt(ctx, t.scenario) }

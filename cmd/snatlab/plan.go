@@ -11,7 +11,8 @@ func planCommand() *cobra.Command {
 		Use:   "plan SCENARIO",
 		Short: "Check a scenario and print it with every default filled in",
 		Long: `Check a scenario and print it with every default filled in. What is printed is a
-scenario itself.
+scenario itself. That its rounds are too few for a verdict goes to standard
+error: such a scenario is valid, but is run with --force only.
 
 Exit codes: 0 it is valid; 2 it is not, and every fault is printed.`,
 		Example: `  snatlab plan scenarios/docker-masquerade.yaml`,
@@ -21,6 +22,7 @@ Exit codes: 0 it is valid; 2 it is not, and every fault is printed.`,
 			if err != nil {
 				return err
 			}
+			warnOfRounds(os.Stderr, s)
 			_, err = os.Stdout.Write(s.Canonical())
 			return err
 		},

@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -17,14 +16,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"snatlab/harness"
-	"snatlab/harness/figure"
 	"snatlab/harness/lab"
 	"snatlab/harness/lab/netns"
 	"snatlab/harness/place"
 	"snatlab/harness/report"
 	"snatlab/harness/result"
 	"snatlab/harness/scenario"
-	"snatlab/harness/verdict"
 )
 
 // runFlags are those of `snatlab run`.
@@ -50,11 +47,18 @@ write result.json and report.md.
 While it runs, one line a trial goes to standard error; the comparison goes to
 standard output.
 
-Exit codes: 0 every expectation held; 1 one did not; 2 bad usage or an invalid
-scenario; 3 this machine cannot run it, or the run broke off; 4 inconclusive:
-the race did not occur in the baseline; 5 the host could not be put back, and
-what is left is printed; 129, 130, 143 interrupted, host put back, partial
-result kept; 134 Go's runtime got no memory or thread (see snatlab cleanup).
+A run whose rounds are too few for a verdict, whatever it shows, is not started
+without --force. Two arms take 5 rounds, six take 7; an expected reduction or
+latency takes 7. Expectations about the failures of one arm alone (race:
+reproduced, unexplained) take 1.
+
+Exit codes: 0 every expectation held (without any: a comparison was decided); 1
+one did not; 2 bad usage, an invalid scenario, or too few rounds; 3 this machine
+cannot run it, or the run broke off; 4 inconclusive: the race did not occur in
+the baseline, or what was expected could not be decided; 5 the host could not be
+put back, and what is left is printed; 129, 130, 143 interrupted, host put back,
+partial result kept; 134 Go's runtime got no memory or thread (see snatlab
+cleanup).
 
 A result is never replaced: with --out DIR, DIR must not hold one yet, unless
 --force is given.
@@ -71,6 +75,9 @@ look into it and how to remove it is printed.`,
 			}
 			if err := f.checkOut(); err != nil {
 				return usageError{c, err}
+			}
+			if err := checkRounds(c, s, f.force); err != nil {
+				return err
 			}
 			if s.Driver == scenario.Netns && !netns.Privileged() {
 				return inUserNamespace(c, args[0])
@@ -168,7 +175,7 @@ func (f runFlags) run(ctx context.Context, s *scenario.Scenario) (kept *lab.Kept
 		return nil, fmt.Errorf("make room for the result: %w", err)
 	}
 	defer folder.Close()
-	warnOfRounds(os.Stderr, s.Rounds, len(s.Arms), s.Expect)
+	warnOfRounds(os.Stderr, s)
 	keep := &keeping{}
 	finished := false
 	defer func() {
@@ -212,19 +219,6 @@ func newID(now time.Time) string {
 	b := make([]byte, 3)
 	rand.Read(b)
 	return now.UTC().Format("20060102-150405-") + hex.EncodeToString(b)
-}
-
-// warnOfRounds says before a run that it cannot come to a verdict, or not to one
-// about what is expected.
-func warnOfRounds(w io.Writer, rounds, arms int, expected []scenario.Expect) {
-	n := figure.Plural(rounds, "round", "rounds")
-	if least := verdict.Rounds(arms); rounds < least {
-		fmt.Fprintf(w, "%s cannot show a difference at p < %g: it takes %d\n", n, verdict.Alpha, least)
-	}
-	bounded := slices.ContainsFunc(expected, func(e scenario.Expect) bool { return e.Reduction != nil || e.P50 != nil || e.P99 != nil })
-	if least := verdict.RoundsForInterval(); bounded && rounds < least {
-		fmt.Fprintf(w, "%s have no interval for what is expected, which then cannot be told: it takes %d\n", n, least)
-	}
 }
 
 func trials(r *result.Result) int {

@@ -75,7 +75,7 @@ func TestTheServerCanStandOnAnotherMachine(t *testing.T) {
 	h.unchanged(t)
 	server, address := otherHost(t, "--listen", "0.0.0.0:20000", "--ports", "5")
 	run := func(rounds string) *process {
-		return start(t, "run", "--rounds", rounds, scenarioFile(t, `
+		return start(t, "run", "--force", "--rounds", rounds, scenarioFile(t, `
 name: two-hosts
 server: {address: "`+netip.AddrPortFrom(address, 20000).String()+`"}
 load: {requests: 100}

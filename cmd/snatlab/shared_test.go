@@ -67,7 +67,7 @@ func TestARunOnANetworkThatOthersUseSaysSoAndLeavesThemAlone(t *testing.T) {
 	e.unchanged(t)
 	before := e.look(t, id)
 
-	p := e.start(t, "run", scenarioFile(t, shared))
+	p := e.start(t, "run", scenarioFile(t, shared), "--force")
 	e.passed(t, p, regexp.MustCompile(`(?m)^(-A POSTROUTING .*-o docker0) -c [1-9]\d{2,} \d+ (-j MASQUERADE --random-fully)$`))
 	e.chatter(t, id, 20) // of the neighbour, in the middle of a trial
 	if code := p.wait(t); code != exitPass && code != exitInconclusive {
@@ -125,7 +125,7 @@ func TestTheRuleOfANetworkThatOthersUseIsPutBackAfterSIGKILL(t *testing.T) {
 	id := e.neighbour(t, "bridge")
 	e.unchanged(t)
 	before := e.look(t, id)
-	p := e.start(t, "run", scenarioFile(t, shared))
+	p := e.start(t, "run", scenarioFile(t, shared), "--force")
 	e.passed(t, p, regexp.MustCompile(`(?m)^(-A POSTROUTING .*-o docker0) -c [1-9]\d{2,} \d+ (-j MASQUERADE --random-fully)$`))
 	var holder struct{ PID int }
 	must(t, json.Unmarshal([]byte(e.do(t, "cat", "/run/snatlab/lock")), &holder))
@@ -146,7 +146,7 @@ func TestANetworkThatDoesNotMasqueradeIsRefused(t *testing.T) {
 		"nowhere": "snatlab: find network nowhere: Error response from daemon: network nowhere not found (see `docker network ls`)\n",
 	} {
 		e.unchanged(t)
-		p := e.start(t, "run", scenarioFile(t, strings.Replace(shared, "network: bridge", "network: "+name, 1)))
+		p := e.start(t, "run", scenarioFile(t, strings.Replace(shared, "network: bridge", "network: "+name, 1)), "--force")
 		p.brokeOff(t, want)
 	}
 }

@@ -96,7 +96,7 @@ name: lively
 load: {requests: 400, rate: 800}
 rounds: 3
 arms: [{name: masquerade}, {name: random-fully, masquerade: {random_fully: true}}]
-`))
+`), "--force")
 	e.passed(t, p, asDockerWroteIt)
 	for len(p.end) == 0 { // whenever a rule is rewritten or put back, others move
 		for _, change := range []string{"-I POSTROUTING 1 -s 203.0.113.0/24 -j RETURN", "-I POSTROUTING 1 -s 198.51.100.0/24 -j ACCEPT",

@@ -30,9 +30,9 @@ import (
 
 // Job is a scenario that has its turn.
 type Job struct {
-	Scenario string // its name; the file's, where it could not be read
+	Scenario string // its name; the file's, where that could not be read
 	File     string
-	Driver   string
+	Driver   string // empty where it could not be read
 	// Run makes one attempt. With an error, the result has the trials that were
 	// finished before it, or is nil.
 	Run func(context.Context) (*result.Result, error)

@@ -33,9 +33,9 @@ type StoreState struct {
 // Judged is a scenario, what it gave tonight, and what its history says about
 // that.
 type Judged struct {
-	Scenario     string      `json:"scenario"` // its name; the file's, where it could not be read
+	Scenario     string      `json:"scenario"` // its name; the file's, where that could not be read
 	File         string      `json:"file"`     // as it was given
-	Driver       string      `json:"driver"`   // empty where the file could not be read
+	Driver       string      `json:"driver"`   // empty where it could not be read
 	Outcome      Outcome     `json:"outcome"`
 	Reason       string      `json:"reason,omitempty"`   // of an outcome other than ok, in one sentence; of a regression, what broke off after it was proven
 	Seconds      float64     `json:"seconds"`            // of all attempts

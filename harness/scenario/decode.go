@@ -18,6 +18,15 @@ import (
 // any other error means that the file could not be read. A pipe or a device may
 // have no end, and keep who opens it waiting: those are not read.
 func Read(path string) (*Scenario, error) {
+	data, err := readFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return Parse(path, data)
+}
+
+// readFile reads no more of a file than tells that it is too large.
+func readFile(path string) ([]byte, error) {
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() && !info.IsDir() {
 		return nil, fmt.Errorf("read scenario: %s is no regular file", path)
 	}
@@ -30,7 +39,7 @@ func Read(path string) (*Scenario, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read scenario: %w", err)
 	}
-	return Parse(path, data)
+	return data, nil
 }
 
 // Parse gives the valid scenario that data describes, or [Faults]: all that is

@@ -1,0 +1,35 @@
+package scenario
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+func TestNameOf(t *testing.T) {
+	for _, tc := range []struct{ claim, text, name, driver string }{
+		{"valid", "name: a\ndriver: netns\narms: [{name: b}]", "a", "netns"},
+		{"default_driver", "name: a", "a", Docker},
+		{"other_faults", "name: a\nrounds: many\narms: {}", "a", Docker},
+		{"unknown_driver", "name: a\ndriver: xen", "a", ""},
+		{"impossible_name", "name: ../A\ndriver: docker", "", Docker},
+		{"no_name", "driver: netns", "", "netns"},
+		{"list", "[a]", "", ""},
+		{"empty", "", "", ""},
+		{"torn", "name: [a", "", ""},
+		{"two_documents", "name: a\n---\nname: b", "", ""},
+	} {
+		t.Run(tc.claim, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "s.yaml")
+			if err := os.WriteFile(path, []byte(tc.text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if name, driver := NameOf(path); name != tc.name || driver != tc.driver {
+				t.Errorf("got %q, %q, want %q, %q", name, driver, tc.name, tc.driver)
+			}
+		})
+	}
+	if name, driver := NameOf("missing.yaml"); name != "" || driver != "" {
+		t.Errorf("missing: %q, %q", name, driver)
+	}
+}
