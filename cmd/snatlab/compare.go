@@ -57,7 +57,9 @@ snatlab.contrast/v1).
 
 Exit codes: 0 no regression; 1 a regression; 2 bad usage, or nothing that can be
 compared; 3 the store or a result cannot be read, or a file not written; 4
-inconclusive: the race did not occur in a baseline, or there are too few trials.`,
+inconclusive: the race did not occur in a baseline, or too rarely to judge, there
+are too few trials, or no run of a side decided what an arm makes of the race. An
+arm that is undecided in a run is left out of that run.`,
 		Example: `  snatlab compare results/before results/after
   snatlab compare 6.12.107 6.18.15 --scenario quickstart
   snatlab compare 6.12.107 6.18.15 --bench kernels.txt && benchstat -col kernel kernels.txt`,

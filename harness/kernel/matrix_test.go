@@ -122,16 +122,22 @@ func TestABaselineWithoutTheRaceIsTriedAgainWithMoreRequests(t *testing.T) {
 		}
 		return r
 	}
+	failed := func(r *result.Result, arms ...result.Arm) *result.Result {
+		r.Verdict, r.Arms = result.Fail, append(r.Arms, arms...)
+		return r
+	}
 	for claim, c := range map[string]struct {
 		from int // requests from which on the race occurs
 		seen *result.Result
 		want []string
 	}{
-		"at once":                          {0, nil, []string{"6.1.0 300"}},
-		"later":                            {500, inconclusive(3, 2), []string{"6.1.0 300", "6.1.0 600"}},
-		"never":                            {1 << 20, inconclusive(), []string{"6.1.0 300", "6.1.0 600", "6.1.0 1200"}},
-		"too few rounds, and not the race": {1 << 20, inconclusive(20, 30), []string{"6.1.0 300"}},
-		"not in each trial":                {500, inconclusive(0, 90), []string{"6.1.0 300", "6.1.0 600"}},
+		"at once":                                {0, nil, []string{"6.1.0 300"}},
+		"later":                                  {500, inconclusive(3, 2), []string{"6.1.0 300", "6.1.0 600"}},
+		"never":                                  {1 << 20, inconclusive(), []string{"6.1.0 300", "6.1.0 600", "6.1.0 1200"}},
+		"too few rounds, and not the race":       {1 << 20, inconclusive(20, 30), []string{"6.1.0 300"}},
+		"an expectation broken without the race": {500, failed(inconclusive(3, 2)), []string{"6.1.0 300", "6.1.0 600"}},
+		"an expectation broken and the race elsewhere": {500, failed(inconclusive(0), inconclusive(900).Arms...), []string{"6.1.0 300"}},
+		"not in each trial":                            {500, inconclusive(0, 90), []string{"6.1.0 300", "6.1.0 600"}},
 	} {
 		t.Run(claim, func(t *testing.T) {
 			l := &lab{boot: func(release string, requests int) (*result.Result, error) {

@@ -154,7 +154,7 @@ func (d *decoder) checkExpect(s *Scenario, list, arms *yaml.Node) {
 		n := list.Content[i]
 		claim := d.oneOf(n, claims...)
 		if claim == nil && n.Kind == yaml.MappingNode {
-			d.fault(n, "expect: claims nothing; allowed: one of "+strings.Join(claims, ", "))
+			d.fault(n, "expect: nothing is expected of the arm; allowed: one of "+strings.Join(claims, ", "))
 		}
 		d.checkTwice(e.Arm, claim, first)
 		arm := child(n, "arm")
@@ -200,7 +200,7 @@ func (d *decoder) checkBaseline(arm, claim *yaml.Node) {
 	}
 }
 
-// oneOf tells every key of n that stands beside another one of keys, and gives
+// oneOf reports every key of n that is given together with another one of keys, and returns
 // the first of them; nil if there is none.
 func (d *decoder) oneOf(n *yaml.Node, keys ...string) (first *yaml.Node) {
 	if n.Kind != yaml.MappingNode {
@@ -212,7 +212,7 @@ func (d *decoder) oneOf(n *yaml.Node, keys ...string) (first *yaml.Node) {
 		case first == nil:
 			first = key
 		case key.Value != first.Value: // a key twice is a fault already
-			d.fault(key, fmt.Sprintf("%s: stands beside %s; allowed: one of %s", key.Value, first.Value, strings.Join(keys, ", ")))
+			d.fault(key, fmt.Sprintf("%s: cannot be given together with %s; allowed: one of %s", key.Value, first.Value, strings.Join(keys, ", ")))
 		}
 	}
 	return first

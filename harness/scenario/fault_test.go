@@ -180,10 +180,10 @@ func TestFieldsThatDoNotGoTogetherAreFaults(t *testing.T) {
 		{"expect: [{arm: a, reduction: '>=95%'}]", `3:16: arm: "a" is the baseline; a reduction is measured against it`},
 		{"expect: [{arm: a, p50: '<=5%'}]", `3:16: arm: "a" is the baseline; a rise of p50 is measured against it`},
 		{"expect: [{arm: a, p99: '<=5%'}]", `3:16: arm: "a" is the baseline; a rise of p99 is measured against it`},
-		{"expect: [{arm: b, p99: '<=5%', unexplained: '<=1%', p50: '<=5%'}]", `3:32: unexplained: stands beside p99; allowed: one of ` + claimed +
-			"\nx.yaml:3:53: p50: stands beside p99; allowed: one of " + claimed},
-		{"expect: [{arm: b}]", `3:10: expect: claims nothing; allowed: one of ` + claimed},
-		{"expect: [{arm: b, race: absent, reduction: '>=1%'}]", `3:33: reduction: stands beside race; allowed: one of ` + claimed},
+		{"expect: [{arm: b, p99: '<=5%', unexplained: '<=1%', p50: '<=5%'}]", `3:32: unexplained: cannot be given together with p99; allowed: one of ` + claimed +
+			"\nx.yaml:3:53: p50: cannot be given together with p99; allowed: one of " + claimed},
+		{"expect: [{arm: b}]", `3:10: expect: nothing is expected of the arm; allowed: one of ` + claimed},
+		{"expect: [{arm: b, race: absent, reduction: '>=1%'}]", `3:33: reduction: cannot be given together with race; allowed: one of ` + claimed},
 	} {
 		data := minimal + c.line + "\n"
 		if strings.HasPrefix(c.line, "{") {
@@ -368,7 +368,7 @@ func TestFaultyArmsAreFaults(t *testing.T) {
 		{"load: {pattern: ephemeral}\narms: [{name: a, client_port_range: 9009-8008}]", `3:37: client_port_range: 9009-8008 ends before it begins; allowed: FIRST-LAST out of 1024 to 65535`},
 		{"arms: [{name: a, client_port_range: 8008-8009}]", `2:18: client_port_range: belongs to pattern ephemeral; the pattern here is lockstep`},
 		{"arms: [{name: a, client_ports: same}]", `2:32: client_ports: "same" is not allowed; allowed: split`},
-		{"load: {pattern: ephemeral}\narms: [{name: a, client_port_range: 8008-8009, client_ports: split}]", `3:48: client_ports: stands beside client_port_range; allowed: one of client_ports, client_port_range`},
+		{"load: {pattern: ephemeral}\narms: [{name: a, client_port_range: 8008-8009, client_ports: split}]", `3:48: client_ports: cannot be given together with client_port_range; allowed: one of client_ports, client_port_range`},
 
 		{"arms: [{name: a, snat: {}}]", `2:24: to_source: is missing; allowed: a list of 1 to 64`},
 		{"arms: [{name: a, snat: {to_source: 198.19.0.1}}]", `2:36: to_source: "198.19.0.1" is not a list; allowed: a list of 1 to 64`},
@@ -381,8 +381,8 @@ func TestFaultyArmsAreFaults(t *testing.T) {
 		{"arms: [{name: a, snat: {to_source: [198.19.0.1, 198.19.0.2, 198.19.0.4, 198.19.0.9]}}]", `2:61: to_source: 198.19.0.4 comes after 198.19.0.2` + consecutive},
 		{"arms: [{name: a, snat: {to_source: [198.19.0.2, 198.19.0.1]}}]", `2:49: to_source: 198.19.0.1 comes after 198.19.0.2` + consecutive},
 		{"arms: [{name: a, snat: {to_source: [198.19.0.2, 198.19.0.2]}}]", `2:49: to_source: 198.19.0.2 comes after 198.19.0.2` + consecutive},
-		{"arms: [{name: a, masquerade: {random: true}, snat: {to_source: [198.19.0.2]}}]", `2:46: snat: stands beside masquerade; allowed: one of masquerade, snat`},
-		{"arms: [{name: a, snat: {to_source: [198.19.0.2]}, masquerade: {}}]", `2:51: masquerade: stands beside snat; allowed: one of masquerade, snat`},
+		{"arms: [{name: a, masquerade: {random: true}, snat: {to_source: [198.19.0.2]}}]", `2:46: snat: cannot be given together with masquerade; allowed: one of masquerade, snat`},
+		{"arms: [{name: a, snat: {to_source: [198.19.0.2]}, masquerade: {}}]", `2:51: masquerade: cannot be given together with snat; allowed: one of masquerade, snat`},
 		{"arms: [{name: a, sysctls: {host: {}}}]", `2:28: unknown key "host" in sysctls; allowed: clients, router, server`},
 	} {
 		refused(t, "name: s\n"+c.line+"\n", "x.yaml:"+c.want)
