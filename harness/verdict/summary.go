@@ -97,7 +97,7 @@ func loss(baseline result.Arm) string {
 // effect says what an arm makes of it.
 func effect(c result.Compare, arm result.Arm, r *result.Result) string {
 	switch {
-	case len(arm.Trials) == 0:
+	case len(rates(arm)) == 0:
 		return "no trial of " + arm.Name
 	case c.Verdict == result.ArmInconclusive:
 		return "nothing can be said about " + arm.Name

@@ -233,6 +233,12 @@ func TestJudge(t *testing.T) {
 			"The run ended early, before a trial was finished: interrupted.",
 		},
 		{
+			"a trial that sent nothing is none",
+			run(8, arm("masquerade", race...), result.Arm{Name: "random", Trials: []result.Trial{{Round: 1}}}),
+			result.Inconclusive, []result.ArmVerdict{result.Undecided},
+			"masquerade loses 11.2 % of connections to the source-port race; no trial of random.",
+		},
+		{
 			"a result without an arm is inconclusive",
 			run(4),
 			result.Inconclusive, nil,
