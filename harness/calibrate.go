@@ -15,7 +15,7 @@ import (
 // Calibration is how often verdicts were wrong where the truth is known.
 type Calibration struct {
 	Runs         int       `json:"runs"`
-	Inconclusive int       `json:"inconclusive"` // runs in which the race did not occur in the baseline
+	Inconclusive int       `json:"inconclusive"` // runs in which the race did not occur in the baseline, or too rarely to judge
 	Itself       Tally     `json:"itself"`       // the baseline against itself: any difference is false
 	Arms         []Tally   `json:"arms"`         // every other arm: it is known to mitigate
 	Seconds      []float64 `json:"seconds"`      // of each run
