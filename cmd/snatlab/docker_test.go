@@ -222,8 +222,18 @@ func TestARuleThatIsRewrittenFromOutsideIsNoticed(t *testing.T) {
 	p := start(t, "run", scenarioFile(t, slow))
 	rule := p.rewritten(t)
 	// As a reload of the firewall does: Docker's own rule comes back.
+	rules, err := exec.Command("iptables", "-t", "nat", "-S", "POSTROUTING").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	marked := ""
+	for line := range strings.Lines(string(rules)) {
+		if line = strings.TrimSpace(line); ourMark.ReplaceAllString(line, "") == rule {
+			marked = line
+		}
+	}
 	for _, change := range []string{
-		strings.Replace(rule, "-A", "-D", 1),
+		strings.Replace(marked, "-A", "-D", 1),
 		strings.TrimSuffix(rule, " --random-fully"),
 	} {
 		if out, err := exec.Command("iptables", append([]string{"-t", "nat"}, strings.Fields(change)...)...).CombinedOutput(); err != nil {

@@ -86,7 +86,7 @@ func prepareDocker(ctx context.Context, s *scenario.Scenario) (_ *site, err erro
 				return nil, err
 			}
 			return docker.Open(ctx, host, docker.Config{
-				Run: run, Clients: s.Clients, Network: s.Network, Trials: 1 + s.Rounds*len(s.Arms), Server: s.Server.Address,
+				Run: run, Clients: s.Clients, Network: s.Network, Trials: 1 + s.Rounds*len(s.Arms), Arms: s.Arms, Server: s.Server.Address,
 				Widen: s.Lab.PostroutingRules, Keep: keep, Journal: journal, Say: say,
 			})
 		},

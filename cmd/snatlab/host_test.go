@@ -319,7 +319,7 @@ func (p *process) result(t *testing.T) *result.Result {
 }
 
 // underWay is a rewritten rule that connections have passed.
-var underWay = regexp.MustCompile(`(?m)^(-A POSTROUTING .*-o snat-.*) -c [1-9]\d* \d+ (-j MASQUERADE --random-fully)$`)
+var underWay = regexp.MustCompile(`(?m)^(-A POSTROUTING .*-o snat-\S+)(?: -m comment --comment snatlab-\S+)? -c [1-9]\d* \d+ (-j MASQUERADE --random-fully)$`)
 
 // rewritten waits until a trial with --random-fully is under way, and gives
 // the text of its rule.

@@ -68,7 +68,7 @@ func TestARunOnANetworkThatOthersUseSaysSoAndLeavesThemAlone(t *testing.T) {
 	before := e.look(t, id)
 
 	p := e.start(t, "run", scenarioFile(t, shared), "--force")
-	e.passed(t, p, regexp.MustCompile(`(?m)^(-A POSTROUTING .*-o docker0) -c [1-9]\d{2,} \d+ (-j MASQUERADE --random-fully)$`))
+	e.passed(t, p, regexp.MustCompile(`(?m)^(-A POSTROUTING .*-o docker0)(?: -m comment --comment snatlab-\S+)? -c [1-9]\d{2,} \d+ (-j MASQUERADE --random-fully)$`))
 	e.chatter(t, id, 20) // of the neighbour, in the middle of a trial
 	if code := p.wait(t); code != exitPass && code != exitInconclusive {
 		t.Fatalf("exit code %d\n%s", code, p.said(t))
@@ -126,7 +126,7 @@ func TestTheRuleOfANetworkThatOthersUseIsPutBackAfterSIGKILL(t *testing.T) {
 	e.unchanged(t)
 	before := e.look(t, id)
 	p := e.start(t, "run", scenarioFile(t, shared), "--force")
-	e.passed(t, p, regexp.MustCompile(`(?m)^(-A POSTROUTING .*-o docker0) -c [1-9]\d{2,} \d+ (-j MASQUERADE --random-fully)$`))
+	e.passed(t, p, regexp.MustCompile(`(?m)^(-A POSTROUTING .*-o docker0)(?: -m comment --comment snatlab-\S+)? -c [1-9]\d{2,} \d+ (-j MASQUERADE --random-fully)$`))
 	var holder struct{ PID int }
 	must(t, json.Unmarshal([]byte(e.do(t, "cat", "/run/snatlab/lock")), &holder))
 	e.do(t, "kill", "-KILL", strconv.Itoa(holder.PID))
@@ -149,4 +149,32 @@ func TestANetworkThatDoesNotMasqueradeIsRefused(t *testing.T) {
 		p := e.start(t, "run", scenarioFile(t, strings.Replace(shared, "network: bridge", "network: "+name, 1)), "--force")
 		p.brokeOff(t, want)
 	}
+}
+
+// An operator's rule that cannot be told from ours is nobody's to touch: the run
+// is refused before anything is made.
+func TestRun_refuses_an_operators_rule(t *testing.T) {
+	e := ownEngine(t)
+	const rule = "-A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE"
+	for _, c := range []struct{ name, theirs, want string }{
+		{"with_the_text_that_ours_gets", rule + " --random-fully", `POSTROUTING holds the new text already: rule 2 is "` + rule + ` --random-fully", rule 1, which would get the same text, is "` + rule + `"`},
+		{"that_equals_Dockers", rule, `POSTROUTING holds this text more than once: rule 1 is "` + rule + `", rule 2 is "` + rule + `"`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			e.iptables(t, "-t nat "+c.theirs)
+			before := e.do(t, "iptables-save", "-t", "nat")
+			p := e.start(t, "run", scenarioFile(t, shared))
+			p.brokeOff(t, "snatlab: network bridge: rewrite masquerade rule "+rule+": "+c.want)
+			if after := e.do(t, "iptables-save", "-t", "nat"); withoutComments(after) != withoutComments(before) {
+				t.Errorf("the rules were\n%s\nand are\n%s", before, after)
+			}
+			e.iptables(t, "-t nat "+strings.Replace(c.theirs, "-A", "-D", 1))
+		})
+	}
+}
+
+// withoutComments removes the time from the output of iptables-save, and the
+// counters, which Docker's traffic moves.
+func withoutComments(saved string) string {
+	return regexp.MustCompile(`(?m)^#.*$|\[\d+:\d+\]`).ReplaceAllString(saved, "")
 }

@@ -29,7 +29,7 @@ import (
 // the path check alone does not pass it so often.
 var (
 	asDockerWroteIt = regexp.MustCompile(`(?m)^(-A POSTROUTING .*-o snat-\S+) -c [1-9]\d{2,} \d+ (-j MASQUERADE)$`)
-	asRewritten     = regexp.MustCompile(`(?m)^(-A POSTROUTING .*-o snat-\S+) -c [1-9]\d{2,} \d+ (-j MASQUERADE --random-fully)$`)
+	asRewritten     = regexp.MustCompile(`(?m)^(-A POSTROUTING .*-o snat-\S+)(?: -m comment --comment snatlab-\S+)? -c [1-9]\d{2,} \d+ (-j MASQUERADE --random-fully)$`)
 )
 
 // brokeOff holds that a run ended with exit code 3, and said so.
@@ -184,10 +184,14 @@ func (e *engine) reload(t *testing.T) {
 	e.iptables(t, "-t nat -F POSTROUTING")
 	for _, rule := range slices.Backward(rules) {
 		if strings.HasPrefix(rule, "-A ") {
-			e.iptables(t, "-t nat "+strings.Replace(strings.TrimSuffix(rule, " --random-fully"), "-A ", "-I ", 1))
+			rule = ourMark.ReplaceAllString(strings.TrimSuffix(rule, " --random-fully"), "")
+			e.iptables(t, "-t nat "+strings.Replace(rule, "-A ", "-I ", 1))
 		}
 	}
 }
+
+// ourMark is the comment of a rule that a run has rewritten.
+var ourMark = regexp.MustCompile(` -m comment --comment snatlab-\S+`)
 
 // Each of these is done in the middle of a trial.
 func TestPartsOfALabThatSomebodyTakesAwayEndTheRun(t *testing.T) {

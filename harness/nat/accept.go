@@ -9,6 +9,7 @@ import (
 )
 
 // accept is the journalled step: a rule that lets the lab's packets through.
+// Its words contain the mark.
 type accept struct {
 	Path  string   `json:"path"`
 	Chain string   `json:"chain"`
@@ -18,24 +19,37 @@ type accept struct {
 // KindAccept is the kind of the step that a rule of Accept is.
 const KindAccept = "nat.accept"
 
-// Accept inserts a rule on top of a chain of the filter table that lets
-// packets pass from one interface to another.
-func (t *Tables) Accept(ctx context.Context, journal *undo.Journal, chain, in, out string) error {
-	spec := []string{"-i", in, "-o", out, "-j", "ACCEPT"}
-	text := strings.Join(append([]string{chain}, spec...), " ")
-	manual := fmt.Sprintf("%s -t filter -D %s", t.Path, text)
-	step := undo.NewStep(KindAccept, "filter rule -A "+text, manual, accept{Path: t.Path, Chain: chain, Spec: spec})
-	_, err := journal.Do(ctx, step, func(context.Context) error { return t.ipt.Insert("filter", chain, 1, spec...) })
+// UserChain is where Docker leaves room for rules of others, in the filter
+// table.
+const UserChain = "DOCKER-USER"
+
+func acceptingText(in, out string) string {
+	return fmt.Sprintf("-A %s -i %s -o %s -j ACCEPT", UserChain, in, out)
+}
+
+// Accept inserts a rule on top of [UserChain] that lets packets pass from one
+// interface to another.
+func (t *Tables) Accept(ctx context.Context, journal *undo.Journal, in, out string) error {
+	_, err := t.writeOurs(ctx, journal, "filter", acceptingText(in, out), func(r rule) (undo.Step, func() error) {
+		step := undo.NewStep(KindAccept, "filter rule "+r.text, t.deleting("filter", r), accept{Path: t.Path, Chain: UserChain, Spec: r.spec()})
+		return step, func() error { return t.change("filter", "-I", 1, r) }
+	})
 	if err != nil {
-		return fmt.Errorf("insert rule into %s: %w", chain, err)
+		return fmt.Errorf("insert rule into %s: %w", UserChain, err)
 	}
 	return nil
 }
 
-func (s accept) remove(context.Context) error {
-	t, err := open(s.Path)
+func (s accept) remove(ctx context.Context) error {
+	if s.Chain != UserChain {
+		return foreign(strings.Join(append([]string{"-A", s.Chain}, s.Spec...), " "))
+	}
+	r, err := ruleOf(s.Chain, s.Spec)
 	if err != nil {
 		return err
 	}
-	return t.ipt.DeleteIfExists("filter", s.Chain, s.Spec...)
+	if err := parseAccepting(r.text); err != nil {
+		return err
+	}
+	return removeOurs(ctx, s.Path, "filter", s.Chain, r)
 }

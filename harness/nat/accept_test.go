@@ -31,7 +31,7 @@ func userChain(t *testing.T, tables *Tables) {
 
 func accepting(t *testing.T, tables *Tables, j *undo.Journal, in, out string) {
 	t.Helper()
-	if err := tables.Accept(t.Context(), j, "DOCKER-USER", in, out); err != nil {
+	if err := tables.Accept(t.Context(), j, in, out); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -43,7 +43,7 @@ func TestAcceptInsertsOnTopAndItsUndoDeletesThatRuleOnly(t *testing.T) {
 		j, _ := newJournal(t)
 		accepting(t, tables, j, "snat-c", "snat-s")
 		chain, rest, _ := strings.Cut(before, "\n")
-		want := chain + "\n-A DOCKER-USER -i snat-c -o snat-s -c 0 0 -j ACCEPT\n" + rest
+		want := chain + "\n-A DOCKER-USER -i snat-c -o snat-s -m comment --comment snatlab-run -c 0 0 -j ACCEPT\n" + rest
 		if d := cmp.Diff(want, tables.filtering(t)); d != "" {
 			t.Errorf("inserted (-want +got):\n%s", d)
 		}
@@ -70,8 +70,8 @@ func TestBothDirectionsAreAcceptedAndUndone(t *testing.T) {
 			steps = append(steps, s.Kind, s.What, s.Manual)
 		}
 		want := []string{
-			"nat.accept", "filter rule -A DOCKER-USER -i snat-s -o snat-c -j ACCEPT", p + " -t filter -D DOCKER-USER -i snat-s -o snat-c -j ACCEPT",
-			"nat.accept", "filter rule -A DOCKER-USER -i snat-c -o snat-s -j ACCEPT", p + " -t filter -D DOCKER-USER -i snat-c -o snat-s -j ACCEPT",
+			"nat.accept", "filter rule -A DOCKER-USER -i snat-s -o snat-c -j ACCEPT", p + " -t filter -D DOCKER-USER -i snat-s -o snat-c -m comment --comment snatlab-run -j ACCEPT",
+			"nat.accept", "filter rule -A DOCKER-USER -i snat-c -o snat-s -j ACCEPT", p + " -t filter -D DOCKER-USER -i snat-c -o snat-s -m comment --comment snatlab-run -j ACCEPT",
 		}
 		if d := cmp.Diff(want, steps); d != "" {
 			t.Errorf("steps (-want +got):\n%s", d)
@@ -122,7 +122,7 @@ func TestAcceptIntoAChainThatIsNotThereIsAnErrorAndLeavesNothing(t *testing.T) {
 	eachVariant(t, func(t *testing.T, tables *Tables) {
 		before := sh(t, tables.Path+" -t filter -S")
 		j, _ := newJournal(t)
-		err := tables.Accept(t.Context(), j, "DOCKER-USER", "snat-c", "snat-s")
+		err := tables.Accept(t.Context(), j, "snat-c", "snat-s")
 		if err == nil || !strings.HasPrefix(err.Error(), "insert rule into DOCKER-USER: ") {
 			t.Errorf("error %v", err)
 		}

@@ -58,8 +58,9 @@ func TestTheStepTellsWhatWasRewrittenAndHowToUndoItByHand(t *testing.T) {
 		p := tables.Path
 		want := []undo.Step{undo.NewStep("nat.rewrite",
 			"masquerade rule -A POSTROUTING -s 198.18.0.0/24 ! -o snat-c -j MASQUERADE --random-fully",
-			p+" -t nat -D POSTROUTING -s 198.18.0.0/24 ! -o snat-c -j MASQUERADE --random-fully",
-			rewrite{Path: p, Original: "-A POSTROUTING " + ours, Rewritten: "-A POSTROUTING " + ours + " --random-fully"})}
+			p+" -t nat -D POSTROUTING -s 198.18.0.0/24 ! -o snat-c -m comment --comment snatlab-run -j MASQUERADE --random-fully",
+			rewrite{Path: p, Original: "-A POSTROUTING " + ours,
+				Rewritten: "-A POSTROUTING -s 198.18.0.0/24 ! -o snat-c -m comment --comment snatlab-run -j MASQUERADE --random-fully"})}
 		if d := cmp.Diff(want, j.Steps()); d != "" {
 			t.Errorf("(-want +got):\n%s", d)
 		}

@@ -2,8 +2,6 @@ package nat
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"testing"
 )
 
@@ -53,20 +51,8 @@ func step(tables *Tables) rewrite {
 // insert a rule on top: once.
 func intruder(t *testing.T, tables *Tables, rule string) *Tables {
 	t.Helper()
-	dir := t.TempDir()
-	path := filepath.Join(dir, "iptables-"+tables.Variant)
-	script := fmt.Sprintf(`#!/bin/sh
+	return standIn(t, tables, fmt.Sprintf(`
 case "$*" in *" -R "*|*" -I "*|*" -D "*)
-	[ -e %[1]s/done ] || %[2]s -t nat -I POSTROUTING %[3]s; : >%[1]s/done
-esac
-exec %[2]s "$@"
-`, dir, tables.Path, rule)
-	if err := os.WriteFile(path, []byte(script), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	i, err := open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return i
+	[ -e %[1]s/done ] || $PROGRAM -t nat -I POSTROUTING %[2]s; : >%[1]s/done
+esac`, t.TempDir(), rule))
 }

@@ -122,7 +122,7 @@ var claims = []struct {
 		counts(t, original, 0)
 	}},
 	{"that somebody rewrote the rule is an error that says so", func(t *testing.T, f firewall) {
-		r, j, _ := made(t, f)
+		r, j := byOwner(t, f)
 		inForce := apply(t, r, j, Options{RandomFully: true})
 		f.replace(t, 1, f.ours(Options{}))
 		isGone(t, f, inForce, f.ours(Options{RandomFully: true}))
@@ -308,6 +308,18 @@ func made(t *testing.T, f firewall) (r *Rule, j *undo.Journal, path string) {
 		t.Fatal(err)
 	}
 	return r, j, path
+}
+
+// byOwner makes the rule as its owner does, without our mark, and a journal for
+// what is done to it.
+func byOwner(t *testing.T, f firewall) (*Rule, *undo.Journal) {
+	t.Helper()
+	r, err := f.masquerade(t.Context(), undo.InMemory(Undoers()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	j, _ := newJournal(t)
+	return r, j
 }
 
 // reads checks what our chain's rules are.

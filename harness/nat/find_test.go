@@ -42,22 +42,45 @@ func TestFindDoesNotTakeARuleThatIsOnlyLikeIt(t *testing.T) {
 }
 
 func TestFindTellsWhatItFoundInstead(t *testing.T) {
-	const expected = "no masquerade rule of 198.18.0.0/24: expected -A POSTROUTING -s 198.18.0.0/24 ! -o snat-c -j MASQUERADE in table nat; found "
-	eachVariant(t, func(t *testing.T, tables *Tables) {
-		notFound := func(found string) {
-			t.Helper()
-			if _, err := Find(t.Context(), []*Tables{tables}, subnet, bridge); err == nil || err.Error() != expected+found {
-				t.Errorf("error %v\nwant  %s", err, expected+found)
-			}
-		}
-		notFound("no rule at all")
-		tables.rules(t, "-c 7 420 -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE", ours+" --random-fully")
-		notFound("-A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE (" + tables.Variant + "), " +
-			"-A POSTROUTING -s 198.18.0.0/24 ! -o snat-c -j MASQUERADE --random-fully (" + tables.Variant + ")")
-	})
-	if _, err := Find(t.Context(), nil, subnet, bridge); err == nil || err.Error() != expected+"no rule at all" {
+	const none = "no masquerade rule of 198.18.0.0/24: expected -A POSTROUTING -s 198.18.0.0/24 ! -o snat-c -j MASQUERADE in table nat; found "
+	const other = `the rule of 198.18.0.0/24 cannot be rewritten: expected "-A POSTROUTING -s 198.18.0.0/24 ! -o snat-c -j MASQUERADE"; rule 3 of POSTROUTING (VARIANT) is "-A POSTROUTING -s 198.18.0.0/24 ! -o snat-c `
+	for name, c := range map[string]struct {
+		rules   []string
+		want    string
+		hasRule bool
+	}{
+		"nothing":         {nil, none + "no rule at all", false},
+		"other networks":  {[]string{"-s 172.17.0.0/16 ! -o docker0 -j MASQUERADE"}, none + "-A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE (VARIANT)", false},
+		"not that subnet": {[]string{"! -s 198.18.0.0/24 -j MASQUERADE"}, none + "-A POSTROUTING ! -s 198.18.0.0/24 -j MASQUERADE (VARIANT)", false},
+		"no translation":  {[]string{"-s 198.18.0.0/24 -j RETURN"}, none + "-A POSTROUTING -s 198.18.0.0/24 -j RETURN (VARIANT)", false},
+		"a fixed address": {third("-j SNAT --to-source 192.0.2.1"), other + `-j SNAT --to-source 192.0.2.1": ` +
+			"it translates to a fixed address, which the network option com.docker.network.host_ipv4 asks for; use a network without that option", true},
+		"options already": {third("-j MASQUERADE --random-fully"), other + `-j MASQUERADE --random-fully": ` +
+			"it has options already, so it is not the baseline; use a network whose rule is plain", true},
+		"left by a run": {third("-m comment --comment snatlab-20260102-030405-abcdef -j MASQUERADE --random"), other + `-j MASQUERADE --random", ` +
+			"which run 20260102-030405-abcdef of snatlab left: run `snatlab cleanup`, and if that leaves it, put the plain rule in its place", true},
+		"another condition": {third("-m mark --mark 0x1 -j MASQUERADE"), other + `-m mark --mark 0x1 -j MASQUERADE": it has other conditions than Docker's`, true},
+		"another program's": {third("-j LOG"), other + `-j LOG": it does not masquerade`, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachVariant(t, func(t *testing.T, tables *Tables) {
+				tables.rules(t, c.rules...)
+				_, err := Find(t.Context(), []*Tables{tables}, subnet, bridge)
+				missing, ok := errors.AsType[*NoRuleError](err)
+				if want := strings.ReplaceAll(c.want, "VARIANT", tables.Variant); !ok || err.Error() != want || missing.HasRule() != c.hasRule {
+					t.Errorf("error %v\nwant  %s", err, want)
+				}
+			})
+		})
+	}
+	if _, err := Find(t.Context(), nil, subnet, bridge); err == nil || err.Error() != none+"no rule at all" {
 		t.Errorf("no variant: error %v", err)
 	}
+}
+
+// third puts a rule of our network behind two of others.
+func third(end string) []string {
+	return []string{"-s 172.17.0.0/16 ! -o docker0 -j MASQUERADE", "-s 172.18.0.0/16 -j RETURN", "-s 198.18.0.0/24 ! -o snat-c " + end}
 }
 
 func TestFindLooksIntoEachVariant(t *testing.T) {

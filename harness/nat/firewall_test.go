@@ -73,7 +73,7 @@ func (byIptables) theirs(n int) string {
 
 func (f byIptables) rules(t *testing.T) []string {
 	t.Helper()
-	return lines(sh(t, f.Path+" -t nat -S POSTROUTING 2>/dev/null"))[1:] // the policy comes first
+	return lines(unmarked(sh(t, f.Path+" -t nat -S POSTROUTING 2>/dev/null")))[1:] // the policy comes first
 }
 
 func (f byIptables) listing(t *testing.T) []string {

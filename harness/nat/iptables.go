@@ -168,7 +168,7 @@ func parseRule(line string) (rule, error) {
 	if _, err := specOf(line); err != nil {
 		return rule{}, err
 	}
-	r.text = line
+	r.text, r.mark = splitMark(line)
 	return r, nil
 }
 

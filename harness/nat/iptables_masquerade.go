@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"slices"
 	"strings"
 
 	"github.com/vishvananda/netlink"
@@ -19,34 +18,36 @@ const (
 	chain = "POSTROUTING"
 )
 
-// masquerading is the rule that masquerades what leaves the subnet by another
-// interface than its bridge, as iptables takes it.
-func masquerading(subnet netip.Prefix, bridge string) []string {
-	return []string{"-s", subnet.String(), "!", "-o", bridge, "-j", "MASQUERADE"}
+// masqueradingText returns the rule that masquerades what leaves the subnet by
+// another interface than its bridge, as iptables prints it.
+func masqueradingText(subnet netip.Prefix, bridge string) string {
+	return fmt.Sprintf("-A %s -s %v ! -o %s -j MASQUERADE", chain, subnet, bridge)
 }
 
 // Find looks for the rule that masquerades what leaves the subnet by another
-// interface than its bridge, in each of the variants.
+// interface than its bridge, in each of the variants. If there is none, the
+// error is a [NoRuleError].
 func Find(ctx context.Context, variants []*Tables, subnet netip.Prefix, bridge string) (*Rule, error) {
-	want := masquerading(subnet, bridge)
-	var seen []string
+	return findMarked(ctx, variants, subnet, bridge, "")
+}
+
+// findMarked looks for that rule with a mark.
+func findMarked(ctx context.Context, variants []*Tables, subnet netip.Prefix, bridge, mark string) (*Rule, error) {
+	want := rule{text: masqueradingText(subnet, bridge), mark: mark}
+	missing := &NoRuleError{Subnet: subnet, want: want.text}
 	for _, t := range variants {
 		rules, err := t.read(ctx)
 		if err != nil {
 			return nil, err
 		}
-		for _, r := range rules {
-			if spec, err := specOf(r.text); err == nil && slices.Equal(spec, want) {
-				return &Rule{Text: r.text, backend: t}, nil
-			}
-			seen = append(seen, fmt.Sprintf("%s (%s)", r.text, t.Variant))
+		if position(rules, want) != 0 {
+			return &Rule{Text: want.text, mark: mark, backend: t}, nil
+		}
+		for i, r := range rules {
+			missing.found = append(missing.found, foundRule{rule: r, at: i + 1, tables: t})
 		}
 	}
-	if seen == nil {
-		seen = []string{"no rule at all"}
-	}
-	return nil, fmt.Errorf("no masquerade rule of %v: expected -A %s %s in table %s; found %s",
-		subnet, chain, strings.Join(want, " "), table, strings.Join(seen, ", "))
+	return nil, missing
 }
 
 // masquerade is the journalled step: a rule of our own.
@@ -76,32 +77,36 @@ func (t *Tables) masquerade(ctx context.Context, journal *undo.Journal, subnet n
 	if err != nil {
 		return nil, err
 	}
-	spec := masquerading(subnet, bridge)
-	text := "-A " + chain + " " + strings.Join(spec, " ")
-	if position(rules, text) != 0 {
-		return nil, fmt.Errorf("%s is there already", text)
-	}
-	manual := fmt.Sprintf("%s -t %s -D%s", t.Path, table, strings.TrimPrefix(text, "-A"))
-	step := undo.NewStep(KindMasquerade, "masquerade rule "+text, manual, masquerade{Path: t.Path, Spec: spec})
-	if _, err := journal.Do(ctx, step, func(context.Context) error { return t.ipt.Append(table, chain, spec...) }); err != nil {
+	text := masqueradingText(subnet, bridge)
+	if err := checkNone(chain, rules, text); err != nil {
 		return nil, err
 	}
-	return Find(ctx, []*Tables{t}, subnet, bridge)
+	r, err := t.writeOurs(ctx, journal, table, text, func(r rule) (undo.Step, func() error) {
+		step := undo.NewStep(KindMasquerade, "masquerade rule "+r.text, t.deleting(table, r), masquerade{Path: t.Path, Spec: r.spec()})
+		return step, func() error { return t.change(table, "-A", 0, r) }
+	})
+	if err != nil {
+		return nil, err
+	}
+	return findMarked(ctx, []*Tables{t}, subnet, bridge, r.mark)
 }
 
-func (s masquerade) remove(context.Context) error {
-	t, err := open(s.Path)
+func (s masquerade) remove(ctx context.Context) error {
+	r, err := ruleOf(chain, s.Spec)
 	if err != nil {
 		return err
 	}
-	return t.ipt.DeleteIfExists(table, chain, s.Spec...)
+	if _, _, err := parseMasquerading(r.text); err != nil {
+		return err
+	}
+	return removeOurs(ctx, s.Path, table, chain, r)
 }
 
 func (t *Tables) program() string { return "iptables " + t.Version() }
 
 func (t *Tables) place() string { return chain }
 
-// rewritten puts another end to the text of the rule: see masquerading.
+// rewritten puts another end to the text of the rule: see masqueradingText.
 func (t *Tables) rewritten(original string, o Options) string {
 	const plain = " -j MASQUERADE"
 	end := plain
@@ -122,44 +127,34 @@ func (t *Tables) rewritten(original string, o Options) string {
 
 func (t *Tables) read(ctx context.Context) ([]rule, error) { return t.list(ctx, table, chain) }
 
-// replace deletes the old rule by its text: by number, as `iptables -R` has it,
-// a rule would be hit that somebody inserted above since the listing.
-func (t *Tables) replace(ctx context.Context, old, text string, _ Options) error {
+// replace deletes the old rule by its text and its mark: by number, as
+// `iptables -R` has it, a rule would be hit that somebody inserted above since
+// the listing.
+func (t *Tables) replace(ctx context.Context, old, written rule, _ Options) error {
 	rules, err := t.read(ctx)
 	if err != nil {
 		return err
 	}
 	at := position(rules, old)
-	if at == 0 {
-		return absent(t, old)
+	switch {
+	case at == 0:
+		return absent(t, old.text)
+	case count(rules, old) > 1 && old.mark == "":
+		return ambiguous(chain, rules, old)
 	}
-	spec, err := specOf(text)
-	if err != nil {
+	if err := t.change(table, "-I", at, written); err != nil {
 		return err
-	}
-	if err := t.ipt.Insert(table, chain, at, spec...); err != nil {
-		return t.refused(text, err)
 	}
 	return t.remove(ctx, old)
 }
 
-// refused says what it means that an old program does not take a rule.
-func (t *Tables) refused(text string, err error) error {
-	if !strings.Contains(err.Error(), "unknown option") {
-		return err
-	}
-	return fmt.Errorf("%s is too old for %q (--random-fully needs 1.6.2): %w", t.program(), text, err)
-}
+// remove deletes the first rule of this text and this mark.
+func (t *Tables) remove(_ context.Context, r rule) error { return t.change(table, "-D", 0, r) }
 
-func (t *Tables) remove(_ context.Context, text string) error {
-	spec, err := specOf(text)
-	if err != nil {
-		return err
-	}
-	return t.ipt.Delete(table, chain, spec...)
-}
+func (t *Tables) mark(j *undo.Journal) string { return markOf(j) }
 
-// rewrite is the journalled step: one rule stands in place of another.
+// rewrite is the journalled step: one rule stands in place of another. The
+// texts contain the marks.
 type rewrite struct {
 	Path      string `json:"path"`
 	Original  string `json:"original"` // text
@@ -172,33 +167,33 @@ const KindRewrite = "nat.rewrite"
 // rewriting says to delete the rule by hand: the original would outlive its
 // network, since Docker deletes it with that, if it is there. A network that
 // lasts takes the original.
-func (t *Tables) rewriting(original, rewritten string, lasting bool) undo.Step {
-	manual := fmt.Sprintf("%s -t %s -D%s", t.Path, table, strings.TrimPrefix(rewritten, "-A"))
+func (t *Tables) rewriting(original, rewritten rule, lasting bool) undo.Step {
+	manual := t.deleting(table, rewritten)
 	if lasting {
-		manual = fmt.Sprintf("%s -t %s -I%s && %s", t.Path, table, strings.TrimPrefix(original, "-A"), manual)
+		manual = fmt.Sprintf("%s -t %s -I%s && %s", t.Path, table, strings.TrimPrefix(original.line(), "-A"), manual)
 	}
-	return undo.NewStep(KindRewrite, "masquerade rule "+rewritten, manual, rewrite{Path: t.Path, Original: original, Rewritten: rewritten})
+	return undo.NewStep(KindRewrite, "masquerade rule "+rewritten.text, manual,
+		rewrite{Path: t.Path, Original: original.line(), Rewritten: rewritten.line()})
 }
 
 // restore deletes the rule of a network that was removed: Docker did not find
 // it then.
 func (s rewrite) restore(ctx context.Context) error {
-	t, err := open(s.Path)
+	original, rewritten, bridge, err := s.rules()
 	if err != nil {
 		return err
 	}
-	return restore(ctx, t, s.Original, s.Rewritten, s.networkGone())
+	t, err := openJournalled(s.Path)
+	if err != nil || t.lacks(table) {
+		return err
+	}
+	return restore(ctx, t, original, rewritten, linkGone(bridge))
 }
 
-// networkGone tells whether the bridge, "-o BRIDGE" in the rule, is no more. A
-// doubt is no reason to take a network's rule away.
-func (s rewrite) networkGone() bool {
-	spec, _ := specOf(s.Original)
-	at := slices.Index(spec, "-o") + 1
-	if at == 0 || at == len(spec) {
-		return false
-	}
-	_, err := netlink.LinkByName(spec[at])
+// linkGone reports whether there is no interface of this name. A doubt is no
+// reason to remove the rule of a network.
+func linkGone(name string) bool {
+	_, err := netlink.LinkByName(name)
 	_, gone := errors.AsType[netlink.LinkNotFoundError](err)
 	return gone
 }

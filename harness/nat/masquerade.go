@@ -25,6 +25,7 @@ import (
 type Rule struct {
 	Text    string // as `iptables -S` or `nft -s list ruleset` prints it
 	Lasting bool   // its network outlives the run, and needs it
+	mark    string // empty for a rule that another program made
 	backend backend
 }
 
@@ -37,21 +38,21 @@ type backend interface {
 	read(context.Context) ([]rule, error)        // all rules of that place, in order
 	// replace puts a rule, which has these options, in the place of another; at
 	// no moment is there neither.
-	replace(ctx context.Context, old, text string, o Options) error
-	remove(ctx context.Context, text string) error
-	rewriting(original, rewritten string, lasting bool) undo.Step // undone by restore
+	replace(ctx context.Context, old, written rule, o Options) error
+	remove(context.Context, rule) error
+	rewriting(original, rewritten rule, lasting bool) undo.Step // undone by restore
+	mark(*undo.Journal) string                                  // of rules that are written for it; empty: none
 }
 
 // rule is one rule as a backend lists it.
 type rule struct {
-	text    string
+	text    string // without the mark
+	mark    string // see markOf
 	packets uint64
 }
 
-// position finds a rule by its text; 0 means that it is not there.
-func position(rules []rule, text string) int {
-	return 1 + slices.IndexFunc(rules, func(r rule) bool { return r.text == text })
-}
+// position finds a rule by its text and its mark; 0 means that it is not there.
+func position(rules []rule, r rule) int { return 1 + slices.IndexFunc(rules, r.is) }
 
 // Tables is the variant of iptables that holds the rule; nil if nftables does.
 func (r *Rule) Tables() *Tables {
@@ -64,7 +65,7 @@ func (r *Rule) Program() string { return r.backend.program() }
 
 // InForce is the masquerade rule as it stands for an arm.
 type InForce struct {
-	text    string
+	rule    rule // without its counter
 	lasting bool
 	backend backend
 	journal *undo.Journal
@@ -72,12 +73,16 @@ type InForce struct {
 }
 
 // Apply gives the rule the options; at no moment is there no rule. Without
-// options the rule stays what it is.
+// options the rule stays what it is. What Check refuses is refused before
+// anything is changed.
 func (r *Rule) Apply(ctx context.Context, journal *undo.Journal, options Options) (*InForce, error) {
-	f := &InForce{text: r.Text, lasting: r.Lasting, backend: r.backend, journal: journal}
+	f := &InForce{rule: r.original(), lasting: r.Lasting, backend: r.backend, journal: journal}
 	if options == (Options{}) {
 		_, err := f.Packets(ctx) // is it still there?
 		return f, err
+	}
+	if err := r.Check(ctx, options); err != nil {
+		return nil, err
 	}
 	if err := f.apply(ctx, options); err != nil { // perhaps half-way
 		return nil, errors.Join(fmt.Errorf("rewrite masquerade rule %s: %w", r.Text, err), f.Undo(undo.Context(ctx)))
@@ -85,21 +90,37 @@ func (r *Rule) Apply(ctx context.Context, journal *undo.Journal, options Options
 	return f, nil
 }
 
+// apply writes the rule with its mark. A kernel without xt_comment refuses a
+// marked rule, so a rule that is refused is written once more without it.
 func (f *InForce) apply(ctx context.Context, options Options) error {
-	if err := options.check(); err != nil {
+	original := f.rule
+	f.rule = rule{text: f.backend.rewritten(original.text, options), mark: f.backend.mark(f.journal)}
+	err := f.write(ctx, original, options)
+	if _, refused := errors.AsType[*refusedError](err); !refused || f.rule.mark == "" {
 		return err
 	}
-	original := f.text
-	f.text = f.backend.rewritten(original, options)
-	entry, err := f.journal.Do(ctx, f.backend.rewriting(original, f.text, f.lasting), func(ctx context.Context) error {
-		return swap(ctx, f.backend, original, f.text, options)
+	if err := f.Undo(undo.Context(ctx)); err != nil {
+		return err
+	}
+	f.rule.mark = ""
+	return f.write(ctx, original, options)
+}
+
+func (f *InForce) write(ctx context.Context, original rule, options Options) error {
+	entry, err := f.journal.Do(ctx, f.backend.rewriting(original, f.rule, f.lasting), func(ctx context.Context) error {
+		return swap(ctx, f.backend, original, f.rule, options)
 	})
 	f.entry = &entry
 	return err
 }
 
+// refusedError is the error of a rule that was not inserted.
+type refusedError struct{ error }
+
+func (e *refusedError) Unwrap() error { return e.error }
+
 // Rule is the text of the rule in force.
-func (f *InForce) Rule() string { return f.text }
+func (f *InForce) Rule() string { return f.rule.text }
 
 // Packets counts what the rule matched since it was written: the first packet
 // of each connection. That the rule is gone is an error: somebody rewrote it.
@@ -108,10 +129,10 @@ func (f *InForce) Packets(ctx context.Context) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	at := position(rules, f.text)
+	at := position(rules, f.rule)
 	if at == 0 {
 		return 0, fmt.Errorf("the masquerade rule %q is gone from %s: something else rewrote the rules (a restart of Docker, a reload of the firewall?)",
-			f.text, f.backend.place())
+			f.rule.text, f.backend.place())
 	}
 	return rules[at-1].packets, nil
 }
@@ -125,15 +146,20 @@ func (f *InForce) Undo(ctx context.Context) error {
 }
 
 // swap puts a rule in the place of another and looks that it stands there.
-func swap(ctx context.Context, b backend, old, text string, o Options) error {
-	if err := b.replace(ctx, old, text, o); err != nil {
+func swap(ctx context.Context, b backend, old, written rule, o Options) error {
+	if err := b.replace(ctx, old, written, o); err != nil {
 		return err
 	}
+	return lookAt(ctx, b, old, written)
+}
+
+// lookAt checks that one rule stands there, and another does not.
+func lookAt(ctx context.Context, b backend, old, written rule) error {
 	after, err := b.read(ctx)
 	if err != nil {
 		return err
 	}
-	if position(after, text) == 0 || position(after, old) != 0 {
+	if position(after, written) == 0 || position(after, old) != 0 {
 		return fmt.Errorf("%s took the rule, but %s now reads %q", b.program(), b.place(), texts(after))
 	}
 	return nil
@@ -142,17 +168,34 @@ func swap(ctx context.Context, b backend, old, text string, o Options) error {
 // restore undoes a rewriting. If the original is there already, as after a
 // restart of Docker, the rewritten rule is one too many, and so is the rule of
 // a network that is gone. If neither rule is there, nothing is left to restore.
-func restore(ctx context.Context, b backend, original, rewritten string, networkGone bool) error {
+//
+// Every rule with our mark is ours, copies included. Without a mark only one
+// rule of that text can be ours.
+func restore(ctx context.Context, b backend, original, rewritten rule, networkGone bool) error {
 	rules, err := b.read(ctx)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case position(rules, rewritten) == 0:
-		return nil
-	case position(rules, original) != 0, networkGone:
-		return b.remove(ctx, rewritten)
 	}
-	return swap(ctx, b, rewritten, original, Options{})
+	n := count(rules, rewritten)
+	if n > 1 && rewritten.mark == "" {
+		return ambiguous(b.place(), rules, rewritten)
+	}
+	restored := n > 0 && position(rules, original) == 0 && !networkGone
+	if restored {
+		if err := b.replace(ctx, rewritten, original, Options{}); err != nil {
+			return err
+		}
+		n--
+	}
+	for range n {
+		if err := b.remove(ctx, rewritten); err != nil {
+			return err
+		}
+	}
+	if restored {
+		return lookAt(ctx, b, rewritten, original)
+	}
+	return nil
 }
 
 // absent is the error of a rule that is looked for in vain.

@@ -117,10 +117,16 @@ func (t *Tables) rules(test *testing.T, rules ...string) {
 	}
 }
 
-// listing gives the chain's lines as iptables prints them, with the counters.
+// listing gives the chain's lines as iptables prints them, with the counters and
+// without our mark.
 func (t *Tables) listing(test *testing.T) []string {
 	test.Helper()
-	return strings.Split(strings.TrimSpace(sh(test, t.Path+" -t nat -v -S POSTROUTING 2>/dev/null")), "\n")
+	return strings.Split(strings.TrimSpace(unmarked(sh(test, t.Path+" -t nat -v -S POSTROUTING 2>/dev/null"))), "\n")
+}
+
+// unmarked removes the marks that rules of a journal of newJournal carry.
+func unmarked(listing string) string {
+	return strings.ReplaceAll(listing, commentText("snatlab-run"), "")
 }
 
 // unchanged reports where a listing is another than it was.

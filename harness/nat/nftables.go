@@ -50,7 +50,7 @@ func (n nft) masquerade(ctx context.Context, journal *undo.Journal, r nftRule) (
 	}
 	// Found out before there is anything to undo, which would be the table of
 	// somebody else.
-	if err := n.vacant(ctx, nftTable); err != nil {
+	if err := n.vacant(ctx, func(name string) bool { return name == nftTable.Name }); err != nil {
 		return nil, err
 	}
 	step := undo.NewStep(KindNFTables, "nftables "+n.place(), "nft delete "+n.place(), ownTable{})
@@ -62,7 +62,7 @@ func (n nft) masquerade(ctx context.Context, journal *undo.Journal, r nftRule) (
 	if err != nil {
 		return nil, err
 	}
-	if position(rules, r.text()) == 0 {
+	if position(rules, rule{text: r.text()}) == 0 {
 		return nil, fmt.Errorf("the kernel took %q, but %s now reads %q", r.text(), n.place(), texts(rules))
 	}
 	return &Rule{Text: r.text(), backend: n}, nil
@@ -107,14 +107,14 @@ func (n nft) read(ctx context.Context) ([]rule, error) {
 
 // replace is one transaction. The kernel gives a handle only once: should the
 // old rule go after it was found, nothing is replaced.
-func (n nft) replace(ctx context.Context, old, text string, o Options) error {
-	found, err := n.find(ctx, old)
+func (n nft) replace(ctx context.Context, old, written rule, o Options) error {
+	found, err := n.find(ctx, old.text)
 	if err != nil {
 		return err
 	}
 	r := found.shape
-	if r.options = o; r.text() != text {
-		return fmt.Errorf("no options make %q out of %q", text, old)
+	if r.options = o; r.text() != written.text {
+		return fmt.Errorf("no options make %q out of %q", written.text, old.text)
 	}
 	err = n.put(ctx, netlink.Replace, found.handle, r.exprs())
 	if o.ToSource != (Addresses{}) {
@@ -123,8 +123,8 @@ func (n nft) replace(ctx context.Context, old, text string, o Options) error {
 	return err
 }
 
-func (n nft) remove(ctx context.Context, text string) error {
-	found, err := n.find(ctx, text)
+func (n nft) remove(ctx context.Context, r rule) error {
+	found, err := n.find(ctx, r.text)
 	if err != nil {
 		return err
 	}
@@ -145,11 +145,22 @@ const KindNFTablesRewrite = "nat.nftables-rewrite"
 // rewriting says to empty the chain by hand: to delete the one rule takes its
 // handle, which is another each time. The chain is ours, and its table goes
 // with a step of its own: no rule lasts.
-func (nft) rewriting(original, rewritten string, _ bool) undo.Step {
-	manual := fmt.Sprintf("nft 'flush chain ip %[1]s %[2]s; add rule ip %[1]s %[2]s %[3]s'", nftTable.Name, nftChain.Name, original)
-	return undo.NewStep(KindNFTablesRewrite, "masquerade rule "+rewritten, manual, nftRewrite{Original: original, Rewritten: rewritten})
+func (nft) rewriting(original, rewritten rule, _ bool) undo.Step {
+	manual := fmt.Sprintf("nft 'flush chain ip %[1]s %[2]s; add rule ip %[1]s %[2]s %[3]s'", nftTable.Name, nftChain.Name, original.text)
+	return undo.NewStep(KindNFTablesRewrite, "masquerade rule "+rewritten.text, manual,
+		nftRewrite{Original: original.text, Rewritten: rewritten.text})
 }
 
+// mark: the table is ours, so what stands in it needs none.
+func (nft) mark(*undo.Journal) string { return "" }
+
 func (s nftRewrite) restore(ctx context.Context) error {
-	return restore(ctx, nft{}, s.Original, s.Rewritten, false) // the table goes after its rule
+	original, err := parseNFTText(s.Original)
+	if err != nil {
+		return err
+	}
+	if err := checkRewritten(nft{}, s.Original, s.Rewritten, nftOptions(strings.TrimPrefix(s.Rewritten, original.match()))); err != nil {
+		return err
+	}
+	return restore(ctx, nft{}, rule{text: s.Original}, rule{text: s.Rewritten}, false) // the table goes after its rule
 }

@@ -22,11 +22,16 @@ type nftRule struct {
 
 // text is the rule as `nft -s list ruleset` prints it.
 func (r nftRule) text() string {
+	return r.match() + nftStatement(r.options)
+}
+
+// match is the part of the text that says which packets the rule is for.
+func (r nftRule) match() string {
 	source := r.subnet.String()
 	if r.subnet.IsSingleIP() {
 		source = r.subnet.Addr().String()
 	}
-	return fmt.Sprintf("ip saddr %s oifname != %q %s", source, r.bridge, nftStatement(r.options))
+	return fmt.Sprintf("ip saddr %s oifname != %q ", source, r.bridge)
 }
 
 const (

@@ -15,19 +15,22 @@ import (
 // called is the table's name, as the nft program takes it.
 func called(t *nftables.Table) string { return "table ip " + t.Name }
 
-// vacant looks that there is no table of that name.
-func (n nft) vacant(ctx context.Context, t *nftables.Table) error {
+// vacant looks that there is no table of such a name.
+func (n nft) vacant(ctx context.Context, isOurs func(name string) bool) error {
 	c, err := n.dial(ctx)
 	if err != nil {
 		return err
 	}
-	switch _, err := c.ListTableOfFamily(t.Name, t.Family); {
-	case errors.Is(err, syscall.ENOENT):
-		return nil
-	case err != nil:
+	tables, err := c.ListTablesOfFamily(nftables.TableFamilyIPv4)
+	if err != nil {
 		return partTables.missing(bare(err))
 	}
-	return fmt.Errorf("%[1]s is there already (if it is nobody's: nft delete %[1]s)", called(t))
+	for _, t := range tables {
+		if isOurs(t.Name) {
+			return fmt.Errorf("%[1]s is there already (if it is nobody's: nft delete %[1]s)", called(t))
+		}
+	}
+	return nil
 }
 
 // nftStep is a part of the kernel, and a transaction that needs it.

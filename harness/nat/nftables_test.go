@@ -128,7 +128,7 @@ func TestARuleOfAnotherShapeIsNeverTakenForOurs(t *testing.T) {
 // deaf takes a rule and does not write it.
 type deaf struct{ nft }
 
-func (deaf) replace(context.Context, string, string, Options) error { return nil }
+func (deaf) replace(context.Context, rule, rule, Options) error { return nil }
 
 func TestARewritingIsLookedAtAfterwards(t *testing.T) {
 	namespace(t)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -110,19 +111,29 @@ func TestAnOldProgramIsSaidToBeTooOld(t *testing.T) {
 // without is an iptables that does not know an option.
 func without(t *testing.T, tables *Tables, flag string) *Tables {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "iptables-"+tables.Variant)
-	script := fmt.Sprintf(`#!/bin/sh
+	return standIn(t, tables, fmt.Sprintf(`
 case "$*" in *" %[1]s"*)
 	echo 'iptables v1.6.1: unknown option "%[1]s"' >&2; exit 2
-esac
-exec %[2]s "$@"
-`, flag, tables.Path)
-	if err := os.WriteFile(path, []byte(script), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	old, err := open(path)
+esac`, flag))
+}
+
+// standIn puts a script of its own in the place of a program, which runs the
+// real one in the end. PROGRAM is its path.
+func standIn(t *testing.T, tables *Tables, script string) *Tables {
+	t.Helper()
+	program, err := exec.LookPath(tables.Path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return old
+	dir := t.TempDir()
+	text := "#!/bin/sh\nPROGRAM=" + program + script + "\nexec $PROGRAM \"$@\"\n"
+	if err := os.WriteFile(filepath.Join(dir, tables.Path), []byte(text), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+	other, err := open(tables.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return other
 }

@@ -51,7 +51,7 @@ func TestARewrittenRuleIsRestoredFromAnyState(t *testing.T) {
 			} {
 				t.Run(name, func(t *testing.T) {
 					eachFirewall(t, func(t *testing.T, f firewall) {
-						r, _, _ := made(t, f) // its own step is not undone here
+						r, _ := byOwner(t, f)
 						f.insert(t, f.theirs(1))
 						f.add(t, f.theirs(2))
 						j, path := newJournal(t)
@@ -145,7 +145,7 @@ func TestAStepWhoseChangeWasNeverMadeIsUndone(t *testing.T) {
 	eachVariant(t, func(t *testing.T, tables *Tables) {
 		tables.busy(t)
 		before := tables.listing(t)
-		a := accept{Path: tables.Path, Chain: "FORWARD", Spec: []string{"-i", "a", "-o", "b", "-j", "ACCEPT"}}
+		a := accept{Path: tables.Path, Chain: "DOCKER-USER", Spec: []string{"-i", "a", "-o", "b", "-j", "ACCEPT"}}
 		steps := []undo.Step{undo.NewStep(KindRewrite, "", "", step(tables)), undo.NewStep(KindAccept, "", "", a)}
 		if err := Undoers().UndoAll(t.Context(), steps); err != nil {
 			t.Error(err)

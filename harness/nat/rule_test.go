@@ -87,8 +87,8 @@ func TestListGivesTheRulesInOrderWithoutPoliciesAndChains(t *testing.T) {
 			var got []string
 			for i, r := range rules {
 				got = append(got, fmt.Sprint(r.packets, " ", r.text))
-				if position(rules, r.text) != i+1 {
-					t.Errorf("%s: %s has position %d, want %d", chain, r.text, position(rules, r.text), i+1)
+				if position(rules, r) != i+1 {
+					t.Errorf("%s: %s has position %d, want %d", chain, r.text, position(rules, r), i+1)
 				}
 			}
 			if d := cmp.Diff(want, got); d != "" {
@@ -105,7 +105,7 @@ func TestListGivesTheRulesInOrderWithoutPoliciesAndChains(t *testing.T) {
 func TestARuleThatIsNotThereHasNoPosition(t *testing.T) {
 	rules := []rule{{text: "-A P -j X"}, {text: "-A P -j Y"}, {text: "-A P -j X"}}
 	for text, want := range map[string]int{"-A P -j X": 1, "-A P -j Y": 2, "-A P -j": 0, "": 0} {
-		if got := position(rules, text); got != want {
+		if got := position(rules, rule{text: text}); got != want {
 			t.Errorf("%q has position %d, want %d", text, got, want)
 		}
 	}

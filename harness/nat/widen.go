@@ -1,11 +1,13 @@
 package nat
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"fmt"
 	"net"
 	"net/netip"
+	"regexp"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
@@ -16,24 +18,53 @@ import (
 // The idle rules stand in a table of their own. They are in force between the
 // choice of a source port, which srcnat is, and the insertion of the entry,
 // which is the very last: whoever collides does so in between.
-var (
-	wideTable = &nftables.Table{Name: "snatlab-widen", Family: nftables.TableFamilyIPv4}
-	wideChain = &nftables.Chain{
-		Name: "postrouting", Table: wideTable, Type: nftables.ChainTypeFilter, Policy: new(nftables.ChainPolicyAccept),
-		Hooknum: nftables.ChainHookPostrouting, Priority: nftables.ChainPriorityRef(*nftables.ChainPriorityNATSource + 100),
+//
+// Several programs could think of the name snatlab-widen, so the table's name
+// ends in the end of the run's id. The run's journal deletes that table and no
+// other. Kernels before 4.14 take 31 characters.
+type wide struct {
+	table                  *nftables.Table
+	idleChain, postrouting *nftables.Chain
+}
+
+const wideName = "snatlab-widen"
+
+// wideNames are the names that our tables have. Older versions, and journals in
+// memory, use the bare one.
+var wideNames = regexp.MustCompile(`^` + wideName + `(-[A-Za-z0-9_-]{1,6})?$`)
+
+func newWide(name string) wide {
+	table := &nftables.Table{Name: name, Family: nftables.TableFamilyIPv4}
+	return wide{
+		table:     table,
+		idleChain: &nftables.Chain{Name: "idle", Table: table},
+		postrouting: &nftables.Chain{
+			Name: "postrouting", Table: table, Type: nftables.ChainTypeFilter, Policy: new(nftables.ChainPolicyAccept),
+			Hooknum: nftables.ChainHookPostrouting, Priority: nftables.ChainPriorityRef(*nftables.ChainPriorityNATSource + 100),
+		},
 	}
-	idleChain = &nftables.Chain{Name: "idle", Table: wideTable}
-)
+}
+
+// wideNameOf returns the name of the table of a run.
+func wideNameOf(journal *undo.Journal) string {
+	run := journal.Run()
+	if run == "" {
+		return wideName
+	}
+	return wideName + "-" + run[max(0, len(run)-6):] // the end is its random part
+}
 
 // widened is the journalled step: the table of idle rules.
-type widened struct{}
+type widened struct {
+	Table string `json:"table,omitempty"` // its name; empty in journals of older versions: wideName
+}
 
 // KindWiden is the kind of the step that Widen is.
 const KindWiden = "nat.widen"
 
 // Widen widens the window of the race by a number of idle rules, which compare
 // and do nothing. Packets that open no connection from the subnet do not meet
-// them. With 0 rules nothing is made. A table of that name that is there
+// them. With 0 rules nothing is made. A table of such a name that is there
 // already has an owner: that is an error. Where the kernel lacks a part of
 // nftables, the error is a [MissingError].
 //
@@ -53,28 +84,32 @@ func (n nft) widen(ctx context.Context, journal *undo.Journal, subnet netip.Pref
 	if !subnet.IsValid() || !subnet.Addr().Is4() {
 		return errNotIPv4
 	}
-	if err := n.vacant(ctx, wideTable); err != nil {
+	if err := n.vacant(ctx, wideNames.MatchString); err != nil {
 		return err
 	}
-	step := undo.NewStep(KindWiden, "nftables "+called(wideTable), "nft delete "+called(wideTable), widened{})
-	_, err := journal.Do(ctx, step, func(ctx context.Context) error { return n.writeIdle(ctx, subnet, rules) })
+	w := newWide(wideNameOf(journal))
+	if !wideNames.MatchString(w.table.Name) {
+		return fmt.Errorf("%q cannot be the name of a table of snatlab's", w.table.Name)
+	}
+	step := undo.NewStep(KindWiden, "nftables "+called(w.table), "nft delete "+called(w.table), widened{Table: w.table.Name})
+	_, err := journal.Do(ctx, step, func(ctx context.Context) error { return n.writeIdle(ctx, w, subnet, rules) })
 	return err
 }
 
 // writeIdle makes the chain of idle rules, and then what leads there.
-func (n nft) writeIdle(ctx context.Context, subnet netip.Prefix, rules int) error {
-	steps := []nftStep{{partTables, func(c *nftables.Conn) { c.CreateTable(wideTable); c.AddChain(idleChain) }}}
+func (n nft) writeIdle(ctx context.Context, w wide, subnet netip.Prefix, rules int) error {
+	steps := []nftStep{{partTables, func(c *nftables.Conn) { c.CreateTable(w.table); c.AddChain(w.idleChain) }}}
 	for left := rules; left > 0; left -= perTransaction {
 		steps = append(steps, nftStep{partTables, func(c *nftables.Conn) {
 			for range min(left, perTransaction) {
-				c.AddRule(&nftables.Rule{Table: wideTable, Chain: idleChain, Exprs: idleExprs()})
+				c.AddRule(&nftables.Rule{Table: w.table, Chain: w.idleChain, Exprs: idleExprs()})
 			}
 		}})
 	}
 	return n.build(ctx, append(steps,
-		nftStep{partFilter, func(c *nftables.Conn) { c.AddChain(wideChain) }},
+		nftStep{partFilter, func(c *nftables.Conn) { c.AddChain(w.postrouting) }},
 		nftStep{partCT, func(c *nftables.Conn) {
-			c.AddRule(&nftables.Rule{Table: wideTable, Chain: wideChain, Exprs: opening(subnet)})
+			c.AddRule(&nftables.Rule{Table: w.table, Chain: w.postrouting, Exprs: opening(subnet, w.idleChain)})
 		}}))
 }
 
@@ -93,7 +128,7 @@ func idleExprs() []expr.Any {
 
 // opening is `ct state new ct original ip saddr SUBNET jump idle`. The address
 // in the packet is another one by then.
-func opening(subnet netip.Prefix) []expr.Any {
+func opening(subnet netip.Prefix, idle *nftables.Chain) []expr.Any {
 	address, none := subnet.Addr().As4(), make([]byte, net.IPv4len)
 	return []expr.Any{
 		&expr.Ct{Key: expr.CtKeySTATE, Register: register},
@@ -108,8 +143,14 @@ func opening(subnet netip.Prefix) []expr.Any {
 			Mask: net.CIDRMask(subnet.Bits(), 32), Xor: none,
 		},
 		&expr.Cmp{Op: expr.CmpOpEq, Register: register, Data: address[:]},
-		&expr.Verdict{Kind: expr.VerdictJump, Chain: idleChain.Name},
+		&expr.Verdict{Kind: expr.VerdictJump, Chain: idle.Name},
 	}
 }
 
-func (widened) remove(ctx context.Context) error { return nft{}.drop(ctx, wideTable) }
+func (s widened) remove(ctx context.Context) error {
+	name := cmp.Or(s.Table, wideName)
+	if !wideNames.MatchString(name) {
+		return fmt.Errorf("%q is not the name of a table of snatlab's; its step is not undone", name)
+	}
+	return nft{}.drop(ctx, newWide(name).table)
+}

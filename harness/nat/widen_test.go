@@ -28,7 +28,7 @@ func TestTheWideningIsWhatItsOwnerWouldWrite(t *testing.T) {
 	openNFT(t)
 	j, _ := newJournal(t)
 	widen(t, j, 3)
-	const want = `table ip snatlab-widen {
+	const want = `table ip snatlab-widen-run {
 	chain idle {
 		ip saddr 0.0.0.1
 		ip saddr 0.0.0.1
@@ -44,7 +44,7 @@ func TestTheWideningIsWhatItsOwnerWouldWrite(t *testing.T) {
 	if d := cmp.Diff(want, sh(t, "nft list ruleset")); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
-	steps := []undo.Step{undo.NewStep("nat.widen", "nftables table ip snatlab-widen", "nft delete table ip snatlab-widen", widened{})}
+	steps := []undo.Step{undo.NewStep("nat.widen", "nftables table ip snatlab-widen-run", "nft delete table ip snatlab-widen-run", widened{Table: "snatlab-widen-run"})}
 	if d := cmp.Diff(steps, j.Steps()); d != "" {
 		t.Errorf("steps (-want +got):\n%s", d)
 	}
@@ -60,7 +60,7 @@ func TestAsManyIdleRulesAreWrittenAsAreAskedFor(t *testing.T) {
 			openNFT(t)
 			j, _ := newJournal(t)
 			widen(t, j, n)
-			if got := strings.Count(sh(t, "nft list chain ip snatlab-widen idle"), "\tip saddr 0.0.0.1\n"); got != n {
+			if got := strings.Count(sh(t, "nft list chain ip snatlab-widen-run idle"), "\tip saddr 0.0.0.1\n"); got != n {
 				t.Errorf("%d idle rules, want %d", got, n)
 			}
 			closeJournal(t, j)
@@ -81,7 +81,7 @@ func TestWideningChangesNothingElse(t *testing.T) {
 		j, path := newJournal(t)
 		widen(t, j, 100)
 		all := everything(t, true)
-		at := slices.IndexFunc(all, func(line string) bool { return strings.HasPrefix(line, "table ip snatlab-widen ") })
+		at := slices.IndexFunc(all, func(line string) bool { return strings.HasPrefix(line, "table ip snatlab-widen-run ") })
 		end := at + 1 + slices.Index(all[at:], "}")
 		unchanged(t, before, slices.Delete(slices.Clone(all), at, end))
 		steps := j.Steps()
@@ -102,11 +102,11 @@ func TestOnlyPacketsThatOpenAConnectionFromTheSubnetMeetTheIdleRules(t *testing.
 	f := openNFT(t)
 	_, j, _ := made(t, f)
 	widen(t, j, 1000)
-	sh(t, "nft add rule ip snatlab-widen idle counter")
+	sh(t, "nft add rule ip snatlab-widen-run idle counter")
 	passed := func(when string, want int) {
 		t.Helper()
-		if counter := fmt.Sprintf("counter packets %d ", want); !strings.Contains(sh(t, "nft list chain ip snatlab-widen idle"), counter) {
-			t.Errorf("%s: not %s\n%s", when, counter, sh(t, "nft list chain ip snatlab-widen idle | tail -3"))
+		if counter := fmt.Sprintf("counter packets %d ", want); !strings.Contains(sh(t, "nft list chain ip snatlab-widen-run idle"), counter) {
+			t.Errorf("%s: not %s\n%s", when, counter, sh(t, "nft list chain ip snatlab-widen-run idle | tail -3"))
 		}
 	}
 	echo := listen(t)

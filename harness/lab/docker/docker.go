@@ -37,6 +37,7 @@ type Config struct {
 	Clients int
 	Network string         // that is there already, for the clients; empty: one of the lab's own
 	Trials  int            // that will be made; each takes a server port
+	Arms    []scenario.Arm // whose rules the chain must have room for; those of others are not touched
 	Server  netip.AddrPort // `snatlab serve` on another machine; zero: a server of the lab's own
 	Binary  string         // static snatlab binary that the probe image is made of; empty: this one
 	Widen   int            // idle rules between NAT and confirmation

@@ -44,7 +44,7 @@ func rewritesTheRule(t *testing.T, b *bench) {
 				changed = append(changed, line)
 			}
 		}
-		if !slices.Equal(changed, []string{rule.Rule()}) || !strings.Contains(rule.Rule(), " --random") {
+		if !slices.Equal(changed, []string{b.marked(rule.Rule())}) || !strings.Contains(rule.Rule(), " --random") {
 			t.Errorf("for the rule %q the listing has the new lines %q", rule.Rule(), changed)
 		}
 		for range 2 { // once more does no harm

@@ -13,12 +13,10 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"snatlab/harness/lab"
 	"snatlab/harness/nat"
 	"snatlab/harness/scenario"
 )
-
-// userChain is where Docker leaves room for rules of others.
-const userChain = "DOCKER-USER"
 
 // network is one bridge of the lab.
 type network struct {
@@ -51,17 +49,21 @@ func (l *dockerLab) makeNetworks(ctx context.Context) error {
 	}
 	tables := l.rule.Tables()
 	return errors.Join(
-		tables.Accept(ctx, l.Journal, userChain, l.clientNet.bridge, l.serverNet.bridge),
-		tables.Accept(ctx, l.Journal, userChain, l.serverNet.bridge, l.clientNet.bridge))
+		tables.Accept(ctx, l.Journal, l.clientNet.bridge, l.serverNet.bridge),
+		tables.Accept(ctx, l.Journal, l.serverNet.bridge, l.clientNet.bridge))
 }
 
-// findRule finds the rule that Docker wrote for the clients' network.
+// findRule finds the rule that Docker wrote for the clients' network, and checks
+// that every arm can rewrite it.
 func (l *dockerLab) findRule(ctx context.Context) (err error) {
 	l.rule, err = nat.Find(ctx, l.host.tables, l.clientNet.subnet, l.clientNet.bridge)
-	if err != nil {
+	if missing, ok := errors.AsType[*nat.NoRuleError](err); ok && !missing.HasRule() {
 		return fmt.Errorf("%w (Docker's firewall backend is %s; is this daemon started with --iptables=false?)", err, l.host.backend())
 	}
-	return nil
+	if err != nil {
+		return err
+	}
+	return lab.CheckArms(ctx, l.rule, l.Arms)
 }
 
 func (l *dockerLab) makeNetwork(ctx context.Context, part string, subnet netip.Prefix) (network, error) {

@@ -151,7 +151,7 @@ func usesAShared(t *testing.T, r *rig, name, bridge string) {
 		t.Fatal(err)
 	}
 	want := slices.Clone(rules)
-	want[slices.Index(want, b.rule.Text)] += " --random-fully"
+	want[slices.Index(want, b.rule.Text)] = b.marked(b.rule.Text + " --random-fully")
 	if diff := cmp.Diff(want, listing()); diff != "" {
 		t.Errorf("more than the one rule has changed (-want +got):\n%s", diff)
 	}
@@ -179,6 +179,11 @@ func usesAShared(t *testing.T, r *rig, name, bridge string) {
 		cmp.Diff(was.NetworkSettings.Networks, is.NetworkSettings.Networks) != "" {
 		t.Errorf("the neighbour was\n%+v %+v\nand is\n%+v %+v", was.State, was.NetworkSettings, is.State, is.NetworkSettings)
 	}
+}
+
+// marked is a rule of the lab's as iptables lists it: with the run in a comment.
+func (b *bench) marked(rule string) string {
+	return strings.Replace(rule, " -j ", " -m comment --comment snatlab-"+b.Run+" -j ", 1)
 }
 
 // passes sends a request of each client.

@@ -1,0 +1,62 @@
+package nat
+
+import (
+	"context"
+	"fmt"
+)
+
+// Check reports why the rule cannot be given one of these options, and changes
+// nothing. The chain may hold a rule of somebody else that has the same text as
+// ours, before or after the rewriting. Then nobody can tell the rules apart, and
+// the run is refused.
+func (r *Rule) Check(ctx context.Context, all ...Options) error {
+	for _, o := range all {
+		if o == (Options{}) {
+			continue
+		}
+		if err := r.check(ctx, o); err != nil {
+			return fmt.Errorf("rewrite masquerade rule %s: %w", r.Text, err)
+		}
+	}
+	return nil
+}
+
+func (r *Rule) check(ctx context.Context, o Options) error {
+	if err := o.check(); err != nil {
+		return err
+	}
+	text := r.backend.rewritten(r.Text, o)
+	if r.Tables() != nil { // what would not be undone is not done
+		if _, _, _, err := (rewrite{Original: r.Text, Rewritten: text}).rules(); err != nil {
+			return err
+		}
+	}
+	rules, err := r.backend.read(ctx)
+	if err != nil {
+		return err
+	}
+	return checkUnique(r.backend, rules, r.original(), text)
+}
+
+func (r *Rule) original() rule { return rule{text: r.Text, mark: r.mark} }
+
+// checkUnique checks that the original stands there once, and its new text not
+// at all. Marks make no difference: a rule that another run left is refused as
+// well.
+func checkUnique(b backend, rules []rule, original rule, text string) error {
+	at := position(rules, original)
+	if at == 0 {
+		return absent(b, original.text)
+	}
+	for i, r := range rules {
+		switch {
+		case r.text == original.text && i+1 != at:
+			return fmt.Errorf("%s holds this text more than once: rule %d is %v, rule %d is %v; which one is the network's cannot be known, so nothing was changed (remove one of them)",
+				b.place(), at, rules[at-1], i+1, r)
+		case r.text == text:
+			return fmt.Errorf("%s holds the new text already: rule %d is %v, rule %d, which would get the same text, is %v; nothing was changed (remove rule %d, or leave out the arm that asks for this text)",
+				b.place(), i+1, r, at, rules[at-1], i+1)
+		}
+	}
+	return nil
+}

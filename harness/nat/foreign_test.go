@@ -1,0 +1,239 @@
+package nat
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"snatlab/harness/undo"
+)
+
+// Rules of an operator that have the words of ours.
+
+const (
+	plain     = "-A POSTROUTING -s 198.18.0.0/24 ! -o snat-c -j MASQUERADE"
+	fully     = plain + " --random-fully"
+	theirRule = "-A POSTROUTING -s 10.1.0.0/16 ! -o docker0 -j MASQUERADE"
+	leftRule  = "-A POSTROUTING -s 198.18.0.0/24 ! -o snat-c -m comment --comment snatlab-old -j MASQUERADE --random-fully"
+)
+
+// raw lists the chain as iptables prints it, marks included.
+func raw(t *testing.T, tables *Tables) []string {
+	t.Helper()
+	return lines(sh(t, tables.Path+" -t nat -S POSTROUTING 2>/dev/null"))[1:]
+}
+
+func TestRefuse(t *testing.T) {
+	for name, c := range map[string]struct {
+		rules []string
+		want  string
+	}{
+		"the new text is there, after the rule": {[]string{plain, theirRule, fully},
+			fmt.Sprintf("POSTROUTING holds the new text already: rule 3 is %q, rule 1, which would get the same text, is %q; nothing was changed (remove rule 3, or leave out the arm that asks for this text)", fully, plain)},
+		"the new text is there, before the rule": {[]string{fully, plain},
+			fmt.Sprintf("POSTROUTING holds the new text already: rule 1 is %q, rule 2, which would get the same text, is %q; nothing was changed (remove rule 1, or leave out the arm that asks for this text)", fully, plain)},
+		"an earlier run left it": {[]string{plain, leftRule},
+			fmt.Sprintf("POSTROUTING holds the new text already: rule 2 is %q, which run old of snatlab left, rule 1, which would get the same text, is %q; nothing was changed (remove rule 2, or leave out the arm that asks for this text)", fully, plain)},
+		"the rule is there twice": {[]string{plain, theirRule, plain},
+			fmt.Sprintf("POSTROUTING holds this text more than once: rule 1 is %q, rule 3 is %q; which one is the network's cannot be known, so nothing was changed (remove one of them)", plain, plain)},
+	} {
+		t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) {
+			eachVariant(t, func(t *testing.T, tables *Tables) {
+				for _, r := range c.rules {
+					sh(t, tables.Path+" -t nat "+r)
+				}
+				before := tables.listing(t)
+				j, path := newJournal(t)
+				header := read(t, path)
+				r := find(t, tables)
+				text := "rewrite masquerade rule " + plain + ": " + c.want
+				if err := r.Check(t.Context(), Options{}, Options{RandomFully: true}); err == nil || err.Error() != text {
+					t.Errorf("checked: error %v\nwant  %s", err, text)
+				}
+				if _, err := r.Apply(t.Context(), j, Options{RandomFully: true}); err == nil || err.Error() != text {
+					t.Errorf("applied: error %v\nwant  %s", err, text)
+				}
+				if read(t, path) != header {
+					t.Errorf("journal reads\n%s", read(t, path))
+				}
+				closeJournal(t, j)
+				tables.unchanged(t, before)
+			})
+		})
+	}
+}
+
+func TestCheck(t *testing.T) {
+	eachFirewall(t, func(t *testing.T, f firewall) {
+		r, _ := byOwner(t, f)
+		f.add(t, f.theirs(1))
+		before := everything(t, true)
+		if err := r.Check(t.Context(), append([]Options{{}}, rewritings...)...); err != nil {
+			t.Error(err)
+		}
+		f.add(t, f.ours(Options{Random: true}))
+		if err := r.Check(t.Context(), Options{}, Options{RandomFully: true}); err != nil {
+			t.Errorf("no arm asks for it: %v", err)
+		}
+		if err := r.Check(t.Context(), Options{RandomFully: true}, Options{Random: true}); err == nil {
+			t.Error("a text that is there already is not refused")
+		}
+		f.remove(t, 3)
+		unchanged(t, before, everything(t, true))
+	})
+}
+
+// An operator inserts equal rules while ours is in force, and keeps them.
+func TestUndo_leaves_an_equal_rule(t *testing.T) {
+	for name, c := range map[string]struct{ before, between, want []string }{
+		"before ours":                       {[]string{theirRule, plain}, []string{strings.Replace(fully, "-A", "-I", 1)}, []string{fully, theirRule, plain}},
+		"after ours":                        {[]string{plain, theirRule}, []string{fully}, []string{plain, theirRule, fully}},
+		"twice":                             {[]string{plain}, []string{fully, fully}, []string{plain, fully, fully}},
+		"and its owner wrote the rule anew": {[]string{plain}, []string{fully, plain}, []string{fully, plain}},
+		"and somebody copied ours":          {[]string{plain}, []string{fully, strings.Replace(leftRule, "-old", "-run", 1)}, []string{plain, fully}},
+	} {
+		t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) {
+			eachVariant(t, func(t *testing.T, tables *Tables) {
+				for _, r := range c.before {
+					sh(t, tables.Path+" -t nat "+r)
+				}
+				j, path := newJournal(t)
+				apply(t, find(t, tables), j, Options{RandomFully: true})
+				for _, r := range c.between {
+					sh(t, tables.Path+" -t nat "+r)
+				}
+				for range 2 {
+					replay(t, path)
+					if got := raw(t, tables); !slices.Equal(got, c.want) {
+						t.Errorf("the chain reads %q, want %q", got, c.want)
+					}
+				}
+			})
+		})
+	}
+}
+
+// A process can die after the step is written, and before the change is made.
+func TestUndo_of_a_change_that_was_never_made(t *testing.T) {
+	eachVariant(t, func(t *testing.T, tables *Tables) {
+		r := func(text string) rule { return rule{text: text, mark: "snatlab-run"} }
+		masqueradeStep := undo.NewStep(KindMasquerade, "", "", masquerade{Path: tables.Path, Spec: r(plain).spec()})
+		acceptStep := undo.NewStep(KindAccept, "", "", accept{Path: tables.Path, Chain: UserChain, Spec: r(acceptingText("a", "b")).spec()})
+		steps := []undo.Step{tables.rewriting(rule{text: plain}, r(fully), true), masqueradeStep, acceptStep}
+		for _, rule := range []string{plain, theirRule, fully, fully} {
+			sh(t, tables.Path+" -t nat "+rule)
+		}
+		sh(t, fmt.Sprintf("%[1]s -N DOCKER-USER && %[1]s -A DOCKER-USER -i a -o b -j ACCEPT && %[1]s -A DOCKER-USER -j RETURN", tables.Path))
+		before := everything(t, true)
+		if err := Undoers().UndoAll(t.Context(), steps); err != nil {
+			t.Error(err)
+		}
+		unchanged(t, before, everything(t, true))
+	})
+}
+
+// A table of the bare name is an operator's, unless a journal of an older
+// version names it.
+func TestUndo_leaves_the_tables_of_others(t *testing.T) {
+	namespace(t)
+	openNFT(t)
+	for _, table := range []string{"snatlab-widen", "snatlab-widen-other", "snatlab"} {
+		sh(t, "nft add table ip "+table)
+	}
+	before := everything(t, true)
+	steps := []undo.Step{undo.NewStep(KindWiden, "", "", widened{Table: "snatlab-widen-abcdef"})}
+	if err := Undoers().UndoAll(t.Context(), steps); err != nil {
+		t.Error(err)
+	}
+	unchanged(t, before, everything(t, true))
+}
+
+// Without a mark nobody can tell which of several equal rules is ours.
+func TestUndo_without_a_mark_refuses_equal_rules(t *testing.T) {
+	eachVariant(t, func(t *testing.T, tables *Tables) {
+		sh(t, tables.Path+" -N DOCKER-USER")
+		for _, rule := range []string{"-t nat " + fully, "-t nat " + theirRule, "-t nat " + fully, "-t nat " + plain, "-t nat " + plain,
+			acceptingText("a", "b"), acceptingText("a", "b")} {
+			sh(t, tables.Path+" "+rule)
+		}
+		before := everything(t, true)
+		for _, c := range []struct {
+			step undo.Step
+			want string
+		}{
+			{undo.NewStep(KindRewrite, "", "", step(tables)), fmt.Sprintf("POSTROUTING holds %q more than once (rules 1 and 3)", fully)},
+			{undo.NewStep(KindMasquerade, "", "", masquerade{Path: tables.Path, Spec: rule{text: plain}.spec()}), fmt.Sprintf("POSTROUTING holds %q more than once (rules 4 and 5)", plain)},
+			{undo.NewStep(KindAccept, "", "", accept{Path: tables.Path, Chain: UserChain, Spec: rule{text: acceptingText("a", "b")}.spec()}),
+				fmt.Sprintf("DOCKER-USER holds %q more than once (rules 1 and 2)", acceptingText("a", "b"))},
+		} {
+			err := Undoers()[c.step.Kind](t.Context(), c.step.Args)
+			if want := c.want + ", and none of them is marked as snatlab's: remove the one that is not yours by hand"; err == nil || err.Error() != want {
+				t.Errorf("error %v\nwant  %s", err, want)
+			}
+		}
+		unchanged(t, before, everything(t, true))
+	})
+}
+
+// without xt_comment the rules carry no mark.
+func TestWrite_without_comments(t *testing.T) {
+	none := func(t *testing.T, tables *Tables) *Tables {
+		return standIn(t, tables, `
+case "$*" in *" --comment "*) case "$*" in *" -I "*|*" -A "*)
+	echo 'iptables: No chain/target/match by that name.' >&2; exit 1
+esac; esac`)
+	}
+	t.Run("rules_are_written_and_undone", func(t *testing.T) {
+		eachVariant(t, func(t *testing.T, tables *Tables) {
+			sh(t, tables.Path+" -N DOCKER-USER; "+tables.Path+" -t nat "+plain)
+			before := everything(t, false)
+			old := none(t, tables)
+			j, path := newJournal(t)
+			accepting(t, old, j, "snat-c", "snat-s")
+			f := apply(t, find(t, old), j, Options{RandomFully: true})
+			counts(t, f, 0)
+			if got := raw(t, tables); !slices.Equal(got, []string{fully}) {
+				t.Errorf("the chain reads %q", got)
+			}
+			if got := sh(t, tables.Path+" -S DOCKER-USER"); got != "-N DOCKER-USER\n"+acceptingText("snat-c", "snat-s")+"\n" {
+				t.Errorf("the chain reads %q", got)
+			}
+			replay(t, path)
+			unchanged(t, before, everything(t, false))
+		})
+	})
+	t.Run("equal_rules_are_refused", func(t *testing.T) {
+		eachVariant(t, func(t *testing.T, tables *Tables) {
+			sh(t, tables.Path+" -N DOCKER-USER; "+tables.Path+" "+acceptingText("snat-c", "snat-s"))
+			before := everything(t, false)
+			j, _ := newJournal(t)
+			err := none(t, tables).Accept(t.Context(), j, "snat-c", "snat-s")
+			want := fmt.Sprintf("insert rule into DOCKER-USER: rule 1 of DOCKER-USER is %q: it is there already, so it is not snatlab's to make (remove it)", acceptingText("snat-c", "snat-s"))
+			if err == nil || err.Error() != want {
+				t.Errorf("error %v\nwant  %s", err, want)
+			}
+			closeJournal(t, j)
+			unchanged(t, before, everything(t, false))
+		})
+	})
+}
+
+func TestSplitMark(t *testing.T) {
+	for _, c := range []struct{ line, text, mark string }{
+		{leftRule, fully, "snatlab-old"},
+		{strings.Replace(leftRule, "snatlab-old", `"snatlab-old"`, 1), fully, "snatlab-old"},
+		{plain, plain, ""},
+		{"-A P -m comment --comment snatlab -j X", "-A P -m comment --comment snatlab -j X", ""},
+		{"-A P -m comment --comment theirs -j X", "-A P -m comment --comment theirs -j X", ""},
+		{`-A P -m comment --comment "snatlab-a b" -j X`, `-A P -m comment --comment "snatlab-a b" -j X`, ""},
+		{`-A P -m comment --comment "x -m comment --comment snatlab-a" -j X`, `-A P -m comment --comment "x -m comment --comment snatlab-a" -j X`, ""},
+		{`-A P -m comment --comment "x -m comment --comment snatlab-a" -m comment --comment snatlab-a -j X`,
+			`-A P -m comment --comment "x -m comment --comment snatlab-a" -m comment --comment snatlab-a -j X`, ""},
+		{"-A P -j LOG --log-prefix --comment", "-A P -j LOG --log-prefix --comment", ""},
+	} {
+		if text, mark := splitMark(c.line); text != c.text || mark != c.mark {
+			t.Errorf("%s\nis read as %s, %s", c.line, text, mark)
+		}
+	}
+}

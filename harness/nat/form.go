@@ -1,0 +1,193 @@
+package nat
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// The journal decides which rules root removes. Its steps are read as if a
+// stranger had written them: a rule in it must have one of the forms that we
+// write, to the letter. Each form is parsed into its parts, written anew from
+// them, and compared.
+
+// errForm is the reason why a step is refused.
+var errForm = errors.New("not a rule of snatlab's; its step is not undone")
+
+func foreign(text string) error { return fmt.Errorf("%q: %w", text, errForm) }
+
+// rules returns the two rules of the step and the bridge of their network.
+func (s rewrite) rules() (original, rewritten rule, bridge string, err error) {
+	if original, err = parseStepText(s.Original); err != nil {
+		return
+	}
+	if rewritten, err = parseStepText(s.Rewritten); err != nil {
+		return
+	}
+	if _, bridge, err = parseMasquerading(original.text); err != nil {
+		return
+	}
+	err = checkRewritten(&Tables{}, original.text, rewritten.text, iptablesOptions(rewritten.text))
+	return
+}
+
+// parseStepText separates the text of a rule in a step from its mark.
+func parseStepText(line string) (rule, error) {
+	text, mark := splitMark(line)
+	if r := (rule{text: text, mark: mark}); r.line() == line {
+		return r, nil
+	}
+	return rule{}, foreign(line)
+}
+
+// ruleOf returns the rule whose words a step holds.
+func ruleOf(chain string, spec []string) (rule, error) {
+	return parseStepText("-A " + chain + " " + strings.Join(spec, " "))
+}
+
+// parseMasquerading reads the text of Docker's rule.
+func parseMasquerading(text string) (subnet netip.Prefix, bridge string, err error) {
+	words := strings.Fields(text)
+	if len(words) != 9 {
+		return subnet, "", foreign(text)
+	}
+	subnet, err = netip.ParsePrefix(words[3])
+	bridge = words[6]
+	if err != nil || !subnet.Addr().Is4() || subnet != subnet.Masked() || !isInterface(bridge) || text != masqueradingText(subnet, bridge) {
+		return subnet, "", foreign(text)
+	}
+	return subnet, bridge, nil
+}
+
+// parseAccepting reads the text of a rule of Accept.
+func parseAccepting(text string) error {
+	words := strings.Fields(text)
+	if len(words) != 8 || !isInterface(words[3]) || !isInterface(words[5]) || text != acceptingText(words[3], words[5]) {
+		return foreign(text)
+	}
+	return nil
+}
+
+// parseNFTText reads the text of our nftables rule without options.
+func parseNFTText(text string) (nftRule, error) {
+	words := strings.Fields(text)
+	if len(words) != 8 {
+		return nftRule{}, foreign(text)
+	}
+	source, bridge := words[2], strings.Trim(words[5], `"`)
+	if !strings.Contains(source, "/") {
+		source += "/32"
+	}
+	subnet, err := netip.ParsePrefix(source)
+	r := nftRule{subnet: subnet, bridge: bridge}
+	if err != nil || subnet != subnet.Masked() || !isInterface(bridge) || r.check() != nil || r.text() != text {
+		return nftRule{}, foreign(text)
+	}
+	return r, nil
+}
+
+// checkRewritten checks that a text is what these options make of the original.
+func checkRewritten(b backend, original, text string, o Options) error {
+	if o == (Options{}) || o.check() != nil || b.rewritten(original, o) != text {
+		return foreign(text)
+	}
+	return nil
+}
+
+// iptablesOptions reads the options of a rule's target. Words that it does not
+// know are found by checkRewritten.
+func iptablesOptions(text string) (o Options) {
+	words := strings.Fields(text)
+	for i, word := range words {
+		argument := ""
+		if i+1 < len(words) {
+			argument = words[i+1]
+		}
+		switch word {
+		case "--random":
+			o.Random = true
+		case "--random-fully":
+			o.RandomFully = true
+		case "--to-ports":
+			o.ToPorts = parsePorts(argument)
+		case "--to-source":
+			o.ToSource = parseAddresses(argument)
+		}
+	}
+	return o
+}
+
+// nftOptions reads the options of a statement.
+func nftOptions(statement string) (o Options) {
+	words := strings.Fields(statement)
+	for i, word := range words {
+		switch {
+		case word == "random":
+			o.Random = true
+		case word == "fully-random":
+			o.RandomFully = true
+		case i == 0 || words[i-1] != "to":
+		case strings.HasPrefix(word, ":"):
+			o.ToPorts = parsePorts(word[1:])
+		default:
+			o.ToSource = parseAddresses(word)
+		}
+	}
+	return o
+}
+
+// parsePorts reads "1024-2047", or "1024". Nonsense gives no range.
+func parsePorts(text string) Ports {
+	first, last, isRange := strings.Cut(text, "-")
+	if !isRange {
+		last = first
+	}
+	a, errA := strconv.ParseUint(first, 10, 16)
+	b, errB := strconv.ParseUint(last, 10, 16)
+	if errA != nil || errB != nil {
+		return Ports{}
+	}
+	return Ports{uint16(a), uint16(b)}
+}
+
+// parseAddresses reads "192.0.2.1-192.0.2.4", "192.0.2.1" or "192.0.2.0/30".
+// Nonsense gives no range.
+func parseAddresses(text string) Addresses {
+	if p, err := netip.ParsePrefix(text); err == nil && p.Addr().Is4() {
+		last := p.Masked().Addr().As4()
+		for bit := p.Bits(); bit < 32; bit++ {
+			last[bit/8] |= 1 << (7 - bit%8)
+		}
+		return Addresses{p.Masked().Addr(), netip.AddrFrom4(last)}
+	}
+	first, last, isRange := strings.Cut(text, "-")
+	if !isRange {
+		last = first
+	}
+	a, errA := netip.ParseAddr(first)
+	b, errB := netip.ParseAddr(last)
+	if errA != nil || errB != nil {
+		return Addresses{}
+	}
+	return Addresses{a, b}
+}
+
+// isInterface reports whether a word can be the name of one interface. One that
+// ends in + stands for many; one that begins with - would be an option.
+func isInterface(name string) bool {
+	if name == "" || len(name) >= unix.IFNAMSIZ || name[0] == '-' || name == "." || name == ".." {
+		return false
+	}
+	for _, c := range []byte(name) {
+		switch {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '-', c == '_', c == '.':
+		default:
+			return false
+		}
+	}
+	return true
+}

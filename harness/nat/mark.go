@@ -1,0 +1,115 @@
+package nat
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"snatlab/harness/undo"
+)
+
+// Chains of iptables hold rules of others, and one of them may have the very
+// words of ours. So a rule that we write there carries a mark: a comment that
+// names the run. The mark decides which rule is ours, when the rule is read and
+// when it is removed. Texts that are shown do not contain it.
+//
+// A journal in memory belongs to a private namespace. Nobody else writes rules
+// there, so they carry no mark, and the kernel needs no xt_comment.
+
+// markOf returns the mark of rules that are written for a journal; empty if
+// they carry none.
+func markOf(j *undo.Journal) string {
+	if j.Run() == "" {
+		return ""
+	}
+	return markPrefix + j.Run()
+}
+
+const markPrefix = "snatlab-"
+
+// marked is the form of a mark. iptables prints these characters without quotes
+// in every version.
+var marked = regexp.MustCompile(`^` + markPrefix + `[A-Za-z0-9_-]{1,100}$`)
+
+// splitMark separates the text of a rule from its mark. A comment that is not
+// ours stays in the text.
+func splitMark(line string) (text, mark string) {
+	spec, err := specOf(line)
+	at := slices.Index(spec, "--comment")
+	if err != nil || at < 2 || at+1 == len(spec) || !marked.MatchString(spec[at+1]) ||
+		!slices.Equal(spec[at-2:at], []string{"-m", "comment"}) {
+		return line, ""
+	}
+	mark = spec[at+1]
+	rest := slices.Delete(slices.Clone(spec), at-2, at+2)
+	for _, words := range []string{commentText(mark), fmt.Sprintf(" -m comment --comment %q", mark)} { // old versions quote it
+		text := strings.Replace(line, words, "", 1)
+		if got, err := specOf(text); err == nil && text != line && slices.Equal(got, rest) {
+			return text, mark
+		}
+	}
+	return line, ""
+}
+
+func commentText(mark string) string { return " -m comment --comment " + mark }
+
+// line returns the rule with its mark, as iptables prints it. Only a rule with
+// a target can carry one.
+func (r rule) line() string {
+	if r.mark == "" {
+		return r.text
+	}
+	return strings.Replace(r.text, " -j ", commentText(r.mark)+" -j ", 1)
+}
+
+// spec returns the words of the rule that follow "-A CHAIN". The rule is one of
+// our own, so its words can be split.
+func (r rule) spec() []string {
+	spec, _ := specOf(r.line())
+	return spec
+}
+
+// String returns the text of the rule for an error, and names the run that left
+// it.
+func (r rule) String() string {
+	if r.mark == "" {
+		return fmt.Sprintf("%q", r.text)
+	}
+	return fmt.Sprintf("%q, which run %s of snatlab left", r.text, strings.TrimPrefix(r.mark, markPrefix))
+}
+
+// is reports whether two rules have the same text and the same mark.
+func (r rule) is(other rule) bool { return r.text == other.text && r.mark == other.mark }
+
+// count returns how many rules are equal to r, the mark included.
+func count(rules []rule, r rule) int {
+	n := 0
+	for _, other := range rules {
+		if other.is(r) {
+			n++
+		}
+	}
+	return n
+}
+
+// ambiguous returns the error for a rule without a mark that stands there more
+// than once.
+func ambiguous(place string, rules []rule, r rule) error {
+	return fmt.Errorf("%s holds %q more than once (%s), and none of them is marked as snatlab's: remove the one that is not yours by hand",
+		place, r.text, positions(rules, r.text))
+}
+
+// positions lists the rules that have a text, whatever their mark: "rules 2 and 4".
+func positions(rules []rule, text string) string {
+	var at []string
+	for i, r := range rules {
+		if r.text == text {
+			at = append(at, fmt.Sprint(i+1))
+		}
+	}
+	if len(at) == 1 {
+		return "rule " + at[0]
+	}
+	return "rules " + strings.Join(at[:len(at)-1], ", ") + " and " + at[len(at)-1]
+}

@@ -1,0 +1,87 @@
+package nat
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// NoRuleError reports that a network has no rule that can be rewritten.
+type NoRuleError struct {
+	Subnet netip.Prefix
+	want   string
+	found  []foundRule // all rules of the chain, in each variant
+}
+
+type foundRule struct {
+	rule
+	at     int // position
+	tables *Tables
+}
+
+// HasRule reports whether the chain holds a rule for the subnet, of another form
+// than the one that can be rewritten.
+func (e *NoRuleError) HasRule() bool { return len(e.ofSubnet()) > 0 }
+
+func (e *NoRuleError) Error() string {
+	var texts []string
+	if own := e.ofSubnet(); own != nil {
+		for _, r := range own {
+			texts = append(texts, fmt.Sprintf("rule %d of %s (%s) is %v: %s", r.at, chain, r.tables.Variant, r.rule, r.why()))
+		}
+		return fmt.Sprintf("the rule of %v cannot be rewritten: expected %q; %s", e.Subnet, e.want, strings.Join(texts, "; "))
+	}
+	for _, r := range e.found {
+		texts = append(texts, fmt.Sprintf("%s (%s)", r.text, r.tables.Variant))
+	}
+	if texts == nil {
+		texts = []string{"no rule at all"}
+	}
+	return fmt.Sprintf("no masquerade rule of %v: expected %s in table %s; found %s", e.Subnet, e.want, table, strings.Join(texts, ", "))
+}
+
+// ofSubnet returns the rules whose source is the subnet, and that translate what
+// leaves it.
+func (e *NoRuleError) ofSubnet() []foundRule {
+	var own []foundRule
+	for _, r := range e.found {
+		spec, _ := specOf(r.text) // was read before
+		at := slices.Index(spec, "-s")
+		if at < 0 || at+1 == len(spec) || at > 0 && spec[at-1] == "!" {
+			continue
+		}
+		if source, err := netip.ParsePrefix(spec[at+1]); err == nil && source == e.Subnet && r.target() != "" && r.target() != "RETURN" {
+			own = append(own, r)
+		}
+	}
+	return own
+}
+
+func (r foundRule) target() string {
+	spec, _ := specOf(r.text)
+	at := slices.Index(spec, "-j")
+	if at < 0 || at+1 == len(spec) {
+		return ""
+	}
+	return spec[at+1]
+}
+
+// why says why a rule cannot be rewritten, and what to do.
+func (r foundRule) why() string {
+	spec, _ := specOf(r.text)
+	has := func(word string) bool { return slices.Contains(spec, word) }
+	switch {
+	case r.mark != "":
+		return "run `snatlab cleanup`, and if that leaves it, put the plain rule in its place"
+	case r.target() == "SNAT":
+		return "it translates to a fixed address, which the network option com.docker.network.host_ipv4 asks for; use a network without that option"
+	case r.target() != "MASQUERADE":
+		return "it does not masquerade"
+	case has("--random-fully"), has("--random"), has("--to-ports"):
+		return "it has options already, so it is not the baseline; use a network whose rule is plain"
+	case has("-o") && !has("--comment") && !has("-m"):
+		return "it is for another interface"
+	}
+	return "it has other conditions than Docker's"
+}
