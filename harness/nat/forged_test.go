@@ -1,0 +1,122 @@
+package nat
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// Whoever can write a journal must not decide what root runs or removes.
+func TestForgedStep(t *testing.T) {
+	const bad = ": not a rule of snatlab's; its step is not undone"
+	trap := filepath.Join(t.TempDir(), "iptables")
+	sprung := trap + ".ran"
+	if err := os.WriteFile(trap, []byte("#!/bin/sh\ntouch "+sprung+"\necho iptables v1.8.9\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	rewriteOf := func(path, original, rewritten string) string {
+		text, _ := json.Marshal(rewrite{path, original, rewritten})
+		return string(text)
+	}
+	spec := func(path, chain string, words ...string) string {
+		text, _ := json.Marshal(accept{path, chain, words})
+		return string(text)
+	}
+	program := func(path string) string {
+		return fmt.Sprintf("%q is not the name of an iptables program (iptables-nft, iptables-legacy, iptables)", path)
+	}
+	accepting := []string{"-i", "snat-c", "-o", "snat-s", "-j", "ACCEPT"}
+	masquerading := []string{"-s", "198.18.0.0/24", "!", "-o", "snat-c", "-j", "MASQUERADE"}
+	type forged struct{ name, kind, args, want string }
+	steps := []forged{
+		{"a rule of another chain", KindRewrite, rewriteOf("PROGRAM", "-A OUTPUT -s 198.18.0.0/24 ! -o snat-c -j MASQUERADE", fully), `"-A OUTPUT -s 198.18.0.0/24 ! -o snat-c -j MASQUERADE"` + bad},
+		{"another table", KindRewrite, rewriteOf("PROGRAM", plain, "-A POSTROUTING -t filter -j DROP"), `"-A POSTROUTING -t filter -j DROP"` + bad},
+		{"a rule of somebody else", KindRewrite, rewriteOf("PROGRAM", plain, "-A POSTROUTING -s 10.0.0.0/8 ! -o br0 -j MASQUERADE --random"), `"-A POSTROUTING -s 10.0.0.0/8 ! -o br0 -j MASQUERADE --random"` + bad},
+		{"the plain rule itself", KindRewrite, rewriteOf("PROGRAM", plain, plain), fmt.Sprintf("%q", plain) + bad},
+		{"contradictory options", KindRewrite, rewriteOf("PROGRAM", plain, plain+" --random --random-fully"), fmt.Sprintf("%q", plain+" --random --random-fully") + bad},
+		{"more words", KindRewrite, rewriteOf("PROGRAM", plain, fully+" --wait 0"), fmt.Sprintf("%q", fully+" --wait 0") + bad},
+		{"another mark", KindRewrite, rewriteOf("PROGRAM", plain, strings.Replace(leftRule, "snatlab-old", "theirs", 1)), fmt.Sprintf("%q", strings.Replace(leftRule, "snatlab-old", "theirs", 1)) + bad},
+		{"an interface that is an option", KindRewrite, rewriteOf("PROGRAM", strings.Replace(plain, "snat-c", "-F", 1), fully), fmt.Sprintf("%q", strings.Replace(plain, "snat-c", "-F", 1)) + bad},
+		{"all interfaces", KindRewrite, rewriteOf("PROGRAM", strings.Replace(plain, "snat-c", "snat+", 1), fully), fmt.Sprintf("%q", strings.Replace(plain, "snat-c", "snat+", 1)) + bad},
+		{"a host's bits", KindRewrite, rewriteOf("PROGRAM", strings.Replace(plain, ".0/24", ".9/24", 1), fully), fmt.Sprintf("%q", strings.Replace(plain, ".0/24", ".9/24", 1)) + bad},
+		{"escapes", KindRewrite, rewriteOf("PROGRAM", "\x1b[2J\n", fully), `"\x1b[2J\n"` + bad},
+		{"nothing", KindRewrite, `{}`, `""` + bad},
+		{"a rule of another chain", KindAccept, spec("PROGRAM", "INPUT", accepting...), `"-A INPUT -i snat-c -o snat-s -j ACCEPT"` + bad},
+		{"another target", KindAccept, spec("PROGRAM", "DOCKER-USER", "-i", "a", "-o", "b", "-j", "DROP"), `"-A DOCKER-USER -i a -o b -j DROP"` + bad},
+		{"fewer words", KindAccept, spec("PROGRAM", "DOCKER-USER", "-j", "RETURN"), `"-A DOCKER-USER -j RETURN"` + bad},
+		{"words in one", KindAccept, spec("PROGRAM", "DOCKER-USER", "-i snat-c -o", "snat-s;x", "-j ACCEPT"), `"-A DOCKER-USER -i snat-c -o snat-s;x -j ACCEPT"` + bad},
+		{"another rule", KindMasquerade, spec("PROGRAM", "", "-s", "10.0.0.0/8", "-j", "MASQUERADE"), `"-A POSTROUTING -s 10.0.0.0/8 -j MASQUERADE"` + bad},
+		{"a rewritten rule", KindMasquerade, spec("PROGRAM", "", append(masquerading, "--random")...), fmt.Sprintf("%q", plain+" --random") + bad},
+		{"another table", KindWiden, `{"table":"filter"}`, `"filter" is not the name of a table of snatlab's; its step is not undone`},
+		{"a name with more in it", KindWiden, `{"table":"snatlab-widen-a\nb"}`, `"snatlab-widen-a\nb" is not the name of a table of snatlab's; its step is not undone`},
+		{"another shape", KindNFTablesRewrite, `{"original":"counter accept","rewritten":"counter drop"}`, `"counter accept"` + bad},
+		{"another statement", KindNFTablesRewrite, `{"original":"ip saddr 198.18.0.0/24 oifname != \"snat-c\" counter masquerade","rewritten":"ip saddr 198.18.0.0/24 oifname != \"snat-c\" drop"}`,
+			`"ip saddr 198.18.0.0/24 oifname != \"snat-c\" drop"` + bad},
+	}
+	for _, path := range []string{trap, "./iptables", "../" + filepath.Base(trap), "sh", "", "iptables-restore", "/usr/sbin/iptables", "iptables\n"} {
+		steps = append(steps,
+			forged{"program " + path, KindRewrite, rewriteOf(path, plain, fully), program(path)},
+			forged{"program " + path, KindAccept, spec(path, "DOCKER-USER", accepting...), program(path)},
+			forged{"program " + path, KindMasquerade, spec(path, "", masquerading...), program(path)})
+	}
+	eachVariant(t, func(t *testing.T, tables *Tables) {
+		sh(t, tables.Path+" -N DOCKER-USER")
+		for _, r := range []string{"-t nat " + plain, "-t nat " + fully, "-t nat -A OUTPUT -s 198.18.0.0/24 ! -o snat-c -j MASQUERADE",
+			"-A DOCKER-USER -i snat-c -o snat-s -j ACCEPT", "-A INPUT -i snat-c -o snat-s -j ACCEPT", "-A DOCKER-USER -j RETURN", "-A DOCKER-USER -i a -o b -j DROP"} {
+			sh(t, tables.Path+" "+r+" || :") // no MASQUERADE in OUTPUT
+		}
+		before := everything(t, true)
+		for _, s := range steps {
+			args := strings.ReplaceAll(s.args, "PROGRAM", tables.Path)
+			if err := Undoers()[s.kind](t.Context(), json.RawMessage(args)); err == nil || err.Error() != s.want {
+				t.Errorf("%s, %s: error %v\nwant  %s", s.kind, s.name, err, s.want)
+			}
+		}
+		unchanged(t, before, everything(t, true))
+		if _, err := os.Stat(sprung); err == nil {
+			t.Error("the journal's program was run")
+		}
+	})
+}
+
+// All that is written has a form that is undone.
+func TestForm(t *testing.T) {
+	for _, network := range []struct{ subnet, bridge string }{{"198.18.0.0/24", "snat-c"}, {"0.0.0.0/0", "docker0"}, {"10.1.2.3/32", "br-0123456789ab"}} {
+		prefix := netip.MustParsePrefix(network.subnet)
+		original := masqueradingText(prefix, network.bridge)
+		r := nftRule{subnet: prefix, bridge: network.bridge}
+		for _, o := range rewritings {
+			text := (&Tables{}).rewritten(original, o)
+			for _, mark := range []string{"", "snatlab-20260102-030405-abcdef"} {
+				s := rewrite{Path: "iptables", Original: original, Rewritten: rule{text: text, mark: mark}.line()}
+				got, written, bridge, err := s.rules()
+				if err != nil || got.text != original || written.text != text || written.mark != mark || bridge != network.bridge {
+					t.Errorf("%+v is read as %v, %v, %s, %v", s, got, written, bridge, err)
+				}
+			}
+			with := r
+			with.options = o
+			if got := nftOptions(strings.TrimPrefix(with.text(), r.match())); got != o {
+				t.Errorf("%s is read as %+v", with.text(), got)
+			}
+		}
+		if got, err := parseNFTText(r.text()); err != nil || got != r {
+			t.Errorf("%s is read as %+v, %v", r.text(), got, err)
+		}
+	}
+}
+
+func TestApply_refuses_a_bridge_that_undoing_would_refuse(t *testing.T) {
+	j, path := newJournal(t)
+	header := read(t, path)
+	r := &Rule{Text: "-A POSTROUTING -s 198.18.0.0/24 ! -o $(id) -j MASQUERADE", backend: &Tables{}}
+	_, err := r.Apply(t.Context(), j, Options{Random: true})
+	want := "rewrite masquerade rule " + r.Text + fmt.Sprintf(": %q: not a rule of snatlab's; its step is not undone", r.Text)
+	if err == nil || err.Error() != want || read(t, path) != header {
+		t.Errorf("error %v\nwant  %s", err, want)
+	}
+}
