@@ -11,7 +11,7 @@ import (
 // circumstances are what else it takes to tell causes apart.
 type circumstances struct {
 	ports int    // that NAT had to choose from
-	max   uint64 // entries that the conntrack table holds; 0: unknown
+	max   uint64 // entries that the conntrack table holds; 0: no limit, or unknown
 	// evicts tells that the kernel gives a connection that finds no free port
 	// that of one which is closed (Linux 6.5).
 	evicts bool

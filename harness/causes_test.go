@@ -272,3 +272,13 @@ func TestAConnectionFromAPortThatWasUsedBeforeNeedNotMeetTheRule(t *testing.T) {
 		t.Error("64 ports, and 63 connections passed the rule")
 	}
 }
+
+// Without a limit the table cannot be full.
+func TestCauses_without_a_limit(t *testing.T) {
+	trial := &result.Trial{Requests: 100, Failed: 10, Failures: map[string]int{result.Timeout: 10}}
+	trial.Conntrack.Drop, trial.Conntrack.Entries = 10, 1<<40
+	got := causes(trial, circumstances{ports: natPorts})
+	if want := map[string]int{result.Unexplained: 10}; cmp.Diff(want, got) != "" {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}

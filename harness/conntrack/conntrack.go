@@ -25,7 +25,7 @@ import (
 type Snapshot struct {
 	CPUs    []cpu
 	Entries uint64 // in the table (nf_conntrack_count)
-	Max     uint64 // that it holds (nf_conntrack_max)
+	Max     uint64 // that it holds (nf_conntrack_max); 0: no limit
 }
 
 // cpu is one CPU's counters.

@@ -81,13 +81,14 @@ func CheckConntrack(entries int, shared bool) Precondition {
 
 // Crowded says what keeps a conntrack table from taking entries more; empty if
 // nothing does. When a table is full, connections of all who share it are
-// dropped: a twentieth of such a table is left to the others.
+// dropped: a twentieth of such a table is left to the others. A limit of 0 is no
+// limit (nf_conntrack_alloc in net/netfilter/nf_conntrack_core.c).
 func Crowded(s conntrack.Snapshot, entries int, shared bool) string {
 	reserve := uint64(0)
 	if shared {
 		reserve = s.Max / 20
 	}
-	if s.Entries+uint64(entries)+reserve <= s.Max {
+	if s.Max == 0 || s.Entries+uint64(entries)+reserve <= s.Max {
 		return ""
 	}
 	text := inUse(s)
@@ -101,6 +102,9 @@ func Crowded(s conntrack.Snapshot, entries int, shared bool) string {
 }
 
 func inUse(s conntrack.Snapshot) string {
+	if s.Max == 0 {
+		return fmt.Sprintf("%d entries in use, no limit (nf_conntrack_max is 0)", s.Entries)
+	}
 	return fmt.Sprintf("%d of %d entries in use", s.Entries, s.Max)
 }
 

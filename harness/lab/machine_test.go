@@ -29,3 +29,17 @@ func TestATableIsCrowdedBeforeItIsFull(t *testing.T) {
 		}
 	}
 }
+
+// The kernel takes a limit of 0 for none.
+func TestCrowded_without_a_limit(t *testing.T) {
+	for _, shared := range []bool{false, true} {
+		for _, entries := range []int{0, 1, 1 << 30} {
+			if got := Crowded(conntrack.Snapshot{Entries: 12}, entries, shared); got != "" {
+				t.Errorf("%d wanted, shared %t: got %q", entries, shared, got)
+			}
+		}
+	}
+	if got, want := inUse(conntrack.Snapshot{Entries: 12}), "12 entries in use, no limit (nf_conntrack_max is 0)"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

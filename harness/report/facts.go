@@ -170,8 +170,11 @@ func counted(n int) string {
 }
 
 func entries(n *uint64) string {
-	if n == nil {
+	switch {
+	case n == nil:
 		return none
+	case *n == 0:
+		return "0 (no limit)"
 	}
 	return figure.Thousands(*n)
 }
