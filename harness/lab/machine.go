@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -68,7 +69,10 @@ func CheckConntrack(entries int, shared bool) Precondition {
 	p := Precondition{Name: "conntrack", State: Unmet}
 	s, err := conntrack.Read()
 	if err != nil {
-		p.Found, p.Remedy = err.Error(), "run as root, on a kernel with nf_conntrack and ctnetlink"
+		p.Found, p.Remedy = err.Error(), "a run needs a kernel with nf_conntrack and ctnetlink (CONFIG_NF_CT_NETLINK)"
+		if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
+			p.Remedy = "run as root"
+		}
 		return p
 	}
 	if p.Found = Crowded(s, entries, shared); p.Found != "" {

@@ -134,7 +134,7 @@ func (t *Tables) list(ctx context.Context, table, chain string) ([]rule, error) 
 	}
 	lines, err := t.ipt.ListWithCounters(table, chain)
 	if err != nil {
-		return nil, fmt.Errorf("list %s of table %s with %s: %w", chain, table, t.Path, err)
+		return nil, fmt.Errorf("list %s of table %s with %s: %w", chain, table, t.Path, trimmed{err})
 	}
 	var rules []rule
 	for _, line := range lines {
@@ -183,21 +183,4 @@ func specOf(text string) ([]string, error) {
 		return nil, errors.New("not a rule")
 	}
 	return words[2:], nil
-}
-
-// HasDocker tells whether Docker keeps its rules in this variant.
-func (t *Tables) HasDocker() (bool, error) {
-	for table, chain := range map[string]string{"nat": "DOCKER", "filter": "DOCKER-USER"} {
-		if t.Variant == "legacy" && !legacyTableExists(table) {
-			return false, nil // and to look would create it
-		}
-		found, err := t.ipt.ChainExists(table, chain)
-		if err != nil {
-			return false, fmt.Errorf("look for chain %s with %s: %w", chain, t.Path, err)
-		}
-		if !found {
-			return false, nil
-		}
-	}
-	return true, nil
 }

@@ -89,10 +89,10 @@ func checkNone(chain string, rules []rule, text string) error {
 // written.
 func removeOurs(ctx context.Context, path, table, chain string, r rule) error {
 	t, err := openJournalled(path)
-	if err != nil || t.lacks(table) {
+	if err != nil {
 		return err
 	}
-	if there, err := t.ipt.ChainExists(table, chain); err != nil || !there {
+	if there, err := t.hasChain(table, chain); err != nil || !there {
 		return err
 	}
 	rules, err := t.list(ctx, table, chain)

@@ -62,7 +62,7 @@ func Preflight(ctx context.Context, binary string, entries int) (*Host, []lab.Pr
 	engine := h.checkEngine(ctx)
 	all := []lab.Precondition{checkPrivilege(), checkJournal(undo.Dir), lab.CheckKernel(), checkBinary(cmp.Or(binary, thisBinary)), engine}
 	if engine.State == lab.Met {
-		all = append(all, h.checkBackend(), h.checkRules(), h.checkSubnets(ctx))
+		all = append(all, h.checkBackend(), h.checkRules(ctx), h.checkSubnets(ctx))
 	} else {
 		for _, name := range []string{firewallBackend, iptablesRules, labSubnets} {
 			all = append(all, lab.Precondition{Name: name, State: lab.Unknown, Found: "no engine to look at"})
@@ -161,10 +161,13 @@ func rootCause(err error) error {
 }
 
 func remedyFor(err error) string {
-	if errors.Is(err, unix.EACCES) {
+	switch {
+	case errors.Is(err, unix.EACCES):
 		return "run as root, or join the docker group"
+	case client.IsErrConnectionFailed(err), errors.Is(err, context.DeadlineExceeded):
+		return "is the daemon running? is DOCKER_HOST right?"
 	}
-	return "is the daemon running? is DOCKER_HOST right?"
+	return "it answers, but not as it should: see its log (journalctl -u docker)"
 }
 
 // backend is what writes Docker's firewall rules. Engines before 29 write
@@ -183,49 +186,6 @@ func (h *Host) checkBackend() lab.Precondition {
 		p.Remedy = `only iptables rules can be rewritten so far; set "firewall-backend": "iptables" for the daemon`
 	}
 	return p
-}
-
-// checkRules finds the variants of iptables in which Docker has its rules.
-func (h *Host) checkRules() lab.Precondition {
-	p := lab.Precondition{Name: iptablesRules, State: lab.Unmet}
-	installed, err := nat.Installed()
-	if err != nil {
-		p.Found, p.Remedy = err.Error(), "install the package iptables"
-		return p
-	}
-	for _, t := range installed {
-		used, err := t.HasDocker()
-		if err != nil {
-			p.State, p.Found, p.Remedy = lab.Unmet, err.Error(), "run as root"
-			return p
-		}
-		if used {
-			h.tables = append(h.tables, t)
-		}
-	}
-	if len(h.tables) == 0 {
-		p.Found = fmt.Sprintf("Docker has no rules in %s", names(installed))
-		p.Remedy = "is the daemon started with --iptables=false? it has to manage iptables itself"
-		return p
-	}
-	p.Found = names(h.tables) + ", --random-fully"
-	if !slices.ContainsFunc(h.tables, (*nat.Tables).HasRandomFully) {
-		p.Remedy, p.Found = "iptables 1.6.2 or later is needed", names(h.tables)+": does not know --random-fully"
-		return p
-	}
-	p.State = lab.Met
-	return p
-}
-
-func names(tables []*nat.Tables) string {
-	var all []string
-	for _, t := range tables {
-		all = append(all, t.Version())
-	}
-	if all == nil {
-		return "any iptables"
-	}
-	return strings.Join(all, ", ")
 }
 
 func (h *Host) checkSubnets(ctx context.Context) lab.Precondition {

@@ -37,7 +37,7 @@ func look(t *testing.T, name, address string) lab.Precondition {
 }
 
 func TestAnEngineThatCannotBeUsedIsToldWithWhatHelps(t *testing.T) {
-	const running = "is the daemon running? is DOCKER_HOST right?"
+	const wrong = "it answers, but not as it should: see its log (journalctl -u docker)"
 	for _, test := range []struct {
 		name    string
 		answers map[string]http.HandlerFunc
@@ -51,10 +51,10 @@ func TestAnEngineThatCannotBeUsedIsToldWithWhatHelps(t *testing.T) {
 			lab.Precondition{State: lab.Unmet, Found: "the engine at ADDRESS is rootless: its NAT is in a network namespace of its own", Remedy: "use the system's engine"},
 		}, {
 			"one that is broken", map[string]http.HandlerFunc{"GET /info": refuse(http.StatusInternalServerError, "disk full")},
-			lab.Precondition{State: lab.Unmet, Found: "connect to Docker at ADDRESS: Error response from daemon: disk full", Remedy: running},
+			lab.Precondition{State: lab.Unmet, Found: "connect to Docker at ADDRESS: Error response from daemon: disk full", Remedy: wrong},
 		}, {
 			"one that speaks something else", map[string]http.HandlerFunc{"GET /info": say("hello")},
-			lab.Precondition{State: lab.Unmet, Found: "connect to Docker at ADDRESS: Error reading remote info: invalid character 'h' looking for beginning of value", Remedy: running},
+			lab.Precondition{State: lab.Unmet, Found: "connect to Docker at ADDRESS: Error reading remote info: invalid character 'h' looking for beginning of value", Remedy: wrong},
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"snatlab/harness/lab"
+	"snatlab/harness/nat"
 	"snatlab/harness/probe"
 	"snatlab/harness/scenario"
 	"snatlab/harness/undo"
@@ -68,9 +69,9 @@ func try(ctx context.Context, writer string, entries int) []lab.Precondition {
 		links.State, links.Found = lab.Unmet, err.Error()
 		return []lab.Precondition{links, rule, table}
 	}
-	rule.State, rule.Remedy = lab.Met, "the kernel's NAT is missing; or choose the other `nat` in the scenario"
+	rule.State = lab.Met
 	if err := l.masquerade(ctx); err != nil {
-		rule.State, rule.Found = lab.Unmet, err.Error()
+		rule.State, rule.Found, rule.Remedy = lab.Unmet, err.Error(), remedyForRule(writer, err)
 	} else {
 		rule.Found = fmt.Sprintf("%s: %s", l.rule.Program(), l.rule.Text)
 	}
@@ -79,4 +80,17 @@ func try(ctx context.Context, writer string, entries int) []lab.Precondition {
 		return nil
 	})
 	return []lab.Precondition{links, rule, table}
+}
+
+// remedyForRule names what the kernel lacks only if the kernel said so.
+func remedyForRule(writer string, err error) string {
+	other := scenario.NFTables
+	if writer == other {
+		other = scenario.IPTables
+	}
+	remedy := fmt.Sprintf("choose `nat: %s` in the scenario", other)
+	if missing, ok := errors.AsType[*nat.MissingError](err); ok {
+		return fmt.Sprintf("load the kernel's module %s, or %s", missing.Module, remedy)
+	}
+	return remedy
 }

@@ -1,0 +1,87 @@
+package docker
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"snatlab/harness/lab"
+	"snatlab/harness/nat"
+)
+
+// checkRules finds the variants of iptables in which Docker has its rules, and
+// lists the chains that a run lists.
+func (h *Host) checkRules(ctx context.Context) lab.Precondition {
+	p := lab.Precondition{Name: iptablesRules, State: lab.Unmet}
+	installed, err := nat.Installed()
+	if err != nil {
+		p.Found, p.Remedy = err.Error(), "install the package iptables"
+		return p
+	}
+	var partly string
+	for _, t := range installed {
+		found, missing, err := t.DockerChains()
+		if err == nil && missing == nil {
+			err = t.ReadChains(ctx)
+		}
+		switch {
+		case err != nil:
+			p.Found, p.Remedy = err.Error(), remedyForRules(t, err)
+			return p
+		case missing == nil:
+			h.tables = append(h.tables, t)
+		case found != nil:
+			partly = fmt.Sprintf("iptables %s has Docker's chain %s, but not %s", t.Version(), found[0], missing[0])
+		}
+	}
+	if len(h.tables) == 0 {
+		p.Found, p.Remedy = h.noRules(installed, partly)
+		return p
+	}
+	p.Found = names(h.tables) + ", --random-fully"
+	if !slices.ContainsFunc(h.tables, (*nat.Tables).HasRandomFully) {
+		p.Remedy, p.Found = "iptables 1.6.2 or later is needed", names(h.tables)+": does not know --random-fully"
+		return p
+	}
+	p.State = lab.Met
+	return p
+}
+
+// noRules says what is known of a Docker without rules. The daemon does not say
+// how it was started, so that stays a question, where nothing else explains it.
+func (h *Host) noRules(installed []*nat.Tables, partly string) (found, remedy string) {
+	found = fmt.Sprintf("Docker has no rules in %s", names(installed))
+	switch {
+	case partly != "":
+		return partly, "something deleted it; a restart of the Docker daemon makes it anew"
+	case !strings.HasPrefix(h.backend(), "iptables"):
+		return found, fmt.Sprintf("its firewall backend is %s: see above", h.backend())
+	case nat.LegacyUnseen(installed):
+		return found + ", and the kernel has a legacy table nat that no program here can list", "install iptables-legacy"
+	}
+	return found, "is the daemon started with --iptables=false? it has to manage iptables itself"
+}
+
+// remedyForRules tells from what a program says why it cannot list a chain.
+func remedyForRules(t *nat.Tables, err error) string {
+	text := strings.ToLower(err.Error())
+	switch {
+	case strings.Contains(text, "is incompatible"):
+		return "the nft program has written a rule there that iptables cannot show: see `nft list table ip nat` and `nft list table ip filter`, and move it to a table of its own"
+	case strings.Contains(text, "permission denied"), strings.Contains(text, "not permitted"):
+		return "run as root"
+	}
+	return fmt.Sprintf("try by hand: %s -t nat -S; %[1]s -t filter -S", t.Path)
+}
+
+func names(tables []*nat.Tables) string {
+	var all []string
+	for _, t := range tables {
+		all = append(all, t.Version())
+	}
+	if all == nil {
+		return "any iptables"
+	}
+	return strings.Join(all, ", ")
+}

@@ -1,0 +1,122 @@
+package docker
+
+import (
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/docker/docker/api/types/system"
+	"golang.org/x/sys/unix"
+
+	"snatlab/harness/lab"
+	"snatlab/harness/nat"
+)
+
+// emptyNamespace moves the test into a network namespace without any rule. Its
+// thread ends with the test.
+func emptyNamespace(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("this test needs root")
+		}
+		t.Skip("this test needs root, to make a network namespace")
+	}
+	runtime.LockOSThread()
+	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func shell(t *testing.T, script string) {
+	t.Helper()
+	if out, err := exec.Command("sh", "-e", "-c", script).CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", script, err, out)
+	}
+}
+
+const dockersChains = "iptables-nft -t nat -N DOCKER; iptables-nft -N DOCKER-USER; "
+
+func TestCheckRules(t *testing.T) {
+	const (
+		question = "is the daemon started with --iptables=false? it has to manage iptables itself"
+		isNative = "the nft program has written a rule there that iptables cannot show: see `nft list table ip nat` and `nft list table ip filter`, and move it to a table of its own"
+	)
+	for _, c := range []struct {
+		name, script, backend string
+		state                 lab.State
+		found, remedy         string // found: a part
+	}{
+		{"Docker's_chains", dockersChains, "iptables", lab.Met, " (nft), --random-fully", ""},
+		{"no_chains", ":", "iptables", lab.Unmet, "Docker has no rules in ", question},
+		{"no_chains_of_another_backend", ":", "nftables", lab.Unmet, "Docker has no rules in ", "its firewall backend is nftables: see above"},
+		{"one_chain_is_gone", "iptables-nft -t nat -N DOCKER", "iptables", lab.Unmet,
+			" has Docker's chain DOCKER of table nat, but not DOCKER-USER of table filter", "something deleted it; a restart of the Docker daemon makes it anew"},
+		{"POSTROUTING_has_a_rule_of_nft", dockersChains + "iptables-nft -t nat -A POSTROUTING -j RETURN; nft add rule ip nat POSTROUTING ip saddr 10.8.0.0/24 oifname out0 masquerade random,persistent", "iptables", lab.Unmet,
+			"list POSTROUTING of table nat with iptables-nft: ", isNative},
+		{"DOCKER-USER_has_a_rule_of_nft", dockersChains + "nft add rule ip filter DOCKER-USER ct mark set numgen inc mod 2", "iptables", lab.Unmet,
+			"list DOCKER-USER of table filter with iptables-nft: ", isNative},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			emptyNamespace(t)
+			shell(t, c.script)
+			h := &Host{info: system.Info{FirewallBackend: &system.FirewallInfo{Driver: c.backend}}}
+			p := h.checkRules(t.Context())
+			if p.Name != iptablesRules || p.State != c.state || !strings.Contains(p.Found, c.found) || p.Remedy != c.remedy {
+				t.Errorf("found %+v\n want %+v", p, c)
+			}
+		})
+	}
+}
+
+func TestCheckRules_names_a_legacy_table_that_nobody_can_list(t *testing.T) {
+	emptyNamespace(t)
+	if exec.Command("iptables-legacy", "-t", "nat", "-S").Run() != nil {
+		t.Skip("a kernel without legacy tables")
+	}
+	program, err := exec.LookPath("iptables-nft")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := os.Symlink(program, filepath.Join(dir, "iptables-nft")); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir)
+	p := (&Host{}).checkRules(t.Context())
+	if p.State != lab.Unmet || !strings.HasSuffix(p.Found, ", and the kernel has a legacy table nat that no program here can list") || p.Remedy != "install iptables-legacy" {
+		t.Errorf("found %+v", p)
+	}
+}
+
+// The daemon is asked about only where its network has no rule at all.
+func TestFindRule(t *testing.T) {
+	const question = "is this daemon started with --iptables=false?"
+	for _, c := range []struct {
+		name, rule string
+		asks       bool
+		want       string
+	}{
+		{"no_rule", "-s 172.17.0.0/16 ! -o docker0 -j MASQUERADE", true, "no masquerade rule of 198.18.0.0/24: "},
+		{"an_address_of_host_ipv4", "-s 198.18.0.0/24 ! -o br0 -j SNAT --to-source 192.0.2.1", false, "which the network option com.docker.network.host_ipv4 asks for; use a network without that option"},
+		{"options_already", "-s 198.18.0.0/24 ! -o br0 -j MASQUERADE --random-fully", false, "it has options already, so it is not the baseline; use a network whose rule is plain"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			emptyNamespace(t)
+			shell(t, dockersChains+"iptables-nft -t nat -A POSTROUTING "+c.rule)
+			tables, err := nat.Installed()
+			if err != nil {
+				t.Fatal(err)
+			}
+			l := &dockerLab{host: &Host{tables: tables}, clientNet: network{bridge: "br0", subnet: netip.MustParsePrefix("198.18.0.0/24")}}
+			err = l.findRule(t.Context())
+			if err == nil || strings.Contains(err.Error(), question) != c.asks || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("error %v", err)
+			}
+		})
+	}
+}
