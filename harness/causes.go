@@ -153,7 +153,17 @@ func valid(t *result.Trial, rule lab.Rule) error {
 	sent := t.Requests - t.Failures[result.EADDRNOTAVAIL] - t.Failures[result.EADDRINUSE] - t.Failures[result.Other]
 	sent = min(sent, t.SourcePorts)
 	if t.RulePackets+otherDrops(t.Conntrack) < uint64(sent) {
-		return fmt.Errorf("the rule %q matched %d of %d connections: something else translates or drops the rest", rule.Rule(), t.RulePackets, sent)
+		return &missedError{rule: rule.Rule(), matched: t.RulePackets, sent: uint64(sent)}
 	}
 	return nil
+}
+
+// missedError is the error of a trial whose rule did not see all connections.
+type missedError struct {
+	rule          string
+	matched, sent uint64
+}
+
+func (e *missedError) Error() string {
+	return fmt.Sprintf("the rule %q matched %d of %d connections", e.rule, e.matched, e.sent)
 }

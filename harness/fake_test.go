@@ -48,6 +48,9 @@ type script struct {
 	// matched says how many packets the rule counted when so many requests
 	// had been sent; nil: as many.
 	matched func(sent uint64) uint64
+	// others are the counters of other rules when so many requests had been
+	// sent; nil: there are none.
+	others func(sent uint64) lab.Counters
 	// table is the conntrack table at the n-th look; nil: an empty one.
 	table func(n int) conntrack.Snapshot
 	// deaf says that nobody listens where a trial's requests are sent.
@@ -292,6 +295,13 @@ func (r *fakeRule) Packets(context.Context) (uint64, error) {
 		return r.lab.sent, nil
 	}
 	return r.lab.matched(r.lab.sent), nil
+}
+
+func (r *fakeRule) Counters(context.Context) lab.Counters {
+	if r.lab.others == nil {
+		return lab.Counters{}
+	}
+	return r.lab.others(r.lab.sent)
 }
 
 func (r *fakeRule) Undo(ctx context.Context) error {

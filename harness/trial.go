@@ -80,6 +80,7 @@ func (x *experiment) checkPath(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, rule.Undo(undo.Context(ctx))) }()
+	others := rule.Counters(ctx)
 	before, err := rule.Packets(ctx)
 	if err != nil {
 		return err
@@ -113,8 +114,8 @@ func (x *experiment) checkPath(ctx context.Context) (err error) {
 	case err != nil:
 		return err
 	case matched < uint64(n):
-		return fmt.Errorf("expected %d connections to %v to pass the rule %q: it matched %d of them, and %d reached the server; another rule or route takes them",
-			n, address, rule.Rule(), matched, arrived)
+		return fmt.Errorf("expected %d connections to %v to pass the rule %q: it matched %d of them, and %d reached the server; %s",
+			n, address, rule.Rule(), matched, arrived, takers(others, rule.Counters(ctx), uint64(n)-matched))
 	case arrived < n:
 		return fmt.Errorf("expected %d connections to reach %v: %d did, though the rule %q saw them all; a firewall on the way drops them (see the chains FORWARD and DOCKER-USER, and the server's own)",
 			n, address, arrived, rule.Rule())
@@ -140,6 +141,7 @@ func (x *experiment) trial(ctx context.Context, arm scenario.Arm, into *result.A
 	if err := x.awaitRoom(ctx); err != nil {
 		return nil, err
 	}
+	others := rule.Counters(ctx)
 	trial := x.nextTrial()
 	address, err := x.lab.Listen(ctx, trial)
 	if err != nil {
@@ -174,7 +176,11 @@ func (x *experiment) trial(ctx context.Context, arm scenario.Arm, into *result.A
 	recordSources(into, served)
 	t.Foreign = m.foreign
 	t.Causes = causes(t, circumstances{sourcePorts(arm), m.after.counters.Max, evicts(x.result.Environment.Kernel)})
-	return t, valid(t, rule)
+	err = valid(t, rule)
+	if missed, ok := errors.AsType[*missedError](err); ok {
+		err = fmt.Errorf("%w; %s", err, takers(others, rule.Counters(ctx), missed.sent-missed.matched))
+	}
+	return t, err
 }
 
 // forget deletes the entries that a trial left in the conntrack table. NAT

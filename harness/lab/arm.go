@@ -59,6 +59,14 @@ func (a *applied) Packets(ctx context.Context) (n uint64, err error) {
 	return n, err
 }
 
+func (a *applied) Counters(ctx context.Context) (c Counters) {
+	_ = a.site.Router(func() error {
+		c = a.rule.Counters(ctx)
+		return nil
+	})
+	return c
+}
+
 // Undo undoes all parts, the last one first; one that cannot be undone does not
 // keep the others from it.
 func (a *applied) Undo(ctx context.Context) error {

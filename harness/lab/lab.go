@@ -9,6 +9,7 @@ import (
 	"net/netip"
 
 	"snatlab/harness/conntrack"
+	"snatlab/harness/nat"
 	"snatlab/harness/probe"
 	"snatlab/harness/result"
 	"snatlab/harness/scenario"
@@ -59,9 +60,14 @@ type Rule interface {
 	// Packets counts the connections that it matched since it was written.
 	// That the rule is no longer there is an error.
 	Packets(context.Context) (uint64, error)
+	// Counters are those of the other rules that may translate instead.
+	Counters(context.Context) Counters
 	// Undo puts the rule and all else back as the driver made it.
 	Undo(context.Context) error
 }
+
+// Counters are the packet counters of rules that are not the lab's.
+type Counters = nat.Counters
 
 // Precondition is something that a driver needs of the machine.
 type Precondition struct {

@@ -54,7 +54,7 @@ func TestFindTellsWhatItFoundInstead(t *testing.T) {
 		"not that subnet": {[]string{"! -s 198.18.0.0/24 -j MASQUERADE"}, none + "-A POSTROUTING ! -s 198.18.0.0/24 -j MASQUERADE (VARIANT)", false},
 		"no translation":  {[]string{"-s 198.18.0.0/24 -j RETURN"}, none + "-A POSTROUTING -s 198.18.0.0/24 -j RETURN (VARIANT)", false},
 		"a fixed address": {third("-j SNAT --to-source 192.0.2.1"), other + `-j SNAT --to-source 192.0.2.1": ` +
-			"it translates to a fixed address, which the network option com.docker.network.host_ipv4 asks for; use a network without that option", true},
+			"it translates to a fixed address, as Docker does for the network option com.docker.network.host_ipv4; use a network without that option", true},
 		"options already": {third("-j MASQUERADE --random-fully"), other + `-j MASQUERADE --random-fully": ` +
 			"it has options already, so it is not the baseline; use a network whose rule is plain", true},
 		"left by a run": {third("-m comment --comment snatlab-20260102-030405-abcdef -j MASQUERADE --random"), other + `-j MASQUERADE --random", ` +

@@ -75,7 +75,7 @@ func (r foundRule) why() string {
 	case r.mark != "":
 		return "run `snatlab cleanup`, and if that leaves it, put the plain rule in its place"
 	case r.target() == "SNAT":
-		return "it translates to a fixed address, which the network option com.docker.network.host_ipv4 asks for; use a network without that option"
+		return "it translates to a fixed address, as Docker does for the network option com.docker.network.host_ipv4; use a network without that option"
 	case r.target() != "MASQUERADE":
 		return "it does not masquerade"
 	case has("--random-fully"), has("--random"), has("--to-ports"):

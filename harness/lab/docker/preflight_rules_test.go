@@ -102,7 +102,7 @@ func TestFindRule(t *testing.T) {
 		want       string
 	}{
 		{"no_rule", "-s 172.17.0.0/16 ! -o docker0 -j MASQUERADE", true, "no masquerade rule of 198.18.0.0/24: "},
-		{"an_address_of_host_ipv4", "-s 198.18.0.0/24 ! -o br0 -j SNAT --to-source 192.0.2.1", false, "which the network option com.docker.network.host_ipv4 asks for; use a network without that option"},
+		{"an_address_of_host_ipv4", "-s 198.18.0.0/24 ! -o br0 -j SNAT --to-source 192.0.2.1", false, "as Docker does for the network option com.docker.network.host_ipv4; use a network without that option"},
 		{"options_already", "-s 198.18.0.0/24 ! -o br0 -j MASQUERADE --random-fully", false, "it has options already, so it is not the baseline; use a network whose rule is plain"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -1,0 +1,111 @@
+package nat
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// show renders counters of one rule each, without the handles.
+func show(all Counters) (lines []string) {
+	for _, c := range all.Rules {
+		text := c.Rule
+		if _, rest, ok := strings.Cut(text, ", "); ok && strings.HasPrefix(text, "handle ") {
+			text = rest
+		}
+		lines = append(lines, fmt.Sprintf("%s %d: %s %d", c.Place, c.At, text, c.Packets))
+	}
+	slices.Sort(lines) // variants come in an order of their own
+	return lines
+}
+
+func TestCounters(t *testing.T) {
+	t.Run("all_rules_but_ours", func(t *testing.T) {
+		eachFirewall(t, func(t *testing.T, f firewall) {
+			if _, ok := f.(byNFT); !ok {
+				openNFT(t)
+			}
+			r, j := byOwner(t, f)
+			for _, tables := range []string{"iptables-nft", "iptables-legacy"} {
+				sh(t, tables+" -t nat -A POSTROUTING -c 7 420 -s 10.1.0.0/16 ! -o docker0 -j MASQUERADE || :")
+			}
+			sh(t, `nft -f - <<'END'
+table inet shop {
+	chain nat {
+		type nat hook postrouting priority srcnat - 1
+		counter packets 5 bytes 300 masquerade comment "theirs"
+		masquerade
+	}
+	chain in {
+		type nat hook prerouting priority dstnat
+		counter packets 9 bytes 9
+	}
+	chain plain {
+		counter packets 9 bytes 9
+	}
+}
+END`)
+			before := everything(t, true)
+			inForce := apply(t, r, j, Options{RandomFully: true})
+			got := show(inForce.Counters(t.Context()))
+			undoArm(t, inForce)
+			want := []string{`nftables, table inet shop, chain nat 1: comment "theirs" 5`}
+			for _, variant := range []string{"legacy", "nft"} {
+				at := 1
+				if tables := r.Tables(); tables != nil && tables.Variant == variant {
+					at = 2
+				}
+				want = append(want, fmt.Sprintf(`POSTROUTING (%s) %d: "-A POSTROUTING -s 10.1.0.0/16 ! -o docker0 -j MASQUERADE" 7`, variant, at))
+			}
+			slices.Sort(want)
+			if program := variantsThere(t); !slices.Contains(program, "legacy") {
+				want = slices.DeleteFunc(want, func(line string) bool { return strings.Contains(line, "(legacy)") })
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("got  %q\nwant %q", got, want)
+			}
+			if unread := inForce.Counters(t.Context()).Unread; !slices.Equal(unread, []string{"nftables, table inet shop, chain nat: 1 of 2 rules have no counter"}) {
+				t.Errorf("unread %q", unread)
+			}
+			if after := everything(t, false); len(after) != len(before) {
+				t.Errorf("the rules were\n%q\nand are\n%q", before, after)
+			}
+		})
+	})
+	t.Run("a_rule_that_takes_connections_moves", func(t *testing.T) {
+		eachFirewall(t, func(t *testing.T, f firewall) {
+			openNFT(t)
+			r, j := byOwner(t, f)
+			inForce := apply(t, r, j, Options{Random: true})
+			sh(t, `nft 'table ip shop { chain nat { type nat hook postrouting priority srcnat - 1; ip saddr 198.18.0.0/24 counter masquerade; }; }'`)
+			send(t, 4)
+			if got := show(inForce.Counters(t.Context())); len(got) != 1 || !strings.HasPrefix(got[0], "nftables, table ip shop, chain nat 1: handle ") || !strings.HasSuffix(got[0], " 4") {
+				t.Errorf("got %q", got)
+			}
+			counts(t, inForce, 0)
+		})
+	})
+	t.Run("a_chain_that_iptables_cannot_list", func(t *testing.T) {
+		namespace(t)
+		f := openNFT(t)
+		r, j := byOwner(t, f)
+		sh(t, "iptables-nft -t nat -A POSTROUTING -j RETURN; nft add rule ip nat POSTROUTING counter packets 3 bytes 9 masquerade random,persistent")
+		inForce := apply(t, r, j, Options{Random: true})
+		all := inForce.Counters(t.Context())
+		if got := show(all); len(got) != 2 || !strings.HasSuffix(got[1], " 3") || !strings.HasPrefix(got[1], "nftables, table ip nat, chain POSTROUTING 2: handle ") {
+			t.Errorf("got %q", got)
+		}
+		if len(all.Unread) != 1 || !strings.HasPrefix(all.Unread[0], "list POSTROUTING of table nat with iptables-nft: ") || strings.HasSuffix(all.Unread[0], "\n") {
+			t.Errorf("unread %q", all.Unread)
+		}
+	})
+}
+
+func variantsThere(t *testing.T) (names []string) {
+	all, _ := variants(t)
+	for _, v := range all {
+		names = append(names, v.Variant)
+	}
+	return names
+}

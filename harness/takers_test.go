@@ -1,0 +1,68 @@
+package harness
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"snatlab/harness/lab"
+	"snatlab/harness/nat"
+)
+
+func counted(rules ...nat.Counter) lab.Counters { return lab.Counters{Rules: rules} }
+
+func TestTakers(t *testing.T) {
+	const nobody = "no other rule was seen to match them at the postrouting hook, so they did not come that far, or are exempt from NAT"
+	rule := func(text string, at int, packets uint64) nat.Counter {
+		return nat.Counter{Place: "POSTROUTING (nft)", Rule: text, At: at, Packets: packets}
+	}
+	for _, c := range []struct {
+		name          string
+		before, after lab.Counters
+		want          string
+	}{
+		{"nothing_else_is_there", counted(), counted(), nobody},
+		{"nothing_moved", counted(rule("a", 1, 7)), counted(rule("a", 1, 7)), nobody},
+		{"one_moved", counted(rule("a", 1, 7), rule("b", 2, 9)), counted(rule("a", 1, 7), rule("b", 2, 19)), "instead rule 2 of POSTROUTING (nft), b, matched 10"},
+		{"little_of_it_moved", counted(rule("a", 1, 7)), counted(rule("a", 1, 11)), nobody},
+		{"half_of_it_moved", counted(rule("a", 1, 7)), counted(rule("a", 1, 12)), "instead rule 1 of POSTROUTING (nft), a, matched 5"},
+		{"two_moved", counted(rule("a", 1, 0), rule("b", 3, 0)), counted(rule("a", 1, 10), rule("b", 3, 12)),
+			"instead rule 1 of POSTROUTING (nft), a, matched 10, and rule 3 of POSTROUTING (nft), b, matched 12"},
+		{"it_was_inserted_meanwhile", counted(rule("b", 1, 100)), counted(rule("a", 1, 10), rule("b", 2, 100)), "instead rule 1 of POSTROUTING (nft), a, matched 10"},
+		{"it_was_written_anew", counted(rule("a", 1, 100)), counted(rule("a", 1, 10)), "instead rule 1 of POSTROUTING (nft), a, matched 10"},
+		{"the_second_of_two_equal_ones", counted(rule("a", 1, 50), rule("a", 2, 5)), counted(rule("a", 1, 50), rule("a", 2, 15)), "instead rule 2 of POSTROUTING (nft), a, matched 10"},
+		{"something_cannot_be_read", counted(), lab.Counters{Unread: []string{"x", "y"}}, nobody + " (not seen: x; y)"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := takers(c.before, c.after, 10); got != c.want {
+				t.Errorf("got  %s\nwant %s", got, c.want)
+			}
+		})
+	}
+}
+
+// The path check and the check of each trial name the rule that took the
+// connections.
+func TestRun_names_the_rule_that_takes_connections(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		until uint64 // requests that pass our rule
+		want  string
+	}{
+		{"path_check", 0, "; instead rule 1 of POSTROUTING (nft), \"theirs\", matched 2"},
+		{"trial", 2, "round 1 of 2, arm a: the rule \"-j MASQUERADE\" matched 0 of 40 connections; instead rule 1 of POSTROUTING (nft), \"theirs\", matched 40"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := newFakeLab(t, 2)
+			f.matched = func(sent uint64) uint64 { return min(sent, c.until) }
+			f.others = func(sent uint64) lab.Counters {
+				return counted(nat.Counter{Place: "POSTROUTING (nft)", Rule: `"theirs"`, At: 1, Packets: 1000 + sent - min(sent, c.until)},
+					nat.Counter{Place: "POSTROUTING (nft)", Rule: `"idle"`, At: 2, Packets: 5})
+			}
+			_, _, err := f.run(t.Context(), clientsOf(2, "a"))
+			if !strings.HasSuffix(fmt.Sprint(err), c.want) {
+				t.Errorf("error %v", err)
+			}
+		})
+	}
+}
