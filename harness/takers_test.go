@@ -6,15 +6,14 @@ import (
 	"testing"
 
 	"snatlab/harness/lab"
-	"snatlab/harness/nat"
 )
 
-func counted(rules ...nat.Counter) lab.Counters { return lab.Counters{Rules: rules} }
+func counted(rules ...lab.Counter) lab.Counters { return lab.Counters{Rules: rules} }
 
 func TestTakers(t *testing.T) {
 	const nobody = "no other rule was seen to match them at the postrouting hook, so they did not come that far, or are exempt from NAT"
-	rule := func(text string, at int, packets uint64) nat.Counter {
-		return nat.Counter{Place: "POSTROUTING (nft)", Rule: text, At: at, Packets: packets}
+	rule := func(text string, at int, packets uint64) lab.Counter {
+		return lab.Counter{Place: "POSTROUTING (nft)", Rule: text, At: at, Packets: packets}
 	}
 	for _, c := range []struct {
 		name          string
@@ -56,8 +55,8 @@ func TestRun_names_the_rule_that_takes_connections(t *testing.T) {
 			f := newFakeLab(t, 2)
 			f.matched = func(sent uint64) uint64 { return min(sent, c.until) }
 			f.others = func(sent uint64) lab.Counters {
-				return counted(nat.Counter{Place: "POSTROUTING (nft)", Rule: `"theirs"`, At: 1, Packets: 1000 + sent - min(sent, c.until)},
-					nat.Counter{Place: "POSTROUTING (nft)", Rule: `"idle"`, At: 2, Packets: 5})
+				return counted(lab.Counter{Place: "POSTROUTING (nft)", Rule: `"theirs"`, At: 1, Packets: 1000 + sent - min(sent, c.until)},
+					lab.Counter{Place: "POSTROUTING (nft)", Rule: `"idle"`, At: 2, Packets: 5})
 			}
 			_, _, err := f.run(t.Context(), clientsOf(2, "a"))
 			if !strings.HasSuffix(fmt.Sprint(err), c.want) {

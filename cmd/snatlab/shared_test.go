@@ -129,11 +129,14 @@ func TestTheRuleOfANetworkThatOthersUseIsPutBackAfterSIGKILL(t *testing.T) {
 	e.passed(t, p, regexp.MustCompile(`(?m)^(-A POSTROUTING .*-o docker0)(?: -m comment --comment snatlab-\S+)? -c [1-9]\d{2,} \d+ (-j MASQUERADE --random-fully)$`))
 	var holder struct{ PID int }
 	must(t, json.Unmarshal([]byte(e.do(t, "cat", "/run/snatlab/lock")), &holder))
+	const theirs = "POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE --random-fully"
+	e.iptables(t, "-t nat -A "+theirs) // an operator's, equal to ours but for the mark
 	e.do(t, "kill", "-KILL", strconv.Itoa(holder.PID))
 	p.wait(t)
 	if said := e.cleanup(t); !strings.Contains(said, "undoing: masquerade rule -A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE --random-fully\n") {
 		t.Errorf("cleanup: %s", said)
 	}
+	e.iptables(t, "-t nat -D "+theirs) // fails if it is gone
 	if diff := cmp.Diff(before, e.look(t, id)); diff != "" {
 		t.Errorf("the neighbour has changed: %s", diff)
 	}

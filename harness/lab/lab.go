@@ -67,7 +67,10 @@ type Rule interface {
 }
 
 // Counters are the packet counters of rules that are not the lab's.
-type Counters = nat.Counters
+type (
+	Counters = nat.Counters
+	Counter  = nat.Counter
+)
 
 // Precondition is something that a driver needs of the machine.
 type Precondition struct {

@@ -133,6 +133,35 @@ func TestUndo_of_a_change_that_was_never_made(t *testing.T) {
 	})
 }
 
+// A process can die between the two commands of a rewriting, or of a restoring.
+func TestUndo_of_half_a_change(t *testing.T) {
+	mine := strings.Replace(leftRule, "-old", "-run", 1)
+	for name, c := range map[string]struct{ rules, want []string }{
+		"while_it_was_rewritten":          {[]string{mine, plain, fully}, []string{plain, fully}},
+		"while_it_was_restored":           {[]string{fully, plain, mine}, []string{fully, plain}},
+		"before_it_was_restored":          {[]string{fully, mine, fully}, []string{fully, plain, fully}},
+		"after_it_was_restored":           {[]string{plain, fully}, []string{plain, fully}},
+		"after_its_owner_took_it_as_well": {[]string{fully}, []string{fully}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachVariant(t, func(t *testing.T, tables *Tables) {
+				for _, r := range c.rules {
+					sh(t, tables.Path+" -t nat "+r)
+				}
+				step := tables.rewriting(rule{text: plain}, rule{text: fully, mark: "snatlab-run"}, false)
+				for range 2 {
+					if err := Undoers().UndoAll(t.Context(), []undo.Step{step}); err != nil {
+						t.Error(err)
+					}
+					if got := raw(t, tables); !slices.Equal(got, c.want) {
+						t.Errorf("the chain reads %q, want %q", got, c.want)
+					}
+				}
+			})
+		})
+	}
+}
+
 // A table of the bare name is an operator's, unless a journal of an older
 // version names it.
 func TestUndo_leaves_the_tables_of_others(t *testing.T) {

@@ -99,8 +99,8 @@ func (f *InForce) apply(ctx context.Context, options Options) error {
 	if _, refused := errors.AsType[*refusedError](err); !refused || f.rule.mark == "" {
 		return err
 	}
-	if err := f.Undo(undo.Context(ctx)); err != nil {
-		return err
+	if undoErr := f.Undo(undo.Context(ctx)); undoErr != nil {
+		return errors.Join(err, undoErr)
 	}
 	f.rule.mark = ""
 	return f.write(ctx, original, options)
