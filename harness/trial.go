@@ -91,6 +91,7 @@ func (x *experiment) checkPath(ctx context.Context) (err error) {
 	}
 	arrived, n := 0, len(x.lab.Clients())
 	var ports [][]probe.Ports
+	failures := map[string]int{}
 	for _, c := range x.lab.Clients() { // one after the other: no race
 		report, err := c.Run(ctx, probe.Load{Server: address, Requests: 1, Timeout: pathTimeout, Concurrency: 1})
 		if err != nil {
@@ -98,6 +99,9 @@ func (x *experiment) checkPath(ctx context.Context) (err error) {
 		}
 		arrived += report.Succeeded
 		ports = append(ports, report.Ports)
+		for kind, n := range report.Failures {
+			failures[kind] += n
+		}
 	}
 	if _, err := x.lab.Finish(ctx); err != nil {
 		return err
@@ -117,8 +121,8 @@ func (x *experiment) checkPath(ctx context.Context) (err error) {
 		return fmt.Errorf("expected %d connections to %v to pass the rule %q: it matched %d of them, and %d reached the server; %s",
 			n, address, rule.Rule(), matched, arrived, takers(others, rule.Counters(ctx), uint64(n)-matched))
 	case arrived < n:
-		return fmt.Errorf("expected %d connections to reach %v: %d did, though the rule %q saw them all; a firewall on the way drops them (see the chains FORWARD and DOCKER-USER, and the server's own)",
-			n, address, arrived, rule.Rule())
+		return fmt.Errorf("expected %d connections to %v to open: %d did, though the rule %q saw them all; the others failed behind it, or their answers did: %v (see the server and its firewall, and for the answers the chains FORWARD and DOCKER-USER)",
+			n, address, arrived, rule.Rule(), failures)
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -119,4 +120,27 @@ func TestApply_refuses_a_bridge_that_undoing_would_refuse(t *testing.T) {
 	if err == nil || err.Error() != want || read(t, path) != header {
 		t.Errorf("error %v\nwant  %s", err, want)
 	}
+}
+
+// Whatever a step says, what is accepted of it has no words but those of a rule
+// of ours.
+func FuzzStepText(f *testing.F) {
+	for _, o := range rewritings {
+		f.Add(plain, (&Tables{}).rewritten(plain, o))
+	}
+	for _, odd := range []string{leftRule, "", plain + " -j DROP", strings.Replace(plain, "snat-c", "a b", 1), strings.Replace(plain, "-A", "-D", 1), "\"", fully + "\n"} {
+		f.Add(plain, odd)
+		f.Add(odd, fully)
+	}
+	words := regexp.MustCompile(`^-A POSTROUTING -s [0-9./]+ ! -o [A-Za-z0-9._-]+( -p tcp)?( -m comment --comment snatlab-[A-Za-z0-9_-]+)?` +
+		` -j (MASQUERADE( --to-ports [0-9-]+)?|SNAT --to-source [0-9.-]+)( --random| --random-fully)?$`)
+	f.Fuzz(func(t *testing.T, original, rewritten string) {
+		was, written, _, err := (rewrite{Original: original, Rewritten: rewritten}).rules()
+		if err != nil {
+			return
+		}
+		if was.line() != original || written.line() != rewritten || !words.MatchString(original) || !words.MatchString(rewritten) {
+			t.Errorf("%q and %q are accepted", original, rewritten)
+		}
+	})
 }
