@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"regexp"
 	"strings"
 
 	cerrdefs "github.com/containerd/errdefs"
@@ -45,18 +46,26 @@ func Leftovers(ctx context.Context) ([]undo.Step, error) {
 	}
 	var steps []undo.Step
 	for _, c := range containers {
-		if len(c.Names) > 0 {
-			steps = append(steps, h.containerStep(c.Labels[label], strings.TrimPrefix(c.Names[0], "/")))
-		}
+		name := strings.TrimPrefix(strings.Join(c.Names, ","), "/")
+		steps = append(steps, leftover(h.containerStep, containerPart, c.Labels[label], name, c.ID))
 	}
 	networks, err := docker.NetworkList(ctx, dockernet.ListOptions{Filters: labelled})
 	if err != nil {
 		return nil, fmt.Errorf("list networks: %w", err)
 	}
 	for _, n := range networks {
-		steps = append(steps, h.networkStep(n.Labels[label], n.Name))
+		steps = append(steps, leftover(h.networkStep, networkPart, n.Labels[label], n.Name, n.ID))
 	}
 	return steps, nil
+}
+
+// leftover is the step that removes a part of a run. One that was given another
+// name is removed by its id.
+func leftover(step func(run, name string) undo.Step, part *regexp.Regexp, run, name, id string) undo.Step {
+	if (object{Run: run, Name: name}).checkName(part) != nil {
+		name = id
+	}
+	return step(run, name)
 }
 
 // KindImage is the kind of the step that removes a probe image.
@@ -76,6 +85,9 @@ func Images(ctx context.Context) ([]undo.Step, error) {
 	var steps []undo.Step
 	for _, i := range images {
 		for _, tag := range i.RepoTags {
+			if !imageForm.MatchString(tag) {
+				continue // a name that somebody else gave it
+			}
 			steps = append(steps, undo.NewStep(KindImage, "image "+tag, "docker rmi "+tag, object{Host: docker.DaemonHost(), Name: tag}))
 		}
 	}
@@ -83,7 +95,20 @@ func Images(ctx context.Context) ([]undo.Step, error) {
 }
 
 func removeImage(ctx context.Context, docker *client.Client, o object) error {
-	_, err := docker.ImageRemove(ctx, o.Name, image.RemoveOptions{PruneChildren: true})
+	if err := o.checkImage(); err != nil {
+		return err
+	}
+	info, err := docker.ImageInspect(ctx, o.Name)
+	if cerrdefs.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("inspect image: %w", err)
+	}
+	if info.Config == nil || info.Config.Labels[imageLabel] == "" {
+		return fmt.Errorf("refuse to remove image %q: it does not carry the label %s, so snatlab did not make it", o.Name, imageLabel)
+	}
+	_, err = docker.ImageRemove(ctx, o.Name, image.RemoveOptions{PruneChildren: true})
 	if err != nil && !cerrdefs.IsNotFound(err) {
 		return fmt.Errorf("remove image: %w", err)
 	}

@@ -195,7 +195,8 @@ func (h *Host) networkStep(run, name string) undo.Step {
 }
 
 // Undoers undo what this package changes. A container or network that is
-// gone, or that does not carry our label, is left alone.
+// gone, or that does not carry our label, is left alone. A step that no run
+// writes is refused.
 func Undoers() undo.Undoers {
 	return undo.Undoers{
 		KindContainer: withEngine(removeContainer),
@@ -207,6 +208,9 @@ func Undoers() undo.Undoers {
 // withEngine connects to the engine that a step was made in.
 func withEngine(remove func(context.Context, *client.Client, object) error) undo.Undoer {
 	return undo.With(func(ctx context.Context, o object) error {
+		if err := o.checkHost(); err != nil {
+			return err
+		}
 		docker, err := connect(o.Host)
 		if err != nil {
 			return err
@@ -217,8 +221,11 @@ func withEngine(remove func(context.Context, *client.Client, object) error) undo
 }
 
 func removeContainer(ctx context.Context, docker *client.Client, o object) error {
+	if err := o.checkName(containerPart); err != nil {
+		return err
+	}
 	info, err := docker.ContainerInspect(ctx, o.Name)
-	if cerrdefs.IsNotFound(err) || err == nil && info.Config.Labels[label] != o.Run {
+	if cerrdefs.IsNotFound(err) || err == nil && !carries(info, o.Run) {
 		return nil
 	}
 	if err != nil {

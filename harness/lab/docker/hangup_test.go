@@ -86,7 +86,7 @@ func TestWhatTheEngineMakesAfterAnInterruptionIsUndone(t *testing.T) {
 					_ = json.NewDecoder(r.Body).Decode(&asked) // else the names differ
 					return asked.Name
 				}),
-				"GET /networks":                slow.ifMade(net, `[{"Name":"`+net+`","Id":"`+net+`"}]`, say("[]")),
+				"GET /networks":                slow.ifMade(net, `[{"Name":"`+net+`","Id":"`+net+`","Labels":{"snatlab.run":"run"}}]`, say("[]")),
 				"DELETE /networks/" + net:      slow.remove(net),
 				"POST /containers/create":      slow.create(func(r *http.Request) string { return r.URL.Query().Get("name") }),
 				"DELETE /containers/" + client: slow.remove(client),

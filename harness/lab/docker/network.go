@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/filters"
@@ -97,20 +98,29 @@ func (l *dockerLab) makeNetwork(ctx context.Context, part string, subnet netip.P
 }
 
 func removeNetwork(ctx context.Context, docker *client.Client, o object) error {
-	// Networks may share a name; the label tells ours.
-	ours, err := docker.NetworkList(ctx, dockernet.ListOptions{Filters: filters.NewArgs(filters.Arg("label", label+"="+o.Run))})
+	ours, err := listNetworks(ctx, docker, o)
 	if err != nil {
-		return fmt.Errorf("list networks: %w", err)
+		return err
 	}
 	for _, n := range ours {
-		if n.Name != o.Name {
-			continue
-		}
 		if err := docker.NetworkRemove(ctx, n.ID); err != nil && !cerrdefs.IsNotFound(err) {
 			return fmt.Errorf("remove network: %w", err)
 		}
 	}
 	return nil
+}
+
+// listNetworks lists the networks of a step. Networks may share a name; the label
+// marks ours.
+func listNetworks(ctx context.Context, docker *client.Client, o object) ([]dockernet.Summary, error) {
+	if err := o.checkName(networkPart); err != nil {
+		return nil, err
+	}
+	labelled, err := docker.NetworkList(ctx, dockernet.ListOptions{Filters: filters.NewArgs(filters.Arg("label", label+"="+o.Run))})
+	if err != nil {
+		return nil, fmt.Errorf("list networks: %w", err)
+	}
+	return slices.DeleteFunc(labelled, func(n dockernet.Summary) bool { return n.Labels[label] != o.Run || n.Name != o.Name && n.ID != o.Name }), nil
 }
 
 // freeSubnets picks n networks of 256 addresses that collide with no route of
