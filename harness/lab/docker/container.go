@@ -153,7 +153,13 @@ func (l *dockerLab) obituary(id string, words *lab.LastWords) string {
 	ctx, cancel := context.WithTimeout(context.Background(), answerTime)
 	defer cancel()
 	how := "somebody removed its container"
-	info, err := l.host.docker.ContainerInspect(ctx, id)
+	// An engine that stops its containers, because it is about to stop, still
+	// answers on connections that it has; so does one that is back.
+	gone := l.host.goneSince(ctx, l.watch)
+	info, err := container.InspectResponse{}, gone
+	if gone == nil {
+		info, err = l.host.docker.ContainerInspect(ctx, id)
+	}
 	switch {
 	case cerrdefs.IsNotFound(err), err == nil && info.State.Status == container.StateRemoving:
 	case err != nil:

@@ -54,6 +54,7 @@ func Open(ctx context.Context, host *Host, c Config) (_ lab.Keeper, err error) {
 		l.Say = func(string) {}
 	}
 	l.Binary = cmp.Or(l.Binary, thisBinary)
+	l.watch, _ = host.openWatch(ctx) // without it, an engine that is away and back is not noticed
 	built := false
 	defer func() {
 		if !built { // after a panic as well
@@ -73,6 +74,7 @@ type dockerLab struct {
 	Config
 	lab.Probes
 	host    *Host
+	watch   *watch     // of the engine; nil if it has none
 	machine result.Env // before anything was built
 	image   string
 
@@ -143,7 +145,7 @@ func (l *dockerLab) Close(ctx context.Context) error {
 	if len(l.Journal.Steps()) > 0 {
 		l.host.await(ctx, l.Say)
 	}
-	return errors.Join(err, l.Journal.Close(ctx))
+	return errors.Join(err, l.Journal.Close(ctx), l.watch.close())
 }
 
 func (l *dockerLab) Environment() result.Env {

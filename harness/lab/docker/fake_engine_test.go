@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -18,6 +19,8 @@ import (
 type fakeEngine struct {
 	address string // for DOCKER_HOST
 	stop    func() // may be called before the test ends
+	closeUp func() // takes no new connection, and serves those that there are
+	restart func() // goes away, and is back at the same address
 
 	mu       sync.Mutex
 	requests []string // "POST /build"
@@ -37,32 +40,51 @@ func startEngine(t *testing.T, answers map[string]http.HandlerFunc) *fakeEngine 
 	socket := filepath.Join(dir, "docker.sock")
 	e := &fakeEngine{address: "unix://" + socket}
 	version := regexp.MustCompile(`^/v[0-9.]+`)
-	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	answer := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		request := r.Method + " " + version.ReplaceAllString(r.URL.Path, "")
 		e.mu.Lock()
 		e.requests = append(e.requests, request)
 		e.mu.Unlock()
 		w.Header().Set("API-Version", "1.41")
 		w.Header().Set("Content-Type", "application/json")
-		switch answer := answers[request]; {
-		case answer != nil:
-			answer(w, r)
+		switch does := answers[request]; {
+		case does != nil:
+			does(w, r)
 		case r.URL.Path == "/_ping":
 		case request == "GET /networks":
 			say("[]")(w, r)
 		default:
 			refuse(http.StatusNotFound, "page not found")(w, r)
 		}
-	}))
-	s.Listener.Close()
-	if s.Listener, err = net.Listen("unix", socket); err != nil {
-		t.Fatal(err)
+	})
+	var s *httptest.Server
+	listen := func() {
+		s = httptest.NewUnstartedServer(answer)
+		s.Listener.Close()
+		var err error
+		if s.Listener, err = net.Listen("unix", socket); err != nil {
+			t.Fatal(err)
+		}
+		s.Start()
 	}
-	s.Start()
-	e.stop = s.Close
-	t.Cleanup(s.Close)
+	listen()
+	e.stop = func() {
+		s.CloseClientConnections() // an answer that does not end is one to wait for
+		s.Close()
+	}
+	e.closeUp = func() { s.Listener.Close() }
+	e.restart = func() {
+		e.stop()
+		listen()
+	}
+	t.Cleanup(func() { e.stop() })
 	t.Setenv("DOCKER_HOST", e.address)
 	return e
+}
+
+// anonymous replaces the address of the engine in a text.
+func (e *fakeEngine) anonymous(text string) string {
+	return strings.ReplaceAll(text, e.address, "ADDRESS")
 }
 
 // changed lists the requests that would have changed something.
@@ -70,6 +92,13 @@ func (e *fakeEngine) changed() []string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return slices.DeleteFunc(slices.Clone(e.requests), func(r string) bool { return r[:3] == "GET" || r[:4] == "HEAD" })
+}
+
+// stream is an answer that does not end by itself, like that to GET /events.
+func stream(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusOK)
+	w.(http.Flusher).Flush()
+	<-r.Context().Done()
 }
 
 func say(text string) http.HandlerFunc {

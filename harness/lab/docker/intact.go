@@ -75,14 +75,33 @@ func (h *Host) await(ctx context.Context, say func(string)) {
 
 // answers tells whether the engine takes new connections. Those that are open it
 // may go on to serve for a while when it is about to stop.
-func (h *Host) answers(ctx context.Context) bool {
+func (h *Host) answers(ctx context.Context) bool { return h.ping(ctx) == nil }
+
+// ping asks the engine for an answer on a new connection.
+func (h *Host) ping(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
 	docker, err := connect(h.docker.DaemonHost())
 	if err != nil {
-		return false
+		return err
 	}
 	defer docker.Close()
 	_, err = docker.Ping(ctx)
-	return err == nil
+	return err
+}
+
+// errBack says that an engine was away.
+var errBack = errors.New("it is back by now")
+
+// goneSince reports whether the engine is gone, or was since w was opened. Only
+// an answer on a new connection makes it certain that an engine which w does not
+// see ended is the same one.
+func (h *Host) goneSince(ctx context.Context, w *watch) error {
+	if err := h.ping(ctx); err != nil {
+		return err
+	}
+	if w.ended() {
+		return errBack
+	}
+	return nil
 }

@@ -1,0 +1,58 @@
+package docker
+
+import (
+	"maps"
+	"net/http"
+	"testing"
+
+	"snatlab/harness/lab"
+)
+
+// A container ended with exit code 2: by itself, or because its engine was about
+// to stop. Whether the engine still answers, or answers again, is no matter of
+// who is first.
+func TestObituary(t *testing.T) {
+	ended := map[string]http.HandlerFunc{
+		"POST /containers/c/wait": say(`{"StatusCode":2}`),
+		"GET /containers/c/json":  say(`{"Id":"c","State":{"Status":"exited","ExitCode":2}}`),
+	}
+	const gone = "was it stopped, or restarted?; it left no output"
+	for _, test := range []struct {
+		name   string
+		events http.HandlerFunc
+		does   func(*fakeEngine)
+		want   string
+	}{
+		{"an engine that was there all the time", stream, func(*fakeEngine) {}, "exit code 2; it left no output"},
+		{"an engine that serves old connections only", stream, func(e *fakeEngine) { e.closeUp() },
+			"the Docker engine at ADDRESS went away as well (nobody answers): " + gone},
+		{"an engine that is gone", stream, func(e *fakeEngine) { e.stop() },
+			"the Docker engine at ADDRESS went away as well (nobody answers): " + gone},
+		{"an engine that is back before it is asked", stream, func(e *fakeEngine) { e.restart() },
+			"the Docker engine at ADDRESS went away as well (it is back by now): " + gone},
+		{"an engine without events, which is back", nil, func(e *fakeEngine) { e.restart() }, "exit code 2; it left no output"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			answers := maps.Clone(ended)
+			answers["GET /events"] = test.events
+			e := startEngine(t, answers)
+			engine, err := connect("")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer engine.Close()
+			l := &dockerLab{host: &Host{docker: engine}}
+			if l.watch, err = l.host.openWatch(t.Context()); (err == nil) != (test.events != nil) {
+				t.Fatal(err)
+			}
+			defer l.watch.close()
+			if _, err := engine.Ping(t.Context()); err != nil { // a connection that stays open
+				t.Fatal(err)
+			}
+			test.does(e)
+			if got := e.anonymous(l.obituary("c", &lab.LastWords{})); got != test.want {
+				t.Errorf("says  %q\nwants %q", got, test.want)
+			}
+		})
+	}
+}
