@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -74,7 +75,7 @@ func (f cleanupFlags) cleanup(ctx context.Context) error {
 	}
 	ctx = undo.Context(ctx) // what is half undone helps nobody
 	done := false
-	told := map[string]bool{}
+	told, tried := map[string]bool{}, map[string]bool{}
 	r := replay{dryRun: f.dryRun, kept: true, force: f.force,
 		say: func(what string) { done = true; fmt.Println(what) },
 		tell: func(s undo.Step) {
@@ -88,8 +89,14 @@ func (f cleanupFlags) cleanup(ctx context.Context) error {
 				fmt.Printf("undoing: %s\n", printable.Line(s.What))
 			}
 		},
+		left: func(_ context.Context, e *undo.LeftError) bool {
+			for _, l := range e.Left {
+				tried[l.Step.What] = true
+			}
+			return false
+		},
 	}
-	err = errors.Join(r.journals(ctx), removeLeftovers(ctx, f, r.tell))
+	err = errors.Join(r.journals(ctx), removeLeftovers(ctx, f, r.tell, tried))
 	if err != nil {
 		return err
 	}
@@ -106,6 +113,9 @@ type replay struct {
 	force  bool            // those of runs that are going on as well
 	say    func(string)    // of a journal
 	tell   func(undo.Step) // of each step of it, before it is undone
+	// left is told what is left of a journal, and reports whether the caller goes
+	// on beside it.
+	left func(context.Context, *undo.LeftError) bool
 }
 
 // journals undoes every one there is. One that cannot be undone does not keep
@@ -169,15 +179,21 @@ func (r replay) undo(ctx context.Context, journal *undo.Journal) error {
 	if r.dryRun {
 		return journal.Leave()
 	}
-	return journal.Close(ctx)
+	err := journal.Close(ctx)
+	var left *undo.LeftError
+	if errors.As(err, &left) && r.left(ctx, left) {
+		return journal.Leave()
+	}
+	return err
 }
 
 // removeLeftovers removes what carries a label or a name of ours and stands in
-// no journal.
-func removeLeftovers(ctx context.Context, f cleanupFlags, tell func(undo.Step)) error {
+// no journal. What was tried in vain is not tried again.
+func removeLeftovers(ctx context.Context, f cleanupFlags, tell func(undo.Step), tried map[string]bool) error {
 	steps, err := netns.Leftovers()
 	more, dockerErr := labelled(ctx, f.images)
 	steps, err = append(steps, more...), errors.Join(err, dockerErr)
+	steps = slices.DeleteFunc(steps, func(s undo.Step) bool { return tried[s.What] })
 	for _, s := range steps {
 		tell(s)
 	}
@@ -208,12 +224,30 @@ func labelled(ctx context.Context, images bool) ([]undo.Step, error) {
 }
 
 // undoCrashed undoes, before a run, what an earlier one left that is no more.
-// The caller has the lock, so no other run is alive.
+// The caller has the lock, so no other run is alive. What does the new run no
+// harm may be left once more: its journal stays.
 func undoCrashed(ctx context.Context) error {
 	return replay{
 		say: func(what string) { fmt.Fprintln(os.Stderr, what) },
 		tell: func(s undo.Step) {
 			fmt.Fprintf(os.Stderr, "left by a run that crashed; undoing: %s\n", printable.Line(s.What))
 		},
+		left: passOver,
 	}.journals(undo.Context(ctx))
+}
+
+// passOver reports whether a run can be made beside what is left, and says so,
+// in one line each.
+func passOver(ctx context.Context, left *undo.LeftError) bool {
+	if !docker.DoNoHarm(ctx, left.Left) {
+		return false
+	}
+	for _, l := range left.Left {
+		why := l.Err.Error()
+		if kept := new(docker.KeptError); errors.As(l.Err, &kept) {
+			why = kept.Advice
+		}
+		fmt.Fprintf(os.Stderr, "%s is left, and this run goes on beside it: %s\n", printable.Line(l.Step.What), printable.Line(why))
+	}
+	return true
 }

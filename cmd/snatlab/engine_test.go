@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"os"
 	"os/exec"
@@ -17,7 +18,7 @@ import (
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/client"
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
 	"snatlab/harness/lab/labtest"
@@ -31,6 +32,7 @@ import (
 type engine struct {
 	*client.Client
 	dir    string
+	front  string    // DOCKER_HOST of commands; empty: the engine itself
 	first  *exec.Cmd // the first process of the namespaces
 	daemon *exec.Cmd // dockerd; nil when it is stopped
 }
@@ -106,7 +108,7 @@ func (e *engine) enterNew(t *testing.T) {
 func (e *engine) inside(program string, args ...string) *exec.Cmd {
 	enter := []string{"-t", strconv.Itoa(e.first.Process.Pid), "--net", "--mount", "--pid", "--", program}
 	c := exec.Command("nsenter", append(enter, args...)...)
-	c.Env = append(os.Environ(), "DOCKER_HOST="+e.DaemonHost())
+	c.Env = append(os.Environ(), "DOCKER_HOST="+cmp.Or(e.front, e.DaemonHost()))
 	return c
 }
 
@@ -224,7 +226,7 @@ func (e *engine) unchanged(t *testing.T) {
 
 func (e *engine) same(t *testing.T, before map[string][]string) {
 	t.Helper()
-	if diff := cmp.Diff(before, e.state(t)); diff != "" {
+	if diff := gocmp.Diff(before, e.state(t)); diff != "" {
 		t.Errorf("the host has changed (-before +after):\n%s", diff)
 	}
 }

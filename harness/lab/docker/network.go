@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"slices"
 
-	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/filters"
 	dockernet "github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/client"
@@ -103,8 +102,8 @@ func removeNetwork(ctx context.Context, docker *client.Client, o object) error {
 		return err
 	}
 	for _, n := range ours {
-		if err := docker.NetworkRemove(ctx, n.ID); err != nil && !cerrdefs.IsNotFound(err) {
-			return fmt.Errorf("remove network: %w", err)
+		if err := removeNetworkByID(ctx, docker, n.ID, o.Run); err != nil {
+			return err
 		}
 	}
 	return nil

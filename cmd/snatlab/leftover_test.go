@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"os/exec"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"snatlab/harness/lab/labtest"
+)
+
+// keeper stands in front of a real engine, and does not remove networks, as
+// Docker 20.10 does not when it has lost count of their endpoints.
+type keeper struct {
+	mu    sync.Mutex
+	kept  []string // the ids of networks that it was asked to remove
+	all   bool     // it keeps every network; else those that it has kept before
+	never bool     // it keeps none
+}
+
+// standInFront has the commands that are run in the namespaces talk to the keeper
+// instead of the engine.
+func (k *keeper) standInFront(t *testing.T, e *engine) {
+	t.Helper()
+	dial := func(context.Context, string, string) (net.Conn, error) { return net.Dial("unix", e.path("socket")) }
+	pass := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: "docker"})
+	pass.Transport = &http.Transport{DialContext: dial}
+	pass.FlushInterval = -1 // events and attached streams do not wait for more
+	listener, err := net.Listen("unix", e.path("front"))
+	must(t, err)
+	s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if id := path.Base(r.URL.Path); r.Method == http.MethodDelete && strings.Contains(r.URL.Path, "/networks/") && k.keeps(id) {
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusForbidden)
+			_ = json.NewEncoder(w).Encode(map[string]string{
+				"message": fmt.Sprintf("error while removing network: network N id %s has active endpoints", id)})
+			return
+		}
+		pass.ServeHTTP(w, r)
+	})}
+	go s.Serve(listener)
+	t.Cleanup(func() { s.Close() })
+	e.front = "unix://" + e.path("front")
+}
+
+func (k *keeper) keeps(id string) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.all && !slices.Contains(k.kept, id) {
+		k.kept = append(k.kept, id)
+	}
+	return !k.never && slices.Contains(k.kept, id)
+}
+
+func (k *keeper) set(all, never bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.all, k.never = all, never
+}
+
+// One network that the engine does not remove is no reason for every later run to
+// fail.
+func TestLeftNetwork(t *testing.T) {
+	e := ownEngine(t)
+	e.unchanged(t)
+	k := &keeper{all: true}
+	k.standInFront(t, e)
+	const small = "name: small\nrounds: 1\nload: {requests: 50}\narms: [{name: masquerade}]\n"
+	const advice = "the engine counts endpoints on it and lists none: restart the engine, then run `snatlab cleanup`"
+
+	first := e.start(t, "run", scenarioFile(t, small))
+	if code := first.wait(t); code != exitLeft {
+		t.Errorf("exit code %d of the run whose networks are kept\n%s", code, first.said(t))
+	}
+	if said := first.said(t); strings.Count(said, "has active endpoints: "+advice) != 2 || !strings.Contains(said, "2 changes to this host could not be undone") {
+		t.Errorf("the run whose networks are kept says\n%s", said)
+	}
+
+	k.set(false, false)
+	left := e.state(t)
+	second := e.start(t, "run", scenarioFile(t, small))
+	if code := second.wait(t); code != exitPass && code != exitInconclusive {
+		t.Errorf("exit code %d of the next run\n%s", code, second.said(t))
+	}
+	if said := second.said(t); strings.Count(said, " is left, and this run goes on beside it: "+advice+"\n") != 2 {
+		t.Errorf("the next run says\n%s", said)
+	}
+	e.same(t, left)
+
+	cleanup := e.start(t, "cleanup")
+	if code := cleanup.wait(t); code != exitLeft || strings.Count(cleanup.said(t), advice) != 2 {
+		t.Errorf("exit code %d of cleanup, which says\n%s", code, cleanup.said(t))
+	}
+	e.same(t, left)
+
+	k.set(false, true)
+	if said := e.cleanup(t); strings.Count(said, "undoing: network snatlab-") != 2 {
+		t.Errorf("cleanup, when the engine removes them: %s", said)
+	}
+}
+
+// Docker 20.10 loses count when many containers end at once on a busy machine.
+func TestNoTraceIsLeftOfManyClients(t *testing.T) {
+	takesLong(t)
+	labtest.TakeMachine(t)
+	for range 2 {
+		busy := exec.Command("sh", "-c", "while :; do :; done")
+		must(t, busy.Start())
+		t.Cleanup(func() {
+			busy.Process.Kill()
+			busy.Wait()
+		})
+	}
+	for _, clients := range []int{32, 64} {
+		t.Run(fmt.Sprintf("%d clients", clients), func(t *testing.T) {
+			e := startOwnEngine(t, "{}")
+			many := fmt.Sprintf("name: many\nclients: %d\nrounds: 1\nload: {pattern: ephemeral, requests: 20, rate: 20}\narms: [{name: masquerade}]\n", clients)
+			before := e.state(t)
+			for range 5 {
+				p := e.start(t, "run", scenarioFile(t, many))
+				if code := p.wait(t); code != exitPass && code != exitInconclusive {
+					t.Errorf("exit code %d\n%s", code, p.said(t))
+				}
+				e.same(t, before)
+			}
+		})
+	}
+}

@@ -1,0 +1,193 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	cerrdefs "github.com/containerd/errdefs"
+	dockernet "github.com/docker/docker/api/types/network"
+	"github.com/docker/docker/client"
+
+	"snatlab/harness/undo"
+)
+
+// An engine does not remove a network while it counts endpoints on it. An
+// endpoint is where a container is connected. When many containers end at once,
+// Docker 20.10 can lose count: the network then has "active endpoints", and no
+// container is on it. (Seen once in four times that all 65 containers of a lab
+// ended at once on a busy machine: no endpoint was listed, and a restart of the
+// engine set the count right, "Fixing inconsistent endpoint_cnt".)
+
+// A network is removed in removeTries tries, with pauses of 100, 200 and 400 ms
+// between them: no event says that an engine has let go of an endpoint.
+const (
+	removeTries = 4
+	removePause = 100 * time.Millisecond
+)
+
+// removeNetworkByID removes a network of a run. Endpoints on it that no container
+// of somebody else's has are disconnected by force.
+func removeNetworkByID(ctx context.Context, docker *client.Client, id, run string) error {
+	var err error
+	var kept []endpoint
+	for try := range removeTries {
+		if try > 0 && wait(ctx, removePause<<(try-1)) != nil {
+			break
+		}
+		err = docker.NetworkRemove(ctx, id)
+		if err == nil || cerrdefs.IsNotFound(err) {
+			return nil
+		}
+		if !cerrdefs.IsPermissionDenied(err) && !cerrdefs.IsConflict(err) { // said of a network in use
+			return fmt.Errorf("remove network: %w", err)
+		}
+		var unknown error
+		if kept, unknown = listEndpoints(ctx, docker, id, run); unknown != nil {
+			return fmt.Errorf("remove network: %w", errors.Join(err, unknown))
+		}
+		disconnect(ctx, docker, id, kept)
+	}
+	return fmt.Errorf("remove network: %w", &KeptError{Err: err, Advice: adviceOn(id, kept)})
+}
+
+// KeptError says that an engine does not remove a network: it counts endpoints
+// on it.
+type KeptError struct {
+	Err    error  // the engine's
+	Advice string // which endpoints, and what to do about them
+}
+
+func (e *KeptError) Error() string { return fmt.Sprintf("%v: %s", e.Err, e.Advice) }
+
+// Unwrap returns the engine's error.
+func (e *KeptError) Unwrap() error { return e.Err }
+
+// wait waits, but not beyond the end of ctx, which it reports.
+func wait(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// endpoint is one that an engine lists on a network.
+type endpoint struct {
+	name   string // "snatlab-20261127-141910-3f2a1c-client-0"
+	id     string
+	holder holder
+}
+
+// holder is whose container an endpoint belongs to.
+type holder int
+
+const (
+	noContainer      holder = iota // the container is gone
+	ownContainer                   // a container of the run that made the network
+	foreignContainer               // another container, which somebody connected
+)
+
+// listEndpoints lists the endpoints that an engine has on a network of a run. A
+// network that is gone has none.
+func listEndpoints(ctx context.Context, docker *client.Client, id, run string) ([]endpoint, error) {
+	info, err := docker.NetworkInspect(ctx, id, dockernet.InspectOptions{})
+	if cerrdefs.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("inspect network: %w", err)
+	}
+	var all []endpoint
+	for _, key := range slices.Sorted(maps.Keys(info.Containers)) {
+		h, err := holderOf(ctx, docker, key, run)
+		if err != nil {
+			return nil, err
+		}
+		found := info.Containers[key]
+		all = append(all, endpoint{name: found.Name, id: found.EndpointID, holder: h})
+	}
+	return all, nil
+}
+
+// holderOf returns whose an endpoint is. An engine lists it by the id of its
+// container, or as "ep-" and its own id if it has none.
+func holderOf(ctx context.Context, docker *client.Client, key, run string) (holder, error) {
+	if strings.HasPrefix(key, "ep-") {
+		return noContainer, nil
+	}
+	c, err := docker.ContainerInspect(ctx, key)
+	switch {
+	case cerrdefs.IsNotFound(err):
+		return noContainer, nil
+	case err != nil:
+		return noContainer, fmt.Errorf("inspect container %q: %w", key, err)
+	case carries(c, run):
+		return ownContainer, nil
+	}
+	return foreignContainer, nil
+}
+
+// disconnect disconnects endpoints from a network, but those of somebody else's
+// containers. The engine's answer to the next try to remove the network tells
+// whether it helped.
+func disconnect(ctx context.Context, docker *client.Client, network string, all []endpoint) {
+	for _, e := range all {
+		if e.holder != foreignContainer {
+			_ = docker.NetworkDisconnect(ctx, network, e.name, true)
+		}
+	}
+}
+
+// adviceOn says which endpoints keep a network from being removed, and what to
+// do about them.
+func adviceOn(network string, kept []endpoint) string {
+	if len(kept) == 0 {
+		return "the engine counts endpoints on it and lists none: restart the engine, then run `snatlab cleanup`"
+	}
+	var on, commands []string
+	restart := ""
+	for _, e := range kept {
+		what := fmt.Sprintf("container %q, which snatlab did not connect", e.name)
+		if e.holder != foreignContainer {
+			what = fmt.Sprintf("endpoint %q (id %.12s), which no container uses", e.name, e.id)
+			restart = " (if that does not help, restart the engine)"
+		}
+		on = append(on, what)
+		commands = append(commands, fmt.Sprintf("docker network disconnect -f %.12s %s", network, e.name))
+	}
+	return fmt.Sprintf("on it is %s: run `%s`%s, then `snatlab cleanup`", strings.Join(on, ", "), strings.Join(commands, "; "), restart)
+}
+
+// DoNoHarm reports whether a new run can be made beside what an earlier one left:
+// networks that no container is on. A new run chooses its subnets among those
+// that no network has.
+func DoNoHarm(ctx context.Context, left []undo.Left) bool {
+	for _, l := range left {
+		if l.Step.Kind != KindNetwork || checkUnused(ctx, l.Step.Args) != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// checkUnused is an Undoer that undoes nothing: its error says that a container
+// is on the network of a step, or that it cannot be known.
+var checkUnused = withEngine(func(ctx context.Context, docker *client.Client, o object) error {
+	ours, err := listNetworks(ctx, docker, o)
+	for _, n := range ours {
+		all, unknown := listEndpoints(ctx, docker, n.ID, o.Run)
+		err = errors.Join(err, unknown)
+		for _, e := range all {
+			if e.holder != noContainer {
+				err = errors.Join(err, fmt.Errorf("container %q is on network %q", e.name, n.Name))
+			}
+		}
+	}
+	return err
+})
