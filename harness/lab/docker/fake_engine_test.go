@@ -59,12 +59,11 @@ func startEngine(t *testing.T, answers map[string]http.HandlerFunc) *fakeEngine 
 	})
 	var s *httptest.Server
 	listen := func() {
-		s = httptest.NewUnstartedServer(answer)
-		s.Listener.Close()
-		var err error
-		if s.Listener, err = net.Listen("unix", socket); err != nil {
+		listener, err := net.Listen("unix", socket)
+		if err != nil {
 			t.Fatal(err)
 		}
+		s = &httptest.Server{Listener: listener, Config: &http.Server{Handler: answer}}
 		s.Start()
 	}
 	listen()

@@ -10,8 +10,6 @@ import (
 	"github.com/docker/docker/api/types/filters"
 	dockernet "github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/client"
-	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
 
 	"snatlab/harness/lab"
 	"snatlab/harness/nat"
@@ -29,7 +27,7 @@ type network struct {
 // lets the lab's packets through.
 func (l *dockerLab) makeNetworks(ctx context.Context) error {
 	l.Say("making the networks")
-	free, err := l.host.freeSubnets(ctx, 2)
+	free, err := l.host.freeSubnets(ctx, 2, l.sources()...)
 	if err != nil {
 		return err
 	}
@@ -123,11 +121,19 @@ func listNetworks(ctx context.Context, docker *client.Client, o object) ([]docke
 }
 
 // freeSubnets picks n networks of 256 addresses that collide with no route of
-// the host and no network of Docker's.
-func (h *Host) freeSubnets(ctx context.Context, n int) ([]netip.Prefix, error) {
-	taken, err := h.takenSubnets(ctx)
+// the host and no network of Docker's, and that none of the reserved addresses
+// is in.
+func (h *Host) freeSubnets(ctx context.Context, n int, reserved ...netip.Addr) ([]netip.Prefix, error) {
+	claims, err := h.claims(ctx)
 	if err != nil {
 		return nil, err
+	}
+	var taken []netip.Prefix
+	for _, c := range claims {
+		taken = append(taken, c.prefix)
+	}
+	for _, a := range reserved {
+		taken = append(taken, netip.PrefixFrom(a, a.BitLen()))
 	}
 	free, blocker := pick(scenario.LabAddresses, taken, n)
 	if len(free) < n {
@@ -161,36 +167,4 @@ func nextSubnet(a netip.Addr) netip.Addr {
 		b[1]++
 	}
 	return netip.AddrFrom4(b)
-}
-
-// takenSubnets lists the destinations of the host's routes, in all tables (those
-// of a VPN may stand in one of its own), and the subnets of Docker's networks,
-// running or not. The default route takes nothing, nor do the two halves or more
-// of it that a VPN puts in its place.
-func (h *Host) takenSubnets(ctx context.Context) ([]netip.Prefix, error) {
-	var taken []netip.Prefix
-	routes, err := netlink.RouteListFiltered(netlink.FAMILY_V4, &netlink.Route{Table: unix.RT_TABLE_UNSPEC}, netlink.RT_FILTER_TABLE)
-	if err != nil {
-		return nil, fmt.Errorf("list routes: %w", err)
-	}
-	for _, r := range routes {
-		if r.Dst == nil {
-			continue
-		}
-		if p, err := netip.ParsePrefix(r.Dst.String()); err == nil && p.Bits() >= 8 {
-			taken = append(taken, p)
-		}
-	}
-	networks, err := h.docker.NetworkList(ctx, dockernet.ListOptions{})
-	if err != nil {
-		return nil, fmt.Errorf("list networks: %w", err)
-	}
-	for _, n := range networks {
-		for _, c := range n.IPAM.Config {
-			if p, err := netip.ParsePrefix(c.Subnet); err == nil {
-				taken = append(taken, p)
-			}
-		}
-	}
-	return taken, nil
 }

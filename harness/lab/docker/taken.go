@@ -1,0 +1,136 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+
+	dockernet "github.com/docker/docker/api/types/network"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// Addresses that are somebody's: those of this host, those that it has a route
+// to, and those of Docker's networks. A lab takes none of them, neither for its
+// networks nor for the arms that translate to addresses.
+
+// claim is a range of addresses that is taken.
+type claim struct {
+	prefix netip.Prefix
+	by     func() string // says whose it is: `Docker network "shop" has 198.18.0.0/24`
+}
+
+// claims lists what is taken, the closest description of an address first.
+func (h *Host) claims(ctx context.Context) ([]claim, error) {
+	networks, err := h.networkClaims(ctx)
+	if err != nil {
+		return nil, err
+	}
+	addresses, err := addressClaims()
+	if err != nil {
+		return nil, fmt.Errorf("list addresses: %w", err)
+	}
+	routes, err := routeClaims()
+	if err != nil {
+		return nil, fmt.Errorf("list routes: %w", err)
+	}
+	return append(append(networks, addresses...), routes...), nil
+}
+
+// networkClaims lists the subnets of Docker's networks, running or not.
+func (h *Host) networkClaims(ctx context.Context) (all []claim, err error) {
+	networks, err := h.docker.NetworkList(ctx, dockernet.ListOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("list networks: %w", err)
+	}
+	for _, n := range networks {
+		for _, c := range n.IPAM.Config {
+			if p, err := netip.ParsePrefix(c.Subnet); err == nil {
+				all = append(all, claim{p.Masked(), func() string { return fmt.Sprintf("Docker network %q has %v", n.Name, p.Masked()) }})
+			}
+		}
+	}
+	return all, nil
+}
+
+// addressClaims lists the addresses of this host's interfaces.
+func addressClaims() (all []claim, err error) {
+	addresses, err := steady(func() ([]netlink.Addr, error) { return netlink.AddrList(nil, netlink.FAMILY_V4) })
+	for _, a := range addresses {
+		if ip, ok := netip.AddrFromSlice(a.IP.To4()); ok {
+			all = append(all, claim{netip.PrefixFrom(ip, 32), func() string { return "this host has it, on " + interfaceName(a.LinkIndex) }})
+		}
+	}
+	return all, err
+}
+
+// routeClaims lists the destinations of this host's routes, in all tables: those
+// of a VPN may be in one of its own. The default route claims nothing, nor do
+// the halves or smaller parts of it that a VPN puts in its place.
+func routeClaims() (all []claim, err error) {
+	every := &netlink.Route{Table: unix.RT_TABLE_UNSPEC}
+	routes, err := steady(func() ([]netlink.Route, error) {
+		return netlink.RouteListFiltered(netlink.FAMILY_V4, every, netlink.RT_FILTER_TABLE)
+	})
+	for _, r := range routes {
+		if r.Dst == nil {
+			continue
+		}
+		if p, err := netip.ParsePrefix(r.Dst.String()); err == nil && p.Bits() >= 8 {
+			all = append(all, claim{p, func() string { return describeRoute(p, r) }})
+		}
+	}
+	return all, err
+}
+
+func describeRoute(to netip.Prefix, r netlink.Route) string {
+	text := fmt.Sprintf("this host has a route to %v, in table %d", to, r.Table)
+	if r.LinkIndex != 0 { // a blackhole has none
+		text += ", by " + interfaceName(r.LinkIndex)
+	}
+	return text
+}
+
+// interfaceName returns the name of an interface, or its number if it has gone
+// meanwhile.
+func interfaceName(index int) string {
+	link, err := netlink.LinkByIndex(index)
+	if err != nil {
+		return fmt.Sprintf("interface %d", index)
+	}
+	return link.Attrs().Name
+}
+
+// listTries bounds how often a list is asked for that others change meanwhile.
+const listTries = 5
+
+// steady asks the kernel for a list, again if it changed while it was read.
+func steady[T any](list func() ([]T, error)) (all []T, err error) {
+	for range listTries {
+		if all, err = list(); !errors.Is(err, netlink.ErrDumpInterrupted) {
+			break
+		}
+	}
+	return all, err
+}
+
+// checkAddresses refuses addresses that are somebody's. An address of a running
+// container would cut that container off, were it given to this host.
+func (h *Host) checkAddresses(ctx context.Context, wanted []netip.Addr) error {
+	if len(wanted) == 0 {
+		return nil
+	}
+	taken, err := h.claims(ctx)
+	if err != nil {
+		return fmt.Errorf("look whose the addresses are that an arm translates to: %w", err)
+	}
+	for _, a := range wanted {
+		for _, t := range taken {
+			if t.prefix.Contains(a) {
+				return fmt.Errorf("translate to %v: %s (choose addresses that are free, see `docker network ls`, `ip address` and `ip route show table all`)", a, t.by())
+			}
+		}
+	}
+	return nil
+}
