@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"snatlab/harness/history"
 	"snatlab/harness/kernel"
@@ -169,7 +170,7 @@ func (f matrixFlags) run(ctx context.Context, s *scenario.Scenario) error {
 	folder, err := makeRoom(dir)
 	if err != nil {
 		if missing != nil {
-			_ = os.Remove(dir)
+			_ = unix.Rmdir(dir)
 		}
 		return fmt.Errorf("make room for the matrix: %w", err)
 	}
@@ -179,7 +180,7 @@ func (f matrixFlags) run(ctx context.Context, s *scenario.Scenario) error {
 	m.Version = version
 	if len(m.Rows) == 0 {
 		if missing != nil {
-			_ = os.Remove(dir) // there is nothing to report; an empty folder does no harm either
+			_ = unix.Rmdir(dir) // there is nothing to report; an empty folder does no harm either
 		}
 		return runErr
 	}

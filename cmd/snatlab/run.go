@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/renameio/v2"
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"snatlab/harness"
 	"snatlab/harness/lab"
@@ -170,7 +171,7 @@ func (f runFlags) run(ctx context.Context, s *scenario.Scenario) (kept *lab.Kept
 	folder, err := makeRoom(dir)
 	if err != nil {
 		if missing != nil {
-			_ = os.Remove(dir)
+			_ = unix.Rmdir(dir)
 		}
 		return nil, fmt.Errorf("make room for the result: %w", err)
 	}
@@ -186,7 +187,7 @@ func (f runFlags) run(ctx context.Context, s *scenario.Scenario) (kept *lab.Kept
 	r, runErr := f.experiment(ctx, s, site, id, keep)
 	if runErr != nil && trials(r) == 0 {
 		if missing != nil {
-			_ = os.Remove(dir) // there is nothing to report; an empty folder does no harm either
+			_ = unix.Rmdir(dir) // there is nothing to report; an empty folder does no harm either
 		}
 	} else if runErr = errors.Join(runErr, f.show(dir, r, f.write(dir, folder, r))); runErr == nil {
 		runErr = verdictCode(r)

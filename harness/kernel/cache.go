@@ -54,7 +54,7 @@ func (c *Cache) put(row *result.Row) error {
 		err = os.MkdirAll(c.Dir, 0o755)
 	}
 	if err == nil {
-		err = renameio.WriteFile(c.file(row.Digest), text, 0o644)
+		err = renameio.WriteFile(c.file(row.Digest), text, 0o644, renameio.WithTempDir(c.Dir)) // not in $TMPDIR
 	}
 	if err != nil {
 		return fmt.Errorf("keep the row, which will be done again the next time: %w", err)
