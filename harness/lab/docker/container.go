@@ -150,7 +150,7 @@ func (l *dockerLab) obituary(id string, words *lab.LastWords) string {
 	case <-ended:
 	case <-failed:
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), answerTime)
+	ctx, cancel := context.WithTimeout(context.Background(), lookTime)
 	defer cancel()
 	how := "somebody removed its container"
 	// An engine that stops its containers, because it is about to stop, still
@@ -163,7 +163,11 @@ func (l *dockerLab) obituary(id string, words *lab.LastWords) string {
 	switch {
 	case cerrdefs.IsNotFound(err), err == nil && info.State.Status == container.StateRemoving:
 	case err != nil:
-		how = fmt.Sprintf("the Docker engine at %s went away as well (%v): was it stopped, or restarted?", l.host.docker.DaemonHost(), rootCause(err))
+		why := rootCause(err)
+		if errors.Is(err, context.DeadlineExceeded) {
+			why = fmt.Errorf("no answer within %v", lookTime)
+		}
+		how = fmt.Sprintf("the Docker engine at %s went away as well (%v): was it stopped, or restarted?", l.host.docker.DaemonHost(), why)
 	default:
 		how = "still running"
 		if s := info.State; !s.Running {

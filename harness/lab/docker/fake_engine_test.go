@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // fakeEngine is a Docker engine that answers what a test says, and does
@@ -21,6 +22,7 @@ type fakeEngine struct {
 	stop    func() // may be called before the test ends
 	closeUp func() // takes no new connection, and serves those that there are
 	restart func() // goes away, and is back at the same address
+	replace func() // the same, while new connections wait in a socket that an init system holds
 
 	mu       sync.Mutex
 	requests []string // "POST /build"
@@ -76,7 +78,22 @@ func startEngine(t *testing.T, answers map[string]http.HandlerFunc) *fakeEngine 
 		e.stop()
 		listen()
 	}
-	t.Cleanup(func() { e.stop() })
+	var replaced sync.WaitGroup
+	e.replace = func() {
+		held := s.Listener.(*net.UnixListener)
+		if err := held.SetDeadline(time.Unix(1, 0)); err != nil { // accepts none any more
+			t.Fatal(err)
+		}
+		replaced.Go(func() {
+			time.Sleep(300 * time.Millisecond) // it still serves the connections that it has
+			s.CloseClientConnections()
+			_ = held.SetDeadline(time.Time{})
+		})
+	}
+	t.Cleanup(func() {
+		replaced.Wait()
+		e.stop()
+	})
 	t.Setenv("DOCKER_HOST", e.address)
 	return e
 }

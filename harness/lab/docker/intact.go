@@ -9,10 +9,11 @@ import (
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
-	"github.com/docker/docker/client"
 )
 
-// lookTime bounds a look at the lab's containers.
+// lookTime bounds a look at the lab's containers. A busy engine takes its time; and
+// where an init system holds the engine's socket, a new connection waits until the
+// engine that stops has been replaced.
 const lookTime = 20 * time.Second
 
 // Intact looks at the containers that run, whether they still are where they
@@ -22,7 +23,7 @@ func (l *dockerLab) Intact(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()
 	list, err := l.host.docker.ContainerList(ctx, container.ListOptions{Filters: filters.NewArgs(filters.Arg("label", label+"="+l.Run))})
-	if client.IsErrConnectionFailed(err) {
+	if err != nil && l.host.goneSince(ctx, l.watch) != nil {
 		return nil
 	}
 	if err != nil {
@@ -75,12 +76,14 @@ func (h *Host) await(ctx context.Context, say func(string)) {
 
 // answers tells whether the engine takes new connections. Those that are open it
 // may go on to serve for a while when it is about to stop.
-func (h *Host) answers(ctx context.Context) bool { return h.ping(ctx) == nil }
+func (h *Host) answers(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
+	return h.ping(ctx) == nil
+}
 
 // ping asks the engine for an answer on a new connection.
 func (h *Host) ping(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, answerTime)
-	defer cancel()
 	docker, err := connect(h.docker.DaemonHost())
 	if err != nil {
 		return err

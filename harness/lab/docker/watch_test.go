@@ -30,6 +30,8 @@ func TestObituary(t *testing.T) {
 			"the Docker engine at ADDRESS went away as well (nobody answers): " + gone},
 		{"an engine that is back before it is asked", stream, func(e *fakeEngine) { e.restart() },
 			"the Docker engine at ADDRESS went away as well (it is back by now): " + gone},
+		{"an engine whose place another takes", stream, func(e *fakeEngine) { e.replace() },
+			"the Docker engine at ADDRESS went away as well (it is back by now): " + gone},
 		{"an engine without events, which is back", nil, func(e *fakeEngine) { e.restart() }, "exit code 2; it left no output"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
