@@ -14,7 +14,7 @@ import (
 func check(r *result.Result, e result.Expect) (held *bool, found string) {
 	i := slices.IndexFunc(r.Arms, func(a result.Arm) bool { return a.Name == e.Arm })
 	switch {
-	case i < 0 || len(r.Arms[i].Trials) == 0:
+	case i < 0 || len(rates(r.Arms[i])) == 0:
 		return nil, "no trial"
 	case e.Reduction != nil:
 		return checkReduction(r, i, *e.Reduction)

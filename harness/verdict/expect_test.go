@@ -64,6 +64,8 @@ func TestExpectations(t *testing.T) {
 			"not held", "7 of 6,000 requests unexplained, 0.12 %", result.Fail},
 		{"an arm without a trial", race, result.Expect{Arm: "untried", Race: "absent"},
 			"undecided", "no trial", result.Inconclusive},
+		{"a trial that sent nothing", []result.Arm{arm("masquerade", lossy...), {Name: "random", Trials: []result.Trial{{Round: 1}}}},
+			result.Expect{Arm: "random", Race: "absent"}, "undecided", "no trial", result.Inconclusive},
 		{"an arm that is not there", race, result.Expect{Arm: "randomfully", Race: "absent"},
 			"undecided", "no trial", result.Inconclusive},
 		{"the baseline against itself", race, result.Expect{Arm: "masquerade", Reduction: new(0.5)},
