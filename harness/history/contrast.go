@@ -3,6 +3,7 @@ package history
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"snatlab/harness/figure"
 	"snatlab/harness/result"
@@ -148,23 +149,26 @@ func (c *contrast) arms(before, after Group) {
 	}
 	changes := verdict.Across(old, new)
 	for i, name := range names {
-		if i > 0 {
-			c.warnOfUndecided(name)
-		}
 		c.Arms = append(c.Arms, result.ArmContrast{Name: name, Old: armRuns(name, c.old), New: armRuns(name, c.new), Rate: changes[i]})
 	}
+	c.warnOfUndecided(c.Old.Name, c.old)
+	c.warnOfUndecided(c.New.Name, c.new)
 }
 
-// warnOfUndecided names an arm of which a side does not say whether it mitigates.
-func (c *contrast) warnOfUndecided(arm string) {
-	for _, side := range []struct {
-		name string
-		runs []Run
-	}{{c.Old.Name, c.old}, {c.New.Name, c.new}} {
-		_, marks := marksOf(side.runs, func(r Run) mark { return mitigated(r, arm) })
-		if len(marks) == 0 {
-			c.warn("%s: no run of %s decided whether it mitigates, so that is not compared", arm, side.name)
+// warnOfUndecided names the arms of which a side does not say whether they
+// mitigate, where it says so of others: what it says of none is the summary.
+func (c *contrast) warnOfUndecided(side string, runs []Run) {
+	if c.blindSide(side, runs) != "" {
+		return
+	}
+	var arms []string
+	for _, a := range c.Arms[1:] {
+		if _, marks := marksOf(runs, func(r Run) mark { return mitigated(r, a.Name) }); len(marks) == 0 {
+			arms = append(arms, a.Name)
 		}
+	}
+	if len(arms) > 0 {
+		c.warn("no run of %s decided whether %s mitigates, which is not compared", side, strings.Join(arms, ", "))
 	}
 }
 
