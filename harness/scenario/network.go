@@ -75,8 +75,8 @@ var (
 	NetnsServer  = netip.MustParsePrefix("198.18.1.0/24")
 )
 
-// netnsAddress says what an address is in a netns lab with so many clients, if
-// connections cannot be translated to it; empty if they can.
+// netnsAddress returns the use of an address in a netns lab with so many clients,
+// where connections cannot be translated to it; empty where they can.
 func netnsAddress(a netip.Addr, clients int) string {
 	first := NetnsClients.Addr().Next()
 	router, server := NetnsServer.Addr().Next(), NetnsServer.Addr().Next().Next()
@@ -122,8 +122,8 @@ func takenSources(s *Scenario, driver string, root *yaml.Node) (found []breach) 
 // takes a port of the server's.
 func (s *Scenario) trials() int { return 1 + s.Rounds*len(s.Arms) }
 
-// lackOfPorts says that the server on another machine has too few ports after the
-// one that takes the orders; empty if it has enough.
+// lackOfPorts returns the fault of a server on another machine that has too few
+// ports after the one that takes the orders; empty if it has enough.
 func (s *Scenario) lackOfPorts() string {
 	if !s.Server.Address.IsValid() {
 		return ""

@@ -147,8 +147,8 @@ type pattern struct {
 	start *regexp.Regexp // matches what text of the form may begin with, of any length; may be nil
 }
 
-// problem says what is wrong with text that is not of the form: its first
-// character that is not allowed where it stands, if there is one.
+// problem returns the fault of text that is not of the form: its first character
+// that is not allowed where it stands, if there is one.
 func (p pattern) problem(n *yaml.Node) string {
 	if p.start == nil || n.Value == "" {
 		return describe(n) + " is not allowed"

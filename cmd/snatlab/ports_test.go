@@ -1,0 +1,76 @@
+package main
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"snatlab/harness/result"
+)
+
+// The baseline keeps the clients' ports; the arms are ranges that hold them, leave
+// them out, and several addresses.
+const rangesAndPools = `
+name: ranges
+driver: netns
+load: {requests: 200, timeout: 200ms}
+rounds: 2
+arms:
+  - name: plain
+  - {name: inside, masquerade: {to_ports: 32768-65535}}
+  - {name: outside, masquerade: {to_ports: 49152-65535}}
+  - {name: pool, snat: {to_source: [198.19.0.1, 198.19.0.2, 198.19.0.3]}}
+  - {name: split, client_ports: split}
+`
+
+func TestARunRecordsWhereItsConnectionsLeftFrom(t *testing.T) {
+	needNamespaces(t)
+	p := startAsUser(t, rangesAndPools)
+	if code := p.wait(t); code != exitPass && code != exitInconclusive {
+		t.Fatalf("exit code %d\n%s", code, p.said(t))
+	}
+	r := p.result(t)
+	if c := r.Scenario.ClientPorts; c == nil || c.First != 32768 || c.Last != 32967 {
+		t.Errorf("the slots left from %+v, want the first 200 ports of the default range", c)
+	}
+	for _, a := range r.Arms {
+		if c := a.ClientPorts; c == nil || c.First != 32768 || c.Last > 60999 {
+			t.Errorf("%s: the clients left from %+v", a.Name, c)
+		}
+		comesFromItsOwn(t, a)
+	}
+	warned := func(arm, text string) bool {
+		return slices.ContainsFunc(r.Warnings, func(w string) bool { return strings.HasPrefix(w, arm+": "+text) })
+	}
+	for arm, want := range map[string]bool{"plain": false, "inside": false, "outside": true, "pool": false, "split": false} {
+		if got := warned(arm, "to_ports "); got != want {
+			t.Errorf("%s: warned of ports that are left out: %v, want %v in %q", arm, got, want, r.Warnings)
+		}
+	}
+	if pool := r.Arms[3]; (len(pool.Sources) == 1) != warned("pool", "all connections left from ") {
+		t.Errorf("the pool was left from %v, and the warnings are %q", pool.Sources, r.Warnings)
+	}
+}
+
+// comesFromItsOwn holds that the server saw every connection from the addresses
+// that the arm translates to.
+func comesFromItsOwn(t *testing.T, a result.Arm) {
+	t.Helper()
+	own := a.ToSource
+	if own == nil {
+		own = []string{"198.18.1.1"} // the router's
+	}
+	seen, accepted := 0, uint64(0)
+	for _, s := range a.Sources {
+		if !slices.Contains(own, s.Address) {
+			t.Errorf("%s: %d connections came from %s", a.Name, s.Connections, s.Address)
+		}
+		seen += s.Connections
+	}
+	for _, trial := range a.Trials {
+		accepted += trial.Server.Accepted
+	}
+	if uint64(seen) != accepted || seen == 0 {
+		t.Errorf("%s: %d connections by address, %d accepted", a.Name, seen, accepted)
+	}
+}
