@@ -3,6 +3,7 @@ package harness
 import (
 	"fmt"
 
+	"snatlab/harness/figure"
 	"snatlab/harness/probe"
 	"snatlab/harness/result"
 	"snatlab/harness/scenario"
@@ -25,13 +26,16 @@ func (x *experiment) choosePorts() error {
 	}
 	ports := x.Scenario.ClientPorts(own)
 	slots := probe.Slots(x.Clients, x.clientCPUs(), x.Load.Requests)
-	need, what := slots, "a trial takes %d source ports"
-	if x.Splits() && x.Load.Requests*x.Clients > need {
-		need, what = x.Load.Requests*x.Clients, "a trial takes %d source ports where each client has its own (client_ports: split)"
+	need, why := slots, ""
+	switch together := x.Load.Requests * x.Clients; {
+	case x.Splits() && together > slots:
+		need, why = together, " where each client has its own (client_ports: split)"
+	case slots > x.Load.Requests:
+		why = fmt.Sprintf(" (%s take turns on %s)", figure.Plural(x.Clients, "client", "clients"), figure.Plural(x.clientCPUs(), "CPU", "CPUs"))
 	}
 	if need > ports.Slots() {
-		return fmt.Errorf("source ports: "+what+", and the clients have %d, %s (%d of them without those kept for slots that are made up); send fewer requests (load.requests), or widen net.ipv4.ip_local_port_range of the clients",
-			need, ports.Len(), portsText(ports), ports.Slots())
+		return fmt.Errorf("source ports: a trial takes %d%s, and the clients have %d, %s (%d of them without those kept for slots that are made up); send fewer requests (load.requests), or widen net.ipv4.ip_local_port_range of the clients",
+			need, why, ports.Len(), portsText(ports), ports.Slots())
 	}
 	x.ports = probe.Ports(ports)
 	x.result.Scenario.ClientPorts = &result.Ports{First: int(ports.First), Last: int(ports.First) + slots - 1}

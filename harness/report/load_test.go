@@ -1,0 +1,19 @@
+package report
+
+import (
+	"testing"
+
+	"snatlab/harness/result"
+)
+
+func TestLoad(t *testing.T) {
+	s := result.Scenario{Clients: 2, Requests: 2000, Rounds: 8, Pattern: "lockstep", Sync: "barrier"}
+	const before = "2 clients x 2,000 requests x 8 rounds, lockstep (barrier)"
+	if got := load(s); got != before {
+		t.Errorf("of a result without ports: %q, want %q", got, before)
+	}
+	s.ClientPorts = &result.Ports{First: 32768, Last: 34767}
+	if got, want := load(s), before+", from ports 32768-34767"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
