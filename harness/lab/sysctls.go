@@ -72,7 +72,9 @@ func trySysctl(s scenario.Sysctl, host bool) error {
 		return fmt.Errorf("%s: this machine has no such sysctl", s.Name)
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("%s: no network namespace of this machine has such a sysctl", s.Name)
-	case errors.Is(err, fs.ErrPermission) && !host:
+	case errors.Is(err, fs.ErrPermission) && host:
+		return fmt.Errorf("%s: it cannot be read and set here: %w (this program runs in a container, or not in the machine's first network namespace?)", s.Name, errors.Unwrap(err))
+	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("%s: it cannot be read and set in a network namespace: %w", s.Name, errors.Unwrap(err))
 	case err != nil:
 		return err

@@ -67,6 +67,15 @@ func TestCheckSysctls(t *testing.T) {
 
 func TestCheckSysctls_host(t *testing.T) {
 	needNamespaces(t)
+	t.Run("one that this host may only read is told", func(t *testing.T) {
+		err := inFreshNamespace(func() error {
+			return trySysctls([]scenario.Sysctl{{Name: "net.ipv4.tcp_available_congestion_control", Value: "reno"}}, true)
+		})
+		const want = "net.ipv4.tcp_available_congestion_control: it cannot be read and set here: permission denied (this program runs in a container, or not in the machine's first network namespace?)"
+		if fmt.Sprint(err) != want {
+			t.Errorf("error %v, want %s", err, want)
+		}
+	})
 	t.Run("one of the host is looked at, and not set", func(t *testing.T) {
 		err := inFreshNamespace(func() error { // which is the host to it
 			before, err := readSysctl("net.ipv4.tcp_timestamps")
