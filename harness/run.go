@@ -79,6 +79,7 @@ func (x *experiment) run(ctx context.Context, watch Watcher) error {
 			}
 			t.Round = round
 			arm.Trials = append(arm.Trials, *t)
+			x.left.record(arm)
 			watch.Done(round, x.Rounds, arm.Name, t)
 		}
 	}

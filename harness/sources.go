@@ -8,6 +8,19 @@ import (
 	"snatlab/harness/result"
 )
 
+// departures are where the connections of a trial left from: the ports that the
+// clients report, and the addresses that the server saw. They are recorded with
+// the arm, and only of a trial that is kept.
+type departures struct {
+	reports []*probe.Report
+	served  *probe.Served
+}
+
+func (d departures) record(into *result.Arm) {
+	recordPorts(into, d.reports)
+	recordSources(into, d.served)
+}
+
 // serverCounts returns what a server counted, as the result has it.
 func serverCounts(s *probe.Served) result.Server {
 	return result.Server{

@@ -37,6 +37,18 @@ func TestRecordSources(t *testing.T) {
 	})
 }
 
+func TestATrialThatIsNotKeptLeavesNoAddress(t *testing.T) {
+	f := newFakeLab(t, 2)
+	f.matched = func(sent uint64) uint64 { return min(sent, 81) } // the second trial's last request passes the rule by
+	r, _, err := f.run(t.Context(), clientsOf(2, "a"))
+	if err == nil || trialsOf(r) != 1 {
+		t.Fatalf("error %v, %d trials", err, trialsOf(r))
+	}
+	if got, want := fmt.Sprint(r.Arms[0].Sources), fmt.Sprintf("[{127.0.0.1 %d}]", r.Arms[0].Trials[0].Server.Accepted); got != want {
+		t.Errorf("connections from %s, want those of the trial that was kept, %s", got, want)
+	}
+}
+
 func TestTheAddressesOfConnectionsAreRecorded(t *testing.T) {
 	f := newFakeLab(t, 2)
 	s := clientsOf(2, "a")

@@ -25,6 +25,7 @@ type experiment struct {
 	trials  int // made so far, the path check included
 	clock   bool
 	ports   probe.Ports // lockstep: that the clients leave from
+	left    departures  // of the trial that was made last
 }
 
 const (
@@ -160,7 +161,6 @@ func (x *experiment) trial(ctx context.Context, arm scenario.Arm, into *result.A
 		return nil, err
 	}
 	t = x.record(m.reports)
-	recordPorts(into, m.reports)
 	if t.Conntrack, err = conntrack.Delta(m.before.counters, m.after.counters); err != nil {
 		return nil, err
 	}
@@ -177,7 +177,7 @@ func (x *experiment) trial(ctx context.Context, arm scenario.Arm, into *result.A
 		return nil, err
 	}
 	t.Server = serverCounts(served)
-	recordSources(into, served)
+	x.left = departures{m.reports, served}
 	t.Foreign = m.foreign
 	t.Causes = causes(t, circumstances{sourcePorts(arm), m.after.counters.Max, evicts(x.result.Environment.Kernel)})
 	err = valid(t, rule)
