@@ -178,7 +178,7 @@ func FuzzCanonical(f *testing.F) {
 		s.Server.Address = netip.AddrPortFrom(netip.AddrFrom4(bytesOf(host)), 9000)
 		lab := [][2]string{{Docker, IPTables}, {Netns, NFTables}, {Netns, IPTables}}[share%3]
 		s.Driver, s.NAT = lab[0], lab[1]
-		if s.Driver == Netns || !s.Server.Address.Addr().IsGlobalUnicast() {
+		if at := s.Server.Address.Addr(); s.Driver == Netns || !at.IsGlobalUnicast() || thisNetwork.Contains(at) {
 			s.Server = Server{}
 		}
 		s.Lab = Lab{PostroutingRules: int(n % (MaxPostroutingRules + 1)), AllowHostSysctls: share%2 == 0}
