@@ -310,18 +310,6 @@ func made(t *testing.T, f firewall) (r *Rule, j *undo.Journal, path string) {
 	return r, j, path
 }
 
-// byOwner makes the rule as its owner does, without our mark, and a journal for
-// what is done to it.
-func byOwner(t *testing.T, f firewall) (*Rule, *undo.Journal) {
-	t.Helper()
-	r, err := f.masquerade(t.Context(), undo.InMemory(Undoers()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	j, _ := newJournal(t)
-	return r, j
-}
-
 // reads checks what our chain's rules are.
 func reads(t *testing.T, f firewall, want ...string) {
 	t.Helper()

@@ -24,6 +24,18 @@ func raw(t *testing.T, tables *Tables) []string {
 	return lines(sh(t, tables.Path+" -t nat -S POSTROUTING 2>/dev/null"))[1:]
 }
 
+// byOwner makes the rule as its owner does, without our mark, and a journal for
+// what is done to it.
+func byOwner(t *testing.T, f firewall) (*Rule, *undo.Journal) {
+	t.Helper()
+	r, err := f.masquerade(t.Context(), undo.InMemory(Undoers()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	j, _ := newJournal(t)
+	return r, j
+}
+
 func TestRefuse(t *testing.T) {
 	for name, c := range map[string]struct {
 		rules []string

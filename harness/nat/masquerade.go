@@ -3,8 +3,9 @@
 //
 // Rules are handled through the iptables program in the variant, nft or
 // legacy, that holds them, or natively through nftables. A rule is found by
-// its text each time, never by a remembered position or handle: others add and
-// delete rules above ours. Every change is a step of the undo journal.
+// its text and its mark each time, never by a remembered position or handle:
+// others add and delete rules above ours. Every change is a step of the undo
+// journal.
 //
 // Widen adds idle rules, between NAT and the insertion of a connection's entry.
 //
