@@ -25,6 +25,9 @@ func TestForgedStep(t *testing.T) {
 	}
 	spec := func(path, chain string, words ...string) string {
 		text, _ := json.Marshal(accept{path, chain, words})
+		if chain == "" {
+			text, _ = json.Marshal(masquerade{path, words})
+		}
 		return string(text)
 	}
 	program := func(path string) string {
