@@ -2,6 +2,8 @@ package place
 
 import (
 	"errors"
+	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -44,6 +46,20 @@ func TestOpenFile(t *testing.T) {
 		case <-time.After(20 * time.Second):
 			t.Fatalf("%s: does not end", path)
 		}
+	}
+}
+
+func TestOpenFileOfTheCaller(t *testing.T) {
+	r, w, err := os.Pipe()
+	must(t, err)
+	defer r.Close()
+	_, err = w.WriteString("text")
+	must(t, errors.Join(err, w.Close()))
+	f, err := OpenFile(fmt.Sprintf("/dev/fd/%d", r.Fd()))
+	must(t, err)
+	defer f.Close()
+	if text, err := io.ReadAll(f); string(text) != "text" || err != nil {
+		t.Errorf("%q, %v", text, err)
 	}
 }
 

@@ -5,13 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"gopkg.in/yaml.v3"
+
+	"snatlab/harness/place"
 )
 
 // Read parses the file at path. What is wrong with its contents is [Faults];
@@ -25,12 +26,9 @@ func Read(path string) (*Scenario, error) {
 	return Parse(path, data)
 }
 
-// readFile reads no more of a file than tells that it is too large.
+// readFile reads a file, but one byte more than allowed at most.
 func readFile(path string) ([]byte, error) {
-	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() && !info.IsDir() {
-		return nil, fmt.Errorf("read scenario: %s is no regular file", path)
-	}
-	f, err := os.Open(path)
+	f, err := place.OpenFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("read scenario: %w", err)
 	}

@@ -169,9 +169,9 @@ func TestWhatIsNoRegularFileIsNotOpened(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, path := range []string{pipe, socket, link, "/dev/zero", "/dev/null"} {
+	for path, kind := range map[string]string{pipe: "a pipe", socket: "a socket", link: "a device", "/dev/zero": "a device", "/dev/null": "a device"} {
 		_, err := Read(path)
-		if want := "read scenario: " + path + " is no regular file"; err == nil || err.Error() != want {
+		if want := "read scenario: " + path + ": " + kind + ", not a regular file"; err == nil || err.Error() != want {
 			t.Errorf("got %v, want %s", err, want)
 		}
 	}

@@ -101,21 +101,21 @@ func (s *Scenario) SetDriver(driver string) error {
 }
 
 // beyond is every place under root that is beyond the limit.
-func (l limit) beyond(root *yaml.Node) []place {
-	lifted := func(p place) bool { return p.value.Value == "true" }
+func (l limit) beyond(root *yaml.Node) []pair {
+	lifted := func(p pair) bool { return p.value.Value == "true" }
 	if l.unless != nil && slices.ContainsFunc(l.unless.find(root), lifted) {
 		return nil
 	}
-	return slices.DeleteFunc(l.at.find(root), func(p place) bool {
+	return slices.DeleteFunc(l.at.find(root), func(p pair) bool {
 		return l.value != "" && l.value != p.value.Value
 	})
 }
 
-// place is a key of a mapping, and its value.
-type place struct{ key, value *yaml.Node }
+// pair is a key of a mapping, and its value.
+type pair struct{ key, value *yaml.Node }
 
-// find gives every place that the path leads to from n.
-func (to path) find(n *yaml.Node) (found []place) {
+// find returns every pair that the path leads to from n.
+func (to path) find(n *yaml.Node) (found []pair) {
 	if n != nil && n.Kind == yaml.SequenceNode {
 		for _, entry := range n.Content {
 			found = append(found, to.find(entry)...)
@@ -127,7 +127,7 @@ func (to path) find(n *yaml.Node) (found []place) {
 	case key == nil:
 		return nil
 	case len(to) == 1:
-		return []place{{key, value}}
+		return []pair{{key, value}}
 	}
 	return to[1:].find(value)
 }
