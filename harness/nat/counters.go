@@ -30,34 +30,45 @@ type Counters struct {
 
 // Counters reads the counters of all other rules that may translate what the
 // rule is meant to: of POSTROUTING in each variant of iptables, and of the nat
-// chains of nftables at that hook.
+// chains of nftables at that hook. For a rule of nftables no program is run:
+// rules of iptables-nft are read as those of nftables that they are.
 func (f *InForce) Counters(ctx context.Context) Counters {
 	var all Counters
-	listed := map[string]bool{} // chains of iptables-nft, which are chains of nftables as well
-	variants, err := Installed()
-	if err != nil && f.tables() != nil {
-		all.Unread = append(all.Unread, err.Error())
-	}
-	for _, t := range variants {
-		rules, err := t.read(ctx)
-		if err != nil {
-			all.Unread = append(all.Unread, err.Error())
-			continue
-		}
-		listed[t.Variant] = true
-		for i, r := range rules {
-			if mine := f.tables(); mine != nil && mine.Variant == t.Variant && r.is(f.rule) {
-				continue
-			}
-			all.Rules = append(all.Rules, Counter{fmt.Sprintf("%s (%s)", chain, t.Variant), strconv.Quote(r.text), i + 1, r.packets})
-		}
+	listed := false // the chain of iptables-nft, which is one of nftables as well
+	if mine := f.tables(); mine != nil {
+		listed = mine.counters(ctx, &all, f.rule)
+	} else if legacyTableExists(table) {
+		all.Unread = append(all.Unread, "the table nat of iptables-legacy")
 	}
 	nft{}.counters(ctx, &all, func(c *nftables.Chain) bool {
 		isOurs := c.Table.Family == nftTable.Family && c.Table.Name == nftTable.Name
 		isIptables := c.Table.Family == nftables.TableFamilyIPv4 && c.Table.Name == table && c.Name == chain
-		return !isOurs && (!isIptables || !listed["nft"])
+		return !isOurs && (!isIptables || !listed)
 	})
 	return all
+}
+
+// counters adds the rules of POSTROUTING but ours, and reports whether those of
+// iptables-nft are among them.
+func (t *Tables) counters(ctx context.Context, all *Counters, ours rule) (nftListed bool) {
+	variants, err := Installed()
+	if err != nil {
+		all.Unread = append(all.Unread, err.Error())
+	}
+	for _, v := range variants {
+		rules, err := v.read(ctx)
+		if err != nil {
+			all.Unread = append(all.Unread, err.Error())
+			continue
+		}
+		nftListed = nftListed || v.Variant == "nft"
+		for i, r := range rules {
+			if v.Variant != t.Variant || !r.is(ours) {
+				all.Rules = append(all.Rules, Counter{fmt.Sprintf("%s (%s)", chain, v.Variant), strconv.Quote(r.text), i + 1, r.packets})
+			}
+		}
+	}
+	return nftListed
 }
 
 func (f *InForce) tables() *Tables {

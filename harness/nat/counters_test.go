@@ -13,6 +13,8 @@ func show(all Counters) (lines []string) {
 		text := c.Rule
 		if _, rest, ok := strings.Cut(text, ", "); ok && strings.HasPrefix(text, "handle ") {
 			text = rest
+		} else if strings.HasPrefix(text, "handle ") {
+			text = "handle N"
 		}
 		lines = append(lines, fmt.Sprintf("%s %d: %s %d", c.Place, c.At, text, c.Packets))
 	}
@@ -51,22 +53,27 @@ END`)
 			got := show(inForce.Counters(t.Context()))
 			undoArm(t, inForce)
 			want := []string{`nftables, table inet shop, chain nat 1: comment "theirs" 5`}
-			for _, variant := range []string{"legacy", "nft"} {
+			unread := []string{"nftables, table inet shop, chain nat: 1 of 2 rules have no counter"}
+			for _, variant := range variantsThere(t) {
 				at := 1
 				if tables := r.Tables(); tables != nil && tables.Variant == variant {
 					at = 2
 				}
-				want = append(want, fmt.Sprintf(`POSTROUTING (%s) %d: "-A POSTROUTING -s 10.1.0.0/16 ! -o docker0 -j MASQUERADE" 7`, variant, at))
+				switch {
+				case r.Tables() != nil:
+					want = append(want, fmt.Sprintf(`POSTROUTING (%s) %d: "-A POSTROUTING -s 10.1.0.0/16 ! -o docker0 -j MASQUERADE" 7`, variant, at))
+				case variant == "nft": // as a rule of nftables
+					want = append(want, "nftables, table ip nat, chain POSTROUTING 1: handle N 7")
+				default:
+					unread = append([]string{"the table nat of iptables-legacy"}, unread...)
+				}
 			}
 			slices.Sort(want)
-			if program := variantsThere(t); !slices.Contains(program, "legacy") {
-				want = slices.DeleteFunc(want, func(line string) bool { return strings.Contains(line, "(legacy)") })
-			}
 			if !slices.Equal(got, want) {
 				t.Errorf("got  %q\nwant %q", got, want)
 			}
-			if unread := inForce.Counters(t.Context()).Unread; !slices.Equal(unread, []string{"nftables, table inet shop, chain nat: 1 of 2 rules have no counter"}) {
-				t.Errorf("unread %q", unread)
+			if got := inForce.Counters(t.Context()).Unread; !slices.Equal(got, unread) {
+				t.Errorf("unread %q, want %q", got, unread)
 			}
 			if after := everything(t, false); len(after) != len(before) {
 				t.Errorf("the rules were\n%q\nand are\n%q", before, after)
@@ -88,16 +95,29 @@ END`)
 	})
 	t.Run("a_chain_that_iptables_cannot_list", func(t *testing.T) {
 		namespace(t)
-		f := openNFT(t)
-		r, j := byOwner(t, f)
-		sh(t, "iptables-nft -t nat -A POSTROUTING -j RETURN; nft add rule ip nat POSTROUTING counter packets 3 bytes 9 masquerade random,persistent")
-		inForce := apply(t, r, j, Options{Random: true})
+		openNFT(t)
+		tables := program(t, "nft")
+		tables.rules(t, ours)
+		j, _ := newJournal(t)
+		inForce := apply(t, find(t, tables), j, Options{})
+		sh(t, "nft add rule ip nat POSTROUTING counter packets 3 bytes 9 masquerade random,persistent")
 		all := inForce.Counters(t.Context())
-		if got := show(all); len(got) != 2 || !strings.HasSuffix(got[1], " 3") || !strings.HasPrefix(got[1], "nftables, table ip nat, chain POSTROUTING 2: handle ") {
+		if got := show(all); !slices.Contains(got, "nftables, table ip nat, chain POSTROUTING 2: handle N 3") {
 			t.Errorf("got %q", got)
 		}
 		if len(all.Unread) != 1 || !strings.HasPrefix(all.Unread[0], "list POSTROUTING of table nat with iptables-nft: ") || strings.HasSuffix(all.Unread[0], "\n") {
 			t.Errorf("unread %q", all.Unread)
+		}
+	})
+	t.Run("a_rule_of_nftables_needs_no_program", func(t *testing.T) {
+		namespace(t)
+		openNFT(t)
+		r, j := byOwner(t, byNFT{})
+		sh(t, "iptables-nft -t nat -A POSTROUTING -c 7 420 -j RETURN")
+		t.Setenv("PATH", t.TempDir())
+		all := apply(t, r, j, Options{}).Counters(t.Context())
+		if got := show(all); !slices.Equal(got, []string{"nftables, table ip nat, chain POSTROUTING 1: handle N 7"}) || all.Unread != nil {
+			t.Errorf("got %q, unread %q", got, all.Unread)
 		}
 	})
 }
