@@ -19,7 +19,7 @@ import (
 // keeps the clients apart.
 func leftOut(a result.Arm) (out []result.Ports) {
 	c, to := a.ClientPorts, a.ToPorts
-	if c == nil || to == nil || randomises.MatchString(a.Rule) || slices.ContainsFunc(a.Settings, splitsPorts) {
+	if c == nil || to == nil || keepsApart(a) {
 		return nil
 	}
 	if below := (result.Ports{First: c.First, Last: min(c.Last, to.First-1)}); below.First <= below.Last {
@@ -29,6 +29,12 @@ func leftOut(a result.Arm) (out []result.Ports) {
 		out = append(out, above)
 	}
 	return out
+}
+
+// keepsApart reports whether an arm gives clients different source ports, drawn or
+// of their own, whatever addresses and ranges it has.
+func keepsApart(a result.Arm) bool {
+	return randomises.MatchString(a.Rule) || slices.ContainsFunc(a.Settings, splitsPorts)
 }
 
 // narrow warns about the arms whose rule leaves ports of the clients out.

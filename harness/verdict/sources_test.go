@@ -20,6 +20,8 @@ func TestPooled(t *testing.T) {
 		}
 		return a
 	}
+	drawn := pool(2, 1)
+	drawn.Rule = "ip saddr 198.18.0.0/24 counter snat to 198.19.0.1-198.19.0.2 fully-random"
 	const hash = "; the kernel picks one by a hash of the client's and the server's address, and "
 	for _, tc := range []struct {
 		claim   string
@@ -33,6 +35,8 @@ func TestPooled(t *testing.T) {
 		{"fewer addresses than clients", 4, pool(8, 3), "pool: all connections left from 3 of its 8 addresses" + hash +
 			"4 clients share them, and meet there as with fewer addresses (other addresses, or more clients, spread otherwise)"},
 		{"a pool that is used up", 16, pool(4, 4), ""},
+		{"ports that are drawn", 2, drawn, "pool: all connections left from 198.19.0.1, one of its 2 addresses" + hash +
+			"2 clients keep apart by their source ports alone"},
 		{"one client", 1, pool(2, 1), "pool: all connections left from 198.19.0.1, one of its 2 addresses" + hash + "the only client keeps the same one"},
 		{"one address", 2, pool(1, 1), ""},
 		{"a result without the addresses", 2, pool(8, 0), ""},
