@@ -25,7 +25,7 @@ arms:
 
 func TestARunRecordsWhereItsConnectionsLeftFrom(t *testing.T) {
 	needNamespaces(t)
-	p := startAsUser(t, rangesAndPools)
+	p := startAsUser(t, rangesAndPools, "--force")
 	if code := p.wait(t); code != exitPass && code != exitInconclusive {
 		t.Fatalf("exit code %d\n%s", code, p.said(t))
 	}

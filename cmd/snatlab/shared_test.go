@@ -166,7 +166,7 @@ func TestRun_refuses_an_operators_rule(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			e.iptables(t, "-t nat "+c.theirs)
 			before := e.do(t, "iptables-save", "-t", "nat")
-			p := e.start(t, "run", scenarioFile(t, shared))
+			p := e.start(t, "run", scenarioFile(t, shared), "--force")
 			p.brokeOff(t, "snatlab: network bridge: rewrite masquerade rule "+rule+": "+c.want)
 			if after := e.do(t, "iptables-save", "-t", "nat"); withoutComments(after) != withoutComments(before) {
 				t.Errorf("the rules were\n%s\nand are\n%s", before, after)
