@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os/signal"
 	"strings"
 	"testing"
 
@@ -60,7 +59,8 @@ func TestErrors(t *testing.T) {
 
 // The end of a context explains errors, and hides none that it does not explain.
 func TestInterruptedErrors(t *testing.T) {
-	t.Cleanup(func() { signal.Reset(unix.SIGINT, unix.SIGTERM, unix.SIGHUP) })
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(interrupted{unix.SIGINT})
 	full := errors.New("the disk is full")
 	for _, c := range []struct {
 		name string
@@ -74,11 +74,7 @@ func TestInterruptedErrors(t *testing.T) {
 		{"none", nil, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			err := interruptible(func(ctx context.Context) error {
-				must(t, unix.Kill(unix.Getpid(), unix.SIGINT))
-				<-ctx.Done()
-				return c.err
-			})
+			err := withCause(ctx, c.err)
 			if got := fmt.Sprint(err); err != nil && got != c.want || err == nil && c.want != "" {
 				t.Errorf("error %v, want %s", err, c.want)
 			}

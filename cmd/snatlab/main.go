@@ -135,7 +135,12 @@ func interruptible(do func(context.Context) error) error {
 	})
 	defer wait.Wait()
 	defer cancel(nil)
-	err := do(ctx)
+	return withCause(ctx, do(ctx))
+}
+
+// withCause returns err with what ended ctx, if it has ended, in place of the
+// errors that this explains.
+func withCause(ctx context.Context, err error) error {
 	if ctx.Err() == nil || err == nil || errors.As(err, new(interrupted)) {
 		return err
 	}
