@@ -15,7 +15,7 @@ func calibrated(rounds, baseline, twin, arm int) *result.Result {
 		for round := range rounds {
 			n := failed
 			if n > 0 {
-				n += round * (1 + i) // trials alike could not be told apart
+				n += round * (1 + i) // equal trials could not be distinguished
 			}
 			a.Trials = append(a.Trials, result.Trial{Round: round + 1, Requests: 6000, Failed: n, Causes: map[string]int{result.SNATRace: n}})
 		}

@@ -29,7 +29,7 @@ func takers(before, after lab.Counters, missing uint64) string {
 	var moved []string
 	count(after, func(r rule, at int, packets uint64) {
 		n := packets - min(was[r], packets)
-		if packets < was[r] { // written anew
+		if packets < was[r] { // rewritten meanwhile
 			n = packets
 		}
 		if n > 0 && 2*n >= missing {

@@ -113,8 +113,8 @@ type replay struct {
 	force  bool            // those of runs that are going on as well
 	say    func(string)    // of a journal
 	tell   func(undo.Step) // of each step of it, before it is undone
-	// left is told what is left of a journal, and reports whether the caller goes
-	// on beside it.
+	// left receives the steps of a journal that could not be undone, and reports
+	// whether the caller goes on beside them.
 	left func(context.Context, *undo.LeftError) bool
 }
 

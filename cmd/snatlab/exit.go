@@ -24,7 +24,7 @@ const (
 	exitLeft         = 5 // the host could not be put back
 )
 
-// exitCode is an error that has been told already, or is none: it only sets
+// exitCode is an error that was printed already, or no error at all: it only sets
 // the exit code.
 type exitCode int
 

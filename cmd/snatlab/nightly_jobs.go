@@ -83,7 +83,7 @@ func fewRounds(c *cobra.Command, file string, s *scenario.Scenario) error {
 	return usageError{c, fmt.Errorf("%s: %w (rounds: %d)", file, few, few.Least)}
 }
 
-// nameBroken gives scenarios that cannot be run the names that they had when they
+// nameBroken names the scenarios that cannot be run as they were named when they
 // could, so that reports and metrics go on under them. Where the file does not say,
 // or another scenario has that name, it is the file's.
 func (f nightlyFlags) nameBroken(all []task) {

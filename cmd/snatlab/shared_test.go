@@ -154,8 +154,8 @@ func TestANetworkThatDoesNotMasqueradeIsRefused(t *testing.T) {
 	}
 }
 
-// An operator's rule that cannot be told from ours is nobody's to touch: the run
-// is refused before anything is made.
+// Where an operator's rule has the text of ours, the run is refused before anything
+// is made.
 func TestRun_refuses_an_operators_rule(t *testing.T) {
 	e := ownEngine(t)
 	const rule = "-A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE"

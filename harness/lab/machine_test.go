@@ -30,7 +30,7 @@ func TestATableIsCrowdedBeforeItIsFull(t *testing.T) {
 	}
 }
 
-// The kernel takes a limit of 0 for none.
+// The kernel treats a limit of 0 as no limit.
 func TestCrowded_without_a_limit(t *testing.T) {
 	for _, shared := range []bool{false, true} {
 		for _, entries := range []int{0, 1, 1 << 30} {

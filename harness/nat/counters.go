@@ -105,8 +105,8 @@ func (n nft) counters(ctx context.Context, all *Counters, wanted func(*nftables.
 
 var familyNames = map[nftables.TableFamily]string{nftables.TableFamilyIPv4: "ip", nftables.TableFamilyINet: "inet"}
 
-// add adds the rules of a chain. Those without a counter cannot be told to have
-// seen anything.
+// add adds the rules of a chain that have a counter. The others show nothing of
+// what they matched.
 func (all *Counters) add(where string, rules []*nftables.Rule) {
 	silent := 0
 	for i, r := range rules {

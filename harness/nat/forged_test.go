@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// Whoever can write a journal must not decide what root runs or removes.
+// A user who can write a journal must not decide what root runs or removes.
 func TestForgedStep(t *testing.T) {
 	const bad = ": not a rule of snatlab's; its step is not undone"
 	trap := filepath.Join(t.TempDir(), "iptables")

@@ -12,7 +12,7 @@ import (
 
 // The journal decides which rules root removes. Its steps are read as if a
 // stranger had written them: a rule in it must have one of the forms that we
-// write, to the letter. Each form is parsed into its parts, written anew from
+// write, to the letter. Each form is parsed into its parts, written again from
 // them, and compared.
 
 // errForm is the reason why a step is refused.
@@ -140,7 +140,7 @@ func nftOptions(statement string) (o Options) {
 	return o
 }
 
-// parsePorts reads "1024-2047", or "1024". Nonsense gives no range.
+// parsePorts reads "1024-2047", or "1024". It returns no range for any other text.
 func parsePorts(text string) Ports {
 	first, last, isRange := strings.Cut(text, "-")
 	if !isRange {
@@ -155,7 +155,7 @@ func parsePorts(text string) Ports {
 }
 
 // parseAddresses reads "192.0.2.1-192.0.2.4", "192.0.2.1" or "192.0.2.0/30".
-// Nonsense gives no range.
+// It returns no range for any other text.
 func parseAddresses(text string) Addresses {
 	if p, err := netip.ParsePrefix(text); err == nil && p.Addr().Is4() {
 		last := p.Masked().Addr().As4()

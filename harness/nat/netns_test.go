@@ -117,7 +117,7 @@ func (t *Tables) rules(test *testing.T, rules ...string) {
 	}
 }
 
-// listing gives the chain's lines as iptables prints them, with the counters and
+// listing returns the chain's lines as iptables prints them, with the counters and
 // without our mark.
 func (t *Tables) listing(test *testing.T) []string {
 	test.Helper()

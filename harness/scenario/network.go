@@ -16,7 +16,7 @@ type address struct{ into *netip.AddrPort }
 
 var (
 	broadcast   = netip.AddrFrom4([4]byte{255, 255, 255, 255})
-	thisNetwork = netip.MustParsePrefix("0.0.0.0/8") // RFC 1122: of nobody but who does not know its own
+	thisNetwork = netip.MustParsePrefix("0.0.0.0/8") // RFC 1122: a host uses it before it knows its own address
 )
 
 func (address) allowed() string {

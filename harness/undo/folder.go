@@ -174,7 +174,7 @@ func openat(dir *os.File, name string, flags int) (fd int, err error) {
 // write a few KiB. Journals are read line by line, so size costs no memory.
 const maxSize = 1 << 30
 
-// checkFile checks that nobody but the owners can have written an open file.
+// checkFile checks that only the owners can have written an open file.
 func checkFile(file *os.File, owners ...uint32) error {
 	var s unix.Stat_t
 	path := file.Name()

@@ -202,7 +202,7 @@ func TestUntrustedLock(t *testing.T) {
 	})
 }
 
-// A refused journal is told with its path, and the ones beside it are read.
+// A refused journal is reported with its path, and the ones beside it are read.
 func TestFindListsUntrustedJournals(t *testing.T) {
 	path, how := forged(t)
 	dir := filepath.Dir(path)

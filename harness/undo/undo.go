@@ -8,7 +8,7 @@
 // between an undoing and its record, whatever undoes a change must be
 // idempotent, and must take a change that was never made for undone.
 //
-// A journal is carried out by whoever cleans up, who is root as a rule. So it
+// `snatlab cleanup` carries out a journal, as a rule as root. So a journal
 // is believed only where no other user can have written it: see
 // [UntrustedError]. Even then an undoer checks what it is given, and undoes
 // nothing that no run of snatlab does.

@@ -8,7 +8,7 @@ import (
 	"snatlab/harness/result"
 )
 
-// ranged gives an arm a range of ports, and clients that left from others.
+// ranged returns an arm with a range of ports, and with clients that left from others.
 func ranged(a result.Arm, to, clients result.Ports) result.Arm {
 	a.Rule, a.ToPorts, a.ClientPorts = "masquerade to :1-2", &to, &clients
 	return a

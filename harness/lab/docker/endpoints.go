@@ -134,7 +134,7 @@ func holderOf(ctx context.Context, docker *client.Client, key, run string) (hold
 }
 
 // disconnect disconnects endpoints from a network, but those of somebody else's
-// containers. The engine's answer to the next try to remove the network tells
+// containers. The engine's answer to the next try to remove the network shows
 // whether it helped.
 func disconnect(ctx context.Context, docker *client.Client, network string, all []endpoint) {
 	for _, e := range all {

@@ -20,7 +20,7 @@ import (
 type fakeEngine struct {
 	address string // for DOCKER_HOST
 	stop    func() // may be called before the test ends
-	closeUp func() // takes no new connection, and serves those that there are
+	closeUp func() // accepts no new connection, and serves the present ones
 	restart func() // goes away, and is back at the same address
 	replace func() // the same, while new connections wait in a socket that an init system holds
 

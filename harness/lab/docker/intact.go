@@ -11,7 +11,7 @@ import (
 	"github.com/docker/docker/api/types/filters"
 )
 
-// lookTime bounds a look at the lab's containers. A busy engine takes its time; and
+// lookTime bounds a look at the lab's containers. A busy engine answers late; and
 // where an init system holds the engine's socket, a new connection waits until the
 // engine that stops has been replaced.
 const lookTime = 20 * time.Second

@@ -63,7 +63,8 @@ func (h *Host) noRules(installed []*nat.Tables, partly string) (found, remedy st
 	return found, "is the daemon started with --iptables=false? it has to manage iptables itself"
 }
 
-// remedyForRules tells from what a program says why it cannot list a chain.
+// remedyForRules returns what to do about a chain that a program cannot list. The
+// program's own message says why.
 func remedyForRules(t *nat.Tables, err error) string {
 	text := strings.ToLower(err.Error())
 	switch {

@@ -12,7 +12,7 @@ import (
 )
 
 // Addresses that are somebody's: those of this host, those that it has a route
-// to, and those of Docker's networks. A lab takes none of them, neither for its
+// to, and those of Docker's networks. A lab uses none of them, neither for its
 // networks nor for the arms that translate to addresses.
 
 // claim is a range of addresses that is taken.
