@@ -91,7 +91,12 @@ func checkPrivilege() lab.Precondition {
 func checkJournal(dir string) lab.Precondition {
 	p := lab.Precondition{Name: journalFolder, Found: "in " + dir}
 	at := dir
-	if _, err := os.Lstat(dir); errors.Is(err, fs.ErrNotExist) {
+	err := undo.CheckFolder(dir)
+	if untrusted, ok := errors.AsType[*undo.UntrustedError](err); ok {
+		p.State, p.Found, p.Remedy = lab.Unmet, fmt.Sprintf("%q %s", untrusted.Path, untrusted.Fault), untrusted.Remedy
+		return p
+	}
+	if errors.Is(err, fs.ErrNotExist) {
 		at = filepath.Dir(dir)
 	}
 	if err := unix.Access(at, unix.W_OK|unix.X_OK); err != nil {

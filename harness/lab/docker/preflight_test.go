@@ -2,6 +2,7 @@ package docker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -199,7 +200,13 @@ func TestAFolderThatTakesNoJournalIsTold(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	shared := filepath.Join(t.TempDir(), "shared")
+	if err := errors.Join(os.Chmod(filepath.Dir(file), 0o700), os.Mkdir(shared, 0o700), os.Chmod(shared, 0o777|os.ModeSticky)); err != nil {
+		t.Fatal(err)
+	}
 	for dir, want := range map[string]lab.Precondition{
+		shared: {State: lab.Unmet, Found: fmt.Sprintf("%q can be written to by other users (mode 1777)", shared),
+			Remedy: "remove what you do not know from it, then: chmod 0700 " + shared},
 		filepath.Dir(file):                       {State: lab.Met, Found: "in " + filepath.Dir(file)},
 		filepath.Join(filepath.Dir(file), "new"): {State: lab.Met, Found: "in " + filepath.Join(filepath.Dir(file), "new")},
 		"/proc/sys/new": {State: lab.Unmet, Found: "write to /proc/sys: permission denied",
