@@ -163,6 +163,7 @@ func (l *dockerLab) Close(ctx context.Context) error {
 		l.inServer.Close()
 	}
 	err := l.endClients(ctx)
+	ctx = undo.Context(ctx) // of its own: to end many clients takes long on a busy machine
 	err = errors.Join(err, l.HangUp())
 	if len(l.Journal.Steps()) > 0 {
 		l.host.await(ctx, l.Say)
@@ -170,41 +171,45 @@ func (l *dockerLab) Close(ctx context.Context) error {
 	return errors.Join(err, l.Journal.Close(ctx), l.watch.close())
 }
 
-// endAtOnce is how many containers end at the same moment. When all of 33, or of
-// 65, did on a busy machine, Docker 20.10 lost count of the endpoints of their
-// network now and then (see endpoints.go). Four at a time keep it busy; it lost
-// count in none of ten runs with 32 and 64 clients.
-const endAtOnce = 4
+// fewClients is how many clients may end at the same moment. When those of 32 or
+// 64 did on a busy machine, all at once or four at a time, Docker 20.10 lost count
+// of the endpoints of their network now and then (see endpoints.go). So of more
+// clients, each one ends when the engine is done with the one before it.
+const fewClients = 4
 
-// endTime bounds the wait for the containers of a few clients to end.
-const endTime = 5 * time.Second
+// endTime bounds the wait for one client's container to end, on a machine that has
+// ten times as much to do as it has CPUs.
+const endTime = 20 * time.Second
 
-// endClients hangs up on the clients, a few at a time, and waits until their
-// containers have ended. It waits no more once some have not: those are stopped,
-// or the engine is gone.
+// endAllTime bounds the wait for all of them.
+const endAllTime = 5 * time.Minute
+
+// endClients hangs up on the clients. It waits no more once a container has not
+// ended: that one is stopped, or the engine is gone.
 func (l *dockerLab) endClients(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endAllTime)
+	defer cancel()
 	var errs []error
-	patient := len(l.Clients()) > endAtOnce && !l.Config.Keep // to be kept, they would live on
-	for first := 0; first < len(l.Clients()); first += endAtOnce {
-		last := min(first+endAtOnce, len(l.Clients()))
-		for _, c := range l.Clients()[first:last] {
-			errs = append(errs, c.Close())
-		}
-		for i := first; i < last && patient; i++ {
-			patient = l.host.awaitEnd(ctx, l.containerName(fmt.Sprintf("client-%d", i)))
-		}
+	oneByOne := len(l.Clients()) > fewClients && !l.Config.Keep // to be kept, they would live on
+	for i, c := range l.Clients() {
+		errs = append(errs, c.Close())
+		oneByOne = oneByOne && l.host.awaitEnd(ctx, l.containerName(fmt.Sprintf("client-%d", i)))
 	}
 	return errors.Join(errs...)
 }
 
-// awaitEnd waits for a container to end, and reports whether it has.
+// awaitEnd waits for a container to end and to be taken off its network, and
+// reports whether it was. Docker says that it has ended before it takes it off,
+// and holds the container's lock until then, which the inspection needs
+// (handleContainerExit, daemon/monitor.go).
 func (h *Host) awaitEnd(ctx context.Context, name string) bool {
 	ctx, cancel := context.WithTimeout(ctx, endTime)
 	defer cancel()
 	ended, failed := h.docker.ContainerWait(ctx, name, container.WaitConditionNotRunning)
 	select {
 	case <-ended:
-		return true
+		_, err := h.docker.ContainerInspect(ctx, name)
+		return err == nil || cerrdefs.IsNotFound(err)
 	case err := <-failed:
 		return cerrdefs.IsNotFound(err) // somebody removed it
 	}
