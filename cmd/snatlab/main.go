@@ -74,11 +74,11 @@ purpose and in seconds, and measures what a mitigation does about it.`,
 		Version:       version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
+		Args:          checkCommandName,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usageError{c, err} })
+	root.SetFlagErrorFunc(explainFlagError)
 	root.AddCommand(runCommand(), calibrateCommand(), planCommand(), reportCommand(), doctorCommand(), cleanupCommand(),
 		serveCommand(), nightlyCommand(), matrixCommand(), historyCommand(), compareCommand(), versionCommand(), probeCommand(), guestCommand())
 	for _, c := range append(root.Commands(), root) {

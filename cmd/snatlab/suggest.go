@@ -1,0 +1,131 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// checkCommandName checks the arguments of a command that only groups others.
+// Cobra comes to such a command with a name that it does not know.
+func checkCommandName(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return unknownCommand(c, args[0])
+}
+
+// unknownCommand returns the error of a name that no command under c has.
+func unknownCommand(c *cobra.Command, name string) error {
+	var names []string
+	for _, sub := range c.Commands() {
+		if sub.IsAvailableCommand() {
+			names = append(names, sub.Name())
+		}
+	}
+	return fmt.Errorf("unknown command %q for %q%s", name, c.CommandPath(), didYouMean(name, names, ""))
+}
+
+// explainFlagError returns an error of cobra's flag parser in the words of this
+// program.
+func explainFlagError(c *cobra.Command, err error) error {
+	if unknown := (*pflag.NotExistError)(nil); errors.As(err, &unknown) {
+		err = unknownFlag(c, unknown)
+	}
+	return usageError{c, err}
+}
+
+// unknownFlag returns the error of a flag that c does not have. The long name of
+// a flag after a single dash is a usual slip, as Go's own tools accept it.
+func unknownFlag(c *cobra.Command, err *pflag.NotExistError) error {
+	dashes, name := "--", err.GetSpecifiedName()
+	if short := err.GetSpecifiedShortnames(); short != "" {
+		dashes = "-"
+		name, _, _ = strings.Cut(short, "=")
+	}
+	var names []string
+	c.Flags().VisitAll(func(f *pflag.Flag) {
+		if !f.Hidden {
+			names = append(names, f.Name)
+		}
+	})
+	return fmt.Errorf("unknown flag: %s%s%s", dashes, name, didYouMean(name, names, "--"))
+}
+
+// didYouMean returns the end of an error about a name that does not exist: the
+// names that are similar, or nothing.
+func didYouMean(typed string, names []string, dashes string) string {
+	alike := similar(typed, names)
+	for i := range alike {
+		alike[i] = dashes + alike[i]
+	}
+	if len(alike) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; did you mean %s?", enumerate(alike, "or"))
+}
+
+// enumerate joins words for a sentence: "a", "a or b", "a, b or c".
+func enumerate(words []string, last string) string {
+	n := len(words) - 1
+	if n < 1 {
+		return strings.Join(words, "")
+	}
+	return strings.Join(words[:n], ", ") + " " + last + " " + words[n]
+}
+
+// similar returns the names that begin with what was typed; without any, those
+// that the fewest edits turn it into, one edit for each three letters at most.
+// (Cobra allows two for any name, which makes "out" similar to "run".)
+func similar(typed string, names []string) (alike []string) {
+	typed = strings.ToLower(typed)
+	if typed == "" || len(typed) > maxTyped {
+		return nil
+	}
+	fewest := max(1, len(typed)/3)
+	for _, name := range names {
+		n := edits(typed, name)
+		if strings.HasPrefix(name, typed) {
+			n = 0
+		}
+		if n < fewest {
+			fewest, alike = n, nil
+		}
+		if n == fewest {
+			alike = append(alike, name)
+		}
+	}
+	return alike
+}
+
+// maxTyped bounds what is compared with names. No name of ours is half as long.
+const maxTyped = 40
+
+// edits returns the least number of letters to insert, remove, replace, or swap
+// with the next one that turn a into b (optimal string alignment).
+func edits(a, b string) int {
+	rows := make([][]int, len(a)+1)
+	for i := range rows {
+		rows[i] = make([]int, len(b)+1)
+		rows[i][0] = i
+	}
+	for j := range rows[0] {
+		rows[0][j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		for j := 1; j <= len(b); j++ {
+			replaced := rows[i-1][j-1]
+			if a[i-1] != b[j-1] {
+				replaced++
+			}
+			rows[i][j] = min(replaced, rows[i-1][j]+1, rows[i][j-1]+1)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				rows[i][j] = min(rows[i][j], rows[i-2][j-2]+1)
+			}
+		}
+	}
+	return rows[len(a)][len(b)]
+}
