@@ -50,7 +50,6 @@ nothing is looked at.
 
 Exit codes: 0 nothing is left; 3 it could not be looked at, a journal was
 refused, or a run is going on; 5 something is left, and is printed.`,
-		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error { return interruptible(f.cleanup) },
 	}
 	c.Flags().BoolVar(&f.dryRun, "dry-run", false, "only list what would be undone")

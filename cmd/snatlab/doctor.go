@@ -25,7 +25,6 @@ func doctorCommand() *cobra.Command {
 each, with what to do where it is missing. Nothing is changed.
 
 Exit codes: 0 a run is possible, with one driver at least; 3 it is not.`,
-		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			drivers := drivers
 			if c.Flags().Changed("driver") {

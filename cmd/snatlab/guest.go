@@ -16,7 +16,6 @@ func guestCommand() *cobra.Command {
 		Use:    kernel.GuestCommand,
 		Short:  "Be init in a guest of snatlab matrix",
 		Hidden: true,
-		Args:   cobra.NoArgs,
 		RunE:   func(*cobra.Command, []string) error { return kernel.Guest(runInGuest) },
 	}
 }

@@ -63,7 +63,6 @@ nothing is stored yet; 2 bad usage; 3 the store cannot be read.`,
 		Example: `  snatlab history
   snatlab history quickstart --json | jq '.series[].kernels'
   snatlab history prune --dry-run`,
-		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if f.json && f.csv {
 				return usageError{c, errors.New("--json and --csv: one of them")}
@@ -130,7 +129,6 @@ Exit codes: 0, also where there is nothing to remove; 2 bad usage; 3 the store
 cannot be read or written.`,
 		Example: `  snatlab history prune --dry-run
   snatlab history prune --keep-days 365`,
-		Args: usageArgs(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if days < 1 || days > 36500 {
 				return usageError{c, fmt.Errorf("--keep-days: %d is out of range; allowed: 1 to 36500", days)}

@@ -74,26 +74,19 @@ purpose and in seconds, and measures what a mitigation does about it.`,
 		Version:       version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          checkCommandName,
-		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(explainFlagError)
 	root.AddCommand(runCommand(), calibrateCommand(), planCommand(), reportCommand(), doctorCommand(), cleanupCommand(),
 		serveCommand(), nightlyCommand(), matrixCommand(), historyCommand(), compareCommand(), versionCommand(), probeCommand(), guestCommand())
-	for _, c := range append(root.Commands(), root) {
-		c.Args = usageArgs(c.Args)
+	// Cobra adds these when the command line is read. They are checked like others.
+	root.InitDefaultHelpCmd()
+	if help, _, err := root.Find([]string{"help"}); err == nil {
+		help.Use = "help [COMMAND...]"
 	}
+	root.InitDefaultCompletionCmd()
+	checkUsage(root)
 	return root
-}
-
-func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
-	return func(c *cobra.Command, args []string) error {
-		if err := check(c, args); err != nil {
-			return usageError{c, err}
-		}
-		return nil
-	}
 }
 
 // interrupted is the cause of a context that a signal ended.

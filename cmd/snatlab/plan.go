@@ -16,7 +16,6 @@ error: such a scenario is valid, but is run with --force only.
 
 Exit codes: 0 it is valid; 2 it is not, and every fault is printed.`,
 		Example: `  snatlab plan scenarios/docker-masquerade.yaml`,
-		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			s, err := readScenario(c, args[0], runFlags{})
 			if err != nil {

@@ -12,7 +12,7 @@ func probeCommand() *cobra.Command {
 		Use:       "probe client|server",
 		Short:     "Be a client or the server of a lab, driven over standard input",
 		Hidden:    true,
-		Args:      cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
+		Args:      cobra.OnlyValidArgs,
 		ValidArgs: []string{probe.RoleClient, probe.RoleServer},
 		RunE: func(_ *cobra.Command, args []string) error {
 			return probe.Live(args[0])

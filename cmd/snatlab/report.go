@@ -17,7 +17,6 @@ func reportCommand() *cobra.Command {
 that holds it.`,
 		Example: `  snatlab report results/20261122-214500-3f9c2a
   snatlab report --markdown result.json > report.md`,
-		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			r, err := report.Read(args[0])
 			if err != nil {

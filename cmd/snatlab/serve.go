@@ -35,7 +35,6 @@ server is busy, and with which run. A peer that does not greet within 10 s, and 
 run that sends no order for 2 min, is hung up on (a run whose clients are sending
 greets every 20 s).`,
 		Example: `  snatlab serve --listen 192.0.2.10:20000`,
-		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			listen, err := netip.ParseAddrPort(address)
 			if err != nil || !listen.Addr().Is4() {
