@@ -10,17 +10,12 @@ import (
 
 // Every command says which arguments it has, and how many are too many.
 func TestArgumentsOfCommands(t *testing.T) {
-	var check func(c *cobra.Command)
-	check = func(c *cobra.Command) {
-		t.Run(strings.ReplaceAll(c.CommandPath(), " ", "_"), func(t *testing.T) { checkOneTooMany(t, c) })
-		for _, sub := range c.Commands() {
-			check(sub)
-		}
-	}
-	check(command())
+	everyCommand(command(), func(c *cobra.Command) {
+		t.Run(strings.ReplaceAll(c.CommandPath(), " ", "_"), func(t *testing.T) { checkArgumentCount(t, c) })
+	})
 }
 
-func checkOneTooMany(t *testing.T, c *cobra.Command) {
+func checkArgumentCount(t *testing.T, c *cobra.Command) {
 	var args []string
 	for _, a := range argumentsOf(c) {
 		if a.repeated {

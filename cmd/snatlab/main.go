@@ -82,7 +82,7 @@ purpose and in seconds, and measures what a mitigation does about it.`,
 	// Cobra adds these when the command line is read. They are checked like others.
 	root.InitDefaultHelpCmd()
 	if help, _, err := root.Find([]string{"help"}); err == nil {
-		help.Use = "help [COMMAND...]"
+		setHelp(help)
 	}
 	root.InitDefaultCompletionCmd()
 	checkUsage(root)

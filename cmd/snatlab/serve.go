@@ -60,7 +60,7 @@ func prefixes(texts []string) (all []netip.Prefix, err error) {
 	for _, text := range texts {
 		p, err := netip.ParsePrefix(text)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%q is not a network like 192.0.2.0/24", text)
 		}
 		all = append(all, p)
 	}

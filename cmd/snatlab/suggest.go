@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 
@@ -27,15 +26,6 @@ func unknownCommand(c *cobra.Command, name string) error {
 		}
 	}
 	return fmt.Errorf("unknown command %q for %q%s", name, c.CommandPath(), didYouMean(name, names, ""))
-}
-
-// explainFlagError returns an error of cobra's flag parser in the words of this
-// program.
-func explainFlagError(c *cobra.Command, err error) error {
-	if unknown := (*pflag.NotExistError)(nil); errors.As(err, &unknown) {
-		err = unknownFlag(c, unknown)
-	}
-	return usageError{c, err}
 }
 
 // unknownFlag returns the error of a flag that c does not have. The long name of
