@@ -18,6 +18,7 @@ import (
 
 	"github.com/ti-mo/conntrack"
 
+	"snatlab/harness/figure"
 	"snatlab/harness/result"
 )
 
@@ -59,7 +60,8 @@ func Read() (Snapshot, error) {
 		return Snapshot{}, fmt.Errorf("read %s: %w", statFile, err)
 	}
 	if len(rows) > 0 && len(rows) != len(stats) {
-		return Snapshot{}, fmt.Errorf("%s has %d rows, ctnetlink counts %d CPUs", statFile, len(rows), len(stats))
+		return Snapshot{}, fmt.Errorf("%s has %s, ctnetlink counts %s", statFile,
+			figure.Plural(len(rows), "row", "rows"), figure.Plural(len(stats), "CPU", "CPUs"))
 	}
 	s := Snapshot{}
 	for i, stat := range stats {
@@ -146,7 +148,7 @@ func parseStat(text string) ([]row, error) {
 func Delta(before, after Snapshot) (result.Conntrack, error) {
 	d := result.Conntrack{Entries: after.Entries}
 	if len(before.CPUs) != len(after.CPUs) {
-		return d, fmt.Errorf("conntrack counters of %d CPUs before and of %d after", len(before.CPUs), len(after.CPUs))
+		return d, fmt.Errorf("conntrack counters of %s before and of %d after", figure.Plural(len(before.CPUs), "CPU", "CPUs"), len(after.CPUs))
 	}
 	for i, a := range after.CPUs {
 		b := before.CPUs[i]

@@ -107,7 +107,7 @@ func TestDeltaOfNothingIsNothing(t *testing.T) { moves(t, Snapshot{}, Snapshot{}
 
 func TestSnapshotsOfOtherCPUsCannotBeCompared(t *testing.T) {
 	for want, c := range map[string][2]Snapshot{
-		"conntrack counters of 1 CPUs before and of 2 after":    {insertFailed(1), insertFailed(1, 2)},
+		"conntrack counters of 1 CPU before and of 2 after":     {insertFailed(1), insertFailed(1, 2)},
 		"conntrack counters of 2 CPUs before and of 0 after":    {insertFailed(1, 2), {}},
 		"conntrack counters of CPU 0 before and of CPU 3 after": {insertFailed(1), {CPUs: []cpu{{id: 3}}}},
 		"conntrack counters of CPU 1 before and of CPU 2 after": {insertFailed(1, 2), {CPUs: []cpu{{id: 0}, {id: 2}}}},

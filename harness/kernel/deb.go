@@ -74,7 +74,7 @@ func (m *arMembers) next() (string, io.Reader, error) {
 	}
 	from := m.at + length
 	if size > m.size-from {
-		return "", nil, fmt.Errorf("a truncated package: %d bytes are there of the %d of %.20q", max(0, m.size-from), size, name)
+		return "", nil, fmt.Errorf("a truncated package: %d of the %d bytes of %.20q", max(0, m.size-from), size, name)
 	}
 	m.at = from + size + size%2
 	return name, io.NewSectionReader(m.file, from, size), nil

@@ -45,7 +45,7 @@ func releaseOf(image []byte) (string, error) {
 	}
 	whole := (sectors+1)*512 + int(binary.LittleEndian.Uint32(image[systemSize:]))*16
 	if len(image) < whole {
-		return "", fmt.Errorf("a truncated kernel: %d bytes of %d", len(image), whole)
+		return "", fmt.Errorf("a truncated kernel: %d of its %d bytes", len(image), whole)
 	}
 	at := u16(kernelVersion) + 0x200
 	if at == 0x200 || at >= (sectors+1)*512 {

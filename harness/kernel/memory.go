@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"snatlab/harness/figure"
 )
 
 // nameless makes a file that has no name, and is gone with the last process that
@@ -41,8 +43,8 @@ func checkMemory(meminfo string, guests, memory int) error {
 	kib, _, found := strings.Cut(rest, "kB")
 	available, err := strconv.Atoi(strings.TrimSpace(kib))
 	if want := guests * (memory + overhead); found && err == nil && available>>10 < want {
-		return fmt.Errorf("%d MiB of memory are available, and %d at a time with %d MiB each want %d (fewer --jobs, or less --memory)",
-			available>>10, guests, memory, want)
+		return fmt.Errorf("%d MiB of memory are available; running %s of %d MiB at a time takes %d (fewer --jobs, or less --memory)",
+			available>>10, figure.Plural(guests, "guest", "guests"), memory, want)
 	}
 	return nil
 }

@@ -11,7 +11,7 @@ func TestTooLittleMemoryForTheGuestsIsSaidBefore(t *testing.T) {
 		want           string
 	}{
 		{1, 512, ""}, {2, 768, ""},
-		{3, 512, "2048 MiB of memory are available, and 3 at a time with 512 MiB each want 2304 (fewer --jobs, or less --memory)"},
+		{3, 512, "2048 MiB of memory are available; running 3 guests of 512 MiB at a time takes 2304 (fewer --jobs, or less --memory)"},
 	} {
 		got := ""
 		if err := checkMemory(meminfo, c.guests, c.memory); err != nil {

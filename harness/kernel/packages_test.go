@@ -79,7 +79,7 @@ func TestWhatIsWrongWithPackagesIsSaid(t *testing.T) {
 		packages [][]byte
 		want     string // of the error, after the SPEC and the file
 	}{
-		{"truncated", [][]byte{good[:dataAt+100]}, "one.deb: a truncated package: 40 bytes are there of the "},
+		{"truncated", [][]byte{good[:dataAt+100]}, "one.deb: a truncated package: 40 of the "},
 		{"truncated in a header", [][]byte{good[:dataAt+30]}, "one.deb: a truncated package: unexpected EOF"},
 		{"without data", [][]byte{good[:dataAt]}, "one.deb: not a package of Debian: it has no data.tar"},
 		{"an archive of ar", [][]byte{append([]byte(arMagic), good[dataAt:]...)}, "one.deb: not a package of Debian: no control.tar comes before its data.tar"},

@@ -39,6 +39,9 @@ func TestCrowded_without_a_limit(t *testing.T) {
 			}
 		}
 	}
+	if got, want := inUse(conntrack.Snapshot{Entries: 1}), "1 entry in use, no limit (nf_conntrack_max is 0)"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
 	if got, want := inUse(conntrack.Snapshot{Entries: 12}), "12 entries in use, no limit (nf_conntrack_max is 0)"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}

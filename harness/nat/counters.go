@@ -122,7 +122,7 @@ func (all *Counters) add(where string, rules []*nftables.Rule) {
 		all.Rules = append(all.Rules, Counter{where, name, i + 1, counter.Packets})
 	}
 	if silent > 0 {
-		all.Unread = append(all.Unread, fmt.Sprintf("%s: %d of %d rules have no counter", where, silent, len(rules)))
+		all.Unread = append(all.Unread, fmt.Sprintf("%s: rules without a counter: %d of %d", where, silent, len(rules)))
 	}
 }
 

@@ -53,7 +53,7 @@ END`)
 			got := show(inForce.Counters(t.Context()))
 			undoArm(t, inForce)
 			want := []string{`nftables, table inet shop, chain nat 1: comment "theirs" 5`}
-			unread := []string{"nftables, table inet shop, chain nat: 1 of 2 rules have no counter"}
+			unread := []string{"nftables, table inet shop, chain nat: rules without a counter: 1 of 2"}
 			for _, variant := range variantsThere(t) {
 				at := 1
 				if tables := r.Tables(); tables != nil && tables.Variant == variant {

@@ -12,6 +12,7 @@ import (
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
 
+	"snatlab/harness/figure"
 	"snatlab/harness/undo"
 )
 
@@ -75,7 +76,7 @@ func Widen(ctx context.Context, journal *undo.Journal, subnet netip.Prefix, rule
 		return nil
 	}
 	if err := (nft{}).widen(ctx, journal, subnet.Masked(), rules); err != nil {
-		return fmt.Errorf("widen the window of the race by %d rules: %w", rules, err)
+		return fmt.Errorf("widen the window of the race by %s: %w", figure.Plural(rules, "rule", "rules"), err)
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"snatlab/harness/figure"
 	"snatlab/harness/history"
 	"snatlab/harness/report"
 	"snatlab/harness/result"
@@ -45,14 +46,14 @@ func outcome(attempts []*result.Result, h history.Judgement) (result.Outcome, st
 		return result.OutcomeFail, last.Summary
 	case len(broken) > 0:
 		e := broken[0]
-		return result.OutcomeInconclusive, fmt.Sprintf("not settled by %d attempts: %s: %s held in %d of them, and not in the last",
-			len(attempts), e.Arm, report.Claim(e), timesHeld(attempts, e))
+		return result.OutcomeInconclusive, fmt.Sprintf("not settled by %s: %s: %s held in %d of them, and not in the last",
+			figure.Plural(len(attempts), "attempt", "attempts"), e.Arm, report.Claim(e), timesHeld(attempts, e))
 	case slices.ContainsFunc(h.Findings, func(f result.Finding) bool { return f.Kind != result.Shift }):
 		return result.OutcomeKnown, ""
 	case last.Verdict == result.Inconclusive:
 		return result.OutcomeInconclusive, last.Summary
 	case h.Again != "":
-		return result.OutcomeInconclusive, fmt.Sprintf("not settled by %d attempts: %s", len(attempts), h.Again)
+		return result.OutcomeInconclusive, fmt.Sprintf("not settled by %s: %s", figure.Plural(len(attempts), "attempt", "attempts"), h.Again)
 	default:
 		return result.OutcomeOK, ""
 	}

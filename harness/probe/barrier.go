@@ -85,7 +85,7 @@ func resize(file *os.File, size int64) error {
 	case err != nil:
 		return err
 	case !info.Mode().IsRegular() || info.Size() != 0 && info.Size() != size:
-		return fmt.Errorf("%s is no barrier: %v of %d bytes", file.Name(), info.Mode(), info.Size())
+		return fmt.Errorf("%s is no barrier: %v of size %d", file.Name(), info.Mode(), info.Size())
 	}
 	return file.Truncate(size)
 }

@@ -29,12 +29,12 @@ func TestAHelloIsHeldAgainstTheRoleAndTheMachine(t *testing.T) {
 		{&Hello{Role: RoleServer, CPUs: []int{0, 3, 1023}, Files: 1 << 20, Ports: &Ports{1, 65535}}, "<nil>"},
 		{nil, "is no snatlab server"},
 		{&Hello{Role: RoleClient, CPUs: []int{0}, Files: 1}, "is no snatlab server"},
-		{&Hello{Role: RoleServer, CPUs: million, Files: 1}, "says that it has 1000000 CPUs and 1 files"},
+		{&Hello{Role: RoleServer, CPUs: million, Files: 1}, "says that it has 1,000,000 CPUs and 1 file"},
 		{&Hello{Role: RoleServer, CPUs: []int{-1}, Files: 1}, "says that its CPU number 1 is CPU -1"},
 		{&Hello{Role: RoleServer, CPUs: []int{0, 1024}, Files: 1}, "says that its CPU number 2 is CPU 1024"},
 		{&Hello{Role: RoleServer, CPUs: []int{2, 2}, Files: 1}, "says that its CPU number 2 is CPU 2"},
-		{&Hello{Role: RoleServer, CPUs: []int{0}, Files: 1 << 62}, "says that it has 1 CPUs and 4611686018427387904 files"},
-		{&Hello{Role: RoleServer, CPUs: []int{0}, Files: -1}, "says that it has 1 CPUs and -1 files"},
+		{&Hello{Role: RoleServer, CPUs: []int{0}, Files: 1 << 62}, "says that it has 1 CPU and 4,611,686,018,427,387,904 files"},
+		{&Hello{Role: RoleServer, CPUs: []int{0}, Files: -1}, "says that it has 1 CPU and -1 files"},
 		{&Hello{Role: RoleServer, CPUs: []int{0}, Files: 1, Ports: &Ports{9, 3}}, "says that it has the ports 9 to 3"},
 		{&Hello{Role: RoleServer, CPUs: []int{0}, Files: 1, Ports: &Ports{0, 3}}, "says that it has the ports 0 to 3"},
 	} {
@@ -87,25 +87,25 @@ func TestAReportIsHeldAgainstItsLoadWithoutOverflow(t *testing.T) {
 		want   string
 	}{
 		{fine(func(*Report) {}), "<nil>"},
-		{fine(func(r *Report) { r.Requests, r.Succeeded = -huge-1, huge }), "report: -9223372036854775808 requests were sent, 3 were asked for"},
-		{fine(func(r *Report) { r.Failures = map[string]int{"reset": huge, "refused": huge, "timeout": 3} }), "report: 9223372036854775807 failures of kind refused"},
-		{fine(func(r *Report) { r.Latency = [][2]int64{{1, huge}, {2, huge}, {3, 4}} }), "report: latency 1 µs, 9223372036854775807 times"},
-		{fine(func(r *Report) { r.Latency = [][2]int64{{1, 1}, {1, 1}} }), "report: latency 1 µs, 1 times"},
+		{fine(func(r *Report) { r.Requests, r.Succeeded = -huge-1, huge }), "report: -9,223,372,036,854,775,808 requests sent, 3 asked for"},
+		{fine(func(r *Report) { r.Failures = map[string]int{"reset": huge, "refused": huge, "timeout": 3} }), "report: 9,223,372,036,854,775,807 failures of kind refused"},
+		{fine(func(r *Report) { r.Latency = [][2]int64{{1, huge}, {2, huge}, {3, 4}} }), "report: latency 1 µs, 9,223,372,036,854,775,807 times"},
+		{fine(func(r *Report) { r.Latency = [][2]int64{{1, 1}, {1, 1}} }), "report: latency 1 µs, 1 time"},
 		{fine(func(r *Report) { r.Latency = [][2]int64{{1, 2}, {2, 0}} }), "report: latency 2 µs, 0 times"},
 		{fine(func(r *Report) { r.Latency = [][2]int64{{-1, 2}} }), "report: latency -1 µs, 2 times"},
 		{fine(func(r *Report) { r.Latency = [][2]int64{{slowest + 1, 2}} }), "report: latency 10000001 µs, 2 times"},
 		{fine(func(r *Report) { r.Latency = make([][2]int64, 1_000_000) }), "report: latency 0 µs, 0 times"},
-		{fine(func(r *Report) { r.Succeeded, r.Failures, r.Latency = -1, map[string]int{"other": 3}, nil }), "report: 3 requests, but -1 succeeded, 3 failed and 0 have a latency"},
+		{fine(func(r *Report) { r.Succeeded, r.Failures, r.Latency = -1, map[string]int{"other": 3}, nil }), "report: 3 requests, but -1 succeeded, 3 failed and 0 with a latency"},
 		{fine(func(r *Report) { r.Ports = many }), "report: source ports 1 to 65535"},
 		{fine(func(r *Report) { r.Ports = []Ports{{2048, 2051}} }), "report: 4 source ports for 3 requests"},
 		{fine(func(r *Report) { r.Ports = []Ports{{9, 8}} }), "report: source ports 9 to 8"},
 		{fine(func(r *Report) { r.Ports = []Ports{{0, 1}} }), "report: source ports 0 to 1"},
 		{fine(func(r *Report) { r.Ports = []Ports{{7, 7}, {6, 6}} }), "report: source ports 6 to 6"},
-		{fine(func(r *Report) { r.Silent = []Ports{{2048, 2049}} }), "report: 2 source ports of 1 timeouts"},
+		{fine(func(r *Report) { r.Silent = []Ports{{2048, 2049}} }), "report: 2 source ports of 1 timeout"},
 		{fine(func(r *Report) { r.Silent = one(2051) }), "report: no answer to source ports 2051 to 2051, which were not all connected from"},
 		{fine(func(r *Report) { r.Silent, r.Ports = one(2047), []Ports{{2, 2}, {2048, 2049}} }), "report: no answer to source ports 2047 to 2047, which were not all connected from"},
-		{fine(func(r *Report) { r.MadeUp = 601 }), "report: 1 slots without a port, 1 missed and 601 made up"},
-		{fine(func(r *Report) { r.Missed = -1 }), "report: 1 slots without a port, -1 missed and 1 made up"},
+		{fine(func(r *Report) { r.MadeUp = 601 }), "report: 1 slot without a port, 1 missed and 601 made up"},
+		{fine(func(r *Report) { r.Missed = -1 }), "report: 1 slot without a port, -1 missed and 1 made up"},
 		{fine(func(r *Report) { r.Seconds = -1 }), "report: -1 seconds, 9437184 bytes of memory"},
 		{fine(func(r *Report) { r.PeakRSS = 1 << 62 }), "report: 0.1 seconds, 4611686018427387904 bytes of memory"},
 	} {
@@ -177,7 +177,7 @@ func TestAFileThatIsNoBarrierIsLeftAsItIs(t *testing.T) {
 	if err := os.WriteFile(path, []byte("dear diary"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	want := "client 0: size barrier: " + path + " is no barrier: -rw------- of 10 bytes"
+	want := "client 0: size barrier: " + path + " is no barrier: -rw------- of size 10"
 	if err := client.Share(t.Context(), path); fmt.Sprint(err) != want {
 		t.Errorf("got %v, want %s", err, want)
 	}

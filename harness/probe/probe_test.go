@@ -308,9 +308,9 @@ func TestWhatAProbeSaysMustAddUp(t *testing.T) {
 		want   string
 	}{
 		{Report{Requests: 10, Succeeded: 9, Failures: map[string]int{"timeout": 1}, Latency: [][2]int64{{30, 9}}}, ""},
-		{Report{Requests: 9, Succeeded: 9}, "report: 9 requests were sent, 10 were asked for"},
-		{Report{Requests: 10, Succeeded: 9, Latency: [][2]int64{{30, 9}}}, "report: 10 requests, but 9 succeeded, 0 failed and 9 have a latency"},
-		{Report{Requests: 10, Succeeded: 10, Latency: [][2]int64{{30, 9}}}, "report: 10 requests, but 10 succeeded, 0 failed and 9 have a latency"},
+		{Report{Requests: 9, Succeeded: 9}, "report: 9 requests sent, 10 asked for"},
+		{Report{Requests: 10, Succeeded: 9, Latency: [][2]int64{{30, 9}}}, "report: 10 requests, but 9 succeeded, 0 failed and 9 with a latency"},
+		{Report{Requests: 10, Succeeded: 10, Latency: [][2]int64{{30, 9}}}, "report: 10 requests, but 10 succeeded, 0 failed and 9 with a latency"},
 		{Report{Requests: 10, Failures: map[string]int{"bad luck": 10}}, `report: 10 failures of kind "bad luck"`},
 		{Report{Requests: 10, Failures: map[string]int{"timeout": 11, "reset": -1}}, `report: -1 failures of kind "reset"`},
 	} {

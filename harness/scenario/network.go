@@ -7,6 +7,8 @@ import (
 	"strconv"
 
 	"gopkg.in/yaml.v3"
+
+	"snatlab/harness/figure"
 )
 
 // The values that name places on the network: addresses and ports.
@@ -132,8 +134,9 @@ func (s *Scenario) lackOfPorts() string {
 	if s.trials() <= left {
 		return ""
 	}
-	return fmt.Sprintf("address: the ports after %d are %d, and %d rounds of %d arms take %d, one for each trial and for the path check; allowed: a port up to %d",
-		s.Server.Address.Port(), left, s.Rounds, len(s.Arms), s.trials(), max(0, 65535-s.trials()))
+	return fmt.Sprintf("address: %s %d, and %d are needed for %s of %s, one for each trial and for the path check; allowed: a port up to %d",
+		figure.Plural(left, "port follows", "ports follow"), s.Server.Address.Port(), s.trials(),
+		figure.Plural(s.Rounds, "round", "rounds"), figure.Plural(len(s.Arms), "arm", "arms"), max(0, 65535-s.trials()))
 }
 
 // checkServerPorts refuses the address of a server without a port for each trial.

@@ -48,7 +48,7 @@ func TestSetRounds(t *testing.T) {
 			t.Errorf("error %v, %d rounds", err, s.Rounds)
 		}
 		err := s.SetRounds(18)
-		const want = "rounds: server.address: the ports after 65500 are 35, and 18 rounds of 2 arms take 37, one for each trial and for the path check; allowed: a port up to 65498"
+		const want = "rounds: server.address: 35 ports follow 65500, and 37 are needed for 18 rounds of 2 arms, one for each trial and for the path check; allowed: a port up to 65498"
 		if fmt.Sprint(err) != want || s.Rounds != 17 {
 			t.Errorf("error %v, want %s; %d rounds", err, want, s.Rounds)
 		}

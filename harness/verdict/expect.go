@@ -31,7 +31,7 @@ func check(r *result.Result, e result.Expect) (held *bool, found string) {
 
 func checkRace(r *result.Result, arm int, claim string) (*bool, string) {
 	n := count(r.Arms[arm])
-	found := fmt.Sprintf("%s of %s requests lost to the race", figure.Thousands(n.race), figure.Thousands(n.requests))
+	found := fmt.Sprintf("%s of %s lost to the race", figure.Thousands(n.race), figure.Plural(n.requests, "request", "requests"))
 	if claim == "absent" {
 		return checkAbsent(r, arm, found)
 	}
@@ -115,8 +115,8 @@ func checkUnexplained(arm result.Arm, bound float64) (*bool, string) {
 		return nil, "no request"
 	}
 	share := float64(n.unexplained) / float64(n.requests)
-	return new(share <= bound), fmt.Sprintf("%s of %s requests unexplained, %s",
-		figure.Thousands(n.unexplained), figure.Thousands(n.requests), figure.Percent(share))
+	return new(share <= bound), fmt.Sprintf("%s of %s unexplained, %s",
+		figure.Thousands(n.unexplained), figure.Plural(n.requests, "request", "requests"), figure.Percent(share))
 }
 
 // notShown says why a figure of an arm does not settle anything. What the

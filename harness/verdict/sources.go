@@ -26,10 +26,10 @@ func pooled(r *result.Result) (texts []string) {
 		}
 		who := fmt.Sprintf("%s share them, and meet there as with fewer addresses (other addresses, or more clients, spread otherwise)", figure.Plural(clients, "client", "clients"))
 		switch {
-		case keepsApart(a):
-			who = fmt.Sprintf("%s keep apart by their source ports alone", figure.Plural(clients, "client", "clients"))
 		case clients == 1:
 			who = "the only client keeps the same one"
+		case keepsApart(a):
+			who = fmt.Sprintf("%s keep apart by their source ports alone", figure.Plural(clients, "client", "clients"))
 		case used == 1:
 			who = fmt.Sprintf("the %d clients got the same one, and meet there as with a single address (other addresses, or more clients, spread otherwise)", clients)
 		}

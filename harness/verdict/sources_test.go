@@ -38,6 +38,7 @@ func TestPooled(t *testing.T) {
 		{"ports that are drawn", 2, drawn, "pool: all connections left from 198.19.0.1, one of its 2 addresses" + hash +
 			"2 clients keep apart by their source ports alone"},
 		{"one client", 1, pool(2, 1), "pool: all connections left from 198.19.0.1, one of its 2 addresses" + hash + "the only client keeps the same one"},
+		{"one client, ports that are drawn", 1, drawn, "pool: all connections left from 198.19.0.1, one of its 2 addresses" + hash + "the only client keeps the same one"},
 		{"one address", 2, pool(1, 1), ""},
 		{"a result without the addresses", 2, pool(8, 0), ""},
 	} {

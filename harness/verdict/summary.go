@@ -19,8 +19,8 @@ func summarise(r *result.Result) string {
 	case r.Incomplete != "" && trials == 0:
 		return fmt.Sprintf("The run ended early, before a trial was finished: %s.", oneLine(r.Incomplete))
 	case r.Incomplete != "":
-		return fmt.Sprintf("The run ended early, after %d of %d trials: %s. So far %s.",
-			trials, r.Scenario.Rounds*len(r.Arms), oneLine(r.Incomplete), seen(r))
+		return fmt.Sprintf("The run ended early, after %d of %s: %s. So far %s.",
+			trials, figure.Plural(r.Scenario.Rounds*len(r.Arms), "trial", "trials"), oneLine(r.Incomplete), seen(r))
 	case trials == 0:
 		return "No trial was run."
 	case !raceSeen(r) && r.Verdict != result.Fail:
@@ -60,10 +60,10 @@ func noRace(r *result.Result) string {
 	case len(baseline.Trials) == 0:
 		s = fmt.Sprintf("the baseline, %s, has no trial", baseline.Name)
 	case n.race == 0:
-		s = fmt.Sprintf("the race did not occur in %s: 0 hits in %s requests", baseline.Name, figure.Thousands(n.requests))
+		s = fmt.Sprintf("the race did not occur in %s: 0 hits in %s", baseline.Name, figure.Plural(n.requests, "request", "requests"))
 	default:
-		s = fmt.Sprintf("the hits in %s are too few to judge: %s in %s requests, it takes %d",
-			baseline.Name, figure.Plural(n.race, "hit", "hits"), figure.Thousands(n.requests), Floor)
+		s = fmt.Sprintf("the hits in %s are too few to judge: %s in %s, it takes %d",
+			baseline.Name, figure.Plural(n.race, "hit", "hits"), figure.Plural(n.requests, "request", "requests"), Floor)
 	}
 	silent := !slices.ContainsFunc(r.Comparisons, func(c result.Compare) bool { return c.Verdict != result.ArmInconclusive })
 	if silent && len(r.Comparisons) > 0 {
@@ -84,8 +84,8 @@ func loss(baseline result.Arm) string {
 	rate := figure.Percent(baseline.FailureRate.Median)
 	switch {
 	case baseline.FailureRate.Median == 0: // a race in fewer than half of the trials
-		return fmt.Sprintf("%s lost %s of %s connections to the source-port race, and in its median trial none",
-			baseline.Name, figure.Thousands(n.race), figure.Thousands(n.requests))
+		return fmt.Sprintf("%s lost %s of %s to the source-port race, and in its median trial none",
+			baseline.Name, figure.Thousands(n.race), figure.Plural(n.requests, "connection", "connections"))
 	case n.failed > n.race:
 		return fmt.Sprintf("%s loses %s of connections, %s of %s to the source-port race",
 			baseline.Name, rate, figure.Thousands(n.race), figure.Thousands(n.failed))

@@ -59,8 +59,8 @@ func reasons(r *result.Result) []reason {
 			figure.Percent(missed), baseline.Name))
 	}
 	if r.Incomplete == "" && float64(n.requests)*slowestRate < Floor {
-		add("there were few requests", fmt.Sprintf("%s are few: a race that hits 1 %% of them does not reach the floor of %d (more requests, or more rounds)",
-			figure.Plural(n.requests, "request", "requests"), Floor))
+		add("there were few requests", fmt.Sprintf("%s few: a race that hits 1 %% of them does not reach the floor of %d (more requests, or more rounds)",
+			figure.Plural(n.requests, "request is", "requests are"), Floor))
 	}
 	return found
 }
