@@ -19,9 +19,6 @@ import (
 	"snatlab/harness/undo"
 )
 
-// version is stamped by the build.
-var version = "dev"
-
 func init() {
 	// The main goroutine is the process' first thread. No other may use it: one that
 	// enters another namespace is thrown away, which the first cannot be.
