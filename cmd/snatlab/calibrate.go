@@ -37,7 +37,8 @@ Exit codes: 0 no more verdicts are wrong than may be; 1 more are, beyond doubt;
 2 bad usage, an invalid scenario, or too few rounds; 3 this machine cannot run
 it, or it broke off; 4 inconclusive: most runs decided nothing of an arm, as the
 race did not occur in the baseline or the comparison was undecided.`,
-		Example: `  snatlab calibrate scenarios/calibrate.yaml --runs 100`,
+		Example:           `  snatlab calibrate scenarios/calibrate.yaml --runs 100`,
+		ValidArgsFunction: completeFiles("yaml"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if runs < 1 || runs > 10_000 {
 				return usageError{c, fmt.Errorf("--runs: %d is out of range; allowed: 1 to 10000", runs)}

@@ -63,6 +63,7 @@ arm that is undecided in a run is left out of that run.`,
 		Example: `  snatlab compare results/before results/after
   snatlab compare 6.12.107 6.18.15 --scenario quickstart
   snatlab compare 6.12.107 6.18.15 --bench kernels.txt && benchstat -col kernel kernels.txt`,
+		ValidArgsFunction: completeCompare,
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(f.bench) > 2 {
 				return usageError{c, errors.New("--bench: at most two files, one for each side")}

@@ -63,6 +63,7 @@ nothing is stored yet; 2 bad usage; 3 the store cannot be read.`,
 		Example: `  snatlab history
   snatlab history quickstart --json | jq '.series[].kernels'
   snatlab history prune --dry-run`,
+		ValidArgsFunction: completeHistory,
 		RunE: func(c *cobra.Command, args []string) error {
 			if f.json && f.csv {
 				return usageError{c, errors.New("--json and --csv: one of them")}

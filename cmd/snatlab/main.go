@@ -72,7 +72,6 @@ purpose and in seconds, and measures what a mitigation does about it.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(explainFlagError)
 	root.AddCommand(runCommand(), calibrateCommand(), planCommand(), reportCommand(), doctorCommand(), cleanupCommand(),
 		serveCommand(), nightlyCommand(), matrixCommand(), historyCommand(), compareCommand(), versionCommand(), probeCommand(), guestCommand())
@@ -82,6 +81,10 @@ purpose and in seconds, and measures what a mitigation does about it.`,
 		setHelp(help)
 	}
 	root.InitDefaultCompletionCmd()
+	if completion, _, err := root.Find([]string{"completion"}); err == nil {
+		describeCompletion(completion)
+	}
+	setCompletions(root)
 	checkUsage(root)
 	return root
 }

@@ -72,7 +72,8 @@ scenario, and one with too few rounds for a verdict, is one that cannot be run;
 if there is no other, nothing is, and it is 2.`,
 		Example: `  snatlab nightly --metrics /var/lib/prometheus/node-exporter/snatlab.prom
   snatlab nightly scenarios/quickstart.yaml --junit junit.xml --no-wait`,
-		RunE: func(c *cobra.Command, args []string) error { return f.nightly(c, args) },
+		ValidArgsFunction: completeFiles("yaml"),
+		RunE:              func(c *cobra.Command, args []string) error { return f.nightly(c, args) },
 	}
 	c.Flags().StringVar(&f.scenarios, "scenarios", "/etc/snatlab/scenarios", "folder of the scenarios to run if none is named")
 	storeFlag(c, &f.store)

@@ -15,7 +15,8 @@ scenario itself. That its rounds are too few for a verdict goes to standard
 error: such a scenario is valid, but is run with --force only.
 
 Exit codes: 0 it is valid; 2 it is not, and every fault is printed.`,
-		Example: `  snatlab plan scenarios/docker-masquerade.yaml`,
+		Example:           `  snatlab plan scenarios/docker-masquerade.yaml`,
+		ValidArgsFunction: completeFiles("yaml"),
 		RunE: func(c *cobra.Command, args []string) error {
 			s, err := readScenario(c, args[0], runFlags{})
 			if err != nil {

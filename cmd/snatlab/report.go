@@ -17,6 +17,7 @@ func reportCommand() *cobra.Command {
 that holds it.`,
 		Example: `  snatlab report results/20261122-214500-3f9c2a
   snatlab report --markdown result.json > report.md`,
+		ValidArgsFunction: completeFiles("json"),
 		RunE: func(c *cobra.Command, args []string) error {
 			r, err := report.Read(args[0])
 			if err != nil {

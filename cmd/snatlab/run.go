@@ -68,6 +68,7 @@ With --keep the lab is left standing, unless the run was interrupted, and how to
 look into it and how to remove it is printed.`,
 		Example: `  snatlab run scenarios/quickstart.yaml
   snatlab run scenarios/docker-masquerade.yaml --rounds 20 --out before-upgrade`,
+		ValidArgsFunction: completeFiles("yaml"),
 		RunE: func(c *cobra.Command, args []string) error {
 			s, err := readScenario(c, args[0], f)
 			if err != nil {

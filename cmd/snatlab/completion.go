@@ -1,0 +1,139 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"snatlab/harness/history"
+	"snatlab/harness/kernel"
+)
+
+// describeCompletion words the help of cobra's completion command.
+func describeCompletion(c *cobra.Command) {
+	c.Short = "Print the script that completes command lines in a shell"
+	c.Long = `Print the script that completes command lines of snatlab in a shell: commands,
+flags, drivers, files of scenarios, and the scenarios and kernels in the store.
+Of the store, the latest runs are looked at, for a second at most. The script for
+bash requires the package bash-completion.`
+	c.Example = `  source <(snatlab completion bash)
+  snatlab completion bash > /etc/bash_completion.d/snatlab
+  snatlab completion zsh > "${fpath[1]}/_snatlab"
+  snatlab completion fish > ~/.config/fish/completions/snatlab.fish`
+}
+
+// flagCompletions returns what is offered as the values of flags, by their names.
+func flagCompletions() map[string]cobra.CompletionFunc {
+	folders := func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		return nil, cobra.ShellCompDirectiveFilterDirs
+	}
+	return map[string]cobra.CompletionFunc{
+		"driver":    cobra.FixedCompletions(drivers, cobra.ShellCompDirectiveNoFileComp),
+		"accel":     cobra.FixedCompletions([]string{kernel.Auto, kernel.KVM, kernel.TCG}, cobra.ShellCompDirectiveNoFileComp),
+		"scenario":  completeStoredScenarios,
+		"store":     folders,
+		"out":       folders,
+		"scenarios": folders,
+		"modules":   folders,
+	}
+}
+
+// setCompletions sets what is offered as the values of the flags of c and of the
+// commands under it, and offers no files as arguments of a command without any.
+func setCompletions(c *cobra.Command) {
+	offered := flagCompletions()
+	c.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) {
+		complete := offered[f.Name]
+		if kind := f.Value.Type(); kind == "int" || kind == "duration" {
+			complete = cobra.NoFileCompletions
+		}
+		if complete == nil {
+			return
+		}
+		if err := c.RegisterFlagCompletionFunc(f.Name, complete); err != nil {
+			panic(fmt.Sprintf("completion of %s --%s: %v", c.CommandPath(), f.Name, err)) // the flag is there
+		}
+	})
+	if c.ValidArgsFunction == nil && len(c.ValidArgs) == 0 && len(argumentsOf(c)) == 0 {
+		c.ValidArgsFunction = cobra.NoFileCompletions
+	}
+	for _, sub := range c.Commands() {
+		setCompletions(sub)
+	}
+}
+
+// completeFiles returns a function that offers files with a suffix, as many as
+// the command has arguments.
+func completeFiles(suffix string) cobra.CompletionFunc {
+	return func(c *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		if isFull(c, args) {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return []cobra.Completion{suffix}, cobra.ShellCompDirectiveFilterFileExt
+	}
+}
+
+// isFull reports whether c takes no more arguments after args.
+func isFull(c *cobra.Command, args []string) bool {
+	allowed := argumentsOf(c)
+	return len(args) >= len(allowed) && !slices.ContainsFunc(allowed, func(a argument) bool { return a.repeated })
+}
+
+// completeHistory offers the scenarios in the store.
+func completeHistory(c *cobra.Command, args []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	if isFull(c, args) {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return completeStoredScenarios(c, args, typed)
+}
+
+func completeStoredScenarios(c *cobra.Command, _ []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	return stored(c, typed, func(r history.Run) string { return r.Key.Scenario }), cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeCompare offers the kernels in the store, and files and folders where
+// none of them fits.
+func completeCompare(c *cobra.Command, args []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	if isFull(c, args) {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return stored(c, typed, func(r history.Run) string { return r.Kernel }), cobra.ShellCompDirectiveDefault
+}
+
+// The bounds of a search of the store while somebody waits at a prompt.
+const (
+	mostCompleted = 2000
+	longCompleted = time.Second
+)
+
+// typable is the form of the names that are offered. A shell puts them on a
+// command line, and a result that somebody else wrote may have any others.
+var typable = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._+~-]{0,127}$`)
+
+// stored returns the names in the store of --store that begin with what was
+// typed. A store that cannot be read has none: there is no place for an error.
+func stored(c *cobra.Command, typed string, name func(history.Run) string) (names []cobra.Completion) {
+	dir, err := c.Flags().GetString("store")
+	if err != nil {
+		return nil
+	}
+	store, err := openStore(dir)
+	if err != nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), longCompleted)
+	defer cancel()
+	for _, run := range store.Recent(ctx, mostCompleted) {
+		if n := name(run); typable.MatchString(n) && strings.HasPrefix(n, typed) {
+			names = append(names, n)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
