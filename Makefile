@@ -14,6 +14,11 @@ export GOFLAGS := $(strip $(GOFLAGS) -buildvcs=false)
 # the sbin folders, where Debian puts iptables.
 export PATH := $(PATH):/usr/sbin:/sbin:/usr/local/go/bin
 
+# The packages of which a build for tests (-tags testhooks) has other code: it can be
+# made to die, or to panic, at a point. The binary that is shipped is no such
+# build, and the tests of cmd/snatlab build and run both.
+HOOKED = $(sort $(dir $(shell grep -rl --include='*.go' '^//go:build testhooks' ./cmd ./harness)))
+
 .PHONY: build test test-crash test-matrix demo demo-docker setup kernels fuzz vuln clean help
 
 # The first target is the default. It has no prerequisites: go knows better than
@@ -23,9 +28,11 @@ build: ## bin/snatlab, one static binary (the default)
 
 test: setup ## vet, staticcheck, gofmt, then every test, and a little of each fuzz target
 	go vet ./...
+	go vet -tags testhooks $(HOOKED)
 	go tool -modfile=tools/go.mod staticcheck ./...
+	go tool -modfile=tools/go.mod staticcheck -tags testhooks $(HOOKED)
 	@files=$$(gofmt -l .) && test -z "$$files" || { echo "gofmt -w these: $$files" >&2; exit 1; }
-	go test -count=1 -timeout 40m ./...
+	go test -count=1 -tags testhooks -timeout 40m ./...
 	@$(MAKE) --no-print-directory fuzz FUZZTIME=1000x
 
 # Half an hour.

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"debug/elf"
+	"os"
 	"testing"
 )
 
@@ -27,5 +29,29 @@ func TestBinarySegments(t *testing.T) {
 	}
 	if !stack {
 		t.Error("it does not say that its stack is not executable")
+	}
+}
+
+// Root runs the program as it is shipped: no variable of a test's changes what it
+// does. The names stand in a build for tests, which shows that they can be found.
+func TestBinaryWithoutHooks(t *testing.T) {
+	for _, c := range []struct {
+		program string
+		want    int
+	}{
+		{binary, 0},
+		{hooked(t), 2},
+	} {
+		text, err := os.ReadFile(c.program)
+		must(t, err)
+		got := 0
+		for _, name := range []string{"SNATLAB_TEST_DIE_AT", "SNATLAB_TEST_PANIC_IN"} {
+			if bytes.Contains(text, []byte(name)) {
+				got++
+			}
+		}
+		if got != c.want || c.want == 0 && bytes.Contains(text, []byte("SNATLAB_TEST_")) {
+			t.Errorf("%s has %d of the names of hooks, want %d", c.program, got, c.want)
+		}
 	}
 }

@@ -35,7 +35,7 @@ func nothingRuns(t *testing.T) {
 		paths, err := filepath.Glob("/proc/[0-9]*/exe")
 		must(t, err)
 		for _, path := range paths {
-			if program, _ := os.Readlink(path); program == binary {
+			if program, _ := os.Readlink(path); strings.HasPrefix(program, filepath.Dir(binary)+"/") {
 				left = append(left, filepath.Base(filepath.Dir(path))+" "+program)
 			}
 		}

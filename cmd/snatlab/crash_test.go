@@ -45,7 +45,7 @@ var crashes = map[string][]string{
 // dying starts the program so that it dies at a point.
 func dying(t *testing.T, point string, args ...string) *process {
 	t.Helper()
-	c := exec.Command(binary, args...)
+	c := exec.Command(hooked(t), args...)
 	if args[0] == "run" {
 		c.Args = append(c.Args, "--out", t.TempDir(), scenarioFile(t, crashing))
 	}

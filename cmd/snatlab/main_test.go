@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -29,13 +30,38 @@ func testMain(m *testing.M) int {
 		return 1
 	}
 	binary = filepath.Join(dir, "snatlab")
-	build := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-X main.version=v0-test", "-o", binary, ".")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "build: %v\n%s", err, out)
+	if err := build(binary); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	return m.Run()
+}
+
+// build builds the program as `make build` does, but for further flags. The tags
+// of these tests are not its own.
+func build(path string, flags ...string) error {
+	args := append([]string{"build", "-trimpath", "-buildvcs=false", "-ldflags", "-X main.version=v0-test", "-tags=", "-o", path}, flags...)
+	c := exec.Command("go", append(args, ".")...)
+	c.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := c.CombinedOutput(); err != nil {
+		return fmt.Errorf("build: %w\n%s", err, out)
+	}
+	return nil
+}
+
+// buildHooked builds the program that tests can make die or panic: see package
+// undo and package kernel. Only tests that need that run it.
+var buildHooked = sync.OnceValues(func() (path string, err error) {
+	path = filepath.Join(filepath.Dir(binary), "testhooks", "snatlab")
+	return path, build(path, "-tags", "testhooks")
+})
+
+// hooked returns the path of that program.
+func hooked(t *testing.T) string {
+	t.Helper()
+	path, err := buildHooked()
+	must(t, err)
+	return path
 }
 
 // The scripts in testdata are the manual of the command line.

@@ -61,11 +61,17 @@ expect: [{arm: random-fully, race: absent}]
 // startMatrix starts one that keeps nothing where others look.
 func startMatrix(t *testing.T, args []string, specs ...string) *process {
 	t.Helper()
+	return startMatrixOf(t, binary, args, specs...)
+}
+
+// startMatrixOf starts one of another build of the program.
+func startMatrixOf(t *testing.T, program string, args []string, specs ...string) *process {
+	t.Helper()
 	dir := t.TempDir()
 	for _, spec := range specs {
 		args = append(args, "--kernel", spec)
 	}
-	c := exec.Command(binary, append([]string{"matrix", "--force", "--out", filepath.Join(dir, "out"), "--store", filepath.Join(dir, "store")}, args...)...)
+	c := exec.Command(program, append([]string{"matrix", "--force", "--out", filepath.Join(dir, "out"), "--store", filepath.Join(dir, "store")}, args...)...)
 	c.Env = append(os.Environ(), "XDG_CACHE_HOME="+dir, "TMPDIR="+dir)
 	c.Dir = dir
 	p := startCommand(t, c)
@@ -197,7 +203,7 @@ func TestAGuestThatPanicsIsARowWithItsConsole(t *testing.T) {
 	spec := needKernels(t, canary)[0]
 	release, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(spec), "linux-image-"), "_")
 	t.Setenv("SNATLAB_TEST_PANIC_IN", release)
-	p := startMatrix(t, []string{scenarioFile(t, small)}, spec)
+	p := startMatrixOf(t, hooked(t), []string{scenarioFile(t, small)}, spec)
 	if code := p.slowly(t, oneGuest); code != exitUnable {
 		t.Errorf("exit code %d\n%s", code, p.said(t))
 	}

@@ -107,7 +107,7 @@ func work(run Run, v *voice) (r *result.Result, err error) {
 	if err != nil {
 		return nil, err
 	}
-	return run(context.Background(), s, watcher(v))
+	return run(context.Background(), s, guestWatcher(v))
 }
 
 // mountAll mounts what a run looks at.

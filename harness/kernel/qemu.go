@@ -32,11 +32,7 @@ func FindQEMU() (path string, err error) {
 // with -no-reboot the machine. What unpacks the kernel has a console by earlyprintk
 // only. What follows the two dashes is for init, and so is a variable before them.
 func commandLine() string {
-	line := "console=ttyS0 earlyprintk=ttyS0 tsc=reliable oops=panic panic=-1"
-	if release := os.Getenv(panicIn); release != "" {
-		line += " " + panicIn + "=" + release
-	}
-	return line + " -- " + GuestCommand
+	return "console=ttyS0 earlyprintk=ttyS0 tsc=reliable oops=panic panic=-1" + hookVariables() + " -- " + GuestCommand
 }
 
 // The descriptors that QEMU inherits.

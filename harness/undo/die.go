@@ -1,3 +1,5 @@
+//go:build testhooks
+
 package undo
 
 import (
@@ -12,21 +14,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// dieAt names the environment variable that has this process die, for tests:
-// see the package comment.
+// dieAt names the environment variable that makes this process die around a
+// change, as in "after:3:KILL". The parts are the point, the number of the
+// change or the undoing that it is about, and the signal that the process sends
+// to itself (KILL, INT, TERM, HUP), or panic. Journals in memory count: a test
+// has to see as well that nothing of them is left to undo. "list" prints each
+// point on standard error, and does nothing else.
 const dieAt = "SNATLAB_TEST_DIE_AT"
 
-// The points around a change, and around its undoing.
-const (
-	before     = "before"
-	after      = "after"
-	undoBefore = "undo-before"
-	undoAfter  = "undo-after"
-)
-
-// death is where this process is to die, and how; nil: nowhere.
+// death is the point where this process dies, and the way. Nil means nowhere.
 type death struct {
-	list bool // tell of the points only
+	list bool // print the points only
 	when string
 	nth  int
 	how  string
@@ -44,14 +42,24 @@ func parseDeath(text string) (*death, error) {
 	}
 	parts := deathForm.FindStringSubmatch(text)
 	if parts == nil {
-		return nil, fmt.Errorf("%s is %q, which is neither list nor WHEN:N:HOW (it is for tests: unset it)", dieAt, text)
+		return nil, fmt.Errorf("%s is %q, which is neither list nor WHEN:N:HOW", dieAt, text)
 	}
 	nth, err := strconv.Atoi(parts[2])
 	return &death{when: parts[1], nth: nth, how: parts[3], seen: map[string]int{}}, err
 }
 
-// planned is read from the environment once.
-var planned = sync.OnceValues(func() (*death, error) { return parseDeath(os.Getenv(dieAt)) })
+// readDeath reads the environment once. It panics on a value that a test has
+// misspelt.
+var readDeath = sync.OnceValue(func() *death {
+	d, err := parseDeath(os.Getenv(dieAt))
+	if err != nil {
+		panic(err)
+	}
+	return d
+})
+
+// passPoint dies if the environment says so of this point.
+func passPoint(ctx context.Context, when string, s Step) { readDeath().pass(ctx, when, s) }
 
 // heeding is how long a signal may take to end the context, if it ends this one.
 const heeding = 100 * time.Millisecond

@@ -39,9 +39,6 @@ type Entry struct {
 
 // Create starts the journal of a run in dir, which is made if need be.
 func Create(dir, run string, how Undoers) (*Journal, error) {
-	if _, err := planned(); err != nil {
-		return nil, err
-	}
 	folder, err := makeFolder(dir)
 	if err != nil {
 		return nil, fmt.Errorf("open the folder of journals: %w", err)
@@ -114,9 +111,6 @@ func openJournal(path string, flags int) (*os.File, error) {
 // torn was being written when its process died: the change it announces was
 // not made.
 func Open(path string, how Undoers) (*Journal, error) {
-	if _, err := planned(); err != nil {
-		return nil, err
-	}
 	file, err := openJournal(path, os.O_RDWR|os.O_APPEND)
 	if err != nil {
 		return nil, err
@@ -161,10 +155,6 @@ func (j *Journal) Do(ctx context.Context, s Step, change func(context.Context) e
 	if ctx.Err() != nil {
 		return Entry{number: -1}, context.Cause(ctx)
 	}
-	die, err := planned()
-	if err != nil {
-		return Entry{number: -1}, err
-	}
 	if err := s.check(); err != nil {
 		return Entry{number: -1}, fmt.Errorf("write journal: %w", err)
 	}
@@ -174,9 +164,9 @@ func (j *Journal) Do(ctx context.Context, s Step, change func(context.Context) e
 	}
 	j.next++
 	j.open = append(j.open, e)
-	die.pass(ctx, before, s)
-	err = change(Context(ctx))
-	die.pass(ctx, after, s)
+	passPoint(ctx, before, s)
+	err := change(Context(ctx))
+	passPoint(ctx, after, s)
 	return e, err
 }
 
@@ -185,12 +175,11 @@ func (j *Journal) Undo(ctx context.Context, e Entry) error {
 	if !slices.ContainsFunc(j.open, func(o Entry) bool { return o.number == e.number }) {
 		return nil
 	}
-	die, _ := planned() // that it is malformed was said before
-	die.pass(ctx, undoBefore, e.Step)
+	passPoint(ctx, undoBefore, e.Step)
 	if err := j.how.undo(ctx, e.Step); err != nil {
 		return fmt.Errorf("undo %s: %w", e.Step.What, err)
 	}
-	die.pass(ctx, undoAfter, e.Step)
+	passPoint(ctx, undoAfter, e.Step)
 	j.forget(e.number)
 	return j.write(record{Undone: &e.number})
 }

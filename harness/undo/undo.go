@@ -17,14 +17,8 @@
 // (Containers and networks of Docker's do not, but carry a label.) A journal
 // that has outlived its boot all the same is not undone.
 //
-// For tests, and for nothing else, the environment variable SNATLAB_TEST_DIE_AT
-// has the process die around a change, as in "after:3:KILL". The parts are the
-// point (before: the record is synced, the change is not begun; after: it is
-// made; undo-before; undo-after: it is undone, and that is not recorded), the
-// number of the change or the undoing that it is about, and the signal that the
-// process sends to itself (KILL, INT, TERM, HUP), or panic. Journals in memory
-// count: that there is nothing to undo of them is to be seen as well. "list"
-// tells of each point on standard error, and does nothing else.
+// In a build for tests (-tags testhooks) a process can be made to die around a
+// change: see the file die.go. Other builds have no code for that.
 package undo
 
 import (
