@@ -81,7 +81,14 @@ func TestTheDriverKeepsItWithoutRoot(t *testing.T) {
 		t.Skip("this is that user")
 	}
 	labtest.TakeMachine(t)
-	c := exec.Command(thisBinary, "-test.run=^TestTheDriverKeepsWhatEveryDriverKeeps$", "-test.v")
+	runAsUser(t, "TestTheDriverKeepsWhatEveryDriverKeeps")
+}
+
+// runAsUser runs another test of this package as an ordinary user, in a user
+// namespace. That user is not root.
+func runAsUser(t *testing.T, test string) {
+	t.Helper()
+	c := exec.Command(thisBinary, "-test.run=^"+test+"$", "-test.v")
 	c.Dir = "/"
 	c.Env = append(os.Environ(), asUser+"=1")
 	if os.Geteuid() == 0 {
@@ -91,7 +98,7 @@ func TestTheDriverKeepsItWithoutRoot(t *testing.T) {
 	if err != nil && strings.Contains(string(out), "make a user namespace: ") {
 		missing(t, string(out))
 	}
-	if err != nil || !strings.Contains(string(out), "--- PASS: TestTheDriverKeepsWhatEveryDriverKeeps") {
+	if err != nil || !strings.Contains(string(out), "--- PASS: "+test) {
 		t.Errorf("%v\n%s", err, out)
 	}
 }

@@ -124,18 +124,8 @@ func (l *netnsLab) makeBarrier(context.Context) error {
 	return nil
 }
 
-// lockFile tells iptables-legacy where its lock is. That of the host is none of
-// ours, and not ours to open without root.
-const lockFile = "XTABLES_LOCKFILE"
-
 // masquerade writes the rule of the clients' network.
 func (l *netnsLab) masquerade(ctx context.Context) error {
-	if l.NAT == scenario.IPTables {
-		// Any file will do that only this lab's iptables can find.
-		if err := os.Setenv(lockFile, fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), l.barrier.Fd())); err != nil {
-			return err
-		}
-	}
 	return l.router.do(func() (err error) {
 		l.rule, err = l.writeRule(ctx)
 		if err == nil && l.Widen > 0 {
@@ -229,9 +219,6 @@ func (l *netnsLab) Close(context.Context) error {
 	}
 	if l.barrier != nil {
 		l.barrier.Close()
-	}
-	if l.NAT == scenario.IPTables {
-		os.Unsetenv(lockFile)
 	}
 	return errors.Join(errs...)
 }

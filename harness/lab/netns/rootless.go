@@ -22,6 +22,13 @@ import (
 // reexecuted marks, in the environment, a program that Reexec started.
 const reexecuted = "SNATLAB_USERNS"
 
+// lockOfNamespace is the environment variable that tells iptables-legacy which
+// file to lock. An ordinary user may not open /run/xtables.lock. The file of the
+// network namespace that iptables runs in is there for everybody, and the rules
+// that the lock protects are that namespace's: labs do not share it. For root
+// the variable is not set: iptables locks what it locks in any `ip netns exec`.
+const lockOfNamespace = "XTABLES_LOCKFILE=/proc/self/ns/net"
+
 // statusFD is the descriptor that takes the exit code of one that stays.
 const statusFD = 3
 
@@ -72,7 +79,7 @@ func Reexec(signals []os.Signal, args ...string) (code int, err error) {
 	cmd.ExtraFiles = []*os.File{statusW}
 	// A crash of Go's runtime is to end it by SIGABRT, not with status 2, from its
 	// first moment on. What the user has set comes last, and counts.
-	cmd.Env = append(append([]string{"GOTRACEBACK=crash"}, os.Environ()...), reexecuted+"=1")
+	cmd.Env = append(append([]string{"GOTRACEBACK=crash", lockOfNamespace}, os.Environ()...), reexecuted+"=1")
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags:  unix.CLONE_NEWUSER | unix.CLONE_NEWNET,
 		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Geteuid(), Size: 1}},
