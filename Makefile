@@ -37,11 +37,11 @@ test: setup ## vet, staticcheck, gofmt, then every test, and a little of each fu
 
 # Half an hour.
 test-crash: setup ## runs that die at every step, and the world that moves under them
-	SNATLAB_TEST_EVERY_POINT=1 go test -count=1 -v -timeout 88m -run 'TestNoTrace|TestAnEngine|TestRulesThat|TestParts|TestAClientThatHangs|TestAResult|TestAFolder|TestAConntrackTable|TestARunOnANetwork|TestTheRuleOf|TestANetworkThat' ./cmd/snatlab
+	go test -count=1 -v -timeout 88m ./cmd/snatlab -suite crash
 
 # A minute a kernel on a machine that does nothing else.
 test-matrix: setup ## every kernel of `make kernels`, in QEMU
-	SNATLAB_TEST_EVERY_KERNEL=1 go test -count=1 -v -timeout 60m -run 'TestEveryKernel|TestAKernelIsBooted|TestAGuestThatPanics|TestAMatrixThat' ./cmd/snatlab
+	go test -count=1 -v -timeout 60m ./cmd/snatlab -suite matrix
 
 demo: build ## the race and its mitigation, in namespaces of its own: no root, no Docker
 	./bin/snatlab run scenarios/quickstart.yaml

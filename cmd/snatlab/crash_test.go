@@ -16,10 +16,8 @@ import (
 // to the host, or around the undoing of any, leaves no trace. This machine is
 // looked at before and after, with all that a run touches.
 
-// everyPoint has every point tested that there is, in every way to die, by `make
-// test-crash`; else it is one in sample, for that takes a while.
-const everyPoint = "SNATLAB_TEST_EVERY_POINT"
-
+// sample is the share of the points that is tested, one in so many. The suite tests
+// every point there is, in every way to die.
 const sample = 23
 
 // crashing makes every kind of change to the host that there is.
@@ -159,7 +157,7 @@ func cleanUp(t *testing.T) {
 // chooser says of each point whether it is to be tested.
 func chooser() func() bool {
 	every := sample
-	if os.Getenv(everyPoint) != "" {
+	if inSuite(crash) {
 		every = 1
 	}
 	n := -1
@@ -169,17 +167,9 @@ func chooser() func() bool {
 	}
 }
 
-// takesLong skips what takes a minute, but by `make test-crash`.
-func takesLong(t *testing.T) {
-	t.Helper()
-	if os.Getenv(everyPoint) == "" {
-		t.Skip("takes a minute: see make test-crash")
-	}
-}
-
 // breathe gives others a turn who wait for the machine.
 func breathe() {
-	if os.Getenv(everyPoint) != "" {
+	if inSuite(crash) {
 		time.Sleep(50 * time.Millisecond)
 	}
 }

@@ -17,10 +17,6 @@ import (
 	"snatlab/harness/result"
 )
 
-// everyKernel has every kernel tested that `make kernels` fetches, by `make
-// test-matrix`; else it is one, for that takes a while.
-const everyKernel = "SNATLAB_TEST_EVERY_KERNEL"
-
 // oneGuest bounds what takes 20 s on a quiet machine.
 const oneGuest = 6 * time.Minute
 
@@ -236,9 +232,7 @@ func TestAMatrixThatIsInterruptedLeavesNoGuest(t *testing.T) {
 }
 
 func TestEveryKernelIsTestedAndItsRowIsUsedAgain(t *testing.T) {
-	if os.Getenv(everyKernel) == "" {
-		t.Skipf("takes minutes: %s=1", everyKernel)
-	}
+	needSuite(t, matrix)
 	specs := needKernels(t)
 	quickstart, err := filepath.Abs("../../scenarios/quickstart.yaml")
 	must(t, err)

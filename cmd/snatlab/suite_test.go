@@ -1,0 +1,102 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"maps"
+	"os"
+	"reflect"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// The suites that take long: see suites.
+const (
+	crash  = "crash"
+	matrix = "matrix"
+)
+
+// suites are the tests that run with -suite, and only they, each to its full
+// extent. Without it they run with all other tests, as a sample or not at all.
+var suites = map[string][]func(*testing.T){
+	// Runs that die at every step, and the world that moves under them.
+	crash: {
+		TestNoTraceIsLeftWhereverARunDies,
+		TestNoTraceIsLeftOfManyClients,
+		TestAResultThatIsNotKeptIsPrinted,
+		TestARunOnANetworkThatOthersUseSaysSoAndLeavesThemAlone,
+		TestTheRuleOfANetworkThatOthersUseIsPutBackAfterSIGKILL,
+		TestANetworkThatDoesNotMasqueradeIsRefused,
+		TestAnEngineThatGoesAwayAndComesBackEndsTheRun,
+		TestRulesThatComeAndGoAboveOursAreNoneOfOurConcern,
+		TestRulesThatTakeOurConnectionsEndTheRun,
+		TestPartsOfALabThatSomebodyTakesAwayEndTheRun,
+		TestPartsThatDoNotAnswerAnyMoreAreGivenUpOn,
+		TestAClientThatHangsIsToldByItsPartnerInLockstep,
+		TestAResultThatCannotBeWrittenIsPrinted,
+		TestAFolderThatTakesNoResultIsToldBeforeTheRun,
+		TestAConntrackTableThatIsNearlyFullIsToldBeforeTheRun,
+	},
+	// Every kernel of `make kernels`.
+	matrix: {
+		TestAKernelIsBootedAndTestedBesideOnesThatCannotBe,
+		TestAGuestThatPanicsIsARowWithItsConsole,
+		TestAMatrixThatIsInterruptedLeavesNoGuest,
+		TestEveryKernelIsTestedAndItsRowIsUsedAgain,
+	},
+}
+
+var suite = flag.String("suite", "", "run only the tests of a `suite`, to their full extent: crash (half an hour), matrix (a minute a kernel)")
+
+// inSuite reports whether the suite runs.
+func inSuite(name string) bool { return *suite == name }
+
+// members holds the names of each suite's tests. It is filled from suites when the
+// tests start: tests cannot refer to the functions that refer to them.
+var members = map[string][]string{}
+
+// needSuite skips a test that takes long, except in its suite. A test that no suite
+// has would never run: that is a failure.
+func needSuite(t *testing.T, name string) {
+	t.Helper()
+	if !slices.Contains(members[name], t.Name()) {
+		t.Fatalf("add this test to the suite %s in suite_test.go", name)
+	}
+	if !inSuite(name) {
+		t.Skipf("takes minutes: see make test-%s", name)
+	}
+}
+
+// selectSuite makes -suite choose the tests to run, and prints them. With -run the
+// choice is the user's.
+func selectSuite() error {
+	for name, tests := range suites {
+		members[name] = namesOf(tests)
+	}
+	if *suite == "" {
+		return nil
+	}
+	tests, known := members[*suite]
+	if !known {
+		return fmt.Errorf("-suite %s: there is no such suite (%s)", *suite, strings.Join(slices.Sorted(maps.Keys(suites)), ", "))
+	}
+	run := flag.Lookup("test.run")
+	if run.Value.String() == "" {
+		if err := run.Value.Set("^(" + strings.Join(tests, "|") + ")$"); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintf(os.Stderr, "suite %s: -run '%s'\n", *suite, run.Value)
+	return nil
+}
+
+// namesOf returns the names of test functions.
+func namesOf(tests []func(*testing.T)) (names []string) {
+	for _, test := range tests {
+		name := runtime.FuncForPC(reflect.ValueOf(test).Pointer()).Name()
+		names = append(names, name[strings.LastIndexByte(name, '.')+1:])
+	}
+	return names
+}
