@@ -48,6 +48,9 @@ func ownEngine(t *testing.T) *engine {
 // startOwnEngine starts one with a configuration.
 func startOwnEngine(t *testing.T, config string) *engine {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("needs root and dockerd; make check leaves it out")
+	}
 	miss := t.Skipf
 	if os.Getenv("CI") == "true" {
 		miss = t.Fatalf

@@ -34,6 +34,9 @@ type host struct{ docker *client.Client }
 // needHost skips without root or an engine; with CI=true that is a failure.
 func needHost(t *testing.T) host {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("needs root and a Docker engine; make check leaves it out")
+	}
 	miss := t.Skipf
 	if os.Getenv("CI") == "true" {
 		miss = t.Fatalf

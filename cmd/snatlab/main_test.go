@@ -44,9 +44,10 @@ func testMain(m *testing.M) int {
 }
 
 // build builds the program as `make build` does, but for further flags. The tags
-// of these tests are not its own.
+// of these tests are not its own. With -short the paths in it are not trimmed: all
+// that it imports, Go itself included, would be compiled once more for that.
 func build(path string, flags ...string) error {
-	args := append([]string{"build", "-trimpath", "-buildvcs=false", "-ldflags", "-X main.version=v0-test", "-tags=", "-o", path}, flags...)
+	args := append([]string{"build", "-trimpath=" + strconv.FormatBool(!testing.Short()), "-buildvcs=false", "-ldflags", "-X main.version=v0-test", "-tags=", "-o", path}, flags...)
 	c := exec.Command("go", append(args, ".")...)
 	c.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := c.CombinedOutput(); err != nil {

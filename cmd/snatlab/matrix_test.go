@@ -27,6 +27,9 @@ const canary = "6.12"
 // CI=true it is a failure that there are none.
 func needKernels(t *testing.T, series ...string) []string {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("needs kernels and QEMU; make check leaves it out")
+	}
 	miss := t.Skipf
 	if os.Getenv("CI") == "true" {
 		miss = t.Fatalf

@@ -18,6 +18,9 @@ import (
 // names, which then has to have some.
 func fetched(t *testing.T) []string {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("needs kernels; make check leaves it out")
+	}
 	named := os.Getenv("SNATLAB_TEST_KERNELS")
 	cache, _ := os.UserCacheDir() // none is as good as an empty one
 	folder := cmp.Or(named, filepath.Join(cmp.Or(os.Getenv("SNATLAB_CACHE"), filepath.Join(cache, "snatlab")), "kernels"))

@@ -18,6 +18,9 @@ import (
 // never unlocked, so that it ends with the test.
 func namespace(t *testing.T) {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("needs root; make check leaves it out")
+	}
 	runtime.LockOSThread()
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		if os.Getenv("CI") == "true" {

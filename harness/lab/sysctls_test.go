@@ -14,6 +14,9 @@ import (
 // needNamespaces is for tests that make namespaces.
 func needNamespaces(t *testing.T) {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("needs network namespaces; make check leaves it out")
+	}
 	if err := inFreshNamespace(func() error { return nil }); err != nil {
 		if os.Getenv("CI") == "true" {
 			t.Fatal(err)

@@ -16,7 +16,16 @@ const patience = 10 * time.Minute
 
 // TakeMachine takes this machine from the tests of other packages, until the
 // test ends: they look as well whether it is as it was.
-func TakeMachine(t *testing.T) { TakeLock(t, filepath.Join(os.TempDir(), "snatlab-tests")) }
+//
+// With -short it skips the test: what needs the machine needs privilege, an engine
+// or other kernels.
+func TakeMachine(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("needs the machine for itself; make check leaves it out")
+	}
+	TakeLock(t, filepath.Join(os.TempDir(), "snatlab-tests"))
+}
 
 // TakeLock takes a lock as soon as it is free. Who may not is skipped, but not
 // in CI.

@@ -17,6 +17,9 @@ import (
 // unlocked, so it ends with the test.
 func privateRun(t *testing.T) {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("needs root; make check leaves it out")
+	}
 	if os.Geteuid() != 0 {
 		if os.Getenv("CI") == "true" {
 			t.Fatal("needs root")
