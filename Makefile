@@ -26,7 +26,7 @@ HOOKED = $(sort $(dir $(shell grep -rl --include='*.go' '^//go:build testhooks' 
 build: ## bin/snatlab, one static binary (the default)
 	go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/snatlab ./cmd/snatlab
 
-# About a minute of two cores, and another one to compile all of it the first time.
+# About a minute of CPU time, and about five to compile all of it the first time.
 # -short leaves out the tests that need privilege, an engine or other kernels. It
 # holds for everybody, root too: nothing on this machine is touched.
 check: lint ## vet, staticcheck, gofmt, and the tests that need nothing but Go; any user
