@@ -79,7 +79,7 @@ func completeFiles(suffix string) cobra.CompletionFunc {
 	}
 }
 
-// isFull reports whether c takes no more arguments after args.
+// isFull reports whether c accepts no more arguments after args.
 func isFull(c *cobra.Command, args []string) bool {
 	allowed := argumentsOf(c)
 	return len(args) >= len(allowed) && !slices.ContainsFunc(allowed, func(a argument) bool { return a.repeated })

@@ -21,7 +21,7 @@ const (
 	exitUsage        = 2 // bad usage, or an invalid scenario
 	exitUnable       = 3 // this machine cannot do it, or something broke; the host is as it was
 	exitInconclusive = 4 // the race did not occur in the baseline, or what was expected could not be decided
-	exitLeft         = 5 // the host could not be put back
+	exitLeft         = 5 // the host could not be restored
 )
 
 // exitCode is an error that was printed already, or no error at all: it only sets

@@ -82,7 +82,7 @@ func TestInterruptedErrors(t *testing.T) {
 	}
 }
 
-// A panic takes the error along that says what is left.
+// After a panic, the error names what is left on the host.
 func TestLeftBehind(t *testing.T) {
 	dir := t.TempDir()
 	j, err := undo.Create(dir, "20260102-030405-c0ffee", undo.Undoers{})

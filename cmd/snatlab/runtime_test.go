@@ -33,7 +33,7 @@ func TestRuntimeFailure(t *testing.T) {
 			t.Errorf("exit code %d\n%s", code, p.said(t))
 		}
 	})
-	// The number of threads decides where the runtime gives up, and chance does.
+	// The point where the runtime gives up depends on the number of threads, and on chance.
 	t.Run("has status 2 only if nothing was begun", func(t *testing.T) {
 		needNamespaces(t)
 		home, err := os.MkdirTemp("", "snatlab-user")

@@ -138,7 +138,7 @@ func TestSetUndecidedRuns(t *testing.T) {
 	}
 }
 
-// What is undecided of one arm takes nothing from what is said of another.
+// An arm that is undecided does not change the verdict of another arm.
 func TestSetOneUndecidedArm(t *testing.T) {
 	late := func(r *result.Result) {
 		r.Arms = append(r.Arms, result.Arm{Name: "split", Settings: []string{}, Trials: r.Arms[1].Trials[:3]})

@@ -163,7 +163,7 @@ func (l *dockerLab) Close(ctx context.Context) error {
 		l.inServer.Close()
 	}
 	err := l.endClients(ctx)
-	ctx = undo.Context(ctx) // of its own: to end many clients takes long on a busy machine
+	ctx = undo.Context(ctx) // with a limit of its own: ending many clients is slow on a busy machine
 	err = errors.Join(err, l.HangUp())
 	if len(l.Journal.Steps()) > 0 {
 		l.host.await(ctx, l.Say)
