@@ -3,7 +3,7 @@ package harness
 import (
 	"fmt"
 
-	"snatlab/harness/figure"
+	"snatlab/harness/format"
 	"snatlab/harness/lab"
 	"snatlab/harness/result"
 	"snatlab/harness/scenario"
@@ -145,7 +145,7 @@ func known(counter *uint64) uint64 {
 // the connections did not pass the rule that the trial is about.
 func valid(t *result.Trial, rule lab.Rule) error {
 	if t.Failed == t.Requests {
-		return fmt.Errorf("none of %s succeeded: %v", figure.Plural(t.Requests, "request", "requests"), t.Failures)
+		return fmt.Errorf("none of %s succeeded: %v", format.Plural(t.Requests, "request", "requests"), t.Failures)
 	}
 	// Requests that failed in the client sent nothing. Packets that conntrack
 	// dropped other than at insertion did not come as far as the rule. And one
@@ -166,5 +166,5 @@ type missedError struct {
 }
 
 func (e *missedError) Error() string {
-	return fmt.Sprintf("the rule %q matched %d of %s", e.rule, e.matched, figure.Plural(int(e.sent), "connection", "connections"))
+	return fmt.Sprintf("the rule %q matched %d of %s", e.rule, e.matched, format.Plural(int(e.sent), "connection", "connections"))
 }

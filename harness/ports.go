@@ -3,7 +3,7 @@ package harness
 import (
 	"fmt"
 
-	"snatlab/harness/figure"
+	"snatlab/harness/format"
 	"snatlab/harness/probe"
 	"snatlab/harness/result"
 	"snatlab/harness/scenario"
@@ -31,7 +31,7 @@ func (x *experiment) choosePorts() error {
 	case x.Splits() && together > slots:
 		need, why = together, " where each client has its own (client_ports: split)"
 	case slots > x.Load.Requests:
-		why = fmt.Sprintf(" (%s take turns on %s)", figure.Plural(x.Clients, "client", "clients"), figure.Plural(x.clientCPUs(), "CPU", "CPUs"))
+		why = fmt.Sprintf(" (%s take turns on %s)", format.Plural(x.Clients, "client", "clients"), format.Plural(x.clientCPUs(), "CPU", "CPUs"))
 	}
 	if need > ports.Slots() {
 		return fmt.Errorf("source ports: a trial takes %d%s, and the clients have %d, %s (%d of them without those kept for slots that are made up); send fewer requests (load.requests), or widen net.ipv4.ip_local_port_range of the clients",

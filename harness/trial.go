@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"snatlab/harness/conntrack"
-	"snatlab/harness/figure"
+	"snatlab/harness/format"
 	"snatlab/harness/lab"
 	"snatlab/harness/probe"
 	"snatlab/harness/result"
@@ -121,10 +121,10 @@ func (x *experiment) checkPath(ctx context.Context) (err error) {
 		return err
 	case matched < uint64(n):
 		return fmt.Errorf("expected %s to %v to pass the rule %q: it matched %d of them, and %d reached the server; %s",
-			figure.Plural(n, "connection", "connections"), address, rule.Rule(), matched, arrived, takers(others, rule.Counters(ctx), uint64(n)-matched))
+			format.Plural(n, "connection", "connections"), address, rule.Rule(), matched, arrived, takers(others, rule.Counters(ctx), uint64(n)-matched))
 	case arrived < n:
 		return fmt.Errorf("expected %s to %v to open: %d did, though the rule %q saw them all; the others failed behind it, or their answers did: %v (see the server and its firewall, and for the answers the chains FORWARD and DOCKER-USER)",
-			figure.Plural(n, "connection", "connections"), address, arrived, rule.Rule(), failures)
+			format.Plural(n, "connection", "connections"), address, arrived, rule.Rule(), failures)
 	}
 	return nil
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"snatlab/harness"
-	"snatlab/harness/figure"
+	"snatlab/harness/format"
 	"snatlab/harness/lab"
 	"snatlab/harness/lab/netns"
 	"snatlab/harness/scenario"
@@ -100,7 +100,7 @@ func printCalibration(w io.Writer, s *scenario.Scenario, c *harness.Calibration)
 	tell := func(what string, t harness.Tally, word string) {
 		low, high := verdict.Proportion(t.Wrong, t.Decided())
 		fmt.Fprintf(w, "%s: %d of %s %s (95 %% interval %s to %s)", what, t.Wrong,
-			figure.Plural(t.Decided(), "verdict", "verdicts"), word, figure.Percent(low), figure.Percent(high))
+			format.Plural(t.Decided(), "verdict", "verdicts"), word, format.Percent(low), format.Percent(high))
 		if n := t.Undecided(); n > 0 {
 			fmt.Fprintf(w, "; %d undecided", n)
 		}
@@ -110,9 +110,9 @@ func printCalibration(w io.Writer, s *scenario.Scenario, c *harness.Calibration)
 	for _, a := range c.Arms {
 		tell(a.Arm+" against "+c.Itself.Arm, a, "missed")
 	}
-	fmt.Fprintf(w, "%d of %s inconclusive; %s of %s x %s, p < %g\n", c.Inconclusive, figure.Plural(c.Runs, "run", "runs"),
-		figure.Plural(s.Rounds, "round", "rounds"), figure.Plural(s.Clients, "client", "clients"),
-		figure.Plural(s.Load.Requests, "request", "requests"), verdict.Alpha)
+	fmt.Fprintf(w, "%d of %s inconclusive; %s of %s x %s, p < %g\n", c.Inconclusive, format.Plural(c.Runs, "run", "runs"),
+		format.Plural(s.Rounds, "round", "rounds"), format.Plural(s.Clients, "client", "clients"),
+		format.Plural(s.Load.Requests, "request", "requests"), verdict.Alpha)
 }
 
 // tolerated is the share of verdicts that may be wrong: of false ones that is

@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"snatlab/harness/figure"
+	"snatlab/harness/format"
 	"snatlab/harness/history"
 	"snatlab/harness/report"
 	"snatlab/harness/result"
@@ -200,7 +200,7 @@ func sharedBy(a, b *choice, by func(history.Run) string) (shared []string) {
 
 // choices is what to choose with --series.
 func choices(a *choice, shared []string) string {
-	text := fmt.Sprintf("%s can be compared; choose one with --scenario or --series:", figure.Plural(len(shared), "series", "series"))
+	text := fmt.Sprintf("%s can be compared; choose one with --scenario or --series:", format.Plural(len(shared), "series", "series"))
 	for _, id := range shared {
 		i := slices.IndexFunc(a.runs, func(r history.Run) bool { return history.SeriesID(r.Key) == id || r.Key.Hash == id })
 		text += fmt.Sprintf("\n  %s  %s", id, report.Series(a.runs[i].Key))
@@ -227,7 +227,7 @@ func (c *choice) read() (*history.Group, error) {
 		return g, nil
 	}
 	if n := len(c.runs); n > mostRuns {
-		fmt.Fprintf(os.Stderr, "snatlab: %s: the last %d of %s are compared\n", c.name, mostRuns, figure.Plural(n, "run", "runs"))
+		fmt.Fprintf(os.Stderr, "snatlab: %s: the last %d of %s are compared\n", c.name, mostRuns, format.Plural(n, "run", "runs"))
 		c.runs = c.runs[n-mostRuns:]
 	}
 	for _, run := range c.runs {

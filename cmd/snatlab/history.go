@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"snatlab/harness/figure"
+	"snatlab/harness/format"
 	"snatlab/harness/history"
 	"snatlab/harness/report"
 )
@@ -171,6 +171,6 @@ func printPruned(w io.Writer, p history.Pruned, s *history.Store, dry bool) erro
 	if dry {
 		left -= len(p.Runs)
 	}
-	_, err = fmt.Fprintf(w, "%s %s of %s; kept %d\n", verb, figure.Plural(len(p.Runs), "run", "runs"), s.Dir(), left)
+	_, err = fmt.Fprintf(w, "%s %s of %s; kept %d\n", verb, format.Plural(len(p.Runs), "run", "runs"), s.Dir(), left)
 	return err
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"snatlab/harness"
-	"snatlab/harness/figure"
+	"snatlab/harness/format"
 	"snatlab/harness/scenario"
 	"snatlab/harness/verdict"
 )
@@ -32,6 +32,6 @@ func warnOfRounds(w io.Writer, s *scenario.Scenario) {
 	}
 	if least := verdict.Rounds(len(s.Arms)); s.Rounds < least {
 		fmt.Fprintf(w, "%s too few to compare %d arms, which will be undecided: use at least %d\n",
-			figure.Plural(s.Rounds, "round is", "rounds are"), len(s.Arms), least)
+			format.Plural(s.Rounds, "round is", "rounds are"), len(s.Arms), least)
 	}
 }

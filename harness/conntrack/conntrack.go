@@ -18,7 +18,7 @@ import (
 
 	"github.com/ti-mo/conntrack"
 
-	"snatlab/harness/figure"
+	"snatlab/harness/format"
 	"snatlab/harness/result"
 )
 
@@ -61,7 +61,7 @@ func Read() (Snapshot, error) {
 	}
 	if len(rows) > 0 && len(rows) != len(stats) {
 		return Snapshot{}, fmt.Errorf("%s has %s, ctnetlink counts %s", statFile,
-			figure.Plural(len(rows), "row", "rows"), figure.Plural(len(stats), "CPU", "CPUs"))
+			format.Plural(len(rows), "row", "rows"), format.Plural(len(stats), "CPU", "CPUs"))
 	}
 	s := Snapshot{}
 	for i, stat := range stats {
@@ -148,7 +148,7 @@ func parseStat(text string) ([]row, error) {
 func Delta(before, after Snapshot) (result.Conntrack, error) {
 	d := result.Conntrack{Entries: after.Entries}
 	if len(before.CPUs) != len(after.CPUs) {
-		return d, fmt.Errorf("conntrack counters of %s before and of %d after", figure.Plural(len(before.CPUs), "CPU", "CPUs"), len(after.CPUs))
+		return d, fmt.Errorf("conntrack counters of %s before and of %d after", format.Plural(len(before.CPUs), "CPU", "CPUs"), len(after.CPUs))
 	}
 	for i, a := range after.CPUs {
 		b := before.CPUs[i]

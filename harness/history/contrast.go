@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"snatlab/harness/figure"
+	"snatlab/harness/format"
 	"snatlab/harness/result"
 	"snatlab/harness/verdict"
 )
@@ -42,7 +42,7 @@ func Set(before, after Group) (*result.Contrast, error) {
 	c.Old, c.New = side(before), side(after)
 	c.old, c.new = summaries(before), summaries(after)
 	if n := shared(c.Old.Runs, c.New.Runs); n > 0 {
-		c.warn("%s on both sides", figure.Plural(n, "run is", "runs are"))
+		c.warn("%s on both sides", format.Plural(n, "run is", "runs are"))
 	}
 	c.Differs = append(c.Differs, differences(before, after)...)
 	c.arms(before, after)
@@ -68,7 +68,7 @@ func (c *contrast) leaveOutEarlyEnds(g *Group) error {
 	case len(g.Results) == 0:
 		return fmt.Errorf("%s: no run that ended by itself", g.Name)
 	case left > 0:
-		c.warn("%s: %s left out, which ended early", g.Name, figure.Plural(left, "run", "runs"))
+		c.warn("%s: %s left out, which ended early", g.Name, format.Plural(left, "run", "runs"))
 	}
 	return nil
 }
@@ -139,7 +139,7 @@ func (c *contrast) arms(before, after Group) {
 		c.Unit = unitRun
 	} else if len(c.old)+len(c.new) > 2 {
 		c.warn("%s and %s are too few for a value a run: a value is a trial, and p says nothing of what differs from night to night",
-			figure.Plural(len(c.old), "run", "runs"), figure.Plural(len(c.new), "run", "runs"))
+			format.Plural(len(c.old), "run", "runs"), format.Plural(len(c.new), "run", "runs"))
 	} else {
 		c.warn("one run on each side: p says nothing of what differs from night to night")
 	}
@@ -193,7 +193,7 @@ func (c *contrast) decide() {
 	switch blind := c.blind(); {
 	case regressions > 0:
 		c.Verdict = result.Fail
-		c.Summary = figure.Plural(regressions, "regression", "regressions") + " from " + c.Old.Name + " to " + c.New.Name + "."
+		c.Summary = format.Plural(regressions, "regression", "regressions") + " from " + c.Old.Name + " to " + c.New.Name + "."
 	case blind != "":
 		c.Verdict, c.Summary = result.Inconclusive, blind
 	default:

@@ -6,7 +6,7 @@ import (
 	"math"
 	"slices"
 
-	"snatlab/harness/figure"
+	"snatlab/harness/format"
 	"snatlab/harness/report"
 	"snatlab/harness/result"
 	"snatlab/harness/verdict"
@@ -27,7 +27,7 @@ func (c *contrast) findings() {
 	}
 	if a := c.Arms[0]; shifted(a.Rate) {
 		c.find(result.Shift, a.Name, a.Rate.PHolm, "%s lost %s (median), and before it %s",
-			a.Name, figure.Percent(a.Rate.New.Median), figure.Percent(a.Rate.Old.Median))
+			a.Name, format.Percent(a.Rate.New.Median), format.Percent(a.Rate.Old.Median))
 	}
 }
 
@@ -82,7 +82,7 @@ func (c *contrast) verdictFell(a result.ArmContrast) {
 	t, worse := c.turn(func(r Run) mark { return mitigated(r, a.Name) })
 	if worse {
 		c.find(result.VerdictFell, a.Name, t.p, "%s was mitigated in %d of %s, and is in %d of %s: it failed %s, and before it %s", a.Name,
-			t.old-t.oldBad, figure.Plural(t.old, "run", "runs"), t.new-t.newBad, figure.Plural(t.new, "run", "runs"),
+			t.old-t.oldBad, format.Plural(t.old, "run", "runs"), t.new-t.newBad, format.Plural(t.new, "run", "runs"),
 			share(a.New.Failed, a.New.Requests), share(a.Old.Failed, a.Old.Requests))
 	}
 }
@@ -138,7 +138,7 @@ func (c *contrast) expectationBroken(e result.Expect) {
 	t, worse := c.turn(func(r Run) mark { return held(r, e) })
 	if worse {
 		c.find(result.ExpectationBroken, e.Arm, t.p, "%s: %s held in %d of %s, and in %d of %s (%s)", e.Arm, report.Claim(e),
-			t.old-t.oldBad, figure.Plural(t.old, "run", "runs"), t.new-t.newBad, figure.Plural(t.new, "run", "runs"), foundIn(c.new, e))
+			t.old-t.oldBad, format.Plural(t.old, "run", "runs"), t.new-t.newBad, format.Plural(t.new, "run", "runs"), foundIn(c.new, e))
 	}
 }
 

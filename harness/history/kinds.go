@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"snatlab/harness/figure"
+	"snatlab/harness/format"
 	"snatlab/harness/report"
 	"snatlab/harness/result"
 	"snatlab/harness/verdict"
@@ -201,7 +201,7 @@ func (s streak) atMost(of func(Run) mark, arm string, count func(Arm) int) strin
 	if s.bad > 0 {
 		in = fmt.Sprintf("%d of %s", len(s.earlier)-s.bad, in)
 	}
-	return fmt.Sprintf("in %s at most %s", in, figure.Thousands(most))
+	return fmt.Sprintf("in %s at most %s", in, format.Thousands(most))
 }
 
 // lowest is the arm in the attempt in which it failed least.
@@ -216,7 +216,7 @@ func lowest(attempts []Run, arm string) (best Arm) {
 
 // share prints "3,105 of 48,000 (6.47 %)".
 func share(n, of int) string {
-	return fmt.Sprintf("%s of %s (%s)", figure.Thousands(n), figure.Thousands(of), figure.Percent(float64(n)/float64(max(1, of))))
+	return fmt.Sprintf("%s of %s (%s)", format.Thousands(n), format.Thousands(of), format.Percent(float64(n)/float64(max(1, of))))
 }
 
 // inEach says that every attempt shows it.
@@ -227,7 +227,7 @@ func inEach(s streak) string {
 	return fmt.Sprintf(", in the best of %d attempts", len(s.attempts))
 }
 
-func earlier(s streak) string { return figure.Plural(len(s.earlier), "earlier run", "earlier runs") }
+func earlier(s streak) string { return format.Plural(len(s.earlier), "earlier run", "earlier runs") }
 
 // since says when a streak began, if that was not tonight on the kernel of the
 // run before.

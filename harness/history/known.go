@@ -9,6 +9,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"snatlab/harness/format"
 	"snatlab/harness/place"
 	"snatlab/harness/result"
 	"snatlab/harness/scenario"
@@ -62,7 +63,7 @@ func (n *night) excuse(known []Known) {
 	}
 	for _, f := range n.chance {
 		if f.Kind != result.ExpectationBroken || reason(f) == "" {
-			n.Doubts = append(n.Doubts, fmt.Sprintf("%s; that may be chance (p = %.2g)", f.Text, *f.P))
+			n.Doubts = append(n.Doubts, fmt.Sprintf("%s; that may be chance (%s)", f.Text, format.P(*f.P)))
 		}
 	}
 	for _, k := range known {

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"math"
 
-	"snatlab/harness/figure"
+	"snatlab/harness/format"
 	"snatlab/harness/result"
 	"snatlab/harness/verdict"
 )
@@ -34,7 +34,7 @@ func (n *night) shifted() {
 		return
 	}
 	text := fmt.Sprintf("%s lost %s in the last %s (median), and %s in the %d before", baseline,
-		figure.Percent(is), figure.Plural(len(now), "run", "runs"), figure.Percent(was), len(before))
+		format.Percent(is), format.Plural(len(now), "run", "runs"), format.Percent(was), len(before))
 	if old := all[start-1].Kernel; old != all[start].Kernel {
 		text += fmt.Sprintf(", since kernel %s (%s before it)", all[start].Kernel, old)
 	}

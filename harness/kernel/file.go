@@ -67,16 +67,16 @@ func (t *tracked) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// format is what a file is, by its first bytes.
-type format int
+// fileKind is what a file is, by its first bytes.
+type fileKind int
 
 const (
-	formatImage format = iota // or what is taken for one
+	formatImage fileKind = iota // or what is taken for one
 	formatDeb
 	formatRPM
 )
 
-func sniff(path string) (format, error) {
+func sniff(path string) (fileKind, error) {
 	file, err := open(path)
 	if err != nil {
 		return 0, err

@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"snatlab/harness/figure"
+	"snatlab/harness/format"
 )
 
 // nameless makes a file that has no name, and is gone with the last process that
@@ -44,7 +44,7 @@ func checkMemory(meminfo string, guests, memory int) error {
 	available, err := strconv.Atoi(strings.TrimSpace(kib))
 	if want := guests * (memory + overhead); found && err == nil && available>>10 < want {
 		return fmt.Errorf("%d MiB of memory are available; running %s of %d MiB at a time takes %d (fewer --jobs, or less --memory)",
-			available>>10, figure.Plural(guests, "guest", "guests"), memory, want)
+			available>>10, format.Plural(guests, "guest", "guests"), memory, want)
 	}
 	return nil
 }

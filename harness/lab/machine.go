@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"snatlab/harness/conntrack"
-	"snatlab/harness/figure"
+	"snatlab/harness/format"
 )
 
 // What every driver wants to know of a machine before it builds a lab on it.
@@ -108,7 +108,7 @@ func Crowded(s conntrack.Snapshot, entries int, shared bool) string {
 
 func inUse(s conntrack.Snapshot) string {
 	if s.Max == 0 {
-		return fmt.Sprintf("%s in use, no limit (nf_conntrack_max is 0)", figure.Plural(int(s.Entries), "entry", "entries"))
+		return fmt.Sprintf("%s in use, no limit (nf_conntrack_max is 0)", format.Plural(int(s.Entries), "entry", "entries"))
 	}
 	return fmt.Sprintf("%d of %d entries in use", s.Entries, s.Max)
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
 
-	"snatlab/harness/figure"
+	"snatlab/harness/format"
 	"snatlab/harness/undo"
 )
 
@@ -76,7 +76,7 @@ func Widen(ctx context.Context, journal *undo.Journal, subnet netip.Prefix, rule
 		return nil
 	}
 	if err := (nft{}).widen(ctx, journal, subnet.Masked(), rules); err != nil {
-		return fmt.Errorf("widen the window of the race by %s: %w", figure.Plural(rules, "rule", "rules"), err)
+		return fmt.Errorf("widen the window of the race by %s: %w", format.Plural(rules, "rule", "rules"), err)
 	}
 	return nil
 }

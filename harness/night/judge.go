@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"slices"
 
-	"snatlab/harness/figure"
+	"snatlab/harness/format"
 	"snatlab/harness/history"
 	"snatlab/harness/report"
 	"snatlab/harness/result"
@@ -47,13 +47,13 @@ func outcome(attempts []*result.Result, h history.Judgement) (result.Outcome, st
 	case len(broken) > 0:
 		e := broken[0]
 		return result.OutcomeInconclusive, fmt.Sprintf("not settled by %s: %s: %s held in %d of them, and not in the last",
-			figure.Plural(len(attempts), "attempt", "attempts"), e.Arm, report.Claim(e), timesHeld(attempts, e))
+			format.Plural(len(attempts), "attempt", "attempts"), e.Arm, report.Claim(e), timesHeld(attempts, e))
 	case slices.ContainsFunc(h.Findings, func(f result.Finding) bool { return f.Kind != result.Shift }):
 		return result.OutcomeKnown, ""
 	case last.Verdict == result.Inconclusive:
 		return result.OutcomeInconclusive, last.Summary
 	case h.Again != "":
-		return result.OutcomeInconclusive, fmt.Sprintf("not settled by %s: %s", figure.Plural(len(attempts), "attempt", "attempts"), h.Again)
+		return result.OutcomeInconclusive, fmt.Sprintf("not settled by %s: %s", format.Plural(len(attempts), "attempt", "attempts"), h.Again)
 	default:
 		return result.OutcomeOK, ""
 	}

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"snatlab/harness/figure"
+	"snatlab/harness/format"
 	"snatlab/harness/result"
 )
 
@@ -46,7 +46,7 @@ func (h *Hello) check(role string) error {
 	case h == nil || h.Role != role:
 		return fmt.Errorf("is no snatlab %s", role)
 	case len(h.CPUs) < 1 || len(h.CPUs) > maxCPUs || h.Files < 1 || h.Files > maxFiles:
-		return fmt.Errorf("says that it has %s and %s", figure.Plural(len(h.CPUs), "CPU", "CPUs"), figure.Plural(h.Files, "file", "files"))
+		return fmt.Errorf("says that it has %s and %s", format.Plural(len(h.CPUs), "CPU", "CPUs"), format.Plural(h.Files, "file", "files"))
 	case h.Ports != nil && (role != RoleServer || !h.Ports.valid()):
 		return fmt.Errorf("says that it has the ports %d to %d", h.Ports.First, h.Ports.Last)
 	case h.LocalPorts != nil && (role != RoleClient || !h.LocalPorts.valid()):
@@ -86,7 +86,7 @@ func (l *Load) check(cpus int) error {
 func (s *Lockstep) check(requests, cpus int) error {
 	switch {
 	case s.Clients < 1 || s.Clients > MaxClients || s.Client < 0 || s.Client >= s.Clients || s.CPUs < 1 || s.CPUs > cpus:
-		return fmt.Errorf("lockstep of client %d of %d on %d of %s: out of range", s.Client, s.Clients, s.CPUs, figure.Plural(cpus, "CPU", "CPUs"))
+		return fmt.Errorf("lockstep of client %d of %d on %d of %s: out of range", s.Client, s.Clients, s.CPUs, format.Plural(cpus, "CPU", "CPUs"))
 	case s.Clients*requests > maxRequests:
 		return fmt.Errorf("%d requests of each of %d clients: out of range", requests, s.Clients)
 	case !s.Ports.valid():
@@ -123,7 +123,7 @@ func checkBarrier(file string) error {
 // check holds a report against the load it answers.
 func (r *Report) check(load Load) error {
 	if r.Requests != load.Requests {
-		return fmt.Errorf("report: %s sent, %d asked for", figure.Plural(r.Requests, "request", "requests"), load.Requests)
+		return fmt.Errorf("report: %s sent, %d asked for", format.Plural(r.Requests, "request", "requests"), load.Requests)
 	}
 	failed, err := r.failed()
 	if err != nil {
@@ -135,7 +135,7 @@ func (r *Report) check(load Load) error {
 	}
 	if r.Succeeded < 0 || r.Succeeded > r.Requests || r.Succeeded+failed != r.Requests || measured != r.Succeeded {
 		return fmt.Errorf("report: %s, but %d succeeded, %d failed and %d with a latency",
-			figure.Plural(r.Requests, "request", "requests"), r.Succeeded, failed, measured)
+			format.Plural(r.Requests, "request", "requests"), r.Succeeded, failed, measured)
 	}
 	if err := r.checkPorts(); err != nil {
 		return err
@@ -143,7 +143,7 @@ func (r *Report) check(load Load) error {
 	most := maxSlots * r.Requests
 	switch {
 	case min(r.BindErrors, r.Missed, r.MadeUp) < 0, max(r.BindErrors, r.Missed, r.MadeUp) > most:
-		return fmt.Errorf("report: %s without a port, %d missed and %d made up", figure.Plural(r.BindErrors, "slot", "slots"), r.Missed, r.MadeUp)
+		return fmt.Errorf("report: %s without a port, %d missed and %d made up", format.Plural(r.BindErrors, "slot", "slots"), r.Missed, r.MadeUp)
 	case r.Seconds < 0 || r.Seconds > 1e9 || r.PeakRSS > maxCount:
 		return fmt.Errorf("report: %g seconds, %d bytes of memory", r.Seconds, r.PeakRSS)
 	}
@@ -155,7 +155,7 @@ func (r *Report) failed() (failed int, err error) {
 	for _, kind := range slices.Sorted(maps.Keys(r.Failures)) {
 		n := r.Failures[kind]
 		if !knownKind(kind) || n < 0 || n > r.Requests {
-			return 0, fmt.Errorf("report: %s of kind %.60q", figure.Plural(n, "failure", "failures"), kind)
+			return 0, fmt.Errorf("report: %s of kind %.60q", format.Plural(n, "failure", "failures"), kind)
 		}
 		failed += n // of a few kinds
 	}
@@ -167,7 +167,7 @@ func (r *Report) measured() (measured int, err error) {
 	before := int64(-1)
 	for _, v := range r.Latency {
 		if v[0] <= before || v[0] > slowest || v[1] < 1 || v[1] > int64(r.Requests-measured) {
-			return 0, fmt.Errorf("report: latency %d µs, %s", v[0], figure.Plural(int(v[1]), "time", "times"))
+			return 0, fmt.Errorf("report: latency %d µs, %s", v[0], format.Plural(int(v[1]), "time", "times"))
 		}
 		before, measured = v[0], measured+int(v[1])
 	}
@@ -185,9 +185,9 @@ func (r *Report) checkPorts() error {
 	ports, silent := Count(r.Ports), Count(r.Silent)
 	switch {
 	case ports > r.Requests:
-		return fmt.Errorf("report: %d source ports for %s", ports, figure.Plural(r.Requests, "request", "requests"))
+		return fmt.Errorf("report: %d source ports for %s", ports, format.Plural(r.Requests, "request", "requests"))
 	case silent > r.Failures[result.Timeout]:
-		return fmt.Errorf("report: %s of %s", figure.Plural(silent, "source port", "source ports"), figure.Plural(r.Failures[result.Timeout], "timeout", "timeouts"))
+		return fmt.Errorf("report: %s of %s", format.Plural(silent, "source port", "source ports"), format.Plural(r.Failures[result.Timeout], "timeout", "timeouts"))
 	}
 	used := r.Ports
 	for _, s := range r.Silent {
@@ -235,7 +235,7 @@ func (s *Served) checkSources() error {
 	left, before := s.Accepted, netip.Addr{}
 	for _, from := range s.Sources {
 		if !from.Address.Is4() || !before.Less(from.Address) || from.Accepted < 1 || from.Accepted > left {
-			return fmt.Errorf("served: %d of %s from %.60q", from.Accepted, figure.Plural(int(s.Accepted), "connection", "connections"), from.Address.String())
+			return fmt.Errorf("served: %d of %s from %.60q", from.Accepted, format.Plural(int(s.Accepted), "connection", "connections"), from.Address.String())
 		}
 		left, before = left-from.Accepted, from.Address
 	}

@@ -3,7 +3,7 @@ package report
 import (
 	"fmt"
 
-	"snatlab/harness/figure"
+	"snatlab/harness/format"
 	"snatlab/harness/result"
 )
 
@@ -83,7 +83,7 @@ func within(r *result.Result) error {
 	for _, a := range r.Arms {
 		switch {
 		case len(a.Name) > maxName:
-			return fmt.Errorf("the name of an arm is %s long", figure.Plural(len(a.Name), "byte", "bytes"))
+			return fmt.Errorf("the name of an arm is %s long", format.Plural(len(a.Name), "byte", "bytes"))
 		case len(a.Trials) > maxTrials:
 			return tooMany(len(a.Trials), "trials of an arm")
 		case len(a.Settings) > maxSettings:
@@ -94,5 +94,5 @@ func within(r *result.Result) error {
 }
 
 func tooMany(n int, of string) error {
-	return fmt.Errorf("%s %s, which no run makes", figure.Thousands(n), of)
+	return fmt.Errorf("%s %s, which no run makes", format.Thousands(n), of)
 }

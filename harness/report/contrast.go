@@ -6,7 +6,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"snatlab/harness/figure"
+	"snatlab/harness/format"
 	"snatlab/harness/result"
 )
 
@@ -47,7 +47,7 @@ func ContrastJSON(w io.Writer, c *result.Contrast) error { return indented(w, c)
 
 // sideOf says which runs are on a side.
 func sideOf(s result.Side) string {
-	text := fmt.Sprintf("%s: %s, ", s.Name, figure.Plural(len(s.Runs), "run", "runs"))
+	text := fmt.Sprintf("%s: %s, ", s.Name, format.Plural(len(s.Runs), "run", "runs"))
 	if from, to := day(s.First), day(s.Last); from != to {
 		text += from + " to " + to
 	} else {
@@ -64,7 +64,7 @@ func withP(p *float64) string {
 	if p == nil {
 		return ""
 	}
-	return " (" + strings.Replace("p = "+probability(*p), "= <", "< ", 1) + ")"
+	return " (" + format.P(*p) + ")"
 }
 
 // A contrastRow is one figure of every arm.
@@ -90,8 +90,8 @@ func contrastTable(c *result.Contrast) table {
 
 func contrastRows() []contrastRow {
 	type arm = result.ArmContrast
-	median := func(s result.Spread) string { return figure.Percent(s.Median) }
-	interval := func(s result.Spread) string { return between(s.Low, s.High, figure.Percent) }
+	median := func(s result.Spread) string { return format.Percent(s.Median) }
+	interval := func(s result.Spread) string { return format.Interval(s.Low, s.High, format.Percent) }
 	return []contrastRow{
 		{"old", func(a arm) string { return median(a.Rate.Old) }},
 		{"  95 % interval", func(a arm) string { return interval(a.Rate.Old) }},
@@ -102,8 +102,8 @@ func contrastRows() []contrastRow {
 		{"  failed", func(a arm) string { return failedOf(a.New) }},
 		{"  verdicts", func(a arm) string { return armTally(a.New) }},
 		{"change", func(a arm) string { return changeOf(a.Rate) }},
-		{"  95 % interval", func(a arm) string { return between(a.Rate.Low, a.Rate.High, signed) }},
-		{"  p (Holm)", func(a arm) string { return share(a.Rate.PHolm, probability) }},
+		{"  95 % interval", func(a arm) string { return format.Interval(a.Rate.Low, a.Rate.High, format.Signed) }},
+		{"  p (Holm)", func(a arm) string { return format.Optional(a.Rate.PHolm, format.PValue) }},
 	}
 }
 
@@ -112,7 +112,7 @@ func changeOf(r result.RateChange) string {
 	if r.PHolm != nil && *r.PHolm >= alpha {
 		return same
 	}
-	return share(r.Estimate, signed)
+	return format.Optional(r.Estimate, format.Signed)
 }
 
 // differs lists what of the environment is not the same.
@@ -123,7 +123,7 @@ func (p *page) differs(all []result.Difference) {
 	}
 	label := "differs"
 	for _, d := range all {
-		text := orNone(d.Old) + " -> " + orNone(d.New)
+		text := format.OrNone(d.Old) + " -> " + format.OrNone(d.New)
 		if d.Key {
 			text += " (another rate is to be expected)"
 		}

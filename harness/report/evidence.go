@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strconv"
 
-	"snatlab/harness/figure"
+	"snatlab/harness/format"
 	"snatlab/harness/result"
 )
 
@@ -44,8 +44,8 @@ func (e evidence) String() string {
 	}
 	return fmt.Sprintf("%s: of %s without an answer %s no conntrack entry: dropped when it was to be inserted; "+
 		"%s one in SYN_SENT: passed NAT, lost later; %s one in another state%s",
-		e.arm, figure.Plural(e.Looked, "request", "requests"), figure.Plural(e.Dropped, "has", "have"),
-		figure.Plural(e.Passed, "has", "have"), figure.Plural(e.Other, "has", "have"), e.gone())
+		e.arm, format.Plural(e.Looked, "request", "requests"), format.Plural(e.Dropped, "has", "have"),
+		format.Plural(e.Passed, "has", "have"), format.Plural(e.Other, "has", "have"), e.gone())
 }
 
 // gone tells of requests that have no entry, and no failed insertion either.
@@ -53,7 +53,7 @@ func (e evidence) gone() string {
 	if e.Gone == 0 {
 		return ""
 	}
-	return fmt.Sprintf("; %s none, and no failed insertion accounts for it", figure.Plural(e.Gone, "has", "have"))
+	return fmt.Sprintf("; %s none, and no failed insertion accounts for it", format.Plural(e.Gone, "has", "have"))
 }
 
 // samples are as many of an arm's as there is room for. Those that have an entry
@@ -88,5 +88,5 @@ func entry(s result.Sample) string {
 }
 
 func (e evidence) cells() []string {
-	return []string{e.arm, figure.Thousands(e.Looked), figure.Thousands(e.Dropped), figure.Thousands(e.Passed), figure.Thousands(e.Other)}
+	return []string{e.arm, format.Thousands(e.Looked), format.Thousands(e.Dropped), format.Thousands(e.Passed), format.Thousands(e.Other)}
 }

@@ -7,15 +7,15 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"snatlab/harness/figure"
+	"snatlab/harness/format"
 	"snatlab/harness/result"
 )
 
 // load says what was sent: "2 clients x 3,000 requests x 8 rounds, lockstep
 // (barrier), from ports 32768-35767".
 func load(s result.Scenario) string {
-	text := fmt.Sprintf("%s x %s x %s, %s", figure.Plural(s.Clients, "client", "clients"),
-		figure.Plural(s.Requests, "request", "requests"), figure.Plural(s.Rounds, "round", "rounds"), s.Pattern)
+	text := fmt.Sprintf("%s x %s x %s, %s", format.Plural(s.Clients, "client", "clients"),
+		format.Plural(s.Requests, "request", "requests"), format.Plural(s.Rounds, "round", "rounds"), s.Pattern)
 	if s.Sync != "" && s.Sync != "none" {
 		text += " (" + s.Sync + ")"
 	}
@@ -26,7 +26,7 @@ func load(s result.Scenario) string {
 }
 
 func machine(e result.Env) string {
-	return fmt.Sprintf("Linux %s, %s, %s", e.Kernel, e.Arch, figure.Plural(e.CPUs, "CPU", "CPUs"))
+	return fmt.Sprintf("Linux %s, %s, %s", e.Kernel, e.Arch, format.Plural(e.CPUs, "CPU", "CPUs"))
 }
 
 // fullMachine names the processor and the hypervisor, too, where there is room
@@ -114,26 +114,19 @@ func longestName(arms []result.Arm) int {
 	return longest
 }
 
-func orNone(s string) string {
-	if s == "" {
-		return none
-	}
-	return s
-}
-
 // environment lists what it takes to compare this result with another one.
 func environment(r *result.Result) [][]string {
 	e := r.Environment
 	return [][]string{
 		{"run", r.ID},
 		{"started", started(r)},
-		{"took", seconds(r.Seconds)},
+		{"took", format.Seconds(r.Seconds)},
 		{"snatlab", r.Version},
 		{"scenario", fmt.Sprintf("%s, hash %s, seed %d", r.Scenario.Name, r.Scenario.Hash, r.Scenario.Seed)},
 		{"kernel", e.Kernel},
-		{"kernel built", orNone(e.KernelVersion)},
+		{"kernel built", format.OrNone(e.KernelVersion)},
 		{"kernel configuration", known(e.KernelConfig)},
-		{"machine", fmt.Sprintf("%s, %s for the clients", e.Arch, figure.Plural(e.CPUs, "CPU", "CPUs"))},
+		{"machine", fmt.Sprintf("%s, %s for the clients", e.Arch, format.Plural(e.CPUs, "CPU", "CPUs"))},
 		{"CPUs online", counted(e.CPUsOnline)},
 		{"CPU model", known(e.CPUModel)},
 		{"CPU governor", known(e.Governor)},
@@ -143,10 +136,10 @@ func environment(r *result.Result) [][]string {
 		{"driver", driver(e)},
 		{"docker", known(e.Docker)},
 		{"firewall", known(e.Firewall)},
-		{"NAT", orNone(e.NAT)},
+		{"NAT", format.OrNone(e.NAT)},
 		{"iptables", known(e.Iptables)},
 		{"nf_conntrack_max", entries(e.ConntrackMax)},
-		{"idle postrouting rules", figure.Thousands(e.Widened)},
+		{"idle postrouting rules", format.Thousands(e.Widened)},
 		{"client network", e.ClientNetwork},
 		{"server", e.Server},
 		{"peak memory", fmt.Sprintf("controller %s, largest client %s", mebibytes(r.Memory.Controller), mebibytes(r.Memory.Client))},
@@ -157,38 +150,38 @@ func environment(r *result.Result) [][]string {
 func sysctls(e result.Env) [][]string {
 	var rows [][]string
 	for _, name := range slices.Sorted(maps.Keys(e.Sysctls)) {
-		rows = append(rows, []string{name, orNone(e.Sysctls[name])})
+		rows = append(rows, []string{name, format.OrNone(e.Sysctls[name])})
 	}
 	return rows
 }
 
 func counted(n int) string {
 	if n == 0 {
-		return none
+		return format.None
 	}
-	return figure.Thousands(n)
+	return format.Thousands(n)
 }
 
 func entries(n *uint64) string {
 	switch {
 	case n == nil:
-		return none
+		return format.None
 	case *n == 0:
 		return "0 (no limit)"
 	}
-	return figure.Thousands(*n)
+	return format.Thousands(*n)
 }
 
 func memory(n *uint64) string {
 	if n == nil {
-		return none
+		return format.None
 	}
 	return fmt.Sprintf("%.1f GiB", float64(*n)/(1<<30))
 }
 
 func loadAverage(l *[3]float64) string {
 	if l == nil {
-		return none
+		return format.None
 	}
 	return fmt.Sprintf("%.2f, %.2f, %.2f over 1, 5 and 15 minutes, before the run", l[0], l[1], l[2])
 }
@@ -202,14 +195,14 @@ func driver(e result.Env) string {
 
 func known(s *string) string {
 	if s == nil {
-		return none
+		return format.None
 	}
-	return orNone(*s)
+	return format.OrNone(*s)
 }
 
 func mebibytes(n uint64) string {
 	if n == 0 {
-		return none
+		return format.None
 	}
 	return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
 }

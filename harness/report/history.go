@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"snatlab/harness/figure"
+	"snatlab/harness/format"
 	"snatlab/harness/result"
 )
 
@@ -24,7 +24,7 @@ func History(w io.Writer, h *result.History) error {
 		p.hang(pad(superscript(i+1), 2), text)
 	}
 	if more := len(h.Warnings) - len(notes); more > 0 {
-		p.hang("  ", fmt.Sprintf("and %s, in --json", figure.Plural(more, "more warning", "more warnings")))
+		p.hang("  ", fmt.Sprintf("and %s, in --json", format.Plural(more, "more warning", "more warnings")))
 	}
 	if len(notes) > 0 {
 		p.line("")
@@ -33,7 +33,7 @@ func History(w io.Writer, h *result.History) error {
 	for _, s := range h.Series {
 		runs += len(s.Runs)
 	}
-	p.hang("", fmt.Sprintf("%s in %s.", figure.Plural(runs, "run", "runs"), h.Store))
+	p.hang("", fmt.Sprintf("%s in %s.", format.Plural(runs, "run", "runs"), h.Store))
 	_, err := io.WriteString(w, p.String())
 	return err
 }
@@ -88,7 +88,7 @@ func under(k result.Key) string {
 	case k.NAT != "":
 		parts = append(parts, k.NAT)
 	}
-	parts = append(parts, k.Arch, figure.Plural(k.CPUs, "CPU", "CPUs"))
+	parts = append(parts, k.Arch, format.Plural(k.CPUs, "CPU", "CPUs"))
 	if k.Virtualisation != "" {
 		parts = append(parts, "virtualisation "+k.Virtualisation)
 	}
@@ -113,7 +113,7 @@ func kernelRows(s result.Series) table {
 		if k.Incomplete > 0 {
 			verdicts = append(verdicts, fmt.Sprintf("%d ended early", k.Incomplete))
 		}
-		t.rows = append(t.rows, []string{k.Kernel, figure.Thousands(k.Runs), day(k.First), day(k.Last), strings.Join(verdicts, ", ")})
+		t.rows = append(t.rows, []string{k.Kernel, format.Thousands(k.Runs), day(k.First), day(k.Last), strings.Join(verdicts, ", ")})
 	}
 	return t
 }
@@ -130,7 +130,7 @@ func tally[V ~string](n map[V]int, order ...V) (texts []string) {
 
 // armTally prints the verdicts of an arm.
 func armTally(a result.ArmRuns) string {
-	return orNone(strings.Join(tally(a.Verdicts, result.Mitigated, result.Reduced, result.NoDifference, result.Worse, result.Undecided, result.ArmInconclusive), ", "))
+	return format.OrNone(strings.Join(tally(a.Verdicts, result.Mitigated, result.Reduced, result.NoDifference, result.Worse, result.Undecided, result.ArmInconclusive), ", "))
 }
 
 // rateRows sets the arms side by side, for each kernel: medians over its runs.
@@ -144,9 +144,9 @@ func rateRows(s result.Series) table {
 			label string
 			cell  func(result.ArmRuns) string
 		}{
-			{k.Kernel, func(a result.ArmRuns) string { return figure.Percent(a.FailureRate.Median) }},
+			{k.Kernel, func(a result.ArmRuns) string { return format.Percent(a.FailureRate.Median) }},
 			{"  95 % interval", func(a result.ArmRuns) string {
-				return between(a.FailureRate.Low, a.FailureRate.High, figure.Percent)
+				return format.Interval(a.FailureRate.Low, a.FailureRate.High, format.Percent)
 			}},
 			{"  failed of all requests", failedOf},
 			{"  verdicts", armTally},
@@ -154,7 +154,7 @@ func rateRows(s result.Series) table {
 			cells := []string{row.label}
 			for _, a := range k.Arms {
 				if a.Requests == 0 {
-					cells = append(cells, none)
+					cells = append(cells, format.None)
 					continue
 				}
 				cells = append(cells, row.cell(a))
@@ -167,7 +167,7 @@ func rateRows(s result.Series) table {
 
 // failedOf prints "3 of 48,000".
 func failedOf(a result.ArmRuns) string {
-	return figure.Thousands(a.Failed) + " of " + figure.Thousands(a.Requests)
+	return format.Thousands(a.Failed) + " of " + format.Thousands(a.Requests)
 }
 
 // Series says in a line what series a key is of.

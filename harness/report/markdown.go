@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"snatlab/harness/format"
 	"snatlab/harness/result"
 )
 
@@ -114,7 +115,7 @@ func (d *document) rules(arms []result.Arm) {
 	d.block("The rule of each arm:")
 	longest := longestName(arms)
 	for _, a := range arms {
-		fmt.Fprintf(d, "    %s%s\n", pad(plain(a.Name), longest+2), plain(orNone(a.Rule)))
+		fmt.Fprintf(d, "    %s%s\n", pad(plain(a.Name), longest+2), plain(format.OrNone(a.Rule)))
 		for _, line := range armLines(a) {
 			fmt.Fprintf(d, "    %s%s\n", pad("", longest+2), plain(line))
 		}

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"snatlab/harness/figure"
+	"snatlab/harness/format"
 	"snatlab/harness/result"
 )
 
@@ -66,7 +66,7 @@ func MatrixText(w io.Writer, m *result.Matrix) error {
 // below it the last words of the kernels that could not be tested.
 func MatrixMarkdown(w io.Writer, m *result.Matrix) error {
 	var d document
-	d.block("# %s on %s", escape(m.Scenario.Name), figure.Plural(len(m.Rows), "kernel", "kernels"))
+	d.block("# %s on %s", escape(m.Scenario.Name), format.Plural(len(m.Rows), "kernel", "kernels"))
 	d.block("%s", paragraph(answer(m)))
 	if texts := differences(m); len(texts) > 0 {
 		d.list(texts...)
@@ -90,8 +90,8 @@ func MatrixMarkdown(w io.Writer, m *result.Matrix) error {
 }
 
 func matrixRun(m *result.Matrix) string {
-	text := fmt.Sprintf("%s, %s", figure.Plural(len(m.Rows), "kernel", "kernels"), m.Started.UTC().Format("2006-01-02 15:04 UTC"))
-	return text + ", " + seconds(m.Seconds)
+	text := fmt.Sprintf("%s, %s", format.Plural(len(m.Rows), "kernel", "kernels"), m.Started.UTC().Format("2006-01-02 15:04 UTC"))
+	return text + ", " + format.Seconds(m.Seconds)
 }
 
 // kernels sets the kernels below each other, and says in notes what does not fit
@@ -135,13 +135,13 @@ func armsOf(m *result.Matrix) (names []string) {
 // cell is the median failure rate of an arm, and what became of it.
 func cell(r result.Row, arm string, baseline bool) string {
 	if r.Status != result.RowOK || r.Result == nil {
-		return none
+		return format.None
 	}
 	i := slices.IndexFunc(r.Result.Arms, func(a result.Arm) bool { return a.Name == arm })
 	if i < 0 || len(r.Result.Arms[i].Trials) == 0 {
-		return none
+		return format.None
 	}
-	text := figure.Percent(r.Result.Arms[i].FailureRate.Median)
+	text := format.Percent(r.Result.Arms[i].FailureRate.Median)
 	if v := armVerdict(r, arm); v != "" && !baseline {
 		text += " " + string(v)
 	}
@@ -179,9 +179,9 @@ func verdictWord(v result.Verdict, expected bool) string {
 // guest says what ran it, and for how long.
 func guest(r result.Row) string {
 	if r.Accel == "" {
-		return none
+		return format.None
 	}
-	return r.Accel + ", " + seconds(r.Seconds)
+	return r.Accel + ", " + format.Seconds(r.Seconds)
 }
 
 // rowNotes are what is to be known of a kernel beside its figures.
@@ -191,11 +191,11 @@ func rowNotes(r result.Row) (notes []string) {
 	}
 	if r.Attempts > 1 {
 		notes = append(notes, fmt.Sprintf("%d guests, the last with %s a client and trial: the baselines of those before showed too little of the race",
-			r.Attempts, figure.Plural(r.Result.Scenario.Requests, "request", "requests")))
+			r.Attempts, format.Plural(r.Result.Scenario.Requests, "request", "requests")))
 	}
 	for _, a := range r.Result.Arms {
 		if n := sum(a.Trials, func(t result.Trial) int { return t.Causes[result.Unexplained] }); n > 0 {
-			notes = append(notes, fmt.Sprintf("%s: %s failed for no known cause", a.Name, figure.Plural(n, "request", "requests")))
+			notes = append(notes, fmt.Sprintf("%s: %s failed for no known cause", a.Name, format.Plural(n, "request", "requests")))
 		}
 	}
 	if i := slices.IndexFunc(r.Result.Expected, func(e result.Expect) bool { return e.Held == nil }); i >= 0 {
@@ -235,7 +235,7 @@ func differences(m *result.Matrix) (texts []string) {
 func difference(a, b result.Row) (texts []string) {
 	for _, arm := range armsOf(&result.Matrix{Rows: []result.Row{a, b}}) {
 		if from, to := armVerdict(a, arm), armVerdict(b, arm); from != to {
-			texts = append(texts, fmt.Sprintf("From %s to %s, %s changes from %s to %s.", a.Kernel, b.Kernel, arm, orNone(string(from)), orNone(string(to))))
+			texts = append(texts, fmt.Sprintf("From %s to %s, %s changes from %s to %s.", a.Kernel, b.Kernel, arm, format.OrNone(string(from)), format.OrNone(string(to))))
 		}
 	}
 	if from, to := rowVerdict(a), rowVerdict(b); from != to {
@@ -256,7 +256,7 @@ func answer(m *result.Matrix) string {
 			parts = append(parts, fmt.Sprintf("%d %s", n[v], v))
 		}
 	}
-	text := figure.Plural(len(m.Rows), "kernel", "kernels") + ": " + strings.Join(parts, ", ")
+	text := format.Plural(len(m.Rows), "kernel", "kernels") + ": " + strings.Join(parts, ", ")
 	if m.Incomplete != "" {
 		text += " (" + m.Incomplete + ": others are missing)"
 	}

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"snatlab/harness/figure"
+	"snatlab/harness/format"
 	"snatlab/harness/result"
 )
 
@@ -127,14 +127,14 @@ func figuresOf(j result.Judged) string {
 
 func baseline(j result.Judged) string {
 	arm := j.Result.Arms[0]
-	text := fmt.Sprintf("%s %s", arm.Name, figure.Percent(arm.FailureRate.Median))
+	text := fmt.Sprintf("%s %s", arm.Name, format.Percent(arm.FailureRate.Median))
 	i := slices.IndexFunc(j.Before, func(b result.ArmBefore) bool { return b.Arm == arm.Name })
 	if i < 0 || j.Before[i].Runs == 0 {
 		return text + " (first run)"
 	}
 	before := j.Before[i]
-	return fmt.Sprintf("%s (%s in %s)", text, between(&before.Lowest, &before.Highest, figure.Percent),
-		figure.Plural(before.Runs, "run", "runs"))
+	return fmt.Sprintf("%s (%s in %s)", text, format.Interval(&before.Lowest, &before.Highest, format.Percent),
+		format.Plural(before.Runs, "run", "runs"))
 }
 
 // isUnchanged tells a kernel that is new and makes no difference: where there is a
@@ -160,7 +160,7 @@ func store(s result.StoreState) string {
 	if s.Bytes < 1<<20 {
 		size = fmt.Sprintf("%d KiB", s.Bytes>>10)
 	}
-	text := fmt.Sprintf("%s: %s, %s", s.Path, figure.Plural(s.Runs, "run", "runs"), size)
+	text := fmt.Sprintf("%s: %s, %s", s.Path, format.Plural(s.Runs, "run", "runs"), size)
 	if s.Error != "" {
 		text += "; " + s.Error
 	}

@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"unicode/utf8"
 
-	"snatlab/harness/figure"
+	"snatlab/harness/format"
 	"snatlab/harness/result"
 )
 
@@ -51,12 +51,12 @@ func (p *Progress) Start(round, rounds int, arm string) {
 // Done shows what came of a trial:
 // "round 3/8   random-fully   failed 0/6,000   insert_failed 0   0.00 %   2.1 s".
 func (p *Progress) Done(round, rounds int, arm string, t *result.Trial) {
-	requests := figure.Thousands(t.Requests)
+	requests := format.Thousands(t.Requests)
 	text := p.lead(round, rounds, arm) + fmt.Sprintf("failed %*s/%s   insert_failed %*s   %6.2f %%   %s",
-		len(requests), figure.Thousands(t.Failed), requests,
-		len(requests), figure.Thousands(t.Conntrack.InsertFailed), 100*rate(*t), seconds(t.Seconds))
+		len(requests), format.Thousands(t.Failed), requests,
+		len(requests), format.Thousands(t.Conntrack.InsertFailed), 100*rate(*t), format.Seconds(t.Seconds))
 	if n := t.Causes[result.Unexplained]; n > 0 {
-		text += fmt.Sprintf("   %s unexplained", figure.Thousands(n))
+		text += fmt.Sprintf("   %s unexplained", format.Thousands(n))
 	}
 	if p.terminal {
 		fmt.Fprint(p.w, erase)

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"snatlab/harness/figure"
+	"snatlab/harness/format"
 	"snatlab/harness/result"
 )
 
@@ -21,7 +21,7 @@ func armLines(a result.Arm) []string {
 	}
 	var texts []string
 	for _, from := range a.Sources[:min(len(a.Sources), sourcesMax)] {
-		texts = append(texts, fmt.Sprintf("%s (%s)", from.Address, figure.Thousands(from.Connections)))
+		texts = append(texts, fmt.Sprintf("%s (%s)", from.Address, format.Thousands(from.Connections)))
 	}
 	text := fmt.Sprintf("connections left from %d of %d addresses: %s", len(a.Sources), len(a.ToSource), strings.Join(texts, ", "))
 	if more := len(a.Sources) - sourcesMax; more > 0 {

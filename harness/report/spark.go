@@ -7,7 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"snatlab/harness/figure"
+	"snatlab/harness/format"
 	"snatlab/harness/result"
 )
 
@@ -41,7 +41,7 @@ func (p *page) sparks(s result.Series) {
 	}
 	for _, a := range s.Kernels[0].Arms {
 		line, most := sparkline(spans, a.Name, each)
-		p.line(pad(shorten(a.Name, nameMax), longest+2) + line + "  " + figure.Percent(most))
+		p.line(pad(shorten(a.Name, nameMax), longest+2) + line + "  " + format.Percent(most))
 	}
 	p.turns(spans)
 	p.line("")
@@ -51,7 +51,7 @@ func (p *page) sparks(s result.Series) {
 func (p *page) turns(spans [][]result.RunSummary) {
 	first := max(1, len(spans)-turnsMax)
 	if first > 1 {
-		p.hang(boundary+" ", figure.Plural(first-1, "change", "changes")+" of kernel, and then")
+		p.hang(boundary+" ", format.Plural(first-1, "change", "changes")+" of kernel, and then")
 	}
 	for i := first; i < len(spans); i++ {
 		before, after := spans[i-1][0], spans[i][0]

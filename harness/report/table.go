@@ -4,12 +4,9 @@ import (
 	"cmp"
 	"slices"
 
-	"snatlab/harness/figure"
+	"snatlab/harness/format"
 	"snatlab/harness/result"
 )
-
-// none stands where there is no figure, which is not the same as 0.
-const none = "-"
 
 // same stands where no difference was shown.
 const same = "~"
@@ -82,20 +79,20 @@ func figures(arms []result.Arm, full bool) []row {
 		rows = append(rows, total("  "+cause, func(t result.Trial) int { return t.Causes[cause] }))
 	}
 	rows = append(rows,
-		tried("failure rate, median", func(a result.Arm) string { return figure.Percent(a.FailureRate.Median) }),
+		tried("failure rate, median", func(a result.Arm) string { return format.Percent(a.FailureRate.Median) }),
 		tried("  95 % interval", func(a result.Arm) string {
-			return between(a.FailureRate.Low, a.FailureRate.High, figure.Percent)
+			return format.Interval(a.FailureRate.Low, a.FailureRate.High, format.Percent)
 		}))
 	if full {
 		rows = append(rows, tried("  lowest to highest", func(a result.Arm) string {
-			return between(&a.FailureRate.Lowest, &a.FailureRate.Highest, figure.Percent)
+			return format.Interval(&a.FailureRate.Lowest, &a.FailureRate.Highest, format.Percent)
 		}))
 	}
 	return append(rows,
 		total("insert_failed", func(t result.Trial) uint64 { return t.Conntrack.InsertFailed }),
 		total("drop", func(t result.Trial) uint64 { return t.Conntrack.Drop }),
-		tried("latency p50, median", func(a result.Arm) string { return micros(a.LatencyP50.Median) }),
-		tried("latency p99, median", func(a result.Arm) string { return micros(a.LatencyP99.Median) }),
+		tried("latency p50, median", func(a result.Arm) string { return format.Micros(a.LatencyP50.Median) }),
+		tried("latency p99, median", func(a result.Arm) string { return format.Micros(a.LatencyP99.Median) }),
 	)
 }
 
@@ -103,23 +100,23 @@ func figures(arms []result.Arm, full bool) []row {
 func tried(label string, of func(result.Arm) string) row {
 	return row{label, func(a result.Arm) string {
 		if len(a.Trials) == 0 {
-			return none
+			return format.None
 		}
 		return of(a)
 	}}
 }
 
 func total[N int | uint64](label string, of func(result.Trial) N) row {
-	return tried(label, func(a result.Arm) string { return figure.Thousands(sum(a.Trials, of)) })
+	return tried(label, func(a result.Arm) string { return format.Thousands(sum(a.Trials, of)) })
 }
 
 // comparisons are what each arm makes of the baseline's figures.
 func comparisons(r *result.Result) []row {
 	return []row{
 		{"against the baseline", func(result.Arm) string { return "" }},
-		compared(r, "reduction", func(c *result.Compare) string { return share(shown(c).Estimate, figure.Percent) }),
-		compared(r, "  95 % interval", func(c *result.Compare) string { return between(shown(c).Low, shown(c).High, figure.Percent) }),
-		compared(r, "  p (Holm)", func(c *result.Compare) string { return share(c.PHolm, probability) }),
+		compared(r, "reduction", func(c *result.Compare) string { return format.Optional(shown(c).Estimate, format.Percent) }),
+		compared(r, "  95 % interval", func(c *result.Compare) string { return format.Interval(shown(c).Low, shown(c).High, format.Percent) }),
+		compared(r, "  p (Holm)", func(c *result.Compare) string { return format.Optional(c.PHolm, format.PValue) }),
 		compared(r, "latency p50, change", func(c *result.Compare) string { return changed(c, "p50") }),
 		compared(r, "  95 % interval", func(c *result.Compare) string { return changedWithin(c, "p50") }),
 		compared(r, "latency p99, change", func(c *result.Compare) string { return changed(c, "p99") }),
@@ -141,7 +138,7 @@ func compared(r *result.Result, label string, of func(*result.Compare) string) r
 		}
 		i := slices.IndexFunc(r.Comparisons, func(c result.Compare) bool { return c.Arm == a.Name })
 		if i < 0 {
-			return none
+			return format.None
 		}
 		return of(&r.Comparisons[i])
 	}}
@@ -161,14 +158,14 @@ func changed(c *result.Compare, percentile string) string {
 	if !significant(l) && l.Estimate != nil {
 		return same
 	}
-	return share(l.Estimate, signed)
+	return format.Optional(l.Estimate, format.Signed)
 }
 
 // changedWithin is the interval, whether the change is significant or not: it
 // says how much may be hidden.
 func changedWithin(c *result.Compare, percentile string) string {
 	l := change(c, percentile)
-	return between(l.Low, l.High, signed)
+	return format.Interval(l.Low, l.High, format.Signed)
 }
 
 func change(c *result.Compare, percentile string) result.LatencyChange {

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"snatlab/harness/figure"
+	"snatlab/harness/format"
 	"snatlab/harness/result"
 )
 
@@ -49,7 +49,7 @@ func (p *page) head(r *result.Result) {
 	if text := shared(r.Environment); text != "" {
 		p.field("shared", text)
 	}
-	p.field("run", fmt.Sprintf("%s, %s, %s", r.ID, started(r), seconds(r.Seconds)))
+	p.field("run", fmt.Sprintf("%s, %s, %s", r.ID, started(r), format.Seconds(r.Seconds)))
 	p.line("")
 }
 
@@ -57,7 +57,7 @@ func (p *page) head(r *result.Result) {
 func (p *page) rules(arms []result.Arm) {
 	longest := longestName(arms)
 	for _, a := range arms {
-		p.hang(pad(a.Name, longest+2), orNone(a.Rule))
+		p.hang(pad(a.Name, longest+2), format.OrNone(a.Rule))
 		for _, line := range armLines(a) {
 			p.hang(pad("", longest+2), line)
 		}
@@ -118,7 +118,7 @@ func (p *page) footnotes(notes []string, more int) {
 		p.hang(pad(superscript(i+1), 2), text)
 	}
 	if more > 0 {
-		p.hang("  ", fmt.Sprintf("and %s, in result.json", figure.Plural(more, "more warning", "more warnings")))
+		p.hang("  ", fmt.Sprintf("and %s, in result.json", format.Plural(more, "more warning", "more warnings")))
 	}
 	if len(notes) > 0 {
 		p.line("")

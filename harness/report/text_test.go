@@ -6,7 +6,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"snatlab/harness/figure"
+	"snatlab/harness/format"
 	"snatlab/harness/result"
 	"snatlab/harness/verdict"
 )
@@ -60,10 +60,10 @@ func TestAnArmWithoutATrialHasNoFigures(t *testing.T) {
 	}
 	for line := range strings.Lines(draw(t, Text, r)) {
 		row := strings.Fields(line)
-		if len(row) > 1 && (row[0] == "requests" || row[0] == "unexplained") && row[2] != none {
+		if len(row) > 1 && (row[0] == "requests" || row[0] == "unexplained") && row[2] != format.None {
 			t.Errorf("got %s", line)
 		}
-		if strings.Contains(line, ", median") && row[len(row)-1] != none {
+		if strings.Contains(line, ", median") && row[len(row)-1] != format.None {
 			t.Errorf("got %s", line)
 		}
 	}
@@ -159,7 +159,7 @@ func TestAReductionIsNotShownWithoutTheRace(t *testing.T) {
 	reduction := result.Reduction{Estimate: new(1.0), Low: new(0.9), High: new(1.0)}
 	for verdict, want := range map[result.ArmVerdict][]string{
 		result.Mitigated:       {"100 %", "90.0 to 100 %"},
-		result.ArmInconclusive: {none, none},
+		result.ArmInconclusive: {format.None, format.None},
 	} {
 		r := compared2(result.Compare{Verdict: verdict, Reduction: reduction})
 		if got := cells(r, "reduction"); got[0] != want[0] {
@@ -180,15 +180,15 @@ func TestAChangeOfLatencyIsShownOnlyWhereChanceDoesNotExplainIt(t *testing.T) {
 		{result.LatencyChange{Estimate: new(-0.352), PHolm: new(0.001)}, "-35.2 %"},
 		{result.LatencyChange{Estimate: new(0.041), PHolm: new(0.01)}, same},
 		{result.LatencyChange{Estimate: new(0.041)}, same},
-		{result.LatencyChange{PHolm: new(0.001)}, none},
-		{result.LatencyChange{}, none},
+		{result.LatencyChange{PHolm: new(0.001)}, format.None},
+		{result.LatencyChange{}, format.None},
 	} {
 		tc.change.Percentile = "p50"
 		r := compared2(result.Compare{Latency: []result.LatencyChange{tc.change}})
 		if got := cells(r, "latency p50, change"); got[0] != tc.want {
 			t.Errorf("%+v: got %q, want %q", tc.change, got[0], tc.want)
 		}
-		if got := cells(r, "latency p99, change"); got[0] != none {
+		if got := cells(r, "latency p99, change"); got[0] != format.None {
 			t.Errorf("a percentile that is not there: got %q", got[0])
 		}
 	}
@@ -198,40 +198,6 @@ func TestAChangeOfLatencyIsShownOnlyWhereChanceDoesNotExplainIt(t *testing.T) {
 func TestSignificantIsWhatPackageVerdictCallsSo(t *testing.T) {
 	if alpha != verdict.Alpha {
 		t.Errorf("%v here, %v there", alpha, verdict.Alpha)
-	}
-}
-
-func TestAnIntervalOfOneFigureIsThatFigure(t *testing.T) {
-	for _, tc := range []struct {
-		low, high *float64
-		want      string
-	}{
-		{nil, nil, none},
-		{nil, new(0.1), none},
-		{new(0.0), new(0.0), "0 %"},
-		{new(0.0805), new(0.141), "8.05 to 14.1 %"},
-		{new(-0.5), new(0.99999), "-50.0 to >99.99 %"},
-		{new(0.11231), new(0.11232), "11.2 %"},
-	} {
-		if got := between(tc.low, tc.high, figure.Percent); got != tc.want {
-			t.Errorf("got %q, want %q", got, tc.want)
-		}
-	}
-}
-
-func TestAProbabilityHasTwoDigits(t *testing.T) {
-	for p, want := range map[float64]string{1: "1", 0.84: "0.84", 0.0079365: "0.0079", 0.00015540: "0.00016", 0.00005: "<0.0001", 0: "<0.0001"} {
-		if got := probability(p); got != want {
-			t.Errorf("%v: got %q, want %q", p, got, want)
-		}
-	}
-}
-
-func TestLatenciesAreMicrosecondsUntilTheyAreLong(t *testing.T) {
-	for us, want := range map[float64]string{0: "-", 62: "62 µs", 62.5: "63 µs", 9999: "9,999 µs", 10_000: "10.0 ms", 412_345: "412.3 ms"} {
-		if got := micros(us); got != want {
-			t.Errorf("micros(%v) = %q, want %q", us, got, want)
-		}
 	}
 }
 

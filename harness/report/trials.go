@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strconv"
 
-	"snatlab/harness/figure"
+	"snatlab/harness/format"
 	"snatlab/harness/result"
 )
 
@@ -31,14 +31,14 @@ func (t namedTrial) cells() []string {
 	return []string{
 		strconv.Itoa(t.Round),
 		t.arm,
-		figure.Thousands(t.Requests),
-		figure.Thousands(t.Failed),
-		figure.Percent(rate(t.Trial)),
-		figure.Thousands(t.Conntrack.InsertFailed),
-		figure.Thousands(t.Conntrack.Drop),
-		figure.Thousands(t.RulePackets),
-		micros(float64(t.Latency.P50)),
-		micros(float64(t.Latency.P99)),
-		seconds(t.Seconds),
+		format.Thousands(t.Requests),
+		format.Thousands(t.Failed),
+		format.Percent(rate(t.Trial)),
+		format.Thousands(t.Conntrack.InsertFailed),
+		format.Thousands(t.Conntrack.Drop),
+		format.Thousands(t.RulePackets),
+		format.Micros(float64(t.Latency.P50)),
+		format.Micros(float64(t.Latency.P99)),
+		format.Seconds(t.Seconds),
 	}
 }

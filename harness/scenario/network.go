@@ -8,7 +8,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
-	"snatlab/harness/figure"
+	"snatlab/harness/format"
 )
 
 // The values that name places on the network: addresses and ports.
@@ -135,8 +135,8 @@ func (s *Scenario) lackOfPorts() string {
 		return ""
 	}
 	return fmt.Sprintf("address: %s %d, and %d are needed for %s of %s, one for each trial and for the path check; allowed: a port up to %d",
-		figure.Plural(left, "port follows", "ports follow"), s.Server.Address.Port(), s.trials(),
-		figure.Plural(s.Rounds, "round", "rounds"), figure.Plural(len(s.Arms), "arm", "arms"), max(0, 65535-s.trials()))
+		format.Plural(left, "port follows", "ports follow"), s.Server.Address.Port(), s.trials(),
+		format.Plural(s.Rounds, "round", "rounds"), format.Plural(len(s.Arms), "arm", "arms"), max(0, 65535-s.trials()))
 }
 
 // checkServerPorts refuses the address of a server without a port for each trial.

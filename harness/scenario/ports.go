@@ -9,7 +9,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
-	"snatlab/harness/figure"
+	"snatlab/harness/format"
 )
 
 // The source ports of lockstep clients. They are those that ordinary clients
@@ -120,7 +120,7 @@ func (d *decoder) checkPorts(s *Scenario, root *yaml.Node) {
 		d.fault(cmp.Or(d.portRangeSetting(root), arms), fmt.Sprintf("%s: the arms leave lockstep clients no source port that they have in all of them; allowed: ranges that overlap (without a setting it is %s)", localPortRange, DefaultPorts))
 	case s.Splits():
 		d.fault(cmp.Or(requests, clients, load, root), fmt.Sprintf("requests: %d of each of %s do not fit into the %d source ports that clients have, %s, where client_ports: split gives each client ports of its own; allowed: at most %d (one port in eight is kept for slots that are made up)",
-			s.Load.Requests, figure.Plural(s.Clients, "client", "clients"), ports.Len(), ports, most))
+			s.Load.Requests, format.Plural(s.Clients, "client", "clients"), ports.Len(), ports, most))
 	default:
 		d.fault(cmp.Or(requests, clients, load, root), fmt.Sprintf("requests: %d do not fit into the %d source ports that clients have, %s; allowed: at most %d (one port in eight is kept for slots that are made up)",
 			s.Load.Requests, ports.Len(), ports, most))

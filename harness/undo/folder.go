@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"snatlab/harness/figure"
+	"snatlab/harness/format"
 )
 
 // A journal is carried out as it stands. So it is believed only where no other
@@ -192,7 +192,7 @@ func checkFile(file *os.File, owners ...uint32) error {
 	case s.Nlink > 1:
 		fault = fmt.Sprintf("has %d names (hard links)", s.Nlink)
 	case s.Size > maxSize:
-		fault = fmt.Sprintf("is larger than %s MiB", figure.Thousands(maxSize>>20))
+		fault = fmt.Sprintf("is larger than %s MiB", format.Thousands(maxSize>>20))
 	default:
 		return nil
 	}

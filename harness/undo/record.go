@@ -9,7 +9,7 @@ import (
 	"io"
 	"regexp"
 
-	"snatlab/harness/figure"
+	"snatlab/harness/format"
 	"snatlab/harness/printable"
 )
 
@@ -46,7 +46,7 @@ func (s Step) check() error {
 		size, max int
 	}{{"kind", len(s.Kind), maxKind}, {"what", len(s.What), maxText}, {"manual", len(s.Manual), maxText}, {"args", len(s.Args), maxArgs}} {
 		if c.size > c.max {
-			return fmt.Errorf("the %s of a step has %s; at most %s are allowed", c.field, figure.Plural(c.size, "byte", "bytes"), figure.Thousands(c.max))
+			return fmt.Errorf("the %s of a step has %s; at most %s are allowed", c.field, format.Plural(c.size, "byte", "bytes"), format.Thousands(c.max))
 		}
 	}
 	return nil
@@ -128,7 +128,7 @@ func (r record) parts() (n int) {
 // the file may have been written by anything.
 func (j *Journal) reopen(d do) error {
 	if len(j.open) == maxOpen {
-		return fmt.Errorf("more than %s changes that are not undone, which no run makes", figure.Thousands(maxOpen))
+		return fmt.Errorf("more than %s changes that are not undone, which no run makes", format.Thousands(maxOpen))
 	}
 	if err := d.Step.check(); err != nil {
 		return err

@@ -28,7 +28,7 @@ import (
 	"strings"
 	"time"
 
-	"snatlab/harness/figure"
+	"snatlab/harness/format"
 	"snatlab/harness/printable"
 )
 
@@ -102,7 +102,7 @@ type Left struct {
 
 func (e *LeftError) Error() string {
 	var b strings.Builder
-	changes := figure.Plural(len(e.Left), "change", "changes")
+	changes := format.Plural(len(e.Left), "change", "changes")
 	fmt.Fprintf(&b, "%s to this host could not be undone; `snatlab cleanup` tries again, or by hand:", changes)
 	for _, l := range e.Left {
 		fmt.Fprintf(&b, "\n  %s: %s\n    %s", printable.Line(l.Step.What), printable.Line(l.Err.Error()), printable.Line(l.Step.Manual))

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"slices"
 
-	"snatlab/harness/figure"
+	"snatlab/harness/format"
 	"snatlab/harness/result"
 )
 
@@ -31,7 +31,7 @@ func check(r *result.Result, e result.Expect) (held *bool, found string) {
 
 func checkRace(r *result.Result, arm int, claim string) (*bool, string) {
 	n := count(r.Arms[arm])
-	found := fmt.Sprintf("%s of %s lost to the race", figure.Thousands(n.race), figure.Plural(n.requests, "request", "requests"))
+	found := fmt.Sprintf("%s of %s lost to the race", format.Thousands(n.race), format.Plural(n.requests, "request", "requests"))
 	if claim == "absent" {
 		return checkAbsent(r, arm, found)
 	}
@@ -116,7 +116,7 @@ func checkUnexplained(arm result.Arm, bound float64) (*bool, string) {
 	}
 	share := float64(n.unexplained) / float64(n.requests)
 	return new(share <= bound), fmt.Sprintf("%s of %s unexplained, %s",
-		figure.Thousands(n.unexplained), figure.Plural(n.requests, "request", "requests"), figure.Percent(share))
+		format.Thousands(n.unexplained), format.Plural(n.requests, "request", "requests"), format.Percent(share))
 }
 
 // notShown says why a figure of an arm does not settle anything. What the
@@ -136,7 +136,7 @@ func notShown(r *result.Result, arm int) string {
 func worseThan(baseline, arm result.Arm) string {
 	of := func(a result.Arm) string {
 		n := count(a)
-		return fmt.Sprintf("%s of %s", figure.Thousands(n.failed), figure.Thousands(n.requests))
+		return fmt.Sprintf("%s of %s", format.Thousands(n.failed), format.Thousands(n.requests))
 	}
 	return fmt.Sprintf("worse than %s: %s failed, and %s", baseline.Name, of(arm), of(baseline))
 }
@@ -145,7 +145,7 @@ func worseThan(baseline, arm result.Arm) string {
 // baseline's figure may be 0, of which nothing is a share.
 func noInterval(r *result.Result, arm int) string {
 	if n := min(len(r.Arms[arm].Trials), len(r.Arms[0].Trials)); n < RoundsForInterval() {
-		return fmt.Sprintf(", but %s no 95 %% interval: it takes %d", figure.Plural(n, "trial gives", "trials give"), RoundsForInterval())
+		return fmt.Sprintf(", but %s no 95 %% interval: it takes %d", format.Plural(n, "trial gives", "trials give"), RoundsForInterval())
 	}
 	return fmt.Sprintf(", but no 95 %% interval: that of %s reaches down to 0", r.Arms[0].Name)
 }

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"slices"
 
-	"snatlab/harness/figure"
+	"snatlab/harness/format"
 	"snatlab/harness/result"
 )
 
@@ -71,7 +71,7 @@ type FewRoundsError struct {
 }
 
 func (e *FewRoundsError) Error() string {
-	n := figure.Plural(e.Rounds, "round", "rounds")
+	n := format.Plural(e.Rounds, "round", "rounds")
 	if e.Rounds < e.test {
 		return fmt.Sprintf("%s cannot reach a verdict with %d arms: use at least %d", n, e.Arms, e.Least)
 	}

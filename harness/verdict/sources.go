@@ -3,7 +3,7 @@ package verdict
 import (
 	"fmt"
 
-	"snatlab/harness/figure"
+	"snatlab/harness/format"
 	"snatlab/harness/result"
 )
 
@@ -24,12 +24,12 @@ func pooled(r *result.Result) (texts []string) {
 		if used == 1 {
 			which = fmt.Sprintf("from %s, one of its %d addresses", a.Sources[0].Address, pool)
 		}
-		who := fmt.Sprintf("%s share them, and meet there as with fewer addresses (other addresses, or more clients, spread otherwise)", figure.Plural(clients, "client", "clients"))
+		who := fmt.Sprintf("%s share them, and meet there as with fewer addresses (other addresses, or more clients, spread otherwise)", format.Plural(clients, "client", "clients"))
 		switch {
 		case clients == 1:
 			who = "the only client keeps the same one"
 		case keepsApart(a):
-			who = fmt.Sprintf("%s keep apart by their source ports alone", figure.Plural(clients, "client", "clients"))
+			who = fmt.Sprintf("%s keep apart by their source ports alone", format.Plural(clients, "client", "clients"))
 		case used == 1:
 			who = fmt.Sprintf("the %d clients got the same one, and meet there as with a single address (other addresses, or more clients, spread otherwise)", clients)
 		}

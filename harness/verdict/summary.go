@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"snatlab/harness/figure"
+	"snatlab/harness/format"
 	"snatlab/harness/result"
 )
 
@@ -20,7 +20,7 @@ func summarise(r *result.Result) string {
 		return fmt.Sprintf("The run ended early, before a trial was finished: %s.", oneLine(r.Incomplete))
 	case r.Incomplete != "":
 		return fmt.Sprintf("The run ended early, after %d of %s: %s. So far %s.",
-			trials, figure.Plural(r.Scenario.Rounds*len(r.Arms), "trial", "trials"), oneLine(r.Incomplete), seen(r))
+			trials, format.Plural(r.Scenario.Rounds*len(r.Arms), "trial", "trials"), oneLine(r.Incomplete), seen(r))
 	case trials == 0:
 		return "No trial was run."
 	case !raceSeen(r) && r.Verdict != result.Fail:
@@ -60,17 +60,17 @@ func noRace(r *result.Result) string {
 	case len(baseline.Trials) == 0:
 		s = fmt.Sprintf("the baseline, %s, has no trial", baseline.Name)
 	case n.race == 0:
-		s = fmt.Sprintf("the race did not occur in %s: 0 hits in %s", baseline.Name, figure.Plural(n.requests, "request", "requests"))
+		s = fmt.Sprintf("the race did not occur in %s: 0 hits in %s", baseline.Name, format.Plural(n.requests, "request", "requests"))
 	default:
 		s = fmt.Sprintf("the hits in %s are too few to judge: %s in %s, it takes %d",
-			baseline.Name, figure.Plural(n.race, "hit", "hits"), figure.Plural(n.requests, "request", "requests"), Floor)
+			baseline.Name, format.Plural(n.race, "hit", "hits"), format.Plural(n.requests, "request", "requests"), Floor)
 	}
 	silent := !slices.ContainsFunc(r.Comparisons, func(c result.Compare) bool { return c.Verdict != result.ArmInconclusive })
 	if silent && len(r.Comparisons) > 0 {
 		s += ", so nothing can be said about the other arms"
 	}
 	if rest := n.failed - n.race; rest > 0 {
-		s += fmt.Sprintf("; %s failed for other reasons", figure.Plural(rest, "request", "requests"))
+		s += fmt.Sprintf("; %s failed for other reasons", format.Plural(rest, "request", "requests"))
 	}
 	if !silent {
 		s += "; " + strings.Join(others(r), "; ")
@@ -81,14 +81,14 @@ func noRace(r *result.Result) string {
 // loss says what the race costs the baseline.
 func loss(baseline result.Arm) string {
 	n := count(baseline)
-	rate := figure.Percent(baseline.FailureRate.Median)
+	rate := format.Percent(baseline.FailureRate.Median)
 	switch {
 	case baseline.FailureRate.Median == 0: // a race in fewer than half of the trials
 		return fmt.Sprintf("%s lost %s of %s to the source-port race, and in its median trial none",
-			baseline.Name, figure.Thousands(n.race), figure.Plural(n.requests, "connection", "connections"))
+			baseline.Name, format.Thousands(n.race), format.Plural(n.requests, "connection", "connections"))
 	case n.failed > n.race:
 		return fmt.Sprintf("%s loses %s of connections, %s of %s to the source-port race",
-			baseline.Name, rate, figure.Thousands(n.race), figure.Thousands(n.failed))
+			baseline.Name, rate, format.Thousands(n.race), format.Thousands(n.failed))
 	default:
 		return fmt.Sprintf("%s loses %s of connections to the source-port race", baseline.Name, rate)
 	}
@@ -103,16 +103,16 @@ func effect(c result.Compare, arm result.Arm, r *result.Result) string {
 		return "nothing can be said about " + arm.Name
 	}
 	n := count(arm)
-	failing := figure.Percent(arm.FailureRate.Median) + " fail"
+	failing := format.Percent(arm.FailureRate.Median) + " fail"
 	switch {
 	case n.failed == 0:
-		failing = fmt.Sprintf("none of %s failed", figure.Thousands(n.requests))
+		failing = fmt.Sprintf("none of %s failed", format.Thousands(n.requests))
 	case arm.FailureRate.Median == 0:
-		failing = fmt.Sprintf("%s of %s failed", figure.Thousands(n.failed), figure.Thousands(n.requests))
+		failing = fmt.Sprintf("%s of %s failed", format.Thousands(n.failed), format.Thousands(n.requests))
 	}
 	switch c.Verdict {
 	case result.NoDifference:
-		return fmt.Sprintf("with %s %s: no difference shown (%s)", arm.Name, failing, probability(*c.PHolm))
+		return fmt.Sprintf("with %s %s: no difference shown (%s)", arm.Name, failing, format.P(*c.PHolm))
 	case result.Undecided:
 		return fmt.Sprintf("with %s %s: undecided, %s", arm.Name, failing, undecided(c, arm, r))
 	}
@@ -124,13 +124,13 @@ func effect(c result.Compare, arm result.Arm, r *result.Result) string {
 
 // undecided says why neither a difference nor the want of one can be shown.
 func undecided(c result.Compare, arm result.Arm, r *result.Result) string {
-	p, n, comparisons := probability(*c.PHolm), pairs(arm, r.Arms[0]), tested(r.Comparisons)
+	p, n, comparisons := format.P(*c.PHolm), pairs(arm, r.Arms[0]), tested(r.Comparisons)
 	switch {
 	case *c.PHolm < Alpha:
 		return fmt.Sprintf("as it differs (%s), but its median lies on one side and most of its trials on the other", p)
 	case !canDiffer(n, comparisons):
 		return fmt.Sprintf("as %s too few to show a difference (%s): it takes %d of each arm",
-			figure.Plural(n, "trial is", "trials are"), p, Rounds(1+comparisons))
+			format.Plural(n, "trial is", "trials are"), p, Rounds(1+comparisons))
 	default:
 		return fmt.Sprintf("as too many trials of %s lost nothing to show a difference (%s)", r.Arms[0].Name, p)
 	}

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"snatlab/harness/figure"
+	"snatlab/harness/format"
 	"snatlab/harness/result"
 )
 
@@ -56,11 +56,11 @@ func reasons(r *result.Result) []reason {
 	}
 	if missed := missedShare(baseline); missed > missedMany {
 		add("the clients were out of step", fmt.Sprintf("the clients missed %s of their slots in %s: they were out of step (leave the machine to them, or lower the rate)",
-			figure.Percent(missed), baseline.Name))
+			format.Percent(missed), baseline.Name))
 	}
 	if r.Incomplete == "" && float64(n.requests)*slowestRate < Floor {
 		add("there were few requests", fmt.Sprintf("%s few: a race that hits 1 %% of them does not reach the floor of %d (more requests, or more rounds)",
-			figure.Plural(n.requests, "request is", "requests are"), Floor))
+			format.Plural(n.requests, "request is", "requests are"), Floor))
 	}
 	return found
 }

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"testing"
 
-	"snatlab/harness/figure"
+	"snatlab/harness/format"
 	"snatlab/harness/result"
 )
 
@@ -277,11 +277,11 @@ func TestTheFailureRateIsTheMedianTrialWithItsInterval(t *testing.T) {
 		r := run(4, arm("masquerade", tc.failed...))
 		Judge(r)
 		s := r.Arms[0].FailureRate
-		got := figure.Percent(s.Median) + ", no interval"
+		got := format.Percent(s.Median) + ", no interval"
 		if s.Low != nil {
-			got = fmt.Sprintf("%s, interval %s to %s", figure.Percent(s.Median), figure.Percent(*s.Low), figure.Percent(*s.High))
+			got = fmt.Sprintf("%s, interval %s to %s", format.Percent(s.Median), format.Percent(*s.Low), format.Percent(*s.High))
 		}
-		got += fmt.Sprintf(", trials %s to %s", figure.Percent(s.Lowest), figure.Percent(s.Highest))
+		got += fmt.Sprintf(", trials %s to %s", format.Percent(s.Lowest), format.Percent(s.Highest))
 		if got != tc.want {
 			t.Errorf("trials of %d failures: got %s, want %s", tc.failed, got, tc.want)
 		}

@@ -3,7 +3,7 @@ package verdict
 import (
 	"fmt"
 
-	"snatlab/harness/figure"
+	"snatlab/harness/format"
 	"snatlab/harness/result"
 )
 
@@ -45,15 +45,15 @@ func few(r *result.Result) (texts []string) {
 	if arms < 2 {
 		if n < fewRounds {
 			texts = append(texts, fmt.Sprintf("%s few: the rate of one arm swings by a factor of two to four between trials",
-				figure.Plural(n, "round is", "rounds are")))
+				format.Plural(n, "round is", "rounds are")))
 		}
 		return texts
 	}
 	if least := Rounds(arms); n < least {
-		texts = append(texts, fmt.Sprintf("%s cannot show a difference at p < %v: it takes %d", figure.Plural(n, "round", "rounds"), Alpha, least))
+		texts = append(texts, fmt.Sprintf("%s cannot show a difference at p < %v: it takes %d", format.Plural(n, "round", "rounds"), Alpha, least))
 	}
 	if least := RoundsForInterval(); n < least {
-		texts = append(texts, fmt.Sprintf("%s a reduction no 95 %% interval: it takes %d", figure.Plural(n, "round gives", "rounds give"), least))
+		texts = append(texts, fmt.Sprintf("%s a reduction no 95 %% interval: it takes %d", format.Plural(n, "round gives", "rounds give"), least))
 	}
 	return texts
 }
@@ -61,11 +61,11 @@ func few(r *result.Result) (texts []string) {
 func machine(e result.Env) (texts []string) {
 	if e.Load != nil && e.CPUsOnline > 0 && e.Load[0] >= float64(e.CPUsOnline) {
 		texts = append(texts, fmt.Sprintf("the machine was busy: a load average of %.2f on %s before the run; clients that have to wait for a CPU do not meet, and latencies are too high",
-			e.Load[0], figure.Plural(e.CPUsOnline, "CPU", "CPUs")))
+			e.Load[0], format.Plural(e.CPUsOnline, "CPU", "CPUs")))
 	}
 	if e.Widened > 0 {
 		texts = append(texts, fmt.Sprintf("%s the window of the race: this is not the kernel's own window, and no failure rate is what it would be without",
-			figure.Plural(e.Widened, "idle rule between NAT and confirmation widens", "idle rules between NAT and confirmation widen")))
+			format.Plural(e.Widened, "idle rule between NAT and confirmation widens", "idle rules between NAT and confirmation widen")))
 	}
 	return texts
 }
@@ -80,7 +80,7 @@ func alike(r *result.Result) (texts []string) {
 		lowest, highest := min(a.FailureRate.Lowest, baseline.Lowest), max(a.FailureRate.Highest, baseline.Highest)
 		if len(a.Trials) > 0 && lowest == highest {
 			texts = append(texts, fmt.Sprintf("%s: all its trials and all of %s have the same failure rate, %s, so that nothing can be told from them",
-				a.Name, r.Arms[0].Name, figure.Percent(lowest)))
+				a.Name, r.Arms[0].Name, format.Percent(lowest)))
 		}
 	}
 	return texts
@@ -100,7 +100,7 @@ func crowded(arms []result.Arm) (texts []string) {
 		}
 		if n := uint64(requests); n > 0 && looks >= manyLooks*n {
 			texts = append(texts, fmt.Sprintf("%s: port exhaustion: NAT looked at %s taken ports for each connection, on average, which makes connects slow",
-				a.Name, figure.Thousands(looks/n)))
+				a.Name, format.Thousands(looks/n)))
 		}
 	}
 	return texts
@@ -124,7 +124,7 @@ func drift(r *result.Result) []string {
 		exact = ""
 	}
 	return []string{fmt.Sprintf("%s: the failure rate %s in the course of the run (Mann-Kendall, %s%s); interleaved arms drift together, which hides differences but makes up none",
-		r.Arms[0].Name, way, exact, probability(p))}
+		r.Arms[0].Name, way, exact, format.P(p))}
 }
 
 // foreign names the arms whose counters other traffic may have moved.
@@ -140,8 +140,8 @@ func foreign(arms []result.Arm) (texts []string) {
 		}
 		if trials > 0 {
 			texts = append(texts, fmt.Sprintf("%s: other traffic was in the conntrack table in %d of %s, and may account for %s and %s",
-				arm.Name, trials, figure.Plural(len(arm.Trials), "trial", "trials"),
-				figure.Plural(failed, "failed insertion", "failed insertions"), figure.Plural(dropped, "drop", "drops")))
+				arm.Name, trials, format.Plural(len(arm.Trials), "trial", "trials"),
+				format.Plural(failed, "failed insertion", "failed insertions"), format.Plural(dropped, "drop", "drops")))
 		}
 	}
 	return texts
@@ -156,11 +156,11 @@ func puzzling(arms []result.Arm) (texts []string) {
 			}
 			if lost, counted := t.Failures[result.Timeout], hits(t); counted > lost+lost/100 {
 				texts = append(texts, fmt.Sprintf("%s, round %d: %s for %s without an answer: other traffic is in the counters, and snat_race may be too high",
-					arm.Name, t.Round, figure.Plural(counted, "failed insertion", "failed insertions"), figure.Plural(lost, "request", "requests")))
+					arm.Name, t.Round, format.Plural(counted, "failed insertion", "failed insertions"), format.Plural(lost, "request", "requests")))
 			}
 			if n := t.Server.Strangers; n > 0 {
 				texts = append(texts, fmt.Sprintf("%s, round %d: the server reset %s from other addresses than the lab's",
-					arm.Name, t.Round, figure.Plural(int(n), "connection", "connections")))
+					arm.Name, t.Round, format.Plural(int(n), "connection", "connections")))
 			}
 		}
 	}
@@ -186,5 +186,5 @@ func part(n, of int) string {
 	if n == 1 {
 		verb = "is"
 	}
-	return fmt.Sprintf("%s of %s %s", figure.Thousands(n), figure.Plural(of, "failure", "failures"), verb)
+	return fmt.Sprintf("%s of %s %s", format.Thousands(n), format.Plural(of, "failure", "failures"), verb)
 }
