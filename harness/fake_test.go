@@ -285,7 +285,7 @@ type fakeRule struct {
 
 func (r *fakeRule) Rule() string { return r.text }
 
-func (r *fakeRule) Settings() []string { return nil }
+func (r *fakeRule) Settings() []result.Setting { return nil }
 
 func (r *fakeRule) Packets(context.Context) (uint64, error) {
 	if err := r.lab.call(callPackets); err != nil {

@@ -142,7 +142,7 @@ func (x *experiment) trial(ctx context.Context, arm scenario.Arm, into *result.A
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, rule.Undo(undo.Context(ctx))) }()
-	into.Rule, into.Settings = rule.Rule(), append([]string{}, rule.Settings()...)
+	into.Rule, into.SettingValues, into.Settings = rule.Rule(), rule.Settings(), lab.DescribeSettings(rule.Settings())
 
 	if err := x.awaitRoom(ctx); err != nil {
 		return nil, err

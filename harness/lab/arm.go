@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"snatlab/harness/nat"
+	"snatlab/harness/result"
 	"snatlab/harness/scenario"
 	"snatlab/harness/undo"
 )
@@ -29,7 +30,7 @@ type Site struct {
 type applied struct {
 	site     *Site
 	rule     *nat.InForce
-	settings []string
+	settings []result.Setting
 	undo     []func(context.Context) error // oldest first
 }
 
@@ -49,7 +50,11 @@ func (s *Site) Apply(ctx context.Context, arm scenario.Arm) (Rule, error) {
 
 func (a *applied) Rule() string { return a.rule.Rule() }
 
-func (a *applied) Settings() []string { return a.settings }
+func (a *applied) Settings() []result.Setting { return a.settings }
+
+func (a *applied) addSetting(part, key, value string) {
+	a.settings = append(a.settings, result.Setting{Part: part, Key: key, Value: value})
+}
 
 func (a *applied) Packets(ctx context.Context) (n uint64, err error) {
 	err = a.site.Router(func() (err error) {
@@ -82,13 +87,13 @@ func (a *applied) setSysctls(ctx context.Context, arm scenario.Arm) error {
 		if err := a.change(ctx, func() (undo.Step, func() error, error) { return sysctlStep(s) }); err != nil {
 			return err
 		}
-		a.settings = append(a.settings, fmt.Sprintf("router: %s = %s", s.Name, s.Value))
+		a.addSetting(result.PartRouter, s.Name, s.Value)
 	}
 	for _, s := range arm.Sysctls.Server {
 		if err := a.inside(a.site.Server, s); err != nil {
 			return err
 		}
-		a.settings = append(a.settings, fmt.Sprintf("server: %s = %s", s.Name, s.Value))
+		a.addSetting(result.PartServer, s.Name, s.Value)
 	}
 	for _, s := range arm.Sysctls.Clients {
 		for _, client := range a.site.Clients {
@@ -96,7 +101,7 @@ func (a *applied) setSysctls(ctx context.Context, arm scenario.Arm) error {
 				return err
 			}
 		}
-		a.settings = append(a.settings, fmt.Sprintf("clients: %s = %s", s.Name, s.Value))
+		a.addSetting(result.PartClients, s.Name, s.Value)
 	}
 	return nil
 }
@@ -109,17 +114,17 @@ func (a *applied) setPorts(_ context.Context, arm scenario.Arm) error {
 	if arm.ClientPorts == "" && r == (scenario.PortRange{}) {
 		return nil
 	}
-	text := fmt.Sprintf("clients: source ports %d to %d", r.First, r.Last)
+	value := fmt.Sprintf("%d-%d", r.First, r.Last)
 	for i, client := range a.site.Clients {
 		if arm.ClientPorts == scenario.Split {
-			r, text = share(scenario.DefaultPorts, i, len(a.site.Clients)), "clients: each has source ports of its own"
+			r, value = share(scenario.DefaultPorts, i, len(a.site.Clients)), result.SplitPorts
 		}
 		s := scenario.Sysctl{Name: portRange, Value: fmt.Sprintf("%d %d", r.First, r.Last)}
 		if err := a.inside(client, s); err != nil {
 			return err
 		}
 	}
-	a.settings = append(a.settings, text)
+	a.addSetting(result.PartClients, result.KeySourcePorts, value)
 	return nil
 }
 
@@ -157,7 +162,7 @@ func (a *applied) addAddresses(ctx context.Context, arm scenario.Arm) error {
 		if err != nil {
 			return err
 		}
-		a.settings = append(a.settings, fmt.Sprintf("router: address %v on %s", address, a.site.Outgoing))
+		a.addSetting(result.PartRouter, result.KeyAddress, fmt.Sprintf("%v dev %s", address, a.site.Outgoing))
 	}
 	return nil
 }

@@ -55,8 +55,8 @@ type Lab interface {
 type Rule interface {
 	// Rule is its text, as its own tool prints it.
 	Rule() string
-	// Settings are the arm's others, one line each.
-	Settings() []string
+	// Settings returns what else the arm sets, in the order in which it was set.
+	Settings() []result.Setting
 	// Packets counts the connections that it matched since it was written.
 	// That the rule is no longer there is an error.
 	Packets(context.Context) (uint64, error)

@@ -88,6 +88,8 @@ func within(r *result.Result) error {
 			return tooMany(len(a.Trials), "trials of an arm")
 		case len(a.Settings) > maxSettings:
 			return tooMany(len(a.Settings), "settings of an arm")
+		case len(a.SettingValues) > maxSettings:
+			return tooMany(len(a.SettingValues), "setting values of an arm")
 		}
 	}
 	return nil

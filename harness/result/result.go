@@ -101,11 +101,15 @@ type Env struct {
 type Arm struct {
 	Name        string   `json:"name"`
 	Rule        string   `json:"rule"`     // the masquerade rule in force, as its own tool prints it
-	Settings    []string `json:"settings"` // what the arm sets apart from the rule
+	Settings    []string `json:"settings"` // what the arm sets apart from the rule, in sentences
 	Trials      []Trial  `json:"trials"`
 	FailureRate Spread   `json:"failure_rate"`   // over trials: failed / requests
 	LatencyP50  Spread   `json:"latency_p50_us"` // over trials
 	LatencyP99  Spread   `json:"latency_p99_us"`
+
+	// SettingValues are the settings as values, in the order of Settings. Nil in
+	// results of versions before they were recorded.
+	SettingValues []Setting `json:"setting_values,omitempty"`
 
 	// ToPorts is the range that the rule is given to choose source ports from; nil
 	// where it is given none.
@@ -122,6 +126,27 @@ type Arm struct {
 	// trials, in ascending order. Nil in results of versions before it was recorded.
 	Sources []Source `json:"sources,omitempty"`
 }
+
+// Setting is one thing that an arm sets apart from the rule.
+type Setting struct {
+	Part  string `json:"part"`  // of the lab: router, server or clients
+	Key   string `json:"key"`   // the name of a sysctl, or one of the keys below
+	Value string `json:"value"` // of a sysctl: as the scenario has it
+}
+
+// The parts of a lab that an arm may set something in.
+const (
+	PartRouter  = "router"
+	PartServer  = "server"
+	PartClients = "clients"
+)
+
+// The keys of settings that are no sysctls, and the value of one.
+const (
+	KeySourcePorts = "source_ports" // of the clients: "40000-40015", or SplitPorts
+	KeyAddress     = "address"      // that was added, as ip-address(8) takes it: "198.19.0.1 dev eth0"
+	SplitPorts     = "split"        // each client has source ports of its own
+)
 
 // Source is an address that connections reached the server from.
 type Source struct {

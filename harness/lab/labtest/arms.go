@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"snatlab/harness/lab"
+	"snatlab/harness/result"
 	"snatlab/harness/scenario"
 )
 
@@ -60,9 +61,18 @@ func (s *suite) set(t *testing.T, arm scenario.Arm, do func(rule lab.Rule)) {
 	}
 }
 
+// checkSettings checks what a rule reports that its arm sets.
+func checkSettings(t *testing.T, rule lab.Rule, want ...result.Setting) {
+	t.Helper()
+	if diff := cmp.Diff(want, rule.Settings()); diff != "" {
+		t.Errorf("settings (-want +got):\n%s", diff)
+	}
+}
+
 func choosesPorts(t *testing.T, s *suite) {
 	few := scenario.PortRange{First: 40_000, Last: 40_015}
-	s.set(t, scenario.Arm{ClientPortRange: few}, func(lab.Rule) {
+	s.set(t, scenario.Arm{ClientPortRange: few}, func(rule lab.Rule) {
+		checkSettings(t, rule, result.Setting{Part: result.PartClients, Key: result.KeySourcePorts, Value: "40000-40015"})
 		server, ports := s.request(t, 8)
 		for i, ranges := range ports {
 			for _, r := range ranges {
@@ -73,7 +83,8 @@ func choosesPorts(t *testing.T, s *suite) {
 		}
 		s.forget(t, server, ports)
 	})
-	s.set(t, scenario.Arm{ClientPorts: scenario.Split}, func(lab.Rule) {
+	s.set(t, scenario.Arm{ClientPorts: scenario.Split}, func(rule lab.Rule) {
+		checkSettings(t, rule, result.Setting{Part: result.PartClients, Key: result.KeySourcePorts, Value: result.SplitPorts})
 		owner := map[uint16]int{}
 		server, ports := s.request(t, 8)
 		for i, ranges := range ports {
@@ -99,8 +110,13 @@ func translates(t *testing.T, s *suite) {
 			if got := packets(t, rule); got != 2*clients || !strings.Contains(rule.Rule(), to[0].String()) {
 				t.Errorf("%q matched %d packets of %d connections", rule.Rule(), got, 2*clients)
 			}
+			for i, got := range rule.Settings() {
+				if got.Part != result.PartRouter || got.Key != result.KeyAddress || i < len(to) && !strings.HasPrefix(got.Value, to[i].String()+" dev ") {
+					t.Errorf("setting %+v, want address %v of the router", got, to)
+				}
+			}
 			if len(rule.Settings()) != len(to) {
-				t.Errorf("settings %q", rule.Settings())
+				t.Errorf("settings %+v, want %d", rule.Settings(), len(to))
 			}
 			s.forget(t, server, ports)
 		})
@@ -113,11 +129,10 @@ func tunes(t *testing.T, s *suite) {
 		Clients: []scenario.Sysctl{{Name: "net.ipv4.tcp_timestamps", Value: "0"}},
 		Server:  []scenario.Sysctl{{Name: "net.ipv4.tcp_syncookies", Value: "2"}},
 	}}
-	want := []string{"server: net.ipv4.tcp_syncookies = 2", "clients: net.ipv4.tcp_timestamps = 0"}
 	s.set(t, arm, func(rule lab.Rule) {
-		if diff := cmp.Diff(want, rule.Settings()); diff != "" {
-			t.Errorf("settings (-want +got):\n%s", diff)
-		}
+		checkSettings(t, rule,
+			result.Setting{Part: result.PartServer, Key: "net.ipv4.tcp_syncookies", Value: "2"},
+			result.Setting{Part: result.PartClients, Key: "net.ipv4.tcp_timestamps", Value: "0"})
 		server, ports := s.request(t, 1)
 		s.forget(t, server, ports)
 	})

@@ -1,0 +1,29 @@
+package lab
+
+import (
+	"fmt"
+	"strings"
+
+	"snatlab/harness/result"
+)
+
+// DescribeSettings returns a sentence for each setting. It is never nil.
+func DescribeSettings(all []result.Setting) []string {
+	texts := []string{}
+	for _, s := range all {
+		texts = append(texts, s.Part+": "+describeSetting(s))
+	}
+	return texts
+}
+
+func describeSetting(s result.Setting) string {
+	switch {
+	case s.Key == result.KeySourcePorts && s.Value == result.SplitPorts:
+		return "each has source ports of its own"
+	case s.Key == result.KeySourcePorts:
+		return "source ports " + strings.Replace(s.Value, "-", " to ", 1)
+	case s.Key == result.KeyAddress:
+		return "address " + strings.Replace(s.Value, " dev ", " on ", 1)
+	}
+	return fmt.Sprintf("%s = %s", s.Key, s.Value)
+}
