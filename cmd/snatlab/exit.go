@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"snatlab/harness/printable"
-	"snatlab/harness/scenario"
+	"snatlab/harness/scenario/strictyaml"
 	"snatlab/harness/undo"
 )
 
@@ -53,7 +53,7 @@ func printErrors(w io.Writer, err error) {
 			continue
 		}
 		text := printable.Lines(e.Error())
-		if !errors.As(e, new(scenario.Faults)) {
+		if !errors.As(e, new(strictyaml.Faults)) {
 			text = "snatlab: " + text
 		}
 		if !printed[text] {
@@ -128,7 +128,7 @@ func codeOfPart(err error) int {
 		return 128 + int(stopped.signal)
 	case errors.As(err, &code):
 		return int(code)
-	case errors.As(err, new(usageError)), errors.As(err, new(scenario.Faults)):
+	case errors.As(err, new(usageError)), errors.As(err, new(strictyaml.Faults)):
 		return exitUsage
 	}
 	return exitUnable

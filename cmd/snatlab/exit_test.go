@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"snatlab/harness/scenario"
+	"snatlab/harness/scenario/strictyaml"
 	"snatlab/harness/undo"
 )
 
@@ -18,7 +18,7 @@ func TestErrors(t *testing.T) {
 	left := &undo.LeftError{Left: []undo.Left{{Step: undo.Step{What: "a rule", Manual: "remove it"}, Err: errors.New("busy")}}}
 	const leftText = "snatlab: 1 change to this host could not be undone; `snatlab cleanup` tries again, or by hand:\n  a rule: busy\n    remove it\n"
 	stopped := interrupted{unix.SIGTERM}
-	faults := scenario.Faults{}
+	faults := strictyaml.Faults{}
 	for _, c := range []struct {
 		name string
 		err  error

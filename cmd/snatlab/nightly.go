@@ -20,7 +20,7 @@ import (
 	"snatlab/harness/place"
 	"snatlab/harness/report"
 	"snatlab/harness/result"
-	"snatlab/harness/scenario"
+	"snatlab/harness/scenario/strictyaml"
 	"snatlab/harness/undo"
 )
 
@@ -122,7 +122,7 @@ func (f nightlyFlags) readKnown(c *cobra.Command) ([]history.Known, error) {
 		return nil, nil
 	}
 	known, err := history.ReadKnown(f.known)
-	if err != nil && !errors.As(err, new(scenario.Faults)) {
+	if err != nil && !errors.As(err, new(strictyaml.Faults)) {
 		return nil, usageError{c, fmt.Errorf("--known: %w", err)}
 	}
 	return known, err

@@ -23,6 +23,7 @@ import (
 	"snatlab/harness/report"
 	"snatlab/harness/result"
 	"snatlab/harness/scenario"
+	"snatlab/harness/scenario/strictyaml"
 )
 
 // runFlags are those of `snatlab run`.
@@ -112,7 +113,7 @@ func inUserNamespace(c *cobra.Command, path string) error {
 // readScenario reads the file and lets the flags that were given overrule it.
 func readScenario(c *cobra.Command, path string, f runFlags) (*scenario.Scenario, error) {
 	s, err := scenario.Read(path)
-	if err != nil && !errors.As(err, new(scenario.Faults)) {
+	if err != nil && !errors.As(err, new(strictyaml.Faults)) {
 		return nil, usageError{c, err}
 	}
 	if err != nil {

@@ -1,8 +1,8 @@
 package history
 
 import (
+	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"time"
@@ -10,9 +10,8 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"snatlab/harness/format"
-	"snatlab/harness/place"
 	"snatlab/harness/result"
-	"snatlab/harness/scenario"
+	"snatlab/harness/scenario/strictyaml"
 )
 
 // Known is a failure that is written down as known. A finding that it matches is
@@ -75,21 +74,16 @@ func (n *night) excuse(known []Known) {
 }
 
 // ReadKnown reads a file of known failures. What is wrong with its contents is
-// [scenario.Faults]; any other error means that it could not be read.
+// [strictyaml.Faults]; any other error means that it could not be read.
 func ReadKnown(path string) ([]Known, error) {
-	f, err := place.OpenFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("read known failures: %w", err)
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, scenario.MaxBytes+1))
+	data, err := strictyaml.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("read known failures: %w", err)
 	}
 	return ParseKnown(path, data)
 }
 
-// ParseKnown gives the entries that data describes, or [scenario.Faults]: all
+// ParseKnown gives the entries that data describes, or [strictyaml.Faults]: all
 // that is wrong with it, under the name file.
 func ParseKnown(file string, data []byte) ([]Known, error) {
 	p := &knownParser{file: file}
@@ -103,17 +97,17 @@ func ParseKnown(file string, data []byte) ([]Known, error) {
 // knownParser collects the faults of one file.
 type knownParser struct {
 	file   string
-	faults scenario.Faults
+	faults strictyaml.Faults
 }
 
 func (p *knownParser) fault(line, column int, format string, args ...any) {
-	p.faults = append(p.faults, scenario.Fault{File: p.file, Line: line, Column: column, Message: fmt.Sprintf(format, args...)})
+	p.faults = append(p.faults, strictyaml.Fault{File: p.file, Line: line, Column: column, Message: fmt.Sprintf(format, args...)})
 }
 
 func (p *knownParser) parse(data []byte) (known []Known) {
-	root, faults := scenario.Document(p.file, data)
-	if root == nil || root.Tag == "!!null" { // nothing is known
-		p.faults = faults
+	d := strictyaml.NewDecoder(p.file)
+	root := d.ReadDocument(data)
+	if errors.As(d.Err(), &p.faults) || strictyaml.IsEmpty(root) { // nothing is known
 		return nil
 	}
 	if root.Kind != yaml.SequenceNode {

@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"snatlab/harness/result"
-	"snatlab/harness/scenario"
+	"snatlab/harness/scenario/strictyaml"
 )
 
 const knownFile = `
@@ -79,7 +79,7 @@ func TestFaultsOfKnownFailuresNameTheirPlace(t *testing.T) {
 		got := ""
 		if err != nil {
 			got = err.Error()
-			if !errors.As(err, new(scenario.Faults)) {
+			if !errors.As(err, new(strictyaml.Faults)) {
 				t.Errorf("%q: %T", text, err)
 			}
 		}
@@ -123,7 +123,7 @@ func FuzzKnownFailures(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		known, err := ParseKnown("k", data)
 		if err != nil {
-			if !errors.As(err, new(scenario.Faults)) || strings.Contains(err.Error(), "k:0:") {
+			if !errors.As(err, new(strictyaml.Faults)) || strings.Contains(err.Error(), "k:0:") {
 				t.Errorf("%T: %v", err, err)
 			}
 			return

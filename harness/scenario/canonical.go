@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 
 	"gopkg.in/yaml.v3"
+
+	"snatlab/harness/scenario/strictyaml"
 )
 
 // Canonical is the scenario as YAML, with every default filled in and the keys
@@ -15,7 +17,7 @@ func (s *Scenario) Canonical() []byte {
 	var out bytes.Buffer
 	e := yaml.NewEncoder(&out)
 	e.SetIndent(2)
-	err := e.Encode(mapping{fields: scenarioFields(s)}.node())
+	err := e.Encode(strictyaml.Mapping{Fields: scenarioFields(s)}.MakeNode())
 	if err == nil {
 		err = e.Close()
 	}

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"snatlab/harness/scenario/strictyaml"
 )
 
 const (
@@ -42,7 +44,7 @@ func refused(t *testing.T, data string, want ...string) {
 	if err == nil {
 		t.Fatalf("no fault in:\n%s", data)
 	}
-	if _, ok := errors.AsType[Faults](err); !ok {
+	if _, ok := errors.AsType[strictyaml.Faults](err); !ok {
 		t.Errorf("%T is not Faults", err)
 	}
 	if d := cmp.Diff(want, strings.Split(err.Error(), "\n")); d != "" {
@@ -524,11 +526,11 @@ func TestTooManyAreOneFaultNotMany(t *testing.T) {
 
 func TestFaultsThatFillAPageAreCounted(t *testing.T) {
 	_, err := Parse("x.yaml", []byte(minimal+strings.Repeat("seed: 1\n", 1001)))
-	faults, _ := errors.AsType[Faults](err)
-	if len(faults) != maxFaults {
+	faults, _ := errors.AsType[strictyaml.Faults](err)
+	if len(faults) != 100 {
 		t.Fatalf("%d faults", len(faults))
 	}
-	if got, want := faults[maxFaults-1].String(), "x.yaml:103:1: and 901 more faults from here on"; got != want {
+	if got, want := faults[99].String(), "x.yaml:103:1: and 901 more faults from here on"; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }
@@ -541,17 +543,17 @@ func TestFileLargerThanTheLimitIsRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	fill(MaxBytes)
+	fill(strictyaml.MaxBytes)
 	if _, err := Read(file); err != nil {
 		t.Errorf("1 MiB: %v", err)
 	}
-	fill(MaxBytes + 1)
+	fill(strictyaml.MaxBytes + 1)
 	_, err := Read(file)
-	want := Faults{{File: file, Line: 1, Column: 1, Message: "larger than 1 MiB"}}
-	if got, _ := errors.AsType[Faults](err); !cmp.Equal(want, got) {
+	want := strictyaml.Faults{{File: file, Line: 1, Column: 1, Message: "larger than 1 MiB"}}
+	if got, _ := errors.AsType[strictyaml.Faults](err); !cmp.Equal(want, got) {
 		t.Errorf("got %v", err)
 	}
-	fill(8 * MaxBytes)
+	fill(8 * strictyaml.MaxBytes)
 	if _, err := Read(file); err == nil || err.Error() != want.Error() {
 		t.Errorf("got %v", err)
 	}
@@ -564,7 +566,7 @@ func TestFileThatCannotBeReadIsNotAFault(t *testing.T) {
 		if err == nil {
 			t.Fatalf("%s was read", path)
 		}
-		if _, ok := errors.AsType[Faults](err); ok || !strings.Contains(err.Error(), path) {
+		if _, ok := errors.AsType[strictyaml.Faults](err); ok || !strings.Contains(err.Error(), path) {
 			t.Errorf("%T: %v", err, err)
 		}
 	}

@@ -1,14 +1,14 @@
 package scenario
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strconv"
 	"time"
 
-	"gopkg.in/yaml.v3"
+	"snatlab/harness/scenario/strictyaml"
 )
 
 // The tables of a scenario's fields: one for each mapping, in the order of the
@@ -16,122 +16,115 @@ import (
 // the messages about what is allowed, and the canonical form are drawn from
 // them; what one field demands of another stands in check.go.
 
-// field is one key of a mapping, and where its value goes.
-type field struct {
-	key      string
-	value    value
-	required bool
-}
-
 // drivers is every driver that a scenario may name.
 var drivers = []string{Docker, Netns}
 
 // names is what a scenario and an arm may be called: they end up in file names.
-var names = pattern{
-	regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{0,62}$`),
-	"at most 63 lower-case letters, digits, dots and dashes, the first a letter or a digit",
-	regexp.MustCompile(`^[a-z0-9][a-z0-9.-]*`),
+var names = strictyaml.Pattern{
+	Form:  regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{0,62}$`),
+	Words: "at most 63 lower-case letters, digits, dots and dashes, the first a letter or a digit",
+	Start: regexp.MustCompile(`^[a-z0-9][a-z0-9.-]*`),
 }
 
 // networkNames are those that Docker takes, for the most part.
-var networkNames = pattern{
-	regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$`),
-	"the name of a Docker network, like bridge",
-	regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]*`),
+var networkNames = strictyaml.Pattern{
+	Form:  regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$`),
+	Words: "the name of a Docker network, like bridge",
+	Start: regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]*`),
 }
 
-func scenarioFields(s *Scenario) []field {
-	return []field{
-		{key: "name", value: text{&s.Name, names}, required: true},
-		{key: "driver", value: choice{&s.Driver, drivers}},
-		{key: "nat", value: choice{&s.NAT, []string{IPTables, NFTables}}},
-		{key: "clients", value: integer[int]{&s.Clients, span{1, MaxClients}}},
-		{key: "network", value: text{&s.Network, networkNames}},
-		{key: "server", value: mapping{fields: serverFields(&s.Server)}},
-		{key: "lab", value: mapping{fields: labFields(&s.Lab), flow: true}},
-		{key: "load", value: mapping{fields: loadFields(&s.Load)}},
-		{key: "rounds", value: integer[int]{&s.Rounds, span{1, MaxRounds}}},
-		{key: "seed", value: integer[uint64]{&s.Seed, span{0, 1<<63 - 1}}},
-		{key: "arms", value: list[Arm]{into: &s.Arms, length: span{1, MaxArms}, entry: arm}, required: true},
-		{key: "expect", value: list[Expect]{into: &s.Expect, length: span{0, 3 * MaxArms}, entry: expectation}},
+func scenarioFields(s *Scenario) []strictyaml.Field {
+	return []strictyaml.Field{
+		{Key: "name", Value: strictyaml.String{Into: &s.Name, Pattern: names}, Required: true},
+		{Key: "driver", Value: strictyaml.Choice{Into: &s.Driver, Of: drivers}},
+		{Key: "nat", Value: strictyaml.Choice{Into: &s.NAT, Of: []string{IPTables, NFTables}}},
+		{Key: "clients", Value: strictyaml.Integer[int]{Into: &s.Clients, Bounds: strictyaml.SpanOf(1, MaxClients)}},
+		{Key: "network", Value: strictyaml.String{Into: &s.Network, Pattern: networkNames}},
+		{Key: "server", Value: strictyaml.Mapping{Fields: serverFields(&s.Server)}},
+		{Key: "lab", Value: strictyaml.Mapping{Fields: labFields(&s.Lab), Flow: true}},
+		{Key: "load", Value: strictyaml.Mapping{Fields: loadFields(&s.Load)}},
+		{Key: "rounds", Value: strictyaml.Integer[int]{Into: &s.Rounds, Bounds: strictyaml.SpanOf(1, MaxRounds)}},
+		{Key: "seed", Value: strictyaml.Integer[uint64]{Into: &s.Seed, Bounds: strictyaml.SpanOf(0, 1<<63-1)}},
+		{Key: "arms", Value: strictyaml.List[Arm]{Into: &s.Arms, Length: strictyaml.SpanOf(1, MaxArms), Entry: arm}, Required: true},
+		{Key: "expect", Value: strictyaml.List[Expect]{Into: &s.Expect, Length: strictyaml.SpanOf(0, 3*MaxArms), Entry: expectation}},
 	}
 }
 
-func serverFields(s *Server) []field {
-	return []field{
-		{key: "address", value: address{&s.Address}, required: true},
+func serverFields(s *Server) []strictyaml.Field {
+	return []strictyaml.Field{
+		{Key: "address", Value: address{&s.Address}, Required: true},
 	}
 }
 
-func labFields(l *Lab) []field {
-	return []field{
-		{key: "postrouting_rules", value: count{integer[int]{&l.PostroutingRules, span{0, MaxPostroutingRules}}}},
-		{key: "allow_host_sysctls", value: boolean{&l.AllowHostSysctls}},
-		{key: "allow_shared_network", value: boolean{&l.AllowSharedNetwork}},
+func labFields(l *Lab) []strictyaml.Field {
+	return []strictyaml.Field{
+		{Key: "postrouting_rules", Value: strictyaml.OptionalInteger{Integer: strictyaml.Integer[int]{Into: &l.PostroutingRules, Bounds: strictyaml.SpanOf(0, MaxPostroutingRules)}}},
+		{Key: "allow_host_sysctls", Value: strictyaml.Boolean{Into: &l.AllowHostSysctls}},
+		{Key: "allow_shared_network", Value: strictyaml.Boolean{Into: &l.AllowSharedNetwork}},
 	}
 }
 
-func loadFields(l *Load) []field {
-	return []field{
-		{key: "protocol", value: choice{&l.Protocol, []string{"tcp"}}},
-		{key: "pattern", value: choice{&l.Pattern, []string{Lockstep, Ephemeral}}},
-		{key: "requests", value: integer[int]{&l.Requests, span{1, maxRequests}}},
-		{key: "rate", value: rate{&l.Rate, span{1, 100_000}}},
-		{key: "timeout", value: duration{&l.Timeout, 10 * time.Millisecond, 900 * time.Millisecond,
-			"below the 1 s after which the kernel sends a SYN again"}},
-		{key: "sync", value: choice{&l.Sync, []string{Barrier, Clock}}},
-		{key: "concurrency", value: integer[int]{&l.Concurrency, span{1, 4096}}},
+func loadFields(l *Load) []strictyaml.Field {
+	return []strictyaml.Field{
+		{Key: "protocol", Value: strictyaml.Choice{Into: &l.Protocol, Of: []string{"tcp"}}},
+		{Key: "pattern", Value: strictyaml.Choice{Into: &l.Pattern, Of: []string{Lockstep, Ephemeral}}},
+		{Key: "requests", Value: strictyaml.Integer[int]{Into: &l.Requests, Bounds: strictyaml.SpanOf(1, maxRequests)}},
+		{Key: "rate", Value: rate{&l.Rate, strictyaml.SpanOf(1, 100_000)}},
+		{Key: "timeout", Value: strictyaml.Duration{Into: &l.Timeout, Min: 10 * time.Millisecond, Max: 900 * time.Millisecond,
+			Why: "below the 1 s after which the kernel sends a SYN again"}},
+		{Key: "sync", Value: strictyaml.Choice{Into: &l.Sync, Of: []string{Barrier, Clock}}},
+		{Key: "concurrency", Value: strictyaml.Integer[int]{Into: &l.Concurrency, Bounds: strictyaml.SpanOf(1, 4096)}},
 	}
 }
 
-func arm(a *Arm) value            { return mapping{fields: armFields(a)} }
-func expectation(e *Expect) value { return mapping{fields: expectFields(e), flow: true} }
+func arm(a *Arm) strictyaml.Value { return strictyaml.Mapping{Fields: armFields(a)} }
+func expectation(e *Expect) strictyaml.Value {
+	return strictyaml.Mapping{Fields: expectFields(e), Flow: true}
+}
 
-func armFields(a *Arm) []field {
-	return []field{
-		{key: "name", value: text{&a.Name, names}, required: true},
-		{key: "masquerade", value: mapping{fields: masqueradeFields(&a.Masquerade), flow: true}},
-		{key: "snat", value: mapping{fields: snatFields(&a.SNAT), flow: true}},
-		{key: "client_ports", value: choice{&a.ClientPorts, []string{Split}}},
-		{key: "client_port_range", value: portRange{into: &a.ClientPortRange, bounds: span{1024, 65535}}},
-		{key: "sysctls", value: mapping{fields: sysctlsFields(&a.Sysctls)}},
+func armFields(a *Arm) []strictyaml.Field {
+	return []strictyaml.Field{
+		{Key: "name", Value: strictyaml.String{Into: &a.Name, Pattern: names}, Required: true},
+		{Key: "masquerade", Value: strictyaml.Mapping{Fields: masqueradeFields(&a.Masquerade), Flow: true}},
+		{Key: "snat", Value: strictyaml.Mapping{Fields: snatFields(&a.SNAT), Flow: true}},
+		{Key: "client_ports", Value: strictyaml.Choice{Into: &a.ClientPorts, Of: []string{Split}}},
+		{Key: "client_port_range", Value: portRange{into: &a.ClientPortRange, bounds: strictyaml.SpanOf(1024, 65535)}},
+		{Key: "sysctls", Value: strictyaml.Mapping{Fields: sysctlsFields(&a.Sysctls)}},
 	}
 }
 
-func masqueradeFields(m *Masquerade) []field {
-	return []field{
-		{key: "random", value: boolean{&m.Random}},
-		{key: "random_fully", value: boolean{&m.RandomFully}},
-		{key: "to_ports", value: portRange{&m.ToPorts, span{1024, 65535}, " (NAT keeps lower ports apart)"}},
+func masqueradeFields(m *Masquerade) []strictyaml.Field {
+	return []strictyaml.Field{
+		{Key: "random", Value: strictyaml.Boolean{Into: &m.Random}},
+		{Key: "random_fully", Value: strictyaml.Boolean{Into: &m.RandomFully}},
+		{Key: "to_ports", Value: portRange{&m.ToPorts, strictyaml.SpanOf(1024, 65535), " (NAT keeps lower ports apart)"}},
 	}
 }
 
-func snatFields(s *SNAT) []field {
-	return []field{
-		{key: "to_source", value: list[netip.Addr]{
-			into: &s.ToSource, length: span{1, 64}, entry: func(a *netip.Addr) value { return source{a} },
-		}, required: true},
-		{key: "random_fully", value: boolean{&s.RandomFully}},
+func snatFields(s *SNAT) []strictyaml.Field {
+	return []strictyaml.Field{
+		{Key: "to_source", Value: strictyaml.List[netip.Addr]{Into: &s.ToSource, Length: strictyaml.SpanOf(1, 64), Entry: func(a *netip.Addr) strictyaml.Value { return source{a} }}, Required: true},
+		{Key: "random_fully", Value: strictyaml.Boolean{Into: &s.RandomFully}},
 	}
 }
 
-func sysctlsFields(s *Sysctls) []field {
-	return []field{
-		{key: "router", value: sysctls{&s.Router}},
-		{key: "server", value: sysctls{&s.Server}},
-		{key: "clients", value: sysctls{&s.Clients}},
+func sysctlsFields(s *Sysctls) []strictyaml.Field {
+	return []strictyaml.Field{
+		{Key: "router", Value: sysctls{&s.Router}},
+		{Key: "server", Value: sysctls{&s.Server}},
+		{Key: "clients", Value: sysctls{&s.Clients}},
 	}
 }
 
 // A share of 10, which is 1000 %, is eleven times the baseline's.
-func expectFields(e *Expect) []field {
-	return []field{
-		{key: "arm", value: text{&e.Arm, pattern{words: "the name of an arm"}}, required: true},
-		{key: "race", value: choice{&e.Race, []string{Reproduced, Absent}}},
-		{key: "reduction", value: share{&e.Reduction, ">=", 1}},
-		{key: "p50", value: share{&e.P50, "<=", 10}},
-		{key: "p99", value: share{&e.P99, "<=", 10}},
-		{key: "unexplained", value: share{&e.Unexplained, "<=", 1}},
+func expectFields(e *Expect) []strictyaml.Field {
+	return []strictyaml.Field{
+		{Key: "arm", Value: strictyaml.String{Into: &e.Arm, Pattern: strictyaml.Pattern{Words: "the name of an arm"}}, Required: true},
+		{Key: "race", Value: strictyaml.Choice{Into: &e.Race, Of: []string{Reproduced, Absent}}},
+		{Key: "reduction", Value: share{&e.Reduction, ">=", 1}},
+		{Key: "p50", Value: share{&e.P50, "<=", 10}},
+		{Key: "p99", Value: share{&e.P99, "<=", 10}},
+		{Key: "unexplained", Value: share{&e.Unexplained, "<=", 1}},
 	}
 }
 
@@ -139,7 +132,7 @@ func expectFields(e *Expect) []field {
 // are those of the file; on an error the scenario is as it was.
 func (s *Scenario) SetRounds(n int) error {
 	changed := *s
-	if err := changed.set("rounds", strconv.Itoa(n)); err != nil {
+	if err := changed.setField("rounds", strconv.Itoa(n)); err != nil {
 		return err
 	}
 	if problem := changed.lackOfPorts(); problem != "" {
@@ -149,16 +142,9 @@ func (s *Scenario) SetRounds(n int) error {
 	return nil
 }
 
-func (s *Scenario) set(key, text string) error {
-	for _, f := range scenarioFields(s) {
-		if f.key != key {
-			continue
-		}
-		n := &yaml.Node{Kind: yaml.ScalarNode, Value: text}
-		if problem := f.value.read(nil, key, n); problem != "" {
-			return errors.New(complaint(f, n, problem))
-		}
-		return nil
-	}
-	panic("scenario has no field " + key)
+// setField sets the field of a key from text, within the bounds of the file.
+func (s *Scenario) setField(key, text string) error {
+	fields := scenarioFields(s)
+	i := slices.IndexFunc(fields, func(f strictyaml.Field) bool { return f.Key == key })
+	return fields[i].ReadText(text)
 }

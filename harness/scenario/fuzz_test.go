@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 	"unicode"
+
+	"snatlab/harness/scenario/strictyaml"
 )
 
 // Whatever the bytes, they are a scenario that its canonical form gives again,
@@ -52,13 +54,13 @@ func FuzzParse(f *testing.F) {
 	} {
 		f.Add([]byte(seed))
 	}
-	for _, sample := range samples(mapping{fields: scenarioFields(&Scenario{})}) {
+	for _, sample := range samples(strictyaml.Mapping{Fields: scenarioFields(&Scenario{})}) {
 		f.Add([]byte(sample))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		s, err := Parse("fuzz.yaml", data)
 		if err != nil {
-			faults, ok := errors.AsType[Faults](err)
+			faults, ok := errors.AsType[strictyaml.Faults](err)
 			if !ok || len(faults) == 0 || s != nil {
 				t.Fatalf("%T: %v, and %v", err, err, s)
 			}
@@ -83,64 +85,64 @@ func FuzzParse(f *testing.F) {
 
 // samples are values of a kind as a file has them. A mapping has one for each of
 // its keys: no key is without a seed, and a new kind of value is missed.
-func samples(v value) (all []string) {
+func samples(v strictyaml.Value) (all []string) {
 	switch v := v.(type) {
-	case text:
+	case strictyaml.String:
 		return []string{"b"}
-	case choice:
-		return v.of
-	case boolean:
+	case strictyaml.Choice:
+		return v.Of
+	case strictyaml.Boolean:
 		return []string{"true", "false"}
-	case integer[int]:
-		return []string{strconv.FormatUint(v.bounds.min, 10), strconv.FormatUint(v.bounds.max, 10)}
-	case integer[uint64]:
-		return []string{strconv.FormatUint(v.bounds.max, 10)}
-	case count:
-		return samples(v.integer)
+	case strictyaml.Integer[int]:
+		return []string{strconv.FormatUint(v.Bounds.Min, 10), strconv.FormatUint(v.Bounds.Max, 10)}
+	case strictyaml.Integer[uint64]:
+		return []string{strconv.FormatUint(v.Bounds.Max, 10)}
+	case strictyaml.OptionalInteger:
+		return samples(v.Integer)
 	case rate:
 		return []string{maxRate, "10"}
-	case duration:
-		return []string{v.min.String()}
+	case strictyaml.Duration:
+		return []string{v.Min.String()}
 	case share:
-		return []string{strconv.Quote(v.percent(v.most))}
+		return []string{strconv.Quote(v.formatPercent(v.most))}
 	case portRange:
-		return []string{fmt.Sprintf("%d-%d", v.bounds.min, v.bounds.max)}
+		return []string{fmt.Sprintf("%d-%d", v.bounds.Min, v.bounds.Max)}
 	case address:
 		return []string{"192.0.2.7:9000"}
 	case source:
 		return []string{"198.19.0.1"}
 	case sysctls:
 		return []string{"{net.x.y: 1}"}
-	case list[Arm]:
+	case strictyaml.List[Arm]:
 		return samplesOf(v)
-	case list[Expect]:
+	case strictyaml.List[Expect]:
 		return samplesOf(v)
-	case list[netip.Addr]:
+	case strictyaml.List[netip.Addr]:
 		return samplesOf(v)
-	case mapping:
-		return samplesOfFields(v.fields)
+	case strictyaml.Mapping:
+		return samplesOfFields(v.Fields)
 	}
 	panic(fmt.Sprintf("no sample of a %T", v))
 }
 
-func samplesOf[T any](l list[T]) (all []string) {
-	for _, entry := range samples(l.entry(new(T))) {
+func samplesOf[T any](l strictyaml.List[T]) (all []string) {
+	for _, entry := range samples(l.Entry(new(T))) {
 		all = append(all, "["+entry+"]")
 	}
 	return all
 }
 
 // samplesOfFields have one field each, and what is required besides.
-func samplesOfFields(fields []field) (all []string) {
+func samplesOfFields(fields []strictyaml.Field) (all []string) {
 	for _, f := range fields {
 		required := ""
 		for _, other := range fields {
-			if other.required && other.key != f.key {
-				required += other.key + ": " + samples(other.value)[0] + ", "
+			if other.Required && other.Key != f.Key {
+				required += other.Key + ": " + samples(other.Value)[0] + ", "
 			}
 		}
-		for _, sample := range samples(f.value) {
-			all = append(all, "{"+required+f.key+": "+sample+"}")
+		for _, sample := range samples(f.Value) {
+			all = append(all, "{"+required+f.Key+": "+sample+"}")
 		}
 	}
 	return all
@@ -169,7 +171,7 @@ func FuzzCanonical(f *testing.F) {
 	f.Add("1e3", uint64(0), uint32(889_999_999), uint32(1), uint32(1), uint32(1), true, "8080, 9148")
 	f.Add("x", uint64(0), uint32(40), uint32(1), uint32(5), uint32(1), false, "{a: # ~")
 	f.Fuzz(func(t *testing.T, name string, seed uint64, n, perSecond, share, host uint32, lockstep bool, value string) {
-		if !names.form.MatchString(name) || !settingForm.MatchString(value) {
+		if !names.Form.MatchString(name) || !settingForm.MatchString(value) {
 			return
 		}
 		s := Default()

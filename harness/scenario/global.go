@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"gopkg.in/yaml.v3"
+
+	"snatlab/harness/scenario/strictyaml"
 )
 
 // Sysctls that belong to the whole machine. The kernel shows them in its first
@@ -63,12 +65,12 @@ var namespaced = map[string][]string{
 // belong to the whole machine.
 func globalSettings(driver string, root *yaml.Node) (found []breach) {
 	for _, part := range namespaced[driver] {
-		for _, p := range (path{"arms", "sysctls", part}).find(root) {
-			if p.value.Kind != yaml.MappingNode {
+		for _, p := range (strictyaml.Path{"arms", "sysctls", part}).FindPairs(root) {
+			if p.Value.Kind != yaml.MappingNode {
 				continue
 			}
-			for i := 0; i < len(p.value.Content); i += 2 {
-				if key := p.value.Content[i]; isGlobal(key.Value) {
+			for i := 0; i < len(p.Value.Content); i += 2 {
+				if key := p.Value.Content[i]; isGlobal(key.Value) {
 					found = append(found, breach{key, fmt.Sprintf(
 						"%s: belongs to the whole machine, and sysctls.%s of a %s lab are those of a network namespace; allowed in sysctls.router of a docker lab, which are the host's, with lab: {allow_host_sysctls: true}",
 						key.Value, part, driver)})

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"snatlab/harness/scenario/strictyaml"
 )
 
 // little is the memory in bytes that no file may take more of: see allocated.
@@ -33,8 +35,8 @@ func TestAFileThatIsMadeToExplodeIsRefusedInLittleMemory(t *testing.T) {
 		}
 		return b.String()
 	}
-	long := func(s string) string { return strings.Repeat(s, MaxBytes/len(s)) }
-	full := func(s string, marks int) string { return strings.Repeat(s, maxMarks/marks-10) } // marks in s
+	long := func(s string) string { return strings.Repeat(s, strictyaml.MaxBytes/len(s)) }
+	full := func(s string, marks int) string { return strings.Repeat(s, 50_000/marks-10) } // marks in s
 	const many = "more than 50000 lines, keys and entries; no such file has as many"
 	for _, c := range []struct{ name, data, want string }{
 		{"10,000 arms", "name: s\narms:\n" + full("- {name: a}\n", 4)[:12*10_000], "x.yaml:3:1: arms: has 10000 entries; allowed: a list of 1 to 32"},
@@ -71,7 +73,7 @@ func TestAFileThatIsMadeToExplodeIsRefusedInLittleMemory(t *testing.T) {
 		{"line ends", long("\n"), "x.yaml:50001:1: " + many},
 		{"carriage returns", long("a: b\r"), "x.yaml:1:5: U+000D is not allowed"},
 		{"line ends of DOS", long("\r\n"), "x.yaml:50001:2: " + many},
-		{"more than a mebibyte", strings.Repeat(minimal, MaxBytes), "x.yaml:1:1: larger than 1 MiB"},
+		{"more than a mebibyte", strings.Repeat(minimal, strictyaml.MaxBytes), "x.yaml:1:1: larger than 1 MiB"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var err error
@@ -80,7 +82,7 @@ func TestAFileThatIsMadeToExplodeIsRefusedInLittleMemory(t *testing.T) {
 			if took > little {
 				t.Errorf("%d bytes were allocated", took)
 			}
-			if _, ok := errors.AsType[Faults](err); !ok || !strings.Contains(err.Error(), c.want) {
+			if _, ok := errors.AsType[strictyaml.Faults](err); !ok || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %.300v\nwant %s", err, c.want)
 			} else if len(err.Error()) > 100*1024 {
 				t.Errorf("%d bytes to print", len(err.Error()))
@@ -101,7 +103,7 @@ func TestWhatIsNoTextIsRefusedAtItsPlace(t *testing.T) {
 		{"name: \u0080\n", "x.yaml:1:7: U+0080" + noText},
 		{minimal + "\ufeff" + minimal, "x.yaml:3:1: U+FEFF" + noText}, // two files that were put together
 		{"\ufeff\ufeff" + minimal, "x.yaml:1:1: U+FEFF" + noText},
-		{strings.Repeat("\x00", MaxBytes), "x.yaml:1:1: U+0000" + noText},
+		{strings.Repeat("\x00", strictyaml.MaxBytes), "x.yaml:1:1: U+0000" + noText},
 	} {
 		refused(t, c.data, c.want)
 	}
@@ -191,7 +193,7 @@ func TestAHugeFileIsNotReadWhole(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	})
-	if took > 8*MaxBytes {
+	if took > 8*strictyaml.MaxBytes {
 		t.Errorf("%d bytes were allocated", took)
 	}
 	// A file of the kernel's has no size, and is read all the same.

@@ -5,31 +5,33 @@ import (
 	"slices"
 
 	"gopkg.in/yaml.v3"
+
+	"snatlab/harness/scenario/strictyaml"
 )
 
 // limits is what each driver cannot do, or does only where it is told to.
 var limits = map[string][]limit{
 	Docker: {
 		{
-			at: path{"nat"}, value: NFTables,
+			at: strictyaml.Path{"nat"}, value: NFTables,
 			message: `nat: "nftables" is not allowed in a docker lab; allowed: iptables (the rule is the one that Docker wrote, and only its iptables rules are rewritten so far)`,
 		},
 		{
-			at: path{"arms", "sysctls", "router"}, unless: path{"lab", "allow_host_sysctls"},
+			at: strictyaml.Path{"arms", "sysctls", "router"}, unless: strictyaml.Path{"lab", "allow_host_sysctls"},
 			message: "sysctls.router: sets a sysctl of the host; allowed with lab: {allow_host_sysctls: true}",
 		},
 		{
-			at: path{"network"}, unless: path{"lab", "allow_shared_network"},
+			at: strictyaml.Path{"network"}, unless: strictyaml.Path{"lab", "allow_shared_network"},
 			message: "network: the masquerade rule of a network that others use is rewritten during trials; allowed with lab: {allow_shared_network: true}",
 		},
 	},
 	Netns: {
 		{
-			at:      path{"server"},
+			at:      strictyaml.Path{"server"},
 			message: "server: a netns lab is closed and reaches no other machine; allowed with driver docker",
 		},
 		{
-			at:      path{"network"},
+			at:      strictyaml.Path{"network"},
 			message: "network: a netns lab has a network of its own; allowed with driver docker",
 		},
 	},
@@ -48,29 +50,25 @@ func breaches(s *Scenario, driver string, root *yaml.Node) []breach {
 
 // limit is a key that does not go with a driver.
 type limit struct {
-	at      path
-	value   string // the only one that does not; empty: none does
-	unless  path   // a boolean that lifts the limit; may be nil
-	message string // which names the key, and what is allowed
+	at      strictyaml.Path
+	value   string          // the only one that does not; empty: none does
+	unless  strictyaml.Path // a boolean that lifts the limit; may be nil
+	message string          // which names the key, and what is allowed
 }
 
-// path is the keys that lead from the root of a scenario to a value. Through a
-// list it leads to each entry.
-type path []string
-
 // checkLimits holds the file against what its driver can do.
-func (d *decoder) checkLimits(s *Scenario, root *yaml.Node) {
+func (c checker) checkLimits(s *Scenario, root *yaml.Node) {
 	driver := s.Driver
 	for _, l := range limits[driver] {
 		for _, p := range l.beyond(root) {
-			if d.sound(p.value) && d.sound(l.unless.along(root)...) {
-				d.fault(p.key, l.message)
+			if c.IsSound(p.Value) && c.IsSound(l.unless.FindAlong(root)...) {
+				c.AddFault(p.Key, l.message)
 			}
 		}
 	}
 	for _, b := range breaches(s, driver, root) {
-		if d.sound(b.at) {
-			d.fault(b.at, b.message)
+		if c.IsSound(b.at) {
+			c.AddFault(b.at, b.message)
 		}
 	}
 }
@@ -81,13 +79,13 @@ func (d *decoder) checkLimits(s *Scenario, root *yaml.Node) {
 // scenario is as it was.
 func (s *Scenario) SetDriver(driver string) error {
 	changed := *s
-	if err := changed.set("driver", driver); err != nil {
+	if err := changed.setField("driver", driver); err != nil {
 		return err
 	}
 	if !s.natWritten {
 		changed.NAT = DefaultNAT(driver)
 	}
-	root := mapping{fields: scenarioFields(&changed)}.node()
+	root := strictyaml.Mapping{Fields: scenarioFields(&changed)}.MakeNode()
 	for _, l := range limits[driver] {
 		if len(l.beyond(root)) > 0 {
 			return fmt.Errorf("driver %s: %s", driver, l.message)
@@ -101,43 +99,12 @@ func (s *Scenario) SetDriver(driver string) error {
 }
 
 // beyond is every place under root that is beyond the limit.
-func (l limit) beyond(root *yaml.Node) []pair {
-	lifted := func(p pair) bool { return p.value.Value == "true" }
-	if l.unless != nil && slices.ContainsFunc(l.unless.find(root), lifted) {
+func (l limit) beyond(root *yaml.Node) []strictyaml.Pair {
+	lifted := func(p strictyaml.Pair) bool { return p.Value.Value == "true" }
+	if l.unless != nil && slices.ContainsFunc(l.unless.FindPairs(root), lifted) {
 		return nil
 	}
-	return slices.DeleteFunc(l.at.find(root), func(p pair) bool {
-		return l.value != "" && l.value != p.value.Value
+	return slices.DeleteFunc(l.at.FindPairs(root), func(p strictyaml.Pair) bool {
+		return l.value != "" && l.value != p.Value.Value
 	})
-}
-
-// pair is a key of a mapping, and its value.
-type pair struct{ key, value *yaml.Node }
-
-// find returns every pair that the path leads to from n.
-func (to path) find(n *yaml.Node) (found []pair) {
-	if n != nil && n.Kind == yaml.SequenceNode {
-		for _, entry := range n.Content {
-			found = append(found, to.find(entry)...)
-		}
-		return found
-	}
-	key, value := lookup(n, to[0])
-	switch {
-	case key == nil:
-		return nil
-	case len(to) == 1:
-		return []pair{{key, value}}
-	}
-	return to[1:].find(value)
-}
-
-// along gives the values that the path passes, and those that it leads to.
-func (to path) along(n *yaml.Node) (passed []*yaml.Node) {
-	for i := range to {
-		for _, p := range to[:i+1].find(n) {
-			passed = append(passed, p.value)
-		}
-	}
-	return passed
 }

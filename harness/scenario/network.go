@@ -9,6 +9,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"snatlab/harness/format"
+	"snatlab/harness/scenario/strictyaml"
 )
 
 // The values that name places on the network: addresses and ports.
@@ -21,32 +22,32 @@ var (
 	thisNetwork = netip.MustParsePrefix("0.0.0.0/8") // RFC 1122: a host uses it before it knows its own address
 )
 
-func (address) allowed() string {
+func (address) DescribeAllowed() string {
 	return "IPv4:port of another machine, like 192.0.2.7:9000"
 }
 
-func (v address) read(_ *decoder, _ string, n *yaml.Node) string {
+func (v address) ReadNode(_ *strictyaml.Decoder, _ string, n *yaml.Node) string {
 	a, err := netip.ParseAddrPort(n.Value)
 	ip := a.Addr()
 	switch {
 	case err != nil || !ip.Is4():
-		return describe(n) + " is not an IPv4 address with a port"
+		return strictyaml.DescribeNode(n) + " is not an IPv4 address with a port"
 	case a.Port() == 0:
-		return describe(n) + " has port 0"
+		return strictyaml.DescribeNode(n) + " has port 0"
 	case ip.IsLoopback():
-		return describe(n) + " is loopback, which no masquerade rule leads to"
+		return strictyaml.DescribeNode(n) + " is loopback, which no masquerade rule leads to"
 	case thisNetwork.Contains(ip), ip.IsMulticast(), ip == broadcast:
-		return describe(n) + " is not the address of one machine"
+		return strictyaml.DescribeNode(n) + " is not the address of one machine"
 	}
 	*v.into = a
 	return ""
 }
 
-func (v address) node() *yaml.Node {
+func (v address) MakeNode() *yaml.Node {
 	if !v.into.IsValid() {
 		return nil
 	}
-	return scalar(v.into.String())
+	return strictyaml.ScalarNode(v.into.String())
 }
 
 // source is an address that a lab may give itself.
@@ -56,18 +57,18 @@ type source struct{ into *netip.Addr }
 // benchmarks. It is nobody's network.
 var LabAddresses = netip.MustParsePrefix("198.18.0.0/15")
 
-func (source) allowed() string { return "IPv4 addresses out of " + LabAddresses.String() }
+func (source) DescribeAllowed() string { return "IPv4 addresses out of " + LabAddresses.String() }
 
-func (v source) read(_ *decoder, _ string, n *yaml.Node) string {
+func (v source) ReadNode(_ *strictyaml.Decoder, _ string, n *yaml.Node) string {
 	a, err := netip.ParseAddr(n.Value)
 	if err != nil || !LabAddresses.Contains(a) {
-		return describe(n) + " is not allowed"
+		return strictyaml.DescribeNode(n) + " is not allowed"
 	}
 	*v.into = a
 	return ""
 }
 
-func (v source) node() *yaml.Node { return scalar(v.into.String()) }
+func (v source) MakeNode() *yaml.Node { return strictyaml.ScalarNode(v.into.String()) }
 
 // The networks of a netns lab. They are known in its namespaces only, so every lab
 // has the same ones. In both the router has the first address; the clients and the
@@ -106,8 +107,8 @@ func takenSources(s *Scenario, driver string, root *yaml.Node) (found []breach) 
 	if driver != Netns {
 		return nil
 	}
-	for _, p := range (path{"arms", "snat", "to_source"}).find(root) {
-		for _, n := range p.value.Content {
+	for _, p := range (strictyaml.Path{"arms", "snat", "to_source"}).FindPairs(root) {
+		for _, n := range p.Value.Content {
 			a, err := netip.ParseAddr(n.Value)
 			if err != nil || !a.Is4() {
 				continue
@@ -140,38 +141,38 @@ func (s *Scenario) lackOfPorts() string {
 }
 
 // checkServerPorts refuses the address of a server without a port for each trial.
-func (d *decoder) checkServerPorts(s *Scenario, root *yaml.Node) {
-	at := child(child(root, "server"), "address")
-	if at == nil || !d.sound(child(root, "server"), at, child(root, "rounds"), child(root, "arms")) {
+func (c checker) checkServerPorts(s *Scenario, root *yaml.Node) {
+	at := strictyaml.ChildOf(strictyaml.ChildOf(root, "server"), "address")
+	if at == nil || !c.IsSound(strictyaml.ChildOf(root, "server"), at, strictyaml.ChildOf(root, "rounds"), strictyaml.ChildOf(root, "arms")) {
 		return
 	}
 	if problem := s.lackOfPorts(); problem != "" {
-		d.fault(at, problem)
+		c.AddFault(at, problem)
 	}
 }
 
 // portRange is a range of ports, both ends included.
 type portRange struct {
 	into   *PortRange
-	bounds span
+	bounds strictyaml.Span
 	why    string // these bounds; may be empty
 }
 
 var rangeForm = regexp.MustCompile(`^([1-9][0-9]{0,4})-([1-9][0-9]{0,4})$`)
 
-func (v portRange) allowed() string {
+func (v portRange) DescribeAllowed() string {
 	return fmt.Sprintf("FIRST-LAST out of %s%s", v.bounds, v.why)
 }
 
-func (v portRange) read(_ *decoder, _ string, n *yaml.Node) string {
+func (v portRange) ReadNode(_ *strictyaml.Decoder, _ string, n *yaml.Node) string {
 	match := rangeForm.FindStringSubmatch(n.Value)
 	if match == nil {
-		return describe(n) + " is not a range of ports"
+		return strictyaml.DescribeNode(n) + " is not a range of ports"
 	}
 	first, _ := strconv.ParseUint(match[1], 10, 64) // five digits are a number
 	last, _ := strconv.ParseUint(match[2], 10, 64)
 	switch {
-	case !v.bounds.holds(first) || !v.bounds.holds(last):
+	case !v.bounds.Contains(first) || !v.bounds.Contains(last):
 		return n.Value + " is out of range"
 	case first > last:
 		return n.Value + " ends before it begins"
@@ -180,9 +181,9 @@ func (v portRange) read(_ *decoder, _ string, n *yaml.Node) string {
 	return ""
 }
 
-func (v portRange) node() *yaml.Node {
+func (v portRange) MakeNode() *yaml.Node {
 	if *v.into == (PortRange{}) {
 		return nil
 	}
-	return scalar(v.into.String())
+	return strictyaml.ScalarNode(v.into.String())
 }

@@ -10,6 +10,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"snatlab/harness/format"
+	"snatlab/harness/scenario/strictyaml"
 )
 
 // The source ports of lockstep clients. They are those that ordinary clients
@@ -105,11 +106,11 @@ func (s *Scenario) MaxRequests() int {
 
 // checkPorts refuses a lockstep scenario whose trials do not fit into the source
 // ports that clients have by default.
-func (d *decoder) checkPorts(s *Scenario, root *yaml.Node) {
-	load := child(root, "load")
-	requests, clients, arms := child(load, "requests"), child(root, "clients"), child(root, "arms")
-	d.checkPortRanges(root)
-	if s.Load.Pattern != Lockstep || s.Clients*s.Load.Requests > MaxTrial || !d.sound(load, requests, clients, child(load, "pattern"), arms) {
+func (c checker) checkPorts(s *Scenario, root *yaml.Node) {
+	load := strictyaml.ChildOf(root, "load")
+	requests, clients, arms := strictyaml.ChildOf(load, "requests"), strictyaml.ChildOf(root, "clients"), strictyaml.ChildOf(root, "arms")
+	c.checkPortRanges(root)
+	if s.Load.Pattern != Lockstep || s.Clients*s.Load.Requests > MaxTrial || !c.IsSound(load, requests, clients, strictyaml.ChildOf(load, "pattern"), arms) {
 		return
 	}
 	ports := s.ClientPorts(DefaultPorts)
@@ -117,42 +118,42 @@ func (d *decoder) checkPorts(s *Scenario, root *yaml.Node) {
 	switch {
 	case len(s.Arms) == 0 || s.Load.Requests <= most:
 	case ports.Len() == 0:
-		d.fault(cmp.Or(d.portRangeSetting(root), arms), fmt.Sprintf("%s: the arms leave lockstep clients no source port that they have in all of them; allowed: ranges that overlap (without a setting it is %s)", localPortRange, DefaultPorts))
+		c.AddFault(cmp.Or(c.portRangeSetting(root), arms), fmt.Sprintf("%s: the arms leave lockstep clients no source port that they have in all of them; allowed: ranges that overlap (without a setting it is %s)", localPortRange, DefaultPorts))
 	case s.Splits():
-		d.fault(cmp.Or(requests, clients, load, root), fmt.Sprintf("requests: %d of each of %s do not fit into the %d source ports that clients have, %s, where client_ports: split gives each client ports of its own; allowed: at most %d (one port in eight is kept for slots that are made up)",
+		c.AddFault(cmp.Or(requests, clients, load, root), fmt.Sprintf("requests: %d of each of %s do not fit into the %d source ports that clients have, %s, where client_ports: split gives each client ports of its own; allowed: at most %d (one port in eight is kept for slots that are made up)",
 			s.Load.Requests, format.Plural(s.Clients, "client", "clients"), ports.Len(), ports, most))
 	default:
-		d.fault(cmp.Or(requests, clients, load, root), fmt.Sprintf("requests: %d do not fit into the %d source ports that clients have, %s; allowed: at most %d (one port in eight is kept for slots that are made up)",
+		c.AddFault(cmp.Or(requests, clients, load, root), fmt.Sprintf("requests: %d do not fit into the %d source ports that clients have, %s; allowed: at most %d (one port in eight is kept for slots that are made up)",
 			s.Load.Requests, ports.Len(), ports, most))
 	}
 }
 
 // checkPortRanges refuses a value of net.ipv4.ip_local_port_range that is no range.
-func (d *decoder) checkPortRanges(root *yaml.Node) {
-	for _, p := range (path{"arms", "sysctls", "clients", localPortRange}).find(root) {
-		if _, ok := parsePorts(p.value.Value); !ok && d.sound(p.value) {
-			d.fault(p.value, fmt.Sprintf("%s: %s is not a range of ports; allowed: FIRST LAST, like %d %d", localPortRange, describe(p.value), DefaultPorts.First, DefaultPorts.Last))
+func (c checker) checkPortRanges(root *yaml.Node) {
+	for _, p := range (strictyaml.Path{"arms", "sysctls", "clients", localPortRange}).FindPairs(root) {
+		if _, ok := parsePorts(p.Value.Value); !ok && c.IsSound(p.Value) {
+			c.AddFault(p.Value, fmt.Sprintf("%s: %s is not a range of ports; allowed: FIRST LAST, like %d %d", localPortRange, strictyaml.DescribeNode(p.Value), DefaultPorts.First, DefaultPorts.Last))
 		}
 	}
 }
 
 // checkOneRange refuses an arm that sets the range of its clients' ports twice:
 // as a sysctl, and by a key that sets the same sysctl.
-func (d *decoder) checkOneRange(arm *yaml.Node) {
+func (c checker) checkOneRange(arm *yaml.Node) {
 	for _, key := range []string{"client_ports", "client_port_range"} {
-		if child(arm, key) == nil {
+		if strictyaml.ChildOf(arm, key) == nil {
 			continue
 		}
-		for _, p := range (path{"sysctls", "clients", localPortRange}).find(arm) {
-			d.fault(p.key, fmt.Sprintf("%s: stands beside %s, which sets it; allowed: one of them", localPortRange, key))
+		for _, p := range (strictyaml.Path{"sysctls", "clients", localPortRange}).FindPairs(arm) {
+			c.AddFault(p.Key, fmt.Sprintf("%s: stands beside %s, which sets it; allowed: one of them", localPortRange, key))
 		}
 	}
 }
 
 // portRangeSetting returns the first arm's setting of the range, or nil.
-func (d *decoder) portRangeSetting(root *yaml.Node) *yaml.Node {
-	if all := (path{"arms", "sysctls", "clients", localPortRange}).find(root); len(all) > 0 {
-		return all[0].value
+func (c checker) portRangeSetting(root *yaml.Node) *yaml.Node {
+	if all := (strictyaml.Path{"arms", "sysctls", "clients", localPortRange}).FindPairs(root); len(all) > 0 {
+		return all[0].Value
 	}
 	return nil
 }

@@ -155,7 +155,6 @@ const (
 
 // Limits of a scenario.
 const (
-	MaxBytes   = 1 << 20 // of the file
 	MaxClients = 64
 	MaxRounds  = 1000
 	MaxArms    = 32

@@ -12,6 +12,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"snatlab/harness/scenario/strictyaml"
 )
 
 // minimal is the shortest valid scenario; tests append to it.
@@ -244,7 +246,7 @@ func TestBoundsAreAllowed(t *testing.T) {
 func TestTablesHoldTheKeysOfTheStructsInTheirOrder(t *testing.T) {
 	for _, table := range []struct {
 		of     any
-		fields []field
+		fields []strictyaml.Field
 	}{
 		{Scenario{}, scenarioFields(new(Scenario))},
 		{Server{}, serverFields(new(Server))},
@@ -264,7 +266,7 @@ func TestTablesHoldTheKeysOfTheStructsInTheirOrder(t *testing.T) {
 			}
 		}
 		for _, f := range table.fields {
-			keys = append(keys, f.key)
+			keys = append(keys, f.Key)
 		}
 		if d := cmp.Diff(tags, keys); d != "" {
 			t.Errorf("%T: %s", table.of, d)

@@ -5,6 +5,8 @@ import (
 	"regexp"
 
 	"gopkg.in/yaml.v3"
+
+	"snatlab/harness/scenario/strictyaml"
 )
 
 // sysctls is a mapping from names of sysctls to what they are set to, in the
@@ -15,42 +17,43 @@ type sysctls struct{ into *[]Sysctl }
 const maxSysctls = 32
 
 // sysctlNames stay below net/ when their dots become slashes.
-var sysctlNames = pattern{
-	regexp.MustCompile(`^net(\.[a-zA-Z0-9_-]{1,64}){1,8}$`),
-	"names below net., like net.ipv4.tcp_timestamps",
-	nil,
+var sysctlNames = strictyaml.Pattern{
+	Form:  regexp.MustCompile(`^net(\.[a-zA-Z0-9_-]{1,64}){1,8}$`),
+	Words: "names below net., like net.ipv4.tcp_timestamps",
 }
 
-func (sysctls) allowed() string { return fmt.Sprintf("a mapping of at most %d sysctls", maxSysctls) }
+func (sysctls) DescribeAllowed() string {
+	return fmt.Sprintf("a mapping of at most %d sysctls", maxSysctls)
+}
 
-func (v sysctls) read(d *decoder, name string, n *yaml.Node) string {
+func (v sysctls) ReadNode(d *strictyaml.Decoder, name string, n *yaml.Node) string {
 	switch {
 	case n.Kind != yaml.MappingNode:
-		return describe(n) + " is not a mapping"
+		return strictyaml.DescribeNode(n) + " is not a mapping"
 	case len(n.Content) > 2*maxSysctls: // and none of them is looked at
 		return fmt.Sprintf("has %d entries", len(n.Content)/2)
 	}
 	first := map[string]*yaml.Node{} // place of each key
 	for i := 0; i < len(n.Content); i += 2 {
 		key := n.Content[i]
-		if !d.key(key, []string{sysctlNames.words}, first) {
+		if !d.CheckKey(key, []string{sysctlNames.Words}, first) {
 			continue
 		}
-		if !sysctlNames.form.MatchString(key.Value) {
-			d.fault(key, fmt.Sprintf("%s in %s is not allowed; allowed: %s", quote(key.Value), name, sysctlNames.words))
+		if !sysctlNames.Form.MatchString(key.Value) {
+			d.AddFault(key, fmt.Sprintf("%s in %s is not allowed; allowed: %s", strictyaml.QuoteText(key.Value), name, sysctlNames.Words))
 			continue
 		}
 		set := Sysctl{Name: key.Value}
-		d.value(field{key: set.Name, value: setting{&set.Value}}, n.Content[i+1])
+		d.ReadField(strictyaml.Field{Key: set.Name, Value: setting{&set.Value}}, n.Content[i+1])
 		*v.into = append(*v.into, set)
 	}
 	return ""
 }
 
-func (v sysctls) node() *yaml.Node {
+func (v sysctls) MakeNode() *yaml.Node {
 	n := &yaml.Node{Kind: yaml.MappingNode, Style: yaml.FlowStyle}
 	for _, s := range *v.into {
-		n.Content = append(n.Content, scalar(s.Name), setting{&s.Value}.node())
+		n.Content = append(n.Content, strictyaml.ScalarNode(s.Name), setting{&s.Value}.MakeNode())
 	}
 	if len(n.Content) == 0 {
 		return nil
@@ -59,7 +62,7 @@ func (v sysctls) node() *yaml.Node {
 }
 
 // IsSysctl reports whether a scenario may set the sysctl of that name.
-func IsSysctl(name string) bool { return sysctlNames.form.MatchString(name) }
+func IsSysctl(name string) bool { return sysctlNames.Form.MatchString(name) }
 
 // IsSetting reports whether a scenario may set a sysctl to that value.
 func IsSetting(value string) bool { return settingForm.MatchString(value) }
@@ -69,26 +72,26 @@ type setting struct{ into *string }
 
 var settingForm = regexp.MustCompile(`^[!-~]([ -~]{0,126}[!-~])?$`)
 
-func (setting) allowed() string {
+func (setting) DescribeAllowed() string {
 	return "a whole number, or one line of at most 128 ASCII characters"
 }
 
-func (v setting) read(_ *decoder, _ string, n *yaml.Node) string {
+func (v setting) ReadNode(_ *strictyaml.Decoder, _ string, n *yaml.Node) string {
 	switch {
 	case n.Kind != yaml.ScalarNode:
-		return describe(n) + " is not a value"
-	case n.Tag != "!!str" && !decimal.MatchString(n.Value):
-		return cut(n.Value) + " is neither a whole number nor text (put it in quotes)"
+		return strictyaml.DescribeNode(n) + " is not a value"
+	case n.Tag != "!!str" && !strictyaml.IsDecimal(n.Value):
+		return strictyaml.CutText(n.Value) + " is neither a whole number nor text (put it in quotes)"
 	case !settingForm.MatchString(n.Value):
-		return describe(n) + " is not allowed"
+		return strictyaml.DescribeNode(n) + " is not allowed"
 	}
 	*v.into = n.Value
 	return ""
 }
 
-func (v setting) node() *yaml.Node {
-	if decimal.MatchString(*v.into) {
-		return scalar(*v.into)
+func (v setting) MakeNode() *yaml.Node {
+	if strictyaml.IsDecimal(*v.into) {
+		return strictyaml.ScalarNode(*v.into)
 	}
-	return text{into: v.into}.node()
+	return strictyaml.String{Into: v.into}.MakeNode()
 }

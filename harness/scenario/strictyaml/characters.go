@@ -1,4 +1,4 @@
-package scenario
+package strictyaml
 
 import (
 	"bytes"
@@ -7,17 +7,17 @@ import (
 	"unicode/utf8"
 )
 
-// maxMarks bounds what YAML makes of a file: a node takes a hundred times the
-// memory of the byte that makes it.
+// maxMarks bounds the nodes of a file: a node takes a hundred times the memory of
+// the byte that it is made from.
 const maxMarks = 50_000
 
 const byteOrderMark = '\ufeff'
 
-// checkText refuses what no scenario is, before YAML looks at it: YAML takes
-// much memory for some of it, and does not say where the rest is.
-func (d *decoder) checkText(data []byte) bool {
+// checkText reports whether the characters of data are allowed, before YAML reads
+// them: YAML uses much memory for some, and does not report the place of others.
+func (d *Decoder) checkText(data []byte) bool {
 	if len(data) > MaxBytes {
-		d.faultAt(1, 1, fmt.Sprintf("larger than %d MiB", MaxBytes>>20))
+		d.addFaultAt(1, 1, fmt.Sprintf("larger than %d MiB", MaxBytes>>20))
 		return false
 	}
 	line, column, marks := 1, 0, 0
@@ -26,19 +26,19 @@ func (d *decoder) checkText(data []byte) bool {
 		column++
 		switch {
 		case r == utf8.RuneError && size == 1:
-			d.faultAt(line, column, fmt.Sprintf("byte 0x%02x is not UTF-8; allowed: text in UTF-8", rest[0]))
+			d.addFaultAt(line, column, fmt.Sprintf("byte 0x%02x is not UTF-8; allowed: text in UTF-8", rest[0]))
 			return false
 		case !isText(r):
-			d.faultAt(line, column, fmt.Sprintf("%U is not allowed; allowed: text without control characters", r))
+			d.addFaultAt(line, column, fmt.Sprintf("%U is not allowed; allowed: text without control characters", r))
 			return false
 		case isUnseen(r, rest[size:]):
-			d.faultAt(line, column, fmt.Sprintf("%U is not allowed: editors do not show it, and it can hide a part of the file; allowed: visible text, and lines that end in LF or CR LF", r))
+			d.addFaultAt(line, column, fmt.Sprintf("%U is not allowed: editors do not show it, and it can hide a part of the file; allowed: visible text, and lines that end in LF or CR LF", r))
 			return false
 		case isMark(r):
 			marks++
 		}
 		if marks > maxMarks {
-			d.faultAt(line, column, fmt.Sprintf("more than %d lines, keys and entries; no such file has as many", maxMarks))
+			d.addFaultAt(line, column, fmt.Sprintf("more than %d lines, keys and entries; no such file has as many", maxMarks))
 			return false
 		}
 		if r == '\n' {
@@ -49,8 +49,8 @@ func (d *decoder) checkText(data []byte) bool {
 	return true
 }
 
-// isText tells the characters that YAML allows (c-printable of YAML 1.2) but for
-// the byte order mark: within a file it is invisible, and breaks it.
+// isText reports whether YAML allows r (c-printable of YAML 1.2). The byte order
+// mark is refused as well: within a file it is invisible, and breaks the file.
 func isText(r rune) bool {
 	switch {
 	case r == '\t', r == '\n', r == '\r', ' ' <= r && r <= '~', r == '\u0085':
@@ -61,8 +61,8 @@ func isText(r rune) bool {
 	return r >= '\u00a0'
 }
 
-// isUnseen reports whether an editor may not show r, which next follows, so that
-// a reader sees another file than YAML does. Line ends that are neither LF nor
+// isUnseen reports whether an editor may not show r, with next after it, so that a
+// reader and YAML see different files. Line ends that are neither LF nor
 // CR LF end a comment for YAML, and for few editors; bidirectional controls
 // reorder the text that is shown (CVE-2021-42574); other format characters (class
 // Cf) have no width. The two joiners are needed to write some languages.
@@ -79,8 +79,8 @@ func isUnseen(r rune, next []byte) bool {
 	return unicode.Is(unicode.Cf, r)
 }
 
-// isMark reports whether r separates or opens nodes, or ends a line: without such
-// characters YAML makes no further node.
+// isMark reports whether r separates or opens nodes, or ends a line: YAML makes no
+// further node without such a character.
 func isMark(r rune) bool {
 	switch r {
 	case ',', ':', '[', '{', '-', '?', '\n':

@@ -1,4 +1,4 @@
-package scenario
+package strictyaml
 
 import (
 	"cmp"
@@ -9,24 +9,24 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// Fault is one thing that is wrong with a scenario file. Lines and columns
-// count from 1; columns count characters.
+// Fault is one mistake in a file. Lines and columns count from 1; columns count
+// characters.
 type Fault struct {
 	File         string
 	Line, Column int
 	Message      string
 }
 
-// String is the fault as compilers write theirs: file:line:column: message.
+// String returns the fault in the form of compilers: file:line:column: message.
 func (f Fault) String() string {
 	return fmt.Sprintf("%s:%d:%d: %s", f.File, f.Line, f.Column, f.Message)
 }
 
-// Faults is everything that is wrong with a file, in the order of its lines
-// and columns. It is the error that [Parse] gives.
+// Faults is all mistakes in a file, in the order of their lines and columns. It
+// is the error of [Decoder.Err].
 type Faults []Fault
 
-// Error is one fault a line.
+// Error returns the faults, one on each line.
 func (fs Faults) Error() string {
 	lines := make([]string, len(fs))
 	for i, f := range fs {
@@ -35,10 +35,10 @@ func (fs Faults) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// Bounds of what a file of 1 MiB can make us print, and look for.
+// A file of 1 MiB can hold many faults. These constants bound the work.
 const (
-	maxFaults    = 100
-	enoughFaults = 5000
+	maxFaults    = 100  // that are printed
+	enoughFaults = 5000 // after which the file is not read further
 )
 
 func (fs Faults) sorted() Faults {
@@ -56,22 +56,24 @@ func (fs Faults) sorted() Faults {
 	return fs
 }
 
-// describe names what stands at n, for a message.
-func describe(n *yaml.Node) string {
+// DescribeNode returns the contents of n for a message.
+func DescribeNode(n *yaml.Node) string {
 	switch n.Kind {
 	case yaml.MappingNode:
 		return "a mapping"
 	case yaml.SequenceNode:
 		return "a list"
 	default:
-		return quote(n.Value)
+		return QuoteText(n.Value)
 	}
 }
 
-func quote(text string) string { return fmt.Sprintf("%q", cut(text)) }
+// QuoteText returns text in quotes, cut as [CutText] cuts it.
+func QuoteText(text string) string { return fmt.Sprintf("%q", CutText(text)) }
 
-// cut keeps text that is echoed from turning a message into a page.
-func cut(text string) string {
+// CutText returns the beginning of text, so that a long value does not fill a
+// message.
+func CutText(text string) string {
 	const most = 40
 	for i := range text {
 		if i >= most {
@@ -81,14 +83,15 @@ func cut(text string) string {
 	return text
 }
 
-// didYouMean suggests the one of words that text is a typo of, or nothing.
-func didYouMean(text string, words []string) string {
-	if len(text) > 64 { // no name is longer, and a megabyte is costly to compare
+// DidYouMean returns a suggestion of the one of words that text is probably a
+// misspelling of; empty if there is none.
+func DidYouMean(text string, words []string) string {
+	if len(text) > 64 { // no name is longer, and comparing a megabyte is slow
 		return ""
 	}
-	nearest, least := "", min(len(text), 2+len(text)/4) // a typo leaves some of the word
+	nearest, least := "", min(len(text), 2+len(text)/4) // a misspelling keeps a part of the word
 	for _, word := range words {
-		if d := distance(text, word); d < least {
+		if d := editDistance(text, word); d < least {
 			nearest, least = word, d
 		}
 	}
@@ -98,9 +101,10 @@ func didYouMean(text string, words []string) string {
 	return fmt.Sprintf(" (did you mean %q?)", nearest)
 }
 
-// distance is the number of bytes to insert, delete or replace, or of
-// neighbours to swap (Levenshtein, with Damerau's transpositions).
-func distance(a, b string) int {
+// editDistance returns the number of bytes to insert, delete or replace, or of
+// neighbours to swap, that turn a into b (Levenshtein, with Damerau's
+// transpositions).
+func editDistance(a, b string) int {
 	above2, above, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j

@@ -1,0 +1,82 @@
+package scenario
+
+import (
+	"fmt"
+	"math"
+	"regexp"
+	"strconv"
+
+	"gopkg.in/yaml.v3"
+
+	"snatlab/harness/scenario/strictyaml"
+)
+
+// rate is a whole number of events per second, or "max", which is 0.
+type rate struct {
+	into   *Rate
+	bounds strictyaml.Span
+}
+
+const maxRate = "max"
+
+func (v rate) DescribeAllowed() string { return maxRate + ", or " + v.bounds.String() }
+
+func (v rate) ReadNode(_ *strictyaml.Decoder, _ string, n *yaml.Node) string {
+	if n.Value == maxRate {
+		*v.into = 0
+		return ""
+	}
+	number, problem := v.bounds.ParseNode(n)
+	if problem == "" {
+		*v.into = Rate(number)
+	}
+	return problem
+}
+
+func (v rate) MakeNode() *yaml.Node {
+	if *v.into == 0 {
+		return strictyaml.ScalarNode(maxRate)
+	}
+	return strictyaml.ScalarNode(strconv.Itoa(int(*v.into)))
+}
+
+// share is a bound of a share. It is written in percent and kept as a number from
+// 0 on.
+type share struct {
+	into **float64
+	sign string  // ">=" or "<="
+	most float64 // that the bound may be
+}
+
+var shareForm = regexp.MustCompile(`^([<>]=) *((?:0|[1-9][0-9]{0,3})(?:\.[0-9]{1,3})?) *%$`)
+
+func (v share) DescribeAllowed() string {
+	return fmt.Sprintf("%q to %q, with at most three decimals", v.formatPercent(0), v.formatPercent(v.most))
+}
+
+func (v share) ReadNode(_ *strictyaml.Decoder, _ string, n *yaml.Node) string {
+	match := shareForm.FindStringSubmatch(n.Value)
+	if match == nil || match[1] != v.sign {
+		return strictyaml.DescribeNode(n) + " is not allowed"
+	}
+	// Through the exponent, since 99.9/100 is not the float nearest to 0.999.
+	f, err := strconv.ParseFloat(match[2]+"e-2", 64)
+	if err != nil || f > v.most {
+		return strictyaml.DescribeNode(n) + " is out of range"
+	}
+	*v.into = &f
+	return ""
+}
+
+func (v share) MakeNode() *yaml.Node {
+	if *v.into == nil {
+		return nil
+	}
+	n := strictyaml.ScalarNode(v.formatPercent(**v.into))
+	n.Style = yaml.DoubleQuotedStyle
+	return n
+}
+
+func (v share) formatPercent(share float64) string {
+	return v.sign + strconv.FormatFloat(math.Round(share*1e5)/1e3, 'f', -1, 64) + "%"
+}
