@@ -4,38 +4,23 @@ import (
 	"errors"
 	"net"
 	"net/netip"
-	"os"
 	"os/exec"
-	"runtime"
 	"slices"
-	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/ti-mo/conntrack"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"snatlab/harness/netnstest"
 )
 
-// hostNamespace is where no test may run a program.
-var hostNamespace, _ = os.Readlink("/proc/self/ns/net")
-
 // namespace moves the test into a network namespace of its own, in which
-// connections over lo are tracked. Its thread is never unlocked, so that it
-// ends with the test; a subtest has another thread, and needs a namespace of
-// its own.
+// connections over lo are tracked.
 func namespace(t *testing.T) {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("needs root; make check leaves it out")
-	}
-	if os.Geteuid() != 0 {
-		missing(t, "root, to make a network namespace")
-	}
-	runtime.LockOSThread()
-	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-		missing(t, "a network namespace: "+err.Error())
-	}
+	netnstest.Enter(t)
 	lo, err := netlink.LinkByName("lo")
 	if err := errors.Join(err, netlink.LinkSetUp(lo)); err != nil {
 		t.Fatalf("set lo up: %v", err)
@@ -43,27 +28,12 @@ func namespace(t *testing.T) {
 	iptables(t, "-A INPUT -m conntrack --ctstate NEW -j ACCEPT")
 }
 
-// missing skips a test for want of something; CI has to have it, but for -short.
-func missing(t *testing.T, what string) {
-	t.Helper()
-	if os.Getenv("CI") == "true" && !testing.Short() {
-		t.Fatalf("this test needs %s", what)
-	}
-	t.Skipf("this test needs %s", what)
-}
-
 func iptables(t *testing.T, rule string) {
 	t.Helper()
-	if here, err := os.Readlink("/proc/thread-self/ns/net"); err != nil || here == hostNamespace {
-		t.Fatalf("not run in the host's own network namespace (%v): iptables %s", err, rule)
+	if _, err := exec.LookPath("iptables"); err != nil {
+		netnstest.SkipWithout(t, err.Error())
 	}
-	path, err := exec.LookPath("iptables")
-	if err != nil {
-		missing(t, err.Error())
-	}
-	if out, err := exec.Command(path, strings.Fields(rule)...).CombinedOutput(); err != nil {
-		t.Fatalf("iptables %s: %v\n%s", rule, err, out)
-	}
+	netnstest.Run(t, "iptables "+rule)
 }
 
 // translate gives what comes from 127.0.1.0/24 the source 127.0.2.1: to TCP

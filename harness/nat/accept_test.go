@@ -7,25 +7,26 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"snatlab/harness/netnstest"
 	"snatlab/harness/undo"
 )
 
 // filtering gives the lines of Docker's chain for others in the filter table.
 func (t *Tables) filtering(test *testing.T) string {
 	test.Helper()
-	return sh(test, t.Path+" -t filter -v -S DOCKER-USER 2>/dev/null")
+	return netnstest.Run(test, t.Path+" -t filter -v -S DOCKER-USER 2>/dev/null")
 }
 
 // userChain makes that chain, with rules that look like ours.
 func userChain(t *testing.T, tables *Tables) {
 	t.Helper()
-	sh(t, tables.Path+" -t filter -N DOCKER-USER")
+	netnstest.Run(t, tables.Path+" -t filter -N DOCKER-USER")
 	for i, rule := range []string{
 		"-i snat-c -o snat-x -j ACCEPT", "-i snat-x -o snat-s -j ACCEPT", "-i snat-s -o snat-c -j ACCEPT", "-i snat-c -j ACCEPT",
 		"-o snat-s -j ACCEPT", "-i snat-c -o snat-s -j DROP", "-i snat-c -o snat-s -p tcp -j ACCEPT", "-i snat-c+ -o snat-s+ -j ACCEPT",
 		"-i snat-c -o snat-s -m comment --comment theirs -j ACCEPT", "! -i snat-c -o snat-s -j ACCEPT", "-j RETURN",
 	} {
-		sh(t, fmt.Sprintf("%s -t filter -A DOCKER-USER -c %d %d %s", tables.Path, i+1, 60*(i+1), rule))
+		netnstest.Run(t, fmt.Sprintf("%s -t filter -A DOCKER-USER -c %d %d %s", tables.Path, i+1, 60*(i+1), rule))
 	}
 }
 
@@ -47,7 +48,7 @@ func TestAcceptInsertsOnTopAndItsUndoDeletesThatRuleOnly(t *testing.T) {
 		if d := cmp.Diff(want, tables.filtering(t)); d != "" {
 			t.Errorf("inserted (-want +got):\n%s", d)
 		}
-		sh(t, tables.Path+" -t filter -I DOCKER-USER -s 10.0.0.0/8 -j DROP") // ours is not on top any more
+		netnstest.Run(t, tables.Path+" -t filter -I DOCKER-USER -s 10.0.0.0/8 -j DROP") // ours is not on top any more
 		closeJournal(t, j)
 		closeJournal(t, j)
 		want = chain + "\n-A DOCKER-USER -s 10.0.0.0/8 -c 0 0 -j DROP\n" + rest
@@ -59,7 +60,7 @@ func TestAcceptInsertsOnTopAndItsUndoDeletesThatRuleOnly(t *testing.T) {
 
 func TestBothDirectionsAreAcceptedAndUndone(t *testing.T) {
 	eachVariant(t, func(t *testing.T, tables *Tables) {
-		sh(t, tables.Path+" -t filter -N DOCKER-USER; "+tables.Path+" -t filter -A DOCKER-USER -j RETURN")
+		netnstest.Run(t, tables.Path+" -t filter -N DOCKER-USER; "+tables.Path+" -t filter -A DOCKER-USER -j RETURN")
 		before := tables.filtering(t)
 		j, path := newJournal(t)
 		accepting(t, tables, j, "snat-c", "snat-s")
@@ -91,7 +92,7 @@ func TestTheManualCommandDeletesTheAcceptedRule(t *testing.T) {
 		before := tables.filtering(t)
 		j, _ := newJournal(t)
 		accepting(t, tables, j, "snat-c", "snat-s")
-		sh(t, j.Steps()[0].Manual)
+		netnstest.Run(t, j.Steps()[0].Manual)
 		if d := cmp.Diff(before, tables.filtering(t)); d != "" {
 			t.Errorf("undone by hand (-want +got):\n%s", d)
 		}
@@ -105,14 +106,14 @@ func TestTheManualCommandDeletesTheAcceptedRule(t *testing.T) {
 // A chain that is gone took the rule with it.
 func TestAcceptsUndoNeedsNoChain(t *testing.T) {
 	eachVariant(t, func(t *testing.T, tables *Tables) {
-		sh(t, tables.Path+" -t filter -N DOCKER-USER")
+		netnstest.Run(t, tables.Path+" -t filter -N DOCKER-USER")
 		j, path := newJournal(t)
 		accepting(t, tables, j, "snat-c", "snat-s")
-		sh(t, fmt.Sprintf("%[1]s -t filter -F DOCKER-USER && %[1]s -t filter -X DOCKER-USER", tables.Path))
-		before := sh(t, tables.Path+" -t filter -S")
+		netnstest.Run(t, fmt.Sprintf("%[1]s -t filter -F DOCKER-USER && %[1]s -t filter -X DOCKER-USER", tables.Path))
+		before := netnstest.Run(t, tables.Path+" -t filter -S")
 		replay(t, path)
 		closeJournal(t, j)
-		if d := cmp.Diff(before, sh(t, tables.Path+" -t filter -S")); d != "" {
+		if d := cmp.Diff(before, netnstest.Run(t, tables.Path+" -t filter -S")); d != "" {
 			t.Errorf("changed:\n%s", d)
 		}
 	})
@@ -120,14 +121,14 @@ func TestAcceptsUndoNeedsNoChain(t *testing.T) {
 
 func TestAcceptIntoAChainThatIsNotThereIsAnErrorAndLeavesNothing(t *testing.T) {
 	eachVariant(t, func(t *testing.T, tables *Tables) {
-		before := sh(t, tables.Path+" -t filter -S")
+		before := netnstest.Run(t, tables.Path+" -t filter -S")
 		j, _ := newJournal(t)
 		err := tables.Accept(t.Context(), j, "snat-c", "snat-s")
 		if err == nil || !strings.HasPrefix(err.Error(), "insert rule into DOCKER-USER: ") {
 			t.Errorf("error %v", err)
 		}
 		closeJournal(t, j)
-		if d := cmp.Diff(before, sh(t, tables.Path+" -t filter -S")); d != "" {
+		if d := cmp.Diff(before, netnstest.Run(t, tables.Path+" -t filter -S")); d != "" {
 			t.Errorf("changed:\n%s", d)
 		}
 	})

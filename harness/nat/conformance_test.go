@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/ti-mo/conntrack"
 
+	"snatlab/harness/netnstest"
 	"snatlab/harness/undo"
 )
 
@@ -282,11 +283,11 @@ var claims = []struct {
 		r, j, _ := made(t, f)
 		apply(t, r, j, Options{RandomFully: true})
 		steps := j.Steps()
-		sh(t, steps[0].Manual)
+		netnstest.Run(t, steps[0].Manual)
 		if slices.Contains(f.rules(t), f.ours(Options{RandomFully: true})) {
 			t.Errorf("%s leaves %q", steps[0].Manual, f.rules(t))
 		}
-		sh(t, steps[1].Manual+" || :") // may have nothing left to do
+		netnstest.Run(t, steps[1].Manual+" || :") // may have nothing left to do
 		reads(t, f)
 		closeJournal(t, j)
 		reads(t, f)

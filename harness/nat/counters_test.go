@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"snatlab/harness/netnstest"
 )
 
 // show renders counters of one rule each, without the handles.
@@ -30,9 +32,9 @@ func TestCounters(t *testing.T) {
 			}
 			r, j := byOwner(t, f)
 			for _, tables := range []string{"iptables-nft", "iptables-legacy"} {
-				sh(t, tables+" -t nat -A POSTROUTING -c 7 420 -s 10.1.0.0/16 ! -o docker0 -j MASQUERADE || :")
+				netnstest.Run(t, tables+" -t nat -A POSTROUTING -c 7 420 -s 10.1.0.0/16 ! -o docker0 -j MASQUERADE || :")
 			}
-			sh(t, `nft -f - <<'END'
+			netnstest.Run(t, `nft -f - <<'END'
 table inet shop {
 	chain nat {
 		type nat hook postrouting priority srcnat - 1
@@ -85,7 +87,7 @@ END`)
 			openNFT(t)
 			r, j := byOwner(t, f)
 			inForce := apply(t, r, j, Options{Random: true})
-			sh(t, `nft 'table ip shop { chain nat { type nat hook postrouting priority srcnat - 1; ip saddr 198.18.0.0/24 counter masquerade; }; }'`)
+			netnstest.Run(t, `nft 'table ip shop { chain nat { type nat hook postrouting priority srcnat - 1; ip saddr 198.18.0.0/24 counter masquerade; }; }'`)
 			send(t, 4)
 			if got := show(inForce.Counters(t.Context())); len(got) != 1 || !strings.HasPrefix(got[0], "nftables, table ip shop, chain nat 1: handle ") || !strings.HasSuffix(got[0], " 4") {
 				t.Errorf("got %q", got)
@@ -100,7 +102,7 @@ END`)
 		tables.rules(t, ours)
 		j, _ := newJournal(t)
 		inForce := apply(t, find(t, tables), j, Options{})
-		sh(t, "nft add rule ip nat POSTROUTING counter packets 3 bytes 9 masquerade random,persistent")
+		netnstest.Run(t, "nft add rule ip nat POSTROUTING counter packets 3 bytes 9 masquerade random,persistent")
 		all := inForce.Counters(t.Context())
 		if got := show(all); !slices.Contains(got, "nftables, table ip nat, chain POSTROUTING 2: handle N 3") {
 			t.Errorf("got %q", got)
@@ -113,7 +115,7 @@ END`)
 		namespace(t)
 		openNFT(t)
 		r, j := byOwner(t, byNFT{})
-		sh(t, "iptables-nft -t nat -A POSTROUTING -c 7 420 -j RETURN")
+		netnstest.Run(t, "iptables-nft -t nat -A POSTROUTING -c 7 420 -j RETURN")
 		t.Setenv("PATH", t.TempDir())
 		all := apply(t, r, j, Options{}).Counters(t.Context())
 		if got := show(all); !slices.Equal(got, []string{"nftables, table ip nat, chain POSTROUTING 1: handle N 7"}) || all.Unread != nil {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"snatlab/harness/netnstest"
 	"snatlab/harness/undo"
 )
 
@@ -73,7 +74,7 @@ func (byIptables) theirs(n int) string {
 
 func (f byIptables) rules(t *testing.T) []string {
 	t.Helper()
-	return lines(unmarked(sh(t, f.Path+" -t nat -S POSTROUTING 2>/dev/null")))[1:] // the policy comes first
+	return lines(unmarked(netnstest.Run(t, f.Path+" -t nat -S POSTROUTING 2>/dev/null")))[1:] // the policy comes first
 }
 
 func (f byIptables) listing(t *testing.T) []string {
@@ -85,7 +86,7 @@ func (byIptables) uncounted(rule string) string { return strings.Replace(rule, "
 
 func (f byIptables) add(t *testing.T, rule string) {
 	t.Helper()
-	sh(t, f.Path+" -t nat "+rule)
+	netnstest.Run(t, f.Path+" -t nat "+rule)
 }
 
 func (f byIptables) insert(t *testing.T, rule string) {
@@ -113,7 +114,7 @@ type byNFT struct{}
 func openNFT(t *testing.T) byNFT {
 	t.Helper()
 	if _, err := exec.LookPath("nft"); err != nil {
-		missing(t, err.Error()+" (install the package nftables)")
+		netnstest.SkipWithout(t, err.Error()+" (install the package nftables)")
 	}
 	return byNFT{}
 }
@@ -142,7 +143,7 @@ func (f byNFT) listing(t *testing.T) []string { t.Helper(); return f.list(t, "")
 func (byNFT) list(t *testing.T, flag string) []string {
 	t.Helper()
 	var rules []string
-	for _, line := range lines(sh(t, "nft "+flag+" list chain ip snatlab postrouting 2>/dev/null || :")) {
+	for _, line := range lines(netnstest.Run(t, "nft "+flag+" list chain ip snatlab postrouting 2>/dev/null || :")) {
 		if strings.HasPrefix(line, "\t\t") && !strings.HasPrefix(line, "\t\ttype ") {
 			rules = append(rules, strings.TrimSpace(line))
 		}
@@ -156,22 +157,22 @@ func (byNFT) uncounted(rule string) string {
 
 func (byNFT) add(t *testing.T, rule string) {
 	t.Helper()
-	sh(t, "nft 'add rule ip snatlab postrouting "+rule+"'")
+	netnstest.Run(t, "nft 'add rule ip snatlab postrouting "+rule+"'")
 }
 
 func (byNFT) insert(t *testing.T, rule string) {
 	t.Helper()
-	sh(t, "nft 'insert rule ip snatlab postrouting "+rule+"'")
+	netnstest.Run(t, "nft 'insert rule ip snatlab postrouting "+rule+"'")
 }
 
 func (f byNFT) replace(t *testing.T, n int, rule string) {
 	t.Helper()
-	sh(t, "nft 'replace rule ip snatlab postrouting handle "+f.handle(t, n)+" "+rule+"'")
+	netnstest.Run(t, "nft 'replace rule ip snatlab postrouting handle "+f.handle(t, n)+" "+rule+"'")
 }
 
 func (f byNFT) remove(t *testing.T, n int) {
 	t.Helper()
-	sh(t, "nft delete rule ip snatlab postrouting handle "+f.handle(t, n))
+	netnstest.Run(t, "nft delete rule ip snatlab postrouting handle "+f.handle(t, n))
 }
 
 func (f byNFT) handle(t *testing.T, n int) string {
@@ -181,7 +182,7 @@ func (f byNFT) handle(t *testing.T, n int) string {
 
 func (byNFT) flush(t *testing.T) {
 	t.Helper()
-	sh(t, "nft flush chain ip snatlab postrouting")
+	netnstest.Run(t, "nft flush chain ip snatlab postrouting")
 }
 
 // everything is all that any firewall holds in the namespace of the test, to
@@ -193,7 +194,7 @@ func everything(t *testing.T, handles bool) []string {
 		list = "nft -a list ruleset"
 	}
 	var all []string
-	for _, line := range lines(sh(t, list+" 2>/dev/null; iptables-legacy-save -c")) {
+	for _, line := range lines(netnstest.Run(t, list+" 2>/dev/null; iptables-legacy-save -c")) {
 		if !strings.HasPrefix(line, "#") { // a warning, or the time of day
 			all = append(all, line)
 		}
@@ -229,7 +230,7 @@ table inet snatlab {
 		ip saddr 10.9.0.0/16 counter packets 7 bytes 420
 	}
 }`
-	sh(t, "nft -f - <<'END'"+nft+"\nEND")
+	netnstest.Run(t, "nft -f - <<'END'"+nft+"\nEND")
 	// In a kernel without legacy tables, nobody has rules there.
-	sh(t, "iptables-legacy -t nat -A POSTROUTING -c 7 420 -s 10.8.0.0/16 ! -o docker0 -j MASQUERADE || :")
+	netnstest.Run(t, "iptables-legacy -t nat -A POSTROUTING -c 7 420 -s 10.8.0.0/16 ! -o docker0 -j MASQUERADE || :")
 }

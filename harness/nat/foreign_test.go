@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"snatlab/harness/netnstest"
 	"snatlab/harness/undo"
 )
 
@@ -21,7 +22,7 @@ const (
 // raw lists the chain as iptables prints it, marks included.
 func raw(t *testing.T, tables *Tables) []string {
 	t.Helper()
-	return lines(sh(t, tables.Path+" -t nat -S POSTROUTING 2>/dev/null"))[1:]
+	return lines(netnstest.Run(t, tables.Path+" -t nat -S POSTROUTING 2>/dev/null"))[1:]
 }
 
 // byOwner makes the rule as its owner does, without our mark, and a journal for
@@ -53,7 +54,7 @@ func TestRefuse(t *testing.T) {
 		t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) {
 			eachVariant(t, func(t *testing.T, tables *Tables) {
 				for _, r := range c.rules {
-					sh(t, tables.Path+" -t nat "+r)
+					netnstest.Run(t, tables.Path+" -t nat "+r)
 				}
 				before := tables.listing(t)
 				j, path := newJournal(t)
@@ -108,12 +109,12 @@ func TestUndo_leaves_an_equal_rule(t *testing.T) {
 		t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) {
 			eachVariant(t, func(t *testing.T, tables *Tables) {
 				for _, r := range c.before {
-					sh(t, tables.Path+" -t nat "+r)
+					netnstest.Run(t, tables.Path+" -t nat "+r)
 				}
 				j, path := newJournal(t)
 				apply(t, find(t, tables), j, Options{RandomFully: true})
 				for _, r := range c.between {
-					sh(t, tables.Path+" -t nat "+r)
+					netnstest.Run(t, tables.Path+" -t nat "+r)
 				}
 				for range 2 {
 					replay(t, path)
@@ -134,9 +135,9 @@ func TestUndo_of_a_change_that_was_never_made(t *testing.T) {
 		acceptStep := undo.NewStep(KindAccept, "", "", accept{Path: tables.Path, Chain: UserChain, Spec: r(acceptingText("a", "b")).spec()})
 		steps := []undo.Step{tables.rewriting(rule{text: plain}, r(fully), true), masqueradeStep, acceptStep}
 		for _, rule := range []string{plain, theirRule, fully, fully} {
-			sh(t, tables.Path+" -t nat "+rule)
+			netnstest.Run(t, tables.Path+" -t nat "+rule)
 		}
-		sh(t, fmt.Sprintf("%[1]s -N DOCKER-USER && %[1]s -A DOCKER-USER -i a -o b -j ACCEPT && %[1]s -A DOCKER-USER -j RETURN", tables.Path))
+		netnstest.Run(t, fmt.Sprintf("%[1]s -N DOCKER-USER && %[1]s -A DOCKER-USER -i a -o b -j ACCEPT && %[1]s -A DOCKER-USER -j RETURN", tables.Path))
 		before := everything(t, true)
 		if err := Undoers().UndoAll(t.Context(), steps); err != nil {
 			t.Error(err)
@@ -158,7 +159,7 @@ func TestUndo_of_half_a_change(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			eachVariant(t, func(t *testing.T, tables *Tables) {
 				for _, r := range c.rules {
-					sh(t, tables.Path+" -t nat "+r)
+					netnstest.Run(t, tables.Path+" -t nat "+r)
 				}
 				step := tables.rewriting(rule{text: plain}, rule{text: fully, mark: "snatlab-run"}, false)
 				for range 2 {
@@ -180,7 +181,7 @@ func TestUndo_leaves_the_tables_of_others(t *testing.T) {
 	namespace(t)
 	openNFT(t)
 	for _, table := range []string{"snatlab-widen", "snatlab-widen-other", "snatlab"} {
-		sh(t, "nft add table ip "+table)
+		netnstest.Run(t, "nft add table ip "+table)
 	}
 	before := everything(t, true)
 	steps := []undo.Step{undo.NewStep(KindWiden, "", "", widened{Table: "snatlab-widen-abcdef"})}
@@ -193,10 +194,10 @@ func TestUndo_leaves_the_tables_of_others(t *testing.T) {
 // Without a mark nobody can tell which of several equal rules is ours.
 func TestUndo_without_a_mark_refuses_equal_rules(t *testing.T) {
 	eachVariant(t, func(t *testing.T, tables *Tables) {
-		sh(t, tables.Path+" -N DOCKER-USER")
+		netnstest.Run(t, tables.Path+" -N DOCKER-USER")
 		for _, rule := range []string{"-t nat " + fully, "-t nat " + theirRule, "-t nat " + fully, "-t nat " + plain, "-t nat " + plain,
 			acceptingText("a", "b"), acceptingText("a", "b")} {
-			sh(t, tables.Path+" "+rule)
+			netnstest.Run(t, tables.Path+" "+rule)
 		}
 		before := everything(t, true)
 		for _, c := range []struct {
@@ -227,7 +228,7 @@ esac; esac`)
 	}
 	t.Run("rules_are_written_and_undone", func(t *testing.T) {
 		eachVariant(t, func(t *testing.T, tables *Tables) {
-			sh(t, tables.Path+" -N DOCKER-USER; "+tables.Path+" -t nat "+plain)
+			netnstest.Run(t, tables.Path+" -N DOCKER-USER; "+tables.Path+" -t nat "+plain)
 			before := everything(t, false)
 			old := none(t, tables)
 			j, path := newJournal(t)
@@ -237,7 +238,7 @@ esac; esac`)
 			if got := raw(t, tables); !slices.Equal(got, []string{fully}) {
 				t.Errorf("the chain reads %q", got)
 			}
-			if got := sh(t, tables.Path+" -S DOCKER-USER"); got != "-N DOCKER-USER\n"+acceptingText("snat-c", "snat-s")+"\n" {
+			if got := netnstest.Run(t, tables.Path+" -S DOCKER-USER"); got != "-N DOCKER-USER\n"+acceptingText("snat-c", "snat-s")+"\n" {
 				t.Errorf("the chain reads %q", got)
 			}
 			replay(t, path)
@@ -246,7 +247,7 @@ esac; esac`)
 	})
 	t.Run("equal_rules_are_refused", func(t *testing.T) {
 		eachVariant(t, func(t *testing.T, tables *Tables) {
-			sh(t, tables.Path+" -N DOCKER-USER; "+tables.Path+" "+acceptingText("snat-c", "snat-s"))
+			netnstest.Run(t, tables.Path+" -N DOCKER-USER; "+tables.Path+" "+acceptingText("snat-c", "snat-s"))
 			before := everything(t, false)
 			j, _ := newJournal(t)
 			err := none(t, tables).Accept(t.Context(), j, "snat-c", "snat-s")

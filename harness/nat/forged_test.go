@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"snatlab/harness/netnstest"
 )
 
 // A user who can write a journal must not decide what root runs or removes.
@@ -68,10 +70,10 @@ func TestForgedStep(t *testing.T) {
 			forged{"program " + path, KindMasquerade, spec(path, "", masquerading...), program(path)})
 	}
 	eachVariant(t, func(t *testing.T, tables *Tables) {
-		sh(t, tables.Path+" -N DOCKER-USER")
+		netnstest.Run(t, tables.Path+" -N DOCKER-USER")
 		for _, r := range []string{"-t nat " + plain, "-t nat " + fully, "-t nat -A OUTPUT -s 198.18.0.0/24 ! -o snat-c -j MASQUERADE",
 			"-A DOCKER-USER -i snat-c -o snat-s -j ACCEPT", "-A INPUT -i snat-c -o snat-s -j ACCEPT", "-A DOCKER-USER -j RETURN", "-A DOCKER-USER -i a -o b -j DROP"} {
-			sh(t, tables.Path+" "+r+" || :") // no MASQUERADE in OUTPUT
+			netnstest.Run(t, tables.Path+" "+r+" || :") // no MASQUERADE in OUTPUT
 		}
 		before := everything(t, true)
 		for _, s := range steps {

@@ -8,17 +8,19 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"snatlab/harness/netnstest"
 )
 
 // untouched tells that nothing in this namespace has so much as a table.
 func untouched(t *testing.T) {
 	t.Helper()
-	if names := sh(t, "cat /proc/thread-self/net/ip_tables_names 2>/dev/null || :"); names != "" {
+	if names := netnstest.Run(t, "cat /proc/thread-self/net/ip_tables_names 2>/dev/null || :"); names != "" {
 		t.Errorf("iptables-legacy tables were made: %q", names)
 	}
 	if _, err := exec.LookPath("nft"); err != nil {
 		t.Log("nft is not installed: its tables are not looked at")
-	} else if rules := sh(t, "nft list ruleset"); rules != "" {
+	} else if rules := netnstest.Run(t, "nft list ruleset"); rules != "" {
 		t.Errorf("nft tables were made:\n%s", rules)
 	}
 }
@@ -56,9 +58,9 @@ func TestLegacyIsGivenWhereItHasANatTable(t *testing.T) {
 	namespace(t)
 	legacy, err := open("iptables-legacy")
 	if err != nil {
-		missing(t, err.Error())
+		netnstest.SkipWithout(t, err.Error())
 	}
-	sh(t, legacy.Path+" -t filter -S || :") // a table, but not that one
+	netnstest.Run(t, legacy.Path+" -t filter -S || :") // a table, but not that one
 	if _, names := variants(t); names != "nft " {
 		t.Errorf("variants %s, want nft", names)
 	}
@@ -81,13 +83,13 @@ func TestDockerIsThereWhenBothItsChainsAre(t *testing.T) {
 			}
 		}
 		has(false, "no chain")
-		sh(t, tables.Path+" -t nat -N DOCKER")
+		netnstest.Run(t, tables.Path+" -t nat -N DOCKER")
 		has(false, "only that in nat")
-		sh(t, tables.Path+" -t filter -N DOCKER")
+		netnstest.Run(t, tables.Path+" -t filter -N DOCKER")
 		has(false, "another in filter")
-		sh(t, tables.Path+" -t filter -N DOCKER-USER")
+		netnstest.Run(t, tables.Path+" -t filter -N DOCKER-USER")
 		has(true, "both")
-		sh(t, tables.Path+" -t nat -X DOCKER")
+		netnstest.Run(t, tables.Path+" -t nat -X DOCKER")
 		has(false, "only that in filter")
 	})
 }
@@ -95,11 +97,11 @@ func TestDockerIsThereWhenBothItsChainsAre(t *testing.T) {
 func TestToLookForDockerMakesNoLegacyTable(t *testing.T) {
 	namespace(t)
 	tables := program(t, "legacy")
-	sh(t, tables.Path+" -t nat -N DOCKER")
+	netnstest.Run(t, tables.Path+" -t nat -N DOCKER")
 	if docker, err := tables.HasDocker(); docker || err != nil {
 		t.Errorf("%v, %v", docker, err)
 	}
-	if names := strings.Fields(sh(t, "cat /proc/thread-self/net/ip_tables_names")); len(names) != 1 {
+	if names := strings.Fields(netnstest.Run(t, "cat /proc/thread-self/net/ip_tables_names")); len(names) != 1 {
 		t.Errorf("tables %q, want nat alone", names)
 	}
 }
@@ -170,7 +172,7 @@ func script(t *testing.T, path, version string) {
 // rely on.
 func TestTheInstalledProgramsAreWhatTheirNamesSay(t *testing.T) {
 	eachVariant(t, func(t *testing.T, tables *Tables) {
-		says := sh(t, tables.Path+" --version")
+		says := netnstest.Run(t, tables.Path+" --version")
 		word := map[string]string{"nft": "(nf_tables)", "legacy": "(legacy)"}[tables.Variant]
 		if !strings.Contains(says, word) || !strings.HasSuffix(tables.Version(), " ("+tables.Variant+")") {
 			t.Errorf("%s says %q, and is taken for %s", tables.Path, says, tables.Version())

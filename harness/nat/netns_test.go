@@ -4,10 +4,8 @@ import (
 	"errors"
 	"net"
 	"net/netip"
-	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -15,28 +13,15 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"snatlab/harness/netnstest"
 	"snatlab/harness/undo"
 )
 
-// hostNamespace is where no test may run a program.
-var hostNamespace, _ = os.Readlink("/proc/self/ns/net")
-
 // namespace moves the test into a network namespace of its own, which has the
-// client network and a way out of it. Its thread is never unlocked, so that it
-// ends with the test; a subtest has another thread, and needs a namespace of
-// its own.
+// client network and a way out of it.
 func namespace(t *testing.T) {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("needs root; make check leaves it out")
-	}
-	if os.Geteuid() != 0 {
-		missing(t, "root, to make a network namespace")
-	}
-	runtime.LockOSThread()
-	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-		missing(t, "a network namespace: "+err.Error())
-	}
+	netnstest.Enter(t)
 	topology(t)
 }
 
@@ -63,28 +48,6 @@ func topology(t *testing.T) {
 	}
 }
 
-// missing skips a test for want of something; CI has to have it, but for -short.
-func missing(t *testing.T, what string) {
-	t.Helper()
-	if os.Getenv("CI") == "true" && !testing.Short() {
-		t.Fatalf("this test needs %s", what)
-	}
-	t.Skipf("this test needs %s", what)
-}
-
-// sh runs a command line in the namespace of the test and gives its output.
-func sh(t *testing.T, line string) string {
-	t.Helper()
-	if here, err := os.Readlink("/proc/thread-self/ns/net"); err != nil || here == hostNamespace {
-		t.Fatalf("not run in the host's own network namespace (%v): %s", err, line)
-	}
-	out, err := exec.Command("sh", "-c", line).CombinedOutput()
-	if err != nil {
-		t.Fatalf("%s: %v\n%s", line, err, out)
-	}
-	return string(out)
-}
-
 // eachVariant runs a test with iptables-nft and with iptables-legacy, each in
 // a namespace of its own.
 func eachVariant(t *testing.T, test func(t *testing.T, tables *Tables)) {
@@ -102,7 +65,7 @@ func program(t *testing.T, variant string) *Tables {
 	t.Helper()
 	tables, err := open("iptables-" + variant)
 	if err != nil {
-		missing(t, err.Error())
+		netnstest.SkipWithout(t, err.Error())
 	}
 	if out, err := exec.Command(tables.Path, "-t", "nat", "-S").CombinedOutput(); strings.Contains(string(out), "Table does not exist") {
 		t.Skipf("a kernel without %s tables: %s", variant, out)
@@ -116,7 +79,7 @@ func program(t *testing.T, variant string) *Tables {
 func (t *Tables) rules(test *testing.T, rules ...string) {
 	test.Helper()
 	for _, r := range rules {
-		sh(test, t.Path+" -t nat -A POSTROUTING "+r)
+		netnstest.Run(test, t.Path+" -t nat -A POSTROUTING "+r)
 	}
 }
 
@@ -124,7 +87,7 @@ func (t *Tables) rules(test *testing.T, rules ...string) {
 // without our mark.
 func (t *Tables) listing(test *testing.T) []string {
 	test.Helper()
-	return strings.Split(strings.TrimSpace(unmarked(sh(test, t.Path+" -t nat -v -S POSTROUTING 2>/dev/null"))), "\n")
+	return strings.Split(strings.TrimSpace(unmarked(netnstest.Run(test, t.Path+" -t nat -v -S POSTROUTING 2>/dev/null"))), "\n")
 }
 
 // unmarked removes the marks that rules of a journal of newJournal carry.

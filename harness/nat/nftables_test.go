@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"snatlab/harness/netnstest"
 	"snatlab/harness/undo"
 )
 
@@ -26,7 +27,7 @@ func TestTheTableIsWhatItsOwnerWouldWrite(t *testing.T) {
 	}
 }
 `
-	if d := cmp.Diff(want, sh(t, "nft list ruleset")); d != "" {
+	if d := cmp.Diff(want, netnstest.Run(t, "nft list ruleset")); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
 }
@@ -58,7 +59,7 @@ func TestTheTextOfARuleIsWhatNFTPrints(t *testing.T) {
 		if want := []rule{{text: ours.text()}, {text: ours.text()}}; err != nil || !slices.Equal(got, want) {
 			t.Errorf("read as %v (%v), want %v", got, err, want)
 		}
-		sh(t, "nft delete table ip snatlab")
+		netnstest.Run(t, "nft delete table ip snatlab")
 	}
 }
 
@@ -151,7 +152,7 @@ func TestATableThatSomebodyDeletedLeavesNothingToUndo(t *testing.T) {
 	f := openNFT(t)
 	r, j, _ := made(t, f)
 	inForce := apply(t, r, j, Options{RandomFully: true})
-	sh(t, "nft delete table ip snatlab")
+	netnstest.Run(t, "nft delete table ip snatlab")
 	isGone(t, f, inForce, f.ours(Options{RandomFully: true}))
 	undoArm(t, inForce)
 	closeJournal(t, j)
@@ -191,9 +192,9 @@ func TestTheStepsOfNFTablesTellWhatWasMadeAndHowToUndoItByHand(t *testing.T) {
 	if d := cmp.Diff(want, j.Steps()); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
-	sh(t, want[0].Manual)
+	netnstest.Run(t, want[0].Manual)
 	reads(t, f, ours)
-	sh(t, want[1].Manual)
+	netnstest.Run(t, want[1].Manual)
 	closeJournal(t, j)
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/vishvananda/netlink"
 
+	"snatlab/harness/netnstest"
 	"snatlab/harness/undo"
 )
 
@@ -160,7 +161,7 @@ func TestHalfARewritingIsUndone(t *testing.T) {
 		tables.busy(t)
 		before := tables.listing(t)
 		for _, at := range []int{oursAt, oursAt + 1} { // cut off while it was rewritten, or while it was restored
-			sh(t, fmt.Sprintf("%s -t nat -I POSTROUTING %d %s --random-fully", tables.Path, at, ours))
+			netnstest.Run(t, fmt.Sprintf("%s -t nat -I POSTROUTING %d %s --random-fully", tables.Path, at, ours))
 			for range 2 {
 				if err := step(tables).restore(t.Context()); err != nil {
 					t.Fatal(err)
@@ -193,11 +194,11 @@ func TestARewrittenRuleOfANetworkThatIsGoneIsDeleted(t *testing.T) {
 func TestTheManualCommandLeavesNoRuleOfTheNetwork(t *testing.T) {
 	eachVariant(t, func(t *testing.T, tables *Tables) {
 		for _, o := range []Options{{RandomFully: true}, {Random: true}} {
-			sh(t, tables.Path+" -t nat -F POSTROUTING")
+			netnstest.Run(t, tables.Path+" -t nat -F POSTROUTING")
 			tables.rules(t, others[0], ours)
 			j, _ := newJournal(t)
 			apply(t, find(t, tables), j, o)
-			sh(t, j.Steps()[0].Manual)
+			netnstest.Run(t, j.Steps()[0].Manual)
 			tables.reads(t, "-s 172.17.0.0/16 ! -o docker0 -j MASQUERADE")
 			closeJournal(t, j)
 			tables.reads(t, "-s 172.17.0.0/16 ! -o docker0 -j MASQUERADE")
@@ -209,13 +210,13 @@ func TestTheManualCommandLeavesNoRuleOfTheNetwork(t *testing.T) {
 func TestTheManualCommandPutsTheRuleOfANetworkThatLastsBack(t *testing.T) {
 	eachVariant(t, func(t *testing.T, tables *Tables) {
 		for _, o := range []Options{{RandomFully: true}, {Random: true}} {
-			sh(t, tables.Path+" -t nat -F POSTROUTING")
+			netnstest.Run(t, tables.Path+" -t nat -F POSTROUTING")
 			tables.rules(t, others[0], ours)
 			r := find(t, tables)
 			r.Lasting = true
 			j, _ := newJournal(t)
 			apply(t, r, j, o)
-			sh(t, j.Steps()[0].Manual)
+			netnstest.Run(t, j.Steps()[0].Manual)
 			tables.reads(t, ours, "-s 172.17.0.0/16 ! -o docker0 -j MASQUERADE")
 			closeJournal(t, j)
 			tables.reads(t, ours, "-s 172.17.0.0/16 ! -o docker0 -j MASQUERADE")

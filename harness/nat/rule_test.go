@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"snatlab/harness/netnstest"
 )
 
 func TestARuleIsReadAsItsTextItsWordsAndItsPackets(t *testing.T) {
@@ -73,8 +75,8 @@ func TestWhatIsNoRuleIsNotReadAsOne(t *testing.T) {
 func TestListGivesTheRulesInOrderWithoutPoliciesAndChains(t *testing.T) {
 	eachVariant(t, func(t *testing.T, tables *Tables) {
 		tables.rules(t, "-c 1 60 -s 10.0.0.1 -j RETURN", `-c 2 120 -m comment --comment "a 'b' \"c\"" -j RETURN`)
-		sh(t, tables.Path+" -t nat -N EMPTY")
-		sh(t, tables.Path+" -t nat -N OWN; "+tables.Path+" -t nat -A OWN -c 3 180 -j ACCEPT")
+		netnstest.Run(t, tables.Path+" -t nat -N EMPTY")
+		netnstest.Run(t, tables.Path+" -t nat -N OWN; "+tables.Path+" -t nat -A OWN -c 3 180 -j ACCEPT")
 		for chain, want := range map[string][]string{
 			"POSTROUTING": {"1 -A POSTROUTING -s 10.0.0.1/32 -j RETURN", `2 -A POSTROUTING -m comment --comment "a \'b\' \"c\"" -j RETURN`},
 			"OWN":         {"3 -A OWN -j ACCEPT"},

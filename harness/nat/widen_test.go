@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"snatlab/harness/netnstest"
 	"snatlab/harness/undo"
 )
 
@@ -41,14 +42,14 @@ func TestTheWideningIsWhatItsOwnerWouldWrite(t *testing.T) {
 	}
 }
 `
-	if d := cmp.Diff(want, sh(t, "nft list ruleset")); d != "" {
+	if d := cmp.Diff(want, netnstest.Run(t, "nft list ruleset")); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
 	steps := []undo.Step{undo.NewStep("nat.widen", "nftables table ip snatlab-widen-run", "nft delete table ip snatlab-widen-run", widened{Table: "snatlab-widen-run"})}
 	if d := cmp.Diff(steps, j.Steps()); d != "" {
 		t.Errorf("steps (-want +got):\n%s", d)
 	}
-	sh(t, j.Steps()[0].Manual)
+	netnstest.Run(t, j.Steps()[0].Manual)
 	closeJournal(t, j)
 	untouched(t)
 }
@@ -60,7 +61,7 @@ func TestAsManyIdleRulesAreWrittenAsAreAskedFor(t *testing.T) {
 			openNFT(t)
 			j, _ := newJournal(t)
 			widen(t, j, n)
-			if got := strings.Count(sh(t, "nft list chain ip snatlab-widen-run idle"), "\tip saddr 0.0.0.1\n"); got != n {
+			if got := strings.Count(netnstest.Run(t, "nft list chain ip snatlab-widen-run idle"), "\tip saddr 0.0.0.1\n"); got != n {
 				t.Errorf("%d idle rules, want %d", got, n)
 			}
 			closeJournal(t, j)
@@ -102,11 +103,11 @@ func TestOnlyPacketsThatOpenAConnectionFromTheSubnetMeetTheIdleRules(t *testing.
 	f := openNFT(t)
 	_, j, _ := made(t, f)
 	widen(t, j, 1000)
-	sh(t, "nft add rule ip snatlab-widen-run idle counter")
+	netnstest.Run(t, "nft add rule ip snatlab-widen-run idle counter")
 	passed := func(when string, want int) {
 		t.Helper()
-		if counter := fmt.Sprintf("counter packets %d ", want); !strings.Contains(sh(t, "nft list chain ip snatlab-widen-run idle"), counter) {
-			t.Errorf("%s: not %s\n%s", when, counter, sh(t, "nft list chain ip snatlab-widen-run idle | tail -3"))
+		if counter := fmt.Sprintf("counter packets %d ", want); !strings.Contains(netnstest.Run(t, "nft list chain ip snatlab-widen-run idle"), counter) {
+			t.Errorf("%s: not %s\n%s", when, counter, netnstest.Run(t, "nft list chain ip snatlab-widen-run idle | tail -3"))
 		}
 	}
 	echo := listen(t)
@@ -120,7 +121,7 @@ func TestOnlyPacketsThatOpenAConnectionFromTheSubnetMeetTheIdleRules(t *testing.
 	passed("connections from elsewhere", 10)
 	talk(t, clientAddress, echo)
 	passed("the rest of a connection from the subnet, and its answers", 11)
-	sh(t, "nft 'table ip t { chain o { type filter hook output priority raw; notrack; }; }'")
+	netnstest.Run(t, "nft 'table ip t { chain o { type filter hook output priority raw; notrack; }; }'")
 	send(t, 5)
 	passed("packets that are not tracked", 11)
 }
@@ -129,7 +130,7 @@ func TestOnlyPacketsThatOpenAConnectionFromTheSubnetMeetTheIdleRules(t *testing.
 // arrives.
 func listen(t *testing.T) netip.AddrPort {
 	t.Helper()
-	sh(t, "ip link set lo up")
+	netnstest.Run(t, "ip link set lo up")
 	server, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(outAddress, 0)))
 	if err != nil {
 		t.Fatal(err)
@@ -184,7 +185,7 @@ func TestWhatCannotBeWidenedIsRefusedBeforeAnythingIsMade(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			namespace(t)
 			openNFT(t)
-			sh(t, c.before)
+			netnstest.Run(t, c.before)
 			before := everything(t, true)
 			j, path := newJournal(t)
 			header := read(t, path)
@@ -217,7 +218,7 @@ func TestAWideningThatIsNotCompleteIsUndone(t *testing.T) {
 	openNFT(t)
 	steps := []undo.Step{undo.NewStep(KindWiden, "", "", widened{})}
 	for _, half := range []string{":", "nft add table ip snatlab-widen", "nft 'table ip snatlab-widen { chain idle { ip saddr 0.0.0.1; }; }'"} {
-		sh(t, half)
+		netnstest.Run(t, half)
 		if err := Undoers().UndoAll(t.Context(), steps); err != nil {
 			t.Error(err)
 		}

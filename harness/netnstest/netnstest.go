@@ -1,0 +1,57 @@
+// Package netnstest gives a test a network namespace of its own. No test that
+// uses it changes the host's namespace.
+package netnstest
+
+import (
+	"os"
+	"os/exec"
+	"runtime"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// hostNamespace is the namespace in which no test may run a program.
+var hostNamespace, _ = os.Readlink("/proc/self/ns/net")
+
+// Enter moves the test into a new network namespace. It skips the test with
+// -short, and where no namespace can be made (see [SkipWithout]).
+//
+// The test's thread is never unlocked, so that it ends with the test. A subtest
+// runs on another thread, and has to call Enter itself.
+func Enter(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("needs root; make check leaves it out")
+	}
+	if os.Geteuid() != 0 {
+		SkipWithout(t, "root, to make a network namespace")
+	}
+	runtime.LockOSThread()
+	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+		SkipWithout(t, "a network namespace: "+err.Error())
+	}
+}
+
+// SkipWithout skips a test because this machine lacks what it needs. With
+// CI=true it fails the test instead, unless -short is set.
+func SkipWithout(t *testing.T, what string) {
+	t.Helper()
+	if os.Getenv("CI") == "true" && !testing.Short() {
+		t.Fatalf("this test needs %s", what)
+	}
+	t.Skipf("this test needs %s", what)
+}
+
+// Run runs a shell command in the namespace of the test and returns its output.
+func Run(t *testing.T, command string) string {
+	t.Helper()
+	if here, err := os.Readlink("/proc/thread-self/ns/net"); err != nil || here == hostNamespace {
+		t.Fatalf("not run in the host's own network namespace (%v): %s", err, command)
+	}
+	out, err := exec.Command("sh", "-c", command).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", command, err, out)
+	}
+	return string(out)
+}
