@@ -20,6 +20,7 @@ import (
 	"snatlab/harness/history"
 	"snatlab/harness/report"
 	"snatlab/harness/result"
+	"snatlab/harness/result/resultfile"
 )
 
 func must(t *testing.T, err error) {
@@ -187,7 +188,7 @@ func strictly(t *testing.T, path string, into any) {
 // metrics are the names that a night writes.
 func metrics(t *testing.T) (names []string) {
 	t.Helper()
-	r, err := report.Read("../harness/report/testdata/docker.json")
+	r, err := resultfile.Read("../harness/report/testdata/docker.json")
 	must(t, err)
 	var out bytes.Buffer
 	must(t, report.Metrics(&out, &result.Night{Runs: []result.Judged{{Scenario: "s", Driver: "docker", Outcome: result.OutcomeOK, Result: r}}}))

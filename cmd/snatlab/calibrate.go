@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +15,7 @@ import (
 	"snatlab/harness/format"
 	"snatlab/harness/lab"
 	"snatlab/harness/lab/netns"
+	"snatlab/harness/result/resultfile"
 	"snatlab/harness/scenario"
 	"snatlab/harness/verdict"
 )
@@ -83,9 +83,7 @@ func calibrate(ctx context.Context, s *scenario.Scenario, runs int, asJSON bool)
 	})
 	if c.Runs > 0 {
 		if asJSON {
-			encoder := json.NewEncoder(os.Stdout)
-			encoder.SetIndent("", "  ")
-			_ = encoder.Encode(c)
+			_ = resultfile.WriteJSON(os.Stdout, c)
 		} else {
 			printCalibration(os.Stdout, s, c)
 		}

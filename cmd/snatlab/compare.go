@@ -12,6 +12,7 @@ import (
 	"snatlab/harness/history"
 	"snatlab/harness/report"
 	"snatlab/harness/result"
+	"snatlab/harness/result/resultfile"
 )
 
 // compareFlags are those of `snatlab compare`.
@@ -97,7 +98,7 @@ func (f compareFlags) compare(c *cobra.Command, old, new string) error {
 	}
 	show := report.Contrast
 	if f.json {
-		show = report.ContrastJSON
+		show = resultfile.WriteJSON
 	}
 	if err := show(os.Stdout, contrast); err != nil {
 		return err

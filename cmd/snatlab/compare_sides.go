@@ -13,8 +13,10 @@ import (
 
 	"snatlab/harness/format"
 	"snatlab/harness/history"
+	"snatlab/harness/printable"
 	"snatlab/harness/report"
 	"snatlab/harness/result"
+	"snatlab/harness/result/resultfile"
 )
 
 // choice is the runs of a side, before it is chosen among them.
@@ -90,7 +92,7 @@ func isNoPath(err error) bool {
 // single reads one result. What is no result was chosen wrongly; what the system
 // says is another matter.
 func single(path string) (*choice, error) {
-	r, err := report.Read(path)
+	r, err := resultfile.Read(path)
 	switch {
 	case errors.As(err, new(*fs.PathError)):
 		return nil, err
@@ -134,7 +136,7 @@ func (f compareFlags) ofKernel(release string) (*choice, error) {
 func readable(s *history.Store) ([]history.Run, error) {
 	runs, warnings, err := s.Runs()
 	for _, text := range warnings {
-		fmt.Fprintf(os.Stderr, "snatlab: %s\n", report.Plain(text))
+		fmt.Fprintf(os.Stderr, "snatlab: %s\n", printable.Line(text))
 	}
 	return runs, err
 }
@@ -146,7 +148,7 @@ func among(names map[string]bool) string {
 	}
 	var sorted []string
 	for name := range names {
-		sorted = append(sorted, report.Plain(name))
+		sorted = append(sorted, printable.Line(name))
 	}
 	slices.Sort(sorted)
 	return " (there are: " + strings.Join(sorted, ", ") + ")"
@@ -246,6 +248,6 @@ func isFolder(path string) bool {
 	if err != nil || !info.IsDir() {
 		return false
 	}
-	_, err = os.Stat(filepath.Join(path, report.FileName))
+	_, err = os.Stat(filepath.Join(path, resultfile.ResultName))
 	return errors.Is(err, fs.ErrNotExist)
 }

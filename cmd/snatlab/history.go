@@ -12,7 +12,9 @@ import (
 
 	"snatlab/harness/format"
 	"snatlab/harness/history"
+	"snatlab/harness/printable"
 	"snatlab/harness/report"
+	"snatlab/harness/result/resultfile"
 )
 
 // storeFlag is --store of the commands that read the store.
@@ -92,10 +94,10 @@ func (f historyFlags) tell(w, wErr io.Writer, scenario string) error {
 	case err != nil:
 		return err
 	case f.json:
-		return report.HistoryJSON(w, h)
+		return resultfile.WriteJSON(w, h)
 	case f.csv:
 		for _, text := range h.Warnings {
-			fmt.Fprintf(wErr, "snatlab: %s\n", report.Plain(text))
+			fmt.Fprintf(wErr, "snatlab: %s\n", printable.Line(text))
 		}
 		return report.HistoryCSV(w, h)
 	case !s.Exists():
@@ -154,10 +156,10 @@ func printPruned(w io.Writer, p history.Pruned, s *history.Store, dry bool) erro
 		verb = "would remove"
 	}
 	for _, name := range p.Leftovers {
-		fmt.Fprintf(w, "%s %s, half-written\n", verb, report.Plain(name))
+		fmt.Fprintf(w, "%s %s, half-written\n", verb, printable.Line(name))
 	}
 	for _, r := range p.Runs {
-		fmt.Fprintf(w, "%s %s\n", verb, report.Plain(fmt.Sprintf("%s: %s on %s", r.Folder, r.Key.Scenario, r.Kernel)))
+		fmt.Fprintf(w, "%s %s\n", verb, printable.Line(fmt.Sprintf("%s: %s on %s", r.Folder, r.Key.Scenario, r.Kernel)))
 	}
 	if !s.Exists() {
 		_, err := fmt.Fprintf(w, "There is no store of results at %s.\n", s.Dir())

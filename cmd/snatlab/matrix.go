@@ -18,6 +18,7 @@ import (
 	"snatlab/harness/kernel"
 	"snatlab/harness/report"
 	"snatlab/harness/result"
+	"snatlab/harness/result/resultfile"
 	"snatlab/harness/scenario"
 )
 
@@ -194,7 +195,7 @@ func (f matrixFlags) run(ctx context.Context, s *scenario.Scenario) error {
 
 // matrix is what is to be run.
 func (f matrixFlags) matrix(qemu string, s *scenario.Scenario, store *history.Store) *kernel.Matrix {
-	machine := &kernel.Machine{QEMU: qemu, Accel: f.accel, CPUs: f.cpus, Memory: f.memory, Timeout: f.timeout, Decode: report.Decode}
+	machine := &kernel.Machine{QEMU: qemu, Accel: f.accel, CPUs: f.cpus, Memory: f.memory, Timeout: f.timeout, Decode: resultfile.Decode}
 	told := newMatrixProgress(f.jobs)
 	x := &kernel.Matrix{
 		Specs: f.kernels, Modules: f.modules, Scenario: s, Jobs: f.jobs, Fresh: f.fresh,
@@ -211,18 +212,18 @@ func (f matrixFlags) matrix(qemu string, s *scenario.Scenario, store *history.St
 // whole: it cannot be had again.
 func (f matrixFlags) show(dir string, folder *os.Root, m *result.Matrix) error {
 	kept := errors.Join(
-		writeInFolder(dir, folder, report.MatrixFile, m, report.MatrixJSON),
+		writeInFolder(dir, folder, resultfile.MatrixName, m, resultfile.WriteJSON),
 		writeInFolder(dir, folder, "matrix.md", m, report.MatrixMarkdown))
 	if kept != nil {
 		fmt.Fprintln(os.Stderr, "the matrix could not be written to its folder: it is on standard output, as JSON")
 	}
 	if kept != nil || f.json {
-		return errors.Join(kept, report.MatrixJSON(os.Stdout, m))
+		return errors.Join(kept, resultfile.WriteJSON(os.Stdout, m))
 	}
 	if err := report.MatrixText(os.Stdout, m); err != nil {
 		return err
 	}
-	_, err := fmt.Printf("\n%s and matrix.md are in %s\n", report.MatrixFile, dir)
+	_, err := fmt.Printf("\n%s and matrix.md are in %s\n", resultfile.MatrixName, dir)
 	return err
 }
 

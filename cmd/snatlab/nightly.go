@@ -20,6 +20,7 @@ import (
 	"snatlab/harness/place"
 	"snatlab/harness/report"
 	"snatlab/harness/result"
+	"snatlab/harness/result/resultfile"
 	"snatlab/harness/scenario/strictyaml"
 	"snatlab/harness/undo"
 )
@@ -214,7 +215,7 @@ func (f nightlyFlags) await(ctx context.Context, try func() error) error {
 func (f nightlyFlags) tell(record *result.Night, err error) error {
 	shown := report.Night
 	if f.json || record.Store.Error != "" {
-		shown = report.NightJSON
+		shown = resultfile.WriteJSON
 	}
 	if !f.json && record.Store.Error != "" {
 		fmt.Fprintln(os.Stderr, "results could not be kept: they are on standard output, as JSON")

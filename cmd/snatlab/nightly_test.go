@@ -20,6 +20,7 @@ import (
 	"snatlab/harness/lab/labtest"
 	"snatlab/harness/report"
 	"snatlab/harness/result"
+	"snatlab/harness/result/resultfile"
 	"snatlab/harness/scenario"
 	"snatlab/harness/undo"
 )
@@ -92,12 +93,12 @@ var goodRun = sync.OnceValues(func() ([]byte, error) {
 		if said, err := c.CombinedOutput(); err != nil && c.ProcessState.ExitCode() != exitInconclusive {
 			return nil, fmt.Errorf("%w\n%s", err, said)
 		}
-		r, err := report.Read(dir)
+		r, err := resultfile.Read(dir)
 		if err != nil {
 			return nil, err
 		}
 		if r.Verdict == result.Pass && r.Comparisons[0].Verdict == result.Mitigated {
-			return os.ReadFile(filepath.Join(dir, report.FileName))
+			return os.ReadFile(filepath.Join(dir, resultfile.ResultName))
 		}
 	}
 	return nil, nil

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"snatlab/harness/report"
+	"snatlab/harness/result/resultfile"
 )
 
 func reportCommand() *cobra.Command {
@@ -19,7 +20,7 @@ that holds it.`,
   snatlab report --markdown result.json > report.md`,
 		ValidArgsFunction: completeFiles("json"),
 		RunE: func(c *cobra.Command, args []string) error {
-			r, err := report.Read(args[0])
+			r, err := resultfile.Read(args[0])
 			if err != nil {
 				return usageError{c, err}
 			}

@@ -22,6 +22,7 @@ import (
 	"snatlab/harness/place"
 	"snatlab/harness/report"
 	"snatlab/harness/result"
+	"snatlab/harness/result/resultfile"
 	"snatlab/harness/scenario"
 	"snatlab/harness/scenario/strictyaml"
 )
@@ -232,7 +233,7 @@ func trials(r *result.Result) int {
 }
 
 // The files of a run.
-var resultFiles = []string{report.FileName, reportName}
+var resultFiles = []string{resultfile.ResultName, reportName}
 
 const reportName = "report.md"
 
@@ -258,7 +259,7 @@ func (f runFlags) write(dir string, folder *os.Root, r *result.Result) error {
 		}
 	}
 	return errors.Join(
-		writeInFolder(dir, folder, report.FileName, r, report.JSON),
+		writeInFolder(dir, folder, resultfile.ResultName, r, resultfile.WriteJSON),
 		writeInFolder(dir, folder, reportName, r, report.Markdown))
 }
 
@@ -294,7 +295,7 @@ func makeRoom(dir string) (_ *os.Root, err error) {
 func (f runFlags) show(dir string, r *result.Result, kept error) error {
 	if kept != nil {
 		fmt.Fprintln(os.Stderr, "the result could not be written to its folder: it is on standard output, as JSON")
-		return errors.Join(kept, report.JSON(os.Stdout, r))
+		return errors.Join(kept, resultfile.WriteJSON(os.Stdout, r))
 	}
 	return f.print(dir, r)
 }
@@ -302,7 +303,7 @@ func (f runFlags) show(dir string, r *result.Result, kept error) error {
 // print shows a result that was kept.
 func (f runFlags) print(dir string, r *result.Result) error {
 	if f.json {
-		return report.JSON(os.Stdout, r)
+		return resultfile.WriteJSON(os.Stdout, r)
 	}
 	if err := report.Text(os.Stdout, r); err != nil {
 		return err

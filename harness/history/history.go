@@ -106,8 +106,8 @@ import (
 	"path/filepath"
 	"strings"
 
-	"snatlab/harness/report"
 	"snatlab/harness/result"
+	"snatlab/harness/result/resultfile"
 )
 
 // The types that are told of the store's runs; see package result.
@@ -162,7 +162,7 @@ func (s *Store) Exists() bool {
 
 // Read gives the whole result of a run.
 func (s *Store) Read(r Run) (*result.Result, error) {
-	return report.Read(filepath.Join(s.dir, r.Folder))
+	return resultfile.Read(filepath.Join(s.dir, r.Folder))
 }
 
 // Size is what the store takes.
@@ -176,7 +176,7 @@ func (s *Store) Size() (result.StoreState, error) {
 		if err != nil || entry.IsDir() {
 			return err
 		}
-		if entry.Name() == report.FileName && !strings.HasPrefix(filepath.Base(filepath.Dir(path)), hidden) {
+		if entry.Name() == resultfile.ResultName && !strings.HasPrefix(filepath.Base(filepath.Dir(path)), hidden) {
 			state.Runs++
 		}
 		if info, err := entry.Info(); err == nil {

@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"snatlab/harness/place"
-	"snatlab/harness/report"
 	"snatlab/harness/result"
+	"snatlab/harness/result/resultfile"
 )
 
 // What begins with hidden is no run: one that is being written, or removed.
@@ -118,11 +118,11 @@ func fill(root *os.Root, folder string, r *result.Result) error {
 		return err
 	}
 	defer dir.Close()
-	err = writeFile(dir, report.FileName, func(w io.Writer) error { return report.JSON(w, r) })
+	err = writeFile(dir, resultfile.ResultName, func(w io.Writer) error { return resultfile.WriteJSON(w, r) })
 	if err != nil {
 		return err
 	}
-	info, err := dir.Stat(report.FileName)
+	info, err := dir.Stat(resultfile.ResultName)
 	if err != nil {
 		return err
 	}

@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"snatlab/harness/place"
-	"snatlab/harness/report"
+	"snatlab/harness/result/resultfile"
 )
 
 // maxSummary bounds a summary; one of 32 arms takes 10 KiB.
@@ -74,18 +74,18 @@ func (s *Store) run(root *os.Root, entry fs.DirEntry) (Run, error) {
 	if !entry.IsDir() {
 		return Run{}, errors.New("neither a folder nor a file")
 	}
-	info, err := root.Lstat(filepath.Join(name, report.FileName))
+	info, err := root.Lstat(filepath.Join(name, resultfile.ResultName))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return Run{}, fmt.Errorf("no %s in it", report.FileName)
+		return Run{}, fmt.Errorf("no %s in it", resultfile.ResultName)
 	case err != nil:
 		return Run{}, err
 	case !info.Mode().IsRegular():
-		return Run{}, fmt.Errorf("its %s is no regular file", report.FileName)
+		return Run{}, fmt.Errorf("its %s is no regular file", resultfile.ResultName)
 	}
 	run, ok := readSummary(root, name, info)
 	if !ok {
-		r, err := report.Read(filepath.Join(s.dir, name))
+		r, err := resultfile.Read(filepath.Join(s.dir, name))
 		if err != nil {
 			return Run{}, inFolder(err)
 		}
@@ -101,10 +101,10 @@ func (s *Store) run(root *os.Root, entry fs.DirEntry) (Run, error) {
 // inFolder takes the path out of an error that is told with its folder.
 func inFolder(err error) error {
 	if path := (*fs.PathError)(nil); errors.As(err, &path) {
-		return fmt.Errorf("%s: %w", report.FileName, path.Err)
+		return fmt.Errorf("%s: %w", resultfile.ResultName, path.Err)
 	}
-	if _, rest, ok := strings.Cut(err.Error(), report.FileName+": "); ok {
-		return fmt.Errorf("%s: %s", report.FileName, rest)
+	if _, rest, ok := strings.Cut(err.Error(), resultfile.ResultName+": "); ok {
+		return fmt.Errorf("%s: %s", resultfile.ResultName, rest)
 	}
 	return err
 }

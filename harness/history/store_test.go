@@ -14,7 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
-	"snatlab/harness/report"
+	"snatlab/harness/result/resultfile"
 )
 
 func runsOf(t *testing.T, s *Store) ([]Run, []string) {
@@ -206,7 +206,7 @@ func TestAFolderThatSomebodyPutThereIsReadOrSaid(t *testing.T) {
 	other := ran{day: 5}.result()
 	check(t, os.Mkdir(s.Dir()+"/before upgrade", 0o755))
 	var text strings.Builder
-	check(t, report.JSON(&text, other))
+	check(t, resultfile.WriteJSON(&text, other))
 	write(t, s.Dir()+"/before upgrade/result.json", text.String())
 	check(t, os.CopyFS(s.Dir()+"/copy", os.DirFS(s.Dir()+"/before upgrade")))
 
@@ -345,7 +345,7 @@ func TestALinkInAStoreLeadsNobodyOut(t *testing.T) {
 func TestRunsAreListedWithoutReadingTheirResults(t *testing.T) {
 	r := ran{}.result()
 	s := store(t, r)
-	path := filepath.Join(s.Dir(), r.ID, report.FileName)
+	path := filepath.Join(s.Dir(), r.ID, resultfile.ResultName)
 	info, err := os.Stat(path)
 	check(t, err)
 	write(t, path, strings.Repeat("x", int(info.Size()))) // of the same size, and as it seems never changed

@@ -14,6 +14,7 @@ import (
 	"snatlab/harness/history"
 	"snatlab/harness/report"
 	"snatlab/harness/result"
+	"snatlab/harness/result/resultfile"
 	"snatlab/harness/undo"
 	"snatlab/harness/verdict"
 )
@@ -21,7 +22,7 @@ import (
 // fixture is a run of two arms, of which the second mitigates.
 func fixture(t *testing.T, change ...func(*result.Result)) *result.Result {
 	t.Helper()
-	r, err := report.Read("../report/testdata/docker.json")
+	r, err := resultfile.Read("../report/testdata/docker.json")
 	must(t, err)
 	r.ID = fmt.Sprintf("%s-%d", r.ID, serial)
 	r.Started = r.Started.Add(time.Duration(serial) * time.Hour)

@@ -8,11 +8,12 @@ import (
 	"golang.org/x/perf/benchfmt"
 
 	"snatlab/harness/result"
+	"snatlab/harness/result/resultfile"
 )
 
 func benchResult(t *testing.T, path string, change func(*result.Result)) *result.Result {
 	t.Helper()
-	r, err := Read(path)
+	r, err := resultfile.Read(path)
 	if err != nil {
 		t.Fatal(err)
 	}

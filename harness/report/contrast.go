@@ -42,9 +42,6 @@ func Contrast(w io.Writer, c *result.Contrast) error {
 	return err
 }
 
-// ContrastJSON writes it as it is.
-func ContrastJSON(w io.Writer, c *result.Contrast) error { return indented(w, c) }
-
 // sideOf says which runs are on a side.
 func sideOf(s result.Side) string {
 	text := fmt.Sprintf("%s: %s, ", s.Name, format.Plural(len(s.Runs), "run", "runs"))

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"snatlab/harness/result"
+	"snatlab/harness/result/resultfile"
 )
 
 func kernelsContrasted() *result.Contrast {
@@ -45,7 +46,7 @@ func TestAContrastIsDrawnAsTheGoldenShows(t *testing.T) {
 
 func TestAContrastAsJSONIsReadBackWhole(t *testing.T) {
 	var out bytes.Buffer
-	if err := ContrastJSON(&out, kernelsContrasted()); err != nil {
+	if err := resultfile.WriteJSON(&out, kernelsContrasted()); err != nil {
 		t.Fatal(err)
 	}
 	var back result.Contrast

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"snatlab/harness/result"
+	"snatlab/harness/result/resultfile"
 	"snatlab/harness/verdict"
 )
 
@@ -44,7 +45,7 @@ func FuzzRead(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		r, err := decode(text)
+		r, err := resultfile.Decode(text)
 		if err != nil {
 			if message := err.Error(); message != plain(message) || len(message) > 1000 {
 				t.Errorf("refused with %d bytes: %q", len(message), message)
@@ -52,14 +53,14 @@ func FuzzRead(f *testing.F) {
 			return
 		}
 		harmless(t, r)
-		stored := draw(t, JSON, r)
-		again, err := decode([]byte(stored))
-		if err != nil || draw(t, JSON, again) != stored {
+		stored := draw(t, resultfile.WriteJSON, r)
+		again, err := resultfile.Decode([]byte(stored))
+		if err != nil || draw(t, resultfile.WriteJSON, again) != stored {
 			t.Errorf("does not come back (%v) from:\n%s", err, stored)
 		}
 		verdict.Judge(r)
 		harmless(t, r)
-		draw(t, JSON, r)
+		draw(t, resultfile.WriteJSON, r)
 		before := *r
 		verdict.Judge(r)
 		if before.Verdict != r.Verdict || before.Summary != r.Summary || !reflect.DeepEqual(before.Comparisons, r.Comparisons) {
@@ -83,14 +84,14 @@ func FuzzDraw(f *testing.F) {
 		made := result.Result{}
 		fill(reflect.ValueOf(&made).Elem(), &choices)
 		made.Schema = result.Schema
-		r, err := decode([]byte(draw(t, JSON, &made)))
+		r, err := resultfile.Decode([]byte(draw(t, resultfile.WriteJSON, &made)))
 		if err != nil {
 			t.Fatalf("what was written is not read: %v", err)
 		}
 		harmless(t, r)
 		verdict.Judge(r)
 		harmless(t, r)
-		draw(t, JSON, r)
+		draw(t, resultfile.WriteJSON, r)
 	})
 }
 
@@ -102,7 +103,7 @@ var (
 	someTexts  = []string{
 		"", "a", "b", "p50", "p99", "inconclusive", "fail", "reproduced", "absent", "snat_race", "unexplained", "timeout", "none", "lockstep", "clock", "4.19",
 		"a: about a", "# a\n|b", "\x1b]0;title\a\x1b[2J\r", "<script>alert(1)</script>", "`\\|*_[x](y)~~", "    code", "\u202eabc\u2028\u0085",
-		"1. one", "> quoted", "---", strings.Repeat("x", maxName), strings.Repeat("many words ", 15), "-A POSTROUTING -j MASQUERADE --random",
+		"1. one", "> quoted", "---", strings.Repeat("x", 200), strings.Repeat("many words ", 15), "-A POSTROUTING -j MASQUERADE --random",
 	}
 )
 

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"snatlab/harness/result"
+	"snatlab/harness/result/resultfile"
 )
 
 var update = flag.Bool("update", false, "write what is printed now to testdata")
@@ -18,7 +19,7 @@ var update = flag.Bool("update", false, "write what is printed now to testdata")
 // them so.
 func TestReportsAreDrawnAsTheGoldensShow(t *testing.T) {
 	for _, path := range fixtures(t) {
-		r, err := Read(path)
+		r, err := resultfile.Read(path)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -31,7 +32,7 @@ func TestReportsAreDrawnAsTheGoldensShow(t *testing.T) {
 // That result was written before there were intervals, settings and footnotes:
 // its low and high were those of a trial.
 func TestAResultOfLongAgoIsDrawnStill(t *testing.T) {
-	r, err := Read("testdata/old")
+	r, err := resultfile.Read("testdata/old")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +41,7 @@ func TestAResultOfLongAgoIsDrawnStill(t *testing.T) {
 }
 
 func TestProgressIsDrawnAsTheGoldensShow(t *testing.T) {
-	r, err := Read("testdata/interrupted.json")
+	r, err := resultfile.Read("testdata/interrupted.json")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,7 +1,6 @@
 package report
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -36,16 +35,6 @@ func History(w io.Writer, h *result.History) error {
 	p.hang("", fmt.Sprintf("%s in %s.", format.Plural(runs, "run", "runs"), h.Store))
 	_, err := io.WriteString(w, p.String())
 	return err
-}
-
-// HistoryJSON writes all that is known of the runs, without their trials.
-func HistoryJSON(w io.Writer, h *result.History) error { return indented(w, h) }
-
-func indented(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	e.SetEscapeHTML(false)
-	return e.Encode(v)
 }
 
 // Claim says what was expected of an arm, "reduction >= 99 %".

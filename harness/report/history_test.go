@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"snatlab/harness/result"
+	"snatlab/harness/result/resultfile"
 )
 
 // pastNights is a history of two kernels, the second of which breaks the mitigation
@@ -77,7 +78,7 @@ func TestHistoryIsDrawnAsTheGoldensShow(t *testing.T) {
 
 func TestAHistoryAsJSONIsReadBackWhole(t *testing.T) {
 	var out bytes.Buffer
-	if err := HistoryJSON(&out, pastNights()); err != nil {
+	if err := resultfile.WriteJSON(&out, pastNights()); err != nil {
 		t.Fatal(err)
 	}
 	var back result.History

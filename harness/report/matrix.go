@@ -1,7 +1,6 @@
 package report
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -10,25 +9,6 @@ import (
 	"snatlab/harness/format"
 	"snatlab/harness/result"
 )
-
-// MatrixFile is the name of a matrix in its folder.
-const MatrixFile = "matrix.json"
-
-// Decode reads the text of a result, of which it takes no more than [Read] does.
-func Decode(text []byte) (*result.Result, error) {
-	if len(text) > maxBytes {
-		return nil, fmt.Errorf("no result is larger than %d MiB", maxBytes>>20)
-	}
-	return decode(text)
-}
-
-// MatrixJSON writes the matrix as it is stored.
-func MatrixJSON(w io.Writer, m *result.Matrix) error {
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	e.SetEscapeHTML(false)
-	return e.Encode(m)
-}
 
 // MatrixText writes kernels down and arms across, what is to be known about
 // them, and the answer last.

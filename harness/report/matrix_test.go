@@ -8,12 +8,13 @@ import (
 	"time"
 
 	"snatlab/harness/result"
+	"snatlab/harness/result/resultfile"
 )
 
 // tested is a kernel with the result of a file in testdata.
 func tested(t *testing.T, kernel, name string) result.Row {
 	t.Helper()
-	r, err := Read("testdata/" + name + ".json")
+	r, err := resultfile.Read("testdata/" + name + ".json")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,18 +70,6 @@ func TestAMatrixOnATerminalSteersNothingAndFitsThePage(t *testing.T) {
 	for line := range strings.Lines(drawMatrix(t, MatrixText, differing(t))) {
 		if strings.ContainsAny(line, "\x1b\r") || len([]rune(line)) > width+1 {
 			t.Errorf("%q", line)
-		}
-	}
-}
-
-func TestAResultFromAGuestIsBoundedAsAFileIs(t *testing.T) {
-	for text, want := range map[string]string{
-		"":                                "the file is empty",
-		`{"schema": "snatlab.result/v9"}`: "schema snatlab.result/v9; this snatlab reads snatlab.result/v1",
-		strings.Repeat(" ", maxBytes+1):   "no result is larger than 64 MiB",
-	} {
-		if _, err := Decode([]byte(text)); err == nil || err.Error() != want {
-			t.Errorf("%.40q: got %v, want %s", text, err, want)
 		}
 	}
 }

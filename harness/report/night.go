@@ -2,7 +2,6 @@ package report
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -39,14 +38,6 @@ func Night(w io.Writer, n *result.Night) error {
 	p.hang("", nightSummary(n))
 	_, err := io.WriteString(w, p.String())
 	return err
-}
-
-// NightJSON writes the record of a night.
-func NightJSON(w io.Writer, n *result.Night) error {
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	e.SetEscapeHTML(false)
-	return e.Encode(n)
 }
 
 // kernelLine says whether the machine was booted into another kernel:

@@ -18,12 +18,13 @@ import (
 	"github.com/prometheus/common/model"
 
 	"snatlab/harness/result"
+	"snatlab/harness/result/resultfile"
 )
 
 // judged is a night's run that gave the result of a fixture.
 func judged(t *testing.T, fixture string, o result.Outcome, findings ...result.Finding) result.Judged {
 	t.Helper()
-	r, err := Read("testdata/" + fixture + ".json")
+	r, err := resultfile.Read("testdata/" + fixture + ".json")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,11 +115,11 @@ func drawNight(t *testing.T, render func(io.Writer, *result.Night) error, n *res
 func TestANightIsWrittenAsItIs(t *testing.T) {
 	for name, n := range nights(t) {
 		var back result.Night
-		text := drawNight(t, NightJSON, n)
+		text := drawNight(t, resultfile.WriteJSON, n)
 		if err := json.Unmarshal([]byte(text), &back); err != nil {
 			t.Fatal(err)
 		}
-		if again := drawNight(t, NightJSON, &back); again != text {
+		if again := drawNight(t, resultfile.WriteJSON, &back); again != text {
 			t.Errorf("%s changed:\n%s", name, again)
 		}
 	}

@@ -6,82 +6,41 @@ import (
 	"errors"
 	"io"
 	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 
 	"snatlab/harness/result"
+	"snatlab/harness/result/resultfile"
 )
 
-func TestWhatIsReadIsWrittenUnchanged(t *testing.T) {
-	for _, path := range fixtures(t) {
-		r, err := Read(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		want, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := draw(t, JSON, r); got != string(want) {
-			t.Errorf("%s changed", path)
-		}
-	}
-}
-
-func TestAFolderStandsForTheResultInIt(t *testing.T) {
-	dir := t.TempDir()
-	write(t, filepath.Join(dir, "result.json"), `{"schema": "snatlab.result/v1", "id": "here"}`)
-	r, err := Read(dir)
-	if err != nil || r.ID != "here" {
-		t.Errorf("got %v, %v", r, err)
-	}
-}
-
-func TestOnlyAResultOfThisSchemaIsRead(t *testing.T) {
-	for _, tc := range []struct{ claim, text, want string }{
-		{"no text", " \n", "result.json: the file is empty"},
-		{"no JSON", "masquerade", "result.json: not a snatlab result: invalid character 'm' looking for beginning of value"},
-		{"half a file", `{"schema": "snatlab.result/v1", "arms": [`, "result.json: not a snatlab result: unexpected end of JSON input"},
-		{"another schema", `{"schema": "snatlab.result/v9"}`, "result.json: schema snatlab.result/v9; this snatlab reads snatlab.result/v1"},
-		{"no schema", `{"arms": []}`, "result.json: not a snatlab result: it names no schema (this snatlab reads snatlab.result/v1)"},
-		{"another type", `{"schema": "snatlab.result/v1", "seconds": "many"}`,
-			"result.json: not a snatlab result: json: cannot unmarshal string into Go struct field Result.seconds of type float64"},
-	} {
-		t.Run(tc.claim, func(t *testing.T) {
-			t.Chdir(t.TempDir())
-			write(t, "result.json", tc.text)
-			if _, err := Read("result.json"); err == nil || err.Error() != tc.want {
-				t.Errorf("got %v", err)
-			}
-		})
-	}
-}
-
-func TestAFileTooLargeForAResultIsNotRead(t *testing.T) {
-	t.Chdir(t.TempDir())
-	write(t, "result.json", "")
-	if err := os.Truncate("result.json", maxBytes+1); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := Read("result.json"); err == nil || err.Error() != "result.json: 64.0 MiB; no result is larger than 64 MiB" {
-		t.Errorf("got %v", err)
-	}
-}
-
-func TestAMissingFileIsSaidToBeMissing(t *testing.T) {
-	if _, err := Read("nowhere/result.json"); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("got %v", err)
-	}
-}
-
-func TestAReportThatCannotBeWrittenIsAnError(t *testing.T) {
-	r, err := Read("testdata/docker.json")
+// Without bounds each word of the rule would have a megabyte of blanks before it.
+func TestLongTextsMakeNoReportThatIsMuchLonger(t *testing.T) {
+	const size = 1 << 17
+	words := strings.Repeat("a b\u001b ", size/4)
+	text := `{"schema":"snatlab.result/v1","id":"X","version":"X","summary":"X","verdict":"X","incomplete":"X","scenario":{"name":"X","pattern":"X"},
+		"environment":{"kernel":"X","server":"X","sysctls":{"X":"X"}},"warnings":["X","X"],"expected":[{"arm":"X","race":"X","found":"X"}],
+		"comparisons":[{"arm":"b","verdict":"X"}],"arms":[{"name":"` + strings.Repeat("n", 200) + `","rule":"X","settings":["X","X"],
+		"trials":[{"causes":{"X":1},"evidence":{"looked":1,"sample":[{"entry":"X"}]}}]},{"name":"b","rule":"X","trials":[{}]}]}`
+	r, err := resultfile.Decode([]byte(strings.ReplaceAll(text, "X", strings.ReplaceAll(words, "\u001b", "?"))))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, report := range map[string]func(io.Writer, *result.Result) error{"Text": Text, "Markdown": Markdown, "JSON": JSON} {
+	stored := len(draw(t, resultfile.WriteJSON, r))
+	for name, got := range map[string]string{"text": draw(t, Text, r), "markdown": draw(t, Markdown, r)} {
+		if len(got) > 8*stored {
+			t.Errorf("%s: %d bytes, of %d", name, len(got), stored)
+		}
+	}
+	harmless(t, r)
+}
+
+func TestAReportThatCannotBeWrittenIsAnError(t *testing.T) {
+	r, err := resultfile.Read("testdata/docker.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, report := range map[string]func(io.Writer, *result.Result) error{"Text": Text, "Markdown": Markdown, "JSON": resultfile.WriteJSON[*result.Result]} {
 		if err := report(full{}, r); !errors.Is(err, errFull) {
 			t.Errorf("%s: got %v", name, err)
 		}
@@ -121,13 +80,6 @@ func TestWhatComesFromOutsideCannotSteerATerminalOrATable(t *testing.T) {
 		if !code && (strings.Contains(line, "a|b") || strings.Contains(line, " [c]") || strings.Contains(line, " <e>")) {
 			t.Errorf("not escaped: %s", line)
 		}
-	}
-}
-
-func write(t *testing.T, path, text string) {
-	t.Helper()
-	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
 	}
 }
 
@@ -178,7 +130,7 @@ func withText(t *testing.T, path, text string) *result.Result {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := decode(changed)
+	r, err := resultfile.Decode(changed)
 	if err != nil {
 		t.Fatalf("%q in %s: %v", text, path, err)
 	}

@@ -1,4 +1,4 @@
-package report
+package resultfile
 
 import (
 	"slices"
@@ -6,10 +6,10 @@ import (
 	"snatlab/harness/result"
 )
 
-// renew makes what it can of a result from before there were intervals: low and
+// upgrade makes what it can of a result from before there were intervals: low and
 // high were those of a trial, and there was no latency of an arm, only those of
 // its trials.
-func renew(r *result.Result) {
+func upgrade(r *result.Result) {
 	if !slices.ContainsFunc(r.Arms, isOld) {
 		return
 	}
@@ -18,8 +18,8 @@ func renew(r *result.Result) {
 		if s := &a.FailureRate; s.Low != nil && s.High != nil {
 			s.Lowest, s.Highest, s.Low, s.High = *s.Low, *s.High, nil, nil
 		}
-		a.LatencyP50.Median = median(a.Trials, func(l result.Latency) int64 { return l.P50 })
-		a.LatencyP99.Median = median(a.Trials, func(l result.Latency) int64 { return l.P99 })
+		a.LatencyP50.Median = medianLatency(a.Trials, func(l result.Latency) int64 { return l.P50 })
+		a.LatencyP99.Median = medianLatency(a.Trials, func(l result.Latency) int64 { return l.P99 })
 	}
 }
 
@@ -28,8 +28,8 @@ func isOld(a result.Arm) bool {
 	return a.LatencyP50 == result.Spread{} && slices.ContainsFunc(a.Trials, func(t result.Trial) bool { return t.Latency.P50 > 0 })
 }
 
-// median of a latency of every trial; 0 without a trial.
-func median(trials []result.Trial, of func(result.Latency) int64) float64 {
+// medianLatency is the median of a latency of every trial; 0 without a trial.
+func medianLatency(trials []result.Trial, of func(result.Latency) int64) float64 {
 	var all []int64
 	for _, t := range trials {
 		all = append(all, of(t.Latency))

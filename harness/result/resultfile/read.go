@@ -1,16 +1,9 @@
-// Package report draws a result for people and programs. Every report is a
-// function from a result to a writer, and says nothing that the result does
-// not hold; sums over its trials are all it derives.
+// Package resultfile reads and writes the files of results: result.json and
+// matrix.json, and every other record of package result as JSON.
 //
-// Medians stand with their 95 % intervals, and comparisons with their p: what
-// these mean is said in package verdict. "~" is a change of latency that chance
-// explains, "-" a figure that there is not. Warnings are footnotes.
-//
-// [Text] is for the end of a run on a terminal: the answer stands last.
-// [Markdown] is for a pull request or a wiki: the answer stands first, and
-// every trial is in it. [JSON] is result.json itself, which [Read] reads.
-// [Progress] is what is seen while a run goes on.
-package report
+// A result may come from anywhere: [Read] and [Decode] bound what it may hold.
+// Results that were written before there were intervals are still read.
+package resultfile
 
 import (
 	"bytes"
@@ -22,24 +15,20 @@ import (
 	"path/filepath"
 
 	"snatlab/harness/place"
+	"snatlab/harness/printable"
 	"snatlab/harness/result"
 )
 
-// FileName is the name of a result in the folder of its run.
-const FileName = "result.json"
-
-// JSON writes the result as it is stored.
-func JSON(w io.Writer, r *result.Result) error {
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	e.SetEscapeHTML(false) // rules hold < and >
-	return e.Encode(r)
-}
+// The names of files in the folder of a run or of a matrix.
+const (
+	ResultName = "result.json"
+	MatrixName = "matrix.json"
+)
 
 // Read reads the result at path, which may also be the folder of a run.
 func Read(path string) (*result.Result, error) {
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		path = filepath.Join(path, FileName)
+		path = filepath.Join(path, ResultName)
 	}
 	f, err := place.OpenFile(path)
 	if err != nil {
@@ -67,6 +56,14 @@ func Read(path string) (*result.Result, error) {
 	return r, nil
 }
 
+// Decode reads the text of a result, of which it accepts no more than [Read] does.
+func Decode(text []byte) (*result.Result, error) {
+	if len(text) > maxBytes {
+		return nil, fmt.Errorf("no result is larger than %d MiB", maxBytes>>20)
+	}
+	return decode(text)
+}
+
 func decode(text []byte) (*result.Result, error) {
 	if len(bytes.TrimSpace(text)) == 0 {
 		return nil, errors.New("the file is empty")
@@ -85,7 +82,7 @@ func decode(text []byte) (*result.Result, error) {
 	case "":
 		return nil, fmt.Errorf("not a snatlab result: it names no schema (this snatlab reads %s)", result.Schema)
 	default:
-		return nil, fmt.Errorf("schema %.100s; this snatlab reads %s", plain(head.Schema), result.Schema)
+		return nil, fmt.Errorf("schema %.100s; this snatlab reads %s", printable.Line(head.Schema), result.Schema)
 	}
 	r := new(result.Result)
 	if err := json.Unmarshal(text, r); err != nil {
@@ -94,11 +91,11 @@ func decode(text []byte) (*result.Result, error) {
 	if err := within(r); err != nil {
 		return nil, fmt.Errorf("not a snatlab result: %w", err)
 	}
-	renew(r)
+	upgrade(r)
 	return r, nil
 }
 
 // notResult says what JSON has against a text. It may cite all of that.
 func notResult(err error) error {
-	return fmt.Errorf("not a snatlab result: %.200s", plain(err.Error()))
+	return fmt.Errorf("not a snatlab result: %.200s", printable.Line(err.Error()))
 }

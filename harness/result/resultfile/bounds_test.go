@@ -1,4 +1,4 @@
-package report
+package resultfile
 
 import (
 	"fmt"
@@ -59,31 +59,10 @@ func TestATextThatIsMadeToExplodeIsRefusedInLittleMemory(t *testing.T) {
 	}
 }
 
-// Without bounds each word of the rule would have a megabyte of blanks before it.
-func TestLongTextsMakeNoReportThatIsMuchLonger(t *testing.T) {
-	const size = 1 << 17
-	words := strings.Repeat("a b\u001b ", size/4)
-	text := `{"schema":"snatlab.result/v1","id":"X","version":"X","summary":"X","verdict":"X","incomplete":"X","scenario":{"name":"X","pattern":"X"},
-		"environment":{"kernel":"X","server":"X","sysctls":{"X":"X"}},"warnings":["X","X"],"expected":[{"arm":"X","race":"X","found":"X"}],
-		"comparisons":[{"arm":"b","verdict":"X"}],"arms":[{"name":"` + strings.Repeat("n", maxName) + `","rule":"X","settings":["X","X"],
-		"trials":[{"causes":{"X":1},"evidence":{"looked":1,"sample":[{"entry":"X"}]}}]},{"name":"b","rule":"X","trials":[{}]}]}`
-	r, err := decode([]byte(strings.ReplaceAll(text, "X", strings.ReplaceAll(words, "\u001b", "?"))))
-	if err != nil {
-		t.Fatal(err)
-	}
-	stored := len(draw(t, JSON, r))
-	for name, got := range map[string]string{"text": draw(t, Text, r), "markdown": draw(t, Markdown, r)} {
-		if len(got) > 8*stored {
-			t.Errorf("%s: %d bytes, of %d", name, len(got), stored)
-		}
-	}
-	harmless(t, r)
-}
-
 // A pipe has no end as long as somebody may write to it, and nobody may ever.
 func TestReadRegularFilesOnly(t *testing.T) {
 	dir := t.TempDir()
-	pipe := filepath.Join(dir, FileName)
+	pipe := filepath.Join(dir, ResultName)
 	if err := unix.Mkfifo(pipe, 0o600); err != nil {
 		t.Fatal(err)
 	}

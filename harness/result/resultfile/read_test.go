@@ -1,0 +1,96 @@
+package resultfile
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestWhatIsReadIsWrittenUnchanged(t *testing.T) {
+	paths, err := filepath.Glob("../../report/testdata/*.json")
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no results: %v", err)
+	}
+	for _, path := range paths {
+		r, err := Read(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got bytes.Buffer
+		if err := WriteJSON(&got, r); err != nil || got.String() != string(want) {
+			t.Errorf("%s changed: %v", path, err)
+		}
+	}
+}
+
+func TestAFolderStandsForTheResultInIt(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "result.json"), `{"schema": "snatlab.result/v1", "id": "here"}`)
+	r, err := Read(dir)
+	if err != nil || r.ID != "here" {
+		t.Errorf("got %v, %v", r, err)
+	}
+}
+
+func TestOnlyAResultOfThisSchemaIsRead(t *testing.T) {
+	for _, tc := range []struct{ claim, text, want string }{
+		{"no text", " \n", "result.json: the file is empty"},
+		{"no JSON", "masquerade", "result.json: not a snatlab result: invalid character 'm' looking for beginning of value"},
+		{"half a file", `{"schema": "snatlab.result/v1", "arms": [`, "result.json: not a snatlab result: unexpected end of JSON input"},
+		{"another schema", `{"schema": "snatlab.result/v9"}`, "result.json: schema snatlab.result/v9; this snatlab reads snatlab.result/v1"},
+		{"no schema", `{"arms": []}`, "result.json: not a snatlab result: it names no schema (this snatlab reads snatlab.result/v1)"},
+		{"another type", `{"schema": "snatlab.result/v1", "seconds": "many"}`,
+			"result.json: not a snatlab result: json: cannot unmarshal string into Go struct field Result.seconds of type float64"},
+	} {
+		t.Run(tc.claim, func(t *testing.T) {
+			t.Chdir(t.TempDir())
+			write(t, "result.json", tc.text)
+			if _, err := Read("result.json"); err == nil || err.Error() != tc.want {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+func TestAFileTooLargeForAResultIsNotRead(t *testing.T) {
+	t.Chdir(t.TempDir())
+	write(t, "result.json", "")
+	if err := os.Truncate("result.json", maxBytes+1); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Read("result.json"); err == nil || err.Error() != "result.json: 64.0 MiB; no result is larger than 64 MiB" {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestAMissingFileIsSaidToBeMissing(t *testing.T) {
+	if _, err := Read("nowhere/result.json"); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestAResultFromAGuestIsBoundedAsAFileIs(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                                "the file is empty",
+		`{"schema": "snatlab.result/v9"}`: "schema snatlab.result/v9; this snatlab reads snatlab.result/v1",
+		strings.Repeat(" ", maxBytes+1):   "no result is larger than 64 MiB",
+	} {
+		if _, err := Decode([]byte(text)); err == nil || err.Error() != want {
+			t.Errorf("%.40q: got %v, want %s", text, err, want)
+		}
+	}
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
