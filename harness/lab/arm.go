@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"snatlab/harness/nat"
+	"snatlab/harness/nat/snat"
 	"snatlab/harness/result"
 	"snatlab/harness/scenario"
 	"snatlab/harness/undo"
@@ -198,13 +199,13 @@ func (a *applied) setRule(ctx context.Context, arm scenario.Arm) error {
 }
 
 // options are the arm's, as the rule takes them.
-func options(arm scenario.Arm) nat.Options {
-	o := nat.Options{
+func options(arm scenario.Arm) snat.Options {
+	o := snat.Options{
 		Random: arm.Masquerade.Random, RandomFully: arm.Masquerade.RandomFully || arm.SNAT.RandomFully,
-		ToPorts: nat.Ports(arm.Masquerade.ToPorts),
+		ToPorts: snat.Ports(arm.Masquerade.ToPorts),
 	}
 	if to := arm.SNAT.ToSource; len(to) > 0 {
-		o.ToSource = nat.Addresses{First: slices.MinFunc(to, netip.Addr.Compare), Last: slices.MaxFunc(to, netip.Addr.Compare)}
+		o.ToSource = snat.Addresses{First: slices.MinFunc(to, netip.Addr.Compare), Last: slices.MaxFunc(to, netip.Addr.Compare)}
 	}
 	return o
 }

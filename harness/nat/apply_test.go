@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"snatlab/harness/nat/snat"
 	"snatlab/harness/undo"
 )
 
@@ -14,13 +15,13 @@ import (
 const oursAt = 7
 
 func TestApplyRewritesTheOneRuleInPlaceAndUndoRestoresIt(t *testing.T) {
-	for flag, options := range map[string]Options{"--random-fully": {RandomFully: true}, "--random": {Random: true}} {
+	for flag, options := range map[string]snat.Options{"--random-fully": {RandomFully: true}, "--random": {Random: true}} {
 		t.Run(flag, func(t *testing.T) {
 			eachVariant(t, func(t *testing.T, tables *Tables) {
 				tables.busy(t)
 				want := tables.listing(t)
 				j, _ := newJournal(t)
-				counts(t, apply(t, find(t, tables), j, Options{}), 12)
+				counts(t, apply(t, find(t, tables), j, snat.Options{}), 12)
 				f := apply(t, find(t, tables), j, options)
 				if want := "-A POSTROUTING " + ours + " " + flag; f.Rule() != want {
 					t.Errorf("in force %q, want %q", f.Rule(), want)
@@ -54,7 +55,7 @@ func TestTheStepTellsWhatWasRewrittenAndHowToUndoItByHand(t *testing.T) {
 	eachVariant(t, func(t *testing.T, tables *Tables) {
 		tables.rules(t, ours)
 		j, _ := newJournal(t)
-		apply(t, find(t, tables), j, Options{RandomFully: true})
+		apply(t, find(t, tables), j, snat.Options{RandomFully: true})
 		p := tables.Path
 		want := []undo.Step{undo.NewStep("nat.rewrite",
 			"masquerade rule -A POSTROUTING -s 198.18.0.0/24 ! -o snat-c -j MASQUERADE --random-fully",

@@ -3,6 +3,8 @@ package nat
 import (
 	"fmt"
 	"testing"
+
+	"snatlab/harness/nat/snat"
 )
 
 // Docker inserts and deletes rules whenever it likes: also in the moment
@@ -19,7 +21,7 @@ func TestARuleThatSomebodyInsertsMeanwhileIsLeftAlone(t *testing.T) {
 	}{
 		{"while a rule is rewritten", []string{ours}, func(t *testing.T, tables *Tables) error {
 			j, _ := newJournal(t)
-			_, err := find(t, tables).Apply(t.Context(), j, Options{RandomFully: true})
+			_, err := find(t, tables).Apply(t.Context(), j, snat.Options{RandomFully: true})
 			return err
 		}, []string{rewritten, theirs}},
 		{"while a rule is restored", []string{rewritten}, func(t *testing.T, tables *Tables) error {

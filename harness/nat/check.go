@@ -3,15 +3,17 @@ package nat
 import (
 	"context"
 	"fmt"
+
+	"snatlab/harness/nat/snat"
 )
 
 // Check reports why the rule cannot be given one of these options, and changes
 // nothing. The chain may hold a rule of somebody else that has the same text as
 // ours, before or after the rewriting. Then nobody can tell the rules apart, and
 // the run is refused.
-func (r *Rule) Check(ctx context.Context, all ...Options) error {
+func (r *Rule) Check(ctx context.Context, all ...snat.Options) error {
 	for _, o := range all {
-		if o == (Options{}) {
+		if o == (snat.Options{}) {
 			continue
 		}
 		if err := r.check(ctx, o); err != nil {
@@ -21,8 +23,8 @@ func (r *Rule) Check(ctx context.Context, all ...Options) error {
 	return nil
 }
 
-func (r *Rule) check(ctx context.Context, o Options) error {
-	if err := o.check(); err != nil {
+func (r *Rule) check(ctx context.Context, o snat.Options) error {
+	if err := o.Check(); err != nil {
 		return err
 	}
 	text := r.backend.rewritten(r.Text, o)

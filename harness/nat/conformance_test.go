@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/ti-mo/conntrack"
 
+	"snatlab/harness/nat/snat"
 	"snatlab/harness/netnstest"
 	"snatlab/harness/undo"
 )
@@ -25,8 +26,8 @@ var claims = []struct {
 }{
 	{"the rule that is made reads as its program prints it", func(t *testing.T, f firewall) {
 		r, _, _ := made(t, f)
-		if r.Text != f.ours(Options{}) || r.Program() != f.name() {
-			t.Errorf("%q in %s, want %q in %s", r.Text, r.Program(), f.ours(Options{}), f.name())
+		if r.Text != f.ours(snat.Options{}) || r.Program() != f.name() {
+			t.Errorf("%q in %s, want %q in %s", r.Text, r.Program(), f.ours(snat.Options{}), f.name())
 		}
 		reads(t, f, r.Text)
 	}},
@@ -74,7 +75,7 @@ var claims = []struct {
 			unchanged(t, want, f.listing(t)) // but for that line
 			send(t, 3)
 			undoArm(t, inForce)
-			want[1] = f.uncounted(f.ours(Options{}))
+			want[1] = f.uncounted(f.ours(snat.Options{}))
 			unchanged(t, want, f.listing(t))
 		}
 	}},
@@ -82,7 +83,7 @@ var claims = []struct {
 		r, j, _ := made(t, f)
 		before := everything(t, false)
 		for range 2 {
-			for _, o := range append([]Options{{}}, rewritings...) {
+			for _, o := range append([]snat.Options{{}}, rewritings...) {
 				inForce := apply(t, r, j, o)
 				reads(t, f, f.ours(o))
 				undoArm(t, inForce)
@@ -97,7 +98,7 @@ var claims = []struct {
 	{"without options nothing is changed, nor journalled", func(t *testing.T, f firewall) {
 		r, j, path := made(t, f)
 		before, journal := everything(t, true), read(t, path)
-		inForce := apply(t, r, j, Options{})
+		inForce := apply(t, r, j, snat.Options{})
 		if inForce.Rule() != r.Text {
 			t.Errorf("in force %q", inForce.Rule())
 		}
@@ -110,11 +111,11 @@ var claims = []struct {
 	{"packets counts the connections since the rule was written", func(t *testing.T, f firewall) {
 		r, j, _ := made(t, f)
 		f.insert(t, f.theirs(1))
-		original := apply(t, r, j, Options{})
+		original := apply(t, r, j, snat.Options{})
 		counts(t, original, 0)
 		send(t, 5)
 		counts(t, original, 5)
-		rewritten := apply(t, r, j, Options{RandomFully: true})
+		rewritten := apply(t, r, j, snat.Options{RandomFully: true})
 		counts(t, rewritten, 0)
 		send(t, 3)
 		send(t, 4)
@@ -124,23 +125,23 @@ var claims = []struct {
 	}},
 	{"that somebody rewrote the rule is an error that says so", func(t *testing.T, f firewall) {
 		r, j := byOwner(t, f)
-		inForce := apply(t, r, j, Options{RandomFully: true})
-		f.replace(t, 1, f.ours(Options{}))
-		isGone(t, f, inForce, f.ours(Options{RandomFully: true}))
-		original := apply(t, r, j, Options{})
+		inForce := apply(t, r, j, snat.Options{RandomFully: true})
+		f.replace(t, 1, f.ours(snat.Options{}))
+		isGone(t, f, inForce, f.ours(snat.Options{RandomFully: true}))
+		original := apply(t, r, j, snat.Options{})
 		f.remove(t, 1)
-		isGone(t, f, original, f.ours(Options{}))
+		isGone(t, f, original, f.ours(snat.Options{}))
 		closeJournal(t, j)
 	}},
 	{"options for a rule that is gone are an error and change nothing", func(t *testing.T, f firewall) {
 		r, j, _ := made(t, f)
 		f.replace(t, 1, f.theirs(1))
 		before := everything(t, true)
-		if _, err := r.Apply(t.Context(), j, Options{}); err == nil {
+		if _, err := r.Apply(t.Context(), j, snat.Options{}); err == nil {
 			t.Error("applied nothing to a rule that is gone")
 		}
 		text := "rewrite masquerade rule " + r.Text + `: no rule "` + strings.ReplaceAll(r.Text, `"`, `\"`) + `" in ` + f.place()
-		if _, err := r.Apply(t.Context(), j, Options{RandomFully: true}); err == nil || err.Error() != text {
+		if _, err := r.Apply(t.Context(), j, snat.Options{RandomFully: true}); err == nil || err.Error() != text {
 			t.Errorf("error %v\nwant  %s", err, text)
 		}
 		unchanged(t, before, everything(t, true))
@@ -172,11 +173,11 @@ var claims = []struct {
 			}
 		}
 		r, j, path := made(t, f)
-		inForce := apply(t, r, j, Options{RandomFully: true})
+		inForce := apply(t, r, j, snat.Options{RandomFully: true})
 		before, journal := everything(t, true), read(t, path)
 		_, err := f.masquerade(ctx, j)
 		is("make", err)
-		for _, o := range []Options{{}, {Random: true}} {
+		for _, o := range []snat.Options{{}, {Random: true}} {
 			_, err = r.Apply(ctx, j, o)
 			is("apply", err)
 		}
@@ -195,7 +196,7 @@ var claims = []struct {
 		if kept, drawn := ports(t); kept != connections || drawn != 0 {
 			t.Errorf("the plain rule: %d ports kept and %d not, want %d and none", kept, drawn, connections)
 		}
-		for _, o := range []Options{{Random: true}, {RandomFully: true}} {
+		for _, o := range []snat.Options{{Random: true}, {RandomFully: true}} {
 			inForce := apply(t, r, j, o)
 			_, before := ports(t)
 			send(t, connections)
@@ -235,7 +236,7 @@ var claims = []struct {
 	}},
 	{"ten connections to ten ports take each of them, at random or not", func(t *testing.T, f firewall) {
 		r, j, _ := made(t, f)
-		for i, o := range []Options{{ToPorts: tenPorts}, {ToPorts: tenPorts, Random: true}, {ToPorts: tenPorts, RandomFully: true}} {
+		for i, o := range []snat.Options{{ToPorts: tenPorts}, {ToPorts: tenPorts, Random: true}, {ToPorts: tenPorts, RandomFully: true}} {
 			inForce := apply(t, r, j, o)
 			server := netip.AddrPortFrom(serverAddress, uint16(9000+i))
 			connect(t, server, 10)
@@ -252,7 +253,7 @@ var claims = []struct {
 	}},
 	{"ports are for TCP alone: other protocols leave as they came", func(t *testing.T, f firewall) {
 		r, j, _ := made(t, f)
-		inForce := apply(t, r, j, Options{ToPorts: tenPorts})
+		inForce := apply(t, r, j, snat.Options{ToPorts: tenPorts})
 		send(t, 3)
 		counts(t, inForce, 0)
 		undoArm(t, inForce)
@@ -260,9 +261,9 @@ var claims = []struct {
 	{"a connection gets one of the addresses, always the same for its client and server", func(t *testing.T, f firewall) {
 		r, j, _ := made(t, f)
 		server := netip.AddrPortFrom(serverAddress, 9000)
-		for _, to := range []Addresses{oneAddress, fourAddresses, someAddresses} {
+		for _, to := range []snat.Addresses{oneAddress, fourAddresses, someAddresses} {
 			for _, fully := range []bool{false, true} {
-				inForce := apply(t, r, j, Options{ToSource: to, RandomFully: fully})
+				inForce := apply(t, r, j, snat.Options{ToSource: to, RandomFully: fully})
 				server = netip.AddrPortFrom(serverAddress, server.Port()+1)
 				connect(t, server, 10)
 				counts(t, inForce, 10)
@@ -281,10 +282,10 @@ var claims = []struct {
 	}},
 	{"the commands for people leave nothing that masquerades the network", func(t *testing.T, f firewall) {
 		r, j, _ := made(t, f)
-		apply(t, r, j, Options{RandomFully: true})
+		apply(t, r, j, snat.Options{RandomFully: true})
 		steps := j.Steps()
 		netnstest.Run(t, steps[0].Manual)
-		if slices.Contains(f.rules(t), f.ours(Options{RandomFully: true})) {
+		if slices.Contains(f.rules(t), f.ours(snat.Options{RandomFully: true})) {
 			t.Errorf("%s leaves %q", steps[0].Manual, f.rules(t))
 		}
 		netnstest.Run(t, steps[1].Manual+" || :") // may have nothing left to do

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"snatlab/harness/netnstest"
+
+	"snatlab/harness/nat/snat"
 )
 
 // show renders counters of one rule each, without the handles.
@@ -51,7 +53,7 @@ table inet shop {
 }
 END`)
 			before := everything(t, true)
-			inForce := apply(t, r, j, Options{RandomFully: true})
+			inForce := apply(t, r, j, snat.Options{RandomFully: true})
 			got := show(inForce.Counters(t.Context()))
 			undoArm(t, inForce)
 			want := []string{`nftables, table inet shop, chain nat 1: comment "theirs" 5`}
@@ -86,7 +88,7 @@ END`)
 		eachFirewall(t, func(t *testing.T, f firewall) {
 			openNFT(t)
 			r, j := byOwner(t, f)
-			inForce := apply(t, r, j, Options{Random: true})
+			inForce := apply(t, r, j, snat.Options{Random: true})
 			netnstest.Run(t, `nft 'table ip shop { chain nat { type nat hook postrouting priority srcnat - 1; ip saddr 198.18.0.0/24 counter masquerade; }; }'`)
 			send(t, 4)
 			if got := show(inForce.Counters(t.Context())); len(got) != 1 || !strings.HasPrefix(got[0], "nftables, table ip shop, chain nat 1: handle ") || !strings.HasSuffix(got[0], " 4") {
@@ -101,7 +103,7 @@ END`)
 		tables := program(t, "nft")
 		tables.rules(t, ours)
 		j, _ := newJournal(t)
-		inForce := apply(t, find(t, tables), j, Options{})
+		inForce := apply(t, find(t, tables), j, snat.Options{})
 		netnstest.Run(t, "nft add rule ip nat POSTROUTING counter packets 3 bytes 9 masquerade random,persistent")
 		all := inForce.Counters(t.Context())
 		if got := show(all); !slices.Contains(got, "nftables, table ip nat, chain POSTROUTING 2: handle N 3") {
@@ -117,7 +119,7 @@ END`)
 		r, j := byOwner(t, byNFT{})
 		netnstest.Run(t, "iptables-nft -t nat -A POSTROUTING -c 7 420 -j RETURN")
 		t.Setenv("PATH", t.TempDir())
-		all := apply(t, r, j, Options{}).Counters(t.Context())
+		all := apply(t, r, j, snat.Options{}).Counters(t.Context())
 		if got := show(all); !slices.Equal(got, []string{"nftables, table ip nat, chain POSTROUTING 1: handle N 7"}) || all.Unread != nil {
 			t.Errorf("got %q, unread %q", got, all.Unread)
 		}

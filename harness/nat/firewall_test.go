@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"snatlab/harness/nat/snat"
 	"snatlab/harness/netnstest"
 	"snatlab/harness/undo"
 )
@@ -19,7 +20,7 @@ type firewall interface {
 	masquerade(context.Context, *undo.Journal) (*Rule, error) // of the network in these tests
 	name() string
 	place() string
-	ours(Options) string
+	ours(snat.Options) string
 	theirs(n int) string // a rule of somebody else's, for 10.n.0.0/16
 
 	rules(t *testing.T) []string   // of our chain
@@ -64,7 +65,7 @@ func (f byIptables) masquerade(ctx context.Context, j *undo.Journal) (*Rule, err
 
 func (f byIptables) name() string { return "iptables " + f.Version() }
 
-func (byIptables) ours(o Options) string {
+func (byIptables) ours(o snat.Options) string {
 	return "-A POSTROUTING -s 198.18.0.0/24 ! -o snat-c " + prints[o].iptables
 }
 
@@ -127,7 +128,7 @@ func (byNFT) name() string { return "nftables" }
 
 func (byNFT) place() string { return "table ip snatlab" }
 
-func (byNFT) ours(o Options) string {
+func (byNFT) ours(o snat.Options) string {
 	return `ip saddr 198.18.0.0/24 oifname != "snat-c" ` + prints[o].nft
 }
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"snatlab/harness/nat/snat"
 	"snatlab/harness/netnstest"
 	"snatlab/harness/undo"
 )
@@ -61,10 +62,10 @@ func TestRefuse(t *testing.T) {
 				header := read(t, path)
 				r := find(t, tables)
 				text := "rewrite masquerade rule " + plain + ": " + c.want
-				if err := r.Check(t.Context(), Options{}, Options{RandomFully: true}); err == nil || err.Error() != text {
+				if err := r.Check(t.Context(), snat.Options{}, snat.Options{RandomFully: true}); err == nil || err.Error() != text {
 					t.Errorf("checked: error %v\nwant  %s", err, text)
 				}
-				if _, err := r.Apply(t.Context(), j, Options{RandomFully: true}); err == nil || err.Error() != text {
+				if _, err := r.Apply(t.Context(), j, snat.Options{RandomFully: true}); err == nil || err.Error() != text {
 					t.Errorf("applied: error %v\nwant  %s", err, text)
 				}
 				if read(t, path) != header {
@@ -82,14 +83,14 @@ func TestCheck(t *testing.T) {
 		r, _ := byOwner(t, f)
 		f.add(t, f.theirs(1))
 		before := everything(t, true)
-		if err := r.Check(t.Context(), append([]Options{{}}, rewritings...)...); err != nil {
+		if err := r.Check(t.Context(), append([]snat.Options{{}}, rewritings...)...); err != nil {
 			t.Error(err)
 		}
-		f.add(t, f.ours(Options{Random: true}))
-		if err := r.Check(t.Context(), Options{}, Options{RandomFully: true}); err != nil {
+		f.add(t, f.ours(snat.Options{Random: true}))
+		if err := r.Check(t.Context(), snat.Options{}, snat.Options{RandomFully: true}); err != nil {
 			t.Errorf("no arm asks for it: %v", err)
 		}
-		if err := r.Check(t.Context(), Options{RandomFully: true}, Options{Random: true}); err == nil {
+		if err := r.Check(t.Context(), snat.Options{RandomFully: true}, snat.Options{Random: true}); err == nil {
 			t.Error("a text that is there already is not refused")
 		}
 		f.remove(t, 3)
@@ -112,7 +113,7 @@ func TestUndo_leaves_an_equal_rule(t *testing.T) {
 					netnstest.Run(t, tables.Path+" -t nat "+r)
 				}
 				j, path := newJournal(t)
-				apply(t, find(t, tables), j, Options{RandomFully: true})
+				apply(t, find(t, tables), j, snat.Options{RandomFully: true})
 				for _, r := range c.between {
 					netnstest.Run(t, tables.Path+" -t nat "+r)
 				}
@@ -233,7 +234,7 @@ esac; esac`)
 			old := none(t, tables)
 			j, path := newJournal(t)
 			accepting(t, old, j, "snat-c", "snat-s")
-			f := apply(t, find(t, old), j, Options{RandomFully: true})
+			f := apply(t, find(t, old), j, snat.Options{RandomFully: true})
 			counts(t, f, 0)
 			if got := raw(t, tables); !slices.Equal(got, []string{fully}) {
 				t.Errorf("the chain reads %q", got)

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"snatlab/harness/netnstest"
+
+	"snatlab/harness/nat/snat"
 )
 
 // A user who can write a journal must not decide what root runs or removes.
@@ -120,7 +122,7 @@ func TestApply_refuses_a_bridge_that_undoing_would_refuse(t *testing.T) {
 	j, path := newJournal(t)
 	header := read(t, path)
 	r := &Rule{Text: "-A POSTROUTING -s 198.18.0.0/24 ! -o $(id) -j MASQUERADE", backend: &Tables{}}
-	_, err := r.Apply(t.Context(), j, Options{Random: true})
+	_, err := r.Apply(t.Context(), j, snat.Options{Random: true})
 	want := "rewrite masquerade rule " + r.Text + fmt.Sprintf(": %q: not a rule of snatlab's; its step is not undone", r.Text)
 	if err == nil || err.Error() != want || read(t, path) != header {
 		t.Errorf("error %v\nwant  %s", err, want)

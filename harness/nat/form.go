@@ -4,10 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"snatlab/harness/nat/snat"
 )
 
 // The journal decides which rules root removes. Its steps are read as if a
@@ -91,8 +92,8 @@ func parseNFTText(text string) (nftRule, error) {
 }
 
 // checkRewritten checks that a text is what these options make of the original.
-func checkRewritten(b backend, original, text string, o Options) error {
-	if o == (Options{}) || o.check() != nil || b.rewritten(original, o) != text {
+func checkRewritten(b backend, original, text string, o snat.Options) error {
+	if o == (snat.Options{}) || o.Check() != nil || b.rewritten(original, o) != text {
 		return foreign(text)
 	}
 	return nil
@@ -100,7 +101,7 @@ func checkRewritten(b backend, original, text string, o Options) error {
 
 // iptablesOptions reads the options of a rule's target. Words that it does not
 // know are found by checkRewritten.
-func iptablesOptions(text string) (o Options) {
+func iptablesOptions(text string) (o snat.Options) {
 	words := strings.Fields(text)
 	for i, word := range words {
 		argument := ""
@@ -113,16 +114,16 @@ func iptablesOptions(text string) (o Options) {
 		case "--random-fully":
 			o.RandomFully = true
 		case "--to-ports":
-			o.ToPorts = parsePorts(argument)
+			o.ToPorts = snat.ParsePorts(argument)
 		case "--to-source":
-			o.ToSource = parseAddresses(argument)
+			o.ToSource = snat.ParseAddresses(argument)
 		}
 	}
 	return o
 }
 
 // nftOptions reads the options of a statement.
-func nftOptions(statement string) (o Options) {
+func nftOptions(statement string) (o snat.Options) {
 	words := strings.Fields(statement)
 	for i, word := range words {
 		switch {
@@ -132,48 +133,12 @@ func nftOptions(statement string) (o Options) {
 			o.RandomFully = true
 		case i == 0 || words[i-1] != "to":
 		case strings.HasPrefix(word, ":"):
-			o.ToPorts = parsePorts(word[1:])
+			o.ToPorts = snat.ParsePorts(word[1:])
 		default:
-			o.ToSource = parseAddresses(word)
+			o.ToSource = snat.ParseAddresses(word)
 		}
 	}
 	return o
-}
-
-// parsePorts reads "1024-2047", or "1024". It returns no range for any other text.
-func parsePorts(text string) Ports {
-	first, last, isRange := strings.Cut(text, "-")
-	if !isRange {
-		last = first
-	}
-	a, errA := strconv.ParseUint(first, 10, 16)
-	b, errB := strconv.ParseUint(last, 10, 16)
-	if errA != nil || errB != nil {
-		return Ports{}
-	}
-	return Ports{uint16(a), uint16(b)}
-}
-
-// parseAddresses reads "192.0.2.1-192.0.2.4", "192.0.2.1" or "192.0.2.0/30".
-// It returns no range for any other text.
-func parseAddresses(text string) Addresses {
-	if p, err := netip.ParsePrefix(text); err == nil && p.Addr().Is4() {
-		last := p.Masked().Addr().As4()
-		for bit := p.Bits(); bit < 32; bit++ {
-			last[bit/8] |= 1 << (7 - bit%8)
-		}
-		return Addresses{p.Masked().Addr(), netip.AddrFrom4(last)}
-	}
-	first, last, isRange := strings.Cut(text, "-")
-	if !isRange {
-		last = first
-	}
-	a, errA := netip.ParseAddr(first)
-	b, errB := netip.ParseAddr(last)
-	if errA != nil || errB != nil {
-		return Addresses{}
-	}
-	return Addresses{a, b}
 }
 
 // isInterface reports whether a word can be the name of one interface. One that

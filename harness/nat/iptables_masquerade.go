@@ -9,6 +9,7 @@ import (
 
 	"github.com/vishvananda/netlink"
 
+	"snatlab/harness/nat/snat"
 	"snatlab/harness/undo"
 )
 
@@ -107,13 +108,13 @@ func (t *Tables) program() string { return "iptables " + t.Version() }
 func (t *Tables) place() string { return chain }
 
 // rewritten puts another end to the text of the rule: see masqueradingText.
-func (t *Tables) rewritten(original string, o Options) string {
+func (t *Tables) rewritten(original string, o snat.Options) string {
 	const plain = " -j MASQUERADE"
 	end := plain
 	switch {
-	case o.ToPorts != Ports{}:
+	case o.ToPorts != snat.Ports{}:
 		end = " -p tcp" + plain + " --to-ports " + o.ToPorts.String()
-	case o.ToSource != Addresses{}:
+	case o.ToSource != snat.Addresses{}:
 		end = " -j SNAT --to-source " + o.ToSource.String()
 	}
 	switch {
@@ -130,7 +131,7 @@ func (t *Tables) read(ctx context.Context) ([]rule, error) { return t.list(ctx, 
 // replace deletes the old rule by its text and its mark: by number, as
 // `iptables -R` has it, a rule would be hit that somebody inserted above since
 // the listing.
-func (t *Tables) replace(ctx context.Context, old, written rule, _ Options) error {
+func (t *Tables) replace(ctx context.Context, old, written rule, _ snat.Options) error {
 	rules, err := t.read(ctx)
 	if err != nil {
 		return err

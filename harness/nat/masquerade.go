@@ -19,6 +19,7 @@ import (
 	"fmt"
 	"slices"
 
+	"snatlab/harness/nat/snat"
 	"snatlab/harness/undo"
 )
 
@@ -33,13 +34,13 @@ type Rule struct {
 // backend is what holds masquerade rules: iptables in one of its variants, or
 // nftables.
 type backend interface {
-	program() string                             // with its version: "iptables 1.8.9 (nft)"
-	place() string                               // of its masquerade rules: "POSTROUTING"
-	rewritten(original string, o Options) string // the text of the rule with options
-	read(context.Context) ([]rule, error)        // all rules of that place, in order
+	program() string                                  // with its version: "iptables 1.8.9 (nft)"
+	place() string                                    // of its masquerade rules: "POSTROUTING"
+	rewritten(original string, o snat.Options) string // the text of the rule with options
+	read(context.Context) ([]rule, error)             // all rules of that place, in order
 	// replace puts a rule, which has these options, in the place of another; at
 	// no moment is there neither.
-	replace(ctx context.Context, old, written rule, o Options) error
+	replace(ctx context.Context, old, written rule, o snat.Options) error
 	remove(context.Context, rule) error
 	rewriting(original, rewritten rule, lasting bool) undo.Step // undone by restore
 	mark(*undo.Journal) string                                  // of rules that are written for it; empty: none
@@ -76,9 +77,9 @@ type InForce struct {
 // Apply gives the rule the options; at no moment is there no rule. Without
 // options the rule stays what it is. What Check refuses is refused before
 // anything is changed.
-func (r *Rule) Apply(ctx context.Context, journal *undo.Journal, options Options) (*InForce, error) {
+func (r *Rule) Apply(ctx context.Context, journal *undo.Journal, options snat.Options) (*InForce, error) {
 	f := &InForce{rule: r.original(), lasting: r.Lasting, backend: r.backend, journal: journal}
-	if options == (Options{}) {
+	if options == (snat.Options{}) {
 		_, err := f.Packets(ctx) // is it still there?
 		return f, err
 	}
@@ -93,7 +94,7 @@ func (r *Rule) Apply(ctx context.Context, journal *undo.Journal, options Options
 
 // apply writes the rule with its mark. A kernel without xt_comment refuses a
 // marked rule, so a rule that is refused is written once more without it.
-func (f *InForce) apply(ctx context.Context, options Options) error {
+func (f *InForce) apply(ctx context.Context, options snat.Options) error {
 	original := f.rule
 	f.rule = rule{text: f.backend.rewritten(original.text, options), mark: f.backend.mark(f.journal)}
 	err := f.write(ctx, original, options)
@@ -107,7 +108,7 @@ func (f *InForce) apply(ctx context.Context, options Options) error {
 	return f.write(ctx, original, options)
 }
 
-func (f *InForce) write(ctx context.Context, original rule, options Options) error {
+func (f *InForce) write(ctx context.Context, original rule, options snat.Options) error {
 	entry, err := f.journal.Do(ctx, f.backend.rewriting(original, f.rule, f.lasting), func(ctx context.Context) error {
 		return swap(ctx, f.backend, original, f.rule, options)
 	})
@@ -147,7 +148,7 @@ func (f *InForce) Undo(ctx context.Context) error {
 }
 
 // swap puts a rule in the place of another and looks that it stands there.
-func swap(ctx context.Context, b backend, old, written rule, o Options) error {
+func swap(ctx context.Context, b backend, old, written rule, o snat.Options) error {
 	if err := b.replace(ctx, old, written, o); err != nil {
 		return err
 	}
@@ -183,7 +184,7 @@ func restore(ctx context.Context, b backend, original, rewritten rule, networkGo
 	}
 	restored := n > 0 && position(rules, original) == 0 && !networkGone
 	if restored {
-		if err := b.replace(ctx, rewritten, original, Options{}); err != nil {
+		if err := b.replace(ctx, rewritten, original, snat.Options{}); err != nil {
 			return err
 		}
 		n--

@@ -13,6 +13,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"snatlab/harness/nat/snat"
 	"snatlab/harness/netnstest"
 	"snatlab/harness/undo"
 )
@@ -166,7 +167,7 @@ func find(t *testing.T, variants ...*Tables) *Rule {
 }
 
 // apply gives the rule the options.
-func apply(t *testing.T, r *Rule, j *undo.Journal, o Options) *InForce {
+func apply(t *testing.T, r *Rule, j *undo.Journal, o snat.Options) *InForce {
 	t.Helper()
 	f, err := r.Apply(t.Context(), j, o)
 	if err != nil {

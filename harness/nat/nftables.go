@@ -10,6 +10,7 @@ import (
 	"github.com/google/nftables/expr"
 	"github.com/mdlayher/netlink"
 
+	"snatlab/harness/nat/snat"
 	"snatlab/harness/undo"
 )
 
@@ -92,8 +93,8 @@ func (nft) program() string { return "nftables" }
 func (nft) place() string { return called(nftTable) }
 
 // rewritten puts another statement at the end of the text of the rule.
-func (nft) rewritten(original string, o Options) string {
-	return strings.TrimSuffix(original, nftStatement(Options{})) + nftStatement(o)
+func (nft) rewritten(original string, o snat.Options) string {
+	return strings.TrimSuffix(original, nftStatement(snat.Options{})) + nftStatement(o)
 }
 
 func (n nft) read(ctx context.Context) ([]rule, error) {
@@ -107,7 +108,7 @@ func (n nft) read(ctx context.Context) ([]rule, error) {
 
 // replace is one transaction. The kernel gives a handle only once: should the
 // old rule go after it was found, nothing is replaced.
-func (n nft) replace(ctx context.Context, old, written rule, o Options) error {
+func (n nft) replace(ctx context.Context, old, written rule, o snat.Options) error {
 	found, err := n.find(ctx, old.text)
 	if err != nil {
 		return err
@@ -117,7 +118,7 @@ func (n nft) replace(ctx context.Context, old, written rule, o Options) error {
 		return fmt.Errorf("no options make %q out of %q", written.text, old.text)
 	}
 	err = n.put(ctx, netlink.Replace, found.handle, r.exprs())
-	if o.ToSource != (Addresses{}) {
+	if o.ToSource != (snat.Addresses{}) {
 		return partNAT.missing(err)
 	}
 	return err

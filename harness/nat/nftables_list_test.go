@@ -8,6 +8,8 @@ import (
 	"github.com/google/nftables/expr"
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
+
+	"snatlab/harness/nat/snat"
 )
 
 // message is what the kernel sends for a rule.
@@ -40,7 +42,7 @@ func message(t testing.TB, exprs []expr.Any, more ...netlink.Attribute) []byte {
 func FuzzParseListed(f *testing.F) {
 	comment := netlink.Attribute{Type: unix.NFTA_RULE_USERDATA, Data: []byte("\x00\x02x\x00")}
 	for _, network := range []string{"198.18.0.0/24", "128.0.0.0/1", "0.0.0.0/0"} {
-		ours := nftRule{subnet: netip.MustParsePrefix(network), bridge: bridge, options: Options{RandomFully: true}}.exprs()
+		ours := nftRule{subnet: netip.MustParsePrefix(network), bridge: bridge, options: snat.Options{RandomFully: true}}.exprs()
 		f.Add(message(f, ours))
 		f.Add(message(f, ours, comment))
 		f.Add(message(f, ours[1:]))

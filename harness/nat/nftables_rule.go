@@ -11,13 +11,15 @@ import (
 
 	"github.com/google/nftables/expr"
 	"golang.org/x/sys/unix"
+
+	"snatlab/harness/nat/snat"
 )
 
 // nftRule is the one shape of rule that we write, and that we know again.
 type nftRule struct {
 	subnet  netip.Prefix // IPv4, masked
 	bridge  string
-	options Options
+	options snat.Options
 }
 
 // text is the rule as `nft -s list ruleset` prints it.
@@ -75,7 +77,7 @@ func (r nftRule) check() error {
 	case r.bridge == "" || len(r.bridge) >= unix.IFNAMSIZ || strings.ContainsAny(r.bridge, `"\*`):
 		return fmt.Errorf("%q is no name of a bridge", r.bridge)
 	}
-	return r.options.check()
+	return r.options.Check()
 }
 
 // parseNFT reads the expressions of a rule. What is not to the last detail what
@@ -103,9 +105,9 @@ func parseNFT(exprs []expr.Any) (r nftRule, packets uint64, ok bool) {
 		case *expr.Immediate:
 			loaded = append(loaded, e.Data)
 		case *expr.Masq:
-			r.options = Options{Random: e.Random, RandomFully: e.FullyRandom, ToPorts: portsOf(loaded)}
+			r.options = snat.Options{Random: e.Random, RandomFully: e.FullyRandom, ToPorts: portsOf(loaded)}
 		case *expr.NAT:
-			r.options = Options{Random: e.Random, RandomFully: e.FullyRandom, ToSource: addressesOf(loaded)}
+			r.options = snat.Options{Random: e.Random, RandomFully: e.FullyRandom, ToSource: addressesOf(loaded)}
 		}
 	}
 	r.subnet = netip.PrefixFrom(netip.AddrFrom4(address), prefix)

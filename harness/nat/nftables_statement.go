@@ -8,15 +8,17 @@ import (
 
 	"github.com/google/nftables/expr"
 	"golang.org/x/sys/unix"
+
+	"snatlab/harness/nat/snat"
 )
 
 // nftStatement is what a rule does, as nft prints it.
-func nftStatement(o Options) string {
+func nftStatement(o snat.Options) string {
 	text := "counter masquerade"
 	switch {
-	case o.ToPorts != Ports{}:
+	case o.ToPorts != snat.Ports{}:
 		text = "meta l4proto tcp counter masquerade to :" + o.ToPorts.String()
-	case o.ToSource != Addresses{}:
+	case o.ToSource != snat.Addresses{}:
 		text = "counter snat to " + asPrefix(o.ToSource)
 	}
 	switch {
@@ -30,7 +32,7 @@ func nftStatement(o Options) string {
 
 // asPrefix writes a range the way nft does: as a network, if it is one
 // (range_expr_to_prefix in nft's src/netlink.c).
-func asPrefix(a Addresses) string {
+func asPrefix(a snat.Addresses) string {
 	first, last := a.First.As4(), a.Last.As4()
 	low, span := binary.BigEndian.Uint32(first[:]), binary.BigEndian.Uint32(first[:])^binary.BigEndian.Uint32(last[:])
 	if span == 0 || span&(span+1) != 0 || low&span != 0 {
@@ -40,9 +42,9 @@ func asPrefix(a Addresses) string {
 }
 
 // nftExprs are what nft itself makes of the statement.
-func nftExprs(o Options) []expr.Any {
+func nftExprs(o snat.Options) []expr.Any {
 	switch {
-	case o.ToPorts != Ports{}:
+	case o.ToPorts != snat.Ports{}:
 		loads, last := load(
 			binary.BigEndian.AppendUint16(nil, o.ToPorts.First),
 			binary.BigEndian.AppendUint16(nil, o.ToPorts.Last))
@@ -52,7 +54,7 @@ func nftExprs(o Options) []expr.Any {
 			&expr.Counter{}}, loads...)
 		return append(exprs, &expr.Masq{
 			Random: o.Random, FullyRandom: o.RandomFully, ToPorts: true, RegProtoMin: register, RegProtoMax: last})
-	case o.ToSource != Addresses{}:
+	case o.ToSource != snat.Addresses{}:
 		loads, last := load(o.ToSource.First.AsSlice(), o.ToSource.Last.AsSlice())
 		exprs := append([]expr.Any{&expr.Counter{}}, loads...)
 		return append(exprs, &expr.NAT{
@@ -74,11 +76,11 @@ func load(first, last []byte) (exprs []expr.Any, lastRegister uint32) {
 
 // portsOf and addressesOf read what was loaded. Nonsense gives a range that
 // check refuses, or none.
-func portsOf(loaded [][]byte) Ports {
-	var p Ports
+func portsOf(loaded [][]byte) snat.Ports {
+	var p snat.Ports
 	for i, data := range loaded {
 		if len(data) != 2 {
-			return Ports{}
+			return snat.Ports{}
 		}
 		if p.Last = binary.BigEndian.Uint16(data); i == 0 {
 			p.First = p.Last
@@ -87,8 +89,8 @@ func portsOf(loaded [][]byte) Ports {
 	return p
 }
 
-func addressesOf(loaded [][]byte) Addresses {
-	var a Addresses
+func addressesOf(loaded [][]byte) snat.Addresses {
+	var a snat.Addresses
 	for i, data := range loaded {
 		if a.Last, _ = netip.AddrFromSlice(data); i == 0 {
 			a.First = a.Last

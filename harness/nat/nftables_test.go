@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"snatlab/harness/nat/snat"
 	"snatlab/harness/netnstest"
 	"snatlab/harness/undo"
 )
@@ -108,7 +109,7 @@ func TestARuleOfAnotherShapeIsNeverTakenForOurs(t *testing.T) {
 			namespace(t)
 			f := openNFT(t)
 			r, j, _ := made(t, f)
-			inForce := apply(t, r, j, Options{RandomFully: true})
+			inForce := apply(t, r, j, snat.Options{RandomFully: true})
 			f.flush(t)
 			f.add(t, shape)
 			before := everything(t, true)
@@ -116,8 +117,8 @@ func TestARuleOfAnotherShapeIsNeverTakenForOurs(t *testing.T) {
 			if err != nil || len(rules) != 1 || rules[0] != (rule{text: another}) {
 				t.Fatalf("read as %v (%v)", rules, err)
 			}
-			isGone(t, f, inForce, f.ours(Options{RandomFully: true}))
-			if _, err := r.Apply(t.Context(), j, Options{Random: true}); err == nil {
+			isGone(t, f, inForce, f.ours(snat.Options{RandomFully: true}))
+			if _, err := r.Apply(t.Context(), j, snat.Options{Random: true}); err == nil {
 				t.Error("rewritten")
 			}
 			undoArm(t, inForce)
@@ -129,7 +130,7 @@ func TestARuleOfAnotherShapeIsNeverTakenForOurs(t *testing.T) {
 // deaf takes a rule and does not write it.
 type deaf struct{ nft }
 
-func (deaf) replace(context.Context, rule, rule, Options) error { return nil }
+func (deaf) replace(context.Context, rule, rule, snat.Options) error { return nil }
 
 func TestARewritingIsLookedAtAfterwards(t *testing.T) {
 	namespace(t)
@@ -139,7 +140,7 @@ func TestARewritingIsLookedAtAfterwards(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.backend = deaf{}
-	_, err = r.Apply(t.Context(), j, Options{Random: true})
+	_, err = r.Apply(t.Context(), j, snat.Options{Random: true})
 	const ours = `ip saddr 198.18.0.0/24 oifname != "snat-c" counter masquerade`
 	text := "rewrite masquerade rule " + ours + fmt.Sprintf(": nftables took the rule, but table ip snatlab now reads %q", []string{ours})
 	if err == nil || err.Error() != text {
@@ -151,9 +152,9 @@ func TestATableThatSomebodyDeletedLeavesNothingToUndo(t *testing.T) {
 	namespace(t)
 	f := openNFT(t)
 	r, j, _ := made(t, f)
-	inForce := apply(t, r, j, Options{RandomFully: true})
+	inForce := apply(t, r, j, snat.Options{RandomFully: true})
 	netnstest.Run(t, "nft delete table ip snatlab")
-	isGone(t, f, inForce, f.ours(Options{RandomFully: true}))
+	isGone(t, f, inForce, f.ours(snat.Options{RandomFully: true}))
 	undoArm(t, inForce)
 	closeJournal(t, j)
 	if left := everything(t, true); len(left) > 0 {
@@ -169,10 +170,10 @@ func TestNFTablesNeedsNoProgram(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	inForce := apply(t, r, j, Options{Random: true})
+	inForce := apply(t, r, j, snat.Options{Random: true})
 	counts(t, inForce, 0)
 	undoArm(t, inForce)
-	apply(t, r, j, Options{RandomFully: true})
+	apply(t, r, j, snat.Options{RandomFully: true})
 	replay(t, path)
 	closeJournal(t, j)
 }
@@ -181,7 +182,7 @@ func TestTheStepsOfNFTablesTellWhatWasMadeAndHowToUndoItByHand(t *testing.T) {
 	namespace(t)
 	f := openNFT(t)
 	r, j, _ := made(t, f)
-	apply(t, r, j, Options{RandomFully: true})
+	apply(t, r, j, snat.Options{RandomFully: true})
 	const ours = `ip saddr 198.18.0.0/24 oifname != "snat-c" counter masquerade`
 	want := []undo.Step{
 		undo.NewStep("nat.nftables-rewrite", "masquerade rule "+ours+" fully-random",

@@ -8,20 +8,22 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"snatlab/harness/nat/snat"
 )
 
 // Ranges of ports and of addresses in these tests. Four addresses make a
 // network, which nft prints as one.
 var (
-	tenPorts      = Ports{20_000, 20_009}
-	onePort       = Ports{20_000, 20_000}
-	oneAddress    = Addresses{netip.MustParseAddr("192.0.2.11"), netip.MustParseAddr("192.0.2.11")}
-	fourAddresses = Addresses{netip.MustParseAddr("192.0.2.16"), netip.MustParseAddr("192.0.2.19")}
-	someAddresses = Addresses{netip.MustParseAddr("192.0.2.11"), netip.MustParseAddr("192.0.2.15")}
+	tenPorts      = snat.Ports{First: 20_000, Last: 20_009}
+	onePort       = snat.Ports{First: 20_000, Last: 20_000}
+	oneAddress    = snat.Addresses{First: netip.MustParseAddr("192.0.2.11"), Last: netip.MustParseAddr("192.0.2.11")}
+	fourAddresses = snat.Addresses{First: netip.MustParseAddr("192.0.2.16"), Last: netip.MustParseAddr("192.0.2.19")}
+	someAddresses = snat.Addresses{First: netip.MustParseAddr("192.0.2.11"), Last: netip.MustParseAddr("192.0.2.15")}
 )
 
 // prints is how a rule with options ends, as each program prints it.
-var prints = map[Options]struct{ iptables, nft string }{
+var prints = map[snat.Options]struct{ iptables, nft string }{
 	{}:                  {"-j MASQUERADE", "counter masquerade"},
 	{Random: true}:      {"-j MASQUERADE --random", "counter masquerade random"},
 	{RandomFully: true}: {"-j MASQUERADE --random-fully", "counter masquerade fully-random"},
@@ -47,9 +49,9 @@ var prints = map[Options]struct{ iptables, nft string }{
 }
 
 // rewritings are all options that make another rule.
-var rewritings = func() (all []Options) {
+var rewritings = func() (all []snat.Options) {
 	for o := range prints {
-		if o != (Options{}) {
+		if o != (snat.Options{}) {
 			all = append(all, o)
 		}
 	}
@@ -57,21 +59,21 @@ var rewritings = func() (all []Options) {
 }()
 
 // contradictions are no options at all.
-var contradictions = map[Options]string{
+var contradictions = map[snat.Options]string{
 	{Random: true, RandomFully: true}:                         "random and random-fully exclude each other",
 	{ToPorts: tenPorts, ToSource: oneAddress}:                 "ports to masquerade to and addresses to translate to exclude each other",
-	{ToPorts: Ports{First: 0, Last: 1024}}:                    "0-1024 is no range of ports",
-	{ToPorts: Ports{First: 1024}}:                             "1024-0 is no range of ports",
-	{ToPorts: Ports{First: 2000, Last: 1999}}:                 "2000-1999 is no range of ports",
-	{ToSource: Addresses{First: outAddress}}:                  "192.0.2.1-invalid IP is no range of IPv4 addresses",
-	{ToSource: Addresses{Last: outAddress}}:                   "invalid IP-192.0.2.1 is no range of IPv4 addresses",
+	{ToPorts: snat.Ports{First: 0, Last: 1024}}:               "0-1024 is no range of ports",
+	{ToPorts: snat.Ports{First: 1024}}:                        "1024-0 is no range of ports",
+	{ToPorts: snat.Ports{First: 2000, Last: 1999}}:            "2000-1999 is no range of ports",
+	{ToSource: snat.Addresses{First: outAddress}}:             "192.0.2.1-invalid IP is no range of IPv4 addresses",
+	{ToSource: snat.Addresses{Last: outAddress}}:              "invalid IP-192.0.2.1 is no range of IPv4 addresses",
 	{ToSource: swapped(someAddresses)}:                        "192.0.2.15-192.0.2.11 is no range of IPv4 addresses",
 	{ToSource: both(netip.IPv6LinkLocalAllNodes())}:           "ff02::1 is no range of IPv4 addresses",
 	{ToSource: both(netip.MustParseAddr("::ffff:192.0.2.1"))}: "::ffff:192.0.2.1 is no range of IPv4 addresses",
 }
 
-func swapped(a Addresses) Addresses { return Addresses{a.Last, a.First} }
-func both(a netip.Addr) Addresses   { return Addresses{a, a} }
+func swapped(a snat.Addresses) snat.Addresses { return snat.Addresses{First: a.Last, Last: a.First} }
+func both(a netip.Addr) snat.Addresses        { return snat.Addresses{First: a, Last: a} }
 
 func TestARangeIsANetworkForNFTWhereItIsOne(t *testing.T) {
 	for _, c := range []struct{ first, last, want string }{
@@ -84,14 +86,14 @@ func TestARangeIsANetworkForNFTWhereItIsOne(t *testing.T) {
 		{"128.0.0.0", "255.255.255.255", "128.0.0.0/1"},
 		{"0.0.0.0", "255.255.255.255", "0.0.0.0/0"},
 	} {
-		if got := asPrefix(Addresses{netip.MustParseAddr(c.first), netip.MustParseAddr(c.last)}); got != c.want {
+		if got := asPrefix(snat.Addresses{First: netip.MustParseAddr(c.first), Last: netip.MustParseAddr(c.last)}); got != c.want {
 			t.Errorf("%s to %s is %s, want %s", c.first, c.last, got, c.want)
 		}
 	}
 }
 
 func TestAnOldProgramIsSaidToBeTooOld(t *testing.T) {
-	for o, flag := range map[Options]string{{RandomFully: true}: "--random-fully", {ToSource: oneAddress, RandomFully: true}: "--random-fully"} {
+	for o, flag := range map[snat.Options]string{{RandomFully: true}: "--random-fully", {ToSource: oneAddress, RandomFully: true}: "--random-fully"} {
 		eachVariant(t, func(t *testing.T, tables *Tables) {
 			tables.rules(t, ours)
 			old := without(t, tables, flag)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/vishvananda/netlink"
 
+	"snatlab/harness/nat/snat"
 	"snatlab/harness/netnstest"
 	"snatlab/harness/undo"
 )
@@ -56,7 +57,7 @@ func TestARewrittenRuleIsRestoredFromAnyState(t *testing.T) {
 						f.insert(t, f.theirs(1))
 						f.add(t, f.theirs(2))
 						j, path := newJournal(t)
-						inForce := apply(t, r, j, Options{RandomFully: true})
+						inForce := apply(t, r, j, snat.Options{RandomFully: true})
 						c.between(t, f, r.Text)
 						restore(t, inForce, j, path)
 						var want []string
@@ -123,7 +124,7 @@ func TestAJournalOfTheFirstVersionIsUndone(t *testing.T) {
 		r, _, _ := made(t, f)
 		f.insert(t, f.theirs(1))
 		before := f.listing(t)
-		for _, o := range []Options{{Random: true}, {RandomFully: true}} {
+		for _, o := range []snat.Options{{Random: true}, {RandomFully: true}} {
 			f.replace(t, 2, f.ours(o))
 			kind, path := "nat.nftables-rewrite", ""
 			if tables := r.Tables(); tables != nil {
@@ -179,7 +180,7 @@ func TestARewrittenRuleOfANetworkThatIsGoneIsDeleted(t *testing.T) {
 	eachVariant(t, func(t *testing.T, tables *Tables) {
 		tables.rules(t, others[0], ours, others[1])
 		j, _ := newJournal(t)
-		apply(t, find(t, tables), j, Options{RandomFully: true})
+		apply(t, find(t, tables), j, snat.Options{RandomFully: true})
 		link, err := netlink.LinkByName(bridge)
 		if err := errors.Join(err, netlink.LinkDel(link)); err != nil {
 			t.Fatal(err)
@@ -193,7 +194,7 @@ func TestARewrittenRuleOfANetworkThatIsGoneIsDeleted(t *testing.T) {
 // the original then, if it were put back.
 func TestTheManualCommandLeavesNoRuleOfTheNetwork(t *testing.T) {
 	eachVariant(t, func(t *testing.T, tables *Tables) {
-		for _, o := range []Options{{RandomFully: true}, {Random: true}} {
+		for _, o := range []snat.Options{{RandomFully: true}, {Random: true}} {
 			netnstest.Run(t, tables.Path+" -t nat -F POSTROUTING")
 			tables.rules(t, others[0], ours)
 			j, _ := newJournal(t)
@@ -209,7 +210,7 @@ func TestTheManualCommandLeavesNoRuleOfTheNetwork(t *testing.T) {
 // A network that others use goes on to need its rule.
 func TestTheManualCommandPutsTheRuleOfANetworkThatLastsBack(t *testing.T) {
 	eachVariant(t, func(t *testing.T, tables *Tables) {
-		for _, o := range []Options{{RandomFully: true}, {Random: true}} {
+		for _, o := range []snat.Options{{RandomFully: true}, {Random: true}} {
 			netnstest.Run(t, tables.Path+" -t nat -F POSTROUTING")
 			tables.rules(t, others[0], ours)
 			r := find(t, tables)
@@ -229,7 +230,7 @@ func TestAProgramThatIsGoneLeavesTheStepToBeUndone(t *testing.T) {
 	tables := program(t, "nft")
 	tables.rules(t, ours)
 	j, path := newJournal(t)
-	apply(t, find(t, tables), j, Options{RandomFully: true})
+	apply(t, find(t, tables), j, snat.Options{RandomFully: true})
 	searched := os.Getenv("PATH")
 	t.Setenv("PATH", t.TempDir())
 	if err := j.Close(t.Context()); err == nil {

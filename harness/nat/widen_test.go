@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"snatlab/harness/nat/snat"
 	"snatlab/harness/netnstest"
 	"snatlab/harness/undo"
 )
@@ -77,7 +78,7 @@ func TestWideningChangesNothingElse(t *testing.T) {
 		openNFT(t)
 		crowd(t)
 		r, own, _ := made(t, f)
-		inForce := apply(t, r, own, Options{RandomFully: true})
+		inForce := apply(t, r, own, snat.Options{RandomFully: true})
 		before := everything(t, true)
 		j, path := newJournal(t)
 		widen(t, j, 100)

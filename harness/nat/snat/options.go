@@ -1,15 +1,18 @@
-package nat
+// Package snat holds the options of a rule that translates source addresses.
+package snat
 
 import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strconv"
+	"strings"
 )
 
 // Options are those of the masquerade target. ToSource makes another target of
 // it, SNAT, with the same options.
 type Options struct {
-	Random      bool // as RandomFully, since Linux 5.0
+	Random      bool // the same as RandomFully since Linux 5.0
 	RandomFully bool
 	ToPorts     Ports     // of TCP alone: a range of ports needs the protocol in the rule
 	ToSource    Addresses // instead of that of the outgoing interface
@@ -38,8 +41,9 @@ func (a Addresses) String() string {
 	return fmt.Sprintf("%v-%v", a.First, a.Last)
 }
 
-// check finds options that contradict each other, or that no rule can have.
-func (o Options) check() error {
+// Check returns an error for options that contradict each other, and for those
+// that no rule can have.
+func (o Options) Check() error {
 	ports, addresses := o.ToPorts != Ports{}, o.ToSource != Addresses{}
 	switch {
 	case o.Random && o.RandomFully:
@@ -52,4 +56,41 @@ func (o Options) check() error {
 		return fmt.Errorf("%v is no range of IPv4 addresses", o.ToSource)
 	}
 	return nil
+}
+
+// ParsePorts reads "1024-2047", or "1024". It returns the zero value for any
+// other text.
+func ParsePorts(text string) Ports {
+	first, last, isRange := strings.Cut(text, "-")
+	if !isRange {
+		last = first
+	}
+	a, errA := strconv.ParseUint(first, 10, 16)
+	b, errB := strconv.ParseUint(last, 10, 16)
+	if errA != nil || errB != nil {
+		return Ports{}
+	}
+	return Ports{uint16(a), uint16(b)}
+}
+
+// ParseAddresses reads "192.0.2.1-192.0.2.4", "192.0.2.1" or "192.0.2.0/30".
+// It returns the zero value for any other text.
+func ParseAddresses(text string) Addresses {
+	if p, err := netip.ParsePrefix(text); err == nil && p.Addr().Is4() {
+		last := p.Masked().Addr().As4()
+		for bit := p.Bits(); bit < 32; bit++ {
+			last[bit/8] |= 1 << (7 - bit%8)
+		}
+		return Addresses{p.Masked().Addr(), netip.AddrFrom4(last)}
+	}
+	first, last, isRange := strings.Cut(text, "-")
+	if !isRange {
+		last = first
+	}
+	a, errA := netip.ParseAddr(first)
+	b, errB := netip.ParseAddr(last)
+	if errA != nil || errB != nil {
+		return Addresses{}
+	}
+	return Addresses{a, b}
 }
