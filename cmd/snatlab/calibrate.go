@@ -15,8 +15,10 @@ import (
 	"snatlab/harness/format"
 	"snatlab/harness/lab"
 	"snatlab/harness/lab/netns"
+	"snatlab/harness/result"
 	"snatlab/harness/result/resultfile"
 	"snatlab/harness/scenario"
+	"snatlab/harness/stats"
 	"snatlab/harness/verdict"
 )
 
@@ -96,7 +98,7 @@ func calibrate(ctx context.Context, s *scenario.Scenario, runs int, asJSON bool)
 
 func printCalibration(w io.Writer, s *scenario.Scenario, c *harness.Calibration) {
 	tell := func(what string, t harness.Tally, word string) {
-		low, high := verdict.Proportion(t.Wrong, t.Decided())
+		low, high := stats.Proportion(t.Wrong, t.Decided(), result.Confidence)
 		fmt.Fprintf(w, "%s: %d of %s %s (95 %% interval %s to %s)", what, t.Wrong,
 			format.Plural(t.Decided(), "verdict", "verdicts"), word, format.Percent(low), format.Percent(high))
 		if n := t.Undecided(); n > 0 {
@@ -110,12 +112,12 @@ func printCalibration(w io.Writer, s *scenario.Scenario, c *harness.Calibration)
 	}
 	fmt.Fprintf(w, "%d of %s inconclusive; %s of %s x %s, p < %g\n", c.Inconclusive, format.Plural(c.Runs, "run", "runs"),
 		format.Plural(s.Rounds, "round", "rounds"), format.Plural(s.Clients, "client", "clients"),
-		format.Plural(s.Load.Requests, "request", "requests"), verdict.Alpha)
+		format.Plural(s.Load.Requests, "request", "requests"), result.Alpha)
 }
 
 // tolerated is the share of verdicts that may be wrong: of false ones that is
 // what the test promises, of missed ones what is asked of the smallest scenario.
-const tolerated = verdict.Alpha
+const tolerated = result.Alpha
 
 // calibrationCode fails a tool that is wrong more often than it may be, beyond
 // what chance explains.
@@ -125,7 +127,7 @@ func calibrationCode(c *harness.Calibration) error {
 		return exitCode(exitInconclusive)
 	}
 	for _, t := range all {
-		if low, _ := verdict.Proportion(t.Wrong, t.Decided()); low > tolerated {
+		if low, _ := stats.Proportion(t.Wrong, t.Decided(), result.Confidence); low > tolerated {
 			return exitCode(exitFail)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 
 	"snatlab/harness/format"
 	"snatlab/harness/result"
+	"snatlab/harness/stats"
 	"snatlab/harness/verdict"
 )
 
@@ -25,7 +26,7 @@ type Group struct {
 // differs from night to night. A regression is what it is to [Judge], but shown by
 // other means: where the runs of each side agree, what they say has changed is
 // believed, as somebody chose them on purpose; where they do not, it takes
-// p < [verdict.Alpha] (by ranks, two-sided). A rise of failures always does.
+// p < [result.Alpha] (by ranks, two-sided). A rise of failures always does.
 func Set(before, after Group) (*result.Contrast, error) {
 	c := &contrast{Contrast: &result.Contrast{
 		Schema: result.ContrastSchema, Arms: []result.ArmContrast{}, Findings: []result.Finding{}, Differs: []result.Difference{}, Warnings: []string{},
@@ -135,7 +136,7 @@ const (
 func (c *contrast) arms(before, after Group) {
 	names := armNames(c.new)
 	c.Unit = unitTrial
-	if verdict.CanDiffer(len(c.old), len(c.new), len(names)) {
+	if stats.CanDiffer(len(c.old), len(c.new), len(names), result.Alpha) {
 		c.Unit = unitRun
 	} else if len(c.old)+len(c.new) > 2 {
 		c.warn("%s and %s are too few for a value a run: a value is a trial, and p says nothing of what differs from night to night",
@@ -177,7 +178,7 @@ func (c *contrast) values(g Group, runs []Run, arm int, name string) (all []floa
 		return medians(name, runs)
 	}
 	for _, r := range g.Results {
-		all = append(all, verdict.Rates(r.Arms[arm])...)
+		all = append(all, verdict.FailureRates(r.Arms[arm])...)
 	}
 	return all
 }
@@ -215,7 +216,7 @@ func (c *contrast) blind() string {
 	if c.Unit == unitTrial {
 		old, new = trialsOf(c.old), trialsOf(c.new)
 	}
-	if !verdict.CanDiffer(old, new, len(c.Arms)) {
+	if !stats.CanDiffer(old, new, len(c.Arms), result.Alpha) {
 		return fmt.Sprintf("Too few trials, %d and %d, to show that failures rose.", old, new)
 	}
 	return ""
@@ -233,9 +234,9 @@ func (c *contrast) blindSide(name string, runs []Run) string {
 		return ""
 	case hits == 0:
 		return fmt.Sprintf("The race did not occur in %s of %s, so nothing can be said of a mitigation.", baseline, name)
-	case hits < verdict.Floor:
+	case hits < result.Floor:
 		return fmt.Sprintf("The hits in %s of %s are too few to judge, %d in a run at most, so nothing can be said of a mitigation: it takes %d.",
-			baseline, name, hits, verdict.Floor)
+			baseline, name, hits, result.Floor)
 	case len(c.Arms) > 1:
 		return fmt.Sprintf("No run of %s decided what an arm makes of %s, so nothing can be said of a mitigation.", name, baseline)
 	}

@@ -9,7 +9,7 @@ import (
 	"snatlab/harness/format"
 	"snatlab/harness/report"
 	"snatlab/harness/result"
-	"snatlab/harness/verdict"
+	"snatlab/harness/stats"
 )
 
 func (c *contrast) findings() {
@@ -33,7 +33,7 @@ func (c *contrast) findings() {
 
 // shifted reports whether a rate has moved by enough to be told.
 func shifted(r result.RateChange) bool {
-	return r.PHolm != nil && *r.PHolm < verdict.Alpha && math.Abs(r.New.Median-r.Old.Median) >= leastShift*r.Old.Median
+	return r.PHolm != nil && *r.PHolm < result.Alpha && math.Abs(r.New.Median-r.Old.Median) >= leastShift*r.Old.Median
 }
 
 func (c *contrast) find(kind result.FindingKind, arm string, p *float64, format string, args ...any) {
@@ -51,15 +51,15 @@ func (c *contrast) turn(of func(Run) mark) (t turn, worse bool) {
 	_, old := marksOf(c.old, of)
 	_, new := marksOf(c.new, of)
 	before, after := ones(old), ones(new)
-	t = turn{old: len(old), new: len(new), oldBad: count(old), newBad: count(new), p: verdict.Differ(before, after)}
+	t = turn{old: len(old), new: len(new), oldBad: count(old), newBad: count(new), p: stats.RankSum(before, after)}
 	if t.p == nil || t.oldBad*t.new >= t.newBad*t.old {
 		return t, false
 	}
 	agreed := t.oldBad == 0 && t.newBad == t.new
-	if agreed && *t.p >= verdict.Alpha {
+	if agreed && *t.p >= result.Alpha {
 		t.p = nil // it rests on what the runs say themselves
 	}
-	return t, agreed || *t.p < verdict.Alpha
+	return t, agreed || *t.p < result.Alpha
 }
 
 func ones(marks []mark) (all []float64) {
@@ -92,11 +92,11 @@ func (c *contrast) failuresRose(a result.ArmContrast) {
 	rose := a.New.Failed*a.Old.Requests > a.Old.Failed*a.New.Requests
 	many := 0 // runs with failures enough
 	for _, r := range c.new {
-		if of, ok := armOf(r, a.Name); ok && of.Failed >= verdict.Floor {
+		if of, ok := armOf(r, a.Name); ok && of.Failed >= result.Floor {
 			many++
 		}
 	}
-	if p == nil || *p >= verdict.Alpha || !rose || 2*many <= len(c.new) || !mostlyMitigated(c.old, a.Name) {
+	if p == nil || *p >= result.Alpha || !rose || 2*many <= len(c.new) || !mostlyMitigated(c.old, a.Name) {
 		return
 	}
 	c.find(result.FailuresRose, a.Name, p, "%s failed %s, and before it %s", a.Name,

@@ -48,7 +48,7 @@
 //	p = C(M, K) / C(N, K)
 //
 // of all orders. That is an exact permutation test; the unit is the run, and it asks
-// for no distribution. There is a regression where p < [verdict.Alpha], 0.01, and
+// for no distribution. There is a regression where p < [result.Alpha], 0.01, and
 // at least two attempts were made tonight of which every one is bad.
 //
 // Attempts guard against what differs within a night, and against nothing else:
@@ -66,7 +66,7 @@
 //
 //   - [result.VerdictFell]: the arm is less than mitigated
 //   - [result.FailuresRose]: an arm that was mitigated in most earlier runs has at
-//     least [verdict.Floor] failures, and more than twice the lower quartile of
+//     least [result.Floor] failures, and more than twice the lower quartile of
 //     the rates of all N runs. Tonight's are among them, as p is exact only where
 //     what is bad does not depend on the order of the runs. Mitigated arms have 0,
 //     1 or 2 failures in 48,000 requests, since two random draws can meet: the

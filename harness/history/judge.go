@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"snatlab/harness/result"
-	"snatlab/harness/verdict"
 )
 
 // leastAttempts are made before a regression is believed.
@@ -152,7 +151,7 @@ func (s streak) never() bool { return s.bad == 0 && len(s.earlier) > 0 }
 // doubt. What is certain needs no small p. It reports whether there is a finding.
 func (n *night) raise(f result.Finding, s streak, certain bool) bool {
 	k := len(s.attempts)
-	proven := func(more int) bool { return certain || s.p(more) < verdict.Alpha }
+	proven := func(more int) bool { return certain || s.p(more) < result.Alpha }
 	switch {
 	case len(s.earlier) == 0: // it has never been otherwise
 	case proven(0) && k >= leastAttempts:

@@ -10,7 +10,6 @@ import (
 	"snatlab/harness/format"
 	"snatlab/harness/report"
 	"snatlab/harness/result"
-	"snatlab/harness/verdict"
 )
 
 // verdictFell asks whether an arm is less than mitigated.
@@ -71,7 +70,7 @@ func failsMore(r Run, arm string, usual float64) mark {
 	switch a, ok := armOf(r, arm); {
 	case !ok:
 		return untold
-	case a.Failed >= verdict.Floor && rateOf(a) > 2*usual:
+	case a.Failed >= result.Floor && rateOf(a) > 2*usual:
 		return bad
 	default:
 		return good
@@ -132,7 +131,7 @@ func hasCause(r Run, arm, cause string) mark {
 	switch a, ok := armOf(r, arm); {
 	case !ok:
 		return untold
-	case a.Causes[cause] >= verdict.Floor:
+	case a.Causes[cause] >= result.Floor:
 		return bad
 	default:
 		return good

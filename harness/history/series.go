@@ -8,7 +8,7 @@ import (
 	"slices"
 
 	"snatlab/harness/result"
-	"snatlab/harness/verdict"
+	"snatlab/harness/stats"
 )
 
 // Tell says what the store shows over time: of all scenarios, or of the one with
@@ -104,7 +104,7 @@ func armRuns(name string, runs []Run) result.ArmRuns {
 			}
 		}
 	}
-	arm.FailureRate = verdict.Spread(medians(name, runs))
+	arm.FailureRate = result.Spread(stats.Summarise(medians(name, runs), result.Confidence))
 	return arm
 }
 

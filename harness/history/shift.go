@@ -6,7 +6,7 @@ import (
 
 	"snatlab/harness/format"
 	"snatlab/harness/result"
-	"snatlab/harness/verdict"
+	"snatlab/harness/stats"
 )
 
 // A shift is a difference between the recent runs and those before them.
@@ -25,11 +25,11 @@ func (n *night) shifted() {
 	all := append(n.before[:len(n.before):len(n.before)], n.tonight...)
 	start := recent(all)
 	before, now := medians(baseline, all[max(0, start-earlierRuns):start]), medians(baseline, all[start:])
-	p := verdict.Differ(before, now)
-	if p == nil || *p >= verdict.Alpha {
+	p := stats.RankSum(before, now)
+	if p == nil || *p >= result.Alpha {
 		return
 	}
-	was, is := verdict.Spread(before).Median, verdict.Spread(now).Median
+	was, is := stats.Median(before), stats.Median(now)
 	if math.Abs(is-was) < leastShift*was {
 		return
 	}

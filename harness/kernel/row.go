@@ -15,7 +15,6 @@ import (
 
 	"snatlab/harness/result"
 	"snatlab/harness/scenario"
-	"snatlab/harness/verdict"
 )
 
 // attempts is how many guests a kernel gets whose baseline shows no race, each
@@ -111,9 +110,9 @@ func raceless(r *result.Result) bool {
 	case len(r.Arms) == 0:
 		return true
 	case r.Verdict == result.Fail:
-		return !slices.ContainsFunc(r.Arms, func(a result.Arm) bool { return hits(a) >= verdict.Floor })
+		return !slices.ContainsFunc(r.Arms, func(a result.Arm) bool { return hits(a) >= result.Floor })
 	}
-	return hits(r.Arms[0]) < verdict.Floor || slices.ContainsFunc(r.Arms[0].Trials, func(t result.Trial) bool { return t.Failed == 0 })
+	return hits(r.Arms[0]) < result.Floor || slices.ContainsFunc(r.Arms[0].Trials, func(t result.Trial) bool { return t.Failed == 0 })
 }
 
 // hits is how many requests of an arm were lost to the race.

@@ -106,7 +106,7 @@ func contrastRows() []contrastRow {
 
 // changeOf prints a change that is more than chance.
 func changeOf(r result.RateChange) string {
-	if r.PHolm != nil && *r.PHolm >= alpha {
+	if r.PHolm != nil && *r.PHolm >= result.Alpha {
 		return same
 	}
 	return format.Optional(r.Estimate, format.Signed)

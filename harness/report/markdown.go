@@ -93,7 +93,7 @@ func (d *document) legend(r *result.Result) {
 	if len(r.Arms) > 1 {
 		d.block("Intervals are of medians over trials, and of their changes: these are wide, and may hold 0 where p is small. "+
 			"p is that of the failure rates (Mann-Whitney U, exact up to 25 trials an arm), adjusted for the number of arms. "+
-			"%s is a change of latency that chance may explain, p >= %v.", same, alpha)
+			"%s is a change of latency that chance may explain, p >= %v.", same, result.Alpha)
 		if slices.ContainsFunc(r.Comparisons, func(c result.Compare) bool { return c.Verdict == result.Undecided }) {
 			d.block("Undecided: no difference could have been seen in these trials, whatever the arm does.")
 		}

@@ -11,9 +11,6 @@ import (
 // same stands where no difference was shown.
 const same = "~"
 
-// alpha is the p below which a change of latency is printed: package verdict's.
-const alpha = 0.01
-
 // A table has a line of headings. Its first column is aligned to the left, the
 // others to the right.
 type table struct {
@@ -176,7 +173,7 @@ func change(c *result.Compare, percentile string) result.LatencyChange {
 	return c.Latency[i]
 }
 
-func significant(l result.LatencyChange) bool { return l.PHolm != nil && *l.PHolm < alpha }
+func significant(l result.LatencyChange) bool { return l.PHolm != nil && *l.PHolm < result.Alpha }
 
 // causes lists what made requests fail in any arm: the race first, then the most
 // frequent, and the unexplained last. The first and the last are there always.

@@ -8,7 +8,6 @@ import (
 
 	"snatlab/harness/format"
 	"snatlab/harness/result"
-	"snatlab/harness/verdict"
 )
 
 func TestNoLineIsWiderThanThePage(t *testing.T) {
@@ -191,13 +190,6 @@ func TestAChangeOfLatencyIsShownOnlyWhereChanceDoesNotExplainIt(t *testing.T) {
 		if got := cells(r, "latency p99, change"); got[0] != format.None {
 			t.Errorf("a percentile that is not there: got %q", got[0])
 		}
-	}
-}
-
-// What is printed has to be what the verdict went by.
-func TestSignificantIsWhatPackageVerdictCallsSo(t *testing.T) {
-	if alpha != verdict.Alpha {
-		t.Errorf("%v here, %v there", alpha, verdict.Alpha)
 	}
 }
 

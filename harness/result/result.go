@@ -57,6 +57,13 @@ type Ports struct {
 	Last  int `json:"last"`
 }
 
+// The levels that verdicts and intervals rest on.
+const (
+	Alpha      = 0.01 // a difference counts where its p, after Holm's adjustment, is below it
+	Confidence = 0.95 // of every interval
+	Floor      = 20   // race hits, summed over its trials, from which on the race counts as having occurred in an arm
+)
+
 // Verdict is what a run says as a whole.
 type Verdict string
 

@@ -2,9 +2,9 @@ package verdict
 
 import (
 	"cmp"
-	"slices"
 
 	"snatlab/harness/result"
+	"snatlab/harness/stats"
 )
 
 // compareAll sets every arm but the first against the first.
@@ -24,42 +24,22 @@ func compareAll(arms []result.Arm) []result.Compare {
 // compare leaves out what depends on the other comparisons.
 func compare(arm, baseline result.Arm) result.Compare {
 	c := result.Compare{
-		Arm: arm.Name, Baseline: baseline.Name, P: mannWhitney(rates(arm), rates(baseline)),
+		Arm: arm.Name, Baseline: baseline.Name, P: stats.MannWhitney(FailureRates(arm), FailureRates(baseline)),
 		Latency: []result.LatencyChange{
 			latencyChange("p50", p50s(arm), p50s(baseline)),
 			latencyChange("p99", p99s(arm), p99s(baseline)),
 		},
 	}
-	change, low, high := change(rates(arm), rates(baseline))
-	c.Reduction = result.Reduction{Estimate: less(change), Low: less(high), High: less(low)}
+	change := stats.RelativeChange(FailureRates(baseline), FailureRates(arm), result.Confidence)
+	c.Reduction = result.Reduction{Estimate: less(change.Estimate), Low: less(change.High), High: less(change.Low)}
 	return c
 }
 
 func latencyChange(percentile string, arm, baseline []float64) result.LatencyChange {
-	c := result.LatencyChange{Percentile: percentile, P: mannWhitney(arm, baseline)}
-	c.Estimate, c.Low, c.High = change(arm, baseline)
+	c := result.LatencyChange{Percentile: percentile, P: stats.MannWhitney(arm, baseline)}
+	change := stats.RelativeChange(baseline, arm, result.Confidence)
+	c.Estimate, c.Low, c.High = change.Estimate, change.Low, change.High
 	return c
-}
-
-// shared is the confidence of each of two intervals that both hold with at
-// least Confidence (Bonferroni).
-const shared = 1 - (1-Confidence)/2
-
-// change is by what share of the baseline's median that of an arm differs, with
-// its interval: from the least to the most that the intervals of both allow. Nil
-// where there is none.
-func change(arm, baseline []float64) (estimate, low, high *float64) {
-	if len(arm) == 0 || len(baseline) == 0 || median(baseline) == 0 {
-		return nil, nil, nil
-	}
-	share := func(to, from float64) *float64 { return new((to - from) / from) }
-	estimate = share(median(arm), median(baseline))
-	armLow, armHigh := interval(arm, shared)
-	baseLow, baseHigh := interval(baseline, shared)
-	if armLow == nil || baseLow == nil || *baseLow == 0 {
-		return estimate, nil, nil
-	}
-	return estimate, share(*armLow, *baseHigh), share(*armHigh, *baseLow)
 }
 
 // less turns a change into a reduction.
@@ -80,7 +60,7 @@ func adjust(comparisons []result.Compare) {
 			latencies = append(latencies, l.P)
 		}
 	}
-	rates, latencies = holm(rates), holm(latencies)
+	rates, latencies = stats.Holm(rates), stats.Holm(latencies)
 	for i := range comparisons {
 		c := &comparisons[i]
 		c.PHolm = rates[i]
@@ -90,31 +70,12 @@ func adjust(comparisons []result.Compare) {
 	}
 }
 
-// holm adjusts each p for their number, step-down: the smallest of m by m, the
-// next one by m-1, and none to less than the one before it. One that is nil was
-// not tested, and stays so.
-func holm(ps []*float64) []*float64 {
-	var order []int
-	for i, p := range ps {
-		if p != nil {
-			order = append(order, i)
-		}
-	}
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(*ps[a], *ps[b]) })
-	adjusted, least := make([]*float64, len(ps)), 0.0
-	for rank, i := range order {
-		least = max(least, min(1, *ps[i]*float64(len(order)-rank)))
-		adjusted[i] = new(least)
-	}
-	return adjusted
-}
-
 // contrast is the verdict of a comparison.
 // Without the race in the baseline no arm can take anything away from it. Its own
 // failures can still be more than chance explains.
 func contrast(c result.Compare, arm, baseline result.Arm, comparisons int) result.ArmVerdict {
 	switch {
-	case c.PHolm != nil && *c.PHolm < Alpha:
+	case c.PHolm != nil && *c.PHolm < result.Alpha:
 		return differs(c, arm, baseline)
 	case !occurred(baseline) && !occurred(arm):
 		return result.ArmInconclusive
@@ -131,7 +92,7 @@ func contrast(c result.Compare, arm, baseline result.Arm, comparisons int) resul
 
 // differs is the verdict of an arm that the test tells from the baseline.
 func differs(c result.Compare, arm, baseline result.Arm) result.ArmVerdict {
-	switch direction(rates(arm), rates(baseline)) {
+	switch direction(FailureRates(arm), FailureRates(baseline)) {
 	case +1:
 		return result.Worse
 	case -1:
@@ -157,9 +118,28 @@ func direction(arm, baseline []float64) int {
 			pairs += cmp.Compare(a, b)
 		}
 	}
-	byRank, byMedian := cmp.Compare(pairs, 0), cmp.Compare(median(arm), median(baseline))
+	byRank, byMedian := cmp.Compare(pairs, 0), cmp.Compare(stats.Median(arm), stats.Median(baseline))
 	if byRank*byMedian < 0 {
 		return 0
 	}
 	return byRank
+}
+
+// Across compares the failure rates of each arm, a value a trial or a run, with
+// those that it had before. The arms are one family for Holm's method.
+func Across(before, after [][]float64) []result.RateChange {
+	changes := make([]result.RateChange, len(before))
+	ps := make([]*float64, len(before))
+	for i := range changes {
+		c := &changes[i]
+		c.Old, c.New = spread(before[i]), spread(after[i])
+		change := stats.RelativeChange(before[i], after[i], result.Confidence)
+		c.Estimate, c.Low, c.High = change.Estimate, change.Low, change.High
+		c.P = stats.RankSum(before[i], after[i])
+		ps[i] = c.P
+	}
+	for i, p := range stats.Holm(ps) {
+		changes[i].PHolm = p
+	}
+	return changes
 }

@@ -14,7 +14,7 @@ import (
 func check(r *result.Result, e result.Expect) (held *bool, found string) {
 	i := slices.IndexFunc(r.Arms, func(a result.Arm) bool { return a.Name == e.Arm })
 	switch {
-	case i < 0 || len(rates(r.Arms[i])) == 0:
+	case i < 0 || len(FailureRates(r.Arms[i])) == 0:
 		return nil, "no trial"
 	case e.Reduction != nil:
 		return checkReduction(r, i, *e.Reduction)
@@ -36,7 +36,7 @@ func checkRace(r *result.Result, arm int, claim string) (*bool, string) {
 		return checkAbsent(r, arm, found)
 	}
 	switch {
-	case n.race >= Floor:
+	case n.race >= result.Floor:
 		return new(true), found
 	case arm > 0 && raceShown(r):
 		return new(false), found
@@ -55,10 +55,10 @@ func checkAbsent(r *result.Result, arm int, found string) (*bool, string) {
 		}
 	}
 	switch {
-	case n.race >= Floor:
+	case n.race >= result.Floor:
 		return new(false), found
 	case most.race == 0:
-		return nil, found + ", but no arm of this run lost enough to judge: it takes " + fmt.Sprint(Floor)
+		return nil, found + ", but no arm of this run lost enough to judge: it takes " + fmt.Sprint(result.Floor)
 	default:
 		return new(float64(n.race) <= (1-mitigatedFrom)*most.raceRate()*float64(n.requests)), found
 	}
@@ -69,7 +69,7 @@ func tooFew(hits int) string {
 	if hits == 0 {
 		return ""
 	}
-	return fmt.Sprintf(", too few to judge: it takes %d", Floor)
+	return fmt.Sprintf(", too few to judge: it takes %d", result.Floor)
 }
 
 // checkReduction holds the lower end of the interval against the bound. An arm
@@ -127,7 +127,7 @@ func notShown(r *result.Result, arm int) string {
 	}
 	baseline := r.Arms[0]
 	if hits := count(baseline).race; hits > 0 {
-		return fmt.Sprintf(", but the hits in %s are too few to judge: %d, it takes %d", baseline.Name, hits, Floor)
+		return fmt.Sprintf(", but the hits in %s are too few to judge: %d, it takes %d", baseline.Name, hits, result.Floor)
 	}
 	return fmt.Sprintf(", but the race did not occur in %s", baseline.Name)
 }

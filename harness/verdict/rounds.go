@@ -6,30 +6,30 @@ import (
 
 	"snatlab/harness/format"
 	"snatlab/harness/result"
+	"snatlab/harness/stats"
 )
 
 // Rounds is the least number of rounds in which a comparison of that many arms,
 // the baseline included, can show a difference at all: with fewer, the p of arms
-// that lie entirely apart is not below [Alpha] after Holm's adjustment. A single
+// that lie entirely apart is not below [result.Alpha] after Holm's adjustment. A single
 // arm, which is compared with nothing, takes 1.
 func Rounds(arms int) int {
-	n := 1
-	for arms > 1 && !canDiffer(n, arms-1) {
-		n++
+	if arms <= 1 {
+		return 1
 	}
-	return n
+	return stats.MinToDiffer(arms-1, result.Alpha)
 }
 
 // canDiffer reports whether two arms can be told apart in that many rounds, where
 // there are that many comparisons. Of all ways to divide their trials, two set
 // them entirely apart.
 func canDiffer(rounds, comparisons int) bool {
-	return 2*float64(comparisons) < Alpha*choose(2*rounds, rounds)
+	return stats.CanDiffer(rounds, rounds, comparisons, result.Alpha)
 }
 
 // pairs is the number of rounds that an arm and the baseline both have.
 func pairs(arm, baseline result.Arm) int {
-	return min(len(rates(arm)), len(rates(baseline)))
+	return min(len(FailureRates(arm)), len(FailureRates(baseline)))
 }
 
 // canLose reports whether an arm without any failure would be told from this
@@ -37,30 +37,14 @@ func pairs(arm, baseline result.Arm) int {
 // baseline's trials have no failure either.
 func canLose(arm, baseline result.Arm, comparisons int) bool {
 	n := pairs(arm, baseline)
-	p := mannWhitney(make([]float64, n), rates(baseline))
-	return p != nil && float64(comparisons)**p < Alpha
-}
-
-func choose(n, k int) float64 {
-	c := 1.0
-	for i := 1; i <= k; i++ {
-		c *= float64(n-k+i) / float64(i)
-	}
-	return c
+	p := stats.MannWhitney(make([]float64, n), FailureRates(baseline))
+	return p != nil && float64(comparisons)**p < result.Alpha
 }
 
 // RoundsForInterval is the least number of rounds with which a reduction or a
 // change of latency has an interval, without which an expectation of one cannot
 // be decided.
-func RoundsForInterval() int {
-	values := []float64{0}
-	for {
-		if low, _ := interval(values, shared); low != nil {
-			return len(values)
-		}
-		values = append(values, 0)
-	}
-}
+func RoundsForInterval() int { return stats.MinForChange(result.Confidence) }
 
 // FewRoundsError says that a run has too few rounds to decide what it is for.
 type FewRoundsError struct {

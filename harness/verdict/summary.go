@@ -63,7 +63,7 @@ func noRace(r *result.Result) string {
 		s = fmt.Sprintf("the race did not occur in %s: 0 hits in %s", baseline.Name, format.Plural(n.requests, "request", "requests"))
 	default:
 		s = fmt.Sprintf("the hits in %s are too few to judge: %s in %s, it takes %d",
-			baseline.Name, format.Plural(n.race, "hit", "hits"), format.Plural(n.requests, "request", "requests"), Floor)
+			baseline.Name, format.Plural(n.race, "hit", "hits"), format.Plural(n.requests, "request", "requests"), result.Floor)
 	}
 	silent := !slices.ContainsFunc(r.Comparisons, func(c result.Compare) bool { return c.Verdict != result.ArmInconclusive })
 	if silent && len(r.Comparisons) > 0 {
@@ -97,7 +97,7 @@ func loss(baseline result.Arm) string {
 // effect says what an arm makes of it.
 func effect(c result.Compare, arm result.Arm, r *result.Result) string {
 	switch {
-	case len(rates(arm)) == 0:
+	case len(FailureRates(arm)) == 0:
 		return "no trial of " + arm.Name
 	case c.Verdict == result.ArmInconclusive:
 		return "nothing can be said about " + arm.Name
@@ -126,7 +126,7 @@ func effect(c result.Compare, arm result.Arm, r *result.Result) string {
 func undecided(c result.Compare, arm result.Arm, r *result.Result) string {
 	p, n, comparisons := format.P(*c.PHolm), pairs(arm, r.Arms[0]), tested(r.Comparisons)
 	switch {
-	case *c.PHolm < Alpha:
+	case *c.PHolm < result.Alpha:
 		return fmt.Sprintf("as it differs (%s), but its median lies on one side and most of its trials on the other", p)
 	case !canDiffer(n, comparisons):
 		return fmt.Sprintf("as %s too few to show a difference (%s): it takes %d of each arm",

@@ -58,9 +58,9 @@ func reasons(r *result.Result) []reason {
 		add("the clients were out of step", fmt.Sprintf("the clients missed %s of their slots in %s: they were out of step (leave the machine to them, or lower the rate)",
 			format.Percent(missed), baseline.Name))
 	}
-	if r.Incomplete == "" && float64(n.requests)*slowestRate < Floor {
+	if r.Incomplete == "" && float64(n.requests)*slowestRate < result.Floor {
 		add("there were few requests", fmt.Sprintf("%s few: a race that hits 1 %% of them does not reach the floor of %d (more requests, or more rounds)",
-			format.Plural(n.requests, "request is", "requests are"), Floor))
+			format.Plural(n.requests, "request is", "requests are"), result.Floor))
 	}
 	return found
 }

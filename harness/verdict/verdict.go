@@ -30,7 +30,7 @@
 //
 // The more arms, the more likely is a small p by chance. So p is raised by
 // Holm's method: whatever number of arms is compared, the chance of calling any
-// arm different that is not stays below [Alpha]. Verdicts rest on that p alone:
+// arm different that is not stays below [result.Alpha]. Verdicts rest on that p alone:
 //
 //   - mitigated: it is below Alpha, and the median rate at least 99 % lower
 //   - reduced: it is below Alpha, and the rate lower
@@ -55,7 +55,7 @@
 // if the race did not occur in it), and else pass.
 //
 // Whether the race is absent from an arm can be decided by another arm that shows
-// it: absent is less than [Floor] hits, and at most 1 % of that arm's share, since
+// it: absent is less than [result.Floor] hits, and at most 1 % of that arm's share, since
 // two ports that are drawn may be equal by chance.
 //
 // The reduction is 1 minus the ratio of the two medians. Its 95 % interval is
@@ -89,16 +89,6 @@ import (
 	"snatlab/harness/result"
 )
 
-// Alpha is the p, after Holm's adjustment, below which a difference counts.
-const Alpha = 0.01
-
-// Floor is the number of race hits, summed over its trials, from which on the
-// race counts as having occurred in an arm.
-const Floor = 20
-
-// Confidence is that of every interval.
-const Confidence = 0.95
-
 // mitigatedFrom is the least reduction that is called mitigated.
 const mitigatedFrom = 0.99
 
@@ -110,7 +100,7 @@ const mitigatedFrom = 0.99
 func Judge(r *result.Result) {
 	for i := range r.Arms {
 		a := &r.Arms[i]
-		a.FailureRate, a.LatencyP50, a.LatencyP99 = spread(rates(*a)), spread(p50s(*a)), spread(p99s(*a))
+		a.FailureRate, a.LatencyP50, a.LatencyP99 = spread(FailureRates(*a)), spread(p50s(*a)), spread(p99s(*a))
 	}
 	r.Comparisons = compareAll(r.Arms)
 	for i := range r.Expected {
@@ -161,5 +151,5 @@ func raceShown(r *result.Result) bool {
 func raceSeen(r *result.Result) bool { return slices.ContainsFunc(r.Arms, occurred) }
 
 func occurred(arm result.Arm) bool {
-	return count(arm).race >= Floor
+	return count(arm).race >= result.Floor
 }

@@ -308,10 +308,10 @@ func TestALatencyChangesByAShareOfTheBaselines(t *testing.T) {
 	r := run(8, baseline, slower)
 	Judge(r)
 	p50, p99 := r.Comparisons[0].Latency[0], r.Comparisons[0].Latency[1]
-	if got := latency(p50); got != "p50 +10.0 %, 95 % interval +10.0 %" || *p50.PHolm >= Alpha {
+	if got := latency(p50); got != "p50 +10.0 %, 95 % interval +10.0 %" || *p50.PHolm >= result.Alpha {
 		t.Errorf("got %s, p %v", got, *p50.PHolm)
 	}
-	if got := latency(p99); got != "p99 0 %, 95 % interval -3.38 to +3.50 %" || *p99.PHolm < Alpha {
+	if got := latency(p99); got != "p99 0 %, 95 % interval -3.38 to +3.50 %" || *p99.PHolm < result.Alpha {
 		t.Errorf("got %s, p %v", got, *p99.PHolm)
 	}
 }

@@ -5,6 +5,7 @@ import (
 
 	"snatlab/harness/format"
 	"snatlab/harness/result"
+	"snatlab/harness/stats"
 )
 
 // fewRounds is the number of rounds below which the median of a single arm is
@@ -50,7 +51,7 @@ func few(r *result.Result) (texts []string) {
 		return texts
 	}
 	if least := Rounds(arms); n < least {
-		texts = append(texts, fmt.Sprintf("%s cannot show a difference at p < %v: it takes %d", format.Plural(n, "round", "rounds"), Alpha, least))
+		texts = append(texts, fmt.Sprintf("%s cannot show a difference at p < %v: it takes %d", format.Plural(n, "round", "rounds"), result.Alpha, least))
 	}
 	if least := RoundsForInterval(); n < least {
 		texts = append(texts, fmt.Sprintf("%s a reduction no 95 %% interval: it takes %d", format.Plural(n, "round gives", "rounds give"), least))
@@ -111,16 +112,16 @@ func drift(r *result.Result) []string {
 	if len(r.Arms) == 0 {
 		return nil
 	}
-	rates := rates(r.Arms[0])
-	s, p := trend(rates)
-	if p >= Alpha {
+	rates := FailureRates(r.Arms[0])
+	s, p := stats.Trend(rates)
+	if p >= result.Alpha {
 		return nil
 	}
 	way, exact := "rose", "exact "
 	if s < 0 {
 		way = "fell"
 	}
-	if len(rates) > exactTrend {
+	if len(rates) > stats.ExactTrend {
 		exact = ""
 	}
 	return []string{fmt.Sprintf("%s: the failure rate %s in the course of the run (Mann-Kendall, %s%s); interleaved arms drift together, which hides differences but makes up none",

@@ -1,4 +1,4 @@
-package verdict
+package stats
 
 import (
 	"cmp"
@@ -8,8 +8,6 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
-
-	"snatlab/harness/result"
 )
 
 func TestPIsTheShareOfAllDivisionsThatSetTwoArmsAsFarApart(t *testing.T) {
@@ -17,7 +15,7 @@ func TestPIsTheShareOfAllDivisionsThatSetTwoArmsAsFarApart(t *testing.T) {
 	for range 400 {
 		n := 1 + draw.IntN(6)
 		a, b := draws(draw, n), draws(draw, n)
-		if got, want := *mannWhitney(a, b), enumerated(a, b); !close(got, want) {
+		if got, want := *MannWhitney(a, b), enumerated(a, b); !close(got, want) {
 			t.Errorf("%v and %v: p = %v, want %v", a, b, got, want)
 		}
 	}
@@ -25,7 +23,7 @@ func TestPIsTheShareOfAllDivisionsThatSetTwoArmsAsFarApart(t *testing.T) {
 
 func TestOnlyRoundsThatBothArmsHaveAreCompared(t *testing.T) {
 	a, b := []float64{3, 1, 2, 5, 7, 4}, []float64{9, 8, 1, 6}
-	if got, want := *mannWhitney(a, b), enumerated(a[:4], b); !close(got, want) {
+	if got, want := *MannWhitney(a, b), enumerated(a[:4], b); !close(got, want) {
 		t.Errorf("p = %v, want %v", got, want)
 	}
 }
@@ -35,12 +33,12 @@ func TestPDependsNeitherOnTheOrderOfTwoArmsNorOnTheScale(t *testing.T) {
 	for range 400 {
 		n := 1 + draw.IntN(30)
 		a, b := draws(draw, n), draws(draw, n)
-		p := *mannWhitney(a, b)
-		if back := *mannWhitney(b, a); !close(back, p) {
+		p := *MannWhitney(a, b)
+		if back := *MannWhitney(b, a); !close(back, p) {
 			t.Errorf("%v and %v: p = %v, the other way round %v", a, b, p, back)
 		}
 		for name, f := range map[string]func(float64) float64{"exp": math.Exp, "cube": func(x float64) float64 { return x*x*x - 5 }, "minus": func(x float64) float64 { return -x }} {
-			if scaled := *mannWhitney(each(a, f), each(b, f)); !close(scaled, p) {
+			if scaled := *MannWhitney(each(a, f), each(b, f)); !close(scaled, p) {
 				t.Errorf("%v and %v: p = %v, after %s %v", a, b, p, name, scaled)
 			}
 		}
@@ -48,68 +46,11 @@ func TestPDependsNeitherOnTheOrderOfTwoArmsNorOnTheScale(t *testing.T) {
 }
 
 func TestEqualTrialsAreNoEvidence(t *testing.T) {
-	if p := *mannWhitney([]float64{.1, .1}, []float64{.1, .1, .1}); p != 1 {
+	if p := *MannWhitney([]float64{.1, .1}, []float64{.1, .1, .1}); p != 1 {
 		t.Errorf("p = %v", p)
 	}
-	if p := mannWhitney(nil, []float64{.1}); p != nil {
+	if p := MannWhitney(nil, []float64{.1}); p != nil {
 		t.Errorf("of no trial: p = %v", *p)
-	}
-}
-
-// Two arms that do not differ are told apart no more often than Alpha allows.
-// Every division of the same trials into two arms is as likely as any other
-// then, so all of them are looked at.
-func TestArmsThatDoNotDifferAreRarelyToldApart(t *testing.T) {
-	for _, tc := range []struct {
-		claim  string
-		trials []int // of both arms
-	}{
-		{"5 rounds", []int{101, 102, 103, 104, 105, 106, 107, 108, 109, 110}},
-		{"5 rounds, some trials equal", []int{101, 101, 101, 104, 105, 106, 106, 108, 109, 109}},
-		{"5 rounds, most trials without a failure", []int{0, 0, 0, 0, 0, 0, 600, 700, 800, 900}},
-		{"8 rounds", []int{101, 102, 103, 104, 105, 106, 107, 108, 109, 110, 111, 112, 113, 114, 115, 116}},
-		{"8 rounds, some trials equal", []int{101, 101, 101, 104, 105, 106, 106, 108, 109, 109, 111, 112, 113, 113, 115, 115}},
-	} {
-		t.Run(tc.claim, func(t *testing.T) {
-			told, all, n := 0, 0, len(tc.trials)/2
-			divide(len(tc.trials), n, func(first []int, second []int) {
-				a, b := arm("masquerade", pick(tc.trials, first)...), arm("again", pick(tc.trials, second)...)
-				all++
-				if v := compareAll([]result.Arm{a, b})[0].Verdict; isDecided(v) && v != result.NoDifference {
-					told++
-				}
-			})
-			if share := float64(told) / float64(all); share > Alpha {
-				t.Errorf("%d of %d divisions are told apart, %.4f", told, all, share)
-			}
-			if all != int(choose(2*n, n)) {
-				t.Errorf("%d divisions", all)
-			}
-		})
-	}
-}
-
-func TestRoundsAreTheLeastThatTellArmsApart(t *testing.T) {
-	for arms := 2; arms <= 32; arms++ {
-		least := Rounds(arms)
-		for _, rounds := range []int{least - 1, least} {
-			all := []result.Arm{arm("masquerade", repeat(rounds, 700)...)}
-			for i := 1; i < arms; i++ {
-				all = append(all, arm("random-fully", repeat(rounds, 0)...))
-			}
-			want := result.Undecided
-			if rounds == least {
-				want = result.Mitigated
-			}
-			for _, c := range compareAll(all) {
-				if c.Verdict != want {
-					t.Errorf("%d arms, %d rounds: %s, want %s", arms, rounds, c.Verdict, want)
-				}
-			}
-		}
-	}
-	if Rounds(1) != 1 || Rounds(0) != 1 {
-		t.Errorf("one arm takes %d rounds, none %d", Rounds(1), Rounds(0))
 	}
 }
 
@@ -122,7 +63,7 @@ func TestAnAdjustedPIsAsHolmHasIt(t *testing.T) {
 		{of(.02, .02), of(.04, .04)},
 		{[]*float64{nil, new(.01), nil, new(.02)}, []*float64{nil, new(.02), nil, new(.02)}},
 	} {
-		got := holm(tc.raw)
+		got := Holm(tc.raw)
 		same := func(a, b *float64) bool { return a == nil && b == nil || a != nil && b != nil && close(*a, *b) }
 		if !slices.EqualFunc(got, tc.want, same) {
 			t.Errorf("%v: got %v, want %v", values(tc.raw), values(got), values(tc.want))
@@ -137,7 +78,7 @@ func TestAnAdjustedPIsNeverBelowTheRawOneAndKeepsItsOrder(t *testing.T) {
 		for range 1 + draw.IntN(12) {
 			raw = append(raw, new(math.Pow(draw.Float64(), 3)))
 		}
-		adjusted := holm(raw)
+		adjusted := Holm(raw)
 		for i, p := range adjusted {
 			if *p < *raw[i] || *p > 1 || *p > *raw[i]*float64(len(raw)) {
 				t.Errorf("%v of %d became %v", *raw[i], len(raw), *p)
@@ -155,22 +96,16 @@ func TestAnIntervalHoldsItsEstimate(t *testing.T) {
 	draw := rand.New(rand.NewPCG(5, 0))
 	for range 500 {
 		a, b := draws(draw, 1+draw.IntN(60)), draws(draw, 1+draw.IntN(60))
-		s := spread(a)
+		s := Summarise(a, 0.95)
 		if (s.Low == nil) != (len(a) < 6) || (s.Low == nil) != (s.High == nil) {
 			t.Errorf("%d trials: interval %v to %v", len(a), s.Low, s.High)
 		}
 		if s.Low != nil && !(s.Lowest <= *s.Low && *s.Low <= s.Median && s.Median <= *s.High && *s.High <= s.Highest) {
 			t.Errorf("%v: %v in %v to %v", a, s.Median, *s.Low, *s.High)
 		}
-		estimate, low, high := change(a, b)
-		if low == nil {
-			continue
-		}
-		if *low > *estimate || *high < *estimate {
-			t.Errorf("%v and %v: %v in %v to %v", a, b, *estimate, *low, *high)
-		}
-		if r := compare(arm("a", counts1000(a)...), arm("b", counts1000(b)...)).Reduction; *r.Low > *r.Estimate || *r.High < *r.Estimate {
-			t.Errorf("%v and %v: reduction %v in %v to %v", a, b, *r.Estimate, *r.Low, *r.High)
+		c := RelativeChange(b, a, 0.95)
+		if c.Low != nil && (*c.Low > *c.Estimate || *c.High < *c.Estimate) {
+			t.Errorf("%v and %v: %v in %v to %v", a, b, *c.Estimate, *c.Low, *c.High)
 		}
 	}
 }
@@ -179,7 +114,7 @@ func TestAnIntervalHoldsItsEstimate(t *testing.T) {
 // trials is below or above as a coin falls. Of all 2^n falls, the interval may
 // miss the median in no more than it allows.
 func TestAnIntervalMissesTheMedianNoMoreOftenThanItSays(t *testing.T) {
-	for _, confidence := range []float64{Confidence, shared} {
+	for _, confidence := range []float64{0.95, bonferroni(0.95)} {
 		for n := 1; n <= 14; n++ {
 			missed := 0
 			for falls := range 1 << n {
@@ -190,7 +125,7 @@ func TestAnIntervalMissesTheMedianNoMoreOftenThanItSays(t *testing.T) {
 						sides[i] *= -1
 					}
 				}
-				if low, high := interval(sides, confidence); low != nil && (*low > 0 || *high < 0) {
+				if low, high := Interval(sides, confidence); low != nil && (*low > 0 || *high < 0) {
 					missed++
 				}
 			}
@@ -205,7 +140,7 @@ func TestPOfATrendIsTheShareOfAllOrdersWithAsStrongAOne(t *testing.T) {
 	draw := rand.New(rand.NewPCG(6, 0))
 	for range 60 {
 		v := draws(draw, 1+draw.IntN(7))
-		s, p := trend(v)
+		s, p := Trend(v)
 		strong, all := 0, 0
 		permute(slices.Clone(v), len(v), func(order []float64) {
 			all++
@@ -221,11 +156,11 @@ func TestPOfATrendIsTheShareOfAllOrdersWithAsStrongAOne(t *testing.T) {
 
 func TestATrendTurnedRoundIsAsStrong(t *testing.T) {
 	draw := rand.New(rand.NewPCG(7, 0))
-	for _, n := range []int{8, exactTrend, exactTrend + 1, 200} {
+	for _, n := range []int{8, ExactTrend, ExactTrend + 1, 200} {
 		v := draws(draw, n)
-		s, p := trend(v)
+		s, p := Trend(v)
 		slices.Reverse(v)
-		if back, pBack := trend(v); back != -s || pBack != p || p < 0 || p > 1 {
+		if back, pBack := Trend(v); back != -s || pBack != p || p < 0 || p > 1 {
 			t.Errorf("%d values: s = %d, p = %v; turned round %d, %v", n, s, p, back, pBack)
 		}
 	}
@@ -234,8 +169,8 @@ func TestATrendTurnedRoundIsAsStrong(t *testing.T) {
 func TestTheApproximatePOfATrendIsCloseToTheExactOne(t *testing.T) {
 	draw := rand.New(rand.NewPCG(8, 0))
 	for range 100 {
-		v := draws(draw, exactTrend)
-		s, p := trend(v)
+		v := draws(draw, ExactTrend)
+		s, p := Trend(v)
 		ties := map[float64]int{}
 		for _, x := range v {
 			ties[x]++
@@ -275,7 +210,7 @@ func TestAShareHasItsExactInterval(t *testing.T) {
 		{0, 32_000_000, 0, 0},
 		{16_000_000, 32_000_000, 0.4998, 0.5002},
 	} {
-		low, high := Proportion(tc.k, tc.n)
+		low, high := Proportion(tc.k, tc.n, 0.95)
 		if math.Abs(low-tc.low) > 5e-5 || math.Abs(high-tc.high) > 5e-5 {
 			t.Errorf("%d of %d: got %.4f to %.4f, want %.4f to %.4f", tc.k, tc.n, low, high, tc.low, tc.high)
 		}
@@ -287,7 +222,7 @@ func TestAShareHasItsExactInterval(t *testing.T) {
 func TestTheEndsOfAShareLeaveOutTwoAndAHalfPercentEach(t *testing.T) {
 	for n := 1; n <= 30; n++ {
 		for k := 0; k <= n; k++ {
-			low, high := Proportion(k, n)
+			low, high := Proportion(k, n, 0.95)
 			if share := float64(k) / float64(n); low > share || high < share {
 				t.Errorf("%d of %d: %v to %v", k, n, low, high)
 			}
@@ -308,16 +243,16 @@ func enumerated(a, b []float64) float64 {
 	far, n := 0, 0
 	divide(len(all), len(a), func(first, second []int) {
 		n++
-		if distance(pick(all, first), pick(all, second)) >= distance(a, b) {
+		if pairDistance(pick(all, first), pick(all, second)) >= pairDistance(a, b) {
 			far++
 		}
 	})
 	return float64(far) / float64(n)
 }
 
-// distance is how many more pairs are in order than are not, or the other way
+// pairDistance is how many more pairs are in order than are not, or the other way
 // round: twice the distance of U from its mean.
-func distance(a, b []float64) int {
+func pairDistance(a, b []float64) int {
 	pairs := 0
 	for _, x := range a {
 		for _, y := range b {
@@ -397,15 +332,6 @@ func draws(draw *rand.Rand, n int) []float64 {
 		v[i] = float64(draw.IntN(kinds)) / 10
 	}
 	return v
-}
-
-// counts1000 makes failures of figures.
-func counts1000(v []float64) []int {
-	var n []int
-	for _, x := range v {
-		n = append(n, int(math.Round(10*x)))
-	}
-	return n
 }
 
 func pick[T any](all []T, indices []int) []T {

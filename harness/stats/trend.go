@@ -1,4 +1,4 @@
-package verdict
+package stats
 
 import (
 	"cmp"
@@ -6,15 +6,15 @@ import (
 	"math/big"
 )
 
-// exactTrend is the number of values up to which the p of a trend is exact.
-const exactTrend = 50
+// ExactTrend is the number of values up to which the p of a trend is exact.
+const ExactTrend = 50
 
-// trend is Mann and Kendall's test: do values rise or fall in the order they
-// have? The sign of s says which: it is the number of pairs that rise less that
-// of pairs that fall. p is two-sided and allows for equal values. It is the share
-// of all orders of the values with at least as strong a trend; beyond exactTrend
-// values, the normal approximation to it.
-func trend(values []float64) (s int, p float64) {
+// Trend returns the result of Mann and Kendall's test for values that rise or fall
+// in the order they have. Its s is the number of pairs that rise minus that of
+// pairs that fall, so the sign is the direction. Its p is two-sided and allows for
+// equal values: the share of all orders of the values with at least as strong a
+// trend. Beyond [ExactTrend] values, p is the normal approximation.
+func Trend(values []float64) (s int, p float64) {
 	ties := map[float64]int{}
 	for i, v := range values {
 		ties[v]++
@@ -25,21 +25,21 @@ func trend(values []float64) (s int, p float64) {
 	if s == 0 {
 		return 0, 1
 	}
-	if len(values) > exactTrend {
+	if len(values) > ExactTrend {
 		return s, normalTrend(s, len(values), ties)
 	}
-	pairs := choose2(len(values))
+	pairs := countPairs(len(values))
 	for _, t := range ties {
-		pairs -= choose2(t)
+		pairs -= countPairs(t)
 	}
 	return s, min(1, 2*fewInversions((pairs-max(s, -s))/2, len(values), ties))
 }
 
-// fewInversions is the share of the orders of n values in which at most that
-// many pairs fall. How many orders there are for each number is given by the
-// q-multinomial coefficient: the coefficients of the powers of q in
-// (1-q)(1-q²)...(1-qⁿ), divided by the same product for each group of t equal
-// values. Powers above most are left out, as they do not act upon lower ones.
+// fewInversions returns the share of the orders of n values in which at most that
+// many pairs fall. The number of orders for each number of pairs is a q-multinomial
+// coefficient: the coefficients of the powers of q in (1-q)(1-q²)...(1-qⁿ), divided
+// by the same product for each group of t equal values. Powers above most are left
+// out, as they do not act upon lower ones.
 func fewInversions(most, n int, ties map[float64]int) float64 {
 	orders := make([]*big.Int, most+1)
 	for i := range orders {
@@ -68,7 +68,7 @@ func fewInversions(most, n int, ties map[float64]int) float64 {
 	return share
 }
 
-// normalTrend is corrected for ties and for continuity.
+// normalTrend returns the approximate p, corrected for ties and for continuity.
 func normalTrend(s, n int, ties map[float64]int) float64 {
 	variance := func(n int) float64 { return float64(n) * float64(n-1) * float64(2*n+5) / 18 }
 	v := variance(n)
@@ -78,4 +78,4 @@ func normalTrend(s, n int, ties map[float64]int) float64 {
 	return math.Erfc(math.Abs(float64(max(s, -s)-1)) / math.Sqrt(2*v))
 }
 
-func choose2(n int) int { return n * (n - 1) / 2 }
+func countPairs(n int) int { return n * (n - 1) / 2 }

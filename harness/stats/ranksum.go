@@ -1,0 +1,127 @@
+package stats
+
+import (
+	"cmp"
+	"math"
+	"slices"
+
+	"golang.org/x/perf/benchmath"
+)
+
+// exactRankSum is the number of values, of both samples together, up to which the
+// p of [RankSum] is exact.
+const exactRankSum = 120
+
+// RankSum returns the two-sided p of two samples by ranks, which may be of
+// different sizes: the share of all ways to divide their values into two of those
+// sizes that put the sum of the ranks of one at least as far from its mean. Equal
+// values share their ranks. It returns nil where a sample is empty. Of more than
+// 120 values, p is the normal approximation of Mann and Whitney's test.
+func RankSum(a, b []float64) *float64 {
+	if len(a) > len(b) {
+		a, b = b, a
+	}
+	switch n := len(a) + len(b); {
+	case len(a) == 0:
+		return nil
+	case n > exactRankSum:
+		return new(min(1, benchmath.AssumeNothing.Compare(sample(a), sample(b)).P))
+	}
+	ranks, sum := doubledRanks(a, b)
+	mean := len(a) * (len(a) + len(b) + 1) // of the doubled sums
+	ways := countSums(ranks, len(a))
+	far, all := 0.0, 0.0
+	for s, n := range ways {
+		all += n
+		if distance(s, mean) >= distance(sum, mean) {
+			far += n
+		}
+	}
+	return new(far / all)
+}
+
+// MannWhitney returns the two-sided p of as many values of two samples as both
+// have, from the first on. It returns nil where a sample is empty, and 1 where all
+// values are equal. It is exact up to 25 values a sample, 50 where no two are equal.
+//
+// An interrupted run leaves some arms with a trial more. benchmath doubles the
+// smaller tail of the first sample's U, which is exact for samples of one size:
+// exchanging them mirrors the distribution. With equal values in samples of two
+// sizes the distribution is lopsided, and so would be the p.
+func MannWhitney(a, b []float64) *float64 {
+	n := min(len(a), len(b))
+	if n == 0 {
+		return nil
+	}
+	p := benchmath.AssumeNothing.Compare(sample(a[:n]), sample(b[:n])).P
+	return new(min(1, p)) // the sum of a distribution may end a rounding error above
+}
+
+// CanDiffer reports whether samples of two sizes that lie entirely apart have a p
+// below alpha after that many comparisons. Of all ways to divide their values, two
+// set them entirely apart.
+func CanDiffer(a, b, comparisons int, alpha float64) bool {
+	return 2*float64(comparisons) < alpha*choose(a+b, min(a, b))
+}
+
+// MinToDiffer returns the least size of two samples with which they can differ.
+func MinToDiffer(comparisons int, alpha float64) int {
+	n := 1
+	for !CanDiffer(n, n, comparisons, alpha) {
+		n++
+	}
+	return n
+}
+
+// doubledRanks returns twice the rank of every value, which is whole where equal
+// values share theirs, and the sum of those of a.
+func doubledRanks(a, b []float64) (ranks []int, sum int) {
+	all := slices.Concat(a, b)
+	for i, v := range all {
+		below, same := 0, 0
+		for _, w := range all {
+			switch cmp.Compare(w, v) {
+			case -1:
+				below++
+			case 0:
+				same++
+			}
+		}
+		ranks = append(ranks, 2*below+same+1)
+		if i < len(a) {
+			sum += ranks[i]
+		}
+	}
+	return ranks, sum
+}
+
+// countSums returns the number of ways to take n of the ranks, by their sum.
+func countSums(ranks []int, n int) []float64 {
+	most := 0
+	for _, r := range ranks {
+		most += r
+	}
+	ways := make([][]float64, n+1)
+	for i := range ways {
+		ways[i] = make([]float64, most+1)
+	}
+	ways[0][0] = 1
+	for _, r := range ranks {
+		for taken := n; taken > 0; taken-- {
+			for s := r; s <= most; s++ {
+				ways[taken][s] += ways[taken-1][s-r]
+			}
+		}
+	}
+	return ways[n]
+}
+
+func distance(a, b int) int { return int(math.Abs(float64(a - b))) }
+
+func choose(n, k int) float64 {
+	c := 1.0
+	for i := 1; i <= k; i++ {
+		c *= float64(n-k+i) / float64(i)
+	}
+	return c
+}

@@ -1,0 +1,121 @@
+package verdict
+
+import (
+	"math"
+	"math/big"
+	"math/bits"
+	"math/rand/v2"
+	"testing"
+
+	"snatlab/harness/result"
+)
+
+// Two arms that do not differ are told apart no more often than Alpha allows.
+// Every division of the same trials into two arms is as likely as any other
+// then, so all of them are looked at.
+func TestArmsThatDoNotDifferAreRarelyToldApart(t *testing.T) {
+	for _, tc := range []struct {
+		claim  string
+		trials []int // of both arms
+	}{
+		{"5 rounds", []int{101, 102, 103, 104, 105, 106, 107, 108, 109, 110}},
+		{"5 rounds, some trials equal", []int{101, 101, 101, 104, 105, 106, 106, 108, 109, 109}},
+		{"5 rounds, most trials without a failure", []int{0, 0, 0, 0, 0, 0, 600, 700, 800, 900}},
+		{"8 rounds", []int{101, 102, 103, 104, 105, 106, 107, 108, 109, 110, 111, 112, 113, 114, 115, 116}},
+		{"8 rounds, some trials equal", []int{101, 101, 101, 104, 105, 106, 106, 108, 109, 109, 111, 112, 113, 113, 115, 115}},
+	} {
+		t.Run(tc.claim, func(t *testing.T) {
+			told, all, n := 0, 0, len(tc.trials)/2
+			divide(len(tc.trials), n, func(first []int, second []int) {
+				a, b := arm("masquerade", pick(tc.trials, first)...), arm("again", pick(tc.trials, second)...)
+				all++
+				if v := compareAll([]result.Arm{a, b})[0].Verdict; isDecided(v) && v != result.NoDifference {
+					told++
+				}
+			})
+			if want := new(big.Int).Binomial(int64(2*n), int64(n)).Int64(); int64(all) != want {
+				t.Errorf("%d divisions, want %d", all, want)
+			}
+			if share := float64(told) / float64(all); share > result.Alpha {
+				t.Errorf("%d of %d divisions are told apart, %.4f", told, all, share)
+			}
+		})
+	}
+}
+
+func TestRoundsAreTheLeastThatTellArmsApart(t *testing.T) {
+	for arms := 2; arms <= 32; arms++ {
+		least := Rounds(arms)
+		for _, rounds := range []int{least - 1, least} {
+			all := []result.Arm{arm("masquerade", repeat(rounds, 700)...)}
+			for i := 1; i < arms; i++ {
+				all = append(all, arm("random-fully", repeat(rounds, 0)...))
+			}
+			want := result.Undecided
+			if rounds == least {
+				want = result.Mitigated
+			}
+			for _, c := range compareAll(all) {
+				if c.Verdict != want {
+					t.Errorf("%d arms, %d rounds: %s, want %s", arms, rounds, c.Verdict, want)
+				}
+			}
+		}
+	}
+	if Rounds(1) != 1 || Rounds(0) != 1 {
+		t.Errorf("one arm takes %d rounds, none %d", Rounds(1), Rounds(0))
+	}
+}
+
+func TestAReductionLiesInItsInterval(t *testing.T) {
+	draw := rand.New(rand.NewPCG(5, 0))
+	for range 500 {
+		a, b := someTrials(draw, 1+draw.IntN(60)), someTrials(draw, 1+draw.IntN(60))
+		if r := compare(arm("a", a...), arm("b", b...)).Reduction; r.Low != nil && (*r.Low > *r.Estimate || *r.High < *r.Estimate) {
+			t.Errorf("%v and %v: reduction %v in %v to %v", a, b, *r.Estimate, *r.Low, *r.High)
+		}
+	}
+}
+
+func TestArmsAcrossRunsAreOneFamily(t *testing.T) {
+	low, high := []float64{1, 2, 3, 4, 5, 6, 7, 8}, []float64{11, 12, 13, 14, 15, 16, 17, 18}
+	changes := Across([][]float64{low, low}, [][]float64{high, low})
+	if p, adjusted := *changes[0].P, *changes[0].PHolm; adjusted != 2*p {
+		t.Errorf("p = %v of two arms is adjusted to %v", p, adjusted)
+	}
+	if e := *changes[0].Estimate; math.Abs(e-10/4.5) > 1e-12 {
+		t.Errorf("from 4.5 to 14.5 is a change of %v", e)
+	}
+	if changes[0].Low == nil || *changes[0].Low > 10/4.5 || *changes[0].High < 10/4.5 {
+		t.Errorf("the interval %v to %v does not hold the change", changes[0].Low, changes[0].High)
+	}
+	if *changes[1].Estimate != 0 || *changes[1].P != 1 {
+		t.Errorf("no change is %v", changes[1])
+	}
+}
+
+// divide calls f with every choice of k out of n indices, and with the others.
+func divide(n, k int, f func(chosen, others []int)) {
+	for set := range uint(1) << n {
+		if bits.OnesCount(set) != k {
+			continue
+		}
+		var chosen, others []int
+		for i := range n {
+			if set>>i&1 == 1 {
+				chosen = append(chosen, i)
+			} else {
+				others = append(others, i)
+			}
+		}
+		f(chosen, others)
+	}
+}
+
+func pick[T any](all []T, indices []int) []T {
+	var some []T
+	for _, i := range indices {
+		some = append(some, all[i])
+	}
+	return some
+}
