@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -72,134 +71,35 @@ func (f cleanupFlags) cleanup(ctx context.Context) error {
 	default:
 		return err
 	}
-	ctx = undo.Context(ctx) // what is half undone helps nobody
-	done := false
-	told, tried := map[string]bool{}, map[string]bool{}
-	r := replay{dryRun: f.dryRun, kept: true, force: f.force,
-		say: func(what string) { done = true; fmt.Println(what) },
-		tell: func(s undo.Step) {
-			if told[s.What] {
-				return // in the journal, and labelled as well
-			}
-			done, told[s.What] = true, true
-			if f.dryRun {
-				fmt.Printf("would undo: %s\n    %s\n", printable.Line(s.What), printable.Line(s.Manual))
-			} else {
-				fmt.Printf("undoing: %s\n", printable.Line(s.What))
-			}
+	done, err := undo.Cleanup{
+		Replay: undo.Replay{
+			Dir: undo.Dir, Undoers: undoers(), Kept: true, Active: f.force, DryRun: f.dryRun,
+			Notify:   func(text string) { fmt.Println(text) },
+			Announce: f.announce,
 		},
-		left: func(_ context.Context, e *undo.LeftError) bool {
-			for _, l := range e.Left {
-				tried[l.Step.What] = true
-			}
-			return false
-		},
-	}
-	err = errors.Join(r.journals(ctx), removeLeftovers(ctx, f, r.tell, tried))
-	if err != nil {
-		return err
-	}
-	if !done {
+		Leftovers: f.leftovers,
+	}.Run(undo.Context(ctx)) // a half-undone change must not stay
+	if err == nil && !done {
 		fmt.Println("nothing to undo")
-	}
-	return nil
-}
-
-// replay is how journals are undone.
-type replay struct {
-	dryRun bool
-	kept   bool            // those of labs that were kept as well
-	force  bool            // those of runs that are going on as well
-	say    func(string)    // of a journal
-	tell   func(undo.Step) // of each step of it, before it is undone
-	// left receives the steps of a journal that could not be undone, and reports
-	// whether the caller goes on beside them.
-	left func(context.Context, *undo.LeftError) bool
-}
-
-// journals undoes every one there is. One that cannot be undone does not keep
-// the others from it.
-func (r replay) journals(ctx context.Context) error {
-	paths, err := undo.Find(undo.Dir)
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for _, path := range paths {
-		if undo.Alive(path) {
-			errs = append(errs, r.alive(ctx, path))
-		} else {
-			errs = append(errs, r.journal(ctx, path))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// alive undoes the journal of a run that is going on, if that is wanted. The
-// journal itself is the run's: it has to know what it may change from now on.
-func (r replay) alive(ctx context.Context, path string) error {
-	switch {
-	case !r.kept:
-		return nil
-	case !r.force:
-		return fmt.Errorf("%s is going on, by %s: left alone (let it end, or undo its changes all the same with --force)", undo.Owner(path), path)
-	}
-	journal, err := undo.Read(path, undoers())
-	if err != nil {
-		return err
-	}
-	r.say(fmt.Sprintf("%s is going on: undoing its changes all the same; it is not killed, and its journal %s stays with it", undo.Owner(path), path))
-	return r.undo(ctx, journal)
-}
-
-// journal undoes one whose run is no more.
-func (r replay) journal(ctx context.Context, path string) error {
-	journal, err := undo.Open(path, undoers())
-	if err != nil {
-		return err
-	}
-	if !journal.OfThisBoot() {
-		r.say(fmt.Sprintf("journal %s is of another boot: what it tells of is gone, so it is removed, and nothing of it undone", path))
-		if r.dryRun {
-			return journal.Leave()
-		}
-		return journal.Discard()
-	}
-	if journal.Kept() && !r.kept {
-		return journal.Leave()
-	}
-	return r.undo(ctx, journal)
-}
-
-func (r replay) undo(ctx context.Context, journal *undo.Journal) error {
-	for _, s := range journal.Steps() {
-		r.tell(s)
-	}
-	if r.dryRun {
-		return journal.Leave()
-	}
-	err := journal.Close(ctx)
-	var left *undo.LeftError
-	if errors.As(err, &left) && r.left(ctx, left) {
-		return journal.Leave()
 	}
 	return err
 }
 
-// removeLeftovers removes what carries a label or a name of ours and stands in
-// no journal. What was tried in vain is not tried again.
-func removeLeftovers(ctx context.Context, f cleanupFlags, tell func(undo.Step), tried map[string]bool) error {
+// announce prints a step before it is undone.
+func (f cleanupFlags) announce(s undo.Step) {
+	if f.dryRun {
+		fmt.Printf("would undo: %s\n    %s\n", printable.Line(s.What), printable.Line(s.Manual))
+		return
+	}
+	fmt.Printf("undoing: %s\n", printable.Line(s.What))
+}
+
+// leftovers returns the steps that remove network namespaces, containers, networks
+// and images of this program's runs.
+func (f cleanupFlags) leftovers(ctx context.Context) ([]undo.Step, error) {
 	steps, err := netns.Leftovers()
 	more, dockerErr := labelled(ctx, f.images)
-	steps, err = append(steps, more...), errors.Join(err, dockerErr)
-	steps = slices.DeleteFunc(steps, func(s undo.Step) bool { return tried[s.What] })
-	for _, s := range steps {
-		tell(s)
-	}
-	if f.dryRun {
-		return err
-	}
-	return errors.Join(err, undoers().UndoAll(ctx, steps))
+	return append(steps, more...), errors.Join(err, dockerErr)
 }
 
 // labelled lists what of Docker's carries our label. A machine without Docker
@@ -226,13 +126,14 @@ func labelled(ctx context.Context, images bool) ([]undo.Step, error) {
 // The caller has the lock, so no other run is alive. What does the new run no
 // harm may be left once more: its journal stays.
 func undoCrashed(ctx context.Context) error {
-	return replay{
-		say: func(what string) { fmt.Fprintln(os.Stderr, what) },
-		tell: func(s undo.Step) {
+	return undo.Replay{
+		Dir: undo.Dir, Undoers: undoers(),
+		Notify: func(text string) { fmt.Fprintln(os.Stderr, text) },
+		Announce: func(s undo.Step) {
 			fmt.Fprintf(os.Stderr, "left by a run that crashed; undoing: %s\n", printable.Line(s.What))
 		},
-		left: passOver,
-	}.journals(undo.Context(ctx))
+		PassOver: passOver,
+	}.Run(undo.Context(ctx))
 }
 
 // passOver reports whether a run can be made beside what is left, and says so,

@@ -1,0 +1,137 @@
+package undo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// Replay undoes the journals of a folder.
+type Replay struct {
+	Dir     string
+	Undoers Undoers
+
+	Kept   bool // undo also the journals of labs that were kept
+	Active bool // undo also the journals of runs that are active
+	DryRun bool // only announce what would be undone
+
+	Notify   func(text string) // reports a decision about a whole journal
+	Announce func(Step)        // is called for each step before it is undone
+
+	// PassOver reports whether the caller can continue beside steps that could
+	// not be undone. Nil means that it cannot.
+	PassOver func(context.Context, *LeftError) bool
+}
+
+// Run undoes every journal. After an error it continues with the next one.
+func (r Replay) Run(ctx context.Context) error {
+	paths, err := Find(r.Dir)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, path := range paths {
+		if Alive(path) {
+			errs = append(errs, r.undoActive(ctx, path))
+		} else {
+			errs = append(errs, r.undoEnded(ctx, path))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// undoActive undoes the journal of a run that is active, if that is wanted. The
+// journal itself stays: the run still writes to it.
+func (r Replay) undoActive(ctx context.Context, path string) error {
+	switch {
+	case !r.Kept:
+		return nil
+	case !r.Active:
+		return fmt.Errorf("%s is going on, by %s: left alone (let it end, or undo its changes all the same with --force)", Owner(path), path)
+	}
+	journal, err := Read(path, r.Undoers)
+	if err != nil {
+		return err
+	}
+	r.Notify(fmt.Sprintf("%s is going on: undoing its changes all the same; it is not killed, and its journal %s stays with it", Owner(path), path))
+	return r.undoSteps(ctx, journal)
+}
+
+// undoEnded undoes the journal of a run that has ended.
+func (r Replay) undoEnded(ctx context.Context, path string) error {
+	journal, err := Open(path, r.Undoers)
+	if err != nil {
+		return err
+	}
+	if !journal.OfThisBoot() {
+		r.Notify(fmt.Sprintf("journal %s is of another boot: what it tells of is gone, so it is removed, and nothing of it undone", path))
+		if r.DryRun {
+			return journal.Leave()
+		}
+		return journal.Discard()
+	}
+	if journal.Kept() && !r.Kept {
+		return journal.Leave()
+	}
+	return r.undoSteps(ctx, journal)
+}
+
+func (r Replay) undoSteps(ctx context.Context, journal *Journal) error {
+	for _, s := range journal.Steps() {
+		r.Announce(s)
+	}
+	if r.DryRun {
+		return journal.Leave()
+	}
+	err := journal.Close(ctx)
+	var left *LeftError
+	if errors.As(err, &left) && r.PassOver != nil && r.PassOver(ctx, left) {
+		return journal.Leave()
+	}
+	return err
+}
+
+// Cleanup undoes the journals of a folder, and then what is left on this host
+// without a journal. No two steps are announced with the same text: a step can be
+// in a journal and be found on the host as well.
+type Cleanup struct {
+	Replay
+
+	// Leftovers returns steps that undo what it finds on this host.
+	Leftovers func(context.Context) ([]Step, error)
+}
+
+// Run undoes everything that is left, and reports whether there was anything. It
+// does not try again what could not be undone with its journal.
+func (c Cleanup) Run(ctx context.Context) (found bool, err error) {
+	announced, tried := map[string]bool{}, map[string]bool{}
+	r := c.Replay
+	r.Notify = func(text string) {
+		found = true
+		c.Notify(text)
+	}
+	r.Announce = func(s Step) {
+		found = true
+		if !announced[s.What] {
+			announced[s.What] = true
+			c.Announce(s)
+		}
+	}
+	r.PassOver = func(_ context.Context, e *LeftError) bool {
+		for _, l := range e.Left {
+			tried[l.Step.What] = true
+		}
+		return false
+	}
+	err = r.Run(ctx)
+	steps, findErr := c.Leftovers(ctx)
+	steps = slices.DeleteFunc(steps, func(s Step) bool { return tried[s.What] })
+	for _, s := range steps {
+		r.Announce(s)
+	}
+	if !c.DryRun {
+		findErr = errors.Join(findErr, c.Undoers.UndoAll(ctx, steps))
+	}
+	return found, errors.Join(err, findErr)
+}
