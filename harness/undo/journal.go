@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -164,9 +165,9 @@ func (j *Journal) Do(ctx context.Context, s Step, change func(context.Context) e
 	}
 	j.next++
 	j.open = append(j.open, e)
-	passPoint(ctx, before, s)
+	maybeCrash(ctx, beforeChange, s)
 	err := change(Context(ctx))
-	passPoint(ctx, after, s)
+	maybeCrash(ctx, afterChange, s)
 	return e, err
 }
 
@@ -175,11 +176,11 @@ func (j *Journal) Undo(ctx context.Context, e Entry) error {
 	if !slices.ContainsFunc(j.open, func(o Entry) bool { return o.number == e.number }) {
 		return nil
 	}
-	passPoint(ctx, undoBefore, e.Step)
+	maybeCrash(ctx, beforeUndo, e.Step)
 	if err := j.how.undo(ctx, e.Step); err != nil {
 		return fmt.Errorf("undo %s: %w", e.Step.What, err)
 	}
-	passPoint(ctx, undoAfter, e.Step)
+	maybeCrash(ctx, afterUndo, e.Step)
 	j.forget(e.number)
 	return j.write(record{Undone: &e.number})
 }
@@ -209,6 +210,15 @@ func (j *Journal) Leave() error {
 		return nil
 	}
 	return j.file.Close()
+}
+
+// Run returns the id of the run that the journal belongs to. It is empty for a
+// journal in memory.
+func (j *Journal) Run() string {
+	if j.path == "" {
+		return ""
+	}
+	return strings.TrimSuffix(filepath.Base(j.path), suffix)
 }
 
 // Kept tells that the changes were left on the user's word, and not by a crash.

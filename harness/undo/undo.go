@@ -18,7 +18,7 @@
 // that has outlived its boot all the same is not undone.
 //
 // In a build for tests (-tags testhooks) a process can be made to die around a
-// change: see the file die.go. Other builds have no code for that.
+// change: see the file crashpoint.go. Other builds have no code for that.
 package undo
 
 import (

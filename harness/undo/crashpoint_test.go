@@ -21,8 +21,8 @@ func changes(t *testing.T) {
 	}
 }
 
-func TestPassPoint(t *testing.T) {
-	if os.Getenv(dieAt) != "" {
+func TestMaybeCrash(t *testing.T) {
+	if os.Getenv(crashVariable) != "" {
 		changes(t)
 		return
 	}
@@ -35,15 +35,15 @@ func TestPassPoint(t *testing.T) {
 		"after:0:KILL":      {"", "exit status 2"},
 	} {
 		t.Run(at, func(t *testing.T) {
-			c := exec.Command(os.Args[0], "-test.run=^TestPassPoint$")
-			c.Env = append(os.Environ(), dieAt+"="+at)
+			c := exec.Command(os.Args[0], "-test.run=^TestMaybeCrash$")
+			c.Env = append(os.Environ(), crashVariable+"="+at)
 			out, _ := c.CombinedOutput()
 			if end := c.ProcessState.String(); end != want.end {
 				t.Errorf("ends by %s, want %s\n%s", end, want.end, out)
 			}
 			var points []string
 			for line := range strings.Lines(string(out)) {
-				if point, ok := strings.CutPrefix(line, dieAt+": "); ok {
+				if point, ok := strings.CutPrefix(line, crashVariable+": "); ok {
 					points = append(points, strings.Replace(strings.TrimSpace(point), "the name ", "", 1))
 				}
 			}
@@ -54,13 +54,13 @@ func TestPassPoint(t *testing.T) {
 	}
 }
 
-func TestParseDeath(t *testing.T) {
+func TestParseCrashPoint(t *testing.T) {
 	for _, text := range []string{"LIST", "after", "after:1", "after:0:KILL", "after:1:STOP", "later:1:KILL", "after:1:KILL:2", " after:1:KILL"} {
 		want := `SNATLAB_TEST_DIE_AT is "` + text + `", which is neither list nor WHEN:N:HOW`
-		if d, err := parseDeath(text); err == nil || err.Error() != want {
+		if d, err := parseCrashPoint(text); err == nil || err.Error() != want {
 			t.Errorf("%q: %+v, error %v, want %s", text, d, err, want)
 		}
 	}
-	var nowhere *death
-	nowhere.pass(context.Background(), before, Step{})
+	var nowhere *crashPoint
+	nowhere.pass(context.Background(), beforeChange, Step{})
 }
