@@ -17,7 +17,7 @@ import (
 	"github.com/prometheus/common/model"
 	"gopkg.in/yaml.v3"
 
-	"snatlab/harness/history"
+	"snatlab/harness/history/regression"
 	"snatlab/harness/report"
 	"snatlab/harness/result"
 	"snatlab/harness/result/resultfile"
@@ -169,7 +169,7 @@ func TestCronLogsWhatIsThinned(t *testing.T) {
 }
 
 func TestTheKnownFailuresAreRead(t *testing.T) {
-	known, err := history.ReadKnown("known-failures.yaml")
+	known, err := regression.ReadKnown("known-failures.yaml")
 	if err != nil || len(known) != 1 || known[0].Until.After(time.Date(2021, 1, 1, 0, 0, 0, 0, time.UTC)) {
 		t.Errorf("%+v, %v: the example must excuse nothing", known, err)
 	}
@@ -296,7 +296,7 @@ func TestTheManualsKnownFailureIsRead(t *testing.T) {
 	if example == nil {
 		t.Fatal("there is no example")
 	}
-	if _, err := history.ParseKnown("nightly.md", []byte(example[1])); err != nil {
+	if _, err := regression.ParseKnown("nightly.md", []byte(example[1])); err != nil {
 		t.Error(err)
 	}
 }

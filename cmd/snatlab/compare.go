@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"snatlab/harness/history"
+	"snatlab/harness/history/regression"
 	"snatlab/harness/report"
 	"snatlab/harness/result"
 	"snatlab/harness/result/resultfile"
@@ -88,7 +88,7 @@ func (f compareFlags) compare(c *cobra.Command, old, new string) error {
 	case err != nil:
 		return err
 	}
-	contrast, err := history.Set(*before, *after)
+	contrast, err := regression.Set(*before, *after)
 	if err != nil {
 		return usageError{c, err}
 	}
@@ -117,7 +117,7 @@ func (f compareFlags) compare(c *cobra.Command, old, new string) error {
 
 // writeBench writes the benchmark files, and gives the configuration line that
 // tells the sides apart.
-func (f compareFlags) writeBench(before, after *history.Group) (column string, err error) {
+func (f compareFlags) writeBench(before, after *regression.Group) (column string, err error) {
 	write := func(path string, sides ...report.BenchSide) error {
 		return writeFile(path, sides, func(w io.Writer, sides []report.BenchSide) (err error) {
 			column, err = report.Bench(w, sides...)

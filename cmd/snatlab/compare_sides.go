@@ -12,7 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"snatlab/harness/format"
-	"snatlab/harness/history"
+	"snatlab/harness/history/regression"
+	"snatlab/harness/history/store"
 	"snatlab/harness/printable"
 	"snatlab/harness/report"
 	"snatlab/harness/result"
@@ -22,8 +23,8 @@ import (
 // choice is the runs of a side, before it is chosen among them.
 type choice struct {
 	name  string
-	store *history.Store
-	runs  []history.Run
+	store *store.Store
+	runs  []result.RunSummary
 	whole []*result.Result // of a single result
 }
 
@@ -37,7 +38,7 @@ func (w wrongSide) Unwrap() error { return w.error }
 func wrong(format string, args ...any) error { return wrongSide{fmt.Errorf(format, args...)} }
 
 // sides reads the runs that are to be compared.
-func (f compareFlags) sides(old, new string) (before, after *history.Group, err error) {
+func (f compareFlags) sides(old, new string) (before, after *regression.Group, err error) {
 	a, err := f.choose(old)
 	if err != nil {
 		return nil, nil, err
@@ -70,7 +71,7 @@ func (f compareFlags) choose(arg string) (*choice, error) {
 	if !isFolder(arg) {
 		return single(arg)
 	}
-	s, err := history.Open(arg)
+	s, err := store.Open(arg)
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +100,7 @@ func single(path string) (*choice, error) {
 	case err != nil:
 		return nil, wrongSide{err}
 	}
-	return &choice{name: path, runs: []history.Run{history.Summarise(r)}, whole: []*result.Result{r}}, nil
+	return &choice{name: path, runs: []result.RunSummary{result.Summarise(r)}, whole: []*result.Result{r}}, nil
 }
 
 // ofKernel lists the runs on a kernel. A release means itself, if there is such a
@@ -113,7 +114,7 @@ func (f compareFlags) ofKernel(release string) (*choice, error) {
 	if err != nil {
 		return nil, err
 	}
-	var exact, longer []history.Run
+	var exact, longer []result.RunSummary
 	kernels := map[string]bool{}
 	for _, r := range runs {
 		kernels[r.Kernel] = true
@@ -133,7 +134,7 @@ func (f compareFlags) ofKernel(release string) (*choice, error) {
 }
 
 // readable lists the runs of a store, and names those that cannot be read.
-func readable(s *history.Store) ([]history.Run, error) {
+func readable(s *store.Store) ([]result.RunSummary, error) {
 	runs, warnings, err := s.Runs()
 	for _, text := range warnings {
 		fmt.Fprintf(os.Stderr, "snatlab: %s\n", printable.Line(text))
@@ -158,16 +159,16 @@ func among(names map[string]bool) string {
 // the sides have no series in common.
 func (f compareFlags) narrow(a, b *choice) error {
 	for _, c := range []*choice{a, b} {
-		c.keep(func(r history.Run) bool {
-			return (f.scenario == "" || r.Key.Scenario == f.scenario) && (f.series == "" || history.SeriesID(r.Key) == f.series)
+		c.keep(func(r result.RunSummary) bool {
+			return (f.scenario == "" || r.Key.Scenario == f.scenario) && (f.series == "" || store.SeriesID(r.Key) == f.series)
 		})
 		if len(c.runs) == 0 {
 			return wrong("%s: no run is left by --scenario and --series", c.name)
 		}
 	}
-	for _, by := range []func(history.Run) string{
-		func(r history.Run) string { return history.SeriesID(r.Key) },
-		func(r history.Run) string { return r.Key.Hash },
+	for _, by := range []func(result.RunSummary) string{
+		func(r result.RunSummary) string { return store.SeriesID(r.Key) },
+		func(r result.RunSummary) string { return r.Key.Hash },
 	} {
 		shared := sharedBy(a, b, by)
 		switch len(shared) {
@@ -175,7 +176,7 @@ func (f compareFlags) narrow(a, b *choice) error {
 			continue
 		case 1:
 			for _, c := range []*choice{a, b} {
-				c.keep(func(r history.Run) bool { return by(r) == shared[0] })
+				c.keep(func(r result.RunSummary) bool { return by(r) == shared[0] })
 			}
 			return nil
 		}
@@ -184,15 +185,15 @@ func (f compareFlags) narrow(a, b *choice) error {
 	return wrong("%s and %s have no scenario in common: nothing can be compared (%s; %s)", a.name, b.name, a.scenarios(), b.scenarios())
 }
 
-func (c *choice) keep(which func(history.Run) bool) {
-	c.runs = slices.DeleteFunc(c.runs, func(r history.Run) bool { return !which(r) })
+func (c *choice) keep(which func(result.RunSummary) bool) {
+	c.runs = slices.DeleteFunc(c.runs, func(r result.RunSummary) bool { return !which(r) })
 }
 
 // sharedBy lists what the runs of both sides have in common, in the order of the
 // first.
-func sharedBy(a, b *choice, by func(history.Run) string) (shared []string) {
+func sharedBy(a, b *choice, by func(result.RunSummary) string) (shared []string) {
 	for _, r := range a.runs {
-		same := func(other history.Run) bool { return by(other) == by(r) }
+		same := func(other result.RunSummary) bool { return by(other) == by(r) }
 		if !slices.Contains(shared, by(r)) && slices.ContainsFunc(b.runs, same) {
 			shared = append(shared, by(r))
 		}
@@ -204,7 +205,7 @@ func sharedBy(a, b *choice, by func(history.Run) string) (shared []string) {
 func choices(a *choice, shared []string) string {
 	text := fmt.Sprintf("%s can be compared; choose one with --scenario or --series:", format.Plural(len(shared), "series", "series"))
 	for _, id := range shared {
-		i := slices.IndexFunc(a.runs, func(r history.Run) bool { return history.SeriesID(r.Key) == id || r.Key.Hash == id })
+		i := slices.IndexFunc(a.runs, func(r result.RunSummary) bool { return store.SeriesID(r.Key) == id || r.Key.Hash == id })
 		text += fmt.Sprintf("\n  %s  %s", id, report.Series(a.runs[i].Key))
 	}
 	return text
@@ -223,8 +224,8 @@ func (c *choice) scenarios() string {
 const mostRuns = 200
 
 // read reads the results as a whole.
-func (c *choice) read() (*history.Group, error) {
-	g := &history.Group{Name: c.name, Results: c.whole}
+func (c *choice) read() (*regression.Group, error) {
+	g := &regression.Group{Name: c.name, Results: c.whole}
 	if c.store == nil {
 		return g, nil
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"snatlab/harness/format"
-	"snatlab/harness/history"
+	"snatlab/harness/history/store"
 	"snatlab/harness/printable"
 	"snatlab/harness/report"
 	"snatlab/harness/result/resultfile"
@@ -19,12 +19,12 @@ import (
 
 // storeFlag is --store of the commands that read the store.
 func storeFlag(c *cobra.Command, dir *string) {
-	c.Flags().StringVar(dir, "store", "", "folder of the results (default "+history.DefaultDir()+")")
+	c.Flags().StringVar(dir, "store", "", "folder of the results (default "+store.DefaultDir()+")")
 }
 
 // openStore opens it. Nothing is made.
-func openStore(dir string) (*history.Store, error) {
-	return history.Open(cmp.Or(dir, history.DefaultDir()))
+func openStore(dir string) (*store.Store, error) {
+	return store.Open(cmp.Or(dir, store.DefaultDir()))
 }
 
 // historyFlags are those of `snatlab history`.
@@ -113,9 +113,9 @@ func (f historyFlags) tell(w, wErr io.Writer, scenario string) error {
 
 func pruneCommand() *cobra.Command {
 	var (
-		store string
-		days  int
-		dry   bool
+		dir  string
+		days int
+		dry  bool
 	)
 	c := &cobra.Command{
 		Use:   "prune",
@@ -136,21 +136,21 @@ cannot be read or written.`,
 			if days < 1 || days > 36500 {
 				return usageError{c, fmt.Errorf("--keep-days: %d is out of range; allowed: 1 to 36500", days)}
 			}
-			s, err := openStore(store)
+			s, err := openStore(dir)
 			if err != nil {
 				return err
 			}
-			pruned, err := s.Prune(history.Policy{Days: days}, time.Now(), dry)
+			pruned, err := s.Prune(store.Policy{Days: days}, time.Now(), dry)
 			return errors.Join(printPruned(os.Stdout, pruned, s, dry), err)
 		},
 	}
-	storeFlag(c, &store)
-	c.Flags().IntVar(&days, "keep-days", history.KeepDays, "days of which every run is kept")
+	storeFlag(c, &dir)
+	c.Flags().IntVar(&days, "keep-days", store.KeepDays, "days of which every run is kept")
 	c.Flags().BoolVar(&dry, "dry-run", false, "only say what would be removed")
 	return c
 }
 
-func printPruned(w io.Writer, p history.Pruned, s *history.Store, dry bool) error {
+func printPruned(w io.Writer, p store.Pruned, s *store.Store, dry bool) error {
 	verb := "removed"
 	if dry {
 		verb = "would remove"

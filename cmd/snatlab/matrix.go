@@ -14,7 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
-	"snatlab/harness/history"
+	"snatlab/harness/history/store"
 	"snatlab/harness/kernel"
 	"snatlab/harness/report"
 	"snatlab/harness/result"
@@ -159,7 +159,7 @@ func (f matrixFlags) run(ctx context.Context, s *scenario.Scenario) error {
 	if err := kernel.CheckMemory(min(f.jobs, len(f.kernels)), f.memory); err != nil {
 		return err
 	}
-	store, err := openStore(f.store)
+	results, err := openStore(f.store)
 	if err != nil {
 		return err
 	}
@@ -177,7 +177,7 @@ func (f matrixFlags) run(ctx context.Context, s *scenario.Scenario) error {
 	}
 	defer folder.Close()
 	warnOfRounds(os.Stderr, s)
-	m, runErr := f.matrix(qemu, s, store).Run(ctx)
+	m, runErr := f.matrix(qemu, s, results).Run(ctx)
 	m.Version = version
 	if len(m.Rows) == 0 {
 		if missing != nil {
@@ -194,13 +194,13 @@ func (f matrixFlags) run(ctx context.Context, s *scenario.Scenario) error {
 }
 
 // matrix is what is to be run.
-func (f matrixFlags) matrix(qemu string, s *scenario.Scenario, store *history.Store) *kernel.Matrix {
+func (f matrixFlags) matrix(qemu string, s *scenario.Scenario, results *store.Store) *kernel.Matrix {
 	machine := &kernel.Machine{QEMU: qemu, Accel: f.accel, CPUs: f.cpus, Memory: f.memory, Timeout: f.timeout, Decode: resultfile.Decode}
 	told := newMatrixProgress(f.jobs)
 	x := &kernel.Matrix{
 		Specs: f.kernels, Modules: f.modules, Scenario: s, Jobs: f.jobs, Fresh: f.fresh,
 		Boot: machine.Boot, Conditions: fmt.Sprintf("%s, %d CPUs, %d MiB", f.accel, f.cpus, f.memory),
-		Watch: told.watch, Note: told.note, Keep: store.Put,
+		Watch: told.watch, Note: told.note, Keep: results.Put,
 	}
 	if dir, err := os.UserCacheDir(); err == nil { // a user without a home keeps none
 		x.Cache = &kernel.Cache{Dir: filepath.Join(dir, "snatlab", "matrix")}

@@ -13,10 +13,11 @@ import (
 	"github.com/google/renameio/v2"
 	"github.com/spf13/cobra"
 
-	"snatlab/harness/history"
+	"snatlab/harness/history/nightly"
+	"snatlab/harness/history/regression"
+	"snatlab/harness/history/store"
 	"snatlab/harness/lab"
 	"snatlab/harness/lab/netns"
-	"snatlab/harness/night"
 	"snatlab/harness/place"
 	"snatlab/harness/report"
 	"snatlab/harness/result"
@@ -97,7 +98,7 @@ func (f nightlyFlags) nightly(c *cobra.Command, args []string) error {
 		return usageError{c, fmt.Errorf("--metrics: %s does not end in .prom: node_exporter's textfile collector reads no other file", f.metrics)}
 	}
 	if f.store == "" {
-		f.store = history.DefaultDir()
+		f.store = store.DefaultDir()
 	}
 	known, err := f.readKnown(c)
 	if err != nil {
@@ -118,11 +119,11 @@ func (f nightlyFlags) nightly(c *cobra.Command, args []string) error {
 	return interruptible(func(ctx context.Context) error { return f.run(ctx, c, tasks, known) })
 }
 
-func (f nightlyFlags) readKnown(c *cobra.Command) ([]history.Known, error) {
+func (f nightlyFlags) readKnown(c *cobra.Command) ([]regression.Known, error) {
 	if f.known == "" {
 		return nil, nil
 	}
-	known, err := history.ReadKnown(f.known)
+	known, err := regression.ReadKnown(f.known)
 	if err != nil && !errors.As(err, new(strictyaml.Faults)) {
 		return nil, usageError{c, fmt.Errorf("--known: %w", err)}
 	}
@@ -141,8 +142,8 @@ func (f nightlyFlags) inUserNamespace(c *cobra.Command) error {
 }
 
 // run has the store to itself.
-func (f nightlyFlags) run(ctx context.Context, c *cobra.Command, tasks []task, known []history.Known) error {
-	store, err := history.Open(f.store)
+func (f nightlyFlags) run(ctx context.Context, c *cobra.Command, tasks []task, known []regression.Known) error {
+	kept, err := store.Open(f.store)
 	if err != nil {
 		return err
 	}
@@ -163,8 +164,8 @@ func (f nightlyFlags) run(ctx context.Context, c *cobra.Command, tasks []task, k
 		return err
 	}
 	defer lock.Release()
-	n := night.Night{
-		ID: newID(time.Now()), Version: version, Machine: lab.Environment(""), Store: store,
+	n := nightly.Night{
+		ID: newID(time.Now()), Version: version, Machine: lab.Environment(""), Store: kept,
 		Known: known, Attempts: f.attempts, Jobs: f.jobs(tasks),
 	}
 	record, err := n.Run(ctx)

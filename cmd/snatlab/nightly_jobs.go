@@ -15,8 +15,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"snatlab/harness"
+	"snatlab/harness/history/nightly"
 	"snatlab/harness/lab/netns"
-	"snatlab/harness/night"
 	"snatlab/harness/report"
 	"snatlab/harness/result"
 	"snatlab/harness/scenario"
@@ -136,15 +136,15 @@ func sameName(all []task, t task) error {
 }
 
 // jobs are what the night does.
-func (f nightlyFlags) jobs(tasks []task) (all []night.Job) {
+func (f nightlyFlags) jobs(tasks []task) (all []nightly.Job) {
 	for _, t := range tasks {
 		if t.err != nil {
 			broken := func(context.Context) (*result.Result, error) { return nil, t.err }
-			all = append(all, night.Job{Scenario: t.name, File: t.file, Driver: t.driver, Run: broken})
+			all = append(all, nightly.Job{Scenario: t.name, File: t.file, Driver: t.driver, Run: broken})
 			continue
 		}
 		attempt := func(ctx context.Context) (*result.Result, error) { return f.attempt(ctx, t.scenario) }
-		all = append(all, night.Job{Scenario: t.scenario.Name, File: t.file, Driver: t.scenario.Driver, Run: attempt})
+		all = append(all, nightly.Job{Scenario: t.scenario.Name, File: t.file, Driver: t.scenario.Driver, Run: attempt})
 	}
 	return all
 }

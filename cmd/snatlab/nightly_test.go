@@ -16,7 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"snatlab/harness/history"
+	"snatlab/harness/history/store"
 	"snatlab/harness/lab/labtest"
 	"snatlab/harness/report"
 	"snatlab/harness/result"
@@ -40,19 +40,19 @@ expect: [{arm: masquerade, race: reproduced}]
 // plain.
 var sabotaged = strings.Replace(short, ", masquerade: {random_fully: true}", "", 1)
 
-// store is a folder of results.
-type store struct{ *history.Store }
+// testStore is a folder of results.
+type testStore struct{ *store.Store }
 
-func newStore(t *testing.T) store {
+func newStore(t *testing.T) testStore {
 	t.Helper()
-	s, err := history.Open(filepath.Join(t.TempDir(), "store"))
+	s, err := store.Open(filepath.Join(t.TempDir(), "store"))
 	must(t, err)
-	return store{s}
+	return testStore{s}
 }
 
 // nightly runs a night on the store, in a shell that lets nobody read its files,
 // and gives its record.
-func (s store) nightly(t *testing.T, codes []int, scenario string, args ...string) *result.Night {
+func (s testStore) nightly(t *testing.T, codes []int, scenario string, args ...string) *result.Night {
 	t.Helper()
 	args = append([]string{"-c", `umask 077 && exec "$0" "$@"`, binary, "nightly", scenarioFile(t, scenario), "--store", s.Dir(), "--json"}, args...)
 	var out, said bytes.Buffer
@@ -67,7 +67,7 @@ func (s store) nightly(t *testing.T, codes []int, scenario string, args ...strin
 	return n
 }
 
-func (s store) runs(t *testing.T) []history.Run {
+func (s testStore) runs(t *testing.T) []result.RunSummary {
 	t.Helper()
 	runs, warnings, err := s.Runs()
 	if err != nil || len(warnings) > 0 {
@@ -117,7 +117,7 @@ func oneGood(t *testing.T) *result.Result {
 }
 
 // seed keeps a run n times, as it would have been on n nights.
-func (s store) seed(t *testing.T, r *result.Result, n int) {
+func (s testStore) seed(t *testing.T, r *result.Result, n int) {
 	t.Helper()
 	tonight := r.Started
 	for i := range n {
@@ -171,7 +171,7 @@ func TestNightsThatAreAlikeRaiseNoAlarm(t *testing.T) {
 
 // conclusive runs nights until one is not inconclusive: whether the race occurs is
 // chance. Every attempt of them has to be in the store.
-func (s store) conclusive(t *testing.T, code int, scenario string, args ...string) (j result.Judged) {
+func (s testStore) conclusive(t *testing.T, code int, scenario string, args ...string) (j result.Judged) {
 	t.Helper()
 	stored := len(s.runs(t))
 	for range 3 {
@@ -228,9 +228,9 @@ func TestAnOrdinaryUserHasNights(t *testing.T) {
 	if code := p.wait(t); code != exitUnable || !strings.Contains(out.String(), "a lab in Docker takes root: ") {
 		t.Fatalf("exit code %d\n%s%s", code, out.String(), p.said(t))
 	}
-	s, err := history.Open(filepath.Join(home, ".local/state/snatlab"))
+	s, err := store.Open(filepath.Join(home, ".local/state/snatlab"))
 	must(t, err)
-	runs := store{s}.runs(t)
+	runs := testStore{s}.runs(t)
 	if len(runs) == 0 || !runs[0].Key.Rootless {
 		t.Fatalf("runs %+v", runs)
 	}

@@ -1,0 +1,78 @@
+// Package historytest makes results of runs for the tests of the packages beside it.
+package historytest
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"snatlab/harness/result"
+	"snatlab/harness/verdict"
+)
+
+// FirstDay is the day of the first run.
+var FirstDay = time.Date(2026, 11, 1, 3, 0, 0, 0, time.UTC)
+
+// Run is a run as it differs from an ordinary one, in which the baseline lost
+// connections and the mitigation did not.
+type Run struct {
+	Day    int
+	Kernel string // 6.12.107 if empty
+	// requests of random-fully that failed in each of 8 trials of 6,000, and why
+	Failed int
+	Cause  string
+	Lost   int // requests of the baseline that failed in each trial; about 1,000 if 0
+	Change func(*result.Result)
+}
+
+// Result returns the result of the run, as package verdict judges it.
+func (n Run) Result() *result.Result {
+	draw := rand.New(rand.NewPCG(uint64(n.Day), 7))
+	if n.Kernel == "" {
+		n.Kernel = "6.12.107"
+	}
+	if n.Cause == "" {
+		n.Cause = result.SNATRace
+	}
+	started := FirstDay.AddDate(0, 0, n.Day)
+	r := &result.Result{
+		Schema: result.Schema, ID: started.Format("20060102-150405-") + fmt.Sprintf("%06x", draw.Uint32()>>8), Version: "v0-test", Started: started, Seconds: 14,
+		Scenario: result.Scenario{Name: "quickstart", Hash: "sha256:5b0c94d2e1a7", Clients: 2, Pattern: "lockstep", Sync: "barrier", Requests: 3000, Rounds: 8, Seed: 1},
+		Environment: result.Env{Kernel: n.Kernel, Arch: "amd64", CPUs: 2, CPUsOnline: 2, Driver: "netns", NAT: "nftables", Virtualisation: new("kvm"),
+			CPUModel: new("Model 1"), ClientNetwork: "198.18.0.0/24", Server: "198.18.1.2:9"},
+		Arms:        []result.Arm{{Name: "masquerade", Settings: []string{}}, {Name: "random-fully", Settings: []string{}}},
+		Expected:    []result.Expect{{Arm: "masquerade", Race: "reproduced"}, {Arm: "random-fully", Reduction: new(0.99)}},
+		Comparisons: []result.Compare{}, Warnings: []string{},
+	}
+	for round := range 8 {
+		lost := n.Lost
+		if lost == 0 {
+			lost = 800 + draw.IntN(400)
+		}
+		r.Arms[0].Trials = append(r.Arms[0].Trials, Trial(round, lost, result.SNATRace))
+		r.Arms[1].Trials = append(r.Arms[1].Trials, Trial(round, n.Failed, n.Cause))
+	}
+	if n.Change != nil {
+		n.Change(r)
+	}
+	verdict.Judge(r)
+	return r
+}
+
+// Short leaves three rounds, which decide nothing.
+func Short(r *result.Result) {
+	r.Scenario.Rounds = 3
+	for i := range r.Arms {
+		r.Arms[i].Trials = r.Arms[i].Trials[:3]
+	}
+}
+
+// Trial returns one trial of 6,000 requests.
+func Trial(round, failed int, cause string) result.Trial {
+	return result.Trial{
+		Round: round + 1, Requests: 6000, Failed: failed,
+		Failures: map[string]int{result.Timeout: failed}, Causes: map[string]int{cause: failed},
+		Latency:   result.Latency{P50: 30, P95: 50, P99: 90, Max: 900},
+		Conntrack: result.Conntrack{Counters: result.Counters{InsertFailed: uint64(failed), Drop: uint64(failed)}},
+	}
+}

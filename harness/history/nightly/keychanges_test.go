@@ -1,0 +1,59 @@
+package nightly
+
+import (
+	"reflect"
+	"testing"
+
+	"snatlab/harness/result"
+)
+
+func engine(version string) func(*result.Result) {
+	return func(r *result.Result) { r.Environment.Docker = &version }
+}
+
+func TestAnUpgradeOfTheEngineBeginsAHistoryAnewAndIsSaidOnce(t *testing.T) {
+	s := seeded(t, 3, engine("28.1.0"))
+	for _, want := range []string{"docker 28.1.0 -> 28.1.1", ""} {
+		j := runs(t, night(s, gives("docker-masquerade", fixture(t, engine("28.1.1"))))).Runs[0]
+		if j.Anew != want || (j.Compared == 0) != (want != "") {
+			t.Errorf("%q, want %q; set against %d runs", j.Anew, want, j.Compared)
+		}
+	}
+}
+
+// A key that differs without a word would leave the user with "first run" night
+// after night.
+func TestEveryPartOfAKeyIsSaidOrMakesAnotherLab(t *testing.T) {
+	tonight := result.Key{Scenario: "quickstart", Hash: "5b0c94d2e1a7", CPUs: 2, Docker: "28.1.0"}
+	other := map[string]bool{"Scenario": true, "Hash": true, "Driver": true, "Rootless": true, "Guest": true}
+	for i := range reflect.TypeFor[result.Key]().NumField() {
+		name := reflect.TypeFor[result.Key]().Field(i).Name
+		old := tonight
+		switch field := reflect.ValueOf(&old).Elem().Field(i); field.Kind() {
+		case reflect.String:
+			field.SetString("another")
+		case reflect.Int:
+			field.SetInt(4)
+		case reflect.Bool:
+			field.SetBool(true)
+		default:
+			t.Fatalf("%s is a %s", name, field.Kind())
+		}
+		if said := anew(tonight, []result.RunSummary{{Key: old}}); (said == "") != other[name] {
+			t.Errorf("%s: said %q", name, said)
+		}
+	}
+}
+
+func TestTheLastWholeRunIsWhatAHistoryIsAnewSince(t *testing.T) {
+	run := func(docker, incomplete string) result.RunSummary {
+		return result.RunSummary{Key: result.Key{Docker: docker}, Incomplete: incomplete}
+	}
+	before := []result.RunSummary{run("27.0.0", ""), run("28.1.0", ""), run("28.1.1", "interrupted by SIGTERM")}
+	if said := anew(result.Key{Docker: "28.1.1"}, before); said != "docker 28.1.0 -> 28.1.1" {
+		t.Errorf("said %q", said)
+	}
+	if said := anew(result.Key{Docker: "28.1.1"}, nil); said != "" {
+		t.Errorf("said %q of a first run", said)
+	}
+}

@@ -1,0 +1,383 @@
+package nightly
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"snatlab/harness/history/regression"
+	"snatlab/harness/history/store"
+	"snatlab/harness/report"
+	"snatlab/harness/result"
+	"snatlab/harness/result/resultfile"
+	"snatlab/harness/undo"
+	"snatlab/harness/verdict"
+)
+
+// fixture is a run of two arms, of which the second mitigates.
+func fixture(t *testing.T, change ...func(*result.Result)) *result.Result {
+	t.Helper()
+	r, err := resultfile.Read("../../report/testdata/docker.json")
+	must(t, err)
+	r.ID = fmt.Sprintf("%s-%d", r.ID, serial)
+	r.Started = r.Started.Add(time.Duration(serial) * time.Hour)
+	serial++
+	for _, c := range change {
+		c(r)
+	}
+	r.Warnings = []string{}
+	verdict.Judge(r)
+	return r
+}
+
+// serial tells the runs of these tests apart.
+var serial int
+
+// plain is the second arm with the rule of the baseline.
+func plain(r *result.Result) {
+	for i := range r.Arms[1].Trials {
+		r.Arms[1].Trials[i] = r.Arms[0].Trials[i]
+	}
+}
+
+// dark is a run in which the race does not occur.
+func dark(r *result.Result) {
+	for i := range r.Arms[0].Trials {
+		r.Arms[0].Trials[i] = r.Arms[1].Trials[i]
+	}
+}
+
+// late is a run in which the second arm mitigates, and takes ten times as long.
+func late(r *result.Result) {
+	for i := range r.Arms[1].Trials {
+		r.Arms[1].Trials[i].Latency.P99 *= 10
+	}
+}
+
+// refused is a run in which the second arm mitigates, and fails for another cause
+// now and then.
+func refused(r *result.Result) {
+	for i := range r.Arms[1].Trials {
+		trial := &r.Arms[1].Trials[i]
+		trial.Failed += 4
+		trial.Failures, trial.Causes = map[string]int{result.Refused: trial.Failed}, map[string]int{result.Refused: trial.Failed}
+	}
+}
+
+func on(kernel string) func(*result.Result) {
+	return func(r *result.Result) { r.Environment.Kernel = kernel }
+}
+
+// demanding is a run whose expectation cannot hold.
+func demanding(r *result.Result) {
+	r.Expected = []result.Expect{{Arm: "masquerade", Race: "absent"}}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// seeded is a store with n good runs.
+func seeded(t *testing.T, n int, change ...func(*result.Result)) *store.Store {
+	t.Helper()
+	s, err := store.Open(t.TempDir())
+	must(t, err)
+	for range n {
+		must(t, s.Put(fixture(t, change...)))
+	}
+	return s
+}
+
+// gives is a scenario whose attempts come to the results given.
+func gives(name string, results ...*result.Result) Job {
+	return Job{Scenario: name, File: name + ".yaml", Driver: "docker", Run: func(context.Context) (*result.Result, error) {
+		if len(results) == 0 {
+			return nil, errors.New("an attempt too many")
+		}
+		r := results[0]
+		results = results[1:]
+		return r, nil
+	}}
+}
+
+// fails is a scenario that ends with an error.
+func fails(name string, r *result.Result, err error) Job {
+	return Job{Scenario: name, File: name + ".yaml", Run: func(context.Context) (*result.Result, error) { return r, err }}
+}
+
+func night(s *store.Store, jobs ...Job) Night {
+	return Night{ID: "tonight", Machine: result.Env{Kernel: "6.18.44", Arch: "amd64", Virtualisation: new("kvm")}, Store: s, Attempts: 3, Jobs: jobs}
+}
+
+// runs does the night, which ends by itself.
+func runs(t *testing.T, n Night) *result.Night {
+	t.Helper()
+	record, err := n.Run(t.Context())
+	must(t, err)
+	return record
+}
+
+func stored(t *testing.T, s *store.Store) int {
+	t.Helper()
+	all, warnings, err := s.Runs()
+	must(t, err)
+	if len(warnings) > 0 {
+		t.Errorf("warnings %q", warnings)
+	}
+	return len(all)
+}
+
+func TestOutcomes(t *testing.T) {
+	known := []regression.Known{knownFailure(t)}
+	for name, c := range map[string]struct {
+		before   int // good runs in the store
+		attempts []*result.Result
+		known    []regression.Known
+		want     result.Outcome
+		findings bool
+	}{
+		"a good run":                                {20, []*result.Result{fixture(t)}, nil, result.OutcomeOK, false},
+		"a good first run":                          {0, []*result.Result{fixture(t)}, nil, result.OutcomeOK, false},
+		"every attempt is bad":                      {20, []*result.Result{fixture(t, plain), fixture(t, plain), fixture(t, plain)}, nil, result.OutcomeRegression, true},
+		"every attempt is bad, as known":            {20, []*result.Result{fixture(t, plain), fixture(t, plain), fixture(t, plain)}, known, result.OutcomeKnown, true},
+		"the second attempt is good":                {20, []*result.Result{fixture(t, plain), fixture(t)}, nil, result.OutcomeOK, false},
+		"no race in any attempt":                    {20, []*result.Result{fixture(t, dark), fixture(t, dark), fixture(t, dark)}, nil, result.OutcomeInconclusive, false},
+		"a race in the second attempt":              {20, []*result.Result{fixture(t, dark), fixture(t)}, nil, result.OutcomeOK, false},
+		"an expectation that cannot hold":           {0, []*result.Result{fixture(t, demanding), fixture(t, demanding), fixture(t, demanding)}, nil, result.OutcomeFail, false},
+		"an expectation that held only at the last": {0, []*result.Result{fixture(t, demanding), fixture(t)}, nil, result.OutcomeOK, false},
+		"an expectation that held only at first":    {20, []*result.Result{fixture(t, refused), fixture(t, late), fixture(t, late)}, nil, result.OutcomeInconclusive, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := seeded(t, c.before)
+			n := night(s, gives("docker-masquerade", c.attempts...))
+			n.Known = c.known
+			record := runs(t, n)
+			j := record.Runs[0]
+			if regression := slices.ContainsFunc(j.Findings, isNoShift); j.Outcome != c.want || regression != c.findings {
+				t.Errorf("%s, want %s: %s %+v", j.Outcome, c.want, j.Reason, j.Findings)
+			}
+			if (j.Reason == "") != (j.Outcome == result.OutcomeOK || c.findings) {
+				t.Errorf("%s for %q", j.Outcome, j.Reason)
+			}
+			if j.Compared != c.before || j.Result == nil || j.Attempts == 0 || j.Attempts > len(c.attempts) {
+				t.Errorf("%d attempts set against %d runs", j.Attempts, j.Compared)
+			}
+			if n := stored(t, s); n != c.before+j.Attempts || record.Store.Runs != n {
+				t.Errorf("%d runs stored, %d told", n, record.Store.Runs)
+			}
+		})
+	}
+}
+
+func isNoShift(f result.Finding) bool { return f.Kind != result.Shift }
+
+func knownFailure(t *testing.T) regression.Known {
+	t.Helper()
+	all, err := regression.ParseKnown("known.yaml", []byte(`[{scenario: docker-masquerade, arm: random-fully, kernel: ">=6.12", reason: ticket 4711, until: 2099-01-01}]`))
+	must(t, err)
+	return all[0]
+}
+
+func TestABadNightIsTheSameTheNightAfter(t *testing.T) {
+	s := seeded(t, 20)
+	for range 5 {
+		j := runs(t, night(s, gives("docker-masquerade", fixture(t, plain), fixture(t, plain), fixture(t, plain)))).Runs[0]
+		if j.Outcome != result.OutcomeRegression {
+			t.Fatalf("%s: %s", j.Outcome, j.Reason)
+		}
+	}
+}
+
+func TestANewKernelIsSaidFirstAndThatItChangesNothing(t *testing.T) {
+	s := seeded(t, 20, on("6.12.107"))
+	record := runs(t, night(s, gives("docker-masquerade", fixture(t))))
+	if record.KernelBefore != "6.12.107" || record.LastRun == nil || record.Runs[0].KernelBefore != "6.12.107" {
+		t.Errorf("kernel before: %q; of the scenario: %q", record.KernelBefore, record.Runs[0].KernelBefore)
+	}
+	var screen bytes.Buffer
+	must(t, report.Night(&screen, record))
+	if text := screen.String(); !strings.HasPrefix(text, "kernel 6.12.107 -> 6.18.44 since the last run (") || !strings.Contains(text, "no change on 6.18.44") {
+		t.Errorf("said:\n%s", text)
+	}
+}
+
+func TestAKernelThatAGuestRanIsNotThatOfTheMachine(t *testing.T) {
+	s := seeded(t, 1)
+	must(t, s.Put(fixture(t, on("7.3.4"), func(r *result.Result) { r.Environment.Guest = "tcg" })))
+	record := runs(t, night(s, gives("docker-masquerade", fixture(t))))
+	if record.KernelBefore != "6.18.44" {
+		t.Errorf("kernel before: %q", record.KernelBefore)
+	}
+}
+
+func TestTheHistoryOfEachArmIsTold(t *testing.T) {
+	half := func(r *result.Result) {
+		for i := range r.Arms[0].Trials {
+			r.Arms[0].Trials[i].Requests *= 2
+		}
+	}
+	s := seeded(t, 2)
+	must(t, s.Put(fixture(t, half)))
+	must(t, s.Put(fixture(t, func(r *result.Result) { r.Incomplete = "interrupted" })))
+	must(t, s.Put(fixture(t, func(r *result.Result) { r.Scenario.Hash = "another" })))
+	r := fixture(t)
+	j := runs(t, night(s, gives("docker-masquerade", r))).Runs[0]
+	rate := r.Arms[0].FailureRate.Median
+	want := []result.ArmBefore{{Arm: "masquerade", Runs: 3, Lowest: rate / 2, Median: rate, Highest: rate}, {Arm: "random-fully", Runs: 3}}
+	if !slices.Equal(j.Before, want) {
+		t.Errorf("got %+v, want %+v", j.Before, want)
+	}
+}
+
+func TestAScenarioThatCannotBeRunKeepsNoOtherFromBeingRun(t *testing.T) {
+	s := seeded(t, 0)
+	record := runs(t, night(s, fails("broken", nil, errors.New("broken.yaml:1:1: no")), gives("docker-masquerade", fixture(t))))
+	if j := record.Runs[0]; j.Outcome != result.OutcomeError || j.Reason != "broken.yaml:1:1: no" || j.Result != nil {
+		t.Errorf("%+v", j)
+	}
+	if j := record.Runs[1]; j.Outcome != result.OutcomeOK || record.Incomplete != "" {
+		t.Errorf("%+v, %s", j, record.Incomplete)
+	}
+}
+
+func TestAnAttemptThatBreaksOffConfirmsNothing(t *testing.T) {
+	attempts := 0
+	s := seeded(t, 20)
+	record := runs(t, night(s, Job{Scenario: "docker-masquerade", Run: func(context.Context) (*result.Result, error) {
+		if attempts++; attempts == 1 {
+			return fixture(t, plain), nil
+		}
+		return nil, errors.New("Docker engine: gone")
+	}}))
+	if j := record.Runs[0]; j.Outcome != result.OutcomeError || j.Reason != "attempt 2: Docker engine: gone" || len(j.Findings) > 0 {
+		t.Errorf("%+v", j)
+	}
+}
+
+func TestWhatIsProvenIsNotRunAgain(t *testing.T) {
+	n := night(seeded(t, 20), gives("docker-masquerade", fixture(t, plain), fixture(t, plain), fixture(t)))
+	n.Attempts = 10
+	if j := runs(t, n).Runs[0]; j.Outcome != result.OutcomeRegression || j.Attempts != 2 {
+		t.Errorf("%s by %d attempts: %s", j.Outcome, j.Attempts, j.Reason)
+	}
+}
+
+// Of 8 earlier runs two attempts prove that the verdict fell, and the failures
+// take a third.
+func TestWhatIsProvenStaysSoWhenALaterAttemptBreaksOff(t *testing.T) {
+	for name, broke := range map[string]error{"engine": errors.New("Docker engine: gone"), "host": &undo.LeftError{}} {
+		t.Run(name, func(t *testing.T) {
+			var last *result.Result
+			attempts := 0
+			record, err := night(seeded(t, 8), Job{Scenario: "docker-masquerade", Run: func(context.Context) (*result.Result, error) {
+				if attempts++; attempts == 3 {
+					return fixture(t, func(r *result.Result) { r.Incomplete = broke.Error() }), broke
+				}
+				last = fixture(t, plain)
+				return last, nil
+			}}).Run(t.Context())
+			j := record.Runs[0]
+			if j.Outcome != result.OutcomeRegression || !slices.ContainsFunc(j.Findings, isNoShift) || j.Attempts != 2 || j.Result != last {
+				t.Errorf("%s by %d attempts: %+v", j.Outcome, j.Attempts, j.Findings)
+			}
+			if !strings.HasPrefix(j.Reason, "attempt 3: ") {
+				t.Errorf("reason %q", j.Reason)
+			}
+			if isLeft := errors.As(broke, new(*undo.LeftError)); errors.Is(err, broke) != isLeft || (record.Incomplete != "") != isLeft {
+				t.Errorf("%v, %q", err, record.Incomplete)
+			}
+		})
+	}
+}
+
+func TestAFindingExcusesNoOtherClaimAboutItsArm(t *testing.T) {
+	no := false
+	last := fixture(t)
+	last.Verdict = result.Fail
+	last.Expected = []result.Expect{{Arm: "random-fully", Race: "absent", Held: &no}, {Arm: "random-fully", Race: "reproduced", Held: &no}}
+	found := result.Finding{Kind: result.ExpectationBroken, Arm: "random-fully", Claim: "race absent", Known: "ticket 4711"}
+	for want, findings := range map[result.Outcome][]result.Finding{
+		result.OutcomeFail:  {found},
+		result.OutcomeKnown: {found, {Kind: result.ExpectationBroken, Arm: "random-fully", Claim: "race reproduced", Known: "ticket 4712"}},
+	} {
+		if got, _ := outcome([]*result.Result{last}, regression.Judgement{Findings: findings}); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}
+
+func TestANewKernelThatMayMakeADifferenceIsNotSaidToMakeNone(t *testing.T) {
+	record := runs(t, night(seeded(t, 3, on("6.12.107")), gives("docker-masquerade", fixture(t, refused))))
+	j := record.Runs[0]
+	if j.Outcome != result.OutcomeOK || j.Attempts != 1 || len(j.Doubts) == 0 || len(j.Findings) > 0 {
+		t.Fatalf("%s by %d attempts, doubts %q, %+v", j.Outcome, j.Attempts, j.Doubts, j.Findings)
+	}
+	var screen bytes.Buffer
+	must(t, report.Night(&screen, record))
+	if text := screen.String(); strings.Contains(text, "no change") || !strings.Contains(text, "- doubt: ") {
+		t.Errorf("said:\n%s", text)
+	}
+}
+
+func TestAHostThatCouldNotBePutBackEndsTheNight(t *testing.T) {
+	s := seeded(t, 0)
+	left := &undo.LeftError{}
+	record, err := night(s, fails("docker-masquerade", fixture(t), left), gives("never", fixture(t))).Run(t.Context())
+	if !errors.Is(err, left) || len(record.Runs) != 1 || record.Runs[0].Outcome != result.OutcomeError {
+		t.Errorf("%v, %+v", err, record.Runs)
+	}
+	if !strings.HasSuffix(record.Incomplete, "; not run: never") || stored(t, s) != 1 {
+		t.Errorf("%q, %d stored", record.Incomplete, stored(t, s))
+	}
+}
+
+func TestASignalEndsTheNightAndKeepsWhatWasDone(t *testing.T) {
+	s := seeded(t, 0)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	asked := errors.New("interrupted by SIGTERM")
+	partial := fixture(t, func(r *result.Result) { r.Incomplete = asked.Error() })
+	record, err := night(s,
+		gives("docker-masquerade", fixture(t)),
+		Job{Scenario: "second", Run: func(context.Context) (*result.Result, error) {
+			cancel(asked)
+			return partial, fmt.Errorf("round 3 of 8: %w", context.Canceled)
+		}},
+		gives("third", fixture(t)), gives("fourth", fixture(t))).Run(ctx)
+	if !errors.Is(err, asked) || len(record.Runs) != 2 || record.Incomplete != "interrupted by SIGTERM; not run: third, fourth" {
+		t.Errorf("%v, %d runs, %q", err, len(record.Runs), record.Incomplete)
+	}
+	if stored(t, s) != 2 {
+		t.Errorf("%d runs stored", stored(t, s))
+	}
+}
+
+func TestAResultThatTheStoreDoesNotTakeIsInTheRecord(t *testing.T) {
+	s := seeded(t, 1)
+	r := fixture(t)
+	record := runs(t, night(s, Job{Scenario: "docker-masquerade", Run: func(context.Context) (*result.Result, error) {
+		must(t, os.RemoveAll(s.Dir()))
+		return r, os.WriteFile(s.Dir(), nil, 0o600)
+	}}))
+	j := record.Runs[0]
+	if j.Outcome != result.OutcomeOK || len(j.Unstored) != 1 || j.Unstored[0] != r || record.Store.Error == "" {
+		t.Errorf("%s, %d not stored, %q", j.Outcome, len(j.Unstored), record.Store.Error)
+	}
+}
+
+func TestAStoreThatCannotBeReadEndsTheNightBeforeItBegins(t *testing.T) {
+	s := seeded(t, 0)
+	must(t, errors.Join(os.Remove(s.Dir()), os.WriteFile(s.Dir(), nil, 0o600)))
+	record, err := night(s, gives("never")).Run(t.Context())
+	if err == nil || record.Incomplete == "" || len(record.Runs) > 0 {
+		t.Errorf("%v, %+v", err, record)
+	}
+}

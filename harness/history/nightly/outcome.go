@@ -1,0 +1,122 @@
+package nightly
+
+import (
+	"fmt"
+	"slices"
+
+	"snatlab/harness/format"
+	"snatlab/harness/history/regression"
+	"snatlab/harness/report"
+	"snatlab/harness/result"
+)
+
+// settled tells whether no further attempt is needed. A regression is one,
+// whatever else a further attempt may show of expectations that never held.
+func settled(last *result.Result, h regression.Judgement) bool {
+	return h.Again == "" && (last.Verdict != result.Fail || isRegression(h.Findings) || len(unfound(last, h.Findings)) == 0)
+}
+
+// judge says what the attempts come to, in the light of their history.
+func (t *turn) judge(j *result.Judged, h regression.Judgement) {
+	last := t.attempts[len(t.attempts)-1]
+	j.Attempts, j.Compared, j.KernelBefore = len(t.attempts), h.Compared, h.KernelBefore
+	j.Findings, j.Doubts = append(j.Findings, h.Findings...), h.Doubts
+	j.Before = t.armsBefore(last)
+	if h.Compared == 0 {
+		j.Anew = anew(result.KeyOf(last), t.before)
+	}
+	j.Outcome, j.Reason = outcome(t.attempts, h)
+	for _, w := range h.Warnings {
+		t.record.Warnings = append(t.record.Warnings, fmt.Sprintf("%s: %s", j.Scenario, w))
+	}
+}
+
+// outcome names what the attempts come to, and says why unless it is ok. What the
+// findings say themselves needs no reason.
+func outcome(attempts []*result.Result, h regression.Judgement) (result.Outcome, string) {
+	last := attempts[len(attempts)-1]
+	var broken []result.Expect
+	if last.Verdict == result.Fail {
+		broken = unfound(last, h.Findings)
+	}
+	switch {
+	case isRegression(h.Findings):
+		return result.OutcomeRegression, ""
+	case slices.ContainsFunc(broken, func(e result.Expect) bool { return timesHeld(attempts, e) == 0 }):
+		return result.OutcomeFail, last.Summary
+	case len(broken) > 0:
+		e := broken[0]
+		return result.OutcomeInconclusive, fmt.Sprintf("not settled by %s: %s: %s held in %d of them, and not in the last",
+			format.Plural(len(attempts), "attempt", "attempts"), e.Arm, report.Claim(e), timesHeld(attempts, e))
+	case slices.ContainsFunc(h.Findings, func(f result.Finding) bool { return f.Kind != result.Shift }):
+		return result.OutcomeKnown, ""
+	case last.Verdict == result.Inconclusive:
+		return result.OutcomeInconclusive, last.Summary
+	case h.Again != "":
+		return result.OutcomeInconclusive, fmt.Sprintf("not settled by %s: %s", format.Plural(len(attempts), "attempt", "attempts"), h.Again)
+	default:
+		return result.OutcomeOK, ""
+	}
+}
+
+// isRegression tells whether there is one that nobody has written down.
+func isRegression(findings []result.Finding) bool {
+	return slices.ContainsFunc(findings, func(f result.Finding) bool { return f.Kind != result.Shift && f.Known == "" })
+}
+
+// unfound are the expectations that do not hold, and that no finding is about.
+// There is none about one that never held.
+func unfound(last *result.Result, findings []result.Finding) (broken []result.Expect) {
+	for _, e := range last.Expected {
+		if e.Held == nil || *e.Held {
+			continue
+		}
+		if !slices.ContainsFunc(findings, func(f result.Finding) bool {
+			return f.Kind == result.ExpectationBroken && f.Arm == e.Arm && f.Claim == report.Claim(e)
+		}) {
+			broken = append(broken, e)
+		}
+	}
+	return broken
+}
+
+// timesHeld counts the attempts in which a claim held.
+func timesHeld(attempts []*result.Result, claim result.Expect) (n int) {
+	for _, r := range attempts {
+		if slices.ContainsFunc(r.Expected, func(e result.Expect) bool {
+			return e.Arm == claim.Arm && report.Claim(e) == report.Claim(claim) && e.Held != nil && *e.Held
+		}) {
+			n++
+		}
+	}
+	return n
+}
+
+// armsBefore says how often each arm failed in earlier runs.
+func (t *turn) armsBefore(last *result.Result) []result.ArmBefore {
+	key, all := result.KeyOf(last), []result.ArmBefore{}
+	for _, a := range last.Arms {
+		var rates []float64
+		for _, r := range t.before {
+			if r.Key != key || r.Incomplete != "" {
+				continue
+			}
+			if i := slices.IndexFunc(r.Arms, func(b result.ArmSummary) bool { return b.Name == a.Name }); i >= 0 {
+				rates = append(rates, r.Arms[i].FailureRate.Median)
+			}
+		}
+		if len(rates) > 0 {
+			all = append(all, armBefore(a.Name, rates))
+		}
+	}
+	return all
+}
+
+func armBefore(arm string, rates []float64) result.ArmBefore {
+	slices.Sort(rates)
+	n := len(rates)
+	return result.ArmBefore{
+		Arm: arm, Runs: n, Lowest: rates[0], Highest: rates[n-1],
+		Median: (rates[(n-1)/2] + rates[n/2]) / 2,
+	}
+}

@@ -1,0 +1,129 @@
+package regression
+
+import (
+	"math"
+	"math/rand/v2"
+	"strconv"
+	"testing"
+
+	"snatlab/harness/history/historytest"
+	"snatlab/harness/result"
+)
+
+// A draw makes the mitigated arm of a run as chance will have it.
+type draw func(*rand.Rand, *result.ArmSummary)
+
+// reducedIn is an arm that is bad in that share of the runs.
+func reducedIn(share float64) draw {
+	return func(r *rand.Rand, a *result.ArmSummary) {
+		if r.Float64() < share {
+			a.Verdict = result.Reduced
+		}
+	}
+}
+
+// failing is an arm of which some requests fail in each run: as many in the
+// median, with a lognormal scatter.
+func failing(median, scatter float64) draw {
+	return func(r *rand.Rand, a *result.ArmSummary) { a.Failed = int(median * math.Exp(scatter*r.NormFloat64())) }
+}
+
+// within is an arm of which about as many fail, a third more or less.
+func within(about float64) draw {
+	return func(r *rand.Rand, a *result.ArmSummary) { a.Failed = int(about * (1 + (2*r.Float64()-1)/3)) }
+}
+
+// chance is a machine's runs, one after the other.
+type chance struct {
+	*rand.Rand
+	runs []result.RunSummary
+}
+
+func (c *chance) run(of draw) result.RunSummary {
+	day := len(c.runs)
+	r := result.RunSummary{ID: strconv.FormatUint(c.Uint64(), 16), Started: historytest.FirstDay.AddDate(0, 0, day), Arms: []result.ArmSummary{
+		{Name: "masquerade", Requests: 48000}, {Name: "random-fully", Requests: 48000, Verdict: result.Mitigated}}}
+	of(c.Rand, &r.Arms[1])
+	return r
+}
+
+func (c *chance) nights(n int, of draw) {
+	for range n {
+		c.runs = append(c.runs, c.run(of))
+	}
+}
+
+// night makes as many attempts as are asked for, keeps them, and gives the number
+// of findings.
+func (c *chance) night(of draw, ask func(*night, string)) int {
+	n := night{before: c.runs}
+	for attempt := 0; attempt == 0 || attempt < mostAttempts && n.Again != ""; attempt++ {
+		n.Judgement = Judgement{}
+		n.tonight = append(n.tonight, c.run(of))
+		ask(&n, "random-fully")
+	}
+	c.runs = append(c.runs, n.tonight...)
+	return len(n.Findings)
+}
+
+// Nights that are all alike, of an arm that is bad now and then by chance: the
+// alarms are rarer than what the package comment promises.
+func TestAlarmsByChanceAreAsRareAsDesigned(t *testing.T) {
+	for name, c := range map[string]struct {
+		of      draw
+		ask     func(*night, string)
+		allowed float64
+	}{
+		"never reduced":            {reducedIn(0), (*night).verdictFell, 0},
+		"reduced in 5 %":           {reducedIn(0.05), (*night).verdictFell, 0.002},
+		"reduced in 20 %":          {reducedIn(0.2), (*night).verdictFell, 0.01},
+		"reduced in 50 %":          {reducedIn(0.5), (*night).verdictFell, 0.01},
+		"0 failures or few":        {failing(1, 1), (*night).failuresRose, 0.002},
+		"about 20 failures":        {failing(20, 0.5), (*night).failuresRose, 0.01},
+		"about 60, little scatter": {failing(60, 0.3), (*night).failuresRose, 0.01},
+		"about 60, some scatter":   {failing(60, 0.7), (*night).failuresRose, 0.01},
+		"about 60, much scatter":   {failing(60, 1.5), (*night).failuresRose, 0.01},
+	} {
+		alarms, nights, source := 0, 0, rand.New(rand.NewPCG(1, 2))
+		for range 100 {
+			machine := chance{Rand: source}
+			machine.nights(20, c.of)
+			for range 40 {
+				alarms += machine.night(c.of, c.ask)
+				nights++
+			}
+		}
+		got := float64(alarms) / float64(nights)
+		t.Logf("%s: an alarm in %v of nights", name, got)
+		if got > c.allowed {
+			t.Errorf("%s: more than %v", name, c.allowed)
+		}
+	}
+}
+
+func TestARiseThatLastsIsSeenInEachNightWhileAQuarterOfTheRunsIsGood(t *testing.T) {
+	source := rand.New(rand.NewPCG(3, 4))
+	for range 50 {
+		machine := chance{Rand: source}
+		machine.nights(20, within(0))
+		for n := 1; 4*20 >= len(machine.runs)+mostAttempts; n++ {
+			if machine.night(within(60), (*night).failuresRose) != 1 {
+				t.Fatalf("night %d: not seen, with %d runs before it", n, len(machine.runs))
+			}
+		}
+		if len(machine.runs) < 70 {
+			t.Fatalf("seen in %d runs alone", len(machine.runs))
+		}
+	}
+}
+
+func TestARiseOfAnArmThatAlwaysFailsALittleIsSeen(t *testing.T) {
+	machine := chance{Rand: rand.New(rand.NewPCG(5, 6))}
+	machine.nights(20, within(60))
+	if machine.night(within(200), (*night).failuresRose) != 1 {
+		t.Error("200 of 48,000 after 60 are none")
+	}
+	if machine.night(within(60), (*night).failuresRose) != 0 {
+		t.Error("as many as before are one")
+	}
+}

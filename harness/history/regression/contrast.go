@@ -1,0 +1,252 @@
+package regression
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"snatlab/harness/format"
+	"snatlab/harness/history/store"
+	"snatlab/harness/result"
+	"snatlab/harness/stats"
+	"snatlab/harness/verdict"
+)
+
+// Group is runs of one scenario, oldest first.
+type Group struct {
+	Name    string // as the user calls it
+	Results []*result.Result
+}
+
+// Set sets the runs of one group against earlier ones, arm by arm. Groups of
+// different scenarios, by their hash, are an error, as is a group without a run
+// that ended by itself.
+//
+// A value is the median failure rate of a run, where there are runs enough for
+// their ranks to tell; else the rate of a trial, which says nothing of what
+// differs from night to night. A regression is what it is to [Judge], but shown by
+// other means: where the runs of each side agree, what they say has changed is
+// believed, as somebody chose them on purpose; where they do not, it takes
+// p < [result.Alpha] (by ranks, two-sided). A rise of failures always does.
+func Set(before, after Group) (*result.Contrast, error) {
+	c := &contrast{Contrast: &result.Contrast{
+		Schema: result.ContrastSchema, Arms: []result.ArmContrast{}, Findings: []result.Finding{}, Differs: []result.Difference{}, Warnings: []string{},
+	}}
+	for _, g := range []*Group{&before, &after} {
+		if err := c.leaveOutEarlyEnds(g); err != nil {
+			return nil, err
+		}
+	}
+	if err := sameScenario(before, after); err != nil {
+		return nil, err
+	}
+	c.Scenario, c.Hash = after.Results[0].Scenario.Name, after.Results[0].Scenario.Hash
+	c.Old, c.New = side(before), side(after)
+	c.old, c.new = summaries(before), summaries(after)
+	if n := shared(c.Old.Runs, c.New.Runs); n > 0 {
+		c.warn("%s on both sides", format.Plural(n, "run is", "runs are"))
+	}
+	c.Differs = append(c.Differs, differences(before, after)...)
+	c.arms(before, after)
+	c.findings()
+	c.decide()
+	return c.Contrast, nil
+}
+
+// contrast is one in the making.
+type contrast struct {
+	*result.Contrast
+	old, new []result.RunSummary
+}
+
+func (c *contrast) warn(format string, args ...any) {
+	c.Warnings = append(c.Warnings, fmt.Sprintf(format, args...))
+}
+
+func (c *contrast) leaveOutEarlyEnds(g *Group) error {
+	all := len(g.Results)
+	g.Results = slices.DeleteFunc(slices.Clone(g.Results), func(r *result.Result) bool { return r.Incomplete != "" || len(r.Arms) == 0 })
+	switch left := all - len(g.Results); {
+	case len(g.Results) == 0:
+		return fmt.Errorf("%s: no run that ended by itself", g.Name)
+	case left > 0:
+		c.warn("%s: %s left out, which ended early", g.Name, format.Plural(left, "run", "runs"))
+	}
+	return nil
+}
+
+// sameScenario refuses what cannot be compared: with another load, or with other
+// arms, rates mean something else.
+func sameScenario(before, after Group) error {
+	first := before.Results[0].Scenario
+	for _, g := range []Group{before, after} {
+		for _, r := range g.Results {
+			if s := r.Scenario; s.Hash != first.Hash {
+				return fmt.Errorf("%s and %s are of different scenarios, and nothing can be compared: %s (%s) and %s (%s)",
+					before.Name, g.Name, first.Name, first.Hash, s.Name, s.Hash)
+			}
+			if !slices.EqualFunc(r.Arms, before.Results[0].Arms, func(a, b result.Arm) bool { return a.Name == b.Name }) {
+				return fmt.Errorf("%s: %s has other arms than %s", g.Name, r.ID, before.Results[0].ID)
+			}
+		}
+	}
+	return nil
+}
+
+func side(g Group) result.Side {
+	s := result.Side{Name: g.Name, First: g.Results[0].Started, Last: g.Results[0].Started}
+	for _, r := range g.Results {
+		s.Runs = append(s.Runs, r.ID)
+		if !slices.Contains(s.Kernels, r.Environment.Kernel) {
+			s.Kernels = append(s.Kernels, r.Environment.Kernel)
+		}
+		if r.Started.Before(s.First) {
+			s.First = r.Started
+		}
+		if r.Started.After(s.Last) {
+			s.Last = r.Started
+		}
+	}
+	return s
+}
+
+// shared counts what is in both lists.
+func shared(a, b []string) (n int) {
+	for _, s := range a {
+		if slices.Contains(b, s) {
+			n++
+		}
+	}
+	return n
+}
+
+func summaries(g Group) (runs []result.RunSummary) {
+	for _, r := range g.Results {
+		runs = append(runs, result.Summarise(r))
+	}
+	return runs
+}
+
+// The units.
+const (
+	unitRun   = "run"
+	unitTrial = "trial"
+)
+
+// arms compares the failure rates.
+func (c *contrast) arms(before, after Group) {
+	names := store.ArmNames(c.new)
+	c.Unit = unitTrial
+	if stats.CanDiffer(len(c.old), len(c.new), len(names), result.Alpha) {
+		c.Unit = unitRun
+	} else if len(c.old)+len(c.new) > 2 {
+		c.warn("%s and %s are too few for a value a run: a value is a trial, and p says nothing of what differs from night to night",
+			format.Plural(len(c.old), "run", "runs"), format.Plural(len(c.new), "run", "runs"))
+	} else {
+		c.warn("one run on each side: p says nothing of what differs from night to night")
+	}
+	var old, new [][]float64
+	for i, name := range names {
+		old, new = append(old, c.values(before, c.old, i, name)), append(new, c.values(after, c.new, i, name))
+	}
+	changes := verdict.Across(old, new)
+	for i, name := range names {
+		c.Arms = append(c.Arms, result.ArmContrast{Name: name, Old: store.SumArm(name, c.old), New: store.SumArm(name, c.new), Rate: changes[i]})
+	}
+	c.warnOfUndecided(c.Old.Name, c.old)
+	c.warnOfUndecided(c.New.Name, c.new)
+}
+
+// warnOfUndecided names the arms of which a side does not say whether they
+// mitigate, where it says so of others: what it says of none is the summary.
+func (c *contrast) warnOfUndecided(side string, runs []result.RunSummary) {
+	if c.blindSide(side, runs) != "" {
+		return
+	}
+	var arms []string
+	for _, a := range c.Arms[1:] {
+		if _, marks := marksOf(runs, func(r result.RunSummary) mark { return mitigated(r, a.Name) }); len(marks) == 0 {
+			arms = append(arms, a.Name)
+		}
+	}
+	if len(arms) > 0 {
+		c.warn("no run of %s decided whether %s mitigates, which is not compared", side, strings.Join(arms, ", "))
+	}
+}
+
+func (c *contrast) values(g Group, runs []result.RunSummary, arm int, name string) (all []float64) {
+	if c.Unit == unitRun {
+		return store.MedianRates(name, runs)
+	}
+	for _, r := range g.Results {
+		all = append(all, verdict.FailureRates(r.Arms[arm])...)
+	}
+	return all
+}
+
+// decide sums up. A regression stands whatever else could not be decided.
+func (c *contrast) decide() {
+	regressions := 0
+	for _, f := range c.Findings {
+		if f.Kind != result.Shift {
+			regressions++
+		}
+	}
+	switch blind := c.blind(); {
+	case regressions > 0:
+		c.Verdict = result.Fail
+		c.Summary = format.Plural(regressions, "regression", "regressions") + " from " + c.Old.Name + " to " + c.New.Name + "."
+	case blind != "":
+		c.Verdict, c.Summary = result.Inconclusive, blind
+	default:
+		c.Verdict, c.Summary = result.Pass, "No regression from "+c.Old.Name+" to "+c.New.Name+"."
+	}
+}
+
+// blind says why no regression could be seen; empty if one could.
+func (c *contrast) blind() string {
+	for _, side := range []struct {
+		result.Side
+		runs []result.RunSummary
+	}{{c.Old, c.old}, {c.New, c.new}} {
+		if text := c.blindSide(side.Name, side.runs); text != "" {
+			return text
+		}
+	}
+	old, new := len(c.old), len(c.new)
+	if c.Unit == unitTrial {
+		old, new = trialsOf(c.old), trialsOf(c.new)
+	}
+	if !stats.CanDiffer(old, new, len(c.Arms), result.Alpha) {
+		return fmt.Sprintf("Too few trials, %d and %d, to show that failures rose.", old, new)
+	}
+	return ""
+}
+
+// blindSide says why runs do not show whether an arm mitigates; empty if they do.
+func (c *contrast) blindSide(name string, runs []result.RunSummary) string {
+	baseline, hits, others := c.Arms[0].Name, 0, false
+	for _, r := range runs {
+		hits = max(hits, r.Arms[0].Causes[result.SNATRace])
+		others = others || slices.ContainsFunc(r.Arms[1:], isDecided)
+	}
+	switch {
+	case others:
+		return ""
+	case hits == 0:
+		return fmt.Sprintf("The race did not occur in %s of %s, so nothing can be said of a mitigation.", baseline, name)
+	case hits < result.Floor:
+		return fmt.Sprintf("The hits in %s of %s are too few to judge, %d in a run at most, so nothing can be said of a mitigation: it takes %d.",
+			baseline, name, hits, result.Floor)
+	case len(c.Arms) > 1:
+		return fmt.Sprintf("No run of %s decided what an arm makes of %s, so nothing can be said of a mitigation.", name, baseline)
+	}
+	return ""
+}
+
+func trialsOf(runs []result.RunSummary) (n int) {
+	for _, r := range runs {
+		n += r.Arms[0].Trials
+	}
+	return n
+}

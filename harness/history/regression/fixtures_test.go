@@ -1,0 +1,34 @@
+package regression
+
+import (
+	"fmt"
+	"testing"
+
+	"snatlab/harness/history/historytest"
+	"snatlab/harness/result"
+)
+
+// past are ordinary runs, one a day, before the day given.
+func past(days int) (runs []result.RunSummary) {
+	for day := range days {
+		runs = append(runs, result.Summarise(historytest.Run{Day: day}.Result()))
+	}
+	return runs
+}
+
+// attempts are n runs alike, of a night.
+func attempts(n int, like historytest.Run) (all []*result.Result) {
+	for i := range n {
+		r := like.Result()
+		r.ID = fmt.Sprintf("%s-%d", r.ID, i)
+		all = append(all, r)
+	}
+	return all
+}
+
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}

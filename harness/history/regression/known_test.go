@@ -1,0 +1,138 @@
+package regression
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"snatlab/harness/history/historytest"
+	"snatlab/harness/result"
+	"snatlab/harness/scenario/strictyaml"
+)
+
+const knownFile = `
+- scenario: quickstart
+  arm: random-fully
+  kernel: ">=6.12, <6.14"
+  reason: fixed by 0123abcd,
+    which is in 6.14
+  until: 2026-11-21
+`
+
+func TestAKnownFailureExcusesWhatItNamesUntilItsLastDay(t *testing.T) {
+	known, err := ParseKnown("known.yaml", []byte(knownFile))
+	check(t, err)
+	for name, c := range map[string]struct {
+		like    historytest.Run
+		excused bool
+		warned  bool
+	}{
+		"its kernel":     {historytest.Run{Day: 20, Failed: 950}, true, false}, // 2026-11-21
+		"another kernel": {historytest.Run{Day: 20, Failed: 950, Kernel: "6.14.0"}, false, false},
+		"a day later":    {historytest.Run{Day: 21, Failed: 950}, false, true},
+	} {
+		before := past(20)
+		j := Judge(attempts(2, c.like), before, known)
+		if len(j.Findings) != 3 {
+			t.Fatalf("%s: %+v", name, j)
+		}
+		for _, f := range j.Findings {
+			if want := map[bool]string{true: "fixed by 0123abcd, which is in 6.14"}[c.excused]; f.Known != want {
+				t.Errorf("%s: %s: known %q, want %q", name, f.Kind, f.Known, want)
+			}
+		}
+		warned := len(j.Warnings) == 1 && strings.Contains(j.Warnings[0], `the known failure "fixed by 0123abcd, which is in 6.14" ran out on 2026-11-21`)
+		if warned != c.warned {
+			t.Errorf("%s: %q", name, j.Warnings)
+		}
+	}
+}
+
+func TestWhatFailsFromItsFirstDayOnCanBeWrittenDown(t *testing.T) {
+	known, err := ParseKnown("known.yaml", []byte(knownFile))
+	check(t, err)
+	j := Judge(attempts(1, historytest.Run{Failed: 950}), nil, known)
+	if len(j.Findings) != 1 || j.Findings[0].Known == "" || j.Findings[0].Kind != result.ExpectationBroken ||
+		!strings.HasSuffix(j.Findings[0].Text, ", and never has") {
+		t.Errorf("%+v", j)
+	}
+	if j := Judge(attempts(1, historytest.Run{Failed: 950}), nil, nil); len(j.Findings) > 0 {
+		t.Errorf("%+v", j)
+	}
+}
+
+func TestFaultsOfKnownFailuresNameTheirPlace(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                     "",
+		"# nothing is known\n": "",
+		"[]":                   "",
+		"scenario: x":          "k:1:1: not a list; allowed: a list of mappings of arm, kernel, reason, scenario, until",
+		"- x":                  "k:1:3: an entry is not a mapping; allowed: a mapping of arm, kernel, reason, scenario, until",
+		"- {":                  "k:2:1: YAML: did not find expected node content",
+		knownFile + "---\n- x": "k:8:1: a second document begins; allowed: one in a file",
+		"- {scenario: a, kernel: '>=6', reason: c, until: tomorrow, since: 1}": "k:1:25: kernel: \">=6\" is not allowed; allowed: bounds like \">=6.12, <6.14\" or \"=6.18\" (which is 6.18 and every 6.18.y)\n" +
+			"k:1:50: until: \"tomorrow\" is not a day; allowed: a day like 2027-01-31\n" +
+			"k:1:60: unknown key \"since\"; allowed: arm, kernel, reason, scenario, until",
+		"- {scenario: a, scenario: b, kernel: '<7.0', until: 2027-01-31, reason: }": "k:1:17: the key scenario is there twice\nk:1:73: reason: is not text",
+		"- {scenario: [a], kernel: '<7.0', reason: x}":                              "k:1:14: scenario: is not text\nk:1:3: until: is missing",
+	} {
+		_, err := ParseKnown("k", []byte(text))
+		got := ""
+		if err != nil {
+			got = err.Error()
+			if !errors.As(err, new(strictyaml.Faults)) {
+				t.Errorf("%q: %T", text, err)
+			}
+		}
+		if got != want {
+			t.Errorf("%q:\ngot  %s\nwant %s", text, got, want)
+		}
+	}
+}
+
+func TestReleasesAreComparedByTheirNumbers(t *testing.T) {
+	for _, c := range []struct {
+		kernels, kernel string
+		want            bool
+	}{
+		{">=6.12, <6.14", "6.12.107-cloud-amd64", true},
+		{">=6.12, <6.14", "6.13.12", true},
+		{">=6.12, <6.14", "6.14.0", false},
+		{">=6.12, <6.14", "6.9.1", false}, // 9 is less than 12
+		{">=6.12, <6.14", "6.14.0-rc3+", true},
+		{">=6.14", "6.14.0-rc3+", false},
+		{">=6.14-rc2", "6.14.0-rc3", true},
+		{"=6.12", "6.12.107", true},
+		{"=6.12", "6.120.1", false},
+		{"=6.12.10", "6.12.107", false},
+		{"<5.0", "4.19.0-27-amd64", true},
+		{"<5.0", "next", false},
+	} {
+		r, err := parseRange(c.kernels)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := r.holds(c.kernel); got != c.want {
+			t.Errorf("%s in %q: %v", c.kernel, c.kernels, got)
+		}
+	}
+}
+
+func FuzzKnownFailures(f *testing.F) {
+	f.Add([]byte(knownFile))
+	f.Add([]byte("- {scenario: *a}"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		known, err := ParseKnown("k", data)
+		if err != nil {
+			if !errors.As(err, new(strictyaml.Faults)) || strings.Contains(err.Error(), "k:0:") {
+				t.Errorf("%T: %v", err, err)
+			}
+			return
+		}
+		for _, k := range known {
+			if k.Scenario == "" || k.Reason == "" || k.Until.IsZero() || len(k.kernels) == 0 {
+				t.Errorf("%+v", k)
+			}
+		}
+	})
+}

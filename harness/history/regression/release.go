@@ -1,0 +1,107 @@
+package regression
+
+import (
+	"cmp"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// kernelRange is a range of releases: all of its bounds hold.
+type kernelRange []kernelBound
+
+type kernelBound struct {
+	sign    string
+	release release
+}
+
+// rangeForm says what may be written.
+const rangeForm = `bounds like ">=6.12, <6.14" or "=6.18" (which is 6.18 and every 6.18.y)`
+
+var boundForm = regexp.MustCompile(`^(>=|<|=) *(\d{1,6}(?:\.\d{1,6}){1,3}(?:-rc\d{1,4})?)$`)
+
+// parseRange reads bounds with commas between them.
+func parseRange(text string) (kernelRange, error) {
+	var all kernelRange
+	for bound := range strings.SplitSeq(text, ",") {
+		match := boundForm.FindStringSubmatch(strings.TrimSpace(bound))
+		if match == nil {
+			return nil, fmt.Errorf("%.40q is not allowed", bound)
+		}
+		all = append(all, kernelBound{match[1], parseRelease(match[2])})
+	}
+	return all, nil
+}
+
+// holds reports whether a kernel, by its uname -r, is in the range.
+func (k kernelRange) holds(kernel string) bool {
+	r := parseRelease(kernel)
+	for _, b := range k {
+		switch c := r.compare(b.release); {
+		case b.sign == ">=" && c < 0, b.sign == "<" && c >= 0, b.sign == "=" && !r.within(b.release):
+			return false
+		}
+	}
+	return len(r.numbers) > 0
+}
+
+// release is what of uname -r can be compared: 6.12.107 of
+// "6.12.107-cloud-amd64". What distributions add to it, like the number of their
+// own build, does not count. Release candidates come before what they are
+// candidates of.
+type release struct {
+	numbers   []int
+	candidate int // of -rc; 0 for none
+}
+
+var releaseForm = regexp.MustCompile(`^(\d{1,6}(?:\.\d{1,6})*)(?:-rc(\d{1,4}))?`)
+
+// parseRelease of what is no release has no numbers.
+func parseRelease(kernel string) (r release) {
+	match := releaseForm.FindStringSubmatch(kernel)
+	if match == nil {
+		return r
+	}
+	for number := range strings.SplitSeq(match[1], ".") {
+		n, _ := strconv.Atoi(number)
+		r.numbers = append(r.numbers, n)
+	}
+	r.candidate, _ = strconv.Atoi(match[2])
+	return r
+}
+
+// compare takes missing numbers for 0.
+func (r release) compare(other release) int {
+	for i := range max(len(r.numbers), len(other.numbers)) {
+		if c := cmp.Compare(r.at(i), other.at(i)); c != 0 {
+			return c
+		}
+	}
+	return cmp.Compare(r.order(), other.order())
+}
+
+func (r release) at(i int) int {
+	if i < len(r.numbers) {
+		return r.numbers[i]
+	}
+	return 0
+}
+
+// order of what has the same numbers: the release itself is the last.
+func (r release) order() int {
+	if r.candidate == 0 {
+		return 1 << 20
+	}
+	return r.candidate
+}
+
+// within reports whether the numbers of a release are the first ones of r.
+func (r release) within(other release) bool {
+	for i, n := range other.numbers {
+		if r.at(i) != n {
+			return false
+		}
+	}
+	return other.candidate == 0 || other.candidate == r.candidate
+}

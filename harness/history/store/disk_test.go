@@ -1,0 +1,118 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"snatlab/harness/history/historytest"
+)
+
+// disk mounts one of so many bytes, for this thread alone: the thread is never
+// unlocked, so it ends with the test.
+func disk(t *testing.T, size int) *Store {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("needs root; make check leaves it out")
+	}
+	if os.Geteuid() != 0 {
+		missing(t, "root, to mount a small disk")
+	}
+	runtime.LockOSThread()
+	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
+		missing(t, "a mount namespace: "+err.Error())
+	}
+	check(t, unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""))
+	dir := t.TempDir()
+	check(t, unix.Mount("snatlab-test", dir, "tmpfs", 0, fmt.Sprintf("size=%d", size)))
+	t.Cleanup(func() { check(t, unix.Unmount(dir, unix.MNT_DETACH)) })
+	s, err := Open(dir)
+	check(t, err)
+	return s
+}
+
+// missing skips a test for want of something; CI has to have it, but for -short.
+func missing(t *testing.T, what string) {
+	t.Helper()
+	if os.Getenv("CI") == "true" && !testing.Short() {
+		t.Fatalf("this test needs %s", what)
+	}
+	t.Skipf("this test needs %s", what)
+}
+
+func TestAFullDiskKeepsNoHalfOfAResult(t *testing.T) {
+	s := disk(t, 64<<10)
+	var err error
+	kept := 0
+	for day := 0; err == nil; day++ {
+		if err = s.Put(historytest.Run{Day: day}.Result()); err == nil {
+			kept++
+		}
+	}
+	want := "no space left on device (make room, with `snatlab history prune` for one, or name another folder with --store)"
+	if !errors.Is(err, unix.ENOSPC) || !strings.Contains(err.Error(), " in "+s.Dir()+": ") || !strings.HasSuffix(err.Error(), want) {
+		t.Errorf("%v", err)
+	}
+	if runs, warnings := runsOf(t, s); len(runs) != kept || kept == 0 || len(warnings) > 0 {
+		t.Errorf("%d runs of %d, %q", len(runs), kept, warnings)
+	}
+	left, err := filepath.Glob(s.Dir() + "/.new-*")
+	if err != nil || len(left) > 0 {
+		t.Errorf("left: %q, %v", left, err)
+	}
+}
+
+func TestAReadOnlyDiskIsSaidAndRead(t *testing.T) {
+	s := disk(t, 1<<20)
+	check(t, s.Put(historytest.Run{}.Result()))
+	check(t, unix.Mount("", s.Dir(), "", unix.MS_REMOUNT|unix.MS_RDONLY, ""))
+	err := s.Put(historytest.Run{Day: 1}.Result())
+	if !errors.Is(err, unix.EROFS) || !strings.HasSuffix(err.Error(), "(mount it read-write, or name another folder with --store)") {
+		t.Errorf("%v", err)
+	}
+	if _, err := s.Prune(Policy{}, historytest.FirstDay.AddDate(1, 0, 0), false); err != nil {
+		t.Errorf("there is nothing to prune: %v", err)
+	}
+	if runs, warnings := runsOf(t, s); len(runs) != 1 || len(warnings) > 0 {
+		t.Errorf("%v, %q", runs, warnings)
+	}
+}
+
+// A thread takes the user of another one on, and never gives it back.
+func TestAStoreOfSomebodyElseIsReadAndNotWritten(t *testing.T) {
+	if os.Geteuid() != 0 {
+		missing(t, "root, to be somebody else")
+	}
+	dir, err := os.MkdirTemp("", "snatlab-store") // t.TempDir is in a folder that others may not enter
+	check(t, err)
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	check(t, os.Chmod(dir, 0o755))
+	s, err := Open(dir)
+	check(t, err)
+	check(t, s.Put(historytest.Run{}.Result()))
+	errs := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		const nobody = 65534
+		if _, _, errno := unix.RawSyscall(unix.SYS_SETRESUID, nobody, nobody, nobody); errno != 0 {
+			errs <- errno
+			return
+		}
+		runs, warnings, err := s.Runs()
+		if err != nil || len(runs) != 1 || len(warnings) > 0 {
+			err = fmt.Errorf("%v, %q, %w", runs, warnings, err)
+		}
+		errs <- err
+		errs <- s.Put(historytest.Run{Day: 1}.Result())
+	}()
+	check(t, <-errs)
+	if err := <-errs; !errors.Is(err, os.ErrPermission) || !strings.HasSuffix(err.Error(), "permission denied (run as the folder's owner, or name another one with --store)") {
+		t.Errorf("%v", err)
+	}
+}

@@ -1,0 +1,123 @@
+package store
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"slices"
+
+	"snatlab/harness/result"
+	"snatlab/harness/stats"
+)
+
+// Tell says what the store shows over time: of all scenarios, or of the one with
+// that name.
+func (s *Store) Tell(scenario string) (*result.History, error) {
+	runs, warnings, err := s.Runs()
+	if err != nil {
+		return nil, err
+	}
+	h := &result.History{Schema: result.HistorySchema, Store: s.dir, Series: []result.Series{}, Warnings: append([]string{}, warnings...)}
+	for _, runs := range bySeries(runs) {
+		if key := runs[0].Key; scenario == "" || scenario == key.Scenario {
+			h.Series = append(h.Series, result.Series{ID: SeriesID(key), Key: key, Kernels: kernels(runs), Runs: runs})
+		}
+	}
+	slices.SortStableFunc(h.Series, func(a, b result.Series) int { return cmp.Compare(a.Key.Scenario, b.Key.Scenario) })
+	return h, nil
+}
+
+// SeriesID names a key by 8 hexadecimal digits.
+func SeriesID(k result.Key) string {
+	text, _ := json.Marshal(k) // strings, numbers and booleans
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:4])
+}
+
+// bySeries groups runs by their key, in the order in which those appear.
+func bySeries(runs []result.RunSummary) [][]result.RunSummary {
+	return group(runs, func(r result.RunSummary) result.Key { return r.Key })
+}
+
+func byKernel(runs []result.RunSummary) [][]result.RunSummary {
+	return group(runs, func(r result.RunSummary) string { return r.Kernel })
+}
+
+func group[K comparable](runs []result.RunSummary, by func(result.RunSummary) K) (groups [][]result.RunSummary) {
+	place := map[K]int{}
+	for _, r := range runs {
+		i, ok := place[by(r)]
+		if !ok {
+			i = len(groups)
+			place[by(r)] = i
+			groups = append(groups, nil)
+		}
+		groups[i] = append(groups[i], r)
+	}
+	return groups
+}
+
+func kernels(runs []result.RunSummary) (all []result.KernelRuns) {
+	names := ArmNames(runs)
+	for _, runs := range byKernel(runs) {
+		k := result.KernelRuns{
+			Kernel: runs[0].Kernel, First: runs[0].Started, Last: runs[len(runs)-1].Started,
+			Runs: len(runs), Verdicts: map[result.Verdict]int{},
+		}
+		complete := Completed(runs)
+		k.Incomplete = len(runs) - len(complete)
+		for _, r := range complete {
+			k.Verdicts[r.Verdict]++
+		}
+		for _, name := range names {
+			k.Arms = append(k.Arms, SumArm(name, complete))
+		}
+		all = append(all, k)
+	}
+	return all
+}
+
+// Completed leaves out the runs that ended early.
+func Completed(runs []result.RunSummary) []result.RunSummary {
+	return slices.DeleteFunc(slices.Clone(runs), func(r result.RunSummary) bool { return r.Incomplete != "" })
+}
+
+// ArmNames lists the arms. All runs of a scenario have the same ones, but for
+// results that somebody wrote by hand.
+func ArmNames(runs []result.RunSummary) (names []string) {
+	for _, r := range runs {
+		for _, a := range r.Arms {
+			if !slices.Contains(names, a.Name) {
+				names = append(names, a.Name)
+			}
+		}
+	}
+	return names
+}
+
+// SumArm sums an arm up over runs.
+func SumArm(name string, runs []result.RunSummary) result.ArmRuns {
+	arm := result.ArmRuns{Name: name, Verdicts: map[result.ArmVerdict]int{}}
+	for _, r := range runs {
+		if a, ok := r.Arm(name); ok {
+			arm.Requests += a.Requests
+			arm.Failed += a.Failed
+			if a.Verdict != "" {
+				arm.Verdicts[a.Verdict]++
+			}
+		}
+	}
+	arm.FailureRate = result.Spread(stats.Summarise(MedianRates(name, runs), result.Confidence))
+	return arm
+}
+
+// MedianRates are the median failure rates of an arm, one a run.
+func MedianRates(name string, runs []result.RunSummary) (all []float64) {
+	for _, r := range runs {
+		if a, ok := r.Arm(name); ok {
+			all = append(all, a.FailureRate.Median)
+		}
+	}
+	return all
+}

@@ -1,0 +1,389 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+
+	"snatlab/harness/history/historytest"
+	"snatlab/harness/result"
+	"snatlab/harness/result/resultfile"
+)
+
+func runsOf(t *testing.T, s *Store) ([]result.RunSummary, []string) {
+	t.Helper()
+	runs, warnings, err := s.Runs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return runs, warnings
+}
+
+func TestAResultComesBackFromTheStore(t *testing.T) {
+	late, early := historytest.Run{Day: 3}.Result(), historytest.Run{Day: 1}.Result()
+	s := newStore(t, late, early)
+	runs, warnings := runsOf(t, s)
+	if len(warnings) > 0 || len(runs) != 2 || runs[0].ID != early.ID || runs[1].ID != late.ID {
+		t.Fatalf("%v, %v", runs, warnings)
+	}
+	if diff := cmp.Diff(result.Summarise(early), runs[0]); diff != "" {
+		t.Error(diff)
+	}
+	r, err := s.Read(runs[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(late, r); diff != "" {
+		t.Error(diff)
+	}
+	size, err := s.Size()
+	if err != nil || size.Runs != 2 || size.Bytes == 0 || size.Path != s.Dir() {
+		t.Errorf("%+v, %v", size, err)
+	}
+}
+
+func TestEverybodyMayReadWhatIsKept(t *testing.T) {
+	old := unix.Umask(0o077)
+	defer unix.Umask(old)
+	r := historytest.Run{}.Result()
+	s := newStore(t, r)
+	for path, want := range map[string]fs.FileMode{r.ID: 0o755, r.ID + "/result.json": 0o644, r.ID + "/summary.json": 0o644} {
+		if info, err := os.Stat(filepath.Join(s.Dir(), path)); err != nil || info.Mode().Perm() != want {
+			t.Errorf("%s: %v, %v", path, info.Mode(), err)
+		}
+	}
+}
+
+func TestAStoreThatIsNotThereHasNoRunsAndIsNotMade(t *testing.T) {
+	s := newStore(t)
+	runs, warnings := runsOf(t, s)
+	pruned, err := s.Prune(Policy{}, historytest.FirstDay, false)
+	if size, sizeErr := s.Size(); len(runs)+len(warnings)+len(pruned.Runs)+size.Runs > 0 || err != nil || sizeErr != nil || s.Exists() {
+		t.Errorf("%v, %v, %v, %v", runs, warnings, err, sizeErr)
+	}
+}
+
+func TestARunIsKeptOnce(t *testing.T) {
+	r := historytest.Run{}.Result()
+	s := newStore(t, r)
+	if err := s.Put(r); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("%v", err)
+	}
+	if runs, warnings := runsOf(t, s); len(runs) != 1 || len(warnings) != 0 {
+		t.Errorf("%v, %v", runs, warnings)
+	}
+}
+
+func TestNoResultLeadsOutOfTheStore(t *testing.T) {
+	s := newStore(t)
+	for _, id := range []string{"", ".", "..", "../out", "a/b", ".new-x", strings.Repeat("x", 200)} {
+		r := historytest.Run{}.Result()
+		r.ID = id
+		if err := s.Put(r); err == nil {
+			t.Errorf("%q is kept", id)
+		}
+	}
+}
+
+func TestManyWritersAndReadersDoNotMeet(t *testing.T) {
+	s := newStore(t)
+	var wait sync.WaitGroup
+	for day := range 16 {
+		wait.Go(func() {
+			if err := s.Put(historytest.Run{Day: day}.Result()); err != nil {
+				t.Error(err)
+			}
+		})
+		wait.Go(func() {
+			if _, warnings, err := s.Runs(); err != nil || len(warnings) > 0 {
+				t.Errorf("%v, %v", warnings, err)
+			}
+		})
+	}
+	wait.Wait()
+	if runs, warnings := runsOf(t, s); len(runs) != 16 || len(warnings) > 0 {
+		t.Errorf("%d runs, %v", len(runs), warnings)
+	}
+}
+
+func TestTwoWritersOfOneRunKeepItOnce(t *testing.T) {
+	s := newStore(t)
+	errs := make(chan error)
+	for range 2 {
+		go func() { errs <- s.Put(historytest.Run{}.Result()) }()
+	}
+	if a, b := <-errs, <-errs; (a == nil) == (b == nil) || !errors.Is(errors.Join(a, b), fs.ErrExist) {
+		t.Errorf("%v, %v", a, b)
+	}
+	if runs, warnings := runsOf(t, s); len(runs) != 1 || len(warnings) > 0 {
+		t.Errorf("%v, %v", runs, warnings)
+	}
+}
+
+// What is wrong with one run is said, and the others are read.
+func TestARunThatCannotBeReadIsSaidAndTheRestIsRead(t *testing.T) {
+	for name, c := range map[string]struct {
+		spoil func(t *testing.T, dir string)
+		want  string
+	}{
+		"truncated": {func(t *testing.T, dir string) { check(t, os.Truncate(dir+"/result.json", 700)) },
+			"result.json: not a snatlab result: unexpected end of JSON input; left out"},
+		"empty":        {func(t *testing.T, dir string) { check(t, os.Truncate(dir+"/result.json", 0)) }, "result.json: the file is empty; left out"},
+		"newer schema": {func(t *testing.T, dir string) { write(t, dir+"/result.json", `{"schema": "snatlab.result/v2"}`) }, "result.json: schema snatlab.result/v2; this snatlab reads snatlab.result/v1; left out"},
+		"gone":         {func(t *testing.T, dir string) { check(t, os.Remove(dir+"/result.json")) }, "no result.json in it; left out"},
+		"a link": {func(t *testing.T, dir string) {
+			check(t, os.Rename(dir+"/result.json", dir+"/other.json"))
+			check(t, os.Symlink("other.json", dir+"/result.json"))
+		}, "its result.json is no regular file; left out"},
+		"a pipe": {func(t *testing.T, dir string) {
+			check(t, os.Remove(dir+"/result.json"))
+			check(t, unix.Mkfifo(dir+"/result.json", 0o644))
+		}, "its result.json is no regular file; left out"},
+		"a folder that is a link": {func(t *testing.T, dir string) {
+			check(t, os.Rename(dir, dir+"/../../away"))
+			check(t, os.Symlink("../away", dir))
+		}, "neither a folder nor a file; left out"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bad, good := historytest.Run{Day: 1}.Result(), historytest.Run{Day: 2}.Result()
+			s := newStore(t, bad, good)
+			dir := filepath.Join(s.Dir(), bad.ID)
+			c.spoil(t, dir)
+			runs, warnings := runsOf(t, s)
+			if len(runs) != 1 || runs[0].ID != good.ID || len(warnings) != 1 || warnings[0] != dir+": "+c.want {
+				t.Errorf("%d runs; got %q\nwant %q", len(runs), warnings, dir+": "+c.want)
+			}
+		})
+	}
+}
+
+func TestASummaryThatIsNotOfTheResultIsNotBelieved(t *testing.T) {
+	r := historytest.Run{}.Result()
+	for name, spoil := range map[string]func(dir string){
+		"gone":    func(dir string) { check(t, os.Remove(dir+"/summary.json")) },
+		"no JSON": func(dir string) { write(t, dir+"/summary.json", "{") },
+		"a pipe": func(dir string) {
+			check(t, os.Remove(dir+"/summary.json"))
+			check(t, unix.Mkfifo(dir+"/summary.json", 0o644))
+		},
+		"outdated": func(dir string) {
+			text, _ := os.ReadFile(dir + "/result.json")
+			write(t, dir+"/result.json", string(text)+"\n")
+		},
+		"another version's": func(dir string) {
+			text, _ := os.ReadFile(dir + "/summary.json")
+			write(t, dir+"/summary.json", strings.Replace(string(text), "summary/v1", "summary/v2", 1))
+		},
+	} {
+		s := newStore(t, r)
+		dir := filepath.Join(s.Dir(), r.ID)
+		text, err := os.ReadFile(dir + "/summary.json")
+		check(t, err)
+		// What it says wrongly would be seen.
+		write(t, dir+"/summary.json", strings.Replace(string(text), `"kernel":"6.12.107"`, `"kernel":"9.9"`, 1))
+		if runs, _ := runsOf(t, s); runs[0].Kernel != "9.9" {
+			t.Fatal("the summary was not read")
+		}
+		spoil(dir)
+		if runs, warnings := runsOf(t, s); len(runs) != 1 || runs[0].Kernel != "6.12.107" || len(warnings) > 0 {
+			t.Errorf("%s: %v, %v", name, runs, warnings)
+		}
+	}
+}
+
+func TestAFolderThatSomebodyPutThereIsReadOrSaid(t *testing.T) {
+	s := newStore(t, historytest.Run{}.Result())
+	check(t, os.Mkdir(s.Dir()+"/notes", 0o755))
+	write(t, s.Dir()+"/notes/todo.txt", "x")
+	write(t, s.Dir()+"/lock", "")
+	other := historytest.Run{Day: 5}.Result()
+	check(t, os.Mkdir(s.Dir()+"/before upgrade", 0o755))
+	var text strings.Builder
+	check(t, resultfile.WriteJSON(&text, other))
+	write(t, s.Dir()+"/before upgrade/result.json", text.String())
+	check(t, os.CopyFS(s.Dir()+"/copy", os.DirFS(s.Dir()+"/before upgrade")))
+
+	runs, warnings := runsOf(t, s)
+	if len(runs) != 2 || runs[1].ID != other.ID || runs[1].Folder != "before upgrade" {
+		t.Errorf("%v", runs)
+	}
+	want := []string{
+		s.Dir() + "/notes: no result.json in it; left out",
+		s.Dir() + "/copy: has the run " + other.ID + ", which another folder has as well; left out",
+	}
+	if !cmp.Equal(warnings, want) {
+		t.Errorf("got %q\nwant %q", warnings, want)
+	}
+}
+
+func TestWhatAWriterThatDiedLeftIsSaidAndPruned(t *testing.T) {
+	s := newStore(t, historytest.Run{}.Result())
+	root, err := os.OpenRoot(s.Dir())
+	check(t, err)
+	defer root.Close()
+	check(t, os.Mkdir(s.Dir()+"/"+unfinished+"dead", 0o755))
+	write(t, s.Dir()+"/"+unfinished+"dead/result.json", "{")
+
+	alive, err := hold(root, unix.F_RDLCK) // a writer, whose folder it might be
+	check(t, err)
+	_, warnings := runsOf(t, s)
+	pruned, err := s.Prune(Policy{KeepDays}, historytest.FirstDay, false)
+	if err != nil || len(pruned.Leftovers) > 0 || len(warnings) > 0 {
+		t.Errorf("%q, %+v, %v", warnings, pruned, err)
+	}
+	check(t, alive.Close())
+
+	_, warnings = runsOf(t, s)
+	if len(warnings) != 1 || warnings[0] != s.Dir()+"/.new-dead: left by a program that died (snatlab history prune removes it)" {
+		t.Errorf("%q", warnings)
+	}
+	pruned, err = s.Prune(Policy{KeepDays}, historytest.FirstDay, false)
+	if err != nil || !slices.Equal(pruned.Leftovers, []string{".new-dead"}) || len(pruned.Runs) > 0 {
+		t.Errorf("%+v, %v", pruned, err)
+	}
+	if _, warnings := runsOf(t, s); len(warnings) > 0 {
+		t.Errorf("%q", warnings)
+	}
+}
+
+// A trial of the room takes no lock: only its age tells that nobody is at it.
+func TestAnOldTrialOfTheRoomIsSaidAndPruned(t *testing.T) {
+	s := newStore(t, historytest.Run{}.Result())
+	young, old := s.Dir()+"/"+roomTrial+"1", s.Dir()+"/"+roomTrial+"2"
+	write(t, young, "x")
+	write(t, old, "x")
+	check(t, os.Chtimes(old, historytest.FirstDay, historytest.FirstDay))
+	if _, warnings := runsOf(t, s); len(warnings) != 1 || warnings[0] != old+": left by a program that died (snatlab history prune removes it)" {
+		t.Errorf("%q", warnings)
+	}
+	pruned, err := s.Prune(Policy{KeepDays}, historytest.FirstDay, false)
+	if err != nil || !slices.Equal(pruned.Leftovers, []string{roomTrial + "2"}) {
+		t.Errorf("%+v, %v", pruned, err)
+	}
+	if _, err := os.Stat(young); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAPipeInPlaceOfTheLockKeepsNobodyWaiting(t *testing.T) {
+	s := newStore(t, historytest.Run{}.Result())
+	check(t, os.Remove(s.Dir()+"/"+lockName))
+	check(t, unix.Mkfifo(s.Dir()+"/"+lockName, 0o644))
+	check(t, os.Mkdir(s.Dir()+"/"+unfinished+"dead", 0o755))
+	_, prune := s.Prune(Policy{KeepDays}, historytest.FirstDay, false)
+	for _, err := range []error{s.Put(historytest.Run{Day: 1}.Result()), prune} {
+		if err == nil || !strings.Contains(err.Error(), ".writing is no regular file (remove it)") {
+			t.Errorf("%v", err)
+		}
+	}
+	if runs, _ := runsOf(t, s); len(runs) != 1 {
+		t.Errorf("%d runs", len(runs))
+	}
+}
+
+func TestAStoreMayBeALinkToItsFolder(t *testing.T) {
+	link := filepath.Join(t.TempDir(), "link")
+	check(t, os.Symlink(newStore(t, historytest.Run{}.Result()).Dir(), link))
+	s, err := Open(link)
+	check(t, err)
+	check(t, s.Put(historytest.Run{Day: 1}.Result()))
+	if size, err := s.Size(); err != nil || size.Runs != 2 || size.Bytes == 0 || size.Path != link {
+		t.Errorf("%+v, %v", size, err)
+	}
+	if runs, warnings := runsOf(t, s); len(runs) != 2 || len(warnings) > 0 {
+		t.Errorf("%d runs, %q", len(runs), warnings)
+	}
+}
+
+func TestANameThatMayNotLastIsSaidToBeThere(t *testing.T) {
+	s := newStore(t, historytest.Run{}.Result())
+	root, err := os.OpenRoot(s.Dir())
+	check(t, err)
+	defer root.Close()
+	check(t, root.Mkdir(unfinished+"x", 0o755))
+	err = appear(root, unfinished+"x", "x", func(*os.Root) error { return unix.EIO })
+	if !errors.Is(err, unix.EIO) || !strings.HasPrefix(err.Error(), "it is there, and may be gone after a crash of the machine: ") {
+		t.Errorf("%v", err)
+	}
+	check(t, root.Remove("x"))
+}
+
+func TestAStoreThatIsNoFolderIsRefused(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	write(t, file, "")
+	if _, err := Open(file); err == nil || !strings.Contains(err.Error(), "is not a folder (--store names another one)") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestALinkInAStoreLeadsNobodyOut(t *testing.T) {
+	s := newStore(t, historytest.Run{}.Result())
+	outside := t.TempDir()
+	r := historytest.Run{Day: 2}.Result()
+	check(t, os.Symlink(outside, filepath.Join(s.Dir(), r.ID)))
+	if err := s.Put(r); err == nil {
+		t.Error("the result was written through a link")
+	}
+	if entries, _ := os.ReadDir(outside); len(entries) > 0 {
+		t.Errorf("%v", entries)
+	}
+	if _, err := s.Prune(Policy{}, historytest.FirstDay.AddDate(9, 0, 0), false); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(outside); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestRunsAreListedWithoutReadingTheirResults(t *testing.T) {
+	r := historytest.Run{}.Result()
+	s := newStore(t, r)
+	path := filepath.Join(s.Dir(), r.ID, resultfile.ResultName)
+	info, err := os.Stat(path)
+	check(t, err)
+	write(t, path, strings.Repeat("x", int(info.Size()))) // of the same size, and as it seems never changed
+	check(t, os.Chtimes(path, info.ModTime(), info.ModTime()))
+	if runs, warnings := runsOf(t, s); len(runs) != 1 || len(warnings) > 0 {
+		t.Errorf("%v, %v", runs, warnings)
+	}
+}
+
+func BenchmarkRuns(b *testing.B) {
+	s, err := Open(b.TempDir())
+	if err != nil {
+		b.Fatal(err)
+	}
+	for i := range 1000 {
+		r := historytest.Run{Day: i % 300}.Result()
+		r.ID = fmt.Sprint(r.ID, i)
+		if err := s.Put(r); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for b.Loop() {
+		if runs, _, err := s.Runs(); err != nil || len(runs) != 1000 {
+			b.Fatal(len(runs), err)
+		}
+	}
+}
+
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	check(t, os.WriteFile(path, []byte(text), 0o644))
+}

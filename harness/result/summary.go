@@ -1,0 +1,58 @@
+package result
+
+// Summarise returns what a store keeps of a result without its trials.
+func Summarise(r *Result) RunSummary {
+	run := RunSummary{
+		ID: r.ID, Folder: r.ID, Version: r.Version, Started: r.Started, Kernel: r.Environment.Kernel, Key: KeyOf(r),
+		Verdict: r.Verdict, Incomplete: r.Incomplete, Expected: r.Expected,
+	}
+	verdicts := map[string]ArmVerdict{}
+	for _, c := range r.Comparisons {
+		verdicts[c.Arm] = c.Verdict
+	}
+	for _, a := range r.Arms {
+		arm := ArmSummary{Name: a.Name, Trials: len(a.Trials), Causes: map[string]int{}, FailureRate: a.FailureRate, Verdict: verdicts[a.Name]}
+		for _, t := range a.Trials {
+			arm.Requests += t.Requests
+			arm.Failed += t.Failed
+			for cause, n := range t.Causes {
+				if n > 0 {
+					arm.Causes[cause] += n
+				}
+			}
+		}
+		run.Arms = append(run.Arms, arm)
+	}
+	return run
+}
+
+// KeyOf returns the key of a result.
+func KeyOf(r *Result) Key {
+	e := r.Environment
+	return Key{
+		Scenario: r.Scenario.Name, Hash: r.Scenario.Hash, Arch: e.Arch, CPUs: e.CPUs, Driver: e.Driver, Rootless: e.Rootless, NAT: e.NAT,
+		Docker: deref(e.Docker), Firewall: deref(e.Firewall), Iptables: deref(e.Iptables), Virtualisation: deref(e.Virtualisation), Guest: e.Guest,
+	}
+}
+
+// deref returns the string that s points to, or "" for nil.
+func deref(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
+
+// Arm finds an arm by its name, and reports whether the run has sent requests
+// under it.
+func (r RunSummary) Arm(name string) (ArmSummary, bool) {
+	for _, a := range r.Arms {
+		if a.Name == name {
+			return a, a.Requests > 0
+		}
+	}
+	return ArmSummary{}, false
+}
+
+// FailedShare returns the share of all requests that failed.
+func (a ArmSummary) FailedShare() float64 { return float64(a.Failed) / float64(max(1, a.Requests)) }
