@@ -1,7 +1,6 @@
 package nat
 
 import (
-	"os"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -40,15 +39,6 @@ func TestApplyRewritesTheOneRuleInPlaceAndUndoRestoresIt(t *testing.T) {
 			})
 		})
 	}
-}
-
-func read(t *testing.T, path string) string {
-	t.Helper()
-	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
 }
 
 func TestTheStepTellsWhatWasRewrittenAndHowToUndoItByHand(t *testing.T) {

@@ -10,9 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-	"github.com/ti-mo/conntrack"
-
+	"snatlab/harness/nat/nattest"
 	"snatlab/harness/nat/snat"
 	"snatlab/harness/netnstest"
 	"snatlab/harness/undo"
@@ -32,79 +30,79 @@ var claims = []struct {
 		reads(t, f, r.Text)
 	}},
 	{"the rule that is made is undone, once and again", func(t *testing.T, f firewall) {
-		crowd(t)
-		before := everything(t, true)
+		nattest.AddForeignRules(t)
+		before := nattest.ListRules(t, true)
 		_, j, path := made(t, f)
 		steps := j.Steps()
 		replay(t, path)
-		unchanged(t, before, everything(t, true))
+		nattest.CheckUnchanged(t, before, nattest.ListRules(t, true))
 		closeJournal(t, j)
 		if err := Undoers().UndoAll(t.Context(), steps); err != nil {
 			t.Error(err)
 		}
-		unchanged(t, before, everything(t, true))
+		nattest.CheckUnchanged(t, before, nattest.ListRules(t, true))
 	}},
 	{"what is there already is neither made nor undone", func(t *testing.T, f firewall) {
 		made(t, f)
-		before := everything(t, true)
+		before := nattest.ListRules(t, true)
 		j, path := newJournal(t)
-		header := read(t, path)
+		header := nattest.ReadFile(t, path)
 		_, err := f.masquerade(t.Context(), j)
 		begin := "make masquerade rule of 198.18.0.0/24 with " + strings.Fields(f.name())[0]
 		if err == nil || !strings.HasPrefix(err.Error(), begin) || !strings.Contains(err.Error(), " is there already") {
 			t.Errorf("error %v", err)
 		}
-		if read(t, path) != header {
-			t.Errorf("journal reads\n%s", read(t, path))
+		if nattest.ReadFile(t, path) != header {
+			t.Errorf("journal reads\n%s", nattest.ReadFile(t, path))
 		}
 		closeJournal(t, j)
-		unchanged(t, before, everything(t, true))
+		nattest.CheckUnchanged(t, before, nattest.ListRules(t, true))
 	}},
 	{"options rewrite the one rule where it stands", func(t *testing.T, f firewall) {
 		r, j, _ := made(t, f)
 		f.insert(t, f.theirs(1))
 		f.add(t, f.theirs(2))
-		for _, o := range rewritings {
-			send(t, 3) // what a rule has counted is not handed on
+		for _, o := range nattest.Rewritings {
+			nattest.SendUDP(t, 3) // what a rule has counted is not handed on
 			want := f.listing(t)
 			inForce := apply(t, r, j, o)
 			if inForce.Rule() != f.ours(o) {
 				t.Errorf("in force %q, want %q", inForce.Rule(), f.ours(o))
 			}
 			want[1] = f.uncounted(f.ours(o))
-			unchanged(t, want, f.listing(t)) // but for that line
-			send(t, 3)
+			nattest.CheckUnchanged(t, want, f.listing(t)) // but for that line
+			nattest.SendUDP(t, 3)
 			undoArm(t, inForce)
 			want[1] = f.uncounted(f.ours(snat.Options{}))
-			unchanged(t, want, f.listing(t))
+			nattest.CheckUnchanged(t, want, f.listing(t))
 		}
 	}},
 	{"arms take turns, and leave the rule as it was", func(t *testing.T, f firewall) {
 		r, j, _ := made(t, f)
-		before := everything(t, false)
+		before := nattest.ListRules(t, false)
 		for range 2 {
-			for _, o := range append([]snat.Options{{}}, rewritings...) {
+			for _, o := range append([]snat.Options{{}}, nattest.Rewritings...) {
 				inForce := apply(t, r, j, o)
 				reads(t, f, f.ours(o))
 				undoArm(t, inForce)
 				undoArm(t, inForce)
 			}
 		}
-		unchanged(t, before, everything(t, false))
+		nattest.CheckUnchanged(t, before, nattest.ListRules(t, false))
 		if n := len(j.Steps()); n != 1 {
 			t.Errorf("%d steps to be undone, want that of the rule alone", n)
 		}
 	}},
 	{"without options nothing is changed, nor journalled", func(t *testing.T, f firewall) {
 		r, j, path := made(t, f)
-		before, journal := everything(t, true), read(t, path)
+		before, journal := nattest.ListRules(t, true), nattest.ReadFile(t, path)
 		inForce := apply(t, r, j, snat.Options{})
 		if inForce.Rule() != r.Text {
 			t.Errorf("in force %q", inForce.Rule())
 		}
 		undoArm(t, inForce)
-		unchanged(t, before, everything(t, true))
-		if after := read(t, path); after != journal {
+		nattest.CheckUnchanged(t, before, nattest.ListRules(t, true))
+		if after := nattest.ReadFile(t, path); after != journal {
 			t.Errorf("journal reads\n%s", after)
 		}
 	}},
@@ -113,12 +111,12 @@ var claims = []struct {
 		f.insert(t, f.theirs(1))
 		original := apply(t, r, j, snat.Options{})
 		counts(t, original, 0)
-		send(t, 5)
+		nattest.SendUDP(t, 5)
 		counts(t, original, 5)
 		rewritten := apply(t, r, j, snat.Options{RandomFully: true})
 		counts(t, rewritten, 0)
-		send(t, 3)
-		send(t, 4)
+		nattest.SendUDP(t, 3)
+		nattest.SendUDP(t, 4)
 		counts(t, rewritten, 7)
 		undoArm(t, rewritten)
 		counts(t, original, 0)
@@ -136,7 +134,7 @@ var claims = []struct {
 	{"options for a rule that is gone are an error and change nothing", func(t *testing.T, f firewall) {
 		r, j, _ := made(t, f)
 		f.replace(t, 1, f.theirs(1))
-		before := everything(t, true)
+		before := nattest.ListRules(t, true)
 		if _, err := r.Apply(t.Context(), j, snat.Options{}); err == nil {
 			t.Error("applied nothing to a rule that is gone")
 		}
@@ -144,22 +142,22 @@ var claims = []struct {
 		if _, err := r.Apply(t.Context(), j, snat.Options{RandomFully: true}); err == nil || err.Error() != text {
 			t.Errorf("error %v\nwant  %s", err, text)
 		}
-		unchanged(t, before, everything(t, true))
+		nattest.CheckUnchanged(t, before, nattest.ListRules(t, true))
 	}},
 	{"the rules of others stay as they are, to the byte", func(t *testing.T, f firewall) {
-		crowd(t)
+		nattest.AddForeignRules(t)
 		r, j, _ := made(t, f)
 		f.insert(t, f.theirs(1))
 		f.add(t, f.theirs(2))
 		notOurs := func() (all []string) {
-			return slices.DeleteFunc(everything(t, true), func(line string) bool { return strings.Contains(line, "198.18.0.0/24") })
+			return slices.DeleteFunc(nattest.ListRules(t, true), func(line string) bool { return strings.Contains(line, "198.18.0.0/24") })
 		}
 		before := notOurs()
-		for _, o := range rewritings {
+		for _, o := range nattest.Rewritings {
 			inForce := apply(t, r, j, o)
-			unchanged(t, before, notOurs())
+			nattest.CheckUnchanged(t, before, notOurs())
 			undoArm(t, inForce)
-			unchanged(t, before, notOurs())
+			nattest.CheckUnchanged(t, before, notOurs())
 		}
 	}},
 	{"a context that has ended changes nothing", func(t *testing.T, f firewall) {
@@ -174,7 +172,7 @@ var claims = []struct {
 		}
 		r, j, path := made(t, f)
 		inForce := apply(t, r, j, snat.Options{RandomFully: true})
-		before, journal := everything(t, true), read(t, path)
+		before, journal := nattest.ListRules(t, true), nattest.ReadFile(t, path)
 		_, err := f.masquerade(ctx, j)
 		is("make", err)
 		for _, o := range []snat.Options{{}, {Random: true}} {
@@ -184,23 +182,23 @@ var claims = []struct {
 		_, err = inForce.Packets(ctx)
 		is("packets", err)
 		is("undo", inForce.Undo(ctx))
-		unchanged(t, before, everything(t, true))
-		if read(t, path) != journal {
-			t.Errorf("journal reads\n%s", read(t, path))
+		nattest.CheckUnchanged(t, before, nattest.ListRules(t, true))
+		if nattest.ReadFile(t, path) != journal {
+			t.Errorf("journal reads\n%s", nattest.ReadFile(t, path))
 		}
 	}},
 	{"the plain rule keeps a free port, the others draw one", func(t *testing.T, f firewall) {
 		r, j, _ := made(t, f)
 		const connections = 20
-		send(t, connections)
-		if kept, drawn := ports(t); kept != connections || drawn != 0 {
+		nattest.SendUDP(t, connections)
+		if kept, drawn := nattest.CountPorts(t); kept != connections || drawn != 0 {
 			t.Errorf("the plain rule: %d ports kept and %d not, want %d and none", kept, drawn, connections)
 		}
 		for _, o := range []snat.Options{{Random: true}, {RandomFully: true}} {
 			inForce := apply(t, r, j, o)
-			_, before := ports(t)
-			send(t, connections)
-			if _, drawn := ports(t); drawn == before {
+			_, before := nattest.CountPorts(t)
+			nattest.SendUDP(t, connections)
+			if _, drawn := nattest.CountPorts(t); drawn == before {
 				t.Errorf("%s: all of %d ports kept", inForce.Rule(), connections)
 			}
 			undoArm(t, inForce)
@@ -211,41 +209,41 @@ var claims = []struct {
 		f.insert(t, f.theirs(1))
 		f.add(t, f.theirs(2))
 		before := f.listing(t)
-		for _, o := range rewritings {
+		for _, o := range nattest.Rewritings {
 			j, path := newJournal(t)
 			apply(t, r, j, o)
 			replay(t, path)
-			unchanged(t, before, f.listing(t))
+			nattest.CheckUnchanged(t, before, f.listing(t))
 			closeJournal(t, j)
-			unchanged(t, before, f.listing(t))
+			nattest.CheckUnchanged(t, before, f.listing(t))
 		}
 	}},
 	{"contradictory options are an error and change nothing", func(t *testing.T, f firewall) {
 		r, j, path := made(t, f)
-		before, journal := everything(t, true), read(t, path)
+		before, journal := nattest.ListRules(t, true), nattest.ReadFile(t, path)
 		for o, why := range contradictions {
 			_, err := r.Apply(t.Context(), j, o)
 			if text := "rewrite masquerade rule " + r.Text + ": " + why; err == nil || err.Error() != text {
 				t.Errorf("error %v\nwant  %s", err, text)
 			}
 		}
-		unchanged(t, before, everything(t, true))
-		if read(t, path) != journal {
-			t.Errorf("journal reads\n%s", read(t, path))
+		nattest.CheckUnchanged(t, before, nattest.ListRules(t, true))
+		if nattest.ReadFile(t, path) != journal {
+			t.Errorf("journal reads\n%s", nattest.ReadFile(t, path))
 		}
 	}},
 	{"ten connections to ten ports take each of them, at random or not", func(t *testing.T, f firewall) {
 		r, j, _ := made(t, f)
-		for i, o := range []snat.Options{{ToPorts: tenPorts}, {ToPorts: tenPorts, Random: true}, {ToPorts: tenPorts, RandomFully: true}} {
+		for i, o := range []snat.Options{{ToPorts: nattest.TenPorts}, {ToPorts: nattest.TenPorts, Random: true}, {ToPorts: nattest.TenPorts, RandomFully: true}} {
 			inForce := apply(t, r, j, o)
-			server := netip.AddrPortFrom(serverAddress, uint16(9000+i))
-			connect(t, server, 10)
+			server := netip.AddrPortFrom(nattest.ServerAddress, uint16(9000+i))
+			nattest.SendSYNs(t, server, 10)
 			counts(t, inForce, 10)
 			want := map[netip.AddrPort]int{}
-			for port := tenPorts.First; port <= tenPorts.Last; port++ {
-				want[netip.AddrPortFrom(outAddress, port)] = 1
+			for port := nattest.TenPorts.First; port <= nattest.TenPorts.Last; port++ {
+				want[netip.AddrPortFrom(nattest.OutAddress, port)] = 1
 			}
-			if got := left(t, server); !maps.Equal(got, want) {
+			if got := nattest.TranslatedSources(t, server); !maps.Equal(got, want) {
 				t.Errorf("%s: left as %v", inForce.Rule(), got)
 			}
 			undoArm(t, inForce)
@@ -253,22 +251,22 @@ var claims = []struct {
 	}},
 	{"ports are for TCP alone: other protocols leave as they came", func(t *testing.T, f firewall) {
 		r, j, _ := made(t, f)
-		inForce := apply(t, r, j, snat.Options{ToPorts: tenPorts})
-		send(t, 3)
+		inForce := apply(t, r, j, snat.Options{ToPorts: nattest.TenPorts})
+		nattest.SendUDP(t, 3)
 		counts(t, inForce, 0)
 		undoArm(t, inForce)
 	}},
 	{"a connection gets one of the addresses, always the same for its client and server", func(t *testing.T, f firewall) {
 		r, j, _ := made(t, f)
-		server := netip.AddrPortFrom(serverAddress, 9000)
-		for _, to := range []snat.Addresses{oneAddress, fourAddresses, someAddresses} {
+		server := netip.AddrPortFrom(nattest.ServerAddress, 9000)
+		for _, to := range []snat.Addresses{nattest.OneAddress, nattest.FourAddresses, nattest.SomeAddresses} {
 			for _, fully := range []bool{false, true} {
 				inForce := apply(t, r, j, snat.Options{ToSource: to, RandomFully: fully})
-				server = netip.AddrPortFrom(serverAddress, server.Port()+1)
-				connect(t, server, 10)
+				server = netip.AddrPortFrom(nattest.ServerAddress, server.Port()+1)
+				nattest.SendSYNs(t, server, 10)
 				counts(t, inForce, 10)
 				given := map[netip.Addr]int{}
-				for from, n := range left(t, server) {
+				for from, n := range nattest.TranslatedSources(t, server) {
 					given[from.Addr()] += n
 				}
 				for a, n := range given {
@@ -320,14 +318,6 @@ func reads(t *testing.T, f firewall, want ...string) {
 	}
 }
 
-// unchanged reports where rules are others than they were.
-func unchanged(t *testing.T, before, now []string) {
-	t.Helper()
-	if d := cmp.Diff(before, now); d != "" {
-		t.Errorf("the rules are not what they were (-before +now):\n%s", d)
-	}
-}
-
 func counts(t *testing.T, f *InForce, want uint64) {
 	t.Helper()
 	if got, err := f.Packets(t.Context()); got != want || err != nil {
@@ -342,49 +332,4 @@ func isGone(t *testing.T, f firewall, inForce *InForce, rule string) {
 	if _, err := inForce.Packets(t.Context()); err == nil || err.Error() != text {
 		t.Errorf("error %v\nwant  %s", err, text)
 	}
-}
-
-// ports counts the connections in the namespace that kept their source port,
-// and those that were given another.
-func ports(t *testing.T) (kept, drawn int) {
-	t.Helper()
-	for _, f := range flows(t) {
-		switch from, to := f.TupleOrig, f.TupleReply; {
-		case from.IP.SourceAddress != clientAddress:
-		case to.IP.DestinationAddress != outAddress:
-			t.Errorf("not masqueraded: %v", f)
-		case from.Proto.SourcePort == to.Proto.DestinationPort:
-			kept++
-		default:
-			drawn++
-		}
-	}
-	return kept, drawn
-}
-
-// left counts, by the address and port that they were given, the connections
-// to a server.
-func left(t *testing.T, server netip.AddrPort) map[netip.AddrPort]int {
-	t.Helper()
-	given := map[netip.AddrPort]int{}
-	for _, f := range flows(t) {
-		if to := f.TupleReply; f.TupleOrig.Proto.DestinationPort == server.Port() && f.TupleOrig.IP.DestinationAddress == server.Addr() {
-			given[netip.AddrPortFrom(to.IP.DestinationAddress, to.Proto.DestinationPort)]++
-		}
-	}
-	return given
-}
-
-func flows(t *testing.T) []conntrack.Flow {
-	t.Helper()
-	c, err := conntrack.Dial(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	all, err := c.Dump(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return all
 }

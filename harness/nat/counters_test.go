@@ -8,6 +8,7 @@ import (
 
 	"snatlab/harness/netnstest"
 
+	"snatlab/harness/nat/nattest"
 	"snatlab/harness/nat/snat"
 )
 
@@ -52,7 +53,7 @@ table inet shop {
 	}
 }
 END`)
-			before := everything(t, true)
+			before := nattest.ListRules(t, true)
 			inForce := apply(t, r, j, snat.Options{RandomFully: true})
 			got := show(inForce.Counters(t.Context()))
 			undoArm(t, inForce)
@@ -79,7 +80,7 @@ END`)
 			if got := inForce.Counters(t.Context()).Unread; !slices.Equal(got, unread) {
 				t.Errorf("unread %q, want %q", got, unread)
 			}
-			if after := everything(t, false); len(after) != len(before) {
+			if after := nattest.ListRules(t, false); len(after) != len(before) {
 				t.Errorf("the rules were\n%q\nand are\n%q", before, after)
 			}
 		})
@@ -90,7 +91,7 @@ END`)
 			r, j := byOwner(t, f)
 			inForce := apply(t, r, j, snat.Options{Random: true})
 			netnstest.Run(t, `nft 'table ip shop { chain nat { type nat hook postrouting priority srcnat - 1; ip saddr 198.18.0.0/24 counter masquerade; }; }'`)
-			send(t, 4)
+			nattest.SendUDP(t, 4)
 			if got := show(inForce.Counters(t.Context())); len(got) != 1 || !strings.HasPrefix(got[0], "nftables, table ip shop, chain nat 1: handle ") || !strings.HasSuffix(got[0], " 4") {
 				t.Errorf("got %q", got)
 			}
@@ -98,7 +99,7 @@ END`)
 		})
 	})
 	t.Run("a_chain_that_iptables_cannot_list", func(t *testing.T) {
-		namespace(t)
+		nattest.EnterNamespace(t)
 		openNFT(t)
 		tables := program(t, "nft")
 		tables.rules(t, ours)
@@ -114,7 +115,7 @@ END`)
 		}
 	})
 	t.Run("a_rule_of_nftables_needs_no_program", func(t *testing.T) {
-		namespace(t)
+		nattest.EnterNamespace(t)
 		openNFT(t)
 		r, j := byOwner(t, byNFT{})
 		netnstest.Run(t, "iptables-nft -t nat -A POSTROUTING -c 7 420 -j RETURN")

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+
+	"snatlab/harness/nat/nattest"
 )
 
 func TestFindPicksTheRuleOfTheNetworkAmongOthers(t *testing.T) {
@@ -35,7 +37,7 @@ func TestFindPicksTheRuleOfTheNetworkAmongOthers(t *testing.T) {
 func TestFindDoesNotTakeARuleThatIsOnlyLikeIt(t *testing.T) {
 	eachVariant(t, func(t *testing.T, tables *Tables) {
 		tables.rules(t, others...)
-		if r, err := Find(t.Context(), []*Tables{tables}, subnet, bridge); err == nil {
+		if r, err := Find(t.Context(), []*Tables{tables}, nattest.Subnet, nattest.Bridge); err == nil {
 			t.Errorf("found %q", r.Text)
 		}
 	})
@@ -65,7 +67,7 @@ func TestFindTellsWhatItFoundInstead(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			eachVariant(t, func(t *testing.T, tables *Tables) {
 				tables.rules(t, c.rules...)
-				_, err := Find(t.Context(), []*Tables{tables}, subnet, bridge)
+				_, err := Find(t.Context(), []*Tables{tables}, nattest.Subnet, nattest.Bridge)
 				missing, ok := errors.AsType[*NoRuleError](err)
 				if want := strings.ReplaceAll(c.want, "VARIANT", tables.Variant); !ok || err.Error() != want || missing.HasRule() != c.hasRule {
 					t.Errorf("error %v\nwant  %s", err, want)
@@ -73,7 +75,7 @@ func TestFindTellsWhatItFoundInstead(t *testing.T) {
 			})
 		})
 	}
-	if _, err := Find(t.Context(), nil, subnet, bridge); err == nil || err.Error() != none+"no rule at all" {
+	if _, err := Find(t.Context(), nil, nattest.Subnet, nattest.Bridge); err == nil || err.Error() != none+"no rule at all" {
 		t.Errorf("no variant: error %v", err)
 	}
 }
@@ -86,7 +88,7 @@ func third(end string) []string {
 func TestFindLooksIntoEachVariant(t *testing.T) {
 	for i, name := range []string{"nft", "legacy"} {
 		t.Run("the rule is in "+name, func(t *testing.T) {
-			namespace(t)
+			nattest.EnterNamespace(t)
 			both := []*Tables{program(t, "nft"), program(t, "legacy")}
 			both[i].rules(t, ours)
 			both[1-i].rules(t, ours+" --random")
@@ -95,7 +97,7 @@ func TestFindLooksIntoEachVariant(t *testing.T) {
 					t.Errorf("found in %s", r.Tables().Variant)
 				}
 			}
-			_, err := Find(t.Context(), both, netip.MustParsePrefix("10.0.0.0/8"), bridge)
+			_, err := Find(t.Context(), both, netip.MustParsePrefix("10.0.0.0/8"), nattest.Bridge)
 			for _, t2 := range both {
 				if err == nil || !strings.Contains(err.Error(), "("+t2.Variant+")") {
 					t.Errorf("error %v does not tell what %s has", err, t2.Variant)
@@ -111,7 +113,7 @@ func TestFindEndsWithItsContext(t *testing.T) {
 		stop := errors.New("interrupted")
 		ctx, cancel := context.WithCancelCause(t.Context())
 		cancel(stop)
-		if _, err := Find(ctx, []*Tables{tables}, subnet, bridge); !errors.Is(err, stop) {
+		if _, err := Find(ctx, []*Tables{tables}, nattest.Subnet, nattest.Bridge); !errors.Is(err, stop) {
 			t.Errorf("error %v, want %v", err, stop)
 		}
 	})

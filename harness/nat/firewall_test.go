@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"snatlab/harness/nat/nattest"
 	"snatlab/harness/nat/snat"
 	"snatlab/harness/netnstest"
 	"snatlab/harness/undo"
@@ -43,7 +44,7 @@ func eachFirewall(t *testing.T, test func(t *testing.T, f firewall)) {
 		"nftables":        func(t *testing.T) firewall { return openNFT(t) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			namespace(t)
+			nattest.EnterNamespace(t)
 			test(t, open(t))
 		})
 	}
@@ -60,13 +61,13 @@ func openIptables(t *testing.T, variant string) byIptables {
 type byIptables struct{ *Tables }
 
 func (f byIptables) masquerade(ctx context.Context, j *undo.Journal) (*Rule, error) {
-	return f.Masquerade(ctx, j, subnet, bridge)
+	return f.Masquerade(ctx, j, nattest.Subnet, nattest.Bridge)
 }
 
 func (f byIptables) name() string { return "iptables " + f.Version() }
 
 func (byIptables) ours(o snat.Options) string {
-	return "-A POSTROUTING -s 198.18.0.0/24 ! -o snat-c " + prints[o].iptables
+	return "-A POSTROUTING -s 198.18.0.0/24 ! -o snat-c " + nattest.RuleEnds[o].IPTables
 }
 
 func (byIptables) theirs(n int) string {
@@ -75,7 +76,7 @@ func (byIptables) theirs(n int) string {
 
 func (f byIptables) rules(t *testing.T) []string {
 	t.Helper()
-	return lines(unmarked(netnstest.Run(t, f.Path+" -t nat -S POSTROUTING 2>/dev/null")))[1:] // the policy comes first
+	return nattest.SplitLines(unmarked(netnstest.Run(t, f.Path+" -t nat -S POSTROUTING 2>/dev/null")))[1:] // the policy comes first
 }
 
 func (f byIptables) listing(t *testing.T) []string {
@@ -121,7 +122,7 @@ func openNFT(t *testing.T) byNFT {
 }
 
 func (byNFT) masquerade(ctx context.Context, j *undo.Journal) (*Rule, error) {
-	return NFTables(ctx, j, subnet, bridge)
+	return NFTables(ctx, j, nattest.Subnet, nattest.Bridge)
 }
 
 func (byNFT) name() string { return "nftables" }
@@ -129,7 +130,7 @@ func (byNFT) name() string { return "nftables" }
 func (byNFT) place() string { return "table ip snatlab" }
 
 func (byNFT) ours(o snat.Options) string {
-	return `ip saddr 198.18.0.0/24 oifname != "snat-c" ` + prints[o].nft
+	return `ip saddr 198.18.0.0/24 oifname != "snat-c" ` + nattest.RuleEnds[o].NFTables
 }
 
 func (byNFT) theirs(n int) string {
@@ -144,7 +145,7 @@ func (f byNFT) listing(t *testing.T) []string { t.Helper(); return f.list(t, "")
 func (byNFT) list(t *testing.T, flag string) []string {
 	t.Helper()
 	var rules []string
-	for _, line := range lines(netnstest.Run(t, "nft "+flag+" list chain ip snatlab postrouting 2>/dev/null || :")) {
+	for _, line := range nattest.SplitLines(netnstest.Run(t, "nft "+flag+" list chain ip snatlab postrouting 2>/dev/null || :")) {
 		if strings.HasPrefix(line, "\t\t") && !strings.HasPrefix(line, "\t\ttype ") {
 			rules = append(rules, strings.TrimSpace(line))
 		}
@@ -184,54 +185,4 @@ func (f byNFT) handle(t *testing.T, n int) string {
 func (byNFT) flush(t *testing.T) {
 	t.Helper()
 	netnstest.Run(t, "nft flush chain ip snatlab postrouting")
-}
-
-// everything is all that any firewall holds in the namespace of the test, to
-// the last counter. A handle tells a rule that was written anew.
-func everything(t *testing.T, handles bool) []string {
-	t.Helper()
-	list := "nft list ruleset"
-	if handles {
-		list = "nft -a list ruleset"
-	}
-	var all []string
-	for _, line := range lines(netnstest.Run(t, list+" 2>/dev/null; iptables-legacy-save -c")) {
-		if !strings.HasPrefix(line, "#") { // a warning, or the time of day
-			all = append(all, line)
-		}
-	}
-	return all
-}
-
-func lines(text string) []string {
-	return strings.FieldsFunc(text, func(r rune) bool { return r == '\n' })
-}
-
-// crowd writes what others may have in the same hook, some of it under our
-// names.
-func crowd(t *testing.T) {
-	t.Helper()
-	const nft = `
-table ip theirs {
-	set nets { type ipv4_addr; flags interval; elements = { 10.9.0.0/16 } }
-	chain postrouting {
-		type nat hook postrouting priority srcnat; policy accept;
-		ip saddr @nets oifname != "snat-c" counter packets 5 bytes 300 masquerade fully-random comment "theirs"
-	}
-}
-table ip6 snatlab {
-	chain postrouting {
-		type nat hook postrouting priority srcnat; policy accept;
-		ip6 saddr fd00::/64 oifname != "snat-c" counter packets 6 bytes 360 masquerade
-	}
-}
-table inet snatlab {
-	chain postrouting {
-		type nat hook postrouting priority srcnat + 5; policy accept;
-		ip saddr 10.9.0.0/16 counter packets 7 bytes 420
-	}
-}`
-	netnstest.Run(t, "nft -f - <<'END'"+nft+"\nEND")
-	// In a kernel without legacy tables, nobody has rules there.
-	netnstest.Run(t, "iptables-legacy -t nat -A POSTROUTING -c 7 420 -s 10.8.0.0/16 ! -o docker0 -j MASQUERADE || :")
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"snatlab/harness/nat/nattest"
 	"snatlab/harness/nat/snat"
 	"snatlab/harness/netnstest"
 	"snatlab/harness/undo"
@@ -23,7 +24,7 @@ const (
 // raw lists the chain as iptables prints it, marks included.
 func raw(t *testing.T, tables *Tables) []string {
 	t.Helper()
-	return lines(netnstest.Run(t, tables.Path+" -t nat -S POSTROUTING 2>/dev/null"))[1:]
+	return nattest.SplitLines(netnstest.Run(t, tables.Path+" -t nat -S POSTROUTING 2>/dev/null"))[1:]
 }
 
 // byOwner makes the rule as its owner does, without our mark, and a journal for
@@ -59,7 +60,7 @@ func TestRefuse(t *testing.T) {
 				}
 				before := tables.listing(t)
 				j, path := newJournal(t)
-				header := read(t, path)
+				header := nattest.ReadFile(t, path)
 				r := find(t, tables)
 				text := "rewrite masquerade rule " + plain + ": " + c.want
 				if err := r.Check(t.Context(), snat.Options{}, snat.Options{RandomFully: true}); err == nil || err.Error() != text {
@@ -68,8 +69,8 @@ func TestRefuse(t *testing.T) {
 				if _, err := r.Apply(t.Context(), j, snat.Options{RandomFully: true}); err == nil || err.Error() != text {
 					t.Errorf("applied: error %v\nwant  %s", err, text)
 				}
-				if read(t, path) != header {
-					t.Errorf("journal reads\n%s", read(t, path))
+				if nattest.ReadFile(t, path) != header {
+					t.Errorf("journal reads\n%s", nattest.ReadFile(t, path))
 				}
 				closeJournal(t, j)
 				tables.unchanged(t, before)
@@ -82,8 +83,8 @@ func TestCheck(t *testing.T) {
 	eachFirewall(t, func(t *testing.T, f firewall) {
 		r, _ := byOwner(t, f)
 		f.add(t, f.theirs(1))
-		before := everything(t, true)
-		if err := r.Check(t.Context(), append([]snat.Options{{}}, rewritings...)...); err != nil {
+		before := nattest.ListRules(t, true)
+		if err := r.Check(t.Context(), append([]snat.Options{{}}, nattest.Rewritings...)...); err != nil {
 			t.Error(err)
 		}
 		f.add(t, f.ours(snat.Options{Random: true}))
@@ -94,7 +95,7 @@ func TestCheck(t *testing.T) {
 			t.Error("a text that is there already is not refused")
 		}
 		f.remove(t, 3)
-		unchanged(t, before, everything(t, true))
+		nattest.CheckUnchanged(t, before, nattest.ListRules(t, true))
 	})
 }
 
@@ -139,11 +140,11 @@ func TestUndo_of_a_change_that_was_never_made(t *testing.T) {
 			netnstest.Run(t, tables.Path+" -t nat "+rule)
 		}
 		netnstest.Run(t, fmt.Sprintf("%[1]s -N DOCKER-USER && %[1]s -A DOCKER-USER -i a -o b -j ACCEPT && %[1]s -A DOCKER-USER -j RETURN", tables.Path))
-		before := everything(t, true)
+		before := nattest.ListRules(t, true)
 		if err := Undoers().UndoAll(t.Context(), steps); err != nil {
 			t.Error(err)
 		}
-		unchanged(t, before, everything(t, true))
+		nattest.CheckUnchanged(t, before, nattest.ListRules(t, true))
 	})
 }
 
@@ -179,17 +180,17 @@ func TestUndo_of_half_a_change(t *testing.T) {
 // A table of the bare name is an operator's, unless a journal of an older
 // version names it.
 func TestUndo_leaves_the_tables_of_others(t *testing.T) {
-	namespace(t)
+	nattest.EnterNamespace(t)
 	openNFT(t)
 	for _, table := range []string{"snatlab-widen", "snatlab-widen-other", "snatlab"} {
 		netnstest.Run(t, "nft add table ip "+table)
 	}
-	before := everything(t, true)
+	before := nattest.ListRules(t, true)
 	steps := []undo.Step{undo.NewStep(KindWiden, "", "", widened{Table: "snatlab-widen-abcdef"})}
 	if err := Undoers().UndoAll(t.Context(), steps); err != nil {
 		t.Error(err)
 	}
-	unchanged(t, before, everything(t, true))
+	nattest.CheckUnchanged(t, before, nattest.ListRules(t, true))
 }
 
 // Without a mark nobody can tell which of several equal rules is ours.
@@ -200,7 +201,7 @@ func TestUndo_without_a_mark_refuses_equal_rules(t *testing.T) {
 			acceptingText("a", "b"), acceptingText("a", "b")} {
 			netnstest.Run(t, tables.Path+" "+rule)
 		}
-		before := everything(t, true)
+		before := nattest.ListRules(t, true)
 		for _, c := range []struct {
 			step undo.Step
 			want string
@@ -215,7 +216,7 @@ func TestUndo_without_a_mark_refuses_equal_rules(t *testing.T) {
 				t.Errorf("error %v\nwant  %s", err, want)
 			}
 		}
-		unchanged(t, before, everything(t, true))
+		nattest.CheckUnchanged(t, before, nattest.ListRules(t, true))
 	})
 }
 
@@ -230,7 +231,7 @@ esac; esac`)
 	t.Run("rules_are_written_and_undone", func(t *testing.T) {
 		eachVariant(t, func(t *testing.T, tables *Tables) {
 			netnstest.Run(t, tables.Path+" -N DOCKER-USER; "+tables.Path+" -t nat "+plain)
-			before := everything(t, false)
+			before := nattest.ListRules(t, false)
 			old := none(t, tables)
 			j, path := newJournal(t)
 			accepting(t, old, j, "snat-c", "snat-s")
@@ -243,13 +244,13 @@ esac; esac`)
 				t.Errorf("the chain reads %q", got)
 			}
 			replay(t, path)
-			unchanged(t, before, everything(t, false))
+			nattest.CheckUnchanged(t, before, nattest.ListRules(t, false))
 		})
 	})
 	t.Run("equal_rules_are_refused", func(t *testing.T) {
 		eachVariant(t, func(t *testing.T, tables *Tables) {
 			netnstest.Run(t, tables.Path+" -N DOCKER-USER; "+tables.Path+" "+acceptingText("snat-c", "snat-s"))
-			before := everything(t, false)
+			before := nattest.ListRules(t, false)
 			j, _ := newJournal(t)
 			err := none(t, tables).Accept(t.Context(), j, "snat-c", "snat-s")
 			want := fmt.Sprintf("insert rule into DOCKER-USER: rule 1 of DOCKER-USER is %q: it is there already, so it is not snatlab's to make (remove it)", acceptingText("snat-c", "snat-s"))
@@ -257,7 +258,7 @@ esac; esac`)
 				t.Errorf("error %v\nwant  %s", err, want)
 			}
 			closeJournal(t, j)
-			unchanged(t, before, everything(t, false))
+			nattest.CheckUnchanged(t, before, nattest.ListRules(t, false))
 		})
 	})
 }

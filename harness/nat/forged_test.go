@@ -12,6 +12,7 @@ import (
 
 	"snatlab/harness/netnstest"
 
+	"snatlab/harness/nat/nattest"
 	"snatlab/harness/nat/snat"
 )
 
@@ -77,14 +78,14 @@ func TestForgedStep(t *testing.T) {
 			"-A DOCKER-USER -i snat-c -o snat-s -j ACCEPT", "-A INPUT -i snat-c -o snat-s -j ACCEPT", "-A DOCKER-USER -j RETURN", "-A DOCKER-USER -i a -o b -j DROP"} {
 			netnstest.Run(t, tables.Path+" "+r+" || :") // no MASQUERADE in OUTPUT
 		}
-		before := everything(t, true)
+		before := nattest.ListRules(t, true)
 		for _, s := range steps {
 			args := strings.ReplaceAll(s.args, "PROGRAM", tables.Path)
 			if err := Undoers()[s.kind](t.Context(), json.RawMessage(args)); err == nil || err.Error() != s.want {
 				t.Errorf("%s, %s: error %v\nwant  %s", s.kind, s.name, err, s.want)
 			}
 		}
-		unchanged(t, before, everything(t, true))
+		nattest.CheckUnchanged(t, before, nattest.ListRules(t, true))
 		if _, err := os.Stat(sprung); err == nil {
 			t.Error("the journal's program was run")
 		}
@@ -97,7 +98,7 @@ func TestForm(t *testing.T) {
 		prefix := netip.MustParsePrefix(network.subnet)
 		original := masqueradingText(prefix, network.bridge)
 		r := nftRule{subnet: prefix, bridge: network.bridge}
-		for _, o := range rewritings {
+		for _, o := range nattest.Rewritings {
 			text := (&Tables{}).rewritten(original, o)
 			for _, mark := range []string{"", "snatlab-20260102-030405-abcdef"} {
 				s := rewrite{Path: "iptables", Original: original, Rewritten: rule{text: text, mark: mark}.line()}
@@ -120,11 +121,11 @@ func TestForm(t *testing.T) {
 
 func TestApply_refuses_a_bridge_that_undoing_would_refuse(t *testing.T) {
 	j, path := newJournal(t)
-	header := read(t, path)
+	header := nattest.ReadFile(t, path)
 	r := &Rule{Text: "-A POSTROUTING -s 198.18.0.0/24 ! -o $(id) -j MASQUERADE", backend: &Tables{}}
 	_, err := r.Apply(t.Context(), j, snat.Options{Random: true})
 	want := "rewrite masquerade rule " + r.Text + fmt.Sprintf(": %q: not a rule of snatlab's; its step is not undone", r.Text)
-	if err == nil || err.Error() != want || read(t, path) != header {
+	if err == nil || err.Error() != want || nattest.ReadFile(t, path) != header {
 		t.Errorf("error %v\nwant  %s", err, want)
 	}
 }
@@ -132,7 +133,7 @@ func TestApply_refuses_a_bridge_that_undoing_would_refuse(t *testing.T) {
 // Whatever a step says, what is accepted of it has no words but those of a rule
 // of ours.
 func FuzzStepText(f *testing.F) {
-	for _, o := range rewritings {
+	for _, o := range nattest.Rewritings {
 		f.Add(plain, (&Tables{}).rewritten(plain, o))
 	}
 	for _, odd := range []string{leftRule, "", plain + " -j DROP", strings.Replace(plain, "snat-c", "a b", 1), strings.Replace(plain, "-A", "-D", 1), "\"", fully + "\n"} {

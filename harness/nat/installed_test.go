@@ -4,26 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"snatlab/harness/nat/nattest"
 	"snatlab/harness/netnstest"
 )
-
-// untouched tells that nothing in this namespace has so much as a table.
-func untouched(t *testing.T) {
-	t.Helper()
-	if names := netnstest.Run(t, "cat /proc/thread-self/net/ip_tables_names 2>/dev/null || :"); names != "" {
-		t.Errorf("iptables-legacy tables were made: %q", names)
-	}
-	if _, err := exec.LookPath("nft"); err != nil {
-		t.Log("nft is not installed: its tables are not looked at")
-	} else if rules := netnstest.Run(t, "nft list ruleset"); rules != "" {
-		t.Errorf("nft tables were made:\n%s", rules)
-	}
-}
 
 func variants(t *testing.T) (all []*Tables, names string) {
 	t.Helper()
@@ -38,7 +25,7 @@ func variants(t *testing.T) (all []*Tables, names string) {
 }
 
 func TestToLookForIptablesChangesNothing(t *testing.T) {
-	namespace(t)
+	nattest.EnterNamespace(t)
 	all, names := variants(t)
 	if names != "nft " {
 		t.Errorf("variants %s, want nft: the legacy one has no tables here", names)
@@ -51,11 +38,11 @@ func TestToLookForIptablesChangesNothing(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	untouched(t)
+	nattest.CheckNoTables(t)
 }
 
 func TestLegacyIsGivenWhereItHasANatTable(t *testing.T) {
-	namespace(t)
+	nattest.EnterNamespace(t)
 	legacy, err := open("iptables-legacy")
 	if err != nil {
 		netnstest.SkipWithout(t, err.Error())
@@ -95,7 +82,7 @@ func TestDockerIsThereWhenBothItsChainsAre(t *testing.T) {
 }
 
 func TestToLookForDockerMakesNoLegacyTable(t *testing.T) {
-	namespace(t)
+	nattest.EnterNamespace(t)
 	tables := program(t, "legacy")
 	netnstest.Run(t, tables.Path+" -t nat -N DOCKER")
 	if docker, err := tables.HasDocker(); docker || err != nil {

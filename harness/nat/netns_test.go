@@ -1,53 +1,17 @@
 package nat
 
 import (
-	"errors"
-	"net"
-	"net/netip"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
-
+	"snatlab/harness/nat/nattest"
 	"snatlab/harness/nat/snat"
 	"snatlab/harness/netnstest"
 	"snatlab/harness/undo"
 )
-
-// namespace moves the test into a network namespace of its own, which has the
-// client network and a way out of it.
-func namespace(t *testing.T) {
-	t.Helper()
-	netnstest.Enter(t)
-	topology(t)
-}
-
-// topology makes the bridge and the interface that leads out. They are the two
-// ends of one cable, so that both are up.
-func topology(t *testing.T) {
-	t.Helper()
-	const out = "out"
-	if err := netlink.LinkAdd(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: bridge}, PeerName: out}); err != nil {
-		t.Fatalf("add interfaces: %v", err)
-	}
-	for name, address := range map[string]netip.Addr{bridge: clientAddress, out: outAddress} {
-		link, err := netlink.LinkByName(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		a, err := netlink.ParseAddr(address.String() + "/24")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := errors.Join(netlink.AddrAdd(link, a), netlink.LinkSetUp(link)); err != nil {
-			t.Fatalf("give %s to %s: %v", address, name, err)
-		}
-	}
-}
 
 // eachVariant runs a test with iptables-nft and with iptables-legacy, each in
 // a namespace of its own.
@@ -55,7 +19,7 @@ func eachVariant(t *testing.T, test func(t *testing.T, tables *Tables)) {
 	t.Helper()
 	for _, variant := range []string{"nft", "legacy"} {
 		t.Run(variant, func(t *testing.T) {
-			namespace(t)
+			nattest.EnterNamespace(t)
 			test(t, program(t, variant))
 		})
 	}
@@ -99,7 +63,7 @@ func unmarked(listing string) string {
 // unchanged reports where a listing is another than it was.
 func (t *Tables) unchanged(test *testing.T, before []string) {
 	test.Helper()
-	unchanged(test, before, t.listing(test))
+	nattest.CheckUnchanged(test, before, t.listing(test))
 }
 
 func newJournal(t *testing.T) (j *undo.Journal, path string) {
@@ -119,21 +83,8 @@ func closeJournal(t *testing.T, j *undo.Journal) {
 	}
 }
 
-// The network whose rule is rewritten in these tests.
-var (
-	subnet = netip.MustParsePrefix("198.18.0.0/24")
-	ours   = "-s 198.18.0.0/24 ! -o snat-c -j MASQUERADE"
-)
-
-const bridge = "snat-c"
-
-// The address of a client, the one that it leaves under, and that of a server,
-// where nobody is: what is sent there passes all rules.
-var (
-	clientAddress = netip.MustParseAddr("198.18.0.1")
-	outAddress    = netip.MustParseAddr("192.0.2.1")
-	serverAddress = netip.MustParseAddr("192.0.2.9")
-)
+// ours is the rule that is rewritten in these tests, that of nattest's network.
+const ours = "-s 198.18.0.0/24 ! -o snat-c -j MASQUERADE"
 
 // others are the rules of others around ours, with counters that have moved.
 var others = []string{
@@ -159,7 +110,7 @@ func (t *Tables) busy(test *testing.T) {
 // find gives the rule of the network in these tests.
 func find(t *testing.T, variants ...*Tables) *Rule {
 	t.Helper()
-	r, err := Find(t.Context(), variants, subnet, bridge)
+	r, err := Find(t.Context(), variants, nattest.Subnet, nattest.Bridge)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,40 +125,4 @@ func apply(t *testing.T, r *Rule, j *undo.Journal, o snat.Options) *InForce {
 		t.Fatal(err)
 	}
 	return f
-}
-
-// send makes n connections out of the client network, of two packets each.
-func send(t *testing.T, n int) {
-	t.Helper()
-	for range n {
-		c, err := net.DialUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(clientAddress, 0)), net.UDPAddrFromAddrPort(netip.AddrPortFrom(serverAddress, 9000)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer c.Close() // no port is used twice
-		for range 2 {
-			if _, err := c.Write([]byte("x")); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-}
-
-// connect sends n SYNs out of the client network, each from another port.
-func connect(t *testing.T, server netip.AddrPort, n int) {
-	t.Helper()
-	for range n {
-		socket, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer unix.Close(socket) // no port is used twice
-		if err := unix.Bind(socket, &unix.SockaddrInet4{Addr: clientAddress.As4()}); err != nil {
-			t.Fatal(err)
-		}
-		err = unix.Connect(socket, &unix.SockaddrInet4{Addr: server.Addr().As4(), Port: int(server.Port())})
-		if !errors.Is(err, unix.EINPROGRESS) {
-			t.Fatal(err)
-		}
-	}
 }

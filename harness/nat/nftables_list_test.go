@@ -9,6 +9,7 @@ import (
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
+	"snatlab/harness/nat/nattest"
 	"snatlab/harness/nat/snat"
 )
 
@@ -42,13 +43,13 @@ func message(t testing.TB, exprs []expr.Any, more ...netlink.Attribute) []byte {
 func FuzzParseListed(f *testing.F) {
 	comment := netlink.Attribute{Type: unix.NFTA_RULE_USERDATA, Data: []byte("\x00\x02x\x00")}
 	for _, network := range []string{"198.18.0.0/24", "128.0.0.0/1", "0.0.0.0/0"} {
-		ours := nftRule{subnet: netip.MustParsePrefix(network), bridge: bridge, options: snat.Options{RandomFully: true}}.exprs()
+		ours := nftRule{subnet: netip.MustParsePrefix(network), bridge: nattest.Bridge, options: snat.Options{RandomFully: true}}.exprs()
 		f.Add(message(f, ours))
 		f.Add(message(f, ours, comment))
 		f.Add(message(f, ours[1:]))
 	}
-	for _, o := range rewritings {
-		f.Add(message(f, nftRule{subnet: subnet, bridge: bridge, options: o}.exprs()))
+	for _, o := range nattest.Rewritings {
+		f.Add(message(f, nftRule{subnet: nattest.Subnet, bridge: nattest.Bridge, options: o}.exprs()))
 	}
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -64,8 +65,8 @@ func FuzzParseListed(f *testing.F) {
 }
 
 func TestAnExpressionTooManyMakesAnotherRuleOfIt(t *testing.T) {
-	for o := range prints {
-		ours := nftRule{subnet: subnet, bridge: bridge, options: o}.exprs()
+	for o := range nattest.RuleEnds {
+		ours := nftRule{subnet: nattest.Subnet, bridge: nattest.Bridge, options: o}.exprs()
 		for at := range len(ours) + 1 {
 			for _, more := range []expr.Any{&expr.Notrack{}, &expr.Quota{Bytes: 1}, &expr.Counter{}, &expr.Immediate{Register: register, Data: []byte{4, 0}}} {
 				if l, err := parseListed(message(t, slices.Insert(slices.Clone(ours), at, more))); err != nil || l.text != another || l.handle != 9 {

@@ -12,13 +12,14 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"snatlab/harness/nat/nattest"
 	"snatlab/harness/nat/snat"
 	"snatlab/harness/netnstest"
 	"snatlab/harness/undo"
 )
 
 func TestTheTableIsWhatItsOwnerWouldWrite(t *testing.T) {
-	namespace(t)
+	nattest.EnterNamespace(t)
 	f := openNFT(t)
 	made(t, f)
 	const want = `table ip snatlab {
@@ -35,20 +36,20 @@ func TestTheTableIsWhatItsOwnerWouldWrite(t *testing.T) {
 
 // Whether nft wrote a rule or we did: both call it by the same text.
 func TestTheTextOfARuleIsWhatNFTPrints(t *testing.T) {
-	namespace(t)
+	nattest.EnterNamespace(t)
 	f := openNFT(t)
 	var rules []nftRule
-	for _, o := range rewritings {
-		rules = append(rules, nftRule{subnet: subnet, bridge: bridge, options: o})
+	for _, o := range nattest.Rewritings {
+		rules = append(rules, nftRule{subnet: nattest.Subnet, bridge: nattest.Bridge, options: o})
 	}
 	for _, network := range []string{
 		"198.18.0.0/24", "198.18.0.0/16", "10.0.0.0/8", "198.18.0.1/32", "0.0.0.0/0", "128.0.0.0/1", "198.16.0.0/13", "198.18.0.0/17",
 		"198.18.0.128/25", "198.18.0.4/31", "0.0.0.0/8",
 	} {
-		rules = append(rules, nftRule{subnet: netip.MustParsePrefix(network), bridge: bridge})
+		rules = append(rules, nftRule{subnet: netip.MustParsePrefix(network), bridge: nattest.Bridge})
 	}
 	for _, name := range []string{"b", "br-0123456789ab", "veth.1@x"} {
-		rules = append(rules, nftRule{subnet: subnet, bridge: name})
+		rules = append(rules, nftRule{subnet: nattest.Subnet, bridge: name})
 	}
 	for _, ours := range rules {
 		if err := (nft{}).write(t.Context(), ours); err != nil {
@@ -106,13 +107,13 @@ var otherShapes = []string{
 func TestARuleOfAnotherShapeIsNeverTakenForOurs(t *testing.T) {
 	for _, shape := range otherShapes {
 		t.Run(shape, func(t *testing.T) {
-			namespace(t)
+			nattest.EnterNamespace(t)
 			f := openNFT(t)
 			r, j, _ := made(t, f)
 			inForce := apply(t, r, j, snat.Options{RandomFully: true})
 			f.flush(t)
 			f.add(t, shape)
-			before := everything(t, true)
+			before := nattest.ListRules(t, true)
 			rules, err := nft{}.read(t.Context())
 			if err != nil || len(rules) != 1 || rules[0] != (rule{text: another}) {
 				t.Fatalf("read as %v (%v)", rules, err)
@@ -122,7 +123,7 @@ func TestARuleOfAnotherShapeIsNeverTakenForOurs(t *testing.T) {
 				t.Error("rewritten")
 			}
 			undoArm(t, inForce)
-			unchanged(t, before, everything(t, true))
+			nattest.CheckUnchanged(t, before, nattest.ListRules(t, true))
 		})
 	}
 }
@@ -133,9 +134,9 @@ type deaf struct{ nft }
 func (deaf) replace(context.Context, rule, rule, snat.Options) error { return nil }
 
 func TestARewritingIsLookedAtAfterwards(t *testing.T) {
-	namespace(t)
+	nattest.EnterNamespace(t)
 	j, _ := newJournal(t)
-	r, err := NFTables(t.Context(), j, subnet, bridge)
+	r, err := NFTables(t.Context(), j, nattest.Subnet, nattest.Bridge)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +150,7 @@ func TestARewritingIsLookedAtAfterwards(t *testing.T) {
 }
 
 func TestATableThatSomebodyDeletedLeavesNothingToUndo(t *testing.T) {
-	namespace(t)
+	nattest.EnterNamespace(t)
 	f := openNFT(t)
 	r, j, _ := made(t, f)
 	inForce := apply(t, r, j, snat.Options{RandomFully: true})
@@ -157,16 +158,16 @@ func TestATableThatSomebodyDeletedLeavesNothingToUndo(t *testing.T) {
 	isGone(t, f, inForce, f.ours(snat.Options{RandomFully: true}))
 	undoArm(t, inForce)
 	closeJournal(t, j)
-	if left := everything(t, true); len(left) > 0 {
+	if left := nattest.ListRules(t, true); len(left) > 0 {
 		t.Errorf("left %q", left)
 	}
 }
 
 func TestNFTablesNeedsNoProgram(t *testing.T) {
-	namespace(t)
+	nattest.EnterNamespace(t)
 	t.Setenv("PATH", t.TempDir())
 	j, path := newJournal(t)
-	r, err := NFTables(t.Context(), j, subnet, bridge)
+	r, err := NFTables(t.Context(), j, nattest.Subnet, nattest.Bridge)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,7 +180,7 @@ func TestNFTablesNeedsNoProgram(t *testing.T) {
 }
 
 func TestTheStepsOfNFTablesTellWhatWasMadeAndHowToUndoItByHand(t *testing.T) {
-	namespace(t)
+	nattest.EnterNamespace(t)
 	f := openNFT(t)
 	r, j, _ := made(t, f)
 	apply(t, r, j, snat.Options{RandomFully: true})
@@ -207,13 +208,13 @@ func TestWhatNFTablesCannotWriteIsRefusedBeforeAnythingIsMade(t *testing.T) {
 		{"198.18.0.0/24", "snat*", `198.18.0.0/24 with nftables: "snat*" is no name of a bridge`},
 	} {
 		j, path := newJournal(t)
-		header := read(t, path)
+		header := nattest.ReadFile(t, path)
 		_, err := NFTables(t.Context(), j, netip.MustParsePrefix(c.network), c.name)
 		if want := "make masquerade rule of " + c.want; err == nil || err.Error() != want {
 			t.Errorf("error %v\nwant  %s", err, want)
 		}
-		if read(t, path) != header {
-			t.Errorf("journal reads\n%s", read(t, path))
+		if nattest.ReadFile(t, path) != header {
+			t.Errorf("journal reads\n%s", nattest.ReadFile(t, path))
 		}
 	}
 }

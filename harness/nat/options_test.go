@@ -9,65 +9,20 @@ import (
 	"strings"
 	"testing"
 
+	"snatlab/harness/nat/nattest"
 	"snatlab/harness/nat/snat"
 )
-
-// Ranges of ports and of addresses in these tests. Four addresses make a
-// network, which nft prints as one.
-var (
-	tenPorts      = snat.Ports{First: 20_000, Last: 20_009}
-	onePort       = snat.Ports{First: 20_000, Last: 20_000}
-	oneAddress    = snat.Addresses{First: netip.MustParseAddr("192.0.2.11"), Last: netip.MustParseAddr("192.0.2.11")}
-	fourAddresses = snat.Addresses{First: netip.MustParseAddr("192.0.2.16"), Last: netip.MustParseAddr("192.0.2.19")}
-	someAddresses = snat.Addresses{First: netip.MustParseAddr("192.0.2.11"), Last: netip.MustParseAddr("192.0.2.15")}
-)
-
-// prints is how a rule with options ends, as each program prints it.
-var prints = map[snat.Options]struct{ iptables, nft string }{
-	{}:                  {"-j MASQUERADE", "counter masquerade"},
-	{Random: true}:      {"-j MASQUERADE --random", "counter masquerade random"},
-	{RandomFully: true}: {"-j MASQUERADE --random-fully", "counter masquerade fully-random"},
-	{ToPorts: tenPorts}: {"-p tcp -j MASQUERADE --to-ports 20000-20009", "meta l4proto tcp counter masquerade to :20000-20009"},
-	{ToPorts: onePort}:  {"-p tcp -j MASQUERADE --to-ports 20000", "meta l4proto tcp counter masquerade to :20000"},
-	{ToPorts: tenPorts, Random: true}: {
-		"-p tcp -j MASQUERADE --to-ports 20000-20009 --random", "meta l4proto tcp counter masquerade to :20000-20009 random"},
-	{ToPorts: tenPorts, RandomFully: true}: {
-		"-p tcp -j MASQUERADE --to-ports 20000-20009 --random-fully", "meta l4proto tcp counter masquerade to :20000-20009 fully-random"},
-	{ToPorts: onePort, RandomFully: true}: {
-		"-p tcp -j MASQUERADE --to-ports 20000 --random-fully", "meta l4proto tcp counter masquerade to :20000 fully-random"},
-	{ToSource: oneAddress}:    {"-j SNAT --to-source 192.0.2.11", "counter snat to 192.0.2.11"},
-	{ToSource: someAddresses}: {"-j SNAT --to-source 192.0.2.11-192.0.2.15", "counter snat to 192.0.2.11-192.0.2.15"},
-	{ToSource: fourAddresses}: {"-j SNAT --to-source 192.0.2.16-192.0.2.19", "counter snat to 192.0.2.16/30"},
-	{ToSource: oneAddress, Random: true}: {
-		"-j SNAT --to-source 192.0.2.11 --random", "counter snat to 192.0.2.11 random"},
-	{ToSource: oneAddress, RandomFully: true}: {
-		"-j SNAT --to-source 192.0.2.11 --random-fully", "counter snat to 192.0.2.11 fully-random"},
-	{ToSource: someAddresses, RandomFully: true}: {
-		"-j SNAT --to-source 192.0.2.11-192.0.2.15 --random-fully", "counter snat to 192.0.2.11-192.0.2.15 fully-random"},
-	{ToSource: fourAddresses, RandomFully: true}: {
-		"-j SNAT --to-source 192.0.2.16-192.0.2.19 --random-fully", "counter snat to 192.0.2.16/30 fully-random"},
-}
-
-// rewritings are all options that make another rule.
-var rewritings = func() (all []snat.Options) {
-	for o := range prints {
-		if o != (snat.Options{}) {
-			all = append(all, o)
-		}
-	}
-	return all
-}()
 
 // contradictions are no options at all.
 var contradictions = map[snat.Options]string{
 	{Random: true, RandomFully: true}:                         "random and random-fully exclude each other",
-	{ToPorts: tenPorts, ToSource: oneAddress}:                 "ports to masquerade to and addresses to translate to exclude each other",
+	{ToPorts: nattest.TenPorts, ToSource: nattest.OneAddress}: "ports to masquerade to and addresses to translate to exclude each other",
 	{ToPorts: snat.Ports{First: 0, Last: 1024}}:               "0-1024 is no range of ports",
 	{ToPorts: snat.Ports{First: 1024}}:                        "1024-0 is no range of ports",
 	{ToPorts: snat.Ports{First: 2000, Last: 1999}}:            "2000-1999 is no range of ports",
-	{ToSource: snat.Addresses{First: outAddress}}:             "192.0.2.1-invalid IP is no range of IPv4 addresses",
-	{ToSource: snat.Addresses{Last: outAddress}}:              "invalid IP-192.0.2.1 is no range of IPv4 addresses",
-	{ToSource: swapped(someAddresses)}:                        "192.0.2.15-192.0.2.11 is no range of IPv4 addresses",
+	{ToSource: snat.Addresses{First: nattest.OutAddress}}:     "192.0.2.1-invalid IP is no range of IPv4 addresses",
+	{ToSource: snat.Addresses{Last: nattest.OutAddress}}:      "invalid IP-192.0.2.1 is no range of IPv4 addresses",
+	{ToSource: swapped(nattest.SomeAddresses)}:                "192.0.2.15-192.0.2.11 is no range of IPv4 addresses",
 	{ToSource: both(netip.IPv6LinkLocalAllNodes())}:           "ff02::1 is no range of IPv4 addresses",
 	{ToSource: both(netip.MustParseAddr("::ffff:192.0.2.1"))}: "::ffff:192.0.2.1 is no range of IPv4 addresses",
 }
@@ -93,7 +48,7 @@ func TestARangeIsANetworkForNFTWhereItIsOne(t *testing.T) {
 }
 
 func TestAnOldProgramIsSaidToBeTooOld(t *testing.T) {
-	for o, flag := range map[snat.Options]string{{RandomFully: true}: "--random-fully", {ToSource: oneAddress, RandomFully: true}: "--random-fully"} {
+	for o, flag := range map[snat.Options]string{{RandomFully: true}: "--random-fully", {ToSource: nattest.OneAddress, RandomFully: true}: "--random-fully"} {
 		eachVariant(t, func(t *testing.T, tables *Tables) {
 			tables.rules(t, ours)
 			old := without(t, tables, flag)

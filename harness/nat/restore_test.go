@@ -11,6 +11,7 @@ import (
 
 	"github.com/vishvananda/netlink"
 
+	"snatlab/harness/nat/nattest"
 	"snatlab/harness/nat/snat"
 	"snatlab/harness/netnstest"
 	"snatlab/harness/undo"
@@ -105,7 +106,7 @@ func undoArm(t *testing.T, f *InForce) {
 func replay(t *testing.T, path string) {
 	t.Helper()
 	dead := filepath.Join(t.TempDir(), filepath.Base(path))
-	if err := os.WriteFile(dead, []byte(read(t, path)), 0o600); err != nil {
+	if err := os.WriteFile(dead, []byte(nattest.ReadFile(t, path)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	j, err := undo.Open(dead, Undoers())
@@ -138,7 +139,7 @@ func TestAJournalOfTheFirstVersionIsUndone(t *testing.T) {
 				t.Fatal(err)
 			}
 			replay(t, journal)
-			unchanged(t, before, f.listing(t))
+			nattest.CheckUnchanged(t, before, f.listing(t))
 		}
 	})
 }
@@ -181,7 +182,7 @@ func TestARewrittenRuleOfANetworkThatIsGoneIsDeleted(t *testing.T) {
 		tables.rules(t, others[0], ours, others[1])
 		j, _ := newJournal(t)
 		apply(t, find(t, tables), j, snat.Options{RandomFully: true})
-		link, err := netlink.LinkByName(bridge)
+		link, err := netlink.LinkByName(nattest.Bridge)
 		if err := errors.Join(err, netlink.LinkDel(link)); err != nil {
 			t.Fatal(err)
 		}
@@ -226,7 +227,7 @@ func TestTheManualCommandPutsTheRuleOfANetworkThatLastsBack(t *testing.T) {
 }
 
 func TestAProgramThatIsGoneLeavesTheStepToBeUndone(t *testing.T) {
-	namespace(t)
+	nattest.EnterNamespace(t)
 	tables := program(t, "nft")
 	tables.rules(t, ours)
 	j, path := newJournal(t)

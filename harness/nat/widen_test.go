@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"snatlab/harness/nat/nattest"
 	"snatlab/harness/nat/snat"
 	"snatlab/harness/netnstest"
 	"snatlab/harness/undo"
@@ -20,13 +21,13 @@ import (
 // widen widens the window for the network in these tests.
 func widen(t *testing.T, j *undo.Journal, rules int) {
 	t.Helper()
-	if err := Widen(t.Context(), j, subnet, rules); err != nil {
+	if err := Widen(t.Context(), j, nattest.Subnet, rules); err != nil {
 		t.Fatal(err)
 	}
 }
 
 func TestTheWideningIsWhatItsOwnerWouldWrite(t *testing.T) {
-	namespace(t)
+	nattest.EnterNamespace(t)
 	openNFT(t)
 	j, _ := newJournal(t)
 	widen(t, j, 3)
@@ -52,13 +53,13 @@ func TestTheWideningIsWhatItsOwnerWouldWrite(t *testing.T) {
 	}
 	netnstest.Run(t, j.Steps()[0].Manual)
 	closeJournal(t, j)
-	untouched(t)
+	nattest.CheckNoTables(t)
 }
 
 func TestAsManyIdleRulesAreWrittenAsAreAskedFor(t *testing.T) {
 	for _, n := range []int{1, perTransaction - 1, perTransaction, perTransaction + 1, 5000, 20_000} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
-			namespace(t)
+			nattest.EnterNamespace(t)
 			openNFT(t)
 			j, _ := newJournal(t)
 			widen(t, j, n)
@@ -66,7 +67,7 @@ func TestAsManyIdleRulesAreWrittenAsAreAskedFor(t *testing.T) {
 				t.Errorf("%d idle rules, want %d", got, n)
 			}
 			closeJournal(t, j)
-			untouched(t)
+			nattest.CheckNoTables(t)
 		})
 	}
 }
@@ -76,31 +77,31 @@ func TestAsManyIdleRulesAreWrittenAsAreAskedFor(t *testing.T) {
 func TestWideningChangesNothingElse(t *testing.T) {
 	eachFirewall(t, func(t *testing.T, f firewall) {
 		openNFT(t)
-		crowd(t)
+		nattest.AddForeignRules(t)
 		r, own, _ := made(t, f)
 		inForce := apply(t, r, own, snat.Options{RandomFully: true})
-		before := everything(t, true)
+		before := nattest.ListRules(t, true)
 		j, path := newJournal(t)
 		widen(t, j, 100)
-		all := everything(t, true)
+		all := nattest.ListRules(t, true)
 		at := slices.IndexFunc(all, func(line string) bool { return strings.HasPrefix(line, "table ip snatlab-widen-run ") })
 		end := at + 1 + slices.Index(all[at:], "}")
-		unchanged(t, before, slices.Delete(slices.Clone(all), at, end))
+		nattest.CheckUnchanged(t, before, slices.Delete(slices.Clone(all), at, end))
 		steps := j.Steps()
 		replay(t, path)
-		unchanged(t, before, everything(t, true))
+		nattest.CheckUnchanged(t, before, nattest.ListRules(t, true))
 		closeJournal(t, j)
 		if err := Undoers().UndoAll(t.Context(), steps); err != nil {
 			t.Error(err)
 		}
-		unchanged(t, before, everything(t, true))
+		nattest.CheckUnchanged(t, before, nattest.ListRules(t, true))
 		undoArm(t, inForce)
 	})
 }
 
 // A rule that counts is put behind the idle ones.
 func TestOnlyPacketsThatOpenAConnectionFromTheSubnetMeetTheIdleRules(t *testing.T) {
-	namespace(t)
+	nattest.EnterNamespace(t)
 	f := openNFT(t)
 	_, j, _ := made(t, f)
 	widen(t, j, 1000)
@@ -113,17 +114,17 @@ func TestOnlyPacketsThatOpenAConnectionFromTheSubnetMeetTheIdleRules(t *testing.
 	}
 	echo := listen(t)
 	passed("before anything is sent", 0)
-	send(t, 5) // two packets each, and no answer: both are the first of their connection
+	nattest.SendUDP(t, 5) // two packets each, and no answer: both are the first of their connection
 	passed("connections from the subnet", 10)
-	if kept, drawn := ports(t); kept != 5 || drawn != 0 {
+	if kept, drawn := nattest.CountPorts(t); kept != 5 || drawn != 0 {
 		t.Errorf("%d ports kept and %d not, want 5 and none", kept, drawn)
 	}
-	talk(t, outAddress, echo)
+	talk(t, nattest.OutAddress, echo)
 	passed("connections from elsewhere", 10)
-	talk(t, clientAddress, echo)
+	talk(t, nattest.ClientAddress, echo)
 	passed("the rest of a connection from the subnet, and its answers", 11)
 	netnstest.Run(t, "nft 'table ip t { chain o { type filter hook output priority raw; notrack; }; }'")
-	send(t, 5)
+	nattest.SendUDP(t, 5)
 	passed("packets that are not tracked", 11)
 }
 
@@ -132,7 +133,7 @@ func TestOnlyPacketsThatOpenAConnectionFromTheSubnetMeetTheIdleRules(t *testing.
 func listen(t *testing.T) netip.AddrPort {
 	t.Helper()
 	netnstest.Run(t, "ip link set lo up")
-	server, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(outAddress, 0)))
+	server, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(nattest.OutAddress, 0)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,38 +185,38 @@ func TestWhatCannotBeWidenedIsRefusedBeforeAnythingIsMade(t *testing.T) {
 			"table ip snatlab-widen is there already (if it is nobody's: nft delete table ip snatlab-widen)"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			namespace(t)
+			nattest.EnterNamespace(t)
 			openNFT(t)
 			netnstest.Run(t, c.before)
-			before := everything(t, true)
+			before := nattest.ListRules(t, true)
 			j, path := newJournal(t)
-			header := read(t, path)
+			header := nattest.ReadFile(t, path)
 			err := Widen(c.ctx, j, netip.MustParsePrefix(c.subnet), 7)
 			if want := "widen the window of the race by 7 rules: " + c.want; err == nil || err.Error() != want {
 				t.Errorf("error %v\nwant  %s", err, want)
 			}
-			if read(t, path) != header {
-				t.Errorf("journal reads\n%s", read(t, path))
+			if nattest.ReadFile(t, path) != header {
+				t.Errorf("journal reads\n%s", nattest.ReadFile(t, path))
 			}
-			unchanged(t, before, everything(t, true))
+			nattest.CheckUnchanged(t, before, nattest.ListRules(t, true))
 		})
 	}
 }
 
 func TestNoIdleRulesMakeNoTable(t *testing.T) {
-	namespace(t)
+	nattest.EnterNamespace(t)
 	j, path := newJournal(t)
-	header := read(t, path)
+	header := nattest.ReadFile(t, path)
 	widen(t, j, 0)
-	if read(t, path) != header {
-		t.Errorf("journal reads\n%s", read(t, path))
+	if nattest.ReadFile(t, path) != header {
+		t.Errorf("journal reads\n%s", nattest.ReadFile(t, path))
 	}
-	untouched(t)
+	nattest.CheckNoTables(t)
 }
 
 // A crash can come before the table, or between any two transactions.
 func TestAWideningThatIsNotCompleteIsUndone(t *testing.T) {
-	namespace(t)
+	nattest.EnterNamespace(t)
 	openNFT(t)
 	steps := []undo.Step{undo.NewStep(KindWiden, "", "", widened{})}
 	for _, half := range []string{":", "nft add table ip snatlab-widen", "nft 'table ip snatlab-widen { chain idle { ip saddr 0.0.0.1; }; }'"} {
@@ -223,6 +224,6 @@ func TestAWideningThatIsNotCompleteIsUndone(t *testing.T) {
 		if err := Undoers().UndoAll(t.Context(), steps); err != nil {
 			t.Error(err)
 		}
-		untouched(t)
+		nattest.CheckNoTables(t)
 	}
 }

@@ -1,0 +1,53 @@
+package nattest
+
+import (
+	"net/netip"
+
+	"snatlab/harness/nat/snat"
+)
+
+// Ranges of ports and of addresses in these tests. Four addresses make a
+// network, which nft RuleEnds as one.
+var (
+	TenPorts      = snat.Ports{First: 20_000, Last: 20_009}
+	OnePort       = snat.Ports{First: 20_000, Last: 20_000}
+	OneAddress    = snat.Addresses{First: netip.MustParseAddr("192.0.2.11"), Last: netip.MustParseAddr("192.0.2.11")}
+	FourAddresses = snat.Addresses{First: netip.MustParseAddr("192.0.2.16"), Last: netip.MustParseAddr("192.0.2.19")}
+	SomeAddresses = snat.Addresses{First: netip.MustParseAddr("192.0.2.11"), Last: netip.MustParseAddr("192.0.2.15")}
+)
+
+// RuleEnds is how a rule with options ends, as each program prints it.
+var RuleEnds = map[snat.Options]struct{ IPTables, NFTables string }{
+	{}:                  {"-j MASQUERADE", "counter masquerade"},
+	{Random: true}:      {"-j MASQUERADE --random", "counter masquerade random"},
+	{RandomFully: true}: {"-j MASQUERADE --random-fully", "counter masquerade fully-random"},
+	{ToPorts: TenPorts}: {"-p tcp -j MASQUERADE --to-ports 20000-20009", "meta l4proto tcp counter masquerade to :20000-20009"},
+	{ToPorts: OnePort}:  {"-p tcp -j MASQUERADE --to-ports 20000", "meta l4proto tcp counter masquerade to :20000"},
+	{ToPorts: TenPorts, Random: true}: {
+		"-p tcp -j MASQUERADE --to-ports 20000-20009 --random", "meta l4proto tcp counter masquerade to :20000-20009 random"},
+	{ToPorts: TenPorts, RandomFully: true}: {
+		"-p tcp -j MASQUERADE --to-ports 20000-20009 --random-fully", "meta l4proto tcp counter masquerade to :20000-20009 fully-random"},
+	{ToPorts: OnePort, RandomFully: true}: {
+		"-p tcp -j MASQUERADE --to-ports 20000 --random-fully", "meta l4proto tcp counter masquerade to :20000 fully-random"},
+	{ToSource: OneAddress}:    {"-j SNAT --to-source 192.0.2.11", "counter snat to 192.0.2.11"},
+	{ToSource: SomeAddresses}: {"-j SNAT --to-source 192.0.2.11-192.0.2.15", "counter snat to 192.0.2.11-192.0.2.15"},
+	{ToSource: FourAddresses}: {"-j SNAT --to-source 192.0.2.16-192.0.2.19", "counter snat to 192.0.2.16/30"},
+	{ToSource: OneAddress, Random: true}: {
+		"-j SNAT --to-source 192.0.2.11 --random", "counter snat to 192.0.2.11 random"},
+	{ToSource: OneAddress, RandomFully: true}: {
+		"-j SNAT --to-source 192.0.2.11 --random-fully", "counter snat to 192.0.2.11 fully-random"},
+	{ToSource: SomeAddresses, RandomFully: true}: {
+		"-j SNAT --to-source 192.0.2.11-192.0.2.15 --random-fully", "counter snat to 192.0.2.11-192.0.2.15 fully-random"},
+	{ToSource: FourAddresses, RandomFully: true}: {
+		"-j SNAT --to-source 192.0.2.16-192.0.2.19 --random-fully", "counter snat to 192.0.2.16/30 fully-random"},
+}
+
+// Rewritings are all options that make another rule.
+var Rewritings = func() (all []snat.Options) {
+	for o := range RuleEnds {
+		if o != (snat.Options{}) {
+			all = append(all, o)
+		}
+	}
+	return all
+}()

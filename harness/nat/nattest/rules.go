@@ -1,0 +1,94 @@
+package nattest
+
+import (
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"snatlab/harness/netnstest"
+)
+
+// ListRules returns all rules of all firewalls in the namespace of the test,
+// counters included. With handles, a rule that was written again differs.
+func ListRules(t *testing.T, handles bool) []string {
+	t.Helper()
+	list := "nft list ruleset"
+	if handles {
+		list = "nft -a list ruleset"
+	}
+	var all []string
+	for _, line := range SplitLines(netnstest.Run(t, list+" 2>/dev/null; iptables-legacy-save -c")) {
+		if !strings.HasPrefix(line, "#") { // a warning, or the time of day
+			all = append(all, line)
+		}
+	}
+	return all
+}
+
+// SplitLines returns the lines of a text that are not empty.
+func SplitLines(text string) []string {
+	return strings.FieldsFunc(text, func(r rune) bool { return r == '\n' })
+}
+
+// AddForeignRules writes rules of other programs at the same hook, some of them
+// under snatlab's names.
+func AddForeignRules(t *testing.T) {
+	t.Helper()
+	const nft = `
+table ip theirs {
+	set nets { type ipv4_addr; flags interval; elements = { 10.9.0.0/16 } }
+	chain postrouting {
+		type nat hook postrouting priority srcnat; policy accept;
+		ip saddr @nets oifname != "snat-c" counter packets 5 bytes 300 masquerade fully-random comment "theirs"
+	}
+}
+table ip6 snatlab {
+	chain postrouting {
+		type nat hook postrouting priority srcnat; policy accept;
+		ip6 saddr fd00::/64 oifname != "snat-c" counter packets 6 bytes 360 masquerade
+	}
+}
+table inet snatlab {
+	chain postrouting {
+		type nat hook postrouting priority srcnat + 5; policy accept;
+		ip saddr 10.9.0.0/16 counter packets 7 bytes 420
+	}
+}`
+	netnstest.Run(t, "nft -f - <<'END'"+nft+"\nEND")
+	// A kernel without legacy tables holds no rules there.
+	netnstest.Run(t, "iptables-legacy -t nat -A POSTROUTING -c 7 420 -s 10.8.0.0/16 ! -o docker0 -j MASQUERADE || :")
+}
+
+// CheckNoTables reports tables of any firewall in the namespace of the test.
+func CheckNoTables(t *testing.T) {
+	t.Helper()
+	if names := netnstest.Run(t, "cat /proc/thread-self/net/ip_tables_names 2>/dev/null || :"); names != "" {
+		t.Errorf("iptables-legacy tables were made: %q", names)
+	}
+	if _, err := exec.LookPath("nft"); err != nil {
+		t.Log("nft is not installed: its tables are not looked at")
+	} else if rules := netnstest.Run(t, "nft list ruleset"); rules != "" {
+		t.Errorf("nft tables were made:\n%s", rules)
+	}
+}
+
+// CheckUnchanged reports rules that differ from those before.
+func CheckUnchanged(t *testing.T, before, now []string) {
+	t.Helper()
+	if d := cmp.Diff(before, now); d != "" {
+		t.Errorf("the rules are not what they were (-before +now):\n%s", d)
+	}
+}
+
+// ReadFile returns the content of a file.
+func ReadFile(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}

@@ -1,0 +1,93 @@
+package nattest
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"testing"
+
+	"github.com/ti-mo/conntrack"
+	"golang.org/x/sys/unix"
+)
+
+// SendUDP opens n connections out of the client network and sends two packets
+// on each.
+func SendUDP(t *testing.T, n int) {
+	t.Helper()
+	for range n {
+		c, err := net.DialUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(ClientAddress, 0)), net.UDPAddrFromAddrPort(netip.AddrPortFrom(ServerAddress, 9000)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close() // no port is used twice
+		for range 2 {
+			if _, err := c.Write([]byte("x")); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// SendSYNs sends n SYNs out of the client network, each from another port.
+func SendSYNs(t *testing.T, server netip.AddrPort, n int) {
+	t.Helper()
+	for range n {
+		socket, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer unix.Close(socket) // no port is used twice
+		if err := unix.Bind(socket, &unix.SockaddrInet4{Addr: ClientAddress.As4()}); err != nil {
+			t.Fatal(err)
+		}
+		err = unix.Connect(socket, &unix.SockaddrInet4{Addr: server.Addr().As4(), Port: int(server.Port())})
+		if !errors.Is(err, unix.EINPROGRESS) {
+			t.Fatal(err)
+		}
+	}
+}
+
+// CountPorts returns how many connections in the namespace kept their source
+// port, and how many got another one.
+func CountPorts(t *testing.T) (kept, drawn int) {
+	t.Helper()
+	for _, f := range readFlows(t) {
+		switch from, to := f.TupleOrig, f.TupleReply; {
+		case from.IP.SourceAddress != ClientAddress:
+		case to.IP.DestinationAddress != OutAddress:
+			t.Errorf("not masqueraded: %v", f)
+		case from.Proto.SourcePort == to.Proto.DestinationPort:
+			kept++
+		default:
+			drawn++
+		}
+	}
+	return kept, drawn
+}
+
+// TranslatedSources counts the connections to a server by the address and port
+// that they were translated to.
+func TranslatedSources(t *testing.T, server netip.AddrPort) map[netip.AddrPort]int {
+	t.Helper()
+	given := map[netip.AddrPort]int{}
+	for _, f := range readFlows(t) {
+		if to := f.TupleReply; f.TupleOrig.Proto.DestinationPort == server.Port() && f.TupleOrig.IP.DestinationAddress == server.Addr() {
+			given[netip.AddrPortFrom(to.IP.DestinationAddress, to.Proto.DestinationPort)]++
+		}
+	}
+	return given
+}
+
+func readFlows(t *testing.T) []conntrack.Flow {
+	t.Helper()
+	c, err := conntrack.Dial(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	all, err := c.Dump(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
