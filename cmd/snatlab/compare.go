@@ -119,7 +119,7 @@ func (f compareFlags) compare(c *cobra.Command, old, new string) error {
 // tells the sides apart.
 func (f compareFlags) writeBench(before, after *regression.Group) (column string, err error) {
 	write := func(path string, sides ...report.BenchSide) error {
-		return writeFile(path, sides, func(w io.Writer, sides []report.BenchSide) (err error) {
+		return resultfile.WriteFile(path, func(w io.Writer) (err error) {
 			column, err = report.Bench(w, sides...)
 			return err
 		})

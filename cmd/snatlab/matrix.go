@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,7 +13,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 
 	"snatlab/harness/history/store"
 	"snatlab/harness/kernel"
@@ -167,12 +167,8 @@ func (f matrixFlags) run(ctx context.Context, s *scenario.Scenario) error {
 	if dir == "" {
 		dir = filepath.Join("results", newID(time.Now()))
 	}
-	_, missing := os.Stat(dir)
-	folder, err := makeRoom(dir)
+	folder, err := resultfile.MakeFolder(dir)
 	if err != nil {
-		if missing != nil {
-			_ = unix.Rmdir(dir)
-		}
 		return fmt.Errorf("make room for the matrix: %w", err)
 	}
 	defer folder.Close()
@@ -180,9 +176,7 @@ func (f matrixFlags) run(ctx context.Context, s *scenario.Scenario) error {
 	m, runErr := f.matrix(qemu, s, results).Run(ctx)
 	m.Version = version
 	if len(m.Rows) == 0 {
-		if missing != nil {
-			_ = unix.Rmdir(dir) // there is nothing to report; an empty folder does no harm either
-		}
+		folder.RemoveEmpty() // there is nothing to report
 		return runErr
 	}
 	err = errors.Join(runErr, f.show(dir, folder, m))
@@ -210,10 +204,10 @@ func (f matrixFlags) matrix(qemu string, s *scenario.Scenario, results *store.St
 
 // show keeps the matrix and prints it. One that could not be kept is shown as a
 // whole: it cannot be had again.
-func (f matrixFlags) show(dir string, folder *os.Root, m *result.Matrix) error {
+func (f matrixFlags) show(dir string, folder *resultfile.Folder, m *result.Matrix) error {
 	kept := errors.Join(
-		writeInFolder(dir, folder, resultfile.MatrixName, m, resultfile.WriteJSON),
-		writeInFolder(dir, folder, "matrix.md", m, report.MatrixMarkdown))
+		folder.Write(resultfile.MatrixName, func(w io.Writer) error { return resultfile.WriteJSON(w, m) }),
+		folder.Write("matrix.md", func(w io.Writer) error { return report.MatrixMarkdown(w, m) }))
 	if kept != nil {
 		fmt.Fprintln(os.Stderr, "the matrix could not be written to its folder: it is on standard output, as JSON")
 	}

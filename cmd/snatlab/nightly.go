@@ -148,7 +148,7 @@ func (f nightlyFlags) run(ctx context.Context, c *cobra.Command, tasks []task, k
 		return err
 	}
 	// Before the work, not after it.
-	folder, err := makeRoom(f.store)
+	folder, err := resultfile.MakeFolder(f.store)
 	if err != nil {
 		return fmt.Errorf("make room for results: %w (another folder: --store)", err)
 	}
@@ -228,7 +228,7 @@ func (f nightlyFlags) tell(record *result.Night, err error) error {
 	}{{f.junit, report.JUnit}, {f.metrics, report.Metrics}} {
 		if file.path != "" {
 			// Whatever the umask: who reads it is another user.
-			failed = errors.Join(failed, writeFile(file.path, record, file.render, renameio.IgnoreUmask()))
+			failed = errors.Join(failed, resultfile.WritePublicFile(file.path, func(w io.Writer) error { return file.render(w, record) }))
 		}
 	}
 	tell(failed)

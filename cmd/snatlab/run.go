@@ -6,20 +6,16 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
-	"github.com/google/renameio/v2"
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 
 	"snatlab/harness"
 	"snatlab/harness/lab"
 	"snatlab/harness/lab/netns"
-	"snatlab/harness/place"
 	"snatlab/harness/report"
 	"snatlab/harness/result"
 	"snatlab/harness/result/resultfile"
@@ -169,12 +165,8 @@ func (f runFlags) run(ctx context.Context, s *scenario.Scenario) (kept *lab.Kept
 	}
 	defer func() { err = errors.Join(err, site.close()) }()
 	// Before the work, not after it: a result that has no place is lost.
-	_, missing := os.Stat(dir)
-	folder, err := makeRoom(dir)
+	folder, err := resultfile.MakeFolder(dir)
 	if err != nil {
-		if missing != nil {
-			_ = unix.Rmdir(dir)
-		}
 		return nil, fmt.Errorf("make room for the result: %w", err)
 	}
 	defer folder.Close()
@@ -188,10 +180,8 @@ func (f runFlags) run(ctx context.Context, s *scenario.Scenario) (kept *lab.Kept
 	}()
 	r, runErr := f.experiment(ctx, s, site, id, keep)
 	if runErr != nil && trials(r) == 0 {
-		if missing != nil {
-			_ = unix.Rmdir(dir) // there is nothing to report; an empty folder does no harm either
-		}
-	} else if runErr = errors.Join(runErr, f.show(dir, r, f.write(dir, folder, r))); runErr == nil {
+		folder.RemoveEmpty() // there is nothing to report
+	} else if runErr = errors.Join(runErr, f.show(dir, r, folder.WriteResult(r, report.Markdown, f.force))); runErr == nil {
 		runErr = verdictCode(r)
 	}
 	kept, err = keep.end(ctx)
@@ -232,62 +222,15 @@ func trials(r *result.Result) int {
 	return n
 }
 
-// The files of a run.
-var resultFiles = []string{resultfile.ResultName, reportName}
-
-const reportName = "report.md"
-
 // checkOut reports a folder that holds a result already.
 func (f runFlags) checkOut() error {
 	if f.out == "" || f.force {
 		return nil
 	}
-	for _, name := range resultFiles {
-		if _, err := os.Lstat(filepath.Join(f.out, name)); err == nil {
-			return fmt.Errorf("--out: %s holds a %s already (name another folder, or replace the result with --force)", f.out, name)
-		}
+	if name := resultfile.FindResult(f.out); name != "" {
+		return fmt.Errorf("--out: %s holds a %s already (name another folder, or replace the result with --force)", f.out, name)
 	}
 	return nil
-}
-
-// write keeps the result, whole or not at all. A result that came to the folder
-// meanwhile is not replaced.
-func (f runFlags) write(dir string, folder *os.Root, r *result.Result) error {
-	for _, name := range resultFiles {
-		if _, err := folder.Lstat(name); err == nil && !f.force {
-			return fmt.Errorf("write %s: another run has written it meanwhile", filepath.Join(dir, name))
-		}
-	}
-	return errors.Join(
-		writeInFolder(dir, folder, resultfile.ResultName, r, resultfile.WriteJSON),
-		writeInFolder(dir, folder, reportName, r, report.Markdown))
-}
-
-// typical is the size of a result and its report, in bytes, for the most part.
-const typical = 64 << 10
-
-// makeRoom looks that there will be a place for results: their folder, which it
-// opens, and some room on the disk.
-func makeRoom(dir string) (_ *os.Root, err error) {
-	folder, err := place.MakeFolder(dir)
-	if err != nil {
-		return nil, err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, folder.Close())
-		}
-	}()
-	name := ".snatlab-" + rand.Text()
-	trial, err := folder.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	_, err = trial.Write(make([]byte, typical))
-	if err == nil {
-		err = trial.Sync() // some file systems find room only then
-	}
-	return folder, errors.Join(err, trial.Close(), folder.Remove(name))
 }
 
 // show shows the result. One that could not be kept is shown as a whole: it
@@ -310,40 +253,6 @@ func (f runFlags) print(dir string, r *result.Result) error {
 	}
 	_, err := fmt.Printf("\nresult.json and report.md are in %s\n", dir)
 	return err
-}
-
-// writeFile writes the file that the user named, whole or not at all. A regular
-// file that is there is replaced.
-func writeFile[T any](path string, what T, render func(io.Writer, T) error, options ...renameio.Option) error {
-	dir := filepath.Dir(path)
-	folder, err := place.OpenFolder(dir)
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	defer folder.Close()
-	return writeInFolder(dir, folder, filepath.Base(path), what, render, options...)
-}
-
-// writeInFolder writes a file to the folder that was opened at dir. The file is
-// begun in that folder, and in no other.
-func writeInFolder[T any](dir string, folder *os.Root, name string, what T, render func(io.Writer, T) error, options ...renameio.Option) error {
-	path := filepath.Join(dir, name)
-	if err := place.CheckReplaceable(folder, name); err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	file, err := renameio.NewPendingFile(name, append(options, renameio.WithPermissions(0o644), renameio.WithRoot(folder))...)
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	defer file.Cleanup()
-	err = render(file, what)
-	if err == nil {
-		err = file.CloseAtomicallyReplace()
-	}
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	return nil
 }
 
 // verdictCode is the exit code of a run that ended by itself.

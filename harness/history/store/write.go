@@ -23,7 +23,7 @@ const (
 	hidden     = "."
 	unfinished = ".new-"
 	removed    = ".old-"
-	roomTrial  = ".snatlab-" // a file: what is written to see whether there is room
+	roomTrial  = resultfile.TrialPrefix
 )
 
 const summaryName = "summary.json"

@@ -22,6 +22,7 @@ import (
 // The names of files in the folder of a run or of a matrix.
 const (
 	ResultName = "result.json"
+	ReportName = "report.md"
 	MatrixName = "matrix.json"
 )
 
