@@ -62,7 +62,13 @@ func (a *Agent) Serve(in io.Reader, out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("say hello: %w", err)
 	}
-	for line := range lines(in, maxOrder, &err) {
+	for line, err := range lines(in, maxOrder) {
+		switch {
+		case errors.Is(err, errLong):
+			return refuse(say, err)
+		case err != nil:
+			return err
+		}
 		request, strange := parse(line)
 		if strange == nil && a.Role == RoleServer {
 			strange = a.admit(request)
@@ -82,10 +88,7 @@ func (a *Agent) Serve(in io.Reader, out io.Writer) error {
 			return fmt.Errorf("answer: %w", err)
 		}
 	}
-	if errors.Is(err, errLong) {
-		return refuse(say, err)
-	}
-	return err
+	return nil
 }
 
 // errUngreeted ends a conversation: no controller begins it like that.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"strings"
 
 	"snatlab/harness/printable"
@@ -15,20 +16,24 @@ import (
 // errLong ends a stream: where its next message begins is not known.
 var errLong = errors.New("a line is too long")
 
-// lines gives the lines of a stream, each no longer than most bytes, and then
-// what ended it. The end of the stream is no error.
-func lines(in io.Reader, most int, err *error) func(yield func([]byte) bool) {
-	return func(yield func([]byte) bool) {
+// lines returns the lines of a stream, each no longer than most bytes. An error
+// is the last of them and stands in place of a line: errLong, or that of reading.
+// The end of the stream is no error.
+func lines(in io.Reader, most int) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
 		scan := bufio.NewScanner(in)
 		scan.Buffer(make([]byte, 0, min(most, 4096)), most)
 		for scan.Scan() {
-			if !yield(scan.Bytes()) {
+			if !yield(scan.Bytes(), nil) {
 				return
 			}
 		}
-		*err = scan.Err()
-		if errors.Is(*err, bufio.ErrTooLong) {
-			*err = fmt.Errorf("%w: more than %d bytes", errLong, most)
+		err := scan.Err()
+		if errors.Is(err, bufio.ErrTooLong) {
+			err = fmt.Errorf("%w: more than %d bytes", errLong, most)
+		}
+		if err != nil {
+			yield(nil, err)
 		}
 	}
 }

@@ -194,8 +194,11 @@ func open(ctx context.Context, stream Stream, role string) (*session, error) {
 // listen reads answers until the stream ends.
 func (s *session) listen() {
 	defer close(s.answers)
-	for line := range lines(s.In, maxAnswer, &s.ended) {
-		m, err := parse(line)
+	for line, err := range lines(s.In, maxAnswer) {
+		var m message
+		if err == nil {
+			m, err = parse(line)
+		}
 		if err != nil {
 			s.ended = err
 			return
