@@ -16,6 +16,7 @@ import (
 	"snatlab/harness/conntrack"
 	"snatlab/harness/lab"
 	"snatlab/harness/probe"
+	"snatlab/harness/probe/agent"
 	"snatlab/harness/result"
 	"snatlab/harness/scenario"
 )
@@ -123,8 +124,8 @@ func serve(t *testing.T, name, role string) (_ probe.Stream, die func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		agent := probe.Agent{Role: role, Guests: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
-		_ = agent.Serve(requests, answers) // a broken stream is what some tests make
+		a := agent.Agent{Role: role, Guests: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
+		_ = a.Serve(requests, answers) // a broken stream is what some tests make
 		answers.Close()
 	}()
 	end := func() error { return errors.Join(out.Close(), in.Close()) }

@@ -5,6 +5,7 @@ import (
 
 	"snatlab/harness/format"
 	"snatlab/harness/probe"
+	"snatlab/harness/probe/load"
 	"snatlab/harness/result"
 	"snatlab/harness/scenario"
 )
@@ -25,7 +26,7 @@ func (x *experiment) choosePorts() error {
 		own = own.Intersect(of)
 	}
 	ports := x.Scenario.ClientPorts(own)
-	slots := probe.Slots(x.Clients, x.clientCPUs(), x.Load.Requests)
+	slots := load.Slots(x.Clients, x.clientCPUs(), x.Load.Requests)
 	need, why := slots, ""
 	switch together := x.Load.Requests * x.Clients; {
 	case x.Splits() && together > slots:

@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"snatlab/harness/probe"
+	"snatlab/harness/probe/agent"
 )
 
 // probeCommand is what runs inside the clients and the server of a lab.
@@ -15,7 +16,7 @@ func probeCommand() *cobra.Command {
 		Args:      cobra.OnlyValidArgs,
 		ValidArgs: []string{probe.RoleClient, probe.RoleServer},
 		RunE: func(_ *cobra.Command, args []string) error {
-			return probe.Live(args[0])
+			return agent.Live(args[0])
 		},
 	}
 }

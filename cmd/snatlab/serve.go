@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"snatlab/harness/probe"
+	"snatlab/harness/probe/agent"
 )
 
 func serveCommand() *cobra.Command {
@@ -69,12 +70,12 @@ func prefixes(texts []string) (all []netip.Prefix, err error) {
 
 // serve takes the orders of one run after the other, until it is interrupted.
 func serve(ctx context.Context, address netip.AddrPort, ports int, guests []netip.Prefix) error {
-	listener, err := (&net.ListenConfig{KeepAliveConfig: probe.KeepAlive}).Listen(ctx, "tcp4", address.String())
+	listener, err := (&net.ListenConfig{KeepAliveConfig: agent.KeepAlive}).Listen(ctx, "tcp4", address.String())
 	if err != nil {
 		return err
 	}
 	first := address.Port() + 1
-	server := probe.RunServer{
+	server := agent.RunServer{
 		Address: address.Addr(), Guests: guests,
 		Ports: probe.Ports{First: first, Last: first + uint16(ports) - 1},
 		Log:   func(what string) { fmt.Printf("%s  %s\n", time.Now().Format(time.DateTime), what) },

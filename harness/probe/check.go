@@ -4,11 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
-	"path"
 	"slices"
-	"strconv"
-	"strings"
-	"time"
 
 	"snatlab/harness/format"
 	"snatlab/harness/result"
@@ -20,11 +16,11 @@ import (
 
 const (
 	maxCPUs  = 1024    // as a unix.CPUSet has
-	maxFiles = 1 << 20 // that a probe says it may have, and makes use of
+	MaxFiles = 1 << 20 // that a probe says it may have, and makes use of
 
-	// maxRequests bounds those of all clients in a trial; scenario.MaxTrial is
+	// MaxRequests bounds those of all clients in a trial; scenario.MaxTrial is
 	// half of that. They come from the ports of one address.
-	maxRequests = 1 << 16
+	MaxRequests = 1 << 16
 
 	// maxSlots bounds the slots that a lockstep client counts, for each of its
 	// requests: see lockstep.fire.
@@ -33,11 +29,9 @@ const (
 	// maxCount bounds what a server counts in a trial.
 	maxCount = 1 << 40
 
-	// maxSources bounds the addresses that a server counts connections of. A
+	// MaxSources bounds the addresses that a server counts connections of. A
 	// scenario translates to 64 at most.
-	maxSources = 256
-
-	maxPath = 1 << 10 // bytes
+	MaxSources = 256
 )
 
 // check holds a hello against the role that the probe was given.
@@ -45,11 +39,11 @@ func (h *Hello) check(role string) error {
 	switch {
 	case h == nil || h.Role != role:
 		return fmt.Errorf("is no snatlab %s", role)
-	case len(h.CPUs) < 1 || len(h.CPUs) > maxCPUs || h.Files < 1 || h.Files > maxFiles:
+	case len(h.CPUs) < 1 || len(h.CPUs) > maxCPUs || h.Files < 1 || h.Files > MaxFiles:
 		return fmt.Errorf("says that it has %s and %s", format.Plural(len(h.CPUs), "CPU", "CPUs"), format.Plural(h.Files, "file", "files"))
-	case h.Ports != nil && (role != RoleServer || !h.Ports.valid()):
+	case h.Ports != nil && (role != RoleServer || !h.Ports.Valid()):
 		return fmt.Errorf("says that it has the ports %d to %d", h.Ports.First, h.Ports.Last)
-	case h.LocalPorts != nil && (role != RoleClient || !h.LocalPorts.valid()):
+	case h.LocalPorts != nil && (role != RoleClient || !h.LocalPorts.Valid()):
 		return fmt.Errorf("says that its net.ipv4.ip_local_port_range is %d to %d", h.LocalPorts.First, h.LocalPorts.Last)
 	}
 	for i, cpu := range h.CPUs {
@@ -60,68 +54,11 @@ func (h *Hello) check(role string) error {
 	return nil
 }
 
-// valid reports whether the range has a port, and not port 0.
-func (p Ports) valid() bool { return p.First > 0 && p.First <= p.Last }
+// Valid reports whether the range has a port, and not port 0.
+func (p Ports) Valid() bool { return p.First > 0 && p.First <= p.Last }
 
-// check tells a load that no controller sends. The client may run on so many
-// CPUs.
-func (l *Load) check(cpus int) error {
-	switch {
-	case !l.Server.Addr().Is4() || l.Server.Port() == 0:
-		return fmt.Errorf("server %v: not an IPv4 address with a port", l.Server)
-	case l.Requests < 1 || l.Requests > maxRequests:
-		return fmt.Errorf("%d requests: out of range", l.Requests)
-	case l.Timeout <= 0 || l.Timeout > time.Minute:
-		return fmt.Errorf("a timeout of %d ns: out of range", l.Timeout)
-	case l.Rate < 0 || l.Rate > 1_000_000:
-		return fmt.Errorf("a rate of %d a second: out of range", l.Rate)
-	case l.Concurrency < 0 || l.Concurrency > maxRequests:
-		return fmt.Errorf("%d requests at once: out of range", l.Concurrency)
-	case l.Lockstep != nil:
-		return l.Lockstep.check(l.Requests, cpus)
-	}
-	return nil
-}
-
-func (s *Lockstep) check(requests, cpus int) error {
-	switch {
-	case s.Clients < 1 || s.Clients > MaxClients || s.Client < 0 || s.Client >= s.Clients || s.CPUs < 1 || s.CPUs > cpus:
-		return fmt.Errorf("lockstep of client %d of %d on %d of %s: out of range", s.Client, s.Clients, s.CPUs, format.Plural(cpus, "CPU", "CPUs"))
-	case s.Clients*requests > maxRequests:
-		return fmt.Errorf("%d requests of each of %d clients: out of range", requests, s.Clients)
-	case !s.Ports.valid():
-		return fmt.Errorf("source ports %d to %d: out of range", s.Ports.First, s.Ports.Last)
-	case s.Epoch >= 1<<32:
-		return fmt.Errorf("epoch %d: out of range", s.Epoch)
-	case s.Start < 0 || s.Start-monotonic() > int64(time.Hour):
-		return fmt.Errorf("start at %d ns: out of range", s.Start)
-	case s.Barrier != "":
-		return checkBarrier(s.Barrier)
-	}
-	return nil
-}
-
-// checkBarrier tells a path at which no controller has clients meet.
-func checkBarrier(file string) error {
-	if fd, ok := strings.CutPrefix(file, inherited); ok {
-		if n, err := strconv.Atoi(fd); err != nil || n < 3 || strconv.Itoa(n) != fd {
-			return fmt.Errorf("barrier %.60q: no inherited file", file)
-		}
-		return nil
-	}
-	if !path.IsAbs(file) || path.Clean(file) != file || len(file) > maxPath {
-		return fmt.Errorf("barrier %.60q: not a full path", file)
-	}
-	for _, kernels := range []string{"/proc/", "/sys/", "/dev/"} {
-		if strings.HasPrefix(file, kernels) && path.Dir(file) != "/dev/shm" {
-			return fmt.Errorf("barrier %.60q: no place for one", file)
-		}
-	}
-	return nil
-}
-
-// check holds a report against the load it answers.
-func (r *Report) check(load Load) error {
+// Check holds a report against the load it answers.
+func (r *Report) Check(load Load) error {
 	if r.Requests != load.Requests {
 		return fmt.Errorf("report: %s sent, %d asked for", format.Plural(r.Requests, "request", "requests"), load.Requests)
 	}
@@ -150,11 +87,14 @@ func (r *Report) check(load Load) error {
 	return nil
 }
 
+var failureKinds = []string{result.Timeout, result.Refused, result.Reset,
+	result.EADDRNOTAVAIL, result.EADDRINUSE, result.Other}
+
 // failed adds up the failures.
 func (r *Report) failed() (failed int, err error) {
 	for _, kind := range slices.Sorted(maps.Keys(r.Failures)) {
 		n := r.Failures[kind]
-		if !knownKind(kind) || n < 0 || n > r.Requests {
+		if !slices.Contains(failureKinds, kind) || n < 0 || n > r.Requests {
 			return 0, fmt.Errorf("report: %s of kind %.60q", format.Plural(n, "failure", "failures"), kind)
 		}
 		failed += n // of a few kinds
@@ -166,7 +106,7 @@ func (r *Report) failed() (failed int, err error) {
 func (r *Report) measured() (measured int, err error) {
 	before := int64(-1)
 	for _, v := range r.Latency {
-		if v[0] <= before || v[0] > slowest || v[1] < 1 || v[1] > int64(r.Requests-measured) {
+		if v[0] <= before || v[0] > SlowestLatency || v[1] < 1 || v[1] > int64(r.Requests-measured) {
 			return 0, fmt.Errorf("report: latency %d µs, %s", v[0], format.Plural(int(v[1]), "time", "times"))
 		}
 		before, measured = v[0], measured+int(v[1])
@@ -229,7 +169,7 @@ func (s *Served) check() error {
 // checkSources holds the sources against the connections that were accepted. The
 // addresses ascend, so none is there twice.
 func (s *Served) checkSources() error {
-	if len(s.Sources) > maxSources {
+	if len(s.Sources) > MaxSources {
 		return fmt.Errorf("served: connections from %d addresses", len(s.Sources))
 	}
 	left, before := s.Accepted, netip.Addr{}

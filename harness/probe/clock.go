@@ -6,67 +6,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// pacer spaces slots by a clock that all processes of one machine share.
-type pacer struct {
-	start    int64         // CLOCK_MONOTONIC of slot 0 in ns; 0: now, at the first wait
-	interval time.Duration // between slots; 0: no pace
-}
-
-// wait returns when the slot is due, and says by how much it was overdue
-// already. It spends the time in idle, if there is enough of it.
-func (p *pacer) wait(slot int, idle func(time.Duration)) (late time.Duration) {
-	if p.interval == 0 {
-		return 0
-	}
-	offset := int64(slot) * int64(p.interval)
-	if p.start == 0 {
-		p.start = monotonic() - offset
-	}
-	left := func() time.Duration { return time.Duration(p.start + offset - monotonic()) }
-	late = -left()
-	// A sleep wakes up late, by the timer's slack of 50 µs and the scheduler's
-	// mood: the last millisecond of the wait is spun.
-	for nap := left() - time.Millisecond; nap > 0; nap = left() - time.Millisecond {
-		idle(nap)
-	}
-	for left() > 0 {
-	}
-	return max(0, late)
-}
-
-// clockInterval is the time between slots that the clock keeps at rate "max":
-// long enough for one slot to be over before the next on a slow machine.
-const clockInterval = 200 * time.Microsecond
-
-// clock keeps clients in step where they share no memory: slot k is due at
-// start + k × interval. Who comes late fires at once, but alone.
-type clock struct {
-	pace   pacer
-	turns  []turn
-	idle   func(time.Duration)
-	missed int
-}
-
-func (c *clock) begin(t int) (first int, err error) {
-	for _, turn := range c.turns[:t] {
-		first += turn.slots
-	}
-	return first, nil
-}
-
-func (c *clock) meet(slot int, _ []int, able bool) (fire bool, err error) {
-	if late := c.pace.wait(slot, c.idle); late >= c.pace.interval && able {
-		c.missed++
-	}
-	return able, nil
-}
-
-func (c *clock) finish(int, int) {}
-func (c *clock) close() error    { return nil }
-
-// monotonic is CLOCK_MONOTONIC in ns, read without a system call: the clock
+// Monotonic is CLOCK_MONOTONIC in ns, read without a system call: the clock
 // that Go's own monotonic readings come from.
-func monotonic() int64 { return monotonicAtStart + int64(time.Since(started)) }
+// [Lockstep.Start] counts by it.
+func Monotonic() int64 { return monotonicAtStart + int64(time.Since(started)) }
 
 var started, monotonicAtStart = func() (at time.Time, ns int64) {
 	// The reading that took the least time was not interrupted.

@@ -1,5 +1,5 @@
-// Package probe is the load engine: the program that runs inside the clients
-// and the server of a lab, and the controller's side of the talk with it.
+// Package probe is the protocol to the programs that run inside the clients and the
+// server of a lab, the probes, and the controller's side of it: [Client] and [Server].
 //
 // A probe is the same static binary as the tool. It reads requests from its
 // standard input and answers on its standard output, one JSON object a line:
@@ -11,10 +11,11 @@
 // When its input ends, a probe ends: it does not outlive the controller.
 // The server's probe can be driven over a TCP connection in the same words;
 // that is `snatlab serve`. Since anyone may connect there, a server is greeted
-// first. Neither side trusts the other: lines are bounded, and what they say is
-// held against check.go before it is used.
+// first. Neither side trusts the other: lines are bounded, and each side checks a
+// message before it uses it.
 //
-// [Client] and [Server] are the controller's side, [Agent] is the probe's.
+// Package agent is the probe's side. It sends requests with package load, and
+// accepts connections with package server.
 package probe
 
 import (
@@ -30,11 +31,11 @@ const Version = 3
 // other one of 30,000 source ports listed by itself; mostly it is a few KiB.
 const (
 	maxAnswer = 2 << 20
-	maxOrder  = 4 << 10
+	MaxOrder  = 4 << 10
 )
 
-// message is one line in either direction. One of its parts is set: see parse.
-type message struct {
+// Message is one line in either direction. One of its parts is set: see ParseMessage.
+type Message struct {
 	V int `json:"v"`
 
 	// from the controller
@@ -126,7 +127,7 @@ type Served struct {
 	EmbryonicRsts   *uint64 `json:"embryonic_rsts"`
 
 	// Sources are the addresses that the accepted connections came from, in
-	// ascending order, and no more than maxSources of them.
+	// ascending order, and no more than MaxSources of them.
 	Sources []Source `json:"sources,omitempty"`
 }
 

@@ -60,7 +60,7 @@ func OpenServer(ctx context.Context, s Stream) (*Server, error) {
 }
 
 func (s *Server) greet(ctx context.Context) error {
-	answer, err := s.exchange(ctx, message{Greet: &Greet{}})
+	answer, err := s.exchange(ctx, Message{Greet: &Greet{}})
 	if err == nil && answer.Ready == nil {
 		err = fmt.Errorf("%s: did not greet back", s.Name)
 	}
@@ -68,28 +68,26 @@ func (s *Server) greet(ctx context.Context) error {
 }
 
 // exchange sends an order and waits for its answer.
-func (s *Server) exchange(ctx context.Context, order message) (message, error) {
+func (s *Server) exchange(ctx context.Context, order Message) (Message, error) {
 	s.talk.Lock()
 	defer s.talk.Unlock()
 	if s.failed != nil {
-		return message{}, s.failed
+		return Message{}, s.failed
 	}
 	answer, err := s.call(ctx, answerTime, order)
 	s.failed = err
 	return answer, err
 }
 
-// keepAwake is the time between two greetings of KeepAwake.
-const keepAwake = 20 * time.Second
+// KeepAwakeInterval is the time between two greetings of KeepAwake.
+const KeepAwakeInterval = 20 * time.Second
 
-// KeepAwake greets the server from time to time until Close: a [RunServer] ends
+// KeepAwake greets the server from time to time until Close: `snatlab serve` ends
 // the run of a controller that is silent for long. An error of a greeting is
 // returned by the next order.
-func (s *Server) KeepAwake() { s.greetEvery(keepAwake) }
-
-func (s *Server) greetEvery(every time.Duration) {
+func (s *Server) KeepAwake() {
 	s.awake.Go(func() {
-		tick := time.NewTicker(every)
+		tick := time.NewTicker(KeepAwakeInterval)
 		defer tick.Stop()
 		for {
 			select {
@@ -115,7 +113,7 @@ func (s *Server) Close() error {
 // Share looks whether the client can map the file that clients meet in. That
 // it cannot is told by the error; the client goes on.
 func (c *Client) Share(ctx context.Context, barrier string) error {
-	answer, err := c.call(ctx, answerTime, message{Share: &Share{Barrier: barrier}})
+	answer, err := c.call(ctx, answerTime, Message{Share: &Share{Barrier: barrier}})
 	if err == nil && answer.Shared == nil {
 		err = fmt.Errorf("%s: answered without saying that it shares", c.Name)
 	}
@@ -124,14 +122,14 @@ func (c *Client) Share(ctx context.Context, barrier string) error {
 
 // Run sends a load and waits for what comes of it.
 func (c *Client) Run(ctx context.Context, load Load) (*Report, error) {
-	answer, err := c.call(ctx, load.bound(c.Hello.Files), message{Run: &load})
+	answer, err := c.call(ctx, load.TimeLimit(c.Hello.Files), Message{Run: &load})
 	if err != nil {
 		return nil, err
 	}
 	if answer.Report == nil {
 		return nil, fmt.Errorf("%s: answered without a report", c.Name)
 	}
-	if err := answer.Report.check(load); err != nil {
+	if err := answer.Report.Check(load); err != nil {
 		return nil, fmt.Errorf("%s: %w", c.Name, err)
 	}
 	return answer.Report, nil
@@ -139,7 +137,7 @@ func (c *Client) Run(ctx context.Context, load Load) (*Report, error) {
 
 // Listen opens a port.
 func (s *Server) Listen(ctx context.Context, port uint16) error {
-	answer, err := s.exchange(ctx, message{Listen: &Listen{Port: port}})
+	answer, err := s.exchange(ctx, Message{Listen: &Listen{Port: port}})
 	if err == nil && answer.Ready == nil {
 		err = fmt.Errorf("%s: answered without saying that it listens", s.Name)
 	}
@@ -148,7 +146,7 @@ func (s *Server) Listen(ctx context.Context, port uint16) error {
 
 // Finish closes the port that is open.
 func (s *Server) Finish(ctx context.Context) (*Served, error) {
-	answer, err := s.exchange(ctx, message{Finish: &Finish{}})
+	answer, err := s.exchange(ctx, Message{Finish: &Finish{}})
 	if err != nil {
 		return nil, err
 	}
@@ -169,14 +167,14 @@ type session struct {
 	Stream
 	Hello Hello
 
-	answers chan message  // closed when the stream has ended
+	answers chan Message  // closed when the stream has ended
 	closed  chan struct{} // closed by Close: nobody listens any more
 	ended   error         // what ended the stream; to be read when answers is closed
 }
 
 // open starts to listen, and waits for a hello of the right role.
 func open(ctx context.Context, stream Stream, role string) (*session, error) {
-	s := &session{Stream: stream, answers: make(chan message), closed: make(chan struct{})}
+	s := &session{Stream: stream, answers: make(chan Message), closed: make(chan struct{})}
 	go s.listen()
 	m, err := s.await(ctx, answerTime)
 	if err == nil {
@@ -194,10 +192,10 @@ func open(ctx context.Context, stream Stream, role string) (*session, error) {
 // listen reads answers until the stream ends.
 func (s *session) listen() {
 	defer close(s.answers)
-	for line, err := range lines(s.In, maxAnswer) {
-		var m message
+	for line, err := range Lines(s.In, maxAnswer) {
+		var m Message
 		if err == nil {
-			m, err = parse(line)
+			m, err = ParseMessage(line)
 		}
 		if err != nil {
 			s.ended = err
@@ -213,11 +211,11 @@ func (s *session) listen() {
 
 // call sends a request and waits for its answer. After an error the session is
 // of no more use: an answer that comes too late would be taken for the next.
-func (s *session) call(ctx context.Context, limit time.Duration, request message) (message, error) {
+func (s *session) call(ctx context.Context, limit time.Duration, request Message) (Message, error) {
 	request.V = Version
 	line, err := json.Marshal(request)
 	if err != nil {
-		return message{}, fmt.Errorf("%s: %w", s.Name, err)
+		return Message{}, fmt.Errorf("%s: %w", s.Name, err)
 	}
 	// What has come already is not the answer: the stream has ended, or the
 	// probe speaks out of turn.
@@ -230,7 +228,7 @@ func (s *session) call(ctx context.Context, limit time.Duration, request message
 	default:
 	}
 	if _, err := s.Out.Write(append(line, '\n')); err != nil {
-		return message{}, s.died(err)
+		return Message{}, s.died(err)
 	}
 	m, err := s.await(ctx, limit)
 	if err == nil && m.Error != "" {
@@ -239,28 +237,28 @@ func (s *session) call(ctx context.Context, limit time.Duration, request message
 	return m, err
 }
 
-func (s *session) await(ctx context.Context, limit time.Duration) (message, error) {
+func (s *session) await(ctx context.Context, limit time.Duration) (Message, error) {
 	late := time.NewTimer(limit)
 	defer late.Stop()
 	select {
 	case m, ok := <-s.answers:
 		return s.heard(m, ok)
 	case <-ctx.Done():
-		return message{}, context.Cause(ctx)
+		return Message{}, context.Cause(ctx)
 	case <-late.C:
 	}
 	select {
 	case m, ok := <-s.answers: // it was us who were late: stopped for a while
 		return s.heard(m, ok)
 	default:
-		return message{}, fmt.Errorf("%s: no answer within %v (stopped, or hung?)", s.Name, limit)
+		return Message{}, fmt.Errorf("%s: no answer within %v (stopped, or hung?)", s.Name, limit)
 	}
 }
 
 // heard is an answer, or the end of the stream.
-func (s *session) heard(m message, ok bool) (message, error) {
+func (s *session) heard(m Message, ok bool) (Message, error) {
 	if !ok {
-		return message{}, s.died(s.ended)
+		return Message{}, s.died(s.ended)
 	}
 	return m, nil
 }

@@ -1,16 +1,15 @@
-package probe
+package load
 
 import (
 	"fmt"
 	"net/netip"
-	"runtime"
-	"slices"
 	"time"
 	"unsafe"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 	"golang.org/x/sys/unix"
 
+	"snatlab/harness/probe"
 	"snatlab/harness/result"
 )
 
@@ -60,10 +59,6 @@ const (
 var kindNames = [kinds]string{result.Timeout, result.Refused, result.Reset,
 	result.EADDRNOTAVAIL, result.EADDRINUSE, result.Other}
 
-func knownKind(name string) bool {
-	return slices.Contains(kindNames[:], name)
-}
-
 func kindOf(errno unix.Errno) kind {
 	switch errno {
 	case unix.ETIMEDOUT:
@@ -81,26 +76,14 @@ func kindOf(errno unix.Errno) kind {
 	}
 }
 
-const (
-	// slowest is the largest latency that is told apart, in µs.
-	slowest = 10_000_000
-
-	// reserved is the number of files that a probe keeps for itself: its
-	// streams, epoll instances, the runtime's own.
-	reserved = 32
-)
-
-// newLatency makes the histogram of latencies, in µs with three digits.
-func newLatency() *hdrhistogram.Histogram { return hdrhistogram.New(1, slowest, 3) }
-
 // newFlight prepares for requests to server, with no more than files open.
 func newFlight(server netip.AddrPort, requests int, timeout time.Duration, files int) (*flight, error) {
 	if !server.Addr().Is4() {
 		return nil, fmt.Errorf("server %v: not an IPv4 address", server)
 	}
-	limit := files - reserved
+	limit := files - probe.ReservedFiles
 	if limit < 1 {
-		return nil, fmt.Errorf("%d open files are allowed, %d are needed", files, reserved+1)
+		return nil, fmt.Errorf("%d open files are allowed, %d are needed", files, probe.ReservedFiles+1)
 	}
 	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
@@ -114,7 +97,7 @@ func newFlight(server netip.AddrPort, requests int, timeout time.Duration, files
 		// Linger of 0 makes close() send RST: no TIME_WAIT holds the port.
 		linger:  unix.Linger{Onoff: 1},
 		conns:   make([]conn, requests),
-		latency: newLatency(),
+		latency: probe.NewLatency(),
 	}
 	return f, nil
 }
@@ -172,7 +155,7 @@ func (f *flight) discard(fd int) {
 // chooses one.
 func (f *flight) launch(fd int, port uint16) error {
 	c := &f.conns[f.launched]
-	c.launched = monotonic()
+	c.launched = probe.Monotonic()
 	_, _, errno := unix.RawSyscall(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(&f.peer)), unix.SizeofSockaddrInet4)
 	c.fd, c.port = int32(fd), port
 	f.launched++
@@ -197,7 +180,7 @@ func (f *flight) launch(fd int, port uint16) error {
 func (f *flight) reap(limit time.Duration) error {
 	// Completions are looked for after the time is taken: a late answer is
 	// still an answer, if it is there when its request expires.
-	now := monotonic()
+	now := probe.Monotonic()
 	n, err := unix.EpollWait(f.epoll, f.events[:], int((limit+time.Millisecond-1)/time.Millisecond))
 	if err != nil && err != unix.EINTR {
 		return fmt.Errorf("epoll_wait: %w", err)
@@ -242,7 +225,7 @@ func (f *flight) idle(limit time.Duration) error {
 // late tells a connection that succeeded after its timeout had passed, by a
 // SYN that was sent again: the first one was lost.
 func (f *flight) late(c *conn) bool {
-	if monotonic()-c.launched < f.timeout {
+	if probe.Monotonic()-c.launched < f.timeout {
 		return false
 	}
 	info, err := unix.GetsockoptTCPInfo(int(c.fd), unix.SOL_TCP, unix.TCP_INFO)
@@ -253,8 +236,8 @@ func (f *flight) late(c *conn) bool {
 func (f *flight) complete(c *conn, errno unix.Errno) {
 	if errno == 0 {
 		f.succeeded++
-		us := (monotonic() - c.launched) / int64(time.Microsecond)
-		_ = f.latency.RecordValue(min(us, slowest)) // within its range
+		us := (probe.Monotonic() - c.launched) / int64(time.Microsecond)
+		_ = f.latency.RecordValue(min(us, probe.SlowestLatency)) // within its range
 	} else {
 		f.failures[kindOf(errno)]++
 		c.silent = kindOf(errno) == timeout
@@ -268,7 +251,7 @@ func (f *flight) complete(c *conn, errno unix.Errno) {
 func (f *flight) room(n int) error {
 	for f.open+n > f.limit {
 		if f.oldest == f.launched {
-			return fmt.Errorf("%d open files are allowed, %d are needed", f.limit+reserved, f.open+n+reserved)
+			return fmt.Errorf("%d open files are allowed, %d are needed", f.limit+probe.ReservedFiles, f.open+n+probe.ReservedFiles)
 		}
 		if err := f.reap(f.untilExpiry()); err != nil {
 			return err
@@ -291,16 +274,16 @@ func (f *flight) drain() error {
 func (f *flight) untilExpiry() time.Duration {
 	for ; f.oldest < f.launched; f.oldest++ {
 		if c := &f.conns[f.oldest]; c.fd >= 0 {
-			return time.Duration(max(0, c.launched+f.timeout-monotonic()))
+			return time.Duration(max(0, c.launched+f.timeout-probe.Monotonic()))
 		}
 	}
 	return 0
 }
 
 // report sums up. Explain says which requests got no answer.
-func (f *flight) report(explain bool) *Report {
-	r := &Report{Requests: f.launched, Succeeded: f.succeeded, Failures: map[string]int{},
-		Ports: f.ports(func(conn) bool { return true }), PeakRSS: PeakRSS()}
+func (f *flight) report(explain bool) *probe.Report {
+	r := &probe.Report{Requests: f.launched, Succeeded: f.succeeded, Failures: map[string]int{},
+		Ports: f.ports(func(conn) bool { return true }), PeakRSS: probe.PeakRSS()}
 	if explain {
 		r.Silent = f.ports(func(c conn) bool { return c.silent })
 	}
@@ -318,43 +301,22 @@ func (f *flight) report(explain bool) *Report {
 }
 
 // ports lists the source ports of some of the connections in ranges, in order.
-func (f *flight) ports(of func(conn) bool) []Ports {
+func (f *flight) ports(of func(conn) bool) []probe.Ports {
 	var used [65536]bool
 	for _, c := range f.conns[:f.launched] {
 		if c.port != 0 && of(c) {
 			used[c.port] = true
 		}
 	}
-	var ranges []Ports
+	var ranges []probe.Ports
 	for port := 1; port < len(used); port++ {
 		switch {
 		case !used[port]:
 		case used[port-1]:
 			ranges[len(ranges)-1].Last++
 		default:
-			ranges = append(ranges, Ports{uint16(port), uint16(port)})
+			ranges = append(ranges, probe.Ports{First: uint16(port), Last: uint16(port)})
 		}
 	}
 	return ranges
-}
-
-// ownThread keeps the caller on one thread, of one CPU, until release.
-func ownThread() (pin func(cpu int) error, release func()) {
-	runtime.LockOSThread()
-	var before unix.CPUSet
-	known := unix.SchedGetaffinity(0, &before) == nil
-	pin = func(cpu int) error {
-		var set unix.CPUSet
-		set.Set(cpu)
-		if err := unix.SchedSetaffinity(0, &set); err != nil {
-			return fmt.Errorf("pin to CPU %d: %w", cpu, err)
-		}
-		return nil
-	}
-	return pin, func() {
-		if known {
-			_ = unix.SchedSetaffinity(0, &before) // was in force before
-		}
-		runtime.UnlockOSThread()
-	}
 }

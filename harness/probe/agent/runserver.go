@@ -1,4 +1,4 @@
-package probe
+package agent
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"snatlab/harness/printable"
+	"snatlab/harness/probe"
 	"snatlab/harness/scenario"
 )
 
@@ -22,7 +23,7 @@ import (
 // is answered that the server is busy, and with whose run.
 type RunServer struct {
 	Address netip.Addr     // that clients connect to
-	Ports   Ports          // that clients connect to, one a trial
+	Ports   probe.Ports    // that clients connect to, one a trial
 	Guests  []netip.Prefix // that clients connect from; nil: a run's own machine, and scenario.LabAddresses
 	Log     func(string)   // called once an event, by several goroutines
 
@@ -32,7 +33,7 @@ type RunServer struct {
 // ServeLimits bound the time that a peer may take.
 type ServeLimits struct {
 	Greet  time.Duration // to greet, once connected
-	Idle   time.Duration // between two orders of a run; a controller sends one every keepAwake
+	Idle   time.Duration // between two orders of a run; a controller sends one every probe.KeepAwakeInterval
 	Busy   time.Duration // that a second run waits for the first to end
 	Answer time.Duration // to read an answer
 	Peers  int           // that are connected at the same time; more are hung up on
@@ -41,7 +42,7 @@ type ServeLimits struct {
 // DefaultLimits returns the limits of `snatlab serve`. A controller waits
 // answerTime for an answer: Busy is shorter, so that it reads why it has to wait.
 func DefaultLimits() ServeLimits {
-	return ServeLimits{Greet: 10 * time.Second, Idle: 6 * keepAwake, Busy: 5 * time.Second, Answer: 10 * time.Second, Peers: 64}
+	return ServeLimits{Greet: 10 * time.Second, Idle: 6 * probe.KeepAwakeInterval, Busy: 5 * time.Second, Answer: 10 * time.Second, Peers: 64}
 }
 
 // KeepAlive closes the connection of a machine that is gone within 45 s.
@@ -97,7 +98,7 @@ func (s *RunServer) serve(ctx context.Context, conn net.Conn, held *reservation)
 	}
 	admitted := false
 	agent := Agent{
-		Role: RoleServer, Address: s.Address, Ports: &s.Ports, Guests: s.guests(conn),
+		Role: probe.RoleServer, Address: s.Address, Ports: &s.Ports, Guests: s.guests(conn),
 		Admit: func() error {
 			if err := held.take(ctx, conn.RemoteAddr(), s.Limits.Busy); err != nil {
 				return err

@@ -23,7 +23,7 @@ func TestALoadIsGivenTheTimeThatItCanTakeAndNotMuchMore(t *testing.T) {
 		{"lockstep with few files", Load{Requests: 1000, Timeout: 900 * time.Millisecond, Lockstep: lockstep(2, 2)}, 34, 900 * time.Second, 20 * time.Minute},
 		{"a slow rate", Load{Requests: 100, Timeout: 500 * time.Millisecond, Rate: 1, Concurrency: 64}, 20_000, 100 * time.Second, 4 * time.Minute},
 	} {
-		if got := test.load.bound(test.files); got < test.least || got > test.most || got%time.Second != 0 {
+		if got := test.load.TimeLimit(test.files); got < test.least || got > test.most || got%time.Second != 0 {
 			t.Errorf("%s: %v, want %v to %v, in whole seconds", test.what, got, test.least, test.most)
 		}
 	}

@@ -1,9 +1,11 @@
-package probe
+package load
 
 import (
 	"fmt"
 	"slices"
 	"testing"
+
+	"snatlab/harness/probe"
 )
 
 func TestEveryClientFiresInExactlyItsRequests(t *testing.T) {
@@ -33,7 +35,7 @@ func TestEveryClientFiresInExactlyItsRequests(t *testing.T) {
 }
 
 func TestPort(t *testing.T) {
-	l := &lockstep{step: Lockstep{Ports: Ports{40000, 40002}}}
+	l := &lockstep{step: probe.Lockstep{Ports: probe.Ports{First: 40000, Last: 40002}}}
 	for slot, want := range []int{40000, 40001, 40002, 40000, 40001} {
 		if got := l.port(slot); got != want {
 			t.Errorf("slot %d leaves from port %d, want %d", slot, got, want)
@@ -66,7 +68,7 @@ func TestNobodyFiresAloneWhileAPartnerHasSlotsLeft(t *testing.T) {
 	}
 }
 
-func ExampleLockstep_rotation() {
+func Example_rotation() {
 	for _, t := range schedule(3, 2, 64, 32) {
 		fmt.Println(t.members, t.slots)
 	}

@@ -1,4 +1,4 @@
-package probe
+package load
 
 import (
 	"fmt"
@@ -9,14 +9,10 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"snatlab/harness/probe"
+	"snatlab/harness/scenario"
 )
-
-// MaxClients is the number of clients that can meet at one barrier.
-const MaxClients = 64
-
-// patience bounds the wait for a partner. Being descheduled on a busy machine
-// takes milliseconds; a partner that is later than this is gone.
-const patience = 5 * time.Second
 
 // barrier lets clients on one machine meet before each slot, in a file that
 // all of them map. Each client writes to a cache line of its own only, and
@@ -39,7 +35,7 @@ type sharedMemory struct {
 	first atomic.Uint64 // its first slot
 	bell  atomic.Uint32 // futex: rung when a turn is handed over
 	_     [128 - 20]byte
-	lines [MaxClients]line
+	lines [scenario.MaxClients]line
 }
 
 // line is one client's. It fills two cache lines of 64 bytes, because CPUs
@@ -98,7 +94,7 @@ func (b *barrier) begin(t int) (first int, err error) {
 		return 0, nil
 	}
 	want := b.epoch<<32 | uint64(t)
-	limit := patience + turnLength*b.pace.interval
+	limit := probe.PartnerPatience + turnLength*b.pace.interval
 	seen, since := b.shared.turn.Load(), time.Now()
 	for {
 		bell := b.shared.bell.Load()
@@ -182,8 +178,8 @@ func await(v *atomic.Uint64, number uint64, idle func(time.Duration)) error {
 		if since.IsZero() {
 			since = time.Now()
 		}
-		if time.Since(since) > patience {
-			return fmt.Errorf("waited %v", patience)
+		if time.Since(since) > probe.PartnerPatience {
+			return fmt.Errorf("waited %v", probe.PartnerPatience)
 		}
 	}
 	return nil
@@ -205,5 +201,5 @@ func futexWait(bell *atomic.Uint32, seen uint32, limit time.Duration) {
 }
 
 func futexWake(bell *atomic.Uint32) {
-	unix.Syscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(bell)), opFutexWake, MaxClients, 0, 0, 0)
+	unix.Syscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(bell)), opFutexWake, scenario.MaxClients, 0, 0, 0)
 }

@@ -13,13 +13,13 @@ import (
 	"snatlab/harness/printable"
 )
 
-// errLong ends a stream: where its next message begins is not known.
-var errLong = errors.New("a line is too long")
+// ErrLongLine ends a stream: where its next message begins is not known.
+var ErrLongLine = errors.New("a line is too long")
 
-// lines returns the lines of a stream, each no longer than most bytes. An error
-// is the last of them and stands in place of a line: errLong, or that of reading.
+// Lines returns the lines of a stream, each no longer than most bytes. An error
+// is the last of them and stands in place of a line: ErrLongLine, or that of reading.
 // The end of the stream is no error.
-func lines(in io.Reader, most int) iter.Seq2[[]byte, error] {
+func Lines(in io.Reader, most int) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		scan := bufio.NewScanner(in)
 		scan.Buffer(make([]byte, 0, min(most, 4096)), most)
@@ -30,7 +30,7 @@ func lines(in io.Reader, most int) iter.Seq2[[]byte, error] {
 		}
 		err := scan.Err()
 		if errors.Is(err, bufio.ErrTooLong) {
-			err = fmt.Errorf("%w: more than %d bytes", errLong, most)
+			err = fmt.Errorf("%w: more than %d bytes", ErrLongLine, most)
 		}
 		if err != nil {
 			yield(nil, err)
@@ -38,29 +38,29 @@ func lines(in io.Reader, most int) iter.Seq2[[]byte, error] {
 	}
 }
 
-// parse reads one message, which says one thing that this program knows. What
+// ParseMessage reads one message, which says one thing that this program knows. What
 // it says is not looked at.
-func parse(line []byte) (m message, err error) {
+func ParseMessage(line []byte) (m Message, err error) {
 	var head struct{ V *int }
 	if err := json.Unmarshal(line, &head); err != nil || head.V == nil {
-		return message{}, fmt.Errorf("not a message: %.60q", line)
+		return Message{}, fmt.Errorf("not a message: %.60q", line)
 	}
 	if *head.V != Version {
-		return message{}, fmt.Errorf("protocol version %d, this is %d: both sides must be the same snatlab", *head.V, Version)
+		return Message{}, fmt.Errorf("protocol version %d, this is %d: both sides must be the same snatlab", *head.V, Version)
 	}
 	strict := json.NewDecoder(bytes.NewReader(line))
 	strict.DisallowUnknownFields()
 	if err := strict.Decode(&m); err != nil {
-		return message{}, fmt.Errorf("a message that this snatlab does not know (%.120s): %.60q", err, line)
+		return Message{}, fmt.Errorf("a message that this snatlab does not know (%.120s): %.60q", err, line)
 	}
 	if n := m.parts(); n != 1 {
-		return message{}, fmt.Errorf("a message that says %d things: %.60q", n, line)
+		return Message{}, fmt.Errorf("a message that says %d things: %.60q", n, line)
 	}
 	return m, nil
 }
 
 // parts counts the parts of a message that are set.
-func (m message) parts() (n int) {
+func (m Message) parts() (n int) {
 	for _, set := range []bool{
 		m.Greet != nil, m.Share != nil, m.Run != nil, m.Listen != nil, m.Finish != nil,
 		m.Hello != nil, m.Shared != nil, m.Report != nil, m.Ready != nil, m.Served != nil, m.Error != "",

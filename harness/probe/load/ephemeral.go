@@ -1,10 +1,14 @@
-package probe
+package load
 
-import "time"
+import (
+	"time"
+
+	"snatlab/harness/probe"
+)
 
 // runEphemeral sends the load as an ordinary client would: the kernel chooses
 // each source port when the socket connects.
-func runEphemeral(load Load, files int) (*Report, error) {
+func runEphemeral(load probe.Load, files int) (*probe.Report, error) {
 	flight, err := newFlight(load.Server, load.Requests, load.Timeout, files)
 	if err != nil {
 		return nil, err
@@ -47,7 +51,7 @@ func (f *flight) dial() error {
 
 // next is the time until something has to be done: a request falls due, or
 // one expires.
-func (f *flight) next(load Load, begun time.Time, most int) time.Duration {
+func (f *flight) next(load probe.Load, begun time.Time, most int) time.Duration {
 	if f.launched == load.Requests || f.open == most {
 		return f.untilExpiry()
 	}

@@ -1,17 +1,18 @@
-package probe
+// Package server is what a probe does in the server of a lab: it accepts the
+// connections of a trial, and counts them.
+package server
 
 import (
 	"encoding/binary"
 	"fmt"
 	"maps"
 	"net/netip"
-	"os"
 	"runtime"
 	"slices"
-	"strconv"
-	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"snatlab/harness/probe"
 )
 
 // backlog asks for the longest accept queue there is; the kernel cuts it to
@@ -27,26 +28,26 @@ const held = 512
 // longQueue is the length of a queue that may be left to fill up meanwhile.
 const longQueue = 16 << 10
 
-// listener accepts on one port, for one trial. The handshake is the kernel's;
+// Listener accepts on one port, for one trial. The handshake is the kernel's;
 // accepting only keeps the queue from overflowing, so it is done at the lowest
 // priority, when the clients leave a CPU alone.
-type listener struct {
-	fd     int
-	stop   int // eventfd: written to when the trial is over
-	guests []netip.Prefix
-	before counters
-	done   chan error
-	lowly  bool // accepts at the lowest priority
+type Listener struct {
+	fd          int
+	stop        int // eventfd: written to when the trial is over
+	guests      []netip.Prefix
+	before      counters
+	done        chan error
+	LowPriority bool // accepts at the lowest priority
 
 	// The accepting goroutine's, until it is done.
 	accepted, strangers uint64
 	sources             map[netip.Addr]uint64 // connections by the address that they came from
 }
 
-// listen opens a port on an address, for guests; the zero address is all of
-// them. No more than files may be open. Lowly says whether to accept at the
+// Listen opens a port on an address, for guests; the zero address is all of
+// them. No more than files may be open. LowPriority says whether to accept at the
 // lowest priority; nil: as the queue allows.
-func listen(address netip.AddrPort, guests []netip.Prefix, files int, lowly *bool) (*listener, error) {
+func Listen(address netip.AddrPort, guests []netip.Prefix, files int, lowPriority *bool) (*Listener, error) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
 	if err != nil {
 		return nil, fmt.Errorf("socket: %w", err)
@@ -70,23 +71,23 @@ func listen(address netip.AddrPort, guests []netip.Prefix, files int, lowly *boo
 		unix.Close(fd)
 		return nil, fmt.Errorf("listen on port %d: %w", address.Port(), err)
 	}
-	l := &listener{fd: fd, stop: stop, guests: guests, before: readCounters(), done: make(chan error, 1), sources: map[netip.Addr]uint64{}}
-	ring := make([]int, max(1, min(held, files-reserved)))
-	l.lowly = l.queue() >= longQueue
-	if lowly != nil {
-		l.lowly = *lowly
+	l := &Listener{fd: fd, stop: stop, guests: guests, before: readCounters(), done: make(chan error, 1), sources: map[netip.Addr]uint64{}}
+	ring := make([]int, max(1, min(held, files-probe.ReservedFiles)))
+	l.LowPriority = l.queue() >= longQueue
+	if lowPriority != nil {
+		l.LowPriority = *lowPriority
 	}
-	go func() { l.done <- l.accept(ring, l.lowly) }()
+	go func() { l.done <- l.accept(ring, l.LowPriority) }()
 	return l, nil
 }
 
 // accept runs until it is told to stop and the queue is empty.
-func (l *listener) accept(ring []int, lowly bool) error {
+func (l *Listener) accept(ring []int, lowPriority bool) error {
 	runtime.LockOSThread() // and never unlocked: the priority is the thread's
 	// Before Linux 6.3 the root of a user namespace cannot have a longer queue
 	// than net.core.somaxconn is by itself, 4096: who lets it fill up loses
 	// connections to it.
-	if lowly {
+	if lowPriority {
 		_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), 19)
 	}
 	next := 0
@@ -126,7 +127,7 @@ func (l *listener) accept(ring []int, lowly bool) error {
 
 // admit counts a connection, and reports whether it comes from a guest: others are
 // not counted.
-func (l *listener) admit(from unix.Sockaddr) bool {
+func (l *Listener) admit(from unix.Sockaddr) bool {
 	at, ok := from.(*unix.SockaddrInet4)
 	if !ok {
 		return false
@@ -136,16 +137,16 @@ func (l *listener) admit(from unix.Sockaddr) bool {
 		return false
 	}
 	l.accepted++
-	if n := l.sources[address]; n > 0 || len(l.sources) < maxSources {
+	if n := l.sources[address]; n > 0 || len(l.sources) < probe.MaxSources {
 		l.sources[address] = n + 1
 	}
 	return true
 }
 
 // sourceList returns the addresses that connections came from, in order.
-func (l *listener) sourceList() (list []Source) {
+func (l *Listener) sourceList() (list []probe.Source) {
 	for _, address := range slices.SortedFunc(maps.Keys(l.sources), netip.Addr.Compare) {
-		list = append(list, Source{address, l.sources[address]})
+		list = append(list, probe.Source{Address: address, Accepted: l.sources[address]})
 	}
 	return list
 }
@@ -159,7 +160,7 @@ func abort(fd int) {
 // queue is how many connections may wait to be accepted: of a socket that
 // listens, TCP_INFO says it in the place of another figure (tcp_get_info in
 // net/ipv4/tcp.c).
-func (l *listener) queue() int {
+func (l *Listener) queue() int {
 	info, err := unix.GetsockoptTCPInfo(l.fd, unix.SOL_TCP, unix.TCP_INFO)
 	if err != nil {
 		return 0
@@ -167,8 +168,8 @@ func (l *listener) queue() int {
 	return int(info.Sacked)
 }
 
-// finish accepts what is still queued, closes, and says what was served.
-func (l *listener) finish() (*Served, error) {
+// Finish accepts what is still queued, closes, and says what was served.
+func (l *Listener) Finish() (*probe.Served, error) {
 	if _, err := unix.Write(l.stop, binary.NativeEndian.AppendUint64(nil, 1)); err != nil {
 		return nil, fmt.Errorf("stop listener: %w", err)
 	}
@@ -177,7 +178,7 @@ func (l *listener) finish() (*Served, error) {
 	unix.Close(l.stop)
 	after := readCounters()
 	of := func(name string) *uint64 { return difference(l.before, after, name) }
-	return &Served{
+	return &probe.Served{
 		Accepted:        l.accepted,
 		Strangers:       l.strangers,
 		ListenOverflows: of("TcpExt.ListenOverflows"),
@@ -188,49 +189,4 @@ func (l *listener) finish() (*Served, error) {
 		EmbryonicRsts:   of("TcpExt.EmbryonicRsts"),
 		Sources:         l.sourceList(),
 	}, err
-}
-
-// counters are those of this network namespace: "TcpExt.ListenDrops".
-type counters map[string]uint64
-
-// readCounters reads those of TCP. A file that is not there has none.
-func readCounters() counters {
-	c := counters{}
-	for _, path := range []string{"/proc/self/net/netstat", "/proc/self/net/snmp"} {
-		if text, err := os.ReadFile(path); err == nil {
-			c.parse(string(text))
-		}
-	}
-	return c
-}
-
-// parse reads pairs of lines: the names, and the values below them.
-func (c counters) parse(text string) {
-	names := map[string][]string{}
-	for line := range strings.Lines(text) {
-		group, rest, ok := strings.Cut(line, ": ")
-		fields := strings.Fields(rest)
-		switch {
-		case !ok:
-		case names[group] == nil:
-			names[group] = fields
-		default:
-			for i, field := range fields[:min(len(fields), len(names[group]))] {
-				if n, err := strconv.ParseUint(field, 10, 64); err == nil {
-					c[group+"."+names[group][i]] = n
-				}
-			}
-		}
-	}
-}
-
-// difference is nil where the kernel has no such counter.
-func difference(before, after counters, name string) *uint64 {
-	b, hadIt := before[name]
-	a, hasIt := after[name]
-	if !hadIt || !hasIt {
-		return nil
-	}
-	d := a - b
-	return &d
 }

@@ -1,4 +1,4 @@
-package probe
+package load
 
 import (
 	"errors"
@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"snatlab/harness/probe"
 )
 
 // gate opens at the moment of a slot for every client that fires in it. While
@@ -25,7 +27,7 @@ type gate interface {
 
 // runLockstep sends the load: in slot k every client of the slot connects from
 // the k-th of its source ports, to the same server port, at the same moment.
-func runLockstep(load Load, cpus []int, files int) (*Report, error) {
+func runLockstep(load probe.Load, cpus []int, files int) (*probe.Report, error) {
 	step := load.Lockstep
 	flight, err := newFlight(load.Server, load.Requests, load.Timeout, files)
 	if err != nil {
@@ -67,7 +69,7 @@ func runLockstep(load Load, cpus []int, files int) (*Report, error) {
 }
 
 // newGate keeps step by a barrier where there is memory to share, else by the clock.
-func newGate(load Load, turns []turn, idle func(time.Duration)) (gate, error) {
+func newGate(load probe.Load, turns []turn, idle func(time.Duration)) (gate, error) {
 	step, pace := load.Lockstep, pacer{}
 	if load.Rate > 0 {
 		pace.interval = time.Second / time.Duration(load.Rate)
@@ -84,7 +86,7 @@ func newGate(load Load, turns []turn, idle func(time.Duration)) (gate, error) {
 
 // lockstep is one client's part in a trial.
 type lockstep struct {
-	step   Lockstep
+	step   probe.Lockstep
 	turns  []turn
 	gate   gate
 	flight *flight

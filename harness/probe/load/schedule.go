@@ -1,4 +1,4 @@
-package probe
+package load
 
 // turn is a run of slots in which the same group of clients fires.
 type turn struct {

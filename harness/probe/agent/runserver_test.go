@@ -1,4 +1,4 @@
-package probe
+package agent
 
 import (
 	"bufio"
@@ -10,9 +10,12 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"snatlab/harness/probe"
 )
 
 // long is a limit that no test reaches.
@@ -28,7 +31,7 @@ func serveRuns(t *testing.T, limits ServeLimits) (address string) {
 	must(t, err)
 	ctx, cancel := context.WithCancelCause(context.Background()) // the test's own ends before its cleanups
 	server := RunServer{
-		Address: netip.MustParseAddr("127.0.0.1"), Ports: Ports{First: 39010, Last: 39019},
+		Address: netip.MustParseAddr("127.0.0.1"), Ports: probe.Ports{First: 39010, Last: 39019},
 		Log: func(string) {}, Limits: limits,
 	}
 	ended := make(chan error, 1)
@@ -52,13 +55,13 @@ func dial(t *testing.T, address string) net.Conn {
 }
 
 // connectRun connects and greets, as a run does.
-func connectRun(t *testing.T, address string) (*Server, error) {
+func connectRun(t *testing.T, address string) (*probe.Server, error) {
 	t.Helper()
 	conn := dial(t, address)
-	return OpenServer(t.Context(), Stream{Name: "server", In: conn, Out: conn, Close: conn.Close})
+	return probe.OpenServer(t.Context(), probe.Stream{Name: "server", In: conn, Out: conn, Close: conn.Close})
 }
 
-func needRun(t *testing.T, address string) *Server {
+func needRun(t *testing.T, address string) *probe.Server {
 	t.Helper()
 	s, err := connectRun(t, address)
 	must(t, err)
@@ -106,7 +109,7 @@ func TestServePeerThatDoesNotRead(t *testing.T) {
 		t.Run(fmt.Sprintf("reads %d lines", reads), func(t *testing.T) {
 			here, there := net.Pipe() // holds nothing by itself
 			defer there.Close()
-			server := RunServer{Guests: []netip.Prefix{}, Ports: Ports{39010, 39019}, Log: func(string) {}, Limits: ServeLimits{Greet: long, Idle: long, Busy: long, Answer: 10 * time.Millisecond}}
+			server := RunServer{Guests: []netip.Prefix{}, Ports: probe.Ports{First: 39010, Last: 39019}, Log: func(string) {}, Limits: ServeLimits{Greet: long, Idle: long, Busy: long, Answer: 10 * time.Millisecond}}
 			held := &reservation{taken: make(chan struct{}, 1)}
 			go func() {
 				lines := bufio.NewReader(there)
@@ -148,7 +151,7 @@ func TestServeSecondRun(t *testing.T) {
 	t.Run("is answered that the server is busy", func(t *testing.T) {
 		address := serveRuns(t, ServeLimits{Greet: long, Idle: long, Busy: time.Millisecond, Answer: long})
 		conn := dial(t, address)
-		first, err := OpenServer(t.Context(), Stream{Name: "server", In: conn, Out: conn, Close: conn.Close})
+		first, err := probe.OpenServer(t.Context(), probe.Stream{Name: "server", In: conn, Out: conn, Close: conn.Close})
 		must(t, err)
 		_, err = connectRun(t, address)
 		want := fmt.Sprintf("server: busy with the run of %v, since ", conn.LocalAddr())
@@ -172,21 +175,26 @@ func TestServeSilentRun(t *testing.T) {
 
 // Each order moves the deadline of the next: a run that greets is never ended.
 func TestServeIdleLimit(t *testing.T) {
-	here, there := net.Pipe()
-	conn := &deadlines{Conn: here}
-	server := RunServer{Guests: []netip.Prefix{}, Ports: Ports{39010, 39019}, Log: func(string) {}, Limits: ServeLimits{Greet: long, Idle: 2 * long, Busy: long, Answer: long}}
-	ended := make(chan error, 1)
-	go func() { ended <- server.serve(t.Context(), conn, &reservation{taken: make(chan struct{}, 1)}) }()
-	s, err := OpenServer(t.Context(), Stream{Name: "server", In: there, Out: there, Close: there.Close})
-	must(t, err)
-	for n := 1; n <= 3; n++ {
-		if left := time.Until(conn.read); len(conn.reads) != n+1 || left <= long || left > 2*long {
-			t.Errorf("after %d orders the deadline was set %d times, and %v are left", n, len(conn.reads), left)
+	synctest.Test(t, func(t *testing.T) {
+		here, there := net.Pipe()
+		conn := &deadlines{Conn: here}
+		limits := DefaultLimits()
+		server := RunServer{Guests: []netip.Prefix{}, Ports: probe.Ports{First: 39010, Last: 39019}, Log: func(string) {}, Limits: limits}
+		ended := make(chan error, 1)
+		go func() { ended <- server.serve(t.Context(), conn, &reservation{taken: make(chan struct{}, 1)}) }()
+		s, err := probe.OpenServer(t.Context(), probe.Stream{Name: "server", In: there, Out: there, Close: there.Close})
+		must(t, err)
+		s.KeepAwake()
+		for n := 1; n <= 10; n++ {
+			synctest.Wait()
+			if left := time.Until(conn.read); len(conn.reads) != n+1 || left != limits.Idle {
+				t.Errorf("after %d orders the deadline was set %d times, and %v are left", n, len(conn.reads), left)
+			}
+			time.Sleep(probe.KeepAwakeInterval)
 		}
-		must(t, s.greet(t.Context()))
-	}
-	must(t, s.Close())
-	must(t, <-ended)
+		must(t, s.Close())
+		must(t, <-ended)
+	})
 }
 
 // deadlines remembers the deadlines for reading.
@@ -203,29 +211,26 @@ func (d *deadlines) SetReadDeadline(t time.Time) error {
 
 // A run greets while its clients are sending, and its own orders are answered.
 func TestServerKeepAwake(t *testing.T) {
-	here, there := net.Pipe()
-	heard := make(chan struct{}, 100)
-	agent := Agent{Role: RoleServer, Ports: &Ports{39010, 39019}, Heard: func() { heard <- struct{}{} }}
-	ended := make(chan error, 1)
-	go func() { ended <- agent.Serve(here, here) }()
-	s, err := OpenServer(t.Context(), Stream{Name: "server", In: there, Out: there, Close: there.Close})
-	must(t, err)
-	s.greetEvery(time.Millisecond)
-	for range 5 {
-		<-heard
-	}
-	must(t, s.Listen(t.Context(), 39014))
-	_, err = s.Finish(t.Context())
-	must(t, err)
-	go func() {
-		for range heard { // more than it holds may come
+	synctest.Test(t, func(t *testing.T) {
+		here, there := net.Pipe()
+		heard := make(chan struct{}, 100)
+		agent := Agent{Role: probe.RoleServer, Ports: &probe.Ports{First: 39010, Last: 39019}, Heard: func() { heard <- struct{}{} }}
+		ended := make(chan error, 1)
+		go func() { ended <- agent.Serve(here, here) }()
+		s, err := probe.OpenServer(t.Context(), probe.Stream{Name: "server", In: there, Out: there, Close: there.Close})
+		must(t, err)
+		s.KeepAwake()
+		for range 5 {
+			<-heard
 		}
-	}()
-	must(t, s.Close())
-	if err := <-ended; err != nil && !errors.Is(err, io.ErrClosedPipe) {
-		t.Error(err)
-	}
-	close(heard)
+		must(t, s.Listen(t.Context(), 39014))
+		_, err = s.Finish(t.Context())
+		must(t, err)
+		must(t, s.Close())
+		if err := <-ended; err != nil && !errors.Is(err, io.ErrClosedPipe) {
+			t.Error(err)
+		}
+	})
 }
 
 func TestServeTooManyPeers(t *testing.T) {

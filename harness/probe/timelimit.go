@@ -2,6 +2,16 @@ package probe
 
 import "time"
 
+const (
+	// PartnerPatience bounds a client's wait for a partner. Being descheduled on a
+	// busy machine takes milliseconds; a partner that is later than this is gone.
+	PartnerPatience = 5 * time.Second
+
+	// ReservedFiles is the number of files that a probe keeps for itself: its
+	// streams, epoll instances, the runtime's own.
+	ReservedFiles = 32
+)
+
 // What bounds the time that a load may take. A client that is later than that
 // was stopped, or hangs.
 const (
@@ -18,13 +28,13 @@ const (
 	// slack is for all that does not grow with the load. It is longer than a
 	// client's patience with its partners: one of those knows better who is
 	// missing, and is to say so first.
-	slack = patience + 5*time.Second
+	slack = PartnerPatience + 5*time.Second
 )
 
-// bound is the longest that a client that may open so many files takes for the
+// TimeLimit returns the longest that a client that may open so many files takes for the
 // load, even if it is all in vain.
-func (l Load) bound(files int) time.Duration {
-	slots, slot, flying := l.Requests, slowSlot, max(1, files-reserved)
+func (l Load) TimeLimit(files int) time.Duration {
+	slots, slot, flying := l.Requests, slowSlot, max(1, files-ReservedFiles)
 	if s := l.Lockstep; s != nil {
 		slot = slowStep
 		slots *= (s.Clients + s.CPUs - 1) / s.CPUs // groups take turns
@@ -32,9 +42,9 @@ func (l Load) bound(files int) time.Duration {
 	} else {
 		flying = min(flying, max(1, l.Concurrency))
 	}
-	bound := slack + time.Duration(slots)*slot + l.Timeout*time.Duration((slots+flying-1)/flying)
+	limit := slack + time.Duration(slots)*slot + l.Timeout*time.Duration((slots+flying-1)/flying)
 	if l.Rate > 0 {
-		bound += 2 * time.Duration(float64(slots)/float64(l.Rate)*float64(time.Second))
+		limit += 2 * time.Duration(float64(slots)/float64(l.Rate)*float64(time.Second))
 	}
-	return bound.Truncate(time.Second) + time.Second
+	return limit.Truncate(time.Second) + time.Second
 }

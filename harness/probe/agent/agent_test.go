@@ -1,0 +1,148 @@
+package agent
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"snatlab/harness/probe"
+)
+
+// start runs an agent in this process and gives the stream to it.
+func start(t *testing.T, name string, agent Agent) probe.Stream {
+	t.Helper()
+	requests, in := io.Pipe()
+	out, answers := io.Pipe()
+	done := make(chan error, 1)
+	go func() {
+		err := agent.Serve(requests, answers)
+		answers.Close()
+		done <- err
+	}()
+	t.Cleanup(func() {
+		in.Close()
+		if err := <-done; err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	})
+	return probe.Stream{Name: name, In: out, Out: in, Close: func() error { out.Close(); return in.Close() }}
+}
+
+func startClient(t *testing.T, name string) *probe.Client {
+	t.Helper()
+	c, err := probe.OpenClient(t.Context(), start(t, name, Agent{Role: probe.RoleClient}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// here is who connects in these tests.
+var here = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
+
+// startServer gives a server and the address it listens on.
+func startServer(t *testing.T) (*probe.Server, netip.AddrPort) {
+	t.Helper()
+	s, err := probe.OpenServer(t.Context(), start(t, "server", Agent{Role: probe.RoleServer, Guests: here}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := freePort(t)
+	if err := s.Listen(t.Context(), port); err != nil {
+		t.Fatal(err)
+	}
+	return s, netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port)
+}
+
+func freePort(t *testing.T) uint16 {
+	t.Helper()
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return uint16(l.Addr().(*net.TCPAddr).Port)
+}
+
+func TestAFileThatIsNoBarrierIsLeftAsItIs(t *testing.T) {
+	client := startClient(t, "client 0")
+	path := filepath.Join(t.TempDir(), "diary")
+	if err := os.WriteFile(path, []byte("dear diary"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	want := "client 0: size barrier: " + path + " is no barrier: -rw------- of size 10"
+	if err := client.Share(t.Context(), path); fmt.Sprint(err) != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	if text, err := os.ReadFile(path); err != nil || string(text) != "dear diary" {
+		t.Errorf("it reads %q now (%v)", text, err)
+	}
+	for range 2 { // made, and found
+		if err := client.Share(t.Context(), filepath.Join(filepath.Dir(path), "barrier")); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+const greeting = `{"v":3,"greet":{}}` + "\n"
+
+func TestAServerDoesNothingBut(t *testing.T) {
+	run, err := json.Marshal(probe.Message{V: probe.Version, Run: &probe.Load{Requests: 1 << 40, Timeout: -1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const known = "a server does not know what to do with this request"
+	for _, test := range []struct{ order, want string }{
+		{string(run), known},
+		{`{"v":3,"share":{"barrier":"/etc/passwd"}}`, known},
+		{`{"v":3,"hello":{"role":"server","cpus":[0],"files":9}}`, known},
+		{`{"v":3,"report":{}}`, known},
+		{`{"v":3,"error":"x"}`, known},
+		{`{"v":3,"listen":{"port":39004}}`, "port 39004 is not one of 39000 to 39003"},
+		{`{"v":3,"listen":{"port":0}}`, "port 0 is not one of 39000 to 39003"},
+		{`{"v":3,"finish":{}}`, "not listening"},
+	} {
+		var out bytes.Buffer
+		agent := Agent{Role: probe.RoleServer, Ports: &probe.Ports{First: 39000, Last: 39003}}
+		if err := agent.Serve(strings.NewReader(greeting+test.order+"\n"), &out); err != nil {
+			t.Errorf("%s: %v", test.order, err)
+		}
+		answer := strings.Split(out.String(), "\n")[2] // after the hello and the answer to the greeting
+		if m, err := probe.ParseMessage([]byte(answer)); err != nil || m.Error != test.want {
+			t.Errorf("%s: %s, want %s (%v)", test.order, answer, test.want, err)
+		}
+	}
+}
+
+// The last answer says why it is the last.
+func TestWhoIsNoControllerIsToldSoAndHungUpOn(t *testing.T) {
+	for _, test := range []struct{ says, want string }{
+		{"GET / HTTP/1.1\r\n", `not a message: "GET / HTTP/1.1"`},
+		{`{"v":1,"greet":{}}`, "protocol version 1, this is 3: both sides must be the same snatlab"},
+		{`{"v":3}`, `a message that says 0 things: "{\"v\":3}"`},
+		{`{"v":3,"greet":{},"finish":{}}`, `a message that says 2 things: "{\"v\":3,\"greet\":{},\"finish\":{}}"`},
+		{`{"v":3,"format":{}}`, `a message that this snatlab does not know (json: unknown field "format"): "{\"v\":3,\"format\":{}}"`},
+		{`{"v":3,"listen":{"port":70000}}`, `a message that this snatlab does not know (json: cannot unmarshal number 70000 into Go struct field Listen.listen.port of type uint16): "{\"v\":3,\"listen\":{\"port\":70000}}"`},
+		{strings.Repeat("x", probe.MaxOrder), "a line is too long: more than 4096 bytes"},
+		{`{"v":3,"listen":{"port":39001}}`, "a server takes orders only after a greeting"},
+		{`{"v":3,"finish":{}}`, "a server takes orders only after a greeting"},
+	} {
+		var out bytes.Buffer
+		agent := Agent{Role: probe.RoleServer}
+		err := agent.Serve(strings.NewReader(test.says+"\n"+`{"v":3,"finish":{}}`+"\n"), &out)
+		if fmt.Sprint(err) != test.want {
+			t.Errorf("%.40s: error %v, want %s", test.says, err, test.want)
+		}
+		lines := strings.SplitAfter(strings.TrimSpace(out.String()), "\n")
+		if m, err := probe.ParseMessage([]byte(lines[len(lines)-1])); len(lines) != 2 || err != nil || m.Error != test.want {
+			t.Errorf("%.40s: answered with %q", test.says, lines)
+		}
+	}
+}

@@ -1,0 +1,245 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"snatlab/harness/probe"
+)
+
+func TestAnEphemeralLoadIsServedAndAddsUp(t *testing.T) {
+	server, address := startServer(t)
+	client := startClient(t, "client 0")
+	for _, load := range []probe.Load{
+		{Server: address, Requests: 1, Timeout: time.Second, Concurrency: 1},
+		{Server: address, Requests: 500, Timeout: time.Second, Concurrency: 64},
+		{Server: address, Requests: 100, Timeout: time.Second, Concurrency: 8, Rate: 1000},
+	} {
+		report, err := client.Run(t.Context(), load) // checks that it adds up
+		if err != nil {
+			t.Fatal(err)
+		}
+		if report.Succeeded != load.Requests {
+			t.Errorf("%+v: %+v", load, report)
+		}
+	}
+	served, err := server.Finish(t.Context())
+	if err != nil || served.Accepted != 601 {
+		t.Errorf("served %+v, %v; want 601 accepted", served, err)
+	}
+}
+
+// Who is not of the lab is reset, and counted apart.
+func TestAServerAcceptsFromTheLabOnly(t *testing.T) {
+	for name, c := range map[string]struct {
+		guests    []netip.Prefix
+		from      string
+		strangers uint64
+	}{
+		"by itself":     {nil, "127.0.0.1", 1},
+		"a guest":       {here, "127.0.0.1", 0},
+		"a guest's kin": {here, "127.0.0.9", 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, err := probe.OpenServer(t.Context(), start(t, "server", Agent{Role: probe.RoleServer, Guests: c.guests}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			port := freePort(t)
+			if err := s.Listen(t.Context(), port); err != nil {
+				t.Fatal(err)
+			}
+			dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(c.from)}}
+			conn, err := dialer.DialContext(t.Context(), "tcp4", netip.AddrPortFrom(here[0].Addr(), port).String())
+			served, finished := s.Finish(t.Context()) // accepts all that has connected
+			if finished != nil || served.Strangers != c.strangers || served.Accepted != 1-c.strangers {
+				t.Errorf("%+v, %v", served, finished)
+			}
+			if err == nil { // else it was reset within connect
+				_, err = conn.Read(make([]byte, 1))
+				conn.Close()
+			}
+			if errors.Is(err, syscall.ECONNRESET) != (c.strangers == 1) {
+				t.Errorf("the connection ends with %v", err)
+			}
+		})
+	}
+}
+
+func TestARefusedRequestIsCountedAsRefused(t *testing.T) {
+	address := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), freePort(t))
+	report, err := startClient(t, "client 0").Run(t.Context(), probe.Load{Server: address, Requests: 50, Timeout: time.Second, Concurrency: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if report.Failures["refused"] != 50 || report.Succeeded != 0 {
+		t.Errorf("%+v", report)
+	}
+}
+
+// lockstepLoads gives the loads of clients that share this network namespace,
+// and so need source ports of their own.
+func lockstepLoads(t *testing.T, address netip.AddrPort, clients, requests int, barrier string) []probe.Load {
+	t.Helper()
+	loads := make([]probe.Load, clients)
+	for i := range loads {
+		loads[i] = probe.Load{Server: address, Requests: requests, Timeout: time.Second, Lockstep: &probe.Lockstep{
+			Client: i, Clients: clients, CPUs: min(clients, runtime.NumCPU()), Ports: probe.Ports{First: uint16(10_000 + 4_000*i), Last: uint16(13_999 + 4_000*i)},
+			Barrier: barrier, Epoch: 1, Start: probe.Monotonic() + int64(50*time.Millisecond),
+		}}
+	}
+	return loads
+}
+
+func TestEveryLockstepRequestIsSentAndServed(t *testing.T) {
+	for _, test := range []struct {
+		clients, requests int
+		barrier           bool
+	}{{1, 100, true}, {2, 1000, true}, {5, 200, true}, {2, 200, false}, {3, 130, false}} {
+		t.Run(fmt.Sprintf("%d clients, barrier %v", test.clients, test.barrier), func(t *testing.T) {
+			server, address := startServer(t)
+			barrier := ""
+			if test.barrier {
+				barrier = filepath.Join(t.TempDir(), "barrier")
+			}
+			var clients []*probe.Client
+			for i := range test.clients {
+				clients = append(clients, startClient(t, fmt.Sprintf("client %d", i)))
+			}
+			loads := lockstepLoads(t, address, test.clients, test.requests, barrier)
+			runAll(t, clients, loads)
+			for i := range loads { // a second trial in the same memory
+				loads[i].Lockstep.Epoch++
+				loads[i].Lockstep.Start = probe.Monotonic() + int64(50*time.Millisecond)
+			}
+			runAll(t, clients, loads)
+			served, err := server.Finish(t.Context())
+			if err != nil || served.Accepted != uint64(2*test.clients*test.requests) {
+				t.Errorf("served %+v, %v; want %d accepted", served, err, 2*test.clients*test.requests)
+			}
+		})
+	}
+}
+
+func runAll(t *testing.T, clients []*probe.Client, loads []probe.Load) {
+	t.Helper()
+	var wait sync.WaitGroup
+	for i, c := range clients {
+		wait.Go(func() {
+			report, err := c.Run(t.Context(), loads[i])
+			if err != nil {
+				t.Error(err)
+			} else if report.Succeeded != loads[i].Requests {
+				t.Errorf("client %d: %+v", i, report)
+			}
+		})
+	}
+	wait.Wait()
+}
+
+func TestASlotThatOneClientMissesIsFiredByNobodyAndMadeUp(t *testing.T) {
+	server, address := startServer(t)
+	taken, err := net.Listen("tcp4", "0.0.0.0:10020") // client 0's source port of slot 20
+	if err != nil {
+		t.Skip("port 10020 is in use on this machine")
+	}
+	defer taken.Close()
+	clients := []*probe.Client{startClient(t, "client 0"), startClient(t, "client 1")}
+	loads := lockstepLoads(t, address, 2, 200, filepath.Join(t.TempDir(), "barrier"))
+	var wait sync.WaitGroup
+	for i, c := range clients {
+		wait.Go(func() {
+			report, err := c.Run(t.Context(), loads[i])
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			missed := 1 - i // it was client 0 that missed it
+			if report.Requests != 200 || report.Missed != missed || report.BindErrors != missed || report.MadeUp != 1 {
+				t.Errorf("client %d: %+v", i, report)
+			}
+		})
+	}
+	wait.Wait()
+	if served, err := server.Finish(t.Context()); err != nil || served.Accepted != 400 {
+		t.Errorf("served %+v, %v; want 400 accepted", served, err)
+	}
+}
+
+func TestAClientWithPortsOfItsOwnLeavesFromThoseOnly(t *testing.T) {
+	server, address := startServer(t)
+	clients := []*probe.Client{startClient(t, "client 0"), startClient(t, "client 1"), startClient(t, "client 2")}
+	loads := lockstepLoads(t, address, 3, 100, filepath.Join(t.TempDir(), "barrier"))
+	reports := make(chan *probe.Report)
+	for i, c := range clients {
+		loads[i].Lockstep.Ports, loads[i].Lockstep.Own = probe.Ports{First: uint16(10_000 + 1_000*i), Last: uint16(10_999 + 1_000*i)}, true
+		go func() {
+			report, err := c.Run(t.Context(), loads[i])
+			if err != nil {
+				t.Error(err)
+			}
+			reports <- report
+		}()
+	}
+	seen := map[uint16]int{} // thousands of ports
+	for range clients {
+		r := <-reports
+		for _, p := range r.Ports {
+			seen[p.First/1000]++
+			if p.First/1000 != p.Last/1000 {
+				t.Errorf("ports %+v are of two clients", r.Ports)
+			}
+		}
+		if r.Succeeded != 100 {
+			t.Errorf("%+v", r)
+		}
+	}
+	if len(seen) != 3 {
+		t.Errorf("ports out of %v thousands", seen)
+	}
+	if _, err := server.Finish(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// A queue of one that nobody accepts from: what comes later gets no answer.
+func TestRequestsWithoutAnAnswerAreToldByTheirPortsIfThatIsAskedFor(t *testing.T) {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	port := freePort(t)
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Port: int(port), Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Listen(fd, 0); err != nil {
+		t.Fatal(err)
+	}
+	client := startClient(t, "client 0")
+	load := probe.Load{Server: netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port), Requests: 20, Timeout: 100 * time.Millisecond, Concurrency: 20}
+	for _, load.Explain = range []bool{false, true} {
+		report, err := client.Run(t.Context(), load)
+		if err != nil {
+			t.Fatal(err)
+		}
+		silent := probe.Count(report.Silent)
+		want := 0
+		if load.Explain {
+			want = report.Failures["timeout"]
+		}
+		if silent != want || report.Failures["timeout"] == 0 {
+			t.Errorf("explain %v: %d ports told, of %+v", load.Explain, silent, report)
+		}
+	}
+}

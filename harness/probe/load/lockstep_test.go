@@ -1,0 +1,111 @@
+package load
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"snatlab/harness/probe"
+	"snatlab/harness/probe/server"
+)
+
+// Members of a slot agree on whether it is fired in, whatever the order in
+// which they come and whoever cannot.
+func TestMembersOfASlotAgree(t *testing.T) {
+	const members, slots = 2, 1000
+	path := filepath.Join(t.TempDir(), "barrier")
+	var able, fired [members][slots]bool
+	for m := range members {
+		for s := range slots {
+			able[m][s] = rand.IntN(4) > 0
+		}
+	}
+	var wait sync.WaitGroup
+	for m := range members {
+		wait.Go(func() {
+			b, err := openBarrier(path, m, 7, pacer{}, func(time.Duration) {})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer b.close()
+			for s := range slots {
+				if fired[m][s], err = b.meet(s, []int{0, 1}, able[m][s]); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	wait.Wait()
+	for s := range slots {
+		want := able[0][s] && able[1][s]
+		for m := range members {
+			if fired[m][s] != want {
+				t.Fatalf("slot %d, member %d: fired %v, want %v", s, m, fired[m][s], want)
+			}
+		}
+	}
+}
+
+func TestNothingIsAllocatedBetweenSlots(t *testing.T) {
+	// The kernel completes the handshakes; nobody accepts, so nobody allocates.
+	kernel, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer kernel.Close()
+	flight, err := newFlight(netip.MustParseAddrPort(kernel.Addr().String()), 2000, time.Second, 1024)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer flight.close()
+	gate, err := openBarrier(filepath.Join(t.TempDir(), "barrier"), 0, 1, pacer{}, func(time.Duration) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer gate.close()
+	l := &lockstep{step: probe.Lockstep{Ports: probe.Ports{First: 20_000, Last: 29_999}}, gate: gate, flight: flight}
+	slot, members := 0, turn{members: []int{0}, slots: 1}
+	allocated := testing.AllocsPerRun(1000, func() {
+		if _, err := l.fire(members, slot); err != nil {
+			t.Fatal(err)
+		}
+		slot++
+	})
+	if allocated != 0 {
+		t.Errorf("%v allocations a slot", allocated)
+	}
+}
+
+func TestWithFewFilesALoadIsSentAllTheSame(t *testing.T) {
+	address := netip.MustParseAddrPort("127.0.0.1:39020")
+	listener, err := server.Listen(address, []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}, 1024, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const files = probe.ReservedFiles + 5
+	ephemeral := probe.Load{Server: address, Requests: 300, Timeout: time.Second, Concurrency: 64}
+	report, err := Send(ephemeral, []int{0}, files)
+	if err != nil || report.Check(ephemeral) != nil || report.Succeeded != 300 {
+		t.Errorf("ephemeral: %+v, %v", report, err)
+	}
+	lockstep := probe.Load{Server: address, Requests: 300, Timeout: time.Second, Lockstep: &probe.Lockstep{
+		Clients: 1, CPUs: 1, Ports: probe.Ports{First: 10_000, Last: 13_999}, Barrier: filepath.Join(t.TempDir(), "barrier"), Epoch: 1,
+	}}
+	report, err = Send(lockstep, []int{0}, files)
+	if err != nil || report.Check(lockstep) != nil || report.Succeeded != 300 {
+		t.Errorf("lockstep: %+v, %v", report, err)
+	}
+	if _, err := Send(ephemeral, []int{0}, probe.ReservedFiles); fmt.Sprint(err) != "32 open files are allowed, 33 are needed" {
+		t.Errorf("no file to spare: %v", err)
+	}
+	if served, err := listener.Finish(); err != nil || served.Accepted != 600 {
+		t.Errorf("served %+v, %v", served, err)
+	}
+}

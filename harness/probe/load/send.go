@@ -1,0 +1,106 @@
+// Package load is what a probe does in a client of a lab: it sends the requests
+// of a trial, and reports what came of them.
+//
+// In lockstep, clients agree on a [schedule] of turns and slots, meet at a [gate]
+// before each slot, and connect at the moment when it opens. The gate is a
+// [barrier] in memory that they share, or else the [clock]. The ephemeral
+// pattern connects as ordinary clients do. Either way the [flight] follows the
+// connections to their outcome.
+package load
+
+import (
+	"fmt"
+	"path"
+	"strconv"
+	"strings"
+	"time"
+
+	"snatlab/harness/format"
+	"snatlab/harness/probe"
+	"snatlab/harness/scenario"
+)
+
+// Send checks a load, sends it, and reports what came of it. The client may run
+// on these CPUs, and open so many files.
+func Send(load probe.Load, cpus []int, files int) (*probe.Report, error) {
+	if err := checkLoad(&load, len(cpus)); err != nil {
+		return nil, err
+	}
+	if load.Lockstep != nil {
+		return runLockstep(load, cpus, files)
+	}
+	return runEphemeral(load, files)
+}
+
+// TryBarrier returns an error if the client cannot map the file that clients are
+// to meet in.
+func TryBarrier(file string) error {
+	if err := checkBarrier(file); err != nil {
+		return err
+	}
+	b, err := openBarrier(file, 0, 0, pacer{}, nil)
+	if err != nil {
+		return err
+	}
+	return b.close()
+}
+
+// maxPath bounds the path of a barrier, in bytes.
+const maxPath = 1 << 10
+
+// checkLoad tells a load that no controller sends. The client may run on so many
+// CPUs.
+func checkLoad(l *probe.Load, cpus int) error {
+	switch {
+	case !l.Server.Addr().Is4() || l.Server.Port() == 0:
+		return fmt.Errorf("server %v: not an IPv4 address with a port", l.Server)
+	case l.Requests < 1 || l.Requests > probe.MaxRequests:
+		return fmt.Errorf("%d requests: out of range", l.Requests)
+	case l.Timeout <= 0 || l.Timeout > time.Minute:
+		return fmt.Errorf("a timeout of %d ns: out of range", l.Timeout)
+	case l.Rate < 0 || l.Rate > 1_000_000:
+		return fmt.Errorf("a rate of %d a second: out of range", l.Rate)
+	case l.Concurrency < 0 || l.Concurrency > probe.MaxRequests:
+		return fmt.Errorf("%d requests at once: out of range", l.Concurrency)
+	case l.Lockstep != nil:
+		return checkLockstep(l.Lockstep, l.Requests, cpus)
+	}
+	return nil
+}
+
+func checkLockstep(s *probe.Lockstep, requests, cpus int) error {
+	switch {
+	case s.Clients < 1 || s.Clients > scenario.MaxClients || s.Client < 0 || s.Client >= s.Clients || s.CPUs < 1 || s.CPUs > cpus:
+		return fmt.Errorf("lockstep of client %d of %d on %d of %s: out of range", s.Client, s.Clients, s.CPUs, format.Plural(cpus, "CPU", "CPUs"))
+	case s.Clients*requests > probe.MaxRequests:
+		return fmt.Errorf("%d requests of each of %d clients: out of range", requests, s.Clients)
+	case !s.Ports.Valid():
+		return fmt.Errorf("source ports %d to %d: out of range", s.Ports.First, s.Ports.Last)
+	case s.Epoch >= 1<<32:
+		return fmt.Errorf("epoch %d: out of range", s.Epoch)
+	case s.Start < 0 || s.Start-probe.Monotonic() > int64(time.Hour):
+		return fmt.Errorf("start at %d ns: out of range", s.Start)
+	case s.Barrier != "":
+		return checkBarrier(s.Barrier)
+	}
+	return nil
+}
+
+// checkBarrier tells a path at which no controller has clients meet.
+func checkBarrier(file string) error {
+	if fd, ok := strings.CutPrefix(file, inherited); ok {
+		if n, err := strconv.Atoi(fd); err != nil || n < 3 || strconv.Itoa(n) != fd {
+			return fmt.Errorf("barrier %.60q: no inherited file", file)
+		}
+		return nil
+	}
+	if !path.IsAbs(file) || path.Clean(file) != file || len(file) > maxPath {
+		return fmt.Errorf("barrier %.60q: not a full path", file)
+	}
+	for _, kernels := range []string{"/proc/", "/sys/", "/dev/"} {
+		if strings.HasPrefix(file, kernels) && path.Dir(file) != "/dev/shm" {
+			return fmt.Errorf("barrier %.60q: no place for one", file)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,52 @@
+package server
+
+import (
+	"os"
+	"strconv"
+	"strings"
+)
+
+// counters are those of this network namespace: "TcpExt.ListenDrops".
+type counters map[string]uint64
+
+// readCounters reads those of TCP. A file that is not there has none.
+func readCounters() counters {
+	c := counters{}
+	for _, path := range []string{"/proc/self/net/netstat", "/proc/self/net/snmp"} {
+		if text, err := os.ReadFile(path); err == nil {
+			c.parse(string(text))
+		}
+	}
+	return c
+}
+
+// parse reads pairs of lines: the names, and the values below them.
+func (c counters) parse(text string) {
+	names := map[string][]string{}
+	for line := range strings.Lines(text) {
+		group, rest, ok := strings.Cut(line, ": ")
+		fields := strings.Fields(rest)
+		switch {
+		case !ok:
+		case names[group] == nil:
+			names[group] = fields
+		default:
+			for i, field := range fields[:min(len(fields), len(names[group]))] {
+				if n, err := strconv.ParseUint(field, 10, 64); err == nil {
+					c[group+"."+names[group][i]] = n
+				}
+			}
+		}
+	}
+}
+
+// difference is nil where the kernel has no such counter.
+func difference(before, after counters, name string) *uint64 {
+	b, hadIt := before[name]
+	a, hasIt := after[name]
+	if !hadIt || !hasIt {
+		return nil
+	}
+	d := a - b
+	return &d
+}
