@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"snatlab/harness/kernel"
+	"snatlab/harness/kernel/vm"
 	"snatlab/harness/result"
 )
 
@@ -35,7 +35,7 @@ func flagCompletions() map[string]cobra.CompletionFunc {
 	}
 	return map[string]cobra.CompletionFunc{
 		"driver":    cobra.FixedCompletions(drivers, cobra.ShellCompDirectiveNoFileComp),
-		"accel":     cobra.FixedCompletions([]string{kernel.Auto, kernel.KVM, kernel.TCG}, cobra.ShellCompDirectiveNoFileComp),
+		"accel":     cobra.FixedCompletions([]string{vm.Auto, vm.KVM, vm.TCG}, cobra.ShellCompDirectiveNoFileComp),
 		"scenario":  completeStoredScenarios,
 		"store":     folders,
 		"out":       folders,

@@ -157,7 +157,7 @@ func cleanUp(t *testing.T) {
 // chooser says of each point whether it is to be tested.
 func chooser() func() bool {
 	every := sample
-	if inSuite(crash) {
+	if inSuite(crashSuite) {
 		every = 1
 	}
 	n := -1
@@ -169,7 +169,7 @@ func chooser() func() bool {
 
 // breathe gives others a turn who wait for the machine.
 func breathe() {
-	if inSuite(crash) {
+	if inSuite(crashSuite) {
 		time.Sleep(50 * time.Millisecond)
 	}
 }

@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"snatlab/harness/kernel"
+	"snatlab/harness/kernel/matrix"
 	"snatlab/harness/result"
 	"snatlab/harness/scenario"
 )
@@ -13,15 +13,15 @@ import (
 // guestCommand is what runs as init in the machines of `snatlab matrix`.
 func guestCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:    kernel.GuestCommand,
+		Use:    matrix.GuestCommand,
 		Short:  "Be init in a guest of snatlab matrix",
 		Hidden: true,
-		RunE:   func(*cobra.Command, []string) error { return kernel.Guest(runInGuest) },
+		RunE:   func(*cobra.Command, []string) error { return matrix.Guest(runInGuest) },
 	}
 }
 
 // runInGuest is `snatlab run` without a command line and without files.
-func runInGuest(ctx context.Context, s *scenario.Scenario, watch kernel.Watcher) (*result.Result, error) {
+func runInGuest(ctx context.Context, s *scenario.Scenario, watch matrix.Watcher) (*result.Result, error) {
 	site, err := prepare(ctx, s)
 	if err != nil {
 		return nil, err

@@ -111,7 +111,7 @@ func TestLeftNetwork(t *testing.T) {
 
 // Docker 20.10 loses count when many containers end at once on a busy machine.
 func TestNoTraceIsLeftOfManyClients(t *testing.T) {
-	needSuite(t, crash)
+	needSuite(t, crashSuite)
 	labtest.TakeMachine(t)
 	for range 2 {
 		busy := exec.Command("sh", "-c", "while :; do :; done")

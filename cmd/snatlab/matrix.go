@@ -16,6 +16,8 @@ import (
 
 	"snatlab/harness/history/store"
 	"snatlab/harness/kernel"
+	"snatlab/harness/kernel/matrix"
+	"snatlab/harness/kernel/vm"
 	"snatlab/harness/report"
 	"snatlab/harness/result"
 	"snatlab/harness/result/resultfile"
@@ -39,10 +41,6 @@ type matrixFlags struct {
 	timeout  time.Duration
 	json     bool
 }
-
-// fewRequests is what a client of a guest sends in a trial, at most, where nobody
-// says otherwise: emulation is slow, and the race is hit by dozens of so few.
-const fewRequests = 300
 
 func matrixCommand() *cobra.Command {
 	var f matrixFlags
@@ -95,10 +93,10 @@ every kernel. 2 bad usage, an invalid scenario, or too few rounds for a verdict.
 	c.Flags().IntVar(&f.jobs, "jobs", 1, "kernels at a time: their guests disturb each other where CPUs are few")
 	c.Flags().BoolVar(&f.fresh, "fresh", false, "do rows again that are done")
 	c.Flags().BoolVar(&f.force, "force", false, "run even if the rounds are too few for a verdict")
-	c.Flags().StringVar(&f.accel, "accel", kernel.Auto, "what runs the guests: kvm, tcg (emulation), or auto, which is kvm where it works")
+	c.Flags().StringVar(&f.accel, "accel", vm.Auto, "what runs the guests: kvm, tcg (emulation), or auto, which is kvm where it works")
 	c.Flags().IntVar(&f.cpus, "cpus", 2, "CPUs of a guest")
 	c.Flags().IntVar(&f.memory, "memory", 512, "memory of a guest, in MiB")
-	c.Flags().IntVar(&f.requests, "requests", 0, fmt.Sprintf("requests per client and trial, instead of the scenario's (default %d, if that has more)", fewRequests))
+	c.Flags().IntVar(&f.requests, "requests", 0, fmt.Sprintf("requests per client and trial, instead of the scenario's (default %d, if that has more)", matrix.DefaultRequests))
 	c.Flags().IntVar(&f.rounds, "rounds", 0, "number of rounds, instead of the scenario's")
 	c.Flags().DurationVar(&f.timeout, "timeout", 10*time.Minute, "how long a guest may take")
 	c.Flags().BoolVar(&f.json, "json", false, "print matrix.json instead of the table")
@@ -115,17 +113,14 @@ func (f matrixFlags) scenario(c *cobra.Command, path string) (*scenario.Scenario
 	if err != nil {
 		return nil, err
 	}
-	if err := kernel.ForGuest(s); err != nil {
+	if err := matrix.ForGuest(s); err != nil {
 		return nil, usageError{c, fmt.Errorf("a guest has the driver netns only: %w", err)}
 	}
-	most := s.MaxRequests()
-	switch given := c.Flags().Changed("requests"); {
-	case given && (f.requests < 1 || f.requests > most):
-		return nil, usageError{c, fmt.Errorf("--requests: %d is out of range; allowed: 1 to %d", f.requests, most)}
-	case given:
+	if c.Flags().Changed("requests") {
+		if most := s.MaxRequests(); f.requests < 1 || f.requests > most {
+			return nil, usageError{c, fmt.Errorf("--requests: %d is out of range; allowed: 1 to %d", f.requests, most)}
+		}
 		s.Load.Requests = f.requests
-	default:
-		s.Load.Requests = min(s.Load.Requests, fewRequests)
 	}
 	return s, checkRounds(c, s, f.force)
 }
@@ -139,7 +134,7 @@ func (f matrixFlags) check() error {
 			return fmt.Errorf("--%s: %d is out of range; allowed: %d to %d", b.flag, b.n, b.least, b.most)
 		}
 	}
-	accels := []string{kernel.Auto, kernel.KVM, kernel.TCG}
+	accels := []string{vm.Auto, vm.KVM, vm.TCG}
 	switch {
 	case len(f.kernels) == 0:
 		return errors.New("no --kernel is given; allowed: running, a release under /boot, a vmlinuz, a build tree, a .deb or .rpm")
@@ -152,11 +147,11 @@ func (f matrixFlags) check() error {
 }
 
 func (f matrixFlags) run(ctx context.Context, s *scenario.Scenario) error {
-	qemu, err := kernel.FindQEMU()
+	qemu, err := vm.FindQEMU()
 	if err != nil {
 		return err
 	}
-	if err := kernel.CheckMemory(min(f.jobs, len(f.kernels)), f.memory); err != nil {
+	if err := vm.CheckMemory(min(f.jobs, len(f.kernels)), f.memory); err != nil {
 		return err
 	}
 	results, err := openStore(f.store)
@@ -188,18 +183,14 @@ func (f matrixFlags) run(ctx context.Context, s *scenario.Scenario) error {
 }
 
 // matrix is what is to be run.
-func (f matrixFlags) matrix(qemu string, s *scenario.Scenario, results *store.Store) *kernel.Matrix {
-	machine := &kernel.Machine{QEMU: qemu, Accel: f.accel, CPUs: f.cpus, Memory: f.memory, Timeout: f.timeout, Decode: resultfile.Decode}
+func (f matrixFlags) matrix(qemu string, s *scenario.Scenario, results *store.Store) *matrix.Matrix {
 	told := newMatrixProgress(f.jobs)
-	x := &kernel.Matrix{
-		Specs: f.kernels, Modules: f.modules, Scenario: s, Jobs: f.jobs, Fresh: f.fresh,
-		Boot: machine.Boot, Conditions: fmt.Sprintf("%s, %d CPUs, %d MiB", f.accel, f.cpus, f.memory),
+	return &matrix.Matrix{
+		Specs: f.kernels, Modules: f.modules, Scenario: s, Jobs: f.jobs,
+		Machine: &vm.Machine{QEMU: qemu, Accel: f.accel, CPUs: f.cpus, Memory: f.memory, Timeout: f.timeout},
+		Cache:   matrix.UserCache(), Fresh: f.fresh,
 		Watch: told.watch, Note: told.note, Keep: results.Put,
 	}
-	if dir, err := os.UserCacheDir(); err == nil { // a user without a home keeps none
-		x.Cache = &kernel.Cache{Dir: filepath.Join(dir, "snatlab", "matrix")}
-	}
-	return x
 }
 
 // show keeps the matrix and prints it. One that could not be kept is shown as a

@@ -5,7 +5,7 @@ import (
 	"os"
 	"sync"
 
-	"snatlab/harness/kernel"
+	"snatlab/harness/kernel/matrix"
 	"snatlab/harness/report"
 )
 
@@ -22,7 +22,7 @@ func newMatrixProgress(jobs int) *matrixProgress {
 }
 
 // watch shows the run of a kernel.
-func (p *matrixProgress) watch(release string) kernel.Watcher {
+func (p *matrixProgress) watch(release string) matrix.Watcher {
 	if p.several {
 		return report.NewProgress(&linesOf{p: p, release: release}, false)
 	}

@@ -235,7 +235,7 @@ func TestAMatrixThatIsInterruptedLeavesNoGuest(t *testing.T) {
 }
 
 func TestEveryKernelIsTestedAndItsRowIsUsedAgain(t *testing.T) {
-	needSuite(t, matrix)
+	needSuite(t, matrixSuite)
 	specs := needKernels(t)
 	quickstart, err := filepath.Abs("../../scenarios/quickstart.yaml")
 	must(t, err)

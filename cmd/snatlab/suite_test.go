@@ -14,15 +14,15 @@ import (
 
 // The suites that take long: see suites.
 const (
-	crash  = "crash"
-	matrix = "matrix"
+	crashSuite  = "crash"
+	matrixSuite = "matrix"
 )
 
 // suites are the tests that run with -suite, and only they, each to its full
 // extent. Without it they run with all other tests, as a sample or not at all.
 var suites = map[string][]func(*testing.T){
 	// Runs that die at every step, and the world that moves under them.
-	crash: {
+	crashSuite: {
 		TestNoTraceIsLeftWhereverARunDies,
 		TestNoTraceIsLeftOfManyClients,
 		TestAResultThatIsNotKeptIsPrinted,
@@ -40,7 +40,7 @@ var suites = map[string][]func(*testing.T){
 		TestAConntrackTableThatIsNearlyFullIsToldBeforeTheRun,
 	},
 	// Every kernel of `make kernels`.
-	matrix: {
+	matrixSuite: {
 		TestAKernelIsBootedAndTestedBesideOnesThatCannotBe,
 		TestAGuestThatPanicsIsARowWithItsConsole,
 		TestAMatrixThatIsInterruptedLeavesNoGuest,

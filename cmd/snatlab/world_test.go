@@ -128,7 +128,7 @@ arms: [{name: masquerade}, {name: random-fully, masquerade: {random_fully: true}
 }
 
 func TestRulesThatTakeOurConnectionsEndTheRun(t *testing.T) {
-	needSuite(t, crash)
+	needSuite(t, crashSuite)
 	e := ownEngine(t)
 	const takes = "-s 198.18.0.0/15 -j "
 	for name, c := range map[string]struct {
@@ -201,7 +201,7 @@ var ourMark = regexp.MustCompile(` -m comment --comment snatlab-\S+`)
 
 // Each of these is done in the middle of a trial.
 func TestPartsOfALabThatSomebodyTakesAwayEndTheRun(t *testing.T) {
-	needSuite(t, crash)
+	needSuite(t, crashSuite)
 	e := ownEngine(t)
 	disconnect := func(t *testing.T, network, part string) {
 		must(t, e.NetworkDisconnect(t.Context(), e.part(t, network), e.part(t, part), true))

@@ -1,4 +1,4 @@
-// Package kernel boots other kernels and runs a scenario in them.
+// Package kernel finds Linux kernels and packs what a guest needs of one.
 //
 // A kernel is given by a SPEC:
 //
@@ -14,15 +14,9 @@
 // of it stays in memory. Packages, images and modules are input from outside,
 // so each is bounded before it is read.
 //
-// Only bzImages for x86-64 are booted. That a module is missing is an error
-// before the guest starts, as far as that can be told: Linux lists what is built
+// Only bzImages for x86-64 are read. That a module is missing is an error
+// before a guest starts, as far as that can be told: Linux lists what is built
 // in (modules.builtin), and where there is no such list, only the guest will see.
 //
-// A [Matrix] takes one kernel after the other. A [Machine] boots it in QEMU, which
-// gets kernel and initramfs as files in memory: none is left, however we end, and
-// QEMU ends with us. Init is this very program, where [Guest] builds no lab itself:
-// it is given the function that runs a scenario. What it says comes through the
-// second serial port in frames with a length and a checksum, first a greeting and
-// last the result; the first port is the console, whose end explains what went
-// wrong. A guest that gives no result is a [Fault] of that kernel, and of no other.
+// Package vm boots a kernel, and package matrix runs a scenario in many.
 package kernel

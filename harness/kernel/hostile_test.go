@@ -5,6 +5,8 @@ import (
 	"io"
 	"strings"
 	"testing"
+
+	"snatlab/harness/kernel/kerneltest"
 )
 
 // maxFuzzed bounds what the fuzzer tries: packages are large by their files only.
@@ -36,7 +38,7 @@ func FuzzPackage(f *testing.F) {
 		if err := k.identify(); err == nil && !plausible(k.Release) {
 			t.Errorf("release %q", k.Release)
 		}
-		_ = k.Initramfs(io.Discard, strings.NewReader(""), Wanted, nil)
+		_ = k.Initramfs(io.Discard, strings.NewReader(""), RequiredModules, nil)
 	})
 }
 
@@ -61,7 +63,7 @@ func FuzzModule(f *testing.F) {
 
 // FuzzImage: a bzImage is refused, or has a release.
 func FuzzImage(f *testing.F) {
-	f.Add(bzImage(aRelease))
+	f.Add(kerneltest.BzImage(aRelease))
 	f.Add([]byte("MZ\x00\x00zimg"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if release, err := releaseOf(data); err == nil && !plausible(release) {

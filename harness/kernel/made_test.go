@@ -17,24 +17,13 @@ import (
 
 	"github.com/cavaliergopher/cpio"
 	"github.com/klauspost/compress/zstd"
+
+	"snatlab/harness/kernel/kerneltest"
 )
 
 // What tests are made of: kernels, modules and packages of a few bytes.
 
 const aRelease = "6.1.0-56-cloud-amd64"
-
-// bzImage has a header, and nothing that would run.
-func bzImage(release string) []byte {
-	image := make([]byte, 3*512)
-	image[setupSectors] = 1
-	binary.LittleEndian.PutUint32(image[systemSize:], 512/16)
-	copy(image[headerMagic:], "HdrS")
-	binary.LittleEndian.PutUint16(image[bootProtocol:], 0x020f)
-	binary.LittleEndian.PutUint16(image[kernelVersion:], 0x80)
-	binary.LittleEndian.PutUint16(image[xloadFlags:], kernel64)
-	copy(image[0x280:], release+" (builder@host) #1 SMP\x00")
-	return image
-}
 
 // ko is a module with nothing but entries in its .modinfo.
 func ko(entries ...string) []byte {
@@ -68,27 +57,11 @@ func koOf(depends string) []byte {
 	return ko("license=GPL", "depends="+depends, "vermagic="+aRelease+" SMP preempt mod_unload modversions ")
 }
 
-// files are contents by path.
-type files map[string]string
-
-func (f files) write(t *testing.T, folder string) {
-	t.Helper()
-	for path, content := range f {
-		path = filepath.Join(folder, path)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
 // whole are the files of a package with a kernel and modules.
-func whole(release string) files {
+func whole(release string) kerneltest.Files {
 	lib := "./lib/modules/" + release + "/"
-	return files{
-		"./boot/vmlinuz-" + release:                         string(bzImage(release)),
+	return kerneltest.Files{
+		"./boot/vmlinuz-" + release:                         string(kerneltest.BzImage(release)),
 		lib + "modules.builtin":                             "kernel/net/802/stp.ko\n",
 		lib + "kernel/net/netfilter/nf_nat.ko":              string(koOf("nf_conntrack")),
 		lib + "kernel/net/netfilter/nf_conntrack.ko":        string(koOf("nf_defrag_ipv4,libcrc32c")),
@@ -120,7 +93,7 @@ func compress(t *testing.T, suffix string, data []byte) []byte {
 	return b.Bytes()
 }
 
-func tarOf(t *testing.T, f files) []byte {
+func tarOf(t *testing.T, f kerneltest.Files) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
@@ -138,7 +111,7 @@ func tarOf(t *testing.T, f files) []byte {
 type deb struct {
 	arch, depends string
 	suffix        string // of data.tar
-	files         files
+	files         kerneltest.Files
 }
 
 func (d deb) bytes(t *testing.T) []byte {
@@ -150,7 +123,7 @@ func (d deb) bytes(t *testing.T) []byte {
 		data []byte
 	}{
 		{"debian-binary", []byte("2.0\n")},
-		{"control.tar.gz", compress(t, ".gz", tarOf(t, files{"./control": control}))},
+		{"control.tar.gz", compress(t, ".gz", tarOf(t, kerneltest.Files{"./control": control}))},
 		{"data.tar" + d.suffix, compress(t, d.suffix, tarOf(t, d.files))},
 	} {
 		fmt.Fprintf(b, "%-16s%-12d%-6d%-6d%-8s%-10d`\n%s%s", m.name, 0, 0, 0, "100644", len(m.data), m.data, strings.Repeat("\n", len(m.data)%2))
@@ -162,7 +135,7 @@ func (d deb) bytes(t *testing.T) []byte {
 type rpm struct {
 	arch   string
 	suffix string // of what its payload is compressed by
-	files  files
+	files  kerneltest.Files
 }
 
 func (r rpm) bytes(t *testing.T) []byte {

@@ -109,7 +109,7 @@ type closure struct {
 // can be told.
 func (c *closure) mayBeInside(name string) bool {
 	_, there := c.files[name]
-	return !there && (c.builtin == nil || merged[name])
+	return !there && (c.builtin == nil || mergedModules[name])
 }
 
 // add puts a module in the order, after all that it needs.
@@ -181,7 +181,7 @@ func (c *closure) read(f file) ([]byte, info, error) {
 
 // missing says that a module cannot be had.
 func missing(name string) error {
-	if option, ok := options[name]; ok {
+	if option, ok := configOptions[name]; ok {
 		return fmt.Errorf("%s: neither built in nor a module here (%s)", name, option)
 	}
 	return fmt.Errorf("%s: neither built in nor a module here", name)

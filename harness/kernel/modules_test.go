@@ -142,7 +142,7 @@ func TestAnInitramfsHasInitModulesAndFiles(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
-	err = k.Initramfs(io.Discard, strings.NewReader(""), Wanted, nil)
+	err = k.Initramfs(io.Discard, strings.NewReader(""), RequiredModules, nil)
 	if want := "kernel " + aRelease + ": bridge: neither built in nor a module here (CONFIG_BRIDGE)"; err == nil || err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
 	}

@@ -8,11 +8,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"snatlab/harness/kernel/kerneltest"
 )
 
 // part are the files of a kernel whose paths have a word in them, or have not.
-func part(word string, with bool) files {
-	f := files{}
+func part(word string, with bool) kerneltest.Files {
+	f := kerneltest.Files{}
 	for path, content := range whole(aRelease) {
 		if strings.Contains(path, word) == with {
 			f[path] = content
@@ -23,18 +25,18 @@ func part(word string, with bool) files {
 
 // apart are the files of Fedora, and of Debian since 6.19: the image is where the
 // modules are.
-func apart() (image, modules files) {
-	return files{"./usr/lib/modules/" + aRelease + "/vmlinuz": string(bzImage(aRelease))}, part("vmlinuz", false)
+func apart() (image, modules kerneltest.Files) {
+	return kerneltest.Files{"./usr/lib/modules/" + aRelease + "/vmlinuz": string(kerneltest.BzImage(aRelease))}, part("vmlinuz", false)
 }
 
 func TestAKernelIsReadOutOfItsPackages(t *testing.T) {
 	image, modules := apart()
 	both := maps.Clone(modules)
 	maps.Copy(both, image)
-	deb := func(suffix string, f files) string {
+	deb := func(suffix string, f kerneltest.Files) string {
 		return save(t, "linux.deb", deb{suffix: suffix, files: f}.bytes(t))
 	}
-	rpm := func(suffix string, f files) string {
+	rpm := func(suffix string, f kerneltest.Files) string {
 		return save(t, "kernel.rpm", rpm{suffix: suffix, files: f}.bytes(t))
 	}
 	for name, spec := range map[string]string{
@@ -42,7 +44,7 @@ func TestAKernelIsReadOutOfItsPackages(t *testing.T) {
 		"deb, gzip":       deb(".gz", whole(aRelease)),
 		"deb, zstd":       deb(".zst", whole(aRelease)),
 		"two debs":        deb(".gz", modules) + "," + deb(".zst", image),
-		"with a meta deb": deb("", files{"./usr/share/doc/linux/copyright": "GPL"}) + "," + deb("", both),
+		"with a meta deb": deb("", kerneltest.Files{"./usr/share/doc/linux/copyright": "GPL"}) + "," + deb("", both),
 		"rpm":             rpm("", both),
 		"rpm, gzip":       rpm(".gz", both),
 		"two rpms, zstd":  rpm(".zst", image) + "," + rpm(".zst", modules),
@@ -52,7 +54,7 @@ func TestAKernelIsReadOutOfItsPackages(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		if k.Release != aRelease || !bytes.Equal(k.Image(), bzImage(aRelease)) || !k.modules.builtin["stp"] {
+		if k.Release != aRelease || !bytes.Equal(k.Image(), kerneltest.BzImage(aRelease)) || !k.modules.builtin["stp"] {
 			t.Errorf("%s: kernel %s with %d bytes, built in %v", name, k.Release, len(k.Image()), k.modules.builtin)
 		}
 		order, err := k.modules.closure(k.Release, []string{"nf_nat", "veth"})
@@ -91,20 +93,20 @@ func TestWhatIsWrongWithPackagesIsSaid(t *testing.T) {
 		{"truncated rpm", [][]byte{fedora[:len(fedora)-50]}, "one.deb: a truncated package: unexpected EOF"},
 		{"rpm without headers", [][]byte{fedora[:100]}, "one.deb: a truncated package: unexpected EOF"},
 		{"rpm with another header", [][]byte{bytes.ReplaceAll(fedora, []byte("\x8e\xad\xe8"), []byte("\x8e\xad\xe9"))}, "one.deb: a damaged package: no header of rpm where one should be"},
-		{"meta", [][]byte{deb{depends: "linux-image-6.1.0-56-cloud-amd64 (= 6.1.192-2), kmod | linux-odd", files: files{"./usr/share/doc/x": ""}}.bytes(t)},
+		{"meta", [][]byte{deb{depends: "linux-image-6.1.0-56-cloud-amd64 (= 6.1.192-2), kmod | linux-odd", files: kerneltest.Files{"./usr/share/doc/x": ""}}.bytes(t)},
 			"no kernel in it (it depends on linux-image-6.1.0-56-cloud-amd64, linux-odd)"},
-		{"no kernel, nor a hint", [][]byte{deb{files: files{"./bin/ls": ""}}.bytes(t)}, "no kernel in it"},
+		{"no kernel, nor a hint", [][]byte{deb{files: kerneltest.Files{"./bin/ls": ""}}.bytes(t)}, "no kernel in it"},
 		{"image alone", [][]byte{rpm{files: image}.bytes(t)},
 			"kernel " + aRelease + " and no modules: name the package with its modules as well, joined by a comma (it depends on kernel-modules-core-uname-r)"},
 		{"modules alone", [][]byte{deb{files: modules}.bytes(t)}, "modules of " + aRelease + " and no kernel: name the package with the kernel as well, joined by a comma"},
 		{"two kernels", [][]byte{good, deb{files: whole("6.1.0-57-amd64")}.bytes(t)}, `two.deb: "./boot/vmlinuz-6.1.0-57-amd64": a second kernel, "6.1.0-57-amd64", after "` + aRelease + `": give a SPEC for each`},
-		{"modules of another", [][]byte{deb{files: image}.bytes(t), deb{files: files{"lib/modules/6.1.0-57-amd64/kernel/net/ipv4/x.ko": ""}}.bytes(t)},
+		{"modules of another", [][]byte{deb{files: image}.bytes(t), deb{files: kerneltest.Files{"lib/modules/6.1.0-57-amd64/kernel/net/ipv4/x.ko": ""}}.bytes(t)},
 			"the kernel is " + aRelease + " and its modules are of 6.1.0-57-amd64: they belong to different kernels"},
-		{"modules of two", [][]byte{good, deb{files: files{"lib/modules/6.1.0-57-amd64/kernel/net/ipv4/x.ko": ""}}.bytes(t)},
+		{"modules of two", [][]byte{good, deb{files: kerneltest.Files{"lib/modules/6.1.0-57-amd64/kernel/net/ipv4/x.ko": ""}}.bytes(t)},
 			`two.deb: "lib/modules/6.1.0-57-amd64/kernel/net/ipv4/x.ko": modules of "6.1.0-57-amd64" next to some of "` + aRelease + `": they belong to different kernels`},
-		{"not a kernel", [][]byte{deb{files: files{"./boot/vmlinuz-6": "\x7fELF", lib + "kernel/net/x.ko": ""}}.bytes(t)},
+		{"not a kernel", [][]byte{deb{files: kerneltest.Files{"./boot/vmlinuz-6": "\x7fELF", lib + "kernel/net/x.ko": ""}}.bytes(t)},
 			"not a kernel that can be booted here: it is an ELF file, as vmlinux is: give its bzImage (arch/x86/boot/bzImage of the build, vmlinuz of a distribution)"},
-		{"a release that is none", [][]byte{deb{files: files{"./boot/vmlinuz-\x1b[2J": "", lib + "kernel/net/x.ko": ""}}.bytes(t)}, "not a kernel that can be booted here: the file is empty"},
+		{"a release that is none", [][]byte{deb{files: kerneltest.Files{"./boot/vmlinuz-\x1b[2J": "", lib + "kernel/net/x.ko": ""}}.bytes(t)}, "not a kernel that can be booted here: the file is empty"},
 	} {
 		var spec []string
 		for i, data := range c.packages {

@@ -52,7 +52,7 @@ func TestDebiansKernelsHaveWhatAGuestNeeds(t *testing.T) {
 			continue
 		}
 		var packed bytes.Buffer
-		if err := k.Initramfs(&packed, strings.NewReader("init"), Wanted, nil); err != nil {
+		if err := k.Initramfs(&packed, strings.NewReader("init"), RequiredModules, nil); err != nil {
 			t.Error(err)
 			continue
 		}
@@ -60,8 +60,8 @@ func TestDebiansKernelsHaveWhatAGuestNeeds(t *testing.T) {
 		if !strings.Contains(filepath.Base(spec), k.Release) {
 			t.Errorf("%s is of release %s", spec, k.Release)
 		}
-		for _, name := range Wanted {
-			if !slices.Contains(order, moduleFolder+"/"+name+".ko") && !k.modules.builtin[name] && !merged[name] {
+		for _, name := range RequiredModules {
+			if !slices.Contains(order, moduleFolder+"/"+name+".ko") && !k.modules.builtin[name] && !mergedModules[name] {
 				t.Errorf("%s: no %s in %v", k.Release, name, order)
 			}
 		}

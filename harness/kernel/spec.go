@@ -27,9 +27,10 @@ type host struct {
 	running string // uname -r
 }
 
-var thisHost = host{"/", uname()}
+var thisHost = host{"/", RunningRelease()}
 
-func uname() string {
+// RunningRelease returns uname -r; empty if the kernel does not tell it.
+func RunningRelease() string {
 	var u unix.Utsname
 	if err := unix.Uname(&u); err != nil {
 		return ""

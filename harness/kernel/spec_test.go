@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"snatlab/harness/kernel/kerneltest"
 )
 
 // aHost has kernels as distributions install them.
@@ -18,18 +20,18 @@ func aHost(t *testing.T) host {
 				f[path] = strings.ReplaceAll(f[path], aRelease, release)
 			}
 		}
-		f.write(t, root)
+		f.Write(t, root)
 	}
-	files{"lib/modules/6.11.4-301.fc41.x86_64/vmlinuz": string(bzImage("6.11.4-301.fc41.x86_64"))}.write(t, root)
+	kerneltest.Files{"lib/modules/6.11.4-301.fc41.x86_64/vmlinuz": string(kerneltest.BzImage("6.11.4-301.fc41.x86_64"))}.Write(t, root)
 	return host{root, aRelease}
 }
 
 func TestAKernelIsFoundByItsSpec(t *testing.T) {
 	h := aHost(t)
 	folder := t.TempDir()
-	files{
-		"vmlinuz":                             string(bzImage(aRelease)),
-		"linux/arch/x86/boot/bzImage":         string(bzImage(aRelease)),
+	kerneltest.Files{
+		"vmlinuz":                             string(kerneltest.BzImage(aRelease)),
+		"linux/arch/x86/boot/bzImage":         string(kerneltest.BzImage(aRelease)),
 		"linux/include/config/kernel.release": aRelease + "\n",
 		"linux/modules.builtin":               "kernel/net/802/stp.ko\n",
 		"linux/modules.order":                 "kernel/drivers/net/veth.ko\nnet/netfilter/nf_nat.o\n../../etc/passwd.ko\n",
@@ -38,7 +40,7 @@ func TestAKernelIsFoundByItsSpec(t *testing.T) {
 		"linux/net/left/over.ko":              string(koOf("")),
 		"some/veth.ko":                        string(koOf("")),
 		"some/modules.order":                  "",
-	}.write(t, folder)
+	}.Write(t, folder)
 	for _, c := range []struct {
 		spec, modules string
 		release       string
@@ -69,8 +71,8 @@ func TestWhatIsNoSpecIsToldWhatCouldBeMeant(t *testing.T) {
 	h := aHost(t)
 	folder := t.TempDir()
 	image := filepath.Join(folder, "vmlinuz")
-	files{"vmlinuz": string(bzImage(aRelease)), "empty/README": "",
-		"old/arch/x86/boot/bzImage": string(bzImage("6.0.1")), "old/include/config/kernel.release": "6.0.2\n"}.write(t, folder)
+	kerneltest.Files{"vmlinuz": string(kerneltest.BzImage(aRelease)), "empty/README": "",
+		"old/arch/x86/boot/bzImage": string(kerneltest.BzImage("6.0.1")), "old/include/config/kernel.release": "6.0.2\n"}.Write(t, folder)
 	there := "(there are 5.10.0-46-amd64, 6.1.0-56-cloud-amd64, 6.11.4-301.fc41.x86_64): give \"running\", a release under /boot, a vmlinuz, a build tree, or packages (.deb, .rpm) joined by commas"
 	for _, c := range []struct {
 		h                   host
@@ -117,11 +119,11 @@ func TestADigestChangesWithWhatAGuestGets(t *testing.T) {
 		}
 		seen[sum] = what
 	}
-	whole(aRelease).write(t, folder)
+	whole(aRelease).Write(t, folder)
 	digest("an installed kernel", "running")
-	files{"lib/modules/" + aRelease + "/kernel/drivers/net/veth.ko": string(ko("author=another"))}.write(t, folder)
+	kerneltest.Files{"lib/modules/" + aRelease + "/kernel/drivers/net/veth.ko": string(ko("author=another"))}.Write(t, folder)
 	digest("one with another module", "running")
-	files{"boot/vmlinuz-" + aRelease: string(bzImage(aRelease)) + "signature"}.write(t, folder)
+	kerneltest.Files{"boot/vmlinuz-" + aRelease: string(kerneltest.BzImage(aRelease)) + "signature"}.Write(t, folder)
 	digest("one with another image", "running")
 
 	path := save(t, "a.deb", deb{files: whole(aRelease)}.bytes(t))

@@ -1,7 +1,6 @@
-package kernel
+package vm
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,8 +12,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"snatlab/harness/result"
 )
 
 // behaviour names the environment variable that makes of this test a QEMU, which
@@ -37,8 +34,8 @@ func fakeQEMU(how string) (code int) {
 	switch how {
 	case "runs":
 		greet()
-		guest.Say("making the router")
-		guest.json(wordResult, &result.Result{Schema: result.Schema, ID: "of a guest"})
+		guest.report([]byte("making the router"))
+		guest.frame(wordResult, []byte("the result"))
 		hang()
 	case "cannot":
 		fmt.Fprintln(os.Stderr, "qemu: invalid accelerator kvm\nqemu: Aborted")
@@ -60,7 +57,7 @@ func fakeQEMU(how string) (code int) {
 	case "talks on":
 		greet()
 		for {
-			guest.Say(strings.Repeat("still here", 1000))
+			guest.report([]byte(strings.Repeat("still here", 1000)))
 			time.Sleep(time.Millisecond)
 		}
 	case "fails":
@@ -71,9 +68,9 @@ func fakeQEMU(how string) (code int) {
 		greet()
 		guest.frame(wordFailure, []byte("panic in the guest: nil map\ngoroutine 1 [running]:\nmain.main()\n"))
 		hang()
-	case "lies":
+	case "reports nonsense":
 		greet()
-		guest.frame(wordResult, []byte(`{"schema": "something else"}`))
+		guest.report([]byte("odd"))
 		hang()
 	case "starts another one":
 		startAnother()
@@ -87,22 +84,15 @@ func fakeQEMU(how string) (code int) {
 	return 0
 }
 
-func onlyOurs(text []byte) (*result.Result, error) {
-	if !bytes.Contains(text, []byte(result.Schema)) {
-		return nil, errors.New("no schema of ours")
-	}
-	return &result.Result{ID: "decoded"}, nil
-}
-
 // bootFake boots a guest that behaves in a way.
-func bootFake(t *testing.T, ctx context.Context, how string, m *Machine, watch Watcher) (*result.Result, error) {
+func bootFake(t *testing.T, ctx context.Context, how string, m *Machine, progress func([]byte) error) (Outcome, error) {
 	t.Helper()
 	t.Setenv(behaviour, how)
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.QEMU, m.Decode = self, onlyOurs
+	m.QEMU = self
 	if m.Timeout == 0 {
 		m.Timeout = time.Minute
 	}
@@ -115,15 +105,15 @@ func bootFake(t *testing.T, ctx context.Context, how string, m *Machine, watch W
 	if patience == 0 {
 		patience = time.Minute
 	}
-	g := &guestRun{Machine: m, release: aRelease, watch: watch, patience: patience, greeted: func() {}}
+	g := &guestRun{Machine: m, release: aRelease, progress: progress, patience: patience, greeted: func() {}}
 	return g.run(ctx, TCG, empty, empty)
 }
 
 func TestAGuestRunsAndItsMachineEnds(t *testing.T) {
 	var watch told
-	r, err := bootFake(t, t.Context(), "runs", &Machine{}, &watch)
-	if err != nil || r.ID != "decoded" || len(watch) != 1 {
-		t.Errorf("got %v, %v; told %q", r, err, watch)
+	r, err := bootFake(t, t.Context(), "runs", &Machine{}, watch.report)
+	if err != nil || string(r.Result) != "the result" || len(watch) != 1 {
+		t.Errorf("got %q, %v; told %q", r.Result, err, watch)
 	}
 }
 
@@ -134,22 +124,22 @@ func TestWhatEndsAGuestIsSaid(t *testing.T) {
 		want             string
 		console          int
 	}{
-		"cannot":          {want: "QEMU ended with exit status 1: qemu: invalid accelerator kvm; qemu: Aborted"},
-		"panics":          {want: "the kernel panicked: sysrq triggered crash", console: 2},
-		"ends":            {want: errSilent.Error(), console: 1},
-		"mute":            {silence: soon, want: "the guest said nothing for 300ms"},
-		"falls silent":    {silence: 2 * time.Second, want: "the guest said nothing for 2s"},
-		"talks on":        {timeout: 2 * time.Second, want: "the guest was not done after 2s (--timeout)"},
-		"halts":           {want: "the kernel's image cannot be unpacked: Decoding failed", console: 2},
-		"fails":           {want: "in the guest: load module nf_nat: exec format error"},
-		"fails at length": {want: "in the guest: panic in the guest: nil map", console: 2},
-		"lies":            {want: "the guest's result: no schema of ours"},
-		"writes noise":    {want: `listen to the guest: "login: lo" opens no frame`},
+		"cannot":           {want: "QEMU ended with exit status 1: qemu: invalid accelerator kvm; qemu: Aborted"},
+		"panics":           {want: "the kernel panicked: sysrq triggered crash", console: 2},
+		"ends":             {want: errSilent.Error(), console: 1},
+		"mute":             {silence: soon, want: "the guest said nothing for 300ms"},
+		"falls silent":     {silence: 2 * time.Second, want: "the guest said nothing for 2s"},
+		"talks on":         {timeout: 2 * time.Second, want: "the guest was not done after 2s (--timeout)"},
+		"halts":            {want: "the kernel's image cannot be unpacked: Decoding failed", console: 2},
+		"fails":            {want: "in the guest: load module nf_nat: exec format error"},
+		"fails at length":  {want: "in the guest: panic in the guest: nil map", console: 2},
+		"reports nonsense": {want: "listen to the guest: no report of ours"},
+		"writes noise":     {want: `listen to the guest: "login: lo" opens no frame`},
 	} {
 		t.Run(how, func(t *testing.T) {
-			r, err := bootFake(t, t.Context(), how, &Machine{silence: c.silence, Timeout: c.timeout}, new(told))
+			r, err := bootFake(t, t.Context(), how, &Machine{silence: c.silence, Timeout: c.timeout}, new(told).report)
 			var fault *Fault
-			if !errors.As(err, &fault) || fault.Reason != c.want || len(fault.Console) != c.console || r != nil {
+			if !errors.As(err, &fault) || fault.Reason != c.want || len(fault.Console) != c.console || r.Result != nil {
 				t.Errorf("got %v, %+v", r, err)
 			}
 		})
@@ -158,18 +148,14 @@ func TestWhatEndsAGuestIsSaid(t *testing.T) {
 
 func TestAGuestEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
-	watch := ending{func() { cancel(errors.New("interrupted")) }}
-	if _, err := bootFake(t, ctx, "talks on", &Machine{}, watch); err == nil || err.Error() != "interrupted" {
+	enough := func([]byte) error {
+		cancel(errors.New("interrupted"))
+		return nil
+	}
+	if _, err := bootFake(t, ctx, "talks on", &Machine{}, enough); err == nil || err.Error() != "interrupted" {
 		t.Errorf("got %v", err)
 	}
 }
-
-// ending is a Watcher who has heard enough.
-type ending struct{ enough func() }
-
-func (e ending) Say(string)                           { e.enough() }
-func (e ending) Start(int, int, string)               {}
-func (e ending) Done(int, int, string, *result.Trial) {}
 
 // A process that started a machine may end in any way: the machine ends, too.
 func TestAMachineDoesNotOutliveItsProcess(t *testing.T) {

@@ -1,12 +1,10 @@
-package kernel
+package vm
 
 import (
 	"errors"
 	"slices"
 	"testing"
 	"time"
-
-	"snatlab/harness/result"
 )
 
 // KVM can be there and hang: it is believed when a guest has greeted under it,
@@ -27,16 +25,16 @@ func TestKVMIsBelievedWhenAGuestHasGreeted(t *testing.T) {
 			v := &virtualisation{opens: func() bool { return true }}
 			var tried []string
 			for range 2 {
-				_, accel, err := v.try(t.Context(), func(accel string, patience time.Duration, greeted func()) (*result.Result, error) {
+				o, err := v.try(t.Context(), func(accel string, patience time.Duration, greeted func()) (Outcome, error) {
 					tried = append(tried, accel)
 					if !c.greets[accel] {
-						return nil, fault
+						return Outcome{Accel: accel}, fault
 					}
 					greeted()
-					return new(result.Result), nil
+					return Outcome{Accel: accel}, nil
 				})
-				if last := tried[len(tried)-1]; accel != last || (err == nil) != c.greets[last] {
-					t.Errorf("%s: %v", accel, err)
+				if last := tried[len(tried)-1]; o.Accel != last || (err == nil) != c.greets[last] {
+					t.Errorf("%s: %v", o.Accel, err)
 				}
 			}
 			if !slices.Equal(tried, c.want) || v.known != c.known {
@@ -48,8 +46,8 @@ func TestKVMIsBelievedWhenAGuestHasGreeted(t *testing.T) {
 
 func TestWithoutKVMThereIsEmulation(t *testing.T) {
 	v := &virtualisation{opens: func() bool { return false }}
-	_, accel, err := v.try(t.Context(), func(accel string, _ time.Duration, _ func()) (*result.Result, error) { return nil, nil })
-	if accel != TCG || err != nil {
-		t.Errorf("%s, %v", accel, err)
+	o, err := v.try(t.Context(), func(accel string, _ time.Duration, _ func()) (Outcome, error) { return Outcome{Accel: accel}, nil })
+	if o.Accel != TCG || err != nil {
+		t.Errorf("%s, %v", o.Accel, err)
 	}
 }

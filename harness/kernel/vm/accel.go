@@ -1,12 +1,10 @@
-package kernel
+package vm
 
 import (
 	"context"
 	"os"
 	"sync"
 	"time"
-
-	"snatlab/harness/result"
 )
 
 // What runs the guest's code.
@@ -22,7 +20,7 @@ const kvmPatience = 10 * time.Second
 
 // boot boots a guest, which may say nothing for so long before it greets; 0 is as
 // long as later on.
-type boot func(accel string, patience time.Duration, greeted func()) (*result.Result, error)
+type boot func(accel string, patience time.Duration, greeted func()) (Outcome, error)
 
 // virtualisation remembers whether KVM works.
 type virtualisation struct {
@@ -34,7 +32,7 @@ type virtualisation struct {
 // try runs a guest with what works. KVM is believed when a guest has greeted under
 // it, and given up when one has greeted under emulation that did not before.
 // Others wait until that is known.
-func (v *virtualisation) try(ctx context.Context, try boot) (*result.Result, string, error) {
+func (v *virtualisation) try(ctx context.Context, try boot) (Outcome, error) {
 	v.mu.Lock()
 	unlock := sync.OnceFunc(v.mu.Unlock)
 	defer unlock()
@@ -43,8 +41,7 @@ func (v *virtualisation) try(ctx context.Context, try boot) (*result.Result, str
 	}
 	if known := v.known; known != "" {
 		unlock()
-		r, err := try(known, 0, func() {})
-		return r, known, err
+		return try(known, 0, func() {})
 	}
 	learn := func(accel string) func() {
 		return func() {
@@ -52,12 +49,11 @@ func (v *virtualisation) try(ctx context.Context, try boot) (*result.Result, str
 			unlock()
 		}
 	}
-	r, err := try(KVM, kvmPatience, learn(KVM))
+	o, err := try(KVM, kvmPatience, learn(KVM))
 	if v.known != "" || ctx.Err() != nil {
-		return r, KVM, err
+		return o, err
 	}
-	r, err = try(TCG, 0, learn(TCG))
-	return r, TCG, err
+	return try(TCG, 0, learn(TCG))
 }
 
 // mayWork tells whether this user may use KVM. Whether it works is another matter.

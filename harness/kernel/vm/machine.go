@@ -1,4 +1,4 @@
-package kernel
+package vm
 
 import (
 	"cmp"
@@ -10,8 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"snatlab/harness/result"
-	"snatlab/harness/scenario"
+	"snatlab/harness/kernel"
 )
 
 // Machine is what guests are booted in.
@@ -22,10 +21,6 @@ type Machine struct {
 	Memory  int           // MiB
 	Timeout time.Duration // of a guest, from power on to its last word
 
-	// Decode reads result.json, which comes from a guest: it is to bound what
-	// that may hold.
-	Decode func([]byte) (*result.Result, error)
-
 	works   virtualisation
 	silence time.Duration // zero: guestSilence
 }
@@ -35,6 +30,20 @@ type Machine struct {
 // quiet machine.
 const guestSilence = 60 * time.Second
 
+// Init is the first process of a guest: this very program, see [Guest].
+type Init struct {
+	Args  []string          // after its name
+	Env   []string          // NAME=VALUE
+	Files map[string][]byte // what it finds there, by path
+}
+
+// Outcome is what came of a guest.
+type Outcome struct {
+	Result  []byte   // what the work of the guest returned: input from outside
+	Accel   string   // what ran it, KVM or TCG: with an error, too
+	Console []string // the last lines of its kernel's console
+}
+
 // Fault is why a guest gave no result.
 type Fault struct {
 	Reason  string   // in one sentence
@@ -43,72 +52,72 @@ type Fault struct {
 
 func (f *Fault) Error() string { return f.Reason }
 
-// Boot boots a kernel, runs a scenario in it, and says what ran the guest. That a
-// guest gave no result is a *Fault; other errors are of the context.
-func (m *Machine) Boot(ctx context.Context, k *Kernel, s *scenario.Scenario, watch Watcher) (r *result.Result, accel string, err error) {
+// Boot boots a kernel and waits for the result of the guest. progress is given what
+// it reports on the way; an error of it ends the guest. That a guest gave no result
+// is a *Fault; other errors are of the context.
+func (m *Machine) Boot(ctx context.Context, k *kernel.Kernel, init Init, progress func([]byte) error) (Outcome, error) {
 	image, err := nameless("kernel", func(w io.Writer) error { _, err := w.Write(k.Image()); return err })
 	if err != nil {
-		return nil, "", err
+		return Outcome{}, err
 	}
 	defer image.Close()
-	initrd, err := nameless("initramfs", func(w io.Writer) error { return writeInitramfs(w, k, s) })
+	initrd, err := nameless("initramfs", func(w io.Writer) error { return writeInitramfs(w, k, init) })
 	if err != nil {
-		return nil, "", &Fault{Reason: err.Error()}
+		return Outcome{}, &Fault{Reason: err.Error()}
 	}
 	defer initrd.Close()
-	var try boot = func(accel string, patience time.Duration, greeted func()) (*result.Result, error) {
-		g := &guestRun{Machine: m, release: k.Release, watch: watch, patience: cmp.Or(patience, m.silence, guestSilence), greeted: greeted}
-		return g.run(ctx, accel, image, initrd)
+	var try boot = func(accel string, patience time.Duration, greeted func()) (Outcome, error) {
+		g := &guestRun{Machine: m, release: k.Release, line: commandLine(init), progress: progress,
+			patience: cmp.Or(patience, m.silence, guestSilence), greeted: greeted}
+		o, err := g.run(ctx, accel, image, initrd)
+		o.Accel = accel
+		return o, err
 	}
 	if m.Accel == Auto {
 		return m.works.try(ctx, try)
 	}
-	r, err = try(m.Accel, 0, func() {})
-	return r, m.Accel, err
+	return try(m.Accel, 0, func() {})
 }
 
 // writeInitramfs packs this very program as init.
-func writeInitramfs(w io.Writer, k *Kernel, s *scenario.Scenario) error {
+func writeInitramfs(w io.Writer, k *kernel.Kernel, init Init) error {
 	program, err := os.Open("/proc/self/exe")
 	if err != nil {
 		return err
 	}
 	defer program.Close()
-	return k.Initramfs(w, program, Wanted, map[string][]byte{scenarioFile: s.Canonical()})
+	return k.Initramfs(w, program, kernel.RequiredModules, init.Files)
 }
 
 // guestRun is one guest, from power on to its end.
 type guestRun struct {
 	*Machine
 	release  string
-	watch    Watcher
+	line     string // the kernel's command line
+	progress func([]byte) error
 	patience time.Duration // until the first word
 	greeted  func()
 }
 
 // run boots the guest, and ends it whatever happens.
-func (g *guestRun) run(ctx context.Context, accel string, image, initrd *os.File) (*result.Result, error) {
-	q, err := startQEMU(g.QEMU, arguments(accel, g.CPUs, g.Memory, commandLine()), image, initrd)
+func (g *guestRun) run(ctx context.Context, accel string, image, initrd *os.File) (Outcome, error) {
+	q, err := startQEMU(g.QEMU, arguments(accel, g.CPUs, g.Memory, g.line), image, initrd)
 	if err != nil {
-		return nil, err
+		return Outcome{}, err
 	}
 	defer q.channel.Close()
 	defer q.kill()
 	told, err := g.follow(ctx, q)
 	switch {
 	case ctx.Err() != nil:
-		return nil, context.Cause(ctx)
+		return Outcome{}, context.Cause(ctx)
 	case err != nil:
-		return nil, g.fault(q, err)
+		return Outcome{}, g.fault(q, err)
 	case told.failure != "":
 		reason, stack, _ := strings.Cut(told.failure, "\n")
-		return nil, &Fault{q.console.explain("in the guest: " + reason), slices.Concat(q.console.tail(), slices.Collect(strings.Lines(stack)))}
+		return Outcome{}, &Fault{q.console.explain("in the guest: " + reason), slices.Concat(q.console.tail(), slices.Collect(strings.Lines(stack)))}
 	}
-	r, err := g.Decode(told.result)
-	if err != nil {
-		return nil, &Fault{"the guest's result: " + err.Error(), q.console.tail()}
-	}
-	return r, nil
+	return Outcome{Result: told.result, Console: q.console.tail()}, nil
 }
 
 // follow listens until the guest has said its last word, or there is no more hope
@@ -118,7 +127,7 @@ func (g *guestRun) follow(ctx context.Context, q *qemu) (told account, err error
 	listened := make(chan struct{})
 	go func() {
 		defer close(listened)
-		told, err = listen(q.channel, g.release, g.watch, g.greeted, func() {
+		told, err = listen(q.channel, g.release, g.progress, g.greeted, func() {
 			select {
 			case heard <- struct{}{}:
 			default:

@@ -1,10 +1,10 @@
 //go:build !testhooks
 
-package kernel
+package matrix
 
 // hookVariables returns nothing: only the guests of a build for tests can be made
 // to panic.
-func hookVariables() string { return "" }
+func hookVariables() []string { return nil }
 
 // guestWatcher returns the watcher of the run in this guest.
-func guestWatcher(v *voice) Watcher { return v }
+func guestWatcher(watch Watcher) Watcher { return watch }

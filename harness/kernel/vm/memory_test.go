@@ -1,11 +1,23 @@
-package kernel
+package vm
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 )
 
+// save writes a file into a folder that ends with the test.
+func save(t *testing.T, name, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
 func TestTooLittleMemoryForTheGuestsIsSaidBefore(t *testing.T) {
-	meminfo := save(t, "meminfo", []byte("MemTotal:       16000000 kB\nMemFree:          100000 kB\nMemAvailable:    2097152 kB\n"))
+	meminfo := save(t, "meminfo", "MemTotal:       16000000 kB\nMemFree:          100000 kB\nMemAvailable:    2097152 kB\n")
 	for _, c := range []struct {
 		guests, memory int
 		want           string
@@ -21,7 +33,7 @@ func TestTooLittleMemoryForTheGuestsIsSaidBefore(t *testing.T) {
 			t.Errorf("%d guests of %d MiB: got %q, want %q", c.guests, c.memory, got, c.want)
 		}
 	}
-	if err := checkMemory(save(t, "old", []byte("MemTotal: 16 kB\n")), 64, 1<<20); err != nil {
+	if err := checkMemory(save(t, "old", "MemTotal: 16 kB\n"), 64, 1<<20); err != nil {
 		t.Errorf("what is unknown: %v", err)
 	}
 }

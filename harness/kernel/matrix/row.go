@@ -1,4 +1,4 @@
-package kernel
+package matrix
 
 import (
 	"context"
@@ -13,6 +13,8 @@ import (
 	"strings"
 	"time"
 
+	"snatlab/harness/kernel"
+	"snatlab/harness/kernel/vm"
 	"snatlab/harness/result"
 	"snatlab/harness/scenario"
 )
@@ -21,17 +23,6 @@ import (
 // with twice the requests of the one before.
 const attempts = 3
 
-// ForGuest makes a scenario what a guest can run: in namespaces, and with
-// nftables, which takes no program. What a lab in namespaces cannot do is an
-// error.
-func ForGuest(s *scenario.Scenario) error {
-	if err := s.SetDriver(scenario.Netns); err != nil {
-		return err
-	}
-	s.NAT = scenario.NFTables
-	return nil
-}
-
 // row tests one kernel. Its error is that the matrix was interrupted, or that a
 // result could not be kept.
 func (x *Matrix) row(ctx context.Context, spec string) (result.Row, error) {
@@ -39,7 +30,7 @@ func (x *Matrix) row(ctx context.Context, spec string) (result.Row, error) {
 	begun := time.Now()
 	err := x.fill(ctx, &row)
 	row.Seconds = time.Since(begun).Seconds()
-	switch fault := (*Fault)(nil); {
+	switch fault := (*vm.Fault)(nil); {
 	case ctx.Err() != nil:
 		return row, context.Cause(ctx)
 	case errors.As(err, &fault):
@@ -70,7 +61,7 @@ func (x *Matrix) fill(ctx context.Context, row *result.Row) error {
 	for {
 		row.Attempts++
 		watch.Say("booting")
-		r, accel, err := x.Boot(ctx, k, &s, watch)
+		r, accel, err := x.boot(ctx, k, &s, watch)
 		row.Accel = accel
 		switch {
 		case err != nil && row.Result != nil && ctx.Err() == nil:
@@ -89,15 +80,15 @@ func (x *Matrix) fill(ctx context.Context, row *result.Row) error {
 	}
 }
 
-// read is Read. What packages hold comes from outside: a parser that panics over
+// read is kernel.Read. What packages hold comes from outside: a parser that panics over
 // it ends this row only.
-func (x *Matrix) read(ctx context.Context, spec string) (k *Kernel, err error) {
+func (x *Matrix) read(ctx context.Context, spec string) (k *kernel.Kernel, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic while it was read: %v", p)
 		}
 	}()
-	return Read(ctx, spec, x.Modules)
+	return kernel.Read(ctx, spec, x.Modules)
 }
 
 // raceless reports whether more requests can make a result a verdict: the
@@ -133,12 +124,13 @@ func more(s *scenario.Scenario) bool {
 
 // digest is of all that a row follows from, but for chance.
 func (x *Matrix) digest(ctx context.Context, spec, program string) (string, error) {
-	kernel, err := Digest(ctx, spec, x.Modules, Wanted)
+	of, err := kernel.Digest(ctx, spec, x.Modules, kernel.RequiredModules)
 	if err != nil {
 		return "", err
 	}
 	sum := sha256.New()
-	fmt.Fprintf(sum, "%s\n%s\n%s\n%s\n%s", result.MatrixSchema, kernel, program, x.Conditions, x.Scenario.Canonical())
+	conditions := fmt.Sprintf("%s, %d CPUs, %d MiB", x.Machine.Accel, x.Machine.CPUs, x.Machine.Memory)
+	fmt.Fprintf(sum, "%s\n%s\n%s\n%s\n%s", result.MatrixSchema, of, program, conditions, x.Scenario.Canonical())
 	return hex.EncodeToString(sum.Sum(nil)), nil
 }
 

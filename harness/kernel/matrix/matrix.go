@@ -1,4 +1,4 @@
-package kernel
+package matrix
 
 import (
 	"context"
@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"snatlab/harness/kernel"
+	"snatlab/harness/kernel/vm"
 	"snatlab/harness/result"
 	"snatlab/harness/scenario"
 )
@@ -18,11 +20,7 @@ type Matrix struct {
 	Modules  string             // of a bare vmlinuz
 	Scenario *scenario.Scenario // see ForGuest
 	Jobs     int                // kernels at a time
-
-	// Boot runs the scenario in a kernel: Machine.Boot.
-	Boot func(context.Context, *Kernel, *scenario.Scenario, Watcher) (r *result.Result, accel string, err error)
-	// Conditions are what a result depends on beside kernel, scenario and program.
-	Conditions string
+	Machine  *vm.Machine        // that they are booted in
 
 	Cache *Cache // of finished rows; nil: none
 	Fresh bool   // finished rows are done again
@@ -30,11 +28,16 @@ type Matrix struct {
 	Watch func(kernel string) Watcher  // who is told how a kernel's run goes on
 	Note  func(spec, text string)      // told what else there is to know of a kernel
 	Keep  func(r *result.Result) error // takes the result of a kernel that was tested
+
+	boot func(context.Context, *kernel.Kernel, *scenario.Scenario, Watcher) (r *result.Result, accel string, err error) // nil: bootGuest
 }
 
 // Run tests every kernel. With an error, which is that it was interrupted or that
 // a result could not be kept, the matrix has the rows that were finished.
 func (x *Matrix) Run(ctx context.Context) (*result.Matrix, error) {
+	if x.boot == nil {
+		x.boot = x.bootGuest
+	}
 	begun := time.Now()
 	m := &result.Matrix{Schema: result.MatrixSchema, Started: time.Now().UTC().Truncate(time.Millisecond), Rows: []result.Row{},
 		Scenario: result.Scenario{

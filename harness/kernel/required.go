@@ -1,21 +1,21 @@
 package kernel
 
-// Wanted are the modules that the netns driver with nftables needs.
-var Wanted = []string{
+// RequiredModules are the modules that the netns driver with nftables needs.
+var RequiredModules = []string{
 	"veth", "bridge",
 	"nf_conntrack", "nf_conntrack_netlink", "nf_nat",
 	"nf_tables", "nft_chain_nat", "nft_counter", "nft_ct", "nft_masq", "nft_nat",
 }
 
-// merged are modules that later kernels have inside of another one, which no
+// mergedModules are modules that later kernels have inside of another one, which no
 // list of theirs tells.
-var merged = map[string]bool{
+var mergedModules = map[string]bool{
 	"nft_counter": true, // in nf_tables since 5.17
 }
 
-// options are what kernels are built with to have a module: those wanted, and
+// configOptions are what kernels are built with to have a module: those wanted, and
 // those that they depend on.
-var options = map[string]string{
+var configOptions = map[string]string{
 	"bridge":               "CONFIG_BRIDGE",
 	"crc32c_generic":       "CONFIG_CRYPTO_CRC32C",
 	"libcrc32c":            "CONFIG_LIBCRC32C",

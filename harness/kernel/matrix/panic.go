@@ -1,10 +1,11 @@
 //go:build testhooks
 
-package kernel
+package matrix
 
 import (
 	"os"
 
+	"snatlab/harness/kernel"
 	"snatlab/harness/result"
 )
 
@@ -12,25 +13,24 @@ import (
 // first trial. It holds the release of the kernel that panics.
 const panicIn = "SNATLAB_TEST_PANIC_IN"
 
-// hookVariables returns what the kernel's command line says to make a guest
-// panic. The kernel passes it to init as a variable.
-func hookVariables() string {
+// hookVariables returns the variable that makes a guest panic, NAME=VALUE.
+func hookVariables() []string {
 	if release := os.Getenv(panicIn); release != "" {
-		return " " + panicIn + "=" + release
+		return []string{panicIn + "=" + release}
 	}
-	return ""
+	return nil
 }
 
 // guestWatcher returns the watcher of the run in this guest: one that panics, if
 // the variable names this kernel.
-func guestWatcher(v *voice) Watcher {
-	if os.Getenv(panicIn) != uname() {
-		return v
+func guestWatcher(watch Watcher) Watcher {
+	if os.Getenv(panicIn) != kernel.RunningRelease() {
+		return watch
 	}
-	return panicking{v}
+	return panicking{watch}
 }
 
-type panicking struct{ *voice }
+type panicking struct{ Watcher }
 
 func (p panicking) Done(int, int, string, *result.Trial) {
 	_ = os.WriteFile("/proc/sysrq-trigger", []byte("c"), 0)

@@ -1,4 +1,4 @@
-package kernel
+package vm
 
 import (
 	"encoding/json"
@@ -6,16 +6,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
-
-	"snatlab/harness/result"
 )
-
-// Watcher is told how a run in a guest goes on.
-type Watcher interface {
-	Say(phase string)
-	Start(round, rounds int, arm string)
-	Done(round, rounds int, arm string, t *result.Trial)
-}
 
 // channelVersion is the version of what is said in frames. Guest and host are the same
 // program: a difference means that something else speaks.
@@ -25,26 +16,6 @@ const channelVersion = 1
 type hello struct {
 	Protocol int    `json:"protocol"`
 	Release  string `json:"release"` // uname -r
-}
-
-// progress is one call of a Watcher.
-type progress struct {
-	Phase  string        `json:"phase,omitempty"` // of Say; the others are of Start, and with Trial of Done
-	Round  int           `json:"round,omitempty"`
-	Rounds int           `json:"rounds,omitempty"`
-	Arm    string        `json:"arm,omitempty"`
-	Trial  *result.Trial `json:"trial,omitempty"`
-}
-
-func (p progress) tell(watch Watcher) {
-	switch {
-	case p.Trial != nil:
-		watch.Done(p.Round, p.Rounds, p.Arm, p.Trial)
-	case p.Round > 0:
-		watch.Start(p.Round, p.Rounds, p.Arm)
-	default:
-		watch.Say(p.Phase)
-	}
 }
 
 // voice is the guest's end of the channel.
@@ -67,18 +38,8 @@ func (v *voice) json(k word, what any) error {
 	return v.frame(k, text)
 }
 
-// progress may get lost: it is of no consequence to the run.
-func (v *voice) progress(p progress) { _ = v.json(wordProgress, p) }
-
-func (v *voice) Say(phase string) { v.progress(progress{Phase: phase}) }
-
-func (v *voice) Start(round, rounds int, arm string) {
-	v.progress(progress{Round: round, Rounds: rounds, Arm: arm})
-}
-
-func (v *voice) Done(round, rounds int, arm string, t *result.Trial) {
-	v.progress(progress{Round: round, Rounds: rounds, Arm: arm, Trial: t})
-}
+// report sends a report of progress. One that gets lost is of no consequence.
+func (v *voice) report(progress []byte) { _ = v.frame(wordProgress, progress) }
 
 // account is what a guest has told.
 type account struct {
@@ -93,8 +54,8 @@ var (
 )
 
 // listen reads what a guest tells until its last word. Greeted is called after
-// its first one, heard after each.
-func listen(r io.Reader, release string, watch Watcher, greeted, heard func()) (account, error) {
+// its first one, heard after each; progress is given each report.
+func listen(r io.Reader, release string, progress func([]byte) error, greeted, heard func()) (account, error) {
 	if err := listenHello(r, release); err == errSilent {
 		return account{}, errMute
 	} else if err != nil {
@@ -111,11 +72,9 @@ func listen(r io.Reader, release string, watch Watcher, greeted, heard func()) (
 		switch k {
 		case wordAlive:
 		case wordProgress:
-			var p progress
-			if err := json.Unmarshal(payload, &p); err != nil {
+			if err := progress(payload); err != nil {
 				return account{}, channelError(err)
 			}
-			p.tell(watch)
 		case wordResult:
 			return account{result: payload}, nil
 		case wordFailure:

@@ -1,4 +1,4 @@
-package kernel
+package matrix
 
 import (
 	"context"
@@ -12,6 +12,9 @@ import (
 	"testing"
 	"time"
 
+	"snatlab/harness/kernel"
+	"snatlab/harness/kernel/kerneltest"
+	"snatlab/harness/kernel/vm"
 	"snatlab/harness/result"
 	"snatlab/harness/scenario"
 )
@@ -19,18 +22,7 @@ import (
 // builtTree is the SPEC of a kernel in which all is built in that a guest needs.
 func builtTree(t *testing.T, release string) string {
 	t.Helper()
-	var builtin strings.Builder
-	for _, name := range Wanted {
-		fmt.Fprintf(&builtin, "kernel/net/%s.ko\n", name)
-	}
-	folder := t.TempDir()
-	files{
-		"arch/x86/boot/bzImage":         string(bzImage(release)),
-		"include/config/kernel.release": release + "\n",
-		"modules.builtin":               builtin.String(),
-		"modules.order":                 "",
-	}.write(t, folder)
-	return folder
+	return kerneltest.BuiltTree(t, release, kernel.RequiredModules)
 }
 
 // lab is the edge of a matrix: guests that nobody boots.
@@ -50,13 +42,13 @@ func (l *lab) matrix(t *testing.T, specs ...string) *Matrix {
 	}
 	s.Load.Requests = 300
 	return &Matrix{
-		Specs: specs, Scenario: &s, Jobs: 1,
-		Boot: func(ctx context.Context, k *Kernel, s *scenario.Scenario, _ Watcher) (*result.Result, string, error) {
+		Specs: specs, Scenario: &s, Jobs: 1, Machine: &vm.Machine{Accel: vm.TCG, CPUs: 2, Memory: 512},
+		boot: func(ctx context.Context, k *kernel.Kernel, s *scenario.Scenario, _ Watcher) (*result.Result, string, error) {
 			l.mu.Lock()
 			l.booted = append(l.booted, fmt.Sprintf("%s %d", k.Release, s.Load.Requests))
 			l.mu.Unlock()
 			r, err := l.boot(k.Release, s.Load.Requests)
-			return r, TCG, err
+			return r, vm.TCG, err
 		},
 		Watch: func(string) Watcher { return silent{} },
 		Note: func(kernel, text string) {
@@ -86,7 +78,7 @@ func passes(release string, _ int) (*result.Result, error) {
 func TestAKernelThatCannotBeTestedKeepsNoneOfTheOthersFromIt(t *testing.T) {
 	l := &lab{boot: func(release string, requests int) (*result.Result, error) {
 		if release == "6.1.0-crashes" {
-			return nil, &Fault{"the kernel panicked: sysrq triggered crash", []string{"[ 2.8] Kernel panic"}}
+			return nil, &vm.Fault{Reason: "the kernel panicked: sysrq triggered crash", Console: []string{"[ 2.8] Kernel panic"}}
 		}
 		return passes(release, requests)
 	}}
@@ -102,7 +94,7 @@ func TestAKernelThatCannotBeTestedKeepsNoneOfTheOthersFromIt(t *testing.T) {
 	if r := m.Rows[0]; r.Status != result.RowError || r.Kernel != nowhere || !strings.HasPrefix(r.Reason, "not a kernel that can be booted here") || r.Attempts != 0 {
 		t.Errorf("no kernel: %+v", r)
 	}
-	if r := m.Rows[1]; r.Status != result.RowError || r.Kernel != "6.1.0-crashes" || r.Spec != crashes || r.Accel != TCG ||
+	if r := m.Rows[1]; r.Status != result.RowError || r.Kernel != "6.1.0-crashes" || r.Spec != crashes || r.Accel != vm.TCG ||
 		r.Reason != "the kernel panicked: sysrq triggered crash" || len(r.Console) != 1 || r.Attempts != 1 || r.Result != nil {
 		t.Errorf("crashes: %+v", r)
 	}
@@ -159,7 +151,7 @@ func TestABaselineWithoutTheRaceIsTriedAgainWithMoreRequests(t *testing.T) {
 func TestALaterAttemptThatFailsTakesNothingAway(t *testing.T) {
 	l := &lab{boot: func(_ string, requests int) (*result.Result, error) {
 		if requests > 300 {
-			return nil, &Fault{Reason: "the guest was not done after 10m0s (--timeout)"}
+			return nil, &vm.Fault{Reason: "the guest was not done after 10m0s (--timeout)"}
 		}
 		return &result.Result{ID: "first", Verdict: result.Inconclusive}, nil
 	}}
@@ -185,7 +177,7 @@ func TestRowsThatAreDoneAreNotDoneAgain(t *testing.T) {
 	broken := true
 	l := &lab{boot: func(release string, requests int) (*result.Result, error) {
 		if broken && release == "6.12.0" {
-			return nil, &Fault{Reason: "the guest said nothing for 1m0s"}
+			return nil, &vm.Fault{Reason: "the guest said nothing for 1m0s"}
 		}
 		return passes(release, requests)
 	}}
@@ -212,7 +204,7 @@ func TestRowsThatAreDoneAreNotDoneAgain(t *testing.T) {
 	}
 	run(func(x *Matrix) { x.Fresh = true }, "6.1.0 300", "6.12.0 300")
 	run(func(x *Matrix) { x.Scenario.Load.Requests = 20 }, "6.1.0 20", "6.12.0 20")
-	run(func(x *Matrix) { x.Conditions = "4 CPUs" }, "6.1.0 300", "6.12.0 300")
+	run(func(x *Matrix) { x.Machine.CPUs = 4 }, "6.1.0 300", "6.12.0 300")
 	paths, err := filepath.Glob(filepath.Join(cache.Dir, "*.json"))
 	if err != nil || len(paths) != 6 {
 		t.Fatalf("%q, %v", paths, err)
@@ -292,22 +284,5 @@ func TestKernelsAtATimeAreInTheOrderGiven(t *testing.T) {
 	m, err := x.Run(t.Context())
 	if err != nil || len(m.Rows) != 3 || m.Rows[0].Kernel != "6.1.0" || m.Rows[1].Kernel != "6.12.0" || m.Rows[2].Kernel != "7.3.0" {
 		t.Errorf("%+v, %v", m.Rows, err)
-	}
-}
-
-func TestAGuestRunsInNamespacesWithNFTables(t *testing.T) {
-	s, err := scenario.Parse("s.yaml", []byte("name: s\ndriver: netns\nnat: iptables\narms: [{name: masquerade}]\n"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := ForGuest(s); err != nil || s.Driver != scenario.Netns || s.NAT != scenario.NFTables {
-		t.Errorf("%s, %s, %v", s.Driver, s.NAT, err)
-	}
-	s, err = scenario.Parse("s.yaml", []byte("name: s\nserver: {address: \"192.0.2.10:20000\"}\narms: [{name: masquerade}]\n"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := ForGuest(s); err == nil || !strings.Contains(err.Error(), "a netns lab is closed and reaches no other machine") {
-		t.Errorf("a server elsewhere: %v", err)
 	}
 }

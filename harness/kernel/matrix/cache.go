@@ -1,4 +1,4 @@
-package kernel
+package matrix
 
 import (
 	"encoding/json"
@@ -15,6 +15,15 @@ import (
 // Cache is a folder of finished rows, each in a file that its digest names: an
 // interrupted matrix goes on where it was. A nil one holds nothing.
 type Cache struct{ Dir string }
+
+// UserCache is that of this user; nil for one without a home.
+func UserCache() *Cache {
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return nil
+	}
+	return &Cache{Dir: filepath.Join(dir, "snatlab", "matrix")}
+}
 
 const (
 	// kept is how long a row stays: a new build of this program, or another

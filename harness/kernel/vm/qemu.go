@@ -1,4 +1,4 @@
-package kernel
+package vm
 
 import (
 	"errors"
@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"runtime"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -31,8 +32,9 @@ func FindQEMU() (path string, err error) {
 // commandLine is the kernel's. Everything a kernel may stumble over ends it, and
 // with -no-reboot the machine. What unpacks the kernel has a console by earlyprintk
 // only. What follows the two dashes is for init, and so is a variable before them.
-func commandLine() string {
-	return "console=ttyS0 earlyprintk=ttyS0 tsc=reliable oops=panic panic=-1" + hookVariables() + " -- " + GuestCommand
+func commandLine(init Init) string {
+	words := append([]string{"console=ttyS0 earlyprintk=ttyS0 tsc=reliable oops=panic panic=-1"}, init.Env...)
+	return strings.Join(append(append(words, "--"), init.Args...), " ")
 }
 
 // The descriptors that QEMU inherits.

@@ -1,4 +1,4 @@
-package kernel
+package vm
 
 import (
 	"context"
@@ -12,34 +12,27 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"snatlab/harness/result"
-	"snatlab/harness/scenario"
+	"snatlab/harness/kernel"
 )
 
-// Where a guest finds what it is booted for, and what it tells of it.
-const (
-	scenarioFile = "scenario.yaml" // in the initramfs
-	channelPort  = "/dev/ttyS1"    // the second serial port; the first is the kernel's console
-)
-
-// GuestCommand is the argument of a program that is to be init in a guest.
-const GuestCommand = "guest"
+// channelPort is the second serial port; the first is the kernel's console.
+const channelPort = "/dev/ttyS1"
 
 // alivePeriod is how often a guest says that it lives.
 const alivePeriod = 5 * time.Second
 
-// Run runs a scenario. What there is of a result goes with an error, too.
-type Run func(context.Context, *scenario.Scenario, Watcher) (*result.Result, error)
+// Work is what a guest is booted for. It returns the result, and reports its
+// progress on the way. It begins with [Prepare].
+type Work func(ctx context.Context, report func(progress []byte)) (result []byte, err error)
 
-// Guest is init in a guest: it gets everything ready, runs the scenario that the
-// initramfs holds, tells what came of it, and ends the machine. It returns only
-// where it is not init. There are no orphans to look after: probes start no
-// programs.
-func Guest(run Run) error {
+// Guest is init in a guest: it mounts what work looks at, sends the host what came
+// of it, and ends the machine. It returns only where it is not init. There are no
+// orphans to look after: probes start no programs.
+func Guest(work Work) error {
 	if os.Getpid() != 1 {
 		return errors.New("guest is what runs as init in the machines of snatlab matrix, and is nothing else")
 	}
-	if err := guest(run); err != nil {
+	if err := guest(work); err != nil {
 		fmt.Fprintf(os.Stderr, "snatlab: %v\n", err) // on the console
 	}
 	unix.Sync()
@@ -47,7 +40,7 @@ func Guest(run Run) error {
 }
 
 // guest fails only where it cannot tell.
-func guest(run Run) error {
+func guest(work Work) error {
 	if err := mountAll(); err != nil {
 		return err
 	}
@@ -56,15 +49,15 @@ func guest(run Run) error {
 		return err
 	}
 	v := &voice{w: port}
-	if err := v.json(wordHello, hello{channelVersion, uname()}); err != nil {
+	if err := v.json(wordHello, hello{channelVersion, kernel.RunningRelease()}); err != nil {
 		return fmt.Errorf("greet: %w", err)
 	}
 	end := make(chan struct{})
 	defer close(end)
 	go v.stayAlive(end)
-	r, err := work(run, v)
+	r, err := recovered(work, v)
 	if err == nil {
-		err = v.json(wordResult, r)
+		err = v.frame(wordResult, r)
 	}
 	if err != nil {
 		err = v.frame(wordFailure, []byte(err.Error()))
@@ -89,25 +82,23 @@ func (v *voice) stayAlive(end <-chan struct{}) {
 	}
 }
 
-// work runs the scenario. A panic is an error: init has nobody to tell but us.
-func work(run Run, v *voice) (r *result.Result, err error) {
+// recovered does the work. A panic is an error: init has nobody to tell but us.
+func recovered(work Work, v *voice) (result []byte, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic in the guest: %v\n%s", p, debug.Stack())
 		}
 	}()
-	v.Say("loading modules")
+	return work(context.Background(), v.report)
+}
+
+// Prepare loads the modules of the initramfs, and makes all guests alike in what
+// kernels set by the memory there is.
+func Prepare() error {
 	if err := loadModules("/"); err != nil {
-		return nil, err
+		return err
 	}
-	if err := levelGround(); err != nil {
-		return nil, err
-	}
-	s, err := scenario.Read("/" + scenarioFile)
-	if err != nil {
-		return nil, err
-	}
-	return run(context.Background(), s, guestWatcher(v))
+	return levelGround()
 }
 
 // mountAll mounts what a run looks at.
@@ -151,7 +142,7 @@ func drain(port *os.File) error {
 
 // loadModules loads those of the initramfs, in the order that is written there.
 func loadModules(root string) error {
-	order, err := os.ReadFile(filepath.Join(root, ModuleOrder))
+	order, err := os.ReadFile(filepath.Join(root, kernel.ModuleOrder))
 	if err != nil {
 		return fmt.Errorf("read which modules to load: %w", err)
 	}

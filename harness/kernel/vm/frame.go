@@ -1,4 +1,4 @@
-package kernel
+package vm
 
 import (
 	"bytes"
@@ -21,8 +21,8 @@ type word byte
 const (
 	wordHello    word = 'h' // JSON of hello; the first one
 	wordAlive    word = 'a' // nothing: the guest is not dead yet
-	wordProgress word = 'p' // JSON of progress
-	wordResult   word = 'r' // result.json; the last one
+	wordProgress word = 'p' // a report of progress
+	wordResult   word = 'r' // the result; the last one
 	wordFailure  word = 'f' // why there is no result; the last one
 )
 

@@ -1,0 +1,81 @@
+package matrix
+
+import (
+	"context"
+	"encoding/json"
+
+	"snatlab/harness/kernel"
+	"snatlab/harness/kernel/vm"
+	"snatlab/harness/result"
+	"snatlab/harness/result/resultfile"
+	"snatlab/harness/scenario"
+)
+
+// GuestCommand is the argument of the program that is init in a guest: it is to
+// call [Guest].
+const GuestCommand = "guest"
+
+// scenarioFile is the scenario in the initramfs of a guest.
+const scenarioFile = "scenario.yaml"
+
+// DefaultRequests is the most that a client of a guest sends in a trial, unless
+// the user wants another number: emulation is slow, and so few requests hit the
+// race dozens of times.
+const DefaultRequests = 300
+
+// ForGuest makes a scenario what a guest can run: in namespaces, with nftables,
+// which takes no program, and with no more than DefaultRequests. What a lab in
+// namespaces cannot do is an error.
+func ForGuest(s *scenario.Scenario) error {
+	if err := s.SetDriver(scenario.Netns); err != nil {
+		return err
+	}
+	s.NAT = scenario.NFTables
+	s.Load.Requests = min(s.Load.Requests, DefaultRequests)
+	return nil
+}
+
+// Run runs a scenario. What there is of a result goes with an error, too.
+type Run func(context.Context, *scenario.Scenario, Watcher) (*result.Result, error)
+
+// Guest is init in a guest: it runs the scenario that the initramfs holds, and
+// ends the machine. It returns only where it is not init.
+func Guest(run Run) error {
+	return vm.Guest(func(ctx context.Context, report func([]byte)) ([]byte, error) {
+		watch := reporter(report)
+		watch.Say("loading modules")
+		if err := vm.Prepare(); err != nil {
+			return nil, err
+		}
+		s, err := scenario.Read("/" + scenarioFile)
+		if err != nil {
+			return nil, err
+		}
+		r, err := run(ctx, s, guestWatcher(watch))
+		if err != nil {
+			return nil, err
+		}
+		return json.Marshal(r)
+	})
+}
+
+// bootGuest runs a scenario in a kernel, and says what ran the guest. Its result is
+// input from outside.
+func (x *Matrix) bootGuest(ctx context.Context, k *kernel.Kernel, s *scenario.Scenario, watch Watcher) (r *result.Result, accel string, err error) {
+	init := vm.Init{Args: []string{GuestCommand}, Env: hookVariables(), Files: map[string][]byte{scenarioFile: s.Canonical()}}
+	o, err := x.Machine.Boot(ctx, k, init, func(report []byte) error { return relay(report, watch) })
+	if err != nil {
+		return nil, o.Accel, err
+	}
+	r, err = decode(o)
+	return r, o.Accel, err
+}
+
+// decode reads the result within the bounds of a file from outside.
+func decode(o vm.Outcome) (*result.Result, error) {
+	r, err := resultfile.Decode(o.Result)
+	if err != nil {
+		return nil, &vm.Fault{Reason: "the guest's result: " + err.Error(), Console: o.Console}
+	}
+	return r, nil
+}

@@ -1,0 +1,40 @@
+package matrix
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"snatlab/harness/result"
+)
+
+// told is a Watcher that writes down what it is told.
+type told []string
+
+func (l *told) Say(phase string) { *l = append(*l, phase) }
+
+func (l *told) Start(round, rounds int, arm string) {
+	*l = append(*l, fmt.Sprintf("start %d/%d %s", round, rounds, arm))
+}
+
+func (l *told) Done(round, rounds int, arm string, t *result.Trial) {
+	*l = append(*l, fmt.Sprintf("done %d/%d %s: %d of %d", round, rounds, arm, t.Failed, t.Requests))
+}
+
+func TestReporterIsRelayed(t *testing.T) {
+	var watch told
+	guest := reporter(func(report []byte) {
+		if err := relay(report, &watch); err != nil {
+			t.Error(err)
+		}
+	})
+	guest.Say("making the router")
+	guest.Start(1, 8, "masquerade")
+	guest.Done(1, 8, "masquerade", &result.Trial{Failed: 3, Requests: 40})
+	if want := []string{"making the router", "start 1/8 masquerade", "done 1/8 masquerade: 3 of 40"}; !slices.Equal(watch, want) {
+		t.Errorf("told %q", watch)
+	}
+	if err := relay([]byte("[]"), &watch); err == nil || len(watch) != 3 {
+		t.Errorf("no report: %v, told %q", err, watch)
+	}
+}

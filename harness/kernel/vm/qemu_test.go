@@ -1,0 +1,13 @@
+package vm
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestCommandLine(t *testing.T) {
+	line := commandLine(Init{Args: []string{"guest"}, Env: []string{"A=b", "C="}})
+	if !strings.HasSuffix(line, " panic=-1 A=b C= -- guest") {
+		t.Errorf("got %q", line)
+	}
+}
