@@ -219,7 +219,7 @@ func (x *experiment) awaitRoom(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		crowded := lab.Crowded(s, want, x.lab.Shared())
+		crowded := lab.CheckRoom(s, want, x.lab.Shared())
 		if crowded == "" {
 			return nil
 		}

@@ -10,9 +10,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"snatlab/harness/lab"
 	"snatlab/harness/lab/docker"
 	"snatlab/harness/lab/netns"
+	"snatlab/harness/machine"
 	"snatlab/harness/scenario"
 )
 
@@ -64,7 +64,7 @@ func examine(ctx context.Context, w io.Writer, driver string) (ready bool, err e
 	if driver == scenario.Netns && !netns.Privileged() {
 		return examineInUserNamespace(w)
 	}
-	var found []lab.Precondition
+	var found []machine.Precondition
 	if driver == scenario.Netns {
 		found = netns.Preflight(ctx, "", 0)
 	} else {
@@ -80,22 +80,22 @@ func examine(ctx context.Context, w io.Writer, driver string) (ready bool, err e
 func examineInUserNamespace(w io.Writer) (ready bool, err error) {
 	code, err := netns.Reexec(asksToEnd(), "doctor", "--driver", scenario.Netns)
 	if err != nil {
-		return list(w, scenario.Netns, []lab.Precondition{{Name: "user namespace", State: lab.Unmet, Found: err.Error()}}), nil
+		return list(w, scenario.Netns, []machine.Precondition{{Name: "user namespace", State: machine.Unmet, Found: err.Error()}}), nil
 	}
 	return code == exitPass, nil
 }
 
-func list(w io.Writer, driver string, found []lab.Precondition) (ready bool) {
+func list(w io.Writer, driver string, found []machine.Precondition) (ready bool) {
 	fmt.Fprintf(w, "driver %s\n", driver)
 	for _, p := range found {
 		state := p.State.String()
-		if p.State == lab.Unmet && p.Advisory {
+		if p.State == machine.Unmet && p.Advisory {
 			state = "poor"
 		}
 		fmt.Fprintf(w, "%-8s %-17s %s\n", state, p.Name, p.Found)
-		if p.State == lab.Unmet && p.Remedy != "" {
+		if p.State == machine.Unmet && p.Remedy != "" {
 			fmt.Fprintf(w, "%-26s -> %s\n", "", p.Remedy)
 		}
 	}
-	return lab.Missing(found) == nil
+	return machine.RequireMet(found) == nil
 }

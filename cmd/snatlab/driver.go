@@ -12,6 +12,7 @@ import (
 	"snatlab/harness/lab"
 	"snatlab/harness/lab/docker"
 	"snatlab/harness/lab/netns"
+	"snatlab/harness/machine"
 	"snatlab/harness/nat"
 	"snatlab/harness/result"
 	"snatlab/harness/scenario"
@@ -39,11 +40,11 @@ func prepare(ctx context.Context, s *scenario.Scenario) (*site, error) {
 // prepareNetns takes nothing: such labs do not know of each other.
 func prepareNetns(ctx context.Context, s *scenario.Scenario) (*site, error) {
 	found := netns.Preflight(ctx, s.NAT, s.Clients*s.Load.Requests)
-	if err := lab.Missing(found); err != nil {
+	if err := machine.RequireMet(found); err != nil {
 		return nil, err
 	}
 	// The modules that it loads bring sysctls with them.
-	if err := lab.Missing([]lab.Precondition{lab.CheckSysctls(s)}); err != nil {
+	if err := machine.RequireMet([]machine.Precondition{machine.CheckSysctls(s)}); err != nil {
 		return nil, err
 	}
 	return &site{
@@ -65,10 +66,10 @@ func prepareDocker(ctx context.Context, s *scenario.Scenario) (_ *site, err erro
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	if err := lab.Missing(found); err != nil {
+	if err := machine.RequireMet(found); err != nil {
 		return nil, err
 	}
-	if err := lab.Missing([]lab.Precondition{lab.CheckSysctls(s)}); err != nil {
+	if err := machine.RequireMet([]machine.Precondition{machine.CheckSysctls(s)}); err != nil {
 		return nil, err
 	}
 	lock, err := undo.TakeLock(undo.Dir, "run of "+s.Name)

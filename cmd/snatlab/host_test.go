@@ -74,7 +74,7 @@ var counters = regexp.MustCompile(`(?m)^#.*\n| \[\d+:\d+\]$`)
 // state is all on the host that a run touches.
 func (h host) state(t *testing.T) map[string][]string {
 	t.Helper()
-	s := machine(t)
+	s := hostState(t)
 	ctx := t.Context()
 	if ctx.Err() != nil { // in a cleanup
 		ctx = cleanupContext(t)
@@ -98,8 +98,8 @@ func (h host) state(t *testing.T) map[string][]string {
 	return s
 }
 
-// machine is what of this machine a run touches without Docker.
-func machine(t *testing.T) map[string][]string {
+// hostState returns what of this machine a run touches without Docker.
+func hostState(t *testing.T) map[string][]string {
 	t.Helper()
 	s := map[string][]string{
 		"rules":     rulesOf(t, "iptables-save"),

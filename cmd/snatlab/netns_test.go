@@ -82,10 +82,10 @@ func flows(t *testing.T) (all []string) {
 
 func TestAnOrdinaryUserComparesTwoArmsAndTheHostNeverChanges(t *testing.T) {
 	needNamespaces(t)
-	before, tracked := machine(t), flows(t)
+	before, tracked := hostState(t), flows(t)
 	unchanged := func() {
 		t.Helper()
-		if diff := cmp.Diff(before, machine(t)); diff != "" {
+		if diff := cmp.Diff(before, hostState(t)); diff != "" {
 			t.Errorf("the host has changed (-before +now):\n%s", diff)
 		}
 		for _, f := range flows(t) {
@@ -233,7 +233,7 @@ func TestAControllerThatIsKilledTakesItsLabWithIt(t *testing.T) {
 		"root's":   {func(t *testing.T) *process { return start(t, "run", scenarioFile(t, embeddedSlow)) }, 3},
 	} {
 		t.Run(name, func(t *testing.T) {
-			before := machine(t)
+			before := hostState(t)
 			p := c.start(t)
 			p.await(t, "a finished trial", func() bool { return strings.Contains(p.said(t), "round 1/8") })
 			below := descendants(t, p.Process.Pid)
@@ -245,7 +245,7 @@ func TestAControllerThatIsKilledTakesItsLabWithIt(t *testing.T) {
 				t.Fatalf("exit code %d", code)
 			}
 			gone(t, below)
-			if diff := cmp.Diff(before, machine(t)); diff != "" {
+			if diff := cmp.Diff(before, hostState(t)); diff != "" {
 				t.Errorf("the host has changed (-before +after):\n%s", diff)
 			}
 		})
@@ -352,7 +352,7 @@ func TestCleanupRemovesANamespaceWithoutAJournal(t *testing.T) {
 	h.unchanged(t)
 	p := start(t, "run", scenarioFile(t, "driver: netns"+once), "--keep")
 	p.wait(t)
-	for _, path := range machine(t)["journals"] {
+	for _, path := range hostState(t)["journals"] {
 		must(t, os.Remove(path))
 	}
 	must(t, os.WriteFile("/run/snatlab/netns/torn-router", nil, 0o400)) // made, and never mounted on

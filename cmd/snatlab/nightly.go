@@ -16,8 +16,8 @@ import (
 	"snatlab/harness/history/nightly"
 	"snatlab/harness/history/regression"
 	"snatlab/harness/history/store"
-	"snatlab/harness/lab"
 	"snatlab/harness/lab/netns"
+	"snatlab/harness/machine"
 	"snatlab/harness/place"
 	"snatlab/harness/report"
 	"snatlab/harness/result"
@@ -165,7 +165,7 @@ func (f nightlyFlags) run(ctx context.Context, c *cobra.Command, tasks []task, k
 	}
 	defer lock.Release()
 	n := nightly.Night{
-		ID: newID(time.Now()), Version: version, Machine: lab.Environment(""), Store: kept,
+		ID: newID(time.Now()), Version: version, Machine: machine.ReadFacts(""), Store: kept,
 		Known: known, Attempts: f.attempts, Jobs: f.jobs(tasks),
 	}
 	record, err := n.Run(ctx)

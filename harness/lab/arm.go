@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"snatlab/harness/machine"
 	"snatlab/harness/nat"
 	"snatlab/harness/nat/snat"
 	"snatlab/harness/result"
@@ -17,9 +18,9 @@ import (
 // Site is where arms are applied: the namespaces of a lab, and the rule that it
 // masquerades by. Drivers fill it.
 type Site struct {
-	Router  Enter
-	Server  Enter // nil for a server that is not the lab's own
-	Clients []Enter
+	Router  machine.NamespaceFunc
+	Server  machine.NamespaceFunc // nil for a server that is not the lab's own
+	Clients []machine.NamespaceFunc
 
 	Rule     *nat.Rule    // in the router
 	Outgoing string       // the router's interface towards the server
@@ -138,17 +139,17 @@ func share(of scenario.PortRange, i, n int) scenario.PortRange {
 
 // inside sets a sysctl of a namespace that ends with the lab: no journal has to
 // know of it.
-func (a *applied) inside(enter Enter, s scenario.Sysctl) error {
+func (a *applied) inside(do machine.NamespaceFunc, s scenario.Sysctl) error {
 	var before string
-	err := enter(func() (err error) {
-		before, err = replaceSysctl(s.Name, s.Value)
+	err := do(func() (err error) {
+		before, err = machine.ReplaceSysctl(s.Name, s.Value)
 		return err
 	})
 	if err != nil {
 		return err
 	}
 	a.undo = append(a.undo, func(context.Context) error {
-		return enter(func() error { return restoreSysctl(sysctl{s.Name, before, s.Value}) })
+		return do(func() error { return machine.RestoreSysctl(s.Name, before, s.Value) })
 	})
 	return nil
 }
@@ -208,4 +209,14 @@ func options(arm scenario.Arm) snat.Options {
 		o.ToSource = snat.Addresses{First: slices.MinFunc(to, netip.Addr.Compare), Last: slices.MaxFunc(to, netip.Addr.Compare)}
 	}
 	return o
+}
+
+// CheckArms reports, before anything is changed, why the rule cannot be
+// rewritten for one of the arms. It is called in the router.
+func CheckArms(ctx context.Context, rule *nat.Rule, arms []scenario.Arm) error {
+	var all []snat.Options
+	for _, arm := range arms {
+		all = append(all, options(arm))
+	}
+	return rule.Check(ctx, all...)
 }

@@ -11,11 +11,12 @@ import (
 	"snatlab/harness/undo"
 )
 
-// A step of a journal may be anybody's. What no arm does, no undoing undoes.
+// A step of a journal may be written by anybody. A step that no arm makes is
+// refused.
 func TestForgedSteps(t *testing.T) {
-	namespace(t)
+	enterNewNamespace(t)
 	const kept = "net.ipv4.ip_local_port_range"
-	before := read(t, kept)
+	before := readSysctl(t, kept)
 	bridge := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "out"}}
 	if err := netlink.LinkAdd(bridge); err != nil {
 		t.Fatal(err)
@@ -46,23 +47,23 @@ func TestForgedSteps(t *testing.T) {
 			}
 		})
 	}
-	if got := read(t, kept); got != before {
+	if got := readSysctl(t, kept); got != before {
 		t.Errorf("%s is %q, it was %q", kept, got, before)
 	}
-	if n := addresses(t); n != 1 {
+	if n := countAddresses(t); n != 1 {
 		t.Errorf("%d addresses, there was 1", n)
 	}
 }
 
-// What could not be undone later is not done.
-func TestNothingIsPreparedThatCannotBeUndone(t *testing.T) {
-	namespace(t)
+// A change that could not be undone later is not made.
+func TestUndoableStepsOnly(t *testing.T) {
+	enterNewNamespace(t)
 	if _, _, err := addressStep("out", netip.MustParseAddr("192.0.2.1")); err == nil || !strings.Contains(err.Error(), "is no address of") {
 		t.Errorf("error %v", err)
 	}
 	for kind := range Undoers() {
 		if err := (undo.Undoers{kind: Undoers()[kind]}).UndoAll(t.Context(), []undo.Step{{Kind: kind, Args: json.RawMessage("{}")}}); err == nil {
-			t.Errorf("%s undoes what it is told nothing of", kind)
+			t.Errorf("%s undoes a step without arguments", kind)
 		}
 	}
 }

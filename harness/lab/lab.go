@@ -5,7 +5,6 @@ package lab
 
 import (
 	"context"
-	"fmt"
 	"net/netip"
 
 	"snatlab/harness/conntrack"
@@ -71,38 +70,6 @@ type (
 	Counters = nat.Counters
 	Counter  = nat.Counter
 )
-
-// Precondition is something that a driver needs of the machine.
-type Precondition struct {
-	Name     string
-	State    State
-	Found    string // what there is: "20.10.24 at unix:///var/run/docker.sock"
-	Remedy   string // what to do where it is not met
-	Advisory bool   // a run is possible without it
-}
-
-// State tells what came of looking.
-type State int
-
-// The states of a precondition. Unknown is not the same as unmet.
-const (
-	Met State = iota
-	Unmet
-	Unknown // it could not be looked at, mostly for want of another one
-)
-
-func (s State) String() string { return [...]string{"ok", "missing", "unknown"}[s] }
-
-// Missing gives the error for the first precondition that a run cannot do
-// without, nil if there is none.
-func Missing(all []Precondition) error {
-	for _, p := range all {
-		if p.State == Unmet && !p.Advisory {
-			return fmt.Errorf("%s: %s (%s)", p.Name, p.Found, p.Remedy)
-		}
-	}
-	return nil
-}
 
 // Keeper is a lab that can be left standing.
 type Keeper interface {

@@ -15,7 +15,7 @@ import (
 // read from the tables of the kernel's source that are registered with
 // &init_net, or whose entries it makes read-only in other namespaces (up to
 // Linux 6.18). A kernel that does not have one of the others, or has it for the
-// machine only, is found out before a run, by lab.CheckSysctls.
+// machine only, is found out before a run, by machine.CheckSysctls.
 var globalSysctls = []string{
 	// net/core/sysctl_net_core.c
 	"net.core.bpf_jit_enable", "net.core.bpf_jit_harden", "net.core.bpf_jit_kallsyms", "net.core.bpf_jit_limit",

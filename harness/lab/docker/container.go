@@ -15,6 +15,7 @@ import (
 	"github.com/docker/docker/pkg/stdcopy"
 
 	"snatlab/harness/lab"
+	"snatlab/harness/machine"
 	"snatlab/harness/probe"
 	"snatlab/harness/undo"
 )
@@ -48,7 +49,7 @@ func (l *dockerLab) containerName(name string) string { return "snatlab-" + l.Ru
 // place is where a running container is.
 type place struct {
 	address  netip.Addr // on its network
-	inside   *lab.Namespace
+	inside   *machine.Namespace
 	network  string // name
 	endpoint string // id: another one each time that it is connected
 }
@@ -105,7 +106,7 @@ func (l *dockerLab) placeOf(ctx context.Context, id string, n network) (place, e
 		return place{}, fmt.Errorf("it has no address on network %s (exit code %d)", n.name, info.State.ExitCode)
 	}
 	address, err := netip.ParseAddr(endpoint.IPAddress)
-	return place{address, lab.Of(info.State.Pid), n.name, endpoint.EndpointID}, err
+	return place{address, machine.OpenNamespace(info.State.Pid), n.name, endpoint.EndpointID}, err
 }
 
 // createContainer makes one that can do nothing but send and answer: no

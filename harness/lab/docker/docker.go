@@ -27,6 +27,7 @@ import (
 
 	"snatlab/harness/conntrack"
 	"snatlab/harness/lab"
+	"snatlab/harness/machine"
 	"snatlab/harness/nat"
 	"snatlab/harness/probe"
 	"snatlab/harness/result"
@@ -52,7 +53,7 @@ type Config struct {
 // Open builds a lab on a host that has passed Preflight. If it fails, whatever
 // it made so far is undone.
 func Open(ctx context.Context, host *Host, c Config) (_ lab.Keeper, err error) {
-	l := &dockerLab{Config: c, host: host, machine: lab.Environment(scenario.Docker), places: map[string]place{}}
+	l := &dockerLab{Config: c, host: host, facts: machine.ReadFacts(scenario.Docker), places: map[string]place{}}
 	if l.Say == nil {
 		l.Say = func(string) {}
 	}
@@ -75,16 +76,16 @@ func Open(ctx context.Context, host *Host, c Config) (_ lab.Keeper, err error) {
 type dockerLab struct {
 	Config
 	lab.Probes
-	host    *Host
-	watch   *watch     // of the engine; nil if it has none
-	machine result.Env // before anything was built
-	image   string
+	host  *Host
+	watch *watch     // of the engine; nil if it has none
+	facts result.Env // before anything was built
+	image string
 
 	clientNet, serverNet network
 	rule                 *nat.Rule
 
-	inServer  *lab.Namespace // nil for a server that is given
-	inClients []*lab.Namespace
+	inServer  *machine.Namespace // nil for a server that is given
+	inClients []*machine.Namespace
 	places    map[string]place // where containers were put, by id
 }
 
@@ -128,10 +129,10 @@ func (l *dockerLab) site() *lab.Site {
 		Taken: slices.Concat(l.ClientAddresses(), []netip.Addr{l.ServerAddress()}),
 	}
 	if l.inServer != nil {
-		s.Server = l.inServer.Enter
+		s.Server = l.inServer.Do
 	}
 	for _, n := range l.inClients {
-		s.Clients = append(s.Clients, n.Enter)
+		s.Clients = append(s.Clients, n.Do)
 	}
 	return s
 }
@@ -223,13 +224,13 @@ func (l *dockerLab) watchEngine(ctx context.Context) error {
 }
 
 func (l *dockerLab) Environment() result.Env {
-	env := l.machine
+	env := l.facts
 	env.CPUs = len(l.Clients()[0].Hello.CPUs)
 	env.Docker, env.Firewall = &l.host.info.ServerVersion, new(l.host.backend())
 	env.NAT, env.Iptables = scenario.IPTables, new(l.rule.Tables().Version())
 	env.SharedNetwork = l.Network
 	env.ClientNetwork, env.Server = l.clientNet.subnet.String(), l.ServerAddress().String()
-	env.Widened, env.Sysctls = l.Widen, lab.Sysctls()
+	env.Widened, env.Sysctls = l.Widen, machine.ReadRaceSysctls()
 	if s, err := conntrack.Read(); err == nil {
 		env.ConntrackMax = &s.Max
 	}

@@ -22,6 +22,7 @@ import (
 
 	"snatlab/harness/lab"
 	"snatlab/harness/lab/labtest"
+	"snatlab/harness/machine"
 	"snatlab/harness/nat"
 	"snatlab/harness/undo"
 )
@@ -43,7 +44,7 @@ func realEngine(t *testing.T) *rig {
 	labtest.TakeLock(t, undo.Dir)
 	host, found := Preflight(t.Context(), probeBinary(t), 0)
 	t.Cleanup(func() { host.Close() })
-	switch err := lab.Missing(found); {
+	switch err := machine.RequireMet(found); {
 	case err != nil && os.Getenv("CI") == "true":
 		t.Fatal(err)
 	case err != nil:

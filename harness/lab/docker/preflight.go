@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"snatlab/harness/lab"
+	"snatlab/harness/machine"
 	"snatlab/harness/nat"
 	"snatlab/harness/undo"
 )
@@ -57,18 +58,18 @@ func connect(host string) (*client.Client, error) {
 // nothing. Binary is what the probe image would be made of, empty for this
 // program; entries is the room in the conntrack table that the run wants, 0 if
 // it is not known. The host can be used if lab.Missing says nothing.
-func Preflight(ctx context.Context, binary string, entries int) (*Host, []lab.Precondition) {
+func Preflight(ctx context.Context, binary string, entries int) (*Host, []machine.Precondition) {
 	h := &Host{}
 	engine := h.checkEngine(ctx)
-	all := []lab.Precondition{checkPrivilege(), checkJournal(undo.Dir), lab.CheckKernel(), checkBinary(cmp.Or(binary, thisBinary)), engine}
-	if engine.State == lab.Met {
+	all := []machine.Precondition{checkPrivilege(), checkJournal(undo.Dir), machine.CheckKernel(), checkBinary(cmp.Or(binary, thisBinary)), engine}
+	if engine.State == machine.Met {
 		all = append(all, h.checkBackend(), h.checkRules(ctx), h.checkSubnets(ctx))
 	} else {
 		for _, name := range []string{firewallBackend, iptablesRules, labSubnets} {
-			all = append(all, lab.Precondition{Name: name, State: lab.Unknown, Found: "no engine to look at"})
+			all = append(all, machine.Precondition{Name: name, State: machine.Unknown, Found: "no engine to look at"})
 		}
 	}
-	return h, append(all, lab.CheckConntrack(entries, true), lab.CheckCPUs(), lab.CheckFiles("the daemon's limit (LimitNOFILE)"))
+	return h, append(all, lab.CheckConntrack(entries, true), machine.CheckCPUs(), machine.CheckOpenFiles("the daemon's limit (LimitNOFILE)"))
 }
 
 // The names of preconditions.
@@ -82,40 +83,40 @@ const (
 )
 
 // checkPrivilege: without it there are no rules and no counters.
-func checkPrivilege() lab.Precondition {
-	return lab.CheckPrivilege(map[int]string{unix.CAP_NET_ADMIN: "CAP_NET_ADMIN"})
+func checkPrivilege() machine.Precondition {
+	return machine.CheckPrivilege(unix.CAP_NET_ADMIN)
 }
 
 // checkJournal looks whether changes to this host can be written down in dir, or
 // dir be made.
-func checkJournal(dir string) lab.Precondition {
-	p := lab.Precondition{Name: journalFolder, Found: "in " + dir}
+func checkJournal(dir string) machine.Precondition {
+	p := machine.Precondition{Name: journalFolder, Found: "in " + dir}
 	at := dir
 	err := undo.CheckFolder(dir)
 	if untrusted, ok := errors.AsType[*undo.UntrustedError](err); ok {
-		p.State, p.Found, p.Remedy = lab.Unmet, fmt.Sprintf("%q %s", untrusted.Path, untrusted.Fault), untrusted.Remedy
+		p.State, p.Found, p.Remedy = machine.Unmet, fmt.Sprintf("%q %s", untrusted.Path, untrusted.Fault), untrusted.Remedy
 		return p
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		at = filepath.Dir(dir)
 	}
 	if err := unix.Access(at, unix.W_OK|unix.X_OK); err != nil {
-		p.State, p.Found = lab.Unmet, fmt.Sprintf("write to %s: %v", at, err)
+		p.State, p.Found = machine.Unmet, fmt.Sprintf("write to %s: %v", at, err)
 		p.Remedy = fmt.Sprintf("run as root, or have root make it: install -d -m 700 -o %d %s", os.Geteuid(), dir)
 	}
 	return p
 }
 
 // checkBinary looks whether a program can run where there is nothing else.
-func checkBinary(path string) lab.Precondition {
-	p := lab.Precondition{Name: binaryKind, Found: "static"}
+func checkBinary(path string) machine.Precondition {
+	p := machine.Precondition{Name: binaryKind, Found: "static"}
 	binary, err := os.Open(path)
 	if err == nil {
 		defer binary.Close()
 		err = isStatic(binary)
 	}
 	if err != nil {
-		p.State, p.Found, p.Remedy = lab.Unmet, err.Error(), "build it with CGO_ENABLED=0, or `make build`"
+		p.State, p.Found, p.Remedy = machine.Unmet, err.Error(), "build it with CGO_ENABLED=0, or `make build`"
 	}
 	return p
 }
@@ -123,8 +124,8 @@ func checkBinary(path string) lab.Precondition {
 // checkEngine connects to the engine. Its NAT must be this host's: an engine
 // on another machine, or in a network namespace of its own, has rules that
 // cannot be seen from here.
-func (h *Host) checkEngine(ctx context.Context) lab.Precondition {
-	p := lab.Precondition{Name: dockerEngine, State: lab.Unmet}
+func (h *Host) checkEngine(ctx context.Context) machine.Precondition {
+	p := machine.Precondition{Name: dockerEngine, State: machine.Unmet}
 	docker, err := connect("")
 	if err != nil {
 		p.Found, p.Remedy = err.Error(), "see DOCKER_HOST"
@@ -146,7 +147,7 @@ func (h *Host) checkEngine(ctx context.Context) lab.Precondition {
 		p.Found, p.Remedy = "the engine at "+address+" is rootless: its NAT is in a network namespace of its own", "use the system's engine"
 		return p
 	}
-	p.State, p.Found = lab.Met, h.info.ServerVersion+" at "+address
+	p.State, p.Found = machine.Met, h.info.ServerVersion+" at "+address
 	return p
 }
 
@@ -184,20 +185,20 @@ func (h *Host) backend() string {
 	return "iptables"
 }
 
-func (h *Host) checkBackend() lab.Precondition {
-	p := lab.Precondition{Name: firewallBackend, Found: h.backend()}
+func (h *Host) checkBackend() machine.Precondition {
+	p := machine.Precondition{Name: firewallBackend, Found: h.backend()}
 	if !strings.HasPrefix(h.backend(), "iptables") {
-		p.State = lab.Unmet
+		p.State = machine.Unmet
 		p.Remedy = `only iptables rules can be rewritten so far; set "firewall-backend": "iptables" for the daemon`
 	}
 	return p
 }
 
-func (h *Host) checkSubnets(ctx context.Context) lab.Precondition {
-	p := lab.Precondition{Name: labSubnets}
+func (h *Host) checkSubnets(ctx context.Context) machine.Precondition {
+	p := machine.Precondition{Name: labSubnets}
 	free, err := h.freeSubnets(ctx, 2)
 	if err != nil {
-		p.State, p.Found, p.Remedy = lab.Unmet, err.Error(), "see `ip route` and `docker network ls`: two must be free for the time of a run"
+		p.State, p.Found, p.Remedy = machine.Unmet, err.Error(), "see `ip route` and `docker network ls`: two must be free for the time of a run"
 		return p
 	}
 	p.Found = fmt.Sprintf("%v and %v are free", free[0], free[1])

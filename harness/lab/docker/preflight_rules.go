@@ -6,14 +6,14 @@ import (
 	"slices"
 	"strings"
 
-	"snatlab/harness/lab"
+	"snatlab/harness/machine"
 	"snatlab/harness/nat"
 )
 
 // checkRules finds the variants of iptables in which Docker has its rules, and
 // lists the chains that a run lists.
-func (h *Host) checkRules(ctx context.Context) lab.Precondition {
-	p := lab.Precondition{Name: iptablesRules, State: lab.Unmet}
+func (h *Host) checkRules(ctx context.Context) machine.Precondition {
+	p := machine.Precondition{Name: iptablesRules, State: machine.Unmet}
 	installed, err := nat.Installed()
 	if err != nil {
 		p.Found, p.Remedy = err.Error(), "install the package iptables"
@@ -44,7 +44,7 @@ func (h *Host) checkRules(ctx context.Context) lab.Precondition {
 		p.Remedy, p.Found = "iptables 1.6.2 or later is needed", names(h.tables)+": does not know --random-fully"
 		return p
 	}
-	p.State = lab.Met
+	p.State = machine.Met
 	return p
 }
 

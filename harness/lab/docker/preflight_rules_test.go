@@ -12,7 +12,7 @@ import (
 	"github.com/docker/docker/api/types/system"
 	"golang.org/x/sys/unix"
 
-	"snatlab/harness/lab"
+	"snatlab/harness/machine"
 	"snatlab/harness/nat"
 )
 
@@ -51,17 +51,17 @@ func TestCheckRules(t *testing.T) {
 	)
 	for _, c := range []struct {
 		name, script, backend string
-		state                 lab.State
+		state                 machine.State
 		found, remedy         string // found: a part
 	}{
-		{"Docker's_chains", dockersChains, "iptables", lab.Met, " (nft), --random-fully", ""},
-		{"no_chains", ":", "iptables", lab.Unmet, "Docker has no rules in ", question},
-		{"no_chains_of_another_backend", ":", "nftables", lab.Unmet, "Docker has no rules in ", "its firewall backend is nftables: see above"},
-		{"one_chain_is_gone", "iptables-nft -t nat -N DOCKER", "iptables", lab.Unmet,
+		{"Docker's_chains", dockersChains, "iptables", machine.Met, " (nft), --random-fully", ""},
+		{"no_chains", ":", "iptables", machine.Unmet, "Docker has no rules in ", question},
+		{"no_chains_of_another_backend", ":", "nftables", machine.Unmet, "Docker has no rules in ", "its firewall backend is nftables: see above"},
+		{"one_chain_is_gone", "iptables-nft -t nat -N DOCKER", "iptables", machine.Unmet,
 			" has Docker's chain DOCKER of table nat, but not DOCKER-USER of table filter", "something deleted it; a restart of the Docker daemon makes it anew"},
-		{"POSTROUTING_has_a_rule_of_nft", dockersChains + "iptables-nft -t nat -A POSTROUTING -j RETURN; nft add rule ip nat POSTROUTING ip saddr 10.8.0.0/24 oifname out0 masquerade random,persistent", "iptables", lab.Unmet,
+		{"POSTROUTING_has_a_rule_of_nft", dockersChains + "iptables-nft -t nat -A POSTROUTING -j RETURN; nft add rule ip nat POSTROUTING ip saddr 10.8.0.0/24 oifname out0 masquerade random,persistent", "iptables", machine.Unmet,
 			"list POSTROUTING of table nat with iptables-nft: ", isNative},
-		{"DOCKER-USER_has_a_rule_of_nft", dockersChains + "nft add rule ip filter DOCKER-USER ct mark set numgen inc mod 2", "iptables", lab.Unmet,
+		{"DOCKER-USER_has_a_rule_of_nft", dockersChains + "nft add rule ip filter DOCKER-USER ct mark set numgen inc mod 2", "iptables", machine.Unmet,
 			"list DOCKER-USER of table filter with iptables-nft: ", isNative},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -91,7 +91,7 @@ func TestCheckRules_names_a_legacy_table_that_nobody_can_list(t *testing.T) {
 	}
 	t.Setenv("PATH", dir)
 	p := (&Host{}).checkRules(t.Context())
-	if p.State != lab.Unmet || !strings.HasSuffix(p.Found, ", and the kernel has a legacy table nat that no program here can list") || p.Remedy != "install iptables-legacy" {
+	if p.State != machine.Unmet || !strings.HasSuffix(p.Found, ", and the kernel has a legacy table nat that no program here can list") || p.Remedy != "install iptables-legacy" {
 		t.Errorf("found %+v", p)
 	}
 }

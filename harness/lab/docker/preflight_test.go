@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"snatlab/harness/lab"
+	"snatlab/harness/machine"
 )
 
 // info is an engine's answer to GET /info.
@@ -23,7 +23,7 @@ func info(fields string) map[string]http.HandlerFunc {
 
 // look gives the precondition of a name. ADDRESS in its text stands for the
 // engine's.
-func look(t *testing.T, name, address string) lab.Precondition {
+func look(t *testing.T, name, address string) machine.Precondition {
 	t.Helper()
 	h, all := Preflight(t.Context(), "", 0)
 	t.Cleanup(func() { h.Close() })
@@ -34,7 +34,7 @@ func look(t *testing.T, name, address string) lab.Precondition {
 		}
 	}
 	t.Fatalf("nothing is said about %s: %+v", name, all)
-	return lab.Precondition{}
+	return machine.Precondition{}
 }
 
 func TestAnEngineThatCannotBeUsedIsToldWithWhatHelps(t *testing.T) {
@@ -42,20 +42,20 @@ func TestAnEngineThatCannotBeUsedIsToldWithWhatHelps(t *testing.T) {
 	for _, test := range []struct {
 		name    string
 		answers map[string]http.HandlerFunc
-		want    lab.Precondition
+		want    machine.Precondition
 	}{
 		{
 			"an engine as it should be", info(`"SecurityOptions":["name=seccomp,profile=builtin"]`),
-			lab.Precondition{State: lab.Met, Found: "29.0.0 at ADDRESS"},
+			machine.Precondition{State: machine.Met, Found: "29.0.0 at ADDRESS"},
 		}, {
 			"a rootless one", info(`"SecurityOptions":["name=seccomp,profile=builtin","name=rootless","name=cgroupns"]`),
-			lab.Precondition{State: lab.Unmet, Found: "the engine at ADDRESS is rootless: its NAT is in a network namespace of its own", Remedy: "use the system's engine"},
+			machine.Precondition{State: machine.Unmet, Found: "the engine at ADDRESS is rootless: its NAT is in a network namespace of its own", Remedy: "use the system's engine"},
 		}, {
 			"one that is broken", map[string]http.HandlerFunc{"GET /info": refuse(http.StatusInternalServerError, "disk full")},
-			lab.Precondition{State: lab.Unmet, Found: "connect to Docker at ADDRESS: Error response from daemon: disk full", Remedy: wrong},
+			machine.Precondition{State: machine.Unmet, Found: "connect to Docker at ADDRESS: Error response from daemon: disk full", Remedy: wrong},
 		}, {
 			"one that speaks something else", map[string]http.HandlerFunc{"GET /info": say("hello")},
-			lab.Precondition{State: lab.Unmet, Found: "connect to Docker at ADDRESS: Error reading remote info: invalid character 'h' looking for beginning of value", Remedy: wrong},
+			machine.Precondition{State: machine.Unmet, Found: "connect to Docker at ADDRESS: Error reading remote info: invalid character 'h' looking for beginning of value", Remedy: wrong},
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -96,12 +96,12 @@ func TestAnEngineThatDoesNotAnswerIsToldWithItsAddress(t *testing.T) {
 	} {
 		t.Run(test.host, func(t *testing.T) {
 			t.Setenv("DOCKER_HOST", test.host)
-			want := lab.Precondition{Name: dockerEngine, State: lab.Unmet, Found: test.found, Remedy: test.remedy}
+			want := machine.Precondition{Name: dockerEngine, State: machine.Unmet, Found: test.found, Remedy: test.remedy}
 			if got := look(t, dockerEngine, "ADDRESS"); got != want {
 				t.Errorf("found %+v\n want %+v", got, want)
 			}
 			for _, name := range []string{firewallBackend, iptablesRules, labSubnets} {
-				want := lab.Precondition{Name: name, State: lab.Unknown, Found: "no engine to look at"}
+				want := machine.Precondition{Name: name, State: machine.Unknown, Found: "no engine to look at"}
 				if got := look(t, name, "ADDRESS"); got != want {
 					t.Errorf("found %+v\n want %+v", got, want)
 				}
@@ -138,7 +138,7 @@ func TestAnEngineThatHangsIsGivenUpOn(t *testing.T) {
 	h := &Host{}
 	defer h.Close()
 	got := h.checkEngine(ctx)
-	if got.State != lab.Unmet || !strings.HasPrefix(got.Found, "connect to Docker at "+e.address+": ") {
+	if got.State != machine.Unmet || !strings.HasPrefix(got.Found, "connect to Docker at "+e.address+": ") {
 		t.Errorf("found %+v", got)
 	}
 }
@@ -147,12 +147,12 @@ func TestOnlyABackendOfIptablesCanBeUsed(t *testing.T) {
 	const remedy = `only iptables rules can be rewritten so far; set "firewall-backend": "iptables" for the daemon`
 	for _, test := range []struct {
 		name, fields string
-		want         lab.Precondition
+		want         machine.Precondition
 	}{
-		{"nftables", `"FirewallBackend":{"Driver":"nftables"}`, lab.Precondition{State: lab.Unmet, Found: "nftables", Remedy: remedy}},
-		{"iptables", `"FirewallBackend":{"Driver":"iptables"}`, lab.Precondition{Found: "iptables"}},
-		{"iptables under firewalld", `"FirewallBackend":{"Driver":"iptables+firewalld"}`, lab.Precondition{Found: "iptables+firewalld"}},
-		{"an engine before 29, which does not say", `"Name":"old"`, lab.Precondition{Found: "iptables"}},
+		{"nftables", `"FirewallBackend":{"Driver":"nftables"}`, machine.Precondition{State: machine.Unmet, Found: "nftables", Remedy: remedy}},
+		{"iptables", `"FirewallBackend":{"Driver":"iptables"}`, machine.Precondition{Found: "iptables"}},
+		{"iptables under firewalld", `"FirewallBackend":{"Driver":"iptables+firewalld"}`, machine.Precondition{Found: "iptables+firewalld"}},
+		{"an engine before 29, which does not say", `"Name":"old"`, machine.Precondition{Found: "iptables"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			e := startEngine(t, info(test.fields))
@@ -168,7 +168,7 @@ func TestAPoolThatIsTakenIsToldByWhom(t *testing.T) {
 	answers := info(`"Name":"full"`)
 	answers["GET /networks"] = say(`[{"Name":"vpn","IPAM":{"Config":[{"Subnet":"198.18.0.0/15"}]}}]`)
 	e := startEngine(t, answers)
-	want := lab.Precondition{Name: labSubnets, State: lab.Unmet, Remedy: "see `ip route` and `docker network ls`: two must be free for the time of a run",
+	want := machine.Precondition{Name: labSubnets, State: machine.Unmet, Remedy: "see `ip route` and `docker network ls`: two must be free for the time of a run",
 		Found: "fewer than 2 free /24 networks in 198.18.0.0/15: 198.18.0.0/15 is taken by a route or a Docker network"}
 	if got := look(t, labSubnets, e.address); got != want {
 		t.Errorf("found %+v\n want %+v", got, want)
@@ -204,12 +204,12 @@ func TestAFolderThatTakesNoJournalIsTold(t *testing.T) {
 	if err := errors.Join(os.Chmod(filepath.Dir(file), 0o700), os.Mkdir(shared, 0o700), os.Chmod(shared, 0o777|os.ModeSticky)); err != nil {
 		t.Fatal(err)
 	}
-	for dir, want := range map[string]lab.Precondition{
-		shared: {State: lab.Unmet, Found: fmt.Sprintf("%q can be written to by other users (mode 1777)", shared),
+	for dir, want := range map[string]machine.Precondition{
+		shared: {State: machine.Unmet, Found: fmt.Sprintf("%q can be written to by other users (mode 1777)", shared),
 			Remedy: "remove what you do not know from it, then: chmod 0700 " + shared},
-		filepath.Dir(file):                       {State: lab.Met, Found: "in " + filepath.Dir(file)},
-		filepath.Join(filepath.Dir(file), "new"): {State: lab.Met, Found: "in " + filepath.Join(filepath.Dir(file), "new")},
-		"/proc/sys/new": {State: lab.Unmet, Found: "write to /proc/sys: permission denied",
+		filepath.Dir(file):                       {State: machine.Met, Found: "in " + filepath.Dir(file)},
+		filepath.Join(filepath.Dir(file), "new"): {State: machine.Met, Found: "in " + filepath.Join(filepath.Dir(file), "new")},
+		"/proc/sys/new": {State: machine.Unmet, Found: "write to /proc/sys: permission denied",
 			Remedy: fmt.Sprintf("run as root, or have root make it: install -d -m 700 -o %d /proc/sys/new", os.Geteuid())},
 	} {
 		want.Name = journalFolder

@@ -31,6 +31,7 @@ import (
 
 	"snatlab/harness/conntrack"
 	"snatlab/harness/lab"
+	"snatlab/harness/machine"
 	"snatlab/harness/nat"
 	"snatlab/harness/probe"
 	"snatlab/harness/result"
@@ -59,7 +60,7 @@ func Open(ctx context.Context, c Config) (_ lab.Keeper, err error) {
 	if c.Say == nil {
 		c.Say = func(string) {}
 	}
-	l := &netnsLab{Config: c, machine: lab.Environment(scenario.Netns), journal: undo.InMemory(undoers())}
+	l := &netnsLab{Config: c, facts: machine.ReadFacts(scenario.Netns), journal: undo.InMemory(undoers())}
 	open := false
 	defer func() {
 		if !open { // after a panic as well
@@ -88,7 +89,7 @@ func undoers() undo.Undoers {
 type netnsLab struct {
 	Config
 	lab.Probes
-	machine result.Env // before anything was built
+	facts   result.Env // before anything was built
 	barrier *os.File   // memory that the clients share
 	router  *router
 	rule    *nat.Rule
@@ -141,8 +142,8 @@ func (l *netnsLab) Apply(ctx context.Context, arm scenario.Arm) (lab.Rule, error
 
 // site is where arms are applied.
 func (l *netnsLab) site() *lab.Site {
-	enter := func(n *node) lab.Enter {
-		return func(do func() error) error { return lab.In(n.space, do) }
+	enter := func(n *node) machine.NamespaceFunc {
+		return func(do func() error) error { return machine.DoInNamespace(n.space, do) }
 	}
 	s := &lab.Site{Router: l.router.do, Server: enter(l.nodes[0]), Rule: l.rule, Outgoing: serverPlace().name, Journal: l.journal,
 		Taken: slices.Concat(l.ClientAddresses(), []netip.Addr{l.ServerAddress()})}
@@ -180,12 +181,12 @@ func (l *netnsLab) Forget(ctx context.Context, server netip.AddrPort, ports [][]
 }
 
 func (l *netnsLab) Environment() result.Env {
-	env := l.machine
+	env := l.facts
 	env.CPUs = len(l.Clients()[0].Hello.CPUs)
 	env.Rootless = Reexecuted()
 	env.NAT, env.Widened = l.NAT, l.Widen
 	_ = l.router.do(func() error {
-		env.Sysctls = lab.Sysctls()
+		env.Sysctls = machine.ReadRaceSysctls()
 		return nil
 	})
 	if tables := l.rule.Tables(); tables != nil {

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"snatlab/harness/lab"
+	"snatlab/harness/machine"
 	"snatlab/harness/probe"
 )
 
@@ -28,7 +29,7 @@ const somaxconn = "32768"
 // lengthenQueue sets it. Before Linux 6.3 the root of a user namespace does not
 // see that sysctl; the server makes do with what there is.
 func lengthenQueue() error {
-	err := lab.WriteSysctl("net.core.somaxconn", somaxconn)
+	err := machine.WriteSysctl("net.core.somaxconn", somaxconn)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -59,7 +60,7 @@ func (l *netnsLab) start(ctx context.Context, p place, role string) (probe.Strea
 	}
 	err := l.router.connect(p, n.space)
 	if err == nil && role == probe.RoleServer {
-		err = lab.In(n.space, lengthenQueue)
+		err = machine.DoInNamespace(n.space, lengthenQueue)
 	}
 	if err != nil {
 		return probe.Stream{}, fmt.Errorf("connect %s: %w", p.name, err)
@@ -112,7 +113,7 @@ func (n *node) launch(l *netnsLab, role string) error {
 
 // mayBecome tells whether this process may give another one that user.
 func mayBecome(user uint64) bool {
-	return mapped(user) && lab.CheckPrivilege(map[int]string{unix.CAP_SETUID: "CAP_SETUID", unix.CAP_SETGID: "CAP_SETGID"}).State == lab.Met
+	return mapped(user) && machine.CheckPrivilege(unix.CAP_SETUID, unix.CAP_SETGID).State == machine.Met
 }
 
 // grace bounds how long probes may take to see that they are not needed any more.

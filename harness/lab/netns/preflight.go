@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"snatlab/harness/lab"
+	"snatlab/harness/machine"
 	"snatlab/harness/nat"
 	"snatlab/harness/probe"
 	"snatlab/harness/scenario"
@@ -17,21 +18,21 @@ import (
 // building a router with one client and the rule, and throwing them away. It
 // changes nothing. Writer is what writes the rule, entries the room in the
 // conntrack table that the run wants.
-func Preflight(ctx context.Context, writer string, entries int) []lab.Precondition {
-	all := []lab.Precondition{checkPrivilege()}
+func Preflight(ctx context.Context, writer string, entries int) []machine.Precondition {
+	all := []machine.Precondition{checkPrivilege()}
 	if Reexecuted() {
 		all[0].Found += " of a user namespace of its own"
 	}
-	if all[0].State != lab.Met {
+	if all[0].State != machine.Met {
 		all[0].Remedy = "run as root, or where user namespaces are allowed"
 		for _, name := range []string{namespaces, masqueradeRule, "conntrack"} {
-			all = append(all, lab.Precondition{Name: name, State: lab.Unknown, Found: "no privilege to look"})
+			all = append(all, machine.Precondition{Name: name, State: machine.Unknown, Found: "no privilege to look"})
 		}
 	} else {
 		all = append(all, try(ctx, cmp.Or(writer, scenario.NFTables), entries)...)
 	}
 	// The kernel last: to build something may have loaded what is looked for.
-	return append(all, lab.CheckKernel(), lab.CheckCPUs(), lab.CheckFiles("the limit of open files (ulimit -n)"))
+	return append(all, machine.CheckKernel(), machine.CheckCPUs(), machine.CheckOpenFiles("the limit of open files (ulimit -n)"))
 }
 
 // The names of preconditions.
@@ -54,10 +55,10 @@ func (l *netnsLab) tryClient(ctx context.Context) error {
 }
 
 // try builds what a lab stands on.
-func try(ctx context.Context, writer string, entries int) []lab.Precondition {
-	links := lab.Precondition{Name: namespaces, Found: "network namespaces, bridge, veth, a probe in one", Remedy: "see \"What a run needs\" in the README"}
-	rule := lab.Precondition{Name: masqueradeRule, State: lab.Unknown, Found: "no router to look in"}
-	table := lab.Precondition{Name: "conntrack", State: lab.Unknown, Found: rule.Found}
+func try(ctx context.Context, writer string, entries int) []machine.Precondition {
+	links := machine.Precondition{Name: namespaces, Found: "network namespaces, bridge, veth, a probe in one", Remedy: "see \"What a run needs\" in the README"}
+	rule := machine.Precondition{Name: masqueradeRule, State: machine.Unknown, Found: "no router to look in"}
+	table := machine.Precondition{Name: "conntrack", State: machine.Unknown, Found: rule.Found}
 
 	l := &netnsLab{Config: Config{NAT: writer, Binary: thisBinary, Say: func(string) {}}, journal: undo.InMemory(undoers())}
 	defer l.Close(ctx)
@@ -66,12 +67,12 @@ func try(ctx context.Context, writer string, entries int) []lab.Precondition {
 		err = l.tryClient(ctx)
 	}
 	if err != nil {
-		links.State, links.Found = lab.Unmet, err.Error()
-		return []lab.Precondition{links, rule, table}
+		links.State, links.Found = machine.Unmet, err.Error()
+		return []machine.Precondition{links, rule, table}
 	}
-	rule.State = lab.Met
+	rule.State = machine.Met
 	if err := l.masquerade(ctx); err != nil {
-		rule.State, rule.Found, rule.Remedy = lab.Unmet, err.Error(), remedyForRule(writer, err)
+		rule.State, rule.Found, rule.Remedy = machine.Unmet, err.Error(), remedyForRule(writer, err)
 	} else {
 		rule.Found = fmt.Sprintf("%s: %s", l.rule.Program(), l.rule.Text)
 	}
@@ -79,7 +80,7 @@ func try(ctx context.Context, writer string, entries int) []lab.Precondition {
 		table = lab.CheckConntrack(entries, false)
 		return nil
 	})
-	return []lab.Precondition{links, rule, table}
+	return []machine.Precondition{links, rule, table}
 }
 
 // remedyForRule names what the kernel lacks only if the kernel said so.

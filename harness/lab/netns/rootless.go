@@ -16,7 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"snatlab/harness/lab"
+	"snatlab/harness/machine"
 )
 
 // reexecuted marks, in the environment, a program that Reexec started.
@@ -36,10 +36,10 @@ const statusFD = 3
 func Reexecuted() bool { return os.Getenv(reexecuted) != "" }
 
 // Privileged tells whether this process can make namespaces by itself.
-func Privileged() bool { return checkPrivilege().State == lab.Met }
+func Privileged() bool { return checkPrivilege().State == machine.Met }
 
-func checkPrivilege() lab.Precondition {
-	return lab.CheckPrivilege(map[int]string{unix.CAP_NET_ADMIN: "CAP_NET_ADMIN", unix.CAP_SYS_ADMIN: "CAP_SYS_ADMIN"})
+func checkPrivilege() machine.Precondition {
+	return machine.CheckPrivilege(unix.CAP_NET_ADMIN, unix.CAP_SYS_ADMIN)
 }
 
 // mapped tells whether this process' user namespace has a user of that number.

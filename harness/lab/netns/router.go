@@ -11,7 +11,7 @@ import (
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 
-	"snatlab/harness/lab"
+	"snatlab/harness/machine"
 )
 
 // router is the namespace in the middle, and the thread that lives in it. Work
@@ -144,7 +144,7 @@ func (l *netnsLab) makeRouter(context.Context) (err error) {
 	if l.router, err = newRouter(); err != nil {
 		return err
 	}
-	if err := l.router.do(func() error { return errors.Join(quiet(), lab.WriteSysctl("net.ipv4.ip_forward", "1")) }); err != nil {
+	if err := l.router.do(func() error { return errors.Join(quiet(), machine.WriteSysctl("net.ipv4.ip_forward", "1")) }); err != nil {
 		return err
 	}
 	link := &netlink.Bridge{LinkAttrs: attributes(bridge)}
@@ -166,7 +166,7 @@ func needs(err error, module, option string) error {
 // quiet keeps IPv6 from talking to its neighbours. A kernel without it is quiet.
 func quiet() error {
 	for _, which := range []string{"all", "default"} {
-		err := lab.WriteSysctl("net.ipv6.conf."+which+".disable_ipv6", "1")
+		err := machine.WriteSysctl("net.ipv6.conf."+which+".disable_ipv6", "1")
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}

@@ -11,7 +11,7 @@ import (
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 
-	"snatlab/harness/lab"
+	"snatlab/harness/machine"
 	"snatlab/harness/scenario"
 )
 
@@ -65,7 +65,7 @@ func (r *router) connect(p place, space netns.NsHandle) error {
 	if err := r.netlink.LinkAdd(cable); err != nil {
 		return fmt.Errorf("make a veth pair: %w", needs(err, "veth", "CONFIG_VETH"))
 	}
-	if err := lab.In(space, quiet); err != nil {
+	if err := machine.DoInNamespace(space, quiet); err != nil {
 		return err
 	}
 	inside, err := netlink.NewHandleAt(space, unix.NETLINK_ROUTE)

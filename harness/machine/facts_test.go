@@ -1,4 +1,4 @@
-package lab
+package machine
 
 import (
 	"bytes"
@@ -11,18 +11,17 @@ import (
 	"testing/fstest"
 
 	"github.com/google/go-cmp/cmp"
-	"golang.org/x/sys/unix"
 
 	"snatlab/harness/result"
 )
 
-// holding is a machine with these files.
-func holding(files map[string]string) machine {
+// newFileTree returns a machine with these files.
+func newFileTree(files map[string]string) fileTree {
 	root := fstest.MapFS{}
 	for path, text := range files {
 		root[path] = &fstest.MapFile{Data: []byte(text)}
 	}
-	return machine{root}
+	return fileTree{root}
 }
 
 // Files that say which machine it is.
@@ -133,7 +132,7 @@ func TestCPUsAreNamed(t *testing.T) {
 		{"Apple, virtual", "processor\t: 0\nCPU implementer\t: 0x61\nCPU variant\t: 0x0\nCPU part\t: 0x000\nCPU revision\t: 0\n", "implementer 0x61 part 0x000 r0p0"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			if diff := cmp.Diff(&test.want, holding(map[string]string{cpuInfoFile: test.info}).cpuModel()); diff != "" {
+			if diff := cmp.Diff(&test.want, newFileTree(map[string]string{cpuInfoFile: test.info}).cpuModel()); diff != "" {
 				t.Error(diff)
 			}
 		})
@@ -200,7 +199,7 @@ func TestHypervisorIsTold(t *testing.T) {
 			for path, text := range test.also {
 				files[path] = text
 			}
-			if diff := cmp.Diff(known(test.want), holding(files).virtualisation()); diff != "" {
+			if diff := cmp.Diff(nilIfEmpty(test.want), newFileTree(files).virtualisation()); diff != "" {
 				t.Error(diff)
 			}
 		})
@@ -233,7 +232,7 @@ func TestGovernorsAreTold(t *testing.T) {
 		{"not a CPU's", map[string]string{cpu + "cpufreq/policy0/scaling_governor": "powersave\n", cpu + "cpuidle/current_governor": "menu\n"}, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			if diff := cmp.Diff(known(test.want), holding(test.files).governor()); diff != "" {
+			if diff := cmp.Diff(nilIfEmpty(test.want), newFileTree(test.files).governor()); diff != "" {
 				t.Error(diff)
 			}
 		})
@@ -267,7 +266,7 @@ func TestKernelConfigIsHashed(t *testing.T) {
 		{"empty", map[string]string{"proc/config.gz": "", file: ""}, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			if diff := cmp.Diff(known(test.want), holding(test.files).kernelConfig(release)); diff != "" {
+			if diff := cmp.Diff(nilIfEmpty(test.want), newFileTree(test.files).kernelConfig(release)); diff != "" {
 				t.Error(diff)
 			}
 		})
@@ -275,30 +274,30 @@ func TestKernelConfigIsHashed(t *testing.T) {
 }
 
 func TestMemoryAndLoadAreRead(t *testing.T) {
-	m := holding(map[string]string{
+	f := newFileTree(map[string]string{
 		"proc/meminfo": "MemTotal:       24684084 kB\nMemFree:        23978184 kB\n",
 		"proc/loadavg": "0.44 0.61 1.39 2/115 16232\n",
 	})
-	if diff := cmp.Diff(new(uint64(24684084*1024)), m.memoryTotal()); diff != "" {
+	if diff := cmp.Diff(new(uint64(24684084*1024)), f.memoryTotal()); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff(&[3]float64{0.44, 0.61, 1.39}, m.load()); diff != "" {
+	if diff := cmp.Diff(&[3]float64{0.44, 0.61, 1.39}, f.load()); diff != "" {
 		t.Error(diff)
 	}
 }
 
 func TestWhatCannotBeReadIsUnknown(t *testing.T) {
-	for name, m := range map[string]machine{
-		"no files": holding(nil),
-		"empty files": holding(map[string]string{cpuInfoFile: "", "proc/meminfo": "", "proc/loadavg": "", clockFile: "", vendorFile: "", productFile: "",
+	for name, f := range map[string]fileTree{
+		"no files": newFileTree(nil),
+		"empty files": newFileTree(map[string]string{cpuInfoFile: "", "proc/meminfo": "", "proc/loadavg": "", clockFile: "", vendorFile: "", productFile: "",
 			"sys/devices/system/cpu/online": "", "sys/hypervisor/type": "", treeFile: ""}),
-		"nonsense": holding(map[string]string{cpuInfoFile: "\x00\n\n:\n", "proc/meminfo": "MemTotal: much\n", "proc/loadavg": "0.44 0.61",
+		"nonsense": newFileTree(map[string]string{cpuInfoFile: "\x00\n\n:\n", "proc/meminfo": "MemTotal: much\n", "proc/loadavg": "0.44 0.61",
 			"sys/devices/system/cpu/online": "some"}),
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := result.Env{
-				KernelConfig: m.kernelConfig("6.1"), CPUModel: m.cpuModel(), CPUsOnline: m.cpusOnline(), Governor: m.governor(),
-				Virtualisation: m.virtualisation(), MemoryTotal: m.memoryTotal(), Load: m.load(),
+				KernelConfig: f.kernelConfig("6.1"), CPUModel: f.cpuModel(), CPUsOnline: f.cpusOnline(), Governor: f.governor(),
+				Virtualisation: f.virtualisation(), MemoryTotal: f.memoryTotal(), Load: f.load(),
 			}
 			if diff := cmp.Diff(result.Env{CPUsOnline: runtime.NumCPU()}, got); diff != "" {
 				t.Error(diff)
@@ -308,7 +307,7 @@ func TestWhatCannotBeReadIsUnknown(t *testing.T) {
 }
 
 func TestThisMachineIsTold(t *testing.T) {
-	env := Environment("netns")
+	env := ReadFacts("netns")
 	if env.Driver != "netns" || env.Arch != runtime.GOARCH || env.Kernel == "" || env.KernelVersion == "" {
 		t.Errorf("untold: %+v", env)
 	}
@@ -318,7 +317,7 @@ func TestThisMachineIsTold(t *testing.T) {
 }
 
 func TestSysctlsAreReadByName(t *testing.T) {
-	m := holding(map[string]string{
+	f := newFileTree(map[string]string{
 		"proc/sys/net/ipv4/ip_local_port_range":        "32768\t60999\n",
 		"proc/sys/net/core/somaxconn":                  "4096\n",
 		"proc/sys/net/ipv4/conf/eth0.1/forwarding":     "1\n",
@@ -331,7 +330,7 @@ func TestSysctlsAreReadByName(t *testing.T) {
 		"net.ipv4.conf.eth0/1.forwarding": "1",
 		"net.ipv4.tcp_fastopen_key":       "",
 	}
-	got := m.sysctls([]string{"net.ipv4.ip_local_port_range", "net.core.somaxconn", "net.ipv4.conf.eth0/1.forwarding", "net.ipv4.tcp_fastopen_key",
+	got := f.readSysctls([]string{"net.ipv4.ip_local_port_range", "net.core.somaxconn", "net.ipv4.conf.eth0/1.forwarding", "net.ipv4.tcp_fastopen_key",
 		"net.netfilter.nf_conntrack_max", "net..ipv4", "", "/../../etc/passwd"})
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -340,10 +339,12 @@ func TestSysctlsAreReadByName(t *testing.T) {
 
 func TestSysctlsAreThoseOfTheThreadsNamespace(t *testing.T) {
 	const name, file, other = "net.ipv4.ip_local_port_range", "/proc/sys/net/ipv4/ip_local_port_range", "net.ipv4.tcp_syn_retries"
-	before := Sysctls()[name]
-	inside, err := inNewNamespace(func() (map[string]string, error) {
+	before := ReadRaceSysctls()[name]
+	var inside map[string]string
+	err := doInNewNamespace(func() error {
 		err := os.WriteFile(file, []byte("40000 40999"), 0)
-		return Sysctls(other), err
+		inside = hostFiles.readSysctls(append([]string{other}, raceSysctls...))
+		return err
 	})
 	if errors.Is(err, os.ErrPermission) && (testing.Short() || os.Getenv("CI") != "true") {
 		t.Skipf("%v (this test takes root)", err)
@@ -354,21 +355,7 @@ func TestSysctlsAreThoseOfTheThreadsNamespace(t *testing.T) {
 	if inside[name] != "40000 40999" || inside[other] == "" || inside["net.ipv4.ip_forward"] == "" {
 		t.Errorf("inside: %v", inside)
 	}
-	if after := Sysctls()[name]; after != before || after == "" {
+	if after := ReadRaceSysctls()[name]; after != before || after == "" {
 		t.Errorf("outside: %q, was %q", after, before)
 	}
-}
-
-// inNewNamespace does something in a network namespace that is gone afterwards.
-func inNewNamespace(do func() (map[string]string, error)) (values map[string]string, err error) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		runtime.LockOSThread() // never unlocked: the thread ends with this goroutine
-		if err = os.NewSyscallError("unshare", unix.Unshare(unix.CLONE_NEWNET)); err == nil {
-			values, err = do()
-		}
-	}()
-	<-done
-	return values, err
 }

@@ -1,4 +1,4 @@
-package lab
+package machine
 
 import (
 	"fmt"
@@ -11,13 +11,13 @@ import (
 	"snatlab/harness/scenario"
 )
 
-// needNamespaces is for tests that make namespaces.
+// needNamespaces skips a test where no namespaces can be made.
 func needNamespaces(t *testing.T) {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("needs network namespaces; make check leaves it out")
 	}
-	if err := inFreshNamespace(func() error { return nil }); err != nil {
+	if err := doInNewNamespace(func() error { return nil }); err != nil {
 		if os.Getenv("CI") == "true" {
 			t.Fatal(err)
 		}
@@ -71,7 +71,7 @@ func TestCheckSysctls(t *testing.T) {
 func TestCheckSysctls_host(t *testing.T) {
 	needNamespaces(t)
 	t.Run("one that this host may only read is told", func(t *testing.T) {
-		err := inFreshNamespace(func() error {
+		err := doInNewNamespace(func() error {
 			return trySysctls([]scenario.Sysctl{{Name: "net.ipv4.tcp_available_congestion_control", Value: "reno"}}, true)
 		})
 		const want = "net.ipv4.tcp_available_congestion_control: it cannot be read and set here: permission denied (this program runs in a container, or not in the machine's first network namespace?)"
@@ -80,12 +80,12 @@ func TestCheckSysctls_host(t *testing.T) {
 		}
 	})
 	t.Run("one of the host is looked at, and not set", func(t *testing.T) {
-		err := inFreshNamespace(func() error { // which is the host to it
-			before, err := readSysctl("net.ipv4.tcp_timestamps")
+		err := doInNewNamespace(func() error { // which is the host to it
+			before, err := ReadSysctl("net.ipv4.tcp_timestamps")
 			if err == nil {
 				err = trySysctls([]scenario.Sysctl{{Name: "net.ipv4.tcp_timestamps", Value: "0"}}, true)
 			}
-			if now, _ := readSysctl("net.ipv4.tcp_timestamps"); err == nil && now != before {
+			if now, _ := ReadSysctl("net.ipv4.tcp_timestamps"); err == nil && now != before {
 				err = fmt.Errorf("it was %s and is %s", before, now)
 			}
 			return err
@@ -98,10 +98,10 @@ func TestCheckSysctls_host(t *testing.T) {
 
 // A sysctl that a namespace of this kernel can set is not refused by the table of
 // those of the whole machine.
-func TestTheTableOfGlobalSysctlsHoldsNoneOfANamespace(t *testing.T) {
+func TestGlobalSysctls(t *testing.T) {
 	needNamespaces(t)
 	var names []string
-	err := inFreshNamespace(func() error {
+	err := doInNewNamespace(func() error {
 		return filepath.WalkDir("/proc/sys/net", func(path string, entry fs.DirEntry, err error) error {
 			if err != nil || entry.IsDir() {
 				return err

@@ -1,4 +1,4 @@
-package lab
+package machine
 
 import (
 	"io/fs"
@@ -6,23 +6,23 @@ import (
 	"strings"
 )
 
-// Names that say more than which hypervisor it is.
+// The results of virtualisation that are not the name of a hypervisor.
 const (
 	bareMetal = "none"
-	vmOther   = "vm-other" // a virtual machine, but whose cannot be told
+	vmOther   = "vm-other" // a virtual machine of an unknown hypervisor
 	qemu      = "qemu"     // QEMU's machine, whether or not KVM runs it
 )
 
-// virtualisation names the hypervisor as systemd-detect-virt --vm does, for the
-// most part. That asks CPUID for it, which takes assembly. The kernel has asked
-// as well, and offers the hypervisor's clock if it knows one.
-func (m machine) virtualisation() *string {
-	if kind := m.read("sys/hypervisor/type"); kind != "" {
+// virtualisation returns the name of the hypervisor, for the most part as
+// systemd-detect-virt --vm does. systemd asks CPUID, which requires assembly. The
+// kernel has asked CPUID as well, and offers the hypervisor's clock if it knows one.
+func (f fileTree) virtualisation() *string {
+	if kind := f.read("sys/hypervisor/type"); kind != "" {
 		return &kind // xen; its dom0 as well, whose CPUs are virtual too
 	}
-	flags, isX86 := m.cpuInfo()[0]["flags"]
+	flags, isX86 := f.cpuInfo()[0]["flags"]
 	flagged := slices.Contains(strings.Fields(flags), "hypervisor")
-	firmware, clock := m.dmi(), m.clock()
+	firmware, clock := f.findInDMI(), f.findInClocks()
 	switch {
 	case isX86 && !flagged && rentsMetal(firmware):
 		return new(bareMetal)
@@ -37,11 +37,11 @@ func (m machine) virtualisation() *string {
 	case isX86:
 		return new(bareMetal)
 	}
-	return known(m.deviceTree())
+	return nilIfEmpty(f.findInDeviceTree())
 }
 
-// dmiNames are what firmware calls itself, by the beginnings of sys_vendor and
-// product_name. The first match holds.
+// dmiNames are the names of hypervisors by the beginnings of sys_vendor and
+// product_name, which the firmware sets. The first match holds.
 var dmiNames = []struct{ vendor, product, name string }{
 	{"Amazon EC2", "", "amazon"},
 	{"Google", "Google Compute Engine", "google"},
@@ -60,10 +60,10 @@ var dmiNames = []struct{ vendor, product, name string }{
 	{"", "BHYVE", "bhyve"},
 }
 
-// dmi names the hypervisor by its firmware. That of a machine is unknown, and
-// so is that of a virtual machine without any, like Firecracker's.
-func (m machine) dmi() string {
-	vendor, product := m.read("sys/class/dmi/id/sys_vendor"), m.read("sys/class/dmi/id/product_name")
+// findInDMI returns the hypervisor that the firmware names: none on a physical
+// machine, nor in a virtual machine without firmware, like Firecracker's.
+func (f fileTree) findInDMI() string {
+	vendor, product := f.read("sys/class/dmi/id/sys_vendor"), f.read("sys/class/dmi/id/product_name")
 	for _, n := range dmiNames {
 		if !strings.HasPrefix(vendor, n.vendor) || !strings.HasPrefix(product, n.product) {
 			continue
@@ -76,13 +76,13 @@ func (m machine) dmi() string {
 	return ""
 }
 
-// rentsMetal tells the clouds whose firmware is the same on machines without a
-// hypervisor.
+// rentsMetal reports whether a cloud also rents machines without a hypervisor, which
+// have the same firmware.
 func rentsMetal(name string) bool { return name == "amazon" || name == "google" }
 
-// clock names the hypervisor by the clock that it offers to the kernel.
-func (m machine) clock() string {
-	for _, clock := range strings.Fields(m.read("sys/devices/system/clocksource/clocksource0/available_clocksource")) {
+// findInClocks returns the hypervisor that offers a clock to the kernel.
+func (f fileTree) findInClocks() string {
+	for _, clock := range strings.Fields(f.read("sys/devices/system/clocksource/clocksource0/available_clocksource")) {
 		switch {
 		case clock == "kvm-clock":
 			return "kvm"
@@ -95,12 +95,13 @@ func (m machine) clock() string {
 	return ""
 }
 
-// deviceTree names the hypervisor of ARM machines without DMI. Boards describe
-// themselves; where firmware has ACPI the tree is empty, and nothing is known.
-func (m machine) deviceTree() string {
+// findInDeviceTree returns the hypervisor of ARM machines without DMI. Boards
+// describe themselves. Where firmware has ACPI the tree is empty, and the result
+// is unknown.
+func (f fileTree) findInDeviceTree() string {
 	const tree = "proc/device-tree/"
-	hypervisor, board := m.read(tree+"hypervisor/compatible"), m.read(tree+"compatible")
-	config, _ := fs.Glob(m.root, tree+"fw-cfg*")
+	hypervisor, board := f.read(tree+"hypervisor/compatible"), f.read(tree+"compatible")
+	config, _ := fs.Glob(f.root, tree+"fw-cfg*")
 	switch {
 	case strings.Contains(hypervisor, "kvm"):
 		return "kvm"

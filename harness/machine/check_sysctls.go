@@ -1,23 +1,19 @@
-package lab
+package machine
 
 import (
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"runtime"
 	"strings"
-
-	"github.com/vishvananda/netns"
-	"golang.org/x/sys/unix"
 
 	"snatlab/harness/scenario"
 )
 
-// CheckSysctls looks whether this kernel lets the arms of a scenario set their
-// sysctls, before anything is built. Those of namespaces are set in a new one,
-// which ends with the check. Those of the host are opened for writing, and not
-// written. It needs CAP_SYS_ADMIN.
+// CheckSysctls checks whether this kernel lets the arms of a scenario set their
+// sysctls, before anything is built. Sysctls of namespaces are set in a new
+// namespace, which ends with the check. Sysctls of the host are opened for
+// writing, and not written. CheckSysctls requires CAP_SYS_ADMIN.
 func CheckSysctls(s *scenario.Scenario) Precondition {
 	p := Precondition{Name: "sysctls", Remedy: "see /proc/sys/net for those that this kernel has, or take it out of the scenario"}
 	n := 0
@@ -42,8 +38,8 @@ func CheckSysctls(s *scenario.Scenario) Precondition {
 	return p
 }
 
-// trySysctls sets sysctls in a new network namespace; those of the host it only
-// looks at.
+// trySysctls sets sysctls in a new network namespace. It only opens those of the
+// host.
 func trySysctls(all []scenario.Sysctl, host bool) error {
 	if len(all) == 0 {
 		return nil
@@ -59,13 +55,13 @@ func trySysctls(all []scenario.Sysctl, host bool) error {
 	if host {
 		return try()
 	}
-	return inFreshNamespace(try)
+	return doInNewNamespace(try)
 }
 
-// trySysctl looks whether a sysctl of the calling thread's namespace is there and
-// may be written, and what it makes of the value.
+// trySysctl checks whether a sysctl of the calling thread's namespace exists, may
+// be written, and accepts the value.
 func trySysctl(s scenario.Sysctl, host bool) error {
-	at := withInterface(s.Name)
+	at := useLoopback(s.Name)
 	file, err := os.OpenFile(sysctlPath(at), os.O_RDWR, 0)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && host:
@@ -83,14 +79,14 @@ func trySysctl(s scenario.Sysctl, host bool) error {
 	if host {
 		return nil
 	}
-	_, err = replaceSysctl(at, s.Value)
+	_, err = ReplaceSysctl(at, s.Value)
 	return err
 }
 
-// withInterface replaces an interface that the calling thread's namespace does not
+// useLoopback replaces an interface that the calling thread's namespace does not
 // have by the loopback interface, which has the same settings: a lab's interfaces
-// are not there yet.
-func withInterface(name string) string {
+// do not exist yet.
+func useLoopback(name string) string {
 	words := strings.Split(name, ".")
 	if len(words) < 5 || words[2] != "conf" && words[2] != "neigh" {
 		return name
@@ -100,32 +96,4 @@ func withInterface(name string) string {
 	}
 	words[3] = "lo"
 	return strings.Join(words, ".")
-}
-
-// inFreshNamespace does something in a new network namespace, which ends with it.
-func inFreshNamespace(do func() error) error {
-	var err error
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		runtime.LockOSThread()
-		home, homeErr := netns.Get()
-		if err = homeErr; err != nil {
-			runtime.UnlockOSThread()
-			return
-		}
-		defer home.Close()
-		if err = unix.Unshare(unix.CLONE_NEWNET); err == nil {
-			err = do()
-		} else {
-			err = fmt.Errorf("make a network namespace: %w", err)
-		}
-		if back := netns.Set(home); back != nil {
-			err = errors.Join(err, back)
-			return // the thread ends with its goroutine
-		}
-		runtime.UnlockOSThread()
-	}()
-	<-done
-	return err
 }

@@ -4,97 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"net/netip"
-	"os"
 	"regexp"
-	"runtime"
-	"strings"
 
 	"github.com/vishvananda/netlink"
-	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 
+	"snatlab/harness/machine"
 	"snatlab/harness/scenario"
 	"snatlab/harness/undo"
 )
-
-// Enter does something in one of a lab's network namespaces.
-type Enter func(do func() error) error
-
-// In does something in a network namespace, on a thread that is there for the
-// time of it. A panic is the caller's.
-func In(space netns.NsHandle, do func() error) error {
-	var err error
-	var panicked any
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		err = enter(space, func() (err error) {
-			defer func() { panicked = recover() }()
-			return do()
-		})
-	}()
-	<-done
-	if panicked != nil {
-		panic(panicked)
-	}
-	return err
-}
-
-// enter has the calling thread do something in a namespace. One that does not
-// find back ends with its goroutine.
-func enter(space netns.NsHandle, do func() error) error {
-	runtime.LockOSThread()
-	home, err := netns.Get()
-	if err == nil {
-		defer home.Close()
-		err = netns.Set(space)
-	}
-	if err != nil {
-		runtime.UnlockOSThread()
-		return fmt.Errorf("enter a network namespace: %w", err)
-	}
-	err = do()
-	if back := netns.Set(home); back != nil {
-		return errors.Join(err, back)
-	}
-	runtime.UnlockOSThread()
-	return err
-}
-
-// Namespace is that of a process, which may end meanwhile.
-type Namespace struct {
-	handle netns.NsHandle
-	err    error // why it could not be opened
-}
-
-// Of opens the namespace of a process. That it cannot be had is told when it is
-// needed.
-func Of(pid int) *Namespace {
-	handle, err := netns.GetFromPid(pid)
-	if err != nil {
-		err = fmt.Errorf("open the network namespace of process %d: %w", pid, err)
-	}
-	return &Namespace{handle, err}
-}
-
-// Enter does something in it.
-func (n *Namespace) Enter(do func() error) error {
-	if n.err != nil {
-		return n.err
-	}
-	return In(n.handle, do)
-}
-
-// Close lets it go.
-func (n *Namespace) Close() error {
-	if n.err != nil || !n.handle.IsOpen() {
-		return nil
-	}
-	return n.handle.Close()
-}
 
 // The kinds of steps of this package.
 const (
@@ -109,7 +29,7 @@ func Undoers() undo.Undoers {
 			if err := s.check(); err != nil {
 				return err
 			}
-			return restoreSysctl(s)
+			return machine.RestoreSysctl(s.Name, s.Before, s.Set)
 		}),
 		KindAddress: undo.With(func(_ context.Context, a address) error {
 			if err := a.check(); err != nil {
@@ -140,86 +60,22 @@ func (s sysctl) check() error {
 	return nil
 }
 
-// sysctlValue is the form of a value as readSysctl returns it. It may be empty.
+// sysctlValue is the form of a value as machine.ReadSysctl returns it. It may be empty.
 var sysctlValue = regexp.MustCompile(`^([!-~]+( [!-~]+)*)?$`)
 
 // sysctlStep prepares a change in the calling thread's namespace.
 func sysctlStep(s scenario.Sysctl) (undo.Step, func() error, error) {
-	before, err := readSysctl(s.Name)
+	before, err := machine.ReadSysctl(s.Name)
 	if err != nil {
 		return undo.Step{}, nil, err
 	}
-	args := sysctl{s.Name, before, words(s.Value)}
+	args := sysctl{s.Name, before, machine.JoinWords(s.Value)}
 	if err := args.check(); err != nil { // nothing is changed that could not be undone
 		return undo.Step{}, nil, err
 	}
 	step := undo.NewStep(KindSysctl, fmt.Sprintf("sysctl %s = %s", s.Name, s.Value), fmt.Sprintf("sysctl -w %s='%s'", s.Name, before), args)
-	return step, func() error { return setSysctl(s.Name, before, s.Value) }, nil
+	return step, func() error { return machine.SetSysctl(s.Name, before, s.Value) }, nil
 }
-
-func replaceSysctl(name, value string) (before string, err error) {
-	if before, err = readSysctl(name); err != nil {
-		return "", err
-	}
-	return before, setSysctl(name, before, value)
-}
-
-// setSysctl sets a value that has to read back as it was written. Another one
-// could not be told, later, from what somebody else has set.
-func setSysctl(name, before, value string) error {
-	if err := WriteSysctl(name, value); err != nil {
-		return err
-	}
-	now, err := readSysctl(name)
-	if err == nil && now != words(value) {
-		err = fmt.Errorf("sysctl %s was set to %q and reads %q (write it as it reads)", name, value, now)
-	}
-	if err != nil {
-		return errors.Join(err, WriteSysctl(name, before))
-	}
-	return nil
-}
-
-// words has one space between the words of a value.
-func words(value string) string { return strings.Join(strings.Fields(value), " ") }
-
-// restoreSysctl puts the old value back, if the new one still stands: what
-// somebody else has set meanwhile is theirs. One that is gone, with its interface
-// or its module, took its value along.
-func restoreSysctl(s sysctl) error {
-	now, err := readSysctl(s.Name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil || now != words(s.Set) {
-		return err
-	}
-	return WriteSysctl(s.Name, s.Before)
-}
-
-// readSysctl gives a value of the calling thread's namespace, its words one
-// space apart.
-func readSysctl(name string) (string, error) {
-	text, err := os.ReadFile(sysctlPath(name))
-	if err != nil {
-		return "", fmt.Errorf("read sysctl: %w", err)
-	}
-	return words(string(text)), nil
-}
-
-// WriteSysctl sets one of the calling thread's namespace: "net.ipv4.ip_forward".
-func WriteSysctl(name, value string) error {
-	err := os.WriteFile(sysctlPath(name), []byte(value), 0)
-	if errors.Is(err, unix.EROFS) {
-		return fmt.Errorf("set sysctl: %w (in a container: --security-opt systempaths=unconfined)", err)
-	}
-	if err != nil {
-		return fmt.Errorf("set sysctl to %q: %w", value, err)
-	}
-	return nil
-}
-
-func sysctlPath(name string) string { return "/proc/sys/" + strings.ReplaceAll(name, ".", "/") }
 
 // address is the journalled step: one that an interface was given.
 type address struct {

@@ -6,7 +6,9 @@ import (
 	"snatlab/harness/conntrack"
 )
 
-func TestATableIsCrowdedBeforeItIsFull(t *testing.T) {
+// The last entries of a shared table are left to others.
+func TestCheckRoom(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		inUse   uint64
 		entries int
@@ -24,25 +26,26 @@ func TestATableIsCrowdedBeforeItIsFull(t *testing.T) {
 		{951, 0, true, "951 of 1000 entries in use, the last 50 are left to others"},
 	} {
 		s := conntrack.Snapshot{Entries: test.inUse, Max: 1000}
-		if got := Crowded(s, test.entries, test.shared); got != test.want {
+		if got := CheckRoom(s, test.entries, test.shared); got != test.want {
 			t.Errorf("%d in use, %d wanted, shared %t: got %q, want %q", test.inUse, test.entries, test.shared, got, test.want)
 		}
 	}
 }
 
 // The kernel treats a limit of 0 as no limit.
-func TestCrowded_without_a_limit(t *testing.T) {
+func TestCheckRoomUnlimited(t *testing.T) {
+	t.Parallel()
 	for _, shared := range []bool{false, true} {
 		for _, entries := range []int{0, 1, 1 << 30} {
-			if got := Crowded(conntrack.Snapshot{Entries: 12}, entries, shared); got != "" {
+			if got := CheckRoom(conntrack.Snapshot{Entries: 12}, entries, shared); got != "" {
 				t.Errorf("%d wanted, shared %t: got %q", entries, shared, got)
 			}
 		}
 	}
-	if got, want := inUse(conntrack.Snapshot{Entries: 1}), "1 entry in use, no limit (nf_conntrack_max is 0)"; got != want {
+	if got, want := describeUse(conntrack.Snapshot{Entries: 1}), "1 entry in use, no limit (nf_conntrack_max is 0)"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
-	if got, want := inUse(conntrack.Snapshot{Entries: 12}), "12 entries in use, no limit (nf_conntrack_max is 0)"; got != want {
+	if got, want := describeUse(conntrack.Snapshot{Entries: 12}), "12 entries in use, no limit (nf_conntrack_max is 0)"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }

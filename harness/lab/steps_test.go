@@ -1,0 +1,127 @@
+package lab
+
+import (
+	"errors"
+	"net/netip"
+	"os"
+	"runtime"
+	"testing"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"snatlab/harness/machine"
+	"snatlab/harness/scenario"
+	"snatlab/harness/undo"
+)
+
+// enterNewNamespace moves the test into a network namespace of its own. Its thread is
+// never unlocked, so that it ends with the test.
+func enterNewNamespace(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("needs root; make check leaves it out")
+	}
+	runtime.LockOSThread()
+	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal(err)
+		}
+		t.Skipf("needs root: %v", err)
+	}
+}
+
+// doAndUndo makes the change of a step in a journal, and undoes it, twice.
+func doAndUndo(t *testing.T, step undo.Step, change func() error, meanwhile func()) {
+	t.Helper()
+	undoers := Undoers()
+	if err := change(); err != nil {
+		t.Fatal(err)
+	}
+	meanwhile()
+	for range 2 {
+		if err := undoers.UndoAll(t.Context(), []undo.Step{step}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func readSysctl(t *testing.T, name string) string {
+	t.Helper()
+	value, err := machine.ReadSysctl(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return value
+}
+
+// A sysctl is restored, unless another program has set it meanwhile.
+func TestSysctlStep(t *testing.T) {
+	enterNewNamespace(t)
+	const name = "net.ipv4.ip_local_port_range"
+	before := readSysctl(t, name)
+	step, change, err := sysctlStep(scenario.Sysctl{Name: name, Value: "40000\t 40015"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	doAndUndo(t, step, change, func() {
+		if got := readSysctl(t, name); got != "40000 40015" {
+			t.Errorf("set to %q", got)
+		}
+	})
+	if got := readSysctl(t, name); got != before {
+		t.Errorf("restored to %q, it was %q", got, before)
+	}
+	doAndUndo(t, step, change, func() {
+		if err := machine.WriteSysctl(name, "50000 50015"); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if got := readSysctl(t, name); got != "50000 50015" {
+		t.Errorf("the value of another program is now %q", got)
+	}
+}
+
+func countAddresses(t *testing.T) (n int) {
+	t.Helper()
+	all, err := netlink.AddrList(nil, netlink.FAMILY_V4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(all)
+}
+
+// An address is removed, also if its interface is gone.
+func TestAddressStep(t *testing.T) {
+	enterNewNamespace(t)
+	bridge := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "out"}}
+	a := netip.MustParseAddr("198.19.0.1")
+	for _, meanwhile := range []func(){
+		func() {},
+		func() {
+			if err := netlink.LinkDel(bridge); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		if err := netlink.LinkAdd(bridge); err != nil && !errors.Is(err, unix.EEXIST) {
+			t.Fatal(err)
+		}
+		step, change, err := addressStep("out", a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		doAndUndo(t, step, change, func() {
+			if n := countAddresses(t); n != 1 {
+				t.Errorf("%d addresses", n)
+			}
+			if _, _, err := addressStep("out", a); err == nil {
+				t.Error("an address that exists already was accepted")
+			}
+			meanwhile()
+		})
+		if n := countAddresses(t); n != 0 {
+			t.Errorf("%d addresses are left", n)
+		}
+	}
+}
