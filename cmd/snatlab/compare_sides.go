@@ -100,7 +100,7 @@ func single(path string) (*choice, error) {
 	case err != nil:
 		return nil, wrongSide{err}
 	}
-	return &choice{name: path, runs: []result.RunSummary{result.Summarise(r)}, whole: []*result.Result{r}}, nil
+	return &choice{name: path, runs: []result.RunSummary{result.NewRunSummary(r)}, whole: []*result.Result{r}}, nil
 }
 
 // ofKernel lists the runs on a kernel. A release means itself, if there is such a
@@ -160,14 +160,14 @@ func among(names map[string]bool) string {
 func (f compareFlags) narrow(a, b *choice) error {
 	for _, c := range []*choice{a, b} {
 		c.keep(func(r result.RunSummary) bool {
-			return (f.scenario == "" || r.Key.Scenario == f.scenario) && (f.series == "" || store.SeriesID(r.Key) == f.series)
+			return (f.scenario == "" || r.Key.Scenario == f.scenario) && (f.series == "" || r.Key.SeriesID() == f.series)
 		})
 		if len(c.runs) == 0 {
 			return wrong("%s: no run is left by --scenario and --series", c.name)
 		}
 	}
 	for _, by := range []func(result.RunSummary) string{
-		func(r result.RunSummary) string { return store.SeriesID(r.Key) },
+		func(r result.RunSummary) string { return r.Key.SeriesID() },
 		func(r result.RunSummary) string { return r.Key.Hash },
 	} {
 		shared := sharedBy(a, b, by)
@@ -205,7 +205,7 @@ func sharedBy(a, b *choice, by func(result.RunSummary) string) (shared []string)
 func choices(a *choice, shared []string) string {
 	text := fmt.Sprintf("%s can be compared; choose one with --scenario or --series:", format.Plural(len(shared), "series", "series"))
 	for _, id := range shared {
-		i := slices.IndexFunc(a.runs, func(r result.RunSummary) bool { return store.SeriesID(r.Key) == id || r.Key.Hash == id })
+		i := slices.IndexFunc(a.runs, func(r result.RunSummary) bool { return r.Key.SeriesID() == id || r.Key.Hash == id })
 		text += fmt.Sprintf("\n  %s  %s", id, report.Series(a.runs[i].Key))
 	}
 	return text

@@ -13,9 +13,9 @@ import (
 	"snatlab/harness/result"
 )
 
-// csvHead names the columns: those of a series, of a run, and of an arm.
+// csvHead names the columns of a run and of an arm. Those of a series are before
+// them.
 var csvHead = []string{
-	"series", "scenario", "hash", "arch", "cpus", "driver", "rootless", "nat", "docker", "firewall", "iptables", "virtualisation", "guest",
 	"kernel", "run", "started", "version", "run_verdict", "incomplete",
 	"arm", "arm_verdict", "trials", "requests", "failed",
 	"rate_median", "rate_low", "rate_high", "rate_lowest", "rate_highest", "causes",
@@ -27,7 +27,7 @@ var csvHead = []string{
 // What there is not is empty.
 func HistoryCSV(w io.Writer, h *result.History) error {
 	c := csv.NewWriter(w)
-	_ = c.Write(csvHead) // Error tells
+	_ = c.Write(slices.Concat(seriesHead(), csvHead)) // Error tells
 	for _, s := range h.Series {
 		for _, r := range s.Runs {
 			for _, a := range r.Arms {
@@ -39,10 +39,20 @@ func HistoryCSV(w io.Writer, h *result.History) error {
 	return c.Error()
 }
 
+func seriesHead() []string {
+	head := []string{"series"}
+	for _, f := range (result.Key{}).Facts() {
+		head = append(head, f.Name)
+	}
+	return head
+}
+
 func seriesCells(s result.Series) []string {
-	k := s.Key
-	return []string{s.ID, k.Scenario, k.Hash, k.Arch, strconv.Itoa(k.CPUs), k.Driver, strconv.FormatBool(k.Rootless), k.NAT,
-		k.Docker, k.Firewall, k.Iptables, k.Virtualisation, k.Guest}
+	cells := []string{s.ID}
+	for _, f := range s.Key.Facts() {
+		cells = append(cells, f.Value)
+	}
+	return cells
 }
 
 func runCells(r result.RunSummary) []string {

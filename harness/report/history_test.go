@@ -203,3 +203,22 @@ func TestManyRunsShareBlocksAndTheHighestIsSeen(t *testing.T) {
 		t.Error(text)
 	}
 }
+
+// A fact of a key that the line about a series does not hold would leave the user
+// with two series that look alike.
+func TestSeriesShowsEveryFact(t *testing.T) {
+	key := result.Key{Scenario: "a-scenario", Hash: "a-hash", Arch: "an-arch", CPUs: 77, Driver: "a-driver", Rootless: true, NAT: "a-nat",
+		Docker: "an-engine", Firewall: "a-firewall", Iptables: "an-iptables", Virtualisation: "a-hypervisor", Guest: "a-guest"}
+	withoutIptables := key
+	withoutIptables.Iptables = ""
+	text := Series(key) + Series(withoutIptables) // NAT stands where iptables would
+	for _, f := range key.Facts() {
+		want := f.Value
+		if f.Name == "rootless" {
+			want = "(rootless)"
+		}
+		if f.Value == "" || !strings.Contains(text, want) {
+			t.Errorf("%s: no %q in %s", f.Name, want, text)
+		}
+	}
+}

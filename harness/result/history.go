@@ -21,24 +21,6 @@ type Series struct {
 	Runs    []RunSummary `json:"runs"`    // oldest first
 }
 
-// Key is what two runs have to have in common for their figures to be set
-// against each other: the scenario and the environment, the kernel left out.
-// What a lab does not have, or what is not known, is empty.
-type Key struct {
-	Scenario       string `json:"scenario"` // its name
-	Hash           string `json:"hash"`     // of the scenario
-	Arch           string `json:"arch"`
-	CPUs           int    `json:"cpus"`
-	Driver         string `json:"driver"`
-	Rootless       bool   `json:"rootless"`
-	NAT            string `json:"nat"`
-	Docker         string `json:"docker"`
-	Firewall       string `json:"firewall"`
-	Iptables       string `json:"iptables"`
-	Virtualisation string `json:"virtualisation"`
-	Guest          string `json:"guest"` // what ran a guest, whose figures are not those of its host; see Env
-}
-
 // KernelRuns is the runs of a series on one kernel. Those that ended early
 // count nowhere but in Incomplete.
 type KernelRuns struct {

@@ -1,7 +1,7 @@
 package result
 
-// Summarise returns what a store keeps of a result without its trials.
-func Summarise(r *Result) RunSummary {
+// NewRunSummary returns the summary of a result: all but its trials.
+func NewRunSummary(r *Result) RunSummary {
 	run := RunSummary{
 		ID: r.ID, Folder: r.ID, Version: r.Version, Started: r.Started, Kernel: r.Environment.Kernel, Key: KeyOf(r),
 		Verdict: r.Verdict, Incomplete: r.Incomplete, Expected: r.Expected,
@@ -24,23 +24,6 @@ func Summarise(r *Result) RunSummary {
 		run.Arms = append(run.Arms, arm)
 	}
 	return run
-}
-
-// KeyOf returns the key of a result.
-func KeyOf(r *Result) Key {
-	e := r.Environment
-	return Key{
-		Scenario: r.Scenario.Name, Hash: r.Scenario.Hash, Arch: e.Arch, CPUs: e.CPUs, Driver: e.Driver, Rootless: e.Rootless, NAT: e.NAT,
-		Docker: deref(e.Docker), Firewall: deref(e.Firewall), Iptables: deref(e.Iptables), Virtualisation: deref(e.Virtualisation), Guest: e.Guest,
-	}
-}
-
-// deref returns the string that s points to, or "" for nil.
-func deref(s *string) string {
-	if s == nil {
-		return ""
-	}
-	return *s
 }
 
 // Arm finds an arm by its name, and reports whether the run has sent requests

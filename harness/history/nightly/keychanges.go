@@ -29,17 +29,10 @@ func isSameLab(a, b result.Key) bool {
 
 func changes(old, new result.Key) string {
 	var all []string
-	for _, fact := range []struct{ name, old, new string }{
-		{"architecture", old.Arch, new.Arch},
-		{"CPUs", fmt.Sprint(old.CPUs), fmt.Sprint(new.CPUs)},
-		{"NAT", old.NAT, new.NAT},
-		{"docker", old.Docker, new.Docker},
-		{"firewall", old.Firewall, new.Firewall},
-		{"iptables", old.Iptables, new.Iptables},
-		{"virtualisation", old.Virtualisation, new.Virtualisation},
-	} {
-		if fact.old != fact.new {
-			all = append(all, fmt.Sprintf("%s %s -> %s", fact.name, cmp.Or(fact.old, "unknown"), cmp.Or(fact.new, "unknown")))
+	before := old.Facts()
+	for i, f := range new.Facts() {
+		if f.Value != before[i].Value {
+			all = append(all, fmt.Sprintf("%s %s -> %s", f.Label, cmp.Or(before[i].Value, "unknown"), cmp.Or(f.Value, "unknown")))
 		}
 	}
 	return strings.Join(all, ", ")

@@ -122,7 +122,7 @@ func shared(a, b []string) (n int) {
 
 func summaries(g Group) (runs []result.RunSummary) {
 	for _, r := range g.Results {
-		runs = append(runs, result.Summarise(r))
+		runs = append(runs, result.NewRunSummary(r))
 	}
 	return runs
 }

@@ -1,7 +1,6 @@
 package regression
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -10,28 +9,35 @@ import (
 	"snatlab/harness/result"
 )
 
-// differences lists what of the environment is not the same on both sides: first
-// what is part of the key.
+// differences lists the facts of the environment that differ between the groups:
+// first those that are part of the key.
 func differences(before, after Group) (all []result.Difference) {
 	old, new := factsOf(before), factsOf(after)
-	for _, what := range slices.Concat(keyFacts, otherFacts(old, new)) {
+	var key []string
+	for _, f := range labFacts(result.Key{}) {
+		key = append(key, f.Name)
+	}
+	for _, what := range slices.Concat(key, otherFacts(old, new, key)) {
 		if a, b := old[what], new[what]; a != b {
-			all = append(all, result.Difference{What: what, Old: a, New: b, Key: slices.Contains(keyFacts, what)})
+			all = append(all, result.Difference{What: what, Old: a, New: b, Key: slices.Contains(key, what)})
 		}
 	}
 	return all
 }
 
-// keyFacts are those of a key, by their names in JSON, but for the scenario's.
-var keyFacts = []string{"arch", "cpus", "driver", "rootless", "nat", "docker", "firewall", "iptables", "virtualisation", "guest"}
+// labFacts returns the facts of a key without the scenario's, which both groups
+// have in common.
+func labFacts(k result.Key) []result.Fact {
+	return slices.DeleteFunc(k.Facts(), func(f result.Fact) bool { return f.Name == "scenario" || f.Name == "hash" })
+}
 
-// otherFacts lists those that are no part of a key, but may account for a
+// otherFacts lists the facts that are no part of a key, but may account for a
 // difference.
-func otherFacts(old, new map[string]string) (names []string) {
+func otherFacts(old, new map[string]string, key []string) (names []string) {
 	all := map[string]bool{}
 	for _, facts := range []map[string]string{old, new} {
 		for name := range facts {
-			all[name] = !slices.Contains(keyFacts, name)
+			all[name] = !slices.Contains(key, name)
 		}
 	}
 	maps.DeleteFunc(all, func(_ string, other bool) bool { return !other })
@@ -63,11 +69,8 @@ func facts(r *result.Result) map[string]string {
 	for name, value := range e.Sysctls {
 		all["sysctl "+name] = value
 	}
-	var key map[string]any
-	text, _ := json.Marshal(result.KeyOf(r)) // strings, numbers and booleans
-	_ = json.Unmarshal(text, &key)
-	for _, name := range keyFacts {
-		all[name] = fmt.Sprint(key[name])
+	for _, f := range labFacts(result.KeyOf(r)) {
+		all[f.Name] = f.Value
 	}
 	return all
 }

@@ -94,7 +94,7 @@ type Judgement struct {
 func Judge(attempts []*result.Result, before []result.RunSummary, known []Known) Judgement {
 	n := night{}
 	for _, r := range attempts {
-		n.tonight = append(n.tonight, result.Summarise(r))
+		n.tonight = append(n.tonight, result.NewRunSummary(r))
 	}
 	n.tonight = store.Completed(n.tonight)
 	if len(n.tonight) == 0 {

@@ -76,7 +76,7 @@ func TestARegressionStaysOneUntilItIsMended(t *testing.T) {
 			t.Errorf("night %d: %s", day-19, j.Findings[0].Text)
 		}
 		for _, r := range tonight {
-			before = append(before, result.Summarise(r))
+			before = append(before, result.NewRunSummary(r))
 		}
 	}
 	if j := Judge(attempts(1, historytest.Run{Day: 60}), before, nil); len(j.Findings) > 0 {
@@ -178,7 +178,7 @@ func TestAMitigationThatIsGoneAfterFewRunsIsTriedAgainWithoutAnExpectation(t *te
 
 func TestWhatWasBadBeforeTakesASmallP(t *testing.T) {
 	bad, before := historytest.Run{Day: 4, Failed: 950}, past(4)
-	before[1] = result.Summarise(historytest.Run{Day: 1, Failed: 950}.Result())
+	before[1] = result.NewRunSummary(historytest.Run{Day: 1, Failed: 950}.Result())
 	j := Judge(attempts(2, bad), before, nil)
 	if len(j.Findings) > 0 || len(j.Doubts) != 3 || !strings.Contains(j.Doubts[0], "it was mitigated in 3 of 4 earlier runs; that may be chance (p = 0.2)") {
 		t.Errorf("%+v", j)
@@ -189,7 +189,7 @@ func TestADoubtThatIsWrittenDownIsNone(t *testing.T) {
 	known, err := ParseKnown("known.yaml", []byte(knownFile))
 	check(t, err)
 	before := past(4)
-	before[1] = result.Summarise(historytest.Run{Day: 1, Failed: 950}.Result())
+	before[1] = result.NewRunSummary(historytest.Run{Day: 1, Failed: 950}.Result())
 	j := Judge(attempts(2, historytest.Run{Day: 4, Failed: 950}), before, known)
 	if !cmp.Equal(kinds(j), []result.FindingKind{result.ExpectationBroken}) || j.Findings[0].Known == "" || len(j.Doubts) != 2 {
 		t.Errorf("%+v", j)
@@ -206,9 +206,9 @@ func TestAnExpectationIsNamedByItsClaim(t *testing.T) {
 func TestOneGoodAttemptEndsAStreak(t *testing.T) {
 	before := past(20)
 	for day := 20; day < 26; day++ {
-		before = append(before, result.Summarise(historytest.Run{Day: day, Failed: 950}.Result()))
+		before = append(before, result.NewRunSummary(historytest.Run{Day: day, Failed: 950}.Result()))
 	}
-	before = append(before, result.Summarise(historytest.Run{Day: 26}.Result()))
+	before = append(before, result.NewRunSummary(historytest.Run{Day: 26}.Result()))
 	j := Judge(attempts(3, historytest.Run{Day: 27, Failed: 950}), before, nil)
 	if len(j.Findings) > 0 || len(j.Doubts) != 3 || !strings.Contains(j.Doubts[0], "it was mitigated in 21 of 27 earlier runs; that may be chance") {
 		t.Errorf("%+v", j)
@@ -254,7 +254,7 @@ func TestTheKernelSinceWhichItIsSoIsNamed(t *testing.T) {
 func TestABaselineThatMovesIsAShift(t *testing.T) {
 	before := past(20)
 	for day := 20; day < 23; day++ {
-		before = append(before, result.Summarise(historytest.Run{Day: day, Kernel: "6.18.15", Lost: 300}.Result()))
+		before = append(before, result.NewRunSummary(historytest.Run{Day: day, Kernel: "6.18.15", Lost: 300}.Result()))
 	}
 	j := Judge(attempts(1, historytest.Run{Day: 23, Kernel: "6.18.15", Lost: 290}), before, nil)
 	if !cmp.Equal(kinds(j), []result.FindingKind{result.Shift}) || j.Again != "" ||
@@ -270,7 +270,7 @@ func TestRunsUnderAnotherKeyAndThoseThatEndedEarlyAreNotCompared(t *testing.T) {
 	before[1].Key.Hash = "sha256:000000000000"
 	before[2].Incomplete = "interrupted by SIGINT"
 	tonight := attempts(1, historytest.Run{Day: 20})
-	if j := Judge(tonight, append(before, result.Summarise(tonight[0])), nil); j.Compared != 1 {
+	if j := Judge(tonight, append(before, result.NewRunSummary(tonight[0])), nil); j.Compared != 1 {
 		t.Errorf("compared with %d runs", j.Compared)
 	}
 }
@@ -283,7 +283,7 @@ func TestJudgeUndecidedRuns(t *testing.T) {
 	}
 	var before []result.RunSummary
 	for day := range 20 {
-		before = append(before, result.Summarise(historytest.Run{Day: day, Change: historytest.Short}.Result()))
+		before = append(before, result.NewRunSummary(historytest.Run{Day: day, Change: historytest.Short}.Result()))
 	}
 	if j := Judge(attempts(3, historytest.Run{Day: 20, Failed: 950}), before, nil); len(kinds(j)) > 0 {
 		t.Errorf("undecided before: %+v", j.Findings)

@@ -90,7 +90,7 @@ func (s *Store) run(root *os.Root, entry fs.DirEntry) (result.RunSummary, error)
 		if err != nil {
 			return result.RunSummary{}, inFolder(err)
 		}
-		run = result.Summarise(r)
+		run = result.NewRunSummary(r)
 	}
 	run.Folder = name
 	if run.ID == "" {

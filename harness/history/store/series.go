@@ -2,9 +2,6 @@ package store
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"slices"
 
 	"snatlab/harness/result"
@@ -21,18 +18,11 @@ func (s *Store) Tell(scenario string) (*result.History, error) {
 	h := &result.History{Schema: result.HistorySchema, Store: s.dir, Series: []result.Series{}, Warnings: append([]string{}, warnings...)}
 	for _, runs := range bySeries(runs) {
 		if key := runs[0].Key; scenario == "" || scenario == key.Scenario {
-			h.Series = append(h.Series, result.Series{ID: SeriesID(key), Key: key, Kernels: kernels(runs), Runs: runs})
+			h.Series = append(h.Series, result.Series{ID: key.SeriesID(), Key: key, Kernels: kernels(runs), Runs: runs})
 		}
 	}
 	slices.SortStableFunc(h.Series, func(a, b result.Series) int { return cmp.Compare(a.Key.Scenario, b.Key.Scenario) })
 	return h, nil
-}
-
-// SeriesID names a key by 8 hexadecimal digits.
-func SeriesID(k result.Key) string {
-	text, _ := json.Marshal(k) // strings, numbers and booleans
-	sum := sha256.Sum256(text)
-	return hex.EncodeToString(sum[:4])
 }
 
 // bySeries groups runs by their key, in the order in which those appear.

@@ -35,7 +35,7 @@ func TestAResultComesBackFromTheStore(t *testing.T) {
 	if len(warnings) > 0 || len(runs) != 2 || runs[0].ID != early.ID || runs[1].ID != late.ID {
 		t.Fatalf("%v, %v", runs, warnings)
 	}
-	if diff := cmp.Diff(result.Summarise(early), runs[0]); diff != "" {
+	if diff := cmp.Diff(result.NewRunSummary(early), runs[0]); diff != "" {
 		t.Error(diff)
 	}
 	r, err := s.Read(runs[1])

@@ -127,7 +127,7 @@ func fill(root *os.Root, folder string, r *result.Result) error {
 		return err
 	}
 	err = writeFile(dir, summaryName, func(w io.Writer) error {
-		return json.NewEncoder(w).Encode(summary{summarySchema, info.Size(), info.ModTime(), result.Summarise(r)})
+		return json.NewEncoder(w).Encode(summary{summarySchema, info.Size(), info.ModTime(), result.NewRunSummary(r)})
 	})
 	if err != nil {
 		return err
