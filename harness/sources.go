@@ -21,16 +21,6 @@ func (d departures) record(into *result.Arm) {
 	recordSources(into, d.served)
 }
 
-// serverCounts returns what a server counted, as the result has it.
-func serverCounts(s *probe.Served) result.Server {
-	return result.Server{
-		Accepted: s.Accepted, Strangers: s.Strangers,
-		ListenOverflows: s.ListenOverflows, ListenDrops: s.ListenDrops,
-		PAWSTimewait: s.PAWSTimewait, TWRecycled: s.TWRecycled,
-		RetransSegs: s.RetransSegs, EmbryonicRsts: s.EmbryonicRsts,
-	}
-}
-
 // maxSources bounds the addresses that an arm's connections are counted by: more
 // than a scenario can ask for.
 const maxSources = 256

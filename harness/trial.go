@@ -177,7 +177,7 @@ func (x *experiment) trial(ctx context.Context, arm scenario.Arm, into *result.A
 	if t.RulePackets, err = difference(rule, m.before.packets, m.after.packets); err != nil {
 		return nil, err
 	}
-	t.Server = serverCounts(served)
+	t.Server = served.Server
 	x.left = departures{m.reports, served}
 	t.Foreign = m.foreign
 	t.Causes = causes(t, circumstances{sourcePorts(arm), m.after.counters.Max, evicts(x.result.Environment.Kernel)})

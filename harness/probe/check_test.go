@@ -1,11 +1,14 @@
 package probe
 
 import (
+	"encoding/json"
 	"fmt"
 	"math"
 	"net/netip"
 	"strings"
 	"testing"
+
+	"snatlab/harness/result"
 )
 
 func TestAHelloIsHeldAgainstTheRoleAndTheMachine(t *testing.T) {
@@ -149,9 +152,21 @@ func TestServedCheck(t *testing.T) {
 		{3, []Source{{}}, `served: 0 of 3 connections from "invalid IP"`},
 		{3, []Source{from("198.18.1.1", 1<<64-1), from("198.19.0.1", 3)}, `served: 18446744073709551615 of 3 connections from "198.18.1.1"`},
 	} {
-		served := &Served{Accepted: test.accepted, Sources: test.sources}
+		served := &Served{Server: result.Server{Accepted: test.accepted}, Sources: test.sources}
 		if got := fmt.Sprint(served.check()); got != test.want {
 			t.Errorf("got %s, want %s", got, test.want)
 		}
+	}
+}
+
+// A field that is added to result.Server is one that old probes do not send and do
+// not read: it requires another [Version].
+func TestServedJSON(t *testing.T) {
+	served := Served{Server: result.Server{Accepted: 3, ListenDrops: new(uint64(7))}, Sources: []Source{{netip.MustParseAddr("198.18.0.2"), 3}}}
+	got, err := json.Marshal(served)
+	want := `{"accepted":3,"strangers":0,"listen_overflows":null,"listen_drops":7,"paws_timewait":null,"tw_recycled":null,` +
+		`"retrans_segs":null,"embryonic_rsts":null,"sources":[{"address":"198.18.0.2","accepted":3}]}`
+	if err != nil || string(got) != want {
+		t.Errorf("%v:\n got %s\nwant %s", err, got, want)
 	}
 }

@@ -21,6 +21,8 @@ package probe
 import (
 	"net/netip"
 	"time"
+
+	"snatlab/harness/result"
 )
 
 // Version is that of the protocol. Both sides are the same program; a
@@ -113,18 +115,9 @@ type Ready struct{}
 // Finish closes the server port.
 type Finish struct{}
 
-// Served answers Finish: what the server saw since Listen. The counters are
-// those of its network namespace, TcpExt of /proc/net/netstat but for one, nil
-// where the kernel has none of the name.
+// Served answers Finish: what the server saw since Listen. Strangers are reset.
 type Served struct {
-	Accepted        uint64  `json:"accepted"`
-	Strangers       uint64  `json:"strangers"` // connections that were reset, for they came from none of the lab's addresses
-	ListenOverflows *uint64 `json:"listen_overflows"`
-	ListenDrops     *uint64 `json:"listen_drops"`
-	PAWSTimewait    *uint64 `json:"paws_timewait"`
-	TWRecycled      *uint64 `json:"tw_recycled"`
-	RetransSegs     *uint64 `json:"retrans_segs"` // Tcp, /proc/net/snmp
-	EmbryonicRsts   *uint64 `json:"embryonic_rsts"`
+	result.Server
 
 	// Sources are the addresses that the accepted connections came from, in
 	// ascending order, and no more than MaxSources of them.

@@ -48,7 +48,7 @@ func TestAnAnswerMustBeToTheQuestion(t *testing.T) {
 		{`{"v":3,"run":{}}`, run, "client 0: answered without a report"},
 		{`{"v":3,"error":"\u001b[2J\u0007over"}`, run, "client 0: ?[2J?over"},
 		{`{"v":3,"error":"` + strings.Repeat("x", 10_000) + `"}`, run, "client 0: " + strings.Repeat("x", maxWords) + "..."},
-		{`{"v":3,"served":{"accepted":1e30}}`, run, `client 0 died: a message that this snatlab does not know (json: cannot unmarshal number 1e30 into Go struct field Served.served.accepted of type uint64): "{\"v\":3,\"served\":{\"accepted\":1e30}}"`},
+		{`{"v":3,"served":{"accepted":1e30}}`, run, `client 0 died: a message that this snatlab does not know (json: cannot unmarshal number 1e30 into Go struct field Served.served.Server.accepted of type uint64): "{\"v\":3,\"served\":{\"accepted\":1e30}}"`},
 	} {
 		requests, in := io.Pipe()
 		out, answers := io.Pipe()

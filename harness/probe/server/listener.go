@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"snatlab/harness/probe"
+	"snatlab/harness/result"
 )
 
 // backlog asks for the longest accept queue there is; the kernel cuts it to
@@ -179,14 +180,16 @@ func (l *Listener) Finish() (*probe.Served, error) {
 	after := readCounters()
 	of := func(name string) *uint64 { return difference(l.before, after, name) }
 	return &probe.Served{
-		Accepted:        l.accepted,
-		Strangers:       l.strangers,
-		ListenOverflows: of("TcpExt.ListenOverflows"),
-		ListenDrops:     of("TcpExt.ListenDrops"),
-		PAWSTimewait:    of("TcpExt.PAWSTimewait"),
-		TWRecycled:      of("TcpExt.TWRecycled"),
-		RetransSegs:     of("Tcp.RetransSegs"),
-		EmbryonicRsts:   of("TcpExt.EmbryonicRsts"),
-		Sources:         l.sourceList(),
+		Server: result.Server{
+			Accepted:        l.accepted,
+			Strangers:       l.strangers,
+			ListenOverflows: of("TcpExt.ListenOverflows"),
+			ListenDrops:     of("TcpExt.ListenDrops"),
+			PAWSTimewait:    of("TcpExt.PAWSTimewait"),
+			TWRecycled:      of("TcpExt.TWRecycled"),
+			RetransSegs:     of("Tcp.RetransSegs"),
+			EmbryonicRsts:   of("TcpExt.EmbryonicRsts"),
+		},
+		Sources: l.sourceList(),
 	}, err
 }
