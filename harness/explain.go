@@ -34,13 +34,13 @@ func (x *experiment) lookUp(ctx context.Context, server netip.AddrPort, reports 
 				switch state {
 				case "":
 					e.Gone++
-				case "SYN_SENT":
+				case result.EntrySYNSent:
 					e.Passed++
 				default:
 					e.Other++
 				}
 				if len(e.Sample) < sampled {
-					e.Sample = append(e.Sample, result.Sample{Client: client, Port: port, Entry: cmp.Or(state, "none")})
+					e.Sample = append(e.Sample, result.Sample{Client: client, Port: port, Entry: cmp.Or(state, result.EntryNone)})
 				}
 			}
 		}

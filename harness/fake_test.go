@@ -317,7 +317,7 @@ func (r *fakeRule) Undo(ctx context.Context) error {
 func clientsOf(clients int, arms ...string) *scenario.Scenario {
 	s := scenario.Default()
 	s.Name, s.Clients, s.Rounds = "fake", clients, 2
-	s.Load.Pattern, s.Load.Requests, s.Load.Timeout, s.Load.Concurrency = scenario.Ephemeral, 20, 900*time.Millisecond, 4
+	s.Load.Pattern, s.Load.Requests, s.Load.Timeout, s.Load.Concurrency = result.Ephemeral, 20, 900*time.Millisecond, 4
 	for _, name := range arms {
 		s.Arms = append(s.Arms, scenario.Arm{Name: name, Masquerade: scenario.Masquerade{RandomFully: name == "random-fully"}})
 	}
@@ -328,7 +328,7 @@ func clientsOf(clients int, arms ...string) *scenario.Scenario {
 // need the same source ports.
 func lockstepOf(sync string, arms ...string) *scenario.Scenario {
 	s := clientsOf(1, arms...)
-	s.Load.Pattern, s.Load.Sync, s.Load.Concurrency, s.Load.Requests = scenario.Lockstep, sync, 0, 100
+	s.Load.Pattern, s.Load.Sync, s.Load.Concurrency, s.Load.Requests = result.Lockstep, sync, 0, 100
 	return s
 }
 

@@ -21,14 +21,14 @@ func inLockstep(t *testing.T, requests int, arms []scenario.Arm, ranges ...probe
 		}
 	}
 	s := clientsOf(len(ranges))
-	s.Arms, s.Load.Pattern, s.Load.Requests = arms, scenario.Lockstep, requests
+	s.Arms, s.Load.Pattern, s.Load.Requests = arms, result.Lockstep, requests
 	return &experiment{Scenario: s, lab: f, result: describe(s)}
 }
 
 func TestChoosePorts(t *testing.T) {
 	usual, wide := probe.Ports{First: 32768, Last: 60999}, probe.Ports{First: 1, Last: 65535}
 	plain := []scenario.Arm{{Name: "a"}}
-	split := []scenario.Arm{{Name: "a"}, {Name: "b", ClientPorts: scenario.Split}}
+	split := []scenario.Arm{{Name: "a"}, {Name: "b", ClientPorts: result.SplitPorts}}
 	ranged := func(value string) scenario.Arm {
 		return scenario.Arm{Name: "r", Sysctls: scenario.Sysctls{Clients: []scenario.Sysctl{{Name: "net.ipv4.ip_local_port_range", Value: value}}}}
 	}
@@ -77,7 +77,7 @@ func TestChoosePorts(t *testing.T) {
 func TestTooFewPortsEndTheRunBeforeItsFirstRequest(t *testing.T) {
 	f := newFakeLab(t, 1)
 	f.clients[0].Hello.LocalPorts = &probe.Ports{First: 40000, Last: 40099}
-	_, _, err := f.run(t.Context(), lockstepOf(scenario.Barrier, "a"))
+	_, _, err := f.run(t.Context(), lockstepOf(result.SyncBarrier, "a"))
 	if err == nil || f.count("client 0") != 0 || f.count(callApply) != 0 {
 		t.Errorf("error %v after %d loads and %d rules", err, f.count("client 0"), f.count(callApply))
 	}
@@ -89,7 +89,7 @@ func TestTooFewPortsEndTheRunBeforeItsFirstRequest(t *testing.T) {
 func TestOwnPorts(t *testing.T) {
 	t.Run("are disjoint, and enough for what a scenario may send", func(t *testing.T) {
 		for clients := 1; clients <= scenario.MaxClients; clients++ {
-			s := &scenario.Scenario{Clients: clients, Load: scenario.Load{Pattern: scenario.Lockstep}, Arms: []scenario.Arm{{ClientPorts: scenario.Split}}}
+			s := &scenario.Scenario{Clients: clients, Load: scenario.Load{Pattern: result.Lockstep}, Arms: []scenario.Arm{{ClientPorts: result.SplitPorts}}}
 			x := &experiment{Scenario: s, ports: probe.Ports(scenario.DefaultPorts)}
 			next := x.ports.First
 			for i := range clients {

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"snatlab/harness/lab"
+	"snatlab/harness/result"
 	"snatlab/harness/scenario"
 	"snatlab/harness/undo"
 )
@@ -17,7 +18,7 @@ import (
 func TestEveryTrialOfEveryArmSendsTheSameNumberOfRequests(t *testing.T) {
 	for _, s := range []*scenario.Scenario{
 		clientsOf(3, "masquerade", "random-fully", "again"),
-		lockstepOf(scenario.Barrier, "masquerade", "random-fully"),
+		lockstepOf(result.SyncBarrier, "masquerade", "random-fully"),
 	} {
 		t.Run(s.Load.Pattern, func(t *testing.T) {
 			f := newFakeLab(t, s.Clients)
@@ -47,7 +48,7 @@ func TestEveryTrialOfEveryArmSendsTheSameNumberOfRequests(t *testing.T) {
 
 func TestEveryTrialHasAServerPortAndAnEpochOfItsOwn(t *testing.T) {
 	f := newFakeLab(t, 1)
-	if _, _, err := f.run(t.Context(), lockstepOf(scenario.Barrier, "a", "b")); err != nil {
+	if _, _, err := f.run(t.Context(), lockstepOf(result.SyncBarrier, "a", "b")); err != nil {
 		t.Fatal(err)
 	}
 	for i, load := range f.loads[1:] {
@@ -84,7 +85,7 @@ func TestARunFollowsTheDrawnOrder(t *testing.T) {
 }
 
 func TestTheOrderOfArmsDependsOnTheSeedOnly(t *testing.T) {
-	one, other := clientsOf(2, "a", "b", "c", "d"), lockstepOf(scenario.Clock, "w", "x", "y", "z")
+	one, other := clientsOf(2, "a", "b", "c", "d"), lockstepOf(result.SyncClock, "w", "x", "y", "z")
 	for _, s := range []*scenario.Scenario{one, other} {
 		s.Rounds, s.Seed = 50, 7
 	}

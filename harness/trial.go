@@ -45,7 +45,7 @@ const (
 // prepare finds the clients' source ports, checks the path and agrees on how the
 // clients keep in step.
 func (x *experiment) prepare(ctx context.Context) error {
-	if x.Load.Pattern == scenario.Lockstep {
+	if x.Load.Pattern == result.Lockstep {
 		if err := x.choosePorts(); err != nil {
 			return err
 		}
@@ -53,11 +53,11 @@ func (x *experiment) prepare(ctx context.Context) error {
 	if err := x.checkPath(ctx); err != nil {
 		return fmt.Errorf("path check: %w", err)
 	}
-	if x.Load.Pattern != scenario.Lockstep {
-		x.result.Scenario.Sync = "none"
+	if x.Load.Pattern != result.Lockstep {
+		x.result.Scenario.Sync = result.SyncNone
 		return nil
 	}
-	x.clock = x.Load.Sync == scenario.Clock
+	x.clock = x.Load.Sync == result.SyncClock
 	if x.clock {
 		return nil
 	}
@@ -66,7 +66,7 @@ func (x *experiment) prepare(ctx context.Context) error {
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
-			x.clock, x.result.Scenario.Sync = true, scenario.Clock
+			x.clock, x.result.Scenario.Sync = true, result.SyncClock
 			x.result.Warnings = append(x.result.Warnings, fmt.Sprintf("clients share no memory (%v): they keep step by the clock, which misses the race on a busy machine", err))
 			return nil
 		}
@@ -246,9 +246,9 @@ func (x *experiment) send(ctx context.Context, arm scenario.Arm, server netip.Ad
 	var wait sync.WaitGroup
 	for i, c := range clients {
 		load := x.load(server)
-		if x.Load.Pattern == scenario.Lockstep {
+		if x.Load.Pattern == result.Lockstep {
 			load.Lockstep = x.lockstep(i, trial, start)
-			if arm.ClientPorts == scenario.Split {
+			if arm.ClientPorts == result.SplitPorts {
 				load.Lockstep.Ports, load.Lockstep.Own = x.ownPorts(i), true
 			}
 		}

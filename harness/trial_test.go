@@ -12,6 +12,7 @@ import (
 
 	"snatlab/harness/conntrack"
 	"snatlab/harness/probe"
+	"snatlab/harness/result"
 	"snatlab/harness/scenario"
 )
 
@@ -215,11 +216,11 @@ func TestTheWaitForRoomEndsWithItsContext(t *testing.T) {
 func TestClientsThatShareNoMemoryKeepStepByTheClock(t *testing.T) {
 	f := newFakeLab(t, 1)
 	f.barrier = filepath.Join(t.TempDir(), "no such folder", "barrier")
-	r, _, err := f.run(t.Context(), lockstepOf(scenario.Barrier, "a"))
+	r, _, err := f.run(t.Context(), lockstepOf(result.SyncBarrier, "a"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Scenario.Sync != scenario.Clock || trialsOf(r) != 2 {
+	if r.Scenario.Sync != result.SyncClock || trialsOf(r) != 2 {
 		t.Errorf("sync %s, %d trials", r.Scenario.Sync, trialsOf(r))
 	}
 	want := "clients share no memory (client 0: open barrier: open " + f.barrier +
@@ -245,8 +246,8 @@ func TestWhatKeptTheClientsInStepIsRecorded(t *testing.T) {
 		scenario *scenario.Scenario
 		want     string
 	}{
-		{lockstepOf(scenario.Barrier, "a"), "barrier"},
-		{lockstepOf(scenario.Clock, "a"), "clock"},
+		{lockstepOf(result.SyncBarrier, "a"), "barrier"},
+		{lockstepOf(result.SyncClock, "a"), "clock"},
 		{clientsOf(1, "a"), "none"},
 	} {
 		t.Run(test.want, func(t *testing.T) {
@@ -273,7 +274,7 @@ func TestAClientThatDiesWhileItIsAskedToShareEndsTheRun(t *testing.T) {
 		}
 		return nil
 	}
-	r, _, err := f.run(t.Context(), lockstepOf(scenario.Barrier, "a"))
+	r, _, err := f.run(t.Context(), lockstepOf(result.SyncBarrier, "a"))
 	if err == nil || !strings.Contains(err.Error(), obituary) || trialsOf(r) != 0 {
 		t.Errorf("error %v, %d trials", err, trialsOf(r))
 	}
@@ -281,7 +282,7 @@ func TestAClientThatDiesWhileItIsAskedToShareEndsTheRun(t *testing.T) {
 }
 
 func TestTheEntriesOfEachTrialAreForgotten(t *testing.T) {
-	for _, s := range []*scenario.Scenario{clientsOf(3, "a", "b"), lockstepOf(scenario.Barrier, "a", "b")} {
+	for _, s := range []*scenario.Scenario{clientsOf(3, "a", "b"), lockstepOf(result.SyncBarrier, "a", "b")} {
 		t.Run(s.Load.Pattern, func(t *testing.T) {
 			f := newFakeLab(t, s.Clients)
 			if _, _, err := f.run(t.Context(), s); err != nil {

@@ -52,7 +52,7 @@ race did not occur in the baseline or the comparison was undecided.`,
 			if few := new(verdict.FewRoundsError); errors.As(verdict.CheckRounds(s.Rounds, 2, nil), &few) {
 				return usageError{c, fmt.Errorf("%w (--rounds %d)", few, few.Least)}
 			}
-			if s.Driver == scenario.Netns && !netns.Privileged() {
+			if s.Driver == result.DriverNetns && !netns.Privileged() {
 				return inUserNamespace(c, args[0])
 			}
 			return interruptible(func(ctx context.Context) error { return calibrate(ctx, s, runs, f.json) })

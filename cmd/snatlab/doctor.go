@@ -13,7 +13,7 @@ import (
 	"snatlab/harness/lab/docker"
 	"snatlab/harness/lab/netns"
 	"snatlab/harness/machine"
-	"snatlab/harness/scenario"
+	"snatlab/harness/result"
 )
 
 func doctorCommand() *cobra.Command {
@@ -61,11 +61,11 @@ func doctor(ctx context.Context, w io.Writer, drivers []string) error {
 
 // examine prints what a driver needs, and tells whether a run is possible.
 func examine(ctx context.Context, w io.Writer, driver string) (ready bool, err error) {
-	if driver == scenario.Netns && !netns.Privileged() {
+	if driver == result.DriverNetns && !netns.Privileged() {
 		return examineInUserNamespace(w)
 	}
 	var found []machine.Precondition
-	if driver == scenario.Netns {
+	if driver == result.DriverNetns {
 		found = netns.Preflight(ctx, "", 0)
 	} else {
 		host, all := docker.Preflight(ctx, "", 0)
@@ -78,9 +78,9 @@ func examine(ctx context.Context, w io.Writer, driver string) (ready bool, err e
 // examineInUserNamespace looks where a run of this user would be. What is
 // found there prints itself.
 func examineInUserNamespace(w io.Writer) (ready bool, err error) {
-	code, err := netns.Reexec(asksToEnd(), "doctor", "--driver", scenario.Netns)
+	code, err := netns.Reexec(asksToEnd(), "doctor", "--driver", result.DriverNetns)
 	if err != nil {
-		return list(w, scenario.Netns, []machine.Precondition{{Name: "user namespace", State: machine.Unmet, Found: err.Error()}}), nil
+		return list(w, result.DriverNetns, []machine.Precondition{{Name: "user namespace", State: machine.Unmet, Found: err.Error()}}), nil
 	}
 	return code == exitPass, nil
 }

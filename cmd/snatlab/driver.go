@@ -20,7 +20,7 @@ import (
 )
 
 // drivers is all of them, the one that needs least first.
-var drivers = []string{scenario.Netns, scenario.Docker}
+var drivers = []string{result.DriverNetns, result.DriverDocker}
 
 // site is this machine, ready for one run.
 type site struct {
@@ -31,7 +31,7 @@ type site struct {
 // prepare looks whether this machine can run the scenario, and takes what of it
 // a run needs for itself. Nothing is changed but what an earlier run left.
 func prepare(ctx context.Context, s *scenario.Scenario) (*site, error) {
-	if s.Driver == scenario.Netns {
+	if s.Driver == result.DriverNetns {
 		return prepareNetns(ctx, s)
 	}
 	return prepareDocker(ctx, s)

@@ -33,7 +33,7 @@ type task struct {
 }
 
 func (t task) needsNamespaces() bool {
-	return t.err == nil && t.scenario.Driver == scenario.Netns
+	return t.err == nil && t.scenario.Driver == result.DriverNetns
 }
 
 // tasks reads the scenarios that were named, or else those of the folder. One
@@ -151,7 +151,7 @@ func (f nightlyFlags) jobs(tasks []task) (all []nightly.Job) {
 
 // attempt runs a scenario once. Its progress is for somebody who looks on.
 func (f nightlyFlags) attempt(ctx context.Context, s *scenario.Scenario) (*result.Result, error) {
-	if s.Driver == scenario.Docker && netns.Reexecuted() { // for another one; here, its user is root by name
+	if s.Driver == result.DriverDocker && netns.Reexecuted() { // for another one; here, its user is root by name
 		return nil, errors.New("a lab in Docker takes root: run the nightly as root, or leave this scenario out")
 	}
 	var at *site

@@ -78,7 +78,7 @@ look into it and how to remove it is printed.`,
 			if err := checkRounds(c, s, f.force); err != nil {
 				return err
 			}
-			if s.Driver == scenario.Netns && !netns.Privileged() {
+			if s.Driver == result.DriverNetns && !netns.Privileged() {
 				return inUserNamespace(c, args[0])
 			}
 			return f.runAndKeep(s)

@@ -118,7 +118,7 @@ func (a *applied) setPorts(_ context.Context, arm scenario.Arm) error {
 	}
 	value := fmt.Sprintf("%d-%d", r.First, r.Last)
 	for i, client := range a.site.Clients {
-		if arm.ClientPorts == scenario.Split {
+		if arm.ClientPorts == result.SplitPorts {
 			r, value = share(scenario.DefaultPorts, i, len(a.site.Clients)), result.SplitPorts
 		}
 		s := scenario.Sysctl{Name: portRange, Value: fmt.Sprintf("%d %d", r.First, r.Last)}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 
+	"snatlab/harness/result"
 	"snatlab/harness/scenario"
 )
 
@@ -23,7 +24,7 @@ func CheckSysctls(s *scenario.Scenario) Precondition {
 			set  []scenario.Sysctl
 			host bool
 		}{
-			{"router", arm.Sysctls.Router, s.Driver == scenario.Docker},
+			{"router", arm.Sysctls.Router, s.Driver == result.DriverDocker},
 			{"server", arm.Sysctls.Server, false},
 			{"clients", arm.Sysctls.Clients, false},
 		} {

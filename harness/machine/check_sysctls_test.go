@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"snatlab/harness/result"
 	"snatlab/harness/scenario"
 )
 
@@ -28,25 +29,25 @@ func needNamespaces(t *testing.T) {
 func TestCheckSysctls(t *testing.T) {
 	needNamespaces(t)
 	for _, test := range []struct{ name, driver, part, sysctl, value, want string }{
-		{"one that can be set", scenario.Netns, "router", "net.ipv4.tcp_timestamps", "0", ""},
-		{"one of an interface that is not there yet", scenario.Netns, "clients", "net.ipv4.conf.eth0.rp_filter", "2", ""},
-		{"one of a neighbour table that is not there yet", scenario.Netns, "server", "net.ipv4.neigh.eth0.gc_stale_time", "61", ""},
-		{"one of all interfaces", scenario.Netns, "router", "net.ipv4.conf.all.rp_filter", "2", ""},
-		{"an unknown one", scenario.Netns, "router", "net.ipv4.no_such_thing", "1",
+		{"one that can be set", result.DriverNetns, "router", "net.ipv4.tcp_timestamps", "0", ""},
+		{"one of an interface that is not there yet", result.DriverNetns, "clients", "net.ipv4.conf.eth0.rp_filter", "2", ""},
+		{"one of a neighbour table that is not there yet", result.DriverNetns, "server", "net.ipv4.neigh.eth0.gc_stale_time", "61", ""},
+		{"one of all interfaces", result.DriverNetns, "router", "net.ipv4.conf.all.rp_filter", "2", ""},
+		{"an unknown one", result.DriverNetns, "router", "net.ipv4.no_such_thing", "1",
 			"arm a, sysctls.router: net.ipv4.no_such_thing: no network namespace of this machine has such a sysctl"},
-		{"an unknown one of an interface", scenario.Netns, "server", "net.ipv4.conf.eth0.no_such_thing", "1",
+		{"an unknown one of an interface", result.DriverNetns, "server", "net.ipv4.conf.eth0.no_such_thing", "1",
 			"arm a, sysctls.server: net.ipv4.conf.eth0.no_such_thing: no network namespace of this machine has such a sysctl"},
-		{"one that can only be read", scenario.Netns, "clients", "net.netfilter.nf_conntrack_count", "1",
+		{"one that can only be read", result.DriverNetns, "clients", "net.netfilter.nf_conntrack_count", "1",
 			"arm a, sysctls.clients: net.netfilter.nf_conntrack_count: it cannot be read and set in a network namespace: permission denied"},
-		{"one that can only be written", scenario.Netns, "clients", "net.ipv4.route.flush", "1",
+		{"one that can only be written", result.DriverNetns, "clients", "net.ipv4.route.flush", "1",
 			"arm a, sysctls.clients: net.ipv4.route.flush: it cannot be read and set in a network namespace: permission denied"},
-		{"a value that the kernel refuses", scenario.Netns, "router", "net.ipv4.tcp_timestamps", "many",
+		{"a value that the kernel refuses", result.DriverNetns, "router", "net.ipv4.tcp_timestamps", "many",
 			`arm a, sysctls.router: set sysctl to "many": write /proc/sys/net/ipv4/tcp_timestamps: invalid argument`},
-		{"a value that reads otherwise", scenario.Netns, "router", "net.ipv4.ip_local_reserved_ports", "1000,1001",
+		{"a value that reads otherwise", result.DriverNetns, "router", "net.ipv4.ip_local_reserved_ports", "1000,1001",
 			`arm a, sysctls.router: sysctl net.ipv4.ip_local_reserved_ports was set to "1000,1001" and reads "1000-1001" (write it as it reads)`},
-		{"an unknown one of the host", scenario.Docker, "router", "net.ipv4.no_such_thing", "1",
+		{"an unknown one of the host", result.DriverDocker, "router", "net.ipv4.no_such_thing", "1",
 			"arm a, sysctls.router: net.ipv4.no_such_thing: this machine has no such sysctl"},
-		{"one of a container", scenario.Docker, "server", "net.ipv4.tcp_timestamps", "0", ""},
+		{"one of a container", result.DriverDocker, "server", "net.ipv4.tcp_timestamps", "0", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if test.sysctl == "net.netfilter.nf_conntrack_count" {

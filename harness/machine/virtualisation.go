@@ -4,13 +4,14 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+
+	"snatlab/harness/result"
 )
 
 // The results of virtualisation that are not the name of a hypervisor.
 const (
-	bareMetal = "none"
-	vmOther   = "vm-other" // a virtual machine of an unknown hypervisor
-	qemu      = "qemu"     // QEMU's machine, whether or not KVM runs it
+	vmOther = "vm-other" // a virtual machine of an unknown hypervisor
+	qemu    = "qemu"     // QEMU's machine, whether or not KVM runs it
 )
 
 // virtualisation returns the name of the hypervisor, for the most part as
@@ -25,7 +26,7 @@ func (f fileTree) virtualisation() *string {
 	firmware, clock := f.findInDMI(), f.findInClocks()
 	switch {
 	case isX86 && !flagged && rentsMetal(firmware):
-		return new(bareMetal)
+		return new(result.BareMetal)
 	case firmware != "" && firmware != qemu: // before the clock: VirtualBox has that of KVM
 		return &firmware
 	case clock != "":
@@ -35,7 +36,7 @@ func (f fileTree) virtualisation() *string {
 	case flagged:
 		return new(vmOther)
 	case isX86:
-		return new(bareMetal)
+		return new(result.BareMetal)
 	}
 	return nilIfEmpty(f.findInDeviceTree())
 }
@@ -69,7 +70,7 @@ func (f fileTree) findInDMI() string {
 			continue
 		}
 		if rentsMetal(n.name) && strings.Contains(product, ".metal") { // m7g.metal, m7i.metal-24xl
-			return bareMetal
+			return result.BareMetal
 		}
 		return n.name
 	}
@@ -114,7 +115,7 @@ func (f fileTree) findInDeviceTree() string {
 	case hypervisor != "", strings.Contains(board, "dummy-virt"): // Firecracker, crosvm, kvmtool
 		return vmOther
 	case board != "":
-		return bareMetal
+		return result.BareMetal
 	}
 	return ""
 }

@@ -70,18 +70,15 @@ func (e evidence) sampleCells(s result.Sample) []string {
 	return []string{e.arm, strconv.Itoa(s.Client), strconv.Itoa(s.Port), entry(s)}
 }
 
-// noEntry is the state of an entry that there is not.
-const noEntry = "none"
-
 func rank(s result.Sample) int {
-	if s.Entry == noEntry {
+	if s.Entry == result.EntryNone {
 		return 1
 	}
 	return 0
 }
 
 func entry(s result.Sample) string {
-	if s.Entry == noEntry {
+	if s.Entry == result.EntryNone {
 		return "no entry"
 	}
 	return s.Entry

@@ -16,7 +16,7 @@ import (
 func load(s result.Scenario) string {
 	text := fmt.Sprintf("%s x %s x %s, %s", format.Plural(s.Clients, "client", "clients"),
 		format.Plural(s.Requests, "request", "requests"), format.Plural(s.Rounds, "round", "rounds"), s.Pattern)
-	if s.Sync != "" && s.Sync != "none" {
+	if s.Sync != "" && s.Sync != result.SyncNone {
 		text += " (" + s.Sync + ")"
 	}
 	if p := s.ClientPorts; p != nil {
@@ -34,7 +34,7 @@ func machine(e result.Env) string {
 func fullMachine(e result.Env, room int) string {
 	text := machine(e)
 	for _, more := range []*string{e.CPUModel, e.Virtualisation} {
-		if more == nil || *more == "" || *more == "none" {
+		if more == nil || *more == "" || *more == result.BareMetal {
 			continue
 		}
 		if longer := text + ", " + *more; utf8.RuneCountInString(longer) <= room {

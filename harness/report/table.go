@@ -114,10 +114,10 @@ func comparisons(r *result.Result) []row {
 		compared(r, "reduction", func(c *result.Compare) string { return format.Optional(shown(c).Estimate, format.Percent) }),
 		compared(r, "  95 % interval", func(c *result.Compare) string { return format.Interval(shown(c).Low, shown(c).High, format.Percent) }),
 		compared(r, "  p (Holm)", func(c *result.Compare) string { return format.Optional(c.PHolm, format.PValue) }),
-		compared(r, "latency p50, change", func(c *result.Compare) string { return changed(c, "p50") }),
-		compared(r, "  95 % interval", func(c *result.Compare) string { return changedWithin(c, "p50") }),
-		compared(r, "latency p99, change", func(c *result.Compare) string { return changed(c, "p99") }),
-		compared(r, "  95 % interval", func(c *result.Compare) string { return changedWithin(c, "p99") }),
+		compared(r, "latency p50, change", func(c *result.Compare) string { return changed(c, result.P50) }),
+		compared(r, "  95 % interval", func(c *result.Compare) string { return changedWithin(c, result.P50) }),
+		compared(r, "latency p99, change", func(c *result.Compare) string { return changed(c, result.P99) }),
+		compared(r, "  95 % interval", func(c *result.Compare) string { return changedWithin(c, result.P99) }),
 		{"verdict", func(a result.Arm) string {
 			if a.Name == r.Arms[0].Name {
 				return "baseline"

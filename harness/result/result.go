@@ -57,13 +57,6 @@ type Ports struct {
 	Last  int `json:"last"`
 }
 
-// The levels that verdicts and intervals rest on.
-const (
-	Alpha      = 0.01 // a difference counts where its p, after Holm's adjustment, is below it
-	Confidence = 0.95 // of every interval
-	Floor      = 20   // race hits, summed over its trials, from which on the race counts as having occurred in an arm
-)
-
 // Verdict is what a run says as a whole.
 type Verdict string
 
@@ -141,20 +134,6 @@ type Setting struct {
 	Value string `json:"value"` // of a sysctl: as the scenario has it
 }
 
-// The parts of a lab that an arm may set something in.
-const (
-	PartRouter  = "router"
-	PartServer  = "server"
-	PartClients = "clients"
-)
-
-// The keys of settings that are no sysctls, and the value of one.
-const (
-	KeySourcePorts = "source_ports" // of the clients: "40000-40015", or SplitPorts
-	KeyAddress     = "address"      // that was added, as ip-address(8) takes it: "198.19.0.1 dev eth0"
-	SplitPorts     = "split"        // each client has source ports of its own
-)
-
 // Source is an address that connections reached the server from.
 type Source struct {
 	Address     string `json:"address"`
@@ -218,31 +197,6 @@ type Sample struct {
 	Port   int    `json:"port"`   // source port that it left from
 	Entry  string `json:"entry"`  // the state of its conntrack entry: "SYN_SENT"; "none" if it has none
 }
-
-// The kinds of failure, as a client sees them.
-const (
-	Timeout       = "timeout"       // no answer within the scenario's timeout
-	Refused       = "refused"       // ECONNREFUSED
-	Reset         = "reset"         // ECONNRESET
-	EADDRNOTAVAIL = "eaddrnotavail" // the client had no source port left
-	EADDRINUSE    = "eaddrinuse"
-	Other         = "other"
-)
-
-// The causes of failure.
-const (
-	SNATRace       = "snat_race"       // dropped when its conntrack entry was inserted
-	PortExhaustion = "port_exhaustion" // dropped there as well, but for want of a free source port
-	ChainTooLong   = "chain_too_long"  // dropped for a full hash chain
-	TableFull      = "table_full"      // dropped by conntrack other than at insertion
-	CauseForeign   = "foreign"         // may have been other traffic's drops in a shared table
-	ListenOverflow = "listen_overflow" // the server's accept queue was full
-	TimeWait       = "time_wait"       // the server had the connection in TIME_WAIT still
-	CauseRefused   = "refused"
-	CauseReset     = "reset"
-	ClientPorts    = "client_ports" // the client ran out of source ports
-	Unexplained    = "unexplained"
-)
 
 // Slots says how the clients of a trial kept in step, summed over clients.
 // Lockstep only.

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"snatlab/harness/result"
 )
 
 func TestCanonicalReadsAsAPersonWouldWriteIt(t *testing.T) {
@@ -208,7 +210,7 @@ func TestHashIsTheSameForEveryDriverWithItsOwnNAT(t *testing.T) {
 			t.Errorf("%s, with %q %s", hash, lines, got)
 		}
 	}
-	if err := s.SetDriver(Netns); err != nil {
+	if err := s.SetDriver(result.DriverNetns); err != nil {
 		t.Fatal(err)
 	}
 	if got := s.Hash(); got != hash {
@@ -226,7 +228,7 @@ func TestHashTellsTheNATThatIsNotTheDriversOwn(t *testing.T) {
 	}
 	// The same text, iptables: what docker does anyway is a choice with netns.
 	written := parse(t, minimal+"nat: iptables\n")
-	if err := written.SetDriver(Netns); err != nil {
+	if err := written.SetDriver(result.DriverNetns); err != nil {
 		t.Fatal(err)
 	}
 	if got, want := written.Hash(), chosen.Hash(); got != want {

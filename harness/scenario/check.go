@@ -9,6 +9,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"snatlab/harness/result"
 	"snatlab/harness/scenario/strictyaml"
 )
 
@@ -91,14 +92,14 @@ func (c checker) checkPattern(l *Load, root *yaml.Node) {
 		}
 	}
 	switch l.Pattern {
-	case Lockstep:
-		stray(strictyaml.Path{"load", "concurrency"}, Ephemeral)
-		stray(strictyaml.Path{"arms", "client_port_range"}, Ephemeral)
+	case result.Lockstep:
+		stray(strictyaml.Path{"load", "concurrency"}, result.Ephemeral)
+		stray(strictyaml.Path{"arms", "client_port_range"}, result.Ephemeral)
 		if l.Sync == "" {
 			l.Sync = DefaultSync
 		}
-	case Ephemeral:
-		stray(strictyaml.Path{"load", "sync"}, Lockstep)
+	case result.Ephemeral:
+		stray(strictyaml.Path{"load", "sync"}, result.Lockstep)
 		if l.Concurrency == 0 {
 			l.Concurrency = DefaultConcurrency
 		}

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"snatlab/harness/result"
 	"snatlab/harness/scenario/strictyaml"
 )
 
@@ -17,7 +18,7 @@ import (
 // them; what one field demands of another stands in check.go.
 
 // drivers is every driver that a scenario may name.
-var drivers = []string{Docker, Netns}
+var drivers = []string{result.DriverDocker, result.DriverNetns}
 
 // names is what a scenario and an arm may be called: they end up in file names.
 var names = strictyaml.Pattern{
@@ -37,7 +38,7 @@ func scenarioFields(s *Scenario) []strictyaml.Field {
 	return []strictyaml.Field{
 		{Key: "name", Value: strictyaml.String{Into: &s.Name, Pattern: names}, Required: true},
 		{Key: "driver", Value: strictyaml.Choice{Into: &s.Driver, Of: drivers}},
-		{Key: "nat", Value: strictyaml.Choice{Into: &s.NAT, Of: []string{IPTables, NFTables}}},
+		{Key: "nat", Value: strictyaml.Choice{Into: &s.NAT, Of: []string{result.NATIPTables, result.NATNFTables}}},
 		{Key: "clients", Value: strictyaml.Integer[int]{Into: &s.Clients, Bounds: strictyaml.SpanOf(1, MaxClients)}},
 		{Key: "network", Value: strictyaml.String{Into: &s.Network, Pattern: networkNames}},
 		{Key: "server", Value: strictyaml.Mapping{Fields: serverFields(&s.Server)}},
@@ -67,12 +68,12 @@ func labFields(l *Lab) []strictyaml.Field {
 func loadFields(l *Load) []strictyaml.Field {
 	return []strictyaml.Field{
 		{Key: "protocol", Value: strictyaml.Choice{Into: &l.Protocol, Of: []string{"tcp"}}},
-		{Key: "pattern", Value: strictyaml.Choice{Into: &l.Pattern, Of: []string{Lockstep, Ephemeral}}},
+		{Key: "pattern", Value: strictyaml.Choice{Into: &l.Pattern, Of: []string{result.Lockstep, result.Ephemeral}}},
 		{Key: "requests", Value: strictyaml.Integer[int]{Into: &l.Requests, Bounds: strictyaml.SpanOf(1, maxRequests)}},
 		{Key: "rate", Value: rate{&l.Rate, strictyaml.SpanOf(1, 100_000)}},
 		{Key: "timeout", Value: strictyaml.Duration{Into: &l.Timeout, Min: 10 * time.Millisecond, Max: 900 * time.Millisecond,
 			Why: "below the 1 s after which the kernel sends a SYN again"}},
-		{Key: "sync", Value: strictyaml.Choice{Into: &l.Sync, Of: []string{Barrier, Clock}}},
+		{Key: "sync", Value: strictyaml.Choice{Into: &l.Sync, Of: []string{result.SyncBarrier, result.SyncClock}}},
 		{Key: "concurrency", Value: strictyaml.Integer[int]{Into: &l.Concurrency, Bounds: strictyaml.SpanOf(1, 4096)}},
 	}
 }
@@ -87,7 +88,7 @@ func armFields(a *Arm) []strictyaml.Field {
 		{Key: "name", Value: strictyaml.String{Into: &a.Name, Pattern: names}, Required: true},
 		{Key: "masquerade", Value: strictyaml.Mapping{Fields: masqueradeFields(&a.Masquerade), Flow: true}},
 		{Key: "snat", Value: strictyaml.Mapping{Fields: snatFields(&a.SNAT), Flow: true}},
-		{Key: "client_ports", Value: strictyaml.Choice{Into: &a.ClientPorts, Of: []string{Split}}},
+		{Key: "client_ports", Value: strictyaml.Choice{Into: &a.ClientPorts, Of: []string{result.SplitPorts}}},
 		{Key: "client_port_range", Value: portRange{into: &a.ClientPortRange, bounds: strictyaml.SpanOf(1024, 65535)}},
 		{Key: "sysctls", Value: strictyaml.Mapping{Fields: sysctlsFields(&a.Sysctls)}},
 	}
@@ -120,7 +121,7 @@ func sysctlsFields(s *Sysctls) []strictyaml.Field {
 func expectFields(e *Expect) []strictyaml.Field {
 	return []strictyaml.Field{
 		{Key: "arm", Value: strictyaml.String{Into: &e.Arm, Pattern: strictyaml.Pattern{Words: "the name of an arm"}}, Required: true},
-		{Key: "race", Value: strictyaml.Choice{Into: &e.Race, Of: []string{Reproduced, Absent}}},
+		{Key: "race", Value: strictyaml.Choice{Into: &e.Race, Of: []string{result.Reproduced, result.Absent}}},
 		{Key: "reduction", Value: share{&e.Reduction, ">=", 1}},
 		{Key: "p50", Value: share{&e.P50, "<=", 10}},
 		{Key: "p99", Value: share{&e.P99, "<=", 10}},

@@ -13,6 +13,7 @@ import (
 	"time"
 	"unicode"
 
+	"snatlab/harness/result"
 	"snatlab/harness/scenario/strictyaml"
 )
 
@@ -178,27 +179,27 @@ func FuzzCanonical(f *testing.F) {
 		s.Name, s.Seed = name, seed>>1
 		s.Clients, s.Rounds = 1+int(n%MaxClients), 1+int(n%MaxRounds)
 		s.Server.Address = netip.AddrPortFrom(netip.AddrFrom4(bytesOf(host)), 9000)
-		lab := [][2]string{{Docker, IPTables}, {Netns, NFTables}, {Netns, IPTables}}[share%3]
+		lab := [][2]string{{result.DriverDocker, result.NATIPTables}, {result.DriverNetns, result.NATNFTables}, {result.DriverNetns, result.NATIPTables}}[share%3]
 		s.Driver, s.NAT = lab[0], lab[1]
-		if at := s.Server.Address.Addr(); s.Driver == Netns || !at.IsGlobalUnicast() || thisNetwork.Contains(at) {
+		if at := s.Server.Address.Addr(); s.Driver == result.DriverNetns || !at.IsGlobalUnicast() || thisNetwork.Contains(at) {
 			s.Server = Server{}
 		}
 		s.Lab = Lab{PostroutingRules: int(n % (MaxPostroutingRules + 1)), AllowHostSysctls: share%2 == 0}
-		if s.Driver == Docker && n%3 == 0 {
+		if s.Driver == result.DriverDocker && n%3 == 0 {
 			s.Network, s.Lab.PostroutingRules, s.Lab.AllowSharedNetwork = name, 0, true
 		}
 		s.Load.Requests = 1 + int(n)%(DefaultPorts.Slots()/MaxClients)
 		s.Load.Rate = Rate(perSecond % 100_001)
 		s.Load.Timeout = 10*time.Millisecond + time.Duration(n%890_000_001)
-		s.Load.Sync = []string{Barrier, Clock}[n%2]
+		s.Load.Sync = []string{result.SyncBarrier, result.SyncClock}[n%2]
 		if !lockstep {
-			s.Load.Pattern, s.Load.Sync, s.Load.Concurrency = Ephemeral, "", 1+int(n%4096)
+			s.Load.Pattern, s.Load.Sync, s.Load.Concurrency = result.Ephemeral, "", 1+int(n%4096)
 		}
 		for i := range 2 + n%(MaxArms-1) {
 			s.Arms = append(s.Arms, armOf(&s, i, n, host, value))
 		}
 		bound, rise := float64(share%100_001)/100_000, float64(share%1_000_001)/100_000
-		s.Expect = []Expect{{Arm: "0", Race: Reproduced}, {Arm: "1", Reduction: &bound}, {Arm: "1", Race: Absent},
+		s.Expect = []Expect{{Arm: "0", Race: result.Reproduced}, {Arm: "1", Reduction: &bound}, {Arm: "1", Race: result.Absent},
 			{Arm: "1", P50: &bound}, {Arm: "1", P99: &rise}, {Arm: "0", Unexplained: &bound}}
 		comesBack(t, &s)
 	})
@@ -221,7 +222,7 @@ func armOf(s *Scenario, i, n, host uint32, value string) Arm {
 	case 4:
 		if s.Server == (Server{}) && s.Network == "" {
 			first := netip.AddrFrom4(bytesOf(0xc612_0000 + host%(1<<17-1)))
-			if s.Driver == Netns { // which has some itself
+			if s.Driver == result.DriverNetns { // which has some itself
 				first = netip.AddrFrom4(bytesOf(0xc613_0000 + host%(1<<16-1)))
 			}
 			a.SNAT = SNAT{ToSource: []netip.Addr{first, first.Next()}, RandomFully: n%2 == 0}
@@ -230,9 +231,9 @@ func armOf(s *Scenario, i, n, host uint32, value string) Arm {
 	set := []Sysctl{{"net.ipv4.tcp-" + a.Name, value}, {"net.A", strconv.Itoa(int(n))}}
 	switch i % 6 {
 	case 1:
-		a.ClientPorts = Split
+		a.ClientPorts = result.SplitPorts
 	case 2:
-		if s.Load.Pattern == Ephemeral {
+		if s.Load.Pattern == result.Ephemeral {
 			a.ClientPortRange = ports
 		}
 	case 3:
@@ -242,7 +243,7 @@ func armOf(s *Scenario, i, n, host uint32, value string) Arm {
 			a.Sysctls.Server = set
 		}
 	case 5:
-		if s.Driver == Netns || s.Lab.AllowHostSysctls {
+		if s.Driver == result.DriverNetns || s.Lab.AllowHostSysctls {
 			a.Sysctls.Router = set
 		}
 	}

@@ -7,6 +7,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"snatlab/harness/result"
 	"snatlab/harness/scenario/strictyaml"
 )
 
@@ -57,8 +58,8 @@ func isGlobal(sysctl string) bool {
 // namespaced are the parts of each driver's lab that are not in the machine's first
 // network namespace.
 var namespaced = map[string][]string{
-	Docker: {"server", "clients"},
-	Netns:  {"router", "server", "clients"},
+	result.DriverDocker: {"server", "clients"},
+	result.DriverNetns:  {"router", "server", "clients"},
 }
 
 // globalSettings returns the sysctls under root that a driver cannot set, for they

@@ -3,6 +3,8 @@ package scenario
 import (
 	"fmt"
 	"testing"
+
+	"snatlab/harness/result"
 )
 
 func TestGlobalSettings(t *testing.T) {
@@ -17,7 +19,7 @@ func TestGlobalSettings(t *testing.T) {
 		for _, test := range []struct {
 			driver, part string
 			column       int
-		}{{Netns, "router", 52}, {Netns, "server", 52}, {Netns, "clients", 53}, {Docker, "server", 52}, {Docker, "clients", 53}} {
+		}{{result.DriverNetns, "router", 52}, {result.DriverNetns, "server", 52}, {result.DriverNetns, "clients", 53}, {result.DriverDocker, "server", 52}, {result.DriverDocker, "clients", 53}} {
 			t.Run(test.driver+" "+test.part+" "+name, func(t *testing.T) {
 				refused(t, arms(test.part, name)+"driver: "+test.driver+"\n",
 					fmt.Sprintf("x.yaml:4:%d: %s", test.column, message(name, test.part, test.driver)))
@@ -25,11 +27,11 @@ func TestGlobalSettings(t *testing.T) {
 		}
 		t.Run("docker router "+name, func(t *testing.T) {
 			s := parse(t, arms("router", name)+"driver: docker\nlab: {allow_host_sysctls: true}\n")
-			want := "driver netns: " + message(name, "router", Netns)
-			if err := s.SetDriver(Netns); fmt.Sprint(err) != want {
+			want := "driver netns: " + message(name, "router", result.DriverNetns)
+			if err := s.SetDriver(result.DriverNetns); fmt.Sprint(err) != want {
 				t.Errorf("error %v, want %s", err, want)
 			}
-			if s.Driver != Docker {
+			if s.Driver != result.DriverDocker {
 				t.Errorf("the driver is %s after the error", s.Driver)
 			}
 		})

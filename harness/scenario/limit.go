@@ -6,14 +6,15 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"snatlab/harness/result"
 	"snatlab/harness/scenario/strictyaml"
 )
 
 // limits is what each driver cannot do, or does only where it is told to.
 var limits = map[string][]limit{
-	Docker: {
+	result.DriverDocker: {
 		{
-			at: strictyaml.Path{"nat"}, value: NFTables,
+			at: strictyaml.Path{"nat"}, value: result.NATNFTables,
 			message: `nat: "nftables" is not allowed in a docker lab; allowed: iptables (the rule is the one that Docker wrote, and only its iptables rules are rewritten so far)`,
 		},
 		{
@@ -25,7 +26,7 @@ var limits = map[string][]limit{
 			message: "network: the masquerade rule of a network that others use is rewritten during trials; allowed with lab: {allow_shared_network: true}",
 		},
 	},
-	Netns: {
+	result.DriverNetns: {
 		{
 			at:      strictyaml.Path{"server"},
 			message: "server: a netns lab is closed and reaches no other machine; allowed with driver docker",

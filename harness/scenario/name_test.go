@@ -4,15 +4,17 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"snatlab/harness/result"
 )
 
 func TestNameOf(t *testing.T) {
 	for _, tc := range []struct{ claim, text, name, driver string }{
 		{"valid", "name: a\ndriver: netns\narms: [{name: b}]", "a", "netns"},
-		{"default_driver", "name: a", "a", Docker},
-		{"other_faults", "name: a\nrounds: many\narms: {}", "a", Docker},
+		{"default_driver", "name: a", "a", result.DriverDocker},
+		{"other_faults", "name: a\nrounds: many\narms: {}", "a", result.DriverDocker},
 		{"unknown_driver", "name: a\ndriver: xen", "a", ""},
-		{"impossible_name", "name: ../A\ndriver: docker", "", Docker},
+		{"impossible_name", "name: ../A\ndriver: docker", "", result.DriverDocker},
 		{"no_name", "driver: netns", "", "netns"},
 		{"list", "[a]", "", ""},
 		{"empty", "", "", ""},

@@ -9,6 +9,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"snatlab/harness/format"
+	"snatlab/harness/result"
 	"snatlab/harness/scenario/strictyaml"
 )
 
@@ -104,7 +105,7 @@ func netnsAddress(a netip.Addr, clients int) string {
 
 // takenSources returns the addresses of arms that a netns lab has or cannot use.
 func takenSources(s *Scenario, driver string, root *yaml.Node) (found []breach) {
-	if driver != Netns {
+	if driver != result.DriverNetns {
 		return nil
 	}
 	for _, p := range (strictyaml.Path{"arms", "snat", "to_source"}).FindPairs(root) {

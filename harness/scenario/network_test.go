@@ -3,6 +3,8 @@ package scenario
 import (
 	"fmt"
 	"testing"
+
+	"snatlab/harness/result"
 )
 
 func TestTakenSources(t *testing.T) {
@@ -21,22 +23,22 @@ func TestTakenSources(t *testing.T) {
 	} {
 		t.Run(address, func(t *testing.T) {
 			want := "to_source: " + address + " is " + what + other
-			refused(t, data(Netns, address), "x.yaml:5:34: "+want)
+			refused(t, data(result.DriverNetns, address), "x.yaml:5:34: "+want)
 			// A docker lab has other networks, which are not known before it is built.
-			s := parse(t, data(Docker, address))
-			if err := s.SetDriver(Netns); fmt.Sprint(err) != "driver netns: "+want {
+			s := parse(t, data(result.DriverDocker, address))
+			if err := s.SetDriver(result.DriverNetns); fmt.Sprint(err) != "driver netns: "+want {
 				t.Errorf("error %v", err)
 			}
 		})
 	}
 	t.Run("each of them is told", func(t *testing.T) {
-		refused(t, data(Netns, "198.18.0.254, 198.18.0.255, 198.18.1.0, 198.18.1.1"),
+		refused(t, data(result.DriverNetns, "198.18.0.254, 198.18.0.255, 198.18.1.0, 198.18.1.1"),
 			"x.yaml:5:62: to_source: 198.18.1.0 is the address of the server's network itself"+other,
 			"x.yaml:5:74: to_source: 198.18.1.1 is the router's own address"+other)
 	})
 	t.Run("others are not refused", func(t *testing.T) {
 		for _, address := range []string{"198.18.0.0", "198.18.0.5", "198.18.0.255", "198.18.1.3", "198.18.1.254", "198.18.2.0", "198.19.0.0", "198.19.0.255", "198.19.255.255"} {
-			parse(t, data(Netns, address))
+			parse(t, data(result.DriverNetns, address))
 		}
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"snatlab/harness/format"
+	"snatlab/harness/result"
 	"snatlab/harness/scenario/strictyaml"
 )
 
@@ -86,7 +87,7 @@ func parsePorts(value string) (r PortRange, ok bool) {
 
 // Splits reports whether an arm gives each client source ports of its own.
 func (s *Scenario) Splits() bool {
-	return slices.ContainsFunc(s.Arms, func(a Arm) bool { return a.ClientPorts == Split })
+	return slices.ContainsFunc(s.Arms, func(a Arm) bool { return a.ClientPorts == result.SplitPorts })
 }
 
 // MaxRequests returns how many requests a client may send in one trial, where
@@ -94,7 +95,7 @@ func (s *Scenario) Splits() bool {
 // CPUs, which are not known here, it can be less.
 func (s *Scenario) MaxRequests() int {
 	most := min(maxRequests, MaxTrial/s.Clients)
-	if s.Load.Pattern != Lockstep {
+	if s.Load.Pattern != result.Lockstep {
 		return most
 	}
 	slots := s.ClientPorts(DefaultPorts).Slots()
@@ -110,7 +111,7 @@ func (c checker) checkPorts(s *Scenario, root *yaml.Node) {
 	load := strictyaml.ChildOf(root, "load")
 	requests, clients, arms := strictyaml.ChildOf(load, "requests"), strictyaml.ChildOf(root, "clients"), strictyaml.ChildOf(root, "arms")
 	c.checkPortRanges(root)
-	if s.Load.Pattern != Lockstep || s.Clients*s.Load.Requests > MaxTrial || !c.IsSound(load, requests, clients, strictyaml.ChildOf(load, "pattern"), arms) {
+	if s.Load.Pattern != result.Lockstep || s.Clients*s.Load.Requests > MaxTrial || !c.IsSound(load, requests, clients, strictyaml.ChildOf(load, "pattern"), arms) {
 		return
 	}
 	ports := s.ClientPorts(DefaultPorts)

@@ -10,14 +10,16 @@ import (
 	"fmt"
 	"net/netip"
 	"time"
+
+	"snatlab/harness/result"
 )
 
 // Scenario is one experiment. Its YAML form, with every default filled in, is
 // what [Scenario.Canonical] gives and `snatlab plan` prints.
 type Scenario struct {
 	Name    string   `yaml:"name"`
-	Driver  string   `yaml:"driver"`            // Docker or Netns
-	NAT     string   `yaml:"nat"`               // what writes the masquerade rule: IPTables or NFTables
+	Driver  string   `yaml:"driver"`            // result.DriverDocker or result.DriverNetns
+	NAT     string   `yaml:"nat"`               // what writes the masquerade rule: result.NATIPTables or result.NATNFTables
 	Clients int      `yaml:"clients"`           // 1 to MaxClients
 	Network string   `yaml:"network,omitempty"` // a Docker network that is there already, for the clients; empty: one of the lab's own
 	Server  Server   `yaml:"server,omitempty"`
@@ -32,18 +34,6 @@ type Scenario struct {
 	// SetDriver to replace.
 	natWritten bool
 }
-
-// The drivers: how a lab is built.
-const (
-	Docker = "docker" // containers and networks of this machine's Docker engine
-	Netns  = "netns"  // network namespaces; no daemon, and the host stays as it is
-)
-
-// What writes a lab's masquerade rule.
-const (
-	IPTables = "iptables" // the program iptables
-	NFTables = "nftables" // netlink; needs no program
-)
 
 // Server says where the clients connect to: a server of the lab's own (the
 // zero value), or `snatlab serve` on another machine.
@@ -67,25 +57,13 @@ type Lab struct {
 // Load is what every client sends in every trial.
 type Load struct {
 	Protocol    string        `yaml:"protocol"` // tcp
-	Pattern     string        `yaml:"pattern"`  // Lockstep or Ephemeral
+	Pattern     string        `yaml:"pattern"`  // result.Lockstep or result.Ephemeral
 	Requests    int           `yaml:"requests"` // per client and trial
 	Rate        Rate          `yaml:"rate"`     // lockstep: slots per second; ephemeral: requests per second and client
 	Timeout     time.Duration `yaml:"timeout"`  // of one request; below the 1 s after which the kernel sends a SYN again
 	Sync        string        `yaml:"sync,omitempty"`
 	Concurrency int           `yaml:"concurrency,omitempty"` // ephemeral only: requests of a client in flight at once
 }
-
-// The patterns of a load.
-const (
-	Lockstep  = "lockstep"  // same source port at the same moment, by agreement
-	Ephemeral = "ephemeral" // ports chosen by the kernel
-)
-
-// How lockstep clients keep in step.
-const (
-	Barrier = "barrier" // they meet in shared memory
-	Clock   = "clock"   // they fire by CLOCK_MONOTONIC
-)
 
 // Rate is a number of events per second; 0, written "max", is as fast as it goes.
 type Rate int
@@ -97,7 +75,7 @@ type Arm struct {
 	Name            string     `yaml:"name"`
 	Masquerade      Masquerade `yaml:"masquerade,omitempty"`
 	SNAT            SNAT       `yaml:"snat,omitempty"`              // in place of the masquerade rule
-	ClientPorts     string     `yaml:"client_ports,omitempty"`      // Split, or empty: all clients use the same
+	ClientPorts     string     `yaml:"client_ports,omitempty"`      // result.SplitPorts, or empty: all clients use the same
 	ClientPortRange PortRange  `yaml:"client_port_range,omitempty"` // net.ipv4.ip_local_port_range of the clients; ephemeral only
 	Sysctls         Sysctls    `yaml:"sysctls,omitempty"`
 }
@@ -115,10 +93,6 @@ type SNAT struct {
 	ToSource    []netip.Addr `yaml:"to_source"` // consecutive, out of 198.18.0.0/15
 	RandomFully bool         `yaml:"random_fully,omitempty"`
 }
-
-// Split gives each client source ports of its own: no two clients ever use the
-// same one.
-const Split = "split"
 
 // PortRange is written "A-B"; the zero value is none.
 type PortRange struct{ First, Last uint16 }
@@ -140,18 +114,12 @@ type Sysctl struct{ Name, Value string }
 // are shares: 0.05 is 5 %.
 type Expect struct {
 	Arm         string   `yaml:"arm"`
-	Race        string   `yaml:"race,omitempty"`        // Reproduced or Absent
+	Race        string   `yaml:"race,omitempty"`        // result.Reproduced or result.Absent
 	Reduction   *float64 `yaml:"reduction,omitempty"`   // at least this share of the baseline's failure rate is gone; written ">=95%"
 	P50         *float64 `yaml:"p50,omitempty"`         // the median latency rises by at most this share of the baseline's; written "<=20%"
 	P99         *float64 `yaml:"p99,omitempty"`         // the same for the 99th percentile
 	Unexplained *float64 `yaml:"unexplained,omitempty"` // at most this share of the requests fails for no known cause; written "<=0.1%"
 }
-
-// The claims about the race.
-const (
-	Reproduced = "reproduced"
-	Absent     = "absent"
-)
 
 // Limits of a scenario.
 const (
@@ -171,11 +139,11 @@ const (
 // those have no default. What depends on another field is not set either.
 func Default() Scenario {
 	return Scenario{
-		Driver:  Docker,
+		Driver:  result.DriverDocker,
 		Clients: 2,
 		Load: Load{
 			Protocol: "tcp",
-			Pattern:  Lockstep,
+			Pattern:  result.Lockstep,
 			Requests: 3000,
 			Timeout:  500 * time.Millisecond,
 		},
@@ -186,15 +154,15 @@ func Default() Scenario {
 
 // Defaults that depend on the load's pattern.
 const (
-	DefaultSync        = Barrier // lockstep
-	DefaultConcurrency = 64      // ephemeral
+	DefaultSync        = result.SyncBarrier // lockstep
+	DefaultConcurrency = 64                 // ephemeral
 )
 
 // DefaultNAT is what writes the masquerade rule where the file does not say.
 // Docker's is no choice: the rule is the one that Docker wrote.
 func DefaultNAT(driver string) string {
-	if driver == Netns {
-		return NFTables
+	if driver == result.DriverNetns {
+		return result.NATNFTables
 	}
-	return IPTables
+	return result.NATIPTables
 }

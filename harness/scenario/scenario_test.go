@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"snatlab/harness/result"
 	"snatlab/harness/scenario/strictyaml"
 )
 
@@ -102,17 +103,17 @@ expect:
   - {arm: "007", reduction: ">= 99.5 %"}
 `)
 	want := &Scenario{
-		Name: "every-key.1", Driver: Docker, NAT: IPTables, Clients: 4,
+		Name: "every-key.1", Driver: result.DriverDocker, NAT: result.NATIPTables, Clients: 4,
 		Server: Server{Address: netip.MustParseAddrPort("192.0.2.7:9000")},
-		Load: Load{Protocol: "tcp", Pattern: Lockstep, Requests: 100, Rate: 2000,
-			Timeout: 900 * time.Millisecond, Sync: Clock},
+		Load: Load{Protocol: "tcp", Pattern: result.Lockstep, Requests: 100, Rate: 2000,
+			Timeout: 900 * time.Millisecond, Sync: result.SyncClock},
 		Rounds: 3, Seed: 1<<63 - 1,
 		Arms: []Arm{{Name: "plain"},
 			{Name: "random", Masquerade: Masquerade{Random: true}},
 			{Name: "007", Masquerade: Masquerade{RandomFully: true}},
 			{Name: "d"}},
-		Expect: []Expect{{Arm: "plain", Race: Reproduced},
-			{Arm: "random", Race: Absent},
+		Expect: []Expect{{Arm: "plain", Race: result.Reproduced},
+			{Arm: "random", Race: result.Absent},
 			{Arm: "007", Reduction: new(0.995)}},
 	}
 	if d := diff(want, got); d != "" {
@@ -144,16 +145,16 @@ expect:
   - {arm: a, unexplained: "<=0.1%"}
 `)
 	want := Default()
-	want.Name, want.NAT = "s", IPTables
+	want.Name, want.NAT = "s", result.NATIPTables
 	want.Lab = Lab{PostroutingRules: 5000, AllowHostSysctls: true, AllowSharedNetwork: true}
-	want.Load.Pattern, want.Load.Concurrency = Ephemeral, DefaultConcurrency
+	want.Load.Pattern, want.Load.Concurrency = result.Ephemeral, DefaultConcurrency
 	want.Arms = []Arm{
 		{Name: "a", Masquerade: Masquerade{RandomFully: true, ToPorts: PortRange{20000, 29999}}},
 		{Name: "b", SNAT: SNAT{
 			ToSource:    []netip.Addr{netip.MustParseAddr("198.18.255.255"), netip.MustParseAddr("198.19.0.0")},
 			RandomFully: true,
 		}},
-		{Name: "c", ClientPorts: Split},
+		{Name: "c", ClientPorts: result.SplitPorts},
 		{Name: "d", ClientPortRange: PortRange{32768, 32783}},
 		{Name: "e", Sysctls: Sysctls{
 			Router: []Sysctl{
@@ -178,16 +179,16 @@ func TestAbsentKeysHaveTheirDefaults(t *testing.T) {
 	want := Default()
 	want.Name = "s"
 	want.Arms = []Arm{{Name: "a"}, {Name: "b"}}
-	want.NAT, want.Load.Sync = IPTables, DefaultSync
+	want.NAT, want.Load.Sync = result.NATIPTables, DefaultSync
 	if d := diff(&want, parse(t, minimal)); d != "" {
 		t.Errorf("lockstep: %s", d)
 	}
-	want.Load.Pattern, want.Load.Sync, want.Load.Concurrency = Ephemeral, "", DefaultConcurrency
+	want.Load.Pattern, want.Load.Sync, want.Load.Concurrency = result.Ephemeral, "", DefaultConcurrency
 	if d := diff(&want, parse(t, minimal+"load: {pattern: ephemeral}\n")); d != "" {
 		t.Errorf("ephemeral: %s", d)
 	}
 	want = *parse(t, minimal)
-	want.Driver, want.NAT = Netns, NFTables
+	want.Driver, want.NAT = result.DriverNetns, result.NATNFTables
 	if d := diff(&want, parse(t, minimal+"driver: netns\n")); d != "" {
 		t.Errorf("netns: %s", d)
 	}
@@ -302,7 +303,7 @@ func TestCommandLineIsHeldToTheBoundsOfTheFile(t *testing.T) {
 func TestDriverOfTheCommandLineBringsItsOwnNAT(t *testing.T) {
 	s := parse(t, minimal)
 	for _, want := range []struct{ driver, nat string }{
-		{Netns, NFTables}, {Netns, NFTables}, {Docker, IPTables}, {Netns, NFTables},
+		{result.DriverNetns, result.NATNFTables}, {result.DriverNetns, result.NATNFTables}, {result.DriverDocker, result.NATIPTables}, {result.DriverNetns, result.NATNFTables},
 	} {
 		if err := s.SetDriver(want.driver); err != nil || s.Driver != want.driver || s.NAT != want.nat {
 			t.Errorf("driver %s, nat %s, want %s: %v", s.Driver, s.NAT, want, err)
@@ -312,8 +313,8 @@ func TestDriverOfTheCommandLineBringsItsOwnNAT(t *testing.T) {
 
 func TestDriverOfTheCommandLineLeavesTheNATOfTheFile(t *testing.T) {
 	s := parse(t, minimal+"nat: iptables\n")
-	for _, driver := range []string{Docker, Netns, Docker} {
-		if err := s.SetDriver(driver); err != nil || s.Driver != driver || s.NAT != IPTables {
+	for _, driver := range []string{result.DriverDocker, result.DriverNetns, result.DriverDocker} {
+		if err := s.SetDriver(driver); err != nil || s.Driver != driver || s.NAT != result.NATIPTables {
 			t.Errorf("driver %s, nat %s: %v", s.Driver, s.NAT, err)
 		}
 	}
@@ -321,9 +322,9 @@ func TestDriverOfTheCommandLineLeavesTheNATOfTheFile(t *testing.T) {
 
 func TestDriverOfTheCommandLineIsHeldToWhatItCanDo(t *testing.T) {
 	for _, c := range []struct{ lines, driver, want string }{
-		{"server: {address: 192.0.2.7:9000}\n", Netns, "driver netns: " + netnsServer},
-		{"driver: netns\nnat: nftables\n", Docker, "driver docker: " + dockerNAT},
-		{"network: bridge\nlab: {allow_shared_network: true}\n", Netns, "driver netns: " + netnsNetwork},
+		{"server: {address: 192.0.2.7:9000}\n", result.DriverNetns, "driver netns: " + netnsServer},
+		{"driver: netns\nnat: nftables\n", result.DriverDocker, "driver docker: " + dockerNAT},
+		{"network: bridge\nlab: {allow_shared_network: true}\n", result.DriverNetns, "driver netns: " + netnsNetwork},
 	} {
 		s := parse(t, minimal+c.lines)
 		before := *s
@@ -335,15 +336,15 @@ func TestDriverOfTheCommandLineIsHeldToWhatItCanDo(t *testing.T) {
 		}
 	}
 	router := "{name: s, driver: netns, lab: {allow_host_sysctls: %t}, arms: [{name: a}, {name: b, sysctls: {router: {net.x: 1}}}]}"
-	if err := parse(t, fmt.Sprintf(router, false)).SetDriver(Docker); err == nil || err.Error() != "driver docker: "+hostSysctl {
+	if err := parse(t, fmt.Sprintf(router, false)).SetDriver(result.DriverDocker); err == nil || err.Error() != "driver docker: "+hostSysctl {
 		t.Errorf("got %v", err)
 	}
-	if err := parse(t, fmt.Sprintf(router, true)).SetDriver(Docker); err != nil {
+	if err := parse(t, fmt.Sprintf(router, true)).SetDriver(result.DriverDocker); err != nil {
 		t.Errorf("allowed, and refused: %v", err)
 	}
 	// The canonical form says what the file left open.
 	s := parse(t, string(parse(t, minimal+"driver: netns\n").Canonical()))
-	if err := s.SetDriver(Docker); err == nil || err.Error() != "driver docker: "+dockerNAT {
+	if err := s.SetDriver(result.DriverDocker); err == nil || err.Error() != "driver docker: "+dockerNAT {
 		t.Errorf("canonical: %v", err)
 	}
 }

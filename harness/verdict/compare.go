@@ -26,8 +26,8 @@ func compare(arm, baseline result.Arm) result.Compare {
 	c := result.Compare{
 		Arm: arm.Name, Baseline: baseline.Name, P: stats.MannWhitney(FailureRates(arm), FailureRates(baseline)),
 		Latency: []result.LatencyChange{
-			latencyChange("p50", p50s(arm), p50s(baseline)),
-			latencyChange("p99", p99s(arm), p99s(baseline)),
+			latencyChange(result.P50, p50s(arm), p50s(baseline)),
+			latencyChange(result.P99, p99s(arm), p99s(baseline)),
 		},
 	}
 	change := stats.RelativeChange(FailureRates(baseline), FailureRates(arm), result.Confidence)

@@ -32,7 +32,7 @@ func check(r *result.Result, e result.Expect) (held *bool, found string) {
 func checkRace(r *result.Result, arm int, claim string) (*bool, string) {
 	n := count(r.Arms[arm])
 	found := fmt.Sprintf("%s of %s lost to the race", format.Thousands(n.race), format.Plural(n.requests, "request", "requests"))
-	if claim == "absent" {
+	if claim == result.Absent {
 		return checkAbsent(r, arm, found)
 	}
 	switch {

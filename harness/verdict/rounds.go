@@ -83,6 +83,6 @@ func CheckRounds(rounds, arms int, expected []result.Expect) error {
 // comparesArms reports whether an expectation is about more than the failures of
 // its own arm. That the race is absent from an arm says something only where
 // another one has it.
-func comparesArms(e result.Expect) bool { return e.Race == "absent" || takesInterval(e) }
+func comparesArms(e result.Expect) bool { return e.Race == result.Absent || takesInterval(e) }
 
 func takesInterval(e result.Expect) bool { return e.Reduction != nil || e.P50 != nil || e.P99 != nil }

@@ -48,10 +48,10 @@ func reasons(r *result.Result) []reason {
 		add("the clients have one CPU", "the clients may run on one CPU only, where nothing happens at the same moment (give them two or more)")
 	}
 	switch {
-	case r.Scenario.Pattern == "ephemeral" && !sharedCounter(r.Environment.Kernel):
+	case r.Scenario.Pattern == result.Ephemeral && !sharedCounter(r.Environment.Kernel):
 		add("the kernel chose the source ports",
 			"the source ports were chosen by the kernel (pattern ephemeral), and since Linux 5.0 such ports rarely meet (the pattern lockstep shows whether the race can be hit at all)")
-	case r.Scenario.Pattern == "lockstep" && r.Scenario.Sync == "clock":
+	case r.Scenario.Pattern == result.Lockstep && r.Scenario.Sync == result.SyncClock:
 		add("the clients kept step by the clock", "the clients kept step by the clock, which misses the race on a busy machine (sync: barrier does not)")
 	}
 	if missed := missedShare(baseline); missed > missedMany {

@@ -127,18 +127,12 @@ func summaries(g Group) (runs []result.RunSummary) {
 	return runs
 }
 
-// The units.
-const (
-	unitRun   = "run"
-	unitTrial = "trial"
-)
-
 // arms compares the failure rates.
 func (c *contrast) arms(before, after Group) {
 	names := store.ArmNames(c.new)
-	c.Unit = unitTrial
+	c.Unit = result.UnitTrial
 	if stats.CanDiffer(len(c.old), len(c.new), len(names), result.Alpha) {
-		c.Unit = unitRun
+		c.Unit = result.UnitRun
 	} else if len(c.old)+len(c.new) > 2 {
 		c.warn("%s and %s are too few for a value a run: a value is a trial, and p says nothing of what differs from night to night",
 			format.Plural(len(c.old), "run", "runs"), format.Plural(len(c.new), "run", "runs"))
@@ -175,7 +169,7 @@ func (c *contrast) warnOfUndecided(side string, runs []result.RunSummary) {
 }
 
 func (c *contrast) values(g Group, runs []result.RunSummary, arm int, name string) (all []float64) {
-	if c.Unit == unitRun {
+	if c.Unit == result.UnitRun {
 		return store.MedianRates(name, runs)
 	}
 	for _, r := range g.Results {
@@ -214,7 +208,7 @@ func (c *contrast) blind() string {
 		}
 	}
 	old, new := len(c.old), len(c.new)
-	if c.Unit == unitTrial {
+	if c.Unit == result.UnitTrial {
 		old, new = trialsOf(c.old), trialsOf(c.new)
 	}
 	if !stats.CanDiffer(old, new, len(c.Arms), result.Alpha) {

@@ -162,7 +162,7 @@ func (n *night) expectationsBroken() {
 // held finds the same claim in a run. That the race occurs is not broken by a run
 // in which it did not, which is inconclusive.
 func held(r result.RunSummary, claim result.Expect) mark {
-	if r.Verdict == result.Inconclusive && claim.Race == "reproduced" {
+	if r.Verdict == result.Inconclusive && claim.Race == result.Reproduced {
 		return untold
 	}
 	for _, e := range r.Expected {

@@ -27,10 +27,10 @@ const DefaultRequests = 300
 // which takes no program, and with no more than DefaultRequests. What a lab in
 // namespaces cannot do is an error.
 func ForGuest(s *scenario.Scenario) error {
-	if err := s.SetDriver(scenario.Netns); err != nil {
+	if err := s.SetDriver(result.DriverNetns); err != nil {
 		return err
 	}
-	s.NAT = scenario.NFTables
+	s.NAT = result.NATNFTables
 	s.Load.Requests = min(s.Load.Requests, DefaultRequests)
 	return nil
 }

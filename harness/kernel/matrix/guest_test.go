@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"snatlab/harness/kernel/vm"
+	"snatlab/harness/result"
 	"snatlab/harness/scenario"
 )
 
@@ -14,7 +15,7 @@ func TestAGuestRunsInNamespacesWithNFTables(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := ForGuest(s); err != nil || s.Driver != scenario.Netns || s.NAT != scenario.NFTables {
+	if err := ForGuest(s); err != nil || s.Driver != result.DriverNetns || s.NAT != result.NATNFTables {
 		t.Errorf("%s, %s, %v", s.Driver, s.NAT, err)
 	}
 	s, err = scenario.Parse("s.yaml", []byte("name: s\nserver: {address: \"192.0.2.10:20000\"}\narms: [{name: masquerade}]\n"))

@@ -53,7 +53,7 @@ type Config struct {
 // Open builds a lab on a host that has passed Preflight. If it fails, whatever
 // it made so far is undone.
 func Open(ctx context.Context, host *Host, c Config) (_ lab.Keeper, err error) {
-	l := &dockerLab{Config: c, host: host, facts: machine.ReadFacts(scenario.Docker), places: map[string]place{}}
+	l := &dockerLab{Config: c, host: host, facts: machine.ReadFacts(result.DriverDocker), places: map[string]place{}}
 	if l.Say == nil {
 		l.Say = func(string) {}
 	}
@@ -227,7 +227,7 @@ func (l *dockerLab) Environment() result.Env {
 	env := l.facts
 	env.CPUs = len(l.Clients()[0].Hello.CPUs)
 	env.Docker, env.Firewall = &l.host.info.ServerVersion, new(l.host.backend())
-	env.NAT, env.Iptables = scenario.IPTables, new(l.rule.Tables().Version())
+	env.NAT, env.Iptables = result.NATIPTables, new(l.rule.Tables().Version())
 	env.SharedNetwork = l.Network
 	env.ClientNetwork, env.Server = l.clientNet.subnet.String(), l.ServerAddress().String()
 	env.Widened, env.Sysctls = l.Widen, machine.ReadRaceSysctls()

@@ -83,7 +83,7 @@ func choosesPorts(t *testing.T, s *suite) {
 		}
 		s.forget(t, server, ports)
 	})
-	s.set(t, scenario.Arm{ClientPorts: scenario.Split}, func(rule lab.Rule) {
+	s.set(t, scenario.Arm{ClientPorts: result.SplitPorts}, func(rule lab.Rule) {
 		checkSettings(t, rule, result.Setting{Part: result.PartClients, Key: result.KeySourcePorts, Value: result.SplitPorts})
 		owner := map[uint16]int{}
 		server, ports := s.request(t, 8)

@@ -17,7 +17,7 @@ import (
 	"snatlab/harness/lab"
 	"snatlab/harness/lab/labtest"
 	"snatlab/harness/probe/agent"
-	"snatlab/harness/scenario"
+	"snatlab/harness/result"
 )
 
 // asUser marks, in the environment, the tests that an ordinary user runs.
@@ -69,9 +69,9 @@ func TestTheDriverKeepsWhatEveryDriverKeeps(t *testing.T) {
 	if os.Getenv(asUser) == "" { // else whoever started this has taken it
 		labtest.TakeMachine(t)
 	}
-	for _, writer := range []string{scenario.NFTables, scenario.IPTables} {
+	for _, writer := range []string{result.NATNFTables, result.NATIPTables} {
 		t.Run(writer, func(t *testing.T) {
-			if _, err := exec.LookPath("iptables"); writer == scenario.IPTables && err != nil {
+			if _, err := exec.LookPath("iptables"); writer == result.NATIPTables && err != nil {
 				missing(t, err.Error())
 			}
 			labtest.Run(t, driver(writer))
@@ -163,7 +163,7 @@ func glob(t *testing.T, pattern string) []string {
 
 func TestProbesAreNobodyAndCanDoNothing(t *testing.T) {
 	needPrivilege(t)
-	l, err := Open(t.Context(), Config{Run: "test", Clients: 1, NAT: scenario.NFTables})
+	l, err := Open(t.Context(), Config{Run: "test", Clients: 1, NAT: result.NATNFTables})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -185,7 +185,7 @@ func TestProbesAreNobodyAndCanDoNothing(t *testing.T) {
 func TestWhatDiesTakesItsProbesWithIt(t *testing.T) {
 	needPrivilege(t)
 	if os.Getenv("SNATLAB_TEST_DIE") != "" {
-		l, err := Open(t.Context(), Config{Run: "test", Clients: 2, NAT: scenario.NFTables})
+		l, err := Open(t.Context(), Config{Run: "test", Clients: 2, NAT: result.NATNFTables})
 		if err != nil {
 			t.Fatal(err)
 		}

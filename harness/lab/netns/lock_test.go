@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"snatlab/harness/result"
 	"snatlab/harness/scenario"
 )
 
@@ -56,7 +57,7 @@ func TestLockOfLabs(t *testing.T) {
 // openLegacy opens a lab whose rule iptables-legacy has written.
 func openLegacy(t *testing.T) *netnsLab {
 	t.Helper()
-	k, err := Open(t.Context(), Config{Run: "test", Clients: 1, NAT: scenario.IPTables})
+	k, err := Open(t.Context(), Config{Run: "test", Clients: 1, NAT: result.NATIPTables})
 	if err != nil {
 		t.Fatal(err)
 	}

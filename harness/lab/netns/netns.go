@@ -43,7 +43,7 @@ import (
 type Config struct {
 	Run     string // id of the run: the names of a lab that is kept carry it
 	Clients int
-	NAT     string       // what writes the rule: scenario.NFTables or scenario.IPTables
+	NAT     string       // what writes the rule: result.NATNFTables or result.NATIPTables
 	Widen   int          // idle rules between NAT and confirmation
 	Binary  string       // the program that `probe ROLE` runs; empty: this one
 	Say     func(string) // told what is being done; may be nil
@@ -60,7 +60,7 @@ func Open(ctx context.Context, c Config) (_ lab.Keeper, err error) {
 	if c.Say == nil {
 		c.Say = func(string) {}
 	}
-	l := &netnsLab{Config: c, facts: machine.ReadFacts(scenario.Netns), journal: undo.InMemory(undoers())}
+	l := &netnsLab{Config: c, facts: machine.ReadFacts(result.DriverNetns), journal: undo.InMemory(undoers())}
 	open := false
 	defer func() {
 		if !open { // after a panic as well
@@ -100,7 +100,7 @@ type netnsLab struct {
 
 // writeRule has what the scenario names write the rule.
 func (l *netnsLab) writeRule(ctx context.Context) (*nat.Rule, error) {
-	if l.NAT == scenario.NFTables {
+	if l.NAT == result.NATNFTables {
 		return nat.NFTables(ctx, l.journal, clientNet, bridge)
 	}
 	tables, err := nat.Program()

@@ -10,7 +10,7 @@ import (
 	"snatlab/harness/machine"
 	"snatlab/harness/nat"
 	"snatlab/harness/probe"
-	"snatlab/harness/scenario"
+	"snatlab/harness/result"
 	"snatlab/harness/undo"
 )
 
@@ -29,7 +29,7 @@ func Preflight(ctx context.Context, writer string, entries int) []machine.Precon
 			all = append(all, machine.Precondition{Name: name, State: machine.Unknown, Found: "no privilege to look"})
 		}
 	} else {
-		all = append(all, try(ctx, cmp.Or(writer, scenario.NFTables), entries)...)
+		all = append(all, try(ctx, cmp.Or(writer, result.NATNFTables), entries)...)
 	}
 	// The kernel last: to build something may have loaded what is looked for.
 	return append(all, machine.CheckKernel(), machine.CheckCPUs(), machine.CheckOpenFiles("the limit of open files (ulimit -n)"))
@@ -85,9 +85,9 @@ func try(ctx context.Context, writer string, entries int) []machine.Precondition
 
 // remedyForRule names what the kernel lacks only if the kernel said so.
 func remedyForRule(writer string, err error) string {
-	other := scenario.NFTables
+	other := result.NATNFTables
 	if writer == other {
-		other = scenario.IPTables
+		other = result.NATIPTables
 	}
 	remedy := fmt.Sprintf("choose `nat: %s` in the scenario", other)
 	if missing, ok := errors.AsType[*nat.MissingError](err); ok {

@@ -1,0 +1,99 @@
+package result
+
+// The levels that verdicts and intervals rest on.
+const (
+	Alpha      = 0.01 // a difference counts where its p, after Holm's adjustment, is below it
+	Confidence = 0.95 // of every interval
+	Floor      = 20   // race hits, summed over its trials, from which on the race counts as having occurred in an arm
+)
+
+// The drivers, which build a lab.
+const (
+	DriverDocker = "docker" // containers and networks of this machine's Docker engine
+	DriverNetns  = "netns"  // network namespaces; no daemon, and the host stays as it is
+)
+
+// The writers of the masquerade rule.
+const (
+	NATIPTables = "iptables" // the program iptables
+	NATNFTables = "nftables" // netlink; needs no program
+)
+
+// BareMetal is the virtualisation of a machine that is not virtual.
+const BareMetal = "none"
+
+// The patterns of a load.
+const (
+	Lockstep  = "lockstep"  // same source port at the same moment, by agreement
+	Ephemeral = "ephemeral" // ports chosen by the kernel
+)
+
+// The ways in which lockstep clients keep in step.
+const (
+	SyncBarrier = "barrier" // they meet in shared memory
+	SyncClock   = "clock"   // they fire by CLOCK_MONOTONIC
+	SyncNone    = "none"    // of other patterns
+)
+
+// The claims about the race.
+const (
+	Reproduced = "reproduced"
+	Absent     = "absent"
+)
+
+// The percentiles of latency that are compared.
+const (
+	P50 = "p50"
+	P99 = "p99"
+)
+
+// The states of a conntrack entry that the evidence tells apart.
+const (
+	EntryNone    = "none"     // there is no entry
+	EntrySYNSent = "SYN_SENT" // NAT let the first packet pass
+)
+
+// The units of a contrast: the values that are compared.
+const (
+	UnitTrial = "trial"
+	UnitRun   = "run"
+)
+
+// The parts of a lab that an arm may set something in.
+const (
+	PartRouter  = "router"
+	PartServer  = "server"
+	PartClients = "clients"
+)
+
+// The keys of settings that are no sysctls, and the value of one.
+const (
+	KeySourcePorts = "source_ports" // of the clients: "40000-40015", or SplitPorts
+	KeyAddress     = "address"      // that was added, as ip-address(8) takes it: "198.19.0.1 dev eth0"
+	SplitPorts     = "split"        // each client has source ports of its own
+)
+
+// The kinds of failure, as a client sees them.
+const (
+	Timeout       = "timeout"       // no answer within the scenario's timeout
+	Refused       = "refused"       // ECONNREFUSED
+	Reset         = "reset"         // ECONNRESET
+	EADDRNOTAVAIL = "eaddrnotavail" // the client had no source port left
+	EADDRINUSE    = "eaddrinuse"
+	Other         = "other"
+)
+
+// The causes of failure.
+const (
+	SNATRace       = "snat_race"       // dropped when its conntrack entry was inserted
+	PortExhaustion = "port_exhaustion" // dropped there as well, but for want of a free source port
+	ChainTooLong   = "chain_too_long"  // dropped for a full hash chain
+	TableFull      = "table_full"      // dropped by conntrack other than at insertion
+	CauseForeign   = "foreign"         // may have been other traffic's drops in a shared table
+	ListenOverflow = "listen_overflow" // the server's accept queue was full
+	TimeWait       = "time_wait"       // the server had the connection in TIME_WAIT still
+	CauseRefused   = "refused"
+	CauseReset     = "reset"
+	ClientPorts    = "client_ports" // the client ran out of source ports
+	Unexplained    = "unexplained"
+)
