@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"snatlab/harness/place"
 )
 
 // Whoever writes or removes a run shares a lock on this file meanwhile, so that
@@ -89,5 +91,5 @@ func isLeftover(info fs.FileInfo) bool {
 	if info.IsDir() {
 		return is(unfinished) || is(removed)
 	}
-	return info.Mode().IsRegular() && is(roomTrial) && time.Since(info.ModTime()) > trialTime
+	return info.Mode().IsRegular() && is(place.TrialPrefix) && time.Since(info.ModTime()) > trialTime
 }
