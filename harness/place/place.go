@@ -64,10 +64,6 @@ func kind(mode fs.FileMode) string {
 	return "a device"
 }
 
-// TrialPrefix begins the names of files that are written for a moment, to find out
-// whether a folder has room. Such a file is left only by a program that was killed.
-const TrialPrefix = ".snatlab-"
-
 // CheckReplaceable reports whether a name in a folder is free, or that of a
 // regular file, which may be replaced. To replace anything else, as the link
 // /dev/stdout, would be the end of it.

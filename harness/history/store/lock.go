@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"snatlab/harness/place"
+	"snatlab/harness/result/resultfile"
 )
 
 // Whoever writes or removes a run shares a lock on this file meanwhile, so that
@@ -91,5 +91,5 @@ func isLeftover(info fs.FileInfo) bool {
 	if info.IsDir() {
 		return is(unfinished) || is(removed)
 	}
-	return info.Mode().IsRegular() && is(place.TrialPrefix) && time.Since(info.ModTime()) > trialTime
+	return info.Mode().IsRegular() && is(resultfile.TrialPrefix) && time.Since(info.ModTime()) > trialTime
 }

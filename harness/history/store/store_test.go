@@ -15,7 +15,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"snatlab/harness/history/historytest"
-	"snatlab/harness/place"
 	"snatlab/harness/result"
 	"snatlab/harness/result/resultfile"
 )
@@ -259,7 +258,7 @@ func TestWhatAWriterThatDiedLeftIsSaidAndPruned(t *testing.T) {
 // A trial of the room takes no lock: only its age tells that nobody is at it.
 func TestAnOldTrialOfTheRoomIsSaidAndPruned(t *testing.T) {
 	s := newStore(t, historytest.Run{}.Result())
-	young, old := s.Dir()+"/"+place.TrialPrefix+"1", s.Dir()+"/"+place.TrialPrefix+"2"
+	young, old := s.Dir()+"/"+resultfile.TrialPrefix+"1", s.Dir()+"/"+resultfile.TrialPrefix+"2"
 	write(t, young, "x")
 	write(t, old, "x")
 	check(t, os.Chtimes(old, historytest.FirstDay, historytest.FirstDay))
@@ -267,7 +266,7 @@ func TestAnOldTrialOfTheRoomIsSaidAndPruned(t *testing.T) {
 		t.Errorf("%q", warnings)
 	}
 	pruned, err := s.Prune(Policy{KeepDays}, historytest.FirstDay, false)
-	if err != nil || !slices.Equal(pruned.Leftovers, []string{place.TrialPrefix + "2"}) {
+	if err != nil || !slices.Equal(pruned.Leftovers, []string{resultfile.TrialPrefix + "2"}) {
 		t.Errorf("%+v, %v", pruned, err)
 	}
 	if _, err := os.Stat(young); err != nil {

@@ -23,7 +23,6 @@ const (
 	hidden     = "."
 	unfinished = ".new-"
 	removed    = ".old-"
-	roomTrial  = resultfile.TrialPrefix
 )
 
 const summaryName = "summary.json"
