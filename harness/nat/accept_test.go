@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"snatlab/harness/nat/nattest"
 	"snatlab/harness/netnstest"
 	"snatlab/harness/undo"
 )
@@ -41,7 +42,7 @@ func TestAcceptInsertsOnTopAndItsUndoDeletesThatRuleOnly(t *testing.T) {
 	eachVariant(t, func(t *testing.T, tables *Tables) {
 		userChain(t, tables)
 		before := tables.filtering(t)
-		j, _ := newJournal(t)
+		j, _ := nattest.NewJournal(t, Undoers())
 		accepting(t, tables, j, "snat-c", "snat-s")
 		chain, rest, _ := strings.Cut(before, "\n")
 		want := chain + "\n-A DOCKER-USER -i snat-c -o snat-s -m comment --comment snatlab-run -c 0 0 -j ACCEPT\n" + rest
@@ -49,8 +50,8 @@ func TestAcceptInsertsOnTopAndItsUndoDeletesThatRuleOnly(t *testing.T) {
 			t.Errorf("inserted (-want +got):\n%s", d)
 		}
 		netnstest.Run(t, tables.Path+" -t filter -I DOCKER-USER -s 10.0.0.0/8 -j DROP") // ours is not on top any more
-		closeJournal(t, j)
-		closeJournal(t, j)
+		nattest.CloseJournal(t, j)
+		nattest.CloseJournal(t, j)
 		want = chain + "\n-A DOCKER-USER -s 10.0.0.0/8 -c 0 0 -j DROP\n" + rest
 		if d := cmp.Diff(want, tables.filtering(t)); d != "" {
 			t.Errorf("undone (-want +got):\n%s", d)
@@ -62,7 +63,7 @@ func TestBothDirectionsAreAcceptedAndUndone(t *testing.T) {
 	eachVariant(t, func(t *testing.T, tables *Tables) {
 		netnstest.Run(t, tables.Path+" -t filter -N DOCKER-USER; "+tables.Path+" -t filter -A DOCKER-USER -j RETURN")
 		before := tables.filtering(t)
-		j, path := newJournal(t)
+		j, path := nattest.NewJournal(t, Undoers())
 		accepting(t, tables, j, "snat-c", "snat-s")
 		accepting(t, tables, j, "snat-s", "snat-c")
 		p := tables.Path
@@ -82,7 +83,7 @@ func TestBothDirectionsAreAcceptedAndUndone(t *testing.T) {
 		if d := cmp.Diff(before, tables.filtering(t)); d != "" {
 			t.Errorf("replayed (-want +got):\n%s", d)
 		}
-		closeJournal(t, j)
+		nattest.CloseJournal(t, j)
 	})
 }
 
@@ -90,13 +91,13 @@ func TestTheManualCommandDeletesTheAcceptedRule(t *testing.T) {
 	eachVariant(t, func(t *testing.T, tables *Tables) {
 		userChain(t, tables)
 		before := tables.filtering(t)
-		j, _ := newJournal(t)
+		j, _ := nattest.NewJournal(t, Undoers())
 		accepting(t, tables, j, "snat-c", "snat-s")
 		netnstest.Run(t, j.Steps()[0].Manual)
 		if d := cmp.Diff(before, tables.filtering(t)); d != "" {
 			t.Errorf("undone by hand (-want +got):\n%s", d)
 		}
-		closeJournal(t, j)
+		nattest.CloseJournal(t, j)
 		if d := cmp.Diff(before, tables.filtering(t)); d != "" {
 			t.Errorf("undone again (-want +got):\n%s", d)
 		}
@@ -107,12 +108,12 @@ func TestTheManualCommandDeletesTheAcceptedRule(t *testing.T) {
 func TestAcceptsUndoNeedsNoChain(t *testing.T) {
 	eachVariant(t, func(t *testing.T, tables *Tables) {
 		netnstest.Run(t, tables.Path+" -t filter -N DOCKER-USER")
-		j, path := newJournal(t)
+		j, path := nattest.NewJournal(t, Undoers())
 		accepting(t, tables, j, "snat-c", "snat-s")
 		netnstest.Run(t, fmt.Sprintf("%[1]s -t filter -F DOCKER-USER && %[1]s -t filter -X DOCKER-USER", tables.Path))
 		before := netnstest.Run(t, tables.Path+" -t filter -S")
 		replay(t, path)
-		closeJournal(t, j)
+		nattest.CloseJournal(t, j)
 		if d := cmp.Diff(before, netnstest.Run(t, tables.Path+" -t filter -S")); d != "" {
 			t.Errorf("changed:\n%s", d)
 		}
@@ -122,12 +123,12 @@ func TestAcceptsUndoNeedsNoChain(t *testing.T) {
 func TestAcceptIntoAChainThatIsNotThereIsAnErrorAndLeavesNothing(t *testing.T) {
 	eachVariant(t, func(t *testing.T, tables *Tables) {
 		before := netnstest.Run(t, tables.Path+" -t filter -S")
-		j, _ := newJournal(t)
+		j, _ := nattest.NewJournal(t, Undoers())
 		err := tables.Accept(t.Context(), j, "snat-c", "snat-s")
 		if err == nil || !strings.HasPrefix(err.Error(), "insert rule into DOCKER-USER: ") {
 			t.Errorf("error %v", err)
 		}
-		closeJournal(t, j)
+		nattest.CloseJournal(t, j)
 		if d := cmp.Diff(before, netnstest.Run(t, tables.Path+" -t filter -S")); d != "" {
 			t.Errorf("changed:\n%s", d)
 		}

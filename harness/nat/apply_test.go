@@ -5,6 +5,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"snatlab/harness/nat/nattest"
 	"snatlab/harness/nat/snat"
 	"snatlab/harness/undo"
 )
@@ -19,7 +20,7 @@ func TestApplyRewritesTheOneRuleInPlaceAndUndoRestoresIt(t *testing.T) {
 			eachVariant(t, func(t *testing.T, tables *Tables) {
 				tables.busy(t)
 				want := tables.listing(t)
-				j, _ := newJournal(t)
+				j, _ := nattest.NewJournal(t, Undoers())
 				counts(t, apply(t, find(t, tables), j, snat.Options{}), 12)
 				f := apply(t, find(t, tables), j, options)
 				if want := "-A POSTROUTING " + ours + " " + flag; f.Rule() != want {
@@ -44,7 +45,7 @@ func TestApplyRewritesTheOneRuleInPlaceAndUndoRestoresIt(t *testing.T) {
 func TestTheStepTellsWhatWasRewrittenAndHowToUndoItByHand(t *testing.T) {
 	eachVariant(t, func(t *testing.T, tables *Tables) {
 		tables.rules(t, ours)
-		j, _ := newJournal(t)
+		j, _ := nattest.NewJournal(t, Undoers())
 		apply(t, find(t, tables), j, snat.Options{RandomFully: true})
 		p := tables.Path
 		want := []undo.Step{undo.NewStep("nat.rewrite",
@@ -55,6 +56,6 @@ func TestTheStepTellsWhatWasRewrittenAndHowToUndoItByHand(t *testing.T) {
 		if d := cmp.Diff(want, j.Steps()); d != "" {
 			t.Errorf("(-want +got):\n%s", d)
 		}
-		closeJournal(t, j)
+		nattest.CloseJournal(t, j)
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"snatlab/harness/nat/nattest"
 	"snatlab/harness/nat/snat"
 )
 
@@ -20,7 +21,7 @@ func TestARuleThatSomebodyInsertsMeanwhileIsLeftAlone(t *testing.T) {
 		want   []string
 	}{
 		{"while a rule is rewritten", []string{ours}, func(t *testing.T, tables *Tables) error {
-			j, _ := newJournal(t)
+			j, _ := nattest.NewJournal(t, Undoers())
 			_, err := find(t, tables).Apply(t.Context(), j, snat.Options{RandomFully: true})
 			return err
 		}, []string{rewritten, theirs}},

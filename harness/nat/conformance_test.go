@@ -36,7 +36,7 @@ var claims = []struct {
 		steps := j.Steps()
 		replay(t, path)
 		nattest.CheckUnchanged(t, before, nattest.ListRules(t, true))
-		closeJournal(t, j)
+		nattest.CloseJournal(t, j)
 		if err := Undoers().UndoAll(t.Context(), steps); err != nil {
 			t.Error(err)
 		}
@@ -45,7 +45,7 @@ var claims = []struct {
 	{"what is there already is neither made nor undone", func(t *testing.T, f firewall) {
 		made(t, f)
 		before := nattest.ListRules(t, true)
-		j, path := newJournal(t)
+		j, path := nattest.NewJournal(t, Undoers())
 		header := nattest.ReadFile(t, path)
 		_, err := f.masquerade(t.Context(), j)
 		begin := "make masquerade rule of 198.18.0.0/24 with " + strings.Fields(f.name())[0]
@@ -55,7 +55,7 @@ var claims = []struct {
 		if nattest.ReadFile(t, path) != header {
 			t.Errorf("journal reads\n%s", nattest.ReadFile(t, path))
 		}
-		closeJournal(t, j)
+		nattest.CloseJournal(t, j)
 		nattest.CheckUnchanged(t, before, nattest.ListRules(t, true))
 	}},
 	{"options rewrite the one rule where it stands", func(t *testing.T, f firewall) {
@@ -129,7 +129,7 @@ var claims = []struct {
 		original := apply(t, r, j, snat.Options{})
 		f.remove(t, 1)
 		isGone(t, f, original, f.ours(snat.Options{}))
-		closeJournal(t, j)
+		nattest.CloseJournal(t, j)
 	}},
 	{"options for a rule that is gone are an error and change nothing", func(t *testing.T, f firewall) {
 		r, j, _ := made(t, f)
@@ -210,11 +210,11 @@ var claims = []struct {
 		f.add(t, f.theirs(2))
 		before := f.listing(t)
 		for _, o := range nattest.Rewritings {
-			j, path := newJournal(t)
+			j, path := nattest.NewJournal(t, Undoers())
 			apply(t, r, j, o)
 			replay(t, path)
 			nattest.CheckUnchanged(t, before, f.listing(t))
-			closeJournal(t, j)
+			nattest.CloseJournal(t, j)
 			nattest.CheckUnchanged(t, before, f.listing(t))
 		}
 	}},
@@ -288,7 +288,7 @@ var claims = []struct {
 		}
 		netnstest.Run(t, steps[1].Manual+" || :") // may have nothing left to do
 		reads(t, f)
-		closeJournal(t, j)
+		nattest.CloseJournal(t, j)
 		reads(t, f)
 	}},
 }
@@ -302,7 +302,7 @@ func TestEveryBackendFulfilsTheSameClaims(t *testing.T) {
 // made makes the rule of the network in these tests.
 func made(t *testing.T, f firewall) (r *Rule, j *undo.Journal, path string) {
 	t.Helper()
-	j, path = newJournal(t)
+	j, path = nattest.NewJournal(t, Undoers())
 	r, err := f.masquerade(t.Context(), j)
 	if err != nil {
 		t.Fatal(err)

@@ -5,9 +5,7 @@ import (
 	"fmt"
 	"strconv"
 
-	"github.com/google/nftables"
-	"github.com/google/nftables/expr"
-	"github.com/google/nftables/userdata"
+	"snatlab/harness/nat/nftables"
 )
 
 // Counter is the packet counter of a rule at the hook where source addresses are
@@ -40,11 +38,14 @@ func (f *InForce) Counters(ctx context.Context) Counters {
 	} else if legacyTableExists(table) {
 		all.Unread = append(all.Unread, "the table nat of iptables-legacy")
 	}
-	nft{}.counters(ctx, &all, func(c *nftables.Chain) bool {
-		isOurs := c.Table.Family == nftTable.Family && c.Table.Name == nftTable.Name
-		isIptables := c.Table.Family == nftables.TableFamilyIPv4 && c.Table.Name == table && c.Name == chain
+	chains := nftables.NATChains(ctx, func(c nftables.Chain) bool {
+		isOurs := c.Family == "ip" && c.Table == nftables.TableName
+		isIptables := c.Family == "ip" && c.Table == table && c.Name == chain
 		return !isOurs && (!isIptables || !listed)
 	})
+	for _, c := range chains {
+		all.add(c)
+	}
 	return all
 }
 
@@ -76,61 +77,17 @@ func (f *InForce) tables() *Tables {
 	return t
 }
 
-// counters adds the rules of nat chains at postrouting. A kernel without
-// nftables has none.
-func (n nft) counters(ctx context.Context, all *Counters, wanted func(*nftables.Chain) bool) {
-	c, err := n.dial(ctx)
-	if err != nil {
+// add adds the rules of a chain of nftables that have a counter.
+func (all *Counters) add(c nftables.Chain) {
+	where := fmt.Sprintf("nftables, table %s %s, chain %s", c.Family, c.Table, c.Name)
+	if c.Err != nil {
+		all.Unread = append(all.Unread, fmt.Sprintf("%s: %v", where, c.Err))
 		return
 	}
-	for _, family := range []nftables.TableFamily{nftables.TableFamilyIPv4, nftables.TableFamilyINet} {
-		chains, err := c.ListChainsOfTableFamily(family)
-		if err != nil {
-			return
-		}
-		for _, chain := range chains {
-			if chain.Type != nftables.ChainTypeNAT || chain.Hooknum == nil || *chain.Hooknum != *nftables.ChainHookPostrouting || !wanted(chain) {
-				continue
-			}
-			where := fmt.Sprintf("nftables, table %s %s, chain %s", familyNames[family], chain.Table.Name, chain.Name)
-			rules, err := c.GetRules(chain.Table, chain)
-			if err != nil {
-				all.Unread = append(all.Unread, fmt.Sprintf("%s: %v", where, bare(err)))
-				continue
-			}
-			all.add(where, rules)
-		}
+	for _, r := range c.Counted {
+		all.Rules = append(all.Rules, Counter{where, r.Name, r.At, r.Packets})
 	}
-}
-
-var familyNames = map[nftables.TableFamily]string{nftables.TableFamilyIPv4: "ip", nftables.TableFamilyINet: "inet"}
-
-// add adds the rules of a chain that have a counter. The others show nothing of
-// what they matched.
-func (all *Counters) add(where string, rules []*nftables.Rule) {
-	silent := 0
-	for i, r := range rules {
-		counter := counterOf(r)
-		if counter == nil {
-			silent++
-			continue
-		}
-		name := fmt.Sprintf("handle %d", r.Handle)
-		if comment, ok := userdata.GetString(r.UserData, userdata.TypeComment); ok {
-			name += fmt.Sprintf(", comment %q", comment)
-		}
-		all.Rules = append(all.Rules, Counter{where, name, i + 1, counter.Packets})
+	if silent := c.Rules - len(c.Counted); silent > 0 {
+		all.Unread = append(all.Unread, fmt.Sprintf("%s: rules without a counter: %d of %d", where, silent, c.Rules))
 	}
-	if silent > 0 {
-		all.Unread = append(all.Unread, fmt.Sprintf("%s: rules without a counter: %d of %d", where, silent, len(rules)))
-	}
-}
-
-func counterOf(r *nftables.Rule) *expr.Counter {
-	for _, e := range r.Exprs {
-		if c, ok := e.(*expr.Counter); ok {
-			return c
-		}
-	}
-	return nil
 }

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/google/nftables"
+	"snatlab/harness/nat/nftables"
 )
 
 // The chains by which Docker's rules are known.
@@ -45,20 +45,10 @@ func (t *Tables) hasChain(table, chain string) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("look for chain %s with %s: %w", chain, t.Path, trimmed{err})
 	}
-	if !there && t.Variant == "nft" && (nft{}).hasChain(table, chain) {
+	if !there && t.Variant == "nft" && nftables.HasChain(table, chain) {
 		return false, fmt.Errorf("list %s of table %s with %s: it is incompatible: it holds what iptables has no words for", chain, table, t.Path)
 	}
 	return there, nil
-}
-
-// hasChain looks for a chain of the family ip. What cannot be read is not there.
-func (n nft) hasChain(table, chain string) bool {
-	c, err := n.dial(context.Background())
-	if err != nil {
-		return false
-	}
-	found, err := c.ListChain(&nftables.Table{Name: table, Family: nftables.TableFamilyIPv4}, chain)
-	return err == nil && found != nil
 }
 
 // trimmed is the error of a program that ends its words with a line end.

@@ -3,7 +3,6 @@ package nat
 import (
 	"context"
 	"fmt"
-	"os/exec"
 	"regexp"
 	"strings"
 	"testing"
@@ -115,14 +114,12 @@ type byNFT struct{}
 
 func openNFT(t *testing.T) byNFT {
 	t.Helper()
-	if _, err := exec.LookPath("nft"); err != nil {
-		netnstest.SkipWithout(t, err.Error()+" (install the package nftables)")
-	}
+	nattest.RequireNFT(t)
 	return byNFT{}
 }
 
 func (byNFT) masquerade(ctx context.Context, j *undo.Journal) (*Rule, error) {
-	return NFTables(ctx, j, nattest.Subnet, nattest.Bridge)
+	return MasqueradeNFTables(ctx, j, nattest.Subnet, nattest.Bridge)
 }
 
 func (byNFT) name() string { return "nftables" }
@@ -137,21 +134,8 @@ func (byNFT) theirs(n int) string {
 	return fmt.Sprintf(`ip saddr 10.%d.0.0/16 oifname != "docker0" counter masquerade`, n)
 }
 
-func (f byNFT) rules(t *testing.T) []string   { t.Helper(); return f.list(t, "-s") }
-func (f byNFT) listing(t *testing.T) []string { t.Helper(); return f.list(t, "") }
-
-// list gives the rules of our chain, of which there are none if there is no
-// such table.
-func (byNFT) list(t *testing.T, flag string) []string {
-	t.Helper()
-	var rules []string
-	for _, line := range nattest.SplitLines(netnstest.Run(t, "nft "+flag+" list chain ip snatlab postrouting 2>/dev/null || :")) {
-		if strings.HasPrefix(line, "\t\t") && !strings.HasPrefix(line, "\t\ttype ") {
-			rules = append(rules, strings.TrimSpace(line))
-		}
-	}
-	return rules
-}
+func (f byNFT) rules(t *testing.T) []string   { t.Helper(); return nattest.ListMasqueradeTable(t, "-s") }
+func (f byNFT) listing(t *testing.T) []string { t.Helper(); return nattest.ListMasqueradeTable(t, "") }
 
 func (byNFT) uncounted(rule string) string {
 	return strings.Replace(rule, "counter", "counter packets 0 bytes 0", 1)
@@ -179,7 +163,7 @@ func (f byNFT) remove(t *testing.T, n int) {
 
 func (f byNFT) handle(t *testing.T, n int) string {
 	t.Helper()
-	return regexp.MustCompile(`# handle (\d+)$`).FindStringSubmatch(f.list(t, "-a")[n-1])[1]
+	return regexp.MustCompile(`# handle (\d+)$`).FindStringSubmatch(nattest.ListMasqueradeTable(t, "-a")[n-1])[1]
 }
 
 func (byNFT) flush(t *testing.T) {

@@ -35,7 +35,7 @@ func byOwner(t *testing.T, f firewall) (*Rule, *undo.Journal) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	j, _ := newJournal(t)
+	j, _ := nattest.NewJournal(t, Undoers())
 	return r, j
 }
 
@@ -59,7 +59,7 @@ func TestRefuse(t *testing.T) {
 					netnstest.Run(t, tables.Path+" -t nat "+r)
 				}
 				before := tables.listing(t)
-				j, path := newJournal(t)
+				j, path := nattest.NewJournal(t, Undoers())
 				header := nattest.ReadFile(t, path)
 				r := find(t, tables)
 				text := "rewrite masquerade rule " + plain + ": " + c.want
@@ -72,7 +72,7 @@ func TestRefuse(t *testing.T) {
 				if nattest.ReadFile(t, path) != header {
 					t.Errorf("journal reads\n%s", nattest.ReadFile(t, path))
 				}
-				closeJournal(t, j)
+				nattest.CloseJournal(t, j)
 				tables.unchanged(t, before)
 			})
 		})
@@ -113,7 +113,7 @@ func TestUndo_leaves_an_equal_rule(t *testing.T) {
 				for _, r := range c.before {
 					netnstest.Run(t, tables.Path+" -t nat "+r)
 				}
-				j, path := newJournal(t)
+				j, path := nattest.NewJournal(t, Undoers())
 				apply(t, find(t, tables), j, snat.Options{RandomFully: true})
 				for _, r := range c.between {
 					netnstest.Run(t, tables.Path+" -t nat "+r)
@@ -177,22 +177,6 @@ func TestUndo_of_half_a_change(t *testing.T) {
 	}
 }
 
-// A table of the bare name is an operator's, unless a journal of an older
-// version names it.
-func TestUndo_leaves_the_tables_of_others(t *testing.T) {
-	nattest.EnterNamespace(t)
-	openNFT(t)
-	for _, table := range []string{"snatlab-widen", "snatlab-widen-other", "snatlab"} {
-		netnstest.Run(t, "nft add table ip "+table)
-	}
-	before := nattest.ListRules(t, true)
-	steps := []undo.Step{undo.NewStep(KindWiden, "", "", widened{Table: "snatlab-widen-abcdef"})}
-	if err := Undoers().UndoAll(t.Context(), steps); err != nil {
-		t.Error(err)
-	}
-	nattest.CheckUnchanged(t, before, nattest.ListRules(t, true))
-}
-
 // Without a mark nobody can tell which of several equal rules is ours.
 func TestUndo_without_a_mark_refuses_equal_rules(t *testing.T) {
 	eachVariant(t, func(t *testing.T, tables *Tables) {
@@ -233,7 +217,7 @@ esac; esac`)
 			netnstest.Run(t, tables.Path+" -N DOCKER-USER; "+tables.Path+" -t nat "+plain)
 			before := nattest.ListRules(t, false)
 			old := none(t, tables)
-			j, path := newJournal(t)
+			j, path := nattest.NewJournal(t, Undoers())
 			accepting(t, old, j, "snat-c", "snat-s")
 			f := apply(t, find(t, old), j, snat.Options{RandomFully: true})
 			counts(t, f, 0)
@@ -251,13 +235,13 @@ esac; esac`)
 		eachVariant(t, func(t *testing.T, tables *Tables) {
 			netnstest.Run(t, tables.Path+" -N DOCKER-USER; "+tables.Path+" "+acceptingText("snat-c", "snat-s"))
 			before := nattest.ListRules(t, false)
-			j, _ := newJournal(t)
+			j, _ := nattest.NewJournal(t, Undoers())
 			err := none(t, tables).Accept(t.Context(), j, "snat-c", "snat-s")
 			want := fmt.Sprintf("insert rule into DOCKER-USER: rule 1 of DOCKER-USER is %q: it is there already, so it is not snatlab's to make (remove it)", acceptingText("snat-c", "snat-s"))
 			if err == nil || err.Error() != want {
 				t.Errorf("error %v\nwant  %s", err, want)
 			}
-			closeJournal(t, j)
+			nattest.CloseJournal(t, j)
 			nattest.CheckUnchanged(t, before, nattest.ListRules(t, false))
 		})
 	})

@@ -13,6 +13,7 @@ import (
 	"snatlab/harness/netnstest"
 
 	"snatlab/harness/nat/nattest"
+	"snatlab/harness/nat/nftables"
 	"snatlab/harness/nat/snat"
 )
 
@@ -60,10 +61,10 @@ func TestForgedStep(t *testing.T) {
 		{"words in one", KindAccept, spec("PROGRAM", "DOCKER-USER", "-i snat-c -o", "snat-s;x", "-j ACCEPT"), `"-A DOCKER-USER -i snat-c -o snat-s;x -j ACCEPT"` + bad},
 		{"another rule", KindMasquerade, spec("PROGRAM", "", "-s", "10.0.0.0/8", "-j", "MASQUERADE"), `"-A POSTROUTING -s 10.0.0.0/8 -j MASQUERADE"` + bad},
 		{"a rewritten rule", KindMasquerade, spec("PROGRAM", "", append(masquerading, "--random")...), fmt.Sprintf("%q", plain+" --random") + bad},
-		{"another table", KindWiden, `{"table":"filter"}`, `"filter" is not the name of a table of snatlab's; its step is not undone`},
-		{"a name with more in it", KindWiden, `{"table":"snatlab-widen-a\nb"}`, `"snatlab-widen-a\nb" is not the name of a table of snatlab's; its step is not undone`},
-		{"another shape", KindNFTablesRewrite, `{"original":"counter accept","rewritten":"counter drop"}`, `"counter accept"` + bad},
-		{"another statement", KindNFTablesRewrite, `{"original":"ip saddr 198.18.0.0/24 oifname != \"snat-c\" counter masquerade","rewritten":"ip saddr 198.18.0.0/24 oifname != \"snat-c\" drop"}`,
+		{"another table", "nat.widen", `{"table":"filter"}`, `"filter" is not the name of a table of snatlab's; its step is not undone`},
+		{"a name with more in it", "nat.widen", `{"table":"snatlab-widen-a\nb"}`, `"snatlab-widen-a\nb" is not the name of a table of snatlab's; its step is not undone`},
+		{"another shape", nftablesRewriteKind, `{"original":"counter accept","rewritten":"counter drop"}`, `"counter accept"` + bad},
+		{"another statement", nftablesRewriteKind, `{"original":"ip saddr 198.18.0.0/24 oifname != \"snat-c\" counter masquerade","rewritten":"ip saddr 198.18.0.0/24 oifname != \"snat-c\" drop"}`,
 			`"ip saddr 198.18.0.0/24 oifname != \"snat-c\" drop"` + bad},
 	}
 	for _, path := range []string{trap, "./iptables", "../" + filepath.Base(trap), "sh", "", "iptables-restore", "/usr/sbin/iptables", "iptables\n"} {
@@ -97,7 +98,7 @@ func TestForm(t *testing.T) {
 	for _, network := range []struct{ subnet, bridge string }{{"198.18.0.0/24", "snat-c"}, {"0.0.0.0/0", "docker0"}, {"10.1.2.3/32", "br-0123456789ab"}} {
 		prefix := netip.MustParsePrefix(network.subnet)
 		original := masqueradingText(prefix, network.bridge)
-		r := nftRule{subnet: prefix, bridge: network.bridge}
+		r := nftables.Rule{Subnet: prefix, Bridge: network.bridge}
 		for _, o := range nattest.Rewritings {
 			text := (&Tables{}).rewritten(original, o)
 			for _, mark := range []string{"", "snatlab-20260102-030405-abcdef"} {
@@ -108,19 +109,19 @@ func TestForm(t *testing.T) {
 				}
 			}
 			with := r
-			with.options = o
-			if got := nftOptions(strings.TrimPrefix(with.text(), r.match())); got != o {
-				t.Errorf("%s is read as %+v", with.text(), got)
+			with.Options = o
+			if got := nftables.ParseStatement(strings.TrimPrefix(with.Text(), r.Match())); got != o {
+				t.Errorf("%s is read as %+v", with.Text(), got)
 			}
 		}
-		if got, err := parseNFTText(r.text()); err != nil || got != r {
-			t.Errorf("%s is read as %+v, %v", r.text(), got, err)
+		if got, ok := nftables.ParseRule(r.Text()); !ok || got != r {
+			t.Errorf("%s is read as %+v, %v", r.Text(), got, ok)
 		}
 	}
 }
 
 func TestApply_refuses_a_bridge_that_undoing_would_refuse(t *testing.T) {
-	j, path := newJournal(t)
+	j, path := nattest.NewJournal(t, Undoers())
 	header := nattest.ReadFile(t, path)
 	r := &Rule{Text: "-A POSTROUTING -s 198.18.0.0/24 ! -o $(id) -j MASQUERADE", backend: &Tables{}}
 	_, err := r.Apply(t.Context(), j, snat.Options{Random: true})

@@ -73,24 +73,6 @@ func parseAccepting(text string) error {
 	return nil
 }
 
-// parseNFTText reads the text of our nftables rule without options.
-func parseNFTText(text string) (nftRule, error) {
-	words := strings.Fields(text)
-	if len(words) != 8 {
-		return nftRule{}, foreign(text)
-	}
-	source, bridge := words[2], strings.Trim(words[5], `"`)
-	if !strings.Contains(source, "/") {
-		source += "/32"
-	}
-	subnet, err := netip.ParsePrefix(source)
-	r := nftRule{subnet: subnet, bridge: bridge}
-	if err != nil || subnet != subnet.Masked() || !isInterface(bridge) || r.check() != nil || r.text() != text {
-		return nftRule{}, foreign(text)
-	}
-	return r, nil
-}
-
 // checkRewritten checks that a text is what these options make of the original.
 func checkRewritten(b backend, original, text string, o snat.Options) error {
 	if o == (snat.Options{}) || o.Check() != nil || b.rewritten(original, o) != text {
@@ -117,25 +99,6 @@ func iptablesOptions(text string) (o snat.Options) {
 			o.ToPorts = snat.ParsePorts(argument)
 		case "--to-source":
 			o.ToSource = snat.ParseAddresses(argument)
-		}
-	}
-	return o
-}
-
-// nftOptions reads the options of a statement.
-func nftOptions(statement string) (o snat.Options) {
-	words := strings.Fields(statement)
-	for i, word := range words {
-		switch {
-		case word == "random":
-			o.Random = true
-		case word == "fully-random":
-			o.RandomFully = true
-		case i == 0 || words[i-1] != "to":
-		case strings.HasPrefix(word, ":"):
-			o.ToPorts = snat.ParsePorts(word[1:])
-		default:
-			o.ToSource = snat.ParseAddresses(word)
 		}
 	}
 	return o

@@ -17,8 +17,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
+	"snatlab/harness/nat/nftables"
 	"snatlab/harness/nat/snat"
 	"snatlab/harness/undo"
 )
@@ -211,14 +213,14 @@ func texts(rules []rule) []string {
 	return all
 }
 
-// Undoers undo what this package changes.
+// Undoers returns the undoers of the steps that this package and nftables journal.
 func Undoers() undo.Undoers {
-	return undo.Undoers{
+	all := undo.Undoers{
 		KindAccept:          undo.With(func(ctx context.Context, s accept) error { return s.remove(ctx) }),
 		KindMasquerade:      undo.With(func(ctx context.Context, s masquerade) error { return s.remove(ctx) }),
 		KindRewrite:         undo.With(func(ctx context.Context, s rewrite) error { return s.restore(ctx) }),
-		KindNFTables:        undo.With(func(ctx context.Context, s ownTable) error { return s.remove(ctx) }),
-		KindNFTablesRewrite: undo.With(func(ctx context.Context, s nftRewrite) error { return s.restore(ctx) }),
-		KindWiden:           undo.With(func(ctx context.Context, s widened) error { return s.remove(ctx) }),
+		nftablesRewriteKind: undo.With(func(ctx context.Context, s nftablesRewrite) error { return s.restore(ctx) }),
 	}
+	maps.Copy(all, nftables.Undoers())
+	return all
 }

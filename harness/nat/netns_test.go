@@ -2,7 +2,6 @@ package nat
 
 import (
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -55,7 +54,7 @@ func (t *Tables) listing(test *testing.T) []string {
 	return strings.Split(strings.TrimSpace(unmarked(netnstest.Run(test, t.Path+" -t nat -v -S POSTROUTING 2>/dev/null"))), "\n")
 }
 
-// unmarked removes the marks that rules of a journal of newJournal carry.
+// unmarked removes the marks that rules of a journal of NewJournal carry.
 func unmarked(listing string) string {
 	return strings.ReplaceAll(listing, commentText("snatlab-run"), "")
 }
@@ -64,23 +63,6 @@ func unmarked(listing string) string {
 func (t *Tables) unchanged(test *testing.T, before []string) {
 	test.Helper()
 	nattest.CheckUnchanged(test, before, t.listing(test))
-}
-
-func newJournal(t *testing.T) (j *undo.Journal, path string) {
-	t.Helper()
-	dir := t.TempDir()
-	j, err := undo.Create(dir, "run", Undoers())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return j, filepath.Join(dir, "run.journal")
-}
-
-func closeJournal(t *testing.T, j *undo.Journal) {
-	t.Helper()
-	if err := j.Close(t.Context()); err != nil {
-		t.Error(err)
-	}
 }
 
 // ours is the rule that is rewritten in these tests, that of nattest's network.

@@ -2,17 +2,14 @@ package nat
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
-	"slices"
-	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"snatlab/harness/nat/nattest"
+	"snatlab/harness/nat/nftables"
 	"snatlab/harness/nat/snat"
 	"snatlab/harness/netnstest"
 	"snatlab/harness/undo"
@@ -31,37 +28,6 @@ func TestTheTableIsWhatItsOwnerWouldWrite(t *testing.T) {
 `
 	if d := cmp.Diff(want, netnstest.Run(t, "nft list ruleset")); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
-	}
-}
-
-// Whether nft wrote a rule or we did: both call it by the same text.
-func TestTheTextOfARuleIsWhatNFTPrints(t *testing.T) {
-	nattest.EnterNamespace(t)
-	f := openNFT(t)
-	var rules []nftRule
-	for _, o := range nattest.Rewritings {
-		rules = append(rules, nftRule{subnet: nattest.Subnet, bridge: nattest.Bridge, options: o})
-	}
-	for _, network := range []string{
-		"198.18.0.0/24", "198.18.0.0/16", "10.0.0.0/8", "198.18.0.1/32", "0.0.0.0/0", "128.0.0.0/1", "198.16.0.0/13", "198.18.0.0/17",
-		"198.18.0.128/25", "198.18.0.4/31", "0.0.0.0/8",
-	} {
-		rules = append(rules, nftRule{subnet: netip.MustParsePrefix(network), bridge: nattest.Bridge})
-	}
-	for _, name := range []string{"b", "br-0123456789ab", "veth.1@x"} {
-		rules = append(rules, nftRule{subnet: nattest.Subnet, bridge: name})
-	}
-	for _, ours := range rules {
-		if err := (nft{}).write(t.Context(), ours); err != nil {
-			t.Fatalf("%s: %v", ours.text(), err)
-		}
-		f.add(t, ours.text())
-		reads(t, f, ours.text(), ours.text())
-		got, err := nft{}.read(t.Context())
-		if want := []rule{{text: ours.text()}, {text: ours.text()}}; err != nil || !slices.Equal(got, want) {
-			t.Errorf("read as %v (%v), want %v", got, err, want)
-		}
-		netnstest.Run(t, "nft delete table ip snatlab")
 	}
 }
 
@@ -114,8 +80,8 @@ func TestARuleOfAnotherShapeIsNeverTakenForOurs(t *testing.T) {
 			f.flush(t)
 			f.add(t, shape)
 			before := nattest.ListRules(t, true)
-			rules, err := nft{}.read(t.Context())
-			if err != nil || len(rules) != 1 || rules[0] != (rule{text: another}) {
+			rules, err := nftablesBackend{}.read(t.Context())
+			if err != nil || len(rules) != 1 || rules[0] != (rule{text: nftables.OtherShape}) {
 				t.Fatalf("read as %v (%v)", rules, err)
 			}
 			isGone(t, f, inForce, f.ours(snat.Options{RandomFully: true}))
@@ -129,14 +95,14 @@ func TestARuleOfAnotherShapeIsNeverTakenForOurs(t *testing.T) {
 }
 
 // deaf takes a rule and does not write it.
-type deaf struct{ nft }
+type deaf struct{ nftablesBackend }
 
 func (deaf) replace(context.Context, rule, rule, snat.Options) error { return nil }
 
 func TestARewritingIsLookedAtAfterwards(t *testing.T) {
 	nattest.EnterNamespace(t)
-	j, _ := newJournal(t)
-	r, err := NFTables(t.Context(), j, nattest.Subnet, nattest.Bridge)
+	j, _ := nattest.NewJournal(t, Undoers())
+	r, err := MasqueradeNFTables(t.Context(), j, nattest.Subnet, nattest.Bridge)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,7 +123,7 @@ func TestATableThatSomebodyDeletedLeavesNothingToUndo(t *testing.T) {
 	netnstest.Run(t, "nft delete table ip snatlab")
 	isGone(t, f, inForce, f.ours(snat.Options{RandomFully: true}))
 	undoArm(t, inForce)
-	closeJournal(t, j)
+	nattest.CloseJournal(t, j)
 	if left := nattest.ListRules(t, true); len(left) > 0 {
 		t.Errorf("left %q", left)
 	}
@@ -166,8 +132,8 @@ func TestATableThatSomebodyDeletedLeavesNothingToUndo(t *testing.T) {
 func TestNFTablesNeedsNoProgram(t *testing.T) {
 	nattest.EnterNamespace(t)
 	t.Setenv("PATH", t.TempDir())
-	j, path := newJournal(t)
-	r, err := NFTables(t.Context(), j, nattest.Subnet, nattest.Bridge)
+	j, path := nattest.NewJournal(t, Undoers())
+	r, err := MasqueradeNFTables(t.Context(), j, nattest.Subnet, nattest.Bridge)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,7 +142,7 @@ func TestNFTablesNeedsNoProgram(t *testing.T) {
 	undoArm(t, inForce)
 	apply(t, r, j, snat.Options{RandomFully: true})
 	replay(t, path)
-	closeJournal(t, j)
+	nattest.CloseJournal(t, j)
 }
 
 func TestTheStepsOfNFTablesTellWhatWasMadeAndHowToUndoItByHand(t *testing.T) {
@@ -188,8 +154,8 @@ func TestTheStepsOfNFTablesTellWhatWasMadeAndHowToUndoItByHand(t *testing.T) {
 	want := []undo.Step{
 		undo.NewStep("nat.nftables-rewrite", "masquerade rule "+ours+" fully-random",
 			"nft 'flush chain ip snatlab postrouting; add rule ip snatlab postrouting "+ours+"'",
-			nftRewrite{Original: ours, Rewritten: ours + " fully-random"}),
-		undo.NewStep("nat.nftables", "nftables table ip snatlab", "nft delete table ip snatlab", ownTable{}),
+			nftablesRewrite{Original: ours, Rewritten: ours + " fully-random"}),
+		undo.NewStep("nat.nftables", "nftables table ip snatlab", "nft delete table ip snatlab", struct{}{}),
 	}
 	if d := cmp.Diff(want, j.Steps()); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
@@ -197,7 +163,7 @@ func TestTheStepsOfNFTablesTellWhatWasMadeAndHowToUndoItByHand(t *testing.T) {
 	netnstest.Run(t, want[0].Manual)
 	reads(t, f, ours)
 	netnstest.Run(t, want[1].Manual)
-	closeJournal(t, j)
+	nattest.CloseJournal(t, j)
 }
 
 func TestWhatNFTablesCannotWriteIsRefusedBeforeAnythingIsMade(t *testing.T) {
@@ -207,43 +173,14 @@ func TestWhatNFTablesCannotWriteIsRefusedBeforeAnythingIsMade(t *testing.T) {
 		{"198.18.0.0/24", "a-name-of-16-chr", `198.18.0.0/24 with nftables: "a-name-of-16-chr" is no name of a bridge`},
 		{"198.18.0.0/24", "snat*", `198.18.0.0/24 with nftables: "snat*" is no name of a bridge`},
 	} {
-		j, path := newJournal(t)
+		j, path := nattest.NewJournal(t, Undoers())
 		header := nattest.ReadFile(t, path)
-		_, err := NFTables(t.Context(), j, netip.MustParsePrefix(c.network), c.name)
+		_, err := MasqueradeNFTables(t.Context(), j, netip.MustParsePrefix(c.network), c.name)
 		if want := "make masquerade rule of " + c.want; err == nil || err.Error() != want {
 			t.Errorf("error %v\nwant  %s", err, want)
 		}
 		if nattest.ReadFile(t, path) != header {
 			t.Errorf("journal reads\n%s", nattest.ReadFile(t, path))
-		}
-	}
-}
-
-func TestAMissingPartOfTheKernelIsNamed(t *testing.T) {
-	for _, c := range []struct {
-		part part
-		err  error
-		want string
-	}{
-		{partTables, syscall.EINVAL, "invalid argument (does this kernel have nf_tables? CONFIG_NF_TABLES)"},
-		{partTables, syscall.EPROTONOSUPPORT, "protocol not supported (does this kernel have nf_tables? CONFIG_NF_TABLES)"},
-		{partTables, syscall.EOPNOTSUPP, "operation not supported (does this kernel have nf_tables? CONFIG_NF_TABLES)"},
-		{partChain, syscall.ENOENT, "no such file or directory (does this kernel have nft_chain_nat? CONFIG_NFT_NAT and CONFIG_NF_TABLES_IPV4)"},
-		{partCounter, syscall.ENOENT, "no such file or directory (does this kernel have nft_counter? CONFIG_NFT_COUNTER; since 5.17 it is in nf_tables)"},
-		{partMasq, syscall.ENOENT, "no such file or directory (does this kernel have nft_masq? CONFIG_NFT_MASQ)"},
-		{partNAT, syscall.ENOENT, "no such file or directory (does this kernel have nft_nat? CONFIG_NFT_NAT)"},
-		{partFilter, syscall.ENOENT, "no such file or directory (does this kernel have nf_tables_ipv4? CONFIG_NF_TABLES_IPV4)"},
-		{partCT, syscall.ENOENT, "no such file or directory (does this kernel have nft_ct? CONFIG_NFT_CT)"},
-		{partMasq, syscall.EPERM, "operation not permitted (run as root)"},
-		{partMasq, syscall.ENOMEM, "cannot allocate memory"},
-	} {
-		err := c.part.missing(c.err)
-		if err.Error() != c.want || !errors.Is(err, c.err) {
-			t.Errorf("error %v\nwant  %s", err, c.want)
-		}
-		m, ok := errors.AsType[*MissingError](fmt.Errorf("make: %w", err))
-		if want := strings.Contains(c.want, "?"); ok != want || ok && m.Module != c.part.module {
-			t.Errorf("%v is a MissingError: %v, want %v", err, ok, want)
 		}
 	}
 }

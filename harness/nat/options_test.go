@@ -30,36 +30,19 @@ var contradictions = map[snat.Options]string{
 func swapped(a snat.Addresses) snat.Addresses { return snat.Addresses{First: a.Last, Last: a.First} }
 func both(a netip.Addr) snat.Addresses        { return snat.Addresses{First: a, Last: a} }
 
-func TestARangeIsANetworkForNFTWhereItIsOne(t *testing.T) {
-	for _, c := range []struct{ first, last, want string }{
-		{"192.0.2.0", "192.0.2.1", "192.0.2.0/31"},
-		{"192.0.2.1", "192.0.2.2", "192.0.2.1-192.0.2.2"},
-		{"192.0.2.0", "192.0.2.2", "192.0.2.0-192.0.2.2"},
-		{"192.0.2.4", "192.0.2.11", "192.0.2.4-192.0.2.11"},
-		{"192.0.2.7", "192.0.2.7", "192.0.2.7"},
-		{"198.18.0.0", "198.19.255.255", "198.18.0.0/15"},
-		{"128.0.0.0", "255.255.255.255", "128.0.0.0/1"},
-		{"0.0.0.0", "255.255.255.255", "0.0.0.0/0"},
-	} {
-		if got := asPrefix(snat.Addresses{First: netip.MustParseAddr(c.first), Last: netip.MustParseAddr(c.last)}); got != c.want {
-			t.Errorf("%s to %s is %s, want %s", c.first, c.last, got, c.want)
-		}
-	}
-}
-
 func TestAnOldProgramIsSaidToBeTooOld(t *testing.T) {
 	for o, flag := range map[snat.Options]string{{RandomFully: true}: "--random-fully", {ToSource: nattest.OneAddress, RandomFully: true}: "--random-fully"} {
 		eachVariant(t, func(t *testing.T, tables *Tables) {
 			tables.rules(t, ours)
 			old := without(t, tables, flag)
-			j, _ := newJournal(t)
+			j, _ := nattest.NewJournal(t, Undoers())
 			_, err := find(t, old).Apply(t.Context(), j, o)
 			begin := fmt.Sprintf("rewrite masquerade rule -A POSTROUTING %s: %s is too old for %q (--random-fully needs 1.6.2): ",
 				ours, old.program(), byIptables{tables}.ours(o))
 			if err == nil || !strings.HasPrefix(err.Error(), begin) || !strings.Contains(err.Error(), `unknown option "`+flag+`"`) {
 				t.Errorf("error %v\nwant  %s...", err, begin)
 			}
-			closeJournal(t, j)
+			nattest.CloseJournal(t, j)
 			tables.reads(t, ours)
 		})
 	}

@@ -48,8 +48,11 @@ func TestARewrittenRuleIsRestoredFromAnyState(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			for name, restore := range map[string]func(t *testing.T, f *InForce, j *undo.Journal, path string){
-				"by the arm":         func(t *testing.T, f *InForce, j *undo.Journal, _ string) { undoArm(t, f); undoArm(t, f) },
-				"by the run's end":   func(t *testing.T, _ *InForce, j *undo.Journal, _ string) { closeJournal(t, j); closeJournal(t, j) },
+				"by the arm": func(t *testing.T, f *InForce, j *undo.Journal, _ string) { undoArm(t, f); undoArm(t, f) },
+				"by the run's end": func(t *testing.T, _ *InForce, j *undo.Journal, _ string) {
+					nattest.CloseJournal(t, j)
+					nattest.CloseJournal(t, j)
+				},
 				"by another process": func(t *testing.T, _ *InForce, _ *undo.Journal, path string) { replay(t, path); replay(t, path) },
 			} {
 				t.Run(name, func(t *testing.T) {
@@ -57,7 +60,7 @@ func TestARewrittenRuleIsRestoredFromAnyState(t *testing.T) {
 						r, _ := byOwner(t, f)
 						f.insert(t, f.theirs(1))
 						f.add(t, f.theirs(2))
-						j, path := newJournal(t)
+						j, path := nattest.NewJournal(t, Undoers())
 						inForce := apply(t, r, j, snat.Options{RandomFully: true})
 						c.between(t, f, r.Text)
 						restore(t, inForce, j, path)
@@ -116,7 +119,7 @@ func replay(t *testing.T, path string) {
 	if len(j.Steps()) == 0 {
 		t.Error("the journal holds no step")
 	}
-	closeJournal(t, j)
+	nattest.CloseJournal(t, j)
 }
 
 // A journal outlives the version that wrote it. These are lines of the first.
@@ -180,13 +183,13 @@ func TestHalfARewritingIsUndone(t *testing.T) {
 func TestARewrittenRuleOfANetworkThatIsGoneIsDeleted(t *testing.T) {
 	eachVariant(t, func(t *testing.T, tables *Tables) {
 		tables.rules(t, others[0], ours, others[1])
-		j, _ := newJournal(t)
+		j, _ := nattest.NewJournal(t, Undoers())
 		apply(t, find(t, tables), j, snat.Options{RandomFully: true})
 		link, err := netlink.LinkByName(nattest.Bridge)
 		if err := errors.Join(err, netlink.LinkDel(link)); err != nil {
 			t.Fatal(err)
 		}
-		closeJournal(t, j)
+		nattest.CloseJournal(t, j)
 		tables.reads(t, "-s 172.17.0.0/16 ! -o docker0 -j MASQUERADE", "-s 198.18.0.0/24 ! -o snat-s -j MASQUERADE")
 	})
 }
@@ -198,11 +201,11 @@ func TestTheManualCommandLeavesNoRuleOfTheNetwork(t *testing.T) {
 		for _, o := range []snat.Options{{RandomFully: true}, {Random: true}} {
 			netnstest.Run(t, tables.Path+" -t nat -F POSTROUTING")
 			tables.rules(t, others[0], ours)
-			j, _ := newJournal(t)
+			j, _ := nattest.NewJournal(t, Undoers())
 			apply(t, find(t, tables), j, o)
 			netnstest.Run(t, j.Steps()[0].Manual)
 			tables.reads(t, "-s 172.17.0.0/16 ! -o docker0 -j MASQUERADE")
-			closeJournal(t, j)
+			nattest.CloseJournal(t, j)
 			tables.reads(t, "-s 172.17.0.0/16 ! -o docker0 -j MASQUERADE")
 		}
 	})
@@ -216,11 +219,11 @@ func TestTheManualCommandPutsTheRuleOfANetworkThatLastsBack(t *testing.T) {
 			tables.rules(t, others[0], ours)
 			r := find(t, tables)
 			r.Lasting = true
-			j, _ := newJournal(t)
+			j, _ := nattest.NewJournal(t, Undoers())
 			apply(t, r, j, o)
 			netnstest.Run(t, j.Steps()[0].Manual)
 			tables.reads(t, ours, "-s 172.17.0.0/16 ! -o docker0 -j MASQUERADE")
-			closeJournal(t, j)
+			nattest.CloseJournal(t, j)
 			tables.reads(t, ours, "-s 172.17.0.0/16 ! -o docker0 -j MASQUERADE")
 		}
 	})
@@ -230,7 +233,7 @@ func TestAProgramThatIsGoneLeavesTheStepToBeUndone(t *testing.T) {
 	nattest.EnterNamespace(t)
 	tables := program(t, "nft")
 	tables.rules(t, ours)
-	j, path := newJournal(t)
+	j, path := nattest.NewJournal(t, Undoers())
 	apply(t, find(t, tables), j, snat.Options{RandomFully: true})
 	searched := os.Getenv("PATH")
 	t.Setenv("PATH", t.TempDir())

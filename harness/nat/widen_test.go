@@ -1,76 +1,14 @@
 package nat
 
 import (
-	"context"
-	"errors"
-	"fmt"
-	"net"
-	"net/netip"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"snatlab/harness/nat/nattest"
+	"snatlab/harness/nat/nftables"
 	"snatlab/harness/nat/snat"
-	"snatlab/harness/netnstest"
-	"snatlab/harness/undo"
 )
-
-// widen widens the window for the network in these tests.
-func widen(t *testing.T, j *undo.Journal, rules int) {
-	t.Helper()
-	if err := Widen(t.Context(), j, nattest.Subnet, rules); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func TestTheWideningIsWhatItsOwnerWouldWrite(t *testing.T) {
-	nattest.EnterNamespace(t)
-	openNFT(t)
-	j, _ := newJournal(t)
-	widen(t, j, 3)
-	const want = `table ip snatlab-widen-run {
-	chain idle {
-		ip saddr 0.0.0.1
-		ip saddr 0.0.0.1
-		ip saddr 0.0.0.1
-	}
-
-	chain postrouting {
-		type filter hook postrouting priority 200; policy accept;
-		ct state new ct original ip saddr 198.18.0.0/24 jump idle
-	}
-}
-`
-	if d := cmp.Diff(want, netnstest.Run(t, "nft list ruleset")); d != "" {
-		t.Errorf("(-want +got):\n%s", d)
-	}
-	steps := []undo.Step{undo.NewStep("nat.widen", "nftables table ip snatlab-widen-run", "nft delete table ip snatlab-widen-run", widened{Table: "snatlab-widen-run"})}
-	if d := cmp.Diff(steps, j.Steps()); d != "" {
-		t.Errorf("steps (-want +got):\n%s", d)
-	}
-	netnstest.Run(t, j.Steps()[0].Manual)
-	closeJournal(t, j)
-	nattest.CheckNoTables(t)
-}
-
-func TestAsManyIdleRulesAreWrittenAsAreAskedFor(t *testing.T) {
-	for _, n := range []int{1, perTransaction - 1, perTransaction, perTransaction + 1, 5000, 20_000} {
-		t.Run(fmt.Sprint(n), func(t *testing.T) {
-			nattest.EnterNamespace(t)
-			openNFT(t)
-			j, _ := newJournal(t)
-			widen(t, j, n)
-			if got := strings.Count(netnstest.Run(t, "nft list chain ip snatlab-widen-run idle"), "\tip saddr 0.0.0.1\n"); got != n {
-				t.Errorf("%d idle rules, want %d", got, n)
-			}
-			closeJournal(t, j)
-			nattest.CheckNoTables(t)
-		})
-	}
-}
 
 // Whatever else there is, the lab's own rule included, neither the widening nor
 // its undoing changes any of it; another process can undo it, and twice.
@@ -81,8 +19,10 @@ func TestWideningChangesNothingElse(t *testing.T) {
 		r, own, _ := made(t, f)
 		inForce := apply(t, r, own, snat.Options{RandomFully: true})
 		before := nattest.ListRules(t, true)
-		j, path := newJournal(t)
-		widen(t, j, 100)
+		j, path := nattest.NewJournal(t, Undoers())
+		if err := nftables.Widen(t.Context(), j, nattest.Subnet, 100); err != nil {
+			t.Fatal(err)
+		}
 		all := nattest.ListRules(t, true)
 		at := slices.IndexFunc(all, func(line string) bool { return strings.HasPrefix(line, "table ip snatlab-widen-run ") })
 		end := at + 1 + slices.Index(all[at:], "}")
@@ -90,140 +30,11 @@ func TestWideningChangesNothingElse(t *testing.T) {
 		steps := j.Steps()
 		replay(t, path)
 		nattest.CheckUnchanged(t, before, nattest.ListRules(t, true))
-		closeJournal(t, j)
+		nattest.CloseJournal(t, j)
 		if err := Undoers().UndoAll(t.Context(), steps); err != nil {
 			t.Error(err)
 		}
 		nattest.CheckUnchanged(t, before, nattest.ListRules(t, true))
 		undoArm(t, inForce)
 	})
-}
-
-// A rule that counts is put behind the idle ones.
-func TestOnlyPacketsThatOpenAConnectionFromTheSubnetMeetTheIdleRules(t *testing.T) {
-	nattest.EnterNamespace(t)
-	f := openNFT(t)
-	_, j, _ := made(t, f)
-	widen(t, j, 1000)
-	netnstest.Run(t, "nft add rule ip snatlab-widen-run idle counter")
-	passed := func(when string, want int) {
-		t.Helper()
-		if counter := fmt.Sprintf("counter packets %d ", want); !strings.Contains(netnstest.Run(t, "nft list chain ip snatlab-widen-run idle"), counter) {
-			t.Errorf("%s: not %s\n%s", when, counter, netnstest.Run(t, "nft list chain ip snatlab-widen-run idle | tail -3"))
-		}
-	}
-	echo := listen(t)
-	passed("before anything is sent", 0)
-	nattest.SendUDP(t, 5) // two packets each, and no answer: both are the first of their connection
-	passed("connections from the subnet", 10)
-	if kept, drawn := nattest.CountPorts(t); kept != 5 || drawn != 0 {
-		t.Errorf("%d ports kept and %d not, want 5 and none", kept, drawn)
-	}
-	talk(t, nattest.OutAddress, echo)
-	passed("connections from elsewhere", 10)
-	talk(t, nattest.ClientAddress, echo)
-	passed("the rest of a connection from the subnet, and its answers", 11)
-	netnstest.Run(t, "nft 'table ip t { chain o { type filter hook output priority raw; notrack; }; }'")
-	nattest.SendUDP(t, 5)
-	passed("packets that are not tracked", 11)
-}
-
-// listen gives the address of somebody in the namespace who sends back what
-// arrives.
-func listen(t *testing.T) netip.AddrPort {
-	t.Helper()
-	netnstest.Run(t, "ip link set lo up")
-	server, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(nattest.OutAddress, 0)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan struct{})
-	t.Cleanup(func() { server.Close(); <-done })
-	go func() {
-		defer close(done)
-		for data := make([]byte, 1); ; {
-			_, from, err := server.ReadFromUDPAddrPort(data)
-			if err != nil {
-				return
-			}
-			_, _ = server.WriteToUDPAddrPort(data, from)
-		}
-	}()
-	return server.LocalAddr().(*net.UDPAddr).AddrPort()
-}
-
-// talk sends three packets, and waits for the answer to each.
-func talk(t *testing.T, from netip.Addr, to netip.AddrPort) {
-	t.Helper()
-	c, err := net.DialUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(from, 0)), net.UDPAddrFromAddrPort(to))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	for range 3 {
-		if _, err := c.Write([]byte("x")); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := c.Read(make([]byte, 1)); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-func TestWhatCannotBeWidenedIsRefusedBeforeAnythingIsMade(t *testing.T) {
-	stop := errors.New("interrupted")
-	ended, cancel := context.WithCancelCause(t.Context())
-	cancel(stop)
-	for _, c := range []struct {
-		name, before string
-		ctx          context.Context
-		subnet, want string
-	}{
-		{"IPv6", ":", t.Context(), "2001:db8::/64", "not an IPv4 network"},
-		{"a context that has ended", ":", ended, "198.18.0.0/24", "interrupted"},
-		{"a table of that name", "nft add table ip snatlab-widen", t.Context(), "198.18.0.0/24",
-			"table ip snatlab-widen is there already (if it is nobody's: nft delete table ip snatlab-widen)"},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			nattest.EnterNamespace(t)
-			openNFT(t)
-			netnstest.Run(t, c.before)
-			before := nattest.ListRules(t, true)
-			j, path := newJournal(t)
-			header := nattest.ReadFile(t, path)
-			err := Widen(c.ctx, j, netip.MustParsePrefix(c.subnet), 7)
-			if want := "widen the window of the race by 7 rules: " + c.want; err == nil || err.Error() != want {
-				t.Errorf("error %v\nwant  %s", err, want)
-			}
-			if nattest.ReadFile(t, path) != header {
-				t.Errorf("journal reads\n%s", nattest.ReadFile(t, path))
-			}
-			nattest.CheckUnchanged(t, before, nattest.ListRules(t, true))
-		})
-	}
-}
-
-func TestNoIdleRulesMakeNoTable(t *testing.T) {
-	nattest.EnterNamespace(t)
-	j, path := newJournal(t)
-	header := nattest.ReadFile(t, path)
-	widen(t, j, 0)
-	if nattest.ReadFile(t, path) != header {
-		t.Errorf("journal reads\n%s", nattest.ReadFile(t, path))
-	}
-	nattest.CheckNoTables(t)
-}
-
-// A crash can come before the table, or between any two transactions.
-func TestAWideningThatIsNotCompleteIsUndone(t *testing.T) {
-	nattest.EnterNamespace(t)
-	openNFT(t)
-	steps := []undo.Step{undo.NewStep(KindWiden, "", "", widened{})}
-	for _, half := range []string{":", "nft add table ip snatlab-widen", "nft 'table ip snatlab-widen { chain idle { ip saddr 0.0.0.1; }; }'"} {
-		netnstest.Run(t, half)
-		if err := Undoers().UndoAll(t.Context(), steps); err != nil {
-			t.Error(err)
-		}
-		nattest.CheckNoTables(t)
-	}
 }

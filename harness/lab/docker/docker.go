@@ -29,6 +29,7 @@ import (
 	"snatlab/harness/lab"
 	"snatlab/harness/machine"
 	"snatlab/harness/nat"
+	"snatlab/harness/nat/nftables"
 	"snatlab/harness/probe"
 	"snatlab/harness/result"
 	"snatlab/harness/scenario"
@@ -243,7 +244,7 @@ func (l *dockerLab) widen(ctx context.Context) error {
 		return nil
 	}
 	l.Say(fmt.Sprintf("adding %d idle rules", l.Widen))
-	return nat.Widen(ctx, l.Journal, l.clientNet.subnet, l.Widen)
+	return nftables.Widen(ctx, l.Journal, l.clientNet.subnet, l.Widen)
 }
 
 // startServer starts the lab's own server, or finds the one that is given.

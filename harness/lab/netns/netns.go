@@ -33,6 +33,7 @@ import (
 	"snatlab/harness/lab"
 	"snatlab/harness/machine"
 	"snatlab/harness/nat"
+	"snatlab/harness/nat/nftables"
 	"snatlab/harness/probe"
 	"snatlab/harness/result"
 	"snatlab/harness/scenario"
@@ -101,7 +102,7 @@ type netnsLab struct {
 // writeRule has what the scenario names write the rule.
 func (l *netnsLab) writeRule(ctx context.Context) (*nat.Rule, error) {
 	if l.NAT == result.NATNFTables {
-		return nat.NFTables(ctx, l.journal, clientNet, bridge)
+		return nat.MasqueradeNFTables(ctx, l.journal, clientNet, bridge)
 	}
 	tables, err := nat.Program()
 	if err != nil {
@@ -130,7 +131,7 @@ func (l *netnsLab) masquerade(ctx context.Context) error {
 	return l.router.do(func() (err error) {
 		l.rule, err = l.writeRule(ctx)
 		if err == nil && l.Widen > 0 {
-			err = nat.Widen(ctx, l.journal, clientNet, l.Widen)
+			err = nftables.Widen(ctx, l.journal, clientNet, l.Widen)
 		}
 		return err
 	})

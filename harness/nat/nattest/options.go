@@ -6,8 +6,8 @@ import (
 	"snatlab/harness/nat/snat"
 )
 
-// Ranges of ports and of addresses in these tests. Four addresses make a
-// network, which nft RuleEnds as one.
+// Ranges of ports and of addresses. FourAddresses make a network, and nft prints
+// them as one.
 var (
 	TenPorts      = snat.Ports{First: 20_000, Last: 20_009}
 	OnePort       = snat.Ports{First: 20_000, Last: 20_000}
@@ -16,7 +16,8 @@ var (
 	SomeAddresses = snat.Addresses{First: netip.MustParseAddr("192.0.2.11"), Last: netip.MustParseAddr("192.0.2.15")}
 )
 
-// RuleEnds is how a rule with options ends, as each program prints it.
+// RuleEnds holds the end of a rule with each set of options, as each program
+// prints it.
 var RuleEnds = map[snat.Options]struct{ IPTables, NFTables string }{
 	{}:                  {"-j MASQUERADE", "counter masquerade"},
 	{Random: true}:      {"-j MASQUERADE --random", "counter masquerade random"},
@@ -42,7 +43,7 @@ var RuleEnds = map[snat.Options]struct{ IPTables, NFTables string }{
 		"-j SNAT --to-source 192.0.2.16-192.0.2.19 --random-fully", "counter snat to 192.0.2.16/30 fully-random"},
 }
 
-// Rewritings are all options that make another rule.
+// Rewritings are all options in RuleEnds that change the rule.
 var Rewritings = func() (all []snat.Options) {
 	for o := range RuleEnds {
 		if o != (snat.Options{}) {

@@ -92,3 +92,24 @@ func ReadFile(t *testing.T, path string) string {
 	}
 	return string(text)
 }
+
+// RequireNFT skips the test if the nft program is not installed.
+func RequireNFT(t *testing.T) {
+	t.Helper()
+	if _, err := exec.LookPath("nft"); err != nil {
+		netnstest.SkipWithout(t, err.Error()+" (install the package nftables)")
+	}
+}
+
+// ListMasqueradeTable returns the rules of snatlab's masquerade chain as
+// `nft FLAG list chain` prints them. Without the table there are none.
+func ListMasqueradeTable(t *testing.T, flag string) []string {
+	t.Helper()
+	var rules []string
+	for _, line := range SplitLines(netnstest.Run(t, "nft "+flag+" list chain ip snatlab postrouting 2>/dev/null || :")) {
+		if strings.HasPrefix(line, "\t\t") && !strings.HasPrefix(line, "\t\ttype ") {
+			rules = append(rules, strings.TrimSpace(line))
+		}
+	}
+	return rules
+}

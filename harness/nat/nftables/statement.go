@@ -1,10 +1,11 @@
-package nat
+package nftables
 
 import (
 	"encoding/binary"
 	"fmt"
 	"math/bits"
 	"net/netip"
+	"strings"
 
 	"github.com/google/nftables/expr"
 	"golang.org/x/sys/unix"
@@ -12,14 +13,14 @@ import (
 	"snatlab/harness/nat/snat"
 )
 
-// nftStatement is what a rule does, as nft prints it.
-func nftStatement(o snat.Options) string {
+// Statement returns the action of a rule with these options as nft prints it.
+func Statement(o snat.Options) string {
 	text := "counter masquerade"
 	switch {
 	case o.ToPorts != snat.Ports{}:
 		text = "meta l4proto tcp counter masquerade to :" + o.ToPorts.String()
 	case o.ToSource != snat.Addresses{}:
-		text = "counter snat to " + asPrefix(o.ToSource)
+		text = "counter snat to " + formatRange(o.ToSource)
 	}
 	switch {
 	case o.RandomFully:
@@ -30,9 +31,9 @@ func nftStatement(o snat.Options) string {
 	return text
 }
 
-// asPrefix writes a range the way nft does: as a network, if it is one
+// formatRange returns a range as nft prints it: as a network if it is one
 // (range_expr_to_prefix in nft's src/netlink.c).
-func asPrefix(a snat.Addresses) string {
+func formatRange(a snat.Addresses) string {
 	first, last := a.First.As4(), a.Last.As4()
 	low, span := binary.BigEndian.Uint32(first[:]), binary.BigEndian.Uint32(first[:])^binary.BigEndian.Uint32(last[:])
 	if span == 0 || span&(span+1) != 0 || low&span != 0 {
@@ -41,11 +42,32 @@ func asPrefix(a snat.Addresses) string {
 	return fmt.Sprintf("%v/%d", a.First, bits.LeadingZeros32(span))
 }
 
-// nftExprs are what nft itself makes of the statement.
-func nftExprs(o snat.Options) []expr.Any {
+// ParseStatement parses the options of a statement. It ignores words that it does
+// not know, so the result is certain only if [Statement] returns the same text.
+func ParseStatement(statement string) (o snat.Options) {
+	words := strings.Fields(statement)
+	for i, word := range words {
+		switch {
+		case word == "random":
+			o.Random = true
+		case word == "fully-random":
+			o.RandomFully = true
+		case i == 0 || words[i-1] != "to":
+		case strings.HasPrefix(word, ":"):
+			o.ToPorts = snat.ParsePorts(word[1:])
+		default:
+			o.ToSource = snat.ParseAddresses(word)
+		}
+	}
+	return o
+}
+
+// statementExpressions returns the expressions that the nft program makes of the
+// statement.
+func statementExpressions(o snat.Options) []expr.Any {
 	switch {
 	case o.ToPorts != snat.Ports{}:
-		loads, last := load(
+		loads, last := loadRange(
 			binary.BigEndian.AppendUint16(nil, o.ToPorts.First),
 			binary.BigEndian.AppendUint16(nil, o.ToPorts.Last))
 		exprs := append([]expr.Any{
@@ -55,7 +77,7 @@ func nftExprs(o snat.Options) []expr.Any {
 		return append(exprs, &expr.Masq{
 			Random: o.Random, FullyRandom: o.RandomFully, ToPorts: true, RegProtoMin: register, RegProtoMax: last})
 	case o.ToSource != snat.Addresses{}:
-		loads, last := load(o.ToSource.First.AsSlice(), o.ToSource.Last.AsSlice())
+		loads, last := loadRange(o.ToSource.First.AsSlice(), o.ToSource.Last.AsSlice())
 		exprs := append([]expr.Any{&expr.Counter{}}, loads...)
 		return append(exprs, &expr.NAT{
 			Type: expr.NATTypeSourceNAT, Family: unix.NFPROTO_IPV4, Random: o.Random, FullyRandom: o.RandomFully,
@@ -64,9 +86,10 @@ func nftExprs(o snat.Options) []expr.Any {
 	return []expr.Any{&expr.Counter{}, &expr.Masq{Random: o.Random, FullyRandom: o.RandomFully}}
 }
 
-// load puts the ends of a range into registers, and tells which one holds the
-// last. A range of one needs one register.
-func load(first, last []byte) (exprs []expr.Any, lastRegister uint32) {
+// loadRange returns the expressions that load the ends of a range into
+// registers, and the register that holds the last one. A range of one value
+// needs one register.
+func loadRange(first, last []byte) (exprs []expr.Any, lastRegister uint32) {
 	exprs = []expr.Any{&expr.Immediate{Register: register, Data: first}}
 	if string(first) == string(last) {
 		return exprs, register
@@ -74,9 +97,9 @@ func load(first, last []byte) (exprs []expr.Any, lastRegister uint32) {
 	return append(exprs, &expr.Immediate{Register: register + 1, Data: last}), register + 1
 }
 
-// portsOf and addressesOf read what was loaded. Nonsense gives a range that
-// check refuses, or none.
-func portsOf(loaded [][]byte) snat.Ports {
+// readPorts returns the range of ports that was loaded. From values that are no
+// ports it returns a range that Check refuses, or none.
+func readPorts(loaded [][]byte) snat.Ports {
 	var p snat.Ports
 	for i, data := range loaded {
 		if len(data) != 2 {
@@ -89,7 +112,8 @@ func portsOf(loaded [][]byte) snat.Ports {
 	return p
 }
 
-func addressesOf(loaded [][]byte) snat.Addresses {
+// readAddresses returns the range of addresses that was loaded, as readPorts does.
+func readAddresses(loaded [][]byte) snat.Addresses {
 	var a snat.Addresses
 	for i, data := range loaded {
 		if a.Last, _ = netip.AddrFromSlice(data); i == 0 {

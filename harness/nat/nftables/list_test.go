@@ -1,4 +1,4 @@
-package nat
+package nftables
 
 import (
 	"net/netip"
@@ -26,13 +26,13 @@ func message(t testing.TB, exprs []expr.Any, more ...netlink.Attribute) []byte {
 	}
 	var list []netlink.Attribute
 	for _, e := range exprs {
-		data, err := marshal(e)
+		data, err := marshalExpression(e)
 		if err != nil {
 			t.Fatal(err)
 		}
 		list = append(list, netlink.Attribute{Type: unix.NLA_F_NESTED | unix.NFTA_LIST_ELEM, Data: data})
 	}
-	return append(make([]byte, header), encode(append([]netlink.Attribute{
+	return append(make([]byte, headerLength), encode(append([]netlink.Attribute{
 		{Type: unix.NFTA_RULE_HANDLE, Data: []byte{0, 0, 0, 0, 0, 0, 0, 9}},
 		{Type: unix.NLA_F_NESTED | unix.NFTA_RULE_EXPRESSIONS, Data: encode(list)},
 	}, more...))...)
@@ -43,22 +43,22 @@ func message(t testing.TB, exprs []expr.Any, more ...netlink.Attribute) []byte {
 func FuzzParseListed(f *testing.F) {
 	comment := netlink.Attribute{Type: unix.NFTA_RULE_USERDATA, Data: []byte("\x00\x02x\x00")}
 	for _, network := range []string{"198.18.0.0/24", "128.0.0.0/1", "0.0.0.0/0"} {
-		ours := nftRule{subnet: netip.MustParsePrefix(network), bridge: nattest.Bridge, options: snat.Options{RandomFully: true}}.exprs()
+		ours := Rule{Subnet: netip.MustParsePrefix(network), Bridge: nattest.Bridge, Options: snat.Options{RandomFully: true}}.expressions()
 		f.Add(message(f, ours))
 		f.Add(message(f, ours, comment))
 		f.Add(message(f, ours[1:]))
 	}
 	for _, o := range nattest.Rewritings {
-		f.Add(message(f, nftRule{subnet: nattest.Subnet, bridge: nattest.Bridge, options: o}.exprs()))
+		f.Add(message(f, Rule{Subnet: nattest.Subnet, Bridge: nattest.Bridge, Options: o}.expressions()))
 	}
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, data []byte) {
 		l, err := parseListed(data)
-		if err != nil || l.text == another {
+		if err != nil || l.Text == OtherShape {
 			return
 		}
-		again, err := parseListed(message(t, l.shape.exprs()))
-		if err != nil || again.text != l.text || again.shape != l.shape || l.shape.text() != l.text {
+		again, err := parseListed(message(t, l.rule.expressions()))
+		if err != nil || again.Text != l.Text || again.rule != l.rule || l.rule.Text() != l.Text {
 			t.Errorf("%q is read as %+v, and that as %+v (%v)", data, l, again, err)
 		}
 	})
@@ -66,15 +66,15 @@ func FuzzParseListed(f *testing.F) {
 
 func TestAnExpressionTooManyMakesAnotherRuleOfIt(t *testing.T) {
 	for o := range nattest.RuleEnds {
-		ours := nftRule{subnet: nattest.Subnet, bridge: nattest.Bridge, options: o}.exprs()
+		ours := Rule{Subnet: nattest.Subnet, Bridge: nattest.Bridge, Options: o}.expressions()
 		for at := range len(ours) + 1 {
 			for _, more := range []expr.Any{&expr.Notrack{}, &expr.Quota{Bytes: 1}, &expr.Counter{}, &expr.Immediate{Register: register, Data: []byte{4, 0}}} {
-				if l, err := parseListed(message(t, slices.Insert(slices.Clone(ours), at, more))); err != nil || l.text != another || l.handle != 9 {
+				if l, err := parseListed(message(t, slices.Insert(slices.Clone(ours), at, more))); err != nil || l.Text != OtherShape || l.handle != 9 {
 					t.Errorf("with %T at %d it is read as %+v (%v)", more, at, l, err)
 				}
 			}
 		}
-		if l, err := parseListed(message(t, ours)); err != nil || l.text != (byNFT{}).ours(o) {
+		if l, err := parseListed(message(t, ours)); err != nil || l.Text != "ip saddr 198.18.0.0/24 oifname != \"snat-c\" "+nattest.RuleEnds[o].NFTables {
 			t.Errorf("read as %+v (%v)", l, err)
 		}
 	}

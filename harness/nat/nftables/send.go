@@ -1,4 +1,4 @@
-package nat
+package nftables
 
 import (
 	"context"
@@ -9,51 +9,47 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// put writes a rule of our chain: a new one, or one in the place of another.
+// sendRule writes a rule to the masquerade chain: a new one, or one in place of
+// the rule with the handle.
 //
-// It speaks netlink itself: google/nftables leaves out the flags of a
-// masquerade to ports (v0.3.0). The kernel heeds the ports by one of them.
-func (n nft) put(ctx context.Context, how netlink.HeaderFlags, handle uint64, exprs []expr.Any) error {
-	data, err := ruleData(handle, exprs)
+// It uses netlink directly: google/nftables leaves out the flags of a masquerade
+// to ports (v0.3.0), and the kernel ignores the ports without one of them.
+func sendRule(ctx context.Context, how netlink.HeaderFlags, handle uint64, exprs []expr.Any) error {
+	data, err := ruleMessage(handle, exprs)
 	if err != nil {
 		return err
 	}
-	c, err := n.open(ctx)
+	c, err := dialNetlink(ctx)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	bound := func(t netlink.HeaderType) netlink.Message { // of a transaction
-		return netlink.Message{Header: netlink.Header{Type: t, Flags: netlink.Request}, Data: genmsg(unix.NFPROTO_UNSPEC, unix.NFNL_SUBSYS_NFTABLES)}
+	boundary := func(t netlink.HeaderType) netlink.Message { // of the transaction
+		return netlink.Message{Header: netlink.Header{Type: t, Flags: netlink.Request}, Data: messageHeader(unix.NFPROTO_UNSPEC, unix.NFNL_SUBSYS_NFTABLES)}
 	}
-	_, err = c.SendMessages([]netlink.Message{bound(unix.NFNL_MSG_BATCH_BEGIN), {
+	_, err = c.SendMessages([]netlink.Message{boundary(unix.NFNL_MSG_BATCH_BEGIN), {
 		Header: netlink.Header{Type: unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_NEWRULE, Flags: netlink.Request | netlink.Acknowledge | how},
 		Data:   data,
-	}, bound(unix.NFNL_MSG_BATCH_END)})
+	}, boundary(unix.NFNL_MSG_BATCH_END)})
 	if err != nil {
 		return err
 	}
 	_, err = c.Receive()
-	return bare(err)
+	return kernelError(err)
 }
 
-// genmsg is struct nfgenmsg, which comes before the attributes.
-func genmsg(family byte, resource uint16) []byte {
-	return binary.BigEndian.AppendUint16([]byte{family, unix.NFNETLINK_V0}, resource)
-}
-
-// ruleData is the message that has the kernel write a rule.
-func ruleData(handle uint64, exprs []expr.Any) ([]byte, error) {
+// ruleMessage returns the message that makes the kernel write a rule.
+func ruleMessage(handle uint64, exprs []expr.Any) ([]byte, error) {
 	attributes := netlink.NewAttributeEncoder()
 	attributes.ByteOrder = binary.BigEndian
-	attributes.String(unix.NFTA_RULE_TABLE, nftTable.Name)
-	attributes.String(unix.NFTA_RULE_CHAIN, nftChain.Name)
+	attributes.String(unix.NFTA_RULE_TABLE, TableName)
+	attributes.String(unix.NFTA_RULE_CHAIN, ChainName)
 	if handle != 0 {
 		attributes.Uint64(unix.NFTA_RULE_HANDLE, handle)
 	}
 	attributes.Nested(unix.NFTA_RULE_EXPRESSIONS, func(list *netlink.AttributeEncoder) error {
 		for _, e := range exprs {
-			data, err := marshal(e)
+			data, err := marshalExpression(e)
 			if err != nil {
 				return err
 			}
@@ -62,11 +58,11 @@ func ruleData(handle uint64, exprs []expr.Any) ([]byte, error) {
 		return nil
 	})
 	data, err := attributes.Encode()
-	return append(genmsg(unix.NFPROTO_IPV4, 0), data...), err
+	return append(messageHeader(unix.NFPROTO_IPV4, 0), data...), err
 }
 
-// marshal is expr.Marshal, without its fault.
-func marshal(e expr.Any) ([]byte, error) {
+// marshalExpression is expr.Marshal with the flags that [sendRule] describes.
+func marshalExpression(e expr.Any) ([]byte, error) {
 	m, ok := e.(*expr.Masq)
 	if !ok || !m.ToPorts {
 		return expr.Marshal(unix.NFPROTO_IPV4, e)

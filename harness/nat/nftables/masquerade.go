@@ -1,0 +1,144 @@
+// Package nftables writes and reads rules of nftables over netlink. No nft
+// program is needed.
+//
+// Snatlab's rules stand in tables of its own, and it writes to no other table:
+// one table holds the masquerade rule, another one the idle rules of [Widen].
+// Everything happens in the network namespace of the calling thread.
+package nftables
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/expr"
+	"github.com/mdlayher/netlink"
+
+	"snatlab/harness/nat/snat"
+	"snatlab/harness/undo"
+)
+
+// TableName and ChainName are those of the masquerade rule.
+const (
+	TableName = "snatlab"
+	ChainName = "postrouting"
+)
+
+// Place is the table of the masquerade rule as an argument of the nft program.
+const Place = "table ip " + TableName
+
+var (
+	masqueradeTable = &nftables.Table{Name: TableName, Family: nftables.TableFamilyIPv4}
+	masqueradeChain = &nftables.Chain{
+		Name: ChainName, Table: masqueradeTable, Type: nftables.ChainTypeNAT,
+		Hooknum: nftables.ChainHookPostrouting, Priority: nftables.ChainPriorityNATSource, Policy: new(nftables.ChainPolicyAccept),
+	}
+)
+
+// tableStep is the journalled step that makes the masquerade table.
+type tableStep struct{}
+
+const tableKind = "nat.nftables"
+
+// Masquerade makes the masquerade table with the rule that masquerades packets
+// which leave the subnet by another interface than its bridge, and returns the
+// rule's text. An existing table of that name belongs to another program and is
+// an error. Where the kernel lacks a part of nftables, the error is a
+// [MissingError].
+func Masquerade(ctx context.Context, journal *undo.Journal, subnet netip.Prefix, bridge string) (text string, err error) {
+	r := Rule{Subnet: subnet.Masked(), Bridge: bridge}
+	if err := r.check(); err != nil {
+		return "", err
+	}
+	// Checked before the step is journalled: undoing it would delete the table
+	// of another program.
+	if err := checkNoTable(ctx, func(name string) bool { return name == TableName }); err != nil {
+		return "", err
+	}
+	step := undo.NewStep(tableKind, "nftables "+Place, "nft delete "+Place, tableStep{})
+	_, err = journal.Do(ctx, step, func(ctx context.Context) error { return writeTable(ctx, r) })
+	if err != nil {
+		return "", err
+	}
+	rules, err := List(ctx)
+	if err != nil {
+		return "", err
+	}
+	if !slices.ContainsFunc(rules, func(l Listed) bool { return l.Text == r.Text() }) {
+		return "", fmt.Errorf("the kernel took %q, but %s now reads %q", r.Text(), Place, texts(rules))
+	}
+	return r.Text(), nil
+}
+
+func texts(rules []Listed) []string {
+	var all []string
+	for _, r := range rules {
+		all = append(all, r.Text)
+	}
+	return all
+}
+
+// writeTable makes the table, the chain and the rule. Until the last transaction
+// nothing is translated.
+func writeTable(ctx context.Context, r Rule) error {
+	err := applySteps(ctx, []step{
+		{tablesPart, func(c *nftables.Conn) { c.CreateTable(masqueradeTable) }},
+		{chainPart, func(c *nftables.Conn) { c.AddChain(masqueradeChain) }},
+		{counterPart, func(c *nftables.Conn) {
+			c.AddRule(&nftables.Rule{Table: masqueradeTable, Chain: masqueradeChain, Exprs: []expr.Any{&expr.Counter{}}})
+			c.FlushChain(masqueradeChain)
+		}},
+	})
+	if err != nil {
+		return err
+	}
+	return masqPart.explain(sendRule(ctx, netlink.Create|netlink.Append, 0, r.expressions()))
+}
+
+// Replace writes a rule with these options in the place of the rule with the old
+// text, in one transaction. It writes nothing unless the new rule has the text
+// written. The kernel gives a handle only once: if the old rule is deleted
+// between listing and replacing, nothing is replaced.
+func Replace(ctx context.Context, old, written string, o snat.Options) error {
+	found, err := findListed(ctx, old)
+	if err != nil {
+		return err
+	}
+	r := found.rule
+	if r.Options = o; r.Text() != written {
+		return fmt.Errorf("no options make %q out of %q", written, old)
+	}
+	err = sendRule(ctx, netlink.Replace, found.handle, r.expressions())
+	if o.ToSource != (snat.Addresses{}) {
+		return natPart.explain(err)
+	}
+	return err
+}
+
+// Remove deletes the rule with this text.
+func Remove(ctx context.Context, text string) error {
+	found, err := findListed(ctx, text)
+	if err != nil {
+		return err
+	}
+	return commit(ctx, func(c *nftables.Conn) {
+		_ = c.DelRule(&nftables.Rule{Table: masqueradeTable, Chain: masqueradeChain, Handle: found.handle}) // refuses handle 0 only
+	})
+}
+
+// RestoreCommand returns the command that puts a rule of this text in place of
+// all others in the chain. To delete a single rule takes its handle, which
+// changes with every rewriting.
+func RestoreCommand(text string) string {
+	return fmt.Sprintf("nft 'flush chain ip %[1]s %[2]s; add rule ip %[1]s %[2]s %[3]s'", TableName, ChainName, text)
+}
+
+// Undoers returns the undoers of the steps that this package journals.
+func Undoers() undo.Undoers {
+	return undo.Undoers{
+		tableKind: undo.With(func(ctx context.Context, _ tableStep) error { return deleteTable(ctx, masqueradeTable) }),
+		widenKind: undo.With(func(ctx context.Context, s widenStep) error { return s.deleteTable(ctx) }),
+	}
+}

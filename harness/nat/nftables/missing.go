@@ -1,0 +1,50 @@
+package nftables
+
+import (
+	"errors"
+	"fmt"
+	"syscall"
+)
+
+// MissingError reports that the kernel probably lacks a part of nftables.
+type MissingError struct {
+	Module string // "nft_masq"
+	Config string // the build option of the kernel: "CONFIG_NFT_MASQ"
+	Err    error  // the kernel's answer
+}
+
+func (e *MissingError) Error() string {
+	return fmt.Sprintf("%v (does this kernel have %s? %s)", e.Err, e.Module, e.Config)
+}
+
+func (e *MissingError) Unwrap() error { return e.Err }
+
+// part is a part of nftables that a kernel can lack, because it can be a module
+// of its own.
+type part struct{ module, config string }
+
+var (
+	tablesPart  = part{"nf_tables", "CONFIG_NF_TABLES"}
+	chainPart   = part{"nft_chain_nat", "CONFIG_NFT_NAT and CONFIG_NF_TABLES_IPV4"}
+	counterPart = part{"nft_counter", "CONFIG_NFT_COUNTER; since 5.17 it is in nf_tables"}
+	masqPart    = part{"nft_masq", "CONFIG_NFT_MASQ"}
+	natPart     = part{"nft_nat", "CONFIG_NFT_NAT"}
+	filterPart  = part{"nf_tables_ipv4", "CONFIG_NF_TABLES_IPV4"}
+	ctPart      = part{"nft_ct", "CONFIG_NFT_CT"}
+)
+
+// explain returns the kernel's answer as a [MissingError] if a kernel without
+// this part answers so.
+func (p part) explain(err error) error {
+	errno, _ := errors.AsType[syscall.Errno](err)
+	switch errno {
+	case syscall.ENOENT, // an expression, or a type of chain
+		syscall.EINVAL, syscall.EOPNOTSUPP, // all of nf_tables: for a look, for a transaction
+		syscall.EPROTONOSUPPORT, // nfnetlink
+		syscall.EAFNOSUPPORT:    // the family ip
+		return &MissingError{Module: p.module, Config: p.config, Err: err}
+	case syscall.EPERM:
+		return fmt.Errorf("%w (run as root)", err)
+	}
+	return err
+}

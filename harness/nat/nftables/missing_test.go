@@ -1,0 +1,38 @@
+package nftables
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+func TestAMissingPartOfTheKernelIsNamed(t *testing.T) {
+	for _, c := range []struct {
+		part part
+		err  error
+		want string
+	}{
+		{tablesPart, syscall.EINVAL, "invalid argument (does this kernel have nf_tables? CONFIG_NF_TABLES)"},
+		{tablesPart, syscall.EPROTONOSUPPORT, "protocol not supported (does this kernel have nf_tables? CONFIG_NF_TABLES)"},
+		{tablesPart, syscall.EOPNOTSUPP, "operation not supported (does this kernel have nf_tables? CONFIG_NF_TABLES)"},
+		{chainPart, syscall.ENOENT, "no such file or directory (does this kernel have nft_chain_nat? CONFIG_NFT_NAT and CONFIG_NF_TABLES_IPV4)"},
+		{counterPart, syscall.ENOENT, "no such file or directory (does this kernel have nft_counter? CONFIG_NFT_COUNTER; since 5.17 it is in nf_tables)"},
+		{masqPart, syscall.ENOENT, "no such file or directory (does this kernel have nft_masq? CONFIG_NFT_MASQ)"},
+		{natPart, syscall.ENOENT, "no such file or directory (does this kernel have nft_nat? CONFIG_NFT_NAT)"},
+		{filterPart, syscall.ENOENT, "no such file or directory (does this kernel have nf_tables_ipv4? CONFIG_NF_TABLES_IPV4)"},
+		{ctPart, syscall.ENOENT, "no such file or directory (does this kernel have nft_ct? CONFIG_NFT_CT)"},
+		{masqPart, syscall.EPERM, "operation not permitted (run as root)"},
+		{masqPart, syscall.ENOMEM, "cannot allocate memory"},
+	} {
+		err := c.part.explain(c.err)
+		if err.Error() != c.want || !errors.Is(err, c.err) {
+			t.Errorf("error %v\nwant  %s", err, c.want)
+		}
+		m, ok := errors.AsType[*MissingError](fmt.Errorf("make: %w", err))
+		if want := strings.Contains(c.want, "?"); ok != want || ok && m.Module != c.part.module {
+			t.Errorf("%v is a MissingError: %v, want %v", err, ok, want)
+		}
+	}
+}

@@ -1,0 +1,25 @@
+package nftables
+
+import (
+	"net/netip"
+	"testing"
+
+	"snatlab/harness/nat/snat"
+)
+
+func TestARangeIsANetworkForNFTWhereItIsOne(t *testing.T) {
+	for _, c := range []struct{ first, last, want string }{
+		{"192.0.2.0", "192.0.2.1", "192.0.2.0/31"},
+		{"192.0.2.1", "192.0.2.2", "192.0.2.1-192.0.2.2"},
+		{"192.0.2.0", "192.0.2.2", "192.0.2.0-192.0.2.2"},
+		{"192.0.2.4", "192.0.2.11", "192.0.2.4-192.0.2.11"},
+		{"192.0.2.7", "192.0.2.7", "192.0.2.7"},
+		{"198.18.0.0", "198.19.255.255", "198.18.0.0/15"},
+		{"128.0.0.0", "255.255.255.255", "128.0.0.0/1"},
+		{"0.0.0.0", "255.255.255.255", "0.0.0.0/0"},
+	} {
+		if got := formatRange(snat.Addresses{First: netip.MustParseAddr(c.first), Last: netip.MustParseAddr(c.last)}); got != c.want {
+			t.Errorf("%s to %s is %s, want %s", c.first, c.last, got, c.want)
+		}
+	}
+}

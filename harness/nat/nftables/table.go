@@ -1,0 +1,72 @@
+package nftables
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"syscall"
+
+	"github.com/google/nftables"
+)
+
+// Snatlab writes to tables of its own only. It makes and deletes them whole.
+
+// tableName returns the table's name as an argument of the nft program.
+func tableName(t *nftables.Table) string { return "table ip " + t.Name }
+
+// checkNoTable returns an error if a table of the family ip has one of the
+// names.
+func checkNoTable(ctx context.Context, isOurs func(name string) bool) error {
+	c, err := newConn(ctx)
+	if err != nil {
+		return err
+	}
+	tables, err := c.ListTablesOfFamily(nftables.TableFamilyIPv4)
+	if err != nil {
+		return tablesPart.explain(kernelError(err))
+	}
+	for _, t := range tables {
+		if isOurs(t.Name) {
+			return fmt.Errorf("%[1]s is there already (if it is nobody's: nft delete %[1]s)", tableName(t))
+		}
+	}
+	return nil
+}
+
+// step is a transaction and the part of the kernel that it needs.
+type step struct {
+	needs part
+	queue func(*nftables.Conn)
+}
+
+// applySteps sends one transaction after the other. The kernel does not name the
+// part that it lacks, so each transaction needs one part only.
+func applySteps(ctx context.Context, steps []step) error {
+	for _, s := range steps {
+		if err := commit(ctx, s.queue); err != nil {
+			return s.needs.explain(err)
+		}
+	}
+	return nil
+}
+
+// deleteTable deletes a table with everything in it. A table that does not exist
+// is no error.
+func deleteTable(ctx context.Context, t *nftables.Table) error {
+	err := commit(ctx, func(c *nftables.Conn) { c.DelTable(t) })
+	if errors.Is(err, syscall.ENOENT) {
+		return nil
+	}
+	return err
+}
+
+// HasChain reports whether a table of the family ip has a chain. A table that
+// cannot be read counts as one without it.
+func HasChain(table, chain string) bool {
+	c, err := newConn(context.Background())
+	if err != nil {
+		return false
+	}
+	found, err := c.ListChain(&nftables.Table{Name: table, Family: nftables.TableFamilyIPv4}, chain)
+	return err == nil && found != nil
+}

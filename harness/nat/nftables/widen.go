@@ -1,0 +1,160 @@
+package nftables
+
+import (
+	"cmp"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"net"
+	"net/netip"
+	"regexp"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/expr"
+
+	"snatlab/harness/format"
+	"snatlab/harness/undo"
+)
+
+// idleTable is the table of the idle rules. Packets meet them between the choice
+// of a source port, at priority srcnat, and the insertion of the conntrack entry,
+// which is the last action at the hook. Two connections collide in this window.
+//
+// Another program could name its table snatlab-widen, so our table's name ends
+// with the end of the run's id. The run's journal deletes that table and no
+// other. Kernels before 4.14 take 31 characters.
+type idleTable struct {
+	table                  *nftables.Table
+	idleChain, postrouting *nftables.Chain
+}
+
+const idleTableName = "snatlab-widen"
+
+// idleTableNames matches the names of our tables. Older versions, and journals in
+// memory, use the name without a suffix.
+var idleTableNames = regexp.MustCompile(`^` + idleTableName + `(-[A-Za-z0-9_-]{1,6})?$`)
+
+func newIdleTable(name string) idleTable {
+	table := &nftables.Table{Name: name, Family: nftables.TableFamilyIPv4}
+	return idleTable{
+		table:     table,
+		idleChain: &nftables.Chain{Name: "idle", Table: table},
+		postrouting: &nftables.Chain{
+			Name: "postrouting", Table: table, Type: nftables.ChainTypeFilter, Policy: new(nftables.ChainPolicyAccept),
+			Hooknum: nftables.ChainHookPostrouting, Priority: nftables.ChainPriorityRef(*nftables.ChainPriorityNATSource + 100),
+		},
+	}
+}
+
+// nameIdleTable returns the name of the table of a run.
+func nameIdleTable(journal *undo.Journal) string {
+	run := journal.Run()
+	if run == "" {
+		return idleTableName
+	}
+	return idleTableName + "-" + run[max(0, len(run)-6):] // the end is its random part
+}
+
+// widenStep is the journalled step that makes the table of idle rules.
+type widenStep struct {
+	Table string `json:"table,omitempty"` // its name; empty in journals of older versions: idleTableName
+}
+
+const widenKind = "nat.widen"
+
+// Widen widens the window of the race by a number of idle rules, which compare
+// and change nothing. Only packets that open a connection from the subnet meet
+// them. With 0 rules nothing is made. An existing table with such a name belongs
+// to another program and is an error. Where the kernel lacks a part of nftables,
+// the error is a [MissingError].
+//
+// It requires nftables even if iptables holds the masquerade rule: no table of
+// iptables has a hook at that point.
+func Widen(ctx context.Context, journal *undo.Journal, subnet netip.Prefix, rules int) error {
+	if rules == 0 {
+		return nil
+	}
+	if err := makeIdleTable(ctx, journal, subnet.Masked(), rules); err != nil {
+		return fmt.Errorf("widen the window of the race by %s: %w", format.Plural(rules, "rule", "rules"), err)
+	}
+	return nil
+}
+
+func makeIdleTable(ctx context.Context, journal *undo.Journal, subnet netip.Prefix, rules int) error {
+	if !subnet.IsValid() || !subnet.Addr().Is4() {
+		return errNotIPv4
+	}
+	if err := checkNoTable(ctx, idleTableNames.MatchString); err != nil {
+		return err
+	}
+	w := newIdleTable(nameIdleTable(journal))
+	if !idleTableNames.MatchString(w.table.Name) {
+		return fmt.Errorf("%q cannot be the name of a table of snatlab's", w.table.Name)
+	}
+	name := tableName(w.table)
+	step := undo.NewStep(widenKind, "nftables "+name, "nft delete "+name, widenStep{Table: w.table.Name})
+	_, err := journal.Do(ctx, step, func(ctx context.Context) error { return writeIdleRules(ctx, w, subnet, rules) })
+	return err
+}
+
+// writeIdleRules makes the chain of idle rules, and then the rule that jumps to
+// it.
+func writeIdleRules(ctx context.Context, w idleTable, subnet netip.Prefix, rules int) error {
+	steps := []step{{tablesPart, func(c *nftables.Conn) { c.CreateTable(w.table); c.AddChain(w.idleChain) }}}
+	for left := rules; left > 0; left -= rulesPerTransaction {
+		steps = append(steps, step{tablesPart, func(c *nftables.Conn) {
+			for range min(left, rulesPerTransaction) {
+				c.AddRule(&nftables.Rule{Table: w.table, Chain: w.idleChain, Exprs: idleExpressions()})
+			}
+		}})
+	}
+	return applySteps(ctx, append(steps,
+		step{filterPart, func(c *nftables.Conn) { c.AddChain(w.postrouting) }},
+		step{ctPart, func(c *nftables.Conn) {
+			c.AddRule(&nftables.Rule{Table: w.table, Chain: w.postrouting, Exprs: jumpExpressions(subnet, w.idleChain)})
+		}}))
+}
+
+// rulesPerTransaction bounds the rules written at once. The kernel answers each
+// of them twice before any answer is read. A socket holds 200,000 bytes of
+// answers by default; more are lost. 5,000 rules take 0.3 s, 20,000 take 1.5 s.
+const rulesPerTransaction = 50
+
+// idleExpressions returns `ip saddr 0.0.0.1`. No packet has that source.
+func idleExpressions() []expr.Any {
+	return []expr.Any{
+		&expr.Payload{DestRegister: register, Base: expr.PayloadBaseNetworkHeader, Offset: sourceField, Len: net.IPv4len},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: register, Data: []byte{0, 0, 0, 1}},
+	}
+}
+
+// jumpExpressions returns `ct state new ct original ip saddr SUBNET jump idle`.
+// The packet's own source address is already translated here.
+func jumpExpressions(subnet netip.Prefix, idle *nftables.Chain) []expr.Any {
+	address, none := subnet.Addr().As4(), make([]byte, net.IPv4len)
+	return []expr.Any{
+		&expr.Ct{Key: expr.CtKeySTATE, Register: register},
+		&expr.Bitwise{
+			SourceRegister: register, DestRegister: register, Len: 4,
+			Mask: binary.NativeEndian.AppendUint32(nil, expr.CtStateBitNEW), Xor: none,
+		},
+		&expr.Cmp{Op: expr.CmpOpNeq, Register: register, Data: none},
+		&expr.Ct{Key: expr.CtKeySRC, Register: register}, // in the original direction, which is 0
+		&expr.Bitwise{
+			SourceRegister: register, DestRegister: register, Len: net.IPv4len,
+			Mask: net.CIDRMask(subnet.Bits(), 32), Xor: none,
+		},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: register, Data: address[:]},
+		&expr.Verdict{Kind: expr.VerdictJump, Chain: idle.Name},
+	}
+}
+
+// deleteTable deletes the table of idle rules if its name is one of ours: the
+// journal decides which table root deletes.
+func (s widenStep) deleteTable(ctx context.Context) error {
+	name := cmp.Or(s.Table, idleTableName)
+	if !idleTableNames.MatchString(name) {
+		return fmt.Errorf("%q is not the name of a table of snatlab's; its step is not undone", name)
+	}
+	return deleteTable(ctx, newIdleTable(name).table)
+}
