@@ -7,6 +7,7 @@ import (
 
 	"snatlab/harness/probe"
 	"snatlab/harness/result"
+	"snatlab/harness/scenario"
 )
 
 // sampled is the number of requests of a trial that are told one by one.
@@ -17,7 +18,7 @@ const sampled = 5
 // counted among the insertions that failed; one that got through NAT has one, and
 // was lost later.
 func (x *experiment) lookUp(ctx context.Context, server netip.AddrPort, reports []*probe.Report, insertions uint64) (*result.Evidence, error) {
-	var silent [][]probe.Ports
+	var silent [][]scenario.PortRange
 	for _, r := range reports {
 		silent = append(silent, r.Silent)
 	}

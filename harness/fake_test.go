@@ -66,7 +66,7 @@ type script struct {
 // forgotten is one call of Forget.
 type forgotten struct {
 	server netip.AddrPort
-	ports  [][]probe.Ports
+	ports  [][]scenario.PortRange
 }
 
 // The calls of a lab, as before sees them; those of its clients are called
@@ -260,11 +260,11 @@ func (f *fakeLab) Intact(context.Context) error { return f.call(callIntact) }
 
 func (f *fakeLab) Shared() bool { return f.shared }
 
-func (f *fakeLab) Entries(context.Context, netip.AddrPort, [][]probe.Ports) ([]map[uint16]string, error) {
+func (f *fakeLab) Entries(context.Context, netip.AddrPort, [][]scenario.PortRange) ([]map[uint16]string, error) {
 	return f.entries, nil
 }
 
-func (f *fakeLab) Forget(_ context.Context, server netip.AddrPort, ports [][]probe.Ports) error {
+func (f *fakeLab) Forget(_ context.Context, server netip.AddrPort, ports [][]scenario.PortRange) error {
 	f.forgotten = append(f.forgotten, forgotten{server, ports})
 	return f.call(callForget)
 }

@@ -21,7 +21,7 @@ func (x *experiment) choosePorts() error {
 	for _, c := range x.lab.Clients() {
 		of := scenario.DefaultPorts // where the client could not read its own
 		if p := c.Hello.LocalPorts; p != nil {
-			of = scenario.PortRange(*p)
+			of = *p
 		}
 		own = own.Intersect(of)
 	}
@@ -38,7 +38,7 @@ func (x *experiment) choosePorts() error {
 		return fmt.Errorf("source ports: a trial takes %d%s, and the clients have %d, %s (%d of them without those kept for slots that are made up); send fewer requests (load.requests), or widen net.ipv4.ip_local_port_range of the clients",
 			need, why, ports.Len(), portsText(ports), ports.Slots())
 	}
-	x.ports = probe.Ports(ports)
+	x.ports = ports
 	x.result.Scenario.ClientPorts = &result.Ports{First: int(ports.First), Last: int(ports.First) + slots - 1}
 	return nil
 }
@@ -52,10 +52,10 @@ func portsText(r scenario.PortRange) string {
 
 // ownPorts returns the source ports of one client, where they are shared among
 // the clients.
-func (x *experiment) ownPorts(client int) probe.Ports {
+func (x *experiment) ownPorts(client int) scenario.PortRange {
 	n := x.ports.Len() / x.Clients
 	first := int(x.ports.First) + client*n
-	return probe.Ports{First: uint16(first), Last: uint16(first + n - 1)}
+	return scenario.PortRange{First: uint16(first), Last: uint16(first + n - 1)}
 }
 
 // recordPorts notes the range that an arm's clients left from.

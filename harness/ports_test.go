@@ -11,12 +11,12 @@ import (
 
 // inLockstep makes an experiment whose clients have these ranges of source ports;
 // the zero range is one that could not be read.
-func inLockstep(t *testing.T, requests int, arms []scenario.Arm, ranges ...probe.Ports) *experiment {
+func inLockstep(t *testing.T, requests int, arms []scenario.Arm, ranges ...scenario.PortRange) *experiment {
 	t.Helper()
 	f := newFakeLab(t, len(ranges))
 	for i, r := range ranges {
 		f.clients[i].Hello.CPUs, f.clients[i].Hello.LocalPorts = []int{0, 1}, &r
-		if r == (probe.Ports{}) {
+		if r == (scenario.PortRange{}) {
 			f.clients[i].Hello.LocalPorts = nil
 		}
 	}
@@ -26,7 +26,7 @@ func inLockstep(t *testing.T, requests int, arms []scenario.Arm, ranges ...probe
 }
 
 func TestChoosePorts(t *testing.T) {
-	usual, wide := probe.Ports{First: 32768, Last: 60999}, probe.Ports{First: 1, Last: 65535}
+	usual, wide := scenario.PortRange{First: 32768, Last: 60999}, scenario.PortRange{First: 1, Last: 65535}
 	plain := []scenario.Arm{{Name: "a"}}
 	split := []scenario.Arm{{Name: "a"}, {Name: "b", ClientPorts: result.SplitPorts}}
 	ranged := func(value string) scenario.Arm {
@@ -37,25 +37,25 @@ func TestChoosePorts(t *testing.T) {
 		name     string
 		requests int
 		arms     []scenario.Arm
-		clients  []probe.Ports
-		want     probe.Ports  // that are used
-		recorded result.Ports // that the slots take
+		clients  []scenario.PortRange
+		want     scenario.PortRange // that are used
+		recorded result.Ports       // that the slots take
 		err      string
 	}{
-		{"the clients' own range", 2000, plain, []probe.Ports{usual, usual}, usual, result.Ports{First: 32768, Last: 34767}, ""},
-		{"a range that could not be read", 100, plain, []probe.Ports{{}, wide}, usual, result.Ports{First: 32768, Last: 32867}, ""},
-		{"ports that NAT keeps apart", 100, plain, []probe.Ports{wide, wide}, probe.Ports{First: 1024, Last: 65535}, result.Ports{First: 1024, Last: 1123}, ""},
-		{"those that all clients have", 100, plain, []probe.Ports{{First: 30000, Last: 40999}, {First: 40000, Last: 50000}}, probe.Ports{First: 40000, Last: 40999}, result.Ports{First: 40000, Last: 40099}, ""},
-		{"those that all arms have", 100, []scenario.Arm{{Name: "a"}, ranged("50000 65000")}, []probe.Ports{usual, usual}, probe.Ports{First: 50000, Last: 60999}, result.Ports{First: 50000, Last: 50099}, ""},
-		{"clients that take turns", 100, plain, []probe.Ports{usual, usual, usual, usual}, usual, result.Ports{First: 32768, Last: 32967}, ""},
-		{"exactly enough", 875, plain, []probe.Ports{{First: 50000, Last: 50999}, usual}, probe.Ports{First: 50000, Last: 50999}, result.Ports{First: 50000, Last: 50874}, ""},
-		{"too few", 876, plain, []probe.Ports{{First: 50000, Last: 50999}, usual}, probe.Ports{}, result.Ports{},
+		{"the clients' own range", 2000, plain, []scenario.PortRange{usual, usual}, usual, result.Ports{First: 32768, Last: 34767}, ""},
+		{"a range that could not be read", 100, plain, []scenario.PortRange{{}, wide}, usual, result.Ports{First: 32768, Last: 32867}, ""},
+		{"ports that NAT keeps apart", 100, plain, []scenario.PortRange{wide, wide}, scenario.PortRange{First: 1024, Last: 65535}, result.Ports{First: 1024, Last: 1123}, ""},
+		{"those that all clients have", 100, plain, []scenario.PortRange{{First: 30000, Last: 40999}, {First: 40000, Last: 50000}}, scenario.PortRange{First: 40000, Last: 40999}, result.Ports{First: 40000, Last: 40099}, ""},
+		{"those that all arms have", 100, []scenario.Arm{{Name: "a"}, ranged("50000 65000")}, []scenario.PortRange{usual, usual}, scenario.PortRange{First: 50000, Last: 60999}, result.Ports{First: 50000, Last: 50099}, ""},
+		{"clients that take turns", 100, plain, []scenario.PortRange{usual, usual, usual, usual}, usual, result.Ports{First: 32768, Last: 32967}, ""},
+		{"exactly enough", 875, plain, []scenario.PortRange{{First: 50000, Last: 50999}, usual}, scenario.PortRange{First: 50000, Last: 50999}, result.Ports{First: 50000, Last: 50874}, ""},
+		{"too few", 876, plain, []scenario.PortRange{{First: 50000, Last: 50999}, usual}, scenario.PortRange{}, result.Ports{},
 			"source ports: a trial takes 876, and the clients have 1000, 50000-50999 (875 of them without those kept for slots that are made up)" + less},
-		{"too few to split", 438, split, []probe.Ports{{First: 50000, Last: 50999}, usual}, probe.Ports{}, result.Ports{},
+		{"too few to split", 438, split, []scenario.PortRange{{First: 50000, Last: 50999}, usual}, scenario.PortRange{}, result.Ports{},
 			"source ports: a trial takes 876 where each client has its own (client_ports: split), and the clients have 1000, 50000-50999 (875 of them without those kept for slots that are made up)" + less},
-		{"too few for clients that take turns", 438, plain, []probe.Ports{{First: 50000, Last: 50999}, usual, usual, usual}, probe.Ports{}, result.Ports{},
+		{"too few for clients that take turns", 438, plain, []scenario.PortRange{{First: 50000, Last: 50999}, usual, usual, usual}, scenario.PortRange{}, result.Ports{},
 			"source ports: a trial takes 876 (4 clients take turns on 2 CPUs), and the clients have 1000, 50000-50999 (875 of them without those kept for slots that are made up)" + less},
-		{"none in common", 1, plain, []probe.Ports{{First: 40000, Last: 40999}, {First: 50000, Last: 50999}}, probe.Ports{}, result.Ports{},
+		{"none in common", 1, plain, []scenario.PortRange{{First: 40000, Last: 40999}, {First: 50000, Last: 50999}}, scenario.PortRange{}, result.Ports{},
 			"source ports: a trial takes 1, and the clients have 0, none that all of them have in all arms (0 of them without those kept for slots that are made up)" + less},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -76,7 +76,7 @@ func TestChoosePorts(t *testing.T) {
 
 func TestTooFewPortsEndTheRunBeforeItsFirstRequest(t *testing.T) {
 	f := newFakeLab(t, 1)
-	f.clients[0].Hello.LocalPorts = &probe.Ports{First: 40000, Last: 40099}
+	f.clients[0].Hello.LocalPorts = &scenario.PortRange{First: 40000, Last: 40099}
 	_, _, err := f.run(t.Context(), lockstepOf(result.SyncBarrier, "a"))
 	if err == nil || f.count("client 0") != 0 || f.count(callApply) != 0 {
 		t.Errorf("error %v after %d loads and %d rules", err, f.count("client 0"), f.count(callApply))
@@ -90,7 +90,7 @@ func TestOwnPorts(t *testing.T) {
 	t.Run("are disjoint, and enough for what a scenario may send", func(t *testing.T) {
 		for clients := 1; clients <= scenario.MaxClients; clients++ {
 			s := &scenario.Scenario{Clients: clients, Load: scenario.Load{Pattern: result.Lockstep}, Arms: []scenario.Arm{{ClientPorts: result.SplitPorts}}}
-			x := &experiment{Scenario: s, ports: probe.Ports(scenario.DefaultPorts)}
+			x := &experiment{Scenario: s, ports: scenario.DefaultPorts}
 			next := x.ports.First
 			for i := range clients {
 				own := x.ownPorts(i)
@@ -109,8 +109,8 @@ func TestRecordPorts(t *testing.T) {
 	if arm.ClientPorts != nil {
 		t.Errorf("of no connection: %v", arm.ClientPorts)
 	}
-	recordPorts(&arm, []*probe.Report{{Ports: []probe.Ports{{First: 40000, Last: 40001}, {First: 40009, Last: 40009}}}, {Ports: []probe.Ports{{First: 39999, Last: 40005}}}})
-	recordPorts(&arm, []*probe.Report{{Ports: []probe.Ports{{First: 40001, Last: 40001}}}})
+	recordPorts(&arm, []*probe.Report{{Ports: []scenario.PortRange{{First: 40000, Last: 40001}, {First: 40009, Last: 40009}}}, {Ports: []scenario.PortRange{{First: 39999, Last: 40005}}}})
+	recordPorts(&arm, []*probe.Report{{Ports: []scenario.PortRange{{First: 40001, Last: 40001}}}})
 	if want := (result.Ports{First: 39999, Last: 40009}); *arm.ClientPorts != want {
 		t.Errorf("%v, want %v", *arm.ClientPorts, want)
 	}

@@ -25,8 +25,8 @@ type experiment struct {
 	explain bool
 	trials  int // made so far, the path check included
 	clock   bool
-	ports   probe.Ports // lockstep: that the clients leave from
-	left    departures  // of the trial that was made last
+	ports   scenario.PortRange // lockstep: that the clients leave from
+	left    departures         // of the trial that was made last
 }
 
 const (
@@ -92,7 +92,7 @@ func (x *experiment) checkPath(ctx context.Context) (err error) {
 		return err
 	}
 	arrived, n := 0, len(x.lab.Clients())
-	var ports [][]probe.Ports
+	var ports [][]scenario.PortRange
 	failures := map[string]int{}
 	for _, c := range x.lab.Clients() { // one after the other: no race
 		report, err := c.Run(ctx, probe.Load{Server: address, Requests: 1, Timeout: pathTimeout, Concurrency: 1})
@@ -194,7 +194,7 @@ func (x *experiment) trial(ctx context.Context, arm scenario.Arm, into *result.A
 // net/netfilter/nf_nat_core.c): after one trial with random ports, the same
 // clients would keep those in all trials to come, and never meet.
 func (x *experiment) forget(ctx context.Context, server netip.AddrPort, reports []*probe.Report) error {
-	var ports [][]probe.Ports
+	var ports [][]scenario.PortRange
 	for _, r := range reports {
 		ports = append(ports, r.Ports)
 	}

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"snatlab/harness/conntrack"
-	"snatlab/harness/probe"
 	"snatlab/harness/result"
 	"snatlab/harness/scenario"
 )
@@ -310,7 +309,7 @@ func TestTheEntriesOfEachTrialAreForgotten(t *testing.T) {
 }
 
 // number counts the ports of ranges.
-func number(ranges []probe.Ports) (n int) {
+func number(ranges []scenario.PortRange) (n int) {
 	for _, r := range ranges {
 		n += int(r.Last-r.First) + 1
 	}

@@ -9,8 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"snatlab/harness/probe"
 	"snatlab/harness/probe/agent"
+	"snatlab/harness/scenario"
 )
 
 func serveCommand() *cobra.Command {
@@ -77,7 +77,7 @@ func serve(ctx context.Context, address netip.AddrPort, ports int, guests []neti
 	first := address.Port() + 1
 	server := agent.RunServer{
 		Address: address.Addr(), Guests: guests,
-		Ports: probe.Ports{First: first, Last: first + uint16(ports) - 1},
+		Ports: scenario.PortRange{First: first, Last: first + uint16(ports) - 1},
 		Log:   func(what string) { fmt.Printf("%s  %s\n", time.Now().Format(time.DateTime), what) },
 	}
 	fmt.Printf("serving on %v: clients connect to ports %d to %d\n", address, server.Ports.First, server.Ports.Last)

@@ -40,11 +40,11 @@ type Lab interface {
 	// Entries gives the states of the conntrack entries of connections to the
 	// server, for each client by source port: "SYN_SENT". Ports are those that
 	// are looked for, for each client.
-	Entries(ctx context.Context, server netip.AddrPort, ports [][]probe.Ports) ([]map[uint16]string, error)
+	Entries(ctx context.Context, server netip.AddrPort, ports [][]scenario.PortRange) ([]map[uint16]string, error)
 	// Forget deletes the conntrack entries that the clients' connections to
 	// the server left, and no others. Ports are those that each client, by
 	// its index, connected from.
-	Forget(ctx context.Context, server netip.AddrPort, ports [][]probe.Ports) error
+	Forget(ctx context.Context, server netip.AddrPort, ports [][]scenario.PortRange) error
 	// Close removes the lab and undoes every change to the host. What could
 	// not be undone is told in an *undo.LeftError. It may be called again.
 	Close(context.Context) error

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"snatlab/harness/probe"
+	"snatlab/harness/scenario"
 )
 
 // Probes are the probes of a lab and the addresses they have. Drivers embed
@@ -56,7 +57,7 @@ func (p *Probes) Finish(ctx context.Context) (*probe.Served, error) { return p.s
 
 // Connections gives the source and the destination of what the clients sent to
 // a server; ports are those that each client, by its index, connected from.
-func (p *Probes) Connections(server netip.AddrPort, ports [][]probe.Ports) iter.Seq2[netip.AddrPort, netip.AddrPort] {
+func (p *Probes) Connections(server netip.AddrPort, ports [][]scenario.PortRange) iter.Seq2[netip.AddrPort, netip.AddrPort] {
 	return func(yield func(source, destination netip.AddrPort) bool) {
 		for i, ranges := range ports {
 			for _, r := range ranges {

@@ -8,6 +8,7 @@ import (
 
 	"snatlab/harness/format"
 	"snatlab/harness/result"
+	"snatlab/harness/scenario"
 )
 
 // Neither side trusts the other: a container or another machine may say
@@ -53,9 +54,6 @@ func (h *Hello) check(role string) error {
 	}
 	return nil
 }
-
-// Valid reports whether the range has a port, and not port 0.
-func (p Ports) Valid() bool { return p.First > 0 && p.First <= p.Last }
 
 // Check holds a report against the load it answers.
 func (r *Report) Check(load Load) error {
@@ -117,7 +115,7 @@ func (r *Report) measured() (measured int, err error) {
 // checkPorts holds the source ports against the requests: those without an
 // answer are among those that were connected from.
 func (r *Report) checkPorts() error {
-	for _, ranges := range [][]Ports{r.Ports, r.Silent} {
+	for _, ranges := range [][]scenario.PortRange{r.Ports, r.Silent} {
 		if err := ascending(ranges); err != nil {
 			return err
 		}
@@ -142,7 +140,7 @@ func (r *Report) checkPorts() error {
 }
 
 // ascending holds that ranges have no port in common, and do not touch.
-func ascending(ranges []Ports) error {
+func ascending(ranges []scenario.PortRange) error {
 	free := 1 // the first port that the next range may begin at
 	for _, p := range ranges {
 		if int(p.First) < free || p.First > p.Last {

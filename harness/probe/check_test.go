@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"snatlab/harness/result"
+	"snatlab/harness/scenario"
 )
 
 func TestAHelloIsHeldAgainstTheRoleAndTheMachine(t *testing.T) {
@@ -20,7 +21,7 @@ func TestAHelloIsHeldAgainstTheRoleAndTheMachine(t *testing.T) {
 		hello *Hello
 		want  string
 	}{
-		{&Hello{Role: RoleServer, CPUs: []int{0, 3, 1023}, Files: 1 << 20, Ports: &Ports{1, 65535}}, "<nil>"},
+		{&Hello{Role: RoleServer, CPUs: []int{0, 3, 1023}, Files: 1 << 20, Ports: &scenario.PortRange{First: 1, Last: 65535}}, "<nil>"},
 		{nil, "is no snatlab server"},
 		{&Hello{Role: RoleClient, CPUs: []int{0}, Files: 1}, "is no snatlab server"},
 		{&Hello{Role: RoleServer, CPUs: million, Files: 1}, "says that it has 1,000,000 CPUs and 1 file"},
@@ -29,14 +30,14 @@ func TestAHelloIsHeldAgainstTheRoleAndTheMachine(t *testing.T) {
 		{&Hello{Role: RoleServer, CPUs: []int{2, 2}, Files: 1}, "says that its CPU number 2 is CPU 2"},
 		{&Hello{Role: RoleServer, CPUs: []int{0}, Files: 1 << 62}, "says that it has 1 CPU and 4,611,686,018,427,387,904 files"},
 		{&Hello{Role: RoleServer, CPUs: []int{0}, Files: -1}, "says that it has 1 CPU and -1 files"},
-		{&Hello{Role: RoleServer, CPUs: []int{0}, Files: 1, Ports: &Ports{9, 3}}, "says that it has the ports 9 to 3"},
-		{&Hello{Role: RoleServer, CPUs: []int{0}, Files: 1, Ports: &Ports{0, 3}}, "says that it has the ports 0 to 3"},
+		{&Hello{Role: RoleServer, CPUs: []int{0}, Files: 1, Ports: &scenario.PortRange{First: 9, Last: 3}}, "says that it has the ports 9 to 3"},
+		{&Hello{Role: RoleServer, CPUs: []int{0}, Files: 1, Ports: &scenario.PortRange{First: 0, Last: 3}}, "says that it has the ports 0 to 3"},
 	} {
 		if got := fmt.Sprint(test.hello.check(RoleServer)); got != test.want {
 			t.Errorf("got %s, want %s", got, test.want)
 		}
 	}
-	if err := (&Hello{Role: RoleClient, CPUs: []int{0}, Files: 1, Ports: &Ports{1, 1}}).check(RoleClient); err == nil {
+	if err := (&Hello{Role: RoleClient, CPUs: []int{0}, Files: 1, Ports: &scenario.PortRange{First: 1, Last: 1}}).check(RoleClient); err == nil {
 		t.Error("a client has ports to listen on")
 	}
 }
@@ -45,14 +46,14 @@ func TestHelloCheck(t *testing.T) {
 	t.Run("local ports are those of a client, and a range", func(t *testing.T) {
 		for _, test := range []struct {
 			role  string
-			ports Ports
+			ports scenario.PortRange
 			want  string
 		}{
-			{RoleClient, Ports{32768, 60999}, "<nil>"},
-			{RoleClient, Ports{1, 1}, "<nil>"},
-			{RoleClient, Ports{0, 60999}, "says that its net.ipv4.ip_local_port_range is 0 to 60999"},
-			{RoleClient, Ports{60999, 32768}, "says that its net.ipv4.ip_local_port_range is 60999 to 32768"},
-			{RoleServer, Ports{32768, 60999}, "says that its net.ipv4.ip_local_port_range is 32768 to 60999"},
+			{RoleClient, scenario.PortRange{First: 32768, Last: 60999}, "<nil>"},
+			{RoleClient, scenario.PortRange{First: 1, Last: 1}, "<nil>"},
+			{RoleClient, scenario.PortRange{First: 0, Last: 60999}, "says that its net.ipv4.ip_local_port_range is 0 to 60999"},
+			{RoleClient, scenario.PortRange{First: 60999, Last: 32768}, "says that its net.ipv4.ip_local_port_range is 60999 to 32768"},
+			{RoleServer, scenario.PortRange{First: 32768, Last: 60999}, "says that its net.ipv4.ip_local_port_range is 32768 to 60999"},
 		} {
 			hello := &Hello{Role: test.role, CPUs: []int{0}, Files: 1, LocalPorts: &test.ports}
 			if got := fmt.Sprint(hello.check(test.role)); got != test.want {
@@ -65,16 +66,16 @@ func TestHelloCheck(t *testing.T) {
 // What adds up only because the sum overflows does not add up.
 func TestAReportIsHeldAgainstItsLoadWithoutOverflow(t *testing.T) {
 	const huge = math.MaxInt64
-	one := func(p uint16) []Ports { return []Ports{{p, p}} }
+	one := func(p uint16) []scenario.PortRange { return []scenario.PortRange{{First: p, Last: p}} }
 	fine := func(change func(*Report)) Report {
 		r := Report{Requests: 3, Succeeded: 2, Failures: map[string]int{"timeout": 1}, Latency: [][2]int64{{0, 1}, {SlowestLatency, 1}},
-			Ports: []Ports{{2048, 2050}}, Silent: one(2049), Seconds: 0.1, PeakRSS: 9 << 20, MadeUp: 1, Missed: 1, BindErrors: 1}
+			Ports: []scenario.PortRange{{First: 2048, Last: 2050}}, Silent: one(2049), Seconds: 0.1, PeakRSS: 9 << 20, MadeUp: 1, Missed: 1, BindErrors: 1}
 		change(&r)
 		return r
 	}
-	many := make([]Ports, 65536)
+	many := make([]scenario.PortRange, 65536)
 	for i := range many {
-		many[i] = Ports{1, 65535}
+		many[i] = scenario.PortRange{First: 1, Last: 65535}
 	}
 	for _, test := range []struct {
 		report Report
@@ -91,13 +92,15 @@ func TestAReportIsHeldAgainstItsLoadWithoutOverflow(t *testing.T) {
 		{fine(func(r *Report) { r.Latency = make([][2]int64, 1_000_000) }), "report: latency 0 µs, 0 times"},
 		{fine(func(r *Report) { r.Succeeded, r.Failures, r.Latency = -1, map[string]int{"other": 3}, nil }), "report: 3 requests, but -1 succeeded, 3 failed and 0 with a latency"},
 		{fine(func(r *Report) { r.Ports = many }), "report: source ports 1 to 65535"},
-		{fine(func(r *Report) { r.Ports = []Ports{{2048, 2051}} }), "report: 4 source ports for 3 requests"},
-		{fine(func(r *Report) { r.Ports = []Ports{{9, 8}} }), "report: source ports 9 to 8"},
-		{fine(func(r *Report) { r.Ports = []Ports{{0, 1}} }), "report: source ports 0 to 1"},
-		{fine(func(r *Report) { r.Ports = []Ports{{7, 7}, {6, 6}} }), "report: source ports 6 to 6"},
-		{fine(func(r *Report) { r.Silent = []Ports{{2048, 2049}} }), "report: 2 source ports of 1 timeout"},
+		{fine(func(r *Report) { r.Ports = []scenario.PortRange{{First: 2048, Last: 2051}} }), "report: 4 source ports for 3 requests"},
+		{fine(func(r *Report) { r.Ports = []scenario.PortRange{{First: 9, Last: 8}} }), "report: source ports 9 to 8"},
+		{fine(func(r *Report) { r.Ports = []scenario.PortRange{{First: 0, Last: 1}} }), "report: source ports 0 to 1"},
+		{fine(func(r *Report) { r.Ports = []scenario.PortRange{{First: 7, Last: 7}, {First: 6, Last: 6}} }), "report: source ports 6 to 6"},
+		{fine(func(r *Report) { r.Silent = []scenario.PortRange{{First: 2048, Last: 2049}} }), "report: 2 source ports of 1 timeout"},
 		{fine(func(r *Report) { r.Silent = one(2051) }), "report: no answer to source ports 2051 to 2051, which were not all connected from"},
-		{fine(func(r *Report) { r.Silent, r.Ports = one(2047), []Ports{{2, 2}, {2048, 2049}} }), "report: no answer to source ports 2047 to 2047, which were not all connected from"},
+		{fine(func(r *Report) {
+			r.Silent, r.Ports = one(2047), []scenario.PortRange{{First: 2, Last: 2}, {First: 2048, Last: 2049}}
+		}), "report: no answer to source ports 2047 to 2047, which were not all connected from"},
 		{fine(func(r *Report) { r.MadeUp = 601 }), "report: 1 slot without a port, 1 missed and 601 made up"},
 		{fine(func(r *Report) { r.Missed = -1 }), "report: 1 slot without a port, -1 missed and 1 made up"},
 		{fine(func(r *Report) { r.Seconds = -1 }), "report: -1 seconds, 9437184 bytes of memory"},

@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"snatlab/harness/result"
+	"snatlab/harness/scenario"
 )
 
 // Version is that of the protocol. Both sides are the same program; a
@@ -58,14 +59,14 @@ type Message struct {
 
 // Hello is the first thing that a probe says.
 type Hello struct {
-	Role  string `json:"role"`            // RoleClient or RoleServer
-	CPUs  []int  `json:"cpus"`            // that it may run on
-	Files int    `json:"files"`           // open files that it may have, soft limit raised
-	Ports *Ports `json:"ports,omitempty"` // that a server may listen on, if not all
+	Role  string              `json:"role"`            // RoleClient or RoleServer
+	CPUs  []int               `json:"cpus"`            // that it may run on
+	Files int                 `json:"files"`           // open files that it may have, soft limit raised
+	Ports *scenario.PortRange `json:"ports,omitempty"` // that a server may listen on, if not all
 
 	// LocalPorts is net.ipv4.ip_local_port_range where a client runs: the source
 	// ports that its kernel chooses from. It is nil if it could not be read.
-	LocalPorts *Ports `json:"local_ports,omitempty"`
+	LocalPorts *scenario.PortRange `json:"local_ports,omitempty"`
 }
 
 // The roles of a probe.
@@ -74,17 +75,8 @@ const (
 	RoleServer = "server"
 )
 
-// Ports is a range of ports, both ends included.
-type Ports struct {
-	First uint16 `json:"first"`
-	Last  uint16 `json:"last"`
-}
-
-// Len returns the number of ports in the range.
-func (p Ports) Len() int { return int(p.Last) - int(p.First) + 1 }
-
 // Count counts the ports in ranges.
-func Count(ranges []Ports) (n int) {
+func Count(ranges []scenario.PortRange) (n int) {
 	for _, p := range ranges {
 		n += p.Len()
 	}
@@ -143,26 +135,26 @@ type Load struct {
 
 // Lockstep is what a client has to know to fire in step with the others.
 type Lockstep struct {
-	Client  int    `json:"client"`  // this one's index, from 0
-	Clients int    `json:"clients"` // of the lab
-	CPUs    int    `json:"cpus"`    // clients that fire in one slot, at most
-	Ports   Ports  `json:"ports"`   // source ports: slot k leaves from the k-th of them
-	Own     bool   `json:"own"`     // Ports are this client's own, taken one after another; the slot does not say which
-	Barrier string `json:"barrier"` // file that all clients can map; empty: keep step by the clock
-	Epoch   uint64 `json:"epoch"`   // number of the trial, growing
-	Start   int64  `json:"start"`   // clock: CLOCK_MONOTONIC of slot 0 in ns
+	Client  int                `json:"client"`  // this one's index, from 0
+	Clients int                `json:"clients"` // of the lab
+	CPUs    int                `json:"cpus"`    // clients that fire in one slot, at most
+	Ports   scenario.PortRange `json:"ports"`   // source ports: slot k leaves from the k-th of them
+	Own     bool               `json:"own"`     // Ports are this client's own, taken one after another; the slot does not say which
+	Barrier string             `json:"barrier"` // file that all clients can map; empty: keep step by the clock
+	Epoch   uint64             `json:"epoch"`   // number of the trial, growing
+	Start   int64              `json:"start"`   // clock: CLOCK_MONOTONIC of slot 0 in ns
 }
 
 // Report is what came of a load: Requests = Succeeded + the sum of Failures.
 type Report struct {
-	Requests  int            `json:"requests"`
-	Succeeded int            `json:"succeeded"`
-	Ports     []Ports        `json:"ports"`    // source ports that were connected from
-	Failures  map[string]int `json:"failures"` // by kind, as in package result
-	Silent    []Ports        `json:"silent"`   // source ports of the timeouts, if they were asked for
-	Latency   [][2]int64     `json:"latency"`  // of those that succeeded: value in µs, how many
-	Seconds   float64        `json:"seconds"`
-	PeakRSS   uint64         `json:"peak_rss"` // bytes
+	Requests  int                  `json:"requests"`
+	Succeeded int                  `json:"succeeded"`
+	Ports     []scenario.PortRange `json:"ports"`    // source ports that were connected from
+	Failures  map[string]int       `json:"failures"` // by kind, as in package result
+	Silent    []scenario.PortRange `json:"silent"`   // source ports of the timeouts, if they were asked for
+	Latency   [][2]int64           `json:"latency"`  // of those that succeeded: value in µs, how many
+	Seconds   float64              `json:"seconds"`
+	PeakRSS   uint64               `json:"peak_rss"` // bytes
 
 	BindErrors int `json:"bind_errors"`
 	Missed     int `json:"missed"`

@@ -41,6 +41,9 @@ func (r PortRange) Len() int {
 	return int(r.Last) - int(r.First) + 1
 }
 
+// Valid reports whether the range has a port, and not port 0.
+func (r PortRange) Valid() bool { return r.First > 0 && r.First <= r.Last }
+
 // Slots returns the number of slots that a trial may have with these ports. One
 // port in eight is kept for slots that are made up.
 func (r PortRange) Slots() int { return r.Len() - r.Len()/8 }

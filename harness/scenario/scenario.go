@@ -94,8 +94,12 @@ type SNAT struct {
 	RandomFully bool         `yaml:"random_fully,omitempty"`
 }
 
-// PortRange is written "A-B"; the zero value is none.
-type PortRange struct{ First, Last uint16 }
+// PortRange is a range of ports, both ends included. In a scenario it is written
+// "A-B". The zero value is none.
+type PortRange struct {
+	First uint16 `json:"first"`
+	Last  uint16 `json:"last"`
+}
 
 func (r PortRange) String() string { return fmt.Sprintf("%d-%d", r.First, r.Last) }
 

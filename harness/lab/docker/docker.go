@@ -143,12 +143,12 @@ func (l *dockerLab) Conntrack(context.Context) (conntrack.Snapshot, error) { ret
 // Shared: the table is the host's.
 func (l *dockerLab) Shared() bool { return true }
 
-func (l *dockerLab) Entries(ctx context.Context, server netip.AddrPort, ports [][]probe.Ports) ([]map[uint16]string, error) {
+func (l *dockerLab) Entries(ctx context.Context, server netip.AddrPort, ports [][]scenario.PortRange) ([]map[uint16]string, error) {
 	states, err := conntrack.Entries(ctx, l.Connections(server, ports))
 	return l.ByClient(states), err
 }
 
-func (l *dockerLab) Forget(ctx context.Context, server netip.AddrPort, ports [][]probe.Ports) error {
+func (l *dockerLab) Forget(ctx context.Context, server netip.AddrPort, ports [][]scenario.PortRange) error {
 	return conntrack.Forget(ctx, l.Connections(server, ports))
 }
 

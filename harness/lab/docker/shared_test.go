@@ -194,7 +194,7 @@ func passes(t *testing.T, b *bench) {
 		t.Fatal(err)
 	}
 	b.trials++
-	var ports [][]probe.Ports
+	var ports [][]scenario.PortRange
 	for _, c := range b.Clients() {
 		report, err := c.Run(t.Context(), probe.Load{Server: server, Requests: 1, Timeout: 900 * time.Millisecond, Concurrency: 1})
 		if err != nil || report.Succeeded != 1 {

@@ -111,7 +111,7 @@ func (s *suite) listen(t *testing.T) netip.AddrPort {
 
 // request sends requests of each client, one client after the other, and gives
 // the ports that they left from.
-func (s *suite) request(t *testing.T, requests int) (server netip.AddrPort, ports [][]probe.Ports) {
+func (s *suite) request(t *testing.T, requests int) (server netip.AddrPort, ports [][]scenario.PortRange) {
 	t.Helper()
 	server = s.listen(t)
 	for _, c := range s.Clients() {
@@ -131,7 +131,7 @@ func (s *suite) request(t *testing.T, requests int) (server netip.AddrPort, port
 	return server, ports
 }
 
-func (s *suite) forget(t *testing.T, server netip.AddrPort, ports [][]probe.Ports) {
+func (s *suite) forget(t *testing.T, server netip.AddrPort, ports [][]scenario.PortRange) {
 	t.Helper()
 	if err := s.Forget(t.Context(), server, ports); err != nil {
 		t.Fatal(err)
@@ -189,7 +189,7 @@ func countsTheRace(t *testing.T, s *suite) {
 		t.Fatal(err)
 	}
 	failed, timeouts := 0, 0
-	var ports [][]probe.Ports
+	var ports [][]scenario.PortRange
 	for _, r := range reports {
 		failed, timeouts = failed+r.Requests-r.Succeeded, timeouts+r.Failures[result.Timeout]
 		ports = append(ports, r.Ports)
@@ -202,7 +202,7 @@ func countsTheRace(t *testing.T, s *suite) {
 }
 
 // lockstepPorts are the source ports of clients in lockstep.
-var lockstepPorts = probe.Ports{First: 3000, Last: 5999}
+var lockstepPorts = scenario.PortRange{First: 3000, Last: 5999}
 
 // lockstep sends a load of which all clients fire in the same slots.
 func (s *suite) lockstep(t *testing.T, server netip.AddrPort, requests int) []*probe.Report {
@@ -255,7 +255,7 @@ func forgets(t *testing.T, s *suite) {
 }
 
 // entries counts those of connections to a server, and holds that they are over.
-func (s *suite) entries(t *testing.T, server netip.AddrPort, ports [][]probe.Ports) (n int) {
+func (s *suite) entries(t *testing.T, server netip.AddrPort, ports [][]scenario.PortRange) (n int) {
 	t.Helper()
 	clients, err := s.Entries(t.Context(), server, ports)
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 // from binding it (inet_csk_find_open_port, net/ipv4/inet_connection_sock.c).
 func leavesFromClientPorts(t *testing.T, s *suite) {
 	for _, c := range s.Clients() {
-		if got := c.Hello.LocalPorts; got == nil || *got != probe.Ports(scenario.DefaultPorts) {
+		if got := c.Hello.LocalPorts; got == nil || *got != scenario.DefaultPorts {
 			t.Errorf("%s says that its source ports are %v, want the kernel's default %v", c.Name, got, scenario.DefaultPorts)
 		}
 	}
@@ -24,7 +24,7 @@ func leavesFromClientPorts(t *testing.T, s *suite) {
 	s.set(t, reserved, func(lab.Rule) {
 		const requests = 20
 		server := s.listen(t)
-		var ports [][]probe.Ports
+		var ports [][]scenario.PortRange
 		for _, r := range s.lockstep(t, server, requests) {
 			if r.BindErrors != 0 || probe.Count(r.Ports) != requests {
 				t.Errorf("left from %v, with %d ports that could not be bound", r.Ports, r.BindErrors)

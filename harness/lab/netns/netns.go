@@ -168,7 +168,7 @@ func (l *netnsLab) Intact(context.Context) error { return nil }
 // Shared: nothing else is in the router.
 func (l *netnsLab) Shared() bool { return false }
 
-func (l *netnsLab) Entries(ctx context.Context, server netip.AddrPort, ports [][]probe.Ports) (sorted []map[uint16]string, err error) {
+func (l *netnsLab) Entries(ctx context.Context, server netip.AddrPort, ports [][]scenario.PortRange) (sorted []map[uint16]string, err error) {
 	err = l.router.do(func() error {
 		states, err := conntrack.Entries(ctx, l.Connections(server, ports))
 		sorted = l.ByClient(states)
@@ -177,7 +177,7 @@ func (l *netnsLab) Entries(ctx context.Context, server netip.AddrPort, ports [][
 	return sorted, err
 }
 
-func (l *netnsLab) Forget(ctx context.Context, server netip.AddrPort, ports [][]probe.Ports) error {
+func (l *netnsLab) Forget(ctx context.Context, server netip.AddrPort, ports [][]scenario.PortRange) error {
 	return l.router.do(func() error { return conntrack.Forget(ctx, l.Connections(server, ports)) })
 }
 

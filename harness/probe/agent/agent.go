@@ -21,7 +21,7 @@ import (
 // Agent is the probe's side of the protocol.
 type Agent struct {
 	Role  string
-	Ports *probe.Ports // that a server may listen on; nil: all
+	Ports *scenario.PortRange // that a server may listen on; nil: all
 
 	Address netip.Addr // that a server listens on; zero: all
 

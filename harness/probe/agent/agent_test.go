@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"snatlab/harness/probe"
+	"snatlab/harness/scenario"
 )
 
 // start runs an agent in this process and gives the stream to it.
@@ -110,7 +111,7 @@ func TestAServerDoesNothingBut(t *testing.T) {
 		{`{"v":3,"finish":{}}`, "not listening"},
 	} {
 		var out bytes.Buffer
-		agent := Agent{Role: probe.RoleServer, Ports: &probe.Ports{First: 39000, Last: 39003}}
+		agent := Agent{Role: probe.RoleServer, Ports: &scenario.PortRange{First: 39000, Last: 39003}}
 		if err := agent.Serve(strings.NewReader(greeting+test.order+"\n"), &out); err != nil {
 			t.Errorf("%s: %v", test.order, err)
 		}

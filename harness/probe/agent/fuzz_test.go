@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"snatlab/harness/probe"
+	"snatlab/harness/scenario"
 )
 
 // Whatever comes over the network to a server: each line has one answer, which
@@ -28,7 +29,7 @@ func FuzzOrders(f *testing.F) {
 	f.Add([]byte(greeting + `{"v":3,"listen":{"port":39001}}` + "\n" + `{"v":3,"listen":{"port":39002}}` + "\n" + `{"v":3,"finish":{}}` + "\n"))
 	f.Add(bytes.Repeat([]byte("x"), probe.MaxOrder+1))
 	f.Fuzz(func(t *testing.T, says []byte) {
-		agent := Agent{Role: probe.RoleServer, Address: netip.MustParseAddr("127.0.0.1"), Ports: &probe.Ports{First: 39000, Last: 39003}}
+		agent := Agent{Role: probe.RoleServer, Address: netip.MustParseAddr("127.0.0.1"), Ports: &scenario.PortRange{First: 39000, Last: 39003}}
 		var out bytes.Buffer
 		err := agent.Serve(bytes.NewReader(says), &out)
 		if agent.open != nil {

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"snatlab/harness/probe"
+	"snatlab/harness/scenario"
 )
 
 func TestAnEphemeralLoadIsServedAndAddsUp(t *testing.T) {
@@ -94,7 +95,7 @@ func lockstepLoads(t *testing.T, address netip.AddrPort, clients, requests int, 
 	loads := make([]probe.Load, clients)
 	for i := range loads {
 		loads[i] = probe.Load{Server: address, Requests: requests, Timeout: time.Second, Lockstep: &probe.Lockstep{
-			Client: i, Clients: clients, CPUs: min(clients, runtime.NumCPU()), Ports: probe.Ports{First: uint16(10_000 + 4_000*i), Last: uint16(13_999 + 4_000*i)},
+			Client: i, Clients: clients, CPUs: min(clients, runtime.NumCPU()), Ports: scenario.PortRange{First: uint16(10_000 + 4_000*i), Last: uint16(13_999 + 4_000*i)},
 			Barrier: barrier, Epoch: 1, Start: probe.Monotonic() + int64(50*time.Millisecond),
 		}}
 	}
@@ -182,7 +183,7 @@ func TestAClientWithPortsOfItsOwnLeavesFromThoseOnly(t *testing.T) {
 	loads := lockstepLoads(t, address, 3, 100, filepath.Join(t.TempDir(), "barrier"))
 	reports := make(chan *probe.Report)
 	for i, c := range clients {
-		loads[i].Lockstep.Ports, loads[i].Lockstep.Own = probe.Ports{First: uint16(10_000 + 1_000*i), Last: uint16(10_999 + 1_000*i)}, true
+		loads[i].Lockstep.Ports, loads[i].Lockstep.Own = scenario.PortRange{First: uint16(10_000 + 1_000*i), Last: uint16(10_999 + 1_000*i)}, true
 		go func() {
 			report, err := c.Run(t.Context(), loads[i])
 			if err != nil {

@@ -7,16 +7,17 @@ import (
 	"golang.org/x/sys/unix"
 
 	"snatlab/harness/probe"
+	"snatlab/harness/scenario"
 )
 
 // localPorts reads the range of source ports that the kernel chooses from in the
 // network namespace of the calling thread. It is nil if that cannot be read.
-func localPorts() *probe.Ports {
+func localPorts() *scenario.PortRange {
 	text, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range")
 	if err != nil {
 		return nil
 	}
-	var p probe.Ports
+	var p scenario.PortRange
 	if _, err := fmt.Sscan(string(text), &p.First, &p.Last); err != nil || !p.Valid() {
 		return nil
 	}

@@ -22,10 +22,10 @@ import (
 // that greets holds the server until it hangs up or falls silent; a second one
 // is answered that the server is busy, and with whose run.
 type RunServer struct {
-	Address netip.Addr     // that clients connect to
-	Ports   probe.Ports    // that clients connect to, one a trial
-	Guests  []netip.Prefix // that clients connect from; nil: a run's own machine, and scenario.LabAddresses
-	Log     func(string)   // called once an event, by several goroutines
+	Address netip.Addr         // that clients connect to
+	Ports   scenario.PortRange // that clients connect to, one a trial
+	Guests  []netip.Prefix     // that clients connect from; nil: a run's own machine, and scenario.LabAddresses
+	Log     func(string)       // called once an event, by several goroutines
 
 	Limits ServeLimits // zero: DefaultLimits
 }

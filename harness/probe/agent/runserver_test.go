@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"snatlab/harness/probe"
+	"snatlab/harness/scenario"
 )
 
 // long is a limit that no test reaches.
@@ -31,7 +32,7 @@ func serveRuns(t *testing.T, limits ServeLimits) (address string) {
 	must(t, err)
 	ctx, cancel := context.WithCancelCause(context.Background()) // the test's own ends before its cleanups
 	server := RunServer{
-		Address: netip.MustParseAddr("127.0.0.1"), Ports: probe.Ports{First: 39010, Last: 39019},
+		Address: netip.MustParseAddr("127.0.0.1"), Ports: scenario.PortRange{First: 39010, Last: 39019},
 		Log: func(string) {}, Limits: limits,
 	}
 	ended := make(chan error, 1)
@@ -109,7 +110,7 @@ func TestServePeerThatDoesNotRead(t *testing.T) {
 		t.Run(fmt.Sprintf("reads %d lines", reads), func(t *testing.T) {
 			here, there := net.Pipe() // holds nothing by itself
 			defer there.Close()
-			server := RunServer{Guests: []netip.Prefix{}, Ports: probe.Ports{First: 39010, Last: 39019}, Log: func(string) {}, Limits: ServeLimits{Greet: long, Idle: long, Busy: long, Answer: 10 * time.Millisecond}}
+			server := RunServer{Guests: []netip.Prefix{}, Ports: scenario.PortRange{First: 39010, Last: 39019}, Log: func(string) {}, Limits: ServeLimits{Greet: long, Idle: long, Busy: long, Answer: 10 * time.Millisecond}}
 			held := &reservation{taken: make(chan struct{}, 1)}
 			go func() {
 				lines := bufio.NewReader(there)
@@ -179,7 +180,7 @@ func TestServeIdleLimit(t *testing.T) {
 		here, there := net.Pipe()
 		conn := &deadlines{Conn: here}
 		limits := DefaultLimits()
-		server := RunServer{Guests: []netip.Prefix{}, Ports: probe.Ports{First: 39010, Last: 39019}, Log: func(string) {}, Limits: limits}
+		server := RunServer{Guests: []netip.Prefix{}, Ports: scenario.PortRange{First: 39010, Last: 39019}, Log: func(string) {}, Limits: limits}
 		ended := make(chan error, 1)
 		go func() { ended <- server.serve(t.Context(), conn, &reservation{taken: make(chan struct{}, 1)}) }()
 		s, err := probe.OpenServer(t.Context(), probe.Stream{Name: "server", In: there, Out: there, Close: there.Close})
@@ -214,7 +215,7 @@ func TestServerKeepAwake(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		here, there := net.Pipe()
 		heard := make(chan struct{}, 100)
-		agent := Agent{Role: probe.RoleServer, Ports: &probe.Ports{First: 39010, Last: 39019}, Heard: func() { heard <- struct{}{} }}
+		agent := Agent{Role: probe.RoleServer, Ports: &scenario.PortRange{First: 39010, Last: 39019}, Heard: func() { heard <- struct{}{} }}
 		ended := make(chan error, 1)
 		go func() { ended <- agent.Serve(here, here) }()
 		s, err := probe.OpenServer(t.Context(), probe.Stream{Name: "server", In: there, Out: there, Close: there.Close})

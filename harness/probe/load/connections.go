@@ -11,6 +11,7 @@ import (
 
 	"snatlab/harness/probe"
 	"snatlab/harness/result"
+	"snatlab/harness/scenario"
 )
 
 // flight holds the connections of a trial from connect() to their completion.
@@ -301,21 +302,21 @@ func (f *flight) report(explain bool) *probe.Report {
 }
 
 // ports lists the source ports of some of the connections in ranges, in order.
-func (f *flight) ports(of func(conn) bool) []probe.Ports {
+func (f *flight) ports(of func(conn) bool) []scenario.PortRange {
 	var used [65536]bool
 	for _, c := range f.conns[:f.launched] {
 		if c.port != 0 && of(c) {
 			used[c.port] = true
 		}
 	}
-	var ranges []probe.Ports
+	var ranges []scenario.PortRange
 	for port := 1; port < len(used); port++ {
 		switch {
 		case !used[port]:
 		case used[port-1]:
 			ranges[len(ranges)-1].Last++
 		default:
-			ranges = append(ranges, probe.Ports{First: uint16(port), Last: uint16(port)})
+			ranges = append(ranges, scenario.PortRange{First: uint16(port), Last: uint16(port)})
 		}
 	}
 	return ranges

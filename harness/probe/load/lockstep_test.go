@@ -12,6 +12,7 @@ import (
 
 	"snatlab/harness/probe"
 	"snatlab/harness/probe/server"
+	"snatlab/harness/scenario"
 )
 
 // Members of a slot agree on whether it is fired in, whatever the order in
@@ -70,7 +71,7 @@ func TestNothingIsAllocatedBetweenSlots(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer gate.close()
-	l := &lockstep{step: probe.Lockstep{Ports: probe.Ports{First: 20_000, Last: 29_999}}, gate: gate, flight: flight}
+	l := &lockstep{step: probe.Lockstep{Ports: scenario.PortRange{First: 20_000, Last: 29_999}}, gate: gate, flight: flight}
 	slot, members := 0, turn{members: []int{0}, slots: 1}
 	allocated := testing.AllocsPerRun(1000, func() {
 		if _, err := l.fire(members, slot); err != nil {
@@ -96,7 +97,7 @@ func TestWithFewFilesALoadIsSentAllTheSame(t *testing.T) {
 		t.Errorf("ephemeral: %+v, %v", report, err)
 	}
 	lockstep := probe.Load{Server: address, Requests: 300, Timeout: time.Second, Lockstep: &probe.Lockstep{
-		Clients: 1, CPUs: 1, Ports: probe.Ports{First: 10_000, Last: 13_999}, Barrier: filepath.Join(t.TempDir(), "barrier"), Epoch: 1,
+		Clients: 1, CPUs: 1, Ports: scenario.PortRange{First: 10_000, Last: 13_999}, Barrier: filepath.Join(t.TempDir(), "barrier"), Epoch: 1,
 	}}
 	report, err = Send(lockstep, []int{0}, files)
 	if err != nil || report.Check(lockstep) != nil || report.Succeeded != 300 {

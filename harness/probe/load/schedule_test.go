@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"snatlab/harness/probe"
+	"snatlab/harness/scenario"
 )
 
 func TestEveryClientFiresInExactlyItsRequests(t *testing.T) {
@@ -35,7 +36,7 @@ func TestEveryClientFiresInExactlyItsRequests(t *testing.T) {
 }
 
 func TestPort(t *testing.T) {
-	l := &lockstep{step: probe.Lockstep{Ports: probe.Ports{First: 40000, Last: 40002}}}
+	l := &lockstep{step: probe.Lockstep{Ports: scenario.PortRange{First: 40000, Last: 40002}}}
 	for slot, want := range []int{40000, 40001, 40002, 40000, 40001} {
 		if got := l.port(slot); got != want {
 			t.Errorf("slot %d leaves from port %d, want %d", slot, got, want)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"snatlab/harness/probe"
+	"snatlab/harness/scenario"
 )
 
 func TestALoadIsHeldAgainstWhatAClientCanDo(t *testing.T) {
@@ -20,7 +21,7 @@ func TestALoadIsHeldAgainstWhatAClientCanDo(t *testing.T) {
 		return l
 	}
 	step := func(change func(*probe.Lockstep)) probe.Load {
-		s := probe.Lockstep{Client: 1, Clients: 2, CPUs: 2, Ports: probe.Ports{First: 2048, Last: 3047}, Barrier: "/dev/shm/snatlab", Epoch: 7}
+		s := probe.Lockstep{Client: 1, Clients: 2, CPUs: 2, Ports: scenario.PortRange{First: 2048, Last: 3047}, Barrier: "/dev/shm/snatlab", Epoch: 7}
 		change(&s)
 		return load(func(l *probe.Load) { l.Lockstep = &s })
 	}
@@ -31,7 +32,7 @@ func TestALoadIsHeldAgainstWhatAClientCanDo(t *testing.T) {
 		{load(func(*probe.Load) {}), "<nil>"},
 		{step(func(*probe.Lockstep) {}), "<nil>"},
 		{step(func(s *probe.Lockstep) {
-			s.Barrier, s.Own, s.Ports = "/proc/self/fd/3", true, probe.Ports{First: 1, Last: 65535}
+			s.Barrier, s.Own, s.Ports = "/proc/self/fd/3", true, scenario.PortRange{First: 1, Last: 65535}
 		}), "<nil>"},
 		{step(func(s *probe.Lockstep) { s.Barrier, s.Start = "", probe.Monotonic()+int64(time.Second) }), "<nil>"},
 		{load(func(l *probe.Load) { l.Server = netip.AddrPort{} }), "server invalid AddrPort: not an IPv4 address with a port"},
