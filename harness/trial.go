@@ -15,6 +15,7 @@ import (
 	"snatlab/harness/result"
 	"snatlab/harness/scenario"
 	"snatlab/harness/undo"
+	"snatlab/harness/wording"
 )
 
 // experiment is a run in its lab.
@@ -142,7 +143,7 @@ func (x *experiment) trial(ctx context.Context, arm scenario.Arm, into *result.A
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, rule.Undo(undo.Context(ctx))) }()
-	into.Rule, into.SettingValues, into.Settings = rule.Rule(), rule.Settings(), lab.DescribeSettings(rule.Settings())
+	into.Rule, into.SettingValues, into.Settings = rule.Rule(), rule.Settings(), wording.Settings(rule.Settings())
 
 	if err := x.awaitRoom(ctx); err != nil {
 		return nil, err

@@ -75,22 +75,6 @@ func started(r *result.Result) string {
 	return r.Started.UTC().Format("2006-01-02 15:04 UTC")
 }
 
-// claim says what was expected of an arm.
-func claim(e result.Expect) string {
-	switch {
-	case e.Reduction != nil:
-		return fmt.Sprintf("reduction >= %.6g %%", 100**e.Reduction)
-	case e.P50 != nil:
-		return fmt.Sprintf("p50 <= %+.6g %%", 100**e.P50)
-	case e.P99 != nil:
-		return fmt.Sprintf("p99 <= %+.6g %%", 100**e.P99)
-	case e.Unexplained != nil:
-		return fmt.Sprintf("unexplained <= %.6g %%", 100**e.Unexplained)
-	default:
-		return "race " + e.Race
-	}
-}
-
 // outcome says what came of an expectation.
 func outcome(r *result.Result, e result.Expect) string {
 	text := "held"

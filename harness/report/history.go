@@ -37,9 +37,6 @@ func History(w io.Writer, h *result.History) error {
 	return err
 }
 
-// Claim says what was expected of an arm, "reduction >= 99 %".
-func Claim(e result.Expect) string { return claim(e) }
-
 func (p *page) series(s result.Series) {
 	p.line(s.Key.Scenario + "  " + s.ID)
 	p.field("lab", under(s.Key))

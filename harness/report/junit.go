@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"snatlab/harness/result"
+	"snatlab/harness/wording"
 )
 
 // JUnit writes a night as CI systems read tests: a suite for each scenario, in
@@ -128,9 +129,9 @@ func cases(j result.Judged) (all []testcase) {
 		all = append(all, c)
 	}
 	for _, e := range j.Result.Expected {
-		c := testcase{ClassName: class, Name: fmt.Sprintf("%s: %s", e.Arm, claim(e))}
+		c := testcase{ClassName: class, Name: fmt.Sprintf("%s: %s", e.Arm, wording.Claim(e))}
 		own := func(f result.Finding) bool {
-			return f.Kind == result.ExpectationBroken && f.Arm == e.Arm && f.Claim == claim(e)
+			return f.Kind == result.ExpectationBroken && f.Arm == e.Arm && f.Claim == wording.Claim(e)
 		}
 		switch {
 		case e.Held == nil, !*e.Held && j.Outcome == result.OutcomeInconclusive:

@@ -9,6 +9,7 @@ import (
 
 	"snatlab/harness/format"
 	"snatlab/harness/result"
+	"snatlab/harness/wording"
 )
 
 // evidenceMax is the number of samples of an arm's evidence that are printed.
@@ -151,7 +152,7 @@ func (d *document) expected(r *result.Result) {
 	}
 	t := table{head: []string{"arm", "expected", "outcome", "found"}}
 	for _, e := range r.Expected {
-		t.rows = append(t.rows, []string{e.Arm, claim(e), outcome(r, e), e.Found})
+		t.rows = append(t.rows, []string{e.Arm, wording.Claim(e), outcome(r, e), e.Found})
 	}
 	d.block("## Expectations")
 	d.table(t, len(t.head))

@@ -8,6 +8,7 @@ import (
 
 	"snatlab/harness/format"
 	"snatlab/harness/result"
+	"snatlab/harness/wording"
 )
 
 // MatrixText writes kernels down and arms across, what is to be known about
@@ -180,11 +181,11 @@ func rowNotes(r result.Row) (notes []string) {
 	}
 	if i := slices.IndexFunc(r.Result.Expected, func(e result.Expect) bool { return e.Held == nil }); i >= 0 {
 		e := r.Result.Expected[i] // what kept one from being decided may have kept others
-		notes = append(notes, fmt.Sprintf("undecided: %s: %s (%s)", e.Arm, claim(e), e.Found))
+		notes = append(notes, fmt.Sprintf("undecided: %s: %s (%s)", e.Arm, wording.Claim(e), e.Found))
 	}
 	for _, e := range r.Result.Expected {
 		if e.Held != nil && !*e.Held {
-			notes = append(notes, fmt.Sprintf("not held: %s: %s (%s)", e.Arm, claim(e), e.Found))
+			notes = append(notes, fmt.Sprintf("not held: %s: %s (%s)", e.Arm, wording.Claim(e), e.Found))
 		}
 	}
 	return notes

@@ -8,6 +8,7 @@ import (
 
 	"snatlab/harness/format"
 	"snatlab/harness/result"
+	"snatlab/harness/wording"
 )
 
 const (
@@ -133,7 +134,7 @@ func (p *page) expected(r *result.Result) {
 	label := "expected"
 	for _, e := range r.Expected {
 		p.hang(pad(label, gutter)+pad(outcome(r, e), longest+2),
-			fmt.Sprintf("%s: %s (%s)", e.Arm, claim(e), e.Found))
+			fmt.Sprintf("%s: %s (%s)", e.Arm, wording.Claim(e), e.Found))
 		label = ""
 	}
 	if len(r.Expected) > 0 {

@@ -102,20 +102,6 @@ func TestAWarningIsNumberedWhereItMatters(t *testing.T) {
 	}
 }
 
-func TestEveryExpectationSaysItsBound(t *testing.T) {
-	for want, e := range map[string]result.Expect{
-		"race absent":          {Race: "absent"},
-		"reduction >= 99.5 %":  {Reduction: new(0.995)},
-		"p50 <= +10 %":         {P50: new(0.1)},
-		"p99 <= +0 %":          {P99: new(0.0)},
-		"unexplained <= 0.1 %": {Unexplained: new(0.001)},
-	} {
-		if got := claim(e); got != want {
-			t.Errorf("got %q, want %q", got, want)
-		}
-	}
-}
-
 func TestAnExpectationHasThreeOutcomes(t *testing.T) {
 	for _, tc := range []struct {
 		held       *bool

@@ -2,13 +2,16 @@
 //
 // Every report is drawn from a Result alone, and other programs read the
 // file: fields are added, never renamed, and [Schema] changes when the meaning
-// of a field does. The package has no behaviour and imports nothing of ours.
+// of a field does. The package derives small values, does no I/O and imports nothing
+// of ours.
 //
 // Rates are shares between 0 and 1. A pointer that is nil (null in JSON) means
 // that the figure could not be found out, which is not the same as 0.
 package result
 
-import "time"
+import (
+	"time"
+)
 
 // Schema names the meaning of the fields of this package.
 const Schema = "snatlab.result/v1"
@@ -314,6 +317,14 @@ type Expect struct {
 	Unexplained *float64 `json:"unexplained,omitempty"` // at most this share of the arm's requests
 	Held        *bool    `json:"held"`                  // nil: could not be decided
 	Found       string   `json:"found"`
+}
+
+// SameClaim reports whether two expectations claim the same of the same arm,
+// whatever came of them.
+func (e Expect) SameClaim(o Expect) bool {
+	same := func(a, b *float64) bool { return a == b || a != nil && b != nil && *a == *b }
+	return e.Arm == o.Arm && e.Race == o.Race && same(e.Reduction, o.Reduction) &&
+		same(e.P50, o.P50) && same(e.P99, o.P99) && same(e.Unexplained, o.Unexplained)
 }
 
 // Memory is the peak resident memory of the run's processes in bytes

@@ -6,8 +6,8 @@ import (
 
 	"snatlab/harness/format"
 	"snatlab/harness/history/regression"
-	"snatlab/harness/report"
 	"snatlab/harness/result"
+	"snatlab/harness/wording"
 )
 
 // settled tells whether no further attempt is needed. A regression is one,
@@ -47,7 +47,7 @@ func outcome(attempts []*result.Result, h regression.Judgement) (result.Outcome,
 	case len(broken) > 0:
 		e := broken[0]
 		return result.OutcomeInconclusive, fmt.Sprintf("not settled by %s: %s: %s held in %d of them, and not in the last",
-			format.Plural(len(attempts), "attempt", "attempts"), e.Arm, report.Claim(e), timesHeld(attempts, e))
+			format.Plural(len(attempts), "attempt", "attempts"), e.Arm, wording.Claim(e), timesHeld(attempts, e))
 	case slices.ContainsFunc(h.Findings, func(f result.Finding) bool { return f.Kind != result.Shift }):
 		return result.OutcomeKnown, ""
 	case last.Verdict == result.Inconclusive:
@@ -72,7 +72,7 @@ func unfound(last *result.Result, findings []result.Finding) (broken []result.Ex
 			continue
 		}
 		if !slices.ContainsFunc(findings, func(f result.Finding) bool {
-			return f.Kind == result.ExpectationBroken && f.Arm == e.Arm && f.Claim == report.Claim(e)
+			return f.Kind == result.ExpectationBroken && f.Arm == e.Arm && f.Claim == wording.Claim(e)
 		}) {
 			broken = append(broken, e)
 		}
@@ -84,7 +84,7 @@ func unfound(last *result.Result, findings []result.Finding) (broken []result.Ex
 func timesHeld(attempts []*result.Result, claim result.Expect) (n int) {
 	for _, r := range attempts {
 		if slices.ContainsFunc(r.Expected, func(e result.Expect) bool {
-			return e.Arm == claim.Arm && report.Claim(e) == report.Claim(claim) && e.Held != nil && *e.Held
+			return e.SameClaim(claim) && e.Held != nil && *e.Held
 		}) {
 			n++
 		}

@@ -7,9 +7,9 @@ import (
 	"slices"
 
 	"snatlab/harness/format"
-	"snatlab/harness/report"
 	"snatlab/harness/result"
 	"snatlab/harness/stats"
+	"snatlab/harness/wording"
 )
 
 func (c *contrast) findings() {
@@ -137,7 +137,7 @@ func (c *contrast) newCause(arm, cause string) {
 func (c *contrast) expectationBroken(e result.Expect) {
 	t, worse := c.turn(func(r result.RunSummary) mark { return held(r, e) })
 	if worse {
-		c.find(result.ExpectationBroken, e.Arm, t.p, "%s: %s held in %d of %s, and in %d of %s (%s)", e.Arm, report.Claim(e),
+		c.find(result.ExpectationBroken, e.Arm, t.p, "%s: %s held in %d of %s, and in %d of %s (%s)", e.Arm, wording.Claim(e),
 			t.old-t.oldBad, format.Plural(t.old, "run", "runs"), t.new-t.newBad, format.Plural(t.new, "run", "runs"), foundIn(c.new, e))
 	}
 }
@@ -145,7 +145,7 @@ func (c *contrast) expectationBroken(e result.Expect) {
 // foundIn is what the last run found for a claim.
 func foundIn(runs []result.RunSummary, claim result.Expect) string {
 	for _, e := range runs[len(runs)-1].Expected {
-		if e.Arm == claim.Arm && report.Claim(e) == report.Claim(claim) {
+		if e.SameClaim(claim) {
 			return e.Found
 		}
 	}

@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"snatlab/harness/format"
-	"snatlab/harness/report"
 	"snatlab/harness/result"
+	"snatlab/harness/wording"
 )
 
 // verdictFell asks whether an arm is less than mitigated.
@@ -145,7 +145,7 @@ func (n *night) expectationsBroken() {
 		if !ok {
 			continue
 		}
-		f := result.Finding{Kind: result.ExpectationBroken, Arm: e.Arm, Claim: report.Claim(e), P: new(s.p(0))}
+		f := result.Finding{Kind: result.ExpectationBroken, Arm: e.Arm, Claim: wording.Claim(e), P: new(s.p(0))}
 		f.Text = fmt.Sprintf("%s: %s did not hold (%s)%s", e.Arm, f.Claim, e.Found, inEach(s))
 		if len(s.earlier) == 0 {
 			f.Text += ", and never has"
@@ -166,7 +166,7 @@ func held(r result.RunSummary, claim result.Expect) mark {
 		return untold
 	}
 	for _, e := range r.Expected {
-		if e.Arm != claim.Arm || report.Claim(e) != report.Claim(claim) {
+		if !e.SameClaim(claim) {
 			continue
 		}
 		switch {
