@@ -1,0 +1,117 @@
+package harness_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// layers lists every package, from the bottom to the top. A package imports only
+// packages of lower layers. Names are relative to harness/; that of package
+// harness itself is ".".
+var layers = [][]string{
+	{"format", "kernel", "nat/snat", "place", "printable", "result", "stats"},
+	{"conntrack", "kernel/vm", "result/resultfile", "scenario/strictyaml", "undo", "wording"},
+	{"nat/nftables", "report", "scenario", "verdict"},
+	{"history/store", "machine", "nat", "probe"},
+	{"history/regression", "kernel/matrix", "lab", "probe/load", "probe/server"},
+	{".", "history/nightly", "lab/docker", "lab/netns", "probe/agent"},
+}
+
+// narrow lists packages that see even less of ours than their layer allows.
+var narrow = map[string][]string{
+	"kernel/vm":         {"format", "kernel"},                         // returns bytes: it knows no result
+	"report":            {"format", "printable", "result", "wording"}, // reports say nothing that a result does not hold
+	"result/resultfile": {"format", "place", "printable", "result"},   // reads files of strangers
+	"verdict":           {"format", "result", "stats"},                // from trials to comparisons, and nothing else
+	"wording":           {"format", "result"},                         // sentences are made of values
+}
+
+// goPackage is what `go list -json` prints of a package.
+type goPackage struct {
+	ImportPath string
+	Dir        string
+	GoFiles    []string
+	Imports    []string
+}
+
+func listPackages(t *testing.T) (packages []goPackage) {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-json=ImportPath,Dir,GoFiles,Imports", "snatlab/...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for d := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p goPackage
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			return packages
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		packages = append(packages, p)
+	}
+}
+
+// harnessName returns the name of a package as it stands in layers; ok is false
+// for a package that is not under harness/.
+func harnessName(path string) (name string, ok bool) {
+	if path == "snatlab/harness" {
+		return ".", true
+	}
+	return strings.CutPrefix(path, "snatlab/harness/")
+}
+
+// layerOf returns the index of a package's layer; -1 if it has none.
+func layerOf(name string) int {
+	return slices.IndexFunc(layers, func(l []string) bool { return slices.Contains(l, name) })
+}
+
+// isTestPackage reports whether a package is for tests alone: labtest, nattest.
+func isTestPackage(name string) bool { return strings.HasSuffix(name, "test") }
+
+func TestLayers(t *testing.T) {
+	for _, p := range listPackages(t) {
+		name, ok := harnessName(p.ImportPath)
+		if !ok || isTestPackage(name) {
+			continue
+		}
+		layer := layerOf(name)
+		if layer < 0 {
+			t.Errorf("package %s has no layer; add it to layers in this test, and to docs/architecture.md", name)
+			continue
+		}
+		for _, path := range p.Imports {
+			imported, ok := harnessName(path)
+			switch {
+			case !ok:
+			case isTestPackage(imported):
+				t.Errorf("%s imports %s, which is for tests alone", name, imported)
+			case layerOf(imported) >= layer:
+				t.Errorf("%s imports %s, which is not below it", name, imported)
+			case narrow[name] != nil && !slices.Contains(narrow[name], imported):
+				t.Errorf("%s imports %s; allowed: %s", name, imported, strings.Join(narrow[name], ", "))
+			case imported == "report":
+				t.Errorf("%s imports report; only cmd/snatlab does", name)
+			}
+		}
+	}
+}
+
+// The map has a paragraph for each package.
+func TestArchitectureNamesPackages(t *testing.T) {
+	text, err := os.ReadFile("../docs/architecture.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range slices.Concat(layers...) {
+		if name != "." && !bytes.Contains(text, []byte("`"+name+"`")) {
+			t.Errorf("docs/architecture.md does not name package %s", name)
+		}
+	}
+}
