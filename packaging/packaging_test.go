@@ -18,7 +18,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"snatlab/harness/history/regression"
-	"snatlab/harness/report"
+	"snatlab/harness/report/export"
 	"snatlab/harness/result"
 	"snatlab/harness/result/resultfile"
 )
@@ -191,7 +191,7 @@ func metrics(t *testing.T) (names []string) {
 	r, err := resultfile.Read("../harness/report/testdata/docker.json")
 	must(t, err)
 	var out bytes.Buffer
-	must(t, report.Metrics(&out, &result.Night{Runs: []result.Judged{{Scenario: "s", Driver: "docker", Outcome: result.OutcomeOK, Result: r}}}))
+	must(t, export.Metrics(&out, &result.Night{Runs: []result.Judged{{Scenario: "s", Driver: "docker", Outcome: result.OutcomeOK, Result: r}}}))
 	parser := expfmt.NewTextParser(model.LegacyValidation)
 	families, err := parser.TextToMetricFamilies(&out)
 	must(t, err)

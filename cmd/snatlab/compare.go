@@ -11,6 +11,7 @@ import (
 
 	"snatlab/harness/history/regression"
 	"snatlab/harness/report"
+	"snatlab/harness/report/export"
 	"snatlab/harness/result"
 	"snatlab/harness/result/resultfile"
 )
@@ -118,13 +119,13 @@ func (f compareFlags) compare(c *cobra.Command, old, new string) error {
 // writeBench writes the benchmark files, and gives the configuration line that
 // tells the sides apart.
 func (f compareFlags) writeBench(before, after *regression.Group) (column string, err error) {
-	write := func(path string, sides ...report.BenchSide) error {
+	write := func(path string, sides ...export.BenchSide) error {
 		return resultfile.WriteFile(path, func(w io.Writer) (err error) {
-			column, err = report.Bench(w, sides...)
+			column, err = export.Bench(w, sides...)
 			return err
 		})
 	}
-	old, new := report.BenchSide{Name: before.Name, Results: before.Results}, report.BenchSide{Name: after.Name, Results: after.Results}
+	old, new := export.BenchSide{Name: before.Name, Results: before.Results}, export.BenchSide{Name: after.Name, Results: after.Results}
 	switch len(f.bench) {
 	case 1:
 		err = write(f.bench[0], old, new)

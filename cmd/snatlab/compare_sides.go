@@ -15,9 +15,9 @@ import (
 	"snatlab/harness/history/regression"
 	"snatlab/harness/history/store"
 	"snatlab/harness/printable"
-	"snatlab/harness/report"
 	"snatlab/harness/result"
 	"snatlab/harness/result/resultfile"
+	"snatlab/harness/wording"
 )
 
 // choice is the runs of a side, before it is chosen among them.
@@ -206,7 +206,7 @@ func choices(a *choice, shared []string) string {
 	text := fmt.Sprintf("%s can be compared; choose one with --scenario or --series:", format.Plural(len(shared), "series", "series"))
 	for _, id := range shared {
 		i := slices.IndexFunc(a.runs, func(r result.RunSummary) bool { return r.Key.SeriesID() == id || r.Key.Hash == id })
-		text += fmt.Sprintf("\n  %s  %s", id, report.Series(a.runs[i].Key))
+		text += fmt.Sprintf("\n  %s  %s", id, printable.Line(wording.Series(a.runs[i].Key)))
 	}
 	return text
 }

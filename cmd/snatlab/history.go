@@ -14,6 +14,7 @@ import (
 	"snatlab/harness/history/store"
 	"snatlab/harness/printable"
 	"snatlab/harness/report"
+	"snatlab/harness/report/export"
 	"snatlab/harness/result/resultfile"
 )
 
@@ -99,7 +100,7 @@ func (f historyFlags) tell(w, wErr io.Writer, scenario string) error {
 		for _, text := range h.Warnings {
 			fmt.Fprintf(wErr, "snatlab: %s\n", printable.Line(text))
 		}
-		return report.HistoryCSV(w, h)
+		return export.HistoryCSV(w, h)
 	case !s.Exists():
 		_, err = fmt.Fprintf(w, "There is no store of results at %s: nothing has been stored yet. (snatlab nightly and snatlab matrix do.)\n", s.Dir())
 		return err

@@ -20,6 +20,7 @@ import (
 	"snatlab/harness/machine"
 	"snatlab/harness/place"
 	"snatlab/harness/report"
+	"snatlab/harness/report/export"
 	"snatlab/harness/result"
 	"snatlab/harness/result/resultfile"
 	"snatlab/harness/scenario/strictyaml"
@@ -225,7 +226,7 @@ func (f nightlyFlags) tell(record *result.Night, err error) error {
 	for _, file := range []struct {
 		path   string
 		render func(io.Writer, *result.Night) error
-	}{{f.junit, report.JUnit}, {f.metrics, report.Metrics}} {
+	}{{f.junit, export.JUnit}, {f.metrics, export.Metrics}} {
 		if file.path != "" {
 			// Whatever the umask: who reads it is another user.
 			failed = errors.Join(failed, resultfile.WritePublicFile(file.path, func(w io.Writer) error { return file.render(w, record) }))

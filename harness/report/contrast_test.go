@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"snatlab/harness/report/reporttest"
 	"snatlab/harness/result"
 	"snatlab/harness/result/resultfile"
 )
@@ -41,7 +42,7 @@ func TestAContrastIsDrawnAsTheGoldenShows(t *testing.T) {
 	if err := Contrast(&out, kernelsContrasted()); err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "testdata/history/contrast.txt", out.String())
+	reporttest.CheckGolden(t, "testdata/history/contrast.txt", out.String())
 }
 
 func TestAContrastAsJSONIsReadBackWhole(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 
 	"snatlab/harness/format"
 	"snatlab/harness/result"
+	"snatlab/harness/wording"
 )
 
 // load says what was sent: "2 clients x 3,000 requests x 8 rounds, lockstep
@@ -46,7 +47,7 @@ func fullMachine(e result.Env, room int) string {
 
 // lab says what the clients' packets passed through.
 func lab(e result.Env) string {
-	parts := []string{driver(e)}
+	parts := []string{wording.Driver(e.Driver, e.Rootless)}
 	if e.Docker != nil {
 		parts[0] += " " + *e.Docker
 	}
@@ -117,7 +118,7 @@ func environment(r *result.Result) [][]string {
 		{"virtualisation", known(e.Virtualisation)},
 		{"memory", memory(e.MemoryTotal)},
 		{"load average", loadAverage(e.Load)},
-		{"driver", driver(e)},
+		{"driver", wording.Driver(e.Driver, e.Rootless)},
 		{"docker", known(e.Docker)},
 		{"firewall", known(e.Firewall)},
 		{"NAT", format.OrNone(e.NAT)},
@@ -168,13 +169,6 @@ func loadAverage(l *[3]float64) string {
 		return format.None
 	}
 	return fmt.Sprintf("%.2f, %.2f, %.2f over 1, 5 and 15 minutes, before the run", l[0], l[1], l[2])
-}
-
-func driver(e result.Env) string {
-	if e.Rootless {
-		return e.Driver + " (rootless)"
-	}
-	return e.Driver
 }
 
 func known(s *string) string {

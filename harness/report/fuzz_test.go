@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"snatlab/harness/report/reporttest"
 	"snatlab/harness/result"
 	"snatlab/harness/result/resultfile"
 	"snatlab/harness/verdict"
@@ -53,14 +54,14 @@ func FuzzRead(f *testing.F) {
 			return
 		}
 		harmless(t, r)
-		stored := draw(t, resultfile.WriteJSON, r)
+		stored := reporttest.Draw(t, resultfile.WriteJSON, r)
 		again, err := resultfile.Decode([]byte(stored))
-		if err != nil || draw(t, resultfile.WriteJSON, again) != stored {
+		if err != nil || reporttest.Draw(t, resultfile.WriteJSON, again) != stored {
 			t.Errorf("does not come back (%v) from:\n%s", err, stored)
 		}
 		verdict.Judge(r)
 		harmless(t, r)
-		draw(t, resultfile.WriteJSON, r)
+		reporttest.Draw(t, resultfile.WriteJSON, r)
 		before := *r
 		verdict.Judge(r)
 		if before.Verdict != r.Verdict || before.Summary != r.Summary || !reflect.DeepEqual(before.Comparisons, r.Comparisons) {
@@ -84,14 +85,14 @@ func FuzzDraw(f *testing.F) {
 		made := result.Result{}
 		fill(reflect.ValueOf(&made).Elem(), &choices)
 		made.Schema = result.Schema
-		r, err := resultfile.Decode([]byte(draw(t, resultfile.WriteJSON, &made)))
+		r, err := resultfile.Decode([]byte(reporttest.Draw(t, resultfile.WriteJSON, &made)))
 		if err != nil {
 			t.Fatalf("what was written is not read: %v", err)
 		}
 		harmless(t, r)
 		verdict.Judge(r)
 		harmless(t, r)
-		draw(t, resultfile.WriteJSON, r)
+		reporttest.Draw(t, resultfile.WriteJSON, r)
 	})
 }
 
@@ -165,7 +166,7 @@ func fill(v reflect.Value, choices *[]byte) {
 // breaks the tables.
 func harmless(t *testing.T, r *result.Result) {
 	t.Helper()
-	text, markdown := draw(t, Text, r), draw(t, Markdown, r)
+	text, markdown := reporttest.Draw(t, Text, r), reporttest.Draw(t, Markdown, r)
 	for name, report := range map[string]string{"text": text, "markdown": markdown} {
 		for line := range strings.Lines(report) {
 			if line = strings.TrimSuffix(line, "\n"); line != plain(line) {

@@ -9,6 +9,7 @@ import (
 
 	"snatlab/harness/format"
 	"snatlab/harness/result"
+	"snatlab/harness/wording"
 )
 
 // History writes what a store shows over time: each series, kernel by kernel, the
@@ -39,7 +40,7 @@ func History(w io.Writer, h *result.History) error {
 
 func (p *page) series(s result.Series) {
 	p.line(s.Key.Scenario + "  " + s.ID)
-	p.field("lab", under(s.Key))
+	p.field("lab", wording.Conditions(s.Key))
 	p.field("scenario", "hash "+s.Key.Hash)
 	p.line("")
 	p.all(align(kernelRows(s)))
@@ -57,31 +58,6 @@ func (p *page) all(lines []string) {
 		p.line(line)
 	}
 	p.line("")
-}
-
-// under says what the runs of a series were made under, the kernel left out.
-func under(k result.Key) string {
-	parts := []string{driver(result.Env{Driver: k.Driver, Rootless: k.Rootless})}
-	if k.Docker != "" {
-		parts[0] += " " + k.Docker
-	}
-	if k.Firewall != "" {
-		parts = append(parts, "firewall "+k.Firewall)
-	}
-	switch {
-	case k.Iptables != "":
-		parts = append(parts, "iptables "+k.Iptables)
-	case k.NAT != "":
-		parts = append(parts, k.NAT)
-	}
-	parts = append(parts, k.Arch, format.Plural(k.CPUs, "CPU", "CPUs"))
-	if k.Virtualisation != "" {
-		parts = append(parts, "virtualisation "+k.Virtualisation)
-	}
-	if k.Guest != "" {
-		parts = append(parts, "guest under "+k.Guest)
-	}
-	return strings.Join(parts, ", ")
 }
 
 func day(t time.Time) string { return t.UTC().Format(time.DateOnly) }
@@ -155,9 +131,3 @@ func rateRows(s result.Series) table {
 func failedOf(a result.ArmRuns) string {
 	return format.Thousands(a.Failed) + " of " + format.Thousands(a.Requests)
 }
-
-// Series says in a line what series a key is of.
-func Series(k result.Key) string { return plain(k.Scenario + ": " + under(k) + ", hash " + k.Hash) }
-
-// Plain makes one line of printable characters, of what others wrote.
-func Plain(text string) string { return plain(text) }

@@ -162,8 +162,8 @@ func (d *document) expected(r *result.Result) {
 func (d *document) trials(r *result.Result) {
 	t := table{head: []string{"round", "arm", "requests", "failed", "rate", "insert_failed", "drop",
 		"rule packets", "p50", "p99", "time"}}
-	for _, trial := range byRound(r.Arms) {
-		t.rows = append(t.rows, trial.cells())
+	for _, trial := range result.TrialsByRound(r.Arms) {
+		t.rows = append(t.rows, trialCells(trial))
 	}
 	if len(t.rows) > 0 {
 		d.block("## Trials")

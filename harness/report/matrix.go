@@ -175,7 +175,7 @@ func rowNotes(r result.Row) (notes []string) {
 			r.Attempts, format.Plural(r.Result.Scenario.Requests, "request", "requests")))
 	}
 	for _, a := range r.Result.Arms {
-		if n := sum(a.Trials, func(t result.Trial) int { return t.Causes[result.Unexplained] }); n > 0 {
+		if n := result.SumTrials(a.Trials, func(t result.Trial) int { return t.Causes[result.Unexplained] }); n > 0 {
 			notes = append(notes, fmt.Sprintf("%s: %s failed for no known cause", a.Name, format.Plural(n, "request", "requests")))
 		}
 	}

@@ -1,12 +1,11 @@
 package report
 
 import (
-	"bytes"
-	"io"
 	"strings"
 	"testing"
 	"time"
 
+	"snatlab/harness/report/reporttest"
 	"snatlab/harness/result"
 	"snatlab/harness/result/resultfile"
 )
@@ -31,15 +30,6 @@ func matrixOf(rows ...result.Row) *result.Matrix {
 	return m
 }
 
-func drawMatrix(t *testing.T, report func(io.Writer, *result.Matrix) error, m *result.Matrix) string {
-	t.Helper()
-	var out bytes.Buffer
-	if err := report(&out, m); err != nil {
-		t.Fatal(err)
-	}
-	return out.String()
-}
-
 // differing is a matrix with all that can be in one.
 func differing(t *testing.T) *result.Matrix {
 	failed, again := tested(t, "7.2.12+deb13-cloud-amd64", "docker"), tested(t, "6.18.15+deb13-cloud-amd64", "docker")
@@ -61,13 +51,13 @@ func TestAMatrixIsDrawnAsTheGoldensShow(t *testing.T) {
 	for name, m := range map[string]*result.Matrix{
 		"differing": differing(t), "alike": half, "one": matrixOf(tested(t, "6.1.0", "few")), "wide": matrixOf(tested(t, "6.1.0", "many")),
 	} {
-		golden(t, "testdata/matrix/"+name+".txt", drawMatrix(t, MatrixText, m))
-		golden(t, "testdata/matrix/"+name+".md", drawMatrix(t, MatrixMarkdown, m))
+		reporttest.CheckGolden(t, "testdata/matrix/"+name+".txt", reporttest.Draw(t, MatrixText, m))
+		reporttest.CheckGolden(t, "testdata/matrix/"+name+".md", reporttest.Draw(t, MatrixMarkdown, m))
 	}
 }
 
 func TestAMatrixOnATerminalSteersNothingAndFitsThePage(t *testing.T) {
-	for line := range strings.Lines(drawMatrix(t, MatrixText, differing(t))) {
+	for line := range strings.Lines(reporttest.Draw(t, MatrixText, differing(t))) {
 		if strings.ContainsAny(line, "\x1b\r") || len([]rune(line)) > width+1 {
 			t.Errorf("%q", line)
 		}

@@ -4,20 +4,16 @@ import (
 	"cmp"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"time"
 
 	"snatlab/harness/format"
 	"snatlab/harness/result"
+	"snatlab/harness/wording"
 )
 
 // outcomeWidth is that of the column of outcomes.
 const outcomeWidth = 14
-
-// outcomes are those of a night's runs, the worst first.
-var outcomes = []result.Outcome{result.OutcomeRegression, result.OutcomeFail, result.OutcomeError,
-	result.OutcomeInconclusive, result.OutcomeKnown, result.OutcomeOK}
 
 // Night writes a night on one screen: a new kernel first, then a line for each
 // scenario with what is to be said of it below, and the answer last.
@@ -59,7 +55,7 @@ func (p *page) judged(j result.Judged) {
 	if isBad(j.Outcome) {
 		word = strings.ToUpper(word)
 	}
-	p.hang(pad(word, outcomeWidth), label(j)+": "+figuresOf(j))
+	p.hang(pad(word, outcomeWidth), wording.JudgedName(j)+": "+wording.JudgedFigures(j))
 	if j.Reason != "" {
 		p.hang(pad("", outcomeWidth), j.Reason)
 	}
@@ -77,62 +73,6 @@ func (p *page) judged(j result.Judged) {
 // isBad tells the outcomes that ask for somebody to look.
 func isBad(o result.Outcome) bool {
 	return o == result.OutcomeRegression || o == result.OutcomeFail || o == result.OutcomeError
-}
-
-// label names a scenario, its driver, and how often it took to be run.
-func label(j result.Judged) string {
-	text := j.Scenario
-	if j.Driver != "" {
-		text += fmt.Sprintf(" (%s)", j.Driver)
-	}
-	if j.Attempts > 1 {
-		text += fmt.Sprintf(", %d attempts", j.Attempts)
-	}
-	return text
-}
-
-// figuresOf sets the baseline against its history and names the verdicts of the
-// other arms: "masquerade 25.0 % (14.1 to 31.2 % in 20 runs); mitigated:
-// random-fully; no change on 6.18.15".
-func figuresOf(j result.Judged) string {
-	if j.Result == nil || len(j.Result.Arms) == 0 || len(j.Result.Arms[0].Trials) == 0 {
-		return "no result"
-	}
-	parts := []string{baseline(j)}
-	for _, v := range []result.ArmVerdict{result.Worse, result.Undecided, result.NoDifference, result.Reduced, result.Mitigated, result.ArmInconclusive} {
-		var arms []string
-		for _, c := range j.Result.Comparisons {
-			if c.Verdict == v {
-				arms = append(arms, c.Arm)
-			}
-		}
-		if len(arms) > 0 {
-			parts = append(parts, fmt.Sprintf("%s: %s", v, strings.Join(arms, ", ")))
-		}
-	}
-	if isUnchanged(j) {
-		parts = append(parts, "no change on "+j.Result.Environment.Kernel)
-	}
-	return strings.Join(parts, "; ")
-}
-
-func baseline(j result.Judged) string {
-	arm := j.Result.Arms[0]
-	text := fmt.Sprintf("%s %s", arm.Name, format.Percent(arm.FailureRate.Median))
-	i := slices.IndexFunc(j.Before, func(b result.ArmBefore) bool { return b.Arm == arm.Name })
-	if i < 0 || j.Before[i].Runs == 0 {
-		return text + " (first run)"
-	}
-	before := j.Before[i]
-	return fmt.Sprintf("%s (%s in %s)", text, format.Interval(&before.Lowest, &before.Highest, format.Percent),
-		format.Plural(before.Runs, "run", "runs"))
-}
-
-// isUnchanged tells a kernel that is new and makes no difference: where there is a
-// doubt, it may make one.
-func isUnchanged(j result.Judged) bool {
-	return j.Outcome == result.OutcomeOK && len(j.Findings) == 0 && len(j.Doubts) == 0 &&
-		j.KernelBefore != "" && j.KernelBefore != j.Result.Environment.Kernel
 }
 
 func finding(f result.Finding) string {
@@ -162,7 +102,7 @@ func store(s result.StoreState) string {
 // those that somebody has to look at.
 func nightSummary(n *result.Night) string {
 	var counts, bad []string
-	for _, o := range outcomes {
+	for _, o := range result.Outcomes {
 		count := 0
 		for _, j := range n.Runs {
 			if j.Outcome != o {

@@ -54,7 +54,7 @@ func (p *Progress) Done(round, rounds int, arm string, t *result.Trial) {
 	requests := format.Thousands(t.Requests)
 	text := p.lead(round, rounds, arm) + fmt.Sprintf("failed %*s/%s   insert_failed %*s   %6.2f %%   %s",
 		len(requests), format.Thousands(t.Failed), requests,
-		len(requests), format.Thousands(t.Conntrack.InsertFailed), 100*rate(*t), format.Seconds(t.Seconds))
+		len(requests), format.Thousands(t.Conntrack.InsertFailed), 100*t.FailedShare(), format.Seconds(t.Seconds))
 	if n := t.Causes[result.Unexplained]; n > 0 {
 		text += fmt.Sprintf("   %s unexplained", format.Thousands(n))
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"snatlab/harness/report/reporttest"
 	"snatlab/harness/result"
 	"snatlab/harness/result/resultfile"
 )
@@ -26,8 +27,8 @@ func TestLongTextsMakeNoReportThatIsMuchLonger(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stored := len(draw(t, resultfile.WriteJSON, r))
-	for name, got := range map[string]string{"text": draw(t, Text, r), "markdown": draw(t, Markdown, r)} {
+	stored := len(reporttest.Draw(t, resultfile.WriteJSON, r))
+	for name, got := range map[string]string{"text": reporttest.Draw(t, Text, r), "markdown": reporttest.Draw(t, Markdown, r)} {
 		if len(got) > 8*stored {
 			t.Errorf("%s: %d bytes, of %d", name, len(got), stored)
 		}
@@ -70,12 +71,12 @@ func TestWhatComesFromOutsideCannotSteerATerminalOrATable(t *testing.T) {
 	p := NewProgress(&progress, false)
 	p.Say(hostile)
 	p.Done(1, 1, hostile, &r.Arms[0].Trials[0])
-	for name, out := range map[string]string{"text": draw(t, Text, r), "markdown": draw(t, Markdown, r), "progress": progress.String()} {
+	for name, out := range map[string]string{"text": reporttest.Draw(t, Text, r), "markdown": reporttest.Draw(t, Markdown, r), "progress": progress.String()} {
 		if strings.ContainsRune(out, '\x1b') {
 			t.Errorf("%s passes an escape on:\n%q", name, out)
 		}
 	}
-	for _, line := range strings.Split(draw(t, Markdown, r), "\n") {
+	for _, line := range strings.Split(reporttest.Draw(t, Markdown, r), "\n") {
 		code := strings.HasPrefix(line, "    ")
 		if !code && (strings.Contains(line, "a|b") || strings.Contains(line, " [c]") || strings.Contains(line, " <e>")) {
 			t.Errorf("not escaped: %s", line)
@@ -98,14 +99,14 @@ func TestAHostileResultBreaksNoReport(t *testing.T) {
 		"`code` ``` ~~~", "\\", "\\|", "# heading", "## heading", "- item", "1. item", "> quotation", "    code", "===", "***", "&lt;&#124;", "\u202e\u2066\u200b\u2028\u0085", "\x00\x08\x7f", "\ufeff",
 		strings.Repeat("long", 50), "e\u0301\u0301\u0301\u0301",
 	} {
-		for _, path := range fixtures(t) {
+		for _, path := range reporttest.Fixtures(t) {
 			r := withText(t, path, hostile)
 			harmless(t, r)
-			was, is := headings(draw(t, Markdown, withText(t, path, "a word"))), headings(draw(t, Markdown, r))
+			was, is := headings(reporttest.Draw(t, Markdown, withText(t, path, "a word"))), headings(reporttest.Draw(t, Markdown, r))
 			if was != is {
 				t.Errorf("%q in %s: headings\n%s\nwant\n%s", hostile, path, is, was)
 			}
-			for line := range strings.Lines(draw(t, Markdown, r)) {
+			for line := range strings.Lines(reporttest.Draw(t, Markdown, r)) {
 				bare := strings.NewReplacer(`\\`, "", `\<`, "", `\[`, "", `\]`, "", "\\`", "", `\*`, "", "&emsp;", "", `\&`, "").Replace(line)
 				if !strings.HasPrefix(line, "    ") && strings.ContainsAny(bare, "<[]`*&") {
 					t.Errorf("%q in %s is not escaped: %s", hostile, path, line)

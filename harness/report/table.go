@@ -1,7 +1,6 @@
 package report
 
 import (
-	"cmp"
 	"slices"
 
 	"snatlab/harness/format"
@@ -72,7 +71,7 @@ func figures(arms []result.Arm, full bool) []row {
 		total("requests", func(t result.Trial) int { return t.Requests }),
 		total("failed", func(t result.Trial) int { return t.Failed }),
 	}
-	for _, cause := range causes(arms) {
+	for _, cause := range result.CausesOf(arms) {
 		rows = append(rows, total("  "+cause, func(t result.Trial) int { return t.Causes[cause] }))
 	}
 	rows = append(rows,
@@ -104,7 +103,7 @@ func tried(label string, of func(result.Arm) string) row {
 }
 
 func total[N int | uint64](label string, of func(result.Trial) N) row {
-	return tried(label, func(a result.Arm) string { return format.Thousands(sum(a.Trials, of)) })
+	return tried(label, func(a result.Arm) string { return format.Thousands(result.SumTrials(a.Trials, of)) })
 }
 
 // comparisons are what each arm makes of the baseline's figures.
@@ -174,26 +173,3 @@ func change(c *result.Compare, percentile string) result.LatencyChange {
 }
 
 func significant(l result.LatencyChange) bool { return l.PHolm != nil && *l.PHolm < result.Alpha }
-
-// causes lists what made requests fail in any arm: the race first, then the most
-// frequent, and the unexplained last. The first and the last are there always.
-func causes(arms []result.Arm) []string {
-	n := map[string]int{}
-	for _, a := range arms {
-		for _, t := range a.Trials {
-			for cause, failed := range t.Causes {
-				n[cause] += failed
-			}
-		}
-	}
-	var names []string
-	for cause, failed := range n {
-		if failed > 0 && cause != result.SNATRace && cause != result.Unexplained {
-			names = append(names, cause)
-		}
-	}
-	slices.SortFunc(names, func(a, b string) int {
-		return cmp.Or(cmp.Compare(n[b], n[a]), cmp.Compare(a, b))
-	})
-	return append(append([]string{result.SNATRace}, names...), result.Unexplained)
-}

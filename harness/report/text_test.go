@@ -7,12 +7,13 @@ import (
 	"unicode/utf8"
 
 	"snatlab/harness/format"
+	"snatlab/harness/report/reporttest"
 	"snatlab/harness/result"
 )
 
 func TestNoLineIsWiderThanThePage(t *testing.T) {
 	for _, arms := range []int{1, 2, 3, 9, 32} {
-		text := draw(t, Text, wide(arms))
+		text := reporttest.Draw(t, Text, wide(arms))
 		for line := range strings.Lines(text) {
 			if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > width {
 				t.Errorf("%d arms: %d columns: %s", arms, n, line)
@@ -22,7 +23,7 @@ func TestNoLineIsWiderThanThePage(t *testing.T) {
 }
 
 func TestEveryArmIsInTheTableOnceAndTheBaselineInEachPart(t *testing.T) {
-	text := draw(t, Text, wide(9))
+	text := reporttest.Draw(t, Text, wide(9))
 	heads := map[string]int{}
 	for line := range strings.Lines(text) {
 		if strings.HasPrefix(line, "    ") {
@@ -57,7 +58,7 @@ func TestAnArmWithoutATrialHasNoFigures(t *testing.T) {
 		},
 		Comparisons: []result.Compare{{Arm: "random-fully", Baseline: "masquerade", Verdict: result.ArmInconclusive}},
 	}
-	for line := range strings.Lines(draw(t, Text, r)) {
+	for line := range strings.Lines(reporttest.Draw(t, Text, r)) {
 		row := strings.Fields(line)
 		if len(row) > 1 && (row[0] == "requests" || row[0] == "unexplained") && row[2] != format.None {
 			t.Errorf("got %s", line)
@@ -73,11 +74,11 @@ func TestWarningsBeyondAFewAreCounted(t *testing.T) {
 	for i := range notesMax + 2 {
 		r.Warnings = append(r.Warnings, fmt.Sprintf("note %d", i))
 	}
-	text := draw(t, Text, r)
+	text := reporttest.Draw(t, Text, r)
 	if !strings.Contains(text, "⁸ note 7\n") || strings.Contains(text, "note 8") || !strings.Contains(text, "\n  and 2 more warnings, in result.json\n") {
 		t.Errorf("got\n%s", text)
 	}
-	if markdown := draw(t, Markdown, r); !strings.Contains(markdown, "\n¹⁰ note 9\n") {
+	if markdown := reporttest.Draw(t, Markdown, r); !strings.Contains(markdown, "\n¹⁰ note 9\n") {
 		t.Errorf("Markdown leaves warnings out:\n%s", markdown)
 	}
 }
@@ -96,7 +97,7 @@ func TestAWarningIsNumberedWhereItMatters(t *testing.T) {
 	if got := verdictMarks(warnings, arms); got != " ¹" {
 		t.Errorf("the verdict: got %q", got)
 	}
-	text := draw(t, Text, &result.Result{Arms: arms, Warnings: warnings, Verdict: result.Pass, Summary: "it is so."})
+	text := reporttest.Draw(t, Text, &result.Result{Arms: arms, Warnings: warnings, Verdict: result.Pass, Summary: "it is so."})
 	if !strings.Contains(text, "   masquerade   random ² ⁴ ⁵ …   random-fully ³\n") || !strings.HasSuffix(text, "\nRESULT ¹: it is so.\n") {
 		t.Errorf("got\n%s", text)
 	}

@@ -73,6 +73,9 @@ const (
 	OutcomeError        Outcome = "error"        // there is no result that can be judged
 )
 
+// Outcomes are all of them, the worst first.
+var Outcomes = []Outcome{OutcomeRegression, OutcomeFail, OutcomeError, OutcomeInconclusive, OutcomeKnown, OutcomeOK}
+
 // Finding is one thing that differs from before.
 type Finding struct {
 	Kind  FindingKind `json:"kind"`

@@ -74,7 +74,7 @@ func within(r *result.Result) error {
 	}{
 		{len(r.Arms), maxArms, "arms"}, {len(r.Comparisons), maxArms, "comparisons"},
 		{len(r.Expected), maxExpected, "expectations"}, {len(r.Warnings), maxWarnings, "warnings"},
-		{countCauses(r.Arms), maxCauses, "causes of failure"},
+		{len(result.CausesOf(r.Arms)), maxCauses, "causes of failure"},
 	} {
 		if c.n > c.most {
 			return tooMany(c.n, c.what)
@@ -93,22 +93,6 @@ func within(r *result.Result) error {
 		}
 	}
 	return nil
-}
-
-// countCauses returns how many causes of failure a report lists: those that a
-// request failed for, and two that are always listed.
-func countCauses(arms []result.Arm) int {
-	causes := map[string]bool{result.SNATRace: true, result.Unexplained: true}
-	for _, a := range arms {
-		for _, t := range a.Trials {
-			for cause, failed := range t.Causes {
-				if failed > 0 {
-					causes[cause] = true
-				}
-			}
-		}
-	}
-	return len(causes)
 }
 
 func tooMany(n int, of string) error {

@@ -1,4 +1,4 @@
-package report
+package export
 
 import (
 	"bytes"
@@ -42,8 +42,8 @@ func readBench(t *testing.T, text io.Reader) (lines []*benchfmt.Result, units be
 }
 
 func TestABenchmarkFileIsReadBackWhole(t *testing.T) {
-	old := benchResult(t, "testdata/many.json", nil)
-	new := benchResult(t, "testdata/many.json", func(r *result.Result) {
+	old := benchResult(t, "../testdata/many.json", nil)
+	new := benchResult(t, "../testdata/many.json", func(r *result.Result) {
 		r.Environment.Kernel = "7.2.12"
 		r.Arms[0].Trials[0].Failed = r.Arms[0].Trials[0].Requests // no latency
 		r.Arms[5].Name = "to-ports 1024"                          // what might be taken for CPUs, and a space
@@ -54,14 +54,14 @@ func TestABenchmarkFileIsReadBackWhole(t *testing.T) {
 		t.Fatalf("%q, %v", column, err)
 	}
 	lines, units := readBench(t, &text)
-	trials := append(byRound(old.Arms), byRound(new.Arms)...)
+	trials := append(result.TrialsByRound(old.Arms), result.TrialsByRound(new.Arms)...)
 	if len(lines) != len(trials) {
 		t.Fatalf("%d lines of %d trials", len(lines), len(trials))
 	}
 	for i, line := range lines {
 		trial := trials[i]
 		base, parts := line.Name.Parts()
-		if string(base) != "Mitigations" || len(parts) != 2 || string(parts[0]) != "/arm="+word(trial.arm) || string(parts[1]) != "-2" {
+		if string(base) != "Mitigations" || len(parts) != 2 || string(parts[0]) != "/arm="+word(trial.Arm) || string(parts[1]) != "-2" {
 			t.Errorf("%s is read as %s %s", line.Name, base, parts)
 		}
 		want := "6.18.44"
@@ -84,8 +84,8 @@ func TestABenchmarkFileIsReadBackWhole(t *testing.T) {
 }
 
 func TestWhatDiffersOtherwiseIsNoConfiguration(t *testing.T) {
-	old := benchResult(t, "testdata/docker.json", nil)
-	new := benchResult(t, "testdata/docker.json", func(r *result.Result) { r.Environment.Docker = new("29.0.1") })
+	old := benchResult(t, "../testdata/docker.json", nil)
+	new := benchResult(t, "../testdata/docker.json", func(r *result.Result) { r.Environment.Docker = new("29.0.1") })
 	var text bytes.Buffer
 	column, err := Bench(&text, BenchSide{"before upgrade\n", []*result.Result{old}}, BenchSide{"after", []*result.Result{new}})
 	if err != nil || column != "side" {

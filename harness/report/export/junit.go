@@ -1,4 +1,4 @@
-package report
+package export
 
 import (
 	"cmp"
@@ -163,7 +163,7 @@ func isUnsettled(j result.Judged, all []testcase) bool {
 
 // said is what the screen says of a scenario, but for its findings and reason.
 func said(j result.Judged) string {
-	lines := []string{label(j) + ": " + figuresOf(j)}
+	lines := []string{wording.JudgedName(j) + ": " + wording.JudgedFigures(j)}
 	if j.Anew != "" {
 		lines = append(lines, "history began anew: "+j.Anew)
 	}

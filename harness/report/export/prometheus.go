@@ -1,4 +1,4 @@
-package report
+package export
 
 import (
 	"io"
@@ -72,7 +72,7 @@ func (m metrics) outcomes(runs []result.Judged) {
 	attempts := m.gauge("snatlab_run_attempts", "How often a scenario was run before it was believed.", "scenario", "driver")
 	compared := m.gauge("snatlab_run_compared", "Earlier runs that a scenario was set against.", "scenario", "driver")
 	for _, j := range runs {
-		for _, o := range outcomes {
+		for _, o := range result.Outcomes {
 			outcome(number(j.Outcome == o), j.Scenario, j.Driver, string(o))
 		}
 		duration(j.Seconds, j.Scenario, j.Driver)
@@ -175,11 +175,11 @@ func (m metrics) arms(runs []result.Judged) {
 			}
 			of := []string{j.Scenario, j.Driver, kernel, a.Name}
 			ratio(a.FailureRate.Median, of...)
-			requests(float64(sum(a.Trials, func(t result.Trial) int { return t.Requests })), of...)
-			inserts(float64(sum(a.Trials, func(t result.Trial) uint64 { return t.Conntrack.InsertFailed })), of...)
+			requests(float64(result.SumTrials(a.Trials, func(t result.Trial) int { return t.Requests })), of...)
+			inserts(float64(result.SumTrials(a.Trials, func(t result.Trial) uint64 { return t.Conntrack.InsertFailed })), of...)
 			latency(a.LatencyP99.Median/1e6, of...)
-			for _, cause := range causes([]result.Arm{a}) {
-				failed(float64(sum(a.Trials, func(t result.Trial) int { return t.Causes[cause] })), append(of[:4:4], cause)...)
+			for _, cause := range result.CausesOf([]result.Arm{a}) {
+				failed(float64(result.SumTrials(a.Trials, func(t result.Trial) int { return t.Causes[cause] })), append(of[:4:4], cause)...)
 			}
 		}
 		for _, c := range j.Result.Comparisons {

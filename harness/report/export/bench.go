@@ -1,4 +1,4 @@
-package report
+package export
 
 import (
 	"io"
@@ -8,7 +8,9 @@ import (
 
 	"golang.org/x/perf/benchfmt"
 
+	"snatlab/harness/printable"
 	"snatlab/harness/result"
+	"snatlab/harness/wording"
 )
 
 // A BenchSide is results that are a column to benchstat.
@@ -88,12 +90,12 @@ func common(results []*result.Result) (config []benchfmt.Config) {
 		{"goos", func(*result.Result) string { return "linux" }},
 		{"goarch", func(r *result.Result) string { return r.Environment.Arch }},
 		{"kernel", func(r *result.Result) string { return r.Environment.Kernel }},
-		{"cpu", func(r *result.Result) string { return deref(r.Environment.CPUModel) }},
-		{"driver", func(r *result.Result) string { return driver(r.Environment) }},
-		{"docker", func(r *result.Result) string { return deref(r.Environment.Docker) }},
+		{"cpu", func(r *result.Result) string { return orEmpty(r.Environment.CPUModel) }},
+		{"driver", func(r *result.Result) string { return wording.Driver(r.Environment.Driver, r.Environment.Rootless) }},
+		{"docker", func(r *result.Result) string { return orEmpty(r.Environment.Docker) }},
 		{"nat", func(r *result.Result) string { return r.Environment.NAT }},
-		{"iptables", func(r *result.Result) string { return deref(r.Environment.Iptables) }},
-		{"virtualisation", func(r *result.Result) string { return deref(r.Environment.Virtualisation) }},
+		{"iptables", func(r *result.Result) string { return orEmpty(r.Environment.Iptables) }},
+		{"virtualisation", func(r *result.Result) string { return orEmpty(r.Environment.Virtualisation) }},
 		{"guest", func(r *result.Result) string { return r.Environment.Guest }},
 		{"scenario-hash", func(r *result.Result) string { return r.Scenario.Hash }},
 	} {
@@ -107,10 +109,10 @@ func common(results []*result.Result) (config []benchfmt.Config) {
 }
 
 func benchConfig(key, value string) benchfmt.Config {
-	return benchfmt.Config{Key: key, Value: []byte(strings.TrimSpace(plain(value))), File: true}
+	return benchfmt.Config{Key: key, Value: []byte(strings.TrimSpace(printable.Line(value))), File: true}
 }
 
-func deref(s *string) string {
+func orEmpty(s *string) string {
 	if s == nil {
 		return ""
 	}
@@ -119,12 +121,12 @@ func deref(s *string) string {
 
 // benchTrials writes the trials of a result, by round.
 func benchTrials(b *benchfmt.Writer, r *result.Result, config []benchfmt.Config) error {
-	for _, t := range byRound(r.Arms) {
+	for _, t := range result.TrialsByRound(r.Arms) {
 		if t.Requests <= 0 {
 			continue
 		}
-		line := &benchfmt.Result{Config: config, Name: benchName(r, t.arm), Iters: t.Requests,
-			Values: []benchfmt.Value{{Value: rate(t.Trial), Unit: "fail/req"}}}
+		line := &benchfmt.Result{Config: config, Name: benchName(r, t.Arm), Iters: t.Requests,
+			Values: []benchfmt.Value{{Value: t.FailedShare(), Unit: "fail/req"}}}
 		if t.Failed < t.Requests { // else there is no latency
 			line.Values = append(line.Values,
 				benchfmt.Value{Value: float64(t.Latency.P50) / 1e6, Unit: "p50-sec"},
@@ -149,5 +151,5 @@ func benchName(r *result.Result, arm string) benchfmt.Name {
 
 // word makes one of a name that holds what separates words or parts of a name.
 func word(s string) string {
-	return strings.NewReplacer(" ", "_", "/", "_").Replace(plain(s))
+	return strings.NewReplacer(" ", "_", "/", "_").Replace(printable.Line(s))
 }

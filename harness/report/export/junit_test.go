@@ -1,0 +1,122 @@
+package export
+
+import (
+	"encoding/xml"
+	"slices"
+	"strings"
+	"testing"
+
+	"snatlab/harness/report/reporttest"
+	"snatlab/harness/result"
+)
+
+func TestJUnitGolden(t *testing.T) {
+	t.Parallel()
+	for name, n := range reporttest.Nights(t) {
+		reporttest.CheckGolden(t, "testdata/night-"+name+".xml", reporttest.Draw(t, JUnit, n))
+	}
+}
+
+// element is any of JUnit's.
+type element struct {
+	XMLName  xml.Name
+	Attrs    []xml.Attr `xml:",any,attr"`
+	Children []element  `xml:",any"`
+}
+
+// shape is what may stand where in the format: for each element the attributes
+// that it must have, and the elements that it may, in their order.
+var shape = map[string]struct{ attrs, children []string }{
+	"testsuites": {[]string{"name", "tests", "failures", "errors", "skipped", "time"}, []string{"testsuite"}},
+	"testsuite":  {[]string{"name", "tests", "failures", "errors", "skipped", "time"}, []string{"properties", "testcase", "system-out"}},
+	"properties": {nil, []string{"property"}},
+	"property":   {[]string{"name", "value"}, nil},
+	"testcase":   {[]string{"classname", "name", "time"}, []string{"failure", "error", "skipped", "system-out"}},
+	"failure":    {[]string{"type", "message"}, nil},
+	"error":      {[]string{"type", "message"}, nil},
+	"skipped":    {[]string{"message"}, nil},
+	"system-out": {nil, nil},
+}
+
+func (e element) check(t *testing.T) {
+	want, ok := shape[e.XMLName.Local]
+	if !ok {
+		t.Errorf("element %s", e.XMLName.Local)
+	}
+	for _, name := range want.attrs {
+		if !slices.ContainsFunc(e.Attrs, func(a xml.Attr) bool { return a.Name.Local == name }) {
+			t.Errorf("%s has no %s", e.XMLName.Local, name)
+		}
+	}
+	last := 0
+	for _, c := range e.Children {
+		i := slices.Index(want.children, c.XMLName.Local)
+		if i < last {
+			t.Errorf("%s in %s", c.XMLName.Local, e.XMLName.Local)
+		}
+		last = i
+		c.check(t)
+	}
+}
+
+func TestJUnitHasTheShapeThatCISystemsRead(t *testing.T) {
+	all := reporttest.Nights(t)
+	all["hostile"], all["empty"] = reporttest.HostileNight(t), reporttest.NightOf()
+	for name, n := range all {
+		t.Run(name, func(t *testing.T) {
+			decoder := xml.NewDecoder(strings.NewReader(reporttest.Draw(t, JUnit, n)))
+			var root element
+			if err := decoder.Decode(&root); err != nil {
+				t.Fatal(err)
+			}
+			if root.XMLName.Local != "testsuites" || len(root.Children) != len(n.Runs) {
+				t.Errorf("%s with %d suites", root.XMLName.Local, len(root.Children))
+			}
+			root.check(t)
+		})
+	}
+}
+
+func TestASuiteFailsIfAndOnlyIfItsScenarioDoes(t *testing.T) {
+	n := reporttest.Nights(t)["bad"]
+	for _, j := range n.Runs {
+		s := newSuite(j)
+		failed := j.Outcome == result.OutcomeRegression || j.Outcome == result.OutcomeFail
+		if (s.Failures > 0) != failed || (s.Errors > 0) != (j.Outcome == result.OutcomeError) {
+			t.Errorf("%s is %s: %+v", j.Scenario, j.Outcome, s.counts)
+		}
+	}
+}
+
+// A night that ends with exit code 4 is not all green, whatever it could not tell.
+func TestASuiteOfAnInconclusiveScenarioHasASkippedCase(t *testing.T) {
+	unsettled := reporttest.Judged(t, "docker", result.OutcomeInconclusive)
+	unsettled.Reason = "not settled by 3 attempts"
+	alone := reporttest.Judged(t, "inconclusive", result.OutcomeInconclusive) // of one arm, which has no comparison
+	alone.Reason, alone.Result.Arms, alone.Result.Comparisons, alone.Result.Expected = "no race", alone.Result.Arms[:1], nil, nil
+	for _, j := range []result.Judged{unsettled, alone} {
+		s := newSuite(j)
+		last := s.Cases[len(s.Cases)-1]
+		if s.Skipped != 1 || last.Name != "history" || last.Skipped == nil || last.Skipped.Message != j.Reason {
+			t.Errorf("%s: %+v, %+v", j.Scenario, s.counts, last)
+		}
+	}
+}
+
+func TestAFindingFailsTheCaseOfItsOwnClaim(t *testing.T) {
+	j := reporttest.Judged(t, "docker", result.OutcomeRegression)
+	no := false
+	j.Result.Expected = []result.Expect{
+		{Arm: "random-fully", Race: "absent", Held: &no, Found: "one"}, {Arm: "random-fully", Race: "reproduced", Held: &no, Found: "two"}}
+	j.Findings = []result.Finding{{Kind: result.ExpectationBroken, Arm: "random-fully", Claim: "race reproduced", Text: "it broke"}}
+	s := newSuite(j)
+	messages := map[string]string{}
+	for _, c := range s.Cases {
+		if c.Failure != nil {
+			messages[c.Name] = c.Failure.Message
+		}
+	}
+	if len(messages) != 2 || messages["random-fully: race absent"] != "one" || messages["random-fully: race reproduced"] != "it broke" {
+		t.Errorf("failures %q", messages)
+	}
+}

@@ -1,0 +1,210 @@
+// Package reporttest holds what the tests of reports share: nights and histories
+// to draw, and golden files.
+package reporttest
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"snatlab/harness/result"
+	"snatlab/harness/result/resultfile"
+)
+
+var update = flag.Bool("update", false, "write what is printed now to testdata")
+
+// Draw returns what a report draws of v.
+func Draw[T any](t *testing.T, report func(io.Writer, T) error, v T) string {
+	t.Helper()
+	var out bytes.Buffer
+	if err := report(&out, v); err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}
+
+// CheckGolden compares a report with the file at path.
+func CheckGolden(t *testing.T, path, got string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("%s: got\n%s\nwant\n%s", path, got, want)
+	}
+}
+
+// Fixtures returns the paths of the results that are drawn, in testdata of package
+// report.
+func Fixtures(t *testing.T) []string {
+	t.Helper()
+	paths, err := filepath.Glob(filepath.Join(folder(), "*.json"))
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no results: %v", err)
+	}
+	return paths
+}
+
+// ReadFixture reads one of them, by its name without the extension.
+func ReadFixture(t *testing.T, name string) *result.Result {
+	t.Helper()
+	r, err := resultfile.Read(filepath.Join(folder(), name+".json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// folder is where package report has its results, seen from there or from a
+// package below it.
+func folder() string {
+	if _, err := os.Stat("testdata/docker.json"); err == nil {
+		return "testdata"
+	}
+	return "../testdata"
+}
+
+// Judged is a night's run with the result of a fixture.
+func Judged(t *testing.T, fixture string, o result.Outcome, findings ...result.Finding) result.Judged {
+	t.Helper()
+	r := ReadFixture(t, fixture)
+	j := result.Judged{
+		Scenario: r.Scenario.Name, File: fixture + ".yaml", Driver: r.Environment.Driver, Outcome: o, Seconds: r.Seconds,
+		Compared: 20, KernelBefore: r.Environment.Kernel, Attempts: 1, Findings: findings, Result: r,
+	}
+	for _, a := range r.Arms {
+		median := a.FailureRate.Median
+		j.Before = append(j.Before, result.ArmBefore{Arm: a.Name, Runs: 20, Lowest: median / 2, Median: median, Highest: median * 1.25})
+	}
+	return j
+}
+
+// NightOf is a night with the runs given, on a kernel that it was on before.
+func NightOf(runs ...result.Judged) *result.Night {
+	started := time.Date(2026, 11, 26, 3, 17, 0, 0, time.UTC)
+	last := started.AddDate(0, 0, -1)
+	return &result.Night{
+		Schema: result.NightSchema, ID: "20261126-031700-0c0ffe", Version: "v1.2.3", Started: started, Seconds: 62.5,
+		Kernel: "6.18.44", KernelBefore: "6.18.44", LastRun: &last, Runs: runs, Warnings: []string{},
+		Store: result.StoreState{Path: "/var/lib/snatlab", Runs: 240, Bytes: 13 << 20},
+	}
+}
+
+// Nights are those that are drawn, by name.
+func Nights(t *testing.T) map[string]*result.Night {
+	first := Judged(t, "docker", result.OutcomeOK)
+	first.Compared, first.KernelBefore, first.Before = 0, "", nil
+	arrived := NightOf(first)
+	arrived.KernelBefore, arrived.LastRun, arrived.Store.Runs = "", nil, 1
+
+	equal := Judged(t, "docker", result.OutcomeOK)
+	equal.KernelBefore = "6.12.107"
+	upgraded := NightOf(equal)
+	upgraded.KernelBefore = "6.12.107"
+
+	p := 0.0012
+	fell := Judged(t, "many", result.OutcomeRegression,
+		result.Finding{Kind: result.VerdictFell, Arm: "snat-pool", Text: "snat-pool was mitigated in 20 of 20 earlier runs, and is reduced now", P: nil},
+		result.Finding{Kind: result.FailuresRose, Arm: "snat-pool", Text: "snat-pool failed 1,010 of 16,000 requests (6.31 %); in 20 earlier runs at most 2", P: &p},
+		result.Finding{Kind: result.Shift, Arm: "masquerade", Text: "masquerade fails 24.9 % of requests; 40.0 to 41.2 % in 20 earlier runs", P: &p})
+	fell.Attempts = 3
+	known := Judged(t, "footnotes", result.OutcomeKnown,
+		result.Finding{Kind: result.ExpectationBroken, Arm: "random-fully", Claim: "unexplained <= 0.01 %", Text: "random-fully: unexplained <= 0.01 % held in 20 earlier runs, and does not now", Known: "ticket 4711"})
+	fails := Judged(t, "footnotes", result.OutcomeFail)
+	fails.Scenario, fails.Reason = "widened-again", fails.Result.Summary
+	dark := Judged(t, "inconclusive", result.OutcomeInconclusive)
+	dark.Reason, dark.Attempts = dark.Result.Summary, 3
+	broken := result.Judged{Scenario: "torn.yaml", File: "/etc/snatlab/scenarios/torn.yaml", Outcome: result.OutcomeError, Reason: "torn.yaml:3:1: arms: missing"}
+	bad := NightOf(fell, known, fails, dark, Judged(t, "docker", result.OutcomeOK), broken)
+	bad.Incomplete = "interrupted by SIGTERM; not run: quickstart"
+	bad.Warnings = []string{"/var/lib/snatlab/20261101-031700-facade: the file is empty"}
+	bad.Store.Error = "write /var/lib/snatlab: no space left on device"
+
+	unsettled := Judged(t, "docker", result.OutcomeInconclusive)
+	unsettled.Reason, unsettled.Attempts = "not settled by 3 attempts: random-fully failed 45 of 48,000 (0.09 %)", 3
+	maybe := Judged(t, "docker", result.OutcomeOK)
+	maybe.Scenario, maybe.KernelBefore, maybe.Doubts = "docker-pool", "6.12.107", []string{"random-fully failed 45 of 48,000 (0.09 %) for refused; in 5 earlier runs at most 0; that may be chance (p = 0.17)"}
+	anew := Judged(t, "docker", result.OutcomeOK)
+	anew.Scenario = "docker-quickstart"
+	anew.Compared, anew.KernelBefore, anew.Before, anew.Anew = 0, "", nil, "docker 28.1.0 -> 28.1.1"
+	late := Judged(t, "many", result.OutcomeRegression,
+		result.Finding{Kind: result.VerdictFell, Arm: "snat-pool", Text: "snat-pool was mitigated in 8 of 8 earlier runs, and is reduced now"})
+	late.Attempts, late.Reason = 2, "attempt 3: Docker engine: gone"
+	doubtful := NightOf(unsettled, maybe, anew, late)
+	doubtful.KernelBefore = "6.12.107"
+	return map[string]*result.Night{"first": arrived, "upgraded": upgraded, "bad": bad, "doubtful": doubtful}
+}
+
+// HostileName is a name that means something in every format.
+const HostileName = "a\"\\b\n<c>&]]>{d}\x1b[2J\x00\xff"
+
+// HostileNight is a night in which every name is [HostileName].
+func HostileNight(t *testing.T) *result.Night {
+	j := Judged(t, "docker", result.OutcomeRegression, result.Finding{Kind: result.NewCause, Arm: HostileName, Text: HostileName})
+	j.Scenario, j.Reason, j.Result.Arms[1].Name, j.Result.Environment.Kernel = HostileName, HostileName, HostileName, HostileName
+	n := NightOf(j)
+	n.Kernel, n.Version, n.Incomplete = HostileName, HostileName, HostileName
+	return n
+}
+
+// PastNights is a history of two kernels, the second of which breaks the mitigation
+// on its last day, and of a guest that ran once.
+func PastNights() *result.History {
+	key := result.Key{Scenario: "quickstart", Hash: "sha256:5b0c94d2e1a7", Arch: "amd64", CPUs: 2, Driver: "netns", Rootless: true, NAT: "nftables", Virtualisation: "kvm"}
+	s := result.Series{ID: "ba39f4fd", Key: key}
+	for i := range 9 {
+		r := result.RunSummary{ID: fmt.Sprintf("2026112%d-030000-3f9c2a", i), Version: "v1", Started: time.Date(2026, 11, 20+i, 3, 0, 0, 0, time.UTC),
+			Kernel: "6.12.107", Key: key, Verdict: result.Pass}
+		r.Folder = r.ID
+		lost, failed, verdict := 960+37*i, 0, result.Mitigated
+		if i > 5 {
+			r.Kernel = "6.18.15"
+		}
+		if i == 8 {
+			failed, verdict, r.Verdict = 700, result.Reduced, result.Fail
+		}
+		r.Arms = []result.ArmSummary{ArmSummary("masquerade", lost, ""), ArmSummary("random-fully", failed, verdict)}
+		s.Runs = append(s.Runs, r)
+	}
+	early := result.RunSummary{ID: "early", Folder: "early", Started: time.Date(2026, 11, 29, 3, 0, 0, 0, time.UTC), Kernel: "6.18.15", Key: key,
+		Verdict: result.Inconclusive, Incomplete: "interrupted by SIGINT", Arms: []result.ArmSummary{{Name: "masquerade"}, {Name: "random-fully"}}}
+	s.Runs = append(s.Runs, early)
+	s.Kernels = []result.KernelRuns{
+		{Kernel: "6.12.107", First: s.Runs[0].Started, Last: s.Runs[5].Started, Runs: 6, Verdicts: map[result.Verdict]int{result.Pass: 6}, Arms: []result.ArmRuns{
+			{Name: "masquerade", Requests: 48000, Failed: 6315, FailureRate: result.Spread{Median: .131, Low: new(.12), High: new(.143)}},
+			{Name: "random-fully", Requests: 48000, FailureRate: result.Spread{Low: new(0.), High: new(0.)}, Verdicts: map[result.ArmVerdict]int{result.Mitigated: 6}}}},
+		{Kernel: "6.18.15", First: s.Runs[6].Started, Last: early.Started, Runs: 4, Incomplete: 1, Verdicts: map[result.Verdict]int{result.Pass: 2, result.Fail: 1}, Arms: []result.ArmRuns{
+			{Name: "masquerade", Requests: 24000, Failed: 3657, FailureRate: result.Spread{Median: .152}},
+			{Name: "random-fully", Requests: 24000, Failed: 700, Verdicts: map[result.ArmVerdict]int{result.Mitigated: 2, result.Reduced: 1}}}},
+	}
+	guest := key
+	guest.Driver, guest.Rootless, guest.Virtualisation = "docker", false, "qemu"
+	guest.Docker, guest.Firewall, guest.Iptables = "28.5.2", "iptables", "1.8.9 (nft)"
+	alone := early
+	alone.Kernel, alone.Key = "7.2.12", guest
+	return &result.History{Schema: result.HistorySchema, Store: "/var/lib/snatlab", Warnings: []string{"/var/lib/snatlab/notes: no result.json in it; left out"},
+		Series: []result.Series{s, {ID: "0c41fa77", Key: guest, Runs: []result.RunSummary{alone}, Kernels: []result.KernelRuns{
+			{Kernel: "7.2.12", First: alone.Started, Last: alone.Started, Runs: 1, Incomplete: 1, Arms: []result.ArmRuns{{Name: "masquerade"}, {Name: "random-fully"}}}}}}}
+}
+
+// ArmSummary is an arm of a stored run, of 8,000 requests.
+func ArmSummary(name string, failed int, verdict result.ArmVerdict) result.ArmSummary {
+	rate := float64(failed) / 8000
+	a := result.ArmSummary{Name: name, Trials: 8, Requests: 8000, Failed: failed, Verdict: verdict,
+		FailureRate: result.Spread{Median: rate, Low: new(rate), Highest: rate}}
+	if failed > 0 {
+		a.Causes = map[string]int{result.SNATRace: failed - 1, result.Unexplained: 1}
+	}
+	return a
+}

@@ -1,0 +1,67 @@
+package wording
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"snatlab/harness/format"
+	"snatlab/harness/result"
+)
+
+// JudgedName names a scenario of a night, its driver, and how many attempts it
+// took: "quickstart (netns), 3 attempts".
+func JudgedName(j result.Judged) string {
+	text := j.Scenario
+	if j.Driver != "" {
+		text += fmt.Sprintf(" (%s)", j.Driver)
+	}
+	if j.Attempts > 1 {
+		text += fmt.Sprintf(", %d attempts", j.Attempts)
+	}
+	return text
+}
+
+// JudgedFigures sets the baseline against its history and names the verdicts of
+// the other arms: "masquerade 25.0 % (14.1 to 31.2 % in 20 runs); mitigated:
+// random-fully; no change on 6.18.15".
+func JudgedFigures(j result.Judged) string {
+	if j.Result == nil || len(j.Result.Arms) == 0 || len(j.Result.Arms[0].Trials) == 0 {
+		return "no result"
+	}
+	parts := []string{baselineFigures(j)}
+	for _, v := range []result.ArmVerdict{result.Worse, result.Undecided, result.NoDifference, result.Reduced, result.Mitigated, result.ArmInconclusive} {
+		var arms []string
+		for _, c := range j.Result.Comparisons {
+			if c.Verdict == v {
+				arms = append(arms, c.Arm)
+			}
+		}
+		if len(arms) > 0 {
+			parts = append(parts, fmt.Sprintf("%s: %s", v, strings.Join(arms, ", ")))
+		}
+	}
+	if isUnchanged(j) {
+		parts = append(parts, "no change on "+j.Result.Environment.Kernel)
+	}
+	return strings.Join(parts, "; ")
+}
+
+func baselineFigures(j result.Judged) string {
+	arm := j.Result.Arms[0]
+	text := fmt.Sprintf("%s %s", arm.Name, format.Percent(arm.FailureRate.Median))
+	i := slices.IndexFunc(j.Before, func(b result.ArmBefore) bool { return b.Arm == arm.Name })
+	if i < 0 || j.Before[i].Runs == 0 {
+		return text + " (first run)"
+	}
+	before := j.Before[i]
+	return fmt.Sprintf("%s (%s in %s)", text, format.Interval(&before.Lowest, &before.Highest, format.Percent),
+		format.Plural(before.Runs, "run", "runs"))
+}
+
+// isUnchanged reports whether a new kernel makes no difference. A doubt means that
+// it may make one.
+func isUnchanged(j result.Judged) bool {
+	return j.Outcome == result.OutcomeOK && len(j.Findings) == 0 && len(j.Doubts) == 0 &&
+		j.KernelBefore != "" && j.KernelBefore != j.Result.Environment.Kernel
+}

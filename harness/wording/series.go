@@ -1,0 +1,37 @@
+package wording
+
+import (
+	"strings"
+
+	"snatlab/harness/format"
+	"snatlab/harness/result"
+)
+
+// Series names the series of runs that have the key.
+func Series(k result.Key) string { return k.Scenario + ": " + Conditions(k) + ", hash " + k.Hash }
+
+// Conditions lists what the runs of a series have in common, the scenario left
+// out: "docker 28.5.2, iptables 1.8.9 (nft), amd64, 2 CPUs".
+func Conditions(k result.Key) string {
+	parts := []string{Driver(k.Driver, k.Rootless)}
+	if k.Docker != "" {
+		parts[0] += " " + k.Docker
+	}
+	if k.Firewall != "" {
+		parts = append(parts, "firewall "+k.Firewall)
+	}
+	switch {
+	case k.Iptables != "":
+		parts = append(parts, "iptables "+k.Iptables)
+	case k.NAT != "":
+		parts = append(parts, k.NAT)
+	}
+	parts = append(parts, k.Arch, format.Plural(k.CPUs, "CPU", "CPUs"))
+	if k.Virtualisation != "" {
+		parts = append(parts, "virtualisation "+k.Virtualisation)
+	}
+	if k.Guest != "" {
+		parts = append(parts, "guest under "+k.Guest)
+	}
+	return strings.Join(parts, ", ")
+}
