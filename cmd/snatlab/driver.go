@@ -82,7 +82,7 @@ func prepareDocker(ctx context.Context, s *scenario.Scenario) (_ *site, err erro
 	}
 	return &site{
 		open: func(ctx context.Context, run string, keep bool, say func(string)) (lab.Keeper, error) {
-			journal, err := undo.Create(undo.Dir, run, undoers())
+			journal, err := undo.CreateJournal(undo.Dir, run, undoers())
 			if err != nil {
 				return nil, err
 			}

@@ -85,7 +85,7 @@ func TestInterruptedErrors(t *testing.T) {
 // After a panic, the error names what is left on the host.
 func TestLeftBehind(t *testing.T) {
 	dir := t.TempDir()
-	j, err := undo.Create(dir, "20260102-030405-c0ffee", undo.Undoers{})
+	j, err := undo.CreateJournal(dir, "20260102-030405-c0ffee", undo.Undoers{})
 	must(t, err)
 	step := undo.NewStep("strange", "a rule", "remove it", 1)
 	_, err = j.Do(t.Context(), step, func(context.Context) error { return nil })

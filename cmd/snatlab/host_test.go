@@ -119,7 +119,7 @@ func hostState(t *testing.T) map[string][]string {
 		s["links"] = append(s["links"], l.Name)
 	}
 	slices.Sort(s["links"])
-	if s["journals"], err = undo.Find(undo.Dir); err != nil {
+	if s["journals"], err = undo.FindJournals(undo.Dir); err != nil {
 		t.Fatal(err)
 	}
 	for _, pattern := range []string{"/run/netns/*", undo.Dir + "/netns", undo.Dir + "/netns/*"} {

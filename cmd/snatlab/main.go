@@ -53,7 +53,7 @@ func run(args []string) (code int) {
 // is lost.
 func leftBehind(dir string) error {
 	var left []undo.Left
-	for _, s := range undo.Unfinished(dir) {
+	for _, s := range undo.UnfinishedSteps(dir) {
 		left = append(left, undo.Left{Step: s, Err: errors.New("not undone before the panic ended the run")})
 	}
 	if left == nil {

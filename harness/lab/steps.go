@@ -25,13 +25,13 @@ const (
 // Undoers undo what this package changes.
 func Undoers() undo.Undoers {
 	return undo.Undoers{
-		KindSysctl: undo.With(func(_ context.Context, s sysctl) error {
+		KindSysctl: undo.NewUndoer(func(_ context.Context, s sysctl) error {
 			if err := s.check(); err != nil {
 				return err
 			}
 			return machine.RestoreSysctl(s.Name, s.Before, s.Set)
 		}),
-		KindAddress: undo.With(func(_ context.Context, a address) error {
+		KindAddress: undo.NewUndoer(func(_ context.Context, a address) error {
 			if err := a.check(); err != nil {
 				return err
 			}

@@ -20,10 +20,10 @@ import (
 // markOf returns the mark of rules that are written for a journal; empty if
 // they carry none.
 func markOf(j *undo.Journal) string {
-	if j.Run() == "" {
+	if j.RunID() == "" {
 		return ""
 	}
-	return markPrefix + j.Run()
+	return markPrefix + j.RunID()
 }
 
 const markPrefix = "snatlab-"

@@ -216,10 +216,10 @@ func texts(rules []rule) []string {
 // Undoers returns the undoers of the steps that this package and nftables journal.
 func Undoers() undo.Undoers {
 	all := undo.Undoers{
-		KindAccept:          undo.With(func(ctx context.Context, s accept) error { return s.remove(ctx) }),
-		KindMasquerade:      undo.With(func(ctx context.Context, s masquerade) error { return s.remove(ctx) }),
-		KindRewrite:         undo.With(func(ctx context.Context, s rewrite) error { return s.restore(ctx) }),
-		nftablesRewriteKind: undo.With(func(ctx context.Context, s nftablesRewrite) error { return s.restore(ctx) }),
+		KindAccept:          undo.NewUndoer(func(ctx context.Context, s accept) error { return s.remove(ctx) }),
+		KindMasquerade:      undo.NewUndoer(func(ctx context.Context, s masquerade) error { return s.remove(ctx) }),
+		KindRewrite:         undo.NewUndoer(func(ctx context.Context, s rewrite) error { return s.restore(ctx) }),
+		nftablesRewriteKind: undo.NewUndoer(func(ctx context.Context, s nftablesRewrite) error { return s.restore(ctx) }),
 	}
 	maps.Copy(all, nftables.Undoers())
 	return all

@@ -112,7 +112,7 @@ func replay(t *testing.T, path string) {
 	if err := os.WriteFile(dead, []byte(nattest.ReadFile(t, path)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	j, err := undo.Open(dead, Undoers())
+	j, err := undo.OpenJournal(dead, Undoers())
 	if err != nil {
 		t.Fatal(err)
 	}

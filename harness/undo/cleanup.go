@@ -26,13 +26,13 @@ type Replay struct {
 
 // Run undoes every journal. After an error it continues with the next one.
 func (r Replay) Run(ctx context.Context) error {
-	paths, err := Find(r.Dir)
+	paths, err := FindJournals(r.Dir)
 	if err != nil {
 		return err
 	}
 	var errs []error
 	for _, path := range paths {
-		if Alive(path) {
+		if IsActive(path) {
 			errs = append(errs, r.undoActive(ctx, path))
 		} else {
 			errs = append(errs, r.undoEnded(ctx, path))
@@ -48,30 +48,30 @@ func (r Replay) undoActive(ctx context.Context, path string) error {
 	case !r.Kept:
 		return nil
 	case !r.Active:
-		return fmt.Errorf("%s is going on, by %s: left alone (let it end, or undo its changes all the same with --force)", Owner(path), path)
+		return fmt.Errorf("%s is going on, by %s: left alone (let it end, or undo its changes all the same with --force)", DescribeOwner(path), path)
 	}
-	journal, err := Read(path, r.Undoers)
+	journal, err := ReadJournal(path, r.Undoers)
 	if err != nil {
 		return err
 	}
-	r.Notify(fmt.Sprintf("%s is going on: undoing its changes all the same; it is not killed, and its journal %s stays with it", Owner(path), path))
+	r.Notify(fmt.Sprintf("%s is going on: undoing its changes all the same; it is not killed, and its journal %s stays with it", DescribeOwner(path), path))
 	return r.undoSteps(ctx, journal)
 }
 
 // undoEnded undoes the journal of a run that has ended.
 func (r Replay) undoEnded(ctx context.Context, path string) error {
-	journal, err := Open(path, r.Undoers)
+	journal, err := OpenJournal(path, r.Undoers)
 	if err != nil {
 		return err
 	}
-	if !journal.OfThisBoot() {
+	if !journal.IsOfThisBoot() {
 		r.Notify(fmt.Sprintf("journal %s is of another boot: what it tells of is gone, so it is removed, and nothing of it undone", path))
 		if r.DryRun {
 			return journal.Leave()
 		}
 		return journal.Discard()
 	}
-	if journal.Kept() && !r.Kept {
+	if journal.IsKept() && !r.Kept {
 		return journal.Leave()
 	}
 	return r.undoSteps(ctx, journal)

@@ -13,7 +13,7 @@ import (
 // returns its path.
 func journalOf(t *testing.T, dir, run string, keep bool, names ...string) string {
 	t.Helper()
-	j, err := Create(dir, run, nil)
+	j, err := CreateJournal(dir, run, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +107,7 @@ func TestReplay(t *testing.T) {
 func TestReplayOfActiveRun(t *testing.T) {
 	t.Parallel()
 	dir, h, o := t.TempDir(), &host{}, output{}
-	active, err := Create(dir, "1", nil)
+	active, err := CreateJournal(dir, "1", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

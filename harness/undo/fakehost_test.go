@@ -20,7 +20,7 @@ type host struct {
 	refuses map[string]int // how often the undoing of a name fails
 }
 
-func (h *host) undoers() Undoers { return Undoers{"name": With(h.undo)} }
+func (h *host) undoers() Undoers { return Undoers{"name": NewUndoer(h.undo)} }
 
 func (h *host) undo(ctx context.Context, name string) error {
 	if ctx.Err() != nil {
@@ -57,7 +57,7 @@ func (h *host) put(t *testing.T, j *Journal, names ...string) (entries []Entry) 
 // create starts a journal in a folder of its own.
 func create(t *testing.T, how Undoers) *Journal {
 	t.Helper()
-	j, err := Create(filepath.Join(t.TempDir(), "snatlab"), run, how)
+	j, err := CreateJournal(filepath.Join(t.TempDir(), "snatlab"), run, how)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +68,7 @@ func create(t *testing.T, how Undoers) *Journal {
 // reopen reads what a process would find that comes after the journal's own.
 func reopen(t *testing.T, path string, how Undoers) *Journal {
 	t.Helper()
-	j, err := Open(path, how)
+	j, err := OpenJournal(path, how)
 	if err != nil {
 		t.Fatal(err)
 	}

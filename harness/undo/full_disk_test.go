@@ -21,7 +21,7 @@ func TestARecordThatDidNotFitLeavesNoHalf(t *testing.T) {
 		t.Fatal(err)
 	}
 	h := &host{}
-	j, err := Create(dir, run, h.undoers())
+	j, err := CreateJournal(dir, run, h.undoers())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,14 +51,14 @@ func TestARecordThatDidNotFitLeavesNoHalf(t *testing.T) {
 func TestAFullDiskDoesNotKeepTheHostFromBeingPutBack(t *testing.T) {
 	dir := smallDisk(t, 2*os.Getpagesize())
 	h := &host{}
-	j, err := Create(dir, run, h.undoers())
+	j, err := CreateJournal(dir, run, h.undoers())
 	if err != nil {
 		t.Fatal(err)
 	}
 	h.put(t, j, "a", "b")
 	_ = os.WriteFile(filepath.Join(dir, "filler"), make([]byte, os.Getpagesize()), 0o600)
 	for err == nil {
-		err = j.write(record{Undone: new(-1)})
+		err = j.writeRecord(journalRecord{Undone: new(-1)})
 	}
 	closeJournal(t, j)
 	same(t, "undone", h.undone, []string{"b", "a"})

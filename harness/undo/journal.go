@@ -18,7 +18,7 @@ import (
 // Dir is where journals lie.
 const Dir = "/run/snatlab"
 
-const suffix = ".journal"
+const journalSuffix = ".journal"
 
 // Journal is the record of one run. Its file has a header and then one line a
 // record; it is removed when all is undone.
@@ -38,14 +38,14 @@ type Entry struct {
 	Step   Step
 }
 
-// Create starts the journal of a run in dir, which is made if need be.
-func Create(dir, run string, how Undoers) (*Journal, error) {
+// CreateJournal starts the journal of a run in dir, which is made if need be.
+func CreateJournal(dir, run string, how Undoers) (*Journal, error) {
 	folder, err := makeFolder(dir)
 	if err != nil {
 		return nil, fmt.Errorf("open the folder of journals: %w", err)
 	}
 	defer folder.Close()
-	file, err := folder.open(run+suffix, os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND)
+	file, err := folder.openTrusted(run+journalSuffix, os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND)
 	if err != nil {
 		return nil, fmt.Errorf("create journal: %w", err)
 	}
@@ -55,10 +55,10 @@ func Create(dir, run string, how Undoers) (*Journal, error) {
 	if err != nil {
 		err = fmt.Errorf("lock journal: %w", err)
 	} else {
-		err = j.write(record{Header: newHeader(run)})
+		err = j.writeRecord(journalRecord{Header: newHeader(run)})
 	}
 	if err != nil {
-		return nil, errors.Join(err, j.remove())
+		return nil, errors.Join(err, j.removeFile())
 	}
 	return j, nil
 }
@@ -67,9 +67,9 @@ func Create(dir, run string, how Undoers) (*Journal, error) {
 // happens to it, such as those inside a network namespace that only it holds.
 func InMemory(how Undoers) *Journal { return &Journal{how: how} }
 
-// Find lists the journals in dir, oldest run first. A folder that another user
+// FindJournals lists the journals in dir, oldest run first. A folder that another user
 // can write to is an *[UntrustedError]; its journals are not listed.
-func Find(dir string) ([]string, error) {
+func FindJournals(dir string) ([]string, error) {
 	folder, err := openFolder(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -77,17 +77,17 @@ func Find(dir string) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("look for journals: %w", err)
 	}
-	names, err := folder.names(suffix)
+	names, err := folder.listFiles(journalSuffix)
 	for i, name := range names {
 		names[i] = filepath.Join(dir, name)
 	}
 	return names, errors.Join(err, folder.Close())
 }
 
-// Alive reports whether the process that keeps a journal still works with it.
+// IsActive reports whether the process that keeps a journal still works with it.
 // Its journal is nobody else's to undo.
-func Alive(path string) bool {
-	file, err := openJournal(path, os.O_RDONLY)
+func IsActive(path string) bool {
+	file, err := openJournalFile(path, os.O_RDONLY)
 	if err != nil {
 		return false
 	}
@@ -95,52 +95,52 @@ func Alive(path string) bool {
 	return errors.Is(unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB), unix.EWOULDBLOCK)
 }
 
-func openJournal(path string, flags int) (*os.File, error) {
+func openJournalFile(path string, flags int) (*os.File, error) {
 	folder, err := openFolder(filepath.Dir(path))
 	if err != nil {
 		return nil, fmt.Errorf("open journal: %w", err)
 	}
 	defer folder.Close()
-	file, err := folder.open(filepath.Base(path), flags)
+	file, err := folder.openTrusted(filepath.Base(path), flags)
 	if err != nil {
 		return nil, fmt.Errorf("open journal: %w", err)
 	}
 	return file, nil
 }
 
-// Open reads a journal that another process left behind. A last line that is
+// OpenJournal reads a journal that another process left behind. A last line that is
 // torn was being written when its process died: the change it announces was
 // not made.
-func Open(path string, how Undoers) (*Journal, error) {
-	file, err := openJournal(path, os.O_RDWR|os.O_APPEND)
+func OpenJournal(path string, how Undoers) (*Journal, error) {
+	file, err := openJournalFile(path, os.O_RDWR|os.O_APPEND)
 	if err != nil {
 		return nil, err
 	}
 	j := &Journal{path: path, file: file, how: how}
-	if err := j.load(); err != nil {
+	if err := j.loadRecords(); err != nil {
 		return nil, errors.Join(fmt.Errorf("read journal %s: %w", path, err), j.Leave())
 	}
 	return j, nil
 }
 
-// Read reads a journal that another process may be working with. Whatever is
+// ReadJournal reads a journal that another process may be working with. Whatever is
 // undone of it, its file stays, as it is.
-func Read(path string, how Undoers) (*Journal, error) {
-	file, err := openJournal(path, os.O_RDONLY)
+func ReadJournal(path string, how Undoers) (*Journal, error) {
+	file, err := openJournalFile(path, os.O_RDONLY)
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close()
 	j := &Journal{path: path, how: how}
-	if _, _, err := j.read(file); err != nil {
+	if _, _, err := j.replayRecords(file); err != nil {
 		return nil, fmt.Errorf("read journal %s: %w", path, err)
 	}
 	return j, nil
 }
 
-// load reads the file, and cuts a torn record off.
-func (j *Journal) load() error {
-	whole, torn, err := j.read(j.file)
+// loadRecords reads the file, and cuts a torn record off.
+func (j *Journal) loadRecords() error {
+	whole, torn, err := j.replayRecords(j.file)
 	if err != nil || !torn {
 		return err
 	}
@@ -156,11 +156,11 @@ func (j *Journal) Do(ctx context.Context, s Step, change func(context.Context) e
 	if ctx.Err() != nil {
 		return Entry{number: -1}, context.Cause(ctx)
 	}
-	if err := s.check(); err != nil {
+	if err := s.checkBounds(); err != nil {
 		return Entry{number: -1}, fmt.Errorf("write journal: %w", err)
 	}
 	e := Entry{number: j.next, Step: s}
-	if err := j.write(record{Do: &do{Number: e.number, Step: s}}); err != nil {
+	if err := j.writeRecord(journalRecord{Do: &changeRecord{Number: e.number, Step: s}}); err != nil {
 		return e, err
 	}
 	j.next++
@@ -177,12 +177,12 @@ func (j *Journal) Undo(ctx context.Context, e Entry) error {
 		return nil
 	}
 	maybeCrash(ctx, beforeUndo, e.Step)
-	if err := j.how.undo(ctx, e.Step); err != nil {
+	if err := j.how.undoStep(ctx, e.Step); err != nil {
 		return fmt.Errorf("undo %s: %w", e.Step.What, err)
 	}
 	maybeCrash(ctx, afterUndo, e.Step)
-	j.forget(e.number)
-	return j.write(record{Undone: &e.number})
+	j.markUndone(e.number)
+	return j.writeRecord(journalRecord{Undone: &e.number})
 }
 
 // Steps lists what has not been undone, in the order in which it will be.
@@ -197,7 +197,7 @@ func (j *Journal) Steps() []Step {
 // Keep ends the journal and leaves its changes, on the user's word, for
 // `snatlab cleanup` to undo.
 func (j *Journal) Keep() error {
-	if err := j.write(record{Kept: true}); err != nil {
+	if err := j.writeRecord(journalRecord{Kept: true}); err != nil {
 		return err
 	}
 	j.kept = true
@@ -212,26 +212,26 @@ func (j *Journal) Leave() error {
 	return j.file.Close()
 }
 
-// Run returns the id of the run that the journal belongs to. It is empty for a
+// RunID returns the id of the run that the journal belongs to. It is empty for a
 // journal in memory.
-func (j *Journal) Run() string {
+func (j *Journal) RunID() string {
 	if j.path == "" {
 		return ""
 	}
-	return strings.TrimSuffix(filepath.Base(j.path), suffix)
+	return strings.TrimSuffix(filepath.Base(j.path), journalSuffix)
 }
 
-// Kept tells that the changes were left on the user's word, and not by a crash.
-func (j *Journal) Kept() bool { return j.kept }
+// IsKept tells that the changes were left on the user's word, and not by a crash.
+func (j *Journal) IsKept() bool { return j.kept }
 
-// OfThisBoot tells whether what the journal describes can still exist. One that
+// IsOfThisBoot tells whether what the journal describes can still exist. One that
 // does not say which boot it is of may be of this one.
-func (j *Journal) OfThisBoot() bool { return j.boot == "" || boot() == "" || j.boot == boot() }
+func (j *Journal) IsOfThisBoot() bool { return j.boot == "" || bootID() == "" || j.boot == bootID() }
 
 // Discard removes the journal and undoes nothing.
 func (j *Journal) Discard() error {
 	j.open = nil
-	return j.remove()
+	return j.removeFile()
 }
 
 // Close undoes all that is left, newest first, and removes the journal. A step
@@ -248,15 +248,15 @@ func (j *Journal) Close(ctx context.Context) error {
 	if left != nil {
 		return &LeftError{Left: left}
 	}
-	err := j.remove()
+	err := j.removeFile()
 	if panicked != nil {
 		panic(panicked)
 	}
 	return err
 }
 
-// remove ends the journal.
-func (j *Journal) remove() error {
+// removeFile ends the journal.
+func (j *Journal) removeFile() error {
 	if j.file == nil {
 		return nil
 	}
@@ -279,20 +279,20 @@ func removeJournal(path string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(folder.remove(filepath.Base(path)), folder.Close())
+	return errors.Join(folder.removeFile(filepath.Base(path)), folder.Close())
 }
 
 // undoTwice gives a step a second chance: what stood in its way may have been
 // the very signal that ended the run.
 func (j *Journal) undoTwice(ctx context.Context, e Entry, panicked *any) error {
-	if j.try(ctx, e, panicked) == nil {
+	if j.undoGuarded(ctx, e, panicked) == nil {
 		return nil
 	}
-	return j.try(ctx, e, panicked)
+	return j.undoGuarded(ctx, e, panicked)
 }
 
-// try puts a panic off: it must not keep the other steps from being undone.
-func (j *Journal) try(ctx context.Context, e Entry, panicked *any) (err error) {
+// undoGuarded puts a panic off: it must not keep the other steps from being undone.
+func (j *Journal) undoGuarded(ctx context.Context, e Entry, panicked *any) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			*panicked, err = p, fmt.Errorf("undo %s: panic: %v", e.Step.What, p)
@@ -301,11 +301,11 @@ func (j *Journal) try(ctx context.Context, e Entry, panicked *any) (err error) {
 	return j.Undo(ctx, e)
 }
 
-func (j *Journal) forget(number int) {
+func (j *Journal) markUndone(number int) {
 	j.open = slices.DeleteFunc(j.open, func(e Entry) bool { return e.number == number })
 }
 
-func (j *Journal) write(r record) error {
+func (j *Journal) writeRecord(r journalRecord) error {
 	if j.file == nil {
 		return nil
 	}

@@ -25,12 +25,12 @@ func FuzzOpenJournal(f *testing.F) {
 	}
 	dir := f.TempDir()
 	f.Fuzz(func(t *testing.T, data []byte) {
-		path := filepath.Join(dir, run+suffix)
+		path := filepath.Join(dir, run+journalSuffix)
 		if err := os.WriteFile(path, data, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		how := Undoers{}
-		j, err := Open(path, how)
+		j, err := OpenJournal(path, how)
 		if err != nil {
 			if left, _ := os.ReadFile(path); !bytes.Equal(left, data) {
 				t.Errorf("refused with %v, and changed to %q", err, left)

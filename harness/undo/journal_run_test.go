@@ -7,23 +7,23 @@ import (
 
 func TestRun(t *testing.T) {
 	dir := t.TempDir()
-	j, err := Create(dir, "20260102-030405-abcdef", nil)
+	j, err := CreateJournal(dir, "20260102-030405-abcdef", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := j.Leave(); err != nil {
 		t.Fatal(err)
 	}
-	again, err := Read(filepath.Join(dir, "20260102-030405-abcdef.journal"), nil)
+	again, err := ReadJournal(filepath.Join(dir, "20260102-030405-abcdef.journal"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for want, j := range map[string]*Journal{"20260102-030405-abcdef": j, "": InMemory(nil)} {
-		if got := j.Run(); got != want {
+		if got := j.RunID(); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}
-	if got := again.Run(); got != j.Run() {
-		t.Errorf("got %q, want %q", got, j.Run())
+	if got := again.RunID(); got != j.RunID() {
+		t.Errorf("got %q, want %q", got, j.RunID())
 	}
 }

@@ -173,7 +173,7 @@ func TestAJournalReplacesNothing(t *testing.T) {
 		"a file":           func(path string) error { return os.WriteFile(path, []byte("precious"), 0o600) },
 		"a symlink":        func(path string) error { return os.Symlink(filepath.Join(filepath.Dir(path), "precious"), path) },
 		"a dangling link":  func(path string) error { return os.Symlink("nowhere", path) },
-		"another journal":  func(path string) error { _, err := Create(filepath.Dir(path), run, nil); return err },
+		"another journal":  func(path string) error { _, err := CreateJournal(filepath.Dir(path), run, nil); return err },
 		"a folder of that": func(path string) error { return os.Mkdir(path, 0o700) },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -186,7 +186,7 @@ func TestAJournalReplacesNothing(t *testing.T) {
 				t.Fatal(err)
 			}
 			before := contents(t, dir)
-			if _, err := Create(dir, run, nil); !errors.Is(err, fs.ErrExist) {
+			if _, err := CreateJournal(dir, run, nil); !errors.Is(err, fs.ErrExist) {
 				t.Errorf("error %v, want that it exists", err)
 			}
 			if d := cmp.Diff(before, contents(t, dir)); d != "" {
@@ -217,7 +217,7 @@ func TestFindListsTheOldestRunFirst(t *testing.T) {
 	dir := t.TempDir()
 	ids := []string{"20251231-235959-ffffff", "20260101-000000-000000", "20260101-000000-0000ab", "20260201-000000-000000"}
 	for _, i := range []int{2, 0, 3, 1} {
-		if _, err := Create(dir, ids[i], nil); err != nil {
+		if _, err := CreateJournal(dir, ids[i], nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -228,7 +228,7 @@ func TestFindListsTheOldestRunFirst(t *testing.T) {
 	for _, id := range ids {
 		expected = append(expected, filepath.Join(dir, id+".journal"))
 	}
-	found, err := Find(dir)
+	found, err := FindJournals(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -236,7 +236,7 @@ func TestFindListsTheOldestRunFirst(t *testing.T) {
 }
 
 func TestFindGivesNothingWhereNothingEverRan(t *testing.T) {
-	found, err := Find(filepath.Join(t.TempDir(), "snatlab"))
+	found, err := FindJournals(filepath.Join(t.TempDir(), "snatlab"))
 	if err != nil || found != nil {
 		t.Errorf("%v, %v", found, err)
 	}

@@ -9,10 +9,10 @@ func TestWhatWasKeptIsLeftUntilItIsCleanedUp(t *testing.T) {
 	h := &host{}
 	j := create(t, h.undoers())
 	h.put(t, j, "network", "container")
-	if j.Kept() {
+	if j.IsKept() {
 		t.Error("kept before anybody said so")
 	}
-	if !Alive(j.path) {
+	if !IsActive(j.path) {
 		t.Error("this process is at work with it")
 	}
 	if err := j.Keep(); err != nil {
@@ -20,11 +20,11 @@ func TestWhatWasKeptIsLeftUntilItIsCleanedUp(t *testing.T) {
 	}
 	same(t, "undone", h.undone, nil)
 
-	if Alive(j.path) {
+	if IsActive(j.path) {
 		t.Error("nobody is at work with it")
 	}
 	later := reopen(t, j.path, h.undoers())
-	if !later.Kept() {
+	if !later.IsKept() {
 		t.Error("the next process takes it for what a crash left")
 	}
 	same(t, "will be undone", steps(later), []string{"the name container", "the name network"})

@@ -79,7 +79,7 @@ func TestAKindThatIsNotKnownIsLeftAndNamed(t *testing.T) {
 }
 
 func TestArgumentsThatDoNotFitAreAnErrorNotAnUndoing(t *testing.T) {
-	undo := With(func(context.Context, struct{ Path string }) error {
+	undo := NewUndoer(func(context.Context, struct{ Path string }) error {
 		t.Error("undone")
 		return nil
 	})

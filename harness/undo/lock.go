@@ -18,7 +18,7 @@ import (
 // releases it when its process ends, however it ends.
 type Lock struct{ file *os.File }
 
-const lockName = "lock"
+const lockFileName = "lock"
 
 // Holder is who has the lock.
 type Holder struct {
@@ -46,11 +46,11 @@ func TakeLock(dir, what string) (*Lock, error) {
 		return nil, fmt.Errorf("open the lock's folder: %w", err)
 	}
 	defer folder.Close()
-	file, err := folder.open(lockName, os.O_RDWR|os.O_CREATE)
+	file, err := folder.openTrusted(lockFileName, os.O_RDWR|os.O_CREATE)
 	if err != nil {
 		return nil, fmt.Errorf("open lock: %w", err)
 	}
-	return lock(file, what)
+	return lockFile(file, what)
 }
 
 // TakeStoreLock takes the lock in dir, which may be a folder that users share:
@@ -66,15 +66,15 @@ func TakeStoreLock(dir, what string) (*Lock, error) {
 	if err := unix.Fstat(int(folder.Fd()), &s); err != nil {
 		return nil, fmt.Errorf("look at %s: %w", dir, err)
 	}
-	file, err := openFile(folder, filepath.Join(dir, lockName), os.O_RDWR|os.O_CREATE, uint32(os.Geteuid()), s.Uid)
+	file, err := openTrustedFile(folder, filepath.Join(dir, lockFileName), os.O_RDWR|os.O_CREATE, uint32(os.Geteuid()), s.Uid)
 	if err != nil {
 		return nil, fmt.Errorf("open lock: %w", err)
 	}
-	return lock(file, what)
+	return lockFile(file, what)
 }
 
-// lock locks a file and writes into it who does.
-func lock(file *os.File, what string) (*Lock, error) {
+// lockFile locks a file and writes into it who does.
+func lockFile(file *os.File, what string) (*Lock, error) {
 	if err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		defer file.Close()
 		if !errors.Is(err, unix.EWOULDBLOCK) {

@@ -13,20 +13,20 @@ import (
 	"snatlab/harness/printable"
 )
 
-// record is one line of the file. Exactly one part is set.
-type record struct {
-	Header *header `json:"header,omitempty"`
-	Do     *do     `json:"do,omitempty"`
-	Undone *int    `json:"undone,omitempty"`
-	Kept   bool    `json:"kept,omitempty"`
+// journalRecord is one line of the file. Exactly one part is set.
+type journalRecord struct {
+	Header *journalHeader `json:"header,omitempty"`
+	Do     *changeRecord  `json:"do,omitempty"`
+	Undone *int           `json:"undone,omitempty"`
+	Kept   bool           `json:"kept,omitempty"`
 }
 
-type do struct {
+type changeRecord struct {
 	Number int  `json:"number"`
 	Step   Step `json:"step"`
 }
 
-const version = 1
+const journalVersion = 1
 
 // What a journal may hold is bounded, so that reading one neither fills the
 // memory nor the terminal. A run has some hundred changes open at a time, and
@@ -39,8 +39,8 @@ const (
 	maxOpen = 10_000   // changes that are not undone
 )
 
-// check reports a step that no snatlab writes.
-func (s Step) check() error {
+// checkBounds reports a step that no snatlab writes.
+func (s Step) checkBounds() error {
 	for _, c := range []struct {
 		field     string
 		size, max int
@@ -55,19 +55,19 @@ func (s Step) check() error {
 // runNames are the forms of a run's id.
 var runNames = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
 
-func (h *header) check() error {
+func (h *journalHeader) checkHeader() error {
 	switch {
-	case h.Version != version:
-		return fmt.Errorf("not a journal of version %d", version)
+	case h.Version != journalVersion:
+		return fmt.Errorf("not a journal of version %d", journalVersion)
 	case !runNames.MatchString(h.Run):
 		return fmt.Errorf("not a journal: its run is %.130q, which is no run's id", h.Run)
 	}
 	return nil
 }
 
-// read replays the records of a file. It returns the length of the whole
+// replayRecords replays the records of a file. It returns the length of the whole
 // records; torn reports that something follows them.
-func (j *Journal) read(file io.Reader) (whole int64, torn bool, err error) {
+func (j *Journal) replayRecords(file io.Reader) (whole int64, torn bool, err error) {
 	lines := bufio.NewReaderSize(file, maxLine)
 	for n := 1; ; n++ {
 		line, err := lines.ReadSlice('\n')
@@ -79,33 +79,33 @@ func (j *Journal) read(file io.Reader) (whole int64, torn bool, err error) {
 		case err != nil:
 			return 0, false, err
 		}
-		if err := j.replay(n, line); err != nil {
+		if err := j.applyRecord(n, line); err != nil {
 			return 0, false, err
 		}
 		whole += int64(len(line))
 	}
 }
 
-// replay takes over the n-th record of a file.
-func (j *Journal) replay(n int, line []byte) error {
-	var r record
+// applyRecord takes over the n-th record of a file.
+func (j *Journal) applyRecord(n int, line []byte) error {
+	var r journalRecord
 	if err := json.Unmarshal(line, &r); err != nil {
 		return fmt.Errorf("record %d: %w", n, err)
 	}
 	switch {
 	case n == 1 && r.Header == nil:
-		return fmt.Errorf("not a journal of version %d", version)
-	case r.parts() != 1:
+		return fmt.Errorf("not a journal of version %d", journalVersion)
+	case r.countParts() != 1:
 		return fmt.Errorf("record %d: neither a change nor an undoing", n)
 	case n == 1:
 		j.boot = r.Header.Boot
-		return r.Header.check()
+		return r.Header.checkHeader()
 	case r.Do != nil:
-		if err := j.reopen(*r.Do); err != nil {
+		if err := j.applyChange(*r.Do); err != nil {
 			return fmt.Errorf("record %d: %w", n, err)
 		}
 	case r.Undone != nil:
-		j.forget(*r.Undone)
+		j.markUndone(*r.Undone)
 	case r.Kept:
 		j.kept = true
 	default:
@@ -114,8 +114,8 @@ func (j *Journal) replay(n int, line []byte) error {
 	return nil
 }
 
-// parts counts what is set.
-func (r record) parts() (n int) {
+// countParts counts what is set.
+func (r journalRecord) countParts() (n int) {
 	for _, set := range []bool{r.Header != nil, r.Do != nil, r.Undone != nil, r.Kept} {
 		if set {
 			n++
@@ -124,13 +124,13 @@ func (r record) parts() (n int) {
 	return n
 }
 
-// reopen takes over a change that a file announces. Its texts are printed, and
+// applyChange takes over a change that a file announces. Its texts are printed, and
 // the file may have been written by anything.
-func (j *Journal) reopen(d do) error {
+func (j *Journal) applyChange(d changeRecord) error {
 	if len(j.open) == maxOpen {
 		return fmt.Errorf("more than %s changes that are not undone, which no run makes", format.Thousands(maxOpen))
 	}
-	if err := d.Step.check(); err != nil {
+	if err := d.Step.checkBounds(); err != nil {
 		return err
 	}
 	d.Step.What, d.Step.Manual = printable.Line(d.Step.What), printable.Line(d.Step.Manual)
@@ -139,9 +139,9 @@ func (j *Journal) reopen(d do) error {
 	return nil
 }
 
-// decode reads arguments strictly: a field that is not known may change what
+// decodeStrictly reads arguments strictly: a field that is not known may change what
 // the others mean.
-func decode(raw json.RawMessage, args any) error {
+func decodeStrictly(raw json.RawMessage, args any) error {
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.DisallowUnknownFields()
 	if err := d.Decode(args); err != nil {

@@ -15,7 +15,7 @@ func header1(run string) string {
 }
 
 func change(what, manual string) string {
-	text, _ := json.Marshal(record{Do: &do{Step: NewStep("name", what, manual, "a")}})
+	text, _ := json.Marshal(journalRecord{Do: &changeRecord{Step: NewStep("name", what, manual, "a")}})
 	return string(text) + "\n"
 }
 
@@ -33,7 +33,7 @@ func TestRecordBounds(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			path := leave(t, c.text)
-			_, err := Open(path, nil)
+			_, err := OpenJournal(path, nil)
 			if want := "read journal " + path + ": " + c.want; err == nil || err.Error() != want {
 				t.Errorf("error\n%v, want\n%s", err, want)
 			}
@@ -48,7 +48,7 @@ func TestRecordBounds(t *testing.T) {
 			t.Fatal(err)
 		}
 		begun := time.Now()
-		if _, err := Open(path, nil); err == nil || !strings.HasSuffix(err.Error(), "record 1: longer than 2 MiB") {
+		if _, err := OpenJournal(path, nil); err == nil || !strings.HasSuffix(err.Error(), "record 1: longer than 2 MiB") {
 			t.Errorf("error %v after %v", err, time.Since(begun))
 		}
 	})
@@ -97,14 +97,14 @@ func TestForeignTextIsPrintable(t *testing.T) {
 		printable(t, left.Error())
 	})
 	t.Run("kind", func(t *testing.T) {
-		printable(t, Undoers{}.undo(t.Context(), Step{Kind: hostile}).Error())
+		printable(t, Undoers{}.undoStep(t.Context(), Step{Kind: hostile}).Error())
 	})
 	t.Run("holder of the lock", func(t *testing.T) {
 		printable(t, (&LockedError{Holder{PID: 1, Since: time.Now(), What: hostile}}).Error())
 	})
 	t.Run("owner of a journal", func(t *testing.T) {
 		path := leave(t, header1(`\u001b[2J`))
-		if got := Owner(path); got != "a run" {
+		if got := DescribeOwner(path); got != "a run" {
 			t.Errorf("owner %q", got)
 		}
 	})
@@ -115,7 +115,7 @@ func TestStrictArguments(t *testing.T) {
 		Path string `json:"path"`
 	}
 	undone := false
-	undo := With(func(context.Context, path) error { undone = true; return nil })
+	undo := NewUndoer(func(context.Context, path) error { undone = true; return nil })
 	for _, args := range []string{`{"path":"a","also":"b"}`, `{"path":"a"} {"path":"b"}`, `{"path":"a"}]`} {
 		if err := undo(t.Context(), json.RawMessage(args)); err == nil || undone {
 			t.Errorf("%s is taken", args)

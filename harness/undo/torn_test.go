@@ -97,7 +97,7 @@ func TestARecordThatCannotBeReadIsNamedAndNothingIsUndone(t *testing.T) {
 			lines := written(t)
 			lines[2] = bad + "\n"
 			path := leave(t, strings.Join(lines, "")+"\n")
-			_, err := Open(path, nil)
+			_, err := OpenJournal(path, nil)
 			if err == nil {
 				t.Fatal("read")
 			}
@@ -118,13 +118,13 @@ func TestAFileThatIsNoJournalOfThisVersionIsRefused(t *testing.T) {
 		`{}`,
 	} {
 		path := leave(t, header+"\n")
-		_, err := Open(path, nil)
+		_, err := OpenJournal(path, nil)
 		if want := "read journal " + path + ": not a journal of version 1"; err == nil || err.Error() != want {
 			t.Errorf("%s: error %v, want %s", header, err, want)
 		}
 	}
 	path := filepath.Join(t.TempDir(), "none.journal")
-	if _, err := Open(path, nil); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := OpenJournal(path, nil); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("error %v", err)
 	}
 }
@@ -148,7 +148,7 @@ func TestOpenDoesNotFollowASymlink(t *testing.T) {
 	if err := os.Symlink(target, link); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(link, nil); err == nil {
+	if _, err := OpenJournal(link, nil); err == nil {
 		t.Error("opened")
 	}
 	if after, err := os.ReadFile(target); err != nil || !bytes.Equal(before, after) {

@@ -21,8 +21,8 @@ import (
 // link, and checked once they are open, so that nothing can be put in their
 // place between the check and the use.
 
-// folder is a folder that was opened and checked.
-type folder struct {
+// trustedFolder is a folder that was opened and checked.
+type trustedFolder struct {
 	path string
 	file *os.File
 }
@@ -49,7 +49,7 @@ func CheckFolder(path string) error {
 }
 
 // makeFolder opens the folder at path, and makes it if there is none.
-func makeFolder(path string) (*folder, error) {
+func makeFolder(path string) (*trustedFolder, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, err
 	}
@@ -59,23 +59,23 @@ func makeFolder(path string) (*folder, error) {
 	return openFolder(path)
 }
 
-func openFolder(path string) (*folder, error) {
+func openFolder(path string) (*trustedFolder, error) {
 	path = filepath.Clean(path)
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	switch {
 	case errors.Is(err, unix.ENOTDIR), errors.Is(err, unix.ELOOP):
-		return nil, notFolder(path)
+		return nil, describeNonFolder(path)
 	case err != nil:
 		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
 	}
-	f := &folder{path, os.NewFile(uintptr(fd), path)}
-	if err := f.check(); err != nil {
+	f := &trustedFolder{path, os.NewFile(uintptr(fd), path)}
+	if err := f.checkAccess(); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
 }
 
-func notFolder(path string) error {
+func describeNonFolder(path string) error {
 	what := "is not a folder"
 	if info, err := os.Lstat(path); err == nil && info.Mode()&fs.ModeSymlink != 0 {
 		what = "is a symbolic link, and journals lie in a folder"
@@ -83,35 +83,35 @@ func notFolder(path string) error {
 	return &UntrustedError{path, what, "look at who made it, and remove it: ls -ld " + path}
 }
 
-func (f *folder) check() error {
+func (f *trustedFolder) checkAccess() error {
 	var s unix.Stat_t
 	if err := unix.Fstat(int(f.file.Fd()), &s); err != nil {
 		return fmt.Errorf("look at %s: %w", f.path, err)
 	}
 	switch self := uint32(os.Geteuid()); {
 	case s.Uid != self:
-		return &UntrustedError{f.path, foreign(s.Uid, self),
+		return &UntrustedError{f.path, describeForeign(s.Uid, self),
 			fmt.Sprintf("run snatlab as user %d, whose runs are journalled there; or, if that user has none, remove it: rm -r %s", s.Uid, f.path)}
 	case s.Mode&0o022 != 0:
-		return &UntrustedError{f.path, writable(s.Mode),
+		return &UntrustedError{f.path, describeWritable(s.Mode),
 			"remove what you do not know from it, then: chmod 0700 " + f.path}
 	}
 	return nil
 }
 
-func foreign(owner, self uint32) string {
+func describeForeign(owner, self uint32) string {
 	return fmt.Sprintf("belongs to user %d, and snatlab runs as user %d", owner, self)
 }
 
-func writable(mode uint32) string {
+func describeWritable(mode uint32) string {
 	return fmt.Sprintf("can be written to by other users (mode %04o)", mode&0o7777)
 }
 
 // Close closes the folder. What was opened in it stays open.
-func (f *folder) Close() error { return f.file.Close() }
+func (f *trustedFolder) Close() error { return f.file.Close() }
 
-// names lists the files whose names end in suffix, sorted.
-func (f *folder) names(suffix string) ([]string, error) {
+// listFiles lists the files whose names end in suffix, sorted.
+func (f *trustedFolder) listFiles(suffix string) ([]string, error) {
 	all, err := f.file.Readdirnames(-1)
 	if err != nil {
 		return nil, fmt.Errorf("list %s: %w", f.path, err)
@@ -124,17 +124,17 @@ func (f *folder) names(suffix string) ([]string, error) {
 // fileNames are those of the files that snatlab makes.
 var fileNames = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,191}$`)
 
-// open opens a file of the folder. A pipe in its place keeps nobody waiting.
-func (f *folder) open(name string, flags int) (*os.File, error) {
+// openTrusted opens a file of the folder. A pipe in its place keeps nobody waiting.
+func (f *trustedFolder) openTrusted(name string, flags int) (*os.File, error) {
 	path := filepath.Join(f.path, name)
 	if !fileNames.MatchString(name) {
-		return nil, &UntrustedError{path, "has a name that snatlab gives to no file", advice(path)}
+		return nil, &UntrustedError{path, "has a name that snatlab gives to no file", adviseRemoval(path)}
 	}
-	return openFile(f.file, path, flags, uint32(os.Geteuid()))
+	return openTrustedFile(f.file, path, flags, uint32(os.Geteuid()))
 }
 
-// remove removes a file of the folder. One that is gone is no error.
-func (f *folder) remove(name string) error {
+// removeFile removes a file of the folder. One that is gone is no error.
+func (f *trustedFolder) removeFile(name string) error {
 	err := unix.Unlinkat(int(f.file.Fd()), name, 0)
 	if err != nil && !errors.Is(err, unix.ENOENT) {
 		return &fs.PathError{Op: "remove", Path: filepath.Join(f.path, name), Err: err}
@@ -142,25 +142,25 @@ func (f *folder) remove(name string) error {
 	return nil
 }
 
-// openFile opens the file at path, which lies in dir, and checks it.
-func openFile(dir *os.File, path string, flags int, owners ...uint32) (*os.File, error) {
-	fd, err := openat(dir, filepath.Base(path), flags)
+// openTrustedFile opens the file at path, which lies in dir, and checks it.
+func openTrustedFile(dir *os.File, path string, flags int, owners ...uint32) (*os.File, error) {
+	fd, err := openAt(dir, filepath.Base(path), flags)
 	switch {
 	case errors.Is(err, unix.ELOOP):
-		return nil, &UntrustedError{path, "is a symbolic link", advice(path)}
+		return nil, &UntrustedError{path, "is a symbolic link", adviseRemoval(path)}
 	case errors.Is(err, unix.ENXIO), errors.Is(err, unix.EISDIR): // a socket, or a pipe that nobody reads
-		return nil, &UntrustedError{path, "is not a regular file", advice(path)}
+		return nil, &UntrustedError{path, "is not a regular file", adviseRemoval(path)}
 	case err != nil:
 		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
 	}
 	file := os.NewFile(uintptr(fd), path)
-	if err := checkFile(file, owners...); err != nil {
+	if err := checkTrustedFile(file, owners...); err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
 	return file, nil
 }
 
-func openat(dir *os.File, name string, flags int) (fd int, err error) {
+func openAt(dir *os.File, name string, flags int) (fd int, err error) {
 	for {
 		fd, err = unix.Openat(int(dir.Fd()), name, flags|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0o600)
 		if !errors.Is(err, unix.EINTR) {
@@ -174,8 +174,8 @@ func openat(dir *os.File, name string, flags int) (fd int, err error) {
 // write a few KiB. Journals are read line by line, so size costs no memory.
 const maxSize = 1 << 30
 
-// checkFile checks that only the owners can have written an open file.
-func checkFile(file *os.File, owners ...uint32) error {
+// checkTrustedFile checks that only the owners can have written an open file.
+func checkTrustedFile(file *os.File, owners ...uint32) error {
 	var s unix.Stat_t
 	path := file.Name()
 	if err := unix.Fstat(int(file.Fd()), &s); err != nil {
@@ -186,9 +186,9 @@ func checkFile(file *os.File, owners ...uint32) error {
 	case s.Mode&unix.S_IFMT != unix.S_IFREG:
 		fault = "is not a regular file"
 	case !slices.Contains(owners, s.Uid):
-		fault = foreign(s.Uid, uint32(os.Geteuid()))
+		fault = describeForeign(s.Uid, uint32(os.Geteuid()))
 	case s.Mode&0o022 != 0:
-		fault = writable(s.Mode)
+		fault = describeWritable(s.Mode)
 	case s.Nlink > 1:
 		fault = fmt.Sprintf("has %d names (hard links)", s.Nlink)
 	case s.Size > maxSize:
@@ -196,10 +196,10 @@ func checkFile(file *os.File, owners ...uint32) error {
 	default:
 		return nil
 	}
-	return &UntrustedError{path, fault, advice(path)}
+	return &UntrustedError{path, fault, adviseRemoval(path)}
 }
 
-// advice is what to do about a file that snatlab did not leave like that.
-func advice(path string) string {
+// adviseRemoval is what to do about a file that snatlab did not leave like that.
+func adviseRemoval(path string) string {
 	return fmt.Sprintf("no snatlab left it like that, so it is not believed; look at who made it, and remove it: rm %q", path)
 }

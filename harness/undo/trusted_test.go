@@ -99,7 +99,7 @@ func forged(t *testing.T) (path string, how Undoers) {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "snatlab")
 	h := &host{}
-	j, err := Create(dir, run, h.undoers())
+	j, err := CreateJournal(dir, run, h.undoers())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,17 +122,17 @@ func TestUntrustedFolder(t *testing.T) {
 			dir := filepath.Dir(path)
 			f.put(t, dir)
 			for what, use := range map[string]func() error{
-				"Open":        func() error { _, err := Open(path, how); return err },
-				"Read":        func() error { _, err := Read(path, how); return err },
-				"Find":        func() error { _, err := Find(dir); return err },
-				"Create":      func() error { _, err := Create(dir, "20270101-000000-000000", how); return err },
+				"Open":        func() error { _, err := OpenJournal(path, how); return err },
+				"Read":        func() error { _, err := ReadJournal(path, how); return err },
+				"Find":        func() error { _, err := FindJournals(dir); return err },
+				"Create":      func() error { _, err := CreateJournal(dir, "20270101-000000-000000", how); return err },
 				"TakeLock":    func() error { _, err := TakeLock(dir, "run"); return err },
 				"CheckFolder": func() error { return CheckFolder(dir) },
 			} {
 				f.refuses(t, what, use(), dir, "")
 			}
-			if Alive(path) || Owner(path) != "a run" {
-				t.Errorf("alive: %v, owner: %s", Alive(path), Owner(path))
+			if IsActive(path) || DescribeOwner(path) != "a run" {
+				t.Errorf("alive: %v, owner: %s", IsActive(path), DescribeOwner(path))
 			}
 		})
 	}
@@ -144,12 +144,12 @@ func TestUntrustedJournal(t *testing.T) {
 			path, how := forged(t)
 			f.put(t, path)
 			soon(t, "use it", func() {
-				_, err := Open(path, how)
+				_, err := OpenJournal(path, how)
 				f.refuses(t, "Open", err, path, notLikeThat)
-				_, err = Read(path, how)
+				_, err = ReadJournal(path, how)
 				f.refuses(t, "Read", err, path, notLikeThat)
-				if Alive(path) || Owner(path) != "a run" {
-					t.Errorf("alive: %v, owner: %s", Alive(path), Owner(path))
+				if IsActive(path) || DescribeOwner(path) != "a run" {
+					t.Errorf("alive: %v, owner: %s", IsActive(path), DescribeOwner(path))
 				}
 			})
 		})
@@ -160,7 +160,7 @@ func TestUntrustedJournal(t *testing.T) {
 		if err := os.Rename(path, strange); err != nil {
 			t.Fatal(err)
 		}
-		_, err := Open(strange, how)
+		_, err := OpenJournal(strange, how)
 		if err == nil || strings.ContainsAny(err.Error(), "\x1b\n") || !strings.Contains(err.Error(), "has a name that snatlab gives to no file") {
 			t.Errorf("error %q", err)
 		}
@@ -171,7 +171,7 @@ func TestUntrustedLock(t *testing.T) {
 	for _, f := range fileFaults {
 		t.Run(f.name, func(t *testing.T) {
 			dir := t.TempDir()
-			path := filepath.Join(dir, lockName)
+			path := filepath.Join(dir, lockFileName)
 			if err := os.WriteFile(path, []byte("precious"), 0o600); err != nil {
 				t.Fatal(err)
 			}
@@ -186,10 +186,10 @@ func TestUntrustedLock(t *testing.T) {
 	}
 	t.Run("of a store may be its owner's", func(t *testing.T) {
 		dir := t.TempDir()
-		if err := os.WriteFile(filepath.Join(dir, lockName), nil, 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, lockFileName), nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		for _, path := range []string{dir, filepath.Join(dir, lockName)} {
+		for _, path := range []string{dir, filepath.Join(dir, lockFileName)} {
 			folderFaults[0].put(t, path)
 		}
 		lock, err := TakeStoreLock(dir, "nightly")
@@ -207,19 +207,19 @@ func TestFindListsUntrustedJournals(t *testing.T) {
 	path, how := forged(t)
 	dir := filepath.Dir(path)
 	ours := filepath.Join(dir, "20270101-000000-000000.journal")
-	j, err := Create(dir, "20270101-000000-000000", how)
+	j, err := CreateJournal(dir, "20270101-000000-000000", how)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := errors.Join(j.Leave(), os.Chmod(path, 0o666)); err != nil {
 		t.Fatal(err)
 	}
-	found, err := Find(dir)
+	found, err := FindJournals(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	same(t, "found", found, []string{path, ours})
-	if _, err := Open(path, how); !errors.As(err, new(*UntrustedError)) {
+	if _, err := OpenJournal(path, how); !errors.As(err, new(*UntrustedError)) {
 		t.Errorf("error %v", err)
 	}
 	closeJournal(t, reopen(t, ours, how))

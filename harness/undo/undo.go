@@ -56,19 +56,19 @@ type Undoer func(ctx context.Context, args json.RawMessage) error
 // Undoers are keyed by the kind of step.
 type Undoers map[string]Undoer
 
-// With makes an Undoer of a function that takes the step's own arguments. The
+// NewUndoer makes an Undoer of a function that takes the step's own arguments. The
 // function must check them as if a stranger had written them.
-func With[Args any](undo func(context.Context, Args) error) Undoer {
+func NewUndoer[Args any](undo func(context.Context, Args) error) Undoer {
 	return func(ctx context.Context, raw json.RawMessage) error {
 		var args Args
-		if err := decode(raw, &args); err != nil {
+		if err := decodeStrictly(raw, &args); err != nil {
 			return err
 		}
 		return undo(ctx, args)
 	}
 }
 
-func (u Undoers) undo(ctx context.Context, s Step) error {
+func (u Undoers) undoStep(ctx context.Context, s Step) error {
 	undo, ok := u[s.Kind]
 	if !ok {
 		return fmt.Errorf("no way known to undo a step of kind %q: made by another version of snatlab?", s.Kind)
@@ -76,14 +76,14 @@ func (u Undoers) undo(ctx context.Context, s Step) error {
 	return undo(ctx, s.Args)
 }
 
-// patience bounds how long the host may take to be put back.
-const patience = 2 * time.Minute
+// undoTimeout bounds how long the host may take to be put back.
+const undoTimeout = 2 * time.Minute
 
 // Context gives the context to undo in, and to make a change in that may not
 // be left half made: it does not end with ctx, which a signal may end, but it
 // does end.
 func Context(ctx context.Context) context.Context {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
 	context.AfterFunc(ctx, cancel)
 	return ctx
 }
@@ -123,7 +123,7 @@ func (e *LeftError) Unwrap() []error {
 func (u Undoers) UndoAll(ctx context.Context, steps []Step) error {
 	var left []Left
 	for _, s := range steps {
-		if err := u.undo(ctx, s); err != nil {
+		if err := u.undoStep(ctx, s); err != nil {
 			left = append(left, Left{Step: s, Err: err})
 		}
 	}

@@ -21,7 +21,7 @@ func TestTheDriverKeepsWhatEveryDriverKeeps(t *testing.T) {
 			labs++
 			c := Config{Run: fmt.Sprintf("test-%06d", labs), Clients: clients, Trials: 20, Binary: probeBinary(t), Say: say}
 			var err error
-			if c.Journal, err = undo.Create(journals, c.Run, undoers()); err != nil {
+			if c.Journal, err = undo.CreateJournal(journals, c.Run, undoers()); err != nil {
 				return nil, err
 			}
 			l, err := Open(ctx, r.Host, c)
@@ -39,7 +39,7 @@ func TestTheDriverKeepsWhatEveryDriverKeeps(t *testing.T) {
 			for _, kind := range slices.Sorted(maps.Keys(state)) {
 				all = append(append(all, kind), state[kind]...)
 			}
-			left, err := undo.Find(journals)
+			left, err := undo.FindJournals(journals)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -218,7 +218,7 @@ func Undoers() undo.Undoers {
 
 // withEngine connects to the engine that a step was made in.
 func withEngine(remove func(context.Context, *client.Client, object) error) undo.Undoer {
-	return undo.With(func(ctx context.Context, o object) error {
+	return undo.NewUndoer(func(ctx context.Context, o object) error {
 		if err := o.checkHost(); err != nil {
 			return err
 		}

@@ -155,7 +155,7 @@ func (l *dockerLab) Forget(ctx context.Context, server netip.AddrPort, ports [][
 // Close ends the probes and undoes the journal: rules before networks,
 // containers before both. A lab that was kept stays.
 func (l *dockerLab) Close(ctx context.Context) error {
-	if l.Journal.Kept() {
+	if l.Journal.IsKept() {
 		return nil
 	}
 	for _, n := range l.inClients {

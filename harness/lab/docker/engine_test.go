@@ -139,7 +139,7 @@ func (r *rig) plan(clients int) (Config, *bench) {
 	}
 	dir := r.t.TempDir()
 	var err error
-	if c.Journal, err = undo.Create(dir, c.Run, undoers()); err != nil {
+	if c.Journal, err = undo.CreateJournal(dir, c.Run, undoers()); err != nil {
 		r.t.Fatal(err)
 	}
 	b.path = filepath.Join(dir, c.Run+".journal")

@@ -98,7 +98,7 @@ func TestWhatTheEngineMakesAfterAnInterruptionIsUndone(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer engine.Close()
-			journal, err := undo.Create(t.TempDir(), "run", Undoers())
+			journal, err := undo.CreateJournal(t.TempDir(), "run", Undoers())
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -108,7 +108,7 @@ func openIn(t *testing.T, binary string) (*undo.Journal, error) {
 		t.Fatal(err)
 	}
 	defer engine.Close()
-	journal, err := undo.Create(t.TempDir(), "run", Undoers())
+	journal, err := undo.CreateJournal(t.TempDir(), "run", Undoers())
 	if err != nil {
 		t.Fatal(err)
 	}

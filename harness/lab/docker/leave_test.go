@@ -25,7 +25,7 @@ func TestALabWhoseProcessDiedIsRemovedByItsJournal(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := len(b.Journal.Steps())
-	journal, err := undo.Open(b.path, undoers())
+	journal, err := undo.OpenJournal(b.path, undoers())
 	if err != nil {
 		t.Fatal(err)
 	}

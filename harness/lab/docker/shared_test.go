@@ -231,7 +231,7 @@ func TestTheRuleOfASharedNetworkIsPutBackWhenTheProcessDied(t *testing.T) {
 			if _, err := b.Apply(t.Context(), scenario.Arm{Masquerade: scenario.Masquerade{RandomFully: true}}); err != nil {
 				t.Fatal(err)
 			}
-			journal, err := undo.Open(b.path, undoers())
+			journal, err := undo.OpenJournal(b.path, undoers())
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -30,7 +30,7 @@ func (l *netnsLab) Keep(ctx context.Context) (kept *lab.Kept, err error) {
 	if Reexecuted() {
 		return l.hold(), nil
 	}
-	journal, err := undo.Create(undo.Dir, l.Run, Undoers())
+	journal, err := undo.CreateJournal(undo.Dir, l.Run, Undoers())
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +110,7 @@ func nameStep(path string) undo.Step {
 
 // Undoers undo what this package changes on the host.
 func Undoers() undo.Undoers {
-	return undo.Undoers{KindName: undo.With(func(_ context.Context, n name) error { return n.remove() })}
+	return undo.Undoers{KindName: undo.NewUndoer(func(_ context.Context, n name) error { return n.remove() })}
 }
 
 // Leftovers lists the names that there are, as steps that remove them.
@@ -123,7 +123,7 @@ func Leftovers() ([]undo.Step, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("list network namespaces: %w", err)
 	}
-	journals, err := undo.Find(undo.Dir)
+	journals, err := undo.FindJournals(undo.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("list network namespaces: %w", err)
 	}
@@ -150,7 +150,7 @@ func checkNamed() error {
 func beingKept(name string, journals []string) bool {
 	return slices.ContainsFunc(journals, func(path string) bool {
 		run := strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
-		return strings.HasPrefix(name, run+"-") && undo.Alive(path)
+		return strings.HasPrefix(name, run+"-") && undo.IsActive(path)
 	})
 }
 

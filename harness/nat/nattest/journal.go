@@ -11,7 +11,7 @@ import (
 func NewJournal(t *testing.T, undoers undo.Undoers) (j *undo.Journal, path string) {
 	t.Helper()
 	dir := t.TempDir()
-	j, err := undo.Create(dir, "run", undoers)
+	j, err := undo.CreateJournal(dir, "run", undoers)
 	if err != nil {
 		t.Fatal(err)
 	}

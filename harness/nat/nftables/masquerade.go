@@ -138,7 +138,7 @@ func RestoreCommand(text string) string {
 // Undoers returns the undoers of the steps that this package journals.
 func Undoers() undo.Undoers {
 	return undo.Undoers{
-		tableKind: undo.With(func(ctx context.Context, _ tableStep) error { return deleteTable(ctx, masqueradeTable) }),
-		widenKind: undo.With(func(ctx context.Context, s widenStep) error { return s.deleteTable(ctx) }),
+		tableKind: undo.NewUndoer(func(ctx context.Context, _ tableStep) error { return deleteTable(ctx, masqueradeTable) }),
+		widenKind: undo.NewUndoer(func(ctx context.Context, s widenStep) error { return s.deleteTable(ctx) }),
 	}
 }

@@ -48,7 +48,7 @@ func newIdleTable(name string) idleTable {
 
 // nameIdleTable returns the name of the table of a run.
 func nameIdleTable(journal *undo.Journal) string {
-	run := journal.Run()
+	run := journal.RunID()
 	if run == "" {
 		return idleTableName
 	}
