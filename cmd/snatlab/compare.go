@@ -89,7 +89,7 @@ func (f compareFlags) compare(c *cobra.Command, old, new string) error {
 	case err != nil:
 		return err
 	}
-	contrast, err := regression.Set(*before, *after)
+	contrast, err := regression.Compare(*before, *after)
 	if err != nil {
 		return usageError{c, err}
 	}

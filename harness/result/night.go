@@ -84,6 +84,15 @@ type Finding struct {
 	Text  string      `json:"text"`            // one sentence, with the figures
 	P     *float64    `json:"p"`               // of the test behind it; nil where there is none
 	Known string      `json:"known,omitempty"` // the reason that is written down for it
+
+	// Expectation is the expectation that broke. A record in JSON has its Claim
+	// only.
+	Expectation ExpectationKey `json:"-"`
+}
+
+// IsBroken reports whether the finding is that the expectation e broke.
+func (f Finding) IsBroken(e Expect) bool {
+	return f.Kind == ExpectationBroken && f.Expectation == e.Key()
 }
 
 // FindingKind says what differs.

@@ -319,14 +319,6 @@ type Expect struct {
 	Found       string   `json:"found"`
 }
 
-// SameClaim reports whether two expectations claim the same of the same arm,
-// whatever came of them.
-func (e Expect) SameClaim(o Expect) bool {
-	same := func(a, b *float64) bool { return a == b || a != nil && b != nil && *a == *b }
-	return e.Arm == o.Arm && e.Race == o.Race && same(e.Reduction, o.Reduction) &&
-		same(e.P50, o.P50) && same(e.P99, o.P99) && same(e.Unexplained, o.Unexplained)
-}
-
 // Memory is the peak resident memory of the run's processes in bytes
 // (VmHWM, proc(5)).
 type Memory struct {

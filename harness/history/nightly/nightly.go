@@ -139,7 +139,7 @@ func (t *turn) run(ctx context.Context) (j result.Judged, err error) {
 			return j, end
 		}
 		t.attempts = append(t.attempts, r)
-		h := regression.Judge(t.attempts, t.before, t.Known)
+		h := regression.Evaluate(t.attempts, t.before, t.Known)
 		if settled(r, h) || len(t.attempts) >= t.Attempts {
 			t.judge(&j, h)
 			return j, nil
@@ -168,7 +168,7 @@ func hasTrials(r *result.Result) bool {
 // breakOff judges what was finished before err ended an attempt.
 func (t *turn) breakOff(j *result.Judged, err error) {
 	if n := len(t.attempts); n > 0 {
-		t.judge(j, regression.Judge(t.attempts, t.before, t.Known))
+		t.judge(j, regression.Evaluate(t.attempts, t.before, t.Known))
 		if j.Outcome == result.OutcomeRegression {
 			j.Result = t.attempts[n-1] // it shows what the findings say
 		}

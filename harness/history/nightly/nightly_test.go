@@ -304,12 +304,12 @@ func TestAFindingExcusesNoOtherClaimAboutItsArm(t *testing.T) {
 	last := fixture(t)
 	last.Verdict = result.Fail
 	last.Expected = []result.Expect{{Arm: "random-fully", Race: "absent", Held: &no}, {Arm: "random-fully", Race: "reproduced", Held: &no}}
-	found := result.Finding{Kind: result.ExpectationBroken, Arm: "random-fully", Claim: "race absent", Known: "ticket 4711"}
+	found := result.Finding{Kind: result.ExpectationBroken, Arm: "random-fully", Expectation: last.Expected[0].Key(), Known: "ticket 4711"}
 	for want, findings := range map[result.Outcome][]result.Finding{
 		result.OutcomeFail:  {found},
-		result.OutcomeKnown: {found, {Kind: result.ExpectationBroken, Arm: "random-fully", Claim: "race reproduced", Known: "ticket 4712"}},
+		result.OutcomeKnown: {found, {Kind: result.ExpectationBroken, Arm: "random-fully", Expectation: last.Expected[1].Key(), Known: "ticket 4712"}},
 	} {
-		if got, _ := outcome([]*result.Result{last}, regression.Judgement{Findings: findings}); got != want {
+		if got, _ := outcome([]*result.Result{last}, regression.Evaluation{Findings: findings}); got != want {
 			t.Errorf("%s, want %s", got, want)
 		}
 	}

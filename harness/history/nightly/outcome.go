@@ -12,12 +12,12 @@ import (
 
 // settled tells whether no further attempt is needed. A regression is one,
 // whatever else a further attempt may show of expectations that never held.
-func settled(last *result.Result, h regression.Judgement) bool {
+func settled(last *result.Result, h regression.Evaluation) bool {
 	return h.Again == "" && (last.Verdict != result.Fail || isRegression(h.Findings) || len(unfound(last, h.Findings)) == 0)
 }
 
 // judge says what the attempts come to, in the light of their history.
-func (t *turn) judge(j *result.Judged, h regression.Judgement) {
+func (t *turn) judge(j *result.Judged, h regression.Evaluation) {
 	last := t.attempts[len(t.attempts)-1]
 	j.Attempts, j.Compared, j.KernelBefore = len(t.attempts), h.Compared, h.KernelBefore
 	j.Findings, j.Doubts = append(j.Findings, h.Findings...), h.Doubts
@@ -33,7 +33,7 @@ func (t *turn) judge(j *result.Judged, h regression.Judgement) {
 
 // outcome names what the attempts come to, and says why unless it is ok. What the
 // findings say themselves needs no reason.
-func outcome(attempts []*result.Result, h regression.Judgement) (result.Outcome, string) {
+func outcome(attempts []*result.Result, h regression.Evaluation) (result.Outcome, string) {
 	last := attempts[len(attempts)-1]
 	var broken []result.Expect
 	if last.Verdict == result.Fail {
@@ -71,9 +71,7 @@ func unfound(last *result.Result, findings []result.Finding) (broken []result.Ex
 		if e.Held == nil || *e.Held {
 			continue
 		}
-		if !slices.ContainsFunc(findings, func(f result.Finding) bool {
-			return f.Kind == result.ExpectationBroken && f.Arm == e.Arm && f.Claim == wording.Claim(e)
-		}) {
+		if !slices.ContainsFunc(findings, func(f result.Finding) bool { return f.IsBroken(e) }) {
 			broken = append(broken, e)
 		}
 	}
@@ -84,7 +82,7 @@ func unfound(last *result.Result, findings []result.Finding) (broken []result.Ex
 func timesHeld(attempts []*result.Result, claim result.Expect) (n int) {
 	for _, r := range attempts {
 		if slices.ContainsFunc(r.Expected, func(e result.Expect) bool {
-			return e.SameClaim(claim) && e.Held != nil && *e.Held
+			return e.Key() == claim.Key() && e.Held != nil && *e.Held
 		}) {
 			n++
 		}

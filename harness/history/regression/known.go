@@ -55,7 +55,7 @@ func (n *night) excuse(known []Known) {
 			f.Known = reason(*f)
 		}
 	}
-	for _, f := range n.doubted {
+	for _, f := range n.broken {
 		if f.Known = reason(f); f.Known != "" {
 			n.Findings = append(n.Findings, f)
 		}

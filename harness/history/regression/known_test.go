@@ -32,7 +32,7 @@ func TestAKnownFailureExcusesWhatItNamesUntilItsLastDay(t *testing.T) {
 		"a day later":    {historytest.Run{Day: 21, Failed: 950}, false, true},
 	} {
 		before := past(20)
-		j := Judge(attempts(2, c.like), before, known)
+		j := Evaluate(attempts(2, c.like), before, known)
 		if len(j.Findings) != 3 {
 			t.Fatalf("%s: %+v", name, j)
 		}
@@ -51,12 +51,12 @@ func TestAKnownFailureExcusesWhatItNamesUntilItsLastDay(t *testing.T) {
 func TestWhatFailsFromItsFirstDayOnCanBeWrittenDown(t *testing.T) {
 	known, err := ParseKnown("known.yaml", []byte(knownFile))
 	check(t, err)
-	j := Judge(attempts(1, historytest.Run{Failed: 950}), nil, known)
+	j := Evaluate(attempts(1, historytest.Run{Failed: 950}), nil, known)
 	if len(j.Findings) != 1 || j.Findings[0].Known == "" || j.Findings[0].Kind != result.ExpectationBroken ||
 		!strings.HasSuffix(j.Findings[0].Text, ", and never has") {
 		t.Errorf("%+v", j)
 	}
-	if j := Judge(attempts(1, historytest.Run{Failed: 950}), nil, nil); len(j.Findings) > 0 {
+	if j := Evaluate(attempts(1, historytest.Run{Failed: 950}), nil, nil); len(j.Findings) > 0 {
 		t.Errorf("%+v", j)
 	}
 }

@@ -131,7 +131,8 @@ func cases(j result.Judged) (all []testcase) {
 	for _, e := range j.Result.Expected {
 		c := testcase{ClassName: class, Name: fmt.Sprintf("%s: %s", e.Arm, wording.Claim(e))}
 		own := func(f result.Finding) bool {
-			return f.Kind == result.ExpectationBroken && f.Arm == e.Arm && f.Claim == wording.Claim(e)
+			// A record that was read from JSON has the claim as it is printed.
+			return f.IsBroken(e) || f.Kind == result.ExpectationBroken && f.Arm == e.Arm && f.Claim == wording.Claim(e)
 		}
 		switch {
 		case e.Held == nil, !*e.Held && j.Outcome == result.OutcomeInconclusive:

@@ -18,52 +18,55 @@ type Group struct {
 	Results []*result.Result
 }
 
-// Set sets the runs of one group against earlier ones, arm by arm. Groups of
-// different scenarios, by their hash, are an error, as is a group without a run
+// Compare compares the runs of one group with earlier ones, arm by arm. Groups of
+// different scenarios, by their hash, are an error, and so is a group without a run
 // that ended by itself.
 //
-// A value is the median failure rate of a run, where there are runs enough for
-// their ranks to tell; else the rate of a trial, which says nothing of what
-// differs from night to night. A regression is what it is to [Judge], but shown by
-// other means: where the runs of each side agree, what they say has changed is
-// believed, as somebody chose them on purpose; where they do not, it takes
+// If there are enough runs for a test by ranks, a value is the median failure rate
+// of a run. Otherwise it is the rate of a trial, which shows nothing about
+// differences from night to night. The questions are those of [Evaluate], and the
+// evidence is another one: if the runs of each side agree, the change is believed,
+// since somebody chose the runs on purpose. If they do not, a finding requires
 // p < [result.Alpha] (by ranks, two-sided). A rise of failures always does.
-func Set(before, after Group) (*result.Contrast, error) {
-	c := &contrast{Contrast: &result.Contrast{
+func Compare(before, after Group) (*result.Contrast, error) {
+	c := &comparison{Contrast: &result.Contrast{
 		Schema: result.ContrastSchema, Arms: []result.ArmContrast{}, Findings: []result.Finding{}, Differs: []result.Difference{}, Warnings: []string{},
 	}}
 	for _, g := range []*Group{&before, &after} {
-		if err := c.leaveOutEarlyEnds(g); err != nil {
+		if err := c.dropIncomplete(g); err != nil {
 			return nil, err
 		}
 	}
-	if err := sameScenario(before, after); err != nil {
+	if err := checkSameScenario(before, after); err != nil {
 		return nil, err
 	}
 	c.Scenario, c.Hash = after.Results[0].Scenario.Name, after.Results[0].Scenario.Hash
-	c.Old, c.New = side(before), side(after)
-	c.old, c.new = summaries(before), summaries(after)
-	if n := shared(c.Old.Runs, c.New.Runs); n > 0 {
+	c.Old, c.New = describeSide(before), describeSide(after)
+	c.old, c.new = summarise(before), summarise(after)
+	if n := countCommon(c.Old.Runs, c.New.Runs); n > 0 {
 		c.warn("%s on both sides", format.Plural(n, "run is", "runs are"))
 	}
 	c.Differs = append(c.Differs, differences(before, after)...)
-	c.arms(before, after)
-	c.findings()
+	c.compareRates(before, after)
+	for q, s := range subjects(c.new) {
+		q.askGroups(c, s)
+	}
 	c.decide()
 	return c.Contrast, nil
 }
 
-// contrast is one in the making.
-type contrast struct {
+// comparison is a record in the making.
+type comparison struct {
 	*result.Contrast
 	old, new []result.RunSummary
 }
 
-func (c *contrast) warn(format string, args ...any) {
+func (c *comparison) warn(format string, args ...any) {
 	c.Warnings = append(c.Warnings, fmt.Sprintf(format, args...))
 }
 
-func (c *contrast) leaveOutEarlyEnds(g *Group) error {
+// dropIncomplete leaves out the runs of a group that ended early.
+func (c *comparison) dropIncomplete(g *Group) error {
 	all := len(g.Results)
 	g.Results = slices.DeleteFunc(slices.Clone(g.Results), func(r *result.Result) bool { return r.Incomplete != "" || len(r.Arms) == 0 })
 	switch left := all - len(g.Results); {
@@ -75,9 +78,9 @@ func (c *contrast) leaveOutEarlyEnds(g *Group) error {
 	return nil
 }
 
-// sameScenario refuses what cannot be compared: with another load, or with other
-// arms, rates mean something else.
-func sameScenario(before, after Group) error {
+// checkSameScenario reports groups that cannot be compared: under another load, or
+// with other arms, rates have another meaning.
+func checkSameScenario(before, after Group) error {
 	first := before.Results[0].Scenario
 	for _, g := range []Group{before, after} {
 		for _, r := range g.Results {
@@ -93,7 +96,8 @@ func sameScenario(before, after Group) error {
 	return nil
 }
 
-func side(g Group) result.Side {
+// describeSide returns what the record contains about a group.
+func describeSide(g Group) result.Side {
 	s := result.Side{Name: g.Name, First: g.Results[0].Started, Last: g.Results[0].Started}
 	for _, r := range g.Results {
 		s.Runs = append(s.Runs, r.ID)
@@ -110,8 +114,8 @@ func side(g Group) result.Side {
 	return s
 }
 
-// shared counts what is in both lists.
-func shared(a, b []string) (n int) {
+// countCommon counts the strings that are in both lists.
+func countCommon(a, b []string) (n int) {
 	for _, s := range a {
 		if slices.Contains(b, s) {
 			n++
@@ -120,15 +124,15 @@ func shared(a, b []string) (n int) {
 	return n
 }
 
-func summaries(g Group) (runs []result.RunSummary) {
+func summarise(g Group) (runs []result.RunSummary) {
 	for _, r := range g.Results {
 		runs = append(runs, result.NewRunSummary(r))
 	}
 	return runs
 }
 
-// arms compares the failure rates.
-func (c *contrast) arms(before, after Group) {
+// compareRates compares the failure rates of the arms.
+func (c *comparison) compareRates(before, after Group) {
 	names := store.ArmNames(c.new)
 	c.Unit = result.UnitTrial
 	if stats.CanDiffer(len(c.old), len(c.new), len(names), result.Alpha) {
@@ -141,25 +145,25 @@ func (c *contrast) arms(before, after Group) {
 	}
 	var old, new [][]float64
 	for i, name := range names {
-		old, new = append(old, c.values(before, c.old, i, name)), append(new, c.values(after, c.new, i, name))
+		old, new = append(old, c.listRates(before, c.old, i, name)), append(new, c.listRates(after, c.new, i, name))
 	}
 	changes := verdict.Across(old, new)
 	for i, name := range names {
 		c.Arms = append(c.Arms, result.ArmContrast{Name: name, Old: store.SumArm(name, c.old), New: store.SumArm(name, c.new), Rate: changes[i]})
 	}
-	c.warnOfUndecided(c.Old.Name, c.old)
-	c.warnOfUndecided(c.New.Name, c.new)
+	c.warnUndecided(c.Old.Name, c.old)
+	c.warnUndecided(c.New.Name, c.new)
 }
 
-// warnOfUndecided names the arms of which a side does not say whether they
-// mitigate, where it says so of others: what it says of none is the summary.
-func (c *contrast) warnOfUndecided(side string, runs []result.RunSummary) {
-	if c.blindSide(side, runs) != "" {
+// warnUndecided names the arms that a side leaves undecided. If a side leaves every
+// arm undecided, the summary says so.
+func (c *comparison) warnUndecided(side string, runs []result.RunSummary) {
+	if explainBlindSide(c.Arms, side, runs) != "" {
 		return
 	}
 	var arms []string
 	for _, a := range c.Arms[1:] {
-		if _, marks := marksOf(runs, func(r result.RunSummary) mark { return mitigated(r, a.Name) }); len(marks) == 0 {
+		if _, answers := collect(runs, func(r result.RunSummary) answer { return isMitigated(r, a.Name) }); len(answers) == 0 {
 			arms = append(arms, a.Name)
 		}
 	}
@@ -168,7 +172,8 @@ func (c *contrast) warnOfUndecided(side string, runs []result.RunSummary) {
 	}
 }
 
-func (c *contrast) values(g Group, runs []result.RunSummary, arm int, name string) (all []float64) {
+// listRates returns the values of an arm: a rate for each run, or for each trial.
+func (c *comparison) listRates(g Group, runs []result.RunSummary, arm int, name string) (all []float64) {
 	if c.Unit == result.UnitRun {
 		return store.MedianRates(name, runs)
 	}
@@ -178,15 +183,16 @@ func (c *contrast) values(g Group, runs []result.RunSummary, arm int, name strin
 	return all
 }
 
-// decide sums up. A regression stands whatever else could not be decided.
-func (c *contrast) decide() {
+// decide sets the verdict. A regression is a failure even if something else could
+// not be decided.
+func (c *comparison) decide() {
 	regressions := 0
 	for _, f := range c.Findings {
 		if f.Kind != result.Shift {
 			regressions++
 		}
 	}
-	switch blind := c.blind(); {
+	switch blind := c.explainBlind(); {
 	case regressions > 0:
 		c.Verdict = result.Fail
 		c.Summary = format.Plural(regressions, "regression", "regressions") + " from " + c.Old.Name + " to " + c.New.Name + "."
@@ -197,19 +203,20 @@ func (c *contrast) decide() {
 	}
 }
 
-// blind says why no regression could be seen; empty if one could.
-func (c *contrast) blind() string {
+// explainBlind returns the reason why a regression would not have been seen; empty if
+// it would.
+func (c *comparison) explainBlind() string {
 	for _, side := range []struct {
 		result.Side
 		runs []result.RunSummary
 	}{{c.Old, c.old}, {c.New, c.new}} {
-		if text := c.blindSide(side.Name, side.runs); text != "" {
+		if text := explainBlindSide(c.Arms, side.Name, side.runs); text != "" {
 			return text
 		}
 	}
 	old, new := len(c.old), len(c.new)
 	if c.Unit == result.UnitTrial {
-		old, new = trialsOf(c.old), trialsOf(c.new)
+		old, new = countTrials(c.old), countTrials(c.new)
 	}
 	if !stats.CanDiffer(old, new, len(c.Arms), result.Alpha) {
 		return fmt.Sprintf("Too few trials, %d and %d, to show that failures rose.", old, new)
@@ -217,9 +224,10 @@ func (c *contrast) blind() string {
 	return ""
 }
 
-// blindSide says why runs do not show whether an arm mitigates; empty if they do.
-func (c *contrast) blindSide(name string, runs []result.RunSummary) string {
-	baseline, hits, others := c.Arms[0].Name, 0, false
+// explainBlindSide returns the reason why runs do not show whether an arm mitigates;
+// empty if they do.
+func explainBlindSide(arms []result.ArmContrast, name string, runs []result.RunSummary) string {
+	baseline, hits, others := arms[0].Name, 0, false
 	for _, r := range runs {
 		hits = max(hits, r.Arms[0].Causes[result.SNATRace])
 		others = others || slices.ContainsFunc(r.Arms[1:], isDecided)
@@ -232,13 +240,14 @@ func (c *contrast) blindSide(name string, runs []result.RunSummary) string {
 	case hits < result.Floor:
 		return fmt.Sprintf("The hits in %s of %s are too few to judge, %d in a run at most, so nothing can be said of a mitigation: it takes %d.",
 			baseline, name, hits, result.Floor)
-	case len(c.Arms) > 1:
+	case len(arms) > 1:
 		return fmt.Sprintf("No run of %s decided what an arm makes of %s, so nothing can be said of a mitigation.", name, baseline)
 	}
 	return ""
 }
 
-func trialsOf(runs []result.RunSummary) (n int) {
+// countTrials counts the trials of the baseline.
+func countTrials(runs []result.RunSummary) (n int) {
 	for _, r := range runs {
 		n += r.Arms[0].Trials
 	}

@@ -23,7 +23,7 @@ func runs(name string, n int, like historytest.Run) Group {
 
 func set(t *testing.T, before, after Group) *result.Contrast {
 	t.Helper()
-	c, err := Set(before, after)
+	c, err := Compare(before, after)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +119,7 @@ func TestABaselineWithoutTheRaceIsInconclusive(t *testing.T) {
 
 // Six runs a side are enough for a test over runs. None of them says whether the
 // arm mitigates, so nothing can be said to have become worse, or not.
-func TestSetUndecidedRuns(t *testing.T) {
+func TestCompareUndecidedRuns(t *testing.T) {
 	few := func(r *result.Result) {
 		historytest.Short(r)
 		for i := range r.Arms[1].Trials {
@@ -140,7 +140,7 @@ func TestSetUndecidedRuns(t *testing.T) {
 }
 
 // An arm that is undecided does not change the verdict of another arm.
-func TestSetOneUndecidedArm(t *testing.T) {
+func TestCompareUndecidedArm(t *testing.T) {
 	late := func(r *result.Result) {
 		r.Arms = append(r.Arms, result.Arm{Name: "split", Settings: []string{}, Trials: r.Arms[1].Trials[:3]})
 	}
@@ -153,7 +153,7 @@ func TestSetOneUndecidedArm(t *testing.T) {
 
 func TestScenariosThatDifferAreNotCompared(t *testing.T) {
 	other := runs("new", 1, historytest.Run{Day: 2, Change: func(r *result.Result) { r.Scenario.Hash, r.Scenario.Name = "sha256:0", "other" }})
-	_, err := Set(runs("old", 1, historytest.Run{Day: 1}), other)
+	_, err := Compare(runs("old", 1, historytest.Run{Day: 1}), other)
 	want := "old and new are of different scenarios, and nothing can be compared: quickstart (sha256:5b0c94d2e1a7) and other (sha256:0)"
 	if fmt.Sprint(err) != want {
 		t.Errorf("%v", err)
@@ -167,7 +167,7 @@ func TestRunsThatEndedEarlyAreLeftOut(t *testing.T) {
 	if c := set(t, runs("old", 1, historytest.Run{Day: 1}), g); len(c.New.Runs) != 1 || c.Warnings[0] != "new: 1 run left out, which ended early" {
 		t.Errorf("%+v", c)
 	}
-	if _, err := Set(runs("old", 1, historytest.Run{Day: 1}), runs("new", 1, historytest.Run{Day: 2, Change: early})); fmt.Sprint(err) != "new: no run that ended by itself" {
+	if _, err := Compare(runs("old", 1, historytest.Run{Day: 1}), runs("new", 1, historytest.Run{Day: 2, Change: early})); fmt.Sprint(err) != "new: no run that ended by itself" {
 		t.Errorf("%v", err)
 	}
 }

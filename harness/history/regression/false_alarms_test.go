@@ -55,12 +55,12 @@ func (c *chance) nights(n int, of draw) {
 
 // night makes as many attempts as are asked for, keeps them, and gives the number
 // of findings.
-func (c *chance) night(of draw, ask func(*night, string)) int {
+func (c *chance) night(of draw, ask func(*night, subject)) int {
 	n := night{before: c.runs}
 	for attempt := 0; attempt == 0 || attempt < mostAttempts && n.Again != ""; attempt++ {
-		n.Judgement = Judgement{}
+		n.Evaluation = Evaluation{}
 		n.tonight = append(n.tonight, c.run(of))
-		ask(&n, "random-fully")
+		ask(&n, subject{arm: "random-fully"})
 	}
 	c.runs = append(c.runs, n.tonight...)
 	return len(n.Findings)
@@ -71,18 +71,18 @@ func (c *chance) night(of draw, ask func(*night, string)) int {
 func TestAlarmsByChanceAreAsRareAsDesigned(t *testing.T) {
 	for name, c := range map[string]struct {
 		of      draw
-		ask     func(*night, string)
+		ask     func(*night, subject)
 		allowed float64
 	}{
-		"never reduced":            {reducedIn(0), (*night).verdictFell, 0},
-		"reduced in 5 %":           {reducedIn(0.05), (*night).verdictFell, 0.002},
-		"reduced in 20 %":          {reducedIn(0.2), (*night).verdictFell, 0.01},
-		"reduced in 50 %":          {reducedIn(0.5), (*night).verdictFell, 0.01},
-		"0 failures or few":        {failing(1, 1), (*night).failuresRose, 0.002},
-		"about 20 failures":        {failing(20, 0.5), (*night).failuresRose, 0.01},
-		"about 60, little scatter": {failing(60, 0.3), (*night).failuresRose, 0.01},
-		"about 60, some scatter":   {failing(60, 0.7), (*night).failuresRose, 0.01},
-		"about 60, much scatter":   {failing(60, 1.5), (*night).failuresRose, 0.01},
+		"never reduced":            {reducedIn(0), (*night).askVerdict, 0},
+		"reduced in 5 %":           {reducedIn(0.05), (*night).askVerdict, 0.002},
+		"reduced in 20 %":          {reducedIn(0.2), (*night).askVerdict, 0.01},
+		"reduced in 50 %":          {reducedIn(0.5), (*night).askVerdict, 0.01},
+		"0 failures or few":        {failing(1, 1), (*night).askFailures, 0.002},
+		"about 20 failures":        {failing(20, 0.5), (*night).askFailures, 0.01},
+		"about 60, little scatter": {failing(60, 0.3), (*night).askFailures, 0.01},
+		"about 60, some scatter":   {failing(60, 0.7), (*night).askFailures, 0.01},
+		"about 60, much scatter":   {failing(60, 1.5), (*night).askFailures, 0.01},
 	} {
 		alarms, nights, source := 0, 0, rand.New(rand.NewPCG(1, 2))
 		for range 100 {
@@ -107,7 +107,7 @@ func TestARiseThatLastsIsSeenInEachNightWhileAQuarterOfTheRunsIsGood(t *testing.
 		machine := chance{Rand: source}
 		machine.nights(20, within(0))
 		for n := 1; 4*20 >= len(machine.runs)+mostAttempts; n++ {
-			if machine.night(within(60), (*night).failuresRose) != 1 {
+			if machine.night(within(60), (*night).askFailures) != 1 {
 				t.Fatalf("night %d: not seen, with %d runs before it", n, len(machine.runs))
 			}
 		}
@@ -120,10 +120,10 @@ func TestARiseThatLastsIsSeenInEachNightWhileAQuarterOfTheRunsIsGood(t *testing.
 func TestARiseOfAnArmThatAlwaysFailsALittleIsSeen(t *testing.T) {
 	machine := chance{Rand: rand.New(rand.NewPCG(5, 6))}
 	machine.nights(20, within(60))
-	if machine.night(within(200), (*night).failuresRose) != 1 {
+	if machine.night(within(200), (*night).askFailures) != 1 {
 		t.Error("200 of 48,000 after 60 are none")
 	}
-	if machine.night(within(60), (*night).failuresRose) != 0 {
+	if machine.night(within(60), (*night).askFailures) != 0 {
 		t.Error("as many as before are one")
 	}
 }

@@ -1,0 +1,199 @@
+package regression
+
+import (
+	"iter"
+	"maps"
+	"slices"
+
+	"snatlab/harness/history/store"
+	"snatlab/harness/result"
+)
+
+// questions is the table of all questions, in the order in which they are asked.
+var questions = []question{
+	{kind: result.VerdictFell, listOfArm: mitigation, askNight: (*night).askVerdict, askGroups: (*comparison).askVerdict},
+	{kind: result.FailuresRose, listOfArm: mitigation, askNight: (*night).askFailures, askGroups: (*comparison).askFailures},
+	{kind: result.NewCause, listOfArm: causes, askNight: (*night).askCause, askGroups: (*comparison).askCause},
+	{kind: result.ExpectationBroken, list: expectations, askNight: (*night).askExpectation, askGroups: (*comparison).askExpectation},
+	{kind: result.Shift, list: baseline, askNight: (*night).askShift, askGroups: (*comparison).askShift},
+}
+
+// A question is one kind of finding. It is asked about each of its subjects, in a
+// night and between two groups of runs.
+type question struct {
+	kind      result.FindingKind
+	listOfArm func(arm int, runs []result.RunSummary) []subject // of a question that is asked arm by arm
+	list      func(runs []result.RunSummary) []subject          // of a question about the scenario
+	askNight  func(*night, subject)
+	askGroups func(*comparison, subject)
+}
+
+// A subject is what a question is asked about.
+type subject struct {
+	kind        result.FindingKind // of the question
+	arm         string
+	cause       string        // of NewCause
+	expectation result.Expect // of ExpectationBroken
+}
+
+// subjects yields every question with each of its subjects in the runs that are
+// judged: the questions about an arm, arm by arm, and then those about the scenario.
+func subjects(runs []result.RunSummary) iter.Seq2[question, subject] {
+	return func(yield func(question, subject) bool) {
+		arms := len(store.ArmNames(runs))
+		for arm := range arms + 1 {
+			for _, q := range questions {
+				var all []subject
+				switch {
+				case arm < arms && q.listOfArm != nil:
+					all = q.listOfArm(arm, runs)
+				case arm == arms && q.list != nil:
+					all = q.list(runs)
+				}
+				for _, s := range all {
+					s.kind = q.kind
+					if !yield(q, s) {
+						return
+					}
+				}
+			}
+		}
+	}
+}
+
+// mitigation returns the arm, unless it is the baseline, which mitigates nothing.
+func mitigation(arm int, runs []result.RunSummary) []subject {
+	if arm == 0 {
+		return nil
+	}
+	return []subject{{arm: store.ArmNames(runs)[arm]}}
+}
+
+// notNew are the causes that are not asked for: other questions are about the race,
+// and other traffic is no property of the arm.
+var notNew = []string{result.SNATRace, result.CauseForeign}
+
+// causes returns the causes that requests of an arm failed for.
+func causes(arm int, runs []result.RunSummary) (all []subject) {
+	name, found := store.ArmNames(runs)[arm], map[string]bool{}
+	for _, r := range runs {
+		a, _ := r.Arm(name)
+		for cause := range a.Causes {
+			found[cause] = true
+		}
+	}
+	for _, cause := range slices.Sorted(maps.Keys(found)) {
+		if !slices.Contains(notNew, cause) {
+			all = append(all, subject{arm: name, cause: cause})
+		}
+	}
+	return all
+}
+
+// expectations returns the expectations of the scenario.
+func expectations(runs []result.RunSummary) (all []subject) {
+	for _, e := range runs[0].Expected {
+		all = append(all, subject{arm: e.Arm, expectation: e})
+	}
+	return all
+}
+
+// baseline returns the first arm.
+func baseline(runs []result.RunSummary) []subject {
+	arms := store.ArmNames(runs)
+	if len(arms) == 0 {
+		return nil
+	}
+	return []subject{{arm: arms[0]}}
+}
+
+// An answer is what a run answers to a question.
+type answer int
+
+const (
+	unanswered answer = iota // such a run is left out
+	good
+	bad
+)
+
+// collect asks each run, and returns those that answer with their answers.
+func collect(runs []result.RunSummary, ask func(result.RunSummary) answer) (answered []result.RunSummary, answers []answer) {
+	for _, r := range runs {
+		if a := ask(r); a != unanswered {
+			answered, answers = append(answered, r), append(answers, a)
+		}
+	}
+	return answered, answers
+}
+
+// isMitigated is good if the arm is mitigated. An undecided arm gives no answer.
+func isMitigated(r result.RunSummary, arm string) answer {
+	switch a, ok := r.Arm(arm); {
+	case !ok, !isDecided(a):
+		return unanswered
+	case a.Verdict == result.Mitigated:
+		return good
+	default:
+		return bad
+	}
+}
+
+// isDecided reports whether a run has a verdict about the arm.
+func isDecided(a result.ArmSummary) bool {
+	return a.Verdict != "" && a.Verdict != result.ArmInconclusive && a.Verdict != result.Undecided
+}
+
+// mostlyMitigated reports whether the arm is mitigated in most of the runs that
+// decide it.
+func mostlyMitigated(runs []result.RunSummary, arm string) bool {
+	mitigated, decided := 0, 0
+	for _, r := range runs {
+		if a, ok := r.Arm(arm); ok && isDecided(a) {
+			decided++
+			if a.Verdict == result.Mitigated {
+				mitigated++
+			}
+		}
+	}
+	return 2*mitigated > decided
+}
+
+// lacksCause is bad if at least [result.Floor] requests of the arm failed for the
+// cause.
+func lacksCause(r result.RunSummary, arm, cause string) answer {
+	switch a, ok := r.Arm(arm); {
+	case !ok:
+		return unanswered
+	case a.Causes[cause] >= result.Floor:
+		return bad
+	default:
+		return good
+	}
+}
+
+// holds is good if the expectation holds in the run. A run without the race is
+// inconclusive, and does not break the expectation that the race occurs.
+func holds(r result.RunSummary, expected result.Expect) answer {
+	if r.Verdict == result.Inconclusive && expected.Race == result.Reproduced {
+		return unanswered
+	}
+	e, ok := findExpectation(r, expected)
+	switch {
+	case !ok, e.Held == nil:
+		return unanswered
+	case *e.Held:
+		return good
+	default:
+		return bad
+	}
+}
+
+// findExpectation finds the same expectation in a run.
+func findExpectation(r result.RunSummary, expected result.Expect) (result.Expect, bool) {
+	for _, e := range r.Expected {
+		if e.Key() == expected.Key() {
+			return e, true
+		}
+	}
+	return result.Expect{}, false
+}

@@ -1,0 +1,23 @@
+package result
+
+// ExpectationKey identifies an expectation. Expectations with the same key make the
+// same claim about the same arm, whatever came of them.
+type ExpectationKey struct {
+	Arm   string
+	Claim string  // what is claimed: the field of [Expect] that is set, by its name in JSON
+	Race  string  // of the claim "race"
+	Bound float64 // of any other claim
+}
+
+// Key returns the identity of the expectation.
+func (e Expect) Key() ExpectationKey {
+	for _, bound := range []struct {
+		claim string
+		value *float64
+	}{{"reduction", e.Reduction}, {P50, e.P50}, {P99, e.P99}, {Unexplained, e.Unexplained}} {
+		if bound.value != nil {
+			return ExpectationKey{Arm: e.Arm, Claim: bound.claim, Bound: *bound.value}
+		}
+	}
+	return ExpectationKey{Arm: e.Arm, Claim: "race", Race: e.Race}
+}
