@@ -15,30 +15,17 @@ import (
 	"snatlab/harness/undo"
 )
 
-// Site is where arms are applied: the namespaces of a lab, and the rule that it
-// masquerades by. Drivers fill it.
-type Site struct {
-	Router  machine.NamespaceFunc
-	Server  machine.NamespaceFunc // nil for a server that is not the lab's own
-	Clients []machine.NamespaceFunc
-
-	Rule     *nat.Rule    // in the router
-	Outgoing string       // the router's interface towards the server
-	Taken    []netip.Addr // addresses that are the lab's own
-	Journal  *undo.Journal
-}
-
 // applied is an arm in force.
 type applied struct {
-	site     *Site
+	lab      *Base
 	rule     *nat.InForce
 	settings []result.Setting
 	undo     []func(context.Context) error // oldest first
 }
 
 // Apply puts an arm in force. If a part of it fails, the others are undone.
-func (s *Site) Apply(ctx context.Context, arm scenario.Arm) (Rule, error) {
-	a := &applied{site: s}
+func (b *Base) Apply(ctx context.Context, arm scenario.Arm) (Rule, error) {
+	a := &applied{lab: b}
 	for _, step := range []func(context.Context, scenario.Arm) error{
 		a.setSysctls, a.setPorts, a.addAddresses,
 		a.setRule, // last: it counts from when it is written
@@ -59,7 +46,7 @@ func (a *applied) addSetting(part, key, value string) {
 }
 
 func (a *applied) Packets(ctx context.Context) (n uint64, err error) {
-	err = a.site.Router(func() (err error) {
+	err = a.lab.Router(func() (err error) {
 		n, err = a.rule.Packets(ctx)
 		return err
 	})
@@ -67,7 +54,7 @@ func (a *applied) Packets(ctx context.Context) (n uint64, err error) {
 }
 
 func (a *applied) Counters(ctx context.Context) (c Counters) {
-	_ = a.site.Router(func() error {
+	_ = a.lab.Router(func() error {
 		c = a.rule.Counters(ctx)
 		return nil
 	})
@@ -92,13 +79,13 @@ func (a *applied) setSysctls(ctx context.Context, arm scenario.Arm) error {
 		a.addSetting(result.PartRouter, s.Name, s.Value)
 	}
 	for _, s := range arm.Sysctls.Server {
-		if err := a.inside(a.site.Server, s); err != nil {
+		if err := a.inside(a.lab.inServer, s); err != nil {
 			return err
 		}
 		a.addSetting(result.PartServer, s.Name, s.Value)
 	}
 	for _, s := range arm.Sysctls.Clients {
-		for _, client := range a.site.Clients {
+		for _, client := range a.lab.inClients {
 			if err := a.inside(client, s); err != nil {
 				return err
 			}
@@ -117,9 +104,9 @@ func (a *applied) setPorts(_ context.Context, arm scenario.Arm) error {
 		return nil
 	}
 	value := fmt.Sprintf("%d-%d", r.First, r.Last)
-	for i, client := range a.site.Clients {
+	for i, client := range a.lab.inClients {
 		if arm.ClientPorts == result.SplitPorts {
-			r, value = share(scenario.DefaultPorts, i, len(a.site.Clients)), result.SplitPorts
+			r, value = share(scenario.DefaultPorts, i, len(a.lab.inClients)), result.SplitPorts
 		}
 		s := scenario.Sysctl{Name: portRange, Value: fmt.Sprintf("%d %d", r.First, r.Last)}
 		if err := a.inside(client, s); err != nil {
@@ -157,14 +144,14 @@ func (a *applied) inside(do machine.NamespaceFunc, s scenario.Sysctl) error {
 // addAddresses gives the router the addresses that it is to translate to.
 func (a *applied) addAddresses(ctx context.Context, arm scenario.Arm) error {
 	for _, address := range arm.SNAT.ToSource {
-		if slices.Contains(a.site.Taken, address) {
+		if address == a.lab.address || slices.Contains(a.lab.addresses, address) {
 			return fmt.Errorf("translate to %v: it is an address of the lab's own", address)
 		}
-		err := a.change(ctx, func() (undo.Step, func() error, error) { return addressStep(a.site.Outgoing, address) })
+		err := a.change(ctx, func() (undo.Step, func() error, error) { return addressStep(a.lab.Outgoing, address) })
 		if err != nil {
 			return err
 		}
-		a.addSetting(result.PartRouter, result.KeyAddress, fmt.Sprintf("%v dev %s", address, a.site.Outgoing))
+		a.addSetting(result.PartRouter, result.KeyAddress, fmt.Sprintf("%v dev %s", address, a.lab.Outgoing))
 	}
 	return nil
 }
@@ -172,14 +159,14 @@ func (a *applied) addAddresses(ctx context.Context, arm scenario.Arm) error {
 // change makes a change in the router, which may be this host: by the journal.
 func (a *applied) change(ctx context.Context, prepare func() (undo.Step, func() error, error)) error {
 	var entry undo.Entry
-	err := a.site.Router(func() error {
+	err := a.lab.Router(func() error {
 		step, change, err := prepare()
 		if err != nil {
 			return err
 		}
-		entry, err = a.site.Journal.Do(ctx, step, func(context.Context) error { return change() })
+		entry, err = a.lab.Journal.Do(ctx, step, func(context.Context) error { return change() })
 		a.undo = append(a.undo, func(ctx context.Context) error {
-			return a.site.Router(func() error { return a.site.Journal.Undo(ctx, entry) })
+			return a.lab.Router(func() error { return a.lab.Journal.Undo(ctx, entry) })
 		})
 		return err
 	})
@@ -187,13 +174,13 @@ func (a *applied) change(ctx context.Context, prepare func() (undo.Step, func() 
 }
 
 func (a *applied) setRule(ctx context.Context, arm scenario.Arm) error {
-	err := a.site.Router(func() (err error) {
-		a.rule, err = a.site.Rule.Apply(ctx, a.site.Journal, options(arm))
+	err := a.lab.Router(func() (err error) {
+		a.rule, err = a.lab.Rule.Apply(ctx, a.lab.Journal, options(arm))
 		return err
 	})
 	if err == nil {
 		a.undo = append(a.undo, func(ctx context.Context) error {
-			return a.site.Router(func() error { return a.rule.Undo(ctx) })
+			return a.lab.Router(func() error { return a.rule.Undo(ctx) })
 		})
 	}
 	return err

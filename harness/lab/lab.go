@@ -1,6 +1,26 @@
-// Package lab says what an experiment needs of a topology: clients, a
-// masquerade rule that their connections pass, a server behind it, and the
-// counters of the conntrack table in between. The drivers below it build one.
+// Package lab defines what an experiment needs of a topology: clients, a masquerade
+// rule that their connections pass, a server behind it, and the counters of the
+// conntrack table in between. The drivers in the packages below build one.
+//
+// # Writing a driver
+//
+// A driver is a package with a Config, and with an Open that returns a [Keeper], or
+// a [Lab] where nothing can be kept. Its lab embeds a [Base], made by [NewBase],
+// which implements all of Lab but Intact and Close. What a new driver writes:
+//
+//   - Preflight returns the [machine.Precondition] values of a run, and changes
+//     nothing.
+//   - Open passes its steps to [BuildLab]. They set the fields of the Base, call
+//     [CheckArms] where a rule is rewritten that the driver did not write, and start
+//     the probes by [Base.StartServer] and [Base.StartClients].
+//   - Intact reports what other programs have changed.
+//   - Close ends the probes ([Base.HangUp]) and undoes every change to the host.
+//   - Keep leaves the lab standing.
+//   - Undoers returns what undoes the driver's own steps in a journal.
+//
+// The scenario needs the driver's name, and cmd/snatlab/driver.go its Open. Every
+// driver runs the conformance suite of package labtest: see conformance_test.go of
+// the drivers.
 package lab
 
 import (
@@ -17,72 +37,71 @@ import (
 // Lab is a running topology. It is for one goroutine at a time; only the
 // clients run side by side.
 type Lab interface {
-	// Environment tells the facts of the machine and the lab.
+	// Environment returns the facts of the machine and the lab.
 	Environment() result.Env
-	// Clients are in the order of their indices.
+	// Clients returns the clients in the order of their indices.
 	Clients() []*probe.Client
-	// Barrier is a file that all clients can map; empty if there is none.
+	// Barrier returns a file that all clients can map; empty if there is none.
 	Barrier() string
 	// Apply puts an arm in force, until the rule's Undo.
 	Apply(context.Context, scenario.Arm) (Rule, error)
-	// Listen opens a server port that no other trial uses, and gives the
-	// address that clients reach it at. Trials count from 0.
+	// Listen opens a server port that no other trial uses, and returns the
+	// address at which clients reach it. Trials count from 0.
 	Listen(ctx context.Context, trial int) (netip.AddrPort, error)
-	// Finish closes the port and says what was served.
+	// Finish closes the port and returns what was served.
 	Finish(context.Context) (*probe.Served, error)
-	// Intact tells what somebody has taken away of the lab since it was built:
-	// figures from then on are wrong.
+	// Intact returns an error if another program has changed the lab since it was
+	// built: figures from then on are wrong.
 	Intact(context.Context) error
 	// Conntrack reads the counters of the namespace that translates.
 	Conntrack(context.Context) (conntrack.Snapshot, error)
-	// Shared tells whether other traffic than the lab's is in that namespace.
+	// Shared reports whether other traffic than the lab's is in that namespace.
 	Shared() bool
-	// Entries gives the states of the conntrack entries of connections to the
-	// server, for each client by source port: "SYN_SENT". Ports are those that
-	// are looked for, for each client.
+	// Entries returns the states of the conntrack entries of connections to the
+	// server, for each client by source port: "SYN_SENT". Ports are those to look
+	// for, for each client.
 	Entries(ctx context.Context, server netip.AddrPort, ports [][]scenario.PortRange) ([]map[uint16]string, error)
 	// Forget deletes the conntrack entries that the clients' connections to
 	// the server left, and no others. Ports are those that each client, by
 	// its index, connected from.
 	Forget(ctx context.Context, server netip.AddrPort, ports [][]scenario.PortRange) error
-	// Close removes the lab and undoes every change to the host. What could
-	// not be undone is told in an *undo.LeftError. It may be called again.
+	// Close removes the lab and undoes every change to the host. A change that
+	// could not be undone is an *undo.LeftError. Close may be called again.
 	Close(context.Context) error
 }
 
 // Rule is the masquerade rule in force for an arm, and what else the arm sets.
 type Rule interface {
-	// Rule is its text, as its own tool prints it.
+	// Rule returns the text of the rule, as its own tool prints it.
 	Rule() string
 	// Settings returns what else the arm sets, in the order in which it was set.
 	Settings() []result.Setting
-	// Packets counts the connections that it matched since it was written.
-	// That the rule is no longer there is an error.
+	// Packets returns the number of connections that the rule matched since it was
+	// written. A missing rule is an error.
 	Packets(context.Context) (uint64, error)
-	// Counters are those of the other rules that may translate instead.
+	// Counters returns the counters of other rules that may translate instead.
 	Counters(context.Context) Counters
-	// Undo puts the rule and all else back as the driver made it.
+	// Undo restores the rule and all else as the driver made it.
 	Undo(context.Context) error
 }
 
-// Counters are the packet counters of rules that are not the lab's.
+// Counters are the packet counters of rules of other programs.
 type (
 	Counters = nat.Counters
 	Counter  = nat.Counter
 )
 
-// Keeper is a lab that can be left standing.
+// Keeper is a lab that can be left standing after its run.
 type Keeper interface {
 	Lab
-	// Keep ends the run's part in the lab and leaves it standing, instead of
-	// Close, which does nothing from then on.
+	// Keep ends the run's part in the lab and leaves the lab standing. Close does
+	// nothing from then on.
 	Keep(context.Context) (*Kept, error)
 }
 
-// Kept says what can be done with a lab that was left standing.
+// Kept is how to use a lab that was left standing.
 type Kept struct {
 	Look   []string // command lines that look into it
 	Remove string   // the command line that removes it
-	// Held says that it stands only as long as this process lives.
-	Held bool
+	Held   bool     // it stands only as long as this process lives
 }

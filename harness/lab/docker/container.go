@@ -29,12 +29,10 @@ const (
 	memoryLimit = 256 << 20
 	pidLimit    = 64 // threads count
 	shmSize     = 1 << 20
-	nobody      = "65534:65534"
 )
 
-// somaxconn is the accept queue of the server: with the lowest priority there
-// is, it may be a whole trial behind.
-const somaxconn = "32768"
+// probeUser is the user and the group of a probe's container.
+var probeUser = fmt.Sprintf("%d:%[1]d", lab.ProbeUser)
 
 // containerSpec is what the containers of a lab differ in.
 type containerSpec struct {
@@ -44,7 +42,7 @@ type containerSpec struct {
 	ipc     string
 }
 
-func (l *dockerLab) containerName(name string) string { return "snatlab-" + l.Run + "-" + name }
+func (l *dockerLab) containerName(name string) string { return "snatlab-" + l.config.Run + "-" + name }
 
 // place is where a running container is.
 type place struct {
@@ -55,24 +53,25 @@ type place struct {
 }
 
 // start makes a container, attaches to it, and starts it.
-func (l *dockerLab) start(ctx context.Context, spec containerSpec) (_ probe.Stream, at place, err error) {
+func (l *dockerLab) start(ctx context.Context, spec containerSpec) (p lab.StartedProbe, err error) {
 	name := l.containerName(spec.name)
 	id, err := l.createContainer(ctx, spec)
 	if err != nil {
-		return probe.Stream{}, at, fmt.Errorf("create container %s: %w", name, err)
+		return p, fmt.Errorf("create container %s: %w", name, err)
 	}
 	stream, err := l.attach(ctx, id, strings.ReplaceAll(spec.name, "-", " "))
 	if err != nil {
-		return probe.Stream{}, at, fmt.Errorf("attach to container %s: %w", name, err)
+		return p, fmt.Errorf("attach to container %s: %w", name, err)
 	}
+	var at place
 	if err = l.host.docker.ContainerStart(ctx, id, container.StartOptions{}); err == nil {
 		at, err = l.placeOf(ctx, id, spec.network)
 		l.places[id] = at
 	}
 	if err != nil {
-		return probe.Stream{}, at, errors.Join(fmt.Errorf("start container %s: %w", name, err), stream.Close())
+		return p, errors.Join(fmt.Errorf("start container %s: %w", name, err), stream.Close())
 	}
-	return stream, at, nil
+	return lab.StartedProbe{Stream: stream, Address: at.address, Space: at.inside.Do}, nil
 }
 
 // attach connects to the streams of a container that is not started yet: what
@@ -113,9 +112,9 @@ func (l *dockerLab) placeOf(ctx context.Context, id string, n network) (place, e
 // capability, no new privileges, nothing to write to, not root.
 func (l *dockerLab) createContainer(ctx context.Context, spec containerSpec) (id string, err error) {
 	config := &container.Config{
-		Image: l.image, Cmd: []string{spec.role}, User: nobody,
-		OpenStdin: true, StdinOnce: !l.Config.Keep, AttachStdin: true, AttachStdout: true, AttachStderr: true,
-		Labels: map[string]string{label: l.Run},
+		Image: l.image, Cmd: []string{spec.role}, User: probeUser,
+		OpenStdin: true, StdinOnce: !l.config.Keep, AttachStdin: true, AttachStdout: true, AttachStderr: true,
+		Labels: map[string]string{label: l.config.Run},
 	}
 	pids := int64(pidLimit)
 	host := &container.HostConfig{
@@ -128,12 +127,12 @@ func (l *dockerLab) createContainer(ctx context.Context, spec containerSpec) (id
 		host.ShmSize = shmSize
 	}
 	if spec.role == probe.RoleServer {
-		host.Sysctls = map[string]string{"net.core.somaxconn": somaxconn}
+		host.Sysctls = map[string]string{"net.core.somaxconn": lab.AcceptQueue}
 		// Its own niceness counts within its cgroup only.
 		host.CPUShares = 2
 	}
 	name := l.containerName(spec.name)
-	_, err = l.Journal.Do(ctx, l.host.containerStep(l.Run, name), func(ctx context.Context) error {
+	_, err = l.Journal.Do(ctx, l.host.containerStep(l.config.Run, name), func(ctx context.Context) error {
 		made, err := l.host.docker.ContainerCreate(ctx, config, host, nil, nil, name)
 		id = made.ID
 		return err

@@ -19,16 +19,12 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"slices"
 	"time"
 
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 
-	"snatlab/harness/conntrack"
 	"snatlab/harness/lab"
-	"snatlab/harness/machine"
-	"snatlab/harness/nat"
 	"snatlab/harness/nat/nftables"
 	"snatlab/harness/probe"
 	"snatlab/harness/result"
@@ -48,56 +44,45 @@ type Config struct {
 	Widen   int            // idle rules between NAT and confirmation
 	Keep    bool           // Keep may be called: the probes live on when their conversations end
 	Journal *undo.Journal
-	Say     func(string) // told what is being done; may be nil
+	Say     func(string) // reports what is being done; may be nil
 }
 
 // Open builds a lab on a host that has passed Preflight. If it fails, whatever
 // it made so far is undone.
-func Open(ctx context.Context, host *Host, c Config) (_ lab.Keeper, err error) {
-	l := &dockerLab{Config: c, host: host, facts: machine.ReadFacts(result.DriverDocker), places: map[string]place{}}
-	if l.Say == nil {
-		l.Say = func(string) {}
+func Open(ctx context.Context, host *Host, c Config) (lab.Keeper, error) {
+	l := newLab(host, c)
+	err := lab.BuildLab(ctx, l.Close, l.checkArms, l.findNetwork, l.buildImage, l.watchEngine, l.makeNetworks, l.widen, l.startServer, l.startClients)
+	if err != nil {
+		return nil, err
 	}
-	l.Binary = cmp.Or(l.Binary, thisBinary)
-	built := false
-	defer func() {
-		if !built { // after a panic as well
-			err = errors.Join(err, l.Close(undo.Context(ctx)))
-		}
-	}()
-	for _, step := range []func(context.Context) error{l.checkArms, l.findNetwork, l.buildImage, l.watchEngine, l.makeNetworks, l.widen, l.startServer, l.startClients} {
-		if err := step(ctx); err != nil {
-			return nil, err
-		}
-	}
-	built = true
 	return l, nil
 }
 
 type dockerLab struct {
-	Config
-	lab.Probes
-	host  *Host
-	watch *watch     // of the engine; nil if it has none
-	facts result.Env // before anything was built
-	image string
+	lab.Base
+	config Config
+	host   *Host
+	watch  *watch // of the engine; nil if it has none
+	image  string
 
 	clientNet, serverNet network
-	rule                 *nat.Rule
-
-	inServer  *machine.Namespace // nil for a server that is given
-	inClients []*machine.Namespace
-	places    map[string]place // where containers were put, by id
+	places               map[string]place // where containers were put, by id
 }
 
 // barrierFile is where clients meet: in the memory of the IPC namespace that
 // they share.
 const barrierFile = "/dev/shm/snatlab"
 
-func (l *dockerLab) Barrier() string { return barrierFile }
-
-// Clients are the probes; those of Config are their number.
-func (l *dockerLab) Clients() []*probe.Client { return l.Probes.Clients() }
+// newLab returns a lab of which nothing is built. Its router is this host.
+func newLab(host *Host, c Config) *dockerLab {
+	c.Binary = cmp.Or(c.Binary, lab.ThisBinary)
+	l := &dockerLab{Base: lab.NewBase(result.DriverDocker, c.Say), config: c, host: host, places: map[string]place{}}
+	l.Router = func(do func() error) error { return do() }
+	l.Journal, l.BarrierFile, l.SharedTable = c.Journal, barrierFile, true
+	l.Facts.Docker, l.Facts.Firewall = &host.info.ServerVersion, new(host.backend())
+	l.Facts.NAT, l.Facts.SharedNetwork, l.Facts.Widened = result.NATIPTables, c.Network, c.Widen
+	return l
+}
 
 // checkArms refuses addresses that are somebody's before anything is made.
 func (l *dockerLab) checkArms(ctx context.Context) error {
@@ -107,7 +92,7 @@ func (l *dockerLab) checkArms(ctx context.Context) error {
 // sources lists the addresses that the arms translate to. The lab's own networks
 // leave them out.
 func (l *dockerLab) sources() (all []netip.Addr) {
-	for _, a := range l.Arms {
+	for _, a := range l.config.Arms {
 		all = append(all, a.SNAT.ToSource...)
 	}
 	return all
@@ -119,37 +104,7 @@ func (l *dockerLab) Apply(ctx context.Context, arm scenario.Arm) (lab.Rule, erro
 	if err := l.host.checkAddresses(ctx, arm.SNAT.ToSource); err != nil {
 		return nil, err
 	}
-	return l.site().Apply(ctx, arm)
-}
-
-// site is where arms are applied. The router is this host.
-func (l *dockerLab) site() *lab.Site {
-	s := &lab.Site{
-		Router: func(do func() error) error { return do() },
-		Rule:   l.rule, Outgoing: l.serverNet.bridge, Journal: l.Journal,
-		Taken: slices.Concat(l.ClientAddresses(), []netip.Addr{l.ServerAddress()}),
-	}
-	if l.inServer != nil {
-		s.Server = l.inServer.Do
-	}
-	for _, n := range l.inClients {
-		s.Clients = append(s.Clients, n.Do)
-	}
-	return s
-}
-
-func (l *dockerLab) Conntrack(context.Context) (conntrack.Snapshot, error) { return conntrack.Read() }
-
-// Shared: the table is the host's.
-func (l *dockerLab) Shared() bool { return true }
-
-func (l *dockerLab) Entries(ctx context.Context, server netip.AddrPort, ports [][]scenario.PortRange) ([]map[uint16]string, error) {
-	states, err := conntrack.Entries(ctx, l.Connections(server, ports))
-	return l.ByClient(states), err
-}
-
-func (l *dockerLab) Forget(ctx context.Context, server netip.AddrPort, ports [][]scenario.PortRange) error {
-	return conntrack.Forget(ctx, l.Connections(server, ports))
+	return l.Base.Apply(ctx, arm)
 }
 
 // Close ends the probes and undoes the journal: rules before networks,
@@ -158,11 +113,10 @@ func (l *dockerLab) Close(ctx context.Context) error {
 	if l.Journal.IsKept() {
 		return nil
 	}
-	for _, n := range l.inClients {
-		n.Close()
-	}
-	if l.inServer != nil {
-		l.inServer.Close()
+	for _, p := range l.places {
+		if p.inside != nil {
+			p.inside.Close()
+		}
 	}
 	err := l.endClients(ctx)
 	ctx = undo.Context(ctx) // with a limit of its own: ending many clients is slow on a busy machine
@@ -192,7 +146,7 @@ func (l *dockerLab) endClients(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endAllTime)
 	defer cancel()
 	var errs []error
-	oneByOne := len(l.Clients()) > fewClients && !l.Config.Keep // to be kept, they would live on
+	oneByOne := len(l.Clients()) > fewClients && !l.config.Keep // to be kept, they would live on
 	for i, c := range l.Clients() {
 		errs = append(errs, c.Close())
 		oneByOne = oneByOne && l.host.awaitEnd(ctx, l.containerName(fmt.Sprintf("client-%d", i)))
@@ -224,87 +178,56 @@ func (l *dockerLab) watchEngine(ctx context.Context) error {
 	return nil
 }
 
-func (l *dockerLab) Environment() result.Env {
-	env := l.facts
-	env.CPUs = len(l.Clients()[0].Hello.CPUs)
-	env.Docker, env.Firewall = &l.host.info.ServerVersion, new(l.host.backend())
-	env.NAT, env.Iptables = result.NATIPTables, new(l.rule.Tables().Version())
-	env.SharedNetwork = l.Network
-	env.ClientNetwork, env.Server = l.clientNet.subnet.String(), l.ServerAddress().String()
-	env.Widened, env.Sysctls = l.Widen, machine.ReadRaceSysctls()
-	if s, err := conntrack.Read(); err == nil {
-		env.ConntrackMax = &s.Max
-	}
-	return env
-}
-
 // widen makes the window of the race wider, for the clients' packets only.
 func (l *dockerLab) widen(ctx context.Context) error {
-	if l.Widen == 0 {
+	if l.config.Widen == 0 {
 		return nil
 	}
-	l.Say(fmt.Sprintf("adding %d idle rules", l.Widen))
-	return nftables.Widen(ctx, l.Journal, l.clientNet.subnet, l.Widen)
+	l.Say(fmt.Sprintf("adding %d idle rules", l.config.Widen))
+	return nftables.Widen(ctx, l.Journal, l.clientNet.subnet, l.config.Widen)
 }
 
 // startServer starts the lab's own server, or finds the one that is given.
 func (l *dockerLab) startServer(ctx context.Context) error {
-	if l.Server.IsValid() {
-		l.Say(fmt.Sprintf("calling the server at %v", l.Server))
+	if l.config.Server.IsValid() {
+		l.Say(fmt.Sprintf("calling the server at %v", l.config.Server))
 		return l.callServer(ctx)
 	}
-	l.Say("starting the server")
-	stream, at, err := l.start(ctx, containerSpec{name: "server", role: probe.RoleServer, network: l.serverNet, ipc: "private"})
-	if err != nil {
-		return err
-	}
-	server, err := probe.OpenServer(ctx, stream)
-	if err == nil {
-		l.SetServer(server, at.address)
-		l.inServer = at.inside
-	}
-	return err
+	return l.StartServer(ctx, func(ctx context.Context) (lab.StartedProbe, error) {
+		return l.start(ctx, containerSpec{name: "server", role: probe.RoleServer, network: l.serverNet, ipc: "private"})
+	})
 }
 
 // callServer connects to `snatlab serve`.
 func (l *dockerLab) callServer(ctx context.Context) error {
 	dialer := net.Dialer{Timeout: 5 * time.Second}
-	conn, err := dialer.DialContext(ctx, "tcp4", l.Server.String())
+	conn, err := dialer.DialContext(ctx, "tcp4", l.config.Server.String())
 	if err != nil {
-		return fmt.Errorf("call the server at %v: %w (run `snatlab serve` there)", l.Server, err)
+		return fmt.Errorf("call the server at %v: %w (run `snatlab serve` there)", l.config.Server, err)
 	}
 	server, err := probe.OpenServer(ctx, probe.Stream{
-		Name: fmt.Sprintf("server at %v", l.Server), In: conn, Out: conn, Close: conn.Close,
+		Name: fmt.Sprintf("server at %v", l.config.Server), In: conn, Out: conn, Close: conn.Close,
 	})
 	if err != nil {
 		return err
 	}
 	server.KeepAwake()
-	l.SetServer(server, l.Server.Addr())
+	l.SetServer(server, l.config.Server.Addr())
 	p := server.Hello.Ports
-	if p == nil || int(p.Last)-int(p.First)+1 < l.Trials {
-		return fmt.Errorf("the server at %v has too few ports: each of %d trials takes one (snatlab serve --ports %d)", l.Server, l.Trials, l.Trials)
+	if p == nil || int(p.Last)-int(p.First)+1 < l.config.Trials {
+		return fmt.Errorf("the server at %v has too few ports: each of %d trials takes one (snatlab serve --ports %d)", l.config.Server, l.config.Trials, l.config.Trials)
 	}
 	return nil
 }
 
-// startClients starts the clients. The first one's IPC namespace is the one
-// that all share.
+// startClients starts the clients. All of them share the IPC namespace of the
+// first one.
 func (l *dockerLab) startClients(ctx context.Context) error {
-	ipc := "shareable"
-	for i := range l.Config.Clients {
-		l.Say(fmt.Sprintf("starting client %d of %d", i+1, l.Config.Clients))
-		stream, at, err := l.start(ctx, containerSpec{name: fmt.Sprintf("client-%d", i), role: probe.RoleClient, network: l.clientNet, ipc: ipc})
-		if err != nil {
-			return err
+	return l.StartClients(ctx, l.config.Clients, func(ctx context.Context, i int) (lab.StartedProbe, error) {
+		ipc := "shareable"
+		if i > 0 {
+			ipc = "container:" + l.containerName("client-0")
 		}
-		c, err := probe.OpenClient(ctx, stream)
-		if err != nil {
-			return err
-		}
-		l.AddClient(c, at.address)
-		l.inClients = append(l.inClients, at.inside)
-		ipc = "container:" + l.containerName("client-0")
-	}
-	return nil
+		return l.start(ctx, containerSpec{name: fmt.Sprintf("client-%d", i), role: probe.RoleClient, network: l.clientNet, ipc: ipc})
+	})
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"maps"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -171,7 +172,7 @@ func (r *rig) open(clients int) *bench {
 // containers are those of a lab, inspected, by name.
 func (b *bench) containers(t *testing.T) map[string]container.InspectResponse {
 	t.Helper()
-	all, err := b.host.docker.ContainerList(t.Context(), container.ListOptions{All: true, Filters: filters.NewArgs(filters.Arg("label", label+"="+b.Run))})
+	all, err := b.host.docker.ContainerList(t.Context(), container.ListOptions{All: true, Filters: filters.NewArgs(filters.Arg("label", label+"="+b.config.Run))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,6 +185,16 @@ func (b *bench) containers(t *testing.T) map[string]container.InspectResponse {
 		found[info.Name] = info
 	}
 	return found
+}
+
+// addressesIn returns the addresses of a lab's containers that are in a subnet.
+func (b *bench) addressesIn(subnet netip.Prefix) (all []netip.Addr) {
+	for _, p := range b.places {
+		if subnet.Contains(p.address) {
+			all = append(all, p.address)
+		}
+	}
+	return all
 }
 
 // probeBinary builds snatlab, once for all tests.

@@ -102,7 +102,7 @@ func TestWhatTheEngineMakesAfterAnInterruptionIsUndone(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			l := &dockerLab{host: &Host{docker: engine}, Config: Config{Run: "run", Journal: journal}}
+			l := newLab(&Host{docker: engine}, Config{Run: "run", Journal: journal})
 			err = change(ctx, l) // an error or none: what counts is what is left
 			if closed := journal.Close(t.Context()); closed != nil {
 				t.Error(closed)

@@ -25,25 +25,22 @@ const repository = "snatlab-probe"
 // imageLabel marks the probe images.
 const imageLabel = "snatlab.probe"
 
-// thisBinary is the program that runs, which is a probe as well.
-const thisBinary = "/proc/self/exe"
-
 // buildImage builds the probe image, unless the very same one is there. It is
 // the one thing that a run leaves behind: a cache, which `snatlab cleanup
 // --images` removes.
 func (l *dockerLab) buildImage(ctx context.Context) error {
-	binary, err := os.Open(l.Binary)
+	binary, err := os.Open(l.config.Binary)
 	if err != nil {
 		return fmt.Errorf("open the binary for the probe image: %w", err)
 	}
 	defer binary.Close()
 	if err := isStatic(binary); err != nil {
-		return fmt.Errorf("probe image of %s: %w (build it with CGO_ENABLED=0, or `make build`)", l.Binary, err)
+		return fmt.Errorf("probe image of %s: %w (build it with CGO_ENABLED=0, or `make build`)", l.config.Binary, err)
 	}
 	hash := sha256.New()
 	hash.Write(images.ProbeDockerfile)
 	if _, err := io.Copy(hash, binary); err != nil {
-		return fmt.Errorf("hash %s: %w", l.Binary, err)
+		return fmt.Errorf("hash %s: %w", l.config.Binary, err)
 	}
 	l.image = repository + ":" + hex.EncodeToString(hash.Sum(nil))[:12]
 	_, err = l.host.docker.ImageInspect(ctx, l.image)

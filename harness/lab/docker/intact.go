@@ -22,7 +22,7 @@ const lookTime = 20 * time.Second
 func (l *dockerLab) Intact(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()
-	list, err := l.host.docker.ContainerList(ctx, container.ListOptions{Filters: filters.NewArgs(filters.Arg("label", label+"="+l.Run))})
+	list, err := l.host.docker.ContainerList(ctx, container.ListOptions{Filters: filters.NewArgs(filters.Arg("label", label+"="+l.config.Run))})
 	if err != nil && l.host.goneSince(ctx, l.watch) != nil {
 		return nil
 	}

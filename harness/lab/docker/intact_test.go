@@ -78,7 +78,7 @@ func TestAnEngineThatIsGoneIsToldFromAContainerThatIs(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer engine.Close()
-	l := &dockerLab{host: &Host{docker: engine}}
+	l := newLab(&Host{docker: engine}, Config{})
 	if got := l.obituary("c", &lab.LastWords{}); got != "somebody removed its container; it left no output" {
 		t.Errorf("of a container that is gone: %s", got)
 	}

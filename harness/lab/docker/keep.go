@@ -11,10 +11,10 @@ import (
 // no program but the probe, so what looks into a container comes from the host.
 func (l *dockerLab) Keep(ctx context.Context) (*lab.Kept, error) {
 	k := &lab.Kept{Remove: "snatlab cleanup"}
-	tables := l.rule.Tables().Path
-	k.Look = append(k.Look, tables+" -t nat -v -S POSTROUTING", "docker ps --filter label="+label+"="+l.Run)
+	tables := l.Rule.Tables().Path
+	k.Look = append(k.Look, tables+" -t nat -v -S POSTROUTING", "docker ps --filter label="+label+"="+l.config.Run)
 	names := []string{"server", "client-0"}
-	if l.Server.IsValid() {
+	if l.config.Server.IsValid() {
 		names = names[1:]
 	}
 	for _, part := range names {

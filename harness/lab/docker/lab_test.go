@@ -31,7 +31,7 @@ func TestALabOnARealEngine(t *testing.T) {
 }
 
 func rewritesTheRule(t *testing.T, b *bench) {
-	listing := func() []string { return lines(t, b.rule.Tables().Path, "-t", "nat", "-S") }
+	listing := func() []string { return lines(t, b.Rule.Tables().Path, "-t", "nat", "-S") }
 	before := listing()
 	for _, m := range []scenario.Masquerade{{RandomFully: true}, {Random: true}} {
 		rule, err := b.Apply(t.Context(), scenario.Arm{Masquerade: m})
@@ -127,14 +127,13 @@ func shareMemory(t *testing.T, b *bench) {
 }
 
 func apart(t *testing.T, b *bench) {
-	for i, a := range b.ClientAddresses() {
-		if !b.clientNet.subnet.Contains(a) {
-			t.Errorf("client %d has the address %v, out of %v", i, a, b.clientNet.subnet)
-		}
-	}
 	env := b.Environment()
-	if !b.serverNet.subnet.Contains(b.ServerAddress()) || env.Server != b.ServerAddress().String() || env.ClientNetwork != b.clientNet.subnet.String() {
-		t.Errorf("the server has the address %v, out of %v; the environment says %+v", b.ServerAddress(), b.serverNet.subnet, env)
+	clients, servers := b.addressesIn(b.clientNet.subnet), b.addressesIn(b.serverNet.subnet)
+	if len(clients) != len(b.Clients()) || env.ClientNetwork != b.clientNet.subnet.String() {
+		t.Errorf("the clients have the addresses %v, out of %v; the environment has %+v", clients, b.clientNet.subnet, env)
+	}
+	if len(servers) != 1 || env.Server != servers[0].String() {
+		t.Errorf("the server has the address %v, out of %v; the environment has %+v", servers, b.serverNet.subnet, env)
 	}
 	if env.Driver != "docker" || *env.Docker != b.host.info.ServerVersion || env.Kernel == "" || env.CPUs < 1 || env.ConntrackMax == nil {
 		t.Errorf("environment %+v", env)

@@ -76,17 +76,17 @@ func leftoversOf(t *testing.T, b *bench) []undo.Step {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return slices.DeleteFunc(steps, func(s undo.Step) bool { return !strings.Contains(s.What, b.Run) })
+	return slices.DeleteFunc(steps, func(s undo.Step) bool { return !strings.Contains(s.What, b.config.Run) })
 }
 
 func TestAProbeEndsWithItsInput(t *testing.T) {
 	b := realEngine(t).open(1)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	for name, hangUp := range map[string]func() error{"client-0": b.Clients()[0].Close, "server": b.ServerProbe().Close} {
-		if err := hangUp(); err != nil {
-			t.Fatal(err)
-		}
+	if err := b.HangUp(); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"client-0", "server"} {
 		ended, failed := b.host.docker.ContainerWait(ctx, b.containerName(name), container.WaitConditionNotRunning)
 		select {
 		case how := <-ended:

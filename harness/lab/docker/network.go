@@ -31,7 +31,7 @@ func (l *dockerLab) makeNetworks(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if l.Network == "" {
+	if l.config.Network == "" {
 		if l.clientNet, err = l.makeNetwork(ctx, "clients", free[0]); err != nil {
 			return err
 		}
@@ -39,13 +39,14 @@ func (l *dockerLab) makeNetworks(ctx context.Context) error {
 			return err
 		}
 	}
-	if l.Server.IsValid() {
+	if l.config.Server.IsValid() {
 		return nil
 	}
 	if l.serverNet, err = l.makeNetwork(ctx, "server", free[1]); err != nil {
 		return err
 	}
-	tables := l.rule.Tables()
+	l.Outgoing = l.serverNet.bridge
+	tables := l.Rule.Tables()
 	return errors.Join(
 		tables.Accept(ctx, l.Journal, l.clientNet.bridge, l.serverNet.bridge),
 		tables.Accept(ctx, l.Journal, l.serverNet.bridge, l.clientNet.bridge))
@@ -54,14 +55,15 @@ func (l *dockerLab) makeNetworks(ctx context.Context) error {
 // findRule finds the rule that Docker wrote for the clients' network, and checks
 // that every arm can rewrite it.
 func (l *dockerLab) findRule(ctx context.Context) (err error) {
-	l.rule, err = nat.Find(ctx, l.host.tables, l.clientNet.subnet, l.clientNet.bridge)
+	l.Rule, err = nat.Find(ctx, l.host.tables, l.clientNet.subnet, l.clientNet.bridge)
 	if missing, ok := errors.AsType[*nat.NoRuleError](err); ok && !missing.HasRule() {
 		return fmt.Errorf("%w (Docker's firewall backend is %s; is this daemon started with --iptables=false?)", err, l.host.backend())
 	}
 	if err != nil {
 		return err
 	}
-	return lab.CheckArms(ctx, l.rule, l.Arms)
+	l.Facts.ClientNetwork = l.clientNet.subnet.String()
+	return lab.CheckArms(ctx, l.Rule, l.config.Arms)
 }
 
 func (l *dockerLab) makeNetwork(ctx context.Context, part string, subnet netip.Prefix) (network, error) {
@@ -69,13 +71,13 @@ func (l *dockerLab) makeNetwork(ctx context.Context, part string, subnet netip.P
 		name: l.containerName(part),
 		// An interface's name has 15 characters; the end of the run's id is
 		// its random part.
-		bridge: "snat-" + l.Run[max(0, len(l.Run)-6):] + "-" + part[:1],
+		bridge: "snat-" + l.config.Run[max(0, len(l.config.Run)-6):] + "-" + part[:1],
 		subnet: subnet,
 	}
 	options := dockernet.CreateOptions{
 		Driver: "bridge",
 		IPAM:   &dockernet.IPAM{Config: []dockernet.IPAMConfig{{Subnet: subnet.String()}}},
-		Labels: map[string]string{label: l.Run},
+		Labels: map[string]string{label: l.config.Run},
 		Options: map[string]string{
 			bridgeName: n.bridge,
 			// Docker 28 and later drop packets that come from another bridge
@@ -84,7 +86,7 @@ func (l *dockerLab) makeNetwork(ctx context.Context, part string, subnet netip.P
 			gatewayMode: "nat-unprotected",
 		},
 	}
-	_, err := l.Journal.Do(ctx, l.host.networkStep(l.Run, n.name), func(ctx context.Context) error {
+	_, err := l.Journal.Do(ctx, l.host.networkStep(l.config.Run, n.name), func(ctx context.Context) error {
 		_, err := l.host.docker.NetworkCreate(ctx, n.name, options)
 		return err
 	})

@@ -61,7 +61,7 @@ func connect(host string) (*client.Client, error) {
 func Preflight(ctx context.Context, binary string, entries int) (*Host, []machine.Precondition) {
 	h := &Host{}
 	engine := h.checkEngine(ctx)
-	all := []machine.Precondition{checkPrivilege(), checkJournal(undo.Dir), machine.CheckKernel(), checkBinary(cmp.Or(binary, thisBinary)), engine}
+	all := []machine.Precondition{machine.CheckPrivilege(unix.CAP_NET_ADMIN), checkJournal(undo.Dir), machine.CheckKernel(), checkBinary(cmp.Or(binary, lab.ThisBinary)), engine}
 	if engine.State == machine.Met {
 		all = append(all, h.checkBackend(), h.checkRules(ctx), h.checkSubnets(ctx))
 	} else {
@@ -81,11 +81,6 @@ const (
 	iptablesRules   = "iptables"
 	labSubnets      = "lab subnets"
 )
-
-// checkPrivilege: without it there are no rules and no counters.
-func checkPrivilege() machine.Precondition {
-	return machine.CheckPrivilege(unix.CAP_NET_ADMIN)
-}
 
 // checkJournal looks whether changes to this host can be written down in dir, or
 // dir be made.

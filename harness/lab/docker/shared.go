@@ -24,13 +24,13 @@ const (
 // findNetwork finds the network that the scenario names, if it names one, and
 // its rule.
 func (l *dockerLab) findNetwork(ctx context.Context) error {
-	if l.Network == "" {
+	if l.config.Network == "" {
 		return nil
 	}
-	l.Say("looking for network " + l.Network)
-	info, err := l.host.docker.NetworkInspect(ctx, l.Network, dockernet.InspectOptions{})
+	l.Say("looking for network " + l.config.Network)
+	info, err := l.host.docker.NetworkInspect(ctx, l.config.Network, dockernet.InspectOptions{})
 	if err != nil {
-		return fmt.Errorf("find network %s: %w (see `docker network ls`)", l.Network, err)
+		return fmt.Errorf("find network %s: %w (see `docker network ls`)", l.config.Network, err)
 	}
 	if l.clientNet, err = bridgeOf(info); err != nil {
 		return fmt.Errorf("network %s: %w; it takes a bridge network that masquerades", info.Name, err)
@@ -38,7 +38,7 @@ func (l *dockerLab) findNetwork(ctx context.Context) error {
 	if err := l.findRule(ctx); err != nil {
 		return fmt.Errorf("network %s: %w", info.Name, err)
 	}
-	l.rule.Lasting = true
+	l.Rule.Lasting = true
 	return nil
 }
 

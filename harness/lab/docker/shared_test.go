@@ -44,7 +44,7 @@ type neighbour struct {
 
 func (r *rig) startNeighbour(network string) *neighbour {
 	r.t.Helper()
-	l := &dockerLab{Config: Config{Binary: probeBinary(r.t), Say: func(string) {}}, host: r.Host}
+	l := newLab(r.Host, Config{Binary: probeBinary(r.t)})
 	if err := l.buildImage(r.t.Context()); err != nil {
 		r.t.Fatal(err)
 	}
@@ -137,21 +137,22 @@ func usesAShared(t *testing.T, r *rig, name, bridge string) {
 	before, was := r.state(), n.look()
 	b := r.openOn(name, 2)
 	env := b.Environment()
-	if env.SharedNetwork != name || !strings.Contains(b.rule.Text, " ! -o "+bridge+" -j MASQUERADE") {
-		t.Errorf("network %q, rule %s", env.SharedNetwork, b.rule.Text)
+	if env.SharedNetwork != name || !strings.Contains(b.Rule.Text, " ! -o "+bridge+" -j MASQUERADE") {
+		t.Errorf("network %q, rule %s", env.SharedNetwork, b.Rule.Text)
 	}
-	if prefix := netip.MustParsePrefix(env.ClientNetwork); !prefix.Contains(n.address) || !prefix.Contains(b.ClientAddresses()[1]) {
-		t.Errorf("clients at %v, the neighbour at %v, all in %v?", b.ClientAddresses(), n.address, prefix)
+	prefix := netip.MustParsePrefix(env.ClientNetwork)
+	if at := b.addressesIn(prefix); len(at) != 2 || !prefix.Contains(n.address) {
+		t.Errorf("clients at %v, the neighbour at %v, all in %v?", at, n.address, prefix)
 	}
 
-	listing := func() []string { return lines(t, b.rule.Tables().Path, "-t", "nat", "-S") }
+	listing := func() []string { return lines(t, b.Rule.Tables().Path, "-t", "nat", "-S") }
 	rules := listing()
 	rule, err := b.Apply(t.Context(), scenario.Arm{Masquerade: scenario.Masquerade{RandomFully: true}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := slices.Clone(rules)
-	want[slices.Index(want, b.rule.Text)] = b.marked(b.rule.Text + " --random-fully")
+	want[slices.Index(want, b.Rule.Text)] = b.marked(b.Rule.Text + " --random-fully")
 	if diff := cmp.Diff(want, listing()); diff != "" {
 		t.Errorf("more than the one rule has changed (-want +got):\n%s", diff)
 	}
@@ -183,7 +184,7 @@ func usesAShared(t *testing.T, r *rig, name, bridge string) {
 
 // marked is a rule of the lab's as iptables lists it: with the run in a comment.
 func (b *bench) marked(rule string) string {
-	return strings.Replace(rule, " -j ", " -m comment --comment snatlab-"+b.Run+" -j ", 1)
+	return strings.Replace(rule, " -j ", " -m comment --comment snatlab-"+b.config.Run+" -j ", 1)
 }
 
 // passes sends a request of each client.

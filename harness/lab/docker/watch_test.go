@@ -43,7 +43,7 @@ func TestObituary(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer engine.Close()
-			l := &dockerLab{host: &Host{docker: engine}}
+			l := newLab(&Host{docker: engine}, Config{})
 			if l.watch, err = l.host.openWatch(t.Context()); (err == nil) != (test.events != nil) {
 				t.Fatal(err)
 			}

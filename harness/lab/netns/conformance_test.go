@@ -91,11 +91,11 @@ func TestTheDriverKeepsItWithoutRoot(t *testing.T) {
 // namespace. That user is not root.
 func runAsUser(t *testing.T, test string) {
 	t.Helper()
-	c := exec.Command(thisBinary, "-test.run=^"+test+"$", "-test.v")
+	c := exec.Command(lab.ThisBinary, "-test.run=^"+test+"$", "-test.v")
 	c.Dir = "/"
 	c.Env = append(os.Environ(), asUser+"=1")
 	if os.Geteuid() == 0 {
-		c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+		c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: lab.ProbeUser, Gid: lab.ProbeUser}}
 	}
 	out, err := c.CombinedOutput()
 	if err != nil && strings.Contains(string(out), "make a user namespace: ") {
@@ -194,7 +194,7 @@ func TestWhatDiesTakesItsProbesWithIt(t *testing.T) {
 		}
 		syscall.Kill(os.Getpid(), syscall.SIGKILL)
 	}
-	c := exec.Command(thisBinary, "-test.run=^TestWhatDiesTakesItsProbesWithIt$")
+	c := exec.Command(lab.ThisBinary, "-test.run=^TestWhatDiesTakesItsProbesWithIt$")
 	c.Env = append(os.Environ(), "SNATLAB_TEST_DIE=1")
 	out, _ := c.Output()
 	var probes []string
@@ -211,7 +211,7 @@ func TestWhatDiesTakesItsProbesWithIt(t *testing.T) {
 			if _, err := os.Stat("/proc/" + pid); err != nil {
 				break
 			}
-			time.Sleep(10 * time.Millisecond) // its parent is gone: nobody says when it ends
+			time.Sleep(10 * time.Millisecond) // its parent is gone: lab.ProbeUser says when it ends
 		}
 		if _, err := os.Stat("/proc/" + pid); err == nil {
 			t.Errorf("probe %s has outlived its controller", pid)

@@ -30,7 +30,7 @@ func (l *netnsLab) Keep(ctx context.Context) (kept *lab.Kept, err error) {
 	if Reexecuted() {
 		return l.hold(), nil
 	}
-	journal, err := undo.CreateJournal(undo.Dir, l.Run, Undoers())
+	journal, err := undo.CreateJournal(undo.Dir, l.config.Run, Undoers())
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +41,7 @@ func (l *netnsLab) Keep(ctx context.Context) (kept *lab.Kept, err error) {
 	}()
 	k := &lab.Kept{Remove: "snatlab cleanup"}
 	for _, s := range l.spaces() {
-		path := filepath.Join(named, l.Run+"-"+s.part)
+		path := filepath.Join(named, l.config.Run+"-"+s.part)
 		_, err := journal.Do(ctx, nameStep(path), func(context.Context) error { return giveName(s.handle, path) })
 		if err != nil {
 			return nil, fmt.Errorf("keep the namespace of the %s: %w", s.part, err)

@@ -22,22 +22,15 @@ import (
 // barrierFD is the number that the first inherited file has in a probe.
 const barrierFD = 3
 
-// somaxconn is the accept queue of the server: with the lowest priority there
-// is, it may be a whole trial behind.
-const somaxconn = "32768"
-
-// lengthenQueue sets it. Before Linux 6.3 the root of a user namespace does not
+// lengthenQueue sets the length of the server's accept queue. Before Linux 6.3 the root of a user namespace does not
 // see that sysctl; the server makes do with what there is.
 func lengthenQueue() error {
-	err := machine.WriteSysctl("net.core.somaxconn", somaxconn)
+	err := machine.WriteSysctl("net.core.somaxconn", lab.AcceptQueue)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	return err
 }
-
-// nobody is whom probes run as where there is more than one user.
-const nobody = 65534
 
 // node is a namespace with a probe in it. The namespace is the probe's own, and
 // ends with it.
@@ -51,25 +44,29 @@ type node struct {
 	ended chan struct{} // closed when the process is no more
 }
 
-// start makes a node and gives the stream to its probe.
-func (l *netnsLab) start(ctx context.Context, p place, role string) (probe.Stream, error) {
+// start makes a node with a probe in it.
+func (l *netnsLab) start(ctx context.Context, p place, role string) (lab.StartedProbe, error) {
 	n := &node{place: p, words: &lab.LastWords{}, ended: make(chan struct{}), space: netns.None()}
 	l.nodes = append(l.nodes, n)
 	if err := n.launch(l, role); err != nil {
-		return probe.Stream{}, fmt.Errorf("start %s: %w", p.name, err)
+		return lab.StartedProbe{}, fmt.Errorf("start %s: %w", p.name, err)
 	}
 	err := l.router.connect(p, n.space)
 	if err == nil && role == probe.RoleServer {
-		err = machine.DoInNamespace(n.space, lengthenQueue)
+		err = n.enter(lengthenQueue)
 	}
 	if err != nil {
-		return probe.Stream{}, fmt.Errorf("connect %s: %w", p.name, err)
+		return lab.StartedProbe{}, fmt.Errorf("connect %s: %w", p.name, err)
 	}
-	return probe.Stream{
+	stream := probe.Stream{
 		Name: strings.ReplaceAll(p.name, "-", " "), In: n.out, Out: n.in,
 		Close: n.hangUp, Obituary: n.obituary,
-	}, ctx.Err()
+	}
+	return lab.StartedProbe{Stream: stream, Address: p.address.Addr(), Space: n.enter}, ctx.Err()
 }
+
+// enter calls do in the node's namespace.
+func (n *node) enter(do func() error) error { return machine.DoInNamespace(n.space, do) }
 
 // launch starts the probe in a namespace of its own. It is a child of the
 // router's thread, and is killed when that ends: it cannot outlive this process.
@@ -88,18 +85,18 @@ func (n *node) launch(l *netnsLab, role string) error {
 	defer stdout.Close()
 	n.out = out
 
-	cmd := exec.Command(l.Binary, "probe", role)
+	cmd := exec.Command(l.config.Binary, "probe", role)
 	cmd.Args[0], cmd.Env = "snatlab", []string{}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, stdout, n.words
 	cmd.ExtraFiles = []*os.File{l.barrier}
 	// A group of its own: what a terminal sends is for this process.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: unix.SIGKILL, Setpgid: true}
-	if mayBecome(nobody) {
-		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: nobody, Gid: nobody}
+	if mayBecome(lab.ProbeUser) {
+		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: lab.ProbeUser, Gid: lab.ProbeUser}
 	}
 	if n.space, err = l.router.inNew(cmd.Start); err != nil {
 		if errors.Is(err, unix.EACCES) && cmd.SysProcAttr.Credential != nil {
-			err = fmt.Errorf("%w (it runs as user %d, who has to be allowed to execute this program: chmod o+x)", err, nobody)
+			err = fmt.Errorf("%w (it runs as user %d, who has to be allowed to execute this program: chmod o+x)", err, lab.ProbeUser)
 		}
 		return err
 	}
@@ -113,7 +110,7 @@ func (n *node) launch(l *netnsLab, role string) error {
 
 // mayBecome tells whether this process may give another one that user.
 func mayBecome(user uint64) bool {
-	return mapped(user) && machine.CheckPrivilege(unix.CAP_SETUID, unix.CAP_SETGID).State == machine.Met
+	return mapped(user) && machine.CheckPrivilege(unix.CAP_SETGID, unix.CAP_SETUID).State == machine.Met
 }
 
 // grace bounds how long probes may take to see that they are not needed any more.

@@ -11,7 +11,6 @@ import (
 	"snatlab/harness/nat/nftables"
 	"snatlab/harness/probe"
 	"snatlab/harness/result"
-	"snatlab/harness/undo"
 )
 
 // Preflight looks at everything that a run in network namespaces needs, by
@@ -43,11 +42,11 @@ const (
 
 // tryClient starts a client and hears from it.
 func (l *netnsLab) tryClient(ctx context.Context) error {
-	stream, err := l.start(ctx, clientPlace(0), probe.RoleClient)
+	p, err := l.start(ctx, clientPlace(0), probe.RoleClient)
 	if err != nil {
 		return err
 	}
-	c, err := probe.OpenClient(ctx, stream)
+	c, err := probe.OpenClient(ctx, p.Stream)
 	if err != nil {
 		return err
 	}
@@ -60,7 +59,7 @@ func try(ctx context.Context, writer string, entries int) []machine.Precondition
 	rule := machine.Precondition{Name: masqueradeRule, State: machine.Unknown, Found: "no router to look in"}
 	table := machine.Precondition{Name: "conntrack", State: machine.Unknown, Found: rule.Found}
 
-	l := &netnsLab{Config: Config{NAT: writer, Binary: thisBinary, Say: func(string) {}}, journal: undo.InMemory(undoers())}
+	l := newLab(Config{NAT: writer})
 	defer l.Close(ctx)
 	err := errors.Join(l.makeBarrier(ctx), l.makeRouter(ctx))
 	if err == nil {
@@ -74,7 +73,7 @@ func try(ctx context.Context, writer string, entries int) []machine.Precondition
 	if err := l.masquerade(ctx); err != nil {
 		rule.State, rule.Found, rule.Remedy = machine.Unmet, err.Error(), remedyForRule(writer, err)
 	} else {
-		rule.Found = fmt.Sprintf("%s: %s", l.rule.Program(), l.rule.Text)
+		rule.Found = fmt.Sprintf("%s: %s", l.Rule.Program(), l.Rule.Text)
 	}
 	_ = l.router.do(func() error {
 		table = lab.CheckConntrack(entries, false)

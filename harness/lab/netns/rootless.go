@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"snatlab/harness/lab"
 	"snatlab/harness/machine"
 )
 
@@ -73,7 +74,7 @@ func Reexec(signals []os.Signal, args ...string) (code int, err error) {
 	defer status.Close()
 	// What this process was given is not for one that may stay.
 	_ = unix.CloseRange(3, math.MaxInt32, unix.CLOSE_RANGE_CLOEXEC) // Linux 5.11
-	cmd := exec.Command(thisBinary, args...)
+	cmd := exec.Command(lab.ThisBinary, args...)
 	cmd.Args[0] = os.Args[0]
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.ExtraFiles = []*os.File{statusW}

@@ -144,6 +144,7 @@ func (l *netnsLab) makeRouter(context.Context) (err error) {
 	if l.router, err = newRouter(); err != nil {
 		return err
 	}
+	l.Router = l.router.do
 	if err := l.router.do(func() error { return errors.Join(quiet(), machine.WriteSysctl("net.ipv4.ip_forward", "1")) }); err != nil {
 		return err
 	}

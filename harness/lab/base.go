@@ -1,0 +1,233 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"net/netip"
+	"slices"
+
+	"snatlab/harness/conntrack"
+	"snatlab/harness/machine"
+	"snatlab/harness/nat"
+	"snatlab/harness/probe"
+	"snatlab/harness/result"
+	"snatlab/harness/scenario"
+	"snatlab/harness/undo"
+)
+
+// What drivers start probes with.
+const (
+	// ThisBinary is the program that runs, which is a probe as well, even if its
+	// file was replaced or is where the user of the probes cannot go.
+	ThisBinary = "/proc/self/exe"
+	// ProbeUser is the user, and the group, that probes run as: nobody.
+	ProbeUser = 65534
+	// AcceptQueue is the server's net.core.somaxconn: with the lowest priority
+	// there is, the server may be a whole trial behind.
+	AcceptQueue = "32768"
+)
+
+// Base is the part of a [Lab] that is the same in every driver: a driver embeds it,
+// sets its fields while it builds the lab, and writes Intact and Close itself.
+type Base struct {
+	Facts       result.Env            // of the machine before anything was built, and of the driver
+	Say         func(string)          // reports what is being done; never nil
+	Router      machine.NamespaceFunc // enters the namespace that translates
+	Rule        *nat.Rule             // masquerades the clients' network, in the router
+	Outgoing    string                // the router's interface towards the server
+	Journal     *undo.Journal         // of what changes inside the router
+	BarrierFile string                // all clients can map it; empty if there is none
+	SharedTable bool                  // other traffic is in the router's conntrack table
+
+	clients   []*probe.Client
+	addresses []netip.Addr            // of the clients
+	inClients []machine.NamespaceFunc // enter the clients' namespaces
+	server    *probe.Server
+	address   netip.Addr            // of the server
+	inServer  machine.NamespaceFunc // nil for a server that is not the lab's own
+}
+
+// NewBase returns the base of a lab that a driver is about to build. Say may be nil.
+func NewBase(driver string, say func(string)) Base {
+	if say == nil {
+		say = func(string) {}
+	}
+	return Base{Facts: machine.ReadFacts(driver), Say: say}
+}
+
+// BuildLab calls the steps that build a lab. If one of them fails or panics, or ctx
+// ends before all are done, it calls closeLab, which undoes those that were made.
+func BuildLab(ctx context.Context, closeLab func(context.Context) error, steps ...func(context.Context) error) (err error) {
+	built := false
+	defer func() {
+		if !built { // after a panic as well
+			err = errors.Join(err, closeLab(undo.Context(ctx)))
+		}
+	}()
+	for _, step := range steps {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	built = true
+	return nil
+}
+
+// StartedProbe is a probe that a driver has started.
+type StartedProbe struct {
+	Stream  probe.Stream
+	Address netip.Addr            // its address in the lab
+	Space   machine.NamespaceFunc // enters its namespace
+}
+
+// StartServer starts the lab's own server by a call of start.
+func (b *Base) StartServer(ctx context.Context, start func(context.Context) (StartedProbe, error)) error {
+	b.Say("starting the server")
+	p, err := start(ctx)
+	if err != nil {
+		return err
+	}
+	server, err := probe.OpenServer(ctx, p.Stream)
+	if err == nil {
+		b.SetServer(server, p.Address)
+		b.inServer = p.Space
+	}
+	return err
+}
+
+// SetServer sets the server of the lab: one that is not the lab's own.
+func (b *Base) SetServer(s *probe.Server, address netip.Addr) { b.server, b.address = s, address }
+
+// StartClients starts n clients, one after the other, each by a call of start with
+// the client's index.
+func (b *Base) StartClients(ctx context.Context, n int, start func(context.Context, int) (StartedProbe, error)) error {
+	for i := range n {
+		b.Say(fmt.Sprintf("starting client %d of %d", i+1, n))
+		p, err := start(ctx, i)
+		if err != nil {
+			return err
+		}
+		c, err := probe.OpenClient(ctx, p.Stream)
+		if err != nil {
+			return err
+		}
+		b.clients, b.addresses = append(b.clients, c), append(b.addresses, p.Address)
+		b.inClients = append(b.inClients, p.Space)
+	}
+	return nil
+}
+
+// Environment returns the facts of the machine and the lab.
+func (b *Base) Environment() result.Env {
+	env := b.Facts
+	env.CPUs = len(b.clients[0].Hello.CPUs)
+	env.Server = b.address.String()
+	if tables := b.Rule.Tables(); tables != nil {
+		env.Iptables = new(tables.Version())
+	}
+	_ = b.Router(func() error {
+		env.Sysctls = machine.ReadRaceSysctls()
+		s, err := conntrack.Read()
+		if err == nil {
+			env.ConntrackMax = &s.Max
+		}
+		return err
+	})
+	return env
+}
+
+// Clients returns the clients in the order of their indices.
+func (b *Base) Clients() []*probe.Client { return b.clients }
+
+// Barrier returns BarrierFile.
+func (b *Base) Barrier() string { return b.BarrierFile }
+
+// Shared returns SharedTable.
+func (b *Base) Shared() bool { return b.SharedTable }
+
+// firstPort is the server port of the first trial, where all are free.
+const firstPort = 20_000
+
+// Listen opens the server port of a trial.
+func (b *Base) Listen(ctx context.Context, trial int) (netip.AddrPort, error) {
+	port := firstPort + trial
+	if ports := b.server.Hello.Ports; ports != nil {
+		port = int(ports.First) + trial
+	}
+	return netip.AddrPortFrom(b.address, uint16(port)), b.server.Listen(ctx, uint16(port))
+}
+
+// Finish closes the port that is open.
+func (b *Base) Finish(ctx context.Context) (*probe.Served, error) { return b.server.Finish(ctx) }
+
+// Conntrack reads the counters in the router.
+func (b *Base) Conntrack(context.Context) (s conntrack.Snapshot, err error) {
+	err = b.Router(func() (err error) {
+		s, err = conntrack.Read()
+		return err
+	})
+	return s, err
+}
+
+// Entries returns the states of conntrack entries in the router.
+func (b *Base) Entries(ctx context.Context, server netip.AddrPort, ports [][]scenario.PortRange) (sorted []map[uint16]string, err error) {
+	err = b.Router(func() error {
+		states, err := conntrack.Entries(ctx, b.connections(server, ports))
+		sorted = b.sortByClient(states)
+		return err
+	})
+	return sorted, err
+}
+
+// Forget deletes conntrack entries in the router.
+func (b *Base) Forget(ctx context.Context, server netip.AddrPort, ports [][]scenario.PortRange) error {
+	return b.Router(func() error { return conntrack.Forget(ctx, b.connections(server, ports)) })
+}
+
+// connections yields the source and the destination of each connection of the
+// clients to a server. Ports are those that each client, by its index, connected
+// from.
+func (b *Base) connections(server netip.AddrPort, ports [][]scenario.PortRange) iter.Seq2[netip.AddrPort, netip.AddrPort] {
+	return func(yield func(source, destination netip.AddrPort) bool) {
+		for i, ranges := range ports {
+			for _, r := range ranges {
+				for port := int(r.First); port <= int(r.Last); port++ {
+					if !yield(netip.AddrPortFrom(b.addresses[i], uint16(port)), server) {
+						return
+					}
+				}
+			}
+		}
+	}
+}
+
+// sortByClient sorts the states of entries by client and source port.
+func (b *Base) sortByClient(states map[netip.AddrPort]string) []map[uint16]string {
+	sorted := make([]map[uint16]string, len(b.addresses))
+	for i := range sorted {
+		sorted[i] = map[uint16]string{}
+	}
+	for source, state := range states {
+		if i := slices.Index(b.addresses, source.Addr()); i >= 0 {
+			sorted[i][source.Port()] = state
+		}
+	}
+	return sorted
+}
+
+// HangUp ends the sessions with the probes.
+func (b *Base) HangUp() error {
+	var errs []error
+	for _, c := range b.clients {
+		errs = append(errs, c.Close())
+	}
+	if b.server != nil {
+		errs = append(errs, b.server.Close())
+	}
+	return errors.Join(errs...)
+}
