@@ -50,7 +50,7 @@ func CreateJournal(dir, run string, how Undoers) (*Journal, error) {
 		return nil, fmt.Errorf("create journal: %w", err)
 	}
 	j := &Journal{path: file.Name(), file: file, how: how}
-	// Held until this process ends or closes the file: see Alive.
+	// Held until this process ends or closes the file: see IsActive.
 	err = unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if err != nil {
 		err = fmt.Errorf("lock journal: %w", err)
