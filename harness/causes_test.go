@@ -225,8 +225,8 @@ func TestTheServersTimeWaitExplainsWhatTheKernelDidNotDrop(t *testing.T) {
 func TestAnArmLeavesNATSoManyPorts(t *testing.T) {
 	for want, arm := range map[int]scenario.Arm{
 		64512:     {},
-		500:       {Masquerade: scenario.Masquerade{ToPorts: scenario.PortRange{First: 20000, Last: 20499}}},
-		2 * 64512: {SNAT: scenario.SNAT{ToSource: []netip.Addr{netip.MustParseAddr("198.19.0.1"), netip.MustParseAddr("198.19.0.2")}}},
+		500:       {Masquerade: scenario.MasqueradeOptions{ToPorts: scenario.PortRange{First: 20000, Last: 20499}}},
+		2 * 64512: {SNAT: scenario.SNATOptions{ToSource: []netip.Addr{netip.MustParseAddr("198.19.0.1"), netip.MustParseAddr("198.19.0.2")}}},
 	} {
 		if got := sourcePorts(arm); got != want {
 			t.Errorf("%+v leaves %d ports, want %d", arm, got, want)

@@ -319,7 +319,7 @@ func clientsOf(clients int, arms ...string) *scenario.Scenario {
 	s.Name, s.Clients, s.Rounds = "fake", clients, 2
 	s.Load.Pattern, s.Load.Requests, s.Load.Timeout, s.Load.Concurrency = result.Ephemeral, 20, 900*time.Millisecond, 4
 	for _, name := range arms {
-		s.Arms = append(s.Arms, scenario.Arm{Name: name, Masquerade: scenario.Masquerade{RandomFully: name == "random-fully"}})
+		s.Arms = append(s.Arms, scenario.Arm{Name: name, Masquerade: scenario.MasqueradeOptions{RandomFully: name == "random-fully"}})
 	}
 	return &s
 }

@@ -89,7 +89,7 @@ func TestTooFewPortsEndTheRunBeforeItsFirstRequest(t *testing.T) {
 func TestOwnPorts(t *testing.T) {
 	t.Run("are disjoint, and enough for what a scenario may send", func(t *testing.T) {
 		for clients := 1; clients <= scenario.MaxClients; clients++ {
-			s := &scenario.Scenario{Clients: clients, Load: scenario.Load{Pattern: result.Lockstep}, Arms: []scenario.Arm{{ClientPorts: result.SplitPorts}}}
+			s := &scenario.Scenario{Clients: clients, Load: scenario.LoadSettings{Pattern: result.Lockstep}, Arms: []scenario.Arm{{ClientPorts: result.SplitPorts}}}
 			x := &experiment{Scenario: s, ports: scenario.DefaultPorts}
 			next := x.ports.First
 			for i := range clients {

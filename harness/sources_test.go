@@ -52,7 +52,7 @@ func TestATrialThatIsNotKeptLeavesNoAddress(t *testing.T) {
 func TestTheAddressesOfConnectionsAreRecorded(t *testing.T) {
 	f := newFakeLab(t, 2)
 	s := clientsOf(2, "a")
-	s.Arms = append(s.Arms, scenario.Arm{Name: "b", SNAT: scenario.SNAT{ToSource: []netip.Addr{netip.MustParseAddr("198.19.0.1")}}})
+	s.Arms = append(s.Arms, scenario.Arm{Name: "b", SNAT: scenario.SNATOptions{ToSource: []netip.Addr{netip.MustParseAddr("198.19.0.1")}}})
 	r, _, err := f.run(t.Context(), s)
 	if err != nil {
 		t.Fatal(err)

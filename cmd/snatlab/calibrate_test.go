@@ -40,7 +40,7 @@ func TestPrintCalibration(t *testing.T) {
 	c := &harness.Calibration{Runs: 4, Inconclusive: 1, Itself: harness.Tally{Arm: "masquerade",
 		Verdicts: map[result.ArmVerdict]int{result.NoDifference: 2, result.Undecided: 1}}}
 	var out strings.Builder
-	printCalibration(&out, &scenario.Scenario{Rounds: 5, Clients: 2, Load: scenario.Load{Requests: 300}}, c)
+	printCalibration(&out, &scenario.Scenario{Rounds: 5, Clients: 2, Load: scenario.LoadSettings{Requests: 300}}, c)
 	want := `masquerade against itself: 0 of 2 verdicts false (95 % interval 0 % to 84.2 %); 1 undecided
 1 of 4 runs inconclusive; 5 rounds of 2 clients x 300 requests, p < 0.01
 `

@@ -13,17 +13,17 @@ import (
 	"snatlab/harness/scenario/strictyaml"
 )
 
-// ports is what NAT has to choose from for a client's connection: 1024 to 65535.
-const ports = 65536 - 1024
+// natPorts is what NAT has to choose from for a client's connection: 1024 to 65535.
+const natPorts = 65536 - 1024
 
 // checker checks what one field demands of another. Its faults stand at the nodes
 // of the file.
 type checker struct{ *strictyaml.Decoder }
 
-// check holds what one field demands of another, and sets the defaults that
+// checkAll holds what one field demands of another, and sets the defaults that
 // depend on another field. A rule is passed over where a field that it looks
 // at has a fault already.
-func (c checker) check(s *Scenario, root *yaml.Node) {
+func (c checker) checkAll(s *Scenario, root *yaml.Node) {
 	c.checkDriver(s, root)
 	c.checkServer(root)
 	c.checkServerPorts(s, root)
@@ -81,7 +81,7 @@ func (c checker) checkNetwork(s *Scenario, root *yaml.Node) {
 	refuse("the rule would be for TCP alone, and leave the other containers of the network without UDP", "arms", "masquerade", "to_ports")
 }
 
-func (c checker) checkPattern(l *Load, root *yaml.Node) {
+func (c checker) checkPattern(l *LoadSettings, root *yaml.Node) {
 	load := strictyaml.ChildOf(root, "load")
 	if !c.IsSound(load, strictyaml.ChildOf(load, "pattern")) {
 		return
@@ -114,7 +114,7 @@ func (c checker) checkTrial(s *Scenario, root *yaml.Node) {
 		return
 	}
 	c.AddFault(cmp.Or(requests, clients, root), fmt.Sprintf("%d clients x %d requests are %d in one trial; allowed: %d (they share the %d source ports of one address)",
-		s.Clients, s.Load.Requests, total, MaxTrial, ports))
+		s.Clients, s.Load.Requests, total, MaxTrial, natPorts))
 }
 
 func (c checker) checkArms(arms []Arm, list *yaml.Node) {
@@ -124,8 +124,8 @@ func (c checker) checkArms(arms []Arm, list *yaml.Node) {
 		if m := strictyaml.ChildOf(n, "masquerade"); arm.Masquerade.Random && arm.Masquerade.RandomFully {
 			c.AddFault(m, "masquerade: random and random_fully are both true; allowed: at most one of them")
 		}
-		c.oneOf(n, "masquerade", "snat")
-		c.oneOf(n, "client_ports", "client_port_range")
+		c.checkOneOf(n, "masquerade", "snat")
+		c.checkOneOf(n, "client_ports", "client_port_range")
 		c.checkOneRange(n)
 		c.checkConsecutive(arm.SNAT.ToSource, strictyaml.ChildOf(strictyaml.ChildOf(n, "snat"), "to_source"))
 		name := strictyaml.ChildOf(n, "name")
@@ -151,26 +151,26 @@ func (c checker) checkConsecutive(addresses []netip.Addr, list *yaml.Node) {
 	}
 }
 
-// claims is what an expectation may say of its arm.
-var claims = []string{"race", "reduction", "p50", "p99", "unexplained"}
+// claimKeys is what an expectation may say of its arm.
+var claimKeys = []string{"race", "reduction", "p50", "p99", "unexplained"}
 
 func (c checker) checkExpect(s *Scenario, list, arms *yaml.Node) {
-	names := armNames(s.Arms)
+	names := namesOfArms(s.Arms)
 	first := map[[2]string]*yaml.Node{} // place of each arm's claims
 	for i, e := range s.Expect {
 		n := list.Content[i]
-		claim := c.oneOf(n, claims...)
+		claim := c.checkOneOf(n, claimKeys...)
 		if claim == nil && n.Kind == yaml.MappingNode {
-			c.AddFault(n, "expect: nothing is expected of the arm; allowed: one of "+strings.Join(claims, ", "))
+			c.AddFault(n, "expect: nothing is expected of the arm; allowed: one of "+strings.Join(claimKeys, ", "))
 		}
-		c.checkTwice(e.Arm, claim, first)
+		c.checkRepeatedClaim(e.Arm, claim, first)
 		arm := strictyaml.ChildOf(n, "arm")
 		if arm == nil || names == nil || !c.IsSound(arm, arms) {
 			continue
 		}
 		switch slices.Index(names, e.Arm) {
 		case -1:
-			if fit := wellFormed(names); fit != nil {
+			if fit := wellFormedNames(names); fit != nil {
 				c.AddFault(arm, fmt.Sprintf("arm: %s is no arm of this scenario; allowed: %s%s",
 					strictyaml.QuoteText(e.Arm), strings.Join(fit, ", "), strictyaml.DidYouMean(e.Arm, fit)))
 			}
@@ -180,9 +180,9 @@ func (c checker) checkExpect(s *Scenario, list, arms *yaml.Node) {
 	}
 }
 
-// checkTwice refuses a second claim of the same kind about an arm: it contradicts
+// checkRepeatedClaim refuses a second claim of the same kind about an arm: it contradicts
 // the first one, or adds nothing to it.
-func (c checker) checkTwice(arm string, claim *yaml.Node, first map[[2]string]*yaml.Node) {
+func (c checker) checkRepeatedClaim(arm string, claim *yaml.Node, first map[[2]string]*yaml.Node) {
 	if claim == nil || arm == "" {
 		return
 	}
@@ -207,9 +207,9 @@ func (c checker) checkBaseline(arm, claim *yaml.Node) {
 	}
 }
 
-// oneOf reports every key of n that is given together with another one of keys, and returns
+// checkOneOf reports every key of n that is given together with another one of keys, and returns
 // the first of them; nil if there is none.
-func (c checker) oneOf(n *yaml.Node, keys ...string) (first *yaml.Node) {
+func (c checker) checkOneOf(n *yaml.Node, keys ...string) (first *yaml.Node) {
 	if n.Kind != yaml.MappingNode {
 		return nil
 	}
@@ -225,9 +225,9 @@ func (c checker) oneOf(n *yaml.Node, keys ...string) (first *yaml.Node) {
 	return first
 }
 
-// armNames is nil if an arm has no name: what an expectation means by a name
+// namesOfArms is nil if an arm has no name: what an expectation means by a name
 // is then not known.
-func armNames(arms []Arm) []string {
+func namesOfArms(arms []Arm) []string {
 	var names []string
 	for _, arm := range arms {
 		if arm.Name == "" {
@@ -238,11 +238,11 @@ func armNames(arms []Arm) []string {
 	return names
 }
 
-// wellFormed are the names that an arm may have. The others have a fault of their
+// wellFormedNames are the names that an arm may have. The others have a fault of their
 // own, and may be of any length.
-func wellFormed(all []string) (fit []string) {
+func wellFormedNames(all []string) (fit []string) {
 	for _, name := range all {
-		if names.Form.MatchString(name) {
+		if namePattern.Form.MatchString(name) {
 			fit = append(fit, name)
 		}
 	}

@@ -13,7 +13,7 @@ import (
 // Read returns the scenario in the file at path. Faults of its contents are
 // [strictyaml.Faults]; any other error means that the file could not be read.
 func Read(path string) (*Scenario, error) {
-	data, err := strictyaml.ReadFile(path)
+	data, err := strictyaml.ReadBounded(path)
 	if err != nil {
 		return nil, fmt.Errorf("read scenario: %w", err)
 	}
@@ -31,7 +31,7 @@ func Parse(file string, data []byte) (*Scenario, error) {
 	} else if root != nil {
 		d.ReadField(strictyaml.Field{Key: "scenario", Value: strictyaml.Mapping{Fields: scenarioFields(&s)}}, root)
 		if !d.IsFull() { // else not all of it was read
-			checker{d}.check(&s, root)
+			checker{d}.checkAll(&s, root)
 		}
 	}
 	if err := d.Err(); err != nil {
@@ -58,7 +58,7 @@ func schemaOf(root *yaml.Node) string {
 // the file has faults elsewhere. Either is empty if it could not be read, or is
 // not one that a scenario may have.
 func NameOf(path string) (name, driver string) {
-	data, err := strictyaml.ReadFile(path)
+	data, err := strictyaml.ReadBounded(path)
 	if err != nil {
 		return "", ""
 	}
@@ -67,13 +67,13 @@ func NameOf(path string) (name, driver string) {
 	if d.Err() != nil || root.Kind != yaml.MappingNode {
 		return "", ""
 	}
-	if n := strictyaml.ChildOf(root, "name"); n != nil && n.Kind == yaml.ScalarNode && names.Form.MatchString(n.Value) {
+	if n := strictyaml.ChildOf(root, "name"); n != nil && n.Kind == yaml.ScalarNode && namePattern.Form.MatchString(n.Value) {
 		name = n.Value
 	}
 	switch n := strictyaml.ChildOf(root, "driver"); {
 	case n == nil:
 		driver = Default().Driver
-	case slices.Contains(drivers, n.Value):
+	case slices.Contains(allDrivers, n.Value):
 		driver = n.Value
 	}
 	return name, driver

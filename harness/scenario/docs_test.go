@@ -14,8 +14,8 @@ func TestDocsHaveKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, field := range slices.Concat(
-		scenarioFields(new(Scenario)), serverFields(new(Server)), labFields(new(Lab)), loadFields(new(Load)),
-		armFields(new(Arm)), masqueradeFields(new(Masquerade)), snatFields(new(SNAT)), sysctlsFields(new(Sysctls)),
+		scenarioFields(new(Scenario)), serverFields(new(RemoteServer)), labFields(new(LabSettings)), loadFields(new(LoadSettings)),
+		armFields(new(Arm)), masqueradeFields(new(MasqueradeOptions)), snatFields(new(SNATOptions)), sysctlsFields(new(Sysctls)),
 		expectFields(new(Expect)),
 	) {
 		if !regexp.MustCompile("`[^`\n]*\\b" + field.Key + "\\b[^`\n]*`").Match(text) {

@@ -17,18 +17,18 @@ import (
 // the messages about what is allowed, and the canonical form are drawn from
 // them; what one field demands of another stands in check.go.
 
-// drivers is every driver that a scenario may name.
-var drivers = []string{result.DriverDocker, result.DriverNetns}
+// allDrivers is every driver that a scenario may name.
+var allDrivers = []string{result.DriverDocker, result.DriverNetns}
 
-// names is what a scenario and an arm may be called: they end up in file names.
-var names = strictyaml.Pattern{
+// namePattern is what a scenario and an arm may be called: they end up in file names.
+var namePattern = strictyaml.Pattern{
 	Form:  regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{0,62}$`),
 	Words: "at most 63 lower-case letters, digits, dots and dashes, the first a letter or a digit",
 	Start: regexp.MustCompile(`^[a-z0-9][a-z0-9.-]*`),
 }
 
-// networkNames are those that Docker takes, for the most part.
-var networkNames = strictyaml.Pattern{
+// networkPattern are those that Docker takes, for the most part.
+var networkPattern = strictyaml.Pattern{
 	Form:  regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$`),
 	Words: "the name of a Docker network, like bridge",
 	Start: regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]*`),
@@ -36,28 +36,28 @@ var networkNames = strictyaml.Pattern{
 
 func scenarioFields(s *Scenario) []strictyaml.Field {
 	return []strictyaml.Field{
-		{Key: "name", Value: strictyaml.String{Into: &s.Name, Pattern: names}, Required: true},
-		{Key: "driver", Value: strictyaml.Choice{Into: &s.Driver, Of: drivers}},
+		{Key: "name", Value: strictyaml.String{Into: &s.Name, Pattern: namePattern}, Required: true},
+		{Key: "driver", Value: strictyaml.Choice{Into: &s.Driver, Of: allDrivers}},
 		{Key: "nat", Value: strictyaml.Choice{Into: &s.NAT, Of: []string{result.NATIPTables, result.NATNFTables}}},
 		{Key: "clients", Value: strictyaml.Integer[int]{Into: &s.Clients, Bounds: strictyaml.SpanOf(1, MaxClients)}},
-		{Key: "network", Value: strictyaml.String{Into: &s.Network, Pattern: networkNames}},
+		{Key: "network", Value: strictyaml.String{Into: &s.Network, Pattern: networkPattern}},
 		{Key: "server", Value: strictyaml.Mapping{Fields: serverFields(&s.Server)}},
 		{Key: "lab", Value: strictyaml.Mapping{Fields: labFields(&s.Lab), Flow: true}},
 		{Key: "load", Value: strictyaml.Mapping{Fields: loadFields(&s.Load)}},
 		{Key: "rounds", Value: strictyaml.Integer[int]{Into: &s.Rounds, Bounds: strictyaml.SpanOf(1, MaxRounds)}},
 		{Key: "seed", Value: strictyaml.Integer[uint64]{Into: &s.Seed, Bounds: strictyaml.SpanOf(0, 1<<63-1)}},
-		{Key: "arms", Value: strictyaml.List[Arm]{Into: &s.Arms, Length: strictyaml.SpanOf(1, MaxArms), Entry: arm}, Required: true},
-		{Key: "expect", Value: strictyaml.List[Expect]{Into: &s.Expect, Length: strictyaml.SpanOf(0, 3*MaxArms), Entry: expectation}},
+		{Key: "arms", Value: strictyaml.Sequence[Arm]{Into: &s.Arms, Length: strictyaml.SpanOf(1, MaxArms), Entry: armValue}, Required: true},
+		{Key: "expect", Value: strictyaml.Sequence[Expect]{Into: &s.Expect, Length: strictyaml.SpanOf(0, 3*MaxArms), Entry: expectValue}},
 	}
 }
 
-func serverFields(s *Server) []strictyaml.Field {
+func serverFields(s *RemoteServer) []strictyaml.Field {
 	return []strictyaml.Field{
-		{Key: "address", Value: address{&s.Address}, Required: true},
+		{Key: "address", Value: addressValue{&s.Address}, Required: true},
 	}
 }
 
-func labFields(l *Lab) []strictyaml.Field {
+func labFields(l *LabSettings) []strictyaml.Field {
 	return []strictyaml.Field{
 		{Key: "postrouting_rules", Value: strictyaml.OptionalInteger{Integer: strictyaml.Integer[int]{Into: &l.PostroutingRules, Bounds: strictyaml.SpanOf(0, MaxPostroutingRules)}}},
 		{Key: "allow_host_sysctls", Value: strictyaml.Boolean{Into: &l.AllowHostSysctls}},
@@ -65,12 +65,12 @@ func labFields(l *Lab) []strictyaml.Field {
 	}
 }
 
-func loadFields(l *Load) []strictyaml.Field {
+func loadFields(l *LoadSettings) []strictyaml.Field {
 	return []strictyaml.Field{
 		{Key: "protocol", Value: strictyaml.Choice{Into: &l.Protocol, Of: []string{"tcp"}}},
 		{Key: "pattern", Value: strictyaml.Choice{Into: &l.Pattern, Of: []string{result.Lockstep, result.Ephemeral}}},
 		{Key: "requests", Value: strictyaml.Integer[int]{Into: &l.Requests, Bounds: strictyaml.SpanOf(1, maxRequests)}},
-		{Key: "rate", Value: rate{&l.Rate, strictyaml.SpanOf(1, 100_000)}},
+		{Key: "rate", Value: rateValue{&l.Rate, strictyaml.SpanOf(1, 100_000)}},
 		{Key: "timeout", Value: strictyaml.Duration{Into: &l.Timeout, Min: 10 * time.Millisecond, Max: 900 * time.Millisecond,
 			Why: "below the 1 s after which the kernel sends a SYN again"}},
 		{Key: "sync", Value: strictyaml.Choice{Into: &l.Sync, Of: []string{result.SyncBarrier, result.SyncClock}}},
@@ -78,42 +78,42 @@ func loadFields(l *Load) []strictyaml.Field {
 	}
 }
 
-func arm(a *Arm) strictyaml.Value { return strictyaml.Mapping{Fields: armFields(a)} }
-func expectation(e *Expect) strictyaml.Value {
+func armValue(a *Arm) strictyaml.Value { return strictyaml.Mapping{Fields: armFields(a)} }
+func expectValue(e *Expect) strictyaml.Value {
 	return strictyaml.Mapping{Fields: expectFields(e), Flow: true}
 }
 
 func armFields(a *Arm) []strictyaml.Field {
 	return []strictyaml.Field{
-		{Key: "name", Value: strictyaml.String{Into: &a.Name, Pattern: names}, Required: true},
+		{Key: "name", Value: strictyaml.String{Into: &a.Name, Pattern: namePattern}, Required: true},
 		{Key: "masquerade", Value: strictyaml.Mapping{Fields: masqueradeFields(&a.Masquerade), Flow: true}},
 		{Key: "snat", Value: strictyaml.Mapping{Fields: snatFields(&a.SNAT), Flow: true}},
 		{Key: "client_ports", Value: strictyaml.Choice{Into: &a.ClientPorts, Of: []string{result.SplitPorts}}},
-		{Key: "client_port_range", Value: portRange{into: &a.ClientPortRange, bounds: strictyaml.SpanOf(1024, 65535)}},
+		{Key: "client_port_range", Value: portRangeValue{into: &a.ClientPortRange, bounds: strictyaml.SpanOf(1024, 65535)}},
 		{Key: "sysctls", Value: strictyaml.Mapping{Fields: sysctlsFields(&a.Sysctls)}},
 	}
 }
 
-func masqueradeFields(m *Masquerade) []strictyaml.Field {
+func masqueradeFields(m *MasqueradeOptions) []strictyaml.Field {
 	return []strictyaml.Field{
 		{Key: "random", Value: strictyaml.Boolean{Into: &m.Random}},
 		{Key: "random_fully", Value: strictyaml.Boolean{Into: &m.RandomFully}},
-		{Key: "to_ports", Value: portRange{&m.ToPorts, strictyaml.SpanOf(1024, 65535), " (NAT keeps lower ports apart)"}},
+		{Key: "to_ports", Value: portRangeValue{&m.ToPorts, strictyaml.SpanOf(1024, 65535), " (NAT keeps lower ports apart)"}},
 	}
 }
 
-func snatFields(s *SNAT) []strictyaml.Field {
+func snatFields(s *SNATOptions) []strictyaml.Field {
 	return []strictyaml.Field{
-		{Key: "to_source", Value: strictyaml.List[netip.Addr]{Into: &s.ToSource, Length: strictyaml.SpanOf(1, 64), Entry: func(a *netip.Addr) strictyaml.Value { return source{a} }}, Required: true},
+		{Key: "to_source", Value: strictyaml.Sequence[netip.Addr]{Into: &s.ToSource, Length: strictyaml.SpanOf(1, 64), Entry: func(a *netip.Addr) strictyaml.Value { return sourceValue{a} }}, Required: true},
 		{Key: "random_fully", Value: strictyaml.Boolean{Into: &s.RandomFully}},
 	}
 }
 
 func sysctlsFields(s *Sysctls) []strictyaml.Field {
 	return []strictyaml.Field{
-		{Key: "router", Value: sysctls{&s.Router}},
-		{Key: "server", Value: sysctls{&s.Server}},
-		{Key: "clients", Value: sysctls{&s.Clients}},
+		{Key: "router", Value: sysctlsValue{&s.Router}},
+		{Key: "server", Value: sysctlsValue{&s.Server}},
+		{Key: "clients", Value: sysctlsValue{&s.Clients}},
 	}
 }
 
@@ -122,10 +122,10 @@ func expectFields(e *Expect) []strictyaml.Field {
 	return []strictyaml.Field{
 		{Key: "arm", Value: strictyaml.String{Into: &e.Arm, Pattern: strictyaml.Pattern{Words: "the name of an arm"}}, Required: true},
 		{Key: "race", Value: strictyaml.Choice{Into: &e.Race, Of: []string{result.Reproduced, result.Absent}}},
-		{Key: "reduction", Value: share{&e.Reduction, ">=", 1}},
-		{Key: "p50", Value: share{&e.P50, "<=", 10}},
-		{Key: "p99", Value: share{&e.P99, "<=", 10}},
-		{Key: "unexplained", Value: share{&e.Unexplained, "<=", 1}},
+		{Key: "reduction", Value: shareValue{&e.Reduction, ">=", 1}},
+		{Key: "p50", Value: shareValue{&e.P50, "<=", 10}},
+		{Key: "p99", Value: shareValue{&e.P99, "<=", 10}},
+		{Key: "unexplained", Value: shareValue{&e.Unexplained, "<=", 1}},
 	}
 }
 
@@ -136,7 +136,7 @@ func (s *Scenario) SetRounds(n int) error {
 	if err := changed.setField("rounds", strconv.Itoa(n)); err != nil {
 		return err
 	}
-	if problem := changed.lackOfPorts(); problem != "" {
+	if problem := changed.describePortShortage(); problem != "" {
 		return fmt.Errorf("rounds: server.%s", problem)
 	}
 	*s = changed

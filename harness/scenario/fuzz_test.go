@@ -76,7 +76,7 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		comesBack(t, s)
-		for _, driver := range drivers {
+		for _, driver := range allDrivers {
 			if err := s.SetDriver(driver); err == nil {
 				comesBack(t, s)
 			}
@@ -100,25 +100,25 @@ func samples(v strictyaml.Value) (all []string) {
 		return []string{strconv.FormatUint(v.Bounds.Max, 10)}
 	case strictyaml.OptionalInteger:
 		return samples(v.Integer)
-	case rate:
+	case rateValue:
 		return []string{maxRate, "10"}
 	case strictyaml.Duration:
 		return []string{v.Min.String()}
-	case share:
+	case shareValue:
 		return []string{strconv.Quote(v.formatPercent(v.most))}
-	case portRange:
+	case portRangeValue:
 		return []string{fmt.Sprintf("%d-%d", v.bounds.Min, v.bounds.Max)}
-	case address:
+	case addressValue:
 		return []string{"192.0.2.7:9000"}
-	case source:
+	case sourceValue:
 		return []string{"198.19.0.1"}
-	case sysctls:
+	case sysctlsValue:
 		return []string{"{net.x.y: 1}"}
-	case strictyaml.List[Arm]:
+	case strictyaml.Sequence[Arm]:
 		return samplesOf(v)
-	case strictyaml.List[Expect]:
+	case strictyaml.Sequence[Expect]:
 		return samplesOf(v)
-	case strictyaml.List[netip.Addr]:
+	case strictyaml.Sequence[netip.Addr]:
 		return samplesOf(v)
 	case strictyaml.Mapping:
 		return samplesOfFields(v.Fields)
@@ -126,7 +126,7 @@ func samples(v strictyaml.Value) (all []string) {
 	panic(fmt.Sprintf("no sample of a %T", v))
 }
 
-func samplesOf[T any](l strictyaml.List[T]) (all []string) {
+func samplesOf[T any](l strictyaml.Sequence[T]) (all []string) {
 	for _, entry := range samples(l.Entry(new(T))) {
 		all = append(all, "["+entry+"]")
 	}
@@ -172,7 +172,7 @@ func FuzzCanonical(f *testing.F) {
 	f.Add("1e3", uint64(0), uint32(889_999_999), uint32(1), uint32(1), uint32(1), true, "8080, 9148")
 	f.Add("x", uint64(0), uint32(40), uint32(1), uint32(5), uint32(1), false, "{a: # ~")
 	f.Fuzz(func(t *testing.T, name string, seed uint64, n, perSecond, share, host uint32, lockstep bool, value string) {
-		if !names.Form.MatchString(name) || !settingForm.MatchString(value) {
+		if !namePattern.Form.MatchString(name) || !settingForm.MatchString(value) {
 			return
 		}
 		s := Default()
@@ -182,9 +182,9 @@ func FuzzCanonical(f *testing.F) {
 		lab := [][2]string{{result.DriverDocker, result.NATIPTables}, {result.DriverNetns, result.NATNFTables}, {result.DriverNetns, result.NATIPTables}}[share%3]
 		s.Driver, s.NAT = lab[0], lab[1]
 		if at := s.Server.Address.Addr(); s.Driver == result.DriverNetns || !at.IsGlobalUnicast() || thisNetwork.Contains(at) {
-			s.Server = Server{}
+			s.Server = RemoteServer{}
 		}
-		s.Lab = Lab{PostroutingRules: int(n % (MaxPostroutingRules + 1)), AllowHostSysctls: share%2 == 0}
+		s.Lab = LabSettings{PostroutingRules: int(n % (MaxPostroutingRules + 1)), AllowHostSysctls: share%2 == 0}
 		if s.Driver == result.DriverDocker && n%3 == 0 {
 			s.Network, s.Lab.PostroutingRules, s.Lab.AllowSharedNetwork = name, 0, true
 		}
@@ -220,12 +220,12 @@ func armOf(s *Scenario, i, n, host uint32, value string) Arm {
 			a.Masquerade.ToPorts = ports
 		}
 	case 4:
-		if s.Server == (Server{}) && s.Network == "" {
+		if s.Server == (RemoteServer{}) && s.Network == "" {
 			first := netip.AddrFrom4(bytesOf(0xc612_0000 + host%(1<<17-1)))
 			if s.Driver == result.DriverNetns { // which has some itself
 				first = netip.AddrFrom4(bytesOf(0xc613_0000 + host%(1<<16-1)))
 			}
-			a.SNAT = SNAT{ToSource: []netip.Addr{first, first.Next()}, RandomFully: n%2 == 0}
+			a.SNAT = SNATOptions{ToSource: []netip.Addr{first, first.Next()}, RandomFully: n%2 == 0}
 		}
 	}
 	set := []Sysctl{{"net.ipv4.tcp-" + a.Name, value}, {"net.A", strconv.Itoa(int(n))}}
@@ -239,7 +239,7 @@ func armOf(s *Scenario, i, n, host uint32, value string) Arm {
 	case 3:
 		a.Sysctls.Clients = set
 	case 4:
-		if s.Server == (Server{}) {
+		if s.Server == (RemoteServer{}) {
 			a.Sysctls.Server = set
 		}
 	case 5:

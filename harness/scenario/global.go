@@ -55,24 +55,24 @@ func isGlobal(sysctl string) bool {
 		slices.ContainsFunc(globalTables, func(table string) bool { return strings.HasPrefix(sysctl, table) })
 }
 
-// namespaced are the parts of each driver's lab that are not in the machine's first
+// namespacedParts are the parts of each driver's lab that are not in the machine's first
 // network namespace.
-var namespaced = map[string][]string{
+var namespacedParts = map[string][]string{
 	result.DriverDocker: {"server", "clients"},
 	result.DriverNetns:  {"router", "server", "clients"},
 }
 
-// globalSettings returns the sysctls under root that a driver cannot set, for they
+// findGlobalSettings returns the sysctls under root that a driver cannot set, for they
 // belong to the whole machine.
-func globalSettings(driver string, root *yaml.Node) (found []breach) {
-	for _, part := range namespaced[driver] {
+func findGlobalSettings(driver string, root *yaml.Node) (found []driverFault) {
+	for _, part := range namespacedParts[driver] {
 		for _, p := range (strictyaml.Path{"arms", "sysctls", part}).FindPairs(root) {
 			if p.Value.Kind != yaml.MappingNode {
 				continue
 			}
 			for i := 0; i < len(p.Value.Content); i += 2 {
 				if key := p.Value.Content[i]; isGlobal(key.Value) {
-					found = append(found, breach{key, fmt.Sprintf(
+					found = append(found, driverFault{key, fmt.Sprintf(
 						"%s: belongs to the whole machine, and sysctls.%s of a %s lab are those of a network namespace; allowed in sysctls.router of a docker lab, which are the host's, with lab: {allow_host_sysctls: true}",
 						key.Value, part, driver)})
 				}

@@ -10,8 +10,8 @@ import (
 	"snatlab/harness/scenario/strictyaml"
 )
 
-// limits is what each driver cannot do, or does only where it is told to.
-var limits = map[string][]limit{
+// driverLimits is what each driver cannot do, or does only where it is told to.
+var driverLimits = map[string][]driverLimit{
 	result.DriverDocker: {
 		{
 			at: strictyaml.Path{"nat"}, value: result.NATNFTables,
@@ -38,19 +38,19 @@ var limits = map[string][]limit{
 	},
 }
 
-// breach is a place in the file that asks a driver for what it cannot do.
-type breach struct {
+// driverFault is a place in the file that asks a driver for what it cannot do.
+type driverFault struct {
 	at      *yaml.Node
 	message string
 }
 
-// breaches returns those that depend on more than a key.
-func breaches(s *Scenario, driver string, root *yaml.Node) []breach {
-	return append(globalSettings(driver, root), takenSources(s, driver, root)...)
+// driverFaults returns those that depend on more than a key.
+func driverFaults(s *Scenario, driver string, root *yaml.Node) []driverFault {
+	return append(findGlobalSettings(driver, root), findTakenSources(s, driver, root)...)
 }
 
-// limit is a key that does not go with a driver.
-type limit struct {
+// driverLimit is a key that does not go with a driver.
+type driverLimit struct {
 	at      strictyaml.Path
 	value   string          // the only one that does not; empty: none does
 	unless  strictyaml.Path // a boolean that lifts the limit; may be nil
@@ -60,14 +60,14 @@ type limit struct {
 // checkLimits holds the file against what its driver can do.
 func (c checker) checkLimits(s *Scenario, root *yaml.Node) {
 	driver := s.Driver
-	for _, l := range limits[driver] {
-		for _, p := range l.beyond(root) {
+	for _, l := range driverLimits[driver] {
+		for _, p := range l.findBeyond(root) {
 			if c.IsSound(p.Value) && c.IsSound(l.unless.FindAlong(root)...) {
 				c.AddFault(p.Key, l.message)
 			}
 		}
 	}
-	for _, b := range breaches(s, driver, root) {
+	for _, b := range driverFaults(s, driver, root) {
 		if c.IsSound(b.at) {
 			c.AddFault(b.at, b.message)
 		}
@@ -87,20 +87,20 @@ func (s *Scenario) SetDriver(driver string) error {
 		changed.NAT = DefaultNAT(driver)
 	}
 	root := strictyaml.Mapping{Fields: scenarioFields(&changed)}.MakeNode()
-	for _, l := range limits[driver] {
-		if len(l.beyond(root)) > 0 {
+	for _, l := range driverLimits[driver] {
+		if len(l.findBeyond(root)) > 0 {
 			return fmt.Errorf("driver %s: %s", driver, l.message)
 		}
 	}
-	if all := breaches(&changed, driver, root); len(all) > 0 {
+	if all := driverFaults(&changed, driver, root); len(all) > 0 {
 		return fmt.Errorf("driver %s: %s", driver, all[0].message)
 	}
 	*s = changed
 	return nil
 }
 
-// beyond is every place under root that is beyond the limit.
-func (l limit) beyond(root *yaml.Node) []strictyaml.Pair {
+// findBeyond is every place under root that is beyond the limit.
+func (l driverLimit) findBeyond(root *yaml.Node) []strictyaml.Pair {
 	lifted := func(p strictyaml.Pair) bool { return p.Value.Value == "true" }
 	if l.unless != nil && slices.ContainsFunc(l.unless.FindPairs(root), lifted) {
 		return nil

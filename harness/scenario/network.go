@@ -15,19 +15,19 @@ import (
 
 // The values that name places on the network: addresses and ports.
 
-// address is where a server on another machine listens.
-type address struct{ into *netip.AddrPort }
+// addressValue is where a server on another machine listens.
+type addressValue struct{ into *netip.AddrPort }
 
 var (
 	broadcast   = netip.AddrFrom4([4]byte{255, 255, 255, 255})
 	thisNetwork = netip.MustParsePrefix("0.0.0.0/8") // RFC 1122: a host uses it before it knows its own address
 )
 
-func (address) DescribeAllowed() string {
+func (addressValue) DescribeAllowed() string {
 	return "IPv4:port of another machine, like 192.0.2.7:9000"
 }
 
-func (v address) ReadNode(_ *strictyaml.Decoder, _ string, n *yaml.Node) string {
+func (v addressValue) ReadNode(_ *strictyaml.Decoder, _ string, n *yaml.Node) string {
 	a, err := netip.ParseAddrPort(n.Value)
 	ip := a.Addr()
 	switch {
@@ -44,23 +44,23 @@ func (v address) ReadNode(_ *strictyaml.Decoder, _ string, n *yaml.Node) string 
 	return ""
 }
 
-func (v address) MakeNode() *yaml.Node {
+func (v addressValue) MakeNode() *yaml.Node {
 	if !v.into.IsValid() {
 		return nil
 	}
 	return strictyaml.ScalarNode(v.into.String())
 }
 
-// source is an address that a lab may give itself.
-type source struct{ into *netip.Addr }
+// sourceValue is an address that a lab may give itself.
+type sourceValue struct{ into *netip.Addr }
 
 // LabAddresses is the range that every lab takes its addresses from: RFC 2544, for
 // benchmarks. It is nobody's network.
 var LabAddresses = netip.MustParsePrefix("198.18.0.0/15")
 
-func (source) DescribeAllowed() string { return "IPv4 addresses out of " + LabAddresses.String() }
+func (sourceValue) DescribeAllowed() string { return "IPv4 addresses out of " + LabAddresses.String() }
 
-func (v source) ReadNode(_ *strictyaml.Decoder, _ string, n *yaml.Node) string {
+func (v sourceValue) ReadNode(_ *strictyaml.Decoder, _ string, n *yaml.Node) string {
 	a, err := netip.ParseAddr(n.Value)
 	if err != nil || !LabAddresses.Contains(a) {
 		return strictyaml.DescribeNode(n) + " is not allowed"
@@ -69,7 +69,7 @@ func (v source) ReadNode(_ *strictyaml.Decoder, _ string, n *yaml.Node) string {
 	return ""
 }
 
-func (v source) MakeNode() *yaml.Node { return strictyaml.ScalarNode(v.into.String()) }
+func (v sourceValue) MakeNode() *yaml.Node { return strictyaml.ScalarNode(v.into.String()) }
 
 // The networks of a netns lab. They are known in its namespaces only, so every lab
 // has the same ones. In both the router has the first address; the clients and the
@@ -79,9 +79,9 @@ var (
 	NetnsServer  = netip.MustParsePrefix("198.18.1.0/24")
 )
 
-// netnsAddress returns the use of an address in a netns lab with so many clients,
+// describeNetnsAddress returns the use of an address in a netns lab with so many clients,
 // where connections cannot be translated to it; empty where they can.
-func netnsAddress(a netip.Addr, clients int) string {
+func describeNetnsAddress(a netip.Addr, clients int) string {
 	first := NetnsClients.Addr().Next()
 	router, server := NetnsServer.Addr().Next(), NetnsServer.Addr().Next().Next()
 	last := NetnsServer.Addr().As4()
@@ -103,8 +103,8 @@ func netnsAddress(a netip.Addr, clients int) string {
 	return ""
 }
 
-// takenSources returns the addresses of arms that a netns lab has or cannot use.
-func takenSources(s *Scenario, driver string, root *yaml.Node) (found []breach) {
+// findTakenSources returns the addresses of arms that a netns lab has or cannot use.
+func findTakenSources(s *Scenario, driver string, root *yaml.Node) (found []driverFault) {
 	if driver != result.DriverNetns {
 		return nil
 	}
@@ -114,31 +114,31 @@ func takenSources(s *Scenario, driver string, root *yaml.Node) (found []breach) 
 			if err != nil || !a.Is4() {
 				continue
 			}
-			if what := netnsAddress(a, s.Clients); what != "" {
-				found = append(found, breach{n, fmt.Sprintf("to_source: %v is %s in a netns lab; allowed: other addresses, like 198.19.0.1", a, what)})
+			if what := describeNetnsAddress(a, s.Clients); what != "" {
+				found = append(found, driverFault{n, fmt.Sprintf("to_source: %v is %s in a netns lab; allowed: other addresses, like 198.19.0.1", a, what)})
 			}
 		}
 	}
 	return found
 }
 
-// trials returns the number of trials of a run with the path check, each of which
+// countTrials returns the number of trials of a run with the path check, each of which
 // takes a port of the server's.
-func (s *Scenario) trials() int { return 1 + s.Rounds*len(s.Arms) }
+func (s *Scenario) countTrials() int { return 1 + s.Rounds*len(s.Arms) }
 
-// lackOfPorts returns the fault of a server on another machine that has too few
+// describePortShortage returns the fault of a server on another machine that has too few
 // ports after the one that takes the orders; empty if it has enough.
-func (s *Scenario) lackOfPorts() string {
+func (s *Scenario) describePortShortage() string {
 	if !s.Server.Address.IsValid() {
 		return ""
 	}
 	left := 65535 - int(s.Server.Address.Port())
-	if s.trials() <= left {
+	if s.countTrials() <= left {
 		return ""
 	}
 	return fmt.Sprintf("address: %s %d, and %d are needed for %s of %s, one for each trial and for the path check; allowed: a port up to %d",
-		format.Plural(left, "port follows", "ports follow"), s.Server.Address.Port(), s.trials(),
-		format.Plural(s.Rounds, "round", "rounds"), format.Plural(len(s.Arms), "arm", "arms"), max(0, 65535-s.trials()))
+		format.Plural(left, "port follows", "ports follow"), s.Server.Address.Port(), s.countTrials(),
+		format.Plural(s.Rounds, "round", "rounds"), format.Plural(len(s.Arms), "arm", "arms"), max(0, 65535-s.countTrials()))
 }
 
 // checkServerPorts refuses the address of a server without a port for each trial.
@@ -147,26 +147,26 @@ func (c checker) checkServerPorts(s *Scenario, root *yaml.Node) {
 	if at == nil || !c.IsSound(strictyaml.ChildOf(root, "server"), at, strictyaml.ChildOf(root, "rounds"), strictyaml.ChildOf(root, "arms")) {
 		return
 	}
-	if problem := s.lackOfPorts(); problem != "" {
+	if problem := s.describePortShortage(); problem != "" {
 		c.AddFault(at, problem)
 	}
 }
 
-// portRange is a range of ports, both ends included.
-type portRange struct {
+// portRangeValue is a range of ports, both ends included.
+type portRangeValue struct {
 	into   *PortRange
 	bounds strictyaml.Span
 	why    string // these bounds; may be empty
 }
 
-var rangeForm = regexp.MustCompile(`^([1-9][0-9]{0,4})-([1-9][0-9]{0,4})$`)
+var portRangeForm = regexp.MustCompile(`^([1-9][0-9]{0,4})-([1-9][0-9]{0,4})$`)
 
-func (v portRange) DescribeAllowed() string {
+func (v portRangeValue) DescribeAllowed() string {
 	return fmt.Sprintf("FIRST-LAST out of %s%s", v.bounds, v.why)
 }
 
-func (v portRange) ReadNode(_ *strictyaml.Decoder, _ string, n *yaml.Node) string {
-	match := rangeForm.FindStringSubmatch(n.Value)
+func (v portRangeValue) ReadNode(_ *strictyaml.Decoder, _ string, n *yaml.Node) string {
+	match := portRangeForm.FindStringSubmatch(n.Value)
 	if match == nil {
 		return strictyaml.DescribeNode(n) + " is not a range of ports"
 	}
@@ -182,7 +182,7 @@ func (v portRange) ReadNode(_ *strictyaml.Decoder, _ string, n *yaml.Node) strin
 	return ""
 }
 
-func (v portRange) MakeNode() *yaml.Node {
+func (v portRangeValue) MakeNode() *yaml.Node {
 	if *v.into == (PortRange{}) {
 		return nil
 	}

@@ -122,7 +122,7 @@ func (c checker) checkPorts(s *Scenario, root *yaml.Node) {
 	switch {
 	case len(s.Arms) == 0 || s.Load.Requests <= most:
 	case ports.Len() == 0:
-		c.AddFault(cmp.Or(c.portRangeSetting(root), arms), fmt.Sprintf("%s: the arms leave lockstep clients no source port that they have in all of them; allowed: ranges that overlap (without a setting it is %s)", localPortRange, DefaultPorts))
+		c.AddFault(cmp.Or(c.findPortRange(root), arms), fmt.Sprintf("%s: the arms leave lockstep clients no source port that they have in all of them; allowed: ranges that overlap (without a setting it is %s)", localPortRange, DefaultPorts))
 	case s.Splits():
 		c.AddFault(cmp.Or(requests, clients, load, root), fmt.Sprintf("requests: %d of each of %s do not fit into the %d source ports that clients have, %s, where client_ports: split gives each client ports of its own; allowed: at most %d (one port in eight is kept for slots that are made up)",
 			s.Load.Requests, format.Plural(s.Clients, "client", "clients"), ports.Len(), ports, most))
@@ -154,8 +154,8 @@ func (c checker) checkOneRange(arm *yaml.Node) {
 	}
 }
 
-// portRangeSetting returns the first arm's setting of the range, or nil.
-func (c checker) portRangeSetting(root *yaml.Node) *yaml.Node {
+// findPortRange returns the first arm's setting of the range, or nil.
+func (c checker) findPortRange(root *yaml.Node) *yaml.Node {
 	if all := (strictyaml.Path{"arms", "sysctls", "clients", localPortRange}).FindPairs(root); len(all) > 0 {
 		return all[0].Value
 	}

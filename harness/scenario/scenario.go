@@ -17,32 +17,32 @@ import (
 // Scenario is one experiment. Its YAML form, with every default filled in, is
 // what [Scenario.Canonical] gives and `snatlab plan` prints.
 type Scenario struct {
-	Name    string   `yaml:"name"`
-	Driver  string   `yaml:"driver"`            // result.DriverDocker or result.DriverNetns
-	NAT     string   `yaml:"nat"`               // what writes the masquerade rule: result.NATIPTables or result.NATNFTables
-	Clients int      `yaml:"clients"`           // 1 to MaxClients
-	Network string   `yaml:"network,omitempty"` // a Docker network that is there already, for the clients; empty: one of the lab's own
-	Server  Server   `yaml:"server,omitempty"`
-	Lab     Lab      `yaml:"lab,omitempty"`
-	Load    Load     `yaml:"load"`
-	Rounds  int      `yaml:"rounds"`
-	Seed    uint64   `yaml:"seed"` // draws the order of the arms in each round
-	Arms    []Arm    `yaml:"arms"` // the first one is the baseline
-	Expect  []Expect `yaml:"expect,omitempty"`
+	Name    string       `yaml:"name"`
+	Driver  string       `yaml:"driver"`            // result.DriverDocker or result.DriverNetns
+	NAT     string       `yaml:"nat"`               // what writes the masquerade rule: result.NATIPTables or result.NATNFTables
+	Clients int          `yaml:"clients"`           // 1 to MaxClients
+	Network string       `yaml:"network,omitempty"` // a Docker network that is there already, for the clients; empty: one of the lab's own
+	Server  RemoteServer `yaml:"server,omitempty"`
+	Lab     LabSettings  `yaml:"lab,omitempty"`
+	Load    LoadSettings `yaml:"load"`
+	Rounds  int          `yaml:"rounds"`
+	Seed    uint64       `yaml:"seed"` // draws the order of the arms in each round
+	Arms    []Arm        `yaml:"arms"` // the first one is the baseline
+	Expect  []Expect     `yaml:"expect,omitempty"`
 
 	// natWritten tells that NAT stands in the file: then it is not for
 	// SetDriver to replace.
 	natWritten bool
 }
 
-// Server says where the clients connect to: a server of the lab's own (the
+// RemoteServer says where the clients connect to: a server of the lab's own (the
 // zero value), or `snatlab serve` on another machine.
-type Server struct {
+type RemoteServer struct {
 	Address netip.AddrPort `yaml:"address,omitempty"` // IPv4 address and control port of `snatlab serve`
 }
 
-// Lab changes what the lab is by itself.
-type Lab struct {
+// LabSettings changes what the lab is by itself.
+type LabSettings struct {
 	// PostroutingRules is a number of idle rules between NAT and confirmation,
 	// which widen the window of the race: 0 to MaxPostroutingRules.
 	PostroutingRules int `yaml:"postrouting_rules,omitempty"`
@@ -54,8 +54,8 @@ type Lab struct {
 	AllowSharedNetwork bool `yaml:"allow_shared_network,omitempty"`
 }
 
-// Load is what every client sends in every trial.
-type Load struct {
+// LoadSettings is what every client sends in every trial.
+type LoadSettings struct {
 	Protocol    string        `yaml:"protocol"` // tcp
 	Pattern     string        `yaml:"pattern"`  // result.Lockstep or result.Ephemeral
 	Requests    int           `yaml:"requests"` // per client and trial
@@ -72,24 +72,24 @@ type Rate int
 // time of a trial. One that changes nothing leaves the masquerade rule as the
 // driver made it.
 type Arm struct {
-	Name            string     `yaml:"name"`
-	Masquerade      Masquerade `yaml:"masquerade,omitempty"`
-	SNAT            SNAT       `yaml:"snat,omitempty"`              // in place of the masquerade rule
-	ClientPorts     string     `yaml:"client_ports,omitempty"`      // result.SplitPorts, or empty: all clients use the same
-	ClientPortRange PortRange  `yaml:"client_port_range,omitempty"` // net.ipv4.ip_local_port_range of the clients; ephemeral only
-	Sysctls         Sysctls    `yaml:"sysctls,omitempty"`
+	Name            string            `yaml:"name"`
+	Masquerade      MasqueradeOptions `yaml:"masquerade,omitempty"`
+	SNAT            SNATOptions       `yaml:"snat,omitempty"`              // in place of the masquerade rule
+	ClientPorts     string            `yaml:"client_ports,omitempty"`      // result.SplitPorts, or empty: all clients use the same
+	ClientPortRange PortRange         `yaml:"client_port_range,omitempty"` // net.ipv4.ip_local_port_range of the clients; ephemeral only
+	Sysctls         Sysctls           `yaml:"sysctls,omitempty"`
 }
 
-// Masquerade holds the options given to the MASQUERADE target.
-type Masquerade struct {
+// MasqueradeOptions holds the options given to the MASQUERADE target.
+type MasqueradeOptions struct {
 	Random      bool      `yaml:"random,omitempty"`
 	RandomFully bool      `yaml:"random_fully,omitempty"`
 	ToPorts     PortRange `yaml:"to_ports,omitempty"`
 }
 
-// SNAT translates to addresses that are given, instead of to that of the
+// SNATOptions translates to addresses that are given, instead of to that of the
 // outgoing interface. They are added to that interface for the time of a trial.
-type SNAT struct {
+type SNATOptions struct {
 	ToSource    []netip.Addr `yaml:"to_source"` // consecutive, out of 198.18.0.0/15
 	RandomFully bool         `yaml:"random_fully,omitempty"`
 }
@@ -145,7 +145,7 @@ func Default() Scenario {
 	return Scenario{
 		Driver:  result.DriverDocker,
 		Clients: 2,
-		Load: Load{
+		Load: LoadSettings{
 			Protocol: "tcp",
 			Pattern:  result.Lockstep,
 			Requests: 3000,

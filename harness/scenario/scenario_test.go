@@ -65,7 +65,7 @@ func TestReadyScenariosTakeEveryDriver(t *testing.T) {
 			continue
 		}
 		hash := s.Hash()
-		for _, driver := range drivers {
+		for _, driver := range allDrivers {
 			if err := s.SetDriver(driver); err != nil {
 				t.Errorf("%s: %v", file, err)
 			}
@@ -104,13 +104,13 @@ expect:
 `)
 	want := &Scenario{
 		Name: "every-key.1", Driver: result.DriverDocker, NAT: result.NATIPTables, Clients: 4,
-		Server: Server{Address: netip.MustParseAddrPort("192.0.2.7:9000")},
-		Load: Load{Protocol: "tcp", Pattern: result.Lockstep, Requests: 100, Rate: 2000,
+		Server: RemoteServer{Address: netip.MustParseAddrPort("192.0.2.7:9000")},
+		Load: LoadSettings{Protocol: "tcp", Pattern: result.Lockstep, Requests: 100, Rate: 2000,
 			Timeout: 900 * time.Millisecond, Sync: result.SyncClock},
 		Rounds: 3, Seed: 1<<63 - 1,
 		Arms: []Arm{{Name: "plain"},
-			{Name: "random", Masquerade: Masquerade{Random: true}},
-			{Name: "007", Masquerade: Masquerade{RandomFully: true}},
+			{Name: "random", Masquerade: MasqueradeOptions{Random: true}},
+			{Name: "007", Masquerade: MasqueradeOptions{RandomFully: true}},
 			{Name: "d"}},
 		Expect: []Expect{{Arm: "plain", Race: result.Reproduced},
 			{Arm: "random", Race: result.Absent},
@@ -146,11 +146,11 @@ expect:
 `)
 	want := Default()
 	want.Name, want.NAT = "s", result.NATIPTables
-	want.Lab = Lab{PostroutingRules: 5000, AllowHostSysctls: true, AllowSharedNetwork: true}
+	want.Lab = LabSettings{PostroutingRules: 5000, AllowHostSysctls: true, AllowSharedNetwork: true}
 	want.Load.Pattern, want.Load.Concurrency = result.Ephemeral, DefaultConcurrency
 	want.Arms = []Arm{
-		{Name: "a", Masquerade: Masquerade{RandomFully: true, ToPorts: PortRange{20000, 29999}}},
-		{Name: "b", SNAT: SNAT{
+		{Name: "a", Masquerade: MasqueradeOptions{RandomFully: true, ToPorts: PortRange{20000, 29999}}},
+		{Name: "b", SNAT: SNATOptions{
 			ToSource:    []netip.Addr{netip.MustParseAddr("198.18.255.255"), netip.MustParseAddr("198.19.0.0")},
 			RandomFully: true,
 		}},
@@ -250,12 +250,12 @@ func TestTablesHoldTheKeysOfTheStructsInTheirOrder(t *testing.T) {
 		fields []strictyaml.Field
 	}{
 		{Scenario{}, scenarioFields(new(Scenario))},
-		{Server{}, serverFields(new(Server))},
-		{Lab{}, labFields(new(Lab))},
-		{Load{}, loadFields(new(Load))},
+		{RemoteServer{}, serverFields(new(RemoteServer))},
+		{LabSettings{}, labFields(new(LabSettings))},
+		{LoadSettings{}, loadFields(new(LoadSettings))},
 		{Arm{}, armFields(new(Arm))},
-		{Masquerade{}, masqueradeFields(new(Masquerade))},
-		{SNAT{}, snatFields(new(SNAT))},
+		{MasqueradeOptions{}, masqueradeFields(new(MasqueradeOptions))},
+		{SNATOptions{}, snatFields(new(SNATOptions))},
 		{Sysctls{}, sysctlsFields(new(Sysctls))},
 		{Expect{}, expectFields(new(Expect))},
 	} {

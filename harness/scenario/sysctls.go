@@ -9,24 +9,24 @@ import (
 	"snatlab/harness/scenario/strictyaml"
 )
 
-// sysctls is a mapping from names of sysctls to what they are set to, in the
+// sysctlsValue is a mapping from names of sysctls to what they are set to, in the
 // order of the file. Unlike the keys of a [mapping], which names there are is
 // for the kernel to say.
-type sysctls struct{ into *[]Sysctl }
+type sysctlsValue struct{ into *[]Sysctl }
 
 const maxSysctls = 32
 
-// sysctlNames stay below net/ when their dots become slashes.
-var sysctlNames = strictyaml.Pattern{
+// sysctlPattern stay below net/ when their dots become slashes.
+var sysctlPattern = strictyaml.Pattern{
 	Form:  regexp.MustCompile(`^net(\.[a-zA-Z0-9_-]{1,64}){1,8}$`),
 	Words: "names below net., like net.ipv4.tcp_timestamps",
 }
 
-func (sysctls) DescribeAllowed() string {
+func (sysctlsValue) DescribeAllowed() string {
 	return fmt.Sprintf("a mapping of at most %d sysctls", maxSysctls)
 }
 
-func (v sysctls) ReadNode(d *strictyaml.Decoder, name string, n *yaml.Node) string {
+func (v sysctlsValue) ReadNode(d *strictyaml.Decoder, name string, n *yaml.Node) string {
 	switch {
 	case n.Kind != yaml.MappingNode:
 		return strictyaml.DescribeNode(n) + " is not a mapping"
@@ -36,24 +36,24 @@ func (v sysctls) ReadNode(d *strictyaml.Decoder, name string, n *yaml.Node) stri
 	first := map[string]*yaml.Node{} // place of each key
 	for i := 0; i < len(n.Content); i += 2 {
 		key := n.Content[i]
-		if !d.CheckKey(key, []string{sysctlNames.Words}, first) {
+		if !d.CheckKey(key, []string{sysctlPattern.Words}, first) {
 			continue
 		}
-		if !sysctlNames.Form.MatchString(key.Value) {
-			d.AddFault(key, fmt.Sprintf("%s in %s is not allowed; allowed: %s", strictyaml.QuoteText(key.Value), name, sysctlNames.Words))
+		if !sysctlPattern.Form.MatchString(key.Value) {
+			d.AddFault(key, fmt.Sprintf("%s in %s is not allowed; allowed: %s", strictyaml.QuoteText(key.Value), name, sysctlPattern.Words))
 			continue
 		}
 		set := Sysctl{Name: key.Value}
-		d.ReadField(strictyaml.Field{Key: set.Name, Value: setting{&set.Value}}, n.Content[i+1])
+		d.ReadField(strictyaml.Field{Key: set.Name, Value: settingValue{&set.Value}}, n.Content[i+1])
 		*v.into = append(*v.into, set)
 	}
 	return ""
 }
 
-func (v sysctls) MakeNode() *yaml.Node {
+func (v sysctlsValue) MakeNode() *yaml.Node {
 	n := &yaml.Node{Kind: yaml.MappingNode, Style: yaml.FlowStyle}
 	for _, s := range *v.into {
-		n.Content = append(n.Content, strictyaml.ScalarNode(s.Name), setting{&s.Value}.MakeNode())
+		n.Content = append(n.Content, strictyaml.ScalarNode(s.Name), settingValue{&s.Value}.MakeNode())
 	}
 	if len(n.Content) == 0 {
 		return nil
@@ -62,21 +62,21 @@ func (v sysctls) MakeNode() *yaml.Node {
 }
 
 // IsSysctl reports whether a scenario may set the sysctl of that name.
-func IsSysctl(name string) bool { return sysctlNames.Form.MatchString(name) }
+func IsSysctl(name string) bool { return sysctlPattern.Form.MatchString(name) }
 
 // IsSetting reports whether a scenario may set a sysctl to that value.
 func IsSetting(value string) bool { return settingForm.MatchString(value) }
 
-// setting is what a sysctl is set to, as it is written to the kernel.
-type setting struct{ into *string }
+// settingValue is what a sysctl is set to, as it is written to the kernel.
+type settingValue struct{ into *string }
 
 var settingForm = regexp.MustCompile(`^[!-~]([ -~]{0,126}[!-~])?$`)
 
-func (setting) DescribeAllowed() string {
+func (settingValue) DescribeAllowed() string {
 	return "a whole number, or one line of at most 128 ASCII characters"
 }
 
-func (v setting) ReadNode(_ *strictyaml.Decoder, _ string, n *yaml.Node) string {
+func (v settingValue) ReadNode(_ *strictyaml.Decoder, _ string, n *yaml.Node) string {
 	switch {
 	case n.Kind != yaml.ScalarNode:
 		return strictyaml.DescribeNode(n) + " is not a value"
@@ -89,7 +89,7 @@ func (v setting) ReadNode(_ *strictyaml.Decoder, _ string, n *yaml.Node) string 
 	return ""
 }
 
-func (v setting) MakeNode() *yaml.Node {
+func (v settingValue) MakeNode() *yaml.Node {
 	if strictyaml.IsDecimal(*v.into) {
 		return strictyaml.ScalarNode(*v.into)
 	}

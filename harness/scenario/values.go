@@ -11,17 +11,17 @@ import (
 	"snatlab/harness/scenario/strictyaml"
 )
 
-// rate is a whole number of events per second, or "max", which is 0.
-type rate struct {
+// rateValue is a whole number of events per second, or "max", which is 0.
+type rateValue struct {
 	into   *Rate
 	bounds strictyaml.Span
 }
 
 const maxRate = "max"
 
-func (v rate) DescribeAllowed() string { return maxRate + ", or " + v.bounds.String() }
+func (v rateValue) DescribeAllowed() string { return maxRate + ", or " + v.bounds.String() }
 
-func (v rate) ReadNode(_ *strictyaml.Decoder, _ string, n *yaml.Node) string {
+func (v rateValue) ReadNode(_ *strictyaml.Decoder, _ string, n *yaml.Node) string {
 	if n.Value == maxRate {
 		*v.into = 0
 		return ""
@@ -33,16 +33,16 @@ func (v rate) ReadNode(_ *strictyaml.Decoder, _ string, n *yaml.Node) string {
 	return problem
 }
 
-func (v rate) MakeNode() *yaml.Node {
+func (v rateValue) MakeNode() *yaml.Node {
 	if *v.into == 0 {
 		return strictyaml.ScalarNode(maxRate)
 	}
 	return strictyaml.ScalarNode(strconv.Itoa(int(*v.into)))
 }
 
-// share is a bound of a share. It is written in percent and kept as a number from
+// shareValue is a bound of a share. It is written in percent and kept as a number from
 // 0 on.
-type share struct {
+type shareValue struct {
 	into **float64
 	sign string  // ">=" or "<="
 	most float64 // that the bound may be
@@ -50,11 +50,11 @@ type share struct {
 
 var shareForm = regexp.MustCompile(`^([<>]=) *((?:0|[1-9][0-9]{0,3})(?:\.[0-9]{1,3})?) *%$`)
 
-func (v share) DescribeAllowed() string {
+func (v shareValue) DescribeAllowed() string {
 	return fmt.Sprintf("%q to %q, with at most three decimals", v.formatPercent(0), v.formatPercent(v.most))
 }
 
-func (v share) ReadNode(_ *strictyaml.Decoder, _ string, n *yaml.Node) string {
+func (v shareValue) ReadNode(_ *strictyaml.Decoder, _ string, n *yaml.Node) string {
 	match := shareForm.FindStringSubmatch(n.Value)
 	if match == nil || match[1] != v.sign {
 		return strictyaml.DescribeNode(n) + " is not allowed"
@@ -68,7 +68,7 @@ func (v share) ReadNode(_ *strictyaml.Decoder, _ string, n *yaml.Node) string {
 	return ""
 }
 
-func (v share) MakeNode() *yaml.Node {
+func (v shareValue) MakeNode() *yaml.Node {
 	if *v.into == nil {
 		return nil
 	}
@@ -77,6 +77,6 @@ func (v share) MakeNode() *yaml.Node {
 	return n
 }
 
-func (v share) formatPercent(share float64) string {
+func (v shareValue) formatPercent(share float64) string {
 	return v.sign + strconv.FormatFloat(math.Round(share*1e5)/1e3, 'f', -1, 64) + "%"
 }

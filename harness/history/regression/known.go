@@ -76,7 +76,7 @@ func (n *night) excuse(known []Known) {
 // ReadKnown reads a file of known failures. What is wrong with its contents is
 // [strictyaml.Faults]; any other error means that it could not be read.
 func ReadKnown(path string) ([]Known, error) {
-	data, err := strictyaml.ReadFile(path)
+	data, err := strictyaml.ReadBounded(path)
 	if err != nil {
 		return nil, fmt.Errorf("read known failures: %w", err)
 	}

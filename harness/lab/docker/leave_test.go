@@ -21,7 +21,7 @@ import (
 func TestALabWhoseProcessDiedIsRemovedByItsJournal(t *testing.T) {
 	r := realEngine(t)
 	b := r.open(2)
-	if _, err := b.Apply(t.Context(), scenario.Arm{Masquerade: scenario.Masquerade{RandomFully: true}}); err != nil {
+	if _, err := b.Apply(t.Context(), scenario.Arm{Masquerade: scenario.MasqueradeOptions{RandomFully: true}}); err != nil {
 		t.Fatal(err)
 	}
 	before := len(b.Journal.Steps())

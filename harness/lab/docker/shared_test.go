@@ -147,7 +147,7 @@ func usesAShared(t *testing.T, r *rig, name, bridge string) {
 
 	listing := func() []string { return lines(t, b.Rule.Tables().Path, "-t", "nat", "-S") }
 	rules := listing()
-	rule, err := b.Apply(t.Context(), scenario.Arm{Masquerade: scenario.Masquerade{RandomFully: true}})
+	rule, err := b.Apply(t.Context(), scenario.Arm{Masquerade: scenario.MasqueradeOptions{RandomFully: true}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -229,7 +229,7 @@ func TestTheRuleOfASharedNetworkIsPutBackWhenTheProcessDied(t *testing.T) {
 			n := r.startNeighbour("bridge")
 			before := r.state()
 			b := r.openOn("bridge", 1)
-			if _, err := b.Apply(t.Context(), scenario.Arm{Masquerade: scenario.Masquerade{RandomFully: true}}); err != nil {
+			if _, err := b.Apply(t.Context(), scenario.Arm{Masquerade: scenario.MasqueradeOptions{RandomFully: true}}); err != nil {
 				t.Fatal(err)
 			}
 			journal, err := undo.OpenJournal(b.path, undoers())

@@ -92,7 +92,7 @@ func TestArmsAddressIsSomebodys(t *testing.T) {
 	want := "translate to " + n.address.String() + `: Docker network "test-shop" has 198.19.250.0/24` + choose
 	t.Run("when the lab is opened", func(t *testing.T) {
 		config, _ := r.plan(1)
-		config.Arms = []scenario.Arm{{}, {SNAT: scenario.SNAT{ToSource: []netip.Addr{netip.MustParseAddr("198.19.200.1"), n.address}}}}
+		config.Arms = []scenario.Arm{{}, {SNAT: scenario.SNATOptions{ToSource: []netip.Addr{netip.MustParseAddr("198.19.200.1"), n.address}}}}
 		if l, err := Open(t.Context(), r.Host, config); errorText(err) != want {
 			t.Errorf("%v, %v\nwant %s", l, err, want)
 		}
@@ -100,7 +100,7 @@ func TestArmsAddressIsSomebodys(t *testing.T) {
 	t.Run("since the lab was opened", func(t *testing.T) {
 		b := r.open(1)
 		defer b.Close(t.Context())
-		arm := scenario.Arm{SNAT: scenario.SNAT{ToSource: []netip.Addr{n.address}}}
+		arm := scenario.Arm{SNAT: scenario.SNATOptions{ToSource: []netip.Addr{n.address}}}
 		if rule, err := b.Apply(t.Context(), arm); errorText(err) != want {
 			t.Errorf("%v, %v\nwant %s", rule, err, want)
 		}
@@ -118,8 +118,8 @@ func TestLabNetworksLeaveOutArmsAddresses(t *testing.T) {
 	free, err := r.freeSubnets(t.Context(), 2)
 	must(t, err)
 	config, _ := r.plan(1)
-	arm := scenario.Arm{SNAT: scenario.SNAT{ToSource: []netip.Addr{free[0].Addr().Next()}}}           // would be a gateway
-	server := scenario.Arm{SNAT: scenario.SNAT{ToSource: []netip.Addr{free[1].Addr().Next().Next()}}} // would be the server
+	arm := scenario.Arm{SNAT: scenario.SNATOptions{ToSource: []netip.Addr{free[0].Addr().Next()}}}           // would be a gateway
+	server := scenario.Arm{SNAT: scenario.SNATOptions{ToSource: []netip.Addr{free[1].Addr().Next().Next()}}} // would be the server
 	config.Arms = []scenario.Arm{arm, server}
 	opened, err := Open(t.Context(), r.Host, config)
 	must(t, err)

@@ -16,13 +16,13 @@ import (
 // Claims about arms.
 
 func appliesArms(t *testing.T, s *suite) {
-	original := s.apply(t, scenario.Masquerade{}).Rule()
+	original := s.apply(t, scenario.MasqueradeOptions{}).Rule()
 	for _, arm := range []struct {
-		options scenario.Masquerade
+		options scenario.MasqueradeOptions
 		words   []string // the last one of the rule, by iptables and by nft
 	}{
-		{scenario.Masquerade{Random: true}, []string{"--random", "random"}},
-		{scenario.Masquerade{RandomFully: true}, []string{"--random-fully", "fully-random"}},
+		{scenario.MasqueradeOptions{Random: true}, []string{"--random", "random"}},
+		{scenario.MasqueradeOptions{RandomFully: true}, []string{"--random-fully", "fully-random"}},
 	} {
 		rule := s.apply(t, arm.options)
 		words := strings.Fields(rule.Rule())
@@ -38,7 +38,7 @@ func appliesArms(t *testing.T, s *suite) {
 			if err := rule.Undo(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			if now := s.apply(t, scenario.Masquerade{}).Rule(); now != original {
+			if now := s.apply(t, scenario.MasqueradeOptions{}).Rule(); now != original {
 				t.Errorf("the rule was %q, and is %q", original, now)
 			}
 		}
@@ -105,7 +105,7 @@ func translates(t *testing.T, s *suite) {
 	before := s.Traces(t)
 	addresses := []netip.Addr{netip.MustParseAddr("198.19.200.1"), netip.MustParseAddr("198.19.200.2")}
 	for _, to := range [][]netip.Addr{addresses[:1], addresses} {
-		s.set(t, scenario.Arm{SNAT: scenario.SNAT{ToSource: to, RandomFully: true}}, func(rule lab.Rule) {
+		s.set(t, scenario.Arm{SNAT: scenario.SNATOptions{ToSource: to, RandomFully: true}}, func(rule lab.Rule) {
 			server, ports := s.request(t, 2)
 			if got := packets(t, rule); got != 2*clients || !strings.Contains(rule.Rule(), to[0].String()) {
 				t.Errorf("%q matched %d packets of %d connections", rule.Rule(), got, 2*clients)

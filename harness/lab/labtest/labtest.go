@@ -62,7 +62,7 @@ func Run(t *testing.T, d Driver) {
 		} {
 			t.Run(claim.name, func(t *testing.T) { claim.hold(t, s) })
 		}
-		s.apply(t, scenario.Masquerade{RandomFully: true}) // and never undone
+		s.apply(t, scenario.MasqueradeOptions{RandomFully: true}) // and never undone
 		for range 2 {
 			if err := l.Close(context.Background()); err != nil {
 				t.Errorf("close: %v", err)
@@ -138,7 +138,7 @@ func (s *suite) forget(t *testing.T, server netip.AddrPort, ports [][]scenario.P
 	}
 }
 
-func (s *suite) apply(t *testing.T, m scenario.Masquerade) lab.Rule {
+func (s *suite) apply(t *testing.T, m scenario.MasqueradeOptions) lab.Rule {
 	t.Helper()
 	rule, err := s.Apply(t.Context(), scenario.Arm{Masquerade: m})
 	if err != nil {
@@ -158,7 +158,7 @@ func packets(t *testing.T, rule lab.Rule) uint64 {
 
 func passesTheRule(t *testing.T, s *suite) {
 	const requests = 20
-	rule := s.apply(t, scenario.Masquerade{})
+	rule := s.apply(t, scenario.MasqueradeOptions{})
 	before := packets(t, rule)
 	server, ports := s.request(t, requests)
 	if got, want := packets(t, rule)-before, uint64(requests*clients); got != want {

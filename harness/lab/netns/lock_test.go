@@ -72,7 +72,7 @@ func openLegacy(t *testing.T) *netnsLab {
 // applyAndUndo has iptables rewrite the rule, and restore it.
 func applyAndUndo(t *testing.T, l *netnsLab) {
 	t.Helper()
-	rule, err := l.Apply(t.Context(), scenario.Arm{Name: "random-fully", Masquerade: scenario.Masquerade{RandomFully: true}})
+	rule, err := l.Apply(t.Context(), scenario.Arm{Name: "random-fully", Masquerade: scenario.MasqueradeOptions{RandomFully: true}})
 	if err == nil {
 		err = rule.Undo(t.Context())
 	}

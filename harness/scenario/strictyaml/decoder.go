@@ -28,10 +28,10 @@ import (
 // MaxBytes bounds the size of a file.
 const MaxBytes = 1 << 20
 
-// ReadFile returns the contents of the file at path, but at most one byte more
+// ReadBounded returns the contents of the file at path, but at most one byte more
 // than [MaxBytes], which [Decoder.ReadDocument] then refuses. A pipe or a device
 // is not read: it may have no end, or block whoever opens it.
-func ReadFile(path string) ([]byte, error) {
+func ReadBounded(path string) ([]byte, error) {
 	f, err := place.OpenFile(path)
 	if err != nil {
 		return nil, err

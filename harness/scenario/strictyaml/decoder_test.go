@@ -31,7 +31,7 @@ func (s *shop) fields() []Field {
 		{Key: "spare", Value: OptionalInteger{Integer[int]{&s.Spare, SpanOf(0, 9)}}},
 		{Key: "open", Value: Boolean{&s.Open}},
 		{Key: "wait", Value: Duration{&s.Wait, time.Second, time.Minute, "nobody waits longer"}},
-		{Key: "goods", Value: List[string]{&s.Goods, SpanOf(0, 2), func(good *string) Value {
+		{Key: "goods", Value: Sequence[string]{&s.Goods, SpanOf(0, 2), func(good *string) Value {
 			return String{Into: good, Pattern: Pattern{Words: "a good"}}
 		}}},
 	}
@@ -120,7 +120,7 @@ func TestReadFile(t *testing.T) {
 	if err := os.WriteFile(path, make([]byte, 3*MaxBytes), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if data, err := ReadFile(path); len(data) != MaxBytes+1 || err != nil {
+	if data, err := ReadBounded(path); len(data) != MaxBytes+1 || err != nil {
 		t.Errorf("%d bytes, error %v", len(data), err)
 	}
 }

@@ -22,7 +22,7 @@ func ExampleDecoder() {
 		var hosts []host
 		d := strictyaml.NewDecoder("hosts.yaml")
 		if root := d.ReadDocument([]byte(data)); root != nil && !strictyaml.IsEmpty(root) {
-			d.ReadField(strictyaml.Field{Key: "hosts", Value: strictyaml.List[host]{
+			d.ReadField(strictyaml.Field{Key: "hosts", Value: strictyaml.Sequence[host]{
 				Into: &hosts, Length: strictyaml.SpanOf(0, 100), Entry: entry,
 			}}, root)
 		}

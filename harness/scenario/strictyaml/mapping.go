@@ -106,19 +106,19 @@ func (m Mapping) MakeNode() *yaml.Node {
 	return n
 }
 
-// List is a sequence of values of one kind.
-type List[T any] struct {
+// Sequence is a sequence of values of one kind.
+type Sequence[T any] struct {
 	Into   *[]T
 	Length Span
 	Entry  func(*T) Value // returns the value that is read into an entry
 }
 
 // DescribeAllowed implements [Value].
-func (l List[T]) DescribeAllowed() string { return "a list of " + l.Length.String() }
+func (l Sequence[T]) DescribeAllowed() string { return "a list of " + l.Length.String() }
 
 // ReadNode implements [Value]. The entries of a list that is too long are not
 // read.
-func (l List[T]) ReadNode(d *Decoder, name string, n *yaml.Node) string {
+func (l Sequence[T]) ReadNode(d *Decoder, name string, n *yaml.Node) string {
 	switch length := len(n.Content); {
 	case n.Kind != yaml.SequenceNode:
 		return DescribeNode(n) + " is not a list"
@@ -137,7 +137,7 @@ func (l List[T]) ReadNode(d *Decoder, name string, n *yaml.Node) string {
 }
 
 // MakeNode implements [Value].
-func (l List[T]) MakeNode() *yaml.Node {
+func (l Sequence[T]) MakeNode() *yaml.Node {
 	n := &yaml.Node{Kind: yaml.SequenceNode}
 	for i := range *l.Into {
 		n.Content = append(n.Content, l.Entry(&(*l.Into)[i]).MakeNode())
