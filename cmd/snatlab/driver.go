@@ -96,7 +96,7 @@ func prepareDocker(ctx context.Context, s *scenario.Scenario) (_ *site, err erro
 }
 
 // run runs the scenario in a lab that is not kept. The result is never nil.
-func (s *site) run(ctx context.Context, sc *scenario.Scenario, watch matrix.Watcher) (*result.Result, error) {
+func (s *site) run(ctx context.Context, sc *scenario.Scenario, watch matrix.RunWatcher) (*result.Result, error) {
 	id := newID(time.Now())
 	r, err := harness.Run(ctx, sc, func(ctx context.Context) (lab.Lab, error) {
 		return s.open(ctx, id, false, watch.Say)

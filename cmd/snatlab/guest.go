@@ -16,12 +16,12 @@ func guestCommand() *cobra.Command {
 		Use:    matrix.GuestCommand,
 		Short:  "Be init in a guest of snatlab matrix",
 		Hidden: true,
-		RunE:   func(*cobra.Command, []string) error { return matrix.Guest(runInGuest) },
+		RunE:   func(*cobra.Command, []string) error { return matrix.RunGuest(runInGuest) },
 	}
 }
 
 // runInGuest is `snatlab run` without a command line and without files.
-func runInGuest(ctx context.Context, s *scenario.Scenario, watch matrix.Watcher) (*result.Result, error) {
+func runInGuest(ctx context.Context, s *scenario.Scenario, watch matrix.RunWatcher) (*result.Result, error) {
 	site, err := prepare(ctx, s)
 	if err != nil {
 		return nil, err

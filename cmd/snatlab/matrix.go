@@ -79,11 +79,11 @@ every kernel. 2 bad usage, an invalid scenario, or too few rounds for a verdict.
   make kernels && snatlab matrix scenarios/quickstart.yaml $(make -s kernels | sed 's/^/--kernel=/')`,
 		ValidArgsFunction: completeFiles("yaml"),
 		RunE: func(c *cobra.Command, args []string) error {
-			s, err := f.scenario(c, args[0])
+			s, err := f.readScenario(c, args[0])
 			if err != nil {
 				return err
 			}
-			return interruptible(func(ctx context.Context) error { return f.run(ctx, s) })
+			return interruptible(func(ctx context.Context) error { return f.runMatrix(ctx, s) })
 		},
 	}
 	c.Flags().StringArrayVar(&f.kernels, "kernel", nil, "a kernel to test; may be given again and again")
@@ -103,17 +103,17 @@ every kernel. 2 bad usage, an invalid scenario, or too few rounds for a verdict.
 	return c
 }
 
-// scenario reads what guests are to run, and finds out all that is wrong with the
+// readScenario reads what guests are to run, and finds out all that is wrong with the
 // command line.
-func (f matrixFlags) scenario(c *cobra.Command, path string) (*scenario.Scenario, error) {
-	if err := cmp.Or(f.check(), kernel.CheckSpecs(f.kernels, f.modules)); err != nil {
+func (f matrixFlags) readScenario(c *cobra.Command, path string) (*scenario.Scenario, error) {
+	if err := cmp.Or(f.checkFlags(), kernel.CheckSpecs(f.kernels, f.modules)); err != nil {
 		return nil, usageError{c, err}
 	}
 	s, err := readScenario(c, path, runFlags{rounds: f.rounds})
 	if err != nil {
 		return nil, err
 	}
-	if err := matrix.ForGuest(s); err != nil {
+	if err := matrix.AdaptToGuest(s); err != nil {
 		return nil, usageError{c, fmt.Errorf("a guest has the driver netns only: %w", err)}
 	}
 	if c.Flags().Changed("requests") {
@@ -125,7 +125,7 @@ func (f matrixFlags) scenario(c *cobra.Command, path string) (*scenario.Scenario
 	return s, checkRounds(c, s, f.force)
 }
 
-func (f matrixFlags) check() error {
+func (f matrixFlags) checkFlags() error {
 	for _, b := range []struct {
 		flag           string
 		n, least, most int
@@ -146,7 +146,7 @@ func (f matrixFlags) check() error {
 	return nil
 }
 
-func (f matrixFlags) run(ctx context.Context, s *scenario.Scenario) error {
+func (f matrixFlags) runMatrix(ctx context.Context, s *scenario.Scenario) error {
 	qemu, err := vm.FindQEMU()
 	if err != nil {
 		return err
@@ -168,34 +168,34 @@ func (f matrixFlags) run(ctx context.Context, s *scenario.Scenario) error {
 	}
 	defer folder.Close()
 	warnOfRounds(os.Stderr, s)
-	m, runErr := f.matrix(qemu, s, results).Run(ctx)
+	m, runErr := f.newRunner(qemu, s, results).Run(ctx)
 	m.Version = version
 	if len(m.Rows) == 0 {
 		folder.RemoveEmpty() // there is nothing to report
 		return runErr
 	}
-	err = errors.Join(runErr, f.show(dir, folder, m))
-	if err == nil || ctx.Err() == nil && codeOf(matrixCode(m)) == exitFail {
+	err = errors.Join(runErr, f.writeMatrix(dir, folder, m))
+	if err == nil || ctx.Err() == nil && codeOf(matrixExit(m)) == exitFail {
 		tell(err)
-		return matrixCode(m)
+		return matrixExit(m)
 	}
 	return err
 }
 
-// matrix is what is to be run.
-func (f matrixFlags) matrix(qemu string, s *scenario.Scenario, results *store.Store) *matrix.Matrix {
+// newRunner is what is to be run.
+func (f matrixFlags) newRunner(qemu string, s *scenario.Scenario, results *store.Store) *matrix.Runner {
 	told := newMatrixProgress(f.jobs)
-	return &matrix.Matrix{
+	return &matrix.Runner{
 		Specs: f.kernels, Modules: f.modules, Scenario: s, Jobs: f.jobs,
 		Machine: &vm.Machine{QEMU: qemu, Accel: f.accel, CPUs: f.cpus, Memory: f.memory, Timeout: f.timeout},
 		Cache:   matrix.UserCache(), Fresh: f.fresh,
-		Watch: told.watch, Note: told.note, Keep: results.Put,
+		Watch: told.watchKernel, Note: told.noteKernel, Keep: results.Put,
 	}
 }
 
-// show keeps the matrix and prints it. One that could not be kept is shown as a
+// writeMatrix keeps the matrix and prints it. One that could not be kept is shown as a
 // whole: it cannot be had again.
-func (f matrixFlags) show(dir string, folder *resultfile.Folder, m *result.Matrix) error {
+func (f matrixFlags) writeMatrix(dir string, folder *resultfile.Folder, m *result.Matrix) error {
 	kept := errors.Join(
 		folder.Write(resultfile.MatrixName, func(w io.Writer) error { return resultfile.WriteJSON(w, m) }),
 		folder.Write("matrix.md", func(w io.Writer) error { return report.MatrixMarkdown(w, m) }))
@@ -212,12 +212,12 @@ func (f matrixFlags) show(dir string, folder *resultfile.Folder, m *result.Matri
 	return err
 }
 
-// matrixCode is the exit code of a matrix that ended by itself. That a kernel
+// matrixExit is the exit code of a matrix that ended by itself. That a kernel
 // could not be tested takes nothing away from one that failed.
-func matrixCode(m *result.Matrix) error {
+func matrixExit(m *result.Matrix) error {
 	worst := exitPass
 	for _, code := range []int{exitInconclusive, exitUnable, exitFail} {
-		if slices.ContainsFunc(m.Rows, func(r result.Row) bool { return rowCode(r) == code }) {
+		if slices.ContainsFunc(m.Rows, func(r result.Row) bool { return rowExit(r) == code }) {
 			worst = code
 		}
 	}
@@ -227,7 +227,7 @@ func matrixCode(m *result.Matrix) error {
 	return exitCode(worst)
 }
 
-func rowCode(r result.Row) int {
+func rowExit(r result.Row) int {
 	switch {
 	case r.Status != result.RowOK:
 		return exitUnable

@@ -21,20 +21,20 @@ func newMatrixProgress(jobs int) *matrixProgress {
 	return &matrixProgress{several: jobs > 1, terminal: jobs == 1 && canOverwrite(os.Stderr)}
 }
 
-// watch shows the run of a kernel.
-func (p *matrixProgress) watch(release string) matrix.Watcher {
+// watchKernel shows the run of a kernel.
+func (p *matrixProgress) watchKernel(release string) matrix.RunWatcher {
 	if p.several {
-		return report.NewProgress(&linesOf{p: p, release: release}, false)
+		return report.NewProgress(&kernelLines{p: p, release: release}, false)
 	}
-	p.line(release)
+	p.writeLine(release)
 	return report.NewProgress(os.Stderr, p.terminal)
 }
 
-// note tells what becomes of a kernel apart from its run.
-func (p *matrixProgress) note(release, text string) { p.line(release + ": " + text) }
+// noteKernel tells what becomes of a kernel apart from its run.
+func (p *matrixProgress) noteKernel(release, text string) { p.writeLine(release + ": " + text) }
 
-// line writes one that stays.
-func (p *matrixProgress) line(text string) {
+// writeLine writes one that stays.
+func (p *matrixProgress) writeLine(text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.terminal {
@@ -43,21 +43,21 @@ func (p *matrixProgress) line(text string) {
 	report.NewProgress(os.Stderr, false).Say(text)
 }
 
-// linesOf puts a kernel's name before each line.
-type linesOf struct {
+// kernelLines puts a kernel's name before each line.
+type kernelLines struct {
 	p       *matrixProgress
 	release string
 	rest    []byte
 }
 
-func (l *linesOf) Write(b []byte) (int, error) {
+func (l *kernelLines) Write(b []byte) (int, error) {
 	l.rest = append(l.rest, b...)
 	for {
 		line, rest, ended := bytes.Cut(l.rest, []byte("\n"))
 		if !ended {
 			return len(b), nil
 		}
-		l.p.line(l.release + "   " + string(line))
+		l.p.writeLine(l.release + "   " + string(line))
 		l.rest = rest
 	}
 }

@@ -7,24 +7,24 @@ import (
 	"io"
 )
 
-// visit is told of each regular file in an archive.
-type visit func(path string, content io.Reader) error
+// visitFunc is told of each regular file in an archive.
+type visitFunc func(path string, content io.Reader) error
 
-// next goes on to the next file of an archive, and gives no content where that
+// nextFunc goes on to the next file of an archive, and gives no content where that
 // is not a regular one.
-type next func() (path string, content io.Reader, err error)
+type nextFunc func() (path string, content io.Reader, err error)
 
-// walk has the files of a compressed archive visited, and reads it to its end,
+// walkArchive has the files of a compressed archive visited, and reads it to its end,
 // where its checksum is.
-func walk(ctx context.Context, packed io.Reader, begin func(io.Reader) next, visit visit) error {
-	plain, err := unpack(packed)
+func walkArchive(ctx context.Context, packed io.Reader, begin func(io.Reader) nextFunc, visit visitFunc) error {
+	plain, err := decompress(packed)
 	if err != nil {
-		return damaged(err)
+		return damagedPackage(err)
 	}
 	defer plain.Close()
-	whole := &tracked{Reader: plain, ctx: ctx}
+	whole := &trackedReader{Reader: plain, ctx: ctx}
 	bounded := &io.LimitedReader{R: whole, N: maxUnpacked}
-	err = visitAll(begin(bounded), visit)
+	err = visitFiles(begin(bounded), visit)
 	if err == nil {
 		_, err = io.Copy(io.Discard, bounded)
 	}
@@ -34,23 +34,23 @@ func walk(ctx context.Context, packed io.Reader, begin func(io.Reader) next, vis
 	case bounded.N <= 0:
 		return fmt.Errorf("a package of more than %d bytes, unpacked", int64(maxUnpacked))
 	case whole.err != nil:
-		return damaged(whole.err)
+		return damagedPackage(whole.err)
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		return damaged(err)
+		return damagedPackage(err)
 	}
 	return err
 }
 
-// visitAll says of a fault in the archive that it is one; those of visit are
+// visitFiles says of a fault in the archive that it is one; those of visit are
 // about a file.
-func visitAll(next next, visit visit) error {
+func visitFiles(next nextFunc, visit visitFunc) error {
 	for {
 		path, content, err := next()
 		if err == io.EOF {
 			return nil
 		}
 		if err != nil {
-			return damaged(err)
+			return damagedPackage(err)
 		}
 		if content == nil {
 			continue
@@ -61,7 +61,7 @@ func visitAll(next next, visit visit) error {
 	}
 }
 
-func damaged(err error) error {
+func damagedPackage(err error) error {
 	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
 		return fmt.Errorf("a truncated package: %w", io.ErrUnexpectedEOF)
 	}

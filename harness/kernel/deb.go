@@ -19,11 +19,11 @@ const maxControl = 1 << 20
 
 // readDeb reads a package of Debian, deb(5): an archive of ar with what is said
 // of it (control.tar) and then what is in it (data.tar).
-func readDeb(ctx context.Context, file io.ReaderAt, size int64, visit visit) (about, error) {
-	var a about
+func readDeb(ctx context.Context, file io.ReaderAt, size int64, visit visitFunc) (packageInfo, error) {
+	var a packageInfo
 	members := arMembers{file: file, size: size, at: int64(len(arMagic))}
 	for {
-		name, content, err := members.next()
+		name, content, err := members.nextMember()
 		if err == io.EOF {
 			return a, fmt.Errorf("not a package of Debian: it has no data.tar")
 		}
@@ -36,14 +36,14 @@ func readDeb(ctx context.Context, file io.ReaderAt, size int64, visit visit) (ab
 			err = errors.New("a damaged package: two control.tar")
 		case part == "control":
 			if a, err = readControl(ctx, content); err == nil {
-				err = a.check()
+				err = a.checkArch()
 			}
 		case part == "data" && a.name == "":
 			err = errors.New("not a package of Debian: no control.tar comes before its data.tar")
 		case part == "data" && compressed != "" && compressed != ".xz" && compressed != ".zst" && compressed != ".gz":
 			err = fmt.Errorf("%.20q is compressed in a way that is not read here (xz, zst, gz are)", name)
 		case part == "data":
-			return a, walk(ctx, content, beginTar, visit)
+			return a, walkArchive(ctx, content, walkTar, visit)
 		}
 		if err != nil {
 			return a, err
@@ -58,14 +58,14 @@ type arMembers struct {
 	size, at int64
 }
 
-func (m *arMembers) next() (string, io.Reader, error) {
+func (m *arMembers) nextMember() (string, io.Reader, error) {
 	const length, end = 60, "`\n"
 	var head [length]byte
 	if m.at >= m.size {
 		return "", nil, io.EOF
 	}
 	if _, err := m.file.ReadAt(head[:], m.at); err != nil {
-		return "", nil, damaged(err)
+		return "", nil, damagedPackage(err)
 	}
 	name := strings.TrimRight(string(head[:16]), " /")
 	size, err := strconv.ParseInt(strings.TrimRight(string(head[48:58]), " "), 10, 64)
@@ -80,8 +80,8 @@ func (m *arMembers) next() (string, io.Reader, error) {
 	return name, io.NewSectionReader(m.file, from, size), nil
 }
 
-// beginTar goes through an archive of tar.
-func beginTar(r io.Reader) next {
+// walkTar goes through an archive of tar.
+func walkTar(r io.Reader) nextFunc {
 	archive := tar.NewReader(r)
 	return func() (string, io.Reader, error) {
 		h, err := archive.Next()
@@ -93,9 +93,9 @@ func beginTar(r io.Reader) next {
 }
 
 // readControl finds the file "control" in control.tar.
-func readControl(ctx context.Context, packed io.Reader) (about, error) {
-	var a about
-	err := walk(ctx, io.LimitReader(packed, maxControl), beginTar, func(name string, content io.Reader) error {
+func readControl(ctx context.Context, packed io.Reader) (packageInfo, error) {
+	var a packageInfo
+	err := walkArchive(ctx, io.LimitReader(packed, maxControl), walkTar, func(name string, content io.Reader) error {
 		if strings.TrimPrefix(name, "./") != "control" {
 			return nil
 		}
@@ -110,8 +110,8 @@ func readControl(ctx context.Context, packed io.Reader) (about, error) {
 }
 
 // parseControl reads the fields, deb-control(5), that matter here.
-func parseControl(text []byte) about {
-	var a about
+func parseControl(text []byte) packageInfo {
+	var a packageInfo
 	for line := range bytes.Lines(text) {
 		key, value, _ := strings.Cut(strings.TrimSpace(string(line)), ": ")
 		switch key {

@@ -9,44 +9,44 @@ import (
 	"io"
 )
 
-// Digest changes with whatever [Read] and [Kernel.Initramfs] would make of a
+// DigestSpec changes with whatever [ReadSpec] and [Kernel.Initramfs] would make of a
 // SPEC. Packages are not unpacked for it, which would take seconds.
-func Digest(ctx context.Context, spec, modules string, wanted []string) (string, error) {
-	return thisHost.digest(ctx, spec, modules, wanted)
+func DigestSpec(ctx context.Context, spec, modules string, wanted []string) (string, error) {
+	return thisHost.digestSpec(ctx, spec, modules, wanted)
 }
 
-func (h host) digest(ctx context.Context, spec, modules string, wanted []string) (string, error) {
-	found, err := h.find(spec, modules)
+func (h host) digestSpec(ctx context.Context, spec, modules string, wanted []string) (string, error) {
+	found, err := h.findSource(spec, modules)
 	if err != nil {
 		return "", fmt.Errorf("kernel %q: %w", spec, err)
 	}
 	sum := sha256.New()
-	if paths, ok := found.(packages); ok {
-		err = paths.sum(ctx, sum)
+	if paths, ok := found.(packageFiles); ok {
+		err = paths.hashFiles(ctx, sum)
 	} else {
-		err = h.sum(ctx, sum, spec, modules, wanted)
+		err = h.hashGuestParts(ctx, sum, spec, modules, wanted)
 	}
 	return hex.EncodeToString(sum.Sum(nil)), err
 }
 
-// sum adds what a guest would get.
-func (h host) sum(ctx context.Context, sum io.Writer, spec, modules string, wanted []string) error {
-	k, err := h.read(ctx, spec, modules)
+// hashGuestParts adds what a guest would get.
+func (h host) hashGuestParts(ctx context.Context, sum io.Writer, spec, modules string, wanted []string) error {
+	k, err := h.readSpec(ctx, spec, modules)
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(sum, "%d\n%s", len(k.image), k.image)
-	return k.Initramfs(sum, bytes.NewReader(nil), wanted, nil)
+	return k.WriteInitramfs(sum, bytes.NewReader(nil), wanted, nil)
 }
 
-// sum adds the packages as they are.
-func (p packages) sum(ctx context.Context, sum io.Writer) error {
+// hashFiles adds the packages as they are.
+func (p packageFiles) hashFiles(ctx context.Context, sum io.Writer) error {
 	for _, path := range p {
-		file, err := open(path)
+		file, err := openRegular(path)
 		if err != nil {
 			return err
 		}
-		n, err := io.Copy(sum, &tracked{ctx: ctx, Reader: file})
+		n, err := io.Copy(sum, &trackedReader{ctx: ctx, Reader: file})
 		file.Close()
 		if err != nil {
 			return fmt.Errorf("read %s: %w", path, err)

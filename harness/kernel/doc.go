@@ -9,7 +9,7 @@
 //	linux-image-6.1.0.deb     a package of Debian, Ubuntu or Fedora: .deb or .rpm
 //	binary.deb,modules.deb    several, where kernel and modules are apart
 //
-// [Read] finds it; [Kernel.Initramfs] packs what a guest needs of it. Nothing is
+// [ReadSpec] finds it; [Kernel.Initramfs] packs what a guest needs of it. Nothing is
 // installed, and nothing out of a package is written to the disk: what is needed
 // of it stays in memory. Packages, images and modules are input from outside,
 // so each is bounded before it is read.

@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// open opens a regular file: a pipe would never end.
-func open(path string) (*os.File, error) {
+// openRegular opens a regular file: a pipe would never end.
+func openRegular(path string) (*os.File, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
@@ -28,7 +28,7 @@ func open(path string) (*os.File, error) {
 
 // readFile reads a file of a bounded size.
 func readFile(path string, most int64) ([]byte, error) {
-	file, err := open(path)
+	file, err := openRegular(path)
 	if err != nil {
 		return nil, err
 	}
@@ -49,14 +49,14 @@ func readBounded(r io.Reader, most int64) ([]byte, error) {
 	return data, err
 }
 
-// tracked reads until a context ends, and remembers what went wrong.
-type tracked struct {
+// trackedReader reads until a context ends, and remembers what went wrong.
+type trackedReader struct {
 	io.Reader
 	ctx context.Context
 	err error // of the reader; not its end
 }
 
-func (t *tracked) Read(p []byte) (int, error) {
+func (t *trackedReader) Read(p []byte) (int, error) {
 	if t.ctx.Err() != nil {
 		return 0, context.Cause(t.ctx)
 	}
@@ -76,8 +76,8 @@ const (
 	formatRPM
 )
 
-func sniff(path string) (fileKind, error) {
-	file, err := open(path)
+func detectFormat(path string) (fileKind, error) {
+	file, err := openRegular(path)
 	if err != nil {
 		return 0, err
 	}

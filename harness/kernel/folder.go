@@ -10,54 +10,54 @@ import (
 	"strings"
 )
 
-// bare is an image, with modules in a folder.
-type bare struct {
+// bareImage is an image, with modules in a folder.
+type bareImage struct {
 	host
 	image   string
 	modules string // empty: those of this machine, if it has some
 }
 
-func (b bare) read(context.Context) ([]byte, modules, error) {
+func (b bareImage) readKernel(context.Context) ([]byte, moduleSet, error) {
 	image, err := readFile(b.image, maxImage)
 	if err != nil {
-		return nil, modules{}, err
+		return nil, moduleSet{}, err
 	}
-	release, err := releaseOf(image)
+	release, err := imageRelease(image)
 	if err != nil {
-		return nil, modules{}, err
+		return nil, moduleSet{}, err
 	}
 	if b.modules == "" {
-		m, err := b.modulesOf(release)
+		m, err := b.installedModules(release)
 		return image, m, err
 	}
-	folder, err := modulesFolder(b.modules, release)
+	folder, err := findModulesFolder(b.modules, release)
 	if err != nil {
-		return nil, modules{}, err
+		return nil, moduleSet{}, err
 	}
-	m, err := readFolder(folder)
+	m, err := readModulesFolder(folder)
 	return image, m, err
 }
 
-// modulesOf are those that this machine has for a release. A kernel may do
+// installedModules are those that this machine has for a release. A kernel may do
 // without.
-func (h host) modulesOf(release string) (modules, error) {
+func (h host) installedModules(release string) (moduleSet, error) {
 	for _, lib := range []string{"lib/modules", "usr/lib/modules"} {
 		folder := filepath.Join(h.root, lib, release)
-		if isFolder(folder) {
-			return readFolder(folder)
+		if isDirectory(folder) {
+			return readModulesFolder(folder)
 		}
 	}
-	return modules{}, nil
+	return moduleSet{}, nil
 }
 
-// modulesFolder finds modules where a user says that they are: in the folder
+// findModulesFolder finds modules where a user says that they are: in the folder
 // itself, below it by their release, or in a root with lib/modules.
-func modulesFolder(folder, release string) (string, error) {
+func findModulesFolder(folder, release string) (string, error) {
 	if _, err := os.ReadDir(folder); err != nil {
 		return "", err
 	}
 	for _, below := range []string{"lib/modules", "usr/lib/modules", ""} {
-		if path := filepath.Join(folder, below, release); isFolder(path) {
+		if path := filepath.Join(folder, below, release); isDirectory(path) {
 			return path, nil
 		}
 	}
@@ -69,14 +69,14 @@ func modulesFolder(folder, release string) (string, error) {
 	return "", fmt.Errorf("%[1]s has no modules of %[2]s (neither kernel and modules.builtin in it, nor a folder %[2]s, nor lib/modules/%[2]s)", folder, release)
 }
 
-func isFolder(path string) bool {
+func isDirectory(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && info.IsDir()
 }
 
-// readFolder finds the modules below a folder as make modules_install leaves it.
-func readFolder(folder string) (modules, error) {
-	var m modules
+// readModulesFolder finds the modules below a folder as make modules_install leaves it.
+func readModulesFolder(folder string) (moduleSet, error) {
+	var m moduleSet
 	folder, err := filepath.EvalSymlinks(folder)
 	if err != nil {
 		return m, err
@@ -91,19 +91,19 @@ func readFolder(folder string) (modules, error) {
 			return fs.SkipDir
 		case entry.Type().IsRegular():
 			below, _ := filepath.Rel(folder, path) // it is below
-			m.add(onDisk(below, path))
+			m.addModule(moduleOnDisk(below, path))
 		}
 		return nil
 	})
 	if err != nil {
 		return m, err
 	}
-	return m, m.readBuiltin(folder)
+	return m, m.readBuiltinList(folder)
 }
 
-// readBuiltin reads the list of what is built in, if there is one.
-func (m *modules) readBuiltin(folder string) error {
-	text, err := readFile(filepath.Join(folder, "modules.builtin"), maxInfo)
+// readBuiltinList reads the list of what is built in, if there is one.
+func (m *moduleSet) readBuiltinList(folder string) error {
+	text, err := readFile(filepath.Join(folder, "modules.builtin"), maxText)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -111,44 +111,44 @@ func (m *modules) readBuiltin(folder string) error {
 	return err
 }
 
-// tree is a folder that a kernel was built in.
-type tree string
+// buildTree is a folder that a kernel was built in.
+type buildTree string
 
 const (
 	treeImage   = "arch/x86/boot/bzImage"
 	treeRelease = "include/config/kernel.release"
 )
 
-func asTree(folder string) (source, error) {
+func openBuildTree(folder string) (kernelSource, error) {
 	if _, err := os.Stat(filepath.Join(folder, treeImage)); err != nil {
 		return nil, fmt.Errorf("no kernel was built in this folder: there is no %s (make bzImage modules)", treeImage)
 	}
-	return tree(folder), nil
+	return buildTree(folder), nil
 }
 
-func (t tree) read(context.Context) ([]byte, modules, error) {
+func (t buildTree) readKernel(context.Context) ([]byte, moduleSet, error) {
 	image, err := readFile(filepath.Join(string(t), treeImage), maxImage)
 	if err != nil {
-		return nil, modules{}, err
+		return nil, moduleSet{}, err
 	}
-	var m modules
-	release, err := readFile(filepath.Join(string(t), treeRelease), maxInfo)
+	var m moduleSet
+	release, err := readFile(filepath.Join(string(t), treeRelease), maxText)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, m, err
 	}
 	// A tree that was built again in part has an old image: Read tells.
 	m.release = strings.TrimSpace(string(release))
-	if err := t.addModules(&m); err != nil {
+	if err := t.addListedModules(&m); err != nil {
 		return nil, m, err
 	}
-	return image, m, m.readBuiltin(string(t))
+	return image, m, m.readBuiltinList(string(t))
 }
 
-// addModules takes them by the list that the build makes: what else lies in
+// addListedModules takes them by the list that the build makes: what else lies in
 // the tree may be of another build. Older kernels' lists have kernel/ before
 // each path, newer ones' the object files.
-func (t tree) addModules(m *modules) error {
-	list, err := readFile(filepath.Join(string(t), "modules.order"), maxInfo)
+func (t buildTree) addListedModules(m *moduleSet) error {
+	list, err := readFile(filepath.Join(string(t), "modules.order"), maxText)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -158,7 +158,7 @@ func (t tree) addModules(m *modules) error {
 			path = base + ".ko"
 		}
 		if filepath.IsLocal(path) {
-			m.add(onDisk(path, filepath.Join(string(t), path)))
+			m.addModule(moduleOnDisk(path, filepath.Join(string(t), path)))
 		}
 	}
 	return nil

@@ -24,21 +24,21 @@ func FuzzPackage(f *testing.F) {
 		if len(data) > maxFuzzed {
 			t.Skip()
 		}
-		var u unpacked
+		var u packageContent
 		var err error
 		if strings.HasPrefix(string(data), rpmMagic) {
-			_, err = readRPM(t.Context(), bytes.NewReader(data), u.visit)
+			_, err = readRPM(t.Context(), bytes.NewReader(data), u.keepFile)
 		} else {
-			_, err = readDeb(t.Context(), bytes.NewReader(data), int64(len(data)), u.visit)
+			_, err = readDeb(t.Context(), bytes.NewReader(data), int64(len(data)), u.keepFile)
 		}
 		if err != nil && len(err.Error()) > 2000 {
 			t.Errorf("%d bytes of error", len(err.Error()))
 		}
 		k := &Kernel{image: u.image, modules: u.modules}
-		if err := k.identify(); err == nil && !plausible(k.Release) {
+		if err := k.setRelease(); err == nil && !isRelease(k.Release) {
 			t.Errorf("release %q", k.Release)
 		}
-		_ = k.Initramfs(io.Discard, strings.NewReader(""), RequiredModules, nil)
+		_ = k.WriteInitramfs(io.Discard, strings.NewReader(""), RequiredModules, nil)
 	})
 }
 
@@ -52,7 +52,7 @@ func FuzzModule(f *testing.F) {
 		if len(data) > maxFuzzed {
 			t.Skip()
 		}
-		i, err := infoOf(data)
+		i, err := readModuleInfo(data)
 		for _, name := range append(i.depends, i.before...) {
 			if err != nil || name == "" || strings.Contains(name, "-") {
 				t.Errorf("%q %v", name, err)
@@ -66,7 +66,7 @@ func FuzzImage(f *testing.F) {
 	f.Add(kerneltest.BzImage(aRelease))
 	f.Add([]byte("MZ\x00\x00zimg"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if release, err := releaseOf(data); err == nil && !plausible(release) {
+		if release, err := imageRelease(data); err == nil && !isRelease(release) {
 			t.Errorf("%q", release)
 		}
 	})

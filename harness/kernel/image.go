@@ -29,11 +29,11 @@ const (
 	kernel64    = 1 << 0 // in the flags
 )
 
-// releaseOf checks that this is a whole bzImage for x86-64, and reads its
+// imageRelease checks that this is a whole bzImage for x86-64, and reads its
 // release: what uname -r will say.
-func releaseOf(image []byte) (string, error) {
+func imageRelease(image []byte) (string, error) {
 	if len(image) < headerEnd || string(image[headerMagic:headerMagic+4]) != "HdrS" {
-		return "", fmt.Errorf("not a kernel that can be booted here: %s", insteadOfKernel(image))
+		return "", fmt.Errorf("not a kernel that can be booted here: %s", describeOtherFile(image))
 	}
 	u16 := func(at int) int { return int(binary.LittleEndian.Uint16(image[at:])) }
 	if u16(bootProtocol) < protocol212 || u16(xloadFlags)&kernel64 == 0 {
@@ -53,14 +53,14 @@ func releaseOf(image []byte) (string, error) {
 	}
 	text, _, _ := bytes.Cut(image[at:(sectors+1)*512], []byte{0})
 	release, _, _ := strings.Cut(string(text), " ")
-	if !plausible(release) {
+	if !isRelease(release) {
 		return "", fmt.Errorf("a damaged kernel: its release is %.70q", release)
 	}
 	return release, nil
 }
 
-// plausible: a release goes into paths and onto the screen.
-func plausible(release string) bool {
+// isRelease: a release goes into paths and onto the screen.
+func isRelease(release string) bool {
 	const longest = 64 // __NEW_UTS_LEN
 	ok := func(r rune) bool {
 		return r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || strings.ContainsRune("._-+~", r)
@@ -69,8 +69,8 @@ func plausible(release string) bool {
 		strings.IndexFunc(release, func(r rune) bool { return !ok(r) }) < 0
 }
 
-// insteadOfKernel says what it is.
-func insteadOfKernel(data []byte) string {
+// describeOtherFile says what it is.
+func describeOtherFile(data []byte) string {
 	const bzImage = "give its bzImage (arch/x86/boot/bzImage of the build, vmlinuz of a distribution)"
 	has := func(at int, magic string) bool {
 		return len(data) >= at+len(magic) && string(data[at:at+len(magic)]) == magic

@@ -31,7 +31,7 @@ func TestWhatIsNoKernelIsCalledWhatItIs(t *testing.T) {
 		{"a release elsewhere", changed(func(i []byte) { i[kernelVersion+1] = 0xff }), "a damaged kernel: its header names no release"},
 		{"a release that is none", changed(func(i []byte) { copy(i[0x280:], "../../etc ") }), `a damaged kernel: its release is "../../etc"`},
 	} {
-		if _, err := releaseOf([]byte(c.image)); err == nil || err.Error() != c.want {
+		if _, err := imageRelease([]byte(c.image)); err == nil || err.Error() != c.want {
 			t.Errorf("%s: %v\nwant %s", c.name, err, c.want)
 		}
 	}

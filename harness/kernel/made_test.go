@@ -58,9 +58,9 @@ func koOf(depends string) []byte {
 }
 
 // whole are the files of a package with a kernel and modules.
-func whole(release string) kerneltest.Files {
+func whole(release string) kerneltest.FileTree {
 	lib := "./lib/modules/" + release + "/"
-	return kerneltest.Files{
+	return kerneltest.FileTree{
 		"./boot/vmlinuz-" + release:                         string(kerneltest.BzImage(release)),
 		lib + "modules.builtin":                             "kernel/net/802/stp.ko\n",
 		lib + "kernel/net/netfilter/nf_nat.ko":              string(koOf("nf_conntrack")),
@@ -93,7 +93,7 @@ func compress(t *testing.T, suffix string, data []byte) []byte {
 	return b.Bytes()
 }
 
-func tarOf(t *testing.T, f kerneltest.Files) []byte {
+func tarOf(t *testing.T, f kerneltest.FileTree) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
@@ -111,7 +111,7 @@ func tarOf(t *testing.T, f kerneltest.Files) []byte {
 type deb struct {
 	arch, depends string
 	suffix        string // of data.tar
-	files         kerneltest.Files
+	files         kerneltest.FileTree
 }
 
 func (d deb) bytes(t *testing.T) []byte {
@@ -123,7 +123,7 @@ func (d deb) bytes(t *testing.T) []byte {
 		data []byte
 	}{
 		{"debian-binary", []byte("2.0\n")},
-		{"control.tar.gz", compress(t, ".gz", tarOf(t, kerneltest.Files{"./control": control}))},
+		{"control.tar.gz", compress(t, ".gz", tarOf(t, kerneltest.FileTree{"./control": control}))},
 		{"data.tar" + d.suffix, compress(t, d.suffix, tarOf(t, d.files))},
 	} {
 		fmt.Fprintf(b, "%-16s%-12d%-6d%-6d%-8s%-10d`\n%s%s", m.name, 0, 0, 0, "100644", len(m.data), m.data, strings.Repeat("\n", len(m.data)%2))
@@ -135,7 +135,7 @@ func (d deb) bytes(t *testing.T) []byte {
 type rpm struct {
 	arch   string
 	suffix string // of what its payload is compressed by
-	files  kerneltest.Files
+	files  kerneltest.FileTree
 }
 
 func (r rpm) bytes(t *testing.T) []byte {

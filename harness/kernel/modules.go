@@ -11,49 +11,49 @@ import (
 	"strings"
 )
 
-// modules are those of a kernel.
-type modules struct {
-	release string          // that they are of, as their folder says; empty if it has no such name
-	files   map[string]file // by name
-	builtin map[string]bool // what is in the kernel itself; nil where that is not listed
+// moduleSet are those of a kernel.
+type moduleSet struct {
+	release string                // that they are of, as their folder says; empty if it has no such name
+	files   map[string]moduleFile // by name
+	builtin map[string]bool       // what is in the kernel itself; nil where that is not listed
 }
 
-// file is a module, compressed or not.
-type file struct {
+// moduleFile is a module, compressed or not.
+type moduleFile struct {
 	path string // below the modules' folder
 	open func() (io.ReadCloser, error)
 }
 
-// onDisk is a module that is read when it is needed.
-func onDisk(path, from string) file {
-	return file{path, func() (io.ReadCloser, error) { return os.Open(from) }}
+// moduleOnDisk is a module that is read when it is needed.
+func moduleOnDisk(path, from string) moduleFile {
+	return moduleFile{path, func() (io.ReadCloser, error) { return os.Open(from) }}
 }
 
-// held is a module of a package.
-func held(path string, data []byte) file {
-	return file{path, func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(data)), nil }}
+// moduleInMemory is a module of a package.
+func moduleInMemory(path string, data []byte) moduleFile {
+	return moduleFile{path, func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(data)), nil }}
 }
 
-// notKept is a module of a package of a folder that nothing should depend on.
-func notKept(path string) file {
-	return file{path, func() (io.ReadCloser, error) { return nil, errors.New("of a folder that is not read of packages") }}
+// skippedModule is a module of a package of a folder that nothing should depend on.
+func skippedModule(path string) moduleFile {
+	return moduleFile{path, func() (io.ReadCloser, error) { return nil, errors.New("of a folder that is not read of packages") }}
 }
 
-// add puts a module in. One that was built later than the kernel, by dkms for
+// addModule puts a module in. One that was built later than the kernel, by dkms for
 // one, stands outside of kernel/ and comes before the kernel's own.
-func (m *modules) add(f file) {
+func (m *moduleSet) addModule(f moduleFile) {
 	name, ok := moduleName(f.path)
 	if _, known := m.files[name]; !ok || known && strings.HasPrefix(f.path, "kernel/") {
 		return
 	}
 	if m.files == nil {
-		m.files = map[string]file{}
+		m.files = map[string]moduleFile{}
 	}
 	m.files[name] = f
 }
 
 // addBuiltin takes a file modules.builtin: a path a line.
-func (m *modules) addBuiltin(text []byte) {
+func (m *moduleSet) addBuiltin(text []byte) {
 	if m.builtin == nil {
 		m.builtin = map[string]bool{}
 	}
@@ -69,27 +69,27 @@ func moduleName(file string) (name string, ok bool) {
 	name, suffix, ok := strings.Cut(path.Base(file), ".ko")
 	switch suffix {
 	case "", ".xz", ".zst", ".gz":
-		return canonical(name), ok && name != ""
+		return canonicalName(name), ok && name != ""
 	}
 	return "", false
 }
 
-// module is one that is ready to be loaded.
-type module struct {
+// unpackedModule is one that is ready to be loaded.
+type unpackedModule struct {
 	name string
 	data []byte // an ELF file
 }
 
-// closure finds modules, and whatever they depend on, for a kernel of that
+// loadOrder finds modules, and whatever they depend on, for a kernel of that
 // release, in an order in which they can be loaded.
-func (m modules) closure(release string, wanted []string) ([]module, error) {
-	c := &closure{modules: m, of: release, seen: maps.Clone(m.builtin)}
+func (m moduleSet) loadOrder(release string, wanted []string) ([]unpackedModule, error) {
+	c := &orderBuilder{moduleSet: m, of: release, seen: maps.Clone(m.builtin)}
 	if c.seen == nil {
 		c.seen = map[string]bool{}
 	}
 	for _, name := range wanted {
-		if name = canonical(name); !c.mayBeInside(name) {
-			if err := c.add(name); err != nil {
+		if name = canonicalName(name); !c.mayBeBuiltin(name) {
+			if err := c.addWithNeeds(name); err != nil {
 				return nil, err
 			}
 		}
@@ -97,38 +97,38 @@ func (m modules) closure(release string, wanted []string) ([]module, error) {
 	return c.order, nil
 }
 
-type closure struct {
-	modules
+type orderBuilder struct {
+	moduleSet
 	of    string          // the release
 	seen  map[string]bool // modules in order, or on the way there, or built in
-	order []module
+	order []unpackedModule
 	bytes int64 // of those
 }
 
-// mayBeInside tells whether a module that is not there is no fault, as far as
+// mayBeBuiltin tells whether a module that is not there is no fault, as far as
 // can be told.
-func (c *closure) mayBeInside(name string) bool {
+func (c *orderBuilder) mayBeBuiltin(name string) bool {
 	_, there := c.files[name]
 	return !there && (c.builtin == nil || mergedModules[name])
 }
 
-// add puts a module in the order, after all that it needs.
-func (c *closure) add(name string) error {
+// addWithNeeds puts a module in the order, after all that it needs.
+func (c *orderBuilder) addWithNeeds(name string) error {
 	if c.seen[name] {
 		return nil
 	}
 	c.seen[name] = true
 	f, ok := c.files[name]
 	if !ok {
-		return missing(name)
+		return missingModule(name)
 	}
-	data, needs, err := c.read(f)
+	data, needs, err := c.unpackModule(f)
 	if err != nil {
 		return fmt.Errorf("module %s (%s): %w", name, f.path, err)
 	}
 	for _, wish := range needs.before {
-		if name, ok := c.wish(wish); ok {
-			if err := c.add(name); err != nil {
+		if name, ok := c.findWish(wish); ok {
+			if err := c.addWithNeeds(name); err != nil {
 				return err
 			}
 		}
@@ -136,17 +136,17 @@ func (c *closure) add(name string) error {
 	// What depends= names is a module in this kernel: modpost leaves out what is
 	// built in.
 	for _, need := range needs.depends {
-		if err := c.add(need); err != nil {
+		if err := c.addWithNeeds(need); err != nil {
 			return fmt.Errorf("%w; %s depends on it", err, name)
 		}
 	}
-	c.order = append(c.order, module{name, data})
+	c.order = append(c.order, unpackedModule{name, data})
 	return nil
 }
 
-// wish finds a module that is wished for. crypto's are by what they compute,
+// findWish finds a module that is wished for. crypto's are by what they compute,
 // crc32c, which is an alias of all that do.
-func (c *closure) wish(name string) (string, bool) {
+func (c *orderBuilder) findWish(name string) (string, bool) {
 	for _, name := range []string{name, name + "_generic"} {
 		if _, ok := c.files[name]; ok {
 			return name, true
@@ -155,32 +155,32 @@ func (c *closure) wish(name string) (string, bool) {
 	return "", false
 }
 
-// read unpacks a module, which has to be of this kernel.
-func (c *closure) read(f file) ([]byte, info, error) {
+// unpackModule unpacks a module, which has to be of this kernel.
+func (c *orderBuilder) unpackModule(f moduleFile) ([]byte, moduleInfo, error) {
 	packed, err := f.open()
 	if err != nil {
-		return nil, info{}, err
+		return nil, moduleInfo{}, err
 	}
 	defer packed.Close()
-	plain, err := unpack(packed)
+	plain, err := decompress(packed)
 	if err != nil {
-		return nil, info{}, err
+		return nil, moduleInfo{}, err
 	}
 	defer plain.Close()
 	data, err := readBounded(plain, min(maxModule, maxKept-c.bytes))
 	c.bytes += int64(len(data))
 	if err != nil {
-		return nil, info{}, fmt.Errorf("unpack: %w", err)
+		return nil, moduleInfo{}, fmt.Errorf("unpack: %w", err)
 	}
-	i, err := infoOf(data)
+	i, err := readModuleInfo(data)
 	if err == nil && i.release != "" && i.release != c.of {
 		err = fmt.Errorf("built for %.70q, and the kernel is %s", i.release, c.of)
 	}
 	return data, i, err
 }
 
-// missing says that a module cannot be had.
-func missing(name string) error {
+// missingModule says that a module cannot be had.
+func missingModule(name string) error {
 	if option, ok := configOptions[name]; ok {
 		return fmt.Errorf("%s: neither built in nor a module here (%s)", name, option)
 	}

@@ -10,11 +10,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// modulesOf makes modules of their names and what is in their .modinfo.
-func modulesOf(all map[string]string) modules {
-	m := modules{release: aRelease}
+// installedModules makes modules of their names and what is in their .modinfo.
+func modulesOf(all map[string]string) moduleSet {
+	m := moduleSet{release: aRelease}
 	for name, entries := range all {
-		m.add(held("kernel/net/"+name, ko(strings.Split("vermagic="+aRelease+" SMP|"+entries, "|")...)))
+		m.addModule(moduleInMemory("kernel/net/"+name, ko(strings.Split("vermagic="+aRelease+" SMP|"+entries, "|")...)))
 	}
 	return m
 }
@@ -39,7 +39,7 @@ func TestModulesComeAfterWhatTheyDependOn(t *testing.T) {
 		{"circle", "circle"},
 		{"", ""},
 	} {
-		order, err := m.closure(aRelease, strings.Fields(c.wanted))
+		order, err := m.loadOrder(aRelease, strings.Fields(c.wanted))
 		var names []string
 		for _, m := range order {
 			names = append(names, m.name)
@@ -56,15 +56,15 @@ func TestAModuleThatIsMissingIsNamed(t *testing.T) {
 		"odd.ko":      "depends=odder",
 		"old.ko":      "",
 	})
-	m.add(held("kernel/net/text.ko", []byte("no module at all")))
-	m.add(held("kernel/net/other.ko", ko("vermagic=6.1.0-57-amd64 SMP")))
-	m.add(held("kernel/net/bad.ko.xz", []byte(xzHello[:40])))
-	m.add(held("kernel/net/arm.ko", bytes.Replace(ko(""), []byte{62, 0, 1, 0}, []byte{183, 0, 1, 0}, 1)))
-	m.add(notKept("kernel/drivers/gpu/amd.ko"))
+	m.addModule(moduleInMemory("kernel/net/text.ko", []byte("no module at all")))
+	m.addModule(moduleInMemory("kernel/net/other.ko", ko("vermagic=6.1.0-57-amd64 SMP")))
+	m.addModule(moduleInMemory("kernel/net/bad.ko.xz", []byte(xzHello[:40])))
+	m.addModule(moduleInMemory("kernel/net/arm.ko", bytes.Replace(ko(""), []byte{62, 0, 1, 0}, []byte{183, 0, 1, 0}, 1)))
+	m.addModule(skippedModule("kernel/drivers/gpu/amd.ko"))
 	listed := m
 	listed.addBuiltin(nil)
 	for _, c := range []struct {
-		modules
+		moduleSet
 		wanted, want string
 	}{
 		{listed, "nf_nat", "nf_nat: neither built in nor a module here (CONFIG_NF_NAT)"},
@@ -77,7 +77,7 @@ func TestAModuleThatIsMissingIsNamed(t *testing.T) {
 		{m, "other", `module other (kernel/net/other.ko): built for "6.1.0-57-amd64", and the kernel is 6.1.0-56-cloud-amd64`},
 		{m, "amd", "module amd (kernel/drivers/gpu/amd.ko): of a folder that is not read of packages"},
 	} {
-		_, err := c.closure(aRelease, []string{c.wanted})
+		_, err := c.loadOrder(aRelease, []string{c.wanted})
 		if err == nil && c.want == "" {
 			continue
 		}
@@ -88,9 +88,9 @@ func TestAModuleThatIsMissingIsNamed(t *testing.T) {
 }
 
 func TestWhatDKMSBuiltComesBeforeTheKernelsOwn(t *testing.T) {
-	var m modules
+	var m moduleSet
 	for _, path := range []string{"extra/veth.ko", "kernel/drivers/net/veth.ko.xz", "updates/dkms/bridge.ko", "kernel/net/bridge.ko", "kernel/net/notes.txt", "kernel/net/.ko", "kernel/net/x.ko.bz2"} {
-		m.add(notKept(path))
+		m.addModule(skippedModule(path))
 	}
 	if len(m.files) != 2 || m.files["veth"].path != "extra/veth.ko" || m.files["bridge"].path != "updates/dkms/bridge.ko" {
 		t.Errorf("%v", m.files)
@@ -102,7 +102,7 @@ func TestAnInitramfsHasInitModulesAndFiles(t *testing.T) {
 	k := &Kernel{Release: aRelease, modules: m}
 	pack := func() []byte {
 		var b bytes.Buffer
-		err := k.Initramfs(&b, strings.NewReader("init"), []string{"nf_nat"}, map[string][]byte{"scenario.yaml": []byte("name: x\n"), "/etc/deep/empty": nil})
+		err := k.WriteInitramfs(&b, strings.NewReader("init"), []string{"nf_nat"}, map[string][]byte{"scenario.yaml": []byte("name: x\n"), "/etc/deep/empty": nil})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -137,12 +137,12 @@ func TestAnInitramfsHasInitModulesAndFiles(t *testing.T) {
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
 	}
-	err := k.Initramfs(io.Discard, strings.NewReader(""), []string{"nf_nat"}, nil)
+	err := k.WriteInitramfs(io.Discard, strings.NewReader(""), []string{"nf_nat"}, nil)
 	k.modules.addBuiltin(nil)
 	if err != nil {
 		t.Error(err)
 	}
-	err = k.Initramfs(io.Discard, strings.NewReader(""), RequiredModules, nil)
+	err = k.WriteInitramfs(io.Discard, strings.NewReader(""), RequiredModules, nil)
 	if want := "kernel " + aRelease + ": bridge: neither built in nor a module here (CONFIG_BRIDGE)"; err == nil || err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
 	}

@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// packages are the files, .deb or .rpm, that a kernel comes in.
-type packages []string
+// packageFiles are the files, .deb or .rpm, that a kernel comes in.
+type packageFiles []string
 
 // What is read of packages at most. Ubuntu's modules are 130 MB in compressed
 // files, of which a sixth is kept; a debug kernel's packages are ten times that.
@@ -28,64 +28,64 @@ var (
 	keptFolders = []string{"kernel/drivers/net", "kernel/drivers/char", "kernel/drivers/virtio"}
 )
 
-func (p packages) read(ctx context.Context) ([]byte, modules, error) {
-	var u unpacked
-	var all []about
+func (p packageFiles) readKernel(ctx context.Context) ([]byte, moduleSet, error) {
+	var u packageContent
+	var all []packageInfo
 	for _, path := range p {
 		a, err := u.readPackage(ctx, path)
 		if err != nil {
-			return nil, modules{}, fmt.Errorf("%s: %w", filepath.Base(path), err)
+			return nil, moduleSet{}, fmt.Errorf("%s: %w", filepath.Base(path), err)
 		}
 		all = append(all, a)
 	}
-	return u.image, u.modules, u.check(all)
+	return u.image, u.modules, u.checkComplete(all)
 }
 
-// about is what a package says of itself.
-type about struct {
+// packageInfo is what a package says of itself.
+type packageInfo struct {
 	name    string
 	arch    string   // as Debian calls it
 	depends []string // names of packages, the alternatives among them
 }
 
-// check says of an architecture whether its kernels can be booted.
-func (a about) check() error {
+// checkArch says of an architecture whether its kernels can be booted.
+func (a packageInfo) checkArch() error {
 	if a.arch != "amd64" && a.arch != "all" {
 		return fmt.Errorf("a package for %.40q: snatlab boots kernels for amd64", a.arch)
 	}
 	return nil
 }
 
-// unpacked is what was found in packages.
-type unpacked struct {
+// packageContent is what was found in packages.
+type packageContent struct {
 	image   []byte
 	of      string // the image's release, as its path says
-	modules modules
+	modules moduleSet
 	kept    int64 // bytes
 }
 
-func (u *unpacked) readPackage(ctx context.Context, path string) (about, error) {
-	format, err := sniff(path)
+func (u *packageContent) readPackage(ctx context.Context, path string) (packageInfo, error) {
+	format, err := detectFormat(path)
 	if err != nil {
-		return about{}, err
+		return packageInfo{}, err
 	}
-	file, err := open(path)
+	file, err := openRegular(path)
 	if err != nil {
-		return about{}, err
+		return packageInfo{}, err
 	}
 	defer file.Close()
 	if format == formatRPM {
-		return readRPM(ctx, file, u.visit)
+		return readRPM(ctx, file, u.keepFile)
 	}
 	info, err := file.Stat()
 	if err != nil {
-		return about{}, err
+		return packageInfo{}, err
 	}
-	return readDeb(ctx, file, info.Size(), u.visit)
+	return readDeb(ctx, file, info.Size(), u.keepFile)
 }
 
-// visit keeps what can be needed.
-func (u *unpacked) visit(name string, content io.Reader) error {
+// keepFile keeps what can be needed.
+func (u *packageContent) keepFile(name string, content io.Reader) error {
 	name = path.Clean("/" + name)
 	if release, ok := strings.CutPrefix(name, "/boot/vmlinuz-"); ok {
 		return u.keepImage(release, content)
@@ -98,20 +98,20 @@ func (u *unpacked) visit(name string, content io.Reader) error {
 	if file == "vmlinuz" {
 		return u.keepImage(release, content)
 	}
-	return u.keepModules(release, file, content)
+	return u.keepModule(release, file, content)
 }
 
 // keepImage: Fedora has the same one at two places, at times.
-func (u *unpacked) keepImage(release string, content io.Reader) (err error) {
+func (u *packageContent) keepImage(release string, content io.Reader) (err error) {
 	if u.image != nil && u.of != release {
 		return fmt.Errorf("a second kernel, %.70q, after %.70q: give a SPEC for each", release, u.of)
 	}
 	u.of = release
-	u.image, err = u.keep(content, maxImage)
+	u.image, err = u.readKept(content, maxImage)
 	return err
 }
 
-func (u *unpacked) keepModules(release, file string, content io.Reader) error {
+func (u *packageContent) keepModule(release, file string, content io.Reader) error {
 	_, isModule := moduleName(file)
 	if file != "modules.builtin" && !isModule {
 		return nil
@@ -122,53 +122,53 @@ func (u *unpacked) keepModules(release, file string, content io.Reader) error {
 	u.modules.release = release
 	switch {
 	case file == "modules.builtin":
-		text, err := u.keep(content, maxInfo)
+		text, err := u.readKept(content, maxText)
 		u.modules.addBuiltin(text)
 		return err
-	case !worthKeeping(file):
+	case !mayNeedModule(file):
 		if u.kept += int64(len(file)); u.kept > maxKept {
 			return fmt.Errorf("the names of modules have more than %d bytes", int64(maxKept))
 		}
-		u.modules.add(notKept(file))
+		u.modules.addModule(skippedModule(file))
 		return nil
 	}
-	data, err := u.keep(content, maxModule)
-	u.modules.add(held(file, data))
+	data, err := u.readKept(content, maxModule)
+	u.modules.addModule(moduleInMemory(file, data))
 	return err
 }
 
-func worthKeeping(file string) bool {
+func mayNeedModule(file string) bool {
 	return slices.Contains(keptFolders, path.Dir(file)) ||
 		slices.ContainsFunc(keptTrees, func(tree string) bool { return strings.HasPrefix(file, tree) })
 }
 
-// keep reads a file into memory, of which there is no more than maxKept for all.
-func (u *unpacked) keep(content io.Reader, most int64) ([]byte, error) {
+// readKept reads a file into memory, of which there is no more than maxKept for all.
+func (u *packageContent) readKept(content io.Reader, most int64) ([]byte, error) {
 	data, err := readBounded(content, min(most, maxKept-u.kept))
 	u.kept += int64(len(data))
 	return data, err
 }
 
-// check says which package is missing.
-func (u *unpacked) check(all []about) error {
+// checkComplete says which package is missing.
+func (u *packageContent) checkComplete(all []packageInfo) error {
 	switch found := len(u.modules.files) > 0; {
 	case u.image == nil && found:
 		return fmt.Errorf("modules of %s and no kernel: name the package with the kernel as well, joined by a comma", u.modules.release)
 	case u.image == nil:
-		return fmt.Errorf("no kernel in it%s", instead(all))
+		return fmt.Errorf("no kernel in it%s", suggestPackages(all))
 	case !found && u.modules.builtin == nil:
-		return fmt.Errorf("kernel %.70s and no modules: name the package with its modules as well, joined by a comma%s", u.of, instead(all))
+		return fmt.Errorf("kernel %.70s and no modules: name the package with its modules as well, joined by a comma%s", u.of, suggestPackages(all))
 	}
 	return nil
 }
 
-// instead names the kernel's packages that these depend on.
-func instead(all []about) string {
+// suggestPackages names the kernel's packages that these depend on.
+func suggestPackages(all []packageInfo) string {
 	var others []string
 	for _, a := range all {
 		for _, name := range a.depends {
 			if (strings.HasPrefix(name, "linux-") || strings.HasPrefix(name, "kernel")) && len(others) < 4 &&
-				plausibleName(name) && !slices.Contains(others, name) && !strings.HasPrefix(name, "linux-base") {
+				isPackageName(name) && !slices.Contains(others, name) && !strings.HasPrefix(name, "linux-base") {
 				others = append(others, name)
 			}
 		}
@@ -179,7 +179,7 @@ func instead(all []about) string {
 	return " (it depends on " + strings.Join(others, ", ") + ")"
 }
 
-// plausibleName: it goes onto the screen.
-func plausibleName(name string) bool {
+// isPackageName: it goes onto the screen.
+func isPackageName(name string) bool {
 	return len(name) < 100 && strings.IndexFunc(name, func(r rune) bool { return r <= ' ' || r > '~' }) < 0
 }

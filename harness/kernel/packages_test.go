@@ -13,8 +13,8 @@ import (
 )
 
 // part are the files of a kernel whose paths have a word in them, or have not.
-func part(word string, with bool) kerneltest.Files {
-	f := kerneltest.Files{}
+func part(word string, with bool) kerneltest.FileTree {
+	f := kerneltest.FileTree{}
 	for path, content := range whole(aRelease) {
 		if strings.Contains(path, word) == with {
 			f[path] = content
@@ -25,18 +25,18 @@ func part(word string, with bool) kerneltest.Files {
 
 // apart are the files of Fedora, and of Debian since 6.19: the image is where the
 // modules are.
-func apart() (image, modules kerneltest.Files) {
-	return kerneltest.Files{"./usr/lib/modules/" + aRelease + "/vmlinuz": string(kerneltest.BzImage(aRelease))}, part("vmlinuz", false)
+func apart() (image, modules kerneltest.FileTree) {
+	return kerneltest.FileTree{"./usr/lib/modules/" + aRelease + "/vmlinuz": string(kerneltest.BzImage(aRelease))}, part("vmlinuz", false)
 }
 
 func TestAKernelIsReadOutOfItsPackages(t *testing.T) {
 	image, modules := apart()
 	both := maps.Clone(modules)
 	maps.Copy(both, image)
-	deb := func(suffix string, f kerneltest.Files) string {
+	deb := func(suffix string, f kerneltest.FileTree) string {
 		return save(t, "linux.deb", deb{suffix: suffix, files: f}.bytes(t))
 	}
-	rpm := func(suffix string, f kerneltest.Files) string {
+	rpm := func(suffix string, f kerneltest.FileTree) string {
 		return save(t, "kernel.rpm", rpm{suffix: suffix, files: f}.bytes(t))
 	}
 	for name, spec := range map[string]string{
@@ -44,12 +44,12 @@ func TestAKernelIsReadOutOfItsPackages(t *testing.T) {
 		"deb, gzip":       deb(".gz", whole(aRelease)),
 		"deb, zstd":       deb(".zst", whole(aRelease)),
 		"two debs":        deb(".gz", modules) + "," + deb(".zst", image),
-		"with a meta deb": deb("", kerneltest.Files{"./usr/share/doc/linux/copyright": "GPL"}) + "," + deb("", both),
+		"with a meta deb": deb("", kerneltest.FileTree{"./usr/share/doc/linux/copyright": "GPL"}) + "," + deb("", both),
 		"rpm":             rpm("", both),
 		"rpm, gzip":       rpm(".gz", both),
 		"two rpms, zstd":  rpm(".zst", image) + "," + rpm(".zst", modules),
 	} {
-		k, err := Read(t.Context(), spec, "")
+		k, err := ReadSpec(t.Context(), spec, "")
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -57,12 +57,12 @@ func TestAKernelIsReadOutOfItsPackages(t *testing.T) {
 		if k.Release != aRelease || !bytes.Equal(k.Image(), kerneltest.BzImage(aRelease)) || !k.modules.builtin["stp"] {
 			t.Errorf("%s: kernel %s with %d bytes, built in %v", name, k.Release, len(k.Image()), k.modules.builtin)
 		}
-		order, err := k.modules.closure(k.Release, []string{"nf_nat", "veth"})
+		order, err := k.modules.loadOrder(k.Release, []string{"nf_nat", "veth"})
 		if err != nil || !slices.EqualFunc(order, []string{"nf_defrag_ipv4", "libcrc32c", "nf_conntrack", "nf_nat", "veth"},
-			func(m module, name string) bool { return m.name == name }) {
+			func(m unpackedModule, name string) bool { return m.name == name }) {
 			t.Errorf("%s: %v %v", name, order, err)
 		}
-		if _, err := k.modules.closure(k.Release, []string{"amd"}); err == nil {
+		if _, err := k.modules.loadOrder(k.Release, []string{"amd"}); err == nil {
 			t.Errorf("%s: a module of a graphics card was kept", name)
 		}
 	}
@@ -93,26 +93,26 @@ func TestWhatIsWrongWithPackagesIsSaid(t *testing.T) {
 		{"truncated rpm", [][]byte{fedora[:len(fedora)-50]}, "one.deb: a truncated package: unexpected EOF"},
 		{"rpm without headers", [][]byte{fedora[:100]}, "one.deb: a truncated package: unexpected EOF"},
 		{"rpm with another header", [][]byte{bytes.ReplaceAll(fedora, []byte("\x8e\xad\xe8"), []byte("\x8e\xad\xe9"))}, "one.deb: a damaged package: no header of rpm where one should be"},
-		{"meta", [][]byte{deb{depends: "linux-image-6.1.0-56-cloud-amd64 (= 6.1.192-2), kmod | linux-odd", files: kerneltest.Files{"./usr/share/doc/x": ""}}.bytes(t)},
+		{"meta", [][]byte{deb{depends: "linux-image-6.1.0-56-cloud-amd64 (= 6.1.192-2), kmod | linux-odd", files: kerneltest.FileTree{"./usr/share/doc/x": ""}}.bytes(t)},
 			"no kernel in it (it depends on linux-image-6.1.0-56-cloud-amd64, linux-odd)"},
-		{"no kernel, nor a hint", [][]byte{deb{files: kerneltest.Files{"./bin/ls": ""}}.bytes(t)}, "no kernel in it"},
+		{"no kernel, nor a hint", [][]byte{deb{files: kerneltest.FileTree{"./bin/ls": ""}}.bytes(t)}, "no kernel in it"},
 		{"image alone", [][]byte{rpm{files: image}.bytes(t)},
 			"kernel " + aRelease + " and no modules: name the package with its modules as well, joined by a comma (it depends on kernel-modules-core-uname-r)"},
 		{"modules alone", [][]byte{deb{files: modules}.bytes(t)}, "modules of " + aRelease + " and no kernel: name the package with the kernel as well, joined by a comma"},
 		{"two kernels", [][]byte{good, deb{files: whole("6.1.0-57-amd64")}.bytes(t)}, `two.deb: "./boot/vmlinuz-6.1.0-57-amd64": a second kernel, "6.1.0-57-amd64", after "` + aRelease + `": give a SPEC for each`},
-		{"modules of another", [][]byte{deb{files: image}.bytes(t), deb{files: kerneltest.Files{"lib/modules/6.1.0-57-amd64/kernel/net/ipv4/x.ko": ""}}.bytes(t)},
+		{"modules of another", [][]byte{deb{files: image}.bytes(t), deb{files: kerneltest.FileTree{"lib/modules/6.1.0-57-amd64/kernel/net/ipv4/x.ko": ""}}.bytes(t)},
 			"the kernel is " + aRelease + " and its modules are of 6.1.0-57-amd64: they belong to different kernels"},
-		{"modules of two", [][]byte{good, deb{files: kerneltest.Files{"lib/modules/6.1.0-57-amd64/kernel/net/ipv4/x.ko": ""}}.bytes(t)},
+		{"modules of two", [][]byte{good, deb{files: kerneltest.FileTree{"lib/modules/6.1.0-57-amd64/kernel/net/ipv4/x.ko": ""}}.bytes(t)},
 			`two.deb: "lib/modules/6.1.0-57-amd64/kernel/net/ipv4/x.ko": modules of "6.1.0-57-amd64" next to some of "` + aRelease + `": they belong to different kernels`},
-		{"not a kernel", [][]byte{deb{files: kerneltest.Files{"./boot/vmlinuz-6": "\x7fELF", lib + "kernel/net/x.ko": ""}}.bytes(t)},
+		{"not a kernel", [][]byte{deb{files: kerneltest.FileTree{"./boot/vmlinuz-6": "\x7fELF", lib + "kernel/net/x.ko": ""}}.bytes(t)},
 			"not a kernel that can be booted here: it is an ELF file, as vmlinux is: give its bzImage (arch/x86/boot/bzImage of the build, vmlinuz of a distribution)"},
-		{"a release that is none", [][]byte{deb{files: kerneltest.Files{"./boot/vmlinuz-\x1b[2J": "", lib + "kernel/net/x.ko": ""}}.bytes(t)}, "not a kernel that can be booted here: the file is empty"},
+		{"a release that is none", [][]byte{deb{files: kerneltest.FileTree{"./boot/vmlinuz-\x1b[2J": "", lib + "kernel/net/x.ko": ""}}.bytes(t)}, "not a kernel that can be booted here: the file is empty"},
 	} {
 		var spec []string
 		for i, data := range c.packages {
 			spec = append(spec, save(t, []string{"one.deb", "two.deb"}[i], data))
 		}
-		_, err := Read(t.Context(), strings.Join(spec, ","), "")
+		_, err := ReadSpec(t.Context(), strings.Join(spec, ","), "")
 		if err == nil || !strings.HasPrefix(err.Error(), `kernel "`+strings.Join(spec, ",")+`": `+c.want) {
 			t.Errorf("%s: %v\nwant %s", c.name, err, c.want)
 		}
@@ -125,10 +125,10 @@ func TestReadingAPackageEndsWithItsContext(t *testing.T) {
 	cancel(gone)
 	for _, data := range [][]byte{deb{files: whole(aRelease)}.bytes(t), rpm{files: whole(aRelease)}.bytes(t)} {
 		path := save(t, "a", data)
-		if _, err := Read(ctx, path, ""); !errors.Is(err, gone) {
+		if _, err := ReadSpec(ctx, path, ""); !errors.Is(err, gone) {
 			t.Error(err)
 		}
-		if _, err := Digest(ctx, path, "", nil); !errors.Is(err, gone) {
+		if _, err := DigestSpec(ctx, path, "", nil); !errors.Is(err, gone) {
 			t.Error(err)
 		}
 	}
@@ -140,7 +140,7 @@ const xzHello = "\xfd7zXZ\x00\x00\x04\xe6\xd6\xb4\x46\x02\x00\x21\x01\x16\x00\x0
 
 func TestEachCompressionIsUndone(t *testing.T) {
 	for _, packed := range []string{"hello", xzHello, string(compress(t, ".gz", []byte("hello"))), string(compress(t, ".zst", []byte("hello")))} {
-		plain, err := unpack(strings.NewReader(packed))
+		plain, err := decompress(strings.NewReader(packed))
 		if err != nil {
 			t.Errorf("%q: %v", packed, err)
 			continue

@@ -46,13 +46,13 @@ func fetched(t *testing.T) []string {
 
 func TestDebiansKernelsHaveWhatAGuestNeeds(t *testing.T) {
 	for _, spec := range fetched(t) {
-		k, err := Read(t.Context(), spec, "")
+		k, err := ReadSpec(t.Context(), spec, "")
 		if err != nil {
 			t.Error(err)
 			continue
 		}
 		var packed bytes.Buffer
-		if err := k.Initramfs(&packed, strings.NewReader("init"), RequiredModules, nil); err != nil {
+		if err := k.WriteInitramfs(&packed, strings.NewReader("init"), RequiredModules, nil); err != nil {
 			t.Error(err)
 			continue
 		}

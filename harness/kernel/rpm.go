@@ -26,42 +26,42 @@ const (
 	typeStringArray = 8
 )
 
-// maxHeader is what rpm itself takes for a header's index and its store.
-const maxHeader = 32 << 20
+// maxRPMHeader is what rpm itself takes for a header's index and its store.
+const maxRPMHeader = 32 << 20
 
 // readRPM reads a package of rpm: a lead of 96 bytes, which is there for what
 // is older than 1997, a header with signatures, one with what is said of the
 // package, and an archive of cpio.
-func readRPM(ctx context.Context, file io.Reader, visit visit) (about, error) {
+func readRPM(ctx context.Context, file io.Reader, visit visitFunc) (packageInfo, error) {
 	r := bufio.NewReaderSize(file, 1<<16)
 	if _, err := r.Discard(96); err != nil {
-		return about{}, damaged(err)
+		return packageInfo{}, damagedPackage(err)
 	}
-	signature, err := readHeader(r)
+	signature, err := readRPMHeader(r)
 	if err != nil {
-		return about{}, err
+		return packageInfo{}, err
 	}
 	if _, err := r.Discard(-len(signature.store) & 7); err != nil {
-		return about{}, damaged(err)
+		return packageInfo{}, damagedPackage(err)
 	}
-	h, err := readHeader(r)
+	h, err := readRPMHeader(r)
 	if err != nil {
-		return about{}, err
+		return packageInfo{}, err
 	}
-	a := about{name: h.text(tagName), arch: h.text(tagArch), depends: h.texts(tagRequire)}
+	a := packageInfo{name: h.stringTag(tagName), arch: h.stringTag(tagArch), depends: h.stringsTag(tagRequire)}
 	switch a.arch {
 	case "x86_64":
 		a.arch = "amd64"
 	case "noarch":
 		a.arch = "all"
 	}
-	if format := h.text(tagPayload); format != "cpio" {
+	if format := h.stringTag(tagPayload); format != "cpio" {
 		return a, fmt.Errorf("its files are in the format %.20q, which is not read here (cpio is)", format)
 	}
-	if err := a.check(); err != nil {
+	if err := a.checkArch(); err != nil {
 		return a, err
 	}
-	return a, walk(ctx, r, beginCPIO, visit)
+	return a, walkArchive(ctx, r, walkCPIO, visit)
 }
 
 // rpmHeader is an index of tags, and what they point to.
@@ -70,13 +70,13 @@ type rpmHeader struct {
 	store []byte
 }
 
-func readHeader(r io.Reader) (rpmHeader, error) {
+func readRPMHeader(r io.Reader) (rpmHeader, error) {
 	var head [16]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {
-		return rpmHeader{}, damaged(err)
+		return rpmHeader{}, damagedPackage(err)
 	}
 	tags, size := int64(binary.BigEndian.Uint32(head[8:])), int64(binary.BigEndian.Uint32(head[12:]))
-	if !bytes.HasPrefix(head[:], []byte{0x8e, 0xad, 0xe8, 1}) || tags*16 > maxHeader || size > maxHeader {
+	if !bytes.HasPrefix(head[:], []byte{0x8e, 0xad, 0xe8, 1}) || tags*16 > maxRPMHeader || size > maxRPMHeader {
 		return rpmHeader{}, errors.New("a damaged package: no header of rpm where one should be")
 	}
 	data, err := io.ReadAll(io.LimitReader(r, tags*16+size))
@@ -84,21 +84,21 @@ func readHeader(r io.Reader) (rpmHeader, error) {
 		err = io.ErrUnexpectedEOF
 	}
 	if err != nil {
-		return rpmHeader{}, damaged(err)
+		return rpmHeader{}, damagedPackage(err)
 	}
 	return rpmHeader{data[:tags*16], data[tags*16:]}, nil
 }
 
-// text gives the only string of a tag; none is empty.
-func (h rpmHeader) text(tag uint32) string {
-	if all := h.texts(tag); len(all) > 0 {
+// stringTag gives the only string of a tag; none is empty.
+func (h rpmHeader) stringTag(tag uint32) string {
+	if all := h.stringsTag(tag); len(all) > 0 {
 		return all[0]
 	}
 	return ""
 }
 
-// texts gives the strings of a tag, each with a zero byte at its end.
-func (h rpmHeader) texts(tag uint32) []string {
+// stringsTag gives the strings of a tag, each with a zero byte at its end.
+func (h rpmHeader) stringsTag(tag uint32) []string {
 	for index := h.index; len(index) >= 16; index = index[16:] {
 		field := func(i int) uint32 { return binary.BigEndian.Uint32(index[4*i:]) }
 		if field(0) != tag || field(1) != typeString && field(1) != typeStringArray || uint64(field(2)) > uint64(len(h.store)) {
@@ -118,8 +118,8 @@ func (h rpmHeader) texts(tag uint32) []string {
 	return nil
 }
 
-// beginCPIO goes through an archive of cpio.
-func beginCPIO(r io.Reader) next {
+// walkCPIO goes through an archive of cpio.
+func walkCPIO(r io.Reader) nextFunc {
 	archive := cpio.NewReader(r)
 	return func() (string, io.Reader, error) {
 		h, err := archive.Next()

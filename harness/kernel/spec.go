@@ -16,9 +16,9 @@ import (
 // Running is the SPEC of the kernel of this machine.
 const Running = "running"
 
-// source is where a kernel was found.
-type source interface {
-	read(ctx context.Context) (image []byte, m modules, err error)
+// kernelSource is where a kernel was found.
+type kernelSource interface {
+	readKernel(ctx context.Context) (image []byte, m moduleSet, err error)
 }
 
 // host is where kernels are looked for that no path is given to.
@@ -38,45 +38,45 @@ func RunningRelease() string {
 	return unix.ByteSliceToString(u.Release[:])
 }
 
-// find tells what a SPEC stands for. A path goes first: files can be called
+// findSource tells what a SPEC stands for. A path goes first: files can be called
 // anything.
-func (h host) find(spec, modules string) (source, error) {
+func (h host) findSource(spec, modules string) (kernelSource, error) {
 	release := spec
 	if spec == Running {
 		release = h.running
 	} else if info, err := os.Stat(spec); err == nil {
 		if info.IsDir() {
-			return asTree(spec)
+			return openBuildTree(spec)
 		}
-		return h.file(spec, modules)
+		return h.identifyFile(spec, modules)
 	} else if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.ENOTDIR) && !errors.Is(err, unix.ENAMETOOLONG) {
 		return nil, err
 	}
 	if strings.Contains(spec, ",") {
-		return asPackages(strings.Split(spec, ","))
+		return checkPackages(strings.Split(spec, ","))
 	}
-	if path, ok := h.bootable(release); ok {
-		return bare{h, path, ""}, nil
+	if path, ok := h.findImage(release); ok {
+		return bareImage{h, path, ""}, nil
 	}
-	return nil, h.unknown(spec)
+	return nil, h.unknownSpec(spec)
 }
 
-// file tells by its first bytes what a file is.
-func (h host) file(path, modules string) (source, error) {
-	format, err := sniff(path)
+// identifyFile tells by its first bytes what a file is.
+func (h host) identifyFile(path, modules string) (kernelSource, error) {
+	format, err := detectFormat(path)
 	switch {
 	case err != nil:
 		return nil, err
 	case format == formatImage:
-		return bare{h, path, modules}, nil
+		return bareImage{h, path, modules}, nil
 	}
-	return packages{path}, nil
+	return packageFiles{path}, nil
 }
 
-// asPackages takes paths that have to be packages, each of them.
-func asPackages(paths []string) (source, error) {
+// checkPackages takes paths that have to be packages, each of them.
+func checkPackages(paths []string) (kernelSource, error) {
 	for _, path := range paths {
-		format, err := sniff(path)
+		format, err := detectFormat(path)
 		if err != nil {
 			return nil, err
 		}
@@ -84,15 +84,15 @@ func asPackages(paths []string) (source, error) {
 			return nil, fmt.Errorf("%s is no package: only .deb and .rpm files are joined by commas", path)
 		}
 	}
-	return packages(paths), nil
+	return packageFiles(paths), nil
 }
 
-// bootable is the image of a release that this machine can boot.
-func (h host) bootable(release string) (path string, ok bool) {
+// findImage is the image of a release that this machine can boot.
+func (h host) findImage(release string) (path string, ok bool) {
 	if release == "" || filepath.Base(release) != release {
 		return "", false
 	}
-	for _, path := range h.imagesOf(release) {
+	for _, path := range h.imagePaths(release) {
 		if _, err := os.Stat(path); err == nil {
 			return path, true
 		}
@@ -100,10 +100,10 @@ func (h host) bootable(release string) (path string, ok bool) {
 	return "", false
 }
 
-// unknown says what could be meant.
-func (h host) unknown(spec string) error {
+// unknownSpec says what could be meant.
+func (h host) unknownSpec(spec string) error {
 	there := "none is there"
-	if all := h.releases(); len(all) > 0 {
+	if all := h.listReleases(); len(all) > 0 {
 		there = "there are " + strings.Join(all, ", ")
 	}
 	what, running := "no such file, and no such kernel", fmt.Sprintf("%q, ", Running)
@@ -117,8 +117,8 @@ func (h host) unknown(spec string) error {
 		what, filepath.Join(h.root, "boot"), there, running)
 }
 
-// imagesOf lists where distributions put the image: Debian, Fedora and Arch.
-func (h host) imagesOf(release string) []string {
+// imagePaths lists where distributions put the image: Debian, Fedora and Arch.
+func (h host) imagePaths(release string) []string {
 	return []string{
 		filepath.Join(h.root, "boot", "vmlinuz-"+release),
 		filepath.Join(h.root, "lib/modules", release, "vmlinuz"),
@@ -126,10 +126,10 @@ func (h host) imagesOf(release string) []string {
 	}
 }
 
-// releases lists those that this machine can boot.
-func (h host) releases() []string {
+// listReleases lists those that this machine can boot.
+func (h host) listReleases() []string {
 	var all []string
-	for _, pattern := range h.imagesOf("*") {
+	for _, pattern := range h.imagePaths("*") {
 		paths, _ := filepath.Glob(pattern) // fails for a bad pattern only
 		for _, path := range paths {
 			release, ok := strings.CutPrefix(filepath.Base(path), "vmlinuz-")

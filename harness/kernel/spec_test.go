@@ -20,16 +20,16 @@ func aHost(t *testing.T) host {
 				f[path] = strings.ReplaceAll(f[path], aRelease, release)
 			}
 		}
-		f.Write(t, root)
+		f.WriteBelow(t, root)
 	}
-	kerneltest.Files{"lib/modules/6.11.4-301.fc41.x86_64/vmlinuz": string(kerneltest.BzImage("6.11.4-301.fc41.x86_64"))}.Write(t, root)
+	kerneltest.FileTree{"lib/modules/6.11.4-301.fc41.x86_64/vmlinuz": string(kerneltest.BzImage("6.11.4-301.fc41.x86_64"))}.WriteBelow(t, root)
 	return host{root, aRelease}
 }
 
 func TestAKernelIsFoundByItsSpec(t *testing.T) {
 	h := aHost(t)
 	folder := t.TempDir()
-	kerneltest.Files{
+	kerneltest.FileTree{
 		"vmlinuz":                             string(kerneltest.BzImage(aRelease)),
 		"linux/arch/x86/boot/bzImage":         string(kerneltest.BzImage(aRelease)),
 		"linux/include/config/kernel.release": aRelease + "\n",
@@ -40,7 +40,7 @@ func TestAKernelIsFoundByItsSpec(t *testing.T) {
 		"linux/net/left/over.ko":              string(koOf("")),
 		"some/veth.ko":                        string(koOf("")),
 		"some/modules.order":                  "",
-	}.Write(t, folder)
+	}.WriteBelow(t, folder)
 	for _, c := range []struct {
 		spec, modules string
 		release       string
@@ -56,7 +56,7 @@ func TestAKernelIsFoundByItsSpec(t *testing.T) {
 		{filepath.Join(folder, "vmlinuz"), h.root, aRelease, 6, true},
 		{filepath.Join(folder, "linux"), "", aRelease, 2, true},
 	} {
-		k, err := h.read(t.Context(), c.spec, c.modules)
+		k, err := h.readSpec(t.Context(), c.spec, c.modules)
 		if err != nil {
 			t.Error(err)
 			continue
@@ -71,8 +71,8 @@ func TestWhatIsNoSpecIsToldWhatCouldBeMeant(t *testing.T) {
 	h := aHost(t)
 	folder := t.TempDir()
 	image := filepath.Join(folder, "vmlinuz")
-	kerneltest.Files{"vmlinuz": string(kerneltest.BzImage(aRelease)), "empty/README": "",
-		"old/arch/x86/boot/bzImage": string(kerneltest.BzImage("6.0.1")), "old/include/config/kernel.release": "6.0.2\n"}.Write(t, folder)
+	kerneltest.FileTree{"vmlinuz": string(kerneltest.BzImage(aRelease)), "empty/README": "",
+		"old/arch/x86/boot/bzImage": string(kerneltest.BzImage("6.0.1")), "old/include/config/kernel.release": "6.0.2\n"}.WriteBelow(t, folder)
 	there := "(there are 5.10.0-46-amd64, 6.1.0-56-cloud-amd64, 6.11.4-301.fc41.x86_64): give \"running\", a release under /boot, a vmlinuz, a build tree, or packages (.deb, .rpm) joined by commas"
 	for _, c := range []struct {
 		h                   host
@@ -92,10 +92,10 @@ func TestWhatIsNoSpecIsToldWhatCouldBeMeant(t *testing.T) {
 			"/empty has no modules of " + aRelease + " (neither kernel and modules.builtin in it, nor a folder " + aRelease + ", nor lib/modules/" + aRelease + ")"},
 		{h, filepath.Join(folder, "old"), "", `kernel "` + folder + `/old": the kernel is 6.0.1 and its modules are of 6.0.2: they belong to different kernels`},
 	} {
-		if _, err := c.h.read(t.Context(), c.spec, c.modules); err == nil || err.Error() != c.want {
+		if _, err := c.h.readSpec(t.Context(), c.spec, c.modules); err == nil || err.Error() != c.want {
 			t.Errorf("%v\nwant %s", err, c.want)
 		}
-		if _, err := c.h.digest(t.Context(), c.spec, c.modules, nil); err == nil {
+		if _, err := c.h.digestSpec(t.Context(), c.spec, c.modules, nil); err == nil {
 			t.Errorf("%q has a digest", c.spec)
 		}
 	}
@@ -107,11 +107,11 @@ func TestADigestChangesWithWhatAGuestGets(t *testing.T) {
 	seen := map[string]string{}
 	digest := func(what, spec string) {
 		t.Helper()
-		sum, err := h.digest(t.Context(), spec, "", []string{"veth"})
+		sum, err := h.digestSpec(t.Context(), spec, "", []string{"veth"})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if again, _ := h.digest(t.Context(), spec, "", []string{"veth"}); again != sum {
+		if again, _ := h.digestSpec(t.Context(), spec, "", []string{"veth"}); again != sum {
 			t.Errorf("%s: another digest for the same", what)
 		}
 		if other, ok := seen[sum]; ok {
@@ -119,11 +119,11 @@ func TestADigestChangesWithWhatAGuestGets(t *testing.T) {
 		}
 		seen[sum] = what
 	}
-	whole(aRelease).Write(t, folder)
+	whole(aRelease).WriteBelow(t, folder)
 	digest("an installed kernel", "running")
-	kerneltest.Files{"lib/modules/" + aRelease + "/kernel/drivers/net/veth.ko": string(ko("author=another"))}.Write(t, folder)
+	kerneltest.FileTree{"lib/modules/" + aRelease + "/kernel/drivers/net/veth.ko": string(ko("author=another"))}.WriteBelow(t, folder)
 	digest("one with another module", "running")
-	kerneltest.Files{"boot/vmlinuz-" + aRelease: string(kerneltest.BzImage(aRelease)) + "signature"}.Write(t, folder)
+	kerneltest.FileTree{"boot/vmlinuz-" + aRelease: string(kerneltest.BzImage(aRelease)) + "signature"}.WriteBelow(t, folder)
 	digest("one with another image", "running")
 
 	path := save(t, "a.deb", deb{files: whole(aRelease)}.bytes(t))

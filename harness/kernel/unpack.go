@@ -14,9 +14,9 @@ import (
 // -22, the most that packages are compressed with, asks for 128 MB, xz -9 for 64.
 const maxWindow = 128 << 20
 
-// unpack undoes a compression, which the first bytes tell. What is not
+// decompress undoes a compression, which the first bytes tell. What is not
 // compressed is left as it is.
-func unpack(r io.Reader) (io.ReadCloser, error) {
+func decompress(r io.Reader) (io.ReadCloser, error) {
 	b := bufio.NewReaderSize(r, 1<<16)
 	start, _ := b.Peek(6) // less, of something short
 	switch is := func(magic string) bool { return strings.HasPrefix(string(start), magic) }; {

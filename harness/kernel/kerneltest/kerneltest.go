@@ -32,11 +32,11 @@ func BzImage(release string) []byte {
 	return image
 }
 
-// Files are contents by path.
-type Files map[string]string
+// FileTree are contents by path.
+type FileTree map[string]string
 
-// Write writes the files below a folder.
-func (f Files) Write(t testing.TB, folder string) {
+// WriteBelow writes the files below a folder.
+func (f FileTree) WriteBelow(t testing.TB, folder string) {
 	t.Helper()
 	for path, content := range f {
 		path = filepath.Join(folder, path)
@@ -58,11 +58,11 @@ func BuiltTree(t testing.TB, release string, builtin []string) string {
 		list.WriteString("kernel/net/" + name + ".ko\n")
 	}
 	folder := t.TempDir()
-	Files{
+	FileTree{
 		"arch/x86/boot/bzImage":         string(BzImage(release)),
 		"include/config/kernel.release": release + "\n",
 		"modules.builtin":               list.String(),
 		"modules.order":                 "",
-	}.Write(t, folder)
+	}.WriteBelow(t, folder)
 	return folder
 }

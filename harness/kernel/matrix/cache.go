@@ -26,26 +26,26 @@ func UserCache() *Cache {
 }
 
 const (
-	// kept is how long a row stays: a new build of this program, or another
+	// maxRowAge is how long a row stays: a new build of this program, or another
 	// kernel, has no use for it.
-	kept = 30 * 24 * time.Hour
+	maxRowAge = 30 * 24 * time.Hour
 
-	// rowMax bounds the file of a row: a result.json, and a bit.
-	rowMax = 65 << 20
+	// maxRowBytes bounds the file of a row: a result.json, and a bit.
+	maxRowBytes = 65 << 20
 )
 
-func (c *Cache) file(digest string) string { return filepath.Join(c.Dir, digest+".json") }
+func (c *Cache) rowPath(digest string) string { return filepath.Join(c.Dir, digest+".json") }
 
-// get gives the row that was put; nil for none, or one that cannot be read.
-func (c *Cache) get(digest string) *result.Row {
+// findRow gives the row that was put; nil for none, or one that cannot be read.
+func (c *Cache) findRow(digest string) *result.Row {
 	if c == nil {
 		return nil
 	}
-	info, err := os.Stat(c.file(digest))
-	if err != nil || !info.Mode().IsRegular() || info.Size() > rowMax || time.Since(info.ModTime()) > kept {
+	info, err := os.Stat(c.rowPath(digest))
+	if err != nil || !info.Mode().IsRegular() || info.Size() > maxRowBytes || time.Since(info.ModTime()) > maxRowAge {
 		return nil
 	}
-	text, err := os.ReadFile(c.file(digest))
+	text, err := os.ReadFile(c.rowPath(digest))
 	row := new(result.Row)
 	if err != nil || json.Unmarshal(text, row) != nil || row.Digest != digest || row.Status != result.RowOK || row.Result == nil {
 		return nil
@@ -53,8 +53,8 @@ func (c *Cache) get(digest string) *result.Row {
 	return row
 }
 
-// put keeps a row, whole or not at all, and drops those that are old.
-func (c *Cache) put(row *result.Row) error {
+// storeRow keeps a row, whole or not at all, and drops those that are old.
+func (c *Cache) storeRow(row *result.Row) error {
 	if c == nil {
 		return nil
 	}
@@ -63,20 +63,20 @@ func (c *Cache) put(row *result.Row) error {
 		err = os.MkdirAll(c.Dir, 0o755)
 	}
 	if err == nil {
-		err = renameio.WriteFile(c.file(row.Digest), text, 0o644, renameio.WithTempDir(c.Dir)) // not in $TMPDIR
+		err = renameio.WriteFile(c.rowPath(row.Digest), text, 0o644, renameio.WithTempDir(c.Dir)) // not in $TMPDIR
 	}
 	if err != nil {
 		return fmt.Errorf("keep the row, which will be done again the next time: %w", err)
 	}
-	c.sweep()
+	c.removeOldRows()
 	return nil
 }
 
-// sweep may miss some: the next one finds them.
-func (c *Cache) sweep() {
+// removeOldRows may miss some: the next one finds them.
+func (c *Cache) removeOldRows() {
 	entries, _ := os.ReadDir(c.Dir)
 	for _, e := range entries {
-		if info, err := e.Info(); err == nil && info.Mode().IsRegular() && time.Since(info.ModTime()) > kept {
+		if info, err := e.Info(); err == nil && info.Mode().IsRegular() && time.Since(info.ModTime()) > maxRowAge {
 			_ = os.Remove(filepath.Join(c.Dir, e.Name()))
 		}
 	}

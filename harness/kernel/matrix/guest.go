@@ -12,7 +12,7 @@ import (
 )
 
 // GuestCommand is the argument of the program that is init in a guest: it is to
-// call [Guest].
+// call [RunGuest].
 const GuestCommand = "guest"
 
 // scenarioFile is the scenario in the initramfs of a guest.
@@ -23,10 +23,10 @@ const scenarioFile = "scenario.yaml"
 // race dozens of times.
 const DefaultRequests = 300
 
-// ForGuest makes a scenario what a guest can run: in namespaces, with nftables,
+// AdaptToGuest makes a scenario what a guest can run: in namespaces, with nftables,
 // which takes no program, and with no more than DefaultRequests. What a lab in
 // namespaces cannot do is an error.
-func ForGuest(s *scenario.Scenario) error {
+func AdaptToGuest(s *scenario.Scenario) error {
 	if err := s.SetDriver(result.DriverNetns); err != nil {
 		return err
 	}
@@ -35,16 +35,16 @@ func ForGuest(s *scenario.Scenario) error {
 	return nil
 }
 
-// Run runs a scenario. What there is of a result goes with an error, too.
-type Run func(context.Context, *scenario.Scenario, Watcher) (*result.Result, error)
+// ScenarioRunner runs a scenario. What there is of a result goes with an error, too.
+type ScenarioRunner func(context.Context, *scenario.Scenario, RunWatcher) (*result.Result, error)
 
-// Guest is init in a guest: it runs the scenario that the initramfs holds, and
+// RunGuest is init in a guest: it runs the scenario that the initramfs holds, and
 // ends the machine. It returns only where it is not init.
-func Guest(run Run) error {
-	return vm.Guest(func(ctx context.Context, report func([]byte)) ([]byte, error) {
-		watch := reporter(report)
+func RunGuest(run ScenarioRunner) error {
+	return vm.RunInit(func(ctx context.Context, report func([]byte)) ([]byte, error) {
+		watch := guestReporter(report)
 		watch.Say("loading modules")
-		if err := vm.Prepare(); err != nil {
+		if err := vm.PrepareGuest(); err != nil {
 			return nil, err
 		}
 		s, err := scenario.Read("/" + scenarioFile)
@@ -61,21 +61,21 @@ func Guest(run Run) error {
 
 // bootGuest runs a scenario in a kernel, and says what ran the guest. Its result is
 // input from outside.
-func (x *Matrix) bootGuest(ctx context.Context, k *kernel.Kernel, s *scenario.Scenario, watch Watcher) (r *result.Result, accel string, err error) {
+func (x *Runner) bootGuest(ctx context.Context, k *kernel.Kernel, s *scenario.Scenario, watch RunWatcher) (r *result.Result, accel string, err error) {
 	init := vm.Init{Args: []string{GuestCommand}, Env: hookVariables(), Files: map[string][]byte{scenarioFile: s.Canonical()}}
-	o, err := x.Machine.Boot(ctx, k, init, func(report []byte) error { return relay(report, watch) })
+	o, err := x.Machine.Boot(ctx, k, init, func(report []byte) error { return relayProgress(report, watch) })
 	if err != nil {
 		return nil, o.Accel, err
 	}
-	r, err = decode(o)
+	r, err = decodeResult(o)
 	return r, o.Accel, err
 }
 
-// decode reads the result within the bounds of a file from outside.
-func decode(o vm.Outcome) (*result.Result, error) {
+// decodeResult reads the result within the bounds of a file from outside.
+func decodeResult(o vm.GuestOutput) (*result.Result, error) {
 	r, err := resultfile.Decode(o.Result)
 	if err != nil {
-		return nil, &vm.Fault{Reason: "the guest's result: " + err.Error(), Console: o.Console}
+		return nil, &vm.GuestError{Reason: "the guest's result: " + err.Error(), Console: o.Console}
 	}
 	return r, nil
 }

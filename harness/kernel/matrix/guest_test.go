@@ -15,22 +15,22 @@ func TestAGuestRunsInNamespacesWithNFTables(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := ForGuest(s); err != nil || s.Driver != result.DriverNetns || s.NAT != result.NATNFTables {
+	if err := AdaptToGuest(s); err != nil || s.Driver != result.DriverNetns || s.NAT != result.NATNFTables {
 		t.Errorf("%s, %s, %v", s.Driver, s.NAT, err)
 	}
 	s, err = scenario.Parse("s.yaml", []byte("name: s\nserver: {address: \"192.0.2.10:20000\"}\narms: [{name: masquerade}]\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := ForGuest(s); err == nil || !strings.Contains(err.Error(), "a netns lab is closed and reaches no other machine") {
+	if err := AdaptToGuest(s); err == nil || !strings.Contains(err.Error(), "a netns lab is closed and reaches no other machine") {
 		t.Errorf("a server elsewhere: %v", err)
 	}
 }
 
 // What a guest sends is input from outside.
 func TestDecode(t *testing.T) {
-	_, err := decode(vm.Outcome{Result: []byte(`{"schema": "something else"}`), Console: []string{"the end"}})
-	if want := (&vm.Fault{Reason: "the guest's result: schema something else; this snatlab reads snatlab.result/v1", Console: []string{"the end"}}); !reflect.DeepEqual(err, error(want)) {
+	_, err := decodeResult(vm.GuestOutput{Result: []byte(`{"schema": "something else"}`), Console: []string{"the end"}})
+	if want := (&vm.GuestError{Reason: "the guest's result: schema something else; this snatlab reads snatlab.result/v1", Console: []string{"the end"}}); !reflect.DeepEqual(err, error(want)) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -14,27 +14,27 @@ import (
 	"snatlab/harness/scenario"
 )
 
-// Matrix is a scenario that is run in one kernel after the other.
-type Matrix struct {
+// Runner is a scenario that is run in one kernel after the other.
+type Runner struct {
 	Specs    []string
 	Modules  string             // of a bare vmlinuz
-	Scenario *scenario.Scenario // see ForGuest
+	Scenario *scenario.Scenario // see AdaptToGuest
 	Jobs     int                // kernels at a time
 	Machine  *vm.Machine        // that they are booted in
 
 	Cache *Cache // of finished rows; nil: none
 	Fresh bool   // finished rows are done again
 
-	Watch func(kernel string) Watcher  // who is told how a kernel's run goes on
-	Note  func(spec, text string)      // told what else there is to know of a kernel
-	Keep  func(r *result.Result) error // takes the result of a kernel that was tested
+	Watch func(kernel string) RunWatcher // who is told how a kernel's run goes on
+	Note  func(spec, text string)        // told what else there is to know of a kernel
+	Keep  func(r *result.Result) error   // takes the result of a kernel that was tested
 
-	boot func(context.Context, *kernel.Kernel, *scenario.Scenario, Watcher) (r *result.Result, accel string, err error) // nil: bootGuest
+	boot func(context.Context, *kernel.Kernel, *scenario.Scenario, RunWatcher) (r *result.Result, accel string, err error) // nil: bootGuest
 }
 
 // Run tests every kernel. With an error, which is that it was interrupted or that
 // a result could not be kept, the matrix has the rows that were finished.
-func (x *Matrix) Run(ctx context.Context) (*result.Matrix, error) {
+func (x *Runner) Run(ctx context.Context) (*result.Matrix, error) {
 	if x.boot == nil {
 		x.boot = x.bootGuest
 	}
@@ -44,7 +44,7 @@ func (x *Matrix) Run(ctx context.Context) (*result.Matrix, error) {
 			Name: x.Scenario.Name, Hash: x.Scenario.Hash(), Clients: x.Scenario.Clients, Pattern: x.Scenario.Load.Pattern,
 			Sync: x.Scenario.Load.Sync, Requests: x.Scenario.Load.Requests, Rounds: x.Scenario.Rounds, Seed: x.Scenario.Seed,
 		}}
-	program, err := thisProgram()
+	program, err := digestProgram()
 	if err != nil {
 		return m, fmt.Errorf("read this program, which is init in a guest: %w", err)
 	}
@@ -59,7 +59,7 @@ func (x *Matrix) Run(ctx context.Context) (*result.Matrix, error) {
 		}
 		wait.Go(func() {
 			defer func() { <-free }()
-			rows[i], errs[i] = x.finish(ctx, spec, program)
+			rows[i], errs[i] = x.finishRow(ctx, spec, program)
 		})
 	}
 	wait.Wait()
@@ -78,18 +78,18 @@ func (x *Matrix) Run(ctx context.Context) (*result.Matrix, error) {
 	return m, errors.Join(errs...)
 }
 
-// finish gives the row of a kernel, an old one where that will do; nil if the
+// finishRow gives the row of a kernel, an old one where that will do; nil if the
 // matrix was interrupted before there was one.
-func (x *Matrix) finish(ctx context.Context, spec, program string) (*result.Row, error) {
-	digest, err := x.digest(ctx, spec, program)
+func (x *Runner) finishRow(ctx context.Context, spec, program string) (*result.Row, error) {
+	digest, err := x.digestRow(ctx, spec, program)
 	if err == nil && !x.Fresh {
-		if row := x.Cache.get(digest); row != nil {
+		if row := x.Cache.findRow(digest); row != nil {
 			row.Spec = spec
 			x.Note(row.Kernel, "done before (--fresh does it again)")
-			return row, x.keep(row)
+			return row, x.keepResult(row)
 		}
 	}
-	row, err := x.row(ctx, spec)
+	row, err := x.testKernel(ctx, spec)
 	if err != nil {
 		return nil, err
 	}
@@ -99,16 +99,16 @@ func (x *Matrix) finish(ctx context.Context, spec, program string) (*result.Row,
 		return &row, nil
 	}
 	if digest != "" && row.Result.Verdict != result.Inconclusive { // which another time may not be
-		if err := x.Cache.put(&row); err != nil {
+		if err := x.Cache.storeRow(&row); err != nil {
 			x.Note(row.Kernel, err.Error())
 		}
 	}
-	return &row, x.keep(&row)
+	return &row, x.keepResult(&row)
 }
 
-// keep has the result of a row kept, if it is not already. That it cannot be is
+// keepResult has the result of a row kept, if it is not already. That it cannot be is
 // said at once: the last row may be hours away.
-func (x *Matrix) keep(row *result.Row) error {
+func (x *Runner) keepResult(row *result.Row) error {
 	err := x.Keep(row.Result)
 	if err == nil || errors.Is(err, fs.ErrExist) {
 		return nil

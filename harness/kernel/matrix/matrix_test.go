@@ -34,23 +34,23 @@ type lab struct {
 	notes  []string
 }
 
-func (l *lab) matrix(t *testing.T, specs ...string) *Matrix {
+func (l *lab) matrix(t *testing.T, specs ...string) *Runner {
 	s := scenario.Default()
 	s.Name, s.Arms = "test", []scenario.Arm{{Name: "masquerade"}}
-	if err := ForGuest(&s); err != nil {
+	if err := AdaptToGuest(&s); err != nil {
 		t.Fatal(err)
 	}
 	s.Load.Requests = 300
-	return &Matrix{
+	return &Runner{
 		Specs: specs, Scenario: &s, Jobs: 1, Machine: &vm.Machine{Accel: vm.TCG, CPUs: 2, Memory: 512},
-		boot: func(ctx context.Context, k *kernel.Kernel, s *scenario.Scenario, _ Watcher) (*result.Result, string, error) {
+		boot: func(ctx context.Context, k *kernel.Kernel, s *scenario.Scenario, _ RunWatcher) (*result.Result, string, error) {
 			l.mu.Lock()
 			l.booted = append(l.booted, fmt.Sprintf("%s %d", k.Release, s.Load.Requests))
 			l.mu.Unlock()
 			r, err := l.boot(k.Release, s.Load.Requests)
 			return r, vm.TCG, err
 		},
-		Watch: func(string) Watcher { return silent{} },
+		Watch: func(string) RunWatcher { return silent{} },
 		Note: func(kernel, text string) {
 			l.mu.Lock()
 			defer l.mu.Unlock()
@@ -78,7 +78,7 @@ func passes(release string, _ int) (*result.Result, error) {
 func TestAKernelThatCannotBeTestedKeepsNoneOfTheOthersFromIt(t *testing.T) {
 	l := &lab{boot: func(release string, requests int) (*result.Result, error) {
 		if release == "6.1.0-crashes" {
-			return nil, &vm.Fault{Reason: "the kernel panicked: sysrq triggered crash", Console: []string{"[ 2.8] Kernel panic"}}
+			return nil, &vm.GuestError{Reason: "the kernel panicked: sysrq triggered crash", Console: []string{"[ 2.8] Kernel panic"}}
 		}
 		return passes(release, requests)
 	}}
@@ -151,7 +151,7 @@ func TestABaselineWithoutTheRaceIsTriedAgainWithMoreRequests(t *testing.T) {
 func TestALaterAttemptThatFailsTakesNothingAway(t *testing.T) {
 	l := &lab{boot: func(_ string, requests int) (*result.Result, error) {
 		if requests > 300 {
-			return nil, &vm.Fault{Reason: "the guest was not done after 10m0s (--timeout)"}
+			return nil, &vm.GuestError{Reason: "the guest was not done after 10m0s (--timeout)"}
 		}
 		return &result.Result{ID: "first", Verdict: result.Inconclusive}, nil
 	}}
@@ -177,12 +177,12 @@ func TestRowsThatAreDoneAreNotDoneAgain(t *testing.T) {
 	broken := true
 	l := &lab{boot: func(release string, requests int) (*result.Result, error) {
 		if broken && release == "6.12.0" {
-			return nil, &vm.Fault{Reason: "the guest said nothing for 1m0s"}
+			return nil, &vm.GuestError{Reason: "the guest said nothing for 1m0s"}
 		}
 		return passes(release, requests)
 	}}
 	old, young := builtTree(t, "6.1.0"), builtTree(t, "6.12.0")
-	run := func(change func(*Matrix), want ...string) *result.Matrix {
+	run := func(change func(*Runner), want ...string) *result.Matrix {
 		t.Helper()
 		l.booted, l.kept = nil, nil
 		x := l.matrix(t, old, young)
@@ -202,9 +202,9 @@ func TestRowsThatAreDoneAreNotDoneAgain(t *testing.T) {
 	if m := run(nil); m.Rows[1].Kernel != "6.12.0" || m.Rows[1].Spec != young || len(l.kept) != 2 { // for it may be another store
 		t.Errorf("%+v, kept %q", m.Rows, l.kept)
 	}
-	run(func(x *Matrix) { x.Fresh = true }, "6.1.0 300", "6.12.0 300")
-	run(func(x *Matrix) { x.Scenario.Load.Requests = 20 }, "6.1.0 20", "6.12.0 20")
-	run(func(x *Matrix) { x.Machine.CPUs = 4 }, "6.1.0 300", "6.12.0 300")
+	run(func(x *Runner) { x.Fresh = true }, "6.1.0 300", "6.12.0 300")
+	run(func(x *Runner) { x.Scenario.Load.Requests = 20 }, "6.1.0 20", "6.12.0 20")
+	run(func(x *Runner) { x.Machine.CPUs = 4 }, "6.1.0 300", "6.12.0 300")
 	paths, err := filepath.Glob(filepath.Join(cache.Dir, "*.json"))
 	if err != nil || len(paths) != 6 {
 		t.Fatalf("%q, %v", paths, err)
@@ -220,16 +220,16 @@ func TestRowsThatAreDoneAreNotDoneAgain(t *testing.T) {
 func TestOldRowsAreDropped(t *testing.T) {
 	c := &Cache{Dir: t.TempDir()}
 	for _, name := range []string{"old", "young"} {
-		if err := c.put(&result.Row{Digest: name, Status: result.RowOK, Result: new(result.Result)}); err != nil {
+		if err := c.storeRow(&result.Row{Digest: name, Status: result.RowOK, Result: new(result.Result)}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	long := time.Now().Add(-kept - time.Hour)
-	if err := os.Chtimes(c.file("old"), long, long); err != nil {
+	long := time.Now().Add(-maxRowAge - time.Hour)
+	if err := os.Chtimes(c.rowPath("old"), long, long); err != nil {
 		t.Fatal(err)
 	}
-	c.sweep()
-	if c.get("old") != nil || c.get("young") == nil {
+	c.removeOldRows()
+	if c.findRow("old") != nil || c.findRow("young") == nil {
 		t.Error("the wrong ones")
 	}
 }

@@ -7,4 +7,4 @@ package matrix
 func hookVariables() []string { return nil }
 
 // guestWatcher returns the watcher of the run in this guest.
-func guestWatcher(watch Watcher) Watcher { return watch }
+func guestWatcher(watch RunWatcher) RunWatcher { return watch }

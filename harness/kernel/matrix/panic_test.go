@@ -10,22 +10,22 @@ import (
 )
 
 func TestHookVariables(t *testing.T) {
-	t.Setenv(panicIn, "")
+	t.Setenv(panicVariable, "")
 	if all := hookVariables(); all != nil {
 		t.Errorf("variables %q", all)
 	}
-	v := Watcher(silent{})
+	v := RunWatcher(silent{})
 	if w := guestWatcher(v); w != v {
 		t.Errorf("watcher %T", w)
 	}
-	t.Setenv(panicIn, kernel.RunningRelease())
-	if all := hookVariables(); !slices.Equal(all, []string{panicIn + "=" + kernel.RunningRelease()}) {
+	t.Setenv(panicVariable, kernel.RunningRelease())
+	if all := hookVariables(); !slices.Equal(all, []string{panicVariable + "=" + kernel.RunningRelease()}) {
 		t.Errorf("variables %q", all)
 	}
-	if w, panics := guestWatcher(v).(panicking); !panics || w.Watcher != v {
+	if w, panics := guestWatcher(v).(panickingWatcher); !panics || w.RunWatcher != v {
 		t.Errorf("watcher %T", guestWatcher(v))
 	}
-	t.Setenv(panicIn, "5.0-other")
+	t.Setenv(panicVariable, "5.0-other")
 	if w := guestWatcher(v); w != v {
 		t.Errorf("in another kernel: watcher %T", w)
 	}

@@ -6,15 +6,15 @@ import (
 	"snatlab/harness/result"
 )
 
-// Watcher is told how a run in a guest goes on.
-type Watcher interface {
+// RunWatcher is told how a run in a guest goes on.
+type RunWatcher interface {
 	Say(phase string)
 	Start(round, rounds int, arm string)
 	Done(round, rounds int, arm string, t *result.Trial)
 }
 
-// progress is one call of a Watcher, as a guest reports it.
-type progress struct {
+// watcherCall is one call of a Watcher, as a guest reports it.
+type watcherCall struct {
 	Phase  string        `json:"phase,omitempty"` // of Say; the others are of Start, and with Trial of Done
 	Round  int           `json:"round,omitempty"`
 	Rounds int           `json:"rounds,omitempty"`
@@ -22,9 +22,9 @@ type progress struct {
 	Trial  *result.Trial `json:"trial,omitempty"`
 }
 
-// relay makes the call that a guest reports.
-func relay(report []byte, watch Watcher) error {
-	var p progress
+// relayProgress makes the call that a guest reports.
+func relayProgress(report []byte, watch RunWatcher) error {
+	var p watcherCall
 	if err := json.Unmarshal(report, &p); err != nil {
 		return err
 	}
@@ -39,22 +39,22 @@ func relay(report []byte, watch Watcher) error {
 	return nil
 }
 
-// reporter is the Watcher of a run in a guest: it reports each call to the host.
-type reporter func(report []byte)
+// guestReporter is the Watcher of a run in a guest: it reports each call to the host.
+type guestReporter func(report []byte)
 
-// send drops what cannot be encoded: progress is of no consequence to the run.
-func (r reporter) send(p progress) {
+// sendCall drops what cannot be encoded: progress is of no consequence to the run.
+func (r guestReporter) sendCall(p watcherCall) {
 	if text, err := json.Marshal(p); err == nil {
 		r(text)
 	}
 }
 
-func (r reporter) Say(phase string) { r.send(progress{Phase: phase}) }
+func (r guestReporter) Say(phase string) { r.sendCall(watcherCall{Phase: phase}) }
 
-func (r reporter) Start(round, rounds int, arm string) {
-	r.send(progress{Round: round, Rounds: rounds, Arm: arm})
+func (r guestReporter) Start(round, rounds int, arm string) {
+	r.sendCall(watcherCall{Round: round, Rounds: rounds, Arm: arm})
 }
 
-func (r reporter) Done(round, rounds int, arm string, t *result.Trial) {
-	r.send(progress{Round: round, Rounds: rounds, Arm: arm, Trial: t})
+func (r guestReporter) Done(round, rounds int, arm string, t *result.Trial) {
+	r.sendCall(watcherCall{Round: round, Rounds: rounds, Arm: arm, Trial: t})
 }

@@ -23,8 +23,8 @@ func (l *told) Done(round, rounds int, arm string, t *result.Trial) {
 
 func TestReporterIsRelayed(t *testing.T) {
 	var watch told
-	guest := reporter(func(report []byte) {
-		if err := relay(report, &watch); err != nil {
+	guest := guestReporter(func(report []byte) {
+		if err := relayProgress(report, &watch); err != nil {
 			t.Error(err)
 		}
 	})
@@ -34,7 +34,7 @@ func TestReporterIsRelayed(t *testing.T) {
 	if want := []string{"making the router", "start 1/8 masquerade", "done 1/8 masquerade: 3 of 40"}; !slices.Equal(watch, want) {
 		t.Errorf("told %q", watch)
 	}
-	if err := relay([]byte("[]"), &watch); err == nil || len(watch) != 3 {
+	if err := relayProgress([]byte("[]"), &watch); err == nil || len(watch) != 3 {
 		t.Errorf("no report: %v, told %q", err, watch)
 	}
 }

@@ -19,18 +19,18 @@ import (
 	"snatlab/harness/scenario"
 )
 
-// attempts is how many guests a kernel gets whose baseline shows no race, each
+// maxAttempts is how many guests a kernel gets whose baseline shows no race, each
 // with twice the requests of the one before.
-const attempts = 3
+const maxAttempts = 3
 
-// row tests one kernel. Its error is that the matrix was interrupted, or that a
+// testKernel tests one kernel. Its error is that the matrix was interrupted, or that a
 // result could not be kept.
-func (x *Matrix) row(ctx context.Context, spec string) (result.Row, error) {
+func (x *Runner) testKernel(ctx context.Context, spec string) (result.Row, error) {
 	row := result.Row{Kernel: spec, Spec: spec}
 	begun := time.Now()
-	err := x.fill(ctx, &row)
+	err := x.bootUntilRace(ctx, &row)
 	row.Seconds = time.Since(begun).Seconds()
-	switch fault := (*vm.Fault)(nil); {
+	switch fault := (*vm.GuestError)(nil); {
 	case ctx.Err() != nil:
 		return row, context.Cause(ctx)
 	case errors.As(err, &fault):
@@ -47,10 +47,10 @@ func (x *Matrix) row(ctx context.Context, spec string) (result.Row, error) {
 	return row, nil
 }
 
-// fill boots the kernel until its baseline has shown the race, or often enough.
+// bootUntilRace boots the kernel until its baseline has shown the race, or often enough.
 // One that has given a result once keeps it, whatever becomes of later attempts.
-func (x *Matrix) fill(ctx context.Context, row *result.Row) error {
-	k, err := x.read(ctx, row.Spec)
+func (x *Runner) bootUntilRace(ctx context.Context, row *result.Row) error {
+	k, err := x.readKernel(ctx, row.Spec)
 	if err != nil {
 		return err
 	}
@@ -73,58 +73,58 @@ func (x *Matrix) fill(ctx context.Context, row *result.Row) error {
 		// All kernels were asked the same, some of them longer: they are compared.
 		r.Environment.Guest, r.Scenario.Hash = accel, x.Scenario.Hash()
 		row.Result = r
-		if !raceless(row.Result) || row.Attempts == attempts || !more(&s) {
+		if !needsMoreRequests(row.Result) || row.Attempts == maxAttempts || !doubleRequests(&s) {
 			return nil
 		}
 		watch.Say(fmt.Sprintf("too little of the race in the baseline: once more, with %d requests", s.Load.Requests))
 	}
 }
 
-// read is kernel.Read. What packages hold comes from outside: a parser that panics over
+// readKernel is kernel.ReadSpec. What packages hold comes from outside: a parser that panics over
 // it ends this row only.
-func (x *Matrix) read(ctx context.Context, spec string) (k *kernel.Kernel, err error) {
+func (x *Runner) readKernel(ctx context.Context, spec string) (k *kernel.Kernel, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic while it was read: %v", p)
 		}
 	}()
-	return kernel.Read(ctx, spec, x.Modules)
+	return kernel.ReadSpec(ctx, spec, x.Modules)
 }
 
-// raceless reports whether more requests can make a result a verdict: the
+// needsMoreRequests reports whether more requests can make a result a verdict: the
 // baseline hardly shows the race, or not in each of its trials. An expectation that
 // does not hold stands, if any arm shows the race.
-func raceless(r *result.Result) bool {
+func needsMoreRequests(r *result.Result) bool {
 	switch {
 	case r.Verdict == result.Pass:
 		return false
 	case len(r.Arms) == 0:
 		return true
 	case r.Verdict == result.Fail:
-		return !slices.ContainsFunc(r.Arms, func(a result.Arm) bool { return hits(a) >= result.Floor })
+		return !slices.ContainsFunc(r.Arms, func(a result.Arm) bool { return racedRequests(a) >= result.Floor })
 	}
-	return hits(r.Arms[0]) < result.Floor || slices.ContainsFunc(r.Arms[0].Trials, func(t result.Trial) bool { return t.Failed == 0 })
+	return racedRequests(r.Arms[0]) < result.Floor || slices.ContainsFunc(r.Arms[0].Trials, func(t result.Trial) bool { return t.Failed == 0 })
 }
 
-// hits is how many requests of an arm were lost to the race.
-func hits(a result.Arm) (n int) {
+// racedRequests is how many requests of an arm were lost to the race.
+func racedRequests(a result.Arm) (n int) {
 	for _, t := range a.Trials {
 		n += t.Causes[result.SNATRace]
 	}
 	return n
 }
 
-// more doubles the requests, as far as a trial may have so many. It tells whether
+// doubleRequests doubles the requests, as far as a trial may have so many. It tells whether
 // there are more now.
-func more(s *scenario.Scenario) bool {
+func doubleRequests(s *scenario.Scenario) bool {
 	before := s.Load.Requests
 	s.Load.Requests = max(before, min(2*before, s.MaxRequests()))
 	return s.Load.Requests > before
 }
 
-// digest is of all that a row follows from, but for chance.
-func (x *Matrix) digest(ctx context.Context, spec, program string) (string, error) {
-	of, err := kernel.Digest(ctx, spec, x.Modules, kernel.RequiredModules)
+// digestRow is of all that a row follows from, but for chance.
+func (x *Runner) digestRow(ctx context.Context, spec, program string) (string, error) {
+	of, err := kernel.DigestSpec(ctx, spec, x.Modules, kernel.RequiredModules)
 	if err != nil {
 		return "", err
 	}
@@ -134,8 +134,8 @@ func (x *Matrix) digest(ctx context.Context, spec, program string) (string, erro
 	return hex.EncodeToString(sum.Sum(nil)), nil
 }
 
-// thisProgram is the digest of what is init in a guest.
-func thisProgram() (string, error) {
+// digestProgram is the digest of what is init in a guest.
+func digestProgram() (string, error) {
 	f, err := os.Open("/proc/self/exe")
 	if err != nil {
 		return "", err

@@ -18,25 +18,25 @@ const (
 // /dev/kvm can be there and hang.
 const kvmPatience = 10 * time.Second
 
-// boot boots a guest, which may say nothing for so long before it greets; 0 is as
+// bootFunc boots a guest, which may say nothing for so long before it greets; 0 is as
 // long as later on.
-type boot func(accel string, patience time.Duration, greeted func()) (Outcome, error)
+type bootFunc func(accel string, patience time.Duration, greeted func()) (GuestOutput, error)
 
-// virtualisation remembers whether KVM works.
-type virtualisation struct {
+// accelChoice remembers whether KVM works.
+type accelChoice struct {
 	opens func() bool // whether this user may use it; nil: look
 	mu    sync.Mutex
 	known string // KVM or TCG; empty: it was not found out yet
 }
 
-// try runs a guest with what works. KVM is believed when a guest has greeted under
+// bootGuest runs a guest with what works. KVM is believed when a guest has greeted under
 // it, and given up when one has greeted under emulation that did not before.
 // Others wait until that is known.
-func (v *virtualisation) try(ctx context.Context, try boot) (Outcome, error) {
+func (v *accelChoice) bootGuest(ctx context.Context, try bootFunc) (GuestOutput, error) {
 	v.mu.Lock()
 	unlock := sync.OnceFunc(v.mu.Unlock)
 	defer unlock()
-	if v.known == "" && !v.mayWork() {
+	if v.known == "" && !v.canOpenKVM() {
 		v.known = TCG
 	}
 	if known := v.known; known != "" {
@@ -56,8 +56,8 @@ func (v *virtualisation) try(ctx context.Context, try boot) (Outcome, error) {
 	return try(TCG, 0, learn(TCG))
 }
 
-// mayWork tells whether this user may use KVM. Whether it works is another matter.
-func (v *virtualisation) mayWork() bool {
+// canOpenKVM tells whether this user may use KVM. Whether it works is another matter.
+func (v *accelChoice) canOpenKVM() bool {
 	if v.opens != nil {
 		return v.opens()
 	}

@@ -22,16 +22,16 @@ func TestKVMIsBelievedWhenAGuestHasGreeted(t *testing.T) {
 		"the kernel is broken": {nil, []string{KVM, TCG, KVM, TCG}, ""},
 	} {
 		t.Run(claim, func(t *testing.T) {
-			v := &virtualisation{opens: func() bool { return true }}
+			v := &accelChoice{opens: func() bool { return true }}
 			var tried []string
 			for range 2 {
-				o, err := v.try(t.Context(), func(accel string, patience time.Duration, greeted func()) (Outcome, error) {
+				o, err := v.bootGuest(t.Context(), func(accel string, patience time.Duration, greeted func()) (GuestOutput, error) {
 					tried = append(tried, accel)
 					if !c.greets[accel] {
-						return Outcome{Accel: accel}, fault
+						return GuestOutput{Accel: accel}, fault
 					}
 					greeted()
-					return Outcome{Accel: accel}, nil
+					return GuestOutput{Accel: accel}, nil
 				})
 				if last := tried[len(tried)-1]; o.Accel != last || (err == nil) != c.greets[last] {
 					t.Errorf("%s: %v", o.Accel, err)
@@ -45,8 +45,10 @@ func TestKVMIsBelievedWhenAGuestHasGreeted(t *testing.T) {
 }
 
 func TestWithoutKVMThereIsEmulation(t *testing.T) {
-	v := &virtualisation{opens: func() bool { return false }}
-	o, err := v.try(t.Context(), func(accel string, _ time.Duration, _ func()) (Outcome, error) { return Outcome{Accel: accel}, nil })
+	v := &accelChoice{opens: func() bool { return false }}
+	o, err := v.bootGuest(t.Context(), func(accel string, _ time.Duration, _ func()) (GuestOutput, error) {
+		return GuestOutput{Accel: accel}, nil
+	})
 	if o.Accel != TCG || err != nil {
 		t.Errorf("%s, %v", o.Accel, err)
 	}

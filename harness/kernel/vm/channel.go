@@ -8,9 +8,9 @@ import (
 	"sync"
 )
 
-// channelVersion is the version of what is said in frames. Guest and host are the same
+// protocolVersion is the version of what is said in frames. Guest and host are the same
 // program: a difference means that something else speaks.
-const channelVersion = 1
+const protocolVersion = 1
 
 // hello is the first that a guest says.
 type hello struct {
@@ -18,87 +18,87 @@ type hello struct {
 	Release  string `json:"release"` // uname -r
 }
 
-// voice is the guest's end of the channel.
-type voice struct {
+// guestConn is the guest's end of the channel.
+type guestConn struct {
 	mu sync.Mutex
 	w  io.Writer
 }
 
-func (v *voice) frame(k word, payload []byte) error {
+func (v *guestConn) sendFrame(k frameKind, payload []byte) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return writeFrame(v.w, k, payload)
 }
 
-func (v *voice) json(k word, what any) error {
+func (v *guestConn) sendJSON(k frameKind, what any) error {
 	text, err := json.Marshal(what)
 	if err != nil {
 		return err
 	}
-	return v.frame(k, text)
+	return v.sendFrame(k, text)
 }
 
-// report sends a report of progress. One that gets lost is of no consequence.
-func (v *voice) report(progress []byte) { _ = v.frame(wordProgress, progress) }
+// sendProgress sends a report of progress. One that gets lost is of no consequence.
+func (v *guestConn) sendProgress(progress []byte) { _ = v.sendFrame(frameProgress, progress) }
 
-// account is what a guest has told.
-type account struct {
+// guestOutcome is what a guest has told.
+type guestOutcome struct {
 	result  []byte
 	failure string
 }
 
 // The ends of a channel without a last word, and without a first one.
 var (
-	errSilent = errors.New("the guest ended without a word about how it went")
-	errMute   = errors.New("the guest ended before it said a word (too little memory? --memory)")
+	errNoOutcome = errors.New("the guest ended without a word about how it went")
+	errNoHello   = errors.New("the guest ended before it said a word (too little memory? --memory)")
 )
 
-// listen reads what a guest tells until its last word. Greeted is called after
+// readOutcome reads what a guest tells until its last word. Greeted is called after
 // its first one, heard after each; progress is given each report.
-func listen(r io.Reader, release string, progress func([]byte) error, greeted, heard func()) (account, error) {
-	if err := listenHello(r, release); err == errSilent {
-		return account{}, errMute
+func readOutcome(r io.Reader, release string, progress func([]byte) error, greeted, heard func()) (guestOutcome, error) {
+	if err := readHello(r, release); err == errNoOutcome {
+		return guestOutcome{}, errNoHello
 	} else if err != nil {
-		return account{}, err
+		return guestOutcome{}, err
 	}
 	heard()
 	greeted()
 	for {
 		k, payload, err := readFrame(r)
 		if err != nil {
-			return account{}, channelError(err)
+			return guestOutcome{}, channelError(err)
 		}
 		heard()
 		switch k {
-		case wordAlive:
-		case wordProgress:
+		case frameAlive:
+		case frameProgress:
 			if err := progress(payload); err != nil {
-				return account{}, channelError(err)
+				return guestOutcome{}, channelError(err)
 			}
-		case wordResult:
-			return account{result: payload}, nil
-		case wordFailure:
-			return account{failure: string(payload)}, nil
+		case frameResult:
+			return guestOutcome{result: payload}, nil
+		case frameFailure:
+			return guestOutcome{failure: string(payload)}, nil
 		default:
-			return account{}, channelError(fmt.Errorf("a frame of kind %q out of turn", k))
+			return guestOutcome{}, channelError(fmt.Errorf("a frame of kind %q out of turn", k))
 		}
 	}
 }
 
-// listenHello looks that it is our guest who speaks, in the kernel that was booted.
-func listenHello(r io.Reader, release string) error {
+// readHello looks that it is our guest who speaks, in the kernel that was booted.
+func readHello(r io.Reader, release string) error {
 	k, payload, err := readFrame(r)
 	if err != nil {
 		return channelError(err)
 	}
 	var h hello
-	if k == wordHello {
+	if k == frameHello {
 		err = json.Unmarshal(payload, &h)
 	}
 	switch {
 	case err != nil:
 		return channelError(err)
-	case k != wordHello || h.Protocol != channelVersion:
+	case k != frameHello || h.Protocol != protocolVersion:
 		return channelError(errors.New("no greeting of this version"))
 	case h.Release != release:
 		return fmt.Errorf("the kernel calls itself %q, and its image %q", h.Release, release)
@@ -109,7 +109,7 @@ func listenHello(r io.Reader, release string) error {
 // channelError says what is wrong with what came through the channel.
 func channelError(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return errSilent
+		return errNoOutcome
 	}
 	return fmt.Errorf("listen to the guest: %w", err)
 }

@@ -24,17 +24,17 @@ func (l *told) report(progress []byte) error {
 
 func TestWhatAGuestSaysIsHeard(t *testing.T) {
 	var stream bytes.Buffer
-	v := &voice{w: &stream}
-	v.json(wordHello, hello{channelVersion, aRelease})
-	v.report([]byte("making the router"))
-	v.report([]byte("round 1"))
-	v.frame(wordAlive, nil)
-	v.report([]byte("round 2"))
-	v.frame(wordResult, []byte("the result"))
+	v := &guestConn{w: &stream}
+	v.sendJSON(frameHello, hello{protocolVersion, aRelease})
+	v.sendProgress([]byte("making the router"))
+	v.sendProgress([]byte("round 1"))
+	v.sendFrame(frameAlive, nil)
+	v.sendProgress([]byte("round 2"))
+	v.sendFrame(frameResult, []byte("the result"))
 	stream.WriteString("[   12.345678] reboot: Restarting system")
 	var watch told
 	greeted, heard := 0, 0
-	a, err := listen(&stream, aRelease, watch.report, func() { greeted++ }, func() { heard++ })
+	a, err := readOutcome(&stream, aRelease, watch.report, func() { greeted++ }, func() { heard++ })
 	if err != nil || a.failure != "" || string(a.result) != "the result" {
 		t.Errorf("got %+v, %v", a, err)
 	}
@@ -45,19 +45,19 @@ func TestWhatAGuestSaysIsHeard(t *testing.T) {
 }
 
 func TestAGuestThatDoesNotSayItsLastWordGivesNoResult(t *testing.T) {
-	hello := string(frameOf(t, wordHello, `{"protocol":1,"release":"`+aRelease+`"}`))
+	hello := string(frameOf(t, frameHello, `{"protocol":1,"release":"`+aRelease+`"}`))
 	for claim, c := range map[string]struct{ stream, want string }{
-		"nothing":           {"", errMute.Error()},
-		"a greeting":        {hello, errSilent.Error()},
-		"half a result":     {hello + string(frameOf(t, wordResult, "{}")[:20]), errSilent.Error()},
-		"no greeting":       {string(frameOf(t, wordResult, "{}")), "listen to the guest: no greeting of this version"},
-		"another version":   {string(frameOf(t, wordHello, `{"protocol":2}`)), "listen to the guest: no greeting of this version"},
-		"another kernel":    {string(frameOf(t, wordHello, `{"protocol":1,"release":"4.4"}`)), `the kernel calls itself "4.4", and its image "` + aRelease + `"`},
+		"nothing":           {"", errNoHello.Error()},
+		"a greeting":        {hello, errNoOutcome.Error()},
+		"half a result":     {hello + string(frameOf(t, frameResult, "{}")[:20]), errNoOutcome.Error()},
+		"no greeting":       {string(frameOf(t, frameResult, "{}")), "listen to the guest: no greeting of this version"},
+		"another version":   {string(frameOf(t, frameHello, `{"protocol":2}`)), "listen to the guest: no greeting of this version"},
+		"another kernel":    {string(frameOf(t, frameHello, `{"protocol":1,"release":"4.4"}`)), `the kernel calls itself "4.4", and its image "` + aRelease + `"`},
 		"noise":             {hello + "Segmentation fault (core dumped)", `listen to the guest: "Segmentat" opens no frame`},
 		"a second greeting": {hello + hello, "listen to the guest: a frame of kind 'h' out of turn"},
-		"a strange word":    {hello + string(frameOf(t, wordProgress, "odd")), "listen to the guest: no report of ours"},
+		"a strange word":    {hello + string(frameOf(t, frameProgress, "odd")), "listen to the guest: no report of ours"},
 	} {
-		a, err := listen(strings.NewReader(c.stream), aRelease, new(told).report, func() {}, func() {})
+		a, err := readOutcome(strings.NewReader(c.stream), aRelease, new(told).report, func() {}, func() {})
 		if err == nil || err.Error() != c.want || a.result != nil {
 			t.Errorf("%s: got %v, want %s", claim, err, c.want)
 		}
@@ -66,10 +66,10 @@ func TestAGuestThatDoesNotSayItsLastWordGivesNoResult(t *testing.T) {
 
 func TestAGuestSaysWhyThereIsNoResult(t *testing.T) {
 	var stream bytes.Buffer
-	v := &voice{w: &stream}
-	v.json(wordHello, hello{channelVersion, aRelease})
-	v.frame(wordFailure, []byte("load module nf_nat: invalid module format"))
-	a, err := listen(&stream, aRelease, new(told).report, func() {}, func() {})
+	v := &guestConn{w: &stream}
+	v.sendJSON(frameHello, hello{protocolVersion, aRelease})
+	v.sendFrame(frameFailure, []byte("load module nf_nat: invalid module format"))
+	a, err := readOutcome(&stream, aRelease, new(told).report, func() {}, func() {})
 	if err != nil || a.failure != "load module nf_nat: invalid module format" {
 		t.Errorf("got %+v, %v", a, err)
 	}

@@ -31,8 +31,8 @@ func newConsole() *console {
 
 // How much of a console is kept.
 const (
-	consoleLines = 60
-	consoleLine  = 300 // bytes of a line
+	maxConsoleLines = 60
+	maxConsoleLine  = 300 // bytes of a line
 )
 
 func (c *console) Write(p []byte) (int, error) {
@@ -40,30 +40,30 @@ func (c *console) Write(p []byte) (int, error) {
 	defer c.mu.Unlock()
 	for rest := p; len(rest) > 0; {
 		line, after, ended := bytes.Cut(rest, []byte("\n"))
-		c.line = append(c.line, line[:min(len(line), consoleLine-len(c.line))]...)
+		c.line = append(c.line, line[:min(len(line), maxConsoleLine-len(c.line))]...)
 		if ended {
-			c.end()
+			c.endLine()
 		}
 		rest = after
 	}
 	if bytes.Contains(c.line, []byte(haltMark)) { // nothing comes after it, no end of a line either
-		c.end()
+		c.endLine()
 	}
 	return len(p), nil
 }
 
-// end ends a line.
-func (c *console) end() {
+// endLine ends a line.
+func (c *console) endLine() {
 	text := strings.TrimSpace(strings.ToValidUTF8(string(c.line), "?"))
 	c.line = c.line[:0]
 	if text == "" {
 		return
 	}
 	c.lines = append(c.lines, text)
-	if over := len(c.lines) - consoleLines; over > 0 {
+	if over := len(c.lines) - maxConsoleLines; over > 0 {
 		c.lines = slices.Delete(c.lines, 0, over)
 	}
-	c.understand(text)
+	c.parseLine(text)
 }
 
 const panicMark = "Kernel panic - not syncing: "
@@ -76,7 +76,7 @@ const haltMark = "-- System halted"
 // initramfs to be unpacked, for one process more, for any.
 var outOfMemory = []string{"Initramfs unpacking failed: write error", "Out of memory", "out of memory", "System is deadlocked on memory"}
 
-func (c *console) understand(text string) {
+func (c *console) parseLine(text string) {
 	for _, mark := range outOfMemory {
 		c.memory = c.memory || strings.Contains(text, mark)
 	}
@@ -106,8 +106,8 @@ func (c *console) lineBefore() string {
 	return ""
 }
 
-// tail is the last lines.
-func (c *console) tail() []string {
+// lastLines is the last lines.
+func (c *console) lastLines() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	all := slices.Clone(c.lines)
@@ -117,9 +117,9 @@ func (c *console) tail() []string {
 	return all
 }
 
-// explain gives a reason with what the kernel says of it: in its place, if the
+// explainEnd gives a reason with what the kernel says of it: in its place, if the
 // kernel could not go on.
-func (c *console) explain(reason string) string {
+func (c *console) explainEnd(reason string) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {

@@ -27,7 +27,7 @@ func TestAConsoleSaysWhatTheKernelCouldNotGetOver(t *testing.T) {
 			for rest := c.said; rest != ""; rest = rest[min(piece, len(rest)):] {
 				fmt.Fprint(out, rest[:min(piece, len(rest))])
 			}
-			if got := out.explain("it ended"); got != c.want {
+			if got := out.explainEnd("it ended"); got != c.want {
 				t.Errorf("%q in pieces of %d: got %q, want %q", c.said, piece, got, c.want)
 			}
 		}
@@ -40,8 +40,8 @@ func TestAConsoleKeepsItsEnd(t *testing.T) {
 		fmt.Fprintf(out, "line %d %s\n", i, strings.Repeat("x", 10_000))
 	}
 	fmt.Fprint(out, "and no \xff more")
-	tail := out.tail()
-	if len(tail) != consoleLines+1 || !strings.HasPrefix(tail[0], "line 940 x") || len(tail[0]) != consoleLine || tail[consoleLines] != "and no ? more" {
+	tail := out.lastLines()
+	if len(tail) != maxConsoleLines+1 || !strings.HasPrefix(tail[0], "line 940 x") || len(tail[0]) != maxConsoleLine || tail[maxConsoleLines] != "and no ? more" {
 		t.Errorf("%d lines, %q", len(tail), tail)
 	}
 }

@@ -13,37 +13,37 @@ import (
 // is said, that itself, and the SHA-256 of all of it. So nothing else that comes
 // through a serial port, of a kernel or of a guest that dies in the middle of a
 // word, is taken for a result.
-var opening = [4]byte{'S', 'N', 'L', 1}
+var frameMagic = [4]byte{'S', 'N', 'L', 1}
 
-// word says what a frame holds.
-type word byte
+// frameKind says what a frame holds.
+type frameKind byte
 
 const (
-	wordHello    word = 'h' // JSON of hello; the first one
-	wordAlive    word = 'a' // nothing: the guest is not dead yet
-	wordProgress word = 'p' // a report of progress
-	wordResult   word = 'r' // the result; the last one
-	wordFailure  word = 'f' // why there is no result; the last one
+	frameHello    frameKind = 'h' // JSON of hello; the first one
+	frameAlive    frameKind = 'a' // nothing: the guest is not dead yet
+	frameProgress frameKind = 'p' // a report of progress
+	frameResult   frameKind = 'r' // the result; the last one
+	frameFailure  frameKind = 'f' // why there is no result; the last one
 )
 
-// bounds are the most bytes that a frame of a kind may hold.
-var bounds = map[word]uint32{
-	wordHello:    4 << 10,
-	wordAlive:    0,
-	wordProgress: 4 << 20, // a trial, with the counters of every CPU
-	wordResult:   64 << 20,
-	wordFailure:  64 << 10,
+// maxPayload are the most bytes that a frame of a kind may hold.
+var maxPayload = map[frameKind]uint32{
+	frameHello:    4 << 10,
+	frameAlive:    0,
+	frameProgress: 4 << 20, // a trial, with the counters of every CPU
+	frameResult:   64 << 20,
+	frameFailure:  64 << 10,
 }
 
-// header is the fixed part of a frame.
-const header = len(opening) + 1 + 4
+// frameHeader is the fixed part of a frame.
+const frameHeader = len(frameMagic) + 1 + 4
 
 // writeFrame writes one in a single piece.
-func writeFrame(w io.Writer, k word, payload []byte) error {
-	if uint64(len(payload)) > uint64(bounds[k]) {
-		return fmt.Errorf("%d bytes are too many for a frame of kind %q; allowed: %d", len(payload), k, bounds[k])
+func writeFrame(w io.Writer, k frameKind, payload []byte) error {
+	if uint64(len(payload)) > uint64(maxPayload[k]) {
+		return fmt.Errorf("%d bytes are too many for a frame of kind %q; allowed: %d", len(payload), k, maxPayload[k])
 	}
-	frame := append(opening[:len(opening):len(opening)], byte(k))
+	frame := append(frameMagic[:len(frameMagic):len(frameMagic)], byte(k))
 	frame = binary.BigEndian.AppendUint32(frame, uint32(len(payload)))
 	frame = append(frame, payload...)
 	sum := sha256.Sum256(frame)
@@ -53,15 +53,15 @@ func writeFrame(w io.Writer, k word, payload []byte) error {
 
 // readFrame reads one. The end of the stream before a frame is io.EOF; in the
 // middle of one it is io.ErrUnexpectedEOF.
-func readFrame(r io.Reader) (word, []byte, error) {
-	var head [header]byte
+func readFrame(r io.Reader) (frameKind, []byte, error) {
+	var head [frameHeader]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {
 		return 0, nil, err
 	}
-	k, length := word(head[len(opening)]), binary.BigEndian.Uint32(head[len(opening)+1:])
-	most, known := bounds[k]
+	k, length := frameKind(head[len(frameMagic)]), binary.BigEndian.Uint32(head[len(frameMagic)+1:])
+	most, known := maxPayload[k]
 	switch {
-	case [4]byte(head[:]) != opening:
+	case [4]byte(head[:]) != frameMagic:
 		return 0, nil, fmt.Errorf("%q opens no frame", head[:])
 	case !known:
 		return 0, nil, fmt.Errorf("a frame of the unknown kind %q", k)

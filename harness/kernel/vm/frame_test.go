@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-func frameOf(t testing.TB, k word, payload string) []byte {
+func frameOf(t testing.TB, k frameKind, payload string) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	if err := writeFrame(&b, k, []byte(payload)); err != nil {
@@ -20,9 +20,9 @@ func frameOf(t testing.TB, k word, payload string) []byte {
 func TestAFrameIsReadAsItWasWritten(t *testing.T) {
 	var stream bytes.Buffer
 	said := []struct {
-		k       word
+		k       frameKind
 		payload string
-	}{{wordHello, `{"protocol":1}`}, {wordAlive, ""}, {wordProgress, strings.Repeat("p", 100_000)}, {wordResult, "{}"}}
+	}{{frameHello, `{"protocol":1}`}, {frameAlive, ""}, {frameProgress, strings.Repeat("p", 100_000)}, {frameResult, "{}"}}
 	for _, s := range said {
 		stream.Write(frameOf(t, s.k, s.payload))
 	}
@@ -38,7 +38,7 @@ func TestAFrameIsReadAsItWasWritten(t *testing.T) {
 }
 
 func TestWhatIsNotAWholeFrameIsAnError(t *testing.T) {
-	whole := frameOf(t, wordFailure, "no nf_nat")
+	whole := frameOf(t, frameFailure, "no nf_nat")
 	change := func(at int) string {
 		b := bytes.Clone(whole)
 		b[at] ^= 1
@@ -48,7 +48,7 @@ func TestWhatIsNotAWholeFrameIsAnError(t *testing.T) {
 		"a kernel's message": {"[    1.234567] Kernel panic - not syncing", `"[    1.23" opens no frame`},
 		"another kind":       {change(4), "a frame of the unknown kind 'g'"},
 		"a length":           {change(5), "a frame of kind 'f' has 16777225 bytes; allowed: 65536"},
-		"a letter":           {change(header + 3), "the checksum of a frame of kind 'f' is wrong"},
+		"a letter":           {change(frameHeader + 3), "the checksum of a frame of kind 'f' is wrong"},
 		"a checksum":         {change(len(whole) - 1), "the checksum of a frame of kind 'f' is wrong"},
 		"half a frame":       {string(whole[:len(whole)-1]), io.ErrUnexpectedEOF.Error()},
 		"half a header":      {string(whole[:3]), io.ErrUnexpectedEOF.Error()},
@@ -61,15 +61,15 @@ func TestWhatIsNotAWholeFrameIsAnError(t *testing.T) {
 }
 
 func TestAFrameThatNobodyWouldReadIsNotWritten(t *testing.T) {
-	if err := writeFrame(io.Discard, wordFailure, make([]byte, 64<<10+1)); err == nil {
+	if err := writeFrame(io.Discard, frameFailure, make([]byte, 64<<10+1)); err == nil {
 		t.Error("it was")
 	}
 }
 
 // Whatever comes, what is read is what a guest would have written.
 func FuzzFrame(f *testing.F) {
-	f.Add(frameOf(f, wordHello, `{"protocol":1,"release":"6.1.0"}`))
-	f.Add(append(frameOf(f, wordAlive, ""), frameOf(f, wordResult, "{}")...))
+	f.Add(frameOf(f, frameHello, `{"protocol":1,"release":"6.1.0"}`))
+	f.Add(append(frameOf(f, frameAlive, ""), frameOf(f, frameResult, "{}")...))
 	f.Add([]byte("SNL\x01r\x00\x00\x00\x00"))
 	f.Fuzz(func(t *testing.T, stream []byte) {
 		r := bytes.NewReader(stream)

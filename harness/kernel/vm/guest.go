@@ -21,88 +21,88 @@ const channelPort = "/dev/ttyS1"
 // alivePeriod is how often a guest says that it lives.
 const alivePeriod = 5 * time.Second
 
-// Work is what a guest is booted for. It returns the result, and reports its
-// progress on the way. It begins with [Prepare].
-type Work func(ctx context.Context, report func(progress []byte)) (result []byte, err error)
+// GuestWork is what a guest is booted for. It returns the result, and reports its
+// progress on the way. It begins with [PrepareGuest].
+type GuestWork func(ctx context.Context, report func(progress []byte)) (result []byte, err error)
 
-// Guest is init in a guest: it mounts what work looks at, sends the host what came
+// RunInit is init in a guest: it mounts what work looks at, sends the host what came
 // of it, and ends the machine. It returns only where it is not init. There are no
 // orphans to look after: probes start no programs.
-func Guest(work Work) error {
+func RunInit(work GuestWork) error {
 	if os.Getpid() != 1 {
 		return errors.New("guest is what runs as init in the machines of snatlab matrix, and is nothing else")
 	}
-	if err := guest(work); err != nil {
+	if err := runWork(work); err != nil {
 		fmt.Fprintf(os.Stderr, "snatlab: %v\n", err) // on the console
 	}
 	unix.Sync()
 	return unix.Reboot(unix.LINUX_REBOOT_CMD_RESTART) // which ends a QEMU with -no-reboot, ACPI or not
 }
 
-// guest fails only where it cannot tell.
-func guest(work Work) error {
-	if err := mountAll(); err != nil {
+// runWork fails only where it cannot tell.
+func runWork(work GuestWork) error {
+	if err := mountFilesystems(); err != nil {
 		return err
 	}
 	port, err := openChannel()
 	if err != nil {
 		return err
 	}
-	v := &voice{w: port}
-	if err := v.json(wordHello, hello{channelVersion, kernel.RunningRelease()}); err != nil {
+	v := &guestConn{w: port}
+	if err := v.sendJSON(frameHello, hello{protocolVersion, kernel.RunningRelease()}); err != nil {
 		return fmt.Errorf("greet: %w", err)
 	}
 	end := make(chan struct{})
 	defer close(end)
-	go v.stayAlive(end)
-	r, err := recovered(work, v)
+	go v.sendAlive(end)
+	r, err := callWork(work, v)
 	if err == nil {
-		err = v.frame(wordResult, r)
+		err = v.sendFrame(frameResult, r)
 	}
 	if err != nil {
-		err = v.frame(wordFailure, []byte(err.Error()))
+		err = v.sendFrame(frameFailure, []byte(err.Error()))
 	}
 	if err != nil {
 		return fmt.Errorf("tell how it went: %w", err)
 	}
-	return drain(port)
+	return drainPort(port)
 }
 
-// stayAlive tells the host that this machine has not hung.
-func (v *voice) stayAlive(end <-chan struct{}) {
+// sendAlive tells the host that this machine has not hung.
+func (v *guestConn) sendAlive(end <-chan struct{}) {
 	tick := time.NewTicker(alivePeriod)
 	defer tick.Stop()
 	for {
 		select {
 		case <-tick.C:
-			_ = v.frame(wordAlive, nil)
+			_ = v.sendFrame(frameAlive, nil)
 		case <-end:
 			return
 		}
 	}
 }
 
-// recovered does the work. A panic is an error: init has nobody to tell but us.
-func recovered(work Work, v *voice) (result []byte, err error) {
+// callWork does the work. A panic is an error: init has nobody to tell but us.
+func callWork(work GuestWork, v *guestConn) (result []byte, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic in the guest: %v\n%s", p, debug.Stack())
 		}
 	}()
-	return work(context.Background(), v.report)
+	return work(context.Background(), v.sendProgress)
 }
 
-// Prepare loads the modules of the initramfs, and makes all guests alike in what
+// PrepareGuest loads the modules of the initramfs, and makes all guests alike in what
 // kernels set by the memory there is.
-func Prepare() error {
+func PrepareGuest() error {
 	if err := loadModules("/"); err != nil {
 		return err
 	}
-	return levelGround()
+	return normaliseLimits()
 }
 
-// mountAll mounts what a run looks at.
-func mountAll() error {
+// mountFilesystems mounts what a run looks at.
+func mountFilesystems() error {
 	for _, m := range []struct{ kind, at string }{
 		{"proc", "/proc"}, {"sysfs", "/sys"}, {"devtmpfs", "/dev"}, {"tmpfs", "/run"}, {"tmpfs", "/tmp"},
 	} {
@@ -134,8 +134,8 @@ func openChannel() (*os.File, error) {
 	return port, nil
 }
 
-// drain waits until all of it is out: what is still in the kernel ends with it.
-func drain(port *os.File) error {
+// drainPort waits until all of it is out: what is still in the kernel ends with it.
+func drainPort(port *os.File) error {
 	const all = 1 // tcdrain(3)
 	return unix.IoctlSetInt(int(port.Fd()), unix.TCSBRK, all)
 }
@@ -166,9 +166,9 @@ func loadModule(path string) error {
 	return nil
 }
 
-// levelGround makes all guests alike in what kernels otherwise set by the memory
+// normaliseLimits makes all guests alike in what kernels otherwise set by the memory
 // there is, each by a rule of its own.
-func levelGround() error {
+func normaliseLimits() error {
 	for _, s := range []struct{ path, value string }{
 		{"/sys/module/nf_conntrack/parameters/hashsize", "65536"},
 		{"/proc/sys/net/netfilter/nf_conntrack_max", "262144"},

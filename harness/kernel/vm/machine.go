@@ -21,7 +21,7 @@ type Machine struct {
 	Memory  int           // MiB
 	Timeout time.Duration // of a guest, from power on to its last word
 
-	works   virtualisation
+	works   accelChoice
 	silence time.Duration // zero: guestSilence
 }
 
@@ -30,51 +30,51 @@ type Machine struct {
 // quiet machine.
 const guestSilence = 60 * time.Second
 
-// Init is the first process of a guest: this very program, see [Guest].
+// Init is the first process of a guest: this very program, see [RunInit].
 type Init struct {
 	Args  []string          // after its name
 	Env   []string          // NAME=VALUE
 	Files map[string][]byte // what it finds there, by path
 }
 
-// Outcome is what came of a guest.
-type Outcome struct {
+// GuestOutput is what came of a guest.
+type GuestOutput struct {
 	Result  []byte   // what the work of the guest returned: input from outside
 	Accel   string   // what ran it, KVM or TCG: with an error, too
 	Console []string // the last lines of its kernel's console
 }
 
-// Fault is why a guest gave no result.
-type Fault struct {
+// GuestError is why a guest gave no result.
+type GuestError struct {
 	Reason  string   // in one sentence
 	Console []string // the last lines of its kernel's console
 }
 
-func (f *Fault) Error() string { return f.Reason }
+func (f *GuestError) Error() string { return f.Reason }
 
 // Boot boots a kernel and waits for the result of the guest. progress is given what
 // it reports on the way; an error of it ends the guest. That a guest gave no result
 // is a *Fault; other errors are of the context.
-func (m *Machine) Boot(ctx context.Context, k *kernel.Kernel, init Init, progress func([]byte) error) (Outcome, error) {
-	image, err := nameless("kernel", func(w io.Writer) error { _, err := w.Write(k.Image()); return err })
+func (m *Machine) Boot(ctx context.Context, k *kernel.Kernel, init Init, progress func([]byte) error) (GuestOutput, error) {
+	image, err := newMemfd("kernel", func(w io.Writer) error { _, err := w.Write(k.Image()); return err })
 	if err != nil {
-		return Outcome{}, err
+		return GuestOutput{}, err
 	}
 	defer image.Close()
-	initrd, err := nameless("initramfs", func(w io.Writer) error { return writeInitramfs(w, k, init) })
+	initrd, err := newMemfd("initramfs", func(w io.Writer) error { return writeInitramfs(w, k, init) })
 	if err != nil {
-		return Outcome{}, &Fault{Reason: err.Error()}
+		return GuestOutput{}, &GuestError{Reason: err.Error()}
 	}
 	defer initrd.Close()
-	var try boot = func(accel string, patience time.Duration, greeted func()) (Outcome, error) {
-		g := &guestRun{Machine: m, release: k.Release, line: commandLine(init), progress: progress,
+	var try bootFunc = func(accel string, patience time.Duration, greeted func()) (GuestOutput, error) {
+		g := &bootedGuest{Machine: m, release: k.Release, line: kernelCommandLine(init), progress: progress,
 			patience: cmp.Or(patience, m.silence, guestSilence), greeted: greeted}
-		o, err := g.run(ctx, accel, image, initrd)
+		o, err := g.bootAndWait(ctx, accel, image, initrd)
 		o.Accel = accel
 		return o, err
 	}
 	if m.Accel == Auto {
-		return m.works.try(ctx, try)
+		return m.works.bootGuest(ctx, try)
 	}
 	return try(m.Accel, 0, func() {})
 }
@@ -86,11 +86,11 @@ func writeInitramfs(w io.Writer, k *kernel.Kernel, init Init) error {
 		return err
 	}
 	defer program.Close()
-	return k.Initramfs(w, program, kernel.RequiredModules, init.Files)
+	return k.WriteInitramfs(w, program, kernel.RequiredModules, init.Files)
 }
 
-// guestRun is one guest, from power on to its end.
-type guestRun struct {
+// bootedGuest is one guest, from power on to its end.
+type bootedGuest struct {
 	*Machine
 	release  string
 	line     string // the kernel's command line
@@ -99,42 +99,42 @@ type guestRun struct {
 	greeted  func()
 }
 
-// run boots the guest, and ends it whatever happens.
-func (g *guestRun) run(ctx context.Context, accel string, image, initrd *os.File) (Outcome, error) {
-	q, err := startQEMU(g.QEMU, arguments(accel, g.CPUs, g.Memory, g.line), image, initrd)
+// bootAndWait boots the guest, and ends it whatever happens.
+func (g *bootedGuest) bootAndWait(ctx context.Context, accel string, image, initrd *os.File) (GuestOutput, error) {
+	q, err := startQEMU(g.QEMU, qemuArguments(accel, g.CPUs, g.Memory, g.line), image, initrd)
 	if err != nil {
-		return Outcome{}, err
+		return GuestOutput{}, err
 	}
 	defer q.channel.Close()
 	defer q.kill()
-	told, err := g.follow(ctx, q)
+	told, err := g.awaitOutcome(ctx, q)
 	switch {
 	case ctx.Err() != nil:
-		return Outcome{}, context.Cause(ctx)
+		return GuestOutput{}, context.Cause(ctx)
 	case err != nil:
-		return Outcome{}, g.fault(q, err)
+		return GuestOutput{}, g.explainError(q, err)
 	case told.failure != "":
 		reason, stack, _ := strings.Cut(told.failure, "\n")
-		return Outcome{}, &Fault{q.console.explain("in the guest: " + reason), slices.Concat(q.console.tail(), slices.Collect(strings.Lines(stack)))}
+		return GuestOutput{}, &GuestError{q.console.explainEnd("in the guest: " + reason), slices.Concat(q.console.lastLines(), slices.Collect(strings.Lines(stack)))}
 	}
-	return Outcome{Result: told.result, Console: q.console.tail()}, nil
+	return GuestOutput{Result: told.result, Console: q.console.lastLines()}, nil
 }
 
-// follow listens until the guest has said its last word, or there is no more hope
+// awaitOutcome listens until the guest has said its last word, or there is no more hope
 // for one.
-func (g *guestRun) follow(ctx context.Context, q *qemu) (told account, err error) {
+func (g *bootedGuest) awaitOutcome(ctx context.Context, q *qemuProcess) (told guestOutcome, err error) {
 	heard := make(chan struct{}, 1)
 	listened := make(chan struct{})
 	go func() {
 		defer close(listened)
-		told, err = listen(q.channel, g.release, g.progress, g.greeted, func() {
+		told, err = readOutcome(q.channel, g.release, g.progress, g.greeted, func() {
 			select {
 			case heard <- struct{}{}:
 			default:
 			}
 		})
 	}()
-	hopeless := g.wait(ctx, q, heard, listened)
+	hopeless := g.watchMachine(ctx, q, heard, listened)
 	if hopeless == nil {
 		<-listened
 		return told, err
@@ -142,12 +142,12 @@ func (g *guestRun) follow(ctx context.Context, q *qemu) (told account, err error
 	q.kill()
 	q.channel.Close() // which a process that cannot be killed holds
 	<-listened
-	return account{}, hopeless
+	return guestOutcome{}, hopeless
 }
 
-// wait waits for the guest, and says why there is nothing to wait for any more;
+// watchMachine waits for the guest, and says why there is nothing to wait for any more;
 // nil if there is no need to.
-func (g *guestRun) wait(ctx context.Context, q *qemu, heard, listened <-chan struct{}) error {
+func (g *bootedGuest) watchMachine(ctx context.Context, q *qemuProcess, heard, listened <-chan struct{}) error {
 	all := time.NewTimer(g.Timeout)
 	defer all.Stop()
 	patience := g.patience
@@ -173,16 +173,16 @@ func (g *guestRun) wait(ctx context.Context, q *qemu, heard, listened <-chan str
 		case <-all.C:
 			return fmt.Errorf("the guest was not done after %v (--timeout)", g.Timeout)
 		case <-q.console.halted:
-			return errSilent
+			return errNoOutcome
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
 	}
 }
 
-// fault says what ended a guest. Its kernel's own words come first.
-func (g *guestRun) fault(q *qemu, err error) *Fault {
-	byItself := err == errSilent || err == errMute
+// explainError says what ended a guest. Its kernel's own words come first.
+func (g *bootedGuest) explainError(q *qemuProcess, err error) *GuestError {
+	byItself := err == errNoOutcome || err == errNoHello
 	if byItself {
 		<-q.ended // with a status of its own
 	} else {
@@ -191,9 +191,9 @@ func (g *guestRun) fault(q *qemu, err error) *Fault {
 	reason := err.Error()
 	if byItself && q.err != nil {
 		reason = "QEMU ended with " + q.err.Error()
-		if said := strings.Join(q.words.tail(), "; "); said != "" {
+		if said := strings.Join(q.stderr.lastLines(), "; "); said != "" {
 			reason += ": " + said
 		}
 	}
-	return &Fault{q.console.explain(reason), q.console.tail()}
+	return &GuestError{q.console.explainEnd(reason), q.console.lastLines()}
 }

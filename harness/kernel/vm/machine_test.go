@@ -28,14 +28,14 @@ func TestMain(m *testing.M) {
 // fakeQEMU is one whose guest is not to be had from a kernel.
 func fakeQEMU(how string) (code int) {
 	channel := os.NewFile(channelFD, "channel")
-	guest := &voice{w: channel}
-	greet := func() { guest.json(wordHello, hello{channelVersion, aRelease}) }
+	guest := &guestConn{w: channel}
+	greet := func() { guest.sendJSON(frameHello, hello{protocolVersion, aRelease}) }
 	hang := func() { time.Sleep(time.Hour) }
 	switch how {
 	case "runs":
 		greet()
-		guest.report([]byte("making the router"))
-		guest.frame(wordResult, []byte("the result"))
+		guest.sendProgress([]byte("making the router"))
+		guest.sendFrame(frameResult, []byte("the result"))
 		hang()
 	case "cannot":
 		fmt.Fprintln(os.Stderr, "qemu: invalid accelerator kvm\nqemu: Aborted")
@@ -57,20 +57,20 @@ func fakeQEMU(how string) (code int) {
 	case "talks on":
 		greet()
 		for {
-			guest.report([]byte(strings.Repeat("still here", 1000)))
+			guest.sendProgress([]byte(strings.Repeat("still here", 1000)))
 			time.Sleep(time.Millisecond)
 		}
 	case "fails":
 		greet()
-		guest.frame(wordFailure, []byte("load module nf_nat: exec format error"))
+		guest.sendFrame(frameFailure, []byte("load module nf_nat: exec format error"))
 		hang()
 	case "fails at length":
 		greet()
-		guest.frame(wordFailure, []byte("panic in the guest: nil map\ngoroutine 1 [running]:\nmain.main()\n"))
+		guest.sendFrame(frameFailure, []byte("panic in the guest: nil map\ngoroutine 1 [running]:\nmain.main()\n"))
 		hang()
 	case "reports nonsense":
 		greet()
-		guest.report([]byte("odd"))
+		guest.sendProgress([]byte("odd"))
 		hang()
 	case "starts another one":
 		startAnother()
@@ -85,7 +85,7 @@ func fakeQEMU(how string) (code int) {
 }
 
 // bootFake boots a guest that behaves in a way.
-func bootFake(t *testing.T, ctx context.Context, how string, m *Machine, progress func([]byte) error) (Outcome, error) {
+func bootFake(t *testing.T, ctx context.Context, how string, m *Machine, progress func([]byte) error) (GuestOutput, error) {
 	t.Helper()
 	t.Setenv(behaviour, how)
 	self, err := os.Executable()
@@ -96,7 +96,7 @@ func bootFake(t *testing.T, ctx context.Context, how string, m *Machine, progres
 	if m.Timeout == 0 {
 		m.Timeout = time.Minute
 	}
-	empty, err := nameless("nothing", func(io.Writer) error { return nil })
+	empty, err := newMemfd("nothing", func(io.Writer) error { return nil })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,8 +105,8 @@ func bootFake(t *testing.T, ctx context.Context, how string, m *Machine, progres
 	if patience == 0 {
 		patience = time.Minute
 	}
-	g := &guestRun{Machine: m, release: aRelease, progress: progress, patience: patience, greeted: func() {}}
-	return g.run(ctx, TCG, empty, empty)
+	g := &bootedGuest{Machine: m, release: aRelease, progress: progress, patience: patience, greeted: func() {}}
+	return g.bootAndWait(ctx, TCG, empty, empty)
 }
 
 func TestAGuestRunsAndItsMachineEnds(t *testing.T) {
@@ -126,7 +126,7 @@ func TestWhatEndsAGuestIsSaid(t *testing.T) {
 	}{
 		"cannot":           {want: "QEMU ended with exit status 1: qemu: invalid accelerator kvm; qemu: Aborted"},
 		"panics":           {want: "the kernel panicked: sysrq triggered crash", console: 2},
-		"ends":             {want: errSilent.Error(), console: 1},
+		"ends":             {want: errNoOutcome.Error(), console: 1},
 		"mute":             {silence: soon, want: "the guest said nothing for 300ms"},
 		"falls silent":     {silence: 2 * time.Second, want: "the guest said nothing for 2s"},
 		"talks on":         {timeout: 2 * time.Second, want: "the guest was not done after 2s (--timeout)"},
@@ -138,7 +138,7 @@ func TestWhatEndsAGuestIsSaid(t *testing.T) {
 	} {
 		t.Run(how, func(t *testing.T) {
 			r, err := bootFake(t, t.Context(), how, &Machine{silence: c.silence, Timeout: c.timeout}, new(told).report)
-			var fault *Fault
+			var fault *GuestError
 			if !errors.As(err, &fault) || fault.Reason != c.want || len(fault.Console) != c.console || r.Result != nil {
 				t.Errorf("got %v, %+v", r, err)
 			}
@@ -193,7 +193,7 @@ func TestAMachineDoesNotOutliveItsProcess(t *testing.T) {
 func startAnother() {
 	os.Setenv(behaviour, "says that it has started")
 	self, _ := os.Executable()
-	empty, _ := nameless("nothing", func(io.Writer) error { return nil })
+	empty, _ := newMemfd("nothing", func(io.Writer) error { return nil })
 	q, err := startQEMU(self, nil, empty, empty)
 	if err != nil {
 		fmt.Println(err)

@@ -14,25 +14,25 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// emulator is the program that runs guests.
-const emulator = "qemu-system-x86_64"
+// qemuProgram is the program that runs guests.
+const qemuProgram = "qemu-system-x86_64"
 
 // FindQEMU looks for it.
 func FindQEMU() (path string, err error) {
 	if runtime.GOARCH != "amd64" {
 		return "", fmt.Errorf("guests are x86-64 so far, and this program, which is init in them, is built for %s", runtime.GOARCH)
 	}
-	path, err = exec.LookPath(emulator)
+	path, err = exec.LookPath(qemuProgram)
 	if err != nil {
-		return "", fmt.Errorf("no %s on this machine (Debian, Ubuntu: apt install qemu-system-x86; Fedora: dnf install qemu-system-x86-core)", emulator)
+		return "", fmt.Errorf("no %s on this machine (Debian, Ubuntu: apt install qemu-system-x86; Fedora: dnf install qemu-system-x86-core)", qemuProgram)
 	}
 	return path, nil
 }
 
-// commandLine is the kernel's. Everything a kernel may stumble over ends it, and
+// kernelCommandLine is the kernel's. Everything a kernel may stumble over ends it, and
 // with -no-reboot the machine. What unpacks the kernel has a console by earlyprintk
 // only. What follows the two dashes is for init, and so is a variable before them.
-func commandLine(init Init) string {
+func kernelCommandLine(init Init) string {
 	words := append([]string{"console=ttyS0 earlyprintk=ttyS0 tsc=reliable oops=panic panic=-1"}, init.Env...)
 	return strings.Join(append(append(words, "--"), init.Args...), " ")
 }
@@ -44,15 +44,15 @@ const (
 	channelFD
 )
 
-// arguments describe a machine without a disk, a network or a screen: two serial
+// qemuArguments describe a machine without a disk, a network or a screen: two serial
 // ports are all that leads out of it.
-func arguments(accel string, cpus, memory int, line string) []string {
+func qemuArguments(accel string, cpus, memory int, line string) []string {
 	args := []string{
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
 		"-smp", strconv.Itoa(cpus), "-m", strconv.Itoa(memory),
-		"-kernel", inherited(kernelFD), "-initrd", inherited(initrdFD), "-append", line,
-		"-chardev", "file,id=console,path=" + inherited(1), "-serial", "chardev:console",
-		"-chardev", "file,id=channel,path=" + inherited(channelFD), "-serial", "chardev:channel",
+		"-kernel", fdPath(kernelFD), "-initrd", fdPath(initrdFD), "-append", line,
+		"-chardev", "file,id=console,path=" + fdPath(1), "-serial", "chardev:console",
+		"-chardev", "file,id=channel,path=" + fdPath(channelFD), "-serial", "chardev:channel",
 	}
 	if accel == KVM {
 		return append(args, "-accel", "kvm", "-cpu", "host")
@@ -62,14 +62,14 @@ func arguments(accel string, cpus, memory int, line string) []string {
 	return append(args, "-accel", "tcg,thread=multi", "-cpu", "max,cx16=off")
 }
 
-// inherited is the path of a descriptor. There is no file that could be left.
-func inherited(fd int) string { return fmt.Sprintf("/proc/self/fd/%d", fd) }
+// fdPath is the path of a descriptor. There is no file that could be left.
+func fdPath(fd int) string { return fmt.Sprintf("/proc/self/fd/%d", fd) }
 
-// qemu is one that runs.
-type qemu struct {
+// qemuProcess is one that runs.
+type qemuProcess struct {
 	process *os.Process
 	console *console
-	words   *console      // its own standard error
+	stderr  *console      // its own standard error
 	channel *os.File      // what the guest says
 	ended   chan struct{} // closed when it is no more
 	err     error         // how it ended; to be read then
@@ -77,15 +77,15 @@ type qemu struct {
 
 // startQEMU starts a machine. It is killed when this process ends, however that
 // does.
-func startQEMU(path string, args []string, kernel, initrd *os.File) (*qemu, error) {
+func startQEMU(path string, args []string, kernel, initrd *os.File) (*qemuProcess, error) {
 	channel, said, err := os.Pipe()
 	if err != nil {
 		return nil, err
 	}
 	defer said.Close()
-	q := &qemu{console: newConsole(), words: newConsole(), channel: channel, ended: make(chan struct{})}
+	q := &qemuProcess{console: newConsole(), stderr: newConsole(), channel: channel, ended: make(chan struct{})}
 	cmd := exec.Command(path, args...)
-	cmd.Stdout, cmd.Stderr = q.console, q.words
+	cmd.Stdout, cmd.Stderr = q.console, q.stderr
 	cmd.ExtraFiles = []*os.File{kernel, initrd, said}
 	// A group of its own: what a terminal sends is for this process.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: unix.SIGKILL, Setpgid: true}
@@ -110,7 +110,7 @@ func startQEMU(path string, args []string, kernel, initrd *os.File) (*qemu, erro
 
 // kill ends the machine, and waits until it is no more. One that hangs in the
 // kernel, in /dev/kvm for one, is not waited for any longer.
-func (q *qemu) kill() {
+func (q *qemuProcess) kill() {
 	_ = q.process.Kill()
 	select {
 	case <-q.ended:

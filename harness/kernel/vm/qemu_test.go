@@ -6,7 +6,7 @@ import (
 )
 
 func TestCommandLine(t *testing.T) {
-	line := commandLine(Init{Args: []string{"guest"}, Env: []string{"A=b", "C="}})
+	line := kernelCommandLine(Init{Args: []string{"guest"}, Env: []string{"A=b", "C="}})
 	if !strings.HasSuffix(line, " panic=-1 A=b C= -- guest") {
 		t.Errorf("got %q", line)
 	}
