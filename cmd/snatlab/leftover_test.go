@@ -128,7 +128,7 @@ func TestNoTraceIsLeftOfManyClients(t *testing.T) {
 			before := e.state(t)
 			for range 5 {
 				p := e.start(t, "run", scenarioFile(t, many))
-				if code := p.slowly(t, 8*time.Minute); code != exitPass && code != exitInconclusive {
+				if code := p.waitExit(t, 8*time.Minute); code != exitPass && code != exitInconclusive {
 					t.Errorf("exit code %d\n%s", code, p.said(t))
 				}
 				e.same(t, before)

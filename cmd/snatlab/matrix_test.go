@@ -17,11 +17,11 @@ import (
 	"snatlab/harness/result"
 )
 
-// oneGuest bounds what takes 20 s on a quiet machine.
-const oneGuest = 6 * time.Minute
+// guestDeadline bounds what takes 20 s on a quiet machine.
+const guestDeadline = 6 * time.Minute
 
-// canary is the series of the kernel that is tested always: Debian's stable one.
-const canary = "6.12"
+// canarySeries is the series of the kernel that is tested always: Debian's stable one.
+const canarySeries = "6.12"
 
 // needKernels gives SPECs of real kernels, of series or of all there are. With
 // CI=true it is a failure that there are none.
@@ -47,8 +47,8 @@ func needKernels(t *testing.T, series ...string) []string {
 	return strings.Fields(string(specs))
 }
 
-// small is a comparison that takes seconds in a guest.
-const small = `
+// smallScenario is a comparison that takes seconds in a guest.
+const smallScenario = `
 name: small
 driver: netns
 load: {requests: 150}
@@ -60,11 +60,11 @@ expect: [{arm: random-fully, race: absent}]
 // startMatrix starts one that keeps nothing where others look.
 func startMatrix(t *testing.T, args []string, specs ...string) *process {
 	t.Helper()
-	return startMatrixOf(t, binary, args, specs...)
+	return startMatrixBinary(t, binary, args, specs...)
 }
 
-// startMatrixOf starts one of another build of the program.
-func startMatrixOf(t *testing.T, program string, args []string, specs ...string) *process {
+// startMatrixBinary starts one of another build of the program.
+func startMatrixBinary(t *testing.T, program string, args []string, specs ...string) *process {
 	t.Helper()
 	dir := t.TempDir()
 	for _, spec := range specs {
@@ -78,8 +78,8 @@ func startMatrixOf(t *testing.T, program string, args []string, specs ...string)
 	return p
 }
 
-// slowly gives the exit code of a matrix: the machine may be busy, and emulates one.
-func (p *process) slowly(t *testing.T, within time.Duration) int {
+// waitExit gives the exit code of a matrix: the machine may be busy, and emulates one.
+func (p *process) waitExit(t *testing.T, within time.Duration) int {
 	t.Helper()
 	select {
 	case err := <-p.end:
@@ -92,7 +92,7 @@ func (p *process) slowly(t *testing.T, within time.Duration) int {
 	return p.ProcessState.ExitCode()
 }
 
-func (p *process) matrix(t *testing.T) *result.Matrix {
+func (p *process) readMatrix(t *testing.T) *result.Matrix {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(p.out, "matrix.json"))
 	must(t, err)
@@ -101,8 +101,8 @@ func (p *process) matrix(t *testing.T) *result.Matrix {
 	return m
 }
 
-// tested holds that a kernel was, and that its figures agree.
-func tested(t *testing.T, r result.Row) {
+// checkTestedRow holds that a kernel was, and that its figures agree.
+func checkTestedRow(t *testing.T, r result.Row) {
 	t.Helper()
 	if r.Status != result.RowOK || r.Result == nil {
 		t.Fatalf("%s: %s: %s\n%s", r.Kernel, r.Status, r.Reason, strings.Join(r.Console, "\n"))
@@ -122,9 +122,9 @@ func tested(t *testing.T, r result.Row) {
 	}
 }
 
-// unpacked gives a kernel's image, and the folder of its modules, out of a
+// unpackKernel gives a kernel's image, and the folder of its modules, out of a
 // package.
-func unpacked(t *testing.T, spec string) (image, modules string) {
+func unpackKernel(t *testing.T, spec string) (image, modules string) {
 	t.Helper()
 	dir := t.TempDir()
 	for pkg := range strings.SplitSeq(spec, ",") {
@@ -149,8 +149,8 @@ func unpacked(t *testing.T, spec string) (image, modules string) {
 	return image, modules
 }
 
-// damaged is an image that is a kernel by all that can be seen from outside.
-func damaged(t *testing.T, image string) string {
+// damageImage is an image that is a kernel by all that can be seen from outside.
+func damageImage(t *testing.T, image string) string {
 	t.Helper()
 	data, err := os.ReadFile(image)
 	must(t, err)
@@ -162,9 +162,9 @@ func damaged(t *testing.T, image string) string {
 	return path
 }
 
-func TestAKernelIsBootedAndTestedBesideOnesThatCannotBe(t *testing.T) {
-	spec := needKernels(t, canary)[0]
-	image, modules := unpacked(t, spec)
+func TestMatrixBootErrors(t *testing.T) {
+	spec := needKernels(t, canarySeries)[0]
+	image, modules := unpackKernel(t, spec)
 	all := os.DirFS(modules)
 	paths, err := fs.Glob(all, "kernel/net/netfilter/nf_nat.ko*")
 	if err != nil || len(paths) != 1 {
@@ -173,49 +173,49 @@ func TestAKernelIsBootedAndTestedBesideOnesThatCannotBe(t *testing.T) {
 	nat := filepath.Join(modules, paths[0])
 
 	must(t, os.Rename(nat, nat+".aside"))
-	p := startMatrix(t, []string{scenarioFile(t, small), "--modules", modules}, image, spec)
-	if code := p.slowly(t, oneGuest); code != exitUnable {
+	p := startMatrix(t, []string{scenarioFile(t, smallScenario), "--modules", modules}, image, spec)
+	if code := p.waitExit(t, guestDeadline); code != exitUnable {
 		t.Errorf("exit code %d\n%s", code, p.said(t))
 	}
-	rows := p.matrix(t).Rows
+	rows := p.readMatrix(t).Rows
 	if r := rows[0]; r.Status != result.RowError || !strings.HasPrefix(r.Reason, "nf_nat: neither built in nor a module here (CONFIG_NF_NAT)") {
 		t.Errorf("without nf_nat: %+v", r)
 	}
 	if r := rows[1]; r.Status != result.RowOK && strings.Contains(r.Reason, "no answer within") { // a machine that busy
-		p = startMatrix(t, []string{scenarioFile(t, small)}, spec)
-		p.slowly(t, oneGuest)
-		rows[1] = p.matrix(t).Rows[0]
+		p = startMatrix(t, []string{scenarioFile(t, smallScenario)}, spec)
+		p.waitExit(t, guestDeadline)
+		rows[1] = p.readMatrix(t).Rows[0]
 	}
-	tested(t, rows[1])
+	checkTestedRow(t, rows[1])
 
 	must(t, os.Rename(nat+".aside", nat))
-	p = startMatrix(t, []string{scenarioFile(t, small), "--modules", modules}, damaged(t, image))
-	if code := p.slowly(t, oneGuest); code != exitUnable {
+	p = startMatrix(t, []string{scenarioFile(t, smallScenario), "--modules", modules}, damageImage(t, image))
+	if code := p.waitExit(t, guestDeadline); code != exitUnable {
 		t.Errorf("exit code %d\n%s", code, p.said(t))
 	}
-	if r := p.matrix(t).Rows[0]; r.Status != result.RowError || !strings.HasPrefix(r.Reason, "the kernel's image cannot be unpacked: ") || len(r.Console) == 0 {
+	if r := p.readMatrix(t).Rows[0]; r.Status != result.RowError || !strings.HasPrefix(r.Reason, "the kernel's image cannot be unpacked: ") || len(r.Console) == 0 {
 		t.Errorf("damaged: %+v", r)
 	}
 }
 
-func TestAGuestThatPanicsIsARowWithItsConsole(t *testing.T) {
-	spec := needKernels(t, canary)[0]
+func TestMatrixGuestPanics(t *testing.T) {
+	spec := needKernels(t, canarySeries)[0]
 	release, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(spec), "linux-image-"), "_")
 	t.Setenv("SNATLAB_TEST_PANIC_IN", release)
-	p := startMatrixOf(t, hooked(t), []string{scenarioFile(t, small)}, spec)
-	if code := p.slowly(t, oneGuest); code != exitUnable {
+	p := startMatrixBinary(t, hooked(t), []string{scenarioFile(t, smallScenario)}, spec)
+	if code := p.waitExit(t, guestDeadline); code != exitUnable {
 		t.Errorf("exit code %d\n%s", code, p.said(t))
 	}
-	r := p.matrix(t).Rows[0]
+	r := p.readMatrix(t).Rows[0]
 	if r.Status != result.RowError || !strings.HasPrefix(r.Reason, "the kernel panicked: sysrq triggered crash") || !strings.Contains(strings.Join(r.Console, "\n"), "Call Trace:") {
 		t.Errorf("%+v", r)
 	}
 }
 
-func TestAMatrixThatIsInterruptedLeavesNoGuest(t *testing.T) {
-	spec := needKernels(t, canary)[0]
-	p := startMatrix(t, []string{scenarioFile(t, small), "--accel", "tcg"}, spec, spec)
-	for deadline := time.Now().Add(oneGuest); !strings.Contains(p.said(t), "making the router"); time.Sleep(25 * time.Millisecond) {
+func TestMatrixInterrupted(t *testing.T) {
+	spec := needKernels(t, canarySeries)[0]
+	p := startMatrix(t, []string{scenarioFile(t, smallScenario), "--accel", "tcg"}, spec, spec)
+	for deadline := time.Now().Add(guestDeadline); !strings.Contains(p.said(t), "making the router"); time.Sleep(25 * time.Millisecond) {
 		if time.Now().After(deadline) || len(p.end) > 0 {
 			t.Fatalf("no guest runs\n%s", p.said(t))
 		}
@@ -225,7 +225,7 @@ func TestAMatrixThatIsInterruptedLeavesNoGuest(t *testing.T) {
 		t.Errorf("processes %v below %d", below, p.Process.Pid)
 	}
 	p.Process.Signal(unix.SIGINT)
-	if code := p.slowly(t, oneGuest); code != 130 {
+	if code := p.waitExit(t, guestDeadline); code != 130 {
 		t.Errorf("exit code %d\n%s", code, p.said(t))
 	}
 	gone(t, below)
@@ -234,21 +234,21 @@ func TestAMatrixThatIsInterruptedLeavesNoGuest(t *testing.T) {
 	}
 }
 
-func TestEveryKernelIsTestedAndItsRowIsUsedAgain(t *testing.T) {
+func TestMatrixEveryKernel(t *testing.T) {
 	needSuite(t, matrixSuite)
 	specs := needKernels(t)
 	quickstart, err := filepath.Abs("../../scenarios/quickstart.yaml")
 	must(t, err)
 	p := startMatrix(t, []string{quickstart}, specs...)
-	if code := p.slowly(t, time.Hour); code != exitPass && code != exitInconclusive {
+	if code := p.waitExit(t, time.Hour); code != exitPass && code != exitInconclusive {
 		t.Fatalf("exit code %d\n%s", code, p.said(t))
 	}
-	m := p.matrix(t)
+	m := p.readMatrix(t)
 	for i, r := range m.Rows {
 		if r.Spec != specs[i] {
 			t.Errorf("row %d is of %s, and not of %s", i, r.Spec, specs[i])
 		}
-		tested(t, r)
+		checkTestedRow(t, r)
 	}
 	if len(m.Rows) != len(specs) || len(m.Rows) < 5 {
 		t.Errorf("%d rows of %d kernels", len(m.Rows), len(specs))

@@ -41,10 +41,10 @@ var suites = map[string][]func(*testing.T){
 	},
 	// Every kernel of `make kernels`.
 	matrixSuite: {
-		TestAKernelIsBootedAndTestedBesideOnesThatCannotBe,
-		TestAGuestThatPanicsIsARowWithItsConsole,
-		TestAMatrixThatIsInterruptedLeavesNoGuest,
-		TestEveryKernelIsTestedAndItsRowIsUsedAgain,
+		TestMatrixBootErrors,
+		TestMatrixGuestPanics,
+		TestMatrixInterrupted,
+		TestMatrixEveryKernel,
 	},
 }
 

@@ -8,9 +8,9 @@ import (
 	"snatlab/harness/kernel/kerneltest"
 )
 
-func TestWhatIsNoKernelIsCalledWhatItIs(t *testing.T) {
+func TestImageErrors(t *testing.T) {
 	changed := func(change func(image []byte)) string {
-		image := kerneltest.BzImage(aRelease)
+		image := kerneltest.BzImage(testRelease)
 		change(image)
 		return string(image)
 	}
@@ -24,8 +24,8 @@ func TestWhatIsNoKernelIsCalledWhatItIs(t *testing.T) {
 		{"zboot", "MZ\x00\x00zimg", none + "it is an EFI zboot image, as other architectures have: " + bzImageOf},
 		{"gzip", "\x1f\x8b", none + "it is compressed by gzip, as kernels for arm64 are: " + bzImageOf},
 		{"32 bits", changed(func(i []byte) { i[xloadFlags] = 0 }), "a kernel for x86 of 32 bits, or older than 3.8: snatlab boots those for x86-64"},
-		{"half", string(kerneltest.BzImage(aRelease)[:1200]), "a truncated kernel: 1200 of its 1536 bytes"},
-		{"only a header", string(kerneltest.BzImage(aRelease)[:headerEnd]), "a truncated kernel: 568 of its 1536 bytes"},
+		{"half", string(kerneltest.BzImage(testRelease)[:1200]), "a truncated kernel: 1200 of its 1536 bytes"},
+		{"only a header", string(kerneltest.BzImage(testRelease)[:headerEnd]), "a truncated kernel: 568 of its 1536 bytes"},
 		{"a huge one", changed(func(i []byte) { binary.LittleEndian.PutUint32(i[systemSize:], 1<<32-1) }), "a truncated kernel: 1536 of its 68719477744 bytes"},
 		{"no release", changed(func(i []byte) { i[kernelVersion] = 0 }), "a damaged kernel: its header names no release"},
 		{"a release elsewhere", changed(func(i []byte) { i[kernelVersion+1] = 0xff }), "a damaged kernel: its header names no release"},

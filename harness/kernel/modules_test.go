@@ -11,16 +11,16 @@ import (
 )
 
 // installedModules makes modules of their names and what is in their .modinfo.
-func modulesOf(all map[string]string) moduleSet {
-	m := moduleSet{release: aRelease}
+func makeModules(all map[string]string) moduleSet {
+	m := moduleSet{release: testRelease}
 	for name, entries := range all {
-		m.addModule(moduleInMemory("kernel/net/"+name, ko(strings.Split("vermagic="+aRelease+" SMP|"+entries, "|")...)))
+		m.addModule(moduleInMemory("kernel/net/"+name, makeModule(strings.Split("vermagic="+testRelease+" SMP|"+entries, "|")...)))
 	}
 	return m
 }
 
-func TestModulesComeAfterWhatTheyDependOn(t *testing.T) {
-	m := modulesOf(map[string]string{
+func TestLoadOrder(t *testing.T) {
+	m := makeModules(map[string]string{
 		"nft-nat.ko":        "depends=nf-tables,nf_nat",
 		"nf_tables.ko":      "depends=nfnetlink|softdep=post: nft_late pre: libcrc32c gone",
 		"nf_nat.ko":         "depends=nf_conntrack",
@@ -39,7 +39,7 @@ func TestModulesComeAfterWhatTheyDependOn(t *testing.T) {
 		{"circle", "circle"},
 		{"", ""},
 	} {
-		order, err := m.loadOrder(aRelease, strings.Fields(c.wanted))
+		order, err := m.loadOrder(testRelease, strings.Fields(c.wanted))
 		var names []string
 		for _, m := range order {
 			names = append(names, m.name)
@@ -50,16 +50,16 @@ func TestModulesComeAfterWhatTheyDependOn(t *testing.T) {
 	}
 }
 
-func TestAModuleThatIsMissingIsNamed(t *testing.T) {
-	m := modulesOf(map[string]string{
+func TestLoadOrderErrors(t *testing.T) {
+	m := makeModules(map[string]string{
 		"nft_masq.ko": "depends=nf_nat",
 		"odd.ko":      "depends=odder",
 		"old.ko":      "",
 	})
 	m.addModule(moduleInMemory("kernel/net/text.ko", []byte("no module at all")))
-	m.addModule(moduleInMemory("kernel/net/other.ko", ko("vermagic=6.1.0-57-amd64 SMP")))
+	m.addModule(moduleInMemory("kernel/net/other.ko", makeModule("vermagic=6.1.0-57-amd64 SMP")))
 	m.addModule(moduleInMemory("kernel/net/bad.ko.xz", []byte(xzHello[:40])))
-	m.addModule(moduleInMemory("kernel/net/arm.ko", bytes.Replace(ko(""), []byte{62, 0, 1, 0}, []byte{183, 0, 1, 0}, 1)))
+	m.addModule(moduleInMemory("kernel/net/arm.ko", bytes.Replace(makeModule(""), []byte{62, 0, 1, 0}, []byte{183, 0, 1, 0}, 1)))
 	m.addModule(skippedModule("kernel/drivers/gpu/amd.ko"))
 	listed := m
 	listed.addBuiltin(nil)
@@ -77,7 +77,7 @@ func TestAModuleThatIsMissingIsNamed(t *testing.T) {
 		{m, "other", `module other (kernel/net/other.ko): built for "6.1.0-57-amd64", and the kernel is 6.1.0-56-cloud-amd64`},
 		{m, "amd", "module amd (kernel/drivers/gpu/amd.ko): of a folder that is not read of packages"},
 	} {
-		_, err := c.loadOrder(aRelease, []string{c.wanted})
+		_, err := c.loadOrder(testRelease, []string{c.wanted})
 		if err == nil && c.want == "" {
 			continue
 		}
@@ -87,7 +87,7 @@ func TestAModuleThatIsMissingIsNamed(t *testing.T) {
 	}
 }
 
-func TestWhatDKMSBuiltComesBeforeTheKernelsOwn(t *testing.T) {
+func TestAddModule(t *testing.T) {
 	var m moduleSet
 	for _, path := range []string{"extra/veth.ko", "kernel/drivers/net/veth.ko.xz", "updates/dkms/bridge.ko", "kernel/net/bridge.ko", "kernel/net/notes.txt", "kernel/net/.ko", "kernel/net/x.ko.bz2"} {
 		m.addModule(skippedModule(path))
@@ -97,9 +97,9 @@ func TestWhatDKMSBuiltComesBeforeTheKernelsOwn(t *testing.T) {
 	}
 }
 
-func TestAnInitramfsHasInitModulesAndFiles(t *testing.T) {
-	m := modulesOf(map[string]string{"veth.ko": "", "nf-nat.ko": "depends=veth"})
-	k := &Kernel{Release: aRelease, modules: m}
+func TestWriteInitramfs(t *testing.T) {
+	m := makeModules(map[string]string{"veth.ko": "", "nf-nat.ko": "depends=veth"})
+	k := &Kernel{Release: testRelease, modules: m}
 	pack := func() []byte {
 		var b bytes.Buffer
 		err := k.WriteInitramfs(&b, strings.NewReader("init"), []string{"nf_nat"}, map[string][]byte{"scenario.yaml": []byte("name: x\n"), "/etc/deep/empty": nil})
@@ -143,7 +143,7 @@ func TestAnInitramfsHasInitModulesAndFiles(t *testing.T) {
 		t.Error(err)
 	}
 	err = k.WriteInitramfs(io.Discard, strings.NewReader(""), RequiredModules, nil)
-	if want := "kernel " + aRelease + ": bridge: neither built in nor a module here (CONFIG_BRIDGE)"; err == nil || err.Error() != want {
+	if want := "kernel " + testRelease + ": bridge: neither built in nor a module here (CONFIG_BRIDGE)"; err == nil || err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
 	}
 }

@@ -12,10 +12,10 @@ import (
 	"snatlab/harness/kernel/kerneltest"
 )
 
-// part are the files of a kernel whose paths have a word in them, or have not.
-func part(word string, with bool) kerneltest.FileTree {
+// partOfKernel are the files of a kernel whose paths have a word in them, or have not.
+func partOfKernel(word string, with bool) kerneltest.FileTree {
 	f := kerneltest.FileTree{}
-	for path, content := range whole(aRelease) {
+	for path, content := range wholeKernel(testRelease) {
 		if strings.Contains(path, word) == with {
 			f[path] = content
 		}
@@ -23,26 +23,26 @@ func part(word string, with bool) kerneltest.FileTree {
 	return f
 }
 
-// apart are the files of Fedora, and of Debian since 6.19: the image is where the
+// splitKernel are the files of Fedora, and of Debian since 6.19: the image is where the
 // modules are.
-func apart() (image, modules kerneltest.FileTree) {
-	return kerneltest.FileTree{"./usr/lib/modules/" + aRelease + "/vmlinuz": string(kerneltest.BzImage(aRelease))}, part("vmlinuz", false)
+func splitKernel() (image, modules kerneltest.FileTree) {
+	return kerneltest.FileTree{"./usr/lib/modules/" + testRelease + "/vmlinuz": string(kerneltest.BzImage(testRelease))}, partOfKernel("vmlinuz", false)
 }
 
-func TestAKernelIsReadOutOfItsPackages(t *testing.T) {
-	image, modules := apart()
+func TestReadPackages(t *testing.T) {
+	image, modules := splitKernel()
 	both := maps.Clone(modules)
 	maps.Copy(both, image)
 	deb := func(suffix string, f kerneltest.FileTree) string {
-		return save(t, "linux.deb", deb{suffix: suffix, files: f}.bytes(t))
+		return saveFile(t, "linux.deb", debPackage{suffix: suffix, files: f}.encode(t))
 	}
 	rpm := func(suffix string, f kerneltest.FileTree) string {
-		return save(t, "kernel.rpm", rpm{suffix: suffix, files: f}.bytes(t))
+		return saveFile(t, "kernel.rpm", rpmPackage{suffix: suffix, files: f}.encode(t))
 	}
 	for name, spec := range map[string]string{
-		"deb":             deb("", whole(aRelease)),
-		"deb, gzip":       deb(".gz", whole(aRelease)),
-		"deb, zstd":       deb(".zst", whole(aRelease)),
+		"deb":             deb("", wholeKernel(testRelease)),
+		"deb, gzip":       deb(".gz", wholeKernel(testRelease)),
+		"deb, zstd":       deb(".zst", wholeKernel(testRelease)),
 		"two debs":        deb(".gz", modules) + "," + deb(".zst", image),
 		"with a meta deb": deb("", kerneltest.FileTree{"./usr/share/doc/linux/copyright": "GPL"}) + "," + deb("", both),
 		"rpm":             rpm("", both),
@@ -54,7 +54,7 @@ func TestAKernelIsReadOutOfItsPackages(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		if k.Release != aRelease || !bytes.Equal(k.Image(), kerneltest.BzImage(aRelease)) || !k.modules.builtin["stp"] {
+		if k.Release != testRelease || !bytes.Equal(k.Image(), kerneltest.BzImage(testRelease)) || !k.modules.builtin["stp"] {
 			t.Errorf("%s: kernel %s with %d bytes, built in %v", name, k.Release, len(k.Image()), k.modules.builtin)
 		}
 		order, err := k.modules.loadOrder(k.Release, []string{"nf_nat", "veth"})
@@ -68,14 +68,14 @@ func TestAKernelIsReadOutOfItsPackages(t *testing.T) {
 	}
 }
 
-func TestWhatIsWrongWithPackagesIsSaid(t *testing.T) {
-	image, modules := apart()
-	good := deb{suffix: ".gz", files: whole(aRelease)}.bytes(t)
+func TestPackageErrors(t *testing.T) {
+	image, modules := splitKernel()
+	good := debPackage{suffix: ".gz", files: wholeKernel(testRelease)}.encode(t)
 	dataAt := bytes.Index(good, []byte("data.tar.gz"))
-	fedora := rpm{suffix: ".gz", files: image}.bytes(t)
+	fedora := rpmPackage{suffix: ".gz", files: image}.encode(t)
 	flipped := bytes.Clone(good)
 	flipped[len(flipped)-40] ^= 0xff
-	lib := "./lib/modules/" + aRelease + "/"
+	lib := "./lib/modules/" + testRelease + "/"
 	for _, c := range []struct {
 		name     string
 		packages [][]byte
@@ -88,29 +88,29 @@ func TestWhatIsWrongWithPackagesIsSaid(t *testing.T) {
 		{"no archive of ar", [][]byte{append([]byte(arMagic), strings.Repeat("deb ", 30)...)}, "one.deb: a damaged package: no archive of ar at byte 8"},
 		{"damaged", [][]byte{flipped}, "one.deb: a damaged package: "},
 		{"bzip2", [][]byte{bytes.Replace(good, []byte("data.tar.gz "), []byte("data.tar.bz2"), 1)}, `one.deb: "data.tar.bz2" is compressed in a way that is not read here (xz, zst, gz are)`},
-		{"arm64", [][]byte{deb{arch: "arm64", files: whole(aRelease)}.bytes(t)}, `one.deb: a package for "arm64": snatlab boots kernels for amd64`},
-		{"rpm of aarch64", [][]byte{rpm{arch: "aarch64", files: image}.bytes(t)}, `one.deb: a package for "aarch64": snatlab boots kernels for amd64`},
+		{"arm64", [][]byte{debPackage{arch: "arm64", files: wholeKernel(testRelease)}.encode(t)}, `one.deb: a package for "arm64": snatlab boots kernels for amd64`},
+		{"rpm of aarch64", [][]byte{rpmPackage{arch: "aarch64", files: image}.encode(t)}, `one.deb: a package for "aarch64": snatlab boots kernels for amd64`},
 		{"truncated rpm", [][]byte{fedora[:len(fedora)-50]}, "one.deb: a truncated package: unexpected EOF"},
 		{"rpm without headers", [][]byte{fedora[:100]}, "one.deb: a truncated package: unexpected EOF"},
 		{"rpm with another header", [][]byte{bytes.ReplaceAll(fedora, []byte("\x8e\xad\xe8"), []byte("\x8e\xad\xe9"))}, "one.deb: a damaged package: no header of rpm where one should be"},
-		{"meta", [][]byte{deb{depends: "linux-image-6.1.0-56-cloud-amd64 (= 6.1.192-2), kmod | linux-odd", files: kerneltest.FileTree{"./usr/share/doc/x": ""}}.bytes(t)},
+		{"meta", [][]byte{debPackage{depends: "linux-image-6.1.0-56-cloud-amd64 (= 6.1.192-2), kmod | linux-odd", files: kerneltest.FileTree{"./usr/share/doc/x": ""}}.encode(t)},
 			"no kernel in it (it depends on linux-image-6.1.0-56-cloud-amd64, linux-odd)"},
-		{"no kernel, nor a hint", [][]byte{deb{files: kerneltest.FileTree{"./bin/ls": ""}}.bytes(t)}, "no kernel in it"},
-		{"image alone", [][]byte{rpm{files: image}.bytes(t)},
-			"kernel " + aRelease + " and no modules: name the package with its modules as well, joined by a comma (it depends on kernel-modules-core-uname-r)"},
-		{"modules alone", [][]byte{deb{files: modules}.bytes(t)}, "modules of " + aRelease + " and no kernel: name the package with the kernel as well, joined by a comma"},
-		{"two kernels", [][]byte{good, deb{files: whole("6.1.0-57-amd64")}.bytes(t)}, `two.deb: "./boot/vmlinuz-6.1.0-57-amd64": a second kernel, "6.1.0-57-amd64", after "` + aRelease + `": give a SPEC for each`},
-		{"modules of another", [][]byte{deb{files: image}.bytes(t), deb{files: kerneltest.FileTree{"lib/modules/6.1.0-57-amd64/kernel/net/ipv4/x.ko": ""}}.bytes(t)},
-			"the kernel is " + aRelease + " and its modules are of 6.1.0-57-amd64: they belong to different kernels"},
-		{"modules of two", [][]byte{good, deb{files: kerneltest.FileTree{"lib/modules/6.1.0-57-amd64/kernel/net/ipv4/x.ko": ""}}.bytes(t)},
-			`two.deb: "lib/modules/6.1.0-57-amd64/kernel/net/ipv4/x.ko": modules of "6.1.0-57-amd64" next to some of "` + aRelease + `": they belong to different kernels`},
-		{"not a kernel", [][]byte{deb{files: kerneltest.FileTree{"./boot/vmlinuz-6": "\x7fELF", lib + "kernel/net/x.ko": ""}}.bytes(t)},
+		{"no kernel, nor a hint", [][]byte{debPackage{files: kerneltest.FileTree{"./bin/ls": ""}}.encode(t)}, "no kernel in it"},
+		{"image alone", [][]byte{rpmPackage{files: image}.encode(t)},
+			"kernel " + testRelease + " and no modules: name the package with its modules as well, joined by a comma (it depends on kernel-modules-core-uname-r)"},
+		{"modules alone", [][]byte{debPackage{files: modules}.encode(t)}, "modules of " + testRelease + " and no kernel: name the package with the kernel as well, joined by a comma"},
+		{"two kernels", [][]byte{good, debPackage{files: wholeKernel("6.1.0-57-amd64")}.encode(t)}, `two.deb: "./boot/vmlinuz-6.1.0-57-amd64": a second kernel, "6.1.0-57-amd64", after "` + testRelease + `": give a SPEC for each`},
+		{"modules of another", [][]byte{debPackage{files: image}.encode(t), debPackage{files: kerneltest.FileTree{"lib/modules/6.1.0-57-amd64/kernel/net/ipv4/x.ko": ""}}.encode(t)},
+			"the kernel is " + testRelease + " and its modules are of 6.1.0-57-amd64: they belong to different kernels"},
+		{"modules of two", [][]byte{good, debPackage{files: kerneltest.FileTree{"lib/modules/6.1.0-57-amd64/kernel/net/ipv4/x.ko": ""}}.encode(t)},
+			`two.deb: "lib/modules/6.1.0-57-amd64/kernel/net/ipv4/x.ko": modules of "6.1.0-57-amd64" next to some of "` + testRelease + `": they belong to different kernels`},
+		{"not a kernel", [][]byte{debPackage{files: kerneltest.FileTree{"./boot/vmlinuz-6": "\x7fELF", lib + "kernel/net/x.ko": ""}}.encode(t)},
 			"not a kernel that can be booted here: it is an ELF file, as vmlinux is: give its bzImage (arch/x86/boot/bzImage of the build, vmlinuz of a distribution)"},
-		{"a release that is none", [][]byte{deb{files: kerneltest.FileTree{"./boot/vmlinuz-\x1b[2J": "", lib + "kernel/net/x.ko": ""}}.bytes(t)}, "not a kernel that can be booted here: the file is empty"},
+		{"a release that is none", [][]byte{debPackage{files: kerneltest.FileTree{"./boot/vmlinuz-\x1b[2J": "", lib + "kernel/net/x.ko": ""}}.encode(t)}, "not a kernel that can be booted here: the file is empty"},
 	} {
 		var spec []string
 		for i, data := range c.packages {
-			spec = append(spec, save(t, []string{"one.deb", "two.deb"}[i], data))
+			spec = append(spec, saveFile(t, []string{"one.deb", "two.deb"}[i], data))
 		}
 		_, err := ReadSpec(t.Context(), strings.Join(spec, ","), "")
 		if err == nil || !strings.HasPrefix(err.Error(), `kernel "`+strings.Join(spec, ",")+`": `+c.want) {
@@ -119,12 +119,12 @@ func TestWhatIsWrongWithPackagesIsSaid(t *testing.T) {
 	}
 }
 
-func TestReadingAPackageEndsWithItsContext(t *testing.T) {
+func TestPackagesContext(t *testing.T) {
 	gone := errors.New("gone")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(gone)
-	for _, data := range [][]byte{deb{files: whole(aRelease)}.bytes(t), rpm{files: whole(aRelease)}.bytes(t)} {
-		path := save(t, "a", data)
+	for _, data := range [][]byte{debPackage{files: wholeKernel(testRelease)}.encode(t), rpmPackage{files: wholeKernel(testRelease)}.encode(t)} {
+		path := saveFile(t, "a", data)
 		if _, err := ReadSpec(ctx, path, ""); !errors.Is(err, gone) {
 			t.Error(err)
 		}
@@ -138,7 +138,7 @@ func TestReadingAPackageEndsWithItsContext(t *testing.T) {
 const xzHello = "\xfd7zXZ\x00\x00\x04\xe6\xd6\xb4\x46\x02\x00\x21\x01\x16\x00\x00\x00\x74\x2f\xe5\xa3\x01\x00\x04hello\x00\x00\x00\x00" +
 	"\xb1\x37\xb9\xdb\xe5\xda\x1e\x9b\x00\x01\x1d\x05\xb8\x2d\x80\xaf\x1f\xb6\xf3\x7d\x01\x00\x00\x00\x00\x04YZ"
 
-func TestEachCompressionIsUndone(t *testing.T) {
+func TestDecompress(t *testing.T) {
 	for _, packed := range []string{"hello", xzHello, string(compress(t, ".gz", []byte("hello"))), string(compress(t, ".zst", []byte("hello")))} {
 		plain, err := decompress(strings.NewReader(packed))
 		if err != nil {

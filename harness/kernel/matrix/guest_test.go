@@ -10,7 +10,7 @@ import (
 	"snatlab/harness/scenario"
 )
 
-func TestAGuestRunsInNamespacesWithNFTables(t *testing.T) {
+func TestAdaptToGuest(t *testing.T) {
 	s, err := scenario.Parse("s.yaml", []byte("name: s\ndriver: netns\nnat: iptables\narms: [{name: masquerade}]\n"))
 	if err != nil {
 		t.Fatal(err)
@@ -28,7 +28,7 @@ func TestAGuestRunsInNamespacesWithNFTables(t *testing.T) {
 }
 
 // What a guest sends is input from outside.
-func TestDecode(t *testing.T) {
+func TestDecodeResult(t *testing.T) {
 	_, err := decodeResult(vm.GuestOutput{Result: []byte(`{"schema": "something else"}`), Console: []string{"the end"}})
 	if want := (&vm.GuestError{Reason: "the guest's result: schema something else; this snatlab reads snatlab.result/v1", Console: []string{"the end"}}); !reflect.DeepEqual(err, error(want)) {
 		t.Errorf("got %v", err)

@@ -25,8 +25,8 @@ func builtTree(t *testing.T, release string) string {
 	return kerneltest.BuiltTree(t, release, kernel.RequiredModules)
 }
 
-// lab is the edge of a matrix: guests that nobody boots.
-type lab struct {
+// fakeGuests is the edge of a matrix: guests that nobody boots.
+type fakeGuests struct {
 	mu     sync.Mutex
 	booted []string // release and requests
 	boot   func(release string, requests int) (*result.Result, error)
@@ -34,7 +34,7 @@ type lab struct {
 	notes  []string
 }
 
-func (l *lab) matrix(t *testing.T, specs ...string) *Runner {
+func (l *fakeGuests) newRunner(t *testing.T, specs ...string) *Runner {
 	s := scenario.Default()
 	s.Name, s.Arms = "test", []scenario.Arm{{Name: "masquerade"}}
 	if err := AdaptToGuest(&s); err != nil {
@@ -50,7 +50,7 @@ func (l *lab) matrix(t *testing.T, specs ...string) *Runner {
 			r, err := l.boot(k.Release, s.Load.Requests)
 			return r, vm.TCG, err
 		},
-		Watch: func(string) RunWatcher { return silent{} },
+		Watch: func(string) RunWatcher { return silentWatcher{} },
 		Note: func(kernel, text string) {
 			l.mu.Lock()
 			defer l.mu.Unlock()
@@ -65,29 +65,29 @@ func (l *lab) matrix(t *testing.T, specs ...string) *Runner {
 	}
 }
 
-type silent struct{}
+type silentWatcher struct{}
 
-func (silent) Say(string)                           {}
-func (silent) Start(int, int, string)               {}
-func (silent) Done(int, int, string, *result.Trial) {}
+func (silentWatcher) Say(string)                           {}
+func (silentWatcher) Start(int, int, string)               {}
+func (silentWatcher) Done(int, int, string, *result.Trial) {}
 
-func passes(release string, _ int) (*result.Result, error) {
+func passingResult(release string, _ int) (*result.Result, error) {
 	return &result.Result{ID: "of " + release, Verdict: result.Pass}, nil
 }
 
-func TestAKernelThatCannotBeTestedKeepsNoneOfTheOthersFromIt(t *testing.T) {
-	l := &lab{boot: func(release string, requests int) (*result.Result, error) {
+func TestRunRowErrors(t *testing.T) {
+	l := &fakeGuests{boot: func(release string, requests int) (*result.Result, error) {
 		if release == "6.1.0-crashes" {
 			return nil, &vm.GuestError{Reason: "the kernel panicked: sysrq triggered crash", Console: []string{"[ 2.8] Kernel panic"}}
 		}
-		return passes(release, requests)
+		return passingResult(release, requests)
 	}}
 	nowhere := filepath.Join(t.TempDir(), "vmlinuz")
 	if err := os.WriteFile(nowhere, []byte("no kernel"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	crashes, fine := builtTree(t, "6.1.0-crashes"), builtTree(t, "6.12.0-fine")
-	m, err := l.matrix(t, nowhere, crashes, fine).Run(t.Context())
+	m, err := l.newRunner(t, nowhere, crashes, fine).Run(t.Context())
 	if err != nil || len(m.Rows) != 3 {
 		t.Fatalf("%d rows, %v", len(m.Rows), err)
 	}
@@ -106,7 +106,7 @@ func TestAKernelThatCannotBeTestedKeepsNoneOfTheOthersFromIt(t *testing.T) {
 	}
 }
 
-func TestABaselineWithoutTheRaceIsTriedAgainWithMoreRequests(t *testing.T) {
+func TestRunAttempts(t *testing.T) {
 	inconclusive := func(hits ...int) *result.Result {
 		r := &result.Result{Verdict: result.Inconclusive, Arms: []result.Arm{{Name: "masquerade"}}}
 		for _, n := range hits {
@@ -132,13 +132,13 @@ func TestABaselineWithoutTheRaceIsTriedAgainWithMoreRequests(t *testing.T) {
 		"not in each trial":                            {500, inconclusive(0, 90), []string{"6.1.0 300", "6.1.0 600"}},
 	} {
 		t.Run(claim, func(t *testing.T) {
-			l := &lab{boot: func(release string, requests int) (*result.Result, error) {
+			l := &fakeGuests{boot: func(release string, requests int) (*result.Result, error) {
 				if requests >= c.from {
-					return passes(release, requests)
+					return passingResult(release, requests)
 				}
 				return c.seen, nil
 			}}
-			m, err := l.matrix(t, builtTree(t, "6.1.0")).Run(t.Context())
+			m, err := l.newRunner(t, builtTree(t, "6.1.0")).Run(t.Context())
 			if err != nil || !slices.Equal(l.booted, c.want) || m.Rows[0].Attempts != len(c.want) || m.Rows[0].Status != result.RowOK {
 				t.Errorf("booted %q, %+v, %v", l.booted, m.Rows, err)
 			}
@@ -148,14 +148,14 @@ func TestABaselineWithoutTheRaceIsTriedAgainWithMoreRequests(t *testing.T) {
 
 // A later attempt asks the same question for longer: what it cannot answer, an
 // earlier one has.
-func TestALaterAttemptThatFailsTakesNothingAway(t *testing.T) {
-	l := &lab{boot: func(_ string, requests int) (*result.Result, error) {
+func TestRunLaterAttemptFails(t *testing.T) {
+	l := &fakeGuests{boot: func(_ string, requests int) (*result.Result, error) {
 		if requests > 300 {
 			return nil, &vm.GuestError{Reason: "the guest was not done after 10m0s (--timeout)"}
 		}
 		return &result.Result{ID: "first", Verdict: result.Inconclusive}, nil
 	}}
-	x := l.matrix(t, builtTree(t, "6.1.0"))
+	x := l.newRunner(t, builtTree(t, "6.1.0"))
 	x.Cache = &Cache{Dir: t.TempDir()}
 	m, err := x.Run(t.Context())
 	if err != nil || m.Rows[0].Status != result.RowOK || m.Rows[0].Result.ID != "first" || m.Rows[0].Attempts != 2 {
@@ -172,20 +172,20 @@ func TestALaterAttemptThatFailsTakesNothingAway(t *testing.T) {
 	}
 }
 
-func TestRowsThatAreDoneAreNotDoneAgain(t *testing.T) {
+func TestRunReusesRows(t *testing.T) {
 	cache := &Cache{Dir: filepath.Join(t.TempDir(), "rows")}
 	broken := true
-	l := &lab{boot: func(release string, requests int) (*result.Result, error) {
+	l := &fakeGuests{boot: func(release string, requests int) (*result.Result, error) {
 		if broken && release == "6.12.0" {
 			return nil, &vm.GuestError{Reason: "the guest said nothing for 1m0s"}
 		}
-		return passes(release, requests)
+		return passingResult(release, requests)
 	}}
 	old, young := builtTree(t, "6.1.0"), builtTree(t, "6.12.0")
 	run := func(change func(*Runner), want ...string) *result.Matrix {
 		t.Helper()
 		l.booted, l.kept = nil, nil
-		x := l.matrix(t, old, young)
+		x := l.newRunner(t, old, young)
 		x.Cache = cache
 		if change != nil {
 			change(x)
@@ -217,7 +217,7 @@ func TestRowsThatAreDoneAreNotDoneAgain(t *testing.T) {
 	run(nil, "6.1.0 300", "6.12.0 300")
 }
 
-func TestOldRowsAreDropped(t *testing.T) {
+func TestRemoveOldRows(t *testing.T) {
 	c := &Cache{Dir: t.TempDir()}
 	for _, name := range []string{"old", "young"} {
 		if err := c.storeRow(&result.Row{Digest: name, Status: result.RowOK, Result: new(result.Result)}); err != nil {
@@ -234,24 +234,24 @@ func TestOldRowsAreDropped(t *testing.T) {
 	}
 }
 
-func TestAnInterruptedMatrixHasWhatWasDone(t *testing.T) {
+func TestRunInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
-	l := &lab{boot: func(release string, requests int) (*result.Result, error) {
+	l := &fakeGuests{boot: func(release string, requests int) (*result.Result, error) {
 		if release == "6.12.0" {
 			cancel(errors.New("interrupted by SIGINT"))
 			return nil, context.Cause(ctx)
 		}
-		return passes(release, requests)
+		return passingResult(release, requests)
 	}}
-	m, err := l.matrix(t, builtTree(t, "6.1.0"), builtTree(t, "6.12.0"), builtTree(t, "7.3.0")).Run(ctx)
+	m, err := l.newRunner(t, builtTree(t, "6.1.0"), builtTree(t, "6.12.0"), builtTree(t, "7.3.0")).Run(ctx)
 	if err == nil || err.Error() != "interrupted by SIGINT" || m.Incomplete != err.Error() || len(m.Rows) != 1 || m.Rows[0].Kernel != "6.1.0" {
 		t.Errorf("%+v, %v", m, err)
 	}
 }
 
-func TestAResultThatCannotBeKeptIsAnErrorAndARowAllTheSame(t *testing.T) {
-	l := &lab{boot: passes}
-	x := l.matrix(t, builtTree(t, "6.1.0"), builtTree(t, "6.12.0"))
+func TestRunKeepFails(t *testing.T) {
+	l := &fakeGuests{boot: passingResult}
+	x := l.newRunner(t, builtTree(t, "6.1.0"), builtTree(t, "6.12.0"))
 	x.Keep = func(r *result.Result) error {
 		if r.ID == "of 6.1.0" {
 			return errors.New("the disk is full")
@@ -268,18 +268,18 @@ func TestAResultThatCannotBeKeptIsAnErrorAndARowAllTheSame(t *testing.T) {
 	}
 }
 
-func TestKernelsAtATimeAreInTheOrderGiven(t *testing.T) {
+func TestRunJobsKeepOrder(t *testing.T) {
 	both := make(chan struct{})
 	var first sync.Once
-	l := &lab{boot: func(release string, requests int) (*result.Result, error) {
+	l := &fakeGuests{boot: func(release string, requests int) (*result.Result, error) {
 		if release == "6.1.0" {
 			<-both
 		} else {
 			first.Do(func() { close(both) })
 		}
-		return passes(release, requests)
+		return passingResult(release, requests)
 	}}
-	x := l.matrix(t, builtTree(t, "6.1.0"), builtTree(t, "6.12.0"), builtTree(t, "7.3.0"))
+	x := l.newRunner(t, builtTree(t, "6.1.0"), builtTree(t, "6.12.0"), builtTree(t, "7.3.0"))
 	x.Jobs = 2
 	m, err := x.Run(t.Context())
 	if err != nil || len(m.Rows) != 3 || m.Rows[0].Kernel != "6.1.0" || m.Rows[1].Kernel != "6.12.0" || m.Rows[2].Kernel != "7.3.0" {

@@ -8,21 +8,21 @@ import (
 	"snatlab/harness/result"
 )
 
-// told is a Watcher that writes down what it is told.
-type told []string
+// recordingWatcher is a Watcher that writes down what it is told.
+type recordingWatcher []string
 
-func (l *told) Say(phase string) { *l = append(*l, phase) }
+func (l *recordingWatcher) Say(phase string) { *l = append(*l, phase) }
 
-func (l *told) Start(round, rounds int, arm string) {
+func (l *recordingWatcher) Start(round, rounds int, arm string) {
 	*l = append(*l, fmt.Sprintf("start %d/%d %s", round, rounds, arm))
 }
 
-func (l *told) Done(round, rounds int, arm string, t *result.Trial) {
+func (l *recordingWatcher) Done(round, rounds int, arm string, t *result.Trial) {
 	*l = append(*l, fmt.Sprintf("done %d/%d %s: %d of %d", round, rounds, arm, t.Failed, t.Requests))
 }
 
-func TestReporterIsRelayed(t *testing.T) {
-	var watch told
+func TestRelayProgress(t *testing.T) {
+	var watch recordingWatcher
 	guest := guestReporter(func(report []byte) {
 		if err := relayProgress(report, &watch); err != nil {
 			t.Error(err)

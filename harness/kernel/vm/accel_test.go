@@ -10,7 +10,7 @@ import (
 // KVM can be there and hang: it is believed when a guest has greeted under it,
 // given up when one greets that did not before, and asked again after a kernel
 // that greets nowhere.
-func TestKVMIsBelievedWhenAGuestHasGreeted(t *testing.T) {
+func TestAccelChoice(t *testing.T) {
 	fault := errors.New("the guest said nothing for 10s")
 	for claim, c := range map[string]struct {
 		greets map[string]bool // by accel
@@ -44,7 +44,7 @@ func TestKVMIsBelievedWhenAGuestHasGreeted(t *testing.T) {
 	}
 }
 
-func TestWithoutKVMThereIsEmulation(t *testing.T) {
+func TestAccelWithoutKVM(t *testing.T) {
 	v := &accelChoice{opens: func() bool { return false }}
 	o, err := v.bootGuest(t.Context(), func(accel string, _ time.Duration, _ func()) (GuestOutput, error) {
 		return GuestOutput{Accel: accel}, nil

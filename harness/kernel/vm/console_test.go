@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestAConsoleSaysWhatTheKernelCouldNotGetOver(t *testing.T) {
+func TestConsoleExplainEnd(t *testing.T) {
 	for _, c := range []struct{ said, want string }{
 		{"Linux version 6.1.0\n[    0.1] Run /init as init process\n", "it ended"},
 		{"[    2.8] Kernel panic - not syncing: sysrq triggered crash\r\n[    2.9] CPU: 1\r\n", "the kernel panicked: sysrq triggered crash"},
@@ -34,7 +34,7 @@ func TestAConsoleSaysWhatTheKernelCouldNotGetOver(t *testing.T) {
 	}
 }
 
-func TestAConsoleKeepsItsEnd(t *testing.T) {
+func TestConsoleLastLines(t *testing.T) {
 	out := newConsole()
 	for i := range 1000 {
 		fmt.Fprintf(out, "line %d %s\n", i, strings.Repeat("x", 10_000))
@@ -46,7 +46,7 @@ func TestAConsoleKeepsItsEnd(t *testing.T) {
 	}
 }
 
-func TestAMachineThatHaltedIsNotWaitedFor(t *testing.T) {
+func TestConsoleHalted(t *testing.T) {
 	out := newConsole()
 	fmt.Fprint(out, "Decoding failed\n\n -- System halted")
 	select {

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-func frameOf(t testing.TB, k frameKind, payload string) []byte {
+func encodeFrame(t testing.TB, k frameKind, payload string) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	if err := writeFrame(&b, k, []byte(payload)); err != nil {
@@ -17,14 +17,14 @@ func frameOf(t testing.TB, k frameKind, payload string) []byte {
 	return b.Bytes()
 }
 
-func TestAFrameIsReadAsItWasWritten(t *testing.T) {
+func TestFrameRoundTrip(t *testing.T) {
 	var stream bytes.Buffer
 	said := []struct {
 		k       frameKind
 		payload string
 	}{{frameHello, `{"protocol":1}`}, {frameAlive, ""}, {frameProgress, strings.Repeat("p", 100_000)}, {frameResult, "{}"}}
 	for _, s := range said {
-		stream.Write(frameOf(t, s.k, s.payload))
+		stream.Write(encodeFrame(t, s.k, s.payload))
 	}
 	for _, s := range said {
 		k, payload, err := readFrame(&stream)
@@ -37,8 +37,8 @@ func TestAFrameIsReadAsItWasWritten(t *testing.T) {
 	}
 }
 
-func TestWhatIsNotAWholeFrameIsAnError(t *testing.T) {
-	whole := frameOf(t, frameFailure, "no nf_nat")
+func TestReadFrameErrors(t *testing.T) {
+	whole := encodeFrame(t, frameFailure, "no nf_nat")
 	change := func(at int) string {
 		b := bytes.Clone(whole)
 		b[at] ^= 1
@@ -60,7 +60,7 @@ func TestWhatIsNotAWholeFrameIsAnError(t *testing.T) {
 	}
 }
 
-func TestAFrameThatNobodyWouldReadIsNotWritten(t *testing.T) {
+func TestWriteFrameTooLarge(t *testing.T) {
 	if err := writeFrame(io.Discard, frameFailure, make([]byte, 64<<10+1)); err == nil {
 		t.Error("it was")
 	}
@@ -68,8 +68,8 @@ func TestAFrameThatNobodyWouldReadIsNotWritten(t *testing.T) {
 
 // Whatever comes, what is read is what a guest would have written.
 func FuzzFrame(f *testing.F) {
-	f.Add(frameOf(f, frameHello, `{"protocol":1,"release":"6.1.0"}`))
-	f.Add(append(frameOf(f, frameAlive, ""), frameOf(f, frameResult, "{}")...))
+	f.Add(encodeFrame(f, frameHello, `{"protocol":1,"release":"6.1.0"}`))
+	f.Add(append(encodeFrame(f, frameAlive, ""), encodeFrame(f, frameResult, "{}")...))
 	f.Add([]byte("SNL\x01r\x00\x00\x00\x00"))
 	f.Fuzz(func(t *testing.T, stream []byte) {
 		r := bytes.NewReader(stream)
@@ -82,7 +82,7 @@ func FuzzFrame(f *testing.F) {
 				}
 				return
 			}
-			if again := frameOf(t, k, string(payload)); !bytes.Equal(again, stream[begin:len(stream)-r.Len()]) {
+			if again := encodeFrame(t, k, string(payload)); !bytes.Equal(again, stream[begin:len(stream)-r.Len()]) {
 				t.Fatalf("kind %q, %d bytes: written again it is another frame", k, len(payload))
 			}
 		}

@@ -14,12 +14,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// behaviour names the environment variable that makes of this test a QEMU, which
+// behaviourVariable names the environment variable that makes of this test a QEMU, which
 // behaves as it says.
-const behaviour = "SNATLAB_TEST_QEMU"
+const behaviourVariable = "SNATLAB_TEST_QEMU"
 
 func TestMain(m *testing.M) {
-	if how := os.Getenv(behaviour); how != "" {
+	if how := os.Getenv(behaviourVariable); how != "" {
 		os.Exit(fakeQEMU(how))
 	}
 	os.Exit(m.Run())
@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 func fakeQEMU(how string) (code int) {
 	channel := os.NewFile(channelFD, "channel")
 	guest := &guestConn{w: channel}
-	greet := func() { guest.sendJSON(frameHello, hello{protocolVersion, aRelease}) }
+	greet := func() { guest.sendJSON(frameHello, hello{protocolVersion, testRelease}) }
 	hang := func() { time.Sleep(time.Hour) }
 	switch how {
 	case "runs":
@@ -73,7 +73,7 @@ func fakeQEMU(how string) (code int) {
 		guest.sendProgress([]byte("odd"))
 		hang()
 	case "starts another one":
-		startAnother()
+		startOtherMachine()
 	case "says that it has started":
 		fmt.Fprintln(channel, "started")
 		hang()
@@ -87,7 +87,7 @@ func fakeQEMU(how string) (code int) {
 // bootFake boots a guest that behaves in a way.
 func bootFake(t *testing.T, ctx context.Context, how string, m *Machine, progress func([]byte) error) (GuestOutput, error) {
 	t.Helper()
-	t.Setenv(behaviour, how)
+	t.Setenv(behaviourVariable, how)
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -105,19 +105,19 @@ func bootFake(t *testing.T, ctx context.Context, how string, m *Machine, progres
 	if patience == 0 {
 		patience = time.Minute
 	}
-	g := &bootedGuest{Machine: m, release: aRelease, progress: progress, patience: patience, greeted: func() {}}
+	g := &bootedGuest{Machine: m, release: testRelease, progress: progress, patience: patience, greeted: func() {}}
 	return g.bootAndWait(ctx, TCG, empty, empty)
 }
 
-func TestAGuestRunsAndItsMachineEnds(t *testing.T) {
-	var watch told
-	r, err := bootFake(t, t.Context(), "runs", &Machine{}, watch.report)
+func TestBootGuest(t *testing.T) {
+	var watch recordedReports
+	r, err := bootFake(t, t.Context(), "runs", &Machine{}, watch.record)
 	if err != nil || string(r.Result) != "the result" || len(watch) != 1 {
 		t.Errorf("got %q, %v; told %q", r.Result, err, watch)
 	}
 }
 
-func TestWhatEndsAGuestIsSaid(t *testing.T) {
+func TestBootGuestErrors(t *testing.T) {
 	const soon = 300 * time.Millisecond
 	for how, c := range map[string]struct {
 		silence, timeout time.Duration
@@ -137,7 +137,7 @@ func TestWhatEndsAGuestIsSaid(t *testing.T) {
 		"writes noise":     {want: `listen to the guest: "login: lo" opens no frame`},
 	} {
 		t.Run(how, func(t *testing.T) {
-			r, err := bootFake(t, t.Context(), how, &Machine{silence: c.silence, Timeout: c.timeout}, new(told).report)
+			r, err := bootFake(t, t.Context(), how, &Machine{silence: c.silence, Timeout: c.timeout}, new(recordedReports).record)
 			var fault *GuestError
 			if !errors.As(err, &fault) || fault.Reason != c.want || len(fault.Console) != c.console || r.Result != nil {
 				t.Errorf("got %v, %+v", r, err)
@@ -146,7 +146,7 @@ func TestWhatEndsAGuestIsSaid(t *testing.T) {
 	}
 }
 
-func TestAGuestEndsWithItsContext(t *testing.T) {
+func TestBootGuestContext(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	enough := func([]byte) error {
 		cancel(errors.New("interrupted"))
@@ -158,13 +158,13 @@ func TestAGuestEndsWithItsContext(t *testing.T) {
 }
 
 // A process that started a machine may end in any way: the machine ends, too.
-func TestAMachineDoesNotOutliveItsProcess(t *testing.T) {
+func TestQEMUEndsWithParent(t *testing.T) {
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	parent := exec.Command(self)
-	parent.Env = append(os.Environ(), behaviour+"=starts another one")
+	parent.Env = append(os.Environ(), behaviourVariable+"=starts another one")
 	out, err := parent.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -189,9 +189,9 @@ func TestAMachineDoesNotOutliveItsProcess(t *testing.T) {
 	}
 }
 
-// startAnother starts a machine that hangs, and hangs.
-func startAnother() {
-	os.Setenv(behaviour, "says that it has started")
+// startOtherMachine starts a machine that hangs, and hangs.
+func startOtherMachine() {
+	os.Setenv(behaviourVariable, "says that it has started")
 	self, _ := os.Executable()
 	empty, _ := newMemfd("nothing", func(io.Writer) error { return nil })
 	q, err := startQEMU(self, nil, empty, empty)

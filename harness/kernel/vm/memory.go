@@ -2,30 +2,12 @@ package vm
 
 import (
 	"fmt"
-	"io"
 	"os"
 	"strconv"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"snatlab/harness/format"
 )
-
-// newMemfd makes a file that has no name, and is gone with the last process that
-// has it open.
-func newMemfd(name string, write func(io.Writer) error) (*os.File, error) {
-	fd, err := unix.MemfdCreate("snatlab-"+name, unix.MFD_CLOEXEC)
-	if err != nil {
-		return nil, fmt.Errorf("make a file in memory: memfd_create: %w", err)
-	}
-	f := os.NewFile(uintptr(fd), name)
-	if err := write(f); err != nil {
-		f.Close()
-		return nil, err
-	}
-	return f, nil
-}
 
 // guestOverhead is what a guest takes beside its own memory, in MiB: its kernel and
 // initramfs, and what QEMU needs to translate code.

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// save writes a file into a folder that ends with the test.
-func save(t *testing.T, name, text string) string {
+// saveFile writes a file into a folder that ends with the test.
+func saveFile(t *testing.T, name, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
@@ -16,8 +16,8 @@ func save(t *testing.T, name, text string) string {
 	return path
 }
 
-func TestTooLittleMemoryForTheGuestsIsSaidBefore(t *testing.T) {
-	meminfo := save(t, "meminfo", "MemTotal:       16000000 kB\nMemFree:          100000 kB\nMemAvailable:    2097152 kB\n")
+func TestCheckAvailable(t *testing.T) {
+	meminfo := saveFile(t, "meminfo", "MemTotal:       16000000 kB\nMemFree:          100000 kB\nMemAvailable:    2097152 kB\n")
 	for _, c := range []struct {
 		guests, memory int
 		want           string
@@ -33,7 +33,7 @@ func TestTooLittleMemoryForTheGuestsIsSaidBefore(t *testing.T) {
 			t.Errorf("%d guests of %d MiB: got %q, want %q", c.guests, c.memory, got, c.want)
 		}
 	}
-	if err := checkAvailable(save(t, "old", "MemTotal: 16 kB\n"), 64, 1<<20); err != nil {
+	if err := checkAvailable(saveFile(t, "old", "MemTotal: 16 kB\n"), 64, 1<<20); err != nil {
 		t.Errorf("what is unknown: %v", err)
 	}
 }

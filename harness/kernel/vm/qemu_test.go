@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestCommandLine(t *testing.T) {
+func TestKernelCommandLine(t *testing.T) {
 	line := kernelCommandLine(Init{Args: []string{"guest"}, Env: []string{"A=b", "C="}})
 	if !strings.HasSuffix(line, " panic=-1 A=b C= -- guest") {
 		t.Errorf("got %q", line)

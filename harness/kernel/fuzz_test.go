@@ -16,8 +16,8 @@ const maxFuzzed = 1 << 16
 func FuzzPackage(f *testing.F) {
 	t := new(testing.T)
 	for _, suffix := range []string{"", ".gz", ".zst"} {
-		f.Add(deb{suffix: suffix, files: whole(aRelease)}.bytes(t))
-		f.Add(rpm{suffix: suffix, files: whole(aRelease)}.bytes(t))
+		f.Add(debPackage{suffix: suffix, files: wholeKernel(testRelease)}.encode(t))
+		f.Add(rpmPackage{suffix: suffix, files: wholeKernel(testRelease)}.encode(t))
 	}
 	f.Add([]byte(arMagic))
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -45,8 +45,8 @@ func FuzzPackage(f *testing.F) {
 // Whatever the bytes: a module is refused, or the names it gives are in the
 // kernel's own spelling.
 func FuzzModule(f *testing.F) {
-	f.Add(koOf("nf-conntrack,libcrc32c"))
-	f.Add(ko("softdep=pre: a post: b pre: c", "=", "", "depends"))
+	f.Add(makeModuleWith("nf-conntrack,libcrc32c"))
+	f.Add(makeModule("softdep=pre: a post: b pre: c", "=", "", "depends"))
 	f.Add([]byte("\x7fELF"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if len(data) > maxFuzzed {
@@ -63,7 +63,7 @@ func FuzzModule(f *testing.F) {
 
 // FuzzImage: a bzImage is refused, or has a release.
 func FuzzImage(f *testing.F) {
-	f.Add(kerneltest.BzImage(aRelease))
+	f.Add(kerneltest.BzImage(testRelease))
 	f.Add([]byte("MZ\x00\x00zimg"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if release, err := imageRelease(data); err == nil && !isRelease(release) {

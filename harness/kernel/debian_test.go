@@ -13,10 +13,10 @@ import (
 	"github.com/cavaliergopher/cpio"
 )
 
-// fetched is the last of the kernels that scripts/kernels has fetched before: each
+// fetchedKernels is the last of the kernels that scripts/kernels has fetched before: each
 // takes seconds. Or it is all of them in the folder that SNATLAB_TEST_KERNELS
 // names, which then has to have some.
-func fetched(t *testing.T) []string {
+func fetchedKernels(t *testing.T) []string {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("needs kernels; make check leaves it out")
@@ -44,8 +44,8 @@ func fetched(t *testing.T) []string {
 	return specs
 }
 
-func TestDebiansKernelsHaveWhatAGuestNeeds(t *testing.T) {
-	for _, spec := range fetched(t) {
+func TestDebianKernels(t *testing.T) {
+	for _, spec := range fetchedKernels(t) {
 		k, err := ReadSpec(t.Context(), spec, "")
 		if err != nil {
 			t.Error(err)
@@ -56,7 +56,7 @@ func TestDebiansKernelsHaveWhatAGuestNeeds(t *testing.T) {
 			t.Error(err)
 			continue
 		}
-		order := orderIn(t, packed.Bytes())
+		order := readLoadOrder(t, packed.Bytes())
 		if !strings.Contains(filepath.Base(spec), k.Release) {
 			t.Errorf("%s is of release %s", spec, k.Release)
 		}
@@ -69,8 +69,8 @@ func TestDebiansKernelsHaveWhatAGuestNeeds(t *testing.T) {
 	}
 }
 
-// orderIn are the modules that an initramfs has loaded.
-func orderIn(t *testing.T, packed []byte) []string {
+// readLoadOrder are the modules that an initramfs has loaded.
+func readLoadOrder(t *testing.T, packed []byte) []string {
 	t.Helper()
 	for r := cpio.NewReader(bytes.NewReader(packed)); ; {
 		h, err := r.Next()

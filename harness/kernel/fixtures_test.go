@@ -23,10 +23,10 @@ import (
 
 // What tests are made of: kernels, modules and packages of a few bytes.
 
-const aRelease = "6.1.0-56-cloud-amd64"
+const testRelease = "6.1.0-56-cloud-amd64"
 
-// ko is a module with nothing but entries in its .modinfo.
-func ko(entries ...string) []byte {
+// makeModule is a module with nothing but entries in its .modinfo.
+func makeModule(entries ...string) []byte {
 	const header, section = 64, 64
 	info := strings.Join(entries, "\x00") + "\x00"
 	const names = "\x00.modinfo\x00.shstrtab\x00"
@@ -52,23 +52,23 @@ func ko(entries ...string) []byte {
 	return b.Bytes()
 }
 
-// koOf is a module of aRelease.
-func koOf(depends string) []byte {
-	return ko("license=GPL", "depends="+depends, "vermagic="+aRelease+" SMP preempt mod_unload modversions ")
+// makeModuleWith is a module of testRelease.
+func makeModuleWith(depends string) []byte {
+	return makeModule("license=GPL", "depends="+depends, "vermagic="+testRelease+" SMP preempt mod_unload modversions ")
 }
 
-// whole are the files of a package with a kernel and modules.
-func whole(release string) kerneltest.FileTree {
+// wholeKernel are the files of a package with a kernel and modules.
+func wholeKernel(release string) kerneltest.FileTree {
 	lib := "./lib/modules/" + release + "/"
 	return kerneltest.FileTree{
 		"./boot/vmlinuz-" + release:                         string(kerneltest.BzImage(release)),
 		lib + "modules.builtin":                             "kernel/net/802/stp.ko\n",
-		lib + "kernel/net/netfilter/nf_nat.ko":              string(koOf("nf_conntrack")),
-		lib + "kernel/net/netfilter/nf_conntrack.ko":        string(koOf("nf_defrag_ipv4,libcrc32c")),
-		lib + "kernel/net/ipv4/netfilter/nf-defrag-ipv4.ko": string(koOf("")),
-		lib + "kernel/lib/libcrc32c.ko":                     string(koOf("")),
-		lib + "kernel/drivers/net/veth.ko":                  string(koOf("")),
-		lib + "kernel/drivers/gpu/drm/amd.ko":               string(koOf("")),
+		lib + "kernel/net/netfilter/nf_nat.ko":              string(makeModuleWith("nf_conntrack")),
+		lib + "kernel/net/netfilter/nf_conntrack.ko":        string(makeModuleWith("nf_defrag_ipv4,libcrc32c")),
+		lib + "kernel/net/ipv4/netfilter/nf-defrag-ipv4.ko": string(makeModuleWith("")),
+		lib + "kernel/lib/libcrc32c.ko":                     string(makeModuleWith("")),
+		lib + "kernel/drivers/net/veth.ko":                  string(makeModuleWith("")),
+		lib + "kernel/drivers/gpu/drm/amd.ko":               string(makeModuleWith("")),
 	}
 }
 
@@ -93,7 +93,7 @@ func compress(t *testing.T, suffix string, data []byte) []byte {
 	return b.Bytes()
 }
 
-func tarOf(t *testing.T, f kerneltest.FileTree) []byte {
+func makeTar(t *testing.T, f kerneltest.FileTree) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
@@ -107,14 +107,14 @@ func tarOf(t *testing.T, f kerneltest.FileTree) []byte {
 	return b.Bytes()
 }
 
-// deb is a package of Debian.
-type deb struct {
+// debPackage is a package of Debian.
+type debPackage struct {
 	arch, depends string
 	suffix        string // of data.tar
 	files         kerneltest.FileTree
 }
 
-func (d deb) bytes(t *testing.T) []byte {
+func (d debPackage) encode(t *testing.T) []byte {
 	t.Helper()
 	control := fmt.Sprintf("Package: linux-image\nArchitecture: %s\nDepends: %s\nDescription: a kernel\n of few bytes\n", cmp.Or(d.arch, "amd64"), d.depends)
 	b := bytes.NewBufferString(arMagic)
@@ -123,22 +123,22 @@ func (d deb) bytes(t *testing.T) []byte {
 		data []byte
 	}{
 		{"debian-binary", []byte("2.0\n")},
-		{"control.tar.gz", compress(t, ".gz", tarOf(t, kerneltest.FileTree{"./control": control}))},
-		{"data.tar" + d.suffix, compress(t, d.suffix, tarOf(t, d.files))},
+		{"control.tar.gz", compress(t, ".gz", makeTar(t, kerneltest.FileTree{"./control": control}))},
+		{"data.tar" + d.suffix, compress(t, d.suffix, makeTar(t, d.files))},
 	} {
 		fmt.Fprintf(b, "%-16s%-12d%-6d%-6d%-8s%-10d`\n%s%s", m.name, 0, 0, 0, "100644", len(m.data), m.data, strings.Repeat("\n", len(m.data)%2))
 	}
 	return b.Bytes()
 }
 
-// rpm is a package of rpm.
-type rpm struct {
+// rpmPackage is a package of rpm.
+type rpmPackage struct {
 	arch   string
 	suffix string // of what its payload is compressed by
 	files  kerneltest.FileTree
 }
 
-func (r rpm) bytes(t *testing.T) []byte {
+func (r rpmPackage) encode(t *testing.T) []byte {
 	t.Helper()
 	var payload bytes.Buffer
 	w := cpio.NewWriter(&payload)
@@ -170,8 +170,8 @@ func (r rpm) bytes(t *testing.T) []byte {
 	return b.Bytes()
 }
 
-// save writes a file into a folder that ends with the test.
-func save(t *testing.T, name string, data []byte) string {
+// saveFile writes a file into a folder that ends with the test.
+func saveFile(t *testing.T, name string, data []byte) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)
 	if err := os.WriteFile(path, data, 0o644); err != nil {

@@ -9,36 +9,36 @@ import (
 	"snatlab/harness/kernel/kerneltest"
 )
 
-// aHost has kernels as distributions install them.
-func aHost(t *testing.T) host {
+// makeHost has kernels as distributions install them.
+func makeHost(t *testing.T) host {
 	t.Helper()
 	root := t.TempDir()
-	for _, release := range []string{"5.10.0-46-amd64", aRelease} {
-		f := whole(release)
+	for _, release := range []string{"5.10.0-46-amd64", testRelease} {
+		f := wholeKernel(release)
 		for path := range f {
 			if strings.HasSuffix(path, ".ko") {
-				f[path] = strings.ReplaceAll(f[path], aRelease, release)
+				f[path] = strings.ReplaceAll(f[path], testRelease, release)
 			}
 		}
 		f.WriteBelow(t, root)
 	}
 	kerneltest.FileTree{"lib/modules/6.11.4-301.fc41.x86_64/vmlinuz": string(kerneltest.BzImage("6.11.4-301.fc41.x86_64"))}.WriteBelow(t, root)
-	return host{root, aRelease}
+	return host{root, testRelease}
 }
 
-func TestAKernelIsFoundByItsSpec(t *testing.T) {
-	h := aHost(t)
+func TestReadSpec(t *testing.T) {
+	h := makeHost(t)
 	folder := t.TempDir()
 	kerneltest.FileTree{
-		"vmlinuz":                             string(kerneltest.BzImage(aRelease)),
-		"linux/arch/x86/boot/bzImage":         string(kerneltest.BzImage(aRelease)),
-		"linux/include/config/kernel.release": aRelease + "\n",
+		"vmlinuz":                             string(kerneltest.BzImage(testRelease)),
+		"linux/arch/x86/boot/bzImage":         string(kerneltest.BzImage(testRelease)),
+		"linux/include/config/kernel.release": testRelease + "\n",
 		"linux/modules.builtin":               "kernel/net/802/stp.ko\n",
 		"linux/modules.order":                 "kernel/drivers/net/veth.ko\nnet/netfilter/nf_nat.o\n../../etc/passwd.ko\n",
-		"linux/drivers/net/veth.ko":           string(koOf("")),
-		"linux/net/netfilter/nf_nat.ko":       string(koOf("")),
-		"linux/net/left/over.ko":              string(koOf("")),
-		"some/veth.ko":                        string(koOf("")),
+		"linux/drivers/net/veth.ko":           string(makeModuleWith("")),
+		"linux/net/netfilter/nf_nat.ko":       string(makeModuleWith("")),
+		"linux/net/left/over.ko":              string(makeModuleWith("")),
+		"some/veth.ko":                        string(makeModuleWith("")),
 		"some/modules.order":                  "",
 	}.WriteBelow(t, folder)
 	for _, c := range []struct {
@@ -47,14 +47,14 @@ func TestAKernelIsFoundByItsSpec(t *testing.T) {
 		names         int // modules that were found
 		listed        bool
 	}{
-		{"running", "", aRelease, 6, true},
+		{"running", "", testRelease, 6, true},
 		{"5.10.0-46-amd64", "", "5.10.0-46-amd64", 6, true},
 		{"6.11.4-301.fc41.x86_64", "", "6.11.4-301.fc41.x86_64", 0, false},
-		{filepath.Join(h.root, "boot/vmlinuz-"+aRelease), "", aRelease, 6, true},
-		{filepath.Join(folder, "vmlinuz"), filepath.Join(folder, "some"), aRelease, 1, false},
-		{filepath.Join(folder, "vmlinuz"), filepath.Join(h.root, "lib/modules"), aRelease, 6, true},
-		{filepath.Join(folder, "vmlinuz"), h.root, aRelease, 6, true},
-		{filepath.Join(folder, "linux"), "", aRelease, 2, true},
+		{filepath.Join(h.root, "boot/vmlinuz-"+testRelease), "", testRelease, 6, true},
+		{filepath.Join(folder, "vmlinuz"), filepath.Join(folder, "some"), testRelease, 1, false},
+		{filepath.Join(folder, "vmlinuz"), filepath.Join(h.root, "lib/modules"), testRelease, 6, true},
+		{filepath.Join(folder, "vmlinuz"), h.root, testRelease, 6, true},
+		{filepath.Join(folder, "linux"), "", testRelease, 2, true},
 	} {
 		k, err := h.readSpec(t.Context(), c.spec, c.modules)
 		if err != nil {
@@ -67,11 +67,11 @@ func TestAKernelIsFoundByItsSpec(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoSpecIsToldWhatCouldBeMeant(t *testing.T) {
-	h := aHost(t)
+func TestReadSpecErrors(t *testing.T) {
+	h := makeHost(t)
 	folder := t.TempDir()
 	image := filepath.Join(folder, "vmlinuz")
-	kerneltest.FileTree{"vmlinuz": string(kerneltest.BzImage(aRelease)), "empty/README": "",
+	kerneltest.FileTree{"vmlinuz": string(kerneltest.BzImage(testRelease)), "empty/README": "",
 		"old/arch/x86/boot/bzImage": string(kerneltest.BzImage("6.0.1")), "old/include/config/kernel.release": "6.0.2\n"}.WriteBelow(t, folder)
 	there := "(there are 5.10.0-46-amd64, 6.1.0-56-cloud-amd64, 6.11.4-301.fc41.x86_64): give \"running\", a release under /boot, a vmlinuz, a build tree, or packages (.deb, .rpm) joined by commas"
 	for _, c := range []struct {
@@ -89,7 +89,7 @@ func TestWhatIsNoSpecIsToldWhatCouldBeMeant(t *testing.T) {
 		{h, os.DevNull, "", `kernel "/dev/null": /dev/null is not a regular file`},
 		{h, image, "/nowhere", `kernel "` + image + `": open /nowhere: no such file or directory`},
 		{h, image, filepath.Join(folder, "empty"), `kernel "` + image + `": ` + folder +
-			"/empty has no modules of " + aRelease + " (neither kernel and modules.builtin in it, nor a folder " + aRelease + ", nor lib/modules/" + aRelease + ")"},
+			"/empty has no modules of " + testRelease + " (neither kernel and modules.builtin in it, nor a folder " + testRelease + ", nor lib/modules/" + testRelease + ")"},
 		{h, filepath.Join(folder, "old"), "", `kernel "` + folder + `/old": the kernel is 6.0.1 and its modules are of 6.0.2: they belong to different kernels`},
 	} {
 		if _, err := c.h.readSpec(t.Context(), c.spec, c.modules); err == nil || err.Error() != c.want {
@@ -101,9 +101,9 @@ func TestWhatIsNoSpecIsToldWhatCouldBeMeant(t *testing.T) {
 	}
 }
 
-func TestADigestChangesWithWhatAGuestGets(t *testing.T) {
+func TestDigestSpec(t *testing.T) {
 	folder := t.TempDir()
-	h := host{folder, aRelease}
+	h := host{folder, testRelease}
 	seen := map[string]string{}
 	digest := func(what, spec string) {
 		t.Helper()
@@ -119,16 +119,16 @@ func TestADigestChangesWithWhatAGuestGets(t *testing.T) {
 		}
 		seen[sum] = what
 	}
-	whole(aRelease).WriteBelow(t, folder)
+	wholeKernel(testRelease).WriteBelow(t, folder)
 	digest("an installed kernel", "running")
-	kerneltest.FileTree{"lib/modules/" + aRelease + "/kernel/drivers/net/veth.ko": string(ko("author=another"))}.WriteBelow(t, folder)
+	kerneltest.FileTree{"lib/modules/" + testRelease + "/kernel/drivers/net/veth.ko": string(makeModule("author=another"))}.WriteBelow(t, folder)
 	digest("one with another module", "running")
-	kerneltest.FileTree{"boot/vmlinuz-" + aRelease: string(kerneltest.BzImage(aRelease)) + "signature"}.WriteBelow(t, folder)
+	kerneltest.FileTree{"boot/vmlinuz-" + testRelease: string(kerneltest.BzImage(testRelease)) + "signature"}.WriteBelow(t, folder)
 	digest("one with another image", "running")
 
-	path := save(t, "a.deb", deb{files: whole(aRelease)}.bytes(t))
+	path := saveFile(t, "a.deb", debPackage{files: wholeKernel(testRelease)}.encode(t))
 	digest("a package", path)
-	if err := os.WriteFile(path, deb{files: whole("6.1.0-57-amd64")}.bytes(t), 0o644); err != nil {
+	if err := os.WriteFile(path, debPackage{files: wholeKernel("6.1.0-57-amd64")}.encode(t), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	digest("another package at the same place", path)

@@ -14,7 +14,7 @@ func TestHookVariables(t *testing.T) {
 	if all := hookVariables(); all != nil {
 		t.Errorf("variables %q", all)
 	}
-	v := RunWatcher(silent{})
+	v := RunWatcher(silentWatcher{})
 	if w := guestWatcher(v); w != v {
 		t.Errorf("watcher %T", w)
 	}
