@@ -25,14 +25,14 @@ import (
 // real probe agents, run in this process; its rule and its counters, and what
 // goes wrong, are what a test makes them.
 type fakeLab struct {
-	clients []*probe.Client
-	server  *probe.Server
+	clients []*probe.ClientSession
+	server  *probe.ServerSession
 	barrier string
 	script
 
 	mu        sync.Mutex // the clients run side by side
 	calls     []string
-	loads     []probe.Load // the path check's included
+	loads     []probe.ClientLoad // the path check's included
 	sent      uint64
 	rules     []*fakeRule
 	forgotten []forgotten
@@ -133,7 +133,7 @@ func serve(t *testing.T, name, role string) (_ probe.Stream, die func()) {
 		_ = end() // never fails
 		<-done
 	})
-	return probe.Stream{Name: name, In: out, Out: in, Close: end, Obituary: func() string { return obituary }},
+	return probe.Stream{Name: name, In: out, Out: in, Close: end, ExitReason: func() string { return obituary }},
 		func() { answers.Close() }
 }
 
@@ -146,7 +146,7 @@ type tap struct {
 }
 
 func (w tap) Write(line []byte) (int, error) {
-	var m struct{ Run *probe.Load }
+	var m struct{ Run *probe.ClientLoad }
 	if err := json.Unmarshal(line, &m); err != nil {
 		return 0, err
 	}
@@ -198,9 +198,9 @@ func (f *fakeLab) fail(call string, n int, err error) {
 	}
 }
 
-func (f *fakeLab) Environment() result.Env  { return result.Env{Driver: "fake"} }
-func (f *fakeLab) Clients() []*probe.Client { return f.clients }
-func (f *fakeLab) Barrier() string          { return f.barrier }
+func (f *fakeLab) Environment() result.Env         { return result.Env{Driver: "fake"} }
+func (f *fakeLab) Clients() []*probe.ClientSession { return f.clients }
+func (f *fakeLab) Barrier() string                 { return f.barrier }
 
 func (f *fakeLab) Apply(_ context.Context, arm scenario.Arm) (lab.Rule, error) {
 	if err := f.call(callApply); err != nil {

@@ -26,7 +26,7 @@ func (x *experiment) choosePorts() error {
 		own = own.Intersect(of)
 	}
 	ports := x.Scenario.ClientPorts(own)
-	slots := load.Slots(x.Clients, x.clientCPUs(), x.Load.Requests)
+	slots := load.CountSlots(x.Clients, x.clientCPUs(), x.Load.Requests)
 	need, why := slots, ""
 	switch together := x.Load.Requests * x.Clients; {
 	case x.Splits() && together > slots:

@@ -13,14 +13,14 @@ import (
 )
 
 func TestRecordSources(t *testing.T) {
-	from := func(last byte, n uint64) probe.Source {
-		return probe.Source{Address: netip.AddrFrom4([4]byte{198, 19, 0, last}), Accepted: n}
+	from := func(last byte, n uint64) probe.SourceCount {
+		return probe.SourceCount{Address: netip.AddrFrom4([4]byte{198, 19, 0, last}), Accepted: n}
 	}
 	t.Run("adds up over trials, in order", func(t *testing.T) {
 		var arm result.Arm
-		recordSources(&arm, &probe.Served{Sources: []probe.Source{from(10, 5), from(30, 1)}})
+		recordSources(&arm, &probe.Served{Sources: []probe.SourceCount{from(10, 5), from(30, 1)}})
 		recordSources(&arm, &probe.Served{})
-		recordSources(&arm, &probe.Served{Sources: []probe.Source{from(9, 2), from(10, 7), from(100, 4)}})
+		recordSources(&arm, &probe.Served{Sources: []probe.SourceCount{from(9, 2), from(10, 7), from(100, 4)}})
 		want := []result.Source{{Address: "198.19.0.9", Connections: 2}, {Address: "198.19.0.10", Connections: 12}, {Address: "198.19.0.30", Connections: 1}, {Address: "198.19.0.100", Connections: 4}}
 		if d := cmp.Diff(want, arm.Sources); d != "" {
 			t.Errorf("(-want +got):\n%s", d)
@@ -29,7 +29,7 @@ func TestRecordSources(t *testing.T) {
 	t.Run("is bounded", func(t *testing.T) {
 		var arm result.Arm
 		for i := range 2 * maxSources {
-			recordSources(&arm, &probe.Served{Sources: []probe.Source{{Address: netip.AddrFrom4([4]byte{198, 18, byte(i >> 8), byte(i)}), Accepted: 1}}})
+			recordSources(&arm, &probe.Served{Sources: []probe.SourceCount{{Address: netip.AddrFrom4([4]byte{198, 18, byte(i >> 8), byte(i)}), Accepted: 1}}})
 		}
 		if len(arm.Sources) != maxSources {
 			t.Errorf("%d addresses", len(arm.Sources))

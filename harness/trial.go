@@ -96,7 +96,7 @@ func (x *experiment) checkPath(ctx context.Context) (err error) {
 	var ports [][]scenario.PortRange
 	failures := map[string]int{}
 	for _, c := range x.lab.Clients() { // one after the other: no race
-		report, err := c.Run(ctx, probe.Load{Server: address, Requests: 1, Timeout: pathTimeout, Concurrency: 1})
+		report, err := c.Run(ctx, probe.ClientLoad{Server: address, Requests: 1, Timeout: pathTimeout, Concurrency: 1})
 		if err != nil {
 			return err
 		}
@@ -241,7 +241,7 @@ func (x *experiment) awaitRoom(ctx context.Context) error {
 func (x *experiment) send(ctx context.Context, arm scenario.Arm, server netip.AddrPort, trial int) ([]*probe.Report, error) {
 	clients := x.lab.Clients()
 	reports := make([]*probe.Report, len(clients))
-	start := probe.Monotonic() + int64(headStart)
+	start := probe.MonotonicTime() + int64(headStart)
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	var wait sync.WaitGroup
@@ -264,15 +264,15 @@ func (x *experiment) send(ctx context.Context, arm scenario.Arm, server netip.Ad
 	return reports, context.Cause(ctx)
 }
 
-func (x *experiment) load(server netip.AddrPort) probe.Load {
-	return probe.Load{
+func (x *experiment) load(server netip.AddrPort) probe.ClientLoad {
+	return probe.ClientLoad{
 		Server: server, Requests: x.Load.Requests, Timeout: x.Load.Timeout,
 		Rate: int(x.Load.Rate), Concurrency: x.Load.Concurrency, Explain: x.explain,
 	}
 }
 
-func (x *experiment) lockstep(client, trial int, start int64) *probe.Lockstep {
-	l := &probe.Lockstep{
+func (x *experiment) lockstep(client, trial int, start int64) *probe.LockstepPart {
+	l := &probe.LockstepPart{
 		Client: client, Clients: x.Clients, CPUs: x.clientCPUs(), Ports: x.ports,
 		Barrier: x.lab.Barrier(), Epoch: uint64(trial), Start: start,
 	}
@@ -294,11 +294,11 @@ func (x *experiment) clientCPUs() int {
 
 // record sums up what the clients report.
 func (x *experiment) record(reports []*probe.Report) *result.Trial {
-	t := &result.Trial{Failures: map[string]int{}, Latency: probe.Latency(reports...)}
+	t := &result.Trial{Failures: map[string]int{}, Latency: probe.MergeLatencies(reports...)}
 	for _, r := range reports {
 		t.Requests += r.Requests
 		t.Failed += r.Requests - r.Succeeded
-		t.SourcePorts += probe.Count(r.Ports)
+		t.SourcePorts += probe.CountPorts(r.Ports)
 		for kind, n := range r.Failures {
 			t.Failures[kind] += n
 		}

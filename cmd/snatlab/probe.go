@@ -16,7 +16,7 @@ func probeCommand() *cobra.Command {
 		Args:      cobra.OnlyValidArgs,
 		ValidArgs: []string{probe.RoleClient, probe.RoleServer},
 		RunE: func(_ *cobra.Command, args []string) error {
-			return agent.Live(args[0])
+			return agent.ServeStdio(args[0])
 		},
 	}
 }

@@ -41,10 +41,10 @@ type Base struct {
 	BarrierFile string                // all clients can map it; empty if there is none
 	SharedTable bool                  // other traffic is in the router's conntrack table
 
-	clients   []*probe.Client
+	clients   []*probe.ClientSession
 	addresses []netip.Addr            // of the clients
 	inClients []machine.NamespaceFunc // enter the clients' namespaces
-	server    *probe.Server
+	server    *probe.ServerSession
 	address   netip.Addr            // of the server
 	inServer  machine.NamespaceFunc // nil for a server that is not the lab's own
 }
@@ -101,7 +101,9 @@ func (b *Base) StartServer(ctx context.Context, start func(context.Context) (Sta
 }
 
 // SetServer sets the server of the lab: one that is not the lab's own.
-func (b *Base) SetServer(s *probe.Server, address netip.Addr) { b.server, b.address = s, address }
+func (b *Base) SetServer(s *probe.ServerSession, address netip.Addr) {
+	b.server, b.address = s, address
+}
 
 // StartClients starts n clients, one after the other, each by a call of start with
 // the client's index.
@@ -142,7 +144,7 @@ func (b *Base) Environment() result.Env {
 }
 
 // Clients returns the clients in the order of their indices.
-func (b *Base) Clients() []*probe.Client { return b.clients }
+func (b *Base) Clients() []*probe.ClientSession { return b.clients }
 
 // Barrier returns BarrierFile.
 func (b *Base) Barrier() string { return b.BarrierFile }

@@ -40,7 +40,7 @@ type Lab interface {
 	// Environment returns the facts of the machine and the lab.
 	Environment() result.Env
 	// Clients returns the clients in the order of their indices.
-	Clients() []*probe.Client
+	Clients() []*probe.ClientSession
 	// Barrier returns a file that all clients can map; empty if there is none.
 	Barrier() string
 	// Apply puts an arm in force, until the rule's Undo.

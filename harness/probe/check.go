@@ -35,8 +35,8 @@ const (
 	MaxSources = 256
 )
 
-// check holds a hello against the role that the probe was given.
-func (h *Hello) check(role string) error {
+// checkRole holds a hello against the role that the probe was given.
+func (h *Hello) checkRole(role string) error {
 	switch {
 	case h == nil || h.Role != role:
 		return fmt.Errorf("is no snatlab %s", role)
@@ -55,16 +55,16 @@ func (h *Hello) check(role string) error {
 	return nil
 }
 
-// Check holds a report against the load it answers.
-func (r *Report) Check(load Load) error {
+// CheckAgainst holds a report against the load it answers.
+func (r *Report) CheckAgainst(load ClientLoad) error {
 	if r.Requests != load.Requests {
 		return fmt.Errorf("report: %s sent, %d asked for", format.Plural(r.Requests, "request", "requests"), load.Requests)
 	}
-	failed, err := r.failed()
+	failed, err := r.countFailures()
 	if err != nil {
 		return err
 	}
-	measured, err := r.measured()
+	measured, err := r.countLatencies()
 	if err != nil {
 		return err
 	}
@@ -88,8 +88,8 @@ func (r *Report) Check(load Load) error {
 var failureKinds = []string{result.Timeout, result.Refused, result.Reset,
 	result.EADDRNOTAVAIL, result.EADDRINUSE, result.Other}
 
-// failed adds up the failures.
-func (r *Report) failed() (failed int, err error) {
+// countFailures adds up the failures.
+func (r *Report) countFailures() (failed int, err error) {
 	for _, kind := range slices.Sorted(maps.Keys(r.Failures)) {
 		n := r.Failures[kind]
 		if !slices.Contains(failureKinds, kind) || n < 0 || n > r.Requests {
@@ -100,8 +100,8 @@ func (r *Report) failed() (failed int, err error) {
 	return failed, nil
 }
 
-// measured adds up the latencies. Values ascend, and each was measured.
-func (r *Report) measured() (measured int, err error) {
+// countLatencies adds up the latencies. Values ascend, and each was measured.
+func (r *Report) countLatencies() (measured int, err error) {
 	before := int64(-1)
 	for _, v := range r.Latency {
 		if v[0] <= before || v[0] > SlowestLatency || v[1] < 1 || v[1] > int64(r.Requests-measured) {
@@ -116,11 +116,11 @@ func (r *Report) measured() (measured int, err error) {
 // answer are among those that were connected from.
 func (r *Report) checkPorts() error {
 	for _, ranges := range [][]scenario.PortRange{r.Ports, r.Silent} {
-		if err := ascending(ranges); err != nil {
+		if err := checkAscending(ranges); err != nil {
 			return err
 		}
 	}
-	ports, silent := Count(r.Ports), Count(r.Silent)
+	ports, silent := CountPorts(r.Ports), CountPorts(r.Silent)
 	switch {
 	case ports > r.Requests:
 		return fmt.Errorf("report: %d source ports for %s", ports, format.Plural(r.Requests, "request", "requests"))
@@ -139,8 +139,8 @@ func (r *Report) checkPorts() error {
 	return nil
 }
 
-// ascending holds that ranges have no port in common, and do not touch.
-func ascending(ranges []scenario.PortRange) error {
+// checkAscending holds that ranges have no port in common, and do not touch.
+func checkAscending(ranges []scenario.PortRange) error {
 	free := 1 // the first port that the next range may begin at
 	for _, p := range ranges {
 		if int(p.First) < free || p.First > p.Last {
@@ -151,8 +151,8 @@ func ascending(ranges []scenario.PortRange) error {
 	return nil
 }
 
-// check tells counts that no server has.
-func (s *Served) check() error {
+// checkCounts tells counts that no server has.
+func (s *Served) checkCounts() error {
 	for name, n := range map[string]*uint64{
 		"accepted": &s.Accepted, "strangers": &s.Strangers, "listen_overflows": s.ListenOverflows, "listen_drops": s.ListenDrops, "paws_timewait": s.PAWSTimewait,
 		"tw_recycled": s.TWRecycled, "retrans_segs": s.RetransSegs, "embryonic_rsts": s.EmbryonicRsts,

@@ -33,11 +33,11 @@ func TestAHelloIsHeldAgainstTheRoleAndTheMachine(t *testing.T) {
 		{&Hello{Role: RoleServer, CPUs: []int{0}, Files: 1, Ports: &scenario.PortRange{First: 9, Last: 3}}, "says that it has the ports 9 to 3"},
 		{&Hello{Role: RoleServer, CPUs: []int{0}, Files: 1, Ports: &scenario.PortRange{First: 0, Last: 3}}, "says that it has the ports 0 to 3"},
 	} {
-		if got := fmt.Sprint(test.hello.check(RoleServer)); got != test.want {
+		if got := fmt.Sprint(test.hello.checkRole(RoleServer)); got != test.want {
 			t.Errorf("got %s, want %s", got, test.want)
 		}
 	}
-	if err := (&Hello{Role: RoleClient, CPUs: []int{0}, Files: 1, Ports: &scenario.PortRange{First: 1, Last: 1}}).check(RoleClient); err == nil {
+	if err := (&Hello{Role: RoleClient, CPUs: []int{0}, Files: 1, Ports: &scenario.PortRange{First: 1, Last: 1}}).checkRole(RoleClient); err == nil {
 		t.Error("a client has ports to listen on")
 	}
 }
@@ -56,7 +56,7 @@ func TestHelloCheck(t *testing.T) {
 			{RoleServer, scenario.PortRange{First: 32768, Last: 60999}, "says that its net.ipv4.ip_local_port_range is 32768 to 60999"},
 		} {
 			hello := &Hello{Role: test.role, CPUs: []int{0}, Files: 1, LocalPorts: &test.ports}
-			if got := fmt.Sprint(hello.check(test.role)); got != test.want {
+			if got := fmt.Sprint(hello.checkRole(test.role)); got != test.want {
 				t.Errorf("%s with %v: %s, want %s", test.role, test.ports, got, test.want)
 			}
 		}
@@ -106,14 +106,14 @@ func TestAReportIsHeldAgainstItsLoadWithoutOverflow(t *testing.T) {
 		{fine(func(r *Report) { r.Seconds = -1 }), "report: -1 seconds, 9437184 bytes of memory"},
 		{fine(func(r *Report) { r.PeakRSS = 1 << 62 }), "report: 0.1 seconds, 4611686018427387904 bytes of memory"},
 	} {
-		if got := fmt.Sprint(test.report.Check(Load{Requests: 3})); got != strings.Replace(test.want, "refused", `"refused"`, 1) {
+		if got := fmt.Sprint(test.report.CheckAgainst(ClientLoad{Requests: 3})); got != strings.Replace(test.want, "refused", `"refused"`, 1) {
 			t.Errorf("got %s, want %s", got, test.want)
 		}
 	}
 }
 
 func TestWhatAProbeSaysMustAddUp(t *testing.T) {
-	load := Load{Requests: 10}
+	load := ClientLoad{Requests: 10}
 	for _, test := range []struct {
 		report Report
 		want   string
@@ -125,7 +125,7 @@ func TestWhatAProbeSaysMustAddUp(t *testing.T) {
 		{Report{Requests: 10, Failures: map[string]int{"bad luck": 10}}, `report: 10 failures of kind "bad luck"`},
 		{Report{Requests: 10, Failures: map[string]int{"timeout": 11, "reset": -1}}, `report: -1 failures of kind "reset"`},
 	} {
-		err := test.report.Check(load)
+		err := test.report.CheckAgainst(load)
 		if got := fmt.Sprint(err); (err != nil || test.want != "") && got != test.want {
 			t.Errorf("%+v: %q, want %q", test.report, got, test.want)
 		}
@@ -133,30 +133,30 @@ func TestWhatAProbeSaysMustAddUp(t *testing.T) {
 }
 
 func TestServedCheck(t *testing.T) {
-	from := func(address string, n uint64) Source { return Source{netip.MustParseAddr(address), n} }
-	many := make([]Source, MaxSources+1)
+	from := func(address string, n uint64) SourceCount { return SourceCount{netip.MustParseAddr(address), n} }
+	many := make([]SourceCount, MaxSources+1)
 	for i := range many {
-		many[i] = Source{netip.AddrFrom4([4]byte{198, 18, byte(i >> 8), byte(i)}), 1}
+		many[i] = SourceCount{netip.AddrFrom4([4]byte{198, 18, byte(i >> 8), byte(i)}), 1}
 	}
 	for _, test := range []struct {
 		accepted uint64
-		sources  []Source
+		sources  []SourceCount
 		want     string
 	}{
 		{3, nil, "<nil>"},
-		{3, []Source{from("198.18.1.1", 2), from("198.19.0.1", 1)}, "<nil>"},
+		{3, []SourceCount{from("198.18.1.1", 2), from("198.19.0.1", 1)}, "<nil>"},
 		{MaxSources, many[1:], "<nil>"},
 		{MaxSources + 1, many, "served: connections from 257 addresses"},
-		{3, []Source{from("198.18.1.1", 4)}, `served: 4 of 3 connections from "198.18.1.1"`},
-		{3, []Source{from("198.18.1.1", 2), from("198.19.0.1", 2)}, `served: 2 of 3 connections from "198.19.0.1"`},
-		{3, []Source{from("198.18.1.1", 2), from("198.18.1.1", 1)}, `served: 1 of 3 connections from "198.18.1.1"`},
-		{3, []Source{from("198.18.1.1", 0)}, `served: 0 of 3 connections from "198.18.1.1"`},
-		{3, []Source{from("2001:2::1", 1)}, `served: 1 of 3 connections from "2001:2::1"`},
-		{3, []Source{{}}, `served: 0 of 3 connections from "invalid IP"`},
-		{3, []Source{from("198.18.1.1", 1<<64-1), from("198.19.0.1", 3)}, `served: 18446744073709551615 of 3 connections from "198.18.1.1"`},
+		{3, []SourceCount{from("198.18.1.1", 4)}, `served: 4 of 3 connections from "198.18.1.1"`},
+		{3, []SourceCount{from("198.18.1.1", 2), from("198.19.0.1", 2)}, `served: 2 of 3 connections from "198.19.0.1"`},
+		{3, []SourceCount{from("198.18.1.1", 2), from("198.18.1.1", 1)}, `served: 1 of 3 connections from "198.18.1.1"`},
+		{3, []SourceCount{from("198.18.1.1", 0)}, `served: 0 of 3 connections from "198.18.1.1"`},
+		{3, []SourceCount{from("2001:2::1", 1)}, `served: 1 of 3 connections from "2001:2::1"`},
+		{3, []SourceCount{{}}, `served: 0 of 3 connections from "invalid IP"`},
+		{3, []SourceCount{from("198.18.1.1", 1<<64-1), from("198.19.0.1", 3)}, `served: 18446744073709551615 of 3 connections from "198.18.1.1"`},
 	} {
 		served := &Served{Server: result.Server{Accepted: test.accepted}, Sources: test.sources}
-		if got := fmt.Sprint(served.check()); got != test.want {
+		if got := fmt.Sprint(served.checkCounts()); got != test.want {
 			t.Errorf("got %s, want %s", got, test.want)
 		}
 	}
@@ -165,7 +165,7 @@ func TestServedCheck(t *testing.T) {
 // A field that is added to result.Server is one that old probes do not send and do
 // not read: it requires another [Version].
 func TestServedJSON(t *testing.T) {
-	served := Served{Server: result.Server{Accepted: 3, ListenDrops: new(uint64(7))}, Sources: []Source{{netip.MustParseAddr("198.18.0.2"), 3}}}
+	served := Served{Server: result.Server{Accepted: 3, ListenDrops: new(uint64(7))}, Sources: []SourceCount{{netip.MustParseAddr("198.18.0.2"), 3}}}
 	got, err := json.Marshal(served)
 	want := `{"accepted":3,"strangers":0,"listen_overflows":null,"listen_drops":7,"paws_timewait":null,"tw_recycled":null,` +
 		`"retrans_segs":null,"embryonic_rsts":null,"sources":[{"address":"198.18.0.2","accepted":3}]}`

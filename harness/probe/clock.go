@@ -6,12 +6,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Monotonic is CLOCK_MONOTONIC in ns, read without a system call: the clock
+// MonotonicTime is CLOCK_MONOTONIC in ns, read without a system call: the clock
 // that Go's own monotonic readings come from.
 // [Lockstep.Start] counts by it.
-func Monotonic() int64 { return monotonicAtStart + int64(time.Since(started)) }
+func MonotonicTime() int64 { return clockReading + int64(time.Since(clockReadAt)) }
 
-var started, monotonicAtStart = func() (at time.Time, ns int64) {
+var clockReadAt, clockReading = func() (at time.Time, ns int64) {
 	// The reading that took the least time was not interrupted.
 	best := time.Hour
 	for range 5 {

@@ -38,7 +38,7 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
-		if m.V != Version || m.parts() != 1 {
+		if m.V != Version || m.countParts() != 1 {
 			t.Errorf("%q: read as %+v", line, m)
 		}
 		if again, err := json.Marshal(m); err != nil {
@@ -46,7 +46,7 @@ func FuzzParse(f *testing.F) {
 		} else if _, err := ParseMessage(again); err != nil {
 			t.Errorf("%q is written as %q: %v", line, again, err)
 		}
-		if r := m.Report; r != nil && r.Requests <= MaxRequests && r.Check(Load{Requests: r.Requests}) == nil {
+		if r := m.Report; r != nil && r.Requests <= MaxRequests && r.CheckAgainst(ClientLoad{Requests: r.Requests}) == nil {
 			addsUp(t, r)
 		}
 	})
@@ -75,7 +75,7 @@ func addsUp(t *testing.T, r *Report) {
 			seen[uint16(port)] = true
 		}
 	}
-	if l := Latency(r); r.Succeeded > 0 && (l.P50 < 0 || l.P50 > l.P95 || l.P95 > l.P99 || l.P99 > l.Max) {
+	if l := MergeLatencies(r); r.Succeeded > 0 && (l.P50 < 0 || l.P50 > l.P95 || l.P95 > l.P99 || l.P99 > l.Max) {
 		t.Errorf("%+v: latency %+v", r, l)
 	}
 }
@@ -98,7 +98,7 @@ func FuzzAnswers(f *testing.F) {
 			}
 		}
 		if c, err := OpenClient(t.Context(), stream); err == nil {
-			load := Load{Requests: 3}
+			load := ClientLoad{Requests: 3}
 			if r, err := c.Run(t.Context(), load); err == nil {
 				addsUp(t, r)
 			} else {

@@ -9,12 +9,12 @@ import (
 // SlowestLatency is the largest latency that is told apart, in µs.
 const SlowestLatency = 10_000_000
 
-// NewLatency makes the histogram of latencies, in µs with three digits.
-func NewLatency() *hdrhistogram.Histogram { return hdrhistogram.New(1, SlowestLatency, 3) }
+// NewLatencyHistogram makes the histogram of latencies, in µs with three digits.
+func NewLatencyHistogram() *hdrhistogram.Histogram { return hdrhistogram.New(1, SlowestLatency, 3) }
 
-// Latency merges what several clients measured.
-func Latency(reports ...*Report) result.Latency {
-	all := NewLatency()
+// MergeLatencies merges what several clients measured.
+func MergeLatencies(reports ...*Report) result.Latency {
+	all := NewLatencyHistogram()
 	for _, r := range reports {
 		for _, v := range r.Latency {
 			_ = all.RecordValues(min(v[0], SlowestLatency), v[1]) // within its range

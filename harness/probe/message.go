@@ -16,10 +16,10 @@ import (
 // ErrLongLine ends a stream: where its next message begins is not known.
 var ErrLongLine = errors.New("a line is too long")
 
-// Lines returns the lines of a stream, each no longer than most bytes. An error
+// ReadLines returns the lines of a stream, each no longer than most bytes. An error
 // is the last of them and stands in place of a line: ErrLongLine, or that of reading.
 // The end of the stream is no error.
-func Lines(in io.Reader, most int) iter.Seq2[[]byte, error] {
+func ReadLines(in io.Reader, most int) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		scan := bufio.NewScanner(in)
 		scan.Buffer(make([]byte, 0, min(most, 4096)), most)
@@ -53,14 +53,14 @@ func ParseMessage(line []byte) (m Message, err error) {
 	if err := strict.Decode(&m); err != nil {
 		return Message{}, fmt.Errorf("a message that this snatlab does not know (%.120s): %.60q", err, line)
 	}
-	if n := m.parts(); n != 1 {
+	if n := m.countParts(); n != 1 {
 		return Message{}, fmt.Errorf("a message that says %d things: %.60q", n, line)
 	}
 	return m, nil
 }
 
-// parts counts the parts of a message that are set.
-func (m Message) parts() (n int) {
+// countParts counts the parts of a message that are set.
+func (m Message) countParts() (n int) {
 	for _, set := range []bool{
 		m.Greet != nil, m.Share != nil, m.Run != nil, m.Listen != nil, m.Finish != nil,
 		m.Hello != nil, m.Shared != nil, m.Report != nil, m.Ready != nil, m.Served != nil, m.Error != "",

@@ -1,5 +1,5 @@
 // Package probe is the protocol to the programs that run inside the clients and the
-// server of a lab, the probes, and the controller's side of it: [Client] and [Server].
+// server of a lab, the probes, and the controller's side of it: [ClientSession] and [ServerSession].
 //
 // A probe is the same static binary as the tool. It reads requests from its
 // standard input and answers on its standard output, one JSON object a line:
@@ -42,11 +42,11 @@ type Message struct {
 	V int `json:"v"`
 
 	// from the controller
-	Greet  *Greet  `json:"greet,omitempty"`
-	Share  *Share  `json:"share,omitempty"`
-	Run    *Load   `json:"run,omitempty"`
-	Listen *Listen `json:"listen,omitempty"`
-	Finish *Finish `json:"finish,omitempty"`
+	Greet  *Greet      `json:"greet,omitempty"`
+	Share  *Share      `json:"share,omitempty"`
+	Run    *ClientLoad `json:"run,omitempty"`
+	Listen *Listen     `json:"listen,omitempty"`
+	Finish *Finish     `json:"finish,omitempty"`
 
 	// from the probe
 	Hello  *Hello  `json:"hello,omitempty"`
@@ -75,8 +75,8 @@ const (
 	RoleServer = "server"
 )
 
-// Count counts the ports in ranges.
-func Count(ranges []scenario.PortRange) (n int) {
+// CountPorts counts the ports in ranges.
+func CountPorts(ranges []scenario.PortRange) (n int) {
 	for _, p := range ranges {
 		n += p.Len()
 	}
@@ -113,28 +113,28 @@ type Served struct {
 
 	// Sources are the addresses that the accepted connections came from, in
 	// ascending order, and no more than MaxSources of them.
-	Sources []Source `json:"sources,omitempty"`
+	Sources []SourceCount `json:"sources,omitempty"`
 }
 
-// Source is an address that connections came from.
-type Source struct {
+// SourceCount is an address that connections came from.
+type SourceCount struct {
 	Address  netip.Addr `json:"address"`
 	Accepted uint64     `json:"accepted"`
 }
 
-// Load is what one client sends in one trial.
-type Load struct {
+// ClientLoad is what one client sends in one trial.
+type ClientLoad struct {
 	Server      netip.AddrPort `json:"server"`
 	Requests    int            `json:"requests"`
 	Timeout     time.Duration  `json:"timeout"`               // ns
 	Rate        int            `json:"rate"`                  // a second; 0 is as fast as it goes
 	Concurrency int            `json:"concurrency,omitempty"` // ephemeral: requests in flight at once
-	Lockstep    *Lockstep      `json:"lockstep,omitempty"`    // nil: ephemeral
+	Lockstep    *LockstepPart  `json:"lockstep,omitempty"`    // nil: ephemeral
 	Explain     bool           `json:"explain,omitempty"`     // say which requests got no answer
 }
 
-// Lockstep is what a client has to know to fire in step with the others.
-type Lockstep struct {
+// LockstepPart is what a client has to know to fire in step with the others.
+type LockstepPart struct {
 	Client  int                `json:"client"`  // this one's index, from 0
 	Clients int                `json:"clients"` // of the lab
 	CPUs    int                `json:"cpus"`    // clients that fire in one slot, at most

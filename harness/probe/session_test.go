@@ -40,7 +40,7 @@ const hello = `{"v":3,"hello":{"role":"client","cpus":[0],"files":99}}` + "\n"
 func TestAnAnswerMustBeToTheQuestion(t *testing.T) {
 	for _, test := range []struct {
 		answer string
-		ask    func(context.Context, *Client) error
+		ask    func(context.Context, *ClientSession) error
 		want   string
 	}{
 		{`{"v":3,"ready":{}}`, share, "client 0: answered without saying that it shares"},
@@ -68,10 +68,10 @@ func TestAnAnswerMustBeToTheQuestion(t *testing.T) {
 	}
 }
 
-func share(ctx context.Context, c *Client) error { return c.Share(ctx, "/dev/shm/x") }
+func share(ctx context.Context, c *ClientSession) error { return c.Share(ctx, "/dev/shm/x") }
 
-func run(ctx context.Context, c *Client) error {
-	_, err := c.Run(ctx, Load{Requests: 1})
+func run(ctx context.Context, c *ClientSession) error {
+	_, err := c.Run(ctx, ClientLoad{Requests: 1})
 	return err
 }
 
@@ -103,7 +103,7 @@ func TestAProbeThatIsNoneIsRefused(t *testing.T) {
 	} {
 		in := strings.NewReader(test.says)
 		_, err := OpenClient(t.Context(), Stream{Name: "client 0", In: in, Out: io.Discard,
-			Close: func() error { return nil }, Obituary: func() string { return "exit code 1" }})
+			Close: func() error { return nil }, ExitReason: func() string { return "exit code 1" }})
 		if fmt.Sprint(err) != test.want {
 			t.Errorf("%.40q: %v, want %s", test.says, err, test.want)
 		}

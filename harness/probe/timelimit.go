@@ -33,7 +33,7 @@ const (
 
 // TimeLimit returns the longest that a client that may open so many files takes for the
 // load, even if it is all in vain.
-func (l Load) TimeLimit(files int) time.Duration {
+func (l ClientLoad) TimeLimit(files int) time.Duration {
 	slots, slot, flying := l.Requests, slowSlot, max(1, files-ReservedFiles)
 	if s := l.Lockstep; s != nil {
 		slot = slowStep

@@ -89,8 +89,8 @@ func (l *dockerLab) attach(ctx context.Context, id, name string) (probe.Stream, 
 	}()
 	return probe.Stream{
 		Name: name, In: out, Out: attached.Conn,
-		Close:    func() error { return errors.Join(out.Close(), attached.Conn.Close()) },
-		Obituary: func() string { return l.obituary(id, words) },
+		Close:      func() error { return errors.Join(out.Close(), attached.Conn.Close()) },
+		ExitReason: func() string { return l.obituary(id, words) },
 	}, nil
 }
 

@@ -63,7 +63,7 @@ func TestAContainerThatSomebodyRemovedIsToldFromOneThatEnded(t *testing.T) {
 		if err := c.end(b.containerName([]string{"client-0", "client-1"}[client])); err != nil {
 			t.Fatal(err)
 		}
-		_, err := b.Clients()[client].Run(t.Context(), probe.Load{Requests: 1})
+		_, err := b.Clients()[client].Run(t.Context(), probe.ClientLoad{Requests: 1})
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%v, want %q", err, c.want)
 		}

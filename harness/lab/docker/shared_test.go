@@ -197,7 +197,7 @@ func passes(t *testing.T, b *bench) {
 	b.trials++
 	var ports [][]scenario.PortRange
 	for _, c := range b.Clients() {
-		report, err := c.Run(t.Context(), probe.Load{Server: server, Requests: 1, Timeout: 900 * time.Millisecond, Concurrency: 1})
+		report, err := c.Run(t.Context(), probe.ClientLoad{Server: server, Requests: 1, Timeout: 900 * time.Millisecond, Concurrency: 1})
 		if err != nil || report.Succeeded != 1 {
 			t.Errorf("%s: %+v, %v", c.Name, report, err)
 		}

@@ -115,7 +115,7 @@ func (s *suite) request(t *testing.T, requests int) (server netip.AddrPort, port
 	t.Helper()
 	server = s.listen(t)
 	for _, c := range s.Clients() {
-		report, err := c.Run(t.Context(), probe.Load{Server: server, Requests: requests, Timeout: 900 * time.Millisecond, Concurrency: 1})
+		report, err := c.Run(t.Context(), probe.ClientLoad{Server: server, Requests: requests, Timeout: 900 * time.Millisecond, Concurrency: 1})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -218,9 +218,9 @@ func (s *suite) lockstep(t *testing.T, server netip.AddrPort, requests int) []*p
 	for i, c := range s.Clients() {
 		go func() {
 			var err error
-			reports[i], err = c.Run(t.Context(), probe.Load{
+			reports[i], err = c.Run(t.Context(), probe.ClientLoad{
 				Server: server, Requests: requests, Timeout: 500 * time.Millisecond,
-				Lockstep: &probe.Lockstep{Client: i, Clients: clients, CPUs: cpus, Ports: lockstepPorts, Barrier: s.Barrier(), Epoch: uint64(s.trials)},
+				Lockstep: &probe.LockstepPart{Client: i, Clients: clients, CPUs: cpus, Ports: lockstepPorts, Barrier: s.Barrier(), Epoch: uint64(s.trials)},
 			})
 			errs <- err
 		}()
@@ -305,7 +305,7 @@ func buries(t *testing.T, s *suite) {
 	s.Kill(t, s.Lab, victim)
 	server := s.listen(t)
 	for i, c := range s.Clients() {
-		report, err := c.Run(t.Context(), probe.Load{Server: server, Requests: 1, Timeout: 900 * time.Millisecond, Concurrency: 1})
+		report, err := c.Run(t.Context(), probe.ClientLoad{Server: server, Requests: 1, Timeout: 900 * time.Millisecond, Concurrency: 1})
 		switch {
 		case i == victim && (err == nil || !strings.HasPrefix(err.Error(), "client 1 died: ") || !strings.Contains(err.Error(), s.Killed)):
 			t.Errorf("of the client that was killed: %+v, %v; want its death, and %q", report, err, s.Killed)

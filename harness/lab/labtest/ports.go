@@ -26,7 +26,7 @@ func leavesFromClientPorts(t *testing.T, s *suite) {
 		server := s.listen(t)
 		var ports [][]scenario.PortRange
 		for _, r := range s.lockstep(t, server, requests) {
-			if r.BindErrors != 0 || probe.Count(r.Ports) != requests {
+			if r.BindErrors != 0 || probe.CountPorts(r.Ports) != requests {
 				t.Errorf("left from %v, with %d ports that could not be bound", r.Ports, r.BindErrors)
 			}
 			ports = append(ports, r.Ports)

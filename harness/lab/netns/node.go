@@ -60,7 +60,7 @@ func (l *netnsLab) start(ctx context.Context, p place, role string) (lab.Started
 	}
 	stream := probe.Stream{
 		Name: strings.ReplaceAll(p.name, "-", " "), In: n.out, Out: n.in,
-		Close: n.hangUp, Obituary: n.obituary,
+		Close: n.hangUp, ExitReason: n.obituary,
 	}
 	return lab.StartedProbe{Stream: stream, Address: p.address.Addr(), Space: n.enter}, ctx.Err()
 }

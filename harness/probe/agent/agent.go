@@ -2,7 +2,7 @@
 // asks for with the packages load and server.
 //
 // A controller drives an [Agent] over the standard streams of the probe's process
-// ([Live]), or over TCP, where one [RunServer] serves one run after the other.
+// ([ServeStdio]), or over TCP, where one [RunServer] serves one run after the other.
 package agent
 
 import (
@@ -33,9 +33,9 @@ type Agent struct {
 	// is the answer, and ends the conversation. Nil admits everyone.
 	Admit func() error
 
-	// Heard is called after each order, before it is answered, and after a
+	// AfterOrder is called after each order, before it is answered, and after a
 	// controller was admitted. May be nil.
-	Heard func()
+	AfterOrder func()
 
 	cpus        []int
 	files       int
@@ -55,7 +55,7 @@ func (a *Agent) Serve(in io.Reader, out io.Writer) error {
 	if a.files, err = raiseFileLimit(); err != nil {
 		return err
 	}
-	defer a.finish()
+	defer a.closePort()
 	say := json.NewEncoder(out)
 	hello := &probe.Hello{Role: a.Role, CPUs: a.cpus, Files: a.files, Ports: a.Ports}
 	if a.Role == probe.RoleClient {
@@ -65,24 +65,24 @@ func (a *Agent) Serve(in io.Reader, out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("say hello: %w", err)
 	}
-	for line, err := range probe.Lines(in, probe.MaxOrder) {
+	for line, err := range probe.ReadLines(in, probe.MaxOrder) {
 		switch {
 		case errors.Is(err, probe.ErrLongLine):
-			return refuse(say, err)
+			return sendRefusal(say, err)
 		case err != nil:
 			return err
 		}
 		request, strange := probe.ParseMessage(line)
 		if strange == nil && a.Role == probe.RoleServer {
-			strange = a.admit(request)
+			strange = a.admitController(request)
 		}
 		if strange != nil {
-			return refuse(say, strange)
+			return sendRefusal(say, strange)
 		}
-		if a.Heard != nil {
-			a.Heard()
+		if a.AfterOrder != nil {
+			a.AfterOrder()
 		}
-		answer, err := a.answer(request)
+		answer, err := a.answerOrder(request)
 		answer.V = probe.Version
 		if err != nil {
 			answer = probe.Message{V: probe.Version, Error: err.Error()}
@@ -97,9 +97,9 @@ func (a *Agent) Serve(in io.Reader, out io.Writer) error {
 // errUngreeted ends a conversation: no controller begins it like that.
 var errUngreeted = errors.New("a server takes orders only after a greeting")
 
-// admit returns an error for a controller that does not greet first, and for one
+// admitController returns an error for a controller that does not greet first, and for one
 // that the server has no time for.
-func (a *Agent) admit(first probe.Message) error {
+func (a *Agent) admitController(first probe.Message) error {
 	switch {
 	case a.admitted:
 		return nil
@@ -114,14 +114,14 @@ func (a *Agent) admit(first probe.Message) error {
 	return nil
 }
 
-// refuse says why the conversation ends.
-func refuse(say *json.Encoder, strange error) error {
+// sendRefusal says why the conversation ends.
+func sendRefusal(say *json.Encoder, strange error) error {
 	_ = say.Encode(probe.Message{V: probe.Version, Error: strange.Error()}) // best effort: it is over either way
 	return strange
 }
 
-// answer does what one message asks for.
-func (a *Agent) answer(m probe.Message) (probe.Message, error) {
+// answerOrder does what one message asks for.
+func (a *Agent) answerOrder(m probe.Message) (probe.Message, error) {
 	switch {
 	case m.Greet != nil && a.Role == probe.RoleServer:
 		return probe.Message{Ready: &probe.Ready{}}, nil
@@ -131,15 +131,15 @@ func (a *Agent) answer(m probe.Message) (probe.Message, error) {
 		report, err := load.Send(*m.Run, a.cpus, a.files)
 		return probe.Message{Report: report}, err
 	case m.Listen != nil && a.Role == probe.RoleServer:
-		return a.listen(m.Listen.Port)
+		return a.openPort(m.Listen.Port)
 	case m.Finish != nil && a.Role == probe.RoleServer:
-		served, err := a.finish()
+		served, err := a.closePort()
 		return probe.Message{Served: served}, err
 	}
 	return probe.Message{}, fmt.Errorf("a %s does not know what to do with this request", a.Role)
 }
 
-func (a *Agent) listen(port uint16) (probe.Message, error) {
+func (a *Agent) openPort(port uint16) (probe.Message, error) {
 	if a.open != nil {
 		return probe.Message{}, errors.New("listening already")
 	}
@@ -150,20 +150,20 @@ func (a *Agent) listen(port uint16) (probe.Message, error) {
 		return probe.Message{}, errors.New("port 0 is any port")
 	}
 	var err error
-	if a.open, err = server.Listen(netip.AddrPortFrom(a.Address, port), a.guests(), a.files, a.lowPriority); err == nil {
+	if a.open, err = server.OpenListener(netip.AddrPortFrom(a.Address, port), a.guestsOrLab(), a.files, a.lowPriority); err == nil {
 		a.lowPriority = &a.open.LowPriority // all trials alike, whatever an arm does to the queue
 	}
 	return probe.Message{Ready: &probe.Ready{}}, err
 }
 
-func (a *Agent) guests() []netip.Prefix {
+func (a *Agent) guestsOrLab() []netip.Prefix {
 	if a.Guests == nil {
 		return []netip.Prefix{scenario.LabAddresses}
 	}
 	return a.Guests
 }
 
-func (a *Agent) finish() (*probe.Served, error) {
+func (a *Agent) closePort() (*probe.Served, error) {
 	if a.open == nil {
 		return nil, errors.New("not listening")
 	}

@@ -36,7 +36,7 @@ func start(t *testing.T, name string, agent Agent) probe.Stream {
 	return probe.Stream{Name: name, In: out, Out: in, Close: func() error { out.Close(); return in.Close() }}
 }
 
-func startClient(t *testing.T, name string) *probe.Client {
+func startClient(t *testing.T, name string) *probe.ClientSession {
 	t.Helper()
 	c, err := probe.OpenClient(t.Context(), start(t, name, Agent{Role: probe.RoleClient}))
 	if err != nil {
@@ -49,7 +49,7 @@ func startClient(t *testing.T, name string) *probe.Client {
 var here = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
 
 // startServer gives a server and the address it listens on.
-func startServer(t *testing.T) (*probe.Server, netip.AddrPort) {
+func startServer(t *testing.T) (*probe.ServerSession, netip.AddrPort) {
 	t.Helper()
 	s, err := probe.OpenServer(t.Context(), start(t, "server", Agent{Role: probe.RoleServer, Guests: here}))
 	if err != nil {
@@ -95,7 +95,7 @@ func TestAFileThatIsNoBarrierIsLeftAsItIs(t *testing.T) {
 const greeting = `{"v":3,"greet":{}}` + "\n"
 
 func TestAServerDoesNothingBut(t *testing.T) {
-	run, err := json.Marshal(probe.Message{V: probe.Version, Run: &probe.Load{Requests: 1 << 40, Timeout: -1}})
+	run, err := json.Marshal(probe.Message{V: probe.Version, Run: &probe.ClientLoad{Requests: 1 << 40, Timeout: -1}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,7 +21,7 @@ import (
 func TestAnEphemeralLoadIsServedAndAddsUp(t *testing.T) {
 	server, address := startServer(t)
 	client := startClient(t, "client 0")
-	for _, load := range []probe.Load{
+	for _, load := range []probe.ClientLoad{
 		{Server: address, Requests: 1, Timeout: time.Second, Concurrency: 1},
 		{Server: address, Requests: 500, Timeout: time.Second, Concurrency: 64},
 		{Server: address, Requests: 100, Timeout: time.Second, Concurrency: 8, Rate: 1000},
@@ -79,7 +79,7 @@ func TestAServerAcceptsFromTheLabOnly(t *testing.T) {
 
 func TestARefusedRequestIsCountedAsRefused(t *testing.T) {
 	address := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), freePort(t))
-	report, err := startClient(t, "client 0").Run(t.Context(), probe.Load{Server: address, Requests: 50, Timeout: time.Second, Concurrency: 4})
+	report, err := startClient(t, "client 0").Run(t.Context(), probe.ClientLoad{Server: address, Requests: 50, Timeout: time.Second, Concurrency: 4})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,13 +90,13 @@ func TestARefusedRequestIsCountedAsRefused(t *testing.T) {
 
 // lockstepLoads gives the loads of clients that share this network namespace,
 // and so need source ports of their own.
-func lockstepLoads(t *testing.T, address netip.AddrPort, clients, requests int, barrier string) []probe.Load {
+func lockstepLoads(t *testing.T, address netip.AddrPort, clients, requests int, barrier string) []probe.ClientLoad {
 	t.Helper()
-	loads := make([]probe.Load, clients)
+	loads := make([]probe.ClientLoad, clients)
 	for i := range loads {
-		loads[i] = probe.Load{Server: address, Requests: requests, Timeout: time.Second, Lockstep: &probe.Lockstep{
+		loads[i] = probe.ClientLoad{Server: address, Requests: requests, Timeout: time.Second, Lockstep: &probe.LockstepPart{
 			Client: i, Clients: clients, CPUs: min(clients, runtime.NumCPU()), Ports: scenario.PortRange{First: uint16(10_000 + 4_000*i), Last: uint16(13_999 + 4_000*i)},
-			Barrier: barrier, Epoch: 1, Start: probe.Monotonic() + int64(50*time.Millisecond),
+			Barrier: barrier, Epoch: 1, Start: probe.MonotonicTime() + int64(50*time.Millisecond),
 		}}
 	}
 	return loads
@@ -113,7 +113,7 @@ func TestEveryLockstepRequestIsSentAndServed(t *testing.T) {
 			if test.barrier {
 				barrier = filepath.Join(t.TempDir(), "barrier")
 			}
-			var clients []*probe.Client
+			var clients []*probe.ClientSession
 			for i := range test.clients {
 				clients = append(clients, startClient(t, fmt.Sprintf("client %d", i)))
 			}
@@ -121,7 +121,7 @@ func TestEveryLockstepRequestIsSentAndServed(t *testing.T) {
 			runAll(t, clients, loads)
 			for i := range loads { // a second trial in the same memory
 				loads[i].Lockstep.Epoch++
-				loads[i].Lockstep.Start = probe.Monotonic() + int64(50*time.Millisecond)
+				loads[i].Lockstep.Start = probe.MonotonicTime() + int64(50*time.Millisecond)
 			}
 			runAll(t, clients, loads)
 			served, err := server.Finish(t.Context())
@@ -132,7 +132,7 @@ func TestEveryLockstepRequestIsSentAndServed(t *testing.T) {
 	}
 }
 
-func runAll(t *testing.T, clients []*probe.Client, loads []probe.Load) {
+func runAll(t *testing.T, clients []*probe.ClientSession, loads []probe.ClientLoad) {
 	t.Helper()
 	var wait sync.WaitGroup
 	for i, c := range clients {
@@ -155,7 +155,7 @@ func TestASlotThatOneClientMissesIsFiredByNobodyAndMadeUp(t *testing.T) {
 		t.Skip("port 10020 is in use on this machine")
 	}
 	defer taken.Close()
-	clients := []*probe.Client{startClient(t, "client 0"), startClient(t, "client 1")}
+	clients := []*probe.ClientSession{startClient(t, "client 0"), startClient(t, "client 1")}
 	loads := lockstepLoads(t, address, 2, 200, filepath.Join(t.TempDir(), "barrier"))
 	var wait sync.WaitGroup
 	for i, c := range clients {
@@ -179,7 +179,7 @@ func TestASlotThatOneClientMissesIsFiredByNobodyAndMadeUp(t *testing.T) {
 
 func TestAClientWithPortsOfItsOwnLeavesFromThoseOnly(t *testing.T) {
 	server, address := startServer(t)
-	clients := []*probe.Client{startClient(t, "client 0"), startClient(t, "client 1"), startClient(t, "client 2")}
+	clients := []*probe.ClientSession{startClient(t, "client 0"), startClient(t, "client 1"), startClient(t, "client 2")}
 	loads := lockstepLoads(t, address, 3, 100, filepath.Join(t.TempDir(), "barrier"))
 	reports := make(chan *probe.Report)
 	for i, c := range clients {
@@ -228,13 +228,13 @@ func TestRequestsWithoutAnAnswerAreToldByTheirPortsIfThatIsAskedFor(t *testing.T
 		t.Fatal(err)
 	}
 	client := startClient(t, "client 0")
-	load := probe.Load{Server: netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port), Requests: 20, Timeout: 100 * time.Millisecond, Concurrency: 20}
+	load := probe.ClientLoad{Server: netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port), Requests: 20, Timeout: 100 * time.Millisecond, Concurrency: 20}
 	for _, load.Explain = range []bool{false, true} {
 		report, err := client.Run(t.Context(), load)
 		if err != nil {
 			t.Fatal(err)
 		}
-		silent := probe.Count(report.Silent)
+		silent := probe.CountPorts(report.Silent)
 		want := 0
 		if load.Explain {
 			want = report.Failures["timeout"]

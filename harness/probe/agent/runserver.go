@@ -71,7 +71,7 @@ func (s *RunServer) Serve(ctx context.Context, listener net.Listener) error {
 		select {
 		case places <- struct{}{}:
 		default:
-			s.log(conn, fmt.Sprintf("hung up on: %d others are connected", s.Limits.Peers))
+			s.logEvent(conn, fmt.Sprintf("hung up on: %d others are connected", s.Limits.Peers))
 			conn.Close()
 			continue
 		}
@@ -79,35 +79,35 @@ func (s *RunServer) Serve(ctx context.Context, listener net.Listener) error {
 			defer func() { <-places }()
 			defer context.AfterFunc(ctx, func() { conn.Close() })()
 			defer conn.Close()
-			if err := s.serve(ctx, conn, held); err != nil && !errors.Is(err, net.ErrClosed) {
-				s.log(conn, err.Error())
+			if err := s.servePeer(ctx, conn, held); err != nil && !errors.Is(err, net.ErrClosed) {
+				s.logEvent(conn, err.Error())
 			}
 		})
 	}
 }
 
-func (s *RunServer) log(conn net.Conn, what string) {
+func (s *RunServer) logEvent(conn net.Conn, what string) {
 	s.Log(fmt.Sprintf("%v: %s", conn.RemoteAddr(), printable.Line(what)))
 }
 
-// serve takes the orders of one peer until it hangs up. It holds the server from
+// servePeer takes the orders of one peer until it hangs up. It holds the server from
 // its first greeting on.
-func (s *RunServer) serve(ctx context.Context, conn net.Conn, held *reservation) error {
+func (s *RunServer) servePeer(ctx context.Context, conn net.Conn, held *reservation) error {
 	if err := conn.SetReadDeadline(time.Now().Add(s.Limits.Greet)); err != nil {
 		return err
 	}
 	admitted := false
 	agent := Agent{
-		Role: probe.RoleServer, Address: s.Address, Ports: &s.Ports, Guests: s.guests(conn),
+		Role: probe.RoleServer, Address: s.Address, Ports: &s.Ports, Guests: s.guestsOf(conn),
 		Admit: func() error {
 			if err := held.take(ctx, conn.RemoteAddr(), s.Limits.Busy); err != nil {
 				return err
 			}
 			admitted = true
-			s.log(conn, "run begins")
+			s.logEvent(conn, "run begins")
 			return nil
 		},
-		Heard: func() {
+		AfterOrder: func() {
 			if admitted {
 				_ = conn.SetReadDeadline(time.Now().Add(s.Limits.Idle)) // fails where the conversation is over
 			}
@@ -130,8 +130,8 @@ func (s *RunServer) serve(ctx context.Context, conn net.Conn, held *reservation)
 	}
 }
 
-// guests are whom a run's ports accept from.
-func (s *RunServer) guests(conn net.Conn) []netip.Prefix {
+// guestsOf are whom a run's ports accept from.
+func (s *RunServer) guestsOf(conn net.Conn) []netip.Prefix {
 	if s.Guests != nil {
 		return s.Guests
 	}

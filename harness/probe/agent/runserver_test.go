@@ -56,13 +56,13 @@ func dial(t *testing.T, address string) net.Conn {
 }
 
 // connectRun connects and greets, as a run does.
-func connectRun(t *testing.T, address string) (*probe.Server, error) {
+func connectRun(t *testing.T, address string) (*probe.ServerSession, error) {
 	t.Helper()
 	conn := dial(t, address)
 	return probe.OpenServer(t.Context(), probe.Stream{Name: "server", In: conn, Out: conn, Close: conn.Close})
 }
 
-func needRun(t *testing.T, address string) *probe.Server {
+func needRun(t *testing.T, address string) *probe.ServerSession {
 	t.Helper()
 	s, err := connectRun(t, address)
 	must(t, err)
@@ -119,7 +119,7 @@ func TestServePeerThatDoesNotRead(t *testing.T) {
 					there.Write([]byte(greeting))
 				}
 			}()
-			if err := server.serve(t.Context(), here, held); fmt.Sprint(err) != "it did not read an answer within 10ms" {
+			if err := server.servePeer(t.Context(), here, held); fmt.Sprint(err) != "it did not read an answer within 10ms" {
 				t.Error(err)
 			}
 			if len(held.taken) != 0 {
@@ -182,7 +182,7 @@ func TestServeIdleLimit(t *testing.T) {
 		limits := DefaultLimits()
 		server := RunServer{Guests: []netip.Prefix{}, Ports: scenario.PortRange{First: 39010, Last: 39019}, Log: func(string) {}, Limits: limits}
 		ended := make(chan error, 1)
-		go func() { ended <- server.serve(t.Context(), conn, &reservation{taken: make(chan struct{}, 1)}) }()
+		go func() { ended <- server.servePeer(t.Context(), conn, &reservation{taken: make(chan struct{}, 1)}) }()
 		s, err := probe.OpenServer(t.Context(), probe.Stream{Name: "server", In: there, Out: there, Close: there.Close})
 		must(t, err)
 		s.KeepAwake()
@@ -193,6 +193,7 @@ func TestServeIdleLimit(t *testing.T) {
 			}
 			time.Sleep(probe.KeepAwakeInterval)
 		}
+		synctest.Wait() // the last answer is read
 		must(t, s.Close())
 		must(t, <-ended)
 	})
@@ -215,7 +216,7 @@ func TestServerKeepAwake(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		here, there := net.Pipe()
 		heard := make(chan struct{}, 100)
-		agent := Agent{Role: probe.RoleServer, Ports: &scenario.PortRange{First: 39010, Last: 39019}, Heard: func() { heard <- struct{}{} }}
+		agent := Agent{Role: probe.RoleServer, Ports: &scenario.PortRange{First: 39010, Last: 39019}, AfterOrder: func() { heard <- struct{}{} }}
 		ended := make(chan error, 1)
 		go func() { ended <- agent.Serve(here, here) }()
 		s, err := probe.OpenServer(t.Context(), probe.Stream{Name: "server", In: there, Out: there, Close: there.Close})

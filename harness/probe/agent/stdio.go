@@ -8,10 +8,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Live is a probe's whole life: it serves its controller over standard input
+// ServeStdio is a probe's whole life: it serves its controller over standard input
 // and output, and ends the program when the input ends, whatever it is doing
 // then. A probe does not outlive its controller.
-func Live(role string) error {
+func ServeStdio(role string) error {
 	// Best effort: a build with cgo cannot do it for all threads.
 	_, _, _ = syscall.AllThreadsSyscall(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0)
 	in, w := io.Pipe()

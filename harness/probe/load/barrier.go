@@ -47,14 +47,14 @@ type line struct {
 	_       [128 - 24]byte
 }
 
-// inherited is where a probe finds the files that it was started with. They are
+// inheritedFiles is where a probe finds the files that it was started with. They are
 // links by nature.
-const inherited = "/proc/self/fd/"
+const inheritedFiles = "/proc/self/fd/"
 
 // openBarrier maps the file at path, and makes it if it is not there.
 func openBarrier(path string, me int, epoch uint64, pace pacer, idle func(time.Duration)) (*barrier, error) {
 	flags := os.O_RDWR
-	if !strings.HasPrefix(path, inherited) {
+	if !strings.HasPrefix(path, inheritedFiles) {
 		flags |= os.O_CREATE | unix.O_NOFOLLOW
 	}
 	file, err := os.OpenFile(path, flags, 0o600)
@@ -63,7 +63,7 @@ func openBarrier(path string, me int, epoch uint64, pace pacer, idle func(time.D
 	}
 	defer file.Close()
 	const size = int(unsafe.Sizeof(sharedMemory{}))
-	if err := resize(file, int64(size)); err != nil {
+	if err := setSize(file, int64(size)); err != nil {
 		return nil, fmt.Errorf("size barrier: %w", err)
 	}
 	memory, err := unix.Mmap(int(file.Fd()), 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_POPULATE)
@@ -74,8 +74,8 @@ func openBarrier(path string, me int, epoch uint64, pace pacer, idle func(time.D
 	return &barrier{shared: shared, memory: memory, me: me, epoch: epoch, pace: pace, idle: idle}, nil
 }
 
-// resize gives a new file its size. Any other file is not to be cut off.
-func resize(file *os.File, size int64) error {
+// setSize gives a new file its size. Any other file is not to be cut off.
+func setSize(file *os.File, size int64) error {
 	info, err := file.Stat()
 	switch {
 	case err != nil:
@@ -88,8 +88,8 @@ func resize(file *os.File, size int64) error {
 
 func (b *barrier) close() error { return unix.Munmap(b.memory) }
 
-// begin waits for turn t and gives its first slot.
-func (b *barrier) begin(t int) (first int, err error) {
+// beginTurn waits for turn t and gives its first slot.
+func (b *barrier) beginTurn(t int) (first int, err error) {
 	if t == 0 {
 		return 0, nil
 	}
@@ -113,16 +113,16 @@ func (b *barrier) begin(t int) (first int, err error) {
 	}
 }
 
-// finish hands over to turn t, whose first slot is given. One member of the
+// endTurn hands over to turn t, whose first slot is given. One member of the
 // turn before calls it.
-func (b *barrier) finish(t, first int) {
+func (b *barrier) endTurn(t, first int) {
 	b.shared.first.Store(uint64(first))
 	b.shared.turn.Store(b.epoch<<32 | uint64(t))
 	b.shared.bell.Add(1)
 	futexWake(&b.shared.bell)
 }
 
-// meet returns at the moment when all members of the slot are there and on a
+// meetPartners returns at the moment when all members of the slot are there and on a
 // CPU. fire is false if one of them cannot fire in the slot: then nobody does,
 // and the slot is made up by another, so that no request is sent without its
 // partners.
@@ -130,8 +130,8 @@ func (b *barrier) finish(t, first int) {
 // It takes two steps. Members may be descheduled while they wait for the last
 // one to arrive; only when all have arrived does each say that it is about to
 // fire, so the last step is short and opens for all within a cache miss.
-func (b *barrier) meet(slot int, members []int, able bool) (fire bool, err error) {
-	b.pace.wait(slot, b.idle)
+func (b *barrier) meetPartners(slot int, members []int, able bool) (fire bool, err error) {
+	b.pace.waitForSlot(slot, b.idle)
 	number := b.epoch<<32 | uint64(slot+1)
 	mine := &b.shared.lines[b.me]
 	// The parity keeps the answer for one slot from being overwritten by that
@@ -145,7 +145,7 @@ func (b *barrier) meet(slot int, members []int, able bool) (fire bool, err error
 	fire = able
 	for _, m := range members {
 		partner := &b.shared.lines[m]
-		if err := await(&partner.arrived, number, b.idle); err != nil {
+		if err := spinUntil(&partner.arrived, number, b.idle); err != nil {
 			return false, fmt.Errorf("slot %d: client %d did not come: %w", slot, m, err)
 		}
 		fire = fire && partner.misses[number&1].Load() == 0
@@ -155,17 +155,17 @@ func (b *barrier) meet(slot int, members []int, able bool) (fire bool, err error
 	}
 	mine.ready.Store(number)
 	for _, m := range members {
-		if err := await(&b.shared.lines[m].ready, number, nil); err != nil {
+		if err := spinUntil(&b.shared.lines[m].ready, number, nil); err != nil {
 			return false, fmt.Errorf("slot %d: client %d came and left: %w", slot, m, err)
 		}
 	}
 	return true, nil
 }
 
-// await spins until the number is reached. With idle it looks now and then
+// spinUntil spins until the number is reached. With idle it looks now and then
 // after what is in flight, and lets others have the CPU: on a machine with too
 // few of them they may be the ones that are waited for.
-func await(v *atomic.Uint64, number uint64, idle func(time.Duration)) error {
+func spinUntil(v *atomic.Uint64, number uint64, idle func(time.Duration)) error {
 	var since time.Time
 	for spins := 1; v.Load() < number; spins++ {
 		if spins&0x3fff != 0 {

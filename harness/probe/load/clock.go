@@ -12,17 +12,17 @@ type pacer struct {
 	interval time.Duration // between slots; 0: no pace
 }
 
-// wait returns when the slot is due, and says by how much it was overdue
+// waitForSlot returns when the slot is due, and says by how much it was overdue
 // already. It spends the time in idle, if there is enough of it.
-func (p *pacer) wait(slot int, idle func(time.Duration)) (late time.Duration) {
+func (p *pacer) waitForSlot(slot int, idle func(time.Duration)) (late time.Duration) {
 	if p.interval == 0 {
 		return 0
 	}
 	offset := int64(slot) * int64(p.interval)
 	if p.start == 0 {
-		p.start = probe.Monotonic() - offset
+		p.start = probe.MonotonicTime() - offset
 	}
-	left := func() time.Duration { return time.Duration(p.start + offset - probe.Monotonic()) }
+	left := func() time.Duration { return time.Duration(p.start + offset - probe.MonotonicTime()) }
 	late = -left()
 	// A sleep wakes up late, by the timer's slack of 50 µs and the scheduler's
 	// mood: the last millisecond of the wait is spun.
@@ -47,19 +47,19 @@ type clock struct {
 	missed int
 }
 
-func (c *clock) begin(t int) (first int, err error) {
+func (c *clock) beginTurn(t int) (first int, err error) {
 	for _, turn := range c.turns[:t] {
 		first += turn.slots
 	}
 	return first, nil
 }
 
-func (c *clock) meet(slot int, _ []int, able bool) (fire bool, err error) {
-	if late := c.pace.wait(slot, c.idle); late >= c.pace.interval && able {
+func (c *clock) meetPartners(slot int, _ []int, able bool) (fire bool, err error) {
+	if late := c.pace.waitForSlot(slot, c.idle); late >= c.pace.interval && able {
 		c.missed++
 	}
 	return able, nil
 }
 
-func (c *clock) finish(int, int) {}
-func (c *clock) close() error    { return nil }
+func (c *clock) endTurn(int, int) {}
+func (c *clock) close() error     { return nil }

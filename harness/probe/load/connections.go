@@ -14,10 +14,10 @@ import (
 	"snatlab/harness/scenario"
 )
 
-// flight holds the connections of a trial from connect() to their completion.
+// connections holds the connections of a trial from connect() to their completion.
 // All of them have the same timeout, so they expire in the order in which
-// they were launched. Nothing is allocated after newFlight.
-type flight struct {
+// they were launched. Nothing is allocated after newConnections.
+type connections struct {
 	peer    unix.RawSockaddrInet4
 	timeout int64 // ns
 	limit   int   // sockets that may be open at once
@@ -44,11 +44,11 @@ type conn struct {
 	launched int64  // CLOCK_MONOTONIC, ns
 }
 
-// kind is a kind of failure.
-type kind int
+// failureKind is a kind of failure.
+type failureKind int
 
 const (
-	timeout kind = iota
+	timeout failureKind = iota
 	refused
 	reset
 	addrNotAvail
@@ -60,7 +60,7 @@ const (
 var kindNames = [kinds]string{result.Timeout, result.Refused, result.Reset,
 	result.EADDRNOTAVAIL, result.EADDRINUSE, result.Other}
 
-func kindOf(errno unix.Errno) kind {
+func failureKindOf(errno unix.Errno) failureKind {
 	switch errno {
 	case unix.ETIMEDOUT:
 		return timeout
@@ -77,8 +77,8 @@ func kindOf(errno unix.Errno) kind {
 	}
 }
 
-// newFlight prepares for requests to server, with no more than files open.
-func newFlight(server netip.AddrPort, requests int, timeout time.Duration, files int) (*flight, error) {
+// newConnections prepares for requests to server, with no more than files open.
+func newConnections(server netip.AddrPort, requests int, timeout time.Duration, files int) (*connections, error) {
 	if !server.Addr().Is4() {
 		return nil, fmt.Errorf("server %v: not an IPv4 address", server)
 	}
@@ -90,7 +90,7 @@ func newFlight(server netip.AddrPort, requests int, timeout time.Duration, files
 	if err != nil {
 		return nil, fmt.Errorf("epoll_create1: %w", err)
 	}
-	f := &flight{
+	f := &connections{
 		peer:    unix.RawSockaddrInet4{Family: unix.AF_INET, Port: networkOrder(server.Port()), Addr: server.Addr().As4()},
 		timeout: int64(timeout),
 		limit:   limit,
@@ -98,13 +98,13 @@ func newFlight(server netip.AddrPort, requests int, timeout time.Duration, files
 		// Linger of 0 makes close() send RST: no TIME_WAIT holds the port.
 		linger:  unix.Linger{Onoff: 1},
 		conns:   make([]conn, requests),
-		latency: probe.NewLatency(),
+		latency: probe.NewLatencyHistogram(),
 	}
 	return f, nil
 }
 
-// sourcePort asks for the port that the kernel chose.
-func sourcePort(fd int) uint16 {
+// readSourcePort asks for the port that the kernel chose.
+func readSourcePort(fd int) uint16 {
 	var a unix.RawSockaddrInet4
 	size := uint32(unix.SizeofSockaddrInet4)
 	unix.RawSyscall(unix.SYS_GETSOCKNAME, uintptr(fd), uintptr(unsafe.Pointer(&a)), uintptr(unsafe.Pointer(&size)))
@@ -118,7 +118,7 @@ func networkOrder(port uint16) uint16 {
 }
 
 // close drops what is still open.
-func (f *flight) close() error {
+func (f *connections) close() error {
 	for i := f.oldest; i < f.launched; i++ {
 		if fd := f.conns[i].fd; fd >= 0 {
 			unix.Close(int(fd))
@@ -127,8 +127,8 @@ func (f *flight) close() error {
 	return unix.Close(f.epoll)
 }
 
-// socket makes one that is not connected yet.
-func (f *flight) socket() (fd int, err error) {
+// openSocket makes one that is not connected yet.
+func (f *connections) openSocket() (fd int, err error) {
 	fd, err = unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
 	if err != nil {
 		return -1, fmt.Errorf("socket: %w", err)
@@ -141,33 +141,33 @@ func (f *flight) socket() (fd int, err error) {
 	return fd, nil
 }
 
-// discard closes a socket that was not launched.
-func (f *flight) discard(fd int) {
+// closeUnused closes a socket that was not launched.
+func (f *connections) closeUnused(fd int) {
 	unix.Close(fd)
 	f.open--
 }
 
-// launch connects a socket. It is the moment that everything else prepares
+// connectSocket connects a socket. It is the moment that everything else prepares
 // for, so connect() comes first. It also is a raw system call: the handshake
 // is done by the kernel before it returns, which is long enough for Go's
 // scheduler to believe the thread blocked, and to give its place away.
 //
 // The source port is given if the socket is bound, else it is 0: the kernel
 // chooses one.
-func (f *flight) launch(fd int, port uint16) error {
+func (f *connections) connectSocket(fd int, port uint16) error {
 	c := &f.conns[f.launched]
-	c.launched = probe.Monotonic()
+	c.launched = probe.MonotonicTime()
 	_, _, errno := unix.RawSyscall(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(&f.peer)), unix.SizeofSockaddrInet4)
 	c.fd, c.port = int32(fd), port
 	f.launched++
 	switch errno {
 	case 0, unix.EINPROGRESS, unix.EINTR:
 	default:
-		f.complete(c, errno)
+		f.completeConn(c, errno)
 		return nil
 	}
 	if port == 0 {
-		c.port = sourcePort(fd)
+		c.port = readSourcePort(fd)
 	}
 	event := unix.EpollEvent{Events: unix.EPOLLOUT, Fd: int32(f.launched - 1)}
 	if err := unix.EpollCtl(f.epoll, unix.EPOLL_CTL_ADD, fd, &event); err != nil {
@@ -176,12 +176,12 @@ func (f *flight) launch(fd int, port uint16) error {
 	return nil
 }
 
-// reap takes note of what has completed or expired. It waits up to limit for
+// reapCompleted takes note of what has completed or expired. It waits up to limit for
 // something to happen; 0 only looks.
-func (f *flight) reap(limit time.Duration) error {
+func (f *connections) reapCompleted(limit time.Duration) error {
 	// Completions are looked for after the time is taken: a late answer is
 	// still an answer, if it is there when its request expires.
-	now := probe.Monotonic()
+	now := probe.MonotonicTime()
 	n, err := unix.EpollWait(f.epoll, f.events[:], int((limit+time.Millisecond-1)/time.Millisecond))
 	if err != nil && err != unix.EINTR {
 		return fmt.Errorf("epoll_wait: %w", err)
@@ -192,10 +192,10 @@ func (f *flight) reap(limit time.Duration) error {
 		if err != nil {
 			return fmt.Errorf("SO_ERROR: %w", err)
 		}
-		if errno == 0 && f.late(c) {
+		if errno == 0 && f.isLate(c) {
 			errno = int(unix.ETIMEDOUT)
 		}
-		f.complete(c, unix.Errno(errno))
+		f.completeConn(c, unix.Errno(errno))
 	}
 	if n == len(f.events) {
 		return nil // there may be more: nothing expires unseen
@@ -208,63 +208,63 @@ func (f *flight) reap(limit time.Duration) error {
 		if now-c.launched < f.timeout {
 			break
 		}
-		f.complete(c, unix.ETIMEDOUT)
+		f.completeConn(c, unix.ETIMEDOUT)
 	}
 	return nil
 }
 
-// idle reaps for no longer than limit, rounded down to milliseconds, and not
+// reapFor reaps for no longer than limit, rounded down to milliseconds, and not
 // past the next expiry.
-func (f *flight) idle(limit time.Duration) error {
+func (f *connections) reapFor(limit time.Duration) error {
 	limit = limit.Truncate(time.Millisecond)
 	if left := f.untilExpiry(); f.oldest < f.launched {
 		limit = min(limit, left)
 	}
-	return f.reap(limit)
+	return f.reapCompleted(limit)
 }
 
-// late tells a connection that succeeded after its timeout had passed, by a
+// isLate tells a connection that succeeded after its timeout had passed, by a
 // SYN that was sent again: the first one was lost.
-func (f *flight) late(c *conn) bool {
-	if probe.Monotonic()-c.launched < f.timeout {
+func (f *connections) isLate(c *conn) bool {
+	if probe.MonotonicTime()-c.launched < f.timeout {
 		return false
 	}
 	info, err := unix.GetsockoptTCPInfo(int(c.fd), unix.SOL_TCP, unix.TCP_INFO)
 	return err == nil && info.Total_retrans > 0
 }
 
-// complete ends a connection with its outcome.
-func (f *flight) complete(c *conn, errno unix.Errno) {
+// completeConn ends a connection with its outcome.
+func (f *connections) completeConn(c *conn, errno unix.Errno) {
 	if errno == 0 {
 		f.succeeded++
-		us := (probe.Monotonic() - c.launched) / int64(time.Microsecond)
+		us := (probe.MonotonicTime() - c.launched) / int64(time.Microsecond)
 		_ = f.latency.RecordValue(min(us, probe.SlowestLatency)) // within its range
 	} else {
-		f.failures[kindOf(errno)]++
-		c.silent = kindOf(errno) == timeout
+		f.failures[failureKindOf(errno)]++
+		c.silent = failureKindOf(errno) == timeout
 	}
 	unix.Close(int(c.fd))
 	c.fd = -1
 	f.open--
 }
 
-// room waits until n more sockets may be opened.
-func (f *flight) room(n int) error {
+// awaitRoom waits until n more sockets may be opened.
+func (f *connections) awaitRoom(n int) error {
 	for f.open+n > f.limit {
 		if f.oldest == f.launched {
 			return fmt.Errorf("%d open files are allowed, %d are needed", f.limit+probe.ReservedFiles, f.open+n+probe.ReservedFiles)
 		}
-		if err := f.reap(f.untilExpiry()); err != nil {
+		if err := f.reapCompleted(f.untilExpiry()); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// drain waits until every launched connection has completed or expired.
-func (f *flight) drain() error {
+// awaitAll waits until every launched connection has completed or expired.
+func (f *connections) awaitAll() error {
 	for f.oldest < f.launched {
-		if err := f.reap(f.untilExpiry()); err != nil {
+		if err := f.reapCompleted(f.untilExpiry()); err != nil {
 			return err
 		}
 	}
@@ -272,21 +272,21 @@ func (f *flight) drain() error {
 }
 
 // untilExpiry is the time that the oldest connection has left.
-func (f *flight) untilExpiry() time.Duration {
+func (f *connections) untilExpiry() time.Duration {
 	for ; f.oldest < f.launched; f.oldest++ {
 		if c := &f.conns[f.oldest]; c.fd >= 0 {
-			return time.Duration(max(0, c.launched+f.timeout-probe.Monotonic()))
+			return time.Duration(max(0, c.launched+f.timeout-probe.MonotonicTime()))
 		}
 	}
 	return 0
 }
 
-// report sums up. Explain says which requests got no answer.
-func (f *flight) report(explain bool) *probe.Report {
+// makeReport sums up. Explain says which requests got no answer.
+func (f *connections) makeReport(explain bool) *probe.Report {
 	r := &probe.Report{Requests: f.launched, Succeeded: f.succeeded, Failures: map[string]int{},
-		Ports: f.ports(func(conn) bool { return true }), PeakRSS: probe.PeakRSS()}
+		Ports: f.listPorts(func(conn) bool { return true }), PeakRSS: probe.PeakRSS()}
 	if explain {
-		r.Silent = f.ports(func(c conn) bool { return c.silent })
+		r.Silent = f.listPorts(func(c conn) bool { return c.silent })
 	}
 	for k, n := range f.failures {
 		if n > 0 {
@@ -301,8 +301,8 @@ func (f *flight) report(explain bool) *probe.Report {
 	return r
 }
 
-// ports lists the source ports of some of the connections in ranges, in order.
-func (f *flight) ports(of func(conn) bool) []scenario.PortRange {
+// listPorts lists the source ports of some of the connections in ranges, in order.
+func (f *connections) listPorts(of func(conn) bool) []scenario.PortRange {
 	var used [65536]bool
 	for _, c := range f.conns[:f.launched] {
 		if c.port != 0 && of(c) {

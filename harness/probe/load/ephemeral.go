@@ -6,10 +6,10 @@ import (
 	"snatlab/harness/probe"
 )
 
-// runEphemeral sends the load as an ordinary client would: the kernel chooses
+// sendEphemeral sends the load as an ordinary client would: the kernel chooses
 // each source port when the socket connects.
-func runEphemeral(load probe.Load, files int) (*probe.Report, error) {
-	flight, err := newFlight(load.Server, load.Requests, load.Timeout, files)
+func sendEphemeral(load probe.ClientLoad, files int) (*probe.Report, error) {
+	flight, err := newConnections(load.Server, load.Requests, load.Timeout, files)
 	if err != nil {
 		return nil, err
 	}
@@ -22,36 +22,36 @@ func runEphemeral(load probe.Load, files int) (*probe.Report, error) {
 			due = min(due, 1+int(time.Since(begun).Seconds()*float64(load.Rate)))
 		}
 		for flight.launched < due && flight.open < most {
-			if err := flight.dial(); err != nil {
+			if err := flight.connectNew(); err != nil {
 				return nil, err
 			}
-			if err := flight.reap(0); err != nil {
+			if err := flight.reapCompleted(0); err != nil {
 				return nil, err
 			}
 		}
-		if err := flight.reap(flight.next(load, begun, most)); err != nil {
+		if err := flight.reapCompleted(flight.untilNext(load, begun, most)); err != nil {
 			return nil, err
 		}
 	}
-	if err := flight.drain(); err != nil {
+	if err := flight.awaitAll(); err != nil {
 		return nil, err
 	}
-	r := flight.report(load.Explain)
+	r := flight.makeReport(load.Explain)
 	r.Seconds = time.Since(begun).Seconds()
 	return r, nil
 }
 
-func (f *flight) dial() error {
-	fd, err := f.socket()
+func (f *connections) connectNew() error {
+	fd, err := f.openSocket()
 	if err != nil {
 		return err
 	}
-	return f.launch(fd, 0)
+	return f.connectSocket(fd, 0)
 }
 
-// next is the time until something has to be done: a request falls due, or
+// untilNext is the time until something has to be done: a request falls due, or
 // one expires.
-func (f *flight) next(load probe.Load, begun time.Time, most int) time.Duration {
+func (f *connections) untilNext(load probe.ClientLoad, begun time.Time, most int) time.Duration {
 	if f.launched == load.Requests || f.open == most {
 		return f.untilExpiry()
 	}

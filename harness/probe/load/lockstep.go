@@ -15,31 +15,31 @@ import (
 // gate opens at the moment of a slot for every client that fires in it. While
 // it keeps a client waiting, it calls back for what is in flight.
 type gate interface {
-	// begin waits for turn t and gives its first slot.
-	begin(t int) (first int, err error)
-	// meet waits for the moment of a slot. A client that is not able to fire
+	// beginTurn waits for turn t and gives its first slot.
+	beginTurn(t int) (first int, err error)
+	// meetPartners waits for the moment of a slot. A client that is not able to fire
 	// meets all the same. If fire is false, the slot is to be made up.
-	meet(slot int, members []int, able bool) (fire bool, err error)
-	// finish hands over to turn t.
-	finish(t, first int)
+	meetPartners(slot int, members []int, able bool) (fire bool, err error)
+	// endTurn hands over to turn t.
+	endTurn(t, first int)
 	close() error
 }
 
-// runLockstep sends the load: in slot k every client of the slot connects from
+// sendLockstep sends the load: in slot k every client of the slot connects from
 // the k-th of its source ports, to the same server port, at the same moment.
-func runLockstep(load probe.Load, cpus []int, files int) (*probe.Report, error) {
+func sendLockstep(load probe.ClientLoad, cpus []int, files int) (*probe.Report, error) {
 	step := load.Lockstep
-	flight, err := newFlight(load.Server, load.Requests, load.Timeout, files)
+	flight, err := newConnections(load.Server, load.Requests, load.Timeout, files)
 	if err != nil {
 		return nil, err
 	}
 	defer flight.close()
 	l := &lockstep{
 		step:   *step,
-		turns:  schedule(step.Clients, step.CPUs, load.Requests, min(turnLength, max(1, flight.limit/2))),
+		turns:  makeSchedule(step.Clients, step.CPUs, load.Requests, min(turnLength, max(1, flight.limit/2))),
 		flight: flight,
 	}
-	if l.gate, err = newGate(load, l.turns, l.idle); err != nil {
+	if l.gate, err = newGate(load, l.turns, l.reapWhileIdle); err != nil {
 		return nil, err
 	}
 	defer l.gate.close()
@@ -51,16 +51,16 @@ func runLockstep(load probe.Load, cpus []int, files int) (*probe.Report, error) 
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
 	begun := time.Now()
 	for t := range l.turns {
-		if err := l.take(t, pin, cpus); err != nil {
+		if err := l.playTurn(t, pin, cpus); err != nil {
 			return nil, err
 		}
 	}
-	if err := flight.drain(); err != nil {
+	if err := flight.awaitAll(); err != nil {
 		return nil, err
 	}
 	seconds := time.Since(begun).Seconds()
 
-	r := flight.report(load.Explain)
+	r := flight.makeReport(load.Explain)
 	r.Seconds, r.BindErrors, r.Missed, r.MadeUp = seconds, l.bindErrors, l.missed, l.madeUp
 	if c, ok := l.gate.(*clock); ok {
 		r.Missed, r.MadeUp = r.Missed+c.missed, r.MadeUp+c.missed
@@ -69,7 +69,7 @@ func runLockstep(load probe.Load, cpus []int, files int) (*probe.Report, error) 
 }
 
 // newGate keeps step by a barrier where there is memory to share, else by the clock.
-func newGate(load probe.Load, turns []turn, idle func(time.Duration)) (gate, error) {
+func newGate(load probe.ClientLoad, turns []turn, idle func(time.Duration)) (gate, error) {
 	step, pace := load.Lockstep, pacer{}
 	if load.Rate > 0 {
 		pace.interval = time.Second / time.Duration(load.Rate)
@@ -86,11 +86,11 @@ func newGate(load probe.Load, turns []turn, idle func(time.Duration)) (gate, err
 
 // lockstep is one client's part in a trial.
 type lockstep struct {
-	step   probe.Lockstep
+	step   probe.LockstepPart
 	turns  []turn
 	gate   gate
-	flight *flight
-	bound  [turnLength]bound // sockets made ahead for a turn
+	flight *connections
+	bound  [turnLength]boundSocket // sockets made ahead for a turn
 	source unix.SockaddrInet4
 	made   int // sockets bound so far
 
@@ -98,22 +98,22 @@ type lockstep struct {
 	idled                      error // what went wrong while waiting
 }
 
-// bound is a socket with its source port.
-type bound struct {
+// boundSocket is a socket with its source port.
+type boundSocket struct {
 	fd   int // -1: the port was not to be had
 	port uint16
 }
 
-// idle is what a client does while it waits for others: it reaps, so that
+// reapWhileIdle is what a client does while it waits for others: it reaps, so that
 // completions are timed when they happen.
-func (l *lockstep) idle(limit time.Duration) {
-	if err := l.flight.idle(limit); err != nil {
+func (l *lockstep) reapWhileIdle(limit time.Duration) {
+	if err := l.flight.reapFor(limit); err != nil {
 		l.idled = err
 	}
 }
 
-// take plays the client's part in turn t, if it has one.
-func (l *lockstep) take(t int, pin func(cpu int) error, cpus []int) error {
+// playTurn plays the client's part in turn t, if it has one.
+func (l *lockstep) playTurn(t int, pin func(cpu int) error, cpus []int) error {
 	turn := l.turns[t]
 	place := slices.Index(turn.members, l.step.Client)
 	if place < 0 {
@@ -122,40 +122,40 @@ func (l *lockstep) take(t int, pin func(cpu int) error, cpus []int) error {
 	if err := pin(cpus[place]); err != nil {
 		return err
 	}
-	first, err := l.gate.begin(t)
+	first, err := l.gate.beginTurn(t)
 	if err != nil {
 		return err
 	}
-	slots, err := l.fire(turn, first)
+	slots, err := l.fireTurn(turn, first)
 	if err != nil {
 		return err
 	}
 	if place == 0 {
-		l.gate.finish(t+1, first+slots)
+		l.gate.endTurn(t+1, first+slots)
 	}
 	return nil
 }
 
-// fire fires in as many slots as the turn has, and makes up those in which a
+// fireTurn fires in as many slots as the turn has, and makes up those in which a
 // member could not. It gives the number of slots used.
-func (l *lockstep) fire(turn turn, first int) (slots int, err error) {
-	if err := l.flight.room(turn.slots); err != nil {
+func (l *lockstep) fireTurn(turn turn, first int) (slots int, err error) {
+	if err := l.flight.awaitRoom(turn.slots); err != nil {
 		return 0, err
 	}
 	for i := range turn.slots {
-		if l.bound[i], err = l.socket(first + i); err != nil {
+		if l.bound[i], err = l.bindSocket(first + i); err != nil {
 			return 0, err
 		}
 	}
 	for fired := 0; fired < turn.slots; slots++ {
 		if slots > 2*turn.slots+turnLength {
 			return 0, fmt.Errorf("source ports %d to %d: %d of %d slots could not be fired in: ports in use",
-				l.port(first), l.port(first+slots-1), slots-fired, slots)
+				l.sourcePort(first), l.sourcePort(first+slots-1), slots-fired, slots)
 		}
 		if slots < turn.slots {
-			err = l.shoot(turn, first+slots, l.bound[slots], &fired)
+			err = l.fireSlot(turn, first+slots, l.bound[slots], &fired)
 		} else {
-			err = l.makeUp(turn, first+slots, &fired)
+			err = l.fireMadeUp(turn, first+slots, &fired)
 		}
 		if err != nil {
 			return 0, err
@@ -164,61 +164,61 @@ func (l *lockstep) fire(turn turn, first int) (slots int, err error) {
 	return slots, nil
 }
 
-// makeUp fires in a slot that stands in for one that was missed.
-func (l *lockstep) makeUp(turn turn, slot int, fired *int) error {
+// fireMadeUp fires in a slot that stands in for one that was missed.
+func (l *lockstep) fireMadeUp(turn turn, slot int, fired *int) error {
 	l.madeUp++
-	if err := l.flight.room(1); err != nil {
+	if err := l.flight.awaitRoom(1); err != nil {
 		return err
 	}
-	b, err := l.socket(slot)
+	b, err := l.bindSocket(slot)
 	if err != nil {
 		return err
 	}
-	return l.shoot(turn, slot, b, fired)
+	return l.fireSlot(turn, slot, b, fired)
 }
 
-// shoot meets the others and connects. If there is no socket for the slot,
+// fireSlot meets the others and connects. If there is no socket for the slot,
 // nobody connects.
-func (l *lockstep) shoot(turn turn, slot int, b bound, fired *int) error {
+func (l *lockstep) fireSlot(turn turn, slot int, b boundSocket, fired *int) error {
 	able := b.fd >= 0
-	fire, err := l.gate.meet(slot, turn.members, able)
+	fire, err := l.gate.meetPartners(slot, turn.members, able)
 	switch {
 	case err != nil:
 		return err
 	case fire:
-		if err := l.flight.launch(b.fd, b.port); err != nil {
+		if err := l.flight.connectSocket(b.fd, b.port); err != nil {
 			return err
 		}
 		*fired++
 	case able:
-		l.flight.discard(b.fd)
+		l.flight.closeUnused(b.fd)
 	default:
 		l.missed++
 	}
-	return errors.Join(l.idled, l.flight.reap(0))
+	return errors.Join(l.idled, l.flight.reapCompleted(0))
 }
 
-// socket makes the socket of a slot and binds its source port.
-func (l *lockstep) socket(slot int) (b bound, err error) {
-	b.fd, err = l.flight.socket()
+// bindSocket makes the socket of a slot and binds its source port.
+func (l *lockstep) bindSocket(slot int) (b boundSocket, err error) {
+	b.fd, err = l.flight.openSocket()
 	if err != nil {
 		return b, err
 	}
-	l.source.Port = l.port(slot)
+	l.source.Port = l.sourcePort(slot)
 	if l.step.Own {
-		l.source.Port = l.port(l.made)
+		l.source.Port = l.sourcePort(l.made)
 	}
 	l.made++
 	b.port = uint16(l.source.Port)
 	if err := unix.Bind(b.fd, &l.source); err != nil {
-		l.flight.discard(b.fd)
+		l.flight.closeUnused(b.fd)
 		l.bindErrors++
 		b.fd = -1
 	}
 	return b, nil
 }
 
-// port is the source port of a slot; past the last port it starts over.
-func (l *lockstep) port(slot int) int {
+// sourcePort is the source port of a slot; past the last port it starts over.
+func (l *lockstep) sourcePort(slot int) int {
 	return int(l.step.Ports.First) + slot%l.step.Ports.Len()
 }

@@ -36,7 +36,7 @@ func TestMembersOfASlotAgree(t *testing.T) {
 			}
 			defer b.close()
 			for s := range slots {
-				if fired[m][s], err = b.meet(s, []int{0, 1}, able[m][s]); err != nil {
+				if fired[m][s], err = b.meetPartners(s, []int{0, 1}, able[m][s]); err != nil {
 					t.Error(err)
 					return
 				}
@@ -61,7 +61,7 @@ func TestNothingIsAllocatedBetweenSlots(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer kernel.Close()
-	flight, err := newFlight(netip.MustParseAddrPort(kernel.Addr().String()), 2000, time.Second, 1024)
+	flight, err := newConnections(netip.MustParseAddrPort(kernel.Addr().String()), 2000, time.Second, 1024)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,10 +71,10 @@ func TestNothingIsAllocatedBetweenSlots(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer gate.close()
-	l := &lockstep{step: probe.Lockstep{Ports: scenario.PortRange{First: 20_000, Last: 29_999}}, gate: gate, flight: flight}
+	l := &lockstep{step: probe.LockstepPart{Ports: scenario.PortRange{First: 20_000, Last: 29_999}}, gate: gate, flight: flight}
 	slot, members := 0, turn{members: []int{0}, slots: 1}
 	allocated := testing.AllocsPerRun(1000, func() {
-		if _, err := l.fire(members, slot); err != nil {
+		if _, err := l.fireTurn(members, slot); err != nil {
 			t.Fatal(err)
 		}
 		slot++
@@ -86,21 +86,21 @@ func TestNothingIsAllocatedBetweenSlots(t *testing.T) {
 
 func TestWithFewFilesALoadIsSentAllTheSame(t *testing.T) {
 	address := netip.MustParseAddrPort("127.0.0.1:39020")
-	listener, err := server.Listen(address, []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}, 1024, nil)
+	listener, err := server.OpenListener(address, []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}, 1024, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	const files = probe.ReservedFiles + 5
-	ephemeral := probe.Load{Server: address, Requests: 300, Timeout: time.Second, Concurrency: 64}
+	ephemeral := probe.ClientLoad{Server: address, Requests: 300, Timeout: time.Second, Concurrency: 64}
 	report, err := Send(ephemeral, []int{0}, files)
-	if err != nil || report.Check(ephemeral) != nil || report.Succeeded != 300 {
+	if err != nil || report.CheckAgainst(ephemeral) != nil || report.Succeeded != 300 {
 		t.Errorf("ephemeral: %+v, %v", report, err)
 	}
-	lockstep := probe.Load{Server: address, Requests: 300, Timeout: time.Second, Lockstep: &probe.Lockstep{
+	lockstep := probe.ClientLoad{Server: address, Requests: 300, Timeout: time.Second, Lockstep: &probe.LockstepPart{
 		Clients: 1, CPUs: 1, Ports: scenario.PortRange{First: 10_000, Last: 13_999}, Barrier: filepath.Join(t.TempDir(), "barrier"), Epoch: 1,
 	}}
 	report, err = Send(lockstep, []int{0}, files)
-	if err != nil || report.Check(lockstep) != nil || report.Succeeded != 300 {
+	if err != nil || report.CheckAgainst(lockstep) != nil || report.Succeeded != 300 {
 		t.Errorf("lockstep: %+v, %v", report, err)
 	}
 	if _, err := Send(ephemeral, []int{0}, probe.ReservedFiles); fmt.Sprint(err) != "32 open files are allowed, 33 are needed" {

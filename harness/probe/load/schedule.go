@@ -10,22 +10,22 @@ type turn struct {
 // so the most slots of a turn.
 const turnLength = 64
 
-// Slots returns the number of slots of a trial in which nobody misses one, which
+// CountSlots returns the number of slots of a trial in which nobody misses one, which
 // is the number of source ports that it takes.
-func Slots(clients, cpus, requests int) (slots int) {
-	for _, t := range schedule(clients, cpus, requests, turnLength) {
+func CountSlots(clients, cpus, requests int) (slots int) {
+	for _, t := range makeSchedule(clients, cpus, requests, turnLength) {
 		slots += t.slots
 	}
 	return slots
 }
 
-// schedule shares the slots of a trial among the clients: every client fires
+// makeSchedule shares the slots of a trial among the clients: every client fires
 // in exactly requests slots, no more than cpus of them in one slot, and the
 // groups rotate. Every client computes the same schedule for itself.
 //
 // With more clients than CPUs a group spins while the others wait: whoever
 // spins without a CPU of its own keeps its partners from theirs.
-func schedule(clients, cpus, requests, length int) []turn {
+func makeSchedule(clients, cpus, requests, length int) []turn {
 	left := make([]int, clients)
 	for i := range left {
 		left[i] = requests

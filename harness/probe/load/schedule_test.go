@@ -14,7 +14,7 @@ func TestEveryClientFiresInExactlyItsRequests(t *testing.T) {
 		for cpus := 1; cpus <= 9; cpus++ {
 			for _, requests := range []int{1, 2, 63, 64, 65, 300} {
 				fired := make([]int, clients)
-				for _, turn := range schedule(clients, cpus, requests, turnLength) {
+				for _, turn := range makeSchedule(clients, cpus, requests, turnLength) {
 					if len(turn.members) > cpus || turn.slots < 1 || turn.slots > turnLength {
 						t.Fatalf("%d clients, %d CPUs: turn %+v", clients, cpus, turn)
 					}
@@ -36,9 +36,9 @@ func TestEveryClientFiresInExactlyItsRequests(t *testing.T) {
 }
 
 func TestPort(t *testing.T) {
-	l := &lockstep{step: probe.Lockstep{Ports: scenario.PortRange{First: 40000, Last: 40002}}}
+	l := &lockstep{step: probe.LockstepPart{Ports: scenario.PortRange{First: 40000, Last: 40002}}}
 	for slot, want := range []int{40000, 40001, 40002, 40000, 40001} {
-		if got := l.port(slot); got != want {
+		if got := l.sourcePort(slot); got != want {
 			t.Errorf("slot %d leaves from port %d, want %d", slot, got, want)
 		}
 	}
@@ -48,7 +48,7 @@ func TestSlots(t *testing.T) {
 	for _, test := range []struct{ clients, cpus, requests, want int }{
 		{1, 1, 300, 300}, {2, 2, 300, 300}, {2, 1, 300, 600}, {4, 2, 300, 600}, {64, 64, 500, 500},
 	} {
-		if got := Slots(test.clients, test.cpus, test.requests); got != test.want {
+		if got := CountSlots(test.clients, test.cpus, test.requests); got != test.want {
 			t.Errorf("%d clients on %d CPUs with %d requests: %d slots, want %d", test.clients, test.cpus, test.requests, got, test.want)
 		}
 	}
@@ -57,7 +57,7 @@ func TestSlots(t *testing.T) {
 func TestNobodyFiresAloneWhileAPartnerHasSlotsLeft(t *testing.T) {
 	for clients := 2; clients <= 17; clients++ {
 		alone, slots := 0, 0
-		for _, turn := range schedule(clients, 2, 300, turnLength) {
+		for _, turn := range makeSchedule(clients, 2, 300, turnLength) {
 			slots += turn.slots
 			if len(turn.members) == 1 {
 				alone += turn.slots
@@ -70,7 +70,7 @@ func TestNobodyFiresAloneWhileAPartnerHasSlotsLeft(t *testing.T) {
 }
 
 func Example_rotation() {
-	for _, t := range schedule(3, 2, 64, 32) {
+	for _, t := range makeSchedule(3, 2, 64, 32) {
 		fmt.Println(t.members, t.slots)
 	}
 	// Output:

@@ -1,10 +1,10 @@
 // Package load is what a probe does in a client of a lab: it sends the requests
 // of a trial, and reports what came of them.
 //
-// In lockstep, clients agree on a [schedule] of turns and slots, meet at a [gate]
+// In lockstep, clients agree on a [makeSchedule] of turns and slots, meet at a [gate]
 // before each slot, and connect at the moment when it opens. The gate is a
 // [barrier] in memory that they share, or else the [clock]. The ephemeral
-// pattern connects as ordinary clients do. Either way the [flight] follows the
+// pattern connects as ordinary clients do. Either way the [connections] follows the
 // connections to their outcome.
 package load
 
@@ -22,14 +22,14 @@ import (
 
 // Send checks a load, sends it, and reports what came of it. The client may run
 // on these CPUs, and open so many files.
-func Send(load probe.Load, cpus []int, files int) (*probe.Report, error) {
+func Send(load probe.ClientLoad, cpus []int, files int) (*probe.Report, error) {
 	if err := checkLoad(&load, len(cpus)); err != nil {
 		return nil, err
 	}
 	if load.Lockstep != nil {
-		return runLockstep(load, cpus, files)
+		return sendLockstep(load, cpus, files)
 	}
-	return runEphemeral(load, files)
+	return sendEphemeral(load, files)
 }
 
 // TryBarrier returns an error if the client cannot map the file that clients are
@@ -50,7 +50,7 @@ const maxPath = 1 << 10
 
 // checkLoad tells a load that no controller sends. The client may run on so many
 // CPUs.
-func checkLoad(l *probe.Load, cpus int) error {
+func checkLoad(l *probe.ClientLoad, cpus int) error {
 	switch {
 	case !l.Server.Addr().Is4() || l.Server.Port() == 0:
 		return fmt.Errorf("server %v: not an IPv4 address with a port", l.Server)
@@ -68,7 +68,7 @@ func checkLoad(l *probe.Load, cpus int) error {
 	return nil
 }
 
-func checkLockstep(s *probe.Lockstep, requests, cpus int) error {
+func checkLockstep(s *probe.LockstepPart, requests, cpus int) error {
 	switch {
 	case s.Clients < 1 || s.Clients > scenario.MaxClients || s.Client < 0 || s.Client >= s.Clients || s.CPUs < 1 || s.CPUs > cpus:
 		return fmt.Errorf("lockstep of client %d of %d on %d of %s: out of range", s.Client, s.Clients, s.CPUs, format.Plural(cpus, "CPU", "CPUs"))
@@ -78,7 +78,7 @@ func checkLockstep(s *probe.Lockstep, requests, cpus int) error {
 		return fmt.Errorf("source ports %d to %d: out of range", s.Ports.First, s.Ports.Last)
 	case s.Epoch >= 1<<32:
 		return fmt.Errorf("epoch %d: out of range", s.Epoch)
-	case s.Start < 0 || s.Start-probe.Monotonic() > int64(time.Hour):
+	case s.Start < 0 || s.Start-probe.MonotonicTime() > int64(time.Hour):
 		return fmt.Errorf("start at %d ns: out of range", s.Start)
 	case s.Barrier != "":
 		return checkBarrier(s.Barrier)
@@ -88,7 +88,7 @@ func checkLockstep(s *probe.Lockstep, requests, cpus int) error {
 
 // checkBarrier tells a path at which no controller has clients meet.
 func checkBarrier(file string) error {
-	if fd, ok := strings.CutPrefix(file, inherited); ok {
+	if fd, ok := strings.CutPrefix(file, inheritedFiles); ok {
 		if n, err := strconv.Atoi(fd); err != nil || n < 3 || strconv.Itoa(n) != fd {
 			return fmt.Errorf("barrier %.60q: no inherited file", file)
 		}

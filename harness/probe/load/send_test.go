@@ -15,55 +15,55 @@ import (
 
 func TestALoadIsHeldAgainstWhatAClientCanDo(t *testing.T) {
 	server := netip.MustParseAddrPort("198.18.1.2:20001")
-	load := func(change func(*probe.Load)) probe.Load {
-		l := probe.Load{Server: server, Requests: 3000, Timeout: 500 * time.Millisecond}
+	load := func(change func(*probe.ClientLoad)) probe.ClientLoad {
+		l := probe.ClientLoad{Server: server, Requests: 3000, Timeout: 500 * time.Millisecond}
 		change(&l)
 		return l
 	}
-	step := func(change func(*probe.Lockstep)) probe.Load {
-		s := probe.Lockstep{Client: 1, Clients: 2, CPUs: 2, Ports: scenario.PortRange{First: 2048, Last: 3047}, Barrier: "/dev/shm/snatlab", Epoch: 7}
+	step := func(change func(*probe.LockstepPart)) probe.ClientLoad {
+		s := probe.LockstepPart{Client: 1, Clients: 2, CPUs: 2, Ports: scenario.PortRange{First: 2048, Last: 3047}, Barrier: "/dev/shm/snatlab", Epoch: 7}
 		change(&s)
-		return load(func(l *probe.Load) { l.Lockstep = &s })
+		return load(func(l *probe.ClientLoad) { l.Lockstep = &s })
 	}
 	for _, test := range []struct {
-		load probe.Load
+		load probe.ClientLoad
 		want string
 	}{
-		{load(func(*probe.Load) {}), "<nil>"},
-		{step(func(*probe.Lockstep) {}), "<nil>"},
-		{step(func(s *probe.Lockstep) {
+		{load(func(*probe.ClientLoad) {}), "<nil>"},
+		{step(func(*probe.LockstepPart) {}), "<nil>"},
+		{step(func(s *probe.LockstepPart) {
 			s.Barrier, s.Own, s.Ports = "/proc/self/fd/3", true, scenario.PortRange{First: 1, Last: 65535}
 		}), "<nil>"},
-		{step(func(s *probe.Lockstep) { s.Barrier, s.Start = "", probe.Monotonic()+int64(time.Second) }), "<nil>"},
-		{load(func(l *probe.Load) { l.Server = netip.AddrPort{} }), "server invalid AddrPort: not an IPv4 address with a port"},
-		{load(func(l *probe.Load) { l.Server = netip.MustParseAddrPort("[::1]:80") }), "server [::1]:80: not an IPv4 address with a port"},
-		{load(func(l *probe.Load) { l.Server = netip.MustParseAddrPort("198.18.1.2:0") }), "server 198.18.1.2:0: not an IPv4 address with a port"},
-		{load(func(l *probe.Load) { l.Requests = 1 << 40 }), "1099511627776 requests: out of range"},
-		{load(func(l *probe.Load) { l.Requests = -1 }), "-1 requests: out of range"},
-		{load(func(l *probe.Load) { l.Timeout = -1 }), "a timeout of -1 ns: out of range"},
-		{load(func(l *probe.Load) { l.Timeout = math.MaxInt64 }), "a timeout of 9223372036854775807 ns: out of range"},
-		{load(func(l *probe.Load) { l.Rate = -1 }), "a rate of -1 a second: out of range"},
-		{load(func(l *probe.Load) { l.Rate = 1 << 40 }), "a rate of 1099511627776 a second: out of range"},
-		{load(func(l *probe.Load) { l.Concurrency = -1 }), "-1 requests at once: out of range"},
-		{step(func(s *probe.Lockstep) { s.Client = -1 }), "lockstep of client -1 of 2 on 2 of 2 CPUs: out of range"},
-		{step(func(s *probe.Lockstep) { s.Client = 2 }), "lockstep of client 2 of 2 on 2 of 2 CPUs: out of range"},
-		{step(func(s *probe.Lockstep) { s.Clients = 65 }), "lockstep of client 1 of 65 on 2 of 2 CPUs: out of range"},
-		{step(func(s *probe.Lockstep) { s.CPUs = 0 }), "lockstep of client 1 of 2 on 0 of 2 CPUs: out of range"},
-		{step(func(s *probe.Lockstep) { s.CPUs = 3 }), "lockstep of client 1 of 2 on 3 of 2 CPUs: out of range"},
-		{step(func(s *probe.Lockstep) { s.Clients = 64 }), "3000 requests of each of 64 clients: out of range"},
-		{step(func(s *probe.Lockstep) { s.Ports.First = 0 }), "source ports 0 to 3047: out of range"},
-		{step(func(s *probe.Lockstep) { s.Ports.Last = 2047 }), "source ports 2048 to 2047: out of range"},
-		{step(func(s *probe.Lockstep) { s.Epoch = 1 << 32 }), "epoch 4294967296: out of range"},
-		{step(func(s *probe.Lockstep) { s.Start = math.MaxInt64 }), "start at 9223372036854775807 ns: out of range"},
-		{step(func(s *probe.Lockstep) { s.Start = -1 }), "start at -1 ns: out of range"},
-		{step(func(s *probe.Lockstep) { s.Barrier = "barrier" }), `barrier "barrier": not a full path`},
-		{step(func(s *probe.Lockstep) { s.Barrier = "/dev/shm/../sda" }), `barrier "/dev/shm/../sda": not a full path`},
-		{step(func(s *probe.Lockstep) { s.Barrier = "/" + strings.Repeat("x", maxPath) }), `barrier "/` + strings.Repeat("x", 59) + `": not a full path`},
-		{step(func(s *probe.Lockstep) { s.Barrier = "/dev/sda" }), `barrier "/dev/sda": no place for one`},
-		{step(func(s *probe.Lockstep) { s.Barrier = "/proc/1/mem" }), `barrier "/proc/1/mem": no place for one`},
-		{step(func(s *probe.Lockstep) { s.Barrier = "/proc/self/fd/0" }), `barrier "/proc/self/fd/0": no inherited file`},
-		{step(func(s *probe.Lockstep) { s.Barrier = "/proc/self/fd/03" }), `barrier "/proc/self/fd/03": no inherited file`},
-		{step(func(s *probe.Lockstep) { s.Barrier = "/proc/self/fd/../mem" }), `barrier "/proc/self/fd/../mem": no inherited file`},
+		{step(func(s *probe.LockstepPart) { s.Barrier, s.Start = "", probe.MonotonicTime()+int64(time.Second) }), "<nil>"},
+		{load(func(l *probe.ClientLoad) { l.Server = netip.AddrPort{} }), "server invalid AddrPort: not an IPv4 address with a port"},
+		{load(func(l *probe.ClientLoad) { l.Server = netip.MustParseAddrPort("[::1]:80") }), "server [::1]:80: not an IPv4 address with a port"},
+		{load(func(l *probe.ClientLoad) { l.Server = netip.MustParseAddrPort("198.18.1.2:0") }), "server 198.18.1.2:0: not an IPv4 address with a port"},
+		{load(func(l *probe.ClientLoad) { l.Requests = 1 << 40 }), "1099511627776 requests: out of range"},
+		{load(func(l *probe.ClientLoad) { l.Requests = -1 }), "-1 requests: out of range"},
+		{load(func(l *probe.ClientLoad) { l.Timeout = -1 }), "a timeout of -1 ns: out of range"},
+		{load(func(l *probe.ClientLoad) { l.Timeout = math.MaxInt64 }), "a timeout of 9223372036854775807 ns: out of range"},
+		{load(func(l *probe.ClientLoad) { l.Rate = -1 }), "a rate of -1 a second: out of range"},
+		{load(func(l *probe.ClientLoad) { l.Rate = 1 << 40 }), "a rate of 1099511627776 a second: out of range"},
+		{load(func(l *probe.ClientLoad) { l.Concurrency = -1 }), "-1 requests at once: out of range"},
+		{step(func(s *probe.LockstepPart) { s.Client = -1 }), "lockstep of client -1 of 2 on 2 of 2 CPUs: out of range"},
+		{step(func(s *probe.LockstepPart) { s.Client = 2 }), "lockstep of client 2 of 2 on 2 of 2 CPUs: out of range"},
+		{step(func(s *probe.LockstepPart) { s.Clients = 65 }), "lockstep of client 1 of 65 on 2 of 2 CPUs: out of range"},
+		{step(func(s *probe.LockstepPart) { s.CPUs = 0 }), "lockstep of client 1 of 2 on 0 of 2 CPUs: out of range"},
+		{step(func(s *probe.LockstepPart) { s.CPUs = 3 }), "lockstep of client 1 of 2 on 3 of 2 CPUs: out of range"},
+		{step(func(s *probe.LockstepPart) { s.Clients = 64 }), "3000 requests of each of 64 clients: out of range"},
+		{step(func(s *probe.LockstepPart) { s.Ports.First = 0 }), "source ports 0 to 3047: out of range"},
+		{step(func(s *probe.LockstepPart) { s.Ports.Last = 2047 }), "source ports 2048 to 2047: out of range"},
+		{step(func(s *probe.LockstepPart) { s.Epoch = 1 << 32 }), "epoch 4294967296: out of range"},
+		{step(func(s *probe.LockstepPart) { s.Start = math.MaxInt64 }), "start at 9223372036854775807 ns: out of range"},
+		{step(func(s *probe.LockstepPart) { s.Start = -1 }), "start at -1 ns: out of range"},
+		{step(func(s *probe.LockstepPart) { s.Barrier = "barrier" }), `barrier "barrier": not a full path`},
+		{step(func(s *probe.LockstepPart) { s.Barrier = "/dev/shm/../sda" }), `barrier "/dev/shm/../sda": not a full path`},
+		{step(func(s *probe.LockstepPart) { s.Barrier = "/" + strings.Repeat("x", maxPath) }), `barrier "/` + strings.Repeat("x", 59) + `": not a full path`},
+		{step(func(s *probe.LockstepPart) { s.Barrier = "/dev/sda" }), `barrier "/dev/sda": no place for one`},
+		{step(func(s *probe.LockstepPart) { s.Barrier = "/proc/1/mem" }), `barrier "/proc/1/mem": no place for one`},
+		{step(func(s *probe.LockstepPart) { s.Barrier = "/proc/self/fd/0" }), `barrier "/proc/self/fd/0": no inherited file`},
+		{step(func(s *probe.LockstepPart) { s.Barrier = "/proc/self/fd/03" }), `barrier "/proc/self/fd/03": no inherited file`},
+		{step(func(s *probe.LockstepPart) { s.Barrier = "/proc/self/fd/../mem" }), `barrier "/proc/self/fd/../mem": no inherited file`},
 	} {
 		if got := fmt.Sprint(checkLoad(&test.load, 2)); got != test.want {
 			t.Errorf("got %s, want %s", got, test.want)
@@ -89,7 +89,7 @@ func FuzzCheckLoad(f *testing.F) {
 }
 
 // sendable holds that a load can be prepared for in little memory.
-func sendable(t *testing.T, load probe.Load) {
+func sendable(t *testing.T, load probe.ClientLoad) {
 	t.Helper()
 	if load.Requests < 1 || load.Requests > probe.MaxRequests || load.TimeLimit(1) <= 0 {
 		t.Errorf("%+v takes %v", load, load.TimeLimit(1))
@@ -99,12 +99,12 @@ func sendable(t *testing.T, load probe.Load) {
 		return
 	}
 	fired := 0
-	turns := schedule(s.Clients, s.CPUs, load.Requests, turnLength)
+	turns := makeSchedule(s.Clients, s.CPUs, load.Requests, turnLength)
 	for _, turn := range turns {
 		fired += turn.slots * len(turn.members)
 	}
 	l := lockstep{step: *s}
-	if last := l.port(load.Requests); fired != s.Clients*load.Requests || len(turns) > probe.MaxRequests || last < 1 || last > 65535 {
+	if last := l.sourcePort(load.Requests); fired != s.Clients*load.Requests || len(turns) > probe.MaxRequests || last < 1 || last > 65535 {
 		t.Errorf("%+v: %d requests in %d turns, the last from port %d", *s, fired, len(turns), last)
 	}
 }

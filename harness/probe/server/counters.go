@@ -14,14 +14,14 @@ func readCounters() counters {
 	c := counters{}
 	for _, path := range []string{"/proc/self/net/netstat", "/proc/self/net/snmp"} {
 		if text, err := os.ReadFile(path); err == nil {
-			c.parse(string(text))
+			c.parsePairs(string(text))
 		}
 	}
 	return c
 }
 
-// parse reads pairs of lines: the names, and the values below them.
-func (c counters) parse(text string) {
+// parsePairs reads pairs of lines: the names, and the values below them.
+func (c counters) parsePairs(text string) {
 	names := map[string][]string{}
 	for line := range strings.Lines(text) {
 		group, rest, ok := strings.Cut(line, ": ")
@@ -40,8 +40,8 @@ func (c counters) parse(text string) {
 	}
 }
 
-// difference is nil where the kernel has no such counter.
-func difference(before, after counters, name string) *uint64 {
+// counterDelta is nil where the kernel has no such counter.
+func counterDelta(before, after counters, name string) *uint64 {
 	b, hadIt := before[name]
 	a, hasIt := after[name]
 	if !hadIt || !hasIt {

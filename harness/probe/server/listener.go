@@ -20,11 +20,11 @@ import (
 // net.core.somaxconn.
 const backlog = 65535
 
-// held is the number of accepted connections that stay open, where there are
+// maxKept is the number of accepted connections that stay open, where there are
 // files enough. A client resets its own within a moment, so those that are
 // closed here are long over, and no packet of the server's takes part in the
 // trial.
-const held = 512
+const maxKept = 512
 
 // longQueue is the length of a queue that may be left to fill up meanwhile.
 const longQueue = 16 << 10
@@ -45,10 +45,10 @@ type Listener struct {
 	sources             map[netip.Addr]uint64 // connections by the address that they came from
 }
 
-// Listen opens a port on an address, for guests; the zero address is all of
+// OpenListener opens a port on an address, for guests; the zero address is all of
 // them. No more than files may be open. LowPriority says whether to accept at the
 // lowest priority; nil: as the queue allows.
-func Listen(address netip.AddrPort, guests []netip.Prefix, files int, lowPriority *bool) (*Listener, error) {
+func OpenListener(address netip.AddrPort, guests []netip.Prefix, files int, lowPriority *bool) (*Listener, error) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
 	if err != nil {
 		return nil, fmt.Errorf("socket: %w", err)
@@ -73,17 +73,17 @@ func Listen(address netip.AddrPort, guests []netip.Prefix, files int, lowPriorit
 		return nil, fmt.Errorf("listen on port %d: %w", address.Port(), err)
 	}
 	l := &Listener{fd: fd, stop: stop, guests: guests, before: readCounters(), done: make(chan error, 1), sources: map[netip.Addr]uint64{}}
-	ring := make([]int, max(1, min(held, files-probe.ReservedFiles)))
-	l.LowPriority = l.queue() >= longQueue
+	ring := make([]int, max(1, min(maxKept, files-probe.ReservedFiles)))
+	l.LowPriority = l.queueLength() >= longQueue
 	if lowPriority != nil {
 		l.LowPriority = *lowPriority
 	}
-	go func() { l.done <- l.accept(ring, l.LowPriority) }()
+	go func() { l.done <- l.acceptAll(ring, l.LowPriority) }()
 	return l, nil
 }
 
-// accept runs until it is told to stop and the queue is empty.
-func (l *Listener) accept(ring []int, lowPriority bool) error {
+// acceptAll runs until it is told to stop and the queue is empty.
+func (l *Listener) acceptAll(ring []int, lowPriority bool) error {
 	runtime.LockOSThread() // and never unlocked: the priority is the thread's
 	// Before Linux 6.3 the root of a user namespace cannot have a longer queue
 	// than net.core.somaxconn is by itself, 4096: who lets it fill up loses
@@ -102,9 +102,9 @@ func (l *Listener) accept(ring []int, lowPriority bool) error {
 		fd, from, err := unix.Accept4(l.fd, unix.SOCK_CLOEXEC)
 		switch err {
 		case nil:
-			if !l.admit(from) {
+			if !l.countGuest(from) {
 				l.strangers++
-				abort(fd)
+				resetConn(fd)
 				continue
 			}
 			if next >= len(ring) {
@@ -126,9 +126,9 @@ func (l *Listener) accept(ring []int, lowPriority bool) error {
 	}
 }
 
-// admit counts a connection, and reports whether it comes from a guest: others are
+// countGuest counts a connection, and reports whether it comes from a guest: others are
 // not counted.
-func (l *Listener) admit(from unix.Sockaddr) bool {
+func (l *Listener) countGuest(from unix.Sockaddr) bool {
 	at, ok := from.(*unix.SockaddrInet4)
 	if !ok {
 		return false
@@ -145,23 +145,23 @@ func (l *Listener) admit(from unix.Sockaddr) bool {
 }
 
 // sourceList returns the addresses that connections came from, in order.
-func (l *Listener) sourceList() (list []probe.Source) {
+func (l *Listener) sourceList() (list []probe.SourceCount) {
 	for _, address := range slices.SortedFunc(maps.Keys(l.sources), netip.Addr.Compare) {
-		list = append(list, probe.Source{Address: address, Accepted: l.sources[address]})
+		list = append(list, probe.SourceCount{Address: address, Accepted: l.sources[address]})
 	}
 	return list
 }
 
-// abort ends a connection so that its peer is told, and nothing of it stays.
-func abort(fd int) {
+// resetConn ends a connection so that its peer is told, and nothing of it stays.
+func resetConn(fd int) {
 	_ = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
 	unix.Close(fd)
 }
 
-// queue is how many connections may wait to be accepted: of a socket that
+// queueLength is how many connections may wait to be accepted: of a socket that
 // listens, TCP_INFO says it in the place of another figure (tcp_get_info in
 // net/ipv4/tcp.c).
-func (l *Listener) queue() int {
+func (l *Listener) queueLength() int {
 	info, err := unix.GetsockoptTCPInfo(l.fd, unix.SOL_TCP, unix.TCP_INFO)
 	if err != nil {
 		return 0
@@ -178,7 +178,7 @@ func (l *Listener) Finish() (*probe.Served, error) {
 	unix.Close(l.fd)
 	unix.Close(l.stop)
 	after := readCounters()
-	of := func(name string) *uint64 { return difference(l.before, after, name) }
+	of := func(name string) *uint64 { return counterDelta(l.before, after, name) }
 	return &probe.Served{
 		Server: result.Server{
 			Accepted:        l.accepted,
