@@ -106,13 +106,7 @@ func addressStep(name string, a netip.Addr) (undo.Step, func() error, error) {
 	if err := args.check(); err != nil { // nothing is changed that could not be undone
 		return undo.Step{}, nil, err
 	}
-	known, err := netlink.AddrList(nil, netlink.FAMILY_V4)
-	for range 4 { // others change theirs meanwhile
-		if !errors.Is(err, netlink.ErrDumpInterrupted) {
-			break
-		}
-		known, err = netlink.AddrList(nil, netlink.FAMILY_V4)
-	}
+	known, err := machine.ListByNetlink(func() ([]netlink.Addr, error) { return netlink.AddrList(nil, netlink.FAMILY_V4) })
 	if err != nil {
 		return undo.Step{}, nil, fmt.Errorf("list addresses: %w", err)
 	}

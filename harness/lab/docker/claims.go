@@ -2,13 +2,14 @@ package docker
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
 
 	dockernet "github.com/docker/docker/api/types/network"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"snatlab/harness/machine"
 )
 
 // Addresses that are somebody's: those of this host, those that it has a route
@@ -56,7 +57,7 @@ func (h *Host) networkClaims(ctx context.Context) (all []claim, err error) {
 
 // addressClaims lists the addresses of this host's interfaces.
 func addressClaims() (all []claim, err error) {
-	addresses, err := steady(func() ([]netlink.Addr, error) { return netlink.AddrList(nil, netlink.FAMILY_V4) })
+	addresses, err := machine.ListByNetlink(func() ([]netlink.Addr, error) { return netlink.AddrList(nil, netlink.FAMILY_V4) })
 	for _, a := range addresses {
 		if ip, ok := netip.AddrFromSlice(a.IP.To4()); ok {
 			all = append(all, claim{netip.PrefixFrom(ip, 32), func() string { return "this host has it, on " + interfaceName(a.LinkIndex) }})
@@ -70,7 +71,7 @@ func addressClaims() (all []claim, err error) {
 // the halves or smaller parts of it that a VPN puts in its place.
 func routeClaims() (all []claim, err error) {
 	every := &netlink.Route{Table: unix.RT_TABLE_UNSPEC}
-	routes, err := steady(func() ([]netlink.Route, error) {
+	routes, err := machine.ListByNetlink(func() ([]netlink.Route, error) {
 		return netlink.RouteListFiltered(netlink.FAMILY_V4, every, netlink.RT_FILTER_TABLE)
 	})
 	for _, r := range routes {
@@ -100,19 +101,6 @@ func interfaceName(index int) string {
 		return fmt.Sprintf("interface %d", index)
 	}
 	return link.Attrs().Name
-}
-
-// listTries bounds how often a list is asked for that others change meanwhile.
-const listTries = 5
-
-// steady asks the kernel for a list, again if it changed while it was read.
-func steady[T any](list func() ([]T, error)) (all []T, err error) {
-	for range listTries {
-		if all, err = list(); !errors.Is(err, netlink.ErrDumpInterrupted) {
-			break
-		}
-	}
-	return all, err
 }
 
 // checkAddresses refuses addresses that are somebody's. An address of a running
