@@ -16,7 +16,7 @@ import (
 // packages of lower layers. Names are relative to harness/; that of package
 // harness itself is ".".
 var layers = [][]string{
-	{"format", "kernel", "nat/snat", "place", "printable", "result", "stats"},
+	{"format", "kernel", "nat/iptables", "nat/snat", "place", "printable", "result", "stats"},
 	{"conntrack", "kernel/vm", "result/resultfile", "scenario/strictyaml", "undo", "wording"},
 	{"nat/nftables", "report", "scenario", "verdict"},
 	{"history/store", "machine", "nat", "probe"},

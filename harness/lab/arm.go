@@ -18,7 +18,7 @@ import (
 // applied is an arm in force.
 type applied struct {
 	lab      *Base
-	rule     *nat.InForce
+	rule     *nat.AppliedRule
 	settings []result.Setting
 	undo     []func(context.Context) error // oldest first
 }
@@ -37,7 +37,7 @@ func (b *Base) Apply(ctx context.Context, arm scenario.Arm) (Rule, error) {
 	return a, nil
 }
 
-func (a *applied) Rule() string { return a.rule.Rule() }
+func (a *applied) Rule() string { return a.rule.Text() }
 
 func (a *applied) Settings() []result.Setting { return a.settings }
 

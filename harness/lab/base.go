@@ -129,7 +129,7 @@ func (b *Base) Environment() result.Env {
 	env := b.Facts
 	env.CPUs = len(b.clients[0].Hello.CPUs)
 	env.Server = b.address.String()
-	if tables := b.Rule.Tables(); tables != nil {
+	if tables := b.Rule.IPTables(); tables != nil {
 		env.Iptables = new(tables.Version())
 	}
 	_ = b.Router(func() error {

@@ -13,13 +13,13 @@ import (
 )
 
 // filtering gives the lines of Docker's chain for others in the filter table.
-func (t *Tables) filtering(test *testing.T) string {
+func (t variant) filtering(test *testing.T) string {
 	test.Helper()
 	return netnstest.Run(test, t.Path+" -t filter -v -S DOCKER-USER 2>/dev/null")
 }
 
 // userChain makes that chain, with rules that look like ours.
-func userChain(t *testing.T, tables *Tables) {
+func userChain(t *testing.T, tables variant) {
 	t.Helper()
 	netnstest.Run(t, tables.Path+" -t filter -N DOCKER-USER")
 	for i, rule := range []string{
@@ -31,15 +31,15 @@ func userChain(t *testing.T, tables *Tables) {
 	}
 }
 
-func accepting(t *testing.T, tables *Tables, j *undo.Journal, in, out string) {
+func accepting(t *testing.T, tables variant, j *undo.Journal, in, out string) {
 	t.Helper()
-	if err := tables.Accept(t.Context(), j, in, out); err != nil {
+	if err := Accept(t.Context(), j, tables.Program, in, out); err != nil {
 		t.Fatal(err)
 	}
 }
 
 func TestAcceptInsertsOnTopAndItsUndoDeletesThatRuleOnly(t *testing.T) {
-	eachVariant(t, func(t *testing.T, tables *Tables) {
+	eachVariant(t, func(t *testing.T, tables variant) {
 		userChain(t, tables)
 		before := tables.filtering(t)
 		j, _ := nattest.NewJournal(t, Undoers())
@@ -60,7 +60,7 @@ func TestAcceptInsertsOnTopAndItsUndoDeletesThatRuleOnly(t *testing.T) {
 }
 
 func TestBothDirectionsAreAcceptedAndUndone(t *testing.T) {
-	eachVariant(t, func(t *testing.T, tables *Tables) {
+	eachVariant(t, func(t *testing.T, tables variant) {
 		netnstest.Run(t, tables.Path+" -t filter -N DOCKER-USER; "+tables.Path+" -t filter -A DOCKER-USER -j RETURN")
 		before := tables.filtering(t)
 		j, path := nattest.NewJournal(t, Undoers())
@@ -88,7 +88,7 @@ func TestBothDirectionsAreAcceptedAndUndone(t *testing.T) {
 }
 
 func TestTheManualCommandDeletesTheAcceptedRule(t *testing.T) {
-	eachVariant(t, func(t *testing.T, tables *Tables) {
+	eachVariant(t, func(t *testing.T, tables variant) {
 		userChain(t, tables)
 		before := tables.filtering(t)
 		j, _ := nattest.NewJournal(t, Undoers())
@@ -106,7 +106,7 @@ func TestTheManualCommandDeletesTheAcceptedRule(t *testing.T) {
 
 // A chain that is gone took the rule with it.
 func TestAcceptsUndoNeedsNoChain(t *testing.T) {
-	eachVariant(t, func(t *testing.T, tables *Tables) {
+	eachVariant(t, func(t *testing.T, tables variant) {
 		netnstest.Run(t, tables.Path+" -t filter -N DOCKER-USER")
 		j, path := nattest.NewJournal(t, Undoers())
 		accepting(t, tables, j, "snat-c", "snat-s")
@@ -121,10 +121,10 @@ func TestAcceptsUndoNeedsNoChain(t *testing.T) {
 }
 
 func TestAcceptIntoAChainThatIsNotThereIsAnErrorAndLeavesNothing(t *testing.T) {
-	eachVariant(t, func(t *testing.T, tables *Tables) {
+	eachVariant(t, func(t *testing.T, tables variant) {
 		before := netnstest.Run(t, tables.Path+" -t filter -S")
 		j, _ := nattest.NewJournal(t, Undoers())
-		err := tables.Accept(t.Context(), j, "snat-c", "snat-s")
+		err := Accept(t.Context(), j, tables.Program, "snat-c", "snat-s")
 		if err == nil || !strings.HasPrefix(err.Error(), "insert rule into DOCKER-USER: ") {
 			t.Errorf("error %v", err)
 		}

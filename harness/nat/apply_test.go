@@ -17,14 +17,14 @@ const oursAt = 7
 func TestApplyRewritesTheOneRuleInPlaceAndUndoRestoresIt(t *testing.T) {
 	for flag, options := range map[string]snat.Options{"--random-fully": {RandomFully: true}, "--random": {Random: true}} {
 		t.Run(flag, func(t *testing.T) {
-			eachVariant(t, func(t *testing.T, tables *Tables) {
+			eachVariant(t, func(t *testing.T, tables variant) {
 				tables.busy(t)
 				want := tables.listing(t)
 				j, _ := nattest.NewJournal(t, Undoers())
 				counts(t, apply(t, find(t, tables), j, snat.Options{}), 12)
 				f := apply(t, find(t, tables), j, options)
-				if want := "-A POSTROUTING " + ours + " " + flag; f.Rule() != want {
-					t.Errorf("in force %q, want %q", f.Rule(), want)
+				if want := "-A POSTROUTING " + ours + " " + flag; f.Text() != want {
+					t.Errorf("in force %q, want %q", f.Text(), want)
 				}
 				want[oursAt] = "-A POSTROUTING -s 198.18.0.0/24 ! -o snat-c -c 0 0 -j MASQUERADE " + flag
 				tables.unchanged(t, want) // but for that line
@@ -43,7 +43,7 @@ func TestApplyRewritesTheOneRuleInPlaceAndUndoRestoresIt(t *testing.T) {
 }
 
 func TestTheStepTellsWhatWasRewrittenAndHowToUndoItByHand(t *testing.T) {
-	eachVariant(t, func(t *testing.T, tables *Tables) {
+	eachVariant(t, func(t *testing.T, tables variant) {
 		tables.rules(t, ours)
 		j, _ := nattest.NewJournal(t, Undoers())
 		apply(t, find(t, tables), j, snat.Options{RandomFully: true})
@@ -51,7 +51,7 @@ func TestTheStepTellsWhatWasRewrittenAndHowToUndoItByHand(t *testing.T) {
 		want := []undo.Step{undo.NewStep("nat.rewrite",
 			"masquerade rule -A POSTROUTING -s 198.18.0.0/24 ! -o snat-c -j MASQUERADE --random-fully",
 			p+" -t nat -D POSTROUTING -s 198.18.0.0/24 ! -o snat-c -m comment --comment snatlab-run -j MASQUERADE --random-fully",
-			rewrite{Path: p, Original: "-A POSTROUTING " + ours,
+			rewriteStep{Path: p, Original: "-A POSTROUTING " + ours,
 				Rewritten: "-A POSTROUTING -s 198.18.0.0/24 ! -o snat-c -m comment --comment snatlab-run -j MASQUERADE --random-fully"})}
 		if d := cmp.Diff(want, j.Steps()); d != "" {
 			t.Errorf("(-want +got):\n%s", d)

@@ -17,23 +17,23 @@ func TestARuleThatSomebodyInsertsMeanwhileIsLeftAlone(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		before []string
-		change func(t *testing.T, tables *Tables) error
+		change func(t *testing.T, tables variant) error
 		want   []string
 	}{
-		{"while a rule is rewritten", []string{ours}, func(t *testing.T, tables *Tables) error {
+		{"while a rule is rewritten", []string{ours}, func(t *testing.T, tables variant) error {
 			j, _ := nattest.NewJournal(t, Undoers())
 			_, err := find(t, tables).Apply(t.Context(), j, snat.Options{RandomFully: true})
 			return err
 		}, []string{rewritten, theirs}},
-		{"while a rule is restored", []string{rewritten}, func(t *testing.T, tables *Tables) error {
+		{"while a rule is restored", []string{rewritten}, func(t *testing.T, tables variant) error {
 			return step(tables).restore(t.Context())
 		}, []string{ours, theirs}},
-		{"while a rewritten rule is deleted", []string{rewritten, ours}, func(t *testing.T, tables *Tables) error {
+		{"while a rewritten rule is deleted", []string{rewritten, ours}, func(t *testing.T, tables variant) error {
 			return step(tables).restore(t.Context())
 		}, []string{theirs, ours}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			eachVariant(t, func(t *testing.T, tables *Tables) {
+			eachVariant(t, func(t *testing.T, tables variant) {
 				tables.rules(t, c.before...)
 				if err := c.change(t, intruder(t, tables, theirs)); err != nil {
 					t.Error(err)
@@ -45,14 +45,14 @@ func TestARuleThatSomebodyInsertsMeanwhileIsLeftAlone(t *testing.T) {
 }
 
 // step is what the journal holds when our rule is rewritten with tables.
-func step(tables *Tables) rewrite {
+func step(tables variant) rewriteStep {
 	text := "-A POSTROUTING " + ours
-	return rewrite{Path: tables.Path, Original: text, Rewritten: text + " --random-fully"}
+	return rewriteStep{Path: tables.Path, Original: text, Rewritten: text + " --random-fully"}
 }
 
 // intruder is an iptables that, asked for a change, first lets somebody else
 // insert a rule on top: once.
-func intruder(t *testing.T, tables *Tables, rule string) *Tables {
+func intruder(t *testing.T, tables variant, rule string) variant {
 	t.Helper()
 	return standIn(t, tables, fmt.Sprintf(`
 case "$*" in *" -R "*|*" -I "*|*" -D "*)

@@ -28,8 +28,8 @@ func (r *Rule) check(ctx context.Context, o snat.Options) error {
 		return err
 	}
 	text := r.backend.rewritten(r.Text, o)
-	if r.Tables() != nil { // what would not be undone is not done
-		if _, _, _, err := (rewrite{Original: r.Text, Rewritten: text}).rules(); err != nil {
+	if _, ok := r.backend.(iptablesBackend); ok { // nothing is written that would not be undone
+		if _, _, _, err := (rewriteStep{Original: r.Text, Rewritten: text}).rules(); err != nil {
 			return err
 		}
 	}
@@ -40,15 +40,13 @@ func (r *Rule) check(ctx context.Context, o snat.Options) error {
 	return checkUnique(r.backend, rules, r.original(), text)
 }
 
-func (r *Rule) original() rule { return rule{text: r.Text, mark: r.mark} }
-
 // checkUnique checks that the original stands there once, and its new text not
 // at all. Marks make no difference: a rule that another run left is refused as
 // well.
 func checkUnique(b backend, rules []rule, original rule, text string) error {
 	at := position(rules, original)
 	if at == 0 {
-		return absent(b, original.text)
+		return noRule(b, original.text)
 	}
 	for i, r := range rules {
 		switch {

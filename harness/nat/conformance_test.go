@@ -66,8 +66,8 @@ var claims = []struct {
 			nattest.SendUDP(t, 3) // what a rule has counted is not handed on
 			want := f.listing(t)
 			inForce := apply(t, r, j, o)
-			if inForce.Rule() != f.ours(o) {
-				t.Errorf("in force %q, want %q", inForce.Rule(), f.ours(o))
+			if inForce.Text() != f.ours(o) {
+				t.Errorf("in force %q, want %q", inForce.Text(), f.ours(o))
 			}
 			want[1] = f.uncounted(f.ours(o))
 			nattest.CheckUnchanged(t, want, f.listing(t)) // but for that line
@@ -97,8 +97,8 @@ var claims = []struct {
 		r, j, path := made(t, f)
 		before, journal := nattest.ListRules(t, true), nattest.ReadFile(t, path)
 		inForce := apply(t, r, j, snat.Options{})
-		if inForce.Rule() != r.Text {
-			t.Errorf("in force %q", inForce.Rule())
+		if inForce.Text() != r.Text {
+			t.Errorf("in force %q", inForce.Text())
 		}
 		undoArm(t, inForce)
 		nattest.CheckUnchanged(t, before, nattest.ListRules(t, true))
@@ -199,7 +199,7 @@ var claims = []struct {
 			_, before := nattest.CountPorts(t)
 			nattest.SendUDP(t, connections)
 			if _, drawn := nattest.CountPorts(t); drawn == before {
-				t.Errorf("%s: all of %d ports kept", inForce.Rule(), connections)
+				t.Errorf("%s: all of %d ports kept", inForce.Text(), connections)
 			}
 			undoArm(t, inForce)
 		}
@@ -244,7 +244,7 @@ var claims = []struct {
 				want[netip.AddrPortFrom(nattest.OutAddress, port)] = 1
 			}
 			if got := nattest.TranslatedSources(t, server); !maps.Equal(got, want) {
-				t.Errorf("%s: left as %v", inForce.Rule(), got)
+				t.Errorf("%s: left as %v", inForce.Text(), got)
 			}
 			undoArm(t, inForce)
 		}
@@ -271,7 +271,7 @@ var claims = []struct {
 				}
 				for a, n := range given {
 					if n != 10 || a.Less(to.First) || to.Last.Less(a) {
-						t.Errorf("%s: left as %v", inForce.Rule(), given)
+						t.Errorf("%s: left as %v", inForce.Text(), given)
 					}
 				}
 				undoArm(t, inForce)
@@ -318,7 +318,7 @@ func reads(t *testing.T, f firewall, want ...string) {
 	}
 }
 
-func counts(t *testing.T, f *InForce, want uint64) {
+func counts(t *testing.T, f *AppliedRule, want uint64) {
 	t.Helper()
 	if got, err := f.Packets(t.Context()); got != want || err != nil {
 		t.Errorf("%d packets (%v), want %d", got, err, want)
@@ -326,7 +326,7 @@ func counts(t *testing.T, f *InForce, want uint64) {
 }
 
 // isGone checks what is said of a rule that somebody took away.
-func isGone(t *testing.T, f firewall, inForce *InForce, rule string) {
+func isGone(t *testing.T, f firewall, inForce *AppliedRule, rule string) {
 	t.Helper()
 	text := fmt.Sprintf("the masquerade rule %q is gone from %s: something else rewrote the rules (a restart of Docker, a reload of the firewall?)", rule, f.place())
 	if _, err := inForce.Packets(t.Context()); err == nil || err.Error() != text {

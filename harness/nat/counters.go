@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"snatlab/harness/nat/iptables"
 	"snatlab/harness/nat/nftables"
 )
 
@@ -30,55 +31,50 @@ type Counters struct {
 // rule is meant to: of POSTROUTING in each variant of iptables, and of the nat
 // chains of nftables at that hook. For a rule of nftables no program is run:
 // rules of iptables-nft are read as those of nftables that they are.
-func (f *InForce) Counters(ctx context.Context) Counters {
+func (a *AppliedRule) Counters(ctx context.Context) Counters {
 	var all Counters
-	listed := false // the chain of iptables-nft, which is one of nftables as well
-	if mine := f.tables(); mine != nil {
-		listed = mine.counters(ctx, &all, f.rule)
-	} else if legacyTableExists(table) {
+	listed := false // the chain of iptables-nft, which nftables lists as well
+	if mine, ok := a.backend.(iptablesBackend); ok {
+		listed = all.addVariants(ctx, mine.Variant, a.rule)
+	} else if iptables.HasLegacyTable(iptables.NATTable) {
 		all.Unread = append(all.Unread, "the table nat of iptables-legacy")
 	}
 	chains := nftables.NATChains(ctx, func(c nftables.Chain) bool {
 		isOurs := c.Family == "ip" && c.Table == nftables.TableName
-		isIptables := c.Family == "ip" && c.Table == table && c.Name == chain
+		isIptables := c.Family == "ip" && c.Table == iptables.NATTable && c.Name == iptables.Postrouting
 		return !isOurs && (!isIptables || !listed)
 	})
 	for _, c := range chains {
-		all.add(c)
+		all.addChain(c)
 	}
 	return all
 }
 
-// counters adds the rules of POSTROUTING but ours, and reports whether those of
-// iptables-nft are among them.
-func (t *Tables) counters(ctx context.Context, all *Counters, ours rule) (nftListed bool) {
-	variants, err := Installed()
+// addVariants adds the rules of POSTROUTING in each variant of iptables, except
+// our own rule. It reports whether the rules of iptables-nft are among them.
+func (all *Counters) addVariants(ctx context.Context, variant string, ours rule) (nftListed bool) {
+	variants, err := iptables.Installed()
 	if err != nil {
 		all.Unread = append(all.Unread, err.Error())
 	}
-	for _, v := range variants {
-		rules, err := v.read(ctx)
+	for _, p := range variants {
+		rules, err := iptablesBackend{p}.read(ctx)
 		if err != nil {
 			all.Unread = append(all.Unread, err.Error())
 			continue
 		}
-		nftListed = nftListed || v.Variant == "nft"
+		nftListed = nftListed || p.Variant == "nft"
 		for i, r := range rules {
-			if v.Variant != t.Variant || !r.is(ours) {
-				all.Rules = append(all.Rules, Counter{fmt.Sprintf("%s (%s)", chain, v.Variant), strconv.Quote(r.text), i + 1, r.packets})
+			if p.Variant != variant || !r.equals(ours) {
+				all.Rules = append(all.Rules, Counter{fmt.Sprintf("%s (%s)", iptables.Postrouting, p.Variant), strconv.Quote(r.text), i + 1, r.packets})
 			}
 		}
 	}
 	return nftListed
 }
 
-func (f *InForce) tables() *Tables {
-	t, _ := f.backend.(*Tables)
-	return t
-}
-
-// add adds the rules of a chain of nftables that have a counter.
-func (all *Counters) add(c nftables.Chain) {
+// addChain adds the rules of a chain of nftables that have a counter.
+func (all *Counters) addChain(c nftables.Chain) {
 	where := fmt.Sprintf("nftables, table %s %s, chain %s", c.Family, c.Table, c.Name)
 	if c.Err != nil {
 		all.Unread = append(all.Unread, fmt.Sprintf("%s: %v", where, c.Err))

@@ -8,6 +8,7 @@ import (
 
 	"snatlab/harness/netnstest"
 
+	"snatlab/harness/nat/iptables"
 	"snatlab/harness/nat/nattest"
 	"snatlab/harness/nat/snat"
 )
@@ -61,11 +62,11 @@ END`)
 			unread := []string{"nftables, table inet shop, chain nat: rules without a counter: 1 of 2"}
 			for _, variant := range variantsThere(t) {
 				at := 1
-				if tables := r.Tables(); tables != nil && tables.Variant == variant {
+				if tables := r.IPTables(); tables != nil && tables.Variant == variant {
 					at = 2
 				}
 				switch {
-				case r.Tables() != nil:
+				case r.IPTables() != nil:
 					want = append(want, fmt.Sprintf(`POSTROUTING (%s) %d: "-A POSTROUTING -s 10.1.0.0/16 ! -o docker0 -j MASQUERADE" 7`, variant, at))
 				case variant == "nft": // as a rule of nftables
 					want = append(want, "nftables, table ip nat, chain POSTROUTING 1: handle N 7")
@@ -101,7 +102,7 @@ END`)
 	t.Run("a_chain_that_iptables_cannot_list", func(t *testing.T) {
 		nattest.EnterNamespace(t)
 		openNFT(t)
-		tables := program(t, "nft")
+		tables := openVariant(t, "nft")
 		tables.rules(t, ours)
 		j, _ := nattest.NewJournal(t, Undoers())
 		inForce := apply(t, find(t, tables), j, snat.Options{})
@@ -128,7 +129,11 @@ END`)
 }
 
 func variantsThere(t *testing.T) (names []string) {
-	all, _ := variants(t)
+	t.Helper()
+	all, err := iptables.Installed()
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, v := range all {
 		names = append(names, v.Variant)
 	}

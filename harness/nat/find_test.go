@@ -11,13 +11,13 @@ import (
 )
 
 func TestFindPicksTheRuleOfTheNetworkAmongOthers(t *testing.T) {
-	eachVariant(t, func(t *testing.T, tables *Tables) {
+	eachVariant(t, func(t *testing.T, tables variant) {
 		tables.rules(t, ours+" --random", ours+" --random-fully")
 		tables.busy(t)
 		before := tables.listing(t)
 		r := find(t, tables)
-		if r.Text != "-A POSTROUTING "+ours || r.Tables() != tables {
-			t.Errorf("%q in %v", r.Text, r.Tables())
+		if r.Text != "-A POSTROUTING "+ours || r.IPTables() != tables.Program {
+			t.Errorf("%q in %v", r.Text, r.IPTables())
 		}
 		tables.unchanged(t, before)
 
@@ -26,7 +26,7 @@ func TestFindPicksTheRuleOfTheNetworkAmongOthers(t *testing.T) {
 			"-A POSTROUTING -s 198.18.0.0/24 ! -o snat-s -j MASQUERADE":  {"198.18.0.0/24", "snat-s"},
 			"-A POSTROUTING -s 198.18.1.0/24 ! -o snat-c -j MASQUERADE":  {"198.18.1.0/24", "snat-c"},
 		} {
-			r, err := Find(t.Context(), []*Tables{tables}, netip.MustParsePrefix(n.subnet), n.bridge)
+			r, err := Find(t.Context(), programs(tables), netip.MustParsePrefix(n.subnet), n.bridge)
 			if err != nil || r.Text != want {
 				t.Errorf("%v: %v, %v", n, r, err)
 			}
@@ -35,9 +35,9 @@ func TestFindPicksTheRuleOfTheNetworkAmongOthers(t *testing.T) {
 }
 
 func TestFindDoesNotTakeARuleThatIsOnlyLikeIt(t *testing.T) {
-	eachVariant(t, func(t *testing.T, tables *Tables) {
-		tables.rules(t, others...)
-		if r, err := Find(t.Context(), []*Tables{tables}, nattest.Subnet, nattest.Bridge); err == nil {
+	eachVariant(t, func(t *testing.T, tables variant) {
+		tables.rules(t, nattest.ForeignRules...)
+		if r, err := Find(t.Context(), programs(tables), nattest.Subnet, nattest.Bridge); err == nil {
 			t.Errorf("found %q", r.Text)
 		}
 	})
@@ -65,9 +65,9 @@ func TestFindTellsWhatItFoundInstead(t *testing.T) {
 		"another program's": {third("-j LOG"), other + `-j LOG": it does not masquerade`, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			eachVariant(t, func(t *testing.T, tables *Tables) {
+			eachVariant(t, func(t *testing.T, tables variant) {
 				tables.rules(t, c.rules...)
-				_, err := Find(t.Context(), []*Tables{tables}, nattest.Subnet, nattest.Bridge)
+				_, err := Find(t.Context(), programs(tables), nattest.Subnet, nattest.Bridge)
 				missing, ok := errors.AsType[*NoRuleError](err)
 				if want := strings.ReplaceAll(c.want, "VARIANT", tables.Variant); !ok || err.Error() != want || missing.HasRule() != c.hasRule {
 					t.Errorf("error %v\nwant  %s", err, want)
@@ -80,7 +80,7 @@ func TestFindTellsWhatItFoundInstead(t *testing.T) {
 	}
 }
 
-// third puts a rule of our network behind two of others.
+// third puts a rule of our network behind two of nattest.ForeignRules.
 func third(end string) []string {
 	return []string{"-s 172.17.0.0/16 ! -o docker0 -j MASQUERADE", "-s 172.18.0.0/16 -j RETURN", "-s 198.18.0.0/24 ! -o snat-c " + end}
 }
@@ -89,15 +89,15 @@ func TestFindLooksIntoEachVariant(t *testing.T) {
 	for i, name := range []string{"nft", "legacy"} {
 		t.Run("the rule is in "+name, func(t *testing.T) {
 			nattest.EnterNamespace(t)
-			both := []*Tables{program(t, "nft"), program(t, "legacy")}
+			both := []variant{openVariant(t, "nft"), openVariant(t, "legacy")}
 			both[i].rules(t, ours)
 			both[1-i].rules(t, ours+" --random")
-			for _, variants := range [][]*Tables{both, {both[1], both[0]}} {
-				if r := find(t, variants...); r.Tables() != both[i] {
-					t.Errorf("found in %s", r.Tables().Variant)
+			for _, variants := range [][]variant{both, {both[1], both[0]}} {
+				if r := find(t, variants...); r.IPTables() != both[i].Program {
+					t.Errorf("found in %s", r.IPTables().Variant)
 				}
 			}
-			_, err := Find(t.Context(), both, netip.MustParsePrefix("10.0.0.0/8"), nattest.Bridge)
+			_, err := Find(t.Context(), programs(both...), netip.MustParsePrefix("10.0.0.0/8"), nattest.Bridge)
 			for _, t2 := range both {
 				if err == nil || !strings.Contains(err.Error(), "("+t2.Variant+")") {
 					t.Errorf("error %v does not tell what %s has", err, t2.Variant)
@@ -108,12 +108,12 @@ func TestFindLooksIntoEachVariant(t *testing.T) {
 }
 
 func TestFindEndsWithItsContext(t *testing.T) {
-	eachVariant(t, func(t *testing.T, tables *Tables) {
+	eachVariant(t, func(t *testing.T, tables variant) {
 		tables.rules(t, ours)
 		stop := errors.New("interrupted")
 		ctx, cancel := context.WithCancelCause(t.Context())
 		cancel(stop)
-		if _, err := Find(ctx, []*Tables{tables}, nattest.Subnet, nattest.Bridge); !errors.Is(err, stop) {
+		if _, err := Find(ctx, programs(tables), nattest.Subnet, nattest.Bridge); !errors.Is(err, stop) {
 			t.Errorf("error %v, want %v", err, stop)
 		}
 	})

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"snatlab/harness/nat/iptables"
 	"snatlab/harness/nat/nattest"
 	"snatlab/harness/nat/snat"
 	"snatlab/harness/netnstest"
@@ -51,17 +52,19 @@ func eachFirewall(t *testing.T, test func(t *testing.T, f firewall)) {
 
 func openIptables(t *testing.T, variant string) byIptables {
 	t.Helper()
-	f := byIptables{program(t, variant)}
+	f := byIptables{openVariant(t, variant)}
 	f.add(t, f.theirs(0)) // makes the table, which stays
 	f.flush(t)
 	return f
 }
 
-type byIptables struct{ *Tables }
+type byIptables struct{ variant }
 
 func (f byIptables) masquerade(ctx context.Context, j *undo.Journal) (*Rule, error) {
-	return f.Masquerade(ctx, j, nattest.Subnet, nattest.Bridge)
+	return MasqueradeIPTables(ctx, j, f.Program, nattest.Subnet, nattest.Bridge)
 }
+
+func (byIptables) place() string { return iptables.Postrouting }
 
 func (f byIptables) name() string { return "iptables " + f.Version() }
 
@@ -80,7 +83,7 @@ func (f byIptables) rules(t *testing.T) []string {
 
 func (f byIptables) listing(t *testing.T) []string {
 	t.Helper()
-	return f.Tables.listing(t)[1:]
+	return f.variant.listing(t)[1:]
 }
 
 func (byIptables) uncounted(rule string) string { return strings.Replace(rule, " -j", " -c 0 0 -j", 1) }

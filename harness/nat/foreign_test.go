@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"snatlab/harness/nat/iptables"
 	"snatlab/harness/nat/nattest"
 	"snatlab/harness/nat/snat"
 	"snatlab/harness/netnstest"
@@ -22,7 +23,7 @@ const (
 )
 
 // raw lists the chain as iptables prints it, marks included.
-func raw(t *testing.T, tables *Tables) []string {
+func raw(t *testing.T, tables variant) []string {
 	t.Helper()
 	return nattest.SplitLines(netnstest.Run(t, tables.Path+" -t nat -S POSTROUTING 2>/dev/null"))[1:]
 }
@@ -54,7 +55,7 @@ func TestRefuse(t *testing.T) {
 			fmt.Sprintf("POSTROUTING holds this text more than once: rule 1 is %q, rule 3 is %q; which one is the network's cannot be known, so nothing was changed (remove one of them)", plain, plain)},
 	} {
 		t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) {
-			eachVariant(t, func(t *testing.T, tables *Tables) {
+			eachVariant(t, func(t *testing.T, tables variant) {
 				for _, r := range c.rules {
 					netnstest.Run(t, tables.Path+" -t nat "+r)
 				}
@@ -109,7 +110,7 @@ func TestUndo_leaves_an_equal_rule(t *testing.T) {
 		"and somebody copied ours":          {[]string{plain}, []string{fully, strings.Replace(leftRule, "-old", "-run", 1)}, []string{plain, fully}},
 	} {
 		t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) {
-			eachVariant(t, func(t *testing.T, tables *Tables) {
+			eachVariant(t, func(t *testing.T, tables variant) {
 				for _, r := range c.before {
 					netnstest.Run(t, tables.Path+" -t nat "+r)
 				}
@@ -131,11 +132,11 @@ func TestUndo_leaves_an_equal_rule(t *testing.T) {
 
 // A process can die after the step is written, and before the change is made.
 func TestUndo_of_a_change_that_was_never_made(t *testing.T) {
-	eachVariant(t, func(t *testing.T, tables *Tables) {
+	eachVariant(t, func(t *testing.T, tables variant) {
 		r := func(text string) rule { return rule{text: text, mark: "snatlab-run"} }
-		masqueradeStep := undo.NewStep(KindMasquerade, "", "", masquerade{Path: tables.Path, Spec: r(plain).spec()})
-		acceptStep := undo.NewStep(KindAccept, "", "", accept{Path: tables.Path, Chain: UserChain, Spec: r(acceptingText("a", "b")).spec()})
-		steps := []undo.Step{tables.rewriting(rule{text: plain}, r(fully), true), masqueradeStep, acceptStep}
+		masqueradeStep := undo.NewStep(masqueradeKind, "", "", masqueradeStep{Path: tables.Path, Spec: r(plain).spec()})
+		acceptStep := undo.NewStep(acceptKind, "", "", acceptStep{Path: tables.Path, Chain: iptables.UserChain, Spec: r(acceptText("a", "b")).spec()})
+		steps := []undo.Step{iptablesBackend{tables.Program}.rewriting(rule{text: plain}, r(fully), true), masqueradeStep, acceptStep}
 		for _, rule := range []string{plain, theirRule, fully, fully} {
 			netnstest.Run(t, tables.Path+" -t nat "+rule)
 		}
@@ -159,11 +160,11 @@ func TestUndo_of_half_a_change(t *testing.T) {
 		"after_its_owner_took_it_as_well": {[]string{fully}, []string{fully}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			eachVariant(t, func(t *testing.T, tables *Tables) {
+			eachVariant(t, func(t *testing.T, tables variant) {
 				for _, r := range c.rules {
 					netnstest.Run(t, tables.Path+" -t nat "+r)
 				}
-				step := tables.rewriting(rule{text: plain}, rule{text: fully, mark: "snatlab-run"}, false)
+				step := iptablesBackend{tables.Program}.rewriting(rule{text: plain}, rule{text: fully, mark: "snatlab-run"}, false)
 				for range 2 {
 					if err := Undoers().UndoAll(t.Context(), []undo.Step{step}); err != nil {
 						t.Error(err)
@@ -179,10 +180,10 @@ func TestUndo_of_half_a_change(t *testing.T) {
 
 // Without a mark nobody can tell which of several equal rules is ours.
 func TestUndo_without_a_mark_refuses_equal_rules(t *testing.T) {
-	eachVariant(t, func(t *testing.T, tables *Tables) {
+	eachVariant(t, func(t *testing.T, tables variant) {
 		netnstest.Run(t, tables.Path+" -N DOCKER-USER")
 		for _, rule := range []string{"-t nat " + fully, "-t nat " + theirRule, "-t nat " + fully, "-t nat " + plain, "-t nat " + plain,
-			acceptingText("a", "b"), acceptingText("a", "b")} {
+			acceptText("a", "b"), acceptText("a", "b")} {
 			netnstest.Run(t, tables.Path+" "+rule)
 		}
 		before := nattest.ListRules(t, true)
@@ -190,10 +191,10 @@ func TestUndo_without_a_mark_refuses_equal_rules(t *testing.T) {
 			step undo.Step
 			want string
 		}{
-			{undo.NewStep(KindRewrite, "", "", step(tables)), fmt.Sprintf("POSTROUTING holds %q more than once (rules 1 and 3)", fully)},
-			{undo.NewStep(KindMasquerade, "", "", masquerade{Path: tables.Path, Spec: rule{text: plain}.spec()}), fmt.Sprintf("POSTROUTING holds %q more than once (rules 4 and 5)", plain)},
-			{undo.NewStep(KindAccept, "", "", accept{Path: tables.Path, Chain: UserChain, Spec: rule{text: acceptingText("a", "b")}.spec()}),
-				fmt.Sprintf("DOCKER-USER holds %q more than once (rules 1 and 2)", acceptingText("a", "b"))},
+			{undo.NewStep(rewriteKind, "", "", step(tables)), fmt.Sprintf("POSTROUTING holds %q more than once (rules 1 and 3)", fully)},
+			{undo.NewStep(masqueradeKind, "", "", masqueradeStep{Path: tables.Path, Spec: rule{text: plain}.spec()}), fmt.Sprintf("POSTROUTING holds %q more than once (rules 4 and 5)", plain)},
+			{undo.NewStep(acceptKind, "", "", acceptStep{Path: tables.Path, Chain: iptables.UserChain, Spec: rule{text: acceptText("a", "b")}.spec()}),
+				fmt.Sprintf("DOCKER-USER holds %q more than once (rules 1 and 2)", acceptText("a", "b"))},
 		} {
 			err := Undoers()[c.step.Kind](t.Context(), c.step.Args)
 			if want := c.want + ", and none of them is marked as snatlab's: remove the one that is not yours by hand"; err == nil || err.Error() != want {
@@ -206,14 +207,14 @@ func TestUndo_without_a_mark_refuses_equal_rules(t *testing.T) {
 
 // without xt_comment the rules carry no mark.
 func TestWrite_without_comments(t *testing.T) {
-	none := func(t *testing.T, tables *Tables) *Tables {
+	none := func(t *testing.T, tables variant) variant {
 		return standIn(t, tables, `
 case "$*" in *" --comment "*) case "$*" in *" -I "*|*" -A "*)
 	echo 'iptables: No chain/target/match by that name.' >&2; exit 1
 esac; esac`)
 	}
 	t.Run("rules_are_written_and_undone", func(t *testing.T) {
-		eachVariant(t, func(t *testing.T, tables *Tables) {
+		eachVariant(t, func(t *testing.T, tables variant) {
 			netnstest.Run(t, tables.Path+" -N DOCKER-USER; "+tables.Path+" -t nat "+plain)
 			before := nattest.ListRules(t, false)
 			old := none(t, tables)
@@ -224,7 +225,7 @@ esac; esac`)
 			if got := raw(t, tables); !slices.Equal(got, []string{fully}) {
 				t.Errorf("the chain reads %q", got)
 			}
-			if got := netnstest.Run(t, tables.Path+" -S DOCKER-USER"); got != "-N DOCKER-USER\n"+acceptingText("snat-c", "snat-s")+"\n" {
+			if got := netnstest.Run(t, tables.Path+" -S DOCKER-USER"); got != "-N DOCKER-USER\n"+acceptText("snat-c", "snat-s")+"\n" {
 				t.Errorf("the chain reads %q", got)
 			}
 			replay(t, path)
@@ -232,12 +233,12 @@ esac; esac`)
 		})
 	})
 	t.Run("equal_rules_are_refused", func(t *testing.T) {
-		eachVariant(t, func(t *testing.T, tables *Tables) {
-			netnstest.Run(t, tables.Path+" -N DOCKER-USER; "+tables.Path+" "+acceptingText("snat-c", "snat-s"))
+		eachVariant(t, func(t *testing.T, tables variant) {
+			netnstest.Run(t, tables.Path+" -N DOCKER-USER; "+tables.Path+" "+acceptText("snat-c", "snat-s"))
 			before := nattest.ListRules(t, false)
 			j, _ := nattest.NewJournal(t, Undoers())
-			err := none(t, tables).Accept(t.Context(), j, "snat-c", "snat-s")
-			want := fmt.Sprintf("insert rule into DOCKER-USER: rule 1 of DOCKER-USER is %q: it is there already, so it is not snatlab's to make (remove it)", acceptingText("snat-c", "snat-s"))
+			err := Accept(t.Context(), j, none(t, tables).Program, "snat-c", "snat-s")
+			want := fmt.Sprintf("insert rule into DOCKER-USER: rule 1 of DOCKER-USER is %q: it is there already, so it is not snatlab's to make (remove it)", acceptText("snat-c", "snat-s"))
 			if err == nil || err.Error() != want {
 				t.Errorf("error %v\nwant  %s", err, want)
 			}

@@ -26,13 +26,13 @@ func TestForgedStep(t *testing.T) {
 		t.Fatal(err)
 	}
 	rewriteOf := func(path, original, rewritten string) string {
-		text, _ := json.Marshal(rewrite{path, original, rewritten})
+		text, _ := json.Marshal(rewriteStep{path, original, rewritten})
 		return string(text)
 	}
 	spec := func(path, chain string, words ...string) string {
-		text, _ := json.Marshal(accept{path, chain, words})
+		text, _ := json.Marshal(acceptStep{path, chain, words})
 		if chain == "" {
-			text, _ = json.Marshal(masquerade{path, words})
+			text, _ = json.Marshal(masqueradeStep{path, words})
 		}
 		return string(text)
 	}
@@ -43,24 +43,24 @@ func TestForgedStep(t *testing.T) {
 	masquerading := []string{"-s", "198.18.0.0/24", "!", "-o", "snat-c", "-j", "MASQUERADE"}
 	type forged struct{ name, kind, args, want string }
 	steps := []forged{
-		{"a rule of another chain", KindRewrite, rewriteOf("PROGRAM", "-A OUTPUT -s 198.18.0.0/24 ! -o snat-c -j MASQUERADE", fully), `"-A OUTPUT -s 198.18.0.0/24 ! -o snat-c -j MASQUERADE"` + bad},
-		{"another table", KindRewrite, rewriteOf("PROGRAM", plain, "-A POSTROUTING -t filter -j DROP"), `"-A POSTROUTING -t filter -j DROP"` + bad},
-		{"a rule of somebody else", KindRewrite, rewriteOf("PROGRAM", plain, "-A POSTROUTING -s 10.0.0.0/8 ! -o br0 -j MASQUERADE --random"), `"-A POSTROUTING -s 10.0.0.0/8 ! -o br0 -j MASQUERADE --random"` + bad},
-		{"the plain rule itself", KindRewrite, rewriteOf("PROGRAM", plain, plain), fmt.Sprintf("%q", plain) + bad},
-		{"contradictory options", KindRewrite, rewriteOf("PROGRAM", plain, plain+" --random --random-fully"), fmt.Sprintf("%q", plain+" --random --random-fully") + bad},
-		{"more words", KindRewrite, rewriteOf("PROGRAM", plain, fully+" --wait 0"), fmt.Sprintf("%q", fully+" --wait 0") + bad},
-		{"another mark", KindRewrite, rewriteOf("PROGRAM", plain, strings.Replace(leftRule, "snatlab-old", "theirs", 1)), fmt.Sprintf("%q", strings.Replace(leftRule, "snatlab-old", "theirs", 1)) + bad},
-		{"an interface that is an option", KindRewrite, rewriteOf("PROGRAM", strings.Replace(plain, "snat-c", "-F", 1), fully), fmt.Sprintf("%q", strings.Replace(plain, "snat-c", "-F", 1)) + bad},
-		{"all interfaces", KindRewrite, rewriteOf("PROGRAM", strings.Replace(plain, "snat-c", "snat+", 1), fully), fmt.Sprintf("%q", strings.Replace(plain, "snat-c", "snat+", 1)) + bad},
-		{"a host's bits", KindRewrite, rewriteOf("PROGRAM", strings.Replace(plain, ".0/24", ".9/24", 1), fully), fmt.Sprintf("%q", strings.Replace(plain, ".0/24", ".9/24", 1)) + bad},
-		{"escapes", KindRewrite, rewriteOf("PROGRAM", "\x1b[2J\n", fully), `"\x1b[2J\n"` + bad},
-		{"nothing", KindRewrite, `{}`, `""` + bad},
-		{"a rule of another chain", KindAccept, spec("PROGRAM", "INPUT", accepting...), `"-A INPUT -i snat-c -o snat-s -j ACCEPT"` + bad},
-		{"another target", KindAccept, spec("PROGRAM", "DOCKER-USER", "-i", "a", "-o", "b", "-j", "DROP"), `"-A DOCKER-USER -i a -o b -j DROP"` + bad},
-		{"fewer words", KindAccept, spec("PROGRAM", "DOCKER-USER", "-j", "RETURN"), `"-A DOCKER-USER -j RETURN"` + bad},
-		{"words in one", KindAccept, spec("PROGRAM", "DOCKER-USER", "-i snat-c -o", "snat-s;x", "-j ACCEPT"), `"-A DOCKER-USER -i snat-c -o snat-s;x -j ACCEPT"` + bad},
-		{"another rule", KindMasquerade, spec("PROGRAM", "", "-s", "10.0.0.0/8", "-j", "MASQUERADE"), `"-A POSTROUTING -s 10.0.0.0/8 -j MASQUERADE"` + bad},
-		{"a rewritten rule", KindMasquerade, spec("PROGRAM", "", append(masquerading, "--random")...), fmt.Sprintf("%q", plain+" --random") + bad},
+		{"a rule of another chain", rewriteKind, rewriteOf("PROGRAM", "-A OUTPUT -s 198.18.0.0/24 ! -o snat-c -j MASQUERADE", fully), `"-A OUTPUT -s 198.18.0.0/24 ! -o snat-c -j MASQUERADE"` + bad},
+		{"another table", rewriteKind, rewriteOf("PROGRAM", plain, "-A POSTROUTING -t filter -j DROP"), `"-A POSTROUTING -t filter -j DROP"` + bad},
+		{"a rule of somebody else", rewriteKind, rewriteOf("PROGRAM", plain, "-A POSTROUTING -s 10.0.0.0/8 ! -o br0 -j MASQUERADE --random"), `"-A POSTROUTING -s 10.0.0.0/8 ! -o br0 -j MASQUERADE --random"` + bad},
+		{"the plain rule itself", rewriteKind, rewriteOf("PROGRAM", plain, plain), fmt.Sprintf("%q", plain) + bad},
+		{"contradictory options", rewriteKind, rewriteOf("PROGRAM", plain, plain+" --random --random-fully"), fmt.Sprintf("%q", plain+" --random --random-fully") + bad},
+		{"more words", rewriteKind, rewriteOf("PROGRAM", plain, fully+" --wait 0"), fmt.Sprintf("%q", fully+" --wait 0") + bad},
+		{"another mark", rewriteKind, rewriteOf("PROGRAM", plain, strings.Replace(leftRule, "snatlab-old", "theirs", 1)), fmt.Sprintf("%q", strings.Replace(leftRule, "snatlab-old", "theirs", 1)) + bad},
+		{"an interface that is an option", rewriteKind, rewriteOf("PROGRAM", strings.Replace(plain, "snat-c", "-F", 1), fully), fmt.Sprintf("%q", strings.Replace(plain, "snat-c", "-F", 1)) + bad},
+		{"all interfaces", rewriteKind, rewriteOf("PROGRAM", strings.Replace(plain, "snat-c", "snat+", 1), fully), fmt.Sprintf("%q", strings.Replace(plain, "snat-c", "snat+", 1)) + bad},
+		{"a host's bits", rewriteKind, rewriteOf("PROGRAM", strings.Replace(plain, ".0/24", ".9/24", 1), fully), fmt.Sprintf("%q", strings.Replace(plain, ".0/24", ".9/24", 1)) + bad},
+		{"escapes", rewriteKind, rewriteOf("PROGRAM", "\x1b[2J\n", fully), `"\x1b[2J\n"` + bad},
+		{"nothing", rewriteKind, `{}`, `""` + bad},
+		{"a rule of another chain", acceptKind, spec("PROGRAM", "INPUT", accepting...), `"-A INPUT -i snat-c -o snat-s -j ACCEPT"` + bad},
+		{"another target", acceptKind, spec("PROGRAM", "DOCKER-USER", "-i", "a", "-o", "b", "-j", "DROP"), `"-A DOCKER-USER -i a -o b -j DROP"` + bad},
+		{"fewer words", acceptKind, spec("PROGRAM", "DOCKER-USER", "-j", "RETURN"), `"-A DOCKER-USER -j RETURN"` + bad},
+		{"words in one", acceptKind, spec("PROGRAM", "DOCKER-USER", "-i snat-c -o", "snat-s;x", "-j ACCEPT"), `"-A DOCKER-USER -i snat-c -o snat-s;x -j ACCEPT"` + bad},
+		{"another rule", masqueradeKind, spec("PROGRAM", "", "-s", "10.0.0.0/8", "-j", "MASQUERADE"), `"-A POSTROUTING -s 10.0.0.0/8 -j MASQUERADE"` + bad},
+		{"a rewritten rule", masqueradeKind, spec("PROGRAM", "", append(masquerading, "--random")...), fmt.Sprintf("%q", plain+" --random") + bad},
 		{"another table", "nat.widen", `{"table":"filter"}`, `"filter" is not the name of a table of snatlab's; its step is not undone`},
 		{"a name with more in it", "nat.widen", `{"table":"snatlab-widen-a\nb"}`, `"snatlab-widen-a\nb" is not the name of a table of snatlab's; its step is not undone`},
 		{"another shape", nftablesRewriteKind, `{"original":"counter accept","rewritten":"counter drop"}`, `"counter accept"` + bad},
@@ -69,11 +69,11 @@ func TestForgedStep(t *testing.T) {
 	}
 	for _, path := range []string{trap, "./iptables", "../" + filepath.Base(trap), "sh", "", "iptables-restore", "/usr/sbin/iptables", "iptables\n"} {
 		steps = append(steps,
-			forged{"program " + path, KindRewrite, rewriteOf(path, plain, fully), program(path)},
-			forged{"program " + path, KindAccept, spec(path, "DOCKER-USER", accepting...), program(path)},
-			forged{"program " + path, KindMasquerade, spec(path, "", masquerading...), program(path)})
+			forged{"program " + path, rewriteKind, rewriteOf(path, plain, fully), program(path)},
+			forged{"program " + path, acceptKind, spec(path, "DOCKER-USER", accepting...), program(path)},
+			forged{"program " + path, masqueradeKind, spec(path, "", masquerading...), program(path)})
 	}
-	eachVariant(t, func(t *testing.T, tables *Tables) {
+	eachVariant(t, func(t *testing.T, tables variant) {
 		netnstest.Run(t, tables.Path+" -N DOCKER-USER")
 		for _, r := range []string{"-t nat " + plain, "-t nat " + fully, "-t nat -A OUTPUT -s 198.18.0.0/24 ! -o snat-c -j MASQUERADE",
 			"-A DOCKER-USER -i snat-c -o snat-s -j ACCEPT", "-A INPUT -i snat-c -o snat-s -j ACCEPT", "-A DOCKER-USER -j RETURN", "-A DOCKER-USER -i a -o b -j DROP"} {
@@ -97,12 +97,12 @@ func TestForgedStep(t *testing.T) {
 func TestForm(t *testing.T) {
 	for _, network := range []struct{ subnet, bridge string }{{"198.18.0.0/24", "snat-c"}, {"0.0.0.0/0", "docker0"}, {"10.1.2.3/32", "br-0123456789ab"}} {
 		prefix := netip.MustParsePrefix(network.subnet)
-		original := masqueradingText(prefix, network.bridge)
+		original := masqueradeText(prefix, network.bridge)
 		r := nftables.Rule{Subnet: prefix, Bridge: network.bridge}
 		for _, o := range nattest.Rewritings {
-			text := (&Tables{}).rewritten(original, o)
+			text := iptablesBackend{}.rewritten(original, o)
 			for _, mark := range []string{"", "snatlab-20260102-030405-abcdef"} {
-				s := rewrite{Path: "iptables", Original: original, Rewritten: rule{text: text, mark: mark}.line()}
+				s := rewriteStep{Path: "iptables", Original: original, Rewritten: rule{text: text, mark: mark}.line()}
 				got, written, bridge, err := s.rules()
 				if err != nil || got.text != original || written.text != text || written.mark != mark || bridge != network.bridge {
 					t.Errorf("%+v is read as %v, %v, %s, %v", s, got, written, bridge, err)
@@ -123,7 +123,7 @@ func TestForm(t *testing.T) {
 func TestApply_refuses_a_bridge_that_undoing_would_refuse(t *testing.T) {
 	j, path := nattest.NewJournal(t, Undoers())
 	header := nattest.ReadFile(t, path)
-	r := &Rule{Text: "-A POSTROUTING -s 198.18.0.0/24 ! -o $(id) -j MASQUERADE", backend: &Tables{}}
+	r := &Rule{Text: "-A POSTROUTING -s 198.18.0.0/24 ! -o $(id) -j MASQUERADE", backend: iptablesBackend{}}
 	_, err := r.Apply(t.Context(), j, snat.Options{Random: true})
 	want := "rewrite masquerade rule " + r.Text + fmt.Sprintf(": %q: not a rule of snatlab's; its step is not undone", r.Text)
 	if err == nil || err.Error() != want || nattest.ReadFile(t, path) != header {
@@ -135,7 +135,7 @@ func TestApply_refuses_a_bridge_that_undoing_would_refuse(t *testing.T) {
 // of ours.
 func FuzzStepText(f *testing.F) {
 	for _, o := range nattest.Rewritings {
-		f.Add(plain, (&Tables{}).rewritten(plain, o))
+		f.Add(plain, iptablesBackend{}.rewritten(plain, o))
 	}
 	for _, odd := range []string{leftRule, "", plain + " -j DROP", strings.Replace(plain, "snat-c", "a b", 1), strings.Replace(plain, "-A", "-D", 1), "\"", fully + "\n"} {
 		f.Add(plain, odd)
@@ -144,7 +144,7 @@ func FuzzStepText(f *testing.F) {
 	words := regexp.MustCompile(`^-A POSTROUTING -s [0-9./]+ ! -o [A-Za-z0-9._-]+( -p tcp)?( -m comment --comment snatlab-[A-Za-z0-9_-]+)?` +
 		` -j (MASQUERADE( --to-ports [0-9-]+)?|SNAT --to-source [0-9.-]+)( --random| --random-fully)?$`)
 	f.Fuzz(func(t *testing.T, original, rewritten string) {
-		was, written, _, err := (rewrite{Original: original, Rewritten: rewritten}).rules()
+		was, written, _, err := (rewriteStep{Original: original, Rewritten: rewritten}).rules()
 		if err != nil {
 			return
 		}

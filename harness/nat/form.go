@@ -22,17 +22,17 @@ var errForm = errors.New("not a rule of snatlab's; its step is not undone")
 func foreign(text string) error { return fmt.Errorf("%q: %w", text, errForm) }
 
 // rules returns the two rules of the step and the bridge of their network.
-func (s rewrite) rules() (original, rewritten rule, bridge string, err error) {
+func (s rewriteStep) rules() (original, rewritten rule, bridge string, err error) {
 	if original, err = parseStepText(s.Original); err != nil {
 		return
 	}
 	if rewritten, err = parseStepText(s.Rewritten); err != nil {
 		return
 	}
-	if _, bridge, err = parseMasquerading(original.text); err != nil {
+	if _, bridge, err = parseMasquerade(original.text); err != nil {
 		return
 	}
-	err = checkRewritten(&Tables{}, original.text, rewritten.text, iptablesOptions(rewritten.text))
+	err = checkRewritten(iptablesBackend{}, original.text, rewritten.text, iptablesOptions(rewritten.text))
 	return
 }
 
@@ -50,24 +50,24 @@ func ruleOf(chain string, spec []string) (rule, error) {
 	return parseStepText("-A " + chain + " " + strings.Join(spec, " "))
 }
 
-// parseMasquerading reads the text of Docker's rule.
-func parseMasquerading(text string) (subnet netip.Prefix, bridge string, err error) {
+// parseMasquerade reads the text of Docker's rule.
+func parseMasquerade(text string) (subnet netip.Prefix, bridge string, err error) {
 	words := strings.Fields(text)
 	if len(words) != 9 {
 		return subnet, "", foreign(text)
 	}
 	subnet, err = netip.ParsePrefix(words[3])
 	bridge = words[6]
-	if err != nil || !subnet.Addr().Is4() || subnet != subnet.Masked() || !isInterface(bridge) || text != masqueradingText(subnet, bridge) {
+	if err != nil || !subnet.Addr().Is4() || subnet != subnet.Masked() || !isInterface(bridge) || text != masqueradeText(subnet, bridge) {
 		return subnet, "", foreign(text)
 	}
 	return subnet, bridge, nil
 }
 
-// parseAccepting reads the text of a rule of Accept.
-func parseAccepting(text string) error {
+// parseAccept reads the text of a rule of Accept.
+func parseAccept(text string) error {
 	words := strings.Fields(text)
-	if len(words) != 8 || !isInterface(words[3]) || !isInterface(words[5]) || text != acceptingText(words[3], words[5]) {
+	if len(words) != 8 || !isInterface(words[3]) || !isInterface(words[5]) || text != acceptText(words[3], words[5]) {
 		return foreign(text)
 	}
 	return nil

@@ -4,183 +4,201 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"regexp"
-	"slices"
-	"strconv"
+	"net/netip"
 	"strings"
 
-	"github.com/coreos/go-iptables/iptables"
-	"github.com/google/shlex"
+	"github.com/vishvananda/netlink"
+
+	"snatlab/harness/nat/iptables"
+	"snatlab/harness/nat/snat"
+	"snatlab/harness/undo"
 )
 
-// lockWait bounds in seconds how long iptables waits for its lock.
-const lockWait = 10
+// iptablesBackend holds masquerade rules in one variant of iptables.
+type iptablesBackend struct{ *iptables.Program }
 
-// legacyTables lists the tables of iptables-legacy that exist in the calling
-// thread's network namespace.
-const legacyTables = "/proc/thread-self/net/ip_tables_names"
-
-// Tables is one variant of iptables.
-type Tables struct {
-	Path    string // of the program
-	Variant string // "nft" or "legacy"
-	ipt     *iptables.IPTables
+// masqueradeText returns the rule that masquerades packets which leave the subnet
+// by another interface than its bridge, as iptables prints it.
+func masqueradeText(subnet netip.Prefix, bridge string) string {
+	return fmt.Sprintf("-A %s -s %v ! -o %s -j MASQUERADE", iptables.Postrouting, subnet, bridge)
 }
 
-// candidates are the programs that may be there, the explicit names first.
-var candidates = []string{"iptables-nft", "iptables-legacy", "iptables"}
-
-// Installed gives the variants of iptables whose tables can be looked at
-// without changing anything. Listing a table with iptables-legacy creates it,
-// so that variant is given only where its nat table exists.
-func Installed() ([]*Tables, error) {
-	var found []*Tables
-	var errs []error
-	for _, name := range candidates {
-		t, err := open(name)
-		switch {
-		case err != nil:
-			errs = append(errs, err)
-		case t.Variant == "legacy" && !legacyTableExists("nat"):
-		case slices.ContainsFunc(found, func(f *Tables) bool { return f.Variant == t.Variant }):
-		default:
-			found = append(found, t)
-		}
-	}
-	if len(found) == 0 && len(errs) == len(candidates) {
-		return nil, noIptables(errs[len(errs)-1])
-	}
-	return found, nil
+// Find returns the rule that masquerades packets which leave the subnet by
+// another interface than its bridge. It looks in each of the variants. If there
+// is no such rule, the error is a [NoRuleError].
+func Find(ctx context.Context, variants []*iptables.Program, subnet netip.Prefix, bridge string) (*Rule, error) {
+	return findMarked(ctx, variants, subnet, bridge, "")
 }
 
-// Program gives the machine's own iptables, in whatever variant: for a private
-// network namespace, where nobody minds that the legacy one makes a table in
-// order to look at it.
-func Program() (*Tables, error) {
-	t, err := open("iptables")
-	if err == nil {
-		return t, nil
-	}
-	for _, name := range candidates {
-		if t, err := open(name); err == nil {
-			return t, nil
-		}
-	}
-	return nil, noIptables(err)
-}
-
-func noIptables(err error) error {
-	return fmt.Errorf("no iptables program: %w (install the package iptables)", err)
-}
-
-func open(name string) (*Tables, error) {
-	ipt, err := iptables.New(iptables.Path(name), iptables.Timeout(lockWait))
-	if err != nil {
-		return nil, err
-	}
-	return &Tables{Path: name, Variant: variant(name, ipt), ipt: ipt}, nil
-}
-
-// variant tells nft from legacy by the program that the name stands for, and
-// for one that does not say, by its version: nft came with 1.8.
-func variant(name string, ipt *iptables.IPTables) string {
-	program := name
-	if path, err := lookPath(name); err == nil {
-		program = filepath.Base(path)
-	}
-	switch {
-	case strings.Contains(program, "nft"):
-		return "nft"
-	case strings.Contains(program, "legacy"):
-		return "legacy"
-	}
-	if major, minor, _ := ipt.GetIptablesVersion(); major > 1 || minor >= 8 {
-		return "nft"
-	}
-	return "legacy"
-}
-
-// lookPath resolves a program's name and what it links to.
-func lookPath(name string) (string, error) {
-	path, err := exec.LookPath(name)
-	if err != nil {
-		return "", err
-	}
-	return filepath.EvalSymlinks(path)
-}
-
-func legacyTableExists(table string) bool {
-	names, err := os.ReadFile(legacyTables)
-	return err == nil && slices.Contains(strings.Fields(string(names)), table)
-}
-
-// Version is that of the program with its variant: "1.8.9 (nft)".
-func (t *Tables) Version() string {
-	a, b, c := t.ipt.GetIptablesVersion()
-	return fmt.Sprintf("%d.%d.%d (%s)", a, b, c, t.Variant)
-}
-
-// HasRandomFully tells whether the program knows --random-fully (1.6.2).
-func (t *Tables) HasRandomFully() bool { return t.ipt.HasRandomFully() }
-
-// list gives the rules of a chain in order; the rule at index i has position
-// i + 1.
-func (t *Tables) list(ctx context.Context, table, chain string) ([]rule, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, context.Cause(ctx)
-	}
-	lines, err := t.ipt.ListWithCounters(table, chain)
-	if err != nil {
-		return nil, fmt.Errorf("list %s of table %s with %s: %w", chain, table, t.Path, trimmed{err})
-	}
-	var rules []rule
-	for _, line := range lines {
-		if !strings.HasPrefix(line, "-A ") {
-			continue // -P and -N say that the chain exists
-		}
-		r, err := parseRule(line)
+// findMarked returns that rule with a mark.
+func findMarked(ctx context.Context, variants []*iptables.Program, subnet netip.Prefix, bridge, mark string) (*Rule, error) {
+	want := rule{text: masqueradeText(subnet, bridge), mark: mark}
+	missing := &NoRuleError{Subnet: subnet, want: want.text}
+	for _, p := range variants {
+		rules, err := iptablesBackend{p}.read(ctx)
 		if err != nil {
-			return nil, fmt.Errorf("read rule %q: %w", line, err)
+			return nil, err
 		}
-		rules = append(rules, r)
+		if position(rules, want) != 0 {
+			return &Rule{Text: want.text, mark: mark, backend: iptablesBackend{p}}, nil
+		}
+		for i, r := range rules {
+			missing.found = append(missing.found, foundRule{rule: r, at: i + 1, variant: p.Variant})
+		}
 	}
-	return rules, nil
+	return nil, missing
 }
 
-// counted is a line of `iptables -v -S`. The counters stand before the target
-// or, in output that go-iptables has rearranged, last; what looks like them
-// further ahead belongs to a comment.
-var counted = regexp.MustCompile(`^(.*) -c (\d+) \d+( -[jg] .*)?$`)
+// masqueradeStep is the journalled step that makes a masquerade rule of
+// snatlab's own.
+type masqueradeStep struct {
+	Path string   `json:"path"`
+	Spec []string `json:"spec"`
+}
 
-// parseRule takes a line of `iptables -v -S` apart.
-func parseRule(line string) (rule, error) {
-	var r rule
-	if parts := counted.FindStringSubmatch(line); parts != nil {
-		var err error
-		if r.packets, err = strconv.ParseUint(parts[2], 10, 64); err != nil {
-			return rule{}, fmt.Errorf("packet counter: %w", err)
-		}
-		line = parts[1] + parts[3]
+const masqueradeKind = "nat.masquerade"
+
+// MasqueradeIPTables makes the rule that masquerades packets which leave the
+// subnet by another interface than its bridge, as Docker makes it for its
+// networks. An existing rule of that text belongs to another program and is an
+// error.
+func MasqueradeIPTables(ctx context.Context, journal *undo.Journal, p *iptables.Program, subnet netip.Prefix, bridge string) (*Rule, error) {
+	r, err := makeMasquerade(ctx, journal, p, subnet.Masked(), bridge)
+	if err != nil {
+		return nil, fmt.Errorf("make masquerade rule of %v with %s: %w", subnet, p.Name(), err)
 	}
-	if _, err := specOf(line); err != nil {
-		return rule{}, err
-	}
-	r.text, r.mark = splitMark(line)
 	return r, nil
 }
 
-// specOf gives the words of a rule that follow "-A CHAIN", as iptables takes
-// them.
-func specOf(text string) ([]string, error) {
-	words, err := shlex.Split(text)
+func makeMasquerade(ctx context.Context, journal *undo.Journal, p *iptables.Program, subnet netip.Prefix, bridge string) (*Rule, error) {
+	// Listing also shows, before there is anything to undo, whether the kernel
+	// has this table.
+	rules, err := iptablesBackend{p}.read(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if len(words) < 2 || words[0] != "-A" {
-		return nil, errors.New("not a rule")
+	text := masqueradeText(subnet, bridge)
+	if err := checkNoRule(iptables.Postrouting, rules, text); err != nil {
+		return nil, err
 	}
-	return words[2:], nil
+	r, err := writeOwned(ctx, p, journal, iptables.NATTable, text, func(r rule) (undo.Step, func() error) {
+		step := undo.NewStep(masqueradeKind, "masquerade rule "+r.text, p.DeleteCommand(iptables.NATTable, r.line()),
+			masqueradeStep{Path: p.Path, Spec: r.spec()})
+		return step, func() error { return p.Append(iptables.NATTable, r.line()) }
+	})
+	if err != nil {
+		return nil, err
+	}
+	return findMarked(ctx, []*iptables.Program{p}, subnet, bridge, r.mark)
+}
+
+func (s masqueradeStep) remove(ctx context.Context) error {
+	r, err := ruleOf(iptables.Postrouting, s.Spec)
+	if err != nil {
+		return err
+	}
+	if _, _, err := parseMasquerade(r.text); err != nil {
+		return err
+	}
+	return removeOwned(ctx, s.Path, iptables.NATTable, iptables.Postrouting, r)
+}
+
+func (b iptablesBackend) program() string { return b.Name() }
+
+func (iptablesBackend) place() string { return iptables.Postrouting }
+
+// rewritten replaces the end of the rule's text: see masqueradeText.
+func (iptablesBackend) rewritten(original string, o snat.Options) string {
+	const plain = " -j MASQUERADE"
+	end := plain
+	switch {
+	case o.ToPorts != snat.Ports{}:
+		end = " -p tcp" + plain + " --to-ports " + o.ToPorts.String()
+	case o.ToSource != snat.Addresses{}:
+		end = " -j SNAT --to-source " + o.ToSource.String()
+	}
+	switch {
+	case o.RandomFully:
+		end += " --random-fully"
+	case o.Random:
+		end += " --random"
+	}
+	return strings.TrimSuffix(original, plain) + end
+}
+
+func (b iptablesBackend) read(ctx context.Context) ([]rule, error) {
+	return listRules(ctx, b.Program, iptables.NATTable, iptables.Postrouting)
+}
+
+// replace deletes the old rule by its text and its mark. To replace it by number,
+// as `iptables -R` does, would hit another rule if one was inserted above it
+// since the listing.
+func (b iptablesBackend) replace(ctx context.Context, old, written rule, _ snat.Options) error {
+	rules, err := b.read(ctx)
+	if err != nil {
+		return err
+	}
+	at := position(rules, old)
+	switch {
+	case at == 0:
+		return noRule(b, old.text)
+	case countRule(rules, old) > 1 && old.mark == "":
+		return ambiguousRule(iptables.Postrouting, rules, old)
+	}
+	if err := b.Insert(iptables.NATTable, at, written.line()); err != nil {
+		return err
+	}
+	return b.remove(ctx, old)
+}
+
+// remove deletes the first rule of this text and this mark.
+func (b iptablesBackend) remove(_ context.Context, r rule) error {
+	return b.Delete(iptables.NATTable, r.line())
+}
+
+func (iptablesBackend) mark(j *undo.Journal) string { return markOf(j) }
+
+// rewriteStep is the journalled step that puts one rule in place of another. The
+// texts contain the marks.
+type rewriteStep struct {
+	Path      string `json:"path"`
+	Original  string `json:"original"` // text
+	Rewritten string `json:"rewritten"`
+}
+
+const rewriteKind = "nat.rewrite"
+
+// rewriting returns the step. Its manual command deletes the rule: Docker deletes
+// the original together with its network only if the rule exists at that moment,
+// so a restored original could outlive its network. For a network that outlives
+// the run the command restores the original.
+func (b iptablesBackend) rewriting(original, rewritten rule, outlivesRun bool) undo.Step {
+	manual := b.DeleteCommand(iptables.NATTable, rewritten.line())
+	if outlivesRun {
+		manual = b.InsertCommand(iptables.NATTable, original.line()) + " && " + manual
+	}
+	return undo.NewStep(rewriteKind, "masquerade rule "+rewritten.text, manual,
+		rewriteStep{Path: b.Path, Original: original.line(), Rewritten: rewritten.line()})
+}
+
+// restore restores the original rule. If its network was removed, it deletes the
+// rewritten rule, which Docker did not find.
+func (s rewriteStep) restore(ctx context.Context) error {
+	original, rewritten, bridge, err := s.rules()
+	if err != nil {
+		return err
+	}
+	p, err := iptables.OpenNamed(s.Path)
+	if err != nil || p.LacksTable(iptables.NATTable) {
+		return err
+	}
+	return restore(ctx, iptablesBackend{p}, original, rewritten, lacksLink(bridge))
+}
+
+// lacksLink reports whether there is no interface of this name. An error of the
+// look-up is no reason to remove the rule of a network.
+func lacksLink(name string) bool {
+	_, err := netlink.LinkByName(name)
+	_, gone := errors.AsType[netlink.LinkNotFoundError](err)
+	return gone
 }

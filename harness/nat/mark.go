@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"snatlab/harness/nat/iptables"
 	"snatlab/harness/undo"
 )
 
@@ -35,7 +36,7 @@ var marked = regexp.MustCompile(`^` + markPrefix + `[A-Za-z0-9_-]{1,100}$`)
 // splitMark separates the text of a rule from its mark. A comment that is not
 // ours stays in the text.
 func splitMark(line string) (text, mark string) {
-	spec, err := specOf(line)
+	spec, err := iptables.SplitRule(line)
 	at := slices.Index(spec, "--comment")
 	if err != nil || at < 2 || at+1 == len(spec) || !marked.MatchString(spec[at+1]) ||
 		!slices.Equal(spec[at-2:at], []string{"-m", "comment"}) {
@@ -45,7 +46,7 @@ func splitMark(line string) (text, mark string) {
 	rest := slices.Delete(slices.Clone(spec), at-2, at+2)
 	for _, words := range []string{commentText(mark), fmt.Sprintf(" -m comment --comment %q", mark)} { // old versions quote it
 		text := strings.Replace(line, words, "", 1)
-		if got, err := specOf(text); err == nil && text != line && slices.Equal(got, rest) {
+		if got, err := iptables.SplitRule(text); err == nil && text != line && slices.Equal(got, rest) {
 			return text, mark
 		}
 	}
@@ -66,7 +67,7 @@ func (r rule) line() string {
 // spec returns the words of the rule that follow "-A CHAIN". The rule is one of
 // our own, so its words can be split.
 func (r rule) spec() []string {
-	spec, _ := specOf(r.line())
+	spec, _ := iptables.SplitRule(r.line())
 	return spec
 }
 
@@ -79,23 +80,23 @@ func (r rule) String() string {
 	return fmt.Sprintf("%q, which run %s of snatlab left", r.text, strings.TrimPrefix(r.mark, markPrefix))
 }
 
-// is reports whether two rules have the same text and the same mark.
-func (r rule) is(other rule) bool { return r.text == other.text && r.mark == other.mark }
+// equals reports whether two rules have the same text and the same mark.
+func (r rule) equals(other rule) bool { return r.text == other.text && r.mark == other.mark }
 
-// count returns how many rules are equal to r, the mark included.
-func count(rules []rule, r rule) int {
+// countRule returns how many rules are equal to r, the mark included.
+func countRule(rules []rule, r rule) int {
 	n := 0
 	for _, other := range rules {
-		if other.is(r) {
+		if other.equals(r) {
 			n++
 		}
 	}
 	return n
 }
 
-// ambiguous returns the error for a rule without a mark that stands there more
-// than once.
-func ambiguous(place string, rules []rule, r rule) error {
+// ambiguousRule returns the error for a rule without a mark that exists more than
+// once.
+func ambiguousRule(place string, rules []rule, r rule) error {
 	return fmt.Errorf("%s holds %q more than once (%s), and none of them is marked as snatlab's: remove the one that is not yours by hand",
 		place, r.text, positions(rules, r.text))
 }

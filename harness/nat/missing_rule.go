@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"snatlab/harness/nat/iptables"
 )
 
 // NoRuleError reports that a network has no rule that can be rewritten.
@@ -16,8 +18,8 @@ type NoRuleError struct {
 
 type foundRule struct {
 	rule
-	at     int // position
-	tables *Tables
+	at      int // position
+	variant string
 }
 
 // HasRule reports whether the chain holds a rule for the subnet, of another form
@@ -28,17 +30,17 @@ func (e *NoRuleError) Error() string {
 	var texts []string
 	if own := e.ofSubnet(); own != nil {
 		for _, r := range own {
-			texts = append(texts, fmt.Sprintf("rule %d of %s (%s) is %v: %s", r.at, chain, r.tables.Variant, r.rule, r.why()))
+			texts = append(texts, fmt.Sprintf("rule %d of %s (%s) is %v: %s", r.at, iptables.Postrouting, r.variant, r.rule, r.why()))
 		}
 		return fmt.Sprintf("the rule of %v cannot be rewritten: expected %q; %s", e.Subnet, e.want, strings.Join(texts, "; "))
 	}
 	for _, r := range e.found {
-		texts = append(texts, fmt.Sprintf("%s (%s)", r.text, r.tables.Variant))
+		texts = append(texts, fmt.Sprintf("%s (%s)", r.text, r.variant))
 	}
 	if texts == nil {
 		texts = []string{"no rule at all"}
 	}
-	return fmt.Sprintf("no masquerade rule of %v: expected %s in table %s; found %s", e.Subnet, e.want, table, strings.Join(texts, ", "))
+	return fmt.Sprintf("no masquerade rule of %v: expected %s in table %s; found %s", e.Subnet, e.want, iptables.NATTable, strings.Join(texts, ", "))
 }
 
 // ofSubnet returns the rules whose source is the subnet, and that translate what
@@ -46,7 +48,7 @@ func (e *NoRuleError) Error() string {
 func (e *NoRuleError) ofSubnet() []foundRule {
 	var own []foundRule
 	for _, r := range e.found {
-		spec, _ := specOf(r.text) // was read before
+		spec, _ := iptables.SplitRule(r.text) // was read before
 		at := slices.Index(spec, "-s")
 		if at < 0 || at+1 == len(spec) || at > 0 && spec[at-1] == "!" {
 			continue
@@ -59,7 +61,7 @@ func (e *NoRuleError) ofSubnet() []foundRule {
 }
 
 func (r foundRule) target() string {
-	spec, _ := specOf(r.text)
+	spec, _ := iptables.SplitRule(r.text)
 	at := slices.Index(spec, "-j")
 	if at < 0 || at+1 == len(spec) {
 		return ""
@@ -69,7 +71,7 @@ func (r foundRule) target() string {
 
 // why says why a rule cannot be rewritten, and what to do.
 func (r foundRule) why() string {
-	spec, _ := specOf(r.text)
+	spec, _ := iptables.SplitRule(r.text)
 	has := func(word string) bool { return slices.Contains(spec, word) }
 	switch {
 	case r.mark != "":

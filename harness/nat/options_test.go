@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"snatlab/harness/nat/iptables"
 	"snatlab/harness/nat/nattest"
 	"snatlab/harness/nat/snat"
 )
@@ -32,13 +33,13 @@ func both(a netip.Addr) snat.Addresses        { return snat.Addresses{First: a, 
 
 func TestAnOldProgramIsSaidToBeTooOld(t *testing.T) {
 	for o, flag := range map[snat.Options]string{{RandomFully: true}: "--random-fully", {ToSource: nattest.OneAddress, RandomFully: true}: "--random-fully"} {
-		eachVariant(t, func(t *testing.T, tables *Tables) {
+		eachVariant(t, func(t *testing.T, tables variant) {
 			tables.rules(t, ours)
 			old := without(t, tables, flag)
 			j, _ := nattest.NewJournal(t, Undoers())
 			_, err := find(t, old).Apply(t.Context(), j, o)
 			begin := fmt.Sprintf("rewrite masquerade rule -A POSTROUTING %s: %s is too old for %q (--random-fully needs 1.6.2): ",
-				ours, old.program(), byIptables{tables}.ours(o))
+				ours, old.Name(), byIptables{tables}.ours(o))
 			if err == nil || !strings.HasPrefix(err.Error(), begin) || !strings.Contains(err.Error(), `unknown option "`+flag+`"`) {
 				t.Errorf("error %v\nwant  %s...", err, begin)
 			}
@@ -49,7 +50,7 @@ func TestAnOldProgramIsSaidToBeTooOld(t *testing.T) {
 }
 
 // without is an iptables that does not know an option.
-func without(t *testing.T, tables *Tables, flag string) *Tables {
+func without(t *testing.T, tables variant, flag string) variant {
 	t.Helper()
 	return standIn(t, tables, fmt.Sprintf(`
 case "$*" in *" %[1]s"*)
@@ -59,7 +60,7 @@ esac`, flag))
 
 // standIn puts a script of its own in the place of a program, which runs the
 // real one in the end. PROGRAM is its path.
-func standIn(t *testing.T, tables *Tables, script string) *Tables {
+func standIn(t *testing.T, tables variant, script string) variant {
 	t.Helper()
 	program, err := exec.LookPath(tables.Path)
 	if err != nil {
@@ -71,9 +72,9 @@ func standIn(t *testing.T, tables *Tables, script string) *Tables {
 		t.Fatal(err)
 	}
 	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
-	other, err := open(tables.Path)
+	other, err := iptables.OpenNamed(tables.Path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return other
+	return variant{other}
 }

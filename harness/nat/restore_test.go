@@ -47,13 +47,13 @@ func TestARewrittenRuleIsRestoredFromAnyState(t *testing.T) {
 		{"it was restored by hand", func(t *testing.T, f firewall, ours string) { f.replace(t, 2, ours) }, "1 ours 2"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			for name, restore := range map[string]func(t *testing.T, f *InForce, j *undo.Journal, path string){
-				"by the arm": func(t *testing.T, f *InForce, j *undo.Journal, _ string) { undoArm(t, f); undoArm(t, f) },
-				"by the run's end": func(t *testing.T, _ *InForce, j *undo.Journal, _ string) {
+			for name, restore := range map[string]func(t *testing.T, f *AppliedRule, j *undo.Journal, path string){
+				"by the arm": func(t *testing.T, f *AppliedRule, j *undo.Journal, _ string) { undoArm(t, f); undoArm(t, f) },
+				"by the run's end": func(t *testing.T, _ *AppliedRule, j *undo.Journal, _ string) {
 					nattest.CloseJournal(t, j)
 					nattest.CloseJournal(t, j)
 				},
-				"by another process": func(t *testing.T, _ *InForce, _ *undo.Journal, path string) { replay(t, path); replay(t, path) },
+				"by another process": func(t *testing.T, _ *AppliedRule, _ *undo.Journal, path string) { replay(t, path); replay(t, path) },
 			} {
 				t.Run(name, func(t *testing.T) {
 					eachFirewall(t, func(t *testing.T, f firewall) {
@@ -81,9 +81,9 @@ func TestARewrittenRuleIsRestoredFromAnyState(t *testing.T) {
 }
 
 // reads checks what the chain's rules are, without their counters.
-func (t *Tables) reads(test *testing.T, want ...string) {
+func (t variant) reads(test *testing.T, want ...string) {
 	test.Helper()
-	rules, err := t.list(test.Context(), table, chain)
+	rules, err := iptablesBackend{t.Program}.read(test.Context())
 	if err != nil {
 		test.Fatal(err)
 	}
@@ -98,7 +98,7 @@ func (t *Tables) reads(test *testing.T, want ...string) {
 	}
 }
 
-func undoArm(t *testing.T, f *InForce) {
+func undoArm(t *testing.T, f *AppliedRule) {
 	t.Helper()
 	if err := f.Undo(t.Context()); err != nil {
 		t.Error(err)
@@ -131,7 +131,7 @@ func TestAJournalOfTheFirstVersionIsUndone(t *testing.T) {
 		for _, o := range []snat.Options{{Random: true}, {RandomFully: true}} {
 			f.replace(t, 2, f.ours(o))
 			kind, path := "nat.nftables-rewrite", ""
-			if tables := r.Tables(); tables != nil {
+			if tables := r.IPTables(); tables != nil {
 				kind, path = "nat.rewrite", fmt.Sprintf(`"path":%q,`, tables.Path)
 			}
 			journal := filepath.Join(t.TempDir(), "run.journal")
@@ -148,11 +148,11 @@ func TestAJournalOfTheFirstVersionIsUndone(t *testing.T) {
 }
 
 func TestAStepWhoseChangeWasNeverMadeIsUndone(t *testing.T) {
-	eachVariant(t, func(t *testing.T, tables *Tables) {
+	eachVariant(t, func(t *testing.T, tables variant) {
 		tables.busy(t)
 		before := tables.listing(t)
-		a := accept{Path: tables.Path, Chain: "DOCKER-USER", Spec: []string{"-i", "a", "-o", "b", "-j", "ACCEPT"}}
-		steps := []undo.Step{undo.NewStep(KindRewrite, "", "", step(tables)), undo.NewStep(KindAccept, "", "", a)}
+		a := acceptStep{Path: tables.Path, Chain: "DOCKER-USER", Spec: []string{"-i", "a", "-o", "b", "-j", "ACCEPT"}}
+		steps := []undo.Step{undo.NewStep(rewriteKind, "", "", step(tables)), undo.NewStep(acceptKind, "", "", a)}
 		if err := Undoers().UndoAll(t.Context(), steps); err != nil {
 			t.Error(err)
 		}
@@ -162,7 +162,7 @@ func TestAStepWhoseChangeWasNeverMadeIsUndone(t *testing.T) {
 
 // A crash between the two commands that a rewriting takes leaves both rules.
 func TestHalfARewritingIsUndone(t *testing.T) {
-	eachVariant(t, func(t *testing.T, tables *Tables) {
+	eachVariant(t, func(t *testing.T, tables variant) {
 		tables.busy(t)
 		before := tables.listing(t)
 		for _, at := range []int{oursAt, oursAt + 1} { // cut off while it was rewritten, or while it was restored
@@ -181,8 +181,8 @@ func TestHalfARewritingIsUndone(t *testing.T) {
 // rewritten rule behind (seen on 20.10). To restore that would leave a rule of
 // no network.
 func TestARewrittenRuleOfANetworkThatIsGoneIsDeleted(t *testing.T) {
-	eachVariant(t, func(t *testing.T, tables *Tables) {
-		tables.rules(t, others[0], ours, others[1])
+	eachVariant(t, func(t *testing.T, tables variant) {
+		tables.rules(t, nattest.ForeignRules[0], ours, nattest.ForeignRules[1])
 		j, _ := nattest.NewJournal(t, Undoers())
 		apply(t, find(t, tables), j, snat.Options{RandomFully: true})
 		link, err := netlink.LinkByName(nattest.Bridge)
@@ -197,10 +197,10 @@ func TestARewrittenRuleOfANetworkThatIsGoneIsDeleted(t *testing.T) {
 // The network is removed after its rule, by hand as well: nobody would delete
 // the original then, if it were put back.
 func TestTheManualCommandLeavesNoRuleOfTheNetwork(t *testing.T) {
-	eachVariant(t, func(t *testing.T, tables *Tables) {
+	eachVariant(t, func(t *testing.T, tables variant) {
 		for _, o := range []snat.Options{{RandomFully: true}, {Random: true}} {
 			netnstest.Run(t, tables.Path+" -t nat -F POSTROUTING")
-			tables.rules(t, others[0], ours)
+			tables.rules(t, nattest.ForeignRules[0], ours)
 			j, _ := nattest.NewJournal(t, Undoers())
 			apply(t, find(t, tables), j, o)
 			netnstest.Run(t, j.Steps()[0].Manual)
@@ -213,12 +213,12 @@ func TestTheManualCommandLeavesNoRuleOfTheNetwork(t *testing.T) {
 
 // A network that others use goes on to need its rule.
 func TestTheManualCommandPutsTheRuleOfANetworkThatLastsBack(t *testing.T) {
-	eachVariant(t, func(t *testing.T, tables *Tables) {
+	eachVariant(t, func(t *testing.T, tables variant) {
 		for _, o := range []snat.Options{{RandomFully: true}, {Random: true}} {
 			netnstest.Run(t, tables.Path+" -t nat -F POSTROUTING")
-			tables.rules(t, others[0], ours)
+			tables.rules(t, nattest.ForeignRules[0], ours)
 			r := find(t, tables)
-			r.Lasting = true
+			r.OutlivesRun = true
 			j, _ := nattest.NewJournal(t, Undoers())
 			apply(t, r, j, o)
 			netnstest.Run(t, j.Steps()[0].Manual)
@@ -231,7 +231,7 @@ func TestTheManualCommandPutsTheRuleOfANetworkThatLastsBack(t *testing.T) {
 
 func TestAProgramThatIsGoneLeavesTheStepToBeUndone(t *testing.T) {
 	nattest.EnterNamespace(t)
-	tables := program(t, "nft")
+	tables := openVariant(t, "nft")
 	tables.rules(t, ours)
 	j, path := nattest.NewJournal(t, Undoers())
 	apply(t, find(t, tables), j, snat.Options{RandomFully: true})

@@ -11,7 +11,7 @@ import (
 // no program but the probe, so what looks into a container comes from the host.
 func (l *dockerLab) Keep(ctx context.Context) (*lab.Kept, error) {
 	k := &lab.Kept{Remove: "snatlab cleanup"}
-	tables := l.Rule.Tables().Path
+	tables := l.Rule.IPTables().Path
 	k.Look = append(k.Look, tables+" -t nat -v -S POSTROUTING", "docker ps --filter label="+label+"="+l.config.Run)
 	names := []string{"server", "client-0"}
 	if l.config.Server.IsValid() {

@@ -31,7 +31,7 @@ func TestALabOnARealEngine(t *testing.T) {
 }
 
 func rewritesTheRule(t *testing.T, b *bench) {
-	listing := func() []string { return lines(t, b.Rule.Tables().Path, "-t", "nat", "-S") }
+	listing := func() []string { return lines(t, b.Rule.IPTables().Path, "-t", "nat", "-S") }
 	before := listing()
 	for _, m := range []scenario.MasqueradeOptions{{RandomFully: true}, {Random: true}} {
 		rule, err := b.Apply(t.Context(), scenario.Arm{Masquerade: m})

@@ -46,10 +46,10 @@ func (l *dockerLab) makeNetworks(ctx context.Context) error {
 		return err
 	}
 	l.Outgoing = l.serverNet.bridge
-	tables := l.Rule.Tables()
+	tables := l.Rule.IPTables()
 	return errors.Join(
-		tables.Accept(ctx, l.Journal, l.clientNet.bridge, l.serverNet.bridge),
-		tables.Accept(ctx, l.Journal, l.serverNet.bridge, l.clientNet.bridge))
+		nat.Accept(ctx, l.Journal, tables, l.clientNet.bridge, l.serverNet.bridge),
+		nat.Accept(ctx, l.Journal, tables, l.serverNet.bridge, l.clientNet.bridge))
 }
 
 // findRule finds the rule that Docker wrote for the clients' network, and checks

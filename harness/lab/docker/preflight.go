@@ -18,7 +18,7 @@ import (
 
 	"snatlab/harness/lab"
 	"snatlab/harness/machine"
-	"snatlab/harness/nat"
+	"snatlab/harness/nat/iptables"
 	"snatlab/harness/undo"
 )
 
@@ -26,7 +26,7 @@ import (
 type Host struct {
 	docker *client.Client
 	info   system.Info
-	tables []*nat.Tables
+	tables []*iptables.Program
 }
 
 // Close hangs up on the engine.

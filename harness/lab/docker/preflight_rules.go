@@ -7,14 +7,14 @@ import (
 	"strings"
 
 	"snatlab/harness/machine"
-	"snatlab/harness/nat"
+	"snatlab/harness/nat/iptables"
 )
 
 // checkRules finds the variants of iptables in which Docker has its rules, and
 // lists the chains that a run lists.
 func (h *Host) checkRules(ctx context.Context) machine.Precondition {
 	p := machine.Precondition{Name: iptablesRules, State: machine.Unmet}
-	installed, err := nat.Installed()
+	installed, err := iptables.Installed()
 	if err != nil {
 		p.Found, p.Remedy = err.Error(), "install the package iptables"
 		return p
@@ -40,7 +40,7 @@ func (h *Host) checkRules(ctx context.Context) machine.Precondition {
 		return p
 	}
 	p.Found = names(h.tables) + ", --random-fully"
-	if !slices.ContainsFunc(h.tables, (*nat.Tables).HasRandomFully) {
+	if !slices.ContainsFunc(h.tables, (*iptables.Program).HasRandomFully) {
 		p.Remedy, p.Found = "iptables 1.6.2 or later is needed", names(h.tables)+": does not know --random-fully"
 		return p
 	}
@@ -50,14 +50,14 @@ func (h *Host) checkRules(ctx context.Context) machine.Precondition {
 
 // noRules says what is known of a Docker without rules. The daemon does not say
 // how it was started, so that stays a question, where nothing else explains it.
-func (h *Host) noRules(installed []*nat.Tables, partly string) (found, remedy string) {
+func (h *Host) noRules(installed []*iptables.Program, partly string) (found, remedy string) {
 	found = fmt.Sprintf("Docker has no rules in %s", names(installed))
 	switch {
 	case partly != "":
 		return partly, "something deleted it; a restart of the Docker daemon makes it anew"
 	case !strings.HasPrefix(h.backend(), "iptables"):
 		return found, fmt.Sprintf("its firewall backend is %s: see above", h.backend())
-	case nat.LegacyUnseen(installed):
+	case iptables.HasUnseenLegacy(installed):
 		return found + ", and the kernel has a legacy table nat that no program here can list", "install iptables-legacy"
 	}
 	return found, "is the daemon started with --iptables=false? it has to manage iptables itself"
@@ -65,7 +65,7 @@ func (h *Host) noRules(installed []*nat.Tables, partly string) (found, remedy st
 
 // remedyForRules returns what to do about a chain that a program cannot list. The
 // program's own message says why.
-func remedyForRules(t *nat.Tables, err error) string {
+func remedyForRules(t *iptables.Program, err error) string {
 	text := strings.ToLower(err.Error())
 	switch {
 	case strings.Contains(text, "is incompatible"):
@@ -76,7 +76,7 @@ func remedyForRules(t *nat.Tables, err error) string {
 	return fmt.Sprintf("try by hand: %s -t nat -S; %[1]s -t filter -S", t.Path)
 }
 
-func names(tables []*nat.Tables) string {
+func names(tables []*iptables.Program) string {
 	var all []string
 	for _, t := range tables {
 		all = append(all, t.Version())

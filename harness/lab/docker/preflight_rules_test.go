@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"snatlab/harness/machine"
-	"snatlab/harness/nat"
+	"snatlab/harness/nat/iptables"
 )
 
 // emptyNamespace moves the test into a network namespace without any rule. Its
@@ -111,7 +111,7 @@ func TestFindRule(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			emptyNamespace(t)
 			shell(t, dockersChains+"iptables-nft -t nat -A POSTROUTING "+c.rule)
-			tables, err := nat.Installed()
+			tables, err := iptables.Installed()
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -38,7 +38,7 @@ func (l *dockerLab) findNetwork(ctx context.Context) error {
 	if err := l.findRule(ctx); err != nil {
 		return fmt.Errorf("network %s: %w", info.Name, err)
 	}
-	l.Rule.Lasting = true
+	l.Rule.OutlivesRun = true
 	return nil
 }
 

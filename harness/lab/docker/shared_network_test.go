@@ -145,7 +145,7 @@ func usesAShared(t *testing.T, r *rig, name, bridge string) {
 		t.Errorf("clients at %v, the neighbour at %v, all in %v?", at, n.address, prefix)
 	}
 
-	listing := func() []string { return lines(t, b.Rule.Tables().Path, "-t", "nat", "-S") }
+	listing := func() []string { return lines(t, b.Rule.IPTables().Path, "-t", "nat", "-S") }
 	rules := listing()
 	rule, err := b.Apply(t.Context(), scenario.Arm{Masquerade: scenario.MasqueradeOptions{RandomFully: true}})
 	if err != nil {

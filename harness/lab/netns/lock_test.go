@@ -63,7 +63,7 @@ func openLegacy(t *testing.T) *netnsLab {
 	}
 	t.Cleanup(func() { k.Close(t.Context()) })
 	l := k.(*netnsLab)
-	if variant := l.Rule.Tables().Variant; variant != "legacy" {
+	if variant := l.Rule.IPTables().Variant; variant != "legacy" {
 		t.Fatalf("variant %s", variant)
 	}
 	return l

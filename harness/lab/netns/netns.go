@@ -29,6 +29,7 @@ import (
 
 	"snatlab/harness/lab"
 	"snatlab/harness/nat"
+	"snatlab/harness/nat/iptables"
 	"snatlab/harness/nat/nftables"
 	"snatlab/harness/probe"
 	"snatlab/harness/result"
@@ -88,11 +89,11 @@ func (l *netnsLab) writeRule(ctx context.Context) (*nat.Rule, error) {
 	if l.config.NAT == result.NATNFTables {
 		return nat.MasqueradeNFTables(ctx, l.Journal, clientNet, bridge)
 	}
-	tables, err := nat.Program()
+	tables, err := iptables.OpenDefault()
 	if err != nil {
 		return nil, err
 	}
-	return tables.Masquerade(ctx, l.Journal, clientNet, bridge)
+	return nat.MasqueradeIPTables(ctx, l.Journal, tables, clientNet, bridge)
 }
 
 func (l *netnsLab) makeBarrier(context.Context) error {

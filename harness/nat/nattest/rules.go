@@ -113,3 +113,47 @@ func ListMasqueradeTable(t *testing.T, flag string) []string {
 	}
 	return rules
 }
+
+// EachVariant runs a test with iptables-nft and with iptables-legacy, each in a
+// namespace of its own. The test gets the variant's name.
+func EachVariant(t *testing.T, test func(t *testing.T, variant string)) {
+	t.Helper()
+	for _, variant := range []string{"nft", "legacy"} {
+		t.Run(variant, func(t *testing.T) {
+			EnterNamespace(t)
+			RequireVariant(t, variant)
+			test(t, variant)
+		})
+	}
+}
+
+// RequireVariant skips the test if a variant of iptables is not installed, or if
+// the kernel has no tables for it. It makes the nat table of the variant.
+func RequireVariant(t *testing.T, variant string) {
+	t.Helper()
+	program := "iptables-" + variant
+	if _, err := exec.LookPath(program); err != nil {
+		netnstest.SkipWithout(t, err.Error())
+	}
+	if out, err := exec.Command(program, "-t", "nat", "-S").CombinedOutput(); strings.Contains(string(out), "Table does not exist") {
+		t.Skipf("a kernel without %s tables: %s", variant, out)
+	} else if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+}
+
+// ForeignRules are rules of other programs that resemble ours, as `iptables -A
+// POSTROUTING` takes them. Their counters are not 0.
+var ForeignRules = []string{
+	"-c 7 420 -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE",
+	"-c 1 60 -s 198.18.0.0/24 ! -o snat-s -j MASQUERADE",
+	"-c 2 120 -s 198.18.1.0/24 ! -o snat-c -j MASQUERADE",
+	"-c 3 180 -s 198.18.0.0/24 -o snat-c -j MASQUERADE",
+	"-c 4 240 -s 198.18.2.0/24 ! -o snat-2 -j MASQUERADE --random-fully",
+	"-c 5 300 -s 198.18.0.0/24 ! -o snat-c -p tcp -j MASQUERADE --to-ports 1024-65535",
+	`-c 6 360 -s 198.18.0.0/24 ! -o snat-c -m comment --comment "it's \"ours\" -c 0 0 #not" -j MASQUERADE`,
+	"-c 8 480 -s 198.18.0.0/24 ! -o snat-c -m comment --comment -c -j MASQUERADE",
+	"-c 9 540 -s 198.18.0.0/25 ! -o snat-c -j MASQUERADE",
+	"-c 10 600 -s 198.18.0.0/24 ! -o snat-c+ -j RETURN",
+	"-c 11 660 -s 198.18.0.2/32",
+}

@@ -59,14 +59,3 @@ func deleteTable(ctx context.Context, t *nftables.Table) error {
 	}
 	return err
 }
-
-// HasChain reports whether a table of the family ip has a chain. A table that
-// cannot be read counts as one without it.
-func HasChain(table, chain string) bool {
-	c, err := newConn(context.Background())
-	if err != nil {
-		return false
-	}
-	found, err := c.ListChain(&nftables.Table{Name: table, Family: nftables.TableFamilyIPv4}, chain)
-	return err == nil && found != nil
-}

@@ -1,4 +1,4 @@
-package nat
+package iptables
 
 import (
 	"errors"
@@ -12,7 +12,7 @@ import (
 	"snatlab/harness/netnstest"
 )
 
-func variants(t *testing.T) (all []*Tables, names string) {
+func variants(t *testing.T) (all []*Program, names string) {
 	t.Helper()
 	all, err := Installed()
 	if err != nil {
@@ -34,7 +34,7 @@ func TestToLookForIptablesChangesNothing(t *testing.T) {
 		if docker, err := v.HasDocker(); docker || err != nil {
 			t.Errorf("%s: Docker %v, %v", v.Variant, docker, err)
 		}
-		if _, err := v.list(t.Context(), table, chain); err != nil {
+		if _, err := v.List(t.Context(), NATTable, Postrouting); err != nil {
 			t.Error(err)
 		}
 	}
@@ -51,18 +51,16 @@ func TestLegacyIsGivenWhereItHasANatTable(t *testing.T) {
 	if _, names := variants(t); names != "nft " {
 		t.Errorf("variants %s, want nft", names)
 	}
-	program(t, "legacy").rules(t, ours)
-	all, names := variants(t)
+	nattest.RequireVariant(t, "legacy")
+	_, names := variants(t)
 	if names != "nft legacy " {
 		t.Fatalf("variants %s, want nft and legacy", names)
-	}
-	if r := find(t, all...); r.Tables().Variant != "legacy" {
-		t.Errorf("rule found in %s", r.Tables().Variant)
 	}
 }
 
 func TestDockerIsThereWhenBothItsChainsAre(t *testing.T) {
-	eachVariant(t, func(t *testing.T, tables *Tables) {
+	nattest.EachVariant(t, func(t *testing.T, variant string) {
+		tables := openVariant(t, variant)
 		has := func(want bool, when string) {
 			t.Helper()
 			if got, err := tables.HasDocker(); got != want || err != nil {
@@ -83,7 +81,8 @@ func TestDockerIsThereWhenBothItsChainsAre(t *testing.T) {
 
 func TestToLookForDockerMakesNoLegacyTable(t *testing.T) {
 	nattest.EnterNamespace(t)
-	tables := program(t, "legacy")
+	nattest.RequireVariant(t, "legacy")
+	tables := openVariant(t, "legacy")
 	netnstest.Run(t, tables.Path+" -t nat -N DOCKER")
 	if docker, err := tables.HasDocker(); docker || err != nil {
 		t.Errorf("%v, %v", docker, err)
@@ -158,7 +157,8 @@ func script(t *testing.T, path, version string) {
 // The installed programs print what the parser and the comparison of texts
 // rely on.
 func TestTheInstalledProgramsAreWhatTheirNamesSay(t *testing.T) {
-	eachVariant(t, func(t *testing.T, tables *Tables) {
+	nattest.EachVariant(t, func(t *testing.T, variant string) {
+		tables := openVariant(t, variant)
 		says := netnstest.Run(t, tables.Path+" --version")
 		word := map[string]string{"nft": "(nf_tables)", "legacy": "(legacy)"}[tables.Variant]
 		if !strings.Contains(says, word) || !strings.HasSuffix(tables.Version(), " ("+tables.Variant+")") {
@@ -178,12 +178,12 @@ func TestProgramIsTheMachinesOwnIptables(t *testing.T) {
 			script(t, filepath.Join(dir, name), "iptables v1.8.9 (nf_tables)")
 		}
 		t.Setenv("PATH", dir)
-		if p, err := Program(); err != nil || p.Path != c.path || p.Version() != c.version {
+		if p, err := OpenDefault(); err != nil || p.Path != c.path || p.Version() != c.version {
 			t.Errorf("of %s: %v (%v), want %s", c.installed, p, err, c.path)
 		}
 	}
 	t.Setenv("PATH", t.TempDir())
-	_, err := Program()
+	_, err := OpenDefault()
 	const text = `no iptables program: exec: "iptables": executable file not found in $PATH (install the package iptables)`
 	if err == nil || err.Error() != text {
 		t.Errorf("error %v\nwant  %s", err, text)

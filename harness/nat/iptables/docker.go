@@ -1,0 +1,105 @@
+package iptables
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/google/nftables"
+)
+
+// NATTable and Postrouting are where iptables has its masquerade rules.
+const (
+	NATTable    = "nat"
+	Postrouting = "POSTROUTING"
+)
+
+// FilterTable and UserChain are where Docker leaves room for rules of other
+// programs.
+const (
+	FilterTable = "filter"
+	UserChain   = "DOCKER-USER"
+)
+
+// dockerChains are the chains that show where Docker has its rules.
+var dockerChains = []struct{ table, chain string }{{NATTable, "DOCKER"}, {FilterTable, UserChain}}
+
+// HasDocker reports whether Docker keeps its rules in this variant.
+func (p *Program) HasDocker() (bool, error) {
+	_, missing, err := p.DockerChains()
+	return err == nil && missing == nil, err
+}
+
+// DockerChains returns which of the chains that Docker makes exist here, and
+// which do not: "DOCKER of table nat".
+func (p *Program) DockerChains() (found, missing []string, err error) {
+	for _, c := range dockerChains {
+		name := c.chain + " of table " + c.table
+		exists, err := p.HasChain(c.table, c.chain)
+		if err != nil {
+			return nil, nil, err
+		}
+		if exists {
+			found = append(found, name)
+		} else {
+			missing = append(missing, name)
+		}
+	}
+	return found, missing, nil
+}
+
+// HasChain reports whether a chain exists, and creates nothing. iptables-nft
+// answers the same for a chain that it cannot list and for one that does not
+// exist (1.8.9), so the kernel is asked as well.
+func (p *Program) HasChain(table, chain string) (bool, error) {
+	if p.LacksTable(table) {
+		return false, nil
+	}
+	exists, err := p.ipt.ChainExists(table, chain)
+	if err != nil {
+		return false, fmt.Errorf("look for chain %s with %s: %w", chain, p.Path, trimmedError{err})
+	}
+	if !exists && p.Variant == "nft" && kernelHasChain(table, chain) {
+		return false, fmt.Errorf("list %s of table %s with %s: it is incompatible: it holds what iptables has no words for", chain, table, p.Path)
+	}
+	return exists, nil
+}
+
+// kernelHasChain reports whether a table of the family ip has a chain, as the
+// kernel lists it. A table that cannot be read counts as one without it.
+func kernelHasChain(table, chain string) bool {
+	c, err := nftables.New()
+	if err != nil {
+		return false
+	}
+	found, err := c.ListChain(&nftables.Table{Name: table, Family: nftables.TableFamilyIPv4}, chain)
+	return err == nil && found != nil
+}
+
+// trimmedError is the error of a program whose output ends with a line end.
+type trimmedError struct{ error }
+
+func (e trimmedError) Error() string { return strings.TrimSpace(e.error.Error()) }
+func (e trimmedError) Unwrap() error { return e.error }
+
+// ReadChains returns an error if a chain that a run on Docker reads cannot be
+// listed. A chain can exist and not be listed: iptables-nft cannot list a chain
+// in which the nft program has written a rule that iptables has no words for.
+func (p *Program) ReadChains(ctx context.Context) error {
+	if _, err := p.List(ctx, NATTable, Postrouting); err != nil {
+		return err
+	}
+	_, err := p.List(ctx, FilterTable, UserChain)
+	return err
+}
+
+// HasUnseenLegacy reports whether the legacy variant has a nat table here that
+// none of these programs can list.
+func HasUnseenLegacy(installed []*Program) bool {
+	for _, p := range installed {
+		if p.Variant == "legacy" {
+			return false
+		}
+	}
+	return HasLegacyTable(NATTable)
+}

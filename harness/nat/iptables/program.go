@@ -1,0 +1,148 @@
+// Package iptables runs the iptables program in each of its variants, nft and
+// legacy. It reads rules as lines of text and changes one rule at a time.
+//
+// Everything happens in the network namespace of the calling thread.
+package iptables
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/coreos/go-iptables/iptables"
+)
+
+// lockWait bounds in seconds how long iptables waits for its lock.
+const lockWait = 10
+
+// legacyTables lists the tables of iptables-legacy that exist in the calling
+// thread's network namespace.
+const legacyTables = "/proc/thread-self/net/ip_tables_names"
+
+// Program is one variant of iptables.
+type Program struct {
+	Path    string // of the program
+	Variant string // "nft" or "legacy"
+	ipt     *iptables.IPTables
+}
+
+// candidates are the names that an iptables program can have, the explicit ones
+// first.
+var candidates = []string{"iptables-nft", "iptables-legacy", "iptables"}
+
+// Installed returns the variants whose tables can be listed without changing
+// anything. Listing a table with iptables-legacy creates it, so that variant is
+// returned only where its nat table exists.
+func Installed() ([]*Program, error) {
+	var found []*Program
+	var errs []error
+	for _, name := range candidates {
+		p, err := open(name)
+		switch {
+		case err != nil:
+			errs = append(errs, err)
+		case p.LacksTable(NATTable):
+		case slices.ContainsFunc(found, func(f *Program) bool { return f.Variant == p.Variant }):
+		default:
+			found = append(found, p)
+		}
+	}
+	if len(found) == 0 && len(errs) == len(candidates) {
+		return nil, noProgram(errs[len(errs)-1])
+	}
+	return found, nil
+}
+
+// OpenDefault returns the machine's default iptables, whatever its variant. It is
+// for a private network namespace, where it does no harm that the legacy variant
+// creates the tables that it lists.
+func OpenDefault() (*Program, error) {
+	p, err := open("iptables")
+	if err == nil {
+		return p, nil
+	}
+	for _, name := range candidates {
+		if p, err := open(name); err == nil {
+			return p, nil
+		}
+	}
+	return nil, noProgram(err)
+}
+
+func noProgram(err error) error {
+	return fmt.Errorf("no iptables program: %w (install the package iptables)", err)
+}
+
+// OpenNamed returns the program that a step of the journal names. It accepts only
+// the names that Installed looks for, and no path.
+func OpenNamed(name string) (*Program, error) {
+	if !slices.Contains(candidates, name) {
+		return nil, fmt.Errorf("%s is not the name of an iptables program (%s)", strconv.Quote(name), strings.Join(candidates, ", "))
+	}
+	return open(name)
+}
+
+func open(name string) (*Program, error) {
+	ipt, err := iptables.New(iptables.Path(name), iptables.Timeout(lockWait))
+	if err != nil {
+		return nil, err
+	}
+	return &Program{Path: name, Variant: findVariant(name, ipt), ipt: ipt}, nil
+}
+
+// findVariant returns the variant by the name of the program behind the links,
+// and if that name does not contain it, by the version: nft came with 1.8.
+func findVariant(name string, ipt *iptables.IPTables) string {
+	program := name
+	if path, err := resolveProgram(name); err == nil {
+		program = filepath.Base(path)
+	}
+	switch {
+	case strings.Contains(program, "nft"):
+		return "nft"
+	case strings.Contains(program, "legacy"):
+		return "legacy"
+	}
+	if major, minor, _ := ipt.GetIptablesVersion(); major > 1 || minor >= 8 {
+		return "nft"
+	}
+	return "legacy"
+}
+
+// resolveProgram returns the path of a program, all links followed.
+func resolveProgram(name string) (string, error) {
+	path, err := exec.LookPath(name)
+	if err != nil {
+		return "", err
+	}
+	return filepath.EvalSymlinks(path)
+}
+
+// HasLegacyTable reports whether iptables-legacy has a table, and does not create
+// it.
+func HasLegacyTable(table string) bool {
+	names, err := os.ReadFile(legacyTables)
+	return err == nil && slices.Contains(strings.Fields(string(names)), table)
+}
+
+// LacksTable reports whether listing the table would create it.
+func (p *Program) LacksTable(table string) bool {
+	return p.Variant == "legacy" && !HasLegacyTable(table)
+}
+
+// Version returns the program's version with its variant: "1.8.9 (nft)".
+func (p *Program) Version() string {
+	a, b, c := p.ipt.GetIptablesVersion()
+	return fmt.Sprintf("%d.%d.%d (%s)", a, b, c, p.Variant)
+}
+
+// Name returns "iptables 1.8.9 (nft)".
+func (p *Program) Name() string { return "iptables " + p.Version() }
+
+// HasRandomFully reports whether the program has the option --random-fully, which
+// came with 1.6.2.
+func (p *Program) HasRandomFully() bool { return p.ipt.HasRandomFully() }

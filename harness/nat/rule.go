@@ -1,0 +1,97 @@
+// Package nat makes and finds the masquerade rule of a network, rewrites it in
+// place, and restores it to the letter.
+//
+// Package iptables changes rules through the program of the variant, nft or
+// legacy, that holds them; package nftables changes them over netlink. A rule is
+// found by its text and its mark each time, never by a remembered position or
+// handle: other programs add and delete rules above ours. Every change is a step
+// of the undo journal.
+//
+// Everything, undoing included, happens in the network namespace of the calling
+// thread.
+package nat
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"snatlab/harness/nat/iptables"
+	"snatlab/harness/nat/nftables"
+	"snatlab/harness/nat/snat"
+	"snatlab/harness/undo"
+)
+
+// Rule is the masquerade rule of one network, as its owner made it.
+type Rule struct {
+	Text string // as `iptables -S` or `nft -s list ruleset` prints it
+	// OutlivesRun is set if the network outlives the run. Such a rule has to be
+	// restored, not deleted.
+	OutlivesRun bool
+	mark        string // empty for a rule that another program made
+	backend     backend
+}
+
+// IPTables returns the variant of iptables that holds the rule, or nil if
+// nftables holds it.
+func (r *Rule) IPTables() *iptables.Program {
+	b, _ := r.backend.(iptablesBackend)
+	return b.Program
+}
+
+// Program returns the name of the program that holds the rule: "iptables 1.8.9
+// (nft)", or "nftables".
+func (r *Rule) Program() string { return r.backend.program() }
+
+func (r *Rule) original() rule { return rule{text: r.Text, mark: r.mark} }
+
+// backend holds masquerade rules: iptables in one of its variants, or nftables.
+type backend interface {
+	program() string                                  // with its version: "iptables 1.8.9 (nft)"
+	place() string                                    // of its masquerade rules: "POSTROUTING"
+	rewritten(original string, o snat.Options) string // the text of the rule with options
+	read(context.Context) ([]rule, error)             // all rules of that place, in order
+	// replace writes a rule with these options and deletes the old one. At every
+	// moment one of the two exists.
+	replace(ctx context.Context, old, written rule, o snat.Options) error
+	remove(context.Context, rule) error
+	rewriting(original, rewritten rule, outlivesRun bool) undo.Step // undone by restore
+	mark(*undo.Journal) string                                      // of rules that are written for it; empty: none
+}
+
+// rule is one rule as a backend lists it.
+type rule struct {
+	text    string // without the mark
+	mark    string // see markOf
+	packets uint64
+}
+
+// position returns the position of the rule with the same text and mark, or 0 if
+// there is none.
+func position(rules []rule, r rule) int { return 1 + slices.IndexFunc(rules, r.equals) }
+
+// texts returns the texts of rules.
+func texts(rules []rule) []string {
+	var all []string
+	for _, r := range rules {
+		all = append(all, r.text)
+	}
+	return all
+}
+
+// noRule returns the error for a rule that is not there.
+func noRule(b backend, text string) error { return fmt.Errorf("no rule %q in %s", text, b.place()) }
+
+// Undoers returns the undoers of the steps that this package and nftables
+// journal.
+func Undoers() undo.Undoers {
+	all := undo.Undoers{
+		acceptKind:          undo.NewUndoer(func(ctx context.Context, s acceptStep) error { return s.remove(ctx) }),
+		masqueradeKind:      undo.NewUndoer(func(ctx context.Context, s masqueradeStep) error { return s.remove(ctx) }),
+		rewriteKind:         undo.NewUndoer(func(ctx context.Context, s rewriteStep) error { return s.restore(ctx) }),
+		nftablesRewriteKind: undo.NewUndoer(func(ctx context.Context, s nftablesRewrite) error { return s.restore(ctx) }),
+	}
+	maps.Copy(all, nftables.Undoers())
+	return all
+}
