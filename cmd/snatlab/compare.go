@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"snatlab/harness/history/regression"
+	"snatlab/harness/history/store"
 	"snatlab/harness/report"
 	"snatlab/harness/report/export"
 	"snatlab/harness/result"
@@ -70,7 +72,7 @@ arm that is undecided in a run is left out of that run.`,
 			if len(f.bench) > 2 {
 				return usageError{c, errors.New("--bench: at most two files, one for each side")}
 			}
-			return f.compare(c, args[0], args[1])
+			return f.compare(c, args)
 		},
 	}
 	storeFlag(c, &f.store)
@@ -81,10 +83,11 @@ arm that is undecided in a run is left out of that run.`,
 	return c
 }
 
-func (f compareFlags) compare(c *cobra.Command, old, new string) error {
-	before, after, err := f.sides(old, new)
-	switch wrong := (wrongSide{}); {
-	case errors.As(err, &wrong):
+func (f compareFlags) compare(c *cobra.Command, sides []string) error {
+	selector := store.Selector{Dir: cmp.Or(f.store, store.DefaultDir()), Scenario: f.scenario, Series: f.series, Warn: printWarning}
+	before, after, err := selector.Select(sides[0], sides[1])
+	switch {
+	case errors.As(err, new(store.SelectionError)):
 		return usageError{c, err}
 	case err != nil:
 		return err
@@ -118,7 +121,7 @@ func (f compareFlags) compare(c *cobra.Command, old, new string) error {
 
 // writeBench writes the benchmark files, and gives the configuration line that
 // tells the sides apart.
-func (f compareFlags) writeBench(before, after *regression.Group) (column string, err error) {
+func (f compareFlags) writeBench(before, after *store.Group) (column string, err error) {
 	write := func(path string, sides ...export.BenchSide) error {
 		return resultfile.WriteFile(path, func(w io.Writer) (err error) {
 			column, err = export.Bench(w, sides...)

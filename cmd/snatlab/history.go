@@ -75,7 +75,7 @@ nothing is stored yet; 2 bad usage; 3 the store cannot be read.`,
 			if len(args) > 0 {
 				scenario = args[0]
 			}
-			return f.tell(os.Stdout, os.Stderr, scenario)
+			return f.print(os.Stdout, scenario)
 		},
 	}
 	storeFlag(c, &f.store)
@@ -85,7 +85,10 @@ nothing is stored yet; 2 bad usage; 3 the store cannot be read.`,
 	return c
 }
 
-func (f historyFlags) tell(w, wErr io.Writer, scenario string) error {
+// printWarning prints a warning about runs of a store.
+func printWarning(text string) { fmt.Fprintf(os.Stderr, "snatlab: %s\n", printable.Line(text)) }
+
+func (f historyFlags) print(w io.Writer, scenario string) error {
 	s, err := openStore(f.store)
 	if err != nil {
 		return err
@@ -98,7 +101,7 @@ func (f historyFlags) tell(w, wErr io.Writer, scenario string) error {
 		return resultfile.WriteJSON(w, h)
 	case f.csv:
 		for _, text := range h.Warnings {
-			fmt.Fprintf(wErr, "snatlab: %s\n", printable.Line(text))
+			printWarning(text)
 		}
 		return export.HistoryCSV(w, h)
 	case !s.Exists():

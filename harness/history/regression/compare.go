@@ -12,12 +12,6 @@ import (
 	"snatlab/harness/verdict"
 )
 
-// Group is runs of one scenario, oldest first.
-type Group struct {
-	Name    string // as the user calls it
-	Results []*result.Result
-}
-
 // Compare compares the runs of one group with earlier ones, arm by arm. Groups of
 // different scenarios, by their hash, are an error, and so is a group without a run
 // that ended by itself.
@@ -28,11 +22,11 @@ type Group struct {
 // evidence is another one: if the runs of each side agree, the change is believed,
 // since somebody chose the runs on purpose. If they do not, a finding requires
 // p < [result.Alpha] (by ranks, two-sided). A rise of failures always does.
-func Compare(before, after Group) (*result.Contrast, error) {
+func Compare(before, after store.Group) (*result.Contrast, error) {
 	c := &comparison{Contrast: &result.Contrast{
 		Schema: result.ContrastSchema, Arms: []result.ArmContrast{}, Findings: []result.Finding{}, Differs: []result.Difference{}, Warnings: []string{},
 	}}
-	for _, g := range []*Group{&before, &after} {
+	for _, g := range []*store.Group{&before, &after} {
 		if err := c.dropIncomplete(g); err != nil {
 			return nil, err
 		}
@@ -66,7 +60,7 @@ func (c *comparison) warn(format string, args ...any) {
 }
 
 // dropIncomplete leaves out the runs of a group that ended early.
-func (c *comparison) dropIncomplete(g *Group) error {
+func (c *comparison) dropIncomplete(g *store.Group) error {
 	all := len(g.Results)
 	g.Results = slices.DeleteFunc(slices.Clone(g.Results), func(r *result.Result) bool { return r.Incomplete != "" || len(r.Arms) == 0 })
 	switch left := all - len(g.Results); {
@@ -80,9 +74,9 @@ func (c *comparison) dropIncomplete(g *Group) error {
 
 // checkSameScenario reports groups that cannot be compared: under another load, or
 // with other arms, rates have another meaning.
-func checkSameScenario(before, after Group) error {
+func checkSameScenario(before, after store.Group) error {
 	first := before.Results[0].Scenario
-	for _, g := range []Group{before, after} {
+	for _, g := range []store.Group{before, after} {
 		for _, r := range g.Results {
 			if s := r.Scenario; s.Hash != first.Hash {
 				return fmt.Errorf("%s and %s are of different scenarios, and nothing can be compared: %s (%s) and %s (%s)",
@@ -97,7 +91,7 @@ func checkSameScenario(before, after Group) error {
 }
 
 // describeSide returns what the record contains about a group.
-func describeSide(g Group) result.Side {
+func describeSide(g store.Group) result.Side {
 	s := result.Side{Name: g.Name, First: g.Results[0].Started, Last: g.Results[0].Started}
 	for _, r := range g.Results {
 		s.Runs = append(s.Runs, r.ID)
@@ -124,7 +118,7 @@ func countCommon(a, b []string) (n int) {
 	return n
 }
 
-func summarise(g Group) (runs []result.RunSummary) {
+func summarise(g store.Group) (runs []result.RunSummary) {
 	for _, r := range g.Results {
 		runs = append(runs, result.NewRunSummary(r))
 	}
@@ -132,7 +126,7 @@ func summarise(g Group) (runs []result.RunSummary) {
 }
 
 // compareRates compares the failure rates of the arms.
-func (c *comparison) compareRates(before, after Group) {
+func (c *comparison) compareRates(before, after store.Group) {
 	names := store.ArmNames(c.new)
 	c.Unit = result.UnitTrial
 	if stats.CanDiffer(len(c.old), len(c.new), len(names), result.Alpha) {
@@ -173,7 +167,7 @@ func (c *comparison) warnUndecided(side string, runs []result.RunSummary) {
 }
 
 // listRates returns the values of an arm: a rate for each run, or for each trial.
-func (c *comparison) listRates(g Group, runs []result.RunSummary, arm int, name string) (all []float64) {
+func (c *comparison) listRates(g store.Group, runs []result.RunSummary, arm int, name string) (all []float64) {
 	if c.Unit == result.UnitRun {
 		return store.MedianRates(name, runs)
 	}

@@ -8,12 +8,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"snatlab/harness/history/historytest"
+	"snatlab/harness/history/store"
 	"snatlab/harness/result"
 )
 
 // runs are n of a group, a day apart.
-func runs(name string, n int, like historytest.Run) Group {
-	g := Group{Name: name}
+func runs(name string, n int, like historytest.Run) store.Group {
+	g := store.Group{Name: name}
 	for range n {
 		g.Results = append(g.Results, like.Result())
 		like.Day++
@@ -21,7 +22,7 @@ func runs(name string, n int, like historytest.Run) Group {
 	return g
 }
 
-func set(t *testing.T, before, after Group) *result.Contrast {
+func set(t *testing.T, before, after store.Group) *result.Contrast {
 	t.Helper()
 	c, err := Compare(before, after)
 	if err != nil {

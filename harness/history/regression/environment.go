@@ -6,12 +6,13 @@ import (
 	"slices"
 	"strings"
 
+	"snatlab/harness/history/store"
 	"snatlab/harness/result"
 )
 
 // differences lists the facts of the environment that differ between the groups:
 // first those that are part of the key.
-func differences(before, after Group) (all []result.Difference) {
+func differences(before, after store.Group) (all []result.Difference) {
 	old, new := factsOf(before), factsOf(after)
 	var key []string
 	for _, f := range labFacts(result.Key{}) {
@@ -45,7 +46,7 @@ func otherFacts(old, new map[string]string, key []string) (names []string) {
 }
 
 // factsOf gives the values of every fact in a group, each once.
-func factsOf(g Group) map[string]string {
+func factsOf(g store.Group) map[string]string {
 	values := map[string][]string{}
 	for _, r := range g.Results {
 		for name, value := range facts(r) {

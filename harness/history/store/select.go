@@ -1,0 +1,278 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"snatlab/harness/format"
+	"snatlab/harness/printable"
+	"snatlab/harness/result"
+	"snatlab/harness/result/resultfile"
+	"snatlab/harness/wording"
+)
+
+// Group is runs of one scenario, oldest first.
+type Group struct {
+	Name    string // as the user calls it
+	Results []*result.Result
+}
+
+// Selector selects the runs of the two sides of a comparison.
+type Selector struct {
+	Dir      string       // of the store that has the runs of a kernel
+	Scenario string       // the name of the scenario; empty: any
+	Series   string       // the ID of the series; empty: any
+	Warn     func(string) // is called with a sentence about runs that are left out
+}
+
+// SelectionError reports a side that names no runs, or sides that have no runs that
+// can be compared.
+type SelectionError struct{ err error }
+
+func (e SelectionError) Error() string { return e.err.Error() }
+func (e SelectionError) Unwrap() error { return e.err }
+
+func selectionErrorf(format string, args ...any) error {
+	return SelectionError{fmt.Errorf(format, args...)}
+}
+
+// Select reads the runs of both sides that have the same series, or the same
+// scenario if no series is on both sides. A side is the path of a result or of a
+// folder of results, or the release of a kernel. Sides that have several series in
+// common are a [SelectionError] that lists them.
+func (s Selector) Select(old, new string) (before, after *Group, err error) {
+	a, err := s.findSide(old)
+	if err != nil {
+		return nil, nil, err
+	}
+	b, err := s.findSide(new)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := s.narrow(a, b); err != nil {
+		return nil, nil, err
+	}
+	if before, err = s.read(a); err != nil {
+		return nil, nil, err
+	}
+	after, err = s.read(b)
+	return before, after, err
+}
+
+// side is one side of a comparison.
+type side struct {
+	name   string
+	store  *Store // nil for a single result
+	runs   []result.RunSummary
+	single *result.Result
+}
+
+// findSide lists the runs that an argument names.
+func (s Selector) findSide(arg string) (*side, error) {
+	switch _, err := os.Stat(arg); {
+	case err == nil:
+	case !isNoPath(err):
+		return nil, err
+	case strings.ContainsRune(arg, os.PathSeparator):
+		return nil, SelectionError{err}
+	default:
+		return s.findKernel(arg)
+	}
+	if !isStore(arg) {
+		return readSingle(arg)
+	}
+	store, err := Open(arg)
+	if err != nil {
+		return nil, err
+	}
+	runs, err := s.listRuns(store)
+	if err != nil {
+		return nil, err
+	}
+	if len(runs) == 0 {
+		return nil, selectionErrorf("%s: no result in it, nor in the folders in it", arg)
+	}
+	return &side{name: arg, store: store, runs: runs}, nil
+}
+
+// isNoPath reports whether err means that a path leads nowhere.
+func isNoPath(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ENAMETOOLONG)
+}
+
+// isStore reports whether path is a folder without a result of its own.
+func isStore(path string) bool {
+	info, err := os.Stat(path)
+	if err != nil || !info.IsDir() {
+		return false
+	}
+	_, err = os.Stat(filepath.Join(path, resultfile.ResultName))
+	return errors.Is(err, fs.ErrNotExist)
+}
+
+// readSingle reads one result. A file that is no result is a [SelectionError]; an
+// error of the system is not.
+func readSingle(path string) (*side, error) {
+	r, err := resultfile.Read(path)
+	switch {
+	case errors.As(err, new(*fs.PathError)):
+		return nil, err
+	case err != nil:
+		return nil, SelectionError{err}
+	}
+	return &side{name: path, runs: []result.RunSummary{result.NewRunSummary(r)}, single: r}, nil
+}
+
+// findKernel lists the runs on a kernel. A release means itself if the store has
+// runs on it, and otherwise all releases that begin with it.
+func (s Selector) findKernel(release string) (*side, error) {
+	store, err := Open(s.Dir)
+	if err != nil {
+		return nil, err
+	}
+	runs, err := s.listRuns(store)
+	if err != nil {
+		return nil, err
+	}
+	var exact, longer []result.RunSummary
+	kernels := map[string]bool{}
+	for _, r := range runs {
+		kernels[r.Kernel] = true
+		if r.Kernel == release {
+			exact = append(exact, r)
+		} else if rest, ok := strings.CutPrefix(r.Kernel, release); ok && strings.ContainsAny(rest[:1], "-+_") {
+			longer = append(longer, r)
+		}
+	}
+	switch {
+	case len(exact) > 0:
+		longer = exact
+	case len(longer) == 0:
+		return nil, selectionErrorf("%s: no such file or folder, and the store %s has no run on such a kernel%s", release, store.Dir(), listChoices(kernels))
+	}
+	return &side{name: release, store: store, runs: longer}, nil
+}
+
+// listRuns lists the runs of a store, and warns of those that cannot be read.
+func (s Selector) listRuns(store *Store) ([]result.RunSummary, error) {
+	runs, warnings, err := store.Runs()
+	for _, text := range warnings {
+		s.Warn(text)
+	}
+	return runs, err
+}
+
+// listChoices returns the names that there are, in parentheses.
+func listChoices(names map[string]bool) string {
+	if len(names) == 0 {
+		return ""
+	}
+	return " (there are: " + listNames(names) + ")"
+}
+
+func listNames(names map[string]bool) string {
+	var sorted []string
+	for name := range names {
+		sorted = append(sorted, printable.Line(name))
+	}
+	slices.Sort(sorted)
+	return strings.Join(sorted, ", ")
+}
+
+// narrow keeps on both sides the runs of one series, or of one scenario if the
+// sides have no series in common.
+func (s Selector) narrow(a, b *side) error {
+	for _, c := range []*side{a, b} {
+		c.keep(func(r result.RunSummary) bool {
+			return (s.Scenario == "" || r.Key.Scenario == s.Scenario) && (s.Series == "" || r.Key.SeriesID() == s.Series)
+		})
+		if len(c.runs) == 0 {
+			return selectionErrorf("%s: no run is left by --scenario and --series", c.name)
+		}
+	}
+	for _, by := range []func(result.RunSummary) string{
+		func(r result.RunSummary) string { return r.Key.SeriesID() },
+		func(r result.RunSummary) string { return r.Key.Hash },
+	} {
+		common := findCommon(a, b, by)
+		switch len(common) {
+		case 0:
+			continue
+		case 1:
+			for _, c := range []*side{a, b} {
+				c.keep(func(r result.RunSummary) bool { return by(r) == common[0] })
+			}
+			return nil
+		}
+		return errSeveral(a, common)
+	}
+	return selectionErrorf("%s and %s have no scenario in common: nothing can be compared (%s; %s)", a.name, b.name, a.listScenarios(), b.listScenarios())
+}
+
+// keep leaves out the runs that isKept does not report.
+func (c *side) keep(isKept func(result.RunSummary) bool) {
+	c.runs = slices.DeleteFunc(c.runs, func(r result.RunSummary) bool { return !isKept(r) })
+}
+
+// findCommon lists the properties that runs of both sides have, in the order of the
+// first side.
+func findCommon(a, b *side, property func(result.RunSummary) string) (common []string) {
+	for _, r := range a.runs {
+		isSame := func(other result.RunSummary) bool { return property(other) == property(r) }
+		if !slices.Contains(common, property(r)) && slices.ContainsFunc(b.runs, isSame) {
+			common = append(common, property(r))
+		}
+	}
+	return common
+}
+
+// errSeveral returns the error that lists the series to choose from. ids are those
+// of series, or hashes of scenarios.
+func errSeveral(a *side, ids []string) error {
+	text := fmt.Sprintf("%s can be compared; choose one with --scenario or --series:", format.Plural(len(ids), "series", "series"))
+	for _, id := range ids {
+		i := slices.IndexFunc(a.runs, func(r result.RunSummary) bool { return r.Key.SeriesID() == id || r.Key.Hash == id })
+		text += fmt.Sprintf("\n  %s  %s", id, printable.Line(wording.Series(a.runs[i].Key)))
+	}
+	return SelectionError{errors.New(text)}
+}
+
+// listScenarios names the scenarios of a side with their hashes.
+func (c *side) listScenarios() string {
+	names := map[string]bool{}
+	for _, r := range c.runs {
+		names[r.Key.Scenario+" "+r.Key.Hash] = true
+	}
+	return c.name + " has " + listNames(names)
+}
+
+// mostRuns bounds the results of a side that are in memory.
+const mostRuns = 200
+
+// read reads the results of a side.
+func (s Selector) read(c *side) (*Group, error) {
+	g := &Group{Name: c.name}
+	if c.store == nil {
+		g.Results = []*result.Result{c.single}
+		return g, nil
+	}
+	if n := len(c.runs); n > mostRuns {
+		s.Warn(fmt.Sprintf("%s: the last %d of %s are compared", c.name, mostRuns, format.Plural(n, "run", "runs")))
+		c.runs = c.runs[n-mostRuns:]
+	}
+	for _, run := range c.runs {
+		r, err := c.store.Read(run)
+		if err != nil {
+			return nil, err
+		}
+		g.Results = append(g.Results, r)
+	}
+	return g, nil
+}
