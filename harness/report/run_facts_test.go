@@ -3,8 +3,17 @@ package report
 import (
 	"testing"
 
+	"snatlab/harness/format"
 	"snatlab/harness/result"
 )
+
+func TestEntries(t *testing.T) {
+	for want, n := range map[string]*uint64{format.None: nil, "0 (no limit)": new(uint64(0)), "262,144": new(uint64(262144))} {
+		if got := entries(n); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
 
 func TestLoad(t *testing.T) {
 	s := result.Scenario{Clients: 2, Requests: 2000, Rounds: 8, Pattern: "lockstep", Sync: "barrier"}
