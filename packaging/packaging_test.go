@@ -188,10 +188,10 @@ func strictly(t *testing.T, path string, into any) {
 // metrics are the names that a night writes.
 func metrics(t *testing.T) (names []string) {
 	t.Helper()
-	r, err := resultfile.Read("../harness/report/testdata/docker.json")
+	r, err := resultfile.ReadResult("../harness/report/testdata/docker.json")
 	must(t, err)
 	var out bytes.Buffer
-	must(t, export.Metrics(&out, &result.Night{Runs: []result.Judged{{Scenario: "s", Driver: "docker", Outcome: result.OutcomeOK, Result: r}}}))
+	must(t, export.WriteMetrics(&out, &result.Night{Runs: []result.Judged{{Scenario: "s", Driver: "docker", Outcome: result.OutcomeOK, Result: r}}}))
 	parser := expfmt.NewTextParser(model.LegacyValidation)
 	families, err := parser.TextToMetricFamilies(&out)
 	must(t, err)

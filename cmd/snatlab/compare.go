@@ -100,7 +100,7 @@ func (f compareFlags) compare(c *cobra.Command, sides []string) error {
 	if err != nil {
 		return err
 	}
-	show := report.Contrast
+	show := report.WriteContrast
 	if f.json {
 		show = resultfile.WriteJSON
 	}
@@ -124,7 +124,7 @@ func (f compareFlags) compare(c *cobra.Command, sides []string) error {
 func (f compareFlags) writeBench(before, after *store.Group) (column string, err error) {
 	write := func(path string, sides ...export.BenchSide) error {
 		return resultfile.WriteFile(path, func(w io.Writer) (err error) {
-			column, err = export.Bench(w, sides...)
+			column, err = export.WriteBench(w, sides...)
 			return err
 		})
 	}

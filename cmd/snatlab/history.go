@@ -103,7 +103,7 @@ func (f historyFlags) print(w io.Writer, scenario string) error {
 		for _, text := range h.Warnings {
 			printWarning(text)
 		}
-		return export.HistoryCSV(w, h)
+		return export.WriteHistoryCSV(w, h)
 	case !s.Exists():
 		_, err = fmt.Fprintf(w, "There is no store of results at %s: nothing has been stored yet. (snatlab nightly and snatlab matrix do.)\n", s.Dir())
 		return err
@@ -112,7 +112,7 @@ func (f historyFlags) print(w io.Writer, scenario string) error {
 	case len(h.Series) == 0:
 		fmt.Fprintf(w, "Nothing has been stored yet. (snatlab nightly and snatlab matrix do.)\n")
 	}
-	return report.History(w, h)
+	return report.WriteHistory(w, h)
 }
 
 func pruneCommand() *cobra.Command {

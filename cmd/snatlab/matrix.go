@@ -162,7 +162,7 @@ func (f matrixFlags) runMatrix(ctx context.Context, s *scenario.Scenario) error 
 	if dir == "" {
 		dir = filepath.Join("results", newID(time.Now()))
 	}
-	folder, err := resultfile.MakeFolder(dir)
+	folder, err := resultfile.PrepareFolder(dir)
 	if err != nil {
 		return fmt.Errorf("make room for the matrix: %w", err)
 	}
@@ -198,14 +198,14 @@ func (f matrixFlags) newRunner(qemu string, s *scenario.Scenario, results *store
 func (f matrixFlags) writeMatrix(dir string, folder *resultfile.Folder, m *result.Matrix) error {
 	kept := errors.Join(
 		folder.Write(resultfile.MatrixName, func(w io.Writer) error { return resultfile.WriteJSON(w, m) }),
-		folder.Write("matrix.md", func(w io.Writer) error { return report.MatrixMarkdown(w, m) }))
+		folder.Write("matrix.md", func(w io.Writer) error { return report.WriteMatrixMarkdown(w, m) }))
 	if kept != nil {
 		fmt.Fprintln(os.Stderr, "the matrix could not be written to its folder: it is on standard output, as JSON")
 	}
 	if kept != nil || f.json {
 		return errors.Join(kept, resultfile.WriteJSON(os.Stdout, m))
 	}
-	if err := report.MatrixText(os.Stdout, m); err != nil {
+	if err := report.WriteMatrixText(os.Stdout, m); err != nil {
 		return err
 	}
 	_, err := fmt.Printf("\n%s and matrix.md are in %s\n", resultfile.MatrixName, dir)

@@ -149,7 +149,7 @@ func (f nightlyFlags) run(ctx context.Context, c *cobra.Command, tasks []task, k
 		return err
 	}
 	// Before the work, not after it.
-	folder, err := resultfile.MakeFolder(f.store)
+	folder, err := resultfile.PrepareFolder(f.store)
 	if err != nil {
 		return fmt.Errorf("make room for results: %w (another folder: --store)", err)
 	}
@@ -215,7 +215,7 @@ func (f nightlyFlags) await(ctx context.Context, try func() error) error {
 // tell shows the night, writes its reports, and gives what sets the exit code: the
 // error first, which is to be told still.
 func (f nightlyFlags) tell(record *result.Night, err error) error {
-	shown := report.Night
+	shown := report.WriteNight
 	if f.json || record.Store.Error != "" {
 		shown = resultfile.WriteJSON
 	}
@@ -226,7 +226,7 @@ func (f nightlyFlags) tell(record *result.Night, err error) error {
 	for _, file := range []struct {
 		path   string
 		render func(io.Writer, *result.Night) error
-	}{{f.junit, export.JUnit}, {f.metrics, export.Metrics}} {
+	}{{f.junit, export.WriteJUnit}, {f.metrics, export.WriteMetrics}} {
 		if file.path != "" {
 			// Whatever the umask: who reads it is another user.
 			failed = errors.Join(failed, resultfile.WritePublicFile(file.path, func(w io.Writer) error { return file.render(w, record) }))

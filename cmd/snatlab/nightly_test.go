@@ -93,7 +93,7 @@ var goodRun = sync.OnceValues(func() ([]byte, error) {
 		if said, err := c.CombinedOutput(); err != nil && c.ProcessState.ExitCode() != exitInconclusive {
 			return nil, fmt.Errorf("%w\n%s", err, said)
 		}
-		r, err := resultfile.Read(dir)
+		r, err := resultfile.ReadResult(dir)
 		if err != nil {
 			return nil, err
 		}
@@ -159,7 +159,7 @@ func TestNightsThatAreAlikeRaiseNoAlarm(t *testing.T) {
 			t.Errorf("before: %s, %s, %d runs", n.KernelBefore, j.KernelBefore, j.Compared)
 		}
 		var screen bytes.Buffer
-		must(t, report.Night(&screen, n))
+		must(t, report.WriteNight(&screen, n))
 		if text := screen.String(); !strings.HasPrefix(text, "kernel 6.12.107 -> "+n.Kernel) ||
 			len(j.Findings)+len(j.Doubts) == 0 && !strings.Contains(strings.Join(strings.Fields(text), " "), "no change on "+n.Kernel) {
 			t.Errorf("said:\n%s", text)

@@ -20,14 +20,14 @@ that holds it.`,
   snatlab report --markdown result.json > report.md`,
 		ValidArgsFunction: completeFiles("json"),
 		RunE: func(c *cobra.Command, args []string) error {
-			r, err := resultfile.Read(args[0])
+			r, err := resultfile.ReadResult(args[0])
 			if err != nil {
 				return usageError{c, err}
 			}
 			if markdown {
-				return report.Markdown(os.Stdout, r)
+				return report.WriteMarkdown(os.Stdout, r)
 			}
-			return report.Text(os.Stdout, r)
+			return report.WriteText(os.Stdout, r)
 		},
 	}
 	c.Flags().BoolVar(&markdown, "markdown", false, "print report.md")

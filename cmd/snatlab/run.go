@@ -165,7 +165,7 @@ func (f runFlags) run(ctx context.Context, s *scenario.Scenario) (kept *lab.Kept
 	}
 	defer func() { err = errors.Join(err, site.close()) }()
 	// Before the work, not after it: a result that has no place is lost.
-	folder, err := resultfile.MakeFolder(dir)
+	folder, err := resultfile.PrepareFolder(dir)
 	if err != nil {
 		return nil, fmt.Errorf("make room for the result: %w", err)
 	}
@@ -181,7 +181,7 @@ func (f runFlags) run(ctx context.Context, s *scenario.Scenario) (kept *lab.Kept
 	r, runErr := f.experiment(ctx, s, site, id, keep)
 	if runErr != nil && trials(r) == 0 {
 		folder.RemoveEmpty() // there is nothing to report
-	} else if runErr = errors.Join(runErr, f.show(dir, r, folder.WriteResult(r, report.Markdown, f.force))); runErr == nil {
+	} else if runErr = errors.Join(runErr, f.show(dir, r, folder.WriteResult(r, report.WriteMarkdown, f.force))); runErr == nil {
 		runErr = verdictCode(r)
 	}
 	kept, err = keep.end(ctx)
@@ -248,7 +248,7 @@ func (f runFlags) print(dir string, r *result.Result) error {
 	if f.json {
 		return resultfile.WriteJSON(os.Stdout, r)
 	}
-	if err := report.Text(os.Stdout, r); err != nil {
+	if err := report.WriteText(os.Stdout, r); err != nil {
 		return err
 	}
 	_, err := fmt.Printf("\nresult.json and report.md are in %s\n", dir)

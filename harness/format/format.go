@@ -42,9 +42,9 @@ func Signed(share float64) string {
 	return Percent(share)
 }
 
-// Interval prints "8.05 to 14.1 %", "0 %" where both ends print the same, and
+// FromTo prints "8.05 to 14.1 %", "0 %" where both ends print the same, and
 // None where an end is missing.
-func Interval(low, high *float64, print func(float64) string) string {
+func FromTo(low, high *float64, print func(float64) string) string {
 	if low == nil || high == nil {
 		return None
 	}

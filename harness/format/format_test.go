@@ -39,7 +39,7 @@ func TestInterval(t *testing.T) {
 		{new(-0.5), new(0.99999), "-50.0 to >99.99 %"},
 		{new(0.11231), new(0.11232), "11.2 %"},
 	} {
-		if got := Interval(tc.low, tc.high, Percent); got != tc.want {
+		if got := FromTo(tc.low, tc.high, Percent); got != tc.want {
 			t.Errorf("got %q, want %q", got, tc.want)
 		}
 	}

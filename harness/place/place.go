@@ -25,8 +25,8 @@ func OpenFile(path string) (*os.File, error) {
 	if info, err := os.Stat(path); err == nil && info.Mode().Type() == fs.ModeNamedPipe && descriptors.MatchString(path) {
 		return os.Open(path)
 	}
-	if info, err := os.Stat(path); err == nil && regular(info) != nil { // to open a device may do something
-		return nil, fmt.Errorf("%s: %w", path, regular(info))
+	if info, err := os.Stat(path); err == nil && checkRegular(info) != nil { // to open a device may do something
+		return nil, fmt.Errorf("%s: %w", path, checkRegular(info))
 	}
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
 	if err != nil {
@@ -34,7 +34,7 @@ func OpenFile(path string) (*os.File, error) {
 	}
 	info, err := f.Stat()
 	if err == nil { // another file may have taken its place
-		err = regular(info)
+		err = checkRegular(info)
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), f.Close())
@@ -42,15 +42,15 @@ func OpenFile(path string) (*os.File, error) {
 	return f, nil
 }
 
-func regular(info fs.FileInfo) error {
+func checkRegular(info fs.FileInfo) error {
 	if info.Mode().IsRegular() {
 		return nil
 	}
-	return errors.New(kind(info.Mode()) + ", not a regular file")
+	return errors.New(fileKind(info.Mode()) + ", not a regular file")
 }
 
-// kind names what a file is.
-func kind(mode fs.FileMode) string {
+// fileKind names what a file is.
+func fileKind(mode fs.FileMode) string {
 	switch mode.Type() {
 	case fs.ModeDir:
 		return "a folder"
@@ -75,7 +75,7 @@ func CheckReplaceable(folder *os.Root, name string) error {
 	if err != nil {
 		return err
 	}
-	return regular(info)
+	return checkRegular(info)
 }
 
 // OpenFolder opens the folder at path. A symbolic link on the way is followed
@@ -83,11 +83,11 @@ func CheckReplaceable(folder *os.Root, name string) error {
 // who may be root, to a folder of his choice. That is what fs.protected_symlinks
 // of the kernel is for as well, which is off on some machines, and is about
 // folders like /tmp only.
-func OpenFolder(path string) (*os.Root, error) { return walk(path, false) }
+func OpenFolder(path string) (*os.Root, error) { return walkTo(path, false) }
 
 // MakeFolder opens the folder at path as OpenFolder does, and makes what is
 // missing of it.
-func MakeFolder(path string) (*os.Root, error) { return walk(path, true) }
+func MakeFolder(path string) (*os.Root, error) { return walkTo(path, true) }
 
 // maxLinks bounds the links on the way, as the kernel does (MAXSYMLINKS).
 const maxLinks = 40
@@ -101,11 +101,11 @@ type walker struct {
 	make  bool
 }
 
-func walk(path string, make bool) (*os.Root, error) {
+func walkTo(path string, make bool) (*os.Root, error) {
 	w := &walker{path: path, at: -1, make: make}
 	defer w.close()
-	if err := w.enter(unix.AT_FDCWD, start(path)); err != nil {
-		return nil, w.fault(err)
+	if err := w.enterFolder(unix.AT_FDCWD, startFolder(path)); err != nil {
+		return nil, w.pathError(err)
 	}
 	w.todo = strings.Split(path, "/")
 	for len(w.todo) > 0 {
@@ -114,33 +114,33 @@ func walk(path string, make bool) (*os.Root, error) {
 		if name == "" || name == "." {
 			continue
 		}
-		if err := w.step(name); err != nil {
-			return nil, w.fault(err)
+		if err := w.enterName(name); err != nil {
+			return nil, w.pathError(err)
 		}
 	}
 	root, err := os.OpenRoot(fmt.Sprintf("/proc/self/fd/%d", w.at))
 	if path := (*fs.PathError)(nil); errors.As(err, &path) {
-		return nil, w.fault(path.Err)
+		return nil, w.pathError(path.Err)
 	}
 	return root, err
 }
 
-func start(path string) string {
+func startFolder(path string) string {
 	if strings.HasPrefix(path, "/") {
 		return "/"
 	}
 	return "."
 }
 
-// step goes on to what a name stands for.
-func (w *walker) step(name string) error {
+// enterName goes on to what a name stands for.
+func (w *walker) enterName(name string) error {
 	var s unix.Stat_t
-	fd, err := open(w.at, name, 0)
+	fd, err := openPath(w.at, name, 0)
 	if errors.Is(err, unix.ENOENT) && w.make {
 		if err := unix.Mkdirat(w.at, name, 0o755); err != nil && !errors.Is(err, unix.EEXIST) {
 			return err
 		}
-		fd, err = open(w.at, name, 0)
+		fd, err = openPath(w.at, name, 0)
 	}
 	if err != nil {
 		return err
@@ -150,14 +150,14 @@ func (w *walker) step(name string) error {
 		return err
 	}
 	if s.Mode&unix.S_IFMT == unix.S_IFLNK {
-		return w.follow(fd, name, s.Uid)
+		return w.followLink(fd, name, s.Uid)
 	}
-	return w.enter(w.at, name)
+	return w.enterFolder(w.at, name)
 }
 
-// enter goes on to a folder. No link is followed.
-func (w *walker) enter(from int, name string) error {
-	fd, err := open(from, name, unix.O_DIRECTORY)
+// enterFolder goes on to a folder. No link is followed.
+func (w *walker) enterFolder(from int, name string) error {
+	fd, err := openPath(from, name, unix.O_DIRECTORY)
 	if err == nil {
 		w.close()
 		w.at = fd
@@ -165,13 +165,13 @@ func (w *walker) enter(from int, name string) error {
 	return err
 }
 
-func open(from int, name string, flags int) (int, error) {
+func openPath(from int, name string, flags int) (int, error) {
 	return unix.Openat(from, name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC|flags, 0)
 }
 
-// follow puts the target of a link in the link's place.
-func (w *walker) follow(link int, name string, owner uint32) error {
-	if !trusted(owner) {
+// followLink puts the target of a link in the link's place.
+func (w *walker) followLink(link int, name string, owner uint32) error {
+	if !isTrusted(owner) {
 		return fmt.Errorf("%q is a symbolic link of user %d, which is not followed (name the folder itself)", name, owner)
 	}
 	if w.links++; w.links > maxLinks {
@@ -184,7 +184,7 @@ func (w *walker) follow(link int, name string, owner uint32) error {
 	}
 	w.todo = append(strings.Split(string(target[:n]), "/"), w.todo...)
 	if target[0] == '/' {
-		return w.enter(unix.AT_FDCWD, "/")
+		return w.enterFolder(unix.AT_FDCWD, "/")
 	}
 	return nil
 }
@@ -195,20 +195,20 @@ func (w *walker) close() {
 	}
 }
 
-func (w *walker) fault(err error) error { return &fs.PathError{Op: "open", Path: w.path, Err: err} }
+func (w *walker) pathError(err error) error { return &fs.PathError{Op: "open", Path: w.path, Err: err} }
 
-// overflow is the user that every user appears as who has no number in this
+// overflowUser is the user that every user appears as who has no number in this
 // user namespace, root included.
-const overflow = 65534
+const overflowUser = 65534
 
-// trusted reports whether links of that user are followed.
-func trusted(owner uint32) bool {
-	return owner == 0 || owner == uint32(os.Geteuid()) || owner == overflow && !initialNamespace()
+// isTrusted reports whether links of that user are followed.
+func isTrusted(owner uint32) bool {
+	return owner == 0 || owner == uint32(os.Geteuid()) || owner == overflowUser && !inInitialNamespace()
 }
 
-// initialNamespace reports whether this user namespace has every user. In another
+// inInitialNamespace reports whether this user namespace has every user. In another
 // one this process has the rights of its own user only, whatever it is called.
-func initialNamespace() bool {
+func inInitialNamespace() bool {
 	text, _ := os.ReadFile("/proc/self/uid_map")
 	return strings.Join(strings.Fields(string(text)), " ") == "0 0 4294967295"
 }

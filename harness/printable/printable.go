@@ -10,7 +10,7 @@ import (
 )
 
 // Line returns text as one line of printable characters.
-func Line(text string) string { return strings.Map(replace, text) }
+func Line(text string) string { return strings.Map(replaceRune, text) }
 
 // Lines returns text with its line breaks and tabs kept, and everything else as
 // [Line] returns it.
@@ -19,13 +19,13 @@ func Lines(text string) string {
 		if r == '\n' || r == '\t' {
 			return r
 		}
-		return replace(r)
+		return replaceRune(r)
 	}, text)
 }
 
-// replace replaces what moves the cursor or is not seen. Bytes that are not
+// replaceRune replaces what moves the cursor or is not seen. Bytes that are not
 // UTF-8 arrive as U+FFFD, which can be printed.
-func replace(r rune) rune {
+func replaceRune(r rune) rune {
 	switch {
 	case unicode.IsPrint(r):
 		return r

@@ -40,10 +40,10 @@ func TestArmLines(t *testing.T) {
 	t.Run("stand below the rule in text and in Markdown", func(t *testing.T) {
 		r := &result.Result{Arms: []result.Arm{pool(3, 2)}}
 		var text, markdown strings.Builder
-		if err := Text(&text, r); err != nil {
+		if err := WriteText(&text, r); err != nil {
 			t.Fatal(err)
 		}
-		if err := Markdown(&markdown, r); err != nil {
+		if err := WriteMarkdown(&markdown, r); err != nil {
 			t.Fatal(err)
 		}
 		for _, out := range []string{text.String(), markdown.String()} {

@@ -7,8 +7,8 @@ import (
 	"snatlab/harness/result"
 )
 
-// same stands where no difference was shown.
-const same = "~"
+// noDifference stands where no difference was shown.
+const noDifference = "~"
 
 // A table has a line of headings. Its first column is aligned to the left, the
 // others to the right.
@@ -18,7 +18,7 @@ type table struct {
 	rows  [][]string
 }
 
-func (t table) mark(column int) string {
+func (t table) headMarks(column int) string {
 	if t.marks == nil {
 		return ""
 	}
@@ -31,9 +31,9 @@ type row struct {
 	cell  func(result.Arm) string
 }
 
-// columns gives the labels, the first arm, and those from first up to, not
+// pickArms gives the labels, the first arm, and those from first up to, not
 // including, after. An arm's column is the one after its index.
-func (t table) columns(first, after int) table {
+func (t table) pickArms(first, after int) table {
 	first = min(first, after)
 	pick := func(cells []string) []string { return append(cells[:2:2], cells[first+1:after+1]...) }
 	some := table{head: pick(t.head), marks: pick(t.marks)}
@@ -51,9 +51,9 @@ func compareArms(r *result.Result, warnings []string, full bool) table {
 	for _, a := range r.Arms {
 		t.head, t.marks = append(t.head, a.Name), append(t.marks, armMarks(warnings, a))
 	}
-	all := figures(r.Arms, full)
+	all := figureRows(r.Arms, full)
 	if len(r.Arms) > 1 {
-		all = append(all, comparisons(r)...)
+		all = append(all, comparisonRows(r)...)
 	}
 	for _, row := range all {
 		cells := []string{row.label}
@@ -65,35 +65,35 @@ func compareArms(r *result.Result, warnings []string, full bool) table {
 	return t
 }
 
-// figures are those of each arm by itself.
-func figures(arms []result.Arm, full bool) []row {
+// figureRows are those of each arm by itself.
+func figureRows(arms []result.Arm, full bool) []row {
 	rows := []row{
-		total("requests", func(t result.Trial) int { return t.Requests }),
-		total("failed", func(t result.Trial) int { return t.Failed }),
+		totalRow("requests", func(t result.Trial) int { return t.Requests }),
+		totalRow("failed", func(t result.Trial) int { return t.Failed }),
 	}
 	for _, cause := range result.CausesOf(arms) {
-		rows = append(rows, total("  "+cause, func(t result.Trial) int { return t.Causes[cause] }))
+		rows = append(rows, totalRow("  "+cause, func(t result.Trial) int { return t.Causes[cause] }))
 	}
 	rows = append(rows,
-		tried("failure rate, median", func(a result.Arm) string { return format.Percent(a.FailureRate.Median) }),
-		tried("  95 % interval", func(a result.Arm) string {
-			return format.Interval(a.FailureRate.Low, a.FailureRate.High, format.Percent)
+		triedRow("failure rate, median", func(a result.Arm) string { return format.Percent(a.FailureRate.Median) }),
+		triedRow("  95 % interval", func(a result.Arm) string {
+			return format.FromTo(a.FailureRate.Low, a.FailureRate.High, format.Percent)
 		}))
 	if full {
-		rows = append(rows, tried("  lowest to highest", func(a result.Arm) string {
-			return format.Interval(&a.FailureRate.Lowest, &a.FailureRate.Highest, format.Percent)
+		rows = append(rows, triedRow("  lowest to highest", func(a result.Arm) string {
+			return format.FromTo(&a.FailureRate.Lowest, &a.FailureRate.Highest, format.Percent)
 		}))
 	}
 	return append(rows,
-		total("insert_failed", func(t result.Trial) uint64 { return t.Conntrack.InsertFailed }),
-		total("drop", func(t result.Trial) uint64 { return t.Conntrack.Drop }),
-		tried("latency p50, median", func(a result.Arm) string { return format.Micros(a.LatencyP50.Median) }),
-		tried("latency p99, median", func(a result.Arm) string { return format.Micros(a.LatencyP99.Median) }),
+		totalRow("insert_failed", func(t result.Trial) uint64 { return t.Conntrack.InsertFailed }),
+		totalRow("drop", func(t result.Trial) uint64 { return t.Conntrack.Drop }),
+		triedRow("latency p50, median", func(a result.Arm) string { return format.Micros(a.LatencyP50.Median) }),
+		triedRow("latency p99, median", func(a result.Arm) string { return format.Micros(a.LatencyP99.Median) }),
 	)
 }
 
-// tried is a figure of arms that have a trial.
-func tried(label string, of func(result.Arm) string) row {
+// triedRow is a figure of arms that have a trial.
+func triedRow(label string, of func(result.Arm) string) row {
 	return row{label, func(a result.Arm) string {
 		if len(a.Trials) == 0 {
 			return format.None
@@ -102,32 +102,34 @@ func tried(label string, of func(result.Arm) string) row {
 	}}
 }
 
-func total[N int | uint64](label string, of func(result.Trial) N) row {
-	return tried(label, func(a result.Arm) string { return format.Thousands(result.SumTrials(a.Trials, of)) })
+func totalRow[N int | uint64](label string, of func(result.Trial) N) row {
+	return triedRow(label, func(a result.Arm) string { return format.Thousands(result.SumTrials(a.Trials, of)) })
 }
 
-// comparisons are what each arm makes of the baseline's figures.
-func comparisons(r *result.Result) []row {
+// comparisonRows are what each arm makes of the baseline's figures.
+func comparisonRows(r *result.Result) []row {
 	return []row{
 		{"against the baseline", func(result.Arm) string { return "" }},
-		compared(r, "reduction", func(c *result.Compare) string { return format.Optional(shown(c).Estimate, format.Percent) }),
-		compared(r, "  95 % interval", func(c *result.Compare) string { return format.Interval(shown(c).Low, shown(c).High, format.Percent) }),
-		compared(r, "  p (Holm)", func(c *result.Compare) string { return format.Optional(c.PHolm, format.PValue) }),
-		compared(r, "latency p50, change", func(c *result.Compare) string { return changed(c, result.P50) }),
-		compared(r, "  95 % interval", func(c *result.Compare) string { return changedWithin(c, result.P50) }),
-		compared(r, "latency p99, change", func(c *result.Compare) string { return changed(c, result.P99) }),
-		compared(r, "  95 % interval", func(c *result.Compare) string { return changedWithin(c, result.P99) }),
+		comparedRow(r, "reduction", func(c *result.Compare) string { return format.Optional(shownReduction(c).Estimate, format.Percent) }),
+		comparedRow(r, "  95 % interval", func(c *result.Compare) string {
+			return format.FromTo(shownReduction(c).Low, shownReduction(c).High, format.Percent)
+		}),
+		comparedRow(r, "  p (Holm)", func(c *result.Compare) string { return format.Optional(c.PHolm, format.PValue) }),
+		comparedRow(r, "latency p50, change", func(c *result.Compare) string { return changeCell(c, result.P50) }),
+		comparedRow(r, "  95 % interval", func(c *result.Compare) string { return changeIntervalCell(c, result.P50) }),
+		comparedRow(r, "latency p99, change", func(c *result.Compare) string { return changeCell(c, result.P99) }),
+		comparedRow(r, "  95 % interval", func(c *result.Compare) string { return changeIntervalCell(c, result.P99) }),
 		{"verdict", func(a result.Arm) string {
 			if a.Name == r.Arms[0].Name {
 				return "baseline"
 			}
-			return compared(r, "", func(c *result.Compare) string { return string(c.Verdict) }).cell(a)
+			return comparedRow(r, "", func(c *result.Compare) string { return string(c.Verdict) }).cell(a)
 		}},
 	}
 }
 
-// compared is a figure of every arm but the baseline.
-func compared(r *result.Result, label string, of func(*result.Compare) string) row {
+// comparedRow is a figure of every arm but the baseline.
+func comparedRow(r *result.Result, label string, of func(*result.Compare) string) row {
 	return row{label, func(a result.Arm) string {
 		if a.Name == r.Arms[0].Name {
 			return ""
@@ -140,31 +142,31 @@ func compared(r *result.Result, label string, of func(*result.Compare) string) r
 	}}
 }
 
-// shown is the reduction, where that means anything: without the race in the
+// shownReduction is the reduction, where that means anything: without the race in the
 // baseline it does not.
-func shown(c *result.Compare) result.Reduction {
+func shownReduction(c *result.Compare) result.Reduction {
 	if c.Verdict == result.ArmInconclusive {
 		return result.Reduction{}
 	}
 	return c.Reduction
 }
 
-func changed(c *result.Compare, percentile string) string {
-	l := change(c, percentile)
-	if !significant(l) && l.Estimate != nil {
-		return same
+func changeCell(c *result.Compare, percentile string) string {
+	l := latencyChange(c, percentile)
+	if !isSignificant(l) && l.Estimate != nil {
+		return noDifference
 	}
 	return format.Optional(l.Estimate, format.Signed)
 }
 
-// changedWithin is the interval, whether the change is significant or not: it
+// changeIntervalCell is the interval, whether the change is significant or not: it
 // says how much may be hidden.
-func changedWithin(c *result.Compare, percentile string) string {
-	l := change(c, percentile)
-	return format.Interval(l.Low, l.High, format.Signed)
+func changeIntervalCell(c *result.Compare, percentile string) string {
+	l := latencyChange(c, percentile)
+	return format.FromTo(l.Low, l.High, format.Signed)
 }
 
-func change(c *result.Compare, percentile string) result.LatencyChange {
+func latencyChange(c *result.Compare, percentile string) result.LatencyChange {
 	i := slices.IndexFunc(c.Latency, func(l result.LatencyChange) bool { return l.Percentile == percentile })
 	if i < 0 {
 		return result.LatencyChange{}
@@ -172,4 +174,4 @@ func change(c *result.Compare, percentile string) result.LatencyChange {
 	return c.Latency[i]
 }
 
-func significant(l result.LatencyChange) bool { return l.PHolm != nil && *l.PHolm < result.Alpha }
+func isSignificant(l result.LatencyChange) bool { return l.PHolm != nil && *l.PHolm < result.Alpha }

@@ -10,34 +10,34 @@ import (
 	"snatlab/harness/result"
 )
 
-// Contrast writes how runs compare with earlier ones: both sides, the arms side
+// WriteContrast writes how runs compare with earlier ones: both sides, the arms side
 // by side, what is to be known about the figures, what differs, and the answer
 // last.
-func Contrast(w io.Writer, c *result.Contrast) error {
+func WriteContrast(w io.Writer, c *result.Contrast) error {
 	var p page
-	p.field("scenario", fmt.Sprintf("%s, hash %s", c.Scenario, c.Hash))
-	p.field("old", sideOf(c.Old))
-	p.field("new", sideOf(c.New))
-	p.field("unit", "a value is a "+c.Unit)
-	p.line("")
+	p.writeField("scenario", fmt.Sprintf("%s, hash %s", c.Scenario, c.Hash))
+	p.writeField("old", sideOf(c.Old))
+	p.writeField("new", sideOf(c.New))
+	p.writeField("unit", "a value is a "+c.Unit)
+	p.writeLine("")
 	for first, after := 1, 0; after < len(c.Arms); first = after {
 		var lines []string
-		lines, after = fit(contrastTable(c), first)
-		p.all(lines)
+		lines, after = fitArms(contrastTable(c), first)
+		p.writeLines(lines)
 	}
-	p.differs(c.Differs)
-	p.footnotes(c.Warnings[:min(len(c.Warnings), notesMax)], max(0, len(c.Warnings)-notesMax))
+	p.writeDifferences(c.Differs)
+	p.writeFootnotes(c.Warnings[:min(len(c.Warnings), notesMax)], max(0, len(c.Warnings)-notesMax))
 	for _, f := range c.Findings {
 		label := "REGRESSION  "
 		if f.Kind == result.Shift {
 			label = "shift       "
 		}
-		p.hang(label, f.Text+withP(f.P))
+		p.writeHanging(label, f.Text+withP(f.P))
 	}
 	if len(c.Findings) > 0 {
-		p.line("")
+		p.writeLine("")
 	}
-	p.hang("", strings.ToUpper(string(c.Verdict))+marks(c.Warnings, func(string) bool { return true })+": "+c.Summary)
+	p.writeHanging("", strings.ToUpper(string(c.Verdict))+warningMarks(c.Warnings, func(string) bool { return true })+": "+c.Summary)
 	_, err := io.WriteString(w, p.String())
 	return err
 }
@@ -45,7 +45,7 @@ func Contrast(w io.Writer, c *result.Contrast) error {
 // sideOf says which runs are on a side.
 func sideOf(s result.Side) string {
 	text := fmt.Sprintf("%s: %s, ", s.Name, format.Plural(len(s.Runs), "run", "runs"))
-	if from, to := day(s.First), day(s.Last); from != to {
+	if from, to := formatDay(s.First), formatDay(s.Last); from != to {
 		text += from + " to " + to
 	} else {
 		text += from
@@ -88,32 +88,32 @@ func contrastTable(c *result.Contrast) table {
 func contrastRows() []contrastRow {
 	type arm = result.ArmContrast
 	median := func(s result.Spread) string { return format.Percent(s.Median) }
-	interval := func(s result.Spread) string { return format.Interval(s.Low, s.High, format.Percent) }
+	interval := func(s result.Spread) string { return format.FromTo(s.Low, s.High, format.Percent) }
 	return []contrastRow{
 		{"old", func(a arm) string { return median(a.Rate.Old) }},
 		{"  95 % interval", func(a arm) string { return interval(a.Rate.Old) }},
 		{"  failed", func(a arm) string { return failedOf(a.Old) }},
-		{"  verdicts", func(a arm) string { return armTally(a.Old) }},
+		{"  verdicts", func(a arm) string { return listArmVerdicts(a.Old) }},
 		{"new", func(a arm) string { return median(a.Rate.New) }},
 		{"  95 % interval", func(a arm) string { return interval(a.Rate.New) }},
 		{"  failed", func(a arm) string { return failedOf(a.New) }},
-		{"  verdicts", func(a arm) string { return armTally(a.New) }},
-		{"change", func(a arm) string { return changeOf(a.Rate) }},
-		{"  95 % interval", func(a arm) string { return format.Interval(a.Rate.Low, a.Rate.High, format.Signed) }},
+		{"  verdicts", func(a arm) string { return listArmVerdicts(a.New) }},
+		{"change", func(a arm) string { return rateChangeCell(a.Rate) }},
+		{"  95 % interval", func(a arm) string { return format.FromTo(a.Rate.Low, a.Rate.High, format.Signed) }},
 		{"  p (Holm)", func(a arm) string { return format.Optional(a.Rate.PHolm, format.PValue) }},
 	}
 }
 
-// changeOf prints a change that is more than chance.
-func changeOf(r result.RateChange) string {
+// rateChangeCell prints a change that is more than chance.
+func rateChangeCell(r result.RateChange) string {
 	if r.PHolm != nil && *r.PHolm >= result.Alpha {
-		return same
+		return noDifference
 	}
 	return format.Optional(r.Estimate, format.Signed)
 }
 
-// differs lists what of the environment is not the same.
-func (p *page) differs(all []result.Difference) {
+// writeDifferences lists what of the environment is not the same.
+func (p *page) writeDifferences(all []result.Difference) {
 	longest := 0
 	for _, d := range all {
 		longest = max(longest, utf8.RuneCountInString(d.What))
@@ -124,10 +124,10 @@ func (p *page) differs(all []result.Difference) {
 		if d.Key {
 			text += " (another rate is to be expected)"
 		}
-		p.hang(pad(label, gutter)+pad(d.What, longest+2), text)
+		p.writeHanging(padRight(label, labelWidth)+padRight(d.What, longest+2), text)
 		label = ""
 	}
 	if len(all) > 0 {
-		p.line("")
+		p.writeLine("")
 	}
 }

@@ -39,7 +39,7 @@ func kernelsContrasted() *result.Contrast {
 
 func TestAContrastIsDrawnAsTheGoldenShows(t *testing.T) {
 	var out bytes.Buffer
-	if err := Contrast(&out, kernelsContrasted()); err != nil {
+	if err := WriteContrast(&out, kernelsContrasted()); err != nil {
 		t.Fatal(err)
 	}
 	reporttest.CheckGolden(t, "testdata/history/contrast.txt", out.String())

@@ -6,7 +6,7 @@
 // these mean is said in package verdict. "~" is a change of latency that chance
 // explains, "-" a figure that there is not. Warnings are footnotes.
 //
-// [Text] is for the end of a run on a terminal: the answer stands last.
-// [Markdown] is for a pull request or a wiki: the answer stands first, and
+// [WriteText] is for the end of a run on a terminal: the answer stands last.
+// [WriteMarkdown] is for a pull request or a wiki: the answer stands first, and
 // every trial is in it. [Progress] is what is seen while a run goes on.
 package report

@@ -14,8 +14,8 @@ import (
 // marksMax is how many numbers stand in one place.
 const marksMax = 3
 
-// marks are the numbers of the warnings that are about something.
-func marks(warnings []string, about func(warning string) bool) string {
+// warningMarks are the numbers of the warnings that are about something.
+func warningMarks(warnings []string, about func(warning string) bool) string {
 	text, n := "", 0
 	for i, w := range warnings {
 		if !about(w) {
@@ -31,12 +31,12 @@ func marks(warnings []string, about func(warning string) bool) string {
 
 // armMarks are the numbers of the warnings about an arm.
 func armMarks(warnings []string, a result.Arm) string {
-	return marks(warnings, func(w string) bool { return isAbout(w, a) })
+	return warningMarks(warnings, func(w string) bool { return isAbout(w, a) })
 }
 
 // verdictMarks are the numbers of all other warnings.
 func verdictMarks(warnings []string, arms []result.Arm) string {
-	return marks(warnings, func(w string) bool {
+	return warningMarks(warnings, func(w string) bool {
 		for _, a := range arms {
 			if isAbout(w, a) {
 				return false

@@ -46,16 +46,16 @@ func FuzzRead(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		r, err := resultfile.Decode(text)
+		r, err := resultfile.DecodeResult(text)
 		if err != nil {
-			if message := err.Error(); message != plain(message) || len(message) > 1000 {
+			if message := err.Error(); message != printableLine(message) || len(message) > 1000 {
 				t.Errorf("refused with %d bytes: %q", len(message), message)
 			}
 			return
 		}
 		harmless(t, r)
 		stored := reporttest.Draw(t, resultfile.WriteJSON, r)
-		again, err := resultfile.Decode([]byte(stored))
+		again, err := resultfile.DecodeResult([]byte(stored))
 		if err != nil || reporttest.Draw(t, resultfile.WriteJSON, again) != stored {
 			t.Errorf("does not come back (%v) from:\n%s", err, stored)
 		}
@@ -85,7 +85,7 @@ func FuzzDraw(f *testing.F) {
 		made := result.Result{}
 		fill(reflect.ValueOf(&made).Elem(), &choices)
 		made.Schema = result.Schema
-		r, err := resultfile.Decode([]byte(reporttest.Draw(t, resultfile.WriteJSON, &made)))
+		r, err := resultfile.DecodeResult([]byte(reporttest.Draw(t, resultfile.WriteJSON, &made)))
 		if err != nil {
 			t.Fatalf("what was written is not read: %v", err)
 		}
@@ -166,10 +166,10 @@ func fill(v reflect.Value, choices *[]byte) {
 // breaks the tables.
 func harmless(t *testing.T, r *result.Result) {
 	t.Helper()
-	text, markdown := reporttest.Draw(t, Text, r), reporttest.Draw(t, Markdown, r)
+	text, markdown := reporttest.Draw(t, WriteText, r), reporttest.Draw(t, WriteMarkdown, r)
 	for name, report := range map[string]string{"text": text, "markdown": markdown} {
 		for line := range strings.Lines(report) {
-			if line = strings.TrimSuffix(line, "\n"); line != plain(line) {
+			if line = strings.TrimSuffix(line, "\n"); line != printableLine(line) {
 				t.Errorf("%s has a control character: %q", name, line)
 			}
 		}

@@ -14,29 +14,29 @@ import (
 // them so.
 func TestReportsAreDrawnAsTheGoldensShow(t *testing.T) {
 	for _, path := range reporttest.Fixtures(t) {
-		r, err := resultfile.Read(path)
+		r, err := resultfile.ReadResult(path)
 		if err != nil {
 			t.Fatal(err)
 		}
 		base := strings.TrimSuffix(path, ".json")
-		reporttest.CheckGolden(t, base+".txt", reporttest.Draw(t, Text, r))
-		reporttest.CheckGolden(t, base+".md", reporttest.Draw(t, Markdown, r))
+		reporttest.CheckGolden(t, base+".txt", reporttest.Draw(t, WriteText, r))
+		reporttest.CheckGolden(t, base+".md", reporttest.Draw(t, WriteMarkdown, r))
 	}
 }
 
 // That result was written before there were intervals, settings and footnotes:
 // its low and high were those of a trial.
 func TestAResultOfLongAgoIsDrawnStill(t *testing.T) {
-	r, err := resultfile.Read("testdata/old")
+	r, err := resultfile.ReadResult("testdata/old")
 	if err != nil {
 		t.Fatal(err)
 	}
-	reporttest.CheckGolden(t, "testdata/old/report.txt", reporttest.Draw(t, Text, r))
-	reporttest.CheckGolden(t, "testdata/old/report.md", reporttest.Draw(t, Markdown, r))
+	reporttest.CheckGolden(t, "testdata/old/report.txt", reporttest.Draw(t, WriteText, r))
+	reporttest.CheckGolden(t, "testdata/old/report.md", reporttest.Draw(t, WriteMarkdown, r))
 }
 
 func TestProgressIsDrawnAsTheGoldensShow(t *testing.T) {
-	r, err := resultfile.Read("testdata/interrupted.json")
+	r, err := resultfile.ReadResult("testdata/interrupted.json")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,55 +12,55 @@ import (
 	"snatlab/harness/wording"
 )
 
-// History writes what a store shows over time: each series, kernel by kernel, the
+// WriteHistory writes what a store shows over time: each series, kernel by kernel, the
 // oldest first.
-func History(w io.Writer, h *result.History) error {
+func WriteHistory(w io.Writer, h *result.History) error {
 	var p page
 	for _, s := range h.Series {
-		p.series(s)
+		p.writeSeries(s)
 	}
 	notes := h.Warnings[:min(len(h.Warnings), notesMax)]
 	for i, text := range notes {
-		p.hang(pad(superscript(i+1), 2), text)
+		p.writeHanging(padRight(superscript(i+1), 2), text)
 	}
 	if more := len(h.Warnings) - len(notes); more > 0 {
-		p.hang("  ", fmt.Sprintf("and %s, in --json", format.Plural(more, "more warning", "more warnings")))
+		p.writeHanging("  ", fmt.Sprintf("and %s, in --json", format.Plural(more, "more warning", "more warnings")))
 	}
 	if len(notes) > 0 {
-		p.line("")
+		p.writeLine("")
 	}
 	runs := 0
 	for _, s := range h.Series {
 		runs += len(s.Runs)
 	}
-	p.hang("", fmt.Sprintf("%s in %s.", format.Plural(runs, "run", "runs"), h.Store))
+	p.writeHanging("", fmt.Sprintf("%s in %s.", format.Plural(runs, "run", "runs"), h.Store))
 	_, err := io.WriteString(w, p.String())
 	return err
 }
 
-func (p *page) series(s result.Series) {
-	p.line(s.Key.Scenario + "  " + s.ID)
-	p.field("lab", wording.Conditions(s.Key))
-	p.field("scenario", "hash "+s.Key.Hash)
-	p.line("")
-	p.all(align(kernelRows(s)))
+func (p *page) writeSeries(s result.Series) {
+	p.writeLine(s.Key.Scenario + "  " + s.ID)
+	p.writeField("lab", wording.Conditions(s.Key))
+	p.writeField("scenario", "hash "+s.Key.Hash)
+	p.writeLine("")
+	p.writeLines(alignColumns(kernelRows(s)))
 	for first, after, arms := 1, 0, len(s.Kernels[0].Arms); after < arms; first = after {
 		var lines []string
-		lines, after = fit(rateRows(s), first)
-		p.all(lines)
+		lines, after = fitArms(rateRows(s), first)
+		p.writeLines(lines)
 	}
-	p.sparks(s)
+	p.writeSparklines(s)
 }
 
-// all writes lines, and an empty one after them.
-func (p *page) all(lines []string) {
+// writeLines writes lines, and an empty one after them.
+func (p *page) writeLines(lines []string) {
 	for _, line := range lines {
-		p.line(line)
+		p.writeLine(line)
 	}
-	p.line("")
+	p.writeLine("")
 }
 
-func day(t time.Time) string { return t.UTC().Format(time.DateOnly) }
+func formatDay(t time.Time) string { return t.UTC().Format(time.DateOnly) }
 
 // kernelRows lists the kernels, a line each.
 func kernelRows(s result.Series) table {
@@ -71,17 +71,17 @@ func kernelRows(s result.Series) table {
 		for v, n := range k.Verdicts {
 			words[verdictWord(v, expected)] += n
 		}
-		verdicts := tally(words, string(result.Pass), measured, string(result.Fail), string(result.Inconclusive))
+		verdicts := listCounts(words, string(result.Pass), measuredWord, string(result.Fail), string(result.Inconclusive))
 		if k.Incomplete > 0 {
 			verdicts = append(verdicts, fmt.Sprintf("%d ended early", k.Incomplete))
 		}
-		t.rows = append(t.rows, []string{k.Kernel, format.Thousands(k.Runs), day(k.First), day(k.Last), strings.Join(verdicts, ", ")})
+		t.rows = append(t.rows, []string{k.Kernel, format.Thousands(k.Runs), formatDay(k.First), formatDay(k.Last), strings.Join(verdicts, ", ")})
 	}
 	return t
 }
 
-// tally prints "14 pass", in the order given.
-func tally[V ~string](n map[V]int, order ...V) (texts []string) {
+// listCounts prints "14 pass", in the order given.
+func listCounts[V ~string](n map[V]int, order ...V) (texts []string) {
 	for _, v := range order {
 		if n[v] > 0 {
 			texts = append(texts, fmt.Sprintf("%d %s", n[v], v))
@@ -90,9 +90,9 @@ func tally[V ~string](n map[V]int, order ...V) (texts []string) {
 	return texts
 }
 
-// armTally prints the verdicts of an arm.
-func armTally(a result.ArmRuns) string {
-	return format.OrNone(strings.Join(tally(a.Verdicts, result.Mitigated, result.Reduced, result.NoDifference, result.Worse, result.Undecided, result.ArmInconclusive), ", "))
+// listArmVerdicts prints the verdicts of an arm.
+func listArmVerdicts(a result.ArmRuns) string {
+	return format.OrNone(strings.Join(listCounts(a.Verdicts, result.Mitigated, result.Reduced, result.NoDifference, result.Worse, result.Undecided, result.ArmInconclusive), ", "))
 }
 
 // rateRows sets the arms side by side, for each kernel: medians over its runs.
@@ -108,10 +108,10 @@ func rateRows(s result.Series) table {
 		}{
 			{k.Kernel, func(a result.ArmRuns) string { return format.Percent(a.FailureRate.Median) }},
 			{"  95 % interval", func(a result.ArmRuns) string {
-				return format.Interval(a.FailureRate.Low, a.FailureRate.High, format.Percent)
+				return format.FromTo(a.FailureRate.Low, a.FailureRate.High, format.Percent)
 			}},
 			{"  failed of all requests", failedOf},
-			{"  verdicts", armTally},
+			{"  verdicts", listArmVerdicts},
 		} {
 			cells := []string{row.label}
 			for _, a := range k.Arms {

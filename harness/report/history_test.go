@@ -14,7 +14,7 @@ import (
 )
 
 func TestHistoryIsDrawnAsTheGoldensShow(t *testing.T) {
-	reporttest.CheckGolden(t, "testdata/history/history.txt", reporttest.Draw(t, History, reporttest.PastNights()))
+	reporttest.CheckGolden(t, "testdata/history/history.txt", reporttest.Draw(t, WriteHistory, reporttest.PastNights()))
 }
 
 func TestAHistoryAsJSONIsReadBackWhole(t *testing.T) {
@@ -33,11 +33,11 @@ func TestAHistoryAsJSONIsReadBackWhole(t *testing.T) {
 
 func TestOnlyNoughtHasTheLowestBlock(t *testing.T) {
 	for rate, want := range map[float64]string{0: "▁", 1e-9: "▂", 0.5: "▅", 1: "█"} {
-		if got := height(rate, 1); got != want {
+		if got := sparkBlock(rate, 1); got != want {
 			t.Errorf("%v of 1 is %s, want %s", rate, got, want)
 		}
 	}
-	if got := height(0, 0); got != "▁" {
+	if got := sparkBlock(0, 0); got != "▁" {
 		t.Errorf("nothing of nothing is %s", got)
 	}
 }
@@ -58,12 +58,12 @@ func onKernels(kernels ...string) *result.History {
 
 func TestAKernelThatComesBackIsDrawnWhereItDid(t *testing.T) {
 	h := onKernels("6.12.107", "6.12.107", "6.18.15", "6.12.107")
-	h.Series[0].Runs[2].Arms = []result.ArmSummary{reporttest.ArmSummary("masquerade", 500, ""), reporttest.ArmSummary("random-fully", 900, result.Reduced)}
+	h.Series[0].Runs[2].Arms = []result.ArmSummary{reporttest.StoredArm("masquerade", 500, ""), reporttest.StoredArm("random-fully", 900, result.Reduced)}
 	want := `random-fully  ▁▁┊█┊▁  11.2 %
 ┊ from 6.12.107 to 6.18.15 on 2026-11-22
 ┊ from 6.18.15 to 6.12.107 on 2026-11-23
 `
-	if text := reporttest.Draw(t, History, h); !strings.Contains(text, want) {
+	if text := reporttest.Draw(t, WriteHistory, h); !strings.Contains(text, want) {
 		t.Error(text)
 	}
 }
@@ -73,7 +73,7 @@ func TestTheLastOfManyChangesOfKernelAreNamed(t *testing.T) {
 	for range 7 {
 		kernels = append(kernels, "6.12.107", "6.18.15")
 	}
-	text := reporttest.Draw(t, History, onKernels(kernels...))
+	text := reporttest.Draw(t, WriteHistory, onKernels(kernels...))
 	if !strings.Contains(text, "\n┊ 3 changes of kernel, and then\n┊ from 6.18.15 to 6.12.107 on 2026-11-24\n") || strings.Count(text, "┊ from") != 10 {
 		t.Error(text)
 	}
@@ -82,7 +82,7 @@ func TestTheLastOfManyChangesOfKernelAreNamed(t *testing.T) {
 func TestGuestsThatTakeTurnsWithTheirKernelsChangeNone(t *testing.T) {
 	h := onKernels("6.1.10", "6.12.107", "6.18.15", "6.1.10")
 	h.Series[0].Key.Guest = "qemu 10.0.2, kvm"
-	if text := reporttest.Draw(t, History, h); strings.Contains(text, "┊") || !strings.Contains(text, "random-fully  ▁▁▁▁  0 %") {
+	if text := reporttest.Draw(t, WriteHistory, h); strings.Contains(text, "┊") || !strings.Contains(text, "random-fully  ▁▁▁▁  0 %") {
 		t.Error(text)
 	}
 }
@@ -95,9 +95,9 @@ func TestManyRunsShareBlocksAndTheHighestIsSeen(t *testing.T) {
 	for range 200 {
 		s.Runs = append(s.Runs, calm)
 	}
-	s.Runs[100].Arms = []result.ArmSummary{reporttest.ArmSummary("masquerade", 8000, ""), reporttest.ArmSummary("random-fully", 1, result.Mitigated)}
+	s.Runs[100].Arms = []result.ArmSummary{reporttest.StoredArm("masquerade", 8000, ""), reporttest.StoredArm("random-fully", 1, result.Mitigated)}
 	var out bytes.Buffer
-	if err := History(&out, h); err != nil {
+	if err := WriteHistory(&out, h); err != nil {
 		t.Fatal(err)
 	}
 	text := out.String()

@@ -11,58 +11,58 @@ import (
 	"snatlab/harness/wording"
 )
 
-// MatrixText writes kernels down and arms across, what is to be known about
+// WriteMatrixText writes kernels down and arms across, what is to be known about
 // them, and the answer last.
-func MatrixText(w io.Writer, m *result.Matrix) error {
+func WriteMatrixText(w io.Writer, m *result.Matrix) error {
 	var p page
-	p.field("scenario", m.Scenario.Name)
-	p.field("load", load(m.Scenario))
-	p.field("matrix", matrixRun(m))
-	p.line("")
-	t, notes := kernels(m)
+	p.writeField("scenario", m.Scenario.Name)
+	p.writeField("load", loadText(m.Scenario))
+	p.writeField("matrix", matrixRun(m))
+	p.writeLine("")
+	t, notes := matrixTable(m)
 	for first, after := 1, 0; after < len(t.head)-1; first = after {
 		var lines []string
-		lines, after = fit(t, first)
+		lines, after = fitArms(t, first)
 		for _, line := range lines {
-			p.line(line)
+			p.writeLine(line)
 		}
-		p.line("")
+		p.writeLine("")
 	}
 	for i, text := range notes {
-		p.hang(pad(superscript(i+1), 2), text)
+		p.writeHanging(padRight(superscript(i+1), 2), text)
 	}
 	if len(notes) > 0 {
-		p.line("")
+		p.writeLine("")
 	}
-	for _, text := range differences(m) {
-		p.hang("", text)
-		p.line("")
+	for _, text := range verdictDifferences(m) {
+		p.writeHanging("", text)
+		p.writeLine("")
 	}
-	p.hang("", answer(m))
+	p.writeHanging("", matrixAnswer(m))
 	_, err := io.WriteString(w, p.String())
 	return err
 }
 
-// MatrixMarkdown writes matrix.md: what MatrixText says, the answer first, and
+// WriteMatrixMarkdown writes matrix.md: what WriteMatrixText says, the answer first, and
 // below it the last words of the kernels that could not be tested.
-func MatrixMarkdown(w io.Writer, m *result.Matrix) error {
+func WriteMatrixMarkdown(w io.Writer, m *result.Matrix) error {
 	var d document
-	d.block("# %s on %s", escape(m.Scenario.Name), format.Plural(len(m.Rows), "kernel", "kernels"))
-	d.block("%s", paragraph(answer(m)))
-	if texts := differences(m); len(texts) > 0 {
-		d.list(texts...)
+	d.writeBlock("# %s on %s", escapeMarkdown(m.Scenario.Name), format.Plural(len(m.Rows), "kernel", "kernels"))
+	d.writeBlock("%s", escapeParagraph(matrixAnswer(m)))
+	if texts := verdictDifferences(m); len(texts) > 0 {
+		d.writeList(texts...)
 	}
-	t, notes := kernels(m)
-	d.table(t, 1)
-	d.footnotes(notes)
-	d.list(load(m.Scenario), matrixRun(m))
+	t, notes := matrixTable(m)
+	d.writeTable(t, 1)
+	d.writeFootnotes(notes)
+	d.writeList(loadText(m.Scenario), matrixRun(m))
 	for _, r := range m.Rows {
 		if len(r.Console) == 0 {
 			continue
 		}
-		d.block("## The console of %s", escape(r.Kernel))
+		d.writeBlock("## The console of %s", escapeMarkdown(r.Kernel))
 		for _, line := range r.Console {
-			fmt.Fprintf(&d, "    %s\n", plain(line))
+			fmt.Fprintf(&d, "    %s\n", printableLine(line))
 		}
 		d.WriteString("\n")
 	}
@@ -75,9 +75,9 @@ func matrixRun(m *result.Matrix) string {
 	return text + ", " + format.Seconds(m.Seconds)
 }
 
-// kernels sets the kernels below each other, and says in notes what does not fit
+// matrixTable sets the kernels below each other, and says in notes what does not fit
 // into a cell.
-func kernels(m *result.Matrix) (t table, notes []string) {
+func matrixTable(m *result.Matrix) (t table, notes []string) {
 	t.head = []string{"kernel"}
 	arms := armsOf(m)
 	t.head = append(append(t.head, arms...), "verdict", "guest")
@@ -85,7 +85,7 @@ func kernels(m *result.Matrix) (t table, notes []string) {
 	for _, r := range m.Rows {
 		cells := []string{r.Kernel}
 		for i, arm := range arms {
-			cells = append(cells, cell(r, arm, i == 0))
+			cells = append(cells, matrixCell(r, arm, i == 0))
 		}
 		about := rowNotes(r)
 		mark := ""
@@ -93,7 +93,7 @@ func kernels(m *result.Matrix) (t table, notes []string) {
 			notes = append(notes, r.Kernel+": "+text)
 			mark += " " + superscript(len(notes))
 		}
-		t.rows = append(t.rows, append(cells, rowVerdict(r)+mark, guest(r)))
+		t.rows = append(t.rows, append(cells, rowVerdict(r)+mark, guestCell(r)))
 	}
 	return t, notes
 }
@@ -113,8 +113,8 @@ func armsOf(m *result.Matrix) (names []string) {
 	return names
 }
 
-// cell is the median failure rate of an arm, and what became of it.
-func cell(r result.Row, arm string, baseline bool) string {
+// matrixCell is the median failure rate of an arm, and what became of it.
+func matrixCell(r result.Row, arm string, baseline bool) string {
 	if r.Status != result.RowOK || r.Result == nil {
 		return format.None
 	}
@@ -145,20 +145,20 @@ func rowVerdict(r result.Row) string {
 	return verdictWord(r.Result.Verdict, len(r.Result.Expected) > 0)
 }
 
-// measured is the word for a run that was to measure, and that nothing was
+// measuredWord is the word for a run that was to measure, and that nothing was
 // expected of.
-const measured = "measured"
+const measuredWord = "measured"
 
 // verdictWord is the word for a verdict in a table. Only expectations can pass.
 func verdictWord(v result.Verdict, expected bool) string {
 	if v == result.Pass && !expected {
-		return measured
+		return measuredWord
 	}
 	return string(v)
 }
 
-// guest says what ran it, and for how long.
-func guest(r result.Row) string {
+// guestCell says what ran it, and for how long.
+func guestCell(r result.Row) string {
 	if r.Accel == "" {
 		return format.None
 	}
@@ -191,9 +191,9 @@ func rowNotes(r result.Row) (notes []string) {
 	return notes
 }
 
-// differences says where two neighbouring kernels differ in a verdict. One that
+// verdictDifferences says where two neighbouring kernels differ in a verdict. One that
 // could not be tested has no neighbours.
-func differences(m *result.Matrix) (texts []string) {
+func verdictDifferences(m *result.Matrix) (texts []string) {
 	var before *result.Row
 	tested := 0
 	for i := range m.Rows {
@@ -203,7 +203,7 @@ func differences(m *result.Matrix) (texts []string) {
 		}
 		tested++
 		if before != nil {
-			texts = append(texts, difference(*before, *r)...)
+			texts = append(texts, neighbourDifferences(*before, *r)...)
 		}
 		before = r
 	}
@@ -213,7 +213,7 @@ func differences(m *result.Matrix) (texts []string) {
 	return texts
 }
 
-func difference(a, b result.Row) (texts []string) {
+func neighbourDifferences(a, b result.Row) (texts []string) {
 	for _, arm := range armsOf(&result.Matrix{Rows: []result.Row{a, b}}) {
 		if from, to := armVerdict(a, arm), armVerdict(b, arm); from != to {
 			texts = append(texts, fmt.Sprintf("From %s to %s, %s changes from %s to %s.", a.Kernel, b.Kernel, arm, format.OrNone(string(from)), format.OrNone(string(to))))
@@ -225,14 +225,14 @@ func difference(a, b result.Row) (texts []string) {
 	return texts
 }
 
-// answer sums up the verdicts, the worst first.
-func answer(m *result.Matrix) string {
+// matrixAnswer sums up the verdicts, the worst first.
+func matrixAnswer(m *result.Matrix) string {
 	n := map[string]int{}
 	for _, r := range m.Rows {
 		n[rowVerdict(r)]++
 	}
 	var parts []string
-	for _, v := range []string{string(result.Fail), string(result.RowError), string(result.Inconclusive), measured, string(result.Pass)} {
+	for _, v := range []string{string(result.Fail), string(result.RowError), string(result.Inconclusive), measuredWord, string(result.Pass)} {
 		if n[v] > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n[v], v))
 		}

@@ -13,7 +13,7 @@ import (
 // tested is a kernel with the result of a file in testdata.
 func tested(t *testing.T, kernel, name string) result.Row {
 	t.Helper()
-	r, err := resultfile.Read("testdata/" + name + ".json")
+	r, err := resultfile.ReadResult("testdata/" + name + ".json")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,14 +51,14 @@ func TestAMatrixIsDrawnAsTheGoldensShow(t *testing.T) {
 	for name, m := range map[string]*result.Matrix{
 		"differing": differing(t), "alike": half, "one": matrixOf(tested(t, "6.1.0", "few")), "wide": matrixOf(tested(t, "6.1.0", "many")),
 	} {
-		reporttest.CheckGolden(t, "testdata/matrix/"+name+".txt", reporttest.Draw(t, MatrixText, m))
-		reporttest.CheckGolden(t, "testdata/matrix/"+name+".md", reporttest.Draw(t, MatrixMarkdown, m))
+		reporttest.CheckGolden(t, "testdata/matrix/"+name+".txt", reporttest.Draw(t, WriteMatrixText, m))
+		reporttest.CheckGolden(t, "testdata/matrix/"+name+".md", reporttest.Draw(t, WriteMatrixMarkdown, m))
 	}
 }
 
 func TestAMatrixOnATerminalSteersNothingAndFitsThePage(t *testing.T) {
-	for line := range strings.Lines(reporttest.Draw(t, MatrixText, differing(t))) {
-		if strings.ContainsAny(line, "\x1b\r") || len([]rune(line)) > width+1 {
+	for line := range strings.Lines(reporttest.Draw(t, WriteMatrixText, differing(t))) {
+		if strings.ContainsAny(line, "\x1b\r") || len([]rune(line)) > pageWidth+1 {
 			t.Errorf("%q", line)
 		}
 	}

@@ -15,23 +15,23 @@ import (
 // outcomeWidth is that of the column of outcomes.
 const outcomeWidth = 14
 
-// Night writes a night on one screen: a new kernel first, then a line for each
+// WriteNight writes a night on one screen: a new kernel first, then a line for each
 // scenario with what is to be said of it below, and the answer last.
-func Night(w io.Writer, n *result.Night) error {
+func WriteNight(w io.Writer, n *result.Night) error {
 	var p page
-	p.line(kernelLine(n))
-	p.line("")
+	p.writeLine(kernelLine(n))
+	p.writeLine("")
 	for _, j := range n.Runs {
-		p.judged(j)
+		p.writeJudged(j)
 	}
 	if len(n.Runs) > 0 {
-		p.line("")
+		p.writeLine("")
 	}
 	for _, text := range n.Warnings {
-		p.hang("warning: ", text)
+		p.writeHanging("warning: ", text)
 	}
-	p.hang("store ", store(n.Store))
-	p.hang("", nightSummary(n))
+	p.writeHanging("store ", storeLine(n.Store))
+	p.writeHanging("", nightSummary(n))
 	_, err := io.WriteString(w, p.String())
 	return err
 }
@@ -49,24 +49,24 @@ func kernelLine(n *result.Night) string {
 	return fmt.Sprintf("kernel %s, as in the last run (%s)", n.Kernel, last)
 }
 
-// judged is one scenario.
-func (p *page) judged(j result.Judged) {
+// writeJudged is one scenario.
+func (p *page) writeJudged(j result.Judged) {
 	word := string(j.Outcome)
 	if isBad(j.Outcome) {
 		word = strings.ToUpper(word)
 	}
-	p.hang(pad(word, outcomeWidth), wording.JudgedName(j)+": "+wording.JudgedFigures(j))
+	p.writeHanging(padRight(word, outcomeWidth), wording.JudgedName(j)+": "+wording.JudgedFigures(j))
 	if j.Reason != "" {
-		p.hang(pad("", outcomeWidth), j.Reason)
+		p.writeHanging(padRight("", outcomeWidth), j.Reason)
 	}
 	if j.Anew != "" {
-		p.hang(pad("", outcomeWidth), "history began anew: "+j.Anew)
+		p.writeHanging(padRight("", outcomeWidth), "history began anew: "+j.Anew)
 	}
 	for _, f := range j.Findings {
-		p.hang(pad("", outcomeWidth)+"- ", finding(f))
+		p.writeHanging(padRight("", outcomeWidth)+"- ", findingText(f))
 	}
 	for _, text := range j.Doubts {
-		p.hang(pad("", outcomeWidth)+"- ", "doubt: "+text)
+		p.writeHanging(padRight("", outcomeWidth)+"- ", "doubt: "+text)
 	}
 }
 
@@ -75,7 +75,7 @@ func isBad(o result.Outcome) bool {
 	return o == result.OutcomeRegression || o == result.OutcomeFail || o == result.OutcomeError
 }
 
-func finding(f result.Finding) string {
+func findingText(f result.Finding) string {
 	kind := "regression"
 	switch {
 	case f.Kind == result.Shift:
@@ -86,7 +86,7 @@ func finding(f result.Finding) string {
 	return kind + ": " + f.Text
 }
 
-func store(s result.StoreState) string {
+func storeLine(s result.StoreState) string {
 	size := fmt.Sprintf("%.1f MiB", float64(s.Bytes)/(1<<20))
 	if s.Bytes < 1<<20 {
 		size = fmt.Sprintf("%d KiB", s.Bytes>>10)

@@ -13,7 +13,7 @@ import (
 
 func TestNightsAreDrawnAsTheGoldensShow(t *testing.T) {
 	for name, n := range reporttest.Nights(t) {
-		reporttest.CheckGolden(t, "testdata/night-"+name+".txt", reporttest.Draw(t, Night, n))
+		reporttest.CheckGolden(t, "testdata/night-"+name+".txt", reporttest.Draw(t, WriteNight, n))
 	}
 }
 
@@ -31,7 +31,7 @@ func TestANightIsWrittenAsItIs(t *testing.T) {
 }
 
 func TestAHostileNameSteersNoTerminal(t *testing.T) {
-	if text := reporttest.Draw(t, Night, reporttest.HostileNight(t)); strings.ContainsAny(text, "\x1b\x00") || !utf8.ValidString(text) {
+	if text := reporttest.Draw(t, WriteNight, reporttest.HostileNight(t)); strings.ContainsAny(text, "\x1b\x00") || !utf8.ValidString(text) {
 		t.Errorf("%q", text)
 	}
 }

@@ -8,37 +8,37 @@ import (
 )
 
 const (
-	width   = 100 // of a page
-	nameMax = 24  // of a name at the head of a column
-	cellMax = 40  // of what is below it; no figure is as long
-	leadMax = 80  // of what stands before a text
+	pageWidth = 100 // of a page
+	nameMax   = 24  // of a name at the head of a column
+	cellMax   = 40  // of what is below it; no figure is as long
+	leadMax   = 80  // of what stands before a text
 )
 
 // A page is plain text of width columns; only a word can be wider.
 type page struct{ strings.Builder }
 
-// line writes one line. What came from outside cannot steer the terminal.
-func (p *page) line(text string) {
-	p.WriteString(strings.TrimRight(plain(text), " ") + "\n")
+// writeLine writes one line. What came from outside cannot steer the terminal.
+func (p *page) writeLine(text string) {
+	p.WriteString(strings.TrimRight(printableLine(text), " ") + "\n")
 }
 
-// field writes a text behind its label.
-func (p *page) field(label, text string) {
-	p.hang(pad(label, gutter), text)
+// writeField writes a text behind its label.
+func (p *page) writeField(label, text string) {
+	p.writeHanging(padRight(label, labelWidth), text)
 }
 
-// hang writes lead and text, whose further lines stand below its first.
-func (p *page) hang(lead, text string) {
-	lead = shorten(lead, leadMax)
+// writeHanging writes lead and text, whose further lines stand below its first.
+func (p *page) writeHanging(lead, text string) {
+	lead = shortenMiddle(lead, leadMax)
 	indent := utf8.RuneCountInString(lead)
-	for _, line := range wrap(text, width-indent) {
-		p.line(lead + line)
+	for _, line := range wrapWords(text, pageWidth-indent) {
+		p.writeLine(lead + line)
 		lead = strings.Repeat(" ", indent)
 	}
 }
 
-// wrap breaks text between words; there is always a line.
-func wrap(text string, width int) []string {
+// wrapWords breaks text between words; there is always a line.
+func wrapWords(text string, width int) []string {
 	lines := []string{""}
 	for _, word := range strings.Fields(text) {
 		last := &lines[len(lines)-1]
@@ -54,16 +54,16 @@ func wrap(text string, width int) []string {
 	return lines
 }
 
-// align prints a table with three spaces between its columns.
-func align(t table) []string {
+// alignColumns prints a table with three spaces between its columns.
+func alignColumns(t table) []string {
 	rows := [][]string{make([]string, 0, len(t.head))}
 	for i, name := range t.head {
-		rows[0] = append(rows[0], shorten(name, nameMax)+t.mark(i))
+		rows[0] = append(rows[0], shortenMiddle(name, nameMax)+t.headMarks(i))
 	}
 	for _, cells := range t.rows {
 		row := make([]string, len(cells))
 		for i, cell := range cells {
-			row[i] = shorten(cell, cellMax)
+			row[i] = shortenMiddle(cell, cellMax)
 		}
 		rows = append(rows, row)
 	}
@@ -75,7 +75,7 @@ func align(t table) []string {
 	}
 	var lines []string
 	for _, row := range rows {
-		line := pad(row[0], widths[0])
+		line := padRight(row[0], widths[0])
 		for i, cell := range row[1:] {
 			line += "   " + strings.Repeat(" ", widths[i+1]-utf8.RuneCountInString(cell)) + cell
 		}
@@ -84,8 +84,8 @@ func align(t table) []string {
 	return lines
 }
 
-// shorten takes the middle out of a long text: its ends tell names apart.
-func shorten(text string, most int) string {
+// shortenMiddle takes the middle out of a long text: its ends tell names apart.
+func shortenMiddle(text string, most int) string {
 	if utf8.RuneCountInString(text) <= most {
 		return text
 	}
@@ -94,9 +94,9 @@ func shorten(text string, most int) string {
 	return string(runes[:half]) + "…" + string(runes[len(runes)-half:])
 }
 
-func pad(s string, width int) string {
+func padRight(s string, width int) string {
 	return s + strings.Repeat(" ", max(0, width-utf8.RuneCountInString(s)))
 }
 
-// plain makes one line of printable characters.
-func plain(s string) string { return printable.Line(s) }
+// printableLine makes one line of printable characters.
+func printableLine(s string) string { return printable.Line(s) }

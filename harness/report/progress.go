@@ -24,8 +24,8 @@ func NewProgress(w io.Writer, terminal bool) *Progress {
 	return &Progress{w: w, terminal: terminal, nameLen: len("random-fully")}
 }
 
-// erase clears the line that the cursor is in.
-const erase = "\r\x1b[K"
+// eraseLine clears the line that the cursor is in.
+const eraseLine = "\r\x1b[K"
 
 // transientMax keeps what is to be erased within one line of a terminal.
 const transientMax = 79
@@ -35,16 +35,16 @@ const transientMax = 79
 func (p *Progress) Say(phase string) {
 	switch {
 	case p.terminal:
-		p.transient(phase)
+		p.overwriteLine(phase)
 	case phase != "":
-		p.line(phase)
+		p.writeLine(phase)
 	}
 }
 
 // Start says that a trial begins. A log shows only what came of it.
 func (p *Progress) Start(round, rounds int, arm string) {
 	if p.terminal {
-		p.transient(p.lead(round, rounds, arm) + "running")
+		p.overwriteLine(p.linePrefix(round, rounds, arm) + "running")
 	}
 }
 
@@ -52,28 +52,28 @@ func (p *Progress) Start(round, rounds int, arm string) {
 // "round 3/8   random-fully   failed 0/6,000   insert_failed 0   0.00 %   2.1 s".
 func (p *Progress) Done(round, rounds int, arm string, t *result.Trial) {
 	requests := format.Thousands(t.Requests)
-	text := p.lead(round, rounds, arm) + fmt.Sprintf("failed %*s/%s   insert_failed %*s   %6.2f %%   %s",
+	text := p.linePrefix(round, rounds, arm) + fmt.Sprintf("failed %*s/%s   insert_failed %*s   %6.2f %%   %s",
 		len(requests), format.Thousands(t.Failed), requests,
 		len(requests), format.Thousands(t.Conntrack.InsertFailed), 100*t.FailedShare(), format.Seconds(t.Seconds))
 	if n := t.Causes[result.Unexplained]; n > 0 {
 		text += fmt.Sprintf("   %s unexplained", format.Thousands(n))
 	}
 	if p.terminal {
-		fmt.Fprint(p.w, erase)
+		fmt.Fprint(p.w, eraseLine)
 	}
-	p.line(text)
+	p.writeLine(text)
 }
 
-func (p *Progress) lead(round, rounds int, arm string) string {
+func (p *Progress) linePrefix(round, rounds int, arm string) string {
 	p.nameLen = max(p.nameLen, utf8.RuneCountInString(arm))
-	return fmt.Sprintf("round %*d/%d   %s   ", len(strconv.Itoa(rounds)), round, rounds, pad(arm, p.nameLen))
+	return fmt.Sprintf("round %*d/%d   %s   ", len(strconv.Itoa(rounds)), round, rounds, padRight(arm, p.nameLen))
 }
 
-func (p *Progress) transient(text string) {
-	runes := []rune(plain(text))
-	fmt.Fprint(p.w, erase+string(runes[:min(len(runes), transientMax)]))
+func (p *Progress) overwriteLine(text string) {
+	runes := []rune(printableLine(text))
+	fmt.Fprint(p.w, eraseLine+string(runes[:min(len(runes), transientMax)]))
 }
 
-func (p *Progress) line(text string) {
-	fmt.Fprintln(p.w, plain(text))
+func (p *Progress) writeLine(text string) {
+	fmt.Fprintln(p.w, printableLine(text))
 }

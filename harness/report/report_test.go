@@ -23,12 +23,12 @@ func TestLongTextsMakeNoReportThatIsMuchLonger(t *testing.T) {
 		"environment":{"kernel":"X","server":"X","sysctls":{"X":"X"}},"warnings":["X","X"],"expected":[{"arm":"X","race":"X","found":"X"}],
 		"comparisons":[{"arm":"b","verdict":"X"}],"arms":[{"name":"` + strings.Repeat("n", 200) + `","rule":"X","settings":["X","X"],
 		"trials":[{"causes":{"X":1},"evidence":{"looked":1,"sample":[{"entry":"X"}]}}]},{"name":"b","rule":"X","trials":[{}]}]}`
-	r, err := resultfile.Decode([]byte(strings.ReplaceAll(text, "X", strings.ReplaceAll(words, "\u001b", "?"))))
+	r, err := resultfile.DecodeResult([]byte(strings.ReplaceAll(text, "X", strings.ReplaceAll(words, "\u001b", "?"))))
 	if err != nil {
 		t.Fatal(err)
 	}
 	stored := len(reporttest.Draw(t, resultfile.WriteJSON, r))
-	for name, got := range map[string]string{"text": reporttest.Draw(t, Text, r), "markdown": reporttest.Draw(t, Markdown, r)} {
+	for name, got := range map[string]string{"text": reporttest.Draw(t, WriteText, r), "markdown": reporttest.Draw(t, WriteMarkdown, r)} {
 		if len(got) > 8*stored {
 			t.Errorf("%s: %d bytes, of %d", name, len(got), stored)
 		}
@@ -37,11 +37,11 @@ func TestLongTextsMakeNoReportThatIsMuchLonger(t *testing.T) {
 }
 
 func TestAReportThatCannotBeWrittenIsAnError(t *testing.T) {
-	r, err := resultfile.Read("testdata/docker.json")
+	r, err := resultfile.ReadResult("testdata/docker.json")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, report := range map[string]func(io.Writer, *result.Result) error{"Text": Text, "Markdown": Markdown, "JSON": resultfile.WriteJSON[*result.Result]} {
+	for name, report := range map[string]func(io.Writer, *result.Result) error{"Text": WriteText, "Markdown": WriteMarkdown, "JSON": resultfile.WriteJSON[*result.Result]} {
 		if err := report(full{}, r); !errors.Is(err, errFull) {
 			t.Errorf("%s: got %v", name, err)
 		}
@@ -71,12 +71,12 @@ func TestWhatComesFromOutsideCannotSteerATerminalOrATable(t *testing.T) {
 	p := NewProgress(&progress, false)
 	p.Say(hostile)
 	p.Done(1, 1, hostile, &r.Arms[0].Trials[0])
-	for name, out := range map[string]string{"text": reporttest.Draw(t, Text, r), "markdown": reporttest.Draw(t, Markdown, r), "progress": progress.String()} {
+	for name, out := range map[string]string{"text": reporttest.Draw(t, WriteText, r), "markdown": reporttest.Draw(t, WriteMarkdown, r), "progress": progress.String()} {
 		if strings.ContainsRune(out, '\x1b') {
 			t.Errorf("%s passes an escape on:\n%q", name, out)
 		}
 	}
-	for _, line := range strings.Split(reporttest.Draw(t, Markdown, r), "\n") {
+	for _, line := range strings.Split(reporttest.Draw(t, WriteMarkdown, r), "\n") {
 		code := strings.HasPrefix(line, "    ")
 		if !code && (strings.Contains(line, "a|b") || strings.Contains(line, " [c]") || strings.Contains(line, " <e>")) {
 			t.Errorf("not escaped: %s", line)
@@ -102,11 +102,11 @@ func TestAHostileResultBreaksNoReport(t *testing.T) {
 		for _, path := range reporttest.Fixtures(t) {
 			r := withText(t, path, hostile)
 			harmless(t, r)
-			was, is := headings(reporttest.Draw(t, Markdown, withText(t, path, "a word"))), headings(reporttest.Draw(t, Markdown, r))
+			was, is := headings(reporttest.Draw(t, WriteMarkdown, withText(t, path, "a word"))), headings(reporttest.Draw(t, WriteMarkdown, r))
 			if was != is {
 				t.Errorf("%q in %s: headings\n%s\nwant\n%s", hostile, path, is, was)
 			}
-			for line := range strings.Lines(reporttest.Draw(t, Markdown, r)) {
+			for line := range strings.Lines(reporttest.Draw(t, WriteMarkdown, r)) {
 				bare := strings.NewReplacer(`\\`, "", `\<`, "", `\[`, "", `\]`, "", "\\`", "", `\*`, "", "&emsp;", "", `\&`, "").Replace(line)
 				if !strings.HasPrefix(line, "    ") && strings.ContainsAny(bare, "<[]`*&") {
 					t.Errorf("%q in %s is not escaped: %s", hostile, path, line)
@@ -131,7 +131,7 @@ func withText(t *testing.T, path, text string) *result.Result {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := resultfile.Decode(changed)
+	r, err := resultfile.DecodeResult(changed)
 	if err != nil {
 		t.Fatalf("%q in %s: %v", text, path, err)
 	}

@@ -12,9 +12,9 @@ import (
 	"snatlab/harness/wording"
 )
 
-// load says what was sent: "2 clients x 3,000 requests x 8 rounds, lockstep
+// loadText says what was sent: "2 clients x 3,000 requests x 8 rounds, lockstep
 // (barrier), from ports 32768-35767".
-func load(s result.Scenario) string {
+func loadText(s result.Scenario) string {
 	text := fmt.Sprintf("%s x %s x %s, %s", format.Plural(s.Clients, "client", "clients"),
 		format.Plural(s.Requests, "request", "requests"), format.Plural(s.Rounds, "round", "rounds"), s.Pattern)
 	if s.Sync != "" && s.Sync != result.SyncNone {
@@ -26,14 +26,14 @@ func load(s result.Scenario) string {
 	return text
 }
 
-func machine(e result.Env) string {
+func machineText(e result.Env) string {
 	return fmt.Sprintf("Linux %s, %s, %s", e.Kernel, e.Arch, format.Plural(e.CPUs, "CPU", "CPUs"))
 }
 
 // fullMachine names the processor and the hypervisor, too, where there is room
 // for them.
 func fullMachine(e result.Env, room int) string {
-	text := machine(e)
+	text := machineText(e)
 	for _, more := range []*string{e.CPUModel, e.Virtualisation} {
 		if more == nil || *more == "" || *more == result.BareMetal {
 			continue
@@ -45,9 +45,9 @@ func fullMachine(e result.Env, room int) string {
 	return text
 }
 
-// lab says what the clients' packets passed through.
-func lab(e result.Env) string {
-	parts := []string{wording.Driver(e.Driver, e.Rootless)}
+// labText says what the clients' packets passed through.
+func labText(e result.Env) string {
+	parts := []string{wording.DriverName(e.Driver, e.Rootless)}
 	if e.Docker != nil {
 		parts[0] += " " + *e.Docker
 	}
@@ -63,21 +63,21 @@ func lab(e result.Env) string {
 	return strings.Join(append(parts, e.ClientNetwork+" to "+e.Server), ", ")
 }
 
-// shared says what it means that the clients were on a network that others use;
+// sharedText says what it means that the clients were on a network that others use;
 // empty if they had one of their own.
-func shared(e result.Env) string {
+func sharedText(e result.Env) string {
 	if e.SharedNetwork == "" {
 		return ""
 	}
 	return fmt.Sprintf("network %s: its rule was rewritten, other containers' connections passed it as well", e.SharedNetwork)
 }
 
-func started(r *result.Result) string {
+func startTime(r *result.Result) string {
 	return r.Started.UTC().Format("2006-01-02 15:04 UTC")
 }
 
-// outcome says what came of an expectation.
-func outcome(r *result.Result, e result.Expect) string {
+// expectationOutcome says what came of an expectation.
+func expectationOutcome(r *result.Result, e result.Expect) string {
 	text := "held"
 	switch {
 	case e.Held == nil:
@@ -99,40 +99,40 @@ func longestName(arms []result.Arm) int {
 	return longest
 }
 
-// environment lists what it takes to compare this result with another one.
-func environment(r *result.Result) [][]string {
+// environmentRows lists what it takes to compare this result with another one.
+func environmentRows(r *result.Result) [][]string {
 	e := r.Environment
 	return [][]string{
 		{"run", r.ID},
-		{"started", started(r)},
+		{"started", startTime(r)},
 		{"took", format.Seconds(r.Seconds)},
 		{"snatlab", r.Version},
 		{"scenario", fmt.Sprintf("%s, hash %s, seed %d", r.Scenario.Name, r.Scenario.Hash, r.Scenario.Seed)},
 		{"kernel", e.Kernel},
 		{"kernel built", format.OrNone(e.KernelVersion)},
-		{"kernel configuration", known(e.KernelConfig)},
+		{"kernel configuration", stringOrNone(e.KernelConfig)},
 		{"machine", fmt.Sprintf("%s, %s for the clients", e.Arch, format.Plural(e.CPUs, "CPU", "CPUs"))},
-		{"CPUs online", counted(e.CPUsOnline)},
-		{"CPU model", known(e.CPUModel)},
-		{"CPU governor", known(e.Governor)},
-		{"virtualisation", known(e.Virtualisation)},
-		{"memory", memory(e.MemoryTotal)},
+		{"CPUs online", countOrNone(e.CPUsOnline)},
+		{"CPU model", stringOrNone(e.CPUModel)},
+		{"CPU governor", stringOrNone(e.Governor)},
+		{"virtualisation", stringOrNone(e.Virtualisation)},
+		{"memory", formatGiB(e.MemoryTotal)},
 		{"load average", loadAverage(e.Load)},
-		{"driver", wording.Driver(e.Driver, e.Rootless)},
-		{"docker", known(e.Docker)},
-		{"firewall", known(e.Firewall)},
+		{"driver", wording.DriverName(e.Driver, e.Rootless)},
+		{"docker", stringOrNone(e.Docker)},
+		{"firewall", stringOrNone(e.Firewall)},
 		{"NAT", format.OrNone(e.NAT)},
-		{"iptables", known(e.Iptables)},
-		{"nf_conntrack_max", entries(e.ConntrackMax)},
+		{"iptables", stringOrNone(e.Iptables)},
+		{"nf_conntrack_max", formatTableSize(e.ConntrackMax)},
 		{"idle postrouting rules", format.Thousands(e.Widened)},
 		{"client network", e.ClientNetwork},
 		{"server", e.Server},
-		{"peak memory", fmt.Sprintf("controller %s, largest client %s", mebibytes(r.Memory.Controller), mebibytes(r.Memory.Client))},
+		{"peak memory", fmt.Sprintf("controller %s, largest client %s", formatMiB(r.Memory.Controller), formatMiB(r.Memory.Client))},
 	}
 }
 
-// sysctls are those of the router's namespace, by name.
-func sysctls(e result.Env) [][]string {
+// sysctlRows are those of the router's namespace, by name.
+func sysctlRows(e result.Env) [][]string {
 	var rows [][]string
 	for _, name := range slices.Sorted(maps.Keys(e.Sysctls)) {
 		rows = append(rows, []string{name, format.OrNone(e.Sysctls[name])})
@@ -140,14 +140,14 @@ func sysctls(e result.Env) [][]string {
 	return rows
 }
 
-func counted(n int) string {
+func countOrNone(n int) string {
 	if n == 0 {
 		return format.None
 	}
 	return format.Thousands(n)
 }
 
-func entries(n *uint64) string {
+func formatTableSize(n *uint64) string {
 	switch {
 	case n == nil:
 		return format.None
@@ -157,7 +157,7 @@ func entries(n *uint64) string {
 	return format.Thousands(*n)
 }
 
-func memory(n *uint64) string {
+func formatGiB(n *uint64) string {
 	if n == nil {
 		return format.None
 	}
@@ -171,14 +171,14 @@ func loadAverage(l *[3]float64) string {
 	return fmt.Sprintf("%.2f, %.2f, %.2f over 1, 5 and 15 minutes, before the run", l[0], l[1], l[2])
 }
 
-func known(s *string) string {
+func stringOrNone(s *string) string {
 	if s == nil {
 		return format.None
 	}
 	return format.OrNone(*s)
 }
 
-func mebibytes(n uint64) string {
+func formatMiB(n uint64) string {
 	if n == 0 {
 		return format.None
 	}

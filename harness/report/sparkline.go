@@ -12,15 +12,15 @@ import (
 )
 
 const (
-	blocks   = "▁▂▃▄▅▆▇█" // the first one is 0
-	boundary = "┊"        // the kernel changed
-	sparkMax = 60         // blocks of an arm, for the most part
-	turnsMax = 10         // changes of kernel that are named
+	sparkBlocks    = "▁▂▃▄▅▆▇█" // the first one is 0
+	kernelBoundary = "┊"        // the kernel changed
+	sparkMax       = 60         // blocks of an arm, for the most part
+	turnsMax       = 10         // changes of kernel that are named
 )
 
-// sparks draws the failure rate of each arm over time, and where the kernel
+// writeSparklines draws the failure rate of each arm over time, and where the kernel
 // changed.
-func (p *page) sparks(s result.Series) {
+func (p *page) writeSparklines(s result.Series) {
 	spans := spansOf(s)
 	runs := 0
 	for _, span := range spans {
@@ -34,28 +34,28 @@ func (p *page) sparks(s result.Series) {
 	if each > 1 {
 		head = fmt.Sprintf("over time, a block for the highest of %d runs", each)
 	}
-	p.hang("", head+"; ▁ is 0, and █ the rate named behind it")
+	p.writeHanging("", head+"; ▁ is 0, and █ the rate named behind it")
 	longest := 0
 	for _, a := range s.Kernels[0].Arms {
-		longest = max(longest, utf8.RuneCountInString(shorten(a.Name, nameMax)))
+		longest = max(longest, utf8.RuneCountInString(shortenMiddle(a.Name, nameMax)))
 	}
 	for _, a := range s.Kernels[0].Arms {
-		line, most := sparkline(spans, a.Name, each)
-		p.line(pad(shorten(a.Name, nameMax), longest+2) + line + "  " + format.Percent(most))
+		line, most := drawSparkline(spans, a.Name, each)
+		p.writeLine(padRight(shortenMiddle(a.Name, nameMax), longest+2) + line + "  " + format.Percent(most))
 	}
-	p.turns(spans)
-	p.line("")
+	p.writeKernelChanges(spans)
+	p.writeLine("")
 }
 
-// turns names the boundaries, the last ones where there are many.
-func (p *page) turns(spans [][]result.RunSummary) {
+// writeKernelChanges names the boundaries, the last ones where there are many.
+func (p *page) writeKernelChanges(spans [][]result.RunSummary) {
 	first := max(1, len(spans)-turnsMax)
 	if first > 1 {
-		p.hang(boundary+" ", format.Plural(first-1, "change", "changes")+" of kernel, and then")
+		p.writeHanging(kernelBoundary+" ", format.Plural(first-1, "change", "changes")+" of kernel, and then")
 	}
 	for i := first; i < len(spans); i++ {
 		before, after := spans[i-1][0], spans[i][0]
-		p.hang(boundary+" ", fmt.Sprintf("from %s to %s on %s", before.Kernel, after.Kernel, day(after.Started)))
+		p.writeHanging(kernelBoundary+" ", fmt.Sprintf("from %s to %s on %s", before.Kernel, after.Kernel, formatDay(after.Started)))
 	}
 }
 
@@ -77,8 +77,8 @@ func spansOf(s result.Series) (spans [][]result.RunSummary) {
 	return spans
 }
 
-// sparkline draws one arm, and says what its highest block is.
-func sparkline(spans [][]result.RunSummary, arm string, each int) (line string, most float64) {
+// drawSparkline draws one arm, and says what its highest block is.
+func drawSparkline(spans [][]result.RunSummary, arm string, each int) (line string, most float64) {
 	highest := func(runs []result.RunSummary) float64 {
 		rate := 0.0
 		for _, r := range runs {
@@ -97,16 +97,16 @@ func sparkline(spans [][]result.RunSummary, arm string, each int) (line string, 
 	for _, span := range spans {
 		text := ""
 		for some := range slices.Chunk(span, each) {
-			text += height(highest(some), most)
+			text += sparkBlock(highest(some), most)
 		}
 		drawn = append(drawn, text)
 	}
-	return strings.Join(drawn, boundary), most
+	return strings.Join(drawn, kernelBoundary), most
 }
 
-// height is the first block for 0 alone.
-func height(rate, most float64) string {
-	all := []rune(blocks)
+// sparkBlock is the first block for 0 alone.
+func sparkBlock(rate, most float64) string {
+	all := []rune(sparkBlocks)
 	if rate == 0 || most == 0 {
 		return string(all[0])
 	}

@@ -12,23 +12,23 @@ import (
 )
 
 const (
-	gutter     = 10 // columns before the text of a field
+	labelWidth = 10 // columns before the text of a field
 	notesMax   = 8  // warnings printed; result.json holds them all
 	samplesMax = 3  // of an arm's evidence; likewise
 )
 
-// Text writes what stands at the end of a run: what was done, the arms side by
+// WriteText writes what stands at the end of a run: what was done, the arms side by
 // side, what is to be known about the figures, and the answer last.
-func Text(w io.Writer, r *result.Result) error {
+func WriteText(w io.Writer, r *result.Result) error {
 	var p page
 	notes := r.Warnings[:min(len(r.Warnings), notesMax)]
-	p.head(r)
-	p.rules(r.Arms)
-	p.arms(r, notes)
-	p.evidence(r.Arms)
-	p.footnotes(notes, len(r.Warnings)-len(notes))
-	p.expected(r)
-	p.hang("", strings.ToUpper(answerWord(r))+verdictMarks(notes, r.Arms)+": "+r.Summary)
+	p.writeHead(r)
+	p.writeRules(r.Arms)
+	p.writeArms(r, notes)
+	p.writeEvidence(r.Arms)
+	p.writeFootnotes(notes, len(r.Warnings)-len(notes))
+	p.writeExpected(r)
+	p.writeHanging("", strings.ToUpper(answerWord(r))+verdictMarks(notes, r.Arms)+": "+r.Summary)
 	_, err := io.WriteString(w, p.String())
 	return err
 }
@@ -42,102 +42,102 @@ func answerWord(r *result.Result) string {
 	return string(r.Verdict)
 }
 
-func (p *page) head(r *result.Result) {
-	p.field("scenario", r.Scenario.Name)
-	p.field("load", load(r.Scenario))
-	p.field("machine", fullMachine(r.Environment, width-gutter))
-	p.field("lab", lab(r.Environment))
-	if text := shared(r.Environment); text != "" {
-		p.field("shared", text)
+func (p *page) writeHead(r *result.Result) {
+	p.writeField("scenario", r.Scenario.Name)
+	p.writeField("load", loadText(r.Scenario))
+	p.writeField("machine", fullMachine(r.Environment, pageWidth-labelWidth))
+	p.writeField("lab", labText(r.Environment))
+	if text := sharedText(r.Environment); text != "" {
+		p.writeField("shared", text)
 	}
-	p.field("run", fmt.Sprintf("%s, %s, %s", r.ID, started(r), format.Seconds(r.Seconds)))
-	p.line("")
+	p.writeField("run", fmt.Sprintf("%s, %s, %s", r.ID, startTime(r), format.Seconds(r.Seconds)))
+	p.writeLine("")
 }
 
-// rules shows the masquerade rule of every arm, and below it what else it sets.
-func (p *page) rules(arms []result.Arm) {
+// writeRules shows the masquerade rule of every arm, and below it what else it sets.
+func (p *page) writeRules(arms []result.Arm) {
 	longest := longestName(arms)
 	for _, a := range arms {
-		p.hang(pad(a.Name, longest+2), format.OrNone(a.Rule))
+		p.writeHanging(padRight(a.Name, longest+2), format.OrNone(a.Rule))
 		for _, line := range armLines(a) {
-			p.hang(pad("", longest+2), line)
+			p.writeHanging(padRight("", longest+2), line)
 		}
 	}
 	if len(arms) > 0 {
-		p.line("")
+		p.writeLine("")
 	}
 }
 
-// arms shows the table, in as many parts as it takes to fit the page. Each
+// writeArms shows the table, in as many parts as it takes to fit the page. Each
 // part begins with the baseline.
-func (p *page) arms(r *result.Result, notes []string) {
+func (p *page) writeArms(r *result.Result, notes []string) {
 	if len(r.Arms) == 0 {
 		return
 	}
 	all := compareArms(r, notes, false)
 	for first, after := 1, 0; after < len(r.Arms); first = after {
 		var lines []string
-		lines, after = fit(all, first)
+		lines, after = fitArms(all, first)
 		for _, line := range lines {
-			p.line(line)
+			p.writeLine(line)
 		}
-		p.line("")
+		p.writeLine("")
 	}
 }
 
-// fit draws as many arms from first on as the page has room for, at least one.
-func fit(all table, first int) (lines []string, after int) {
+// fitArms draws as many arms from first on as the page has room for, at least one.
+func fitArms(all table, first int) (lines []string, after int) {
 	arms := len(all.head) - 1 // the first column has the labels
 	for after = arms; ; after-- {
-		lines = align(all.columns(first, after))
-		if after <= first+1 || utf8.RuneCountInString(lines[0]) <= width {
+		lines = alignColumns(all.pickArms(first, after))
+		if after <= first+1 || utf8.RuneCountInString(lines[0]) <= pageWidth {
 			return lines, after
 		}
 	}
 }
 
-// evidence says what --explain found out.
-func (p *page) evidence(arms []result.Arm) {
-	all := explained(arms)
+// writeEvidence says what --explain found out.
+func (p *page) writeEvidence(arms []result.Arm) {
+	all := sumEvidence(arms)
 	for i, e := range all {
 		label := "evidence"
 		if i > 0 {
 			label = ""
 		}
-		p.field(label, e.String())
-		for _, s := range e.samples(samplesMax) {
-			p.field("", fmt.Sprintf("client %d, source port %d: %s", s.Client, s.Port, entry(s)))
+		p.writeField(label, e.String())
+		for _, s := range e.firstSamples(samplesMax) {
+			p.writeField("", fmt.Sprintf("client %d, source port %d: %s", s.Client, s.Port, entryState(s)))
 		}
 	}
 	if len(all) > 0 {
-		p.line("")
+		p.writeLine("")
 	}
 }
 
-func (p *page) footnotes(notes []string, more int) {
+func (p *page) writeFootnotes(notes []string, more int) {
 	for i, text := range notes {
-		p.hang(pad(superscript(i+1), 2), text)
+		p.writeHanging(padRight(superscript(i+1), 2), text)
 	}
 	if more > 0 {
-		p.hang("  ", fmt.Sprintf("and %s, in result.json", format.Plural(more, "more warning", "more warnings")))
+		p.writeHanging("  ", fmt.Sprintf("and %s, in result.json", format.Plural(more, "more warning", "more warnings")))
 	}
 	if len(notes) > 0 {
-		p.line("")
+		p.writeLine("")
 	}
 }
 
-func (p *page) expected(r *result.Result) {
+func (p *page) writeExpected(r *result.Result) {
 	longest := 0
 	for _, e := range r.Expected {
-		longest = max(longest, len(outcome(r, e)))
+		longest = max(longest, len(expectationOutcome(r, e)))
 	}
 	label := "expected"
 	for _, e := range r.Expected {
-		p.hang(pad(label, gutter)+pad(outcome(r, e), longest+2),
+		p.writeHanging(padRight(label, labelWidth)+padRight(expectationOutcome(r, e), longest+2),
 			fmt.Sprintf("%s: %s (%s)", e.Arm, wording.Claim(e), e.Found))
 		label = ""
 	}
 	if len(r.Expected) > 0 {
-		p.line("")
+		p.writeLine("")
 	}
 }

@@ -13,9 +13,9 @@ import (
 
 func TestNoLineIsWiderThanThePage(t *testing.T) {
 	for _, arms := range []int{1, 2, 3, 9, 32} {
-		text := reporttest.Draw(t, Text, wide(arms))
+		text := reporttest.Draw(t, WriteText, wide(arms))
 		for line := range strings.Lines(text) {
-			if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > width {
+			if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > pageWidth {
 				t.Errorf("%d arms: %d columns: %s", arms, n, line)
 			}
 		}
@@ -23,7 +23,7 @@ func TestNoLineIsWiderThanThePage(t *testing.T) {
 }
 
 func TestEveryArmIsInTheTableOnceAndTheBaselineInEachPart(t *testing.T) {
-	text := reporttest.Draw(t, Text, wide(9))
+	text := reporttest.Draw(t, WriteText, wide(9))
 	heads := map[string]int{}
 	for line := range strings.Lines(text) {
 		if strings.HasPrefix(line, "    ") {
@@ -34,7 +34,7 @@ func TestEveryArmIsInTheTableOnceAndTheBaselineInEachPart(t *testing.T) {
 	}
 	parts := strings.Count(text, "failure rate, median")
 	for i := range 9 {
-		name, want := shorten(longName(i), nameMax), 1
+		name, want := shortenMiddle(longName(i), nameMax), 1
 		if i == 0 {
 			want = parts
 		}
@@ -58,7 +58,7 @@ func TestAnArmWithoutATrialHasNoFigures(t *testing.T) {
 		},
 		Comparisons: []result.Compare{{Arm: "random-fully", Baseline: "masquerade", Verdict: result.ArmInconclusive}},
 	}
-	for line := range strings.Lines(reporttest.Draw(t, Text, r)) {
+	for line := range strings.Lines(reporttest.Draw(t, WriteText, r)) {
 		row := strings.Fields(line)
 		if len(row) > 1 && (row[0] == "requests" || row[0] == "unexplained") && row[2] != format.None {
 			t.Errorf("got %s", line)
@@ -74,11 +74,11 @@ func TestWarningsBeyondAFewAreCounted(t *testing.T) {
 	for i := range notesMax + 2 {
 		r.Warnings = append(r.Warnings, fmt.Sprintf("note %d", i))
 	}
-	text := reporttest.Draw(t, Text, r)
+	text := reporttest.Draw(t, WriteText, r)
 	if !strings.Contains(text, "⁸ note 7\n") || strings.Contains(text, "note 8") || !strings.Contains(text, "\n  and 2 more warnings, in result.json\n") {
 		t.Errorf("got\n%s", text)
 	}
-	if markdown := reporttest.Draw(t, Markdown, r); !strings.Contains(markdown, "\n¹⁰ note 9\n") {
+	if markdown := reporttest.Draw(t, WriteMarkdown, r); !strings.Contains(markdown, "\n¹⁰ note 9\n") {
 		t.Errorf("Markdown leaves warnings out:\n%s", markdown)
 	}
 }
@@ -97,7 +97,7 @@ func TestAWarningIsNumberedWhereItMatters(t *testing.T) {
 	if got := verdictMarks(warnings, arms); got != " ¹" {
 		t.Errorf("the verdict: got %q", got)
 	}
-	text := reporttest.Draw(t, Text, &result.Result{Arms: arms, Warnings: warnings, Verdict: result.Pass, Summary: "it is so."})
+	text := reporttest.Draw(t, WriteText, &result.Result{Arms: arms, Warnings: warnings, Verdict: result.Pass, Summary: "it is so."})
 	if !strings.Contains(text, "   masquerade   random ² ⁴ ⁵ …   random-fully ³\n") || !strings.HasSuffix(text, "\nRESULT ¹: it is so.\n") {
 		t.Errorf("got\n%s", text)
 	}
@@ -117,7 +117,7 @@ func TestAnExpectationHasThreeOutcomes(t *testing.T) {
 		{nil, "interrupted", "undecided"},
 	} {
 		r := &result.Result{Incomplete: tc.incomplete}
-		if got := outcome(r, result.Expect{Held: tc.held}); got != tc.want {
+		if got := expectationOutcome(r, result.Expect{Held: tc.held}); got != tc.want {
 			t.Errorf("got %q, want %q", got, tc.want)
 		}
 	}
@@ -164,8 +164,8 @@ func TestAChangeOfLatencyIsShownOnlyWhereChanceDoesNotExplainIt(t *testing.T) {
 	}{
 		{result.LatencyChange{Estimate: new(0.041), PHolm: new(0.0099)}, "+4.10 %"},
 		{result.LatencyChange{Estimate: new(-0.352), PHolm: new(0.001)}, "-35.2 %"},
-		{result.LatencyChange{Estimate: new(0.041), PHolm: new(0.01)}, same},
-		{result.LatencyChange{Estimate: new(0.041)}, same},
+		{result.LatencyChange{Estimate: new(0.041), PHolm: new(0.01)}, noDifference},
+		{result.LatencyChange{Estimate: new(0.041)}, noDifference},
 		{result.LatencyChange{PHolm: new(0.001)}, format.None},
 		{result.LatencyChange{}, format.None},
 	} {

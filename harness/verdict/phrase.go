@@ -22,7 +22,7 @@ func within(low, high *float64, print func(float64) string) string {
 	if low == nil || high == nil {
 		return ""
 	}
-	return ", 95 % interval " + format.Interval(low, high, print)
+	return ", 95 % interval " + format.FromTo(low, high, print)
 }
 
 // oneLine makes a clause of an error's text, which may have several lines.

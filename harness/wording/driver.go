@@ -1,7 +1,7 @@
 package wording
 
-// Driver names what built a lab, "netns (rootless)".
-func Driver(name string, rootless bool) string {
+// DriverName names what built a lab, "netns (rootless)".
+func DriverName(name string, rootless bool) string {
 	if rootless {
 		return name + " (rootless)"
 	}

@@ -55,7 +55,7 @@ func baselineFigures(j result.Judged) string {
 		return text + " (first run)"
 	}
 	before := j.Before[i]
-	return fmt.Sprintf("%s (%s in %s)", text, format.Interval(&before.Lowest, &before.Highest, format.Percent),
+	return fmt.Sprintf("%s (%s in %s)", text, format.FromTo(&before.Lowest, &before.Highest, format.Percent),
 		format.Plural(before.Runs, "run", "runs"))
 }
 

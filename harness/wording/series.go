@@ -7,13 +7,13 @@ import (
 	"snatlab/harness/result"
 )
 
-// Series names the series of runs that have the key.
-func Series(k result.Key) string { return k.Scenario + ": " + Conditions(k) + ", hash " + k.Hash }
+// SeriesName names the series of runs that have the key.
+func SeriesName(k result.Key) string { return k.Scenario + ": " + Conditions(k) + ", hash " + k.Hash }
 
 // Conditions lists what the runs of a series have in common, the scenario left
 // out: "docker 28.5.2, iptables 1.8.9 (nft), amd64, 2 CPUs".
 func Conditions(k result.Key) string {
-	parts := []string{Driver(k.Driver, k.Rootless)}
+	parts := []string{DriverName(k.Driver, k.Rootless)}
 	if k.Docker != "" {
 		parts[0] += " " + k.Docker
 	}

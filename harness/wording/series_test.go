@@ -14,7 +14,7 @@ func TestSeries(t *testing.T) {
 		"a: docker 28.5.2, firewall iptables, iptables 1.8.9 (nft), amd64, 1 CPU, hash sha256:1":     {Scenario: "a", Driver: "docker", Docker: "28.5.2", Firewall: "iptables", Iptables: "1.8.9 (nft)", NAT: "iptables", Arch: "amd64", CPUs: 1, Hash: "sha256:1"},
 		"b: netns (rootless), nftables, amd64, 2 CPUs, virtualisation qemu, guest under tcg, hash x": {Scenario: "b", Driver: "netns", Rootless: true, NAT: "nftables", Arch: "amd64", CPUs: 2, Virtualisation: "qemu", Guest: "tcg", Hash: "x"},
 	} {
-		if got := Series(k); got != want {
+		if got := SeriesName(k); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}
@@ -28,7 +28,7 @@ func TestSeriesShowsEveryFact(t *testing.T) {
 		Docker: "an-engine", Firewall: "a-firewall", Iptables: "an-iptables", Virtualisation: "a-hypervisor", Guest: "a-guest"}
 	withoutIptables := key
 	withoutIptables.Iptables = ""
-	text := Series(key) + Series(withoutIptables) // NAT stands where iptables would
+	text := SeriesName(key) + SeriesName(withoutIptables) // NAT stands where iptables would
 	for _, f := range key.Facts() {
 		want := f.Value
 		if f.Name == "rootless" {

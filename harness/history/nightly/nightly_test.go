@@ -23,7 +23,7 @@ import (
 // fixture is a run of two arms, of which the second mitigates.
 func fixture(t *testing.T, change ...func(*result.Result)) *result.Result {
 	t.Helper()
-	r, err := resultfile.Read("../../report/testdata/docker.json")
+	r, err := resultfile.ReadResult("../../report/testdata/docker.json")
 	must(t, err)
 	r.ID = fmt.Sprintf("%s-%d", r.ID, serial)
 	r.Started = r.Started.Add(time.Duration(serial) * time.Hour)
@@ -204,7 +204,7 @@ func TestANewKernelIsSaidFirstAndThatItChangesNothing(t *testing.T) {
 		t.Errorf("kernel before: %q; of the scenario: %q", record.KernelBefore, record.Runs[0].KernelBefore)
 	}
 	var screen bytes.Buffer
-	must(t, report.Night(&screen, record))
+	must(t, report.WriteNight(&screen, record))
 	if text := screen.String(); !strings.HasPrefix(text, "kernel 6.12.107 -> 6.18.44 since the last run (") || !strings.Contains(text, "no change on 6.18.44") {
 		t.Errorf("said:\n%s", text)
 	}
@@ -322,7 +322,7 @@ func TestANewKernelThatMayMakeADifferenceIsNotSaidToMakeNone(t *testing.T) {
 		t.Fatalf("%s by %d attempts, doubts %q, %+v", j.Outcome, j.Attempts, j.Doubts, j.Findings)
 	}
 	var screen bytes.Buffer
-	must(t, report.Night(&screen, record))
+	must(t, report.WriteNight(&screen, record))
 	if text := screen.String(); strings.Contains(text, "no change") || !strings.Contains(text, "- doubt: ") {
 		t.Errorf("said:\n%s", text)
 	}

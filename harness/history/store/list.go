@@ -86,7 +86,7 @@ func (s *Store) run(root *os.Root, entry fs.DirEntry) (result.RunSummary, error)
 	}
 	run, ok := readSummary(root, name, info)
 	if !ok {
-		r, err := resultfile.Read(filepath.Join(s.dir, name))
+		r, err := resultfile.ReadResult(filepath.Join(s.dir, name))
 		if err != nil {
 			return result.RunSummary{}, inFolder(err)
 		}

@@ -120,7 +120,7 @@ func isStore(path string) bool {
 // readSingle reads one result. A file that is no result is a [SelectionError]; an
 // error of the system is not.
 func readSingle(path string) (*side, error) {
-	r, err := resultfile.Read(path)
+	r, err := resultfile.ReadResult(path)
 	switch {
 	case errors.As(err, new(*fs.PathError)):
 		return nil, err
@@ -239,7 +239,7 @@ func errSeveral(a *side, ids []string) error {
 	text := fmt.Sprintf("%s can be compared; choose one with --scenario or --series:", format.Plural(len(ids), "series", "series"))
 	for _, id := range ids {
 		i := slices.IndexFunc(a.runs, func(r result.RunSummary) bool { return r.Key.SeriesID() == id || r.Key.Hash == id })
-		text += fmt.Sprintf("\n  %s  %s", id, printable.Line(wording.Series(a.runs[i].Key)))
+		text += fmt.Sprintf("\n  %s  %s", id, printable.Line(wording.SeriesName(a.runs[i].Key)))
 	}
 	return SelectionError{errors.New(text)}
 }

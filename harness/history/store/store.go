@@ -87,7 +87,7 @@ func (s *Store) Exists() bool {
 
 // Read gives the whole result of a run.
 func (s *Store) Read(r result.RunSummary) (*result.Result, error) {
-	return resultfile.Read(filepath.Join(s.dir, r.Folder))
+	return resultfile.ReadResult(filepath.Join(s.dir, r.Folder))
 }
 
 // Size is what the store takes.

@@ -73,7 +73,7 @@ func (x *Runner) bootGuest(ctx context.Context, k *kernel.Kernel, s *scenario.Sc
 
 // decodeResult reads the result within the bounds of a file from outside.
 func decodeResult(o vm.GuestOutput) (*result.Result, error) {
-	r, err := resultfile.Decode(o.Result)
+	r, err := resultfile.DecodeResult(o.Result)
 	if err != nil {
 		return nil, &vm.GuestError{Reason: "the guest's result: " + err.Error(), Console: o.Console}
 	}

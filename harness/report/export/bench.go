@@ -26,14 +26,14 @@ var benchUnits = []struct{ unit, better string }{
 	{"p99-sec", "lower"},
 }
 
-// Bench writes the trials of results in Go's benchmark format, a line each, for
+// WriteBench writes the trials of results in Go's benchmark format, a line each, for
 // benchstat. The configuration lines hold what all results have in common:
 // whatever else differs would make benchstat draw a table for each. For what is to
 // be its columns there is a line as well: "kernel" where each side has one and they
 // differ, and else "side". It gives the name of that line; a single side has none.
-func Bench(w io.Writer, sides ...BenchSide) (column string, err error) {
+func WriteBench(w io.Writer, sides ...BenchSide) (column string, err error) {
 	if len(sides) > 1 {
-		column = columnOf(sides)
+		column = chooseColumn(sides)
 	}
 	var all []*result.Result
 	for _, s := range sides {
@@ -46,7 +46,7 @@ func Bench(w io.Writer, sides ...BenchSide) (column string, err error) {
 			return "", err
 		}
 	}
-	shared := common(all)
+	shared := sharedConfig(all)
 	for _, s := range sides {
 		for _, r := range s.Results {
 			config := slices.Clone(shared)
@@ -64,7 +64,7 @@ func Bench(w io.Writer, sides ...BenchSide) (column string, err error) {
 	return column, nil
 }
 
-func columnOf(sides []BenchSide) string {
+func chooseColumn(sides []BenchSide) string {
 	var kernels []string
 	for _, s := range sides {
 		of := map[string]bool{}
@@ -81,8 +81,8 @@ func columnOf(sides []BenchSide) string {
 	return "kernel"
 }
 
-// common are the configuration lines that are the same for all results.
-func common(results []*result.Result) (config []benchfmt.Config) {
+// sharedConfig are the configuration lines that are the same for all results.
+func sharedConfig(results []*result.Result) (config []benchfmt.Config) {
 	for _, line := range []struct {
 		key string
 		of  func(*result.Result) string
@@ -90,12 +90,12 @@ func common(results []*result.Result) (config []benchfmt.Config) {
 		{"goos", func(*result.Result) string { return "linux" }},
 		{"goarch", func(r *result.Result) string { return r.Environment.Arch }},
 		{"kernel", func(r *result.Result) string { return r.Environment.Kernel }},
-		{"cpu", func(r *result.Result) string { return orEmpty(r.Environment.CPUModel) }},
-		{"driver", func(r *result.Result) string { return wording.Driver(r.Environment.Driver, r.Environment.Rootless) }},
-		{"docker", func(r *result.Result) string { return orEmpty(r.Environment.Docker) }},
+		{"cpu", func(r *result.Result) string { return stringOrEmpty(r.Environment.CPUModel) }},
+		{"driver", func(r *result.Result) string { return wording.DriverName(r.Environment.Driver, r.Environment.Rootless) }},
+		{"docker", func(r *result.Result) string { return stringOrEmpty(r.Environment.Docker) }},
 		{"nat", func(r *result.Result) string { return r.Environment.NAT }},
-		{"iptables", func(r *result.Result) string { return orEmpty(r.Environment.Iptables) }},
-		{"virtualisation", func(r *result.Result) string { return orEmpty(r.Environment.Virtualisation) }},
+		{"iptables", func(r *result.Result) string { return stringOrEmpty(r.Environment.Iptables) }},
+		{"virtualisation", func(r *result.Result) string { return stringOrEmpty(r.Environment.Virtualisation) }},
 		{"guest", func(r *result.Result) string { return r.Environment.Guest }},
 		{"scenario-hash", func(r *result.Result) string { return r.Scenario.Hash }},
 	} {
@@ -112,7 +112,7 @@ func benchConfig(key, value string) benchfmt.Config {
 	return benchfmt.Config{Key: key, Value: []byte(strings.TrimSpace(printable.Line(value))), File: true}
 }
 
-func orEmpty(s *string) string {
+func stringOrEmpty(s *string) string {
 	if s == nil {
 		return ""
 	}
@@ -142,14 +142,14 @@ func benchTrials(b *benchfmt.Writer, r *result.Result, config []benchfmt.Config)
 // benchName ends in the number of CPUs, as Go's own do: without it the end of an
 // arm's name might be taken for that.
 func benchName(r *result.Result, arm string) benchfmt.Name {
-	name := word(r.Scenario.Name)
+	name := benchWord(r.Scenario.Name)
 	if name != "" {
 		name = strings.ToUpper(name[:1]) + name[1:] // after "Benchmark" comes no lower-case letter
 	}
-	return benchfmt.Name(name + "/arm=" + word(arm) + "-" + strconv.Itoa(max(1, r.Environment.CPUs)))
+	return benchfmt.Name(name + "/arm=" + benchWord(arm) + "-" + strconv.Itoa(max(1, r.Environment.CPUs)))
 }
 
-// word makes one of a name that holds what separates words or parts of a name.
-func word(s string) string {
+// benchWord makes one of a name that holds what separates words or parts of a name.
+func benchWord(s string) string {
 	return strings.NewReplacer(" ", "_", "/", "_").Replace(printable.Line(s))
 }

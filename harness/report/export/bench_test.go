@@ -13,7 +13,7 @@ import (
 
 func benchResult(t *testing.T, path string, change func(*result.Result)) *result.Result {
 	t.Helper()
-	r, err := resultfile.Read(path)
+	r, err := resultfile.ReadResult(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +49,7 @@ func TestABenchmarkFileIsReadBackWhole(t *testing.T) {
 		r.Arms[5].Name = "to-ports 1024"                          // what might be taken for CPUs, and a space
 	})
 	var text bytes.Buffer
-	column, err := Bench(&text, BenchSide{"old", []*result.Result{old}}, BenchSide{"new", []*result.Result{new}})
+	column, err := WriteBench(&text, BenchSide{"old", []*result.Result{old}}, BenchSide{"new", []*result.Result{new}})
 	if err != nil || column != "kernel" {
 		t.Fatalf("%q, %v", column, err)
 	}
@@ -61,7 +61,7 @@ func TestABenchmarkFileIsReadBackWhole(t *testing.T) {
 	for i, line := range lines {
 		trial := trials[i]
 		base, parts := line.Name.Parts()
-		if string(base) != "Mitigations" || len(parts) != 2 || string(parts[0]) != "/arm="+word(trial.Arm) || string(parts[1]) != "-2" {
+		if string(base) != "Mitigations" || len(parts) != 2 || string(parts[0]) != "/arm="+benchWord(trial.Arm) || string(parts[1]) != "-2" {
 			t.Errorf("%s is read as %s %s", line.Name, base, parts)
 		}
 		want := "6.18.44"
@@ -87,7 +87,7 @@ func TestWhatDiffersOtherwiseIsNoConfiguration(t *testing.T) {
 	old := benchResult(t, "../testdata/docker.json", nil)
 	new := benchResult(t, "../testdata/docker.json", func(r *result.Result) { r.Environment.Docker = new("29.0.1") })
 	var text bytes.Buffer
-	column, err := Bench(&text, BenchSide{"before upgrade\n", []*result.Result{old}}, BenchSide{"after", []*result.Result{new}})
+	column, err := WriteBench(&text, BenchSide{"before upgrade\n", []*result.Result{old}}, BenchSide{"after", []*result.Result{new}})
 	if err != nil || column != "side" {
 		t.Fatalf("%q, %v", column, err)
 	}
@@ -96,7 +96,7 @@ func TestWhatDiffersOtherwiseIsNoConfiguration(t *testing.T) {
 		t.Errorf("side %q, docker %q", side, docker)
 	}
 	text.Reset()
-	if column, err := Bench(&text, BenchSide{"old", []*result.Result{old}}); column != "" || err != nil {
+	if column, err := WriteBench(&text, BenchSide{"old", []*result.Result{old}}); column != "" || err != nil {
 		t.Errorf("%q, %v", column, err)
 	}
 }

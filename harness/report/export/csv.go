@@ -21,11 +21,11 @@ var csvHead = []string{
 	"rate_median", "rate_low", "rate_high", "rate_lowest", "rate_highest", "causes",
 }
 
-// HistoryCSV writes a line for each arm of each run, oldest first within a
+// WriteHistoryCSV writes a line for each arm of each run, oldest first within a
 // series. Rates are shares between 0 and 1 over the trials of the run; low to high
 // is the 95 % interval of the median. Causes are like "snat_race=12 refused=1".
 // What there is not is empty.
-func HistoryCSV(w io.Writer, h *result.History) error {
+func WriteHistoryCSV(w io.Writer, h *result.History) error {
 	c := csv.NewWriter(w)
 	_ = c.Write(slices.Concat(seriesHead(), csvHead)) // Error tells
 	for _, s := range h.Series {
@@ -66,19 +66,19 @@ func armCells(a result.ArmSummary) []string {
 	}
 	rates := make([]string, 5)
 	if r := a.FailureRate; a.Trials > 0 {
-		rates = []string{precise(r.Median), preciseOrNone(r.Low), preciseOrNone(r.High), precise(r.Lowest), precise(r.Highest)}
+		rates = []string{formatShare(r.Median), formatOptionalShare(r.Low), formatOptionalShare(r.High), formatShare(r.Lowest), formatShare(r.Highest)}
 	}
 	return slices.Concat(
 		[]string{a.Name, string(a.Verdict), strconv.Itoa(a.Trials), strconv.Itoa(a.Requests), strconv.Itoa(a.Failed)},
 		rates, []string{strings.Join(causes, " ")})
 }
 
-// precise prints a share so that nothing is lost.
-func precise(share float64) string { return strconv.FormatFloat(share, 'g', -1, 64) }
+// formatShare prints a share so that nothing is lost.
+func formatShare(share float64) string { return strconv.FormatFloat(share, 'g', -1, 64) }
 
-func preciseOrNone(share *float64) string {
+func formatOptionalShare(share *float64) string {
 	if share == nil {
 		return ""
 	}
-	return precise(*share)
+	return formatShare(*share)
 }

@@ -10,14 +10,14 @@ import (
 
 func TestHistoryCSVGolden(t *testing.T) {
 	t.Parallel()
-	reporttest.CheckGolden(t, "testdata/history.csv", reporttest.Draw(t, HistoryCSV, reporttest.PastNights()))
+	reporttest.CheckGolden(t, "testdata/history.csv", reporttest.Draw(t, WriteHistoryCSV, reporttest.PastNights()))
 }
 
 func TestALineOfCSVIsAnArmOfARunWhateverItsNamesHold(t *testing.T) {
 	h := reporttest.PastNights()
 	h.Series[0].Runs[0].Arms[0].Name = "a \"quoted\",\nname"
 	var out bytes.Buffer
-	if err := HistoryCSV(&out, h); err != nil {
+	if err := WriteHistoryCSV(&out, h); err != nil {
 		t.Fatal(err)
 	}
 	lines, err := csv.NewReader(&out).ReadAll()

@@ -13,17 +13,17 @@ import (
 	"snatlab/harness/wording"
 )
 
-// JUnit writes a night as CI systems read tests: a suite for each scenario, in
+// WriteJUnit writes a night as CI systems read tests: a suite for each scenario, in
 // it a case for each arm and each expectation. A regression fails its case. What
 // is known to fail, or could not be decided, is skipped. What is about no arm and no
 // expectation, or about all attempts together, is a case "history". A scenario
 // that could not be run is an error, and the only case of its suite.
-func JUnit(w io.Writer, n *result.Night) error {
-	all := suites{Name: "snatlab nightly", Time: millis(n.Seconds)}
+func WriteJUnit(w io.Writer, n *result.Night) error {
+	all := suites{Name: "snatlab nightly", Time: roundMillis(n.Seconds)}
 	for _, j := range n.Runs {
 		s := newSuite(j)
 		all.Suites = append(all.Suites, s)
-		all.add(s.counts)
+		all.addCounts(s.caseCounts)
 	}
 	if _, err := io.WriteString(w, xml.Header); err != nil {
 		return err
@@ -42,21 +42,21 @@ type (
 	suites struct {
 		XMLName xml.Name `xml:"testsuites"`
 		Name    string   `xml:"name,attr"`
-		counts
+		caseCounts
 		Time   float64 `xml:"time,attr"`
 		Suites []suite
 	}
 	suite struct {
 		XMLName xml.Name `xml:"testsuite"`
 		Name    string   `xml:"name,attr"`
-		counts
+		caseCounts
 		Time       float64     `xml:"time,attr"`
 		Timestamp  string      `xml:"timestamp,attr,omitempty"`
 		Properties *properties `xml:"properties"`
 		Cases      []testcase
 		Out        string `xml:"system-out,omitempty"`
 	}
-	counts struct {
+	caseCounts struct {
 		Tests    int `xml:"tests,attr"`
 		Failures int `xml:"failures,attr"`
 		Errors   int `xml:"errors,attr"`
@@ -86,7 +86,7 @@ type (
 	}
 )
 
-func (c *counts) add(d counts) {
+func (c *caseCounts) addCounts(d caseCounts) {
 	c.Tests += d.Tests
 	c.Failures += d.Failures
 	c.Errors += d.Errors
@@ -94,7 +94,7 @@ func (c *counts) add(d counts) {
 }
 
 func newSuite(j result.Judged) suite {
-	s := suite{Name: j.Scenario, Time: millis(j.Seconds), Cases: cases(j), Out: said(j)}
+	s := suite{Name: j.Scenario, Time: roundMillis(j.Seconds), Cases: suiteCases(j), Out: suiteOutput(j)}
 	if r := j.Result; r != nil {
 		s.Timestamp = r.Started.UTC().Format("2006-01-02T15:04:05")
 		s.Properties = &properties{[]property{{"run", r.ID}, {"hash", r.Scenario.Hash}, {"driver", r.Environment.Driver},
@@ -114,16 +114,16 @@ func newSuite(j result.Judged) suite {
 	return s
 }
 
-func cases(j result.Judged) (all []testcase) {
+func suiteCases(j result.Judged) (all []testcase) {
 	class := "snatlab." + j.Scenario
 	if j.Outcome == result.OutcomeError || j.Result == nil {
-		return []testcase{{ClassName: class, Name: "run", Time: millis(j.Seconds), Error: &message{Type: "error", Message: j.Reason}}}
+		return []testcase{{ClassName: class, Name: "run", Time: roundMillis(j.Seconds), Error: &message{Type: "error", Message: j.Reason}}}
 	}
 	findings := slices.Clone(j.Findings)
 	for _, a := range j.Result.Arms {
 		c := testcase{ClassName: class, Name: "arm " + a.Name, Time: armTime(a)}
-		findings = c.take(findings, func(f result.Finding) bool { return f.Arm == a.Name && f.Kind != result.ExpectationBroken })
-		if text := unjudged(j, a.Name); c.Failure == nil && c.Skipped == nil && text != "" {
+		findings = c.takeFindings(findings, func(f result.Finding) bool { return f.Arm == a.Name && f.Kind != result.ExpectationBroken })
+		if text := undecidedReason(j, a.Name); c.Failure == nil && c.Skipped == nil && text != "" {
 			c.Skipped = &message{Message: text}
 		}
 		all = append(all, c)
@@ -140,12 +140,12 @@ func cases(j result.Judged) (all []testcase) {
 		case !*e.Held && !slices.ContainsFunc(j.Findings, own):
 			c.Failure = &message{Type: "expectation", Message: e.Found}
 		case !*e.Held:
-			findings = c.take(findings, own)
+			findings = c.takeFindings(findings, own)
 		}
 		all = append(all, c)
 	}
 	history := testcase{ClassName: class, Name: "history"}
-	history.take(findings, func(result.Finding) bool { return true }) // about no arm of this result, or an expectation that it does not hold
+	history.takeFindings(findings, func(result.Finding) bool { return true }) // about no arm of this result, or an expectation that it does not hold
 	if history.Failure == nil && isUnsettled(j, all) {
 		history.Skipped = &message{Message: j.Reason}
 	}
@@ -162,8 +162,8 @@ func isUnsettled(j result.Judged, all []testcase) bool {
 		!slices.ContainsFunc(all, func(c testcase) bool { return c.Skipped != nil }))
 }
 
-// said is what the screen says of a scenario, but for its findings and reason.
-func said(j result.Judged) string {
+// suiteOutput is what the screen says of a scenario, but for its findings and reason.
+func suiteOutput(j result.Judged) string {
 	lines := []string{wording.JudgedName(j) + ": " + wording.JudgedFigures(j)}
 	if j.Anew != "" {
 		lines = append(lines, "history began anew: "+j.Anew)
@@ -174,9 +174,9 @@ func said(j result.Judged) string {
 	return strings.Join(lines, "\n")
 }
 
-// take makes the findings that are its own the outcome of the case, and gives
+// takeFindings makes the findings that are its own the outcome of the case, and gives
 // the others.
-func (c *testcase) take(findings []result.Finding, own func(result.Finding) bool) (others []result.Finding) {
+func (c *testcase) takeFindings(findings []result.Finding, own func(result.Finding) bool) (others []result.Finding) {
 	var bad, known, shifts []string
 	kind := ""
 	for _, f := range findings {
@@ -202,8 +202,8 @@ func (c *testcase) take(findings []result.Finding, own func(result.Finding) bool
 	return others
 }
 
-// unjudged says why nothing can be said of an arm; empty if something can.
-func unjudged(j result.Judged, arm string) string {
+// undecidedReason says why nothing can be said of an arm; empty if something can.
+func undecidedReason(j result.Judged, arm string) string {
 	if j.Result == nil {
 		return ""
 	}
@@ -224,8 +224,8 @@ func armTime(a result.Arm) (seconds float64) {
 	for _, t := range a.Trials {
 		seconds += t.Seconds
 	}
-	return millis(seconds)
+	return roundMillis(seconds)
 }
 
-// millis is what is known of a time, and no more.
-func millis(seconds float64) float64 { return math.Round(1000*seconds) / 1000 }
+// roundMillis is what is known of a time, and no more.
+func roundMillis(seconds float64) float64 { return math.Round(1000*seconds) / 1000 }

@@ -13,11 +13,11 @@ import (
 func TestJUnitGolden(t *testing.T) {
 	t.Parallel()
 	for name, n := range reporttest.Nights(t) {
-		reporttest.CheckGolden(t, "testdata/night-"+name+".xml", reporttest.Draw(t, JUnit, n))
+		reporttest.CheckGolden(t, "testdata/night-"+name+".xml", reporttest.Draw(t, WriteJUnit, n))
 	}
 }
 
-// element is any of JUnit's.
+// element is any of WriteJUnit's.
 type element struct {
 	XMLName  xml.Name
 	Attrs    []xml.Attr `xml:",any,attr"`
@@ -64,7 +64,7 @@ func TestJUnitHasTheShapeThatCISystemsRead(t *testing.T) {
 	all["hostile"], all["empty"] = reporttest.HostileNight(t), reporttest.NightOf()
 	for name, n := range all {
 		t.Run(name, func(t *testing.T) {
-			decoder := xml.NewDecoder(strings.NewReader(reporttest.Draw(t, JUnit, n)))
+			decoder := xml.NewDecoder(strings.NewReader(reporttest.Draw(t, WriteJUnit, n)))
 			var root element
 			if err := decoder.Decode(&root); err != nil {
 				t.Fatal(err)
@@ -83,28 +83,28 @@ func TestASuiteFailsIfAndOnlyIfItsScenarioDoes(t *testing.T) {
 		s := newSuite(j)
 		failed := j.Outcome == result.OutcomeRegression || j.Outcome == result.OutcomeFail
 		if (s.Failures > 0) != failed || (s.Errors > 0) != (j.Outcome == result.OutcomeError) {
-			t.Errorf("%s is %s: %+v", j.Scenario, j.Outcome, s.counts)
+			t.Errorf("%s is %s: %+v", j.Scenario, j.Outcome, s.caseCounts)
 		}
 	}
 }
 
 // A night that ends with exit code 4 is not all green, whatever it could not tell.
 func TestASuiteOfAnInconclusiveScenarioHasASkippedCase(t *testing.T) {
-	unsettled := reporttest.Judged(t, "docker", result.OutcomeInconclusive)
+	unsettled := reporttest.JudgedRun(t, "docker", result.OutcomeInconclusive)
 	unsettled.Reason = "not settled by 3 attempts"
-	alone := reporttest.Judged(t, "inconclusive", result.OutcomeInconclusive) // of one arm, which has no comparison
+	alone := reporttest.JudgedRun(t, "inconclusive", result.OutcomeInconclusive) // of one arm, which has no comparison
 	alone.Reason, alone.Result.Arms, alone.Result.Comparisons, alone.Result.Expected = "no race", alone.Result.Arms[:1], nil, nil
 	for _, j := range []result.Judged{unsettled, alone} {
 		s := newSuite(j)
 		last := s.Cases[len(s.Cases)-1]
 		if s.Skipped != 1 || last.Name != "history" || last.Skipped == nil || last.Skipped.Message != j.Reason {
-			t.Errorf("%s: %+v, %+v", j.Scenario, s.counts, last)
+			t.Errorf("%s: %+v, %+v", j.Scenario, s.caseCounts, last)
 		}
 	}
 }
 
 func TestAFindingFailsTheCaseOfItsOwnClaim(t *testing.T) {
-	j := reporttest.Judged(t, "docker", result.OutcomeRegression)
+	j := reporttest.JudgedRun(t, "docker", result.OutcomeRegression)
 	no := false
 	j.Result.Expected = []result.Expect{
 		{Arm: "random-fully", Race: "absent", Held: &no, Found: "one"}, {Arm: "random-fully", Race: "reproduced", Held: &no, Found: "two"}}

@@ -12,17 +12,17 @@ import (
 	"snatlab/harness/result"
 )
 
-// Metrics writes a night in the text format of Prometheus, for the textfile
+// WriteMetrics writes a night in the text format of Prometheus, for the textfile
 // collector of node_exporter. Every metric is a gauge: each night writes the
 // file anew. A scenario without a result has no figures, and its outcome says
 // why.
-func Metrics(w io.Writer, n *result.Night) error {
+func WriteMetrics(w io.Writer, n *result.Night) error {
 	all := prometheus.NewPedanticRegistry()
 	m := metrics{all}
-	m.night(n)
-	m.outcomes(n.Runs)
-	m.findings(n.Runs)
-	m.arms(n.Runs)
+	m.registerNight(n)
+	m.registerOutcomes(n.Runs)
+	m.registerFindings(n.Runs)
+	m.registerArms(n.Runs)
 	families, err := all.Gather()
 	if err != nil {
 		return err
@@ -38,9 +38,9 @@ func Metrics(w io.Writer, n *result.Night) error {
 // metrics registers them as they are made.
 type metrics struct{ prometheus.Registerer }
 
-// gauge makes one with labels. Label values that are no UTF-8 would not be
+// registerGauge makes one with labels. Label values that are no UTF-8 would not be
 // taken.
-func (m metrics) gauge(name, help string, labels ...string) func(value float64, values ...string) {
+func (m metrics) registerGauge(name, help string, labels ...string) func(value float64, values ...string) {
 	vec := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, labels)
 	m.MustRegister(vec)
 	return func(value float64, values ...string) {
@@ -51,29 +51,29 @@ func (m metrics) gauge(name, help string, labels ...string) func(value float64, 
 	}
 }
 
-// night is what there is one of.
-func (m metrics) night(n *result.Night) {
-	m.gauge("snatlab_build_info", "The snatlab that wrote this file; always 1.", "version")(1, n.Version)
-	m.gauge("snatlab_nightly_kernel_info", "The kernel that the machine runs, and that of the last run before; always 1.", "kernel", "before")(1, n.Kernel, n.KernelBefore)
+// registerNight is what there is one of.
+func (m metrics) registerNight(n *result.Night) {
+	m.registerGauge("snatlab_build_info", "The snatlab that wrote this file; always 1.", "version")(1, n.Version)
+	m.registerGauge("snatlab_nightly_kernel_info", "The kernel that the machine runs, and that of the last run before; always 1.", "kernel", "before")(1, n.Kernel, n.KernelBefore)
 	end := n.Started.Add(time.Duration(n.Seconds * float64(time.Second)))
-	m.gauge("snatlab_nightly_timestamp_seconds", "When the nightly ended, in seconds since 1970.")(float64(end.UnixMilli()) / 1000)
-	m.gauge("snatlab_nightly_duration_seconds", "How long the nightly took.")(n.Seconds)
-	m.gauge("snatlab_nightly_complete", "Whether every scenario had its turn: 0 if the nightly was interrupted, or had to stop.")(number(n.Incomplete == ""))
-	m.gauge("snatlab_store_runs", "Runs that the store of results holds.")(float64(n.Store.Runs))
-	m.gauge("snatlab_store_size_bytes", "Size of the store of results.")(float64(n.Store.Bytes))
-	m.gauge("snatlab_store_writable", "Whether the store took every result of the nightly.")(number(n.Store.Error == ""))
+	m.registerGauge("snatlab_nightly_timestamp_seconds", "When the nightly ended, in seconds since 1970.")(float64(end.UnixMilli()) / 1000)
+	m.registerGauge("snatlab_nightly_duration_seconds", "How long the nightly took.")(n.Seconds)
+	m.registerGauge("snatlab_nightly_complete", "Whether every scenario had its turn: 0 if the nightly was interrupted, or had to stop.")(boolValue(n.Incomplete == ""))
+	m.registerGauge("snatlab_store_runs", "Runs that the store of results holds.")(float64(n.Store.Runs))
+	m.registerGauge("snatlab_store_size_bytes", "Size of the store of results.")(float64(n.Store.Bytes))
+	m.registerGauge("snatlab_store_writable", "Whether the store took every result of the nightly.")(boolValue(n.Store.Error == ""))
 }
 
-// outcomes is a state set: of each scenario one outcome is 1.
-func (m metrics) outcomes(runs []result.Judged) {
-	outcome := m.gauge("snatlab_run_outcome", "What a scenario came to: 1 for that outcome, 0 for the others.", "scenario", "driver", "outcome")
-	started := m.gauge("snatlab_run_timestamp_seconds", "When the last attempt of a scenario began, in seconds since 1970.", "scenario", "driver")
-	duration := m.gauge("snatlab_run_duration_seconds", "How long all attempts of a scenario took.", "scenario", "driver")
-	attempts := m.gauge("snatlab_run_attempts", "How often a scenario was run before it was believed.", "scenario", "driver")
-	compared := m.gauge("snatlab_run_compared", "Earlier runs that a scenario was set against.", "scenario", "driver")
+// registerOutcomes is a state set: of each scenario one outcome is 1.
+func (m metrics) registerOutcomes(runs []result.Judged) {
+	outcome := m.registerGauge("snatlab_run_outcome", "What a scenario came to: 1 for that outcome, 0 for the others.", "scenario", "driver", "outcome")
+	started := m.registerGauge("snatlab_run_timestamp_seconds", "When the last attempt of a scenario began, in seconds since 1970.", "scenario", "driver")
+	duration := m.registerGauge("snatlab_run_duration_seconds", "How long all attempts of a scenario took.", "scenario", "driver")
+	attempts := m.registerGauge("snatlab_run_attempts", "How often a scenario was run before it was believed.", "scenario", "driver")
+	compared := m.registerGauge("snatlab_run_compared", "Earlier runs that a scenario was set against.", "scenario", "driver")
 	for _, j := range runs {
 		for _, o := range result.Outcomes {
-			outcome(number(j.Outcome == o), j.Scenario, j.Driver, string(o))
+			outcome(boolValue(j.Outcome == o), j.Scenario, j.Driver, string(o))
 		}
 		duration(j.Seconds, j.Scenario, j.Driver)
 		attempts(float64(j.Attempts), j.Scenario, j.Driver)
@@ -87,27 +87,27 @@ func (m metrics) outcomes(runs []result.Judged) {
 // regressions are the kinds of findings that are one.
 var regressions = []result.FindingKind{result.VerdictFell, result.FailuresRose, result.NewCause, result.ExpectationBroken}
 
-// findings are there for every arm that was judged, also where there is none: 0
+// registerFindings are there for every arm that was judged, also where there is none: 0
 // ends an alert. A metric that is gone would end it, too, and is, where a scenario
 // was an error or inconclusive: that is why the alert rules look back for what was
 // said last. There is none for what an arm cannot have.
-func (m metrics) findings(runs []result.Judged) {
-	regression := m.gauge("snatlab_regression", "Whether an arm differs from before for the worse, and nobody has written that down as known.", "scenario", "driver", "arm", "kind")
-	known := m.gauge("snatlab_known_failure", "Whether an arm differs from before for the worse, as is known.", "scenario", "driver", "arm", "kind")
-	shift := m.gauge("snatlab_shift", "Whether the failure rate of the baseline differs from before, which moves with timing.", "scenario", "driver", "arm")
+func (m metrics) registerFindings(runs []result.Judged) {
+	regression := m.registerGauge("snatlab_regression", "Whether an arm differs from before for the worse, and nobody has written that down as known.", "scenario", "driver", "arm", "kind")
+	known := m.registerGauge("snatlab_known_failure", "Whether an arm differs from before for the worse, as is known.", "scenario", "driver", "arm", "kind")
+	shift := m.registerGauge("snatlab_shift", "Whether the failure rate of the baseline differs from before, which moves with timing.", "scenario", "driver", "arm")
 	for _, j := range runs {
 		judged := j.Outcome != result.OutcomeError && j.Outcome != result.OutcomeInconclusive
 		set := func(gauge func(float64, ...string), is, possible bool, more ...string) {
 			if is || judged && possible {
-				gauge(number(is), append([]string{j.Scenario, j.Driver}, more...)...)
+				gauge(boolValue(is), append([]string{j.Scenario, j.Driver}, more...)...)
 			}
 		}
-		for _, arm := range armNames(j) {
-			set(shift, found(j, arm, result.Shift, false), isBaseline(j, arm), arm)
+		for _, arm := range judgedArms(j) {
+			set(shift, hasFinding(j, arm, result.Shift, false), isBaseline(j, arm), arm)
 			for _, kind := range regressions {
 				possible := canHave(j, arm, kind)
-				set(regression, found(j, arm, kind, false), possible, arm, string(kind))
-				set(known, found(j, arm, kind, true), possible, arm, string(kind))
+				set(regression, hasFinding(j, arm, kind, false), possible, arm, string(kind))
+				set(known, hasFinding(j, arm, kind, true), possible, arm, string(kind))
 			}
 		}
 	}
@@ -123,7 +123,7 @@ func isBaseline(j result.Judged, arm string) bool {
 func canHave(j result.Judged, arm string, kind result.FindingKind) bool {
 	switch kind {
 	case result.VerdictFell:
-		return !isBaseline(j, arm) && unjudged(j, arm) == ""
+		return !isBaseline(j, arm) && undecidedReason(j, arm) == ""
 	case result.FailuresRose:
 		return !isBaseline(j, arm)
 	case result.ExpectationBroken:
@@ -133,8 +133,8 @@ func canHave(j result.Judged, arm string, kind result.FindingKind) bool {
 	}
 }
 
-// armNames are those of the result, and those of findings about others.
-func armNames(j result.Judged) (names []string) {
+// judgedArms are those of the result, and those of findings about others.
+func judgedArms(j result.Judged) (names []string) {
 	if j.Result != nil {
 		for _, a := range j.Result.Arms {
 			names = append(names, a.Name)
@@ -148,22 +148,22 @@ func armNames(j result.Judged) (names []string) {
 	return names
 }
 
-func found(j result.Judged, arm string, kind result.FindingKind, known bool) bool {
+func hasFinding(j result.Judged, arm string, kind result.FindingKind, known bool) bool {
 	return slices.ContainsFunc(j.Findings, func(f result.Finding) bool {
 		return f.Arm == arm && f.Kind == kind && (f.Known != "") == known
 	})
 }
 
-// arms are the figures of the last attempt.
-func (m metrics) arms(runs []result.Judged) {
+// registerArms are the figures of the last attempt.
+func (m metrics) registerArms(runs []result.Judged) {
 	labels := []string{"scenario", "driver", "kernel", "arm"}
-	ratio := m.gauge("snatlab_failure_ratio", "Share of the requests of an arm that failed, the median of its trials.", labels...)
-	requests := m.gauge("snatlab_requests", "Requests that were sent under an arm.", labels...)
-	failed := m.gauge("snatlab_failed_requests", "Requests that failed under an arm, by what explains it.", append(labels, "cause")...)
-	inserts := m.gauge("snatlab_insert_failed", "Conntrack entries that could not be inserted under an arm.", labels...)
-	latency := m.gauge("snatlab_latency_p99_seconds", "99th percentile of the time to connect under an arm, the median of its trials.", labels...)
-	verdict := m.gauge("snatlab_verdict", "What the comparison of an arm with the baseline says; always 1.", append(labels, "verdict")...)
-	mitigated := m.gauge("snatlab_mitigated", "Whether an arm is shown to mitigate the race; nothing where that could not be decided.", labels...)
+	ratio := m.registerGauge("snatlab_failure_ratio", "Share of the requests of an arm that failed, the median of its trials.", labels...)
+	requests := m.registerGauge("snatlab_requests", "Requests that were sent under an arm.", labels...)
+	failed := m.registerGauge("snatlab_failed_requests", "Requests that failed under an arm, by what explains it.", append(labels, "cause")...)
+	inserts := m.registerGauge("snatlab_insert_failed", "Conntrack entries that could not be inserted under an arm.", labels...)
+	latency := m.registerGauge("snatlab_latency_p99_seconds", "99th percentile of the time to connect under an arm, the median of its trials.", labels...)
+	verdict := m.registerGauge("snatlab_verdict", "What the comparison of an arm with the baseline says; always 1.", append(labels, "verdict")...)
+	mitigated := m.registerGauge("snatlab_mitigated", "Whether an arm is shown to mitigate the race; nothing where that could not be decided.", labels...)
 	for _, j := range runs {
 		if j.Result == nil {
 			continue
@@ -184,14 +184,14 @@ func (m metrics) arms(runs []result.Judged) {
 		}
 		for _, c := range j.Result.Comparisons {
 			verdict(1, j.Scenario, j.Driver, kernel, c.Arm, string(c.Verdict))
-			if unjudged(j, c.Arm) == "" {
-				mitigated(number(c.Verdict == result.Mitigated), j.Scenario, j.Driver, kernel, c.Arm)
+			if undecidedReason(j, c.Arm) == "" {
+				mitigated(boolValue(c.Verdict == result.Mitigated), j.Scenario, j.Driver, kernel, c.Arm)
 			}
 		}
 	}
 }
 
-func number(is bool) float64 {
+func boolValue(is bool) float64 {
 	if is {
 		return 1
 	}

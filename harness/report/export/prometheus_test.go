@@ -18,7 +18,7 @@ import (
 func TestMetricsGolden(t *testing.T) {
 	t.Parallel()
 	for name, n := range reporttest.Nights(t) {
-		reporttest.CheckGolden(t, "testdata/night-"+name+".prom", reporttest.Draw(t, Metrics, n))
+		reporttest.CheckGolden(t, "testdata/night-"+name+".prom", reporttest.Draw(t, WriteMetrics, n))
 	}
 }
 
@@ -37,7 +37,7 @@ func TestMetricsAreThoseThatPrometheusReads(t *testing.T) {
 	all := reporttest.Nights(t)
 	all["hostile"] = reporttest.HostileNight(t)
 	for name, n := range all {
-		text := reporttest.Draw(t, Metrics, n)
+		text := reporttest.Draw(t, WriteMetrics, n)
 		problems, err := promlint.New(strings.NewReader(text)).Lint()
 		if err != nil || len(problems) > 0 {
 			t.Errorf("%s: %v %v", name, problems, err)
@@ -53,7 +53,7 @@ func TestMetricsAreThoseThatPrometheusReads(t *testing.T) {
 func TestOneOutcomeOfEachScenarioIsSet(t *testing.T) {
 	n := reporttest.Nights(t)["bad"]
 	set := map[string]string{}
-	for _, m := range parse(t, reporttest.Draw(t, Metrics, n))["snatlab_run_outcome"].Metric {
+	for _, m := range parse(t, reporttest.Draw(t, WriteMetrics, n))["snatlab_run_outcome"].Metric {
 		if m.GetGauge().GetValue() == 1 {
 			set[labelOf(m, "scenario")] += labelOf(m, "outcome")
 		}
@@ -66,7 +66,7 @@ func TestOneOutcomeOfEachScenarioIsSet(t *testing.T) {
 }
 
 func TestWhatIsKnownIsNoRegressionInMetrics(t *testing.T) {
-	all := parse(t, reporttest.Draw(t, Metrics, reporttest.Nights(t)["bad"]))
+	all := parse(t, reporttest.Draw(t, WriteMetrics, reporttest.Nights(t)["bad"]))
 	count := func(metric string) (sum float64) {
 		for _, m := range all[metric].Metric {
 			sum += m.GetGauge().GetValue()
@@ -89,25 +89,25 @@ func labelOf(m *dto.Metric, name string) string {
 // An arm that nobody could judge mitigates no more and no less than before.
 func TestMetricsOfUndecidedArm(t *testing.T) {
 	for _, v := range []result.ArmVerdict{result.Undecided, result.ArmInconclusive} {
-		j := reporttest.Judged(t, "docker", result.OutcomeOK)
+		j := reporttest.JudgedRun(t, "docker", result.OutcomeOK)
 		j.Result.Comparisons[0].Verdict = v
-		all := parse(t, reporttest.Draw(t, Metrics, reporttest.NightOf(j)))
+		all := parse(t, reporttest.Draw(t, WriteMetrics, reporttest.NightOf(j)))
 		if all["snatlab_mitigated"] != nil || all["snatlab_verdict"] == nil {
 			t.Errorf("%s: mitigated %v, verdict %v", v, all["snatlab_mitigated"], all["snatlab_verdict"])
 		}
-		text := reporttest.Draw(t, Metrics, reporttest.NightOf(j))
+		text := reporttest.Draw(t, WriteMetrics, reporttest.NightOf(j))
 		if !strings.Contains(text, fmt.Sprintf(`verdict="%s"} 1`, v)) || strings.Contains(text, `kind="verdict"`) {
 			t.Errorf("%s:\n%s", v, text)
 		}
 		if s := newSuite(j); s.Skipped != 1 || s.Cases[1].Skipped == nil {
-			t.Errorf("%s: %+v", v, s.counts)
+			t.Errorf("%s: %+v", v, s.caseCounts)
 		}
 	}
 }
 
 // A series that can be nothing but 0 says nothing.
 func TestMetricsAreOnlyThoseThatAnArmCanHave(t *testing.T) {
-	text := reporttest.Draw(t, Metrics, reporttest.NightOf(reporttest.Judged(t, "docker", result.OutcomeOK)))
+	text := reporttest.Draw(t, WriteMetrics, reporttest.NightOf(reporttest.JudgedRun(t, "docker", result.OutcomeOK)))
 	for _, never := range []string{
 		`snatlab_shift{arm="random-fully"`,
 		`snatlab_regression{arm="masquerade",driver="docker",kind="verdict"`,
@@ -126,9 +126,9 @@ func TestMetricsAreOnlyThoseThatAnArmCanHave(t *testing.T) {
 
 // A 0 would end yesterday's alert, though nobody has looked.
 func TestAScenarioThatWasNotJudgedIsNotSaidToBeWithoutRegression(t *testing.T) {
-	partial := reporttest.Judged(t, "docker", result.OutcomeError)
-	for _, j := range []result.Judged{partial, reporttest.Judged(t, "inconclusive", result.OutcomeInconclusive)} {
-		all := parse(t, reporttest.Draw(t, Metrics, reporttest.NightOf(j)))
+	partial := reporttest.JudgedRun(t, "docker", result.OutcomeError)
+	for _, j := range []result.Judged{partial, reporttest.JudgedRun(t, "inconclusive", result.OutcomeInconclusive)} {
+		all := parse(t, reporttest.Draw(t, WriteMetrics, reporttest.NightOf(j)))
 		for _, metric := range []string{"snatlab_regression", "snatlab_known_failure", "snatlab_shift"} {
 			if all[metric] != nil {
 				t.Errorf("%s: %v", j.Outcome, all[metric])

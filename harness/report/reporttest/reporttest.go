@@ -49,7 +49,7 @@ func CheckGolden(t *testing.T, path, got string) {
 // report.
 func Fixtures(t *testing.T) []string {
 	t.Helper()
-	paths, err := filepath.Glob(filepath.Join(folder(), "*.json"))
+	paths, err := filepath.Glob(filepath.Join(fixtureFolder(), "*.json"))
 	if err != nil || len(paths) == 0 {
 		t.Fatalf("no results: %v", err)
 	}
@@ -59,24 +59,24 @@ func Fixtures(t *testing.T) []string {
 // ReadFixture reads one of them, by its name without the extension.
 func ReadFixture(t *testing.T, name string) *result.Result {
 	t.Helper()
-	r, err := resultfile.Read(filepath.Join(folder(), name+".json"))
+	r, err := resultfile.ReadResult(filepath.Join(fixtureFolder(), name+".json"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return r
 }
 
-// folder is where package report has its results, seen from there or from a
+// fixtureFolder is where package report has its results, seen from there or from a
 // package below it.
-func folder() string {
+func fixtureFolder() string {
 	if _, err := os.Stat("testdata/docker.json"); err == nil {
 		return "testdata"
 	}
 	return "../testdata"
 }
 
-// Judged is a night's run with the result of a fixture.
-func Judged(t *testing.T, fixture string, o result.Outcome, findings ...result.Finding) result.Judged {
+// JudgedRun is a night's run with the result of a fixture.
+func JudgedRun(t *testing.T, fixture string, o result.Outcome, findings ...result.Finding) result.Judged {
 	t.Helper()
 	r := ReadFixture(t, fixture)
 	j := result.Judged{
@@ -103,42 +103,42 @@ func NightOf(runs ...result.Judged) *result.Night {
 
 // Nights are those that are drawn, by name.
 func Nights(t *testing.T) map[string]*result.Night {
-	first := Judged(t, "docker", result.OutcomeOK)
+	first := JudgedRun(t, "docker", result.OutcomeOK)
 	first.Compared, first.KernelBefore, first.Before = 0, "", nil
 	arrived := NightOf(first)
 	arrived.KernelBefore, arrived.LastRun, arrived.Store.Runs = "", nil, 1
 
-	equal := Judged(t, "docker", result.OutcomeOK)
+	equal := JudgedRun(t, "docker", result.OutcomeOK)
 	equal.KernelBefore = "6.12.107"
 	upgraded := NightOf(equal)
 	upgraded.KernelBefore = "6.12.107"
 
 	p := 0.0012
-	fell := Judged(t, "many", result.OutcomeRegression,
+	fell := JudgedRun(t, "many", result.OutcomeRegression,
 		result.Finding{Kind: result.VerdictFell, Arm: "snat-pool", Text: "snat-pool was mitigated in 20 of 20 earlier runs, and is reduced now", P: nil},
 		result.Finding{Kind: result.FailuresRose, Arm: "snat-pool", Text: "snat-pool failed 1,010 of 16,000 requests (6.31 %); in 20 earlier runs at most 2", P: &p},
 		result.Finding{Kind: result.Shift, Arm: "masquerade", Text: "masquerade fails 24.9 % of requests; 40.0 to 41.2 % in 20 earlier runs", P: &p})
 	fell.Attempts = 3
-	known := Judged(t, "footnotes", result.OutcomeKnown,
+	known := JudgedRun(t, "footnotes", result.OutcomeKnown,
 		result.Finding{Kind: result.ExpectationBroken, Arm: "random-fully", Claim: "unexplained <= 0.01 %", Text: "random-fully: unexplained <= 0.01 % held in 20 earlier runs, and does not now", Known: "ticket 4711"})
-	fails := Judged(t, "footnotes", result.OutcomeFail)
+	fails := JudgedRun(t, "footnotes", result.OutcomeFail)
 	fails.Scenario, fails.Reason = "widened-again", fails.Result.Summary
-	dark := Judged(t, "inconclusive", result.OutcomeInconclusive)
+	dark := JudgedRun(t, "inconclusive", result.OutcomeInconclusive)
 	dark.Reason, dark.Attempts = dark.Result.Summary, 3
 	broken := result.Judged{Scenario: "torn.yaml", File: "/etc/snatlab/scenarios/torn.yaml", Outcome: result.OutcomeError, Reason: "torn.yaml:3:1: arms: missing"}
-	bad := NightOf(fell, known, fails, dark, Judged(t, "docker", result.OutcomeOK), broken)
+	bad := NightOf(fell, known, fails, dark, JudgedRun(t, "docker", result.OutcomeOK), broken)
 	bad.Incomplete = "interrupted by SIGTERM; not run: quickstart"
 	bad.Warnings = []string{"/var/lib/snatlab/20261101-031700-facade: the file is empty"}
 	bad.Store.Error = "write /var/lib/snatlab: no space left on device"
 
-	unsettled := Judged(t, "docker", result.OutcomeInconclusive)
+	unsettled := JudgedRun(t, "docker", result.OutcomeInconclusive)
 	unsettled.Reason, unsettled.Attempts = "not settled by 3 attempts: random-fully failed 45 of 48,000 (0.09 %)", 3
-	maybe := Judged(t, "docker", result.OutcomeOK)
+	maybe := JudgedRun(t, "docker", result.OutcomeOK)
 	maybe.Scenario, maybe.KernelBefore, maybe.Doubts = "docker-pool", "6.12.107", []string{"random-fully failed 45 of 48,000 (0.09 %) for refused; in 5 earlier runs at most 0; that may be chance (p = 0.17)"}
-	anew := Judged(t, "docker", result.OutcomeOK)
+	anew := JudgedRun(t, "docker", result.OutcomeOK)
 	anew.Scenario = "docker-quickstart"
 	anew.Compared, anew.KernelBefore, anew.Before, anew.Anew = 0, "", nil, "docker 28.1.0 -> 28.1.1"
-	late := Judged(t, "many", result.OutcomeRegression,
+	late := JudgedRun(t, "many", result.OutcomeRegression,
 		result.Finding{Kind: result.VerdictFell, Arm: "snat-pool", Text: "snat-pool was mitigated in 8 of 8 earlier runs, and is reduced now"})
 	late.Attempts, late.Reason = 2, "attempt 3: Docker engine: gone"
 	doubtful := NightOf(unsettled, maybe, anew, late)
@@ -151,7 +151,7 @@ const HostileName = "a\"\\b\n<c>&]]>{d}\x1b[2J\x00\xff"
 
 // HostileNight is a night in which every name is [HostileName].
 func HostileNight(t *testing.T) *result.Night {
-	j := Judged(t, "docker", result.OutcomeRegression, result.Finding{Kind: result.NewCause, Arm: HostileName, Text: HostileName})
+	j := JudgedRun(t, "docker", result.OutcomeRegression, result.Finding{Kind: result.NewCause, Arm: HostileName, Text: HostileName})
 	j.Scenario, j.Reason, j.Result.Arms[1].Name, j.Result.Environment.Kernel = HostileName, HostileName, HostileName, HostileName
 	n := NightOf(j)
 	n.Kernel, n.Version, n.Incomplete = HostileName, HostileName, HostileName
@@ -174,7 +174,7 @@ func PastNights() *result.History {
 		if i == 8 {
 			failed, verdict, r.Verdict = 700, result.Reduced, result.Fail
 		}
-		r.Arms = []result.ArmSummary{ArmSummary("masquerade", lost, ""), ArmSummary("random-fully", failed, verdict)}
+		r.Arms = []result.ArmSummary{StoredArm("masquerade", lost, ""), StoredArm("random-fully", failed, verdict)}
 		s.Runs = append(s.Runs, r)
 	}
 	early := result.RunSummary{ID: "early", Folder: "early", Started: time.Date(2026, 11, 29, 3, 0, 0, 0, time.UTC), Kernel: "6.18.15", Key: key,
@@ -198,8 +198,8 @@ func PastNights() *result.History {
 			{Kernel: "7.2.12", First: alone.Started, Last: alone.Started, Runs: 1, Incomplete: 1, Arms: []result.ArmRuns{{Name: "masquerade"}, {Name: "random-fully"}}}}}}}
 }
 
-// ArmSummary is an arm of a stored run, of 8,000 requests.
-func ArmSummary(name string, failed int, verdict result.ArmVerdict) result.ArmSummary {
+// StoredArm is an arm of a stored run, of 8,000 requests.
+func StoredArm(name string, failed int, verdict result.ArmVerdict) result.ArmSummary {
 	rate := float64(failed) / 8000
 	a := result.ArmSummary{Name: name, Trials: 8, Requests: 8000, Failed: failed, Verdict: verdict,
 		FailureRate: result.Spread{Median: rate, Low: new(rate), Highest: rate}}

@@ -32,9 +32,9 @@ var depths = map[int]int{
 	7: 1 << 19,                                       // of CPUs
 }
 
-// bounded looks at text before it is decoded. Whether it is JSON is not its
+// checkText looks at text before it is decoded. Whether it is JSON is not its
 // business.
-func bounded(text []byte) error {
+func checkText(text []byte) error {
 	values := map[int]int{} // that others of the same depth follow
 	depth, all, quoted := 0, 0, false
 	for i := 0; i < len(text); i++ {
@@ -66,8 +66,8 @@ func bounded(text []byte) error {
 	return nil
 }
 
-// within looks at what was decoded.
-func within(r *result.Result) error {
+// checkResult looks at what was decoded.
+func checkResult(r *result.Result) error {
 	for _, c := range []struct {
 		n, most int
 		what    string

@@ -47,7 +47,7 @@ func TestATextThatIsMadeToExplodeIsRefusedInLittleMemory(t *testing.T) {
 			text := []byte(c.text)
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
-			_, err := decode(text)
+			_, err := parseResult(text)
 			runtime.ReadMemStats(&after)
 			if took := after.TotalAlloc - before.TotalAlloc; took > 512<<20 {
 				t.Errorf("%d MiB were allocated", took>>20)
@@ -81,7 +81,7 @@ func TestReadRegularFilesOnly(t *testing.T) {
 	} {
 		failed := make(chan error, 1)
 		go func() {
-			_, err := Read(path)
+			_, err := ReadResult(path)
 			failed <- err
 		}()
 		select {

@@ -23,10 +23,10 @@ type Folder struct {
 	made bool // it was missing before
 }
 
-// MakeFolder opens the folder at path, which it makes if there is none, and
+// PrepareFolder opens the folder at path, which it makes if there is none, and
 // checks that the disk has room for a result. It is called before a run, as a
 // result that cannot be written is lost.
-func MakeFolder(path string) (*Folder, error) {
+func PrepareFolder(path string) (*Folder, error) {
 	f := &Folder{path: path}
 	_, missing := os.Stat(path)
 	f.made = missing != nil
@@ -47,7 +47,7 @@ func MakeFolder(path string) (*Folder, error) {
 // Close closes the folder; its files stay.
 func (f *Folder) Close() error { return f.root.Close() }
 
-// RemoveEmpty removes the folder if [MakeFolder] made it and nothing is in it. An
+// RemoveEmpty removes the folder if [PrepareFolder] made it and nothing is in it. An
 // error is not reported: an empty folder does no harm.
 func (f *Folder) RemoveEmpty() {
 	if f.made {

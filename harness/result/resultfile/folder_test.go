@@ -17,7 +17,7 @@ func TestWriteResult(t *testing.T) {
 		return err
 	}
 	path := filepath.Join(t.TempDir(), "results", "one")
-	folder, err := MakeFolder(path)
+	folder, err := PrepareFolder(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +37,7 @@ func TestWriteResult(t *testing.T) {
 		if want := "write " + filepath.Join(path, ResultName) + ": another run has written it meanwhile"; err == nil || err.Error() != want {
 			t.Errorf("got %v, want %s", err, want)
 		}
-		if stored, err := Read(path); err != nil || stored.ID != "first" {
+		if stored, err := ReadResult(path); err != nil || stored.ID != "first" {
 			t.Errorf("got %v, %v", stored, err)
 		}
 	})
@@ -69,7 +69,7 @@ func TestRemoveEmpty(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		folder, err := MakeFolder(path)
+		folder, err := PrepareFolder(path)
 		if err != nil {
 			t.Fatal(err)
 		}

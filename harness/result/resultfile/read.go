@@ -1,7 +1,7 @@
 // Package resultfile reads and writes the files of results: result.json and
 // matrix.json, and every other record of package result as JSON.
 //
-// A result may come from anywhere: [Read] and [Decode] bound what it may hold.
+// A result may come from anywhere: [ReadResult] and [DecodeResult] bound what it may hold.
 // Results that were written before there were intervals are still read.
 package resultfile
 
@@ -26,8 +26,8 @@ const (
 	MatrixName = "matrix.json"
 )
 
-// Read reads the result at path, which may also be the folder of a run.
-func Read(path string) (*result.Result, error) {
+// ReadResult reads the result at path, which may also be the folder of a run.
+func ReadResult(path string) (*result.Result, error) {
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		path = filepath.Join(path, ResultName)
 	}
@@ -50,26 +50,26 @@ func Read(path string) (*result.Result, error) {
 	case len(text) > maxBytes:
 		return nil, fmt.Errorf("%s: no result is larger than %d MiB", path, maxBytes>>20)
 	}
-	r, err := decode(text)
+	r, err := parseResult(text)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return r, nil
 }
 
-// Decode reads the text of a result, of which it accepts no more than [Read] does.
-func Decode(text []byte) (*result.Result, error) {
+// DecodeResult reads the text of a result, of which it accepts no more than [ReadResult] does.
+func DecodeResult(text []byte) (*result.Result, error) {
 	if len(text) > maxBytes {
 		return nil, fmt.Errorf("no result is larger than %d MiB", maxBytes>>20)
 	}
-	return decode(text)
+	return parseResult(text)
 }
 
-func decode(text []byte) (*result.Result, error) {
+func parseResult(text []byte) (*result.Result, error) {
 	if len(bytes.TrimSpace(text)) == 0 {
 		return nil, errors.New("the file is empty")
 	}
-	if err := bounded(text); err != nil {
+	if err := checkText(text); err != nil {
 		return nil, fmt.Errorf("not a snatlab result: %w", err)
 	}
 	var head struct {
@@ -89,10 +89,10 @@ func decode(text []byte) (*result.Result, error) {
 	if err := json.Unmarshal(text, r); err != nil {
 		return nil, notResult(err)
 	}
-	if err := within(r); err != nil {
+	if err := checkResult(r); err != nil {
 		return nil, fmt.Errorf("not a snatlab result: %w", err)
 	}
-	upgrade(r)
+	upgradeSpreads(r)
 	return r, nil
 }
 

@@ -15,7 +15,7 @@ func TestWhatIsReadIsWrittenUnchanged(t *testing.T) {
 		t.Fatalf("no results: %v", err)
 	}
 	for _, path := range paths {
-		r, err := Read(path)
+		r, err := ReadResult(path)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -33,7 +33,7 @@ func TestWhatIsReadIsWrittenUnchanged(t *testing.T) {
 func TestAFolderStandsForTheResultInIt(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "result.json"), `{"schema": "snatlab.result/v1", "id": "here"}`)
-	r, err := Read(dir)
+	r, err := ReadResult(dir)
 	if err != nil || r.ID != "here" {
 		t.Errorf("got %v, %v", r, err)
 	}
@@ -52,7 +52,7 @@ func TestOnlyAResultOfThisSchemaIsRead(t *testing.T) {
 		t.Run(tc.claim, func(t *testing.T) {
 			t.Chdir(t.TempDir())
 			write(t, "result.json", tc.text)
-			if _, err := Read("result.json"); err == nil || err.Error() != tc.want {
+			if _, err := ReadResult("result.json"); err == nil || err.Error() != tc.want {
 				t.Errorf("got %v", err)
 			}
 		})
@@ -65,13 +65,13 @@ func TestAFileTooLargeForAResultIsNotRead(t *testing.T) {
 	if err := os.Truncate("result.json", maxBytes+1); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Read("result.json"); err == nil || err.Error() != "result.json: 64.0 MiB; no result is larger than 64 MiB" {
+	if _, err := ReadResult("result.json"); err == nil || err.Error() != "result.json: 64.0 MiB; no result is larger than 64 MiB" {
 		t.Errorf("got %v", err)
 	}
 }
 
 func TestAMissingFileIsSaidToBeMissing(t *testing.T) {
-	if _, err := Read("nowhere/result.json"); !errors.Is(err, os.ErrNotExist) {
+	if _, err := ReadResult("nowhere/result.json"); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -82,7 +82,7 @@ func TestAResultFromAGuestIsBoundedAsAFileIs(t *testing.T) {
 		`{"schema": "snatlab.result/v9"}`: "schema snatlab.result/v9; this snatlab reads snatlab.result/v1",
 		strings.Repeat(" ", maxBytes+1):   "no result is larger than 64 MiB",
 	} {
-		if _, err := Decode([]byte(text)); err == nil || err.Error() != want {
+		if _, err := DecodeResult([]byte(text)); err == nil || err.Error() != want {
 			t.Errorf("%.40q: got %v, want %s", text, err, want)
 		}
 	}

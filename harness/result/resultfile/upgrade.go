@@ -6,10 +6,10 @@ import (
 	"snatlab/harness/result"
 )
 
-// upgrade makes what it can of a result from before there were intervals: low and
+// upgradeSpreads makes what it can of a result from before there were intervals: low and
 // high were those of a trial, and there was no latency of an arm, only those of
 // its trials.
-func upgrade(r *result.Result) {
+func upgradeSpreads(r *result.Result) {
 	if !slices.ContainsFunc(r.Arms, isOld) {
 		return
 	}
