@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// kernelRange is a range of releases: all of its bounds hold.
+// kernelRange is a range of releases: the releases within all of its bounds.
 type kernelRange []kernelBound
 
 type kernelBound struct {
@@ -16,7 +16,7 @@ type kernelBound struct {
 	release release
 }
 
-// rangeForm says what may be written.
+// rangeForm describes the form of a range.
 const rangeForm = `bounds like ">=6.12, <6.14" or "=6.18" (which is 6.18 and every 6.18.y)`
 
 var boundForm = regexp.MustCompile(`^(>=|<|=) *(\d{1,6}(?:\.\d{1,6}){1,3}(?:-rc\d{1,4})?)$`)
@@ -34,22 +34,21 @@ func parseRange(text string) (kernelRange, error) {
 	return all, nil
 }
 
-// holds reports whether a kernel, by its uname -r, is in the range.
-func (k kernelRange) holds(kernel string) bool {
+// contains reports whether a kernel, by its uname -r, is in the range.
+func (k kernelRange) contains(kernel string) bool {
 	r := parseRelease(kernel)
 	for _, b := range k {
 		switch c := r.compare(b.release); {
-		case b.sign == ">=" && c < 0, b.sign == "<" && c >= 0, b.sign == "=" && !r.within(b.release):
+		case b.sign == ">=" && c < 0, b.sign == "<" && c >= 0, b.sign == "=" && !r.extends(b.release):
 			return false
 		}
 	}
 	return len(r.numbers) > 0
 }
 
-// release is what of uname -r can be compared: 6.12.107 of
-// "6.12.107-cloud-amd64". What distributions add to it, like the number of their
-// own build, does not count. Release candidates come before what they are
-// candidates of.
+// release is the part of uname -r that can be compared: 6.12.107 of
+// "6.12.107-cloud-amd64". What a distribution appends, such as the number of its
+// own build, does not count. A release candidate comes before its release.
 type release struct {
 	numbers   []int
 	candidate int // of -rc; 0 for none
@@ -57,7 +56,8 @@ type release struct {
 
 var releaseForm = regexp.MustCompile(`^(\d{1,6}(?:\.\d{1,6})*)(?:-rc(\d{1,4}))?`)
 
-// parseRelease of what is no release has no numbers.
+// parseRelease returns the release of a kernel. It has no numbers if kernel does not
+// begin with one.
 func parseRelease(kernel string) (r release) {
 	match := releaseForm.FindStringSubmatch(kernel)
 	if match == nil {
@@ -71,35 +71,36 @@ func parseRelease(kernel string) (r release) {
 	return r
 }
 
-// compare takes missing numbers for 0.
+// compare orders releases. A missing number counts as 0.
 func (r release) compare(other release) int {
 	for i := range max(len(r.numbers), len(other.numbers)) {
-		if c := cmp.Compare(r.at(i), other.at(i)); c != 0 {
+		if c := cmp.Compare(r.numberAt(i), other.numberAt(i)); c != 0 {
 			return c
 		}
 	}
-	return cmp.Compare(r.order(), other.order())
+	return cmp.Compare(r.candidateOrder(), other.candidateOrder())
 }
 
-func (r release) at(i int) int {
+func (r release) numberAt(i int) int {
 	if i < len(r.numbers) {
 		return r.numbers[i]
 	}
 	return 0
 }
 
-// order of what has the same numbers: the release itself is the last.
-func (r release) order() int {
+// candidateOrder orders releases with the same numbers: the release itself comes
+// after its candidates.
+func (r release) candidateOrder() int {
 	if r.candidate == 0 {
 		return 1 << 20
 	}
 	return r.candidate
 }
 
-// within reports whether the numbers of a release are the first ones of r.
-func (r release) within(other release) bool {
+// extends reports whether r begins with the numbers of the other release.
+func (r release) extends(other release) bool {
 	for i, n := range other.numbers {
-		if r.at(i) != n {
+		if r.numberAt(i) != n {
 			return false
 		}
 	}

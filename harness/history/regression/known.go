@@ -1,25 +1,21 @@
 package regression
 
 import (
-	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
 	"gopkg.in/yaml.v3"
 
-	"snatlab/harness/format"
 	"snatlab/harness/result"
 	"snatlab/harness/scenario/strictyaml"
 )
 
-// Known is a failure that is written down as known. A finding that it matches is
-// no alarm:
+// Known is a failure that is known. A finding that it matches raises no alarm:
 //
 //	# known-failures.yaml
 //	- scenario: quickstart
-//	  arm: random-fully         # or any, if it is left out
+//	  arm: random-fully         # without it: any arm
 //	  kernel: ">=6.12, <6.14"   # bounds >=, < and =; "=6.12" is every 6.12.y
 //	  reason: fixed by 0123abcd, which is in 6.14
 //	  until: 2027-01-31         # the last day on which it excuses
@@ -33,14 +29,14 @@ type Known struct {
 	kernels kernelRange
 }
 
-// matches reports whether it is about an arm on a kernel.
+// matches reports whether the entry is about that arm on that kernel.
 func (k Known) matches(scenario, arm, kernel string) bool {
-	return k.Scenario == scenario && (k.Arm == "" || k.Arm == arm) && k.kernels.holds(kernel)
+	return k.Scenario == scenario && (k.Arm == "" || k.Arm == arm) && k.kernels.contains(kernel)
 }
 
-// excuse marks the findings that are known. What fails for a reason that is
-// written down becomes one, whether it is new or not, and is no doubt then. An
-// entry that has run out excuses nothing, and is warned about.
+// excuse marks the findings that are known. An expectation that fails for a known
+// reason becomes a finding, whether it ever held or not, and is no doubt then. An
+// entry that has expired excuses nothing, and is warned about.
 func (n *night) excuse(known []Known) {
 	reason := func(f result.Finding) string {
 		for _, k := range known {
@@ -62,19 +58,19 @@ func (n *night) excuse(known []Known) {
 	}
 	for _, f := range n.chance {
 		if f.Kind != result.ExpectationBroken || reason(f) == "" {
-			n.Doubts = append(n.Doubts, fmt.Sprintf("%s; that may be chance (%s)", f.Text, format.P(*f.P)))
+			n.Doubts = append(n.Doubts, fmt.Sprintf("%s; that may be chance (p = %.2g)", f.Text, *f.P))
 		}
 	}
 	for _, k := range known {
-		if k.Scenario == n.last.Key.Scenario && k.kernels.holds(n.last.Kernel) && n.last.Started.After(k.Until) {
+		if k.Scenario == n.last.Key.Scenario && k.kernels.contains(n.last.Kernel) && n.last.Started.After(k.Until) {
 			n.Warnings = append(n.Warnings, fmt.Sprintf("the known failure %q ran out on %s, and excuses nothing any more (remove it, or set another day)",
 				k.Reason, k.Until.Format(time.DateOnly)))
 		}
 	}
 }
 
-// ReadKnown reads a file of known failures. What is wrong with its contents is
-// [strictyaml.Faults]; any other error means that it could not be read.
+// ReadKnown reads a file of known failures. Mistakes in its contents are
+// [strictyaml.Faults]; any other error means that the file cannot be read.
 func ReadKnown(path string) ([]Known, error) {
 	data, err := strictyaml.ReadBounded(path)
 	if err != nil {
@@ -83,95 +79,79 @@ func ReadKnown(path string) ([]Known, error) {
 	return ParseKnown(path, data)
 }
 
-// ParseKnown gives the entries that data describes, or [strictyaml.Faults]: all
-// that is wrong with it, under the name file.
-func ParseKnown(file string, data []byte) ([]Known, error) {
-	p := &knownParser{file: file}
-	known := p.parse(data)
-	if len(p.faults) > 0 {
-		return nil, p.faults
+// mostKnown bounds the entries of a file.
+const mostKnown = 10000
+
+// ParseKnown returns the entries that data describes, or [strictyaml.Faults] with
+// all mistakes, under the name file.
+func ParseKnown(file string, data []byte) (known []Known, err error) {
+	d := strictyaml.NewDecoder(file)
+	if root := d.ReadDocument(data); root != nil && !strictyaml.IsEmpty(root) {
+		list := strictyaml.Sequence[Known]{Into: &known, Length: strictyaml.SpanOf(0, mostKnown), Entry: (*Known).mapping}
+		d.ReadField(strictyaml.Field{Key: "known failures", Value: knownList{list}}, root)
+	}
+	if err := d.Err(); err != nil {
+		return nil, err
 	}
 	return known, nil
 }
 
-// knownParser collects the faults of one file.
-type knownParser struct {
-	file   string
-	faults strictyaml.Faults
+// knownList is the root of the file.
+type knownList struct{ strictyaml.Sequence[Known] }
+
+// DescribeAllowed implements [strictyaml.Value].
+func (knownList) DescribeAllowed() string {
+	return fmt.Sprintf("a list, of at most %d entries, each %s", mostKnown, new(Known).mapping().DescribeAllowed())
 }
 
-func (p *knownParser) fault(line, column int, format string, args ...any) {
-	p.faults = append(p.faults, strictyaml.Fault{File: p.file, Line: line, Column: column, Message: fmt.Sprintf(format, args...)})
+// mapping returns the value that an entry of the file is read into.
+func (k *Known) mapping() strictyaml.Value {
+	return strictyaml.Mapping{Fields: []strictyaml.Field{
+		{Key: "scenario", Required: true, Value: scalar{"the name of a scenario", func(text string) string { k.Scenario = text; return "" }}},
+		{Key: "arm", Value: scalar{"the name of an arm", func(text string) string { k.Arm = text; return "" }}},
+		{Key: "kernel", Required: true, Value: scalar{rangeForm, k.setKernel}},
+		{Key: "reason", Required: true, Value: scalar{"a sentence", func(text string) string {
+			k.Reason = strings.Join(strings.Fields(text), " ")
+			return ""
+		}}},
+		{Key: "until", Required: true, Value: scalar{"a day like 2027-01-31", k.setUntil}},
+	}}
 }
 
-func (p *knownParser) parse(data []byte) (known []Known) {
-	d := strictyaml.NewDecoder(p.file)
-	root := d.ReadDocument(data)
-	if errors.As(d.Err(), &p.faults) || strictyaml.IsEmpty(root) { // nothing is known
-		return nil
+func (k *Known) setKernel(text string) (problem string) {
+	kernels, err := parseRange(text)
+	if err != nil {
+		return err.Error()
 	}
-	if root.Kind != yaml.SequenceNode {
-		p.fault(root.Line, root.Column, "not a list; allowed: a list of mappings of %s", strings.Join(knownKeys, ", "))
-		return nil
-	}
-	for _, n := range root.Content {
-		known = append(known, p.entry(n))
-	}
-	return known
+	k.Kernel, k.kernels = text, kernels
+	return ""
 }
 
-var knownKeys = []string{"arm", "kernel", "reason", "scenario", "until"}
-
-// entry reads one mapping.
-func (p *knownParser) entry(n *yaml.Node) (k Known) {
-	if n.Kind != yaml.MappingNode {
-		p.fault(n.Line, n.Column, "an entry is not a mapping; allowed: a mapping of %s", strings.Join(knownKeys, ", "))
-		return k
+func (k *Known) setUntil(text string) (problem string) {
+	day, err := time.Parse(time.DateOnly, text)
+	if err != nil {
+		return strictyaml.QuoteText(text) + " is not a day"
 	}
-	there := map[string]bool{}
-	for i := 0; i < len(n.Content); i += 2 {
-		key, value := n.Content[i], n.Content[i+1]
-		switch {
-		case !slices.Contains(knownKeys, key.Value):
-			p.fault(key.Line, key.Column, "unknown key %.40q; allowed: %s", key.Value, strings.Join(knownKeys, ", "))
-		case there[key.Value]:
-			p.fault(key.Line, key.Column, "the key %s is there twice", key.Value)
-		default:
-			there[key.Value] = true
-			p.value(&k, key.Value, value)
-		}
-	}
-	for _, key := range knownKeys {
-		if key != "arm" && !there[key] {
-			p.fault(n.Line, n.Column, "%s: is missing", key)
-		}
-	}
-	return k
+	k.Until = day.AddDate(0, 0, 1).Add(-time.Nanosecond)
+	return ""
 }
 
-func (p *knownParser) value(k *Known, key string, n *yaml.Node) {
-	if n.Kind != yaml.ScalarNode || strings.TrimSpace(n.Value) == "" || n.Tag == "!!null" {
-		p.fault(n.Line, n.Column, "%s: is not text", key)
-		return
-	}
-	var err error
-	switch key {
-	case "scenario":
-		k.Scenario = n.Value
-	case "arm":
-		k.Arm = n.Value
-	case "reason":
-		k.Reason = strings.Join(strings.Fields(n.Value), " ")
-	case "kernel":
-		k.Kernel = n.Value
-		if k.kernels, err = parseRange(n.Value); err != nil {
-			p.fault(n.Line, n.Column, "kernel: %v; allowed: %s", err, rangeForm)
-		}
-	case "until":
-		day, err := time.Parse(time.DateOnly, n.Value)
-		if err != nil {
-			p.fault(n.Line, n.Column, "until: %.40q is not a day; allowed: a day like 2027-01-31", n.Value)
-		}
-		k.Until = day.AddDate(0, 0, 1).Add(-time.Nanosecond)
-	}
+// scalar is text that needs no quotes if YAML takes it for a number or for a day.
+type scalar struct {
+	allowed string
+	set     func(text string) (problem string)
 }
+
+// DescribeAllowed implements [strictyaml.Value].
+func (v scalar) DescribeAllowed() string { return v.allowed }
+
+// ReadNode implements [strictyaml.Value].
+func (v scalar) ReadNode(_ *strictyaml.Decoder, _ string, n *yaml.Node) string {
+	if n.Kind != yaml.ScalarNode || strings.TrimSpace(n.Value) == "" {
+		return strictyaml.DescribeNode(n) + " is not text"
+	}
+	return v.set(n.Value)
+}
+
+// MakeNode implements [strictyaml.Value]. Known failures are not written.
+func (v scalar) MakeNode() *yaml.Node { return nil }

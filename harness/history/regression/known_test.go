@@ -61,20 +61,26 @@ func TestWhatFailsFromItsFirstDayOnCanBeWrittenDown(t *testing.T) {
 	}
 }
 
-func TestFaultsOfKnownFailuresNameTheirPlace(t *testing.T) {
+// Every mistake is named with its place.
+func TestParseKnownFaults(t *testing.T) {
+	t.Parallel()
+	const keys = "arm, kernel, reason, scenario, until"
 	for text, want := range map[string]string{
 		"":                     "",
 		"# nothing is known\n": "",
 		"[]":                   "",
-		"scenario: x":          "k:1:1: not a list; allowed: a list of mappings of arm, kernel, reason, scenario, until",
-		"- x":                  "k:1:3: an entry is not a mapping; allowed: a mapping of arm, kernel, reason, scenario, until",
+		"scenario: x":          "k:1:1: known failures: a mapping is not a list; allowed: a list, of at most 10000 entries, each a mapping of " + keys,
+		"- x":                  `k:1:3: known failures: "x" is not a mapping; allowed: a mapping of ` + keys,
 		"- {":                  "k:2:1: YAML: did not find expected node content",
 		knownFile + "---\n- x": "k:8:1: a second document begins; allowed: one in a file",
 		"- {scenario: a, kernel: '>=6', reason: c, until: tomorrow, since: 1}": "k:1:25: kernel: \">=6\" is not allowed; allowed: bounds like \">=6.12, <6.14\" or \"=6.18\" (which is 6.18 and every 6.18.y)\n" +
 			"k:1:50: until: \"tomorrow\" is not a day; allowed: a day like 2027-01-31\n" +
-			"k:1:60: unknown key \"since\"; allowed: arm, kernel, reason, scenario, until",
-		"- {scenario: a, scenario: b, kernel: '<7.0', until: 2027-01-31, reason: }": "k:1:17: the key scenario is there twice\nk:1:73: reason: is not text",
-		"- {scenario: [a], kernel: '<7.0', reason: x}":                              "k:1:14: scenario: is not text\nk:1:3: until: is missing",
+			"k:1:60: unknown key \"since\" in known failures; allowed: " + keys,
+		"- {scenario: a, scenario: b, kernel: '<7.0', until: 2027-01-31, reason: }": "k:1:17: key \"scenario\" is already at line 1\nk:1:73: reason: is empty; allowed: a sentence",
+		"- {scenario: [a], kernel: '<7.0', reasn: x}": "k:1:3: reason: is missing; allowed: a sentence\n" +
+			"k:1:3: until: is missing; allowed: a day like 2027-01-31\n" +
+			"k:1:14: scenario: a list is not text; allowed: the name of a scenario\n" +
+			"k:1:35: unknown key \"reasn\" in known failures; allowed: " + keys + " (did you mean \"reason\"?)",
 	} {
 		_, err := ParseKnown("k", []byte(text))
 		got := ""
@@ -87,6 +93,17 @@ func TestFaultsOfKnownFailuresNameTheirPlace(t *testing.T) {
 		if got != want {
 			t.Errorf("%q:\ngot  %s\nwant %s", text, got, want)
 		}
+	}
+}
+
+// A number, such as that of a ticket, and a day need no quotes.
+func TestParseKnownScalars(t *testing.T) {
+	t.Parallel()
+	known, err := ParseKnown("k", []byte("- {scenario: 7, arm: true, kernel: =6.12, reason: 4711, until: 2027-01-31}"))
+	check(t, err)
+	k := known[0]
+	if k.Scenario != "7" || k.Arm != "true" || k.Reason != "4711" || k.Kernel != "=6.12" || k.Until.Day() != 31 || !k.matches("7", "true", "6.12.9") {
+		t.Errorf("%+v", k)
 	}
 }
 
@@ -112,7 +129,7 @@ func TestReleasesAreComparedByTheirNumbers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := r.holds(c.kernel); got != c.want {
+		if got := r.contains(c.kernel); got != c.want {
 			t.Errorf("%s in %q: %v", c.kernel, c.kernels, got)
 		}
 	}
