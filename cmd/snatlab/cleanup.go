@@ -15,7 +15,7 @@ import (
 	"snatlab/harness/undo"
 )
 
-// cleanupFlags are those of `snatlab cleanup`.
+// cleanupFlags are the flags of `snatlab cleanup`.
 type cleanupFlags struct {
 	dryRun bool
 	images bool
@@ -26,34 +26,33 @@ func cleanupCommand() *cobra.Command {
 	var f cleanupFlags
 	c := &cobra.Command{
 		Use:   "cleanup",
-		Short: "Undo what a run that crashed left on this host",
-		Long: `Undo what a run that was killed, or that crashed, left on this host: replay its
-journal from ` + undo.Dir + ` backwards, then remove containers and networks that
-carry the label of a run, and network namespaces that have its name. Labs that
-were kept with --keep are removed as well. Nothing else is touched, and a host
-that is clean already stays as it is.
+		Short: "Undo the changes that a crashed run left on this host",
+		Long: `Undo the changes that a killed or crashed run left on this host: replay its
+journal in ` + undo.Dir + ` backwards, then remove containers and networks with the
+label of a run, and network namespaces with its name. Labs that were kept with
+--keep are removed as well. Nothing else is changed, and nothing is changed on a
+clean host.
 
-While a run is going on, it is named, and nothing is done. With --force its
-changes are undone all the same: its lab is taken away from under it, and it
-breaks off by itself. No process is killed. A run that does not even break off
-(stopped, or hung) may go on to change the host later: its journal stays for as
-long as it lives, so end it, and clean up again.
+While a run is active, the command prints which one, and changes nothing. With
+--force it undoes the changes of the active run anyway: the run loses its lab and
+ends with an error. No process is killed. A run that cannot end (stopped, or hung)
+may change the host again later, and its journal stays while its process exists:
+end the process, and clean up again.
 
-It takes root. What a run without root makes ends with the run.
+The command requires root. The changes of a run without root end with the run.
 
-A journal is carried out only if no other user can have written it: ` + undo.Dir + `
-and the journals in it have to belong to the user who cleans up, and nobody else
-may be able to write to them. A journal that is refused is named, with what is
-wrong and what to do, and the others are undone. If the folder is refused,
-nothing is looked at.
+A journal is executed only if no other user can have written it: ` + undo.Dir + `
+and its journals must belong to the user who cleans up, and no other user may be
+able to write to them. A refused journal is printed with the reason and the
+remedy, and the others are undone. If the folder is refused, nothing is undone.
 
-Exit codes: 0 nothing is left; 3 it could not be looked at, a journal was
-refused, or a run is going on; 5 something is left, and is printed.`,
+Exit codes: 0 nothing is left; 3 the host could not be checked, a journal was
+refused, or a run is active; 5 some changes are left, and are printed.`,
 		RunE: func(*cobra.Command, []string) error { return interruptible(f.cleanup) },
 	}
-	c.Flags().BoolVar(&f.dryRun, "dry-run", false, "only list what would be undone")
-	c.Flags().BoolVar(&f.images, "images", false, "remove the probe images as well, which are kept to be used again")
-	c.Flags().BoolVar(&f.force, "force", false, "undo also what a run that is going on has changed")
+	c.Flags().BoolVar(&f.dryRun, "dry-run", false, "only list the changes that would be undone")
+	c.Flags().BoolVar(&f.images, "images", false, "also remove the probe images, which are kept for later runs")
+	c.Flags().BoolVar(&f.force, "force", false, "also undo the changes of an active run")
 	return c
 }
 
@@ -63,11 +62,11 @@ func (f cleanupFlags) cleanup(ctx context.Context) error {
 	case err == nil:
 		defer lock.Release()
 	case f.force && errors.As(err, new(*undo.LockedError)):
-		fmt.Printf("%v: going on all the same\n", err)
+		fmt.Printf("%v: cleaning up anyway\n", err)
 	case errors.As(err, new(*undo.LockedError)):
-		return fmt.Errorf("%w (let it end, or undo its changes all the same with --force)", err)
+		return fmt.Errorf("%w (wait until it ends, or undo its changes anyway with --force)", err)
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("%w (run as root; what a run without root makes ends with the run)", err)
+		return fmt.Errorf("%w (run as root; the changes of a run without root end with the run)", err)
 	default:
 		return err
 	}
@@ -98,19 +97,19 @@ func (f cleanupFlags) announce(s undo.Step) {
 // and images of this program's runs.
 func (f cleanupFlags) leftovers(ctx context.Context) ([]undo.Step, error) {
 	steps, err := netns.Leftovers()
-	more, dockerErr := labelled(ctx, f.images)
+	more, dockerErr := dockerLeftovers(ctx, f.images)
 	return append(steps, more...), errors.Join(err, dockerErr)
 }
 
-// labelled lists what of Docker's carries our label. A machine without Docker
-// has nothing of the kind.
-func labelled(ctx context.Context, images bool) ([]undo.Step, error) {
+// dockerLeftovers returns the steps that remove containers, networks and, if images
+// is set, images with the label of this program. Without Docker there are none.
+func dockerLeftovers(ctx context.Context, images bool) ([]undo.Step, error) {
 	if docker.Absent() {
 		return nil, nil
 	}
 	steps, err := docker.Leftovers(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("look for what carries our label: %w", err)
+		return nil, fmt.Errorf("look for containers and networks with the label of a run: %w", err)
 	}
 	if images {
 		more, err := docker.Images(ctx)
@@ -122,9 +121,9 @@ func labelled(ctx context.Context, images bool) ([]undo.Step, error) {
 	return steps, nil
 }
 
-// undoCrashed undoes, before a run, what an earlier one left that is no more.
-// The caller has the lock, so no other run is alive. What does the new run no
-// harm may be left once more: its journal stays.
+// undoCrashed undoes, before a run, the changes that crashed runs left. The caller
+// has the lock, so no other run is active. A change that cannot be undone and does
+// not disturb the new run stays, with its journal.
 func undoCrashed(ctx context.Context) error {
 	return undo.Replay{
 		Dir: undo.Dir, Undoers: undoers(),
@@ -132,13 +131,13 @@ func undoCrashed(ctx context.Context) error {
 		Announce: func(s undo.Step) {
 			fmt.Fprintf(os.Stderr, "left by a run that crashed; undoing: %s\n", printable.Line(s.What))
 		},
-		PassOver: passOver,
+		PassOver: passOverLeft,
 	}.Run(undo.Context(ctx))
 }
 
-// passOver reports whether a run can be made beside what is left, and says so,
-// in one line each.
-func passOver(ctx context.Context, left *undo.LeftError) bool {
+// passOverLeft reports whether a run can be made beside the changes that are left.
+// If so, it prints one line for each of them.
+func passOverLeft(ctx context.Context, left *undo.LeftError) bool {
 	if !docker.DoNoHarm(ctx, left.Left) {
 		return false
 	}
@@ -147,7 +146,7 @@ func passOver(ctx context.Context, left *undo.LeftError) bool {
 		if kept := new(docker.KeptError); errors.As(l.Err, &kept) {
 			why = kept.Advice
 		}
-		fmt.Fprintf(os.Stderr, "%s is left, and this run goes on beside it: %s\n", printable.Line(l.Step.What), printable.Line(why))
+		fmt.Fprintf(os.Stderr, "%s is left, and this run continues beside it: %s\n", printable.Line(l.Step.What), printable.Line(why))
 	}
 	return true
 }

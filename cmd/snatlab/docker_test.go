@@ -191,7 +191,7 @@ func TestASecondRunSaysWhoIsAtWork(t *testing.T) {
 		if code := second.wait(t); code != exitUnable {
 			t.Errorf("%s: exit code %d", args[0], code)
 		}
-		want := "another snatlab is at work on this host: run of slow, pid " + strconv.Itoa(first.Process.Pid) + ", since "
+		want := "another snatlab is active on this host: run of slow (pid " + strconv.Itoa(first.Process.Pid) + ", started "
 		if !strings.Contains(second.said(t), want) {
 			t.Errorf("%s says %q, want %q", args[0], second.said(t), want)
 		}

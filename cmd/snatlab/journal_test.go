@@ -131,7 +131,7 @@ func TestForgedJournals(t *testing.T) {
 	e := ownEngine(t)
 	program := filepath.Join(e.dir, "program")
 	must(t, os.WriteFile(program, []byte("#!/bin/sh\ntouch "+program+"-ran\n"), 0o755))
-	const notLikeThat = "no snatlab left it like that"
+	const notLikeThat = "snatlab leaves no file like that"
 	for _, c := range []struct {
 		name   string
 		forge  func(t *testing.T, folder, file string)
@@ -141,11 +141,11 @@ func TestForgedJournals(t *testing.T) {
 		{"folder of another user", func(t *testing.T, folder, _ string) { must(t, os.Chown(folder, 1000, 1000)) },
 			`"/run/snatlab" belongs to user 1000, and snatlab runs as user 0 (run snatlab as user 1000`, true},
 		{"folder of everybody", func(t *testing.T, folder, _ string) { must(t, os.Chmod(folder, os.ModeSticky|0o777)) },
-			`"/run/snatlab" can be written to by other users (mode 1777) (remove what you do not know from it, then: chmod 0700 /run/snatlab)`, true},
+			`"/run/snatlab" can be written to by other users (mode 1777) (remove from it what you do not recognise, then: chmod 0700 /run/snatlab)`, true},
 		{"folder behind a link", func(t *testing.T, folder, _ string) {
 			must(t, os.Rename(folder, folder+"-real"))
 			must(t, os.Symlink("snatlab-real", folder))
-		}, `"/run/snatlab" is a symbolic link, and journals lie in a folder`, true},
+		}, `"/run/snatlab" is a symbolic link; journals must be in a folder`, true},
 		{"journal of another user", func(t *testing.T, _, file string) { must(t, os.Chown(file, 1000, 1000)) }, "belongs to user 1000", false},
 		{"journal that others can write", func(t *testing.T, _, file string) { must(t, os.Chmod(file, 0o666)) }, "can be written to by other users (mode 0666)", false},
 		{"journal with two names", func(t *testing.T, _, file string) { must(t, os.Link(file, file+"-too")) }, "has 2 names (hard links)", false},

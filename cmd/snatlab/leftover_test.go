@@ -92,7 +92,7 @@ func TestLeftNetwork(t *testing.T) {
 	if code := second.wait(t); code != exitPass && code != exitInconclusive {
 		t.Errorf("exit code %d of the next run\n%s", code, second.said(t))
 	}
-	if said := second.said(t); strings.Count(said, " is left, and this run goes on beside it: "+advice+"\n") != 2 {
+	if said := second.said(t); strings.Count(said, " is left, and this run continues beside it: "+advice+"\n") != 2 {
 		t.Errorf("the next run says\n%s", said)
 	}
 	e.same(t, left)

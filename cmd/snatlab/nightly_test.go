@@ -256,7 +256,7 @@ func TestASecondNightlyWaitsOrLeavesAsItIsTold(t *testing.T) {
 	if code := leaves.wait(t); code != exitUnable {
 		t.Errorf("exit code %d", code)
 	}
-	at := fmt.Sprintf("another snatlab is at work on this host: nightly, pid %d, since ", os.Getpid())
+	at := fmt.Sprintf("another snatlab is active on this host: nightly (pid %d, started ", os.Getpid())
 	if said := leaves.said(t); !strings.HasPrefix(said, "snatlab: "+at) {
 		t.Errorf("said: %s", said)
 	}

@@ -48,13 +48,13 @@ func (r Replay) undoActive(ctx context.Context, path string) error {
 	case !r.Kept:
 		return nil
 	case !r.Active:
-		return fmt.Errorf("%s is going on, by %s: left alone (let it end, or undo its changes all the same with --force)", DescribeOwner(path), path)
+		return fmt.Errorf("%s is active (journal %s): its changes were not undone (wait until it ends, or undo them anyway with --force)", DescribeOwner(path), path)
 	}
 	journal, err := ReadJournal(path, r.Undoers)
 	if err != nil {
 		return err
 	}
-	r.Notify(fmt.Sprintf("%s is going on: undoing its changes all the same; it is not killed, and its journal %s stays with it", DescribeOwner(path), path))
+	r.Notify(fmt.Sprintf("%s is active: undoing its changes anyway; its process is not killed, and its journal %s stays", DescribeOwner(path), path))
 	return r.undoSteps(ctx, journal)
 }
 
@@ -65,7 +65,7 @@ func (r Replay) undoEnded(ctx context.Context, path string) error {
 		return err
 	}
 	if !journal.IsOfThisBoot() {
-		r.Notify(fmt.Sprintf("journal %s is of another boot: what it tells of is gone, so it is removed, and nothing of it undone", path))
+		r.Notify(fmt.Sprintf("journal %s is from another boot: its changes are gone, so it is removed and nothing is undone", path))
 		if r.DryRun {
 			return journal.Leave()
 		}
@@ -92,18 +92,19 @@ func (r Replay) undoSteps(ctx context.Context, journal *Journal) error {
 	return err
 }
 
-// Cleanup undoes the journals of a folder, and then what is left on this host
-// without a journal. No two steps are announced with the same text: a step can be
-// in a journal and be found on the host as well.
+// Cleanup undoes the journals of a folder, and then the leftovers on this host that
+// are in no journal. A leftover can be in a journal as well: steps with the same
+// text are announced once.
 type Cleanup struct {
 	Replay
 
-	// Leftovers returns steps that undo what it finds on this host.
+	// Leftovers looks for leftovers on this host, and returns the steps that undo
+	// them.
 	Leftovers func(context.Context) ([]Step, error)
 }
 
-// Run undoes everything that is left, and reports whether there was anything. It
-// does not try again what could not be undone with its journal.
+// Run undoes everything that is left, and reports whether there was anything. A
+// leftover whose step failed with its journal is not tried again.
 func (c Cleanup) Run(ctx context.Context) (found bool, err error) {
 	announced, tried := map[string]bool{}, map[string]bool{}
 	r := c.Replay

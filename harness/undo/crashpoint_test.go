@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// changes makes two changes and undoes them. A process that a test has started
-// does it at its own risk.
+// changes makes two changes and undoes them. In a process that a test has started,
+// it may crash.
 func changes(t *testing.T) {
 	h := &host{}
 	j := InMemory(h.undoers())

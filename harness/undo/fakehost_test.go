@@ -13,7 +13,7 @@ import (
 // run is the id of the runs in these tests.
 const run = "20260102-030405-c0ffee"
 
-// host is what is changed: names stand on it until they are undone.
+// host is a fake of the host. Names stand on it until they are undone.
 type host struct {
 	stands  []string
 	undone  []string       // in the order of the calls that succeeded
@@ -35,10 +35,10 @@ func (h *host) undo(ctx context.Context, name string) error {
 	return nil
 }
 
-// step is the change that makes a name stand on the host.
+// step returns the change that makes a name stand on the host.
 func step(name string) Step { return NewStep("name", "the name "+name, "remove "+name, name) }
 
-// put makes names stand on the host, each by way of the journal.
+// put makes names stand on the host, each through the journal.
 func (h *host) put(t *testing.T, j *Journal, names ...string) (entries []Entry) {
 	t.Helper()
 	for _, name := range names {
@@ -54,7 +54,7 @@ func (h *host) put(t *testing.T, j *Journal, names ...string) (entries []Entry) 
 	return entries
 }
 
-// create starts a journal in a folder of its own.
+// create starts a journal in a new folder.
 func create(t *testing.T, how Undoers) *Journal {
 	t.Helper()
 	j, err := CreateJournal(filepath.Join(t.TempDir(), "snatlab"), run, how)
@@ -65,7 +65,7 @@ func create(t *testing.T, how Undoers) *Journal {
 	return j
 }
 
-// reopen reads what a process would find that comes after the journal's own.
+// reopen opens a journal as a later process does.
 func reopen(t *testing.T, path string, how Undoers) *Journal {
 	t.Helper()
 	j, err := OpenJournal(path, how)
@@ -76,7 +76,7 @@ func reopen(t *testing.T, path string, how Undoers) *Journal {
 	return j
 }
 
-// steps names what has not been undone, in the order in which it will be.
+// steps returns the steps that are not undone, in the order in which they will be.
 func steps(j *Journal) []string {
 	var names []string
 	for _, s := range j.Steps() {

@@ -12,9 +12,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A file system that is full takes the first half of a record. What fits again
-// later must not be glued to it.
-func TestARecordThatDidNotFitLeavesNoHalf(t *testing.T) {
+// A full file system takes the first half of a record. A record that fits later
+// must not follow it on the same line.
+func TestFullDiskRecord(t *testing.T) {
 	dir := smallDisk(t, 3*os.Getpagesize())
 	filler := filepath.Join(dir, "filler")
 	if err := os.WriteFile(filler, make([]byte, os.Getpagesize()), 0o600); err != nil {
@@ -47,8 +47,9 @@ func TestARecordThatDidNotFitLeavesNoHalf(t *testing.T) {
 	same(t, "left on the host", h.stands, nil)
 }
 
-// A step whose undoing could not be recorded is undone again at most.
-func TestAFullDiskDoesNotKeepTheHostFromBeingPutBack(t *testing.T) {
+// The host is restored even if the disk is full. At most, a step whose undoing
+// could not be recorded is undone again.
+func TestFullDiskClose(t *testing.T) {
 	dir := smallDisk(t, 2*os.Getpagesize())
 	h := &host{}
 	j, err := CreateJournal(dir, run, h.undoers())
@@ -64,8 +65,8 @@ func TestAFullDiskDoesNotKeepTheHostFromBeingPutBack(t *testing.T) {
 	same(t, "undone", h.undone, []string{"b", "a"})
 }
 
-// smallDisk mounts one of so many bytes, for this thread alone: the thread is
-// never unlocked, so it ends with the test.
+// smallDisk mounts a disk of size bytes for this thread alone, and returns its
+// folder. The thread is never unlocked, so it ends with the test.
 func smallDisk(t *testing.T, size int) string {
 	t.Helper()
 	if testing.Short() {
@@ -93,7 +94,8 @@ func smallDisk(t *testing.T, size int) string {
 	return dir
 }
 
-// missing skips a test for want of something; CI has to have it, but for -short.
+// missing skips a test that needs something this machine does not have. In CI the
+// test fails, except with -short.
 func missing(t *testing.T, what string) {
 	t.Helper()
 	if os.Getenv("CI") == "true" && !testing.Short() {

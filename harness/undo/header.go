@@ -11,13 +11,13 @@ import (
 	"time"
 )
 
-// journalHeader is the first record: whose the journal is.
+// journalHeader is the first record of a journal. It identifies the run.
 type journalHeader struct {
 	Version int       `json:"version"`
 	Run     string    `json:"run"`
 	PID     int       `json:"pid"`
-	Start   uint64    `json:"start,omitempty"` // of that process: see processStart
-	Boot    string    `json:"boot,omitempty"`  // see boot
+	Start   uint64    `json:"start,omitempty"` // start time of that process: see processStart
+	Boot    string    `json:"boot,omitempty"`  // see bootID
 	Started time.Time `json:"started"`
 }
 
@@ -25,8 +25,8 @@ func newHeader(run string) *journalHeader {
 	return &journalHeader{Version: journalVersion, Run: run, PID: os.Getpid(), Start: processStart(os.Getpid()), Boot: bootID(), Started: time.Now()}
 }
 
-// DescribeOwner says whose a journal is, as far as it tells:
-// "run 20260102-030405-c0ffee, pid 4711, since 2026-01-02 03:04:05".
+// DescribeOwner returns a description of the run of a journal, from its header:
+// "run 20260102-030405-c0ffee (pid 4711, started 2026-01-02 03:04:05)".
 func DescribeOwner(path string) string {
 	h := readJournalHeader(path)
 	if h == nil {
@@ -35,11 +35,10 @@ func DescribeOwner(path string) string {
 	return h.describeOwner()
 }
 
-// UnfinishedSteps returns the steps in dir that this process has journalled, not
-// undone, and not left on the user's word, in the order in which they are to be
-// undone.
+// UnfinishedSteps returns the steps that this process recorded in the journals of
+// dir and has neither undone nor kept, in the order in which they must be undone.
 func UnfinishedSteps(dir string) (steps []Step) {
-	paths, _ := FindJournals(dir) // this process writes to no folder that cannot be listed
+	paths, _ := FindJournals(dir) // this process writes only to folders that can be listed
 	for _, path := range paths {
 		if h := readJournalHeader(path); h == nil || h.PID != os.Getpid() || h.Start != processStart(h.PID) || !IsActive(path) {
 			continue
@@ -51,7 +50,8 @@ func UnfinishedSteps(dir string) (steps []Step) {
 	return steps
 }
 
-// readJournalHeader returns nil if the header is being written, or is none of ours.
+// readJournalHeader returns the header of the journal at path; nil if it is still
+// being written, or is not a valid header.
 func readJournalHeader(path string) *journalHeader {
 	file, err := openJournalFile(path, os.O_RDONLY)
 	if err != nil {
@@ -70,26 +70,27 @@ func readJournalHeader(path string) *journalHeader {
 	return r.Header
 }
 
-// describeOwner names the process only if it is that one still: numbers are given again.
+// describeOwner names the process only if it is still the same one: the kernel reuses
+// process numbers.
 func (h *journalHeader) describeOwner() string {
-	who := "run " + h.Run
+	process := ""
 	if h.Start == 0 || h.Start == processStart(h.PID) {
-		who += fmt.Sprintf(", pid %d", h.PID)
+		process = fmt.Sprintf("pid %d, ", h.PID)
 	}
-	return who + ", since " + h.Started.Local().Format(time.DateTime)
+	return fmt.Sprintf("run %s (%sstarted %s)", h.Run, process, h.Started.Local().Format(time.DateTime))
 }
 
-// bootID is the id of this boot; empty where it cannot be read.
+// bootID returns the id of this boot; empty if it cannot be read.
 func bootID() string {
 	id, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	return strings.TrimSpace(string(id))
 }
 
-// processStart gives the time when a process was started, in clock ticks since boot:
-// with its number it is known for good. 0: there is no such process.
+// processStart returns the time when a process was started, in clock ticks since
+// boot; 0 if there is no such process. Number and start time identify a process.
 func processStart(pid int) uint64 {
 	stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	// The second field is the program's name, and may have anything in it.
+	// The second field is the program's name, which may contain any character.
 	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
 	if len(fields) < 20 {
 		return 0

@@ -15,30 +15,30 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Dir is where journals lie.
+// Dir is the folder of the journals.
 const Dir = "/run/snatlab"
 
 const journalSuffix = ".journal"
 
-// Journal is the record of one run. Its file has a header and then one line a
-// record; it is removed when all is undone.
+// Journal is the record of one run. Its file holds a header and then one record
+// on each line. It is removed when everything is undone.
 type Journal struct {
 	path string
 	file *os.File // nil: the journal is kept in memory
 	how  Undoers
-	open []Entry // made and not undone, oldest first
+	open []Entry // changes that were made and not undone, oldest first
 	next int
-	boot string // in which it was written; empty if it does not say
+	boot string // the boot in which it was written; empty if it is not recorded
 	kept bool
 }
 
-// Entry is a step that was journalled.
+// Entry is a step in a journal.
 type Entry struct {
 	number int
 	Step   Step
 }
 
-// CreateJournal starts the journal of a run in dir, which is made if need be.
+// CreateJournal starts the journal of a run in dir. It makes dir if there is none.
 func CreateJournal(dir, run string, how Undoers) (*Journal, error) {
 	folder, err := makeFolder(dir)
 	if err != nil {
@@ -50,7 +50,7 @@ func CreateJournal(dir, run string, how Undoers) (*Journal, error) {
 		return nil, fmt.Errorf("create journal: %w", err)
 	}
 	j := &Journal{path: file.Name(), file: file, how: how}
-	// Held until this process ends or closes the file: see IsActive.
+	// The lock is held until this process ends or closes the file: see IsActive.
 	err = unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if err != nil {
 		err = fmt.Errorf("lock journal: %w", err)
@@ -63,12 +63,12 @@ func CreateJournal(dir, run string, how Undoers) (*Journal, error) {
 	return j, nil
 }
 
-// InMemory starts a journal for changes that end with this process whatever
-// happens to it, such as those inside a network namespace that only it holds.
+// InMemory starts a journal for changes that always end with this process, such as
+// those in a network namespace that no other process holds.
 func InMemory(how Undoers) *Journal { return &Journal{how: how} }
 
-// FindJournals lists the journals in dir, oldest run first. A folder that another user
-// can write to is an *[UntrustedError]; its journals are not listed.
+// FindJournals returns the paths of the journals in dir, oldest run first. If
+// another user can write to dir it returns an *[UntrustedError] and no path.
 func FindJournals(dir string) ([]string, error) {
 	folder, err := openFolder(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -84,8 +84,8 @@ func FindJournals(dir string) ([]string, error) {
 	return names, errors.Join(err, folder.Close())
 }
 
-// IsActive reports whether the process that keeps a journal still works with it.
-// Its journal is nobody else's to undo.
+// IsActive reports whether the process that writes a journal still has it open. No
+// other process may undo such a journal without being asked to.
 func IsActive(path string) bool {
 	file, err := openJournalFile(path, os.O_RDONLY)
 	if err != nil {
@@ -108,9 +108,9 @@ func openJournalFile(path string, flags int) (*os.File, error) {
 	return file, nil
 }
 
-// OpenJournal reads a journal that another process left behind. A last line that is
-// torn was being written when its process died: the change it announces was
-// not made.
+// OpenJournal opens a journal that another process left behind. An incomplete last
+// line is cut off: its process died while it wrote the line, so the change that the
+// line announces was not made.
 func OpenJournal(path string, how Undoers) (*Journal, error) {
 	file, err := openJournalFile(path, os.O_RDWR|os.O_APPEND)
 	if err != nil {
@@ -123,8 +123,8 @@ func OpenJournal(path string, how Undoers) (*Journal, error) {
 	return j, nil
 }
 
-// ReadJournal reads a journal that another process may be working with. Whatever is
-// undone of it, its file stays, as it is.
+// ReadJournal reads a journal that another process may have open. The file stays as
+// it is, even if steps of the journal are undone.
 func ReadJournal(path string, how Undoers) (*Journal, error) {
 	file, err := openJournalFile(path, os.O_RDONLY)
 	if err != nil {
@@ -138,7 +138,7 @@ func ReadJournal(path string, how Undoers) (*Journal, error) {
 	return j, nil
 }
 
-// loadRecords reads the file, and cuts a torn record off.
+// loadRecords reads the file, and cuts off an incomplete last record.
 func (j *Journal) loadRecords() error {
 	whole, torn, err := j.replayRecords(j.file)
 	if err != nil || !torn {
@@ -147,11 +147,11 @@ func (j *Journal) loadRecords() error {
 	return j.file.Truncate(whole)
 }
 
-// Do writes down what undoes a change, and then makes the change. If the
-// change fails it may have been made in part, so its step stays to be undone.
+// Do records the step that undoes a change, and then makes the change. A change
+// that fails may have been made in part, so its step stays in the journal.
 //
-// A change that has begun is not cut short when ctx ends: whoever makes it may
-// go on with it for a while, and finish it after it was undone.
+// A change that has begun is not cancelled when ctx ends: another program may be
+// making it, and could finish it after it was undone.
 func (j *Journal) Do(ctx context.Context, s Step, change func(context.Context) error) (Entry, error) {
 	if ctx.Err() != nil {
 		return Entry{number: -1}, context.Cause(ctx)
@@ -171,7 +171,7 @@ func (j *Journal) Do(ctx context.Context, s Step, change func(context.Context) e
 	return e, err
 }
 
-// Undo undoes one change; one that is undone already is left alone.
+// Undo undoes one change. It does nothing if the change is undone already.
 func (j *Journal) Undo(ctx context.Context, e Entry) error {
 	if !slices.ContainsFunc(j.open, func(o Entry) bool { return o.number == e.number }) {
 		return nil
@@ -185,7 +185,7 @@ func (j *Journal) Undo(ctx context.Context, e Entry) error {
 	return j.writeRecord(journalRecord{Undone: &e.number})
 }
 
-// Steps lists what has not been undone, in the order in which it will be.
+// Steps returns the steps that are not undone, in the order in which they will be.
 func (j *Journal) Steps() []Step {
 	var steps []Step
 	for _, e := range slices.Backward(j.open) {
@@ -194,8 +194,8 @@ func (j *Journal) Steps() []Step {
 	return steps
 }
 
-// Keep ends the journal and leaves its changes, on the user's word, for
-// `snatlab cleanup` to undo.
+// Keep closes the journal and leaves its changes because the user asked for it.
+// `snatlab cleanup` undoes them.
 func (j *Journal) Keep() error {
 	if err := j.writeRecord(journalRecord{Kept: true}); err != nil {
 		return err
@@ -204,7 +204,7 @@ func (j *Journal) Keep() error {
 	return j.Leave()
 }
 
-// Leave closes the file of a journal, and leaves everything as it is.
+// Leave closes the file of the journal. It undoes nothing and removes nothing.
 func (j *Journal) Leave() error {
 	if j.file == nil {
 		return nil
@@ -221,22 +221,23 @@ func (j *Journal) RunID() string {
 	return strings.TrimSuffix(filepath.Base(j.path), journalSuffix)
 }
 
-// IsKept tells that the changes were left on the user's word, and not by a crash.
+// IsKept reports whether the changes were left because the user asked for it, and
+// not by a crash.
 func (j *Journal) IsKept() bool { return j.kept }
 
-// IsOfThisBoot tells whether what the journal describes can still exist. One that
-// does not say which boot it is of may be of this one.
+// IsOfThisBoot reports whether the changes in the journal can still exist. A journal
+// that does not record its boot counts as one of this boot.
 func (j *Journal) IsOfThisBoot() bool { return j.boot == "" || bootID() == "" || j.boot == bootID() }
 
-// Discard removes the journal and undoes nothing.
+// Discard removes the journal without undoing anything.
 func (j *Journal) Discard() error {
 	j.open = nil
 	return j.removeFile()
 }
 
-// Close undoes all that is left, newest first, and removes the journal. A step
-// that cannot be undone does not keep the others from being undone; what is
-// left is told in a *LeftError. Close may be called again.
+// Close undoes all remaining steps, newest first, and removes the journal. If a step
+// cannot be undone, Close continues with the others and returns the failed ones in
+// a *[LeftError]. Close may be called again.
 func (j *Journal) Close(ctx context.Context) error {
 	var left []Left
 	var panicked any
@@ -255,7 +256,7 @@ func (j *Journal) Close(ctx context.Context) error {
 	return err
 }
 
-// removeFile ends the journal.
+// removeFile removes the file of the journal and closes it.
 func (j *Journal) removeFile() error {
 	if j.file == nil {
 		return nil
@@ -270,7 +271,7 @@ func (j *Journal) removeFile() error {
 	return nil
 }
 
-// removeJournal removes a file. One that is gone is no error.
+// removeJournal removes the file at path. A missing file is no error.
 func removeJournal(path string) error {
 	folder, err := openFolder(filepath.Dir(path))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -282,8 +283,8 @@ func removeJournal(path string) error {
 	return errors.Join(folder.removeFile(filepath.Base(path)), folder.Close())
 }
 
-// undoTwice gives a step a second chance: what stood in its way may have been
-// the very signal that ended the run.
+// undoTwice undoes a step, and tries once more after an error: the signal that ended
+// the run may have caused the error.
 func (j *Journal) undoTwice(ctx context.Context, e Entry, panicked *any) error {
 	if j.undoGuarded(ctx, e, panicked) == nil {
 		return nil
@@ -291,7 +292,8 @@ func (j *Journal) undoTwice(ctx context.Context, e Entry, panicked *any) error {
 	return j.undoGuarded(ctx, e, panicked)
 }
 
-// undoGuarded puts a panic off: it must not keep the other steps from being undone.
+// undoGuarded undoes a step and stores a panic in panicked, so that the other steps
+// are undone before the panic continues.
 func (j *Journal) undoGuarded(ctx context.Context, e Entry, panicked *any) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -321,7 +323,7 @@ func (j *Journal) writeRecord(r journalRecord) error {
 		return fmt.Errorf("write journal: %s is full (%d MiB); nothing more is changed", j.path, maxSize>>20)
 	}
 	if _, err := j.file.Write(append(line, '\n')); err != nil {
-		// A full disk takes half a record, to which the next would be glued.
+		// A full disk may take half a record, and the next one would follow it on the same line.
 		return errors.Join(fmt.Errorf("write journal: %w", err), j.file.Truncate(end))
 	}
 	if err := j.file.Sync(); err != nil {

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// Whatever the bytes: they are refused and left as they are, or all that they
-// announce can be undone, once, and then the file is gone.
+// Any bytes are either refused and left unchanged, or all steps that they announce
+// can be undone once, and then the file is gone.
 func FuzzOpenJournal(f *testing.F) {
 	const header = `{"header":{"version":1,"run":"x","pid":1,"started":"2026-01-02T03:04:05Z"}}` + "\n"
 	const do = `{"do":{"number":0,"step":{"kind":"name","what":"w","manual":"m","args":"a"}}}` + "\n"

@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-func TestRun(t *testing.T) {
+func TestRunID(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	j, err := CreateJournal(dir, "20260102-030405-abcdef", nil)
 	if err != nil {

@@ -11,7 +11,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestStepsAreUndoneNewestFirst(t *testing.T) {
+// Steps are undone newest first.
+func TestCloseOrder(t *testing.T) {
+	t.Parallel()
 	h := &host{}
 	j := create(t, h.undoers())
 	h.put(t, j, "network", "rule", "container")
@@ -21,7 +23,9 @@ func TestStepsAreUndoneNewestFirst(t *testing.T) {
 	same(t, "left on the host", h.stands, nil)
 }
 
-func TestAStepIsOnDiskBeforeItsChangeIsMade(t *testing.T) {
+// A step is on disk before its change is made.
+func TestDoRecordsFirst(t *testing.T) {
+	t.Parallel()
 	h := &host{}
 	j := create(t, h.undoers())
 	h.put(t, j, "first")
@@ -39,7 +43,9 @@ func TestAStepIsOnDiskBeforeItsChangeIsMade(t *testing.T) {
 	}
 }
 
-func TestAChangeThatFailsIsUndoneAllTheSame(t *testing.T) {
+// A change that fails is undone.
+func TestDoFails(t *testing.T) {
+	t.Parallel()
 	h := &host{}
 	j := create(t, h.undoers())
 	halfway := errors.New("halfway")
@@ -55,7 +61,9 @@ func TestAChangeThatFailsIsUndoneAllTheSame(t *testing.T) {
 	same(t, "left on the host", h.stands, nil)
 }
 
-func TestAChangeThatPanicsIsUndoneAllTheSame(t *testing.T) {
+// A change that panics is undone.
+func TestDoPanics(t *testing.T) {
+	t.Parallel()
 	h := &host{}
 	j := create(t, h.undoers())
 	func() {
@@ -66,7 +74,9 @@ func TestAChangeThatPanicsIsUndoneAllTheSame(t *testing.T) {
 	same(t, "undone", h.undone, []string{"half"})
 }
 
-func TestAStepIsUndoneOnce(t *testing.T) {
+// A step is undone once.
+func TestUndoOnce(t *testing.T) {
+	t.Parallel()
 	h := &host{}
 	j := create(t, h.undoers())
 	entries := h.put(t, j, "a", "b", "c")
@@ -83,7 +93,9 @@ func TestAStepIsUndoneOnce(t *testing.T) {
 	same(t, "undone by closing again", h.undone, []string{"b", "c", "a"})
 }
 
-func TestAStepThatIsMadeAgainIsUndoneAgain(t *testing.T) {
+// A change that is made again is undone again.
+func TestDoAgain(t *testing.T) {
+	t.Parallel()
 	h := &host{}
 	j := create(t, h.undoers())
 	for range 3 { // an arm, round by round
@@ -98,7 +110,9 @@ func TestAStepThatIsMadeAgainIsUndoneAgain(t *testing.T) {
 	same(t, "left on the host", h.stands, nil)
 }
 
-func TestAReopenedJournalTakesNewSteps(t *testing.T) {
+// A reopened journal accepts new steps.
+func TestDoAfterReopen(t *testing.T) {
+	t.Parallel()
 	h := &host{}
 	first := create(t, h.undoers())
 	entries := h.put(t, first, "a", "b")
@@ -110,7 +124,9 @@ func TestAReopenedJournalTakesNewSteps(t *testing.T) {
 	same(t, "on disk", steps(reopen(t, first.path, nil)), []string{"the name c", "the name a"})
 }
 
-func TestAnUndoThatFailsOnceLeavesNothing(t *testing.T) {
+// A step whose undoing fails once is tried again.
+func TestCloseRetries(t *testing.T) {
+	t.Parallel()
 	h := &host{refuses: map[string]int{"b": 1}}
 	j := create(t, h.undoers())
 	h.put(t, j, "a", "b", "c")
@@ -118,7 +134,9 @@ func TestAnUndoThatFailsOnceLeavesNothing(t *testing.T) {
 	same(t, "undone", h.undone, []string{"c", "b", "a"})
 }
 
-func TestUndoNamesTheStepThatItFailsAt(t *testing.T) {
+// The error of Undo names the step.
+func TestUndoError(t *testing.T) {
+	t.Parallel()
 	h := &host{refuses: map[string]int{"a": 1}}
 	j := create(t, h.undoers())
 	e := h.put(t, j, "a")[0]
@@ -128,7 +146,9 @@ func TestUndoNamesTheStepThatItFailsAt(t *testing.T) {
 	same(t, "still to be undone", steps(j), []string{"the name a"})
 }
 
-func TestAChangeIsNotMadeWithoutItsRecord(t *testing.T) {
+// A change is not made if its step cannot be recorded.
+func TestDoAfterClose(t *testing.T) {
+	t.Parallel()
 	h := &host{}
 	j := create(t, h.undoers())
 	closeJournal(t, j)
@@ -142,7 +162,9 @@ func TestAChangeIsNotMadeWithoutItsRecord(t *testing.T) {
 	same(t, "will be undone", steps(j), nil)
 }
 
-func TestUndoersGetTheContextOfWhoCloses(t *testing.T) {
+// Undoers run in the context of Close.
+func TestCloseContext(t *testing.T) {
+	t.Parallel()
 	h := &host{}
 	j := create(t, h.undoers())
 	h.put(t, j, "a")
@@ -155,7 +177,9 @@ func TestUndoersGetTheContextOfWhoCloses(t *testing.T) {
 	closeJournal(t, j)
 }
 
-func TestAJournalIsForItsOwnersEyesOnly(t *testing.T) {
+// Only the owner can read a journal and its folder.
+func TestJournalMode(t *testing.T) {
+	t.Parallel()
 	j := create(t, nil)
 	for path, want := range map[string]fs.FileMode{j.path: 0o600, filepath.Dir(j.path): fs.ModeDir | 0o700} {
 		info, err := os.Lstat(path)
@@ -168,7 +192,9 @@ func TestAJournalIsForItsOwnersEyesOnly(t *testing.T) {
 	}
 }
 
-func TestAJournalReplacesNothing(t *testing.T) {
+// CreateJournal replaces no file.
+func TestCreateExisting(t *testing.T) {
+	t.Parallel()
 	for name, put := range map[string]func(path string) error{
 		"a file":           func(path string) error { return os.WriteFile(path, []byte("precious"), 0o600) },
 		"a symlink":        func(path string) error { return os.Symlink(filepath.Join(filepath.Dir(path), "precious"), path) },
@@ -196,7 +222,7 @@ func TestAJournalReplacesNothing(t *testing.T) {
 	}
 }
 
-// contents maps the files of a folder to what they say or point to.
+// contents maps the files of a folder to their text or target.
 func contents(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	all := map[string]string{}
@@ -213,7 +239,9 @@ func contents(t *testing.T, dir string) map[string]string {
 	return all
 }
 
-func TestFindListsTheOldestRunFirst(t *testing.T) {
+// FindJournals lists the oldest run first.
+func TestFindOrder(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	ids := []string{"20251231-235959-ffffff", "20260101-000000-000000", "20260101-000000-0000ab", "20260201-000000-000000"}
 	for _, i := range []int{2, 0, 3, 1} {
@@ -235,7 +263,9 @@ func TestFindListsTheOldestRunFirst(t *testing.T) {
 	same(t, "found", found, expected)
 }
 
-func TestFindGivesNothingWhereNothingEverRan(t *testing.T) {
+// FindJournals finds nothing if there is no folder.
+func TestFindNoFolder(t *testing.T) {
+	t.Parallel()
 	found, err := FindJournals(filepath.Join(t.TempDir(), "snatlab"))
 	if err != nil || found != nil {
 		t.Errorf("%v, %v", found, err)

@@ -5,15 +5,17 @@ import (
 	"testing"
 )
 
-func TestWhatWasKeptIsLeftUntilItIsCleanedUp(t *testing.T) {
+// The changes of a kept journal stay until they are cleaned up.
+func TestKeep(t *testing.T) {
+	t.Parallel()
 	h := &host{}
 	j := create(t, h.undoers())
 	h.put(t, j, "network", "container")
 	if j.IsKept() {
-		t.Error("kept before anybody said so")
+		t.Error("kept before Keep")
 	}
 	if !IsActive(j.path) {
-		t.Error("this process is at work with it")
+		t.Error("not active, but this process has it open")
 	}
 	if err := j.Keep(); err != nil {
 		t.Fatal(err)
@@ -21,11 +23,11 @@ func TestWhatWasKeptIsLeftUntilItIsCleanedUp(t *testing.T) {
 	same(t, "undone", h.undone, nil)
 
 	if IsActive(j.path) {
-		t.Error("nobody is at work with it")
+		t.Error("active, but no process has it open")
 	}
 	later := reopen(t, j.path, h.undoers())
 	if !later.IsKept() {
-		t.Error("the next process takes it for what a crash left")
+		t.Error("the next process finds a journal that was not kept")
 	}
 	same(t, "will be undone", steps(later), []string{"the name container", "the name network"})
 	closeJournal(t, later)
@@ -35,7 +37,9 @@ func TestWhatWasKeptIsLeftUntilItIsCleanedUp(t *testing.T) {
 	}
 }
 
-func TestAJournalInMemoryUndoesAndWritesNothing(t *testing.T) {
+// A journal in memory undoes its steps and writes no file.
+func TestInMemory(t *testing.T) {
+	t.Parallel()
 	h := &host{}
 	j := InMemory(h.undoers())
 	h.put(t, j, "table", "rule")

@@ -8,7 +8,9 @@ import (
 	"testing"
 )
 
-func TestOneUndoThatFailsDoesNotKeepTheOthersFromIt(t *testing.T) {
+// Close undoes the other steps after one that fails.
+func TestCloseContinues(t *testing.T) {
+	t.Parallel()
 	h := &host{refuses: map[string]int{"rule": 2, "network": 2}} // each is tried twice
 	j := create(t, h.undoers())
 	h.put(t, j, "image", "network", "rule", "container")
@@ -29,12 +31,14 @@ func TestOneUndoThatFailsDoesNotKeepTheOthersFromIt(t *testing.T) {
 	same(t, "left on the host", h.stands, []string{"network", "rule"})
 	same(t, "on disk", steps(reopen(t, j.path, nil)), []string{"the name rule", "the name network"})
 
-	closeJournal(t, j) // what stood in the way is gone
+	closeJournal(t, j) // the names are no longer busy
 	same(t, "undone", h.undone, []string{"container", "image", "rule", "network"})
 	same(t, "left on the host", h.stands, nil)
 }
 
-func TestWhatIsLeftIsUndoneByAnotherProcess(t *testing.T) {
+// Another process undoes the steps that are left.
+func TestReopenAfterFailure(t *testing.T) {
+	t.Parallel()
 	h := &host{refuses: map[string]int{"b": 2}}
 	j := create(t, h.undoers())
 	h.put(t, j, "a", "b", "c")
@@ -45,7 +49,9 @@ func TestWhatIsLeftIsUndoneByAnotherProcess(t *testing.T) {
 	same(t, "undone", h.undone, []string{"c", "a", "b"})
 }
 
-func TestLeftErrorCarriesTheCauses(t *testing.T) {
+// A LeftError wraps the causes.
+func TestLeftErrorUnwrap(t *testing.T) {
+	t.Parallel()
 	busy := errors.New("busy")
 	how := Undoers{"name": func(context.Context, json.RawMessage) error { return busy }}
 	j := create(t, how)
@@ -58,7 +64,9 @@ func TestLeftErrorCarriesTheCauses(t *testing.T) {
 	}
 }
 
-func TestAKindThatIsNotKnownIsLeftAndNamed(t *testing.T) {
+// A step of an unknown kind is left, and its error names the kind.
+func TestUnknownKind(t *testing.T) {
+	t.Parallel()
 	h := &host{}
 	j := create(t, h.undoers())
 	h.put(t, j, "a")
@@ -71,26 +79,30 @@ func TestAKindThatIsNotKnownIsLeftAndNamed(t *testing.T) {
 	if !ok || len(left.Left) != 1 {
 		t.Fatalf("error %v", err)
 	}
-	const text = `undo tap snat0: no way known to undo a step of kind "vm.tap": made by another version of snatlab?`
+	const text = `undo tap snat0: this snatlab cannot undo a step of kind "vm.tap": was it made by another version?`
 	if got := left.Left[0].Err.Error(); got != text {
 		t.Errorf("text %s, want %s", got, text)
 	}
 	same(t, "undone", h.undone, []string{"a"})
 }
 
-func TestArgumentsThatDoNotFitAreAnErrorNotAnUndoing(t *testing.T) {
+// Arguments of the wrong type are an error, and nothing is undone.
+func TestBadArguments(t *testing.T) {
+	t.Parallel()
 	undo := NewUndoer(func(context.Context, struct{ Path string }) error {
 		t.Error("undone")
 		return nil
 	})
 	for _, args := range []string{`{"Path": 1}`, `[]`, `{`, ``} {
 		if undo(t.Context(), json.RawMessage(args)) == nil {
-			t.Errorf("%q is taken", args)
+			t.Errorf("%q was accepted", args)
 		}
 	}
 }
 
-func TestStepsOfNoJournalAreUndoneInTheOrderGiven(t *testing.T) {
+// Steps that are in no journal are undone in the given order.
+func TestUndoAll(t *testing.T) {
+	t.Parallel()
 	h := &host{refuses: map[string]int{"b": 1}}
 	all := []Step{step("a"), step("b"), step("c")}
 	err := h.undoers().UndoAll(t.Context(), all)
@@ -109,7 +121,9 @@ func TestStepsOfNoJournalAreUndoneInTheOrderGiven(t *testing.T) {
 	}
 }
 
-func TestAJournalThatSomebodyRemovedIsClosedAllTheSame(t *testing.T) {
+// A journal whose file was removed can be closed.
+func TestCloseRemovedJournal(t *testing.T) {
+	t.Parallel()
 	h := &host{}
 	j := create(t, h.undoers())
 	h.put(t, j, "a")
@@ -120,7 +134,9 @@ func TestAJournalThatSomebodyRemovedIsClosedAllTheSame(t *testing.T) {
 	same(t, "left on the host", h.stands, nil)
 }
 
-func TestWhatUndoesOutlivesTheContextThatEnded(t *testing.T) {
+// Steps are undone although the context of the run has ended.
+func TestContext(t *testing.T) {
+	t.Parallel()
 	h := &host{}
 	j := create(t, h.undoers())
 	h.put(t, j, "a")
@@ -131,6 +147,6 @@ func TestWhatUndoesOutlivesTheContextThatEnded(t *testing.T) {
 		t.Error(err)
 	}
 	if _, ends := patient.Deadline(); !ends {
-		t.Error("it never ends")
+		t.Error("the context has no deadline")
 	}
 }

@@ -14,32 +14,33 @@ import (
 	"snatlab/harness/printable"
 )
 
-// Lock keeps two runs from changing one host at the same time. The kernel
-// releases it when its process ends, however it ends.
+// Lock prevents two runs from changing one host at the same time. The kernel releases
+// it when its process ends for any reason.
 type Lock struct{ file *os.File }
 
 const lockFileName = "lock"
 
-// Holder is who has the lock.
+// Holder describes the process that has the lock.
 type Holder struct {
 	PID   int       `json:"pid"`
 	Since time.Time `json:"since"`
-	What  string    `json:"what"` // what it does: "run docker-masquerade"
+	What  string    `json:"what"` // its task: "run of docker-masquerade"
 }
 
-// LockedError says who holds the lock.
+// LockedError reports that another process has the lock.
 type LockedError struct{ Holder Holder }
 
 func (e *LockedError) Error() string {
 	if e.Holder.PID == 0 || e.Holder.What == "" || e.Holder.Since.IsZero() {
-		return "another snatlab is at work on this host"
+		return "another snatlab is active on this host"
 	}
-	return fmt.Sprintf("another snatlab is at work on this host: %s, pid %d, since %s",
+	return fmt.Sprintf("another snatlab is active on this host: %s (pid %d, started %s)",
 		printable.Line(e.Holder.What), e.Holder.PID, e.Holder.Since.Local().Format(time.DateTime))
 }
 
-// TakeLock takes the host's lock in dir, or returns a *LockedError at once. A
-// folder or a lock that another user can write to is an *[UntrustedError].
+// TakeLock takes the host's lock in dir. It does not wait: if another process has
+// the lock it returns a *[LockedError]. If another user can write to the folder or
+// to the lock it returns an *[UntrustedError].
 func TakeLock(dir, what string) (*Lock, error) {
 	folder, err := makeFolder(dir)
 	if err != nil {
@@ -53,9 +54,9 @@ func TakeLock(dir, what string) (*Lock, error) {
 	return lockFile(file, what)
 }
 
-// TakeStoreLock takes the lock in dir, which may be a folder that users share:
-// so its lock may belong to the folder's owner as well, and whoever can write to
-// the folder can hold it. It returns a *LockedError at once.
+// TakeStoreLock takes the lock in dir, which may be a folder that users share. So
+// the lock may also belong to the owner of the folder, and every user who can write
+// to the folder can hold it. It does not wait: see [TakeLock].
 func TakeStoreLock(dir, what string) (*Lock, error) {
 	folder, err := os.Open(dir)
 	if err != nil {
@@ -73,7 +74,7 @@ func TakeStoreLock(dir, what string) (*Lock, error) {
 	return lockFile(file, what)
 }
 
-// lockFile locks a file and writes into it who does.
+// lockFile locks a file and writes its [Holder] into it.
 func lockFile(file *os.File, what string) (*Lock, error) {
 	if err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		defer file.Close()
@@ -82,7 +83,7 @@ func lockFile(file *os.File, what string) (*Lock, error) {
 		}
 		locked := &LockedError{}
 		if text, err := io.ReadAll(io.LimitReader(file, 4096)); err == nil {
-			_ = json.Unmarshal(text, &locked.Holder) // being written: then nobody is named
+			_ = json.Unmarshal(text, &locked.Holder) // it may be half written: then the error names no holder
 		}
 		return nil, locked
 	}
@@ -99,6 +100,6 @@ func lockFile(file *os.File, what string) (*Lock, error) {
 	return &Lock{file}, nil
 }
 
-// Release gives the lock back. Its file stays: to remove it would let a third
-// process lock a file that a second one is waiting for.
+// Release releases the lock. Its file stays: if it were removed, a third process
+// could lock a new file while a second one locks the old file.
 func (l *Lock) Release() error { return l.file.Close() }

@@ -12,8 +12,9 @@ import (
 	"time"
 )
 
-// lockDir makes this program another snatlab: one that takes the lock there,
-// says so, and holds it until its standard input ends.
+// lockDir names the environment variable that makes this program another snatlab:
+// it takes the lock in that folder, prints that, and holds it until its standard
+// input ends.
 const lockDir = "SNATLAB_TEST_LOCK_DIR"
 
 func TestMain(m *testing.M) {
@@ -29,7 +30,7 @@ func TestMain(m *testing.M) {
 	_, _ = io.Copy(io.Discard, os.Stdin)
 }
 
-// holdElsewhere starts a process that holds the lock.
+// holdElsewhere starts another process that holds the lock.
 func holdElsewhere(t *testing.T, dir string) *os.Process {
 	t.Helper()
 	c := exec.Command(os.Args[0])
@@ -47,7 +48,7 @@ func holdElsewhere(t *testing.T, dir string) *os.Process {
 	}
 	t.Cleanup(func() { in.Close(); _ = c.Wait() })
 	if line, err := bufio.NewReader(out).ReadString('\n'); line != "taken\n" {
-		t.Fatalf("the other process says %q, %v", line, err)
+		t.Fatalf("the other process printed %q, %v", line, err)
 	}
 	return c.Process
 }
@@ -62,7 +63,7 @@ func take(t *testing.T, dir string) *Lock {
 	return l
 }
 
-// refused gives the error of a second taker.
+// refused returns the error of a second process that takes the lock.
 func refused(t *testing.T, dir string) *LockedError {
 	t.Helper()
 	l, err := TakeLock(dir, "run of another")
@@ -73,7 +74,8 @@ func refused(t *testing.T, dir string) *LockedError {
 	return locked
 }
 
-func TestTheLockIsHeldAgainstOtherProcessesAndNamesItsHolder(t *testing.T) {
+// The lock is held against other processes, and names its holder.
+func TestLockHeld(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "snatlab")
 	begun := time.Now()
 	other := holdElsewhere(t, dir)
@@ -85,7 +87,8 @@ func TestTheLockIsHeldAgainstOtherProcessesAndNamesItsHolder(t *testing.T) {
 	}
 }
 
-func TestTheLockIsFreeAfterItsHoldersDeath(t *testing.T) {
+// The lock is free after its holder has died.
+func TestLockAfterDeath(t *testing.T) {
 	dir := t.TempDir()
 	other := holdElsewhere(t, dir)
 	if err := other.Kill(); err != nil {
@@ -100,7 +103,8 @@ func TestTheLockIsFreeAfterItsHoldersDeath(t *testing.T) {
 	}
 }
 
-func TestTheLockIsFreeAfterItsRelease(t *testing.T) {
+// The lock is free after its release.
+func TestLockAfterRelease(t *testing.T) {
 	dir := t.TempDir()
 	for range 3 {
 		if err := take(t, dir).Release(); err != nil {
@@ -111,8 +115,9 @@ func TestTheLockIsFreeAfterItsRelease(t *testing.T) {
 	refused(t, dir)
 }
 
-// What a run starts, QEMU for one, must not hold the lock when the run is dead.
-func TestChildrenDoNotInheritTheLock(t *testing.T) {
+// A program that a run starts, such as QEMU, must not hold the lock after the
+// run has died.
+func TestLockNotInherited(t *testing.T) {
 	dir := t.TempDir()
 	l := take(t, dir)
 	holdElsewhere(t, t.TempDir()) // a child that lives on
@@ -122,7 +127,8 @@ func TestChildrenDoNotInheritTheLock(t *testing.T) {
 	take(t, dir)
 }
 
-func TestTheHoldersLineReplacesALongerOne(t *testing.T) {
+// The text of a holder replaces a longer one completely.
+func TestLockShorterHolder(t *testing.T) {
 	dir := t.TempDir()
 	l, err := TakeLock(dir, "run of a-scenario-with-a-very-long-name")
 	if err != nil {
@@ -137,12 +143,14 @@ func TestTheHoldersLineReplacesALongerOne(t *testing.T) {
 	}
 }
 
-func TestTheTextSaysWhoHoldsTheLock(t *testing.T) {
+// The error names the holder of the lock.
+func TestLockedErrorText(t *testing.T) {
+	t.Parallel()
 	since := time.Date(2026, 1, 2, 3, 4, 5, 600, time.Local)
 	for want, h := range map[string]Holder{
-		"another snatlab is at work on this host: run of docker-masquerade, pid 4711, since 2026-01-02 03:04:05": {4711, since, "run of docker-masquerade"},
-		"another snatlab is at work on this host: cleanup, pid 1, since 2026-01-02 03:04:05":                     {1, since.UTC(), "cleanup"},
-		"another snatlab is at work on this host":                                                                {},
+		"another snatlab is active on this host: run of docker-masquerade (pid 4711, started 2026-01-02 03:04:05)": {4711, since, "run of docker-masquerade"},
+		"another snatlab is active on this host: cleanup (pid 1, started 2026-01-02 03:04:05)":                     {1, since.UTC(), "cleanup"},
+		"another snatlab is active on this host":                                                                   {},
 	} {
 		if got := (&LockedError{h}).Error(); got != want {
 			t.Errorf("got  %s\nwant %s", got, want)
@@ -150,7 +158,8 @@ func TestTheTextSaysWhoHoldsTheLock(t *testing.T) {
 	}
 }
 
-func TestALockFileThatSaysNothingUsefulIsStillALock(t *testing.T) {
+// A lock file without a valid holder is a lock nevertheless.
+func TestLockBadHolder(t *testing.T) {
 	for _, text := range []string{
 		"", "\x00\x00", "4711\n", "null", "[]", `{"pid": 47`, `{"pid": 4711, "what": 5}`, `{"pid": 4711}`, `{"pid": "4711"}`,
 		`{"pid": 4711, "since": "yesterday", "what": "run"}`, `{"pid": 4711, "since": "2026-01-02T03:04:05Z"}`,
@@ -160,13 +169,14 @@ func TestALockFileThatSaysNothingUsefulIsStillALock(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, "lock"), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if got := refused(t, dir).Error(); got != "another snatlab is at work on this host" {
-			t.Errorf("%q gives: %s", text, got)
+		if got := refused(t, dir).Error(); got != "another snatlab is active on this host" {
+			t.Errorf("%q: got %s", text, got)
 		}
 	}
 }
 
-func TestTheLockReplacesNothing(t *testing.T) {
+// TakeLock replaces no file behind a link.
+func TestLockSymlink(t *testing.T) {
 	dir := t.TempDir()
 	precious := filepath.Join(dir, "precious")
 	if err := os.WriteFile(precious, []byte("precious"), 0o600); err != nil {
@@ -179,11 +189,12 @@ func TestTheLockReplacesNothing(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	if text, err := os.ReadFile(precious); err != nil || string(text) != "precious" {
-		t.Errorf("what the link points to now reads %q (%v)", text, err)
+		t.Errorf("the target of the link now reads %q (%v)", text, err)
 	}
 }
 
-func TestTheLockIsForItsOwnersEyesOnly(t *testing.T) {
+// Only the owner can read the lock and its folder.
+func TestLockMode(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "snatlab")
 	take(t, dir)
 	for path, want := range map[string]os.FileMode{dir: os.ModeDir | 0o700, filepath.Join(dir, "lock"): 0o600} {

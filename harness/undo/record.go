@@ -28,18 +28,18 @@ type changeRecord struct {
 
 const journalVersion = 1
 
-// What a journal may hold is bounded, so that reading one neither fills the
-// memory nor the terminal. A run has some hundred changes open at a time, and
+// These constants bound the contents of a journal, so that reading one fills neither
+// the memory nor the terminal. A run has some hundred changes open at a time, and
 // the longest step is a rule of the packet filter.
 const (
 	maxLine = 2 << 20  // bytes of a record
 	maxKind = 64       // bytes
 	maxText = 64 << 10 // bytes of What, and of Manual
 	maxArgs = 1 << 20  // bytes
-	maxOpen = 10_000   // changes that are not undone
+	maxOpen = 10_000   // changes that are not undone yet
 )
 
-// checkBounds reports a step that no snatlab writes.
+// checkBounds returns an error if a part of the step is longer than allowed.
 func (s Step) checkBounds() error {
 	for _, c := range []struct {
 		field     string
@@ -52,7 +52,7 @@ func (s Step) checkBounds() error {
 	return nil
 }
 
-// runNames are the forms of a run's id.
+// runNames matches the id of a run.
 var runNames = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
 
 func (h *journalHeader) checkHeader() error {
@@ -65,8 +65,8 @@ func (h *journalHeader) checkHeader() error {
 	return nil
 }
 
-// replayRecords replays the records of a file. It returns the length of the whole
-// records; torn reports that something follows them.
+// replayRecords replays the records of a file. It returns the length of the complete
+// records; torn reports whether an incomplete one follows them.
 func (j *Journal) replayRecords(file io.Reader) (whole int64, torn bool, err error) {
 	lines := bufio.NewReaderSize(file, maxLine)
 	for n := 1; ; n++ {
@@ -86,7 +86,7 @@ func (j *Journal) replayRecords(file io.Reader) (whole int64, torn bool, err err
 	}
 }
 
-// applyRecord takes over the n-th record of a file.
+// applyRecord applies the n-th record of a file to j.
 func (j *Journal) applyRecord(n int, line []byte) error {
 	var r journalRecord
 	if err := json.Unmarshal(line, &r); err != nil {
@@ -114,7 +114,7 @@ func (j *Journal) applyRecord(n int, line []byte) error {
 	return nil
 }
 
-// countParts counts what is set.
+// countParts returns the number of parts that are set.
 func (r journalRecord) countParts() (n int) {
 	for _, set := range []bool{r.Header != nil, r.Do != nil, r.Undone != nil, r.Kept} {
 		if set {
@@ -124,8 +124,8 @@ func (r journalRecord) countParts() (n int) {
 	return n
 }
 
-// applyChange takes over a change that a file announces. Its texts are printed, and
-// the file may have been written by anything.
+// applyChange adds a change of a file to j. Its texts will be printed, so they are
+// made printable: another program may have written the file.
 func (j *Journal) applyChange(d changeRecord) error {
 	if len(j.open) == maxOpen {
 		return fmt.Errorf("more than %s changes that are not undone, which no run makes", format.Thousands(maxOpen))
@@ -139,8 +139,8 @@ func (j *Journal) applyChange(d changeRecord) error {
 	return nil
 }
 
-// decodeStrictly reads arguments strictly: a field that is not known may change what
-// the others mean.
+// decodeStrictly reads arguments and refuses an unknown field: it may change the
+// meaning of the others.
 func decodeStrictly(raw json.RawMessage, args any) error {
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.DisallowUnknownFields()
@@ -148,7 +148,7 @@ func decodeStrictly(raw json.RawMessage, args any) error {
 		return fmt.Errorf("read arguments: %w", err)
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("read arguments: something follows them")
+		return errors.New("read arguments: there is more data after them")
 	}
 	return nil
 }

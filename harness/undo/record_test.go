@@ -20,9 +20,10 @@ func change(what, manual string) string {
 }
 
 func TestRecordBounds(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ name, text, want string }{
 		{"run's id leads out of the folder", header1("../../etc"), `not a journal: its run is "../../etc", which is no run's id`},
-		{"run's id steers the terminal", header1(`\u001b[2J`), `not a journal: its run is "\x1b[2J", which is no run's id`},
+		{"run's id controls the terminal", header1(`\u001b[2J`), `not a journal: its run is "\x1b[2J", which is no run's id`},
 		{"two headers", header1("x") + header1("x"), "record 2: a second header"},
 		{"two parts", header1("x") + `{"undone":1,"kept":true}` + "\n", "record 2: neither a change nor an undoing"},
 		{"long record", header1("x") + `{"kept":` + strings.Repeat(" ", maxLine) + "true}\n", "record 2: longer than 2 MiB"},
@@ -77,10 +78,12 @@ func TestRecordBounds(t *testing.T) {
 	})
 }
 
-// hostile steers a terminal, and pretends to be another line of the output.
+// hostile controls a terminal, and looks like another line of the output.
 const hostile = "w\x1b[2J\u202e\nundone"
 
-func TestForeignTextIsPrintable(t *testing.T) {
+// Text from a file is printable.
+func TestForeignText(t *testing.T) {
+	t.Parallel()
 	printable := func(t *testing.T, text string) {
 		t.Helper()
 		if strings.ContainsAny(text, "\x1b\u202e") || strings.Contains(text, "\nundone") {
@@ -110,7 +113,9 @@ func TestForeignTextIsPrintable(t *testing.T) {
 	})
 }
 
+// Unknown fields of arguments are refused.
 func TestStrictArguments(t *testing.T) {
+	t.Parallel()
 	type path struct {
 		Path string `json:"path"`
 	}
@@ -118,7 +123,7 @@ func TestStrictArguments(t *testing.T) {
 	undo := NewUndoer(func(context.Context, path) error { undone = true; return nil })
 	for _, args := range []string{`{"path":"a","also":"b"}`, `{"path":"a"} {"path":"b"}`, `{"path":"a"}]`} {
 		if err := undo(t.Context(), json.RawMessage(args)); err == nil || undone {
-			t.Errorf("%s is taken", args)
+			t.Errorf("%s was accepted", args)
 		}
 	}
 	if err := undo(t.Context(), json.RawMessage(`{"path":"a"}`)); err != nil || !undone {

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// written is a journal in which b is undone and a and c are not, by line.
+// written returns the lines of a journal in which b is undone and a and c are not.
 func written(t *testing.T) []string {
 	t.Helper()
 	h := &host{}
@@ -27,7 +27,7 @@ func written(t *testing.T) []string {
 	return strings.SplitAfter(strings.TrimSuffix(string(text), "\n"), "\n")
 }
 
-// leave writes a journal as a process that died may have left it.
+// leave writes a journal that a process may have left when it died.
 func leave(t *testing.T, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), run+".journal")
@@ -37,12 +37,14 @@ func leave(t *testing.T, text string) string {
 	return path
 }
 
-func TestACrashAtAnyByteLeavesAJournalThatUndoesWhatItHolds(t *testing.T) {
+// A crash at any byte leaves a journal whose complete records are undone.
+func TestOpenAfterCrash(t *testing.T) {
+	t.Parallel()
 	text := strings.Join(written(t), "") + "\n"
 	wholes := [][]string{nil, nil, {"a"}, {"b", "a"}, {"a"}, {"c", "a"}} // to be undone, after n whole lines
 	for length := range len(text) + 1 {
 		prefix := text[:length]
-		h := &host{} // nothing stands there: the crash came before the change
+		h := &host{} // no name stands: the crash came before the change
 		j := reopen(t, leave(t, prefix), h.undoers())
 		left, err := os.ReadFile(j.path)
 		if err != nil {
@@ -56,7 +58,9 @@ func TestACrashAtAnyByteLeavesAJournalThatUndoesWhatItHolds(t *testing.T) {
 	}
 }
 
-func TestWhatIsWrittenAfterATornRecordCanBeRead(t *testing.T) {
+// A record that follows a torn one can be read.
+func TestDoAfterTornRecord(t *testing.T) {
+	t.Parallel()
 	lines := written(t)
 	lines[4] = lines[4][:20] // c was never made
 	h := &host{refuses: map[string]int{"a": 2}}
@@ -70,7 +74,9 @@ func TestWhatIsWrittenAfterATornRecordCanBeRead(t *testing.T) {
 	closeJournal(t, again)
 }
 
-func TestACrashBetweenAnUndoingAndItsRecordIsReplayed(t *testing.T) {
+// After a crash between an undoing and its record, the step is undone again.
+func TestUnrecordedUndo(t *testing.T) {
+	t.Parallel()
 	h := &host{}
 	j := create(t, h.undoers())
 	h.put(t, j, "a", "b")
@@ -82,7 +88,9 @@ func TestACrashBetweenAnUndoingAndItsRecordIsReplayed(t *testing.T) {
 	same(t, "left on the host", h.stands, nil)
 }
 
-func TestARecordThatCannotBeReadIsNamedAndNothingIsUndone(t *testing.T) {
+// An unreadable record is named in the error, and nothing is undone.
+func TestOpenBadRecord(t *testing.T) {
+	t.Parallel()
 	for bad, why := range map[string]string{
 		`{"do":{"number":1,"st{"undone":1}`: "invalid character",
 		"":                                  "unexpected end of JSON input",
@@ -111,7 +119,9 @@ func TestARecordThatCannotBeReadIsNamedAndNothingIsUndone(t *testing.T) {
 	}
 }
 
-func TestAFileThatIsNoJournalOfThisVersionIsRefused(t *testing.T) {
+// A file that is not a journal of this version is refused.
+func TestOpenOtherVersion(t *testing.T) {
+	t.Parallel()
 	for _, header := range []string{
 		`{"header":{"version":2,"run":"x","pid":1,"started":"2026-01-02T03:04:05Z"}}`,
 		`{"do":{"number":0,"step":{"kind":"name","what":"w","manual":"m","args":"a"}}}`,
@@ -129,7 +139,9 @@ func TestAFileThatIsNoJournalOfThisVersionIsRefused(t *testing.T) {
 	}
 }
 
-func TestARecordIsAsLongAsItHasToBe(t *testing.T) {
+// A record may be as long as the longest text of a step requires.
+func TestLongRecord(t *testing.T) {
+	t.Parallel()
 	h := &host{}
 	j := create(t, h.undoers())
 	long := strings.Repeat("x", maxText-100)
@@ -138,7 +150,9 @@ func TestARecordIsAsLongAsItHasToBe(t *testing.T) {
 	same(t, "left on the host", h.stands, nil)
 }
 
-func TestOpenDoesNotFollowASymlink(t *testing.T) {
+// OpenJournal does not follow a symbolic link.
+func TestOpenSymlink(t *testing.T) {
+	t.Parallel()
 	target := leave(t, strings.Join(written(t), "")+"and a torn record")
 	before, err := os.ReadFile(target)
 	if err != nil {
@@ -152,6 +166,6 @@ func TestOpenDoesNotFollowASymlink(t *testing.T) {
 		t.Error("opened")
 	}
 	if after, err := os.ReadFile(target); err != nil || !bytes.Equal(before, after) {
-		t.Errorf("what it points to was changed to %q (%v)", after, err)
+		t.Errorf("the target was changed to %q (%v)", after, err)
 	}
 }

@@ -15,31 +15,31 @@ import (
 	"snatlab/harness/format"
 )
 
-// A journal is carried out as it stands. So it is believed only where no other
-// user can have written it: its folder and its file belong to the effective
-// user, and nobody else can write to them. Both are opened without following a
-// link, and checked once they are open, so that nothing can be put in their
-// place between the check and the use.
+// The steps of a journal are executed as they are written. So a journal is trusted
+// only where no other user can have written it: its folder and its file belong to
+// the effective user, and no other user can write to them. Both are opened without
+// following a link, and checked after they are opened, so that nothing can replace
+// them between the check and the use.
 
-// trustedFolder is a folder that was opened and checked.
+// trustedFolder is an open folder that was checked.
 type trustedFolder struct {
 	path string
 	file *os.File
 }
 
-// UntrustedError reports a path that another user may have made or changed.
-// Nothing in it was used.
+// UntrustedError reports a path that another user may have made or changed. Its
+// contents were not used.
 type UntrustedError struct {
 	Path   string
 	Fault  string // "belongs to user 1000, and snatlab runs as user 0"
-	Remedy string // what to do
+	Remedy string // advice for the user
 }
 
 func (e *UntrustedError) Error() string { return fmt.Sprintf("%q %s (%s)", e.Path, e.Fault, e.Remedy) }
 
-// CheckFolder reports whether the folder at path, and what lies in it, is the
-// effective user's alone. A folder that does not exist is an error that wraps
-// fs.ErrNotExist, any other fault an *UntrustedError.
+// CheckFolder returns an error unless only the effective user can have written to
+// the folder at path. The error wraps fs.ErrNotExist if there is no such folder, and
+// is an *[UntrustedError] if another user can write to it.
 func CheckFolder(path string) error {
 	f, err := openFolder(path)
 	if err != nil {
@@ -48,7 +48,7 @@ func CheckFolder(path string) error {
 	return f.Close()
 }
 
-// makeFolder opens the folder at path, and makes it if there is none.
+// makeFolder opens the folder at path. It makes the folder if there is none.
 func makeFolder(path string) (*trustedFolder, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, err
@@ -78,9 +78,9 @@ func openFolder(path string) (*trustedFolder, error) {
 func describeNonFolder(path string) error {
 	what := "is not a folder"
 	if info, err := os.Lstat(path); err == nil && info.Mode()&fs.ModeSymlink != 0 {
-		what = "is a symbolic link, and journals lie in a folder"
+		what = "is a symbolic link; journals must be in a folder"
 	}
-	return &UntrustedError{path, what, "look at who made it, and remove it: ls -ld " + path}
+	return &UntrustedError{path, what, "check who made it, and remove it: ls -ld " + path}
 }
 
 func (f *trustedFolder) checkAccess() error {
@@ -91,10 +91,10 @@ func (f *trustedFolder) checkAccess() error {
 	switch self := uint32(os.Geteuid()); {
 	case s.Uid != self:
 		return &UntrustedError{f.path, describeForeign(s.Uid, self),
-			fmt.Sprintf("run snatlab as user %d, whose runs are journalled there; or, if that user has none, remove it: rm -r %s", s.Uid, f.path)}
+			fmt.Sprintf("run snatlab as user %d, whose journals are there; or, if that user has no runs, remove it: rm -r %s", s.Uid, f.path)}
 	case s.Mode&0o022 != 0:
 		return &UntrustedError{f.path, describeWritable(s.Mode),
-			"remove what you do not know from it, then: chmod 0700 " + f.path}
+			"remove from it what you do not recognise, then: chmod 0700 " + f.path}
 	}
 	return nil
 }
@@ -107,10 +107,10 @@ func describeWritable(mode uint32) string {
 	return fmt.Sprintf("can be written to by other users (mode %04o)", mode&0o7777)
 }
 
-// Close closes the folder. What was opened in it stays open.
+// Close closes the folder. Files that were opened in it stay open.
 func (f *trustedFolder) Close() error { return f.file.Close() }
 
-// listFiles lists the files whose names end in suffix, sorted.
+// listFiles returns the names of the files that end in suffix, sorted.
 func (f *trustedFolder) listFiles(suffix string) ([]string, error) {
 	all, err := f.file.Readdirnames(-1)
 	if err != nil {
@@ -121,19 +121,19 @@ func (f *trustedFolder) listFiles(suffix string) ([]string, error) {
 	return all, nil
 }
 
-// fileNames are those of the files that snatlab makes.
+// fileNames matches the names of the files that snatlab makes.
 var fileNames = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,191}$`)
 
-// openTrusted opens a file of the folder. A pipe in its place keeps nobody waiting.
+// openTrusted opens a file of the folder. It does not block on a pipe.
 func (f *trustedFolder) openTrusted(name string, flags int) (*os.File, error) {
 	path := filepath.Join(f.path, name)
 	if !fileNames.MatchString(name) {
-		return nil, &UntrustedError{path, "has a name that snatlab gives to no file", adviseRemoval(path)}
+		return nil, &UntrustedError{path, "has a name that snatlab never uses", adviseRemoval(path)}
 	}
 	return openTrustedFile(f.file, path, flags, uint32(os.Geteuid()))
 }
 
-// removeFile removes a file of the folder. One that is gone is no error.
+// removeFile removes a file of the folder. A missing file is no error.
 func (f *trustedFolder) removeFile(name string) error {
 	err := unix.Unlinkat(int(f.file.Fd()), name, 0)
 	if err != nil && !errors.Is(err, unix.ENOENT) {
@@ -142,13 +142,13 @@ func (f *trustedFolder) removeFile(name string) error {
 	return nil
 }
 
-// openTrustedFile opens the file at path, which lies in dir, and checks it.
+// openTrustedFile opens the file at path, which is in dir, and checks it.
 func openTrustedFile(dir *os.File, path string, flags int, owners ...uint32) (*os.File, error) {
 	fd, err := openAt(dir, filepath.Base(path), flags)
 	switch {
 	case errors.Is(err, unix.ELOOP):
 		return nil, &UntrustedError{path, "is a symbolic link", adviseRemoval(path)}
-	case errors.Is(err, unix.ENXIO), errors.Is(err, unix.EISDIR): // a socket, or a pipe that nobody reads
+	case errors.Is(err, unix.ENXIO), errors.Is(err, unix.EISDIR): // a socket, or a pipe without a reader
 		return nil, &UntrustedError{path, "is not a regular file", adviseRemoval(path)}
 	case err != nil:
 		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
@@ -174,7 +174,8 @@ func openAt(dir *os.File, name string, flags int) (fd int, err error) {
 // write a few KiB. Journals are read line by line, so size costs no memory.
 const maxSize = 1 << 30
 
-// checkTrustedFile checks that only the owners can have written an open file.
+// checkTrustedFile returns an error unless only the owners can have written to an
+// open file.
 func checkTrustedFile(file *os.File, owners ...uint32) error {
 	var s unix.Stat_t
 	path := file.Name()
@@ -199,7 +200,8 @@ func checkTrustedFile(file *os.File, owners ...uint32) error {
 	return &UntrustedError{path, fault, adviseRemoval(path)}
 }
 
-// adviseRemoval is what to do about a file that snatlab did not leave like that.
+// adviseRemoval returns the advice about a file that snatlab cannot have left like
+// that.
 func adviseRemoval(path string) string {
-	return fmt.Sprintf("no snatlab left it like that, so it is not believed; look at who made it, and remove it: rm %q", path)
+	return fmt.Sprintf("snatlab leaves no file like that, so it is not used; check who made it, and remove it: rm %q", path)
 }

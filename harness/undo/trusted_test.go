@@ -12,32 +12,32 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// stranger is a user that is not ours.
+// stranger is another user.
 const stranger = 4242
 
-// fault is a way in which a path can be somebody else's work.
+// fault is a way in which another user can have changed a path.
 type fault struct {
 	name string
-	root bool // it takes root to make it
+	root bool // only root can make it
 	make func(path string) error
-	want string // how the error goes on behind the path
+	want string // the error after the path
 }
 
 var folderFaults = []fault{
 	{"of another owner", true, func(path string) error { return os.Chown(path, stranger, stranger) },
-		fmt.Sprintf("belongs to user %d, and snatlab runs as user %d (run snatlab as user %[1]d, whose runs are journalled there; or, if that user has none, remove it: rm -r PATH)", stranger, os.Geteuid())},
+		fmt.Sprintf("belongs to user %d, and snatlab runs as user %d (run snatlab as user %[1]d, whose journals are there; or, if that user has no runs, remove it: rm -r PATH)", stranger, os.Geteuid())},
 	{"of mode 1777", false, func(path string) error { return os.Chmod(path, os.ModeSticky|0o777) },
-		"can be written to by other users (mode 1777) (remove what you do not know from it, then: chmod 0700 PATH)"},
+		"can be written to by other users (mode 1777) (remove from it what you do not recognise, then: chmod 0700 PATH)"},
 	{"of mode 0770", false, func(path string) error { return os.Chmod(path, 0o770) },
-		"can be written to by other users (mode 0770) (remove what you do not know from it, then: chmod 0700 PATH)"},
+		"can be written to by other users (mode 0770) (remove from it what you do not recognise, then: chmod 0700 PATH)"},
 	{"behind a link", false, func(path string) error {
 		return errors.Join(os.Rename(path, path+"-real"), os.Symlink(path+"-real", path))
-	}, "is a symbolic link, and journals lie in a folder (look at who made it, and remove it: ls -ld PATH)"},
+	}, "is a symbolic link; journals must be in a folder (check who made it, and remove it: ls -ld PATH)"},
 	{"that is a file", false, func(path string) error { return errors.Join(os.RemoveAll(path), os.WriteFile(path, nil, 0o600)) },
-		"is not a folder (look at who made it, and remove it: ls -ld PATH)"},
+		"is not a folder (check who made it, and remove it: ls -ld PATH)"},
 }
 
-const notLikeThat = ` (no snatlab left it like that, so it is not believed; look at who made it, and remove it: rm "PATH")`
+const fileAdvice = ` (snatlab leaves no file like that, so it is not used; check who made it, and remove it: rm "PATH")`
 
 var fileFaults = []fault{
 	{"of another owner", true, func(path string) error { return os.Chown(path, stranger, stranger) },
@@ -58,7 +58,7 @@ var fileFaults = []fault{
 	{"of 3 GiB", false, func(path string) error { return os.Truncate(path, 3<<30) }, "is larger than 1,024 MiB"},
 }
 
-// put makes the fault at a path that is ours so far.
+// put makes the fault at a path that only this user has changed so far.
 func (f fault) put(t *testing.T, path string) {
 	t.Helper()
 	if f.root && os.Geteuid() != 0 {
@@ -69,7 +69,7 @@ func (f fault) put(t *testing.T, path string) {
 	}
 }
 
-// refuses holds that an error names a path, its fault, and what to do.
+// refuses checks that an error names a path, its fault, and the advice.
 func (f fault) refuses(t *testing.T, what string, err error, path, advice string) {
 	t.Helper()
 	untrusted := &UntrustedError{}
@@ -82,7 +82,7 @@ func (f fault) refuses(t *testing.T, what string, err error, path, advice string
 	}
 }
 
-// soon holds that something ends, which a pipe may keep from it.
+// soon checks that do ends: a pipe could block it.
 func soon(t *testing.T, what string, do func()) {
 	t.Helper()
 	done := make(chan struct{})
@@ -94,7 +94,7 @@ func soon(t *testing.T, what string, do func()) {
 	}
 }
 
-// forged is a journal that a stranger would like to be carried out.
+// forged returns a journal that another user wants to be executed.
 func forged(t *testing.T) (path string, how Undoers) {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "snatlab")
@@ -116,6 +116,7 @@ func forged(t *testing.T) (path string, how Undoers) {
 }
 
 func TestUntrustedFolder(t *testing.T) {
+	t.Parallel()
 	for _, f := range folderFaults {
 		t.Run(f.name, func(t *testing.T) {
 			path, how := forged(t)
@@ -139,29 +140,30 @@ func TestUntrustedFolder(t *testing.T) {
 }
 
 func TestUntrustedJournal(t *testing.T) {
+	t.Parallel()
 	for _, f := range fileFaults {
 		t.Run(f.name, func(t *testing.T) {
 			path, how := forged(t)
 			f.put(t, path)
 			soon(t, "use it", func() {
 				_, err := OpenJournal(path, how)
-				f.refuses(t, "Open", err, path, notLikeThat)
+				f.refuses(t, "Open", err, path, fileAdvice)
 				_, err = ReadJournal(path, how)
-				f.refuses(t, "Read", err, path, notLikeThat)
+				f.refuses(t, "Read", err, path, fileAdvice)
 				if IsActive(path) || DescribeOwner(path) != "a run" {
 					t.Errorf("alive: %v, owner: %s", IsActive(path), DescribeOwner(path))
 				}
 			})
 		})
 	}
-	t.Run("with a name that steers the terminal", func(t *testing.T) {
+	t.Run("with a name that controls the terminal", func(t *testing.T) {
 		path, how := forged(t)
 		strange := filepath.Join(filepath.Dir(path), "\x1b[2J\nundone.journal")
 		if err := os.Rename(path, strange); err != nil {
 			t.Fatal(err)
 		}
 		_, err := OpenJournal(strange, how)
-		if err == nil || strings.ContainsAny(err.Error(), "\x1b\n") || !strings.Contains(err.Error(), "has a name that snatlab gives to no file") {
+		if err == nil || strings.ContainsAny(err.Error(), "\x1b\n") || !strings.Contains(err.Error(), "has a name that snatlab never uses") {
 			t.Errorf("error %q", err)
 		}
 	})
@@ -178,9 +180,9 @@ func TestUntrustedLock(t *testing.T) {
 			f.put(t, path)
 			soon(t, "take it", func() {
 				_, err := TakeLock(dir, "run")
-				f.refuses(t, "TakeLock", err, path, notLikeThat)
+				f.refuses(t, "TakeLock", err, path, fileAdvice)
 				_, err = TakeStoreLock(dir, "nightly")
-				f.refuses(t, "TakeStoreLock", err, path, notLikeThat)
+				f.refuses(t, "TakeStoreLock", err, path, fileAdvice)
 			})
 		})
 	}
@@ -202,8 +204,10 @@ func TestUntrustedLock(t *testing.T) {
 	})
 }
 
-// A refused journal is reported with its path, and the ones beside it are read.
-func TestFindListsUntrustedJournals(t *testing.T) {
+// A refused journal is reported with its path, and the journals beside it are
+// read.
+func TestFindUntrusted(t *testing.T) {
+	t.Parallel()
 	path, how := forged(t)
 	dir := filepath.Dir(path)
 	ours := filepath.Join(dir, "20270101-000000-000000.journal")

@@ -1,24 +1,23 @@
-// Package undo keeps the journal of what a run changes on the host, so that
-// all of it can be undone: at the end of the run, after an error, a signal or
-// a panic, and by `snatlab cleanup` after a crash.
+// Package undo keeps a journal of the changes that a run makes to the host, so that
+// all of them can be undone: at the end of the run, after an error, a signal or a
+// panic, and by `snatlab cleanup` after a crash.
 //
-// Every change goes through [Journal.Do], which writes down what undoes it,
-// and syncs that to disk, before the change is made. Undoing runs newest
-// first. Because a crash can come between the record and the change, and
-// between an undoing and its record, whatever undoes a change must be
-// idempotent, and must take a change that was never made for undone.
+// Every change goes through [Journal.Do], which records how to undo the change and
+// syncs the record to disk before the change is made. Changes are undone newest
+// first. A crash can occur between the record and the change, and between an
+// undoing and its record. So an [Undoer] must be idempotent, and must treat a change
+// that was never made as undone.
 //
-// `snatlab cleanup` carries out a journal, as a rule as root. So a journal
-// is believed only where no other user can have written it: see
-// [UntrustedError]. Even then an undoer checks what it is given, and undoes
-// nothing that no run of snatlab does.
+// `snatlab cleanup` executes a journal, usually as root. So a journal is trusted
+// only where no other user can have written it: see [UntrustedError]. Even then an
+// undoer checks its arguments, and undoes only changes that a run of snatlab makes.
 //
-// Journals lie under /run: what they describe dies with a reboot, as they do.
-// (Containers and networks of Docker's do not, but carry a label.) A journal
-// that has outlived its boot all the same is not undone.
+// Journals are files under /run: a reboot ends the changes and removes the journals.
+// (Docker's containers and networks survive a reboot, but carry a label.) A journal
+// that survives a reboot nevertheless is not undone.
 //
-// In a build for tests (-tags testhooks) a process can be made to die around a
-// change: see the file crashpoint.go. Other builds have no code for that.
+// In a build for tests (-tags testhooks) a process can be made to crash at a change:
+// see the file crashpoint.go. Other builds contain no code for that.
 package undo
 
 import (
@@ -32,16 +31,16 @@ import (
 	"snatlab/harness/printable"
 )
 
-// Step is one change to the host and what undoes it. It is pure data: another
-// process may have to carry it out.
+// Step is one change to the host, with the data that is needed to undo it. Another
+// process may have to undo it, so a Step holds no pointers or functions.
 type Step struct {
-	Kind   string          `json:"kind"`   // names the Undoer
-	What   string          `json:"what"`   // the change, for people: "container snatlab-3f2a-client-0"
-	Manual string          `json:"manual"` // the command that undoes it by hand
+	Kind   string          `json:"kind"`   // key of the Undoer
+	What   string          `json:"what"`   // the change, for the reader: "container snatlab-3f2a-client-0"
+	Manual string          `json:"manual"` // the command that undoes the change by hand
 	Args   json.RawMessage `json:"args"`   // for the Undoer
 }
 
-// NewStep makes a step. Args must be a type that encoding/json can write.
+// NewStep returns a step. Args must be a value that encoding/json can write.
 func NewStep(kind, what, manual string, args any) Step {
 	raw, err := json.Marshal(args)
 	if err != nil {
@@ -53,11 +52,11 @@ func NewStep(kind, what, manual string, args any) Step {
 // Undoer undoes the changes of one kind. It is idempotent.
 type Undoer func(ctx context.Context, args json.RawMessage) error
 
-// Undoers are keyed by the kind of step.
+// Undoers maps each kind of step to its Undoer.
 type Undoers map[string]Undoer
 
-// NewUndoer makes an Undoer of a function that takes the step's own arguments. The
-// function must check them as if a stranger had written them.
+// NewUndoer returns an Undoer that calls a function with the step's arguments. The
+// function must check them as if an attacker had written them.
 func NewUndoer[Args any](undo func(context.Context, Args) error) Undoer {
 	return func(ctx context.Context, raw json.RawMessage) error {
 		var args Args
@@ -71,25 +70,24 @@ func NewUndoer[Args any](undo func(context.Context, Args) error) Undoer {
 func (u Undoers) undoStep(ctx context.Context, s Step) error {
 	undo, ok := u[s.Kind]
 	if !ok {
-		return fmt.Errorf("no way known to undo a step of kind %q: made by another version of snatlab?", s.Kind)
+		return fmt.Errorf("this snatlab cannot undo a step of kind %q: was it made by another version?", s.Kind)
 	}
 	return undo(ctx, s.Args)
 }
 
-// undoTimeout bounds how long the host may take to be put back.
+// undoTimeout bounds the time to restore the host.
 const undoTimeout = 2 * time.Minute
 
-// Context gives the context to undo in, and to make a change in that may not
-// be left half made: it does not end with ctx, which a signal may end, but it
-// does end.
+// Context returns a context for an undoing, and for a change that must not be left
+// half made. It does not end with ctx, which a signal may end, but after a timeout.
 func Context(ctx context.Context) context.Context {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
 	context.AfterFunc(ctx, cancel)
 	return ctx
 }
 
-// LeftError says that some of the host could not be put back. The steps stay
-// in the journal.
+// LeftError reports the changes to the host that could not be undone. Their steps
+// stay in the journal.
 type LeftError struct {
 	Left []Left
 }
@@ -118,8 +116,8 @@ func (e *LeftError) Unwrap() []error {
 	return errs
 }
 
-// UndoAll undoes steps that stand in no journal, in the order given. What is
-// left is told in a *LeftError.
+// UndoAll undoes steps that are in no journal, in the given order. It returns the
+// failed ones in a *[LeftError].
 func (u Undoers) UndoAll(ctx context.Context, steps []Step) error {
 	var left []Left
 	for _, s := range steps {
