@@ -7,15 +7,15 @@ import (
 	"io"
 )
 
-// visitFunc is told of each regular file in an archive.
+// visitFunc is called with each regular file of an archive.
 type visitFunc func(path string, content io.Reader) error
 
-// nextFunc goes on to the next file of an archive, and gives no content where that
-// is not a regular one.
+// nextFunc returns the next entry of an archive. The content of an entry that is not
+// a regular file is nil. At the end the error is io.EOF.
 type nextFunc func() (path string, content io.Reader, err error)
 
-// walkArchive has the files of a compressed archive visited, and reads it to its end,
-// where its checksum is.
+// walkArchive visits the files of a compressed archive. It reads the archive to its
+// end, where its checksum is.
 func walkArchive(ctx context.Context, packed io.Reader, begin func(io.Reader) nextFunc, visit visitFunc) error {
 	plain, err := decompress(packed)
 	if err != nil {
@@ -41,8 +41,8 @@ func walkArchive(ctx context.Context, packed io.Reader, begin func(io.Reader) ne
 	return err
 }
 
-// visitFiles says of a fault in the archive that it is one; those of visit are
-// about a file.
+// visitFiles visits each file. An error of the archive becomes damagedPackage; an
+// error of visit gets the path of the file.
 func visitFiles(next nextFunc, visit visitFunc) error {
 	for {
 		path, content, err := next()
@@ -61,6 +61,7 @@ func visitFiles(next nextFunc, visit visitFunc) error {
 	}
 }
 
+// damagedPackage returns the error of a package that ends early or cannot be parsed.
 func damagedPackage(err error) error {
 	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
 		return fmt.Errorf("a truncated package: %w", io.ErrUnexpectedEOF)

@@ -11,21 +11,21 @@ import (
 	"strings"
 )
 
-// arMagic begins an archive of ar, and with it a package of Debian.
+// arMagic is how an ar archive begins, and so every Debian package.
 const arMagic = "!<arch>\n"
 
-// maxControl bounds the file that says what a package is.
+// maxControl is the most bytes of control.tar and of the file control in it.
 const maxControl = 1 << 20
 
-// readDeb reads a package of Debian, deb(5): an archive of ar with what is said
-// of it (control.tar) and then what is in it (data.tar).
+// readDeb reads a Debian package, deb(5): an ar archive with the description of the
+// package (control.tar), followed by its files (data.tar).
 func readDeb(ctx context.Context, file io.ReaderAt, size int64, visit visitFunc) (packageInfo, error) {
 	var a packageInfo
 	members := arMembers{file: file, size: size, at: int64(len(arMagic))}
 	for {
 		name, content, err := members.nextMember()
 		if err == io.EOF {
-			return a, fmt.Errorf("not a package of Debian: it has no data.tar")
+			return a, fmt.Errorf("not a Debian package: it has no data.tar")
 		}
 		if err != nil {
 			return a, err
@@ -39,9 +39,9 @@ func readDeb(ctx context.Context, file io.ReaderAt, size int64, visit visitFunc)
 				err = a.checkArch()
 			}
 		case part == "data" && a.name == "":
-			err = errors.New("not a package of Debian: no control.tar comes before its data.tar")
+			err = errors.New("not a Debian package: no control.tar comes before its data.tar")
 		case part == "data" && compressed != "" && compressed != ".xz" && compressed != ".zst" && compressed != ".gz":
-			err = fmt.Errorf("%.20q is compressed in a way that is not read here (xz, zst, gz are)", name)
+			err = fmt.Errorf("%.20q has a compression that snatlab cannot read (it reads xz, zst, gz)", name)
 		case part == "data":
 			return a, walkArchive(ctx, content, walkTar, visit)
 		}
@@ -51,13 +51,14 @@ func readDeb(ctx context.Context, file io.ReaderAt, size int64, visit visitFunc)
 	}
 }
 
-// arMembers goes through an archive of ar. Its headers are text: the name in 16
+// arMembers iterates over an ar archive. Its headers are text: the name in 16
 // bytes, the size in 10 from the 48th on, and two bytes at the end.
 type arMembers struct {
 	file     io.ReaderAt
 	size, at int64
 }
 
+// nextMember returns the next name and content; io.EOF at the end.
 func (m *arMembers) nextMember() (string, io.Reader, error) {
 	const length, end = 60, "`\n"
 	var head [length]byte
@@ -70,7 +71,7 @@ func (m *arMembers) nextMember() (string, io.Reader, error) {
 	name := strings.TrimRight(string(head[:16]), " /")
 	size, err := strconv.ParseInt(strings.TrimRight(string(head[48:58]), " "), 10, 64)
 	if err != nil || size < 0 || string(head[58:]) != end {
-		return "", nil, fmt.Errorf("a damaged package: no archive of ar at byte %d", m.at)
+		return "", nil, fmt.Errorf("a damaged package: no ar header at byte %d", m.at)
 	}
 	from := m.at + length
 	if size > m.size-from {
@@ -80,7 +81,7 @@ func (m *arMembers) nextMember() (string, io.Reader, error) {
 	return name, io.NewSectionReader(m.file, from, size), nil
 }
 
-// walkTar goes through an archive of tar.
+// walkTar returns an iterator over a tar archive.
 func walkTar(r io.Reader) nextFunc {
 	archive := tar.NewReader(r)
 	return func() (string, io.Reader, error) {
@@ -92,7 +93,7 @@ func walkTar(r io.Reader) nextFunc {
 	}
 }
 
-// readControl finds the file "control" in control.tar.
+// readControl reads the file "control" in control.tar.
 func readControl(ctx context.Context, packed io.Reader) (packageInfo, error) {
 	var a packageInfo
 	err := walkArchive(ctx, io.LimitReader(packed, maxControl), walkTar, func(name string, content io.Reader) error {
@@ -104,12 +105,12 @@ func readControl(ctx context.Context, packed io.Reader) (packageInfo, error) {
 		return err
 	})
 	if err == nil && a.name == "" {
-		err = errors.New("not a package of Debian: its control.tar names none")
+		err = errors.New("not a Debian package: its control.tar names no package")
 	}
 	return a, err
 }
 
-// parseControl reads the fields, deb-control(5), that matter here.
+// parseControl returns the name, architecture and dependencies, deb-control(5).
 func parseControl(text []byte) packageInfo {
 	var a packageInfo
 	for line := range bytes.Lines(text) {

@@ -10,15 +10,15 @@ import (
 	"github.com/therootcompany/xz"
 )
 
-// maxWindow bounds the memory that something compressed asks for: zstd --ultra
-// -22, the most that packages are compressed with, asks for 128 MB, xz -9 for 64.
+// maxWindow is the most memory that a decompressor may use: zstd --ultra -22, the
+// strongest compression of packages, requires 128 MB, xz -9 requires 64.
 const maxWindow = 128 << 20
 
-// decompress undoes a compression, which the first bytes tell. What is not
-// compressed is left as it is.
+// decompress returns the plain content of r. It recognises xz, zstd and gzip by the
+// first bytes and returns other content unchanged.
 func decompress(r io.Reader) (io.ReadCloser, error) {
 	b := bufio.NewReaderSize(r, 1<<16)
-	start, _ := b.Peek(6) // less, of something short
+	start, _ := b.Peek(6) // fewer bytes, if r is shorter
 	switch is := func(magic string) bool { return strings.HasPrefix(string(start), magic) }; {
 	case is("\xfd7zXZ\x00"):
 		x, err := xz.NewReader(b, maxWindow)

@@ -9,8 +9,9 @@ import (
 	"io"
 )
 
-// DigestSpec changes with whatever [ReadSpec] and [Kernel.Initramfs] would make of a
-// SPEC. Packages are not unpacked for it, which would take seconds.
+// DigestSpec returns a digest that changes with the image that [ReadSpec] would read
+// and the initramfs that [Kernel.WriteInitramfs] would write. It does not unpack
+// packages, which would take seconds.
 func DigestSpec(ctx context.Context, spec, modules string, wanted []string) (string, error) {
 	return thisHost.digestSpec(ctx, spec, modules, wanted)
 }
@@ -29,17 +30,17 @@ func (h host) digestSpec(ctx context.Context, spec, modules string, wanted []str
 	return hex.EncodeToString(sum.Sum(nil)), err
 }
 
-// hashGuestParts adds what a guest would get.
+// hashGuestParts adds the image and the initramfs of a guest to sum.
 func (h host) hashGuestParts(ctx context.Context, sum io.Writer, spec, modules string, wanted []string) error {
 	k, err := h.readSpec(ctx, spec, modules)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(sum, "%d\n%s", len(k.image), k.image)
+	fmt.Fprintf(sum, "%d\n%s", len(k.Image), k.Image)
 	return k.WriteInitramfs(sum, bytes.NewReader(nil), wanted, nil)
 }
 
-// hashFiles adds the packages as they are.
+// hashFiles adds the packages, still compressed, to sum.
 func (p packageFiles) hashFiles(ctx context.Context, sum io.Writer) error {
 	for _, path := range p {
 		file, err := openRegular(path)

@@ -1,4 +1,4 @@
-// Package kernel finds Linux kernels and packs what a guest needs of one.
+// Package kernel reads Linux kernels and writes the initramfs of a guest.
 //
 // A kernel is given by a SPEC:
 //
@@ -9,14 +9,14 @@
 //	linux-image-6.1.0.deb     a package of Debian, Ubuntu or Fedora: .deb or .rpm
 //	binary.deb,modules.deb    several, where kernel and modules are apart
 //
-// [ReadSpec] finds it; [Kernel.Initramfs] packs what a guest needs of it. Nothing is
-// installed, and nothing out of a package is written to the disk: what is needed
-// of it stays in memory. Packages, images and modules are input from outside,
-// so each is bounded before it is read.
+// [ReadSpec] reads it; [Kernel.WriteInitramfs] writes the initramfs of a guest. Nothing is
+// installed, and no file of a package is written to the disk: they stay in memory.
+// Packages, images and modules are input from outside, so each is bounded before it
+// is read.
 //
-// Only bzImages for x86-64 are read. That a module is missing is an error
-// before a guest starts, as far as that can be told: Linux lists what is built
-// in (modules.builtin), and where there is no such list, only the guest will see.
+// Only bzImages for x86-64 are read. A missing module is an error before the guest
+// starts if the kernel has a list of its built-in modules (modules.builtin). Without
+// the list, only the guest finds out.
 //
 // Package vm boots a kernel, and package matrix runs a scenario in many.
 package kernel

@@ -16,12 +16,12 @@ import (
 // Running is the SPEC of the kernel of this machine.
 const Running = "running"
 
-// kernelSource is where a kernel was found.
+// kernelSource is a place that holds a kernel.
 type kernelSource interface {
 	readKernel(ctx context.Context) (image []byte, m moduleSet, err error)
 }
 
-// host is where kernels are looked for that no path is given to.
+// host is the machine on which kernels are found by their release.
 type host struct {
 	root    string // "/"
 	running string // uname -r
@@ -29,7 +29,7 @@ type host struct {
 
 var thisHost = host{"/", RunningRelease()}
 
-// RunningRelease returns uname -r; empty if the kernel does not tell it.
+// RunningRelease returns uname -r of this machine; empty if uname(2) fails.
 func RunningRelease() string {
 	var u unix.Utsname
 	if err := unix.Uname(&u); err != nil {
@@ -38,8 +38,8 @@ func RunningRelease() string {
 	return unix.ByteSliceToString(u.Release[:])
 }
 
-// findSource tells what a SPEC stands for. A path goes first: files can be called
-// anything.
+// findSource returns the kernel that a SPEC stands for. A path takes precedence over
+// a release, because a file can have any name.
 func (h host) findSource(spec, modules string) (kernelSource, error) {
 	release := spec
 	if spec == Running {
@@ -61,7 +61,7 @@ func (h host) findSource(spec, modules string) (kernelSource, error) {
 	return nil, h.unknownSpec(spec)
 }
 
-// identifyFile tells by its first bytes what a file is.
+// identifyFile returns the image or the package that a file is, by its first bytes.
 func (h host) identifyFile(path, modules string) (kernelSource, error) {
 	format, err := detectFormat(path)
 	switch {
@@ -73,7 +73,7 @@ func (h host) identifyFile(path, modules string) (kernelSource, error) {
 	return packageFiles{path}, nil
 }
 
-// checkPackages takes paths that have to be packages, each of them.
+// checkPackages returns the packages at paths. A file of another kind is an error.
 func checkPackages(paths []string) (kernelSource, error) {
 	for _, path := range paths {
 		format, err := detectFormat(path)
@@ -81,13 +81,13 @@ func checkPackages(paths []string) (kernelSource, error) {
 			return nil, err
 		}
 		if format == formatImage {
-			return nil, fmt.Errorf("%s is no package: only .deb and .rpm files are joined by commas", path)
+			return nil, fmt.Errorf("%s is not a package: only .deb and .rpm files can be joined by commas", path)
 		}
 	}
 	return packageFiles(paths), nil
 }
 
-// findImage is the image of a release that this machine can boot.
+// findImage returns the path of the image of a release on this machine.
 func (h host) findImage(release string) (path string, ok bool) {
 	if release == "" || filepath.Base(release) != release {
 		return "", false
@@ -100,7 +100,7 @@ func (h host) findImage(release string) (path string, ok bool) {
 	return "", false
 }
 
-// unknownSpec says what could be meant.
+// unknownSpec returns an error that lists the releases and kinds of SPEC to choose from.
 func (h host) unknownSpec(spec string) error {
 	there := "none is there"
 	if all := h.listReleases(); len(all) > 0 {
@@ -117,7 +117,7 @@ func (h host) unknownSpec(spec string) error {
 		what, filepath.Join(h.root, "boot"), there, running)
 }
 
-// imagePaths lists where distributions put the image: Debian, Fedora and Arch.
+// imagePaths returns the paths of an image in Debian, Fedora and Arch.
 func (h host) imagePaths(release string) []string {
 	return []string{
 		filepath.Join(h.root, "boot", "vmlinuz-"+release),
@@ -126,11 +126,11 @@ func (h host) imagePaths(release string) []string {
 	}
 }
 
-// listReleases lists those that this machine can boot.
+// listReleases returns the releases whose images are on this machine.
 func (h host) listReleases() []string {
 	var all []string
 	for _, pattern := range h.imagePaths("*") {
-		paths, _ := filepath.Glob(pattern) // fails for a bad pattern only
+		paths, _ := filepath.Glob(pattern) // fails only if the pattern is malformed
 		for _, path := range paths {
 			release, ok := strings.CutPrefix(filepath.Base(path), "vmlinuz-")
 			if !ok {

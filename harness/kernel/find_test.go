@@ -85,7 +85,7 @@ func TestReadSpecErrors(t *testing.T) {
 		{host{folder, "6.9.9"}, "running", "", `kernel "running": the image of the running kernel, 6.9.9, is not under ` + folder +
 			`/boot (none is there): give a release under /boot, a vmlinuz, a build tree, or packages (.deb, .rpm) joined by commas`},
 		{h, "a.deb,b.deb", "", `kernel "a.deb,b.deb": stat a.deb: no such file or directory`},
-		{h, image + "," + image, "", `kernel "` + image + "," + image + `": ` + image + " is no package: only .deb and .rpm files are joined by commas"},
+		{h, image + "," + image, "", `kernel "` + image + "," + image + `": ` + image + " is not a package: only .deb and .rpm files can be joined by commas"},
 		{h, os.DevNull, "", `kernel "/dev/null": /dev/null is not a regular file`},
 		{h, image, "/nowhere", `kernel "` + image + `": open /nowhere: no such file or directory`},
 		{h, image, filepath.Join(folder, "empty"), `kernel "` + image + `": ` + folder +

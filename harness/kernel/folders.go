@@ -10,11 +10,11 @@ import (
 	"strings"
 )
 
-// bareImage is an image, with modules in a folder.
+// bareImage is an image whose modules are in a folder.
 type bareImage struct {
 	host
 	image   string
-	modules string // empty: those of this machine, if it has some
+	modules string // empty: the folder under /lib/modules, if there is one
 }
 
 func (b bareImage) readKernel(context.Context) ([]byte, moduleSet, error) {
@@ -38,8 +38,8 @@ func (b bareImage) readKernel(context.Context) ([]byte, moduleSet, error) {
 	return image, m, err
 }
 
-// installedModules are those that this machine has for a release. A kernel may do
-// without.
+// installedModules returns the modules of a release on this machine. A kernel without
+// modules has none, which is no error.
 func (h host) installedModules(release string) (moduleSet, error) {
 	for _, lib := range []string{"lib/modules", "usr/lib/modules"} {
 		folder := filepath.Join(h.root, lib, release)
@@ -50,8 +50,8 @@ func (h host) installedModules(release string) (moduleSet, error) {
 	return moduleSet{}, nil
 }
 
-// findModulesFolder finds modules where a user says that they are: in the folder
-// itself, below it by their release, or in a root with lib/modules.
+// findModulesFolder returns the folder of a release's modules: the folder that the
+// user named, one below it named by the release, or one in its lib/modules.
 func findModulesFolder(folder, release string) (string, error) {
 	if _, err := os.ReadDir(folder); err != nil {
 		return "", err
@@ -74,14 +74,14 @@ func isDirectory(path string) bool {
 	return err == nil && info.IsDir()
 }
 
-// readModulesFolder finds the modules below a folder as make modules_install leaves it.
+// readModulesFolder returns the modules in a folder that make modules_install wrote.
 func readModulesFolder(folder string) (moduleSet, error) {
 	var m moduleSet
 	folder, err := filepath.EvalSymlinks(folder)
 	if err != nil {
 		return m, err
 	}
-	// Where the headers are installed, they stand in a folder there.
+	// Kernel headers are installed in one of these folders.
 	apart := map[string]bool{filepath.Join(folder, "build"): true, filepath.Join(folder, "source"): true}
 	err = filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
 		switch {
@@ -90,7 +90,7 @@ func readModulesFolder(folder string) (moduleSet, error) {
 		case apart[path] && entry.IsDir():
 			return fs.SkipDir
 		case entry.Type().IsRegular():
-			below, _ := filepath.Rel(folder, path) // it is below
+			below, _ := filepath.Rel(folder, path) // path is below folder
 			m.addModule(moduleOnDisk(below, path))
 		}
 		return nil
@@ -101,7 +101,7 @@ func readModulesFolder(folder string) (moduleSet, error) {
 	return m, m.readBuiltinList(folder)
 }
 
-// readBuiltinList reads the list of what is built in, if there is one.
+// readBuiltinList reads modules.builtin, if the folder has it.
 func (m *moduleSet) readBuiltinList(folder string) error {
 	text, err := readFile(filepath.Join(folder, "modules.builtin"), maxText)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -111,7 +111,7 @@ func (m *moduleSet) readBuiltinList(folder string) error {
 	return err
 }
 
-// buildTree is a folder that a kernel was built in.
+// buildTree is a folder in which a kernel was built.
 type buildTree string
 
 const (
@@ -136,7 +136,7 @@ func (t buildTree) readKernel(context.Context) ([]byte, moduleSet, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, m, err
 	}
-	// A tree that was built again in part has an old image: Read tells.
+	// A tree that was rebuilt in part has an old image: setRelease reports it.
 	m.release = strings.TrimSpace(string(release))
 	if err := t.addListedModules(&m); err != nil {
 		return nil, m, err
@@ -144,9 +144,9 @@ func (t buildTree) readKernel(context.Context) ([]byte, moduleSet, error) {
 	return image, m, m.readBuiltinList(string(t))
 }
 
-// addListedModules takes them by the list that the build makes: what else lies in
-// the tree may be of another build. Older kernels' lists have kernel/ before
-// each path, newer ones' the object files.
+// addListedModules adds the modules that modules.order lists: other modules in the
+// tree may be from another build. In older kernels the paths begin with kernel/; in
+// newer ones they are the object files.
 func (t buildTree) addListedModules(m *moduleSet) error {
 	list, err := readFile(filepath.Join(string(t), "modules.order"), maxText)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -34,7 +34,7 @@ func FuzzPackage(f *testing.F) {
 		if err != nil && len(err.Error()) > 2000 {
 			t.Errorf("%d bytes of error", len(err.Error()))
 		}
-		k := &Kernel{image: u.image, modules: u.modules}
+		k := &Kernel{Image: u.image, modules: u.modules}
 		if err := k.setRelease(); err == nil && !isRelease(k.Release) {
 			t.Errorf("release %q", k.Release)
 		}

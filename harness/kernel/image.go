@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// What is read of a file at most. Debian's images are of 8-13 MB; a module of a
-// build tree, which still has what a debugger needs, is of some 20 MB.
+// The most bytes that are read of a file. Debian's images have 8-13 MB; a module of a
+// build tree, with its debug information, has some 20 MB.
 const (
 	maxImage  = 256 << 20
 	maxModule = 128 << 20
@@ -17,20 +17,20 @@ const (
 
 // The header of a bzImage, Documentation/arch/x86/boot.rst in the kernel.
 const (
-	setupSectors  = 0x1f1 // of 512 bytes, before the kernel itself, and one more
-	systemSize    = 0x1f4 // of the kernel itself, in 16 bytes
+	setupSectors  = 0x1f1 // sectors of 512 bytes before the kernel itself, minus one
+	systemSize    = 0x1f4 // size of the kernel itself, in units of 16 bytes
 	headerMagic   = 0x202 // "HdrS"
 	bootProtocol  = 0x206
-	kernelVersion = 0x20e // where the release is, from 0x200 on
-	xloadFlags    = 0x236 // since protocol 2.12, which is that of 3.8
+	kernelVersion = 0x20e // offset of the release from 0x200
+	xloadFlags    = 0x236 // since boot protocol 2.12, Linux 3.8
 	headerEnd     = 0x238
 
 	protocol212 = 0x020c
-	kernel64    = 1 << 0 // in the flags
+	kernel64    = 1 << 0 // in xloadFlags
 )
 
-// imageRelease checks that this is a whole bzImage for x86-64, and reads its
-// release: what uname -r will say.
+// imageRelease returns the release of an image, as uname -r will print it. An image
+// that is not a complete bzImage for x86-64 is an error.
 func imageRelease(image []byte) (string, error) {
 	if len(image) < headerEnd || string(image[headerMagic:headerMagic+4]) != "HdrS" {
 		return "", fmt.Errorf("not a kernel that can be booted here: %s", describeOtherFile(image))
@@ -59,7 +59,7 @@ func imageRelease(image []byte) (string, error) {
 	return release, nil
 }
 
-// isRelease: a release goes into paths and onto the screen.
+// isRelease reports whether a release is safe to use in paths and to print.
 func isRelease(release string) bool {
 	const longest = 64 // __NEW_UTS_LEN
 	ok := func(r rune) bool {
@@ -69,7 +69,7 @@ func isRelease(release string) bool {
 		strings.IndexFunc(release, func(r rune) bool { return !ok(r) }) < 0
 }
 
-// describeOtherFile says what it is.
+// describeOtherFile returns what a file is that is no bzImage.
 func describeOtherFile(data []byte) string {
 	const bzImage = "give its bzImage (arch/x86/boot/bzImage of the build, vmlinuz of a distribution)"
 	has := func(at int, magic string) bool {

@@ -15,13 +15,13 @@ import (
 // line, in the order to load them.
 const ModuleOrder = "modules.order"
 
-// moduleFolder is where they are.
+// moduleFolder is the folder of the modules in the initramfs.
 const moduleFolder = "modules"
 
-// WriteInitramfs packs what a guest needs: its init, the wanted modules with all
-// that they depend on, unpacked, and files by their paths. It is not
-// compressed, and the same each time. A module that is wanted and not there is
-// an error, unless it may be built in.
+// WriteInitramfs writes the initramfs of a guest: its init, the wanted modules and
+// their dependencies, decompressed, and files by their paths. The initramfs is not
+// compressed, and its bytes depend only on its content. A missing module is an error,
+// unless it may be built in.
 func (k *Kernel) WriteInitramfs(w io.Writer, init io.Reader, wanted []string, files map[string][]byte) error {
 	order, err := k.modules.loadOrder(k.Release, wanted)
 	if err != nil {
@@ -52,15 +52,15 @@ func (k *Kernel) WriteInitramfs(w io.Writer, init io.Reader, wanted []string, fi
 	return nil
 }
 
-// cpioArchive is one of cpio, with the first error that occurred.
+// cpioArchive writes a cpio archive and keeps the first error.
 type cpioArchive struct {
 	*cpio.Writer
 	folders map[string]bool
 	err     error
 }
 
-// addFile writes a file, after the folders that it is in: the kernel makes none
-// by itself.
+// addFile writes a file after the folders that contain it: the kernel does not create
+// them.
 func (a *cpioArchive) addFile(name string, data []byte) {
 	name = path.Clean(strings.TrimPrefix(name, "/"))
 	a.addFolder(path.Dir(name))

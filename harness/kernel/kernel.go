@@ -9,24 +9,21 @@ import (
 
 // Kernel is a kernel image with the modules that come with it.
 type Kernel struct {
-	Spec    string // as it was given
+	Spec    string // as the user wrote it
 	Release string // uname -r, read from the image
-	image   []byte
+	Image   []byte // a bzImage
 	modules moduleSet
 }
 
-// Image is the kernel itself, a bzImage.
-func (k *Kernel) Image() []byte { return k.image }
-
-// ReadSpec finds a kernel by its SPEC. A bare vmlinuz takes its modules out of the
-// folder modules, or those of its release under /lib/modules if that is empty;
-// all other kernels bring their own.
+// ReadSpec reads the kernel that a SPEC stands for. The modules of a bare vmlinuz are
+// in the folder modules, or under /lib/modules if modules is empty; every other kernel
+// has its own modules.
 func ReadSpec(ctx context.Context, spec, modules string) (*Kernel, error) {
 	return thisHost.readSpec(ctx, spec, modules)
 }
 
-// CheckSpecs returns an error for the SPECs that stand for nothing on this
-// machine. It does not read the kernels.
+// CheckSpecs returns an error that names each SPEC without a kernel on this machine.
+// It does not read the kernels.
 func CheckSpecs(specs []string, modules string) error {
 	var errs []error
 	for _, spec := range specs {
@@ -43,7 +40,7 @@ func (h host) readSpec(ctx context.Context, spec, modules string) (*Kernel, erro
 		return nil, fmt.Errorf("kernel %q: %w", spec, err)
 	}
 	k := &Kernel{Spec: spec}
-	if k.image, k.modules, err = found.readKernel(ctx); err == nil {
+	if k.Image, k.modules, err = found.readKernel(ctx); err == nil {
 		err = k.setRelease()
 	}
 	if err != nil {
@@ -52,9 +49,9 @@ func (h host) readSpec(ctx context.Context, spec, modules string) (*Kernel, erro
 	return k, nil
 }
 
-// setRelease reads the release, which has to be that of the modules.
+// setRelease reads the release from the image. Modules of another release are an error.
 func (k *Kernel) setRelease() (err error) {
-	if k.Release, err = imageRelease(k.image); err != nil {
+	if k.Release, err = imageRelease(k.Image); err != nil {
 		return err
 	}
 	if of := cmp.Or(k.modules.release, k.Release); of != k.Release {

@@ -8,17 +8,17 @@ import (
 	"strings"
 )
 
-// moduleInfo is what a module says of itself, in its section .modinfo.
+// moduleInfo is the description of a module in its section .modinfo.
 type moduleInfo struct {
-	release string   // of the kernel that it was built for; empty if it does not say
-	depends []string // modules that have to be loaded before it
-	before  []string // modules that it would like to be loaded before it
+	release string   // the kernel that the module was built for; empty if not recorded
+	depends []string // modules that must be loaded before it
+	before  []string // modules that should be loaded before it, if present
 }
 
-// maxText bounds the section. It has some kilobytes.
+// maxText is the most bytes of .modinfo and of text files: each has some kilobytes.
 const maxText = 1 << 20
 
-// readModuleInfo reads it out of a module that is not compressed.
+// readModuleInfo reads the .modinfo of a module that is not compressed.
 func readModuleInfo(data []byte) (moduleInfo, error) {
 	file, err := elf.NewFile(bytes.NewReader(data))
 	if err != nil {
@@ -41,7 +41,7 @@ func readModuleInfo(data []byte) (moduleInfo, error) {
 	return parseModuleInfo(string(text)), nil
 }
 
-// parseModuleInfo reads the entries, key=value, each with a zero byte at its end.
+// parseModuleInfo parses entries of the form key=value, each ended by a zero byte.
 func parseModuleInfo(text string) moduleInfo {
 	var i moduleInfo
 	for entry := range strings.SplitSeq(text, "\x00") {
@@ -57,7 +57,7 @@ func parseModuleInfo(text string) moduleInfo {
 	return i
 }
 
-// softdepsBefore picks what comes after "pre:" and before "post:".
+// softdepsBefore returns the words after "pre:" and before "post:".
 func softdepsBefore(words []string) []string {
 	var picked []string
 	in := false
@@ -71,6 +71,7 @@ func softdepsBefore(words []string) []string {
 	return picked
 }
 
+// canonicalNames returns the canonical names of words, without empty ones.
 func canonicalNames(words []string) []string {
 	var all []string
 	for _, word := range words {
@@ -81,6 +82,6 @@ func canonicalNames(words []string) []string {
 	return all
 }
 
-// canonicalName is the name that the kernel gives a module: files have either
-// of - and _.
+// canonicalName returns the name that the kernel uses for a module: file names have
+// - or _.
 func canonicalName(name string) string { return strings.ReplaceAll(name, "-", "_") }

@@ -11,36 +11,39 @@ import (
 	"strings"
 )
 
-// moduleSet are those of a kernel.
+// moduleSet is the modules of a kernel.
 type moduleSet struct {
-	release string                // that they are of, as their folder says; empty if it has no such name
+	release string                // the name of their folder; empty if that is not a release
 	files   map[string]moduleFile // by name
-	builtin map[string]bool       // what is in the kernel itself; nil where that is not listed
+	builtin map[string]bool       // modules in the kernel itself; nil if there is no list of them
 }
 
 // moduleFile is a module, compressed or not.
 type moduleFile struct {
-	path string // below the modules' folder
+	path string // relative to the folder of the modules
 	open func() (io.ReadCloser, error)
 }
 
-// moduleOnDisk is a module that is read when it is needed.
+// moduleOnDisk returns a module whose file is read when it is needed.
 func moduleOnDisk(path, from string) moduleFile {
 	return moduleFile{path, func() (io.ReadCloser, error) { return os.Open(from) }}
 }
 
-// moduleInMemory is a module of a package.
+// moduleInMemory returns a module that was read from a package.
 func moduleInMemory(path string, data []byte) moduleFile {
 	return moduleFile{path, func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(data)), nil }}
 }
 
-// skippedModule is a module of a package of a folder that nothing should depend on.
+// skippedModule returns a module of a package whose content was not kept, because no
+// module of the network should depend on it.
 func skippedModule(path string) moduleFile {
-	return moduleFile{path, func() (io.ReadCloser, error) { return nil, errors.New("of a folder that is not read of packages") }}
+	return moduleFile{path, func() (io.ReadCloser, error) {
+		return nil, errors.New("it is in a folder that snatlab does not read from packages")
+	}}
 }
 
-// addModule puts a module in. One that was built later than the kernel, by dkms for
-// one, stands outside of kernel/ and comes before the kernel's own.
+// addModule adds a module. A module that was built later than the kernel, for example
+// by dkms, is outside of kernel/ and takes precedence over the kernel's own.
 func (m *moduleSet) addModule(f moduleFile) {
 	name, ok := moduleName(f.path)
 	if _, known := m.files[name]; !ok || known && strings.HasPrefix(f.path, "kernel/") {
@@ -52,7 +55,7 @@ func (m *moduleSet) addModule(f moduleFile) {
 	m.files[name] = f
 }
 
-// addBuiltin takes a file modules.builtin: a path a line.
+// addBuiltin adds the names in a file modules.builtin, which has one path per line.
 func (m *moduleSet) addBuiltin(text []byte) {
 	if m.builtin == nil {
 		m.builtin = map[string]bool{}
@@ -64,7 +67,8 @@ func (m *moduleSet) addBuiltin(text []byte) {
 	}
 }
 
-// moduleName is that of kernel/net/netfilter/nf_tables.ko, compressed or not.
+// moduleName returns nf_tables for kernel/net/netfilter/nf_tables.ko or .ko.xz. It
+// reports whether the file is a module.
 func moduleName(file string) (name string, ok bool) {
 	name, suffix, ok := strings.Cut(path.Base(file), ".ko")
 	switch suffix {
@@ -74,13 +78,13 @@ func moduleName(file string) (name string, ok bool) {
 	return "", false
 }
 
-// unpackedModule is one that is ready to be loaded.
+// unpackedModule is a module that can be loaded.
 type unpackedModule struct {
 	name string
 	data []byte // an ELF file
 }
 
-// loadOrder finds modules, and whatever they depend on, for a kernel of that
+// loadOrder returns the wanted modules and their dependencies, for a kernel of that
 // release, in an order in which they can be loaded.
 func (m moduleSet) loadOrder(release string, wanted []string) ([]unpackedModule, error) {
 	c := &orderBuilder{moduleSet: m, of: release, seen: maps.Clone(m.builtin)}
@@ -99,20 +103,19 @@ func (m moduleSet) loadOrder(release string, wanted []string) ([]unpackedModule,
 
 type orderBuilder struct {
 	moduleSet
-	of    string          // the release
-	seen  map[string]bool // modules in order, or on the way there, or built in
+	of    string          // the release of the kernel
+	seen  map[string]bool // modules that are in order, being added, or built in
 	order []unpackedModule
-	bytes int64 // of those
+	bytes int64 // of the modules in order
 }
 
-// mayBeBuiltin tells whether a module that is not there is no fault, as far as
-// can be told.
+// mayBeBuiltin reports whether a module without a file may be in the kernel itself.
 func (c *orderBuilder) mayBeBuiltin(name string) bool {
 	_, there := c.files[name]
 	return !there && (c.builtin == nil || mergedModules[name])
 }
 
-// addWithNeeds puts a module in the order, after all that it needs.
+// addWithNeeds adds a module to the order, after the modules that it needs.
 func (c *orderBuilder) addWithNeeds(name string) error {
 	if c.seen[name] {
 		return nil
@@ -133,8 +136,7 @@ func (c *orderBuilder) addWithNeeds(name string) error {
 			}
 		}
 	}
-	// What depends= names is a module in this kernel: modpost leaves out what is
-	// built in.
+	// A name in depends= is always a module: modpost omits modules that are built in.
 	for _, need := range needs.depends {
 		if err := c.addWithNeeds(need); err != nil {
 			return fmt.Errorf("%w; %s depends on it", err, name)
@@ -144,8 +146,8 @@ func (c *orderBuilder) addWithNeeds(name string) error {
 	return nil
 }
 
-// findWish finds a module that is wished for. crypto's are by what they compute,
-// crc32c, which is an alias of all that do.
+// findWish returns the module that a softdep names, if there is one. The softdeps of
+// crypto name an algorithm such as crc32c, an alias of each module that computes it.
 func (c *orderBuilder) findWish(name string) (string, bool) {
 	for _, name := range []string{name, name + "_generic"} {
 		if _, ok := c.files[name]; ok {
@@ -155,7 +157,7 @@ func (c *orderBuilder) findWish(name string) (string, bool) {
 	return "", false
 }
 
-// unpackModule unpacks a module, which has to be of this kernel.
+// unpackModule decompresses a module. A module of another kernel is an error.
 func (c *orderBuilder) unpackModule(f moduleFile) ([]byte, moduleInfo, error) {
 	packed, err := f.open()
 	if err != nil {
@@ -174,12 +176,12 @@ func (c *orderBuilder) unpackModule(f moduleFile) ([]byte, moduleInfo, error) {
 	}
 	i, err := readModuleInfo(data)
 	if err == nil && i.release != "" && i.release != c.of {
-		err = fmt.Errorf("built for %.70q, and the kernel is %s", i.release, c.of)
+		err = fmt.Errorf("built for %.70q, but the kernel is %s", i.release, c.of)
 	}
 	return data, i, err
 }
 
-// missingModule says that a module cannot be had.
+// missingModule returns an error that names the module and its kernel option.
 func missingModule(name string) error {
 	if option, ok := configOptions[name]; ok {
 		return fmt.Errorf("%s: neither built in nor a module here (%s)", name, option)

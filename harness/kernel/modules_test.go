@@ -74,8 +74,8 @@ func TestLoadOrderErrors(t *testing.T) {
 		{m, "text", "module text (kernel/net/text.ko): not a module: bad magic number '[110 111 32 109]' in record at byte 0x0"},
 		{m, "bad", "module bad (kernel/net/bad.ko.xz): unpack: xz: data is truncated or corrupt"},
 		{m, "arm", "module arm (kernel/net/arm.ko): not a module for x86-64: ET_REL of EM_AARCH64"},
-		{m, "other", `module other (kernel/net/other.ko): built for "6.1.0-57-amd64", and the kernel is 6.1.0-56-cloud-amd64`},
-		{m, "amd", "module amd (kernel/drivers/gpu/amd.ko): of a folder that is not read of packages"},
+		{m, "other", `module other (kernel/net/other.ko): built for "6.1.0-57-amd64", but the kernel is 6.1.0-56-cloud-amd64`},
+		{m, "amd", "module amd (kernel/drivers/gpu/amd.ko): it is in a folder that snatlab does not read from packages"},
 	} {
 		_, err := c.loadOrder(testRelease, []string{c.wanted})
 		if err == nil && c.want == "" {

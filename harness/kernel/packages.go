@@ -11,18 +11,19 @@ import (
 	"strings"
 )
 
-// packageFiles are the files, .deb or .rpm, that a kernel comes in.
+// packageFiles is the paths of the .deb or .rpm files of one kernel.
 type packageFiles []string
 
-// What is read of packages at most. Ubuntu's modules are 130 MB in compressed
-// files, of which a sixth is kept; a debug kernel's packages are ten times that.
+// The most bytes that are kept and unpacked of packages. Ubuntu's modules are 130 MB
+// in compressed files, of which a sixth is kept; the packages of a debug kernel are
+// ten times as large.
 const (
 	maxKept     = 1 << 30
 	maxUnpacked = 16 << 30
 )
 
-// keptTrees and keptFolders are where the modules are that a guest may need.
-// Whatever the network takes is in one of them.
+// keptTrees and keptFolders hold the modules that a guest may need: every module of
+// the network is in one of them.
 var (
 	keptTrees   = []string{"kernel/net/", "kernel/lib/", "kernel/crypto/", "kernel/arch/x86/crypto/", "kernel/arch/x86/lib/"}
 	keptFolders = []string{"kernel/drivers/net", "kernel/drivers/char", "kernel/drivers/virtio"}
@@ -41,14 +42,14 @@ func (p packageFiles) readKernel(ctx context.Context) ([]byte, moduleSet, error)
 	return u.image, u.modules, u.checkComplete(all)
 }
 
-// packageInfo is what a package says of itself.
+// packageInfo is the description in a package.
 type packageInfo struct {
 	name    string
-	arch    string   // as Debian calls it
-	depends []string // names of packages, the alternatives among them
+	arch    string   // in Debian's words
+	depends []string // names of packages, including alternatives
 }
 
-// checkArch says of an architecture whether its kernels can be booted.
+// checkArch returns an error for a package of an architecture that cannot be booted.
 func (a packageInfo) checkArch() error {
 	if a.arch != "amd64" && a.arch != "all" {
 		return fmt.Errorf("a package for %.40q: snatlab boots kernels for amd64", a.arch)
@@ -56,10 +57,10 @@ func (a packageInfo) checkArch() error {
 	return nil
 }
 
-// packageContent is what was found in packages.
+// packageContent is the kernel and the modules found in packages.
 type packageContent struct {
 	image   []byte
-	of      string // the image's release, as its path says
+	of      string // the release in the path of the image
 	modules moduleSet
 	kept    int64 // bytes
 }
@@ -84,7 +85,7 @@ func (u *packageContent) readPackage(ctx context.Context, path string) (packageI
 	return readDeb(ctx, file, info.Size(), u.keepFile)
 }
 
-// keepFile keeps what can be needed.
+// keepFile keeps a file that a guest may need.
 func (u *packageContent) keepFile(name string, content io.Reader) error {
 	name = path.Clean("/" + name)
 	if release, ok := strings.CutPrefix(name, "/boot/vmlinuz-"); ok {
@@ -101,7 +102,7 @@ func (u *packageContent) keepFile(name string, content io.Reader) error {
 	return u.keepModule(release, file, content)
 }
 
-// keepImage: Fedora has the same one at two places, at times.
+// keepImage keeps an image. Fedora sometimes has the same image in two places.
 func (u *packageContent) keepImage(release string, content io.Reader) (err error) {
 	if u.image != nil && u.of != release {
 		return fmt.Errorf("a second kernel, %.70q, after %.70q: give a SPEC for each", release, u.of)
@@ -137,32 +138,33 @@ func (u *packageContent) keepModule(release, file string, content io.Reader) err
 	return err
 }
 
+// mayNeedModule reports whether a guest may need a module.
 func mayNeedModule(file string) bool {
 	return slices.Contains(keptFolders, path.Dir(file)) ||
 		slices.ContainsFunc(keptTrees, func(tree string) bool { return strings.HasPrefix(file, tree) })
 }
 
-// readKept reads a file into memory, of which there is no more than maxKept for all.
+// readKept reads a file into memory. All files together have at most maxKept bytes.
 func (u *packageContent) readKept(content io.Reader, most int64) ([]byte, error) {
 	data, err := readBounded(content, min(most, maxKept-u.kept))
 	u.kept += int64(len(data))
 	return data, err
 }
 
-// checkComplete says which package is missing.
+// checkComplete returns an error that names the package that is missing.
 func (u *packageContent) checkComplete(all []packageInfo) error {
 	switch found := len(u.modules.files) > 0; {
 	case u.image == nil && found:
-		return fmt.Errorf("modules of %s and no kernel: name the package with the kernel as well, joined by a comma", u.modules.release)
+		return fmt.Errorf("modules of %s without a kernel: also give the package with the kernel, joined by a comma", u.modules.release)
 	case u.image == nil:
-		return fmt.Errorf("no kernel in it%s", suggestPackages(all))
+		return fmt.Errorf("there is no kernel in it%s", suggestPackages(all))
 	case !found && u.modules.builtin == nil:
-		return fmt.Errorf("kernel %.70s and no modules: name the package with its modules as well, joined by a comma%s", u.of, suggestPackages(all))
+		return fmt.Errorf("kernel %.70s without modules: also give the package with its modules, joined by a comma%s", u.of, suggestPackages(all))
 	}
 	return nil
 }
 
-// suggestPackages names the kernel's packages that these depend on.
+// suggestPackages returns the names of packages with kernels that these depend on.
 func suggestPackages(all []packageInfo) string {
 	var others []string
 	for _, a := range all {
@@ -179,7 +181,7 @@ func suggestPackages(all []packageInfo) string {
 	return " (it depends on " + strings.Join(others, ", ") + ")"
 }
 
-// isPackageName: it goes onto the screen.
+// isPackageName reports whether a name is safe to print.
 func isPackageName(name string) bool {
 	return len(name) < 100 && strings.IndexFunc(name, func(r rune) bool { return r <= ' ' || r > '~' }) < 0
 }

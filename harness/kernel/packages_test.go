@@ -54,8 +54,8 @@ func TestReadPackages(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		if k.Release != testRelease || !bytes.Equal(k.Image(), kerneltest.BzImage(testRelease)) || !k.modules.builtin["stp"] {
-			t.Errorf("%s: kernel %s with %d bytes, built in %v", name, k.Release, len(k.Image()), k.modules.builtin)
+		if k.Release != testRelease || !bytes.Equal(k.Image, kerneltest.BzImage(testRelease)) || !k.modules.builtin["stp"] {
+			t.Errorf("%s: kernel %s with %d bytes, built in %v", name, k.Release, len(k.Image), k.modules.builtin)
 		}
 		order, err := k.modules.loadOrder(k.Release, []string{"nf_nat", "veth"})
 		if err != nil || !slices.EqualFunc(order, []string{"nf_defrag_ipv4", "libcrc32c", "nf_conntrack", "nf_nat", "veth"},
@@ -83,22 +83,22 @@ func TestPackageErrors(t *testing.T) {
 	}{
 		{"truncated", [][]byte{good[:dataAt+100]}, "one.deb: a truncated package: 40 of the "},
 		{"truncated in a header", [][]byte{good[:dataAt+30]}, "one.deb: a truncated package: unexpected EOF"},
-		{"without data", [][]byte{good[:dataAt]}, "one.deb: not a package of Debian: it has no data.tar"},
-		{"an archive of ar", [][]byte{append([]byte(arMagic), good[dataAt:]...)}, "one.deb: not a package of Debian: no control.tar comes before its data.tar"},
-		{"no archive of ar", [][]byte{append([]byte(arMagic), strings.Repeat("deb ", 30)...)}, "one.deb: a damaged package: no archive of ar at byte 8"},
+		{"without data", [][]byte{good[:dataAt]}, "one.deb: not a Debian package: it has no data.tar"},
+		{"an archive of ar", [][]byte{append([]byte(arMagic), good[dataAt:]...)}, "one.deb: not a Debian package: no control.tar comes before its data.tar"},
+		{"no archive of ar", [][]byte{append([]byte(arMagic), strings.Repeat("deb ", 30)...)}, "one.deb: a damaged package: no ar header at byte 8"},
 		{"damaged", [][]byte{flipped}, "one.deb: a damaged package: "},
-		{"bzip2", [][]byte{bytes.Replace(good, []byte("data.tar.gz "), []byte("data.tar.bz2"), 1)}, `one.deb: "data.tar.bz2" is compressed in a way that is not read here (xz, zst, gz are)`},
+		{"bzip2", [][]byte{bytes.Replace(good, []byte("data.tar.gz "), []byte("data.tar.bz2"), 1)}, `one.deb: "data.tar.bz2" has a compression that snatlab cannot read (it reads xz, zst, gz)`},
 		{"arm64", [][]byte{debPackage{arch: "arm64", files: wholeKernel(testRelease)}.encode(t)}, `one.deb: a package for "arm64": snatlab boots kernels for amd64`},
 		{"rpm of aarch64", [][]byte{rpmPackage{arch: "aarch64", files: image}.encode(t)}, `one.deb: a package for "aarch64": snatlab boots kernels for amd64`},
 		{"truncated rpm", [][]byte{fedora[:len(fedora)-50]}, "one.deb: a truncated package: unexpected EOF"},
 		{"rpm without headers", [][]byte{fedora[:100]}, "one.deb: a truncated package: unexpected EOF"},
-		{"rpm with another header", [][]byte{bytes.ReplaceAll(fedora, []byte("\x8e\xad\xe8"), []byte("\x8e\xad\xe9"))}, "one.deb: a damaged package: no header of rpm where one should be"},
+		{"rpm with another header", [][]byte{bytes.ReplaceAll(fedora, []byte("\x8e\xad\xe8"), []byte("\x8e\xad\xe9"))}, "one.deb: a damaged package: a header of rpm is missing"},
 		{"meta", [][]byte{debPackage{depends: "linux-image-6.1.0-56-cloud-amd64 (= 6.1.192-2), kmod | linux-odd", files: kerneltest.FileTree{"./usr/share/doc/x": ""}}.encode(t)},
-			"no kernel in it (it depends on linux-image-6.1.0-56-cloud-amd64, linux-odd)"},
-		{"no kernel, nor a hint", [][]byte{debPackage{files: kerneltest.FileTree{"./bin/ls": ""}}.encode(t)}, "no kernel in it"},
+			"there is no kernel in it (it depends on linux-image-6.1.0-56-cloud-amd64, linux-odd)"},
+		{"no kernel, nor a hint", [][]byte{debPackage{files: kerneltest.FileTree{"./bin/ls": ""}}.encode(t)}, "there is no kernel in it"},
 		{"image alone", [][]byte{rpmPackage{files: image}.encode(t)},
-			"kernel " + testRelease + " and no modules: name the package with its modules as well, joined by a comma (it depends on kernel-modules-core-uname-r)"},
-		{"modules alone", [][]byte{debPackage{files: modules}.encode(t)}, "modules of " + testRelease + " and no kernel: name the package with the kernel as well, joined by a comma"},
+			"kernel " + testRelease + " without modules: also give the package with its modules, joined by a comma (it depends on kernel-modules-core-uname-r)"},
+		{"modules alone", [][]byte{debPackage{files: modules}.encode(t)}, "modules of " + testRelease + " without a kernel: also give the package with the kernel, joined by a comma"},
 		{"two kernels", [][]byte{good, debPackage{files: wholeKernel("6.1.0-57-amd64")}.encode(t)}, `two.deb: "./boot/vmlinuz-6.1.0-57-amd64": a second kernel, "6.1.0-57-amd64", after "` + testRelease + `": give a SPEC for each`},
 		{"modules of another", [][]byte{debPackage{files: image}.encode(t), debPackage{files: kerneltest.FileTree{"lib/modules/6.1.0-57-amd64/kernel/net/ipv4/x.ko": ""}}.encode(t)},
 			"the kernel is " + testRelease + " and its modules are of 6.1.0-57-amd64: they belong to different kernels"},

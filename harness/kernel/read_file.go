@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// openRegular opens a regular file: a pipe would never end.
+// openRegular opens a regular file. A pipe is an error, because it may never end.
 func openRegular(path string) (*os.File, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -20,13 +20,13 @@ func openRegular(path string) (*os.File, error) {
 		return nil, fmt.Errorf("%s is not a regular file", path)
 	}
 	file, err := os.Open(path)
-	if errors.Is(err, fs.ErrPermission) { // Ubuntu's images are root's alone
+	if errors.Is(err, fs.ErrPermission) { // only root can read the images of Ubuntu
 		return nil, fmt.Errorf("%w (run as root, or make a copy that you may read)", err)
 	}
 	return file, err
 }
 
-// readFile reads a file of a bounded size.
+// readFile reads a file. A file of more than most bytes is an error.
 func readFile(path string, most int64) ([]byte, error) {
 	file, err := openRegular(path)
 	if err != nil {
@@ -40,7 +40,7 @@ func readFile(path string, most int64) ([]byte, error) {
 	return data, nil
 }
 
-// readBounded reads to the end, which has to come in time.
+// readBounded reads to the end. More than most bytes are an error.
 func readBounded(r io.Reader, most int64) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(r, most+1))
 	if err == nil && int64(len(data)) > most {
@@ -49,11 +49,11 @@ func readBounded(r io.Reader, most int64) ([]byte, error) {
 	return data, err
 }
 
-// trackedReader reads until a context ends, and remembers what went wrong.
+// trackedReader reads until a context ends and keeps the error of its reader.
 type trackedReader struct {
 	io.Reader
 	ctx context.Context
-	err error // of the reader; not its end
+	err error // of the reader, except io.EOF
 }
 
 func (t *trackedReader) Read(p []byte) (int, error) {
@@ -67,11 +67,11 @@ func (t *trackedReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// fileKind is what a file is, by its first bytes.
+// fileKind is the kind of a file, by its first bytes.
 type fileKind int
 
 const (
-	formatImage fileKind = iota // or what is taken for one
+	formatImage fileKind = iota // or a file that is neither .deb nor .rpm
 	formatDeb
 	formatRPM
 )

@@ -7,14 +7,14 @@ var RequiredModules = []string{
 	"nf_tables", "nft_chain_nat", "nft_counter", "nft_ct", "nft_masq", "nft_nat",
 }
 
-// mergedModules are modules that later kernels have inside of another one, which no
-// list of theirs tells.
+// mergedModules are modules that later kernels have inside another module, without an
+// entry in any list.
 var mergedModules = map[string]bool{
 	"nft_counter": true, // in nf_tables since 5.17
 }
 
-// configOptions are what kernels are built with to have a module: those wanted, and
-// those that they depend on.
+// configOptions is the kernel option of each required module and of each module that
+// these depend on.
 var configOptions = map[string]string{
 	"bridge":               "CONFIG_BRIDGE",
 	"crc32c_generic":       "CONFIG_CRYPTO_CRC32C",

@@ -12,7 +12,7 @@ import (
 	"github.com/cavaliergopher/cpio"
 )
 
-// rpmMagic begins a package of rpm.
+// rpmMagic is how an rpm package begins.
 const rpmMagic = "\xed\xab\xee\xdb"
 
 // The header of a package, lib/rpmtag.h in rpm.
@@ -26,12 +26,13 @@ const (
 	typeStringArray = 8
 )
 
-// maxRPMHeader is what rpm itself takes for a header's index and its store.
+// maxRPMHeader is the most bytes that rpm itself accepts for the index of a header,
+// and for its store.
 const maxRPMHeader = 32 << 20
 
-// readRPM reads a package of rpm: a lead of 96 bytes, which is there for what
-// is older than 1997, a header with signatures, one with what is said of the
-// package, and an archive of cpio.
+// readRPM reads an rpm package: a lead of 96 bytes, for programs from before 1997, a
+// header with signatures, a header with the description of the package, and a cpio
+// archive.
 func readRPM(ctx context.Context, file io.Reader, visit visitFunc) (packageInfo, error) {
 	r := bufio.NewReaderSize(file, 1<<16)
 	if _, err := r.Discard(96); err != nil {
@@ -56,7 +57,7 @@ func readRPM(ctx context.Context, file io.Reader, visit visitFunc) (packageInfo,
 		a.arch = "all"
 	}
 	if format := h.stringTag(tagPayload); format != "cpio" {
-		return a, fmt.Errorf("its files are in the format %.20q, which is not read here (cpio is)", format)
+		return a, fmt.Errorf("its files are in the format %.20q, which snatlab cannot read (it reads cpio)", format)
 	}
 	if err := a.checkArch(); err != nil {
 		return a, err
@@ -64,12 +65,13 @@ func readRPM(ctx context.Context, file io.Reader, visit visitFunc) (packageInfo,
 	return a, walkArchive(ctx, r, walkCPIO, visit)
 }
 
-// rpmHeader is an index of tags, and what they point to.
+// rpmHeader is an index of tags and the values that they point to.
 type rpmHeader struct {
 	index []byte // 16 bytes a tag: its number, type, offset, count
 	store []byte
 }
 
+// readRPMHeader reads a header within its bounds.
 func readRPMHeader(r io.Reader) (rpmHeader, error) {
 	var head [16]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {
@@ -77,7 +79,7 @@ func readRPMHeader(r io.Reader) (rpmHeader, error) {
 	}
 	tags, size := int64(binary.BigEndian.Uint32(head[8:])), int64(binary.BigEndian.Uint32(head[12:]))
 	if !bytes.HasPrefix(head[:], []byte{0x8e, 0xad, 0xe8, 1}) || tags*16 > maxRPMHeader || size > maxRPMHeader {
-		return rpmHeader{}, errors.New("a damaged package: no header of rpm where one should be")
+		return rpmHeader{}, errors.New("a damaged package: a header of rpm is missing")
 	}
 	data, err := io.ReadAll(io.LimitReader(r, tags*16+size))
 	if err == nil && int64(len(data)) < tags*16+size {
@@ -89,7 +91,7 @@ func readRPMHeader(r io.Reader) (rpmHeader, error) {
 	return rpmHeader{data[:tags*16], data[tags*16:]}, nil
 }
 
-// stringTag gives the only string of a tag; none is empty.
+// stringTag returns the first string of a tag; empty if there is none.
 func (h rpmHeader) stringTag(tag uint32) string {
 	if all := h.stringsTag(tag); len(all) > 0 {
 		return all[0]
@@ -97,7 +99,7 @@ func (h rpmHeader) stringTag(tag uint32) string {
 	return ""
 }
 
-// stringsTag gives the strings of a tag, each with a zero byte at its end.
+// stringsTag returns the strings of a tag, each ended by a zero byte in the store.
 func (h rpmHeader) stringsTag(tag uint32) []string {
 	for index := h.index; len(index) >= 16; index = index[16:] {
 		field := func(i int) uint32 { return binary.BigEndian.Uint32(index[4*i:]) }
@@ -118,7 +120,7 @@ func (h rpmHeader) stringsTag(tag uint32) []string {
 	return nil
 }
 
-// walkCPIO goes through an archive of cpio.
+// walkCPIO returns an iterator over a cpio archive.
 func walkCPIO(r io.Reader) nextFunc {
 	archive := cpio.NewReader(r)
 	return func() (string, io.Reader, error) {

@@ -56,7 +56,7 @@ func (f *GuestError) Error() string { return f.Reason }
 // it reports on the way; an error of it ends the guest. That a guest gave no result
 // is a *Fault; other errors are of the context.
 func (m *Machine) Boot(ctx context.Context, k *kernel.Kernel, init Init, progress func([]byte) error) (GuestOutput, error) {
-	image, err := newMemfd("kernel", func(w io.Writer) error { _, err := w.Write(k.Image()); return err })
+	image, err := newMemfd("kernel", func(w io.Writer) error { _, err := w.Write(k.Image); return err })
 	if err != nil {
 		return GuestOutput{}, err
 	}
