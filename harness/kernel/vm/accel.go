@@ -7,59 +7,59 @@ import (
 	"time"
 )
 
-// What runs the guest's code.
+// The ways to run a guest's code.
 const (
-	Auto = "auto" // KVM where it works, else emulation
+	Auto = "auto" // KVM if it works, else emulation
 	KVM  = "kvm"
 	TCG  = "tcg" // QEMU's emulation
 )
 
-// kvmPatience is how long a guest may take to greet under KVM, which takes 1 s.
-// /dev/kvm can be there and hang.
+// kvmPatience is how long a guest under KVM may take to send its greeting, which
+// normally takes 1 s. /dev/kvm can exist and hang.
 const kvmPatience = 10 * time.Second
 
-// bootFunc boots a guest, which may say nothing for so long before it greets; 0 is as
-// long as later on.
+// bootFunc boots a guest. The guest may be silent for patience before its greeting; 0
+// is the same limit as after it. bootFunc calls greeted when the greeting arrives.
 type bootFunc func(accel string, patience time.Duration, greeted func()) (GuestOutput, error)
 
 // accelChoice remembers whether KVM works.
 type accelChoice struct {
-	opens func() bool // whether this user may use it; nil: look
+	opens func() bool // reports whether /dev/kvm can be opened; nil: try it
 	mu    sync.Mutex
-	known string // KVM or TCG; empty: it was not found out yet
+	known string // KVM or TCG; empty: not known yet
 }
 
-// bootGuest runs a guest with what works. KVM is believed when a guest has greeted under
-// it, and given up when one has greeted under emulation that did not before.
-// Others wait until that is known.
-func (v *accelChoice) bootGuest(ctx context.Context, try bootFunc) (GuestOutput, error) {
-	v.mu.Lock()
-	unlock := sync.OnceFunc(v.mu.Unlock)
+// bootGuest boots a guest with KVM or emulation. KVM is known to work when a guest has
+// greeted under it. It is known to fail when a guest did not greet under it, but did
+// under emulation. Other guests wait until one of them is known.
+func (c *accelChoice) bootGuest(ctx context.Context, boot bootFunc) (GuestOutput, error) {
+	c.mu.Lock()
+	unlock := sync.OnceFunc(c.mu.Unlock)
 	defer unlock()
-	if v.known == "" && !v.canOpenKVM() {
-		v.known = TCG
+	if c.known == "" && !c.canOpenKVM() {
+		c.known = TCG
 	}
-	if known := v.known; known != "" {
+	if known := c.known; known != "" {
 		unlock()
-		return try(known, 0, func() {})
+		return boot(known, 0, func() {})
 	}
 	learn := func(accel string) func() {
 		return func() {
-			v.known = accel
+			c.known = accel
 			unlock()
 		}
 	}
-	o, err := try(KVM, kvmPatience, learn(KVM))
-	if v.known != "" || ctx.Err() != nil {
+	o, err := boot(KVM, kvmPatience, learn(KVM))
+	if c.known != "" || ctx.Err() != nil {
 		return o, err
 	}
-	return try(TCG, 0, learn(TCG))
+	return boot(TCG, 0, learn(TCG))
 }
 
-// canOpenKVM tells whether this user may use KVM. Whether it works is another matter.
-func (v *accelChoice) canOpenKVM() bool {
-	if v.opens != nil {
-		return v.opens()
+// canOpenKVM reports whether this user may open /dev/kvm, which may still not work.
+func (c *accelChoice) canOpenKVM() bool {
+	if c.opens != nil {
+		return c.opens()
 	}
 	f, err := os.OpenFile("/dev/kvm", os.O_RDWR, 0)
 	if err == nil {

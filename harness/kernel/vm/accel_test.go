@@ -7,11 +7,12 @@ import (
 	"time"
 )
 
-// KVM can be there and hang: it is believed when a guest has greeted under it,
-// given up when one greets that did not before, and asked again after a kernel
-// that greets nowhere.
+// /dev/kvm can exist and hang. KVM is known to work when a guest has greeted under it,
+// known to fail when a guest greets only under emulation, and tried again after a
+// kernel that does not greet at all.
 func TestAccelChoice(t *testing.T) {
-	fault := errors.New("the guest said nothing for 10s")
+	t.Parallel()
+	silent := errors.New("the guest said nothing for 10s")
 	for claim, c := range map[string]struct {
 		greets map[string]bool // by accel
 		want   []string        // tried in two boots
@@ -22,13 +23,14 @@ func TestAccelChoice(t *testing.T) {
 		"the kernel is broken": {nil, []string{KVM, TCG, KVM, TCG}, ""},
 	} {
 		t.Run(claim, func(t *testing.T) {
-			v := &accelChoice{opens: func() bool { return true }}
+			t.Parallel()
+			choice := &accelChoice{opens: func() bool { return true }}
 			var tried []string
 			for range 2 {
-				o, err := v.bootGuest(t.Context(), func(accel string, patience time.Duration, greeted func()) (GuestOutput, error) {
+				o, err := choice.bootGuest(t.Context(), func(accel string, patience time.Duration, greeted func()) (GuestOutput, error) {
 					tried = append(tried, accel)
 					if !c.greets[accel] {
-						return GuestOutput{Accel: accel}, fault
+						return GuestOutput{Accel: accel}, silent
 					}
 					greeted()
 					return GuestOutput{Accel: accel}, nil
@@ -37,16 +39,18 @@ func TestAccelChoice(t *testing.T) {
 					t.Errorf("%s: %v", o.Accel, err)
 				}
 			}
-			if !slices.Equal(tried, c.want) || v.known != c.known {
-				t.Errorf("tried %q, known %q", tried, v.known)
+			if !slices.Equal(tried, c.want) || choice.known != c.known {
+				t.Errorf("tried %q, known %q", tried, choice.known)
 			}
 		})
 	}
 }
 
+// Without KVM, guests are emulated.
 func TestAccelWithoutKVM(t *testing.T) {
-	v := &accelChoice{opens: func() bool { return false }}
-	o, err := v.bootGuest(t.Context(), func(accel string, _ time.Duration, _ func()) (GuestOutput, error) {
+	t.Parallel()
+	choice := &accelChoice{opens: func() bool { return false }}
+	o, err := choice.bootGuest(t.Context(), func(accel string, _ time.Duration, _ func()) (GuestOutput, error) {
 		return GuestOutput{Accel: accel}, nil
 	})
 	if o.Accel != TCG || err != nil {

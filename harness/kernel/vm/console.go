@@ -8,19 +8,19 @@ import (
 	"sync"
 )
 
-// console keeps the end of what a kernel writes to its console, and the lines
-// that say why it cannot go on.
+// console keeps the last lines of a kernel's console, and the lines that explain why
+// the kernel cannot continue.
 type console struct {
 	mu     sync.Mutex
-	line   []byte   // that is being written
-	lines  []string // the last ones
-	panic  string   // "Kernel panic - not syncing: " and why
-	oops   string   // what came before it: "BUG: kernel NULL pointer dereference, ..."
-	broken string   // why it could not be unpacked
-	init   string   // what our own program said before it ended
-	memory bool     // it has run out of memory
+	line   []byte   // the line that is being written
+	lines  []string // the last lines
+	panic  string   // the reason after "Kernel panic - not syncing: "
+	oops   string   // the first fault before it: "BUG: kernel NULL pointer dereference, ..."
+	broken string   // why the image could not be unpacked
+	init   string   // the error of our own program before it ended
+	memory bool     // the kernel ran out of memory
 
-	halted chan struct{} // closed when the kernel has stopped without an end
+	halted chan struct{} // closed when the kernel has stopped, but the machine runs on
 	halt   func()
 }
 
@@ -29,7 +29,7 @@ func newConsole() *console {
 	return &console{halted: halted, halt: sync.OnceFunc(func() { close(halted) })}
 }
 
-// How much of a console is kept.
+// The limits of the console that is kept.
 const (
 	maxConsoleLines = 60
 	maxConsoleLine  = 300 // bytes of a line
@@ -46,13 +46,13 @@ func (c *console) Write(p []byte) (int, error) {
 		}
 		rest = after
 	}
-	if bytes.Contains(c.line, []byte(haltMark)) { // nothing comes after it, no end of a line either
+	if bytes.Contains(c.line, []byte(haltMark)) { // nothing follows it, not even the end of the line
 		c.endLine()
 	}
 	return len(p), nil
 }
 
-// endLine ends a line.
+// endLine stores the current line, unless it is empty.
 func (c *console) endLine() {
 	text := strings.TrimSpace(strings.ToValidUTF8(string(c.line), "?"))
 	c.line = c.line[:0]
@@ -68,14 +68,15 @@ func (c *console) endLine() {
 
 const panicMark = "Kernel panic - not syncing: "
 
-// haltMark is the last word of what unpacks a kernel, which ends in a loop, and
-// not with the machine (arch/x86/boot/compressed/error.c).
+// haltMark is the last output of the code that unpacks a kernel. After it the code
+// loops, so the machine does not end (arch/x86/boot/compressed/error.c).
 const haltMark = "-- System halted"
 
-// outOfMemory are what kernels say when there is too little of it: for the
-// initramfs to be unpacked, for one process more, for any.
+// outOfMemory is the messages of kernels that have too little memory: to unpack the
+// initramfs, for one more process, for any process.
 var outOfMemory = []string{"Initramfs unpacking failed: write error", "Out of memory", "out of memory", "System is deadlocked on memory"}
 
+// parseLine records a line that explains why the kernel cannot continue.
 func (c *console) parseLine(text string) {
 	for _, mark := range outOfMemory {
 		c.memory = c.memory || strings.Contains(text, mark)
@@ -87,7 +88,7 @@ func (c *console) parseLine(text string) {
 		c.init = said
 	}
 	for _, mark := range []string{"BUG: ", "Oops: "} {
-		// A host that is busy lets a guest's CPU stand still, which is no fault of the kernel.
+		// On a busy host the CPU of a guest stands still, which is no fault of its kernel.
 		if i := strings.Index(text, mark); i >= 0 && c.oops == "" && !strings.Contains(text, "lockup") {
 			c.oops = text[i:]
 		}
@@ -98,7 +99,7 @@ func (c *console) parseLine(text string) {
 	}
 }
 
-// lineBefore is the last line but one; empty if there is none.
+// lineBefore returns the last line but one; empty if there is none.
 func (c *console) lineBefore() string {
 	if before := len(c.lines) - 2; before >= 0 {
 		return c.lines[before]
@@ -106,7 +107,7 @@ func (c *console) lineBefore() string {
 	return ""
 }
 
-// lastLines is the last lines.
+// lastLines returns the last lines, including one that has not ended.
 func (c *console) lastLines() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -117,15 +118,15 @@ func (c *console) lastLines() []string {
 	return all
 }
 
-// explainEnd gives a reason with what the kernel says of it: in its place, if the
-// kernel could not go on.
+// explainEnd adds the kernel's explanation to reason. If the kernel could not continue,
+// its explanation replaces reason.
 func (c *console) explainEnd(reason string) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
 	case c.broken != "":
 		reason = "the kernel's image cannot be unpacked: " + c.broken
-	case c.panic != "" && c.init != "": // it panics when init ends
+	case c.panic != "" && c.init != "": // a kernel panics when init ends
 		reason = "in the guest: " + c.init
 	case c.panic != "" && c.oops != "":
 		reason = "the kernel panicked: " + c.panic + " (" + c.oops + ")"

@@ -6,7 +6,10 @@ import (
 	"testing"
 )
 
+// A console explains why the kernel could not continue, in whatever pieces its output
+// arrives.
 func TestConsoleExplainEnd(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ said, want string }{
 		{"Linux version 6.1.0\n[    0.1] Run /init as init process\n", "it ended"},
 		{"[    2.8] Kernel panic - not syncing: sysrq triggered crash\r\n[    2.9] CPU: 1\r\n", "the kernel panicked: sysrq triggered crash"},
@@ -22,7 +25,7 @@ func TestConsoleExplainEnd(t *testing.T) {
 			"the kernel panicked: No working init found. (it ran out of memory; give it more: --memory)"},
 		{"[    9.0] Out of memory: Killed process 7 (snatlab)\n", "it ended (it ran out of memory; give it more: --memory)"},
 	} {
-		for _, piece := range []int{1, 7, 1000} { // however it comes in
+		for _, piece := range []int{1, 7, 1000} { // bytes per write
 			out := newConsole()
 			for rest := c.said; rest != ""; rest = rest[min(piece, len(rest)):] {
 				fmt.Fprint(out, rest[:min(piece, len(rest))])
@@ -34,7 +37,9 @@ func TestConsoleExplainEnd(t *testing.T) {
 	}
 }
 
+// A console keeps its last lines, each up to a limit.
 func TestConsoleLastLines(t *testing.T) {
+	t.Parallel()
 	out := newConsole()
 	for i := range 1000 {
 		fmt.Fprintf(out, "line %d %s\n", i, strings.Repeat("x", 10_000))
@@ -46,13 +51,15 @@ func TestConsoleLastLines(t *testing.T) {
 	}
 }
 
+// A machine that halted is not waited for.
 func TestConsoleHalted(t *testing.T) {
+	t.Parallel()
 	out := newConsole()
 	fmt.Fprint(out, "Decoding failed\n\n -- System halted")
 	select {
 	case <-out.halted:
 	default:
-		t.Error("it is")
+		t.Error("halted is not closed")
 	}
-	fmt.Fprint(out, "\n -- System halted\n") // and again
+	fmt.Fprint(out, "\n -- System halted\n") // a second mark does no harm
 }

@@ -9,24 +9,23 @@ import (
 	"io"
 )
 
-// A guest speaks in frames: four bytes that open one, a kind, the length of what
-// is said, that itself, and the SHA-256 of all of it. So nothing else that comes
-// through a serial port, of a kernel or of a guest that dies in the middle of a
-// word, is taken for a result.
+// A guest sends frames: four magic bytes, a kind, the length of the payload, the
+// payload, and the SHA-256 of all of these. So no other output on the serial port, of
+// a kernel or of a guest that dies in the middle of a frame, is mistaken for a result.
 var frameMagic = [4]byte{'S', 'N', 'L', 1}
 
-// frameKind says what a frame holds.
+// frameKind is the kind of payload in a frame.
 type frameKind byte
 
 const (
-	frameHello    frameKind = 'h' // JSON of hello; the first one
-	frameAlive    frameKind = 'a' // nothing: the guest is not dead yet
+	frameHello    frameKind = 'h' // JSON of hello; the first frame
+	frameAlive    frameKind = 'a' // empty: the guest is alive
 	frameProgress frameKind = 'p' // a report of progress
-	frameResult   frameKind = 'r' // the result; the last one
-	frameFailure  frameKind = 'f' // why there is no result; the last one
+	frameResult   frameKind = 'r' // the result; the last frame
+	frameFailure  frameKind = 'f' // why there is no result; the last frame
 )
 
-// maxPayload are the most bytes that a frame of a kind may hold.
+// maxPayload is the most bytes in a frame of each kind.
 var maxPayload = map[frameKind]uint32{
 	frameHello:    4 << 10,
 	frameAlive:    0,
@@ -35,10 +34,10 @@ var maxPayload = map[frameKind]uint32{
 	frameFailure:  64 << 10,
 }
 
-// frameHeader is the fixed part of a frame.
+// frameHeader is the bytes of magic, kind and length.
 const frameHeader = len(frameMagic) + 1 + 4
 
-// writeFrame writes one in a single piece.
+// writeFrame writes a frame in a single call.
 func writeFrame(w io.Writer, k frameKind, payload []byte) error {
 	if uint64(len(payload)) > uint64(maxPayload[k]) {
 		return fmt.Errorf("%d bytes are too many for a frame of kind %q; allowed: %d", len(payload), k, maxPayload[k])
@@ -51,8 +50,8 @@ func writeFrame(w io.Writer, k frameKind, payload []byte) error {
 	return err
 }
 
-// readFrame reads one. The end of the stream before a frame is io.EOF; in the
-// middle of one it is io.ErrUnexpectedEOF.
+// readFrame reads a frame. The end of the stream before a frame is io.EOF, within a
+// frame io.ErrUnexpectedEOF.
 func readFrame(r io.Reader) (frameKind, []byte, error) {
 	var head [frameHeader]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {
@@ -62,13 +61,13 @@ func readFrame(r io.Reader) (frameKind, []byte, error) {
 	most, known := maxPayload[k]
 	switch {
 	case [4]byte(head[:]) != frameMagic:
-		return 0, nil, fmt.Errorf("%q opens no frame", head[:])
+		return 0, nil, fmt.Errorf("%q is not the start of a frame", head[:])
 	case !known:
-		return 0, nil, fmt.Errorf("a frame of the unknown kind %q", k)
+		return 0, nil, fmt.Errorf("a frame of unknown kind %q", k)
 	case length > most:
 		return 0, nil, fmt.Errorf("a frame of kind %q has %d bytes; allowed: %d", k, length, most)
 	}
-	// What is not there yet takes no memory, whatever the length says.
+	// The buffer grows with the bytes that arrive, not with the length in the header.
 	var rest bytes.Buffer
 	n, err := io.CopyN(&rest, r, int64(length)+sha256.Size)
 	if errors.Is(err, io.EOF) && n < int64(length)+sha256.Size {

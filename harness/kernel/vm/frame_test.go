@@ -17,7 +17,9 @@ func encodeFrame(t testing.TB, k frameKind, payload string) []byte {
 	return b.Bytes()
 }
 
+// A frame is read as it was written.
 func TestFrameRoundTrip(t *testing.T) {
+	t.Parallel()
 	var stream bytes.Buffer
 	said := []struct {
 		k       frameKind
@@ -37,7 +39,9 @@ func TestFrameRoundTrip(t *testing.T) {
 	}
 }
 
+// Data that is not a complete frame is an error.
 func TestReadFrameErrors(t *testing.T) {
+	t.Parallel()
 	whole := encodeFrame(t, frameFailure, "no nf_nat")
 	change := func(at int) string {
 		b := bytes.Clone(whole)
@@ -45,8 +49,8 @@ func TestReadFrameErrors(t *testing.T) {
 		return string(b)
 	}
 	for claim, c := range map[string]struct{ stream, want string }{
-		"a kernel's message": {"[    1.234567] Kernel panic - not syncing", `"[    1.23" opens no frame`},
-		"another kind":       {change(4), "a frame of the unknown kind 'g'"},
+		"a kernel's message": {"[    1.234567] Kernel panic - not syncing", `"[    1.23" is not the start of a frame`},
+		"another kind":       {change(4), "a frame of unknown kind 'g'"},
 		"a length":           {change(5), "a frame of kind 'f' has 16777225 bytes; allowed: 65536"},
 		"a letter":           {change(frameHeader + 3), "the checksum of a frame of kind 'f' is wrong"},
 		"a checksum":         {change(len(whole) - 1), "the checksum of a frame of kind 'f' is wrong"},
@@ -60,13 +64,15 @@ func TestReadFrameErrors(t *testing.T) {
 	}
 }
 
+// A frame that readFrame would refuse is not written.
 func TestWriteFrameTooLarge(t *testing.T) {
+	t.Parallel()
 	if err := writeFrame(io.Discard, frameFailure, make([]byte, 64<<10+1)); err == nil {
-		t.Error("it was")
+		t.Error("no error")
 	}
 }
 
-// Whatever comes, what is read is what a guest would have written.
+// FuzzFrame checks that every frame that is read is one that a guest would write.
 func FuzzFrame(f *testing.F) {
 	f.Add(encodeFrame(f, frameHello, `{"protocol":1,"release":"6.1.0"}`))
 	f.Add(append(encodeFrame(f, frameAlive, ""), encodeFrame(f, frameResult, "{}")...))
@@ -83,7 +89,7 @@ func FuzzFrame(f *testing.F) {
 				return
 			}
 			if again := encodeFrame(t, k, string(payload)); !bytes.Equal(again, stream[begin:len(stream)-r.Len()]) {
-				t.Fatalf("kind %q, %d bytes: written again it is another frame", k, len(payload))
+				t.Fatalf("kind %q, %d bytes: the frame differs when written again", k, len(payload))
 			}
 		}
 	})

@@ -15,31 +15,32 @@ import (
 	"snatlab/harness/kernel"
 )
 
-// channelPort is the second serial port; the first is the kernel's console.
+// channelPort is the second serial port. The first is the console of the kernel.
 const channelPort = "/dev/ttyS1"
 
-// alivePeriod is how often a guest says that it lives.
+// alivePeriod is the time between frames that show that a guest is alive.
 const alivePeriod = 5 * time.Second
 
-// GuestWork is what a guest is booted for. It returns the result, and reports its
-// progress on the way. It begins with [PrepareGuest].
+// GuestWork does the work of a guest. It calls [PrepareGuest] first, reports its
+// progress, and returns the result.
 type GuestWork func(ctx context.Context, report func(progress []byte)) (result []byte, err error)
 
-// RunInit is init in a guest: it mounts what work looks at, sends the host what came
-// of it, and ends the machine. It returns only where it is not init. There are no
-// orphans to look after: probes start no programs.
+// RunInit runs as init in a guest: it mounts the kernel's file systems, does the work,
+// sends the outcome to the host, and ends the machine. It returns an error if this
+// process is not init. It does not reap orphans, because probes start no programs.
 func RunInit(work GuestWork) error {
 	if os.Getpid() != 1 {
-		return errors.New("guest is what runs as init in the machines of snatlab matrix, and is nothing else")
+		return errors.New("guest runs only as init in the machines of snatlab matrix")
 	}
 	if err := runWork(work); err != nil {
 		fmt.Fprintf(os.Stderr, "snatlab: %v\n", err) // on the console
 	}
 	unix.Sync()
-	return unix.Reboot(unix.LINUX_REBOOT_CMD_RESTART) // which ends a QEMU with -no-reboot, ACPI or not
+	return unix.Reboot(unix.LINUX_REBOOT_CMD_RESTART) // ends a QEMU with -no-reboot, with ACPI or without
 }
 
-// runWork fails only where it cannot tell.
+// runWork does the work and sends its outcome. It returns an error only if it cannot
+// report to the host.
 func runWork(work GuestWork) error {
 	if err := mountFilesystems(); err != nil {
 		return err
@@ -48,52 +49,53 @@ func runWork(work GuestWork) error {
 	if err != nil {
 		return err
 	}
-	v := &guestConn{w: port}
-	if err := v.sendJSON(frameHello, hello{protocolVersion, kernel.RunningRelease()}); err != nil {
-		return fmt.Errorf("greet: %w", err)
+	conn := &guestConn{w: port}
+	if err := conn.sendJSON(frameHello, hello{protocolVersion, kernel.RunningRelease()}); err != nil {
+		return fmt.Errorf("send the greeting: %w", err)
 	}
 	end := make(chan struct{})
 	defer close(end)
-	go v.sendAlive(end)
-	r, err := callWork(work, v)
+	go conn.sendAlive(end)
+	r, err := callWork(work, conn)
 	if err == nil {
-		err = v.sendFrame(frameResult, r)
+		err = conn.sendFrame(frameResult, r)
 	}
 	if err != nil {
-		err = v.sendFrame(frameFailure, []byte(err.Error()))
+		err = conn.sendFrame(frameFailure, []byte(err.Error()))
 	}
 	if err != nil {
-		return fmt.Errorf("tell how it went: %w", err)
+		return fmt.Errorf("send the outcome: %w", err)
 	}
 	return drainPort(port)
 }
 
-// sendAlive tells the host that this machine has not hung.
-func (v *guestConn) sendAlive(end <-chan struct{}) {
+// sendAlive sends a frame each alivePeriod, which shows that this machine has not hung.
+func (conn *guestConn) sendAlive(end <-chan struct{}) {
 	tick := time.NewTicker(alivePeriod)
 	defer tick.Stop()
 	for {
 		select {
 		case <-tick.C:
-			_ = v.sendFrame(frameAlive, nil)
+			_ = conn.sendFrame(frameAlive, nil)
 		case <-end:
 			return
 		}
 	}
 }
 
-// callWork does the work. A panic is an error: init has nobody to tell but us.
-func callWork(work GuestWork, v *guestConn) (result []byte, err error) {
+// callWork calls work and returns a panic as an error: the host cannot see it
+// otherwise.
+func callWork(work GuestWork, conn *guestConn) (result []byte, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic in the guest: %v\n%s", p, debug.Stack())
 		}
 	}()
-	return work(context.Background(), v.sendProgress)
+	return work(context.Background(), conn.sendProgress)
 }
 
-// PrepareGuest loads the modules of the initramfs, and makes all guests alike in what
-// kernels set by the memory there is.
+// PrepareGuest loads the modules of the initramfs and sets the limits that kernels
+// otherwise derive from their memory.
 func PrepareGuest() error {
 	if err := loadModules("/"); err != nil {
 		return err
@@ -101,7 +103,7 @@ func PrepareGuest() error {
 	return normaliseLimits()
 }
 
-// mountFilesystems mounts what a run looks at.
+// mountFilesystems mounts the file systems that a run reads.
 func mountFilesystems() error {
 	for _, m := range []struct{ kind, at string }{
 		{"proc", "/proc"}, {"sysfs", "/sys"}, {"devtmpfs", "/dev"}, {"tmpfs", "/run"}, {"tmpfs", "/tmp"},
@@ -116,7 +118,7 @@ func mountFilesystems() error {
 	return nil
 }
 
-// openChannel opens the port so that bytes go out as they are.
+// openChannel opens channelPort in raw mode, which sends bytes unchanged.
 func openChannel() (*os.File, error) {
 	port, err := os.OpenFile(channelPort, os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
@@ -134,17 +136,18 @@ func openChannel() (*os.File, error) {
 	return port, nil
 }
 
-// drainPort waits until all of it is out: what is still in the kernel ends with it.
+// drainPort waits until all output is sent: output that is still in the kernel would be
+// lost with it.
 func drainPort(port *os.File) error {
 	const all = 1 // tcdrain(3)
 	return unix.IoctlSetInt(int(port.Fd()), unix.TCSBRK, all)
 }
 
-// loadModules loads those of the initramfs, in the order that is written there.
+// loadModules loads the modules of the initramfs in the order of its list.
 func loadModules(root string) error {
 	order, err := os.ReadFile(filepath.Join(root, kernel.ModuleOrder))
 	if err != nil {
-		return fmt.Errorf("read which modules to load: %w", err)
+		return fmt.Errorf("read the list of modules to load: %w", err)
 	}
 	for path := range strings.FieldsSeq(string(order)) {
 		if err := loadModule(filepath.Join(root, path)); err != nil {
@@ -161,13 +164,13 @@ func loadModule(path string) error {
 	}
 	defer f.Close()
 	if err := unix.FinitModule(int(f.Fd()), "", 0); err != nil && err != unix.EEXIST {
-		return fmt.Errorf("load module %s: %w (the kernel's console says more)", strings.TrimSuffix(filepath.Base(path), ".ko"), err)
+		return fmt.Errorf("load module %s: %w (see the console of the kernel)", strings.TrimSuffix(filepath.Base(path), ".ko"), err)
 	}
 	return nil
 }
 
-// normaliseLimits makes all guests alike in what kernels otherwise set by the memory
-// there is, each by a rule of its own.
+// normaliseLimits gives all guests the same limits. Kernels derive them from their
+// memory, and not all by the same rule.
 func normaliseLimits() error {
 	for _, s := range []struct{ path, value string }{
 		{"/sys/module/nf_conntrack/parameters/hashsize", "65536"},
@@ -177,7 +180,7 @@ func normaliseLimits() error {
 			return fmt.Errorf("size the conntrack table: %w (CONFIG_NF_CONNTRACK)", err)
 		}
 	}
-	files := &unix.Rlimit{Cur: 1 << 16, Max: 1 << 16} // init has 4,096
+	files := &unix.Rlimit{Cur: 1 << 16, Max: 1 << 16} // the default of init is 4,096
 	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, files); err != nil {
 		return fmt.Errorf("raise the limit of open files: %w", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,28 +15,26 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// behaviourVariable names the environment variable that makes of this test a QEMU, which
-// behaves as it says.
-const behaviourVariable = "SNATLAB_TEST_QEMU"
-
+// TestMain runs a fake QEMU if there is a kernel command line: it names the behaviour.
 func TestMain(m *testing.M) {
-	if how := os.Getenv(behaviourVariable); how != "" {
-		os.Exit(fakeQEMU(how))
+	if i := slices.Index(os.Args, "-append"); i >= 0 {
+		os.Exit(fakeQEMU(os.Args[i+1]))
 	}
 	os.Exit(m.Run())
 }
 
-// fakeQEMU is one whose guest is not to be had from a kernel.
+// fakeQEMU behaves like a QEMU whose guest does something that no kernel does on
+// demand.
 func fakeQEMU(how string) (code int) {
 	channel := os.NewFile(channelFD, "channel")
-	guest := &guestConn{w: channel}
-	greet := func() { guest.sendJSON(frameHello, hello{protocolVersion, testRelease}) }
+	conn := &guestConn{w: channel}
+	greet := func() { conn.sendJSON(frameHello, hello{protocolVersion, testRelease}) }
 	hang := func() { time.Sleep(time.Hour) }
 	switch how {
 	case "runs":
 		greet()
-		guest.sendProgress([]byte("making the router"))
-		guest.sendFrame(frameResult, []byte("the result"))
+		conn.sendProgress([]byte("making the router"))
+		conn.sendFrame(frameResult, []byte("the result"))
 		hang()
 	case "cannot":
 		fmt.Fprintln(os.Stderr, "qemu: invalid accelerator kvm\nqemu: Aborted")
@@ -57,24 +56,24 @@ func fakeQEMU(how string) (code int) {
 	case "talks on":
 		greet()
 		for {
-			guest.sendProgress([]byte(strings.Repeat("still here", 1000)))
+			conn.sendProgress([]byte(strings.Repeat("still here", 1000)))
 			time.Sleep(time.Millisecond)
 		}
 	case "fails":
 		greet()
-		guest.sendFrame(frameFailure, []byte("load module nf_nat: exec format error"))
+		conn.sendFrame(frameFailure, []byte("load module nf_nat: exec format error"))
 		hang()
 	case "fails at length":
 		greet()
-		guest.sendFrame(frameFailure, []byte("panic in the guest: nil map\ngoroutine 1 [running]:\nmain.main()\n"))
+		conn.sendFrame(frameFailure, []byte("panic in the guest: nil map\ngoroutine 1 [running]:\nmain.main()\n"))
 		hang()
 	case "reports nonsense":
 		greet()
-		guest.sendProgress([]byte("odd"))
+		conn.sendProgress([]byte("odd"))
 		hang()
 	case "starts another one":
 		startOtherMachine()
-	case "says that it has started":
+	case "sends that it has started":
 		fmt.Fprintln(channel, "started")
 		hang()
 	case "writes noise":
@@ -84,10 +83,9 @@ func fakeQEMU(how string) (code int) {
 	return 0
 }
 
-// bootFake boots a guest that behaves in a way.
+// bootFake boots a guest of fakeQEMU.
 func bootFake(t *testing.T, ctx context.Context, how string, m *Machine, progress func([]byte) error) (GuestOutput, error) {
 	t.Helper()
-	t.Setenv(behaviourVariable, how)
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -105,19 +103,23 @@ func bootFake(t *testing.T, ctx context.Context, how string, m *Machine, progres
 	if patience == 0 {
 		patience = time.Minute
 	}
-	g := &bootedGuest{Machine: m, release: testRelease, progress: progress, patience: patience, greeted: func() {}}
+	g := &bootedGuest{Machine: m, release: testRelease, line: how, progress: progress, patience: patience, greeted: func() {}}
 	return g.bootAndWait(ctx, TCG, empty, empty)
 }
 
+// A guest runs, and its machine ends.
 func TestBootGuest(t *testing.T) {
-	var watch recordedReports
-	r, err := bootFake(t, t.Context(), "runs", &Machine{}, watch.record)
-	if err != nil || string(r.Result) != "the result" || len(watch) != 1 {
-		t.Errorf("got %q, %v; told %q", r.Result, err, watch)
+	t.Parallel()
+	var reports recordedReports
+	output, err := bootFake(t, t.Context(), "runs", &Machine{}, reports.record)
+	if err != nil || string(output.Result) != "the result" || len(reports) != 1 {
+		t.Errorf("got %q, %v; reports %q", output.Result, err, reports)
 	}
 }
 
+// The error of a guest explains its end.
 func TestBootGuestErrors(t *testing.T) {
+	t.Parallel()
 	const soon = 300 * time.Millisecond
 	for how, c := range map[string]struct {
 		silence, timeout time.Duration
@@ -133,20 +135,23 @@ func TestBootGuestErrors(t *testing.T) {
 		"halts":            {want: "the kernel's image cannot be unpacked: Decoding failed", console: 2},
 		"fails":            {want: "in the guest: load module nf_nat: exec format error"},
 		"fails at length":  {want: "in the guest: panic in the guest: nil map", console: 2},
-		"reports nonsense": {want: "listen to the guest: no report of ours"},
-		"writes noise":     {want: `listen to the guest: "login: lo" opens no frame`},
+		"reports nonsense": {want: "read from the guest: no report of ours"},
+		"writes noise":     {want: `read from the guest: "login: lo" is not the start of a frame`},
 	} {
 		t.Run(how, func(t *testing.T) {
-			r, err := bootFake(t, t.Context(), how, &Machine{silence: c.silence, Timeout: c.timeout}, new(recordedReports).record)
-			var fault *GuestError
-			if !errors.As(err, &fault) || fault.Reason != c.want || len(fault.Console) != c.console || r.Result != nil {
-				t.Errorf("got %v, %+v", r, err)
+			t.Parallel()
+			output, err := bootFake(t, t.Context(), how, &Machine{silence: c.silence, Timeout: c.timeout}, new(recordedReports).record)
+			var guest *GuestError
+			if !errors.As(err, &guest) || guest.Reason != c.want || len(guest.Console) != c.console || output.Result != nil {
+				t.Errorf("got %v, %+v", output, err)
 			}
 		})
 	}
 }
 
+// A guest ends with the context.
 func TestBootGuestContext(t *testing.T) {
+	t.Parallel()
 	ctx, cancel := context.WithCancelCause(t.Context())
 	enough := func([]byte) error {
 		cancel(errors.New("interrupted"))
@@ -157,14 +162,14 @@ func TestBootGuestContext(t *testing.T) {
 	}
 }
 
-// A process that started a machine may end in any way: the machine ends, too.
+// A machine ends with the process that started it, even if that is killed.
 func TestQEMUEndsWithParent(t *testing.T) {
+	t.Parallel()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	parent := exec.Command(self)
-	parent.Env = append(os.Environ(), behaviourVariable+"=starts another one")
+	parent := exec.Command(self, "-append", "starts another one")
 	out, err := parent.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -185,21 +190,20 @@ func TestQEMUEndsWithParent(t *testing.T) {
 	parent.Wait()
 	if n, err := unix.Poll([]unix.PollFd{{Fd: int32(known), Events: unix.POLLIN}}, 60_000); n != 1 {
 		unix.Kill(machine, unix.SIGKILL)
-		t.Errorf("it lives on (%v)", err)
+		t.Errorf("the machine still runs (%v)", err)
 	}
 }
 
-// startOtherMachine starts a machine that hangs, and hangs.
+// startOtherMachine starts a machine that hangs, prints its process, and hangs.
 func startOtherMachine() {
-	os.Setenv(behaviourVariable, "says that it has started")
 	self, _ := os.Executable()
 	empty, _ := newMemfd("nothing", func(io.Writer) error { return nil })
-	q, err := startQEMU(self, nil, empty, empty)
+	q, err := startQEMU(self, []string{"-append", "sends that it has started"}, empty, empty)
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	_, _ = q.channel.Read(make([]byte, 1)) // it is there
+	_, _ = q.channel.Read(make([]byte, 1)) // the machine has started
 	fmt.Printf("started %d\n", q.process.Pid)
 	time.Sleep(time.Hour)
 }

@@ -9,23 +9,24 @@ import (
 	"snatlab/harness/format"
 )
 
-// guestOverhead is what a guest takes beside its own memory, in MiB: its kernel and
-// initramfs, and what QEMU needs to translate code.
+// guestOverhead is the memory that a guest requires beside its own, in MiB: for kernel
+// and initramfs, and for QEMU to translate code.
 const guestOverhead = 256
 
-// CheckMemory looks whether this machine has room for guests, of so many MiB each.
+// CheckMemory returns an error if this machine has too little memory for guests of
+// memory MiB each.
 func CheckMemory(guests, memory int) error { return checkAvailable("/proc/meminfo", guests, memory) }
 
 func checkAvailable(meminfo string, guests, memory int) error {
 	text, err := os.ReadFile(meminfo)
 	if err != nil {
-		return nil // what cannot be known is no reason not to try
+		return nil // unknown: try it
 	}
 	_, rest, _ := strings.Cut(string(text), "\nMemAvailable:")
 	kib, _, found := strings.Cut(rest, "kB")
 	available, err := strconv.Atoi(strings.TrimSpace(kib))
 	if want := guests * (memory + guestOverhead); found && err == nil && available>>10 < want {
-		return fmt.Errorf("%d MiB of memory are available; running %s of %d MiB at a time takes %d (fewer --jobs, or less --memory)",
+		return fmt.Errorf("%d MiB of memory are available; running %s of %d MiB at a time requires %d (use fewer --jobs or less --memory)",
 			available>>10, format.Plural(guests, "guest", "guests"), memory, want)
 	}
 	return nil

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// saveFile writes a file into a folder that ends with the test.
+// saveFile writes a file into a temporary folder.
 func saveFile(t *testing.T, name, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)
@@ -16,14 +16,16 @@ func saveFile(t *testing.T, name, text string) string {
 	return path
 }
 
+// Too little memory for the guests is an error before they are booted.
 func TestCheckAvailable(t *testing.T) {
+	t.Parallel()
 	meminfo := saveFile(t, "meminfo", "MemTotal:       16000000 kB\nMemFree:          100000 kB\nMemAvailable:    2097152 kB\n")
 	for _, c := range []struct {
 		guests, memory int
 		want           string
 	}{
 		{1, 512, ""}, {2, 768, ""},
-		{3, 512, "2048 MiB of memory are available; running 3 guests of 512 MiB at a time takes 2304 (fewer --jobs, or less --memory)"},
+		{3, 512, "2048 MiB of memory are available; running 3 guests of 512 MiB at a time requires 2304 (use fewer --jobs or less --memory)"},
 	} {
 		got := ""
 		if err := checkAvailable(meminfo, c.guests, c.memory); err != nil {
@@ -34,6 +36,6 @@ func TestCheckAvailable(t *testing.T) {
 		}
 	}
 	if err := checkAvailable(saveFile(t, "old", "MemTotal: 16 kB\n"), 64, 1<<20); err != nil {
-		t.Errorf("what is unknown: %v", err)
+		t.Errorf("memory unknown: %v", err)
 	}
 }

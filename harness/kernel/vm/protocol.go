@@ -8,53 +8,54 @@ import (
 	"sync"
 )
 
-// protocolVersion is the version of what is said in frames. Guest and host are the same
-// program: a difference means that something else speaks.
+// protocolVersion is the version of the payloads. Guest and host are the same program:
+// another version means that another program sends.
 const protocolVersion = 1
 
-// hello is the first that a guest says.
+// hello is the greeting, the first frame of a guest.
 type hello struct {
 	Protocol int    `json:"protocol"`
 	Release  string `json:"release"` // uname -r
 }
 
-// guestConn is the guest's end of the channel.
+// guestConn is the end of the channel in the guest.
 type guestConn struct {
 	mu sync.Mutex
 	w  io.Writer
 }
 
-func (v *guestConn) sendFrame(k frameKind, payload []byte) error {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	return writeFrame(v.w, k, payload)
+func (c *guestConn) sendFrame(k frameKind, payload []byte) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return writeFrame(c.w, k, payload)
 }
 
-func (v *guestConn) sendJSON(k frameKind, what any) error {
+func (c *guestConn) sendJSON(k frameKind, what any) error {
 	text, err := json.Marshal(what)
 	if err != nil {
 		return err
 	}
-	return v.sendFrame(k, text)
+	return c.sendFrame(k, text)
 }
 
-// sendProgress sends a report of progress. One that gets lost is of no consequence.
-func (v *guestConn) sendProgress(progress []byte) { _ = v.sendFrame(frameProgress, progress) }
+// sendProgress sends a report of progress. It ignores errors: a run does not depend on
+// its reports.
+func (c *guestConn) sendProgress(progress []byte) { _ = c.sendFrame(frameProgress, progress) }
 
-// guestOutcome is what a guest has told.
+// guestOutcome is the last frame of a guest: its result, or why there is none.
 type guestOutcome struct {
 	result  []byte
 	failure string
 }
 
-// The ends of a channel without a last word, and without a first one.
+// The errors of a channel that ends before the last frame, and before the greeting.
 var (
-	errNoOutcome = errors.New("the guest ended without a word about how it went")
+	errNoOutcome = errors.New("the guest ended without a result or an error")
 	errNoHello   = errors.New("the guest ended before it said a word (too little memory? --memory)")
 )
 
-// readOutcome reads what a guest tells until its last word. Greeted is called after
-// its first one, heard after each; progress is given each report.
+// readOutcome reads the frames of a guest up to the last one. It calls greeted after
+// the greeting, heard after each frame, and progress with each report.
 func readOutcome(r io.Reader, release string, progress func([]byte) error, greeted, heard func()) (guestOutcome, error) {
 	if err := readHello(r, release); err == errNoOutcome {
 		return guestOutcome{}, errNoHello
@@ -80,12 +81,13 @@ func readOutcome(r io.Reader, release string, progress func([]byte) error, greet
 		case frameFailure:
 			return guestOutcome{failure: string(payload)}, nil
 		default:
-			return guestOutcome{}, channelError(fmt.Errorf("a frame of kind %q out of turn", k))
+			return guestOutcome{}, channelError(fmt.Errorf("unexpected frame of kind %q", k))
 		}
 	}
 }
 
-// readHello looks that it is our guest who speaks, in the kernel that was booted.
+// readHello reads the greeting. A greeting of another program or another kernel is an
+// error.
 func readHello(r io.Reader, release string) error {
 	k, payload, err := readFrame(r)
 	if err != nil {
@@ -99,17 +101,17 @@ func readHello(r io.Reader, release string) error {
 	case err != nil:
 		return channelError(err)
 	case k != frameHello || h.Protocol != protocolVersion:
-		return channelError(errors.New("no greeting of this version"))
+		return channelError(errors.New("no greeting of this protocol version"))
 	case h.Release != release:
-		return fmt.Errorf("the kernel calls itself %q, and its image %q", h.Release, release)
+		return fmt.Errorf("the release of the booted kernel is %q, but that of its image is %q", h.Release, release)
 	}
 	return nil
 }
 
-// channelError says what is wrong with what came through the channel.
+// channelError returns the error of a channel that ended early or that holds other data.
 func channelError(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return errNoOutcome
 	}
-	return fmt.Errorf("listen to the guest: %w", err)
+	return fmt.Errorf("read from the guest: %w", err)
 }

@@ -8,10 +8,10 @@ import (
 	"testing"
 )
 
-// testRelease is that of the kernel in tests.
+// testRelease is the release of the kernel in tests.
 const testRelease = "6.1.0-56-cloud-amd64"
 
-// recordedReports are reports of progress, as they come. "odd" is none.
+// recordedReports records reports of progress. The report "odd" is an error.
 type recordedReports []string
 
 func (l *recordedReports) record(progress []byte) error {
@@ -22,15 +22,17 @@ func (l *recordedReports) record(progress []byte) error {
 	return nil
 }
 
+// The greeting, the reports and the result of a guest are read; later output is not.
 func TestReadOutcome(t *testing.T) {
+	t.Parallel()
 	var stream bytes.Buffer
-	v := &guestConn{w: &stream}
-	v.sendJSON(frameHello, hello{protocolVersion, testRelease})
-	v.sendProgress([]byte("making the router"))
-	v.sendProgress([]byte("round 1"))
-	v.sendFrame(frameAlive, nil)
-	v.sendProgress([]byte("round 2"))
-	v.sendFrame(frameResult, []byte("the result"))
+	conn := &guestConn{w: &stream}
+	conn.sendJSON(frameHello, hello{protocolVersion, testRelease})
+	conn.sendProgress([]byte("making the router"))
+	conn.sendProgress([]byte("round 1"))
+	conn.sendFrame(frameAlive, nil)
+	conn.sendProgress([]byte("round 2"))
+	conn.sendFrame(frameResult, []byte("the result"))
 	stream.WriteString("[   12.345678] reboot: Restarting system")
 	var watch recordedReports
 	greeted, heard := 0, 0
@@ -40,22 +42,24 @@ func TestReadOutcome(t *testing.T) {
 	}
 	want := []string{"making the router", "round 1", "round 2"}
 	if !slices.Equal(watch, want) || greeted != 1 || heard != 6 {
-		t.Errorf("told %q, greeted %d times, heard %d times", watch, greeted, heard)
+		t.Errorf("reports %q, greeted %d times, heard %d times", watch, greeted, heard)
 	}
 }
 
+// A guest that does not send its last frame has no result.
 func TestReadOutcomeErrors(t *testing.T) {
+	t.Parallel()
 	hello := string(encodeFrame(t, frameHello, `{"protocol":1,"release":"`+testRelease+`"}`))
 	for claim, c := range map[string]struct{ stream, want string }{
 		"nothing":           {"", errNoHello.Error()},
 		"a greeting":        {hello, errNoOutcome.Error()},
 		"half a result":     {hello + string(encodeFrame(t, frameResult, "{}")[:20]), errNoOutcome.Error()},
-		"no greeting":       {string(encodeFrame(t, frameResult, "{}")), "listen to the guest: no greeting of this version"},
-		"another version":   {string(encodeFrame(t, frameHello, `{"protocol":2}`)), "listen to the guest: no greeting of this version"},
-		"another kernel":    {string(encodeFrame(t, frameHello, `{"protocol":1,"release":"4.4"}`)), `the kernel calls itself "4.4", and its image "` + testRelease + `"`},
-		"noise":             {hello + "Segmentation fault (core dumped)", `listen to the guest: "Segmentat" opens no frame`},
-		"a second greeting": {hello + hello, "listen to the guest: a frame of kind 'h' out of turn"},
-		"a strange word":    {hello + string(encodeFrame(t, frameProgress, "odd")), "listen to the guest: no report of ours"},
+		"no greeting":       {string(encodeFrame(t, frameResult, "{}")), "read from the guest: no greeting of this protocol version"},
+		"another version":   {string(encodeFrame(t, frameHello, `{"protocol":2}`)), "read from the guest: no greeting of this protocol version"},
+		"another kernel":    {string(encodeFrame(t, frameHello, `{"protocol":1,"release":"4.4"}`)), `the release of the booted kernel is "4.4", but that of its image is "` + testRelease + `"`},
+		"noise":             {hello + "Segmentation fault (core dumped)", `read from the guest: "Segmentat" is not the start of a frame`},
+		"a second greeting": {hello + hello, "read from the guest: unexpected frame of kind 'h'"},
+		"a strange report":  {hello + string(encodeFrame(t, frameProgress, "odd")), "read from the guest: no report of ours"},
 	} {
 		a, err := readOutcome(strings.NewReader(c.stream), testRelease, new(recordedReports).record, func() {}, func() {})
 		if err == nil || err.Error() != c.want || a.result != nil {
@@ -64,11 +68,13 @@ func TestReadOutcomeErrors(t *testing.T) {
 	}
 }
 
+// A guest sends why it has no result.
 func TestReadOutcomeFailure(t *testing.T) {
+	t.Parallel()
 	var stream bytes.Buffer
-	v := &guestConn{w: &stream}
-	v.sendJSON(frameHello, hello{protocolVersion, testRelease})
-	v.sendFrame(frameFailure, []byte("load module nf_nat: invalid module format"))
+	conn := &guestConn{w: &stream}
+	conn.sendJSON(frameHello, hello{protocolVersion, testRelease})
+	conn.sendFrame(frameFailure, []byte("load module nf_nat: invalid module format"))
 	a, err := readOutcome(&stream, testRelease, new(recordedReports).record, func() {}, func() {})
 	if err != nil || a.failure != "load module nf_nat: invalid module format" {
 		t.Errorf("got %+v, %v", a, err)

@@ -17,10 +17,10 @@ import (
 // qemuProgram is the program that runs guests.
 const qemuProgram = "qemu-system-x86_64"
 
-// FindQEMU looks for it.
+// FindQEMU returns the path of QEMU.
 func FindQEMU() (path string, err error) {
 	if runtime.GOARCH != "amd64" {
-		return "", fmt.Errorf("guests are x86-64 so far, and this program, which is init in them, is built for %s", runtime.GOARCH)
+		return "", fmt.Errorf("guests are x86-64, but this program, which is init in them, is built for %s", runtime.GOARCH)
 	}
 	path, err = exec.LookPath(qemuProgram)
 	if err != nil {
@@ -29,9 +29,10 @@ func FindQEMU() (path string, err error) {
 	return path, nil
 }
 
-// kernelCommandLine is the kernel's. Everything a kernel may stumble over ends it, and
-// with -no-reboot the machine. What unpacks the kernel has a console by earlyprintk
-// only. What follows the two dashes is for init, and so is a variable before them.
+// kernelCommandLine returns the command line of the kernel. Every oops ends the kernel,
+// and with -no-reboot the machine. The code that unpacks the kernel writes to the
+// console only with earlyprintk. Words after the two dashes, and variables before
+// them, are for init.
 func kernelCommandLine(init Init) string {
 	words := append([]string{"console=ttyS0 earlyprintk=ttyS0 tsc=reliable oops=panic panic=-1"}, init.Env...)
 	return strings.Join(append(append(words, "--"), init.Args...), " ")
@@ -44,8 +45,8 @@ const (
 	channelFD
 )
 
-// qemuArguments describe a machine without a disk, a network or a screen: two serial
-// ports are all that leads out of it.
+// qemuArguments returns the arguments for a machine without a disk, a network or a
+// screen. Its only connections are two serial ports.
 func qemuArguments(accel string, cpus, memory int, line string) []string {
 	args := []string{
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
@@ -62,21 +63,21 @@ func qemuArguments(accel string, cpus, memory int, line string) []string {
 	return append(args, "-accel", "tcg,thread=multi", "-cpu", "max,cx16=off")
 }
 
-// fdPath is the path of a descriptor. There is no file that could be left.
+// fdPath returns the path of a descriptor, which needs no file on the disk.
 func fdPath(fd int) string { return fmt.Sprintf("/proc/self/fd/%d", fd) }
 
-// qemuProcess is one that runs.
+// qemuProcess is a running machine.
 type qemuProcess struct {
 	process *os.Process
 	console *console
-	stderr  *console      // its own standard error
-	channel *os.File      // what the guest says
-	ended   chan struct{} // closed when it is no more
-	err     error         // how it ended; to be read then
+	stderr  *console      // the standard error of QEMU
+	channel *os.File      // the frames of the guest
+	ended   chan struct{} // closed when the process has ended
+	err     error         // the exit status, valid after ended
 }
 
-// startQEMU starts a machine. It is killed when this process ends, however that
-// does.
+// startQEMU starts a machine. The kernel kills it when this process ends for any
+// reason.
 func startQEMU(path string, args []string, kernel, initrd *os.File) (*qemuProcess, error) {
 	channel, said, err := os.Pipe()
 	if err != nil {
@@ -87,11 +88,11 @@ func startQEMU(path string, args []string, kernel, initrd *os.File) (*qemuProces
 	cmd := exec.Command(path, args...)
 	cmd.Stdout, cmd.Stderr = q.console, q.stderr
 	cmd.ExtraFiles = []*os.File{kernel, initrd, said}
-	// A group of its own: what a terminal sends is for this process.
+	// A process group of its own: the terminal's signals go to this process only.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: unix.SIGKILL, Setpgid: true}
 	started := make(chan error)
 	go func() {
-		// The signal is sent when the thread ends that started the process.
+		// The kernel sends Pdeathsig when the thread that started the process ends.
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		err := cmd.Start()
@@ -108,8 +109,8 @@ func startQEMU(path string, args []string, kernel, initrd *os.File) (*qemuProces
 	return q, nil
 }
 
-// kill ends the machine, and waits until it is no more. One that hangs in the
-// kernel, in /dev/kvm for one, is not waited for any longer.
+// kill ends the machine and waits for its end. A process may hang in the kernel, for
+// example in /dev/kvm: the wait is limited.
 func (q *qemuProcess) kill() {
 	_ = q.process.Kill()
 	select {
