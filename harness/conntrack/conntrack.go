@@ -24,13 +24,13 @@ import (
 
 // Snapshot is the state of the counters at one instant.
 type Snapshot struct {
-	CPUs    []cpu
-	Entries uint64 // in the table (nf_conntrack_count)
-	Max     uint64 // that it holds (nf_conntrack_max); 0: no limit
+	CPUs    []CPUCounters // every possible CPU, in order
+	Entries uint64        // in the table (nf_conntrack_count)
+	Max     uint64        // that it holds (nf_conntrack_max); 0: no limit
 }
 
-// cpu is one CPU's counters.
-type cpu struct {
+// CPUCounters holds the counters of one CPU.
+type CPUCounters struct {
 	id           int
 	stats        conntrack.Stats
 	clashResolve *uint32 // nil where the kernel has none
@@ -65,7 +65,7 @@ func Read() (Snapshot, error) {
 	}
 	s := Snapshot{}
 	for i, stat := range stats {
-		c := cpu{id: int(stat.CPUID), stats: stat}
+		c := CPUCounters{id: int(stat.CPUID), stats: stat}
 		if len(rows) > 0 {
 			// Both list every possible CPU in order.
 			c.clashResolve, c.chainTooLong = rows[i].get("clashres", "clash_resolve"), rows[i].get("chainlength", "chaintoolong")
@@ -162,7 +162,7 @@ func Delta(before, after Snapshot) (result.Conntrack, error) {
 	return d, nil
 }
 
-func delta(b, a cpu) result.Counters {
+func delta(b, a CPUCounters) result.Counters {
 	return result.Counters{
 		InsertFailed:  moved(b.stats.InsertFailed, a.stats.InsertFailed),
 		Drop:          moved(b.stats.Drop, a.stats.Drop),

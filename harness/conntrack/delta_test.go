@@ -10,12 +10,12 @@ import (
 )
 
 func TestDeltaIsWhatTheCountersMovedBy(t *testing.T) {
-	before := Snapshot{Entries: 7, Max: 1000, CPUs: []cpu{
+	before := Snapshot{Entries: 7, Max: 1000, CPUs: []CPUCounters{
 		{id: 0, stats: conntrack.Stats{Found: 1, Invalid: 2, Insert: 3, InsertFailed: 4, Drop: 5, EarlyDrop: 6, Error: 7, SearchRestart: 8},
 			clashResolve: new(uint32(9)), chainTooLong: new(uint32(10))},
 		{id: 2, stats: conntrack.Stats{Found: 100}, clashResolve: new(uint32(0)), chainTooLong: new(uint32(0))},
 	}}
-	after := Snapshot{Entries: 5, Max: 1000, CPUs: []cpu{
+	after := Snapshot{Entries: 5, Max: 1000, CPUs: []CPUCounters{
 		{id: 0, stats: conntrack.Stats{Found: 11, Invalid: 22, Insert: 33, InsertFailed: 44, Drop: 55, EarlyDrop: 66, Error: 77, SearchRestart: 88},
 			clashResolve: new(uint32(99)), chainTooLong: new(uint32(110))},
 		{id: 2, stats: conntrack.Stats{Found: 101, Drop: 1000}, clashResolve: new(uint32(1)), chainTooLong: new(uint32(0))},
@@ -48,7 +48,7 @@ func moves(t *testing.T, before, after Snapshot, want result.Conntrack) {
 func insertFailed(counters ...uint32) Snapshot {
 	var s Snapshot
 	for i, n := range counters {
-		s.CPUs = append(s.CPUs, cpu{id: i, stats: conntrack.Stats{InsertFailed: n}, clashResolve: new(n)})
+		s.CPUs = append(s.CPUs, CPUCounters{id: i, stats: conntrack.Stats{InsertFailed: n}, clashResolve: new(n)})
 	}
 	return s
 }
@@ -85,19 +85,19 @@ func TestACounterThatPassed32BitsMovedForwards(t *testing.T) {
 }
 
 func TestACounterThatTheKernelDoesNotHaveStaysUnknown(t *testing.T) {
-	known, unknown := cpu{clashResolve: new(uint32(3))}, cpu{chainTooLong: new(uint32(4))}
+	known, unknown := CPUCounters{clashResolve: new(uint32(3))}, CPUCounters{chainTooLong: new(uint32(4))}
 	for name, c := range map[string]struct {
-		before, after       cpu
+		before, after       CPUCounters
 		clashRes, chainLong *uint64
 	}{
 		"only the other is known": {known, known, new(uint64(0)), nil},
 		"this one":                {unknown, unknown, nil, new(uint64(0))},
-		"neither":                 {cpu{}, cpu{}, nil, nil},
+		"neither":                 {CPUCounters{}, CPUCounters{}, nil, nil},
 		"one before, one after":   {known, unknown, nil, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			counters := result.Counters{ClashResolve: c.clashRes, ChainTooLong: c.chainLong}
-			moves(t, Snapshot{CPUs: []cpu{c.before}}, Snapshot{CPUs: []cpu{c.after}},
+			moves(t, Snapshot{CPUs: []CPUCounters{c.before}}, Snapshot{CPUs: []CPUCounters{c.after}},
 				result.Conntrack{Counters: counters, PerCPU: []result.CPU{{Counters: counters}}})
 		})
 	}
@@ -109,8 +109,8 @@ func TestSnapshotsOfOtherCPUsCannotBeCompared(t *testing.T) {
 	for want, c := range map[string][2]Snapshot{
 		"conntrack counters of 1 CPU before and of 2 after":     {insertFailed(1), insertFailed(1, 2)},
 		"conntrack counters of 2 CPUs before and of 0 after":    {insertFailed(1, 2), {}},
-		"conntrack counters of CPU 0 before and of CPU 3 after": {insertFailed(1), {CPUs: []cpu{{id: 3}}}},
-		"conntrack counters of CPU 1 before and of CPU 2 after": {insertFailed(1, 2), {CPUs: []cpu{{id: 0}, {id: 2}}}},
+		"conntrack counters of CPU 0 before and of CPU 3 after": {insertFailed(1), {CPUs: []CPUCounters{{id: 3}}}},
+		"conntrack counters of CPU 1 before and of CPU 2 after": {insertFailed(1, 2), {CPUs: []CPUCounters{{id: 0}, {id: 2}}}},
 	} {
 		if _, err := Delta(c[0], c[1]); err == nil || err.Error() != want {
 			t.Errorf("error %v, want %s", err, want)
