@@ -105,16 +105,16 @@ func (f nightlyFlags) nightly(c *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	tasks, err := f.tasks(c, args)
+	tasks, err := f.readTasks(c, args)
 	if err != nil {
 		return err
 	}
-	if slices.ContainsFunc(tasks, task.needsNamespaces) && !netns.Privileged() {
+	if slices.ContainsFunc(tasks, needsNamespaces) && !netns.Privileged() {
 		return f.inUserNamespace(c)
 	}
 	for _, t := range tasks {
-		if t.err != nil {
-			tell(t.err)
+		if t.Err != nil {
+			tell(withoutHelp(t.Err))
 		}
 	}
 	return interruptible(func(ctx context.Context) error { return f.run(ctx, c, tasks, known) })
@@ -143,7 +143,7 @@ func (f nightlyFlags) inUserNamespace(c *cobra.Command) error {
 }
 
 // run has the store to itself.
-func (f nightlyFlags) run(ctx context.Context, c *cobra.Command, tasks []task, known []regression.Known) error {
+func (f nightlyFlags) run(ctx context.Context, c *cobra.Command, tasks []nightly.Task, known []regression.Known) error {
 	kept, err := store.Open(f.store)
 	if err != nil {
 		return err
@@ -160,7 +160,7 @@ func (f nightlyFlags) run(ctx context.Context, c *cobra.Command, tasks []task, k
 		}
 	}
 	var lock *undo.Lock
-	err = f.await(ctx, func() (err error) { lock, err = undo.TakeStoreLock(f.store, "nightly"); return err })
+	err = f.takeLock(ctx, func() (err error) { lock, err = undo.TakeStoreLock(f.store, "nightly"); return err })
 	if err != nil {
 		return err
 	}
@@ -192,24 +192,6 @@ func makeRoomForFile(c *cobra.Command, flag, path string) error {
 		return fmt.Errorf("--%s: %w", flag, err)
 	}
 	return file.Cleanup()
-}
-
-// await tries until nobody else is at work, unless it is not to wait.
-func (f nightlyFlags) await(ctx context.Context, try func() error) error {
-	for told := false; ; told = true {
-		err := try()
-		if f.noWait || !errors.As(err, new(*undo.LockedError)) {
-			return err
-		}
-		if !told {
-			fmt.Fprintf(os.Stderr, "waiting, for %v\n", err)
-		}
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-time.After(time.Second): // nobody says when it is free
-		}
-	}
 }
 
 // tell shows the night, writes its reports, and gives what sets the exit code: the
