@@ -11,51 +11,51 @@ import (
 	"snatlab/harness/scenario"
 )
 
-// Neither side trusts the other: a container or another machine may say
-// anything. What it says is used only if it is in range and adds up. Numbers
-// are held against their bounds before they are added up, so no sum overflows.
+// A container or another machine may send anything, so the controller uses an answer
+// only if its numbers are in range and add up. Numbers are checked against their
+// bounds before they are added, so no sum overflows.
 
 const (
-	maxCPUs  = 1024    // as a unix.CPUSet has
-	MaxFiles = 1 << 20 // that a probe says it may have, and makes use of
+	maxCPUs  = 1024    // of a unix.CPUSet
+	MaxFiles = 1 << 20 // bounds the open files that a probe reports and uses
 
-	// MaxRequests bounds those of all clients in a trial; scenario.MaxTrial is
-	// half of that. They come from the ports of one address.
+	// MaxRequests bounds the requests of all clients in a trial. scenario.MaxTrial is
+	// half of it. All of them come from the ports of one address.
 	MaxRequests = 1 << 16
 
-	// maxSlots bounds the slots that a lockstep client counts, for each of its
-	// requests: see lockstep.fire.
+	// maxSlots bounds the slots of each kind that a lockstep client counts, for each
+	// of its requests. Package load ends a turn long before that.
 	maxSlots = 200
 
-	// maxCount bounds what a server counts in a trial.
+	// maxCount bounds each counter of a server in a trial.
 	maxCount = 1 << 40
 
-	// MaxSources bounds the addresses that a server counts connections of. A
-	// scenario translates to 64 at most.
+	// MaxSources bounds the addresses whose connections a server counts. A scenario
+	// translates to 64 at most.
 	MaxSources = 256
 )
 
-// checkRole holds a hello against the role that the probe was given.
+// checkRole returns an error for a hello that no probe of the role sends.
 func (h *Hello) checkRole(role string) error {
 	switch {
 	case h == nil || h.Role != role:
-		return fmt.Errorf("is no snatlab %s", role)
+		return fmt.Errorf("is not a snatlab %s", role)
 	case len(h.CPUs) < 1 || len(h.CPUs) > maxCPUs || h.Files < 1 || h.Files > MaxFiles:
-		return fmt.Errorf("says that it has %s and %s", format.Plural(len(h.CPUs), "CPU", "CPUs"), format.Plural(h.Files, "file", "files"))
+		return fmt.Errorf("reports %s and %s", format.Plural(len(h.CPUs), "CPU", "CPUs"), format.Plural(h.Files, "file", "files"))
 	case h.Ports != nil && (role != RoleServer || !h.Ports.Valid()):
-		return fmt.Errorf("says that it has the ports %d to %d", h.Ports.First, h.Ports.Last)
+		return fmt.Errorf("reports the port range %d to %d", h.Ports.First, h.Ports.Last)
 	case h.LocalPorts != nil && (role != RoleClient || !h.LocalPorts.Valid()):
-		return fmt.Errorf("says that its net.ipv4.ip_local_port_range is %d to %d", h.LocalPorts.First, h.LocalPorts.Last)
+		return fmt.Errorf("reports a net.ipv4.ip_local_port_range of %d to %d", h.LocalPorts.First, h.LocalPorts.Last)
 	}
 	for i, cpu := range h.CPUs {
 		if cpu < 0 || cpu >= maxCPUs || i > 0 && cpu <= h.CPUs[i-1] {
-			return fmt.Errorf("says that its CPU number %d is CPU %d", i+1, cpu)
+			return fmt.Errorf("reports CPU %[2]d as number %[1]d of its CPUs", i+1, cpu)
 		}
 	}
 	return nil
 }
 
-// CheckAgainst holds a report against the load it answers.
+// CheckAgainst returns an error for a report that cannot be that of the load.
 func (r *Report) CheckAgainst(load ClientLoad) error {
 	if r.Requests != load.Requests {
 		return fmt.Errorf("report: %s sent, %d asked for", format.Plural(r.Requests, "request", "requests"), load.Requests)
@@ -85,22 +85,24 @@ func (r *Report) CheckAgainst(load ClientLoad) error {
 	return nil
 }
 
+// failureKinds are the kinds of failure that a client reports.
 var failureKinds = []string{result.Timeout, result.Refused, result.Reset,
 	result.EADDRNOTAVAIL, result.EADDRINUSE, result.Other}
 
-// countFailures adds up the failures.
+// countFailures returns the sum of the failures.
 func (r *Report) countFailures() (failed int, err error) {
 	for _, kind := range slices.Sorted(maps.Keys(r.Failures)) {
 		n := r.Failures[kind]
 		if !slices.Contains(failureKinds, kind) || n < 0 || n > r.Requests {
 			return 0, fmt.Errorf("report: %s of kind %.60q", format.Plural(n, "failure", "failures"), kind)
 		}
-		failed += n // of a few kinds
+		failed += n // cannot overflow: the kinds are few
 	}
 	return failed, nil
 }
 
-// countLatencies adds up the latencies. Values ascend, and each was measured.
+// countLatencies returns how many latencies were measured. Values must ascend, and
+// each must have been measured.
 func (r *Report) countLatencies() (measured int, err error) {
 	before := int64(-1)
 	for _, v := range r.Latency {
@@ -112,8 +114,8 @@ func (r *Report) countLatencies() (measured int, err error) {
 	return measured, nil
 }
 
-// checkPorts holds the source ports against the requests: those without an
-// answer are among those that were connected from.
+// checkPorts checks the source ports against the requests. Ports without an answer
+// must be among those that were connected from.
 func (r *Report) checkPorts() error {
 	for _, ranges := range [][]scenario.PortRange{r.Ports, r.Silent} {
 		if err := checkAscending(ranges); err != nil {
@@ -139,7 +141,7 @@ func (r *Report) checkPorts() error {
 	return nil
 }
 
-// checkAscending holds that ranges have no port in common, and do not touch.
+// checkAscending returns an error if ranges do not ascend, or touch or overlap.
 func checkAscending(ranges []scenario.PortRange) error {
 	free := 1 // the first port that the next range may begin at
 	for _, p := range ranges {
@@ -151,7 +153,7 @@ func checkAscending(ranges []scenario.PortRange) error {
 	return nil
 }
 
-// checkCounts tells counts that no server has.
+// checkCounts returns an error for counts that no server can have.
 func (s *Served) checkCounts() error {
 	for name, n := range map[string]*uint64{
 		"accepted": &s.Accepted, "strangers": &s.Strangers, "listen_overflows": s.ListenOverflows, "listen_drops": s.ListenDrops, "paws_timewait": s.PAWSTimewait,
@@ -164,8 +166,8 @@ func (s *Served) checkCounts() error {
 	return s.checkSources()
 }
 
-// checkSources holds the sources against the connections that were accepted. The
-// addresses ascend, so none is there twice.
+// checkSources checks the sources against the accepted connections. The addresses must
+// ascend, so none occurs twice.
 func (s *Served) checkSources() error {
 	if len(s.Sources) > MaxSources {
 		return fmt.Errorf("served: connections from %d addresses", len(s.Sources))

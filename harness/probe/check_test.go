@@ -22,16 +22,16 @@ func TestAHelloIsHeldAgainstTheRoleAndTheMachine(t *testing.T) {
 		want  string
 	}{
 		{&Hello{Role: RoleServer, CPUs: []int{0, 3, 1023}, Files: 1 << 20, Ports: &scenario.PortRange{First: 1, Last: 65535}}, "<nil>"},
-		{nil, "is no snatlab server"},
-		{&Hello{Role: RoleClient, CPUs: []int{0}, Files: 1}, "is no snatlab server"},
-		{&Hello{Role: RoleServer, CPUs: million, Files: 1}, "says that it has 1,000,000 CPUs and 1 file"},
-		{&Hello{Role: RoleServer, CPUs: []int{-1}, Files: 1}, "says that its CPU number 1 is CPU -1"},
-		{&Hello{Role: RoleServer, CPUs: []int{0, 1024}, Files: 1}, "says that its CPU number 2 is CPU 1024"},
-		{&Hello{Role: RoleServer, CPUs: []int{2, 2}, Files: 1}, "says that its CPU number 2 is CPU 2"},
-		{&Hello{Role: RoleServer, CPUs: []int{0}, Files: 1 << 62}, "says that it has 1 CPU and 4,611,686,018,427,387,904 files"},
-		{&Hello{Role: RoleServer, CPUs: []int{0}, Files: -1}, "says that it has 1 CPU and -1 files"},
-		{&Hello{Role: RoleServer, CPUs: []int{0}, Files: 1, Ports: &scenario.PortRange{First: 9, Last: 3}}, "says that it has the ports 9 to 3"},
-		{&Hello{Role: RoleServer, CPUs: []int{0}, Files: 1, Ports: &scenario.PortRange{First: 0, Last: 3}}, "says that it has the ports 0 to 3"},
+		{nil, "is not a snatlab server"},
+		{&Hello{Role: RoleClient, CPUs: []int{0}, Files: 1}, "is not a snatlab server"},
+		{&Hello{Role: RoleServer, CPUs: million, Files: 1}, "reports 1,000,000 CPUs and 1 file"},
+		{&Hello{Role: RoleServer, CPUs: []int{-1}, Files: 1}, "reports CPU -1 as number 1 of its CPUs"},
+		{&Hello{Role: RoleServer, CPUs: []int{0, 1024}, Files: 1}, "reports CPU 1024 as number 2 of its CPUs"},
+		{&Hello{Role: RoleServer, CPUs: []int{2, 2}, Files: 1}, "reports CPU 2 as number 2 of its CPUs"},
+		{&Hello{Role: RoleServer, CPUs: []int{0}, Files: 1 << 62}, "reports 1 CPU and 4,611,686,018,427,387,904 files"},
+		{&Hello{Role: RoleServer, CPUs: []int{0}, Files: -1}, "reports 1 CPU and -1 files"},
+		{&Hello{Role: RoleServer, CPUs: []int{0}, Files: 1, Ports: &scenario.PortRange{First: 9, Last: 3}}, "reports the port range 9 to 3"},
+		{&Hello{Role: RoleServer, CPUs: []int{0}, Files: 1, Ports: &scenario.PortRange{First: 0, Last: 3}}, "reports the port range 0 to 3"},
 	} {
 		if got := fmt.Sprint(test.hello.checkRole(RoleServer)); got != test.want {
 			t.Errorf("got %s, want %s", got, test.want)
@@ -51,9 +51,9 @@ func TestHelloCheck(t *testing.T) {
 		}{
 			{RoleClient, scenario.PortRange{First: 32768, Last: 60999}, "<nil>"},
 			{RoleClient, scenario.PortRange{First: 1, Last: 1}, "<nil>"},
-			{RoleClient, scenario.PortRange{First: 0, Last: 60999}, "says that its net.ipv4.ip_local_port_range is 0 to 60999"},
-			{RoleClient, scenario.PortRange{First: 60999, Last: 32768}, "says that its net.ipv4.ip_local_port_range is 60999 to 32768"},
-			{RoleServer, scenario.PortRange{First: 32768, Last: 60999}, "says that its net.ipv4.ip_local_port_range is 32768 to 60999"},
+			{RoleClient, scenario.PortRange{First: 0, Last: 60999}, "reports a net.ipv4.ip_local_port_range of 0 to 60999"},
+			{RoleClient, scenario.PortRange{First: 60999, Last: 32768}, "reports a net.ipv4.ip_local_port_range of 60999 to 32768"},
+			{RoleServer, scenario.PortRange{First: 32768, Last: 60999}, "reports a net.ipv4.ip_local_port_range of 32768 to 60999"},
 		} {
 			hello := &Hello{Role: test.role, CPUs: []int{0}, Files: 1, LocalPorts: &test.ports}
 			if got := fmt.Sprint(hello.checkRole(test.role)); got != test.want {

@@ -6,13 +6,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// MonotonicTime is CLOCK_MONOTONIC in ns, read without a system call: the clock
-// that Go's own monotonic readings come from.
-// [Lockstep.Start] counts by it.
+// MonotonicTime returns CLOCK_MONOTONIC in ns, the clock of [LockstepPart.Start]. It
+// makes no system call: Go's monotonic readings come from the same clock.
 func MonotonicTime() int64 { return clockReading + int64(time.Since(clockReadAt)) }
 
+// clockReading is CLOCK_MONOTONIC in ns at the time clockReadAt.
 var clockReadAt, clockReading = func() (at time.Time, ns int64) {
-	// The reading that took the least time was not interrupted.
+	// The fastest of five readings was not interrupted.
 	best := time.Hour
 	for range 5 {
 		var ts unix.Timespec

@@ -6,13 +6,14 @@ import (
 	"snatlab/harness/result"
 )
 
-// SlowestLatency is the largest latency that is told apart, in µs.
+// SlowestLatency is the largest latency that is recorded, in µs. Longer ones are
+// recorded as this one.
 const SlowestLatency = 10_000_000
 
-// NewLatencyHistogram makes the histogram of latencies, in µs with three digits.
+// NewLatencyHistogram returns an empty histogram of latencies in µs, with three digits.
 func NewLatencyHistogram() *hdrhistogram.Histogram { return hdrhistogram.New(1, SlowestLatency, 3) }
 
-// MergeLatencies merges what several clients measured.
+// MergeLatencies returns the latencies of several clients as one distribution.
 func MergeLatencies(reports ...*Report) result.Latency {
 	all := NewLatencyHistogram()
 	for _, r := range reports {

@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// PeakRSS is the most memory that this process had resident so far, in bytes
-// (VmHWM, proc(5)); 0 if the kernel does not say. Unlike getrusage(2)'s
-// ru_maxrss it does not count the process before exec.
+// PeakRSS returns the peak resident memory of this process in bytes (VmHWM, proc(5)),
+// or 0 if the kernel does not report it. Unlike ru_maxrss of getrusage(2), it does not
+// count the process before exec.
 func PeakRSS() uint64 {
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {

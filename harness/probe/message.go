@@ -13,12 +13,12 @@ import (
 	"snatlab/harness/printable"
 )
 
-// ErrLongLine ends a stream: where its next message begins is not known.
+// ErrLongLine ends a stream: the start of the next message cannot be found.
 var ErrLongLine = errors.New("a line is too long")
 
-// ReadLines returns the lines of a stream, each no longer than most bytes. An error
-// is the last of them and stands in place of a line: ErrLongLine, or that of reading.
-// The end of the stream is no error.
+// ReadLines returns the lines of a stream, each of at most most bytes. An error ends
+// them and has no line: ErrLongLine, or an error of reading. The end of the stream is
+// not an error.
 func ReadLines(in io.Reader, most int) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		scan := bufio.NewScanner(in)
@@ -38,8 +38,8 @@ func ReadLines(in io.Reader, most int) iter.Seq2[[]byte, error] {
 	}
 }
 
-// ParseMessage reads one message, which says one thing that this program knows. What
-// it says is not looked at.
+// ParseMessage reads one message, which must have exactly one part. It does not check
+// the values in that part.
 func ParseMessage(line []byte) (m Message, err error) {
 	var head struct{ V *int }
 	if err := json.Unmarshal(line, &head); err != nil || head.V == nil {
@@ -51,15 +51,15 @@ func ParseMessage(line []byte) (m Message, err error) {
 	strict := json.NewDecoder(bytes.NewReader(line))
 	strict.DisallowUnknownFields()
 	if err := strict.Decode(&m); err != nil {
-		return Message{}, fmt.Errorf("a message that this snatlab does not know (%.120s): %.60q", err, line)
+		return Message{}, fmt.Errorf("a message that this snatlab cannot read (%.120s): %.60q", err, line)
 	}
 	if n := m.countParts(); n != 1 {
-		return Message{}, fmt.Errorf("a message that says %d things: %.60q", n, line)
+		return Message{}, fmt.Errorf("a message with %d parts instead of one: %.60q", n, line)
 	}
 	return m, nil
 }
 
-// countParts counts the parts of a message that are set.
+// countParts returns the number of parts that are set.
 func (m Message) countParts() (n int) {
 	for _, set := range []bool{
 		m.Greet != nil, m.Share != nil, m.Run != nil, m.Listen != nil, m.Finish != nil,
@@ -72,10 +72,10 @@ func (m Message) countParts() (n int) {
 	return n
 }
 
-// maxWords bounds what a probe can have us print, in bytes.
+// maxWords bounds the text of a probe that is printed, in bytes.
 const maxWords = 4 << 10
 
-// printableWords keeps what a probe says from steering a terminal.
+// printableWords returns a text of a probe without characters that control a terminal.
 func printableWords(words string) string {
 	if len(words) > maxWords {
 		words = strings.ToValidUTF8(words[:maxWords], "") + "..."

@@ -1,5 +1,6 @@
-// Package probe is the protocol to the programs that run inside the clients and the
-// server of a lab, the probes, and the controller's side of it: [ClientSession] and [ServerSession].
+// Package probe is the protocol between the controller and the probes, which are the
+// programs that run inside the clients and the server of a lab. [ClientSession] and
+// [ServerSession] are the controller's side.
 //
 // A probe is the same static binary as the tool. It reads requests from its
 // standard input and answers on its standard output, one JSON object a line:
@@ -8,11 +9,11 @@
 //	controller: {"v":3,"run":{"server":"198.18.1.2:20001","pattern":"lockstep",...}}
 //	probe:      {"v":3,"report":{"requests":3000,"succeeded":2641,...}}
 //
-// When its input ends, a probe ends: it does not outlive the controller.
-// The server's probe can be driven over a TCP connection in the same words;
-// that is `snatlab serve`. Since anyone may connect there, a server is greeted
-// first. Neither side trusts the other: lines are bounded, and each side checks a
-// message before it uses it.
+// When its input ends, a probe exits: it does not outlive the controller.
+// `snatlab serve` is a server's probe that is driven over TCP by the same messages.
+// Anyone may connect there, so a controller greets a server first. Neither side
+// trusts the other: lines are bounded, and each side checks a message before it
+// uses it.
 //
 // Package agent is the probe's side. It sends requests with package load, and
 // accepts connections with package server.
@@ -26,29 +27,30 @@ import (
 	"snatlab/harness/scenario"
 )
 
-// Version is that of the protocol. Both sides are the same program; a
-// difference means an old image or an old `snatlab serve`.
+// Version is the version of the protocol. Both sides are the same program: a
+// different version is that of an old image or of an old `snatlab serve`.
 const Version = 3
 
-// Bounds of one message in bytes. The largest answer is a report with every
-// other one of 30,000 source ports listed by itself; mostly it is a few KiB.
+// MaxOrder and maxAnswer bound one message, in bytes. The largest answer is a report
+// that lists every other one of 30,000 source ports by itself. Most reports have a
+// few KiB.
 const (
 	maxAnswer = 2 << 20
 	MaxOrder  = 4 << 10
 )
 
-// Message is one line in either direction. One of its parts is set: see ParseMessage.
+// Message is one line in either direction. Exactly one of its parts is set.
 type Message struct {
 	V int `json:"v"`
 
-	// from the controller
+	// From the controller.
 	Greet  *Greet      `json:"greet,omitempty"`
 	Share  *Share      `json:"share,omitempty"`
 	Run    *ClientLoad `json:"run,omitempty"`
 	Listen *Listen     `json:"listen,omitempty"`
 	Finish *Finish     `json:"finish,omitempty"`
 
-	// from the probe
+	// From the probe.
 	Hello  *Hello  `json:"hello,omitempty"`
 	Shared *Shared `json:"shared,omitempty"`
 	Report *Report `json:"report,omitempty"`
@@ -57,11 +59,11 @@ type Message struct {
 	Error  string  `json:"error,omitempty"`
 }
 
-// Hello is the first thing that a probe says.
+// Hello is the first message of a probe.
 type Hello struct {
 	Role  string              `json:"role"`            // RoleClient or RoleServer
 	CPUs  []int               `json:"cpus"`            // that it may run on
-	Files int                 `json:"files"`           // open files that it may have, soft limit raised
+	Files int                 `json:"files"`           // that it may open, with the soft limit raised
 	Ports *scenario.PortRange `json:"ports,omitempty"` // that a server may listen on, if not all
 
 	// LocalPorts is net.ipv4.ip_local_port_range where a client runs: the source
@@ -75,7 +77,7 @@ const (
 	RoleServer = "server"
 )
 
-// CountPorts counts the ports in ranges.
+// CountPorts returns the number of ports in the ranges.
 func CountPorts(ranges []scenario.PortRange) (n int) {
 	for _, p := range ranges {
 		n += p.Len()
@@ -83,12 +85,12 @@ func CountPorts(ranges []scenario.PortRange) (n int) {
 	return n
 }
 
-// Greet is the first order of a controller to a server, which may be on another
-// machine: a peer that does not greet is no controller. Later ones keep the
-// server from taking a run for dead whose clients are sending.
+// Greet is the first order of a controller to a server. A peer that does not greet
+// is not a controller. Later greetings keep the run alive while its clients send and
+// the server gets no other order.
 type Greet struct{}
 
-// Share asks whether a client can map the file that clients are to meet in.
+// Share asks whether a client can map the file of the barrier.
 type Share struct {
 	Barrier string `json:"barrier"`
 }
@@ -107,16 +109,16 @@ type Ready struct{}
 // Finish closes the server port.
 type Finish struct{}
 
-// Served answers Finish: what the server saw since Listen. Strangers are reset.
+// Served answers Finish: it holds what the server counted since Listen.
 type Served struct {
 	result.Server
 
 	// Sources are the addresses that the accepted connections came from, in
-	// ascending order, and no more than MaxSources of them.
+	// ascending order, at most MaxSources of them.
 	Sources []SourceCount `json:"sources,omitempty"`
 }
 
-// SourceCount is an address that connections came from.
+// SourceCount is the number of connections that came from an address.
 type SourceCount struct {
 	Address  netip.Addr `json:"address"`
 	Accepted uint64     `json:"accepted"`
@@ -127,32 +129,32 @@ type ClientLoad struct {
 	Server      netip.AddrPort `json:"server"`
 	Requests    int            `json:"requests"`
 	Timeout     time.Duration  `json:"timeout"`               // ns
-	Rate        int            `json:"rate"`                  // a second; 0 is as fast as it goes
+	Rate        int            `json:"rate"`                  // requests a second; 0 is as fast as possible
 	Concurrency int            `json:"concurrency,omitempty"` // ephemeral: requests in flight at once
 	Lockstep    *LockstepPart  `json:"lockstep,omitempty"`    // nil: ephemeral
-	Explain     bool           `json:"explain,omitempty"`     // say which requests got no answer
+	Explain     bool           `json:"explain,omitempty"`     // report the source ports of the timeouts
 }
 
-// LockstepPart is what a client has to know to fire in step with the others.
+// LockstepPart is one client's part in a lockstep trial.
 type LockstepPart struct {
-	Client  int                `json:"client"`  // this one's index, from 0
+	Client  int                `json:"client"`  // index of this client, from 0
 	Clients int                `json:"clients"` // of the lab
-	CPUs    int                `json:"cpus"`    // clients that fire in one slot, at most
+	CPUs    int                `json:"cpus"`    // at most this many clients fire in one slot
 	Ports   scenario.PortRange `json:"ports"`   // source ports: slot k leaves from the k-th of them
-	Own     bool               `json:"own"`     // Ports are this client's own, taken one after another; the slot does not say which
-	Barrier string             `json:"barrier"` // file that all clients can map; empty: keep step by the clock
-	Epoch   uint64             `json:"epoch"`   // number of the trial, growing
-	Start   int64              `json:"start"`   // clock: CLOCK_MONOTONIC of slot 0 in ns
+	Own     bool               `json:"own"`     // Ports are this client's own: it uses one after another, whatever the slot
+	Barrier string             `json:"barrier"` // path of a file that all clients can map; empty: the clock keeps them in step
+	Epoch   uint64             `json:"epoch"`   // number of the trial; it only grows
+	Start   int64              `json:"start"`   // for the clock: CLOCK_MONOTONIC of slot 0 in ns
 }
 
-// Report is what came of a load: Requests = Succeeded + the sum of Failures.
+// Report is the outcome of a load: Requests = Succeeded + the sum of Failures.
 type Report struct {
 	Requests  int                  `json:"requests"`
 	Succeeded int                  `json:"succeeded"`
 	Ports     []scenario.PortRange `json:"ports"`    // source ports that were connected from
 	Failures  map[string]int       `json:"failures"` // by kind, as in package result
-	Silent    []scenario.PortRange `json:"silent"`   // source ports of the timeouts, if they were asked for
-	Latency   [][2]int64           `json:"latency"`  // of those that succeeded: value in µs, how many
+	Silent    []scenario.PortRange `json:"silent"`   // source ports of the timeouts, if the load has Explain
+	Latency   [][2]int64           `json:"latency"`  // of the requests that succeeded: pairs of µs and number of requests
 	Seconds   float64              `json:"seconds"`
 	PeakRSS   uint64               `json:"peak_rss"` // bytes
 

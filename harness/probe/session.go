@@ -13,31 +13,31 @@ import (
 // ClientSession is the controller's side of a probe that sends requests.
 type ClientSession struct{ *session }
 
-// ServerSession is the controller's side of a probe that is connected to.
+// ServerSession is the controller's side of a probe that accepts connections.
 type ServerSession struct {
 	*session
 
-	talk   sync.Mutex // one exchange at a time: KeepAwake has its own
-	failed error      // of an exchange: the next would read its answer
+	talk   sync.Mutex // one order at a time: KeepAwake sends orders as well
+	failed error      // of an order: the next one would read its answer
 
 	awake   sync.WaitGroup
-	hangUp  chan struct{} // closed by Close: KeepAwake ends
+	hangUp  chan struct{} // closed by Close; ends KeepAwake
 	closing sync.Once
 }
 
-// Stream connects to a probe. Close ends it, and with it the probe.
+// Stream is a connection to a probe. Closing it ends the probe.
 type Stream struct {
 	Name string // of the probe, in errors
 	In   io.Reader
 	Out  io.Writer
-	// Close unblocks reading from In.
+	// Close also unblocks reading from In.
 	Close func() error
-	// ExitReason says how a probe ended whose stream has: exit code, last
-	// output. May be nil.
+	// ExitReason returns how a probe ended whose stream has ended: its exit code and
+	// its last output. It may be nil.
 	ExitReason func() string
 }
 
-// OpenClient waits for the probe's hello.
+// OpenClient waits for the hello of a client's probe.
 func OpenClient(ctx context.Context, s Stream) (*ClientSession, error) {
 	session, err := openSession(ctx, s, RoleClient)
 	if err != nil {
@@ -46,7 +46,7 @@ func OpenClient(ctx context.Context, s Stream) (*ClientSession, error) {
 	return &ClientSession{session}, nil
 }
 
-// OpenServer waits for the probe's hello, and greets it.
+// OpenServer waits for the hello of a server's probe, and greets it.
 func OpenServer(ctx context.Context, s Stream) (*ServerSession, error) {
 	session, err := openSession(ctx, s, RoleServer)
 	if err != nil {
@@ -82,9 +82,9 @@ func (s *ServerSession) sendOrder(ctx context.Context, order Message) (Message, 
 // KeepAwakeInterval is the time between two greetings of KeepAwake.
 const KeepAwakeInterval = 20 * time.Second
 
-// KeepAwake greets the server from time to time until Close: `snatlab serve` ends
-// the run of a controller that is silent for long. An error of a greeting is
-// returned by the next order.
+// KeepAwake greets the server every KeepAwakeInterval until Close: `snatlab serve`
+// ends the run of a controller that sends no order for long. The next order returns
+// the error of a greeting.
 func (s *ServerSession) KeepAwake() {
 	s.awake.Go(func() {
 		tick := time.NewTicker(KeepAwakeInterval)
@@ -102,7 +102,7 @@ func (s *ServerSession) KeepAwake() {
 	})
 }
 
-// Close ends the conversation, and with it the probe.
+// Close ends the session and the probe.
 func (s *ServerSession) Close() error {
 	s.closing.Do(func() { close(s.hangUp) })
 	err := s.session.Close()
@@ -110,24 +110,24 @@ func (s *ServerSession) Close() error {
 	return err
 }
 
-// Share looks whether the client can map the file that clients meet in. That
-// it cannot is told by the error; the client goes on.
+// Share returns an error if the client cannot map the file of the barrier. The
+// client can still be used then.
 func (c *ClientSession) Share(ctx context.Context, barrier string) error {
 	answer, err := c.request(ctx, answerLimit, Message{Share: &Share{Barrier: barrier}})
 	if err == nil && answer.Shared == nil {
-		err = fmt.Errorf("%s: answered without saying that it shares", c.Name)
+		err = fmt.Errorf("%s: did not confirm that it can map the barrier", c.Name)
 	}
 	return err
 }
 
-// Run sends a load and waits for what comes of it.
+// Run has the client send a load, and waits for its report.
 func (c *ClientSession) Run(ctx context.Context, load ClientLoad) (*Report, error) {
 	answer, err := c.request(ctx, load.TimeLimit(c.Hello.Files), Message{Run: &load})
 	if err != nil {
 		return nil, err
 	}
 	if answer.Report == nil {
-		return nil, fmt.Errorf("%s: answered without a report", c.Name)
+		return nil, fmt.Errorf("%s: did not answer with a report", c.Name)
 	}
 	if err := answer.Report.CheckAgainst(load); err != nil {
 		return nil, fmt.Errorf("%s: %w", c.Name, err)
@@ -135,23 +135,23 @@ func (c *ClientSession) Run(ctx context.Context, load ClientLoad) (*Report, erro
 	return answer.Report, nil
 }
 
-// Listen opens a port.
+// Listen has the server open a port.
 func (s *ServerSession) Listen(ctx context.Context, port uint16) error {
 	answer, err := s.sendOrder(ctx, Message{Listen: &Listen{Port: port}})
 	if err == nil && answer.Ready == nil {
-		err = fmt.Errorf("%s: answered without saying that it listens", s.Name)
+		err = fmt.Errorf("%s: did not confirm that it listens", s.Name)
 	}
 	return err
 }
 
-// Finish closes the port that is open.
+// Finish has the server close its open port, and returns what it counted.
 func (s *ServerSession) Finish(ctx context.Context) (*Served, error) {
 	answer, err := s.sendOrder(ctx, Message{Finish: &Finish{}})
 	if err != nil {
 		return nil, err
 	}
 	if answer.Served == nil {
-		return nil, fmt.Errorf("%s: answered without saying what it served", s.Name)
+		return nil, fmt.Errorf("%s: did not answer with what it served", s.Name)
 	}
 	if err := answer.Served.checkCounts(); err != nil {
 		return nil, fmt.Errorf("%s: %w", s.Name, err)
@@ -159,20 +159,21 @@ func (s *ServerSession) Finish(ctx context.Context) (*Served, error) {
 	return answer.Served, nil
 }
 
-// answerLimit bounds the exchanges that need no load to be sent.
+// answerLimit bounds the wait for an answer, except for that to a load.
 const answerLimit = 20 * time.Second
 
-// session is one conversation. It is for one goroutine at a time.
+// session sends requests to one probe and reads its answers. It is for one goroutine
+// at a time.
 type session struct {
 	Stream
 	Hello Hello
 
 	answers chan Message  // closed when the stream has ended
-	closed  chan struct{} // closed by Close: nobody listens any more
-	ended   error         // what ended the stream; to be read when answers is closed
+	closed  chan struct{} // closed by Close: the reader of answers ends
+	ended   error         // why the stream ended; to be read when answers is closed
 }
 
-// openSession starts to listen, and waits for a hello of the right role.
+// openSession starts to read answers, and waits for a hello of the right role.
 func openSession(ctx context.Context, stream Stream, role string) (*session, error) {
 	s := &session{Stream: stream, answers: make(chan Message), closed: make(chan struct{})}
 	go s.readAnswers()
@@ -209,20 +210,20 @@ func (s *session) readAnswers() {
 	}
 }
 
-// request sends a request and waits for its answer. After an error the session is
-// of no more use: an answer that comes too late would be taken for the next.
+// request sends a request and waits for its answer. After an error the session must
+// not be used: an answer that is late would be read as the answer to the next request.
 func (s *session) request(ctx context.Context, limit time.Duration, request Message) (Message, error) {
 	request.V = Version
 	line, err := json.Marshal(request)
 	if err != nil {
 		return Message{}, fmt.Errorf("%s: %w", s.Name, err)
 	}
-	// What has come already is not the answer: the stream has ended, or the
-	// probe speaks out of turn.
+	// A message that is there already is not the answer: the stream has ended, or the
+	// probe sent it without being asked.
 	select {
 	case m, ok := <-s.answers:
 		if m, err = s.checkAlive(m, ok); err == nil {
-			err = fmt.Errorf("%s: speaks without being asked", s.Name)
+			err = fmt.Errorf("%s: sent a message without being asked", s.Name)
 		}
 		return m, err
 	default:
@@ -237,6 +238,7 @@ func (s *session) request(ctx context.Context, limit time.Duration, request Mess
 	return m, err
 }
 
+// awaitAnswer returns the next message, or an error after limit.
 func (s *session) awaitAnswer(ctx context.Context, limit time.Duration) (Message, error) {
 	late := time.NewTimer(limit)
 	defer late.Stop()
@@ -248,14 +250,14 @@ func (s *session) awaitAnswer(ctx context.Context, limit time.Duration) (Message
 	case <-late.C:
 	}
 	select {
-	case m, ok := <-s.answers: // it was us who were late: stopped for a while
+	case m, ok := <-s.answers: // this process was late: it was stopped for a while
 		return s.checkAlive(m, ok)
 	default:
 		return Message{}, fmt.Errorf("%s: no answer within %v (stopped, or hung?)", s.Name, limit)
 	}
 }
 
-// checkAlive is an answer, or the end of the stream.
+// checkAlive returns a message that was received, or an error if the stream has ended.
 func (s *session) checkAlive(m Message, ok bool) (Message, error) {
 	if !ok {
 		return Message{}, s.deathError(s.ended)
@@ -263,7 +265,7 @@ func (s *session) checkAlive(m Message, ok bool) (Message, error) {
 	return m, nil
 }
 
-// deathError says that the probe is gone, and how.
+// deathError returns the error of a probe that has ended, with the reason.
 func (s *session) deathError(err error) error {
 	how := "its stream ended"
 	if err != nil {
@@ -275,7 +277,7 @@ func (s *session) deathError(err error) error {
 	return fmt.Errorf("%s died: %s", s.Name, how)
 }
 
-// Close ends the conversation, and with it the probe.
+// Close ends the session and the probe.
 func (s *session) Close() error {
 	select {
 	case <-s.closed:

@@ -43,12 +43,12 @@ func TestAnAnswerMustBeToTheQuestion(t *testing.T) {
 		ask    func(context.Context, *ClientSession) error
 		want   string
 	}{
-		{`{"v":3,"ready":{}}`, share, "client 0: answered without saying that it shares"},
-		{`{"v":3,"shared":{}}`, run, "client 0: answered without a report"},
-		{`{"v":3,"run":{}}`, run, "client 0: answered without a report"},
+		{`{"v":3,"ready":{}}`, share, "client 0: did not confirm that it can map the barrier"},
+		{`{"v":3,"shared":{}}`, run, "client 0: did not answer with a report"},
+		{`{"v":3,"run":{}}`, run, "client 0: did not answer with a report"},
 		{`{"v":3,"error":"\u001b[2J\u0007over"}`, run, "client 0: ?[2J?over"},
 		{`{"v":3,"error":"` + strings.Repeat("x", 10_000) + `"}`, run, "client 0: " + strings.Repeat("x", maxWords) + "..."},
-		{`{"v":3,"served":{"accepted":1e30}}`, run, `client 0 died: a message that this snatlab does not know (json: cannot unmarshal number 1e30 into Go struct field Served.served.Server.accepted of type uint64): "{\"v\":3,\"served\":{\"accepted\":1e30}}"`},
+		{`{"v":3,"served":{"accepted":1e30}}`, run, `client 0 died: a message that this snatlab cannot read (json: cannot unmarshal number 1e30 into Go struct field Served.served.Server.accepted of type uint64): "{\"v\":3,\"served\":{\"accepted\":1e30}}"`},
 	} {
 		requests, in := io.Pipe()
 		out, answers := io.Pipe()
@@ -86,7 +86,7 @@ func TestAProbeThatSpeaksOutOfTurnIsNotHeard(t *testing.T) {
 		}
 		defer c.Close()
 		synctest.Wait() // until it is there
-		if err := share(t.Context(), c); fmt.Sprint(err) != "client 0: speaks without being asked" {
+		if err := share(t.Context(), c); fmt.Sprint(err) != "client 0: sent a message without being asked" {
 			t.Error(err)
 		}
 	})
@@ -97,8 +97,8 @@ func TestAProbeThatIsNoneIsRefused(t *testing.T) {
 		{"", "client 0 died: its stream ended; exit code 1"},
 		{"Connection: close\n", `client 0 died: not a message: "Connection: close"; exit code 1`},
 		{`{"v":1,"hello":{}}` + "\n", "client 0 died: protocol version 1, this is 3: both sides must be the same snatlab; exit code 1"},
-		{`{"v":3,"hello":{"role":"server","cpus":[0],"files":9}}` + "\n", "client 0: is no snatlab client"},
-		{`{"v":3,"hello":{"role":"client","cpus":[],"files":9}}` + "\n", "client 0: says that it has 0 CPUs and 9 files"},
+		{`{"v":3,"hello":{"role":"server","cpus":[0],"files":9}}` + "\n", "client 0: is not a snatlab client"},
+		{`{"v":3,"hello":{"role":"client","cpus":[],"files":9}}` + "\n", "client 0: reports 0 CPUs and 9 files"},
 		{strings.Repeat("x", maxAnswer+1), "client 0 died: a line is too long: more than 2097152 bytes; exit code 1"},
 	} {
 		in := strings.NewReader(test.says)

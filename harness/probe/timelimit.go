@@ -3,42 +3,40 @@ package probe
 import "time"
 
 const (
-	// PartnerPatience bounds a client's wait for a partner. Being descheduled on a
-	// busy machine takes milliseconds; a partner that is later than this is gone.
+	// PartnerPatience bounds a client's wait for a partner. A busy machine deschedules
+	// a process for milliseconds; a partner that is later than this is gone.
 	PartnerPatience = 5 * time.Second
 
-	// ReservedFiles is the number of files that a probe keeps for itself: its
-	// streams, epoll instances, the runtime's own.
+	// ReservedFiles is the number of files that a probe needs besides its connections:
+	// its streams, its epoll instances, and those of the runtime.
 	ReservedFiles = 32
 )
 
-// What bounds the time that a load may take. A client that is later than that
-// was stopped, or hangs.
+// The parts of a load's time limit. A client that exceeds it was stopped, or hangs.
 const (
-	// slowSlot is the longest that a slot takes: ten times as long as on an
-	// emulated machine, where it takes 2 ms. On others it is 0.1 ms.
+	// slowSlot bounds the time of a slot. It is ten times the 2 ms of an emulated
+	// machine; on others a slot takes 0.1 ms.
 	slowSlot = 20 * time.Millisecond
 
-	// slowStep is that of a slot in lockstep, which waits until all clients run at
-	// the same moment. On an emulated machine, on a host with seven times as much to
-	// do as it has CPUs, that is 60 ms. It may be long: that a client hangs is told
-	// by its partners, who do not wait for this.
+	// slowStep bounds the time of a lockstep slot, which waits until all clients run
+	// at the same moment. It took 60 ms on an emulated machine on a host whose load was
+	// seven times its number of CPUs. It may be long: the partners of a client that
+	// hangs report it after PartnerPatience.
 	slowStep = 100 * time.Millisecond
 
-	// slack is for all that does not grow with the load. It is longer than a
-	// client's patience with its partners: one of those knows better who is
-	// missing, and is to say so first.
+	// slack bounds all that does not grow with the load. It is longer than
+	// PartnerPatience, so that a partner reports first which client is missing.
 	slack = PartnerPatience + 5*time.Second
 )
 
-// TimeLimit returns the longest that a client that may open so many files takes for the
-// load, even if it is all in vain.
+// TimeLimit returns the longest time that a client with so many open files takes for
+// the load, even if no request is answered.
 func (l ClientLoad) TimeLimit(files int) time.Duration {
 	slots, slot, flying := l.Requests, slowSlot, max(1, files-ReservedFiles)
 	if s := l.Lockstep; s != nil {
 		slot = slowStep
 		slots *= (s.Clients + s.CPUs - 1) / s.CPUs // groups take turns
-		flying = max(1, flying/2)                  // sockets made ahead count as well
+		flying = max(1, flying/2)                  // sockets that are made ahead of time count as well
 	} else {
 		flying = min(flying, max(1, l.Concurrency))
 	}

@@ -1,8 +1,8 @@
-// Package agent is the probe's side of the protocol: it does what a controller
-// asks for with the packages load and server.
+// Package agent is the probe's side of the protocol: it executes the orders of a
+// controller with the packages load and server.
 //
 // A controller drives an [Agent] over the standard streams of the probe's process
-// ([ServeStdio]), or over TCP, where one [RunServer] serves one run after the other.
+// ([ServeStdio]), or over TCP, where a [RunServer] serves one run after the other.
 package agent
 
 import (
@@ -25,28 +25,28 @@ type Agent struct {
 
 	Address netip.Addr // that a server listens on; zero: all
 
-	// Guests are whom a server accepts from; nil: the addresses that labs are
-	// made of. Others are reset.
+	// Guests are the networks that a server accepts connections from. It resets
+	// others. Nil: scenario.LabAddresses.
 	Guests []netip.Prefix
 
-	// Admit is called at the first greeting of a server's controller; its error
-	// is the answer, and ends the conversation. Nil admits everyone.
+	// Admit is called at the first greeting of a server's controller. Its error is the
+	// answer and ends the session. Nil admits every controller.
 	Admit func() error
 
-	// AfterOrder is called after each order, before it is answered, and after a
-	// controller was admitted. May be nil.
+	// AfterOrder is called after an order was received and its controller admitted,
+	// before the order is answered. It may be nil.
 	AfterOrder func()
 
 	cpus        []int
 	files       int
 	open        *server.Listener
-	lowPriority *bool // how the first listener accepted
+	lowPriority *bool // whether the first listener accepted at the lowest priority
 	admitted    bool
 }
 
-// Serve answers the requests that come in on in, until it ends. A request that
-// fails is answered with its error. Only a broken stream is an error of Serve,
-// and one that says what no controller does: that is answered, and ends it.
+// Serve answers the requests that it reads from in, until in ends. A request that
+// fails is answered with its error. Serve returns an error only if a stream breaks,
+// or if a message cannot be that of a controller: such a message is answered as well.
 func (a *Agent) Serve(in io.Reader, out io.Writer) error {
 	var err error
 	if a.cpus, err = allowedCPUs(); err != nil {
@@ -72,12 +72,12 @@ func (a *Agent) Serve(in io.Reader, out io.Writer) error {
 		case err != nil:
 			return err
 		}
-		request, strange := probe.ParseMessage(line)
-		if strange == nil && a.Role == probe.RoleServer {
-			strange = a.admitController(request)
+		request, invalid := probe.ParseMessage(line)
+		if invalid == nil && a.Role == probe.RoleServer {
+			invalid = a.admitController(request)
 		}
-		if strange != nil {
-			return sendRefusal(say, strange)
+		if invalid != nil {
+			return sendRefusal(say, invalid)
 		}
 		if a.AfterOrder != nil {
 			a.AfterOrder()
@@ -94,11 +94,11 @@ func (a *Agent) Serve(in io.Reader, out io.Writer) error {
 	return nil
 }
 
-// errUngreeted ends a conversation: no controller begins it like that.
-var errUngreeted = errors.New("a server takes orders only after a greeting")
+// errUngreeted ends the session with a peer that does not greet first.
+var errUngreeted = errors.New("a server accepts orders only after a greeting")
 
-// admitController returns an error for a controller that does not greet first, and for one
-// that the server has no time for.
+// admitController returns an error for a controller that does not greet first, or that
+// Admit refuses.
 func (a *Agent) admitController(first probe.Message) error {
 	switch {
 	case a.admitted:
@@ -114,13 +114,13 @@ func (a *Agent) admitController(first probe.Message) error {
 	return nil
 }
 
-// sendRefusal says why the conversation ends.
-func sendRefusal(say *json.Encoder, strange error) error {
-	_ = say.Encode(probe.Message{V: probe.Version, Error: strange.Error()}) // best effort: it is over either way
-	return strange
+// sendRefusal answers with the reason why the session ends.
+func sendRefusal(say *json.Encoder, invalid error) error {
+	_ = say.Encode(probe.Message{V: probe.Version, Error: invalid.Error()}) // best effort: the session ends either way
+	return invalid
 }
 
-// answerOrder does what one message asks for.
+// answerOrder executes one order and returns its answer.
 func (a *Agent) answerOrder(m probe.Message) (probe.Message, error) {
 	switch {
 	case m.Greet != nil && a.Role == probe.RoleServer:
@@ -136,26 +136,28 @@ func (a *Agent) answerOrder(m probe.Message) (probe.Message, error) {
 		served, err := a.closePort()
 		return probe.Message{Served: served}, err
 	}
-	return probe.Message{}, fmt.Errorf("a %s does not know what to do with this request", a.Role)
+	return probe.Message{}, fmt.Errorf("a %s cannot answer this request", a.Role)
 }
 
+// openPort opens the server port of a trial.
 func (a *Agent) openPort(port uint16) (probe.Message, error) {
 	if a.open != nil {
-		return probe.Message{}, errors.New("listening already")
+		return probe.Message{}, errors.New("a port is open already")
 	}
 	if p := a.Ports; p != nil && (port < p.First || port > p.Last) {
 		return probe.Message{}, fmt.Errorf("port %d is not one of %d to %d", port, p.First, p.Last)
 	}
 	if port == 0 {
-		return probe.Message{}, errors.New("port 0 is any port")
+		return probe.Message{}, errors.New("port 0 is not allowed: it is any port")
 	}
 	var err error
 	if a.open, err = server.OpenListener(netip.AddrPortFrom(a.Address, port), a.guestsOrLab(), a.files, a.lowPriority); err == nil {
-		a.lowPriority = &a.open.LowPriority // all trials alike, whatever an arm does to the queue
+		a.lowPriority = &a.open.LowPriority // the same in all trials, whatever queue an arm sets
 	}
 	return probe.Message{Ready: &probe.Ready{}}, err
 }
 
+// guestsOrLab returns the networks that the server accepts connections from.
 func (a *Agent) guestsOrLab() []netip.Prefix {
 	if a.Guests == nil {
 		return []netip.Prefix{scenario.LabAddresses}
@@ -163,9 +165,10 @@ func (a *Agent) guestsOrLab() []netip.Prefix {
 	return a.Guests
 }
 
+// closePort closes the server port, and returns what was counted.
 func (a *Agent) closePort() (*probe.Served, error) {
 	if a.open == nil {
-		return nil, errors.New("not listening")
+		return nil, errors.New("no port is open")
 	}
 	served, err := a.open.Finish()
 	a.open = nil

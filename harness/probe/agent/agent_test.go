@@ -78,7 +78,7 @@ func TestAFileThatIsNoBarrierIsLeftAsItIs(t *testing.T) {
 	if err := os.WriteFile(path, []byte("dear diary"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	want := "client 0: size barrier: " + path + " is no barrier: -rw------- of size 10"
+	want := "client 0: size barrier: " + path + " is not a barrier: -rw------- of size 10"
 	if err := client.Share(t.Context(), path); fmt.Sprint(err) != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
@@ -99,7 +99,7 @@ func TestAServerDoesNothingBut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const known = "a server does not know what to do with this request"
+	const known = "a server cannot answer this request"
 	for _, test := range []struct{ order, want string }{
 		{string(run), known},
 		{`{"v":3,"share":{"barrier":"/etc/passwd"}}`, known},
@@ -108,7 +108,7 @@ func TestAServerDoesNothingBut(t *testing.T) {
 		{`{"v":3,"error":"x"}`, known},
 		{`{"v":3,"listen":{"port":39004}}`, "port 39004 is not one of 39000 to 39003"},
 		{`{"v":3,"listen":{"port":0}}`, "port 0 is not one of 39000 to 39003"},
-		{`{"v":3,"finish":{}}`, "not listening"},
+		{`{"v":3,"finish":{}}`, "no port is open"},
 	} {
 		var out bytes.Buffer
 		agent := Agent{Role: probe.RoleServer, Ports: &scenario.PortRange{First: 39000, Last: 39003}}
@@ -127,13 +127,13 @@ func TestWhoIsNoControllerIsToldSoAndHungUpOn(t *testing.T) {
 	for _, test := range []struct{ says, want string }{
 		{"GET / HTTP/1.1\r\n", `not a message: "GET / HTTP/1.1"`},
 		{`{"v":1,"greet":{}}`, "protocol version 1, this is 3: both sides must be the same snatlab"},
-		{`{"v":3}`, `a message that says 0 things: "{\"v\":3}"`},
-		{`{"v":3,"greet":{},"finish":{}}`, `a message that says 2 things: "{\"v\":3,\"greet\":{},\"finish\":{}}"`},
-		{`{"v":3,"format":{}}`, `a message that this snatlab does not know (json: unknown field "format"): "{\"v\":3,\"format\":{}}"`},
-		{`{"v":3,"listen":{"port":70000}}`, `a message that this snatlab does not know (json: cannot unmarshal number 70000 into Go struct field Listen.listen.port of type uint16): "{\"v\":3,\"listen\":{\"port\":70000}}"`},
+		{`{"v":3}`, `a message with 0 parts instead of one: "{\"v\":3}"`},
+		{`{"v":3,"greet":{},"finish":{}}`, `a message with 2 parts instead of one: "{\"v\":3,\"greet\":{},\"finish\":{}}"`},
+		{`{"v":3,"format":{}}`, `a message that this snatlab cannot read (json: unknown field "format"): "{\"v\":3,\"format\":{}}"`},
+		{`{"v":3,"listen":{"port":70000}}`, `a message that this snatlab cannot read (json: cannot unmarshal number 70000 into Go struct field Listen.listen.port of type uint16): "{\"v\":3,\"listen\":{\"port\":70000}}"`},
 		{strings.Repeat("x", probe.MaxOrder), "a line is too long: more than 4096 bytes"},
-		{`{"v":3,"listen":{"port":39001}}`, "a server takes orders only after a greeting"},
-		{`{"v":3,"finish":{}}`, "a server takes orders only after a greeting"},
+		{`{"v":3,"listen":{"port":39001}}`, "a server accepts orders only after a greeting"},
+		{`{"v":3,"finish":{}}`, "a server accepts orders only after a greeting"},
 	} {
 		var out bytes.Buffer
 		agent := Agent{Role: probe.RoleServer}

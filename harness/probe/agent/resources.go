@@ -10,8 +10,8 @@ import (
 	"snatlab/harness/scenario"
 )
 
-// localPorts reads the range of source ports that the kernel chooses from in the
-// network namespace of the calling thread. It is nil if that cannot be read.
+// localPorts returns the range of source ports that the kernel chooses from in the
+// network namespace of the calling thread. It is nil if it cannot be read.
 func localPorts() *scenario.PortRange {
 	text, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range")
 	if err != nil {
@@ -24,7 +24,7 @@ func localPorts() *scenario.PortRange {
 	return &p
 }
 
-// allowedCPUs lists the CPUs that this process may run on.
+// allowedCPUs returns the CPUs that this process may run on.
 func allowedCPUs() ([]int, error) {
 	var set unix.CPUSet
 	if err := unix.SchedGetaffinity(0, &set); err != nil {
@@ -39,8 +39,8 @@ func allowedCPUs() ([]int, error) {
 	return cpus, nil
 }
 
-// raiseFileLimit raises the soft limit of open files to the hard one, and
-// gives it. Raising the hard one would take a capability that probes drop.
+// raiseFileLimit raises the soft limit of open files to the hard one, and returns it.
+// A higher hard limit would require a capability that probes drop.
 func raiseFileLimit() (int, error) {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {

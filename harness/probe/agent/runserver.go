@@ -17,15 +17,15 @@ import (
 
 // RunServer is the server of runs on other machines, one run at a time.
 //
-// Anyone may connect, so no peer can keep the others waiting: each has a
-// goroutine of its own and a deadline for everything that it has to do. A peer
-// that greets holds the server until it hangs up or falls silent; a second one
-// is answered that the server is busy, and with whose run.
+// Anyone may connect, so no peer can block the others: each has a goroutine of its own
+// and a deadline for each of its steps. A peer that greets holds the server until it
+// closes the connection or sends no order for too long. The answer to a second peer is
+// an error that names the run which holds the server.
 type RunServer struct {
 	Address netip.Addr         // that clients connect to
 	Ports   scenario.PortRange // that clients connect to, one a trial
-	Guests  []netip.Prefix     // that clients connect from; nil: a run's own machine, and scenario.LabAddresses
-	Log     func(string)       // called once an event, by several goroutines
+	Guests  []netip.Prefix     // that clients connect from; nil: the machine of the run, and scenario.LabAddresses
+	Log     func(string)       // called for each event, by several goroutines
 
 	Limits ServeLimits // zero: DefaultLimits
 }
@@ -34,22 +34,22 @@ type RunServer struct {
 type ServeLimits struct {
 	Greet  time.Duration // to greet, once connected
 	Idle   time.Duration // between two orders of a run; a controller sends one every probe.KeepAwakeInterval
-	Busy   time.Duration // that a second run waits for the first to end
+	Busy   time.Duration // for which a second run waits for the end of the first
 	Answer time.Duration // to read an answer
-	Peers  int           // that are connected at the same time; more are hung up on
+	Peers  int           // that are connected at the same time; others are disconnected
 }
 
-// DefaultLimits returns the limits of `snatlab serve`. A controller waits
-// answerTime for an answer: Busy is shorter, so that it reads why it has to wait.
+// DefaultLimits returns the limits of `snatlab serve`. Busy is shorter than the 20 s for
+// which a controller waits for an answer, so that the controller reads the reason.
 func DefaultLimits() ServeLimits {
 	return ServeLimits{Greet: 10 * time.Second, Idle: 6 * probe.KeepAwakeInterval, Busy: 5 * time.Second, Answer: 10 * time.Second, Peers: 64}
 }
 
-// KeepAlive closes the connection of a machine that is gone within 45 s.
+// KeepAlive makes the kernel close the connection of a machine that is gone, within 45 s.
 var KeepAlive = net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 6}
 
-// Serve takes the orders of runs until ctx ends, and returns its cause. It
-// closes the listener, and returns when every peer has been hung up on.
+// Serve executes the orders of runs until ctx ends, and returns its cause. It closes
+// the listener, and returns after the last peer has been disconnected.
 func (s *RunServer) Serve(ctx context.Context, listener net.Listener) error {
 	if s.Limits == (ServeLimits{}) {
 		s.Limits = DefaultLimits()
@@ -71,7 +71,7 @@ func (s *RunServer) Serve(ctx context.Context, listener net.Listener) error {
 		select {
 		case places <- struct{}{}:
 		default:
-			s.logEvent(conn, fmt.Sprintf("hung up on: %d others are connected", s.Limits.Peers))
+			s.logEvent(conn, fmt.Sprintf("disconnected: %d others are connected", s.Limits.Peers))
 			conn.Close()
 			continue
 		}
@@ -86,12 +86,13 @@ func (s *RunServer) Serve(ctx context.Context, listener net.Listener) error {
 	}
 }
 
+// logEvent logs an event of a peer.
 func (s *RunServer) logEvent(conn net.Conn, what string) {
 	s.Log(fmt.Sprintf("%v: %s", conn.RemoteAddr(), printable.Line(what)))
 }
 
-// servePeer takes the orders of one peer until it hangs up. It holds the server from
-// its first greeting on.
+// servePeer executes the orders of one peer until the connection ends. The peer holds
+// the server from its first greeting on.
 func (s *RunServer) servePeer(ctx context.Context, conn net.Conn, held *reservation) error {
 	if err := conn.SetReadDeadline(time.Now().Add(s.Limits.Greet)); err != nil {
 		return err
@@ -109,7 +110,7 @@ func (s *RunServer) servePeer(ctx context.Context, conn net.Conn, held *reservat
 		},
 		AfterOrder: func() {
 			if admitted {
-				_ = conn.SetReadDeadline(time.Now().Add(s.Limits.Idle)) // fails where the conversation is over
+				_ = conn.SetReadDeadline(time.Now().Add(s.Limits.Idle)) // fails if the connection has ended
 			}
 		},
 	}
@@ -124,13 +125,13 @@ func (s *RunServer) servePeer(ctx context.Context, conn net.Conn, held *reservat
 	case answers.late:
 		return fmt.Errorf("it did not read an answer within %v", s.Limits.Answer)
 	case admitted:
-		return fmt.Errorf("it sent no order within %v: its run is ended", s.Limits.Idle)
+		return fmt.Errorf("it sent no order within %v: its run was ended", s.Limits.Idle)
 	default:
-		return fmt.Errorf("it did not greet within %v, as a snatlab run does", s.Limits.Greet)
+		return fmt.Errorf("it did not greet within %v, so it is not a snatlab run", s.Limits.Greet)
 	}
 }
 
-// guestsOf are whom a run's ports accept from.
+// guestsOf returns the networks that the ports of a peer's run accept connections from.
 func (s *RunServer) guestsOf(conn net.Conn) []netip.Prefix {
 	if s.Guests != nil {
 		return s.Guests
@@ -148,7 +149,7 @@ type reservation struct {
 	since  time.Time
 }
 
-// take waits for the reservation. The error names the run that holds it.
+// take waits for the reservation. Its error names the run that holds it.
 func (r *reservation) take(ctx context.Context, peer net.Addr, wait time.Duration) error {
 	late := time.NewTimer(wait)
 	defer late.Stop()
@@ -159,7 +160,7 @@ func (r *reservation) take(ctx context.Context, peer net.Addr, wait time.Duratio
 	case <-late.C:
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		return fmt.Errorf("busy with the run of %v, since %s: try again when that has ended", r.holder, r.since.Format(time.TimeOnly))
+		return fmt.Errorf("busy with the run of %v since %s: try again when that run has ended", r.holder, r.since.Format(time.TimeOnly))
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -167,15 +168,17 @@ func (r *reservation) take(ctx context.Context, peer net.Addr, wait time.Duratio
 	return nil
 }
 
+// release lets the next run take the reservation.
 func (r *reservation) release() { <-r.taken }
 
-// timedWriter writes to a peer that may not read.
+// timedWriter bounds each write to a peer, which may not read.
 type timedWriter struct {
 	net.Conn
 	limit time.Duration // of each write
 	late  bool          // a write exceeded it
 }
 
+// Write implements io.Writer.
 func (w *timedWriter) Write(p []byte) (int, error) {
 	if err := w.SetWriteDeadline(time.Now().Add(w.limit)); err != nil {
 		return 0, err

@@ -155,8 +155,8 @@ func TestServeSecondRun(t *testing.T) {
 		first, err := probe.OpenServer(t.Context(), probe.Stream{Name: "server", In: conn, Out: conn, Close: conn.Close})
 		must(t, err)
 		_, err = connectRun(t, address)
-		want := fmt.Sprintf("server: busy with the run of %v, since ", conn.LocalAddr())
-		if err == nil || !strings.HasPrefix(err.Error(), want) || !strings.HasSuffix(err.Error(), ": try again when that has ended") {
+		want := fmt.Sprintf("server: busy with the run of %v since ", conn.LocalAddr())
+		if err == nil || !strings.HasPrefix(err.Error(), want) || !strings.HasSuffix(err.Error(), ": try again when that run has ended") {
 			t.Errorf("%v, want %s...", err, want)
 		}
 		must(t, first.Listen(t.Context(), 39012)) // the first is not disturbed

@@ -8,11 +8,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ServeStdio is a probe's whole life: it serves its controller over standard input
-// and output, and ends the program when the input ends, whatever it is doing
-// then. A probe does not outlive its controller.
+// ServeStdio serves a controller over standard input and output. When the input ends
+// it exits the process at once, even in the middle of a load, so that a probe does not
+// outlive its controller.
 func ServeStdio(role string) error {
-	// Best effort: a build with cgo cannot do it for all threads.
+	// Best effort: a build with cgo cannot set it for all threads.
 	_, _, _ = syscall.AllThreadsSyscall(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0)
 	in, w := io.Pipe()
 	go func() {

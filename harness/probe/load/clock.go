@@ -6,14 +6,14 @@ import (
 	"snatlab/harness/probe"
 )
 
-// pacer spaces slots by a clock that all processes of one machine share.
+// pacer spaces slots by CLOCK_MONOTONIC, which all processes of one machine share.
 type pacer struct {
 	start    int64         // CLOCK_MONOTONIC of slot 0 in ns; 0: now, at the first wait
 	interval time.Duration // between slots; 0: no pace
 }
 
-// waitForSlot returns when the slot is due, and says by how much it was overdue
-// already. It spends the time in idle, if there is enough of it.
+// waitForSlot returns when the slot is due, and by how much it was overdue at the call.
+// It calls idle while the wait is long enough.
 func (p *pacer) waitForSlot(slot int, idle func(time.Duration)) (late time.Duration) {
 	if p.interval == 0 {
 		return 0
@@ -24,8 +24,8 @@ func (p *pacer) waitForSlot(slot int, idle func(time.Duration)) (late time.Durat
 	}
 	left := func() time.Duration { return time.Duration(p.start + offset - probe.MonotonicTime()) }
 	late = -left()
-	// A sleep wakes up late, by the timer's slack of 50 µs and the scheduler's
-	// mood: the last millisecond of the wait is spun.
+	// A sleep ends late, by the timer's slack of 50 µs and by the scheduler, so the last
+	// millisecond of the wait is spun.
 	for nap := left() - time.Millisecond; nap > 0; nap = left() - time.Millisecond {
 		idle(nap)
 	}
@@ -34,12 +34,12 @@ func (p *pacer) waitForSlot(slot int, idle func(time.Duration)) (late time.Durat
 	return max(0, late)
 }
 
-// clockInterval is the time between slots that the clock keeps at rate "max":
-// long enough for one slot to be over before the next on a slow machine.
+// clockInterval is the time between slots of the clock at rate "max". It is long enough
+// for a slot to end before the next one on a slow machine.
 const clockInterval = 200 * time.Microsecond
 
-// clock keeps clients in step where they share no memory: slot k is due at
-// start + k × interval. Who comes late fires at once, but alone.
+// clock is the gate of clients that share no memory: slot k is due at
+// start + k × interval. A client that is late fires at once, but alone.
 type clock struct {
 	pace   pacer
 	turns  []turn
@@ -47,6 +47,7 @@ type clock struct {
 	missed int
 }
 
+// beginTurn returns the first slot of turn t.
 func (c *clock) beginTurn(t int) (first int, err error) {
 	for _, turn := range c.turns[:t] {
 		first += turn.slots
@@ -54,6 +55,7 @@ func (c *clock) beginTurn(t int) (first int, err error) {
 	return first, nil
 }
 
+// meetPartners waits until the slot is due.
 func (c *clock) meetPartners(slot int, _ []int, able bool) (fire bool, err error) {
 	if late := c.pace.waitForSlot(slot, c.idle); late >= c.pace.interval && able {
 		c.missed++

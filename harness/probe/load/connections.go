@@ -14,9 +14,9 @@ import (
 	"snatlab/harness/scenario"
 )
 
-// connections holds the connections of a trial from connect() to their completion.
-// All of them have the same timeout, so they expire in the order in which
-// they were launched. Nothing is allocated after newConnections.
+// connections are the connections of a trial from connect() to their completion. All
+// have the same timeout, so they expire in the order in which they were launched.
+// Nothing is allocated after newConnections.
 type connections struct {
 	peer    unix.RawSockaddrInet4
 	timeout int64 // ns
@@ -28,8 +28,8 @@ type connections struct {
 
 	conns    []conn // as launched
 	launched int
-	oldest   int // the first that may still be in flight
-	open     int
+	oldest   int // index of the first that may still be in flight
+	open     int // sockets
 
 	succeeded int
 	failures  [kinds]int
@@ -44,7 +44,7 @@ type conn struct {
 	launched int64  // CLOCK_MONOTONIC, ns
 }
 
-// failureKind is a kind of failure.
+// failureKind is an index of kindNames.
 type failureKind int
 
 const (
@@ -57,9 +57,11 @@ const (
 	kinds
 )
 
+// kindNames are the kinds of failure in reports.
 var kindNames = [kinds]string{result.Timeout, result.Refused, result.Reset,
 	result.EADDRNOTAVAIL, result.EADDRINUSE, result.Other}
 
+// failureKindOf returns the kind of failure of an error of connect().
 func failureKindOf(errno unix.Errno) failureKind {
 	switch errno {
 	case unix.ETIMEDOUT:
@@ -77,7 +79,7 @@ func failureKindOf(errno unix.Errno) failureKind {
 	}
 }
 
-// newConnections prepares for requests to server, with no more than files open.
+// newConnections prepares for requests to a server, with at most files open files.
 func newConnections(server netip.AddrPort, requests int, timeout time.Duration, files int) (*connections, error) {
 	if !server.Addr().Is4() {
 		return nil, fmt.Errorf("server %v: not an IPv4 address", server)
@@ -90,20 +92,20 @@ func newConnections(server netip.AddrPort, requests int, timeout time.Duration, 
 	if err != nil {
 		return nil, fmt.Errorf("epoll_create1: %w", err)
 	}
-	f := &connections{
+	cs := &connections{
 		peer:    unix.RawSockaddrInet4{Family: unix.AF_INET, Port: networkOrder(server.Port()), Addr: server.Addr().As4()},
 		timeout: int64(timeout),
 		limit:   limit,
 		epoll:   epoll,
-		// Linger of 0 makes close() send RST: no TIME_WAIT holds the port.
+		// A linger time of 0 makes close() send RST, so that no TIME_WAIT holds the port.
 		linger:  unix.Linger{Onoff: 1},
 		conns:   make([]conn, requests),
 		latency: probe.NewLatencyHistogram(),
 	}
-	return f, nil
+	return cs, nil
 }
 
-// readSourcePort asks for the port that the kernel chose.
+// readSourcePort returns the source port that the kernel chose.
 func readSourcePort(fd int) uint16 {
 	var a unix.RawSockaddrInet4
 	size := uint32(unix.SizeofSockaddrInet4)
@@ -111,150 +113,149 @@ func readSourcePort(fd int) uint16 {
 	return networkOrder(a.Port) // its own inverse
 }
 
-// networkOrder gives the port as it lies in memory on the wire.
+// networkOrder returns the port in network byte order.
 func networkOrder(port uint16) uint16 {
 	b := [2]byte{byte(port >> 8), byte(port)}
 	return *(*uint16)(unsafe.Pointer(&b))
 }
 
-// close drops what is still open.
-func (f *connections) close() error {
-	for i := f.oldest; i < f.launched; i++ {
-		if fd := f.conns[i].fd; fd >= 0 {
+// close closes the sockets that are still open.
+func (cs *connections) close() error {
+	for i := cs.oldest; i < cs.launched; i++ {
+		if fd := cs.conns[i].fd; fd >= 0 {
 			unix.Close(int(fd))
 		}
 	}
-	return unix.Close(f.epoll)
+	return unix.Close(cs.epoll)
 }
 
-// openSocket makes one that is not connected yet.
-func (f *connections) openSocket() (fd int, err error) {
+// openSocket returns a socket that is not connected.
+func (cs *connections) openSocket() (fd int, err error) {
 	fd, err = unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
 	if err != nil {
 		return -1, fmt.Errorf("socket: %w", err)
 	}
-	if err := unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &f.linger); err != nil {
+	if err := unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &cs.linger); err != nil {
 		unix.Close(fd)
 		return -1, fmt.Errorf("SO_LINGER: %w", err)
 	}
-	f.open++
+	cs.open++
 	return fd, nil
 }
 
-// closeUnused closes a socket that was not launched.
-func (f *connections) closeUnused(fd int) {
+// closeUnused closes a socket that was not connected.
+func (cs *connections) closeUnused(fd int) {
 	unix.Close(fd)
-	f.open--
+	cs.open--
 }
 
-// connectSocket connects a socket. It is the moment that everything else prepares
-// for, so connect() comes first. It also is a raw system call: the handshake
-// is done by the kernel before it returns, which is long enough for Go's
-// scheduler to believe the thread blocked, and to give its place away.
+// connectSocket connects a socket. All else prepares for this moment, so connect() comes
+// first. It is a raw system call: the kernel completes the handshake before it returns,
+// and Go's scheduler would consider a thread blocked that is away for so long, and run
+// another goroutine in its place.
 //
-// The source port is given if the socket is bound, else it is 0: the kernel
-// chooses one.
-func (f *connections) connectSocket(fd int, port uint16) error {
-	c := &f.conns[f.launched]
+// port is the source port of a bound socket. It is 0 if the kernel is to choose one.
+func (cs *connections) connectSocket(fd int, port uint16) error {
+	c := &cs.conns[cs.launched]
 	c.launched = probe.MonotonicTime()
-	_, _, errno := unix.RawSyscall(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(&f.peer)), unix.SizeofSockaddrInet4)
+	_, _, errno := unix.RawSyscall(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(&cs.peer)), unix.SizeofSockaddrInet4)
 	c.fd, c.port = int32(fd), port
-	f.launched++
+	cs.launched++
 	switch errno {
 	case 0, unix.EINPROGRESS, unix.EINTR:
 	default:
-		f.completeConn(c, errno)
+		cs.completeConn(c, errno)
 		return nil
 	}
 	if port == 0 {
 		c.port = readSourcePort(fd)
 	}
-	event := unix.EpollEvent{Events: unix.EPOLLOUT, Fd: int32(f.launched - 1)}
-	if err := unix.EpollCtl(f.epoll, unix.EPOLL_CTL_ADD, fd, &event); err != nil {
+	event := unix.EpollEvent{Events: unix.EPOLLOUT, Fd: int32(cs.launched - 1)}
+	if err := unix.EpollCtl(cs.epoll, unix.EPOLL_CTL_ADD, fd, &event); err != nil {
 		return fmt.Errorf("epoll_ctl: %w", err)
 	}
 	return nil
 }
 
-// reapCompleted takes note of what has completed or expired. It waits up to limit for
-// something to happen; 0 only looks.
-func (f *connections) reapCompleted(limit time.Duration) error {
-	// Completions are looked for after the time is taken: a late answer is
-	// still an answer, if it is there when its request expires.
+// reapCompleted records the connections that have completed or expired. It waits for at
+// most limit until there is one; with 0 it does not wait.
+func (cs *connections) reapCompleted(limit time.Duration) error {
+	// The time is read before completions: a late answer still counts if it is there
+	// when its request expires.
 	now := probe.MonotonicTime()
-	n, err := unix.EpollWait(f.epoll, f.events[:], int((limit+time.Millisecond-1)/time.Millisecond))
+	n, err := unix.EpollWait(cs.epoll, cs.events[:], int((limit+time.Millisecond-1)/time.Millisecond))
 	if err != nil && err != unix.EINTR {
 		return fmt.Errorf("epoll_wait: %w", err)
 	}
-	for _, event := range f.events[:max(n, 0)] {
-		c := &f.conns[event.Fd]
+	for _, event := range cs.events[:max(n, 0)] {
+		c := &cs.conns[event.Fd]
 		errno, err := unix.GetsockoptInt(int(c.fd), unix.SOL_SOCKET, unix.SO_ERROR)
 		if err != nil {
 			return fmt.Errorf("SO_ERROR: %w", err)
 		}
-		if errno == 0 && f.isLate(c) {
+		if errno == 0 && cs.isLate(c) {
 			errno = int(unix.ETIMEDOUT)
 		}
-		f.completeConn(c, unix.Errno(errno))
+		cs.completeConn(c, unix.Errno(errno))
 	}
-	if n == len(f.events) {
-		return nil // there may be more: nothing expires unseen
+	if n == len(cs.events) {
+		return nil // there may be more completions: they are read before anything expires
 	}
-	for ; f.oldest < f.launched; f.oldest++ {
-		c := &f.conns[f.oldest]
+	for ; cs.oldest < cs.launched; cs.oldest++ {
+		c := &cs.conns[cs.oldest]
 		if c.fd < 0 {
 			continue
 		}
-		if now-c.launched < f.timeout {
+		if now-c.launched < cs.timeout {
 			break
 		}
-		f.completeConn(c, unix.ETIMEDOUT)
+		cs.completeConn(c, unix.ETIMEDOUT)
 	}
 	return nil
 }
 
-// reapFor reaps for no longer than limit, rounded down to milliseconds, and not
-// past the next expiry.
-func (f *connections) reapFor(limit time.Duration) error {
+// reapFor reaps for at most limit, rounded down to milliseconds, and not past the next
+// expiry.
+func (cs *connections) reapFor(limit time.Duration) error {
 	limit = limit.Truncate(time.Millisecond)
-	if left := f.untilExpiry(); f.oldest < f.launched {
+	if left := cs.untilExpiry(); cs.oldest < cs.launched {
 		limit = min(limit, left)
 	}
-	return f.reapCompleted(limit)
+	return cs.reapCompleted(limit)
 }
 
-// isLate tells a connection that succeeded after its timeout had passed, by a
-// SYN that was sent again: the first one was lost.
-func (f *connections) isLate(c *conn) bool {
-	if probe.MonotonicTime()-c.launched < f.timeout {
+// isLate reports whether a connection succeeded after its timeout and by a second SYN,
+// which means that the first one was lost.
+func (cs *connections) isLate(c *conn) bool {
+	if probe.MonotonicTime()-c.launched < cs.timeout {
 		return false
 	}
 	info, err := unix.GetsockoptTCPInfo(int(c.fd), unix.SOL_TCP, unix.TCP_INFO)
 	return err == nil && info.Total_retrans > 0
 }
 
-// completeConn ends a connection with its outcome.
-func (f *connections) completeConn(c *conn, errno unix.Errno) {
+// completeConn records the outcome of a connection and closes it.
+func (cs *connections) completeConn(c *conn, errno unix.Errno) {
 	if errno == 0 {
-		f.succeeded++
+		cs.succeeded++
 		us := (probe.MonotonicTime() - c.launched) / int64(time.Microsecond)
-		_ = f.latency.RecordValue(min(us, probe.SlowestLatency)) // within its range
+		_ = cs.latency.RecordValue(min(us, probe.SlowestLatency)) // within its range
 	} else {
-		f.failures[failureKindOf(errno)]++
+		cs.failures[failureKindOf(errno)]++
 		c.silent = failureKindOf(errno) == timeout
 	}
 	unix.Close(int(c.fd))
 	c.fd = -1
-	f.open--
+	cs.open--
 }
 
-// awaitRoom waits until n more sockets may be opened.
-func (f *connections) awaitRoom(n int) error {
-	for f.open+n > f.limit {
-		if f.oldest == f.launched {
-			return fmt.Errorf("%d open files are allowed, %d are needed", f.limit+probe.ReservedFiles, f.open+n+probe.ReservedFiles)
+// awaitRoom waits until n more sockets can be opened.
+func (cs *connections) awaitRoom(n int) error {
+	for cs.open+n > cs.limit {
+		if cs.oldest == cs.launched {
+			return fmt.Errorf("%d open files are allowed, %d are needed", cs.limit+probe.ReservedFiles, cs.open+n+probe.ReservedFiles)
 		}
-		if err := f.reapCompleted(f.untilExpiry()); err != nil {
+		if err := cs.reapCompleted(cs.untilExpiry()); err != nil {
 			return err
 		}
 	}
@@ -262,38 +263,39 @@ func (f *connections) awaitRoom(n int) error {
 }
 
 // awaitAll waits until every launched connection has completed or expired.
-func (f *connections) awaitAll() error {
-	for f.oldest < f.launched {
-		if err := f.reapCompleted(f.untilExpiry()); err != nil {
+func (cs *connections) awaitAll() error {
+	for cs.oldest < cs.launched {
+		if err := cs.reapCompleted(cs.untilExpiry()); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// untilExpiry is the time that the oldest connection has left.
-func (f *connections) untilExpiry() time.Duration {
-	for ; f.oldest < f.launched; f.oldest++ {
-		if c := &f.conns[f.oldest]; c.fd >= 0 {
-			return time.Duration(max(0, c.launched+f.timeout-probe.MonotonicTime()))
+// untilExpiry returns the time until the oldest connection in flight expires.
+func (cs *connections) untilExpiry() time.Duration {
+	for ; cs.oldest < cs.launched; cs.oldest++ {
+		if c := &cs.conns[cs.oldest]; c.fd >= 0 {
+			return time.Duration(max(0, c.launched+cs.timeout-probe.MonotonicTime()))
 		}
 	}
 	return 0
 }
 
-// makeReport sums up. Explain says which requests got no answer.
-func (f *connections) makeReport(explain bool) *probe.Report {
-	r := &probe.Report{Requests: f.launched, Succeeded: f.succeeded, Failures: map[string]int{},
-		Ports: f.listPorts(func(conn) bool { return true }), PeakRSS: probe.PeakRSS()}
+// makeReport returns the report. With explain, it holds the source ports of requests
+// without an answer.
+func (cs *connections) makeReport(explain bool) *probe.Report {
+	r := &probe.Report{Requests: cs.launched, Succeeded: cs.succeeded, Failures: map[string]int{},
+		Ports: cs.listPorts(func(conn) bool { return true }), PeakRSS: probe.PeakRSS()}
 	if explain {
-		r.Silent = f.listPorts(func(c conn) bool { return c.silent })
+		r.Silent = cs.listPorts(func(c conn) bool { return c.silent })
 	}
-	for k, n := range f.failures {
+	for k, n := range cs.failures {
 		if n > 0 {
 			r.Failures[kindNames[k]] = n
 		}
 	}
-	for _, bar := range f.latency.Distribution() {
+	for _, bar := range cs.latency.Distribution() {
 		if bar.Count > 0 {
 			r.Latency = append(r.Latency, [2]int64{bar.From, bar.Count})
 		}
@@ -301,10 +303,11 @@ func (f *connections) makeReport(explain bool) *probe.Report {
 	return r
 }
 
-// listPorts lists the source ports of some of the connections in ranges, in order.
-func (f *connections) listPorts(of func(conn) bool) []scenario.PortRange {
+// listPorts returns the source ports of the connections that satisfy of, as ranges in
+// ascending order.
+func (cs *connections) listPorts(of func(conn) bool) []scenario.PortRange {
 	var used [65536]bool
-	for _, c := range f.conns[:f.launched] {
+	for _, c := range cs.conns[:cs.launched] {
 		if c.port != 0 && of(c) {
 			used[c.port] = true
 		}

@@ -6,8 +6,8 @@ import (
 	"snatlab/harness/probe"
 )
 
-// sendEphemeral sends the load as an ordinary client would: the kernel chooses
-// each source port when the socket connects.
+// sendEphemeral sends the load as an ordinary client does: the kernel chooses each
+// source port when the socket connects.
 func sendEphemeral(load probe.ClientLoad, files int) (*probe.Report, error) {
 	flight, err := newConnections(load.Server, load.Requests, load.Timeout, files)
 	if err != nil {
@@ -41,24 +41,24 @@ func sendEphemeral(load probe.ClientLoad, files int) (*probe.Report, error) {
 	return r, nil
 }
 
-func (f *connections) connectNew() error {
-	fd, err := f.openSocket()
+// connectNew opens a socket and connects it.
+func (cs *connections) connectNew() error {
+	fd, err := cs.openSocket()
 	if err != nil {
 		return err
 	}
-	return f.connectSocket(fd, 0)
+	return cs.connectSocket(fd, 0)
 }
 
-// untilNext is the time until something has to be done: a request falls due, or
-// one expires.
-func (f *connections) untilNext(load probe.ClientLoad, begun time.Time, most int) time.Duration {
-	if f.launched == load.Requests || f.open == most {
-		return f.untilExpiry()
+// untilNext returns the time until a request is due or expires.
+func (cs *connections) untilNext(load probe.ClientLoad, begun time.Time, most int) time.Duration {
+	if cs.launched == load.Requests || cs.open == most {
+		return cs.untilExpiry()
 	}
-	due := begun.Add(time.Duration(float64(f.launched) / float64(load.Rate) * float64(time.Second)))
+	due := begun.Add(time.Duration(float64(cs.launched) / float64(load.Rate) * float64(time.Second)))
 	wait := max(0, time.Until(due))
-	if f.open > 0 {
-		wait = min(wait, f.untilExpiry())
+	if cs.open > 0 {
+		wait = min(wait, cs.untilExpiry())
 	}
 	return wait
 }

@@ -12,21 +12,22 @@ import (
 	"snatlab/harness/probe"
 )
 
-// gate opens at the moment of a slot for every client that fires in it. While
-// it keeps a client waiting, it calls back for what is in flight.
+// gate opens at the moment of a slot for every client that fires in it. While a client
+// waits, the gate calls it back to reap completed connections.
 type gate interface {
-	// beginTurn waits for turn t and gives its first slot.
+	// beginTurn waits for turn t and returns its first slot.
 	beginTurn(t int) (first int, err error)
 	// meetPartners waits for the moment of a slot. A client that is not able to fire
-	// meets all the same. If fire is false, the slot is to be made up.
+	// calls it as well. If fire is false, another slot must make up for this one.
 	meetPartners(slot int, members []int, able bool) (fire bool, err error)
-	// endTurn hands over to turn t.
+	// endTurn begins turn t, whose first slot is first.
 	endTurn(t, first int)
 	close() error
 }
 
-// sendLockstep sends the load: in slot k every client of the slot connects from
-// the k-th of its source ports, to the same server port, at the same moment.
+// sendLockstep sends the load in step with other clients: in slot k, each of them
+// connects from the k-th of its source ports, to the same server port, at the same
+// moment.
 func sendLockstep(load probe.ClientLoad, cpus []int, files int) (*probe.Report, error) {
 	step := load.Lockstep
 	flight, err := newConnections(load.Server, load.Requests, load.Timeout, files)
@@ -46,8 +47,8 @@ func sendLockstep(load probe.ClientLoad, cpus []int, files int) (*probe.Report, 
 
 	pin, release := ownThread()
 	defer release()
-	// Nothing is allocated from here on, so nothing has to be collected; a
-	// collection would stop the clients in the middle of a slot.
+	// Nothing is allocated from here on, so no garbage is left uncollected. A collection
+	// would stop the client in the middle of a slot.
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
 	begun := time.Now()
 	for t := range l.turns {
@@ -68,7 +69,7 @@ func sendLockstep(load probe.ClientLoad, cpus []int, files int) (*probe.Report, 
 	return r, nil
 }
 
-// newGate keeps step by a barrier where there is memory to share, else by the clock.
+// newGate returns a barrier if the clients share memory, else the clock.
 func newGate(load probe.ClientLoad, turns []turn, idle func(time.Duration)) (gate, error) {
 	step, pace := load.Lockstep, pacer{}
 	if load.Rate > 0 {
@@ -90,21 +91,21 @@ type lockstep struct {
 	turns  []turn
 	gate   gate
 	flight *connections
-	bound  [turnLength]boundSocket // sockets made ahead for a turn
+	bound  [turnLength]boundSocket // sockets made ahead of time for a turn
 	source unix.SockaddrInet4
 	made   int // sockets bound so far
 
 	bindErrors, missed, madeUp int
-	idled                      error // what went wrong while waiting
+	idled                      error // an error of reapWhileIdle
 }
 
 // boundSocket is a socket with its source port.
 type boundSocket struct {
-	fd   int // -1: the port was not to be had
+	fd   int // -1: the port could not be bound
 	port uint16
 }
 
-// reapWhileIdle is what a client does while it waits for others: it reaps, so that
+// reapWhileIdle reaps connections while the client waits for others, so that
 // completions are timed when they happen.
 func (l *lockstep) reapWhileIdle(limit time.Duration) {
 	if err := l.flight.reapFor(limit); err != nil {
@@ -112,7 +113,7 @@ func (l *lockstep) reapWhileIdle(limit time.Duration) {
 	}
 }
 
-// playTurn plays the client's part in turn t, if it has one.
+// playTurn fires in the slots of turn t, if this client is a member of it.
 func (l *lockstep) playTurn(t int, pin func(cpu int) error, cpus []int) error {
 	turn := l.turns[t]
 	place := slices.Index(turn.members, l.step.Client)
@@ -136,8 +137,8 @@ func (l *lockstep) playTurn(t int, pin func(cpu int) error, cpus []int) error {
 	return nil
 }
 
-// fireTurn fires in as many slots as the turn has, and makes up those in which a
-// member could not. It gives the number of slots used.
+// fireTurn fires in as many slots as the turn has, and makes up for slots in which a
+// member could not fire. It returns the number of slots that were used.
 func (l *lockstep) fireTurn(turn turn, first int) (slots int, err error) {
 	if err := l.flight.awaitRoom(turn.slots); err != nil {
 		return 0, err
@@ -149,7 +150,7 @@ func (l *lockstep) fireTurn(turn turn, first int) (slots int, err error) {
 	}
 	for fired := 0; fired < turn.slots; slots++ {
 		if slots > 2*turn.slots+turnLength {
-			return 0, fmt.Errorf("source ports %d to %d: %d of %d slots could not be fired in: ports in use",
+			return 0, fmt.Errorf("source ports %d to %d: the clients could not fire in %d of %d slots: ports are in use",
 				l.sourcePort(first), l.sourcePort(first+slots-1), slots-fired, slots)
 		}
 		if slots < turn.slots {
@@ -164,7 +165,7 @@ func (l *lockstep) fireTurn(turn turn, first int) (slots int, err error) {
 	return slots, nil
 }
 
-// fireMadeUp fires in a slot that stands in for one that was missed.
+// fireMadeUp fires in a slot that makes up for a missed one.
 func (l *lockstep) fireMadeUp(turn turn, slot int, fired *int) error {
 	l.madeUp++
 	if err := l.flight.awaitRoom(1); err != nil {
@@ -177,8 +178,8 @@ func (l *lockstep) fireMadeUp(turn turn, slot int, fired *int) error {
 	return l.fireSlot(turn, slot, b, fired)
 }
 
-// fireSlot meets the others and connects. If there is no socket for the slot,
-// nobody connects.
+// fireSlot meets the partners and connects. If this client or a partner has no socket
+// for the slot, none of them connects.
 func (l *lockstep) fireSlot(turn turn, slot int, b boundSocket, fired *int) error {
 	able := b.fd >= 0
 	fire, err := l.gate.meetPartners(slot, turn.members, able)
@@ -218,7 +219,7 @@ func (l *lockstep) bindSocket(slot int) (b boundSocket, err error) {
 	return b, nil
 }
 
-// sourcePort is the source port of a slot; past the last port it starts over.
+// sourcePort returns the source port of a slot. After the last port comes the first.
 func (l *lockstep) sourcePort(slot int) int {
 	return int(l.step.Ports.First) + slot%l.step.Ports.Len()
 }

@@ -2,16 +2,16 @@ package load
 
 // turn is a run of slots in which the same group of clients fires.
 type turn struct {
-	members []int // indices of clients; a member's place here is its CPU's place
+	members []int // indices of clients; a member runs on the CPU of the same index here
 	slots   int   // slots that each member fires in
 }
 
-// turnLength is the number of sockets that a client makes ahead of time, and
-// so the most slots of a turn.
+// turnLength is the number of sockets that a client makes ahead of time, and so the
+// largest number of slots of a turn.
 const turnLength = 64
 
-// CountSlots returns the number of slots of a trial in which nobody misses one, which
-// is the number of source ports that it takes.
+// CountSlots returns the number of slots of a trial in which no client misses one. The
+// trial requires as many source ports.
 func CountSlots(clients, cpus, requests int) (slots int) {
 	for _, t := range makeSchedule(clients, cpus, requests, turnLength) {
 		slots += t.slots
@@ -19,12 +19,12 @@ func CountSlots(clients, cpus, requests int) (slots int) {
 	return slots
 }
 
-// makeSchedule shares the slots of a trial among the clients: every client fires
-// in exactly requests slots, no more than cpus of them in one slot, and the
-// groups rotate. Every client computes the same schedule for itself.
+// makeSchedule returns the turns of a trial. Every client fires in exactly requests
+// slots, at most cpus clients fire in one slot, and the groups rotate. Each client
+// computes the same schedule by itself.
 //
-// With more clients than CPUs a group spins while the others wait: whoever
-// spins without a CPU of its own keeps its partners from theirs.
+// With more clients than CPUs, one group spins while the others sleep: a client that
+// spins without a CPU of its own takes CPU time from its partners.
 func makeSchedule(clients, cpus, requests, length int) []turn {
 	left := make([]int, clients)
 	for i := range left {

@@ -1,11 +1,10 @@
-// Package load is what a probe does in a client of a lab: it sends the requests
-// of a trial, and reports what came of them.
+// Package load is what a probe does in a client of a lab: it sends the requests of a
+// trial, and reports their outcome.
 //
-// In lockstep, clients agree on a [makeSchedule] of turns and slots, meet at a [gate]
-// before each slot, and connect at the moment when it opens. The gate is a
-// [barrier] in memory that they share, or else the [clock]. The ephemeral
-// pattern connects as ordinary clients do. Either way the [connections] follows the
-// connections to their outcome.
+// In lockstep, clients follow a common schedule of turns and slots. They meet at a gate
+// before each slot, and connect at the moment when it opens. The gate is a barrier in
+// memory that they share, or else the clock. The ephemeral pattern connects as ordinary
+// clients do.
 package load
 
 import (
@@ -20,8 +19,8 @@ import (
 	"snatlab/harness/scenario"
 )
 
-// Send checks a load, sends it, and reports what came of it. The client may run
-// on these CPUs, and open so many files.
+// Send checks a load, sends it, and returns its report. The client may run on the CPUs
+// and open as many files as given.
 func Send(load probe.ClientLoad, cpus []int, files int) (*probe.Report, error) {
 	if err := checkLoad(&load, len(cpus)); err != nil {
 		return nil, err
@@ -32,8 +31,7 @@ func Send(load probe.ClientLoad, cpus []int, files int) (*probe.Report, error) {
 	return sendEphemeral(load, files)
 }
 
-// TryBarrier returns an error if the client cannot map the file that clients are
-// to meet in.
+// TryBarrier returns an error if this client cannot map the file of the barrier.
 func TryBarrier(file string) error {
 	if err := checkBarrier(file); err != nil {
 		return err
@@ -48,8 +46,8 @@ func TryBarrier(file string) error {
 // maxPath bounds the path of a barrier, in bytes.
 const maxPath = 1 << 10
 
-// checkLoad tells a load that no controller sends. The client may run on so many
-// CPUs.
+// checkLoad returns an error for a load that no controller sends to a client with so
+// many CPUs.
 func checkLoad(l *probe.ClientLoad, cpus int) error {
 	switch {
 	case !l.Server.Addr().Is4() || l.Server.Port() == 0:
@@ -68,6 +66,7 @@ func checkLoad(l *probe.ClientLoad, cpus int) error {
 	return nil
 }
 
+// checkLockstep returns an error for a part in lockstep that no controller sends.
 func checkLockstep(s *probe.LockstepPart, requests, cpus int) error {
 	switch {
 	case s.Clients < 1 || s.Clients > scenario.MaxClients || s.Client < 0 || s.Client >= s.Clients || s.CPUs < 1 || s.CPUs > cpus:
@@ -86,11 +85,11 @@ func checkLockstep(s *probe.LockstepPart, requests, cpus int) error {
 	return nil
 }
 
-// checkBarrier tells a path at which no controller has clients meet.
+// checkBarrier returns an error for a path that no controller chooses for a barrier.
 func checkBarrier(file string) error {
 	if fd, ok := strings.CutPrefix(file, inheritedFiles); ok {
 		if n, err := strconv.Atoi(fd); err != nil || n < 3 || strconv.Itoa(n) != fd {
-			return fmt.Errorf("barrier %.60q: no inherited file", file)
+			return fmt.Errorf("barrier %.60q: not an inherited file", file)
 		}
 		return nil
 	}
@@ -99,7 +98,7 @@ func checkBarrier(file string) error {
 	}
 	for _, kernels := range []string{"/proc/", "/sys/", "/dev/"} {
 		if strings.HasPrefix(file, kernels) && path.Dir(file) != "/dev/shm" {
-			return fmt.Errorf("barrier %.60q: no place for one", file)
+			return fmt.Errorf("barrier %.60q: not allowed in this directory", file)
 		}
 	}
 	return nil

@@ -59,11 +59,11 @@ func TestALoadIsHeldAgainstWhatAClientCanDo(t *testing.T) {
 		{step(func(s *probe.LockstepPart) { s.Barrier = "barrier" }), `barrier "barrier": not a full path`},
 		{step(func(s *probe.LockstepPart) { s.Barrier = "/dev/shm/../sda" }), `barrier "/dev/shm/../sda": not a full path`},
 		{step(func(s *probe.LockstepPart) { s.Barrier = "/" + strings.Repeat("x", maxPath) }), `barrier "/` + strings.Repeat("x", 59) + `": not a full path`},
-		{step(func(s *probe.LockstepPart) { s.Barrier = "/dev/sda" }), `barrier "/dev/sda": no place for one`},
-		{step(func(s *probe.LockstepPart) { s.Barrier = "/proc/1/mem" }), `barrier "/proc/1/mem": no place for one`},
-		{step(func(s *probe.LockstepPart) { s.Barrier = "/proc/self/fd/0" }), `barrier "/proc/self/fd/0": no inherited file`},
-		{step(func(s *probe.LockstepPart) { s.Barrier = "/proc/self/fd/03" }), `barrier "/proc/self/fd/03": no inherited file`},
-		{step(func(s *probe.LockstepPart) { s.Barrier = "/proc/self/fd/../mem" }), `barrier "/proc/self/fd/../mem": no inherited file`},
+		{step(func(s *probe.LockstepPart) { s.Barrier = "/dev/sda" }), `barrier "/dev/sda": not allowed in this directory`},
+		{step(func(s *probe.LockstepPart) { s.Barrier = "/proc/1/mem" }), `barrier "/proc/1/mem": not allowed in this directory`},
+		{step(func(s *probe.LockstepPart) { s.Barrier = "/proc/self/fd/0" }), `barrier "/proc/self/fd/0": not an inherited file`},
+		{step(func(s *probe.LockstepPart) { s.Barrier = "/proc/self/fd/03" }), `barrier "/proc/self/fd/03": not an inherited file`},
+		{step(func(s *probe.LockstepPart) { s.Barrier = "/proc/self/fd/../mem" }), `barrier "/proc/self/fd/../mem": not an inherited file`},
 	} {
 		if got := fmt.Sprint(checkLoad(&test.load, 2)); got != test.want {
 			t.Errorf("got %s, want %s", got, test.want)

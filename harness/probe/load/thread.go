@@ -7,7 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ownThread keeps the caller on one thread, of one CPU, until release.
+// ownThread locks the caller to its thread until release. The function pin moves that
+// thread to one CPU.
 func ownThread() (pin func(cpu int) error, release func()) {
 	runtime.LockOSThread()
 	var before unix.CPUSet
@@ -22,7 +23,7 @@ func ownThread() (pin func(cpu int) error, release func()) {
 	}
 	return pin, func() {
 		if known {
-			_ = unix.SchedSetaffinity(0, &before) // was in force before
+			_ = unix.SchedSetaffinity(0, &before) // it was in force before
 		}
 		runtime.UnlockOSThread()
 	}

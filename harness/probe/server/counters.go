@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// counters are those of this network namespace: "TcpExt.ListenDrops".
+// counters are the counters of this network namespace by name: "TcpExt.ListenDrops".
 type counters map[string]uint64
 
-// readCounters reads those of TCP. A file that is not there has none.
+// readCounters returns the counters of TCP. A missing file has none.
 func readCounters() counters {
 	c := counters{}
 	for _, path := range []string{"/proc/self/net/netstat", "/proc/self/net/snmp"} {
@@ -20,7 +20,7 @@ func readCounters() counters {
 	return c
 }
 
-// parsePairs reads pairs of lines: the names, and the values below them.
+// parsePairs reads pairs of lines: names, and their values.
 func (c counters) parsePairs(text string) {
 	names := map[string][]string{}
 	for line := range strings.Lines(text) {
@@ -40,7 +40,7 @@ func (c counters) parsePairs(text string) {
 	}
 }
 
-// counterDelta is nil where the kernel has no such counter.
+// counterDelta returns the difference of a counter, or nil if the kernel does not have it.
 func counterDelta(before, after counters, name string) *uint64 {
 	b, hadIt := before[name]
 	a, hasIt := after[name]

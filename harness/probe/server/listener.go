@@ -16,38 +16,37 @@ import (
 	"snatlab/harness/result"
 )
 
-// backlog asks for the longest accept queue there is; the kernel cuts it to
+// backlog requests the longest accept queue. The kernel limits it to
 // net.core.somaxconn.
 const backlog = 65535
 
-// maxKept is the number of accepted connections that stay open, where there are
-// files enough. A client resets its own within a moment, so those that are
-// closed here are long over, and no packet of the server's takes part in the
-// trial.
+// maxKept is the number of accepted connections that stay open, if enough files may be
+// open. A client resets its connections within a moment, so a connection that is closed
+// here has ended long before, and the server sends no packet for it during the trial.
 const maxKept = 512
 
-// longQueue is the length of a queue that may be left to fill up meanwhile.
+// longQueue is the length of a queue that is long enough to fill up during a trial.
 const longQueue = 16 << 10
 
-// Listener accepts on one port, for one trial. The handshake is the kernel's;
-// accepting only keeps the queue from overflowing, so it is done at the lowest
-// priority, when the clients leave a CPU alone.
+// Listener accepts connections on one port, for one trial. The kernel does the
+// handshakes. Accepting only prevents the queue from overflowing, so it runs at the
+// lowest priority, when the clients leave a CPU idle.
 type Listener struct {
 	fd          int
 	stop        int // eventfd: written to when the trial is over
 	guests      []netip.Prefix
 	before      counters
 	done        chan error
-	LowPriority bool // accepts at the lowest priority
+	LowPriority bool // whether it accepts at the lowest priority
 
-	// The accepting goroutine's, until it is done.
+	// These belong to the accepting goroutine until it ends.
 	accepted, strangers uint64
-	sources             map[netip.Addr]uint64 // connections by the address that they came from
+	sources             map[netip.Addr]uint64 // number of connections by the address that they came from
 }
 
-// OpenListener opens a port on an address, for guests; the zero address is all of
-// them. No more than files may be open. LowPriority says whether to accept at the
-// lowest priority; nil: as the queue allows.
+// OpenListener opens a port on an address, for guests. The zero address means all
+// addresses. At most files may be open. It accepts at the lowest priority if
+// lowPriority is true, or if it is nil and the queue is long enough.
 func OpenListener(address netip.AddrPort, guests []netip.Prefix, files int, lowPriority *bool) (*Listener, error) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
 	if err != nil {
@@ -74,7 +73,7 @@ func OpenListener(address netip.AddrPort, guests []netip.Prefix, files int, lowP
 	}
 	l := &Listener{fd: fd, stop: stop, guests: guests, before: readCounters(), done: make(chan error, 1), sources: map[netip.Addr]uint64{}}
 	ring := make([]int, max(1, min(maxKept, files-probe.ReservedFiles)))
-	l.LowPriority = l.queueLength() >= longQueue
+	l.LowPriority = l.queueLimit() >= longQueue
 	if lowPriority != nil {
 		l.LowPriority = *lowPriority
 	}
@@ -82,12 +81,12 @@ func OpenListener(address netip.AddrPort, guests []netip.Prefix, files int, lowP
 	return l, nil
 }
 
-// acceptAll runs until it is told to stop and the queue is empty.
+// acceptAll accepts connections until it is stopped and the queue is empty.
 func (l *Listener) acceptAll(ring []int, lowPriority bool) error {
-	runtime.LockOSThread() // and never unlocked: the priority is the thread's
-	// Before Linux 6.3 the root of a user namespace cannot have a longer queue
-	// than net.core.somaxconn is by itself, 4096: who lets it fill up loses
-	// connections to it.
+	runtime.LockOSThread() // and never unlocked: the priority is that of the thread
+	// Before Linux 6.3, the root of a user namespace cannot have a longer queue than the
+	// default of net.core.somaxconn, 4096. Such a queue overflows if it is left to fill
+	// up.
 	if lowPriority {
 		_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), 19)
 	}
@@ -126,8 +125,7 @@ func (l *Listener) acceptAll(ring []int, lowPriority bool) error {
 	}
 }
 
-// countGuest counts a connection, and reports whether it comes from a guest: others are
-// not counted.
+// countGuest reports whether a connection comes from a guest, and counts it if so.
 func (l *Listener) countGuest(from unix.Sockaddr) bool {
 	at, ok := from.(*unix.SockaddrInet4)
 	if !ok {
@@ -144,7 +142,7 @@ func (l *Listener) countGuest(from unix.Sockaddr) bool {
 	return true
 }
 
-// sourceList returns the addresses that connections came from, in order.
+// sourceList returns the number of connections by address, in ascending order.
 func (l *Listener) sourceList() (list []probe.SourceCount) {
 	for _, address := range slices.SortedFunc(maps.Keys(l.sources), netip.Addr.Compare) {
 		list = append(list, probe.SourceCount{Address: address, Accepted: l.sources[address]})
@@ -152,16 +150,16 @@ func (l *Listener) sourceList() (list []probe.SourceCount) {
 	return list
 }
 
-// resetConn ends a connection so that its peer is told, and nothing of it stays.
+// resetConn closes a connection with RST, so that no state of it stays.
 func resetConn(fd int) {
 	_ = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
 	unix.Close(fd)
 }
 
-// queueLength is how many connections may wait to be accepted: of a socket that
-// listens, TCP_INFO says it in the place of another figure (tcp_get_info in
+// queueLimit returns how many connections may wait to be accepted. For a listening
+// socket, TCP_INFO holds it in the field of another value (tcp_get_info in
 // net/ipv4/tcp.c).
-func (l *Listener) queueLength() int {
+func (l *Listener) queueLimit() int {
 	info, err := unix.GetsockoptTCPInfo(l.fd, unix.SOL_TCP, unix.TCP_INFO)
 	if err != nil {
 		return 0
@@ -169,7 +167,8 @@ func (l *Listener) queueLength() int {
 	return int(info.Sacked)
 }
 
-// Finish accepts what is still queued, closes, and says what was served.
+// Finish accepts the connections that are still queued, closes the port, and returns
+// what was counted.
 func (l *Listener) Finish() (*probe.Served, error) {
 	if _, err := unix.Write(l.stop, binary.NativeEndian.AppendUint64(nil, 1)); err != nil {
 		return nil, fmt.Errorf("stop listener: %w", err)
