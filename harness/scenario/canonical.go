@@ -10,9 +10,9 @@ import (
 	"snatlab/harness/scenario/strictyaml"
 )
 
-// Canonical is the scenario as YAML, with every default filled in and the keys
-// in the order of the struct's fields. [Parse] reads it back as an equal
-// Scenario, in which nat is no longer for SetDriver to choose: it is written.
+// Canonical returns the scenario as YAML, with every default filled in and the keys
+// in the order of the struct's fields. [Parse] reads it as an equal Scenario, but
+// SetDriver does not change its nat: there it is written in the file.
 func (s *Scenario) Canonical() []byte {
 	var out bytes.Buffer
 	e := yaml.NewEncoder(&out)
@@ -21,17 +21,17 @@ func (s *Scenario) Canonical() []byte {
 	if err == nil {
 		err = e.Close()
 	}
-	if err != nil { // a buffer takes everything; only text that is not UTF-8 gets here, and none that was parsed
+	if err != nil { // only text that is not UTF-8 causes an error, and Parse refuses such text
 		panic(err)
 	}
 	return out.Bytes()
 }
 
-// Hash names what is run, whatever the driver: "sha256:" and 12 hexadecimal
-// digits. Comments, formatting and defaults that are written out do not change
-// it. NAT counts only where it is not the driver's default: a netns lab with
-// iptables has a hash of its own, while one with nftables has that of the
-// docker lab with iptables.
+// Hash returns an identifier of the experiment, which does not depend on the driver:
+// "sha256:" and 12 hexadecimal digits. Comments, formatting and written defaults do
+// not change it. NAT counts only if it is not the driver's default: a netns lab with
+// nftables has the same hash as a docker lab with iptables, and a netns lab with
+// iptables has a different one.
 func (s *Scenario) Hash() string {
 	driverless := *s
 	driverless.Driver = ""

@@ -10,7 +10,9 @@ import (
 	"snatlab/harness/result"
 )
 
-func TestCanonicalReadsAsAPersonWouldWriteIt(t *testing.T) {
+// The canonical form reads as a person would write it.
+func TestCanonical(t *testing.T) {
+	t.Parallel()
 	s := parse(t, `
 expect: [{reduction: ">= 95.0 %", arm: random-fully}, {arm: "12", race: absent}]
 arms:
@@ -57,7 +59,9 @@ expect:
 	}
 }
 
-func TestCanonicalOfALabAndItsArmsReadsAsAPersonWouldWriteIt(t *testing.T) {
+// The canonical form of a lab and its arms reads as a person would write it.
+func TestCanonicalArms(t *testing.T) {
+	t.Parallel()
 	s := parse(t, `
 name: s
 expect: [{arm: b, p99: <=20.50%}, {arm: b, p50: '<= 300%'}, {arm: a, unexplained: <=0.1%}]
@@ -118,7 +122,9 @@ expect:
 	}
 }
 
-func TestCanonicalParsesToAnEqualScenario(t *testing.T) {
+// The canonical form parses to an equal scenario.
+func TestCanonicalRoundTrip(t *testing.T) {
+	t.Parallel()
 	for _, lines := range []string{
 		"",
 		"load: {pattern: ephemeral, concurrency: 7, rate: 3}\n",
@@ -145,7 +151,9 @@ func TestCanonicalParsesToAnEqualScenario(t *testing.T) {
 	}
 }
 
-func TestHashIsOfTheMeaningNotOfTheText(t *testing.T) {
+// The hash depends on the meaning of a scenario, and not on its text.
+func TestHash(t *testing.T) {
+	t.Parallel()
 	hash := parse(t, minimal).Hash()
 	if !regexp.MustCompile(`^sha256:[0-9a-f]{12}$`).MatchString(hash) {
 		t.Errorf("hash %q", hash)
@@ -185,8 +193,9 @@ func TestHashIsOfTheMeaningNotOfTheText(t *testing.T) {
 	}
 }
 
-// Results that were stored by earlier versions are still of these scenarios.
+// Stored results of earlier versions still belong to these scenarios.
 func TestHashStays(t *testing.T) {
+	t.Parallel()
 	for file, want := range map[string]string{
 		"quickstart": "sha256:90782d52042e", "docker-masquerade": "sha256:3d8189576aa7", "docker-ephemeral": "sha256:2fc87018f7cb",
 	} {
@@ -199,7 +208,9 @@ func TestHashStays(t *testing.T) {
 	}
 }
 
-func TestHashIsTheSameForEveryDriverWithItsOwnNAT(t *testing.T) {
+// The hash is the same for every driver with its default NAT.
+func TestHashDrivers(t *testing.T) {
+	t.Parallel()
 	s := parse(t, minimal)
 	hash := s.Hash()
 	for _, lines := range []string{
@@ -217,16 +228,18 @@ func TestHashIsTheSameForEveryDriverWithItsOwnNAT(t *testing.T) {
 		t.Errorf("%s, with another driver %s", hash, got)
 	}
 	if !strings.Contains(string(s.Canonical()), "driver: netns\nnat: nftables\n") {
-		t.Error("taking the hash took the driver away")
+		t.Error("Hash changed the driver")
 	}
 }
 
-func TestHashTellsTheNATThatIsNotTheDriversOwn(t *testing.T) {
+// A NAT that is not the default of the driver changes the hash.
+func TestHashNAT(t *testing.T) {
+	t.Parallel()
 	own, chosen := parse(t, minimal+"driver: netns\n"), parse(t, minimal+"driver: netns\nnat: iptables\n")
 	if own.Hash() == chosen.Hash() {
 		t.Error("netns has one hash for nftables and for iptables")
 	}
-	// The same text, iptables: what docker does anyway is a choice with netns.
+	// With docker, iptables is the default. With netns the same text is a choice.
 	written := parse(t, minimal+"nat: iptables\n")
 	if err := written.SetDriver(result.DriverNetns); err != nil {
 		t.Fatal(err)

@@ -13,16 +13,16 @@ import (
 	"snatlab/harness/scenario/strictyaml"
 )
 
-// natPorts is what NAT has to choose from for a client's connection: 1024 to 65535.
+// natPorts is the number of ports from which NAT chooses the source port of a
+// client's connection: 1024 to 65535.
 const natPorts = 65536 - 1024
 
-// checker checks what one field demands of another. Its faults stand at the nodes
-// of the file.
+// checker checks the rules between fields. It adds its faults at the nodes of the
+// file.
 type checker struct{ *strictyaml.Decoder }
 
-// checkAll holds what one field demands of another, and sets the defaults that
-// depend on another field. A rule is passed over where a field that it looks
-// at has a fault already.
+// checkAll checks all rules between fields, and sets the defaults that depend on
+// another field. A rule is skipped if one of its fields has a fault already.
 func (c checker) checkAll(s *Scenario, root *yaml.Node) {
 	c.checkDriver(s, root)
 	c.checkServer(root)
@@ -48,7 +48,7 @@ func (c checker) checkDriver(s *Scenario, root *yaml.Node) {
 	c.checkLimits(s, root)
 }
 
-// checkServer holds what cannot be done with a server on another machine.
+// checkServer refuses settings that are impossible with a server on another machine.
 func (c checker) checkServer(root *yaml.Node) {
 	server := strictyaml.ChildOf(root, "server")
 	if server == nil || !c.IsSound(server) {
@@ -62,8 +62,8 @@ func (c checker) checkServer(root *yaml.Node) {
 	}
 }
 
-// checkNetwork holds what would cut off or slow down the others on a network that
-// is shared.
+// checkNetwork refuses settings that would cut off or slow down the other containers
+// of a shared network.
 func (c checker) checkNetwork(s *Scenario, root *yaml.Node) {
 	network := strictyaml.ChildOf(root, "network")
 	if network == nil || !c.IsSound(network) {
@@ -138,7 +138,7 @@ func (c checker) checkArms(arms []Arm, list *yaml.Node) {
 	}
 }
 
-// checkConsecutive tells the first address that does not follow the one before.
+// checkConsecutive refuses the first address that does not follow the one before.
 func (c checker) checkConsecutive(addresses []netip.Addr, list *yaml.Node) {
 	if len(addresses) == 0 || !c.IsSound(list.Content...) {
 		return
@@ -151,7 +151,7 @@ func (c checker) checkConsecutive(addresses []netip.Addr, list *yaml.Node) {
 	}
 }
 
-// claimKeys is what an expectation may say of its arm.
+// claimKeys are the keys of the claims that an expectation may make.
 var claimKeys = []string{"race", "reduction", "p50", "p99", "unexplained"}
 
 func (c checker) checkExpect(s *Scenario, list, arms *yaml.Node) {
@@ -180,13 +180,13 @@ func (c checker) checkExpect(s *Scenario, list, arms *yaml.Node) {
 	}
 }
 
-// checkRepeatedClaim refuses a second claim of the same kind about an arm: it contradicts
-// the first one, or adds nothing to it.
+// checkRepeatedClaim refuses a second claim of the same kind about an arm: it
+// contradicts the first one, or adds nothing to it.
 func (c checker) checkRepeatedClaim(arm string, claim *yaml.Node, first map[[2]string]*yaml.Node) {
 	if claim == nil || arm == "" {
 		return
 	}
-	id := [2]string{arm, claim.Value} // whatever is claimed
+	id := [2]string{arm, claim.Value}
 	if before := first[id]; before != nil {
 		c.AddFault(claim, fmt.Sprintf("%s: %s has this claim at line %d already; allowed: each claim once for an arm", claim.Value, strictyaml.QuoteText(arm), before.Line))
 		return
@@ -194,7 +194,7 @@ func (c checker) checkRepeatedClaim(arm string, claim *yaml.Node, first map[[2]s
 	first[id] = claim
 }
 
-// checkBaseline refuses a claim that would measure the baseline against itself.
+// checkBaseline refuses a claim that would compare the baseline with itself.
 func (c checker) checkBaseline(arm, claim *yaml.Node) {
 	if claim == nil {
 		return
@@ -207,8 +207,8 @@ func (c checker) checkBaseline(arm, claim *yaml.Node) {
 	}
 }
 
-// checkOneOf reports every key of n that is given together with another one of keys, and returns
-// the first of them; nil if there is none.
+// checkOneOf refuses every key of n that is given together with another one of keys.
+// It returns the first of them; nil if there is none.
 func (c checker) checkOneOf(n *yaml.Node, keys ...string) (first *yaml.Node) {
 	if n.Kind != yaml.MappingNode {
 		return nil
@@ -218,15 +218,15 @@ func (c checker) checkOneOf(n *yaml.Node, keys ...string) (first *yaml.Node) {
 		case !slices.Contains(keys, key.Value):
 		case first == nil:
 			first = key
-		case key.Value != first.Value: // a key twice is a fault already
+		case key.Value != first.Value: // a repeated key has a fault already
 			c.AddFault(key, fmt.Sprintf("%s: cannot be given together with %s; allowed: one of %s", key.Value, first.Value, strings.Join(keys, ", ")))
 		}
 	}
 	return first
 }
 
-// namesOfArms is nil if an arm has no name: what an expectation means by a name
-// is then not known.
+// namesOfArms returns the names of the arms; nil if an arm has no name, because an
+// expectation may refer to that arm.
 func namesOfArms(arms []Arm) []string {
 	var names []string
 	for _, arm := range arms {
@@ -238,8 +238,8 @@ func namesOfArms(arms []Arm) []string {
 	return names
 }
 
-// wellFormedNames are the names that an arm may have. The others have a fault of their
-// own, and may be of any length.
+// wellFormedNames returns the names that an arm may have. The others have a fault of
+// their own, and may be of any length.
 func wellFormedNames(all []string) (fit []string) {
 	for _, name := range all {
 		if namePattern.Form.MatchString(name) {

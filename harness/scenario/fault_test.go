@@ -34,12 +34,12 @@ const (
 	claimed      = "race, reduction, p50, p99, unexplained"
 )
 
-// refused holds that data gives exactly these lines of faults.
-func refused(t *testing.T, data string, want ...string) {
+// checkRefused checks that data has exactly these lines of faults.
+func checkRefused(t *testing.T, data string, want ...string) {
 	t.Helper()
 	s, err := Parse("x.yaml", []byte(data))
 	if s != nil {
-		t.Errorf("a scenario besides the faults of:\n%s", data)
+		t.Errorf("a scenario beside the faults of:\n%s", data)
 	}
 	if err == nil {
 		t.Fatalf("no fault in:\n%s", data)
@@ -52,8 +52,10 @@ func refused(t *testing.T, data string, want ...string) {
 	}
 }
 
-func TestAllFaultsAreToldAtOnceInOrder(t *testing.T) {
-	refused(t, `name: Five faults
+// All faults are reported at once, in the order of the file.
+func TestParseAllFaults(t *testing.T) {
+	t.Parallel()
+	checkRefused(t, `name: Five faults
 clients: two
 load:
   pattern: lockstep
@@ -72,8 +74,10 @@ expect:
 	)
 }
 
-// Each of these lines stands third, below minimal.
-func TestValueThatIsNotAllowedIsToldWithWhatIs(t *testing.T) {
+// A fault of a value names the allowed values. Each of these lines is the third,
+// after minimal.
+func TestParseBadValues(t *testing.T) {
+	t.Parallel()
 	const number, out = " is not a whole number; allowed: ", " is out of range; allowed: "
 	for _, c := range []struct{ line, want string }{
 		{"clients: two", `3:10: clients: "two"` + number + "1 to 64"},
@@ -167,11 +171,13 @@ x.yaml:3:34: pattern: "x" is not allowed; allowed: lockstep, ephemeral`},
 		{"expect: [{arm: b, unexplained: 0}]", `3:32: unexplained: "0" is not allowed; allowed: "<=0%" to "<=100%", with at most three decimals`},
 		{"expect: [{arm: b, reduction: '>=-1%'}]", `3:30: reduction: ">=-1%" is not allowed; allowed: ` + allowedShare},
 	} {
-		refused(t, minimal+c.line+"\n", strings.Split("x.yaml:"+c.want, "\n")...)
+		checkRefused(t, minimal+c.line+"\n", strings.Split("x.yaml:"+c.want, "\n")...)
 	}
 }
 
-func TestFieldsThatDoNotGoTogetherAreFaults(t *testing.T) {
+// Fields that cannot be combined are faults.
+func TestParseFieldConflicts(t *testing.T) {
+	t.Parallel()
 	const share = "(they share the 64512 source ports of one address)"
 	for _, c := range []struct{ line, want string }{
 		{"load: {pattern: ephemeral, sync: clock}", `3:28: sync: belongs to pattern lockstep; the pattern here is ephemeral`},
@@ -192,11 +198,13 @@ func TestFieldsThatDoNotGoTogetherAreFaults(t *testing.T) {
 		if strings.HasPrefix(c.line, "{") {
 			data = "\n\n" + strings.TrimSuffix(c.line, "}") + ", name: s, arms: [{name: a}]}\n"
 		}
-		refused(t, data, strings.Split("x.yaml:"+c.want, "\n")...)
+		checkRefused(t, data, strings.Split("x.yaml:"+c.want, "\n")...)
 	}
 }
 
-func TestWhatTheDriverCannotDoIsAFaultAtItsKey(t *testing.T) {
+// A setting that the driver does not support is a fault at its key.
+func TestParseDriverLimits(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ lines, want string }{
 		{"nat: nftables", "3:1: " + dockerNAT},
 		{"driver: docker\nnat: 'nftables'", "4:1: " + dockerNAT},
@@ -204,15 +212,17 @@ func TestWhatTheDriverCannotDoIsAFaultAtItsKey(t *testing.T) {
 		{"driver: netns\nserver: {address: 192.0.2.7:9000}", "4:1: " + netnsServer},
 		{"driver: netns\nnetwork: bridge\nlab: {allow_shared_network: true}", "4:1: " + netnsNetwork},
 		{"driver: netns\nnat: iptables\nserver:\n  address: 192.0.2.7:9000", "5:1: " + netnsServer},
-		// What stands under the key has a fault of its own besides.
+		// The value of the key has a fault of its own.
 		{"driver: netns\nserver: {address: nowhere}", "4:1: " + netnsServer +
 			"\nx.yaml:4:19: address: \"nowhere\" is not an IPv4 address with a port; allowed: " + allowedPeer},
 	} {
-		refused(t, minimal+c.lines+"\n", strings.Split("x.yaml:"+c.want, "\n")...)
+		checkRefused(t, minimal+c.lines+"\n", strings.Split("x.yaml:"+c.want, "\n")...)
 	}
 }
 
-func TestSysctlsOfTheHostAreAFaultUnlessTheyAreAllowed(t *testing.T) {
+// Sysctls of the host are a fault unless they are allowed.
+func TestParseHostSysctls(t *testing.T) {
+	t.Parallel()
 	const arms = `name: s
 arms:
   - {name: a, sysctls: {clients: {net.ipv4.tcp_timestamps: 0}, router: {net.ipv4.ip_forward: 1}}}
@@ -221,46 +231,51 @@ arms:
     sysctls:
       router: {net.ipv4.ip_forward: 1}
 `
-	told := []string{"x.yaml:3:64: " + hostSysctl, "x.yaml:7:7: " + hostSysctl}
-	refused(t, arms, told...)
-	refused(t, arms+"driver: docker\nlab: {allow_host_sysctls: false}\n", told...)
+	faults := []string{"x.yaml:3:64: " + hostSysctl, "x.yaml:7:7: " + hostSysctl}
+	checkRefused(t, arms, faults...)
+	checkRefused(t, arms+"driver: docker\nlab: {allow_host_sysctls: false}\n", faults...)
 	parse(t, arms+"lab: {allow_host_sysctls: true}\n")
 	parse(t, arms+"driver: netns\n")
 	parse(t, arms+"driver: netns\nlab: {allow_host_sysctls: true}\n")
 
-	// Whether they are meant to be allowed is not known, or neither what is set.
-	refused(t, arms+"lab: {allow_host_sysctls: yes}\n",
+	// It is unknown whether they are allowed, or which ones are set.
+	checkRefused(t, arms+"lab: {allow_host_sysctls: yes}\n",
 		`x.yaml:8:27: allow_host_sysctls: "yes" is not a boolean; allowed: true, false`)
-	refused(t, arms+"lab: [allow_host_sysctls]\n",
+	checkRefused(t, arms+"lab: [allow_host_sysctls]\n",
 		`x.yaml:8:6: lab: a list is not a mapping; allowed: a mapping of allow_host_sysctls, allow_shared_network, postrouting_rules`)
-	refused(t, "name: s\narms: [{name: a, sysctls: {router: all}}]\n",
+	checkRefused(t, "name: s\narms: [{name: a, sysctls: {router: all}}]\n",
 		`x.yaml:2:36: router: "all" is not a mapping; allowed: a mapping of at most 32 sysctls`)
 }
 
-func TestANetworkThatOthersUseIsAFaultUnlessItIsAllowed(t *testing.T) {
-	refused(t, minimal+"network: bridge\n", "x.yaml:3:1: "+sharedRule)
-	refused(t, minimal+"lab: {allow_shared_network: false}\nnetwork: bridge\n", "x.yaml:4:1: "+sharedRule)
-	refused(t, minimal+"lab: {allow_host_sysctls: true}\nnetwork: bridge\n", "x.yaml:4:1: "+sharedRule)
+// A network that others use is a fault unless it is allowed.
+func TestParseSharedNetwork(t *testing.T) {
+	t.Parallel()
+	checkRefused(t, minimal+"network: bridge\n", "x.yaml:3:1: "+sharedRule)
+	checkRefused(t, minimal+"lab: {allow_shared_network: false}\nnetwork: bridge\n", "x.yaml:4:1: "+sharedRule)
+	checkRefused(t, minimal+"lab: {allow_host_sysctls: true}\nnetwork: bridge\n", "x.yaml:4:1: "+sharedRule)
 	parse(t, minimal+"network: bridge\nlab: {allow_shared_network: true}\n")
 	parse(t, minimal+"network: My_shop.default-1\nlab: {allow_shared_network: true}\nserver: {address: 192.0.2.7:9000}\n")
-	parse(t, minimal+"lab: {allow_shared_network: true}\n") // there is none
+	parse(t, minimal+"lab: {allow_shared_network: true}\n") // without a network
 	parse(t, minimal+"driver: netns\nlab: {allow_shared_network: true}\n")
 
-	// Whether it is meant to be allowed is not known.
-	refused(t, minimal+"network: bridge\nlab: {allow_shared_network: yes}\n",
+	// It is unknown whether the network is allowed.
+	checkRefused(t, minimal+"network: bridge\nlab: {allow_shared_network: yes}\n",
 		`x.yaml:4:29: allow_shared_network: "yes" is not a boolean; allowed: true, false`)
-	// Nor which one is meant.
+	// The network is unknown.
 	for name, wrong := range map[string]string{
 		"": `"" is not allowed`, "-a": "'-' at character 1 is not allowed", "container:a": "':' at character 10 is not allowed",
 		"a/b": "'/' at character 2 is not allowed", "a b": "' ' at character 2 is not allowed", strings.Repeat("a", 129): `"` + strings.Repeat("a", 40) + `..." has 129 characters`,
 	} {
-		refused(t, minimal+"network: '"+name+"'\n", "x.yaml:3:10: network: "+wrong+"; allowed: the name of a Docker network, like bridge")
+		checkRefused(t, minimal+"network: '"+name+"'\n", "x.yaml:3:10: network: "+wrong+"; allowed: the name of a Docker network, like bridge")
 	}
-	refused(t, minimal+"network: [bridge]\n", "x.yaml:3:10: network: a list is not text; allowed: the name of a Docker network, like bridge")
-	refused(t, minimal+"network:\n", "x.yaml:3:9: network: is empty; allowed: the name of a Docker network, like bridge")
+	checkRefused(t, minimal+"network: [bridge]\n", "x.yaml:3:10: network: a list is not text; allowed: the name of a Docker network, like bridge")
+	checkRefused(t, minimal+"network:\n", "x.yaml:3:9: network: is empty; allowed: the name of a Docker network, like bridge")
 }
 
-func TestWhatWouldCutTheOthersOnASharedNetworkOffIsAFault(t *testing.T) {
+// A setting that would cut off the other containers of a shared network is a
+// fault.
+func TestParseSharedConflicts(t *testing.T) {
+	t.Parallel()
 	const others = `name: s
 lab: {postrouting_rules: 1, allow_shared_network: true}
 arms:
@@ -268,15 +283,17 @@ arms:
   - {name: b, masquerade: {random_fully: true, to_ports: 20000-29999}}
 `
 	parse(t, others)
-	refused(t, others+"network: bridge\n",
+	checkRefused(t, others+"network: bridge\n",
 		"x.yaml:2:7: postrouting_rules: the rules would slow down the other containers of the network; allowed without network",
 		"x.yaml:4:15: snat: the other containers of the network would leave from these addresses, which lead nowhere, as well; allowed without network",
 		"x.yaml:5:48: to_ports: the rule would be for TCP alone, and leave the other containers of the network without UDP; allowed without network")
 	parse(t, "name: s\nnetwork: n\nlab: {postrouting_rules: 0, allow_shared_network: true}\narms: [{name: a, masquerade: {random: true}, client_ports: split}]\n")
 }
 
-func TestWhatAServerOnAnotherMachineCannotDoIsAFault(t *testing.T) {
-	refused(t, `name: s
+// A setting that is impossible with a server on another machine is a fault.
+func TestParseRemoteServer(t *testing.T) {
+	t.Parallel()
+	checkRefused(t, `name: s
 server: {address: 192.0.2.7:9000}
 arms:
   - {name: a, snat: {to_source: [198.19.0.1]}}
@@ -284,12 +301,13 @@ arms:
 `,
 		"x.yaml:4:15: snat: its addresses go onto the lab's own interface, and the server is on another machine; allowed with a server of the lab's own",
 		"x.yaml:5:64: sysctls.server: the server is on another machine; allowed with a server of the lab's own")
-	// Whether there is one is not known.
-	refused(t, "name: s\nserver:\narms: [{name: a, snat: {to_source: [198.19.0.1]}}]\n",
+	// It is unknown whether there is a server.
+	checkRefused(t, "name: s\nserver:\narms: [{name: a, snat: {to_source: [198.19.0.1]}}]\n",
 		"x.yaml:2:8: server: is empty; allowed: a mapping of address")
 }
 
-func TestFaultySysctlsAreFaults(t *testing.T) {
+func TestParseBadSysctls(t *testing.T) {
+	t.Parallel()
 	const value, name = "; allowed: " + allowedValue, "; allowed: " + sysctlWords
 	long := strings.Repeat("v", 129)
 	for _, c := range []struct{ clients, want string }{
@@ -325,11 +343,12 @@ func TestFaultySysctlsAreFaults(t *testing.T) {
 		{"{net." + strings.Repeat("p", 65) + ": 1}", `2:38: "net.` + strings.Repeat("p", 36) + `..." in clients is not allowed` + name},
 		{"{" + strings.Repeat("net.x: 1, ", 33) + "}", `2:37: clients: has 33 entries; allowed: a mapping of at most 32 sysctls`},
 	} {
-		refused(t, "name: s\narms: [{name: a, sysctls: {clients: "+c.clients+"}}]\n", "x.yaml:"+c.want)
+		checkRefused(t, "name: s\narms: [{name: a, sysctls: {clients: "+c.clients+"}}]\n", "x.yaml:"+c.want)
 	}
 }
 
-func TestFaultyArmsAreFaults(t *testing.T) {
+func TestParseBadArms(t *testing.T) {
+	t.Parallel()
 	const allowed = "; allowed: a list of 1 to 32"
 	const consecutive = "; allowed: consecutive addresses in ascending order, none twice (iptables takes a range only)"
 	for _, c := range []struct{ line, want string }{
@@ -388,39 +407,43 @@ func TestFaultyArmsAreFaults(t *testing.T) {
 		{"arms: [{name: a, snat: {to_source: [198.19.0.2]}, masquerade: {}}]", `2:51: masquerade: cannot be given together with snat; allowed: one of masquerade, snat`},
 		{"arms: [{name: a, sysctls: {host: {}}}]", `2:28: unknown key "host" in sysctls; allowed: clients, router, server`},
 	} {
-		refused(t, "name: s\n"+c.line+"\n", "x.yaml:"+c.want)
+		checkRefused(t, "name: s\n"+c.line+"\n", "x.yaml:"+c.want)
 	}
 }
 
-func TestOneMistakeIsOneFault(t *testing.T) {
-	// Expectations name arms whose own faults are told already.
-	refused(t, "name: s\narms: [{name: A}, {name: b}]\nexpect: [{arm: A, race: absent}]\n",
+// One mistake is one fault.
+func TestParseOneFault(t *testing.T) {
+	t.Parallel()
+	// Expectations name arms that have a fault already.
+	checkRefused(t, "name: s\narms: [{name: A}, {name: b}]\nexpect: [{arm: A, race: absent}]\n",
 		`x.yaml:2:15: name: 'A' at character 1 is not allowed; allowed: `+allowedName)
-	refused(t, "name: s\narms: [{name: [a]}]\nexpect: [{arm: a, race: absent}]\n",
+	checkRefused(t, "name: s\narms: [{name: [a]}]\nexpect: [{arm: a, race: absent}]\n",
 		`x.yaml:2:15: name: a list is not text; allowed: `+allowedName)
-	refused(t, "name: s\narms: 3\nexpect: [{arm: a, race: absent}]\n",
+	checkRefused(t, "name: s\narms: 3\nexpect: [{arm: a, race: absent}]\n",
 		`x.yaml:2:7: arms: "3" is not a list; allowed: a list of 1 to 32`)
-	// What the driver, or nat, is meant to be is not known.
-	refused(t, minimal+"driver: nets\nnat: nftables\nserver: {address: 192.0.2.7:9000}\n",
+	// The driver or nat is unknown.
+	checkRefused(t, minimal+"driver: nets\nnat: nftables\nserver: {address: 192.0.2.7:9000}\n",
 		`x.yaml:3:9: driver: "nets" is not allowed; allowed: docker, netns (did you mean "netns"?)`)
-	refused(t, minimal+"nat: !x nftables\n", `x.yaml:3:6: nat: tags are not allowed`)
-	refused(t, minimal+"driver: netns\nserver:\n",
+	checkRefused(t, minimal+"nat: !x nftables\n", `x.yaml:3:6: nat: tags are not allowed`)
+	checkRefused(t, minimal+"driver: netns\nserver:\n",
 		`x.yaml:4:8: server: is empty; allowed: a mapping of address`)
-	// An address of the list is not known.
-	refused(t, "name: s\narms: [{name: a, snat: {to_source: [198.19.0.1, x, 198.19.0.9]}}]\n",
+	// An address of the list is unknown.
+	checkRefused(t, "name: s\narms: [{name: a, snat: {to_source: [198.19.0.1, x, 198.19.0.9]}}]\n",
 		`x.yaml:2:49: to_source: "x" is not allowed; allowed: IPv4 addresses out of 198.18.0.0/15`)
-	// The pattern and the number of requests are not known.
-	refused(t, "name: s\nload: {pattern: x}\narms: [{name: a, client_port_range: 8008-8009}]\n",
+	// The pattern or the number of requests is unknown.
+	checkRefused(t, "name: s\nload: {pattern: x}\narms: [{name: a, client_port_range: 8008-8009}]\n",
 		`x.yaml:2:17: pattern: "x" is not allowed; allowed: lockstep, ephemeral`)
-	refused(t, minimal+"load: {pattern: x, sync: clock, concurrency: 3}\n",
+	checkRefused(t, minimal+"load: {pattern: x, sync: clock, concurrency: 3}\n",
 		`x.yaml:3:17: pattern: "x" is not allowed; allowed: lockstep, ephemeral`)
-	refused(t, minimal+"clients: 64\nload: {requests: x}\n",
+	checkRefused(t, minimal+"clients: 64\nload: {requests: x}\n",
 		`x.yaml:4:18: requests: "x" is not a whole number; allowed: 1 to 30000`)
-	refused(t, minimal+"clients: 64\nload: 3\n",
+	checkRefused(t, minimal+"clients: 64\nload: 3\n",
 		`x.yaml:4:7: load: "3" is not a mapping; allowed: a mapping of `+allowedLoad)
 }
 
-func TestKeysAreStrict(t *testing.T) {
+// Unknown and repeated keys are faults.
+func TestParseKeys(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ line, want string }{
 		{"round: 3", `3:1: unknown key "round" in scenario; allowed: ` + allowedRoot + ` (did you mean "rounds"?)`},
 		{"laod: {}", `3:1: unknown key "laod" in scenario; allowed: ` + allowedRoot + ` (did you mean "load"?)`},
@@ -435,11 +458,13 @@ func TestKeysAreStrict(t *testing.T) {
 		{"seed: 1\nrounds: 3\nseed: 1", `5:1: key "seed" is already at line 3`},
 		{"x: 1\nx: 2", "3:1: unknown key \"x\" in scenario; allowed: " + allowedRoot + "\nx.yaml:4:1: key \"x\" is already at line 3"},
 	} {
-		refused(t, minimal+c.line+"\n", strings.Split("x.yaml:"+c.want, "\n")...)
+		checkRefused(t, minimal+c.line+"\n", strings.Split("x.yaml:"+c.want, "\n")...)
 	}
 }
 
-func TestWhatYAMLAddsIsNotAllowed(t *testing.T) {
+// Anchors, aliases, tags and merge keys are faults.
+func TestParseYAMLFeatures(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ line, want string }{
 		{"seed: &s 3", `3:7: seed: anchors are not allowed`},
 		{"seed: &s 3\nrounds: *s", "3:7: seed: anchors are not allowed\nx.yaml:4:9: rounds: aliases are not allowed"},
@@ -456,16 +481,20 @@ func TestWhatYAMLAddsIsNotAllowed(t *testing.T) {
 		{"!foo seed: 3", `3:1: tags are not allowed`},
 		{"!foo driver: {}\ndriver: netns", `3:1: tags are not allowed`},
 	} {
-		refused(t, minimal+c.line+"\n", strings.Split("x.yaml:"+c.want, "\n")...)
+		checkRefused(t, minimal+c.line+"\n", strings.Split("x.yaml:"+c.want, "\n")...)
 	}
 }
 
-func TestKeyWithATagIsNotTakenForTheOneThatWasRead(t *testing.T) {
-	refused(t, "name: s\n!foo arms: x\narms: [{name: a}]\n!foo expect: x\nexpect: [{arm: a, race: absent}]\n",
+// A key with a tag does not hide the same key without one.
+func TestParseTaggedKey(t *testing.T) {
+	t.Parallel()
+	checkRefused(t, "name: s\n!foo arms: x\narms: [{name: a}]\n!foo expect: x\nexpect: [{arm: a, race: absent}]\n",
 		"x.yaml:2:1: tags are not allowed", "x.yaml:4:1: tags are not allowed")
 }
 
-func TestFileIsOneMapping(t *testing.T) {
+// A file is one document, and the document is a mapping.
+func TestParseDocument(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ data, want string }{
 		{"", `1:1: scenario: is empty; allowed: a mapping of ` + allowedRoot},
 		{"# only a comment\n", `1:1: scenario: is empty; allowed: a mapping of ` + allowedRoot},
@@ -475,12 +504,14 @@ func TestFileIsOneMapping(t *testing.T) {
 		{minimal + "---\n" + minimal, `3:1: a second document begins; allowed: one in a file`},
 		{minimal + "---\na: [\n", `5:1: YAML: did not find expected node content`},
 	} {
-		refused(t, c.data, "x.yaml:"+c.want)
+		checkRefused(t, c.data, "x.yaml:"+c.want)
 	}
 	parse(t, "---\n"+minimal+"...\n")
 }
 
-func TestSyntaxErrorsHaveTheirLine(t *testing.T) {
+// A syntax error has the line of the mistake.
+func TestParseSyntaxErrors(t *testing.T) {
+	t.Parallel()
 	const noKey, quotes = "YAML: did not find expected key", ` (text that begins with ">" needs quotes: ">=95%")`
 	for _, c := range []struct{ lines, want string }{
 		{"load:\n  requests: 1\n rate: max", `5:1: ` + noKey},
@@ -491,12 +522,13 @@ func TestSyntaxErrorsHaveTheirLine(t *testing.T) {
 		{"expect:\n  - {arm: b, reduction: >=95%}", `4:1: YAML: found character that cannot start any token` + quotes},
 		{"expect:\n  - arm: b\n    reduction: >=95%", `5:1: YAML: did not find expected comment or line break` + quotes},
 	} {
-		refused(t, minimal+c.lines+"\n", "x.yaml:"+c.want)
+		checkRefused(t, minimal+c.lines+"\n", "x.yaml:"+c.want)
 	}
-	refused(t, "a: \x01", "x.yaml:1:4: U+0001 is not allowed; allowed: text without control characters")
+	checkRefused(t, "a: \x01", "x.yaml:1:4: U+0001 is not allowed; allowed: text without control characters")
 }
 
-func TestAliasBombIsRefusedInLittleMemory(t *testing.T) {
+// Aliases that expand to a huge document are refused in little memory.
+func TestParseAliasBomb(t *testing.T) {
 	bomb := "name: &a [lol, lol, lol, lol, lol, lol, lol, lol, lol]\n"
 	for c := 'b'; c <= 'z'; c++ {
 		bomb += fmt.Sprintf("%c: &%c [%s*%c]\n", c, c, strings.Repeat(fmt.Sprintf("*%c, ", c-1), 8), c-1)
@@ -512,19 +544,23 @@ func TestAliasBombIsRefusedInLittleMemory(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "x.yaml:27:7: arms: aliases are not allowed") {
 		t.Error(err)
 	}
-	// An anchor that holds itself.
-	refused(t, "name: s\narms: &a [*a]\n",
+	// An anchor that contains itself.
+	checkRefused(t, "name: s\narms: &a [*a]\n",
 		"x.yaml:2:7: arms: anchors are not allowed", "x.yaml:2:11: arms: aliases are not allowed")
 }
 
-func TestTooManyAreOneFaultNotMany(t *testing.T) {
-	refused(t, "name: s\narms:\n"+strings.Repeat("  - {nam: Z}\n", 10_000),
+// A list that is too long is one fault.
+func TestParseTooMany(t *testing.T) {
+	t.Parallel()
+	checkRefused(t, "name: s\narms:\n"+strings.Repeat("  - {nam: Z}\n", 10_000),
 		"x.yaml:3:3: arms: has 10000 entries; allowed: a list of 1 to 32")
-	refused(t, minimal+"expect:\n"+strings.Repeat("  - {arm: Z}\n", 97),
+	checkRefused(t, minimal+"expect:\n"+strings.Repeat("  - {arm: Z}\n", 97),
 		"x.yaml:4:3: expect: has 97 entries; allowed: a list of 0 to 96")
 }
 
-func TestFaultsThatFillAPageAreCounted(t *testing.T) {
+// Faults that do not fit on a page are counted.
+func TestParseManyFaults(t *testing.T) {
+	t.Parallel()
 	_, err := Parse("x.yaml", []byte(minimal+strings.Repeat("seed: 1\n", 1001)))
 	faults, _ := errors.AsType[strictyaml.Faults](err)
 	if len(faults) != 100 {
@@ -535,7 +571,9 @@ func TestFaultsThatFillAPageAreCounted(t *testing.T) {
 	}
 }
 
-func TestFileLargerThanTheLimitIsRefused(t *testing.T) {
+// A file above the limit is refused.
+func TestReadLargeFile(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "huge.yaml")
 	fill := func(size int) {
 		data := minimal + strings.Repeat("#", size-len(minimal)-1) + "\n"
@@ -559,7 +597,9 @@ func TestFileLargerThanTheLimitIsRefused(t *testing.T) {
 	}
 }
 
-func TestFileThatCannotBeReadIsNotAFault(t *testing.T) {
+// A file that cannot be read is an error, but not a fault of its contents.
+func TestReadMissingFile(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	for _, path := range []string{filepath.Join(dir, "absent.yaml"), dir} {
 		_, err := Read(path)

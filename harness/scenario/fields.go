@@ -13,21 +13,22 @@ import (
 )
 
 // The tables of a scenario's fields: one for each mapping, in the order of the
-// struct's fields. They are the only place that knows keys and bounds. Reading,
-// the messages about what is allowed, and the canonical form are drawn from
-// them; what one field demands of another stands in check.go.
+// struct's fields. Keys and bounds are defined only here. Reading, the messages
+// about allowed values, and the canonical form use these tables. The rules between
+// fields are in check.go.
 
-// allDrivers is every driver that a scenario may name.
+// allDrivers are the drivers that a scenario may name.
 var allDrivers = []string{result.DriverDocker, result.DriverNetns}
 
-// namePattern is what a scenario and an arm may be called: they end up in file names.
+// namePattern matches the name of a scenario and of an arm. Both become parts of file
+// names.
 var namePattern = strictyaml.Pattern{
 	Form:  regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{0,62}$`),
 	Words: "at most 63 lower-case letters, digits, dots and dashes, the first a letter or a digit",
 	Start: regexp.MustCompile(`^[a-z0-9][a-z0-9.-]*`),
 }
 
-// networkPattern are those that Docker takes, for the most part.
+// networkPattern matches most of the names that Docker accepts for a network.
 var networkPattern = strictyaml.Pattern{
 	Form:  regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$`),
 	Words: "the name of a Docker network, like bridge",
@@ -117,7 +118,7 @@ func sysctlsFields(s *Sysctls) []strictyaml.Field {
 	}
 }
 
-// A share of 10, which is 1000 %, is eleven times the baseline's.
+// A bound of 10, which is 1000 %, allows eleven times the baseline's latency.
 func expectFields(e *Expect) []strictyaml.Field {
 	return []strictyaml.Field{
 		{Key: "arm", Value: strictyaml.String{Into: &e.Arm, Pattern: strictyaml.Pattern{Words: "the name of an arm"}}, Required: true},
@@ -129,8 +130,8 @@ func expectFields(e *Expect) []strictyaml.Field {
 	}
 }
 
-// SetRounds replaces the rounds of the file, as a command line may. The bounds
-// are those of the file; on an error the scenario is as it was.
+// SetRounds replaces the rounds of the file, for a flag of the command line. The
+// bounds are those of the file. On an error the scenario is unchanged.
 func (s *Scenario) SetRounds(n int) error {
 	changed := *s
 	if err := changed.setField("rounds", strconv.Itoa(n)); err != nil {

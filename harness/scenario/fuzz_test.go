@@ -17,9 +17,8 @@ import (
 	"snatlab/harness/scenario/strictyaml"
 )
 
-// Whatever the bytes, they are a scenario that its canonical form gives again,
-// or faults that have a place. A driver that the command line may give it makes
-// another such scenario.
+// Any bytes are either a scenario that is equal to its canonical form, or faults with
+// a place. With another driver of the command line, the same holds.
 func FuzzParse(f *testing.F) {
 	ready, err := filepath.Glob("../../scenarios/*.yaml")
 	if err != nil {
@@ -67,25 +66,25 @@ func FuzzParse(f *testing.F) {
 			}
 			for _, fault := range faults {
 				if fault.Line < 1 || fault.Column < 1 || fault.Message == "" {
-					t.Errorf("no place: %s", fault)
+					t.Errorf("without a place: %s", fault)
 				}
 				if strings.ContainsFunc(fault.Message, unicode.IsControl) || len(fault.Message) > 4096 {
-					t.Errorf("not to be printed: %q", fault.Message)
+					t.Errorf("not printable: %q", fault.Message)
 				}
 			}
 			return
 		}
-		comesBack(t, s)
+		checkRoundTrip(t, s)
 		for _, driver := range allDrivers {
 			if err := s.SetDriver(driver); err == nil {
-				comesBack(t, s)
+				checkRoundTrip(t, s)
 			}
 		}
 	})
 }
 
-// samples are values of a kind as a file has them. A mapping has one for each of
-// its keys: no key is without a seed, and a new kind of value is missed.
+// samples returns values of a kind as text of a file. A mapping has one for each of
+// its keys, so no key is without a seed. A new kind of value makes it panic.
 func samples(v strictyaml.Value) (all []string) {
 	switch v := v.(type) {
 	case strictyaml.String:
@@ -133,7 +132,7 @@ func samplesOf[T any](l strictyaml.Sequence[T]) (all []string) {
 	return all
 }
 
-// samplesOfFields have one field each, and what is required besides.
+// samplesOfFields returns mappings of one field each, with the required ones.
 func samplesOfFields(fields []strictyaml.Field) (all []string) {
 	for _, f := range fields {
 		required := ""
@@ -149,8 +148,8 @@ func samplesOfFields(fields []strictyaml.Field) (all []string) {
 	return all
 }
 
-// comesBack holds that the canonical form of s is s.
-func comesBack(t *testing.T, s *Scenario) {
+// checkRoundTrip checks that the canonical form of s is equal to s.
+func checkRoundTrip(t *testing.T, s *Scenario) {
 	t.Helper()
 	again, err := Parse("canonical.yaml", s.Canonical())
 	if err != nil {
@@ -164,8 +163,8 @@ func comesBack(t *testing.T, s *Scenario) {
 	}
 }
 
-// Random bytes are hardly ever a valid scenario, so the other direction has a
-// target of its own: every valid scenario comes back from its canonical form.
+// Random bytes are almost never a valid scenario. So the other direction has a target
+// of its own: every valid scenario is equal to its canonical form.
 func FuzzCanonical(f *testing.F) {
 	f.Add("s", uint64(1), uint32(7), uint32(0), uint32(95_000), uint32(0), true, "1")
 	f.Add("0x1f", uint64(1<<63-1), uint32(63), uint32(100_000), uint32(100_000), uint32(0xc0000207), false, "010")
@@ -201,12 +200,12 @@ func FuzzCanonical(f *testing.F) {
 		bound, rise := float64(share%100_001)/100_000, float64(share%1_000_001)/100_000
 		s.Expect = []Expect{{Arm: "0", Race: result.Reproduced}, {Arm: "1", Reduction: &bound}, {Arm: "1", Race: result.Absent},
 			{Arm: "1", P50: &bound}, {Arm: "1", P99: &rise}, {Arm: "0", Unexplained: &bound}}
-		comesBack(t, &s)
+		checkRoundTrip(t, &s)
 	})
 }
 
-// armOf is an arm that s may have: each with another way to translate, and with
-// another setting besides.
+// armOf returns an arm that s may have. Each has another translation and another
+// setting.
 func armOf(s *Scenario, i, n, host uint32, value string) Arm {
 	a := Arm{Name: strconv.Itoa(int(i))}
 	ports := PortRange{uint16(1024 + n%64_512), 65535}
@@ -222,7 +221,7 @@ func armOf(s *Scenario, i, n, host uint32, value string) Arm {
 	case 4:
 		if s.Server == (RemoteServer{}) && s.Network == "" {
 			first := netip.AddrFrom4(bytesOf(0xc612_0000 + host%(1<<17-1)))
-			if s.Driver == result.DriverNetns { // which has some itself
+			if s.Driver == result.DriverNetns { // which uses some addresses itself
 				first = netip.AddrFrom4(bytesOf(0xc613_0000 + host%(1<<16-1)))
 			}
 			a.SNAT = SNATOptions{ToSource: []netip.Addr{first, first.Next()}, RandomFully: n%2 == 0}

@@ -11,12 +11,12 @@ import (
 	"snatlab/harness/scenario/strictyaml"
 )
 
-// Sysctls that belong to the whole machine. The kernel shows them in its first
-// network namespace only, or lets only that one set them. Which ones those are was
-// read from the tables of the kernel's source that are registered with
-// &init_net, or whose entries it makes read-only in other namespaces (up to
-// Linux 6.18). A kernel that does not have one of the others, or has it for the
-// machine only, is found out before a run, by machine.CheckSysctls.
+// globalSysctls are the sysctls that belong to the whole machine. The kernel shows
+// them only in its first network namespace, or lets only that one set them. The list
+// was read from the tables of the kernel's source that are registered with
+// &init_net, or whose entries are read-only in other namespaces (up to Linux 6.18).
+// machine.CheckSysctls reports before a run if a kernel does not have one of the
+// other sysctls, or has it only for the whole machine.
 var globalSysctls = []string{
 	// net/core/sysctl_net_core.c
 	"net.core.bpf_jit_enable", "net.core.bpf_jit_harden", "net.core.bpf_jit_kallsyms", "net.core.bpf_jit_limit",
@@ -46,7 +46,7 @@ var globalSysctls = []string{
 	"net.netfilter.nf_log_all_netns", "net.nf_conntrack_max",
 }
 
-// globalTables are whole tables of such sysctls: the neighbours' defaults hold the
+// globalTables are prefixes of such sysctls: the defaults of neighbours hold the
 // limits of the one table that all namespaces share (net/core/neighbour.c).
 var globalTables = []string{"net.ipv4.neigh.default.", "net.ipv6.neigh.default."}
 
@@ -55,15 +55,15 @@ func isGlobal(sysctl string) bool {
 		slices.ContainsFunc(globalTables, func(table string) bool { return strings.HasPrefix(sysctl, table) })
 }
 
-// namespacedParts are the parts of each driver's lab that are not in the machine's first
-// network namespace.
+// namespacedParts are the parts of each driver's lab that are not in the machine's
+// first network namespace.
 var namespacedParts = map[string][]string{
 	result.DriverDocker: {"server", "clients"},
 	result.DriverNetns:  {"router", "server", "clients"},
 }
 
-// findGlobalSettings returns the sysctls under root that a driver cannot set, for they
-// belong to the whole machine.
+// findGlobalSettings returns the sysctls under root that a driver cannot set because
+// they belong to the whole machine.
 func findGlobalSettings(driver string, root *yaml.Node) (found []driverFault) {
 	for _, part := range namespacedParts[driver] {
 		for _, p := range (strictyaml.Path{"arms", "sysctls", part}).FindPairs(root) {

@@ -8,6 +8,7 @@ import (
 )
 
 func TestGlobalSettings(t *testing.T) {
+	t.Parallel()
 	message := func(name, part, driver string) string {
 		return fmt.Sprintf("%s: belongs to the whole machine, and sysctls.%s of a %s lab are those of a network namespace; allowed in sysctls.router of a docker lab, which are the host's, with lab: {allow_host_sysctls: true}", name, part, driver)
 	}
@@ -21,7 +22,7 @@ func TestGlobalSettings(t *testing.T) {
 			column       int
 		}{{result.DriverNetns, "router", 52}, {result.DriverNetns, "server", 52}, {result.DriverNetns, "clients", 53}, {result.DriverDocker, "server", 52}, {result.DriverDocker, "clients", 53}} {
 			t.Run(test.driver+" "+test.part+" "+name, func(t *testing.T) {
-				refused(t, arms(test.part, name)+"driver: "+test.driver+"\n",
+				checkRefused(t, arms(test.part, name)+"driver: "+test.driver+"\n",
 					fmt.Sprintf("x.yaml:4:%d: %s", test.column, message(name, test.part, test.driver)))
 			})
 		}

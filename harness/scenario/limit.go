@@ -10,7 +10,8 @@ import (
 	"snatlab/harness/scenario/strictyaml"
 )
 
-// driverLimits is what each driver cannot do, or does only where it is told to.
+// driverLimits are the settings that a driver does not support, or only if another
+// setting allows it.
 var driverLimits = map[string][]driverLimit{
 	result.DriverDocker: {
 		{
@@ -38,26 +39,26 @@ var driverLimits = map[string][]driverLimit{
 	},
 }
 
-// driverFault is a place in the file that asks a driver for what it cannot do.
+// driverFault is a place in the file with a setting that a driver does not support.
 type driverFault struct {
 	at      *yaml.Node
 	message string
 }
 
-// driverFaults returns those that depend on more than a key.
+// driverFaults returns the faults that depend on more than one key.
 func driverFaults(s *Scenario, driver string, root *yaml.Node) []driverFault {
 	return append(findGlobalSettings(driver, root), findTakenSources(s, driver, root)...)
 }
 
-// driverLimit is a key that does not go with a driver.
+// driverLimit is a key that a driver does not support.
 type driverLimit struct {
 	at      strictyaml.Path
-	value   string          // the only one that does not; empty: none does
+	value   string          // the only unsupported value; empty: every value
 	unless  strictyaml.Path // a boolean that lifts the limit; may be nil
-	message string          // which names the key, and what is allowed
+	message string          // names the key and the allowed values
 }
 
-// checkLimits holds the file against what its driver can do.
+// checkLimits refuses settings that the driver of the file does not support.
 func (c checker) checkLimits(s *Scenario, root *yaml.Node) {
 	driver := s.Driver
 	for _, l := range driverLimits[driver] {
@@ -74,10 +75,10 @@ func (c checker) checkLimits(s *Scenario, root *yaml.Node) {
 	}
 }
 
-// SetDriver replaces the driver of the file, as a command line may, and NAT with
-// the driver's default where the file does not say. What the driver cannot do
-// is the error that it is in a file, without its place; on an error the
-// scenario is as it was.
+// SetDriver replaces the driver of the file, for a flag of the command line. If the
+// file does not set nat, NAT becomes the driver's default. A setting that the driver
+// does not support is an error with the same text as the fault of a file, without
+// its place. On an error the scenario is unchanged.
 func (s *Scenario) SetDriver(driver string) error {
 	changed := *s
 	if err := changed.setField("driver", driver); err != nil {
@@ -99,7 +100,7 @@ func (s *Scenario) SetDriver(driver string) error {
 	return nil
 }
 
-// findBeyond is every place under root that is beyond the limit.
+// findBeyond returns every pair under root that the driver does not support.
 func (l driverLimit) findBeyond(root *yaml.Node) []strictyaml.Pair {
 	lifted := func(p strictyaml.Pair) bool { return p.Value.Value == "true" }
 	if l.unless != nil && slices.ContainsFunc(l.unless.FindPairs(root), lifted) {

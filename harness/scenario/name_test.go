@@ -9,6 +9,7 @@ import (
 )
 
 func TestNameOf(t *testing.T) {
+	t.Parallel()
 	for _, tc := range []struct{ claim, text, name, driver string }{
 		{"valid", "name: a\ndriver: netns\narms: [{name: b}]", "a", "netns"},
 		{"default_driver", "name: a", "a", result.DriverDocker},

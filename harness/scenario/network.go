@@ -13,14 +13,14 @@ import (
 	"snatlab/harness/scenario/strictyaml"
 )
 
-// The values that name places on the network: addresses and ports.
+// The values that are addresses or ports.
 
-// addressValue is where a server on another machine listens.
+// addressValue is the address of a server on another machine.
 type addressValue struct{ into *netip.AddrPort }
 
 var (
 	broadcast   = netip.AddrFrom4([4]byte{255, 255, 255, 255})
-	thisNetwork = netip.MustParsePrefix("0.0.0.0/8") // RFC 1122: a host uses it before it knows its own address
+	thisNetwork = netip.MustParsePrefix("0.0.0.0/8") // RFC 1122: for a host that does not know its own address yet
 )
 
 func (addressValue) DescribeAllowed() string {
@@ -51,11 +51,11 @@ func (v addressValue) MakeNode() *yaml.Node {
 	return strictyaml.ScalarNode(v.into.String())
 }
 
-// sourceValue is an address that a lab may give itself.
+// sourceValue is an address that a lab may add to itself.
 type sourceValue struct{ into *netip.Addr }
 
-// LabAddresses is the range that every lab takes its addresses from: RFC 2544, for
-// benchmarks. It is nobody's network.
+// LabAddresses is the range of the addresses of every lab: RFC 2544, for benchmarks.
+// No real network uses it.
 var LabAddresses = netip.MustParsePrefix("198.18.0.0/15")
 
 func (sourceValue) DescribeAllowed() string { return "IPv4 addresses out of " + LabAddresses.String() }
@@ -71,16 +71,16 @@ func (v sourceValue) ReadNode(_ *strictyaml.Decoder, _ string, n *yaml.Node) str
 
 func (v sourceValue) MakeNode() *yaml.Node { return strictyaml.ScalarNode(v.into.String()) }
 
-// The networks of a netns lab. They are known in its namespaces only, so every lab
-// has the same ones. In both the router has the first address; the clients and the
-// server have those that follow.
+// The networks of a netns lab. They exist only in its namespaces, so every lab has the
+// same ones. In both, the router has the first address, and the clients or the server
+// have the next ones.
 var (
 	NetnsClients = netip.MustParsePrefix("198.18.0.0/24")
 	NetnsServer  = netip.MustParsePrefix("198.18.1.0/24")
 )
 
-// describeNetnsAddress returns the use of an address in a netns lab with so many clients,
-// where connections cannot be translated to it; empty where they can.
+// describeNetnsAddress returns the use of an address in a netns lab, if connections
+// cannot be translated to it; empty if they can.
 func describeNetnsAddress(a netip.Addr, clients int) string {
 	first := NetnsClients.Addr().Next()
 	router, server := NetnsServer.Addr().Next(), NetnsServer.Addr().Next().Next()
@@ -96,14 +96,15 @@ func describeNetnsAddress(a netip.Addr, clients int) string {
 	case a == netip.AddrFrom4(last):
 		return "the broadcast address of the server's network"
 	case a == NetnsServer.Addr():
-		// Before Linux 5.14 it is one more broadcast address (fib_add_ifaddr in
+		// Before Linux 5.14 this is a second broadcast address (fib_add_ifaddr in
 		// net/ipv4/fib_frontend.c).
 		return "the address of the server's network itself"
 	}
 	return ""
 }
 
-// findTakenSources returns the addresses of arms that a netns lab has or cannot use.
+// findTakenSources returns the addresses of arms that a netns lab already has or
+// cannot use.
 func findTakenSources(s *Scenario, driver string, root *yaml.Node) (found []driverFault) {
 	if driver != result.DriverNetns {
 		return nil
@@ -122,12 +123,12 @@ func findTakenSources(s *Scenario, driver string, root *yaml.Node) (found []driv
 	return found
 }
 
-// countTrials returns the number of trials of a run with the path check, each of which
-// takes a port of the server's.
+// countTrials returns the number of trials of a run, including the path check. Each
+// of them uses a port of the server.
 func (s *Scenario) countTrials() int { return 1 + s.Rounds*len(s.Arms) }
 
-// describePortShortage returns the fault of a server on another machine that has too few
-// ports after the one that takes the orders; empty if it has enough.
+// describePortShortage returns the fault of a server on another machine that has too
+// few ports after its control port; empty if it has enough.
 func (s *Scenario) describePortShortage() string {
 	if !s.Server.Address.IsValid() {
 		return ""
@@ -141,7 +142,7 @@ func (s *Scenario) describePortShortage() string {
 		format.Plural(s.Rounds, "round", "rounds"), format.Plural(len(s.Arms), "arm", "arms"), max(0, 65535-s.countTrials()))
 }
 
-// checkServerPorts refuses the address of a server without a port for each trial.
+// checkServerPorts refuses the address of a server that has no port for each trial.
 func (c checker) checkServerPorts(s *Scenario, root *yaml.Node) {
 	at := strictyaml.ChildOf(strictyaml.ChildOf(root, "server"), "address")
 	if at == nil || !c.IsSound(strictyaml.ChildOf(root, "server"), at, strictyaml.ChildOf(root, "rounds"), strictyaml.ChildOf(root, "arms")) {
@@ -156,7 +157,7 @@ func (c checker) checkServerPorts(s *Scenario, root *yaml.Node) {
 type portRangeValue struct {
 	into   *PortRange
 	bounds strictyaml.Span
-	why    string // these bounds; may be empty
+	why    string // the reason for these bounds; may be empty
 }
 
 var portRangeForm = regexp.MustCompile(`^([1-9][0-9]{0,4})-([1-9][0-9]{0,4})$`)

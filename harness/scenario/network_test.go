@@ -8,6 +8,7 @@ import (
 )
 
 func TestTakenSources(t *testing.T) {
+	t.Parallel()
 	data := func(driver, addresses string) string {
 		return fmt.Sprintf("name: s\ndriver: %s\nclients: 3\narms:\n  - {name: a, snat: {to_source: [%s]}}\n", driver, addresses)
 	}
@@ -23,7 +24,7 @@ func TestTakenSources(t *testing.T) {
 	} {
 		t.Run(address, func(t *testing.T) {
 			want := "to_source: " + address + " is " + what + other
-			refused(t, data(result.DriverNetns, address), "x.yaml:5:34: "+want)
+			checkRefused(t, data(result.DriverNetns, address), "x.yaml:5:34: "+want)
 			// A docker lab has other networks, which are not known before it is built.
 			s := parse(t, data(result.DriverDocker, address))
 			if err := s.SetDriver(result.DriverNetns); fmt.Sprint(err) != "driver netns: "+want {
@@ -31,8 +32,8 @@ func TestTakenSources(t *testing.T) {
 			}
 		})
 	}
-	t.Run("each of them is told", func(t *testing.T) {
-		refused(t, data(result.DriverNetns, "198.18.0.254, 198.18.0.255, 198.18.1.0, 198.18.1.1"),
+	t.Run("each of them is reported", func(t *testing.T) {
+		checkRefused(t, data(result.DriverNetns, "198.18.0.254, 198.18.0.255, 198.18.1.0, 198.18.1.1"),
 			"x.yaml:5:62: to_source: 198.18.1.0 is the address of the server's network itself"+other,
 			"x.yaml:5:74: to_source: 198.18.1.1 is the router's own address"+other)
 	})
@@ -44,7 +45,8 @@ func TestTakenSources(t *testing.T) {
 }
 
 func TestSetRounds(t *testing.T) {
-	t.Run("takes a port of the server for each trial", func(t *testing.T) {
+	t.Parallel()
+	t.Run("each trial needs a port of the server", func(t *testing.T) {
 		s := parse(t, minimal+"server: {address: 192.0.2.7:65500}\n")
 		if err := s.SetRounds(17); err != nil || s.Rounds != 17 {
 			t.Errorf("error %v, %d rounds", err, s.Rounds)
@@ -57,7 +59,9 @@ func TestSetRounds(t *testing.T) {
 	})
 }
 
-func TestCheckTwice(t *testing.T) {
+// A second claim of the same kind about an arm is a fault.
+func TestRepeatedClaim(t *testing.T) {
+	t.Parallel()
 	expect := func(second string) string {
 		return "name: s\narms: [{name: a}, {name: b}]\nexpect:\n  - {arm: b, race: absent}\n  - {arm: b, reduction: '>=90%'}\n  - {arm: b, p50: '<=1%'}\n  - {arm: b, unexplained: '<=1%'}\n  - " + second + "\n"
 	}
@@ -68,7 +72,7 @@ func TestCheckTwice(t *testing.T) {
 		"{arm: b, p50: '<=2%'}":         `x.yaml:8:14: p50: "b" has this claim at line 6 already; allowed: each claim once for an arm`,
 		"{arm: b, unexplained: '<=2%'}": `x.yaml:8:14: unexplained: "b" has this claim at line 7 already; allowed: each claim once for an arm`,
 	} {
-		t.Run(second, func(t *testing.T) { refused(t, expect(second), want) })
+		t.Run(second, func(t *testing.T) { checkRefused(t, expect(second), want) })
 	}
 	t.Run("other claims are not refused", func(t *testing.T) {
 		for _, second := range []string{"{arm: a, race: reproduced}", "{arm: b, p99: '<=1%'}"} {

@@ -14,20 +14,20 @@ import (
 	"snatlab/harness/scenario/strictyaml"
 )
 
-// The source ports of lockstep clients. They are those that ordinary clients
-// have: a rule with a range of ports (to_ports) keeps a port that lies in the
-// range and draws another one for a port that does not, so ports that no
-// ordinary client uses would show another effect than the one in production.
+// Lockstep clients use the source ports that ordinary clients have. A rule with a
+// range of ports (to_ports) keeps a port that is in the range, and chooses another
+// one for a port that is not. So with other source ports the effect of the rule would
+// differ from the effect in production.
 
-// DefaultPorts is net.ipv4.ip_local_port_range where nobody has set it
+// DefaultPorts is the kernel's default of net.ipv4.ip_local_port_range
 // (inet_init_net, net/ipv4/af_inet.c).
 var DefaultPorts = PortRange{First: 32768, Last: 60999}
 
 // localPortRange is the sysctl that holds a client's range.
 const localPortRange = "net.ipv4.ip_local_port_range"
 
-// lowestPort is the first source port that lockstep uses. NAT keeps lower ports
-// apart from the rest (1 to 511, 512 to 1023), and a probe may not bind them.
+// lowestPort is the first source port that lockstep uses. NAT treats lower ports
+// separately (1 to 511, 512 to 1023), and a probe may not bind them.
 const lowestPort = 1024
 
 // maxRequests bounds the requests of one client in one trial.
@@ -45,7 +45,7 @@ func (r PortRange) Len() int {
 func (r PortRange) Valid() bool { return r.First > 0 && r.First <= r.Last }
 
 // Slots returns the number of slots that a trial may have with these ports. One
-// port in eight is kept for slots that are made up.
+// port in eight is reserved for slots that are made up.
 func (r PortRange) Slots() int { return r.Len() - r.Len()/8 }
 
 // Intersect returns the ports that are in both ranges; zero if there is none.
@@ -57,11 +57,10 @@ func (r PortRange) Intersect(other PortRange) PortRange {
 	return both
 }
 
-// ClientPorts returns the source ports that lockstep clients have in every arm,
-// whose own range is the one given. An arm that sets net.ipv4.ip_local_port_range
-// replaces that range for its trials; all trials use the same ports nevertheless,
-// so that arms differ in nothing else. It is zero if the arms have no port in
-// common.
+// ClientPorts returns the source ports that lockstep clients have in every arm, if
+// their own range is own. An arm that sets net.ipv4.ip_local_port_range replaces that
+// range for its trials. All trials use the same ports nevertheless, so that the arms
+// differ in nothing else. The result is zero if the arms have no port in common.
 func (s *Scenario) ClientPorts(own PortRange) PortRange {
 	common := PortRange{lowestPort, 65535}
 	for _, arm := range s.Arms {
@@ -88,14 +87,14 @@ func parsePorts(value string) (r PortRange, ok bool) {
 	return PortRange{uint16(first), uint16(last)}, ok
 }
 
-// Splits reports whether an arm gives each client source ports of its own.
+// Splits reports whether in an arm each client has source ports of its own.
 func (s *Scenario) Splits() bool {
 	return slices.ContainsFunc(s.Arms, func(a Arm) bool { return a.ClientPorts == result.SplitPorts })
 }
 
-// MaxRequests returns how many requests a client may send in one trial, where
-// the clients have the default range of source ports. With more clients than
-// CPUs, which are not known here, it can be less.
+// MaxRequests returns the number of requests that a client may send in one trial, if
+// the clients have the default range of source ports. With more clients than CPUs the
+// number can be lower; the number of CPUs is not known here.
 func (s *Scenario) MaxRequests() int {
 	most := min(maxRequests, MaxTrial/s.Clients)
 	if s.Load.Pattern != result.Lockstep {
@@ -108,8 +107,8 @@ func (s *Scenario) MaxRequests() int {
 	return min(most, slots)
 }
 
-// checkPorts refuses a lockstep scenario whose trials do not fit into the source
-// ports that clients have by default.
+// checkPorts refuses a lockstep scenario whose trials need more source ports than
+// clients have by default.
 func (c checker) checkPorts(s *Scenario, root *yaml.Node) {
 	load := strictyaml.ChildOf(root, "load")
 	requests, clients, arms := strictyaml.ChildOf(load, "requests"), strictyaml.ChildOf(root, "clients"), strictyaml.ChildOf(root, "arms")
@@ -132,7 +131,7 @@ func (c checker) checkPorts(s *Scenario, root *yaml.Node) {
 	}
 }
 
-// checkPortRanges refuses a value of net.ipv4.ip_local_port_range that is no range.
+// checkPortRanges refuses a value of net.ipv4.ip_local_port_range that is not a range.
 func (c checker) checkPortRanges(root *yaml.Node) {
 	for _, p := range (strictyaml.Path{"arms", "sysctls", "clients", localPortRange}).FindPairs(root) {
 		if _, ok := parsePorts(p.Value.Value); !ok && c.IsSound(p.Value) {
@@ -141,8 +140,8 @@ func (c checker) checkPortRanges(root *yaml.Node) {
 	}
 }
 
-// checkOneRange refuses an arm that sets the range of its clients' ports twice:
-// as a sysctl, and by a key that sets the same sysctl.
+// checkOneRange refuses an arm that sets the range of its clients' ports twice: as a
+// sysctl, and with a key that sets the same sysctl.
 func (c checker) checkOneRange(arm *yaml.Node) {
 	for _, key := range []string{"client_ports", "client_port_range"} {
 		if strictyaml.ChildOf(arm, key) == nil {
@@ -154,7 +153,7 @@ func (c checker) checkOneRange(arm *yaml.Node) {
 	}
 }
 
-// findPortRange returns the first arm's setting of the range, or nil.
+// findPortRange returns the first setting of the range in an arm, or nil.
 func (c checker) findPortRange(root *yaml.Node) *yaml.Node {
 	if all := (strictyaml.Path{"arms", "sysctls", "clients", localPortRange}).FindPairs(root); len(all) > 0 {
 		return all[0].Value

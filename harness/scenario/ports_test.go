@@ -3,6 +3,7 @@ package scenario
 import "testing"
 
 func TestCheckPorts(t *testing.T) {
+	t.Parallel()
 	const kept = " (one port in eight is kept for slots that are made up)"
 	const split = "{name: c, client_ports: split}"
 	ranged := func(value string) string {
@@ -31,7 +32,7 @@ func TestCheckPorts(t *testing.T) {
 			`x.yaml:4:79: net.ipv4.ip_local_port_range: "60999 32768" is not a range of ports; allowed: FIRST LAST, like 32768 60999`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			refused(t, "name: s\n"+"driver: netns\n"+test.lines+"arms: [{name: a}, "+test.arm+"]\n", test.want)
+			checkRefused(t, "name: s\n"+"driver: netns\n"+test.lines+"arms: [{name: a}, "+test.arm+"]\n", test.want)
 		})
 	}
 	t.Run("what fits", func(t *testing.T) {
@@ -47,6 +48,7 @@ func TestCheckPorts(t *testing.T) {
 }
 
 func TestMaxRequests(t *testing.T) {
+	t.Parallel()
 	const plain, split = "arms: [{name: a}]", "arms: [{name: a, client_ports: split}]"
 	const wide = "arms: [{name: a, sysctls: {clients: {net.ipv4.ip_local_port_range: 1 65535}}}]"
 	for _, test := range []struct {

@@ -17,7 +17,7 @@ import (
 	"snatlab/harness/scenario/strictyaml"
 )
 
-// minimal is the shortest valid scenario; tests append to it.
+// minimal is the shortest valid scenario. Tests append to it.
 const minimal = "name: s\narms: [{name: a}, {name: b}]\n"
 
 func parse(t *testing.T, data string) *Scenario {
@@ -33,7 +33,9 @@ func diff(a, b *Scenario) string {
 	return cmp.Diff(a, b, cmpopts.EquateComparable(netip.AddrPort{}, netip.Addr{}), cmpopts.IgnoreUnexported(Scenario{}))
 }
 
-func TestReadyScenariosAreValid(t *testing.T) {
+// The ready scenarios are valid.
+func TestReadyScenarios(t *testing.T) {
+	t.Parallel()
 	files, err := filepath.Glob("../../scenarios/*.yaml")
 	if err != nil || len(files) < 3 {
 		t.Fatalf("scenarios: %q, %v", files, err)
@@ -45,15 +47,17 @@ func TestReadyScenariosAreValid(t *testing.T) {
 			continue
 		}
 		if want := strings.TrimSuffix(filepath.Base(file), ".yaml"); s.Name != want {
-			t.Errorf("%s: the scenario is called %q, and its file is not", file, s.Name)
+			t.Errorf("%s: the name of the scenario is %q", file, s.Name)
 		}
 		if head, _ := os.ReadFile(file); !strings.HasPrefix(string(head), "# ") {
-			t.Errorf("%s: no comment at the top says when to use it", file)
+			t.Errorf("%s: no comment at the top", file)
 		}
 	}
 }
 
-func TestReadyScenariosTakeEveryDriver(t *testing.T) {
+// The ready scenarios run with every driver.
+func TestReadyScenarioDrivers(t *testing.T) {
+	t.Parallel()
 	files, err := filepath.Glob("../../scenarios/*.yaml")
 	if err != nil {
 		t.Fatal(err)
@@ -76,7 +80,8 @@ func TestReadyScenariosTakeEveryDriver(t *testing.T) {
 	}
 }
 
-func TestEveryKeyIsRead(t *testing.T) {
+func TestParseEveryKey(t *testing.T) {
+	t.Parallel()
 	got := parse(t, `
 name: every-key.1
 driver: docker
@@ -121,8 +126,10 @@ expect:
 	}
 }
 
-// These do not go with a server on another machine, or with lockstep.
-func TestEveryKeyOfALabOfItsOwnIsRead(t *testing.T) {
+// These keys cannot be combined with a server on another machine, or with
+// lockstep.
+func TestParseEveryLabKey(t *testing.T) {
+	t.Parallel()
 	got := parse(t, `
 name: s
 lab: {postrouting_rules: 5000, allow_host_sysctls: true, allow_shared_network: true}
@@ -175,7 +182,9 @@ expect:
 	}
 }
 
-func TestAbsentKeysHaveTheirDefaults(t *testing.T) {
+// Absent keys have their defaults.
+func TestParseDefaults(t *testing.T) {
+	t.Parallel()
 	want := Default()
 	want.Name = "s"
 	want.Arms = []Arm{{Name: "a"}, {Name: "b"}}
@@ -194,7 +203,9 @@ func TestAbsentKeysHaveTheirDefaults(t *testing.T) {
 	}
 }
 
-func TestBoundsAreAllowed(t *testing.T) {
+// The bounds themselves are allowed.
+func TestParseBounds(t *testing.T) {
+	t.Parallel()
 	for _, lines := range []string{
 		"clients: 1\n", "clients: 64\nload: {requests: 500}\n",
 		"rounds: 1\n", "rounds: 1000\n", "seed: 0\n",
@@ -226,7 +237,7 @@ func TestBoundsAreAllowed(t *testing.T) {
 	}
 	parse(t, "{name: s, arms: [{name: a, snat: {to_source: ["+many.String()+"]}}]}")
 	many.Reset()
-	for i := range MaxArms { // as many expectations as may be
+	for i := range MaxArms { // as many expectations as are allowed
 		fmt.Fprintf(&many, "{arm: a%d, race: absent}, {arm: a%d, unexplained: '<=1%%'}, ", i, i)
 		if i > 0 {
 			fmt.Fprintf(&many, "{arm: a%d, p50: '<=1%%'}, ", i)
@@ -244,7 +255,9 @@ func TestBoundsAreAllowed(t *testing.T) {
 	parse(t, "{name: s, arms: [{name: a, sysctls: {clients: {"+many.String()+"}}}]}")
 }
 
-func TestTablesHoldTheKeysOfTheStructsInTheirOrder(t *testing.T) {
+// The tables contain the keys of the structs in their order.
+func TestFieldTables(t *testing.T) {
+	t.Parallel()
 	for _, table := range []struct {
 		of     any
 		fields []strictyaml.Field
@@ -275,7 +288,9 @@ func TestTablesHoldTheKeysOfTheStructsInTheirOrder(t *testing.T) {
 	}
 }
 
-func TestCommandLineIsHeldToTheBoundsOfTheFile(t *testing.T) {
+// The bounds of the file hold for the command line.
+func TestSetBounds(t *testing.T) {
+	t.Parallel()
 	s := parse(t, minimal)
 	before := *s
 	for _, refused := range []struct {
@@ -300,7 +315,9 @@ func TestCommandLineIsHeldToTheBoundsOfTheFile(t *testing.T) {
 	}
 }
 
-func TestDriverOfTheCommandLineBringsItsOwnNAT(t *testing.T) {
+// A driver of the command line sets its default NAT.
+func TestSetDriverNAT(t *testing.T) {
+	t.Parallel()
 	s := parse(t, minimal)
 	for _, want := range []struct{ driver, nat string }{
 		{result.DriverNetns, result.NATNFTables}, {result.DriverNetns, result.NATNFTables}, {result.DriverDocker, result.NATIPTables}, {result.DriverNetns, result.NATNFTables},
@@ -311,7 +328,9 @@ func TestDriverOfTheCommandLineBringsItsOwnNAT(t *testing.T) {
 	}
 }
 
-func TestDriverOfTheCommandLineLeavesTheNATOfTheFile(t *testing.T) {
+// A driver of the command line does not change the NAT of the file.
+func TestSetDriverWrittenNAT(t *testing.T) {
+	t.Parallel()
 	s := parse(t, minimal+"nat: iptables\n")
 	for _, driver := range []string{result.DriverDocker, result.DriverNetns, result.DriverDocker} {
 		if err := s.SetDriver(driver); err != nil || s.Driver != driver || s.NAT != result.NATIPTables {
@@ -320,7 +339,9 @@ func TestDriverOfTheCommandLineLeavesTheNATOfTheFile(t *testing.T) {
 	}
 }
 
-func TestDriverOfTheCommandLineIsHeldToWhatItCanDo(t *testing.T) {
+// A driver of the command line is refused if it does not support a setting.
+func TestSetDriverLimits(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ lines, driver, want string }{
 		{"server: {address: 192.0.2.7:9000}\n", result.DriverNetns, "driver netns: " + netnsServer},
 		{"driver: netns\nnat: nftables\n", result.DriverDocker, "driver docker: " + dockerNAT},
@@ -340,9 +361,9 @@ func TestDriverOfTheCommandLineIsHeldToWhatItCanDo(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	if err := parse(t, fmt.Sprintf(router, true)).SetDriver(result.DriverDocker); err != nil {
-		t.Errorf("allowed, and refused: %v", err)
+		t.Errorf("refused although it is allowed: %v", err)
 	}
-	// The canonical form says what the file left open.
+	// The canonical form sets nat although the file does not.
 	s := parse(t, string(parse(t, minimal+"driver: netns\n").Canonical()))
 	if err := s.SetDriver(result.DriverDocker); err == nil || err.Error() != "driver docker: "+dockerNAT {
 		t.Errorf("canonical: %v", err)

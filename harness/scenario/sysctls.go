@@ -9,14 +9,13 @@ import (
 	"snatlab/harness/scenario/strictyaml"
 )
 
-// sysctlsValue is a mapping from names of sysctls to what they are set to, in the
-// order of the file. Unlike the keys of a [mapping], which names there are is
-// for the kernel to say.
+// sysctlsValue is a mapping from names of sysctls to their values, in the order of
+// the file. Unlike the keys of a [strictyaml.Mapping], the names depend on the kernel.
 type sysctlsValue struct{ into *[]Sysctl }
 
 const maxSysctls = 32
 
-// sysctlPattern stay below net/ when their dots become slashes.
+// sysctlPattern matches only names that stay below net/ when dots become slashes.
 var sysctlPattern = strictyaml.Pattern{
 	Form:  regexp.MustCompile(`^net(\.[a-zA-Z0-9_-]{1,64}){1,8}$`),
 	Words: "names below net., like net.ipv4.tcp_timestamps",
@@ -30,7 +29,7 @@ func (v sysctlsValue) ReadNode(d *strictyaml.Decoder, name string, n *yaml.Node)
 	switch {
 	case n.Kind != yaml.MappingNode:
 		return strictyaml.DescribeNode(n) + " is not a mapping"
-	case len(n.Content) > 2*maxSysctls: // and none of them is looked at
+	case len(n.Content) > 2*maxSysctls: // and none of them is read
 		return fmt.Sprintf("has %d entries", len(n.Content)/2)
 	}
 	first := map[string]*yaml.Node{} // place of each key
@@ -67,7 +66,7 @@ func IsSysctl(name string) bool { return sysctlPattern.Form.MatchString(name) }
 // IsSetting reports whether a scenario may set a sysctl to that value.
 func IsSetting(value string) bool { return settingForm.MatchString(value) }
 
-// settingValue is what a sysctl is set to, as it is written to the kernel.
+// settingValue is the value of a sysctl, as it is written to the kernel.
 type settingValue struct{ into *string }
 
 var settingForm = regexp.MustCompile(`^[!-~]([ -~]{0,126}[!-~])?$`)

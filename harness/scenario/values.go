@@ -40,12 +40,12 @@ func (v rateValue) MakeNode() *yaml.Node {
 	return strictyaml.ScalarNode(strconv.Itoa(int(*v.into)))
 }
 
-// shareValue is a bound of a share. It is written in percent and kept as a number from
-// 0 on.
+// shareValue is a bound of a share. It is written in percent and stored as a number
+// from 0 on.
 type shareValue struct {
 	into **float64
 	sign string  // ">=" or "<="
-	most float64 // that the bound may be
+	most float64 // the highest bound
 }
 
 var shareForm = regexp.MustCompile(`^([<>]=) *((?:0|[1-9][0-9]{0,3})(?:\.[0-9]{1,3})?) *%$`)
