@@ -32,7 +32,7 @@ type Tally struct {
 // Decided returns the number of verdicts that can be right or wrong.
 func (t Tally) Decided() (n int) {
 	for v, runs := range t.Verdicts {
-		if isDecided(v) {
+		if v.IsDecided() {
 			n += runs
 		}
 	}
@@ -45,10 +45,6 @@ func (t Tally) Undecided() (n int) {
 		n += runs
 	}
 	return n - t.Decided()
-}
-
-func isDecided(v result.ArmVerdict) bool {
-	return v != result.Undecided && v != result.ArmInconclusive
 }
 
 // again is the name of the baseline's second self.
@@ -115,7 +111,7 @@ func (c *Calibration) count(r *result.Result) error {
 
 func (t *Tally) add(v, right result.ArmVerdict) {
 	t.Verdicts[v]++
-	if v != right && isDecided(v) {
+	if v != right && v.IsDecided() {
 		t.Wrong++
 	}
 }
@@ -124,7 +120,7 @@ func (t *Tally) add(v, right result.ArmVerdict) {
 func judgePair(r *result.Result, arm int) (result.ArmVerdict, error) {
 	pair := *r
 	pair.Arms = []result.Arm{r.Arms[0], r.Arms[arm]}
-	pair.Expected, pair.Warnings = nil, nil
+	pair.Expected, pair.WarningValues = nil, nil
 	verdict.Judge(&pair)
 	if len(pair.Comparisons) != 1 {
 		return "", errors.New("two arms, and not one comparison")

@@ -19,6 +19,7 @@ import (
 	"snatlab/harness/scenario"
 	"snatlab/harness/undo"
 	"snatlab/harness/verdict"
+	"snatlab/harness/wording"
 )
 
 // Watcher is told how a run goes on.
@@ -42,6 +43,7 @@ func Run(ctx context.Context, s *scenario.Scenario, open func(context.Context) (
 		r.Seconds = time.Since(begun).Seconds()
 		r.Memory.Controller = probe.PeakRSS()
 		verdict.Judge(r)
+		wording.Describe(r)
 	}()
 
 	l, err := open(ctx)
@@ -99,7 +101,10 @@ func Orders(s *scenario.Scenario) [][]int {
 
 // describeArm starts an arm's record.
 func describeArm(a scenario.Arm) result.Arm {
-	arm := result.Arm{Name: a.Name, Settings: []string{}, Trials: []result.Trial{}}
+	arm := result.Arm{
+		Name: a.Name, Settings: []string{}, Trials: []result.Trial{},
+		Options: &result.Options{Random: a.Masquerade.Random, RandomFully: a.Masquerade.RandomFully || a.SNAT.RandomFully},
+	}
 	if to := a.Masquerade.ToPorts; to.Len() > 0 {
 		arm.ToPorts = &result.Ports{First: int(to.First), Last: int(to.Last)}
 	}

@@ -68,7 +68,7 @@ func (x *experiment) prepare(ctx context.Context) error {
 				return context.Cause(ctx)
 			}
 			x.clock, x.result.Scenario.Sync = true, result.SyncClock
-			x.result.Warnings = append(x.result.Warnings, fmt.Sprintf("clients share no memory (%v): they keep step by the clock, which misses the race on a busy machine", err))
+			x.result.WarningValues = append(x.result.WarningValues, result.Warning{Code: result.NoSharedMemory, Cause: err.Error()})
 			return nil
 		}
 	}

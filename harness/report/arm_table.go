@@ -45,11 +45,11 @@ func (t table) pickArms(first, after int) table {
 
 // compareArms sets the arms side by side: the figures of each, and below them
 // what became of the baseline's. In full it has the trials between which the
-// rates lie, too. The warnings are those that are printed.
-func compareArms(r *result.Result, warnings []string, full bool) table {
+// rates lie, too. The names in about are the arms of the warnings that are printed.
+func compareArms(r *result.Result, about []string, full bool) table {
 	t := table{head: []string{""}, marks: []string{""}}
 	for _, a := range r.Arms {
-		t.head, t.marks = append(t.head, a.Name), append(t.marks, armMarks(warnings, a))
+		t.head, t.marks = append(t.head, a.Name), append(t.marks, armMarks(about, a))
 	}
 	all := figureRows(r.Arms, full)
 	if len(r.Arms) > 1 {

@@ -1,24 +1,35 @@
 package report
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
 	"snatlab/harness/result"
 )
 
-// Warnings are footnotes, numbered from 1. One that opens with the name of an
-// arm has its number at the head of that arm's column, any other one at the
-// verdict.
+// Warnings are footnotes, numbered from 1. A warning about an arm has its number at
+// the head of that arm's column, any other one at the verdict.
 
 // marksMax is how many numbers stand in one place.
 const marksMax = 3
 
-// warningMarks are the numbers of the warnings that are about something.
-func warningMarks(warnings []string, about func(warning string) bool) string {
+// warningArms returns the name of the arm that each warning is about, in the order
+// of Warnings. It is empty for a warning about the run.
+func warningArms(r *result.Result) []string {
+	names := make([]string, len(r.Warnings))
+	for i, w := range r.WarningValues[:min(len(names), len(r.WarningValues))] {
+		names[i] = w.Arm
+	}
+	return names
+}
+
+// warningMarks returns the numbers of the warnings that are about something. It is
+// given the name of the arm of each.
+func warningMarks(warningArms []string, about func(arm string) bool) string {
 	text, n := "", 0
-	for i, w := range warnings {
-		if !about(w) {
+	for i, arm := range warningArms {
+		if !about(arm) {
 			continue
 		}
 		if n++; n > marksMax {
@@ -29,26 +40,16 @@ func warningMarks(warnings []string, about func(warning string) bool) string {
 	return text
 }
 
-// armMarks are the numbers of the warnings about an arm.
-func armMarks(warnings []string, a result.Arm) string {
-	return warningMarks(warnings, func(w string) bool { return isAbout(w, a) })
+// armMarks returns the numbers of the warnings about an arm.
+func armMarks(warningArms []string, a result.Arm) string {
+	return warningMarks(warningArms, func(arm string) bool { return arm == a.Name })
 }
 
-// verdictMarks are the numbers of all other warnings.
-func verdictMarks(warnings []string, arms []result.Arm) string {
-	return warningMarks(warnings, func(w string) bool {
-		for _, a := range arms {
-			if isAbout(w, a) {
-				return false
-			}
-		}
-		return true
+// verdictMarks returns the numbers of all other warnings.
+func verdictMarks(warningArms []string, arms []result.Arm) string {
+	return warningMarks(warningArms, func(arm string) bool {
+		return !slices.ContainsFunc(arms, func(a result.Arm) bool { return a.Name == arm })
 	})
-}
-
-func isAbout(warning string, a result.Arm) bool {
-	rest, ok := strings.CutPrefix(warning, a.Name)
-	return ok && (strings.HasPrefix(rest, ": ") || strings.HasPrefix(rest, ", "))
 }
 
 func superscript(n int) string {

@@ -14,6 +14,7 @@ import (
 	"snatlab/harness/result"
 	"snatlab/harness/result/resultfile"
 	"snatlab/harness/verdict"
+	"snatlab/harness/wording"
 )
 
 // Whatever a file holds: it is refused in a line, or every report of it can be
@@ -60,10 +61,12 @@ func FuzzRead(f *testing.F) {
 			t.Errorf("does not come back (%v) from:\n%s", err, stored)
 		}
 		verdict.Judge(r)
+		wording.Describe(r)
 		harmless(t, r)
 		reporttest.Draw(t, resultfile.WriteJSON, r)
 		before := *r
 		verdict.Judge(r)
+		wording.Describe(r)
 		if before.Verdict != r.Verdict || before.Summary != r.Summary || !reflect.DeepEqual(before.Comparisons, r.Comparisons) {
 			t.Errorf("judged as %s, %s; then as %s, %s", before.Verdict, before.Summary, r.Verdict, r.Summary)
 		}
@@ -91,6 +94,7 @@ func FuzzDraw(f *testing.F) {
 		}
 		harmless(t, r)
 		verdict.Judge(r)
+		wording.Describe(r)
 		harmless(t, r)
 		reporttest.Draw(t, resultfile.WriteJSON, r)
 	})

@@ -19,7 +19,7 @@ const evidenceMax = 10
 // every trial and the environment.
 func WriteMarkdown(w io.Writer, r *result.Result) error {
 	var d document
-	d.writeBlock("# %s: %s%s", escapeMarkdown(r.Scenario.Name), escapeMarkdown(answerWord(r)), verdictMarks(r.Warnings, r.Arms))
+	d.writeBlock("# %s: %s%s", escapeMarkdown(r.Scenario.Name), escapeMarkdown(answerWord(r)), verdictMarks(warningArms(r), r.Arms))
 	d.writeBlock("%s", escapeParagraph(r.Summary))
 	facts := []string{loadText(r.Scenario), machineText(r.Environment), labText(r.Environment)}
 	if text := sharedText(r.Environment); text != "" {
@@ -27,7 +27,7 @@ func WriteMarkdown(w io.Writer, r *result.Result) error {
 	}
 	d.writeList(facts...)
 	if len(r.Arms) > 0 {
-		d.writeTable(compareArms(r, r.Warnings, true), 1)
+		d.writeTable(compareArms(r, warningArms(r), true), 1)
 		d.writeLegend(r)
 	}
 	d.writeFootnotes(r.Warnings)

@@ -22,13 +22,14 @@ const (
 func WriteText(w io.Writer, r *result.Result) error {
 	var p page
 	notes := r.Warnings[:min(len(r.Warnings), notesMax)]
+	about := warningArms(r)[:len(notes)]
 	p.writeHead(r)
 	p.writeRules(r.Arms)
-	p.writeArms(r, notes)
+	p.writeArms(r, about)
 	p.writeEvidence(r.Arms)
 	p.writeFootnotes(notes, len(r.Warnings)-len(notes))
 	p.writeExpected(r)
-	p.writeHanging("", strings.ToUpper(answerWord(r))+verdictMarks(notes, r.Arms)+": "+r.Summary)
+	p.writeHanging("", strings.ToUpper(answerWord(r))+verdictMarks(about, r.Arms)+": "+r.Summary)
 	_, err := io.WriteString(w, p.String())
 	return err
 }
@@ -70,11 +71,11 @@ func (p *page) writeRules(arms []result.Arm) {
 
 // writeArms shows the table, in as many parts as it takes to fit the page. Each
 // part begins with the baseline.
-func (p *page) writeArms(r *result.Result, notes []string) {
+func (p *page) writeArms(r *result.Result, about []string) {
 	if len(r.Arms) == 0 {
 		return
 	}
-	all := compareArms(r, notes, false)
+	all := compareArms(r, about, false)
 	for first, after := 1, 0; after < len(r.Arms); first = after {
 		var lines []string
 		lines, after = fitArms(all, first)

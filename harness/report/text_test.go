@@ -84,20 +84,22 @@ func TestWarningsBeyondAFewAreCounted(t *testing.T) {
 }
 
 func TestAWarningIsNumberedWhereItMatters(t *testing.T) {
-	warnings := []string{
-		"the machine was busy", "random: its trials are odd", "random-fully, round 1: 4 of 4 failures are unexplained",
-		"random, round 2: of its failures", "random, round 3: of its failures", "random, round 4: of its failures",
+	about := []string{"", "random", "random-fully", "random", "random", "random"}
+	r := &result.Result{Verdict: result.Pass, Summary: "it is so."}
+	for _, arm := range about {
+		r.Warnings, r.WarningValues = append(r.Warnings, "odd"), append(r.WarningValues, result.Warning{Arm: arm})
 	}
 	arms := []result.Arm{{Name: "masquerade"}, {Name: "random"}, {Name: "random-fully"}}
 	for i, want := range []string{"", " ² ⁴ ⁵ …", " ³"} {
-		if got := armMarks(warnings, arms[i]); got != want {
+		if got := armMarks(about, arms[i]); got != want {
 			t.Errorf("%s: got %q, want %q", arms[i].Name, got, want)
 		}
 	}
-	if got := verdictMarks(warnings, arms); got != " ¹" {
+	if got := verdictMarks(about, arms); got != " ¹" {
 		t.Errorf("the verdict: got %q", got)
 	}
-	text := reporttest.Draw(t, WriteText, &result.Result{Arms: arms, Warnings: warnings, Verdict: result.Pass, Summary: "it is so."})
+	r.Arms = arms
+	text := reporttest.Draw(t, WriteText, r)
 	if !strings.Contains(text, "   masquerade   random ² ⁴ ⁵ …   random-fully ³\n") || !strings.HasSuffix(text, "\nRESULT ¹: it is so.\n") {
 		t.Errorf("got\n%s", text)
 	}
@@ -232,6 +234,7 @@ func wide(arms int) *result.Result {
 			LatencyP50:  result.Spread{Median: 499_999}, LatencyP99: result.Spread{Median: 499_999},
 		})
 		r.Warnings = append(r.Warnings, longName(i)+": "+strings.Repeat("odd ", 40))
+		r.WarningValues = append(r.WarningValues, result.Warning{Arm: longName(i)})
 		if i > 0 {
 			r.Comparisons = append(r.Comparisons, result.Compare{
 				Arm: longName(i), Verdict: result.NoDifference, PHolm: new(0.00012),

@@ -33,7 +33,13 @@ type Result struct {
 	Comparisons []Compare `json:"comparisons"` // every other arm against the baseline
 	Expected    []Expect  `json:"expected"`
 	Warnings    []string  `json:"warnings"` // printed as footnotes
-	Memory      Memory    `json:"memory"`
+
+	// WarningValues are the warnings as values, in the order of Warnings. A result of
+	// a version before they were recorded has none in its file; when it is read, it is
+	// given values that have no code.
+	WarningValues []Warning `json:"warning_values,omitempty"`
+
+	Memory Memory `json:"memory"`
 }
 
 // Scenario says what was run.
@@ -114,6 +120,10 @@ type Arm struct {
 	// results of versions before they were recorded.
 	SettingValues []Setting `json:"setting_values,omitempty"`
 
+	// Options are those of the rule. Nil in results of versions before they were
+	// recorded; when such a result is read, they are taken from the text of the rule.
+	Options *Options `json:"options,omitempty"`
+
 	// ToPorts is the range that the rule is given to choose source ports from; nil
 	// where it is given none.
 	ToPorts *Ports `json:"to_ports,omitempty"`
@@ -128,6 +138,12 @@ type Arm struct {
 	// Sources are the addresses that connections reached the server from, in all
 	// trials, in ascending order. Nil in results of versions before it was recorded.
 	Sources []Source `json:"sources,omitempty"`
+}
+
+// Options are those of a rule that make it draw source ports.
+type Options struct {
+	Random      bool `json:"random"`
+	RandomFully bool `json:"random_fully"`
 }
 
 // Setting is one thing that an arm sets apart from the rule.
@@ -268,6 +284,8 @@ type Compare struct {
 	P         *float64        `json:"p"`      // of the failure rates: exact, two-sided (Mann-Whitney U)
 	PHolm     *float64        `json:"p_holm"` // adjusted for the number of comparisons; the verdict's
 	Latency   []LatencyChange `json:"latency"`
+	Why       Why             `json:"why,omitempty"`   // the reason of Undecided
+	Least     int             `json:"least,omitempty"` // of WhyFewTrials: the trials of each arm that it takes
 }
 
 // Reduction is the share of the baseline's failure rate that an arm takes
@@ -317,6 +335,8 @@ type Expect struct {
 	Unexplained *float64 `json:"unexplained,omitempty"` // at most this share of the arm's requests
 	Held        *bool    `json:"held"`                  // nil: could not be decided
 	Found       string   `json:"found"`
+	Why         Why      `json:"why,omitempty"`   // the reason where it could not be decided, or an arm is worse
+	Least       int      `json:"least,omitempty"` // of WhyFewTrials: the trials that it takes
 }
 
 // Memory is the peak resident memory of the run's processes in bytes

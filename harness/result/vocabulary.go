@@ -97,3 +97,22 @@ const (
 	ClientPorts    = "client_ports" // the client ran out of source ports
 	Unexplained    = "unexplained"
 )
+
+// Why is the reason of a comparison or an expectation that could not be decided, or
+// that was decided without an interval.
+type Why string
+
+// The reasons.
+const (
+	WhyNoTrial         Why = "no_trial"
+	WhyBaseline        Why = "baseline"          // the arm is the baseline itself
+	WhyNoRace          Why = "no_race"           // the race did not occur where it had to
+	WhyFewHits         Why = "few_hits"          // it was hit, in fewer requests than Floor
+	WhyWorse           Why = "worse"             // the arm fails more often than the baseline, which takes no interval to see
+	WhyNoFailures      Why = "no_failures"       // the median failure rate of the baseline is 0
+	WhyNoLatency       Why = "no_latency"        // the baseline has none
+	WhyFewTrials       Why = "few_trials"        // Least would be enough
+	WhyOpenInterval    Why = "open_interval"     // the baseline's interval reaches down to 0
+	WhyRanksAndMedians Why = "ranks_and_medians" // they lie on different sides of the baseline
+	WhyFewFailures     Why = "few_failures"      // too many trials of the baseline lost nothing
+)

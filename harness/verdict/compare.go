@@ -14,9 +14,9 @@ func compareAll(arms []result.Arm) []result.Compare {
 		comparisons = append(comparisons, compare(arms[i], arms[0]))
 	}
 	adjust(comparisons)
-	n := tested(comparisons)
+	n := countTested(comparisons)
 	for i := range comparisons {
-		comparisons[i].Verdict = contrast(comparisons[i], arms[i+1], arms[0], n)
+		decideComparison(&comparisons[i], arms[i+1], arms[0], n)
 	}
 	return comparisons
 }
@@ -24,13 +24,13 @@ func compareAll(arms []result.Arm) []result.Compare {
 // compare leaves out what depends on the other comparisons.
 func compare(arm, baseline result.Arm) result.Compare {
 	c := result.Compare{
-		Arm: arm.Name, Baseline: baseline.Name, P: stats.MannWhitney(FailureRates(arm), FailureRates(baseline)),
+		Arm: arm.Name, Baseline: baseline.Name, P: stats.MannWhitney(arm.FailureRates(), baseline.FailureRates()),
 		Latency: []result.LatencyChange{
 			latencyChange(result.P50, p50s(arm), p50s(baseline)),
 			latencyChange(result.P99, p99s(arm), p99s(baseline)),
 		},
 	}
-	change := stats.RelativeChange(FailureRates(baseline), FailureRates(arm), result.Confidence)
+	change := stats.RelativeChange(baseline.FailureRates(), arm.FailureRates(), result.Confidence)
 	c.Reduction = result.Reduction{Estimate: less(change.Estimate), Low: less(change.High), High: less(change.Low)}
 	return c
 }
@@ -40,6 +40,16 @@ func latencyChange(percentile string, arm, baseline []float64) result.LatencyCha
 	change := stats.RelativeChange(baseline, arm, result.Confidence)
 	c.Estimate, c.Low, c.High = change.Estimate, change.Low, change.High
 	return c
+}
+
+// countTested returns the number of comparisons that p is adjusted for.
+func countTested(comparisons []result.Compare) (n int) {
+	for _, c := range comparisons {
+		if c.PHolm != nil {
+			n++
+		}
+	}
+	return n
 }
 
 // less turns a change into a reduction.
@@ -70,41 +80,47 @@ func adjust(comparisons []result.Compare) {
 	}
 }
 
-// contrast is the verdict of a comparison.
-// Without the race in the baseline no arm can take anything away from it. Its own
-// failures can still be more than chance explains.
-func contrast(c result.Compare, arm, baseline result.Arm, comparisons int) result.ArmVerdict {
+// decideComparison writes the verdict of a comparison. Without the race in the
+// baseline no arm can take anything away from it. Its own failures can still be more
+// than chance explains.
+func decideComparison(c *result.Compare, arm, baseline result.Arm, comparisons int) {
 	switch {
 	case c.PHolm != nil && *c.PHolm < result.Alpha:
-		return differs(c, arm, baseline)
-	case !occurred(baseline) && !occurred(arm):
-		return result.ArmInconclusive
-	case !canDiffer(pairs(arm, baseline), comparisons):
-		return result.Undecided
-	case !occurred(baseline):
-		return result.ArmInconclusive
+		decideDifference(c, arm, baseline)
+	case !baseline.ShowsRace() && !arm.ShowsRace():
+		c.Verdict = result.ArmInconclusive
+	case !canDiffer(countPairs(arm, baseline), comparisons):
+		c.Verdict, c.Why = result.Undecided, result.WhyNoTrial
+		if c.PHolm != nil {
+			c.Why, c.Least = result.WhyFewTrials, Rounds(1+comparisons)
+		}
+	case !baseline.ShowsRace():
+		c.Verdict = result.ArmInconclusive
 	case !canLose(arm, baseline, comparisons):
-		return result.Undecided
+		c.Verdict, c.Why = result.Undecided, result.WhyFewFailures
 	default:
-		return result.NoDifference
+		c.Verdict = result.NoDifference
 	}
 }
 
-// differs is the verdict of an arm that the test tells from the baseline.
-func differs(c result.Compare, arm, baseline result.Arm) result.ArmVerdict {
-	switch direction(FailureRates(arm), FailureRates(baseline)) {
+// decideDifference writes the verdict of an arm that the test finds different from
+// the baseline.
+func decideDifference(c *result.Compare, arm, baseline result.Arm) {
+	switch direction(arm.FailureRates(), baseline.FailureRates()) {
 	case +1:
-		return result.Worse
+		c.Verdict = result.Worse
 	case -1:
-		if !occurred(baseline) {
-			return result.ArmInconclusive
+		e := c.Reduction.Estimate
+		switch {
+		case !baseline.ShowsRace():
+			c.Verdict = result.ArmInconclusive
+		case e != nil && *e >= mitigatedFrom:
+			c.Verdict = result.Mitigated
+		default:
+			c.Verdict = result.Reduced
 		}
-		if e := c.Reduction.Estimate; e != nil && *e >= mitigatedFrom {
-			return result.Mitigated
-		}
-		return result.Reduced
 	default:
-		return result.Undecided
+		c.Verdict, c.Why = result.Undecided, result.WhyRanksAndMedians
 	}
 }
 

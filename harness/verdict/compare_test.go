@@ -20,7 +20,7 @@ func TestContrastSaysNoMoreThanItCanSee(t *testing.T) {
 		}
 		for i, c := range compareAll(arms) {
 			seen[c.Verdict]++
-			if !occurred(arms[0]) && isDecided(c.Verdict) && c.Verdict != result.Worse {
+			if !arms[0].ShowsRace() && c.Verdict.IsDecided() && c.Verdict != result.Worse {
 				t.Fatalf("%s without a race in the baseline: %v", c.Verdict, failures(arms))
 			}
 			if c.Verdict != result.NoDifference {

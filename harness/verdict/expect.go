@@ -1,21 +1,29 @@
 package verdict
 
 import (
-	"fmt"
 	"slices"
 
-	"snatlab/harness/format"
 	"snatlab/harness/result"
 )
 
-// check says whether an expectation held, nil if that cannot be decided, and what
-// was found instead or in support of it. A bound is held by the interval, not by
-// the estimate: what may just be chance does not hold it.
-func check(r *result.Result, e result.Expect) (held *bool, found string) {
+// An answer is what came of an expectation.
+type answer struct {
+	held  *bool      // nil: it cannot be decided
+	why   result.Why // the reason, where it cannot; or what was found without an interval
+	least int        // of WhyFewTrials
+}
+
+func decided(held bool) answer           { return answer{held: &held} }
+func undecided(why result.Why) answer    { return answer{why: why} }
+func (a answer) record(e *result.Expect) { e.Held, e.Why, e.Least = a.held, a.why, a.least }
+
+// checkExpectation returns whether an expectation held. A bound is held by the
+// interval, not by the estimate: a change that may just be chance does not hold it.
+func checkExpectation(r *result.Result, e result.Expect) answer {
 	i := slices.IndexFunc(r.Arms, func(a result.Arm) bool { return a.Name == e.Arm })
 	switch {
-	case i < 0 || len(FailureRates(r.Arms[i])) == 0:
-		return nil, "no trial"
+	case i < 0 || len(r.Arms[i].FailureRates()) == 0:
+		return undecided(result.WhyNoTrial)
 	case e.Reduction != nil:
 		return checkReduction(r, i, *e.Reduction)
 	case e.P50 != nil:
@@ -23,129 +31,95 @@ func check(r *result.Result, e result.Expect) (held *bool, found string) {
 	case e.P99 != nil:
 		return checkLatency(r, i, 1, *e.P99)
 	case e.Unexplained != nil:
-		return checkUnexplained(r.Arms[i], *e.Unexplained)
+		n := r.Arms[i].Totals()
+		return decided(float64(n.Unexplained)/float64(n.Requests) <= *e.Unexplained)
+	case e.Race == result.Absent:
+		return checkAbsent(r, i)
 	default:
-		return checkRace(r, i, e.Race)
+		return checkReproduced(r, i)
 	}
 }
 
-func checkRace(r *result.Result, arm int, claim string) (*bool, string) {
-	n := count(r.Arms[arm])
-	found := fmt.Sprintf("%s of %s lost to the race", format.Thousands(n.race), format.Plural(n.requests, "request", "requests"))
-	if claim == result.Absent {
-		return checkAbsent(r, arm, found)
-	}
-	switch {
-	case n.race >= result.Floor:
-		return new(true), found
-	case arm > 0 && raceShown(r):
-		return new(false), found
-	default: // that it was not hit does not say that it cannot be
-		return nil, found + tooFew(n.race)
+// checkReproduced does not refute the claim by a baseline that was not hit: that
+// does not show that it cannot be.
+func checkReproduced(r *result.Result, arm int) answer {
+	switch n := r.Arms[arm].Totals(); {
+	case n.Race >= result.Floor:
+		return decided(true)
+	case arm > 0 && r.BaselineShowsRace():
+		return decided(false)
+	case n.Race > 0:
+		return undecided(result.WhyFewHits)
+	default:
+		return undecided(result.WhyNoRace)
 	}
 }
 
-// checkAbsent sets the arm against the one that loses most to the race. Without
+// checkAbsent compares the arm with the one that loses most to the race. Without
 // the race in any arm, nothing shows that it could be hit in this run.
-func checkAbsent(r *result.Result, arm int, found string) (*bool, string) {
-	n, most := count(r.Arms[arm]), counts{requests: 1}
+func checkAbsent(r *result.Result, arm int) answer {
+	n, most := r.Arms[arm].Totals(), result.Totals{}
 	for _, a := range r.Arms {
-		if other := count(a); occurred(a) && other.raceRate() > most.raceRate() {
+		if other := a.Totals(); a.ShowsRace() && other.RaceRate() > most.RaceRate() {
 			most = other
 		}
 	}
 	switch {
-	case n.race >= result.Floor:
-		return new(false), found
-	case most.race == 0:
-		return nil, found + ", but no arm of this run lost enough to judge: it takes " + fmt.Sprint(result.Floor)
+	case n.Race >= result.Floor:
+		return decided(false)
+	case most.Race == 0:
+		return undecided(result.WhyNoRace)
 	default:
-		return new(float64(n.race) <= (1-mitigatedFrom)*most.raceRate()*float64(n.requests)), found
+		return decided(float64(n.Race) <= (1-mitigatedFrom)*most.RaceRate()*float64(n.Requests))
 	}
 }
 
-// tooFew says that there are hits, but not enough of them.
-func tooFew(hits int) string {
-	if hits == 0 {
-		return ""
-	}
-	return fmt.Sprintf(", too few to judge: it takes %d", result.Floor)
-}
-
-// checkReduction holds the lower end of the interval against the bound. An arm
-// that is worse reduces nothing, whatever the baseline shows.
-func checkReduction(r *result.Result, arm int, bound float64) (*bool, string) {
+// checkReduction compares the lower end of the interval with the bound. An arm that
+// is worse reduces nothing, whatever the baseline shows.
+func checkReduction(r *result.Result, arm int, bound float64) answer {
 	if arm == 0 {
-		return nil, "this is the baseline"
+		return undecided(result.WhyBaseline)
 	}
 	c := r.Comparisons[arm-1].Reduction
 	switch {
-	case r.Comparisons[arm-1].Verdict == result.Worse && bound > 0 && (c.Low == nil || !raceShown(r)):
-		return new(false), worseThan(r.Arms[0], r.Arms[arm]) // which no interval is needed to see
+	case r.Comparisons[arm-1].Verdict == result.Worse && bound > 0 && (c.Low == nil || !r.BaselineShowsRace()):
+		no := decided(false)
+		no.why = result.WhyWorse
+		return no
 	case c.Estimate == nil:
-		return nil, fmt.Sprintf("the median failure rate of %s is 0", r.Arms[0].Name)
-	case !raceShown(r):
-		return nil, reduction(c) + notShown(r, arm)
+		return undecided(result.WhyNoFailures)
+	case !r.BaselineShowsRace() && r.Arms[0].Totals().Race > 0:
+		return undecided(result.WhyFewHits)
+	case !r.BaselineShowsRace():
+		return undecided(result.WhyNoRace)
 	case c.Low == nil:
-		return nil, reduction(c) + noInterval(r, arm)
+		return withoutInterval(r, arm)
 	default:
-		return new(*c.Low >= bound), reduction(c)
+		return decided(*c.Low >= bound)
 	}
 }
 
-// checkLatency holds the upper end of the interval against the bound.
-func checkLatency(r *result.Result, arm, percentile int, bound float64) (*bool, string) {
+// checkLatency compares the upper end of the interval with the bound.
+func checkLatency(r *result.Result, arm, percentile int, bound float64) answer {
 	if arm == 0 {
-		return nil, "this is the baseline"
+		return undecided(result.WhyBaseline)
 	}
 	c := r.Comparisons[arm-1].Latency[percentile]
 	switch {
 	case c.Estimate == nil:
-		return nil, fmt.Sprintf("%s has no %s to compare with", r.Arms[0].Name, c.Percentile)
+		return undecided(result.WhyNoLatency)
 	case c.High == nil:
-		return nil, latency(c) + noInterval(r, arm)
+		return withoutInterval(r, arm)
 	default:
-		return new(*c.High <= bound), latency(c)
+		return decided(*c.High <= bound)
 	}
 }
 
-func checkUnexplained(arm result.Arm, bound float64) (*bool, string) {
-	n := count(arm)
-	if n.requests == 0 {
-		return nil, "no request"
+// withoutInterval returns why a change has no interval: there are too few trials,
+// or the baseline's figure may be 0, of which nothing is a share.
+func withoutInterval(r *result.Result, arm int) answer {
+	if least := RoundsForInterval(); min(len(r.Arms[arm].Trials), len(r.Arms[0].Trials)) < least {
+		return answer{why: result.WhyFewTrials, least: least}
 	}
-	share := float64(n.unexplained) / float64(n.requests)
-	return new(share <= bound), fmt.Sprintf("%s of %s unexplained, %s",
-		format.Thousands(n.unexplained), format.Plural(n.requests, "request", "requests"), format.Percent(share))
-}
-
-// notShown says why a figure of an arm does not settle anything. What the
-// baseline itself shows, its own figure says.
-func notShown(r *result.Result, arm int) string {
-	if arm == 0 || raceShown(r) {
-		return ""
-	}
-	baseline := r.Arms[0]
-	if hits := count(baseline).race; hits > 0 {
-		return fmt.Sprintf(", but the hits in %s are too few to judge: %d, it takes %d", baseline.Name, hits, result.Floor)
-	}
-	return fmt.Sprintf(", but the race did not occur in %s", baseline.Name)
-}
-
-// worseThan says how much more an arm fails than the baseline.
-func worseThan(baseline, arm result.Arm) string {
-	of := func(a result.Arm) string {
-		n := count(a)
-		return fmt.Sprintf("%s of %s", format.Thousands(n.failed), format.Thousands(n.requests))
-	}
-	return fmt.Sprintf("worse than %s: %s failed, and %s", baseline.Name, of(arm), of(baseline))
-}
-
-// noInterval says why a change has none: there are too few trials, or the
-// baseline's figure may be 0, of which nothing is a share.
-func noInterval(r *result.Result, arm int) string {
-	if n := min(len(r.Arms[arm].Trials), len(r.Arms[0].Trials)); n < RoundsForInterval() {
-		return fmt.Sprintf(", but %s no 95 %% interval: it takes %d", format.Plural(n, "trial gives", "trials give"), RoundsForInterval())
-	}
-	return fmt.Sprintf(", but no 95 %% interval: that of %s reaches down to 0", r.Arms[0].Name)
+	return undecided(result.WhyOpenInterval)
 }

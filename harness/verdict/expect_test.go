@@ -105,7 +105,7 @@ func TestExpectations(t *testing.T) {
 		t.Run(tc.claim, func(t *testing.T) {
 			r := run(8, tc.arms...)
 			r.Expected = []result.Expect{tc.expect}
-			Judge(r)
+			judge(r)
 			if e := r.Expected[0]; outcome(e.Held) != tc.held || e.Found != tc.found || r.Verdict != tc.verdict {
 				t.Errorf("got %s, %q, %s", outcome(e.Held), e.Found, r.Verdict)
 			}
@@ -142,7 +142,7 @@ func TestWhatWasNotAsExpectedStandsInTheSummary(t *testing.T) {
 		t.Run(tc.claim, func(t *testing.T) {
 			r := run(8, arm("masquerade", lossy...), arm("random", 70, 64, 67, 80, 60, 67, 50, 69))
 			r.Expected = tc.expected
-			Judge(r)
+			judge(r)
 			if r.Verdict != tc.verdict || r.Summary != tc.summary {
 				t.Errorf("got %s\n%s\nwant %s\n%s", r.Verdict, r.Summary, tc.verdict, tc.summary)
 			}

@@ -42,7 +42,7 @@ func judgeFile(t *testing.T, text []byte) []byte {
 	if err := json.Unmarshal(text, &r); err != nil {
 		t.Fatal(err)
 	}
-	Judge(&r)
+	judge(&r)
 	var out bytes.Buffer
 	e := json.NewEncoder(&out)
 	e.SetIndent("", "  ")

@@ -10,7 +10,7 @@ import (
 
 // ranged returns an arm with a range of ports, and with clients that left from others.
 func ranged(a result.Arm, to, clients result.Ports) result.Arm {
-	a.Rule, a.ToPorts, a.ClientPorts = "masquerade to :1-2", &to, &clients
+	a.ToPorts, a.ClientPorts = &to, &clients
 	return a
 }
 
@@ -19,9 +19,9 @@ func TestNarrow(t *testing.T) {
 	none := repeat(8, 0)
 	const others = "; clients whose ports lie in the range are not helped"
 	random := ranged(arm("a", none...), result.Ports{First: 49152, Last: 65535}, usual)
-	random.Rule += " fully-random"
+	random.Options = &result.Options{RandomFully: true}
 	split := ranged(arm("a", none...), result.Ports{First: 49152, Last: 65535}, usual)
-	split.Settings = []string{"clients: each has source ports of its own"}
+	split.SettingValues = []result.Setting{{Part: result.PartClients, Key: result.KeySourcePorts, Value: result.SplitPorts}}
 	for _, tc := range []struct {
 		claim string
 		arm   result.Arm
@@ -42,7 +42,7 @@ func TestNarrow(t *testing.T) {
 	} {
 		t.Run(tc.claim, func(t *testing.T) {
 			r := run(8, arm("masquerade", lossy...), tc.arm)
-			Judge(r)
+			judge(r)
 			i := slices.IndexFunc(r.Warnings, func(w string) bool { return strings.Contains(w, "to_ports") })
 			switch {
 			case i < 0 && tc.want != "":
@@ -57,7 +57,7 @@ func TestNarrow(t *testing.T) {
 func TestReasons(t *testing.T) {
 	t.Run("a baseline whose range leaves the clients' ports out", func(t *testing.T) {
 		r := run(8, ranged(arm("plain", repeat(8, 0)...), result.Ports{First: 49152, Last: 65535}, result.Ports{First: 32768, Last: 34767}))
-		Judge(r)
+		judge(r)
 		const want = "not triggered: the rule of plain draws another port for the clients' ports 32768-34767, which are not in its range 49152-65535 (make an arm without to_ports the first)"
 		if !slices.Contains(r.Warnings, want) {
 			t.Errorf("warnings %q, want %q", r.Warnings, want)

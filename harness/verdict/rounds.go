@@ -27,17 +27,17 @@ func canDiffer(rounds, comparisons int) bool {
 	return stats.CanDiffer(rounds, rounds, comparisons, result.Alpha)
 }
 
-// pairs is the number of rounds that an arm and the baseline both have.
-func pairs(arm, baseline result.Arm) int {
-	return min(len(FailureRates(arm)), len(FailureRates(baseline)))
+// countPairs returns the number of rounds that an arm and the baseline both have.
+func countPairs(arm, baseline result.Arm) int {
+	return min(len(arm.FailureRates()), len(baseline.FailureRates()))
 }
 
 // canLose reports whether an arm without any failure would be told from this
 // baseline in the rounds that both have. It would not if too many of the
 // baseline's trials have no failure either.
 func canLose(arm, baseline result.Arm, comparisons int) bool {
-	n := pairs(arm, baseline)
-	p := stats.MannWhitney(make([]float64, n), FailureRates(baseline))
+	n := countPairs(arm, baseline)
+	p := stats.MannWhitney(make([]float64, n), baseline.FailureRates())
 	return p != nil && float64(comparisons)**p < result.Alpha
 }
 

@@ -29,7 +29,7 @@ func TestArmsThatDoNotDifferAreRarelyToldApart(t *testing.T) {
 			divide(len(tc.trials), n, func(first []int, second []int) {
 				a, b := arm("masquerade", pick(tc.trials, first)...), arm("again", pick(tc.trials, second)...)
 				all++
-				if v := compareAll([]result.Arm{a, b})[0].Verdict; isDecided(v) && v != result.NoDifference {
+				if v := compareAll([]result.Arm{a, b})[0].Verdict; v.IsDecided() && v != result.NoDifference {
 					told++
 				}
 			})

@@ -21,7 +21,7 @@ func TestSingular(t *testing.T) {
 		}
 		return result.Arm{Name: fmt.Sprintf("a%d", failed), Trials: []result.Trial{trial},
 			ToSource: []string{"198.19.0.1", "198.19.0.2"}, Sources: []result.Source{{Address: "198.19.0.1", Connections: 1}},
-			Rule: "ip saddr 198.18.0.0/24 counter snat to 198.19.0.1-198.19.0.2 fully-random"}
+			Options: &result.Options{RandomFully: true}}
 	}
 	for name, arms := range map[string][]result.Arm{
 		"no_hit": {one(0)}, "one_hit": {one(1)}, "two_arms": {one(1), one(0)}, "worse_arm": {one(0), one(1)},
@@ -41,7 +41,7 @@ func checkSingular(t *testing.T, arms []result.Arm, incomplete string) {
 			result.Expect{Arm: a.Name, Race: "reproduced"}, result.Expect{Arm: a.Name, Race: "absent"},
 			result.Expect{Arm: a.Name, Unexplained: new(0.5)}, result.Expect{Arm: a.Name, Reduction: new(0.5)})
 	}
-	Judge(r)
+	judge(r)
 	texts := append([]string{r.Summary}, r.Warnings...)
 	for _, e := range r.Expected {
 		texts = append(texts, e.Found)

@@ -21,7 +21,7 @@ func TestPooled(t *testing.T) {
 		return a
 	}
 	drawn := pool(2, 1)
-	drawn.Rule = "ip saddr 198.18.0.0/24 counter snat to 198.19.0.1-198.19.0.2 fully-random"
+	drawn.Options = &result.Options{RandomFully: true}
 	const hash = "; the kernel picks one by a hash of the client's and the server's address, and "
 	for _, tc := range []struct {
 		claim   string
@@ -45,7 +45,7 @@ func TestPooled(t *testing.T) {
 		t.Run(tc.claim, func(t *testing.T) {
 			r := run(8, arm("masquerade", lossy...), tc.arm)
 			r.Scenario.Clients = tc.clients
-			Judge(r)
+			judge(r)
 			i := slices.IndexFunc(r.Warnings, func(w string) bool { return strings.Contains(w, "by a hash of") })
 			switch {
 			case i < 0 && tc.want != "":

@@ -92,23 +92,21 @@ import (
 // mitigatedFrom is the least reduction that is called mitigated.
 const mitigatedFrom = 0.99
 
-// Judge fills, from the trials and the claims in r, each arm's FailureRate,
-// LatencyP50 and LatencyP99, the Comparisons, Held and Found of each
-// expectation, Verdict and Summary, and adds to Warnings what it finds. r may be
-// partial. Judging again changes only what new trials change; a warning that is
-// there already stays.
+// Judge fills in, from the trials and the claims in r, each arm's FailureRate,
+// LatencyP50 and LatencyP99, the Comparisons, Held of each expectation and why it is
+// nil, and Verdict, and adds to WarningValues what it finds. It writes no sentence:
+// package wording makes them of these values. r may be partial. Judging again
+// changes only what new trials change; a warning that is there already stays.
 func Judge(r *result.Result) {
 	for i := range r.Arms {
 		a := &r.Arms[i]
-		a.FailureRate, a.LatencyP50, a.LatencyP99 = spread(FailureRates(*a)), spread(p50s(*a)), spread(p99s(*a))
+		a.FailureRate, a.LatencyP50, a.LatencyP99 = spread(a.FailureRates()), spread(p50s(*a)), spread(p99s(*a))
 	}
 	r.Comparisons = compareAll(r.Arms)
 	for i := range r.Expected {
-		e := &r.Expected[i]
-		e.Held, e.Found = check(r, *e)
+		checkExpectation(r, r.Expected[i]).record(&r.Expected[i])
 	}
 	r.Verdict = decide(r)
-	r.Summary = summarise(r)
 	warn(r)
 }
 
@@ -133,23 +131,6 @@ func decide(r *result.Result) result.Verdict {
 
 // answered reports whether the trials show anything that a verdict can rest on.
 func answered(r *result.Result) bool {
-	compared := slices.ContainsFunc(r.Comparisons, func(c result.Compare) bool { return isDecided(c.Verdict) })
-	return compared || raceSeen(r) && (len(r.Expected) > 0 || len(r.Arms) == 1)
-}
-
-func isDecided(v result.ArmVerdict) bool {
-	return v != result.Undecided && v != result.ArmInconclusive
-}
-
-// raceShown reports whether the race occurred in the baseline, without which no
-// other arm can be said to mitigate it.
-func raceShown(r *result.Result) bool {
-	return len(r.Arms) > 0 && occurred(r.Arms[0])
-}
-
-// raceSeen reports whether the race occurred in any arm.
-func raceSeen(r *result.Result) bool { return slices.ContainsFunc(r.Arms, occurred) }
-
-func occurred(arm result.Arm) bool {
-	return count(arm).race >= result.Floor
+	compared := slices.ContainsFunc(r.Comparisons, func(c result.Compare) bool { return c.Verdict.IsDecided() })
+	return compared || r.ShowsRace() && (len(r.Expected) > 0 || len(r.Arms) == 1)
 }

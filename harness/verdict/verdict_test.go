@@ -9,6 +9,7 @@ import (
 
 	"snatlab/harness/format"
 	"snatlab/harness/result"
+	"snatlab/harness/wording"
 )
 
 // perTrial is the number of requests in each trial of these tests.
@@ -246,7 +247,7 @@ func TestJudge(t *testing.T) {
 		},
 	} {
 		t.Run(tc.claim, func(t *testing.T) {
-			Judge(tc.in)
+			judge(tc.in)
 			var arms []result.ArmVerdict
 			for _, c := range tc.in.Comparisons {
 				arms = append(arms, c.Verdict)
@@ -275,7 +276,7 @@ func TestTheFailureRateIsTheMedianTrialWithItsInterval(t *testing.T) {
 		{[]int{80, 70, 60, 50, 40, 30, 20, 10}, "0.75 %, interval 0.17 % to 1.17 %, trials 0.17 % to 1.33 %"},
 	} {
 		r := run(4, arm("masquerade", tc.failed...))
-		Judge(r)
+		judge(r)
 		s := r.Arms[0].FailureRate
 		got := format.Percent(s.Median) + ", no interval"
 		if s.Low != nil {
@@ -293,7 +294,7 @@ func TestLatencyIsThatOfTheTrialsInWhichARequestSucceeded(t *testing.T) {
 	a.Trials[0].Latency = result.Latency{P50: 60, P99: 200}
 	a.Trials[1].Latency = result.Latency{P50: 70, P99: 210}
 	r := run(3, a)
-	Judge(r)
+	judge(r)
 	if p50, p99 := r.Arms[0].LatencyP50, r.Arms[0].LatencyP99; p50.Median != 65 || p50.Lowest != 60 || p99.Median != 205 || p99.Highest != 210 {
 		t.Errorf("got %+v, %+v", p50, p99)
 	}
@@ -306,24 +307,27 @@ func TestALatencyChangesByAShareOfTheBaselines(t *testing.T) {
 		slower.Trials[i].Latency = result.Latency{P50: 110, P99: int64(200 + i)}
 	}
 	r := run(8, baseline, slower)
-	Judge(r)
+	judge(r)
 	p50, p99 := r.Comparisons[0].Latency[0], r.Comparisons[0].Latency[1]
-	if got := latency(p50); got != "p50 +10.0 %, 95 % interval +10.0 %" || *p50.PHolm >= result.Alpha {
+	texts := func(c result.LatencyChange) string {
+		return format.Signed(*c.Estimate) + ", " + format.FromTo(c.Low, c.High, format.Signed)
+	}
+	if got := texts(p50); got != "+10.0 %, +10.0 %" || *p50.PHolm >= result.Alpha {
 		t.Errorf("got %s, p %v", got, *p50.PHolm)
 	}
-	if got := latency(p99); got != "p99 0 %, 95 % interval -3.38 to +3.50 %" || *p99.PHolm < result.Alpha {
+	if got := texts(p99); got != "0 %, -3.38 to +3.50 %" || *p99.PHolm < result.Alpha {
 		t.Errorf("got %s, p %v", got, *p99.PHolm)
 	}
 }
 
 func TestAReductionIsLeftOutWhereThereIsNothingToReduce(t *testing.T) {
 	r := run(4, arm("masquerade", 0, 0), arm("random-fully", 0, 0))
-	Judge(r)
+	judge(r)
 	if c := r.Comparisons[0]; c.Reduction.Estimate != nil {
 		t.Errorf("got %v", *c.Reduction.Estimate)
 	}
 	r = run(4, arm("masquerade", 600, 600), arm("random-fully"))
-	Judge(r)
+	judge(r)
 	if c := r.Comparisons[0]; c.Reduction.Estimate != nil {
 		t.Errorf("an arm without a trial: got %v", *c.Reduction.Estimate)
 	}
@@ -331,7 +335,7 @@ func TestAReductionIsLeftOutWhereThereIsNothingToReduce(t *testing.T) {
 
 func TestNoReductionIsZeroAndNotMinusZero(t *testing.T) {
 	r := run(8, arm("masquerade", lossy...), arm("random", lossy...))
-	Judge(r)
+	judge(r)
 	if e := *r.Comparisons[0].Reduction.Estimate; e != 0 || math.Signbit(e) {
 		t.Errorf("got %v", e)
 	}
@@ -340,16 +344,22 @@ func TestNoReductionIsZeroAndNotMinusZero(t *testing.T) {
 func TestJudgingAgainChangesNothing(t *testing.T) {
 	judged := func(times int) *result.Result {
 		r := run(2, mixed("masquerade", 600, 100), arm("random-fully", 0, 0))
-		r.Warnings = []string{"the lab's own warning"}
+		r.WarningValues = []result.Warning{{Code: result.NoSharedMemory, Cause: "no memfd"}}
 		r.Expected = []result.Expect{{Arm: "masquerade", Race: "reproduced"}}
 		for range times {
-			Judge(r)
+			judge(r)
 		}
 		return r
 	}
 	if once, thrice := judged(1), judged(3); !reflect.DeepEqual(once, thrice) {
 		t.Errorf("once:\n%+v\nthrice:\n%+v", once, thrice)
 	}
+}
+
+// judge judges a result and writes its sentences, as a run does.
+func judge(r *result.Result) {
+	Judge(r)
+	wording.Describe(r)
 }
 
 func run(rounds int, arms ...result.Arm) *result.Result {

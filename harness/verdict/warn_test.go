@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"snatlab/harness/result"
+	"snatlab/harness/wording"
 )
 
 func TestWarnings(t *testing.T) {
@@ -69,7 +70,7 @@ func TestWarnings(t *testing.T) {
 		{"a race by the clock needs no reason", as(result.Scenario{Rounds: 8, Clients: 2, Pattern: "lockstep", Sync: "clock"}, run(8, arm("masquerade", lossy...))), nil},
 	} {
 		t.Run(tc.claim, func(t *testing.T) {
-			Judge(tc.in)
+			judge(tc.in)
 			if !slices.Equal(tc.in.Warnings, tc.want) {
 				t.Errorf("got\n%s\nwant\n%s", strings.Join(tc.in.Warnings, "\n"), strings.Join(tc.want, "\n"))
 			}
@@ -90,18 +91,15 @@ func TestARaceThatDidNotOccurHasLikelyReasons(t *testing.T) {
 		{"nothing", func(r *result.Result) {}, none + " Nothing that was measured says why."},
 		{"one client", func(r *result.Result) { r.Scenario.Clients = 1 }, none + " Likely why: there is only one client."},
 		{"ports that are split", func(r *result.Result) {
-			r.Arms[0].Settings = []string{"router: net.x = 1", "clients: each has source ports of its own"}
+			r.Arms[0].SettingValues = []result.Setting{{Part: result.PartRouter, Key: "net.x", Value: "1"}, {Part: result.PartClients, Key: result.KeySourcePorts, Value: result.SplitPorts}}
 		}, none + " Likely why: each client has source ports of its own."},
-		{"iptables --random-fully", func(r *result.Result) {
-			r.Arms[0].Rule = "-A POSTROUTING -s 198.18.0.0/24 ! -o br-1 -j MASQUERADE --random-fully"
-		}, none + " Likely why: the baseline's rule draws ports at random."},
-		{"iptables --random", func(r *result.Result) { r.Arms[0].Rule = "-A POSTROUTING -j MASQUERADE --to-ports 1-9 --random" },
+		{"random_fully", func(r *result.Result) { r.Arms[0].Options = &result.Options{RandomFully: true} },
 			none + " Likely why: the baseline's rule draws ports at random."},
-		{"nftables fully-random", func(r *result.Result) { r.Arms[0].Rule = `oifname != "br" counter masquerade fully-random,persistent` },
+		{"random", func(r *result.Result) { r.Arms[0].Options = &result.Options{Random: true} },
 			none + " Likely why: the baseline's rule draws ports at random."},
-		{"a bridge called random is no option", func(r *result.Result) {
-			r.Arms[0].Rule = "-A POSTROUTING ! -o br-random -m comment --comment not-random -j MASQUERADE"
-		}, none + " Nothing that was measured says why."},
+		{"no option", func(r *result.Result) { r.Arms[0].Options = &result.Options{} }, none + " Nothing that was measured says why."},
+		{"a rule whose text looks like an option", func(r *result.Result) { r.Arms[0].Rule = "-j MASQUERADE --random" },
+			none + " Nothing that was measured says why."},
 		{"one CPU", func(r *result.Result) { r.Environment.CPUs = 1 }, none + " Likely why: the clients have one CPU."},
 		{"ephemeral ports", func(r *result.Result) {
 			r.Scenario.Pattern, r.Scenario.Sync, r.Environment.Kernel = "ephemeral", "none", "6.18.44"
@@ -126,7 +124,7 @@ func TestARaceThatDidNotOccurHasLikelyReasons(t *testing.T) {
 		t.Run(tc.claim, func(t *testing.T) {
 			r := quiet()
 			tc.change(r)
-			Judge(r)
+			judge(r)
 			if r.Summary != tc.want || r.Verdict != result.Inconclusive {
 				t.Errorf("got %s: %s", r.Verdict, r.Summary)
 			}
@@ -170,8 +168,8 @@ func counted(insertFailed, foreign uint64, a result.Arm) result.Arm {
 
 func TestWarningsWithRaceInAnotherArm(t *testing.T) {
 	r := run(8, arm("random-fully", repeat(8, 0)...), arm("masquerade", lossy...))
-	r.Arms[0].Rule = "-A POSTROUTING -j MASQUERADE --random-fully"
-	Judge(r)
+	r.Arms[0].Options = &result.Options{RandomFully: true}
+	judge(r)
 	if len(r.Warnings) > 0 || strings.Contains(r.Summary, "Likely why") {
 		t.Errorf("%q\n%s", r.Warnings, r.Summary)
 	}
@@ -232,11 +230,16 @@ func TestAnArmThatLeavesTooFewPortsIsNamed(t *testing.T) {
 		trial.Conntrack.Found = found
 		return result.Arm{Name: "few-ports", Trials: []result.Trial{trial}}
 	}
-	if got := crowded([]result.Arm{arm(15_999), {Name: "none"}}); got != nil {
+	warnings := func(arms ...result.Arm) []string {
+		r := &result.Result{WarningValues: warnExhaustedPorts(arms)}
+		wording.Describe(r)
+		return r.Warnings
+	}
+	if got := warnings(arm(15_999), result.Arm{Name: "none"}); len(got) > 0 {
 		t.Errorf("%q", got)
 	}
 	const want = "few-ports: port exhaustion: NAT looked at 73 taken ports for each connection, on average, which makes connects slow"
-	if got := crowded([]result.Arm{arm(73_900)}); len(got) != 1 || got[0] != want {
+	if got := warnings(arm(73_900)); len(got) != 1 || got[0] != want {
 		t.Errorf("%q\nwant %q", got, want)
 	}
 }

@@ -5,22 +5,100 @@ package wording
 
 import (
 	"fmt"
+	"strings"
 
+	"snatlab/harness/format"
 	"snatlab/harness/result"
 )
 
-// Claim returns the claim of an expectation, "reduction >= 99 %".
-func Claim(e result.Expect) string {
-	switch {
-	case e.Reduction != nil:
-		return fmt.Sprintf("reduction >= %.6g %%", 100**e.Reduction)
-	case e.P50 != nil:
-		return fmt.Sprintf("p50 <= %+.6g %%", 100**e.P50)
-	case e.P99 != nil:
-		return fmt.Sprintf("p99 <= %+.6g %%", 100**e.P99)
-	case e.Unexplained != nil:
-		return fmt.Sprintf("unexplained <= %.6g %%", 100**e.Unexplained)
-	default:
-		return "race " + e.Race
+// Describe writes the sentences of a judged result: Found of each expectation,
+// Warnings and Summary. A warning without a code, which is of an earlier version,
+// keeps its sentence.
+func Describe(r *result.Result) {
+	for i := range r.Expected {
+		r.Expected[i].Found = found(r, r.Expected[i])
 	}
+	texts := []string{}
+	for i, w := range r.WarningValues {
+		switch {
+		case w.Code != "":
+			texts = append(texts, warning(r, w))
+		case i < len(r.Warnings):
+			texts = append(texts, r.Warnings[i])
+		}
+	}
+	r.Warnings = texts
+	r.Summary = summarise(r)
+}
+
+// findArm returns the arm of that name, or one without a trial where there is none.
+func findArm(r *result.Result, name string) result.Arm {
+	for _, a := range r.Arms {
+		if a.Name == name {
+			return a
+		}
+	}
+	return result.Arm{Name: name}
+}
+
+// baselineOf returns the first arm, or one without a trial where there is none.
+func baselineOf(r *result.Result) result.Arm {
+	if len(r.Arms) == 0 {
+		return result.Arm{}
+	}
+	return r.Arms[0]
+}
+
+// findComparison returns the comparison of the arm of that name.
+func findComparison(r *result.Result, arm string) result.Compare {
+	for _, c := range r.Comparisons {
+		if c.Arm == arm {
+			return c
+		}
+	}
+	return result.Compare{Arm: arm}
+}
+
+// describeReduction returns "reduction 99.5 %, 95 % interval 98.8 to 100 %".
+func describeReduction(c result.Reduction) string {
+	return "reduction " + format.Percent(*c.Estimate) + describeInterval(c.Low, c.High, format.Percent)
+}
+
+// describeLatency returns "p99 +4.10 %, 95 % interval -2.00 to +9.30 %".
+func describeLatency(c result.LatencyChange) string {
+	return c.Percentile + " " + format.Signed(*c.Estimate) + describeInterval(c.Low, c.High, format.Signed)
+}
+
+// describeInterval returns an interval as a clause, or nothing where there is none.
+func describeInterval(low, high *float64, print func(float64) string) string {
+	if low == nil || high == nil {
+		return ""
+	}
+	return ", 95 % interval " + format.FromTo(low, high, print)
+}
+
+// describePorts returns "32768-32999 and 34000-34767".
+func describePorts(ranges []result.Ports) string {
+	var texts []string
+	for _, p := range ranges {
+		texts = append(texts, fmt.Sprintf("%d-%d", p.First, p.Last))
+	}
+	return strings.Join(texts, " and ")
+}
+
+// describeRange returns a range of ports, or "-" where there is none.
+func describeRange(p *result.Ports) string {
+	if p == nil {
+		return format.None
+	}
+	return describePorts([]result.Ports{*p})
+}
+
+// joinLines makes a clause of an error's text, which may have several lines.
+func joinLines(s string) string {
+	return strings.TrimRight(strings.Join(strings.Fields(s), " "), ".")
+}
+
+func capitalise(s string) string {
+	return strings.ToUpper(s[:1]) + s[1:]
 }

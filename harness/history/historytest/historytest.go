@@ -8,6 +8,7 @@ import (
 
 	"snatlab/harness/result"
 	"snatlab/harness/verdict"
+	"snatlab/harness/wording"
 )
 
 // FirstDay is the day of the first run.
@@ -56,6 +57,7 @@ func (n Run) Result() *result.Result {
 		n.Change(r)
 	}
 	verdict.Judge(r)
+	wording.Describe(r)
 	return r
 }
 

@@ -18,6 +18,7 @@ import (
 	"snatlab/harness/result/resultfile"
 	"snatlab/harness/undo"
 	"snatlab/harness/verdict"
+	"snatlab/harness/wording"
 )
 
 // fixture is a run of two arms, of which the second mitigates.
@@ -31,8 +32,9 @@ func fixture(t *testing.T, change ...func(*result.Result)) *result.Result {
 	for _, c := range change {
 		c(r)
 	}
-	r.Warnings = []string{}
+	r.WarningValues = nil
 	verdict.Judge(r)
+	wording.Describe(r)
 	return r
 }
 

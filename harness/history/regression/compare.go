@@ -172,7 +172,7 @@ func (c *comparison) listRates(g store.Group, runs []result.RunSummary, arm int,
 		return store.MedianRates(name, runs)
 	}
 	for _, r := range g.Results {
-		all = append(all, verdict.FailureRates(r.Arms[arm])...)
+		all = append(all, r.Arms[arm].FailureRates()...)
 	}
 	return all
 }

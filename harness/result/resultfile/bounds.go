@@ -27,7 +27,7 @@ const (
 // depths bounds the values that are nested so deep, in objects and lists, where
 // one of them takes much more memory than the text that makes it, be it "null".
 var depths = map[int]int{
-	2: maxWarnings + maxExpected,                     // lists of arms, comparisons, ...
+	2: 2*maxWarnings + maxExpected,                   // lists of arms, comparisons, ...
 	4: maxArms * (maxTrials + maxSettings + maxName), // of trials; and figures of an arm
 	7: 1 << 19,                                       // of CPUs
 }
@@ -74,6 +74,7 @@ func checkResult(r *result.Result) error {
 	}{
 		{len(r.Arms), maxArms, "arms"}, {len(r.Comparisons), maxArms, "comparisons"},
 		{len(r.Expected), maxExpected, "expectations"}, {len(r.Warnings), maxWarnings, "warnings"},
+		{len(r.WarningValues), maxWarnings, "warning values"},
 		{len(result.CausesOf(r.Arms)), maxCauses, "causes of failure"},
 	} {
 		if c.n > c.most {

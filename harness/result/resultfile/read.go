@@ -92,7 +92,7 @@ func parseResult(text []byte) (*result.Result, error) {
 	if err := checkResult(r); err != nil {
 		return nil, fmt.Errorf("not a snatlab result: %w", err)
 	}
-	upgradeSpreads(r)
+	upgrade(r)
 	return r, nil
 }
 

@@ -6,9 +6,19 @@ import (
 	"snatlab/harness/result"
 )
 
-// upgradeSpreads makes what it can of a result from before there were intervals: low and
-// high were those of a trial, and there was no latency of an arm, only those of
-// its trials.
+// upgrade gives a result of an earlier version what it can of the fields that were
+// added since.
+func upgrade(r *result.Result) {
+	upgradeSpreads(r)
+	for i := range r.Arms {
+		addArmValues(&r.Arms[i])
+	}
+	addWarningValues(r)
+}
+
+// upgradeSpreads changes a result from before there were intervals: low and high
+// were those of a trial, and there was no latency of an arm, only those of its
+// trials.
 func upgradeSpreads(r *result.Result) {
 	if !slices.ContainsFunc(r.Arms, isOld) {
 		return

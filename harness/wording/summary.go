@@ -1,4 +1,4 @@
-package verdict
+package wording
 
 import (
 	"fmt"
@@ -9,7 +9,7 @@ import (
 	"snatlab/harness/result"
 )
 
-// summarise says in a sentence, two at most, what the run shows.
+// summarise returns, in a sentence or two, what the run shows.
 func summarise(r *result.Result) string {
 	trials := 0
 	for _, a := range r.Arms {
@@ -17,138 +17,129 @@ func summarise(r *result.Result) string {
 	}
 	switch {
 	case r.Incomplete != "" && trials == 0:
-		return fmt.Sprintf("The run ended early, before a trial was finished: %s.", oneLine(r.Incomplete))
+		return fmt.Sprintf("The run ended early, before a trial was finished: %s.", joinLines(r.Incomplete))
 	case r.Incomplete != "":
 		return fmt.Sprintf("The run ended early, after %d of %s: %s. So far %s.",
-			trials, format.Plural(r.Scenario.Rounds*len(r.Arms), "trial", "trials"), oneLine(r.Incomplete), seen(r))
+			trials, format.Plural(r.Scenario.Rounds*len(r.Arms), "trial", "trials"), joinLines(r.Incomplete), describeTrials(r))
 	case trials == 0:
 		return "No trial was run."
-	case !raceSeen(r) && r.Verdict != result.Fail:
-		return capital(seen(r)) + "." + likely(r)
-	case !raceShown(r):
-		return capital(seen(r)) + "." + unmet(r)
+	case !r.ShowsRace() && r.Verdict != result.Fail:
+		return capitalise(describeTrials(r)) + "." + likelyCauses(r)
+	case !r.BaselineShowsRace():
+		return capitalise(describeTrials(r)) + "." + unmetExpectation(r)
 	default:
-		return seen(r) + "." + unmet(r) // opens with a name: leave its case alone
+		return describeTrials(r) + "." + unmetExpectation(r) // opens with a name: leave its case alone
 	}
 }
 
-// seen says what the trials show, as a clause without an end.
-func seen(r *result.Result) string {
-	if !raceShown(r) {
-		return noRace(r)
+// describeTrials returns what the trials show, as a clause without an end.
+func describeTrials(r *result.Result) string {
+	if !r.BaselineShowsRace() {
+		return noRaceInBaseline(r)
 	}
-	return strings.Join(append([]string{loss(r.Arms[0])}, others(r)...), "; ")
+	return strings.Join(append([]string{baselineLoss(r.Arms[0])}, armClauses(r)...), "; ")
 }
 
-// others says what each of the other arms makes of the baseline's failures.
-func others(r *result.Result) (clauses []string) {
+// armClauses returns the effect of each of the other arms.
+func armClauses(r *result.Result) (clauses []string) {
 	if len(r.Comparisons) > 3 {
-		return byVerdict(r.Comparisons)
+		return clausesByVerdict(r.Comparisons)
 	}
 	for i, c := range r.Comparisons {
-		clauses = append(clauses, effect(c, r.Arms[i+1], r))
+		clauses = append(clauses, armEffect(c, r.Arms[i+1], r.Arms[0]))
 	}
 	return clauses
 }
 
-// noRace says that the baseline shows too little of the race, and what can be said
-// about the other arms all the same.
-func noRace(r *result.Result) string {
-	baseline, n := r.Arms[0], count(r.Arms[0])
+// noRaceInBaseline states that the baseline shows too little of the race, and what
+// can be said about the other arms all the same.
+func noRaceInBaseline(r *result.Result) string {
+	baseline, n := r.Arms[0], r.Arms[0].Totals()
 	var s string
 	switch {
 	case len(baseline.Trials) == 0:
 		s = fmt.Sprintf("the baseline, %s, has no trial", baseline.Name)
-	case n.race == 0:
-		s = fmt.Sprintf("the race did not occur in %s: 0 hits in %s", baseline.Name, format.Plural(n.requests, "request", "requests"))
+	case n.Race == 0:
+		s = fmt.Sprintf("the race did not occur in %s: 0 hits in %s", baseline.Name, format.Plural(n.Requests, "request", "requests"))
 	default:
 		s = fmt.Sprintf("the hits in %s are too few to judge: %s in %s, it takes %d",
-			baseline.Name, format.Plural(n.race, "hit", "hits"), format.Plural(n.requests, "request", "requests"), result.Floor)
+			baseline.Name, format.Plural(n.Race, "hit", "hits"), format.Plural(n.Requests, "request", "requests"), result.Floor)
 	}
 	silent := !slices.ContainsFunc(r.Comparisons, func(c result.Compare) bool { return c.Verdict != result.ArmInconclusive })
 	if silent && len(r.Comparisons) > 0 {
 		s += ", so nothing can be said about the other arms"
 	}
-	if rest := n.failed - n.race; rest > 0 {
+	if rest := n.Failed - n.Race; rest > 0 {
 		s += fmt.Sprintf("; %s failed for other reasons", format.Plural(rest, "request", "requests"))
 	}
 	if !silent {
-		s += "; " + strings.Join(others(r), "; ")
+		s += "; " + strings.Join(armClauses(r), "; ")
 	}
 	return s
 }
 
-// loss says what the race costs the baseline.
-func loss(baseline result.Arm) string {
-	n := count(baseline)
+// baselineLoss states what the race costs the baseline.
+func baselineLoss(baseline result.Arm) string {
+	n := baseline.Totals()
 	rate := format.Percent(baseline.FailureRate.Median)
 	switch {
 	case baseline.FailureRate.Median == 0: // a race in fewer than half of the trials
 		return fmt.Sprintf("%s lost %s of %s to the source-port race, and in its median trial none",
-			baseline.Name, format.Thousands(n.race), format.Plural(n.requests, "connection", "connections"))
-	case n.failed > n.race:
+			baseline.Name, format.Thousands(n.Race), format.Plural(n.Requests, "connection", "connections"))
+	case n.Failed > n.Race:
 		return fmt.Sprintf("%s loses %s of connections, %s of %s to the source-port race",
-			baseline.Name, rate, format.Thousands(n.race), format.Thousands(n.failed))
+			baseline.Name, rate, format.Thousands(n.Race), format.Thousands(n.Failed))
 	default:
 		return fmt.Sprintf("%s loses %s of connections to the source-port race", baseline.Name, rate)
 	}
 }
 
-// effect says what an arm makes of it.
-func effect(c result.Compare, arm result.Arm, r *result.Result) string {
+// armEffect states what an arm makes of the baseline's failures.
+func armEffect(c result.Compare, arm, baseline result.Arm) string {
 	switch {
-	case len(FailureRates(arm)) == 0:
+	case len(arm.FailureRates()) == 0:
 		return "no trial of " + arm.Name
 	case c.Verdict == result.ArmInconclusive:
 		return "nothing can be said about " + arm.Name
 	}
-	n := count(arm)
+	n := arm.Totals()
 	failing := format.Percent(arm.FailureRate.Median) + " fail"
 	switch {
-	case n.failed == 0:
-		failing = fmt.Sprintf("none of %s failed", format.Thousands(n.requests))
+	case n.Failed == 0:
+		failing = fmt.Sprintf("none of %s failed", format.Thousands(n.Requests))
 	case arm.FailureRate.Median == 0:
-		failing = fmt.Sprintf("%s of %s failed", format.Thousands(n.failed), format.Thousands(n.requests))
+		failing = fmt.Sprintf("%s of %s failed", format.Thousands(n.Failed), format.Thousands(n.Requests))
 	}
 	switch c.Verdict {
 	case result.NoDifference:
 		return fmt.Sprintf("with %s %s: no difference shown (%s)", arm.Name, failing, format.P(*c.PHolm))
 	case result.Undecided:
-		return fmt.Sprintf("with %s %s: undecided, %s", arm.Name, failing, undecided(c, arm, r))
+		return fmt.Sprintf("with %s %s: undecided, %s", arm.Name, failing, whyUndecided(c, arm, baseline))
 	}
 	if c.Reduction.Estimate != nil {
-		failing += fmt.Sprintf(" (%s)", reduction(c.Reduction))
+		failing += fmt.Sprintf(" (%s)", describeReduction(c.Reduction))
 	}
 	return fmt.Sprintf("with %s %s: %s", arm.Name, failing, c.Verdict)
 }
 
-// undecided says why neither a difference nor the want of one can be shown.
-func undecided(c result.Compare, arm result.Arm, r *result.Result) string {
-	p, n, comparisons := format.P(*c.PHolm), pairs(arm, r.Arms[0]), tested(r.Comparisons)
-	switch {
-	case *c.PHolm < result.Alpha:
+// whyUndecided states why neither a difference nor its absence can be shown.
+func whyUndecided(c result.Compare, arm, baseline result.Arm) string {
+	p := format.P(*c.PHolm)
+	switch c.Why {
+	case result.WhyRanksAndMedians:
 		return fmt.Sprintf("as it differs (%s), but its median lies on one side and most of its trials on the other", p)
-	case !canDiffer(n, comparisons):
+	case result.WhyFewTrials:
+		n := min(len(arm.FailureRates()), len(baseline.FailureRates()))
 		return fmt.Sprintf("as %s too few to show a difference (%s): it takes %d of each arm",
-			format.Plural(n, "trial is", "trials are"), p, Rounds(1+comparisons))
+			format.Plural(n, "trial is", "trials are"), p, c.Least)
 	default:
-		return fmt.Sprintf("as too many trials of %s lost nothing to show a difference (%s)", r.Arms[0].Name, p)
+		return fmt.Sprintf("as too many trials of %s lost nothing to show a difference (%s)", baseline.Name, p)
 	}
 }
 
-// tested is the number of comparisons that p is adjusted for.
-func tested(comparisons []result.Compare) (n int) {
-	for _, c := range comparisons {
-		if c.PHolm != nil {
-			n++
-		}
-	}
-	return n
-}
-
-// byVerdict names the arms under each verdict, where there are too many to
-// give every one its figures.
-func byVerdict(comparisons []result.Compare) []string {
+// clausesByVerdict returns the names of the arms under each verdict, where there
+// are too many to state the figures of every one.
+func clausesByVerdict(comparisons []result.Compare) []string {
 	var clauses []string
 	for _, v := range []struct {
 		verdict result.ArmVerdict
@@ -174,8 +165,8 @@ func byVerdict(comparisons []result.Compare) []string {
 	return clauses
 }
 
-// unmet names the first expectation that keeps the run from passing.
-func unmet(r *result.Result) string {
+// unmetExpectation names the first expectation that keeps the run from passing.
+func unmetExpectation(r *result.Result) string {
 	var broken []result.Expect
 	lead := ""
 	for _, e := range r.Expected {

@@ -1,0 +1,83 @@
+package result
+
+import "slices"
+
+// Totals are sums over the trials of an arm, in requests.
+type Totals struct{ Requests, Failed, Race, Unexplained int }
+
+// RaceRate returns the share of requests that were lost to the race.
+func (t Totals) RaceRate() float64 { return float64(t.Race) / float64(max(1, t.Requests)) }
+
+// Totals returns the sums over the trials of the arm.
+func (a Arm) Totals() Totals {
+	var sum Totals
+	for _, t := range a.Trials {
+		sum.Requests += t.Requests
+		sum.Failed += t.Failed
+		sum.Race += t.Causes[SNATRace]
+		sum.Unexplained += t.Causes[Unexplained]
+	}
+	return sum
+}
+
+// FailureRates returns failed / requests of each trial that sent a request, in the
+// order of the trials.
+func (a Arm) FailureRates() []float64 {
+	var all []float64
+	for _, t := range a.Trials {
+		if t.Requests > 0 {
+			all = append(all, t.FailedShare())
+		}
+	}
+	return all
+}
+
+// ShowsRace reports whether the race counts as having occurred in the arm.
+func (a Arm) ShowsRace() bool { return a.Totals().Race >= Floor }
+
+// ShowsRace reports whether the race occurred in any arm.
+func (r *Result) ShowsRace() bool { return slices.ContainsFunc(r.Arms, Arm.ShowsRace) }
+
+// BaselineShowsRace reports whether the race occurred in the baseline. If it did
+// not, no other arm can be said to mitigate it.
+func (r *Result) BaselineShowsRace() bool { return len(r.Arms) > 0 && r.Arms[0].ShowsRace() }
+
+// IsDecided reports whether a comparison came to a verdict about the arm.
+func (v ArmVerdict) IsDecided() bool { return v != Undecided && v != ArmInconclusive }
+
+// DrawsPorts reports whether the arm's rule draws source ports at random.
+func (a Arm) DrawsPorts() bool {
+	return a.Options != nil && (a.Options.Random || a.Options.RandomFully)
+}
+
+// SplitsPorts reports whether each client of the arm has source ports of its own.
+func (a Arm) SplitsPorts() bool {
+	return slices.Contains(a.SettingValues, Setting{PartClients, KeySourcePorts, SplitPorts})
+}
+
+// KeepsApart reports whether the arm gives clients different source ports, drawn or
+// of their own, whatever addresses and ranges it has.
+func (a Arm) KeepsApart() bool { return a.DrawsPorts() || a.SplitsPorts() }
+
+// LeftOutPorts returns the ports of the arm's clients that its rule does not keep
+// since they are not in the rule's range. It returns none for a rule that draws
+// every port, and where each client has ports of its own: there the range is not
+// what keeps the clients apart.
+//
+// A rule with a range of ports (to_ports) keeps the source port of a client if it
+// lies in the range, and draws another one if it does not (get_unique_tuple in
+// net/netfilter/nf_nat_core.c). So the range itself stops no race; to leave the
+// clients' ports out of it does.
+func (a Arm) LeftOutPorts() (out []Ports) {
+	c, to := a.ClientPorts, a.ToPorts
+	if c == nil || to == nil || a.KeepsApart() {
+		return nil
+	}
+	if below := (Ports{First: c.First, Last: min(c.Last, to.First-1)}); below.First <= below.Last {
+		out = append(out, below)
+	}
+	if above := (Ports{First: max(c.First, to.Last+1), Last: c.Last}); above.First <= above.Last {
+		out = append(out, above)
+	}
+	return out
+}

@@ -1,0 +1,60 @@
+package verdict
+
+import (
+	"fmt"
+
+	"snatlab/harness/result"
+)
+
+const (
+	missedMany  = 0.1  // of all slots: from there on the clients are out of step
+	slowestRate = 0.01 // that lockstep is to be seen at; on seven kernels it was 4 % or more
+)
+
+// warnNoRace lists what was measured that keeps the race from occurring in the
+// baseline, the most certain first. Where another arm shows the race, the
+// baseline's own rule is reason enough.
+func warnNoRace(r *result.Result) (found []result.Warning) {
+	if r.ShowsRace() || len(r.Arms) == 0 || len(r.Arms[0].Trials) == 0 {
+		return nil
+	}
+	baseline := r.Arms[0]
+	requests, missed := baseline.Totals().Requests, missedShare(baseline)
+	for _, reason := range []struct {
+		warning result.Warning
+		applies bool
+	}{
+		{result.Warning{Code: result.NoRaceOneClient}, r.Scenario.Clients == 1},
+		{result.Warning{Code: result.NoRaceSplitPorts}, baseline.SplitsPorts()},
+		{result.Warning{Code: result.NoRaceDrawnPorts}, baseline.DrawsPorts()},
+		{result.Warning{Code: result.NoRaceLeftOut}, baseline.LeftOutPorts() != nil},
+		{result.Warning{Code: result.NoRaceOneCPU}, r.Environment.CPUs == 1},
+		{result.Warning{Code: result.NoRaceKernelPorts}, r.Scenario.Pattern == result.Ephemeral && !hasSharedCounter(r.Environment.Kernel)},
+		{result.Warning{Code: result.NoRaceClock}, r.Scenario.Pattern == result.Lockstep && r.Scenario.Sync == result.SyncClock},
+		{result.Warning{Code: result.NoRaceMissedSlots, Share: missed}, missed > missedMany},
+		{result.Warning{Code: result.NoRaceFewRequests, Count: requests}, r.Incomplete == "" && float64(requests)*slowestRate < result.Floor},
+	} {
+		if reason.applies {
+			found = append(found, reason.warning)
+		}
+	}
+	return found
+}
+
+// hasSharedCounter reports whether a kernel takes the ports of all connections from
+// one counter, as kernels did before 5.0: there, ports that it chose do meet.
+func hasSharedCounter(release string) bool {
+	var major int
+	_, err := fmt.Sscanf(release, "%d.", &major)
+	return err == nil && major < 5
+}
+
+// missedShare returns the share of the slots of an arm in which a client did not
+// fire in step.
+func missedShare(arm result.Arm) float64 {
+	missed := 0
+	for _, t := range arm.Trials {
+		missed += t.Slots.Missed
+	}
+	return float64(missed) / float64(max(1, arm.Totals().Requests))
+}

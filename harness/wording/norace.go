@@ -1,0 +1,74 @@
+package wording
+
+import (
+	"fmt"
+	"strings"
+
+	"snatlab/harness/format"
+	"snatlab/harness/result"
+)
+
+// noRaceCodes are the warnings that state why the race may not have occurred.
+var noRaceCodes = map[result.WarningCode]bool{
+	result.NoRaceOneClient: true, result.NoRaceSplitPorts: true, result.NoRaceDrawnPorts: true,
+	result.NoRaceLeftOut: true, result.NoRaceOneCPU: true, result.NoRaceKernelPorts: true,
+	result.NoRaceClock: true, result.NoRaceMissedSlots: true, result.NoRaceFewRequests: true,
+}
+
+func isNoRace(code result.WarningCode) bool { return noRaceCodes[code] }
+
+// likelyCauses returns, in a sentence, why the race may not have occurred.
+func likelyCauses(r *result.Result) string {
+	if len(baselineOf(r).Trials) == 0 {
+		return ""
+	}
+	var briefs []string
+	for _, w := range r.WarningValues {
+		if isNoRace(w.Code) {
+			brief, _ := describeNoRace(r, w)
+			briefs = append(briefs, brief)
+		}
+	}
+	if len(briefs) == 0 {
+		return " Nothing that was measured says why."
+	}
+	return " Likely why: " + strings.Join(briefs, "; ") + "."
+}
+
+// describeNoRace returns why the race may not have occurred: in brief for the
+// summary, and in full, with what can be done, for the warnings.
+func describeNoRace(r *result.Result, w result.Warning) (brief, full string) {
+	baseline := baselineOf(r)
+	switch w.Code {
+	case result.NoRaceOneClient:
+		return "there is only one client",
+			"there is only one client, and it takes two to meet (clients: 2 or more)"
+	case result.NoRaceSplitPorts:
+		return "each client has source ports of its own",
+			fmt.Sprintf("in %s each client has source ports of its own: no two ask NAT for the same one (leave client_ports out of the first arm)", baseline.Name)
+	case result.NoRaceDrawnPorts:
+		return "the baseline's rule draws ports at random",
+			fmt.Sprintf("the rule of %s draws source ports at random, which is a mitigation already (make an arm without it the first)", baseline.Name)
+	case result.NoRaceLeftOut:
+		return "the baseline's range of ports leaves out ports of the clients",
+			fmt.Sprintf("the rule of %s draws another port for the clients' ports %s, which are not in its range %s (make an arm without to_ports the first)",
+				baseline.Name, describePorts(baseline.LeftOutPorts()), describeRange(baseline.ToPorts))
+	case result.NoRaceOneCPU:
+		return "the clients have one CPU",
+			"the clients may run on one CPU only, where nothing happens at the same moment (give them two or more)"
+	case result.NoRaceKernelPorts:
+		return "the kernel chose the source ports",
+			"the source ports were chosen by the kernel (pattern ephemeral), and since Linux 5.0 such ports rarely meet (the pattern lockstep shows whether the race can be hit at all)"
+	case result.NoRaceClock:
+		return "the clients kept step by the clock",
+			"the clients kept step by the clock, which misses the race on a busy machine (sync: barrier does not)"
+	case result.NoRaceMissedSlots:
+		return "the clients were out of step",
+			fmt.Sprintf("the clients missed %s of their slots in %s: they were out of step (leave the machine to them, or lower the rate)",
+				format.Percent(w.Share), baseline.Name)
+	default: // result.NoRaceFewRequests
+		return "there were few requests",
+			fmt.Sprintf("%s few: a race that hits 1 %% of them does not reach the floor of %d (more requests, or more rounds)",
+				format.Plural(w.Count, "request is", "requests are"), result.Floor)
+	}
+}

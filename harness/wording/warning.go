@@ -1,0 +1,135 @@
+package wording
+
+import (
+	"fmt"
+
+	"snatlab/harness/format"
+	"snatlab/harness/result"
+)
+
+// warning returns the sentence of a warning. One about an arm begins with its name.
+func warning(r *result.Result, w result.Warning) string {
+	switch {
+	case isNoRace(w.Code):
+		_, full := describeNoRace(r, w)
+		return "not triggered: " + full
+	case w.Round > 0:
+		return fmt.Sprintf("%s, round %d: %s", w.Arm, w.Round, trialWarning(w))
+	case w.Arm != "":
+		return w.Arm + ": " + armWarning(r, w)
+	default:
+		return runWarning(r, w)
+	}
+}
+
+func runWarning(r *result.Result, w result.Warning) string {
+	e := r.Environment
+	switch w.Code {
+	case result.FewRounds:
+		return fmt.Sprintf("%s few: the rate of one arm swings by a factor of two to four between trials",
+			format.Plural(w.Count, "round is", "rounds are"))
+	case result.FewRoundsToCompare:
+		return fmt.Sprintf("%s cannot show a difference at p < %v: it takes %d",
+			format.Plural(w.Count, "round", "rounds"), result.Alpha, w.Least)
+	case result.FewRoundsForInterval:
+		return fmt.Sprintf("%s a reduction no 95 %% interval: it takes %d",
+			format.Plural(w.Count, "round gives", "rounds give"), w.Least)
+	case result.BusyMachine:
+		var load [3]float64
+		if e.Load != nil {
+			load = *e.Load
+		}
+		return fmt.Sprintf("the machine was busy: a load average of %.2f on %s before the run; clients that have to wait for a CPU do not meet, and latencies are too high",
+			load[0], format.Plural(e.CPUsOnline, "CPU", "CPUs"))
+	case result.WidenedWindow:
+		return fmt.Sprintf("%s the window of the race: this is not the kernel's own window, and no failure rate is what it would be without",
+			format.Plural(e.Widened, "idle rule between NAT and confirmation widens", "idle rules between NAT and confirmation widen"))
+	case result.NoSharedMemory:
+		return fmt.Sprintf("clients share no memory (%s): they keep step by the clock, which misses the race on a busy machine", w.Cause)
+	}
+	return string(w.Code)
+}
+
+func armWarning(r *result.Result, w result.Warning) string {
+	switch w.Code {
+	case result.EqualRates:
+		return fmt.Sprintf("all its trials and all of %s have the same failure rate, %s, so that nothing can be told from them",
+			baselineOf(r).Name, format.Percent(w.Share))
+	case result.BaselineRose:
+		return drift("rose", w)
+	case result.BaselineFell:
+		return drift("fell", w)
+	case result.PortsLeftOut:
+		return portsLeftOut(r, findArm(r, w.Arm))
+	case result.FewAddresses:
+		return fewAddresses(r.Scenario.Clients, findArm(r, w.Arm), w)
+	case result.ExhaustedPorts:
+		return fmt.Sprintf("port exhaustion: NAT looked at %s taken ports for each connection, on average, which makes connects slow",
+			format.Thousands(w.Count))
+	case result.ForeignTraffic:
+		return fmt.Sprintf("other traffic was in the conntrack table in %d of %s, and may account for %s and %s",
+			w.Count, format.Plural(w.Of, "trial", "trials"),
+			format.Plural(w.Failed, "failed insertion", "failed insertions"), format.Plural(w.Drops, "drop", "drops"))
+	}
+	return string(w.Code)
+}
+
+func trialWarning(w result.Warning) string {
+	switch w.Code {
+	case result.UnexplainedFailures:
+		verb := "are"
+		if w.Count == 1 {
+			verb = "is"
+		}
+		return fmt.Sprintf("%s of %s %s unexplained", format.Thousands(w.Count), format.Plural(w.Of, "failure", "failures"), verb)
+	case result.ExcessInsertions:
+		return fmt.Sprintf("%s for %s without an answer: other traffic is in the counters, and snat_race may be too high",
+			format.Plural(w.Count, "failed insertion", "failed insertions"), format.Plural(w.Of, "request", "requests"))
+	case result.Strangers:
+		return fmt.Sprintf("the server reset %s from other addresses than the lab's",
+			format.Plural(w.Count, "connection", "connections"))
+	}
+	return string(w.Code)
+}
+
+func drift(way string, w result.Warning) string {
+	exact := ""
+	if w.Exact {
+		exact = "exact "
+	}
+	return fmt.Sprintf("the failure rate %s in the course of the run (Mann-Kendall, %s%s); interleaved arms drift together, which hides differences but makes up none",
+		way, exact, format.P(w.P))
+}
+
+func portsLeftOut(r *result.Result, a result.Arm) string {
+	which := describePorts(a.LeftOutPorts())
+	if all := describeRange(a.ClientPorts); which != all {
+		which += " of " + all
+	}
+	effect := "NAT draws another port for those connections"
+	if v := findComparison(r, a.Name).Verdict; v == result.Mitigated || v == result.Reduced {
+		effect += ", which is what stops the race"
+	}
+	return fmt.Sprintf("to_ports %s leaves out the clients' ports %s: %s; clients whose ports lie in the range are not helped",
+		describeRange(a.ToPorts), which, effect)
+}
+
+func fewAddresses(clients int, a result.Arm, w result.Warning) string {
+	const otherwise = " (other addresses, or more clients, spread otherwise)"
+	which := fmt.Sprintf("from %d of its %d addresses", w.Count, w.Of)
+	if w.Count == 1 && len(a.Sources) > 0 {
+		which = fmt.Sprintf("from %s, one of its %d addresses", a.Sources[0].Address, w.Of)
+	}
+	who := format.Plural(clients, "client", "clients")
+	switch {
+	case clients == 1:
+		who = "the only client keeps the same one"
+	case a.KeepsApart():
+		who += " keep apart by their source ports alone"
+	case w.Count == 1:
+		who = fmt.Sprintf("the %d clients got the same one, and meet there as with a single address%s", clients, otherwise)
+	default:
+		who += " share them, and meet there as with fewer addresses" + otherwise
+	}
+	return fmt.Sprintf("all connections left %s; the kernel picks one by a hash of the client's and the server's address, and %s", which, who)
+}
