@@ -256,7 +256,7 @@ func TestMatrixEveryKernel(t *testing.T) {
 	again := exec.Command(p.Path, p.Args[1:]...)
 	again.Env, again.Dir = p.Env, p.Dir
 	said, err := again.CombinedOutput()
-	if n := strings.Count(string(said), "done before"); n != len(specs) {
+	if n := strings.Count(string(said), "tested before"); n != len(specs) {
 		t.Errorf("%d rows are used again, %v\n%s", n, err, said)
 	}
 }

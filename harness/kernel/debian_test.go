@@ -13,22 +13,22 @@ import (
 	"github.com/cavaliergopher/cpio"
 )
 
-// fetchedKernels is the last of the kernels that scripts/kernels has fetched before: each
-// takes seconds. Or it is all of them in the folder that SNATLAB_TEST_KERNELS
-// names, which then has to have some.
+// fetchedKernels returns the SPEC of the last kernel that scripts/kernels has fetched,
+// because each takes seconds. If SNATLAB_TEST_KERNELS names a folder, it returns all
+// kernels there, of which there must be one.
 func fetchedKernels(t *testing.T) []string {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("needs kernels; make check leaves it out")
 	}
 	named := os.Getenv("SNATLAB_TEST_KERNELS")
-	cache, _ := os.UserCacheDir() // none is as good as an empty one
+	cache, _ := os.UserCacheDir() // no folder is like an empty one
 	folder := cmp.Or(named, filepath.Join(cmp.Or(os.Getenv("SNATLAB_CACHE"), filepath.Join(cache, "snatlab")), "kernels"))
 	specs, err := filepath.Glob(filepath.Join(folder, "linux-image-*.deb"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	binaries, _ := filepath.Glob(filepath.Join(folder, "linux-binary-*.deb")) // the pattern was good above
+	binaries, _ := filepath.Glob(filepath.Join(folder, "linux-binary-*.deb")) // the pattern is well-formed
 	for _, binary := range binaries {
 		specs = append(specs, binary+","+strings.Replace(binary, "linux-binary-", "linux-modules-", 1))
 	}
@@ -44,7 +44,9 @@ func fetchedKernels(t *testing.T) []string {
 	return specs
 }
 
+// Debian's kernels have the modules that a guest needs.
 func TestDebianKernels(t *testing.T) {
+	t.Parallel()
 	for _, spec := range fetchedKernels(t) {
 		k, err := ReadSpec(t.Context(), spec, "")
 		if err != nil {
@@ -69,7 +71,7 @@ func TestDebianKernels(t *testing.T) {
 	}
 }
 
-// readLoadOrder are the modules that an initramfs has loaded.
+// readLoadOrder returns the modules in the list of an initramfs.
 func readLoadOrder(t *testing.T, packed []byte) []string {
 	t.Helper()
 	for r := cpio.NewReader(bytes.NewReader(packed)); ; {

@@ -9,7 +9,7 @@ import (
 	"snatlab/harness/kernel/kerneltest"
 )
 
-// makeHost has kernels as distributions install them.
+// makeHost returns a machine with kernels as distributions install them.
 func makeHost(t *testing.T) host {
 	t.Helper()
 	root := t.TempDir()
@@ -26,7 +26,9 @@ func makeHost(t *testing.T) host {
 	return host{root, testRelease}
 }
 
+// A SPEC is a release, an image or a build tree.
 func TestReadSpec(t *testing.T) {
+	t.Parallel()
 	h := makeHost(t)
 	folder := t.TempDir()
 	kerneltest.FileTree{
@@ -44,7 +46,7 @@ func TestReadSpec(t *testing.T) {
 	for _, c := range []struct {
 		spec, modules string
 		release       string
-		names         int // modules that were found
+		names         int // number of modules
 		listed        bool
 	}{
 		{"running", "", testRelease, 6, true},
@@ -67,7 +69,9 @@ func TestReadSpec(t *testing.T) {
 	}
 }
 
+// The error of a wrong SPEC lists what it can be.
 func TestReadSpecErrors(t *testing.T) {
+	t.Parallel()
 	h := makeHost(t)
 	folder := t.TempDir()
 	image := filepath.Join(folder, "vmlinuz")
@@ -101,7 +105,9 @@ func TestReadSpecErrors(t *testing.T) {
 	}
 }
 
+// The digest changes with the image and the modules of a guest.
 func TestDigestSpec(t *testing.T) {
+	t.Parallel()
 	folder := t.TempDir()
 	h := host{folder, testRelease}
 	seen := map[string]string{}
@@ -112,7 +118,7 @@ func TestDigestSpec(t *testing.T) {
 			t.Fatal(err)
 		}
 		if again, _ := h.digestSpec(t.Context(), spec, "", []string{"veth"}); again != sum {
-			t.Errorf("%s: another digest for the same", what)
+			t.Errorf("%s: the digest differs the second time", what)
 		}
 		if other, ok := seen[sum]; ok {
 			t.Errorf("%s has the digest of %s", what, other)

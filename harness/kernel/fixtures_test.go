@@ -21,11 +21,11 @@ import (
 	"snatlab/harness/kernel/kerneltest"
 )
 
-// What tests are made of: kernels, modules and packages of a few bytes.
+// Kernels, modules and packages of a few bytes, for tests.
 
 const testRelease = "6.1.0-56-cloud-amd64"
 
-// makeModule is a module with nothing but entries in its .modinfo.
+// makeModule returns a module that has only the entries of its .modinfo.
 func makeModule(entries ...string) []byte {
 	const header, section = 64, 64
 	info := strings.Join(entries, "\x00") + "\x00"
@@ -52,12 +52,12 @@ func makeModule(entries ...string) []byte {
 	return b.Bytes()
 }
 
-// makeModuleWith is a module of testRelease.
+// makeModuleWith returns a module of testRelease.
 func makeModuleWith(depends string) []byte {
 	return makeModule("license=GPL", "depends="+depends, "vermagic="+testRelease+" SMP preempt mod_unload modversions ")
 }
 
-// wholeKernel are the files of a package with a kernel and modules.
+// wholeKernel returns the files of a package with a kernel and modules.
 func wholeKernel(release string) kerneltest.FileTree {
 	lib := "./lib/modules/" + release + "/"
 	return kerneltest.FileTree{
@@ -80,7 +80,7 @@ func compress(t *testing.T, suffix string, data []byte) []byte {
 	case ".gz":
 		w = gzip.NewWriter(&b)
 	case ".zst":
-		w, _ = zstd.NewWriter(&b) // fails for a bad option only
+		w, _ = zstd.NewWriter(&b) // fails only for a bad option
 	default:
 		return data
 	}
@@ -107,7 +107,7 @@ func makeTar(t *testing.T, f kerneltest.FileTree) []byte {
 	return b.Bytes()
 }
 
-// debPackage is a package of Debian.
+// debPackage describes a Debian package.
 type debPackage struct {
 	arch, depends string
 	suffix        string // of data.tar
@@ -131,10 +131,10 @@ func (d debPackage) encode(t *testing.T) []byte {
 	return b.Bytes()
 }
 
-// rpmPackage is a package of rpm.
+// rpmPackage describes an rpm package.
 type rpmPackage struct {
 	arch   string
-	suffix string // of what its payload is compressed by
+	suffix string // of the compression of the payload
 	files  kerneltest.FileTree
 }
 
@@ -170,7 +170,7 @@ func (r rpmPackage) encode(t *testing.T) []byte {
 	return b.Bytes()
 }
 
-// saveFile writes a file into a folder that ends with the test.
+// saveFile writes a file into a temporary folder.
 func saveFile(t *testing.T, name string, data []byte) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)

@@ -9,10 +9,10 @@ import (
 	"snatlab/harness/kernel/kerneltest"
 )
 
-// maxFuzzed bounds what the fuzzer tries: packages are large by their files only.
+// maxFuzzed is the most bytes of an input: only the files in packages are large.
 const maxFuzzed = 1 << 16
 
-// Whatever the bytes: a package is refused, or its kernel has a release.
+// FuzzPackage checks that a package is refused, or that its kernel has a release.
 func FuzzPackage(f *testing.F) {
 	t := new(testing.T)
 	for _, suffix := range []string{"", ".gz", ".zst"} {
@@ -42,8 +42,7 @@ func FuzzPackage(f *testing.F) {
 	})
 }
 
-// Whatever the bytes: a module is refused, or the names it gives are in the
-// kernel's own spelling.
+// FuzzModule checks that a module is refused, or that its names are canonical.
 func FuzzModule(f *testing.F) {
 	f.Add(makeModuleWith("nf-conntrack,libcrc32c"))
 	f.Add(makeModule("softdep=pre: a post: b pre: c", "=", "", "depends"))
@@ -61,7 +60,7 @@ func FuzzModule(f *testing.F) {
 	})
 }
 
-// FuzzImage: a bzImage is refused, or has a release.
+// FuzzImage checks that a bzImage is refused, or that it has a release.
 func FuzzImage(f *testing.F) {
 	f.Add(kerneltest.BzImage(testRelease))
 	f.Add([]byte("MZ\x00\x00zimg"))

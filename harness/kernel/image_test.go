@@ -8,7 +8,9 @@ import (
 	"snatlab/harness/kernel/kerneltest"
 )
 
+// The error of a file that is not a kernel names what it is.
 func TestImageErrors(t *testing.T) {
+	t.Parallel()
 	changed := func(change func(image []byte)) string {
 		image := kerneltest.BzImage(testRelease)
 		change(image)

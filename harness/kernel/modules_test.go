@@ -19,7 +19,9 @@ func makeModules(all map[string]string) moduleSet {
 	return m
 }
 
+// Modules are loaded after the modules that they depend on.
 func TestLoadOrder(t *testing.T) {
+	t.Parallel()
 	m := makeModules(map[string]string{
 		"nft-nat.ko":        "depends=nf-tables,nf_nat",
 		"nf_tables.ko":      "depends=nfnetlink|softdep=post: nft_late pre: libcrc32c gone",
@@ -35,7 +37,7 @@ func TestLoadOrder(t *testing.T) {
 	for _, c := range []struct{ wanted, want string }{
 		{"nft_nat", "crc32c_generic libcrc32c nfnetlink nf_tables nf_conntrack nf_nat nft_nat"},
 		{"nf_nat nf-conntrack bridge", "crc32c_generic libcrc32c nf_conntrack nf_nat"},
-		{"nft_counter", ""}, // a part of nf_tables
+		{"nft_counter", ""}, // part of nf_tables
 		{"circle", "circle"},
 		{"", ""},
 	} {
@@ -50,7 +52,9 @@ func TestLoadOrder(t *testing.T) {
 	}
 }
 
+// The error of a missing or damaged module names it.
 func TestLoadOrderErrors(t *testing.T) {
+	t.Parallel()
 	m := makeModules(map[string]string{
 		"nft_masq.ko": "depends=nf_nat",
 		"odd.ko":      "depends=odder",
@@ -68,7 +72,7 @@ func TestLoadOrderErrors(t *testing.T) {
 		wanted, want string
 	}{
 		{listed, "nf_nat", "nf_nat: neither built in nor a module here (CONFIG_NF_NAT)"},
-		{m, "nf_nat", ""}, // what is built in is not known
+		{m, "nf_nat", ""}, // it may be built in
 		{m, "nft_masq", "nf_nat: neither built in nor a module here (CONFIG_NF_NAT); nft_masq depends on it"},
 		{m, "odd", "odder: neither built in nor a module here; odd depends on it"},
 		{m, "text", "module text (kernel/net/text.ko): not a module: bad magic number '[110 111 32 109]' in record at byte 0x0"},
@@ -87,7 +91,9 @@ func TestLoadOrderErrors(t *testing.T) {
 	}
 }
 
+// A module that dkms built takes precedence over the kernel's own.
 func TestAddModule(t *testing.T) {
+	t.Parallel()
 	var m moduleSet
 	for _, path := range []string{"extra/veth.ko", "kernel/drivers/net/veth.ko.xz", "updates/dkms/bridge.ko", "kernel/net/bridge.ko", "kernel/net/notes.txt", "kernel/net/.ko", "kernel/net/x.ko.bz2"} {
 		m.addModule(skippedModule(path))
@@ -97,7 +103,9 @@ func TestAddModule(t *testing.T) {
 	}
 }
 
+// An initramfs has init, modules and files, and the same bytes each time.
 func TestWriteInitramfs(t *testing.T) {
+	t.Parallel()
 	m := makeModules(map[string]string{"veth.ko": "", "nf-nat.ko": "depends=veth"})
 	k := &Kernel{Release: testRelease, modules: m}
 	pack := func() []byte {
@@ -110,7 +118,7 @@ func TestWriteInitramfs(t *testing.T) {
 	}
 	packed := pack()
 	if !bytes.Equal(packed, pack()) {
-		t.Error("not the same each time")
+		t.Error("the bytes differ the second time")
 	}
 	var got []string
 	for r := cpio.NewReader(bytes.NewReader(packed)); ; {

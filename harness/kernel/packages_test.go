@@ -12,7 +12,7 @@ import (
 	"snatlab/harness/kernel/kerneltest"
 )
 
-// partOfKernel are the files of a kernel whose paths have a word in them, or have not.
+// partOfKernel returns the files of a kernel whose paths contain a word, or do not.
 func partOfKernel(word string, with bool) kerneltest.FileTree {
 	f := kerneltest.FileTree{}
 	for path, content := range wholeKernel(testRelease) {
@@ -23,13 +23,15 @@ func partOfKernel(word string, with bool) kerneltest.FileTree {
 	return f
 }
 
-// splitKernel are the files of Fedora, and of Debian since 6.19: the image is where the
-// modules are.
+// splitKernel returns files as in Fedora, and in Debian since 6.19: the image is in the
+// folder of the modules.
 func splitKernel() (image, modules kerneltest.FileTree) {
 	return kerneltest.FileTree{"./usr/lib/modules/" + testRelease + "/vmlinuz": string(kerneltest.BzImage(testRelease))}, partOfKernel("vmlinuz", false)
 }
 
+// A kernel is read from its packages, in each format and compression.
 func TestReadPackages(t *testing.T) {
+	t.Parallel()
 	image, modules := splitKernel()
 	both := maps.Clone(modules)
 	maps.Copy(both, image)
@@ -63,12 +65,14 @@ func TestReadPackages(t *testing.T) {
 			t.Errorf("%s: %v %v", name, order, err)
 		}
 		if _, err := k.modules.loadOrder(k.Release, []string{"amd"}); err == nil {
-			t.Errorf("%s: a module of a graphics card was kept", name)
+			t.Errorf("%s: the module of a graphics card was kept", name)
 		}
 	}
 }
 
+// The error of a package names the file and what is wrong with it.
 func TestPackageErrors(t *testing.T) {
+	t.Parallel()
 	image, modules := splitKernel()
 	good := debPackage{suffix: ".gz", files: wholeKernel(testRelease)}.encode(t)
 	dataAt := bytes.Index(good, []byte("data.tar.gz"))
@@ -119,7 +123,9 @@ func TestPackageErrors(t *testing.T) {
 	}
 }
 
+// Reading a package ends with its context.
 func TestPackagesContext(t *testing.T) {
+	t.Parallel()
 	gone := errors.New("gone")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(gone)
@@ -134,11 +140,13 @@ func TestPackagesContext(t *testing.T) {
 	}
 }
 
-// As dpkg-deb packs: printf hello | xz --check=crc64.
+// xzHello is compressed as dpkg-deb does it: printf hello | xz --check=crc64.
 const xzHello = "\xfd7zXZ\x00\x00\x04\xe6\xd6\xb4\x46\x02\x00\x21\x01\x16\x00\x00\x00\x74\x2f\xe5\xa3\x01\x00\x04hello\x00\x00\x00\x00" +
 	"\xb1\x37\xb9\xdb\xe5\xda\x1e\x9b\x00\x01\x1d\x05\xb8\x2d\x80\xaf\x1f\xb6\xf3\x7d\x01\x00\x00\x00\x00\x04YZ"
 
+// Each compression is undone, within a limit.
 func TestDecompress(t *testing.T) {
+	t.Parallel()
 	for _, packed := range []string{"hello", xzHello, string(compress(t, ".gz", []byte("hello"))), string(compress(t, ".zst", []byte("hello")))} {
 		plain, err := decompress(strings.NewReader(packed))
 		if err != nil {

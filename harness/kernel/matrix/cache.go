@@ -12,11 +12,11 @@ import (
 	"snatlab/harness/result"
 )
 
-// Cache is a folder of finished rows, each in a file that its digest names: an
-// interrupted matrix goes on where it was. A nil one holds nothing.
+// Cache is a folder of finished rows, each in a file named by its digest: an
+// interrupted matrix continues with the kernels that have no row. A nil Cache is empty.
 type Cache struct{ Dir string }
 
-// UserCache is that of this user; nil for one without a home.
+// UserCache returns the cache of this user; nil for a user without a home.
 func UserCache() *Cache {
 	dir, err := os.UserCacheDir()
 	if err != nil {
@@ -26,17 +26,17 @@ func UserCache() *Cache {
 }
 
 const (
-	// maxRowAge is how long a row stays: a new build of this program, or another
-	// kernel, has no use for it.
+	// maxRowAge is how long a row is kept: a new build of this program, or another
+	// kernel, cannot use it.
 	maxRowAge = 30 * 24 * time.Hour
 
-	// maxRowBytes bounds the file of a row: a result.json, and a bit.
+	// maxRowBytes is the most bytes of a row's file: a result.json and a little more.
 	maxRowBytes = 65 << 20
 )
 
 func (c *Cache) rowPath(digest string) string { return filepath.Join(c.Dir, digest+".json") }
 
-// findRow gives the row that was put; nil for none, or one that cannot be read.
+// findRow returns a stored row; nil if there is none, or if it cannot be read.
 func (c *Cache) findRow(digest string) *result.Row {
 	if c == nil {
 		return nil
@@ -53,7 +53,7 @@ func (c *Cache) findRow(digest string) *result.Row {
 	return row
 }
 
-// storeRow keeps a row, whole or not at all, and drops those that are old.
+// storeRow writes a row, completely or not at all, and removes old rows.
 func (c *Cache) storeRow(row *result.Row) error {
 	if c == nil {
 		return nil
@@ -66,13 +66,13 @@ func (c *Cache) storeRow(row *result.Row) error {
 		err = renameio.WriteFile(c.rowPath(row.Digest), text, 0o644, renameio.WithTempDir(c.Dir)) // not in $TMPDIR
 	}
 	if err != nil {
-		return fmt.Errorf("keep the row, which will be done again the next time: %w", err)
+		return fmt.Errorf("store the row in the cache (its kernel will be tested again next time): %w", err)
 	}
 	c.removeOldRows()
 	return nil
 }
 
-// removeOldRows may miss some: the next one finds them.
+// removeOldRows removes old rows. It ignores errors: the next call tries again.
 func (c *Cache) removeOldRows() {
 	entries, _ := os.ReadDir(c.Dir)
 	for _, e := range entries {

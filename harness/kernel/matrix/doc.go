@@ -1,9 +1,9 @@
 // Package matrix runs a scenario on one kernel after the other.
 //
-// A [Runner] boots each kernel in a machine of its own, and keeps what came of it
-// as a row. A kernel that cannot be tested is a row, too, with the reason. A [Cache]
-// holds rows that are finished, so that an interrupted matrix goes on where it was.
+// A [Runner] boots each kernel in a machine of its own and records the result as a
+// row. A kernel that cannot be tested has a row with the reason. A [Cache] holds
+// finished rows, so that an interrupted matrix continues with the other kernels.
 //
-// In the guest the same program calls [RunGuest], which builds no lab itself: it is
-// given the function that runs a scenario.
+// In the guest the same program calls [RunGuest] with the function that runs a
+// scenario.
 package matrix

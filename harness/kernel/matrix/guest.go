@@ -11,21 +11,20 @@ import (
 	"snatlab/harness/scenario"
 )
 
-// GuestCommand is the argument of the program that is init in a guest: it is to
-// call [RunGuest].
+// GuestCommand is the argument with which this program must call [RunGuest]. It is the
+// argument of init in a guest.
 const GuestCommand = "guest"
 
-// scenarioFile is the scenario in the initramfs of a guest.
+// scenarioFile is the path of the scenario in the initramfs.
 const scenarioFile = "scenario.yaml"
 
-// DefaultRequests is the most that a client of a guest sends in a trial, unless
-// the user wants another number: emulation is slow, and so few requests hit the
-// race dozens of times.
+// DefaultRequests is the most requests of a client in a trial, unless the user wants
+// another number. Emulation is slow, and so few requests hit the race dozens of times.
 const DefaultRequests = 300
 
-// AdaptToGuest makes a scenario what a guest can run: in namespaces, with nftables,
-// which takes no program, and with no more than DefaultRequests. What a lab in
-// namespaces cannot do is an error.
+// AdaptToGuest changes a scenario to one that a guest can run: in namespaces, with
+// nftables, which requires no program, and with at most DefaultRequests. A scenario
+// that requires another driver is an error.
 func AdaptToGuest(s *scenario.Scenario) error {
 	if err := s.SetDriver(result.DriverNetns); err != nil {
 		return err
@@ -35,12 +34,12 @@ func AdaptToGuest(s *scenario.Scenario) error {
 	return nil
 }
 
-// ScenarioRunner runs a scenario. What there is of a result goes with an error, too.
-type ScenarioRunner func(context.Context, *scenario.Scenario, RunWatcher) (*result.Result, error)
+// RunFunc runs a scenario. With an error it may return an incomplete result.
+type RunFunc func(context.Context, *scenario.Scenario, RunWatcher) (*result.Result, error)
 
-// RunGuest is init in a guest: it runs the scenario that the initramfs holds, and
-// ends the machine. It returns only where it is not init.
-func RunGuest(run ScenarioRunner) error {
+// RunGuest runs as init in a guest: it runs the scenario in the initramfs and ends the
+// machine. It returns an error if this process is not init.
+func RunGuest(run RunFunc) error {
 	return vm.RunInit(func(ctx context.Context, report func([]byte)) ([]byte, error) {
 		watch := guestReporter(report)
 		watch.Say("loading modules")
@@ -59,8 +58,8 @@ func RunGuest(run ScenarioRunner) error {
 	})
 }
 
-// bootGuest runs a scenario in a kernel, and says what ran the guest. Its result is
-// input from outside.
+// bootGuest runs a scenario in a guest. It returns the result and the accelerator of
+// the guest.
 func (x *Runner) bootGuest(ctx context.Context, k *kernel.Kernel, s *scenario.Scenario, watch RunWatcher) (r *result.Result, accel string, err error) {
 	init := vm.Init{Args: []string{GuestCommand}, Env: hookVariables(), Files: map[string][]byte{scenarioFile: s.Canonical()}}
 	o, err := x.Machine.Boot(ctx, k, init, func(report []byte) error { return relayProgress(report, watch) })
@@ -71,7 +70,7 @@ func (x *Runner) bootGuest(ctx context.Context, k *kernel.Kernel, s *scenario.Sc
 	return r, o.Accel, err
 }
 
-// decodeResult reads the result within the bounds of a file from outside.
+// decodeResult decodes the result of a guest, within the bounds of a file from outside.
 func decodeResult(o vm.GuestOutput) (*result.Result, error) {
 	r, err := resultfile.DecodeResult(o.Result)
 	if err != nil {

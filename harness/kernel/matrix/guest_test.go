@@ -10,7 +10,9 @@ import (
 	"snatlab/harness/scenario"
 )
 
+// A guest runs in namespaces with nftables, whatever the scenario names.
 func TestAdaptToGuest(t *testing.T) {
+	t.Parallel()
 	s, err := scenario.Parse("s.yaml", []byte("name: s\ndriver: netns\nnat: iptables\narms: [{name: masquerade}]\n"))
 	if err != nil {
 		t.Fatal(err)
@@ -27,8 +29,9 @@ func TestAdaptToGuest(t *testing.T) {
 	}
 }
 
-// What a guest sends is input from outside.
+// The result of a guest is input from outside. An error has the console of the guest.
 func TestDecodeResult(t *testing.T) {
+	t.Parallel()
 	_, err := decodeResult(vm.GuestOutput{Result: []byte(`{"schema": "something else"}`), Console: []string{"the end"}})
 	if want := (&vm.GuestError{Reason: "the guest's result: schema something else; this snatlab reads snatlab.result/v1", Console: []string{"the end"}}); !reflect.DeepEqual(err, error(want)) {
 		t.Errorf("got %v", err)

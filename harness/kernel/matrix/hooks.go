@@ -9,11 +9,11 @@ import (
 	"snatlab/harness/result"
 )
 
-// panicVariable names the environment variable that makes guests panic after their
-// first trial. It holds the release of the kernel that panics.
+// panicVariable is the environment variable that makes guests panic after their first
+// trial. Its value is the release of the kernel that panics.
 const panicVariable = "SNATLAB_TEST_PANIC_IN"
 
-// hookVariables returns the variable that makes a guest panic, NAME=VALUE.
+// hookVariables returns the variable that makes a guest panic, as NAME=VALUE.
 func hookVariables() []string {
 	if release := os.Getenv(panicVariable); release != "" {
 		return []string{panicVariable + "=" + release}
@@ -21,8 +21,8 @@ func hookVariables() []string {
 	return nil
 }
 
-// guestWatcher returns the watcher of the run in this guest: one that panics, if
-// the variable names this kernel.
+// guestWatcher returns watch, or a watcher that panics if panicVariable is the release
+// of this kernel.
 func guestWatcher(watch RunWatcher) RunWatcher {
 	if os.Getenv(panicVariable) != kernel.RunningRelease() {
 		return watch

@@ -2,9 +2,8 @@
 
 package matrix
 
-// hookVariables returns nothing: only the guests of a build for tests can be made
-// to panic.
+// hookVariables returns nil: only guests of a build for tests can be made to panic.
 func hookVariables() []string { return nil }
 
-// guestWatcher returns the watcher of the run in this guest.
+// guestWatcher returns watch.
 func guestWatcher(watch RunWatcher) RunWatcher { return watch }

@@ -9,6 +9,7 @@ import (
 	"snatlab/harness/kernel"
 )
 
+// In a build for tests, a variable chooses the kernel whose guests panic.
 func TestHookVariables(t *testing.T) {
 	t.Setenv(panicVariable, "")
 	if all := hookVariables(); all != nil {

@@ -14,26 +14,26 @@ import (
 	"snatlab/harness/scenario"
 )
 
-// Runner is a scenario that is run in one kernel after the other.
+// Runner runs a scenario on one kernel after the other.
 type Runner struct {
 	Specs    []string
-	Modules  string             // of a bare vmlinuz
-	Scenario *scenario.Scenario // see AdaptToGuest
+	Modules  string             // folder of the modules of a bare vmlinuz
+	Scenario *scenario.Scenario // adapted by AdaptToGuest
 	Jobs     int                // kernels at a time
-	Machine  *vm.Machine        // that they are booted in
+	Machine  *vm.Machine        // the hardware of each guest
 
 	Cache *Cache // of finished rows; nil: none
-	Fresh bool   // finished rows are done again
+	Fresh bool   // test kernels again that have a row in the cache
 
-	Watch func(kernel string) RunWatcher // who is told how a kernel's run goes on
-	Note  func(spec, text string)        // told what else there is to know of a kernel
-	Keep  func(r *result.Result) error   // takes the result of a kernel that was tested
+	Watch func(kernel string) RunWatcher // returns the watcher of a kernel's run
+	Note  func(kernel, text string)      // is called with other news of a kernel
+	Keep  func(r *result.Result) error   // stores the result of a tested kernel
 
 	boot func(context.Context, *kernel.Kernel, *scenario.Scenario, RunWatcher) (r *result.Result, accel string, err error) // nil: bootGuest
 }
 
-// Run tests every kernel. With an error, which is that it was interrupted or that
-// a result could not be kept, the matrix has the rows that were finished.
+// Run tests every kernel. If it is interrupted, or cannot store a result, it returns an
+// error and a matrix with the finished rows.
 func (x *Runner) Run(ctx context.Context) (*result.Matrix, error) {
 	if x.boot == nil {
 		x.boot = x.bootGuest
@@ -53,7 +53,7 @@ func (x *Runner) Run(ctx context.Context) (*result.Matrix, error) {
 	var wait sync.WaitGroup
 	free := make(chan struct{}, max(1, x.Jobs))
 	for i, spec := range x.Specs {
-		free <- struct{}{} // in the order given
+		free <- struct{}{} // wait here, so that kernels start in the order given
 		if ctx.Err() != nil {
 			break
 		}
@@ -78,14 +78,14 @@ func (x *Runner) Run(ctx context.Context) (*result.Matrix, error) {
 	return m, errors.Join(errs...)
 }
 
-// finishRow gives the row of a kernel, an old one where that will do; nil if the
-// matrix was interrupted before there was one.
+// finishRow returns the row of a kernel, from the cache or from a test. It returns nil
+// if the matrix was interrupted before the row was finished.
 func (x *Runner) finishRow(ctx context.Context, spec, program string) (*result.Row, error) {
 	digest, err := x.digestRow(ctx, spec, program)
 	if err == nil && !x.Fresh {
 		if row := x.Cache.findRow(digest); row != nil {
 			row.Spec = spec
-			x.Note(row.Kernel, "done before (--fresh does it again)")
+			x.Note(row.Kernel, "tested before (--fresh tests it again)")
 			return row, x.keepResult(row)
 		}
 	}
@@ -98,7 +98,7 @@ func (x *Runner) finishRow(ctx context.Context, spec, program string) (*result.R
 		x.Note(row.Kernel, "error: "+row.Reason)
 		return &row, nil
 	}
-	if digest != "" && row.Result.Verdict != result.Inconclusive { // which another time may not be
+	if digest != "" && row.Result.Verdict != result.Inconclusive { // another attempt may be conclusive
 		if err := x.Cache.storeRow(&row); err != nil {
 			x.Note(row.Kernel, err.Error())
 		}
@@ -106,14 +106,14 @@ func (x *Runner) finishRow(ctx context.Context, spec, program string) (*result.R
 	return &row, x.keepResult(&row)
 }
 
-// keepResult has the result of a row kept, if it is not already. That it cannot be is
-// said at once: the last row may be hours away.
+// keepResult stores the result of a row, if it is not stored yet. It notes an error at
+// once: the matrix may end hours later.
 func (x *Runner) keepResult(row *result.Row) error {
 	err := x.Keep(row.Result)
 	if err == nil || errors.Is(err, fs.ErrExist) {
 		return nil
 	}
-	err = fmt.Errorf("keep the result of %s: %w", row.Kernel, err)
+	err = fmt.Errorf("store the result of %s: %w", row.Kernel, err)
 	x.Note(row.Kernel, err.Error())
 	return err
 }

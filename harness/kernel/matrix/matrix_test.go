@@ -19,16 +19,16 @@ import (
 	"snatlab/harness/scenario"
 )
 
-// builtTree is the SPEC of a kernel in which all is built in that a guest needs.
+// builtTree returns the SPEC of a kernel with all required modules built in.
 func builtTree(t *testing.T, release string) string {
 	t.Helper()
 	return kerneltest.BuiltTree(t, release, kernel.RequiredModules)
 }
 
-// fakeGuests is the edge of a matrix: guests that nobody boots.
+// fakeGuests replaces the guests of a Runner and records what the Runner does.
 type fakeGuests struct {
 	mu     sync.Mutex
-	booted []string // release and requests
+	booted []string // release and requests of each guest
 	boot   func(release string, requests int) (*result.Result, error)
 	kept   []string
 	notes  []string
@@ -75,7 +75,9 @@ func passingResult(release string, _ int) (*result.Result, error) {
 	return &result.Result{ID: "of " + release, Verdict: result.Pass}, nil
 }
 
+// A kernel that cannot be tested does not prevent the test of the others.
 func TestRunRowErrors(t *testing.T) {
+	t.Parallel()
 	l := &fakeGuests{boot: func(release string, requests int) (*result.Result, error) {
 		if release == "6.1.0-crashes" {
 			return nil, &vm.GuestError{Reason: "the kernel panicked: sysrq triggered crash", Console: []string{"[ 2.8] Kernel panic"}}
@@ -106,7 +108,9 @@ func TestRunRowErrors(t *testing.T) {
 	}
 }
 
+// A baseline without the race is tried again with more requests.
 func TestRunAttempts(t *testing.T) {
+	t.Parallel()
 	inconclusive := func(hits ...int) *result.Result {
 		r := &result.Result{Verdict: result.Inconclusive, Arms: []result.Arm{{Name: "masquerade"}}}
 		for _, n := range hits {
@@ -132,6 +136,7 @@ func TestRunAttempts(t *testing.T) {
 		"not in each trial":                            {500, inconclusive(0, 90), []string{"6.1.0 300", "6.1.0 600"}},
 	} {
 		t.Run(claim, func(t *testing.T) {
+			t.Parallel()
 			l := &fakeGuests{boot: func(release string, requests int) (*result.Result, error) {
 				if requests >= c.from {
 					return passingResult(release, requests)
@@ -146,9 +151,10 @@ func TestRunAttempts(t *testing.T) {
 	}
 }
 
-// A later attempt asks the same question for longer: what it cannot answer, an
-// earlier one has.
+// A later attempt has the same question and more requests. If it fails, the result of
+// the earlier one stays.
 func TestRunLaterAttemptFails(t *testing.T) {
+	t.Parallel()
 	l := &fakeGuests{boot: func(_ string, requests int) (*result.Result, error) {
 		if requests > 300 {
 			return nil, &vm.GuestError{Reason: "the guest was not done after 10m0s (--timeout)"}
@@ -161,18 +167,20 @@ func TestRunLaterAttemptFails(t *testing.T) {
 	if err != nil || m.Rows[0].Status != result.RowOK || m.Rows[0].Result.ID != "first" || m.Rows[0].Attempts != 2 {
 		t.Errorf("%+v, %v", m.Rows, err)
 	}
-	if want := []string{"6.1.0: attempt 2 gave no result: the guest was not done after 10m0s (--timeout)"}; !slices.Equal(l.notes, want) {
+	if want := []string{"6.1.0: attempt 2 has no result: the guest was not done after 10m0s (--timeout)"}; !slices.Equal(l.notes, want) {
 		t.Errorf("notes %q", l.notes)
 	}
 	if hash := m.Rows[0].Result.Scenario.Hash; hash != x.Scenario.Hash() {
-		t.Errorf("hash %s, not that of what was asked", hash)
+		t.Errorf("hash %s is not that of the scenario", hash)
 	}
 	if left, _ := os.ReadDir(x.Cache.Dir); len(left) != 0 {
-		t.Errorf("an inconclusive row is kept: %v", left)
+		t.Errorf("an inconclusive row is stored: %v", left)
 	}
 }
 
+// A kernel with a row in the cache is not tested again.
 func TestRunReusesRows(t *testing.T) {
+	t.Parallel()
 	cache := &Cache{Dir: filepath.Join(t.TempDir(), "rows")}
 	broken := true
 	l := &fakeGuests{boot: func(release string, requests int) (*result.Result, error) {
@@ -198,8 +206,8 @@ func TestRunReusesRows(t *testing.T) {
 	}
 	run(nil, "6.1.0 300", "6.12.0 300")
 	broken = false
-	run(nil, "6.12.0 300")                                                                          // the other one is done
-	if m := run(nil); m.Rows[1].Kernel != "6.12.0" || m.Rows[1].Spec != young || len(l.kept) != 2 { // for it may be another store
+	run(nil, "6.12.0 300")                                                                          // the other one has a row
+	if m := run(nil); m.Rows[1].Kernel != "6.12.0" || m.Rows[1].Spec != young || len(l.kept) != 2 { // it may be another store
 		t.Errorf("%+v, kept %q", m.Rows, l.kept)
 	}
 	run(func(x *Runner) { x.Fresh = true }, "6.1.0 300", "6.12.0 300")
@@ -209,7 +217,7 @@ func TestRunReusesRows(t *testing.T) {
 	if err != nil || len(paths) != 6 {
 		t.Fatalf("%q, %v", paths, err)
 	}
-	for _, path := range paths { // what a crash left
+	for _, path := range paths { // as a crash leaves them
 		if err := os.Truncate(path, 100); err != nil {
 			t.Fatal(err)
 		}
@@ -217,7 +225,9 @@ func TestRunReusesRows(t *testing.T) {
 	run(nil, "6.1.0 300", "6.12.0 300")
 }
 
+// Rows older than maxRowAge are removed, others are not.
 func TestRemoveOldRows(t *testing.T) {
+	t.Parallel()
 	c := &Cache{Dir: t.TempDir()}
 	for _, name := range []string{"old", "young"} {
 		if err := c.storeRow(&result.Row{Digest: name, Status: result.RowOK, Result: new(result.Result)}); err != nil {
@@ -230,11 +240,13 @@ func TestRemoveOldRows(t *testing.T) {
 	}
 	c.removeOldRows()
 	if c.findRow("old") != nil || c.findRow("young") == nil {
-		t.Error("the wrong ones")
+		t.Error("the old row is there, or the young one is not")
 	}
 }
 
+// An interrupted matrix has the rows that were finished.
 func TestRunInterrupted(t *testing.T) {
+	t.Parallel()
 	ctx, cancel := context.WithCancelCause(t.Context())
 	l := &fakeGuests{boot: func(release string, requests int) (*result.Result, error) {
 		if release == "6.12.0" {
@@ -249,7 +261,9 @@ func TestRunInterrupted(t *testing.T) {
 	}
 }
 
+// A result that cannot be stored is an error, and a row.
 func TestRunKeepFails(t *testing.T) {
+	t.Parallel()
 	l := &fakeGuests{boot: passingResult}
 	x := l.newRunner(t, builtTree(t, "6.1.0"), builtTree(t, "6.12.0"))
 	x.Keep = func(r *result.Result) error {
@@ -260,15 +274,17 @@ func TestRunKeepFails(t *testing.T) {
 	}
 	x.Cache = &Cache{Dir: "/proc/nowhere"}
 	m, err := x.Run(t.Context())
-	if err == nil || err.Error() != "keep the result of 6.1.0: the disk is full" || len(m.Rows) != 2 {
+	if err == nil || err.Error() != "store the result of 6.1.0: the disk is full" || len(m.Rows) != 2 {
 		t.Errorf("%+v, %v", m.Rows, err)
 	}
-	if len(l.notes) != 3 || l.notes[1] != "6.1.0: keep the result of 6.1.0: the disk is full" || !strings.HasPrefix(l.notes[0], "6.1.0: keep the row, which will be done again the next time: ") {
+	if len(l.notes) != 3 || l.notes[1] != "6.1.0: store the result of 6.1.0: the disk is full" || !strings.HasPrefix(l.notes[0], "6.1.0: store the row in the cache (its kernel will be tested again next time): ") {
 		t.Errorf("notes %q", l.notes)
 	}
 }
 
+// Kernels that are tested at the same time are rows in the order given.
 func TestRunJobsKeepOrder(t *testing.T) {
+	t.Parallel()
 	both := make(chan struct{})
 	var first sync.Once
 	l := &fakeGuests{boot: func(release string, requests int) (*result.Result, error) {

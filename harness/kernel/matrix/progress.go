@@ -6,23 +6,24 @@ import (
 	"snatlab/harness/result"
 )
 
-// RunWatcher is told how a run in a guest goes on.
+// RunWatcher receives the progress of a run: its phases, and each trial before and
+// after it.
 type RunWatcher interface {
 	Say(phase string)
 	Start(round, rounds int, arm string)
 	Done(round, rounds int, arm string, t *result.Trial)
 }
 
-// watcherCall is one call of a Watcher, as a guest reports it.
+// watcherCall is a call of a RunWatcher, as a guest reports it.
 type watcherCall struct {
-	Phase  string        `json:"phase,omitempty"` // of Say; the others are of Start, and with Trial of Done
+	Phase  string        `json:"phase,omitempty"` // of Say; the other fields are of Start, and with Trial of Done
 	Round  int           `json:"round,omitempty"`
 	Rounds int           `json:"rounds,omitempty"`
 	Arm    string        `json:"arm,omitempty"`
 	Trial  *result.Trial `json:"trial,omitempty"`
 }
 
-// relayProgress makes the call that a guest reports.
+// relayProgress makes the call of watch that a guest reports.
 func relayProgress(report []byte, watch RunWatcher) error {
 	var p watcherCall
 	if err := json.Unmarshal(report, &p); err != nil {
@@ -39,10 +40,10 @@ func relayProgress(report []byte, watch RunWatcher) error {
 	return nil
 }
 
-// guestReporter is the Watcher of a run in a guest: it reports each call to the host.
+// guestReporter is the RunWatcher in a guest. It reports each call to the host.
 type guestReporter func(report []byte)
 
-// sendCall drops what cannot be encoded: progress is of no consequence to the run.
+// sendCall reports a call. It ignores errors: a run does not depend on its reports.
 func (r guestReporter) sendCall(p watcherCall) {
 	if text, err := json.Marshal(p); err == nil {
 		r(text)

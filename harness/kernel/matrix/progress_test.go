@@ -8,7 +8,7 @@ import (
 	"snatlab/harness/result"
 )
 
-// recordingWatcher is a Watcher that writes down what it is told.
+// recordingWatcher is a RunWatcher that records its calls.
 type recordingWatcher []string
 
 func (l *recordingWatcher) Say(phase string) { *l = append(*l, phase) }
@@ -21,7 +21,9 @@ func (l *recordingWatcher) Done(round, rounds int, arm string, t *result.Trial) 
 	*l = append(*l, fmt.Sprintf("done %d/%d %s: %d of %d", round, rounds, arm, t.Failed, t.Requests))
 }
 
+// The calls of a guest reach the watcher of the host.
 func TestRelayProgress(t *testing.T) {
+	t.Parallel()
 	var watch recordingWatcher
 	guest := guestReporter(func(report []byte) {
 		if err := relayProgress(report, &watch); err != nil {
@@ -32,9 +34,9 @@ func TestRelayProgress(t *testing.T) {
 	guest.Start(1, 8, "masquerade")
 	guest.Done(1, 8, "masquerade", &result.Trial{Failed: 3, Requests: 40})
 	if want := []string{"making the router", "start 1/8 masquerade", "done 1/8 masquerade: 3 of 40"}; !slices.Equal(watch, want) {
-		t.Errorf("told %q", watch)
+		t.Errorf("calls %q", watch)
 	}
 	if err := relayProgress([]byte("[]"), &watch); err == nil || len(watch) != 3 {
-		t.Errorf("no report: %v, told %q", err, watch)
+		t.Errorf("not a report: %v, calls %q", err, watch)
 	}
 }

@@ -19,26 +19,26 @@ import (
 	"snatlab/harness/scenario"
 )
 
-// maxAttempts is how many guests a kernel gets whose baseline shows no race, each
-// with twice the requests of the one before.
+// maxAttempts is the most guests of a kernel whose baseline shows no race. Each guest
+// has twice the requests of the one before.
 const maxAttempts = 3
 
-// testKernel tests one kernel. Its error is that the matrix was interrupted, or that a
-// result could not be kept.
+// testKernel tests one kernel. A kernel that cannot be tested is a row. testKernel
+// returns an error only if the matrix is interrupted.
 func (x *Runner) testKernel(ctx context.Context, spec string) (result.Row, error) {
 	row := result.Row{Kernel: spec, Spec: spec}
 	begun := time.Now()
 	err := x.bootUntilRace(ctx, &row)
 	row.Seconds = time.Since(begun).Seconds()
-	switch fault := (*vm.GuestError)(nil); {
+	switch guest := (*vm.GuestError)(nil); {
 	case ctx.Err() != nil:
 		return row, context.Cause(ctx)
-	case errors.As(err, &fault):
-		row.Console = fault.Console
+	case errors.As(err, &guest):
+		row.Console = guest.Console
 		fallthrough
 	case err != nil:
 		row.Status, row.Reason = result.RowError, err.Error()
-		for _, of := range []string{strconv.Quote(spec), row.Kernel} { // which is said already
+		for _, of := range []string{strconv.Quote(spec), row.Kernel} { // the row names it already
 			row.Reason = strings.TrimPrefix(row.Reason, "kernel "+of+": ")
 		}
 		return row, nil
@@ -47,8 +47,8 @@ func (x *Runner) testKernel(ctx context.Context, spec string) (result.Row, error
 	return row, nil
 }
 
-// bootUntilRace boots the kernel until its baseline has shown the race, or often enough.
-// One that has given a result once keeps it, whatever becomes of later attempts.
+// bootUntilRace boots the kernel until its baseline shows the race, at most maxAttempts
+// times. If a later attempt fails, the row keeps the result of the earlier one.
 func (x *Runner) bootUntilRace(ctx context.Context, row *result.Row) error {
 	k, err := x.readKernel(ctx, row.Spec)
 	if err != nil {
@@ -56,7 +56,7 @@ func (x *Runner) bootUntilRace(ctx context.Context, row *result.Row) error {
 	}
 	row.Kernel = k.Release
 	watch := x.Watch(k.Release)
-	defer watch.Say("") // what a terminal writes over
+	defer watch.Say("") // erase the last phase from a terminal
 	s := *x.Scenario
 	for {
 		row.Attempts++
@@ -65,35 +65,35 @@ func (x *Runner) bootUntilRace(ctx context.Context, row *result.Row) error {
 		row.Accel = accel
 		switch {
 		case err != nil && row.Result != nil && ctx.Err() == nil:
-			x.Note(k.Release, fmt.Sprintf("attempt %d gave no result: %v", row.Attempts, err))
+			x.Note(k.Release, fmt.Sprintf("attempt %d has no result: %v", row.Attempts, err))
 			return nil
 		case err != nil:
 			return err
 		}
-		// All kernels were asked the same, some of them longer: they are compared.
+		// Kernels with more requests have the same hash, so that all are compared.
 		r.Environment.Guest, r.Scenario.Hash = accel, x.Scenario.Hash()
 		row.Result = r
 		if !needsMoreRequests(row.Result) || row.Attempts == maxAttempts || !doubleRequests(&s) {
 			return nil
 		}
-		watch.Say(fmt.Sprintf("too little of the race in the baseline: once more, with %d requests", s.Load.Requests))
+		watch.Say(fmt.Sprintf("the baseline shows too little of the race: trying again with %d requests", s.Load.Requests))
 	}
 }
 
-// readKernel is kernel.ReadSpec. What packages hold comes from outside: a parser that panics over
-// it ends this row only.
+// readKernel reads a kernel. The content of packages comes from outside: if it makes a
+// parser panic, only this row ends.
 func (x *Runner) readKernel(ctx context.Context, spec string) (k *kernel.Kernel, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("panic while it was read: %v", p)
+			err = fmt.Errorf("panic while reading it: %v", p)
 		}
 	}()
 	return kernel.ReadSpec(ctx, spec, x.Modules)
 }
 
-// needsMoreRequests reports whether more requests can make a result a verdict: the
-// baseline hardly shows the race, or not in each of its trials. An expectation that
-// does not hold stands, if any arm shows the race.
+// needsMoreRequests reports whether more requests may lead to a verdict: the baseline
+// hardly shows the race, or not in each trial. A failed expectation is final if any arm
+// shows the race.
 func needsMoreRequests(r *result.Result) bool {
 	switch {
 	case r.Verdict == result.Pass:
@@ -101,28 +101,28 @@ func needsMoreRequests(r *result.Result) bool {
 	case len(r.Arms) == 0:
 		return true
 	case r.Verdict == result.Fail:
-		return !slices.ContainsFunc(r.Arms, func(a result.Arm) bool { return racedRequests(a) >= result.Floor })
+		return !slices.ContainsFunc(r.Arms, func(a result.Arm) bool { return countRaced(a) >= result.Floor })
 	}
-	return racedRequests(r.Arms[0]) < result.Floor || slices.ContainsFunc(r.Arms[0].Trials, func(t result.Trial) bool { return t.Failed == 0 })
+	return countRaced(r.Arms[0]) < result.Floor || slices.ContainsFunc(r.Arms[0].Trials, func(t result.Trial) bool { return t.Failed == 0 })
 }
 
-// racedRequests is how many requests of an arm were lost to the race.
-func racedRequests(a result.Arm) (n int) {
+// countRaced returns how many requests of an arm were lost to the race.
+func countRaced(a result.Arm) (n int) {
 	for _, t := range a.Trials {
 		n += t.Causes[result.SNATRace]
 	}
 	return n
 }
 
-// doubleRequests doubles the requests, as far as a trial may have so many. It tells whether
-// there are more now.
+// doubleRequests doubles the requests, up to the most that a trial may have. It reports
+// whether there are more now.
 func doubleRequests(s *scenario.Scenario) bool {
 	before := s.Load.Requests
 	s.Load.Requests = max(before, min(2*before, s.MaxRequests()))
 	return s.Load.Requests > before
 }
 
-// digestRow is of all that a row follows from, but for chance.
+// digestRow returns a digest of everything that determines a row, except chance.
 func (x *Runner) digestRow(ctx context.Context, spec, program string) (string, error) {
 	of, err := kernel.DigestSpec(ctx, spec, x.Modules, kernel.RequiredModules)
 	if err != nil {
@@ -134,7 +134,7 @@ func (x *Runner) digestRow(ctx context.Context, spec, program string) (string, e
 	return hex.EncodeToString(sum.Sum(nil)), nil
 }
 
-// digestProgram is the digest of what is init in a guest.
+// digestProgram returns the digest of this program, which is init in a guest.
 func digestProgram() (string, error) {
 	f, err := os.Open("/proc/self/exe")
 	if err != nil {
