@@ -44,9 +44,9 @@ const (
 	maxFile   = "/proc/sys/net/netfilter/nf_conntrack_max"
 )
 
-// Read takes a snapshot. It needs CAP_NET_ADMIN in the user namespace that
+// ReadSnapshot takes a snapshot. It needs CAP_NET_ADMIN in the user namespace that
 // owns the network namespace.
-func Read() (Snapshot, error) {
+func ReadSnapshot() (Snapshot, error) {
 	stats, err := readNetlink()
 	if err != nil {
 		return Snapshot{}, err
@@ -68,7 +68,7 @@ func Read() (Snapshot, error) {
 		c := CPUCounters{id: int(stat.CPUID), stats: stat}
 		if len(rows) > 0 {
 			// Both list every possible CPU in order.
-			c.clashResolve, c.chainTooLong = rows[i].get("clashres", "clash_resolve"), rows[i].get("chainlength", "chaintoolong")
+			c.clashResolve, c.chainTooLong = rows[i].findColumn("clashres", "clash_resolve"), rows[i].findColumn("chainlength", "chaintoolong")
 		}
 		s.CPUs = append(s.CPUs, c)
 	}
@@ -106,11 +106,11 @@ func readNumber(path string) (uint64, error) {
 	return n, nil
 }
 
-// row is one line of the stat file by column name.
-type row map[string]uint32
+// statRow is one line of the stat file by column name.
+type statRow map[string]uint32
 
-// get gives the first of the names that the kernel has.
-func (r row) get(names ...string) *uint32 {
+// findColumn gives the first of the names that the kernel has.
+func (r statRow) findColumn(names ...string) *uint32 {
 	for _, name := range names {
 		if v, ok := r[name]; ok {
 			return &v
@@ -121,16 +121,16 @@ func (r row) get(names ...string) *uint32 {
 
 // parseStat reads /proc/net/stat/nf_conntrack: a header, then hexadecimal
 // rows, one for each possible CPU. Empty text has no rows.
-func parseStat(text string) ([]row, error) {
+func parseStat(text string) ([]statRow, error) {
 	header, body, _ := strings.Cut(text, "\n")
 	names := strings.Fields(header)
-	var rows []row
+	var rows []statRow
 	for line := range strings.Lines(body) {
 		fields := strings.Fields(line)
 		if len(fields) != len(names) {
 			return nil, fmt.Errorf("row %d has %d columns, the header has %d", len(rows)+1, len(fields), len(names))
 		}
-		r := row{}
+		r := statRow{}
 		for i, field := range fields {
 			v, err := strconv.ParseUint(field, 16, 32)
 			if err != nil {
@@ -155,40 +155,40 @@ func Delta(before, after Snapshot) (result.Conntrack, error) {
 		if a.id != b.id {
 			return d, fmt.Errorf("conntrack counters of CPU %d before and of CPU %d after", b.id, a.id)
 		}
-		moved := delta(b, a)
+		moved := subtractCPU(b, a)
 		d.PerCPU = append(d.PerCPU, result.CPU{CPU: a.id, Counters: moved})
-		add(&d.Counters, moved)
+		addCounters(&d.Counters, moved)
 	}
 	return d, nil
 }
 
-func delta(b, a CPUCounters) result.Counters {
+func subtractCPU(b, a CPUCounters) result.Counters {
 	return result.Counters{
-		InsertFailed:  moved(b.stats.InsertFailed, a.stats.InsertFailed),
-		Drop:          moved(b.stats.Drop, a.stats.Drop),
-		Found:         moved(b.stats.Found, a.stats.Found),
-		Invalid:       moved(b.stats.Invalid, a.stats.Invalid),
-		Insert:        moved(b.stats.Insert, a.stats.Insert),
-		EarlyDrop:     moved(b.stats.EarlyDrop, a.stats.EarlyDrop),
-		Error:         moved(b.stats.Error, a.stats.Error),
-		SearchRestart: moved(b.stats.SearchRestart, a.stats.SearchRestart),
-		ClashResolve:  movedIfKnown(b.clashResolve, a.clashResolve),
-		ChainTooLong:  movedIfKnown(b.chainTooLong, a.chainTooLong),
+		InsertFailed:  subtract(b.stats.InsertFailed, a.stats.InsertFailed),
+		Drop:          subtract(b.stats.Drop, a.stats.Drop),
+		Found:         subtract(b.stats.Found, a.stats.Found),
+		Invalid:       subtract(b.stats.Invalid, a.stats.Invalid),
+		Insert:        subtract(b.stats.Insert, a.stats.Insert),
+		EarlyDrop:     subtract(b.stats.EarlyDrop, a.stats.EarlyDrop),
+		Error:         subtract(b.stats.Error, a.stats.Error),
+		SearchRestart: subtract(b.stats.SearchRestart, a.stats.SearchRestart),
+		ClashResolve:  subtractKnown(b.clashResolve, a.clashResolve),
+		ChainTooLong:  subtractKnown(b.chainTooLong, a.chainTooLong),
 	}
 }
 
-func moved(before, after uint32) uint64 { return uint64(after - before) }
+func subtract(before, after uint32) uint64 { return uint64(after - before) }
 
-func movedIfKnown(before, after *uint32) *uint64 {
+func subtractKnown(before, after *uint32) *uint64 {
 	if before == nil || after == nil {
 		return nil
 	}
-	m := moved(*before, *after)
+	m := subtract(*before, *after)
 	return &m
 }
 
-// add adds one CPU's counters to the sum.
-func add(sum *result.Counters, c result.Counters) {
+// addCounters adds one CPU's counters to the sum.
+func addCounters(sum *result.Counters, c result.Counters) {
 	sum.InsertFailed += c.InsertFailed
 	sum.Drop += c.Drop
 	sum.Found += c.Found
@@ -197,11 +197,11 @@ func add(sum *result.Counters, c result.Counters) {
 	sum.EarlyDrop += c.EarlyDrop
 	sum.Error += c.Error
 	sum.SearchRestart += c.SearchRestart
-	addIfKnown(&sum.ClashResolve, c.ClashResolve)
-	addIfKnown(&sum.ChainTooLong, c.ChainTooLong)
+	addKnown(&sum.ClashResolve, c.ClashResolve)
+	addKnown(&sum.ChainTooLong, c.ChainTooLong)
 }
 
-func addIfKnown(sum **uint64, v *uint64) {
+func addKnown(sum **uint64, v *uint64) {
 	if v == nil {
 		return
 	}

@@ -14,11 +14,11 @@ import (
 // tcpStates are those of an entry, include/uapi/linux/netfilter/nf_conntrack_tcp.h.
 var tcpStates = [...]string{"NONE", "SYN_SENT", "SYN_RECV", "ESTABLISHED", "FIN_WAIT", "CLOSE_WAIT", "LAST_ACK", "TIME_WAIT", "CLOSE", "SYN_SENT2"}
 
-// Entries gives the states of the entries of TCP connections, each given by the
+// LookUpStates gives the states of the entries of TCP connections, each given by the
 // source and destination that it set out with, before NAT; by its source. One
 // without an entry is left out. They are asked for one by one: the table may be
 // the host's, and large.
-func Entries(ctx context.Context, connections iter.Seq2[netip.AddrPort, netip.AddrPort]) (map[netip.AddrPort]string, error) {
+func LookUpStates(ctx context.Context, connections iter.Seq2[netip.AddrPort, netip.AddrPort]) (map[netip.AddrPort]string, error) {
 	conn, err := conntrack.Dial(nil)
 	if err != nil {
 		return nil, fmt.Errorf("open ctnetlink: %w", err)
@@ -29,10 +29,10 @@ func Entries(ctx context.Context, connections iter.Seq2[netip.AddrPort, netip.Ad
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		flow, err := conn.Get(original(source, destination))
+		flow, err := conn.Get(originalFlow(source, destination))
 		switch {
 		case err == nil:
-			found[source] = stateOf(flow)
+			found[source] = stateName(flow)
 		case !errors.Is(err, unix.ENOENT):
 			return nil, fmt.Errorf("look up the conntrack entry from %v to %v: %w", source, destination, err)
 		}
@@ -40,7 +40,7 @@ func Entries(ctx context.Context, connections iter.Seq2[netip.AddrPort, netip.Ad
 	return found, nil
 }
 
-func stateOf(f conntrack.Flow) string {
+func stateName(f conntrack.Flow) string {
 	if tcp := f.ProtoInfo.TCP; tcp != nil && int(tcp.State) < len(tcpStates) {
 		return tcpStates[tcp.State]
 	}

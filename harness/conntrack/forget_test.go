@@ -15,7 +15,7 @@ import (
 // connection is a source and a destination.
 type connection [2]netip.AddrPort
 
-func forget(ctx context.Context, all ...connection) error { return Forget(ctx, sequence(all)) }
+func forget(ctx context.Context, all ...connection) error { return DeleteEntries(ctx, sequence(all)) }
 
 func sequence(all []connection) iter.Seq2[netip.AddrPort, netip.AddrPort] {
 	return func(yield func(source, destination netip.AddrPort) bool) {
@@ -113,7 +113,7 @@ func TestForgetStopsWhenItsContextEnds(t *testing.T) {
 	all := three(t)
 	stop := errors.New("interrupted")
 	ctx, cancel := context.WithCancelCause(t.Context())
-	err := Forget(ctx, func(yield func(source, destination netip.AddrPort) bool) {
+	err := DeleteEntries(ctx, func(yield func(source, destination netip.AddrPort) bool) {
 		if !yield(all[0][0], all[0][1]) {
 			t.Error("stopped at once")
 		}

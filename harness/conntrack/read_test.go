@@ -35,9 +35,9 @@ func TestReadAgreesWithTheFileCPUByCPU(t *testing.T) {
 			"found": c.stats.Found, "invalid": c.stats.Invalid, "insert": c.stats.Insert, "insert_failed": c.stats.InsertFailed, "drop": c.stats.Drop,
 			"early_drop": c.stats.EarlyDrop, "icmp_error": c.stats.Error, "search_restart": c.stats.SearchRestart,
 		} {
-			is(t, c.id, name+" in the file", rows[i].get(name), int64(got))
+			is(t, c.id, name+" in the file", rows[i].findColumn(name), int64(got))
 		}
-		is(t, c.id, "entries in the file", rows[i].get("entries"), int64(s.Entries))
+		is(t, c.id, "entries in the file", rows[i].findColumn("entries"), int64(s.Entries))
 	}
 }
 
@@ -82,7 +82,7 @@ func happen(t *testing.T) {
 
 func snapshot(t *testing.T) Snapshot {
 	t.Helper()
-	s, err := Read()
+	s, err := ReadSnapshot()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +128,7 @@ func TestTheCountersThatTheKernelHasAreKnown(t *testing.T) {
 func TestReadSaysWhatPrivilegeItTakes(t *testing.T) {
 	namespace(t)
 	withoutNetAdmin(t)
-	_, err := Read()
+	_, err := ReadSnapshot()
 	if !errors.Is(err, unix.EPERM) || !strings.HasSuffix(err.Error(), "(it takes CAP_NET_ADMIN: run as root)") {
 		t.Errorf("error %v", err)
 	}

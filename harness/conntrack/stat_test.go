@@ -24,20 +24,20 @@ func TestCountersAreKnownByTheNamesOfTheirColumns(t *testing.T) {
 				t.Fatalf("%d rows, want 2", len(rows))
 			}
 			for i, r := range rows {
-				is(t, i, "clash_resolve", r.get("clashres", "clash_resolve"), want["clash_resolve"][i])
-				is(t, i, "chaintoolong", r.get("chainlength", "chaintoolong"), want["chaintoolong"][i])
+				is(t, i, "clash_resolve", r.findColumn("clashres", "clash_resolve"), want["clash_resolve"][i])
+				is(t, i, "chaintoolong", r.findColumn("chainlength", "chaintoolong"), want["chaintoolong"][i])
 				for name, want := range map[string][2]int64{
 					"entries": {300, 300}, "found": {0x11, 0x21}, "invalid": {0x12, 0x22}, "insert": {0x14, 0x24}, "insert_failed": {0x15, 0x25},
 					"drop": {0x16, 0x26}, "early_drop": {0x17, 0x27}, "icmp_error": {0x18, 0x28}, "search_restart": {0x1c, 1<<32 - 2},
 				} {
-					is(t, i, name, r.get(name), want[i])
+					is(t, i, name, r.findColumn(name), want[i])
 				}
 			}
 		})
 	}
 }
 
-func parsed(t *testing.T, name string) []row {
+func parsed(t *testing.T, name string) []statRow {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("testdata", name))
 	if err != nil {
@@ -61,11 +61,11 @@ func is(t *testing.T, cpu int, name string, got *uint32, want int64) {
 }
 
 func TestARowHasTheFirstOfTheNamesThatTheKernelKnows(t *testing.T) {
-	r := row{"a": 1, "b": 2}
+	r := statRow{"a": 1, "b": 2}
 	for want, names := range map[int64][]string{1: {"a", "b"}, 2: {"none", "b"}, -1: {"none"}} {
-		is(t, 0, strings.Join(names, " or "), r.get(names...), want)
+		is(t, 0, strings.Join(names, " or "), r.findColumn(names...), want)
 	}
-	is(t, 0, "nothing", r.get(), -1)
+	is(t, 0, "nothing", r.findColumn(), -1)
 }
 
 func TestAnEmptyFileHasNoRows(t *testing.T) {
@@ -125,11 +125,11 @@ func FuzzParseStat(f *testing.F) {
 		again := strings.Join(names, " ") + "\n"
 		for _, r := range rows {
 			for _, name := range names {
-				again += fmt.Sprintf("%08x ", *r.get(name))
+				again += fmt.Sprintf("%08x ", *r.findColumn(name))
 			}
 			again += "\n"
 		}
-		if same, err := parseStat(again); err != nil || !slices.EqualFunc(rows, same, maps.Equal[row, row]) {
+		if same, err := parseStat(again); err != nil || !slices.EqualFunc(rows, same, maps.Equal[statRow, statRow]) {
 			t.Errorf("%q is read as %v, and written again as %v (%v)", text, rows, same, err)
 		}
 	})

@@ -55,7 +55,7 @@ func (a *applied) Packets(ctx context.Context) (n uint64, err error) {
 
 func (a *applied) Counters(ctx context.Context) (c Counters) {
 	_ = a.lab.Router(func() error {
-		c = a.rule.Counters(ctx)
+		c = a.rule.ReadCounters(ctx)
 		return nil
 	})
 	return c

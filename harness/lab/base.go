@@ -134,7 +134,7 @@ func (b *Base) Environment() result.Env {
 	}
 	_ = b.Router(func() error {
 		env.Sysctls = machine.ReadRaceSysctls()
-		s, err := conntrack.Read()
+		s, err := conntrack.ReadSnapshot()
 		if err == nil {
 			env.ConntrackMax = &s.Max
 		}
@@ -170,7 +170,7 @@ func (b *Base) Finish(ctx context.Context) (*probe.Served, error) { return b.ser
 // Conntrack reads the counters in the router.
 func (b *Base) Conntrack(context.Context) (s conntrack.Snapshot, err error) {
 	err = b.Router(func() (err error) {
-		s, err = conntrack.Read()
+		s, err = conntrack.ReadSnapshot()
 		return err
 	})
 	return s, err
@@ -179,7 +179,7 @@ func (b *Base) Conntrack(context.Context) (s conntrack.Snapshot, err error) {
 // Entries returns the states of conntrack entries in the router.
 func (b *Base) Entries(ctx context.Context, server netip.AddrPort, ports [][]scenario.PortRange) (sorted []map[uint16]string, err error) {
 	err = b.Router(func() error {
-		states, err := conntrack.Entries(ctx, b.connections(server, ports))
+		states, err := conntrack.LookUpStates(ctx, b.connections(server, ports))
 		sorted = b.sortByClient(states)
 		return err
 	})
@@ -188,7 +188,7 @@ func (b *Base) Entries(ctx context.Context, server netip.AddrPort, ports [][]sce
 
 // Forget deletes conntrack entries in the router.
 func (b *Base) Forget(ctx context.Context, server netip.AddrPort, ports [][]scenario.PortRange) error {
-	return b.Router(func() error { return conntrack.Forget(ctx, b.connections(server, ports)) })
+	return b.Router(func() error { return conntrack.DeleteEntries(ctx, b.connections(server, ports)) })
 }
 
 // connections yields the source and the destination of each connection of the

@@ -16,7 +16,7 @@ import (
 // entries.
 func CheckConntrack(entries int, shared bool) machine.Precondition {
 	p := machine.Precondition{Name: "conntrack", State: machine.Unmet}
-	s, err := conntrack.Read()
+	s, err := conntrack.ReadSnapshot()
 	if err != nil {
 		p.Found, p.Remedy = err.Error(), "a run needs a kernel with nf_conntrack and ctnetlink (CONFIG_NF_CT_NETLINK)"
 		if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {

@@ -87,8 +87,8 @@ type Rule interface {
 
 // Counters are the packet counters of rules of other programs.
 type (
-	Counters = nat.Counters
-	Counter  = nat.Counter
+	Counters = nat.RuleCounters
+	Counter  = nat.RuleCounter
 )
 
 // Keeper is a lab that can be left standing after its run.

@@ -23,13 +23,13 @@ func acceptText(in, out string) string {
 	return fmt.Sprintf("-A %s -i %s -o %s -j ACCEPT", iptables.UserChain, in, out)
 }
 
-// Accept inserts a rule on top of [iptables.UserChain] that lets packets pass
+// InsertAccept inserts a rule on top of [iptables.UserChain] that lets packets pass
 // from one interface to another.
-func Accept(ctx context.Context, journal *undo.Journal, p *iptables.Program, in, out string) error {
+func InsertAccept(ctx context.Context, journal *undo.Journal, p *iptables.Program, in, out string) error {
 	_, err := writeOwned(ctx, p, journal, iptables.FilterTable, acceptText(in, out), func(r rule) (undo.Step, func() error) {
-		step := undo.NewStep(acceptKind, "filter rule "+r.text, p.DeleteCommand(iptables.FilterTable, r.line()),
-			acceptStep{Path: p.Path, Chain: iptables.UserChain, Spec: r.spec()})
-		return step, func() error { return p.Insert(iptables.FilterTable, 1, r.line()) }
+		step := undo.NewStep(acceptKind, "filter rule "+r.text, p.DeleteCommand(iptables.FilterTable, r.markedLine()),
+			acceptStep{Path: p.Path, Chain: iptables.UserChain, Spec: r.markedSpec()})
+		return step, func() error { return p.InsertRule(iptables.FilterTable, 1, r.markedLine()) }
 	})
 	if err != nil {
 		return fmt.Errorf("insert rule into %s: %w", iptables.UserChain, err)
@@ -37,9 +37,9 @@ func Accept(ctx context.Context, journal *undo.Journal, p *iptables.Program, in,
 	return nil
 }
 
-func (s acceptStep) remove(ctx context.Context) error {
+func (s acceptStep) deleteRule(ctx context.Context) error {
 	if s.Chain != iptables.UserChain {
-		return foreign(strings.Join(append([]string{"-A", s.Chain}, s.Spec...), " "))
+		return foreignRuleError(strings.Join(append([]string{"-A", s.Chain}, s.Spec...), " "))
 	}
 	r, err := ruleOf(s.Chain, s.Spec)
 	if err != nil {

@@ -33,7 +33,7 @@ func userChain(t *testing.T, tables variant) {
 
 func accepting(t *testing.T, tables variant, j *undo.Journal, in, out string) {
 	t.Helper()
-	if err := Accept(t.Context(), j, tables.Program, in, out); err != nil {
+	if err := InsertAccept(t.Context(), j, tables.Program, in, out); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -124,7 +124,7 @@ func TestAcceptIntoAChainThatIsNotThereIsAnErrorAndLeavesNothing(t *testing.T) {
 	eachVariant(t, func(t *testing.T, tables variant) {
 		before := netnstest.Run(t, tables.Path+" -t filter -S")
 		j, _ := nattest.NewJournal(t, Undoers())
-		err := Accept(t.Context(), j, tables.Program, "snat-c", "snat-s")
+		err := InsertAccept(t.Context(), j, tables.Program, "snat-c", "snat-s")
 		if err == nil || !strings.HasPrefix(err.Error(), "insert rule into DOCKER-USER: ") {
 			t.Errorf("error %v", err)
 		}

@@ -23,7 +23,7 @@ type AppliedRule struct {
 // Without options the rule stays as it is. Options that Check refuses are refused
 // before anything is changed.
 func (r *Rule) Apply(ctx context.Context, journal *undo.Journal, options snat.Options) (*AppliedRule, error) {
-	a := &AppliedRule{rule: r.original(), outlivesRun: r.OutlivesRun, backend: r.backend, journal: journal}
+	a := &AppliedRule{rule: r.originalRule(), outlivesRun: r.OutlivesRun, backend: r.backend, journal: journal}
 	if options == (snat.Options{}) {
 		_, err := a.Packets(ctx) // an error if the rule is gone
 		return a, err
@@ -31,18 +31,18 @@ func (r *Rule) Apply(ctx context.Context, journal *undo.Journal, options snat.Op
 	if err := r.Check(ctx, options); err != nil {
 		return nil, err
 	}
-	if err := a.rewrite(ctx, options); err != nil { // perhaps half-way
+	if err := a.rewriteOriginal(ctx, options); err != nil { // perhaps half-way
 		return nil, errors.Join(fmt.Errorf("rewrite masquerade rule %s: %w", r.Text, err), a.Undo(undo.Context(ctx)))
 	}
 	return a, nil
 }
 
-// rewrite writes the rule with its mark. A kernel without xt_comment refuses a
+// rewriteOriginal writes the rule with its mark. A kernel without xt_comment refuses a
 // marked rule, so a refused rule is written once more without the mark.
-func (a *AppliedRule) rewrite(ctx context.Context, options snat.Options) error {
+func (a *AppliedRule) rewriteOriginal(ctx context.Context, options snat.Options) error {
 	original := a.rule
-	a.rule = rule{text: a.backend.rewritten(original.text, options), mark: a.backend.mark(a.journal)}
-	err := a.replace(ctx, original, options)
+	a.rule = rule{text: a.backend.rewriteText(original.text, options), mark: a.backend.newMark(a.journal)}
+	err := a.replaceOriginal(ctx, original, options)
 	if _, refused := errors.AsType[*iptables.RefusedError](err); !refused || a.rule.mark == "" {
 		return err
 	}
@@ -50,13 +50,13 @@ func (a *AppliedRule) rewrite(ctx context.Context, options snat.Options) error {
 		return errors.Join(err, undoErr)
 	}
 	a.rule.mark = ""
-	return a.replace(ctx, original, options)
+	return a.replaceOriginal(ctx, original, options)
 }
 
-// replace puts the rule in place of the original, as a step of the journal.
-func (a *AppliedRule) replace(ctx context.Context, original rule, options snat.Options) error {
-	entry, err := a.journal.Do(ctx, a.backend.rewriting(original, a.rule, a.outlivesRun), func(ctx context.Context) error {
-		if err := a.backend.replace(ctx, original, a.rule, options); err != nil {
+// replaceOriginal puts the rule in place of the original, as a step of the journal.
+func (a *AppliedRule) replaceOriginal(ctx context.Context, original rule, options snat.Options) error {
+	entry, err := a.journal.Do(ctx, a.backend.newRewriteStep(original, a.rule, a.outlivesRun), func(ctx context.Context) error {
+		if err := a.backend.replaceRule(ctx, original, a.rule, options); err != nil {
 			return err
 		}
 		return checkReplaced(ctx, a.backend, original, a.rule)
@@ -72,14 +72,14 @@ func (a *AppliedRule) Text() string { return a.rule.text }
 // first packet of each connection. It returns an error if the rule is gone
 // because another program rewrote the rules.
 func (a *AppliedRule) Packets(ctx context.Context) (uint64, error) {
-	rules, err := a.backend.read(ctx)
+	rules, err := a.backend.readRules(ctx)
 	if err != nil {
 		return 0, err
 	}
-	at := position(rules, a.rule)
+	at := positionOf(rules, a.rule)
 	if at == 0 {
 		return 0, fmt.Errorf("the masquerade rule %q is gone from %s: something else rewrote the rules (a restart of Docker, a reload of the firewall?)",
-			a.rule.text, a.backend.place())
+			a.rule.text, a.backend.placeName())
 	}
 	return rules[at-1].packets, nil
 }
@@ -95,40 +95,40 @@ func (a *AppliedRule) Undo(ctx context.Context) error {
 // checkReplaced returns an error unless the written rule exists and the old one
 // does not.
 func checkReplaced(ctx context.Context, b backend, old, written rule) error {
-	after, err := b.read(ctx)
+	after, err := b.readRules(ctx)
 	if err != nil {
 		return err
 	}
-	if position(after, written) == 0 || position(after, old) != 0 {
-		return fmt.Errorf("%s took the rule, but %s now reads %q", b.program(), b.place(), texts(after))
+	if positionOf(after, written) == 0 || positionOf(after, old) != 0 {
+		return fmt.Errorf("%s took the rule, but %s now reads %q", b.programName(), b.placeName(), ruleTexts(after))
 	}
 	return nil
 }
 
-// restore undoes a rewriting. If the original exists already, as after a restart
+// restoreRule undoes a rewriting. If the original exists already, as after a restart
 // of Docker, the rewritten rule is deleted; so is the rule of a network that is
 // gone. If neither rule exists, there is nothing to restore.
 //
 // Every rule with the run's mark is ours, copies included. Without a mark only
 // one rule of that text can be ours.
-func restore(ctx context.Context, b backend, original, rewritten rule, networkGone bool) error {
-	rules, err := b.read(ctx)
+func restoreRule(ctx context.Context, b backend, original, rewritten rule, networkGone bool) error {
+	rules, err := b.readRules(ctx)
 	if err != nil {
 		return err
 	}
 	n := countRule(rules, rewritten)
 	if n > 1 && rewritten.mark == "" {
-		return ambiguousRule(b.place(), rules, rewritten)
+		return ambiguousRuleError(b.placeName(), rules, rewritten)
 	}
-	restored := n > 0 && position(rules, original) == 0 && !networkGone
+	restored := n > 0 && positionOf(rules, original) == 0 && !networkGone
 	if restored {
-		if err := b.replace(ctx, rewritten, original, snat.Options{}); err != nil {
+		if err := b.replaceRule(ctx, rewritten, original, snat.Options{}); err != nil {
 			return err
 		}
 		n--
 	}
 	for range n {
-		if err := b.remove(ctx, rewritten); err != nil {
+		if err := b.deleteRule(ctx, rewritten); err != nil {
 			return err
 		}
 	}

@@ -26,10 +26,10 @@ func TestARuleThatSomebodyInsertsMeanwhileIsLeftAlone(t *testing.T) {
 			return err
 		}, []string{rewritten, theirs}},
 		{"while a rule is restored", []string{rewritten}, func(t *testing.T, tables variant) error {
-			return step(tables).restore(t.Context())
+			return step(tables).restoreRule(t.Context())
 		}, []string{ours, theirs}},
 		{"while a rewritten rule is deleted", []string{rewritten, ours}, func(t *testing.T, tables variant) error {
-			return step(tables).restore(t.Context())
+			return step(tables).restoreRule(t.Context())
 		}, []string{theirs, ours}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

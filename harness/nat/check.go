@@ -16,46 +16,46 @@ func (r *Rule) Check(ctx context.Context, all ...snat.Options) error {
 		if o == (snat.Options{}) {
 			continue
 		}
-		if err := r.check(ctx, o); err != nil {
+		if err := r.checkOptions(ctx, o); err != nil {
 			return fmt.Errorf("rewrite masquerade rule %s: %w", r.Text, err)
 		}
 	}
 	return nil
 }
 
-func (r *Rule) check(ctx context.Context, o snat.Options) error {
+func (r *Rule) checkOptions(ctx context.Context, o snat.Options) error {
 	if err := o.Check(); err != nil {
 		return err
 	}
-	text := r.backend.rewritten(r.Text, o)
+	text := r.backend.rewriteText(r.Text, o)
 	if _, ok := r.backend.(iptablesBackend); ok { // nothing is written that would not be undone
-		if _, _, _, err := (rewriteStep{Original: r.Text, Rewritten: text}).rules(); err != nil {
+		if _, _, _, err := (rewriteStep{Original: r.Text, Rewritten: text}).parseRules(); err != nil {
 			return err
 		}
 	}
-	rules, err := r.backend.read(ctx)
+	rules, err := r.backend.readRules(ctx)
 	if err != nil {
 		return err
 	}
-	return checkUnique(r.backend, rules, r.original(), text)
+	return checkUnique(r.backend, rules, r.originalRule(), text)
 }
 
 // checkUnique checks that the original stands there once, and its new text not
 // at all. Marks make no difference: a rule that another run left is refused as
 // well.
 func checkUnique(b backend, rules []rule, original rule, text string) error {
-	at := position(rules, original)
+	at := positionOf(rules, original)
 	if at == 0 {
-		return noRule(b, original.text)
+		return noRuleError(b, original.text)
 	}
 	for i, r := range rules {
 		switch {
 		case r.text == original.text && i+1 != at:
 			return fmt.Errorf("%s holds this text more than once: rule %d is %v, rule %d is %v; which one is the network's cannot be known, so nothing was changed (remove one of them)",
-				b.place(), at, rules[at-1], i+1, r)
+				b.placeName(), at, rules[at-1], i+1, r)
 		case r.text == text:
 			return fmt.Errorf("%s holds the new text already: rule %d is %v, rule %d, which would get the same text, is %v; nothing was changed (remove rule %d, or leave out the arm that asks for this text)",
-				b.place(), i+1, r, at, rules[at-1], i+1)
+				b.placeName(), i+1, r, at, rules[at-1], i+1)
 		}
 	}
 	return nil

@@ -31,20 +31,20 @@ var claims = []struct {
 	}},
 	{"the rule that is made is undone, once and again", func(t *testing.T, f firewall) {
 		nattest.AddForeignRules(t)
-		before := nattest.ListRules(t, true)
+		before := nattest.ListAllRules(t, true)
 		_, j, path := made(t, f)
 		steps := j.Steps()
 		replay(t, path)
-		nattest.CheckUnchanged(t, before, nattest.ListRules(t, true))
+		nattest.CheckUnchanged(t, before, nattest.ListAllRules(t, true))
 		nattest.CloseJournal(t, j)
 		if err := Undoers().UndoAll(t.Context(), steps); err != nil {
 			t.Error(err)
 		}
-		nattest.CheckUnchanged(t, before, nattest.ListRules(t, true))
+		nattest.CheckUnchanged(t, before, nattest.ListAllRules(t, true))
 	}},
 	{"what is there already is neither made nor undone", func(t *testing.T, f firewall) {
 		made(t, f)
-		before := nattest.ListRules(t, true)
+		before := nattest.ListAllRules(t, true)
 		j, path := nattest.NewJournal(t, Undoers())
 		header := nattest.ReadFile(t, path)
 		_, err := f.masquerade(t.Context(), j)
@@ -56,7 +56,7 @@ var claims = []struct {
 			t.Errorf("journal reads\n%s", nattest.ReadFile(t, path))
 		}
 		nattest.CloseJournal(t, j)
-		nattest.CheckUnchanged(t, before, nattest.ListRules(t, true))
+		nattest.CheckUnchanged(t, before, nattest.ListAllRules(t, true))
 	}},
 	{"options rewrite the one rule where it stands", func(t *testing.T, f firewall) {
 		r, j, _ := made(t, f)
@@ -79,7 +79,7 @@ var claims = []struct {
 	}},
 	{"arms take turns, and leave the rule as it was", func(t *testing.T, f firewall) {
 		r, j, _ := made(t, f)
-		before := nattest.ListRules(t, false)
+		before := nattest.ListAllRules(t, false)
 		for range 2 {
 			for _, o := range append([]snat.Options{{}}, nattest.Rewritings...) {
 				inForce := apply(t, r, j, o)
@@ -88,20 +88,20 @@ var claims = []struct {
 				undoArm(t, inForce)
 			}
 		}
-		nattest.CheckUnchanged(t, before, nattest.ListRules(t, false))
+		nattest.CheckUnchanged(t, before, nattest.ListAllRules(t, false))
 		if n := len(j.Steps()); n != 1 {
 			t.Errorf("%d steps to be undone, want that of the rule alone", n)
 		}
 	}},
 	{"without options nothing is changed, nor journalled", func(t *testing.T, f firewall) {
 		r, j, path := made(t, f)
-		before, journal := nattest.ListRules(t, true), nattest.ReadFile(t, path)
+		before, journal := nattest.ListAllRules(t, true), nattest.ReadFile(t, path)
 		inForce := apply(t, r, j, snat.Options{})
 		if inForce.Text() != r.Text {
 			t.Errorf("in force %q", inForce.Text())
 		}
 		undoArm(t, inForce)
-		nattest.CheckUnchanged(t, before, nattest.ListRules(t, true))
+		nattest.CheckUnchanged(t, before, nattest.ListAllRules(t, true))
 		if after := nattest.ReadFile(t, path); after != journal {
 			t.Errorf("journal reads\n%s", after)
 		}
@@ -134,7 +134,7 @@ var claims = []struct {
 	{"options for a rule that is gone are an error and change nothing", func(t *testing.T, f firewall) {
 		r, j, _ := made(t, f)
 		f.replace(t, 1, f.theirs(1))
-		before := nattest.ListRules(t, true)
+		before := nattest.ListAllRules(t, true)
 		if _, err := r.Apply(t.Context(), j, snat.Options{}); err == nil {
 			t.Error("applied nothing to a rule that is gone")
 		}
@@ -142,7 +142,7 @@ var claims = []struct {
 		if _, err := r.Apply(t.Context(), j, snat.Options{RandomFully: true}); err == nil || err.Error() != text {
 			t.Errorf("error %v\nwant  %s", err, text)
 		}
-		nattest.CheckUnchanged(t, before, nattest.ListRules(t, true))
+		nattest.CheckUnchanged(t, before, nattest.ListAllRules(t, true))
 	}},
 	{"the rules of others stay as they are, to the byte", func(t *testing.T, f firewall) {
 		nattest.AddForeignRules(t)
@@ -150,7 +150,7 @@ var claims = []struct {
 		f.insert(t, f.theirs(1))
 		f.add(t, f.theirs(2))
 		notOurs := func() (all []string) {
-			return slices.DeleteFunc(nattest.ListRules(t, true), func(line string) bool { return strings.Contains(line, "198.18.0.0/24") })
+			return slices.DeleteFunc(nattest.ListAllRules(t, true), func(line string) bool { return strings.Contains(line, "198.18.0.0/24") })
 		}
 		before := notOurs()
 		for _, o := range nattest.Rewritings {
@@ -172,7 +172,7 @@ var claims = []struct {
 		}
 		r, j, path := made(t, f)
 		inForce := apply(t, r, j, snat.Options{RandomFully: true})
-		before, journal := nattest.ListRules(t, true), nattest.ReadFile(t, path)
+		before, journal := nattest.ListAllRules(t, true), nattest.ReadFile(t, path)
 		_, err := f.masquerade(ctx, j)
 		is("make", err)
 		for _, o := range []snat.Options{{}, {Random: true}} {
@@ -182,7 +182,7 @@ var claims = []struct {
 		_, err = inForce.Packets(ctx)
 		is("packets", err)
 		is("undo", inForce.Undo(ctx))
-		nattest.CheckUnchanged(t, before, nattest.ListRules(t, true))
+		nattest.CheckUnchanged(t, before, nattest.ListAllRules(t, true))
 		if nattest.ReadFile(t, path) != journal {
 			t.Errorf("journal reads\n%s", nattest.ReadFile(t, path))
 		}
@@ -191,14 +191,14 @@ var claims = []struct {
 		r, j, _ := made(t, f)
 		const connections = 20
 		nattest.SendUDP(t, connections)
-		if kept, drawn := nattest.CountPorts(t); kept != connections || drawn != 0 {
+		if kept, drawn := nattest.CountKeptPorts(t); kept != connections || drawn != 0 {
 			t.Errorf("the plain rule: %d ports kept and %d not, want %d and none", kept, drawn, connections)
 		}
 		for _, o := range []snat.Options{{Random: true}, {RandomFully: true}} {
 			inForce := apply(t, r, j, o)
-			_, before := nattest.CountPorts(t)
+			_, before := nattest.CountKeptPorts(t)
 			nattest.SendUDP(t, connections)
-			if _, drawn := nattest.CountPorts(t); drawn == before {
+			if _, drawn := nattest.CountKeptPorts(t); drawn == before {
 				t.Errorf("%s: all of %d ports kept", inForce.Text(), connections)
 			}
 			undoArm(t, inForce)
@@ -220,14 +220,14 @@ var claims = []struct {
 	}},
 	{"contradictory options are an error and change nothing", func(t *testing.T, f firewall) {
 		r, j, path := made(t, f)
-		before, journal := nattest.ListRules(t, true), nattest.ReadFile(t, path)
+		before, journal := nattest.ListAllRules(t, true), nattest.ReadFile(t, path)
 		for o, why := range contradictions {
 			_, err := r.Apply(t.Context(), j, o)
 			if text := "rewrite masquerade rule " + r.Text + ": " + why; err == nil || err.Error() != text {
 				t.Errorf("error %v\nwant  %s", err, text)
 			}
 		}
-		nattest.CheckUnchanged(t, before, nattest.ListRules(t, true))
+		nattest.CheckUnchanged(t, before, nattest.ListAllRules(t, true))
 		if nattest.ReadFile(t, path) != journal {
 			t.Errorf("journal reads\n%s", nattest.ReadFile(t, path))
 		}

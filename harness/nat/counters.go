@@ -9,30 +9,30 @@ import (
 	"snatlab/harness/nat/nftables"
 )
 
-// Counter is the packet counter of a rule at the hook where source addresses are
+// RuleCounter is the packet counter of a rule at the hook where source addresses are
 // translated. A connection is translated by one rule there, and its first packet
 // is counted by it.
-type Counter struct {
+type RuleCounter struct {
 	Place   string // "POSTROUTING (nft)", "nftables, table ip shop, chain nat"
 	Rule    string // its text, or its handle
 	At      int    // position, from 1
 	Packets uint64
 }
 
-// Counters are those of all rules at that hook but one.
-type Counters struct {
-	Rules []Counter
+// RuleCounters are those of all rules at that hook but one.
+type RuleCounters struct {
+	Rules []RuleCounter
 	// Unread names, with the reason, what may hold rules that are not among
 	// these: a chain that cannot be listed, rules that do not count.
 	Unread []string
 }
 
-// Counters reads the counters of all other rules that may translate what the
+// ReadCounters reads the counters of all other rules that may translate what the
 // rule is meant to: of POSTROUTING in each variant of iptables, and of the nat
 // chains of nftables at that hook. For a rule of nftables no program is run:
 // rules of iptables-nft are read as those of nftables that they are.
-func (a *AppliedRule) Counters(ctx context.Context) Counters {
-	var all Counters
+func (a *AppliedRule) ReadCounters(ctx context.Context) RuleCounters {
+	var all RuleCounters
 	listed := false // the chain of iptables-nft, which nftables lists as well
 	if mine, ok := a.backend.(iptablesBackend); ok {
 		listed = all.addVariants(ctx, mine.Variant, a.rule)
@@ -52,13 +52,13 @@ func (a *AppliedRule) Counters(ctx context.Context) Counters {
 
 // addVariants adds the rules of POSTROUTING in each variant of iptables, except
 // our own rule. It reports whether the rules of iptables-nft are among them.
-func (all *Counters) addVariants(ctx context.Context, variant string, ours rule) (nftListed bool) {
-	variants, err := iptables.Installed()
+func (all *RuleCounters) addVariants(ctx context.Context, variant string, ours rule) (nftListed bool) {
+	variants, err := iptables.FindInstalled()
 	if err != nil {
 		all.Unread = append(all.Unread, err.Error())
 	}
 	for _, p := range variants {
-		rules, err := iptablesBackend{p}.read(ctx)
+		rules, err := iptablesBackend{p}.readRules(ctx)
 		if err != nil {
 			all.Unread = append(all.Unread, err.Error())
 			continue
@@ -66,7 +66,7 @@ func (all *Counters) addVariants(ctx context.Context, variant string, ours rule)
 		nftListed = nftListed || p.Variant == "nft"
 		for i, r := range rules {
 			if p.Variant != variant || !r.equals(ours) {
-				all.Rules = append(all.Rules, Counter{fmt.Sprintf("%s (%s)", iptables.Postrouting, p.Variant), strconv.Quote(r.text), i + 1, r.packets})
+				all.Rules = append(all.Rules, RuleCounter{fmt.Sprintf("%s (%s)", iptables.Postrouting, p.Variant), strconv.Quote(r.text), i + 1, r.packets})
 			}
 		}
 	}
@@ -74,14 +74,14 @@ func (all *Counters) addVariants(ctx context.Context, variant string, ours rule)
 }
 
 // addChain adds the rules of a chain of nftables that have a counter.
-func (all *Counters) addChain(c nftables.Chain) {
+func (all *RuleCounters) addChain(c nftables.Chain) {
 	where := fmt.Sprintf("nftables, table %s %s, chain %s", c.Family, c.Table, c.Name)
 	if c.Err != nil {
 		all.Unread = append(all.Unread, fmt.Sprintf("%s: %v", where, c.Err))
 		return
 	}
 	for _, r := range c.Counted {
-		all.Rules = append(all.Rules, Counter{where, r.Name, r.At, r.Packets})
+		all.Rules = append(all.Rules, RuleCounter{where, r.Name, r.At, r.Packets})
 	}
 	if silent := c.Rules - len(c.Counted); silent > 0 {
 		all.Unread = append(all.Unread, fmt.Sprintf("%s: rules without a counter: %d of %d", where, silent, c.Rules))

@@ -14,7 +14,7 @@ import (
 )
 
 // show renders counters of one rule each, without the handles.
-func show(all Counters) (lines []string) {
+func show(all RuleCounters) (lines []string) {
 	for _, c := range all.Rules {
 		text := c.Rule
 		if _, rest, ok := strings.Cut(text, ", "); ok && strings.HasPrefix(text, "handle ") {
@@ -54,9 +54,9 @@ table inet shop {
 	}
 }
 END`)
-			before := nattest.ListRules(t, true)
+			before := nattest.ListAllRules(t, true)
 			inForce := apply(t, r, j, snat.Options{RandomFully: true})
-			got := show(inForce.Counters(t.Context()))
+			got := show(inForce.ReadCounters(t.Context()))
 			undoArm(t, inForce)
 			want := []string{`nftables, table inet shop, chain nat 1: comment "theirs" 5`}
 			unread := []string{"nftables, table inet shop, chain nat: rules without a counter: 1 of 2"}
@@ -78,10 +78,10 @@ END`)
 			if !slices.Equal(got, want) {
 				t.Errorf("got  %q\nwant %q", got, want)
 			}
-			if got := inForce.Counters(t.Context()).Unread; !slices.Equal(got, unread) {
+			if got := inForce.ReadCounters(t.Context()).Unread; !slices.Equal(got, unread) {
 				t.Errorf("unread %q, want %q", got, unread)
 			}
-			if after := nattest.ListRules(t, false); len(after) != len(before) {
+			if after := nattest.ListAllRules(t, false); len(after) != len(before) {
 				t.Errorf("the rules were\n%q\nand are\n%q", before, after)
 			}
 		})
@@ -93,7 +93,7 @@ END`)
 			inForce := apply(t, r, j, snat.Options{Random: true})
 			netnstest.Run(t, `nft 'table ip shop { chain nat { type nat hook postrouting priority srcnat - 1; ip saddr 198.18.0.0/24 counter masquerade; }; }'`)
 			nattest.SendUDP(t, 4)
-			if got := show(inForce.Counters(t.Context())); len(got) != 1 || !strings.HasPrefix(got[0], "nftables, table ip shop, chain nat 1: handle ") || !strings.HasSuffix(got[0], " 4") {
+			if got := show(inForce.ReadCounters(t.Context())); len(got) != 1 || !strings.HasPrefix(got[0], "nftables, table ip shop, chain nat 1: handle ") || !strings.HasSuffix(got[0], " 4") {
 				t.Errorf("got %q", got)
 			}
 			counts(t, inForce, 0)
@@ -107,7 +107,7 @@ END`)
 		j, _ := nattest.NewJournal(t, Undoers())
 		inForce := apply(t, find(t, tables), j, snat.Options{})
 		netnstest.Run(t, "nft add rule ip nat POSTROUTING counter packets 3 bytes 9 masquerade random,persistent")
-		all := inForce.Counters(t.Context())
+		all := inForce.ReadCounters(t.Context())
 		if got := show(all); !slices.Contains(got, "nftables, table ip nat, chain POSTROUTING 2: handle N 3") {
 			t.Errorf("got %q", got)
 		}
@@ -121,7 +121,7 @@ END`)
 		r, j := byOwner(t, byNFT{})
 		netnstest.Run(t, "iptables-nft -t nat -A POSTROUTING -c 7 420 -j RETURN")
 		t.Setenv("PATH", t.TempDir())
-		all := apply(t, r, j, snat.Options{}).Counters(t.Context())
+		all := apply(t, r, j, snat.Options{}).ReadCounters(t.Context())
 		if got := show(all); !slices.Equal(got, []string{"nftables, table ip nat, chain POSTROUTING 1: handle N 7"}) || all.Unread != nil {
 			t.Errorf("got %q, unread %q", got, all.Unread)
 		}
@@ -130,7 +130,7 @@ END`)
 
 func variantsThere(t *testing.T) (names []string) {
 	t.Helper()
-	all, err := iptables.Installed()
+	all, err := iptables.FindInstalled()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,7 +26,7 @@ func TestFindPicksTheRuleOfTheNetworkAmongOthers(t *testing.T) {
 			"-A POSTROUTING -s 198.18.0.0/24 ! -o snat-s -j MASQUERADE":  {"198.18.0.0/24", "snat-s"},
 			"-A POSTROUTING -s 198.18.1.0/24 ! -o snat-c -j MASQUERADE":  {"198.18.1.0/24", "snat-c"},
 		} {
-			r, err := Find(t.Context(), programs(tables), netip.MustParsePrefix(n.subnet), n.bridge)
+			r, err := FindRule(t.Context(), programs(tables), netip.MustParsePrefix(n.subnet), n.bridge)
 			if err != nil || r.Text != want {
 				t.Errorf("%v: %v, %v", n, r, err)
 			}
@@ -37,7 +37,7 @@ func TestFindPicksTheRuleOfTheNetworkAmongOthers(t *testing.T) {
 func TestFindDoesNotTakeARuleThatIsOnlyLikeIt(t *testing.T) {
 	eachVariant(t, func(t *testing.T, tables variant) {
 		tables.rules(t, nattest.ForeignRules...)
-		if r, err := Find(t.Context(), programs(tables), nattest.Subnet, nattest.Bridge); err == nil {
+		if r, err := FindRule(t.Context(), programs(tables), nattest.Subnet, nattest.Bridge); err == nil {
 			t.Errorf("found %q", r.Text)
 		}
 	})
@@ -67,7 +67,7 @@ func TestFindTellsWhatItFoundInstead(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			eachVariant(t, func(t *testing.T, tables variant) {
 				tables.rules(t, c.rules...)
-				_, err := Find(t.Context(), programs(tables), nattest.Subnet, nattest.Bridge)
+				_, err := FindRule(t.Context(), programs(tables), nattest.Subnet, nattest.Bridge)
 				missing, ok := errors.AsType[*NoRuleError](err)
 				if want := strings.ReplaceAll(c.want, "VARIANT", tables.Variant); !ok || err.Error() != want || missing.HasRule() != c.hasRule {
 					t.Errorf("error %v\nwant  %s", err, want)
@@ -75,7 +75,7 @@ func TestFindTellsWhatItFoundInstead(t *testing.T) {
 			})
 		})
 	}
-	if _, err := Find(t.Context(), nil, nattest.Subnet, nattest.Bridge); err == nil || err.Error() != none+"no rule at all" {
+	if _, err := FindRule(t.Context(), nil, nattest.Subnet, nattest.Bridge); err == nil || err.Error() != none+"no rule at all" {
 		t.Errorf("no variant: error %v", err)
 	}
 }
@@ -97,7 +97,7 @@ func TestFindLooksIntoEachVariant(t *testing.T) {
 					t.Errorf("found in %s", r.IPTables().Variant)
 				}
 			}
-			_, err := Find(t.Context(), programs(both...), netip.MustParsePrefix("10.0.0.0/8"), nattest.Bridge)
+			_, err := FindRule(t.Context(), programs(both...), netip.MustParsePrefix("10.0.0.0/8"), nattest.Bridge)
 			for _, t2 := range both {
 				if err == nil || !strings.Contains(err.Error(), "("+t2.Variant+")") {
 					t.Errorf("error %v does not tell what %s has", err, t2.Variant)
@@ -113,7 +113,7 @@ func TestFindEndsWithItsContext(t *testing.T) {
 		stop := errors.New("interrupted")
 		ctx, cancel := context.WithCancelCause(t.Context())
 		cancel(stop)
-		if _, err := Find(ctx, programs(tables), nattest.Subnet, nattest.Bridge); !errors.Is(err, stop) {
+		if _, err := FindRule(ctx, programs(tables), nattest.Subnet, nattest.Bridge); !errors.Is(err, stop) {
 			t.Errorf("error %v, want %v", err, stop)
 		}
 	})

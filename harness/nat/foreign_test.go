@@ -84,7 +84,7 @@ func TestCheck(t *testing.T) {
 	eachFirewall(t, func(t *testing.T, f firewall) {
 		r, _ := byOwner(t, f)
 		f.add(t, f.theirs(1))
-		before := nattest.ListRules(t, true)
+		before := nattest.ListAllRules(t, true)
 		if err := r.Check(t.Context(), append([]snat.Options{{}}, nattest.Rewritings...)...); err != nil {
 			t.Error(err)
 		}
@@ -96,7 +96,7 @@ func TestCheck(t *testing.T) {
 			t.Error("a text that is there already is not refused")
 		}
 		f.remove(t, 3)
-		nattest.CheckUnchanged(t, before, nattest.ListRules(t, true))
+		nattest.CheckUnchanged(t, before, nattest.ListAllRules(t, true))
 	})
 }
 
@@ -134,18 +134,18 @@ func TestUndo_leaves_an_equal_rule(t *testing.T) {
 func TestUndo_of_a_change_that_was_never_made(t *testing.T) {
 	eachVariant(t, func(t *testing.T, tables variant) {
 		r := func(text string) rule { return rule{text: text, mark: "snatlab-run"} }
-		masqueradeStep := undo.NewStep(masqueradeKind, "", "", masqueradeStep{Path: tables.Path, Spec: r(plain).spec()})
-		acceptStep := undo.NewStep(acceptKind, "", "", acceptStep{Path: tables.Path, Chain: iptables.UserChain, Spec: r(acceptText("a", "b")).spec()})
-		steps := []undo.Step{iptablesBackend{tables.Program}.rewriting(rule{text: plain}, r(fully), true), masqueradeStep, acceptStep}
+		masqueradeStep := undo.NewStep(masqueradeKind, "", "", masqueradeStep{Path: tables.Path, Spec: r(plain).markedSpec()})
+		acceptStep := undo.NewStep(acceptKind, "", "", acceptStep{Path: tables.Path, Chain: iptables.UserChain, Spec: r(acceptText("a", "b")).markedSpec()})
+		steps := []undo.Step{iptablesBackend{tables.Program}.newRewriteStep(rule{text: plain}, r(fully), true), masqueradeStep, acceptStep}
 		for _, rule := range []string{plain, theirRule, fully, fully} {
 			netnstest.Run(t, tables.Path+" -t nat "+rule)
 		}
 		netnstest.Run(t, fmt.Sprintf("%[1]s -N DOCKER-USER && %[1]s -A DOCKER-USER -i a -o b -j ACCEPT && %[1]s -A DOCKER-USER -j RETURN", tables.Path))
-		before := nattest.ListRules(t, true)
+		before := nattest.ListAllRules(t, true)
 		if err := Undoers().UndoAll(t.Context(), steps); err != nil {
 			t.Error(err)
 		}
-		nattest.CheckUnchanged(t, before, nattest.ListRules(t, true))
+		nattest.CheckUnchanged(t, before, nattest.ListAllRules(t, true))
 	})
 }
 
@@ -164,7 +164,7 @@ func TestUndo_of_half_a_change(t *testing.T) {
 				for _, r := range c.rules {
 					netnstest.Run(t, tables.Path+" -t nat "+r)
 				}
-				step := iptablesBackend{tables.Program}.rewriting(rule{text: plain}, rule{text: fully, mark: "snatlab-run"}, false)
+				step := iptablesBackend{tables.Program}.newRewriteStep(rule{text: plain}, rule{text: fully, mark: "snatlab-run"}, false)
 				for range 2 {
 					if err := Undoers().UndoAll(t.Context(), []undo.Step{step}); err != nil {
 						t.Error(err)
@@ -186,14 +186,14 @@ func TestUndo_without_a_mark_refuses_equal_rules(t *testing.T) {
 			acceptText("a", "b"), acceptText("a", "b")} {
 			netnstest.Run(t, tables.Path+" "+rule)
 		}
-		before := nattest.ListRules(t, true)
+		before := nattest.ListAllRules(t, true)
 		for _, c := range []struct {
 			step undo.Step
 			want string
 		}{
 			{undo.NewStep(rewriteKind, "", "", step(tables)), fmt.Sprintf("POSTROUTING holds %q more than once (rules 1 and 3)", fully)},
-			{undo.NewStep(masqueradeKind, "", "", masqueradeStep{Path: tables.Path, Spec: rule{text: plain}.spec()}), fmt.Sprintf("POSTROUTING holds %q more than once (rules 4 and 5)", plain)},
-			{undo.NewStep(acceptKind, "", "", acceptStep{Path: tables.Path, Chain: iptables.UserChain, Spec: rule{text: acceptText("a", "b")}.spec()}),
+			{undo.NewStep(masqueradeKind, "", "", masqueradeStep{Path: tables.Path, Spec: rule{text: plain}.markedSpec()}), fmt.Sprintf("POSTROUTING holds %q more than once (rules 4 and 5)", plain)},
+			{undo.NewStep(acceptKind, "", "", acceptStep{Path: tables.Path, Chain: iptables.UserChain, Spec: rule{text: acceptText("a", "b")}.markedSpec()}),
 				fmt.Sprintf("DOCKER-USER holds %q more than once (rules 1 and 2)", acceptText("a", "b"))},
 		} {
 			err := Undoers()[c.step.Kind](t.Context(), c.step.Args)
@@ -201,7 +201,7 @@ func TestUndo_without_a_mark_refuses_equal_rules(t *testing.T) {
 				t.Errorf("error %v\nwant  %s", err, want)
 			}
 		}
-		nattest.CheckUnchanged(t, before, nattest.ListRules(t, true))
+		nattest.CheckUnchanged(t, before, nattest.ListAllRules(t, true))
 	})
 }
 
@@ -216,7 +216,7 @@ esac; esac`)
 	t.Run("rules_are_written_and_undone", func(t *testing.T) {
 		eachVariant(t, func(t *testing.T, tables variant) {
 			netnstest.Run(t, tables.Path+" -N DOCKER-USER; "+tables.Path+" -t nat "+plain)
-			before := nattest.ListRules(t, false)
+			before := nattest.ListAllRules(t, false)
 			old := none(t, tables)
 			j, path := nattest.NewJournal(t, Undoers())
 			accepting(t, old, j, "snat-c", "snat-s")
@@ -229,21 +229,21 @@ esac; esac`)
 				t.Errorf("the chain reads %q", got)
 			}
 			replay(t, path)
-			nattest.CheckUnchanged(t, before, nattest.ListRules(t, false))
+			nattest.CheckUnchanged(t, before, nattest.ListAllRules(t, false))
 		})
 	})
 	t.Run("equal_rules_are_refused", func(t *testing.T) {
 		eachVariant(t, func(t *testing.T, tables variant) {
 			netnstest.Run(t, tables.Path+" -N DOCKER-USER; "+tables.Path+" "+acceptText("snat-c", "snat-s"))
-			before := nattest.ListRules(t, false)
+			before := nattest.ListAllRules(t, false)
 			j, _ := nattest.NewJournal(t, Undoers())
-			err := Accept(t.Context(), j, none(t, tables).Program, "snat-c", "snat-s")
+			err := InsertAccept(t.Context(), j, none(t, tables).Program, "snat-c", "snat-s")
 			want := fmt.Sprintf("insert rule into DOCKER-USER: rule 1 of DOCKER-USER is %q: it is there already, so it is not snatlab's to make (remove it)", acceptText("snat-c", "snat-s"))
 			if err == nil || err.Error() != want {
 				t.Errorf("error %v\nwant  %s", err, want)
 			}
 			nattest.CloseJournal(t, j)
-			nattest.CheckUnchanged(t, before, nattest.ListRules(t, false))
+			nattest.CheckUnchanged(t, before, nattest.ListAllRules(t, false))
 		})
 	})
 }

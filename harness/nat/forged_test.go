@@ -79,14 +79,14 @@ func TestForgedStep(t *testing.T) {
 			"-A DOCKER-USER -i snat-c -o snat-s -j ACCEPT", "-A INPUT -i snat-c -o snat-s -j ACCEPT", "-A DOCKER-USER -j RETURN", "-A DOCKER-USER -i a -o b -j DROP"} {
 			netnstest.Run(t, tables.Path+" "+r+" || :") // no MASQUERADE in OUTPUT
 		}
-		before := nattest.ListRules(t, true)
+		before := nattest.ListAllRules(t, true)
 		for _, s := range steps {
 			args := strings.ReplaceAll(s.args, "PROGRAM", tables.Path)
 			if err := Undoers()[s.kind](t.Context(), json.RawMessage(args)); err == nil || err.Error() != s.want {
 				t.Errorf("%s, %s: error %v\nwant  %s", s.kind, s.name, err, s.want)
 			}
 		}
-		nattest.CheckUnchanged(t, before, nattest.ListRules(t, true))
+		nattest.CheckUnchanged(t, before, nattest.ListAllRules(t, true))
 		if _, err := os.Stat(sprung); err == nil {
 			t.Error("the journal's program was run")
 		}
@@ -98,12 +98,12 @@ func TestForm(t *testing.T) {
 	for _, network := range []struct{ subnet, bridge string }{{"198.18.0.0/24", "snat-c"}, {"0.0.0.0/0", "docker0"}, {"10.1.2.3/32", "br-0123456789ab"}} {
 		prefix := netip.MustParsePrefix(network.subnet)
 		original := masqueradeText(prefix, network.bridge)
-		r := nftables.Rule{Subnet: prefix, Bridge: network.bridge}
+		r := nftables.MasqueradeRule{Subnet: prefix, Bridge: network.bridge}
 		for _, o := range nattest.Rewritings {
-			text := iptablesBackend{}.rewritten(original, o)
+			text := iptablesBackend{}.rewriteText(original, o)
 			for _, mark := range []string{"", "snatlab-20260102-030405-abcdef"} {
-				s := rewriteStep{Path: "iptables", Original: original, Rewritten: rule{text: text, mark: mark}.line()}
-				got, written, bridge, err := s.rules()
+				s := rewriteStep{Path: "iptables", Original: original, Rewritten: rule{text: text, mark: mark}.markedLine()}
+				got, written, bridge, err := s.parseRules()
 				if err != nil || got.text != original || written.text != text || written.mark != mark || bridge != network.bridge {
 					t.Errorf("%+v is read as %v, %v, %s, %v", s, got, written, bridge, err)
 				}
@@ -135,7 +135,7 @@ func TestApply_refuses_a_bridge_that_undoing_would_refuse(t *testing.T) {
 // of ours.
 func FuzzStepText(f *testing.F) {
 	for _, o := range nattest.Rewritings {
-		f.Add(plain, iptablesBackend{}.rewritten(plain, o))
+		f.Add(plain, iptablesBackend{}.rewriteText(plain, o))
 	}
 	for _, odd := range []string{leftRule, "", plain + " -j DROP", strings.Replace(plain, "snat-c", "a b", 1), strings.Replace(plain, "-A", "-D", 1), "\"", fully + "\n"} {
 		f.Add(plain, odd)
@@ -144,11 +144,11 @@ func FuzzStepText(f *testing.F) {
 	words := regexp.MustCompile(`^-A POSTROUTING -s [0-9./]+ ! -o [A-Za-z0-9._-]+( -p tcp)?( -m comment --comment snatlab-[A-Za-z0-9_-]+)?` +
 		` -j (MASQUERADE( --to-ports [0-9-]+)?|SNAT --to-source [0-9.-]+)( --random| --random-fully)?$`)
 	f.Fuzz(func(t *testing.T, original, rewritten string) {
-		was, written, _, err := (rewriteStep{Original: original, Rewritten: rewritten}).rules()
+		was, written, _, err := (rewriteStep{Original: original, Rewritten: rewritten}).parseRules()
 		if err != nil {
 			return
 		}
-		if was.line() != original || written.line() != rewritten || !words.MatchString(original) || !words.MatchString(rewritten) {
+		if was.markedLine() != original || written.markedLine() != rewritten || !words.MatchString(original) || !words.MatchString(rewritten) {
 			t.Errorf("%q and %q are accepted", original, rewritten)
 		}
 	})

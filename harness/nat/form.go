@@ -19,10 +19,10 @@ import (
 // errForm is the reason why a step is refused.
 var errForm = errors.New("not a rule of snatlab's; its step is not undone")
 
-func foreign(text string) error { return fmt.Errorf("%q: %w", text, errForm) }
+func foreignRuleError(text string) error { return fmt.Errorf("%q: %w", text, errForm) }
 
-// rules returns the two rules of the step and the bridge of their network.
-func (s rewriteStep) rules() (original, rewritten rule, bridge string, err error) {
+// parseRules returns the two rules of the step and the bridge of their network.
+func (s rewriteStep) parseRules() (original, rewritten rule, bridge string, err error) {
 	if original, err = parseStepText(s.Original); err != nil {
 		return
 	}
@@ -39,10 +39,10 @@ func (s rewriteStep) rules() (original, rewritten rule, bridge string, err error
 // parseStepText separates the text of a rule in a step from its mark.
 func parseStepText(line string) (rule, error) {
 	text, mark := splitMark(line)
-	if r := (rule{text: text, mark: mark}); r.line() == line {
+	if r := (rule{text: text, mark: mark}); r.markedLine() == line {
 		return r, nil
 	}
-	return rule{}, foreign(line)
+	return rule{}, foreignRuleError(line)
 }
 
 // ruleOf returns the rule whose words a step holds.
@@ -54,12 +54,12 @@ func ruleOf(chain string, spec []string) (rule, error) {
 func parseMasquerade(text string) (subnet netip.Prefix, bridge string, err error) {
 	words := strings.Fields(text)
 	if len(words) != 9 {
-		return subnet, "", foreign(text)
+		return subnet, "", foreignRuleError(text)
 	}
 	subnet, err = netip.ParsePrefix(words[3])
 	bridge = words[6]
 	if err != nil || !subnet.Addr().Is4() || subnet != subnet.Masked() || !isInterface(bridge) || text != masqueradeText(subnet, bridge) {
-		return subnet, "", foreign(text)
+		return subnet, "", foreignRuleError(text)
 	}
 	return subnet, bridge, nil
 }
@@ -68,15 +68,15 @@ func parseMasquerade(text string) (subnet netip.Prefix, bridge string, err error
 func parseAccept(text string) error {
 	words := strings.Fields(text)
 	if len(words) != 8 || !isInterface(words[3]) || !isInterface(words[5]) || text != acceptText(words[3], words[5]) {
-		return foreign(text)
+		return foreignRuleError(text)
 	}
 	return nil
 }
 
 // checkRewritten checks that a text is what these options make of the original.
 func checkRewritten(b backend, original, text string, o snat.Options) error {
-	if o == (snat.Options{}) || o.Check() != nil || b.rewritten(original, o) != text {
-		return foreign(text)
+	if o == (snat.Options{}) || o.Check() != nil || b.rewriteText(original, o) != text {
+		return foreignRuleError(text)
 	}
 	return nil
 }

@@ -23,10 +23,10 @@ func masqueradeText(subnet netip.Prefix, bridge string) string {
 	return fmt.Sprintf("-A %s -s %v ! -o %s -j MASQUERADE", iptables.Postrouting, subnet, bridge)
 }
 
-// Find returns the rule that masquerades packets which leave the subnet by
+// FindRule returns the rule that masquerades packets which leave the subnet by
 // another interface than its bridge. It looks in each of the variants. If there
 // is no such rule, the error is a [NoRuleError].
-func Find(ctx context.Context, variants []*iptables.Program, subnet netip.Prefix, bridge string) (*Rule, error) {
+func FindRule(ctx context.Context, variants []*iptables.Program, subnet netip.Prefix, bridge string) (*Rule, error) {
 	return findMarked(ctx, variants, subnet, bridge, "")
 }
 
@@ -35,11 +35,11 @@ func findMarked(ctx context.Context, variants []*iptables.Program, subnet netip.
 	want := rule{text: masqueradeText(subnet, bridge), mark: mark}
 	missing := &NoRuleError{Subnet: subnet, want: want.text}
 	for _, p := range variants {
-		rules, err := iptablesBackend{p}.read(ctx)
+		rules, err := iptablesBackend{p}.readRules(ctx)
 		if err != nil {
 			return nil, err
 		}
-		if position(rules, want) != 0 {
+		if positionOf(rules, want) != 0 {
 			return &Rule{Text: want.text, mark: mark, backend: iptablesBackend{p}}, nil
 		}
 		for i, r := range rules {
@@ -73,7 +73,7 @@ func MasqueradeIPTables(ctx context.Context, journal *undo.Journal, p *iptables.
 func makeMasquerade(ctx context.Context, journal *undo.Journal, p *iptables.Program, subnet netip.Prefix, bridge string) (*Rule, error) {
 	// Listing also shows, before there is anything to undo, whether the kernel
 	// has this table.
-	rules, err := iptablesBackend{p}.read(ctx)
+	rules, err := iptablesBackend{p}.readRules(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -82,9 +82,9 @@ func makeMasquerade(ctx context.Context, journal *undo.Journal, p *iptables.Prog
 		return nil, err
 	}
 	r, err := writeOwned(ctx, p, journal, iptables.NATTable, text, func(r rule) (undo.Step, func() error) {
-		step := undo.NewStep(masqueradeKind, "masquerade rule "+r.text, p.DeleteCommand(iptables.NATTable, r.line()),
-			masqueradeStep{Path: p.Path, Spec: r.spec()})
-		return step, func() error { return p.Append(iptables.NATTable, r.line()) }
+		step := undo.NewStep(masqueradeKind, "masquerade rule "+r.text, p.DeleteCommand(iptables.NATTable, r.markedLine()),
+			masqueradeStep{Path: p.Path, Spec: r.markedSpec()})
+		return step, func() error { return p.AppendRule(iptables.NATTable, r.markedLine()) }
 	})
 	if err != nil {
 		return nil, err
@@ -92,7 +92,7 @@ func makeMasquerade(ctx context.Context, journal *undo.Journal, p *iptables.Prog
 	return findMarked(ctx, []*iptables.Program{p}, subnet, bridge, r.mark)
 }
 
-func (s masqueradeStep) remove(ctx context.Context) error {
+func (s masqueradeStep) deleteRule(ctx context.Context) error {
 	r, err := ruleOf(iptables.Postrouting, s.Spec)
 	if err != nil {
 		return err
@@ -103,12 +103,12 @@ func (s masqueradeStep) remove(ctx context.Context) error {
 	return removeOwned(ctx, s.Path, iptables.NATTable, iptables.Postrouting, r)
 }
 
-func (b iptablesBackend) program() string { return b.Name() }
+func (b iptablesBackend) programName() string { return b.Name() }
 
-func (iptablesBackend) place() string { return iptables.Postrouting }
+func (iptablesBackend) placeName() string { return iptables.Postrouting }
 
-// rewritten replaces the end of the rule's text: see masqueradeText.
-func (iptablesBackend) rewritten(original string, o snat.Options) string {
+// rewriteText replaces the end of the rule's text: see masqueradeText.
+func (iptablesBackend) rewriteText(original string, o snat.Options) string {
 	const plain = " -j MASQUERADE"
 	end := plain
 	switch {
@@ -126,37 +126,37 @@ func (iptablesBackend) rewritten(original string, o snat.Options) string {
 	return strings.TrimSuffix(original, plain) + end
 }
 
-func (b iptablesBackend) read(ctx context.Context) ([]rule, error) {
+func (b iptablesBackend) readRules(ctx context.Context) ([]rule, error) {
 	return listRules(ctx, b.Program, iptables.NATTable, iptables.Postrouting)
 }
 
-// replace deletes the old rule by its text and its mark. To replace it by number,
+// replaceRule deletes the old rule by its text and its mark. To replace it by number,
 // as `iptables -R` does, would hit another rule if one was inserted above it
 // since the listing.
-func (b iptablesBackend) replace(ctx context.Context, old, written rule, _ snat.Options) error {
-	rules, err := b.read(ctx)
+func (b iptablesBackend) replaceRule(ctx context.Context, old, written rule, _ snat.Options) error {
+	rules, err := b.readRules(ctx)
 	if err != nil {
 		return err
 	}
-	at := position(rules, old)
+	at := positionOf(rules, old)
 	switch {
 	case at == 0:
-		return noRule(b, old.text)
+		return noRuleError(b, old.text)
 	case countRule(rules, old) > 1 && old.mark == "":
-		return ambiguousRule(iptables.Postrouting, rules, old)
+		return ambiguousRuleError(iptables.Postrouting, rules, old)
 	}
-	if err := b.Insert(iptables.NATTable, at, written.line()); err != nil {
+	if err := b.InsertRule(iptables.NATTable, at, written.markedLine()); err != nil {
 		return err
 	}
-	return b.remove(ctx, old)
+	return b.deleteRule(ctx, old)
 }
 
-// remove deletes the first rule of this text and this mark.
-func (b iptablesBackend) remove(_ context.Context, r rule) error {
-	return b.Delete(iptables.NATTable, r.line())
+// deleteRule deletes the first rule of this text and this mark.
+func (b iptablesBackend) deleteRule(_ context.Context, r rule) error {
+	return b.DeleteRule(iptables.NATTable, r.markedLine())
 }
 
-func (iptablesBackend) mark(j *undo.Journal) string { return markOf(j) }
+func (iptablesBackend) newMark(j *undo.Journal) string { return markOf(j) }
 
 // rewriteStep is the journalled step that puts one rule in place of another. The
 // texts contain the marks.
@@ -168,23 +168,23 @@ type rewriteStep struct {
 
 const rewriteKind = "nat.rewrite"
 
-// rewriting returns the step. Its manual command deletes the rule: Docker deletes
+// newRewriteStep returns the step. Its manual command deletes the rule: Docker deletes
 // the original together with its network only if the rule exists at that moment,
 // so a restored original could outlive its network. For a network that outlives
 // the run the command restores the original.
-func (b iptablesBackend) rewriting(original, rewritten rule, outlivesRun bool) undo.Step {
-	manual := b.DeleteCommand(iptables.NATTable, rewritten.line())
+func (b iptablesBackend) newRewriteStep(original, rewritten rule, outlivesRun bool) undo.Step {
+	manual := b.DeleteCommand(iptables.NATTable, rewritten.markedLine())
 	if outlivesRun {
-		manual = b.InsertCommand(iptables.NATTable, original.line()) + " && " + manual
+		manual = b.InsertCommand(iptables.NATTable, original.markedLine()) + " && " + manual
 	}
 	return undo.NewStep(rewriteKind, "masquerade rule "+rewritten.text, manual,
-		rewriteStep{Path: b.Path, Original: original.line(), Rewritten: rewritten.line()})
+		rewriteStep{Path: b.Path, Original: original.markedLine(), Rewritten: rewritten.markedLine()})
 }
 
-// restore restores the original rule. If its network was removed, it deletes the
+// restoreRule restores the original rule. If its network was removed, it deletes the
 // rewritten rule, which Docker did not find.
-func (s rewriteStep) restore(ctx context.Context) error {
-	original, rewritten, bridge, err := s.rules()
+func (s rewriteStep) restoreRule(ctx context.Context) error {
+	original, rewritten, bridge, err := s.parseRules()
 	if err != nil {
 		return err
 	}
@@ -192,7 +192,7 @@ func (s rewriteStep) restore(ctx context.Context) error {
 	if err != nil || p.LacksTable(iptables.NATTable) {
 		return err
 	}
-	return restore(ctx, iptablesBackend{p}, original, rewritten, lacksLink(bridge))
+	return restoreRule(ctx, iptablesBackend{p}, original, rewritten, lacksLink(bridge))
 }
 
 // lacksLink reports whether there is no interface of this name. An error of the

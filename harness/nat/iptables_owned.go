@@ -71,10 +71,10 @@ func removeOwned(ctx context.Context, path, table, chain string, r rule) error {
 	}
 	n := countRule(rules, r)
 	if n > 1 && r.mark == "" {
-		return ambiguousRule(chain, rules, r)
+		return ambiguousRuleError(chain, rules, r)
 	}
 	for range n {
-		if err := p.Delete(table, r.line()); err != nil {
+		if err := p.DeleteRule(table, r.markedLine()); err != nil {
 			return err
 		}
 	}
@@ -83,7 +83,7 @@ func removeOwned(ctx context.Context, path, table, chain string, r rule) error {
 
 // listRules returns the rules of a chain in order, marks apart from texts.
 func listRules(ctx context.Context, p *iptables.Program, table, chain string) ([]rule, error) {
-	listed, err := p.List(ctx, table, chain)
+	listed, err := p.ListRules(ctx, table, chain)
 	var rules []rule
 	for _, l := range listed {
 		text, mark := splitMark(l.Text)

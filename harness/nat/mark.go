@@ -55,19 +55,19 @@ func splitMark(line string) (text, mark string) {
 
 func commentText(mark string) string { return " -m comment --comment " + mark }
 
-// line returns the rule with its mark, as iptables prints it. Only a rule with
+// markedLine returns the rule with its mark, as iptables prints it. Only a rule with
 // a target can carry one.
-func (r rule) line() string {
+func (r rule) markedLine() string {
 	if r.mark == "" {
 		return r.text
 	}
 	return strings.Replace(r.text, " -j ", commentText(r.mark)+" -j ", 1)
 }
 
-// spec returns the words of the rule that follow "-A CHAIN". The rule is one of
+// markedSpec returns the words of the rule that follow "-A CHAIN". The rule is one of
 // our own, so its words can be split.
-func (r rule) spec() []string {
-	spec, _ := iptables.SplitRule(r.line())
+func (r rule) markedSpec() []string {
+	spec, _ := iptables.SplitRule(r.markedLine())
 	return spec
 }
 
@@ -94,15 +94,15 @@ func countRule(rules []rule, r rule) int {
 	return n
 }
 
-// ambiguousRule returns the error for a rule without a mark that exists more than
+// ambiguousRuleError returns the error for a rule without a mark that exists more than
 // once.
-func ambiguousRule(place string, rules []rule, r rule) error {
+func ambiguousRuleError(place string, rules []rule, r rule) error {
 	return fmt.Errorf("%s holds %q more than once (%s), and none of them is marked as snatlab's: remove the one that is not yours by hand",
-		place, r.text, positions(rules, r.text))
+		place, r.text, listPositions(rules, r.text))
 }
 
-// positions lists the rules that have a text, whatever their mark: "rules 2 and 4".
-func positions(rules []rule, text string) string {
+// listPositions lists the rules that have a text, whatever their mark: "rules 2 and 4".
+func listPositions(rules []rule, text string) string {
 	var at []string
 	for i, r := range rules {
 		if r.text == text {

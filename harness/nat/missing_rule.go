@@ -30,7 +30,7 @@ func (e *NoRuleError) Error() string {
 	var texts []string
 	if own := e.ofSubnet(); own != nil {
 		for _, r := range own {
-			texts = append(texts, fmt.Sprintf("rule %d of %s (%s) is %v: %s", r.at, iptables.Postrouting, r.variant, r.rule, r.why()))
+			texts = append(texts, fmt.Sprintf("rule %d of %s (%s) is %v: %s", r.at, iptables.Postrouting, r.variant, r.rule, r.explainRemedy()))
 		}
 		return fmt.Sprintf("the rule of %v cannot be rewritten: expected %q; %s", e.Subnet, e.want, strings.Join(texts, "; "))
 	}
@@ -53,14 +53,14 @@ func (e *NoRuleError) ofSubnet() []foundRule {
 		if at < 0 || at+1 == len(spec) || at > 0 && spec[at-1] == "!" {
 			continue
 		}
-		if source, err := netip.ParsePrefix(spec[at+1]); err == nil && source == e.Subnet && r.target() != "" && r.target() != "RETURN" {
+		if source, err := netip.ParsePrefix(spec[at+1]); err == nil && source == e.Subnet && r.targetName() != "" && r.targetName() != "RETURN" {
 			own = append(own, r)
 		}
 	}
 	return own
 }
 
-func (r foundRule) target() string {
+func (r foundRule) targetName() string {
 	spec, _ := iptables.SplitRule(r.text)
 	at := slices.Index(spec, "-j")
 	if at < 0 || at+1 == len(spec) {
@@ -69,16 +69,16 @@ func (r foundRule) target() string {
 	return spec[at+1]
 }
 
-// why says why a rule cannot be rewritten, and what to do.
-func (r foundRule) why() string {
+// explainRemedy says why a rule cannot be rewritten, and what to do.
+func (r foundRule) explainRemedy() string {
 	spec, _ := iptables.SplitRule(r.text)
 	has := func(word string) bool { return slices.Contains(spec, word) }
 	switch {
 	case r.mark != "":
 		return "run `snatlab cleanup`, and if that leaves it, put the plain rule in its place"
-	case r.target() == "SNAT":
+	case r.targetName() == "SNAT":
 		return "it translates to a fixed address, as Docker does for the network option com.docker.network.host_ipv4; use a network without that option"
-	case r.target() != "MASQUERADE":
+	case r.targetName() != "MASQUERADE":
 		return "it does not masquerade"
 	case has("--random-fully"), has("--random"), has("--to-ports"):
 		return "it has options already, so it is not the baseline; use a network whose rule is plain"

@@ -78,7 +78,7 @@ func programs(variants ...variant) []*iptables.Program {
 // find returns the rule of the network in these tests.
 func find(t *testing.T, variants ...variant) *Rule {
 	t.Helper()
-	r, err := Find(t.Context(), programs(variants...), nattest.Subnet, nattest.Bridge)
+	r, err := FindRule(t.Context(), programs(variants...), nattest.Subnet, nattest.Bridge)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,24 +20,24 @@ type nftablesBackend struct{}
 // error. Where the kernel lacks a part of nftables, the error is a
 // [nftables.MissingError].
 func MasqueradeNFTables(ctx context.Context, journal *undo.Journal, subnet netip.Prefix, bridge string) (*Rule, error) {
-	text, err := nftables.Masquerade(ctx, journal, subnet, bridge)
+	text, err := nftables.MakeMasquerade(ctx, journal, subnet, bridge)
 	if err != nil {
 		return nil, fmt.Errorf("make masquerade rule of %v with nftables: %w", subnet, err)
 	}
 	return &Rule{Text: text, backend: nftablesBackend{}}, nil
 }
 
-func (nftablesBackend) program() string { return "nftables" }
+func (nftablesBackend) programName() string { return "nftables" }
 
-func (nftablesBackend) place() string { return nftables.Place }
+func (nftablesBackend) placeName() string { return nftables.Place }
 
-// rewritten replaces the statement at the end of the rule's text.
-func (nftablesBackend) rewritten(original string, o snat.Options) string {
-	return strings.TrimSuffix(original, nftables.Statement(snat.Options{})) + nftables.Statement(o)
+// rewriteText replaces the statement at the end of the rule's text.
+func (nftablesBackend) rewriteText(original string, o snat.Options) string {
+	return strings.TrimSuffix(original, nftables.FormatStatement(snat.Options{})) + nftables.FormatStatement(o)
 }
 
-func (nftablesBackend) read(ctx context.Context) ([]rule, error) {
-	listed, err := nftables.List(ctx)
+func (nftablesBackend) readRules(ctx context.Context) ([]rule, error) {
+	listed, err := nftables.ListRules(ctx)
 	var rules []rule
 	for _, l := range listed {
 		rules = append(rules, rule{text: l.Text, packets: l.Packets})
@@ -45,11 +45,13 @@ func (nftablesBackend) read(ctx context.Context) ([]rule, error) {
 	return rules, err
 }
 
-func (nftablesBackend) replace(ctx context.Context, old, written rule, o snat.Options) error {
-	return nftables.Replace(ctx, old.text, written.text, o)
+func (nftablesBackend) replaceRule(ctx context.Context, old, written rule, o snat.Options) error {
+	return nftables.ReplaceRule(ctx, old.text, written.text, o)
 }
 
-func (nftablesBackend) remove(ctx context.Context, r rule) error { return nftables.Remove(ctx, r.text) }
+func (nftablesBackend) deleteRule(ctx context.Context, r rule) error {
+	return nftables.DeleteRule(ctx, r.text)
+}
 
 // nftablesRewrite is the journalled step that puts one rule in place of another.
 type nftablesRewrite struct {
@@ -59,24 +61,24 @@ type nftablesRewrite struct {
 
 const nftablesRewriteKind = "nat.nftables-rewrite"
 
-// rewriting returns the step. The rule never outlives the run: its table is
+// newRewriteStep returns the step. The rule never outlives the run: its table is
 // deleted by a step of its own.
-func (nftablesBackend) rewriting(original, rewritten rule, _ bool) undo.Step {
+func (nftablesBackend) newRewriteStep(original, rewritten rule, _ bool) undo.Step {
 	return undo.NewStep(nftablesRewriteKind, "masquerade rule "+rewritten.text, nftables.RestoreCommand(original.text),
 		nftablesRewrite{Original: original.text, Rewritten: rewritten.text})
 }
 
-// mark returns no mark: all rules in the table are snatlab's.
-func (nftablesBackend) mark(*undo.Journal) string { return "" }
+// newMark returns no mark: all rules in the table are snatlab's.
+func (nftablesBackend) newMark(*undo.Journal) string { return "" }
 
-func (s nftablesRewrite) restore(ctx context.Context) error {
+func (s nftablesRewrite) restoreRule(ctx context.Context) error {
 	original, ok := nftables.ParseRule(s.Original)
 	if !ok || !isInterface(original.Bridge) {
-		return foreign(s.Original)
+		return foreignRuleError(s.Original)
 	}
 	options := nftables.ParseStatement(strings.TrimPrefix(s.Rewritten, original.Match()))
 	if err := checkRewritten(nftablesBackend{}, s.Original, s.Rewritten, options); err != nil {
 		return err
 	}
-	return restore(ctx, nftablesBackend{}, rule{text: s.Original}, rule{text: s.Rewritten}, false) // the table is deleted after its rule
+	return restoreRule(ctx, nftablesBackend{}, rule{text: s.Original}, rule{text: s.Rewritten}, false) // the table is deleted after its rule
 }

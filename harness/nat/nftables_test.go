@@ -79,8 +79,8 @@ func TestARuleOfAnotherShapeIsNeverTakenForOurs(t *testing.T) {
 			inForce := apply(t, r, j, snat.Options{RandomFully: true})
 			f.flush(t)
 			f.add(t, shape)
-			before := nattest.ListRules(t, true)
-			rules, err := nftablesBackend{}.read(t.Context())
+			before := nattest.ListAllRules(t, true)
+			rules, err := nftablesBackend{}.readRules(t.Context())
 			if err != nil || len(rules) != 1 || rules[0] != (rule{text: nftables.OtherShape}) {
 				t.Fatalf("read as %v (%v)", rules, err)
 			}
@@ -89,7 +89,7 @@ func TestARuleOfAnotherShapeIsNeverTakenForOurs(t *testing.T) {
 				t.Error("rewritten")
 			}
 			undoArm(t, inForce)
-			nattest.CheckUnchanged(t, before, nattest.ListRules(t, true))
+			nattest.CheckUnchanged(t, before, nattest.ListAllRules(t, true))
 		})
 	}
 }
@@ -97,7 +97,7 @@ func TestARuleOfAnotherShapeIsNeverTakenForOurs(t *testing.T) {
 // deaf takes a rule and does not write it.
 type deaf struct{ nftablesBackend }
 
-func (deaf) replace(context.Context, rule, rule, snat.Options) error { return nil }
+func (deaf) replaceRule(context.Context, rule, rule, snat.Options) error { return nil }
 
 func TestARewritingIsLookedAtAfterwards(t *testing.T) {
 	nattest.EnterNamespace(t)
@@ -124,7 +124,7 @@ func TestATableThatSomebodyDeletedLeavesNothingToUndo(t *testing.T) {
 	isGone(t, f, inForce, f.ours(snat.Options{RandomFully: true}))
 	undoArm(t, inForce)
 	nattest.CloseJournal(t, j)
-	if left := nattest.ListRules(t, true); len(left) > 0 {
+	if left := nattest.ListAllRules(t, true); len(left) > 0 {
 		t.Errorf("left %q", left)
 	}
 }

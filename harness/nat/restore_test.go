@@ -83,11 +83,11 @@ func TestARewrittenRuleIsRestoredFromAnyState(t *testing.T) {
 // reads checks what the chain's rules are, without their counters.
 func (t variant) reads(test *testing.T, want ...string) {
 	test.Helper()
-	rules, err := iptablesBackend{t.Program}.read(test.Context())
+	rules, err := iptablesBackend{t.Program}.readRules(test.Context())
 	if err != nil {
 		test.Fatal(err)
 	}
-	got := texts(rules)
+	got := ruleTexts(rules)
 	if len(got) != len(want) {
 		test.Fatalf("the chain reads %q, want %q", got, want)
 	}
@@ -168,7 +168,7 @@ func TestHalfARewritingIsUndone(t *testing.T) {
 		for _, at := range []int{oursAt, oursAt + 1} { // cut off while it was rewritten, or while it was restored
 			netnstest.Run(t, fmt.Sprintf("%s -t nat -I POSTROUTING %d %s --random-fully", tables.Path, at, ours))
 			for range 2 {
-				if err := step(tables).restore(t.Context()); err != nil {
+				if err := step(tables).restoreRule(t.Context()); err != nil {
 					t.Fatal(err)
 				}
 				tables.unchanged(t, before)

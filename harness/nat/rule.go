@@ -42,22 +42,22 @@ func (r *Rule) IPTables() *iptables.Program {
 
 // Program returns the name of the program that holds the rule: "iptables 1.8.9
 // (nft)", or "nftables".
-func (r *Rule) Program() string { return r.backend.program() }
+func (r *Rule) Program() string { return r.backend.programName() }
 
-func (r *Rule) original() rule { return rule{text: r.Text, mark: r.mark} }
+func (r *Rule) originalRule() rule { return rule{text: r.Text, mark: r.mark} }
 
 // backend holds masquerade rules: iptables in one of its variants, or nftables.
 type backend interface {
-	program() string                                  // with its version: "iptables 1.8.9 (nft)"
-	place() string                                    // of its masquerade rules: "POSTROUTING"
-	rewritten(original string, o snat.Options) string // the text of the rule with options
-	read(context.Context) ([]rule, error)             // all rules of that place, in order
-	// replace writes a rule with these options and deletes the old one. At every
+	programName() string                                // with its version: "iptables 1.8.9 (nft)"
+	placeName() string                                  // of its masquerade rules: "POSTROUTING"
+	rewriteText(original string, o snat.Options) string // the text of the rule with options
+	readRules(context.Context) ([]rule, error)          // all rules of that place, in order
+	// replaceRule writes a rule with these options and deletes the old one. At every
 	// moment one of the two exists.
-	replace(ctx context.Context, old, written rule, o snat.Options) error
-	remove(context.Context, rule) error
-	rewriting(original, rewritten rule, outlivesRun bool) undo.Step // undone by restore
-	mark(*undo.Journal) string                                      // of rules that are written for it; empty: none
+	replaceRule(ctx context.Context, old, written rule, o snat.Options) error
+	deleteRule(context.Context, rule) error
+	newRewriteStep(original, rewritten rule, outlivesRun bool) undo.Step // undone by restoreRule
+	newMark(*undo.Journal) string                                        // of rules that are written for it; empty: none
 }
 
 // rule is one rule as a backend lists it.
@@ -67,12 +67,12 @@ type rule struct {
 	packets uint64
 }
 
-// position returns the position of the rule with the same text and mark, or 0 if
+// positionOf returns the position of the rule with the same text and mark, or 0 if
 // there is none.
-func position(rules []rule, r rule) int { return 1 + slices.IndexFunc(rules, r.equals) }
+func positionOf(rules []rule, r rule) int { return 1 + slices.IndexFunc(rules, r.equals) }
 
-// texts returns the texts of rules.
-func texts(rules []rule) []string {
+// ruleTexts returns the texts of rules.
+func ruleTexts(rules []rule) []string {
 	var all []string
 	for _, r := range rules {
 		all = append(all, r.text)
@@ -80,17 +80,19 @@ func texts(rules []rule) []string {
 	return all
 }
 
-// noRule returns the error for a rule that is not there.
-func noRule(b backend, text string) error { return fmt.Errorf("no rule %q in %s", text, b.place()) }
+// noRuleError returns the error for a rule that is not there.
+func noRuleError(b backend, text string) error {
+	return fmt.Errorf("no rule %q in %s", text, b.placeName())
+}
 
 // Undoers returns the undoers of the steps that this package and nftables
 // journal.
 func Undoers() undo.Undoers {
 	all := undo.Undoers{
-		acceptKind:          undo.NewUndoer(func(ctx context.Context, s acceptStep) error { return s.remove(ctx) }),
-		masqueradeKind:      undo.NewUndoer(func(ctx context.Context, s masqueradeStep) error { return s.remove(ctx) }),
-		rewriteKind:         undo.NewUndoer(func(ctx context.Context, s rewriteStep) error { return s.restore(ctx) }),
-		nftablesRewriteKind: undo.NewUndoer(func(ctx context.Context, s nftablesRewrite) error { return s.restore(ctx) }),
+		acceptKind:          undo.NewUndoer(func(ctx context.Context, s acceptStep) error { return s.deleteRule(ctx) }),
+		masqueradeKind:      undo.NewUndoer(func(ctx context.Context, s masqueradeStep) error { return s.deleteRule(ctx) }),
+		rewriteKind:         undo.NewUndoer(func(ctx context.Context, s rewriteStep) error { return s.restoreRule(ctx) }),
+		nftablesRewriteKind: undo.NewUndoer(func(ctx context.Context, s nftablesRewrite) error { return s.restoreRule(ctx) }),
 	}
 	maps.Copy(all, nftables.Undoers())
 	return all

@@ -5,7 +5,7 @@ import "testing"
 func TestARuleThatIsNotThereHasNoPosition(t *testing.T) {
 	rules := []rule{{text: "-A P -j X"}, {text: "-A P -j Y"}, {text: "-A P -j X"}}
 	for text, want := range map[string]int{"-A P -j X": 1, "-A P -j Y": 2, "-A P -j": 0, "": 0} {
-		if got := position(rules, rule{text: text}); got != want {
+		if got := positionOf(rules, rule{text: text}); got != want {
 			t.Errorf("%q has position %d, want %d", text, got, want)
 		}
 	}

@@ -18,23 +18,23 @@ func TestWideningChangesNothingElse(t *testing.T) {
 		nattest.AddForeignRules(t)
 		r, own, _ := made(t, f)
 		inForce := apply(t, r, own, snat.Options{RandomFully: true})
-		before := nattest.ListRules(t, true)
+		before := nattest.ListAllRules(t, true)
 		j, path := nattest.NewJournal(t, Undoers())
-		if err := nftables.Widen(t.Context(), j, nattest.Subnet, 100); err != nil {
+		if err := nftables.WidenWindow(t.Context(), j, nattest.Subnet, 100); err != nil {
 			t.Fatal(err)
 		}
-		all := nattest.ListRules(t, true)
+		all := nattest.ListAllRules(t, true)
 		at := slices.IndexFunc(all, func(line string) bool { return strings.HasPrefix(line, "table ip snatlab-widen-run ") })
 		end := at + 1 + slices.Index(all[at:], "}")
 		nattest.CheckUnchanged(t, before, slices.Delete(slices.Clone(all), at, end))
 		steps := j.Steps()
 		replay(t, path)
-		nattest.CheckUnchanged(t, before, nattest.ListRules(t, true))
+		nattest.CheckUnchanged(t, before, nattest.ListAllRules(t, true))
 		nattest.CloseJournal(t, j)
 		if err := Undoers().UndoAll(t.Context(), steps); err != nil {
 			t.Error(err)
 		}
-		nattest.CheckUnchanged(t, before, nattest.ListRules(t, true))
+		nattest.CheckUnchanged(t, before, nattest.ListAllRules(t, true))
 		undoArm(t, inForce)
 	})
 }

@@ -184,7 +184,7 @@ func (l *dockerLab) widen(ctx context.Context) error {
 		return nil
 	}
 	l.Say(fmt.Sprintf("adding %d idle rules", l.config.Widen))
-	return nftables.Widen(ctx, l.Journal, l.clientNet.subnet, l.config.Widen)
+	return nftables.WidenWindow(ctx, l.Journal, l.clientNet.subnet, l.config.Widen)
 }
 
 // startServer starts the lab's own server, or finds the one that is given.

@@ -48,14 +48,14 @@ func (l *dockerLab) makeNetworks(ctx context.Context) error {
 	l.Outgoing = l.serverNet.bridge
 	tables := l.Rule.IPTables()
 	return errors.Join(
-		nat.Accept(ctx, l.Journal, tables, l.clientNet.bridge, l.serverNet.bridge),
-		nat.Accept(ctx, l.Journal, tables, l.serverNet.bridge, l.clientNet.bridge))
+		nat.InsertAccept(ctx, l.Journal, tables, l.clientNet.bridge, l.serverNet.bridge),
+		nat.InsertAccept(ctx, l.Journal, tables, l.serverNet.bridge, l.clientNet.bridge))
 }
 
 // findRule finds the rule that Docker wrote for the clients' network, and checks
 // that every arm can rewrite it.
 func (l *dockerLab) findRule(ctx context.Context) (err error) {
-	l.Rule, err = nat.Find(ctx, l.host.tables, l.clientNet.subnet, l.clientNet.bridge)
+	l.Rule, err = nat.FindRule(ctx, l.host.tables, l.clientNet.subnet, l.clientNet.bridge)
 	if missing, ok := errors.AsType[*nat.NoRuleError](err); ok && !missing.HasRule() {
 		return fmt.Errorf("%w (Docker's firewall backend is %s; is this daemon started with --iptables=false?)", err, l.host.backend())
 	}

@@ -14,7 +14,7 @@ import (
 // lists the chains that a run lists.
 func (h *Host) checkRules(ctx context.Context) machine.Precondition {
 	p := machine.Precondition{Name: iptablesRules, State: machine.Unmet}
-	installed, err := iptables.Installed()
+	installed, err := iptables.FindInstalled()
 	if err != nil {
 		p.Found, p.Remedy = err.Error(), "install the package iptables"
 		return p

@@ -111,7 +111,7 @@ func TestFindRule(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			emptyNamespace(t)
 			shell(t, dockersChains+"iptables-nft -t nat -A POSTROUTING "+c.rule)
-			tables, err := iptables.Installed()
+			tables, err := iptables.FindInstalled()
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -110,7 +110,7 @@ func (l *netnsLab) masquerade(ctx context.Context) error {
 	return l.router.do(func() (err error) {
 		l.Rule, err = l.writeRule(ctx)
 		if err == nil && l.config.Widen > 0 {
-			err = nftables.Widen(ctx, l.Journal, clientNet, l.config.Widen)
+			err = nftables.WidenWindow(ctx, l.Journal, clientNet, l.config.Widen)
 		}
 		return err
 	})

@@ -86,10 +86,10 @@ func (e trimmedError) Unwrap() error { return e.error }
 // listed. A chain can exist and not be listed: iptables-nft cannot list a chain
 // in which the nft program has written a rule that iptables has no words for.
 func (p *Program) ReadChains(ctx context.Context) error {
-	if _, err := p.List(ctx, NATTable, Postrouting); err != nil {
+	if _, err := p.ListRules(ctx, NATTable, Postrouting); err != nil {
 		return err
 	}
-	_, err := p.List(ctx, FilterTable, UserChain)
+	_, err := p.ListRules(ctx, FilterTable, UserChain)
 	return err
 }
 

@@ -34,14 +34,14 @@ type Program struct {
 // first.
 var candidates = []string{"iptables-nft", "iptables-legacy", "iptables"}
 
-// Installed returns the variants whose tables can be listed without changing
+// FindInstalled returns the variants whose tables can be listed without changing
 // anything. Listing a table with iptables-legacy creates it, so that variant is
 // returned only where its nat table exists.
-func Installed() ([]*Program, error) {
+func FindInstalled() ([]*Program, error) {
 	var found []*Program
 	var errs []error
 	for _, name := range candidates {
-		p, err := open(name)
+		p, err := openProgram(name)
 		switch {
 		case err != nil:
 			errs = append(errs, err)
@@ -61,12 +61,12 @@ func Installed() ([]*Program, error) {
 // for a private network namespace, where it does no harm that the legacy variant
 // creates the tables that it lists.
 func OpenDefault() (*Program, error) {
-	p, err := open("iptables")
+	p, err := openProgram("iptables")
 	if err == nil {
 		return p, nil
 	}
 	for _, name := range candidates {
-		if p, err := open(name); err == nil {
+		if p, err := openProgram(name); err == nil {
 			return p, nil
 		}
 	}
@@ -83,10 +83,10 @@ func OpenNamed(name string) (*Program, error) {
 	if !slices.Contains(candidates, name) {
 		return nil, fmt.Errorf("%s is not the name of an iptables program (%s)", strconv.Quote(name), strings.Join(candidates, ", "))
 	}
-	return open(name)
+	return openProgram(name)
 }
 
-func open(name string) (*Program, error) {
+func openProgram(name string) (*Program, error) {
 	ipt, err := iptables.New(iptables.Path(name), iptables.Timeout(lockWait))
 	if err != nil {
 		return nil, err

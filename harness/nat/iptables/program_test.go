@@ -14,7 +14,7 @@ import (
 
 func variants(t *testing.T) (all []*Program, names string) {
 	t.Helper()
-	all, err := Installed()
+	all, err := FindInstalled()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,7 +34,7 @@ func TestToLookForIptablesChangesNothing(t *testing.T) {
 		if docker, err := v.HasDocker(); docker || err != nil {
 			t.Errorf("%s: Docker %v, %v", v.Variant, docker, err)
 		}
-		if _, err := v.List(t.Context(), NATTable, Postrouting); err != nil {
+		if _, err := v.ListRules(t.Context(), NATTable, Postrouting); err != nil {
 			t.Error(err)
 		}
 	}
@@ -43,7 +43,7 @@ func TestToLookForIptablesChangesNothing(t *testing.T) {
 
 func TestLegacyIsGivenWhereItHasANatTable(t *testing.T) {
 	nattest.EnterNamespace(t)
-	legacy, err := open("iptables-legacy")
+	legacy, err := openProgram("iptables-legacy")
 	if err != nil {
 		netnstest.SkipWithout(t, err.Error())
 	}
@@ -94,7 +94,7 @@ func TestToLookForDockerMakesNoLegacyTable(t *testing.T) {
 
 func TestAMachineWithoutIptablesIsToldSo(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
-	_, err := Installed()
+	_, err := FindInstalled()
 	const text = `no iptables program: exec: "iptables": executable file not found in $PATH (install the package iptables)`
 	if err == nil || err.Error() != text {
 		t.Errorf("error %v\nwant  %s", err, text)
@@ -121,7 +121,7 @@ func TestTheVariantIsToldByTheProgramThatTheNameStandsFor(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
-			tables, err := open(c.name)
+			tables, err := openProgram(c.name)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -136,7 +136,7 @@ func TestRandomFullyCameWith162(t *testing.T) {
 	for version, want := range map[string]bool{"1.4.21": false, "1.6.1": false, "1.6.2": true, "1.8.9": true} {
 		path := filepath.Join(t.TempDir(), "iptables")
 		script(t, path, "iptables v"+version)
-		tables, err := open(path)
+		tables, err := openProgram(path)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -11,15 +11,15 @@ import (
 	"github.com/google/shlex"
 )
 
-// Rule is a rule as the program lists it.
-type Rule struct {
+// RuleLine is a rule as the program lists it.
+type RuleLine struct {
 	Text    string // as `iptables -S` prints it
 	Packets uint64
 }
 
-// List returns the rules of a chain in order. The rule at index i has position
+// ListRules returns the rules of a chain in order. The rule at index i has position
 // i + 1.
-func (p *Program) List(ctx context.Context, table, chain string) ([]Rule, error) {
+func (p *Program) ListRules(ctx context.Context, table, chain string) ([]RuleLine, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, context.Cause(ctx)
 	}
@@ -27,7 +27,7 @@ func (p *Program) List(ctx context.Context, table, chain string) ([]Rule, error)
 	if err != nil {
 		return nil, fmt.Errorf("list %s of table %s with %s: %w", chain, table, p.Path, trimmedError{err})
 	}
-	var rules []Rule
+	var rules []RuleLine
 	for _, line := range lines {
 		if !strings.HasPrefix(line, "-A ") {
 			continue // -P and -N declare the chain
@@ -47,17 +47,17 @@ func (p *Program) List(ctx context.Context, table, chain string) ([]Rule, error)
 var countedLine = regexp.MustCompile(`^(.*) -c (\d+) \d+( -[jg] .*)?$`)
 
 // parseRule parses a line of `iptables -v -S`.
-func parseRule(line string) (Rule, error) {
-	var r Rule
+func parseRule(line string) (RuleLine, error) {
+	var r RuleLine
 	if parts := countedLine.FindStringSubmatch(line); parts != nil {
 		var err error
 		if r.Packets, err = strconv.ParseUint(parts[2], 10, 64); err != nil {
-			return Rule{}, fmt.Errorf("packet counter: %w", err)
+			return RuleLine{}, fmt.Errorf("packet counter: %w", err)
 		}
 		line = parts[1] + parts[3]
 	}
 	if _, err := SplitRule(line); err != nil {
-		return Rule{}, err
+		return RuleLine{}, err
 	}
 	r.Text = line
 	return r, nil
@@ -81,8 +81,8 @@ type RefusedError struct{ error }
 
 func (e *RefusedError) Unwrap() error { return e.error }
 
-// Insert inserts the rule with this text at a position of its chain.
-func (p *Program) Insert(table string, at int, text string) error {
+// InsertRule inserts the rule with this text at a position of its chain.
+func (p *Program) InsertRule(table string, at int, text string) error {
 	spec, err := SplitRule(text)
 	if err != nil {
 		return err
@@ -90,8 +90,8 @@ func (p *Program) Insert(table string, at int, text string) error {
 	return p.explainRefusal(text, p.ipt.Insert(table, chainOf(text), at, spec...))
 }
 
-// Append appends the rule with this text to its chain.
-func (p *Program) Append(table, text string) error {
+// AppendRule appends the rule with this text to its chain.
+func (p *Program) AppendRule(table, text string) error {
 	spec, err := SplitRule(text)
 	if err != nil {
 		return err
@@ -99,8 +99,8 @@ func (p *Program) Append(table, text string) error {
 	return p.explainRefusal(text, p.ipt.Append(table, chainOf(text), spec...))
 }
 
-// Delete deletes the first rule with this text from its chain.
-func (p *Program) Delete(table, text string) error {
+// DeleteRule deletes the first rule with this text from its chain.
+func (p *Program) DeleteRule(table, text string) error {
 	spec, err := SplitRule(text)
 	if err != nil {
 		return err
@@ -123,11 +123,11 @@ func (p *Program) explainRefusal(text string, err error) error {
 }
 
 // InsertCommand returns the command that inserts a rule on top of its chain.
-func (p *Program) InsertCommand(table, text string) string { return p.command(table, "-I", text) }
+func (p *Program) InsertCommand(table, text string) string { return p.ruleCommand(table, "-I", text) }
 
 // DeleteCommand returns the command that deletes a rule.
-func (p *Program) DeleteCommand(table, text string) string { return p.command(table, "-D", text) }
+func (p *Program) DeleteCommand(table, text string) string { return p.ruleCommand(table, "-D", text) }
 
-func (p *Program) command(table, how, text string) string {
+func (p *Program) ruleCommand(table, how, text string) string {
 	return fmt.Sprintf("%s -t %s %s%s", p.Path, table, how, strings.TrimPrefix(text, "-A"))
 }

@@ -86,7 +86,7 @@ func TestListGivesTheRulesInOrderWithoutPoliciesAndChains(t *testing.T) {
 			"OWN":         {"3 -A OWN -j ACCEPT"},
 			"EMPTY":       nil,
 		} {
-			rules, err := tables.List(t.Context(), "nat", chain)
+			rules, err := tables.ListRules(t.Context(), "nat", chain)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -98,7 +98,7 @@ func TestListGivesTheRulesInOrderWithoutPoliciesAndChains(t *testing.T) {
 				t.Errorf("%s (-want +got):\n%s", chain, d)
 			}
 		}
-		_, err := tables.List(t.Context(), "nat", "NONE")
+		_, err := tables.ListRules(t.Context(), "nat", "NONE")
 		if err == nil || !strings.HasPrefix(err.Error(), "list NONE of table nat with iptables-"+tables.Variant+": ") {
 			t.Errorf("error %v", err)
 		}

@@ -11,9 +11,9 @@ import (
 	"snatlab/harness/netnstest"
 )
 
-// ListRules returns all rules of all firewalls in the namespace of the test,
+// ListAllRules returns all rules of all firewalls in the namespace of the test,
 // counters included. With handles, a rule that was written again differs.
-func ListRules(t *testing.T, handles bool) []string {
+func ListAllRules(t *testing.T, handles bool) []string {
 	t.Helper()
 	list := "nft list ruleset"
 	if handles {

@@ -47,9 +47,9 @@ func SendSYNs(t *testing.T, server netip.AddrPort, n int) {
 	}
 }
 
-// CountPorts returns how many connections in the namespace kept their source
+// CountKeptPorts returns how many connections in the namespace kept their source
 // port, and how many got another one.
-func CountPorts(t *testing.T) (kept, drawn int) {
+func CountKeptPorts(t *testing.T) (kept, drawn int) {
 	t.Helper()
 	for _, f := range readFlows(t) {
 		switch from, to := f.TupleOrig, f.TupleReply; {

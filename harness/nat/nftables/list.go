@@ -11,42 +11,42 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Listed is a rule of the masquerade chain as the kernel lists it.
-type Listed struct {
+// ListedRule is a rule of the masquerade chain as the kernel lists it.
+type ListedRule struct {
 	Text    string // see [Rule.Text]; OtherShape for a rule that is no Rule
 	Packets uint64
-	rule    Rule
+	rule    MasqueradeRule
 	handle  uint64
 }
 
-// OtherShape stands for the text of a rule that has another shape than [Rule].
+// OtherShape stands for the text of a rule that has another shape than [MasqueradeRule].
 const OtherShape = "(a rule of another shape)"
 
 // findListed returns the listed rule with this text.
-func findListed(ctx context.Context, text string) (Listed, error) {
-	listed, err := List(ctx)
+func findListed(ctx context.Context, text string) (ListedRule, error) {
+	listed, err := ListRules(ctx)
 	if err != nil {
-		return Listed{}, err
+		return ListedRule{}, err
 	}
-	at := slices.IndexFunc(listed, func(l Listed) bool { return l.Text == text })
+	at := slices.IndexFunc(listed, func(l ListedRule) bool { return l.Text == text })
 	if at < 0 {
-		return Listed{}, fmt.Errorf("no rule %q in %s", text, Place)
+		return ListedRule{}, fmt.Errorf("no rule %q in %s", text, Place)
 	}
 	return listed[at], nil
 }
 
-// List returns the rules of the masquerade chain in order. Without the table
+// ListRules returns the rules of the masquerade chain in order. Without the table
 // there are none.
 //
 // It uses netlink directly: nftables.Conn.GetRules silently drops the
 // expressions that it does not know (v0.3.0; seen with `ipsec`). The rest of
 // such a rule could be taken for ours.
-func List(ctx context.Context) ([]Listed, error) {
+func ListRules(ctx context.Context) ([]ListedRule, error) {
 	messages, err := dumpRules(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("list %s: %w", Place, kernelError(err))
 	}
-	var listed []Listed
+	var listed []ListedRule
 	for _, m := range messages {
 		l, err := parseListed(m.Data)
 		if err != nil {
@@ -78,8 +78,8 @@ func dumpRules(ctx context.Context) ([]netlink.Message, error) {
 }
 
 // parseListed parses one message of the dump.
-func parseListed(message []byte) (Listed, error) {
-	l := Listed{Text: OtherShape}
+func parseListed(message []byte) (ListedRule, error) {
+	l := ListedRule{Text: OtherShape}
 	attributes, err := netlink.NewAttributeDecoder(message[min(len(message), headerLength):])
 	if err != nil {
 		return l, err

@@ -43,13 +43,13 @@ func message(t testing.TB, exprs []expr.Any, more ...netlink.Attribute) []byte {
 func FuzzParseListed(f *testing.F) {
 	comment := netlink.Attribute{Type: unix.NFTA_RULE_USERDATA, Data: []byte("\x00\x02x\x00")}
 	for _, network := range []string{"198.18.0.0/24", "128.0.0.0/1", "0.0.0.0/0"} {
-		ours := Rule{Subnet: netip.MustParsePrefix(network), Bridge: nattest.Bridge, Options: snat.Options{RandomFully: true}}.expressions()
+		ours := MasqueradeRule{Subnet: netip.MustParsePrefix(network), Bridge: nattest.Bridge, Options: snat.Options{RandomFully: true}}.buildExpressions()
 		f.Add(message(f, ours))
 		f.Add(message(f, ours, comment))
 		f.Add(message(f, ours[1:]))
 	}
 	for _, o := range nattest.Rewritings {
-		f.Add(message(f, Rule{Subnet: nattest.Subnet, Bridge: nattest.Bridge, Options: o}.expressions()))
+		f.Add(message(f, MasqueradeRule{Subnet: nattest.Subnet, Bridge: nattest.Bridge, Options: o}.buildExpressions()))
 	}
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -57,7 +57,7 @@ func FuzzParseListed(f *testing.F) {
 		if err != nil || l.Text == OtherShape {
 			return
 		}
-		again, err := parseListed(message(t, l.rule.expressions()))
+		again, err := parseListed(message(t, l.rule.buildExpressions()))
 		if err != nil || again.Text != l.Text || again.rule != l.rule || l.rule.Text() != l.Text {
 			t.Errorf("%q is read as %+v, and that as %+v (%v)", data, l, again, err)
 		}
@@ -66,7 +66,7 @@ func FuzzParseListed(f *testing.F) {
 
 func TestAnExpressionTooManyMakesAnotherRuleOfIt(t *testing.T) {
 	for o := range nattest.RuleEnds {
-		ours := Rule{Subnet: nattest.Subnet, Bridge: nattest.Bridge, Options: o}.expressions()
+		ours := MasqueradeRule{Subnet: nattest.Subnet, Bridge: nattest.Bridge, Options: o}.buildExpressions()
 		for at := range len(ours) + 1 {
 			for _, more := range []expr.Any{&expr.Notrack{}, &expr.Quota{Bytes: 1}, &expr.Counter{}, &expr.Immediate{Register: register, Data: []byte{4, 0}}} {
 				if l, err := parseListed(message(t, slices.Insert(slices.Clone(ours), at, more))); err != nil || l.Text != OtherShape || l.handle != 9 {

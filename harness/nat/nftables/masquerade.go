@@ -2,7 +2,7 @@
 // program is needed.
 //
 // Snatlab's rules stand in tables of its own, and it writes to no other table:
-// one table holds the masquerade rule, another one the idle rules of [Widen].
+// one table holds the masquerade rule, another one the idle rules of [WidenWindow].
 // Everything happens in the network namespace of the calling thread.
 package nftables
 
@@ -42,14 +42,14 @@ type tableStep struct{}
 
 const tableKind = "nat.nftables"
 
-// Masquerade makes the masquerade table with the rule that masquerades packets
+// MakeMasquerade makes the masquerade table with the rule that masquerades packets
 // which leave the subnet by another interface than its bridge, and returns the
 // rule's text. An existing table of that name belongs to another program and is
 // an error. Where the kernel lacks a part of nftables, the error is a
 // [MissingError].
-func Masquerade(ctx context.Context, journal *undo.Journal, subnet netip.Prefix, bridge string) (text string, err error) {
-	r := Rule{Subnet: subnet.Masked(), Bridge: bridge}
-	if err := r.check(); err != nil {
+func MakeMasquerade(ctx context.Context, journal *undo.Journal, subnet netip.Prefix, bridge string) (text string, err error) {
+	r := MasqueradeRule{Subnet: subnet.Masked(), Bridge: bridge}
+	if err := r.checkRule(); err != nil {
 		return "", err
 	}
 	// Checked before the step is journalled: undoing it would delete the table
@@ -62,17 +62,17 @@ func Masquerade(ctx context.Context, journal *undo.Journal, subnet netip.Prefix,
 	if err != nil {
 		return "", err
 	}
-	rules, err := List(ctx)
+	rules, err := ListRules(ctx)
 	if err != nil {
 		return "", err
 	}
-	if !slices.ContainsFunc(rules, func(l Listed) bool { return l.Text == r.Text() }) {
-		return "", fmt.Errorf("the kernel took %q, but %s now reads %q", r.Text(), Place, texts(rules))
+	if !slices.ContainsFunc(rules, func(l ListedRule) bool { return l.Text == r.Text() }) {
+		return "", fmt.Errorf("the kernel took %q, but %s now reads %q", r.Text(), Place, listedTexts(rules))
 	}
 	return r.Text(), nil
 }
 
-func texts(rules []Listed) []string {
+func listedTexts(rules []ListedRule) []string {
 	var all []string
 	for _, r := range rules {
 		all = append(all, r.Text)
@@ -82,8 +82,8 @@ func texts(rules []Listed) []string {
 
 // writeTable makes the table, the chain and the rule. Until the last transaction
 // nothing is translated.
-func writeTable(ctx context.Context, r Rule) error {
-	err := applySteps(ctx, []step{
+func writeTable(ctx context.Context, r MasqueradeRule) error {
+	err := applySteps(ctx, []kernelStep{
 		{tablesPart, func(c *nftables.Conn) { c.CreateTable(masqueradeTable) }},
 		{chainPart, func(c *nftables.Conn) { c.AddChain(masqueradeChain) }},
 		{counterPart, func(c *nftables.Conn) {
@@ -94,14 +94,14 @@ func writeTable(ctx context.Context, r Rule) error {
 	if err != nil {
 		return err
 	}
-	return masqPart.explain(sendRule(ctx, netlink.Create|netlink.Append, 0, r.expressions()))
+	return masqPart.explainError(sendRule(ctx, netlink.Create|netlink.Append, 0, r.buildExpressions()))
 }
 
-// Replace writes a rule with these options in the place of the rule with the old
+// ReplaceRule writes a rule with these options in the place of the rule with the old
 // text, in one transaction. It writes nothing unless the new rule has the text
 // written. The kernel gives a handle only once: if the old rule is deleted
 // between listing and replacing, nothing is replaced.
-func Replace(ctx context.Context, old, written string, o snat.Options) error {
+func ReplaceRule(ctx context.Context, old, written string, o snat.Options) error {
 	found, err := findListed(ctx, old)
 	if err != nil {
 		return err
@@ -110,20 +110,20 @@ func Replace(ctx context.Context, old, written string, o snat.Options) error {
 	if r.Options = o; r.Text() != written {
 		return fmt.Errorf("no options make %q out of %q", written, old)
 	}
-	err = sendRule(ctx, netlink.Replace, found.handle, r.expressions())
+	err = sendRule(ctx, netlink.Replace, found.handle, r.buildExpressions())
 	if o.ToSource != (snat.Addresses{}) {
-		return natPart.explain(err)
+		return natPart.explainError(err)
 	}
 	return err
 }
 
-// Remove deletes the rule with this text.
-func Remove(ctx context.Context, text string) error {
+// DeleteRule deletes the rule with this text.
+func DeleteRule(ctx context.Context, text string) error {
 	found, err := findListed(ctx, text)
 	if err != nil {
 		return err
 	}
-	return commit(ctx, func(c *nftables.Conn) {
+	return sendTransaction(ctx, func(c *nftables.Conn) {
 		_ = c.DelRule(&nftables.Rule{Table: masqueradeTable, Chain: masqueradeChain, Handle: found.handle}) // refuses handle 0 only
 	})
 }

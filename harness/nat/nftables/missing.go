@@ -19,23 +19,23 @@ func (e *MissingError) Error() string {
 
 func (e *MissingError) Unwrap() error { return e.Err }
 
-// part is a part of nftables that a kernel can lack, because it can be a module
+// kernelPart is a part of nftables that a kernel can lack, because it can be a module
 // of its own.
-type part struct{ module, config string }
+type kernelPart struct{ module, config string }
 
 var (
-	tablesPart  = part{"nf_tables", "CONFIG_NF_TABLES"}
-	chainPart   = part{"nft_chain_nat", "CONFIG_NFT_NAT and CONFIG_NF_TABLES_IPV4"}
-	counterPart = part{"nft_counter", "CONFIG_NFT_COUNTER; since 5.17 it is in nf_tables"}
-	masqPart    = part{"nft_masq", "CONFIG_NFT_MASQ"}
-	natPart     = part{"nft_nat", "CONFIG_NFT_NAT"}
-	filterPart  = part{"nf_tables_ipv4", "CONFIG_NF_TABLES_IPV4"}
-	ctPart      = part{"nft_ct", "CONFIG_NFT_CT"}
+	tablesPart  = kernelPart{"nf_tables", "CONFIG_NF_TABLES"}
+	chainPart   = kernelPart{"nft_chain_nat", "CONFIG_NFT_NAT and CONFIG_NF_TABLES_IPV4"}
+	counterPart = kernelPart{"nft_counter", "CONFIG_NFT_COUNTER; since 5.17 it is in nf_tables"}
+	masqPart    = kernelPart{"nft_masq", "CONFIG_NFT_MASQ"}
+	natPart     = kernelPart{"nft_nat", "CONFIG_NFT_NAT"}
+	filterPart  = kernelPart{"nf_tables_ipv4", "CONFIG_NF_TABLES_IPV4"}
+	ctPart      = kernelPart{"nft_ct", "CONFIG_NFT_CT"}
 )
 
-// explain returns the kernel's answer as a [MissingError] if a kernel without
+// explainError returns the kernel's answer as a [MissingError] if a kernel without
 // this part answers so.
-func (p part) explain(err error) error {
+func (p kernelPart) explainError(err error) error {
 	errno, _ := errors.AsType[syscall.Errno](err)
 	switch errno {
 	case syscall.ENOENT, // an expression, or a type of chain

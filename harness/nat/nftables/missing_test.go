@@ -10,7 +10,7 @@ import (
 
 func TestAMissingPartOfTheKernelIsNamed(t *testing.T) {
 	for _, c := range []struct {
-		part part
+		part kernelPart
 		err  error
 		want string
 	}{
@@ -26,7 +26,7 @@ func TestAMissingPartOfTheKernelIsNamed(t *testing.T) {
 		{masqPart, syscall.EPERM, "operation not permitted (run as root)"},
 		{masqPart, syscall.ENOMEM, "cannot allocate memory"},
 	} {
-		err := c.part.explain(c.err)
+		err := c.part.explainError(c.err)
 		if err.Error() != c.want || !errors.Is(err, c.err) {
 			t.Errorf("error %v\nwant  %s", err, c.want)
 		}

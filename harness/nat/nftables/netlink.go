@@ -41,8 +41,8 @@ func setDeadline(ctx context.Context, c *netlink.Conn) error {
 	return c.SetDeadline(deadline)
 }
 
-// commit sends what queue adds to a connection, in one transaction.
-func commit(ctx context.Context, queue func(*nftables.Conn)) error {
+// sendTransaction sends what queue adds to a connection, in one transaction.
+func sendTransaction(ctx context.Context, queue func(*nftables.Conn)) error {
 	c, err := newConn(ctx)
 	if err != nil {
 		return err

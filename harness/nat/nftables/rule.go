@@ -15,22 +15,22 @@ import (
 	"snatlab/harness/nat/snat"
 )
 
-// Rule is a masquerade rule. It is the only shape of rule that this package
+// MasqueradeRule is a masquerade rule. It is the only shape of rule that this package
 // writes to the masquerade chain and recognises there.
-type Rule struct {
+type MasqueradeRule struct {
 	Subnet  netip.Prefix // IPv4, masked
 	Bridge  string
 	Options snat.Options
 }
 
 // Text returns the rule as `nft -s list ruleset` prints it.
-func (r Rule) Text() string {
-	return r.Match() + Statement(r.Options)
+func (r MasqueradeRule) Text() string {
+	return r.Match() + FormatStatement(r.Options)
 }
 
 // Match returns the part of the text before the statement: it selects the
 // packets.
-func (r Rule) Match() string {
+func (r MasqueradeRule) Match() string {
 	source := r.Subnet.String()
 	if r.Subnet.IsSingleIP() {
 		source = r.Subnet.Addr().String()
@@ -40,18 +40,18 @@ func (r Rule) Match() string {
 
 // ParseRule parses the text of a rule without options. It returns false for any
 // text that is not, to the letter, that of a rule which can be written.
-func ParseRule(text string) (Rule, bool) {
+func ParseRule(text string) (MasqueradeRule, bool) {
 	words := strings.Fields(text)
 	if len(words) != 8 {
-		return Rule{}, false
+		return MasqueradeRule{}, false
 	}
 	source, bridge := words[2], strings.Trim(words[5], `"`)
 	if !strings.Contains(source, "/") {
 		source += "/32"
 	}
 	subnet, err := netip.ParsePrefix(source)
-	r := Rule{Subnet: subnet, Bridge: bridge}
-	return r, err == nil && subnet == subnet.Masked() && r.check() == nil && r.Text() == text
+	r := MasqueradeRule{Subnet: subnet, Bridge: bridge}
+	return r, err == nil && subnet == subnet.Masked() && r.checkRule() == nil && r.Text() == text
 }
 
 const (
@@ -59,9 +59,9 @@ const (
 	sourceField = 12 // offset of the source address in the IPv4 header
 )
 
-// expressions returns the expressions that the nft program makes of the text.
+// buildExpressions returns the expressions that the nft program makes of the text.
 // The counter begins at 0.
-func (r Rule) expressions() []expr.Any {
+func (r MasqueradeRule) buildExpressions() []expr.Any {
 	address, length := r.Subnet.Addr().As4(), uint32(net.IPv4len)
 	var mask []expr.Any
 	if whole, odd := r.Subnet.Bits()/8, r.Subnet.Bits()%8; odd == 0 && whole > 0 {
@@ -88,9 +88,9 @@ func padName(name string) []byte {
 
 var errNotIPv4 = errors.New("not an IPv4 network")
 
-// check returns an error for a rule that cannot be written, or that would read
+// checkRule returns an error for a rule that cannot be written, or that would read
 // differently from what was written.
-func (r Rule) check() error {
+func (r MasqueradeRule) checkRule() error {
 	switch {
 	case !r.Subnet.IsValid() || !r.Subnet.Addr().Is4():
 		return errNotIPv4
@@ -102,7 +102,7 @@ func (r Rule) check() error {
 
 // parseExpressions parses the expressions of a rule. It returns false unless
 // they are exactly those that this package writes, the counter's value aside.
-func parseExpressions(exprs []expr.Any) (r Rule, packets uint64, ok bool) {
+func parseExpressions(exprs []expr.Any) (r MasqueradeRule, packets uint64, ok bool) {
 	var address [net.IPv4len]byte
 	var loaded [][]byte // values of expr.Immediate
 	prefix := 0
@@ -131,5 +131,5 @@ func parseExpressions(exprs []expr.Any) (r Rule, packets uint64, ok bool) {
 		}
 	}
 	r.Subnet = netip.PrefixFrom(netip.AddrFrom4(address), prefix)
-	return r, packets, r.Subnet == r.Subnet.Masked() && r.check() == nil && reflect.DeepEqual(exprs, r.expressions())
+	return r, packets, r.Subnet == r.Subnet.Masked() && r.checkRule() == nil && reflect.DeepEqual(exprs, r.buildExpressions())
 }

@@ -13,8 +13,8 @@ import (
 	"snatlab/harness/nat/snat"
 )
 
-// Statement returns the action of a rule with these options as nft prints it.
-func Statement(o snat.Options) string {
+// FormatStatement returns the action of a rule with these options as nft prints it.
+func FormatStatement(o snat.Options) string {
 	text := "counter masquerade"
 	switch {
 	case o.ToPorts != snat.Ports{}:
@@ -43,7 +43,7 @@ func formatRange(a snat.Addresses) string {
 }
 
 // ParseStatement parses the options of a statement. It ignores words that it does
-// not know, so the result is certain only if [Statement] returns the same text.
+// not know, so the result is certain only if [FormatStatement] returns the same text.
 func ParseStatement(statement string) (o snat.Options) {
 	words := strings.Fields(statement)
 	for i, word := range words {

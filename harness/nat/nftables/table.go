@@ -23,7 +23,7 @@ func checkNoTable(ctx context.Context, isOurs func(name string) bool) error {
 	}
 	tables, err := c.ListTablesOfFamily(nftables.TableFamilyIPv4)
 	if err != nil {
-		return tablesPart.explain(kernelError(err))
+		return tablesPart.explainError(kernelError(err))
 	}
 	for _, t := range tables {
 		if isOurs(t.Name) {
@@ -33,18 +33,18 @@ func checkNoTable(ctx context.Context, isOurs func(name string) bool) error {
 	return nil
 }
 
-// step is a transaction and the part of the kernel that it needs.
-type step struct {
-	needs part
+// kernelStep is a transaction and the part of the kernel that it needs.
+type kernelStep struct {
+	needs kernelPart
 	queue func(*nftables.Conn)
 }
 
 // applySteps sends one transaction after the other. The kernel does not name the
 // part that it lacks, so each transaction needs one part only.
-func applySteps(ctx context.Context, steps []step) error {
+func applySteps(ctx context.Context, steps []kernelStep) error {
 	for _, s := range steps {
-		if err := commit(ctx, s.queue); err != nil {
-			return s.needs.explain(err)
+		if err := sendTransaction(ctx, s.queue); err != nil {
+			return s.needs.explainError(err)
 		}
 	}
 	return nil
@@ -53,7 +53,7 @@ func applySteps(ctx context.Context, steps []step) error {
 // deleteTable deletes a table with everything in it. A table that does not exist
 // is no error.
 func deleteTable(ctx context.Context, t *nftables.Table) error {
-	err := commit(ctx, func(c *nftables.Conn) { c.DelTable(t) })
+	err := sendTransaction(ctx, func(c *nftables.Conn) { c.DelTable(t) })
 	if errors.Is(err, syscall.ENOENT) {
 		return nil
 	}

@@ -62,7 +62,7 @@ type widenStep struct {
 
 const widenKind = "nat.widen"
 
-// Widen widens the window of the race by a number of idle rules, which compare
+// WidenWindow widens the window of the race by a number of idle rules, which compare
 // and change nothing. Only packets that open a connection from the subnet meet
 // them. With 0 rules nothing is made. An existing table with such a name belongs
 // to another program and is an error. Where the kernel lacks a part of nftables,
@@ -70,7 +70,7 @@ const widenKind = "nat.widen"
 //
 // It requires nftables even if iptables holds the masquerade rule: no table of
 // iptables has a hook at that point.
-func Widen(ctx context.Context, journal *undo.Journal, subnet netip.Prefix, rules int) error {
+func WidenWindow(ctx context.Context, journal *undo.Journal, subnet netip.Prefix, rules int) error {
 	if rules == 0 {
 		return nil
 	}
@@ -100,17 +100,17 @@ func makeIdleTable(ctx context.Context, journal *undo.Journal, subnet netip.Pref
 // writeIdleRules makes the chain of idle rules, and then the rule that jumps to
 // it.
 func writeIdleRules(ctx context.Context, w idleTable, subnet netip.Prefix, rules int) error {
-	steps := []step{{tablesPart, func(c *nftables.Conn) { c.CreateTable(w.table); c.AddChain(w.idleChain) }}}
+	steps := []kernelStep{{tablesPart, func(c *nftables.Conn) { c.CreateTable(w.table); c.AddChain(w.idleChain) }}}
 	for left := rules; left > 0; left -= rulesPerTransaction {
-		steps = append(steps, step{tablesPart, func(c *nftables.Conn) {
+		steps = append(steps, kernelStep{tablesPart, func(c *nftables.Conn) {
 			for range min(left, rulesPerTransaction) {
 				c.AddRule(&nftables.Rule{Table: w.table, Chain: w.idleChain, Exprs: idleExpressions()})
 			}
 		}})
 	}
 	return applySteps(ctx, append(steps,
-		step{filterPart, func(c *nftables.Conn) { c.AddChain(w.postrouting) }},
-		step{ctPart, func(c *nftables.Conn) {
+		kernelStep{filterPart, func(c *nftables.Conn) { c.AddChain(w.postrouting) }},
+		kernelStep{ctPart, func(c *nftables.Conn) {
 			c.AddRule(&nftables.Rule{Table: w.table, Chain: w.postrouting, Exprs: jumpExpressions(subnet, w.idleChain)})
 		}}))
 }

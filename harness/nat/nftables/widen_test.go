@@ -19,7 +19,7 @@ import (
 // widen widens the window for the network in these tests.
 func widen(t *testing.T, j *undo.Journal, rules int) {
 	t.Helper()
-	if err := Widen(t.Context(), j, nattest.Subnet, rules); err != nil {
+	if err := WidenWindow(t.Context(), j, nattest.Subnet, rules); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -75,7 +75,7 @@ func TestOnlyPacketsThatOpenAConnectionFromTheSubnetMeetTheIdleRules(t *testing.
 	nattest.EnterNamespace(t)
 	nattest.RequireNFT(t)
 	j, _ := nattest.NewJournal(t, Undoers())
-	if _, err := Masquerade(t.Context(), j, nattest.Subnet, nattest.Bridge); err != nil {
+	if _, err := MakeMasquerade(t.Context(), j, nattest.Subnet, nattest.Bridge); err != nil {
 		t.Fatal(err)
 	}
 	widen(t, j, 1000)
@@ -90,7 +90,7 @@ func TestOnlyPacketsThatOpenAConnectionFromTheSubnetMeetTheIdleRules(t *testing.
 	passed("before anything is sent", 0)
 	nattest.SendUDP(t, 5) // two packets each, and no answer: both are the first of their connection
 	passed("connections from the subnet", 10)
-	if kept, drawn := nattest.CountPorts(t); kept != 5 || drawn != 0 {
+	if kept, drawn := nattest.CountKeptPorts(t); kept != 5 || drawn != 0 {
 		t.Errorf("%d ports kept and %d not, want 5 and none", kept, drawn)
 	}
 	talk(t, nattest.OutAddress, echo)
@@ -162,17 +162,17 @@ func TestWhatCannotBeWidenedIsRefusedBeforeAnythingIsMade(t *testing.T) {
 			nattest.EnterNamespace(t)
 			nattest.RequireNFT(t)
 			netnstest.Run(t, c.before)
-			before := nattest.ListRules(t, true)
+			before := nattest.ListAllRules(t, true)
 			j, path := nattest.NewJournal(t, Undoers())
 			header := nattest.ReadFile(t, path)
-			err := Widen(c.ctx, j, netip.MustParsePrefix(c.subnet), 7)
+			err := WidenWindow(c.ctx, j, netip.MustParsePrefix(c.subnet), 7)
 			if want := "widen the window of the race by 7 rules: " + c.want; err == nil || err.Error() != want {
 				t.Errorf("error %v\nwant  %s", err, want)
 			}
 			if nattest.ReadFile(t, path) != header {
 				t.Errorf("journal reads\n%s", nattest.ReadFile(t, path))
 			}
-			nattest.CheckUnchanged(t, before, nattest.ListRules(t, true))
+			nattest.CheckUnchanged(t, before, nattest.ListAllRules(t, true))
 		})
 	}
 }
@@ -210,10 +210,10 @@ func TestUndo_leaves_the_tables_of_others(t *testing.T) {
 	for _, table := range []string{"snatlab-widen", "snatlab-widen-other", "snatlab"} {
 		netnstest.Run(t, "nft add table ip "+table)
 	}
-	before := nattest.ListRules(t, true)
+	before := nattest.ListAllRules(t, true)
 	steps := []undo.Step{undo.NewStep(widenKind, "", "", widenStep{Table: "snatlab-widen-abcdef"})}
 	if err := Undoers().UndoAll(t.Context(), steps); err != nil {
 		t.Error(err)
 	}
-	nattest.CheckUnchanged(t, before, nattest.ListRules(t, true))
+	nattest.CheckUnchanged(t, before, nattest.ListAllRules(t, true))
 }
