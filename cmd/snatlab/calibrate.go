@@ -52,7 +52,7 @@ race did not occur in the baseline or the comparison was undecided.`,
 			if few := new(verdict.FewRoundsError); errors.As(verdict.CheckRounds(s.Rounds, 2, nil), &few) {
 				return usageError{c, fmt.Errorf("%w (--rounds %d)", few, few.Least)}
 			}
-			if s.Driver == result.DriverNetns && !netns.Privileged() {
+			if s.Driver == result.DriverNetns && !netns.IsPrivileged() {
 				return inUserNamespace(c, args[0])
 			}
 			return interruptible(func(ctx context.Context) error { return calibrate(ctx, s, runs, f.json) })
@@ -67,7 +67,7 @@ race did not occur in the baseline or the comparison was undecided.`,
 
 func calibrate(ctx context.Context, s *scenario.Scenario, runs int, asJSON bool) (err error) {
 	s = harness.Twice(s)
-	site, err := prepare(ctx, s)
+	site, err := prepareMachine(ctx, s)
 	if err != nil {
 		return err
 	}

@@ -96,7 +96,7 @@ func (f cleanupFlags) announce(s undo.Step) {
 // leftovers returns the steps that remove network namespaces, containers, networks
 // and images of this program's runs.
 func (f cleanupFlags) leftovers(ctx context.Context) ([]undo.Step, error) {
-	steps, err := netns.Leftovers()
+	steps, err := netns.ListLeftovers()
 	more, dockerErr := dockerLeftovers(ctx, f.images)
 	return append(steps, more...), errors.Join(err, dockerErr)
 }
@@ -104,15 +104,15 @@ func (f cleanupFlags) leftovers(ctx context.Context) ([]undo.Step, error) {
 // dockerLeftovers returns the steps that remove containers, networks and, if images
 // is set, images with the label of this program. Without Docker there are none.
 func dockerLeftovers(ctx context.Context, images bool) ([]undo.Step, error) {
-	if docker.Absent() {
+	if docker.IsEngineAbsent() {
 		return nil, nil
 	}
-	steps, err := docker.Leftovers(ctx)
+	steps, err := docker.ListLeftovers(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("look for containers and networks with the label of a run: %w", err)
 	}
 	if images {
-		more, err := docker.Images(ctx)
+		more, err := docker.ListImages(ctx)
 		if err != nil {
 			return steps, err
 		}
@@ -138,12 +138,12 @@ func undoCrashed(ctx context.Context) error {
 // passOverLeft reports whether a run can be made beside the changes that are left.
 // If so, it prints one line for each of them.
 func passOverLeft(ctx context.Context, left *undo.LeftError) bool {
-	if !docker.DoNoHarm(ctx, left.Left) {
+	if !docker.AllowNewRun(ctx, left.Left) {
 		return false
 	}
 	for _, l := range left.Left {
 		why := l.Err.Error()
-		if kept := new(docker.KeptError); errors.As(l.Err, &kept) {
+		if kept := new(docker.NetworkKeptError); errors.As(l.Err, &kept) {
 			why = kept.Advice
 		}
 		fmt.Fprintf(os.Stderr, "%s is left, and this run continues beside it: %s\n", printable.Line(l.Step.What), printable.Line(why))

@@ -47,7 +47,7 @@ func doctor(ctx context.Context, w io.Writer, drivers []string) error {
 		if i > 0 {
 			fmt.Fprintln(w)
 		}
-		ready, err := examine(ctx, w, driver)
+		ready, err := examineDriver(ctx, w, driver)
 		if err != nil {
 			return err
 		}
@@ -59,9 +59,9 @@ func doctor(ctx context.Context, w io.Writer, drivers []string) error {
 	return nil
 }
 
-// examine prints what a driver needs, and tells whether a run is possible.
-func examine(ctx context.Context, w io.Writer, driver string) (ready bool, err error) {
-	if driver == result.DriverNetns && !netns.Privileged() {
+// examineDriver prints what a driver needs, and tells whether a run is possible.
+func examineDriver(ctx context.Context, w io.Writer, driver string) (ready bool, err error) {
+	if driver == result.DriverNetns && !netns.IsPrivileged() {
 		return examineInUserNamespace(w)
 	}
 	var found []machine.Precondition
@@ -72,7 +72,7 @@ func examine(ctx context.Context, w io.Writer, driver string) (ready bool, err e
 		defer host.Close()
 		found = all
 	}
-	return list(w, driver, found), ctx.Err()
+	return printPreconditions(w, driver, found), ctx.Err()
 }
 
 // examineInUserNamespace looks where a run of this user would be. What is
@@ -80,12 +80,12 @@ func examine(ctx context.Context, w io.Writer, driver string) (ready bool, err e
 func examineInUserNamespace(w io.Writer) (ready bool, err error) {
 	code, err := netns.Reexec(asksToEnd(), "doctor", "--driver", result.DriverNetns)
 	if err != nil {
-		return list(w, result.DriverNetns, []machine.Precondition{{Name: "user namespace", State: machine.Unmet, Found: err.Error()}}), nil
+		return printPreconditions(w, result.DriverNetns, []machine.Precondition{{Name: "user namespace", State: machine.Unmet, Found: err.Error()}}), nil
 	}
 	return code == exitPass, nil
 }
 
-func list(w io.Writer, driver string, found []machine.Precondition) (ready bool) {
+func printPreconditions(w io.Writer, driver string, found []machine.Precondition) (ready bool) {
 	fmt.Fprintf(w, "driver %s\n", driver)
 	for _, p := range found {
 		state := p.State.String()

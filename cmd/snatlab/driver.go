@@ -22,15 +22,15 @@ import (
 // drivers is all of them, the one that needs least first.
 var drivers = []string{result.DriverNetns, result.DriverDocker}
 
-// site is this machine, ready for one run.
-type site struct {
+// readyMachine is this machine, ready for one run.
+type readyMachine struct {
 	open  func(ctx context.Context, run string, keep bool, say func(string)) (lab.Keeper, error)
 	close func() error
 }
 
-// prepare looks whether this machine can run the scenario, and takes what of it
+// prepareMachine looks whether this machine can run the scenario, and takes what of it
 // a run needs for itself. Nothing is changed but what an earlier run left.
-func prepare(ctx context.Context, s *scenario.Scenario) (*site, error) {
+func prepareMachine(ctx context.Context, s *scenario.Scenario) (*readyMachine, error) {
 	if s.Driver == result.DriverNetns {
 		return prepareNetns(ctx, s)
 	}
@@ -38,7 +38,7 @@ func prepare(ctx context.Context, s *scenario.Scenario) (*site, error) {
 }
 
 // prepareNetns takes nothing: such labs do not know of each other.
-func prepareNetns(ctx context.Context, s *scenario.Scenario) (*site, error) {
+func prepareNetns(ctx context.Context, s *scenario.Scenario) (*readyMachine, error) {
 	found := netns.Preflight(ctx, s.NAT, s.Clients*s.Load.Requests)
 	if err := machine.RequireMet(found); err != nil {
 		return nil, err
@@ -47,7 +47,7 @@ func prepareNetns(ctx context.Context, s *scenario.Scenario) (*site, error) {
 	if err := machine.RequireMet([]machine.Precondition{machine.CheckSysctls(s)}); err != nil {
 		return nil, err
 	}
-	return &site{
+	return &readyMachine{
 		open: func(ctx context.Context, run string, _ bool, say func(string)) (lab.Keeper, error) {
 			return netns.Open(ctx, netns.Config{Run: run, Clients: s.Clients, NAT: s.NAT, Widen: s.Lab.PostroutingRules, Say: say})
 		},
@@ -55,7 +55,7 @@ func prepareNetns(ctx context.Context, s *scenario.Scenario) (*site, error) {
 	}, nil
 }
 
-func prepareDocker(ctx context.Context, s *scenario.Scenario) (_ *site, err error) {
+func prepareDocker(ctx context.Context, s *scenario.Scenario) (_ *readyMachine, err error) {
 	host, found := docker.Preflight(ctx, "", s.Clients*s.Load.Requests)
 	close := host.Close
 	defer func() {
@@ -80,7 +80,7 @@ func prepareDocker(ctx context.Context, s *scenario.Scenario) (_ *site, err erro
 	if err := undoCrashed(ctx); err != nil {
 		return nil, err
 	}
-	return &site{
+	return &readyMachine{
 		open: func(ctx context.Context, run string, keep bool, say func(string)) (lab.Keeper, error) {
 			journal, err := undo.CreateJournal(undo.Dir, run, undoers())
 			if err != nil {
@@ -96,7 +96,7 @@ func prepareDocker(ctx context.Context, s *scenario.Scenario) (_ *site, err erro
 }
 
 // run runs the scenario in a lab that is not kept. The result is never nil.
-func (s *site) run(ctx context.Context, sc *scenario.Scenario, watch matrix.RunWatcher) (*result.Result, error) {
+func (s *readyMachine) run(ctx context.Context, sc *scenario.Scenario, watch matrix.RunWatcher) (*result.Result, error) {
 	id := newID(time.Now())
 	r, err := harness.Run(ctx, sc, func(ctx context.Context) (lab.Lab, error) {
 		return s.open(ctx, id, false, watch.Say)
@@ -114,35 +114,35 @@ func undoers() undo.Undoers {
 	return all
 }
 
-// keeping is a lab that may be left standing when its run is over. The run does
+// keptLab is a lab that may be left standing when its run is over. The run does
 // not close it.
-type keeping struct {
+type keptLab struct {
 	lab.Keeper
 }
 
 // Close leaves it to end.
-func (k *keeping) Close(context.Context) error { return nil }
+func (k *keptLab) Close(context.Context) error { return nil }
 
-// abandon closes the lab, if it was opened.
-func (k *keeping) abandon(ctx context.Context) error {
+// closeLab closes the lab, if it was opened.
+func (k *keptLab) closeLab(ctx context.Context) error {
 	if k.Keeper == nil {
 		return nil
 	}
 	return k.Keeper.Close(undo.Context(ctx))
 }
 
-// end keeps the lab, or closes it if somebody has asked the run to end: then
+// finish keeps the lab, or closes it if somebody has asked the run to end: then
 // everything is to be as it was.
-func (k *keeping) end(ctx context.Context) (*lab.Kept, error) {
+func (k *keptLab) finish(ctx context.Context) (*lab.Kept, error) {
 	if k.Keeper == nil || ctx.Err() != nil {
-		return nil, k.abandon(ctx)
+		return nil, k.closeLab(ctx)
 	}
 	kept, err := k.Keep(ctx)
 	if err != nil {
 		err = fmt.Errorf("keep the lab: %w", err)
 	}
 	if kept == nil {
-		err = errors.Join(err, k.abandon(ctx))
+		err = errors.Join(err, k.closeLab(ctx))
 	}
 	return kept, err
 }

@@ -22,7 +22,7 @@ func guestCommand() *cobra.Command {
 
 // runInGuest is `snatlab run` without a command line and without files.
 func runInGuest(ctx context.Context, s *scenario.Scenario, watch matrix.RunWatcher) (*result.Result, error) {
-	site, err := prepare(ctx, s)
+	site, err := prepareMachine(ctx, s)
 	if err != nil {
 		return nil, err
 	}

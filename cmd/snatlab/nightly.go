@@ -109,7 +109,7 @@ func (f nightlyFlags) nightly(c *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	if slices.ContainsFunc(tasks, needsNamespaces) && !netns.Privileged() {
+	if slices.ContainsFunc(tasks, needsNamespaces) && !netns.IsPrivileged() {
 		return f.inUserNamespace(c)
 	}
 	for _, t := range tasks {

@@ -92,11 +92,11 @@ func (f nightlyFlags) takeLock(ctx context.Context, take func() error) error {
 
 // attempt runs a scenario once. Its progress is for somebody who looks on.
 func (f nightlyFlags) attempt(ctx context.Context, s *scenario.Scenario) (*result.Result, error) {
-	if s.Driver == result.DriverDocker && netns.Reexecuted() { // for another one; here, its user is root by name
+	if s.Driver == result.DriverDocker && netns.IsReexecuted() { // for another one; here, its user is root by name
 		return nil, errors.New("a lab in Docker takes root: run the nightly as root, or leave this scenario out")
 	}
-	var at *site
-	err := f.takeLock(ctx, func() (err error) { at, err = prepare(ctx, s); return err })
+	var at *readyMachine
+	err := f.takeLock(ctx, func() (err error) { at, err = prepareMachine(ctx, s); return err })
 	if err != nil {
 		return nil, err
 	}

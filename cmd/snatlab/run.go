@@ -78,7 +78,7 @@ look into it and how to remove it is printed.`,
 			if err := checkRounds(c, s, f.force); err != nil {
 				return err
 			}
-			if s.Driver == result.DriverNetns && !netns.Privileged() {
+			if s.Driver == result.DriverNetns && !netns.IsPrivileged() {
 				return inUserNamespace(c, args[0])
 			}
 			return f.runAndKeep(s)
@@ -146,7 +146,7 @@ func (f runFlags) runAndKeep(s *scenario.Scenario) error {
 	}
 	tell(err)
 	code := codeOf(err)
-	if err := netns.Stay(code); err != nil {
+	if err := netns.StayInBackground(code); err != nil {
 		return err
 	}
 	return exitCode(code)
@@ -159,7 +159,7 @@ func (f runFlags) run(ctx context.Context, s *scenario.Scenario) (kept *lab.Kept
 	if dir == "" {
 		dir = filepath.Join("results", id)
 	}
-	site, err := prepare(ctx, s)
+	site, err := prepareMachine(ctx, s)
 	if err != nil {
 		return nil, err
 	}
@@ -171,11 +171,11 @@ func (f runFlags) run(ctx context.Context, s *scenario.Scenario) (kept *lab.Kept
 	}
 	defer folder.Close()
 	warnOfRounds(os.Stderr, s)
-	keep := &keeping{}
+	keep := &keptLab{}
 	finished := false
 	defer func() {
 		if !finished { // a panic
-			tell(keep.abandon(ctx))
+			tell(keep.closeLab(ctx))
 		}
 	}()
 	r, runErr := f.experiment(ctx, s, site, id, keep)
@@ -184,13 +184,13 @@ func (f runFlags) run(ctx context.Context, s *scenario.Scenario) (kept *lab.Kept
 	} else if runErr = errors.Join(runErr, f.show(dir, r, folder.WriteResult(r, report.WriteMarkdown, f.force))); runErr == nil {
 		runErr = verdictCode(r)
 	}
-	kept, err = keep.end(ctx)
+	kept, err = keep.finish(ctx)
 	finished = true
 	return kept, errors.Join(err, runErr)
 }
 
 // experiment runs the scenario in a lab that it opens.
-func (f runFlags) experiment(ctx context.Context, s *scenario.Scenario, site *site, id string, keep *keeping) (*result.Result, error) {
+func (f runFlags) experiment(ctx context.Context, s *scenario.Scenario, site *readyMachine, id string, keep *keptLab) (*result.Result, error) {
 	progress := report.NewProgress(os.Stderr, canOverwrite(os.Stderr))
 	r, err := harness.Run(ctx, s, func(ctx context.Context) (lab.Lab, error) {
 		opened, err := site.open(ctx, id, f.keep, progress.Say)

@@ -15,8 +15,8 @@ import (
 	"snatlab/harness/undo"
 )
 
-// applied is an arm in force.
-type applied struct {
+// appliedArm is an arm in force.
+type appliedArm struct {
 	lab      *Base
 	rule     *nat.AppliedRule
 	settings []result.Setting
@@ -25,7 +25,7 @@ type applied struct {
 
 // Apply puts an arm in force. If a part of it fails, the others are undone.
 func (b *Base) Apply(ctx context.Context, arm scenario.Arm) (Rule, error) {
-	a := &applied{lab: b}
+	a := &appliedArm{lab: b}
 	for _, step := range []func(context.Context, scenario.Arm) error{
 		a.setSysctls, a.setPorts, a.addAddresses,
 		a.setRule, // last: it counts from when it is written
@@ -37,15 +37,15 @@ func (b *Base) Apply(ctx context.Context, arm scenario.Arm) (Rule, error) {
 	return a, nil
 }
 
-func (a *applied) Rule() string { return a.rule.Text() }
+func (a *appliedArm) Rule() string { return a.rule.Text() }
 
-func (a *applied) Settings() []result.Setting { return a.settings }
+func (a *appliedArm) Settings() []result.Setting { return a.settings }
 
-func (a *applied) addSetting(part, key, value string) {
+func (a *appliedArm) addSetting(part, key, value string) {
 	a.settings = append(a.settings, result.Setting{Part: part, Key: key, Value: value})
 }
 
-func (a *applied) Packets(ctx context.Context) (n uint64, err error) {
+func (a *appliedArm) Packets(ctx context.Context) (n uint64, err error) {
 	err = a.lab.Router(func() (err error) {
 		n, err = a.rule.Packets(ctx)
 		return err
@@ -53,7 +53,7 @@ func (a *applied) Packets(ctx context.Context) (n uint64, err error) {
 	return n, err
 }
 
-func (a *applied) Counters(ctx context.Context) (c Counters) {
+func (a *appliedArm) Counters(ctx context.Context) (c Counters) {
 	_ = a.lab.Router(func() error {
 		c = a.rule.ReadCounters(ctx)
 		return nil
@@ -63,7 +63,7 @@ func (a *applied) Counters(ctx context.Context) (c Counters) {
 
 // Undo undoes all parts, the last one first; one that cannot be undone does not
 // keep the others from it.
-func (a *applied) Undo(ctx context.Context) error {
+func (a *appliedArm) Undo(ctx context.Context) error {
 	var errs []error
 	for _, undo := range slices.Backward(a.undo) {
 		errs = append(errs, undo(ctx))
@@ -71,22 +71,22 @@ func (a *applied) Undo(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-func (a *applied) setSysctls(ctx context.Context, arm scenario.Arm) error {
+func (a *appliedArm) setSysctls(ctx context.Context, arm scenario.Arm) error {
 	for _, s := range arm.Sysctls.Router {
-		if err := a.change(ctx, func() (undo.Step, func() error, error) { return sysctlStep(s) }); err != nil {
+		if err := a.changeRouter(ctx, func() (undo.Step, func() error, error) { return prepareSysctl(s) }); err != nil {
 			return err
 		}
 		a.addSetting(result.PartRouter, s.Name, s.Value)
 	}
 	for _, s := range arm.Sysctls.Server {
-		if err := a.inside(a.lab.inServer, s); err != nil {
+		if err := a.setSysctlInside(a.lab.inServer, s); err != nil {
 			return err
 		}
 		a.addSetting(result.PartServer, s.Name, s.Value)
 	}
 	for _, s := range arm.Sysctls.Clients {
 		for _, client := range a.lab.inClients {
-			if err := a.inside(client, s); err != nil {
+			if err := a.setSysctlInside(client, s); err != nil {
 				return err
 			}
 		}
@@ -98,7 +98,7 @@ func (a *applied) setSysctls(ctx context.Context, arm scenario.Arm) error {
 const portRange = "net.ipv4.ip_local_port_range"
 
 // setPorts says which source ports the kernel may choose for the clients.
-func (a *applied) setPorts(_ context.Context, arm scenario.Arm) error {
+func (a *appliedArm) setPorts(_ context.Context, arm scenario.Arm) error {
 	r := arm.ClientPortRange
 	if arm.ClientPorts == "" && r == (scenario.PortRange{}) {
 		return nil
@@ -106,10 +106,10 @@ func (a *applied) setPorts(_ context.Context, arm scenario.Arm) error {
 	value := fmt.Sprintf("%d-%d", r.First, r.Last)
 	for i, client := range a.lab.inClients {
 		if arm.ClientPorts == result.SplitPorts {
-			r, value = share(scenario.DefaultPorts, i, len(a.lab.inClients)), result.SplitPorts
+			r, value = splitRange(scenario.DefaultPorts, i, len(a.lab.inClients)), result.SplitPorts
 		}
 		s := scenario.Sysctl{Name: portRange, Value: fmt.Sprintf("%d %d", r.First, r.Last)}
-		if err := a.inside(client, s); err != nil {
+		if err := a.setSysctlInside(client, s); err != nil {
 			return err
 		}
 	}
@@ -117,16 +117,16 @@ func (a *applied) setPorts(_ context.Context, arm scenario.Arm) error {
 	return nil
 }
 
-// share is the i-th of n equal parts of a range.
-func share(of scenario.PortRange, i, n int) scenario.PortRange {
+// splitRange is the i-th of n equal parts of a range.
+func splitRange(of scenario.PortRange, i, n int) scenario.PortRange {
 	size := (int(of.Last) - int(of.First) + 1) / n
 	first := int(of.First) + i*size
 	return scenario.PortRange{First: uint16(first), Last: uint16(first + size - 1)}
 }
 
-// inside sets a sysctl of a namespace that ends with the lab: no journal has to
+// setSysctlInside sets a sysctl of a namespace that ends with the lab: no journal has to
 // know of it.
-func (a *applied) inside(do machine.NamespaceFunc, s scenario.Sysctl) error {
+func (a *appliedArm) setSysctlInside(do machine.NamespaceFunc, s scenario.Sysctl) error {
 	var before string
 	err := do(func() (err error) {
 		before, err = machine.ReplaceSysctl(s.Name, s.Value)
@@ -142,12 +142,12 @@ func (a *applied) inside(do machine.NamespaceFunc, s scenario.Sysctl) error {
 }
 
 // addAddresses gives the router the addresses that it is to translate to.
-func (a *applied) addAddresses(ctx context.Context, arm scenario.Arm) error {
+func (a *appliedArm) addAddresses(ctx context.Context, arm scenario.Arm) error {
 	for _, address := range arm.SNAT.ToSource {
 		if address == a.lab.address || slices.Contains(a.lab.addresses, address) {
 			return fmt.Errorf("translate to %v: it is an address of the lab's own", address)
 		}
-		err := a.change(ctx, func() (undo.Step, func() error, error) { return addressStep(a.lab.Outgoing, address) })
+		err := a.changeRouter(ctx, func() (undo.Step, func() error, error) { return prepareAddress(a.lab.Outgoing, address) })
 		if err != nil {
 			return err
 		}
@@ -156,8 +156,8 @@ func (a *applied) addAddresses(ctx context.Context, arm scenario.Arm) error {
 	return nil
 }
 
-// change makes a change in the router, which may be this host: by the journal.
-func (a *applied) change(ctx context.Context, prepare func() (undo.Step, func() error, error)) error {
+// changeRouter makes a change in the router, which may be this host: by the journal.
+func (a *appliedArm) changeRouter(ctx context.Context, prepare func() (undo.Step, func() error, error)) error {
 	var entry undo.Entry
 	err := a.lab.Router(func() error {
 		step, change, err := prepare()
@@ -173,9 +173,9 @@ func (a *applied) change(ctx context.Context, prepare func() (undo.Step, func() 
 	return err
 }
 
-func (a *applied) setRule(ctx context.Context, arm scenario.Arm) error {
+func (a *appliedArm) setRule(ctx context.Context, arm scenario.Arm) error {
 	err := a.lab.Router(func() (err error) {
-		a.rule, err = a.lab.Rule.Apply(ctx, a.lab.Journal, options(arm))
+		a.rule, err = a.lab.Rule.Apply(ctx, a.lab.Journal, ruleOptions(arm))
 		return err
 	})
 	if err == nil {
@@ -186,8 +186,8 @@ func (a *applied) setRule(ctx context.Context, arm scenario.Arm) error {
 	return err
 }
 
-// options are the arm's, as the rule takes them.
-func options(arm scenario.Arm) snat.Options {
+// ruleOptions are the arm's, as the rule takes them.
+func ruleOptions(arm scenario.Arm) snat.Options {
 	o := snat.Options{
 		Random: arm.Masquerade.Random, RandomFully: arm.Masquerade.RandomFully || arm.SNAT.RandomFully,
 		ToPorts: snat.Ports(arm.Masquerade.ToPorts),
@@ -203,7 +203,7 @@ func options(arm scenario.Arm) snat.Options {
 func CheckArms(ctx context.Context, rule *nat.Rule, arms []scenario.Arm) error {
 	var all []snat.Options
 	for _, arm := range arms {
-		all = append(all, options(arm))
+		all = append(all, ruleOptions(arm))
 	}
 	return rule.Check(ctx, all...)
 }

@@ -179,7 +179,7 @@ func (b *Base) Conntrack(context.Context) (s conntrack.Snapshot, err error) {
 // Entries returns the states of conntrack entries in the router.
 func (b *Base) Entries(ctx context.Context, server netip.AddrPort, ports [][]scenario.PortRange) (sorted []map[uint16]string, err error) {
 	err = b.Router(func() error {
-		states, err := conntrack.LookUpStates(ctx, b.connections(server, ports))
+		states, err := conntrack.LookUpStates(ctx, b.listConnections(server, ports))
 		sorted = b.sortByClient(states)
 		return err
 	})
@@ -188,13 +188,13 @@ func (b *Base) Entries(ctx context.Context, server netip.AddrPort, ports [][]sce
 
 // Forget deletes conntrack entries in the router.
 func (b *Base) Forget(ctx context.Context, server netip.AddrPort, ports [][]scenario.PortRange) error {
-	return b.Router(func() error { return conntrack.DeleteEntries(ctx, b.connections(server, ports)) })
+	return b.Router(func() error { return conntrack.DeleteEntries(ctx, b.listConnections(server, ports)) })
 }
 
-// connections yields the source and the destination of each connection of the
+// listConnections yields the source and the destination of each connection of the
 // clients to a server. Ports are those that each client, by its index, connected
 // from.
-func (b *Base) connections(server netip.AddrPort, ports [][]scenario.PortRange) iter.Seq2[netip.AddrPort, netip.AddrPort] {
+func (b *Base) listConnections(server netip.AddrPort, ports [][]scenario.PortRange) iter.Seq2[netip.AddrPort, netip.AddrPort] {
 	return func(yield func(source, destination netip.AddrPort) bool) {
 		for i, ranges := range ports {
 			for _, r := range ranges {

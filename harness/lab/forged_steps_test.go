@@ -21,7 +21,7 @@ func TestForgedSteps(t *testing.T) {
 	if err := netlink.LinkAdd(bridge); err != nil {
 		t.Fatal(err)
 	}
-	if err := netlink.AddrAdd(bridge, single(netip.MustParseAddr("192.0.2.1"))); err != nil {
+	if err := netlink.AddrAdd(bridge, hostAddress(netip.MustParseAddr("192.0.2.1"))); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct{ name, kind, args, want string }{
@@ -58,7 +58,7 @@ func TestForgedSteps(t *testing.T) {
 // A change that could not be undone later is not made.
 func TestUndoableStepsOnly(t *testing.T) {
 	enterNewNamespace(t)
-	if _, _, err := addressStep("out", netip.MustParseAddr("192.0.2.1")); err == nil || !strings.Contains(err.Error(), "is no address of") {
+	if _, _, err := prepareAddress("out", netip.MustParseAddr("192.0.2.1")); err == nil || !strings.Contains(err.Error(), "is no address of") {
 		t.Errorf("error %v", err)
 	}
 	for kind := range Undoers() {

@@ -25,85 +25,85 @@ const (
 // Undoers undo what this package changes.
 func Undoers() undo.Undoers {
 	return undo.Undoers{
-		KindSysctl: undo.NewUndoer(func(_ context.Context, s sysctl) error {
-			if err := s.check(); err != nil {
+		KindSysctl: undo.NewUndoer(func(_ context.Context, s sysctlChange) error {
+			if err := s.checkForm(); err != nil {
 				return err
 			}
 			return machine.RestoreSysctl(s.Name, s.Before, s.Set)
 		}),
-		KindAddress: undo.NewUndoer(func(_ context.Context, a address) error {
-			if err := a.check(); err != nil {
+		KindAddress: undo.NewUndoer(func(_ context.Context, a addressChange) error {
+			if err := a.checkForm(); err != nil {
 				return err
 			}
-			return a.remove()
+			return a.removeAddress()
 		}),
 	}
 }
 
-// sysctl is the journalled step: a setting that was replaced.
-type sysctl struct {
+// sysctlChange is the journalled step: a setting that was replaced.
+type sysctlChange struct {
 	Name   string `json:"name"`
 	Before string `json:"before"`
 	Set    string `json:"set"`
 }
 
-// check reports a step that no arm makes.
-func (s sysctl) check() error {
+// checkForm reports a step that no arm makes.
+func (s sysctlChange) checkForm() error {
 	switch {
 	case !scenario.IsSysctl(s.Name):
 		return fmt.Errorf("%.100q is no sysctl that a scenario may set", s.Name)
 	case !scenario.IsSetting(s.Set):
 		return fmt.Errorf("sysctl %s: %.200q is nothing that a scenario may set it to", s.Name, s.Set)
-	case !sysctlValue.MatchString(s.Before):
+	case !sysctlValueForm.MatchString(s.Before):
 		return fmt.Errorf("sysctl %s: %.200q is no value that it had before", s.Name, s.Before)
 	}
 	return nil
 }
 
-// sysctlValue is the form of a value as machine.ReadSysctl returns it. It may be empty.
-var sysctlValue = regexp.MustCompile(`^([!-~]+( [!-~]+)*)?$`)
+// sysctlValueForm is the form of a value as machine.ReadSysctl returns it. It may be empty.
+var sysctlValueForm = regexp.MustCompile(`^([!-~]+( [!-~]+)*)?$`)
 
-// sysctlStep prepares a change in the calling thread's namespace.
-func sysctlStep(s scenario.Sysctl) (undo.Step, func() error, error) {
+// prepareSysctl prepares a change in the calling thread's namespace.
+func prepareSysctl(s scenario.Sysctl) (undo.Step, func() error, error) {
 	before, err := machine.ReadSysctl(s.Name)
 	if err != nil {
 		return undo.Step{}, nil, err
 	}
-	args := sysctl{s.Name, before, machine.JoinWords(s.Value)}
-	if err := args.check(); err != nil { // nothing is changed that could not be undone
+	args := sysctlChange{s.Name, before, machine.JoinWords(s.Value)}
+	if err := args.checkForm(); err != nil { // nothing is changed that could not be undone
 		return undo.Step{}, nil, err
 	}
 	step := undo.NewStep(KindSysctl, fmt.Sprintf("sysctl %s = %s", s.Name, s.Value), fmt.Sprintf("sysctl -w %s='%s'", s.Name, before), args)
 	return step, func() error { return machine.SetSysctl(s.Name, before, s.Value) }, nil
 }
 
-// address is the journalled step: one that an interface was given.
-type address struct {
+// addressChange is the journalled step: one that an interface was given.
+type addressChange struct {
 	Interface string     `json:"interface"`
 	Address   netip.Addr `json:"address"`
 }
 
-// interfaceName is the form of an interface's name: dev_valid_name,
+// interfaceForm is the form of an interface's name: dev_valid_name,
 // net/core/dev.c, and nothing that cannot be printed.
-var interfaceName = regexp.MustCompile(`^[^/:\pZ\pC]{1,15}$`)
+var interfaceForm = regexp.MustCompile(`^[^/:\pZ\pC]{1,15}$`)
 
-// check reports a step that no arm makes: addresses come from the network that
+// checkForm reports a step that no arm makes: addresses come from the network that
 // is set apart for benchmarks.
-func (a address) check() error {
+func (a addressChange) checkForm() error {
 	switch {
 	case !scenario.LabAddresses.Contains(a.Address):
 		return fmt.Errorf("%q is no address of %v, which labs have theirs from", a.Address, scenario.LabAddresses)
-	case !interfaceName.MatchString(a.Interface) || a.Interface == "." || a.Interface == "..":
+	case !interfaceForm.MatchString(a.Interface) || a.Interface == "." || a.Interface == "..":
 		return fmt.Errorf("%.100q is no name of an interface", a.Interface)
 	}
 	return nil
 }
 
-// addressStep prepares to give an interface of the calling thread's namespace
+// prepareAddress prepares to give an interface of the calling thread's namespace
 // an address. One that the namespace has already is not for us to take away.
-func addressStep(name string, a netip.Addr) (undo.Step, func() error, error) {
-	args := address{name, a}
-	if err := args.check(); err != nil { // nothing is changed that could not be undone
+func prepareAddress(name string, a netip.Addr) (undo.Step, func() error, error) {
+	args := addressChange{name, a}
+	if err := args.checkForm(); err != nil { // nothing is changed that could not be undone
 		return undo.Step{}, nil, err
 	}
 	known, err := machine.ListByNetlink(func() ([]netlink.Addr, error) { return netlink.AddrList(nil, netlink.FAMILY_V4) })
@@ -118,7 +118,7 @@ func addressStep(name string, a netip.Addr) (undo.Step, func() error, error) {
 	change := func() error {
 		link, err := netlink.LinkByName(name)
 		if err == nil {
-			err = netlink.AddrAdd(link, single(a))
+			err = netlink.AddrAdd(link, hostAddress(a))
 		}
 		if err != nil {
 			return fmt.Errorf("add address %v to %s: %w", a, name, err)
@@ -129,14 +129,14 @@ func addressStep(name string, a netip.Addr) (undo.Step, func() error, error) {
 	return undo.NewStep(KindAddress, fmt.Sprintf("address %v on %s", a, name), manual, args), change, nil
 }
 
-// remove takes the address away. An interface that is gone took it along.
-func (a address) remove() error {
+// removeAddress takes the address away. An interface that is gone took it along.
+func (a addressChange) removeAddress() error {
 	link, err := netlink.LinkByName(a.Interface)
 	if errors.As(err, new(netlink.LinkNotFoundError)) {
 		return nil
 	}
 	if err == nil {
-		err = netlink.AddrDel(link, single(a.Address))
+		err = netlink.AddrDel(link, hostAddress(a.Address))
 	}
 	if err != nil && !errors.Is(err, unix.EADDRNOTAVAIL) {
 		return fmt.Errorf("remove address %v from %s: %w", a.Address, a.Interface, err)
@@ -144,6 +144,6 @@ func (a address) remove() error {
 	return nil
 }
 
-func single(a netip.Addr) *netlink.Addr {
+func hostAddress(a netip.Addr) *netlink.Addr {
 	return &netlink.Addr{IPNet: &net.IPNet{IP: a.AsSlice(), Mask: net.CIDRMask(32, 32)}}
 }

@@ -60,7 +60,7 @@ func TestSysctlStep(t *testing.T) {
 	enterNewNamespace(t)
 	const name = "net.ipv4.ip_local_port_range"
 	before := readSysctl(t, name)
-	step, change, err := sysctlStep(scenario.Sysctl{Name: name, Value: "40000\t 40015"})
+	step, change, err := prepareSysctl(scenario.Sysctl{Name: name, Value: "40000\t 40015"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +107,7 @@ func TestAddressStep(t *testing.T) {
 		if err := netlink.LinkAdd(bridge); err != nil && !errors.Is(err, unix.EEXIST) {
 			t.Fatal(err)
 		}
-		step, change, err := addressStep("out", a)
+		step, change, err := prepareAddress("out", a)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -115,7 +115,7 @@ func TestAddressStep(t *testing.T) {
 			if n := countAddresses(t); n != 1 {
 				t.Errorf("%d addresses", n)
 			}
-			if _, _, err := addressStep("out", a); err == nil {
+			if _, _, err := prepareAddress("out", a); err == nil {
 				t.Error("an address that exists already was accepted")
 			}
 			meanwhile()

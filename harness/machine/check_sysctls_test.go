@@ -69,7 +69,7 @@ func TestCheckSysctls(t *testing.T) {
 	}
 }
 
-func TestCheckSysctls_host(t *testing.T) {
+func TestCheckHostSysctls(t *testing.T) {
 	needNamespaces(t)
 	t.Run("one that this host may only read is told", func(t *testing.T) {
 		err := doInNewNamespace(func() error {

@@ -40,7 +40,7 @@ func ReadFacts(driver string) result.Env {
 		Governor:       f.governor(),
 		Virtualisation: f.virtualisation(),
 		MemoryTotal:    f.memoryTotal(),
-		Load:           f.load(),
+		Load:           f.loadAverage(),
 		Driver:         driver,
 	}
 }
@@ -59,8 +59,8 @@ type fileTree struct{ root fs.FS }
 // hostFiles are the files of this machine.
 var hostFiles = fileTree{os.DirFS("/")}
 
-// read returns the text of a small file, and nothing for one that cannot be read.
-func (f fileTree) read(path string) string {
+// readText returns the text of a small file, and nothing for one that cannot be read.
+func (f fileTree) readText(path string) string {
 	text, _ := fs.ReadFile(f.root, path)
 	return strings.Trim(string(text), " \t\n\x00") // device tree strings end in a NUL
 }
@@ -77,7 +77,7 @@ func nilIfEmpty(s string) *string {
 // carries (CONFIG_IKCONFIG_PROC), or that its distribution put next to it: both
 // are the text of the same .config.
 func (f fileTree) kernelConfig(release string) *string {
-	text := f.gunzip("proc/config.gz")
+	text := f.decompressFile("proc/config.gz")
 	if len(text) == 0 {
 		text, _ = fs.ReadFile(f.root, "boot/config-"+release)
 	}
@@ -88,8 +88,8 @@ func (f fileTree) kernelConfig(release string) *string {
 	return new(fmt.Sprintf("sha256:%x", sum[:6]))
 }
 
-// gunzip returns the text of a compressed file, and nil if the file is incomplete.
-func (f fileTree) gunzip(path string) []byte {
+// decompressFile returns the text of a compressed file, and nil if the file is incomplete.
+func (f fileTree) decompressFile(path string) []byte {
 	packed, _ := fs.ReadFile(f.root, path)
 	r, err := gzip.NewReader(bytes.NewReader(packed))
 	if err != nil {
@@ -106,7 +106,7 @@ func (f fileTree) gunzip(path string) []byte {
 // paragraph of their own at the end.
 func (f fileTree) cpuInfo() []map[string]string {
 	var cpus []map[string]string
-	for paragraph := range strings.SplitSeq(f.read("proc/cpuinfo"), "\n\n") {
+	for paragraph := range strings.SplitSeq(f.readText("proc/cpuinfo"), "\n\n") {
 		cpu := map[string]string{}
 		for line := range strings.Lines(paragraph) {
 			key, value, _ := strings.Cut(line, ":")
@@ -160,7 +160,7 @@ func describeCPU(cpu map[string]string) string {
 // cpusOnline returns the number of CPUs of the machine, or else of those that this
 // process may run on.
 func (f fileTree) cpusOnline() int {
-	if n := countCPUs(f.read("sys/devices/system/cpu/online")); n > 0 {
+	if n := countCPUs(f.readText("sys/devices/system/cpu/online")); n > 0 {
 		return n
 	}
 	return runtime.NumCPU()
@@ -189,7 +189,7 @@ func (f fileTree) governor() *string {
 	files, _ := fs.Glob(f.root, "sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_governor")
 	var governors []string
 	for _, file := range files {
-		if g := f.read(file); g != "" { // the file of an offline CPU cannot be read
+		if g := f.readText(file); g != "" { // the file of an offline CPU cannot be read
 			governors = append(governors, g)
 		}
 	}
@@ -198,7 +198,7 @@ func (f fileTree) governor() *string {
 }
 
 func (f fileTree) memoryTotal() *uint64 {
-	for line := range strings.Lines(f.read("proc/meminfo")) {
+	for line := range strings.Lines(f.readText("proc/meminfo")) {
 		var kB uint64
 		if _, err := fmt.Sscanf(line, "MemTotal: %d kB", &kB); err == nil {
 			return new(kB << 10)
@@ -207,9 +207,9 @@ func (f fileTree) memoryTotal() *uint64 {
 	return nil
 }
 
-func (f fileTree) load() *[3]float64 {
+func (f fileTree) loadAverage() *[3]float64 {
 	var l [3]float64
-	if _, err := fmt.Sscan(f.read("proc/loadavg"), &l[0], &l[1], &l[2]); err != nil {
+	if _, err := fmt.Sscan(f.readText("proc/loadavg"), &l[0], &l[1], &l[2]); err != nil {
 		return nil
 	}
 	return &l

@@ -117,7 +117,7 @@ Serial		: 100000004d3f2a1b
 Model		: Raspberry Pi 4 Model B Rev 1.2
 `
 
-func TestCPUsAreNamed(t *testing.T) {
+func TestCPUModel(t *testing.T) {
 	const twoKinds = "processor\t: 0\nCPU implementer\t: 0x41\nCPU variant\t: 0x0\nCPU part\t: 0xd03\nCPU revision\t: 4\n\n" +
 		"processor\t: 1\nCPU implementer\t: 0x41\nCPU variant\t: 0x0\nCPU part\t: 0xd09\nCPU revision\t: 2\n\n"
 	for _, test := range []struct{ name, info, want string }{
@@ -139,7 +139,7 @@ func TestCPUsAreNamed(t *testing.T) {
 	}
 }
 
-func TestHypervisorIsTold(t *testing.T) {
+func TestVirtualisation(t *testing.T) {
 	const i440fx = "Standard PC (i440FX + PIIX, 1996)"
 	for _, test := range []struct {
 		name, cpus, vendor, product, clocks string
@@ -206,7 +206,7 @@ func TestHypervisorIsTold(t *testing.T) {
 	}
 }
 
-func TestCPUListsAreCounted(t *testing.T) {
+func TestCountCPUs(t *testing.T) {
 	for list, want := range map[string]int{
 		"0": 1, "0-1": 2, "0-3,8": 5, "0,2,4-7,127": 7, "10-12": 3,
 		"": 0, "all": 0, "3-1": 0, "0-": 0, "0,": 0, "-1": 0,
@@ -217,7 +217,7 @@ func TestCPUListsAreCounted(t *testing.T) {
 	}
 }
 
-func TestGovernorsAreTold(t *testing.T) {
+func TestGovernor(t *testing.T) {
 	const cpu = "sys/devices/system/cpu/"
 	for _, test := range []struct {
 		name  string
@@ -239,7 +239,7 @@ func TestGovernorsAreTold(t *testing.T) {
 	}
 }
 
-func TestKernelConfigIsHashed(t *testing.T) {
+func TestKernelConfig(t *testing.T) {
 	const release, file = "6.1.0-18-amd64", "boot/config-6.1.0-18-amd64"
 	const config, hash = "CONFIG_NF_CONNTRACK=m\n", "sha256:ba875ca4b6f0"
 	var packed bytes.Buffer
@@ -273,7 +273,7 @@ func TestKernelConfigIsHashed(t *testing.T) {
 	}
 }
 
-func TestMemoryAndLoadAreRead(t *testing.T) {
+func TestMemoryAndLoad(t *testing.T) {
 	f := newFileTree(map[string]string{
 		"proc/meminfo": "MemTotal:       24684084 kB\nMemFree:        23978184 kB\n",
 		"proc/loadavg": "0.44 0.61 1.39 2/115 16232\n",
@@ -281,12 +281,12 @@ func TestMemoryAndLoadAreRead(t *testing.T) {
 	if diff := cmp.Diff(new(uint64(24684084*1024)), f.memoryTotal()); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff(&[3]float64{0.44, 0.61, 1.39}, f.load()); diff != "" {
+	if diff := cmp.Diff(&[3]float64{0.44, 0.61, 1.39}, f.loadAverage()); diff != "" {
 		t.Error(diff)
 	}
 }
 
-func TestWhatCannotBeReadIsUnknown(t *testing.T) {
+func TestUnknownFacts(t *testing.T) {
 	for name, f := range map[string]fileTree{
 		"no files": newFileTree(nil),
 		"empty files": newFileTree(map[string]string{cpuInfoFile: "", "proc/meminfo": "", "proc/loadavg": "", clockFile: "", vendorFile: "", productFile: "",
@@ -297,7 +297,7 @@ func TestWhatCannotBeReadIsUnknown(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			got := result.Env{
 				KernelConfig: f.kernelConfig("6.1"), CPUModel: f.cpuModel(), CPUsOnline: f.cpusOnline(), Governor: f.governor(),
-				Virtualisation: f.virtualisation(), MemoryTotal: f.memoryTotal(), Load: f.load(),
+				Virtualisation: f.virtualisation(), MemoryTotal: f.memoryTotal(), Load: f.loadAverage(),
 			}
 			if diff := cmp.Diff(result.Env{CPUsOnline: runtime.NumCPU()}, got); diff != "" {
 				t.Error(diff)
@@ -306,7 +306,7 @@ func TestWhatCannotBeReadIsUnknown(t *testing.T) {
 	}
 }
 
-func TestThisMachineIsTold(t *testing.T) {
+func TestReadFacts(t *testing.T) {
 	env := ReadFacts("netns")
 	if env.Driver != "netns" || env.Arch != runtime.GOARCH || env.Kernel == "" || env.KernelVersion == "" {
 		t.Errorf("untold: %+v", env)
@@ -316,7 +316,7 @@ func TestThisMachineIsTold(t *testing.T) {
 	}
 }
 
-func TestSysctlsAreReadByName(t *testing.T) {
+func TestReadSysctls(t *testing.T) {
 	f := newFileTree(map[string]string{
 		"proc/sys/net/ipv4/ip_local_port_range":        "32768\t60999\n",
 		"proc/sys/net/core/somaxconn":                  "4096\n",
@@ -337,7 +337,7 @@ func TestSysctlsAreReadByName(t *testing.T) {
 	}
 }
 
-func TestSysctlsAreThoseOfTheThreadsNamespace(t *testing.T) {
+func TestReadRaceSysctls(t *testing.T) {
 	const name, file, other = "net.ipv4.ip_local_port_range", "/proc/sys/net/ipv4/ip_local_port_range", "net.ipv4.tcp_syn_retries"
 	before := ReadRaceSysctls()[name]
 	var inside map[string]string

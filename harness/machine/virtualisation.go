@@ -18,7 +18,7 @@ const (
 // systemd-detect-virt --vm does. systemd asks CPUID, which requires assembly. The
 // kernel has asked CPUID as well, and offers the hypervisor's clock if it knows one.
 func (f fileTree) virtualisation() *string {
-	if kind := f.read("sys/hypervisor/type"); kind != "" {
+	if kind := f.readText("sys/hypervisor/type"); kind != "" {
 		return &kind // xen; its dom0 as well, whose CPUs are virtual too
 	}
 	flags, isX86 := f.cpuInfo()[0]["flags"]
@@ -64,7 +64,7 @@ var dmiNames = []struct{ vendor, product, name string }{
 // findInDMI returns the hypervisor that the firmware names: none on a physical
 // machine, nor in a virtual machine without firmware, like Firecracker's.
 func (f fileTree) findInDMI() string {
-	vendor, product := f.read("sys/class/dmi/id/sys_vendor"), f.read("sys/class/dmi/id/product_name")
+	vendor, product := f.readText("sys/class/dmi/id/sys_vendor"), f.readText("sys/class/dmi/id/product_name")
 	for _, n := range dmiNames {
 		if !strings.HasPrefix(vendor, n.vendor) || !strings.HasPrefix(product, n.product) {
 			continue
@@ -83,7 +83,7 @@ func rentsMetal(name string) bool { return name == "amazon" || name == "google" 
 
 // findInClocks returns the hypervisor that offers a clock to the kernel.
 func (f fileTree) findInClocks() string {
-	for _, clock := range strings.Fields(f.read("sys/devices/system/clocksource/clocksource0/available_clocksource")) {
+	for _, clock := range strings.Fields(f.readText("sys/devices/system/clocksource/clocksource0/available_clocksource")) {
 		switch {
 		case clock == "kvm-clock":
 			return "kvm"
@@ -101,7 +101,7 @@ func (f fileTree) findInClocks() string {
 // is unknown.
 func (f fileTree) findInDeviceTree() string {
 	const tree = "proc/device-tree/"
-	hypervisor, board := f.read(tree+"hypervisor/compatible"), f.read(tree+"compatible")
+	hypervisor, board := f.readText(tree+"hypervisor/compatible"), f.readText(tree+"compatible")
 	config, _ := fs.Glob(f.root, tree+"fw-cfg*")
 	switch {
 	case strings.Contains(hypervisor, "kvm"):

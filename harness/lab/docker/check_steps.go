@@ -20,14 +20,14 @@ var (
 )
 
 // imageForm is how a probe image is named.
-var imageForm = regexp.MustCompile(`^` + repository + `:[0-9a-f]{12}$`)
+var imageForm = regexp.MustCompile(`^` + imageRepository + `:[0-9a-f]{12}$`)
 
 // idForm is an id of the engine's, as a whole. What carries our label and was
 // given another name is found by it.
 var idForm = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
 // checkName refuses a name that no run gives to one of its parts.
-func (o object) checkName(part *regexp.Regexp) error {
+func (o engineObject) checkName(part *regexp.Regexp) error {
 	if o.Run == "" {
 		return fmt.Errorf("refuse to remove %q: the step names no run, so snatlab did not write it", o.Name)
 	}
@@ -39,20 +39,20 @@ func (o object) checkName(part *regexp.Regexp) error {
 }
 
 // checkImage refuses a name that is none of a probe image.
-func (o object) checkImage() error {
+func (o engineObject) checkImage() error {
 	if imageForm.MatchString(o.Name) {
 		return nil
 	}
-	return fmt.Errorf("refuse to remove image %q: a probe image is named \"%s:\" and 12 hexadecimal digits, so snatlab did not write this step", o.Name, repository)
+	return fmt.Errorf("refuse to remove image %q: a probe image is named \"%s:\" and 12 hexadecimal digits, so snatlab did not write this step", o.Name, imageRepository)
 }
 
 // checkHost refuses an engine that no run uses: a run uses one on a Unix socket.
 // The engine that DOCKER_HOST names is the caller's own choice.
-func (o object) checkHost() error {
+func (o engineObject) checkHost() error {
 	if o.Host == "" || strings.HasPrefix(o.Host, "unix:///") {
 		return nil
 	}
-	if own, err := connect(""); err == nil {
+	if own, err := connectEngine(""); err == nil {
 		defer own.Close()
 		if own.DaemonHost() == o.Host {
 			return nil
@@ -61,7 +61,7 @@ func (o object) checkHost() error {
 	return fmt.Errorf("refuse to use the engine at %q: a run uses an engine on a Unix socket, so snatlab did not write this step", o.Host)
 }
 
-// carries reports whether a container has the label of a run.
-func carries(c container.InspectResponse, run string) bool {
-	return run != "" && c.ContainerJSONBase != nil && c.Config != nil && c.Config.Labels[label] == run
+// hasLabel reports whether a container has the label of a run.
+func hasLabel(c container.InspectResponse, run string) bool {
+	return run != "" && c.ContainerJSONBase != nil && c.Config != nil && c.Config.Labels[runLabel] == run
 }

@@ -16,31 +16,31 @@ import (
 // to, and those of Docker's networks. A lab uses none of them, neither for its
 // networks nor for the arms that translate to addresses.
 
-// claim is a range of addresses that is taken.
-type claim struct {
+// addressClaim is a range of addresses that is taken.
+type addressClaim struct {
 	prefix netip.Prefix
 	by     func() string // says whose it is: `Docker network "shop" has 198.18.0.0/24`
 }
 
-// claims lists what is taken, the closest description of an address first.
-func (h *Host) claims(ctx context.Context) ([]claim, error) {
-	networks, err := h.networkClaims(ctx)
+// listClaims lists what is taken, the closest description of an address first.
+func (h *Host) listClaims(ctx context.Context) ([]addressClaim, error) {
+	networks, err := h.listNetworkClaims(ctx)
 	if err != nil {
 		return nil, err
 	}
-	addresses, err := addressClaims()
+	addresses, err := listAddressClaims()
 	if err != nil {
 		return nil, fmt.Errorf("list addresses: %w", err)
 	}
-	routes, err := routeClaims()
+	routes, err := listRouteClaims()
 	if err != nil {
 		return nil, fmt.Errorf("list routes: %w", err)
 	}
 	return append(append(networks, addresses...), routes...), nil
 }
 
-// networkClaims lists the subnets of Docker's networks, running or not.
-func (h *Host) networkClaims(ctx context.Context) (all []claim, err error) {
+// listNetworkClaims lists the subnets of Docker's networks, running or not.
+func (h *Host) listNetworkClaims(ctx context.Context) (all []addressClaim, err error) {
 	networks, err := h.docker.NetworkList(ctx, dockernet.ListOptions{})
 	if err != nil {
 		return nil, fmt.Errorf("list networks: %w", err)
@@ -48,28 +48,28 @@ func (h *Host) networkClaims(ctx context.Context) (all []claim, err error) {
 	for _, n := range networks {
 		for _, c := range n.IPAM.Config {
 			if p, err := netip.ParsePrefix(c.Subnet); err == nil {
-				all = append(all, claim{p.Masked(), func() string { return fmt.Sprintf("Docker network %q has %v", n.Name, p.Masked()) }})
+				all = append(all, addressClaim{p.Masked(), func() string { return fmt.Sprintf("Docker network %q has %v", n.Name, p.Masked()) }})
 			}
 		}
 	}
 	return all, nil
 }
 
-// addressClaims lists the addresses of this host's interfaces.
-func addressClaims() (all []claim, err error) {
+// listAddressClaims lists the addresses of this host's interfaces.
+func listAddressClaims() (all []addressClaim, err error) {
 	addresses, err := machine.ListByNetlink(func() ([]netlink.Addr, error) { return netlink.AddrList(nil, netlink.FAMILY_V4) })
 	for _, a := range addresses {
 		if ip, ok := netip.AddrFromSlice(a.IP.To4()); ok {
-			all = append(all, claim{netip.PrefixFrom(ip, 32), func() string { return "this host has it, on " + interfaceName(a.LinkIndex) }})
+			all = append(all, addressClaim{netip.PrefixFrom(ip, 32), func() string { return "this host has it, on " + linkName(a.LinkIndex) }})
 		}
 	}
 	return all, err
 }
 
-// routeClaims lists the destinations of this host's routes, in all tables: those
+// listRouteClaims lists the destinations of this host's routes, in all tables: those
 // of a VPN may be in one of its own. The default route claims nothing, nor do
 // the halves or smaller parts of it that a VPN puts in its place.
-func routeClaims() (all []claim, err error) {
+func listRouteClaims() (all []addressClaim, err error) {
 	every := &netlink.Route{Table: unix.RT_TABLE_UNSPEC}
 	routes, err := machine.ListByNetlink(func() ([]netlink.Route, error) {
 		return netlink.RouteListFiltered(netlink.FAMILY_V4, every, netlink.RT_FILTER_TABLE)
@@ -79,7 +79,7 @@ func routeClaims() (all []claim, err error) {
 			continue
 		}
 		if p, err := netip.ParsePrefix(r.Dst.String()); err == nil && p.Bits() >= 8 {
-			all = append(all, claim{p, func() string { return describeRoute(p, r) }})
+			all = append(all, addressClaim{p, func() string { return describeRoute(p, r) }})
 		}
 	}
 	return all, err
@@ -88,14 +88,14 @@ func routeClaims() (all []claim, err error) {
 func describeRoute(to netip.Prefix, r netlink.Route) string {
 	text := fmt.Sprintf("this host has a route to %v, in table %d", to, r.Table)
 	if r.LinkIndex != 0 { // a blackhole has none
-		text += ", by " + interfaceName(r.LinkIndex)
+		text += ", by " + linkName(r.LinkIndex)
 	}
 	return text
 }
 
-// interfaceName returns the name of an interface, or its number if it has gone
+// linkName returns the name of an interface, or its number if it has gone
 // meanwhile.
-func interfaceName(index int) string {
+func linkName(index int) string {
 	link, err := netlink.LinkByIndex(index)
 	if err != nil {
 		return fmt.Sprintf("interface %d", index)
@@ -109,7 +109,7 @@ func (h *Host) checkAddresses(ctx context.Context, wanted []netip.Addr) error {
 	if len(wanted) == 0 {
 		return nil
 	}
-	taken, err := h.claims(ctx)
+	taken, err := h.listClaims(ctx)
 	if err != nil {
 		return fmt.Errorf("look whose the addresses are that an arm translates to: %w", err)
 	}

@@ -15,9 +15,9 @@ import (
 	"snatlab/harness/scenario"
 )
 
-// namespace moves the test into a network namespace of its own. Its thread is
+// enterNewNamespace moves the test into a network namespace of its own. Its thread is
 // never unlocked, so that it ends with the test.
-func namespace(t *testing.T) {
+func enterNewNamespace(t *testing.T) {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("needs root; make check leaves it out")
@@ -41,7 +41,7 @@ func must(t *testing.T, err error) {
 const choose = " (choose addresses that are free, see `docker network ls`, `ip address` and `ip route show table all`)"
 
 func TestCheckAddresses(t *testing.T) {
-	namespace(t)
+	enterNewNamespace(t)
 	bridge := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "shop0"}}
 	must(t, netlink.LinkAdd(bridge))
 	must(t, netlink.LinkSetUp(bridge))
@@ -54,11 +54,11 @@ func TestCheckAddresses(t *testing.T) {
 	must(t, netlink.RouteAdd(&netlink.Route{Dst: prefix("198.19.8.0/22").IPNet, LinkIndex: bridge.Index, Scope: netlink.SCOPE_LINK, Table: 77}))
 	must(t, netlink.RouteAdd(&netlink.Route{Dst: prefix("198.19.77.0/24").IPNet, Type: unix.RTN_BLACKHOLE, Table: 254}))
 	must(t, netlink.RouteAdd(&netlink.Route{Dst: prefix("128.0.0.0/1").IPNet, LinkIndex: bridge.Index, Scope: netlink.SCOPE_LINK})) // half of the default route
-	answers := info(`"Name":"shared"`)
-	answers["GET /networks"] = say(`[{"Name":"host","IPAM":{"Config":null}},{"Name":"v6","IPAM":{"Config":[{"Subnet":"2001:2::/48"}]}},
+	answers := answerInfo(`"Name":"shared"`)
+	answers["GET /networks"] = answerWith(`[{"Name":"host","IPAM":{"Config":null}},{"Name":"v6","IPAM":{"Config":[{"Subnet":"2001:2::/48"}]}},
 		{"Name":"shop","IPAM":{"Config":[{"Subnet":"2001:db8::/64"},{"Subnet":"198.19.40.64/26"}]}}]`)
 	startEngine(t, answers)
-	docker, err := connect("")
+	docker, err := connectEngine("")
 	must(t, err)
 	defer docker.Close()
 	h := &Host{docker: docker}
@@ -83,7 +83,7 @@ func TestCheckAddresses(t *testing.T) {
 	}
 }
 
-func TestArmsAddressIsSomebodys(t *testing.T) {
+func TestArmAddressTaken(t *testing.T) {
 	r := realEngine(t)
 	name := r.makeShared("test-shop", dockernet.CreateOptions{IPAM: &dockernet.IPAM{Config: []dockernet.IPAMConfig{{Subnet: "198.19.250.0/24"}}}})
 	n := r.startNeighbour(name)
@@ -113,7 +113,7 @@ func TestArmsAddressIsSomebodys(t *testing.T) {
 
 // The addresses that an arm asks for are never those of the lab itself: its
 // networks, with their gateways, are elsewhere.
-func TestLabNetworksLeaveOutArmsAddresses(t *testing.T) {
+func TestSubnetsLeaveOutArms(t *testing.T) {
 	r := realEngine(t)
 	free, err := r.freeSubnets(t.Context(), 2)
 	must(t, err)
@@ -125,7 +125,7 @@ func TestLabNetworksLeaveOutArmsAddresses(t *testing.T) {
 	must(t, err)
 	l := opened.(*dockerLab)
 	defer l.Close(t.Context())
-	for _, a := range l.sources() {
+	for _, a := range l.listArmAddresses() {
 		if l.clientNet.subnet.Contains(a) || l.serverNet.subnet.Contains(a) {
 			t.Errorf("%v is in %v or %v", a, l.clientNet.subnet, l.serverNet.subnet)
 		}
@@ -133,7 +133,7 @@ func TestLabNetworksLeaveOutArmsAddresses(t *testing.T) {
 	b := &bench{dockerLab: l}
 	rule, err := l.Apply(t.Context(), arm)
 	must(t, err)
-	passes(t, b)
+	sendRequests(t, b)
 	if !strings.Contains(rule.Rule(), arm.SNAT.ToSource[0].String()) {
 		t.Errorf("the rule is %s", rule.Rule())
 	}

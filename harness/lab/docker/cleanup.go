@@ -19,27 +19,27 @@ import (
 	"snatlab/harness/undo"
 )
 
-// socket is where an engine listens that was not told otherwise.
-const socket = "/var/run/docker.sock"
+// engineSocket is where an engine listens that was not told otherwise.
+const engineSocket = "/var/run/docker.sock"
 
-// Absent tells that this machine has no engine: none is named, and nothing is
+// IsEngineAbsent tells that this machine has no engine: none is named, and nothing is
 // where one would be.
-func Absent() bool {
-	_, err := os.Stat(socket)
+func IsEngineAbsent() bool {
+	_, err := os.Stat(engineSocket)
 	return os.Getenv(client.EnvOverrideHost) == "" && errors.Is(err, fs.ErrNotExist)
 }
 
-// Leftovers lists the containers and networks that carry our label, as steps
+// ListLeftovers lists the containers and networks that carry our label, as steps
 // that remove them: what a run left of which not even a journal is left.
 // Containers come first.
-func Leftovers(ctx context.Context) ([]undo.Step, error) {
-	docker, err := connect("")
+func ListLeftovers(ctx context.Context) ([]undo.Step, error) {
+	docker, err := connectEngine("")
 	if err != nil {
 		return nil, err
 	}
 	defer docker.Close()
 	h := &Host{docker: docker}
-	labelled := filters.NewArgs(filters.Arg("label", label))
+	labelled := filters.NewArgs(filters.Arg("label", runLabel))
 	containers, err := docker.ContainerList(ctx, container.ListOptions{All: true, Filters: labelled})
 	if err != nil {
 		return nil, fmt.Errorf("list containers: %w", err)
@@ -47,22 +47,22 @@ func Leftovers(ctx context.Context) ([]undo.Step, error) {
 	var steps []undo.Step
 	for _, c := range containers {
 		name := strings.TrimPrefix(strings.Join(c.Names, ","), "/")
-		steps = append(steps, leftover(h.containerStep, containerPart, c.Labels[label], name, c.ID))
+		steps = append(steps, leftoverStep(h.containerStep, containerPart, c.Labels[runLabel], name, c.ID))
 	}
 	networks, err := docker.NetworkList(ctx, dockernet.ListOptions{Filters: labelled})
 	if err != nil {
 		return nil, fmt.Errorf("list networks: %w", err)
 	}
 	for _, n := range networks {
-		steps = append(steps, leftover(h.networkStep, networkPart, n.Labels[label], n.Name, n.ID))
+		steps = append(steps, leftoverStep(h.networkStep, networkPart, n.Labels[runLabel], n.Name, n.ID))
 	}
 	return steps, nil
 }
 
-// leftover is the step that removes a part of a run. One that was given another
+// leftoverStep is the step that removes a part of a run. One that was given another
 // name is removed by its id.
-func leftover(step func(run, name string) undo.Step, part *regexp.Regexp, run, name, id string) undo.Step {
-	if (object{Run: run, Name: name}).checkName(part) != nil {
+func leftoverStep(step func(run, name string) undo.Step, part *regexp.Regexp, run, name, id string) undo.Step {
+	if (engineObject{Run: run, Name: name}).checkName(part) != nil {
 		name = id
 	}
 	return step(run, name)
@@ -71,9 +71,9 @@ func leftover(step func(run, name string) undo.Step, part *regexp.Regexp, run, n
 // KindImage is the kind of the step that removes a probe image.
 const KindImage = "docker.image"
 
-// Images lists the probe images, as steps that remove them.
-func Images(ctx context.Context) ([]undo.Step, error) {
-	docker, err := connect("")
+// ListImages lists the probe images, as steps that remove them.
+func ListImages(ctx context.Context) ([]undo.Step, error) {
+	docker, err := connectEngine("")
 	if err != nil {
 		return nil, err
 	}
@@ -88,13 +88,13 @@ func Images(ctx context.Context) ([]undo.Step, error) {
 			if !imageForm.MatchString(tag) {
 				continue // a name that somebody else gave it
 			}
-			steps = append(steps, undo.NewStep(KindImage, "image "+tag, "docker rmi "+tag, object{Host: docker.DaemonHost(), Name: tag}))
+			steps = append(steps, undo.NewStep(KindImage, "image "+tag, "docker rmi "+tag, engineObject{Host: docker.DaemonHost(), Name: tag}))
 		}
 	}
 	return steps, nil
 }
 
-func removeImage(ctx context.Context, docker *client.Client, o object) error {
+func removeImage(ctx context.Context, docker *client.Client, o engineObject) error {
 	if err := o.checkImage(); err != nil {
 		return err
 	}

@@ -12,11 +12,11 @@ import (
 	"snatlab/harness/undo"
 )
 
-func TestTheDriverKeepsWhatEveryDriverKeeps(t *testing.T) {
+func TestConformance(t *testing.T) {
 	r := realEngine(t)
 	journals := t.TempDir()
 	labs := 0
-	labtest.Run(t, labtest.Driver{
+	labtest.CheckDriver(t, labtest.Driver{
 		Open: func(ctx context.Context, clients int, say func(string)) (lab.Lab, error) {
 			labs++
 			c := Config{Run: fmt.Sprintf("test-%06d", labs), Clients: clients, Trials: 20, Binary: probeBinary(t), Say: say}

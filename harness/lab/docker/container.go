@@ -20,8 +20,8 @@ import (
 	"snatlab/harness/undo"
 )
 
-// label marks all that is ours; its value is the id of the run.
-const label = "snatlab.run"
+// runLabel marks all that is ours; its value is the id of the run.
+const runLabel = "snatlab.run"
 
 // Limits of a probe's container. A probe takes less than 20 MB; the sockets of
 // a trial count as well.
@@ -38,34 +38,34 @@ var probeUser = fmt.Sprintf("%d:%[1]d", lab.ProbeUser)
 type containerSpec struct {
 	name    string
 	role    string
-	network network
+	network labNetwork
 	ipc     string
 }
 
 func (l *dockerLab) containerName(name string) string { return "snatlab-" + l.config.Run + "-" + name }
 
-// place is where a running container is.
-type place struct {
+// containerPlace is where a running container is.
+type containerPlace struct {
 	address  netip.Addr // on its network
 	inside   *machine.Namespace
 	network  string // name
 	endpoint string // id: another one each time that it is connected
 }
 
-// start makes a container, attaches to it, and starts it.
-func (l *dockerLab) start(ctx context.Context, spec containerSpec) (p lab.StartedProbe, err error) {
+// startContainer makes a container, attaches to it, and starts it.
+func (l *dockerLab) startContainer(ctx context.Context, spec containerSpec) (p lab.StartedProbe, err error) {
 	name := l.containerName(spec.name)
 	id, err := l.createContainer(ctx, spec)
 	if err != nil {
 		return p, fmt.Errorf("create container %s: %w", name, err)
 	}
-	stream, err := l.attach(ctx, id, strings.ReplaceAll(spec.name, "-", " "))
+	stream, err := l.attachStreams(ctx, id, strings.ReplaceAll(spec.name, "-", " "))
 	if err != nil {
 		return p, fmt.Errorf("attach to container %s: %w", name, err)
 	}
-	var at place
+	var at containerPlace
 	if err = l.host.docker.ContainerStart(ctx, id, container.StartOptions{}); err == nil {
-		at, err = l.placeOf(ctx, id, spec.network)
+		at, err = l.findPlace(ctx, id, spec.network)
 		l.places[id] = at
 	}
 	if err != nil {
@@ -74,15 +74,15 @@ func (l *dockerLab) start(ctx context.Context, spec containerSpec) (p lab.Starte
 	return lab.StartedProbe{Stream: stream, Address: at.address, Space: at.inside.Do}, nil
 }
 
-// attach connects to the streams of a container that is not started yet: what
+// attachStreams connects to the streams of a container that is not started yet: what
 // it says first would be lost otherwise.
-func (l *dockerLab) attach(ctx context.Context, id, name string) (probe.Stream, error) {
+func (l *dockerLab) attachStreams(ctx context.Context, id, name string) (probe.Stream, error) {
 	attached, err := l.host.docker.ContainerAttach(ctx, id, container.AttachOptions{Stream: true, Stdin: true, Stdout: true, Stderr: true})
 	if err != nil {
 		return probe.Stream{}, err
 	}
 	out, outW := io.Pipe()
-	words := &lab.LastWords{}
+	words := &lab.StderrTail{}
 	go func() { // ends with the connection, which the stream's Close closes
 		_, err := stdcopy.StdCopy(outW, words, attached.Reader)
 		outW.CloseWithError(err)
@@ -90,22 +90,22 @@ func (l *dockerLab) attach(ctx context.Context, id, name string) (probe.Stream, 
 	return probe.Stream{
 		Name: name, In: out, Out: attached.Conn,
 		Close:      func() error { return errors.Join(out.Close(), attached.Conn.Close()) },
-		ExitReason: func() string { return l.obituary(id, words) },
+		ExitReason: func() string { return l.exitReason(id, words) },
 	}, nil
 }
 
-// placeOf tells where a running container is.
-func (l *dockerLab) placeOf(ctx context.Context, id string, n network) (place, error) {
+// findPlace tells where a running container is.
+func (l *dockerLab) findPlace(ctx context.Context, id string, n labNetwork) (containerPlace, error) {
 	info, err := l.host.docker.ContainerInspect(ctx, id)
 	if err != nil {
-		return place{}, err
+		return containerPlace{}, err
 	}
 	endpoint, ok := info.NetworkSettings.Networks[n.name]
 	if !ok || endpoint.IPAddress == "" {
-		return place{}, fmt.Errorf("it has no address on network %s (exit code %d)", n.name, info.State.ExitCode)
+		return containerPlace{}, fmt.Errorf("it has no address on network %s (exit code %d)", n.name, info.State.ExitCode)
 	}
 	address, err := netip.ParseAddr(endpoint.IPAddress)
-	return place{address, machine.OpenNamespace(info.State.Pid), n.name, endpoint.EndpointID}, err
+	return containerPlace{address, machine.OpenNamespace(info.State.Pid), n.name, endpoint.EndpointID}, err
 }
 
 // createContainer makes one that can do nothing but send and answer: no
@@ -114,7 +114,7 @@ func (l *dockerLab) createContainer(ctx context.Context, spec containerSpec) (id
 	config := &container.Config{
 		Image: l.image, Cmd: []string{spec.role}, User: probeUser,
 		OpenStdin: true, StdinOnce: !l.config.Keep, AttachStdin: true, AttachStdout: true, AttachStderr: true,
-		Labels: map[string]string{label: l.config.Run},
+		Labels: map[string]string{runLabel: l.config.Run},
 	}
 	pids := int64(pidLimit)
 	host := &container.HostConfig{
@@ -140,8 +140,8 @@ func (l *dockerLab) createContainer(ctx context.Context, spec containerSpec) (id
 	return id, err
 }
 
-// obituary says how a container ended, and what it said last.
-func (l *dockerLab) obituary(id string, words *lab.LastWords) string {
+// exitReason says how a container ended, and what it said last.
+func (l *dockerLab) exitReason(id string, words *lab.StderrTail) string {
 	// The stream can end a moment before the container does.
 	patience, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
@@ -155,7 +155,7 @@ func (l *dockerLab) obituary(id string, words *lab.LastWords) string {
 	how := "somebody removed its container"
 	// An engine that stops its containers, because it is about to stop, still
 	// answers on connections that it has; so does one that is back.
-	gone := l.host.goneSince(ctx, l.watch)
+	gone := l.host.checkSameEngine(ctx, l.watch)
 	info, err := container.InspectResponse{}, gone
 	if gone == nil {
 		info, err = l.host.docker.ContainerInspect(ctx, id)
@@ -180,11 +180,11 @@ func (l *dockerLab) obituary(id string, words *lab.LastWords) string {
 			}
 		}
 	}
-	return words.After(how)
+	return words.DescribeEnd(how)
 }
 
-// object is the journalled step: a container or a network of a run.
-type object struct {
+// engineObject is the journalled step: a container or a network of a run.
+type engineObject struct {
 	Host string `json:"host"` // of the engine
 	Run  string `json:"run"`
 	Name string `json:"name"`
@@ -197,11 +197,11 @@ const (
 )
 
 func (h *Host) containerStep(run, name string) undo.Step {
-	return undo.NewStep(KindContainer, "container "+name, "docker rm -f "+name, object{h.docker.DaemonHost(), run, name})
+	return undo.NewStep(KindContainer, "container "+name, "docker rm -f "+name, engineObject{h.docker.DaemonHost(), run, name})
 }
 
 func (h *Host) networkStep(run, name string) undo.Step {
-	return undo.NewStep(KindNetwork, "network "+name, "docker network rm "+name, object{h.docker.DaemonHost(), run, name})
+	return undo.NewStep(KindNetwork, "network "+name, "docker network rm "+name, engineObject{h.docker.DaemonHost(), run, name})
 }
 
 // Undoers undo what this package changes. A container or network that is
@@ -216,12 +216,12 @@ func Undoers() undo.Undoers {
 }
 
 // withEngine connects to the engine that a step was made in.
-func withEngine(remove func(context.Context, *client.Client, object) error) undo.Undoer {
-	return undo.NewUndoer(func(ctx context.Context, o object) error {
+func withEngine(remove func(context.Context, *client.Client, engineObject) error) undo.Undoer {
+	return undo.NewUndoer(func(ctx context.Context, o engineObject) error {
 		if err := o.checkHost(); err != nil {
 			return err
 		}
-		docker, err := connect(o.Host)
+		docker, err := connectEngine(o.Host)
 		if err != nil {
 			return err
 		}
@@ -230,12 +230,12 @@ func withEngine(remove func(context.Context, *client.Client, object) error) undo
 	})
 }
 
-func removeContainer(ctx context.Context, docker *client.Client, o object) error {
+func removeContainer(ctx context.Context, docker *client.Client, o engineObject) error {
 	if err := o.checkName(containerPart); err != nil {
 		return err
 	}
 	info, err := docker.ContainerInspect(ctx, o.Name)
-	if cerrdefs.IsNotFound(err) || err == nil && !carries(info, o.Run) {
+	if cerrdefs.IsNotFound(err) || err == nil && !hasLabel(info, o.Run) {
 		return nil
 	}
 	if err != nil {

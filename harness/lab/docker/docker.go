@@ -50,8 +50,8 @@ type Config struct {
 // Open builds a lab on a host that has passed Preflight. If it fails, whatever
 // it made so far is undone.
 func Open(ctx context.Context, host *Host, c Config) (lab.Keeper, error) {
-	l := newLab(host, c)
-	err := lab.BuildLab(ctx, l.Close, l.checkArms, l.findNetwork, l.buildImage, l.watchEngine, l.makeNetworks, l.widen, l.startServer, l.startClients)
+	l := newDockerLab(host, c)
+	err := lab.BuildLab(ctx, l.Close, l.checkArms, l.findNetwork, l.buildImage, l.watchEngine, l.makeNetworks, l.addIdleRules, l.startServer, l.startClients)
 	if err != nil {
 		return nil, err
 	}
@@ -62,36 +62,36 @@ type dockerLab struct {
 	lab.Base
 	config Config
 	host   *Host
-	watch  *watch // of the engine; nil if it has none
+	watch  *engineWatch // of the engine; nil if it has none
 	image  string
 
-	clientNet, serverNet network
-	places               map[string]place // where containers were put, by id
+	clientNet, serverNet labNetwork
+	places               map[string]containerPlace // where containers were put, by id
 }
 
 // barrierFile is where clients meet: in the memory of the IPC namespace that
 // they share.
 const barrierFile = "/dev/shm/snatlab"
 
-// newLab returns a lab of which nothing is built. Its router is this host.
-func newLab(host *Host, c Config) *dockerLab {
+// newDockerLab returns a lab of which nothing is built. Its router is this host.
+func newDockerLab(host *Host, c Config) *dockerLab {
 	c.Binary = cmp.Or(c.Binary, lab.ThisBinary)
-	l := &dockerLab{Base: lab.NewBase(result.DriverDocker, c.Say), config: c, host: host, places: map[string]place{}}
+	l := &dockerLab{Base: lab.NewBase(result.DriverDocker, c.Say), config: c, host: host, places: map[string]containerPlace{}}
 	l.Router = func(do func() error) error { return do() }
 	l.Journal, l.BarrierFile, l.SharedTable = c.Journal, barrierFile, true
-	l.Facts.Docker, l.Facts.Firewall = &host.info.ServerVersion, new(host.backend())
+	l.Facts.Docker, l.Facts.Firewall = &host.info.ServerVersion, new(host.backendName())
 	l.Facts.NAT, l.Facts.SharedNetwork, l.Facts.Widened = result.NATIPTables, c.Network, c.Widen
 	return l
 }
 
 // checkArms refuses addresses that are somebody's before anything is made.
 func (l *dockerLab) checkArms(ctx context.Context) error {
-	return l.host.checkAddresses(ctx, l.sources())
+	return l.host.checkAddresses(ctx, l.listArmAddresses())
 }
 
-// sources lists the addresses that the arms translate to. The lab's own networks
+// listArmAddresses lists the addresses that the arms translate to. The lab's own networks
 // leave them out.
-func (l *dockerLab) sources() (all []netip.Addr) {
+func (l *dockerLab) listArmAddresses() (all []netip.Addr) {
 	for _, a := range l.config.Arms {
 		all = append(all, a.SNAT.ToSource...)
 	}
@@ -122,9 +122,9 @@ func (l *dockerLab) Close(ctx context.Context) error {
 	ctx = undo.Context(ctx) // with a limit of its own: ending many clients is slow on a busy machine
 	err = errors.Join(err, l.HangUp())
 	if len(l.Journal.Steps()) > 0 {
-		l.host.await(ctx, l.Say)
+		l.host.awaitEngine(ctx, l.Say)
 	}
-	return errors.Join(err, l.Journal.Close(ctx), l.watch.close())
+	return errors.Join(err, l.Journal.Close(ctx), l.watch.closeWatch())
 }
 
 // fewClients is how many clients may end at the same moment. When those of 32 or
@@ -178,8 +178,8 @@ func (l *dockerLab) watchEngine(ctx context.Context) error {
 	return nil
 }
 
-// widen makes the window of the race wider, for the clients' packets only.
-func (l *dockerLab) widen(ctx context.Context) error {
+// addIdleRules makes the window of the race wider, for the clients' packets only.
+func (l *dockerLab) addIdleRules(ctx context.Context) error {
 	if l.config.Widen == 0 {
 		return nil
 	}
@@ -194,7 +194,7 @@ func (l *dockerLab) startServer(ctx context.Context) error {
 		return l.callServer(ctx)
 	}
 	return l.StartServer(ctx, func(ctx context.Context) (lab.StartedProbe, error) {
-		return l.start(ctx, containerSpec{name: "server", role: probe.RoleServer, network: l.serverNet, ipc: "private"})
+		return l.startContainer(ctx, containerSpec{name: "server", role: probe.RoleServer, network: l.serverNet, ipc: "private"})
 	})
 }
 
@@ -228,6 +228,6 @@ func (l *dockerLab) startClients(ctx context.Context) error {
 		if i > 0 {
 			ipc = "container:" + l.containerName("client-0")
 		}
-		return l.start(ctx, containerSpec{name: fmt.Sprintf("client-%d", i), role: probe.RoleClient, network: l.clientNet, ipc: ipc})
+		return l.startContainer(ctx, containerSpec{name: fmt.Sprintf("client-%d", i), role: probe.RoleClient, network: l.clientNet, ipc: ipc})
 	})
 }

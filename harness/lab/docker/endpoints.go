@@ -34,9 +34,9 @@ const (
 // of somebody else's has are disconnected by force.
 func removeNetworkByID(ctx context.Context, docker *client.Client, id, run string) error {
 	var err error
-	var kept []endpoint
+	var kept []networkEndpoint
 	for try := range removeTries {
-		if try > 0 && wait(ctx, removePause<<(try-1)) != nil {
+		if try > 0 && waitFor(ctx, removePause<<(try-1)) != nil {
 			break
 		}
 		err = docker.NetworkRemove(ctx, id)
@@ -50,25 +50,25 @@ func removeNetworkByID(ctx context.Context, docker *client.Client, id, run strin
 		if kept, unknown = listEndpoints(ctx, docker, id, run); unknown != nil {
 			return fmt.Errorf("remove network: %w", errors.Join(err, unknown))
 		}
-		disconnect(ctx, docker, id, kept)
+		disconnectEndpoints(ctx, docker, id, kept)
 	}
-	return fmt.Errorf("remove network: %w", &KeptError{Err: err, Advice: adviceOn(id, kept)})
+	return fmt.Errorf("remove network: %w", &NetworkKeptError{Err: err, Advice: adviseOnEndpoints(id, kept)})
 }
 
-// KeptError says that an engine does not remove a network: it counts endpoints
+// NetworkKeptError says that an engine does not remove a network: it counts endpoints
 // on it.
-type KeptError struct {
+type NetworkKeptError struct {
 	Err    error  // the engine's
 	Advice string // which endpoints, and what to do about them
 }
 
-func (e *KeptError) Error() string { return fmt.Sprintf("%v: %s", e.Err, e.Advice) }
+func (e *NetworkKeptError) Error() string { return fmt.Sprintf("%v: %s", e.Err, e.Advice) }
 
 // Unwrap returns the engine's error.
-func (e *KeptError) Unwrap() error { return e.Err }
+func (e *NetworkKeptError) Unwrap() error { return e.Err }
 
-// wait waits, but not beyond the end of ctx, which it reports.
-func wait(ctx context.Context, d time.Duration) error {
+// waitFor waits, but not beyond the end of ctx, which it reports.
+func waitFor(ctx context.Context, d time.Duration) error {
 	select {
 	case <-time.After(d):
 		return nil
@@ -77,25 +77,25 @@ func wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// endpoint is one that an engine lists on a network.
-type endpoint struct {
+// networkEndpoint is one that an engine lists on a network.
+type networkEndpoint struct {
 	name   string // "snatlab-20261127-141910-3f2a1c-client-0"
 	id     string
-	holder holder
+	holder endpointHolder
 }
 
-// holder is whose container an endpoint belongs to.
-type holder int
+// endpointHolder is whose container an endpoint belongs to.
+type endpointHolder int
 
 const (
-	noContainer      holder = iota // the container is gone
-	ownContainer                   // a container of the run that made the network
-	foreignContainer               // another container, which somebody connected
+	noContainer      endpointHolder = iota // the container is gone
+	ownContainer                           // a container of the run that made the network
+	foreignContainer                       // another container, which somebody connected
 )
 
 // listEndpoints lists the endpoints that an engine has on a network of a run. A
 // network that is gone has none.
-func listEndpoints(ctx context.Context, docker *client.Client, id, run string) ([]endpoint, error) {
+func listEndpoints(ctx context.Context, docker *client.Client, id, run string) ([]networkEndpoint, error) {
 	info, err := docker.NetworkInspect(ctx, id, dockernet.InspectOptions{})
 	if cerrdefs.IsNotFound(err) {
 		return nil, nil
@@ -103,21 +103,21 @@ func listEndpoints(ctx context.Context, docker *client.Client, id, run string) (
 	if err != nil {
 		return nil, fmt.Errorf("inspect network: %w", err)
 	}
-	var all []endpoint
+	var all []networkEndpoint
 	for _, key := range slices.Sorted(maps.Keys(info.Containers)) {
-		h, err := holderOf(ctx, docker, key, run)
+		h, err := findHolder(ctx, docker, key, run)
 		if err != nil {
 			return nil, err
 		}
 		found := info.Containers[key]
-		all = append(all, endpoint{name: found.Name, id: found.EndpointID, holder: h})
+		all = append(all, networkEndpoint{name: found.Name, id: found.EndpointID, holder: h})
 	}
 	return all, nil
 }
 
-// holderOf returns whose an endpoint is. An engine lists it by the id of its
+// findHolder returns whose an endpoint is. An engine lists it by the id of its
 // container, or as "ep-" and its own id if it has none.
-func holderOf(ctx context.Context, docker *client.Client, key, run string) (holder, error) {
+func findHolder(ctx context.Context, docker *client.Client, key, run string) (endpointHolder, error) {
 	if strings.HasPrefix(key, "ep-") {
 		return noContainer, nil
 	}
@@ -127,16 +127,16 @@ func holderOf(ctx context.Context, docker *client.Client, key, run string) (hold
 		return noContainer, nil
 	case err != nil:
 		return noContainer, fmt.Errorf("inspect container %q: %w", key, err)
-	case carries(c, run):
+	case hasLabel(c, run):
 		return ownContainer, nil
 	}
 	return foreignContainer, nil
 }
 
-// disconnect disconnects endpoints from a network, but those of somebody else's
+// disconnectEndpoints disconnects endpoints from a network, but those of somebody else's
 // containers. The engine's answer to the next try to remove the network shows
 // whether it helped.
-func disconnect(ctx context.Context, docker *client.Client, network string, all []endpoint) {
+func disconnectEndpoints(ctx context.Context, docker *client.Client, network string, all []networkEndpoint) {
 	for _, e := range all {
 		if e.holder != foreignContainer {
 			_ = docker.NetworkDisconnect(ctx, network, e.name, true)
@@ -144,9 +144,9 @@ func disconnect(ctx context.Context, docker *client.Client, network string, all 
 	}
 }
 
-// adviceOn says which endpoints keep a network from being removed, and what to
+// adviseOnEndpoints says which endpoints keep a network from being removed, and what to
 // do about them.
-func adviceOn(network string, kept []endpoint) string {
+func adviseOnEndpoints(network string, kept []networkEndpoint) string {
 	if len(kept) == 0 {
 		return "the engine counts endpoints on it and lists none: restart the engine, then run `snatlab cleanup`"
 	}
@@ -164,10 +164,10 @@ func adviceOn(network string, kept []endpoint) string {
 	return fmt.Sprintf("on it is %s: run `%s`%s, then `snatlab cleanup`", strings.Join(on, ", "), strings.Join(commands, "; "), restart)
 }
 
-// DoNoHarm reports whether a new run can be made beside what an earlier one left:
+// AllowNewRun reports whether a new run can be made beside what an earlier one left:
 // networks that no container is on. A new run chooses its subnets among those
 // that no network has.
-func DoNoHarm(ctx context.Context, left []undo.Left) bool {
+func AllowNewRun(ctx context.Context, left []undo.Left) bool {
 	for _, l := range left {
 		if l.Step.Kind != KindNetwork || checkUnused(ctx, l.Step.Args) != nil {
 			return false
@@ -178,7 +178,7 @@ func DoNoHarm(ctx context.Context, left []undo.Left) bool {
 
 // checkUnused is an Undoer that undoes nothing: its error says that a container
 // is on the network of a step, or that it cannot be known.
-var checkUnused = withEngine(func(ctx context.Context, docker *client.Client, o object) error {
+var checkUnused = withEngine(func(ctx context.Context, docker *client.Client, o engineObject) error {
 	ours, err := listNetworks(ctx, docker, o)
 	for _, n := range ours {
 		all, unknown := listEndpoints(ctx, docker, n.ID, o.Run)

@@ -36,13 +36,15 @@ func (e *holdingEngine) start(t *testing.T) *fakeEngine {
 	t.Helper()
 	found := `{"Name":"` + heldNetwork + `","Id":"` + heldID + `","Labels":{"snatlab.run":"run"}`
 	return startEngine(t, map[string]http.HandlerFunc{
-		"GET /networks":                            say("[" + found + "}]"),
-		"GET /networks/" + heldID:                  func(w http.ResponseWriter, r *http.Request) { say(found+`,"Containers":`+e.containers()+"}")(w, r) },
+		"GET /networks": answerWith("[" + found + "}]"),
+		"GET /networks/" + heldID: func(w http.ResponseWriter, r *http.Request) {
+			answerWith(found+`,"Containers":`+e.containers()+"}")(w, r)
+		},
 		"POST /networks/" + heldID + "/disconnect": e.disconnect,
 		"DELETE /networks/" + heldID:               e.remove,
-		"GET /containers/ours/json":                say(`{"Id":"ours","Config":{"Labels":{"snatlab.run":"run"}}}`),
-		"GET /containers/theirs/json":              say(`{"Id":"theirs","Config":{"Labels":{}}}`),
-		"GET /containers/gone/json":                refuse(http.StatusNotFound, "No such container: gone"),
+		"GET /containers/ours/json":                answerWith(`{"Id":"ours","Config":{"Labels":{"snatlab.run":"run"}}}`),
+		"GET /containers/theirs/json":              answerWith(`{"Id":"theirs","Config":{"Labels":{}}}`),
+		"GET /containers/gone/json":                answerError(http.StatusNotFound, "No such container: gone"),
 	})
 }
 
@@ -77,7 +79,7 @@ func (e *holdingEngine) remove(w http.ResponseWriter, r *http.Request) {
 	defer e.mu.Unlock()
 	e.tries++
 	if e.counted > 0 {
-		refuse(http.StatusForbidden, "error while removing network: network "+heldNetwork+" id "+heldID+" has active endpoints")(w, r)
+		answerError(http.StatusForbidden, "error while removing network: network "+heldNetwork+" id "+heldID+" has active endpoints")(w, r)
 		return
 	}
 	w.WriteHeader(http.StatusNoContent)
@@ -116,7 +118,7 @@ func TestRemoveNetwork(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			engine := test.engine
 			engine.start(t)
-			docker, err := connect("")
+			docker, err := connectEngine("")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -137,7 +139,7 @@ func TestRemoveNetwork(t *testing.T) {
 			if engine.tries > removeTries {
 				t.Errorf("%d tries", engine.tries)
 			}
-			if left != nil && DoNoHarm(t.Context(), left.Left) != test.harmless {
+			if left != nil && AllowNewRun(t.Context(), left.Left) != test.harmless {
 				t.Errorf("does no harm: %v", !test.harmless)
 			}
 		})
@@ -147,7 +149,7 @@ func TestRemoveNetwork(t *testing.T) {
 // byHand finds the command line that an error advises.
 var byHand = regexp.MustCompile("run `(docker [^`]*)`")
 
-func TestRemoveNetworkLeavesAContainerOfSomebody(t *testing.T) {
+func TestRemoveNetworkInUse(t *testing.T) {
 	r := realEngine(t)
 	b := r.open(1)
 	n := r.startNeighbour(b.clientNet.name)
@@ -158,14 +160,14 @@ func TestRemoveNetworkLeavesAContainerOfSomebody(t *testing.T) {
 		t.Fatalf("closing the lab: %v", err)
 	}
 	n.serves()
-	if DoNoHarm(t.Context(), left.Left) {
+	if AllowNewRun(t.Context(), left.Left) {
 		t.Error("a network that somebody uses does no harm")
 	}
 	command := byHand.FindStringSubmatch(err.Error())
 	if command == nil {
 		t.Fatalf("no command in %v", err)
 	}
-	lines(t, "sh", "-c", command[1])
+	readLines(t, "sh", "-c", command[1])
 	if err := b.Close(t.Context()); err != nil {
 		t.Error(err)
 	}

@@ -42,7 +42,7 @@ func realEngine(t *testing.T) *rig {
 	labtest.TakeMachine(t)
 	// And then from runs. What another package's test starts as a run of its own
 	// needs this lock free.
-	labtest.TakeLock(t, undo.Dir)
+	labtest.AwaitLock(t, undo.Dir)
 	host, found := Preflight(t.Context(), probeBinary(t), 0)
 	t.Cleanup(func() { host.Close() })
 	switch err := machine.RequireMet(found); {
@@ -85,7 +85,7 @@ func (r *rig) state() map[string][]string {
 		r.t.Fatal(err)
 	}
 	state["bridges"] = bridges
-	for _, line := range lines(r.t, "iptables-save") {
+	for _, line := range readLines(r.t, "iptables-save") {
 		if line[0] != '#' { // the time
 			state["rules"] = append(state["rules"], counters.ReplaceAllString(line, ""))
 		}
@@ -98,8 +98,8 @@ func (r *rig) state() map[string][]string {
 // counters are those of a chain in the output of iptables-save.
 var counters = regexp.MustCompile(` \[\d+:\d+\]$`)
 
-// lines gives what a program prints.
-func lines(t *testing.T, program string, args ...string) (all []string) {
+// readLines gives what a program prints.
+func readLines(t *testing.T, program string, args ...string) (all []string) {
 	t.Helper()
 	out, err := exec.Command(program, args...).Output()
 	if err != nil {
@@ -172,7 +172,7 @@ func (r *rig) open(clients int) *bench {
 // containers are those of a lab, inspected, by name.
 func (b *bench) containers(t *testing.T) map[string]container.InspectResponse {
 	t.Helper()
-	all, err := b.host.docker.ContainerList(t.Context(), container.ListOptions{All: true, Filters: filters.NewArgs(filters.Arg("label", label+"="+b.config.Run))})
+	all, err := b.host.docker.ContainerList(t.Context(), container.ListOptions{All: true, Filters: filters.NewArgs(filters.Arg("label", runLabel+"="+b.config.Run))})
 	if err != nil {
 		t.Fatal(err)
 	}

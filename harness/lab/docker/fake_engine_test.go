@@ -54,9 +54,9 @@ func startEngine(t *testing.T, answers map[string]http.HandlerFunc) *fakeEngine 
 			does(w, r)
 		case r.URL.Path == "/_ping":
 		case request == "GET /networks":
-			say("[]")(w, r)
+			answerWith("[]")(w, r)
 		default:
-			refuse(http.StatusNotFound, "page not found")(w, r)
+			answerError(http.StatusNotFound, "page not found")(w, r)
 		}
 	})
 	var s *httptest.Server
@@ -110,19 +110,19 @@ func (e *fakeEngine) changed() []string {
 	return slices.DeleteFunc(slices.Clone(e.requests), func(r string) bool { return r[:3] == "GET" || r[:4] == "HEAD" })
 }
 
-// stream is an answer that does not end by itself, like that to GET /events.
-func stream(w http.ResponseWriter, r *http.Request) {
+// answerForever is an answer that does not end by itself, like that to GET /events.
+func answerForever(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusOK)
 	w.(http.Flusher).Flush()
 	<-r.Context().Done()
 }
 
-func say(text string) http.HandlerFunc {
+func answerWith(text string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(text)) }
 }
 
-// refuse answers with an error, as engines word it.
-func refuse(status int, message string) http.HandlerFunc {
+// answerError answers with an error, as engines word it.
+func answerError(status int, message string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(status)
 		_ = json.NewEncoder(w).Encode(map[string]string{"message": message})

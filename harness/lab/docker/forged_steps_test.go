@@ -74,7 +74,7 @@ func (r *rig) makeContainer(of, name string, labels map[string]string) (id strin
 
 // step is one of the given kind for the engine of the test.
 func (r *rig) step(kind, run, name string) undo.Step {
-	return undo.NewStep(kind, "a step", "true", object{r.docker.DaemonHost(), run, name})
+	return undo.NewStep(kind, "a step", "true", engineObject{r.docker.DaemonHost(), run, name})
 }
 
 const (
@@ -88,8 +88,8 @@ func TestForgedSteps(t *testing.T) {
 	r.makeImage(theirImage, nil)
 	r.makeImage("snatlab-probe:0123456789ab", nil) // our name, and none of ours
 	id := r.makeContainer(theirImage, theirContainer, nil)
-	r.makeContainer(theirImage, "snatlab-other-client-0", nil)                                // our form, no label
-	r.makeContainer(theirImage, "snatlab-mine-client-0", map[string]string{label: "another"}) // the label of another run
+	r.makeContainer(theirImage, "snatlab-other-client-0", nil)                                   // our form, no label
+	r.makeContainer(theirImage, "snatlab-mine-client-0", map[string]string{runLabel: "another"}) // the label of another run
 	r.makeNetwork(theirNetwork, nil)
 	r.makeNetwork("snatlab-other-clients", nil)
 	before := r.state()
@@ -129,7 +129,7 @@ func TestForgedSteps(t *testing.T) {
 func TestForgedEngine(t *testing.T) {
 	t.Setenv("DOCKER_HOST", "unix:///nonexistent")
 	for _, host := range []string{"tcp://192.0.2.1:2375", "ssh://root@192.0.2.1", "unix://relative", "nonsense"} {
-		step := undo.NewStep(KindContainer, "a step", "true", object{host, "run", "snatlab-run-client-0"})
+		step := undo.NewStep(KindContainer, "a step", "true", engineObject{host, "run", "snatlab-run-client-0"})
 		err := Undoers().UndoAll(t.Context(), []undo.Step{step})
 		want := fmt.Sprintf("refuse to use the engine at %q: a run uses an engine on a Unix socket, so snatlab did not write this step", host)
 		if err == nil || !strings.Contains(err.Error(), want) {
@@ -139,14 +139,14 @@ func TestForgedEngine(t *testing.T) {
 }
 
 // A part of a run that was given another name carries its label all the same.
-func TestLeftoversFindsRenamedParts(t *testing.T) {
+func TestListLeftoversRenamed(t *testing.T) {
 	r := realEngine(t)
 	r.makeImage(theirImage, nil)
-	ours := map[string]string{label: "test-renamed"}
+	ours := map[string]string{runLabel: "test-renamed"}
 	id := r.makeContainer(theirImage, "test-renamed-container", ours)
 	r.makeContainer(theirImage, "snatlab-test-renamed-client-1", ours)
 	r.makeNetwork("test-renamed-network", ours)
-	steps, err := Leftovers(t.Context())
+	steps, err := ListLeftovers(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -167,7 +167,7 @@ func TestStepsOfEarlierVersions(t *testing.T) {
 	r.makeImage(theirImage, nil)
 	r.makeImage("snatlab-probe:ba9876543210", map[string]string{imageLabel: "1"})
 	const run = "20261127-141910-3f2a1c"
-	ours := map[string]string{label: run}
+	ours := map[string]string{runLabel: run}
 	r.makeContainer(theirImage, "snatlab-"+run+"-server", ours)
 	r.makeContainer(theirImage, "snatlab-"+run+"-client-63", ours)
 	r.makeNetwork("snatlab-"+run+"-clients", ours)

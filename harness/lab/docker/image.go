@@ -19,8 +19,8 @@ import (
 	"snatlab/images"
 )
 
-// repository is the name of the probe image; its tag is the hash of its content.
-const repository = "snatlab-probe"
+// imageRepository is the name of the probe image; its tag is the hash of its content.
+const imageRepository = "snatlab-probe"
 
 // imageLabel marks the probe images.
 const imageLabel = "snatlab.probe"
@@ -34,7 +34,7 @@ func (l *dockerLab) buildImage(ctx context.Context) error {
 		return fmt.Errorf("open the binary for the probe image: %w", err)
 	}
 	defer binary.Close()
-	if err := isStatic(binary); err != nil {
+	if err := checkStatic(binary); err != nil {
 		return fmt.Errorf("probe image of %s: %w (build it with CGO_ENABLED=0, or `make build`)", l.config.Binary, err)
 	}
 	hash := sha256.New()
@@ -42,7 +42,7 @@ func (l *dockerLab) buildImage(ctx context.Context) error {
 	if _, err := io.Copy(hash, binary); err != nil {
 		return fmt.Errorf("hash %s: %w", l.config.Binary, err)
 	}
-	l.image = repository + ":" + hex.EncodeToString(hash.Sum(nil))[:12]
+	l.image = imageRepository + ":" + hex.EncodeToString(hash.Sum(nil))[:12]
 	_, err = l.host.docker.ImageInspect(ctx, l.image)
 	if err == nil {
 		return nil
@@ -52,15 +52,15 @@ func (l *dockerLab) buildImage(ctx context.Context) error {
 	}
 	l.Say("building the probe image")
 	// To the end, or the builder's own container is there for a while longer.
-	if err := l.build(undo.Context(ctx), binary); err != nil {
+	if err := l.sendBuild(undo.Context(ctx), binary); err != nil {
 		return fmt.Errorf("build image %s: %w", l.image, err)
 	}
 	return nil
 }
 
-// build sends the build context while it is written: the binary is never in
+// sendBuild sends the build context while it is written: the binary is never in
 // memory as a whole.
-func (l *dockerLab) build(ctx context.Context, binary *os.File) error {
+func (l *dockerLab) sendBuild(ctx context.Context, binary *os.File) error {
 	sent, w := io.Pipe()
 	defer sent.Close() // ends the writer if the engine did not read all
 	go func() { w.CloseWithError(writeContext(w, binary)) }()
@@ -110,9 +110,9 @@ func writeContext(w io.Writer, binary *os.File) error {
 	return errors.Join(err, archive.Close())
 }
 
-// isStatic looks that the binary needs no dynamic linker: in its image there
+// checkStatic looks that the binary needs no dynamic linker: in its image there
 // is nothing but itself.
-func isStatic(binary io.ReaderAt) error {
+func checkStatic(binary io.ReaderAt) error {
 	program, err := elf.NewFile(binary)
 	if err != nil {
 		return fmt.Errorf("not an ELF binary: %w", err)

@@ -34,7 +34,7 @@ func staticBinary(t *testing.T, text string) string {
 	return binary
 }
 
-func TestOnlyAStaticBinaryFitsIntoAnImageOfItsOwn(t *testing.T) {
+func TestCheckStatic(t *testing.T) {
 	text := filepath.Join(t.TempDir(), "script")
 	if err := os.WriteFile(text, []byte("#!/bin/sh\nexit 0\n"), 0o700); err != nil {
 		t.Fatal(err)
@@ -51,7 +51,7 @@ func TestOnlyAStaticBinaryFitsIntoAnImageOfItsOwn(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer file.Close()
-			err = isStatic(file)
+			err = checkStatic(file)
 			if got := fmt.Sprint(err); (err != nil || test.want != "") && got != test.want {
 				t.Errorf("%s: %v, want %s", test.path, err, test.want)
 			}
@@ -59,7 +59,7 @@ func TestOnlyAStaticBinaryFitsIntoAnImageOfItsOwn(t *testing.T) {
 	}
 }
 
-func TestTheBuildContextHoldsTheRecipeAndTheBinaryOnly(t *testing.T) {
+func TestWriteContext(t *testing.T) {
 	content := bytes.Repeat([]byte("binary"), 100_000)
 	path := filepath.Join(t.TempDir(), "b")
 	if err := os.WriteFile(path, content, 0o600); err != nil {
@@ -100,10 +100,10 @@ func TestTheBuildContextHoldsTheRecipeAndTheBinaryOnly(t *testing.T) {
 	}
 }
 
-// openIn opens a lab on a fake engine, which does not get far.
-func openIn(t *testing.T, binary string) (*undo.Journal, error) {
+// openOnFake opens a lab on a fake engine, which does not get far.
+func openOnFake(t *testing.T, binary string) (*undo.Journal, error) {
 	t.Helper()
-	engine, err := connect("")
+	engine, err := connectEngine("")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +131,7 @@ func (e *fakeEngine) image(t *testing.T) string {
 	return ""
 }
 
-func TestAnImageThatIsNotBuiltIsToldInTheEnginesWords(t *testing.T) {
+func TestBuildImageErrors(t *testing.T) {
 	binary := staticBinary(t, "hello")
 	for _, test := range []struct {
 		name  string
@@ -139,19 +139,19 @@ func TestAnImageThatIsNotBuiltIsToldInTheEnginesWords(t *testing.T) {
 		want  string // IMAGE stands for its name
 	}{
 		{
-			"an engine without a builder", refuse(http.StatusNotImplemented, "not implemented"),
+			"an engine without a builder", answerError(http.StatusNotImplemented, "not implemented"),
 			"build image IMAGE: Error response from daemon: not implemented (does this engine have an image builder?)",
 		}, {
-			"an error in the middle", say(`{"stream":"Step 1/3 : FROM scratch"}` + "\n" + `{"errorDetail":{"message":"no space"},"error":"no space left on device"}`),
+			"an error in the middle", answerWith(`{"stream":"Step 1/3 : FROM scratch"}` + "\n" + `{"errorDetail":{"message":"no space"},"error":"no space left on device"}`),
 			"build image IMAGE: no space left on device",
 		}, {
-			"an answer that is cut off", say(`{"stream":"Step 1/3`),
+			"an answer that is cut off", answerWith(`{"stream":"Step 1/3`),
 			"build image IMAGE: read the builder's answer: unexpected EOF",
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			e := startEngine(t, map[string]http.HandlerFunc{"POST /build": test.build})
-			journal, err := openIn(t, binary)
+			journal, err := openOnFake(t, binary)
 			if got := strings.ReplaceAll(err.Error(), e.image(t), "IMAGE"); got != test.want {
 				t.Errorf("error %s, want %s", got, test.want)
 			}
@@ -162,13 +162,13 @@ func TestAnImageThatIsNotBuiltIsToldInTheEnginesWords(t *testing.T) {
 	}
 }
 
-func TestABinaryThatFitsIntoNoImageIsSentToNobody(t *testing.T) {
+func TestBuildImageBadBinary(t *testing.T) {
 	for _, test := range []struct{ binary, want string }{
 		{"/bin/ls", "probe image of /bin/ls: not a static binary (build it with CGO_ENABLED=0, or `make build`)"},
 		{"/nonexistent", "open the binary for the probe image: open /nonexistent: no such file or directory"},
 	} {
 		e := startEngine(t, nil)
-		if _, err := openIn(t, test.binary); err.Error() != test.want {
+		if _, err := openOnFake(t, test.binary); err.Error() != test.want {
 			t.Errorf("error %v, want %s", err, test.want)
 		}
 		if e.requests != nil {
@@ -177,12 +177,12 @@ func TestABinaryThatFitsIntoNoImageIsSentToNobody(t *testing.T) {
 	}
 }
 
-func TestTheImageIsNamedAfterItsContent(t *testing.T) {
+func TestImageName(t *testing.T) {
 	one, other := staticBinary(t, "one"), staticBinary(t, "other")
 	var names []string
 	for _, binary := range []string{one, one, other} {
 		e := startEngine(t, nil)
-		_, _ = openIn(t, binary) // fails for want of a builder
+		_, _ = openOnFake(t, binary) // fails for want of a builder
 		names = append(names, e.image(t))
 	}
 	if names[0] != names[1] || names[0] == names[2] || !strings.HasPrefix(names[0], "snatlab-probe:") {
@@ -190,23 +190,23 @@ func TestTheImageIsNamedAfterItsContent(t *testing.T) {
 	}
 }
 
-func TestAnImageThatIsThereIsNotBuiltAgain(t *testing.T) {
+func TestBuildImageOnce(t *testing.T) {
 	binary := staticBinary(t, "hello")
 	without := startEngine(t, nil)
-	_, _ = openIn(t, binary) // to learn the name
-	with := startEngine(t, map[string]http.HandlerFunc{"GET /images/" + without.image(t) + "/json": say(`{"Id":"sha256:1"}`)})
-	_, err := openIn(t, binary)
+	_, _ = openOnFake(t, binary) // to learn the name
+	with := startEngine(t, map[string]http.HandlerFunc{"GET /images/" + without.image(t) + "/json": answerWith(`{"Id":"sha256:1"}`)})
+	_, err := openOnFake(t, binary)
 	if c := with.changed(); !slices.Equal(c, []string{"POST /networks/create"}) {
 		t.Errorf("asked for %v, error %v", c, err)
 	}
 }
 
-func TestAnEngineThatCannotSayWhetherThereIsAnImageIsAnError(t *testing.T) {
+func TestInspectImageError(t *testing.T) {
 	binary := staticBinary(t, "hello")
 	without := startEngine(t, nil)
-	_, _ = openIn(t, binary) // to learn the name
-	with := startEngine(t, map[string]http.HandlerFunc{"GET /images/" + without.image(t) + "/json": refuse(http.StatusInternalServerError, "layer missing")})
-	_, err := openIn(t, binary)
+	_, _ = openOnFake(t, binary) // to learn the name
+	with := startEngine(t, map[string]http.HandlerFunc{"GET /images/" + without.image(t) + "/json": answerError(http.StatusInternalServerError, "layer missing")})
+	_, err := openOnFake(t, binary)
 	if !strings.Contains(err.Error(), "layer missing") || len(with.changed()) != 0 {
 		t.Errorf("asked for %v, error %v", with.changed(), err)
 	}

@@ -22,8 +22,8 @@ const lookTime = 20 * time.Second
 func (l *dockerLab) Intact(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()
-	list, err := l.host.docker.ContainerList(ctx, container.ListOptions{Filters: filters.NewArgs(filters.Arg("label", label+"="+l.config.Run))})
-	if err != nil && l.host.goneSince(ctx, l.watch) != nil {
+	list, err := l.host.docker.ContainerList(ctx, container.ListOptions{Filters: filters.NewArgs(filters.Arg("label", runLabel+"="+l.config.Run))})
+	if err != nil && l.host.checkSameEngine(ctx, l.watch) != nil {
 		return nil
 	}
 	if err != nil {
@@ -32,14 +32,14 @@ func (l *dockerLab) Intact(ctx context.Context) error {
 	var errs []error
 	for _, c := range list {
 		if was, ok := l.places[c.ID]; ok {
-			errs = append(errs, was.holds(c))
+			errs = append(errs, was.checkPlace(c))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// holds tells what has become of a container that was put in a place.
-func (p place) holds(c container.Summary) error {
+// checkPlace tells what has become of a container that was put in a place.
+func (p containerPlace) checkPlace(c container.Summary) error {
 	name := strings.TrimPrefix(strings.Join(c.Names, ", "), "/")
 	if c.State == "paused" {
 		return fmt.Errorf("container %s is paused: somebody stopped it", name)
@@ -56,11 +56,11 @@ func (p place) holds(c container.Summary) error {
 // seconds, and some more if it has many containers to stop.
 const returnTime = 30 * time.Second
 
-// await waits for an engine that went away, which may be about to come back:
+// awaitEngine waits for an engine that went away, which may be about to come back:
 // without it, nothing of what it made can be removed.
-func (h *Host) await(ctx context.Context, say func(string)) {
+func (h *Host) awaitEngine(ctx context.Context, say func(string)) {
 	for begun, told := time.Now(), false; ; told = true {
-		if h.answers(ctx) || time.Since(begun) > returnTime {
+		if h.isAnswering(ctx) || time.Since(begun) > returnTime {
 			return
 		}
 		if !told {
@@ -74,17 +74,17 @@ func (h *Host) await(ctx context.Context, say func(string)) {
 	}
 }
 
-// answers tells whether the engine takes new connections. Those that are open it
+// isAnswering tells whether the engine takes new connections. Those that are open it
 // may go on to serve for a while when it is about to stop.
-func (h *Host) answers(ctx context.Context) bool {
+func (h *Host) isAnswering(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
-	return h.ping(ctx) == nil
+	return h.pingEngine(ctx) == nil
 }
 
-// ping asks the engine for an answer on a new connection.
-func (h *Host) ping(ctx context.Context) error {
-	docker, err := connect(h.docker.DaemonHost())
+// pingEngine asks the engine for an answer on a new connection.
+func (h *Host) pingEngine(ctx context.Context) error {
+	docker, err := connectEngine(h.docker.DaemonHost())
 	if err != nil {
 		return err
 	}
@@ -93,18 +93,18 @@ func (h *Host) ping(ctx context.Context) error {
 	return err
 }
 
-// errBack says that an engine was away.
-var errBack = errors.New("it is back by now")
+// errEngineBack says that an engine was away.
+var errEngineBack = errors.New("it is back by now")
 
-// goneSince reports whether the engine is gone, or was since w was opened. Only
+// checkSameEngine reports whether the engine is gone, or was since w was opened. Only
 // an answer on a new connection makes it certain that an engine which w does not
 // see ended is the same one.
-func (h *Host) goneSince(ctx context.Context, w *watch) error {
-	if err := h.ping(ctx); err != nil {
+func (h *Host) checkSameEngine(ctx context.Context, w *engineWatch) error {
+	if err := h.pingEngine(ctx); err != nil {
 		return err
 	}
-	if w.ended() {
-		return errBack
+	if w.hasEnded() {
+		return errEngineBack
 	}
 	return nil
 }

@@ -12,7 +12,7 @@ import (
 	"snatlab/harness/probe"
 )
 
-func TestWhatSomebodyTakesAwayOfALabIsTold(t *testing.T) {
+func TestIntact(t *testing.T) {
 	b := realEngine(t).open(2)
 	docker, network := b.host.docker, b.clientNet.name
 	taken := b.containerName("client-1")
@@ -49,7 +49,7 @@ func errorText(err error) string {
 	return err.Error()
 }
 
-func TestAContainerThatSomebodyRemovedIsToldFromOneThatEnded(t *testing.T) {
+func TestExitReasonRemoved(t *testing.T) {
 	b := realEngine(t).open(2)
 	for client, c := range []struct {
 		end  func(name string) error
@@ -71,26 +71,26 @@ func TestAContainerThatSomebodyRemovedIsToldFromOneThatEnded(t *testing.T) {
 }
 
 // An engine may be gone, or be about to go and serve old connections only.
-func TestAnEngineThatIsGoneIsToldFromAContainerThatIs(t *testing.T) {
+func TestExitReasonEngineGone(t *testing.T) {
 	e := startEngine(t, map[string]http.HandlerFunc{})
-	engine, err := connect("")
+	engine, err := connectEngine("")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer engine.Close()
-	l := newLab(&Host{docker: engine}, Config{})
-	if got := l.obituary("c", &lab.LastWords{}); got != "somebody removed its container; it left no output" {
+	l := newDockerLab(&Host{docker: engine}, Config{})
+	if got := l.exitReason("c", &lab.StderrTail{}); got != "somebody removed its container; it left no output" {
 		t.Errorf("of a container that is gone: %s", got)
 	}
-	if !l.host.answers(t.Context()) {
+	if !l.host.isAnswering(t.Context()) {
 		t.Error("an engine that is there does not answer")
 	}
 	e.stop()
 	want := "the Docker engine at " + e.address + " went away as well (nobody answers): was it stopped, or restarted?; it left no output"
-	if got := l.obituary("c", &lab.LastWords{}); got != want {
+	if got := l.exitReason("c", &lab.StderrTail{}); got != want {
 		t.Errorf("of an engine that is gone: %s", got)
 	}
-	if l.host.answers(t.Context()) {
+	if l.host.isAnswering(t.Context()) {
 		t.Error("an engine that is gone answers")
 	}
 	if err := l.Intact(t.Context()); err != nil {

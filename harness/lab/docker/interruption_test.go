@@ -39,7 +39,7 @@ func (e *slowEngine) create(name func(*http.Request) string) http.HandlerFunc {
 		e.made = append(e.made, object)
 		e.mu.Unlock()
 		w.WriteHeader(http.StatusCreated)
-		say(`{"Id":"`+object+`"}`)(w, r)
+		answerWith(`{"Id":"`+object+`"}`)(w, r)
 	}
 }
 
@@ -59,13 +59,13 @@ func (e *slowEngine) ifMade(object, text string, or http.HandlerFunc) http.Handl
 		made := slices.Contains(e.made, object)
 		e.mu.Unlock()
 		if made {
-			or = say(text)
+			or = answerWith(text)
 		}
 		or(w, r)
 	}
 }
 
-func TestWhatTheEngineMakesAfterAnInterruptionIsUndone(t *testing.T) {
+func TestUndoAfterInterruption(t *testing.T) {
 	const net, client = "snatlab-run-clients", "snatlab-run-client-0"
 	for name, change := range map[string]func(context.Context, *dockerLab) error{
 		"a network": func(ctx context.Context, l *dockerLab) error {
@@ -86,14 +86,14 @@ func TestWhatTheEngineMakesAfterAnInterruptionIsUndone(t *testing.T) {
 					_ = json.NewDecoder(r.Body).Decode(&asked) // else the names differ
 					return asked.Name
 				}),
-				"GET /networks":                slow.ifMade(net, `[{"Name":"`+net+`","Id":"`+net+`","Labels":{"snatlab.run":"run"}}]`, say("[]")),
+				"GET /networks":                slow.ifMade(net, `[{"Name":"`+net+`","Id":"`+net+`","Labels":{"snatlab.run":"run"}}]`, answerWith("[]")),
 				"DELETE /networks/" + net:      slow.remove(net),
 				"POST /containers/create":      slow.create(func(r *http.Request) string { return r.URL.Query().Get("name") }),
 				"DELETE /containers/" + client: slow.remove(client),
 				"GET /containers/" + client + "/json": slow.ifMade(client, `{"Id":"`+client+`","Config":{"Labels":{"snatlab.run":"run"}}}`,
-					refuse(http.StatusNotFound, "no such container")),
+					answerError(http.StatusNotFound, "no such container")),
 			})
-			engine, err := connect("")
+			engine, err := connectEngine("")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -102,7 +102,7 @@ func TestWhatTheEngineMakesAfterAnInterruptionIsUndone(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			l := newLab(&Host{docker: engine}, Config{Run: "run", Journal: journal})
+			l := newDockerLab(&Host{docker: engine}, Config{Run: "run", Journal: journal})
 			err = change(ctx, l) // an error or none: what counts is what is left
 			if closed := journal.Close(t.Context()); closed != nil {
 				t.Error(closed)

@@ -14,14 +14,14 @@ import (
 	"snatlab/harness/scenario"
 )
 
-func TestALabOnARealEngine(t *testing.T) {
+func TestLab(t *testing.T) {
 	const clients = 3
 	b := realEngine(t).open(clients)
 	for name, claim := range map[string]func(*testing.T, *bench){
-		"puts an arm in force and takes it back to the letter":       rewritesTheRule,
-		"has containers that can do nothing but send and answer":     confined,
-		"has clients that share memory, and a server that does not":  shareMemory,
-		"has the clients on one network and the server on the other": apart,
+		"puts an arm in force and takes it back to the letter":       checkRuleRewritten,
+		"has containers that can do nothing but send and answer":     checkConfined,
+		"has clients that share memory, and a server that does not":  checkSharedMemory,
+		"has the clients on one network and the server on the other": checkSeparateNetworks,
 	} {
 		t.Run(name, func(t *testing.T) { claim(t, b) })
 	}
@@ -30,8 +30,8 @@ func TestALabOnARealEngine(t *testing.T) {
 	}
 }
 
-func rewritesTheRule(t *testing.T, b *bench) {
-	listing := func() []string { return lines(t, b.Rule.IPTables().Path, "-t", "nat", "-S") }
+func checkRuleRewritten(t *testing.T, b *bench) {
+	listing := func() []string { return readLines(t, b.Rule.IPTables().Path, "-t", "nat", "-S") }
 	before := listing()
 	for _, m := range []scenario.MasqueradeOptions{{RandomFully: true}, {Random: true}} {
 		rule, err := b.Apply(t.Context(), scenario.Arm{Masquerade: m})
@@ -58,7 +58,7 @@ func rewritesTheRule(t *testing.T, b *bench) {
 	}
 }
 
-func confined(t *testing.T, b *bench) {
+func checkConfined(t *testing.T, b *bench) {
 	containers := b.containers(t)
 	if len(containers) != 1+len(b.Clients()) {
 		t.Errorf("%d containers carry the label of the run", len(containers))
@@ -99,7 +99,7 @@ func readProc(t *testing.T, c container.InspectResponse, file string) []string {
 	return strings.Split(strings.TrimSpace(string(text)), "\n")
 }
 
-func shareMemory(t *testing.T, b *bench) {
+func checkSharedMemory(t *testing.T, b *bench) {
 	for _, c := range b.Clients() {
 		if err := c.Share(t.Context(), b.Barrier()); err != nil {
 			t.Error(err)
@@ -126,7 +126,7 @@ func shareMemory(t *testing.T, b *bench) {
 	}
 }
 
-func apart(t *testing.T, b *bench) {
+func checkSeparateNetworks(t *testing.T, b *bench) {
 	env := b.Environment()
 	clients, servers := b.addressesIn(b.clientNet.subnet), b.addressesIn(b.serverNet.subnet)
 	if len(clients) != len(b.Clients()) || env.ClientNetwork != b.clientNet.subnet.String() {

@@ -18,7 +18,7 @@ import (
 // That the machine is as it was is looked at by realEngine, at the end of each
 // test.
 
-func TestALabWhoseProcessDiedIsRemovedByItsJournal(t *testing.T) {
+func TestUndoByJournal(t *testing.T) {
 	r := realEngine(t)
 	b := r.open(2)
 	if _, err := b.Apply(t.Context(), scenario.Arm{Masquerade: scenario.MasqueradeOptions{RandomFully: true}}); err != nil {
@@ -44,12 +44,12 @@ func TestALabWhoseProcessDiedIsRemovedByItsJournal(t *testing.T) {
 	}
 }
 
-func TestALabWithoutAJournalIsFoundByItsLabel(t *testing.T) {
+func TestListLeftovers(t *testing.T) {
 	b := realEngine(t).open(1)
 	if err := b.host.docker.ContainerKill(t.Context(), b.containerName("client-0"), "KILL"); err != nil { // found all the same
 		t.Fatal(err)
 	}
-	steps := leftoversOf(t, b)
+	steps := listLeftoversOf(t, b)
 	var found []string
 	for _, s := range steps {
 		found = append(found, s.What)
@@ -64,22 +64,22 @@ func TestALabWithoutAJournalIsFoundByItsLabel(t *testing.T) {
 	if err := undoers().UndoAll(t.Context(), steps); err != nil {
 		t.Fatal(err)
 	}
-	if again := leftoversOf(t, b); len(again) != 0 {
+	if again := listLeftoversOf(t, b); len(again) != 0 {
 		t.Errorf("left after that: %v", again)
 	}
 }
 
-// leftoversOf gives those of a lab. There may be others on this machine.
-func leftoversOf(t *testing.T, b *bench) []undo.Step {
+// listLeftoversOf gives those of a lab. There may be others on this machine.
+func listLeftoversOf(t *testing.T, b *bench) []undo.Step {
 	t.Helper()
-	steps, err := Leftovers(t.Context())
+	steps, err := ListLeftovers(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	return slices.DeleteFunc(steps, func(s undo.Step) bool { return !strings.Contains(s.What, b.config.Run) })
 }
 
-func TestAProbeEndsWithItsInput(t *testing.T) {
+func TestProbeEndsWithInput(t *testing.T) {
 	b := realEngine(t).open(1)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
@@ -99,7 +99,7 @@ func TestAProbeEndsWithItsInput(t *testing.T) {
 	}
 }
 
-func TestTheImageIsUsedAgain(t *testing.T) {
+func TestImageIsReused(t *testing.T) {
 	r := realEngine(t)
 	var ids []string
 	for i := range 2 {

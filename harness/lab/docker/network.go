@@ -16,8 +16,8 @@ import (
 	"snatlab/harness/scenario"
 )
 
-// network is one bridge of the lab.
-type network struct {
+// labNetwork is one bridge of the lab.
+type labNetwork struct {
 	name   string
 	bridge string // interface
 	subnet netip.Prefix
@@ -27,7 +27,7 @@ type network struct {
 // lets the lab's packets through.
 func (l *dockerLab) makeNetworks(ctx context.Context) error {
 	l.Say("making the networks")
-	free, err := l.host.freeSubnets(ctx, 2, l.sources()...)
+	free, err := l.host.freeSubnets(ctx, 2, l.listArmAddresses()...)
 	if err != nil {
 		return err
 	}
@@ -57,7 +57,7 @@ func (l *dockerLab) makeNetworks(ctx context.Context) error {
 func (l *dockerLab) findRule(ctx context.Context) (err error) {
 	l.Rule, err = nat.FindRule(ctx, l.host.tables, l.clientNet.subnet, l.clientNet.bridge)
 	if missing, ok := errors.AsType[*nat.NoRuleError](err); ok && !missing.HasRule() {
-		return fmt.Errorf("%w (Docker's firewall backend is %s; is this daemon started with --iptables=false?)", err, l.host.backend())
+		return fmt.Errorf("%w (Docker's firewall backend is %s; is this daemon started with --iptables=false?)", err, l.host.backendName())
 	}
 	if err != nil {
 		return err
@@ -66,8 +66,8 @@ func (l *dockerLab) findRule(ctx context.Context) (err error) {
 	return lab.CheckArms(ctx, l.Rule, l.config.Arms)
 }
 
-func (l *dockerLab) makeNetwork(ctx context.Context, part string, subnet netip.Prefix) (network, error) {
-	n := network{
+func (l *dockerLab) makeNetwork(ctx context.Context, part string, subnet netip.Prefix) (labNetwork, error) {
+	n := labNetwork{
 		name: l.containerName(part),
 		// An interface's name has 15 characters; the end of the run's id is
 		// its random part.
@@ -77,7 +77,7 @@ func (l *dockerLab) makeNetwork(ctx context.Context, part string, subnet netip.P
 	options := dockernet.CreateOptions{
 		Driver: "bridge",
 		IPAM:   &dockernet.IPAM{Config: []dockernet.IPAMConfig{{Subnet: subnet.String()}}},
-		Labels: map[string]string{label: l.config.Run},
+		Labels: map[string]string{runLabel: l.config.Run},
 		Options: map[string]string{
 			bridgeName: n.bridge,
 			// Docker 28 and later drop packets that come from another bridge
@@ -96,7 +96,7 @@ func (l *dockerLab) makeNetwork(ctx context.Context, part string, subnet netip.P
 	return n, nil
 }
 
-func removeNetwork(ctx context.Context, docker *client.Client, o object) error {
+func removeNetwork(ctx context.Context, docker *client.Client, o engineObject) error {
 	ours, err := listNetworks(ctx, docker, o)
 	if err != nil {
 		return err
@@ -111,22 +111,24 @@ func removeNetwork(ctx context.Context, docker *client.Client, o object) error {
 
 // listNetworks lists the networks of a step. Networks may share a name; the label
 // marks ours.
-func listNetworks(ctx context.Context, docker *client.Client, o object) ([]dockernet.Summary, error) {
+func listNetworks(ctx context.Context, docker *client.Client, o engineObject) ([]dockernet.Summary, error) {
 	if err := o.checkName(networkPart); err != nil {
 		return nil, err
 	}
-	labelled, err := docker.NetworkList(ctx, dockernet.ListOptions{Filters: filters.NewArgs(filters.Arg("label", label+"="+o.Run))})
+	labelled, err := docker.NetworkList(ctx, dockernet.ListOptions{Filters: filters.NewArgs(filters.Arg("label", runLabel+"="+o.Run))})
 	if err != nil {
 		return nil, fmt.Errorf("list networks: %w", err)
 	}
-	return slices.DeleteFunc(labelled, func(n dockernet.Summary) bool { return n.Labels[label] != o.Run || n.Name != o.Name && n.ID != o.Name }), nil
+	return slices.DeleteFunc(labelled, func(n dockernet.Summary) bool {
+		return n.Labels[runLabel] != o.Run || n.Name != o.Name && n.ID != o.Name
+	}), nil
 }
 
 // freeSubnets picks n networks of 256 addresses that collide with no route of
 // the host and no network of Docker's, and that none of the reserved addresses
 // is in.
 func (h *Host) freeSubnets(ctx context.Context, n int, reserved ...netip.Addr) ([]netip.Prefix, error) {
-	claims, err := h.claims(ctx)
+	claims, err := h.listClaims(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -137,16 +139,16 @@ func (h *Host) freeSubnets(ctx context.Context, n int, reserved ...netip.Addr) (
 	for _, a := range reserved {
 		taken = append(taken, netip.PrefixFrom(a, a.BitLen()))
 	}
-	free, blocker := pick(scenario.LabAddresses, taken, n)
+	free, blocker := pickSubnets(scenario.LabAddresses, taken, n)
 	if len(free) < n {
 		return nil, fmt.Errorf("fewer than %d free /24 networks in %v: %v is taken by a route or a Docker network", n, scenario.LabAddresses, blocker)
 	}
 	return free, nil
 }
 
-// pick gives up to n of the pool's /24 networks that overlap none of those
+// pickSubnets gives up to n of the pool's /24 networks that overlap none of those
 // that are taken, and one that stood in the way.
-func pick(pool netip.Prefix, taken []netip.Prefix, n int) (free []netip.Prefix, blocker netip.Prefix) {
+func pickSubnets(pool netip.Prefix, taken []netip.Prefix, n int) (free []netip.Prefix, blocker netip.Prefix) {
 	for a := pool.Addr(); pool.Contains(a) && len(free) < n; a = nextSubnet(a) {
 		candidate := netip.PrefixFrom(a, 24)
 		blocked := false

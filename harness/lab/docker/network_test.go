@@ -15,7 +15,7 @@ func prefixes(texts ...string) (all []netip.Prefix) {
 	return all
 }
 
-func TestFreeSubnetsOverlapNoneThatIsTaken(t *testing.T) {
+func TestPickSubnets(t *testing.T) {
 	for _, test := range []struct {
 		name, pool string
 		taken      []netip.Prefix
@@ -34,7 +34,7 @@ func TestFreeSubnetsOverlapNoneThatIsTaken(t *testing.T) {
 		{"another family", "198.18.0.0/22", prefixes("2001:2::/48", "::/0"), prefixes("198.18.0.0/24", "198.18.1.0/24"), "invalid Prefix"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			free, blocker := pick(netip.MustParsePrefix(test.pool), test.taken, 2)
+			free, blocker := pickSubnets(netip.MustParsePrefix(test.pool), test.taken, 2)
 			if !slices.Equal(free, test.want) || blocker.String() != test.blocker {
 				t.Errorf("%v, blocked by %v; want %v, blocked by %s", free, blocker, test.want, test.blocker)
 			}
@@ -42,14 +42,14 @@ func TestFreeSubnetsOverlapNoneThatIsTaken(t *testing.T) {
 	}
 }
 
-func TestThePoolHas512Subnets(t *testing.T) {
-	free, _ := pick(scenario.LabAddresses, nil, 1000)
+func TestPickAllSubnets(t *testing.T) {
+	free, _ := pickSubnets(scenario.LabAddresses, nil, 1000)
 	if len(free) != 512 || free[0].String() != "198.18.0.0/24" || free[511].String() != "198.19.255.0/24" {
 		t.Errorf("%d subnets, %v to %v", len(free), free[0], free[len(free)-1])
 	}
 }
 
-func TestTheNextSubnetIsTheOneBehind(t *testing.T) {
+func TestNextSubnet(t *testing.T) {
 	for a, want := range map[string]string{"198.18.0.0": "198.18.1.0", "198.18.254.0": "198.18.255.0", "198.18.255.0": "198.19.0.0"} {
 		if got := nextSubnet(netip.MustParseAddr(a)); got.String() != want {
 			t.Errorf("behind %s comes %v, want %s", a, got, want)

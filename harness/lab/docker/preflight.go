@@ -40,9 +40,9 @@ func (h *Host) Close() error {
 // answerTime bounds how long the engine may take to answer at all.
 const answerTime = 4 * time.Second
 
-// connect opens a client of the engine at host; empty: as DOCKER_HOST and its
+// connectEngine opens a client of the engine at host; empty: as DOCKER_HOST and its
 // kin say.
-func connect(host string) (*client.Client, error) {
+func connectEngine(host string) (*client.Client, error) {
 	options := []client.Opt{client.FromEnv, client.WithAPIVersionNegotiation()}
 	if host != "" {
 		options = append(options, client.WithHost(host))
@@ -108,7 +108,7 @@ func checkBinary(path string) machine.Precondition {
 	binary, err := os.Open(path)
 	if err == nil {
 		defer binary.Close()
-		err = isStatic(binary)
+		err = checkStatic(binary)
 	}
 	if err != nil {
 		p.State, p.Found, p.Remedy = machine.Unmet, err.Error(), "build it with CGO_ENABLED=0, or `make build`"
@@ -121,7 +121,7 @@ func checkBinary(path string) machine.Precondition {
 // cannot be seen from here.
 func (h *Host) checkEngine(ctx context.Context) machine.Precondition {
 	p := machine.Precondition{Name: dockerEngine, State: machine.Unmet}
-	docker, err := connect("")
+	docker, err := connectEngine("")
 	if err != nil {
 		p.Found, p.Remedy = err.Error(), "see DOCKER_HOST"
 		return p
@@ -135,7 +135,7 @@ func (h *Host) checkEngine(ctx context.Context) machine.Precondition {
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
 	if h.info, err = docker.Info(ctx); err != nil {
-		p.Found, p.Remedy = fmt.Sprintf("connect to Docker at %s: %v", address, rootCause(err)), remedyFor(err)
+		p.Found, p.Remedy = fmt.Sprintf("connect to Docker at %s: %v", address, rootCause(err)), remedyForEngine(err)
 		return p
 	}
 	if slices.ContainsFunc(h.info.SecurityOptions, func(o string) bool { return strings.HasPrefix(o, "name=rootless") }) {
@@ -161,7 +161,7 @@ func rootCause(err error) error {
 	return err
 }
 
-func remedyFor(err error) string {
+func remedyForEngine(err error) string {
 	switch {
 	case errors.Is(err, unix.EACCES):
 		return "run as root, or join the docker group"
@@ -171,9 +171,9 @@ func remedyFor(err error) string {
 	return "it answers, but not as it should: see its log (journalctl -u docker)"
 }
 
-// backend is what writes Docker's firewall rules. Engines before 29 write
+// backendName is what writes Docker's firewall rules. Engines before 29 write
 // iptables rules and do not say so.
-func (h *Host) backend() string {
+func (h *Host) backendName() string {
 	if b := h.info.FirewallBackend; b != nil {
 		return b.Driver
 	}
@@ -181,8 +181,8 @@ func (h *Host) backend() string {
 }
 
 func (h *Host) checkBackend() machine.Precondition {
-	p := machine.Precondition{Name: firewallBackend, Found: h.backend()}
-	if !strings.HasPrefix(h.backend(), "iptables") {
+	p := machine.Precondition{Name: firewallBackend, Found: h.backendName()}
+	if !strings.HasPrefix(h.backendName(), "iptables") {
 		p.State = machine.Unmet
 		p.Remedy = `only iptables rules can be rewritten so far; set "firewall-backend": "iptables" for the daemon`
 	}

@@ -36,27 +36,27 @@ func (h *Host) checkRules(ctx context.Context) machine.Precondition {
 		}
 	}
 	if len(h.tables) == 0 {
-		p.Found, p.Remedy = h.noRules(installed, partly)
+		p.Found, p.Remedy = h.explainNoRules(installed, partly)
 		return p
 	}
-	p.Found = names(h.tables) + ", --random-fully"
+	p.Found = listVersions(h.tables) + ", --random-fully"
 	if !slices.ContainsFunc(h.tables, (*iptables.Program).HasRandomFully) {
-		p.Remedy, p.Found = "iptables 1.6.2 or later is needed", names(h.tables)+": does not know --random-fully"
+		p.Remedy, p.Found = "iptables 1.6.2 or later is needed", listVersions(h.tables)+": does not know --random-fully"
 		return p
 	}
 	p.State = machine.Met
 	return p
 }
 
-// noRules says what is known of a Docker without rules. The daemon does not say
+// explainNoRules says what is known of a Docker without rules. The daemon does not say
 // how it was started, so that stays a question, where nothing else explains it.
-func (h *Host) noRules(installed []*iptables.Program, partly string) (found, remedy string) {
-	found = fmt.Sprintf("Docker has no rules in %s", names(installed))
+func (h *Host) explainNoRules(installed []*iptables.Program, partly string) (found, remedy string) {
+	found = fmt.Sprintf("Docker has no rules in %s", listVersions(installed))
 	switch {
 	case partly != "":
 		return partly, "something deleted it; a restart of the Docker daemon makes it anew"
-	case !strings.HasPrefix(h.backend(), "iptables"):
-		return found, fmt.Sprintf("its firewall backend is %s: see above", h.backend())
+	case !strings.HasPrefix(h.backendName(), "iptables"):
+		return found, fmt.Sprintf("its firewall backend is %s: see above", h.backendName())
 	case iptables.HasUnseenLegacy(installed):
 		return found + ", and the kernel has a legacy table nat that no program here can list", "install iptables-legacy"
 	}
@@ -76,7 +76,7 @@ func remedyForRules(t *iptables.Program, err error) string {
 	return fmt.Sprintf("try by hand: %s -t nat -S; %[1]s -t filter -S", t.Path)
 }
 
-func names(tables []*iptables.Program) string {
+func listVersions(tables []*iptables.Program) string {
 	var all []string
 	for _, t := range tables {
 		all = append(all, t.Version())

@@ -35,7 +35,7 @@ func emptyNamespace(t *testing.T) {
 	}
 }
 
-func shell(t *testing.T, script string) {
+func runShell(t *testing.T, script string) {
 	t.Helper()
 	if out, err := exec.Command("sh", "-e", "-c", script).CombinedOutput(); err != nil {
 		t.Fatalf("%s: %v\n%s", script, err, out)
@@ -66,7 +66,7 @@ func TestCheckRules(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			emptyNamespace(t)
-			shell(t, c.script)
+			runShell(t, c.script)
 			h := &Host{info: system.Info{FirewallBackend: &system.FirewallInfo{Driver: c.backend}}}
 			p := h.checkRules(t.Context())
 			if p.Name != iptablesRules || p.State != c.state || !strings.Contains(p.Found, c.found) || p.Remedy != c.remedy {
@@ -76,7 +76,7 @@ func TestCheckRules(t *testing.T) {
 	}
 }
 
-func TestCheckRules_names_a_legacy_table_that_nobody_can_list(t *testing.T) {
+func TestCheckRulesLegacyTable(t *testing.T) {
 	emptyNamespace(t)
 	if exec.Command("iptables-legacy", "-t", "nat", "-S").Run() != nil {
 		t.Skip("a kernel without legacy tables")
@@ -110,12 +110,12 @@ func TestFindRule(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			emptyNamespace(t)
-			shell(t, dockersChains+"iptables-nft -t nat -A POSTROUTING "+c.rule)
+			runShell(t, dockersChains+"iptables-nft -t nat -A POSTROUTING "+c.rule)
 			tables, err := iptables.FindInstalled()
 			if err != nil {
 				t.Fatal(err)
 			}
-			l := &dockerLab{host: &Host{tables: tables}, clientNet: network{bridge: "br0", subnet: netip.MustParsePrefix("198.18.0.0/24")}}
+			l := &dockerLab{host: &Host{tables: tables}, clientNet: labNetwork{bridge: "br0", subnet: netip.MustParsePrefix("198.18.0.0/24")}}
 			err = l.findRule(t.Context())
 			if err == nil || strings.Contains(err.Error(), question) != c.asks || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("error %v", err)

@@ -16,14 +16,14 @@ import (
 	"snatlab/harness/machine"
 )
 
-// info is an engine's answer to GET /info.
-func info(fields string) map[string]http.HandlerFunc {
-	return map[string]http.HandlerFunc{"GET /info": say(`{"ServerVersion":"29.0.0",` + fields + `}`)}
+// answerInfo is an engine's answer to GET /info.
+func answerInfo(fields string) map[string]http.HandlerFunc {
+	return map[string]http.HandlerFunc{"GET /info": answerWith(`{"ServerVersion":"29.0.0",` + fields + `}`)}
 }
 
-// look gives the precondition of a name. ADDRESS in its text stands for the
+// findPrecondition gives the precondition of a name. ADDRESS in its text stands for the
 // engine's.
-func look(t *testing.T, name, address string) machine.Precondition {
+func findPrecondition(t *testing.T, name, address string) machine.Precondition {
 	t.Helper()
 	h, all := Preflight(t.Context(), "", 0)
 	t.Cleanup(func() { h.Close() })
@@ -37,7 +37,7 @@ func look(t *testing.T, name, address string) machine.Precondition {
 	return machine.Precondition{}
 }
 
-func TestAnEngineThatCannotBeUsedIsToldWithWhatHelps(t *testing.T) {
+func TestCheckEngine(t *testing.T) {
 	const wrong = "it answers, but not as it should: see its log (journalctl -u docker)"
 	for _, test := range []struct {
 		name    string
@@ -45,23 +45,23 @@ func TestAnEngineThatCannotBeUsedIsToldWithWhatHelps(t *testing.T) {
 		want    machine.Precondition
 	}{
 		{
-			"an engine as it should be", info(`"SecurityOptions":["name=seccomp,profile=builtin"]`),
+			"an engine as it should be", answerInfo(`"SecurityOptions":["name=seccomp,profile=builtin"]`),
 			machine.Precondition{State: machine.Met, Found: "29.0.0 at ADDRESS"},
 		}, {
-			"a rootless one", info(`"SecurityOptions":["name=seccomp,profile=builtin","name=rootless","name=cgroupns"]`),
+			"a rootless one", answerInfo(`"SecurityOptions":["name=seccomp,profile=builtin","name=rootless","name=cgroupns"]`),
 			machine.Precondition{State: machine.Unmet, Found: "the engine at ADDRESS is rootless: its NAT is in a network namespace of its own", Remedy: "use the system's engine"},
 		}, {
-			"one that is broken", map[string]http.HandlerFunc{"GET /info": refuse(http.StatusInternalServerError, "disk full")},
+			"one that is broken", map[string]http.HandlerFunc{"GET /info": answerError(http.StatusInternalServerError, "disk full")},
 			machine.Precondition{State: machine.Unmet, Found: "connect to Docker at ADDRESS: Error response from daemon: disk full", Remedy: wrong},
 		}, {
-			"one that speaks something else", map[string]http.HandlerFunc{"GET /info": say("hello")},
+			"one that speaks something else", map[string]http.HandlerFunc{"GET /info": answerWith("hello")},
 			machine.Precondition{State: machine.Unmet, Found: "connect to Docker at ADDRESS: Error reading remote info: invalid character 'h' looking for beginning of value", Remedy: wrong},
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			e := startEngine(t, test.answers)
 			test.want.Name = dockerEngine
-			if got := look(t, dockerEngine, e.address); got != test.want {
+			if got := findPrecondition(t, dockerEngine, e.address); got != test.want {
 				t.Errorf("found %+v\n want %+v", got, test.want)
 			}
 			if c := e.changed(); len(c) > 0 {
@@ -71,7 +71,7 @@ func TestAnEngineThatCannotBeUsedIsToldWithWhatHelps(t *testing.T) {
 	}
 }
 
-func TestAnEngineThatDoesNotAnswerIsToldWithItsAddress(t *testing.T) {
+func TestCheckEngineSilent(t *testing.T) {
 	silent, err := net.Listen("tcp4", "127.0.0.1:0") // for its address; nobody accepts
 	if err != nil {
 		t.Fatal(err)
@@ -97,12 +97,12 @@ func TestAnEngineThatDoesNotAnswerIsToldWithItsAddress(t *testing.T) {
 		t.Run(test.host, func(t *testing.T) {
 			t.Setenv("DOCKER_HOST", test.host)
 			want := machine.Precondition{Name: dockerEngine, State: machine.Unmet, Found: test.found, Remedy: test.remedy}
-			if got := look(t, dockerEngine, "ADDRESS"); got != want {
+			if got := findPrecondition(t, dockerEngine, "ADDRESS"); got != want {
 				t.Errorf("found %+v\n want %+v", got, want)
 			}
 			for _, name := range []string{firewallBackend, iptablesRules, labSubnets} {
 				want := machine.Precondition{Name: name, State: machine.Unknown, Found: "no engine to look at"}
-				if got := look(t, name, "ADDRESS"); got != want {
+				if got := findPrecondition(t, name, "ADDRESS"); got != want {
 					t.Errorf("found %+v\n want %+v", got, want)
 				}
 			}
@@ -110,7 +110,7 @@ func TestAnEngineThatDoesNotAnswerIsToldWithItsAddress(t *testing.T) {
 	}
 }
 
-func TestAnEngineOnAnotherMachineIsSentNothing(t *testing.T) {
+func TestCheckEngineRemote(t *testing.T) {
 	other, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		t.Fatal(err)
@@ -118,7 +118,7 @@ func TestAnEngineOnAnotherMachineIsSentNothing(t *testing.T) {
 	defer other.Close()
 	address := "tcp://" + other.Addr().String()
 	t.Setenv("DOCKER_HOST", address)
-	if got := look(t, dockerEngine, address); got.Found != "DOCKER_HOST is ADDRESS: an engine on another machine" {
+	if got := findPrecondition(t, dockerEngine, address); got.Found != "DOCKER_HOST is ADDRESS: an engine on another machine" {
 		t.Errorf("found %+v", got)
 	}
 	// A connection would be complete by now: connect() returns after that.
@@ -130,7 +130,7 @@ func TestAnEngineOnAnotherMachineIsSentNothing(t *testing.T) {
 	}
 }
 
-func TestAnEngineThatHangsIsGivenUpOn(t *testing.T) {
+func TestCheckEngineHangs(t *testing.T) {
 	hang := func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
 	e := startEngine(t, map[string]http.HandlerFunc{"GET /info": hang, "HEAD /_ping": hang})
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond) // answerTime is longer
@@ -143,7 +143,7 @@ func TestAnEngineThatHangsIsGivenUpOn(t *testing.T) {
 	}
 }
 
-func TestOnlyABackendOfIptablesCanBeUsed(t *testing.T) {
+func TestCheckBackend(t *testing.T) {
 	const remedy = `only iptables rules can be rewritten so far; set "firewall-backend": "iptables" for the daemon`
 	for _, test := range []struct {
 		name, fields string
@@ -155,29 +155,29 @@ func TestOnlyABackendOfIptablesCanBeUsed(t *testing.T) {
 		{"an engine before 29, which does not say", `"Name":"old"`, machine.Precondition{Found: "iptables"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			e := startEngine(t, info(test.fields))
+			e := startEngine(t, answerInfo(test.fields))
 			test.want.Name = firewallBackend
-			if got := look(t, firewallBackend, e.address); got != test.want {
+			if got := findPrecondition(t, firewallBackend, e.address); got != test.want {
 				t.Errorf("found %+v\n want %+v", got, test.want)
 			}
 		})
 	}
 }
 
-func TestAPoolThatIsTakenIsToldByWhom(t *testing.T) {
-	answers := info(`"Name":"full"`)
-	answers["GET /networks"] = say(`[{"Name":"vpn","IPAM":{"Config":[{"Subnet":"198.18.0.0/15"}]}}]`)
+func TestCheckSubnetsTaken(t *testing.T) {
+	answers := answerInfo(`"Name":"full"`)
+	answers["GET /networks"] = answerWith(`[{"Name":"vpn","IPAM":{"Config":[{"Subnet":"198.18.0.0/15"}]}}]`)
 	e := startEngine(t, answers)
 	want := machine.Precondition{Name: labSubnets, State: machine.Unmet, Remedy: "see `ip route` and `docker network ls`: two must be free for the time of a run",
 		Found: "fewer than 2 free /24 networks in 198.18.0.0/15: 198.18.0.0/15 is taken by a route or a Docker network"}
-	if got := look(t, labSubnets, e.address); got != want {
+	if got := findPrecondition(t, labSubnets, e.address); got != want {
 		t.Errorf("found %+v\n want %+v", got, want)
 	}
 }
 
-func TestSubnetsOfTheLabCollideWithNoNetworkOfDocker(t *testing.T) {
-	answers := info(`"Name":"full"`)
-	answers["GET /networks"] = say(`[{"Name":"host","IPAM":{"Config":[]}},{"Name":"v6","IPAM":{"Config":[{"Subnet":"2001:2::/48"}]}},
+func TestFreeSubnets(t *testing.T) {
+	answers := answerInfo(`"Name":"full"`)
+	answers["GET /networks"] = answerWith(`[{"Name":"host","IPAM":{"Config":[]}},{"Name":"v6","IPAM":{"Config":[{"Subnet":"2001:2::/48"}]}},
 		{"Name":"big","IPAM":{"Config":[{"Subnet":"198.18.0.0/16"}]}},{"Name":"small","IPAM":{"Config":[{"Subnet":"198.19.1.64/28"}]}}]`)
 	startEngine(t, answers)
 	h, _ := Preflight(t.Context(), "", 0)
@@ -195,7 +195,7 @@ func TestSubnetsOfTheLabCollideWithNoNetworkOfDocker(t *testing.T) {
 	}
 }
 
-func TestAFolderThatTakesNoJournalIsTold(t *testing.T) {
+func TestCheckJournal(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)

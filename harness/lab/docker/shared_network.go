@@ -32,7 +32,7 @@ func (l *dockerLab) findNetwork(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("find network %s: %w (see `docker network ls`)", l.config.Network, err)
 	}
-	if l.clientNet, err = bridgeOf(info); err != nil {
+	if l.clientNet, err = readBridge(info); err != nil {
 		return fmt.Errorf("network %s: %w; it takes a bridge network that masquerades", info.Name, err)
 	}
 	if err := l.findRule(ctx); err != nil {
@@ -42,10 +42,10 @@ func (l *dockerLab) findNetwork(ctx context.Context) error {
 	return nil
 }
 
-// bridgeOf tells of what a bridge network is made, or why its connections are
+// readBridge tells of what a bridge network is made, or why its connections are
 // not masqueraded.
-func bridgeOf(info dockernet.Inspect) (network, error) {
-	n := network{name: info.Name, bridge: info.Options[bridgeName]}
+func readBridge(info dockernet.Inspect) (labNetwork, error) {
+	n := labNetwork{name: info.Name, bridge: info.Options[bridgeName]}
 	masquerade, err := strconv.ParseBool(info.Options[ipMasquerade])
 	switch mode := info.Options[gatewayMode]; {
 	case info.Driver != "bridge":

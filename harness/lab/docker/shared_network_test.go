@@ -44,7 +44,7 @@ type neighbour struct {
 
 func (r *rig) startNeighbour(network string) *neighbour {
 	r.t.Helper()
-	l := newLab(r.Host, Config{Binary: probeBinary(r.t)})
+	l := newDockerLab(r.Host, Config{Binary: probeBinary(r.t)})
 	if err := l.buildImage(r.t.Context()); err != nil {
 		r.t.Fatal(err)
 	}
@@ -104,7 +104,7 @@ func (r *rig) openOn(network string, clients int) *bench {
 	return b
 }
 
-func TestALabOnANetworkThatOthersUse(t *testing.T) {
+func TestSharedNetwork(t *testing.T) {
 	named := map[string]string{"com.docker.network.bridge.name": "shop0"}
 	subnet := &dockernet.IPAM{Config: []dockernet.IPAMConfig{{Subnet: "198.19.250.0/24"}}}
 	for name, network := range map[string]func(*rig) (name, bridge string){
@@ -124,14 +124,14 @@ func TestALabOnANetworkThatOthersUse(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := realEngine(t)
 			name, bridge := network(r)
-			usesAShared(t, r, name, bridge)
+			checkSharedNetwork(t, r, name, bridge)
 		})
 	}
 }
 
-// usesAShared opens a lab on a network and holds that nothing is different for
+// checkSharedNetwork opens a lab on a network and holds that nothing is different for
 // those who are on it.
-func usesAShared(t *testing.T, r *rig, name, bridge string) {
+func checkSharedNetwork(t *testing.T, r *rig, name, bridge string) {
 	n := r.startNeighbour(name)
 	n.serves()
 	before, was := r.state(), n.look()
@@ -145,7 +145,7 @@ func usesAShared(t *testing.T, r *rig, name, bridge string) {
 		t.Errorf("clients at %v, the neighbour at %v, all in %v?", at, n.address, prefix)
 	}
 
-	listing := func() []string { return lines(t, b.Rule.IPTables().Path, "-t", "nat", "-S") }
+	listing := func() []string { return readLines(t, b.Rule.IPTables().Path, "-t", "nat", "-S") }
 	rules := listing()
 	rule, err := b.Apply(t.Context(), scenario.Arm{Masquerade: scenario.MasqueradeOptions{RandomFully: true}})
 	if err != nil {
@@ -156,7 +156,7 @@ func usesAShared(t *testing.T, r *rig, name, bridge string) {
 	if diff := cmp.Diff(want, listing()); diff != "" {
 		t.Errorf("more than the one rule has changed (-want +got):\n%s", diff)
 	}
-	passes(t, b)
+	sendRequests(t, b)
 	if packets, err := rule.Packets(t.Context()); packets < 2 || err != nil {
 		t.Errorf("%d connections passed the rule, %v", packets, err)
 	}
@@ -167,7 +167,7 @@ func usesAShared(t *testing.T, r *rig, name, bridge string) {
 	if diff := cmp.Diff(rules, listing()); diff != "" {
 		t.Errorf("the rules are not as they were (-before +after):\n%s", diff)
 	}
-	passes(t, b)
+	sendRequests(t, b)
 
 	if err := b.Close(t.Context()); err != nil {
 		t.Fatal(err)
@@ -187,8 +187,8 @@ func (b *bench) marked(rule string) string {
 	return strings.Replace(rule, " -j ", " -m comment --comment snatlab-"+b.config.Run+" -j ", 1)
 }
 
-// passes sends a request of each client.
-func passes(t *testing.T, b *bench) {
+// sendRequests sends a request of each client.
+func sendRequests(t *testing.T, b *bench) {
 	t.Helper()
 	server, err := b.Listen(t.Context(), b.trials)
 	if err != nil {
@@ -211,7 +211,7 @@ func passes(t *testing.T, b *bench) {
 	}
 }
 
-func TestTheRuleOfASharedNetworkIsPutBackWhenTheProcessDied(t *testing.T) {
+func TestSharedNetworkCrash(t *testing.T) {
 	for name, undoIt := range map[string]func(*testing.T, *undo.Journal){
 		"by the journal": func(t *testing.T, j *undo.Journal) {
 			if err := j.Close(t.Context()); err != nil {
@@ -220,7 +220,7 @@ func TestTheRuleOfASharedNetworkIsPutBackWhenTheProcessDied(t *testing.T) {
 		},
 		"by hand": func(t *testing.T, j *undo.Journal) {
 			for _, s := range j.Steps() {
-				lines(t, "sh", "-c", s.Manual)
+				readLines(t, "sh", "-c", s.Manual)
 			}
 		},
 	} {
@@ -252,7 +252,7 @@ func TestTheRuleOfASharedNetworkIsPutBackWhenTheProcessDied(t *testing.T) {
 	}
 }
 
-func TestANetworkThatCannotBeSharedIsToldAndLeftAlone(t *testing.T) {
+func TestSharedNetworkRefused(t *testing.T) {
 	r := realEngine(t)
 	subnet := func(n int) *dockernet.IPAM {
 		return &dockernet.IPAM{Config: []dockernet.IPAMConfig{{Subnet: fmt.Sprintf("198.19.%d.0/24", n)}}}
@@ -279,7 +279,7 @@ func TestANetworkThatCannotBeSharedIsToldAndLeftAlone(t *testing.T) {
 	}
 }
 
-func TestWhichNetworksMasquerade(t *testing.T) {
+func TestReadBridge(t *testing.T) {
 	bridge := func(change func(*dockernet.Inspect)) dockernet.Inspect {
 		n := dockernet.Inspect{Name: "n", ID: "0123456789abcdef", Driver: "bridge", Options: map[string]string{},
 			IPAM: dockernet.IPAM{Config: []dockernet.IPAMConfig{{Subnet: "2001:db8::/64"}, {Subnet: "192.0.2.5/24"}}}}
@@ -289,21 +289,21 @@ func TestWhichNetworksMasquerade(t *testing.T) {
 	prefix := netip.MustParsePrefix("192.0.2.0/24")
 	for _, test := range []struct {
 		change func(*dockernet.Inspect)
-		want   network
+		want   labNetwork
 		err    string
 	}{
-		{func(*dockernet.Inspect) {}, network{"n", "br-0123456789ab", prefix}, ""},
-		{func(n *dockernet.Inspect) { n.Options[bridgeName] = "b" }, network{"n", "b", prefix}, ""},
-		{func(n *dockernet.Inspect) { n.Options[ipMasquerade] = "true" }, network{"n", "br-0123456789ab", prefix}, ""},
-		{func(n *dockernet.Inspect) { n.Options[gatewayMode] = "nat" }, network{"n", "br-0123456789ab", prefix}, ""},
-		{func(n *dockernet.Inspect) { n.Options[ipMasquerade] = "0" }, network{}, "it does not masquerade (" + ipMasquerade + " is false)"},
-		{func(n *dockernet.Inspect) { n.Options[gatewayMode] = "routed" }, network{}, "it does not masquerade (" + gatewayMode + " is routed)"},
-		{func(n *dockernet.Inspect) { n.Options[gatewayMode] = "isolated" }, network{}, "it does not masquerade (" + gatewayMode + " is isolated)"},
-		{func(n *dockernet.Inspect) { n.Internal = true }, network{}, "it is internal, so nothing leaves it"},
-		{func(n *dockernet.Inspect) { n.Driver = "overlay" }, network{}, "its driver is overlay"},
-		{func(n *dockernet.Inspect) { n.IPAM.Config = n.IPAM.Config[:1] }, network{}, "it has no IPv4 subnet"},
+		{func(*dockernet.Inspect) {}, labNetwork{"n", "br-0123456789ab", prefix}, ""},
+		{func(n *dockernet.Inspect) { n.Options[bridgeName] = "b" }, labNetwork{"n", "b", prefix}, ""},
+		{func(n *dockernet.Inspect) { n.Options[ipMasquerade] = "true" }, labNetwork{"n", "br-0123456789ab", prefix}, ""},
+		{func(n *dockernet.Inspect) { n.Options[gatewayMode] = "nat" }, labNetwork{"n", "br-0123456789ab", prefix}, ""},
+		{func(n *dockernet.Inspect) { n.Options[ipMasquerade] = "0" }, labNetwork{}, "it does not masquerade (" + ipMasquerade + " is false)"},
+		{func(n *dockernet.Inspect) { n.Options[gatewayMode] = "routed" }, labNetwork{}, "it does not masquerade (" + gatewayMode + " is routed)"},
+		{func(n *dockernet.Inspect) { n.Options[gatewayMode] = "isolated" }, labNetwork{}, "it does not masquerade (" + gatewayMode + " is isolated)"},
+		{func(n *dockernet.Inspect) { n.Internal = true }, labNetwork{}, "it is internal, so nothing leaves it"},
+		{func(n *dockernet.Inspect) { n.Driver = "overlay" }, labNetwork{}, "its driver is overlay"},
+		{func(n *dockernet.Inspect) { n.IPAM.Config = n.IPAM.Config[:1] }, labNetwork{}, "it has no IPv4 subnet"},
 	} {
-		got, err := bridgeOf(bridge(test.change))
+		got, err := readBridge(bridge(test.change))
 		switch {
 		case test.err == "" && (err != nil || got != test.want):
 			t.Errorf("got %+v, %v, want %+v", got, err, test.want)

@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// watch is a connection to an engine that lasts as long as the engine's process.
+// engineWatch is a connection to an engine that lasts as long as the engine's process.
 // An engine that was restarted may be back before it is asked about a container,
 // and it then answers as if it had never been away.
 //
@@ -22,14 +22,14 @@ import (
 // may close a connection on which nothing is asked. Whether it has ended is asked
 // of the kernel, which closes it before another process can take the engine's
 // place.
-type watch struct {
+type engineWatch struct {
 	conn net.Conn
 	raw  syscall.RawConn
 }
 
 // openWatch opens a watch. It fails where events cannot be had, as behind a proxy
 // that does not pass them on.
-func (h *Host) openWatch(ctx context.Context) (_ *watch, err error) {
+func (h *Host) openWatch(ctx context.Context) (_ *engineWatch, err error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
 	conn, err := h.docker.Dialer()(ctx)
@@ -53,13 +53,13 @@ func (h *Host) openWatch(ctx context.Context) (_ *watch, err error) {
 	if err := errors.Join(conn.SetDeadline(limit), askForEvents(conn), conn.SetDeadline(time.Time{})); err != nil {
 		return nil, err
 	}
-	return &watch{conn, raw}, nil
+	return &engineWatch{conn, raw}, nil
 }
 
 // askForEvents asks for those of objects that no run makes: nothing follows the
 // head of the answer, so nobody has to read it.
 func askForEvents(conn net.Conn) error {
-	none := url.Values{"filters": {`{"label":["` + label + `=none"]}`}}
+	none := url.Values{"filters": {`{"label":["` + runLabel + `=none"]}`}}
 	r, err := http.NewRequest(http.MethodGet, "http://docker/events?"+none.Encode(), nil)
 	if err != nil {
 		return err
@@ -77,9 +77,9 @@ func askForEvents(conn net.Conn) error {
 	return nil
 }
 
-// ended reports whether the engine has closed the connection since. Without a
+// hasEnded reports whether the engine has closed the connection since. Without a
 // watch, that is not known, and false.
-func (w *watch) ended() bool {
+func (w *engineWatch) hasEnded() bool {
 	if w == nil {
 		return false
 	}
@@ -95,8 +95,8 @@ func (w *watch) ended() bool {
 	return closed || err != nil
 }
 
-// close ends the watch.
-func (w *watch) close() error {
+// closeWatch ends the watch.
+func (w *engineWatch) closeWatch() error {
 	if w == nil {
 		return nil
 	}

@@ -11,10 +11,10 @@ import (
 // A container ended with exit code 2: by itself, or because its engine was about
 // to stop. Whether the engine still answers, or answers again, is no matter of
 // who is first.
-func TestObituary(t *testing.T) {
+func TestExitReason(t *testing.T) {
 	ended := map[string]http.HandlerFunc{
-		"POST /containers/c/wait": say(`{"StatusCode":2}`),
-		"GET /containers/c/json":  say(`{"Id":"c","State":{"Status":"exited","ExitCode":2}}`),
+		"POST /containers/c/wait": answerWith(`{"StatusCode":2}`),
+		"GET /containers/c/json":  answerWith(`{"Id":"c","State":{"Status":"exited","ExitCode":2}}`),
 	}
 	const gone = "was it stopped, or restarted?; it left no output"
 	for _, test := range []struct {
@@ -23,14 +23,14 @@ func TestObituary(t *testing.T) {
 		does   func(*fakeEngine)
 		want   string
 	}{
-		{"an engine that was there all the time", stream, func(*fakeEngine) {}, "exit code 2; it left no output"},
-		{"an engine that serves old connections only", stream, func(e *fakeEngine) { e.closeUp() },
+		{"an engine that was there all the time", answerForever, func(*fakeEngine) {}, "exit code 2; it left no output"},
+		{"an engine that serves old connections only", answerForever, func(e *fakeEngine) { e.closeUp() },
 			"the Docker engine at ADDRESS went away as well (nobody answers): " + gone},
-		{"an engine that is gone", stream, func(e *fakeEngine) { e.stop() },
+		{"an engine that is gone", answerForever, func(e *fakeEngine) { e.stop() },
 			"the Docker engine at ADDRESS went away as well (nobody answers): " + gone},
-		{"an engine that is back before it is asked", stream, func(e *fakeEngine) { e.restart() },
+		{"an engine that is back before it is asked", answerForever, func(e *fakeEngine) { e.restart() },
 			"the Docker engine at ADDRESS went away as well (it is back by now): " + gone},
-		{"an engine whose place another takes", stream, func(e *fakeEngine) { e.replace() },
+		{"an engine whose place another takes", answerForever, func(e *fakeEngine) { e.replace() },
 			"the Docker engine at ADDRESS went away as well (it is back by now): " + gone},
 		{"an engine without events, which is back", nil, func(e *fakeEngine) { e.restart() }, "exit code 2; it left no output"},
 	} {
@@ -38,21 +38,21 @@ func TestObituary(t *testing.T) {
 			answers := maps.Clone(ended)
 			answers["GET /events"] = test.events
 			e := startEngine(t, answers)
-			engine, err := connect("")
+			engine, err := connectEngine("")
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer engine.Close()
-			l := newLab(&Host{docker: engine}, Config{})
+			l := newDockerLab(&Host{docker: engine}, Config{})
 			if l.watch, err = l.host.openWatch(t.Context()); (err == nil) != (test.events != nil) {
 				t.Fatal(err)
 			}
-			defer l.watch.close()
+			defer l.watch.closeWatch()
 			if _, err := engine.Ping(t.Context()); err != nil { // a connection that stays open
 				t.Fatal(err)
 			}
 			test.does(e)
-			if got := e.anonymous(l.obituary("c", &lab.LastWords{})); got != test.want {
+			if got := e.anonymous(l.exitReason("c", &lab.StderrTail{})); got != test.want {
 				t.Errorf("says  %q\nwants %q", got, test.want)
 			}
 		})

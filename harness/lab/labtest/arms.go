@@ -15,8 +15,8 @@ import (
 
 // Claims about arms.
 
-func appliesArms(t *testing.T, s *suite) {
-	original := s.apply(t, scenario.MasqueradeOptions{}).Rule()
+func checkArms(t *testing.T, s *suite) {
+	original := s.applyRule(t, scenario.MasqueradeOptions{}).Rule()
 	for _, arm := range []struct {
 		options scenario.MasqueradeOptions
 		words   []string // the last one of the rule, by iptables and by nft
@@ -24,21 +24,21 @@ func appliesArms(t *testing.T, s *suite) {
 		{scenario.MasqueradeOptions{Random: true}, []string{"--random", "random"}},
 		{scenario.MasqueradeOptions{RandomFully: true}, []string{"--random-fully", "fully-random"}},
 	} {
-		rule := s.apply(t, arm.options)
+		rule := s.applyRule(t, arm.options)
 		words := strings.Fields(rule.Rule())
 		if last := words[len(words)-1]; !slices.Contains(arm.words, last) {
 			t.Errorf("for %+v the rule is %q", arm.options, rule.Rule())
 		}
-		server, ports := s.request(t, 2)
-		if got := packets(t, rule); got != 2*clients {
+		server, ports := s.sendRequests(t, 2)
+		if got := readPackets(t, rule); got != 2*clients {
 			t.Errorf("%q matched %d packets of %d connections", rule.Rule(), got, 2*clients)
 		}
-		s.forget(t, server, ports)
+		s.forgetEntries(t, server, ports)
 		for range 2 {
 			if err := rule.Undo(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			if now := s.apply(t, scenario.MasqueradeOptions{}).Rule(); now != original {
+			if now := s.applyRule(t, scenario.MasqueradeOptions{}).Rule(); now != original {
 				t.Errorf("the rule was %q, and is %q", original, now)
 			}
 		}
@@ -48,8 +48,8 @@ func appliesArms(t *testing.T, s *suite) {
 	}
 }
 
-// set puts an arm in force for as long as do takes.
-func (s *suite) set(t *testing.T, arm scenario.Arm, do func(rule lab.Rule)) {
+// withArm puts an arm in force for as long as do takes.
+func (s *suite) withArm(t *testing.T, arm scenario.Arm, do func(rule lab.Rule)) {
 	t.Helper()
 	rule, err := s.Apply(t.Context(), arm)
 	if err != nil {
@@ -69,11 +69,11 @@ func checkSettings(t *testing.T, rule lab.Rule, want ...result.Setting) {
 	}
 }
 
-func choosesPorts(t *testing.T, s *suite) {
+func checkPortChoice(t *testing.T, s *suite) {
 	few := scenario.PortRange{First: 40_000, Last: 40_015}
-	s.set(t, scenario.Arm{ClientPortRange: few}, func(rule lab.Rule) {
+	s.withArm(t, scenario.Arm{ClientPortRange: few}, func(rule lab.Rule) {
 		checkSettings(t, rule, result.Setting{Part: result.PartClients, Key: result.KeySourcePorts, Value: "40000-40015"})
-		server, ports := s.request(t, 8)
+		server, ports := s.sendRequests(t, 8)
 		for i, ranges := range ports {
 			for _, r := range ranges {
 				if r.First < few.First || r.Last > few.Last {
@@ -81,12 +81,12 @@ func choosesPorts(t *testing.T, s *suite) {
 				}
 			}
 		}
-		s.forget(t, server, ports)
+		s.forgetEntries(t, server, ports)
 	})
-	s.set(t, scenario.Arm{ClientPorts: result.SplitPorts}, func(rule lab.Rule) {
+	s.withArm(t, scenario.Arm{ClientPorts: result.SplitPorts}, func(rule lab.Rule) {
 		checkSettings(t, rule, result.Setting{Part: result.PartClients, Key: result.KeySourcePorts, Value: result.SplitPorts})
 		owner := map[uint16]int{}
-		server, ports := s.request(t, 8)
+		server, ports := s.sendRequests(t, 8)
 		for i, ranges := range ports {
 			for _, r := range ranges {
 				for port := r.First; port <= r.Last; port++ {
@@ -97,17 +97,17 @@ func choosesPorts(t *testing.T, s *suite) {
 				}
 			}
 		}
-		s.forget(t, server, ports)
+		s.forgetEntries(t, server, ports)
 	})
 }
 
-func translates(t *testing.T, s *suite) {
+func checkTranslation(t *testing.T, s *suite) {
 	before := s.Traces(t)
 	addresses := []netip.Addr{netip.MustParseAddr("198.19.200.1"), netip.MustParseAddr("198.19.200.2")}
 	for _, to := range [][]netip.Addr{addresses[:1], addresses} {
-		s.set(t, scenario.Arm{SNAT: scenario.SNATOptions{ToSource: to, RandomFully: true}}, func(rule lab.Rule) {
-			server, ports := s.request(t, 2)
-			if got := packets(t, rule); got != 2*clients || !strings.Contains(rule.Rule(), to[0].String()) {
+		s.withArm(t, scenario.Arm{SNAT: scenario.SNATOptions{ToSource: to, RandomFully: true}}, func(rule lab.Rule) {
+			server, ports := s.sendRequests(t, 2)
+			if got := readPackets(t, rule); got != 2*clients || !strings.Contains(rule.Rule(), to[0].String()) {
 				t.Errorf("%q matched %d packets of %d connections", rule.Rule(), got, 2*clients)
 			}
 			for i, got := range rule.Settings() {
@@ -118,23 +118,23 @@ func translates(t *testing.T, s *suite) {
 			if len(rule.Settings()) != len(to) {
 				t.Errorf("settings %+v, want %d", rule.Settings(), len(to))
 			}
-			s.forget(t, server, ports)
+			s.forgetEntries(t, server, ports)
 		})
 	}
-	same(t, before, s.Traces(t))
+	checkSame(t, before, s.Traces(t))
 }
 
-func tunes(t *testing.T, s *suite) {
+func checkSysctls(t *testing.T, s *suite) {
 	arm := scenario.Arm{Sysctls: scenario.Sysctls{
 		Clients: []scenario.Sysctl{{Name: "net.ipv4.tcp_timestamps", Value: "0"}},
 		Server:  []scenario.Sysctl{{Name: "net.ipv4.tcp_syncookies", Value: "2"}},
 	}}
-	s.set(t, arm, func(rule lab.Rule) {
+	s.withArm(t, arm, func(rule lab.Rule) {
 		checkSettings(t, rule,
 			result.Setting{Part: result.PartServer, Key: "net.ipv4.tcp_syncookies", Value: "2"},
 			result.Setting{Part: result.PartClients, Key: "net.ipv4.tcp_timestamps", Value: "0"})
-		server, ports := s.request(t, 1)
-		s.forget(t, server, ports)
+		server, ports := s.sendRequests(t, 1)
+		s.forgetEntries(t, server, ports)
 	})
 	arm.Sysctls.Server[0].Name = "net.ipv4.no_such_thing"
 	if _, err := s.Apply(t.Context(), arm); err == nil || !strings.Contains(err.Error(), "/proc/sys/net/ipv4/no_such_thing") {

@@ -35,11 +35,11 @@ type Driver struct {
 // clients is the number of clients of the labs.
 const clients = 3
 
-// Run holds a driver against the claims.
-func Run(t *testing.T, d Driver) {
+// CheckDriver holds a driver against the claims.
+func CheckDriver(t *testing.T, d Driver) {
 	before := d.Traces(t)
 	t.Run("a lab", func(t *testing.T) {
-		l := d.open(t)
+		l := d.openLab(t)
 		if got := len(l.Clients()); got != clients {
 			t.Fatalf("%d clients, want %d", got, clients)
 		}
@@ -48,29 +48,29 @@ func Run(t *testing.T, d Driver) {
 			name string
 			hold func(*testing.T, *suite)
 		}{
-			{"sends each connection through the masquerade rule, once", passesTheRule},
-			{"has counters that move by what was lost, and by nothing else", countsTheRace},
-			{"puts an arm in force, and takes it back", appliesArms},
-			{"lets its clients leave from the ports that an arm says", choosesPorts},
-			{"has clients that leave from the ports of ordinary clients", leavesFromClientPorts},
-			{"translates to the addresses that an arm says", translates},
-			{"sets sysctls of its clients and its server", tunes},
-			{"forgets the entries of its own connections", forgets},
-			{"gives every trial a port of its own", portsDiffer},
-			{"tells the machine and the lab", tellsTheEnvironment},
-			{"says how a client died, and goes on with the others", buries},
+			{"sends each connection through the masquerade rule, once", checkRuleMatches},
+			{"has counters that move by what was lost, and by nothing else", checkRaceCounters},
+			{"puts an arm in force, and takes it back", checkArms},
+			{"lets its clients leave from the ports that an arm says", checkPortChoice},
+			{"has clients that leave from the ports of ordinary clients", checkClientPorts},
+			{"translates to the addresses that an arm says", checkTranslation},
+			{"sets sysctls of its clients and its server", checkSysctls},
+			{"forgets the entries of its own connections", checkForget},
+			{"gives every trial a port of its own", checkServerPorts},
+			{"tells the machine and the lab", checkEnvironment},
+			{"says how a client died, and goes on with the others", checkDeath},
 		} {
 			t.Run(claim.name, func(t *testing.T) { claim.hold(t, s) })
 		}
-		s.apply(t, scenario.MasqueradeOptions{RandomFully: true}) // and never undone
+		s.applyRule(t, scenario.MasqueradeOptions{RandomFully: true}) // and never undone
 		for range 2 {
 			if err := l.Close(context.Background()); err != nil {
 				t.Errorf("close: %v", err)
 			}
-			same(t, before, d.Traces(t))
+			checkSame(t, before, d.Traces(t))
 		}
 	})
-	t.Run("a lab that is given up at any step leaves nothing", func(t *testing.T) { givesUp(t, d, before) })
+	t.Run("a lab that is given up at any step leaves nothing", func(t *testing.T) { checkInterruption(t, d, before) })
 }
 
 // suite is a lab under test.
@@ -80,8 +80,8 @@ type suite struct {
 	trials int
 }
 
-// open builds a lab, which is closed when the test ends.
-func (d Driver) open(t *testing.T) lab.Lab {
+// openLab builds a lab, which is closed when the test ends.
+func (d Driver) openLab(t *testing.T) lab.Lab {
 	t.Helper()
 	l, err := d.Open(t.Context(), clients, func(string) {})
 	if err != nil {
@@ -91,15 +91,15 @@ func (d Driver) open(t *testing.T) lab.Lab {
 	return l
 }
 
-func same(t *testing.T, before, after []string) {
+func checkSame(t *testing.T, before, after []string) {
 	t.Helper()
 	if diff := cmp.Diff(before, after); diff != "" {
 		t.Errorf("the machine is not as it was (-before +after):\n%s", diff)
 	}
 }
 
-// listen opens a port that no trial has used.
-func (s *suite) listen(t *testing.T) netip.AddrPort {
+// listenNext opens a port that no trial has used.
+func (s *suite) listenNext(t *testing.T) netip.AddrPort {
 	t.Helper()
 	server, err := s.Listen(t.Context(), s.trials)
 	if err != nil {
@@ -109,11 +109,11 @@ func (s *suite) listen(t *testing.T) netip.AddrPort {
 	return server
 }
 
-// request sends requests of each client, one client after the other, and gives
+// sendRequests sends requests of each client, one client after the other, and gives
 // the ports that they left from.
-func (s *suite) request(t *testing.T, requests int) (server netip.AddrPort, ports [][]scenario.PortRange) {
+func (s *suite) sendRequests(t *testing.T, requests int) (server netip.AddrPort, ports [][]scenario.PortRange) {
 	t.Helper()
-	server = s.listen(t)
+	server = s.listenNext(t)
 	for _, c := range s.Clients() {
 		report, err := c.Run(t.Context(), probe.ClientLoad{Server: server, Requests: requests, Timeout: 900 * time.Millisecond, Concurrency: 1})
 		if err != nil {
@@ -131,14 +131,14 @@ func (s *suite) request(t *testing.T, requests int) (server netip.AddrPort, port
 	return server, ports
 }
 
-func (s *suite) forget(t *testing.T, server netip.AddrPort, ports [][]scenario.PortRange) {
+func (s *suite) forgetEntries(t *testing.T, server netip.AddrPort, ports [][]scenario.PortRange) {
 	t.Helper()
 	if err := s.Forget(t.Context(), server, ports); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func (s *suite) apply(t *testing.T, m scenario.MasqueradeOptions) lab.Rule {
+func (s *suite) applyRule(t *testing.T, m scenario.MasqueradeOptions) lab.Rule {
 	t.Helper()
 	rule, err := s.Apply(t.Context(), scenario.Arm{Masquerade: m})
 	if err != nil {
@@ -147,7 +147,7 @@ func (s *suite) apply(t *testing.T, m scenario.MasqueradeOptions) lab.Rule {
 	return rule
 }
 
-func packets(t *testing.T, rule lab.Rule) uint64 {
+func readPackets(t *testing.T, rule lab.Rule) uint64 {
 	t.Helper()
 	n, err := rule.Packets(t.Context())
 	if err != nil {
@@ -156,27 +156,27 @@ func packets(t *testing.T, rule lab.Rule) uint64 {
 	return n
 }
 
-func passesTheRule(t *testing.T, s *suite) {
+func checkRuleMatches(t *testing.T, s *suite) {
 	const requests = 20
-	rule := s.apply(t, scenario.MasqueradeOptions{})
-	before := packets(t, rule)
-	server, ports := s.request(t, requests)
-	if got, want := packets(t, rule)-before, uint64(requests*clients); got != want {
+	rule := s.applyRule(t, scenario.MasqueradeOptions{})
+	before := readPackets(t, rule)
+	server, ports := s.sendRequests(t, requests)
+	if got, want := readPackets(t, rule)-before, uint64(requests*clients); got != want {
 		t.Errorf("the rule %q matched %d packets of %d connections", rule.Rule(), got, want)
 	}
-	s.forget(t, server, ports)
+	s.forgetEntries(t, server, ports)
 }
 
-// countsTheRace: whether the race occurs is chance, that the kernel and the
+// checkRaceCounters: whether the race occurs is chance, that the kernel and the
 // clients count the same is not.
-func countsTheRace(t *testing.T, s *suite) {
+func checkRaceCounters(t *testing.T, s *suite) {
 	const requests = 300
-	server := s.listen(t)
+	server := s.listenNext(t)
 	before, err := s.Conntrack(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	reports := s.lockstep(t, server, requests)
+	reports := s.runLockstep(t, server, requests)
 	after, err := s.Conntrack(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -198,14 +198,14 @@ func countsTheRace(t *testing.T, s *suite) {
 		t.Errorf("of %d requests %d failed, %d by timeout; the kernel counted insert_failed %d, drop %d",
 			clients*requests, failed, timeouts, moved.InsertFailed, moved.Drop)
 	}
-	s.forget(t, server, ports)
+	s.forgetEntries(t, server, ports)
 }
 
 // lockstepPorts are the source ports of clients in lockstep.
 var lockstepPorts = scenario.PortRange{First: 3000, Last: 5999}
 
-// lockstep sends a load of which all clients fire in the same slots.
-func (s *suite) lockstep(t *testing.T, server netip.AddrPort, requests int) []*probe.Report {
+// runLockstep sends a load of which all clients fire in the same slots.
+func (s *suite) runLockstep(t *testing.T, server netip.AddrPort, requests int) []*probe.Report {
 	t.Helper()
 	cpus := clients
 	for _, c := range s.Clients() {
@@ -236,26 +236,26 @@ func (s *suite) lockstep(t *testing.T, server netip.AddrPort, requests int) []*p
 	return reports
 }
 
-func forgets(t *testing.T, s *suite) {
-	server, ports := s.request(t, 5)
-	other, others := s.request(t, 1)
-	if got := s.entries(t, server, ports); got != 5*clients {
+func checkForget(t *testing.T, s *suite) {
+	server, ports := s.sendRequests(t, 5)
+	other, others := s.sendRequests(t, 1)
+	if got := s.countEntries(t, server, ports); got != 5*clients {
 		t.Errorf("%d entries of %d connections", got, 5*clients)
 	}
 	for range 2 { // nothing is left to forget the second time
-		s.forget(t, server, ports)
-		if got := s.entries(t, server, ports); got != 0 {
+		s.forgetEntries(t, server, ports)
+		if got := s.countEntries(t, server, ports); got != 0 {
 			t.Errorf("%d entries are left", got)
 		}
 	}
-	if got := s.entries(t, other, others); got != clients {
+	if got := s.countEntries(t, other, others); got != clients {
 		t.Errorf("of %d connections to another port %d entries are left", clients, got)
 	}
-	s.forget(t, other, others)
+	s.forgetEntries(t, other, others)
 }
 
-// entries counts those of connections to a server, and holds that they are over.
-func (s *suite) entries(t *testing.T, server netip.AddrPort, ports [][]scenario.PortRange) (n int) {
+// countEntries counts those of connections to a server, and holds that they are over.
+func (s *suite) countEntries(t *testing.T, server netip.AddrPort, ports [][]scenario.PortRange) (n int) {
 	t.Helper()
 	clients, err := s.Entries(t.Context(), server, ports)
 	if err != nil {
@@ -272,10 +272,10 @@ func (s *suite) entries(t *testing.T, server netip.AddrPort, ports [][]scenario.
 	return n
 }
 
-func portsDiffer(t *testing.T, s *suite) {
+func checkServerPorts(t *testing.T, s *suite) {
 	var seen []netip.AddrPort
 	for range 3 {
-		server := s.listen(t)
+		server := s.listenNext(t)
 		if slices.Contains(seen, server) {
 			t.Errorf("%v is another trial's", server)
 		}
@@ -286,7 +286,7 @@ func portsDiffer(t *testing.T, s *suite) {
 	}
 }
 
-func tellsTheEnvironment(t *testing.T, s *suite) {
+func checkEnvironment(t *testing.T, s *suite) {
 	env := s.Environment()
 	network, err := netip.ParsePrefix(env.ClientNetwork)
 	if err != nil || !scenario.LabAddresses.Overlaps(network) {
@@ -300,10 +300,10 @@ func tellsTheEnvironment(t *testing.T, s *suite) {
 	}
 }
 
-func buries(t *testing.T, s *suite) {
+func checkDeath(t *testing.T, s *suite) {
 	const victim = 1
 	s.Kill(t, s.Lab, victim)
-	server := s.listen(t)
+	server := s.listenNext(t)
 	for i, c := range s.Clients() {
 		report, err := c.Run(t.Context(), probe.ClientLoad{Server: server, Requests: 1, Timeout: 900 * time.Millisecond, Concurrency: 1})
 		switch {
@@ -318,8 +318,8 @@ func buries(t *testing.T, s *suite) {
 	}
 }
 
-// givesUp cancels the building of a lab at each thing that it says it does.
-func givesUp(t *testing.T, d Driver, before []string) {
+// checkInterruption cancels the building of a lab at each thing that it says it does.
+func checkInterruption(t *testing.T, d Driver, before []string) {
 	interrupted := errors.New("interrupted")
 	for at := 0; ; at++ {
 		ctx, cancel := context.WithCancelCause(t.Context())
@@ -343,6 +343,6 @@ func givesUp(t *testing.T, d Driver, before []string) {
 		if err == nil {
 			t.Errorf("the lab was opened all the same, interrupted at step %d", at)
 		}
-		same(t, before, d.Traces(t))
+		checkSame(t, before, d.Traces(t))
 	}
 }

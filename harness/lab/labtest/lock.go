@@ -11,8 +11,8 @@ import (
 	"snatlab/harness/undo"
 )
 
-// patience bounds the wait for other packages' tests.
-const patience = 10 * time.Minute
+// lockTime bounds the wait for other packages' tests.
+const lockTime = 10 * time.Minute
 
 // TakeMachine takes this machine from the tests of other packages, until the
 // test ends: they look as well whether it is as it was.
@@ -24,14 +24,14 @@ func TakeMachine(t *testing.T) {
 	if testing.Short() {
 		t.Skip("needs the machine for itself; make check leaves it out")
 	}
-	TakeLock(t, filepath.Join(os.TempDir(), "snatlab-tests"))
+	AwaitLock(t, filepath.Join(os.TempDir(), "snatlab-tests"))
 }
 
-// TakeLock takes a lock as soon as it is free. Who may not is skipped, but not
+// AwaitLock takes a lock as soon as it is free. Who may not is skipped, but not
 // in CI.
-func TakeLock(t *testing.T, dir string) {
+func AwaitLock(t *testing.T, dir string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), lockTime)
 	defer cancel()
 	for {
 		lock, err := undo.TakeLock(dir, "test")

@@ -10,22 +10,22 @@ import (
 
 // Claims about source ports.
 
-// leavesFromClientPorts holds that each client says which source ports its kernel
+// checkClientPorts holds that each client says which source ports its kernel
 // chooses from, and that a client in lockstep can leave from reserved ones:
 // ip_local_reserved_ports keeps the kernel from choosing a port, and no program
 // from binding it (inet_csk_find_open_port, net/ipv4/inet_connection_sock.c).
-func leavesFromClientPorts(t *testing.T, s *suite) {
+func checkClientPorts(t *testing.T, s *suite) {
 	for _, c := range s.Clients() {
 		if got := c.Hello.LocalPorts; got == nil || *got != scenario.DefaultPorts {
 			t.Errorf("%s says that its source ports are %v, want the kernel's default %v", c.Name, got, scenario.DefaultPorts)
 		}
 	}
 	reserved := scenario.Arm{Sysctls: scenario.Sysctls{Clients: []scenario.Sysctl{{Name: "net.ipv4.ip_local_reserved_ports", Value: "3000-5999"}}}}
-	s.set(t, reserved, func(lab.Rule) {
+	s.withArm(t, reserved, func(lab.Rule) {
 		const requests = 20
-		server := s.listen(t)
+		server := s.listenNext(t)
 		var ports [][]scenario.PortRange
-		for _, r := range s.lockstep(t, server, requests) {
+		for _, r := range s.runLockstep(t, server, requests) {
 			if r.BindErrors != 0 || probe.CountPorts(r.Ports) != requests {
 				t.Errorf("left from %v, with %d ports that could not be bound", r.Ports, r.BindErrors)
 			}
@@ -34,6 +34,6 @@ func leavesFromClientPorts(t *testing.T, s *suite) {
 		if _, err := s.Finish(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		s.forget(t, server, ports)
+		s.forgetEntries(t, server, ports)
 	})
 }

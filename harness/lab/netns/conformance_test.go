@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, agent.ServeStdio(os.Args[2]))
 		os.Exit(3)
 	}
-	if os.Getenv(asUser) != "" && !Privileged() {
+	if os.Getenv(asUser) != "" && !IsPrivileged() {
 		code, err := Reexec(nil, os.Args[1:]...)
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -41,8 +41,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// missing skips a test for want of something; CI has to have it, but for -short.
-func missing(t *testing.T, what string) {
+// skipWithout skips a test for want of something; CI has to have it, but for -short.
+func skipWithout(t *testing.T, what string) {
 	t.Helper()
 	if os.Getenv("CI") == "true" && !testing.Short() {
 		t.Fatalf("this test needs %s", what)
@@ -56,15 +56,15 @@ func needPrivilege(t *testing.T) {
 	if testing.Short() {
 		t.Skip("needs network namespaces; make check leaves it out")
 	}
-	if !Privileged() {
-		missing(t, "root, to make network namespaces")
+	if !IsPrivileged() {
+		skipWithout(t, "root, to make network namespaces")
 	}
 }
 
-func TestTheDriverKeepsWhatEveryDriverKeeps(t *testing.T) {
+func TestConformance(t *testing.T) {
 	needPrivilege(t)
-	if (os.Getenv(asUser) != "") != Reexecuted() {
-		t.Fatalf("as a user: %q, in a user namespace: %v", os.Getenv(asUser), Reexecuted())
+	if (os.Getenv(asUser) != "") != IsReexecuted() {
+		t.Fatalf("as a user: %q, in a user namespace: %v", os.Getenv(asUser), IsReexecuted())
 	}
 	if os.Getenv(asUser) == "" { // else whoever started this has taken it
 		labtest.TakeMachine(t)
@@ -72,19 +72,19 @@ func TestTheDriverKeepsWhatEveryDriverKeeps(t *testing.T) {
 	for _, writer := range []string{result.NATNFTables, result.NATIPTables} {
 		t.Run(writer, func(t *testing.T) {
 			if _, err := exec.LookPath("iptables"); writer == result.NATIPTables && err != nil {
-				missing(t, err.Error())
+				skipWithout(t, err.Error())
 			}
-			labtest.Run(t, driver(writer))
+			labtest.CheckDriver(t, newDriver(writer))
 		})
 	}
 }
 
-func TestTheDriverKeepsItWithoutRoot(t *testing.T) {
+func TestConformanceRootless(t *testing.T) {
 	if os.Getenv(asUser) != "" {
 		t.Skip("this is that user")
 	}
 	labtest.TakeMachine(t)
-	runAsUser(t, "TestTheDriverKeepsWhatEveryDriverKeeps")
+	runAsUser(t, "TestConformance")
 }
 
 // runAsUser runs another test of this package as an ordinary user, in a user
@@ -99,14 +99,14 @@ func runAsUser(t *testing.T, test string) {
 	}
 	out, err := c.CombinedOutput()
 	if err != nil && strings.Contains(string(out), "make a user namespace: ") {
-		missing(t, string(out))
+		skipWithout(t, string(out))
 	}
 	if err != nil || !strings.Contains(string(out), "--- PASS: "+test) {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
 
-func driver(writer string) labtest.Driver {
+func newDriver(writer string) labtest.Driver {
 	return labtest.Driver{
 		Open: func(ctx context.Context, clients int, say func(string)) (lab.Lab, error) {
 			l, err := Open(ctx, Config{Run: "test", Clients: clients, NAT: writer, Say: say})
@@ -119,18 +119,18 @@ func driver(writer string) labtest.Driver {
 			}
 		},
 		Killed: "signal: killed",
-		Traces: traces,
+		Traces: listTraces,
 	}
 }
 
-// traces lists the children of this process, the network namespaces that its
+// listTraces lists the children of this process, the network namespaces that its
 // threads and they are in, its open files of that kind, and what anybody on
 // this machine can see of namespaces and links.
-func traces(t *testing.T) []string {
+func listTraces(t *testing.T) []string {
 	t.Helper()
-	all := glob(t, named+"/*")
+	all := listFiles(t, namesDir+"/*")
 	spaces := map[string]bool{}
-	for _, path := range slices.Concat(glob(t, "/proc/self/task/*/ns/net"), glob(t, "/proc/self/fd/*")) {
+	for _, path := range slices.Concat(listFiles(t, "/proc/self/task/*/ns/net"), listFiles(t, "/proc/self/fd/*")) {
 		if to, err := os.Readlink(path); err == nil && (strings.HasPrefix(to, "net:[") || strings.Contains(to, "memfd:snatlab")) {
 			spaces[to] = true
 		}
@@ -138,7 +138,7 @@ func traces(t *testing.T) []string {
 	for space := range spaces {
 		all = append(all, space)
 	}
-	for _, path := range glob(t, "/proc/self/task/*/children") {
+	for _, path := range listFiles(t, "/proc/self/task/*/children") {
 		text, err := os.ReadFile(path)
 		if err != nil && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, syscall.ESRCH) {
 			t.Fatal(err)
@@ -147,12 +147,12 @@ func traces(t *testing.T) []string {
 			all = append(all, "child "+pid)
 		}
 	}
-	all = append(all, glob(t, "/sys/class/net/*")...)
+	all = append(all, listFiles(t, "/sys/class/net/*")...)
 	slices.Sort(all)
 	return all
 }
 
-func glob(t *testing.T, pattern string) []string {
+func listFiles(t *testing.T, pattern string) []string {
 	t.Helper()
 	paths, err := filepath.Glob(pattern)
 	if err != nil {
@@ -161,7 +161,7 @@ func glob(t *testing.T, pattern string) []string {
 	return paths
 }
 
-func TestProbesAreNobodyAndCanDoNothing(t *testing.T) {
+func TestProbePrivileges(t *testing.T) {
 	needPrivilege(t)
 	l, err := Open(t.Context(), Config{Run: "test", Clients: 1, NAT: result.NATNFTables})
 	if err != nil {
@@ -182,7 +182,7 @@ func TestProbesAreNobodyAndCanDoNothing(t *testing.T) {
 }
 
 // The probes are not told anything: their controller is gone.
-func TestWhatDiesTakesItsProbesWithIt(t *testing.T) {
+func TestProbesDieWithLab(t *testing.T) {
 	needPrivilege(t)
 	if os.Getenv("SNATLAB_TEST_DIE") != "" {
 		l, err := Open(t.Context(), Config{Run: "test", Clients: 2, NAT: result.NATNFTables})
@@ -194,7 +194,7 @@ func TestWhatDiesTakesItsProbesWithIt(t *testing.T) {
 		}
 		syscall.Kill(os.Getpid(), syscall.SIGKILL)
 	}
-	c := exec.Command(lab.ThisBinary, "-test.run=^TestWhatDiesTakesItsProbesWithIt$")
+	c := exec.Command(lab.ThisBinary, "-test.run=^TestProbesDieWithLab$")
 	c.Env = append(os.Environ(), "SNATLAB_TEST_DIE=1")
 	out, _ := c.Output()
 	var probes []string
@@ -211,7 +211,7 @@ func TestWhatDiesTakesItsProbesWithIt(t *testing.T) {
 			if _, err := os.Stat("/proc/" + pid); err != nil {
 				break
 			}
-			time.Sleep(10 * time.Millisecond) // its parent is gone: lab.ProbeUser says when it ends
+			time.Sleep(10 * time.Millisecond) // its parent is gone: nothing announces its end
 		}
 		if _, err := os.Stat("/proc/" + pid); err == nil {
 			t.Errorf("probe %s has outlived its controller", pid)

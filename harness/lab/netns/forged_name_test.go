@@ -13,9 +13,9 @@ import (
 	"snatlab/harness/undo"
 )
 
-// privateRun mounts an empty /run for this thread alone: the thread is never
+// mountPrivateRun mounts an empty /run for this thread alone: the thread is never
 // unlocked, so it ends with the test.
-func privateRun(t *testing.T) {
+func mountPrivateRun(t *testing.T) {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("needs root; make check leaves it out")
@@ -39,8 +39,8 @@ func privateRun(t *testing.T) {
 	}
 }
 
-// mounted makes a file with another one mounted on it, as a name is made.
-func mounted(t *testing.T, path string) {
+// mountName makes a file with another one mounted on it, as a name is made.
+func mountName(t *testing.T, path string) {
 	t.Helper()
 	err := os.MkdirAll(filepath.Dir(path), 0o700)
 	if err == nil {
@@ -61,18 +61,18 @@ func isMounted(path string) bool {
 }
 
 func TestForgedName(t *testing.T) {
-	privateRun(t)
-	ours, theirs := named+"/20260102-030405-c0ffee-router", "/run/theirs/20260102-030405-c0ffee-router"
-	strange := named + "/lost+found"
+	mountPrivateRun(t)
+	ours, theirs := namesDir+"/20260102-030405-c0ffee-router", "/run/theirs/20260102-030405-c0ffee-router"
+	strange := namesDir + "/lost+found"
 	for _, path := range []string{ours, theirs, strange} {
-		mounted(t, path)
+		mountName(t, path)
 	}
 	undoName := func(path string) error {
-		args, _ := json.Marshal(name{path})
+		args, _ := json.Marshal(namedSpace{path})
 		return Undoers()[KindName](t.Context(), args)
 	}
-	for _, path := range []string{theirs, strange, "", named, "/etc/passwd", named + "/../../theirs/20260102-030405-c0ffee-router", named + "/./20260102-030405-c0ffee-router",
-		"run/snatlab/netns/20260102-030405-c0ffee-router", named + "/..", named + "/\x1b[2J-router"} {
+	for _, path := range []string{theirs, strange, "", namesDir, "/etc/passwd", namesDir + "/../../theirs/20260102-030405-c0ffee-router", namesDir + "/./20260102-030405-c0ffee-router",
+		"run/snatlab/netns/20260102-030405-c0ffee-router", namesDir + "/..", namesDir + "/\x1b[2J-router"} {
 		if err := undoName(path); err == nil {
 			t.Errorf("%q is undone", path)
 		}
@@ -83,19 +83,19 @@ func TestForgedName(t *testing.T) {
 		}
 	}
 	// The folder of names is a link. No subtest: another thread has another /run.
-	if err := errors.Join(os.Rename(named, named+"-real"), os.Symlink("/run/theirs", named)); err != nil {
+	if err := errors.Join(os.Rename(namesDir, namesDir+"-real"), os.Symlink("/run/theirs", namesDir)); err != nil {
 		t.Fatal(err)
 	}
 	if err := undoName(ours); !errors.As(err, new(*undo.UntrustedError)) {
 		t.Errorf("error %v", err)
 	}
-	if _, err := Leftovers(); !errors.As(err, new(*undo.UntrustedError)) {
+	if _, err := ListLeftovers(); !errors.As(err, new(*undo.UntrustedError)) {
 		t.Errorf("error %v", err)
 	}
 	if !isMounted(theirs) {
 		t.Error("somebody else's namespace is no longer mounted")
 	}
-	if err := errors.Join(os.Remove(named), os.Rename(named+"-real", named)); err != nil {
+	if err := errors.Join(os.Remove(namesDir), os.Rename(namesDir+"-real", namesDir)); err != nil {
 		t.Fatal(err)
 	}
 	if err := undoName(ours); err != nil || isMounted(ours) {

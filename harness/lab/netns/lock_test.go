@@ -15,16 +15,16 @@ import (
 
 // Labs of one process neither share a lock of iptables-legacy, nor lose theirs
 // when another lab closes.
-func TestLockOfLabs(t *testing.T) {
+func TestLegacyLock(t *testing.T) {
 	if testing.Short() {
 		t.Skip("needs a user namespace and iptables; make check leaves it out")
 	}
 	legacy, err := exec.LookPath("iptables-legacy")
 	if err != nil {
-		missing(t, err.Error())
+		skipWithout(t, err.Error())
 	}
 	if os.Getenv(asUser) == "" {
-		runAsUser(t, "TestLockOfLabs")
+		runAsUser(t, "TestLegacyLock")
 		return
 	}
 	needPrivilege(t)

@@ -49,16 +49,16 @@ type Config struct {
 // Open builds a lab. It requires CAP_SYS_ADMIN and CAP_NET_ADMIN, in the user
 // namespace that it is called in.
 func Open(ctx context.Context, c Config) (lab.Keeper, error) {
-	l := newLab(c)
-	err := lab.BuildLab(ctx, l.Close, l.makeBarrier, l.makeRouter, l.masquerade, l.startServer, l.startClients)
+	l := newNetnsLab(c)
+	err := lab.BuildLab(ctx, l.Close, l.makeBarrier, l.makeRouter, l.masqueradeClients, l.startServer, l.startClients)
 	if err != nil {
 		return nil, err
 	}
 	return l, nil
 }
 
-// undoers undo what changes inside the router.
-func undoers() undo.Undoers {
+// routerUndoers undo what changes inside the router.
+func routerUndoers() undo.Undoers {
 	all := nat.Undoers()
 	maps.Copy(all, lab.Undoers())
 	return all
@@ -73,13 +73,13 @@ type netnsLab struct {
 	kept    bool
 }
 
-// newLab returns a lab of which nothing is built.
-func newLab(c Config) *netnsLab {
+// newNetnsLab returns a lab of which nothing is built.
+func newNetnsLab(c Config) *netnsLab {
 	c.Binary = cmp.Or(c.Binary, lab.ThisBinary)
 	l := &netnsLab{Base: lab.NewBase(result.DriverNetns, c.Say), config: c}
-	l.Journal, l.Outgoing = undo.InMemory(undoers()), serverPlace().name
+	l.Journal, l.Outgoing = undo.InMemory(routerUndoers()), serverPlace().name
 	l.BarrierFile = fmt.Sprintf("/proc/self/fd/%d", barrierFD) // the same descriptor in every probe
-	l.Facts.NAT, l.Facts.Widened, l.Facts.Rootless = c.NAT, c.Widen, Reexecuted()
+	l.Facts.NAT, l.Facts.Widened, l.Facts.Rootless = c.NAT, c.Widen, IsReexecuted()
 	l.Facts.ClientNetwork = clientNet.String()
 	return l
 }
@@ -105,8 +105,8 @@ func (l *netnsLab) makeBarrier(context.Context) error {
 	return nil
 }
 
-// masquerade writes the rule of the clients' network.
-func (l *netnsLab) masquerade(ctx context.Context) error {
+// masqueradeClients writes the rule of the clients' network.
+func (l *netnsLab) masqueradeClients(ctx context.Context) error {
 	return l.router.do(func() (err error) {
 		l.Rule, err = l.writeRule(ctx)
 		if err == nil && l.config.Widen > 0 {
@@ -130,9 +130,9 @@ func (l *netnsLab) Close(context.Context) error {
 		errs = append(errs, n.hangUp())
 	}
 	late := make(chan time.Time)
-	defer time.AfterFunc(grace, func() { close(late) }).Stop()
+	defer time.AfterFunc(probeEndTime, func() { close(late) }).Stop()
 	for _, n := range l.nodes {
-		errs = append(errs, n.end(late))
+		errs = append(errs, n.awaitEnd(late))
 	}
 	errs = append(errs, l.HangUp())
 	if l.router != nil {
@@ -147,12 +147,12 @@ func (l *netnsLab) Close(context.Context) error {
 // startServer starts the server, behind the router.
 func (l *netnsLab) startServer(ctx context.Context) error {
 	return l.StartServer(ctx, func(ctx context.Context) (lab.StartedProbe, error) {
-		return l.start(ctx, serverPlace(), probe.RoleServer)
+		return l.startNode(ctx, serverPlace(), probe.RoleServer)
 	})
 }
 
 func (l *netnsLab) startClients(ctx context.Context) error {
 	return l.StartClients(ctx, l.config.Clients, func(ctx context.Context, i int) (lab.StartedProbe, error) {
-		return l.start(ctx, clientPlace(i), probe.RoleClient)
+		return l.startNode(ctx, clientPlace(i), probe.RoleClient)
 	})
 }

@@ -35,23 +35,23 @@ func lengthenQueue() error {
 // node is a namespace with a probe in it. The namespace is the probe's own, and
 // ends with it.
 type node struct {
-	place
+	nodePlace
 	cmd   *exec.Cmd
 	space netns.NsHandle // kept open, so that it is known by more than a number of a process
 	in    *os.File       // its standard input
 	out   *os.File       // its standard output
-	words *lab.LastWords
+	words *lab.StderrTail
 	ended chan struct{} // closed when the process is no more
 }
 
-// start makes a node with a probe in it.
-func (l *netnsLab) start(ctx context.Context, p place, role string) (lab.StartedProbe, error) {
-	n := &node{place: p, words: &lab.LastWords{}, ended: make(chan struct{}), space: netns.None()}
+// startNode makes a node with a probe in it.
+func (l *netnsLab) startNode(ctx context.Context, p nodePlace, role string) (lab.StartedProbe, error) {
+	n := &node{nodePlace: p, words: &lab.StderrTail{}, ended: make(chan struct{}), space: netns.None()}
 	l.nodes = append(l.nodes, n)
-	if err := n.launch(l, role); err != nil {
+	if err := n.launchProbe(l, role); err != nil {
 		return lab.StartedProbe{}, fmt.Errorf("start %s: %w", p.name, err)
 	}
-	err := l.router.connect(p, n.space)
+	err := l.router.connectNode(p, n.space)
 	if err == nil && role == probe.RoleServer {
 		err = n.enter(lengthenQueue)
 	}
@@ -60,7 +60,7 @@ func (l *netnsLab) start(ctx context.Context, p place, role string) (lab.Started
 	}
 	stream := probe.Stream{
 		Name: strings.ReplaceAll(p.name, "-", " "), In: n.out, Out: n.in,
-		Close: n.hangUp, ExitReason: n.obituary,
+		Close: n.hangUp, ExitReason: n.exitReason,
 	}
 	return lab.StartedProbe{Stream: stream, Address: p.address.Addr(), Space: n.enter}, ctx.Err()
 }
@@ -68,10 +68,10 @@ func (l *netnsLab) start(ctx context.Context, p place, role string) (lab.Started
 // enter calls do in the node's namespace.
 func (n *node) enter(do func() error) error { return machine.DoInNamespace(n.space, do) }
 
-// launch starts the probe in a namespace of its own. It is a child of the
+// launchProbe starts the probe in a namespace of its own. It is a child of the
 // router's thread, and is killed when that ends: it cannot outlive this process.
 // Of what this process has it gets its three streams and the barrier.
-func (n *node) launch(l *netnsLab, role string) error {
+func (n *node) launchProbe(l *netnsLab, role string) error {
 	stdin, in, err := os.Pipe()
 	if err != nil {
 		return err
@@ -91,10 +91,10 @@ func (n *node) launch(l *netnsLab, role string) error {
 	cmd.ExtraFiles = []*os.File{l.barrier}
 	// A group of its own: what a terminal sends is for this process.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: unix.SIGKILL, Setpgid: true}
-	if mayBecome(lab.ProbeUser) {
+	if canBecome(lab.ProbeUser) {
 		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: lab.ProbeUser, Gid: lab.ProbeUser}
 	}
-	if n.space, err = l.router.inNew(cmd.Start); err != nil {
+	if n.space, err = l.router.startInNew(cmd.Start); err != nil {
 		if errors.Is(err, unix.EACCES) && cmd.SysProcAttr.Credential != nil {
 			err = fmt.Errorf("%w (it runs as user %d, who has to be allowed to execute this program: chmod o+x)", err, lab.ProbeUser)
 		}
@@ -108,13 +108,13 @@ func (n *node) launch(l *netnsLab, role string) error {
 	return nil
 }
 
-// mayBecome tells whether this process may give another one that user.
-func mayBecome(user uint64) bool {
-	return mapped(user) && machine.CheckPrivilege(unix.CAP_SETGID, unix.CAP_SETUID).State == machine.Met
+// canBecome tells whether this process may give another one that user.
+func canBecome(user uint64) bool {
+	return isMapped(user) && machine.CheckPrivilege(unix.CAP_SETGID, unix.CAP_SETUID).State == machine.Met
 }
 
-// grace bounds how long probes may take to see that they are not needed any more.
-const grace = 5 * time.Second
+// probeEndTime bounds how long probes may take to see that they are not needed any more.
+const probeEndTime = 5 * time.Second
 
 // hangUp ends the conversation, and with it the probe.
 func (n *node) hangUp() error {
@@ -130,9 +130,9 @@ func (n *node) hangUp() error {
 	return errors.Join(errs...)
 }
 
-// end waits until the probe is no more, and kills it if it is too late for
+// awaitEnd waits until the probe is no more, and kills it if it is too late for
 // that. Without the probe and this descriptor the namespace is gone.
-func (n *node) end(late <-chan time.Time) error {
+func (n *node) awaitEnd(late <-chan time.Time) error {
 	if n.cmd != nil {
 		select {
 		case <-n.ended:
@@ -147,12 +147,12 @@ func (n *node) end(late <-chan time.Time) error {
 	return nil
 }
 
-// obituary says how the probe ended, and what it said last.
-func (n *node) obituary() string {
+// exitReason says how the probe ended, and what it said last.
+func (n *node) exitReason() string {
 	select {
 	case <-n.ended:
-		return n.words.After(n.cmd.ProcessState.String()) // "exit status 3", "signal: killed"
-	case <-time.After(grace): // the stream can end a moment before the process does
-		return n.words.After("still running")
+		return n.words.DescribeEnd(n.cmd.ProcessState.String()) // "exit status 3", "signal: killed"
+	case <-time.After(probeEndTime): // the stream can end a moment before the process does
+		return n.words.DescribeEnd("still running")
 	}
 }

@@ -19,7 +19,7 @@ import (
 // conntrack table that the run wants.
 func Preflight(ctx context.Context, writer string, entries int) []machine.Precondition {
 	all := []machine.Precondition{checkPrivilege()}
-	if Reexecuted() {
+	if IsReexecuted() {
 		all[0].Found += " of a user namespace of its own"
 	}
 	if all[0].State != machine.Met {
@@ -28,7 +28,7 @@ func Preflight(ctx context.Context, writer string, entries int) []machine.Precon
 			all = append(all, machine.Precondition{Name: name, State: machine.Unknown, Found: "no privilege to look"})
 		}
 	} else {
-		all = append(all, try(ctx, cmp.Or(writer, result.NATNFTables), entries)...)
+		all = append(all, tryLab(ctx, cmp.Or(writer, result.NATNFTables), entries)...)
 	}
 	// The kernel last: to build something may have loaded what is looked for.
 	return append(all, machine.CheckKernel(), machine.CheckCPUs(), machine.CheckOpenFiles("the limit of open files (ulimit -n)"))
@@ -42,7 +42,7 @@ const (
 
 // tryClient starts a client and hears from it.
 func (l *netnsLab) tryClient(ctx context.Context) error {
-	p, err := l.start(ctx, clientPlace(0), probe.RoleClient)
+	p, err := l.startNode(ctx, clientPlace(0), probe.RoleClient)
 	if err != nil {
 		return err
 	}
@@ -53,13 +53,13 @@ func (l *netnsLab) tryClient(ctx context.Context) error {
 	return c.Close()
 }
 
-// try builds what a lab stands on.
-func try(ctx context.Context, writer string, entries int) []machine.Precondition {
+// tryLab builds what a lab stands on.
+func tryLab(ctx context.Context, writer string, entries int) []machine.Precondition {
 	links := machine.Precondition{Name: namespaces, Found: "network namespaces, bridge, veth, a probe in one", Remedy: "see \"What a run needs\" in the README"}
 	rule := machine.Precondition{Name: masqueradeRule, State: machine.Unknown, Found: "no router to look in"}
 	table := machine.Precondition{Name: "conntrack", State: machine.Unknown, Found: rule.Found}
 
-	l := newLab(Config{NAT: writer})
+	l := newNetnsLab(Config{NAT: writer})
 	defer l.Close(ctx)
 	err := errors.Join(l.makeBarrier(ctx), l.makeRouter(ctx))
 	if err == nil {
@@ -70,7 +70,7 @@ func try(ctx context.Context, writer string, entries int) []machine.Precondition
 		return []machine.Precondition{links, rule, table}
 	}
 	rule.State = machine.Met
-	if err := l.masquerade(ctx); err != nil {
+	if err := l.masqueradeClients(ctx); err != nil {
 		rule.State, rule.Found, rule.Remedy = machine.Unmet, err.Error(), remedyForRule(writer, err)
 	} else {
 		rule.Found = fmt.Sprintf("%s: %s", l.Rule.Program(), l.Rule.Text)

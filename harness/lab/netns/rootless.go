@@ -23,28 +23,28 @@ import (
 // reexecuted marks, in the environment, a program that Reexec started.
 const reexecuted = "SNATLAB_USERNS"
 
-// lockOfNamespace is the environment variable that tells iptables-legacy which
+// lockByNamespace is the environment variable that tells iptables-legacy which
 // file to lock. An ordinary user may not open /run/xtables.lock. The file of the
 // network namespace that iptables runs in is there for everybody, and the rules
 // that the lock protects are that namespace's: labs do not share it. For root
 // the variable is not set: iptables locks what it locks in any `ip netns exec`.
-const lockOfNamespace = "XTABLES_LOCKFILE=/proc/self/ns/net"
+const lockByNamespace = "XTABLES_LOCKFILE=/proc/self/ns/net"
 
 // statusFD is the descriptor that takes the exit code of one that stays.
 const statusFD = 3
 
-// Reexecuted tells whether Reexec started this process.
-func Reexecuted() bool { return os.Getenv(reexecuted) != "" }
+// IsReexecuted tells whether Reexec started this process.
+func IsReexecuted() bool { return os.Getenv(reexecuted) != "" }
 
-// Privileged tells whether this process can make namespaces by itself.
-func Privileged() bool { return checkPrivilege().State == machine.Met }
+// IsPrivileged tells whether this process can make namespaces by itself.
+func IsPrivileged() bool { return checkPrivilege().State == machine.Met }
 
 func checkPrivilege() machine.Precondition {
 	return machine.CheckPrivilege(unix.CAP_NET_ADMIN, unix.CAP_SYS_ADMIN)
 }
 
-// mapped tells whether this process' user namespace has a user of that number.
-func mapped(user uint64) bool {
+// isMapped tells whether this process' user namespace has a user of that number.
+func isMapped(user uint64) bool {
 	text, _ := os.ReadFile("/proc/self/uid_map")
 	for line := range strings.Lines(string(text)) {
 		var first, outside, count uint64
@@ -63,9 +63,9 @@ func mapped(user uint64) bool {
 // The program ends when this one does, however that ends. The signals given,
 // which ask this one to end, are passed on.
 func Reexec(signals []os.Signal, args ...string) (code int, err error) {
-	if Reexecuted() {
+	if IsReexecuted() {
 		// Ubuntu lets users make the namespace, and then denies what it is for.
-		return 0, forbidden("/proc", checkPrivilege().Found+" in a user namespace of its own", os.Geteuid() == 0)
+		return 0, explainForbidden("/proc", checkPrivilege().Found+" in a user namespace of its own", os.Geteuid() == 0)
 	}
 	status, statusW, err := os.Pipe()
 	if err != nil {
@@ -80,7 +80,7 @@ func Reexec(signals []os.Signal, args ...string) (code int, err error) {
 	cmd.ExtraFiles = []*os.File{statusW}
 	// A crash of Go's runtime is to end it by SIGABRT, not with status 2, from its
 	// first moment on. What the user has set comes last, and counts.
-	cmd.Env = append(append([]string{"GOTRACEBACK=crash", lockOfNamespace}, os.Environ()...), reexecuted+"=1")
+	cmd.Env = append(append([]string{"GOTRACEBACK=crash", lockByNamespace}, os.Environ()...), reexecuted+"=1")
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags:  unix.CLONE_NEWUSER | unix.CLONE_NEWNET,
 		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Geteuid(), Size: 1}},
@@ -98,10 +98,10 @@ func Reexec(signals []os.Signal, args ...string) (code int, err error) {
 	statusW.Close()
 	if err != nil {
 		signal.Stop(asked)
-		return 0, forbidden("/proc", err.Error(), os.Geteuid() == 0)
+		return 0, explainForbidden("/proc", err.Error(), os.Geteuid() == 0)
 	}
 	var wait sync.WaitGroup
-	wait.Go(func() { pass(asked, cmd.Process) })
+	wait.Go(func() { forwardSignals(asked, cmd.Process) })
 	defer func() {
 		signal.Stop(asked)
 		close(asked)
@@ -120,9 +120,9 @@ func Reexec(signals []os.Signal, args ...string) (code int, err error) {
 	return cmd.ProcessState.ExitCode(), nil
 }
 
-// pass passes signals on. Those of a terminal go to both processes anyway; a
+// forwardSignals passes signals on. Those of a terminal go to both processes anyway; a
 // second one does no harm.
-func pass(signals <-chan os.Signal, to *os.Process) {
+func forwardSignals(signals <-chan os.Signal, to *os.Process) {
 	for s := range signals {
 		_ = to.Signal(s)
 	}
@@ -135,11 +135,11 @@ func readStatus(from io.Reader) (code int, stays bool) {
 	return int(b[0]), err == nil
 }
 
-// Stay gives the process that called Reexec the exit code, which ends it, and
+// StayInBackground gives the process that called Reexec the exit code, which ends it, and
 // stays in the background, with all that this process holds, until it is killed.
 // It has to be called by the process' first thread.
-func Stay(code int) error {
-	if !Reexecuted() || unix.Gettid() != os.Getpid() {
+func StayInBackground(code int) error {
+	if !IsReexecuted() || unix.Gettid() != os.Getpid() {
 		return errors.New("stay: not the first thread of a program that was started again")
 	}
 	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, 0, 0, 0, 0); err != nil {
@@ -166,9 +166,9 @@ func Stay(code int) error {
 	return nil
 }
 
-// forbidden says why there is no user namespace to be had, as far as the
+// explainForbidden says why there is no user namespace to be had, as far as the
 // settings under proc tell, and what else can be done.
-func forbidden(proc, found string, root bool) error {
+func explainForbidden(proc, found string, root bool) error {
 	instead := "run as root (sudo), or use --driver docker"
 	if root {
 		instead = "give this container --privileged, or use the host"
@@ -189,14 +189,14 @@ func forbidden(proc, found string, root bool) error {
 	if _, err := os.Stat(proc + "/self/ns/user"); errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("make a user namespace: %s: this kernel has none (CONFIG_USER_NS; or %s)", found, instead)
 	}
-	if filtered(proc) {
+	if hasSeccompFilter(proc) {
 		return fmt.Errorf("make a user namespace: %s: a seccomp filter, as containers have it, may forbid it (--security-opt seccomp=unconfined --security-opt systempaths=unconfined; or %s)", found, instead)
 	}
 	return fmt.Errorf("make a user namespace: %s (%s)", found, instead)
 }
 
-// filtered tells whether a seccomp filter looks at this process' system calls.
-func filtered(proc string) bool {
+// hasSeccompFilter tells whether a seccomp filter looks at this process' system calls.
+func hasSeccompFilter(proc string) bool {
 	status, err := os.ReadFile(proc + "/self/status")
 	return err == nil && strings.Contains(string(status), "\nSeccomp:\t2")
 }

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func TestAForbiddenUserNamespaceNamesTheSettingAndWhatElseCanBeDone(t *testing.T) {
+func TestExplainForbidden(t *testing.T) {
 	const found = "operation not permitted"
 	const instead = "; or run as root (sudo), or use --driver docker)"
 	for name, c := range map[string]struct {
@@ -41,27 +41,27 @@ func TestAForbiddenUserNamespaceNamesTheSettingAndWhatElseCanBeDone(t *testing.T
 			if c.want == "" {
 				want = "make a user namespace: " + found + " (run as root (sudo), or use --driver docker)"
 			}
-			if err := forbidden(proc, found, false); err.Error() != want {
+			if err := explainForbidden(proc, found, false); err.Error() != want {
 				t.Errorf("error %v\nwant  %s", err, want)
 			}
 		})
 	}
 }
 
-func TestRootIsNotToldToBecomeRoot(t *testing.T) {
-	err := forbidden(t.TempDir(), "operation not permitted", true)
+func TestExplainForbiddenRoot(t *testing.T) {
+	err := explainForbidden(t.TempDir(), "operation not permitted", true)
 	const want = "make a user namespace: operation not permitted: this kernel has none (CONFIG_USER_NS; or give this container --privileged, or use the host)"
 	if err.Error() != want {
 		t.Errorf("error %v\nwant  %s", err, want)
 	}
 }
 
-func TestAKindOfLinkThatTheKernelLacksIsNamed(t *testing.T) {
-	err := needs(unix.EOPNOTSUPP, "veth", "CONFIG_VETH")
+func TestAddModuleHint(t *testing.T) {
+	err := addModuleHint(unix.EOPNOTSUPP, "veth", "CONFIG_VETH")
 	if want := "operation not supported (does this kernel have veth? modprobe veth, CONFIG_VETH)"; err.Error() != want {
 		t.Errorf("error %v\nwant  %s", err, want)
 	}
-	if err := needs(unix.EEXIST, "veth", "CONFIG_VETH"); strings.Contains(err.Error(), "modprobe") {
+	if err := addModuleHint(unix.EEXIST, "veth", "CONFIG_VETH"); strings.Contains(err.Error(), "modprobe") {
 		t.Errorf("error %v", err)
 	}
 }

@@ -30,9 +30,9 @@ type router struct {
 func newRouter() (*router, error) {
 	r := &router{work: make(chan func()), done: make(chan struct{})}
 	started := make(chan error)
-	go r.live(started)
+	go r.runThread(started)
 	if err := <-started; err != nil {
-		return nil, unavailable(err)
+		return nil, explainUnavailable(err)
 	}
 	err := r.do(func() (err error) {
 		r.netlink, err = netlink.NewHandle(unix.NETLINK_ROUTE)
@@ -45,10 +45,10 @@ func newRouter() (*router, error) {
 	return r, nil
 }
 
-// live is the thread. It goes back to where it came from in the end: the
+// runThread is the thread. It goes back to where it came from in the end: the
 // runtime does not end the process' first thread, and if that is the one, the
 // namespace would stay as long as the process.
-func (r *router) live(started chan<- error) {
+func (r *router) runThread(started chan<- error) {
 	defer close(r.done)
 	runtime.LockOSThread()
 	home, err := netns.Get()
@@ -93,9 +93,9 @@ func (r *router) do(f func() error) error {
 	return err
 }
 
-// inNew makes a network namespace and has the thread do something in it: what is
+// startInNew makes a network namespace and has the thread do something in it: what is
 // started there is in it, and is a child of the thread.
-func (r *router) inNew(f func() error) (space netns.NsHandle, err error) {
+func (r *router) startInNew(f func() error) (space netns.NsHandle, err error) {
 	space = netns.None()
 	err = r.do(func() (err error) {
 		here, err := netns.Get()
@@ -104,7 +104,7 @@ func (r *router) inNew(f func() error) (space netns.NsHandle, err error) {
 		}
 		defer here.Close()
 		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-			return unavailable(err)
+			return explainUnavailable(err)
 		}
 		if space, err = netns.Get(); err == nil {
 			err = f()
@@ -114,13 +114,13 @@ func (r *router) inNew(f func() error) (space netns.NsHandle, err error) {
 	return space, err
 }
 
-// unavailable says why a network namespace cannot be made.
-func unavailable(err error) error {
+// explainUnavailable says why a network namespace cannot be made.
+func explainUnavailable(err error) error {
 	if errors.Is(err, unix.ENOSPC) {
 		return fmt.Errorf("make a network namespace: %w: no more than user.max_net_namespaces are allowed, in this user namespace and those above it", err)
 	}
-	if errors.Is(err, unix.EPERM) && Reexecuted() {
-		return forbidden("/proc", "make a network namespace in it: "+err.Error(), false)
+	if errors.Is(err, unix.EPERM) && IsReexecuted() {
+		return explainForbidden("/proc", "make a network namespace in it: "+err.Error(), false)
 	}
 	return fmt.Errorf("make a network namespace: %w", err)
 }
@@ -145,27 +145,27 @@ func (l *netnsLab) makeRouter(context.Context) (err error) {
 		return err
 	}
 	l.Router = l.router.do
-	if err := l.router.do(func() error { return errors.Join(quiet(), machine.WriteSysctl("net.ipv4.ip_forward", "1")) }); err != nil {
+	if err := l.router.do(func() error { return errors.Join(disableIPv6(), machine.WriteSysctl("net.ipv4.ip_forward", "1")) }); err != nil {
 		return err
 	}
-	link := &netlink.Bridge{LinkAttrs: attributes(bridge)}
+	link := &netlink.Bridge{LinkAttrs: linkAttributes(bridge)}
 	if err := l.router.netlink.LinkAdd(link); err != nil {
-		return fmt.Errorf("make bridge %s: %w", bridge, needs(err, "bridge", "CONFIG_BRIDGE"))
+		return fmt.Errorf("make bridge %s: %w", bridge, addModuleHint(err, "bridge", "CONFIG_BRIDGE"))
 	}
 	return setUp(l.router.netlink, bridge, clientGateway)
 }
 
-// needs says of an error that the kernel gives for a kind of link that it does
+// addModuleHint says of an error that the kernel gives for a kind of link that it does
 // not know what it lacks.
-func needs(err error, module, option string) error {
+func addModuleHint(err error, module, option string) error {
 	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOENT) {
 		return fmt.Errorf("%w (does this kernel have %s? modprobe %s, %s)", err, module, module, option)
 	}
 	return err
 }
 
-// quiet keeps IPv6 from talking to its neighbours. A kernel without it is quiet.
-func quiet() error {
+// disableIPv6 keeps IPv6 from talking to its neighbours. A kernel without it is quiet.
+func disableIPv6() error {
 	for _, which := range []string{"all", "default"} {
 		err := machine.WriteSysctl("net.ipv6.conf."+which+".disable_ipv6", "1")
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -31,30 +31,30 @@ const (
 	inNode = "eth0"
 )
 
-// place is where a node stands.
-type place struct {
+// nodePlace is where a node stands.
+type nodePlace struct {
 	name    string // of the node, and of the interface that leads to it
 	address netip.Prefix
 	gateway netip.Prefix // the router's address in the same network
 	bridged bool         // the router's end is a port of the bridge, and has no address of its own
 }
 
-func serverPlace() place {
-	return place{name: "server", address: netip.PrefixFrom(serverAddress, serverGateway.Bits()), gateway: serverGateway}
+func serverPlace() nodePlace {
+	return nodePlace{name: "server", address: netip.PrefixFrom(serverAddress, serverGateway.Bits()), gateway: serverGateway}
 }
 
-func clientPlace(i int) place {
+func clientPlace(i int) nodePlace {
 	address := clientGateway.Addr().As4()
 	address[3] += byte(1 + i)
-	return place{
+	return nodePlace{
 		name:    fmt.Sprintf("client-%d", i),
 		address: netip.PrefixFrom(netip.AddrFrom4(address), clientNet.Bits()), gateway: clientGateway, bridged: true,
 	}
 }
 
-// connect lays a cable from the router to a namespace, and configures both ends.
-func (r *router) connect(p place, space netns.NsHandle) error {
-	cable := &netlink.Veth{LinkAttrs: attributes(p.name), PeerName: inNode, PeerNamespace: netlink.NsFd(space)}
+// connectNode lays a cable from the router to a namespace, and configures both ends.
+func (r *router) connectNode(p nodePlace, space netns.NsHandle) error {
+	cable := &netlink.Veth{LinkAttrs: linkAttributes(p.name), PeerName: inNode, PeerNamespace: netlink.NsFd(space)}
 	if p.bridged {
 		master, err := r.netlink.LinkByName(bridge)
 		if err != nil {
@@ -63,9 +63,9 @@ func (r *router) connect(p place, space netns.NsHandle) error {
 		cable.MasterIndex = master.Attrs().Index
 	}
 	if err := r.netlink.LinkAdd(cable); err != nil {
-		return fmt.Errorf("make a veth pair: %w", needs(err, "veth", "CONFIG_VETH"))
+		return fmt.Errorf("make a veth pair: %w", addModuleHint(err, "veth", "CONFIG_VETH"))
 	}
-	if err := machine.DoInNamespace(space, quiet); err != nil {
+	if err := machine.DoInNamespace(space, disableIPv6); err != nil {
 		return err
 	}
 	inside, err := netlink.NewHandleAt(space, unix.NETLINK_ROUTE)
@@ -136,7 +136,7 @@ func setUp(h *netlink.Handle, name string, addresses ...netip.Prefix) error {
 	return nil
 }
 
-func attributes(name string) netlink.LinkAttrs {
+func linkAttributes(name string) netlink.LinkAttrs {
 	a := netlink.NewLinkAttrs()
 	a.Name = name
 	return a
