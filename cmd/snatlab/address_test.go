@@ -8,8 +8,9 @@ import (
 	"github.com/docker/docker/api/types/network"
 )
 
-// A container at such an address would be cut off as long as the arm is in force.
-func TestSourceAddressOfSomebody(t *testing.T) {
+// An address that another network uses is refused: a container with that address
+// would be cut off during the trials of the arm.
+func TestForeignAddress(t *testing.T) {
 	e := ownEngine(t)
 	_, err := e.NetworkCreate(t.Context(), "shop", network.CreateOptions{Driver: "bridge",
 		IPAM: &network.IPAM{Config: []network.IPAMConfig{{Subnet: "198.19.40.0/24"}}}})

@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// Every command says which arguments it has, and how many are too many.
+// Every command names a missing or surplus argument.
 func TestArgumentsOfCommands(t *testing.T) {
 	everyCommand(command(), func(c *cobra.Command) {
 		t.Run(strings.ReplaceAll(c.CommandPath(), " ", "_"), func(t *testing.T) { checkArgumentCount(t, c) })

@@ -78,7 +78,8 @@ var waysToDie = []struct {
 	{"panic", exitUnable},
 }
 
-func TestNoTraceIsLeftWhereverARunDies(t *testing.T) {
+// No trace is left, wherever a run or a cleanup dies.
+func TestCrashEverywhere(t *testing.T) {
 	chosen := chooser()
 	for _, driver := range []string{"docker", "netns"} {
 		t.Run(driver, func(t *testing.T) {

@@ -31,10 +31,10 @@ arms: [{name: masquerade}, {name: random-fully, masquerade: {random_fully: true}
 expect: [{arm: masquerade, race: reproduced}]
 `
 
-// The main job. How often the race occurs is up to the machine, so a run in
-// which it does not is repeated, up to three times; everything else holds in
-// each.
-func TestARunComparesTwoArmsAndPutsTheHostBack(t *testing.T) {
+// A run compares two arms and restores the host. The frequency of the race
+// depends on the machine, so a run without the race is repeated, up to three
+// times. Everything else holds in each run.
+func TestDockerRun(t *testing.T) {
 	h := needHost(t)
 	h.unchanged(t)
 	for range 3 {
@@ -96,7 +96,8 @@ func sum(counts map[string]int) int {
 	return n
 }
 
-func TestASignalPutsTheHostBackAndKeepsThePartialResult(t *testing.T) {
+// After a signal the host is restored and the partial result is kept.
+func TestDockerSignal(t *testing.T) {
 	h := needHost(t)
 	for _, signal := range []unix.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP} {
 		t.Run(unix.SignalName(signal), func(t *testing.T) {
@@ -120,7 +121,8 @@ arms: [{name: masquerade}, {name: random-fully, masquerade: {random_fully: true}
 	}
 }
 
-func TestCleanupPutsTheHostBackAfterSIGKILL(t *testing.T) {
+// After SIGKILL, cleanup restores the host.
+func TestDockerKill(t *testing.T) {
 	h := needHost(t)
 	h.unchanged(t)
 	p := start(t, "run", scenarioFile(t, slow))
@@ -149,7 +151,8 @@ func TestCleanupPutsTheHostBackAfterSIGKILL(t *testing.T) {
 	}
 }
 
-func TestAnUnreadableJournalDoesNotKeepCleanupFromTheRest(t *testing.T) {
+// An unreadable journal does not stop cleanup from undoing the others.
+func TestCleanupBadJournal(t *testing.T) {
 	h := needHost(t)
 	h.unchanged(t)
 	p := start(t, "run", scenarioFile(t, slow))
@@ -165,7 +168,8 @@ func TestAnUnreadableJournalDoesNotKeepCleanupFromTheRest(t *testing.T) {
 	}
 }
 
-func TestARunUndoesWhatACrashedOneLeft(t *testing.T) {
+// A run undoes the changes that a crashed run left.
+func TestDockerRunAfterCrash(t *testing.T) {
 	h := needHost(t)
 	h.unchanged(t)
 	p := start(t, "run", scenarioFile(t, slow))
@@ -181,7 +185,8 @@ func TestARunUndoesWhatACrashedOneLeft(t *testing.T) {
 	}
 }
 
-func TestASecondRunSaysWhoIsAtWork(t *testing.T) {
+// A second run names the active one.
+func TestDockerSecondRun(t *testing.T) {
 	h := needHost(t)
 	h.unchanged(t)
 	first := start(t, "run", scenarioFile(t, slow))
@@ -200,7 +205,8 @@ func TestASecondRunSaysWhoIsAtWork(t *testing.T) {
 	first.wait(t)
 }
 
-func TestAClientThatDiesEndsTheRun(t *testing.T) {
+// A client that dies ends the run.
+func TestDockerClientDies(t *testing.T) {
 	h := needHost(t)
 	h.unchanged(t)
 	p := start(t, "run", scenarioFile(t, slow))
@@ -216,7 +222,8 @@ func TestAClientThatDiesEndsTheRun(t *testing.T) {
 	}
 }
 
-func TestARuleThatIsRewrittenFromOutsideIsNoticed(t *testing.T) {
+// A run notices that another program rewrote its rule.
+func TestDockerRuleChanged(t *testing.T) {
 	h := needHost(t)
 	h.unchanged(t)
 	p := start(t, "run", scenarioFile(t, slow))
@@ -248,9 +255,9 @@ func TestARuleThatIsRewrittenFromOutsideIsNoticed(t *testing.T) {
 	}
 }
 
-// A shell without job control ignores SIGINT for what it runs in the
-// background, and nohup ignores SIGHUP; the one is still meant, the other not.
-func TestSIGINTIsHeededInTheBackgroundAndSIGHUPIsNotUnderNohup(t *testing.T) {
+// A shell without job control ignores SIGINT for background commands, and nohup
+// ignores SIGHUP. SIGINT must still end the run; SIGHUP must not.
+func TestBackgroundSignals(t *testing.T) {
 	h := needHost(t)
 	h.unchanged(t)
 	p := startCommand(t, exec.Command("sh", "-c", "trap '' INT HUP; exec \"$@\"", "sh",
@@ -264,9 +271,9 @@ func TestSIGINTIsHeededInTheBackgroundAndSIGHUPIsNotUnderNohup(t *testing.T) {
 	}
 }
 
-// Whoever reads our output may go away first: `| head`, `| tee` at ^C, a lost
-// terminal.
-func TestAReaderThatGoesAwayDoesNotKeepTheHostFromBeingPutBack(t *testing.T) {
+// The host is restored even if the reader of the output ends first: `| head`, `|
+// tee` at ^C, a lost terminal.
+func TestDockerClosedOutput(t *testing.T) {
 	h := needHost(t)
 	h.unchanged(t)
 	read, write, err := os.Pipe()
@@ -289,8 +296,9 @@ func TestAReaderThatGoesAwayDoesNotKeepTheHostFromBeingPutBack(t *testing.T) {
 	}
 }
 
-// Whatever is being made when the signal comes is finished, and then undone.
-func TestASignalWhileTheLabIsBuiltPutsTheHostBack(t *testing.T) {
+// A signal while the lab is built: the step that is being made is finished, and
+// then undone.
+func TestDockerSignalAtStart(t *testing.T) {
 	h := needHost(t)
 	for _, phase := range []string{"making the networks", "starting the server", "starting client 1", "starting client 2"} {
 		t.Run(phase, func(t *testing.T) {

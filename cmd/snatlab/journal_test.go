@@ -82,8 +82,8 @@ func (e *engine) make(t *testing.T, s undo.Step) {
 	}
 }
 
-// The journals in testdata were written by snatlab v0 as it was before journals
-// were checked: by runs that were killed, and by ones that were kept.
+// The journals in testdata were written by snatlab v0 before journals were
+// checked: by killed runs, and by runs with kept labs.
 func TestOldJournals(t *testing.T) {
 	e := ownEngine(t)
 	files, err := filepath.Glob("testdata/journals/*.journal")
@@ -125,8 +125,8 @@ func ownJournal(t *testing.T) string {
 		`{"do":{"number":0,"step":{"kind":"lab.sysctl","what":"our sysctl","manual":"m","args":{"name":"net.ipv4.conf.gone.forwarding","before":"0","set":"1"}}}}` + "\n"
 }
 
-// What another user may have written is neither carried out nor printed raw, and
-// keeps nothing else from being undone.
+// A journal that another user may have written is neither executed nor printed
+// raw, and does not stop the others from being undone.
 func TestForgedJournals(t *testing.T) {
 	e := ownEngine(t)
 	program := filepath.Join(e.dir, "program")

@@ -68,8 +68,7 @@ func (k *keeper) set(all, never bool) {
 	k.all, k.never = all, never
 }
 
-// One network that the engine does not remove is no reason for every later run to
-// fail.
+// A network that the engine does not remove does not make every later run fail.
 func TestLeftNetwork(t *testing.T) {
 	e := ownEngine(t)
 	e.unchanged(t)
@@ -109,8 +108,9 @@ func TestLeftNetwork(t *testing.T) {
 	}
 }
 
-// Docker 20.10 loses count when many containers end at once on a busy machine.
-func TestNoTraceIsLeftOfManyClients(t *testing.T) {
+// No trace of many clients is left. Docker 20.10 loses count of endpoints if
+// many containers end at once on a busy machine.
+func TestManyClientsCleanup(t *testing.T) {
 	needSuite(t, crashSuite)
 	labtest.TakeMachine(t)
 	for range 2 {

@@ -80,7 +80,8 @@ func flows(t *testing.T) (all []string) {
 	return all
 }
 
-func TestAnOrdinaryUserComparesTwoArmsAndTheHostNeverChanges(t *testing.T) {
+// An ordinary user compares two arms, and the host never changes.
+func TestNetnsRun(t *testing.T) {
 	needNamespaces(t)
 	before, tracked := hostState(t), flows(t)
 	unchanged := func() {
@@ -118,8 +119,8 @@ func TestAnOrdinaryUserComparesTwoArmsAndTheHostNeverChanges(t *testing.T) {
 	t.Error("the race did not occur in three runs")
 }
 
-// The rule that is in force mitigates. What is lost if it is changed can be said
-// though the baseline loses nothing.
+// The baseline has the mitigation. A plain arm can be found worse although the
+// baseline loses nothing.
 func TestArmWorseThanBaseline(t *testing.T) {
 	needNamespaces(t)
 	const change = `
@@ -164,7 +165,8 @@ func isRace(t *testing.T, r *result.Result) {
 	}
 }
 
-func TestRunsInNamespacesDoNotKnowOfEachOther(t *testing.T) {
+// Runs in namespaces do not disturb each other.
+func TestNetnsParallelRuns(t *testing.T) {
 	needNamespaces(t)
 	const few = `
 name: few
@@ -222,7 +224,8 @@ func gone(t *testing.T, pids []int) {
 	}
 }
 
-func TestAControllerThatIsKilledTakesItsLabWithIt(t *testing.T) {
+// The lab of a killed controller ends with it.
+func TestNetnsKill(t *testing.T) {
 	needNamespaces(t)
 	const embeddedSlow = "driver: netns\n" + slow
 	for name, c := range map[string]struct {
@@ -252,7 +255,8 @@ func TestAControllerThatIsKilledTakesItsLabWithIt(t *testing.T) {
 	}
 }
 
-func TestASignalEndsARunInNamespaces(t *testing.T) {
+// A signal ends a run in namespaces.
+func TestNetnsSignal(t *testing.T) {
 	needNamespaces(t)
 	for _, signal := range []unix.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP} {
 		t.Run(unix.SignalName(signal), func(t *testing.T) {
@@ -297,7 +301,8 @@ rounds: 1
 arms: [{name: masquerade}]
 `
 
-func TestALabOfRootThatIsKeptStandsUntilCleanup(t *testing.T) {
+// A kept lab of root stays until cleanup.
+func TestKeepAsRoot(t *testing.T) {
 	h := needHost(t)
 	h.unchanged(t)
 	for _, driver := range []string{"netns", "docker"} {
@@ -326,7 +331,8 @@ func TestALabOfRootThatIsKeptStandsUntilCleanup(t *testing.T) {
 	}
 }
 
-func TestALabOfAUserThatIsKeptStandsUntilItsProcessIsKilled(t *testing.T) {
+// A kept lab of a user stays until its process is killed.
+func TestKeepAsUser(t *testing.T) {
 	needNamespaces(t)
 	p := startAsUser(t, "driver: netns"+once, "--keep")
 	if code := p.wait(t); code != exitInconclusive {
@@ -347,7 +353,8 @@ func TestALabOfAUserThatIsKeptStandsUntilItsProcessIsKilled(t *testing.T) {
 	gone(t, append(below, holder))
 }
 
-func TestCleanupRemovesANamespaceWithoutAJournal(t *testing.T) {
+// Cleanup removes a namespace that is in no journal.
+func TestCleanupNamespace(t *testing.T) {
 	h := needHost(t)
 	h.unchanged(t)
 	p := start(t, "run", scenarioFile(t, "driver: netns"+once), "--keep")
@@ -362,8 +369,8 @@ func TestCleanupRemovesANamespaceWithoutAJournal(t *testing.T) {
 	}
 }
 
-// Where nobody may have a user namespace, it is said, with what to do.
-func TestAUserWhoMayHaveNoNamespaceIsToldSo(t *testing.T) {
+// If user namespaces are forbidden, the error names the remedy.
+func TestNetnsForbidden(t *testing.T) {
 	needNamespaces(t)
 	inner := fmt.Sprintf("echo 0 >/proc/sys/user/max_user_namespaces && exec setpriv --bounding-set=-all --inh-caps=-all %s run %s", binary, scenarioFile(t, embedded))
 	out, err := exec.Command("unshare", "--user", "--map-root-user", "sh", "-c", inner).CombinedOutput()

@@ -134,7 +134,8 @@ func hashOf(t *testing.T, text string) string {
 	return s.Hash()
 }
 
-func TestNightsThatAreAlikeRaiseNoAlarm(t *testing.T) {
+// Nights with equal results raise no alarm.
+func TestNightlyNoAlarm(t *testing.T) {
 	labtest.TakeMachine(t)
 	s := newStore(t)
 	before := oneGood(t)
@@ -188,9 +189,9 @@ func (s testStore) conclusive(t *testing.T, code int, scenario string, args ...s
 	return j
 }
 
-// The history is that of the scenario as it should be. Only its hash is that of
-// the one that is run.
-func TestAMitigationThatIsLostIsARegression(t *testing.T) {
+// A lost mitigation is a regression. The history is that of the correct
+// scenario, with the hash of the sabotaged one that is run.
+func TestNightlyRegression(t *testing.T) {
 	labtest.TakeMachine(t)
 	s := newStore(t)
 	good := oneGood(t)
@@ -209,9 +210,9 @@ func TestAMitigationThatIsLostIsARegression(t *testing.T) {
 	}
 }
 
-// A user's labs are in a user namespace, and his store is where he is. A lab in
-// Docker is not for him.
-func TestAnOrdinaryUserHasNights(t *testing.T) {
+// An ordinary user runs nightly: the labs are in a user namespace, and the store
+// is in the home folder. A lab in Docker is refused.
+func TestNightlyOrdinaryUser(t *testing.T) {
 	needNamespaces(t)
 	home, err := os.MkdirTemp("", "snatlab-user")
 	must(t, err)
@@ -241,7 +242,8 @@ func TestAnOrdinaryUserHasNights(t *testing.T) {
 	}
 }
 
-func TestASecondNightlyWaitsOrLeavesAsItIsTold(t *testing.T) {
+// A second nightly waits, or ends at once with --no-wait.
+func TestNightlySecond(t *testing.T) {
 	s := newStore(t)
 	lock, err := undo.TakeLock(s.Dir(), "nightly")
 	must(t, err)
@@ -276,7 +278,8 @@ func TestASecondNightlyWaitsOrLeavesAsItIsTold(t *testing.T) {
 	}
 }
 
-func TestASignalEndsANightAndWhatWasDoneIsKept(t *testing.T) {
+// A signal ends a night, and the finished runs are kept.
+func TestNightlySignal(t *testing.T) {
 	needNamespaces(t)
 	s := newStore(t)
 	metrics := filepath.Join(t.TempDir(), "snatlab.prom")
@@ -323,7 +326,8 @@ func onDisk(t *testing.T, options, prepare string) (code int, out, said string) 
 	return c.ProcessState.ExitCode(), stdout.String(), stderr.String()
 }
 
-func TestAStoreThatTakesNothingIsToldBeforeTheNight(t *testing.T) {
+// A store that cannot be written to is reported before the night.
+func TestNightlyBadStore(t *testing.T) {
 	needNamespaces(t)
 	for _, c := range []struct{ options, prepare, want string }{
 		{"size=256k,ro", "true", "read-only file system"},
@@ -336,7 +340,8 @@ func TestAStoreThatTakesNothingIsToldBeforeTheNight(t *testing.T) {
 	}
 }
 
-func TestAResultThatIsNotKeptIsPrinted(t *testing.T) {
+// A result that could not be stored is printed.
+func TestNightlyUnstored(t *testing.T) {
 	needNamespaces(t)
 	code, out, said := onDisk(t, "size=80k", "true")
 	n := new(result.Night)
@@ -352,7 +357,9 @@ func TestAResultThatIsNotKeptIsPrinted(t *testing.T) {
 	}
 }
 
-func TestTheWorstOfANightSetsItsExitCode(t *testing.T) {
+// The worst outcome of a night sets its exit code.
+func TestNightlyCode(t *testing.T) {
+	t.Parallel()
 	night := func(stored string, outcomes ...result.Outcome) *result.Night {
 		n := &result.Night{Store: result.StoreState{Error: stored}}
 		for _, o := range outcomes {

@@ -23,7 +23,8 @@ arms:
   - {name: split, client_ports: split}
 `
 
-func TestARunRecordsWhereItsConnectionsLeftFrom(t *testing.T) {
+// A run records the source ports and addresses of its connections.
+func TestRunRecordsPorts(t *testing.T) {
 	needNamespaces(t)
 	p := startAsUser(t, rangesAndPools, "--force")
 	if code := p.wait(t); code != exitPass && code != exitInconclusive {

@@ -12,7 +12,7 @@ import (
 
 // A probe in the middle of its work ends with its input: it does not go on
 // when the controller is gone.
-func TestAProbeDoesNotOutliveItsController(t *testing.T) {
+func TestProbeEnds(t *testing.T) {
 	server, err := net.Listen("tcp4", "127.0.0.1:0")
 	must(t, err)
 	defer server.Close()

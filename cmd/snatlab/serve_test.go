@@ -70,7 +70,8 @@ func must(t *testing.T, err error) {
 	}
 }
 
-func TestTheServerCanStandOnAnotherMachine(t *testing.T) {
+// The server can be on another machine.
+func TestServeRemote(t *testing.T) {
 	h := needHost(t)
 	h.unchanged(t)
 	server, address := otherHost(t, "--listen", "0.0.0.0:20000", "--ports", "5")
@@ -104,8 +105,9 @@ arms: [{name: masquerade}, {name: random-fully, masquerade: {random_fully: true}
 	}
 }
 
-// What answers at the address must be snatlab: no other server is sent load.
-func TestAServerThatIsNoSnatlabIsSentNothing(t *testing.T) {
+// Only snatlab gets load: the program that answers at the address must be
+// snatlab.
+func TestServeForeign(t *testing.T) {
 	h := needHost(t)
 	h.unchanged(t)
 	const here = "198.19.255.5/32"

@@ -61,7 +61,9 @@ func (e *engine) look(t *testing.T, id string) string {
 	return string(text)
 }
 
-func TestARunOnANetworkThatOthersUseSaysSoAndLeavesThemAlone(t *testing.T) {
+// A run on a shared network reports that, and does not disturb the other
+// containers.
+func TestSharedRun(t *testing.T) {
 	e := ownEngine(t)
 	id := e.neighbour(t, "bridge")
 	e.unchanged(t)
@@ -120,7 +122,8 @@ func (e *engine) chatter(t *testing.T, id string, n int) {
 	}
 }
 
-func TestTheRuleOfANetworkThatOthersUseIsPutBackAfterSIGKILL(t *testing.T) {
+// After SIGKILL, cleanup restores the rule of a shared network.
+func TestSharedKill(t *testing.T) {
 	e := ownEngine(t)
 	id := e.neighbour(t, "bridge")
 	e.unchanged(t)
@@ -142,7 +145,8 @@ func TestTheRuleOfANetworkThatOthersUseIsPutBackAfterSIGKILL(t *testing.T) {
 	}
 }
 
-func TestANetworkThatDoesNotMasqueradeIsRefused(t *testing.T) {
+// A network that does not masquerade is refused.
+func TestSharedNoMasquerade(t *testing.T) {
 	e := ownEngine(t)
 	for name, want := range map[string]string{
 		"host":    "snatlab: network host: its driver is host; it takes a bridge network that masquerades\n",
@@ -154,9 +158,9 @@ func TestANetworkThatDoesNotMasqueradeIsRefused(t *testing.T) {
 	}
 }
 
-// Where an operator's rule has the text of ours, the run is refused before anything
-// is made.
-func TestRun_refuses_an_operators_rule(t *testing.T) {
+// If an operator's rule has the same text as the lab's, the run is refused
+// before anything is made.
+func TestSharedForeignRule(t *testing.T) {
 	e := ownEngine(t)
 	const rule = "-A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE"
 	for _, c := range []struct{ name, theirs, want string }{

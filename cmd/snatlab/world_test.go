@@ -45,7 +45,8 @@ func (p *process) brokeOff(t *testing.T, wants ...string) {
 	}
 }
 
-func TestAnEngineThatGoesAwayAndComesBackEndsTheRun(t *testing.T) {
+// An engine that stops and starts again ends the run.
+func TestEngineRestarts(t *testing.T) {
 	labtest.TakeMachine(t)
 	for name, c := range map[string]struct {
 		config string
@@ -94,7 +95,8 @@ arms: [{name: random-fully, masquerade: {random_fully: true}}]
 `
 )
 
-func TestRulesThatComeAndGoAboveOursAreNoneOfOurConcern(t *testing.T) {
+// Rules that others add and remove above the lab's rule do not disturb the run.
+func TestForeignRulesAbove(t *testing.T) {
 	e := ownEngine(t)
 	e.unchanged(t)
 	p := e.start(t, "run", scenarioFile(t, `
@@ -127,7 +129,8 @@ arms: [{name: masquerade}, {name: random-fully, masquerade: {random_fully: true}
 	}
 }
 
-func TestRulesThatTakeOurConnectionsEndTheRun(t *testing.T) {
+// A rule of others that matches the lab's connections ends the run.
+func TestForeignRulesMatch(t *testing.T) {
 	needSuite(t, crashSuite)
 	e := ownEngine(t)
 	const takes = "-s 198.18.0.0/15 -j "
@@ -199,8 +202,8 @@ func (e *engine) reload(t *testing.T) {
 // ourMark is the comment of a rule that a run has rewritten.
 var ourMark = regexp.MustCompile(` -m comment --comment snatlab-\S+`)
 
-// Each of these is done in the middle of a trial.
-func TestPartsOfALabThatSomebodyTakesAwayEndTheRun(t *testing.T) {
+// A part of the lab that is removed in the middle of a trial ends the run.
+func TestPartsRemoved(t *testing.T) {
 	needSuite(t, crashSuite)
 	e := ownEngine(t)
 	disconnect := func(t *testing.T, network, part string) {
@@ -276,8 +279,9 @@ func (e *engine) remove(t *testing.T, name string) {
 	}
 }
 
-// Whoever waits for what does not answer gives up. Two of these wait at a time.
-func TestPartsThatDoNotAnswerAnyMoreAreGivenUpOn(t *testing.T) {
+// A part of the lab that no longer answers ends the run after a timeout. Two of
+// these tests wait at a time.
+func TestPartsHang(t *testing.T) {
 	labtest.TakeMachine(t)
 	for name, hangs := range map[string]func(t *testing.T, e *engine, p *process){
 		"a client that is stopped": func(t *testing.T, e *engine, p *process) {
@@ -327,7 +331,8 @@ arms: [{name: random-fully, masquerade: {random_fully: true}}]
 	}
 }
 
-func TestAClientThatHangsIsToldByItsPartnerInLockstep(t *testing.T) {
+// A client in lockstep reports that its partner hangs.
+func TestLockstepClientHangs(t *testing.T) {
 	e := ownEngine(t)
 	e.unchanged(t)
 	p := e.start(t, "run", scenarioFile(t, random))
@@ -336,8 +341,8 @@ func TestAClientThatHangsIsToldByItsPartnerInLockstep(t *testing.T) {
 	p.brokeOff(t, "snatlab: round ", "client 0: ", "client 1 ")
 }
 
-// A result that was measured is not lost for want of a place.
-func TestAResultThatCannotBeWrittenIsPrinted(t *testing.T) {
+// A measured result is printed if it cannot be written.
+func TestOutFull(t *testing.T) {
 	e := ownEngine(t)
 	e.unchanged(t)
 	out := e.mount(t, "size=256k")
@@ -358,7 +363,8 @@ func TestAResultThatCannotBeWrittenIsPrinted(t *testing.T) {
 	}
 }
 
-func TestAFolderThatTakesNoResultIsToldBeforeTheRun(t *testing.T) {
+// A folder that cannot hold the result is reported before the run.
+func TestOutRefused(t *testing.T) {
 	e := ownEngine(t)
 	readOnly, full := e.mount(t, "size=256k,ro"), e.mount(t, "size=256k")
 	e.fill(t, full)
@@ -399,8 +405,9 @@ func (e *engine) fill(t *testing.T, path string) {
 	}
 }
 
-// The entries are real, in a table of the namespaces' own.
-func TestAConntrackTableThatIsNearlyFullIsToldBeforeTheRun(t *testing.T) {
+// A conntrack table that is nearly full is reported before the run. The entries
+// are real, in a table of the test's own namespaces.
+func TestConntrackFull(t *testing.T) {
 	e := ownEngine(t)
 	e.unchanged(t)
 	most, err := strconv.Atoi(strings.TrimSpace(e.do(t, "cat", "/proc/sys/net/netfilter/nf_conntrack_max")))
