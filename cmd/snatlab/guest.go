@@ -10,17 +10,17 @@ import (
 	"snatlab/harness/scenario"
 )
 
-// guestCommand is what runs as init in the machines of `snatlab matrix`.
+// guestCommand returns the command of init in the guests of `snatlab matrix`.
 func guestCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:    matrix.GuestCommand,
-		Short:  "Be init in a guest of snatlab matrix",
+		Short:  "Run as init in a guest of snatlab matrix",
 		Hidden: true,
 		RunE:   func(*cobra.Command, []string) error { return matrix.RunGuest(runInGuest) },
 	}
 }
 
-// runInGuest is `snatlab run` without a command line and without files.
+// runInGuest runs a scenario like `snatlab run`, without a command line and files.
 func runInGuest(ctx context.Context, s *scenario.Scenario, watch matrix.RunWatcher) (*result.Result, error) {
 	site, err := prepareMachine(ctx, s)
 	if err != nil {

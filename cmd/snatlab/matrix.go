@@ -24,7 +24,7 @@ import (
 	"snatlab/harness/scenario"
 )
 
-// matrixFlags are those of `snatlab matrix`.
+// matrixFlags are the flags of `snatlab matrix`.
 type matrixFlags struct {
 	kernels  []string
 	modules  string
@@ -46,10 +46,10 @@ func matrixCommand() *cobra.Command {
 	var f matrixFlags
 	c := &cobra.Command{
 		Use:   "matrix SCENARIO --kernel SPEC...",
-		Short: "Run a scenario on other kernels, in QEMU, before anybody boots them",
-		Long: `Run a scenario on other kernels, each in a QEMU guest of its own, and print what
-each of them makes of it. The lab is built in the guest, out of network namespaces
-and nftables; nothing on this machine changes, and no root is needed.
+		Short: "Run a scenario on other kernels in QEMU, before a machine boots them",
+		Long: `Run a scenario on other kernels, each in a QEMU guest of its own, and print the
+verdict of each kernel. The lab is built in the guest from network namespaces and
+nftables; nothing on this machine changes, and no root is required.
 
 SPEC is one of:
   running                  the kernel of this machine
@@ -57,24 +57,25 @@ SPEC is one of:
   ./vmlinuz                an image; its modules under --modules, or /lib/modules
   ./linux                  a build tree, after make bzImage modules
   linux-image-6.1.deb      a package: .deb or .rpm
-  binary.deb,modules.deb   several, where the kernel and its modules are apart
+  binary.deb,modules.deb   several packages: the kernel and its modules
 
-A SPEC that stands for nothing is an error before the first guest boots. A kernel
-that panics, hangs or cannot be booted is a row with the reason, and the others go
-on. One whose baseline shows no race is tried again with twice the
-requests, three times in all. Rows that are done are not done again while kernel,
-scenario, options and this program are the same: an interrupted matrix goes on
-where it was.
+A SPEC without a kernel is an error before the first guest boots. A kernel that
+panics, hangs or cannot be booted is a row with the reason, and the other kernels
+are still tested. A kernel whose baseline shows no race is tried again with twice
+the requests, three times in all. A finished kernel is not tested again while
+kernel, scenario, options and this program are the same: an interrupted matrix
+continues with the kernels that are left.
 
 Progress goes to standard error, the table to standard output; matrix.json and
-matrix.md to the folder of --out, where they replace those of an earlier matrix:
-every result goes to the store, too, and stays there.
+matrix.md go to the folder of --out, where they replace those of an earlier
+matrix. Every result also goes to the store and stays there.
 
-Exit codes, the first that applies: 129, 130, 143 interrupted, what was done is
-kept; 1 an expectation failed on a kernel; 3 a kernel could not be tested, or a
-result not be kept; 4 inconclusive on a kernel: the race did not occur in the
-baseline, or what was expected could not be decided; 0 every expectation held on
-every kernel. 2 bad usage, an invalid scenario, or too few rounds for a verdict.`,
+Exit codes, the first that applies: 129, 130, 143 interrupted, finished kernels
+are kept; 1 an expectation failed on a kernel; 3 a kernel could not be tested, or
+a result could not be stored; 4 inconclusive on a kernel: the race did not occur
+in the baseline, or an expectation could not be decided; 0 every expectation held
+on every kernel. 2 bad usage, an invalid scenario, or too few rounds for a
+verdict.`,
 		Example: `  snatlab matrix scenarios/quickstart.yaml --kernel running --kernel ./linux-image-6.12.deb
   make kernels && snatlab matrix scenarios/quickstart.yaml $(make -s kernels | sed 's/^/--kernel=/')`,
 		ValidArgsFunction: completeFiles("yaml"),
@@ -86,25 +87,24 @@ every kernel. 2 bad usage, an invalid scenario, or too few rounds for a verdict.
 			return interruptible(func(ctx context.Context) error { return f.runMatrix(ctx, s) })
 		},
 	}
-	c.Flags().StringArrayVar(&f.kernels, "kernel", nil, "a kernel to test; may be given again and again")
+	c.Flags().StringArrayVar(&f.kernels, "kernel", nil, "a kernel to test; repeat the flag for more kernels")
 	c.Flags().StringVar(&f.modules, "modules", "", "folder of the modules of a bare vmlinuz, as under /lib/modules/RELEASE")
 	c.Flags().StringVar(&f.out, "out", "", "folder for matrix.json and matrix.md (default results/ID)")
 	storeFlag(c, &f.store)
-	c.Flags().IntVar(&f.jobs, "jobs", 1, "kernels at a time: their guests disturb each other where CPUs are few")
-	c.Flags().BoolVar(&f.fresh, "fresh", false, "do rows again that are done")
+	c.Flags().IntVar(&f.jobs, "jobs", 1, "kernels at a time; guests disturb each other if there are few CPUs")
+	c.Flags().BoolVar(&f.fresh, "fresh", false, "test finished kernels again")
 	c.Flags().BoolVar(&f.force, "force", false, "run even if the rounds are too few for a verdict")
-	c.Flags().StringVar(&f.accel, "accel", vm.Auto, "what runs the guests: kvm, tcg (emulation), or auto, which is kvm where it works")
+	c.Flags().StringVar(&f.accel, "accel", vm.Auto, "how guests run: kvm, tcg (emulation), or auto, which is kvm if it works, else tcg")
 	c.Flags().IntVar(&f.cpus, "cpus", 2, "CPUs of a guest")
 	c.Flags().IntVar(&f.memory, "memory", 512, "memory of a guest, in MiB")
 	c.Flags().IntVar(&f.requests, "requests", 0, fmt.Sprintf("requests per client and trial, instead of the scenario's (default %d, if that has more)", matrix.DefaultRequests))
 	c.Flags().IntVar(&f.rounds, "rounds", 0, "number of rounds, instead of the scenario's")
-	c.Flags().DurationVar(&f.timeout, "timeout", 10*time.Minute, "how long a guest may take")
+	c.Flags().DurationVar(&f.timeout, "timeout", 10*time.Minute, "time limit of a guest")
 	c.Flags().BoolVar(&f.json, "json", false, "print matrix.json instead of the table")
 	return c
 }
 
-// readScenario reads what guests are to run, and finds out all that is wrong with the
-// command line.
+// readScenario checks the command line and returns the scenario for the guests.
 func (f matrixFlags) readScenario(c *cobra.Command, path string) (*scenario.Scenario, error) {
 	if err := cmp.Or(f.checkFlags(), kernel.CheckSpecs(f.kernels, f.modules)); err != nil {
 		return nil, usageError{c, err}
@@ -114,7 +114,7 @@ func (f matrixFlags) readScenario(c *cobra.Command, path string) (*scenario.Scen
 		return nil, err
 	}
 	if err := matrix.AdaptToGuest(s); err != nil {
-		return nil, usageError{c, fmt.Errorf("a guest has the driver netns only: %w", err)}
+		return nil, usageError{c, fmt.Errorf("a guest can only use the driver netns: %w", err)}
 	}
 	if c.Flags().Changed("requests") {
 		if most := s.MaxRequests(); f.requests < 1 || f.requests > most {
@@ -125,6 +125,7 @@ func (f matrixFlags) readScenario(c *cobra.Command, path string) (*scenario.Scen
 	return s, checkRounds(c, s, f.force)
 }
 
+// checkFlags returns the first flag that is out of range.
 func (f matrixFlags) checkFlags() error {
 	for _, b := range []struct {
 		flag           string
@@ -137,7 +138,7 @@ func (f matrixFlags) checkFlags() error {
 	accels := []string{vm.Auto, vm.KVM, vm.TCG}
 	switch {
 	case len(f.kernels) == 0:
-		return errors.New("no --kernel is given; allowed: running, a release under /boot, a vmlinuz, a build tree, a .deb or .rpm")
+		return errors.New("--kernel is missing; allowed: running, a release under /boot, a vmlinuz, a build tree, a .deb or .rpm")
 	case !slices.Contains(accels, f.accel):
 		return fmt.Errorf("--accel: %q is not allowed; allowed: %s", f.accel, strings.Join(accels, ", "))
 	case f.timeout < time.Second:
@@ -146,6 +147,7 @@ func (f matrixFlags) checkFlags() error {
 	return nil
 }
 
+// runMatrix runs the matrix, writes it, and returns its exit code.
 func (f matrixFlags) runMatrix(ctx context.Context, s *scenario.Scenario) error {
 	qemu, err := vm.FindQEMU()
 	if err != nil {
@@ -164,7 +166,7 @@ func (f matrixFlags) runMatrix(ctx context.Context, s *scenario.Scenario) error 
 	}
 	folder, err := resultfile.PrepareFolder(dir)
 	if err != nil {
-		return fmt.Errorf("make room for the matrix: %w", err)
+		return fmt.Errorf("prepare the folder of the matrix: %w", err)
 	}
 	defer folder.Close()
 	warnOfRounds(os.Stderr, s)
@@ -182,25 +184,25 @@ func (f matrixFlags) runMatrix(ctx context.Context, s *scenario.Scenario) error 
 	return err
 }
 
-// newRunner is what is to be run.
+// newRunner returns the matrix that the flags describe.
 func (f matrixFlags) newRunner(qemu string, s *scenario.Scenario, results *store.Store) *matrix.Runner {
-	told := newMatrixProgress(f.jobs)
+	progress := newMatrixProgress(f.jobs)
 	return &matrix.Runner{
 		Specs: f.kernels, Modules: f.modules, Scenario: s, Jobs: f.jobs,
 		Machine: &vm.Machine{QEMU: qemu, Accel: f.accel, CPUs: f.cpus, Memory: f.memory, Timeout: f.timeout},
 		Cache:   matrix.UserCache(), Fresh: f.fresh,
-		Watch: told.watchKernel, Note: told.noteKernel, Keep: results.Put,
+		Watch: progress.watchKernel, Note: progress.noteKernel, Keep: results.Put,
 	}
 }
 
-// writeMatrix keeps the matrix and prints it. One that could not be kept is shown as a
-// whole: it cannot be had again.
+// writeMatrix writes the matrix to its folder and prints the table. A matrix that cannot
+// be written is printed as JSON, so that it is not lost.
 func (f matrixFlags) writeMatrix(dir string, folder *resultfile.Folder, m *result.Matrix) error {
 	kept := errors.Join(
 		folder.Write(resultfile.MatrixName, func(w io.Writer) error { return resultfile.WriteJSON(w, m) }),
 		folder.Write("matrix.md", func(w io.Writer) error { return report.WriteMatrixMarkdown(w, m) }))
 	if kept != nil {
-		fmt.Fprintln(os.Stderr, "the matrix could not be written to its folder: it is on standard output, as JSON")
+		fmt.Fprintln(os.Stderr, "the matrix could not be written to its folder; it is on standard output, as JSON")
 	}
 	if kept != nil || f.json {
 		return errors.Join(kept, resultfile.WriteJSON(os.Stdout, m))
@@ -212,8 +214,8 @@ func (f matrixFlags) writeMatrix(dir string, folder *resultfile.Folder, m *resul
 	return err
 }
 
-// matrixExit is the exit code of a matrix that ended by itself. That a kernel
-// could not be tested takes nothing away from one that failed.
+// matrixExit returns the exit code of a matrix that was not interrupted. A failed
+// expectation takes precedence over a kernel that could not be tested.
 func matrixExit(m *result.Matrix) error {
 	worst := exitPass
 	for _, code := range []int{exitInconclusive, exitUnable, exitFail} {
@@ -227,6 +229,7 @@ func matrixExit(m *result.Matrix) error {
 	return exitCode(worst)
 }
 
+// rowExit returns the exit code of a kernel.
 func rowExit(r result.Row) int {
 	switch {
 	case r.Status != result.RowOK:

@@ -9,19 +9,19 @@ import (
 	"snatlab/harness/report"
 )
 
-// matrixProgress shows on standard error how a matrix goes on. Where several
-// kernels are tested at a time, each line says whose it is.
+// matrixProgress prints the progress of a matrix on standard error. If several kernels
+// are tested at a time, each line begins with its kernel.
 type matrixProgress struct {
 	mu       sync.Mutex
 	several  bool
-	terminal bool // lines may be written over
+	terminal bool // lines may be overwritten
 }
 
 func newMatrixProgress(jobs int) *matrixProgress {
 	return &matrixProgress{several: jobs > 1, terminal: jobs == 1 && canOverwrite(os.Stderr)}
 }
 
-// watchKernel shows the run of a kernel.
+// watchKernel returns a watcher that prints the run of a kernel.
 func (p *matrixProgress) watchKernel(release string) matrix.RunWatcher {
 	if p.several {
 		return report.NewProgress(&kernelLines{p: p, release: release}, false)
@@ -30,20 +30,20 @@ func (p *matrixProgress) watchKernel(release string) matrix.RunWatcher {
 	return report.NewProgress(os.Stderr, p.terminal)
 }
 
-// noteKernel tells what becomes of a kernel apart from its run.
+// noteKernel prints other news of a kernel.
 func (p *matrixProgress) noteKernel(release, text string) { p.writeLine(release + ": " + text) }
 
-// writeLine writes one that stays.
+// writeLine prints a line that is not overwritten.
 func (p *matrixProgress) writeLine(text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.terminal {
-		report.NewProgress(os.Stderr, true).Say("") // what was to be written over
+		report.NewProgress(os.Stderr, true).Say("") // erase the line that may be overwritten
 	}
 	report.NewProgress(os.Stderr, false).Say(text)
 }
 
-// kernelLines puts a kernel's name before each line.
+// kernelLines prints lines, each after the name of its kernel.
 type kernelLines struct {
 	p       *matrixProgress
 	release string

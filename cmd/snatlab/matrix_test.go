@@ -17,14 +17,14 @@ import (
 	"snatlab/harness/result"
 )
 
-// guestDeadline bounds what takes 20 s on a quiet machine.
+// guestDeadline is the longest time of a guest, which takes 20 s on a quiet machine.
 const guestDeadline = 6 * time.Minute
 
-// canarySeries is the series of the kernel that is tested always: Debian's stable one.
+// canarySeries is the series of the kernel that every test uses: Debian's stable one.
 const canarySeries = "6.12"
 
-// needKernels gives SPECs of real kernels, of series or of all there are. With
-// CI=true it is a failure that there are none.
+// needKernels returns SPECs of real kernels, of the given series or of all. Without
+// kernels it skips the test, and with CI=true it fails.
 func needKernels(t *testing.T, series ...string) []string {
 	t.Helper()
 	if testing.Short() {
@@ -57,13 +57,13 @@ arms: [{name: masquerade}, {name: random-fully, masquerade: {random_fully: true}
 expect: [{arm: random-fully, race: absent}]
 `
 
-// startMatrix starts one that keeps nothing where others look.
+// startMatrix starts a matrix whose folders are all temporary.
 func startMatrix(t *testing.T, args []string, specs ...string) *process {
 	t.Helper()
 	return startMatrixBinary(t, binary, args, specs...)
 }
 
-// startMatrixBinary starts one of another build of the program.
+// startMatrixBinary starts a matrix of another build of the program.
 func startMatrixBinary(t *testing.T, program string, args []string, specs ...string) *process {
 	t.Helper()
 	dir := t.TempDir()
@@ -78,7 +78,7 @@ func startMatrixBinary(t *testing.T, program string, args []string, specs ...str
 	return p
 }
 
-// waitExit gives the exit code of a matrix: the machine may be busy, and emulates one.
+// waitExit returns the exit code of a matrix. A busy machine emulates slowly.
 func (p *process) waitExit(t *testing.T, within time.Duration) int {
 	t.Helper()
 	select {
@@ -92,6 +92,7 @@ func (p *process) waitExit(t *testing.T, within time.Duration) int {
 	return p.ProcessState.ExitCode()
 }
 
+// readMatrix reads the matrix.json that the process wrote.
 func (p *process) readMatrix(t *testing.T) *result.Matrix {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(p.out, "matrix.json"))
@@ -101,7 +102,7 @@ func (p *process) readMatrix(t *testing.T) *result.Matrix {
 	return m
 }
 
-// checkTestedRow holds that a kernel was, and that its figures agree.
+// checkTestedRow checks that a kernel was tested and that its figures agree.
 func checkTestedRow(t *testing.T, r result.Row) {
 	t.Helper()
 	if r.Status != result.RowOK || r.Result == nil {
@@ -122,8 +123,8 @@ func checkTestedRow(t *testing.T, r result.Row) {
 	}
 }
 
-// unpackKernel gives a kernel's image, and the folder of its modules, out of a
-// package.
+// unpackKernel unpacks packages and returns the paths of the image and of the folder
+// with the modules.
 func unpackKernel(t *testing.T, spec string) (image, modules string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -149,7 +150,7 @@ func unpackKernel(t *testing.T, spec string) (image, modules string) {
 	return image, modules
 }
 
-// damageImage is an image that is a kernel by all that can be seen from outside.
+// damageImage returns a copy of an image with a valid header and damaged content.
 func damageImage(t *testing.T, image string) string {
 	t.Helper()
 	data, err := os.ReadFile(image)
@@ -162,6 +163,7 @@ func damageImage(t *testing.T, image string) string {
 	return path
 }
 
+// A kernel is tested beside kernels that cannot be booted.
 func TestMatrixBootErrors(t *testing.T) {
 	spec := needKernels(t, canarySeries)[0]
 	image, modules := unpackKernel(t, spec)
@@ -181,7 +183,7 @@ func TestMatrixBootErrors(t *testing.T) {
 	if r := rows[0]; r.Status != result.RowError || !strings.HasPrefix(r.Reason, "nf_nat: neither built in nor a module here (CONFIG_NF_NAT)") {
 		t.Errorf("without nf_nat: %+v", r)
 	}
-	if r := rows[1]; r.Status != result.RowOK && strings.Contains(r.Reason, "no answer within") { // a machine that busy
+	if r := rows[1]; r.Status != result.RowOK && strings.Contains(r.Reason, "no answer within") { // the machine is too busy
 		p = startMatrix(t, []string{scenarioFile(t, smallScenario)}, spec)
 		p.waitExit(t, guestDeadline)
 		rows[1] = p.readMatrix(t).Rows[0]
@@ -198,6 +200,7 @@ func TestMatrixBootErrors(t *testing.T) {
 	}
 }
 
+// A guest that panics is a row with its console.
 func TestMatrixGuestPanics(t *testing.T) {
 	spec := needKernels(t, canarySeries)[0]
 	release, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(spec), "linux-image-"), "_")
@@ -212,6 +215,7 @@ func TestMatrixGuestPanics(t *testing.T) {
 	}
 }
 
+// An interrupted matrix leaves no guest.
 func TestMatrixInterrupted(t *testing.T) {
 	spec := needKernels(t, canarySeries)[0]
 	p := startMatrix(t, []string{scenarioFile(t, smallScenario), "--accel", "tcg"}, spec, spec)
@@ -234,6 +238,7 @@ func TestMatrixInterrupted(t *testing.T) {
 	}
 }
 
+// Every kernel is tested, and its row is reused.
 func TestMatrixEveryKernel(t *testing.T) {
 	needSuite(t, matrixSuite)
 	specs := needKernels(t)
