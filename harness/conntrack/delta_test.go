@@ -9,7 +9,9 @@ import (
 	"snatlab/harness/result"
 )
 
-func TestDeltaIsWhatTheCountersMovedBy(t *testing.T) {
+// Delta returns by how much each counter grew, in total and for each CPU.
+func TestDelta(t *testing.T) {
+	t.Parallel()
 	before := Snapshot{Entries: 7, Max: 1000, CPUs: []CPUCounters{
 		{id: 0, stats: conntrack.Stats{Found: 1, Invalid: 2, Insert: 3, InsertFailed: 4, Drop: 5, EarlyDrop: 6, Error: 7, SearchRestart: 8},
 			clashResolve: new(uint32(9)), chainTooLong: new(uint32(10))},
@@ -30,10 +32,10 @@ func TestDeltaIsWhatTheCountersMovedBy(t *testing.T) {
 			{CPU: 2, Counters: result.Counters{Found: 1, Drop: 1000, ClashResolve: new(uint64(1)), ChainTooLong: new(uint64(0))}},
 		},
 	}
-	moves(t, before, after, want)
+	checkDelta(t, before, after, want)
 }
 
-func moves(t *testing.T, before, after Snapshot, want result.Conntrack) {
+func checkDelta(t *testing.T, before, after Snapshot, want result.Conntrack) {
 	t.Helper()
 	got, err := Delta(before, after)
 	if err != nil {
@@ -44,8 +46,9 @@ func moves(t *testing.T, before, after Snapshot, want result.Conntrack) {
 	}
 }
 
-// insertFailed gives CPUs whose counters of that are these.
-func insertFailed(counters ...uint32) Snapshot {
+// withInsertFailed returns a snapshot whose CPUs have these counters of
+// insert_failed and clash_resolve.
+func withInsertFailed(counters ...uint32) Snapshot {
 	var s Snapshot
 	for i, n := range counters {
 		s.CPUs = append(s.CPUs, CPUCounters{id: i, stats: conntrack.Stats{InsertFailed: n}, clashResolve: new(n)})
@@ -53,7 +56,9 @@ func insertFailed(counters ...uint32) Snapshot {
 	return s
 }
 
-func TestACounterThatPassed32BitsMovedForwards(t *testing.T) {
+// A counter that wrapped at 32 bits has grown.
+func TestDeltaWraps(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		before, after []uint32
 		want          uint64
@@ -66,7 +71,7 @@ func TestACounterThatPassed32BitsMovedForwards(t *testing.T) {
 		"not at all":           {[]uint32{1<<32 - 1}, []uint32{1<<32 - 1}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d, err := Delta(insertFailed(c.before...), insertFailed(c.after...))
+			d, err := Delta(withInsertFailed(c.before...), withInsertFailed(c.after...))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -84,7 +89,9 @@ func TestACounterThatPassed32BitsMovedForwards(t *testing.T) {
 	}
 }
 
-func TestACounterThatTheKernelDoesNotHaveStaysUnknown(t *testing.T) {
+// A counter that the kernel does not have stays unknown.
+func TestDeltaUnknown(t *testing.T) {
+	t.Parallel()
 	known, unknown := CPUCounters{clashResolve: new(uint32(3))}, CPUCounters{chainTooLong: new(uint32(4))}
 	for name, c := range map[string]struct {
 		before, after       CPUCounters
@@ -97,20 +104,26 @@ func TestACounterThatTheKernelDoesNotHaveStaysUnknown(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			counters := result.Counters{ClashResolve: c.clashRes, ChainTooLong: c.chainLong}
-			moves(t, Snapshot{CPUs: []CPUCounters{c.before}}, Snapshot{CPUs: []CPUCounters{c.after}},
+			checkDelta(t, Snapshot{CPUs: []CPUCounters{c.before}}, Snapshot{CPUs: []CPUCounters{c.after}},
 				result.Conntrack{Counters: counters, PerCPU: []result.CPU{{Counters: counters}}})
 		})
 	}
 }
 
-func TestDeltaOfNothingIsNothing(t *testing.T) { moves(t, Snapshot{}, Snapshot{}, result.Conntrack{}) }
+// The difference of empty snapshots is empty.
+func TestDeltaEmpty(t *testing.T) {
+	t.Parallel()
+	checkDelta(t, Snapshot{}, Snapshot{}, result.Conntrack{})
+}
 
-func TestSnapshotsOfOtherCPUsCannotBeCompared(t *testing.T) {
+// Snapshots of different CPUs cannot be compared.
+func TestDeltaOtherCPUs(t *testing.T) {
+	t.Parallel()
 	for want, c := range map[string][2]Snapshot{
-		"conntrack counters of 1 CPU before and of 2 after":     {insertFailed(1), insertFailed(1, 2)},
-		"conntrack counters of 2 CPUs before and of 0 after":    {insertFailed(1, 2), {}},
-		"conntrack counters of CPU 0 before and of CPU 3 after": {insertFailed(1), {CPUs: []CPUCounters{{id: 3}}}},
-		"conntrack counters of CPU 1 before and of CPU 2 after": {insertFailed(1, 2), {CPUs: []CPUCounters{{id: 0}, {id: 2}}}},
+		"conntrack counters of 1 CPU before and of 2 after":     {withInsertFailed(1), withInsertFailed(1, 2)},
+		"conntrack counters of 2 CPUs before and of 0 after":    {withInsertFailed(1, 2), {}},
+		"conntrack counters of CPU 0 before and of CPU 3 after": {withInsertFailed(1), {CPUs: []CPUCounters{{id: 3}}}},
+		"conntrack counters of CPU 1 before and of CPU 2 after": {withInsertFailed(1, 2), {CPUs: []CPUCounters{{id: 0}, {id: 2}}}},
 	} {
 		if _, err := Delta(c[0], c[1]); err == nil || err.Error() != want {
 			t.Errorf("error %v, want %s", err, want)

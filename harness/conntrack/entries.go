@@ -11,13 +11,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// tcpStates are those of an entry, include/uapi/linux/netfilter/nf_conntrack_tcp.h.
+// tcpStates are the names of the states in include/uapi/linux/netfilter/nf_conntrack_tcp.h.
 var tcpStates = [...]string{"NONE", "SYN_SENT", "SYN_RECV", "ESTABLISHED", "FIN_WAIT", "CLOSE_WAIT", "LAST_ACK", "TIME_WAIT", "CLOSE", "SYN_SENT2"}
 
-// LookUpStates gives the states of the entries of TCP connections, each given by the
-// source and destination that it set out with, before NAT; by its source. One
-// without an entry is left out. They are asked for one by one: the table may be
-// the host's, and large.
+// LookUpStates returns the states of the entries of TCP connections by their
+// sources. Each connection is given by its source and destination before NAT. A
+// connection without an entry is left out. The entries are looked up one by one,
+// because the table may be the host's, and large.
 func LookUpStates(ctx context.Context, connections iter.Seq2[netip.AddrPort, netip.AddrPort]) (map[netip.AddrPort]string, error) {
 	conn, err := conntrack.Dial(nil)
 	if err != nil {

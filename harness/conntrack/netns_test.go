@@ -16,19 +16,19 @@ import (
 	"snatlab/harness/netnstest"
 )
 
-// namespace moves the test into a network namespace of its own, in which
+// enterNamespace moves the test into a network namespace of its own, in which
 // connections over lo are tracked.
-func namespace(t *testing.T) {
+func enterNamespace(t *testing.T) {
 	t.Helper()
 	netnstest.Enter(t)
 	lo, err := netlink.LinkByName("lo")
 	if err := errors.Join(err, netlink.LinkSetUp(lo)); err != nil {
 		t.Fatalf("set lo up: %v", err)
 	}
-	iptables(t, "-A INPUT -m conntrack --ctstate NEW -j ACCEPT")
+	addRule(t, "-A INPUT -m conntrack --ctstate NEW -j ACCEPT")
 }
 
-func iptables(t *testing.T, rule string) {
+func addRule(t *testing.T, rule string) {
 	t.Helper()
 	if _, err := exec.LookPath("iptables"); err != nil {
 		netnstest.SkipWithout(t, err.Error())
@@ -36,16 +36,16 @@ func iptables(t *testing.T, rule string) {
 	netnstest.Run(t, "iptables "+rule)
 }
 
-// translate gives what comes from 127.0.1.0/24 the source 127.0.2.1: to TCP
-// with any port, to UDP with one only.
-func translate(t *testing.T) {
+// addSNAT translates the sources in 127.0.1.0/24 to 127.0.2.1: those of TCP to any
+// port, those of UDP to one port only.
+func addSNAT(t *testing.T) {
 	t.Helper()
-	iptables(t, "-t nat -A POSTROUTING -s 127.0.1.0/24 -p tcp -j SNAT --to-source 127.0.2.1")
-	iptables(t, "-t nat -A POSTROUTING -s 127.0.1.0/24 -p udp -j SNAT --to-source 127.0.2.1:5000")
+	addRule(t, "-t nat -A POSTROUTING -s 127.0.1.0/24 -p tcp -j SNAT --to-source 127.0.2.1")
+	addRule(t, "-t nat -A POSTROUTING -s 127.0.1.0/24 -p udp -j SNAT --to-source 127.0.2.1:5000")
 }
 
-// listen gives the address of a server that lets connections stand.
-func listen(t *testing.T) netip.AddrPort {
+// startServer returns the address of a server that never closes a connection.
+func startServer(t *testing.T) netip.AddrPort {
 	t.Helper()
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
@@ -55,8 +55,8 @@ func listen(t *testing.T) netip.AddrPort {
 	return l.Addr().(*net.TCPAddr).AddrPort()
 }
 
-// connect makes a connection, kept open, from a source, whose port may be 0 or
-// one that has a connection to another server.
+// connect opens a connection that stays open, and returns its source. The port of
+// from may be 0, or one that has a connection to another server.
 func connect(t *testing.T, from netip.AddrPort, to netip.AddrPort) (source netip.AddrPort) {
 	t.Helper()
 	d := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(from), Control: func(_, _ string, c syscall.RawConn) error {
@@ -71,8 +71,8 @@ func connect(t *testing.T, from netip.AddrPort, to netip.AddrPort) (source netip
 	return c.LocalAddr().(*net.TCPAddr).AddrPort()
 }
 
-// send sends one UDP packet.
-func send(t *testing.T, from, to netip.AddrPort) error {
+// sendUDP sends one UDP packet.
+func sendUDP(t *testing.T, from, to netip.AddrPort) error {
 	t.Helper()
 	c, err := net.DialUDP("udp4", net.UDPAddrFromAddrPort(from), net.UDPAddrFromAddrPort(to))
 	if err != nil {
@@ -83,36 +83,37 @@ func send(t *testing.T, from, to netip.AddrPort) error {
 	return err
 }
 
-// at is an address of 127.0.0.0/8 with a port.
-func at(host string, port uint16) netip.AddrPort {
+// loopback returns an address of 127.0.0.0/8 with a port.
+func loopback(host string, port uint16) netip.AddrPort {
 	return netip.AddrPortFrom(netip.MustParseAddr("127.0."+host), port)
 }
 
-// connections lists what is tracked: by where it set out from, and to.
-func connections(t *testing.T) (all []string) {
+// listTracked lists the tracked connections by their sources and destinations
+// before NAT.
+func listTracked(t *testing.T) (all []string) {
 	t.Helper()
-	flows, err := dial(t).Dump(nil)
+	flows, err := dialConntrack(t).Dump(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, f := range flows {
-		all = append(all, tracked(f))
+		all = append(all, formatFlow(f))
 	}
 	slices.Sort(all)
 	return all
 }
 
-func tracked(f conntrack.Flow) string {
+func formatFlow(f conntrack.Flow) string {
 	proto := map[uint8]string{unix.IPPROTO_TCP: "tcp ", unix.IPPROTO_UDP: "udp "}[f.TupleOrig.Proto.Protocol]
 	o := f.TupleOrig
-	return proto + link(netip.AddrPortFrom(o.IP.SourceAddress, o.Proto.SourcePort), netip.AddrPortFrom(o.IP.DestinationAddress, o.Proto.DestinationPort))
+	return proto + formatLink(netip.AddrPortFrom(o.IP.SourceAddress, o.Proto.SourcePort), netip.AddrPortFrom(o.IP.DestinationAddress, o.Proto.DestinationPort))
 }
 
-func link(source, destination netip.AddrPort) string {
+func formatLink(source, destination netip.AddrPort) string {
 	return source.String() + " > " + destination.String()
 }
 
-func dial(t *testing.T) *conntrack.Conn {
+func dialConntrack(t *testing.T) *conntrack.Conn {
 	t.Helper()
 	c, err := conntrack.Dial(nil)
 	if err != nil {

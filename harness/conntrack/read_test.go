@@ -11,11 +11,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func TestReadAgreesWithTheFileCPUByCPU(t *testing.T) {
-	namespace(t)
-	translate(t)
-	happen(t)
-	s := snapshot(t)
+// A snapshot agrees with the stat file, CPU by CPU.
+func TestReadSnapshot(t *testing.T) {
+	enterNamespace(t)
+	addSNAT(t)
+	moveCounters(t)
+	s := readSnapshot(t)
 	text, err := os.ReadFile(statFile)
 	if err != nil {
 		t.Fatal(err)
@@ -35,18 +36,19 @@ func TestReadAgreesWithTheFileCPUByCPU(t *testing.T) {
 			"found": c.stats.Found, "invalid": c.stats.Invalid, "insert": c.stats.Insert, "insert_failed": c.stats.InsertFailed, "drop": c.stats.Drop,
 			"early_drop": c.stats.EarlyDrop, "icmp_error": c.stats.Error, "search_restart": c.stats.SearchRestart,
 		} {
-			is(t, c.id, name+" in the file", rows[i].findColumn(name), int64(got))
+			checkValue(t, c.id, name+" in the file", rows[i].findColumn(name), int64(got))
 		}
-		is(t, c.id, "entries in the file", rows[i].findColumn("entries"), int64(s.Entries))
+		checkValue(t, c.id, "entries in the file", rows[i].findColumn("entries"), int64(s.Entries))
 	}
 }
 
-func TestDeltaTellsWhatHappened(t *testing.T) {
-	namespace(t)
-	translate(t)
-	before := snapshot(t)
-	happen(t)
-	d, err := Delta(before, snapshot(t))
+// Delta counts the events between two snapshots.
+func TestDeltaOfEvents(t *testing.T) {
+	enterNamespace(t)
+	addSNAT(t)
+	before := readSnapshot(t)
+	moveCounters(t)
+	d, err := Delta(before, readSnapshot(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,28 +61,28 @@ func TestDeltaTellsWhatHappened(t *testing.T) {
 	}
 }
 
-// happen moves some counters.
-func happen(t *testing.T) {
+// moveCounters makes connections that move some counters.
+func moveCounters(t *testing.T) {
 	t.Helper()
-	server := listen(t)
-	// found: behind one address, the second client cannot keep its port.
-	port := connect(t, at("1.1", 0), server).Port()
-	connect(t, at("1.2", port), server)
-	// insert_failed and drop: behind one port, the second client has none.
-	if err := send(t, at("1.1", 1000), server); err != nil {
+	server := startServer(t)
+	// found: the two clients share one address, and the second cannot keep its port.
+	port := connect(t, loopback("1.1", 0), server).Port()
+	connect(t, loopback("1.2", port), server)
+	// insert_failed and drop: the two clients share one port, and the second gets none.
+	if err := sendUDP(t, loopback("1.1", 1000), server); err != nil {
 		t.Fatal(err)
 	}
-	if err := send(t, at("1.2", 1000), server); !errors.Is(err, unix.EPERM) {
+	if err := sendUDP(t, loopback("1.2", 1000), server); !errors.Is(err, unix.EPERM) {
 		t.Fatalf("a packet without a port of its own: %v, want %v", err, unix.EPERM)
 	}
 	// insert: an entry made by hand.
 	byHand := conntrack.NewFlow(unix.IPPROTO_TCP, 0, netip.MustParseAddr("198.18.0.1"), netip.MustParseAddr("198.18.1.1"), 1000, 2000, 60, 0)
-	if err := dial(t).Create(byHand); err != nil {
+	if err := dialConntrack(t).Create(byHand); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func snapshot(t *testing.T) Snapshot {
+func readSnapshot(t *testing.T) Snapshot {
 	t.Helper()
 	s, err := ReadSnapshot()
 	if err != nil {
@@ -89,18 +91,19 @@ func snapshot(t *testing.T) Snapshot {
 	return s
 }
 
-func TestEntriesGrowsByTheConnectionsThatAreMade(t *testing.T) {
-	namespace(t)
-	server := listen(t)
-	before := snapshot(t)
+// Entries grows by one with each connection.
+func TestSnapshotEntries(t *testing.T) {
+	enterNamespace(t)
+	server := startServer(t)
+	before := readSnapshot(t)
 	if before.Max == 0 || before.Entries > before.Max {
 		t.Errorf("%d of %d entries", before.Entries, before.Max)
 	}
 	const n = 25
 	for range n {
-		connect(t, at("0.1", 0), server)
+		connect(t, loopback("0.1", 0), server)
 	}
-	after := snapshot(t)
+	after := readSnapshot(t)
 	if after.Entries != before.Entries+n || after.Max != before.Max {
 		t.Errorf("%d of %d entries, then %d of %d, for %d connections", before.Entries, before.Max, after.Entries, after.Max, n)
 	}
@@ -109,13 +112,14 @@ func TestEntriesGrowsByTheConnectionsThatAreMade(t *testing.T) {
 	}
 }
 
-func TestTheCountersThatTheKernelHasAreKnown(t *testing.T) {
-	namespace(t)
+// A snapshot has clash_resolve and chaintoolong if the kernel has them.
+func TestKernelCounters(t *testing.T) {
+	enterNamespace(t)
 	text, err := os.ReadFile(statFile)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range snapshot(t).CPUs {
+	for _, c := range readSnapshot(t).CPUs {
 		if has := strings.Contains(string(text), "clashres"); has != (c.clashResolve != nil) {
 			t.Errorf("CPU %d: clash_resolve %v, in the file: %v", c.id, c.clashResolve, has)
 		}
@@ -125,18 +129,18 @@ func TestTheCountersThatTheKernelHasAreKnown(t *testing.T) {
 	}
 }
 
-func TestReadSaysWhatPrivilegeItTakes(t *testing.T) {
-	namespace(t)
-	withoutNetAdmin(t)
+// The error of ReadSnapshot names the privilege that it needs.
+func TestReadUnprivileged(t *testing.T) {
+	enterNamespace(t)
+	dropNetAdmin(t)
 	_, err := ReadSnapshot()
-	if !errors.Is(err, unix.EPERM) || !strings.HasSuffix(err.Error(), "(it takes CAP_NET_ADMIN: run as root)") {
+	if !errors.Is(err, unix.EPERM) || !strings.HasSuffix(err.Error(), "(this needs CAP_NET_ADMIN: run as root)") {
 		t.Errorf("error %v", err)
 	}
 }
 
-// withoutNetAdmin takes the capability from this thread, which is the
-// namespace's and ends with the test.
-func withoutNetAdmin(t *testing.T) {
+// dropNetAdmin drops the capability of this thread, which ends with the test.
+func dropNetAdmin(t *testing.T) {
 	t.Helper()
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var sets [2]unix.CapUserData

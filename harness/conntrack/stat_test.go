@@ -10,34 +10,35 @@ import (
 	"testing"
 )
 
-// The files in testdata have the header that the kernels from that version on
-// print, and in each column another number.
-func TestCountersAreKnownByTheNamesOfTheirColumns(t *testing.T) {
+// A column is found by its name. The files in testdata have the header of the
+// kernels since that version, and a different number in each column.
+func TestParseStatVersions(t *testing.T) {
+	t.Parallel()
 	for version, want := range map[string]map[string][2]int64{ // -1: the kernel has none
 		"4.19": {"clash_resolve": {-1, -1}, "chaintoolong": {-1, -1}},
 		"5.10": {"clash_resolve": {0x31, 0x32}, "chaintoolong": {-1, -1}},
 		"5.15": {"clash_resolve": {0x31, 0x32}, "chaintoolong": {0x33, 0x34}},
 	} {
 		t.Run(version, func(t *testing.T) {
-			rows := parsed(t, "nf_conntrack-"+version+".txt")
+			rows := parseFile(t, "nf_conntrack-"+version+".txt")
 			if len(rows) != 2 {
 				t.Fatalf("%d rows, want 2", len(rows))
 			}
 			for i, r := range rows {
-				is(t, i, "clash_resolve", r.findColumn("clashres", "clash_resolve"), want["clash_resolve"][i])
-				is(t, i, "chaintoolong", r.findColumn("chainlength", "chaintoolong"), want["chaintoolong"][i])
+				checkValue(t, i, "clash_resolve", r.findColumn("clashres", "clash_resolve"), want["clash_resolve"][i])
+				checkValue(t, i, "chaintoolong", r.findColumn("chainlength", "chaintoolong"), want["chaintoolong"][i])
 				for name, want := range map[string][2]int64{
 					"entries": {300, 300}, "found": {0x11, 0x21}, "invalid": {0x12, 0x22}, "insert": {0x14, 0x24}, "insert_failed": {0x15, 0x25},
 					"drop": {0x16, 0x26}, "early_drop": {0x17, 0x27}, "icmp_error": {0x18, 0x28}, "search_restart": {0x1c, 1<<32 - 2},
 				} {
-					is(t, i, name, r.findColumn(name), want[i])
+					checkValue(t, i, name, r.findColumn(name), want[i])
 				}
 			}
 		})
 	}
 }
 
-func parsed(t *testing.T, name string) []statRow {
+func parseFile(t *testing.T, name string) []statRow {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("testdata", name))
 	if err != nil {
@@ -50,7 +51,7 @@ func parsed(t *testing.T, name string) []statRow {
 	return rows
 }
 
-func is(t *testing.T, cpu int, name string, got *uint32, want int64) {
+func checkValue(t *testing.T, cpu int, name string, got *uint32, want int64) {
 	t.Helper()
 	switch {
 	case got == nil && want >= 0:
@@ -60,15 +61,19 @@ func is(t *testing.T, cpu int, name string, got *uint32, want int64) {
 	}
 }
 
-func TestARowHasTheFirstOfTheNamesThatTheKernelKnows(t *testing.T) {
+// findColumn returns the first of the names that the row has.
+func TestFindColumn(t *testing.T) {
+	t.Parallel()
 	r := statRow{"a": 1, "b": 2}
 	for want, names := range map[int64][]string{1: {"a", "b"}, 2: {"none", "b"}, -1: {"none"}} {
-		is(t, 0, strings.Join(names, " or "), r.findColumn(names...), want)
+		checkValue(t, 0, strings.Join(names, " or "), r.findColumn(names...), want)
 	}
-	is(t, 0, "nothing", r.findColumn(), -1)
+	checkValue(t, 0, "nothing", r.findColumn(), -1)
 }
 
-func TestAnEmptyFileHasNoRows(t *testing.T) {
+// An empty file has no rows.
+func TestParseStatEmpty(t *testing.T) {
+	t.Parallel()
 	for _, text := range []string{"", "entries found", "entries found\n"} {
 		if rows, err := parseStat(text); len(rows) > 0 || err != nil {
 			t.Errorf("%q: %v, %v", text, rows, err)
@@ -76,7 +81,9 @@ func TestAnEmptyFileHasNoRows(t *testing.T) {
 	}
 }
 
-func TestWhatIsNotSuchAFileIsAnErrorThatNamesRowAndColumn(t *testing.T) {
+// The error of any other file names the row and the column.
+func TestParseStatErrors(t *testing.T) {
+	t.Parallel()
 	for text, want := range map[string]string{
 		"entries found\n0 1\n2\n":         "row 2 has 1 columns, the header has 2",
 		"entries found\n0 1 2\n":          "row 1 has 3 columns, the header has 2",
@@ -94,7 +101,7 @@ func TestWhatIsNotSuchAFileIsAnErrorThatNamesRowAndColumn(t *testing.T) {
 	}
 }
 
-// Whatever is accepted says the same when it is written again.
+// Text that is accepted is read the same when it is written again.
 func FuzzParseStat(f *testing.F) {
 	files, err := filepath.Glob("testdata/nf_conntrack-*.txt")
 	if err != nil || len(files) == 0 {

@@ -1,11 +1,12 @@
-// Package conntrack reads the counters of the kernel's connection tracking in
-// the network namespace of the caller.
+// Package conntrack reads the counters of the kernel's connection tracking, and
+// reads and deletes single entries, in the network namespace of the caller.
 //
-// They come by ctnetlink, one message a CPU. github.com/ti-mo/conntrack v0.5.2
-// does not know clash_resolve and chaintoolong; those come from
-// /proc/net/stat/nf_conntrack, whose columns are known by their names only:
-// they have been renamed over the years. Counters are 32 bits wide, wrap, and
-// are never reset, so only the difference of two snapshots means anything.
+// The counters come by ctnetlink, one message for each CPU. Two of them,
+// clash_resolve and chaintoolong, are missing in github.com/ti-mo/conntrack
+// v0.5.2, so they are read from /proc/net/stat/nf_conntrack. The columns of that
+// file are found by name, and some have been renamed over the years. Counters are
+// 32 bits wide, wrap, and are never reset, so only the difference of two
+// snapshots means anything.
 package conntrack
 
 import (
@@ -19,14 +20,13 @@ import (
 	"github.com/ti-mo/conntrack"
 
 	"snatlab/harness/format"
-	"snatlab/harness/result"
 )
 
 // Snapshot is the state of the counters at one instant.
 type Snapshot struct {
 	CPUs    []CPUCounters // every possible CPU, in order
 	Entries uint64        // in the table (nf_conntrack_count)
-	Max     uint64        // that it holds (nf_conntrack_max); 0: no limit
+	Max     uint64        // entries that the table can hold (nf_conntrack_max); 0: no limit
 }
 
 // CPUCounters holds the counters of one CPU.
@@ -44,8 +44,8 @@ const (
 	maxFile   = "/proc/sys/net/netfilter/nf_conntrack_max"
 )
 
-// ReadSnapshot takes a snapshot. It needs CAP_NET_ADMIN in the user namespace that
-// owns the network namespace.
+// ReadSnapshot reads a snapshot. It needs CAP_NET_ADMIN in the user namespace
+// that owns the network namespace.
 func ReadSnapshot() (Snapshot, error) {
 	stats, err := readNetlink()
 	if err != nil {
@@ -89,7 +89,7 @@ func readNetlink() ([]conntrack.Stats, error) {
 	defer conn.Close()
 	stats, err := conn.Stats()
 	if err != nil {
-		return nil, fmt.Errorf("read conntrack counters: %w (it takes CAP_NET_ADMIN: run as root)", err)
+		return nil, fmt.Errorf("read conntrack counters: %w (this needs CAP_NET_ADMIN: run as root)", err)
 	}
 	return stats, nil
 }
@@ -106,10 +106,11 @@ func readNumber(path string) (uint64, error) {
 	return n, nil
 }
 
-// statRow is one line of the stat file by column name.
+// statRow holds one line of the stat file by the names of the columns.
 type statRow map[string]uint32
 
-// findColumn gives the first of the names that the kernel has.
+// findColumn returns the value of the first name that is a column, or nil if none
+// is.
 func (r statRow) findColumn(names ...string) *uint32 {
 	for _, name := range names {
 		if v, ok := r[name]; ok {
@@ -119,8 +120,8 @@ func (r statRow) findColumn(names ...string) *uint32 {
 	return nil
 }
 
-// parseStat reads /proc/net/stat/nf_conntrack: a header, then hexadecimal
-// rows, one for each possible CPU. Empty text has no rows.
+// parseStat parses /proc/net/stat/nf_conntrack: a header, then one row of
+// hexadecimal numbers for each possible CPU. Empty text has no rows.
 func parseStat(text string) ([]statRow, error) {
 	header, body, _ := strings.Cut(text, "\n")
 	names := strings.Fields(header)
@@ -141,72 +142,4 @@ func parseStat(text string) ([]statRow, error) {
 		rows = append(rows, r)
 	}
 	return rows, nil
-}
-
-// Delta is what the counters moved by from one snapshot to a later one, in all
-// and for each CPU. A counter that passed 2³² in between comes out right.
-func Delta(before, after Snapshot) (result.Conntrack, error) {
-	d := result.Conntrack{Entries: after.Entries}
-	if len(before.CPUs) != len(after.CPUs) {
-		return d, fmt.Errorf("conntrack counters of %s before and of %d after", format.Plural(len(before.CPUs), "CPU", "CPUs"), len(after.CPUs))
-	}
-	for i, a := range after.CPUs {
-		b := before.CPUs[i]
-		if a.id != b.id {
-			return d, fmt.Errorf("conntrack counters of CPU %d before and of CPU %d after", b.id, a.id)
-		}
-		moved := subtractCPU(b, a)
-		d.PerCPU = append(d.PerCPU, result.CPU{CPU: a.id, Counters: moved})
-		addCounters(&d.Counters, moved)
-	}
-	return d, nil
-}
-
-func subtractCPU(b, a CPUCounters) result.Counters {
-	return result.Counters{
-		InsertFailed:  subtract(b.stats.InsertFailed, a.stats.InsertFailed),
-		Drop:          subtract(b.stats.Drop, a.stats.Drop),
-		Found:         subtract(b.stats.Found, a.stats.Found),
-		Invalid:       subtract(b.stats.Invalid, a.stats.Invalid),
-		Insert:        subtract(b.stats.Insert, a.stats.Insert),
-		EarlyDrop:     subtract(b.stats.EarlyDrop, a.stats.EarlyDrop),
-		Error:         subtract(b.stats.Error, a.stats.Error),
-		SearchRestart: subtract(b.stats.SearchRestart, a.stats.SearchRestart),
-		ClashResolve:  subtractKnown(b.clashResolve, a.clashResolve),
-		ChainTooLong:  subtractKnown(b.chainTooLong, a.chainTooLong),
-	}
-}
-
-func subtract(before, after uint32) uint64 { return uint64(after - before) }
-
-func subtractKnown(before, after *uint32) *uint64 {
-	if before == nil || after == nil {
-		return nil
-	}
-	m := subtract(*before, *after)
-	return &m
-}
-
-// addCounters adds one CPU's counters to the sum.
-func addCounters(sum *result.Counters, c result.Counters) {
-	sum.InsertFailed += c.InsertFailed
-	sum.Drop += c.Drop
-	sum.Found += c.Found
-	sum.Invalid += c.Invalid
-	sum.Insert += c.Insert
-	sum.EarlyDrop += c.EarlyDrop
-	sum.Error += c.Error
-	sum.SearchRestart += c.SearchRestart
-	addKnown(&sum.ClashResolve, c.ClashResolve)
-	addKnown(&sum.ChainTooLong, c.ChainTooLong)
-}
-
-func addKnown(sum **uint64, v *uint64) {
-	if v == nil {
-		return
-	}
-	if *sum == nil {
-		*sum = new(uint64)
-	}
-	**sum += *v
 }

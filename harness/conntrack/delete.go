@@ -11,10 +11,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// DeleteEntries deletes the entries of TCP connections, each given by the source and
-// destination that it set out with, before NAT. A connection without an entry
-// is passed over. There is no other way to tell one's own entries from those
-// of others, and nothing here ever flushes.
+// DeleteEntries deletes the entries of TCP connections. Each connection is given
+// by its source and destination before NAT; nothing else distinguishes snatlab's
+// entries from those of other programs. A connection without an entry is skipped.
+// The table is never flushed.
 func DeleteEntries(ctx context.Context, connections iter.Seq2[netip.AddrPort, netip.AddrPort]) error {
 	conn, err := conntrack.Dial(nil)
 	if err != nil {
@@ -32,7 +32,7 @@ func DeleteEntries(ctx context.Context, connections iter.Seq2[netip.AddrPort, ne
 	return nil
 }
 
-// originalFlow is what the kernel looks an entry up by.
+// originalFlow returns the flow by which the kernel looks an entry up.
 func originalFlow(source, destination netip.AddrPort) conntrack.Flow {
 	return conntrack.NewFlow(unix.IPPROTO_TCP, 0, source.Addr(), destination.Addr(), source.Port(), destination.Port(), 0, 0)
 }

@@ -1,0 +1,148 @@
+package conntrack
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// connection holds a source and a destination.
+type connection [2]netip.AddrPort
+
+func deleteAll(ctx context.Context, all ...connection) error {
+	return DeleteEntries(ctx, connectionSeq(all))
+}
+
+func connectionSeq(all []connection) iter.Seq2[netip.AddrPort, netip.AddrPort] {
+	return func(yield func(source, destination netip.AddrPort) bool) {
+		for _, c := range all {
+			if !yield(c[0], c[1]) {
+				return
+			}
+		}
+	}
+}
+
+// checkTracked checks that exactly these TCP connections are tracked.
+func checkTracked(t *testing.T, want ...connection) {
+	t.Helper()
+	var links []string
+	for _, c := range want {
+		links = append(links, "tcp "+formatLink(c[0], c[1]))
+	}
+	slices.Sort(links)
+	if d := cmp.Diff(links, listTracked(t)); d != "" {
+		t.Errorf("tracked (-want +got):\n%s", d)
+	}
+}
+
+// connectThree makes connections: two from one address to one server, and one
+// from the port of the first to another server.
+func connectThree(t *testing.T) []connection {
+	t.Helper()
+	one, other := startServer(t), startServer(t)
+	first := connect(t, loopback("0.1", 0), one)
+	return []connection{{first, one}, {connect(t, loopback("0.1", 0), one), one}, {connect(t, first, other), other}}
+}
+
+// DeleteEntries deletes the given entries and no others.
+func TestDeleteEntries(t *testing.T) {
+	enterNamespace(t)
+	all := connectThree(t)
+	checkTracked(t, all...)
+	if err := deleteAll(t.Context(), all[0]); err != nil {
+		t.Fatal(err)
+	}
+	checkTracked(t, all[1:]...)
+	if err := deleteAll(t.Context(), all[1], all[2]); err != nil {
+		t.Fatal(err)
+	}
+	checkTracked(t)
+}
+
+// DeleteEntries skips connections that have no entry.
+func TestDeleteMissing(t *testing.T) {
+	enterNamespace(t)
+	all := connectThree(t)
+	server, port := all[0][1], all[0][0].Port()
+	if err := deleteAll(t.Context(), connection{loopback("0.9", port), server}, all[0], all[0], connection{loopback("0.1", 1), server}); err != nil {
+		t.Fatal(err)
+	}
+	checkTracked(t, all[1:]...)
+	if err := deleteAll(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	checkTracked(t, all[1:]...)
+}
+
+// The lab's connections are source-NATed. DeleteEntries finds an entry by the
+// source before NAT.
+func TestDeleteBeforeNAT(t *testing.T) {
+	enterNamespace(t)
+	addSNAT(t)
+	server := startServer(t)
+	first := connect(t, loopback("1.1", 0), server)
+	second := connect(t, loopback("1.2", first.Port()), server)
+	all := []connection{{first, server}, {second, server}}
+	checkTracked(t, all...)
+	afterNAT := connection{loopback("2.1", first.Port()), server}
+	if err := deleteAll(t.Context(), all[0], afterNAT); err != nil {
+		t.Fatal(err)
+	}
+	checkTracked(t, all[1])
+}
+
+// DeleteEntries leaves the entries of other protocols.
+func TestDeleteTCPOnly(t *testing.T) {
+	enterNamespace(t)
+	server := startServer(t)
+	source := connect(t, loopback("0.1", 0), server)
+	if err := sendUDP(t, source, server); err != nil {
+		t.Fatal(err)
+	}
+	if err := deleteAll(t.Context(), connection{source, server}); err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff([]string{"udp " + formatLink(source, server)}, listTracked(t)); d != "" {
+		t.Errorf("tracked (-want +got):\n%s", d)
+	}
+}
+
+// DeleteEntries stops when its context ends.
+func TestDeleteCancelled(t *testing.T) {
+	enterNamespace(t)
+	all := connectThree(t)
+	stop := errors.New("interrupted")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	err := DeleteEntries(ctx, func(yield func(source, destination netip.AddrPort) bool) {
+		if !yield(all[0][0], all[0][1]) {
+			t.Error("stopped at once")
+		}
+		cancel(stop)
+		if yield(all[1][0], all[1][1]) {
+			t.Error("goes on")
+		}
+	})
+	if !errors.Is(err, stop) {
+		t.Errorf("error %v, want %v", err, stop)
+	}
+	checkTracked(t, all[1:]...)
+}
+
+// The error of DeleteEntries names the connection.
+func TestDeleteError(t *testing.T) {
+	enterNamespace(t)
+	c := connectThree(t)[0]
+	dropNetAdmin(t)
+	err := deleteAll(t.Context(), c)
+	want := "delete the conntrack entry from " + c[0].String() + " to " + c[1].String() + ": "
+	if err == nil || !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("error %v, want %s...", err, want)
+	}
+}
