@@ -92,7 +92,7 @@ func (f compareFlags) compare(c *cobra.Command, sides []string) error {
 	case err != nil:
 		return err
 	}
-	contrast, err := regression.Compare(*before, *after)
+	comparison, err := regression.Compare(*before, *after)
 	if err != nil {
 		return usageError{c, err}
 	}
@@ -100,17 +100,17 @@ func (f compareFlags) compare(c *cobra.Command, sides []string) error {
 	if err != nil {
 		return err
 	}
-	show := report.WriteContrast
+	show := report.WriteComparison
 	if f.json {
 		show = resultfile.WriteJSON
 	}
-	if err := show(os.Stdout, contrast); err != nil {
+	if err := show(os.Stdout, comparison); err != nil {
 		return err
 	}
 	if len(f.bench) > 0 {
 		fmt.Fprintf(os.Stderr, "\nfor benchstat: %s\n", benchstat(f.bench, column))
 	}
-	switch contrast.Verdict {
+	switch comparison.Verdict {
 	case result.Fail:
 		return exitCode(exitFail)
 	case result.Inconclusive:

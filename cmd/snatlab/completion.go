@@ -129,7 +129,7 @@ func stored(c *cobra.Command, typed string, name func(result.RunSummary) string)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), longCompleted)
 	defer cancel()
-	for _, run := range store.Recent(ctx, mostCompleted) {
+	for _, run := range store.ListRecent(ctx, mostCompleted) {
 		if n := name(run); typable.MatchString(n) && strings.HasPrefix(n, typed) {
 			names = append(names, n)
 		}

@@ -93,7 +93,7 @@ func (f historyFlags) print(w io.Writer, scenario string) error {
 	if err != nil {
 		return err
 	}
-	h, err := s.Tell(scenario)
+	h, err := s.History(scenario)
 	switch {
 	case err != nil:
 		return err
@@ -169,7 +169,7 @@ func printPruned(w io.Writer, p store.Pruned, s *store.Store, dry bool) error {
 		_, err := fmt.Fprintf(w, "There is no store of results at %s.\n", s.Dir())
 		return err
 	}
-	runs, _, err := s.Runs()
+	runs, _, err := s.ListRuns()
 	if err != nil {
 		return err
 	}

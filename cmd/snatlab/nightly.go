@@ -120,7 +120,7 @@ func (f nightlyFlags) nightly(c *cobra.Command, args []string) error {
 	return interruptible(func(ctx context.Context) error { return f.run(ctx, c, tasks, known) })
 }
 
-func (f nightlyFlags) readKnown(c *cobra.Command) ([]regression.Known, error) {
+func (f nightlyFlags) readKnown(c *cobra.Command) ([]regression.KnownFailure, error) {
 	if f.known == "" {
 		return nil, nil
 	}
@@ -143,7 +143,7 @@ func (f nightlyFlags) inUserNamespace(c *cobra.Command) error {
 }
 
 // run has the store to itself.
-func (f nightlyFlags) run(ctx context.Context, c *cobra.Command, tasks []nightly.Task, known []regression.Known) error {
+func (f nightlyFlags) run(ctx context.Context, c *cobra.Command, tasks []nightly.Task, known []regression.KnownFailure) error {
 	kept, err := store.Open(f.store)
 	if err != nil {
 		return err
@@ -165,7 +165,7 @@ func (f nightlyFlags) run(ctx context.Context, c *cobra.Command, tasks []nightly
 		return err
 	}
 	defer lock.Release()
-	n := nightly.Night{
+	n := nightly.Runner{
 		ID: newID(time.Now()), Version: version, Machine: machine.ReadFacts(""), Store: kept,
 		Known: known, Attempts: f.attempts, Jobs: f.jobs(tasks),
 	}

@@ -69,7 +69,7 @@ func (s testStore) nightly(t *testing.T, codes []int, scenario string, args ...s
 
 func (s testStore) runs(t *testing.T) []result.RunSummary {
 	t.Helper()
-	runs, warnings, err := s.Runs()
+	runs, warnings, err := s.ListRuns()
 	if err != nil || len(warnings) > 0 {
 		t.Fatalf("%v, warnings %q", err, warnings)
 	}

@@ -10,10 +10,10 @@ import (
 	"snatlab/harness/result"
 )
 
-// WriteContrast writes how runs compare with earlier ones: both sides, the arms side
+// WriteComparison writes how runs compare with earlier ones: both sides, the arms side
 // by side, what is to be known about the figures, what differs, and the answer
 // last.
-func WriteContrast(w io.Writer, c *result.Contrast) error {
+func WriteComparison(w io.Writer, c *result.GroupComparison) error {
 	var p page
 	p.writeField("scenario", fmt.Sprintf("%s, hash %s", c.Scenario, c.Hash))
 	p.writeField("old", sideOf(c.Old))
@@ -67,10 +67,10 @@ func withP(p *float64) string {
 // A contrastRow is one figure of every arm.
 type contrastRow struct {
 	label string
-	cell  func(result.ArmContrast) string
+	cell  func(result.ArmChange) string
 }
 
-func contrastTable(c *result.Contrast) table {
+func contrastTable(c *result.GroupComparison) table {
 	t := table{head: []string{"failure rate, median"}, marks: []string{""}}
 	for _, a := range c.Arms {
 		t.head, t.marks = append(t.head, a.Name), append(t.marks, "")
@@ -86,7 +86,7 @@ func contrastTable(c *result.Contrast) table {
 }
 
 func contrastRows() []contrastRow {
-	type arm = result.ArmContrast
+	type arm = result.ArmChange
 	median := func(s result.Spread) string { return format.Percent(s.Median) }
 	interval := func(s result.Spread) string { return format.FromTo(s.Low, s.High, format.Percent) }
 	return []contrastRow{

@@ -13,13 +13,13 @@ import (
 	"snatlab/harness/result/resultfile"
 )
 
-func kernelsContrasted() *result.Contrast {
+func kernelsContrasted() *result.GroupComparison {
 	day := func(n int) time.Time { return time.Date(2026, 11, n, 3, 0, 0, 0, time.UTC) }
-	return &result.Contrast{
-		Schema: result.ContrastSchema, Scenario: "quickstart", Hash: "sha256:5b0c94d2e1a7", Unit: "run",
+	return &result.GroupComparison{
+		Schema: result.GroupComparisonSchema, Scenario: "quickstart", Hash: "sha256:5b0c94d2e1a7", Unit: "run",
 		Old: result.Side{Name: "6.12.107", Runs: []string{"a", "b", "c", "d", "e", "f"}, Kernels: []string{"6.12.107"}, First: day(1), Last: day(6)},
 		New: result.Side{Name: "results/after", Runs: []string{"g", "h", "i", "j", "k", "l"}, Kernels: []string{"6.18.15", "7.2.12"}, First: day(9), Last: day(9)},
-		Arms: []result.ArmContrast{
+		Arms: []result.ArmChange{
 			{Name: "masquerade", Old: result.ArmRuns{Requests: 48000, Failed: 6315}, New: result.ArmRuns{Requests: 48000, Failed: 3157},
 				Rate: result.RateChange{Old: result.Spread{Median: .131, Low: new(.12), High: new(.143)}, New: result.Spread{Median: .066},
 					Estimate: new(-.496), Low: new(-.61), High: new(-.35), P: new(.0022), PHolm: new(.0043)}},
@@ -39,7 +39,7 @@ func kernelsContrasted() *result.Contrast {
 
 func TestAContrastIsDrawnAsTheGoldenShows(t *testing.T) {
 	var out bytes.Buffer
-	if err := WriteContrast(&out, kernelsContrasted()); err != nil {
+	if err := WriteComparison(&out, kernelsContrasted()); err != nil {
 		t.Fatal(err)
 	}
 	reporttest.CheckGolden(t, "testdata/history/contrast.txt", out.String())
@@ -50,7 +50,7 @@ func TestAContrastAsJSONIsReadBackWhole(t *testing.T) {
 	if err := resultfile.WriteJSON(&out, kernelsContrasted()); err != nil {
 		t.Fatal(err)
 	}
-	var back result.Contrast
+	var back result.GroupComparison
 	if err := json.Unmarshal(out.Bytes(), &back); err != nil {
 		t.Fatal(err)
 	}

@@ -59,8 +59,8 @@ func (p *page) writeJudged(j result.Judged) {
 	if j.Reason != "" {
 		p.writeHanging(padRight("", outcomeWidth), j.Reason)
 	}
-	if j.Anew != "" {
-		p.writeHanging(padRight("", outcomeWidth), "history began anew: "+j.Anew)
+	if j.KeyChange != "" {
+		p.writeHanging(padRight("", outcomeWidth), "history began anew: "+j.KeyChange)
 	}
 	for _, f := range j.Findings {
 		p.writeHanging(padRight("", outcomeWidth)+"- ", findingText(f))

@@ -43,7 +43,7 @@ type Judged struct {
 	KernelBefore string      `json:"kernel_before"`      // of the last of them; empty if there is none
 	Before       []ArmBefore `json:"before"`             // what they say of each arm, in the scenario's order
 	Attempts     int         `json:"attempts"`           // runs that ended by themselves: more than one where the first gave reason to
-	Anew         string      `json:"anew,omitempty"`     // why its history began anew tonight: what of the key changed; empty where it did not
+	KeyChange    string      `json:"anew,omitempty"`     // why its history began anew tonight: what of the key changed; empty where it did not
 	Findings     []Finding   `json:"findings"`           // that every attempt confirmed
 	Doubts       []string    `json:"doubts,omitempty"`   // what differs as well, and may be chance, in a sentence each
 	Result       *Result     `json:"result"`             // of the last attempt; nil where there is none

@@ -53,7 +53,7 @@ const (
 	EntrySYNSent = "SYN_SENT" // NAT let the first packet pass
 )
 
-// The units of a contrast: the values that are compared.
+// The units of a [GroupComparison]: the values that are compared.
 const (
 	UnitTrial = "trial"
 	UnitRun   = "run"

@@ -14,9 +14,9 @@ import (
 // FirstDay is the day of the first run.
 var FirstDay = time.Date(2026, 11, 1, 3, 0, 0, 0, time.UTC)
 
-// Run is a run as it differs from an ordinary one, in which the baseline lost
+// RunSpec is a run as it differs from an ordinary one, in which the baseline lost
 // connections and the mitigation did not.
-type Run struct {
+type RunSpec struct {
 	Day    int
 	Kernel string // 6.12.107 if empty
 	// requests of random-fully that failed in each of 8 trials of 6,000, and why
@@ -26,8 +26,8 @@ type Run struct {
 	Change func(*result.Result)
 }
 
-// Result returns the result of the run, as package verdict judges it.
-func (n Run) Result() *result.Result {
+// MakeResult returns the result of the run, as package verdict judges it.
+func (n RunSpec) MakeResult() *result.Result {
 	draw := rand.New(rand.NewPCG(uint64(n.Day), 7))
 	if n.Kernel == "" {
 		n.Kernel = "6.12.107"
@@ -50,8 +50,8 @@ func (n Run) Result() *result.Result {
 		if lost == 0 {
 			lost = 800 + draw.IntN(400)
 		}
-		r.Arms[0].Trials = append(r.Arms[0].Trials, Trial(round, lost, result.SNATRace))
-		r.Arms[1].Trials = append(r.Arms[1].Trials, Trial(round, n.Failed, n.Cause))
+		r.Arms[0].Trials = append(r.Arms[0].Trials, MakeTrial(round, lost, result.SNATRace))
+		r.Arms[1].Trials = append(r.Arms[1].Trials, MakeTrial(round, n.Failed, n.Cause))
 	}
 	if n.Change != nil {
 		n.Change(r)
@@ -61,16 +61,16 @@ func (n Run) Result() *result.Result {
 	return r
 }
 
-// Short leaves three rounds, which decide nothing.
-func Short(r *result.Result) {
+// ShortenRun leaves three rounds, which decide nothing.
+func ShortenRun(r *result.Result) {
 	r.Scenario.Rounds = 3
 	for i := range r.Arms {
 		r.Arms[i].Trials = r.Arms[i].Trials[:3]
 	}
 }
 
-// Trial returns one trial of 6,000 requests.
-func Trial(round, failed int, cause string) result.Trial {
+// MakeTrial returns one trial of 6,000 requests.
+func MakeTrial(round, failed int, cause string) result.Trial {
 	return result.Trial{
 		Round: round + 1, Requests: 6000, Failed: failed,
 		Failures: map[string]int{result.Timeout: failed}, Causes: map[string]int{cause: failed},

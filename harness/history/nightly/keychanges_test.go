@@ -15,8 +15,8 @@ func TestAnUpgradeOfTheEngineBeginsAHistoryAnewAndIsSaidOnce(t *testing.T) {
 	s := seeded(t, 3, engine("28.1.0"))
 	for _, want := range []string{"docker 28.1.0 -> 28.1.1", ""} {
 		j := runs(t, night(s, gives("docker-masquerade", fixture(t, engine("28.1.1"))))).Runs[0]
-		if j.Anew != want || (j.Compared == 0) != (want != "") {
-			t.Errorf("%q, want %q; set against %d runs", j.Anew, want, j.Compared)
+		if j.KeyChange != want || (j.Compared == 0) != (want != "") {
+			t.Errorf("%q, want %q; set against %d runs", j.KeyChange, want, j.Compared)
 		}
 	}
 }

@@ -39,26 +39,26 @@ type Job struct {
 	Run func(context.Context) (*result.Result, error)
 }
 
-// Night is what there is to do, and where.
-type Night struct {
+// Runner is what there is to do, and where.
+type Runner struct {
 	ID       string
 	Version  string
 	Machine  result.Env // this one: its kernel, and what tells it from guests on it
 	Store    *store.Store
-	Known    []regression.Known
+	Known    []regression.KnownFailure
 	Attempts int // at most, of each scenario
 	Jobs     []Job
 }
 
 // Run does it. The record is never nil; the error is that of a host that could
 // not be put back, or of what ended ctx, or that of a store that cannot be read.
-func (n Night) Run(ctx context.Context) (*result.Night, error) {
+func (n Runner) Run(ctx context.Context) (*result.Night, error) {
 	begun := time.Now()
 	record := &result.Night{
 		Schema: result.NightSchema, ID: n.ID, Version: n.Version, Started: begun.UTC().Truncate(time.Millisecond),
 		Kernel: n.Machine.Kernel, Runs: []result.Judged{}, Warnings: []string{}, Store: result.StoreState{Path: n.Store.Dir()},
 	}
-	before, warnings, err := n.Store.Runs()
+	before, warnings, err := n.Store.ListRuns()
 	record.Warnings = append(record.Warnings, warnings...)
 	if err != nil {
 		record.Incomplete = err.Error()
@@ -73,7 +73,7 @@ func (n Night) Run(ctx context.Context) (*result.Night, error) {
 
 // recall looks for the last run of this machine. That of a guest on it says
 // nothing about its own kernel.
-func (n Night) recall(record *result.Night, before []result.RunSummary) {
+func (n Runner) recall(record *result.Night, before []result.RunSummary) {
 	for _, r := range slices.Backward(before) {
 		if r.Key.Guest == "" && r.Key.Arch == n.Machine.Arch {
 			record.KernelBefore, record.LastRun = r.Kernel, &r.Started
@@ -83,9 +83,9 @@ func (n Night) recall(record *result.Night, before []result.RunSummary) {
 }
 
 // jobs does one after the other.
-func (n Night) jobs(ctx context.Context, record *result.Night, before []result.RunSummary) error {
+func (n Runner) jobs(ctx context.Context, record *result.Night, before []result.RunSummary) error {
 	for i, job := range n.Jobs {
-		t := &turn{Night: n, job: job, before: before, record: record}
+		t := &turn{Runner: n, job: job, before: before, record: record}
 		j, err := t.run(ctx)
 		record.Runs = append(record.Runs, j)
 		if err != nil {
@@ -108,8 +108,8 @@ func notRun(jobs []Job) string {
 }
 
 // weigh says what the store holds now.
-func (n Night) weigh(record *result.Night) {
-	size, err := n.Store.Size()
+func (n Runner) weigh(record *result.Night) {
+	size, err := n.Store.ReadState()
 	if err != nil {
 		record.Warnings = append(record.Warnings, err.Error())
 	}
@@ -118,7 +118,7 @@ func (n Night) weigh(record *result.Night) {
 
 // turn is that of one scenario.
 type turn struct {
-	Night
+	Runner
 	job      Job
 	before   []result.RunSummary
 	record   *result.Night

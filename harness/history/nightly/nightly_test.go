@@ -116,12 +116,12 @@ func fails(name string, r *result.Result, err error) Job {
 	return Job{Scenario: name, File: name + ".yaml", Run: func(context.Context) (*result.Result, error) { return r, err }}
 }
 
-func night(s *store.Store, jobs ...Job) Night {
-	return Night{ID: "tonight", Machine: result.Env{Kernel: "6.18.44", Arch: "amd64", Virtualisation: new("kvm")}, Store: s, Attempts: 3, Jobs: jobs}
+func night(s *store.Store, jobs ...Job) Runner {
+	return Runner{ID: "tonight", Machine: result.Env{Kernel: "6.18.44", Arch: "amd64", Virtualisation: new("kvm")}, Store: s, Attempts: 3, Jobs: jobs}
 }
 
 // runs does the night, which ends by itself.
-func runs(t *testing.T, n Night) *result.Night {
+func runs(t *testing.T, n Runner) *result.Night {
 	t.Helper()
 	record, err := n.Run(t.Context())
 	must(t, err)
@@ -130,7 +130,7 @@ func runs(t *testing.T, n Night) *result.Night {
 
 func stored(t *testing.T, s *store.Store) int {
 	t.Helper()
-	all, warnings, err := s.Runs()
+	all, warnings, err := s.ListRuns()
 	must(t, err)
 	if len(warnings) > 0 {
 		t.Errorf("warnings %q", warnings)
@@ -139,11 +139,11 @@ func stored(t *testing.T, s *store.Store) int {
 }
 
 func TestOutcomes(t *testing.T) {
-	known := []regression.Known{knownFailure(t)}
+	known := []regression.KnownFailure{knownFailure(t)}
 	for name, c := range map[string]struct {
 		before   int // good runs in the store
 		attempts []*result.Result
-		known    []regression.Known
+		known    []regression.KnownFailure
 		want     result.Outcome
 		findings bool
 	}{
@@ -182,7 +182,7 @@ func TestOutcomes(t *testing.T) {
 
 func isNoShift(f result.Finding) bool { return f.Kind != result.Shift }
 
-func knownFailure(t *testing.T) regression.Known {
+func knownFailure(t *testing.T) regression.KnownFailure {
 	t.Helper()
 	all, err := regression.ParseKnown("known.yaml", []byte(`[{scenario: docker-masquerade, arm: random-fully, kernel: ">=6.12", reason: ticket 4711, until: 2099-01-01}]`))
 	must(t, err)

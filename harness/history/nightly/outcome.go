@@ -23,7 +23,7 @@ func (t *turn) judge(j *result.Judged, h regression.Evaluation) {
 	j.Findings, j.Doubts = append(j.Findings, h.Findings...), h.Doubts
 	j.Before = t.armsBefore(last)
 	if h.Compared == 0 {
-		j.Anew = anew(result.KeyOf(last), t.before)
+		j.KeyChange = anew(result.KeyOf(last), t.before)
 	}
 	j.Outcome, j.Reason = outcome(t.attempts, h)
 	for _, w := range h.Warnings {

@@ -22,9 +22,9 @@ import (
 // evidence is another one: if the runs of each side agree, the change is believed,
 // since somebody chose the runs on purpose. If they do not, a finding requires
 // p < [result.Alpha] (by ranks, two-sided). A rise of failures always does.
-func Compare(before, after store.Group) (*result.Contrast, error) {
-	c := &comparison{Contrast: &result.Contrast{
-		Schema: result.ContrastSchema, Arms: []result.ArmContrast{}, Findings: []result.Finding{}, Differs: []result.Difference{}, Warnings: []string{},
+func Compare(before, after store.Group) (*result.GroupComparison, error) {
+	c := &comparison{GroupComparison: &result.GroupComparison{
+		Schema: result.GroupComparisonSchema, Arms: []result.ArmChange{}, Findings: []result.Finding{}, Differs: []result.Difference{}, Warnings: []string{},
 	}}
 	for _, g := range []*store.Group{&before, &after} {
 		if err := c.dropIncomplete(g); err != nil {
@@ -46,12 +46,12 @@ func Compare(before, after store.Group) (*result.Contrast, error) {
 		q.askGroups(c, s)
 	}
 	c.decide()
-	return c.Contrast, nil
+	return c.GroupComparison, nil
 }
 
 // comparison is a record in the making.
 type comparison struct {
-	*result.Contrast
+	*result.GroupComparison
 	old, new []result.RunSummary
 }
 
@@ -143,7 +143,7 @@ func (c *comparison) compareRates(before, after store.Group) {
 	}
 	changes := verdict.Across(old, new)
 	for i, name := range names {
-		c.Arms = append(c.Arms, result.ArmContrast{Name: name, Old: store.SumArm(name, c.old), New: store.SumArm(name, c.new), Rate: changes[i]})
+		c.Arms = append(c.Arms, result.ArmChange{Name: name, Old: store.SumArm(name, c.old), New: store.SumArm(name, c.new), Rate: changes[i]})
 	}
 	c.warnUndecided(c.Old.Name, c.old)
 	c.warnUndecided(c.New.Name, c.new)
@@ -220,7 +220,7 @@ func (c *comparison) explainBlind() string {
 
 // explainBlindSide returns the reason why runs do not show whether an arm mitigates;
 // empty if they do.
-func explainBlindSide(arms []result.ArmContrast, name string, runs []result.RunSummary) string {
+func explainBlindSide(arms []result.ArmChange, name string, runs []result.RunSummary) string {
 	baseline, hits, others := arms[0].Name, 0, false
 	for _, r := range runs {
 		hits = max(hits, r.Arms[0].Causes[result.SNATRace])

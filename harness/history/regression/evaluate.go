@@ -30,12 +30,12 @@ type Evaluation struct {
 // attempt. Attempts under another key are left out: something was upgraded between
 // them. known may be nil. Evaluate is called after every attempt, with all of them,
 // and reports whether another attempt is needed.
-func Evaluate(attempts []*result.Result, before []result.RunSummary, known []Known) Evaluation {
+func Evaluate(attempts []*result.Result, before []result.RunSummary, known []KnownFailure) Evaluation {
 	n := night{}
 	for _, r := range attempts {
 		n.tonight = append(n.tonight, result.NewRunSummary(r))
 	}
-	n.tonight = store.Completed(n.tonight)
+	n.tonight = store.DropIncomplete(n.tonight)
 	if len(n.tonight) == 0 {
 		return n.Evaluation
 	}
@@ -73,7 +73,7 @@ func earlierRuns(before, tonight []result.RunSummary) (runs []result.RunSummary)
 	for _, r := range tonight {
 		own[r.ID] = true
 	}
-	for _, r := range store.Completed(before) {
+	for _, r := range store.DropIncomplete(before) {
 		if r.Key == tonight[0].Key && !own[r.ID] {
 			runs = append(runs, r)
 		}

@@ -11,15 +11,15 @@ import (
 // past are ordinary runs, one a day, before the day given.
 func past(days int) (runs []result.RunSummary) {
 	for day := range days {
-		runs = append(runs, result.NewRunSummary(historytest.Run{Day: day}.Result()))
+		runs = append(runs, result.NewRunSummary(historytest.RunSpec{Day: day}.MakeResult()))
 	}
 	return runs
 }
 
 // attempts are n runs alike, of a night.
-func attempts(n int, like historytest.Run) (all []*result.Result) {
+func attempts(n int, like historytest.RunSpec) (all []*result.Result) {
 	for i := range n {
-		r := like.Result()
+		r := like.MakeResult()
 		r.ID = fmt.Sprintf("%s-%d", r.ID, i)
 		all = append(all, r)
 	}

@@ -54,8 +54,8 @@ func countBad(answers []answer) (n int) {
 }
 
 // findArm returns the figures of an arm that both groups have.
-func (c *comparison) findArm(name string) result.ArmContrast {
-	return c.Arms[slices.IndexFunc(c.Arms, func(a result.ArmContrast) bool { return a.Name == name })]
+func (c *comparison) findArm(name string) result.ArmChange {
+	return c.Arms[slices.IndexFunc(c.Arms, func(a result.ArmChange) bool { return a.Name == name })]
 }
 
 // askVerdict asks whether an arm is mitigated in fewer runs than before.

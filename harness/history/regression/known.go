@@ -11,7 +11,7 @@ import (
 	"snatlab/harness/scenario/strictyaml"
 )
 
-// Known is a failure that is known. A finding that it matches raises no alarm:
+// KnownFailure is a failure that is known. A finding that it matches raises no alarm:
 //
 //	# known-failures.yaml
 //	- scenario: quickstart
@@ -19,7 +19,7 @@ import (
 //	  kernel: ">=6.12, <6.14"   # bounds >=, < and =; "=6.12" is every 6.12.y
 //	  reason: fixed by 0123abcd, which is in 6.14
 //	  until: 2027-01-31         # the last day on which it excuses
-type Known struct {
+type KnownFailure struct {
 	Scenario string
 	Arm      string // empty: any
 	Kernel   string // as it was written
@@ -30,14 +30,14 @@ type Known struct {
 }
 
 // matches reports whether the entry is about that arm on that kernel.
-func (k Known) matches(scenario, arm, kernel string) bool {
+func (k KnownFailure) matches(scenario, arm, kernel string) bool {
 	return k.Scenario == scenario && (k.Arm == "" || k.Arm == arm) && k.kernels.contains(kernel)
 }
 
 // excuse marks the findings that are known. An expectation that fails for a known
 // reason becomes a finding, whether it ever held or not, and is no doubt then. An
 // entry that has expired excuses nothing, and is warned about.
-func (n *night) excuse(known []Known) {
+func (n *night) excuse(known []KnownFailure) {
 	reason := func(f result.Finding) string {
 		for _, k := range known {
 			if k.matches(n.last.Key.Scenario, f.Arm, n.last.Kernel) && !n.last.Started.After(k.Until) {
@@ -71,7 +71,7 @@ func (n *night) excuse(known []Known) {
 
 // ReadKnown reads a file of known failures. Mistakes in its contents are
 // [strictyaml.Faults]; any other error means that the file cannot be read.
-func ReadKnown(path string) ([]Known, error) {
+func ReadKnown(path string) ([]KnownFailure, error) {
 	data, err := strictyaml.ReadBounded(path)
 	if err != nil {
 		return nil, fmt.Errorf("read known failures: %w", err)
@@ -84,10 +84,10 @@ const mostKnown = 10000
 
 // ParseKnown returns the entries that data describes, or [strictyaml.Faults] with
 // all mistakes, under the name file.
-func ParseKnown(file string, data []byte) (known []Known, err error) {
+func ParseKnown(file string, data []byte) (known []KnownFailure, err error) {
 	d := strictyaml.NewDecoder(file)
 	if root := d.ReadDocument(data); root != nil && !strictyaml.IsEmpty(root) {
-		list := strictyaml.Sequence[Known]{Into: &known, Length: strictyaml.SpanOf(0, mostKnown), Entry: (*Known).mapping}
+		list := strictyaml.Sequence[KnownFailure]{Into: &known, Length: strictyaml.SpanOf(0, mostKnown), Entry: (*KnownFailure).mapping}
 		d.ReadField(strictyaml.Field{Key: "known failures", Value: knownList{list}}, root)
 	}
 	if err := d.Err(); err != nil {
@@ -97,15 +97,17 @@ func ParseKnown(file string, data []byte) (known []Known, err error) {
 }
 
 // knownList is the root of the file.
-type knownList struct{ strictyaml.Sequence[Known] }
+type knownList struct {
+	strictyaml.Sequence[KnownFailure]
+}
 
 // DescribeAllowed implements [strictyaml.Value].
 func (knownList) DescribeAllowed() string {
-	return fmt.Sprintf("a list, of at most %d entries, each %s", mostKnown, new(Known).mapping().DescribeAllowed())
+	return fmt.Sprintf("a list, of at most %d entries, each %s", mostKnown, new(KnownFailure).mapping().DescribeAllowed())
 }
 
 // mapping returns the value that an entry of the file is read into.
-func (k *Known) mapping() strictyaml.Value {
+func (k *KnownFailure) mapping() strictyaml.Value {
 	return strictyaml.Mapping{Fields: []strictyaml.Field{
 		{Key: "scenario", Required: true, Value: scalar{"the name of a scenario", func(text string) string { k.Scenario = text; return "" }}},
 		{Key: "arm", Value: scalar{"the name of an arm", func(text string) string { k.Arm = text; return "" }}},
@@ -118,7 +120,7 @@ func (k *Known) mapping() strictyaml.Value {
 	}}
 }
 
-func (k *Known) setKernel(text string) (problem string) {
+func (k *KnownFailure) setKernel(text string) (problem string) {
 	kernels, err := parseRange(text)
 	if err != nil {
 		return err.Error()
@@ -127,7 +129,7 @@ func (k *Known) setKernel(text string) (problem string) {
 	return ""
 }
 
-func (k *Known) setUntil(text string) (problem string) {
+func (k *KnownFailure) setUntil(text string) (problem string) {
 	day, err := time.Parse(time.DateOnly, text)
 	if err != nil {
 		return strictyaml.QuoteText(text) + " is not a day"

@@ -23,13 +23,13 @@ func TestAKnownFailureExcusesWhatItNamesUntilItsLastDay(t *testing.T) {
 	known, err := ParseKnown("known.yaml", []byte(knownFile))
 	check(t, err)
 	for name, c := range map[string]struct {
-		like    historytest.Run
+		like    historytest.RunSpec
 		excused bool
 		warned  bool
 	}{
-		"its kernel":     {historytest.Run{Day: 20, Failed: 950}, true, false}, // 2026-11-21
-		"another kernel": {historytest.Run{Day: 20, Failed: 950, Kernel: "6.14.0"}, false, false},
-		"a day later":    {historytest.Run{Day: 21, Failed: 950}, false, true},
+		"its kernel":     {historytest.RunSpec{Day: 20, Failed: 950}, true, false}, // 2026-11-21
+		"another kernel": {historytest.RunSpec{Day: 20, Failed: 950, Kernel: "6.14.0"}, false, false},
+		"a day later":    {historytest.RunSpec{Day: 21, Failed: 950}, false, true},
 	} {
 		before := past(20)
 		j := Evaluate(attempts(2, c.like), before, known)
@@ -51,12 +51,12 @@ func TestAKnownFailureExcusesWhatItNamesUntilItsLastDay(t *testing.T) {
 func TestWhatFailsFromItsFirstDayOnCanBeWrittenDown(t *testing.T) {
 	known, err := ParseKnown("known.yaml", []byte(knownFile))
 	check(t, err)
-	j := Evaluate(attempts(1, historytest.Run{Failed: 950}), nil, known)
+	j := Evaluate(attempts(1, historytest.RunSpec{Failed: 950}), nil, known)
 	if len(j.Findings) != 1 || j.Findings[0].Known == "" || j.Findings[0].Kind != result.ExpectationBroken ||
 		!strings.HasSuffix(j.Findings[0].Text, ", and never has") {
 		t.Errorf("%+v", j)
 	}
-	if j := Evaluate(attempts(1, historytest.Run{Failed: 950}), nil, nil); len(j.Findings) > 0 {
+	if j := Evaluate(attempts(1, historytest.RunSpec{Failed: 950}), nil, nil); len(j.Findings) > 0 {
 		t.Errorf("%+v", j)
 	}
 }

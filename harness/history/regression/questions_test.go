@@ -28,7 +28,7 @@ func TestQuestions(t *testing.T) {
 
 func TestSubjects(t *testing.T) {
 	t.Parallel()
-	run := result.NewRunSummary(historytest.Run{Failed: 3, Cause: result.PortExhaustion}.Result())
+	run := result.NewRunSummary(historytest.RunSpec{Failed: 3, Cause: result.PortExhaustion}.MakeResult())
 	want := []subject{
 		{kind: result.VerdictFell, arm: "random-fully"},
 		{kind: result.FailuresRose, arm: "random-fully"},

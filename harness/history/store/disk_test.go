@@ -51,7 +51,7 @@ func TestAFullDiskKeepsNoHalfOfAResult(t *testing.T) {
 	var err error
 	kept := 0
 	for day := 0; err == nil; day++ {
-		if err = s.Put(historytest.Run{Day: day}.Result()); err == nil {
+		if err = s.Put(historytest.RunSpec{Day: day}.MakeResult()); err == nil {
 			kept++
 		}
 	}
@@ -70,9 +70,9 @@ func TestAFullDiskKeepsNoHalfOfAResult(t *testing.T) {
 
 func TestAReadOnlyDiskIsSaidAndRead(t *testing.T) {
 	s := disk(t, 1<<20)
-	check(t, s.Put(historytest.Run{}.Result()))
+	check(t, s.Put(historytest.RunSpec{}.MakeResult()))
 	check(t, unix.Mount("", s.Dir(), "", unix.MS_REMOUNT|unix.MS_RDONLY, ""))
-	err := s.Put(historytest.Run{Day: 1}.Result())
+	err := s.Put(historytest.RunSpec{Day: 1}.MakeResult())
 	if !errors.Is(err, unix.EROFS) || !strings.HasSuffix(err.Error(), "(mount it read-write, or name another folder with --store)") {
 		t.Errorf("%v", err)
 	}
@@ -95,7 +95,7 @@ func TestAStoreOfSomebodyElseIsReadAndNotWritten(t *testing.T) {
 	check(t, os.Chmod(dir, 0o755))
 	s, err := Open(dir)
 	check(t, err)
-	check(t, s.Put(historytest.Run{}.Result()))
+	check(t, s.Put(historytest.RunSpec{}.MakeResult()))
 	errs := make(chan error)
 	go func() {
 		runtime.LockOSThread()
@@ -104,12 +104,12 @@ func TestAStoreOfSomebodyElseIsReadAndNotWritten(t *testing.T) {
 			errs <- errno
 			return
 		}
-		runs, warnings, err := s.Runs()
+		runs, warnings, err := s.ListRuns()
 		if err != nil || len(runs) != 1 || len(warnings) > 0 {
 			err = fmt.Errorf("%v, %q, %w", runs, warnings, err)
 		}
 		errs <- err
-		errs <- s.Put(historytest.Run{Day: 1}.Result())
+		errs <- s.Put(historytest.RunSpec{Day: 1}.MakeResult())
 	}()
 	check(t, <-errs)
 	if err := <-errs; !errors.Is(err, os.ErrPermission) || !strings.HasSuffix(err.Error(), "permission denied (run as the folder's owner, or name another one with --store)") {

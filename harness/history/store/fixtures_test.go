@@ -11,7 +11,7 @@ import (
 // past are ordinary runs, one a day, before the day given.
 func past(days int) (runs []result.RunSummary) {
 	for day := range days {
-		runs = append(runs, result.NewRunSummary(historytest.Run{Day: day}.Result()))
+		runs = append(runs, result.NewRunSummary(historytest.RunSpec{Day: day}.MakeResult()))
 	}
 	return runs
 }

@@ -22,10 +22,10 @@ import (
 // maxSummary bounds a summary; one of 32 arms takes 10 KiB.
 const maxSummary = 1 << 20
 
-// Runs lists all runs that can be read, oldest first. Warnings say what could
+// ListRuns lists all runs that can be read, oldest first. Warnings say what could
 // not be read, and what a run that died has left. A store that is not there has
 // no runs.
-func (s *Store) Runs() (runs []result.RunSummary, warnings []string, err error) {
+func (s *Store) ListRuns() (runs []result.RunSummary, warnings []string, err error) {
 	root, err := place.OpenFolder(s.dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, nil

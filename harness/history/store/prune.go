@@ -32,7 +32,7 @@ type Pruned struct {
 // Prune removes what the policy does not keep. A dry one removes nothing. With an
 // error it gives what was removed before it.
 func (s *Store) Prune(p Policy, now time.Time, dry bool) (done Pruned, err error) {
-	runs, _, err := s.Runs()
+	runs, _, err := s.ListRuns()
 	if err != nil || !s.Exists() {
 		return done, err
 	}

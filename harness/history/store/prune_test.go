@@ -48,7 +48,7 @@ func TestEachKeyIsThinnedForItself(t *testing.T) {
 func TestPruningIsDryUnlessItIsMeant(t *testing.T) {
 	s := newStore(t)
 	for day := range 5 {
-		check(t, s.Put(historytest.Run{Day: 1 + day}.Result()))
+		check(t, s.Put(historytest.RunSpec{Day: 1 + day}.MakeResult()))
 	}
 	now := historytest.FirstDay.AddDate(1, 0, 0)
 	for _, dry := range []bool{true, false} {

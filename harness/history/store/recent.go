@@ -10,11 +10,11 @@ import (
 	"snatlab/harness/result"
 )
 
-// Recent returns runs that can be read, the latest first, by the names of their
+// ListRecent returns runs that can be read, the latest first, by the names of their
 // folders, which begin with the time. It looks at no more folders than most, and
 // stops when ctx ends. What cannot be read is left out without a word: Recent is
 // for offering names to choose from, and [Store.Runs] for everything else.
-func (s *Store) Recent(ctx context.Context, most int) (runs []result.RunSummary) {
+func (s *Store) ListRecent(ctx context.Context, most int) (runs []result.RunSummary) {
 	root, err := place.OpenFolder(s.dir)
 	if err != nil {
 		return nil

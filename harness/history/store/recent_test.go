@@ -12,7 +12,7 @@ import (
 )
 
 func TestRecent(t *testing.T) {
-	s := newStore(t, historytest.Run{Day: 1}.Result(), historytest.Run{Day: 3}.Result(), historytest.Run{Day: 2}.Result())
+	s := newStore(t, historytest.RunSpec{Day: 1}.MakeResult(), historytest.RunSpec{Day: 3}.MakeResult(), historytest.RunSpec{Day: 2}.MakeResult())
 	all, _ := runsOf(t, s)
 	slices.Reverse(all)
 	broken := filepath.Join(s.Dir(), "zz-broken")
@@ -42,7 +42,7 @@ func TestRecent(t *testing.T) {
 		{"no_store", t.Context(), file, 100, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got := c.store.Recent(c.ctx, c.most)
+			got := c.store.ListRecent(c.ctx, c.most)
 			same := func(a, b result.RunSummary) bool { return a.ID == b.ID }
 			if !slices.EqualFunc(got, c.want, same) {
 				t.Errorf("got %v, want %v", got, c.want)

@@ -162,7 +162,7 @@ func (s Selector) findKernel(release string) (*side, error) {
 
 // listRuns lists the runs of a store, and warns of those that cannot be read.
 func (s Selector) listRuns(store *Store) ([]result.RunSummary, error) {
-	runs, warnings, err := store.Runs()
+	runs, warnings, err := store.ListRuns()
 	for _, text := range warnings {
 		s.Warn(text)
 	}

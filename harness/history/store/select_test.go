@@ -21,15 +21,15 @@ func TestSelect(t *testing.T) {
 	t.Parallel()
 	other := func(r *result.Result) { r.Scenario.Name, r.Scenario.Hash = "other", "sha256:000000000000" }
 	kernels := newStore(t,
-		historytest.Run{Day: 1}.Result(),
-		historytest.Run{Day: 2, Kernel: "6.12.107-cloud-amd64"}.Result(),
-		historytest.Run{Day: 3, Kernel: "6.18.15-arch1"}.Result(),
-		historytest.Run{Day: 4, Kernel: "6.18.150"}.Result(),
-		historytest.Run{Day: 5, Kernel: "6.1.1", Change: underCPUs(4)}.Result(),
-		historytest.Run{Day: 6, Kernel: "6.1.2", Change: underCPUs(4)}.Result(),
-		historytest.Run{Day: 7, Kernel: "6.1.2"}.Result(),
-		historytest.Run{Day: 8, Kernel: "6.1.1"}.Result(),
-		historytest.Run{Day: 9, Kernel: "5.10.1", Change: other}.Result(),
+		historytest.RunSpec{Day: 1}.MakeResult(),
+		historytest.RunSpec{Day: 2, Kernel: "6.12.107-cloud-amd64"}.MakeResult(),
+		historytest.RunSpec{Day: 3, Kernel: "6.18.15-arch1"}.MakeResult(),
+		historytest.RunSpec{Day: 4, Kernel: "6.18.150"}.MakeResult(),
+		historytest.RunSpec{Day: 5, Kernel: "6.1.1", Change: underCPUs(4)}.MakeResult(),
+		historytest.RunSpec{Day: 6, Kernel: "6.1.2", Change: underCPUs(4)}.MakeResult(),
+		historytest.RunSpec{Day: 7, Kernel: "6.1.2"}.MakeResult(),
+		historytest.RunSpec{Day: 8, Kernel: "6.1.1"}.MakeResult(),
+		historytest.RunSpec{Day: 9, Kernel: "5.10.1", Change: other}.MakeResult(),
 	)
 	runs, _ := runsOf(t, kernels)
 	single := filepath.Join(kernels.Dir(), runs[1].Folder)
@@ -80,7 +80,7 @@ func TestSelectManyRuns(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
 	for day := range mostRuns + 2 {
-		check(t, s.Put(historytest.Run{Day: day}.Result()))
+		check(t, s.Put(historytest.RunSpec{Day: day}.MakeResult()))
 	}
 	var warnings []string
 	selector := Selector{Dir: s.Dir(), Warn: func(text string) { warnings = append(warnings, text) }}

@@ -8,10 +8,10 @@ import (
 	"snatlab/harness/stats"
 )
 
-// Tell says what the store shows over time: of all scenarios, or of the one with
+// History says what the store shows over time: of all scenarios, or of the one with
 // that name.
-func (s *Store) Tell(scenario string) (*result.History, error) {
-	runs, warnings, err := s.Runs()
+func (s *Store) History(scenario string) (*result.History, error) {
+	runs, warnings, err := s.ListRuns()
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +55,7 @@ func kernels(runs []result.RunSummary) (all []result.KernelRuns) {
 			Kernel: runs[0].Kernel, First: runs[0].Started, Last: runs[len(runs)-1].Started,
 			Runs: len(runs), Verdicts: map[result.Verdict]int{},
 		}
-		complete := Completed(runs)
+		complete := DropIncomplete(runs)
 		k.Incomplete = len(runs) - len(complete)
 		for _, r := range complete {
 			k.Verdicts[r.Verdict]++
@@ -68,8 +68,8 @@ func kernels(runs []result.RunSummary) (all []result.KernelRuns) {
 	return all
 }
 
-// Completed leaves out the runs that ended early.
-func Completed(runs []result.RunSummary) []result.RunSummary {
+// DropIncomplete leaves out the runs that ended early.
+func DropIncomplete(runs []result.RunSummary) []result.RunSummary {
 	return slices.DeleteFunc(slices.Clone(runs), func(r result.RunSummary) bool { return r.Incomplete != "" })
 }
 

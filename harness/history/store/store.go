@@ -90,8 +90,8 @@ func (s *Store) Read(r result.RunSummary) (*result.Result, error) {
 	return resultfile.ReadResult(filepath.Join(s.dir, r.Folder))
 }
 
-// Size is what the store takes.
-func (s *Store) Size() (result.StoreState, error) {
+// ReadState is what the store takes.
+func (s *Store) ReadState() (result.StoreState, error) {
 	state := result.StoreState{Path: s.dir}
 	// The store may be a link to its folder, which WalkDir would not follow.
 	err := filepath.WalkDir(s.dir+"/.", func(path string, entry fs.DirEntry, err error) error {

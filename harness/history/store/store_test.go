@@ -21,7 +21,7 @@ import (
 
 func runsOf(t *testing.T, s *Store) ([]result.RunSummary, []string) {
 	t.Helper()
-	runs, warnings, err := s.Runs()
+	runs, warnings, err := s.ListRuns()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,7 +29,7 @@ func runsOf(t *testing.T, s *Store) ([]result.RunSummary, []string) {
 }
 
 func TestAResultComesBackFromTheStore(t *testing.T) {
-	late, early := historytest.Run{Day: 3}.Result(), historytest.Run{Day: 1}.Result()
+	late, early := historytest.RunSpec{Day: 3}.MakeResult(), historytest.RunSpec{Day: 1}.MakeResult()
 	s := newStore(t, late, early)
 	runs, warnings := runsOf(t, s)
 	if len(warnings) > 0 || len(runs) != 2 || runs[0].ID != early.ID || runs[1].ID != late.ID {
@@ -45,7 +45,7 @@ func TestAResultComesBackFromTheStore(t *testing.T) {
 	if diff := cmp.Diff(late, r); diff != "" {
 		t.Error(diff)
 	}
-	size, err := s.Size()
+	size, err := s.ReadState()
 	if err != nil || size.Runs != 2 || size.Bytes == 0 || size.Path != s.Dir() {
 		t.Errorf("%+v, %v", size, err)
 	}
@@ -54,7 +54,7 @@ func TestAResultComesBackFromTheStore(t *testing.T) {
 func TestEverybodyMayReadWhatIsKept(t *testing.T) {
 	old := unix.Umask(0o077)
 	defer unix.Umask(old)
-	r := historytest.Run{}.Result()
+	r := historytest.RunSpec{}.MakeResult()
 	s := newStore(t, r)
 	for path, want := range map[string]fs.FileMode{r.ID: 0o755, r.ID + "/result.json": 0o644, r.ID + "/summary.json": 0o644} {
 		if info, err := os.Stat(filepath.Join(s.Dir(), path)); err != nil || info.Mode().Perm() != want {
@@ -67,13 +67,13 @@ func TestAStoreThatIsNotThereHasNoRunsAndIsNotMade(t *testing.T) {
 	s := newStore(t)
 	runs, warnings := runsOf(t, s)
 	pruned, err := s.Prune(Policy{}, historytest.FirstDay, false)
-	if size, sizeErr := s.Size(); len(runs)+len(warnings)+len(pruned.Runs)+size.Runs > 0 || err != nil || sizeErr != nil || s.Exists() {
+	if size, sizeErr := s.ReadState(); len(runs)+len(warnings)+len(pruned.Runs)+size.Runs > 0 || err != nil || sizeErr != nil || s.Exists() {
 		t.Errorf("%v, %v, %v, %v", runs, warnings, err, sizeErr)
 	}
 }
 
 func TestARunIsKeptOnce(t *testing.T) {
-	r := historytest.Run{}.Result()
+	r := historytest.RunSpec{}.MakeResult()
 	s := newStore(t, r)
 	if err := s.Put(r); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("%v", err)
@@ -86,7 +86,7 @@ func TestARunIsKeptOnce(t *testing.T) {
 func TestNoResultLeadsOutOfTheStore(t *testing.T) {
 	s := newStore(t)
 	for _, id := range []string{"", ".", "..", "../out", "a/b", ".new-x", strings.Repeat("x", 200)} {
-		r := historytest.Run{}.Result()
+		r := historytest.RunSpec{}.MakeResult()
 		r.ID = id
 		if err := s.Put(r); err == nil {
 			t.Errorf("%q is kept", id)
@@ -99,12 +99,12 @@ func TestManyWritersAndReadersDoNotMeet(t *testing.T) {
 	var wait sync.WaitGroup
 	for day := range 16 {
 		wait.Go(func() {
-			if err := s.Put(historytest.Run{Day: day}.Result()); err != nil {
+			if err := s.Put(historytest.RunSpec{Day: day}.MakeResult()); err != nil {
 				t.Error(err)
 			}
 		})
 		wait.Go(func() {
-			if _, warnings, err := s.Runs(); err != nil || len(warnings) > 0 {
+			if _, warnings, err := s.ListRuns(); err != nil || len(warnings) > 0 {
 				t.Errorf("%v, %v", warnings, err)
 			}
 		})
@@ -119,7 +119,7 @@ func TestTwoWritersOfOneRunKeepItOnce(t *testing.T) {
 	s := newStore(t)
 	errs := make(chan error)
 	for range 2 {
-		go func() { errs <- s.Put(historytest.Run{}.Result()) }()
+		go func() { errs <- s.Put(historytest.RunSpec{}.MakeResult()) }()
 	}
 	if a, b := <-errs, <-errs; (a == nil) == (b == nil) || !errors.Is(errors.Join(a, b), fs.ErrExist) {
 		t.Errorf("%v, %v", a, b)
@@ -154,7 +154,7 @@ func TestARunThatCannotBeReadIsSaidAndTheRestIsRead(t *testing.T) {
 		}, "neither a folder nor a file; left out"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			bad, good := historytest.Run{Day: 1}.Result(), historytest.Run{Day: 2}.Result()
+			bad, good := historytest.RunSpec{Day: 1}.MakeResult(), historytest.RunSpec{Day: 2}.MakeResult()
 			s := newStore(t, bad, good)
 			dir := filepath.Join(s.Dir(), bad.ID)
 			c.spoil(t, dir)
@@ -167,7 +167,7 @@ func TestARunThatCannotBeReadIsSaidAndTheRestIsRead(t *testing.T) {
 }
 
 func TestASummaryThatIsNotOfTheResultIsNotBelieved(t *testing.T) {
-	r := historytest.Run{}.Result()
+	r := historytest.RunSpec{}.MakeResult()
 	for name, spoil := range map[string]func(dir string){
 		"gone":    func(dir string) { check(t, os.Remove(dir+"/summary.json")) },
 		"no JSON": func(dir string) { write(t, dir+"/summary.json", "{") },
@@ -201,11 +201,11 @@ func TestASummaryThatIsNotOfTheResultIsNotBelieved(t *testing.T) {
 }
 
 func TestAFolderThatSomebodyPutThereIsReadOrSaid(t *testing.T) {
-	s := newStore(t, historytest.Run{}.Result())
+	s := newStore(t, historytest.RunSpec{}.MakeResult())
 	check(t, os.Mkdir(s.Dir()+"/notes", 0o755))
 	write(t, s.Dir()+"/notes/todo.txt", "x")
 	write(t, s.Dir()+"/lock", "")
-	other := historytest.Run{Day: 5}.Result()
+	other := historytest.RunSpec{Day: 5}.MakeResult()
 	check(t, os.Mkdir(s.Dir()+"/before upgrade", 0o755))
 	var text strings.Builder
 	check(t, resultfile.WriteJSON(&text, other))
@@ -226,7 +226,7 @@ func TestAFolderThatSomebodyPutThereIsReadOrSaid(t *testing.T) {
 }
 
 func TestWhatAWriterThatDiedLeftIsSaidAndPruned(t *testing.T) {
-	s := newStore(t, historytest.Run{}.Result())
+	s := newStore(t, historytest.RunSpec{}.MakeResult())
 	root, err := os.OpenRoot(s.Dir())
 	check(t, err)
 	defer root.Close()
@@ -257,7 +257,7 @@ func TestWhatAWriterThatDiedLeftIsSaidAndPruned(t *testing.T) {
 
 // A trial of the room takes no lock: only its age tells that nobody is at it.
 func TestAnOldTrialOfTheRoomIsSaidAndPruned(t *testing.T) {
-	s := newStore(t, historytest.Run{}.Result())
+	s := newStore(t, historytest.RunSpec{}.MakeResult())
 	young, old := s.Dir()+"/"+resultfile.TrialPrefix+"1", s.Dir()+"/"+resultfile.TrialPrefix+"2"
 	write(t, young, "x")
 	write(t, old, "x")
@@ -275,12 +275,12 @@ func TestAnOldTrialOfTheRoomIsSaidAndPruned(t *testing.T) {
 }
 
 func TestAPipeInPlaceOfTheLockKeepsNobodyWaiting(t *testing.T) {
-	s := newStore(t, historytest.Run{}.Result())
+	s := newStore(t, historytest.RunSpec{}.MakeResult())
 	check(t, os.Remove(s.Dir()+"/"+lockName))
 	check(t, unix.Mkfifo(s.Dir()+"/"+lockName, 0o644))
 	check(t, os.Mkdir(s.Dir()+"/"+unfinished+"dead", 0o755))
 	_, prune := s.Prune(Policy{KeepDays}, historytest.FirstDay, false)
-	for _, err := range []error{s.Put(historytest.Run{Day: 1}.Result()), prune} {
+	for _, err := range []error{s.Put(historytest.RunSpec{Day: 1}.MakeResult()), prune} {
 		if err == nil || !strings.Contains(err.Error(), ".writing is no regular file (remove it)") {
 			t.Errorf("%v", err)
 		}
@@ -292,11 +292,11 @@ func TestAPipeInPlaceOfTheLockKeepsNobodyWaiting(t *testing.T) {
 
 func TestAStoreMayBeALinkToItsFolder(t *testing.T) {
 	link := filepath.Join(t.TempDir(), "link")
-	check(t, os.Symlink(newStore(t, historytest.Run{}.Result()).Dir(), link))
+	check(t, os.Symlink(newStore(t, historytest.RunSpec{}.MakeResult()).Dir(), link))
 	s, err := Open(link)
 	check(t, err)
-	check(t, s.Put(historytest.Run{Day: 1}.Result()))
-	if size, err := s.Size(); err != nil || size.Runs != 2 || size.Bytes == 0 || size.Path != link {
+	check(t, s.Put(historytest.RunSpec{Day: 1}.MakeResult()))
+	if size, err := s.ReadState(); err != nil || size.Runs != 2 || size.Bytes == 0 || size.Path != link {
 		t.Errorf("%+v, %v", size, err)
 	}
 	if runs, warnings := runsOf(t, s); len(runs) != 2 || len(warnings) > 0 {
@@ -305,7 +305,7 @@ func TestAStoreMayBeALinkToItsFolder(t *testing.T) {
 }
 
 func TestANameThatMayNotLastIsSaidToBeThere(t *testing.T) {
-	s := newStore(t, historytest.Run{}.Result())
+	s := newStore(t, historytest.RunSpec{}.MakeResult())
 	root, err := os.OpenRoot(s.Dir())
 	check(t, err)
 	defer root.Close()
@@ -326,9 +326,9 @@ func TestAStoreThatIsNoFolderIsRefused(t *testing.T) {
 }
 
 func TestALinkInAStoreLeadsNobodyOut(t *testing.T) {
-	s := newStore(t, historytest.Run{}.Result())
+	s := newStore(t, historytest.RunSpec{}.MakeResult())
 	outside := t.TempDir()
-	r := historytest.Run{Day: 2}.Result()
+	r := historytest.RunSpec{Day: 2}.MakeResult()
 	check(t, os.Symlink(outside, filepath.Join(s.Dir(), r.ID)))
 	if err := s.Put(r); err == nil {
 		t.Error("the result was written through a link")
@@ -345,7 +345,7 @@ func TestALinkInAStoreLeadsNobodyOut(t *testing.T) {
 }
 
 func TestRunsAreListedWithoutReadingTheirResults(t *testing.T) {
-	r := historytest.Run{}.Result()
+	r := historytest.RunSpec{}.MakeResult()
 	s := newStore(t, r)
 	path := filepath.Join(s.Dir(), r.ID, resultfile.ResultName)
 	info, err := os.Stat(path)
@@ -363,14 +363,14 @@ func BenchmarkRuns(b *testing.B) {
 		b.Fatal(err)
 	}
 	for i := range 1000 {
-		r := historytest.Run{Day: i % 300}.Result()
+		r := historytest.RunSpec{Day: i % 300}.MakeResult()
 		r.ID = fmt.Sprint(r.ID, i)
 		if err := s.Put(r); err != nil {
 			b.Fatal(err)
 		}
 	}
 	for b.Loop() {
-		if runs, _, err := s.Runs(); err != nil || len(runs) != 1000 {
+		if runs, _, err := s.ListRuns(); err != nil || len(runs) != 1000 {
 			b.Fatal(len(runs), err)
 		}
 	}

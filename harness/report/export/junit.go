@@ -165,8 +165,8 @@ func isUnsettled(j result.Judged, all []testcase) bool {
 // suiteOutput is what the screen says of a scenario, but for its findings and reason.
 func suiteOutput(j result.Judged) string {
 	lines := []string{wording.JudgedName(j) + ": " + wording.JudgedFigures(j)}
-	if j.Anew != "" {
-		lines = append(lines, "history began anew: "+j.Anew)
+	if j.KeyChange != "" {
+		lines = append(lines, "history began anew: "+j.KeyChange)
 	}
 	for _, text := range j.Doubts {
 		lines = append(lines, "doubt: "+text)

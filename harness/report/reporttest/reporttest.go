@@ -137,7 +137,7 @@ func Nights(t *testing.T) map[string]*result.Night {
 	maybe.Scenario, maybe.KernelBefore, maybe.Doubts = "docker-pool", "6.12.107", []string{"random-fully failed 45 of 48,000 (0.09 %) for refused; in 5 earlier runs at most 0; that may be chance (p = 0.17)"}
 	anew := JudgedRun(t, "docker", result.OutcomeOK)
 	anew.Scenario = "docker-quickstart"
-	anew.Compared, anew.KernelBefore, anew.Before, anew.Anew = 0, "", nil, "docker 28.1.0 -> 28.1.1"
+	anew.Compared, anew.KernelBefore, anew.Before, anew.KeyChange = 0, "", nil, "docker 28.1.0 -> 28.1.1"
 	late := JudgedRun(t, "many", result.OutcomeRegression,
 		result.Finding{Kind: result.VerdictFell, Arm: "snat-pool", Text: "snat-pool was mitigated in 8 of 8 earlier runs, and is reduced now"})
 	late.Attempts, late.Reason = 2, "attempt 3: Docker engine: gone"

@@ -2,26 +2,26 @@ package result
 
 import "time"
 
-// ContrastSchema names the meaning of the fields of [Contrast].
-const ContrastSchema = "snatlab.contrast/v1"
+// GroupComparisonSchema names the meaning of the fields of [GroupComparison].
+const GroupComparisonSchema = "snatlab.contrast/v1"
 
-// Contrast sets runs of a scenario against earlier ones.
-type Contrast struct {
-	Schema   string        `json:"schema"`
-	Scenario string        `json:"scenario"` // its name
-	Hash     string        `json:"hash"`     // and its hash, which both sides have
-	Old      Side          `json:"old"`
-	New      Side          `json:"new"`
-	Unit     string        `json:"unit"` // what a value of the test is: "trial" or "run"
-	Arms     []ArmContrast `json:"arms"` // those of both sides; the first is the baseline
-	Findings []Finding     `json:"findings"`
-	Differs  []Difference  `json:"differs"` // in the environment, the kernel left out
-	Warnings []string      `json:"warnings"`
-	Verdict  Verdict       `json:"verdict"` // pass: no regression
-	Summary  string        `json:"summary"` // the verdict in one sentence
+// GroupComparison compares runs of a scenario with earlier ones.
+type GroupComparison struct {
+	Schema   string       `json:"schema"`
+	Scenario string       `json:"scenario"` // its name
+	Hash     string       `json:"hash"`     // and its hash, which both sides have
+	Old      Side         `json:"old"`
+	New      Side         `json:"new"`
+	Unit     string       `json:"unit"` // what a value of the test is: "trial" or "run"
+	Arms     []ArmChange  `json:"arms"` // those of both sides; the first is the baseline
+	Findings []Finding    `json:"findings"`
+	Differs  []Difference `json:"differs"` // in the environment, the kernel left out
+	Warnings []string     `json:"warnings"`
+	Verdict  Verdict      `json:"verdict"` // pass: no regression
+	Summary  string       `json:"summary"` // the verdict in one sentence
 }
 
-// Side is one side of a contrast.
+// Side is one side of the comparison.
 type Side struct {
 	Name    string    `json:"name"` // as it was given
 	Runs    []string  `json:"runs"` // their IDs, oldest first
@@ -30,15 +30,15 @@ type Side struct {
 	Last    time.Time `json:"last"`  // and the last
 }
 
-// ArmContrast is an arm on both sides.
-type ArmContrast struct {
+// ArmChange is an arm on both sides.
+type ArmChange struct {
 	Name string     `json:"name"`
 	Old  ArmRuns    `json:"old"`
 	New  ArmRuns    `json:"new"`
 	Rate RateChange `json:"rate"`
 }
 
-// RateChange is what became of a failure rate, by the unit of the contrast. The
+// RateChange is what became of a failure rate, by the unit of the comparison. The
 // change is a share of the old median: 0.1 is 10 % more; Low to High is its
 // 95 % interval. Nil where there is none.
 type RateChange struct {
