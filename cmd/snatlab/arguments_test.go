@@ -38,6 +38,7 @@ func checkArgumentCount(t *testing.T, c *cobra.Command) {
 }
 
 func TestArgumentsOf(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ use, want string }{
 		{"version", "[]"},
 		{"compare OLD NEW", "[{OLD false false} {NEW false false}]"},

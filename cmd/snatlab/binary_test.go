@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// The binary needs no file beside it, since it is copied into an image FROM
-// scratch, and no page of it is both writable and executable.
+// The binary needs no other file, since it is copied into an image FROM scratch, and
+// no page of it is both writable and executable.
 func TestBinarySegments(t *testing.T) {
 	file, err := elf.Open(binary)
 	must(t, err)
@@ -28,12 +28,13 @@ func TestBinarySegments(t *testing.T) {
 		}
 	}
 	if !stack {
-		t.Error("it does not say that its stack is not executable")
+		t.Error("it has no header for its stack")
 	}
 }
 
-// Root runs the program as it is shipped: no variable of a test's changes what it
-// does. The names stand in a build for tests, which shows that they can be found.
+// No environment variable for tests changes the behaviour of the shipped program, which
+// root runs. The names of the variables are in a build for tests, which shows that this
+// test can find them.
 func TestBinaryWithoutHooks(t *testing.T) {
 	for _, c := range []struct {
 		program string

@@ -12,8 +12,8 @@ import (
 	"github.com/docker/docker/api/types/image"
 )
 
-// images lists those that carry our label, by their names. A run leaves one of
-// its own: what asks for this has made it before.
+// images returns the ids and names of the images with our label. A run leaves its
+// probe image, so the caller makes that first.
 func (h host) images(t *testing.T) (all []string) {
 	t.Helper()
 	list, err := h.docker.ImageList(t.Context(), image.ListOptions{All: true, Filters: filters.NewArgs(filters.Arg("label", "snatlab.probe"))})
@@ -25,12 +25,12 @@ func (h host) images(t *testing.T) (all []string) {
 	return all
 }
 
-// nothingRuns waits for the end of what a process that died has started. What
-// runs in containers ends with them.
+// nothingRuns waits for the end of the processes that a dead process had started.
+// Processes in containers end with the containers.
 func nothingRuns(t *testing.T) {
 	t.Helper()
 	var left []string
-	for begun := time.Now(); time.Since(begun) < 2*time.Second; time.Sleep(5 * time.Millisecond) { // nobody is told
+	for begun := time.Now(); time.Since(begun) < 2*time.Second; time.Sleep(5 * time.Millisecond) { // there is no event to wait for
 		left = nil
 		paths, err := filepath.Glob("/proc/[0-9]*/exe")
 		must(t, err)

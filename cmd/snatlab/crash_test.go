@@ -12,15 +12,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A run, or a cleanup, that dies right before or right after any of its changes
-// to the host, or around the undoing of any, leaves no trace. This machine is
-// looked at before and after, with all that a run touches.
+// These tests let a run or a cleanup die right before or right after each change to
+// the host, and around each undoing. They compare the state of this machine, as far
+// as a run touches it, before and after.
 
-// sample is the share of the points that is tested, one in so many. The suite tests
-// every point there is, in every way to die.
+// sample is the number of points per tested point. The suite tests every point, and
+// every way to die.
 const sample = 23
 
-// crashing makes every kind of change to the host that there is.
+// crashing is a scenario that makes every kind of change to the host.
 const crashing = `
 name: crashing
 load: {requests: 5, timeout: 100ms}
@@ -33,15 +33,15 @@ arms:
   - {name: sysctls, sysctls: {router: {net.netfilter.nf_conntrack_tcp_loose: 0, net.netfilter.nf_conntrack_tcp_be_liberal: 1}}}
 `
 
-// crashes are the runs that die. In namespaces only a lab that is kept changes the
-// host.
+// crashes are the arguments of the runs that die. In namespaces, only a kept lab
+// changes the host.
 var crashes = map[string][]string{
 	"docker": {"run", "--driver=docker", "--force"},
 	"netns":  {"run", "--driver=netns", "--force", "--keep"},
 }
 
-// dying starts the program so that it dies at a point.
-func dying(t *testing.T, point string, args ...string) *process {
+// startDying starts the program so that it dies at a point.
+func startDying(t *testing.T, point string, args ...string) *process {
 	t.Helper()
 	c := exec.Command(hooked(t), args...)
 	if args[0] == "run" {
@@ -53,10 +53,10 @@ func dying(t *testing.T, point string, args ...string) *process {
 
 var passed = regexp.MustCompile(`(?m)^SNATLAB_TEST_DIE_AT: (\S+:\d+) (.*)$`)
 
-// points lists all that a command passes, in order.
-func points(t *testing.T, want int, args ...string) (all []string) {
+// listPoints returns the points that a command passes, in order.
+func listPoints(t *testing.T, want int, args ...string) (all []string) {
 	t.Helper()
-	p := dying(t, "list", args...)
+	p := startDying(t, "list", args...)
 	if code := p.wait(t); code != want {
 		t.Fatalf("exit code %d\n%s", code, p.said(t))
 	}
@@ -66,7 +66,7 @@ func points(t *testing.T, want int, args ...string) (all []string) {
 	return all
 }
 
-// waysToDie, with the exit code of each.
+// waysToDie are the ways to die, each with its exit code.
 var waysToDie = []struct {
 	how  string
 	code int
@@ -95,7 +95,7 @@ func TestCrashEverywhere(t *testing.T) {
 						t.Run(point, func(t *testing.T) {
 							h := needHost(t)
 							h.leavesNoTrace(t, func(t *testing.T) {
-								p := dying(t, point+":"+way.how, crashes[driver]...)
+								p := startDying(t, point+":"+way.how, crashes[driver]...)
 								if code := p.wait(t); code != way.code || !strings.Contains(p.said(t), "SNATLAB_TEST_DIE_AT: "+point) {
 									t.Errorf("exit code %d, want %d\n%s", code, way.code, p.said(t))
 								}
@@ -113,18 +113,18 @@ func TestCrashEverywhere(t *testing.T) {
 	}
 }
 
-// pointsOf is the dry run. It also makes the probe image.
+// pointsOf returns the points of a run of crashes. It also makes the probe image.
 func pointsOf(t *testing.T, driver string) (all []string) {
 	t.Helper()
-	t.Run("dry run", func(t *testing.T) { // has the machine until it is over
+	t.Run("dry run", func(t *testing.T) { // holds the machine until it ends
 		needHost(t)
-		all = points(t, exitInconclusive, crashes[driver]...)
+		all = listPoints(t, exitInconclusive, crashes[driver]...)
 		cleanUp(t)
 	})
 	return all
 }
 
-// leavesNoTrace holds that the machine is the same before and after.
+// leavesNoTrace checks that do does not change the state of the machine.
 func (h host) leavesNoTrace(t *testing.T, do func(*testing.T)) {
 	t.Helper()
 	state := func() map[string][]string {
@@ -140,7 +140,7 @@ func (h host) leavesNoTrace(t *testing.T, do func(*testing.T)) {
 	}
 }
 
-// cleanUp has `snatlab cleanup` do its work, which leaves nothing to do.
+// cleanUp runs `snatlab cleanup`, and checks that nothing is left to undo.
 func cleanUp(t *testing.T) {
 	t.Helper()
 	for range 2 {
@@ -152,10 +152,10 @@ func cleanUp(t *testing.T) {
 			return
 		}
 	}
-	t.Error("there is always something to undo")
+	t.Error("cleanup undoes something each time")
 }
 
-// chooser says of each point whether it is to be tested.
+// chooser returns a function that reports for each point whether it is tested.
 func chooser() func() bool {
 	every := sample
 	if inSuite(crashSuite) {
@@ -168,7 +168,7 @@ func chooser() func() bool {
 	}
 }
 
-// breathe gives others a turn who wait for the machine.
+// breathe lets other tests take the machine.
 func breathe() {
 	if inSuite(crashSuite) {
 		time.Sleep(50 * time.Millisecond)

@@ -44,7 +44,7 @@ func TestDockerRun(t *testing.T) {
 			t.Fatalf("exit code %d\n%s", code, p.said(t))
 		}
 		r := p.result(t)
-		holds(t, r)
+		checkResult(t, r)
 		if r.Verdict == result.Pass != (code == exitPass) {
 			t.Errorf("verdict %s, exit code %d", r.Verdict, code)
 		}
@@ -58,8 +58,8 @@ func TestDockerRun(t *testing.T) {
 	t.Error("the race did not occur in three runs")
 }
 
-// holds asserts what is true of every complete result.
-func holds(t *testing.T, r *result.Result) {
+// checkResult checks the properties of every complete result.
+func checkResult(t *testing.T, r *result.Result) {
 	t.Helper()
 	const want = 2 * 1000
 	for _, arm := range r.Arms {
@@ -76,15 +76,15 @@ func holds(t *testing.T, r *result.Result) {
 					arm.Name, trial.Round, trial.Requests, trial.Failed, failures, causes)
 			}
 			if n := matchedBesides(t, trial); n != 0 {
-				t.Errorf("%s, round %d: %d others matched the rule: %+v", arm.Name, trial.Round, n, trial)
+				t.Errorf("%s, round %d: %d other packets matched the rule: %+v", arm.Name, trial.Round, n, trial)
 			}
 		}
 	}
 	if r.Memory.Client == 0 || r.Memory.Client > 20<<20 {
-		t.Errorf("a client took %d bytes", r.Memory.Client)
+		t.Errorf("a client used %d bytes", r.Memory.Client)
 	}
 	if r.Memory.Controller == 0 || r.Memory.Controller > 60<<20 {
-		t.Errorf("the controller took %d bytes", r.Memory.Controller)
+		t.Errorf("the controller used %d bytes", r.Memory.Controller)
 	}
 }
 
@@ -138,7 +138,7 @@ func TestDockerKill(t *testing.T) {
 		t.Errorf("dry run: %v\n%s", err, out)
 	}
 	if n := strings.Count(string(out), "would undo: "); n != 8 { // rule, 2 filter rules, 3 containers, 2 networks
-		t.Errorf("dry run tells of %d changes:\n%s", n, out)
+		t.Errorf("the dry run lists %d changes:\n%s", n, out)
 	}
 	if after := h.state(t); strings.Join(after["rules"], "\n") != strings.Join(crashed["rules"], "\n") {
 		t.Error("the dry run changed the rules")
@@ -181,7 +181,7 @@ func TestDockerRunAfterCrash(t *testing.T) {
 		t.Errorf("exit code %d\n%s", code, next.said(t))
 	}
 	if !strings.Contains(next.said(t), "left by a run that crashed; undoing: masquerade rule") {
-		t.Errorf("nothing said of the crashed run:\n%s", next.said(t))
+		t.Errorf("the crashed run is not mentioned:\n%s", next.said(t))
 	}
 }
 
@@ -228,7 +228,7 @@ func TestDockerRuleChanged(t *testing.T) {
 	h.unchanged(t)
 	p := start(t, "run", scenarioFile(t, slow))
 	rule := p.rewritten(t)
-	// As a reload of the firewall does: Docker's own rule comes back.
+	// Like a reload of the firewall: Docker's own rule comes back.
 	rules, err := exec.Command("iptables", "-t", "nat", "-S", "POSTROUTING").Output()
 	if err != nil {
 		t.Fatal(err)
@@ -316,14 +316,15 @@ func TestDockerSignalAtStart(t *testing.T) {
 	}
 }
 
-// matchedBesides counts what matched the rule and was none of a trial's requests:
-// those were accepted, or got no answer. On a machine so busy that a client looks at
-// a request only after its SYN was sent again, that one meets the rule as well.
+// matchedBesides returns the number of packets that matched the rule and belonged to
+// no request of a trial: requests were accepted, or got no answer. On a very busy
+// machine a client may look at a request only after its SYN was sent again. Then the
+// second SYN matches the rule as well.
 func matchedBesides(t *testing.T, trial result.Trial) int {
 	t.Helper()
 	matched, accepted, lost := int(trial.RulePackets), int(trial.Server.Accepted), trial.Failures[result.Timeout]
 	if matched < trial.Requests {
-		t.Errorf("round %d: of %d requests %d matched the rule", trial.Round, trial.Requests, matched)
+		t.Errorf("round %d: of %d requests, %d matched the rule", trial.Round, trial.Requests, matched)
 	}
 	return matched - accepted - lost
 }

@@ -24,11 +24,11 @@ import (
 	"snatlab/harness/lab/labtest"
 )
 
-// engine is a Docker engine of a test's own: this machine's dockerd in network,
-// mount and process namespaces where nothing else is. It can be stopped, its
-// rules be flushed and its conntrack table be filled, and nobody else will
-// notice. All of it ends with the test, however that ends: the first process of
-// its namespace waits for the end of its input, which the test holds.
+// engine is a private Docker engine of a test: this machine's dockerd in network,
+// mount and process namespaces without other processes. A test can stop it, flush its
+// rules and fill its conntrack table without an effect on other programs. All of it
+// always ends with the test: the first process of its namespaces ends when its input
+// ends, and the test holds that input.
 type engine struct {
 	*client.Client
 	dir    string
@@ -37,15 +37,16 @@ type engine struct {
 	daemon *exec.Cmd // dockerd; nil when it is stopped
 }
 
-// ownEngine starts one, and takes this machine: its CPUs are what runs fight for.
-// Without root or dockerd the test is skipped; with CI=true that is a failure.
+// ownEngine starts an engine, and takes this machine for the test, because runs
+// compete for its CPUs. Without root or dockerd the test is skipped; with CI=true it
+// fails.
 func ownEngine(t *testing.T) *engine {
 	t.Helper()
 	labtest.TakeMachine(t)
 	return startOwnEngine(t, "{}")
 }
 
-// startOwnEngine starts one with a configuration.
+// startOwnEngine starts an engine with a configuration.
 func startOwnEngine(t *testing.T, config string) *engine {
 	t.Helper()
 	if testing.Short() {
@@ -80,8 +81,8 @@ func startOwnEngine(t *testing.T, config string) *engine {
 
 func (e *engine) path(name string) string { return filepath.Join(e.dir, name) }
 
-// enterNew makes the namespaces. Journals and locks lie in /run, so that is a
-// new one as well.
+// enterNew makes the namespaces. Journals and locks are in /run, so /run is new as
+// well.
 func (e *engine) enterNew(t *testing.T) {
 	t.Helper()
 	e.first = exec.Command("sh", "-ec", `mount --make-rprivate /
@@ -91,7 +92,7 @@ func (e *engine) enterNew(t *testing.T) {
 		ip link set lo up
 		echo ready
 		cat >/dev/null
-		exit`) // the shell waits for all that has lost its parent
+		exit`) // the shell waits for all orphaned processes
 	e.first.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET | unix.CLONE_NEWNS | unix.CLONE_NEWPID, Setsid: true}
 	input, err := e.first.StdinPipe()
 	must(t, err)
@@ -107,7 +108,7 @@ func (e *engine) enterNew(t *testing.T) {
 	}
 }
 
-// inside is a command in the namespaces.
+// inside returns a command that runs in the namespaces.
 func (e *engine) inside(program string, args ...string) *exec.Cmd {
 	enter := []string{"-t", strconv.Itoa(e.first.Process.Pid), "--net", "--mount", "--pid", "--", program}
 	c := exec.Command("nsenter", append(enter, args...)...)
@@ -115,7 +116,7 @@ func (e *engine) inside(program string, args ...string) *exec.Cmd {
 	return c
 }
 
-// do runs a command in the namespaces, and gives what it prints.
+// do runs a command in the namespaces, and returns its output.
 func (e *engine) do(t *testing.T, program string, args ...string) string {
 	t.Helper()
 	c := e.inside(program, args...)
@@ -145,7 +146,7 @@ func (e *engine) start(t *testing.T, args ...string) *process {
 	return p
 }
 
-// printed is what the process wrote to its standard output.
+// printed returns the standard output of the process so far.
 func (p *process) printed(t *testing.T) []byte {
 	t.Helper()
 	text, err := os.ReadFile(p.Stdout.(*os.File).Name())
@@ -174,8 +175,8 @@ func (e *engine) startDaemon(t *testing.T) {
 	t.Fatalf("dockerd does not answer: %v\n%s", err, said)
 }
 
-// stopDaemon ends dockerd and waits for that. By SIGTERM, as an init system does
-// it, its containers end first.
+// stopDaemon ends dockerd and waits for its end. After SIGTERM, which an init system
+// sends, its containers end first.
 func (e *engine) stopDaemon(t *testing.T, signal unix.Signal) {
 	t.Helper()
 	if e.daemon == nil {
@@ -191,7 +192,7 @@ func (e *engine) stopDaemon(t *testing.T, signal unix.Signal) {
 	e.daemon = nil
 }
 
-// state is all in there that a run touches.
+// state returns the state of the namespaces, as far as a run touches it.
 func (e *engine) state(t *testing.T) map[string][]string {
 	t.Helper()
 	ctx := t.Context()
@@ -210,7 +211,7 @@ func (e *engine) state(t *testing.T) map[string][]string {
 		s["networks"] = append(s["networks"], n.Name)
 	}
 	s["rules"] = strings.Split(counters.ReplaceAllString(e.do(t, "iptables-save"), ""), "\n")
-	for line := range strings.Lines(e.do(t, "ip", "-o", "link")) { // /sys shows those of this machine
+	for line := range strings.Lines(e.do(t, "ip", "-o", "link")) { // /sys shows the links of this machine
 		s["links"] = append(s["links"], strings.Fields(line)[1])
 	}
 	s["journals"] = strings.Fields(e.do(t, "find", "/run/snatlab", "-name", "*.journal"))
@@ -220,7 +221,7 @@ func (e *engine) state(t *testing.T) map[string][]string {
 	return s
 }
 
-// unchanged holds that it is, at the end of the test, what it is now.
+// unchanged checks at the end of the test that the state is the same as now.
 func (e *engine) unchanged(t *testing.T) {
 	t.Helper()
 	before := e.state(t)
@@ -234,8 +235,8 @@ func (e *engine) same(t *testing.T, before map[string][]string) {
 	}
 }
 
-// passed waits until connections have passed a masquerade rule of a lab, and
-// gives its text.
+// passed waits until connections have passed a masquerade rule of a lab, and returns
+// the text of the rule.
 func (e *engine) passed(t *testing.T, p *process, rule *regexp.Regexp) (text string) {
 	t.Helper()
 	p.await(t, "connections that pass the rule", func() bool {
@@ -248,7 +249,8 @@ func (e *engine) passed(t *testing.T, p *process, rule *regexp.Regexp) (text str
 	return text
 }
 
-// part gives the name of a lab's container or network: "client-0", "clients".
+// part returns the name of a container or network of the lab, such as "client-0" or
+// "clients".
 func (e *engine) part(t *testing.T, name string) string {
 	t.Helper()
 	state := e.state(t)
@@ -261,7 +263,7 @@ func (e *engine) part(t *testing.T, name string) string {
 	return ""
 }
 
-// cleanup runs `snatlab cleanup`, and gives what it prints.
+// cleanup runs `snatlab cleanup`, and returns its output.
 func (e *engine) cleanup(t *testing.T) string {
 	t.Helper()
 	return e.do(t, binary, "cleanup")

@@ -14,6 +14,7 @@ import (
 )
 
 func TestErrors(t *testing.T) {
+	t.Parallel()
 	broken := errors.New("the disk is full")
 	left := &undo.LeftError{Left: []undo.Left{{Step: undo.Step{What: "a rule", Manual: "remove it"}, Err: errors.New("busy")}}}
 	const leftText = "snatlab: 1 change to this host could not be undone; `snatlab cleanup` tries again, or by hand:\n  a rule: busy\n    remove it\n"
@@ -39,8 +40,8 @@ func TestErrors(t *testing.T) {
 		{"interrupted beside an error", errors.Join(stopped, broken), 143, "snatlab: interrupted by SIGTERM\nsnatlab: the disk is full\n"},
 		{"interrupted and left", errors.Join(stopped, left), exitLeft, "snatlab: interrupted by SIGTERM\n" + leftText},
 		{"exit code of a child that a signal ended", exitCode(137), 137, ""},
-		{"exit code of a child that is none of ours", exitCode(77), 77, ""},
-		{"text that steers the terminal", errors.New("open \x1b[2J"), exitUnable, "snatlab: open ?[2J\n"},
+		{"unknown exit code of a child", exitCode(77), 77, ""},
+		{"text that controls the terminal", errors.New("open \x1b[2J"), exitUnable, "snatlab: open ?[2J\n"},
 		{"exit code that an error wraps", fmt.Errorf("stay: %w", exitCode(exitInconclusive)), exitInconclusive, "snatlab: stay: exit code 4\n"},
 		{"faults beside an error", errors.Join(faults, broken), exitUsage, faults.Error() + "\nsnatlab: the disk is full\n"},
 	} {
@@ -57,8 +58,9 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// The end of a context explains errors, and hides none that it does not explain.
+// The end of a context replaces only the errors that it explains.
 func TestInterruptedErrors(t *testing.T) {
+	t.Parallel()
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(interrupted{unix.SIGINT})
 	full := errors.New("the disk is full")
@@ -70,7 +72,7 @@ func TestInterruptedErrors(t *testing.T) {
 		{"explained", fmt.Errorf("read: %w", context.Canceled), "interrupted by SIGINT"},
 		{"not explained", full, "interrupted by SIGINT\nthe disk is full"},
 		{"both", errors.Join(full, context.Canceled, exitCode(exitFail)), "interrupted by SIGINT\nthe disk is full"},
-		{"told already", errors.Join(full, interrupted{unix.SIGINT}), "the disk is full\ninterrupted by SIGINT"},
+		{"reported already", errors.Join(full, interrupted{unix.SIGINT}), "the disk is full\ninterrupted by SIGINT"},
 		{"none", nil, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -84,6 +86,7 @@ func TestInterruptedErrors(t *testing.T) {
 
 // After a panic, the error names what is left on the host.
 func TestLeftBehind(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	j, err := undo.CreateJournal(dir, "20260102-030405-c0ffee", undo.Undoers{})
 	must(t, err)

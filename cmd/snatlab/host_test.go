@@ -31,7 +31,7 @@ import (
 // host is this machine with its Docker engine.
 type host struct{ docker *client.Client }
 
-// needHost skips without root or an engine; with CI=true that is a failure.
+// needHost skips a test without root or an engine; with CI=true the test fails.
 func needHost(t *testing.T) host {
 	t.Helper()
 	if testing.Short() {
@@ -56,7 +56,8 @@ func needHost(t *testing.T) host {
 	return host{docker}
 }
 
-// unchanged holds that the host is, at the end of the test, what it is now.
+// unchanged checks at the end of the test that the state of the host is the same as
+// now.
 func (h host) unchanged(t *testing.T) {
 	t.Helper()
 	before := h.state(t)
@@ -67,11 +68,11 @@ func (h host) unchanged(t *testing.T) {
 	})
 }
 
-// counters are what changes in iptables-save without a change of rules, and what
-// it says of itself.
+// counters matches the parts of iptables-save's output that change without a change
+// of rules, and its comments.
 var counters = regexp.MustCompile(`(?m)^#.*\n| \[\d+:\d+\]$`)
 
-// state is all on the host that a run touches.
+// state returns the state of the host, as far as a run touches it.
 func (h host) state(t *testing.T) map[string][]string {
 	t.Helper()
 	s := hostState(t)
@@ -98,7 +99,8 @@ func (h host) state(t *testing.T) map[string][]string {
 	return s
 }
 
-// hostState returns what of this machine a run touches without Docker.
+// hostState returns the state of this machine without Docker, as far as a run touches
+// it.
 func hostState(t *testing.T) map[string][]string {
 	t.Helper()
 	s := map[string][]string{
@@ -141,7 +143,7 @@ func hostState(t *testing.T) map[string][]string {
 	return s
 }
 
-// rulesOf lists a firewall's rules, without its counters.
+// rulesOf returns the rules of a firewall, without their counters.
 func rulesOf(t *testing.T, program string, args ...string) []string {
 	t.Helper()
 	rules, err := exec.Command(program, args...).Output()
@@ -151,11 +153,11 @@ func rulesOf(t *testing.T, program string, args ...string) []string {
 	return strings.Split(counters.ReplaceAllString(string(rules), ""), "\n")
 }
 
-// addresses lists those of all links.
+// addresses returns the addresses of all links.
 func addresses(t *testing.T) (all []string) {
 	t.Helper()
 	list, err := netlink.AddrList(nil, netlink.FAMILY_ALL)
-	for range 9 { // a link that goes away meanwhile is an error
+	for range 9 { // a link that is removed meanwhile causes an error
 		if err == nil {
 			break
 		}
@@ -164,7 +166,7 @@ func addresses(t *testing.T) (all []string) {
 	must(t, err)
 	for _, a := range list {
 		if a.IP.IsLinkLocalUnicast() {
-			continue // comes by and by, when its link is up, and goes with it
+			continue // appears some time after its link is up, and ends with it
 		}
 		all = append(all, fmt.Sprintf("%v %s on %d", a.IPNet, a.Label, a.LinkIndex))
 	}
@@ -172,7 +174,7 @@ func addresses(t *testing.T) (all []string) {
 	return all
 }
 
-// routes lists those of all tables.
+// routes returns the routes of all tables.
 func routes(t *testing.T) (all []string) {
 	t.Helper()
 	every := &netlink.Route{Table: unix.RT_TABLE_UNSPEC}
@@ -186,7 +188,7 @@ func routes(t *testing.T) (all []string) {
 	must(t, err)
 	for _, r := range list {
 		if r.Dst != nil && (r.Dst.IP.IsLinkLocalUnicast() || r.Dst.IP.IsMulticast()) {
-			continue // as such an address
+			continue // like a link-local address
 		}
 		all = append(all, fmt.Sprintf("%v by %v on %d from %v, table %d, type %d, scope %v", r.Dst, r.Gw, r.LinkIndex, r.Src, r.Table, r.Type, r.Scope))
 	}
@@ -194,14 +196,14 @@ func routes(t *testing.T) (all []string) {
 	return all
 }
 
-// sysctls lists all of the network's that stay what they are by themselves.
+// sysctls returns all sysctls of the network that do not change by themselves.
 func sysctls(t *testing.T) (all []string) {
 	t.Helper()
 	must(t, filepath.WalkDir("/proc/sys/net", func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() || entry.Name() == "nf_conntrack_count" {
-			return nil // a link's own may go away meanwhile
+			return nil // a link may be removed meanwhile
 		}
-		if value, err := os.ReadFile(path); err == nil { // some can only be written
+		if value, err := os.ReadFile(path); err == nil { // some cannot be read
 			all = append(all, path+" = "+strings.TrimSpace(string(value)))
 		}
 		return nil
@@ -209,7 +211,7 @@ func sysctls(t *testing.T) (all []string) {
 	return all
 }
 
-// scenarioFile writes a scenario and gives its path.
+// scenarioFile writes a scenario to a file and returns its path.
 func scenarioFile(t *testing.T, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "scenario.yaml")
@@ -219,8 +221,8 @@ func scenarioFile(t *testing.T, text string) string {
 	return path
 }
 
-// slow is a scenario whose trials last long enough to do something in the
-// middle of one: 5 s each.
+// slow is a scenario with trials of 5 s, so that a test can act in the middle of
+// one.
 const slow = `
 name: slow
 load: {rate: 600}
@@ -258,11 +260,11 @@ func startCommand(t *testing.T, c *exec.Cmd) *process {
 		t.Fatal(err)
 	}
 	go func() { p.end <- p.Wait() }()
-	t.Cleanup(func() { p.Process.Kill() }) // no effect on one that has ended
+	t.Cleanup(func() { p.Process.Kill() }) // no effect on a process that has ended
 	return p
 }
 
-// said is what the process wrote to its standard error so far.
+// said returns the standard error of the process so far.
 func (p *process) said(t *testing.T) string {
 	t.Helper()
 	text, err := os.ReadFile(p.Stderr.(*os.File).Name())
@@ -272,7 +274,7 @@ func (p *process) said(t *testing.T) string {
 	return string(text)
 }
 
-// await waits until a condition holds that a run comes to by itself.
+// await waits until a condition holds. The run must reach it by itself.
 func (p *process) await(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	for range 1200 {
@@ -285,10 +287,11 @@ func (p *process) await(t *testing.T, what string, holds func() bool) {
 		case <-time.After(25 * time.Millisecond):
 		}
 	}
-	t.Fatalf("waited in vain for %s", what)
+	t.Fatalf("no %s within 30 s", what)
 }
 
-// wait gives the exit code; a signal that ended the process is negative.
+// wait waits for the end of the process and returns its exit code; the negative number
+// of a signal that ended it.
 func (p *process) wait(t *testing.T) int {
 	t.Helper()
 	select {
@@ -321,11 +324,11 @@ func (p *process) result(t *testing.T) *result.Result {
 	return r
 }
 
-// underWay is a rewritten rule that connections have passed.
+// underWay matches a rewritten rule that connections have passed.
 var underWay = regexp.MustCompile(`(?m)^(-A POSTROUTING .*-o snat-\S+)(?: -m comment --comment snatlab-\S+)? -c [1-9]\d* \d+ (-j MASQUERADE --random-fully)$`)
 
-// rewritten waits until a trial with --random-fully is under way, and gives
-// the text of its rule.
+// rewritten waits until a trial with --random-fully is in progress, and returns the
+// text of its rule.
 func (p *process) rewritten(t *testing.T) (rule string) {
 	t.Helper()
 	p.await(t, "a trial with --random-fully", func() bool {
@@ -339,7 +342,7 @@ func (p *process) rewritten(t *testing.T) (rule string) {
 	return rule
 }
 
-// client gives the id of a client's container.
+// client returns the id of a client's container.
 func (h host) client(t *testing.T, index int) string {
 	t.Helper()
 	list, err := h.docker.ContainerList(t.Context(), container.ListOptions{

@@ -14,12 +14,12 @@ import (
 	"snatlab/harness/undo"
 )
 
-// run is the /run of the engine's namespaces, as it is seen from here.
+// run returns the path of /run in the engine's namespaces.
 func (e *engine) run() string { return fmt.Sprintf("/proc/%d/root/run", e.first.Process.Pid) }
 
 func (e *engine) journals() string { return filepath.Join(e.run(), "snatlab") }
 
-// bootID is of this boot. Journals of another one are not undone.
+// bootID returns the id of this boot. Journals of another boot are not undone.
 func bootID(t *testing.T) string {
 	t.Helper()
 	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
@@ -27,7 +27,7 @@ func bootID(t *testing.T) string {
 	return strings.TrimSpace(string(id))
 }
 
-// open lists the steps of a journal that are not undone.
+// open returns the steps of a journal that are not undone.
 func open(t *testing.T, journal string) []undo.Step {
 	t.Helper()
 	type do struct {
@@ -55,7 +55,7 @@ func open(t *testing.T, journal string) []undo.Step {
 	return steps
 }
 
-// make makes the change of a step that a run would have made.
+// make makes the change of a step, as a run would.
 func (e *engine) make(t *testing.T, s undo.Step) {
 	t.Helper()
 	var a struct {
@@ -111,14 +111,14 @@ func TestOldJournals(t *testing.T) {
 	}
 }
 
-// forgedJournal would run a program of its author's.
+// forgedJournal returns a journal that would run a program of its author.
 func forgedJournal(t *testing.T, program string) string {
 	t.Helper()
 	return `{"header":{"version":1,"run":"forged","pid":1,"boot":"` + bootID(t) + `","started":"2026-01-02T03:04:05Z"}}` + "\n" +
 		`{"do":{"number":0,"step":{"kind":"nat.accept","what":"\u001b[2Jx","manual":"m","args":{"path":"` + program + `","chain":"DOCKER-USER","spec":["-j","ACCEPT"]}}}}` + "\n"
 }
 
-// ownJournal is one of ours, of a run that has left nothing.
+// ownJournal returns a valid journal of a run that has left nothing.
 func ownJournal(t *testing.T) string {
 	t.Helper()
 	return `{"header":{"version":1,"run":"ours","pid":1,"boot":"` + bootID(t) + `","started":"2026-01-02T03:04:05Z"}}` + "\n" +
@@ -131,16 +131,16 @@ func TestForgedJournals(t *testing.T) {
 	e := ownEngine(t)
 	program := filepath.Join(e.dir, "program")
 	must(t, os.WriteFile(program, []byte("#!/bin/sh\ntouch "+program+"-ran\n"), 0o755))
-	const notLikeThat = "snatlab leaves no file like that"
+	const refusal = "snatlab leaves no file like that"
 	for _, c := range []struct {
 		name   string
 		forge  func(t *testing.T, folder, file string)
 		want   string
-		folder bool // the folder is refused: nothing is looked at
+		folder bool // the folder is refused, and nothing in it is read
 	}{
 		{"folder of another user", func(t *testing.T, folder, _ string) { must(t, os.Chown(folder, 1000, 1000)) },
 			`"/run/snatlab" belongs to user 1000, and snatlab runs as user 0 (run snatlab as user 1000`, true},
-		{"folder of everybody", func(t *testing.T, folder, _ string) { must(t, os.Chmod(folder, os.ModeSticky|0o777)) },
+		{"folder with mode 1777", func(t *testing.T, folder, _ string) { must(t, os.Chmod(folder, os.ModeSticky|0o777)) },
 			`"/run/snatlab" can be written to by other users (mode 1777) (remove from it what you do not recognise, then: chmod 0700 /run/snatlab)`, true},
 		{"folder behind a link", func(t *testing.T, folder, _ string) {
 			must(t, os.Rename(folder, folder+"-real"))
@@ -174,11 +174,11 @@ func TestForgedJournals(t *testing.T) {
 				if code != exitUnable || !strings.Contains(said, c.want) || strings.Contains(said, "\x1b") {
 					t.Errorf("%v: exit code %d, says %q, want %q", args, code, said, c.want)
 				}
-				if !c.folder && !strings.Contains(said, notLikeThat) {
-					t.Errorf("%v: says %q, and not what to do", args, said)
+				if !c.folder && !strings.Contains(said, refusal) {
+					t.Errorf("%v: printed %q, without the remedy", args, said)
 				}
 				if strings.Contains(said, "making the networks") {
-					t.Errorf("%v: goes on\n%s", args, said)
+					t.Errorf("%v: the run went on\n%s", args, said)
 				}
 			}
 			if _, err := os.Stat(program + "-ran"); err == nil {

@@ -19,23 +19,23 @@ import (
 	"snatlab/harness/lab/labtest"
 )
 
-// keeper stands in front of a real engine, and does not remove networks, as
-// Docker 20.10 does not when it has lost count of their endpoints.
+// keeper is a proxy of a real engine that does not remove networks. Docker 20.10
+// behaves like that when it has lost count of their endpoints.
 type keeper struct {
 	mu    sync.Mutex
-	kept  []string // the ids of networks that it was asked to remove
-	all   bool     // it keeps every network; else those that it has kept before
-	never bool     // it keeps none
+	kept  []string // the ids of networks that it should have removed
+	all   bool     // keep every network; else those that were kept before
+	never bool     // keep none
 }
 
-// standInFront has the commands that are run in the namespaces talk to the keeper
-// instead of the engine.
+// standInFront makes the commands in the namespaces connect to the keeper instead of
+// the engine.
 func (k *keeper) standInFront(t *testing.T, e *engine) {
 	t.Helper()
 	dial := func(context.Context, string, string) (net.Conn, error) { return net.Dial("unix", e.path("socket")) }
 	pass := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: "docker"})
 	pass.Transport = &http.Transport{DialContext: dial}
-	pass.FlushInterval = -1 // events and attached streams do not wait for more
+	pass.FlushInterval = -1 // events and attached streams are passed on at once
 	listener, err := net.Listen("unix", e.path("front"))
 	must(t, err)
 	s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -79,10 +79,10 @@ func TestLeftNetwork(t *testing.T) {
 
 	first := e.start(t, "run", scenarioFile(t, small))
 	if code := first.wait(t); code != exitLeft {
-		t.Errorf("exit code %d of the run whose networks are kept\n%s", code, first.said(t))
+		t.Errorf("exit code %d of the first run\n%s", code, first.said(t))
 	}
 	if said := first.said(t); strings.Count(said, "has active endpoints: "+advice) != 2 || !strings.Contains(said, "2 changes to this host could not be undone") {
-		t.Errorf("the run whose networks are kept says\n%s", said)
+		t.Errorf("the first run printed\n%s", said)
 	}
 
 	k.set(false, false)
@@ -92,13 +92,13 @@ func TestLeftNetwork(t *testing.T) {
 		t.Errorf("exit code %d of the next run\n%s", code, second.said(t))
 	}
 	if said := second.said(t); strings.Count(said, " is left, and this run continues beside it: "+advice+"\n") != 2 {
-		t.Errorf("the next run says\n%s", said)
+		t.Errorf("the next run printed\n%s", said)
 	}
 	e.same(t, left)
 
 	cleanup := e.start(t, "cleanup")
 	if code := cleanup.wait(t); code != exitLeft || strings.Count(cleanup.said(t), advice) != 2 {
-		t.Errorf("exit code %d of cleanup, which says\n%s", code, cleanup.said(t))
+		t.Errorf("exit code %d of cleanup, which printed\n%s", code, cleanup.said(t))
 	}
 	e.same(t, left)
 

@@ -31,7 +31,7 @@ func testMain(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	if err := os.Chmod(dir, 0o755); err != nil { // any user runs it
+	if err := os.Chmod(dir, 0o755); err != nil { // every user must be able to run it
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
@@ -43,9 +43,9 @@ func testMain(m *testing.M) int {
 	return m.Run()
 }
 
-// build builds the program as `make build` does, but for further flags. The tags
-// of these tests are not its own. With -short the paths in it are not trimmed: all
-// that it imports, Go itself included, would be compiled once more for that.
+// build builds the program like `make build`, with further flags. It does not use the
+// build tags of these tests. With -short the paths in it are not trimmed: otherwise
+// all imports, including Go's own packages, would be compiled again.
 func build(path string, flags ...string) error {
 	args := append([]string{"build", "-trimpath=" + strconv.FormatBool(!testing.Short()), "-buildvcs=false", "-ldflags", "-X main.version=v0-test", "-tags=", "-o", path}, flags...)
 	c := exec.Command("go", append(args, ".")...)
@@ -56,8 +56,8 @@ func build(path string, flags ...string) error {
 	return nil
 }
 
-// buildHooked builds the program that tests can make die or panic: see package
-// undo and package kernel. Only tests that need that run it.
+// buildHooked builds the program that tests can make crash or panic: see package undo
+// and package vm. Only tests that need it run it.
 var buildHooked = sync.OnceValues(func() (path string, err error) {
 	path = filepath.Join(filepath.Dir(binary), "testhooks", "snatlab")
 	return path, build(path, "-tags", "testhooks")
@@ -93,7 +93,7 @@ func TestCommandLine(t *testing.T) {
 	})
 }
 
-// code runs a program and holds its exit code against the one that is given.
+// code runs a program and compares its exit code with the given one.
 func code(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: code N program [args...]")

@@ -232,7 +232,7 @@ func TestMatrixInterrupted(t *testing.T) {
 	if code := p.waitExit(t, guestDeadline); code != 130 {
 		t.Errorf("exit code %d\n%s", code, p.said(t))
 	}
-	gone(t, below)
+	awaitGone(t, below)
 	if left, err := os.ReadDir(filepath.Dir(p.out)); err != nil || len(left) != 0 {
 		t.Errorf("left: %v, %v", left, err)
 	}

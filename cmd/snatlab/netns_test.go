@@ -26,8 +26,8 @@ import (
 // embedded is a comparison in a lab of namespaces.
 const embedded = "driver: netns\n" + comparison
 
-// needNamespaces is for tests that look at this machine as root, while runs
-// are at work in namespaces.
+// needNamespaces skips a test without root. The test checks this machine as root
+// while runs are active in namespaces.
 func needNamespaces(t *testing.T) {
 	t.Helper()
 	if testing.Short() {
@@ -45,8 +45,8 @@ func needNamespaces(t *testing.T) {
 // nobody is a user without any privilege.
 const nobody = 65534
 
-// startAsUser starts the program as that user, in a folder of his, with a
-// scenario of the text given. There is nothing on his PATH that helps.
+// startAsUser starts a run as user nobody, in a folder of that user, with the given
+// text as its scenario. No other program is on the PATH.
 func startAsUser(t *testing.T, scenario string, args ...string) *process {
 	t.Helper()
 	home, err := os.MkdirTemp("", "snatlab-user")
@@ -63,8 +63,7 @@ func startAsUser(t *testing.T, scenario string, args ...string) *process {
 	return p
 }
 
-// flows lists the lab's connections that this machine's own conntrack table
-// holds.
+// flows returns the connections of labs in this machine's own conntrack table.
 func flows(t *testing.T) (all []string) {
 	t.Helper()
 	conn, err := conntrack.Dial(nil)
@@ -95,7 +94,7 @@ func TestNetnsRun(t *testing.T) {
 			}
 		}
 	}
-	for range 3 { // whether the race occurs is chance
+	for range 3 { // the race occurs by chance
 		p := startAsUser(t, embedded)
 		for i := range 4 { // while it runs
 			p.await(t, "a finished trial", func() bool { return strings.Contains(p.said(t), fmt.Sprintf("round %d/4", i+1)) })
@@ -107,8 +106,8 @@ func TestNetnsRun(t *testing.T) {
 			t.Fatalf("exit code %d\n%s", code, p.said(t))
 		}
 		r := p.result(t)
-		holds(t, r)
-		isRace(t, r)
+		checkResult(t, r)
+		checkRaceOnly(t, r)
 		if e := r.Environment; e.Driver != "netns" || !e.Rootless || e.NAT != "nftables" || e.Docker != nil || e.Iptables != nil {
 			t.Errorf("environment %+v", e)
 		}
@@ -131,14 +130,14 @@ rounds: 6
 arms: [{name: random-fully, masquerade: {random_fully: true}}, {name: masquerade}]
 expect: [{arm: random-fully, race: absent}]
 `
-	for range 3 { // whether the race occurs is chance
+	for range 3 { // the race occurs by chance
 		p := startAsUser(t, change)
 		code := p.wait(t)
 		if code != exitPass && code != exitInconclusive {
 			t.Fatalf("exit code %d\n%s", code, p.said(t))
 		}
 		r := p.result(t)
-		isRace(t, r)
+		checkRaceOnly(t, r)
 		if v := r.Comparisons[0].Verdict; v != result.Worse && v != result.ArmInconclusive {
 			t.Errorf("the plain rule is %s", v)
 		}
@@ -152,9 +151,9 @@ expect: [{arm: random-fully, race: absent}]
 	t.Error("the race did not occur in three runs")
 }
 
-// isRace holds that nothing failed but what the kernel dropped at insertion: no
-// other traffic is in a lab's own table.
-func isRace(t *testing.T, r *result.Result) {
+// checkRaceOnly checks that only connections failed that the kernel dropped at
+// insertion: a lab's own table has no other traffic.
+func checkRaceOnly(t *testing.T, r *result.Result) {
 	t.Helper()
 	for _, a := range r.Arms {
 		for _, trial := range a.Trials {
@@ -177,7 +176,7 @@ arms: [{name: masquerade}, {name: random-fully, masquerade: {random_fully: true}
 `
 	var all []*process
 	for range 4 {
-		all = append(all, startAsUser(t, few, "--force")) // it comes to no verdict
+		all = append(all, startAsUser(t, few, "--force")) // its rounds are too few for a verdict
 	}
 	all = append(all, start(t, "run", scenarioFile(t, few), "--force")) // and root's
 	for _, p := range all {
@@ -189,11 +188,11 @@ arms: [{name: masquerade}, {name: random-fully, masquerade: {random_fully: true}
 		if v := r.Comparisons[0].Verdict; trials(r) != 4 || v != result.Undecided && v != result.ArmInconclusive {
 			t.Errorf("%d trials, %s", trials(r), v)
 		}
-		isRace(t, r)
+		checkRaceOnly(t, r)
 	}
 }
 
-// descendants lists the processes below one, itself not included.
+// descendants returns the processes below pid, without pid itself.
 func descendants(t *testing.T, pid int) (all []int) {
 	t.Helper()
 	paths, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
@@ -209,8 +208,8 @@ func descendants(t *testing.T, pid int) (all []int) {
 	return all
 }
 
-// gone waits for the end of processes whose parent is no more.
-func gone(t *testing.T, pids []int) {
+// awaitGone waits for the end of processes whose parent has ended.
+func awaitGone(t *testing.T, pids []int) {
 	t.Helper()
 	deadline := time.Now().Add(2 * time.Second)
 	for _, pid := range pids {
@@ -219,7 +218,7 @@ func gone(t *testing.T, pids []int) {
 				t.Errorf("process %d is left", pid)
 				break
 			}
-			time.Sleep(10 * time.Millisecond) // nobody is told of its end
+			time.Sleep(10 * time.Millisecond) // there is no event to wait for
 		}
 	}
 }
@@ -230,9 +229,9 @@ func TestNetnsKill(t *testing.T) {
 	const embeddedSlow = "driver: netns\n" + slow
 	for name, c := range map[string]struct {
 		start     func(*testing.T) *process
-		processes int // below the one that is killed
+		processes int // below the killed one
 	}{
-		"a user's": {func(t *testing.T) *process { return startAsUser(t, embeddedSlow) }, 4}, // its second half as well
+		"a user's": {func(t *testing.T) *process { return startAsUser(t, embeddedSlow) }, 4}, // one more: the part inside the user namespace
 		"root's":   {func(t *testing.T) *process { return start(t, "run", scenarioFile(t, embeddedSlow)) }, 3},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -247,7 +246,7 @@ func TestNetnsKill(t *testing.T) {
 			if code := p.wait(t); code != -int(unix.SIGKILL) {
 				t.Fatalf("exit code %d", code)
 			}
-			gone(t, below)
+			awaitGone(t, below)
 			if diff := cmp.Diff(before, hostState(t)); diff != "" {
 				t.Errorf("the host has changed (-before +after):\n%s", diff)
 			}
@@ -270,22 +269,22 @@ func TestNetnsSignal(t *testing.T) {
 			if r := p.result(t); trials(r) == 0 || !strings.Contains(r.Incomplete, "interrupted by "+unix.SignalName(signal)) {
 				t.Errorf("%d trials, incomplete: %q", trials(r), r.Incomplete)
 			}
-			gone(t, below)
+			awaitGone(t, below)
 		})
 	}
 }
 
-// remedy is the command line that a kept lab is removed by.
+// remedy matches the command line that removes a kept lab.
 var remedy = regexp.MustCompile(`(?m)^To remove it:\n  (.*)$`)
 
-// looked runs every command line that is to look into a kept lab.
-func looked(t *testing.T, said string) {
+// runHints runs every printed command line that inspects a kept lab.
+func runHints(t *testing.T, said string) {
 	t.Helper()
 	_, rest, _ := strings.Cut(said, "To look into it:\n")
 	look, _, _ := strings.Cut(rest, "To remove it:\n")
 	lines := strings.Split(strings.TrimSpace(look), "\n")
 	if len(lines) < 4 {
-		t.Errorf("too little to look into it:\n%s", said)
+		t.Errorf("too few command lines to inspect it:\n%s", said)
 	}
 	for _, line := range lines {
 		if out, err := exec.Command("sh", "-c", line).CombinedOutput(); err != nil {
@@ -312,11 +311,11 @@ func TestKeepAsRoot(t *testing.T) {
 				t.Fatalf("exit code %d\n%s", code, p.said(t))
 			}
 			if found := remedy.FindStringSubmatch(p.said(t)); found == nil || found[1] != "snatlab cleanup" {
-				t.Errorf("nothing said of its removal:\n%s", p.said(t))
+				t.Errorf("its removal is not mentioned:\n%s", p.said(t))
 			}
-			looked(t, p.said(t))
+			runHints(t, p.said(t))
 			kept := h.state(t)
-			// A run that finds it does not take it for what a crash left.
+			// The next run does not treat it as a leftover of a crash.
 			next := start(t, "run", scenarioFile(t, once))
 			if code := next.wait(t); code != exitInconclusive {
 				t.Fatalf("exit code %d\n%s", code, next.said(t))
@@ -340,17 +339,17 @@ func TestKeepAsUser(t *testing.T) {
 	}
 	found := remedy.FindStringSubmatch(p.said(t))
 	if found == nil || !strings.HasPrefix(found[1], "kill ") {
-		t.Fatalf("nothing said of its removal:\n%s", p.said(t))
+		t.Fatalf("its removal is not mentioned:\n%s", p.said(t))
 	}
 	holder, err := strconv.Atoi(strings.TrimPrefix(found[1], "kill "))
 	must(t, err)
-	looked(t, p.said(t))
+	runHints(t, p.said(t))
 	below := descendants(t, holder)
 	if len(below) != 3 {
 		t.Errorf("processes %v below %d", below, holder)
 	}
 	must(t, unix.Kill(holder, unix.SIGTERM))
-	gone(t, append(below, holder))
+	awaitGone(t, append(below, holder))
 }
 
 // Cleanup removes a namespace that is in no journal.
@@ -362,7 +361,7 @@ func TestCleanupNamespace(t *testing.T) {
 	for _, path := range hostState(t)["journals"] {
 		must(t, os.Remove(path))
 	}
-	must(t, os.WriteFile("/run/snatlab/netns/torn-router", nil, 0o400)) // made, and never mounted on
+	must(t, os.WriteFile("/run/snatlab/netns/torn-router", nil, 0o400)) // made, but nothing was mounted on it
 	out, err := exec.Command(binary, "cleanup").CombinedOutput()
 	if err != nil || strings.Count(string(out), "undoing: network namespace /run/snatlab/netns/") != 5 {
 		t.Errorf("cleanup: %v\n%s", err, out)
@@ -374,7 +373,7 @@ func TestNetnsForbidden(t *testing.T) {
 	needNamespaces(t)
 	inner := fmt.Sprintf("echo 0 >/proc/sys/user/max_user_namespaces && exec setpriv --bounding-set=-all --inh-caps=-all %s run %s", binary, scenarioFile(t, embedded))
 	out, err := exec.Command("unshare", "--user", "--map-root-user", "sh", "-c", inner).CombinedOutput()
-	const want = "user.max_user_namespaces is 0 (as root: sysctl user.max_user_namespaces=10000; or give this container --privileged, or use the host)" // it is root, of a kind
+	const want = "user.max_user_namespaces is 0 (as root: sysctl user.max_user_namespaces=10000; or give this container --privileged, or use the host)" // it is root in its user namespace
 	if exited := (*exec.ExitError)(nil); !errors.As(err, &exited) || exited.ExitCode() != exitUnable || !strings.Contains(string(out), want) {
 		t.Errorf("%v\n%s", err, out)
 	}

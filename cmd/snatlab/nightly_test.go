@@ -25,8 +25,8 @@ import (
 	"snatlab/harness/undo"
 )
 
-// short takes a second. Of its two arms the first loses connections, and the
-// second does not.
+// short is a scenario that takes a second. Of its two arms the first loses
+// connections, and the second does not.
 const short = `
 name: short
 driver: netns
@@ -36,8 +36,7 @@ arms: [{name: masquerade}, {name: random-fully, masquerade: {random_fully: true}
 expect: [{arm: masquerade, race: reproduced}]
 `
 
-// sabotaged is the same in all but the rule of its second arm, which is left
-// plain.
+// sabotaged is the same scenario, but the rule of its second arm is plain.
 var sabotaged = strings.Replace(short, ", masquerade: {random_fully: true}", "", 1)
 
 // testStore is a folder of results.
@@ -50,8 +49,8 @@ func newStore(t *testing.T) testStore {
 	return testStore{s}
 }
 
-// nightly runs a night on the store, in a shell that lets nobody read its files,
-// and gives its record.
+// nightly runs a night on the store and returns its record. The umask of its shell
+// makes new files private.
 func (s testStore) nightly(t *testing.T, codes []int, scenario string, args ...string) *result.Night {
 	t.Helper()
 	args = append([]string{"-c", `umask 077 && exec "$0" "$@"`, binary, "nightly", scenarioFile(t, scenario), "--store", s.Dir(), "--json"}, args...)
@@ -76,8 +75,8 @@ func (s testStore) runs(t *testing.T) []result.RunSummary {
 	return runs
 }
 
-// goodRun is one of short in which the race occurred, which on a busy machine
-// takes more than one; empty if it does not occur at all.
+// goodRun returns the result of a run of short in which the race occurred; empty if it
+// does not occur in five runs. On a busy machine more than one run is needed.
 var goodRun = sync.OnceValues(func() ([]byte, error) {
 	dir, err := os.MkdirTemp("", "snatlab-good")
 	if err != nil {
@@ -116,7 +115,7 @@ func oneGood(t *testing.T) *result.Result {
 	return r
 }
 
-// seed keeps a run n times, as it would have been on n nights.
+// seed stores a run n times, as the runs of n nights.
 func (s testStore) seed(t *testing.T, r *result.Result, n int) {
 	t.Helper()
 	tonight := r.Started
@@ -142,7 +141,7 @@ func TestNightlyNoAlarm(t *testing.T) {
 	before.Environment.Kernel = "6.12.107"
 	s.seed(t, before, 20)
 	junit, metrics := filepath.Join(t.TempDir(), "junit.xml"), filepath.Join(t.TempDir(), "snatlab.prom")
-	for range 3 { // whether the race occurs is chance
+	for range 3 { // the race occurs by chance
 		n := s.nightly(t, []int{exitPass, exitInconclusive}, short, "--junit", junit, "--metrics", metrics)
 		j := n.Runs[0]
 		if slices.ContainsFunc(j.Findings, func(f result.Finding) bool { return f.Kind != result.Shift }) {
@@ -170,8 +169,8 @@ func TestNightlyNoAlarm(t *testing.T) {
 	t.Skip("the race did not occur in three nights")
 }
 
-// conclusive runs nights until one is not inconclusive: whether the race occurs is
-// chance. Every attempt of them has to be in the store.
+// conclusive runs nights until one is not inconclusive, because the race occurs by
+// chance. It checks that every attempt is in the store.
 func (s testStore) conclusive(t *testing.T, code int, scenario string, args ...string) (j result.Judged) {
 	t.Helper()
 	stored := len(s.runs(t))
@@ -206,7 +205,7 @@ func TestNightlyRegression(t *testing.T) {
 		t.Errorf("%s by %d attempts: %+v", j.Outcome, j.Attempts, j.Findings)
 	}
 	if j := s.conclusive(t, exitPass, sabotaged, "--known", known); j.Outcome != result.OutcomeKnown {
-		t.Errorf("%s, though it is known: %+v", j.Outcome, j.Findings)
+		t.Errorf("%s, although it is known: %+v", j.Outcome, j.Findings)
 	}
 }
 
@@ -302,7 +301,7 @@ func TestNightlySignal(t *testing.T) {
 	}
 }
 
-// long is a scenario whose result is larger than the disks of the tests below.
+// long is a scenario whose result is larger than the disks of these tests.
 const long = `
 name: long
 driver: netns
@@ -311,8 +310,8 @@ rounds: 25
 arms: [{name: masquerade}, {name: random-fully, masquerade: {random_fully: true}}]
 `
 
-// onDisk runs a night on a store in a file system of its own, prepared by a
-// command of the shell.
+// onDisk runs a night on a store in a separate file system, which a shell command
+// prepares.
 func onDisk(t *testing.T, options, prepare string) (code int, out, said string) {
 	t.Helper()
 	disk := t.TempDir()

@@ -8,8 +8,8 @@ import (
 	"snatlab/harness/result"
 )
 
-// The baseline keeps the clients' ports; the arms are ranges that hold them, leave
-// them out, and several addresses.
+// rangesAndPools compares the clients' own ports with ranges that contain them or not,
+// with several addresses, and with split ports.
 const rangesAndPools = `
 name: ranges
 driver: netns
@@ -32,13 +32,13 @@ func TestRunRecordsPorts(t *testing.T) {
 	}
 	r := p.result(t)
 	if c := r.Scenario.ClientPorts; c == nil || c.First != 32768 || c.Last != 32967 {
-		t.Errorf("the slots left from %+v, want the first 200 ports of the default range", c)
+		t.Errorf("the slots used %+v, want the first 200 ports of the default range", c)
 	}
 	for _, a := range r.Arms {
 		if c := a.ClientPorts; c == nil || c.First != 32768 || c.Last > 60999 {
-			t.Errorf("%s: the clients left from %+v", a.Name, c)
+			t.Errorf("%s: the clients used %+v", a.Name, c)
 		}
-		comesFromItsOwn(t, a)
+		checkSources(t, a)
 	}
 	warned := func(arm, text string) bool {
 		return slices.ContainsFunc(r.Warnings, func(w string) bool { return strings.HasPrefix(w, arm+": "+text) })
@@ -49,13 +49,13 @@ func TestRunRecordsPorts(t *testing.T) {
 		}
 	}
 	if pool := r.Arms[3]; (len(pool.Sources) == 1) != warned("pool", "all connections left from ") {
-		t.Errorf("the pool was left from %v, and the warnings are %q", pool.Sources, r.Warnings)
+		t.Errorf("connections left the pool from %v, and the warnings are %q", pool.Sources, r.Warnings)
 	}
 }
 
-// comesFromItsOwn holds that the server saw every connection from the addresses
-// that the arm translates to.
-func comesFromItsOwn(t *testing.T, a result.Arm) {
+// checkSources checks that every connection reached the server from an address that
+// the arm translates to.
+func checkSources(t *testing.T, a result.Arm) {
 	t.Helper()
 	own := a.ToSource
 	if own == nil {

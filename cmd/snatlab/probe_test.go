@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// A probe in the middle of its work ends with its input: it does not go on
-// when the controller is gone.
+// A probe ends when its input ends, even in the middle of its work: it does not
+// continue without its controller.
 func TestProbeEnds(t *testing.T) {
 	server, err := net.Listen("tcp4", "127.0.0.1:0")
 	must(t, err)
@@ -39,6 +39,6 @@ func TestProbeEnds(t *testing.T) {
 	case err := <-ended:
 		must(t, err)
 	case <-time.After(30 * time.Second):
-		t.Fatal("it goes on")
+		t.Fatal("the probe does not end")
 	}
 }

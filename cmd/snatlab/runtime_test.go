@@ -13,28 +13,28 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Go's runtime ends a program with status 2 that it cannot go on with. Here that
-// is bad usage, after which a night or a CI job is not tried again.
+// When Go's runtime cannot continue, it ends the program with status 2. In this program
+// status 2 is bad usage, after which a night or a CI job is not tried again.
 func TestRuntimeFailure(t *testing.T) {
 	if _, err := exec.LookPath("prlimit"); err != nil {
 		t.Skip(err)
 	}
 	t.Run("ends by SIGABRT", func(t *testing.T) {
 		c := exec.Command("prlimit", "--core=0", "--", binary, "serve", "--listen", "0.0.0.0:20000", "--ports", "1")
-		c.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET} // a port of its own
+		c.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET} // its own network
 		out, err := c.StdoutPipe()
 		must(t, err)
 		needNamespaces(t)
 		p := startCommand(t, c)
-		_, err = bufio.NewReader(out).ReadString('\n') // it serves
+		_, err = bufio.NewReader(out).ReadString('\n') // it is serving
 		must(t, err)
-		must(t, p.Process.Signal(unix.SIGQUIT)) // which it does not catch: the runtime's own end
+		must(t, p.Process.Signal(unix.SIGQUIT)) // not caught: the runtime ends the program
 		if code := p.wait(t); code != -int(unix.SIGABRT) || !strings.Contains(p.said(t), "SIGQUIT") {
 			t.Errorf("exit code %d\n%s", code, p.said(t))
 		}
 	})
-	// The point where the runtime gives up depends on the number of threads, and on chance.
-	t.Run("has status 2 only if nothing was begun", func(t *testing.T) {
+	// The point where the runtime fails depends on the number of threads, and on chance.
+	t.Run("has status 2 only if nothing has begun", func(t *testing.T) {
 		needNamespaces(t)
 		home, err := os.MkdirTemp("", "snatlab-user")
 		must(t, err)
@@ -45,7 +45,7 @@ func TestRuntimeFailure(t *testing.T) {
 		for threads := 4; threads <= 26; threads++ {
 			n := strconv.Itoa(threads)
 			c := exec.Command("prlimit", "--nproc="+n, "--core=0", "--", binary, "run", scenario, "--out", filepath.Join(home, n))
-			const user = 65531 // no other process is this user's
+			const user = 65531 // no other process belongs to this user
 			c.Dir, c.SysProcAttr = home, &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: user, Gid: user}}
 			p := startCommand(t, c)
 			code := p.wait(t)

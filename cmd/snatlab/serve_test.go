@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// otherHost runs `snatlab serve` in a network namespace of its own, which a
-// cable joins to this one: another machine, as far as NAT is concerned.
+// otherHost runs `snatlab serve` in a network namespace of its own, which a veth pair
+// connects to this one. For NAT it is another machine.
 func otherHost(t *testing.T, args ...string) (*process, netip.Addr) {
 	t.Helper()
 	const here, there = "198.19.255.1/30", "198.19.255.2/30"
@@ -25,7 +25,7 @@ func otherHost(t *testing.T, args ...string) (*process, netip.Addr) {
 	cable := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "snatlab-test0"}, PeerName: "snatlab-test1"}
 	must(t, netlink.LinkAdd(cable))
 	t.Cleanup(func() {
-		if err := netlink.LinkDel(cable); !errors.Is(err, unix.ENODEV) { // it goes with the other machine
+		if err := netlink.LinkDel(cable); !errors.Is(err, unix.ENODEV) { // it is removed with the other namespace
 			must(t, err)
 		}
 	})
@@ -42,7 +42,7 @@ func otherHost(t *testing.T, args ...string) (*process, netip.Addr) {
 	return p, netip.MustParsePrefix(there).Addr()
 }
 
-// plug gives an interface an address and sets it up.
+// plug adds an address to an interface and sets it up.
 func plug(open func(...int) (*netlink.Handle, error), name, address string) error {
 	h, err := open()
 	if err != nil {
@@ -95,7 +95,7 @@ arms: [{name: masquerade}, {name: random-fully, masquerade: {random_fully: true}
 			}
 		}
 	}
-	p = run("3") // seven ports are one for the path check, and one a trial
+	p = run("3") // seven ports: one for the path check, and one for each trial
 	if code := p.wait(t); code != exitUnable || !strings.Contains(p.said(t), "has too few ports: each of 7 trials takes one (snatlab serve --ports 7)") {
 		t.Errorf("exit code %d\n%s", code, p.said(t))
 	}
@@ -114,7 +114,7 @@ func TestServeForeign(t *testing.T) {
 	cable := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "snatlab-test0"}, PeerName: "snatlab-test1"}
 	must(t, netlink.LinkAdd(cable))
 	t.Cleanup(func() {
-		if err := netlink.LinkDel(cable); !errors.Is(err, unix.ENODEV) { // it goes with the other machine
+		if err := netlink.LinkDel(cable); !errors.Is(err, unix.ENODEV) { // it is removed with the other namespace
 			must(t, err)
 		}
 	})

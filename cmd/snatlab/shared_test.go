@@ -19,7 +19,7 @@ import (
 	"snatlab/harness/result"
 )
 
-// shared is a comparison on a network that others use.
+// shared is a comparison on a network that other containers use.
 const shared = `
 name: shared
 network: bridge
@@ -29,7 +29,8 @@ rounds: 3
 arms: [{name: masquerade}, {name: random-fully, masquerade: {random_fully: true}}]
 `
 
-// neighbour starts a container of somebody else's on a network, and gives its id.
+// neighbour starts a container that is not the lab's on a network, and returns its
+// id.
 func (e *engine) neighbour(t *testing.T, network string) (id string) {
 	t.Helper()
 	program, err := os.ReadFile(binary)
@@ -42,7 +43,7 @@ func (e *engine) neighbour(t *testing.T, network string) (id string) {
 	must(t, w.Close())
 	made, err := e.ImageImport(t.Context(), image.ImportSource{Source: &root, SourceName: "-"}, "neighbour:latest", image.ImportOptions{})
 	must(t, err)
-	must(t, json.NewDecoder(made).Decode(&struct{}{})) // it is imported when it has answered
+	must(t, json.NewDecoder(made).Decode(&struct{}{})) // it is imported when the answer has come
 	must(t, made.Close())
 	c, err := e.ContainerCreate(t.Context(), &container.Config{Image: "neighbour:latest", Cmd: []string{"/serve", "serve"}},
 		&container.HostConfig{NetworkMode: container.NetworkMode(network)}, nil, nil, "neighbour")
@@ -51,7 +52,7 @@ func (e *engine) neighbour(t *testing.T, network string) (id string) {
 	return c.ID
 }
 
-// look is what of a container would be another if it had been touched.
+// look returns the state of a container, as far as a change to it would show.
 func (e *engine) look(t *testing.T, id string) string {
 	t.Helper()
 	c, err := e.ContainerInspect(t.Context(), id)
@@ -71,7 +72,7 @@ func TestSharedRun(t *testing.T) {
 
 	p := e.start(t, "run", scenarioFile(t, shared), "--force")
 	e.passed(t, p, regexp.MustCompile(`(?m)^(-A POSTROUTING .*-o docker0)(?: -m comment --comment snatlab-\S+)? -c [1-9]\d{2,} \d+ (-j MASQUERADE --random-fully)$`))
-	e.chatter(t, id, 20) // of the neighbour, in the middle of a trial
+	e.chatter(t, id, 20) // by the neighbour, in the middle of a trial
 	if code := p.wait(t); code != exitPass && code != exitInconclusive {
 		t.Fatalf("exit code %d\n%s", code, p.said(t))
 	}
@@ -79,13 +80,13 @@ func TestSharedRun(t *testing.T) {
 		t.Errorf("the neighbour was\n%s\nand is\n%s", before, after)
 	}
 
-	const says = "network bridge: its rule was rewritten, other containers' connections passed it as well"
-	if printed := string(p.printed(t)); !strings.Contains(printed, "\nshared    "+says+"\n") {
-		t.Errorf("it is not said in\n%s", printed)
+	const note = "network bridge: its rule was rewritten, other containers' connections passed it as well"
+	if printed := string(p.printed(t)); !strings.Contains(printed, "\nshared    "+note+"\n") {
+		t.Errorf("the note is missing in\n%s", printed)
 	}
 	markdown, err := os.ReadFile(filepath.Join(p.out, "report.md"))
-	if err != nil || !strings.Contains(string(markdown), "\n- shared "+says+"\n") {
-		t.Errorf("%v: it is not said in\n%s", err, markdown)
+	if err != nil || !strings.Contains(string(markdown), "\n- shared "+note+"\n") {
+		t.Errorf("%v: the note is missing in\n%s", err, markdown)
 	}
 	r := p.result(t)
 	if r.Environment.SharedNetwork != "bridge" || r.Environment.ClientNetwork != "172.17.0.0/16" {
@@ -108,7 +109,7 @@ func TestSharedRun(t *testing.T) {
 	}
 }
 
-// chatter has a container send to so many ports of the lab's server: by the
+// chatter lets a container send packets to n ports of the lab's server, through the
 // masquerade rule of its own network.
 func (e *engine) chatter(t *testing.T, id string, n int) {
 	t.Helper()
@@ -133,13 +134,13 @@ func TestSharedKill(t *testing.T) {
 	var holder struct{ PID int }
 	must(t, json.Unmarshal([]byte(e.do(t, "cat", "/run/snatlab/lock")), &holder))
 	const theirs = "POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE --random-fully"
-	e.iptables(t, "-t nat -A "+theirs) // an operator's, equal to ours but for the mark
+	e.iptables(t, "-t nat -A "+theirs) // a rule of an operator, equal to the lab's rule except for the mark
 	e.do(t, "kill", "-KILL", strconv.Itoa(holder.PID))
 	p.wait(t)
 	if said := e.cleanup(t); !strings.Contains(said, "undoing: masquerade rule -A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE --random-fully\n") {
 		t.Errorf("cleanup: %s", said)
 	}
-	e.iptables(t, "-t nat -D "+theirs) // fails if it is gone
+	e.iptables(t, "-t nat -D "+theirs) // fails if the rule is gone
 	if diff := cmp.Diff(before, e.look(t, id)); diff != "" {
 		t.Errorf("the neighbour has changed: %s", diff)
 	}
@@ -164,8 +165,8 @@ func TestSharedForeignRule(t *testing.T) {
 	e := ownEngine(t)
 	const rule = "-A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE"
 	for _, c := range []struct{ name, theirs, want string }{
-		{"with_the_text_that_ours_gets", rule + " --random-fully", `POSTROUTING holds the new text already: rule 2 is "` + rule + ` --random-fully", rule 1, which would get the same text, is "` + rule + `"`},
-		{"that_equals_Dockers", rule, `POSTROUTING holds this text more than once: rule 1 is "` + rule + `", rule 2 is "` + rule + `"`},
+		{"with_the_new_text", rule + " --random-fully", `POSTROUTING holds the new text already: rule 2 is "` + rule + ` --random-fully", rule 1, which would get the same text, is "` + rule + `"`},
+		{"with_the_text_of_Docker", rule, `POSTROUTING holds this text more than once: rule 1 is "` + rule + `", rule 2 is "` + rule + `"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			e.iptables(t, "-t nat "+c.theirs)
@@ -180,8 +181,8 @@ func TestSharedForeignRule(t *testing.T) {
 	}
 }
 
-// withoutComments removes the time from the output of iptables-save, and the
-// counters, which Docker's traffic moves.
+// withoutComments removes the time and the counters from the output of iptables-save.
+// Docker's traffic changes the counters.
 func withoutComments(saved string) string {
 	return regexp.MustCompile(`(?m)^#.*$|\[\d+:\d+\]`).ReplaceAllString(saved, "")
 }

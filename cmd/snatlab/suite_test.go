@@ -18,10 +18,10 @@ const (
 	matrixSuite = "matrix"
 )
 
-// suites are the tests that run with -suite, and only they, each to its full
+// suites are the tests of each suite. With -suite only they run, each to its full
 // extent. Without it they run with all other tests, as a sample or not at all.
 var suites = map[string][]func(*testing.T){
-	// Runs that die at every step, and the world that moves under them.
+	// Runs that die at every step, and hosts that change during runs.
 	crashSuite: {
 		TestCrashEverywhere,
 		TestManyClientsCleanup,
@@ -53,12 +53,12 @@ var suite = flag.String("suite", "", "run only the tests of a `suite`, to their 
 // inSuite reports whether the suite runs.
 func inSuite(name string) bool { return *suite == name }
 
-// members holds the names of each suite's tests. It is filled from suites when the
-// tests start: tests cannot refer to the functions that refer to them.
+// members contains the names of each suite's tests. It is filled from suites when the
+// tests start: a test cannot refer to a variable that refers to the test.
 var members = map[string][]string{}
 
-// needSuite skips a test that takes long, except in its suite. A test that no suite
-// has would never run: that is a failure.
+// needSuite skips a slow test, except in its suite. A test in no suite would never
+// run, so it fails.
 func needSuite(t *testing.T, name string) {
 	t.Helper()
 	if !slices.Contains(members[name], t.Name()) {
@@ -69,8 +69,8 @@ func needSuite(t *testing.T, name string) {
 	}
 }
 
-// selectSuite makes -suite choose the tests to run, and prints them. With -run the
-// choice is the user's.
+// selectSuite selects the tests of -suite, and prints the selection. With -run the user
+// selects them.
 func selectSuite() error {
 	for name, tests := range suites {
 		members[name] = namesOf(tests)

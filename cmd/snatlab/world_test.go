@@ -21,18 +21,18 @@ import (
 	"snatlab/harness/result"
 )
 
-// The world moves under a run: what it found when it began is stopped, rewritten
-// or taken away by others. It notices, or it is none of its concern; a wrong
-// figure is never the outcome, and nothing is left.
+// In these tests others stop, rewrite or remove parts of the host that a run uses. The
+// run either notices that, or is not affected. It never reports wrong figures, and
+// leaves nothing behind.
 
-// The masquerade rule, as Docker wrote it and rewritten, in the middle of a trial:
-// the path check alone does not pass it so often.
+// These match the masquerade rule in the middle of a trial, as Docker wrote it and
+// rewritten: fewer packets of the path check alone pass the rule.
 var (
 	asDockerWroteIt = regexp.MustCompile(`(?m)^(-A POSTROUTING .*-o snat-\S+) -c [1-9]\d{2,} \d+ (-j MASQUERADE)$`)
 	asRewritten     = regexp.MustCompile(`(?m)^(-A POSTROUTING .*-o snat-\S+)(?: -m comment --comment snatlab-\S+)? -c [1-9]\d{2,} \d+ (-j MASQUERADE --random-fully)$`)
 )
 
-// brokeOff holds that a run ended with exit code 3, and said so.
+// brokeOff checks that a run ended with exit code 3 and printed these texts.
 func (p *process) brokeOff(t *testing.T, wants ...string) {
 	t.Helper()
 	if code := p.wait(t); code != exitUnable {
@@ -51,14 +51,14 @@ func TestEngineRestarts(t *testing.T) {
 	for name, c := range map[string]struct {
 		config string
 		signal unix.Signal
-		atOnce bool // it may be back before the run asks it
+		atOnce bool // it may have started again before the run asks it
 	}{
-		"restarted":                                   {"{}", unix.SIGTERM, false},
-		"crashed":                                     {"{}", unix.SIGKILL, false},
-		"restarted, and its containers go on":         {`{"live-restore": true}`, unix.SIGTERM, false},
-		"restarted at once":                           {"{}", unix.SIGTERM, true},
-		"crashed, and started at once":                {"{}", unix.SIGKILL, true},
-		"restarted at once, and its containers go on": {`{"live-restore": true}`, unix.SIGTERM, true},
+		"restarted": {"{}", unix.SIGTERM, false},
+		"crashed":   {"{}", unix.SIGKILL, false},
+		"restarted, and its containers keep running":         {`{"live-restore": true}`, unix.SIGTERM, false},
+		"restarted at once":                                  {"{}", unix.SIGTERM, true},
+		"crashed, and started at once":                       {"{}", unix.SIGKILL, true},
+		"restarted at once, and its containers keep running": {`{"live-restore": true}`, unix.SIGTERM, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := startOwnEngine(t, c.config)
@@ -80,8 +80,8 @@ func TestEngineRestarts(t *testing.T) {
 
 const goneEngine = " died: its stream ended; the Docker engine at "
 
-// plain and random are scenarios whose trials last long enough to do something
-// in the middle of one: 2 s each.
+// plain and random are scenarios with trials of 2 s, so that a test can act in the
+// middle of one.
 const (
 	plain = `
 name: plain
@@ -106,7 +106,7 @@ rounds: 3
 arms: [{name: masquerade}, {name: random-fully, masquerade: {random_fully: true}}]
 `), "--force")
 	e.passed(t, p, asDockerWroteIt)
-	for len(p.end) == 0 { // whenever a rule is rewritten or put back, others move
+	for len(p.end) == 0 { // while rules are rewritten and restored, others change
 		for _, change := range []string{"-I POSTROUTING 1 -s 203.0.113.0/24 -j RETURN", "-I POSTROUTING 1 -s 198.51.100.0/24 -j ACCEPT",
 			"-D POSTROUTING -s 203.0.113.0/24 -j RETURN", "-D POSTROUTING -s 198.51.100.0/24 -j ACCEPT"} {
 			e.iptables(t, "-t nat "+change)
@@ -158,7 +158,7 @@ func TestForeignRulesMatch(t *testing.T) {
 			func(t *testing.T) { e.iptables(t, "-A DOCKER-USER -j RETURN") },
 			`-j MASQUERADE" matched `},
 		"a reload of the firewall under the rule as it was": {plain, asDockerWroteIt, e.reload, nothing,
-			`-j MASQUERADE" `}, // matched fewer, or was written anew: by the numbers
+			`-j MASQUERADE" `}, // it matched fewer, or was written again: depends on the moment
 		"a reload of the firewall under a rewritten rule": {random, asRewritten, e.reload, nothing,
 			`--random-fully" is gone from POSTROUTING: something else rewrote the rules`},
 		"a flush, and nothing after it": {random, asRewritten,
@@ -185,8 +185,8 @@ func (e *engine) iptables(t *testing.T, args string) {
 	e.do(t, "iptables", strings.Fields(args)...)
 }
 
-// reload does what Docker does after firewalld was reloaded: all rules are gone
-// for a moment, and then Docker writes its own anew, as it always writes them.
+// reload does the same as Docker after a reload of firewalld: all rules are removed
+// for a moment, and then Docker writes its own rules again in their usual form.
 func (e *engine) reload(t *testing.T) {
 	t.Helper()
 	rules := strings.Split(e.do(t, "iptables", "-t", "nat", "-S", "POSTROUTING"), "\n")
@@ -199,7 +199,7 @@ func (e *engine) reload(t *testing.T) {
 	}
 }
 
-// ourMark is the comment of a rule that a run has rewritten.
+// ourMark matches the comment of a rule that a run has rewritten.
 var ourMark = regexp.MustCompile(` -m comment --comment snatlab-\S+`)
 
 // A part of the lab that is removed in the middle of a trial ends the run.
@@ -274,7 +274,7 @@ func TestPartsRemoved(t *testing.T) {
 func (e *engine) remove(t *testing.T, name string) {
 	t.Helper()
 	err := e.ContainerRemove(t.Context(), name, container.RemoveOptions{Force: true})
-	if err != nil && !cerrdefs.IsConflict(err) && !cerrdefs.IsNotFound(err) { // the run may be at it as well
+	if err != nil && !cerrdefs.IsConflict(err) && !cerrdefs.IsNotFound(err) { // the run may be removing it as well
 		t.Fatal(err)
 	}
 }
@@ -319,7 +319,7 @@ func TestPartsHang(t *testing.T) {
 			t.Parallel()
 			e := startOwnEngine(t, "{}")
 			e.unchanged(t)
-			// In lockstep the other client tells of one that does not come.
+			// In lockstep the other client would report a missing partner.
 			p := e.start(t, "run", scenarioFile(t, `
 name: small
 load: {pattern: ephemeral, requests: 100, rate: 100}
@@ -388,7 +388,7 @@ func TestOutRefused(t *testing.T) {
 	}
 }
 
-// mount mounts a file system in memory, which only the namespaces see.
+// mount mounts a file system in memory, which is visible only in the namespaces.
 func (e *engine) mount(t *testing.T, options string) (path string) {
 	t.Helper()
 	path = t.TempDir()
@@ -396,7 +396,7 @@ func (e *engine) mount(t *testing.T, options string) (path string) {
 	return path
 }
 
-// fill leaves no room in a file system.
+// fill fills a file system completely.
 func (e *engine) fill(t *testing.T, path string) {
 	t.Helper()
 	full := e.inside("dd", "if=/dev/zero", "of="+path+"/filling", "bs=4k")
@@ -413,7 +413,7 @@ func TestConntrackFull(t *testing.T) {
 	most, err := strconv.Atoi(strings.TrimSpace(e.do(t, "cat", "/proc/sys/net/netfilter/nf_conntrack_max")))
 	must(t, err)
 	if most > 1<<20 {
-		t.Skipf("to fill a table of %d entries takes too long", most)
+		t.Skipf("filling a table of %d entries takes too long", most)
 	}
 	e.track(t, most*95/100+100)
 	p := e.start(t, "run", scenarioFile(t, random))
@@ -429,7 +429,7 @@ func TestConntrackFull(t *testing.T) {
 	}
 }
 
-// track makes entries in the namespaces' conntrack table.
+// track adds entries to the conntrack table of the namespaces.
 func (e *engine) track(t *testing.T, entries int) {
 	t.Helper()
 	space, err := os.Open(fmt.Sprintf("/proc/%d/ns/net", e.first.Process.Pid))
