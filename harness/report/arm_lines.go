@@ -8,12 +8,12 @@ import (
 	"snatlab/harness/result"
 )
 
-// sourcesMax is the number of addresses that are printed of an arm; result.json
+// sourcesMax is the number of source addresses printed for an arm; result.json
 // holds them all.
 const sourcesMax = 8
 
-// armLines are the lines below an arm's rule: what else it sets, and the addresses
-// that its connections left from, if it has several to choose from.
+// armLines returns the lines below an arm's rule: its other settings and, if the arm
+// chooses among several, the addresses that its connections left from.
 func armLines(a result.Arm) []string {
 	lines := append([]string{}, a.Settings...)
 	if len(a.ToSource) < 2 || len(a.Sources) == 0 {

@@ -7,14 +7,14 @@ import (
 	"snatlab/harness/result"
 )
 
-// noDifference stands where no difference was shown.
+// noDifference is printed where no difference was shown.
 const noDifference = "~"
 
 // A table has a line of headings. Its first column is aligned to the left, the
 // others to the right.
 type table struct {
 	head  []string
-	marks []string // behind each heading: the numbers of its footnotes; may be nil
+	marks []string // the footnotes of each heading; may be nil
 	rows  [][]string
 }
 
@@ -31,8 +31,9 @@ type row struct {
 	cell  func(result.Arm) string
 }
 
-// pickArms gives the labels, the first arm, and those from first up to, not
-// including, after. An arm's column is the one after its index.
+// pickArms returns a table with the labels, the first arm, and the arms from index
+// first up to, not including, after. Column 0 holds the labels, so arm i is in
+// column i+1.
 func (t table) pickArms(first, after int) table {
 	first = min(first, after)
 	pick := func(cells []string) []string { return append(cells[:2:2], cells[first+1:after+1]...) }
@@ -43,9 +44,10 @@ func (t table) pickArms(first, after int) table {
 	return some
 }
 
-// compareArms sets the arms side by side: the figures of each, and below them
-// what became of the baseline's. In full it has the trials between which the
-// rates lie, too. The names in about are the arms of the warnings that are printed.
+// compareArms returns the table of a run: an arm in each column, the figures of the
+// arms, and below them the comparisons with the baseline. In full, the table also
+// has the lowest and the highest rate of a trial. The names in about are the arms of
+// the warnings that are printed.
 func compareArms(r *result.Result, about []string, full bool) table {
 	t := table{head: []string{""}, marks: []string{""}}
 	for _, a := range r.Arms {
@@ -65,7 +67,7 @@ func compareArms(r *result.Result, about []string, full bool) table {
 	return t
 }
 
-// figureRows are those of each arm by itself.
+// figureRows returns the figures of each arm by itself.
 func figureRows(arms []result.Arm, full bool) []row {
 	rows := []row{
 		totalRow("requests", func(t result.Trial) int { return t.Requests }),
@@ -92,7 +94,7 @@ func figureRows(arms []result.Arm, full bool) []row {
 	)
 }
 
-// triedRow is a figure of arms that have a trial.
+// triedRow returns a row with a figure for each arm that has a trial.
 func triedRow(label string, of func(result.Arm) string) row {
 	return row{label, func(a result.Arm) string {
 		if len(a.Trials) == 0 {
@@ -106,7 +108,7 @@ func totalRow[N int | uint64](label string, of func(result.Trial) N) row {
 	return triedRow(label, func(a result.Arm) string { return format.Thousands(result.SumTrials(a.Trials, of)) })
 }
 
-// comparisonRows are what each arm makes of the baseline's figures.
+// comparisonRows returns the figures of each arm's comparison with the baseline.
 func comparisonRows(r *result.Result) []row {
 	return []row{
 		{"against the baseline", func(result.Arm) string { return "" }},
@@ -128,7 +130,7 @@ func comparisonRows(r *result.Result) []row {
 	}
 }
 
-// comparedRow is a figure of every arm but the baseline.
+// comparedRow returns a row with a figure for every arm except the baseline.
 func comparedRow(r *result.Result, label string, of func(*result.Compare) string) row {
 	return row{label, func(a result.Arm) string {
 		if a.Name == r.Arms[0].Name {
@@ -142,8 +144,8 @@ func comparedRow(r *result.Result, label string, of func(*result.Compare) string
 	}}
 }
 
-// shownReduction is the reduction, where that means anything: without the race in the
-// baseline it does not.
+// shownReduction returns the reduction of a comparison, or none if the baseline did
+// not show the race: then a reduction means nothing.
 func shownReduction(c *result.Compare) result.Reduction {
 	if c.Verdict == result.ArmInconclusive {
 		return result.Reduction{}
@@ -159,8 +161,8 @@ func changeCell(c *result.Compare, percentile string) string {
 	return format.Optional(l.Estimate, format.Signed)
 }
 
-// changeIntervalCell is the interval, whether the change is significant or not: it
-// says how much may be hidden.
+// changeIntervalCell prints the interval even where the change is not significant:
+// the interval bounds the change that may be hidden.
 func changeIntervalCell(c *result.Compare, percentile string) string {
 	l := latencyChange(c, percentile)
 	return format.FromTo(l.Low, l.High, format.Signed)

@@ -10,9 +10,9 @@ import (
 	"snatlab/harness/result"
 )
 
-// WriteComparison writes how runs compare with earlier ones: both sides, the arms side
-// by side, what is to be known about the figures, what differs, and the answer
-// last.
+// WriteComparison writes the comparison of runs with earlier ones: both sides, the
+// arms side by side, the differences between the environments, the warnings, the
+// findings, and the answer last.
 func WriteComparison(w io.Writer, c *result.GroupComparison) error {
 	var p page
 	p.writeField("scenario", fmt.Sprintf("%s, hash %s", c.Scenario, c.Hash))
@@ -42,7 +42,7 @@ func WriteComparison(w io.Writer, c *result.GroupComparison) error {
 	return err
 }
 
-// sideOf says which runs are on a side.
+// sideOf describes the runs of a side.
 func sideOf(s result.Side) string {
 	text := fmt.Sprintf("%s: %s, ", s.Name, format.Plural(len(s.Runs), "run", "runs"))
 	if from, to := formatDay(s.First), formatDay(s.Last); from != to {
@@ -104,7 +104,8 @@ func contrastRows() []contrastRow {
 	}
 }
 
-// rateChangeCell prints a change that is more than chance.
+// rateChangeCell prints a change of the failure rate, or [noDifference] if chance
+// may explain it.
 func rateChangeCell(r result.RateChange) string {
 	if r.PHolm != nil && *r.PHolm >= result.Alpha {
 		return noDifference
@@ -112,7 +113,7 @@ func rateChangeCell(r result.RateChange) string {
 	return format.Optional(r.Estimate, format.Signed)
 }
 
-// writeDifferences lists what of the environment is not the same.
+// writeDifferences lists the differences between the environments of the sides.
 func (p *page) writeDifferences(all []result.Difference) {
 	longest := 0
 	for _, d := range all {
@@ -122,7 +123,7 @@ func (p *page) writeDifferences(all []result.Difference) {
 	for _, d := range all {
 		text := format.OrNone(d.Old) + " -> " + format.OrNone(d.New)
 		if d.Key {
-			text += " (another rate is to be expected)"
+			text += " (expect another failure rate)"
 		}
 		p.writeHanging(padRight(label, labelWidth)+padRight(d.What, longest+2), text)
 		label = ""

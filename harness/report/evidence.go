@@ -9,11 +9,11 @@ import (
 	"snatlab/harness/result"
 )
 
-// evidence is what --explain found out about an arm, summed over its trials.
+// evidence is the evidence of --explain for an arm, summed over its trials.
 type evidence struct {
 	arm string
 	result.Evidence
-	trials bool // there is a trial that was looked into
+	trials bool // at least one trial has evidence
 }
 
 func sumEvidence(arms []result.Arm) []evidence {
@@ -42,13 +42,13 @@ func (e evidence) String() string {
 	if e.Looked == 0 {
 		return e.arm + ": no request was left without an answer"
 	}
-	return fmt.Sprintf("%s: of %s without an answer %s no conntrack entry: dropped when it was to be inserted; "+
+	return fmt.Sprintf("%s: of %s without an answer %s no conntrack entry: dropped at insertion; "+
 		"%s one in SYN_SENT: passed NAT, lost later; %s one in another state%s",
 		e.arm, format.Plural(e.Looked, "request", "requests"), format.Plural(e.Dropped, "has", "have"),
 		format.Plural(e.Passed, "has", "have"), format.Plural(e.Other, "has", "have"), e.goneClause())
 }
 
-// goneClause tells of requests that have no entry, and no failed insertion either.
+// goneClause counts the requests that have neither an entry nor a failed insertion.
 func (e evidence) goneClause() string {
 	if e.Gone == 0 {
 		return ""
@@ -56,8 +56,8 @@ func (e evidence) goneClause() string {
 	return fmt.Sprintf("; %s none, and no failed insertion accounts for it", format.Plural(e.Gone, "has", "have"))
 }
 
-// firstSamples are as many of an arm's as there is room for. Those that have an entry
-// come first: they are few, and what is to be looked into.
+// firstSamples returns at most room samples. Those with an entry come first: they are
+// few, and they are the ones to investigate.
 func (e evidence) firstSamples(room int) []result.Sample {
 	sorted := slices.SortedStableFunc(slices.Values(e.Sample), func(a, b result.Sample) int {
 		return sampleRank(a) - sampleRank(b)
@@ -65,7 +65,8 @@ func (e evidence) firstSamples(room int) []result.Sample {
 	return sorted[:min(len(sorted), room)]
 }
 
-// The client of a sample counts from 0, as in its name.
+// sampleCells returns the row of a sample. Clients are numbered from 0, as in their
+// names.
 func (e evidence) sampleCells(s result.Sample) []string {
 	return []string{e.arm, strconv.Itoa(s.Client), strconv.Itoa(s.Port), entryState(s)}
 }

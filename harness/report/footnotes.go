@@ -8,10 +8,10 @@ import (
 	"snatlab/harness/result"
 )
 
-// Warnings are footnotes, numbered from 1. A warning about an arm has its number at
-// the head of that arm's column, any other one at the verdict.
+// Warnings are footnotes, numbered from 1. The number of a warning about an arm is
+// printed in the heading of that arm, and any other number at the verdict.
 
-// marksMax is how many numbers stand in one place.
+// marksMax is the number of footnotes that one heading refers to.
 const marksMax = 3
 
 // warningArms returns the name of the arm that each warning is about, in the order
@@ -24,8 +24,8 @@ func warningArms(r *result.Result) []string {
 	return names
 }
 
-// warningMarks returns the numbers of the warnings that are about something. It is
-// given the name of the arm of each.
+// warningMarks returns the numbers of the warnings about the arms that about selects.
+// warningArms holds the name of the arm of each warning.
 func warningMarks(warningArms []string, about func(arm string) bool) string {
 	text, n := "", 0
 	for i, arm := range warningArms {
@@ -45,7 +45,7 @@ func armMarks(warningArms []string, a result.Arm) string {
 	return warningMarks(warningArms, func(arm string) bool { return arm == a.Name })
 }
 
-// verdictMarks returns the numbers of all other warnings.
+// verdictMarks returns the numbers of the warnings about no arm.
 func verdictMarks(warningArms []string, arms []result.Arm) string {
 	return warningMarks(warningArms, func(arm string) bool {
 		return !slices.ContainsFunc(arms, func(a result.Arm) bool { return a.Name == arm })

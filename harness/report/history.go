@@ -12,8 +12,8 @@ import (
 	"snatlab/harness/wording"
 )
 
-// WriteHistory writes what a store shows over time: each series, kernel by kernel, the
-// oldest first.
+// WriteHistory writes the series of a store over time, kernel by kernel, the oldest
+// first.
 func WriteHistory(w io.Writer, h *result.History) error {
 	var p page
 	for _, s := range h.Series {
@@ -52,7 +52,7 @@ func (p *page) writeSeries(s result.Series) {
 	p.writeSparklines(s)
 }
 
-// writeLines writes lines, and an empty one after them.
+// writeLines writes lines, and an empty line after them.
 func (p *page) writeLines(lines []string) {
 	for _, line := range lines {
 		p.writeLine(line)
@@ -62,7 +62,7 @@ func (p *page) writeLines(lines []string) {
 
 func formatDay(t time.Time) string { return t.UTC().Format(time.DateOnly) }
 
-// kernelRows lists the kernels, a line each.
+// kernelRows returns a table with a row for each kernel.
 func kernelRows(s result.Series) table {
 	t := table{head: []string{"kernel", "runs", "first", "last", "verdicts"}}
 	expected := slices.ContainsFunc(s.Runs, func(r result.RunSummary) bool { return len(r.Expected) > 0 || r.Verdict == result.Fail })
@@ -80,7 +80,7 @@ func kernelRows(s result.Series) table {
 	return t
 }
 
-// listCounts prints "14 pass", in the order given.
+// listCounts returns texts like "14 pass", in the given order.
 func listCounts[V ~string](n map[V]int, order ...V) (texts []string) {
 	for _, v := range order {
 		if n[v] > 0 {
@@ -90,12 +90,13 @@ func listCounts[V ~string](n map[V]int, order ...V) (texts []string) {
 	return texts
 }
 
-// listArmVerdicts prints the verdicts of an arm.
+// listArmVerdicts prints how often an arm had each verdict.
 func listArmVerdicts(a result.ArmRuns) string {
 	return format.OrNone(strings.Join(listCounts(a.Verdicts, result.Mitigated, result.Reduced, result.NoDifference, result.Worse, result.Undecided, result.ArmInconclusive), ", "))
 }
 
-// rateRows sets the arms side by side, for each kernel: medians over its runs.
+// rateRows returns a table with the arms side by side: for each kernel, medians over
+// its runs.
 func rateRows(s result.Series) table {
 	t := table{head: []string{"failure rate, median"}, marks: []string{""}}
 	for _, a := range s.Kernels[0].Arms {

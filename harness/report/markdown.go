@@ -12,11 +12,11 @@ import (
 	"snatlab/harness/wording"
 )
 
-// evidenceMax is the number of samples of an arm's evidence that are printed.
+// evidenceMax is the number of samples printed for an arm.
 const evidenceMax = 10
 
-// WriteMarkdown writes report.md: what Text says, the answer first, and below it
-// every trial and the environment.
+// WriteMarkdown writes report.md: the contents of [WriteText], the answer first, and
+// below them every trial and the environment.
 func WriteMarkdown(w io.Writer, r *result.Result) error {
 	var d document
 	d.writeBlock("# %s: %s%s", escapeMarkdown(r.Scenario.Name), escapeMarkdown(answerWord(r)), verdictMarks(warningArms(r), r.Arms))
@@ -40,7 +40,7 @@ func WriteMarkdown(w io.Writer, r *result.Result) error {
 	return err
 }
 
-// A document is Markdown as GitHub and GitLab read it.
+// A document is Markdown in the dialect of GitHub and GitLab.
 type document struct{ strings.Builder }
 
 // writeBlock writes a heading or a paragraph, and the empty line after it.
@@ -55,8 +55,7 @@ func (d *document) writeList(items ...string) {
 	d.WriteString("\n")
 }
 
-// writeTable writes a table whose first columns, as many as left, are aligned to
-// the left.
+// writeTable writes a table whose first left columns are aligned to the left.
 func (d *document) writeTable(t table, left int) {
 	marks := make([]string, len(t.head))
 	for i := range marks {
@@ -89,7 +88,7 @@ func (d *document) writeRow(cells []string) {
 	d.WriteString("\n")
 }
 
-// writeLegend says what the comparison is made by.
+// writeLegend explains the statistics of the comparison.
 func (d *document) writeLegend(r *result.Result) {
 	if len(r.Arms) > 1 {
 		d.writeBlock("Intervals are of medians over trials, and of their changes: these are wide, and may hold 0 where p is small. "+
@@ -101,14 +100,16 @@ func (d *document) writeLegend(r *result.Result) {
 	}
 }
 
-// writeFootnotes are one line each, as renderers number lists by themselves.
+// writeFootnotes writes a paragraph for each footnote: a list would be renumbered by
+// the renderer.
 func (d *document) writeFootnotes(warnings []string) {
 	for i, text := range warnings {
 		d.writeBlock("%s %s", superscript(i+1), escapeMarkdown(text))
 	}
 }
 
-// writeRules stand in an indented block: nothing in a rule can end that.
+// writeRules writes the rules in an indented block, which no text of a rule can
+// end.
 func (d *document) writeRules(arms []result.Arm) {
 	if len(arms) == 0 {
 		return
@@ -124,7 +125,7 @@ func (d *document) writeRules(arms []result.Arm) {
 	d.WriteString("\n")
 }
 
-// writeEvidence says what --explain found out.
+// writeEvidence writes the evidence of --explain.
 func (d *document) writeEvidence(arms []result.Arm) {
 	sums := table{head: []string{"arm", "without an answer", "no entry: dropped at insertion", "SYN_SENT: passed NAT, lost later", "in another state"}}
 	samples := table{head: []string{"arm", "client", "source port", "conntrack entry"}}
@@ -138,7 +139,7 @@ func (d *document) writeEvidence(arms []result.Arm) {
 		return
 	}
 	d.writeBlock("## Evidence")
-	d.writeBlock("What the conntrack table said of the requests that got no answer:")
+	d.writeBlock("The conntrack entries of the requests that got no answer:")
 	d.writeTable(sums, 1)
 	if len(samples.rows) > 0 {
 		d.writeBlock("Some of them:")
@@ -179,13 +180,13 @@ func (d *document) writeEnvironment(r *result.Result) {
 	}
 }
 
-// escapeMarkdown makes text from outside mean itself, in a table too.
+// escapeMarkdown escapes text from outside, also for a cell of a table.
 func escapeMarkdown(s string) string {
 	return markdownEscapes.Replace(printableLine(s))
 }
 
-// escapeParagraph also keeps text from opening as anything else than a paragraph: a
-// heading, a list, a quotation, a line across the page.
+// escapeParagraph also escapes the beginning of text, which could start a heading, a
+// list, a quotation or a horizontal line instead of a paragraph.
 func escapeParagraph(s string) string {
 	return paragraphOpening.ReplaceAllString(escapeMarkdown(strings.TrimSpace(s)), `$1\$2`)
 }

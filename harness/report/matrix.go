@@ -11,8 +11,8 @@ import (
 	"snatlab/harness/wording"
 )
 
-// WriteMatrixText writes kernels down and arms across, what is to be known about
-// them, and the answer last.
+// WriteMatrixText writes a table with a kernel in each row and an arm in each column,
+// notes about the kernels, and the answer last.
 func WriteMatrixText(w io.Writer, m *result.Matrix) error {
 	var p page
 	p.writeField("scenario", m.Scenario.Name)
@@ -43,8 +43,9 @@ func WriteMatrixText(w io.Writer, m *result.Matrix) error {
 	return err
 }
 
-// WriteMatrixMarkdown writes matrix.md: what WriteMatrixText says, the answer first, and
-// below it the last words of the kernels that could not be tested.
+// WriteMatrixMarkdown writes matrix.md: the contents of [WriteMatrixText], the answer
+// first, and below them the last console lines of the kernels that could not be
+// tested.
 func WriteMatrixMarkdown(w io.Writer, m *result.Matrix) error {
 	var d document
 	d.writeBlock("# %s on %s", escapeMarkdown(m.Scenario.Name), format.Plural(len(m.Rows), "kernel", "kernels"))
@@ -75,8 +76,8 @@ func matrixRun(m *result.Matrix) string {
 	return text + ", " + format.Seconds(m.Seconds)
 }
 
-// matrixTable sets the kernels below each other, and says in notes what does not fit
-// into a cell.
+// matrixTable returns a table with a row for each kernel, and the notes that do not
+// fit into a cell.
 func matrixTable(m *result.Matrix) (t table, notes []string) {
 	t.head = []string{"kernel"}
 	arms := armsOf(m)
@@ -98,7 +99,7 @@ func matrixTable(m *result.Matrix) (t table, notes []string) {
 	return t, notes
 }
 
-// armsOf names the arms, which all kernels have in common.
+// armsOf returns the names of the arms of all rows.
 func armsOf(m *result.Matrix) (names []string) {
 	for _, r := range m.Rows {
 		if r.Result == nil {
@@ -113,7 +114,7 @@ func armsOf(m *result.Matrix) (names []string) {
 	return names
 }
 
-// matrixCell is the median failure rate of an arm, and what became of it.
+// matrixCell prints the median failure rate of an arm, and its verdict.
 func matrixCell(r result.Row, arm string, baseline bool) string {
 	if r.Status != result.RowOK || r.Result == nil {
 		return format.None
@@ -129,7 +130,8 @@ func matrixCell(r result.Row, arm string, baseline bool) string {
 	return text
 }
 
-// armVerdict is that of an arm against the baseline; empty for the baseline.
+// armVerdict returns the verdict of an arm against the baseline; empty for the
+// baseline.
 func armVerdict(r result.Row, arm string) result.ArmVerdict {
 	i := slices.IndexFunc(r.Result.Comparisons, func(c result.Compare) bool { return c.Arm == arm })
 	if i < 0 {
@@ -145,11 +147,10 @@ func rowVerdict(r result.Row) string {
 	return verdictWord(r.Result.Verdict, len(r.Result.Expected) > 0)
 }
 
-// measuredWord is the word for a run that was to measure, and that nothing was
-// expected of.
+// measuredWord is printed instead of "pass" for a run without expectations.
 const measuredWord = "measured"
 
-// verdictWord is the word for a verdict in a table. Only expectations can pass.
+// verdictWord prints a verdict in a table. Only a run with expectations can pass.
 func verdictWord(v result.Verdict, expected bool) string {
 	if v == result.Pass && !expected {
 		return measuredWord
@@ -157,7 +158,7 @@ func verdictWord(v result.Verdict, expected bool) string {
 	return string(v)
 }
 
-// guestCell says what ran it, and for how long.
+// guestCell prints what ran the guest, and for how long.
 func guestCell(r result.Row) string {
 	if r.Accel == "" {
 		return format.None
@@ -165,7 +166,7 @@ func guestCell(r result.Row) string {
 	return r.Accel + ", " + format.Seconds(r.Seconds)
 }
 
-// rowNotes are what is to be known of a kernel beside its figures.
+// rowNotes returns the notes about a kernel.
 func rowNotes(r result.Row) (notes []string) {
 	if r.Status != result.RowOK || r.Result == nil {
 		return []string{r.Reason}
@@ -180,7 +181,7 @@ func rowNotes(r result.Row) (notes []string) {
 		}
 	}
 	if i := slices.IndexFunc(r.Result.Expected, func(e result.Expect) bool { return e.Held == nil }); i >= 0 {
-		e := r.Result.Expected[i] // what kept one from being decided may have kept others
+		e := r.Result.Expected[i] // the same reason may hold for others
 		notes = append(notes, fmt.Sprintf("undecided: %s: %s (%s)", e.Arm, wording.Claim(e), e.Found))
 	}
 	for _, e := range r.Result.Expected {
@@ -191,8 +192,8 @@ func rowNotes(r result.Row) (notes []string) {
 	return notes
 }
 
-// verdictDifferences says where two neighbouring kernels differ in a verdict. One that
-// could not be tested has no neighbours.
+// verdictDifferences lists the changes of a verdict from one tested kernel to the
+// next. Kernels that could not be tested are skipped.
 func verdictDifferences(m *result.Matrix) (texts []string) {
 	var before *result.Row
 	tested := 0
@@ -225,7 +226,7 @@ func neighbourDifferences(a, b result.Row) (texts []string) {
 	return texts
 }
 
-// matrixAnswer sums up the verdicts, the worst first.
+// matrixAnswer counts the verdicts, the worst first.
 func matrixAnswer(m *result.Matrix) string {
 	n := map[string]int{}
 	for _, r := range m.Rows {

@@ -12,11 +12,11 @@ import (
 	"snatlab/harness/wording"
 )
 
-// outcomeWidth is that of the column of outcomes.
+// outcomeWidth is the width of the column of outcomes.
 const outcomeWidth = 14
 
-// WriteNight writes a night on one screen: a new kernel first, then a line for each
-// scenario with what is to be said of it below, and the answer last.
+// WriteNight writes a night on one screen: the kernel first, then a line for each
+// scenario with its findings below, and the answer last.
 func WriteNight(w io.Writer, n *result.Night) error {
 	var p page
 	p.writeLine(kernelLine(n))
@@ -36,7 +36,7 @@ func WriteNight(w io.Writer, n *result.Night) error {
 	return err
 }
 
-// kernelLine says whether the machine was booted into another kernel:
+// kernelLine prints whether the machine was booted into another kernel:
 // "kernel 6.12.107 -> 6.18.15 since the last run (2026-11-20)".
 func kernelLine(n *result.Night) string {
 	if n.KernelBefore == "" || n.LastRun == nil {
@@ -49,7 +49,7 @@ func kernelLine(n *result.Night) string {
 	return fmt.Sprintf("kernel %s, as in the last run (%s)", n.Kernel, last)
 }
 
-// writeJudged is one scenario.
+// writeJudged writes one scenario.
 func (p *page) writeJudged(j result.Judged) {
 	word := string(j.Outcome)
 	if isBad(j.Outcome) {
@@ -60,7 +60,7 @@ func (p *page) writeJudged(j result.Judged) {
 		p.writeHanging(padRight("", outcomeWidth), j.Reason)
 	}
 	if j.KeyChange != "" {
-		p.writeHanging(padRight("", outcomeWidth), "history began anew: "+j.KeyChange)
+		p.writeHanging(padRight("", outcomeWidth), "history restarted: "+j.KeyChange)
 	}
 	for _, f := range j.Findings {
 		p.writeHanging(padRight("", outcomeWidth)+"- ", findingText(f))
@@ -70,7 +70,7 @@ func (p *page) writeJudged(j result.Judged) {
 	}
 }
 
-// isBad tells the outcomes that ask for somebody to look.
+// isBad reports whether an outcome has to be looked into.
 func isBad(o result.Outcome) bool {
 	return o == result.OutcomeRegression || o == result.OutcomeFail || o == result.OutcomeError
 }
@@ -98,8 +98,8 @@ func storeLine(s result.StoreState) string {
 	return text
 }
 
-// nightSummary says how many scenarios came to what, the worst first, and names
-// those that somebody has to look at.
+// nightSummary counts the outcomes, the worst first, and names the scenarios that
+// have to be looked into.
 func nightSummary(n *result.Night) string {
 	var counts, bad []string
 	for _, o := range result.Outcomes {
@@ -121,7 +121,7 @@ func nightSummary(n *result.Night) string {
 		text += " (" + strings.Join(bad, ", ") + ")"
 	}
 	if n.Incomplete != "" {
-		text += "; not all of it: " + n.Incomplete
+		text += "; incomplete: " + n.Incomplete
 	}
 	return text
 }

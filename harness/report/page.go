@@ -8,26 +8,27 @@ import (
 )
 
 const (
-	pageWidth = 100 // of a page
-	nameMax   = 24  // of a name at the head of a column
-	cellMax   = 40  // of what is below it; no figure is as long
-	leadMax   = 80  // of what stands before a text
+	pageWidth = 100 // columns of a page
+	nameMax   = 24  // of a name in a heading
+	cellMax   = 40  // of a cell below it; no figure is as long
+	leadMax   = 80  // of the lead before a text
 )
 
-// A page is plain text of width columns; only a word can be wider.
+// A page is plain text of pageWidth columns; only a single word can be wider.
 type page struct{ strings.Builder }
 
-// writeLine writes one line. What came from outside cannot steer the terminal.
+// writeLine writes one line. Text from outside cannot steer the terminal.
 func (p *page) writeLine(text string) {
 	p.WriteString(strings.TrimRight(printableLine(text), " ") + "\n")
 }
 
-// writeField writes a text behind its label.
+// writeField writes a label and its text.
 func (p *page) writeField(label, text string) {
 	p.writeHanging(padRight(label, labelWidth), text)
 }
 
-// writeHanging writes lead and text, whose further lines stand below its first.
+// writeHanging writes lead and text. Further lines of the text are indented like the
+// first.
 func (p *page) writeHanging(lead, text string) {
 	lead = shortenMiddle(lead, leadMax)
 	indent := utf8.RuneCountInString(lead)
@@ -37,7 +38,7 @@ func (p *page) writeHanging(lead, text string) {
 	}
 }
 
-// wrapWords breaks text between words; there is always a line.
+// wrapWords breaks text between words. It returns at least one line.
 func wrapWords(text string, width int) []string {
 	lines := []string{""}
 	for _, word := range strings.Fields(text) {
@@ -54,7 +55,7 @@ func wrapWords(text string, width int) []string {
 	return lines
 }
 
-// alignColumns prints a table with three spaces between its columns.
+// alignColumns returns the lines of a table, with three spaces between columns.
 func alignColumns(t table) []string {
 	rows := [][]string{make([]string, 0, len(t.head))}
 	for i, name := range t.head {
@@ -84,7 +85,8 @@ func alignColumns(t table) []string {
 	return lines
 }
 
-// shortenMiddle takes the middle out of a long text: its ends tell names apart.
+// shortenMiddle replaces the middle of a long text by "…": names mostly differ at
+// their ends.
 func shortenMiddle(text string, most int) string {
 	if utf8.RuneCountInString(text) <= most {
 		return text
@@ -98,5 +100,5 @@ func padRight(s string, width int) string {
 	return s + strings.Repeat(" ", max(0, width-utf8.RuneCountInString(s)))
 }
 
-// printableLine makes one line of printable characters.
+// printableLine returns s as one line of printable characters.
 func printableLine(s string) string { return printable.Line(s) }

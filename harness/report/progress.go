@@ -10,13 +10,13 @@ import (
 	"snatlab/harness/result"
 )
 
-// Progress shows a run while it goes on: a line a trial. On a terminal the
-// last line also says what is being done. A Progress is for one goroutine; an
-// error of its writer is of no consequence to the run, and is not told.
+// Progress shows a run while it lasts, with a line for each trial. On a terminal, the
+// last line also shows the current phase. A Progress is for one goroutine. An error
+// of its writer does not affect the run, and is not reported.
 type Progress struct {
 	w        io.Writer
 	terminal bool
-	nameLen  int // of the longest arm so far: the lines below it stay aligned
+	nameLen  int // of the longest arm so far, which keeps lines aligned
 }
 
 // NewProgress shows a run on w, which is a terminal or a log.
@@ -24,14 +24,14 @@ func NewProgress(w io.Writer, terminal bool) *Progress {
 	return &Progress{w: w, terminal: terminal, nameLen: len("random-fully")}
 }
 
-// eraseLine clears the line that the cursor is in.
+// eraseLine clears the line of the cursor.
 const eraseLine = "\r\x1b[K"
 
-// transientMax keeps what is to be erased within one line of a terminal.
+// transientMax keeps text that is erased later within one line of a terminal.
 const transientMax = 79
 
-// Say names a phase: "building the probe image". An empty one clears what was
-// said last from the terminal, before something else is printed there.
+// Say shows a phase: "building the probe image". An empty phase clears the last one
+// from the terminal, before something else is printed there.
 func (p *Progress) Say(phase string) {
 	switch {
 	case p.terminal:
@@ -41,14 +41,14 @@ func (p *Progress) Say(phase string) {
 	}
 }
 
-// Start says that a trial begins. A log shows only what came of it.
+// Start shows that a trial begins. A log shows only finished trials.
 func (p *Progress) Start(round, rounds int, arm string) {
 	if p.terminal {
 		p.overwriteLine(p.linePrefix(round, rounds, arm) + "running")
 	}
 }
 
-// Done shows what came of a trial:
+// Done shows a finished trial:
 // "round 3/8   random-fully   failed 0/6,000   insert_failed 0   0.00 %   2.1 s".
 func (p *Progress) Done(round, rounds int, arm string, t *result.Trial) {
 	requests := format.Thousands(t.Requests)

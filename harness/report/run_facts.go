@@ -12,7 +12,7 @@ import (
 	"snatlab/harness/wording"
 )
 
-// loadText says what was sent: "2 clients x 3,000 requests x 8 rounds, lockstep
+// loadText describes the load: "2 clients x 3,000 requests x 8 rounds, lockstep
 // (barrier), from ports 32768-35767".
 func loadText(s result.Scenario) string {
 	text := fmt.Sprintf("%s x %s x %s, %s", format.Plural(s.Clients, "client", "clients"),
@@ -30,8 +30,8 @@ func machineText(e result.Env) string {
 	return fmt.Sprintf("Linux %s, %s, %s", e.Kernel, e.Arch, format.Plural(e.CPUs, "CPU", "CPUs"))
 }
 
-// fullMachine names the processor and the hypervisor, too, where there is room
-// for them.
+// fullMachine also names the processor and the hypervisor, if they fit into room
+// columns.
 func fullMachine(e result.Env, room int) string {
 	text := machineText(e)
 	for _, more := range []*string{e.CPUModel, e.Virtualisation} {
@@ -45,7 +45,7 @@ func fullMachine(e result.Env, room int) string {
 	return text
 }
 
-// labText says what the clients' packets passed through.
+// labText describes the path of the clients' packets.
 func labText(e result.Env) string {
 	parts := []string{wording.DriverName(e.Driver, e.Rootless)}
 	if e.Docker != nil {
@@ -63,8 +63,8 @@ func labText(e result.Env) string {
 	return strings.Join(append(parts, e.ClientNetwork+" to "+e.Server), ", ")
 }
 
-// sharedText says what it means that the clients were on a network that others use;
-// empty if they had one of their own.
+// sharedText explains the effect of a run on a network with other containers; empty
+// if the clients had a network of their own.
 func sharedText(e result.Env) string {
 	if e.SharedNetwork == "" {
 		return ""
@@ -76,7 +76,7 @@ func startTime(r *result.Result) string {
 	return r.Started.UTC().Format("2006-01-02 15:04 UTC")
 }
 
-// expectationOutcome says what came of an expectation.
+// expectationOutcome prints whether an expectation held.
 func expectationOutcome(r *result.Result, e result.Expect) string {
 	text := "held"
 	switch {
@@ -99,7 +99,8 @@ func longestName(arms []result.Arm) int {
 	return longest
 }
 
-// environmentRows lists what it takes to compare this result with another one.
+// environmentRows returns the facts that are needed to compare this result with
+// another.
 func environmentRows(r *result.Result) [][]string {
 	e := r.Environment
 	return [][]string{
@@ -131,7 +132,7 @@ func environmentRows(r *result.Result) [][]string {
 	}
 }
 
-// sysctlRows are those of the router's namespace, by name.
+// sysctlRows returns the sysctls of the router's namespace, by name.
 func sysctlRows(e result.Env) [][]string {
 	var rows [][]string
 	for _, name := range slices.Sorted(maps.Keys(e.Sysctls)) {

@@ -12,14 +12,14 @@ import (
 )
 
 const (
-	sparkBlocks    = "▁▂▃▄▅▆▇█" // the first one is 0
-	kernelBoundary = "┊"        // the kernel changed
-	sparkMax       = 60         // blocks of an arm, for the most part
+	sparkBlocks    = "▁▂▃▄▅▆▇█" // the first is 0
+	kernelBoundary = "┊"        // a change of kernel
+	sparkMax       = 60         // blocks of an arm; each span may add one
 	turnsMax       = 10         // changes of kernel that are named
 )
 
-// writeSparklines draws the failure rate of each arm over time, and where the kernel
-// changed.
+// writeSparklines draws the failure rate of each arm over time, and the changes of
+// kernel.
 func (p *page) writeSparklines(s result.Series) {
 	spans := spansOf(s)
 	runs := 0
@@ -47,7 +47,7 @@ func (p *page) writeSparklines(s result.Series) {
 	p.writeLine("")
 }
 
-// writeKernelChanges names the boundaries, the last ones where there are many.
+// writeKernelChanges names the changes of kernel; of many, the last ones.
 func (p *page) writeKernelChanges(spans [][]result.RunSummary) {
 	first := max(1, len(spans)-turnsMax)
 	if first > 1 {
@@ -59,9 +59,9 @@ func (p *page) writeKernelChanges(spans [][]result.RunSummary) {
 	}
 }
 
-// spansOf are the runs that did not end early, parted where the kernel changed: one
-// that comes back has another span. Guests take turns with their kernels, which is
-// no change of any.
+// spansOf returns the runs that did not end early, in a span for each stretch of time
+// on one kernel. A kernel that comes back has another span. Guests run their kernels
+// in turn, so their runs are one span.
 func spansOf(s result.Series) (spans [][]result.RunSummary) {
 	kernel := ""
 	for _, r := range s.Runs {
@@ -77,7 +77,7 @@ func spansOf(s result.Series) (spans [][]result.RunSummary) {
 	return spans
 }
 
-// drawSparkline draws one arm, and says what its highest block is.
+// drawSparkline draws one arm, and returns the rate of its highest block.
 func drawSparkline(spans [][]result.RunSummary, arm string, each int) (line string, most float64) {
 	highest := func(runs []result.RunSummary) float64 {
 		rate := 0.0
@@ -104,7 +104,7 @@ func drawSparkline(spans [][]result.RunSummary, arm string, each int) (line stri
 	return strings.Join(drawn, kernelBoundary), most
 }
 
-// sparkBlock is the first block for 0 alone.
+// sparkBlock returns the block for a rate. Only 0 has the first one.
 func sparkBlock(rate, most float64) string {
 	all := []rune(sparkBlocks)
 	if rate == 0 || most == 0 {

@@ -14,11 +14,11 @@ import (
 const (
 	labelWidth = 10 // columns before the text of a field
 	notesMax   = 8  // warnings printed; result.json holds them all
-	samplesMax = 3  // of an arm's evidence; likewise
+	samplesMax = 3  // samples printed for an arm; likewise
 )
 
-// WriteText writes what stands at the end of a run: what was done, the arms side by
-// side, what is to be known about the figures, and the answer last.
+// WriteText writes the report at the end of a run: scenario and machine, the arms
+// side by side, the warnings, and the answer last.
 func WriteText(w io.Writer, r *result.Result) error {
 	var p page
 	notes := r.Warnings[:min(len(r.Warnings), notesMax)]
@@ -34,8 +34,8 @@ func WriteText(w io.Writer, r *result.Result) error {
 	return err
 }
 
-// answerWord opens the answer. Pass is a word about expectations: a run without
-// any has a result and passes nothing.
+// answerWord returns the first word of the answer. Only a run with expectations can
+// pass; any other run has a result.
 func answerWord(r *result.Result) string {
 	if r.Verdict == result.Pass && len(r.Expected) == 0 {
 		return "result"
@@ -55,7 +55,7 @@ func (p *page) writeHead(r *result.Result) {
 	p.writeLine("")
 }
 
-// writeRules shows the masquerade rule of every arm, and below it what else it sets.
+// writeRules writes the masquerade rule of every arm, and its other settings below.
 func (p *page) writeRules(arms []result.Arm) {
 	longest := longestName(arms)
 	for _, a := range arms {
@@ -69,8 +69,8 @@ func (p *page) writeRules(arms []result.Arm) {
 	}
 }
 
-// writeArms shows the table, in as many parts as it takes to fit the page. Each
-// part begins with the baseline.
+// writeArms writes the table, in parts that fit the page. Each part begins with the
+// baseline.
 func (p *page) writeArms(r *result.Result, about []string) {
 	if len(r.Arms) == 0 {
 		return
@@ -86,9 +86,9 @@ func (p *page) writeArms(r *result.Result, about []string) {
 	}
 }
 
-// fitArms draws as many arms from first on as the page has room for, at least one.
+// fitArms draws the arms from first on that fit the page, at least one.
 func fitArms(all table, first int) (lines []string, after int) {
-	arms := len(all.head) - 1 // the first column has the labels
+	arms := len(all.head) - 1 // the first column holds the labels
 	for after = arms; ; after-- {
 		lines = alignColumns(all.pickArms(first, after))
 		if after <= first+1 || utf8.RuneCountInString(lines[0]) <= pageWidth {
@@ -97,7 +97,7 @@ func fitArms(all table, first int) (lines []string, after int) {
 	}
 }
 
-// writeEvidence says what --explain found out.
+// writeEvidence writes the evidence of --explain.
 func (p *page) writeEvidence(arms []result.Arm) {
 	all := sumEvidence(arms)
 	for i, e := range all {

@@ -7,7 +7,7 @@ import (
 	"snatlab/harness/result"
 )
 
-// trialCells are those of a row.
+// trialCells returns the row of a trial.
 func trialCells(t result.ArmTrial) []string {
 	return []string{
 		strconv.Itoa(t.Round),

@@ -13,13 +13,13 @@ import (
 	"snatlab/harness/wording"
 )
 
-// A BenchSide is results that are a column to benchstat.
+// A BenchSide holds the results of one column of benchstat.
 type BenchSide struct {
 	Name    string
 	Results []*result.Result
 }
 
-// The units of a benchmark file, and which way is better.
+// benchUnits are the units of a benchmark file, and the better direction of each.
 var benchUnits = []struct{ unit, better string }{
 	{"fail/req", "lower"},
 	{"p50-sec", "lower"}, // connect(), of the requests that succeeded
@@ -27,10 +27,10 @@ var benchUnits = []struct{ unit, better string }{
 }
 
 // WriteBench writes the trials of results in Go's benchmark format, a line each, for
-// benchstat. The configuration lines hold what all results have in common:
-// whatever else differs would make benchstat draw a table for each. For what is to
-// be its columns there is a line as well: "kernel" where each side has one and they
-// differ, and else "side". It gives the name of that line; a single side has none.
+// benchstat. The configuration lines hold the facts that all results have in common,
+// as benchstat draws a table for each different value. One more line makes the
+// columns: "kernel" if each side has a kernel of its own, else "side". WriteBench
+// returns the name of that line; it is empty for a single side.
 func WriteBench(w io.Writer, sides ...BenchSide) (column string, err error) {
 	if len(sides) > 1 {
 		column = chooseColumn(sides)
@@ -81,7 +81,7 @@ func chooseColumn(sides []BenchSide) string {
 	return "kernel"
 }
 
-// sharedConfig are the configuration lines that are the same for all results.
+// sharedConfig returns the configuration lines that are the same for all results.
 func sharedConfig(results []*result.Result) (config []benchfmt.Config) {
 	for _, line := range []struct {
 		key string
@@ -139,17 +139,17 @@ func benchTrials(b *benchfmt.Writer, r *result.Result, config []benchfmt.Config)
 	return nil
 }
 
-// benchName ends in the number of CPUs, as Go's own do: without it the end of an
-// arm's name might be taken for that.
+// benchName returns a name that ends in the number of CPUs, as Go's own benchmarks do.
+// Without that number the end of an arm's name could be taken for one.
 func benchName(r *result.Result, arm string) benchfmt.Name {
 	name := benchWord(r.Scenario.Name)
 	if name != "" {
-		name = strings.ToUpper(name[:1]) + name[1:] // after "Benchmark" comes no lower-case letter
+		name = strings.ToUpper(name[:1]) + name[1:] // "Benchmark" is not followed by a lower-case letter
 	}
 	return benchfmt.Name(name + "/arm=" + benchWord(arm) + "-" + strconv.Itoa(max(1, r.Environment.CPUs)))
 }
 
-// benchWord makes one of a name that holds what separates words or parts of a name.
+// benchWord replaces the characters that separate words or parts of a name.
 func benchWord(s string) string {
 	return strings.NewReplacer(" ", "_", "/", "_").Replace(printable.Line(s))
 }

@@ -24,10 +24,10 @@ var csvHead = []string{
 // WriteHistoryCSV writes a line for each arm of each run, oldest first within a
 // series. Rates are shares between 0 and 1 over the trials of the run; low to high
 // is the 95 % interval of the median. Causes are like "snat_race=12 refused=1".
-// What there is not is empty.
+// A missing value is empty.
 func WriteHistoryCSV(w io.Writer, h *result.History) error {
 	c := csv.NewWriter(w)
-	_ = c.Write(slices.Concat(seriesHead(), csvHead)) // Error tells
+	_ = c.Write(slices.Concat(seriesHead(), csvHead)) // an error is returned by Error
 	for _, s := range h.Series {
 		for _, r := range s.Runs {
 			for _, a := range r.Arms {
@@ -73,7 +73,7 @@ func armCells(a result.ArmSummary) []string {
 		rates, []string{strings.Join(causes, " ")})
 }
 
-// formatShare prints a share so that nothing is lost.
+// formatShare prints a share without loss.
 func formatShare(share float64) string { return strconv.FormatFloat(share, 'g', -1, 64) }
 
 func formatOptionalShare(share *float64) string {

@@ -13,11 +13,11 @@ import (
 	"snatlab/harness/wording"
 )
 
-// WriteJUnit writes a night as CI systems read tests: a suite for each scenario, in
-// it a case for each arm and each expectation. A regression fails its case. What
-// is known to fail, or could not be decided, is skipped. What is about no arm and no
-// expectation, or about all attempts together, is a case "history". A scenario
-// that could not be run is an error, and the only case of its suite.
+// WriteJUnit writes a night in the format of CI systems: a suite for each scenario,
+// with a case for each arm and each expectation. A regression fails its case. A known
+// failure and an undecided arm or expectation are skipped. A finding about no arm and
+// no expectation, or about all attempts together, belongs to a case "history". A
+// scenario that could not be run is an error, and the only case of its suite.
 func WriteJUnit(w io.Writer, n *result.Night) error {
 	all := suites{Name: "snatlab nightly", Time: roundMillis(n.Seconds)}
 	for _, j := range n.Runs {
@@ -37,7 +37,7 @@ func WriteJUnit(w io.Writer, n *result.Night) error {
 	return err
 }
 
-// The elements of the format, as Jenkins, GitLab and GitHub's actions read it.
+// The elements of the format that Jenkins, GitLab and GitHub's actions read.
 type (
 	suites struct {
 		XMLName xml.Name `xml:"testsuites"`
@@ -145,7 +145,7 @@ func suiteCases(j result.Judged) (all []testcase) {
 		all = append(all, c)
 	}
 	history := testcase{ClassName: class, Name: "history"}
-	history.takeFindings(findings, func(result.Finding) bool { return true }) // about no arm of this result, or an expectation that it does not hold
+	history.takeFindings(findings, func(result.Finding) bool { return true }) // about an arm or an expectation that is not in this result
 	if history.Failure == nil && isUnsettled(j, all) {
 		history.Skipped = &message{Message: j.Reason}
 	}
@@ -155,18 +155,19 @@ func suiteCases(j result.Judged) (all []testcase) {
 	return all
 }
 
-// isUnsettled tells a scenario that is inconclusive for a reason that none of its
+// isUnsettled reports whether a scenario is inconclusive for a reason that none of its
 // cases has: its last attempt shows the race, or it has one arm.
 func isUnsettled(j result.Judged, all []testcase) bool {
 	return j.Outcome == result.OutcomeInconclusive && (j.Result.Verdict != result.Inconclusive ||
 		!slices.ContainsFunc(all, func(c testcase) bool { return c.Skipped != nil }))
 }
 
-// suiteOutput is what the screen says of a scenario, but for its findings and reason.
+// suiteOutput returns the screen's lines about a scenario, without its findings and
+// its reason.
 func suiteOutput(j result.Judged) string {
 	lines := []string{wording.JudgedName(j) + ": " + wording.JudgedFigures(j)}
 	if j.KeyChange != "" {
-		lines = append(lines, "history began anew: "+j.KeyChange)
+		lines = append(lines, "history restarted: "+j.KeyChange)
 	}
 	for _, text := range j.Doubts {
 		lines = append(lines, "doubt: "+text)
@@ -174,8 +175,7 @@ func suiteOutput(j result.Judged) string {
 	return strings.Join(lines, "\n")
 }
 
-// takeFindings makes the findings that are its own the outcome of the case, and gives
-// the others.
+// takeFindings makes the case's own findings its outcome, and returns the others.
 func (c *testcase) takeFindings(findings []result.Finding, own func(result.Finding) bool) (others []result.Finding) {
 	var bad, known, shifts []string
 	kind := ""
@@ -202,7 +202,7 @@ func (c *testcase) takeFindings(findings []result.Finding, own func(result.Findi
 	return others
 }
 
-// undecidedReason says why nothing can be said of an arm; empty if something can.
+// undecidedReason returns why an arm could not be decided; empty if it was.
 func undecidedReason(j result.Judged, arm string) string {
 	if j.Result == nil {
 		return ""
@@ -227,5 +227,5 @@ func armTime(a result.Arm) (seconds float64) {
 	return roundMillis(seconds)
 }
 
-// roundMillis is what is known of a time, and no more.
+// roundMillis rounds seconds to milliseconds.
 func roundMillis(seconds float64) float64 { return math.Round(1000*seconds) / 1000 }

@@ -13,9 +13,8 @@ import (
 )
 
 // WriteMetrics writes a night in the text format of Prometheus, for the textfile
-// collector of node_exporter. Every metric is a gauge: each night writes the
-// file anew. A scenario without a result has no figures, and its outcome says
-// why.
+// collector of node_exporter. Every metric is a gauge, as each night replaces the
+// file. A scenario without a result has an outcome, and no figures.
 func WriteMetrics(w io.Writer, n *result.Night) error {
 	all := prometheus.NewPedanticRegistry()
 	m := metrics{all}
@@ -35,11 +34,11 @@ func WriteMetrics(w io.Writer, n *result.Night) error {
 	return nil
 }
 
-// metrics registers them as they are made.
+// metrics registers gauges as they are made.
 type metrics struct{ prometheus.Registerer }
 
-// registerGauge makes one with labels. Label values that are no UTF-8 would not be
-// taken.
+// registerGauge registers a gauge with labels, and returns the function that sets it.
+// The registry refuses label values that are not UTF-8.
 func (m metrics) registerGauge(name, help string, labels ...string) func(value float64, values ...string) {
 	vec := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, labels)
 	m.MustRegister(vec)
@@ -51,26 +50,26 @@ func (m metrics) registerGauge(name, help string, labels ...string) func(value f
 	}
 }
 
-// registerNight is what there is one of.
+// registerNight registers the figures of the night as a whole.
 func (m metrics) registerNight(n *result.Night) {
 	m.registerGauge("snatlab_build_info", "The snatlab that wrote this file; always 1.", "version")(1, n.Version)
 	m.registerGauge("snatlab_nightly_kernel_info", "The kernel that the machine runs, and that of the last run before; always 1.", "kernel", "before")(1, n.Kernel, n.KernelBefore)
 	end := n.Started.Add(time.Duration(n.Seconds * float64(time.Second)))
 	m.registerGauge("snatlab_nightly_timestamp_seconds", "When the nightly ended, in seconds since 1970.")(float64(end.UnixMilli()) / 1000)
 	m.registerGauge("snatlab_nightly_duration_seconds", "How long the nightly took.")(n.Seconds)
-	m.registerGauge("snatlab_nightly_complete", "Whether every scenario had its turn: 0 if the nightly was interrupted, or had to stop.")(boolValue(n.Incomplete == ""))
+	m.registerGauge("snatlab_nightly_complete", "Whether every scenario was run: 0 if the nightly was interrupted, or had to stop.")(boolValue(n.Incomplete == ""))
 	m.registerGauge("snatlab_store_runs", "Runs that the store of results holds.")(float64(n.Store.Runs))
 	m.registerGauge("snatlab_store_size_bytes", "Size of the store of results.")(float64(n.Store.Bytes))
-	m.registerGauge("snatlab_store_writable", "Whether the store took every result of the nightly.")(boolValue(n.Store.Error == ""))
+	m.registerGauge("snatlab_store_writable", "Whether every result of the nightly could be stored.")(boolValue(n.Store.Error == ""))
 }
 
-// registerOutcomes is a state set: of each scenario one outcome is 1.
+// registerOutcomes registers a state set: one outcome of each scenario is 1.
 func (m metrics) registerOutcomes(runs []result.Judged) {
-	outcome := m.registerGauge("snatlab_run_outcome", "What a scenario came to: 1 for that outcome, 0 for the others.", "scenario", "driver", "outcome")
+	outcome := m.registerGauge("snatlab_run_outcome", "The outcome of a scenario: 1 for that outcome, 0 for the others.", "scenario", "driver", "outcome")
 	started := m.registerGauge("snatlab_run_timestamp_seconds", "When the last attempt of a scenario began, in seconds since 1970.", "scenario", "driver")
 	duration := m.registerGauge("snatlab_run_duration_seconds", "How long all attempts of a scenario took.", "scenario", "driver")
-	attempts := m.registerGauge("snatlab_run_attempts", "How often a scenario was run before it was believed.", "scenario", "driver")
-	compared := m.registerGauge("snatlab_run_compared", "Earlier runs that a scenario was set against.", "scenario", "driver")
+	attempts := m.registerGauge("snatlab_run_attempts", "How often a scenario was run before its outcome was settled.", "scenario", "driver")
+	compared := m.registerGauge("snatlab_run_compared", "Earlier runs that a scenario was compared with.", "scenario", "driver")
 	for _, j := range runs {
 		for _, o := range result.Outcomes {
 			outcome(boolValue(j.Outcome == o), j.Scenario, j.Driver, string(o))
@@ -84,17 +83,17 @@ func (m metrics) registerOutcomes(runs []result.Judged) {
 	}
 }
 
-// regressions are the kinds of findings that are one.
+// regressions are the kinds of findings that are regressions.
 var regressions = []result.FindingKind{result.VerdictFell, result.FailuresRose, result.NewCause, result.ExpectationBroken}
 
-// registerFindings are there for every arm that was judged, also where there is none: 0
-// ends an alert. A metric that is gone would end it, too, and is, where a scenario
-// was an error or inconclusive: that is why the alert rules look back for what was
-// said last. There is none for what an arm cannot have.
+// registerFindings registers the findings of every arm that was judged. An arm without
+// a finding has 0, which ends an alert. A missing metric would also end an alert, and
+// is missing if a scenario was an error or inconclusive: so the alert rules look back
+// for the last value. A finding that an arm cannot have is not registered.
 func (m metrics) registerFindings(runs []result.Judged) {
-	regression := m.registerGauge("snatlab_regression", "Whether an arm differs from before for the worse, and nobody has written that down as known.", "scenario", "driver", "arm", "kind")
-	known := m.registerGauge("snatlab_known_failure", "Whether an arm differs from before for the worse, as is known.", "scenario", "driver", "arm", "kind")
-	shift := m.registerGauge("snatlab_shift", "Whether the failure rate of the baseline differs from before, which moves with timing.", "scenario", "driver", "arm")
+	regression := m.registerGauge("snatlab_regression", "Whether an arm got worse than in its history, known failures excepted.", "scenario", "driver", "arm", "kind")
+	known := m.registerGauge("snatlab_known_failure", "Whether an arm got worse than in its history, as a known failure.", "scenario", "driver", "arm", "kind")
+	shift := m.registerGauge("snatlab_shift", "Whether the failure rate of the baseline, which depends on timing, differs from its history.", "scenario", "driver", "arm")
 	for _, j := range runs {
 		judged := j.Outcome != result.OutcomeError && j.Outcome != result.OutcomeInconclusive
 		set := func(gauge func(float64, ...string), is, possible bool, more ...string) {
@@ -118,8 +117,8 @@ func isBaseline(j result.Judged, arm string) bool {
 }
 
 // canHave reports whether a finding of a kind can be about an arm: the baseline
-// mitigates nothing, an undecided arm answers neither way, and an expectation has
-// to be there to be broken.
+// mitigates nothing, an undecided arm answers neither way, and only an arm with an
+// expectation can break one.
 func canHave(j result.Judged, arm string, kind result.FindingKind) bool {
 	switch kind {
 	case result.VerdictFell:
@@ -133,7 +132,7 @@ func canHave(j result.Judged, arm string, kind result.FindingKind) bool {
 	}
 }
 
-// judgedArms are those of the result, and those of findings about others.
+// judgedArms returns the arms of the result, and the other arms of the findings.
 func judgedArms(j result.Judged) (names []string) {
 	if j.Result != nil {
 		for _, a := range j.Result.Arms {
@@ -154,16 +153,16 @@ func hasFinding(j result.Judged, arm string, kind result.FindingKind, known bool
 	})
 }
 
-// registerArms are the figures of the last attempt.
+// registerArms registers the figures of the last attempt.
 func (m metrics) registerArms(runs []result.Judged) {
 	labels := []string{"scenario", "driver", "kernel", "arm"}
 	ratio := m.registerGauge("snatlab_failure_ratio", "Share of the requests of an arm that failed, the median of its trials.", labels...)
 	requests := m.registerGauge("snatlab_requests", "Requests that were sent under an arm.", labels...)
-	failed := m.registerGauge("snatlab_failed_requests", "Requests that failed under an arm, by what explains it.", append(labels, "cause")...)
+	failed := m.registerGauge("snatlab_failed_requests", "Requests that failed under an arm, by cause.", append(labels, "cause")...)
 	inserts := m.registerGauge("snatlab_insert_failed", "Conntrack entries that could not be inserted under an arm.", labels...)
 	latency := m.registerGauge("snatlab_latency_p99_seconds", "99th percentile of the time to connect under an arm, the median of its trials.", labels...)
-	verdict := m.registerGauge("snatlab_verdict", "What the comparison of an arm with the baseline says; always 1.", append(labels, "verdict")...)
-	mitigated := m.registerGauge("snatlab_mitigated", "Whether an arm is shown to mitigate the race; nothing where that could not be decided.", labels...)
+	verdict := m.registerGauge("snatlab_verdict", "The verdict of an arm against the baseline; always 1.", append(labels, "verdict")...)
+	mitigated := m.registerGauge("snatlab_mitigated", "Whether an arm is shown to mitigate the race; missing if that could not be decided.", labels...)
 	for _, j := range runs {
 		if j.Result == nil {
 			continue
