@@ -1,5 +1,4 @@
-// Package format prints numbers the way people read them. It knows nothing of
-// what they count.
+// Package format prints numbers for people: shares, intervals, p-values, times.
 package format
 
 import (
@@ -12,8 +11,8 @@ import (
 // None is printed for a missing figure, which is not the same as 0.
 const None = "-"
 
-// Percent prints a share to three digits, 0.1123 as "11.2 %". Nothing but 0 is
-// "0 %", and nothing but all is "100 %".
+// Percent prints a share to three digits, 0.1123 as "11.2 %". Only 0 is
+// "0 %", and only 1 is "100 %".
 func Percent(share float64) string {
 	p := 100 * math.Abs(share)
 	sign := ""

@@ -1,6 +1,5 @@
-// Package place opens files and folders whose paths other users of the machine
-// may have had a hand in: a folder that they can write to is part of the path, or
-// the folder is theirs.
+// Package place opens files and folders whose paths other users of the machine may
+// have prepared: a folder of the path belongs to them, or they can write to it.
 package place
 
 import (
@@ -14,18 +13,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// descriptors are the paths of files that this process was started with, as in
-// `snatlab report <(ssh node cat result.json)`. Nobody else opened them.
+// descriptors matches the paths of files that this process was started with, as in
+// `snatlab report <(ssh node cat result.json)`. No other user opened them.
 var descriptors = regexp.MustCompile(`^(/dev/stdin|/(dev|proc/self)/fd/[0-9]+)$`)
 
-// OpenFile opens a regular file to read it. Anything else is refused at once: a
-// pipe would keep the caller waiting, and a device may have no end. Only a file
-// that the process was started with may be a pipe.
+// OpenFile opens a regular file for reading. Any other file is refused at once: a pipe
+// would keep the caller waiting, and a device may have no end. Only a file that the
+// process was started with may be a pipe.
 func OpenFile(path string) (*os.File, error) {
 	if info, err := os.Stat(path); err == nil && info.Mode().Type() == fs.ModeNamedPipe && descriptors.MatchString(path) {
 		return os.Open(path)
 	}
-	if info, err := os.Stat(path); err == nil && checkRegular(info) != nil { // to open a device may do something
+	if info, err := os.Stat(path); err == nil && checkRegular(info) != nil { // opening a device may have an effect
 		return nil, fmt.Errorf("%s: %w", path, checkRegular(info))
 	}
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
@@ -33,7 +32,7 @@ func OpenFile(path string) (*os.File, error) {
 		return nil, err
 	}
 	info, err := f.Stat()
-	if err == nil { // another file may have taken its place
+	if err == nil { // another file may have replaced it
 		err = checkRegular(info)
 	}
 	if err != nil {
@@ -49,7 +48,7 @@ func checkRegular(info fs.FileInfo) error {
 	return errors.New(fileKind(info.Mode()) + ", not a regular file")
 }
 
-// fileKind names what a file is.
+// fileKind names the kind of a file.
 func fileKind(mode fs.FileMode) string {
 	switch mode.Type() {
 	case fs.ModeDir:
@@ -64,9 +63,9 @@ func fileKind(mode fs.FileMode) string {
 	return "a device"
 }
 
-// CheckReplaceable reports whether a name in a folder is free, or that of a
-// regular file, which may be replaced. To replace anything else, as the link
-// /dev/stdout, would be the end of it.
+// CheckReplaceable returns an error unless a name in a folder is free, or the name of
+// a regular file. Any other file, for instance the link /dev/stdout, would be
+// destroyed by the replacement.
 func CheckReplaceable(folder *os.Root, name string) error {
 	info, err := folder.Lstat(name)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -78,24 +77,23 @@ func CheckReplaceable(folder *os.Root, name string) error {
 	return checkRegular(info)
 }
 
-// OpenFolder opens the folder at path. A symbolic link on the way is followed
-// only if it belongs to this user or to root: any other user could lead this one,
-// who may be root, to a folder of his choice. That is what fs.protected_symlinks
-// of the kernel is for as well, which is off on some machines, and is about
-// folders like /tmp only.
+// OpenFolder opens the folder at path. A symbolic link on the way is followed only if
+// it belongs to this user or to root: any other user could direct this one, who may be
+// root, to a folder of their choice. The kernel's fs.protected_symlinks has the same
+// purpose, but is off on some machines, and covers only folders like /tmp.
 func OpenFolder(path string) (*os.Root, error) { return walkTo(path, false) }
 
-// MakeFolder opens the folder at path as OpenFolder does, and makes what is
-// missing of it.
+// MakeFolder opens the folder at path as OpenFolder does, and makes the folders that
+// are missing.
 func MakeFolder(path string) (*os.Root, error) { return walkTo(path, true) }
 
 // maxLinks bounds the links on the way, as the kernel does (MAXSYMLINKS).
 const maxLinks = 40
 
-// walker is somewhere on its way to a folder.
+// A walker follows a path to a folder, name by name.
 type walker struct {
-	path  string // the whole of it, for errors
-	at    int    // file descriptor, O_PATH
+	path  string // the whole path, for errors
+	at    int    // descriptor of the folder that was reached, O_PATH
 	todo  []string
 	links int
 	make  bool
@@ -132,7 +130,7 @@ func startFolder(path string) string {
 	return "."
 }
 
-// enterName goes on to what a name stands for.
+// enterName goes on to the folder or the link of a name.
 func (w *walker) enterName(name string) error {
 	var s unix.Stat_t
 	fd, err := openPath(w.at, name, 0)
@@ -155,7 +153,7 @@ func (w *walker) enterName(name string) error {
 	return w.enterFolder(w.at, name)
 }
 
-// enterFolder goes on to a folder. No link is followed.
+// enterFolder goes on to a folder. It follows no link.
 func (w *walker) enterFolder(from int, name string) error {
 	fd, err := openPath(from, name, unix.O_DIRECTORY)
 	if err == nil {
@@ -169,7 +167,7 @@ func openPath(from int, name string, flags int) (int, error) {
 	return unix.Openat(from, name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC|flags, 0)
 }
 
-// followLink puts the target of a link in the link's place.
+// followLink replaces a link by its target, in the rest of the path.
 func (w *walker) followLink(link int, name string, owner uint32) error {
 	if !isTrusted(owner) {
 		return fmt.Errorf("%q is a symbolic link of user %d, which is not followed (name the folder itself)", name, owner)
@@ -197,17 +195,17 @@ func (w *walker) close() {
 
 func (w *walker) pathError(err error) error { return &fs.PathError{Op: "open", Path: w.path, Err: err} }
 
-// overflowUser is the user that every user appears as who has no number in this
-// user namespace, root included.
+// overflowUser stands for every user without a number in this user namespace, which
+// may include root.
 const overflowUser = 65534
 
-// isTrusted reports whether links of that user are followed.
+// isTrusted reports whether links of a user are followed.
 func isTrusted(owner uint32) bool {
 	return owner == 0 || owner == uint32(os.Geteuid()) || owner == overflowUser && !inInitialNamespace()
 }
 
-// inInitialNamespace reports whether this user namespace has every user. In another
-// one this process has the rights of its own user only, whatever it is called.
+// inInitialNamespace reports whether this user namespace holds every user. In any
+// other namespace this process has only the rights of its own user, even as root.
 func inInitialNamespace() bool {
 	text, _ := os.ReadFile("/proc/self/uid_map")
 	return strings.Join(strings.Fields(string(text)), " ") == "0 0 4294967295"

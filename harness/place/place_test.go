@@ -21,6 +21,7 @@ func must(t *testing.T, err error) {
 }
 
 func TestOpenFile(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	pipe, file, link := filepath.Join(dir, "pipe"), filepath.Join(dir, "file"), filepath.Join(dir, "link")
 	must(t, unix.Mkfifo(pipe, 0o600))
@@ -50,6 +51,7 @@ func TestOpenFile(t *testing.T) {
 }
 
 func TestOpenFileOfTheCaller(t *testing.T) {
+	t.Parallel()
 	r, w, err := os.Pipe()
 	must(t, err)
 	defer r.Close()
@@ -70,8 +72,9 @@ func errorText(err error) string {
 	return err.Error()
 }
 
-// In a folder that everybody can write to, others put links.
+// Other users put links into a folder that every user can write to.
 func TestFolderBehindALink(t *testing.T) {
+	t.Parallel()
 	for _, open := range []struct {
 		name string
 		open func(string) (*os.Root, error)
@@ -145,6 +148,7 @@ func TestMakeFolder(t *testing.T) {
 }
 
 func TestCheckReplaceable(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	root, err := OpenFolder(dir)
 	must(t, err)

@@ -23,8 +23,8 @@ func Lines(text string) string {
 	}, text)
 }
 
-// replaceRune replaces what moves the cursor or is not seen. Bytes that are not
-// UTF-8 arrive as U+FFFD, which can be printed.
+// replaceRune replaces characters that move the cursor or are invisible. Bytes that
+// are not UTF-8 arrive as U+FFFD, which is printed.
 func replaceRune(r rune) rune {
 	switch {
 	case unicode.IsPrint(r):

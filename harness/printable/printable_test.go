@@ -3,6 +3,7 @@ package printable
 import "testing"
 
 func TestLine(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ name, text, line, lines string }{
 		{"keeps what is printed", "naïve 日本 → a/b", "naïve 日本 → a/b", "naïve 日本 → a/b"},
 		{"replaces escape sequences", "a\x1b[2Jb\x9bc", "a?[2Jb\ufffdc", "a?[2Jb\ufffdc"},

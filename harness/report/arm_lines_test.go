@@ -9,6 +9,7 @@ import (
 )
 
 func TestArmLines(t *testing.T) {
+	t.Parallel()
 	pool := func(n, used int) result.Arm {
 		a := result.Arm{Name: "pool", Settings: []string{"router: address"}}
 		for i := range n {

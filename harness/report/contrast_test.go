@@ -37,7 +37,8 @@ func kernelsContrasted() *result.GroupComparison {
 	}
 }
 
-func TestAContrastIsDrawnAsTheGoldenShows(t *testing.T) {
+func TestWriteContrast(t *testing.T) {
+	t.Parallel()
 	var out bytes.Buffer
 	if err := WriteComparison(&out, kernelsContrasted()); err != nil {
 		t.Fatal(err)
@@ -45,7 +46,9 @@ func TestAContrastIsDrawnAsTheGoldenShows(t *testing.T) {
 	reporttest.CheckGolden(t, "testdata/history/contrast.txt", out.String())
 }
 
-func TestAContrastAsJSONIsReadBackWhole(t *testing.T) {
+// A comparison written as JSON is read back whole.
+func TestContrastJSON(t *testing.T) {
+	t.Parallel()
 	var out bytes.Buffer
 	if err := resultfile.WriteJSON(&out, kernelsContrasted()); err != nil {
 		t.Fatal(err)

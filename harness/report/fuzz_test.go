@@ -17,8 +17,8 @@ import (
 	"snatlab/harness/wording"
 )
 
-// Whatever a file holds: it is refused in a line, or every report of it can be
-// drawn, as it is and judged anew, and none of them steers what shows it.
+// Whatever a file holds: it is refused in one line, or every report of it can be
+// drawn, as it is and judged again, and no report steers the terminal.
 func FuzzRead(f *testing.F) {
 	paths, err := filepath.Glob("testdata/*.json")
 	if err != nil || len(paths) == 0 {
@@ -73,8 +73,8 @@ func FuzzRead(f *testing.F) {
 	})
 }
 
-// Random bytes are hardly ever much of a result. Here they choose what each field
-// of one is, out of values that are likely to break something.
+// Random bytes are hardly ever a result. Here they choose each field of one, among
+// values that are likely to break something.
 func FuzzDraw(f *testing.F) {
 	f.Add([]byte{})
 	for _, step := range []byte{1, 3, 5, 7, 11, 31, 63, 101} { // each coprime with most lengths below
@@ -100,8 +100,8 @@ func FuzzDraw(f *testing.F) {
 	})
 }
 
-// Values of the fields that break something, if any do; the names are those that
-// mean something.
+// Values that are likely to break something. The texts include the names that have
+// a meaning.
 var (
 	someInts   = []int64{0, 1, -1, 2, 7, 19, 20, 1000, 6000, math.MaxInt32, math.MaxInt64, math.MinInt64}
 	someFloats = []float64{0, 1, -1, 0.5, 0.01, 1e-320, -1e-320, 1e6, 1e15, math.MaxFloat64, -math.MaxFloat64}
@@ -112,7 +112,7 @@ var (
 	}
 )
 
-// fill fills a value by the choices, as long as there are any; the rest is zero.
+// fill fills a value by the choices; when they are used up, the rest is zero.
 func fill(v reflect.Value, choices *[]byte) {
 	choose := func(n int) int {
 		if len(*choices) == 0 {
@@ -166,8 +166,8 @@ func fill(v reflect.Value, choices *[]byte) {
 	}
 }
 
-// harmless holds that reports steer no terminal, and that no text from outside
-// breaks the tables.
+// harmless checks that no report of r steers a terminal, and that no text from
+// outside breaks a table.
 func harmless(t *testing.T, r *result.Result) {
 	t.Helper()
 	text, markdown := reporttest.Draw(t, WriteText, r), reporttest.Draw(t, WriteMarkdown, r)

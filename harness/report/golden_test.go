@@ -12,7 +12,8 @@ import (
 
 // The results in testdata are judged by package verdict, whose tests keep
 // them so.
-func TestReportsAreDrawnAsTheGoldensShow(t *testing.T) {
+func TestWriteResult(t *testing.T) {
+	t.Parallel()
 	for _, path := range reporttest.Fixtures(t) {
 		r, err := resultfile.ReadResult(path)
 		if err != nil {
@@ -24,9 +25,10 @@ func TestReportsAreDrawnAsTheGoldensShow(t *testing.T) {
 	}
 }
 
-// That result was written before there were intervals, settings and footnotes:
-// its low and high were those of a trial.
-func TestAResultOfLongAgoIsDrawnStill(t *testing.T) {
+// A result of before there were intervals, settings and footnotes is still drawn: its
+// low and high were those of a trial.
+func TestWriteOldResult(t *testing.T) {
+	t.Parallel()
 	r, err := resultfile.ReadResult("testdata/old")
 	if err != nil {
 		t.Fatal(err)
@@ -35,7 +37,8 @@ func TestAResultOfLongAgoIsDrawnStill(t *testing.T) {
 	reporttest.CheckGolden(t, "testdata/old/report.md", reporttest.Draw(t, WriteMarkdown, r))
 }
 
-func TestProgressIsDrawnAsTheGoldensShow(t *testing.T) {
+func TestProgress(t *testing.T) {
+	t.Parallel()
 	r, err := resultfile.ReadResult("testdata/interrupted.json")
 	if err != nil {
 		t.Fatal(err)
@@ -43,13 +46,13 @@ func TestProgressIsDrawnAsTheGoldensShow(t *testing.T) {
 	for name, terminal := range map[string]bool{"terminal": true, "log": false} {
 		var out bytes.Buffer
 		follow(NewProgress(&out, terminal), r)
-		// Escapes are shown as such, and each rewritten line on one of its own.
+		// Escapes are shown as text, and each rewritten line on a line of its own.
 		shown := strings.NewReplacer("\r", "\\r", "\x1b", "\\e").Replace(out.String())
 		reporttest.CheckGolden(t, "testdata/progress-"+name+".txt", strings.ReplaceAll(shown, "\\r", "\n\\r"))
 	}
 }
 
-// follow tells p of a run as it would have happened.
+// follow shows p the events of a run.
 func follow(p *Progress, r *result.Result) {
 	p.Say("building the probe image")
 	p.Say("starting 4 clients")

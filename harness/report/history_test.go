@@ -13,11 +13,14 @@ import (
 	"snatlab/harness/result/resultfile"
 )
 
-func TestHistoryIsDrawnAsTheGoldensShow(t *testing.T) {
+func TestWriteHistory(t *testing.T) {
+	t.Parallel()
 	reporttest.CheckGolden(t, "testdata/history/history.txt", reporttest.Draw(t, WriteHistory, reporttest.PastNights()))
 }
 
-func TestAHistoryAsJSONIsReadBackWhole(t *testing.T) {
+// A history written as JSON is read back whole.
+func TestHistoryJSON(t *testing.T) {
+	t.Parallel()
 	var out bytes.Buffer
 	if err := resultfile.WriteJSON(&out, reporttest.PastNights()); err != nil {
 		t.Fatal(err)
@@ -31,7 +34,9 @@ func TestAHistoryAsJSONIsReadBackWhole(t *testing.T) {
 	}
 }
 
-func TestOnlyNoughtHasTheLowestBlock(t *testing.T) {
+// Only 0 has the lowest block.
+func TestSparkBlock(t *testing.T) {
+	t.Parallel()
 	for rate, want := range map[float64]string{0: "▁", 1e-9: "▂", 0.5: "▅", 1: "█"} {
 		if got := sparkBlock(rate, 1); got != want {
 			t.Errorf("%v of 1 is %s, want %s", rate, got, want)
@@ -42,7 +47,7 @@ func TestOnlyNoughtHasTheLowestBlock(t *testing.T) {
 	}
 }
 
-// onKernels is a series of runs, a day apart, on those kernels.
+// onKernels returns a history of runs on the kernels, one a day.
 func onKernels(kernels ...string) *result.History {
 	h := reporttest.PastNights()
 	s := &h.Series[0]
@@ -56,7 +61,9 @@ func onKernels(kernels ...string) *result.History {
 	return h
 }
 
-func TestAKernelThatComesBackIsDrawnWhereItDid(t *testing.T) {
+// A kernel that comes back has a span where it came back.
+func TestKernelComesBack(t *testing.T) {
+	t.Parallel()
 	h := onKernels("6.12.107", "6.12.107", "6.18.15", "6.12.107")
 	h.Series[0].Runs[2].Arms = []result.ArmSummary{reporttest.StoredArm("masquerade", 500, ""), reporttest.StoredArm("random-fully", 900, result.Reduced)}
 	want := `random-fully  ▁▁┊█┊▁  11.2 %
@@ -68,7 +75,9 @@ func TestAKernelThatComesBackIsDrawnWhereItDid(t *testing.T) {
 	}
 }
 
-func TestTheLastOfManyChangesOfKernelAreNamed(t *testing.T) {
+// Of many changes of kernel, the last ones are named.
+func TestManyKernelChanges(t *testing.T) {
+	t.Parallel()
 	var kernels []string
 	for range 7 {
 		kernels = append(kernels, "6.12.107", "6.18.15")
@@ -79,7 +88,9 @@ func TestTheLastOfManyChangesOfKernelAreNamed(t *testing.T) {
 	}
 }
 
-func TestGuestsThatTakeTurnsWithTheirKernelsChangeNone(t *testing.T) {
+// Guests run their kernels in turn, which is no change of kernel.
+func TestGuestsInTurns(t *testing.T) {
+	t.Parallel()
 	h := onKernels("6.1.10", "6.12.107", "6.18.15", "6.1.10")
 	h.Series[0].Key.Guest = "qemu 10.0.2, kvm"
 	if text := reporttest.Draw(t, WriteHistory, h); strings.Contains(text, "┊") || !strings.Contains(text, "random-fully  ▁▁▁▁  0 %") {
@@ -87,7 +98,9 @@ func TestGuestsThatTakeTurnsWithTheirKernelsChangeNone(t *testing.T) {
 	}
 }
 
-func TestManyRunsShareBlocksAndTheHighestIsSeen(t *testing.T) {
+// A block for several runs shows the highest of them.
+func TestManyRunsShareBlocks(t *testing.T) {
+	t.Parallel()
 	h := reporttest.PastNights()
 	s := &h.Series[0]
 	calm := s.Runs[0]

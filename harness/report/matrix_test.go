@@ -10,7 +10,7 @@ import (
 	"snatlab/harness/result/resultfile"
 )
 
-// tested is a kernel with the result of a file in testdata.
+// tested returns the row of a kernel with a result of testdata.
 func tested(t *testing.T, kernel, name string) result.Row {
 	t.Helper()
 	r, err := resultfile.ReadResult("testdata/" + name + ".json")
@@ -30,7 +30,7 @@ func matrixOf(rows ...result.Row) *result.Matrix {
 	return m
 }
 
-// differing is a matrix with all that can be in one.
+// differing returns a matrix with everything that a matrix can hold.
 func differing(t *testing.T) *result.Matrix {
 	failed, again := tested(t, "7.2.12+deb13-cloud-amd64", "docker"), tested(t, "6.18.15+deb13-cloud-amd64", "docker")
 	failed.Result.Comparisons[0].Verdict, failed.Result.Verdict = result.NoDifference, result.Fail
@@ -45,7 +45,8 @@ func differing(t *testing.T) *result.Matrix {
 		again, failed)
 }
 
-func TestAMatrixIsDrawnAsTheGoldensShow(t *testing.T) {
+func TestWriteMatrix(t *testing.T) {
+	t.Parallel()
 	half := matrixOf(tested(t, "5.10.0-46-cloud-amd64", "docker"), tested(t, "6.1.0-56-cloud-amd64", "docker"))
 	half.Incomplete = "interrupted by SIGINT"
 	for name, m := range map[string]*result.Matrix{
@@ -56,7 +57,9 @@ func TestAMatrixIsDrawnAsTheGoldensShow(t *testing.T) {
 	}
 }
 
-func TestAMatrixOnATerminalSteersNothingAndFitsThePage(t *testing.T) {
+// A matrix steers no terminal, and fits the page.
+func TestMatrixFitsPage(t *testing.T) {
+	t.Parallel()
 	for line := range strings.Lines(reporttest.Draw(t, WriteMatrixText, differing(t))) {
 		if strings.ContainsAny(line, "\x1b\r") || len([]rune(line)) > pageWidth+1 {
 			t.Errorf("%q", line)

@@ -11,13 +11,16 @@ import (
 	"snatlab/harness/result/resultfile"
 )
 
-func TestNightsAreDrawnAsTheGoldensShow(t *testing.T) {
+func TestWriteNight(t *testing.T) {
+	t.Parallel()
 	for name, n := range reporttest.Nights(t) {
 		reporttest.CheckGolden(t, "testdata/night-"+name+".txt", reporttest.Draw(t, WriteNight, n))
 	}
 }
 
-func TestANightIsWrittenAsItIs(t *testing.T) {
+// A night written as JSON is read back whole.
+func TestNightJSON(t *testing.T) {
+	t.Parallel()
 	for name, n := range reporttest.Nights(t) {
 		var back result.Night
 		text := reporttest.Draw(t, resultfile.WriteJSON, n)
@@ -30,7 +33,9 @@ func TestANightIsWrittenAsItIs(t *testing.T) {
 	}
 }
 
-func TestAHostileNameSteersNoTerminal(t *testing.T) {
+// A hostile name steers no terminal.
+func TestHostileNight(t *testing.T) {
+	t.Parallel()
 	if text := reporttest.Draw(t, WriteNight, reporttest.HostileNight(t)); strings.ContainsAny(text, "\x1b\x00") || !utf8.ValidString(text) {
 		t.Errorf("%q", text)
 	}

@@ -15,8 +15,10 @@ import (
 	"snatlab/harness/result/resultfile"
 )
 
-// Without bounds each word of the rule would have a megabyte of blanks before it.
-func TestLongTextsMakeNoReportThatIsMuchLonger(t *testing.T) {
+// Long texts make no report that is much longer. Without bounds, each word of the rule
+// would have a megabyte of blanks before it.
+func TestLongTexts(t *testing.T) {
+	t.Parallel()
 	const size = 1 << 17
 	words := strings.Repeat("a b\u001b ", size/4)
 	text := `{"schema":"snatlab.result/v1","id":"X","version":"X","summary":"X","verdict":"X","incomplete":"X","scenario":{"name":"X","pattern":"X"},
@@ -36,7 +38,9 @@ func TestLongTextsMakeNoReportThatIsMuchLonger(t *testing.T) {
 	harmless(t, r)
 }
 
-func TestAReportThatCannotBeWrittenIsAnError(t *testing.T) {
+// A report that cannot be written is an error.
+func TestWriterFails(t *testing.T) {
+	t.Parallel()
 	r, err := resultfile.ReadResult("testdata/docker.json")
 	if err != nil {
 		t.Fatal(err)
@@ -48,7 +52,9 @@ func TestAReportThatCannotBeWrittenIsAnError(t *testing.T) {
 	}
 }
 
-func TestWhatComesFromOutsideCannotSteerATerminalOrATable(t *testing.T) {
+// Text from outside steers no terminal and breaks no table.
+func TestHostileTexts(t *testing.T) {
+	t.Parallel()
 	const hostile = "a|b\x1b[2J\n[c](d) <e>"
 	r := &result.Result{
 		Scenario: result.Scenario{Name: hostile},
@@ -86,14 +92,14 @@ func TestWhatComesFromOutsideCannotSteerATerminalOrATable(t *testing.T) {
 
 var errFull = errors.New("disk full")
 
-// full is a writer that takes nothing.
+// full is a writer that always fails.
 type full struct{}
 
 func (full) Write([]byte) (int, error) { return 0, errFull }
 
-// Every text of a result, the names of causes and sysctls included, may be made
-// to break a report.
-func TestAHostileResultBreaksNoReport(t *testing.T) {
+// No text of a result, the names of causes and sysctls included, breaks a report.
+func TestHostileResult(t *testing.T) {
+	t.Parallel()
 	for _, hostile := range []string{
 		"a|b|c", "a\n# b\n| c |\n|--|\n", "\r\n\r\n---\r\n", "\x1b[2J\x1b]0;title\x07\x9b31m", "<script>alert(1)</script><!--", "[click](http://127.0.0.1) ![x](y)",
 		"`code` ``` ~~~", "\\", "\\|", "# heading", "## heading", "- item", "1. item", "> quotation", "    code", "===", "***", "&lt;&#124;", "\u202e\u2066\u200b\u2028\u0085", "\x00\x08\x7f", "\ufeff",
@@ -116,7 +122,7 @@ func TestAHostileResultBreaksNoReport(t *testing.T) {
 	}
 }
 
-// withText is a result in which every text is another.
+// withText returns a result whose texts are all replaced.
 func withText(t *testing.T, path, text string) *result.Result {
 	t.Helper()
 	stored, err := os.ReadFile(path)
@@ -138,8 +144,7 @@ func withText(t *testing.T, path, text string) *result.Result {
 	return r
 }
 
-// replaced has another text for each of its own, but for those without which it
-// is no result.
+// replaced replaces every text of v, except those without which v is no result.
 func replaced(v any, text string) any {
 	switch v := v.(type) {
 	case string:
@@ -162,8 +167,8 @@ func replaced(v any, text string) any {
 	return v
 }
 
-// headings are what opens as something else than a paragraph, by what it opens
-// with: headings, lists and what is in them, quotations, lines across the page.
+// headings returns the beginnings of all lines that are no paragraph: headings,
+// lists and their items, quotations, horizontal lines.
 func headings(markdown string) (all string) {
 	for line := range strings.Lines(markdown) {
 		if mark := block.FindString(line); mark != "" && !strings.HasPrefix(line, "    ") {

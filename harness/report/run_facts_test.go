@@ -7,7 +7,8 @@ import (
 	"snatlab/harness/result"
 )
 
-func TestEntries(t *testing.T) {
+func TestFormatTableSize(t *testing.T) {
+	t.Parallel()
 	for want, n := range map[string]*uint64{format.None: nil, "0 (no limit)": new(uint64(0)), "262,144": new(uint64(262144))} {
 		if got := formatTableSize(n); got != want {
 			t.Errorf("got %q, want %q", got, want)
@@ -15,7 +16,8 @@ func TestEntries(t *testing.T) {
 	}
 }
 
-func TestLoad(t *testing.T) {
+func TestLoadText(t *testing.T) {
+	t.Parallel()
 	s := result.Scenario{Clients: 2, Requests: 2000, Rounds: 8, Pattern: "lockstep", Sync: "barrier"}
 	const before = "2 clients x 2,000 requests x 8 rounds, lockstep (barrier)"
 	if got := loadText(s); got != before {

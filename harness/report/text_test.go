@@ -11,7 +11,9 @@ import (
 	"snatlab/harness/result"
 )
 
-func TestNoLineIsWiderThanThePage(t *testing.T) {
+// No line is wider than the page.
+func TestPageWidth(t *testing.T) {
+	t.Parallel()
 	for _, arms := range []int{1, 2, 3, 9, 32} {
 		text := reporttest.Draw(t, WriteText, wide(arms))
 		for line := range strings.Lines(text) {
@@ -22,7 +24,9 @@ func TestNoLineIsWiderThanThePage(t *testing.T) {
 	}
 }
 
-func TestEveryArmIsInTheTableOnceAndTheBaselineInEachPart(t *testing.T) {
+// Every arm is in the table once, and the baseline in each of its parts.
+func TestTableParts(t *testing.T) {
+	t.Parallel()
 	text := reporttest.Draw(t, WriteText, wide(9))
 	heads := map[string]int{}
 	for line := range strings.Lines(text) {
@@ -47,7 +51,9 @@ func TestEveryArmIsInTheTableOnceAndTheBaselineInEachPart(t *testing.T) {
 	}
 }
 
-func TestAnArmWithoutATrialHasNoFigures(t *testing.T) {
+// An arm without a trial has no figures.
+func TestArmWithoutTrial(t *testing.T) {
+	t.Parallel()
 	r := &result.Result{
 		Arms: []result.Arm{
 			{
@@ -69,7 +75,9 @@ func TestAnArmWithoutATrialHasNoFigures(t *testing.T) {
 	}
 }
 
-func TestWarningsBeyondAFewAreCounted(t *testing.T) {
+// Warnings beyond the first few are counted.
+func TestManyWarnings(t *testing.T) {
+	t.Parallel()
 	r := &result.Result{}
 	for i := range notesMax + 2 {
 		r.Warnings = append(r.Warnings, fmt.Sprintf("note %d", i))
@@ -83,7 +91,9 @@ func TestWarningsBeyondAFewAreCounted(t *testing.T) {
 	}
 }
 
-func TestAWarningIsNumberedWhereItMatters(t *testing.T) {
+// The number of a warning is printed at the arm that it is about, else at the verdict.
+func TestWarningMarks(t *testing.T) {
+	t.Parallel()
 	about := []string{"", "random", "random-fully", "random", "random", "random"}
 	r := &result.Result{Verdict: result.Pass, Summary: "it is so."}
 	for _, arm := range about {
@@ -105,7 +115,9 @@ func TestAWarningIsNumberedWhereItMatters(t *testing.T) {
 	}
 }
 
-func TestAnExpectationHasThreeOutcomes(t *testing.T) {
+// An expectation held, did not hold, or is undecided.
+func TestExpectationOutcome(t *testing.T) {
+	t.Parallel()
 	for _, tc := range []struct {
 		held       *bool
 		incomplete string
@@ -125,8 +137,9 @@ func TestAnExpectationHasThreeOutcomes(t *testing.T) {
 	}
 }
 
-// Pass and fail are words about expectations.
+// Pass and fail are words for runs with expectations.
 func TestAnswerWord(t *testing.T) {
+	t.Parallel()
 	for _, tc := range []struct {
 		verdict  result.Verdict
 		expected []result.Expect
@@ -143,7 +156,9 @@ func TestAnswerWord(t *testing.T) {
 	}
 }
 
-func TestAReductionIsNotShownWithoutTheRace(t *testing.T) {
+// A reduction is not printed if the baseline did not show the race.
+func TestShownReduction(t *testing.T) {
+	t.Parallel()
 	reduction := result.Reduction{Estimate: new(1.0), Low: new(0.9), High: new(1.0)}
 	for verdict, want := range map[result.ArmVerdict][]string{
 		result.Mitigated:       {"100 %", "90.0 to 100 %"},
@@ -159,7 +174,9 @@ func TestAReductionIsNotShownWithoutTheRace(t *testing.T) {
 	}
 }
 
-func TestAChangeOfLatencyIsShownOnlyWhereChanceDoesNotExplainIt(t *testing.T) {
+// A change of latency is printed only if chance does not explain it.
+func TestChangeCell(t *testing.T) {
+	t.Parallel()
 	for _, tc := range []struct {
 		change result.LatencyChange
 		want   string
@@ -182,7 +199,9 @@ func TestAChangeOfLatencyIsShownOnlyWhereChanceDoesNotExplainIt(t *testing.T) {
 	}
 }
 
-func TestTheProcessorIsNamedWhereThereIsRoom(t *testing.T) {
+// The processor is named if there is room.
+func TestFullMachine(t *testing.T) {
+	t.Parallel()
 	e := result.Env{Kernel: "6.18", Arch: "amd64", CPUs: 2, CPUModel: new("a model"), Virtualisation: new("kvm")}
 	if got := fullMachine(result.Env{Kernel: "6.18", Arch: "amd64", CPUs: 1, Virtualisation: new("none")}, 80); got != "Linux 6.18, amd64, 1 CPU" {
 		t.Errorf("on bare metal: got %q", got)
@@ -199,14 +218,14 @@ func TestTheProcessorIsNamedWhereThereIsRoom(t *testing.T) {
 	}
 }
 
-// compared2 has one comparison.
+// compared2 returns a result with one comparison.
 func compared2(c result.Compare) *result.Result {
 	c.Arm, c.Baseline = "random", "masquerade"
 	trials := []result.Trial{{Round: 1, Requests: 1}}
 	return &result.Result{Arms: []result.Arm{{Name: "masquerade", Trials: trials}, {Name: "random", Trials: trials}}, Comparisons: []result.Compare{c}}
 }
 
-// cells are those of the second arm in each row of that label.
+// cells returns the cells of the second arm in each row with the label.
 func cells(r *result.Result, label string) (all []string) {
 	for _, row := range compareArms(r, nil, false).rows {
 		if row[0] == label {
@@ -216,7 +235,7 @@ func cells(r *result.Result, label string) (all []string) {
 	return all
 }
 
-// wide has arms with names, rules and figures as long as they get.
+// wide returns a result whose names, rules and figures are as long as they get.
 func wide(arms int) *result.Result {
 	r := &result.Result{
 		Scenario: result.Scenario{Name: strings.Repeat("scenario ", 20), Clients: 64, Requests: 500, Rounds: 1000, Pattern: "lockstep", Sync: "barrier"},

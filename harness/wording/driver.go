@@ -1,6 +1,6 @@
 package wording
 
-// DriverName names what built a lab, "netns (rootless)".
+// DriverName returns the name of a driver and its privilege, "netns (rootless)".
 func DriverName(name string, rootless bool) string {
 	if rootless {
 		return name + " (rootless)"

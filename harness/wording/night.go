@@ -59,8 +59,8 @@ func baselineFigures(j result.Judged) string {
 		format.Plural(before.Runs, "run", "runs"))
 }
 
-// isUnchanged reports whether a new kernel makes no difference. A doubt means that
-// it may make one.
+// isUnchanged reports whether a new kernel makes no difference. With a doubt, it may
+// make one.
 func isUnchanged(j result.Judged) bool {
 	return j.Outcome == result.OutcomeOK && len(j.Findings) == 0 && len(j.Doubts) == 0 &&
 		j.KernelBefore != "" && j.KernelBefore != j.Result.Environment.Kernel

@@ -7,11 +7,11 @@ import (
 	"snatlab/harness/result"
 )
 
-// SeriesName names the series of runs that have the key.
+// SeriesName returns a line that identifies a series by its key.
 func SeriesName(k result.Key) string { return k.Scenario + ": " + Conditions(k) + ", hash " + k.Hash }
 
-// Conditions lists what the runs of a series have in common, the scenario left
-// out: "docker 28.5.2, iptables 1.8.9 (nft), amd64, 2 CPUs".
+// Conditions lists the facts of a key without the scenario: "docker 28.5.2, iptables
+// 1.8.9 (nft), amd64, 2 CPUs".
 func Conditions(k result.Key) string {
 	parts := []string{DriverName(k.Driver, k.Rootless)}
 	if k.Docker != "" {

@@ -23,7 +23,7 @@ func benchResult(t *testing.T, path string, change func(*result.Result)) *result
 	return r
 }
 
-// readBench gives what benchstat reads.
+// readBench reads text as benchstat does.
 func readBench(t *testing.T, text io.Reader) (lines []*benchfmt.Result, units benchfmt.UnitMetadataMap) {
 	t.Helper()
 	r := benchfmt.NewReader(text, "test")
@@ -41,7 +41,9 @@ func readBench(t *testing.T, text io.Reader) (lines []*benchfmt.Result, units be
 	return lines, r.Units()
 }
 
-func TestABenchmarkFileIsReadBackWhole(t *testing.T) {
+// A benchmark file is read back whole.
+func TestWriteBench(t *testing.T) {
+	t.Parallel()
 	old := benchResult(t, "../testdata/many.json", nil)
 	new := benchResult(t, "../testdata/many.json", func(r *result.Result) {
 		r.Environment.Kernel = "7.2.12"
@@ -83,7 +85,9 @@ func TestABenchmarkFileIsReadBackWhole(t *testing.T) {
 	}
 }
 
-func TestWhatDiffersOtherwiseIsNoConfiguration(t *testing.T) {
+// A fact that differs between results is no configuration line.
+func TestBenchSides(t *testing.T) {
+	t.Parallel()
 	old := benchResult(t, "../testdata/docker.json", nil)
 	new := benchResult(t, "../testdata/docker.json", func(r *result.Result) { r.Environment.Docker = new("29.0.1") })
 	var text bytes.Buffer

@@ -8,12 +8,14 @@ import (
 	"snatlab/harness/report/reporttest"
 )
 
-func TestHistoryCSVGolden(t *testing.T) {
+func TestWriteHistoryCSV(t *testing.T) {
 	t.Parallel()
 	reporttest.CheckGolden(t, "testdata/history.csv", reporttest.Draw(t, WriteHistoryCSV, reporttest.PastNights()))
 }
 
-func TestALineOfCSVIsAnArmOfARunWhateverItsNamesHold(t *testing.T) {
+// A line is an arm of a run, whatever characters its names hold.
+func TestHistoryCSVNames(t *testing.T) {
+	t.Parallel()
 	h := reporttest.PastNights()
 	h.Series[0].Runs[0].Arms[0].Name = "a \"quoted\",\nname"
 	var out bytes.Buffer

@@ -10,22 +10,22 @@ import (
 	"snatlab/harness/result"
 )
 
-func TestJUnitGolden(t *testing.T) {
+func TestWriteJUnit(t *testing.T) {
 	t.Parallel()
 	for name, n := range reporttest.Nights(t) {
 		reporttest.CheckGolden(t, "testdata/night-"+name+".xml", reporttest.Draw(t, WriteJUnit, n))
 	}
 }
 
-// element is any of WriteJUnit's.
+// element is any element of the format.
 type element struct {
 	XMLName  xml.Name
 	Attrs    []xml.Attr `xml:",any,attr"`
 	Children []element  `xml:",any"`
 }
 
-// shape is what may stand where in the format: for each element the attributes
-// that it must have, and the elements that it may, in their order.
+// shape lists, for each element of the format, the attributes that it must have and
+// the elements that it may have, in their order.
 var shape = map[string]struct{ attrs, children []string }{
 	"testsuites": {[]string{"name", "tests", "failures", "errors", "skipped", "time"}, []string{"testsuite"}},
 	"testsuite":  {[]string{"name", "tests", "failures", "errors", "skipped", "time"}, []string{"properties", "testcase", "system-out"}},
@@ -59,7 +59,9 @@ func (e element) check(t *testing.T) {
 	}
 }
 
-func TestJUnitHasTheShapeThatCISystemsRead(t *testing.T) {
+// The XML has the shape that CI systems read.
+func TestJUnitShape(t *testing.T) {
+	t.Parallel()
 	all := reporttest.Nights(t)
 	all["hostile"], all["empty"] = reporttest.HostileNight(t), reporttest.NightOf()
 	for name, n := range all {
@@ -77,7 +79,9 @@ func TestJUnitHasTheShapeThatCISystemsRead(t *testing.T) {
 	}
 }
 
-func TestASuiteFailsIfAndOnlyIfItsScenarioDoes(t *testing.T) {
+// A suite fails if and only if its scenario does.
+func TestSuiteFailures(t *testing.T) {
+	t.Parallel()
 	n := reporttest.Nights(t)["bad"]
 	for _, j := range n.Runs {
 		s := newSuite(j)
@@ -88,8 +92,10 @@ func TestASuiteFailsIfAndOnlyIfItsScenarioDoes(t *testing.T) {
 	}
 }
 
-// A night that ends with exit code 4 is not all green, whatever it could not tell.
-func TestASuiteOfAnInconclusiveScenarioHasASkippedCase(t *testing.T) {
+// A suite of an inconclusive scenario has a skipped case: a night that ends with exit
+// code 4 is not all green.
+func TestSuiteInconclusive(t *testing.T) {
+	t.Parallel()
 	unsettled := reporttest.JudgedRun(t, "docker", result.OutcomeInconclusive)
 	unsettled.Reason = "not settled by 3 attempts"
 	alone := reporttest.JudgedRun(t, "inconclusive", result.OutcomeInconclusive) // of one arm, which has no comparison
@@ -103,7 +109,9 @@ func TestASuiteOfAnInconclusiveScenarioHasASkippedCase(t *testing.T) {
 	}
 }
 
-func TestAFindingFailsTheCaseOfItsOwnClaim(t *testing.T) {
+// A finding fails the case of its own claim.
+func TestSuiteClaims(t *testing.T) {
+	t.Parallel()
 	j := reporttest.JudgedRun(t, "docker", result.OutcomeRegression)
 	no := false
 	j.Result.Expected = []result.Expect{

@@ -15,7 +15,7 @@ import (
 	"snatlab/harness/result"
 )
 
-func TestMetricsGolden(t *testing.T) {
+func TestWriteMetrics(t *testing.T) {
 	t.Parallel()
 	for name, n := range reporttest.Nights(t) {
 		reporttest.CheckGolden(t, "testdata/night-"+name+".prom", reporttest.Draw(t, WriteMetrics, n))
@@ -33,7 +33,9 @@ func parse(t *testing.T, text string) map[string]*dto.MetricFamily {
 	return families
 }
 
-func TestMetricsAreThoseThatPrometheusReads(t *testing.T) {
+// Prometheus reads the metrics, and its linter finds no problem.
+func TestMetricsLint(t *testing.T) {
+	t.Parallel()
 	all := reporttest.Nights(t)
 	all["hostile"] = reporttest.HostileNight(t)
 	for name, n := range all {
@@ -50,7 +52,9 @@ func TestMetricsAreThoseThatPrometheusReads(t *testing.T) {
 	}
 }
 
-func TestOneOutcomeOfEachScenarioIsSet(t *testing.T) {
+// One outcome of each scenario is set.
+func TestMetricsOutcome(t *testing.T) {
+	t.Parallel()
 	n := reporttest.Nights(t)["bad"]
 	set := map[string]string{}
 	for _, m := range parse(t, reporttest.Draw(t, WriteMetrics, n))["snatlab_run_outcome"].Metric {
@@ -65,7 +69,9 @@ func TestOneOutcomeOfEachScenarioIsSet(t *testing.T) {
 	}
 }
 
-func TestWhatIsKnownIsNoRegressionInMetrics(t *testing.T) {
+// A known failure is no regression.
+func TestMetricsKnownFailure(t *testing.T) {
+	t.Parallel()
 	all := parse(t, reporttest.Draw(t, WriteMetrics, reporttest.Nights(t)["bad"]))
 	count := func(metric string) (sum float64) {
 		for _, m := range all[metric].Metric {
@@ -86,8 +92,9 @@ func labelOf(m *dto.Metric, name string) string {
 	return m.Label[i].GetValue()
 }
 
-// An arm that nobody could judge mitigates no more and no less than before.
-func TestMetricsOfUndecidedArm(t *testing.T) {
+// An arm that could not be judged mitigates no more and no less than before.
+func TestMetricsUndecided(t *testing.T) {
+	t.Parallel()
 	for _, v := range []result.ArmVerdict{result.Undecided, result.ArmInconclusive} {
 		j := reporttest.JudgedRun(t, "docker", result.OutcomeOK)
 		j.Result.Comparisons[0].Verdict = v
@@ -105,8 +112,9 @@ func TestMetricsOfUndecidedArm(t *testing.T) {
 	}
 }
 
-// A series that can be nothing but 0 says nothing.
-func TestMetricsAreOnlyThoseThatAnArmCanHave(t *testing.T) {
+// A finding that an arm cannot have has no metric: it could only be 0.
+func TestMetricsPossible(t *testing.T) {
+	t.Parallel()
 	text := reporttest.Draw(t, WriteMetrics, reporttest.NightOf(reporttest.JudgedRun(t, "docker", result.OutcomeOK)))
 	for _, never := range []string{
 		`snatlab_shift{arm="random-fully"`,
@@ -124,8 +132,10 @@ func TestMetricsAreOnlyThoseThatAnArmCanHave(t *testing.T) {
 	}
 }
 
-// A 0 would end yesterday's alert, though nobody has looked.
-func TestAScenarioThatWasNotJudgedIsNotSaidToBeWithoutRegression(t *testing.T) {
+// A scenario that was not judged has no metric of findings: a 0 would end yesterday's
+// alert without a result.
+func TestMetricsUnjudged(t *testing.T) {
+	t.Parallel()
 	partial := reporttest.JudgedRun(t, "docker", result.OutcomeError)
 	for _, j := range []result.Judged{partial, reporttest.JudgedRun(t, "inconclusive", result.OutcomeInconclusive)} {
 		all := parse(t, reporttest.Draw(t, WriteMetrics, reporttest.NightOf(j)))

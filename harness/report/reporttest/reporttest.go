@@ -1,5 +1,5 @@
-// Package reporttest holds what the tests of reports share: nights and histories
-// to draw, and golden files.
+// Package reporttest holds nights and histories to draw, and golden files, for the
+// tests of package report and of the packages below it.
 package reporttest
 
 import (
@@ -18,7 +18,7 @@ import (
 
 var update = flag.Bool("update", false, "write what is printed now to testdata")
 
-// Draw returns what a report draws of v.
+// Draw returns the report of v.
 func Draw[T any](t *testing.T, report func(io.Writer, T) error, v T) string {
 	t.Helper()
 	var out bytes.Buffer
@@ -66,8 +66,8 @@ func ReadFixture(t *testing.T, name string) *result.Result {
 	return r
 }
 
-// fixtureFolder is where package report has its results, seen from there or from a
-// package below it.
+// fixtureFolder returns the folder of package report's results, seen from that package
+// or from a package below it.
 func fixtureFolder() string {
 	if _, err := os.Stat("testdata/docker.json"); err == nil {
 		return "testdata"
@@ -75,7 +75,7 @@ func fixtureFolder() string {
 	return "../testdata"
 }
 
-// JudgedRun is a night's run with the result of a fixture.
+// JudgedRun returns a night's run with the result of a fixture.
 func JudgedRun(t *testing.T, fixture string, o result.Outcome, findings ...result.Finding) result.Judged {
 	t.Helper()
 	r := ReadFixture(t, fixture)
@@ -90,7 +90,7 @@ func JudgedRun(t *testing.T, fixture string, o result.Outcome, findings ...resul
 	return j
 }
 
-// NightOf is a night with the runs given, on a kernel that it was on before.
+// NightOf returns a night with the runs, on the same kernel as the night before.
 func NightOf(runs ...result.Judged) *result.Night {
 	started := time.Date(2026, 11, 26, 3, 17, 0, 0, time.UTC)
 	last := started.AddDate(0, 0, -1)
@@ -101,7 +101,7 @@ func NightOf(runs ...result.Judged) *result.Night {
 	}
 }
 
-// Nights are those that are drawn, by name.
+// Nights returns the nights to draw, by name.
 func Nights(t *testing.T) map[string]*result.Night {
 	first := JudgedRun(t, "docker", result.OutcomeOK)
 	first.Compared, first.KernelBefore, first.Before = 0, "", nil
@@ -146,10 +146,10 @@ func Nights(t *testing.T) map[string]*result.Night {
 	return map[string]*result.Night{"first": arrived, "upgraded": upgraded, "bad": bad, "doubtful": doubtful}
 }
 
-// HostileName is a name that means something in every format.
+// HostileName has a character with a special meaning in every format.
 const HostileName = "a\"\\b\n<c>&]]>{d}\x1b[2J\x00\xff"
 
-// HostileNight is a night in which every name is [HostileName].
+// HostileNight returns a night with [HostileName] for every name.
 func HostileNight(t *testing.T) *result.Night {
 	j := JudgedRun(t, "docker", result.OutcomeRegression, result.Finding{Kind: result.NewCause, Arm: HostileName, Text: HostileName})
 	j.Scenario, j.Reason, j.Result.Arms[1].Name, j.Result.Environment.Kernel = HostileName, HostileName, HostileName, HostileName
@@ -158,8 +158,8 @@ func HostileNight(t *testing.T) *result.Night {
 	return n
 }
 
-// PastNights is a history of two kernels, the second of which breaks the mitigation
-// on its last day, and of a guest that ran once.
+// PastNights returns a history of two kernels, of which the second breaks the
+// mitigation on its last day, and of a guest that ran once.
 func PastNights() *result.History {
 	key := result.Key{Scenario: "quickstart", Hash: "sha256:5b0c94d2e1a7", Arch: "amd64", CPUs: 2, Driver: "netns", Rootless: true, NAT: "nftables", Virtualisation: "kvm"}
 	s := result.Series{ID: "ba39f4fd", Key: key}
@@ -198,7 +198,7 @@ func PastNights() *result.History {
 			{Kernel: "7.2.12", First: alone.Started, Last: alone.Started, Runs: 1, Incomplete: 1, Arms: []result.ArmRuns{{Name: "masquerade"}, {Name: "random-fully"}}}}}}}
 }
 
-// StoredArm is an arm of a stored run, of 8,000 requests.
+// StoredArm returns an arm of a stored run, of 8,000 requests.
 func StoredArm(name string, failed int, verdict result.ArmVerdict) result.ArmSummary {
 	rate := float64(failed) / 8000
 	a := result.ArmSummary{Name: name, Trials: 8, Requests: 8000, Failed: failed, Verdict: verdict,

@@ -7,35 +7,35 @@ import (
 	"snatlab/harness/result"
 )
 
-// A result may come from anywhere. What it may hold is bounded, so that it can
-// neither fill the memory nor keep a report from ending: by its size, by what is
-// in the text before that is decoded, and then by what it means. A scenario has
-// at most 32 arms and 1,000 rounds; a run without fault stays below all of this.
+// A result may come from anywhere. Its size, the number of values in its text, and
+// then the lengths of its lists are bounded, so that it can neither fill the memory
+// nor keep a report from ending. A scenario has at most 32 arms and 1,000 rounds; no
+// run exceeds these bounds.
 const (
 	maxBytes  = 64 << 20 // two arms of 8 rounds on 2 CPUs are 30 KiB
 	maxValues = 3 << 20  // a line each
 
 	maxArms     = 64
 	maxTrials   = 2000 // of an arm
-	maxName     = 200  // bytes of an arm's name: figures stand below it
+	maxName     = 200  // bytes of an arm's name, which heads a column
 	maxSettings = 1000 // of an arm
-	maxCauses   = 32   // different ones: each has a line
+	maxCauses   = 32   // different ones, with a line each
 	maxExpected = 1000
 	maxWarnings = 200_000 // a trial may have two
 )
 
-// depths bounds the values that are nested so deep, in objects and lists, where
-// one of them takes much more memory than the text that makes it, be it "null".
+// depths bounds the number of values at each depth of nesting where a value, even
+// "null", takes much more memory than its text.
 var depths = map[int]int{
 	2: 2*maxWarnings + maxExpected,                   // lists of arms, comparisons, ...
 	4: maxArms * (maxTrials + maxSettings + maxName), // of trials; and figures of an arm
 	7: 1 << 19,                                       // of CPUs
 }
 
-// checkText looks at text before it is decoded. Whether it is JSON is not its
-// business.
+// checkText counts the values of text before it is decoded. It does not check that
+// text is JSON.
 func checkText(text []byte) error {
-	values := map[int]int{} // that others of the same depth follow
+	values := map[int]int{} // by depth, the last of each list left out
 	depth, all, quoted := 0, 0, false
 	for i := 0; i < len(text); i++ {
 		switch c := text[i]; {
@@ -66,7 +66,7 @@ func checkText(text []byte) error {
 	return nil
 }
 
-// checkResult looks at what was decoded.
+// checkResult checks the lengths of a result's lists.
 func checkResult(r *result.Result) error {
 	for _, c := range []struct {
 		n, most int

@@ -12,9 +12,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Texts of a few MiB that would take GiB as a result, or hours as a report. One
-// of as many trials as there may be takes half of what is allowed here.
-func TestATextThatIsMadeToExplodeIsRefusedInLittleMemory(t *testing.T) {
+// Texts of a few MiB that would take GiB as a result, or hours as a report, are refused
+// in little memory. A text with the largest number of trials takes half of the memory
+// that is allowed here.
+func TestExplosiveTexts(t *testing.T) {
 	const head = `{"schema":"snatlab.result/v1",`
 	many := func(n int, s string) string { return strings.TrimSuffix(strings.Repeat(s+",", n), ",") }
 	causes := ""
@@ -59,8 +60,10 @@ func TestATextThatIsMadeToExplodeIsRefusedInLittleMemory(t *testing.T) {
 	}
 }
 
-// A pipe has no end as long as somebody may write to it, and nobody may ever.
-func TestReadRegularFilesOnly(t *testing.T) {
+// Only regular files are read: a pipe has no end as long as it has a writer, and may
+// never get one.
+func TestReadRegularFiles(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	pipe := filepath.Join(dir, ResultName)
 	if err := unix.Mkfifo(pipe, 0o600); err != nil {

@@ -15,8 +15,8 @@ import (
 	"snatlab/harness/result"
 )
 
-// A Folder is where the files of a run or of a matrix are written. It stays open:
-// whoever may rename the folder cannot lead a file to another one.
+// A Folder receives the files of a run or of a matrix. It stays open, so that a user
+// who may rename it cannot redirect a file to another folder.
 type Folder struct {
 	path string
 	root *os.Root
@@ -56,11 +56,11 @@ func (f *Folder) RemoveEmpty() {
 }
 
 const (
-	// TrialPrefix begins the name of a file that is written to see whether there
-	// is room, and removed at once. One that is found was left by a crash.
+	// TrialPrefix begins the name of a file that is written to check for room, and
+	// removed at once. A file of that name that is found was left by a crash.
 	TrialPrefix = ".snatlab-"
 
-	// trialSize is that of most results with their report, in bytes.
+	// trialSize is the size of most results with their report, in bytes.
 	trialSize = 64 << 10
 )
 

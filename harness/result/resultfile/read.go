@@ -1,8 +1,8 @@
 // Package resultfile reads and writes the files of results: result.json and
 // matrix.json, and every other record of package result as JSON.
 //
-// A result may come from anywhere: [ReadResult] and [DecodeResult] bound what it may hold.
-// Results that were written before there were intervals are still read.
+// A result may come from anywhere, so [ReadResult] and [DecodeResult] accept only what
+// a run can have written. Results of before there were intervals are still read.
 package resultfile
 
 import (
@@ -57,7 +57,7 @@ func ReadResult(path string) (*result.Result, error) {
 	return r, nil
 }
 
-// DecodeResult reads the text of a result, of which it accepts no more than [ReadResult] does.
+// DecodeResult reads the text of a result, with the same bounds as [ReadResult].
 func DecodeResult(text []byte) (*result.Result, error) {
 	if len(text) > maxBytes {
 		return nil, fmt.Errorf("no result is larger than %d MiB", maxBytes>>20)
@@ -96,7 +96,7 @@ func parseResult(text []byte) (*result.Result, error) {
 	return r, nil
 }
 
-// notResult says what JSON has against a text. It may cite all of that.
+// notResult shortens the error of a JSON decoder, which may cite the whole text.
 func notResult(err error) error {
 	return fmt.Errorf("not a snatlab result: %.200s", printable.Line(err.Error()))
 }

@@ -9,7 +9,9 @@ import (
 	"testing"
 )
 
-func TestWhatIsReadIsWrittenUnchanged(t *testing.T) {
+// A result that is read and written is unchanged.
+func TestReadAndWrite(t *testing.T) {
+	t.Parallel()
 	paths, err := filepath.Glob("../../report/testdata/*.json")
 	if err != nil || len(paths) == 0 {
 		t.Fatalf("no results: %v", err)
@@ -30,7 +32,9 @@ func TestWhatIsReadIsWrittenUnchanged(t *testing.T) {
 	}
 }
 
-func TestAFolderStandsForTheResultInIt(t *testing.T) {
+// A folder stands for the result in it.
+func TestReadFolder(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "result.json"), `{"schema": "snatlab.result/v1", "id": "here"}`)
 	r, err := ReadResult(dir)
@@ -39,7 +43,8 @@ func TestAFolderStandsForTheResultInIt(t *testing.T) {
 	}
 }
 
-func TestOnlyAResultOfThisSchemaIsRead(t *testing.T) {
+// Only a result of this schema is read.
+func TestReadSchema(t *testing.T) {
 	for _, tc := range []struct{ claim, text, want string }{
 		{"no text", " \n", "result.json: the file is empty"},
 		{"no JSON", "masquerade", "result.json: not a snatlab result: invalid character 'm' looking for beginning of value"},
@@ -59,7 +64,8 @@ func TestOnlyAResultOfThisSchemaIsRead(t *testing.T) {
 	}
 }
 
-func TestAFileTooLargeForAResultIsNotRead(t *testing.T) {
+// A file that is too large for a result is not read.
+func TestReadLargeFile(t *testing.T) {
 	t.Chdir(t.TempDir())
 	write(t, "result.json", "")
 	if err := os.Truncate("result.json", maxBytes+1); err != nil {
@@ -70,13 +76,17 @@ func TestAFileTooLargeForAResultIsNotRead(t *testing.T) {
 	}
 }
 
-func TestAMissingFileIsSaidToBeMissing(t *testing.T) {
+// A missing file is reported as such.
+func TestReadMissing(t *testing.T) {
+	t.Parallel()
 	if _, err := ReadResult("nowhere/result.json"); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("got %v", err)
 	}
 }
 
-func TestAResultFromAGuestIsBoundedAsAFileIs(t *testing.T) {
+// A result from a guest has the same bounds as a file.
+func TestDecodeResult(t *testing.T) {
+	t.Parallel()
 	for text, want := range map[string]string{
 		"":                                "the file is empty",
 		`{"schema": "snatlab.result/v9"}`: "schema snatlab.result/v9; this snatlab reads snatlab.result/v1",

@@ -6,8 +6,8 @@ import (
 	"snatlab/harness/result"
 )
 
-// upgrade gives a result of an earlier version what it can of the fields that were
-// added since.
+// upgrade fills in the fields of a result of an earlier version that were added since,
+// as far as they can be derived.
 func upgrade(r *result.Result) {
 	upgradeSpreads(r)
 	for i := range r.Arms {
@@ -16,9 +16,8 @@ func upgrade(r *result.Result) {
 	addWarningValues(r)
 }
 
-// upgradeSpreads changes a result from before there were intervals: low and high
-// were those of a trial, and there was no latency of an arm, only those of its
-// trials.
+// upgradeSpreads converts a result of before there were intervals. Its low and high
+// were those of a trial, and only its trials had a latency.
 func upgradeSpreads(r *result.Result) {
 	if !slices.ContainsFunc(r.Arms, isOld) {
 		return
@@ -33,12 +32,12 @@ func upgradeSpreads(r *result.Result) {
 	}
 }
 
-// isOld reports whether an arm lacks what every arm with a trial has today.
+// isOld reports whether an arm with trials lacks a latency, which every arm has today.
 func isOld(a result.Arm) bool {
 	return a.LatencyP50 == result.Spread{} && slices.ContainsFunc(a.Trials, func(t result.Trial) bool { return t.Latency.P50 > 0 })
 }
 
-// medianLatency is the median of a latency of every trial; 0 without a trial.
+// medianLatency returns the median of a latency over the trials; 0 without a trial.
 func medianLatency(trials []result.Trial, of func(result.Latency) int64) float64 {
 	var all []int64
 	for _, t := range trials {
