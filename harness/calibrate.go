@@ -9,87 +9,75 @@ import (
 	"snatlab/harness/lab"
 	"snatlab/harness/result"
 	"snatlab/harness/scenario"
+	"snatlab/harness/stats"
 	"snatlab/harness/verdict"
 )
 
-// Calibration is how often verdicts were wrong where the truth is known.
-type Calibration struct {
-	Runs         int       `json:"runs"`
-	Inconclusive int       `json:"inconclusive"` // runs in which the race did not occur in the baseline, or too rarely to judge
-	Itself       Tally     `json:"itself"`       // the baseline against itself: any difference is false
-	Arms         []Tally   `json:"arms"`         // every other arm: it is known to mitigate
-	Seconds      []float64 `json:"seconds"`      // of each run
-}
+// maxWrong is the share of verdicts that may be wrong: of false ones it is what the
+// test promises, of missed ones what is asked of the smallest scenario.
+const maxWrong = result.Alpha
 
-// Tally counts the verdicts of one comparison over all runs. One that is undecided
-// says nothing, and is neither right nor wrong.
-type Tally struct {
-	Arm      string                    `json:"arm"`
-	Verdicts map[result.ArmVerdict]int `json:"verdicts"` // of conclusive runs
-	Wrong    int                       `json:"wrong"`
-}
+// secondBaseline is the name of the arm that repeats the baseline.
+const secondBaseline = "baseline-again"
 
-// Decided returns the number of verdicts that can be right or wrong.
-func (t Tally) Decided() (n int) {
-	for v, runs := range t.Verdicts {
-		if v.IsDecided() {
-			n += runs
-		}
-	}
-	return n
-}
-
-// Undecided returns the number of conclusive runs without such a verdict.
-func (t Tally) Undecided() (n int) {
-	for _, runs := range t.Verdicts {
-		n += runs
-	}
-	return n - t.Decided()
-}
-
-// again is the name of the baseline's second self.
-const again = "baseline-again"
-
-// Twice gives a scenario the baseline of which stands in it twice, first and
-// second.
-func Twice(s *scenario.Scenario) *scenario.Scenario {
-	twice := *s
-	twice.Expect = nil
+// WithDuplicateBaseline returns a copy of s whose baseline appears twice, first and
+// second. The copy expects nothing.
+func WithDuplicateBaseline(s *scenario.Scenario) *scenario.Scenario {
+	duplicate := *s
+	duplicate.Expect = nil
 	second := s.Arms[0]
-	second.Name = again
-	twice.Arms = slices.Concat(s.Arms[:1], []scenario.Arm{second}, s.Arms[1:])
-	return &twice
+	second.Name = secondBaseline
+	duplicate.Arms = slices.Concat(s.Arms[:1], []scenario.Arm{second}, s.Arms[1:])
+	return &duplicate
 }
 
-// Calibrate runs a scenario that Twice gave many times, each in a lab of its own,
-// and counts the wrong verdicts: of the baseline against itself, and against each
-// other arm. Each comparison is judged as that of a run with two arms; they share
-// the baseline's trials. A run in which the race did not occur says nothing, and
-// counts for none of them; a comparison that is undecided counts for no verdict.
-func Calibrate(ctx context.Context, s *scenario.Scenario, runs int, open func(ctx context.Context, run int) (lab.Lab, error), done func(*Calibration)) (*Calibration, error) {
-	twice := *s
-	c := &Calibration{Itself: Tally{Arm: s.Arms[0].Name, Verdicts: map[result.ArmVerdict]int{}}, Arms: []Tally{}}
-	for _, a := range s.Arms[2:] {
-		c.Arms = append(c.Arms, Tally{Arm: a.Name, Verdicts: map[result.ArmVerdict]int{}})
-	}
+// Calibrate runs a scenario many times, each in a lab of its own, with the baseline
+// as a second arm as well. It counts the wrong verdicts: of the baseline against
+// itself, and against each other arm. Each comparison is judged as that of a run
+// with two arms; they share the baseline's trials. A run in which the race did not
+// occur says nothing, and counts for none of them; a comparison that is undecided
+// counts for no verdict.
+//
+// open gets the ID of each run, which is that of the options with its number. done
+// is called after each run.
+func Calibrate(ctx context.Context, s *scenario.Scenario, runs int, open func(ctx context.Context, id string) (lab.Lab, error), done func(*result.Calibration), o Options) (*result.Calibration, error) {
+	repeated := WithDuplicateBaseline(s)
+	c := newCalibration(s, o)
 	for run := range runs {
-		twice.Seed = s.Seed + uint64(run)
-		r, err := Run(ctx, &twice, func(ctx context.Context) (lab.Lab, error) { return open(ctx, run) }, silent{}, Options{})
+		repeated.Seed = s.Seed + uint64(run)
+		of := o
+		of.ID = fmt.Sprintf("%s-%d", o.ID, run+1)
+		r, err := Run(ctx, repeated, func(ctx context.Context) (lab.Lab, error) { return open(ctx, of.ID) }, noWatcher{}, of)
+		if err == nil {
+			err = countVerdicts(c, r)
+		}
 		if err != nil {
 			return c, fmt.Errorf("run %d of %d: %w", run+1, runs, err)
-		}
-		if err := c.count(r); err != nil {
-			return c, err
 		}
 		done(c)
 	}
 	return c, nil
 }
 
-// count adds the verdicts of one run.
-func (c *Calibration) count(r *result.Result) error {
+func newCalibration(s *scenario.Scenario, o Options) *result.Calibration {
+	c := &result.Calibration{
+		Version: o.Version, Scenario: describeScenario(s), Itself: newTally(s.Arms[0].Name), Arms: []result.Tally{},
+	}
+	for _, a := range s.Arms[1:] {
+		c.Arms = append(c.Arms, newTally(a.Name))
+	}
+	return c
+}
+
+func newTally(arm string) result.Tally {
+	return result.Tally{Arm: arm, Verdicts: map[result.ArmVerdict]int{}, High: 1}
+}
+
+// countVerdicts adds the verdicts of one run.
+func countVerdicts(c *result.Calibration, r *result.Result) error {
 	c.Runs++
 	c.Seconds = append(c.Seconds, r.Seconds)
+	defer func() { c.Verdict = judgeCalibration(c) }()
 	itself, err := judgePair(r, 1)
 	if err != nil {
 		return err
@@ -98,22 +86,23 @@ func (c *Calibration) count(r *result.Result) error {
 		c.Inconclusive++
 		return nil
 	}
-	c.Itself.add(itself, result.NoDifference)
+	countVerdict(&c.Itself, itself, result.NoDifference)
 	for i := range c.Arms {
 		v, err := judgePair(r, 2+i)
 		if err != nil {
 			return err
 		}
-		c.Arms[i].add(v, result.Mitigated)
+		countVerdict(&c.Arms[i], v, result.Mitigated)
 	}
 	return nil
 }
 
-func (t *Tally) add(v, right result.ArmVerdict) {
+func countVerdict(t *result.Tally, v, right result.ArmVerdict) {
 	t.Verdicts[v]++
 	if v != right && v.IsDecided() {
 		t.Wrong++
 	}
+	t.Low, t.High = stats.Proportion(t.Wrong, t.Decided(), result.Confidence)
 }
 
 // judgePair judges one arm against the baseline as if there were no others.
@@ -128,8 +117,23 @@ func judgePair(r *result.Result, arm int) (result.ArmVerdict, error) {
 	return pair.Comparisons[0].Verdict, nil
 }
 
-// silent watches nothing.
-type silent struct{}
+// judgeCalibration fails verdicts that are wrong more often than they may be, beyond
+// what chance explains. Where most runs decided nothing of an arm, it is
+// inconclusive.
+func judgeCalibration(c *result.Calibration) result.Verdict {
+	all := append([]result.Tally{c.Itself}, c.Arms...)
+	switch {
+	case slices.ContainsFunc(all, func(t result.Tally) bool { return 2*t.Decided() < c.Runs }):
+		return result.Inconclusive
+	case slices.ContainsFunc(all, func(t result.Tally) bool { return t.Low > maxWrong }):
+		return result.Fail
+	default:
+		return result.Pass
+	}
+}
 
-func (silent) Start(int, int, string)               {}
-func (silent) Done(int, int, string, *result.Trial) {}
+// noWatcher watches nothing.
+type noWatcher struct{}
+
+func (noWatcher) Start(int, int, string)               {}
+func (noWatcher) Done(int, int, string, *result.Trial) {}

@@ -1,17 +1,20 @@
 package harness
 
 import (
+	"context"
+	"slices"
 	"testing"
 
+	"snatlab/harness/lab"
 	"snatlab/harness/result"
 )
 
 // calibrated is a run of a calibration: the failures of the baseline, of the
-// baseline again, and of an arm that mitigates, in each trial.
+// baseline secondBaseline, and of an arm that mitigates, in each trial.
 func calibrated(rounds, baseline, twin, arm int) *result.Result {
 	r := &result.Result{Scenario: result.Scenario{Rounds: rounds}}
 	for i, failed := range []int{baseline, twin, arm} {
-		a := result.Arm{Name: []string{"masquerade", again, "random-fully"}[i]}
+		a := result.Arm{Name: []string{"masquerade", secondBaseline, "random-fully"}[i]}
 		for round := range rounds {
 			n := failed
 			if n > 0 {
@@ -40,11 +43,8 @@ func TestCalibrationCount(t *testing.T) {
 		{"no_race_in_the_first_half", calibrated(8, 0, 600, 0), 0, 1, 0, 1, 0, 0, 1},
 	} {
 		t.Run(tc.claim, func(t *testing.T) {
-			c := &Calibration{
-				Itself: Tally{Arm: "masquerade", Verdicts: map[result.ArmVerdict]int{}},
-				Arms:   []Tally{{Arm: "random-fully", Verdicts: map[result.ArmVerdict]int{}}},
-			}
-			if err := c.count(tc.in); err != nil {
+			c := &result.Calibration{Itself: newTally("masquerade"), Arms: []result.Tally{newTally("random-fully")}}
+			if err := countVerdicts(c, tc.in); err != nil {
 				t.Fatal(err)
 			}
 			if c.Runs != 1 || c.Inconclusive != tc.inconclusive {
@@ -57,5 +57,55 @@ func TestCalibrationCount(t *testing.T) {
 				t.Errorf("arm: %+v", a)
 			}
 		})
+	}
+}
+
+func TestJudgeCalibration(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		claim                   string
+		right, undecided, wrong int
+		want                    result.Verdict
+	}{
+		{"right", 100, 0, 0, result.Pass},
+		{"few_wrong", 98, 0, 2, result.Pass},
+		{"many_wrong", 80, 0, 20, result.Fail},
+		{"half_undecided", 50, 50, 0, result.Pass},
+		{"most_undecided", 49, 51, 0, result.Inconclusive},
+		{"undecided_do_not_dilute", 46, 50, 4, result.Fail},
+	} {
+		t.Run(tc.claim, func(t *testing.T) {
+			c := &result.Calibration{Runs: 100, Itself: newTally("a")}
+			for v, n := range map[result.ArmVerdict]int{result.NoDifference: tc.right, result.Undecided: tc.undecided, result.Worse: tc.wrong} {
+				for range n {
+					countVerdict(&c.Itself, v, result.NoDifference)
+				}
+			}
+			if got := judgeCalibration(c); got != tc.want {
+				t.Errorf("%s, want %s", got, tc.want)
+			}
+		})
+	}
+}
+
+// Each run of a calibration has an ID, a seed and a lab of its own.
+func TestCalibrate(t *testing.T) {
+	s := clientsOf(2, "masquerade", "random-fully")
+	var ids []string
+	var progress []int
+	open := func(_ context.Context, id string) (lab.Lab, error) {
+		ids = append(ids, id)
+		return newFakeLab(t, 2), nil
+	}
+	done := func(c *result.Calibration) { progress = append(progress, c.Runs) }
+	c, err := Calibrate(t.Context(), s, 2, open, done, Options{ID: "c", Version: "v1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(ids, []string{"c-1", "c-2"}) || !slices.Equal(progress, []int{1, 2}) {
+		t.Errorf("IDs %v, progress %v", ids, progress)
+	}
+	if c.Version != "v1" || c.Runs != 2 || len(c.Arms) != 1 || c.Arms[0].Arm != "random-fully" || c.Verdict != result.Inconclusive {
+		t.Errorf("got %+v", c)
 	}
 }

@@ -28,8 +28,11 @@ type Watcher interface {
 	Done(round, rounds int, arm string, t *result.Trial)
 }
 
-// Options are what a run does beyond its scenario.
+// Options are what a run is called, and what it does beyond its scenario.
 type Options struct {
+	ID      string // of the result
+	Version string // of this program
+
 	// Explain looks up every request that got no answer in the conntrack table.
 	Explain bool
 }
@@ -37,7 +40,7 @@ type Options struct {
 // Run makes every trial of a scenario in a lab of its own. The result is never
 // nil: with an error it holds the trials that were finished before it.
 func Run(ctx context.Context, s *scenario.Scenario, open func(context.Context) (lab.Lab, error), watch Watcher, o Options) (r *result.Result, err error) {
-	r = describe(s)
+	r = describe(s, o)
 	begun := time.Now()
 	defer func() {
 		r.Seconds = time.Since(begun).Seconds()
@@ -114,15 +117,20 @@ func describeArm(a scenario.Arm) result.Arm {
 	return arm
 }
 
+// describeScenario starts the record of what is run.
+func describeScenario(s *scenario.Scenario) result.Scenario {
+	return result.Scenario{
+		Name: s.Name, Hash: s.Hash(), Clients: s.Clients, Pattern: s.Load.Pattern, Sync: s.Load.Sync,
+		Requests: s.Load.Requests, Rounds: s.Rounds, Seed: s.Seed,
+	}
+}
+
 // describe starts a result: everything that is known before the lab is.
-func describe(s *scenario.Scenario) *result.Result {
+func describe(s *scenario.Scenario, o Options) *result.Result {
 	r := &result.Result{
-		Schema:  result.Schema,
-		Started: time.Now().UTC().Truncate(time.Millisecond),
-		Scenario: result.Scenario{
-			Name: s.Name, Hash: s.Hash(), Clients: s.Clients, Pattern: s.Load.Pattern, Sync: s.Load.Sync,
-			Requests: s.Load.Requests, Rounds: s.Rounds, Seed: s.Seed,
-		},
+		Schema: result.Schema, ID: o.ID, Version: o.Version,
+		Started:     time.Now().UTC().Truncate(time.Millisecond),
+		Scenario:    describeScenario(s),
 		Comparisons: []result.Compare{}, Expected: expectations(s), Warnings: []string{},
 	}
 	for _, a := range s.Arms {

@@ -351,3 +351,18 @@ func TestALabThatSomebodyTookApartEndsTheRunAndItsTrialIsDropped(t *testing.T) {
 		})
 	}
 }
+
+// The record of a run names it, even where the lab could not be opened.
+func TestRunNamesItsRecord(t *testing.T) {
+	t.Parallel()
+	open := func(context.Context) (lab.Lab, error) { return nil, errors.New("no lab") }
+	r, _ := Run(t.Context(), clientsOf(2, "masquerade", "random-fully"), open, noWatcher{}, Options{ID: "20261127-1", Version: "v1"})
+	if r.ID != "20261127-1" || r.Version != "v1" || r.Summary == "" {
+		t.Errorf("got %q, %q, %q", r.ID, r.Version, r.Summary)
+	}
+	t.Run("and the options of each rule", func(t *testing.T) {
+		if a, b := r.Arms[0], r.Arms[1]; a.DrawsPorts() || !b.Options.RandomFully {
+			t.Errorf("got %+v, %+v", a.Options, b.Options)
+		}
+	})
+}

@@ -144,7 +144,7 @@ func TestWhatServerAndTableCountedIsRecorded(t *testing.T) {
 
 func TestRefusedRequestsAreFailuresWithTheirCause(t *testing.T) {
 	f := newFakeLab(t, 2)
-	x := experiment{Scenario: clientsOf(2, "a"), lab: f, result: describe(clientsOf(2, "a"))}
+	x := experiment{Scenario: clientsOf(2, "a"), lab: f, result: describe(clientsOf(2, "a"), Options{})}
 	f.deaf = func(int) bool { return true }
 	address, err := f.Listen(t.Context(), 0)
 	if err != nil {

@@ -4,21 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"snatlab/harness"
-	"snatlab/harness/format"
 	"snatlab/harness/lab"
 	"snatlab/harness/lab/netns"
+	"snatlab/harness/report"
 	"snatlab/harness/result"
 	"snatlab/harness/result/resultfile"
 	"snatlab/harness/scenario"
-	"snatlab/harness/stats"
 	"snatlab/harness/verdict"
 )
 
@@ -66,70 +63,23 @@ race did not occur in the baseline or the comparison was undecided.`,
 }
 
 func calibrate(ctx context.Context, s *scenario.Scenario, runs int, asJSON bool) (err error) {
-	s = harness.Twice(s)
-	site, err := prepareMachine(ctx, s)
+	site, err := prepareMachine(ctx, harness.WithDuplicateBaseline(s))
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, site.close()) }()
-	id := newID(time.Now())
-	open := func(ctx context.Context, run int) (lab.Lab, error) {
-		return site.open(ctx, fmt.Sprintf("%s-%d", id, run+1), false, nil)
-	}
-	c, err := harness.Calibrate(ctx, s, runs, open, func(c *harness.Calibration) {
-		fmt.Fprintf(os.Stderr, "run %d/%d: %d false", c.Runs, runs, c.Itself.Wrong)
-		for _, a := range c.Arms {
-			fmt.Fprintf(os.Stderr, ", %d missed (%s)", a.Wrong, a.Arm)
-		}
-		fmt.Fprintf(os.Stderr, ", %d inconclusive; %.1f s\n", c.Inconclusive, c.Seconds[c.Runs-1])
-	})
-	if c.Runs > 0 {
-		if asJSON {
-			_ = resultfile.WriteJSON(os.Stdout, c)
-		} else {
-			printCalibration(os.Stdout, s, c)
-		}
+	open := func(ctx context.Context, id string) (lab.Lab, error) { return site.open(ctx, id, false, nil) }
+	done := func(c *result.Calibration) { report.WriteCalibrationProgress(os.Stderr, c, runs) }
+	c, err := harness.Calibrate(ctx, s, runs, open, done, harness.Options{ID: newID(time.Now()), Version: version})
+	switch {
+	case c.Runs == 0:
+	case asJSON:
+		_ = resultfile.WriteJSON(os.Stdout, c)
+	default:
+		_ = report.WriteCalibration(os.Stdout, c)
 	}
 	if err != nil {
 		return err
 	}
-	return calibrationCode(c)
-}
-
-func printCalibration(w io.Writer, s *scenario.Scenario, c *harness.Calibration) {
-	tell := func(what string, t harness.Tally, word string) {
-		low, high := stats.Proportion(t.Wrong, t.Decided(), result.Confidence)
-		fmt.Fprintf(w, "%s: %d of %s %s (95 %% interval %s to %s)", what, t.Wrong,
-			format.Plural(t.Decided(), "verdict", "verdicts"), word, format.Percent(low), format.Percent(high))
-		if n := t.Undecided(); n > 0 {
-			fmt.Fprintf(w, "; %d undecided", n)
-		}
-		fmt.Fprintln(w)
-	}
-	tell(c.Itself.Arm+" against itself", c.Itself, "false")
-	for _, a := range c.Arms {
-		tell(a.Arm+" against "+c.Itself.Arm, a, "missed")
-	}
-	fmt.Fprintf(w, "%d of %s inconclusive; %s of %s x %s, p < %g\n", c.Inconclusive, format.Plural(c.Runs, "run", "runs"),
-		format.Plural(s.Rounds, "round", "rounds"), format.Plural(s.Clients, "client", "clients"),
-		format.Plural(s.Load.Requests, "request", "requests"), result.Alpha)
-}
-
-// tolerated is the share of verdicts that may be wrong: of false ones that is
-// what the test promises, of missed ones what is asked of the smallest scenario.
-const tolerated = result.Alpha
-
-// calibrationCode fails a tool that is wrong more often than it may be, beyond
-// what chance explains.
-func calibrationCode(c *harness.Calibration) error {
-	all := append([]harness.Tally{c.Itself}, c.Arms...)
-	if slices.ContainsFunc(all, func(t harness.Tally) bool { return 2*t.Decided() < c.Runs }) {
-		return exitCode(exitInconclusive)
-	}
-	for _, t := range all {
-		if low, _ := stats.Proportion(t.Wrong, t.Decided(), result.Confidence); low > tolerated {
-			return exitCode(exitFail)
-		}
-	}
-	return nil
+	return verdictCode(c.Verdict)
 }

@@ -98,11 +98,9 @@ func prepareDocker(ctx context.Context, s *scenario.Scenario) (_ *readyMachine, 
 // run runs the scenario in a lab that is not kept. The result is never nil.
 func (s *readyMachine) run(ctx context.Context, sc *scenario.Scenario, watch matrix.RunWatcher) (*result.Result, error) {
 	id := newID(time.Now())
-	r, err := harness.Run(ctx, sc, func(ctx context.Context) (lab.Lab, error) {
+	return harness.Run(ctx, sc, func(ctx context.Context) (lab.Lab, error) {
 		return s.open(ctx, id, false, watch.Say)
-	}, watch, harness.Options{})
-	r.ID, r.Version = id, version
-	return r, err
+	}, watch, harness.Options{ID: id, Version: version})
 }
 
 // undoers know how to undo every change that snatlab makes.

@@ -182,7 +182,7 @@ func (f runFlags) run(ctx context.Context, s *scenario.Scenario) (kept *lab.Kept
 	if runErr != nil && trials(r) == 0 {
 		folder.RemoveEmpty() // there is nothing to report
 	} else if runErr = errors.Join(runErr, f.show(dir, r, folder.WriteResult(r, report.WriteMarkdown, f.force))); runErr == nil {
-		runErr = verdictCode(r)
+		runErr = verdictCode(r.Verdict)
 	}
 	kept, err = keep.finish(ctx)
 	finished = true
@@ -199,8 +199,7 @@ func (f runFlags) experiment(ctx context.Context, s *scenario.Scenario, site *re
 		}
 		keep.Keeper = opened
 		return keep, nil
-	}, progress, harness.Options{Explain: f.explain})
-	r.ID, r.Version = id, version
+	}, progress, harness.Options{ID: id, Version: version, Explain: f.explain})
 	progress.Say("")
 	fmt.Fprintln(os.Stderr)
 	return r, err
@@ -255,9 +254,9 @@ func (f runFlags) print(dir string, r *result.Result) error {
 	return err
 }
 
-// verdictCode is the exit code of a run that ended by itself.
-func verdictCode(r *result.Result) error {
-	switch r.Verdict {
+// verdictCode returns the exit code of a run that ended by itself.
+func verdictCode(v result.Verdict) error {
+	switch v {
 	case result.Pass:
 		return nil
 	case result.Fail:
