@@ -19,7 +19,7 @@ var hostNamespace, _ = os.Readlink("/proc/self/ns/net")
 //
 // The test's thread is never unlocked, so that it ends with the test. A subtest
 // runs on another thread, and has to call Enter itself.
-func Enter(t *testing.T) {
+func Enter(t testing.TB) {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("needs root; make check leaves it out")
@@ -35,7 +35,7 @@ func Enter(t *testing.T) {
 
 // SkipWithout skips a test because this machine lacks what it needs. With
 // CI=true it fails the test instead, unless -short is set.
-func SkipWithout(t *testing.T, what string) {
+func SkipWithout(t testing.TB, what string) {
 	t.Helper()
 	if os.Getenv("CI") == "true" && !testing.Short() {
 		t.Fatalf("this test needs %s", what)
