@@ -1,11 +1,10 @@
-// Package images holds the build recipes of the container images that snatlab
-// builds for itself.
+// Package images holds the Dockerfiles of the images that snatlab builds for itself.
 package images
 
 import _ "embed"
 
-// ProbeDockerfile builds the probe image from a folder that holds the static
-// binary under the name snatlab.
+// ProbeDockerfile is the Dockerfile of the probe image. Its build context must hold the
+// static binary under the name snatlab.
 //
 //go:embed probe/Dockerfile
 var ProbeDockerfile []byte

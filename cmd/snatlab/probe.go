@@ -7,11 +7,11 @@ import (
 	"snatlab/harness/probe/agent"
 )
 
-// probeCommand is what runs inside the clients and the server of a lab.
+// probeCommand returns the command that runs inside the clients and the server of a lab.
 func probeCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:       "probe client|server",
-		Short:     "Be a client or the server of a lab, driven over standard input",
+		Short:     "Run as a client or the server of a lab, driven over standard input",
 		Hidden:    true,
 		Args:      cobra.OnlyValidArgs,
 		ValidArgs: []string{probe.RoleClient, probe.RoleServer},

@@ -19,22 +19,22 @@ func serveCommand() *cobra.Command {
 	var from []string
 	c := &cobra.Command{
 		Use:   "serve",
-		Short: "Be the server of runs on other machines",
-		Long: `Be the server of runs on other machines: scenarios there say
+		Short: "Serve runs on other machines",
+		Long: `Serve runs on other machines. Their scenarios name this machine as the server:
 
   server: {address: THIS_MACHINE:20000}
 
-The port given takes the orders of one run at a time; the ports after it are
-those that clients connect to, one for each trial. Anyone who reaches the port
-can have the others opened and closed, and nothing else: listen on the address
-of a network you trust. Connections are accepted from the address that the
-run's orders come from and from those that labs give themselves, and from
---from instead where that machine leaves by several; others are reset.
+The port of --listen accepts the orders of one run at a time. Clients connect to
+the ports after it, one for each trial. Everyone who can reach the first port can
+open and close the others, and do nothing else: listen on the address of a network
+that you trust. Connections are accepted from the address that the orders come
+from, and from the addresses of labs; others are reset. If the other machine has
+several addresses, give its networks with --from.
 
-A second run waits up to 5 s for the first to end, and is then answered that the
-server is busy, and with which run. A peer that does not greet within 10 s, and a
-run that sends no order for 2 min, is hung up on (a run whose clients are sending
-greets every 20 s).`,
+A second run waits up to 5 s for the first to end. Then it is told that the server
+is busy, and with which run. The server disconnects a peer that does not greet
+within 10 s, and a run that sends no order for 2 min. A run greets every 20 s while
+its clients send.`,
 		Example: `  snatlab serve --listen 192.0.2.10:20000`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			listen, err := netip.ParseAddrPort(address)
@@ -44,20 +44,21 @@ greets every 20 s).`,
 			if ports < 1 || int(listen.Port())+ports > 65535 {
 				return usageError{c, fmt.Errorf("--ports %d: allowed: 1 to %d after port %d", ports, 65535-int(listen.Port()), listen.Port())}
 			}
-			guests, err := prefixes(from)
+			guests, err := parseNetworks(from)
 			if err != nil {
 				return usageError{c, fmt.Errorf("--from: %w", err)}
 			}
-			return interruptible(func(ctx context.Context) error { return serve(ctx, listen, ports, guests) })
+			return interruptible(func(ctx context.Context) error { return serveRuns(ctx, listen, ports, guests) })
 		},
 	}
-	c.Flags().StringVar(&address, "listen", "0.0.0.0:20000", "address and port that take the orders")
-	c.Flags().IntVar(&ports, "ports", 64, "number of ports after it that clients connect to")
-	c.Flags().StringSliceVar(&from, "from", nil, "networks that clients connect from (default: as above)")
+	c.Flags().StringVar(&address, "listen", "0.0.0.0:20000", "address and port that accept the orders")
+	c.Flags().IntVar(&ports, "ports", 64, "number of ports after that port, for the clients")
+	c.Flags().StringSliceVar(&from, "from", nil, "networks that clients connect from, instead of those above")
 	return c
 }
 
-func prefixes(texts []string) (all []netip.Prefix, err error) {
+// parseNetworks parses the networks of --from.
+func parseNetworks(texts []string) (all []netip.Prefix, err error) {
 	for _, text := range texts {
 		p, err := netip.ParsePrefix(text)
 		if err != nil {
@@ -68,8 +69,8 @@ func prefixes(texts []string) (all []netip.Prefix, err error) {
 	return all, nil
 }
 
-// serve takes the orders of one run after the other, until it is interrupted.
-func serve(ctx context.Context, address netip.AddrPort, ports int, guests []netip.Prefix) error {
+// serveRuns serves one run after the other, until it is interrupted.
+func serveRuns(ctx context.Context, address netip.AddrPort, ports int, guests []netip.Prefix) error {
 	listener, err := (&net.ListenConfig{KeepAliveConfig: agent.KeepAlive}).Listen(ctx, "tcp4", address.String())
 	if err != nil {
 		return err

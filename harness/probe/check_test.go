@@ -12,7 +12,9 @@ import (
 	"snatlab/harness/scenario"
 )
 
-func TestAHelloIsHeldAgainstTheRoleAndTheMachine(t *testing.T) {
+// A hello must be of the expected role, and its numbers must be possible on a machine.
+func TestCheckHello(t *testing.T) {
+	t.Parallel()
 	million := make([]int, 1_000_000)
 	for i := range million {
 		million[i] = i
@@ -42,7 +44,8 @@ func TestAHelloIsHeldAgainstTheRoleAndTheMachine(t *testing.T) {
 	}
 }
 
-func TestHelloCheck(t *testing.T) {
+func TestCheckLocalPorts(t *testing.T) {
+	t.Parallel()
 	t.Run("local ports are those of a client, and a range", func(t *testing.T) {
 		for _, test := range []struct {
 			role  string
@@ -63,8 +66,10 @@ func TestHelloCheck(t *testing.T) {
 	})
 }
 
-// What adds up only because the sum overflows does not add up.
-func TestAReportIsHeldAgainstItsLoadWithoutOverflow(t *testing.T) {
+// A report must match its load. Numbers that add up only because their sum overflows are
+// refused.
+func TestCheckReport(t *testing.T) {
+	t.Parallel()
 	const huge = math.MaxInt64
 	one := func(p uint16) []scenario.PortRange { return []scenario.PortRange{{First: p, Last: p}} }
 	fine := func(change func(*Report)) Report {
@@ -112,7 +117,9 @@ func TestAReportIsHeldAgainstItsLoadWithoutOverflow(t *testing.T) {
 	}
 }
 
-func TestWhatAProbeSaysMustAddUp(t *testing.T) {
+// The outcomes of a report must add up to its requests.
+func TestCheckReportSums(t *testing.T) {
+	t.Parallel()
 	load := ClientLoad{Requests: 10}
 	for _, test := range []struct {
 		report Report
@@ -132,7 +139,9 @@ func TestWhatAProbeSaysMustAddUp(t *testing.T) {
 	}
 }
 
-func TestServedCheck(t *testing.T) {
+// The counts of a server must be in range, and its sources must add up.
+func TestCheckServed(t *testing.T) {
+	t.Parallel()
 	from := func(address string, n uint64) SourceCount { return SourceCount{netip.MustParseAddr(address), n} }
 	many := make([]SourceCount, MaxSources+1)
 	for i := range many {
@@ -162,9 +171,10 @@ func TestServedCheck(t *testing.T) {
 	}
 }
 
-// A field that is added to result.Server is one that old probes do not send and do
-// not read: it requires another [Version].
+// An older probe neither sends nor reads a field that is added to result.Server: such a
+// field requires another [Version].
 func TestServedJSON(t *testing.T) {
+	t.Parallel()
 	served := Served{Server: result.Server{Accepted: 3, ListenDrops: new(uint64(7))}, Sources: []SourceCount{{netip.MustParseAddr("198.18.0.2"), 3}}}
 	got, err := json.Marshal(served)
 	want := `{"accepted":3,"strangers":0,"listen_overflows":null,"listen_drops":7,"paws_timewait":null,"tw_recycled":null,` +

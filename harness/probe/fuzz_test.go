@@ -10,8 +10,7 @@ import (
 	"testing"
 )
 
-// addMessages adds lines of either side to what a target is tried with, some of
-// them wrong.
+// addMessages adds lines of either side to the seeds of a target. Some are wrong.
 func addMessages(f *testing.F, add func(line string)) {
 	f.Helper()
 	text, err := os.ReadFile("testdata/messages.txt")
@@ -26,8 +25,8 @@ func addMessages(f *testing.F, add func(line string)) {
 	}
 }
 
-// Whatever the bytes: they are refused, or one thing of this version, whose
-// numbers are in range and add up once they are checked.
+// Any bytes are either refused, or are one part of this version, whose numbers are in
+// range and add up after the check.
 func FuzzParse(f *testing.F) {
 	addMessages(f, func(line string) { f.Add([]byte(line)) })
 	f.Fuzz(func(t *testing.T, line []byte) {
@@ -52,7 +51,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// addsUp holds that a report adds up in numbers that do not overflow.
+// addsUp checks that a report adds up, with numbers that do not overflow.
 func addsUp(t *testing.T, r *Report) {
 	t.Helper()
 	sum := big.NewInt(int64(r.Succeeded))
@@ -80,8 +79,8 @@ func addsUp(t *testing.T, r *Report) {
 	}
 }
 
-// Whatever a probe says: the controller has an error that it can print, or what
-// it asked for.
+// Whatever a probe sends, the controller gets what it asked for, or an error that can be
+// printed.
 func FuzzAnswers(f *testing.F) {
 	const client, server = `{"v":3,"hello":{"role":"client","cpus":[0,1],"files":20000}}` + "\n",
 		`{"v":3,"hello":{"role":"server","cpus":[0],"files":99}}` + "\n" + `{"v":3,"ready":{}}` + "\n"

@@ -11,8 +11,9 @@ import (
 	"testing/synctest"
 )
 
-// An endless line takes no more memory than the longest that is allowed.
-func TestALineWithoutAnEndIsRefusedInLittleMemory(t *testing.T) {
+// A line without an end is refused, and takes no more memory than the longest line that
+// is allowed.
+func TestEndlessLine(t *testing.T) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	_, err := OpenClient(t.Context(), Stream{Name: "client 0", In: endless('['), Out: io.Discard, Close: func() error { return nil }})
@@ -35,25 +36,27 @@ func (b endless) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-const hello = `{"v":3,"hello":{"role":"client","cpus":[0],"files":99}}` + "\n"
+const clientHello = `{"v":3,"hello":{"role":"client","cpus":[0],"files":99}}` + "\n"
 
-func TestAnAnswerMustBeToTheQuestion(t *testing.T) {
+// An answer must fit the request.
+func TestWrongAnswer(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		answer string
 		ask    func(context.Context, *ClientSession) error
 		want   string
 	}{
-		{`{"v":3,"ready":{}}`, share, "client 0: did not confirm that it can map the barrier"},
-		{`{"v":3,"shared":{}}`, run, "client 0: did not answer with a report"},
-		{`{"v":3,"run":{}}`, run, "client 0: did not answer with a report"},
-		{`{"v":3,"error":"\u001b[2J\u0007over"}`, run, "client 0: ?[2J?over"},
-		{`{"v":3,"error":"` + strings.Repeat("x", 10_000) + `"}`, run, "client 0: " + strings.Repeat("x", maxWords) + "..."},
-		{`{"v":3,"served":{"accepted":1e30}}`, run, `client 0 died: a message that this snatlab cannot read (json: cannot unmarshal number 1e30 into Go struct field Served.served.Server.accepted of type uint64): "{\"v\":3,\"served\":{\"accepted\":1e30}}"`},
+		{`{"v":3,"ready":{}}`, shareBarrier, "client 0: did not confirm that it can map the barrier"},
+		{`{"v":3,"shared":{}}`, runLoad, "client 0: did not answer with a report"},
+		{`{"v":3,"run":{}}`, runLoad, "client 0: did not answer with a report"},
+		{`{"v":3,"error":"\u001b[2J\u0007over"}`, runLoad, "client 0: ?[2J?over"},
+		{`{"v":3,"error":"` + strings.Repeat("x", 10_000) + `"}`, runLoad, "client 0: " + strings.Repeat("x", maxWords) + "..."},
+		{`{"v":3,"served":{"accepted":1e30}}`, runLoad, `client 0 died: a message that this snatlab cannot read (json: cannot unmarshal number 1e30 into Go struct field Served.served.Server.accepted of type uint64): "{\"v\":3,\"served\":{\"accepted\":1e30}}"`},
 	} {
 		requests, in := io.Pipe()
 		out, answers := io.Pipe()
 		go func() {
-			fmt.Fprint(answers, hello)
+			fmt.Fprint(answers, clientHello)
 			requests.Read(make([]byte, MaxOrder))
 			fmt.Fprintln(answers, test.answer)
 		}()
@@ -68,31 +71,34 @@ func TestAnAnswerMustBeToTheQuestion(t *testing.T) {
 	}
 }
 
-func share(ctx context.Context, c *ClientSession) error { return c.Share(ctx, "/dev/shm/x") }
+func shareBarrier(ctx context.Context, c *ClientSession) error { return c.Share(ctx, "/dev/shm/x") }
 
-func run(ctx context.Context, c *ClientSession) error {
+func runLoad(ctx context.Context, c *ClientSession) error {
 	_, err := c.Run(ctx, ClientLoad{Requests: 1})
 	return err
 }
 
-// What is said before it was asked for is not taken for the answer.
-func TestAProbeThatSpeaksOutOfTurnIsNotHeard(t *testing.T) {
+// A message that was sent before the request is not used as its answer.
+func TestUnaskedAnswer(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		out, answers := io.Pipe()
-		go fmt.Fprint(answers, hello+`{"v":3,"shared":{}}`+"\n")
+		go fmt.Fprint(answers, clientHello+`{"v":3,"shared":{}}`+"\n")
 		c, err := OpenClient(t.Context(), Stream{Name: "client 0", In: out, Out: io.Discard, Close: out.Close})
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer c.Close()
 		synctest.Wait() // until it is there
-		if err := share(t.Context(), c); fmt.Sprint(err) != "client 0: sent a message without being asked" {
+		if err := shareBarrier(t.Context(), c); fmt.Sprint(err) != "client 0: sent a message without being asked" {
 			t.Error(err)
 		}
 	})
 }
 
-func TestAProbeThatIsNoneIsRefused(t *testing.T) {
+// A stream that does not begin with the hello of a client is refused.
+func TestOpenClientRefuses(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct{ says, want string }{
 		{"", "client 0 died: its stream ended; exit code 1"},
 		{"Connection: close\n", `client 0 died: not a message: "Connection: close"; exit code 1`},
@@ -110,7 +116,9 @@ func TestAProbeThatIsNoneIsRefused(t *testing.T) {
 	}
 }
 
-func TestAWaitEndsWithItsContext(t *testing.T) {
+// The wait for a hello ends with its context.
+func TestOpenClientContext(t *testing.T) {
+	t.Parallel()
 	silent, w := io.Pipe()
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(errors.New("interrupted"))

@@ -5,7 +5,9 @@ import (
 	"time"
 )
 
-func TestALoadIsGivenTheTimeThatItCanTakeAndNotMuchMore(t *testing.T) {
+// A load gets the time that it can take, and not much more.
+func TestTimeLimit(t *testing.T) {
+	t.Parallel()
 	lockstep := func(clients, cpus int) *LockstepPart { return &LockstepPart{Clients: clients, CPUs: cpus} }
 	for _, test := range []struct {
 		what        string

@@ -16,8 +16,8 @@ import (
 	"snatlab/harness/scenario"
 )
 
-// start runs an agent in this process and gives the stream to it.
-func start(t *testing.T, name string, agent Agent) probe.Stream {
+// startAgent runs an agent in this process, and returns the stream to it.
+func startAgent(t *testing.T, name string, agent Agent) probe.Stream {
 	t.Helper()
 	requests, in := io.Pipe()
 	out, answers := io.Pipe()
@@ -38,20 +38,20 @@ func start(t *testing.T, name string, agent Agent) probe.Stream {
 
 func startClient(t *testing.T, name string) *probe.ClientSession {
 	t.Helper()
-	c, err := probe.OpenClient(t.Context(), start(t, name, Agent{Role: probe.RoleClient}))
+	c, err := probe.OpenClient(t.Context(), startAgent(t, name, Agent{Role: probe.RoleClient}))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return c
 }
 
-// here is who connects in these tests.
-var here = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
+// localGuests are the clients of these tests.
+var localGuests = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
 
-// startServer gives a server and the address it listens on.
+// startServer returns a server and the address that it listens on.
 func startServer(t *testing.T) (*probe.ServerSession, netip.AddrPort) {
 	t.Helper()
-	s, err := probe.OpenServer(t.Context(), start(t, "server", Agent{Role: probe.RoleServer, Guests: here}))
+	s, err := probe.OpenServer(t.Context(), startAgent(t, "server", Agent{Role: probe.RoleServer, Guests: localGuests}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +72,9 @@ func freePort(t *testing.T) uint16 {
 	return uint16(l.Addr().(*net.TCPAddr).Port)
 }
 
-func TestAFileThatIsNoBarrierIsLeftAsItIs(t *testing.T) {
+// A file that is not a barrier is refused and not changed.
+func TestShareForeignFile(t *testing.T) {
+	t.Parallel()
 	client := startClient(t, "client 0")
 	path := filepath.Join(t.TempDir(), "diary")
 	if err := os.WriteFile(path, []byte("dear diary"), 0o600); err != nil {
@@ -83,7 +85,7 @@ func TestAFileThatIsNoBarrierIsLeftAsItIs(t *testing.T) {
 		t.Errorf("got %v, want %s", err, want)
 	}
 	if text, err := os.ReadFile(path); err != nil || string(text) != "dear diary" {
-		t.Errorf("it reads %q now (%v)", text, err)
+		t.Errorf("it now holds %q (%v)", text, err)
 	}
 	for range 2 { // made, and found
 		if err := client.Share(t.Context(), filepath.Join(filepath.Dir(path), "barrier")); err != nil {
@@ -94,7 +96,10 @@ func TestAFileThatIsNoBarrierIsLeftAsItIs(t *testing.T) {
 
 const greeting = `{"v":3,"greet":{}}` + "\n"
 
-func TestAServerDoesNothingBut(t *testing.T) {
+// A server refuses the orders of clients, ports that are not its own, and messages that
+// are not orders.
+func TestServerRefusesOrders(t *testing.T) {
+	t.Parallel()
 	run, err := json.Marshal(probe.Message{V: probe.Version, Run: &probe.ClientLoad{Requests: 1 << 40, Timeout: -1}})
 	if err != nil {
 		t.Fatal(err)
@@ -122,8 +127,9 @@ func TestAServerDoesNothingBut(t *testing.T) {
 	}
 }
 
-// The last answer says why it is the last.
-func TestWhoIsNoControllerIsToldSoAndHungUpOn(t *testing.T) {
+// A peer that is not a controller gets a last answer with the reason.
+func TestServerRefusesPeers(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct{ says, want string }{
 		{"GET / HTTP/1.1\r\n", `not a message: "GET / HTTP/1.1"`},
 		{`{"v":1,"greet":{}}`, "protocol version 1, this is 3: both sides must be the same snatlab"},

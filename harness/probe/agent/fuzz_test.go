@@ -11,8 +11,8 @@ import (
 	"snatlab/harness/scenario"
 )
 
-// Whatever comes over the network to a server: each line has one answer, which
-// the controller can read, and at the end nothing is open.
+// Whatever a server receives, each line has one answer, which the controller can read,
+// and no port is open at the end.
 func FuzzOrders(f *testing.F) {
 	messages, err := os.ReadFile("../testdata/messages.txt")
 	if err != nil {

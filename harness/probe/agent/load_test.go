@@ -18,7 +18,8 @@ import (
 	"snatlab/harness/scenario"
 )
 
-func TestAnEphemeralLoadIsServedAndAddsUp(t *testing.T) {
+// Each request of an ephemeral load is served, and the report adds up.
+func TestEphemeralLoad(t *testing.T) {
 	server, address := startServer(t)
 	client := startClient(t, "client 0")
 	for _, load := range []probe.ClientLoad{
@@ -26,7 +27,7 @@ func TestAnEphemeralLoadIsServedAndAddsUp(t *testing.T) {
 		{Server: address, Requests: 500, Timeout: time.Second, Concurrency: 64},
 		{Server: address, Requests: 100, Timeout: time.Second, Concurrency: 8, Rate: 1000},
 	} {
-		report, err := client.Run(t.Context(), load) // checks that it adds up
+		report, err := client.Run(t.Context(), load) // checks the report
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -40,19 +41,19 @@ func TestAnEphemeralLoadIsServedAndAddsUp(t *testing.T) {
 	}
 }
 
-// Who is not of the lab is reset, and counted apart.
-func TestAServerAcceptsFromTheLabOnly(t *testing.T) {
+// A connection from outside the lab is reset, and counted separately.
+func TestServerGuests(t *testing.T) {
 	for name, c := range map[string]struct {
 		guests    []netip.Prefix
 		from      string
 		strangers uint64
 	}{
 		"by itself":     {nil, "127.0.0.1", 1},
-		"a guest":       {here, "127.0.0.1", 0},
-		"a guest's kin": {here, "127.0.0.9", 1},
+		"a guest":       {localGuests, "127.0.0.1", 0},
+		"a guest's kin": {localGuests, "127.0.0.9", 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s, err := probe.OpenServer(t.Context(), start(t, "server", Agent{Role: probe.RoleServer, Guests: c.guests}))
+			s, err := probe.OpenServer(t.Context(), startAgent(t, "server", Agent{Role: probe.RoleServer, Guests: c.guests}))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -61,7 +62,7 @@ func TestAServerAcceptsFromTheLabOnly(t *testing.T) {
 				t.Fatal(err)
 			}
 			dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(c.from)}}
-			conn, err := dialer.DialContext(t.Context(), "tcp4", netip.AddrPortFrom(here[0].Addr(), port).String())
+			conn, err := dialer.DialContext(t.Context(), "tcp4", netip.AddrPortFrom(localGuests[0].Addr(), port).String())
 			served, finished := s.Finish(t.Context()) // accepts all that has connected
 			if finished != nil || served.Strangers != c.strangers || served.Accepted != 1-c.strangers {
 				t.Errorf("%+v, %v", served, finished)
@@ -77,7 +78,8 @@ func TestAServerAcceptsFromTheLabOnly(t *testing.T) {
 	}
 }
 
-func TestARefusedRequestIsCountedAsRefused(t *testing.T) {
+// A refused request is counted as refused.
+func TestRefusedRequests(t *testing.T) {
 	address := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), freePort(t))
 	report, err := startClient(t, "client 0").Run(t.Context(), probe.ClientLoad{Server: address, Requests: 50, Timeout: time.Second, Concurrency: 4})
 	if err != nil {
@@ -88,8 +90,8 @@ func TestARefusedRequestIsCountedAsRefused(t *testing.T) {
 	}
 }
 
-// lockstepLoads gives the loads of clients that share this network namespace,
-// and so need source ports of their own.
+// lockstepLoads returns the loads of clients that share this network namespace and
+// therefore need source ports of their own.
 func lockstepLoads(t *testing.T, address netip.AddrPort, clients, requests int, barrier string) []probe.ClientLoad {
 	t.Helper()
 	loads := make([]probe.ClientLoad, clients)
@@ -102,7 +104,8 @@ func lockstepLoads(t *testing.T, address netip.AddrPort, clients, requests int, 
 	return loads
 }
 
-func TestEveryLockstepRequestIsSentAndServed(t *testing.T) {
+// Each request of a lockstep load is sent and served.
+func TestLockstepLoad(t *testing.T) {
 	for _, test := range []struct {
 		clients, requests int
 		barrier           bool
@@ -148,7 +151,8 @@ func runAll(t *testing.T, clients []*probe.ClientSession, loads []probe.ClientLo
 	wait.Wait()
 }
 
-func TestASlotThatOneClientMissesIsFiredByNobodyAndMadeUp(t *testing.T) {
+// If one client misses a slot, no client fires in it, and another slot makes up for it.
+func TestMissedSlot(t *testing.T) {
 	server, address := startServer(t)
 	taken, err := net.Listen("tcp4", "0.0.0.0:10020") // client 0's source port of slot 20
 	if err != nil {
@@ -165,7 +169,7 @@ func TestASlotThatOneClientMissesIsFiredByNobodyAndMadeUp(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			missed := 1 - i // it was client 0 that missed it
+			missed := 1 - i // client 0 missed it
 			if report.Requests != 200 || report.Missed != missed || report.BindErrors != missed || report.MadeUp != 1 {
 				t.Errorf("client %d: %+v", i, report)
 			}
@@ -177,7 +181,8 @@ func TestASlotThatOneClientMissesIsFiredByNobodyAndMadeUp(t *testing.T) {
 	}
 }
 
-func TestAClientWithPortsOfItsOwnLeavesFromThoseOnly(t *testing.T) {
+// A client with ports of its own connects from those only.
+func TestClientsWithOwnPorts(t *testing.T) {
 	server, address := startServer(t)
 	clients := []*probe.ClientSession{startClient(t, "client 0"), startClient(t, "client 1"), startClient(t, "client 2")}
 	loads := lockstepLoads(t, address, 3, 100, filepath.Join(t.TempDir(), "barrier"))
@@ -213,8 +218,10 @@ func TestAClientWithPortsOfItsOwnLeavesFromThoseOnly(t *testing.T) {
 	}
 }
 
-// A queue of one that nobody accepts from: what comes later gets no answer.
-func TestRequestsWithoutAnAnswerAreToldByTheirPortsIfThatIsAskedFor(t *testing.T) {
+// A load with Explain reports the source ports of the requests without an answer. The
+// accept queue has a length of one, and nothing accepts from it, so later requests get no
+// answer.
+func TestExplainedLoad(t *testing.T) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
 	if err != nil {
 		t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,7 +23,7 @@ import (
 // long is a limit that no test reaches.
 const long = time.Minute
 
-// serveRuns serves in this process, on ports of the loopback interface.
+// serveRuns starts a RunServer on the loopback interface, and returns its address.
 func serveRuns(t *testing.T, limits ServeLimits) (address string) {
 	t.Helper()
 	if limits.Peers == 0 {
@@ -30,7 +31,7 @@ func serveRuns(t *testing.T, limits ServeLimits) (address string) {
 	}
 	listener, err := (&net.ListenConfig{KeepAliveConfig: KeepAlive}).Listen(t.Context(), "tcp4", "127.0.0.1:0")
 	must(t, err)
-	ctx, cancel := context.WithCancelCause(context.Background()) // the test's own ends before its cleanups
+	ctx, cancel := context.WithCancelCause(context.Background()) // t.Context ends before the cleanups
 	server := RunServer{
 		Address: netip.MustParseAddr("127.0.0.1"), Ports: scenario.PortRange{First: 39010, Last: 39019},
 		Log: func(string) {}, Limits: limits,
@@ -47,7 +48,8 @@ func serveRuns(t *testing.T, limits ServeLimits) (address string) {
 	return listener.Addr().String()
 }
 
-func dial(t *testing.T, address string) net.Conn {
+// dialServer connects to a RunServer.
+func dialServer(t *testing.T, address string) net.Conn {
 	t.Helper()
 	conn, err := net.Dial("tcp4", address)
 	must(t, err)
@@ -55,10 +57,10 @@ func dial(t *testing.T, address string) net.Conn {
 	return conn
 }
 
-// connectRun connects and greets, as a run does.
+// connectRun connects and greets like a run.
 func connectRun(t *testing.T, address string) (*probe.ServerSession, error) {
 	t.Helper()
-	conn := dial(t, address)
+	conn := dialServer(t, address)
 	return probe.OpenServer(t.Context(), probe.Stream{Name: "server", In: conn, Out: conn, Close: conn.Close})
 }
 
@@ -76,8 +78,9 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// A run is served beside every peer that is none, while that is connected.
+// A run is served while a peer that is not a run is connected.
 func TestServeBesideStranger(t *testing.T) {
+	t.Parallel()
 	for name, says := range map[string]string{
 		"nothing":             "",
 		"half a greeting":     greeting[:10],
@@ -90,8 +93,8 @@ func TestServeBesideStranger(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			address := serveRuns(t, ServeLimits{Greet: long, Idle: long, Busy: long, Answer: long})
-			// It may be hung up on before it has said everything.
-			_, _ = dial(t, address).Write([]byte(says))
+			// The server may disconnect it before it has sent everything.
+			_, _ = dialServer(t, address).Write([]byte(says))
 			s := needRun(t, address)
 			must(t, s.Listen(t.Context(), 39010))
 			served, err := s.Finish(t.Context())
@@ -103,12 +106,13 @@ func TestServeBesideStranger(t *testing.T) {
 	}
 }
 
-// A peer that reads nothing is written to with a deadline, after which the server
-// is free for the next.
-func TestServePeerThatDoesNotRead(t *testing.T) {
+// A peer that does not read its answers is disconnected at a deadline, after which the
+// server is free for the next run.
+func TestServeUnreadAnswers(t *testing.T) {
+	t.Parallel()
 	for _, reads := range []int{0, 1} { // nothing, and the hello alone
 		t.Run(fmt.Sprintf("reads %d lines", reads), func(t *testing.T) {
-			here, there := net.Pipe() // holds nothing by itself
+			here, there := net.Pipe() // has no buffer
 			defer there.Close()
 			server := RunServer{Guests: []netip.Prefix{}, Ports: scenario.PortRange{First: 39010, Last: 39019}, Log: func(string) {}, Limits: ServeLimits{Greet: long, Idle: long, Busy: long, Answer: 10 * time.Millisecond}}
 			held := &reservation{taken: make(chan struct{}, 1)}
@@ -123,13 +127,14 @@ func TestServePeerThatDoesNotRead(t *testing.T) {
 				t.Error(err)
 			}
 			if len(held.taken) != 0 {
-				t.Error("it holds the server still")
+				t.Error("it still holds the server")
 			}
 		})
 	}
 }
 
 func TestServeSecondRun(t *testing.T) {
+	t.Parallel()
 	t.Run("waits for the first", func(t *testing.T) {
 		address := serveRuns(t, ServeLimits{Greet: long, Idle: long, Busy: long, Answer: long})
 		first := needRun(t, address)
@@ -151,7 +156,7 @@ func TestServeSecondRun(t *testing.T) {
 	})
 	t.Run("is answered that the server is busy", func(t *testing.T) {
 		address := serveRuns(t, ServeLimits{Greet: long, Idle: long, Busy: time.Millisecond, Answer: long})
-		conn := dial(t, address)
+		conn := dialServer(t, address)
 		first, err := probe.OpenServer(t.Context(), probe.Stream{Name: "server", In: conn, Out: conn, Close: conn.Close})
 		must(t, err)
 		_, err = connectRun(t, address)
@@ -164,18 +169,21 @@ func TestServeSecondRun(t *testing.T) {
 	})
 }
 
+// A run that sends no order for too long is ended, and the next run is served.
 func TestServeSilentRun(t *testing.T) {
+	t.Parallel()
 	address := serveRuns(t, ServeLimits{Greet: long, Idle: 100 * time.Millisecond, Busy: long, Answer: long})
 	silent := needRun(t, address)
 	next := needRun(t, address) // waits for the end of the first
 	if _, err := silent.Finish(t.Context()); err == nil {
-		t.Error("its run goes on")
+		t.Error("its run was not ended")
 	}
 	must(t, next.Close())
 }
 
-// Each order moves the deadline of the next: a run that greets is never ended.
+// Each order moves the deadline of the next one: a run that greets is never ended.
 func TestServeIdleLimit(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		here, there := net.Pipe()
 		conn := &deadlines{Conn: here}
@@ -188,8 +196,8 @@ func TestServeIdleLimit(t *testing.T) {
 		s.KeepAwake()
 		for n := 1; n <= 10; n++ {
 			synctest.Wait()
-			if left := time.Until(conn.read); len(conn.reads) != n+1 || left != limits.Idle {
-				t.Errorf("after %d orders the deadline was set %d times, and %v are left", n, len(conn.reads), left)
+			if set, left := conn.last(); set != n+1 || left != limits.Idle {
+				t.Errorf("after %d orders the deadline was set %d times, and %v are left", n, set, left)
 			}
 			time.Sleep(probe.KeepAwakeInterval)
 		}
@@ -199,20 +207,30 @@ func TestServeIdleLimit(t *testing.T) {
 	})
 }
 
-// deadlines remembers the deadlines for reading.
+// deadlines records the deadlines for reading that are set.
 type deadlines struct {
 	net.Conn
-	read  time.Time
+	mu    sync.Mutex
 	reads []time.Time
 }
 
 func (d *deadlines) SetReadDeadline(t time.Time) error {
-	d.read, d.reads = t, append(d.reads, t)
+	d.mu.Lock()
+	d.reads = append(d.reads, t)
+	d.mu.Unlock()
 	return d.Conn.SetReadDeadline(t)
 }
 
-// A run greets while its clients are sending, and its own orders are answered.
+// last returns the number of deadlines that were set, and the time until the last.
+func (d *deadlines) last() (n int, left time.Duration) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.reads), time.Until(d.reads[len(d.reads)-1])
+}
+
+// A run greets while its clients send, and its own orders are answered.
 func TestServerKeepAwake(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		here, there := net.Pipe()
 		heard := make(chan struct{}, 100)
@@ -235,7 +253,9 @@ func TestServerKeepAwake(t *testing.T) {
 	})
 }
 
+// A peer above the limit is disconnected.
 func TestServeTooManyPeers(t *testing.T) {
+	t.Parallel()
 	address := serveRuns(t, ServeLimits{Greet: long, Idle: long, Busy: long, Answer: long, Peers: 1})
 	first := needRun(t, address)
 	if _, err := connectRun(t, address); err == nil || !strings.HasPrefix(err.Error(), "server died: ") {
@@ -244,12 +264,13 @@ func TestServeTooManyPeers(t *testing.T) {
 	must(t, first.Close())
 }
 
-// A machine that is gone says nothing any more: keep-alives find out.
+// Keep-alives find out that the machine of a peer is gone.
 func TestServeKeepAlive(t *testing.T) {
+	t.Parallel()
 	listener, err := (&net.ListenConfig{KeepAliveConfig: KeepAlive}).Listen(t.Context(), "tcp4", "127.0.0.1:0")
 	must(t, err)
 	defer listener.Close()
-	dial(t, listener.Addr().String())
+	dialServer(t, listener.Addr().String())
 	conn, err := listener.Accept()
 	must(t, err)
 	defer conn.Close()

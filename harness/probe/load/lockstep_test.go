@@ -15,9 +15,9 @@ import (
 	"snatlab/harness/scenario"
 )
 
-// Members of a slot agree on whether it is fired in, whatever the order in
-// which they come and whoever cannot.
-func TestMembersOfASlotAgree(t *testing.T) {
+// Members of a slot agree on whether to fire in it, whatever the order in which they
+// arrive, and whichever of them cannot.
+func TestMeetPartners(t *testing.T) {
 	const members, slots = 2, 1000
 	path := filepath.Join(t.TempDir(), "barrier")
 	var able, fired [members][slots]bool
@@ -54,8 +54,9 @@ func TestMembersOfASlotAgree(t *testing.T) {
 	}
 }
 
-func TestNothingIsAllocatedBetweenSlots(t *testing.T) {
-	// The kernel completes the handshakes; nobody accepts, so nobody allocates.
+// Nothing is allocated between slots.
+func TestFireTurnAllocations(t *testing.T) {
+	// The kernel completes the handshakes. Nothing accepts, so nothing allocates.
 	kernel, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -84,7 +85,8 @@ func TestNothingIsAllocatedBetweenSlots(t *testing.T) {
 	}
 }
 
-func TestWithFewFilesALoadIsSentAllTheSame(t *testing.T) {
+// A load is sent completely even if few files may be open.
+func TestSendWithFewFiles(t *testing.T) {
 	address := netip.MustParseAddrPort("127.0.0.1:39020")
 	listener, err := server.OpenListener(address, []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}, 1024, nil)
 	if err != nil {

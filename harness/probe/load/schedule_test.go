@@ -9,7 +9,9 @@ import (
 	"snatlab/harness/scenario"
 )
 
-func TestEveryClientFiresInExactlyItsRequests(t *testing.T) {
+// Each client fires in exactly as many slots as it has requests.
+func TestScheduleIsComplete(t *testing.T) {
+	t.Parallel()
 	for clients := 1; clients <= 17; clients++ {
 		for cpus := 1; cpus <= 9; cpus++ {
 			for _, requests := range []int{1, 2, 63, 64, 65, 300} {
@@ -35,7 +37,9 @@ func TestEveryClientFiresInExactlyItsRequests(t *testing.T) {
 	}
 }
 
-func TestPort(t *testing.T) {
+// After the last source port comes the first.
+func TestSourcePort(t *testing.T) {
+	t.Parallel()
 	l := &lockstep{step: probe.LockstepPart{Ports: scenario.PortRange{First: 40000, Last: 40002}}}
 	for slot, want := range []int{40000, 40001, 40002, 40000, 40001} {
 		if got := l.sourcePort(slot); got != want {
@@ -44,7 +48,8 @@ func TestPort(t *testing.T) {
 	}
 }
 
-func TestSlots(t *testing.T) {
+func TestCountSlots(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct{ clients, cpus, requests, want int }{
 		{1, 1, 300, 300}, {2, 2, 300, 300}, {2, 1, 300, 600}, {4, 2, 300, 600}, {64, 64, 500, 500},
 	} {
@@ -54,7 +59,9 @@ func TestSlots(t *testing.T) {
 	}
 }
 
-func TestNobodyFiresAloneWhileAPartnerHasSlotsLeft(t *testing.T) {
+// No client fires alone while a partner has slots left, except in the last turns.
+func TestScheduleLeavesNoneAlone(t *testing.T) {
+	t.Parallel()
 	for clients := 2; clients <= 17; clients++ {
 		alone, slots := 0, 0
 		for _, turn := range makeSchedule(clients, 2, 300, turnLength) {

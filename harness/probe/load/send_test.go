@@ -13,7 +13,9 @@ import (
 	"snatlab/harness/scenario"
 )
 
-func TestALoadIsHeldAgainstWhatAClientCanDo(t *testing.T) {
+// A load must be one that this client can send.
+func TestCheckLoad(t *testing.T) {
+	t.Parallel()
 	server := netip.MustParseAddrPort("198.18.1.2:20001")
 	load := func(change func(*probe.ClientLoad)) probe.ClientLoad {
 		l := probe.ClientLoad{Server: server, Requests: 3000, Timeout: 500 * time.Millisecond}
@@ -71,7 +73,7 @@ func TestALoadIsHeldAgainstWhatAClientCanDo(t *testing.T) {
 	}
 }
 
-// FuzzCheckLoad holds that a load which passes the check can be prepared for.
+// A load that passes the check can be prepared for in little memory.
 func FuzzCheckLoad(f *testing.F) {
 	messages, err := os.ReadFile("../testdata/messages.txt")
 	if err != nil {
@@ -88,7 +90,7 @@ func FuzzCheckLoad(f *testing.F) {
 	})
 }
 
-// sendable holds that a load can be prepared for in little memory.
+// sendable checks that a load can be prepared for in little memory.
 func sendable(t *testing.T, load probe.ClientLoad) {
 	t.Helper()
 	if load.Requests < 1 || load.Requests > probe.MaxRequests || load.TimeLimit(1) <= 0 {

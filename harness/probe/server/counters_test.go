@@ -6,7 +6,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestCountersAreReadByGroupAndName(t *testing.T) {
+// Counters are found by group and name.
+func TestParseCounters(t *testing.T) {
+	t.Parallel()
 	c := counters{}
 	c.parsePairs("TcpExt: SyncookiesSent ListenDrops\nTcpExt: 3 4\nIpExt: InNoRoutes\nIpExt: 5\n")
 	c.parsePairs("Tcp: RtoAlgorithm MaxConn RetransSegs\nTcp: 1 -1 7\nUdp: a b\nUdp: 1\nnothing\n")
