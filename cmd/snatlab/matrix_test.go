@@ -38,11 +38,11 @@ func needKernels(t *testing.T, series ...string) []string {
 		miss("needs QEMU: %v", err)
 	}
 	c := exec.Command("../../scripts/kernels", series...)
-	var said bytes.Buffer
-	c.Stderr = &said
+	var stderr bytes.Buffer
+	c.Stderr = &stderr
 	specs, err := c.Output()
 	if err != nil {
-		miss("needs kernels: %v\n%s", err, said.String())
+		miss("needs kernels: %v\n%s", err, stderr.String())
 	}
 	return strings.Fields(string(specs))
 }
@@ -260,8 +260,8 @@ func TestMatrixEveryKernel(t *testing.T) {
 	}
 	again := exec.Command(p.Path, p.Args[1:]...)
 	again.Env, again.Dir = p.Env, p.Dir
-	said, err := again.CombinedOutput()
-	if n := strings.Count(string(said), "tested before"); n != len(specs) {
-		t.Errorf("%d rows are used again, %v\n%s", n, err, said)
+	output, err := again.CombinedOutput()
+	if n := strings.Count(string(output), "tested before"); n != len(specs) {
+		t.Errorf("%d rows are reused, %v\n%s", n, err, output)
 	}
 }

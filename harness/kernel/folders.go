@@ -103,7 +103,7 @@ func readModulesFolder(folder string) (moduleSet, error) {
 
 // readBuiltinList reads modules.builtin, if the folder has it.
 func (m *moduleSet) readBuiltinList(folder string) error {
-	text, err := readFile(filepath.Join(folder, "modules.builtin"), maxText)
+	text, err := readFile(filepath.Join(folder, "modules.builtin"), maxTextFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -132,7 +132,7 @@ func (t buildTree) readKernel(context.Context) ([]byte, moduleSet, error) {
 		return nil, moduleSet{}, err
 	}
 	var m moduleSet
-	release, err := readFile(filepath.Join(string(t), treeRelease), maxText)
+	release, err := readFile(filepath.Join(string(t), treeRelease), maxTextFile)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, m, err
 	}
@@ -148,7 +148,7 @@ func (t buildTree) readKernel(context.Context) ([]byte, moduleSet, error) {
 // tree may be from another build. In older kernels the paths begin with kernel/; in
 // newer ones they are the object files.
 func (t buildTree) addListedModules(m *moduleSet) error {
-	list, err := readFile(filepath.Join(string(t), "modules.order"), maxText)
+	list, err := readFile(filepath.Join(string(t), "modules.order"), maxTextFile)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}

@@ -15,8 +15,8 @@ type moduleInfo struct {
 	before  []string // modules that should be loaded before it, if present
 }
 
-// maxText is the most bytes of .modinfo and of text files: each has some kilobytes.
-const maxText = 1 << 20
+// maxTextFile is the most bytes of .modinfo and of text files: each has some kilobytes.
+const maxTextFile = 1 << 20
 
 // readModuleInfo reads the .modinfo of a module that is not compressed.
 func readModuleInfo(data []byte) (moduleInfo, error) {
@@ -31,8 +31,8 @@ func readModuleInfo(data []byte) (moduleInfo, error) {
 	if section == nil {
 		return moduleInfo{}, errors.New("not a module: it has no section .modinfo")
 	}
-	if section.Flags&elf.SHF_COMPRESSED != 0 || section.FileSize > maxText {
-		return moduleInfo{}, fmt.Errorf("its section .modinfo is compressed, or larger than %d bytes", maxText)
+	if section.Flags&elf.SHF_COMPRESSED != 0 || section.FileSize > maxTextFile {
+		return moduleInfo{}, fmt.Errorf("its section .modinfo is compressed, or larger than %d bytes", maxTextFile)
 	}
 	text, err := section.Data()
 	if err != nil {

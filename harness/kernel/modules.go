@@ -169,7 +169,7 @@ func (c *orderBuilder) unpackModule(f moduleFile) ([]byte, moduleInfo, error) {
 		return nil, moduleInfo{}, err
 	}
 	defer plain.Close()
-	data, err := readBounded(plain, min(maxModule, maxKept-c.bytes))
+	data, err := readBounded(plain, min(maxModule, maxKeptBytes-c.bytes))
 	c.bytes += int64(len(data))
 	if err != nil {
 		return nil, moduleInfo{}, fmt.Errorf("unpack: %w", err)

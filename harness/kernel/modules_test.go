@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// installedModules makes modules of their names and what is in their .modinfo.
+// makeModules returns modules with these names and entries of .modinfo.
 func makeModules(all map[string]string) moduleSet {
 	m := moduleSet{release: testRelease}
 	for name, entries := range all {

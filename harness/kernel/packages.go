@@ -18,8 +18,8 @@ type packageFiles []string
 // in compressed files, of which a sixth is kept; the packages of a debug kernel are
 // ten times as large.
 const (
-	maxKept     = 1 << 30
-	maxUnpacked = 16 << 30
+	maxKeptBytes = 1 << 30
+	maxUnpacked  = 16 << 30
 )
 
 // keptTrees and keptFolders hold the modules that a guest may need: every module of
@@ -123,12 +123,12 @@ func (u *packageContent) keepModule(release, file string, content io.Reader) err
 	u.modules.release = release
 	switch {
 	case file == "modules.builtin":
-		text, err := u.readKept(content, maxText)
+		text, err := u.readKept(content, maxTextFile)
 		u.modules.addBuiltin(text)
 		return err
 	case !mayNeedModule(file):
-		if u.kept += int64(len(file)); u.kept > maxKept {
-			return fmt.Errorf("the names of modules have more than %d bytes", int64(maxKept))
+		if u.kept += int64(len(file)); u.kept > maxKeptBytes {
+			return fmt.Errorf("the names of modules have more than %d bytes", int64(maxKeptBytes))
 		}
 		u.modules.addModule(skippedModule(file))
 		return nil
@@ -144,9 +144,9 @@ func mayNeedModule(file string) bool {
 		slices.ContainsFunc(keptTrees, func(tree string) bool { return strings.HasPrefix(file, tree) })
 }
 
-// readKept reads a file into memory. All files together have at most maxKept bytes.
+// readKept reads a file into memory. All files together have at most maxKeptBytes bytes.
 func (u *packageContent) readKept(content io.Reader, most int64) ([]byte, error) {
-	data, err := readBounded(content, min(most, maxKept-u.kept))
+	data, err := readBounded(content, min(most, maxKeptBytes-u.kept))
 	u.kept += int64(len(data))
 	return data, err
 }

@@ -67,16 +67,16 @@ func (t *trackedReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// fileKind is the kind of a file, by its first bytes.
-type fileKind int
+// fileFormat is the kind of a file, by its first bytes.
+type fileFormat int
 
 const (
-	formatImage fileKind = iota // or a file that is neither .deb nor .rpm
+	formatImage fileFormat = iota // or a file that is neither .deb nor .rpm
 	formatDeb
 	formatRPM
 )
 
-func detectFormat(path string) (fileKind, error) {
+func detectFormat(path string) (fileFormat, error) {
 	file, err := openRegular(path)
 	if err != nil {
 		return 0, err

@@ -1,5 +1,5 @@
-// Package kerneltest makes kernels of a few bytes for tests. They have what is read
-// of a kernel, and nothing that would run.
+// Package kerneltest makes kernels of a few bytes for tests. They have a valid header
+// and no code.
 package kerneltest
 
 import (
@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// BzImage returns an image that has a header, Documentation/arch/x86/boot.rst, and
-// a release.
+// BzImage returns an image with a release and the header of
+// Documentation/arch/x86/boot.rst.
 func BzImage(release string) []byte {
 	const (
 		setupSectors  = 0x1f1
@@ -49,8 +49,7 @@ func (f FileTree) WriteBelow(t testing.TB, folder string) {
 	}
 }
 
-// BuiltTree returns the folder of a kernel that has these modules built in. It ends
-// with the test.
+// BuiltTree returns a temporary build tree of a kernel with these modules built in.
 func BuiltTree(t testing.TB, release string, builtin []string) string {
 	t.Helper()
 	var list strings.Builder

@@ -84,8 +84,8 @@ func (c *console) parseLine(text string) {
 	if _, why, found := strings.Cut(text, panicMark); found && c.panic == "" {
 		c.panic = why
 	}
-	if said, ours := strings.CutPrefix(text, "snatlab: "); ours {
-		c.init = said
+	if message, ours := strings.CutPrefix(text, "snatlab: "); ours {
+		c.init = message
 	}
 	for _, mark := range []string{"BUG: ", "Oops: "} {
 		// On a busy host the CPU of a guest stands still, which is no fault of its kernel.

@@ -10,7 +10,7 @@ import (
 // arrives.
 func TestConsoleExplainEnd(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct{ said, want string }{
+	for _, c := range []struct{ output, want string }{
 		{"Linux version 6.1.0\n[    0.1] Run /init as init process\n", "it ended"},
 		{"[    2.8] Kernel panic - not syncing: sysrq triggered crash\r\n[    2.9] CPU: 1\r\n", "the kernel panicked: sysrq triggered crash"},
 		{"[    1.1] BUG: kernel NULL pointer dereference, address: 0\n[    1.2] Oops: 0002 [#1]\n[    1.3] Kernel panic - not syncing: Fatal exception\n",
@@ -27,11 +27,11 @@ func TestConsoleExplainEnd(t *testing.T) {
 	} {
 		for _, piece := range []int{1, 7, 1000} { // bytes per write
 			out := newConsole()
-			for rest := c.said; rest != ""; rest = rest[min(piece, len(rest)):] {
+			for rest := c.output; rest != ""; rest = rest[min(piece, len(rest)):] {
 				fmt.Fprint(out, rest[:min(piece, len(rest))])
 			}
 			if got := out.explainEnd("it ended"); got != c.want {
-				t.Errorf("%q in pieces of %d: got %q, want %q", c.said, piece, got, c.want)
+				t.Errorf("%q in pieces of %d: got %q, want %q", c.output, piece, got, c.want)
 			}
 		}
 	}

@@ -21,14 +21,14 @@ func encodeFrame(t testing.TB, k frameKind, payload string) []byte {
 func TestFrameRoundTrip(t *testing.T) {
 	t.Parallel()
 	var stream bytes.Buffer
-	said := []struct {
+	frames := []struct {
 		k       frameKind
 		payload string
 	}{{frameHello, `{"protocol":1}`}, {frameAlive, ""}, {frameProgress, strings.Repeat("p", 100_000)}, {frameResult, "{}"}}
-	for _, s := range said {
+	for _, s := range frames {
 		stream.Write(encodeFrame(t, s.k, s.payload))
 	}
-	for _, s := range said {
+	for _, s := range frames {
 		k, payload, err := readFrame(&stream)
 		if k != s.k || string(payload) != s.payload || err != nil {
 			t.Errorf("got %q, %d bytes, %v", k, len(payload), err)

@@ -169,7 +169,7 @@ func loadModule(path string) error {
 	return nil
 }
 
-// normaliseLimits gives all guests the same limits. Kernels derive them from their
+// normaliseLimits sets the same limits in all guests. Kernels derive them from their
 // memory, and not all by the same rule.
 func normaliseLimits() error {
 	for _, s := range []struct{ path, value string }{

@@ -49,6 +49,7 @@ type GuestError struct {
 	Console []string // the last lines of its kernel's console
 }
 
+// Error returns the reason.
 func (f *GuestError) Error() string { return f.Reason }
 
 // Boot boots a kernel and waits for the result of the guest. It calls progress with

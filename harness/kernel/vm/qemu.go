@@ -79,15 +79,15 @@ type qemuProcess struct {
 // startQEMU starts a machine. The kernel kills it when this process ends for any
 // reason.
 func startQEMU(path string, args []string, kernel, initrd *os.File) (*qemuProcess, error) {
-	channel, said, err := os.Pipe()
+	channel, guestEnd, err := os.Pipe()
 	if err != nil {
 		return nil, err
 	}
-	defer said.Close()
+	defer guestEnd.Close()
 	q := &qemuProcess{console: newConsole(), stderr: newConsole(), channel: channel, ended: make(chan struct{})}
 	cmd := exec.Command(path, args...)
 	cmd.Stdout, cmd.Stderr = q.console, q.stderr
-	cmd.ExtraFiles = []*os.File{kernel, initrd, said}
+	cmd.ExtraFiles = []*os.File{kernel, initrd, guestEnd}
 	// A process group of its own: the terminal's signals go to this process only.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: unix.SIGKILL, Setpgid: true}
 	started := make(chan error)
