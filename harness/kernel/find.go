@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Running is the SPEC of the kernel of this machine.
-const Running = "running"
+// runningSpec is the SPEC of the kernel of this machine.
+const runningSpec = "running"
 
 // kernelSource is a place that holds a kernel.
 type kernelSource interface {
@@ -42,7 +42,7 @@ func RunningRelease() string {
 // a release, because a file can have any name.
 func (h host) findSource(spec, modules string) (kernelSource, error) {
 	release := spec
-	if spec == Running {
+	if spec == runningSpec {
 		release = h.running
 	} else if info, err := os.Stat(spec); err == nil {
 		if info.IsDir() {
@@ -106,9 +106,9 @@ func (h host) unknownSpec(spec string) error {
 	if all := h.listReleases(); len(all) > 0 {
 		there = "there are " + strings.Join(all, ", ")
 	}
-	what, running := "no such file, and no such kernel", fmt.Sprintf("%q, ", Running)
+	what, running := "no such file, and no such kernel", fmt.Sprintf("%q, ", runningSpec)
 	switch {
-	case spec == Running:
+	case spec == runningSpec:
 		what, running = fmt.Sprintf("the image of the running kernel, %s, is not", h.running), ""
 	case strings.Contains(spec, "/"):
 		return errors.New("no such file or folder")

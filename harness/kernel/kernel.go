@@ -9,7 +9,6 @@ import (
 
 // Kernel is a kernel image with the modules that come with it.
 type Kernel struct {
-	Spec    string // as the user wrote it
 	Release string // uname -r, read from the image
 	Image   []byte // a bzImage
 	modules moduleSet
@@ -39,7 +38,7 @@ func (h host) readSpec(ctx context.Context, spec, modules string) (*Kernel, erro
 	if err != nil {
 		return nil, fmt.Errorf("kernel %q: %w", spec, err)
 	}
-	k := &Kernel{Spec: spec}
+	k := new(Kernel)
 	if k.Image, k.modules, err = found.readKernel(ctx); err == nil {
 		err = k.setRelease()
 	}
