@@ -150,7 +150,7 @@ func TestSharedKill(t *testing.T) {
 func TestSharedNoMasquerade(t *testing.T) {
 	e := ownEngine(t)
 	for name, want := range map[string]string{
-		"host":    "snatlab: network host: its driver is host; it takes a bridge network that masquerades\n",
+		"host":    "snatlab: network host: its driver is host; a bridge network that masquerades is required\n",
 		"nowhere": "snatlab: find network nowhere: Error response from daemon: network nowhere not found (see `docker network ls`)\n",
 	} {
 		e.unchanged(t)

@@ -15,7 +15,7 @@ import (
 	"snatlab/harness/undo"
 )
 
-// appliedArm is an arm in force.
+// appliedArm is the [Rule] of an arm in force.
 type appliedArm struct {
 	lab      *Base
 	rule     *nat.AppliedRule
@@ -23,12 +23,12 @@ type appliedArm struct {
 	undo     []func(context.Context) error // oldest first
 }
 
-// Apply puts an arm in force. If a part of it fails, the others are undone.
+// Apply puts an arm in force. If a part of the arm fails, the others are undone.
 func (b *Base) Apply(ctx context.Context, arm scenario.Arm) (Rule, error) {
 	a := &appliedArm{lab: b}
 	for _, step := range []func(context.Context, scenario.Arm) error{
 		a.setSysctls, a.setPorts, a.addAddresses,
-		a.setRule, // last: it counts from when it is written
+		a.setRule, // last: a rule counts from when it is written
 	} {
 		if err := step(ctx, arm); err != nil {
 			return nil, errors.Join(err, a.Undo(undo.Context(ctx)))
@@ -61,8 +61,7 @@ func (a *appliedArm) Counters(ctx context.Context) (c Counters) {
 	return c
 }
 
-// Undo undoes all parts, the last one first; one that cannot be undone does not
-// keep the others from it.
+// Undo undoes all parts of the arm, the last one first, and goes on after an error.
 func (a *appliedArm) Undo(ctx context.Context) error {
 	var errs []error
 	for _, undo := range slices.Backward(a.undo) {
@@ -97,7 +96,7 @@ func (a *appliedArm) setSysctls(ctx context.Context, arm scenario.Arm) error {
 
 const portRange = "net.ipv4.ip_local_port_range"
 
-// setPorts says which source ports the kernel may choose for the clients.
+// setPorts sets the source ports that the kernel may choose for the clients.
 func (a *appliedArm) setPorts(_ context.Context, arm scenario.Arm) error {
 	r := arm.ClientPortRange
 	if arm.ClientPorts == "" && r == (scenario.PortRange{}) {
@@ -117,15 +116,15 @@ func (a *appliedArm) setPorts(_ context.Context, arm scenario.Arm) error {
 	return nil
 }
 
-// splitRange is the i-th of n equal parts of a range.
+// splitRange returns the i-th of n equal parts of a range.
 func splitRange(of scenario.PortRange, i, n int) scenario.PortRange {
 	size := (int(of.Last) - int(of.First) + 1) / n
 	first := int(of.First) + i*size
 	return scenario.PortRange{First: uint16(first), Last: uint16(first + size - 1)}
 }
 
-// setSysctlInside sets a sysctl of a namespace that ends with the lab: no journal has to
-// know of it.
+// setSysctlInside sets a sysctl of a namespace that ends with the lab. It needs no
+// journal.
 func (a *appliedArm) setSysctlInside(do machine.NamespaceFunc, s scenario.Sysctl) error {
 	var before string
 	err := do(func() (err error) {
@@ -141,11 +140,11 @@ func (a *appliedArm) setSysctlInside(do machine.NamespaceFunc, s scenario.Sysctl
 	return nil
 }
 
-// addAddresses gives the router the addresses that it is to translate to.
+// addAddresses adds the addresses that the rule translates to, in the router.
 func (a *appliedArm) addAddresses(ctx context.Context, arm scenario.Arm) error {
 	for _, address := range arm.SNAT.ToSource {
 		if address == a.lab.address || slices.Contains(a.lab.addresses, address) {
-			return fmt.Errorf("translate to %v: it is an address of the lab's own", address)
+			return fmt.Errorf("translate to %v: the lab itself has this address (choose another one)", address)
 		}
 		err := a.changeRouter(ctx, func() (undo.Step, func() error, error) { return prepareAddress(a.lab.Outgoing, address) })
 		if err != nil {
@@ -156,7 +155,7 @@ func (a *appliedArm) addAddresses(ctx context.Context, arm scenario.Arm) error {
 	return nil
 }
 
-// changeRouter makes a change in the router, which may be this host: by the journal.
+// changeRouter makes a change in the router, which may be this host, by the journal.
 func (a *appliedArm) changeRouter(ctx context.Context, prepare func() (undo.Step, func() error, error)) error {
 	var entry undo.Entry
 	err := a.lab.Router(func() error {
@@ -186,7 +185,7 @@ func (a *appliedArm) setRule(ctx context.Context, arm scenario.Arm) error {
 	return err
 }
 
-// ruleOptions are the arm's, as the rule takes them.
+// ruleOptions returns the options of an arm's rule.
 func ruleOptions(arm scenario.Arm) snat.Options {
 	o := snat.Options{
 		Random: arm.Masquerade.Random, RandomFully: arm.Masquerade.RandomFully || arm.SNAT.RandomFully,

@@ -25,20 +25,20 @@ func TestForgedSteps(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range []struct{ name, kind, args, want string }{
-		{"sysctl outside of net", KindSysctl, `{"name":"kernel.core_pattern","before":"|/tmp/x","set":"core"}`, `"kernel.core_pattern" is no sysctl that a scenario may set`},
-		{"sysctl by its path", KindSysctl, `{"name":"net/ipv4/ip_forward","before":"1","set":"0"}`, `"net/ipv4/ip_forward" is no sysctl that a scenario may set`},
-		{"sysctl behind dots", KindSysctl, `{"name":"net....kernel.core_pattern","before":"x","set":"core"}`, `"net....kernel.core_pattern" is no sysctl that a scenario may set`},
-		{"sysctl without a name", KindSysctl, `{"name":"","before":"1","set":"0"}`, `"" is no sysctl that a scenario may set`},
-		{"setting that no scenario has", KindSysctl, `{"name":"` + kept + `","before":"1 2","set":"` + "1\\n2" + `"}`, `sysctl net.ipv4.ip_local_port_range: "1\n2" is nothing that a scenario may set it to`},
-		{"setting that is empty", KindSysctl, `{"name":"` + kept + `","before":"1 2","set":""}`, `sysctl net.ipv4.ip_local_port_range: "" is nothing that a scenario may set it to`},
-		{"value that no sysctl had", KindSysctl, `{"name":"` + kept + `","before":"1025\n1026","set":"` + before + `"}`, `sysctl net.ipv4.ip_local_port_range: "1025\n1026" is no value that it had before`},
-		{"address of a host", KindAddress, `{"interface":"out","address":"192.0.2.1"}`, `"192.0.2.1" is no address of 198.18.0.0/15, which labs have theirs from`},
-		{"address in disguise", KindAddress, `{"interface":"out","address":"::ffff:198.18.0.1"}`, `"::ffff:198.18.0.1" is no address of 198.18.0.0/15, which labs have theirs from`},
-		{"no address", KindAddress, `{"interface":"out","address":""}`, `"invalid IP" is no address of 198.18.0.0/15, which labs have theirs from`},
-		{"interface that steers a terminal", KindAddress, `{"interface":"\u001b[2J","address":"198.18.0.1"}`, `"\x1b[2J" is no name of an interface`},
-		{"interface that is a path", KindAddress, `{"interface":"../out","address":"198.18.0.1"}`, `"../out" is no name of an interface`},
-		{"more than the step says", KindSysctl, `{"name":"` + kept + `","before":"1025 1026","set":"` + before + `","also":1}`, `read arguments: json: unknown field "also"`},
-		{"nothing", KindSysctl, `null`, `"" is no sysctl that a scenario may set`},
+		{"sysctl outside of net", KindSysctl, `{"name":"kernel.core_pattern","before":"|/tmp/x","set":"core"}`, `a scenario may not set the sysctl "kernel.core_pattern"`},
+		{"sysctl by its path", KindSysctl, `{"name":"net/ipv4/ip_forward","before":"1","set":"0"}`, `a scenario may not set the sysctl "net/ipv4/ip_forward"`},
+		{"sysctl behind dots", KindSysctl, `{"name":"net....kernel.core_pattern","before":"x","set":"core"}`, `a scenario may not set the sysctl "net....kernel.core_pattern"`},
+		{"sysctl without a name", KindSysctl, `{"name":"","before":"1","set":"0"}`, `a scenario may not set the sysctl ""`},
+		{"value of two lines", KindSysctl, `{"name":"` + kept + `","before":"1 2","set":"` + "1\\n2" + `"}`, `sysctl net.ipv4.ip_local_port_range: a scenario may not set it to "1\n2"`},
+		{"empty value", KindSysctl, `{"name":"` + kept + `","before":"1 2","set":""}`, `sysctl net.ipv4.ip_local_port_range: a scenario may not set it to ""`},
+		{"old value of two lines", KindSysctl, `{"name":"` + kept + `","before":"1025\n1026","set":"` + before + `"}`, `sysctl net.ipv4.ip_local_port_range: "1025\n1026" cannot be its old value`},
+		{"address of a host", KindAddress, `{"interface":"out","address":"192.0.2.1"}`, `address "192.0.2.1" is not in 198.18.0.0/15, the network of labs`},
+		{"IPv4-mapped address", KindAddress, `{"interface":"out","address":"::ffff:198.18.0.1"}`, `address "::ffff:198.18.0.1" is not in 198.18.0.0/15, the network of labs`},
+		{"no address", KindAddress, `{"interface":"out","address":""}`, `address "invalid IP" is not in 198.18.0.0/15, the network of labs`},
+		{"interface with terminal control codes", KindAddress, `{"interface":"\u001b[2J","address":"198.18.0.1"}`, `"\x1b[2J" cannot be the name of an interface`},
+		{"interface that is a path", KindAddress, `{"interface":"../out","address":"198.18.0.1"}`, `"../out" cannot be the name of an interface`},
+		{"unknown argument", KindSysctl, `{"name":"` + kept + `","before":"1025 1026","set":"` + before + `","also":1}`, `read arguments: json: unknown field "also"`},
+		{"nothing", KindSysctl, `null`, `a scenario may not set the sysctl ""`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			err := Undoers()[c.kind](t.Context(), json.RawMessage(c.args))
@@ -58,7 +58,7 @@ func TestForgedSteps(t *testing.T) {
 // A change that could not be undone later is not made.
 func TestUndoableStepsOnly(t *testing.T) {
 	enterNewNamespace(t)
-	if _, _, err := prepareAddress("out", netip.MustParseAddr("192.0.2.1")); err == nil || !strings.Contains(err.Error(), "is no address of") {
+	if _, _, err := prepareAddress("out", netip.MustParseAddr("192.0.2.1")); err == nil || !strings.Contains(err.Error(), "is not in 198.18.0.0/15") {
 		t.Errorf("error %v", err)
 	}
 	for kind := range Undoers() {

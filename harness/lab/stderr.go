@@ -11,7 +11,7 @@ type StderrTail struct {
 	text []byte
 }
 
-// stderrKept is how much of it.
+// stderrKept is the length of the tail in bytes.
 const stderrKept = 2048
 
 func (w *StderrTail) Write(p []byte) (int, error) {
@@ -24,7 +24,7 @@ func (w *StderrTail) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// DescribeEnd says how a probe ended and what it said last.
+// DescribeEnd returns how a probe ended, and its last output.
 func (w *StderrTail) DescribeEnd(how string) string {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -7,7 +7,9 @@ import (
 	"testing"
 )
 
+// The end of what a probe writes is kept, however it is written.
 func TestStderrTail(t *testing.T) {
+	t.Parallel()
 	const said = "exit code 1; its last output: "
 	for _, test := range []struct {
 		name   string
@@ -22,13 +24,13 @@ func TestStderrTail(t *testing.T) {
 		{"much in pieces", slices.Concat(slices.Repeat([]string{"xxx"}, stderrKept), slices.Repeat([]string{"aa"}, stderrKept/2)), said + strings.Repeat("a", stderrKept)},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			words := &StderrTail{}
+			tail := &StderrTail{}
 			for _, p := range test.pieces {
-				if n, err := fmt.Fprint(words, p); n != len(p) || err != nil {
-					t.Fatalf("%d of %d bytes taken, %v", n, len(p), err)
+				if n, err := fmt.Fprint(tail, p); n != len(p) || err != nil {
+					t.Fatalf("%d of %d bytes written, %v", n, len(p), err)
 				}
 			}
-			if got := words.DescribeEnd("exit code 1"); got != test.want {
+			if got := tail.DescribeEnd("exit code 1"); got != test.want {
 				t.Errorf("%d bytes %.20q..., want %d bytes %.20q...", len(got), got, len(test.want), test.want)
 			}
 		})

@@ -16,13 +16,13 @@ import (
 	"snatlab/harness/undo"
 )
 
-// The kinds of steps of this package.
+// The kinds of the steps of this package.
 const (
 	KindSysctl  = "lab.sysctl"
 	KindAddress = "lab.address"
 )
 
-// Undoers undo what this package changes.
+// Undoers returns what undoes the steps of this package.
 func Undoers() undo.Undoers {
 	return undo.Undoers{
 		KindSysctl: undo.NewUndoer(func(_ context.Context, s sysctlChange) error {
@@ -40,30 +40,31 @@ func Undoers() undo.Undoers {
 	}
 }
 
-// sysctlChange is the journalled step: a setting that was replaced.
+// sysctlChange is a journalled step: a sysctl that was set.
 type sysctlChange struct {
 	Name   string `json:"name"`
 	Before string `json:"before"`
 	Set    string `json:"set"`
 }
 
-// checkForm reports a step that no arm makes.
+// checkForm returns an error for a step that no arm makes.
 func (s sysctlChange) checkForm() error {
 	switch {
 	case !scenario.IsSysctl(s.Name):
-		return fmt.Errorf("%.100q is no sysctl that a scenario may set", s.Name)
+		return fmt.Errorf("a scenario may not set the sysctl %.100q", s.Name)
 	case !scenario.IsSetting(s.Set):
-		return fmt.Errorf("sysctl %s: %.200q is nothing that a scenario may set it to", s.Name, s.Set)
+		return fmt.Errorf("sysctl %s: a scenario may not set it to %.200q", s.Name, s.Set)
 	case !sysctlValueForm.MatchString(s.Before):
-		return fmt.Errorf("sysctl %s: %.200q is no value that it had before", s.Name, s.Before)
+		return fmt.Errorf("sysctl %s: %.200q cannot be its old value", s.Name, s.Before)
 	}
 	return nil
 }
 
-// sysctlValueForm is the form of a value as machine.ReadSysctl returns it. It may be empty.
+// sysctlValueForm is the form of a value that machine.ReadSysctl returns. A value
+// may be empty.
 var sysctlValueForm = regexp.MustCompile(`^([!-~]+( [!-~]+)*)?$`)
 
-// prepareSysctl prepares a change in the calling thread's namespace.
+// prepareSysctl prepares to set a sysctl in the calling thread's namespace.
 func prepareSysctl(s scenario.Sysctl) (undo.Step, func() error, error) {
 	before, err := machine.ReadSysctl(s.Name)
 	if err != nil {
@@ -77,7 +78,7 @@ func prepareSysctl(s scenario.Sysctl) (undo.Step, func() error, error) {
 	return step, func() error { return machine.SetSysctl(s.Name, before, s.Value) }, nil
 }
 
-// addressChange is the journalled step: one that an interface was given.
+// addressChange is a journalled step: an address that was added to an interface.
 type addressChange struct {
 	Interface string     `json:"interface"`
 	Address   netip.Addr `json:"address"`
@@ -87,20 +88,21 @@ type addressChange struct {
 // net/core/dev.c, and nothing that cannot be printed.
 var interfaceForm = regexp.MustCompile(`^[^/:\pZ\pC]{1,15}$`)
 
-// checkForm reports a step that no arm makes: addresses come from the network that
-// is set apart for benchmarks.
+// checkForm returns an error for a step that no arm makes: the addresses of arms are
+// in the network that is reserved for benchmarks.
 func (a addressChange) checkForm() error {
 	switch {
 	case !scenario.LabAddresses.Contains(a.Address):
-		return fmt.Errorf("%q is no address of %v, which labs have theirs from", a.Address, scenario.LabAddresses)
+		return fmt.Errorf("address %q is not in %v, the network of labs", a.Address, scenario.LabAddresses)
 	case !interfaceForm.MatchString(a.Interface) || a.Interface == "." || a.Interface == "..":
-		return fmt.Errorf("%.100q is no name of an interface", a.Interface)
+		return fmt.Errorf("%.100q cannot be the name of an interface", a.Interface)
 	}
 	return nil
 }
 
-// prepareAddress prepares to give an interface of the calling thread's namespace
-// an address. One that the namespace has already is not for us to take away.
+// prepareAddress prepares to add an address to an interface of the calling thread's
+// namespace. An address that the namespace already has is an error: it is not ours
+// to remove.
 func prepareAddress(name string, a netip.Addr) (undo.Step, func() error, error) {
 	args := addressChange{name, a}
 	if err := args.checkForm(); err != nil { // nothing is changed that could not be undone
@@ -112,7 +114,7 @@ func prepareAddress(name string, a netip.Addr) (undo.Step, func() error, error) 
 	}
 	for _, k := range known {
 		if k.IP.Equal(a.AsSlice()) {
-			return undo.Step{}, nil, fmt.Errorf("address %v is there already", a)
+			return undo.Step{}, nil, fmt.Errorf("address %v already exists", a)
 		}
 	}
 	change := func() error {
@@ -129,7 +131,7 @@ func prepareAddress(name string, a netip.Addr) (undo.Step, func() error, error) 
 	return undo.NewStep(KindAddress, fmt.Sprintf("address %v on %s", a, name), manual, args), change, nil
 }
 
-// removeAddress takes the address away. An interface that is gone took it along.
+// removeAddress removes the address. An interface that is gone has no address left.
 func (a addressChange) removeAddress() error {
 	link, err := netlink.LinkByName(a.Interface)
 	if errors.As(err, new(netlink.LinkNotFoundError)) {
@@ -144,6 +146,7 @@ func (a addressChange) removeAddress() error {
 	return nil
 }
 
+// hostAddress returns an address with a prefix of 32 bits.
 func hostAddress(a netip.Addr) *netlink.Addr {
 	return &netlink.Addr{IPNet: &net.IPNet{IP: a.AsSlice(), Mask: net.CIDRMask(32, 32)}}
 }

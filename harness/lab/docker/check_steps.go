@@ -8,25 +8,25 @@ import (
 	"github.com/docker/docker/api/types/container"
 )
 
-// The steps of a journal are carried out by root, and somebody else may have
-// written them. So a step has to name what a run makes, in the form in which a
-// run names it, and only what carries our label is removed.
+// Root carries out the steps of a journal, and another user may have written them.
+// So a step must name an object in the form in which a run names it, and only objects
+// with our label are removed.
 
-// The parts that a run's containers and networks are named after; they follow
+// The last parts of the names of a run's containers and networks. They follow
 // "snatlab-", the run and a dash.
 var (
 	containerPart = regexp.MustCompile(`^(server|client-[0-9]{1,5})$`)
 	networkPart   = regexp.MustCompile(`^(server|clients)$`)
 )
 
-// imageForm is how a probe image is named.
+// imageForm is the form of a probe image's name.
 var imageForm = regexp.MustCompile(`^` + imageRepository + `:[0-9a-f]{12}$`)
 
-// idForm is an id of the engine's, as a whole. What carries our label and was
-// given another name is found by it.
+// idForm is the form of an engine's id, in full length. An object with our label
+// that was renamed is found by its id.
 var idForm = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
-// checkName refuses a name that no run gives to one of its parts.
+// checkName returns an error for a name that no part of a run has.
 func (o engineObject) checkName(part *regexp.Regexp) error {
 	if o.Run == "" {
 		return fmt.Errorf("refuse to remove %q: the step names no run, so snatlab did not write it", o.Name)
@@ -35,10 +35,10 @@ func (o engineObject) checkName(part *regexp.Regexp) error {
 	if ours && part.MatchString(rest) || idForm.MatchString(o.Name) {
 		return nil
 	}
-	return fmt.Errorf("refuse to remove %q: run %q gives no such name, so snatlab did not write this step", o.Name, o.Run)
+	return fmt.Errorf("refuse to remove %q: run %q makes nothing of that name, so snatlab did not write this step", o.Name, o.Run)
 }
 
-// checkImage refuses a name that is none of a probe image.
+// checkImage returns an error for a name that no probe image has.
 func (o engineObject) checkImage() error {
 	if imageForm.MatchString(o.Name) {
 		return nil
@@ -46,8 +46,8 @@ func (o engineObject) checkImage() error {
 	return fmt.Errorf("refuse to remove image %q: a probe image is named \"%s:\" and 12 hexadecimal digits, so snatlab did not write this step", o.Name, imageRepository)
 }
 
-// checkHost refuses an engine that no run uses: a run uses one on a Unix socket.
-// The engine that DOCKER_HOST names is the caller's own choice.
+// checkHost returns an error for an engine that no run uses: the engine of a run is
+// on a Unix socket. The engine in DOCKER_HOST is the caller's own choice.
 func (o engineObject) checkHost() error {
 	if o.Host == "" || strings.HasPrefix(o.Host, "unix:///") {
 		return nil

@@ -12,17 +12,17 @@ import (
 	"snatlab/harness/machine"
 )
 
-// Addresses that are somebody's: those of this host, those that it has a route
-// to, and those of Docker's networks. A lab uses none of them, neither for its
-// networks nor for the arms that translate to addresses.
+// Addresses are taken if this host has them or a route to them, or if a network of
+// Docker's has them. A lab uses no taken address, neither for its networks nor for
+// arms that translate to addresses.
 
 // addressClaim is a range of addresses that is taken.
 type addressClaim struct {
 	prefix netip.Prefix
-	by     func() string // says whose it is: `Docker network "shop" has 198.18.0.0/24`
+	by     func() string // describes its owner: `Docker network "shop" has 198.18.0.0/24`
 }
 
-// listClaims lists what is taken, the closest description of an address first.
+// listClaims lists the taken ranges, the closest description of an address first.
 func (h *Host) listClaims(ctx context.Context) ([]addressClaim, error) {
 	networks, err := h.listNetworkClaims(ctx)
 	if err != nil {
@@ -39,7 +39,7 @@ func (h *Host) listClaims(ctx context.Context) ([]addressClaim, error) {
 	return append(append(networks, addresses...), routes...), nil
 }
 
-// listNetworkClaims lists the subnets of Docker's networks, running or not.
+// listNetworkClaims lists the subnets of Docker's networks, in use or not.
 func (h *Host) listNetworkClaims(ctx context.Context) (all []addressClaim, err error) {
 	networks, err := h.docker.NetworkList(ctx, dockernet.ListOptions{})
 	if err != nil {
@@ -66,9 +66,9 @@ func listAddressClaims() (all []addressClaim, err error) {
 	return all, err
 }
 
-// listRouteClaims lists the destinations of this host's routes, in all tables: those
-// of a VPN may be in one of its own. The default route claims nothing, nor do
-// the halves or smaller parts of it that a VPN puts in its place.
+// listRouteClaims lists the destinations of this host's routes, in all tables: a VPN
+// may have a table of its own. The default route claims nothing, nor do the halves or
+// smaller parts of the default route that a VPN replaces it by.
 func listRouteClaims() (all []addressClaim, err error) {
 	every := &netlink.Route{Table: unix.RT_TABLE_UNSPEC}
 	routes, err := machine.ListByNetlink(func() ([]netlink.Route, error) {
@@ -93,8 +93,7 @@ func describeRoute(to netip.Prefix, r netlink.Route) string {
 	return text
 }
 
-// linkName returns the name of an interface, or its number if it has gone
-// meanwhile.
+// linkName returns the name of an interface, or its number if the interface is gone.
 func linkName(index int) string {
 	link, err := netlink.LinkByIndex(index)
 	if err != nil {
@@ -103,15 +102,15 @@ func linkName(index int) string {
 	return link.Attrs().Name
 }
 
-// checkAddresses refuses addresses that are somebody's. An address of a running
-// container would cut that container off, were it given to this host.
+// checkAddresses returns an error if one of the addresses is taken. If this host got
+// the address of a running container, that container would be cut off.
 func (h *Host) checkAddresses(ctx context.Context, wanted []netip.Addr) error {
 	if len(wanted) == 0 {
 		return nil
 	}
 	taken, err := h.listClaims(ctx)
 	if err != nil {
-		return fmt.Errorf("look whose the addresses are that an arm translates to: %w", err)
+		return fmt.Errorf("check the addresses that an arm translates to: %w", err)
 	}
 	for _, a := range wanted {
 		for _, t := range taken {

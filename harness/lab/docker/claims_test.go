@@ -15,8 +15,8 @@ import (
 	"snatlab/harness/scenario"
 )
 
-// enterNewNamespace moves the test into a network namespace of its own. Its thread is
-// never unlocked, so that it ends with the test.
+// enterNewNamespace moves the test into a network namespace of its own. The thread is
+// never unlocked, so it ends with the test.
 func enterNewNamespace(t *testing.T) {
 	t.Helper()
 	if testing.Short() {
@@ -40,6 +40,7 @@ func must(t *testing.T, err error) {
 
 const choose = " (choose addresses that are free, see `docker network ls`, `ip address` and `ip route show table all`)"
 
+// A taken address is reported with its owner.
 func TestCheckAddresses(t *testing.T) {
 	enterNewNamespace(t)
 	bridge := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "shop0"}}
@@ -79,10 +80,11 @@ func TestCheckAddresses(t *testing.T) {
 		}
 	}
 	if err := h.checkAddresses(t.Context(), nil); err != nil {
-		t.Errorf("nothing is wanted: %v", err)
+		t.Errorf("no addresses: %v", err)
 	}
 }
 
+// An arm that translates to a taken address is refused.
 func TestArmAddressTaken(t *testing.T) {
 	r := realEngine(t)
 	name := r.makeShared("test-shop", dockernet.CreateOptions{IPAM: &dockernet.IPAM{Config: []dockernet.IPAMConfig{{Subnet: "198.19.250.0/24"}}}})
@@ -111,8 +113,7 @@ func TestArmAddressTaken(t *testing.T) {
 	}
 }
 
-// The addresses that an arm asks for are never those of the lab itself: its
-// networks, with their gateways, are elsewhere.
+// The lab's networks leave out the addresses of the arms, also for their gateways.
 func TestSubnetsLeaveOutArms(t *testing.T) {
 	r := realEngine(t)
 	free, err := r.freeSubnets(t.Context(), 2)

@@ -19,19 +19,18 @@ import (
 	"snatlab/harness/undo"
 )
 
-// engineSocket is where an engine listens that was not told otherwise.
+// engineSocket is the socket of an engine by default.
 const engineSocket = "/var/run/docker.sock"
 
-// IsEngineAbsent tells that this machine has no engine: none is named, and nothing is
-// where one would be.
+// IsEngineAbsent reports whether this machine has no engine: DOCKER_HOST names none,
+// and the default socket does not exist.
 func IsEngineAbsent() bool {
 	_, err := os.Stat(engineSocket)
 	return os.Getenv(client.EnvOverrideHost) == "" && errors.Is(err, fs.ErrNotExist)
 }
 
-// ListLeftovers lists the containers and networks that carry our label, as steps
-// that remove them: what a run left of which not even a journal is left.
-// Containers come first.
+// ListLeftovers lists the containers and networks with our label, as steps that
+// remove them. A run left them whose journal is gone as well. Containers come first.
 func ListLeftovers(ctx context.Context) ([]undo.Step, error) {
 	docker, err := connectEngine("")
 	if err != nil {
@@ -59,8 +58,8 @@ func ListLeftovers(ctx context.Context) ([]undo.Step, error) {
 	return steps, nil
 }
 
-// leftoverStep is the step that removes a part of a run. One that was given another
-// name is removed by its id.
+// leftoverStep returns the step that removes a part of a run. A part that was renamed
+// is removed by its id.
 func leftoverStep(step func(run, name string) undo.Step, part *regexp.Regexp, run, name, id string) undo.Step {
 	if (engineObject{Run: run, Name: name}).checkName(part) != nil {
 		name = id
@@ -86,7 +85,7 @@ func ListImages(ctx context.Context) ([]undo.Step, error) {
 	for _, i := range images {
 		for _, tag := range i.RepoTags {
 			if !imageForm.MatchString(tag) {
-				continue // a name that somebody else gave it
+				continue // another program gave it this name
 			}
 			steps = append(steps, undo.NewStep(KindImage, "image "+tag, "docker rmi "+tag, engineObject{Host: docker.DaemonHost(), Name: tag}))
 		}

@@ -12,6 +12,7 @@ import (
 	"snatlab/harness/undo"
 )
 
+// The driver keeps what every driver keeps.
 func TestConformance(t *testing.T) {
 	r := realEngine(t)
 	journals := t.TempDir()

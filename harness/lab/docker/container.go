@@ -20,10 +20,10 @@ import (
 	"snatlab/harness/undo"
 )
 
-// runLabel marks all that is ours; its value is the id of the run.
+// runLabel is the label of everything that a run makes. Its value is the run's id.
 const runLabel = "snatlab.run"
 
-// Limits of a probe's container. A probe takes less than 20 MB; the sockets of
+// The limits of a probe's container. A probe uses less than 20 MB; the sockets of
 // a trial count as well.
 const (
 	memoryLimit = 256 << 20
@@ -34,7 +34,7 @@ const (
 // probeUser is the user and the group of a probe's container.
 var probeUser = fmt.Sprintf("%d:%[1]d", lab.ProbeUser)
 
-// containerSpec is what the containers of a lab differ in.
+// containerSpec holds the properties in which the containers of a lab differ.
 type containerSpec struct {
 	name    string
 	role    string
@@ -44,12 +44,12 @@ type containerSpec struct {
 
 func (l *dockerLab) containerName(name string) string { return "snatlab-" + l.config.Run + "-" + name }
 
-// containerPlace is where a running container is.
+// containerPlace is the network and the namespace of a running container.
 type containerPlace struct {
 	address  netip.Addr // on its network
 	inside   *machine.Namespace
 	network  string // name
-	endpoint string // id: another one each time that it is connected
+	endpoint string // id: a new one for each connection to a network
 }
 
 // startContainer makes a container, attaches to it, and starts it.
@@ -74,27 +74,27 @@ func (l *dockerLab) startContainer(ctx context.Context, spec containerSpec) (p l
 	return lab.StartedProbe{Stream: stream, Address: at.address, Space: at.inside.Do}, nil
 }
 
-// attachStreams connects to the streams of a container that is not started yet: what
-// it says first would be lost otherwise.
+// attachStreams connects to the streams of a container that is not started yet: its
+// first output would be lost otherwise.
 func (l *dockerLab) attachStreams(ctx context.Context, id, name string) (probe.Stream, error) {
 	attached, err := l.host.docker.ContainerAttach(ctx, id, container.AttachOptions{Stream: true, Stdin: true, Stdout: true, Stderr: true})
 	if err != nil {
 		return probe.Stream{}, err
 	}
 	out, outW := io.Pipe()
-	words := &lab.StderrTail{}
+	stderr := &lab.StderrTail{}
 	go func() { // ends with the connection, which the stream's Close closes
-		_, err := stdcopy.StdCopy(outW, words, attached.Reader)
+		_, err := stdcopy.StdCopy(outW, stderr, attached.Reader)
 		outW.CloseWithError(err)
 	}()
 	return probe.Stream{
 		Name: name, In: out, Out: attached.Conn,
 		Close:      func() error { return errors.Join(out.Close(), attached.Conn.Close()) },
-		ExitReason: func() string { return l.exitReason(id, words) },
+		ExitReason: func() string { return l.exitReason(id, stderr) },
 	}, nil
 }
 
-// findPlace tells where a running container is.
+// findPlace returns the place of a running container.
 func (l *dockerLab) findPlace(ctx context.Context, id string, n labNetwork) (containerPlace, error) {
 	info, err := l.host.docker.ContainerInspect(ctx, id)
 	if err != nil {
@@ -108,8 +108,8 @@ func (l *dockerLab) findPlace(ctx context.Context, id string, n labNetwork) (con
 	return containerPlace{address, machine.OpenNamespace(info.State.Pid), n.name, endpoint.EndpointID}, err
 }
 
-// createContainer makes one that can do nothing but send and answer: no
-// capability, no new privileges, nothing to write to, not root.
+// createContainer makes a container that can do nothing but send and answer: no
+// capability, no new privileges, no file to write to, not root.
 func (l *dockerLab) createContainer(ctx context.Context, spec containerSpec) (id string, err error) {
 	config := &container.Config{
 		Image: l.image, Cmd: []string{spec.role}, User: probeUser,
@@ -128,7 +128,7 @@ func (l *dockerLab) createContainer(ctx context.Context, spec containerSpec) (id
 	}
 	if spec.role == probe.RoleServer {
 		host.Sysctls = map[string]string{"net.core.somaxconn": lab.AcceptQueue}
-		// Its own niceness counts within its cgroup only.
+		// The niceness of a process counts within its cgroup only.
 		host.CPUShares = 2
 	}
 	name := l.containerName(spec.name)
@@ -140,8 +140,8 @@ func (l *dockerLab) createContainer(ctx context.Context, spec containerSpec) (id
 	return id, err
 }
 
-// exitReason says how a container ended, and what it said last.
-func (l *dockerLab) exitReason(id string, words *lab.StderrTail) string {
+// exitReason returns how a container ended, and its last output.
+func (l *dockerLab) exitReason(id string, stderr *lab.StderrTail) string {
 	// The stream can end a moment before the container does.
 	patience, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
@@ -154,7 +154,7 @@ func (l *dockerLab) exitReason(id string, words *lab.StderrTail) string {
 	defer cancel()
 	how := "somebody removed its container"
 	// An engine that stops its containers, because it is about to stop, still
-	// answers on connections that it has; so does one that is back.
+	// answers on its open connections. So does an engine that was restarted.
 	gone := l.host.checkSameEngine(ctx, l.watch)
 	info, err := container.InspectResponse{}, gone
 	if gone == nil {
@@ -180,17 +180,17 @@ func (l *dockerLab) exitReason(id string, words *lab.StderrTail) string {
 			}
 		}
 	}
-	return words.DescribeEnd(how)
+	return stderr.DescribeEnd(how)
 }
 
-// engineObject is the journalled step: a container or a network of a run.
+// engineObject is a journalled step: a container, a network or an image.
 type engineObject struct {
 	Host string `json:"host"` // of the engine
 	Run  string `json:"run"`
 	Name string `json:"name"`
 }
 
-// The kinds of steps of this package.
+// The kinds of the steps of this package.
 const (
 	KindContainer = "docker.container"
 	KindNetwork   = "docker.network"
@@ -204,9 +204,9 @@ func (h *Host) networkStep(run, name string) undo.Step {
 	return undo.NewStep(KindNetwork, "network "+name, "docker network rm "+name, engineObject{h.docker.DaemonHost(), run, name})
 }
 
-// Undoers undo what this package changes. A container or network that is
-// gone, or that does not carry our label, is left alone. A step that no run
-// writes is refused.
+// Undoers returns what undoes the steps of this package. It leaves a container or
+// network alone that is gone, or that does not have our label. A step that no run
+// writes is an error.
 func Undoers() undo.Undoers {
 	return undo.Undoers{
 		KindContainer: withEngine(removeContainer),
@@ -215,7 +215,7 @@ func Undoers() undo.Undoers {
 	}
 }
 
-// withEngine connects to the engine that a step was made in.
+// withEngine returns an undoer that connects to the engine of a step.
 func withEngine(remove func(context.Context, *client.Client, engineObject) error) undo.Undoer {
 	return undo.NewUndoer(func(ctx context.Context, o engineObject) error {
 		if err := o.checkHost(); err != nil {
@@ -242,7 +242,7 @@ func removeContainer(ctx context.Context, docker *client.Client, o engineObject)
 		return fmt.Errorf("inspect container: %w", err)
 	}
 	err = docker.ContainerRemove(ctx, info.ID, container.RemoveOptions{Force: true, RemoveVolumes: true})
-	if cerrdefs.IsConflict(err) && awaitRemoval(ctx, docker, info.ID) == nil { // somebody else is at it
+	if cerrdefs.IsConflict(err) && awaitRemoval(ctx, docker, info.ID) == nil { // another program is removing it
 		return nil
 	}
 	if err != nil && !cerrdefs.IsNotFound(err) {
@@ -251,10 +251,10 @@ func removeContainer(ctx context.Context, docker *client.Client, o engineObject)
 	return nil
 }
 
-// removalTime bounds the wait for a container that somebody else removes.
+// removalTime bounds the wait for a container that another program is removing.
 const removalTime = 20 * time.Second
 
-// awaitRemoval is nil if the container is gone.
+// awaitRemoval waits until a container is gone, and returns an error if it stays.
 func awaitRemoval(ctx context.Context, docker *client.Client, id string) error {
 	ctx, cancel := context.WithTimeout(ctx, removalTime)
 	defer cancel()

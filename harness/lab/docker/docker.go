@@ -1,4 +1,4 @@
-// Package docker builds the lab out of containers, through the Docker API.
+// Package docker builds the lab from containers, through the Docker API.
 //
 // Two bridge networks: the clients on one, the server on the other, so that
 // every connection passes the masquerade rule that Docker itself wrote for
@@ -6,8 +6,8 @@
 // in DOCKER-USER, between exactly these two bridges, let the lab's packets
 // through. NAT and conntrack are the host's own.
 //
-// Where the scenario says so, the clients are on a network that is there
-// already instead, which others use.
+// If the scenario names a network that exists already, and that other containers
+// use, the clients are on that network instead.
 //
 // Exported types configure; what runs is unexported behind lab.Lab.
 package docker
@@ -36,13 +36,13 @@ import (
 type Config struct {
 	Run     string // id of the run: labels and names carry it
 	Clients int
-	Network string         // that is there already, for the clients; empty: one of the lab's own
-	Trials  int            // that will be made; each takes a server port
-	Arms    []scenario.Arm // that will be applied: their rules and addresses must be nobody else's
+	Network string         // an existing one for the clients; empty: one of the lab's own
+	Trials  int            // of the run; each takes a server port
+	Arms    []scenario.Arm // of the run: nothing else may use their rules and addresses
 	Server  netip.AddrPort // `snatlab serve` on another machine; zero: a server of the lab's own
 	Binary  string         // static snatlab binary that the probe image is made of; empty: this one
 	Widen   int            // idle rules between NAT and confirmation
-	Keep    bool           // Keep may be called: the probes live on when their conversations end
+	Keep    bool           // Keep may be called: the probes stay when their sessions end
 	Journal *undo.Journal
 	Say     func(string) // reports what is being done; may be nil
 }
@@ -66,11 +66,11 @@ type dockerLab struct {
 	image  string
 
 	clientNet, serverNet labNetwork
-	places               map[string]containerPlace // where containers were put, by id
+	places               map[string]containerPlace // of the running containers, by id
 }
 
-// barrierFile is where clients meet: in the memory of the IPC namespace that
-// they share.
+// barrierFile is the file of the barrier, in the memory of the IPC namespace that
+// the clients share.
 const barrierFile = "/dev/shm/snatlab"
 
 // newDockerLab returns a lab of which nothing is built. Its router is this host.
@@ -84,13 +84,14 @@ func newDockerLab(host *Host, c Config) *dockerLab {
 	return l
 }
 
-// checkArms refuses addresses that are somebody's before anything is made.
+// checkArms returns an error if another program uses an address of the arms, before
+// anything is made.
 func (l *dockerLab) checkArms(ctx context.Context) error {
 	return l.host.checkAddresses(ctx, l.listArmAddresses())
 }
 
-// listArmAddresses lists the addresses that the arms translate to. The lab's own networks
-// leave them out.
+// listArmAddresses lists the addresses that the arms translate to. The lab's own
+// networks leave them out.
 func (l *dockerLab) listArmAddresses() (all []netip.Addr) {
 	for _, a := range l.config.Arms {
 		all = append(all, a.SNAT.ToSource...)
@@ -98,8 +99,8 @@ func (l *dockerLab) listArmAddresses() (all []netip.Addr) {
 	return all
 }
 
-// Apply puts an arm in force. Its addresses may have become somebody's since the
-// lab was opened.
+// Apply puts an arm in force. It checks the addresses of the arm again: another
+// program may have taken them since the lab was opened.
 func (l *dockerLab) Apply(ctx context.Context, arm scenario.Arm) (lab.Rule, error) {
 	if err := l.host.checkAddresses(ctx, arm.SNAT.ToSource); err != nil {
 		return nil, err
@@ -108,7 +109,7 @@ func (l *dockerLab) Apply(ctx context.Context, arm scenario.Arm) (lab.Rule, erro
 }
 
 // Close ends the probes and undoes the journal: rules before networks,
-// containers before both. A lab that was kept stays.
+// containers before both. It does nothing to a lab that was kept.
 func (l *dockerLab) Close(ctx context.Context) error {
 	if l.Journal.IsKept() {
 		return nil
@@ -127,10 +128,10 @@ func (l *dockerLab) Close(ctx context.Context) error {
 	return errors.Join(err, l.Journal.Close(ctx), l.watch.closeWatch())
 }
 
-// fewClients is how many clients may end at the same moment. When those of 32 or
-// 64 did on a busy machine, all at once or four at a time, Docker 20.10 lost count
-// of the endpoints of their network now and then (see endpoints.go). So of more
-// clients, each one ends when the engine is done with the one before it.
+// fewClients is how many clients may end at the same moment. When 32 or 64 clients
+// ended on a busy machine, all at once or four at a time, Docker 20.10 sometimes
+// lost count of the endpoints of their network (see endpoints.go). So if there are
+// more clients, each one ends after the engine has dealt with the one before it.
 const fewClients = 4
 
 // endTime bounds the wait for one client's container to end, on a machine that has
@@ -140,8 +141,8 @@ const endTime = 20 * time.Second
 // endAllTime bounds the wait for all of them.
 const endAllTime = 5 * time.Minute
 
-// endClients hangs up on the clients. It waits no more once a container has not
-// ended: that one is stopped, or the engine is gone.
+// endClients hangs up on the clients. It stops waiting after one container that has
+// not ended: that container is paused, or the engine is gone.
 func (l *dockerLab) endClients(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endAllTime)
 	defer cancel()
@@ -154,10 +155,10 @@ func (l *dockerLab) endClients(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// awaitEnd waits for a container to end and to be taken off its network, and
-// reports whether it was. Docker says that it has ended before it takes it off,
-// and holds the container's lock until then, which the inspection needs
-// (handleContainerExit, daemon/monitor.go).
+// awaitEnd waits until a container has ended and is off its network, and reports
+// whether that happened. Docker reports the end before it disconnects the container,
+// and holds the container's lock until then. The inspection needs that lock, so it
+// returns after the disconnection (handleContainerExit, daemon/monitor.go).
 func (h *Host) awaitEnd(ctx context.Context, name string) bool {
 	ctx, cancel := context.WithTimeout(ctx, endTime)
 	defer cancel()
@@ -167,12 +168,12 @@ func (h *Host) awaitEnd(ctx context.Context, name string) bool {
 		_, err := h.docker.ContainerInspect(ctx, name)
 		return err == nil || cerrdefs.IsNotFound(err)
 	case err := <-failed:
-		return cerrdefs.IsNotFound(err) // somebody removed it
+		return cerrdefs.IsNotFound(err) // another program removed it
 	}
 }
 
-// watchEngine opens the watch. Where events cannot be had there is none, and an
-// engine that was away and is back is not noticed.
+// watchEngine opens the watch. An engine that offers no events has no watch: its
+// restart is not noticed.
 func (l *dockerLab) watchEngine(ctx context.Context) error {
 	l.watch, _ = l.host.openWatch(ctx)
 	return nil
@@ -187,7 +188,7 @@ func (l *dockerLab) addIdleRules(ctx context.Context) error {
 	return nftables.WidenWindow(ctx, l.Journal, l.clientNet.subnet, l.config.Widen)
 }
 
-// startServer starts the lab's own server, or finds the one that is given.
+// startServer starts the lab's own server, or calls the one of the scenario.
 func (l *dockerLab) startServer(ctx context.Context) error {
 	if l.config.Server.IsValid() {
 		l.Say(fmt.Sprintf("calling the server at %v", l.config.Server))

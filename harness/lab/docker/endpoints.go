@@ -17,21 +17,21 @@ import (
 )
 
 // An engine does not remove a network while it counts endpoints on it. An
-// endpoint is where a container is connected. When many containers end at once,
-// Docker 20.10 can lose count: the network then has "active endpoints", and no
-// container is on it. (Seen once in four times that all 65 containers of a lab
+// endpoint is the connection of a container to a network. When many containers end
+// at once, Docker 20.10 can lose count: the network then has "active endpoints", and
+// no container is on it. (Seen once in four times that all 65 containers of a lab
 // ended at once on a busy machine: no endpoint was listed, and a restart of the
-// engine set the count right, "Fixing inconsistent endpoint_cnt".)
+// engine corrected the count, "Fixing inconsistent endpoint_cnt".)
 
 // A network is removed in removeTries tries, with pauses of 100, 200 and 400 ms
-// between them: no event says that an engine has let go of an endpoint.
+// between them: engines send no event when they release an endpoint.
 const (
 	removeTries = 4
 	removePause = 100 * time.Millisecond
 )
 
-// removeNetworkByID removes a network of a run. Endpoints on it that no container
-// of somebody else's has are disconnected by force.
+// removeNetworkByID removes a network of a run. It disconnects endpoints on it by
+// force, except those of other programs' containers.
 func removeNetworkByID(ctx context.Context, docker *client.Client, id, run string) error {
 	var err error
 	var kept []networkEndpoint
@@ -43,7 +43,7 @@ func removeNetworkByID(ctx context.Context, docker *client.Client, id, run strin
 		if err == nil || cerrdefs.IsNotFound(err) {
 			return nil
 		}
-		if !cerrdefs.IsPermissionDenied(err) && !cerrdefs.IsConflict(err) { // said of a network in use
+		if !cerrdefs.IsPermissionDenied(err) && !cerrdefs.IsConflict(err) { // the errors for a network in use
 			return fmt.Errorf("remove network: %w", err)
 		}
 		var unknown error
@@ -55,11 +55,11 @@ func removeNetworkByID(ctx context.Context, docker *client.Client, id, run strin
 	return fmt.Errorf("remove network: %w", &NetworkKeptError{Err: err, Advice: adviseOnEndpoints(id, kept)})
 }
 
-// NetworkKeptError says that an engine does not remove a network: it counts endpoints
-// on it.
+// NetworkKeptError is the error of an engine that does not remove a network because
+// it counts endpoints on it.
 type NetworkKeptError struct {
 	Err    error  // the engine's
-	Advice string // which endpoints, and what to do about them
+	Advice string // the endpoints, and what to do about them
 }
 
 func (e *NetworkKeptError) Error() string { return fmt.Sprintf("%v: %s", e.Err, e.Advice) }
@@ -67,7 +67,7 @@ func (e *NetworkKeptError) Error() string { return fmt.Sprintf("%v: %s", e.Err, 
 // Unwrap returns the engine's error.
 func (e *NetworkKeptError) Unwrap() error { return e.Err }
 
-// waitFor waits, but not beyond the end of ctx, which it reports.
+// waitFor waits for a time. If ctx ends earlier it returns the cause.
 func waitFor(ctx context.Context, d time.Duration) error {
 	select {
 	case <-time.After(d):
@@ -77,24 +77,24 @@ func waitFor(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// networkEndpoint is one that an engine lists on a network.
+// networkEndpoint is an endpoint that an engine lists on a network.
 type networkEndpoint struct {
 	name   string // "snatlab-20261127-141910-3f2a1c-client-0"
 	id     string
 	holder endpointHolder
 }
 
-// endpointHolder is whose container an endpoint belongs to.
+// endpointHolder is the kind of container that an endpoint belongs to.
 type endpointHolder int
 
 const (
 	noContainer      endpointHolder = iota // the container is gone
 	ownContainer                           // a container of the run that made the network
-	foreignContainer                       // another container, which somebody connected
+	foreignContainer                       // a container that another program connected
 )
 
-// listEndpoints lists the endpoints that an engine has on a network of a run. A
-// network that is gone has none.
+// listEndpoints lists the endpoints on a network of a run. A network that is gone has
+// none.
 func listEndpoints(ctx context.Context, docker *client.Client, id, run string) ([]networkEndpoint, error) {
 	info, err := docker.NetworkInspect(ctx, id, dockernet.InspectOptions{})
 	if cerrdefs.IsNotFound(err) {
@@ -115,8 +115,8 @@ func listEndpoints(ctx context.Context, docker *client.Client, id, run string) (
 	return all, nil
 }
 
-// findHolder returns whose an endpoint is. An engine lists it by the id of its
-// container, or as "ep-" and its own id if it has none.
+// findHolder returns the holder of an endpoint. An engine lists an endpoint by the id
+// of its container, or as "ep-" and its own id if it has no container.
 func findHolder(ctx context.Context, docker *client.Client, key, run string) (endpointHolder, error) {
 	if strings.HasPrefix(key, "ep-") {
 		return noContainer, nil
@@ -133,9 +133,8 @@ func findHolder(ctx context.Context, docker *client.Client, key, run string) (en
 	return foreignContainer, nil
 }
 
-// disconnectEndpoints disconnects endpoints from a network, but those of somebody else's
-// containers. The engine's answer to the next try to remove the network shows
-// whether it helped.
+// disconnectEndpoints disconnects endpoints from a network, except those of other
+// programs' containers. The next try to remove the network shows whether that helped.
 func disconnectEndpoints(ctx context.Context, docker *client.Client, network string, all []networkEndpoint) {
 	for _, e := range all {
 		if e.holder != foreignContainer {
@@ -144,8 +143,8 @@ func disconnectEndpoints(ctx context.Context, docker *client.Client, network str
 	}
 }
 
-// adviseOnEndpoints says which endpoints keep a network from being removed, and what to
-// do about them.
+// adviseOnEndpoints returns which endpoints keep a network from being removed, and
+// what to do about them.
 func adviseOnEndpoints(network string, kept []networkEndpoint) string {
 	if len(kept) == 0 {
 		return "the engine counts endpoints on it and lists none: restart the engine, then run `snatlab cleanup`"
@@ -164,9 +163,9 @@ func adviseOnEndpoints(network string, kept []networkEndpoint) string {
 	return fmt.Sprintf("on it is %s: run `%s`%s, then `snatlab cleanup`", strings.Join(on, ", "), strings.Join(commands, "; "), restart)
 }
 
-// AllowNewRun reports whether a new run can be made beside what an earlier one left:
-// networks that no container is on. A new run chooses its subnets among those
-// that no network has.
+// AllowNewRun reports whether a new run is possible although an earlier one left
+// something: only networks without a container may be left. A new run chooses its
+// subnets among those that no network has.
 func AllowNewRun(ctx context.Context, left []undo.Left) bool {
 	for _, l := range left {
 		if l.Step.Kind != KindNetwork || checkUnused(ctx, l.Step.Args) != nil {
@@ -176,8 +175,8 @@ func AllowNewRun(ctx context.Context, left []undo.Left) bool {
 	return true
 }
 
-// checkUnused is an Undoer that undoes nothing: its error says that a container
-// is on the network of a step, or that it cannot be known.
+// checkUnused is an Undoer that undoes nothing. It returns an error if a container is
+// on the network of a step, or if the network cannot be inspected.
 var checkUnused = withEngine(func(ctx context.Context, docker *client.Client, o engineObject) error {
 	ours, err := listNetworks(ctx, docker, o)
 	for _, n := range ours {

@@ -16,8 +16,8 @@ import (
 	"snatlab/harness/undo"
 )
 
-// holdingEngine is a fake engine with one network of a run, which it does not
-// remove as long as it counts endpoints on it, as Docker 20.10 words it.
+// holdingEngine is a fake engine with one network of a run. It does not remove the
+// network while it counts endpoints on it, and words that as Docker 20.10 does.
 type holdingEngine struct {
 	mu           sync.Mutex
 	listed       map[string]string // the endpoints' names, keyed as an engine lists them
@@ -85,6 +85,8 @@ func (e *holdingEngine) remove(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
+// An engine that keeps counting endpoints is asked a few times, and the error says what
+// to do.
 func TestRemoveNetwork(t *testing.T) {
 	const (
 		refused = "remove network: Error response from daemon: error while removing network: network " + heldNetwork + " id " + heldID + " has active endpoints: "
@@ -110,7 +112,7 @@ func TestRemoveNetwork(t *testing.T) {
 			[]string{client0 + " force=true"}, refused + abandoned, true},
 		{"an endpoint that is counted and not listed", &holdingEngine{counted: 1}, nil,
 			refused + "the engine counts endpoints on it and lists none: restart the engine, then run `snatlab cleanup`", true},
-		{"a container of somebody else's", &holdingEngine{listed: map[string]string{"theirs": "web"}, counted: 1}, nil,
+		{"another program's container", &holdingEngine{listed: map[string]string{"theirs": "web"}, counted: 1}, nil,
 			refused + `on it is container "web", which snatlab did not connect: run ` + "`" + command + "web`, then `snatlab cleanup`", false},
 		{"a container of the run that stays on it", &holdingEngine{listed: map[string]string{"ours": client0}, counted: 1, stubborn: true},
 			[]string{client0 + " force=true"}, refused + abandoned, false},
@@ -140,15 +142,17 @@ func TestRemoveNetwork(t *testing.T) {
 				t.Errorf("%d tries", engine.tries)
 			}
 			if left != nil && AllowNewRun(t.Context(), left.Left) != test.harmless {
-				t.Errorf("does no harm: %v", !test.harmless)
+				t.Errorf("a new run is allowed: %v", !test.harmless)
 			}
 		})
 	}
 }
 
-// byHand finds the command line that an error advises.
+// byHand matches the command line in an error.
 var byHand = regexp.MustCompile("run `(docker [^`]*)`")
 
+// A network with another program's container on it stays, and the error has the command
+// that frees it.
 func TestRemoveNetworkInUse(t *testing.T) {
 	r := realEngine(t)
 	b := r.open(1)
@@ -161,7 +165,7 @@ func TestRemoveNetworkInUse(t *testing.T) {
 	}
 	n.serves()
 	if AllowNewRun(t.Context(), left.Left) {
-		t.Error("a network that somebody uses does no harm")
+		t.Error("a new run is allowed beside a network in use")
 	}
 	command := byHand.FindStringSubmatch(err.Error())
 	if command == nil {

@@ -35,13 +35,13 @@ type rig struct {
 	t *testing.T
 }
 
-// realEngine takes the machine. Without an engine or the right to use it the
-// test is skipped, but not in CI.
+// realEngine reserves the machine for a test. Without an engine, or the permission to
+// use it, the test is skipped, but not in CI.
 func realEngine(t *testing.T) *rig {
 	t.Helper()
 	labtest.TakeMachine(t)
-	// And then from runs. What another package's test starts as a run of its own
-	// needs this lock free.
+	// Runs are locked out after that: the run that another package's test starts needs
+	// this lock.
 	labtest.AwaitLock(t, undo.Dir)
 	host, found := Preflight(t.Context(), probeBinary(t), 0)
 	t.Cleanup(func() { host.Close() })
@@ -61,7 +61,7 @@ func realEngine(t *testing.T) *rig {
 	return r
 }
 
-// state is all that a lab changes on a machine, one line each.
+// state returns everything that a lab changes on a machine, one line each.
 func (r *rig) state() map[string][]string {
 	r.t.Helper()
 	ctx := context.Background() // the test's own has ended in a clean-up
@@ -95,10 +95,10 @@ func (r *rig) state() map[string][]string {
 	return state
 }
 
-// counters are those of a chain in the output of iptables-save.
+// counters matches the counters of a chain in the output of iptables-save.
 var counters = regexp.MustCompile(` \[\d+:\d+\]$`)
 
-// readLines gives what a program prints.
+// readLines returns the lines that a program prints.
 func readLines(t *testing.T, program string, args ...string) (all []string) {
 	t.Helper()
 	out, err := exec.Command(program, args...).Output()
@@ -119,7 +119,7 @@ type bench struct {
 	trials int
 }
 
-// undoers are those of a run.
+// undoers returns the undoers of a run.
 func undoers() undo.Undoers {
 	all := maps.Clone(nat.Undoers())
 	maps.Copy(all, lab.Undoers())
@@ -127,8 +127,7 @@ func undoers() undo.Undoers {
 	return all
 }
 
-// plan prepares a lab that is not open yet. Whatever is made of it is undone
-// when the test ends.
+// plan prepares a lab that is not open yet. Its journal is undone when the test ends.
 func (r *rig) plan(clients int) (Config, *bench) {
 	r.t.Helper()
 	id := make([]byte, 3)
@@ -169,7 +168,7 @@ func (r *rig) open(clients int) *bench {
 	return b
 }
 
-// containers are those of a lab, inspected, by name.
+// containers returns the containers of a lab by name.
 func (b *bench) containers(t *testing.T) map[string]container.InspectResponse {
 	t.Helper()
 	all, err := b.host.docker.ContainerList(t.Context(), container.ListOptions{All: true, Filters: filters.NewArgs(filters.Arg("label", runLabel+"="+b.config.Run))})

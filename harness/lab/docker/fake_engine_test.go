@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// fakeEngine is a Docker engine that answers what a test says, and does
-// nothing. It is the one that DOCKER_HOST names during the test.
+// fakeEngine is a Docker engine that gives the answers of a test, and does nothing.
+// DOCKER_HOST names it during the test.
 type fakeEngine struct {
 	address string // for DOCKER_HOST
 	stop    func() // may be called before the test ends
@@ -28,9 +28,8 @@ type fakeEngine struct {
 	requests []string // "POST /build"
 }
 
-// startEngine starts one. Answers are keyed by method and path, without the
-// version; what stands in none of them is not found, but for what every engine
-// answers.
+// startEngine starts a fake engine. Answers are keyed by method and path, without the
+// version. Other requests are answered as every engine does, or with "not found".
 func startEngine(t *testing.T, answers map[string]http.HandlerFunc) *fakeEngine {
 	t.Helper()
 	// Not t.TempDir: the path of a socket has no more than 107 bytes.
@@ -70,7 +69,7 @@ func startEngine(t *testing.T, answers map[string]http.HandlerFunc) *fakeEngine 
 	}
 	listen()
 	e.stop = func() {
-		s.CloseClientConnections() // an answer that does not end is one to wait for
+		s.CloseClientConnections() // Close would wait for answers that do not end
 		s.Close()
 	}
 	e.closeUp = func() { s.Listener.Close() }
@@ -98,25 +97,27 @@ func startEngine(t *testing.T, answers map[string]http.HandlerFunc) *fakeEngine 
 	return e
 }
 
-// anonymous replaces the address of the engine in a text.
+// anonymous replaces the address of the engine in a text by ADDRESS.
 func (e *fakeEngine) anonymous(text string) string {
 	return strings.ReplaceAll(text, e.address, "ADDRESS")
 }
 
-// changed lists the requests that would have changed something.
+// changed returns the requests that would have changed something.
 func (e *fakeEngine) changed() []string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return slices.DeleteFunc(slices.Clone(e.requests), func(r string) bool { return r[:3] == "GET" || r[:4] == "HEAD" })
 }
 
-// answerForever is an answer that does not end by itself, like that to GET /events.
+// answerForever gives an answer that does not end by itself, like the one to GET
+// /events.
 func answerForever(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusOK)
 	w.(http.Flusher).Flush()
 	<-r.Context().Done()
 }
 
+// answerWith answers with a text.
 func answerWith(text string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(text)) }
 }

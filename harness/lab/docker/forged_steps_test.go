@@ -17,7 +17,7 @@ import (
 	"snatlab/harness/undo"
 )
 
-// Steps that somebody wrote who is not snatlab, into a journal that root undoes.
+// Root undoes a journal with steps that snatlab did not write.
 
 // makeImage builds an image with labels, which is removed when the test ends.
 func (r *rig) makeImage(name string, labels map[string]string) {
@@ -48,7 +48,7 @@ func (r *rig) hasImage(name string) bool {
 	return err == nil
 }
 
-// makeNetwork makes one with labels, which is removed when the test ends.
+// makeNetwork makes a network with labels, which is removed when the test ends.
 func (r *rig) makeNetwork(name string, labels map[string]string) {
 	r.t.Helper()
 	made, err := r.docker.NetworkCreate(r.t.Context(), name, dockernet.CreateOptions{Driver: "bridge", Labels: labels})
@@ -58,7 +58,7 @@ func (r *rig) makeNetwork(name string, labels map[string]string) {
 	r.t.Cleanup(func() { _ = r.docker.NetworkRemove(context.Background(), made.ID) })
 }
 
-// makeContainer makes one of an image, and returns its id. It is removed when
+// makeContainer makes a container of an image, and returns its id. It is removed when
 // the test ends.
 func (r *rig) makeContainer(of, name string, labels map[string]string) (id string) {
 	r.t.Helper()
@@ -72,7 +72,7 @@ func (r *rig) makeContainer(of, name string, labels map[string]string) (id strin
 	return made.ID
 }
 
-// step is one of the given kind for the engine of the test.
+// step returns a step of a kind for the engine of the test.
 func (r *rig) step(kind, run, name string) undo.Step {
 	return undo.NewStep(kind, "a step", "true", engineObject{r.docker.DaemonHost(), run, name})
 }
@@ -83,6 +83,7 @@ const (
 	theirNetwork   = "test-theirs-network"
 )
 
+// A step that no run writes is refused, and removes nothing.
 func TestForgedSteps(t *testing.T) {
 	r := realEngine(t)
 	r.makeImage(theirImage, nil)
@@ -96,18 +97,18 @@ func TestForgedSteps(t *testing.T) {
 	const wrote = ", so snatlab did not write this step"
 	for _, test := range []struct{ name, kind, run, object, err string }{
 		{"a container without a run", KindContainer, "", theirContainer, `refuse to remove "` + theirContainer + `": the step names no run, so snatlab did not write it`},
-		{"a container of another name", KindContainer, "run", theirContainer, `refuse to remove "` + theirContainer + `": run "run" gives no such name` + wrote},
-		{"a container by the start of its id", KindContainer, "run", id[:12], fmt.Sprintf("refuse to remove %q: run \"run\" gives no such name"+wrote, id[:12])},
+		{"a container of another name", KindContainer, "run", theirContainer, `refuse to remove "` + theirContainer + `": run "run" makes nothing of that name` + wrote},
+		{"a container by the start of its id", KindContainer, "run", id[:12], fmt.Sprintf("refuse to remove %q: run \"run\" makes nothing of that name"+wrote, id[:12])},
 		{"a container by its id", KindContainer, "run", id, ""},
 		{"a container of our form", KindContainer, "other", "snatlab-other-client-0", ""},
 		{"a container of another run", KindContainer, "mine", "snatlab-mine-client-0", ""},
-		{"a path for a container", KindContainer, "run", "snatlab-run-client-0/../../x", `refuse to remove "snatlab-run-client-0/../../x": run "run" gives no such name` + wrote},
-		{"a name that would write on the terminal", KindContainer, "run\n", "snatlab-\x1b[2J", `refuse to remove "snatlab-\x1b[2J": run "run\n" gives no such name` + wrote},
+		{"a path for a container", KindContainer, "run", "snatlab-run-client-0/../../x", `refuse to remove "snatlab-run-client-0/../../x": run "run" makes nothing of that name` + wrote},
+		{"a name with terminal control codes", KindContainer, "run\n", "snatlab-\x1b[2J", `refuse to remove "snatlab-\x1b[2J": run "run\n" makes nothing of that name` + wrote},
 		{"a network without a run", KindNetwork, "", theirNetwork, `refuse to remove "` + theirNetwork + `": the step names no run, so snatlab did not write it`},
-		{"a network of another name", KindNetwork, "run", "bridge", `refuse to remove "bridge": run "run" gives no such name` + wrote},
+		{"a network of another name", KindNetwork, "run", "bridge", `refuse to remove "bridge": run "run" makes nothing of that name` + wrote},
 		{"a network of our form", KindNetwork, "other", "snatlab-other-clients", ""},
-		{"a container as a network", KindNetwork, "other", "snatlab-other-client-0", `refuse to remove "snatlab-other-client-0": run "other" gives no such name` + wrote},
-		{"somebody's image", KindImage, "", theirImage, `refuse to remove image "` + theirImage + `": a probe image is named "snatlab-probe:" and 12 hexadecimal digits` + wrote},
+		{"a container as a network", KindNetwork, "other", "snatlab-other-client-0", `refuse to remove "snatlab-other-client-0": run "other" makes nothing of that name` + wrote},
+		{"another program's image", KindImage, "", theirImage, `refuse to remove image "` + theirImage + `": a probe image is named "snatlab-probe:" and 12 hexadecimal digits` + wrote},
 		{"an image of our form", KindImage, "", "snatlab-probe:0123456789ab", `refuse to remove image "snatlab-probe:0123456789ab": it does not carry the label snatlab.probe, so snatlab did not make it`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -126,6 +127,7 @@ func TestForgedSteps(t *testing.T) {
 	}
 }
 
+// A step names an engine on a Unix socket only.
 func TestForgedEngine(t *testing.T) {
 	t.Setenv("DOCKER_HOST", "unix:///nonexistent")
 	for _, host := range []string{"tcp://192.0.2.1:2375", "ssh://root@192.0.2.1", "unix://relative", "nonsense"} {
@@ -138,7 +140,7 @@ func TestForgedEngine(t *testing.T) {
 	}
 }
 
-// A part of a run that was given another name carries its label all the same.
+// A part of a run that was renamed still has its label.
 func TestListLeftoversRenamed(t *testing.T) {
 	r := realEngine(t)
 	r.makeImage(theirImage, nil)

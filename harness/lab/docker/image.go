@@ -19,14 +19,14 @@ import (
 	"snatlab/images"
 )
 
-// imageRepository is the name of the probe image; its tag is the hash of its content.
+// imageRepository is the name of the probe image. Its tag is the hash of its content.
 const imageRepository = "snatlab-probe"
 
-// imageLabel marks the probe images.
+// imageLabel is the label of the probe images.
 const imageLabel = "snatlab.probe"
 
-// buildImage builds the probe image, unless the very same one is there. It is
-// the one thing that a run leaves behind: a cache, which `snatlab cleanup
+// buildImage builds the probe image, unless an image of the same content exists. The
+// image is the only thing that a run leaves behind: a cache, which `snatlab cleanup
 // --images` removes.
 func (l *dockerLab) buildImage(ctx context.Context) error {
 	binary, err := os.Open(l.config.Binary)
@@ -51,15 +51,15 @@ func (l *dockerLab) buildImage(ctx context.Context) error {
 		return fmt.Errorf("look for image %s: %w", l.image, err)
 	}
 	l.Say("building the probe image")
-	// To the end, or the builder's own container is there for a while longer.
+	// An interrupted build would leave the builder's own container for a while.
 	if err := l.sendBuild(undo.Context(ctx), binary); err != nil {
 		return fmt.Errorf("build image %s: %w", l.image, err)
 	}
 	return nil
 }
 
-// sendBuild sends the build context while it is written: the binary is never in
-// memory as a whole.
+// sendBuild sends the build context while it writes the context: the binary is never
+// in memory as a whole.
 func (l *dockerLab) sendBuild(ctx context.Context, binary *os.File) error {
 	sent, w := io.Pipe()
 	defer sent.Close() // ends the writer if the engine did not read all
@@ -87,7 +87,7 @@ func (l *dockerLab) sendBuild(ctx context.Context, binary *os.File) error {
 	}
 }
 
-// writeContext writes the folder that images/probe/Dockerfile is built from.
+// writeContext writes the build context of images/probe/Dockerfile.
 func writeContext(w io.Writer, binary *os.File) error {
 	size, err := binary.Seek(0, io.SeekEnd)
 	if err == nil {
@@ -110,8 +110,8 @@ func writeContext(w io.Writer, binary *os.File) error {
 	return errors.Join(err, archive.Close())
 }
 
-// checkStatic looks that the binary needs no dynamic linker: in its image there
-// is nothing but itself.
+// checkStatic returns an error if the binary needs a dynamic linker: the binary is
+// the only file in its image.
 func checkStatic(binary io.ReaderAt) error {
 	program, err := elf.NewFile(binary)
 	if err != nil {

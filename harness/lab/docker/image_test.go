@@ -17,7 +17,7 @@ import (
 	"snatlab/images"
 )
 
-// staticBinary builds a program that needs nothing but the kernel.
+// staticBinary builds a program that needs only the kernel.
 func staticBinary(t *testing.T, text string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -34,7 +34,9 @@ func staticBinary(t *testing.T, text string) string {
 	return binary
 }
 
+// Only a static binary fits into an image of its own.
 func TestCheckStatic(t *testing.T) {
+	t.Parallel()
 	text := filepath.Join(t.TempDir(), "script")
 	if err := os.WriteFile(text, []byte("#!/bin/sh\nexit 0\n"), 0o700); err != nil {
 		t.Fatal(err)
@@ -59,7 +61,9 @@ func TestCheckStatic(t *testing.T) {
 	}
 }
 
+// The build context holds the recipe and the binary only.
 func TestWriteContext(t *testing.T) {
+	t.Parallel()
 	content := bytes.Repeat([]byte("binary"), 100_000)
 	path := filepath.Join(t.TempDir(), "b")
 	if err := os.WriteFile(path, content, 0o600); err != nil {
@@ -70,7 +74,7 @@ func TestWriteContext(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	if _, err := io.CopyN(io.Discard, file, 1000); err != nil { // as hashing it leaves it
+	if _, err := io.CopyN(io.Discard, file, 1000); err != nil { // as hashing leaves the file
 		t.Fatal(err)
 	}
 	var archive bytes.Buffer
@@ -100,7 +104,7 @@ func TestWriteContext(t *testing.T) {
 	}
 }
 
-// openOnFake opens a lab on a fake engine, which does not get far.
+// openOnFake opens a lab on a fake engine, which fails.
 func openOnFake(t *testing.T, binary string) (*undo.Journal, error) {
 	t.Helper()
 	engine, err := connectEngine("")
@@ -119,7 +123,7 @@ func openOnFake(t *testing.T, binary string) (*undo.Journal, error) {
 	return journal, err
 }
 
-// image gives the name of the image that the engine was asked for.
+// image returns the name of the image that the engine was asked for.
 func (e *fakeEngine) image(t *testing.T) string {
 	t.Helper()
 	for _, r := range e.requests {
@@ -131,6 +135,7 @@ func (e *fakeEngine) image(t *testing.T) string {
 	return ""
 }
 
+// A build that fails is reported in the engine's words.
 func TestBuildImageErrors(t *testing.T) {
 	binary := staticBinary(t, "hello")
 	for _, test := range []struct {
@@ -162,6 +167,7 @@ func TestBuildImageErrors(t *testing.T) {
 	}
 }
 
+// A binary that fits into no image is not sent.
 func TestBuildImageBadBinary(t *testing.T) {
 	for _, test := range []struct{ binary, want string }{
 		{"/bin/ls", "probe image of /bin/ls: not a static binary (build it with CGO_ENABLED=0, or `make build`)"},
@@ -177,12 +183,13 @@ func TestBuildImageBadBinary(t *testing.T) {
 	}
 }
 
+// The image is named after its content.
 func TestImageName(t *testing.T) {
 	one, other := staticBinary(t, "one"), staticBinary(t, "other")
 	var names []string
 	for _, binary := range []string{one, one, other} {
 		e := startEngine(t, nil)
-		_, _ = openOnFake(t, binary) // fails for want of a builder
+		_, _ = openOnFake(t, binary) // fails without a builder
 		names = append(names, e.image(t))
 	}
 	if names[0] != names[1] || names[0] == names[2] || !strings.HasPrefix(names[0], "snatlab-probe:") {
@@ -190,6 +197,7 @@ func TestImageName(t *testing.T) {
 	}
 }
 
+// An image that exists is not built again.
 func TestBuildImageOnce(t *testing.T) {
 	binary := staticBinary(t, "hello")
 	without := startEngine(t, nil)
@@ -201,6 +209,7 @@ func TestBuildImageOnce(t *testing.T) {
 	}
 }
 
+// An engine that cannot find out whether an image exists is an error.
 func TestInspectImageError(t *testing.T) {
 	binary := staticBinary(t, "hello")
 	without := startEngine(t, nil)

@@ -11,14 +11,13 @@ import (
 	"github.com/docker/docker/api/types/filters"
 )
 
-// lookTime bounds a look at the lab's containers. A busy engine answers late; and
-// where an init system holds the engine's socket, a new connection waits until the
+// lookTime bounds an inspection of the lab's containers. A busy engine answers late.
+// Where an init system holds the engine's socket, a new connection waits until the
 // engine that stops has been replaced.
 const lookTime = 20 * time.Second
 
-// Intact looks at the containers that run, whether they still are where they
-// were put. Of one that does not run any more, its stream tells; and an engine
-// that is gone takes the streams along.
+// Intact checks that the running containers are still in their places. The end of a
+// container, or of the engine, is not its concern: then the container's stream ends.
 func (l *dockerLab) Intact(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()
@@ -27,7 +26,7 @@ func (l *dockerLab) Intact(ctx context.Context) error {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("look whether the lab is as it was built: %w", err)
+		return fmt.Errorf("check whether the lab is as it was built: %w", err)
 	}
 	var errs []error
 	for _, c := range list {
@@ -38,7 +37,7 @@ func (l *dockerLab) Intact(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// checkPlace tells what has become of a container that was put in a place.
+// checkPlace returns an error if a container is no longer in its place.
 func (p containerPlace) checkPlace(c container.Summary) error {
 	name := strings.TrimPrefix(strings.Join(c.Names, ", "), "/")
 	if c.State == "paused" {
@@ -52,12 +51,12 @@ func (p containerPlace) checkPlace(c container.Summary) error {
 	return fmt.Errorf("container %s was taken off network %s: somebody disconnected it, or removed the network", name, p.network)
 }
 
-// returnTime bounds the wait for an engine that went away. To restart one takes
-// seconds, and some more if it has many containers to stop.
+// returnTime bounds the wait for an engine that went away. A restart takes seconds,
+// and longer if the engine has many containers to stop.
 const returnTime = 30 * time.Second
 
-// awaitEngine waits for an engine that went away, which may be about to come back:
-// without it, nothing of what it made can be removed.
+// awaitEngine waits for an engine that went away and may be restarting: without it,
+// nothing that it made can be removed.
 func (h *Host) awaitEngine(ctx context.Context, say func(string)) {
 	for begun, told := time.Now(), false; ; told = true {
 		if h.isAnswering(ctx) || time.Since(begun) > returnTime {
@@ -67,15 +66,15 @@ func (h *Host) awaitEngine(ctx context.Context, say func(string)) {
 			say(fmt.Sprintf("the Docker engine is gone: waiting for it to come back, for %v at most", returnTime))
 		}
 		select {
-		case <-time.After(250 * time.Millisecond): // nobody tells
+		case <-time.After(250 * time.Millisecond): // there is no event to wait for
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-// isAnswering tells whether the engine takes new connections. Those that are open it
-// may go on to serve for a while when it is about to stop.
+// isAnswering reports whether the engine accepts new connections. An engine that is
+// about to stop may serve its open connections for a while.
 func (h *Host) isAnswering(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
@@ -93,12 +92,12 @@ func (h *Host) pingEngine(ctx context.Context) error {
 	return err
 }
 
-// errEngineBack says that an engine was away.
+// errEngineBack is the error for an engine that was away.
 var errEngineBack = errors.New("it is back by now")
 
-// checkSameEngine reports whether the engine is gone, or was since w was opened. Only
-// an answer on a new connection makes it certain that an engine which w does not
-// see ended is the same one.
+// checkSameEngine returns an error if the engine is gone, or was gone since w was
+// opened. If w has not ended, only an answer on a new connection proves that the
+// engine is the same.
 func (h *Host) checkSameEngine(ctx context.Context, w *engineWatch) error {
 	if err := h.pingEngine(ctx); err != nil {
 		return err

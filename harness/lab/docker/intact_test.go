@@ -12,6 +12,7 @@ import (
 	"snatlab/harness/probe"
 )
 
+// Changes that another program makes to a lab are reported.
 func TestIntact(t *testing.T) {
 	b := realEngine(t).open(2)
 	docker, network := b.host.docker, b.clientNet.name
@@ -27,12 +28,12 @@ func TestIntact(t *testing.T) {
 		{"let go on", func() error { return docker.ContainerUnpause(t.Context(), taken) }, ""},
 		{"disconnected", func() error { return docker.NetworkDisconnect(t.Context(), network, taken, true) }, off},
 		{"connected again", func() error { return docker.NetworkConnect(t.Context(), network, taken, nil) }, off},
-		{"killed, which its stream tells", func() error { return docker.ContainerKill(t.Context(), taken, "KILL") }, ""},
+		{"killed, which ends its stream", func() error { return docker.ContainerKill(t.Context(), taken, "KILL") }, ""},
 	} {
 		if err := step.do(); err != nil {
 			t.Fatalf("%s: %v", step.what, err)
 		}
-		// A container that is killed is listed for a moment still.
+		// A container that was killed stays listed for a moment.
 		err := b.Intact(t.Context())
 		for begun := time.Now(); step.want == "" && err != nil && time.Since(begun) < 5*time.Second; err = b.Intact(t.Context()) {
 		}
@@ -49,6 +50,7 @@ func errorText(err error) string {
 	return err.Error()
 }
 
+// A container that was removed is distinguished from one that ended.
 func TestExitReasonRemoved(t *testing.T) {
 	b := realEngine(t).open(2)
 	for client, c := range []struct {
@@ -70,7 +72,8 @@ func TestExitReasonRemoved(t *testing.T) {
 	}
 }
 
-// An engine may be gone, or be about to go and serve old connections only.
+// An engine that is gone is distinguished from a container that is gone. The engine may
+// also be about to stop, and serve old connections only.
 func TestExitReasonEngineGone(t *testing.T) {
 	e := startEngine(t, map[string]http.HandlerFunc{})
 	engine, err := connectEngine("")
@@ -80,13 +83,13 @@ func TestExitReasonEngineGone(t *testing.T) {
 	defer engine.Close()
 	l := newDockerLab(&Host{docker: engine}, Config{})
 	if got := l.exitReason("c", &lab.StderrTail{}); got != "somebody removed its container; it left no output" {
-		t.Errorf("of a container that is gone: %s", got)
+		t.Errorf("of a removed container: %s", got)
 	}
 	if !l.host.isAnswering(t.Context()) {
 		t.Error("an engine that is there does not answer")
 	}
 	e.stop()
-	want := "the Docker engine at " + e.address + " went away as well (nobody answers): was it stopped, or restarted?; it left no output"
+	want := "the Docker engine at " + e.address + " went away as well (no engine answers): was it stopped, or restarted?; it left no output"
 	if got := l.exitReason("c", &lab.StderrTail{}); got != want {
 		t.Errorf("of an engine that is gone: %s", got)
 	}
@@ -94,6 +97,6 @@ func TestExitReasonEngineGone(t *testing.T) {
 		t.Error("an engine that is gone answers")
 	}
 	if err := l.Intact(t.Context()); err != nil {
-		t.Errorf("told besides the streams: %v", err)
+		t.Errorf("an engine that is gone: %v", err)
 	}
 }

@@ -15,11 +15,10 @@ import (
 	"snatlab/harness/undo"
 )
 
-// An engine carries out what it was asked for, also when the client has hung
-// up in the meantime.
+// An engine carries out a request even if the client has hung up meanwhile.
 
-// slowEngine is a fake engine that takes its time to make things. While it is
-// at it, asked is called.
+// slowEngine is a fake engine that is slow to make objects. It calls asked while it
+// makes one.
 type slowEngine struct {
 	asked func()
 
@@ -34,7 +33,7 @@ func (e *slowEngine) create(name func(*http.Request) string) http.HandlerFunc {
 		defer e.busy.Done()
 		object := name(r)
 		e.asked()
-		time.Sleep(200 * time.Millisecond) // an undoing that does not wait for the answer is over by then
+		time.Sleep(200 * time.Millisecond) // longer than an undo that does not wait for the answer
 		e.mu.Lock()
 		e.made = append(e.made, object)
 		e.mu.Unlock()
@@ -52,7 +51,7 @@ func (e *slowEngine) remove(object string) http.HandlerFunc {
 	}
 }
 
-// ifMade answers with the text if there is such an object.
+// ifMade answers with the text if the object was made.
 func (e *slowEngine) ifMade(object, text string, or http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		e.mu.Lock()
@@ -65,6 +64,7 @@ func (e *slowEngine) ifMade(object, text string, or http.HandlerFunc) http.Handl
 	}
 }
 
+// An object that the engine makes after an interruption is undone.
 func TestUndoAfterInterruption(t *testing.T) {
 	const net, client = "snatlab-run-clients", "snatlab-run-client-0"
 	for name, change := range map[string]func(context.Context, *dockerLab) error{
@@ -103,7 +103,7 @@ func TestUndoAfterInterruption(t *testing.T) {
 				t.Fatal(err)
 			}
 			l := newDockerLab(&Host{docker: engine}, Config{Run: "run", Journal: journal})
-			err = change(ctx, l) // an error or none: what counts is what is left
+			err = change(ctx, l) // an error or none: only the leftovers count
 			if closed := journal.Close(t.Context()); closed != nil {
 				t.Error(closed)
 			}

@@ -7,8 +7,8 @@ import (
 	"snatlab/harness/lab"
 )
 
-// Keep leaves the networks, the rules and the containers. The probe image has
-// no program but the probe, so what looks into a container comes from the host.
+// Keep leaves the networks, the rules and the containers. The probe image has no
+// program but the probe, so the commands to look into a container are the host's.
 func (l *dockerLab) Keep(ctx context.Context) (*lab.Kept, error) {
 	k := &lab.Kept{Remove: "snatlab cleanup"}
 	tables := l.Rule.IPTables().Path

@@ -14,6 +14,7 @@ import (
 	"snatlab/harness/scenario"
 )
 
+// A lab on a real engine is what it should be.
 func TestLab(t *testing.T) {
 	const clients = 3
 	b := realEngine(t).open(clients)

@@ -15,9 +15,9 @@ import (
 	"snatlab/harness/undo"
 )
 
-// That the machine is as it was is looked at by realEngine, at the end of each
-// test.
+// realEngine checks at the end of each test that the machine is as it was.
 
+// The journal of a process that died removes the lab.
 func TestUndoByJournal(t *testing.T) {
 	r := realEngine(t)
 	b := r.open(2)
@@ -35,7 +35,7 @@ func TestUndoByJournal(t *testing.T) {
 	if err := journal.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	// The clean-up of the test closes the lab itself, which finds nothing to do.
+	// The clean-up of the test closes the lab as well, and finds nothing to do.
 	if left := b.containers(t); len(left) != 0 {
 		t.Errorf("there are %v", left)
 	}
@@ -44,9 +44,10 @@ func TestUndoByJournal(t *testing.T) {
 	}
 }
 
+// A lab without a journal is found by its label.
 func TestListLeftovers(t *testing.T) {
 	b := realEngine(t).open(1)
-	if err := b.host.docker.ContainerKill(t.Context(), b.containerName("client-0"), "KILL"); err != nil { // found all the same
+	if err := b.host.docker.ContainerKill(t.Context(), b.containerName("client-0"), "KILL"); err != nil { // a container that ended is found as well
 		t.Fatal(err)
 	}
 	steps := listLeftoversOf(t, b)
@@ -60,7 +61,7 @@ func TestListLeftovers(t *testing.T) {
 			t.Fatalf("found %q", found)
 		}
 	}
-	// The rules between the bridges carry no label: they are the journal's.
+	// The rules between the bridges have no label: only the journal lists them.
 	if err := undoers().UndoAll(t.Context(), steps); err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +70,7 @@ func TestListLeftovers(t *testing.T) {
 	}
 }
 
-// listLeftoversOf gives those of a lab. There may be others on this machine.
+// listLeftoversOf returns the leftovers of a lab. This machine may have others.
 func listLeftoversOf(t *testing.T, b *bench) []undo.Step {
 	t.Helper()
 	steps, err := ListLeftovers(t.Context())
@@ -79,6 +80,7 @@ func listLeftoversOf(t *testing.T, b *bench) []undo.Step {
 	return slices.DeleteFunc(steps, func(s undo.Step) bool { return !strings.Contains(s.What, b.config.Run) })
 }
 
+// A probe ends with its input.
 func TestProbeEndsWithInput(t *testing.T) {
 	b := realEngine(t).open(1)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
@@ -99,6 +101,7 @@ func TestProbeEndsWithInput(t *testing.T) {
 	}
 }
 
+// A second lab uses the image of the first.
 func TestImageIsReused(t *testing.T) {
 	r := realEngine(t)
 	var ids []string

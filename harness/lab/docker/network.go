@@ -16,15 +16,15 @@ import (
 	"snatlab/harness/scenario"
 )
 
-// labNetwork is one bridge of the lab.
+// labNetwork is a bridge network of the lab.
 type labNetwork struct {
 	name   string
 	bridge string // interface
 	subnet netip.Prefix
 }
 
-// makeNetworks makes the networks, that of the clients unless it is there, and
-// lets the lab's packets through.
+// makeNetworks makes the networks, except one for the clients that exists already,
+// and accepts the lab's packets between them.
 func (l *dockerLab) makeNetworks(ctx context.Context) error {
 	l.Say("making the networks")
 	free, err := l.host.freeSubnets(ctx, 2, l.listArmAddresses()...)
@@ -52,8 +52,8 @@ func (l *dockerLab) makeNetworks(ctx context.Context) error {
 		nat.InsertAccept(ctx, l.Journal, tables, l.serverNet.bridge, l.clientNet.bridge))
 }
 
-// findRule finds the rule that Docker wrote for the clients' network, and checks
-// that every arm can rewrite it.
+// findRule finds the rule that Docker wrote for the clients' network, and checks that
+// every arm can rewrite the rule.
 func (l *dockerLab) findRule(ctx context.Context) (err error) {
 	l.Rule, err = nat.FindRule(ctx, l.host.tables, l.clientNet.subnet, l.clientNet.bridge)
 	if missing, ok := errors.AsType[*nat.NoRuleError](err); ok && !missing.HasRule() {
@@ -81,8 +81,8 @@ func (l *dockerLab) makeNetwork(ctx context.Context, part string, subnet netip.P
 		Options: map[string]string{
 			bridgeName: n.bridge,
 			// Docker 28 and later drop packets that come from another bridge
-			// for a container, unless its network says this. Older engines
-			// do not know the option and pass over it.
+			// for a container, unless its network has this option. Older engines
+			// do not know the option and ignore it.
 			gatewayMode: "nat-unprotected",
 		},
 	}
@@ -109,8 +109,8 @@ func removeNetwork(ctx context.Context, docker *client.Client, o engineObject) e
 	return nil
 }
 
-// listNetworks lists the networks of a step. Networks may share a name; the label
-// marks ours.
+// listNetworks lists the networks of a step. Networks may share a name; ours have the
+// label.
 func listNetworks(ctx context.Context, docker *client.Client, o engineObject) ([]dockernet.Summary, error) {
 	if err := o.checkName(networkPart); err != nil {
 		return nil, err
@@ -124,9 +124,8 @@ func listNetworks(ctx context.Context, docker *client.Client, o engineObject) ([
 	}), nil
 }
 
-// freeSubnets picks n networks of 256 addresses that collide with no route of
-// the host and no network of Docker's, and that none of the reserved addresses
-// is in.
+// freeSubnets returns n networks of 256 addresses that collide with no route of the
+// host and no network of Docker's, and that contain none of the reserved addresses.
 func (h *Host) freeSubnets(ctx context.Context, n int, reserved ...netip.Addr) ([]netip.Prefix, error) {
 	claims, err := h.listClaims(ctx)
 	if err != nil {
@@ -146,8 +145,8 @@ func (h *Host) freeSubnets(ctx context.Context, n int, reserved ...netip.Addr) (
 	return free, nil
 }
 
-// pickSubnets gives up to n of the pool's /24 networks that overlap none of those
-// that are taken, and one that stood in the way.
+// pickSubnets returns up to n of the pool's /24 networks that overlap no taken one,
+// and a taken one that overlaps others.
 func pickSubnets(pool netip.Prefix, taken []netip.Prefix, n int) (free []netip.Prefix, blocker netip.Prefix) {
 	for a := pool.Addr(); pool.Contains(a) && len(free) < n; a = nextSubnet(a) {
 		candidate := netip.PrefixFrom(a, 24)

@@ -15,7 +15,9 @@ func prefixes(texts ...string) (all []netip.Prefix) {
 	return all
 }
 
+// Free subnets overlap no taken one.
 func TestPickSubnets(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name, pool string
 		taken      []netip.Prefix
@@ -42,14 +44,18 @@ func TestPickSubnets(t *testing.T) {
 	}
 }
 
+// The pool has 512 subnets.
 func TestPickAllSubnets(t *testing.T) {
+	t.Parallel()
 	free, _ := pickSubnets(scenario.LabAddresses, nil, 1000)
 	if len(free) != 512 || free[0].String() != "198.18.0.0/24" || free[511].String() != "198.19.255.0/24" {
 		t.Errorf("%d subnets, %v to %v", len(free), free[0], free[len(free)-1])
 	}
 }
 
+// The next subnet is the one behind.
 func TestNextSubnet(t *testing.T) {
+	t.Parallel()
 	for a, want := range map[string]string{"198.18.0.0": "198.18.1.0", "198.18.254.0": "198.18.255.0", "198.18.255.0": "198.19.0.0"} {
 		if got := nextSubnet(netip.MustParseAddr(a)); got.String() != want {
 			t.Errorf("behind %s comes %v, want %s", a, got, want)

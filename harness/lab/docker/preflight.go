@@ -22,14 +22,14 @@ import (
 	"snatlab/harness/undo"
 )
 
-// Host is a machine with a Docker engine, looked at.
+// Host is a machine with a Docker engine, after Preflight.
 type Host struct {
 	docker *client.Client
 	info   system.Info
 	tables []*iptables.Program
 }
 
-// Close hangs up on the engine.
+// Close closes the connection to the engine.
 func (h *Host) Close() error {
 	if h.docker == nil {
 		return nil
@@ -40,8 +40,8 @@ func (h *Host) Close() error {
 // answerTime bounds how long the engine may take to answer at all.
 const answerTime = 4 * time.Second
 
-// connectEngine opens a client of the engine at host; empty: as DOCKER_HOST and its
-// kin say.
+// connectEngine opens a client of the engine at host. If host is empty, DOCKER_HOST
+// and the variables around it choose the engine.
 func connectEngine(host string) (*client.Client, error) {
 	options := []client.Opt{client.FromEnv, client.WithAPIVersionNegotiation()}
 	if host != "" {
@@ -54,10 +54,10 @@ func connectEngine(host string) (*client.Client, error) {
 	return docker, nil
 }
 
-// Preflight looks at everything that a run on Docker needs, and changes
-// nothing. Binary is what the probe image would be made of, empty for this
-// program; entries is the room in the conntrack table that the run wants, 0 if
-// it is not known. The host can be used if lab.Missing says nothing.
+// Preflight checks everything that a run on Docker needs, and changes nothing.
+// Binary is the file for the probe image, empty for this program. Entries is the
+// room in the conntrack table that the run needs, 0 if unknown. The host can be used
+// if machine.RequireMet returns nil.
 func Preflight(ctx context.Context, binary string, entries int) (*Host, []machine.Precondition) {
 	h := &Host{}
 	engine := h.checkEngine(ctx)
@@ -82,8 +82,7 @@ const (
 	labSubnets      = "lab subnets"
 )
 
-// checkJournal looks whether changes to this host can be written down in dir, or
-// dir be made.
+// checkJournal checks whether a journal can be written in dir, or dir be made.
 func checkJournal(dir string) machine.Precondition {
 	p := machine.Precondition{Name: journalFolder, Found: "in " + dir}
 	at := dir
@@ -102,7 +101,7 @@ func checkJournal(dir string) machine.Precondition {
 	return p
 }
 
-// checkBinary looks whether a program can run where there is nothing else.
+// checkBinary checks whether a program can run in an image without other files.
 func checkBinary(path string) machine.Precondition {
 	p := machine.Precondition{Name: binaryKind, Found: "static"}
 	binary, err := os.Open(path)
@@ -116,9 +115,9 @@ func checkBinary(path string) machine.Precondition {
 	return p
 }
 
-// checkEngine connects to the engine. Its NAT must be this host's: an engine
-// on another machine, or in a network namespace of its own, has rules that
-// cannot be seen from here.
+// checkEngine connects to the engine. The engine's NAT must be this host's: the rules
+// of an engine on another machine, or in a network namespace of its own, cannot be
+// read from here.
 func (h *Host) checkEngine(ctx context.Context) machine.Precondition {
 	p := machine.Precondition{Name: dockerEngine, State: machine.Unmet}
 	docker, err := connectEngine("")
@@ -146,15 +145,15 @@ func (h *Host) checkEngine(ctx context.Context) machine.Precondition {
 	return p
 }
 
-// rootCause leaves out what the client wraps around an error of the system,
-// which repeats the address and guesses.
+// rootCause returns the system's error without the client's text around it, which
+// repeats the address and guesses.
 func rootCause(err error) error {
 	var errno unix.Errno
 	switch {
 	case errors.As(err, &errno):
 		return errno
 	case client.IsErrConnectionFailed(err):
-		return errors.New("nobody answers")
+		return errors.New("no engine answers")
 	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("no answer within %v", answerTime)
 	}
@@ -168,11 +167,11 @@ func remedyForEngine(err error) string {
 	case client.IsErrConnectionFailed(err), errors.Is(err, context.DeadlineExceeded):
 		return "is the daemon running? is DOCKER_HOST right?"
 	}
-	return "it answers, but not as it should: see its log (journalctl -u docker)"
+	return "it answers with an error: see its log (journalctl -u docker)"
 }
 
-// backendName is what writes Docker's firewall rules. Engines before 29 write
-// iptables rules and do not say so.
+// backendName returns the name of the backend that writes Docker's firewall rules.
+// Engines before 29 write iptables rules and do not report a backend.
 func (h *Host) backendName() string {
 	if b := h.info.FirewallBackend; b != nil {
 		return b.Driver

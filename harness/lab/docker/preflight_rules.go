@@ -48,13 +48,13 @@ func (h *Host) checkRules(ctx context.Context) machine.Precondition {
 	return p
 }
 
-// explainNoRules says what is known of a Docker without rules. The daemon does not say
-// how it was started, so that stays a question, where nothing else explains it.
+// explainNoRules explains why Docker has no rules. The daemon does not report how it
+// was started, so the remedy is a question where nothing else explains it.
 func (h *Host) explainNoRules(installed []*iptables.Program, partly string) (found, remedy string) {
 	found = fmt.Sprintf("Docker has no rules in %s", listVersions(installed))
 	switch {
 	case partly != "":
-		return partly, "something deleted it; a restart of the Docker daemon makes it anew"
+		return partly, "something deleted it; restart the Docker daemon, which makes it again"
 	case !strings.HasPrefix(h.backendName(), "iptables"):
 		return found, fmt.Sprintf("its firewall backend is %s: see above", h.backendName())
 	case iptables.HasUnseenLegacy(installed):
@@ -64,7 +64,7 @@ func (h *Host) explainNoRules(installed []*iptables.Program, partly string) (fou
 }
 
 // remedyForRules returns what to do about a chain that a program cannot list. The
-// program's own message says why.
+// program's own message has the reason.
 func remedyForRules(t *iptables.Program, err error) string {
 	text := strings.ToLower(err.Error())
 	switch {

@@ -44,6 +44,7 @@ func runShell(t *testing.T, script string) {
 
 const dockersChains = "iptables-nft -t nat -N DOCKER; iptables-nft -N DOCKER-USER; "
 
+// The precondition names what is wrong with Docker's rules.
 func TestCheckRules(t *testing.T) {
 	const (
 		question = "is the daemon started with --iptables=false? it has to manage iptables itself"
@@ -58,7 +59,7 @@ func TestCheckRules(t *testing.T) {
 		{"no_chains", ":", "iptables", machine.Unmet, "Docker has no rules in ", question},
 		{"no_chains_of_another_backend", ":", "nftables", machine.Unmet, "Docker has no rules in ", "its firewall backend is nftables: see above"},
 		{"one_chain_is_gone", "iptables-nft -t nat -N DOCKER", "iptables", machine.Unmet,
-			" has Docker's chain DOCKER of table nat, but not DOCKER-USER of table filter", "something deleted it; a restart of the Docker daemon makes it anew"},
+			" has Docker's chain DOCKER of table nat, but not DOCKER-USER of table filter", "something deleted it; restart the Docker daemon, which makes it again"},
 		{"POSTROUTING_has_a_rule_of_nft", dockersChains + "iptables-nft -t nat -A POSTROUTING -j RETURN; nft add rule ip nat POSTROUTING ip saddr 10.8.0.0/24 oifname out0 masquerade random,persistent", "iptables", machine.Unmet,
 			"list POSTROUTING of table nat with iptables-nft: ", isNative},
 		{"DOCKER-USER_has_a_rule_of_nft", dockersChains + "nft add rule ip filter DOCKER-USER ct mark set numgen inc mod 2", "iptables", machine.Unmet,
@@ -76,6 +77,7 @@ func TestCheckRules(t *testing.T) {
 	}
 }
 
+// A legacy table that no program can list is named.
 func TestCheckRulesLegacyTable(t *testing.T) {
 	emptyNamespace(t)
 	if exec.Command("iptables-legacy", "-t", "nat", "-S").Run() != nil {

@@ -16,13 +16,13 @@ import (
 	"snatlab/harness/machine"
 )
 
-// answerInfo is an engine's answer to GET /info.
+// answerInfo returns an engine's answer to GET /info.
 func answerInfo(fields string) map[string]http.HandlerFunc {
 	return map[string]http.HandlerFunc{"GET /info": answerWith(`{"ServerVersion":"29.0.0",` + fields + `}`)}
 }
 
-// findPrecondition gives the precondition of a name. ADDRESS in its text stands for the
-// engine's.
+// findPrecondition returns the precondition of a name, with ADDRESS in place of the
+// engine's address.
 func findPrecondition(t *testing.T, name, address string) machine.Precondition {
 	t.Helper()
 	h, all := Preflight(t.Context(), "", 0)
@@ -33,28 +33,29 @@ func findPrecondition(t *testing.T, name, address string) machine.Precondition {
 			return p
 		}
 	}
-	t.Fatalf("nothing is said about %s: %+v", name, all)
+	t.Fatalf("there is no precondition %s: %+v", name, all)
 	return machine.Precondition{}
 }
 
+// An engine that cannot be used is reported with the remedy, and nothing is changed.
 func TestCheckEngine(t *testing.T) {
-	const wrong = "it answers, but not as it should: see its log (journalctl -u docker)"
+	const wrong = "it answers with an error: see its log (journalctl -u docker)"
 	for _, test := range []struct {
 		name    string
 		answers map[string]http.HandlerFunc
 		want    machine.Precondition
 	}{
 		{
-			"an engine as it should be", answerInfo(`"SecurityOptions":["name=seccomp,profile=builtin"]`),
+			"a good engine", answerInfo(`"SecurityOptions":["name=seccomp,profile=builtin"]`),
 			machine.Precondition{State: machine.Met, Found: "29.0.0 at ADDRESS"},
 		}, {
 			"a rootless one", answerInfo(`"SecurityOptions":["name=seccomp,profile=builtin","name=rootless","name=cgroupns"]`),
 			machine.Precondition{State: machine.Unmet, Found: "the engine at ADDRESS is rootless: its NAT is in a network namespace of its own", Remedy: "use the system's engine"},
 		}, {
-			"one that is broken", map[string]http.HandlerFunc{"GET /info": answerError(http.StatusInternalServerError, "disk full")},
+			"a broken one", map[string]http.HandlerFunc{"GET /info": answerError(http.StatusInternalServerError, "disk full")},
 			machine.Precondition{State: machine.Unmet, Found: "connect to Docker at ADDRESS: Error response from daemon: disk full", Remedy: wrong},
 		}, {
-			"one that speaks something else", map[string]http.HandlerFunc{"GET /info": answerWith("hello")},
+			"another protocol", map[string]http.HandlerFunc{"GET /info": answerWith("hello")},
 			machine.Precondition{State: machine.Unmet, Found: "connect to Docker at ADDRESS: Error reading remote info: invalid character 'h' looking for beginning of value", Remedy: wrong},
 		},
 	} {
@@ -71,8 +72,9 @@ func TestCheckEngine(t *testing.T) {
 	}
 }
 
+// An engine that does not answer is reported with its address.
 func TestCheckEngineSilent(t *testing.T) {
-	silent, err := net.Listen("tcp4", "127.0.0.1:0") // for its address; nobody accepts
+	silent, err := net.Listen("tcp4", "127.0.0.1:0") // only its address is needed
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,8 +89,8 @@ func TestCheckEngineSilent(t *testing.T) {
 	const running = "is the daemon running? is DOCKER_HOST right?"
 	const there = "run snatlab on that machine: the rules and the counters are there"
 	for _, test := range []struct{ host, found, remedy string }{
-		{"unix:///nonexistent", "connect to Docker at unix:///nonexistent: nobody answers", running},
-		{"unix://" + dead, "connect to Docker at unix://" + dead + ": nobody answers", running},
+		{"unix:///nonexistent", "connect to Docker at unix:///nonexistent: no engine answers", running},
+		{"unix://" + dead, "connect to Docker at unix://" + dead + ": no engine answers", running},
 		{"tcp://192.0.2.1:2375", "DOCKER_HOST is tcp://192.0.2.1:2375: an engine on another machine", there},
 		{"tcp://127.0.0.1:2375", "DOCKER_HOST is tcp://127.0.0.1:2375: an engine on another machine", there},
 		{"ssh://root@192.0.2.1", "DOCKER_HOST is ssh://root@192.0.2.1: an engine on another machine", there},
@@ -110,6 +112,7 @@ func TestCheckEngineSilent(t *testing.T) {
 	}
 }
 
+// Nothing is sent to an engine on another machine.
 func TestCheckEngineRemote(t *testing.T) {
 	other, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
@@ -130,6 +133,7 @@ func TestCheckEngineRemote(t *testing.T) {
 	}
 }
 
+// An engine that hangs is given up.
 func TestCheckEngineHangs(t *testing.T) {
 	hang := func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
 	e := startEngine(t, map[string]http.HandlerFunc{"GET /info": hang, "HEAD /_ping": hang})
@@ -143,6 +147,7 @@ func TestCheckEngineHangs(t *testing.T) {
 	}
 }
 
+// Only the iptables backend can be used.
 func TestCheckBackend(t *testing.T) {
 	const remedy = `only iptables rules can be rewritten so far; set "firewall-backend": "iptables" for the daemon`
 	for _, test := range []struct {
@@ -164,6 +169,7 @@ func TestCheckBackend(t *testing.T) {
 	}
 }
 
+// A pool that is taken is reported with the range that takes it.
 func TestCheckSubnetsTaken(t *testing.T) {
 	answers := answerInfo(`"Name":"full"`)
 	answers["GET /networks"] = answerWith(`[{"Name":"vpn","IPAM":{"Config":[{"Subnet":"198.18.0.0/15"}]}}]`)
@@ -175,6 +181,7 @@ func TestCheckSubnetsTaken(t *testing.T) {
 	}
 }
 
+// Subnets of the lab collide with no network of Docker's.
 func TestFreeSubnets(t *testing.T) {
 	answers := answerInfo(`"Name":"full"`)
 	answers["GET /networks"] = answerWith(`[{"Name":"host","IPAM":{"Config":[]}},{"Name":"v6","IPAM":{"Config":[{"Subnet":"2001:2::/48"}]}},
@@ -195,7 +202,9 @@ func TestFreeSubnets(t *testing.T) {
 	}
 }
 
+// A folder in which no journal can be written is reported.
 func TestCheckJournal(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -206,7 +215,7 @@ func TestCheckJournal(t *testing.T) {
 	}
 	for dir, want := range map[string]machine.Precondition{
 		shared: {State: machine.Unmet, Found: fmt.Sprintf("%q can be written to by other users (mode 1777)", shared),
-			Remedy: "remove what you do not know from it, then: chmod 0700 " + shared},
+			Remedy: "remove from it what you do not recognise, then: chmod 0700 " + shared},
 		filepath.Dir(file):                       {State: machine.Met, Found: "in " + filepath.Dir(file)},
 		filepath.Join(filepath.Dir(file), "new"): {State: machine.Met, Found: "in " + filepath.Join(filepath.Dir(file), "new")},
 		"/proc/sys/new": {State: machine.Unmet, Found: "write to /proc/sys: permission denied",

@@ -10,19 +10,17 @@ import (
 	dockernet "github.com/docker/docker/api/types/network"
 )
 
-// A network that is there already, and that others use: the clients are put on
-// it, and its rule is rewritten for the time of trials. It is never made, and
-// never removed.
+// A shared network exists already, and other containers use it. The clients join it,
+// and its rule is rewritten during trials. It is never made, and never removed.
 
-// The options of bridge networks that are looked at.
+// The options of bridge networks that are checked.
 const (
 	bridgeName   = "com.docker.network.bridge.name"
 	ipMasquerade = "com.docker.network.bridge.enable_ip_masquerade"
 	gatewayMode  = "com.docker.network.bridge.gateway_mode_ipv4" // Docker 27
 )
 
-// findNetwork finds the network that the scenario names, if it names one, and
-// its rule.
+// findNetwork finds the shared network, if the scenario names one, and its rule.
 func (l *dockerLab) findNetwork(ctx context.Context) error {
 	if l.config.Network == "" {
 		return nil
@@ -33,7 +31,7 @@ func (l *dockerLab) findNetwork(ctx context.Context) error {
 		return fmt.Errorf("find network %s: %w (see `docker network ls`)", l.config.Network, err)
 	}
 	if l.clientNet, err = readBridge(info); err != nil {
-		return fmt.Errorf("network %s: %w; it takes a bridge network that masquerades", info.Name, err)
+		return fmt.Errorf("network %s: %w; a bridge network that masquerades is required", info.Name, err)
 	}
 	if err := l.findRule(ctx); err != nil {
 		return fmt.Errorf("network %s: %w", info.Name, err)
@@ -42,8 +40,8 @@ func (l *dockerLab) findNetwork(ctx context.Context) error {
 	return nil
 }
 
-// readBridge tells of what a bridge network is made, or why its connections are
-// not masqueraded.
+// readBridge returns the interface and the subnet of a bridge network. If the
+// network's connections are not masqueraded, it returns an error with the reason.
 func readBridge(info dockernet.Inspect) (labNetwork, error) {
 	n := labNetwork{name: info.Name, bridge: info.Options[bridgeName]}
 	masquerade, err := strconv.ParseBool(info.Options[ipMasquerade])

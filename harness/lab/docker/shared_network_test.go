@@ -19,7 +19,7 @@ import (
 	"snatlab/harness/undo"
 )
 
-// makeShared makes a network for others; it is removed when the test ends.
+// makeShared makes a network of another program, which is removed when the test ends.
 func (r *rig) makeShared(name string, o dockernet.CreateOptions) string {
 	r.t.Helper()
 	o.Driver = "bridge"
@@ -35,7 +35,7 @@ func (r *rig) makeShared(name string, o dockernet.CreateOptions) string {
 	return name
 }
 
-// neighbour is a container of somebody else's, with a service that is used.
+// neighbour is another program's container, with a service that is used.
 type neighbour struct {
 	*rig
 	id, network string
@@ -76,7 +76,7 @@ func (n *neighbour) look() container.InspectResponse {
 	return info
 }
 
-// serves holds that the neighbour is reached.
+// serves checks that the neighbour is reached.
 func (n *neighbour) serves() {
 	n.t.Helper()
 	var err error
@@ -91,7 +91,7 @@ func (n *neighbour) serves() {
 	n.t.Error(err)
 }
 
-// openOn opens a lab whose clients are on a network that is there.
+// openOn opens a lab whose clients are on an existing network.
 func (r *rig) openOn(network string, clients int) *bench {
 	r.t.Helper()
 	config, b := r.plan(clients)
@@ -104,6 +104,7 @@ func (r *rig) openOn(network string, clients int) *bench {
 	return b
 }
 
+// A lab on a shared network changes nothing for the network's other containers.
 func TestSharedNetwork(t *testing.T) {
 	named := map[string]string{"com.docker.network.bridge.name": "shop0"}
 	subnet := &dockernet.IPAM{Config: []dockernet.IPAMConfig{{Subnet: "198.19.250.0/24"}}}
@@ -129,8 +130,8 @@ func TestSharedNetwork(t *testing.T) {
 	}
 }
 
-// checkSharedNetwork opens a lab on a network and holds that nothing is different for
-// those who are on it.
+// checkSharedNetwork opens a lab on a network and checks that nothing changes for the
+// other containers on it.
 func checkSharedNetwork(t *testing.T, r *rig, name, bridge string) {
 	n := r.startNeighbour(name)
 	n.serves()
@@ -182,12 +183,12 @@ func checkSharedNetwork(t *testing.T, r *rig, name, bridge string) {
 	}
 }
 
-// marked is a rule of the lab's as iptables lists it: with the run in a comment.
+// marked returns a rule of the lab as iptables lists it: with the run in a comment.
 func (b *bench) marked(rule string) string {
 	return strings.Replace(rule, " -j ", " -m comment --comment snatlab-"+b.config.Run+" -j ", 1)
 }
 
-// sendRequests sends a request of each client.
+// sendRequests sends one request from each client.
 func sendRequests(t *testing.T, b *bench) {
 	t.Helper()
 	server, err := b.Listen(t.Context(), b.trials)
@@ -211,6 +212,7 @@ func sendRequests(t *testing.T, b *bench) {
 	}
 }
 
+// The rule of a shared network is restored after the process died.
 func TestSharedNetworkCrash(t *testing.T) {
 	for name, undoIt := range map[string]func(*testing.T, *undo.Journal){
 		"by the journal": func(t *testing.T, j *undo.Journal) {
@@ -241,7 +243,7 @@ func TestSharedNetworkCrash(t *testing.T) {
 			}
 			undoIt(t, journal)
 			after := r.state()
-			// By hand, the rule is put on top of the others.
+			// By hand, the rule is inserted before the others.
 			slices.Sort(before["rules"])
 			slices.Sort(after["rules"])
 			if diff := cmp.Diff(before, after); diff != "" {
@@ -252,6 +254,7 @@ func TestSharedNetworkCrash(t *testing.T) {
 	}
 }
 
+// A network that cannot be shared is reported and left alone.
 func TestSharedNetworkRefused(t *testing.T) {
 	r := realEngine(t)
 	subnet := func(n int) *dockernet.IPAM {
@@ -260,12 +263,12 @@ func TestSharedNetworkRefused(t *testing.T) {
 	r.makeShared("test-inner", dockernet.CreateOptions{IPAM: subnet(251), Internal: true})
 	r.makeShared("test-routed", dockernet.CreateOptions{IPAM: subnet(252), Options: map[string]string{ipMasquerade: "false"}})
 	before := r.state()
-	const takes = "; it takes a bridge network that masquerades"
+	const required = "; a bridge network that masquerades is required"
 	for name, want := range map[string]string{
-		"host":        "network host: its driver is host" + takes,
-		"none":        "network none: its driver is null" + takes,
-		"test-inner":  "network test-inner: it is internal, so nothing leaves it" + takes,
-		"test-routed": "network test-routed: it does not masquerade (com.docker.network.bridge.enable_ip_masquerade is false)" + takes,
+		"host":        "network host: its driver is host" + required,
+		"none":        "network none: its driver is null" + required,
+		"test-inner":  "network test-inner: it is internal, so nothing leaves it" + required,
+		"test-routed": "network test-routed: it does not masquerade (com.docker.network.bridge.enable_ip_masquerade is false)" + required,
 		"test-nobody": "find network test-nobody: Error response from daemon: network test-nobody not found (see `docker network ls`)",
 	} {
 		config, _ := r.plan(1)
@@ -279,7 +282,9 @@ func TestSharedNetworkRefused(t *testing.T) {
 	}
 }
 
+// Only networks that masquerade are accepted.
 func TestReadBridge(t *testing.T) {
+	t.Parallel()
 	bridge := func(change func(*dockernet.Inspect)) dockernet.Inspect {
 		n := dockernet.Inspect{Name: "n", ID: "0123456789abcdef", Driver: "bridge", Options: map[string]string{},
 			IPAM: dockernet.IPAM{Config: []dockernet.IPAMConfig{{Subnet: "2001:db8::/64"}, {Subnet: "192.0.2.5/24"}}}}

@@ -15,20 +15,19 @@ import (
 )
 
 // engineWatch is a connection to an engine that lasts as long as the engine's process.
-// An engine that was restarted may be back before it is asked about a container,
-// and it then answers as if it had never been away.
+// A restarted engine may be back before it is asked about a container, and then
+// answers as if it had never been away.
 //
-// The connection carries the answer to GET /events, which does not end: an engine
-// may close a connection on which nothing is asked. Whether it has ended is asked
-// of the kernel, which closes it before another process can take the engine's
-// place.
+// The connection carries the answer to GET /events, which does not end: an engine may
+// close a connection without a request. The kernel reports whether the connection has
+// ended. It closes the connection before another process can replace the engine.
 type engineWatch struct {
 	conn net.Conn
 	raw  syscall.RawConn
 }
 
-// openWatch opens a watch. It fails where events cannot be had, as behind a proxy
-// that does not pass them on.
+// openWatch opens a watch. It returns an error if the engine offers no events, as
+// behind a proxy that does not forward them.
 func (h *Host) openWatch(ctx context.Context) (_ *engineWatch, err error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
@@ -56,8 +55,8 @@ func (h *Host) openWatch(ctx context.Context) (_ *engineWatch, err error) {
 	return &engineWatch{conn, raw}, nil
 }
 
-// askForEvents asks for those of objects that no run makes: nothing follows the
-// head of the answer, so nobody has to read it.
+// askForEvents asks for the events of objects that no run makes: nothing follows the
+// head of the answer, so the answer need not be read.
 func askForEvents(conn net.Conn) error {
 	none := url.Values{"filters": {`{"label":["` + runLabel + `=none"]}`}}
 	r, err := http.NewRequest(http.MethodGet, "http://docker/events?"+none.Encode(), nil)
@@ -77,8 +76,7 @@ func askForEvents(conn net.Conn) error {
 	return nil
 }
 
-// hasEnded reports whether the engine has closed the connection since. Without a
-// watch, that is not known, and false.
+// hasEnded reports whether the connection has ended. It reports false without a watch.
 func (w *engineWatch) hasEnded() bool {
 	if w == nil {
 		return false
@@ -95,7 +93,7 @@ func (w *engineWatch) hasEnded() bool {
 	return closed || err != nil
 }
 
-// closeWatch ends the watch.
+// closeWatch closes the connection.
 func (w *engineWatch) closeWatch() error {
 	if w == nil {
 		return nil

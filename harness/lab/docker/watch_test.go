@@ -8,9 +8,9 @@ import (
 	"snatlab/harness/lab"
 )
 
-// A container ended with exit code 2: by itself, or because its engine was about
-// to stop. Whether the engine still answers, or answers again, is no matter of
-// who is first.
+// A container ended with exit code 2: by itself, or because its engine was about to
+// stop. The reason does not depend on whether the engine still answers, or answers
+// again.
 func TestExitReason(t *testing.T) {
 	ended := map[string]http.HandlerFunc{
 		"POST /containers/c/wait": answerWith(`{"StatusCode":2}`),
@@ -25,9 +25,9 @@ func TestExitReason(t *testing.T) {
 	}{
 		{"an engine that was there all the time", answerForever, func(*fakeEngine) {}, "exit code 2; it left no output"},
 		{"an engine that serves old connections only", answerForever, func(e *fakeEngine) { e.closeUp() },
-			"the Docker engine at ADDRESS went away as well (nobody answers): " + gone},
+			"the Docker engine at ADDRESS went away as well (no engine answers): " + gone},
 		{"an engine that is gone", answerForever, func(e *fakeEngine) { e.stop() },
-			"the Docker engine at ADDRESS went away as well (nobody answers): " + gone},
+			"the Docker engine at ADDRESS went away as well (no engine answers): " + gone},
 		{"an engine that is back before it is asked", answerForever, func(e *fakeEngine) { e.restart() },
 			"the Docker engine at ADDRESS went away as well (it is back by now): " + gone},
 		{"an engine whose place another takes", answerForever, func(e *fakeEngine) { e.replace() },
@@ -53,7 +53,7 @@ func TestExitReason(t *testing.T) {
 			}
 			test.does(e)
 			if got := e.anonymous(l.exitReason("c", &lab.StderrTail{})); got != test.want {
-				t.Errorf("says  %q\nwants %q", got, test.want)
+				t.Errorf("got  %q\nwant %q", got, test.want)
 			}
 		})
 	}

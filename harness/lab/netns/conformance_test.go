@@ -61,6 +61,7 @@ func needPrivilege(t *testing.T) {
 	}
 }
 
+// The driver keeps what every driver keeps.
 func TestConformance(t *testing.T) {
 	needPrivilege(t)
 	if (os.Getenv(asUser) != "") != IsReexecuted() {
@@ -79,6 +80,7 @@ func TestConformance(t *testing.T) {
 	}
 }
 
+// The driver keeps it without root as well.
 func TestConformanceRootless(t *testing.T) {
 	if os.Getenv(asUser) != "" {
 		t.Skip("this is that user")
@@ -161,6 +163,7 @@ func listFiles(t *testing.T, pattern string) []string {
 	return paths
 }
 
+// Probes run as nobody, without capabilities.
 func TestProbePrivileges(t *testing.T) {
 	needPrivilege(t)
 	l, err := Open(t.Context(), Config{Run: "test", Clients: 1, NAT: result.NATNFTables})

@@ -60,6 +60,7 @@ func isMounted(path string) bool {
 	return unix.Statfs(path, &s) == nil && s.Type == unix.NSFS_MAGIC
 }
 
+// A step of a journal that snatlab did not write undoes nothing.
 func TestForgedName(t *testing.T) {
 	mountPrivateRun(t)
 	ours, theirs := namesDir+"/20260102-030405-c0ffee-router", "/run/theirs/20260102-030405-c0ffee-router"

@@ -10,7 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// The error names the setting that forbids user namespaces, and what else can be done.
 func TestExplainForbidden(t *testing.T) {
+	t.Parallel()
 	const found = "operation not permitted"
 	const instead = "; or run as root (sudo), or use --driver docker)"
 	for name, c := range map[string]struct {
@@ -48,7 +50,9 @@ func TestExplainForbidden(t *testing.T) {
 	}
 }
 
+// Root is not advised to become root.
 func TestExplainForbiddenRoot(t *testing.T) {
+	t.Parallel()
 	err := explainForbidden(t.TempDir(), "operation not permitted", true)
 	const want = "make a user namespace: operation not permitted: this kernel has none (CONFIG_USER_NS; or give this container --privileged, or use the host)"
 	if err.Error() != want {
@@ -56,7 +60,9 @@ func TestExplainForbiddenRoot(t *testing.T) {
 	}
 }
 
+// A kind of link that the kernel lacks is named.
 func TestAddModuleHint(t *testing.T) {
+	t.Parallel()
 	err := addModuleHint(unix.EOPNOTSUPP, "veth", "CONFIG_VETH")
 	if want := "operation not supported (does this kernel have veth? modprobe veth, CONFIG_VETH)"; err.Error() != want {
 		t.Errorf("error %v\nwant  %s", err, want)
