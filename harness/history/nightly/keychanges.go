@@ -9,13 +9,13 @@ import (
 	"snatlab/harness/result"
 )
 
-// anew says what has changed since the last run of the same scenario in the same
+// findKeyChanges says what has changed since the last run of the same scenario in the same
 // kind of lab, where nothing was made under the key of tonight: "docker 28.1.0 ->
 // 28.1.1". It is empty where there is no such run.
-func anew(tonight result.Key, before []result.RunSummary) string {
+func findKeyChanges(tonight result.Key, before []result.RunSummary) string {
 	for _, r := range slices.Backward(before) {
 		if r.Incomplete == "" && isSameLab(r.Key, tonight) {
-			return changes(r.Key, tonight)
+			return listKeyChanges(r.Key, tonight)
 		}
 	}
 	return ""
@@ -27,7 +27,7 @@ func isSameLab(a, b result.Key) bool {
 	return a.Scenario == b.Scenario && a.Hash == b.Hash && a.Driver == b.Driver && a.Rootless == b.Rootless && a.Guest == b.Guest
 }
 
-func changes(old, new result.Key) string {
+func listKeyChanges(old, new result.Key) string {
 	var all []string
 	before := old.Facts()
 	for i, f := range new.Facts() {

@@ -7,14 +7,14 @@ import (
 	"snatlab/harness/result"
 )
 
-func engine(version string) func(*result.Result) {
+func withEngine(version string) func(*result.Result) {
 	return func(r *result.Result) { r.Environment.Docker = &version }
 }
 
 func TestAnUpgradeOfTheEngineBeginsAHistoryAnewAndIsSaidOnce(t *testing.T) {
-	s := seeded(t, 3, engine("28.1.0"))
+	s := makeStore(t, 3, withEngine("28.1.0"))
 	for _, want := range []string{"docker 28.1.0 -> 28.1.1", ""} {
-		j := runs(t, night(s, gives("docker-masquerade", fixture(t, engine("28.1.1"))))).Runs[0]
+		j := mustRun(t, makeRunner(s, jobWith("docker-masquerade", makeRun(t, withEngine("28.1.1"))))).Runs[0]
 		if j.KeyChange != want || (j.Compared == 0) != (want != "") {
 			t.Errorf("%q, want %q; set against %d runs", j.KeyChange, want, j.Compared)
 		}
@@ -39,7 +39,7 @@ func TestEveryPartOfAKeyIsSaidOrMakesAnotherLab(t *testing.T) {
 		default:
 			t.Fatalf("%s is a %s", name, field.Kind())
 		}
-		if said := anew(tonight, []result.RunSummary{{Key: old}}); (said == "") != other[name] {
+		if said := findKeyChanges(tonight, []result.RunSummary{{Key: old}}); (said == "") != other[name] {
 			t.Errorf("%s: said %q", name, said)
 		}
 	}
@@ -50,10 +50,10 @@ func TestTheLastWholeRunIsWhatAHistoryIsAnewSince(t *testing.T) {
 		return result.RunSummary{Key: result.Key{Docker: docker}, Incomplete: incomplete}
 	}
 	before := []result.RunSummary{run("27.0.0", ""), run("28.1.0", ""), run("28.1.1", "interrupted by SIGTERM")}
-	if said := anew(result.Key{Docker: "28.1.1"}, before); said != "docker 28.1.0 -> 28.1.1" {
+	if said := findKeyChanges(result.Key{Docker: "28.1.1"}, before); said != "docker 28.1.0 -> 28.1.1" {
 		t.Errorf("said %q", said)
 	}
-	if said := anew(result.Key{Docker: "28.1.1"}, nil); said != "" {
+	if said := findKeyChanges(result.Key{Docker: "28.1.1"}, nil); said != "" {
 		t.Errorf("said %q of a first run", said)
 	}
 }

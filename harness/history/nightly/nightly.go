@@ -64,16 +64,16 @@ func (n Runner) Run(ctx context.Context) (*result.Night, error) {
 		record.Incomplete = err.Error()
 		return record, err
 	}
-	n.recall(record, before)
-	err = n.jobs(ctx, record, before)
-	n.weigh(record)
+	n.findPreviousKernel(record, before)
+	err = n.runJobs(ctx, record, before)
+	n.recordStoreState(record)
 	record.Seconds = time.Since(begun).Seconds()
 	return record, err
 }
 
-// recall looks for the last run of this machine. That of a guest on it says
+// findPreviousKernel looks for the last run of this machine. That of a guest on it says
 // nothing about its own kernel.
-func (n Runner) recall(record *result.Night, before []result.RunSummary) {
+func (n Runner) findPreviousKernel(record *result.Night, before []result.RunSummary) {
 	for _, r := range slices.Backward(before) {
 		if r.Key.Guest == "" && r.Key.Arch == n.Machine.Arch {
 			record.KernelBefore, record.LastRun = r.Kernel, &r.Started
@@ -82,21 +82,21 @@ func (n Runner) recall(record *result.Night, before []result.RunSummary) {
 	}
 }
 
-// jobs does one after the other.
-func (n Runner) jobs(ctx context.Context, record *result.Night, before []result.RunSummary) error {
+// runJobs does one after the other.
+func (n Runner) runJobs(ctx context.Context, record *result.Night, before []result.RunSummary) error {
 	for i, job := range n.Jobs {
-		t := &turn{Runner: n, job: job, before: before, record: record}
-		j, err := t.run(ctx)
+		t := &scenarioRun{Runner: n, job: job, before: before, record: record}
+		j, err := t.runAttempts(ctx)
 		record.Runs = append(record.Runs, j)
 		if err != nil {
-			record.Incomplete = j.Reason + notRun(n.Jobs[i+1:])
+			record.Incomplete = j.Reason + listNotRun(n.Jobs[i+1:])
 			return err
 		}
 	}
 	return nil
 }
 
-func notRun(jobs []Job) string {
+func listNotRun(jobs []Job) string {
 	var names []string
 	for _, j := range jobs {
 		names = append(names, j.Scenario)
@@ -107,8 +107,8 @@ func notRun(jobs []Job) string {
 	return "; not run: " + strings.Join(names, ", ")
 }
 
-// weigh says what the store holds now.
-func (n Runner) weigh(record *result.Night) {
+// recordStoreState says what the store holds now.
+func (n Runner) recordStoreState(record *result.Night) {
 	size, err := n.Store.ReadState()
 	if err != nil {
 		record.Warnings = append(record.Warnings, err.Error())
@@ -116,8 +116,8 @@ func (n Runner) weigh(record *result.Night) {
 	record.Store.Runs, record.Store.Bytes = size.Runs, size.Bytes
 }
 
-// turn is that of one scenario.
-type turn struct {
+// scenarioRun is that of one scenario.
+type scenarioRun struct {
 	Runner
 	job      Job
 	before   []result.RunSummary
@@ -125,30 +125,30 @@ type turn struct {
 	attempts []*result.Result
 }
 
-// run makes attempts until there is no reason to doubt, or no more may be made.
+// runAttempts makes attempts until there is no reason to doubt, or no more may be made.
 // Its error ends the night.
-func (t *turn) run(ctx context.Context) (j result.Judged, err error) {
+func (t *scenarioRun) runAttempts(ctx context.Context) (j result.Judged, err error) {
 	begun := time.Now()
 	j = result.Judged{Scenario: t.job.Scenario, File: t.job.File, Driver: t.job.Driver, Before: []result.ArmBefore{}, Findings: []result.Finding{}}
 	defer func() { j.Seconds = time.Since(begun).Seconds() }()
 	for {
-		r, err := t.attempt(ctx, &j)
+		r, err := t.makeAttempt(ctx, &j)
 		if err != nil {
-			end := ends(ctx, err)
-			t.breakOff(&j, cmp.Or(end, err))
+			end := endsNight(ctx, err)
+			t.recordBreak(&j, cmp.Or(end, err))
 			return j, end
 		}
 		t.attempts = append(t.attempts, r)
 		h := regression.Evaluate(t.attempts, t.before, t.Known)
-		if settled(r, h) || len(t.attempts) >= t.Attempts {
-			t.judge(&j, h)
+		if isSettled(r, h) || len(t.attempts) >= t.Attempts {
+			t.recordOutcome(&j, h)
 			return j, nil
 		}
 	}
 }
 
-// attempt makes one, and keeps what it gives.
-func (t *turn) attempt(ctx context.Context, j *result.Judged) (*result.Result, error) {
+// makeAttempt makes one, and keeps what it gives.
+func (t *scenarioRun) makeAttempt(ctx context.Context, j *result.Judged) (*result.Result, error) {
 	r, err := t.job.Run(ctx)
 	if r == nil || !hasTrials(r) {
 		return r, err
@@ -165,10 +165,10 @@ func hasTrials(r *result.Result) bool {
 	return slices.ContainsFunc(r.Arms, func(a result.Arm) bool { return len(a.Trials) > 0 })
 }
 
-// breakOff judges what was finished before err ended an attempt.
-func (t *turn) breakOff(j *result.Judged, err error) {
+// recordBreak judges what was finished before err ended an attempt.
+func (t *scenarioRun) recordBreak(j *result.Judged, err error) {
 	if n := len(t.attempts); n > 0 {
-		t.judge(j, regression.Evaluate(t.attempts, t.before, t.Known))
+		t.recordOutcome(j, regression.Evaluate(t.attempts, t.before, t.Known))
 		if j.Outcome == result.OutcomeRegression {
 			j.Result = t.attempts[n-1] // it shows what the findings say
 		}
@@ -176,12 +176,12 @@ func (t *turn) breakOff(j *result.Judged, err error) {
 	if j.Outcome != result.OutcomeRegression {
 		j.Outcome = result.OutcomeError
 	}
-	j.Reason = t.broke(err)
+	j.Reason = t.describeBreak(err)
 }
 
-// broke says in one sentence what ended an attempt, and which. All of it is what
+// describeBreak says in one sentence what ended an attempt, and which. All of it is what
 // the caller gets, or what Run has told already.
-func (t *turn) broke(err error) string {
+func (t *scenarioRun) describeBreak(err error) string {
 	text, rest, more := strings.Cut(err.Error(), "\n")
 	switch {
 	case errors.As(err, new(*undo.LeftError)):
@@ -195,8 +195,8 @@ func (t *turn) broke(err error) string {
 	return fmt.Sprintf("attempt %d: %s", len(t.attempts)+1, text)
 }
 
-// ends gives the error of an attempt if it ends the night, too.
-func ends(ctx context.Context, err error) error {
+// endsNight gives the error of an attempt if it ends the night, too.
+func endsNight(ctx context.Context, err error) error {
 	switch {
 	case errors.As(err, new(*undo.LeftError)):
 		return err

@@ -21,11 +21,11 @@ import (
 	"snatlab/harness/wording"
 )
 
-// fixture is a run of two arms, of which the second mitigates.
-func fixture(t *testing.T, change ...func(*result.Result)) *result.Result {
+// makeRun is a run of two arms, of which the second mitigates.
+func makeRun(t *testing.T, change ...func(*result.Result)) *result.Result {
 	t.Helper()
 	r, err := resultfile.ReadResult("../../report/testdata/docker.json")
-	must(t, err)
+	checkError(t, err)
 	r.ID = fmt.Sprintf("%s-%d", r.ID, serial)
 	r.Started = r.Started.Add(time.Duration(serial) * time.Hour)
 	serial++
@@ -41,30 +41,30 @@ func fixture(t *testing.T, change ...func(*result.Result)) *result.Result {
 // serial tells the runs of these tests apart.
 var serial int
 
-// plain is the second arm with the rule of the baseline.
-func plain(r *result.Result) {
+// unmitigated is the second arm with the rule of the baseline.
+func unmitigated(r *result.Result) {
 	for i := range r.Arms[1].Trials {
 		r.Arms[1].Trials[i] = r.Arms[0].Trials[i]
 	}
 }
 
-// dark is a run in which the race does not occur.
-func dark(r *result.Result) {
+// withoutRace is a run in which the race does not occur.
+func withoutRace(r *result.Result) {
 	for i := range r.Arms[0].Trials {
 		r.Arms[0].Trials[i] = r.Arms[1].Trials[i]
 	}
 }
 
-// late is a run in which the second arm mitigates, and takes ten times as long.
-func late(r *result.Result) {
+// withHighLatency is a run in which the second arm mitigates, and takes ten times as long.
+func withHighLatency(r *result.Result) {
 	for i := range r.Arms[1].Trials {
 		r.Arms[1].Trials[i].Latency.P99 *= 10
 	}
 }
 
-// refused is a run in which the second arm mitigates, and fails for another cause
+// withRefusals is a run in which the second arm mitigates, and fails for another cause
 // now and then.
-func refused(r *result.Result) {
+func withRefusals(r *result.Result) {
 	for i := range r.Arms[1].Trials {
 		trial := &r.Arms[1].Trials[i]
 		trial.Failed += 4
@@ -72,35 +72,35 @@ func refused(r *result.Result) {
 	}
 }
 
-func on(kernel string) func(*result.Result) {
+func onKernel(kernel string) func(*result.Result) {
 	return func(r *result.Result) { r.Environment.Kernel = kernel }
 }
 
-// demanding is a run whose expectation cannot hold.
-func demanding(r *result.Result) {
+// withUnmetExpectation is a run whose expectation cannot hold.
+func withUnmetExpectation(r *result.Result) {
 	r.Expected = []result.Expect{{Arm: "masquerade", Race: "absent"}}
 }
 
-func must(t *testing.T, err error) {
+func checkError(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}
 }
 
-// seeded is a store with n good runs.
-func seeded(t *testing.T, n int, change ...func(*result.Result)) *store.Store {
+// makeStore is a store with n good runs.
+func makeStore(t *testing.T, n int, change ...func(*result.Result)) *store.Store {
 	t.Helper()
 	s, err := store.Open(t.TempDir())
-	must(t, err)
+	checkError(t, err)
 	for range n {
-		must(t, s.Put(fixture(t, change...)))
+		checkError(t, s.Put(makeRun(t, change...)))
 	}
 	return s
 }
 
-// gives is a scenario whose attempts come to the results given.
-func gives(name string, results ...*result.Result) Job {
+// jobWith is a scenario whose attempts come to the results given.
+func jobWith(name string, results ...*result.Result) Job {
 	return Job{Scenario: name, File: name + ".yaml", Driver: "docker", Run: func(context.Context) (*result.Result, error) {
 		if len(results) == 0 {
 			return nil, errors.New("an attempt too many")
@@ -111,27 +111,27 @@ func gives(name string, results ...*result.Result) Job {
 	}}
 }
 
-// fails is a scenario that ends with an error.
-func fails(name string, r *result.Result, err error) Job {
+// failingJob is a scenario that ends with an error.
+func failingJob(name string, r *result.Result, err error) Job {
 	return Job{Scenario: name, File: name + ".yaml", Run: func(context.Context) (*result.Result, error) { return r, err }}
 }
 
-func night(s *store.Store, jobs ...Job) Runner {
+func makeRunner(s *store.Store, jobs ...Job) Runner {
 	return Runner{ID: "tonight", Machine: result.Env{Kernel: "6.18.44", Arch: "amd64", Virtualisation: new("kvm")}, Store: s, Attempts: 3, Jobs: jobs}
 }
 
-// runs does the night, which ends by itself.
-func runs(t *testing.T, n Runner) *result.Night {
+// mustRun does the night, which ends by itself.
+func mustRun(t *testing.T, n Runner) *result.Night {
 	t.Helper()
 	record, err := n.Run(t.Context())
-	must(t, err)
+	checkError(t, err)
 	return record
 }
 
-func stored(t *testing.T, s *store.Store) int {
+func countStored(t *testing.T, s *store.Store) int {
 	t.Helper()
 	all, warnings, err := s.ListRuns()
-	must(t, err)
+	checkError(t, err)
 	if len(warnings) > 0 {
 		t.Errorf("warnings %q", warnings)
 	}
@@ -147,22 +147,22 @@ func TestOutcomes(t *testing.T) {
 		want     result.Outcome
 		findings bool
 	}{
-		"a good run":                                {20, []*result.Result{fixture(t)}, nil, result.OutcomeOK, false},
-		"a good first run":                          {0, []*result.Result{fixture(t)}, nil, result.OutcomeOK, false},
-		"every attempt is bad":                      {20, []*result.Result{fixture(t, plain), fixture(t, plain), fixture(t, plain)}, nil, result.OutcomeRegression, true},
-		"every attempt is bad, as known":            {20, []*result.Result{fixture(t, plain), fixture(t, plain), fixture(t, plain)}, known, result.OutcomeKnown, true},
-		"the second attempt is good":                {20, []*result.Result{fixture(t, plain), fixture(t)}, nil, result.OutcomeOK, false},
-		"no race in any attempt":                    {20, []*result.Result{fixture(t, dark), fixture(t, dark), fixture(t, dark)}, nil, result.OutcomeInconclusive, false},
-		"a race in the second attempt":              {20, []*result.Result{fixture(t, dark), fixture(t)}, nil, result.OutcomeOK, false},
-		"an expectation that cannot hold":           {0, []*result.Result{fixture(t, demanding), fixture(t, demanding), fixture(t, demanding)}, nil, result.OutcomeFail, false},
-		"an expectation that held only at the last": {0, []*result.Result{fixture(t, demanding), fixture(t)}, nil, result.OutcomeOK, false},
-		"an expectation that held only at first":    {20, []*result.Result{fixture(t, refused), fixture(t, late), fixture(t, late)}, nil, result.OutcomeInconclusive, false},
+		"a good run":                                {20, []*result.Result{makeRun(t)}, nil, result.OutcomeOK, false},
+		"a good first run":                          {0, []*result.Result{makeRun(t)}, nil, result.OutcomeOK, false},
+		"every attempt is bad":                      {20, []*result.Result{makeRun(t, unmitigated), makeRun(t, unmitigated), makeRun(t, unmitigated)}, nil, result.OutcomeRegression, true},
+		"every attempt is bad, as known":            {20, []*result.Result{makeRun(t, unmitigated), makeRun(t, unmitigated), makeRun(t, unmitigated)}, known, result.OutcomeKnown, true},
+		"the second attempt is good":                {20, []*result.Result{makeRun(t, unmitigated), makeRun(t)}, nil, result.OutcomeOK, false},
+		"no race in any attempt":                    {20, []*result.Result{makeRun(t, withoutRace), makeRun(t, withoutRace), makeRun(t, withoutRace)}, nil, result.OutcomeInconclusive, false},
+		"a race in the second attempt":              {20, []*result.Result{makeRun(t, withoutRace), makeRun(t)}, nil, result.OutcomeOK, false},
+		"an expectation that cannot hold":           {0, []*result.Result{makeRun(t, withUnmetExpectation), makeRun(t, withUnmetExpectation), makeRun(t, withUnmetExpectation)}, nil, result.OutcomeFail, false},
+		"an expectation that held only at the last": {0, []*result.Result{makeRun(t, withUnmetExpectation), makeRun(t)}, nil, result.OutcomeOK, false},
+		"an expectation that held only at first":    {20, []*result.Result{makeRun(t, withRefusals), makeRun(t, withHighLatency), makeRun(t, withHighLatency)}, nil, result.OutcomeInconclusive, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := seeded(t, c.before)
-			n := night(s, gives("docker-masquerade", c.attempts...))
+			s := makeStore(t, c.before)
+			n := makeRunner(s, jobWith("docker-masquerade", c.attempts...))
 			n.Known = c.known
-			record := runs(t, n)
+			record := mustRun(t, n)
 			j := record.Runs[0]
 			if regression := slices.ContainsFunc(j.Findings, isNoShift); j.Outcome != c.want || regression != c.findings {
 				t.Errorf("%s, want %s: %s %+v", j.Outcome, c.want, j.Reason, j.Findings)
@@ -173,7 +173,7 @@ func TestOutcomes(t *testing.T) {
 			if j.Compared != c.before || j.Result == nil || j.Attempts == 0 || j.Attempts > len(c.attempts) {
 				t.Errorf("%d attempts set against %d runs", j.Attempts, j.Compared)
 			}
-			if n := stored(t, s); n != c.before+j.Attempts || record.Store.Runs != n {
+			if n := countStored(t, s); n != c.before+j.Attempts || record.Store.Runs != n {
 				t.Errorf("%d runs stored, %d told", n, record.Store.Runs)
 			}
 		})
@@ -185,14 +185,14 @@ func isNoShift(f result.Finding) bool { return f.Kind != result.Shift }
 func knownFailure(t *testing.T) regression.KnownFailure {
 	t.Helper()
 	all, err := regression.ParseKnown("known.yaml", []byte(`[{scenario: docker-masquerade, arm: random-fully, kernel: ">=6.12", reason: ticket 4711, until: 2099-01-01}]`))
-	must(t, err)
+	checkError(t, err)
 	return all[0]
 }
 
 func TestABadNightIsTheSameTheNightAfter(t *testing.T) {
-	s := seeded(t, 20)
+	s := makeStore(t, 20)
 	for range 5 {
-		j := runs(t, night(s, gives("docker-masquerade", fixture(t, plain), fixture(t, plain), fixture(t, plain)))).Runs[0]
+		j := mustRun(t, makeRunner(s, jobWith("docker-masquerade", makeRun(t, unmitigated), makeRun(t, unmitigated), makeRun(t, unmitigated)))).Runs[0]
 		if j.Outcome != result.OutcomeRegression {
 			t.Fatalf("%s: %s", j.Outcome, j.Reason)
 		}
@@ -200,22 +200,22 @@ func TestABadNightIsTheSameTheNightAfter(t *testing.T) {
 }
 
 func TestANewKernelIsSaidFirstAndThatItChangesNothing(t *testing.T) {
-	s := seeded(t, 20, on("6.12.107"))
-	record := runs(t, night(s, gives("docker-masquerade", fixture(t))))
+	s := makeStore(t, 20, onKernel("6.12.107"))
+	record := mustRun(t, makeRunner(s, jobWith("docker-masquerade", makeRun(t))))
 	if record.KernelBefore != "6.12.107" || record.LastRun == nil || record.Runs[0].KernelBefore != "6.12.107" {
 		t.Errorf("kernel before: %q; of the scenario: %q", record.KernelBefore, record.Runs[0].KernelBefore)
 	}
 	var screen bytes.Buffer
-	must(t, report.WriteNight(&screen, record))
+	checkError(t, report.WriteNight(&screen, record))
 	if text := screen.String(); !strings.HasPrefix(text, "kernel 6.12.107 -> 6.18.44 since the last run (") || !strings.Contains(text, "no change on 6.18.44") {
 		t.Errorf("said:\n%s", text)
 	}
 }
 
 func TestAKernelThatAGuestRanIsNotThatOfTheMachine(t *testing.T) {
-	s := seeded(t, 1)
-	must(t, s.Put(fixture(t, on("7.3.4"), func(r *result.Result) { r.Environment.Guest = "tcg" })))
-	record := runs(t, night(s, gives("docker-masquerade", fixture(t))))
+	s := makeStore(t, 1)
+	checkError(t, s.Put(makeRun(t, onKernel("7.3.4"), func(r *result.Result) { r.Environment.Guest = "tcg" })))
+	record := mustRun(t, makeRunner(s, jobWith("docker-masquerade", makeRun(t))))
 	if record.KernelBefore != "6.18.44" {
 		t.Errorf("kernel before: %q", record.KernelBefore)
 	}
@@ -227,12 +227,12 @@ func TestTheHistoryOfEachArmIsTold(t *testing.T) {
 			r.Arms[0].Trials[i].Requests *= 2
 		}
 	}
-	s := seeded(t, 2)
-	must(t, s.Put(fixture(t, half)))
-	must(t, s.Put(fixture(t, func(r *result.Result) { r.Incomplete = "interrupted" })))
-	must(t, s.Put(fixture(t, func(r *result.Result) { r.Scenario.Hash = "another" })))
-	r := fixture(t)
-	j := runs(t, night(s, gives("docker-masquerade", r))).Runs[0]
+	s := makeStore(t, 2)
+	checkError(t, s.Put(makeRun(t, half)))
+	checkError(t, s.Put(makeRun(t, func(r *result.Result) { r.Incomplete = "interrupted" })))
+	checkError(t, s.Put(makeRun(t, func(r *result.Result) { r.Scenario.Hash = "another" })))
+	r := makeRun(t)
+	j := mustRun(t, makeRunner(s, jobWith("docker-masquerade", r))).Runs[0]
 	rate := r.Arms[0].FailureRate.Median
 	want := []result.ArmBefore{{Arm: "masquerade", Runs: 3, Lowest: rate / 2, Median: rate, Highest: rate}, {Arm: "random-fully", Runs: 3}}
 	if !slices.Equal(j.Before, want) {
@@ -241,8 +241,8 @@ func TestTheHistoryOfEachArmIsTold(t *testing.T) {
 }
 
 func TestAScenarioThatCannotBeRunKeepsNoOtherFromBeingRun(t *testing.T) {
-	s := seeded(t, 0)
-	record := runs(t, night(s, fails("broken", nil, errors.New("broken.yaml:1:1: no")), gives("docker-masquerade", fixture(t))))
+	s := makeStore(t, 0)
+	record := mustRun(t, makeRunner(s, failingJob("broken", nil, errors.New("broken.yaml:1:1: no")), jobWith("docker-masquerade", makeRun(t))))
 	if j := record.Runs[0]; j.Outcome != result.OutcomeError || j.Reason != "broken.yaml:1:1: no" || j.Result != nil {
 		t.Errorf("%+v", j)
 	}
@@ -253,10 +253,10 @@ func TestAScenarioThatCannotBeRunKeepsNoOtherFromBeingRun(t *testing.T) {
 
 func TestAnAttemptThatBreaksOffConfirmsNothing(t *testing.T) {
 	attempts := 0
-	s := seeded(t, 20)
-	record := runs(t, night(s, Job{Scenario: "docker-masquerade", Run: func(context.Context) (*result.Result, error) {
+	s := makeStore(t, 20)
+	record := mustRun(t, makeRunner(s, Job{Scenario: "docker-masquerade", Run: func(context.Context) (*result.Result, error) {
 		if attempts++; attempts == 1 {
-			return fixture(t, plain), nil
+			return makeRun(t, unmitigated), nil
 		}
 		return nil, errors.New("Docker engine: gone")
 	}}))
@@ -266,9 +266,9 @@ func TestAnAttemptThatBreaksOffConfirmsNothing(t *testing.T) {
 }
 
 func TestWhatIsProvenIsNotRunAgain(t *testing.T) {
-	n := night(seeded(t, 20), gives("docker-masquerade", fixture(t, plain), fixture(t, plain), fixture(t)))
+	n := makeRunner(makeStore(t, 20), jobWith("docker-masquerade", makeRun(t, unmitigated), makeRun(t, unmitigated), makeRun(t)))
 	n.Attempts = 10
-	if j := runs(t, n).Runs[0]; j.Outcome != result.OutcomeRegression || j.Attempts != 2 {
+	if j := mustRun(t, n).Runs[0]; j.Outcome != result.OutcomeRegression || j.Attempts != 2 {
 		t.Errorf("%s by %d attempts: %s", j.Outcome, j.Attempts, j.Reason)
 	}
 }
@@ -280,11 +280,11 @@ func TestWhatIsProvenStaysSoWhenALaterAttemptBreaksOff(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var last *result.Result
 			attempts := 0
-			record, err := night(seeded(t, 8), Job{Scenario: "docker-masquerade", Run: func(context.Context) (*result.Result, error) {
+			record, err := makeRunner(makeStore(t, 8), Job{Scenario: "docker-masquerade", Run: func(context.Context) (*result.Result, error) {
 				if attempts++; attempts == 3 {
-					return fixture(t, func(r *result.Result) { r.Incomplete = broke.Error() }), broke
+					return makeRun(t, func(r *result.Result) { r.Incomplete = broke.Error() }), broke
 				}
-				last = fixture(t, plain)
+				last = makeRun(t, unmitigated)
 				return last, nil
 			}}).Run(t.Context())
 			j := record.Runs[0]
@@ -303,7 +303,7 @@ func TestWhatIsProvenStaysSoWhenALaterAttemptBreaksOff(t *testing.T) {
 
 func TestAFindingExcusesNoOtherClaimAboutItsArm(t *testing.T) {
 	no := false
-	last := fixture(t)
+	last := makeRun(t)
 	last.Verdict = result.Fail
 	last.Expected = []result.Expect{{Arm: "random-fully", Race: "absent", Held: &no}, {Arm: "random-fully", Race: "reproduced", Held: &no}}
 	found := result.Finding{Kind: result.ExpectationBroken, Arm: "random-fully", Expectation: last.Expected[0].Key(), Known: "ticket 4711"}
@@ -311,62 +311,62 @@ func TestAFindingExcusesNoOtherClaimAboutItsArm(t *testing.T) {
 		result.OutcomeFail:  {found},
 		result.OutcomeKnown: {found, {Kind: result.ExpectationBroken, Arm: "random-fully", Expectation: last.Expected[1].Key(), Known: "ticket 4712"}},
 	} {
-		if got, _ := outcome([]*result.Result{last}, regression.Evaluation{Findings: findings}); got != want {
+		if got, _ := decideOutcome([]*result.Result{last}, regression.Evaluation{Findings: findings}); got != want {
 			t.Errorf("%s, want %s", got, want)
 		}
 	}
 }
 
 func TestANewKernelThatMayMakeADifferenceIsNotSaidToMakeNone(t *testing.T) {
-	record := runs(t, night(seeded(t, 3, on("6.12.107")), gives("docker-masquerade", fixture(t, refused))))
+	record := mustRun(t, makeRunner(makeStore(t, 3, onKernel("6.12.107")), jobWith("docker-masquerade", makeRun(t, withRefusals))))
 	j := record.Runs[0]
 	if j.Outcome != result.OutcomeOK || j.Attempts != 1 || len(j.Doubts) == 0 || len(j.Findings) > 0 {
 		t.Fatalf("%s by %d attempts, doubts %q, %+v", j.Outcome, j.Attempts, j.Doubts, j.Findings)
 	}
 	var screen bytes.Buffer
-	must(t, report.WriteNight(&screen, record))
+	checkError(t, report.WriteNight(&screen, record))
 	if text := screen.String(); strings.Contains(text, "no change") || !strings.Contains(text, "- doubt: ") {
 		t.Errorf("said:\n%s", text)
 	}
 }
 
 func TestAHostThatCouldNotBePutBackEndsTheNight(t *testing.T) {
-	s := seeded(t, 0)
+	s := makeStore(t, 0)
 	left := &undo.LeftError{}
-	record, err := night(s, fails("docker-masquerade", fixture(t), left), gives("never", fixture(t))).Run(t.Context())
+	record, err := makeRunner(s, failingJob("docker-masquerade", makeRun(t), left), jobWith("never", makeRun(t))).Run(t.Context())
 	if !errors.Is(err, left) || len(record.Runs) != 1 || record.Runs[0].Outcome != result.OutcomeError {
 		t.Errorf("%v, %+v", err, record.Runs)
 	}
-	if !strings.HasSuffix(record.Incomplete, "; not run: never") || stored(t, s) != 1 {
-		t.Errorf("%q, %d stored", record.Incomplete, stored(t, s))
+	if !strings.HasSuffix(record.Incomplete, "; not run: never") || countStored(t, s) != 1 {
+		t.Errorf("%q, %d stored", record.Incomplete, countStored(t, s))
 	}
 }
 
 func TestASignalEndsTheNightAndKeepsWhatWasDone(t *testing.T) {
-	s := seeded(t, 0)
+	s := makeStore(t, 0)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	asked := errors.New("interrupted by SIGTERM")
-	partial := fixture(t, func(r *result.Result) { r.Incomplete = asked.Error() })
-	record, err := night(s,
-		gives("docker-masquerade", fixture(t)),
+	partial := makeRun(t, func(r *result.Result) { r.Incomplete = asked.Error() })
+	record, err := makeRunner(s,
+		jobWith("docker-masquerade", makeRun(t)),
 		Job{Scenario: "second", Run: func(context.Context) (*result.Result, error) {
 			cancel(asked)
 			return partial, fmt.Errorf("round 3 of 8: %w", context.Canceled)
 		}},
-		gives("third", fixture(t)), gives("fourth", fixture(t))).Run(ctx)
+		jobWith("third", makeRun(t)), jobWith("fourth", makeRun(t))).Run(ctx)
 	if !errors.Is(err, asked) || len(record.Runs) != 2 || record.Incomplete != "interrupted by SIGTERM; not run: third, fourth" {
 		t.Errorf("%v, %d runs, %q", err, len(record.Runs), record.Incomplete)
 	}
-	if stored(t, s) != 2 {
-		t.Errorf("%d runs stored", stored(t, s))
+	if countStored(t, s) != 2 {
+		t.Errorf("%d runs stored", countStored(t, s))
 	}
 }
 
 func TestAResultThatTheStoreDoesNotTakeIsInTheRecord(t *testing.T) {
-	s := seeded(t, 1)
-	r := fixture(t)
-	record := runs(t, night(s, Job{Scenario: "docker-masquerade", Run: func(context.Context) (*result.Result, error) {
-		must(t, os.RemoveAll(s.Dir()))
+	s := makeStore(t, 1)
+	r := makeRun(t)
+	record := mustRun(t, makeRunner(s, Job{Scenario: "docker-masquerade", Run: func(context.Context) (*result.Result, error) {
+		checkError(t, os.RemoveAll(s.Dir()))
 		return r, os.WriteFile(s.Dir(), nil, 0o600)
 	}}))
 	j := record.Runs[0]
@@ -376,9 +376,9 @@ func TestAResultThatTheStoreDoesNotTakeIsInTheRecord(t *testing.T) {
 }
 
 func TestAStoreThatCannotBeReadEndsTheNightBeforeItBegins(t *testing.T) {
-	s := seeded(t, 0)
-	must(t, errors.Join(os.Remove(s.Dir()), os.WriteFile(s.Dir(), nil, 0o600)))
-	record, err := night(s, gives("never")).Run(t.Context())
+	s := makeStore(t, 0)
+	checkError(t, errors.Join(os.Remove(s.Dir()), os.WriteFile(s.Dir(), nil, 0o600)))
+	record, err := makeRunner(s, jobWith("never")).Run(t.Context())
 	if err == nil || record.Incomplete == "" || len(record.Runs) > 0 {
 		t.Errorf("%v, %+v", err, record)
 	}

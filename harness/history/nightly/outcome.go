@@ -10,44 +10,44 @@ import (
 	"snatlab/harness/wording"
 )
 
-// settled tells whether no further attempt is needed. A regression is one,
+// isSettled tells whether no further attempt is needed. A regression is one,
 // whatever else a further attempt may show of expectations that never held.
-func settled(last *result.Result, h regression.Evaluation) bool {
-	return h.Again == "" && (last.Verdict != result.Fail || isRegression(h.Findings) || len(unfound(last, h.Findings)) == 0)
+func isSettled(last *result.Result, h regression.Evaluation) bool {
+	return h.Again == "" && (last.Verdict != result.Fail || hasRegression(h.Findings) || len(findUnexplained(last, h.Findings)) == 0)
 }
 
-// judge says what the attempts come to, in the light of their history.
-func (t *turn) judge(j *result.Judged, h regression.Evaluation) {
+// recordOutcome says what the attempts come to, in the light of their history.
+func (t *scenarioRun) recordOutcome(j *result.Judged, h regression.Evaluation) {
 	last := t.attempts[len(t.attempts)-1]
 	j.Attempts, j.Compared, j.KernelBefore = len(t.attempts), h.Compared, h.KernelBefore
 	j.Findings, j.Doubts = append(j.Findings, h.Findings...), h.Doubts
-	j.Before = t.armsBefore(last)
+	j.Before = t.listArmsBefore(last)
 	if h.Compared == 0 {
-		j.KeyChange = anew(result.KeyOf(last), t.before)
+		j.KeyChange = findKeyChanges(result.KeyOf(last), t.before)
 	}
-	j.Outcome, j.Reason = outcome(t.attempts, h)
+	j.Outcome, j.Reason = decideOutcome(t.attempts, h)
 	for _, w := range h.Warnings {
 		t.record.Warnings = append(t.record.Warnings, fmt.Sprintf("%s: %s", j.Scenario, w))
 	}
 }
 
-// outcome names what the attempts come to, and says why unless it is ok. What the
+// decideOutcome names what the attempts come to, and says why unless it is ok. What the
 // findings say themselves needs no reason.
-func outcome(attempts []*result.Result, h regression.Evaluation) (result.Outcome, string) {
+func decideOutcome(attempts []*result.Result, h regression.Evaluation) (result.Outcome, string) {
 	last := attempts[len(attempts)-1]
 	var broken []result.Expect
 	if last.Verdict == result.Fail {
-		broken = unfound(last, h.Findings)
+		broken = findUnexplained(last, h.Findings)
 	}
 	switch {
-	case isRegression(h.Findings):
+	case hasRegression(h.Findings):
 		return result.OutcomeRegression, ""
-	case slices.ContainsFunc(broken, func(e result.Expect) bool { return timesHeld(attempts, e) == 0 }):
+	case slices.ContainsFunc(broken, func(e result.Expect) bool { return countHeld(attempts, e) == 0 }):
 		return result.OutcomeFail, last.Summary
 	case len(broken) > 0:
 		e := broken[0]
 		return result.OutcomeInconclusive, fmt.Sprintf("not settled by %s: %s: %s held in %d of them, and not in the last",
-			format.Plural(len(attempts), "attempt", "attempts"), e.Arm, wording.Claim(e), timesHeld(attempts, e))
+			format.Plural(len(attempts), "attempt", "attempts"), e.Arm, wording.Claim(e), countHeld(attempts, e))
 	case slices.ContainsFunc(h.Findings, func(f result.Finding) bool { return f.Kind != result.Shift }):
 		return result.OutcomeKnown, ""
 	case last.Verdict == result.Inconclusive:
@@ -59,14 +59,14 @@ func outcome(attempts []*result.Result, h regression.Evaluation) (result.Outcome
 	}
 }
 
-// isRegression tells whether there is one that nobody has written down.
-func isRegression(findings []result.Finding) bool {
+// hasRegression tells whether there is one that nobody has written down.
+func hasRegression(findings []result.Finding) bool {
 	return slices.ContainsFunc(findings, func(f result.Finding) bool { return f.Kind != result.Shift && f.Known == "" })
 }
 
-// unfound are the expectations that do not hold, and that no finding is about.
+// findUnexplained are the expectations that do not hold, and that no finding is about.
 // There is none about one that never held.
-func unfound(last *result.Result, findings []result.Finding) (broken []result.Expect) {
+func findUnexplained(last *result.Result, findings []result.Finding) (broken []result.Expect) {
 	for _, e := range last.Expected {
 		if e.Held == nil || *e.Held {
 			continue
@@ -78,8 +78,8 @@ func unfound(last *result.Result, findings []result.Finding) (broken []result.Ex
 	return broken
 }
 
-// timesHeld counts the attempts in which a claim held.
-func timesHeld(attempts []*result.Result, claim result.Expect) (n int) {
+// countHeld counts the attempts in which a claim held.
+func countHeld(attempts []*result.Result, claim result.Expect) (n int) {
 	for _, r := range attempts {
 		if slices.ContainsFunc(r.Expected, func(e result.Expect) bool {
 			return e.Key() == claim.Key() && e.Held != nil && *e.Held
@@ -90,8 +90,8 @@ func timesHeld(attempts []*result.Result, claim result.Expect) (n int) {
 	return n
 }
 
-// armsBefore says how often each arm failed in earlier runs.
-func (t *turn) armsBefore(last *result.Result) []result.ArmBefore {
+// listArmsBefore says how often each arm failed in earlier runs.
+func (t *scenarioRun) listArmsBefore(last *result.Result) []result.ArmBefore {
 	key, all := result.KeyOf(last), []result.ArmBefore{}
 	for _, a := range last.Arms {
 		var rates []float64
@@ -104,13 +104,13 @@ func (t *turn) armsBefore(last *result.Result) []result.ArmBefore {
 			}
 		}
 		if len(rates) > 0 {
-			all = append(all, armBefore(a.Name, rates))
+			all = append(all, summariseRates(a.Name, rates))
 		}
 	}
 	return all
 }
 
-func armBefore(arm string, rates []float64) result.ArmBefore {
+func summariseRates(arm string, rates []float64) result.ArmBefore {
 	slices.Sort(rates)
 	n := len(rates)
 	return result.ArmBefore{

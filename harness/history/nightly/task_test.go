@@ -18,7 +18,7 @@ func TestReadTasks(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name, text string) string {
 		path := filepath.Join(dir, name)
-		must(t, os.WriteFile(path, []byte(text), 0o644))
+		checkError(t, os.WriteFile(path, []byte(text), 0o644))
 		return path
 	}
 	files := []string{
@@ -55,7 +55,7 @@ func TestListScenarios(t *testing.T) {
 		}
 	}
 	for _, name := range []string{"b.yaml", "a.yaml", "notes.txt"} {
-		must(t, os.WriteFile(filepath.Join(dir, name), nil, 0o644))
+		checkError(t, os.WriteFile(filepath.Join(dir, name), nil, 0o644))
 	}
 	files, err := ListScenarios(dir)
 	if want := []string{filepath.Join(dir, "a.yaml"), filepath.Join(dir, "b.yaml")}; err != nil || !cmp.Equal(files, want) {

@@ -36,16 +36,16 @@ func Compare(before, after store.Group) (*result.GroupComparison, error) {
 	}
 	c.Scenario, c.Hash = after.Results[0].Scenario.Name, after.Results[0].Scenario.Hash
 	c.Old, c.New = describeSide(before), describeSide(after)
-	c.old, c.new = summarise(before), summarise(after)
+	c.old, c.new = summariseRuns(before), summariseRuns(after)
 	if n := countCommon(c.Old.Runs, c.New.Runs); n > 0 {
-		c.warn("%s on both sides", format.Plural(n, "run is", "runs are"))
+		c.addWarning("%s on both sides", format.Plural(n, "run is", "runs are"))
 	}
-	c.Differs = append(c.Differs, differences(before, after)...)
+	c.Differs = append(c.Differs, findDifferences(before, after)...)
 	c.compareRates(before, after)
-	for q, s := range subjects(c.new) {
+	for q, s := range listSubjects(c.new) {
 		q.askGroups(c, s)
 	}
-	c.decide()
+	c.setVerdict()
 	return c.GroupComparison, nil
 }
 
@@ -55,7 +55,7 @@ type comparison struct {
 	old, new []result.RunSummary
 }
 
-func (c *comparison) warn(format string, args ...any) {
+func (c *comparison) addWarning(format string, args ...any) {
 	c.Warnings = append(c.Warnings, fmt.Sprintf(format, args...))
 }
 
@@ -67,7 +67,7 @@ func (c *comparison) dropIncomplete(g *store.Group) error {
 	case len(g.Results) == 0:
 		return fmt.Errorf("%s: no run that ended by itself", g.Name)
 	case left > 0:
-		c.warn("%s: %s left out, which ended early", g.Name, format.Plural(left, "run", "runs"))
+		c.addWarning("%s: %s left out, which ended early", g.Name, format.Plural(left, "run", "runs"))
 	}
 	return nil
 }
@@ -118,7 +118,7 @@ func countCommon(a, b []string) (n int) {
 	return n
 }
 
-func summarise(g store.Group) (runs []result.RunSummary) {
+func summariseRuns(g store.Group) (runs []result.RunSummary) {
 	for _, r := range g.Results {
 		runs = append(runs, result.NewRunSummary(r))
 	}
@@ -132,10 +132,10 @@ func (c *comparison) compareRates(before, after store.Group) {
 	if stats.CanDiffer(len(c.old), len(c.new), len(names), result.Alpha) {
 		c.Unit = result.UnitRun
 	} else if len(c.old)+len(c.new) > 2 {
-		c.warn("%s and %s are too few for a value a run: a value is a trial, and p says nothing of what differs from night to night",
+		c.addWarning("%s and %s are too few for a value a run: a value is a trial, and p says nothing of what differs from night to night",
 			format.Plural(len(c.old), "run", "runs"), format.Plural(len(c.new), "run", "runs"))
 	} else {
-		c.warn("one run on each side: p says nothing of what differs from night to night")
+		c.addWarning("one run on each side: p says nothing of what differs from night to night")
 	}
 	var old, new [][]float64
 	for i, name := range names {
@@ -157,12 +157,12 @@ func (c *comparison) warnUndecided(side string, runs []result.RunSummary) {
 	}
 	var arms []string
 	for _, a := range c.Arms[1:] {
-		if _, answers := collect(runs, func(r result.RunSummary) answer { return isMitigated(r, a.Name) }); len(answers) == 0 {
+		if _, answers := collectAnswers(runs, func(r result.RunSummary) answer { return armMitigated(r, a.Name) }); len(answers) == 0 {
 			arms = append(arms, a.Name)
 		}
 	}
 	if len(arms) > 0 {
-		c.warn("no run of %s decided whether %s mitigates, which is not compared", side, strings.Join(arms, ", "))
+		c.addWarning("no run of %s decided whether %s mitigates, which is not compared", side, strings.Join(arms, ", "))
 	}
 }
 
@@ -177,9 +177,9 @@ func (c *comparison) listRates(g store.Group, runs []result.RunSummary, arm int,
 	return all
 }
 
-// decide sets the verdict. A regression is a failure even if something else could
+// setVerdict sets the verdict. A regression is a failure even if something else could
 // not be decided.
-func (c *comparison) decide() {
+func (c *comparison) setVerdict() {
 	regressions := 0
 	for _, f := range c.Findings {
 		if f.Kind != result.Shift {

@@ -12,8 +12,8 @@ import (
 	"snatlab/harness/result"
 )
 
-// runs are n of a group, a day apart.
-func runs(name string, n int, like historytest.RunSpec) store.Group {
+// makeGroup are n of a group, a day apart.
+func makeGroup(name string, n int, like historytest.RunSpec) store.Group {
 	g := store.Group{Name: name}
 	for range n {
 		g.Results = append(g.Results, like.MakeResult())
@@ -22,7 +22,7 @@ func runs(name string, n int, like historytest.RunSpec) store.Group {
 	return g
 }
 
-func set(t *testing.T, before, after store.Group) *result.GroupComparison {
+func mustCompare(t *testing.T, before, after store.Group) *result.GroupComparison {
 	t.Helper()
 	c, err := Compare(before, after)
 	if err != nil {
@@ -31,7 +31,7 @@ func set(t *testing.T, before, after store.Group) *result.GroupComparison {
 	return c
 }
 
-func findings(c *result.GroupComparison) (all []result.FindingKind) {
+func listKinds(c *result.GroupComparison) (all []result.FindingKind) {
 	for _, f := range c.Findings {
 		all = append(all, f.Kind)
 	}
@@ -39,7 +39,7 @@ func findings(c *result.GroupComparison) (all []result.FindingKind) {
 }
 
 func TestTwoResultsAreComparedByTheirTrials(t *testing.T) {
-	c := set(t, runs("old", 1, historytest.RunSpec{Day: 1}), runs("new", 1, historytest.RunSpec{Day: 2, Kernel: "6.18.15"}))
+	c := mustCompare(t, makeGroup("old", 1, historytest.RunSpec{Day: 1}), makeGroup("new", 1, historytest.RunSpec{Day: 2, Kernel: "6.18.15"}))
 	if c.Unit != "trial" || c.Verdict != result.Pass || c.Summary != "No regression from old to new." {
 		t.Errorf("%+v", c)
 	}
@@ -52,9 +52,9 @@ func TestTwoResultsAreComparedByTheirTrials(t *testing.T) {
 }
 
 func TestAMitigationThatIsGoneIsARegressionOfTwoResults(t *testing.T) {
-	c := set(t, runs("old", 1, historytest.RunSpec{Day: 1}), runs("new", 1, historytest.RunSpec{Day: 2, Failed: 950}))
+	c := mustCompare(t, makeGroup("old", 1, historytest.RunSpec{Day: 1}), makeGroup("new", 1, historytest.RunSpec{Day: 2, Failed: 950}))
 	want := []result.FindingKind{result.VerdictFell, result.FailuresRose, result.ExpectationBroken}
-	if !cmp.Equal(findings(c), want) || c.Verdict != result.Fail || c.Summary != "3 regressions from old to new." {
+	if !cmp.Equal(listKinds(c), want) || c.Verdict != result.Fail || c.Summary != "3 regressions from old to new." {
 		t.Fatalf("%+v", c)
 	}
 	for i, text := range []string{
@@ -65,32 +65,32 @@ func TestAMitigationThatIsGoneIsARegressionOfTwoResults(t *testing.T) {
 			t.Errorf("got  %s\nwant %s", got, text)
 		}
 	}
-	if back := set(t, runs("old", 1, historytest.RunSpec{Day: 2, Failed: 950}), runs("new", 1, historytest.RunSpec{Day: 1})); back.Verdict != result.Pass {
+	if back := mustCompare(t, makeGroup("old", 1, historytest.RunSpec{Day: 2, Failed: 950}), makeGroup("new", 1, historytest.RunSpec{Day: 1})); back.Verdict != result.Pass {
 		t.Errorf("mended: %+v", back)
 	}
 }
 
 func TestManyRunsAreComparedByTheirMedians(t *testing.T) {
-	c := set(t, runs("old", 6, historytest.RunSpec{Day: 1}), runs("new", 6, historytest.RunSpec{Day: 10, Kernel: "6.18.15", Lost: 2000}))
-	if c.Unit != "run" || c.Verdict != result.Pass || len(c.Warnings) > 0 || !cmp.Equal(findings(c), []result.FindingKind{result.Shift}) {
+	c := mustCompare(t, makeGroup("old", 6, historytest.RunSpec{Day: 1}), makeGroup("new", 6, historytest.RunSpec{Day: 10, Kernel: "6.18.15", Lost: 2000}))
+	if c.Unit != "run" || c.Verdict != result.Pass || len(c.Warnings) > 0 || !cmp.Equal(listKinds(c), []result.FindingKind{result.Shift}) {
 		t.Errorf("%+v", c)
 	}
-	if c := set(t, runs("old", 2, historytest.RunSpec{Day: 1}), runs("new", 3, historytest.RunSpec{Day: 10})); c.Unit != "trial" || len(c.Warnings) != 1 ||
+	if c := mustCompare(t, makeGroup("old", 2, historytest.RunSpec{Day: 1}), makeGroup("new", 3, historytest.RunSpec{Day: 10})); c.Unit != "trial" || len(c.Warnings) != 1 ||
 		!strings.HasPrefix(c.Warnings[0], "2 runs and 3 runs are too few for a value a run: a value is a trial") {
 		t.Errorf("%+v", c)
 	}
 }
 
 func TestRunsThatDisagreeTakeASmallP(t *testing.T) {
-	some := runs("new", 6, historytest.RunSpec{Day: 10})
+	some := makeGroup("new", 6, historytest.RunSpec{Day: 10})
 	some.Results[0] = historytest.RunSpec{Day: 10, Failed: 950}.MakeResult()
-	if c := set(t, runs("old", 6, historytest.RunSpec{Day: 1}), some); c.Verdict != result.Pass {
+	if c := mustCompare(t, makeGroup("old", 6, historytest.RunSpec{Day: 1}), some); c.Verdict != result.Pass {
 		t.Errorf("1 of 6: %+v", c.Findings)
 	}
 	for i := range 5 {
 		some.Results[i] = historytest.RunSpec{Day: 10 + i, Failed: 950}.MakeResult()
 	}
-	c := set(t, runs("old", 8, historytest.RunSpec{Day: 1}), some)
+	c := mustCompare(t, makeGroup("old", 8, historytest.RunSpec{Day: 1}), some)
 	if c.Verdict != result.Fail || c.Findings[0].P == nil || *c.Findings[0].P >= 0.01 {
 		t.Errorf("5 of 6: %+v", c.Findings)
 	}
@@ -110,7 +110,7 @@ func TestABaselineWithoutTheRaceIsInconclusive(t *testing.T) {
 		"few_hits": {historytest.RunSpec{Day: 2, Lost: 1}, "The hits in masquerade of new are too few to judge, 8 in a run at most, so nothing can be said of a mitigation: it takes 20."},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := set(t, runs("old", 1, historytest.RunSpec{Day: 1}), runs("new", 1, c.new))
+			got := mustCompare(t, makeGroup("old", 1, historytest.RunSpec{Day: 1}), makeGroup("new", 1, c.new))
 			if got.Verdict != result.Inconclusive || got.Summary != c.want {
 				t.Errorf("%s: %s", got.Verdict, got.Summary)
 			}
@@ -127,7 +127,7 @@ func TestCompareUndecidedRuns(t *testing.T) {
 			r.Arms[1].Trials[i] = historytest.MakeTrial(i, 900, result.SNATRace)
 		}
 	}
-	c := set(t, runs("old", 6, historytest.RunSpec{Day: 1, Change: historytest.ShortenRun}), runs("new", 6, historytest.RunSpec{Day: 10, Change: few}))
+	c := mustCompare(t, makeGroup("old", 6, historytest.RunSpec{Day: 1, Change: historytest.ShortenRun}), makeGroup("new", 6, historytest.RunSpec{Day: 10, Change: few}))
 	if c.Unit != "run" || c.Verdict != result.Inconclusive ||
 		c.Summary != "No run of old decided what an arm makes of masquerade, so nothing can be said of a mitigation." {
 		t.Errorf("%s: %s", c.Verdict, c.Summary)
@@ -145,7 +145,7 @@ func TestCompareUndecidedArm(t *testing.T) {
 	late := func(r *result.Result) {
 		r.Arms = append(r.Arms, result.Arm{Name: "split", Settings: []string{}, Trials: r.Arms[1].Trials[:3]})
 	}
-	c := set(t, runs("old", 1, historytest.RunSpec{Day: 1, Change: late}), runs("new", 1, historytest.RunSpec{Day: 2, Change: late}))
+	c := mustCompare(t, makeGroup("old", 1, historytest.RunSpec{Day: 1, Change: late}), makeGroup("new", 1, historytest.RunSpec{Day: 2, Change: late}))
 	want := "no run of new decided whether split mitigates, which is not compared"
 	if n := len(c.Warnings); c.Verdict != result.Pass || n != 3 || c.Warnings[n-1] != want {
 		t.Errorf("%s: %q", c.Verdict, c.Warnings)
@@ -153,8 +153,8 @@ func TestCompareUndecidedArm(t *testing.T) {
 }
 
 func TestScenariosThatDifferAreNotCompared(t *testing.T) {
-	other := runs("new", 1, historytest.RunSpec{Day: 2, Change: func(r *result.Result) { r.Scenario.Hash, r.Scenario.Name = "sha256:0", "other" }})
-	_, err := Compare(runs("old", 1, historytest.RunSpec{Day: 1}), other)
+	other := makeGroup("new", 1, historytest.RunSpec{Day: 2, Change: func(r *result.Result) { r.Scenario.Hash, r.Scenario.Name = "sha256:0", "other" }})
+	_, err := Compare(makeGroup("old", 1, historytest.RunSpec{Day: 1}), other)
 	want := "old and new are of different scenarios, and nothing can be compared: quickstart (sha256:5b0c94d2e1a7) and other (sha256:0)"
 	if fmt.Sprint(err) != want {
 		t.Errorf("%v", err)
@@ -163,12 +163,12 @@ func TestScenariosThatDifferAreNotCompared(t *testing.T) {
 
 func TestRunsThatEndedEarlyAreLeftOut(t *testing.T) {
 	early := func(r *result.Result) { r.Incomplete = "interrupted" }
-	g := runs("new", 2, historytest.RunSpec{Day: 2})
+	g := makeGroup("new", 2, historytest.RunSpec{Day: 2})
 	early(g.Results[1])
-	if c := set(t, runs("old", 1, historytest.RunSpec{Day: 1}), g); len(c.New.Runs) != 1 || c.Warnings[0] != "new: 1 run left out, which ended early" {
+	if c := mustCompare(t, makeGroup("old", 1, historytest.RunSpec{Day: 1}), g); len(c.New.Runs) != 1 || c.Warnings[0] != "new: 1 run left out, which ended early" {
 		t.Errorf("%+v", c)
 	}
-	if _, err := Compare(runs("old", 1, historytest.RunSpec{Day: 1}), runs("new", 1, historytest.RunSpec{Day: 2, Change: early})); fmt.Sprint(err) != "new: no run that ended by itself" {
+	if _, err := Compare(makeGroup("old", 1, historytest.RunSpec{Day: 1}), makeGroup("new", 1, historytest.RunSpec{Day: 2, Change: early})); fmt.Sprint(err) != "new: no run that ended by itself" {
 		t.Errorf("%v", err)
 	}
 }
@@ -178,7 +178,7 @@ func TestWhatDiffersInTheEnvironmentIsListed(t *testing.T) {
 		r.Environment.CPUs, r.Environment.CPUModel = 4, new("Model 2")
 		r.Environment.Sysctls = map[string]string{"net.ipv4.ip_forward": "1"}
 	}}
-	c := set(t, runs("old", 1, historytest.RunSpec{Day: 1}), runs("new", 1, other))
+	c := mustCompare(t, makeGroup("old", 1, historytest.RunSpec{Day: 1}), makeGroup("new", 1, other))
 	want := []result.Difference{
 		{What: "cpus", Old: "2", New: "4", Key: true},
 		{What: "cpu_model", Old: "Model 1", New: "Model 2"},

@@ -10,10 +10,10 @@ import (
 	"snatlab/harness/result"
 )
 
-// differences lists the facts of the environment that differ between the groups:
+// findDifferences lists the facts of the environment that differ between the groups:
 // first those that are part of the key.
-func differences(before, after store.Group) (all []result.Difference) {
-	old, new := factsOf(before), factsOf(after)
+func findDifferences(before, after store.Group) (all []result.Difference) {
+	old, new := joinFacts(before), joinFacts(after)
 	var key []string
 	for _, f := range labFacts(result.Key{}) {
 		key = append(key, f.Name)
@@ -45,11 +45,11 @@ func otherFacts(old, new map[string]string, key []string) (names []string) {
 	return slices.Sorted(maps.Keys(all))
 }
 
-// factsOf gives the values of every fact in a group, each once.
-func factsOf(g store.Group) map[string]string {
+// joinFacts gives the values of every fact in a group, each once.
+func joinFacts(g store.Group) map[string]string {
 	values := map[string][]string{}
 	for _, r := range g.Results {
-		for name, value := range facts(r) {
+		for name, value := range listFacts(r) {
 			if !slices.Contains(values[name], value) {
 				values[name] = append(values[name], value)
 			}
@@ -62,10 +62,10 @@ func factsOf(g store.Group) map[string]string {
 	return facts
 }
 
-func facts(r *result.Result) map[string]string {
+func listFacts(r *result.Result) map[string]string {
 	e := r.Environment
 	all := map[string]string{
-		"snatlab": r.Version, "cpu_model": deref(e.CPUModel), "cpu_governor": deref(e.Governor), "cpus_online": fmt.Sprint(e.CPUsOnline),
+		"snatlab": r.Version, "cpu_model": derefString(e.CPUModel), "cpu_governor": derefString(e.Governor), "cpus_online": fmt.Sprint(e.CPUsOnline),
 	}
 	for name, value := range e.Sysctls {
 		all["sysctl "+name] = value
@@ -76,8 +76,8 @@ func facts(r *result.Result) map[string]string {
 	return all
 }
 
-// deref returns the string that s points to, or "" for nil.
-func deref(s *string) string {
+// derefString returns the string that s points to, or "" for nil.
+func derefString(s *string) string {
 	if s == nil {
 		return ""
 	}

@@ -49,10 +49,10 @@ func Evaluate(attempts []*result.Result, before []result.RunSummary, known []Kno
 	if n.last.Verdict == result.Inconclusive {
 		n.Again = "the verdict is inconclusive"
 	}
-	for q, s := range subjects([]result.RunSummary{n.last}) {
+	for q, s := range listSubjects([]result.RunSummary{n.last}) {
 		q.askNight(&n, s)
 	}
-	n.excuse(known)
+	n.markKnown(known)
 	return n.Evaluation
 }
 
@@ -84,11 +84,11 @@ func earlierRuns(before, tonight []result.RunSummary) (runs []result.RunSummary)
 // findStreak returns the bad runs that end with tonight's attempts. There is none if
 // an attempt is good, or if no attempt answers.
 func (n *night) findStreak(ask func(result.RunSummary) answer) (s streak, ok bool) {
-	attempts, now := collect(n.tonight, ask)
+	attempts, now := collectAnswers(n.tonight, ask)
 	if slices.Contains(now, good) {
 		return s, false
 	}
-	past, answers := collect(n.before, ask)
+	past, answers := collectAnswers(n.before, ask)
 	start := len(past)
 	for start > 0 && answers[start-1] == bad {
 		start--
@@ -106,9 +106,9 @@ type streak struct {
 	bad      int                 // of the earlier runs
 }
 
-// p returns the probability of the streak, if it has some more bad attempts; see
+// pValue returns the probability of the streak, if it has some more bad attempts; see
 // the package comment.
-func (s streak) p(more int) float64 {
+func (s streak) pValue(more int) float64 {
 	k := len(s.runs) + more
 	all, bad := float64(len(s.earlier)+k), float64(s.bad+k)
 	p := 1.0
@@ -121,12 +121,12 @@ func (s streak) p(more int) float64 {
 // isFirst reports whether there were runs before the streak, all of them good.
 func (s streak) isFirst() bool { return s.bad == 0 && len(s.earlier) > 0 }
 
-// raise reports a finding about a streak, asks for another attempt, or records that
+// raiseFinding reports a finding about a streak, asks for another attempt, or records that
 // the finding may be chance. A certain finding needs no small p. raise returns
 // whether it has reported the finding.
-func (n *night) raise(f result.Finding, s streak, certain bool) bool {
+func (n *night) raiseFinding(f result.Finding, s streak, certain bool) bool {
 	k := len(s.attempts)
-	isProven := func(more int) bool { return certain || s.p(more) < result.Alpha }
+	isProven := func(more int) bool { return certain || s.pValue(more) < result.Alpha }
 	switch {
 	case len(s.earlier) == 0: // there was never a good run
 	case isProven(0) && k >= leastAttempts:

@@ -12,7 +12,7 @@ import (
 	"snatlab/harness/result"
 )
 
-func kinds(j Evaluation) (all []result.FindingKind) {
+func findingKinds(j Evaluation) (all []result.FindingKind) {
 	for _, f := range j.Findings {
 		all = append(all, f.Kind)
 	}
@@ -20,7 +20,7 @@ func kinds(j Evaluation) (all []result.FindingKind) {
 }
 
 func TestARunLikeThoseBeforeItRaisesNothing(t *testing.T) {
-	j := Evaluate(attempts(1, historytest.RunSpec{Day: 20}), past(20), nil)
+	j := Evaluate(makeAttempts(1, historytest.RunSpec{Day: 20}), makePast(20), nil)
 	if len(j.Findings) > 0 || j.Again != "" || len(j.Warnings) > 0 {
 		t.Errorf("%+v", j)
 	}
@@ -31,13 +31,13 @@ func TestARunLikeThoseBeforeItRaisesNothing(t *testing.T) {
 
 func TestAMitigationThatIsGoneIsARegressionOnceASecondAttemptConfirmsIt(t *testing.T) {
 	gone := historytest.RunSpec{Day: 20, Failed: 950}
-	first := Evaluate(attempts(1, gone), past(20), nil)
+	first := Evaluate(makeAttempts(1, gone), makePast(20), nil)
 	if len(first.Findings) > 0 || first.Again == "" {
 		t.Fatalf("after one attempt: %+v", first)
 	}
-	j := Evaluate(attempts(2, gone), past(20), nil)
+	j := Evaluate(makeAttempts(2, gone), makePast(20), nil)
 	want := []result.FindingKind{result.VerdictFell, result.FailuresRose, result.ExpectationBroken}
-	if !cmp.Equal(kinds(j), want) || j.Again != "" {
+	if !cmp.Equal(findingKinds(j), want) || j.Again != "" {
 		t.Fatalf("%+v", j)
 	}
 	for i, text := range []string{
@@ -54,22 +54,22 @@ func TestAMitigationThatIsGoneIsARegressionOnceASecondAttemptConfirmsIt(t *testi
 }
 
 func TestASecondAttemptThatIsGoodRefutesTheFirst(t *testing.T) {
-	all := append(attempts(1, historytest.RunSpec{Day: 20, Failed: 950}), historytest.RunSpec{Day: 20}.MakeResult())
-	if j := Evaluate(all, past(20), nil); len(j.Findings) > 0 || j.Again != "" {
+	all := append(makeAttempts(1, historytest.RunSpec{Day: 20, Failed: 950}), historytest.RunSpec{Day: 20}.MakeResult())
+	if j := Evaluate(all, makePast(20), nil); len(j.Findings) > 0 || j.Again != "" {
 		t.Errorf("%+v", j)
 	}
 }
 
 func TestARegressionStaysOneUntilItIsMended(t *testing.T) {
-	before := past(20)
+	before := makePast(20)
 	for day := 20; day < 60; day++ {
-		tonight := attempts(3, historytest.RunSpec{Day: day, Failed: 950})
+		tonight := makeAttempts(3, historytest.RunSpec{Day: day, Failed: 950})
 		j := Evaluate(tonight, before, nil)
 		want := []result.FindingKind{result.VerdictFell, result.FailuresRose, result.ExpectationBroken}
 		if len(before)+len(tonight) > 4*20 { // less than a quarter is without the rise
 			want = slices.Delete(want, 1, 2)
 		}
-		if !cmp.Equal(kinds(j), want) {
+		if !cmp.Equal(findingKinds(j), want) {
 			t.Fatalf("night %d: %+v", day-19, j)
 		}
 		if day > 20 && !strings.HasSuffix(j.Findings[0].Text, "mitigated in 20 of 20 earlier runs, since 2026-11-21") {
@@ -79,13 +79,13 @@ func TestARegressionStaysOneUntilItIsMended(t *testing.T) {
 			before = append(before, result.NewRunSummary(r))
 		}
 	}
-	if j := Evaluate(attempts(1, historytest.RunSpec{Day: 60}), before, nil); len(j.Findings) > 0 {
+	if j := Evaluate(makeAttempts(1, historytest.RunSpec{Day: 60}), before, nil); len(j.Findings) > 0 {
 		t.Errorf("mended: %+v", j)
 	}
 }
 
 func TestFailuresOfAMitigatedArmThatRiseAreARegressionFromAFloorOn(t *testing.T) {
-	before := past(20)
+	before := makePast(20)
 	for day := range before { // two random draws can meet
 		before[day].Arms[1].Failed = day % 3
 	}
@@ -94,7 +94,7 @@ func TestFailuresOfAMitigatedArmThatRiseAreARegressionFromAFloorOn(t *testing.T)
 		failed int // in each of 8 trials
 		want   int
 	}{{"a stray one", 0, 0}, {"below the floor", 2, 0}, {"still mitigated, but 40 failed", 5, 1}} {
-		tonight := attempts(3, historytest.RunSpec{Day: 20, Failed: c.failed})
+		tonight := makeAttempts(3, historytest.RunSpec{Day: 20, Failed: c.failed})
 		if c.failed == 0 {
 			tonight[0].Arms[1].Trials[3].Failed = 1
 		}
@@ -112,12 +112,12 @@ func TestFailuresOfAMitigatedArmThatRiseAreARegressionFromAFloorOn(t *testing.T)
 }
 
 func TestWhatRoseBeforeIsNoPartOfWhatIsUsual(t *testing.T) {
-	before := past(40)
+	before := makePast(40)
 	for day := range before {
 		before[day].Arms[1].Failed = 10 + day%9
 	}
 	before[17].Arms[1].Failed = 400
-	j := Evaluate(attempts(2, historytest.RunSpec{Day: 40, Failed: 6}), before, nil)
+	j := Evaluate(makeAttempts(2, historytest.RunSpec{Day: 40, Failed: 6}), before, nil)
 	want := "random-fully failed 48 of 48,000 (0.10 %), in the best of 2 attempts; in 39 of 40 earlier runs at most 18"
 	if len(j.Findings) != 1 || j.Findings[0].Text != want {
 		t.Errorf("%+v", j)
@@ -132,8 +132,8 @@ func TestACauseThatNeverWasIsARegressionInAnyArm(t *testing.T) {
 			t.Causes[result.PortExhaustion] = 10
 		}
 	}
-	j := Evaluate(attempts(2, historytest.RunSpec{Day: 20, Change: exhausted}), past(20), nil)
-	if !cmp.Equal(kinds(j), []result.FindingKind{result.NewCause}) ||
+	j := Evaluate(makeAttempts(2, historytest.RunSpec{Day: 20, Change: exhausted}), makePast(20), nil)
+	if !cmp.Equal(findingKinds(j), []result.FindingKind{result.NewCause}) ||
 		j.Findings[0].Text != "masquerade failed 80 of 48,000 (0.17 %) for port_exhaustion, in the best of 2 attempts; in 20 earlier runs at most 0" {
 		t.Errorf("%+v", j)
 	}
@@ -143,15 +143,15 @@ func TestACauseThatNeverWasIsARegressionInAnyArm(t *testing.T) {
 			r.Arms[0].Trials[i].Causes = map[string]int{result.SNATRace: r.Arms[0].Trials[i].Failed - 10, result.CauseForeign: 10}
 		}
 	}
-	if j := Evaluate(attempts(2, historytest.RunSpec{Day: 20, Change: foreign}), past(20), nil); len(j.Findings) > 0 {
+	if j := Evaluate(makeAttempts(2, historytest.RunSpec{Day: 20, Change: foreign}), makePast(20), nil); len(j.Findings) > 0 {
 		t.Errorf("other traffic is no regression: %+v", j)
 	}
 }
 
 func TestWhatWasAlwaysGoodTakesNoLongHistory(t *testing.T) {
 	broken := historytest.RunSpec{Day: 2, Failed: 950}
-	j := Evaluate(attempts(2, broken), past(2), nil)
-	if !cmp.Equal(kinds(j), []result.FindingKind{result.VerdictFell, result.ExpectationBroken}) {
+	j := Evaluate(makeAttempts(2, broken), makePast(2), nil)
+	if !cmp.Equal(findingKinds(j), []result.FindingKind{result.VerdictFell, result.ExpectationBroken}) {
 		t.Fatalf("%+v", j)
 	}
 	if want := "; it held in 2 of 2 earlier runs"; !strings.HasSuffix(j.Findings[1].Text, want) {
@@ -161,25 +161,25 @@ func TestWhatWasAlwaysGoodTakesNoLongHistory(t *testing.T) {
 	if !cmp.Equal(j.Doubts, want) || len(j.Warnings) > 0 {
 		t.Errorf("%q, %q", j.Doubts, j.Warnings)
 	}
-	if j := Evaluate(attempts(2, historytest.RunSpec{Failed: 950}), nil, nil); len(j.Findings)+len(j.Doubts) > 0 || j.Compared != 0 {
+	if j := Evaluate(makeAttempts(2, historytest.RunSpec{Failed: 950}), nil, nil); len(j.Findings)+len(j.Doubts) > 0 || j.Compared != 0 {
 		t.Errorf("the first run: %+v", j)
 	}
 }
 
 func TestAMitigationThatIsGoneAfterFewRunsIsTriedAgainWithoutAnExpectation(t *testing.T) {
 	gone := historytest.RunSpec{Day: 5, Failed: 950, Change: func(r *result.Result) { r.Expected = r.Expected[:1] }}
-	if j := Evaluate(attempts(1, gone), past(5), nil); len(j.Findings) > 0 || j.Again == "" {
+	if j := Evaluate(makeAttempts(1, gone), makePast(5), nil); len(j.Findings) > 0 || j.Again == "" {
 		t.Errorf("after one attempt: %+v", j)
 	}
-	if j := Evaluate(attempts(2, gone), past(5), nil); !cmp.Equal(kinds(j), []result.FindingKind{result.VerdictFell}) {
+	if j := Evaluate(makeAttempts(2, gone), makePast(5), nil); !cmp.Equal(findingKinds(j), []result.FindingKind{result.VerdictFell}) {
 		t.Errorf("after two: %+v", j)
 	}
 }
 
 func TestWhatWasBadBeforeTakesASmallP(t *testing.T) {
-	bad, before := historytest.RunSpec{Day: 4, Failed: 950}, past(4)
+	bad, before := historytest.RunSpec{Day: 4, Failed: 950}, makePast(4)
 	before[1] = result.NewRunSummary(historytest.RunSpec{Day: 1, Failed: 950}.MakeResult())
-	j := Evaluate(attempts(2, bad), before, nil)
+	j := Evaluate(makeAttempts(2, bad), before, nil)
 	if len(j.Findings) > 0 || len(j.Doubts) != 3 || !strings.Contains(j.Doubts[0], "it was mitigated in 3 of 4 earlier runs; that may be chance (p = 0.2)") {
 		t.Errorf("%+v", j)
 	}
@@ -187,18 +187,18 @@ func TestWhatWasBadBeforeTakesASmallP(t *testing.T) {
 
 func TestADoubtThatIsWrittenDownIsNone(t *testing.T) {
 	known, err := ParseKnown("known.yaml", []byte(knownFile))
-	check(t, err)
-	before := past(4)
+	checkError(t, err)
+	before := makePast(4)
 	before[1] = result.NewRunSummary(historytest.RunSpec{Day: 1, Failed: 950}.MakeResult())
-	j := Evaluate(attempts(2, historytest.RunSpec{Day: 4, Failed: 950}), before, known)
-	if !cmp.Equal(kinds(j), []result.FindingKind{result.ExpectationBroken}) || j.Findings[0].Known == "" || len(j.Doubts) != 2 {
+	j := Evaluate(makeAttempts(2, historytest.RunSpec{Day: 4, Failed: 950}), before, known)
+	if !cmp.Equal(findingKinds(j), []result.FindingKind{result.ExpectationBroken}) || j.Findings[0].Known == "" || len(j.Doubts) != 2 {
 		t.Errorf("%+v", j)
 	}
 }
 
 func TestAnExpectationIsNamedByItsClaim(t *testing.T) {
-	tonight := attempts(2, historytest.RunSpec{Day: 20, Failed: 950})
-	j := Evaluate(tonight, past(20), nil)
+	tonight := makeAttempts(2, historytest.RunSpec{Day: 20, Failed: 950})
+	j := Evaluate(tonight, makePast(20), nil)
 	if got := j.Findings[2].Claim; got != "reduction >= 99 %" || j.Findings[0].Claim != "" {
 		t.Errorf("%q", got)
 	}
@@ -210,12 +210,12 @@ func TestAnExpectationIsNamedByItsClaim(t *testing.T) {
 }
 
 func TestOneGoodAttemptEndsAStreak(t *testing.T) {
-	before := past(20)
+	before := makePast(20)
 	for day := 20; day < 26; day++ {
 		before = append(before, result.NewRunSummary(historytest.RunSpec{Day: day, Failed: 950}.MakeResult()))
 	}
 	before = append(before, result.NewRunSummary(historytest.RunSpec{Day: 26}.MakeResult()))
-	j := Evaluate(attempts(3, historytest.RunSpec{Day: 27, Failed: 950}), before, nil)
+	j := Evaluate(makeAttempts(3, historytest.RunSpec{Day: 27, Failed: 950}), before, nil)
 	if len(j.Findings) > 0 || len(j.Doubts) != 3 || !strings.Contains(j.Doubts[0], "it was mitigated in 21 of 27 earlier runs; that may be chance") {
 		t.Errorf("%+v", j)
 	}
@@ -223,8 +223,8 @@ func TestOneGoodAttemptEndsAStreak(t *testing.T) {
 
 func TestAttemptsUnderAnotherKeyThanTheLastAreLeftOut(t *testing.T) {
 	upgraded := historytest.RunSpec{Day: 20, Failed: 950, Change: func(r *result.Result) { r.Environment.NAT = "iptables-nft 1.8.11" }}
-	tonight := append(attempts(1, historytest.RunSpec{Day: 20}), attempts(1, upgraded)...)
-	before := past(20)
+	tonight := append(makeAttempts(1, historytest.RunSpec{Day: 20}), makeAttempts(1, upgraded)...)
+	before := makePast(20)
 	for i := range before[:8] {
 		before[i].Key = result.KeyOf(tonight[1])
 	}
@@ -235,35 +235,35 @@ func TestAttemptsUnderAnotherKeyThanTheLastAreLeftOut(t *testing.T) {
 }
 
 func TestAnExpectationThatOftenFailsIsNoRegression(t *testing.T) {
-	before := past(20)
+	before := makePast(20)
 	for day := range before {
 		if day%2 == 0 {
 			before[day].Expected[1].Held = new(false)
 		}
 	}
-	j := Evaluate(attempts(2, historytest.RunSpec{Day: 20, Change: func(r *result.Result) { r.Expected[1].Reduction = new(1.0); r.Arms[1].Trials[2].Failed = 3 }}), before, nil)
+	j := Evaluate(makeAttempts(2, historytest.RunSpec{Day: 20, Change: func(r *result.Result) { r.Expected[1].Reduction = new(1.0); r.Arms[1].Trials[2].Failed = 3 }}), before, nil)
 	if len(j.Findings) > 0 {
 		t.Errorf("%+v", j)
 	}
 }
 
 func TestTheKernelSinceWhichItIsSoIsNamed(t *testing.T) {
-	j := Evaluate(attempts(2, historytest.RunSpec{Day: 20, Failed: 950, Kernel: "6.18.15"}), past(20), nil)
+	j := Evaluate(makeAttempts(2, historytest.RunSpec{Day: 20, Failed: 950, Kernel: "6.18.15"}), makePast(20), nil)
 	if want := ", since kernel 6.18.15 (6.12.107 before it)"; !strings.HasSuffix(j.Findings[0].Text, want) {
 		t.Errorf("%s", j.Findings[0].Text)
 	}
-	if j := Evaluate(attempts(1, historytest.RunSpec{Day: 20, Kernel: "6.18.15"}), past(20), nil); len(j.Findings) > 0 || j.Compared != 20 {
+	if j := Evaluate(makeAttempts(1, historytest.RunSpec{Day: 20, Kernel: "6.18.15"}), makePast(20), nil); len(j.Findings) > 0 || j.Compared != 20 {
 		t.Errorf("a new kernel and the same figures: %+v", j)
 	}
 }
 
 func TestABaselineThatMovesIsAShift(t *testing.T) {
-	before := past(20)
+	before := makePast(20)
 	for day := 20; day < 23; day++ {
 		before = append(before, result.NewRunSummary(historytest.RunSpec{Day: day, Kernel: "6.18.15", Lost: 300}.MakeResult()))
 	}
-	j := Evaluate(attempts(1, historytest.RunSpec{Day: 23, Kernel: "6.18.15", Lost: 290}), before, nil)
-	if !cmp.Equal(kinds(j), []result.FindingKind{result.Shift}) || j.Again != "" ||
+	j := Evaluate(makeAttempts(1, historytest.RunSpec{Day: 23, Kernel: "6.18.15", Lost: 290}), before, nil)
+	if !cmp.Equal(findingKinds(j), []result.FindingKind{result.Shift}) || j.Again != "" ||
 		!strings.HasPrefix(j.Findings[0].Text, "masquerade lost 5.00 % in the last 4 runs (median), and 16") ||
 		!strings.HasSuffix(j.Findings[0].Text, " in the 20 before, since kernel 6.18.15 (6.12.107 before it)") {
 		t.Errorf("%+v", j)
@@ -271,11 +271,11 @@ func TestABaselineThatMovesIsAShift(t *testing.T) {
 }
 
 func TestRunsUnderAnotherKeyAndThoseThatEndedEarlyAreNotCompared(t *testing.T) {
-	before := past(4)
+	before := makePast(4)
 	before[0].Key.Virtualisation = "qemu"
 	before[1].Key.Hash = "sha256:000000000000"
 	before[2].Incomplete = "interrupted by SIGINT"
-	tonight := attempts(1, historytest.RunSpec{Day: 20})
+	tonight := makeAttempts(1, historytest.RunSpec{Day: 20})
 	if j := Evaluate(tonight, append(before, result.NewRunSummary(tonight[0])), nil); j.Compared != 1 {
 		t.Errorf("compared with %d runs", j.Compared)
 	}
@@ -284,24 +284,24 @@ func TestRunsUnderAnotherKeyAndThoseThatEndedEarlyAreNotCompared(t *testing.T) {
 // An arm that is undecided has not got worse, and past runs that were undecided
 // are not what tonight is measured by.
 func TestEvaluateUndecidedRuns(t *testing.T) {
-	if j := Evaluate(attempts(3, historytest.RunSpec{Day: 20, Change: historytest.ShortenRun}), past(20), nil); cmp.Equal(kinds(j), []result.FindingKind{result.VerdictFell}) {
+	if j := Evaluate(makeAttempts(3, historytest.RunSpec{Day: 20, Change: historytest.ShortenRun}), makePast(20), nil); cmp.Equal(findingKinds(j), []result.FindingKind{result.VerdictFell}) {
 		t.Errorf("undecided tonight: %+v", j.Findings)
 	}
 	var before []result.RunSummary
 	for day := range 20 {
 		before = append(before, result.NewRunSummary(historytest.RunSpec{Day: day, Change: historytest.ShortenRun}.MakeResult()))
 	}
-	if j := Evaluate(attempts(3, historytest.RunSpec{Day: 20, Failed: 950}), before, nil); len(kinds(j)) > 0 {
+	if j := Evaluate(makeAttempts(3, historytest.RunSpec{Day: 20, Failed: 950}), before, nil); len(findingKinds(j)) > 0 {
 		t.Errorf("undecided before: %+v", j.Findings)
 	}
 }
 
 func TestAnInconclusiveRunIsTriedAgainAndJudgedByNothingElse(t *testing.T) {
-	j := Evaluate(attempts(1, historytest.RunSpec{Day: 20, Lost: 1}), past(20), nil)
+	j := Evaluate(makeAttempts(1, historytest.RunSpec{Day: 20, Lost: 1}), makePast(20), nil)
 	if j.Again == "" || len(j.Findings) > 0 {
 		t.Errorf("%+v", j)
 	}
-	if j := Evaluate(attempts(3, historytest.RunSpec{Day: 20, Lost: 1}), past(20), nil); cmp.Equal(kinds(j), []result.FindingKind{result.VerdictFell}) {
+	if j := Evaluate(makeAttempts(3, historytest.RunSpec{Day: 20, Lost: 1}), makePast(20), nil); cmp.Equal(findingKinds(j), []result.FindingKind{result.VerdictFell}) {
 		t.Errorf("an arm cannot fall where no race was: %+v", j)
 	}
 }

@@ -11,10 +11,10 @@ import (
 )
 
 // A draw makes the mitigated arm of a run as chance will have it.
-type draw func(*rand.Rand, *result.ArmSummary)
+type armDraw func(*rand.Rand, *result.ArmSummary)
 
-// reducedIn is an arm that is bad in that share of the runs.
-func reducedIn(share float64) draw {
+// drawReduced is an arm that is bad in that share of the runs.
+func drawReduced(share float64) armDraw {
 	return func(r *rand.Rand, a *result.ArmSummary) {
 		if r.Float64() < share {
 			a.Verdict = result.Reduced
@@ -22,24 +22,24 @@ func reducedIn(share float64) draw {
 	}
 }
 
-// failing is an arm of which some requests fail in each run: as many in the
+// drawFailures is an arm of which some requests fail in each run: as many in the
 // median, with a lognormal scatter.
-func failing(median, scatter float64) draw {
+func drawFailures(median, scatter float64) armDraw {
 	return func(r *rand.Rand, a *result.ArmSummary) { a.Failed = int(median * math.Exp(scatter*r.NormFloat64())) }
 }
 
-// within is an arm of which about as many fail, a third more or less.
-func within(about float64) draw {
+// drawAround is an arm of which about as many fail, a third more or less.
+func drawAround(about float64) armDraw {
 	return func(r *rand.Rand, a *result.ArmSummary) { a.Failed = int(about * (1 + (2*r.Float64()-1)/3)) }
 }
 
-// chance is a machine's runs, one after the other.
-type chance struct {
+// machine is a machine's runs, one after the other.
+type machine struct {
 	*rand.Rand
 	runs []result.RunSummary
 }
 
-func (c *chance) run(of draw) result.RunSummary {
+func (c *machine) drawRun(of armDraw) result.RunSummary {
 	day := len(c.runs)
 	r := result.RunSummary{ID: strconv.FormatUint(c.Uint64(), 16), Started: historytest.FirstDay.AddDate(0, 0, day), Arms: []result.ArmSummary{
 		{Name: "masquerade", Requests: 48000}, {Name: "random-fully", Requests: 48000, Verdict: result.Mitigated}}}
@@ -47,19 +47,19 @@ func (c *chance) run(of draw) result.RunSummary {
 	return r
 }
 
-func (c *chance) nights(n int, of draw) {
+func (c *machine) addNights(n int, of armDraw) {
 	for range n {
-		c.runs = append(c.runs, c.run(of))
+		c.runs = append(c.runs, c.drawRun(of))
 	}
 }
 
-// night makes as many attempts as are asked for, keeps them, and gives the number
+// evaluateNight makes as many attempts as are asked for, keeps them, and gives the number
 // of findings.
-func (c *chance) night(of draw, ask func(*night, subject)) int {
+func (c *machine) evaluateNight(of armDraw, ask func(*night, subject)) int {
 	n := night{before: c.runs}
 	for attempt := 0; attempt == 0 || attempt < mostAttempts && n.Again != ""; attempt++ {
 		n.Evaluation = Evaluation{}
-		n.tonight = append(n.tonight, c.run(of))
+		n.tonight = append(n.tonight, c.drawRun(of))
 		ask(&n, subject{arm: "random-fully"})
 	}
 	c.runs = append(c.runs, n.tonight...)
@@ -70,26 +70,26 @@ func (c *chance) night(of draw, ask func(*night, subject)) int {
 // alarms are rarer than what the package comment promises.
 func TestAlarmsByChanceAreAsRareAsDesigned(t *testing.T) {
 	for name, c := range map[string]struct {
-		of      draw
+		of      armDraw
 		ask     func(*night, subject)
 		allowed float64
 	}{
-		"never reduced":            {reducedIn(0), (*night).askVerdict, 0},
-		"reduced in 5 %":           {reducedIn(0.05), (*night).askVerdict, 0.002},
-		"reduced in 20 %":          {reducedIn(0.2), (*night).askVerdict, 0.01},
-		"reduced in 50 %":          {reducedIn(0.5), (*night).askVerdict, 0.01},
-		"0 failures or few":        {failing(1, 1), (*night).askFailures, 0.002},
-		"about 20 failures":        {failing(20, 0.5), (*night).askFailures, 0.01},
-		"about 60, little scatter": {failing(60, 0.3), (*night).askFailures, 0.01},
-		"about 60, some scatter":   {failing(60, 0.7), (*night).askFailures, 0.01},
-		"about 60, much scatter":   {failing(60, 1.5), (*night).askFailures, 0.01},
+		"never reduced":            {drawReduced(0), (*night).askVerdict, 0},
+		"reduced in 5 %":           {drawReduced(0.05), (*night).askVerdict, 0.002},
+		"reduced in 20 %":          {drawReduced(0.2), (*night).askVerdict, 0.01},
+		"reduced in 50 %":          {drawReduced(0.5), (*night).askVerdict, 0.01},
+		"0 failures or few":        {drawFailures(1, 1), (*night).askFailures, 0.002},
+		"about 20 failures":        {drawFailures(20, 0.5), (*night).askFailures, 0.01},
+		"about 60, little scatter": {drawFailures(60, 0.3), (*night).askFailures, 0.01},
+		"about 60, some scatter":   {drawFailures(60, 0.7), (*night).askFailures, 0.01},
+		"about 60, much scatter":   {drawFailures(60, 1.5), (*night).askFailures, 0.01},
 	} {
 		alarms, nights, source := 0, 0, rand.New(rand.NewPCG(1, 2))
 		for range 100 {
-			machine := chance{Rand: source}
-			machine.nights(20, c.of)
+			machine := machine{Rand: source}
+			machine.addNights(20, c.of)
 			for range 40 {
-				alarms += machine.night(c.of, c.ask)
+				alarms += machine.evaluateNight(c.of, c.ask)
 				nights++
 			}
 		}
@@ -104,10 +104,10 @@ func TestAlarmsByChanceAreAsRareAsDesigned(t *testing.T) {
 func TestARiseThatLastsIsSeenInEachNightWhileAQuarterOfTheRunsIsGood(t *testing.T) {
 	source := rand.New(rand.NewPCG(3, 4))
 	for range 50 {
-		machine := chance{Rand: source}
-		machine.nights(20, within(0))
+		machine := machine{Rand: source}
+		machine.addNights(20, drawAround(0))
 		for n := 1; 4*20 >= len(machine.runs)+mostAttempts; n++ {
-			if machine.night(within(60), (*night).askFailures) != 1 {
+			if machine.evaluateNight(drawAround(60), (*night).askFailures) != 1 {
 				t.Fatalf("night %d: not seen, with %d runs before it", n, len(machine.runs))
 			}
 		}
@@ -118,12 +118,12 @@ func TestARiseThatLastsIsSeenInEachNightWhileAQuarterOfTheRunsIsGood(t *testing.
 }
 
 func TestARiseOfAnArmThatAlwaysFailsALittleIsSeen(t *testing.T) {
-	machine := chance{Rand: rand.New(rand.NewPCG(5, 6))}
-	machine.nights(20, within(60))
-	if machine.night(within(200), (*night).askFailures) != 1 {
+	machine := machine{Rand: rand.New(rand.NewPCG(5, 6))}
+	machine.addNights(20, drawAround(60))
+	if machine.evaluateNight(drawAround(200), (*night).askFailures) != 1 {
 		t.Error("200 of 48,000 after 60 are none")
 	}
-	if machine.night(within(60), (*night).askFailures) != 0 {
+	if machine.evaluateNight(drawAround(60), (*night).askFailures) != 0 {
 		t.Error("as many as before are one")
 	}
 }

@@ -8,16 +8,16 @@ import (
 	"snatlab/harness/result"
 )
 
-// past are ordinary runs, one a day, before the day given.
-func past(days int) (runs []result.RunSummary) {
+// makePast are ordinary runs, one a day, before the day given.
+func makePast(days int) (runs []result.RunSummary) {
 	for day := range days {
 		runs = append(runs, result.NewRunSummary(historytest.RunSpec{Day: day}.MakeResult()))
 	}
 	return runs
 }
 
-// attempts are n runs alike, of a night.
-func attempts(n int, like historytest.RunSpec) (all []*result.Result) {
+// makeAttempts are n runs alike, of a night.
+func makeAttempts(n int, like historytest.RunSpec) (all []*result.Result) {
 	for i := range n {
 		r := like.MakeResult()
 		r.ID = fmt.Sprintf("%s-%d", r.ID, i)
@@ -26,7 +26,7 @@ func attempts(n int, like historytest.RunSpec) (all []*result.Result) {
 	return all
 }
 
-func check(t *testing.T, err error) {
+func checkError(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

@@ -10,8 +10,8 @@ import (
 	"snatlab/harness/wording"
 )
 
-// add adds a finding.
-func (c *comparison) add(about subject, p *float64, format string, args ...any) {
+// addFinding adds a finding.
+func (c *comparison) addFinding(about subject, p *float64, format string, args ...any) {
 	c.Findings = append(c.Findings, result.Finding{Kind: about.kind, Arm: about.arm, P: p, Text: fmt.Sprintf(format, args...)})
 }
 
@@ -23,8 +23,8 @@ type sideAnswers struct {
 
 // compareAnswers asks the runs of both groups, and reports whether they got worse.
 func (c *comparison) compareAnswers(ask func(result.RunSummary) answer) (n sideAnswers, worse bool) {
-	_, old := collect(c.old, ask)
-	_, new := collect(c.new, ask)
+	_, old := collectAnswers(c.old, ask)
+	_, new := collectAnswers(c.new, ask)
 	n = sideAnswers{old: len(old), new: len(new), oldBad: countBad(old), newBad: countBad(new), p: stats.RankSum(asValues(old), asValues(new))}
 	if n.p == nil || n.oldBad*n.new >= n.newBad*n.old {
 		return n, false
@@ -61,9 +61,9 @@ func (c *comparison) findArm(name string) result.ArmChange {
 // askVerdict asks whether an arm is mitigated in fewer runs than before.
 func (c *comparison) askVerdict(about subject) {
 	a := c.findArm(about.arm)
-	n, worse := c.compareAnswers(func(r result.RunSummary) answer { return isMitigated(r, a.Name) })
+	n, worse := c.compareAnswers(func(r result.RunSummary) answer { return armMitigated(r, a.Name) })
 	if worse {
-		c.add(about, n.p, "%s was mitigated in %d of %s, and is in %d of %s: it failed %s, and before it %s", a.Name,
+		c.addFinding(about, n.p, "%s was mitigated in %d of %s, and is in %d of %s: it failed %s, and before it %s", a.Name,
 			n.old-n.oldBad, format.Plural(n.old, "run", "runs"), n.new-n.newBad, format.Plural(n.new, "run", "runs"),
 			printShare(a.New.Failed, a.New.Requests), printShare(a.Old.Failed, a.Old.Requests))
 	}
@@ -83,13 +83,13 @@ func (c *comparison) askFailures(about subject) {
 	if p == nil || *p >= result.Alpha || !rose || 2*many <= len(c.new) || !mostlyMitigated(c.old, a.Name) {
 		return
 	}
-	c.add(about, p, "%s failed %s, and before it %s", a.Name,
+	c.addFinding(about, p, "%s failed %s, and before it %s", a.Name,
 		printShare(a.New.Failed, a.New.Requests), printShare(a.Old.Failed, a.Old.Requests))
 }
 
 // askCause asks whether requests of an arm fail for a cause that is new.
 func (c *comparison) askCause(about subject) {
-	n, worse := c.compareAnswers(func(r result.RunSummary) answer { return lacksCause(r, about.arm, about.cause) })
+	n, worse := c.compareAnswers(func(r result.RunSummary) answer { return causeAbsent(r, about.arm, about.cause) })
 	if !worse {
 		return
 	}
@@ -102,16 +102,16 @@ func (c *comparison) askCause(about subject) {
 	}
 	failed, requests := sum(c.new)
 	failedBefore, requestsBefore := sum(c.old)
-	c.add(about, n.p, "%s failed %s for %s, and before it %s", about.arm,
+	c.addFinding(about, n.p, "%s failed %s for %s, and before it %s", about.arm,
 		printShare(failed, requests), about.cause, printShare(failedBefore, requestsBefore))
 }
 
 // askExpectation asks whether an expectation holds in fewer runs than before.
 func (c *comparison) askExpectation(about subject) {
 	e := about.expectation
-	n, worse := c.compareAnswers(func(r result.RunSummary) answer { return holds(r, e) })
+	n, worse := c.compareAnswers(func(r result.RunSummary) answer { return expectationHolds(r, e) })
 	if worse {
-		c.add(about, n.p, "%s: %s held in %d of %s, and in %d of %s (%s)", e.Arm, wording.Claim(e),
+		c.addFinding(about, n.p, "%s: %s held in %d of %s, and in %d of %s (%s)", e.Arm, wording.Claim(e),
 			n.old-n.oldBad, format.Plural(n.old, "run", "runs"), n.new-n.newBad, format.Plural(n.new, "run", "runs"), c.lastFound(e))
 	}
 }

@@ -29,18 +29,18 @@ type KnownFailure struct {
 	kernels kernelRange
 }
 
-// matches reports whether the entry is about that arm on that kernel.
-func (k KnownFailure) matches(scenario, arm, kernel string) bool {
+// isAbout reports whether the entry is about that arm on that kernel.
+func (k KnownFailure) isAbout(scenario, arm, kernel string) bool {
 	return k.Scenario == scenario && (k.Arm == "" || k.Arm == arm) && k.kernels.contains(kernel)
 }
 
-// excuse marks the findings that are known. An expectation that fails for a known
+// markKnown marks the findings that are known. An expectation that fails for a known
 // reason becomes a finding, whether it ever held or not, and is no doubt then. An
 // entry that has expired excuses nothing, and is warned about.
-func (n *night) excuse(known []KnownFailure) {
+func (n *night) markKnown(known []KnownFailure) {
 	reason := func(f result.Finding) string {
 		for _, k := range known {
-			if k.matches(n.last.Key.Scenario, f.Arm, n.last.Kernel) && !n.last.Started.After(k.Until) {
+			if k.isAbout(n.last.Key.Scenario, f.Arm, n.last.Kernel) && !n.last.Started.After(k.Until) {
 				return k.Reason
 			}
 		}
@@ -87,7 +87,7 @@ const mostKnown = 10000
 func ParseKnown(file string, data []byte) (known []KnownFailure, err error) {
 	d := strictyaml.NewDecoder(file)
 	if root := d.ReadDocument(data); root != nil && !strictyaml.IsEmpty(root) {
-		list := strictyaml.Sequence[KnownFailure]{Into: &known, Length: strictyaml.SpanOf(0, mostKnown), Entry: (*KnownFailure).mapping}
+		list := strictyaml.Sequence[KnownFailure]{Into: &known, Length: strictyaml.SpanOf(0, mostKnown), Entry: (*KnownFailure).fieldTable}
 		d.ReadField(strictyaml.Field{Key: "known failures", Value: knownList{list}}, root)
 	}
 	if err := d.Err(); err != nil {
@@ -103,11 +103,11 @@ type knownList struct {
 
 // DescribeAllowed implements [strictyaml.Value].
 func (knownList) DescribeAllowed() string {
-	return fmt.Sprintf("a list, of at most %d entries, each %s", mostKnown, new(KnownFailure).mapping().DescribeAllowed())
+	return fmt.Sprintf("a list, of at most %d entries, each %s", mostKnown, new(KnownFailure).fieldTable().DescribeAllowed())
 }
 
-// mapping returns the value that an entry of the file is read into.
-func (k *KnownFailure) mapping() strictyaml.Value {
+// fieldTable returns the value that an entry of the file is read into.
+func (k *KnownFailure) fieldTable() strictyaml.Value {
 	return strictyaml.Mapping{Fields: []strictyaml.Field{
 		{Key: "scenario", Required: true, Value: scalar{"the name of a scenario", func(text string) string { k.Scenario = text; return "" }}},
 		{Key: "arm", Value: scalar{"the name of an arm", func(text string) string { k.Arm = text; return "" }}},

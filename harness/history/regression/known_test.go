@@ -21,7 +21,7 @@ const knownFile = `
 
 func TestAKnownFailureExcusesWhatItNamesUntilItsLastDay(t *testing.T) {
 	known, err := ParseKnown("known.yaml", []byte(knownFile))
-	check(t, err)
+	checkError(t, err)
 	for name, c := range map[string]struct {
 		like    historytest.RunSpec
 		excused bool
@@ -31,8 +31,8 @@ func TestAKnownFailureExcusesWhatItNamesUntilItsLastDay(t *testing.T) {
 		"another kernel": {historytest.RunSpec{Day: 20, Failed: 950, Kernel: "6.14.0"}, false, false},
 		"a day later":    {historytest.RunSpec{Day: 21, Failed: 950}, false, true},
 	} {
-		before := past(20)
-		j := Evaluate(attempts(2, c.like), before, known)
+		before := makePast(20)
+		j := Evaluate(makeAttempts(2, c.like), before, known)
 		if len(j.Findings) != 3 {
 			t.Fatalf("%s: %+v", name, j)
 		}
@@ -50,13 +50,13 @@ func TestAKnownFailureExcusesWhatItNamesUntilItsLastDay(t *testing.T) {
 
 func TestWhatFailsFromItsFirstDayOnCanBeWrittenDown(t *testing.T) {
 	known, err := ParseKnown("known.yaml", []byte(knownFile))
-	check(t, err)
-	j := Evaluate(attempts(1, historytest.RunSpec{Failed: 950}), nil, known)
+	checkError(t, err)
+	j := Evaluate(makeAttempts(1, historytest.RunSpec{Failed: 950}), nil, known)
 	if len(j.Findings) != 1 || j.Findings[0].Known == "" || j.Findings[0].Kind != result.ExpectationBroken ||
 		!strings.HasSuffix(j.Findings[0].Text, ", and never has") {
 		t.Errorf("%+v", j)
 	}
-	if j := Evaluate(attempts(1, historytest.RunSpec{Failed: 950}), nil, nil); len(j.Findings) > 0 {
+	if j := Evaluate(makeAttempts(1, historytest.RunSpec{Failed: 950}), nil, nil); len(j.Findings) > 0 {
 		t.Errorf("%+v", j)
 	}
 }
@@ -100,9 +100,9 @@ func TestParseKnownFaults(t *testing.T) {
 func TestParseKnownScalars(t *testing.T) {
 	t.Parallel()
 	known, err := ParseKnown("k", []byte("- {scenario: 7, arm: true, kernel: =6.12, reason: 4711, until: 2027-01-31}"))
-	check(t, err)
+	checkError(t, err)
 	k := known[0]
-	if k.Scenario != "7" || k.Arm != "true" || k.Reason != "4711" || k.Kernel != "=6.12" || k.Until.Day() != 31 || !k.matches("7", "true", "6.12.9") {
+	if k.Scenario != "7" || k.Arm != "true" || k.Reason != "4711" || k.Kernel != "=6.12" || k.Until.Day() != 31 || !k.isAbout("7", "true", "6.12.9") {
 		t.Errorf("%+v", k)
 	}
 }

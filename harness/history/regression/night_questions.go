@@ -13,7 +13,7 @@ import (
 
 // askVerdict asks whether an arm is less than mitigated tonight.
 func (n *night) askVerdict(about subject) {
-	s, ok := n.findStreak(func(r result.RunSummary) answer { return isMitigated(r, about.arm) })
+	s, ok := n.findStreak(func(r result.RunSummary) answer { return armMitigated(r, about.arm) })
 	if !ok {
 		return
 	}
@@ -26,7 +26,7 @@ func (n *night) askVerdict(about subject) {
 // than in its better runs.
 func (n *night) askFailures(about subject) {
 	usual := n.lowerQuartile(about.arm)
-	ask := func(r result.RunSummary) answer { return failsAsUsual(r, about.arm, usual) }
+	ask := func(r result.RunSummary) answer { return rateUsual(r, about.arm, usual) }
 	s, ok := n.findStreak(ask)
 	if !ok || !mostlyMitigated(s.earlier, about.arm) {
 		return
@@ -52,9 +52,9 @@ func (n *night) lowerQuartile(arm string) float64 {
 	return rates[(len(rates)-1)/4]
 }
 
-// failsAsUsual is bad from [result.Floor] failures on, if the rate is more than
+// rateUsual is bad from [result.Floor] failures on, if the rate is more than
 // twice the usual one.
-func failsAsUsual(r result.RunSummary, arm string, usual float64) answer {
+func rateUsual(r result.RunSummary, arm string, usual float64) answer {
 	switch a, ok := r.Arm(arm); {
 	case !ok:
 		return unanswered
@@ -67,7 +67,7 @@ func failsAsUsual(r result.RunSummary, arm string, usual float64) answer {
 
 // askCause asks whether a cause of failure of tonight is new.
 func (n *night) askCause(about subject) {
-	ask := func(r result.RunSummary) answer { return lacksCause(r, about.arm, about.cause) }
+	ask := func(r result.RunSummary) answer { return causeAbsent(r, about.arm, about.cause) }
 	s, ok := n.findStreak(ask)
 	if !ok {
 		return
@@ -86,11 +86,11 @@ func (n *night) askCause(about subject) {
 // askExpectation asks whether an expectation does not hold tonight.
 func (n *night) askExpectation(about subject) {
 	e := about.expectation
-	s, ok := n.findStreak(func(r result.RunSummary) answer { return holds(r, e) })
+	s, ok := n.findStreak(func(r result.RunSummary) answer { return expectationHolds(r, e) })
 	if !ok {
 		return
 	}
-	f := result.Finding{Kind: about.kind, Arm: e.Arm, Claim: wording.Claim(e), Expectation: e.Key(), P: new(s.p(0))}
+	f := result.Finding{Kind: about.kind, Arm: e.Arm, Claim: wording.Claim(e), Expectation: e.Key(), P: new(s.pValue(0))}
 	f.Text = fmt.Sprintf("%s: %s did not hold (%s)%s", e.Arm, f.Claim, e.Found, printAttempts(s))
 	if len(s.earlier) == 0 {
 		f.Text += ", and never has"
@@ -98,14 +98,14 @@ func (n *night) askExpectation(about subject) {
 	} else {
 		f.Text += fmt.Sprintf("; it held in %d of %s%s", len(s.earlier)-s.bad, printEarlier(s), printSince(s))
 	}
-	if !n.raise(f, s, s.isFirst()) {
+	if !n.raiseFinding(f, s, s.isFirst()) {
 		n.broken = append(n.broken, f)
 	}
 }
 
 // raiseArm raises a finding about the arm of a subject.
 func (n *night) raiseArm(about subject, s streak, certain bool, text string) {
-	n.raise(result.Finding{Kind: about.kind, Arm: about.arm, Text: text + printSince(s), P: new(s.p(0))}, s, certain)
+	n.raiseFinding(result.Finding{Kind: about.kind, Arm: about.arm, Text: text + printSince(s), P: new(s.pValue(0))}, s, certain)
 }
 
 // printMost returns "in 20 earlier runs at most 2", or "in 19 of 20" if the others

@@ -11,11 +11,11 @@ import (
 
 // questions is the table of all questions, in the order in which they are asked.
 var questions = []question{
-	{kind: result.VerdictFell, listOfArm: mitigation, askNight: (*night).askVerdict, askGroups: (*comparison).askVerdict},
-	{kind: result.FailuresRose, listOfArm: mitigation, askNight: (*night).askFailures, askGroups: (*comparison).askFailures},
-	{kind: result.NewCause, listOfArm: causes, askNight: (*night).askCause, askGroups: (*comparison).askCause},
-	{kind: result.ExpectationBroken, list: expectations, askNight: (*night).askExpectation, askGroups: (*comparison).askExpectation},
-	{kind: result.Shift, list: baseline, askNight: (*night).askShift, askGroups: (*comparison).askShift},
+	{kind: result.VerdictFell, listOfArm: listMitigation, askNight: (*night).askVerdict, askGroups: (*comparison).askVerdict},
+	{kind: result.FailuresRose, listOfArm: listMitigation, askNight: (*night).askFailures, askGroups: (*comparison).askFailures},
+	{kind: result.NewCause, listOfArm: listCauses, askNight: (*night).askCause, askGroups: (*comparison).askCause},
+	{kind: result.ExpectationBroken, list: listExpectations, askNight: (*night).askExpectation, askGroups: (*comparison).askExpectation},
+	{kind: result.Shift, list: listBaseline, askNight: (*night).askShift, askGroups: (*comparison).askShift},
 }
 
 // A question is one kind of finding. It is asked about each of its subjects, in a
@@ -36,9 +36,9 @@ type subject struct {
 	expectation result.Expect // of ExpectationBroken
 }
 
-// subjects yields every question with each of its subjects in the runs that are
+// listSubjects yields every question with each of its subjects in the runs that are
 // judged: the questions about an arm, arm by arm, and then those about the scenario.
-func subjects(runs []result.RunSummary) iter.Seq2[question, subject] {
+func listSubjects(runs []result.RunSummary) iter.Seq2[question, subject] {
 	return func(yield func(question, subject) bool) {
 		arms := len(store.ArmNames(runs))
 		for arm := range arms + 1 {
@@ -61,8 +61,8 @@ func subjects(runs []result.RunSummary) iter.Seq2[question, subject] {
 	}
 }
 
-// mitigation returns the arm, unless it is the baseline, which mitigates nothing.
-func mitigation(arm int, runs []result.RunSummary) []subject {
+// listMitigation returns the arm, unless it is the baseline, which mitigates nothing.
+func listMitigation(arm int, runs []result.RunSummary) []subject {
 	if arm == 0 {
 		return nil
 	}
@@ -73,8 +73,8 @@ func mitigation(arm int, runs []result.RunSummary) []subject {
 // and other traffic is no property of the arm.
 var notNew = []string{result.SNATRace, result.CauseForeign}
 
-// causes returns the causes that requests of an arm failed for.
-func causes(arm int, runs []result.RunSummary) (all []subject) {
+// listCauses returns the causes that requests of an arm failed for.
+func listCauses(arm int, runs []result.RunSummary) (all []subject) {
 	name, found := store.ArmNames(runs)[arm], map[string]bool{}
 	for _, r := range runs {
 		a, _ := r.Arm(name)
@@ -90,16 +90,16 @@ func causes(arm int, runs []result.RunSummary) (all []subject) {
 	return all
 }
 
-// expectations returns the expectations of the scenario.
-func expectations(runs []result.RunSummary) (all []subject) {
+// listExpectations returns the expectations of the scenario.
+func listExpectations(runs []result.RunSummary) (all []subject) {
 	for _, e := range runs[0].Expected {
 		all = append(all, subject{arm: e.Arm, expectation: e})
 	}
 	return all
 }
 
-// baseline returns the first arm.
-func baseline(runs []result.RunSummary) []subject {
+// listBaseline returns the first arm.
+func listBaseline(runs []result.RunSummary) []subject {
 	arms := store.ArmNames(runs)
 	if len(arms) == 0 {
 		return nil
@@ -116,8 +116,8 @@ const (
 	bad
 )
 
-// collect asks each run, and returns those that answer with their answers.
-func collect(runs []result.RunSummary, ask func(result.RunSummary) answer) (answered []result.RunSummary, answers []answer) {
+// collectAnswers asks each run, and returns those that answer with their answers.
+func collectAnswers(runs []result.RunSummary, ask func(result.RunSummary) answer) (answered []result.RunSummary, answers []answer) {
 	for _, r := range runs {
 		if a := ask(r); a != unanswered {
 			answered, answers = append(answered, r), append(answers, a)
@@ -126,8 +126,8 @@ func collect(runs []result.RunSummary, ask func(result.RunSummary) answer) (answ
 	return answered, answers
 }
 
-// isMitigated is good if the arm is mitigated. An undecided arm gives no answer.
-func isMitigated(r result.RunSummary, arm string) answer {
+// armMitigated is good if the arm is mitigated. An undecided arm gives no answer.
+func armMitigated(r result.RunSummary, arm string) answer {
 	switch a, ok := r.Arm(arm); {
 	case !ok, !isDecided(a):
 		return unanswered
@@ -158,9 +158,9 @@ func mostlyMitigated(runs []result.RunSummary, arm string) bool {
 	return 2*mitigated > decided
 }
 
-// lacksCause is bad if at least [result.Floor] requests of the arm failed for the
+// causeAbsent is bad if at least [result.Floor] requests of the arm failed for the
 // cause.
-func lacksCause(r result.RunSummary, arm, cause string) answer {
+func causeAbsent(r result.RunSummary, arm, cause string) answer {
 	switch a, ok := r.Arm(arm); {
 	case !ok:
 		return unanswered
@@ -171,9 +171,9 @@ func lacksCause(r result.RunSummary, arm, cause string) answer {
 	}
 }
 
-// holds is good if the expectation holds in the run. A run without the race is
+// expectationHolds is good if the expectation holds in the run. A run without the race is
 // inconclusive, and does not break the expectation that the race occurs.
-func holds(r result.RunSummary, expected result.Expect) answer {
+func expectationHolds(r result.RunSummary, expected result.Expect) answer {
 	if r.Verdict == result.Inconclusive && expected.Race == result.Reproduced {
 		return unanswered
 	}

@@ -38,7 +38,7 @@ func TestSubjects(t *testing.T) {
 		{kind: result.Shift, arm: "masquerade"},
 	}
 	var got []subject
-	for _, s := range subjects([]result.RunSummary{run}) {
+	for _, s := range listSubjects([]result.RunSummary{run}) {
 		got = append(got, s)
 	}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(subject{})); diff != "" {

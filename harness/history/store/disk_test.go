@@ -14,31 +14,31 @@ import (
 	"snatlab/harness/history/historytest"
 )
 
-// disk mounts one of so many bytes, for this thread alone: the thread is never
+// mountDisk mounts one of so many bytes, for this thread alone: the thread is never
 // unlocked, so it ends with the test.
-func disk(t *testing.T, size int) *Store {
+func mountDisk(t *testing.T, size int) *Store {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("needs root; make check leaves it out")
 	}
 	if os.Geteuid() != 0 {
-		missing(t, "root, to mount a small disk")
+		skipWithout(t, "root, to mount a small disk")
 	}
 	runtime.LockOSThread()
 	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
-		missing(t, "a mount namespace: "+err.Error())
+		skipWithout(t, "a mount namespace: "+err.Error())
 	}
-	check(t, unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""))
+	checkError(t, unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""))
 	dir := t.TempDir()
-	check(t, unix.Mount("snatlab-test", dir, "tmpfs", 0, fmt.Sprintf("size=%d", size)))
-	t.Cleanup(func() { check(t, unix.Unmount(dir, unix.MNT_DETACH)) })
+	checkError(t, unix.Mount("snatlab-test", dir, "tmpfs", 0, fmt.Sprintf("size=%d", size)))
+	t.Cleanup(func() { checkError(t, unix.Unmount(dir, unix.MNT_DETACH)) })
 	s, err := Open(dir)
-	check(t, err)
+	checkError(t, err)
 	return s
 }
 
-// missing skips a test for want of something; CI has to have it, but for -short.
-func missing(t *testing.T, what string) {
+// skipWithout skips a test for want of something; CI has to have it, but for -short.
+func skipWithout(t *testing.T, what string) {
 	t.Helper()
 	if os.Getenv("CI") == "true" && !testing.Short() {
 		t.Fatalf("this test needs %s", what)
@@ -47,7 +47,7 @@ func missing(t *testing.T, what string) {
 }
 
 func TestAFullDiskKeepsNoHalfOfAResult(t *testing.T) {
-	s := disk(t, 64<<10)
+	s := mountDisk(t, 64<<10)
 	var err error
 	kept := 0
 	for day := 0; err == nil; day++ {
@@ -59,7 +59,7 @@ func TestAFullDiskKeepsNoHalfOfAResult(t *testing.T) {
 	if !errors.Is(err, unix.ENOSPC) || !strings.Contains(err.Error(), " in "+s.Dir()+": ") || !strings.HasSuffix(err.Error(), want) {
 		t.Errorf("%v", err)
 	}
-	if runs, warnings := runsOf(t, s); len(runs) != kept || kept == 0 || len(warnings) > 0 {
+	if runs, warnings := listAll(t, s); len(runs) != kept || kept == 0 || len(warnings) > 0 {
 		t.Errorf("%d runs of %d, %q", len(runs), kept, warnings)
 	}
 	left, err := filepath.Glob(s.Dir() + "/.new-*")
@@ -69,9 +69,9 @@ func TestAFullDiskKeepsNoHalfOfAResult(t *testing.T) {
 }
 
 func TestAReadOnlyDiskIsSaidAndRead(t *testing.T) {
-	s := disk(t, 1<<20)
-	check(t, s.Put(historytest.RunSpec{}.MakeResult()))
-	check(t, unix.Mount("", s.Dir(), "", unix.MS_REMOUNT|unix.MS_RDONLY, ""))
+	s := mountDisk(t, 1<<20)
+	checkError(t, s.Put(historytest.RunSpec{}.MakeResult()))
+	checkError(t, unix.Mount("", s.Dir(), "", unix.MS_REMOUNT|unix.MS_RDONLY, ""))
 	err := s.Put(historytest.RunSpec{Day: 1}.MakeResult())
 	if !errors.Is(err, unix.EROFS) || !strings.HasSuffix(err.Error(), "(mount it read-write, or name another folder with --store)") {
 		t.Errorf("%v", err)
@@ -79,7 +79,7 @@ func TestAReadOnlyDiskIsSaidAndRead(t *testing.T) {
 	if _, err := s.Prune(Policy{}, historytest.FirstDay.AddDate(1, 0, 0), false); err != nil {
 		t.Errorf("there is nothing to prune: %v", err)
 	}
-	if runs, warnings := runsOf(t, s); len(runs) != 1 || len(warnings) > 0 {
+	if runs, warnings := listAll(t, s); len(runs) != 1 || len(warnings) > 0 {
 		t.Errorf("%v, %q", runs, warnings)
 	}
 }
@@ -87,15 +87,15 @@ func TestAReadOnlyDiskIsSaidAndRead(t *testing.T) {
 // A thread takes the user of another one on, and never gives it back.
 func TestAStoreOfSomebodyElseIsReadAndNotWritten(t *testing.T) {
 	if os.Geteuid() != 0 {
-		missing(t, "root, to be somebody else")
+		skipWithout(t, "root, to be somebody else")
 	}
 	dir, err := os.MkdirTemp("", "snatlab-store") // t.TempDir is in a folder that others may not enter
-	check(t, err)
+	checkError(t, err)
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	check(t, os.Chmod(dir, 0o755))
+	checkError(t, os.Chmod(dir, 0o755))
 	s, err := Open(dir)
-	check(t, err)
-	check(t, s.Put(historytest.RunSpec{}.MakeResult()))
+	checkError(t, err)
+	checkError(t, s.Put(historytest.RunSpec{}.MakeResult()))
 	errs := make(chan error)
 	go func() {
 		runtime.LockOSThread()
@@ -111,7 +111,7 @@ func TestAStoreOfSomebodyElseIsReadAndNotWritten(t *testing.T) {
 		errs <- err
 		errs <- s.Put(historytest.RunSpec{Day: 1}.MakeResult())
 	}()
-	check(t, <-errs)
+	checkError(t, <-errs)
 	if err := <-errs; !errors.Is(err, os.ErrPermission) || !strings.HasSuffix(err.Error(), "permission denied (run as the folder's owner, or name another one with --store)") {
 		t.Errorf("%v", err)
 	}

@@ -8,8 +8,8 @@ import (
 	"snatlab/harness/result"
 )
 
-// past are ordinary runs, one a day, before the day given.
-func past(days int) (runs []result.RunSummary) {
+// makePast are ordinary runs, one a day, before the day given.
+func makePast(days int) (runs []result.RunSummary) {
 	for day := range days {
 		runs = append(runs, result.NewRunSummary(historytest.RunSpec{Day: day}.MakeResult()))
 	}

@@ -31,7 +31,7 @@ func (s *Store) ListRuns() (runs []result.RunSummary, warnings []string, err err
 		return nil, nil, nil
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("read the store of results: %w%s", err, advice(err))
+		return nil, nil, fmt.Errorf("read the store of results: %w%s", err, hintFor(err))
 	}
 	defer root.Close()
 	entries, err := fs.ReadDir(root.FS(), ".")
@@ -39,38 +39,38 @@ func (s *Store) ListRuns() (runs []result.RunSummary, warnings []string, err err
 		return nil, nil, fmt.Errorf("read the store of results: %w", err)
 	}
 	for _, entry := range entries {
-		if strings.HasPrefix(entry.Name(), hidden) || entry.Type().IsRegular() {
+		if strings.HasPrefix(entry.Name(), hiddenPrefix) || entry.Type().IsRegular() {
 			continue
 		}
-		run, err := s.run(root, entry)
+		run, err := s.readRun(root, entry)
 		switch {
 		case err == nil:
 			runs = append(runs, run)
-		case !vanished(root, entry.Name()):
+		case !isGone(root, entry.Name()):
 			warnings = append(warnings, fmt.Sprintf("%s: %v; left out", filepath.Join(s.dir, entry.Name()), err))
 		}
 	}
-	for _, name := range leftovers(root, entries) {
+	for _, name := range findLeftovers(root, entries) {
 		warnings = append(warnings, fmt.Sprintf("%s: left by a program that died (snatlab history prune removes it)", filepath.Join(s.dir, name)))
 	}
 	slices.SortStableFunc(runs, func(a, b result.RunSummary) int {
 		return cmp.Or(a.Started.Compare(b.Started), cmp.Compare(a.ID, b.ID))
 	})
-	runs, twice := unique(runs)
+	runs, twice := dropDuplicates(runs)
 	for _, r := range twice {
 		warnings = append(warnings, fmt.Sprintf("%s: has the run %s, which another folder has as well; left out", filepath.Join(s.dir, r.Folder), r.ID))
 	}
 	return runs, warnings, nil
 }
 
-// vanished tells a run that was removed while the store was read.
-func vanished(root *os.Root, name string) bool {
+// isGone tells a run that was removed while the store was read.
+func isGone(root *os.Root, name string) bool {
 	_, err := root.Lstat(name)
 	return errors.Is(err, fs.ErrNotExist)
 }
 
-// run is the one in a folder: by its summary, or else by its result.
-func (s *Store) run(root *os.Root, entry fs.DirEntry) (result.RunSummary, error) {
+// readRun is the one in a folder: by its summary, or else by its result.
+func (s *Store) readRun(root *os.Root, entry fs.DirEntry) (result.RunSummary, error) {
 	name := entry.Name()
 	if !entry.IsDir() {
 		return result.RunSummary{}, errors.New("neither a folder nor a file")
@@ -88,7 +88,7 @@ func (s *Store) run(root *os.Root, entry fs.DirEntry) (result.RunSummary, error)
 	if !ok {
 		r, err := resultfile.ReadResult(filepath.Join(s.dir, name))
 		if err != nil {
-			return result.RunSummary{}, inFolder(err)
+			return result.RunSummary{}, trimPath(err)
 		}
 		run = result.NewRunSummary(r)
 	}
@@ -99,8 +99,8 @@ func (s *Store) run(root *os.Root, entry fs.DirEntry) (result.RunSummary, error)
 	return run, nil
 }
 
-// inFolder takes the path out of an error that is told with its folder.
-func inFolder(err error) error {
+// trimPath takes the path out of an error that is told with its folder.
+func trimPath(err error) error {
 	if path := (*fs.PathError)(nil); errors.As(err, &path) {
 		return fmt.Errorf("%s: %w", resultfile.ResultName, path.Err)
 	}
@@ -128,8 +128,8 @@ func readSummary(root *os.Root, folder string, of fs.FileInfo) (result.RunSummar
 	return sum.Run, sum.Schema == summarySchema && sum.Size == of.Size() && sum.Modified.Equal(of.ModTime())
 }
 
-// unique leaves out runs whose ID was there before.
-func unique(runs []result.RunSummary) (once, twice []result.RunSummary) {
+// dropDuplicates leaves out runs whose ID was there before.
+func dropDuplicates(runs []result.RunSummary) (once, twice []result.RunSummary) {
 	there := map[string]bool{}
 	for _, r := range runs {
 		if there[r.ID] {

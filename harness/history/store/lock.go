@@ -17,31 +17,31 @@ import (
 // what lies about without it was left by somebody who died. The locks are OFD's,
 // fcntl_locking(2): to look who has one takes no lock, so that readers keep nobody
 // waiting, and to take it alone takes the right to write.
-const lockName = ".writing"
+const writersLock = ".writing"
 
-// hold locks the store's lock file, shared or alone, and waits for whoever has
+// holdLock locks the store's lock file, shared or alone, and waits for whoever has
 // it alone. Alone, it gives unix.EAGAIN where somebody is at work. A pipe in its
 // place keeps nobody waiting.
-func hold(root *os.Root, kind int16) (*os.File, error) {
+func holdLock(root *os.Root, kind int16) (*os.File, error) {
 	flags := os.O_RDONLY // all that a shared one takes, where somebody else has made the file
 	if kind == unix.F_WRLCK {
 		flags = os.O_RDWR
 	}
-	f, err := root.OpenFile(lockName, flags|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o644)
+	f, err := root.OpenFile(writersLock, flags|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o644)
 	if err != nil {
 		return nil, err
 	}
 	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return nil, errors.Join(err, f.Close(), fmt.Errorf("%s is no regular file (remove it)", lockName))
+		return nil, errors.Join(err, f.Close(), fmt.Errorf("%s is no regular file (remove it)", writersLock))
 	}
 	_ = f.Chmod(0o644) // whatever the umask says; fails where it is somebody else's
-	if err := lock(f, kind); err != nil {
+	if err := setLock(f, kind); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
 }
 
-func lock(f *os.File, kind int16) error {
+func setLock(f *os.File, kind int16) error {
 	wait := unix.F_OFD_SETLKW
 	if kind == unix.F_WRLCK {
 		wait = unix.F_OFD_SETLK
@@ -54,9 +54,9 @@ func lock(f *os.File, kind int16) error {
 	}
 }
 
-// atWork reports whether anybody writes or removes a run.
-func atWork(root *os.Root) bool {
-	f, err := root.OpenFile(lockName, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+// isInUse reports whether anybody writes or removes a run.
+func isInUse(root *os.Root) bool {
+	f, err := root.OpenFile(writersLock, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return false
 	}
@@ -66,15 +66,15 @@ func atWork(root *os.Root) bool {
 	return err != nil || held.Type != unix.F_UNLCK
 }
 
-// trialTime is longer than any disk takes for a trial of its room, which takes no
+// trialLifetime is longer than any disk takes for a trial of its room, which takes no
 // lock.
-const trialTime = time.Hour
+const trialLifetime = time.Hour
 
-// leftovers are what a program that died had begun to write or to remove.
+// findLeftovers are what a program that died had begun to write or to remove.
 // Entries are listed before it is asked whether anybody is at work: what somebody
 // had begun by then has another name by now, or a lock.
-func leftovers(root *os.Root, entries []fs.DirEntry) (names []string) {
-	if atWork(root) {
+func findLeftovers(root *os.Root, entries []fs.DirEntry) (names []string) {
+	if isInUse(root) {
 		return nil
 	}
 	for _, entry := range entries {
@@ -89,7 +89,7 @@ func leftovers(root *os.Root, entries []fs.DirEntry) (names []string) {
 func isLeftover(info fs.FileInfo) bool {
 	is := func(prefix string) bool { return strings.HasPrefix(info.Name(), prefix) }
 	if info.IsDir() {
-		return is(unfinished) || is(removed)
+		return is(newPrefix) || is(oldPrefix)
 	}
-	return info.Mode().IsRegular() && is(resultfile.TrialPrefix) && time.Since(info.ModTime()) > trialTime
+	return info.Mode().IsRegular() && is(resultfile.TrialPrefix) && time.Since(info.ModTime()) > trialLifetime
 }

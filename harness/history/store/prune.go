@@ -38,7 +38,7 @@ func (s *Store) Prune(p Policy, now time.Time, dry bool) (done Pruned, err error
 	}
 	defer func() {
 		if err != nil {
-			err = fmt.Errorf("prune the store of results %s: %w%s", s.dir, err, advice(err))
+			err = fmt.Errorf("prune the store of results %s: %w%s", s.dir, err, hintFor(err))
 		}
 	}()
 	root, err := place.OpenFolder(s.dir)
@@ -46,21 +46,21 @@ func (s *Store) Prune(p Policy, now time.Time, dry bool) (done Pruned, err error
 		return done, err
 	}
 	defer root.Close()
-	if done.Leftovers, err = clean(root, dry); err != nil {
+	if done.Leftovers, err = removeLeftovers(root, dry); err != nil {
 		return done, err
 	}
-	thinned := p.thin(runs, now)
+	thinned := p.selectThinned(runs, now)
 	if dry || len(thinned) == 0 {
 		done.Runs = thinned
 		return done, nil
 	}
-	held, err := hold(root, unix.F_RDLCK)
+	held, err := holdLock(root, unix.F_RDLCK)
 	if err != nil {
 		return done, err
 	}
 	defer held.Close()
 	for _, r := range thinned {
-		if err := hideAndRemove(root, r.Folder); err != nil && !errors.Is(err, fs.ErrNotExist) { // else another one was faster
+		if err := removeRun(root, r.Folder); err != nil && !errors.Is(err, fs.ErrNotExist) { // else another one was faster
 			return done, err
 		}
 		done.Runs = append(done.Runs, r)
@@ -68,17 +68,17 @@ func (s *Store) Prune(p Policy, now time.Time, dry bool) (done Pruned, err error
 	return done, nil
 }
 
-// clean removes leftovers while nobody else is at work.
-func clean(root *os.Root, dry bool) (names []string, err error) {
+// removeLeftovers removes leftovers while nobody else is at work.
+func removeLeftovers(root *os.Root, dry bool) (names []string, err error) {
 	entries, err := fs.ReadDir(root.FS(), ".")
 	if err != nil {
 		return nil, err
 	}
-	names = leftovers(root, entries)
+	names = findLeftovers(root, entries)
 	if dry || len(names) == 0 {
 		return names, nil
 	}
-	held, err := hold(root, unix.F_WRLCK)
+	held, err := holdLock(root, unix.F_WRLCK)
 	if errors.Is(err, unix.EAGAIN) {
 		return nil, nil // somebody has come: another time
 	}
@@ -94,27 +94,27 @@ func clean(root *os.Root, dry bool) (names []string, err error) {
 	return names, nil
 }
 
-// hideAndRemove hides a folder before it empties it: a run is there whole or not
+// removeRun hides a folder before it empties it: a run is there whole or not
 // at all.
-func hideAndRemove(root *os.Root, name string) error {
-	away := removed + name
+func removeRun(root *os.Root, name string) error {
+	away := oldPrefix + name
 	if err := root.Rename(name, away); err != nil {
 		return err
 	}
 	return root.RemoveAll(away)
 }
 
-// thin lists the runs to be removed, oldest first, as they are given.
-func (p Policy) thin(runs []result.RunSummary, now time.Time) (thinned []result.RunSummary) {
+// selectThinned lists the runs to be removed, oldest first, as they are given.
+func (p Policy) selectThinned(runs []result.RunSummary, now time.Time) (thinned []result.RunSummary) {
 	kept := map[string]bool{}
-	for _, s := range bySeries(runs) {
+	for _, s := range groupBySeries(runs) {
 		for i, r := range s {
-			if i > 0 && changed(s[i-1], r) {
+			if i > 0 && verdictsDiffer(s[i-1], r) {
 				kept[s[i-1].ID], kept[r.ID] = true, true
 			}
 		}
-		for _, k := range byKernel(s) {
-			keepSome(k, kept)
+		for _, k := range groupByKernel(s) {
+			keepWeekly(k, kept)
 		}
 	}
 	limit := now.AddDate(0, 0, -p.Days)
@@ -126,8 +126,8 @@ func (p Policy) thin(runs []result.RunSummary, now time.Time) (thinned []result.
 	return thinned
 }
 
-// keepSome keeps the first and the last of the runs, and the first of each week.
-func keepSome(runs []result.RunSummary, kept map[string]bool) {
+// keepWeekly keeps the first and the last of the runs, and the first of each week.
+func keepWeekly(runs []result.RunSummary, kept map[string]bool) {
 	last := [2]int{}
 	for _, r := range runs {
 		year, week := r.Started.UTC().ISOWeek()
@@ -138,8 +138,8 @@ func keepSome(runs []result.RunSummary, kept map[string]bool) {
 	kept[runs[len(runs)-1].ID] = true
 }
 
-// changed reports whether a verdict of a run is another one than before.
-func changed(before, after result.RunSummary) bool {
+// verdictsDiffer reports whether a verdict of a run is another one than before.
+func verdictsDiffer(before, after result.RunSummary) bool {
 	return before.Verdict != after.Verdict || !slices.EqualFunc(before.Arms, after.Arms, func(a, b result.ArmSummary) bool {
 		return a.Name == b.Name && a.Verdict == b.Verdict
 	})

@@ -10,8 +10,8 @@ import (
 	"snatlab/harness/result"
 )
 
-// days are those of runs, counted from the first day, a Sunday.
-func days(runs []result.RunSummary) (all []int) {
+// listDays are those of runs, counted from the first day, a Sunday.
+func listDays(runs []result.RunSummary) (all []int) {
 	for _, r := range runs {
 		all = append(all, int(r.Started.Sub(historytest.FirstDay).Hours()/24))
 	}
@@ -19,7 +19,7 @@ func days(runs []result.RunSummary) (all []int) {
 }
 
 func TestThinningKeepsWhatOneLooksFor(t *testing.T) {
-	runs := past(30)
+	runs := makePast(30)
 	for i := 20; i < 30; i++ {
 		runs[i].Kernel = "6.18.15"
 	}
@@ -27,20 +27,20 @@ func TestThinningKeepsWhatOneLooksFor(t *testing.T) {
 	// Weeks begin on days 1, 8, 15, 22 and 29. The change of verdict on day 10
 	// keeps 9 to 11, the change of kernel 19 and 20, and 7 days 23 on.
 	now := historytest.FirstDay.AddDate(0, 0, 30)
-	thinned := days(Policy{Days: 7}.thin(runs, now))
+	thinned := listDays(Policy{Days: 7}.selectThinned(runs, now))
 	if want := []int{2, 3, 4, 5, 6, 7, 12, 13, 14, 16, 17, 18, 21}; !cmp.Equal(thinned, want) {
 		t.Errorf("thinned %v, want %v", thinned, want)
 	}
-	if thinned := (Policy{Days: 30}.thin(runs, now)); len(thinned) > 0 {
-		t.Errorf("within the days that are kept: %v", days(thinned))
+	if thinned := (Policy{Days: 30}.selectThinned(runs, now)); len(thinned) > 0 {
+		t.Errorf("within the days that are kept: %v", listDays(thinned))
 	}
 }
 
 func TestEachKeyIsThinnedForItself(t *testing.T) {
-	runs := past(6)
+	runs := makePast(6)
 	runs[4].Key.CPUs = 4
 	runs[5].Key.CPUs = 4
-	if thinned := days(Policy{}.thin(runs, historytest.FirstDay.AddDate(0, 0, 9))); !cmp.Equal(thinned, []int{2}) {
+	if thinned := listDays(Policy{}.selectThinned(runs, historytest.FirstDay.AddDate(0, 0, 9))); !cmp.Equal(thinned, []int{2}) {
 		t.Errorf("thinned %v", thinned)
 	}
 }
@@ -48,20 +48,20 @@ func TestEachKeyIsThinnedForItself(t *testing.T) {
 func TestPruningIsDryUnlessItIsMeant(t *testing.T) {
 	s := newStore(t)
 	for day := range 5 {
-		check(t, s.Put(historytest.RunSpec{Day: 1 + day}.MakeResult()))
+		checkError(t, s.Put(historytest.RunSpec{Day: 1 + day}.MakeResult()))
 	}
 	now := historytest.FirstDay.AddDate(1, 0, 0)
 	for _, dry := range []bool{true, false} {
 		pruned, err := s.Prune(Policy{KeepDays}, now, dry)
-		if err != nil || !cmp.Equal(days(pruned.Runs), []int{2, 3, 4}) {
-			t.Errorf("dry %v: %v, %v", dry, days(pruned.Runs), err)
+		if err != nil || !cmp.Equal(listDays(pruned.Runs), []int{2, 3, 4}) {
+			t.Errorf("dry %v: %v, %v", dry, listDays(pruned.Runs), err)
 		}
 	}
-	runs, warnings := runsOf(t, s)
-	if entries, err := os.ReadDir(s.Dir()); !cmp.Equal(days(runs), []int{1, 5}) || len(warnings) > 0 || len(entries) != 3 || err != nil {
-		t.Errorf("%v, %q, %v, %v", days(runs), warnings, entries, err)
+	runs, warnings := listAll(t, s)
+	if entries, err := os.ReadDir(s.Dir()); !cmp.Equal(listDays(runs), []int{1, 5}) || len(warnings) > 0 || len(entries) != 3 || err != nil {
+		t.Errorf("%v, %q, %v, %v", listDays(runs), warnings, entries, err)
 	}
 	if pruned, err := s.Prune(Policy{KeepDays}, now, false); err != nil || len(pruned.Runs) > 0 {
-		t.Errorf("again: %v, %v", days(pruned.Runs), err)
+		t.Errorf("again: %v, %v", listDays(pruned.Runs), err)
 	}
 }

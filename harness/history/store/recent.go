@@ -28,11 +28,11 @@ func (s *Store) ListRecent(ctx context.Context, most int) (runs []result.RunSumm
 		if most == 0 || ctx.Err() != nil {
 			break
 		}
-		if strings.HasPrefix(entry.Name(), hidden) || !entry.IsDir() {
+		if strings.HasPrefix(entry.Name(), hiddenPrefix) || !entry.IsDir() {
 			continue
 		}
 		most--
-		if run, err := s.run(root, entry); err == nil {
+		if run, err := s.readRun(root, entry); err == nil {
 			runs = append(runs, run)
 		}
 	}

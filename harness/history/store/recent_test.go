@@ -13,7 +13,7 @@ import (
 
 func TestRecent(t *testing.T) {
 	s := newStore(t, historytest.RunSpec{Day: 1}.MakeResult(), historytest.RunSpec{Day: 3}.MakeResult(), historytest.RunSpec{Day: 2}.MakeResult())
-	all, _ := runsOf(t, s)
+	all, _ := listAll(t, s)
 	slices.Reverse(all)
 	broken := filepath.Join(s.Dir(), "zz-broken")
 	if err := os.Mkdir(broken, 0o755); err != nil {

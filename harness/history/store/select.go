@@ -56,13 +56,13 @@ func (s Selector) Select(old, new string) (before, after *Group, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := s.narrow(a, b); err != nil {
+	if err := s.narrowSides(a, b); err != nil {
 		return nil, nil, err
 	}
-	if before, err = s.read(a); err != nil {
+	if before, err = s.readGroup(a); err != nil {
 		return nil, nil, err
 	}
-	after, err = s.read(b)
+	after, err = s.readGroup(b)
 	return before, after, err
 }
 
@@ -186,11 +186,11 @@ func listNames(names map[string]bool) string {
 	return strings.Join(sorted, ", ")
 }
 
-// narrow keeps on both sides the runs of one series, or of one scenario if the
+// narrowSides keeps on both sides the runs of one series, or of one scenario if the
 // sides have no series in common.
-func (s Selector) narrow(a, b *side) error {
+func (s Selector) narrowSides(a, b *side) error {
 	for _, c := range []*side{a, b} {
-		c.keep(func(r result.RunSummary) bool {
+		c.keepRuns(func(r result.RunSummary) bool {
 			return (s.Scenario == "" || r.Key.Scenario == s.Scenario) && (s.Series == "" || r.Key.SeriesID() == s.Series)
 		})
 		if len(c.runs) == 0 {
@@ -207,7 +207,7 @@ func (s Selector) narrow(a, b *side) error {
 			continue
 		case 1:
 			for _, c := range []*side{a, b} {
-				c.keep(func(r result.RunSummary) bool { return by(r) == common[0] })
+				c.keepRuns(func(r result.RunSummary) bool { return by(r) == common[0] })
 			}
 			return nil
 		}
@@ -216,8 +216,8 @@ func (s Selector) narrow(a, b *side) error {
 	return selectionErrorf("%s and %s have no scenario in common: nothing can be compared (%s; %s)", a.name, b.name, a.listScenarios(), b.listScenarios())
 }
 
-// keep leaves out the runs that isKept does not report.
-func (c *side) keep(isKept func(result.RunSummary) bool) {
+// keepRuns leaves out the runs that isKept does not report.
+func (c *side) keepRuns(isKept func(result.RunSummary) bool) {
 	c.runs = slices.DeleteFunc(c.runs, func(r result.RunSummary) bool { return !isKept(r) })
 }
 
@@ -256,8 +256,8 @@ func (c *side) listScenarios() string {
 // mostRuns bounds the results of a side that are in memory.
 const mostRuns = 200
 
-// read reads the results of a side.
-func (s Selector) read(c *side) (*Group, error) {
+// readGroup reads the results of a side.
+func (s Selector) readGroup(c *side) (*Group, error) {
 	g := &Group{Name: c.name}
 	if c.store == nil {
 		g.Results = []*result.Result{c.single}

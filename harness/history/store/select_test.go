@@ -31,7 +31,7 @@ func TestSelect(t *testing.T) {
 		historytest.RunSpec{Day: 8, Kernel: "6.1.1"}.MakeResult(),
 		historytest.RunSpec{Day: 9, Kernel: "5.10.1", Change: other}.MakeResult(),
 	)
-	runs, _ := runsOf(t, kernels)
+	runs, _ := listAll(t, kernels)
 	single := filepath.Join(kernels.Dir(), runs[1].Folder)
 	four, two := runs[4].Key.SeriesID(), runs[0].Key.SeriesID()
 	for _, c := range []struct {
@@ -80,12 +80,12 @@ func TestSelectManyRuns(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
 	for day := range mostRuns + 2 {
-		check(t, s.Put(historytest.RunSpec{Day: day}.MakeResult()))
+		checkError(t, s.Put(historytest.RunSpec{Day: day}.MakeResult()))
 	}
 	var warnings []string
 	selector := Selector{Dir: s.Dir(), Warn: func(text string) { warnings = append(warnings, text) }}
 	before, _, err := selector.Select("6.12.107", "6.12.107")
-	check(t, err)
+	checkError(t, err)
 	if days := resultDays(before); len(days) != mostRuns || days[0] != 2 {
 		t.Errorf("%d runs from day %d on", len(days), days[0])
 	}

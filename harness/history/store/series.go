@@ -16,25 +16,25 @@ func (s *Store) History(scenario string) (*result.History, error) {
 		return nil, err
 	}
 	h := &result.History{Schema: result.HistorySchema, Store: s.dir, Series: []result.Series{}, Warnings: append([]string{}, warnings...)}
-	for _, runs := range bySeries(runs) {
+	for _, runs := range groupBySeries(runs) {
 		if key := runs[0].Key; scenario == "" || scenario == key.Scenario {
-			h.Series = append(h.Series, result.Series{ID: key.SeriesID(), Key: key, Kernels: kernels(runs), Runs: runs})
+			h.Series = append(h.Series, result.Series{ID: key.SeriesID(), Key: key, Kernels: summariseKernels(runs), Runs: runs})
 		}
 	}
 	slices.SortStableFunc(h.Series, func(a, b result.Series) int { return cmp.Compare(a.Key.Scenario, b.Key.Scenario) })
 	return h, nil
 }
 
-// bySeries groups runs by their key, in the order in which those appear.
-func bySeries(runs []result.RunSummary) [][]result.RunSummary {
-	return group(runs, func(r result.RunSummary) result.Key { return r.Key })
+// groupBySeries groups runs by their key, in the order in which those appear.
+func groupBySeries(runs []result.RunSummary) [][]result.RunSummary {
+	return groupBy(runs, func(r result.RunSummary) result.Key { return r.Key })
 }
 
-func byKernel(runs []result.RunSummary) [][]result.RunSummary {
-	return group(runs, func(r result.RunSummary) string { return r.Kernel })
+func groupByKernel(runs []result.RunSummary) [][]result.RunSummary {
+	return groupBy(runs, func(r result.RunSummary) string { return r.Kernel })
 }
 
-func group[K comparable](runs []result.RunSummary, by func(result.RunSummary) K) (groups [][]result.RunSummary) {
+func groupBy[K comparable](runs []result.RunSummary, by func(result.RunSummary) K) (groups [][]result.RunSummary) {
 	place := map[K]int{}
 	for _, r := range runs {
 		i, ok := place[by(r)]
@@ -48,9 +48,9 @@ func group[K comparable](runs []result.RunSummary, by func(result.RunSummary) K)
 	return groups
 }
 
-func kernels(runs []result.RunSummary) (all []result.KernelRuns) {
+func summariseKernels(runs []result.RunSummary) (all []result.KernelRuns) {
 	names := ArmNames(runs)
-	for _, runs := range byKernel(runs) {
+	for _, runs := range groupByKernel(runs) {
 		k := result.KernelRuns{
 			Kernel: runs[0].Kernel, First: runs[0].Started, Last: runs[len(runs)-1].Started,
 			Runs: len(runs), Verdicts: map[result.Verdict]int{},

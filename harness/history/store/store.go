@@ -101,7 +101,7 @@ func (s *Store) ReadState() (result.StoreState, error) {
 		if err != nil || entry.IsDir() {
 			return err
 		}
-		if entry.Name() == resultfile.ResultName && !strings.HasPrefix(filepath.Base(filepath.Dir(path)), hidden) {
+		if entry.Name() == resultfile.ResultName && !strings.HasPrefix(filepath.Base(filepath.Dir(path)), hiddenPrefix) {
 			state.Runs++
 		}
 		if info, err := entry.Info(); err == nil {

@@ -19,7 +19,7 @@ import (
 	"snatlab/harness/result/resultfile"
 )
 
-func runsOf(t *testing.T, s *Store) ([]result.RunSummary, []string) {
+func listAll(t *testing.T, s *Store) ([]result.RunSummary, []string) {
 	t.Helper()
 	runs, warnings, err := s.ListRuns()
 	if err != nil {
@@ -31,7 +31,7 @@ func runsOf(t *testing.T, s *Store) ([]result.RunSummary, []string) {
 func TestAResultComesBackFromTheStore(t *testing.T) {
 	late, early := historytest.RunSpec{Day: 3}.MakeResult(), historytest.RunSpec{Day: 1}.MakeResult()
 	s := newStore(t, late, early)
-	runs, warnings := runsOf(t, s)
+	runs, warnings := listAll(t, s)
 	if len(warnings) > 0 || len(runs) != 2 || runs[0].ID != early.ID || runs[1].ID != late.ID {
 		t.Fatalf("%v, %v", runs, warnings)
 	}
@@ -65,7 +65,7 @@ func TestEverybodyMayReadWhatIsKept(t *testing.T) {
 
 func TestAStoreThatIsNotThereHasNoRunsAndIsNotMade(t *testing.T) {
 	s := newStore(t)
-	runs, warnings := runsOf(t, s)
+	runs, warnings := listAll(t, s)
 	pruned, err := s.Prune(Policy{}, historytest.FirstDay, false)
 	if size, sizeErr := s.ReadState(); len(runs)+len(warnings)+len(pruned.Runs)+size.Runs > 0 || err != nil || sizeErr != nil || s.Exists() {
 		t.Errorf("%v, %v, %v, %v", runs, warnings, err, sizeErr)
@@ -78,7 +78,7 @@ func TestARunIsKeptOnce(t *testing.T) {
 	if err := s.Put(r); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("%v", err)
 	}
-	if runs, warnings := runsOf(t, s); len(runs) != 1 || len(warnings) != 0 {
+	if runs, warnings := listAll(t, s); len(runs) != 1 || len(warnings) != 0 {
 		t.Errorf("%v, %v", runs, warnings)
 	}
 }
@@ -110,7 +110,7 @@ func TestManyWritersAndReadersDoNotMeet(t *testing.T) {
 		})
 	}
 	wait.Wait()
-	if runs, warnings := runsOf(t, s); len(runs) != 16 || len(warnings) > 0 {
+	if runs, warnings := listAll(t, s); len(runs) != 16 || len(warnings) > 0 {
 		t.Errorf("%d runs, %v", len(runs), warnings)
 	}
 }
@@ -124,7 +124,7 @@ func TestTwoWritersOfOneRunKeepItOnce(t *testing.T) {
 	if a, b := <-errs, <-errs; (a == nil) == (b == nil) || !errors.Is(errors.Join(a, b), fs.ErrExist) {
 		t.Errorf("%v, %v", a, b)
 	}
-	if runs, warnings := runsOf(t, s); len(runs) != 1 || len(warnings) > 0 {
+	if runs, warnings := listAll(t, s); len(runs) != 1 || len(warnings) > 0 {
 		t.Errorf("%v, %v", runs, warnings)
 	}
 }
@@ -135,22 +135,22 @@ func TestARunThatCannotBeReadIsSaidAndTheRestIsRead(t *testing.T) {
 		spoil func(t *testing.T, dir string)
 		want  string
 	}{
-		"truncated": {func(t *testing.T, dir string) { check(t, os.Truncate(dir+"/result.json", 700)) },
+		"truncated": {func(t *testing.T, dir string) { checkError(t, os.Truncate(dir+"/result.json", 700)) },
 			"result.json: not a snatlab result: unexpected end of JSON input; left out"},
-		"empty":        {func(t *testing.T, dir string) { check(t, os.Truncate(dir+"/result.json", 0)) }, "result.json: the file is empty; left out"},
-		"newer schema": {func(t *testing.T, dir string) { write(t, dir+"/result.json", `{"schema": "snatlab.result/v2"}`) }, "result.json: schema snatlab.result/v2; this snatlab reads snatlab.result/v1; left out"},
-		"gone":         {func(t *testing.T, dir string) { check(t, os.Remove(dir+"/result.json")) }, "no result.json in it; left out"},
+		"empty":        {func(t *testing.T, dir string) { checkError(t, os.Truncate(dir+"/result.json", 0)) }, "result.json: the file is empty; left out"},
+		"newer schema": {func(t *testing.T, dir string) { writeText(t, dir+"/result.json", `{"schema": "snatlab.result/v2"}`) }, "result.json: schema snatlab.result/v2; this snatlab reads snatlab.result/v1; left out"},
+		"gone":         {func(t *testing.T, dir string) { checkError(t, os.Remove(dir+"/result.json")) }, "no result.json in it; left out"},
 		"a link": {func(t *testing.T, dir string) {
-			check(t, os.Rename(dir+"/result.json", dir+"/other.json"))
-			check(t, os.Symlink("other.json", dir+"/result.json"))
+			checkError(t, os.Rename(dir+"/result.json", dir+"/other.json"))
+			checkError(t, os.Symlink("other.json", dir+"/result.json"))
 		}, "its result.json is no regular file; left out"},
 		"a pipe": {func(t *testing.T, dir string) {
-			check(t, os.Remove(dir+"/result.json"))
-			check(t, unix.Mkfifo(dir+"/result.json", 0o644))
+			checkError(t, os.Remove(dir+"/result.json"))
+			checkError(t, unix.Mkfifo(dir+"/result.json", 0o644))
 		}, "its result.json is no regular file; left out"},
 		"a folder that is a link": {func(t *testing.T, dir string) {
-			check(t, os.Rename(dir, dir+"/../../away"))
-			check(t, os.Symlink("../away", dir))
+			checkError(t, os.Rename(dir, dir+"/../../away"))
+			checkError(t, os.Symlink("../away", dir))
 		}, "neither a folder nor a file; left out"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -158,7 +158,7 @@ func TestARunThatCannotBeReadIsSaidAndTheRestIsRead(t *testing.T) {
 			s := newStore(t, bad, good)
 			dir := filepath.Join(s.Dir(), bad.ID)
 			c.spoil(t, dir)
-			runs, warnings := runsOf(t, s)
+			runs, warnings := listAll(t, s)
 			if len(runs) != 1 || runs[0].ID != good.ID || len(warnings) != 1 || warnings[0] != dir+": "+c.want {
 				t.Errorf("%d runs; got %q\nwant %q", len(runs), warnings, dir+": "+c.want)
 			}
@@ -169,32 +169,32 @@ func TestARunThatCannotBeReadIsSaidAndTheRestIsRead(t *testing.T) {
 func TestASummaryThatIsNotOfTheResultIsNotBelieved(t *testing.T) {
 	r := historytest.RunSpec{}.MakeResult()
 	for name, spoil := range map[string]func(dir string){
-		"gone":    func(dir string) { check(t, os.Remove(dir+"/summary.json")) },
-		"no JSON": func(dir string) { write(t, dir+"/summary.json", "{") },
+		"gone":    func(dir string) { checkError(t, os.Remove(dir+"/summary.json")) },
+		"no JSON": func(dir string) { writeText(t, dir+"/summary.json", "{") },
 		"a pipe": func(dir string) {
-			check(t, os.Remove(dir+"/summary.json"))
-			check(t, unix.Mkfifo(dir+"/summary.json", 0o644))
+			checkError(t, os.Remove(dir+"/summary.json"))
+			checkError(t, unix.Mkfifo(dir+"/summary.json", 0o644))
 		},
 		"outdated": func(dir string) {
 			text, _ := os.ReadFile(dir + "/result.json")
-			write(t, dir+"/result.json", string(text)+"\n")
+			writeText(t, dir+"/result.json", string(text)+"\n")
 		},
 		"another version's": func(dir string) {
 			text, _ := os.ReadFile(dir + "/summary.json")
-			write(t, dir+"/summary.json", strings.Replace(string(text), "summary/v1", "summary/v2", 1))
+			writeText(t, dir+"/summary.json", strings.Replace(string(text), "summary/v1", "summary/v2", 1))
 		},
 	} {
 		s := newStore(t, r)
 		dir := filepath.Join(s.Dir(), r.ID)
 		text, err := os.ReadFile(dir + "/summary.json")
-		check(t, err)
+		checkError(t, err)
 		// What it says wrongly would be seen.
-		write(t, dir+"/summary.json", strings.Replace(string(text), `"kernel":"6.12.107"`, `"kernel":"9.9"`, 1))
-		if runs, _ := runsOf(t, s); runs[0].Kernel != "9.9" {
+		writeText(t, dir+"/summary.json", strings.Replace(string(text), `"kernel":"6.12.107"`, `"kernel":"9.9"`, 1))
+		if runs, _ := listAll(t, s); runs[0].Kernel != "9.9" {
 			t.Fatal("the summary was not read")
 		}
 		spoil(dir)
-		if runs, warnings := runsOf(t, s); len(runs) != 1 || runs[0].Kernel != "6.12.107" || len(warnings) > 0 {
+		if runs, warnings := listAll(t, s); len(runs) != 1 || runs[0].Kernel != "6.12.107" || len(warnings) > 0 {
 			t.Errorf("%s: %v, %v", name, runs, warnings)
 		}
 	}
@@ -202,17 +202,17 @@ func TestASummaryThatIsNotOfTheResultIsNotBelieved(t *testing.T) {
 
 func TestAFolderThatSomebodyPutThereIsReadOrSaid(t *testing.T) {
 	s := newStore(t, historytest.RunSpec{}.MakeResult())
-	check(t, os.Mkdir(s.Dir()+"/notes", 0o755))
-	write(t, s.Dir()+"/notes/todo.txt", "x")
-	write(t, s.Dir()+"/lock", "")
+	checkError(t, os.Mkdir(s.Dir()+"/notes", 0o755))
+	writeText(t, s.Dir()+"/notes/todo.txt", "x")
+	writeText(t, s.Dir()+"/lock", "")
 	other := historytest.RunSpec{Day: 5}.MakeResult()
-	check(t, os.Mkdir(s.Dir()+"/before upgrade", 0o755))
+	checkError(t, os.Mkdir(s.Dir()+"/before upgrade", 0o755))
 	var text strings.Builder
-	check(t, resultfile.WriteJSON(&text, other))
-	write(t, s.Dir()+"/before upgrade/result.json", text.String())
-	check(t, os.CopyFS(s.Dir()+"/copy", os.DirFS(s.Dir()+"/before upgrade")))
+	checkError(t, resultfile.WriteJSON(&text, other))
+	writeText(t, s.Dir()+"/before upgrade/result.json", text.String())
+	checkError(t, os.CopyFS(s.Dir()+"/copy", os.DirFS(s.Dir()+"/before upgrade")))
 
-	runs, warnings := runsOf(t, s)
+	runs, warnings := listAll(t, s)
 	if len(runs) != 2 || runs[1].ID != other.ID || runs[1].Folder != "before upgrade" {
 		t.Errorf("%v", runs)
 	}
@@ -228,21 +228,21 @@ func TestAFolderThatSomebodyPutThereIsReadOrSaid(t *testing.T) {
 func TestWhatAWriterThatDiedLeftIsSaidAndPruned(t *testing.T) {
 	s := newStore(t, historytest.RunSpec{}.MakeResult())
 	root, err := os.OpenRoot(s.Dir())
-	check(t, err)
+	checkError(t, err)
 	defer root.Close()
-	check(t, os.Mkdir(s.Dir()+"/"+unfinished+"dead", 0o755))
-	write(t, s.Dir()+"/"+unfinished+"dead/result.json", "{")
+	checkError(t, os.Mkdir(s.Dir()+"/"+newPrefix+"dead", 0o755))
+	writeText(t, s.Dir()+"/"+newPrefix+"dead/result.json", "{")
 
-	alive, err := hold(root, unix.F_RDLCK) // a writer, whose folder it might be
-	check(t, err)
-	_, warnings := runsOf(t, s)
+	alive, err := holdLock(root, unix.F_RDLCK) // a writer, whose folder it might be
+	checkError(t, err)
+	_, warnings := listAll(t, s)
 	pruned, err := s.Prune(Policy{KeepDays}, historytest.FirstDay, false)
 	if err != nil || len(pruned.Leftovers) > 0 || len(warnings) > 0 {
 		t.Errorf("%q, %+v, %v", warnings, pruned, err)
 	}
-	check(t, alive.Close())
+	checkError(t, alive.Close())
 
-	_, warnings = runsOf(t, s)
+	_, warnings = listAll(t, s)
 	if len(warnings) != 1 || warnings[0] != s.Dir()+"/.new-dead: left by a program that died (snatlab history prune removes it)" {
 		t.Errorf("%q", warnings)
 	}
@@ -250,7 +250,7 @@ func TestWhatAWriterThatDiedLeftIsSaidAndPruned(t *testing.T) {
 	if err != nil || !slices.Equal(pruned.Leftovers, []string{".new-dead"}) || len(pruned.Runs) > 0 {
 		t.Errorf("%+v, %v", pruned, err)
 	}
-	if _, warnings := runsOf(t, s); len(warnings) > 0 {
+	if _, warnings := listAll(t, s); len(warnings) > 0 {
 		t.Errorf("%q", warnings)
 	}
 }
@@ -259,10 +259,10 @@ func TestWhatAWriterThatDiedLeftIsSaidAndPruned(t *testing.T) {
 func TestAnOldTrialOfTheRoomIsSaidAndPruned(t *testing.T) {
 	s := newStore(t, historytest.RunSpec{}.MakeResult())
 	young, old := s.Dir()+"/"+resultfile.TrialPrefix+"1", s.Dir()+"/"+resultfile.TrialPrefix+"2"
-	write(t, young, "x")
-	write(t, old, "x")
-	check(t, os.Chtimes(old, historytest.FirstDay, historytest.FirstDay))
-	if _, warnings := runsOf(t, s); len(warnings) != 1 || warnings[0] != old+": left by a program that died (snatlab history prune removes it)" {
+	writeText(t, young, "x")
+	writeText(t, old, "x")
+	checkError(t, os.Chtimes(old, historytest.FirstDay, historytest.FirstDay))
+	if _, warnings := listAll(t, s); len(warnings) != 1 || warnings[0] != old+": left by a program that died (snatlab history prune removes it)" {
 		t.Errorf("%q", warnings)
 	}
 	pruned, err := s.Prune(Policy{KeepDays}, historytest.FirstDay, false)
@@ -276,30 +276,30 @@ func TestAnOldTrialOfTheRoomIsSaidAndPruned(t *testing.T) {
 
 func TestAPipeInPlaceOfTheLockKeepsNobodyWaiting(t *testing.T) {
 	s := newStore(t, historytest.RunSpec{}.MakeResult())
-	check(t, os.Remove(s.Dir()+"/"+lockName))
-	check(t, unix.Mkfifo(s.Dir()+"/"+lockName, 0o644))
-	check(t, os.Mkdir(s.Dir()+"/"+unfinished+"dead", 0o755))
+	checkError(t, os.Remove(s.Dir()+"/"+writersLock))
+	checkError(t, unix.Mkfifo(s.Dir()+"/"+writersLock, 0o644))
+	checkError(t, os.Mkdir(s.Dir()+"/"+newPrefix+"dead", 0o755))
 	_, prune := s.Prune(Policy{KeepDays}, historytest.FirstDay, false)
 	for _, err := range []error{s.Put(historytest.RunSpec{Day: 1}.MakeResult()), prune} {
 		if err == nil || !strings.Contains(err.Error(), ".writing is no regular file (remove it)") {
 			t.Errorf("%v", err)
 		}
 	}
-	if runs, _ := runsOf(t, s); len(runs) != 1 {
+	if runs, _ := listAll(t, s); len(runs) != 1 {
 		t.Errorf("%d runs", len(runs))
 	}
 }
 
 func TestAStoreMayBeALinkToItsFolder(t *testing.T) {
 	link := filepath.Join(t.TempDir(), "link")
-	check(t, os.Symlink(newStore(t, historytest.RunSpec{}.MakeResult()).Dir(), link))
+	checkError(t, os.Symlink(newStore(t, historytest.RunSpec{}.MakeResult()).Dir(), link))
 	s, err := Open(link)
-	check(t, err)
-	check(t, s.Put(historytest.RunSpec{Day: 1}.MakeResult()))
+	checkError(t, err)
+	checkError(t, s.Put(historytest.RunSpec{Day: 1}.MakeResult()))
 	if size, err := s.ReadState(); err != nil || size.Runs != 2 || size.Bytes == 0 || size.Path != link {
 		t.Errorf("%+v, %v", size, err)
 	}
-	if runs, warnings := runsOf(t, s); len(runs) != 2 || len(warnings) > 0 {
+	if runs, warnings := listAll(t, s); len(runs) != 2 || len(warnings) > 0 {
 		t.Errorf("%d runs, %q", len(runs), warnings)
 	}
 }
@@ -307,19 +307,19 @@ func TestAStoreMayBeALinkToItsFolder(t *testing.T) {
 func TestANameThatMayNotLastIsSaidToBeThere(t *testing.T) {
 	s := newStore(t, historytest.RunSpec{}.MakeResult())
 	root, err := os.OpenRoot(s.Dir())
-	check(t, err)
+	checkError(t, err)
 	defer root.Close()
-	check(t, root.Mkdir(unfinished+"x", 0o755))
-	err = appear(root, unfinished+"x", "x", func(*os.Root) error { return unix.EIO })
+	checkError(t, root.Mkdir(newPrefix+"x", 0o755))
+	err = publishFolder(root, newPrefix+"x", "x", func(*os.Root) error { return unix.EIO })
 	if !errors.Is(err, unix.EIO) || !strings.HasPrefix(err.Error(), "it is there, and may be gone after a crash of the machine: ") {
 		t.Errorf("%v", err)
 	}
-	check(t, root.Remove("x"))
+	checkError(t, root.Remove("x"))
 }
 
 func TestAStoreThatIsNoFolderIsRefused(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
-	write(t, file, "")
+	writeText(t, file, "")
 	if _, err := Open(file); err == nil || !strings.Contains(err.Error(), "is not a folder (--store names another one)") {
 		t.Errorf("%v", err)
 	}
@@ -329,7 +329,7 @@ func TestALinkInAStoreLeadsNobodyOut(t *testing.T) {
 	s := newStore(t, historytest.RunSpec{}.MakeResult())
 	outside := t.TempDir()
 	r := historytest.RunSpec{Day: 2}.MakeResult()
-	check(t, os.Symlink(outside, filepath.Join(s.Dir(), r.ID)))
+	checkError(t, os.Symlink(outside, filepath.Join(s.Dir(), r.ID)))
 	if err := s.Put(r); err == nil {
 		t.Error("the result was written through a link")
 	}
@@ -349,10 +349,10 @@ func TestRunsAreListedWithoutReadingTheirResults(t *testing.T) {
 	s := newStore(t, r)
 	path := filepath.Join(s.Dir(), r.ID, resultfile.ResultName)
 	info, err := os.Stat(path)
-	check(t, err)
-	write(t, path, strings.Repeat("x", int(info.Size()))) // of the same size, and as it seems never changed
-	check(t, os.Chtimes(path, info.ModTime(), info.ModTime()))
-	if runs, warnings := runsOf(t, s); len(runs) != 1 || len(warnings) > 0 {
+	checkError(t, err)
+	writeText(t, path, strings.Repeat("x", int(info.Size()))) // of the same size, and as it seems never changed
+	checkError(t, os.Chtimes(path, info.ModTime(), info.ModTime()))
+	if runs, warnings := listAll(t, s); len(runs) != 1 || len(warnings) > 0 {
 		t.Errorf("%v, %v", runs, warnings)
 	}
 }
@@ -376,14 +376,14 @@ func BenchmarkRuns(b *testing.B) {
 	}
 }
 
-func check(t *testing.T, err error) {
+func checkError(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}
 }
 
-func write(t *testing.T, path, text string) {
+func writeText(t *testing.T, path, text string) {
 	t.Helper()
-	check(t, os.WriteFile(path, []byte(text), 0o644))
+	checkError(t, os.WriteFile(path, []byte(text), 0o644))
 }

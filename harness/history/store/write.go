@@ -20,9 +20,9 @@ import (
 
 // What begins with hidden is no run: one that is being written, or removed.
 const (
-	hidden     = "."
-	unfinished = ".new-"
-	removed    = ".old-"
+	hiddenPrefix = "."
+	newPrefix    = ".new-"
+	oldPrefix    = ".old-"
 )
 
 const summaryName = "summary.json"
@@ -38,24 +38,24 @@ type summary struct {
 	Run      result.RunSummary `json:"run"`
 }
 
-// names are those that a run's folder may have.
-var names = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
+// idForm are those that a run's folder may have.
+var idForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
 
 // Put keeps a result, whole or not at all. A run that is there already is an
 // error that wraps fs.ErrExist. An error that comes last, where the disk takes the
 // result and not its name, says that the run is there for now.
 func (s *Store) Put(r *result.Result) error {
-	if !names.MatchString(r.ID) {
+	if !idForm.MatchString(r.ID) {
 		return fmt.Errorf("keep a result: its ID, %.100q, is no name for a folder", r.ID)
 	}
-	if err := s.put(r); err != nil {
-		return fmt.Errorf("keep the result of %s in %s: %w%s", r.ID, s.dir, err, advice(err))
+	if err := s.putRun(r); err != nil {
+		return fmt.Errorf("keep the result of %s in %s: %w%s", r.ID, s.dir, err, hintFor(err))
 	}
 	return nil
 }
 
-// advice is what the user can do about an error of the file system.
-func advice(err error) string {
+// hintFor is what the user can do about an error of the file system.
+func hintFor(err error) string {
 	switch {
 	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
 		return " (make room, with `snatlab history prune` for one, or name another folder with --store)"
@@ -67,20 +67,20 @@ func advice(err error) string {
 	return ""
 }
 
-// put goes through os.Root: whoever else may write to the store's folder cannot
+// putRun goes through os.Root: whoever else may write to the store's folder cannot
 // lead root out of it by a symbolic link, nor to another one in its place.
-func (s *Store) put(r *result.Result) (err error) {
+func (s *Store) putRun(r *result.Result) (err error) {
 	root, err := place.MakeFolder(s.dir)
 	if err != nil {
 		return err
 	}
 	defer root.Close()
-	held, err := hold(root, unix.F_RDLCK)
+	held, err := holdLock(root, unix.F_RDLCK)
 	if err != nil {
 		return err
 	}
 	defer held.Close()
-	temporary := unfinished + r.ID + "-" + rand.Text()
+	temporary := newPrefix + r.ID + "-" + rand.Text()
 	if err := root.Mkdir(temporary, 0o755); err != nil {
 		return err
 	}
@@ -89,14 +89,14 @@ func (s *Store) put(r *result.Result) (err error) {
 			err = errors.Join(err, root.RemoveAll(temporary))
 		}
 	}()
-	if err := fill(root, temporary, r); err != nil {
+	if err := writeRunFiles(root, temporary, r); err != nil {
 		return err
 	}
-	return appear(root, temporary, r.ID, syncDir)
+	return publishFolder(root, temporary, r.ID, syncDir)
 }
 
-// appear gives a run its name, and makes that last.
-func appear(root *os.Root, temporary, id string, sync func(*os.Root) error) error {
+// publishFolder gives a run its name, and makes that last.
+func publishFolder(root *os.Root, temporary, id string, sync func(*os.Root) error) error {
 	err := root.Rename(temporary, id)
 	if errors.Is(err, unix.ENOTEMPTY) || errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("such a run is there: %w", fs.ErrExist)
@@ -110,8 +110,8 @@ func appear(root *os.Root, temporary, id string, sync func(*os.Root) error) erro
 	return nil
 }
 
-// fill writes the files of a run, down to the disk.
-func fill(root *os.Root, folder string, r *result.Result) error {
+// writeRunFiles writes the files of a run, down to the disk.
+func writeRunFiles(root *os.Root, folder string, r *result.Result) error {
 	dir, err := root.OpenRoot(folder)
 	if err != nil {
 		return err
