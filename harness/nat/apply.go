@@ -37,8 +37,8 @@ func (r *Rule) Apply(ctx context.Context, journal *undo.Journal, options snat.Op
 	return a, nil
 }
 
-// rewriteOriginal writes the rule with its mark. A kernel without xt_comment refuses a
-// marked rule, so a refused rule is written once more without the mark.
+// rewriteOriginal writes the rule with its mark. A kernel without xt_comment
+// refuses a marked rule, so a refused rule is written once more without the mark.
 func (a *AppliedRule) rewriteOriginal(ctx context.Context, options snat.Options) error {
 	original := a.rule
 	a.rule = rule{text: a.backend.rewriteText(original.text, options), mark: a.backend.newMark(a.journal)}
@@ -105,9 +105,9 @@ func checkReplaced(ctx context.Context, b backend, old, written rule) error {
 	return nil
 }
 
-// restoreRule undoes a rewriting. If the original exists already, as after a restart
-// of Docker, the rewritten rule is deleted; so is the rule of a network that is
-// gone. If neither rule exists, there is nothing to restore.
+// restoreRule undoes a rewriting. If the original exists already, as after a
+// restart of Docker, the rewritten rule is deleted; so is the rule of a network
+// that is gone. If neither rule exists, there is nothing to restore.
 //
 // Every rule with the run's mark is ours, copies included. Without a mark only
 // one rule of that text can be ours.

@@ -7,10 +7,10 @@ import (
 	"snatlab/harness/nat/snat"
 )
 
-// Check reports why the rule cannot be given one of these options, and changes
-// nothing. The chain may hold a rule of somebody else that has the same text as
-// ours, before or after the rewriting. Then nobody can tell the rules apart, and
-// the run is refused.
+// Check returns an error if the rule cannot be rewritten with one of these
+// options, and changes nothing. The chain may hold a rule of another program with
+// the text that ours has before or after the rewriting. The two rules could not be
+// distinguished then, so the run is refused.
 func (r *Rule) Check(ctx context.Context, all ...snat.Options) error {
 	for _, o := range all {
 		if o == (snat.Options{}) {
@@ -40,9 +40,9 @@ func (r *Rule) checkOptions(ctx context.Context, o snat.Options) error {
 	return checkUnique(r.backend, rules, r.originalRule(), text)
 }
 
-// checkUnique checks that the original stands there once, and its new text not
-// at all. Marks make no difference: a rule that another run left is refused as
-// well.
+// checkUnique returns an error unless one rule has the original text and none has
+// the new text. Marks make no difference: a rule that another run left is refused
+// as well.
 func checkUnique(b backend, rules []rule, original rule, text string) error {
 	at := positionOf(rules, original)
 	if at == 0 {

@@ -9,9 +9,9 @@ import (
 	"snatlab/harness/nat/nftables"
 )
 
-// RuleCounter is the packet counter of a rule at the hook where source addresses are
-// translated. A connection is translated by one rule there, and its first packet
-// is counted by it.
+// RuleCounter is the packet counter of a rule at the hook where source addresses
+// are translated. One rule translates a connection there, and counts its first
+// packet.
 type RuleCounter struct {
 	Place   string // "POSTROUTING (nft)", "nftables, table ip shop, chain nat"
 	Rule    string // its text, or its handle
@@ -19,18 +19,19 @@ type RuleCounter struct {
 	Packets uint64
 }
 
-// RuleCounters are those of all rules at that hook but one.
+// RuleCounters are the counters of all rules at that hook except one.
 type RuleCounters struct {
 	Rules []RuleCounter
-	// Unread names, with the reason, what may hold rules that are not among
-	// these: a chain that cannot be listed, rules that do not count.
+	// Unread names, with the reason, places that may hold further rules: a chain
+	// that cannot be listed, rules without a counter.
 	Unread []string
 }
 
-// ReadCounters reads the counters of all other rules that may translate what the
-// rule is meant to: of POSTROUTING in each variant of iptables, and of the nat
-// chains of nftables at that hook. For a rule of nftables no program is run:
-// rules of iptables-nft are read as those of nftables that they are.
+// ReadCounters returns the counters of all other rules that may translate the
+// packets which this rule is for: those of POSTROUTING in each variant of
+// iptables, and those of the nat chains of nftables at that hook. For a rule of
+// nftables no program is run: rules of iptables-nft are listed as the rules of
+// nftables that they are.
 func (a *AppliedRule) ReadCounters(ctx context.Context) RuleCounters {
 	var all RuleCounters
 	listed := false // the chain of iptables-nft, which nftables lists as well

@@ -11,17 +11,16 @@ import (
 	"snatlab/harness/nat/snat"
 )
 
-// The journal decides which rules root removes. Its steps are read as if a
-// stranger had written them: a rule in it must have one of the forms that we
-// write, to the letter. Each form is parsed into its parts, written again from
-// them, and compared.
+// The journal decides which rules root removes, so its steps are not trusted. A
+// rule in a step must have, to the letter, one of the forms that snatlab writes.
+// The text is parsed into its parts, written again from them, and compared.
 
-// errForm is the reason why a step is refused.
+// errForm is the error of a step that is refused.
 var errForm = errors.New("not a rule of snatlab's; its step is not undone")
 
 func foreignRuleError(text string) error { return fmt.Errorf("%q: %w", text, errForm) }
 
-// parseRules returns the two rules of the step and the bridge of their network.
+// parseRules parses the two rules of the step and the bridge of their network.
 func (s rewriteStep) parseRules() (original, rewritten rule, bridge string, err error) {
 	if original, err = parseStepText(s.Original); err != nil {
 		return
@@ -50,7 +49,7 @@ func ruleOf(chain string, spec []string) (rule, error) {
 	return parseStepText("-A " + chain + " " + strings.Join(spec, " "))
 }
 
-// parseMasquerade reads the text of Docker's rule.
+// parseMasquerade parses the text of a masquerade rule as Docker writes it.
 func parseMasquerade(text string) (subnet netip.Prefix, bridge string, err error) {
 	words := strings.Fields(text)
 	if len(words) != 9 {
@@ -64,7 +63,7 @@ func parseMasquerade(text string) (subnet netip.Prefix, bridge string, err error
 	return subnet, bridge, nil
 }
 
-// parseAccept reads the text of a rule of Accept.
+// parseAccept checks the text of a rule of InsertAccept.
 func parseAccept(text string) error {
 	words := strings.Fields(text)
 	if len(words) != 8 || !isInterface(words[3]) || !isInterface(words[5]) || text != acceptText(words[3], words[5]) {
@@ -73,7 +72,8 @@ func parseAccept(text string) error {
 	return nil
 }
 
-// checkRewritten checks that a text is what these options make of the original.
+// checkRewritten returns an error unless a text is the original rewritten with
+// these options.
 func checkRewritten(b backend, original, text string, o snat.Options) error {
 	if o == (snat.Options{}) || o.Check() != nil || b.rewriteText(original, o) != text {
 		return foreignRuleError(text)
@@ -81,8 +81,8 @@ func checkRewritten(b backend, original, text string, o snat.Options) error {
 	return nil
 }
 
-// iptablesOptions reads the options of a rule's target. Words that it does not
-// know are found by checkRewritten.
+// iptablesOptions parses the options of a rule's target. It ignores words that it
+// does not know; checkRewritten finds them.
 func iptablesOptions(text string) (o snat.Options) {
 	words := strings.Fields(text)
 	for i, word := range words {
@@ -104,8 +104,8 @@ func iptablesOptions(text string) (o snat.Options) {
 	return o
 }
 
-// isInterface reports whether a word can be the name of one interface. One that
-// ends in + stands for many; one that begins with - would be an option.
+// isInterface reports whether a word can be the name of one interface. A name that
+// ends in + stands for several; one that begins with - would be an option.
 func isInterface(name string) bool {
 	if name == "" || len(name) >= unix.IFNAMSIZ || name[0] == '-' || name == "." || name == ".." {
 		return false

@@ -130,9 +130,9 @@ func (b iptablesBackend) readRules(ctx context.Context) ([]rule, error) {
 	return listRules(ctx, b.Program, iptables.NATTable, iptables.Postrouting)
 }
 
-// replaceRule deletes the old rule by its text and its mark. To replace it by number,
-// as `iptables -R` does, would hit another rule if one was inserted above it
-// since the listing.
+// replaceRule deletes the old rule by its text and its mark. To replace it by
+// number, as `iptables -R` does, would hit another rule if one was inserted above
+// it since the listing.
 func (b iptablesBackend) replaceRule(ctx context.Context, old, written rule, _ snat.Options) error {
 	rules, err := b.readRules(ctx)
 	if err != nil {
@@ -168,10 +168,10 @@ type rewriteStep struct {
 
 const rewriteKind = "nat.rewrite"
 
-// newRewriteStep returns the step. Its manual command deletes the rule: Docker deletes
-// the original together with its network only if the rule exists at that moment,
-// so a restored original could outlive its network. For a network that outlives
-// the run the command restores the original.
+// newRewriteStep returns the step. Its manual command deletes the rule: Docker
+// deletes the original together with its network only if the rule exists at that
+// moment, so a restored original could outlive its network. For a network that
+// outlives the run the command restores the original.
 func (b iptablesBackend) newRewriteStep(original, rewritten rule, outlivesRun bool) undo.Step {
 	manual := b.DeleteCommand(iptables.NATTable, rewritten.markedLine())
 	if outlivesRun {
@@ -181,8 +181,8 @@ func (b iptablesBackend) newRewriteStep(original, rewritten rule, outlivesRun bo
 		rewriteStep{Path: b.Path, Original: original.markedLine(), Rewritten: rewritten.markedLine()})
 }
 
-// restoreRule restores the original rule. If its network was removed, it deletes the
-// rewritten rule, which Docker did not find.
+// restoreRule restores the original rule. If its network was removed, it deletes
+// the rewritten rule, which Docker did not find.
 func (s rewriteStep) restoreRule(ctx context.Context) error {
 	original, rewritten, bridge, err := s.parseRules()
 	if err != nil {

@@ -10,16 +10,16 @@ import (
 	"snatlab/harness/undo"
 )
 
-// Chains of iptables hold rules of others, and one of them may have the very
-// words of ours. So a rule that we write there carries a mark: a comment that
-// names the run. The mark decides which rule is ours, when the rule is read and
-// when it is removed. Texts that are shown do not contain it.
+// Chains of iptables hold rules of other programs too, and one of them may have
+// the same words as ours. So a rule that snatlab writes there carries a mark: a
+// comment that names the run. The mark decides which rule is ours, both when the
+// rule is read and when it is removed. Texts that are shown do not contain it.
 //
-// A journal in memory belongs to a private namespace. Nobody else writes rules
-// there, so they carry no mark, and the kernel needs no xt_comment.
+// A journal in memory belongs to a private namespace, in which no other program
+// writes rules. Rules there carry no mark, so the kernel needs no xt_comment.
 
-// markOf returns the mark of rules that are written for a journal; empty if
-// they carry none.
+// markOf returns the mark of the rules that are written for a journal, or an empty
+// string if they carry none.
 func markOf(j *undo.Journal) string {
 	if j.RunID() == "" {
 		return ""
@@ -29,16 +29,16 @@ func markOf(j *undo.Journal) string {
 
 const markPrefix = "snatlab-"
 
-// marked is the form of a mark. iptables prints these characters without quotes
-// in every version.
-var marked = regexp.MustCompile(`^` + markPrefix + `[A-Za-z0-9_-]{1,100}$`)
+// markForm matches a mark. Every version of iptables prints these characters
+// without quotes.
+var markForm = regexp.MustCompile(`^` + markPrefix + `[A-Za-z0-9_-]{1,100}$`)
 
-// splitMark separates the text of a rule from its mark. A comment that is not
-// ours stays in the text.
+// splitMark separates the text of a rule from its mark. Any other comment stays
+// in the text.
 func splitMark(line string) (text, mark string) {
 	spec, err := iptables.SplitRule(line)
 	at := slices.Index(spec, "--comment")
-	if err != nil || at < 2 || at+1 == len(spec) || !marked.MatchString(spec[at+1]) ||
+	if err != nil || at < 2 || at+1 == len(spec) || !markForm.MatchString(spec[at+1]) ||
 		!slices.Equal(spec[at-2:at], []string{"-m", "comment"}) {
 		return line, ""
 	}
@@ -55,8 +55,8 @@ func splitMark(line string) (text, mark string) {
 
 func commentText(mark string) string { return " -m comment --comment " + mark }
 
-// markedLine returns the rule with its mark, as iptables prints it. Only a rule with
-// a target can carry one.
+// markedLine returns the rule with its mark, as iptables prints it. Only a rule
+// with a target can carry a mark.
 func (r rule) markedLine() string {
 	if r.mark == "" {
 		return r.text
@@ -64,15 +64,15 @@ func (r rule) markedLine() string {
 	return strings.Replace(r.text, " -j ", commentText(r.mark)+" -j ", 1)
 }
 
-// markedSpec returns the words of the rule that follow "-A CHAIN". The rule is one of
-// our own, so its words can be split.
+// markedSpec returns the words of the rule after "-A CHAIN", the mark included. The
+// rule is one of snatlab's, so its words can be split.
 func (r rule) markedSpec() []string {
 	spec, _ := iptables.SplitRule(r.markedLine())
 	return spec
 }
 
-// String returns the text of the rule for an error, and names the run that left
-// it.
+// String returns the text of the rule for an error, with the run that left the
+// rule.
 func (r rule) String() string {
 	if r.mark == "" {
 		return fmt.Sprintf("%q", r.text)
@@ -94,14 +94,15 @@ func countRule(rules []rule, r rule) int {
 	return n
 }
 
-// ambiguousRuleError returns the error for a rule without a mark that exists more than
-// once.
+// ambiguousRuleError returns the error for a rule without a mark that exists more
+// than once.
 func ambiguousRuleError(place string, rules []rule, r rule) error {
 	return fmt.Errorf("%s holds %q more than once (%s), and none of them is marked as snatlab's: remove the one that is not yours by hand",
 		place, r.text, listPositions(rules, r.text))
 }
 
-// listPositions lists the rules that have a text, whatever their mark: "rules 2 and 4".
+// listPositions returns the positions of the rules with a text, whatever their
+// marks: "rules 2 and 4".
 func listPositions(rules []rule, text string) string {
 	var at []string
 	for i, r := range rules {

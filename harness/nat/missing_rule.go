@@ -22,8 +22,8 @@ type foundRule struct {
 	variant string
 }
 
-// HasRule reports whether the chain holds a rule for the subnet, of another form
-// than the one that can be rewritten.
+// HasRule reports whether the chain holds a rule for the subnet that has another
+// form than a rule that can be rewritten.
 func (e *NoRuleError) HasRule() bool { return len(e.ofSubnet()) > 0 }
 
 func (e *NoRuleError) Error() string {
@@ -43,12 +43,12 @@ func (e *NoRuleError) Error() string {
 	return fmt.Sprintf("no masquerade rule of %v: expected %s in table %s; found %s", e.Subnet, e.want, iptables.NATTable, strings.Join(texts, ", "))
 }
 
-// ofSubnet returns the rules whose source is the subnet, and that translate what
-// leaves it.
+// ofSubnet returns the rules whose source is the subnet, except those that only
+// return or have no target.
 func (e *NoRuleError) ofSubnet() []foundRule {
 	var own []foundRule
 	for _, r := range e.found {
-		spec, _ := iptables.SplitRule(r.text) // was read before
+		spec, _ := iptables.SplitRule(r.text) // it was split before
 		at := slices.Index(spec, "-s")
 		if at < 0 || at+1 == len(spec) || at > 0 && spec[at-1] == "!" {
 			continue
@@ -69,7 +69,7 @@ func (r foundRule) targetName() string {
 	return spec[at+1]
 }
 
-// explainRemedy says why a rule cannot be rewritten, and what to do.
+// explainRemedy returns why a rule cannot be rewritten, and what to do.
 func (r foundRule) explainRemedy() string {
 	spec, _ := iptables.SplitRule(r.text)
 	has := func(word string) bool { return slices.Contains(spec, word) }

@@ -22,9 +22,9 @@ type Options struct {
 type Ports struct{ First, Last uint16 }
 
 // Addresses is a range of IPv4 addresses, both ends included. The zero value is
-// none. Which of them a connection gets depends on nothing but the addresses of
-// its client and its server (net/netfilter/nf_nat_core.c, find_best_ips_proto):
-// a client has the same one each time, and shares it with some other clients.
+// none. Which of them a connection gets depends only on the addresses of its
+// client and its server (net/netfilter/nf_nat_core.c, find_best_ips_proto): a
+// client gets the same address each time, and shares it with some other clients.
 type Addresses struct{ First, Last netip.Addr }
 
 func (p Ports) String() string {
