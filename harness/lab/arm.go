@@ -189,10 +189,10 @@ func (a *appliedArm) setRule(ctx context.Context, arm scenario.Arm) error {
 func ruleOptions(arm scenario.Arm) snat.Options {
 	o := snat.Options{
 		Random: arm.Masquerade.Random, RandomFully: arm.Masquerade.RandomFully || arm.SNAT.RandomFully,
-		ToPorts: snat.Ports(arm.Masquerade.ToPorts),
+		ToPorts: snat.PortRange(arm.Masquerade.ToPorts),
 	}
 	if to := arm.SNAT.ToSource; len(to) > 0 {
-		o.ToSource = snat.Addresses{First: slices.MinFunc(to, netip.Addr.Compare), Last: slices.MaxFunc(to, netip.Addr.Compare)}
+		o.ToSource = snat.AddressRange{First: slices.MinFunc(to, netip.Addr.Compare), Last: slices.MaxFunc(to, netip.Addr.Compare)}
 	}
 	return o
 }

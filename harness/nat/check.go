@@ -37,13 +37,13 @@ func (r *Rule) checkOptions(ctx context.Context, o snat.Options) error {
 	if err != nil {
 		return err
 	}
-	return checkUnique(r.backend, rules, r.originalRule(), text)
+	return checkUniqueRule(r.backend, rules, r.originalRule(), text)
 }
 
-// checkUnique returns an error unless one rule has the original text and none has
+// checkUniqueRule returns an error unless one rule has the original text and none has
 // the new text. Marks make no difference: a rule that another run left is refused
 // as well.
-func checkUnique(b backend, rules []rule, original rule, text string) error {
+func checkUniqueRule(b backend, rules []rule, original rule, text string) error {
 	at := positionOf(rules, original)
 	if at == 0 {
 		return noRuleError(b, original.text)

@@ -259,7 +259,7 @@ var claims = []struct {
 	{"a connection gets one of the addresses, always the same for its client and server", func(t *testing.T, f firewall) {
 		r, j, _ := made(t, f)
 		server := netip.AddrPortFrom(nattest.ServerAddress, 9000)
-		for _, to := range []snat.Addresses{nattest.OneAddress, nattest.FourAddresses, nattest.SomeAddresses} {
+		for _, to := range []snat.AddressRange{nattest.OneAddress, nattest.FourAddresses, nattest.SomeAddresses} {
 			for _, fully := range []bool{false, true} {
 				inForce := apply(t, r, j, snat.Options{ToSource: to, RandomFully: fully})
 				server = netip.AddrPortFrom(nattest.ServerAddress, server.Port()+1)

@@ -112,9 +112,9 @@ func (iptablesBackend) rewriteText(original string, o snat.Options) string {
 	const plain = " -j MASQUERADE"
 	end := plain
 	switch {
-	case o.ToPorts != snat.Ports{}:
+	case o.ToPorts != snat.PortRange{}:
 		end = " -p tcp" + plain + " --to-ports " + o.ToPorts.String()
-	case o.ToSource != snat.Addresses{}:
+	case o.ToSource != snat.AddressRange{}:
 		end = " -j SNAT --to-source " + o.ToSource.String()
 	}
 	switch {

@@ -9,11 +9,11 @@ import (
 // Ranges of ports and of addresses. FourAddresses make a network, and nft prints
 // them as one.
 var (
-	TenPorts      = snat.Ports{First: 20_000, Last: 20_009}
-	OnePort       = snat.Ports{First: 20_000, Last: 20_000}
-	OneAddress    = snat.Addresses{First: netip.MustParseAddr("192.0.2.11"), Last: netip.MustParseAddr("192.0.2.11")}
-	FourAddresses = snat.Addresses{First: netip.MustParseAddr("192.0.2.16"), Last: netip.MustParseAddr("192.0.2.19")}
-	SomeAddresses = snat.Addresses{First: netip.MustParseAddr("192.0.2.11"), Last: netip.MustParseAddr("192.0.2.15")}
+	TenPorts      = snat.PortRange{First: 20_000, Last: 20_009}
+	OnePort       = snat.PortRange{First: 20_000, Last: 20_000}
+	OneAddress    = snat.AddressRange{First: netip.MustParseAddr("192.0.2.11"), Last: netip.MustParseAddr("192.0.2.11")}
+	FourAddresses = snat.AddressRange{First: netip.MustParseAddr("192.0.2.16"), Last: netip.MustParseAddr("192.0.2.19")}
+	SomeAddresses = snat.AddressRange{First: netip.MustParseAddr("192.0.2.11"), Last: netip.MustParseAddr("192.0.2.15")}
 )
 
 // RuleEnds holds the end of a rule with each set of options, as each program

@@ -111,7 +111,7 @@ func ReplaceRule(ctx context.Context, old, written string, o snat.Options) error
 		return fmt.Errorf("no options make %q out of %q", written, old)
 	}
 	err = sendRule(ctx, netlink.Replace, found.handle, r.buildExpressions())
-	if o.ToSource != (snat.Addresses{}) {
+	if o.ToSource != (snat.AddressRange{}) {
 		return natPart.explainError(err)
 	}
 	return err

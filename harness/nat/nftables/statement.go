@@ -17,9 +17,9 @@ import (
 func FormatStatement(o snat.Options) string {
 	text := "counter masquerade"
 	switch {
-	case o.ToPorts != snat.Ports{}:
+	case o.ToPorts != snat.PortRange{}:
 		text = "meta l4proto tcp counter masquerade to :" + o.ToPorts.String()
-	case o.ToSource != snat.Addresses{}:
+	case o.ToSource != snat.AddressRange{}:
 		text = "counter snat to " + formatRange(o.ToSource)
 	}
 	switch {
@@ -33,7 +33,7 @@ func FormatStatement(o snat.Options) string {
 
 // formatRange returns a range as nft prints it: as a network if it is one
 // (range_expr_to_prefix in nft's src/netlink.c).
-func formatRange(a snat.Addresses) string {
+func formatRange(a snat.AddressRange) string {
 	first, last := a.First.As4(), a.Last.As4()
 	low, span := binary.BigEndian.Uint32(first[:]), binary.BigEndian.Uint32(first[:])^binary.BigEndian.Uint32(last[:])
 	if span == 0 || span&(span+1) != 0 || low&span != 0 {
@@ -66,7 +66,7 @@ func ParseStatement(statement string) (o snat.Options) {
 // statement.
 func statementExpressions(o snat.Options) []expr.Any {
 	switch {
-	case o.ToPorts != snat.Ports{}:
+	case o.ToPorts != snat.PortRange{}:
 		loads, last := loadRange(
 			binary.BigEndian.AppendUint16(nil, o.ToPorts.First),
 			binary.BigEndian.AppendUint16(nil, o.ToPorts.Last))
@@ -76,7 +76,7 @@ func statementExpressions(o snat.Options) []expr.Any {
 			&expr.Counter{}}, loads...)
 		return append(exprs, &expr.Masq{
 			Random: o.Random, FullyRandom: o.RandomFully, ToPorts: true, RegProtoMin: register, RegProtoMax: last})
-	case o.ToSource != snat.Addresses{}:
+	case o.ToSource != snat.AddressRange{}:
 		loads, last := loadRange(o.ToSource.First.AsSlice(), o.ToSource.Last.AsSlice())
 		exprs := append([]expr.Any{&expr.Counter{}}, loads...)
 		return append(exprs, &expr.NAT{
@@ -99,11 +99,11 @@ func loadRange(first, last []byte) (exprs []expr.Any, lastRegister uint32) {
 
 // readPorts returns the range of ports that was loaded. From values that are no
 // ports it returns a range that Check refuses, or none.
-func readPorts(loaded [][]byte) snat.Ports {
-	var p snat.Ports
+func readPorts(loaded [][]byte) snat.PortRange {
+	var p snat.PortRange
 	for i, data := range loaded {
 		if len(data) != 2 {
-			return snat.Ports{}
+			return snat.PortRange{}
 		}
 		if p.Last = binary.BigEndian.Uint16(data); i == 0 {
 			p.First = p.Last
@@ -113,8 +113,8 @@ func readPorts(loaded [][]byte) snat.Ports {
 }
 
 // readAddresses returns the range of addresses that was loaded, as readPorts does.
-func readAddresses(loaded [][]byte) snat.Addresses {
-	var a snat.Addresses
+func readAddresses(loaded [][]byte) snat.AddressRange {
+	var a snat.AddressRange
 	for i, data := range loaded {
 		if a.Last, _ = netip.AddrFromSlice(data); i == 0 {
 			a.First = a.Last

@@ -18,7 +18,7 @@ func TestARangeIsANetworkForNFTWhereItIsOne(t *testing.T) {
 		{"128.0.0.0", "255.255.255.255", "128.0.0.0/1"},
 		{"0.0.0.0", "255.255.255.255", "0.0.0.0/0"},
 	} {
-		if got := formatRange(snat.Addresses{First: netip.MustParseAddr(c.first), Last: netip.MustParseAddr(c.last)}); got != c.want {
+		if got := formatRange(snat.AddressRange{First: netip.MustParseAddr(c.first), Last: netip.MustParseAddr(c.last)}); got != c.want {
 			t.Errorf("%s to %s is %s, want %s", c.first, c.last, got, c.want)
 		}
 	}

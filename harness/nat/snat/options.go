@@ -9,32 +9,32 @@ import (
 	"strings"
 )
 
-// Options are those of the masquerade target. ToSource makes another target of
-// it, SNAT, with the same options.
+// Options are the options of a rule's target. The target is MASQUERADE, or SNAT if
+// ToSource is set.
 type Options struct {
 	Random      bool // the same as RandomFully since Linux 5.0
 	RandomFully bool
-	ToPorts     Ports     // of TCP alone: a range of ports needs the protocol in the rule
-	ToSource    Addresses // instead of that of the outgoing interface
+	ToPorts     PortRange    // of TCP alone: a range of ports needs the protocol in the rule
+	ToSource    AddressRange // instead of the address of the outgoing interface
 }
 
-// Ports is a range of ports, both ends included. The zero value is none.
-type Ports struct{ First, Last uint16 }
+// PortRange is a range of ports, both ends included. The zero value is none.
+type PortRange struct{ First, Last uint16 }
 
-// Addresses is a range of IPv4 addresses, both ends included. The zero value is
+// AddressRange is a range of IPv4 addresses, both ends included. The zero value is
 // none. Which of them a connection gets depends only on the addresses of its
 // client and its server (net/netfilter/nf_nat_core.c, find_best_ips_proto): a
 // client gets the same address each time, and shares it with some other clients.
-type Addresses struct{ First, Last netip.Addr }
+type AddressRange struct{ First, Last netip.Addr }
 
-func (p Ports) String() string {
+func (p PortRange) String() string {
 	if p.First == p.Last {
 		return fmt.Sprint(p.First)
 	}
 	return fmt.Sprintf("%d-%d", p.First, p.Last)
 }
 
-func (a Addresses) String() string {
+func (a AddressRange) String() string {
 	if a.First == a.Last {
 		return a.First.String()
 	}
@@ -44,7 +44,7 @@ func (a Addresses) String() string {
 // Check returns an error for options that contradict each other, and for those
 // that no rule can have.
 func (o Options) Check() error {
-	ports, addresses := o.ToPorts != Ports{}, o.ToSource != Addresses{}
+	ports, addresses := o.ToPorts != PortRange{}, o.ToSource != AddressRange{}
 	switch {
 	case o.Random && o.RandomFully:
 		return errors.New("random and random-fully exclude each other")
@@ -60,7 +60,7 @@ func (o Options) Check() error {
 
 // ParsePorts reads "1024-2047", or "1024". It returns the zero value for any
 // other text.
-func ParsePorts(text string) Ports {
+func ParsePorts(text string) PortRange {
 	first, last, isRange := strings.Cut(text, "-")
 	if !isRange {
 		last = first
@@ -68,20 +68,20 @@ func ParsePorts(text string) Ports {
 	a, errA := strconv.ParseUint(first, 10, 16)
 	b, errB := strconv.ParseUint(last, 10, 16)
 	if errA != nil || errB != nil {
-		return Ports{}
+		return PortRange{}
 	}
-	return Ports{uint16(a), uint16(b)}
+	return PortRange{uint16(a), uint16(b)}
 }
 
 // ParseAddresses reads "192.0.2.1-192.0.2.4", "192.0.2.1" or "192.0.2.0/30".
 // It returns the zero value for any other text.
-func ParseAddresses(text string) Addresses {
+func ParseAddresses(text string) AddressRange {
 	if p, err := netip.ParsePrefix(text); err == nil && p.Addr().Is4() {
 		last := p.Masked().Addr().As4()
 		for bit := p.Bits(); bit < 32; bit++ {
 			last[bit/8] |= 1 << (7 - bit%8)
 		}
-		return Addresses{p.Masked().Addr(), netip.AddrFrom4(last)}
+		return AddressRange{p.Masked().Addr(), netip.AddrFrom4(last)}
 	}
 	first, last, isRange := strings.Cut(text, "-")
 	if !isRange {
@@ -90,7 +90,7 @@ func ParseAddresses(text string) Addresses {
 	a, errA := netip.ParseAddr(first)
 	b, errB := netip.ParseAddr(last)
 	if errA != nil || errB != nil {
-		return Addresses{}
+		return AddressRange{}
 	}
-	return Addresses{a, b}
+	return AddressRange{a, b}
 }
