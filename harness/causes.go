@@ -80,17 +80,13 @@ func insertions(c result.Conntrack) uint64 {
 	return less(c.InsertFailed, known(c.ChainTooLong))
 }
 
-// natPorts are the source ports that NAT chooses from where no range is given,
-// for those of clients from 1024 on.
-const natPorts = 65536 - 1024
-
 // sourcePorts is the number of source ports that an arm leaves NAT to choose
 // from, for one destination.
 func sourcePorts(arm scenario.Arm) int {
 	if r := arm.Masquerade.ToPorts; r != (scenario.PortRange{}) {
 		return int(r.Last) - int(r.First) + 1
 	}
-	return natPorts * max(1, len(arm.SNAT.ToSource))
+	return scenario.NATPorts * max(1, len(arm.SNAT.ToSource))
 }
 
 // exhaustion is the number of connections, at most, that found no free port:

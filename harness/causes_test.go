@@ -67,7 +67,7 @@ func TestEveryFailureIsPutDownToItsCause(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			trial := failed(test.failures, test.counters)
 			trial.Server.ListenOverflows, trial.Server.ListenDrops = test.overflows, test.drops
-			got := causes(trial, circumstances{ports: natPorts, max: full})
+			got := causes(trial, circumstances{ports: scenario.NATPorts, max: full})
 			if _, told := got[result.Unexplained]; !told {
 				t.Error("what is unexplained is not told")
 			}
@@ -114,7 +114,7 @@ func FuzzCausesAddUpToWhatFailed(f *testing.F) {
 				*counter.into = &counter.value
 			}
 		}
-		found := causes(trial, circumstances{ports: natPorts, max: full})
+		found := causes(trial, circumstances{ports: scenario.NATPorts, max: full})
 		addsUp(t, trial, found)
 		if race := found[result.SNATRace]; race > int(timeout) || uint64(race) > insertFailed {
 			t.Errorf("%d put down to the race, of %d timeouts and %d failed insertions", race, timeout, insertFailed)
@@ -209,7 +209,7 @@ func TestWhatMayBeOtherTrafficsIsNotTheRaces(t *testing.T) {
 	trial := &result.Trial{Requests: 1000, Failed: 100, Failures: map[string]int{result.Timeout: 100}, Foreign: &result.Foreign{InsertFailed: 30, Drop: 40}}
 	trial.Conntrack.Counters = result.Counters{InsertFailed: 90, Drop: 100}
 	want := map[string]int{result.SNATRace: 60, result.CauseForeign: 40, result.Unexplained: 0}
-	if d := cmp.Diff(want, causes(trial, circumstances{ports: natPorts, max: full})); d != "" {
+	if d := cmp.Diff(want, causes(trial, circumstances{ports: scenario.NATPorts, max: full})); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
 }
@@ -217,7 +217,7 @@ func TestWhatMayBeOtherTrafficsIsNotTheRaces(t *testing.T) {
 func TestTheServersTimeWaitExplainsWhatTheKernelDidNotDrop(t *testing.T) {
 	trial := &result.Trial{Requests: 1000, Failed: 12, Failures: map[string]int{result.Timeout: 12}, Server: result.Server{PAWSTimewait: new(uint64(10))}}
 	want := map[string]int{result.TimeWait: 10, result.Unexplained: 2}
-	if d := cmp.Diff(want, causes(trial, circumstances{ports: natPorts, max: full})); d != "" {
+	if d := cmp.Diff(want, causes(trial, circumstances{ports: scenario.NATPorts, max: full})); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
 }
@@ -253,7 +253,7 @@ func TestATableThatWasNotFullExplainsNothing(t *testing.T) {
 		900: {result.TableFull: 12, result.Unexplained: 0},
 	} {
 		trial.Conntrack.Entries = entries
-		if d := cmp.Diff(want, causes(trial, circumstances{ports: natPorts, max: 1000})); d != "" {
+		if d := cmp.Diff(want, causes(trial, circumstances{ports: scenario.NATPorts, max: 1000})); d != "" {
 			t.Errorf("%d entries (-want +got):\n%s", entries, d)
 		}
 	}
@@ -277,7 +277,7 @@ func TestAConnectionFromAPortThatWasUsedBeforeNeedNotMeetTheRule(t *testing.T) {
 func TestCauses_without_a_limit(t *testing.T) {
 	trial := &result.Trial{Requests: 100, Failed: 10, Failures: map[string]int{result.Timeout: 10}}
 	trial.Conntrack.Drop, trial.Conntrack.Entries = 10, 1<<40
-	got := causes(trial, circumstances{ports: natPorts})
+	got := causes(trial, circumstances{ports: scenario.NATPorts})
 	if want := map[string]int{result.Unexplained: 10}; cmp.Diff(want, got) != "" {
 		t.Errorf("got %v, want %v", got, want)
 	}

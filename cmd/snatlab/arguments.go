@@ -71,7 +71,7 @@ func checkArguments(c *cobra.Command, args []string) error {
 	case len(missing) == 1:
 		return fmt.Errorf("%s: %s is missing", path, missing[0])
 	case len(missing) > 1:
-		return fmt.Errorf("%s: %s are missing", path, enumerate(missing, "and"))
+		return fmt.Errorf("%s: %s are missing", path, joinWords(missing, "and"))
 	case several || len(args) <= len(names):
 		return nil
 	case len(names) == 0:

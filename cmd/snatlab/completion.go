@@ -94,7 +94,7 @@ func completeHistory(c *cobra.Command, args []string, typed string) ([]cobra.Com
 }
 
 func completeStoredScenarios(c *cobra.Command, _ []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
-	return stored(c, typed, func(r result.RunSummary) string { return r.Key.Scenario }), cobra.ShellCompDirectiveNoFileComp
+	return listStored(c, typed, func(r result.RunSummary) string { return r.Key.Scenario }), cobra.ShellCompDirectiveNoFileComp
 }
 
 // completeCompare offers the kernels in the store, and files and folders where
@@ -103,7 +103,7 @@ func completeCompare(c *cobra.Command, args []string, typed string) ([]cobra.Com
 	if isFull(c, args) {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	return stored(c, typed, func(r result.RunSummary) string { return r.Kernel }), cobra.ShellCompDirectiveDefault
+	return listStored(c, typed, func(r result.RunSummary) string { return r.Kernel }), cobra.ShellCompDirectiveDefault
 }
 
 // The bounds of a search of the store while somebody waits at a prompt.
@@ -116,9 +116,9 @@ const (
 // command line, and a result that somebody else wrote may have any others.
 var typable = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._+~-]{0,127}$`)
 
-// stored returns the names in the store of --store that begin with what was
+// listStored returns the names in the store of --store that begin with what was
 // typed. A store that cannot be read has none: there is no place for an error.
-func stored(c *cobra.Command, typed string, name func(result.RunSummary) string) (names []cobra.Completion) {
+func listStored(c *cobra.Command, typed string, name func(result.RunSummary) string) (names []cobra.Completion) {
 	dir, err := c.Flags().GetString("store")
 	if err != nil {
 		return nil

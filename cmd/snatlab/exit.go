@@ -40,15 +40,15 @@ func (e usageError) Error() string {
 	return fmt.Sprintf("%v (see %s --help)", e.err, e.command.CommandPath())
 }
 
-// tell prints errors to standard error.
-func tell(err error) { printErrors(os.Stderr, err) }
+// printError prints errors to standard error.
+func printError(err error) { printErrors(os.Stderr, err) }
 
 // printErrors prints every error that was joined to err once, on lines of its
 // own. An exitCode is none. Faults of a file each have a line of their own, the
 // way that editors read them.
 func printErrors(w io.Writer, err error) {
 	printed := map[string]bool{}
-	for _, e := range parts(err) {
+	for _, e := range splitJoined(err) {
 		if _, only := e.(exitCode); only {
 			continue
 		}
@@ -63,9 +63,9 @@ func printErrors(w io.Writer, err error) {
 	}
 }
 
-// parts lists the errors that were joined to err. An error that has a text of its
+// splitJoined lists the errors that were joined to err. An error that has a text of its
 // own about those that it wraps is one part.
-func parts(err error) (all []error) {
+func splitJoined(err error) (all []error) {
 	if err == nil {
 		return nil
 	}
@@ -73,7 +73,7 @@ func parts(err error) (all []error) {
 		return []error{err}
 	}
 	for _, e := range err.(interface{ Unwrap() []error }).Unwrap() {
-		all = append(all, parts(e)...)
+		all = append(all, splitJoined(e)...)
 	}
 	return all
 }
@@ -85,17 +85,17 @@ var joined = reflect.TypeOf(errors.Join(errors.ErrUnsupported))
 // joined to err.
 func codeOf(err error) int {
 	code := exitPass
-	for _, e := range parts(err) {
-		if c := codeOfPart(e); severity(c) > severity(code) {
+	for _, e := range splitJoined(err) {
+		if c := codeOfPart(e); rankCode(c) > rankCode(code) {
 			code = c
 		}
 	}
 	return code
 }
 
-// severity ranks exit codes: a host that could not be put back comes first, and
+// rankCode ranks exit codes: a host that could not be put back comes first, and
 // then what the user did or asked for.
-func severity(code int) int {
+func rankCode(code int) int {
 	if code > 128 { // a signal's
 		return 5
 	}

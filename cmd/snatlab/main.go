@@ -36,7 +36,7 @@ func run(args []string) (code int) {
 	defer func() {
 		if p := recover(); p != nil {
 			err := errors.Join(fmt.Errorf("panic: %v\n%s", p, debug.Stack()), leftBehind(undo.Dir))
-			tell(err)
+			printError(err)
 			code = codeOf(err)
 		}
 	}()
@@ -45,7 +45,7 @@ func run(args []string) (code int) {
 	root := command()
 	root.SetArgs(args)
 	err := root.Execute()
-	tell(err)
+	printError(err)
 	return codeOf(err)
 }
 
@@ -137,13 +137,13 @@ func withCause(ctx context.Context, err error) error {
 	if ctx.Err() == nil || err == nil || errors.As(err, new(interrupted)) {
 		return err
 	}
-	return errors.Join(context.Cause(ctx), beyond(err))
+	return errors.Join(context.Cause(ctx), unexplainedErrors(err))
 }
 
-// beyond returns of the errors that were joined to err those that the end of a
+// unexplainedErrors returns of the errors that were joined to err those that the end of a
 // context does not explain.
-func beyond(err error) error {
-	return errors.Join(slices.DeleteFunc(parts(err), func(e error) bool {
+func unexplainedErrors(err error) error {
+	return errors.Join(slices.DeleteFunc(splitJoined(err), func(e error) bool {
 		_, only := e.(exitCode)
 		return only || errors.Is(e, context.Canceled)
 	})...)

@@ -178,7 +178,7 @@ func (f matrixFlags) runMatrix(ctx context.Context, s *scenario.Scenario) error 
 	}
 	err = errors.Join(runErr, f.writeMatrix(dir, folder, m))
 	if err == nil || ctx.Err() == nil && codeOf(matrixExit(m)) == exitFail {
-		tell(err)
+		printError(err)
 		return matrixExit(m)
 	}
 	return err

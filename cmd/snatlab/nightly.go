@@ -114,7 +114,7 @@ func (f nightlyFlags) nightly(c *cobra.Command, args []string) error {
 	}
 	for _, t := range tasks {
 		if t.Err != nil {
-			tell(withoutHelp(t.Err))
+			printError(withoutHelp(t.Err))
 		}
 	}
 	return interruptible(func(ctx context.Context) error { return f.run(ctx, c, tasks, known) })
@@ -214,7 +214,7 @@ func (f nightlyFlags) tell(record *result.Night, err error) error {
 			failed = errors.Join(failed, resultfile.WritePublicFile(file.path, func(w io.Writer) error { return file.render(w, record) }))
 		}
 	}
-	tell(failed)
+	printError(failed)
 	if err != nil {
 		return err
 	}

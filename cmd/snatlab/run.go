@@ -144,7 +144,7 @@ func (f runFlags) runAndKeep(s *scenario.Scenario) error {
 	if !kept.Held {
 		return err
 	}
-	tell(err)
+	printError(err)
 	code := codeOf(err)
 	if err := netns.StayInBackground(code); err != nil {
 		return err
@@ -175,7 +175,7 @@ func (f runFlags) run(ctx context.Context, s *scenario.Scenario) (kept *lab.Kept
 	finished := false
 	defer func() {
 		if !finished { // a panic
-			tell(keep.closeLab(ctx))
+			printError(keep.closeLab(ctx))
 		}
 	}()
 	r, runErr := f.experiment(ctx, s, site, id, keep)

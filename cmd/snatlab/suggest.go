@@ -6,6 +6,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"snatlab/harness/scenario/strictyaml"
 )
 
 // checkCommandName checks the arguments of a command that only groups others.
@@ -48,18 +50,18 @@ func unknownFlag(c *cobra.Command, err *pflag.NotExistError) error {
 // didYouMean returns the end of an error about a name that does not exist: the
 // names that are similar, or nothing.
 func didYouMean(typed string, names []string, dashes string) string {
-	alike := similar(typed, names)
+	alike := findSimilar(typed, names)
 	for i := range alike {
 		alike[i] = dashes + alike[i]
 	}
 	if len(alike) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("; did you mean %s?", enumerate(alike, "or"))
+	return fmt.Sprintf("; did you mean %s?", joinWords(alike, "or"))
 }
 
-// enumerate joins words for a sentence: "a", "a or b", "a, b or c".
-func enumerate(words []string, last string) string {
+// joinWords joins words for a sentence: "a", "a or b", "a, b or c".
+func joinWords(words []string, last string) string {
 	n := len(words) - 1
 	if n < 1 {
 		return strings.Join(words, "")
@@ -67,17 +69,17 @@ func enumerate(words []string, last string) string {
 	return strings.Join(words[:n], ", ") + " " + last + " " + words[n]
 }
 
-// similar returns the names that begin with what was typed; without any, those
+// findSimilar returns the names that begin with what was typed; without any, those
 // that the fewest edits turn it into, one edit for each three letters at most.
 // (Cobra allows two for any name, which makes "out" similar to "run".)
-func similar(typed string, names []string) (alike []string) {
+func findSimilar(typed string, names []string) (alike []string) {
 	typed = strings.ToLower(typed)
 	if typed == "" || len(typed) > maxTyped {
 		return nil
 	}
 	fewest := max(1, len(typed)/3)
 	for _, name := range names {
-		n := edits(typed, name)
+		n := strictyaml.EditDistance(typed, name)
 		if strings.HasPrefix(name, typed) {
 			n = 0
 		}
@@ -93,29 +95,3 @@ func similar(typed string, names []string) (alike []string) {
 
 // maxTyped bounds what is compared with names. No name of ours is half as long.
 const maxTyped = 40
-
-// edits returns the least number of letters to insert, remove, replace, or swap
-// with the next one that turn a into b (optimal string alignment).
-func edits(a, b string) int {
-	rows := make([][]int, len(a)+1)
-	for i := range rows {
-		rows[i] = make([]int, len(b)+1)
-		rows[i][0] = i
-	}
-	for j := range rows[0] {
-		rows[0][j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		for j := 1; j <= len(b); j++ {
-			replaced := rows[i-1][j-1]
-			if a[i-1] != b[j-1] {
-				replaced++
-			}
-			rows[i][j] = min(replaced, rows[i-1][j]+1, rows[i][j-1]+1)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				rows[i][j] = min(rows[i][j], rows[i-2][j-2]+1)
-			}
-		}
-	}
-	return rows[len(a)][len(b)]
-}

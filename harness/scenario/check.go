@@ -13,9 +13,9 @@ import (
 	"snatlab/harness/scenario/strictyaml"
 )
 
-// natPorts is the number of ports from which NAT chooses the source port of a
-// client's connection: 1024 to 65535.
-const natPorts = 65536 - 1024
+// NATPorts is the number of source ports from which NAT chooses if a rule has no
+// range, for connections from port 1024 on: 1024 to 65535.
+const NATPorts = 65536 - 1024
 
 // checker checks the rules between fields. It adds its faults at the nodes of the
 // file.
@@ -114,7 +114,7 @@ func (c checker) checkTrial(s *Scenario, root *yaml.Node) {
 		return
 	}
 	c.AddFault(cmp.Or(requests, clients, root), fmt.Sprintf("%d clients x %d requests are %d in one trial; allowed: %d (they share the %d source ports of one address)",
-		s.Clients, s.Load.Requests, total, MaxTrial, natPorts))
+		s.Clients, s.Load.Requests, total, MaxTrial, NATPorts))
 }
 
 func (c checker) checkArms(arms []Arm, list *yaml.Node) {

@@ -99,6 +99,7 @@ type PortRange struct {
 	Last  uint16 `json:"last"`
 }
 
+// String returns the range as it is written in a scenario.
 func (r PortRange) String() string { return fmt.Sprintf("%d-%d", r.First, r.Last) }
 
 // Sysctls are set during the trials of an arm, in the network namespaces of the lab.

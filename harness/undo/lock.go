@@ -30,6 +30,7 @@ type Holder struct {
 // LockedError reports that another process has the lock.
 type LockedError struct{ Holder Holder }
 
+// Error names the holder of the lock, if it is known.
 func (e *LockedError) Error() string {
 	if e.Holder.PID == 0 || e.Holder.What == "" || e.Holder.Since.IsZero() {
 		return "another snatlab is active on this host"

@@ -32,11 +32,11 @@ const journalVersion = 1
 // the memory nor the terminal. A run has some hundred changes open at a time, and
 // the longest step is a rule of the packet filter.
 const (
-	maxLine = 2 << 20  // bytes of a record
-	maxKind = 64       // bytes
-	maxText = 64 << 10 // bytes of What, and of Manual
-	maxArgs = 1 << 20  // bytes
-	maxOpen = 10_000   // changes that are not undone yet
+	maxRecordBytes = 2 << 20  // bytes of a record
+	maxKindBytes   = 64       // bytes
+	maxTextBytes   = 64 << 10 // bytes of What, and of Manual
+	maxArgsBytes   = 1 << 20  // bytes
+	maxOpen        = 10_000   // changes that are not undone yet
 )
 
 // checkBounds returns an error if a part of the step is longer than allowed.
@@ -44,7 +44,7 @@ func (s Step) checkBounds() error {
 	for _, c := range []struct {
 		field     string
 		size, max int
-	}{{"kind", len(s.Kind), maxKind}, {"what", len(s.What), maxText}, {"manual", len(s.Manual), maxText}, {"args", len(s.Args), maxArgs}} {
+	}{{"kind", len(s.Kind), maxKindBytes}, {"what", len(s.What), maxTextBytes}, {"manual", len(s.Manual), maxTextBytes}, {"args", len(s.Args), maxArgsBytes}} {
 		if c.size > c.max {
 			return fmt.Errorf("the %s of a step has %s; at most %s are allowed", c.field, format.Plural(c.size, "byte", "bytes"), format.Thousands(c.max))
 		}
@@ -68,14 +68,14 @@ func (h *journalHeader) checkHeader() error {
 // replayRecords replays the records of a file. It returns the length of the complete
 // records; torn reports whether an incomplete one follows them.
 func (j *Journal) replayRecords(file io.Reader) (whole int64, torn bool, err error) {
-	lines := bufio.NewReaderSize(file, maxLine)
+	lines := bufio.NewReaderSize(file, maxRecordBytes)
 	for n := 1; ; n++ {
 		line, err := lines.ReadSlice('\n')
 		switch {
 		case errors.Is(err, io.EOF):
 			return whole, len(line) > 0, nil
 		case errors.Is(err, bufio.ErrBufferFull):
-			return 0, false, fmt.Errorf("record %d: longer than %d MiB", n, maxLine>>20)
+			return 0, false, fmt.Errorf("record %d: longer than %d MiB", n, maxRecordBytes>>20)
 		case err != nil:
 			return 0, false, err
 		}

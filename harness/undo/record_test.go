@@ -26,10 +26,10 @@ func TestRecordBounds(t *testing.T) {
 		{"run's id controls the terminal", header1(`\u001b[2J`), `not a journal: its run is "\x1b[2J", which is no run's id`},
 		{"two headers", header1("x") + header1("x"), "record 2: a second header"},
 		{"two parts", header1("x") + `{"undone":1,"kept":true}` + "\n", "record 2: neither a change nor an undoing"},
-		{"long record", header1("x") + `{"kept":` + strings.Repeat(" ", maxLine) + "true}\n", "record 2: longer than 2 MiB"},
-		{"long kind", header1("x") + strings.Replace(change("w", "m"), `"name"`, `"`+strings.Repeat("k", maxKind+1)+`"`, 1), "record 2: the kind of a step has 65 bytes; at most 64 are allowed"},
-		{"long text", header1("x") + change(strings.Repeat("w", maxText+1), "m"), "record 2: the what of a step has 65,537 bytes; at most 65,536 are allowed"},
-		{"long command", header1("x") + change("w", strings.Repeat("m", maxText+1)), "record 2: the manual of a step has 65,537 bytes; at most 65,536 are allowed"},
+		{"long record", header1("x") + `{"kept":` + strings.Repeat(" ", maxRecordBytes) + "true}\n", "record 2: longer than 2 MiB"},
+		{"long kind", header1("x") + strings.Replace(change("w", "m"), `"name"`, `"`+strings.Repeat("k", maxKindBytes+1)+`"`, 1), "record 2: the kind of a step has 65 bytes; at most 64 are allowed"},
+		{"long text", header1("x") + change(strings.Repeat("w", maxTextBytes+1), "m"), "record 2: the what of a step has 65,537 bytes; at most 65,536 are allowed"},
+		{"long command", header1("x") + change("w", strings.Repeat("m", maxTextBytes+1)), "record 2: the manual of a step has 65,537 bytes; at most 65,536 are allowed"},
 		{"many changes", header1("x") + strings.Repeat(change("w", "m"), maxOpen+1), "record 10002: more than 10,000 changes that are not undone, which no run makes"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -55,7 +55,7 @@ func TestRecordBounds(t *testing.T) {
 	})
 	t.Run("a step that could not be read again is not begun", func(t *testing.T) {
 		j := create(t, nil)
-		_, err := j.Do(t.Context(), step(strings.Repeat("x", maxText)), func(context.Context) error {
+		_, err := j.Do(t.Context(), step(strings.Repeat("x", maxTextBytes)), func(context.Context) error {
 			t.Error("the change was made")
 			return nil
 		})

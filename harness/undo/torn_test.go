@@ -144,7 +144,7 @@ func TestLongRecord(t *testing.T) {
 	t.Parallel()
 	h := &host{}
 	j := create(t, h.undoers())
-	long := strings.Repeat("x", maxText-100)
+	long := strings.Repeat("x", maxTextBytes-100)
 	h.put(t, j, long)
 	closeJournal(t, reopen(t, j.path, h.undoers()))
 	same(t, "left on the host", h.stands, nil)

@@ -35,6 +35,7 @@ type UntrustedError struct {
 	Remedy string // advice for the user
 }
 
+// Error returns the path, its fault and the remedy.
 func (e *UntrustedError) Error() string { return fmt.Sprintf("%q %s (%s)", e.Path, e.Fault, e.Remedy) }
 
 // CheckFolder returns an error unless only the effective user can have written to

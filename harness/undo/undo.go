@@ -98,6 +98,8 @@ type Left struct {
 	Err  error
 }
 
+// Error returns the text for the user: each change, its error and the command that
+// undoes it by hand.
 func (e *LeftError) Error() string {
 	var b strings.Builder
 	changes := format.Plural(len(e.Left), "change", "changes")
@@ -108,6 +110,7 @@ func (e *LeftError) Error() string {
 	return b.String()
 }
 
+// Unwrap returns the errors of the changes.
 func (e *LeftError) Unwrap() []error {
 	errs := make([]error, len(e.Left))
 	for i, l := range e.Left {

@@ -91,7 +91,7 @@ func DidYouMean(text string, words []string) string {
 	}
 	nearest, least := "", min(len(text), 2+len(text)/4) // a misspelling keeps a part of the word
 	for _, word := range words {
-		if d := editDistance(text, word); d < least {
+		if d := EditDistance(text, word); d < least {
 			nearest, least = word, d
 		}
 	}
@@ -101,10 +101,10 @@ func DidYouMean(text string, words []string) string {
 	return fmt.Sprintf(" (did you mean %q?)", nearest)
 }
 
-// editDistance returns the number of bytes to insert, delete or replace, or of
+// EditDistance returns the number of bytes to insert, delete or replace, or of
 // neighbours to swap, that turn a into b (Levenshtein, with Damerau's
 // transpositions).
-func editDistance(a, b string) int {
+func EditDistance(a, b string) int {
 	above2, above, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j

@@ -35,6 +35,7 @@ type Span struct{ Min, Max uint64 }
 // SpanOf returns the range from min to max.
 func SpanOf(min, max uint64) Span { return Span{min, max} }
 
+// String returns the range in words: "1 to 64".
 func (r Span) String() string { return fmt.Sprintf("%d to %d", r.Min, r.Max) }
 
 // Contains reports whether number is in the range.
