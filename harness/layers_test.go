@@ -26,11 +26,11 @@ var layers = [][]string{
 
 // narrow lists packages that see even less of ours than their layer allows.
 var narrow = map[string][]string{
-	"kernel/vm":         {"format", "kernel"},                         // returns bytes: it knows no result
-	"report":            {"format", "printable", "result", "wording"}, // reports say nothing that a result does not hold
-	"result/resultfile": {"format", "place", "printable", "result"},   // reads files of strangers
-	"verdict":           {"format", "result", "stats"},                // from trials to comparisons, and nothing else
-	"wording":           {"format", "result"},                         // sentences are made of values
+	"kernel/vm":         {"format", "kernel"},                                // returns bytes: it knows no result
+	"report":            {"format", "printable", "result", "wording"},        // reports say nothing that a result does not hold
+	"result/resultfile": {"format", "place", "printable", "result", "stats"}, // reads files of strangers
+	"verdict":           {"format", "result", "stats"},                       // from trials to comparisons, and nothing else
+	"wording":           {"format", "result"},                                // sentences are made of values
 }
 
 // goPackage is what `go list -json` prints of a package.

@@ -7,6 +7,7 @@ import (
 	"snatlab/harness/format"
 	"snatlab/harness/history/regression"
 	"snatlab/harness/result"
+	"snatlab/harness/stats"
 	"snatlab/harness/wording"
 )
 
@@ -111,10 +112,7 @@ func (t *scenarioRun) listArmsBefore(last *result.Result) []result.ArmBefore {
 }
 
 func summariseRates(arm string, rates []float64) result.ArmBefore {
-	slices.Sort(rates)
-	n := len(rates)
 	return result.ArmBefore{
-		Arm: arm, Runs: n, Lowest: rates[0], Highest: rates[n-1],
-		Median: (rates[(n-1)/2] + rates[n/2]) / 2,
+		Arm: arm, Runs: len(rates), Lowest: slices.Min(rates), Highest: slices.Max(rates), Median: stats.Median(rates),
 	}
 }

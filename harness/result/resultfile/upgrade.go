@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"snatlab/harness/result"
+	"snatlab/harness/stats"
 )
 
 // upgrade fills in the fields of a result of an earlier version that were added since,
@@ -39,14 +40,12 @@ func isOld(a result.Arm) bool {
 
 // medianLatency returns the median of a latency over the trials; 0 without a trial.
 func medianLatency(trials []result.Trial, of func(result.Latency) int64) float64 {
-	var all []int64
+	var all []float64
 	for _, t := range trials {
-		all = append(all, of(t.Latency))
+		all = append(all, float64(of(t.Latency)))
 	}
 	if len(all) == 0 {
 		return 0
 	}
-	slices.Sort(all)
-	n := len(all)
-	return float64(all[(n-1)/2]+all[n/2]) / 2
+	return stats.Median(all)
 }
