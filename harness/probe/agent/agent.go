@@ -56,28 +56,28 @@ func (a *Agent) Serve(in io.Reader, out io.Writer) error {
 		return err
 	}
 	defer a.closePort()
-	say := json.NewEncoder(out)
+	answers := json.NewEncoder(out)
 	hello := &probe.Hello{Role: a.Role, CPUs: a.cpus, Files: a.files, Ports: a.Ports}
 	if a.Role == probe.RoleClient {
 		hello.LocalPorts = localPorts()
 	}
-	err = say.Encode(probe.Message{V: probe.Version, Hello: hello})
+	err = answers.Encode(probe.Message{V: probe.Version, Hello: hello})
 	if err != nil {
-		return fmt.Errorf("say hello: %w", err)
+		return fmt.Errorf("send hello: %w", err)
 	}
 	for line, err := range probe.ReadLines(in, probe.MaxOrder) {
 		switch {
 		case errors.Is(err, probe.ErrLongLine):
-			return sendRefusal(say, err)
+			return sendRefusal(answers, err)
 		case err != nil:
 			return err
 		}
-		request, invalid := probe.ParseMessage(line)
-		if invalid == nil && a.Role == probe.RoleServer {
-			invalid = a.admitController(request)
+		request, refusal := probe.ParseMessage(line)
+		if refusal == nil && a.Role == probe.RoleServer {
+			refusal = a.admitController(request)
 		}
-		if invalid != nil {
-			return sendRefusal(say, invalid)
+		if refusal != nil {
+			return sendRefusal(answers, refusal)
 		}
 		if a.AfterOrder != nil {
 			a.AfterOrder()
@@ -87,7 +87,7 @@ func (a *Agent) Serve(in io.Reader, out io.Writer) error {
 		if err != nil {
 			answer = probe.Message{V: probe.Version, Error: err.Error()}
 		}
-		if err := say.Encode(answer); err != nil {
+		if err := answers.Encode(answer); err != nil {
 			return fmt.Errorf("answer: %w", err)
 		}
 	}
@@ -115,9 +115,9 @@ func (a *Agent) admitController(first probe.Message) error {
 }
 
 // sendRefusal answers with the reason why the session ends.
-func sendRefusal(say *json.Encoder, invalid error) error {
-	_ = say.Encode(probe.Message{V: probe.Version, Error: invalid.Error()}) // best effort: the session ends either way
-	return invalid
+func sendRefusal(answers *json.Encoder, refusal error) error {
+	_ = answers.Encode(probe.Message{V: probe.Version, Error: refusal.Error()}) // best effort: the session ends either way
+	return refusal
 }
 
 // answerOrder executes one order and returns its answer.

@@ -20,10 +20,10 @@ import (
 // net.core.somaxconn.
 const backlog = 65535
 
-// maxKept is the number of accepted connections that stay open, if enough files may be
+// maxKeptOpen is the number of accepted connections that stay open, if enough files may be
 // open. A client resets its connections within a moment, so a connection that is closed
 // here has ended long before, and the server sends no packet for it during the trial.
-const maxKept = 512
+const maxKeptOpen = 512
 
 // longQueue is the length of a queue that is long enough to fill up during a trial.
 const longQueue = 16 << 10
@@ -72,7 +72,7 @@ func OpenListener(address netip.AddrPort, guests []netip.Prefix, files int, lowP
 		return nil, fmt.Errorf("listen on port %d: %w", address.Port(), err)
 	}
 	l := &Listener{fd: fd, stop: stop, guests: guests, before: readCounters(), done: make(chan error, 1), sources: map[netip.Addr]uint64{}}
-	ring := make([]int, max(1, min(maxKept, files-probe.ReservedFiles)))
+	ring := make([]int, max(1, min(maxKeptOpen, files-probe.ReservedFiles)))
 	l.LowPriority = l.queueLimit() >= longQueue
 	if lowPriority != nil {
 		l.LowPriority = *lowPriority
