@@ -170,7 +170,7 @@ func (f matrixFlags) runMatrix(ctx context.Context, s *scenario.Scenario) error 
 	}
 	defer folder.Close()
 	warnOfRounds(os.Stderr, s)
-	m, runErr := f.newRunner(qemu, s, results).Run(ctx)
+	m, runErr := f.newTester(qemu, s, results).Run(ctx)
 	m.Version = version
 	if len(m.Rows) == 0 {
 		folder.RemoveEmpty() // there is nothing to report
@@ -184,10 +184,10 @@ func (f matrixFlags) runMatrix(ctx context.Context, s *scenario.Scenario) error 
 	return err
 }
 
-// newRunner returns the matrix that the flags describe.
-func (f matrixFlags) newRunner(qemu string, s *scenario.Scenario, results *store.Store) *matrix.Runner {
+// newTester returns the matrix that the flags describe.
+func (f matrixFlags) newTester(qemu string, s *scenario.Scenario, results *store.Store) *matrix.KernelTester {
 	progress := newMatrixProgress(f.jobs)
-	return &matrix.Runner{
+	return &matrix.KernelTester{
 		Specs: f.kernels, Modules: f.modules, Scenario: s, Jobs: f.jobs,
 		Machine: &vm.Machine{QEMU: qemu, Accel: f.accel, CPUs: f.cpus, Memory: f.memory, Timeout: f.timeout},
 		Cache:   matrix.UserCache(), Fresh: f.fresh,

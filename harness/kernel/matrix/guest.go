@@ -60,7 +60,7 @@ func RunGuest(run RunFunc) error {
 
 // bootGuest runs a scenario in a guest. It returns the result and the accelerator of
 // the guest.
-func (x *Runner) bootGuest(ctx context.Context, k *kernel.Kernel, s *scenario.Scenario, watch RunWatcher) (r *result.Result, accel string, err error) {
+func (x *KernelTester) bootGuest(ctx context.Context, k *kernel.Kernel, s *scenario.Scenario, watch RunWatcher) (r *result.Result, accel string, err error) {
 	init := vm.Init{Args: []string{GuestCommand}, Env: hookVariables(), Files: map[string][]byte{scenarioFile: s.Canonical()}}
 	o, err := x.Machine.Boot(ctx, k, init, func(report []byte) error { return relayProgress(report, watch) })
 	if err != nil {

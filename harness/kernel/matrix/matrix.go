@@ -14,8 +14,8 @@ import (
 	"snatlab/harness/scenario"
 )
 
-// Runner runs a scenario on one kernel after the other.
-type Runner struct {
+// KernelTester runs a scenario on one kernel after the other.
+type KernelTester struct {
 	Specs    []string
 	Modules  string             // folder of the modules of a bare vmlinuz
 	Scenario *scenario.Scenario // adapted by AdaptToGuest
@@ -34,7 +34,7 @@ type Runner struct {
 
 // Run tests every kernel. If it is interrupted, or cannot store a result, it returns an
 // error and a matrix with the finished rows.
-func (x *Runner) Run(ctx context.Context) (*result.Matrix, error) {
+func (x *KernelTester) Run(ctx context.Context) (*result.Matrix, error) {
 	if x.boot == nil {
 		x.boot = x.bootGuest
 	}
@@ -80,7 +80,7 @@ func (x *Runner) Run(ctx context.Context) (*result.Matrix, error) {
 
 // finishRow returns the row of a kernel, from the cache or from a test. It returns nil
 // if the matrix was interrupted before the row was finished.
-func (x *Runner) finishRow(ctx context.Context, spec, program string) (*result.Row, error) {
+func (x *KernelTester) finishRow(ctx context.Context, spec, program string) (*result.Row, error) {
 	digest, err := x.digestRow(ctx, spec, program)
 	if err == nil && !x.Fresh {
 		if row := x.Cache.findRow(digest); row != nil {
@@ -108,7 +108,7 @@ func (x *Runner) finishRow(ctx context.Context, spec, program string) (*result.R
 
 // keepResult stores the result of a row, if it is not stored yet. It notes an error at
 // once: the matrix may end hours later.
-func (x *Runner) keepResult(row *result.Row) error {
+func (x *KernelTester) keepResult(row *result.Row) error {
 	err := x.Keep(row.Result)
 	if err == nil || errors.Is(err, fs.ErrExist) {
 		return nil

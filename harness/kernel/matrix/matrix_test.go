@@ -25,7 +25,7 @@ func builtTree(t *testing.T, release string) string {
 	return kerneltest.BuiltTree(t, release, kernel.RequiredModules)
 }
 
-// fakeGuests replaces the guests of a Runner and records what the Runner does.
+// fakeGuests replaces the guests of a KernelTester and records its calls.
 type fakeGuests struct {
 	mu     sync.Mutex
 	booted []string // release and requests of each guest
@@ -34,14 +34,14 @@ type fakeGuests struct {
 	notes  []string
 }
 
-func (l *fakeGuests) newRunner(t *testing.T, specs ...string) *Runner {
+func (l *fakeGuests) newTester(t *testing.T, specs ...string) *KernelTester {
 	s := scenario.Default()
 	s.Name, s.Arms = "test", []scenario.Arm{{Name: "masquerade"}}
 	if err := AdaptToGuest(&s); err != nil {
 		t.Fatal(err)
 	}
 	s.Load.Requests = 300
-	return &Runner{
+	return &KernelTester{
 		Specs: specs, Scenario: &s, Jobs: 1, Machine: &vm.Machine{Accel: vm.TCG, CPUs: 2, Memory: 512},
 		boot: func(ctx context.Context, k *kernel.Kernel, s *scenario.Scenario, _ RunWatcher) (*result.Result, string, error) {
 			l.mu.Lock()
@@ -89,7 +89,7 @@ func TestRunRowErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	crashes, fine := builtTree(t, "6.1.0-crashes"), builtTree(t, "6.12.0-fine")
-	m, err := l.newRunner(t, nowhere, crashes, fine).Run(t.Context())
+	m, err := l.newTester(t, nowhere, crashes, fine).Run(t.Context())
 	if err != nil || len(m.Rows) != 3 {
 		t.Fatalf("%d rows, %v", len(m.Rows), err)
 	}
@@ -143,7 +143,7 @@ func TestRunAttempts(t *testing.T) {
 				}
 				return c.seen, nil
 			}}
-			m, err := l.newRunner(t, builtTree(t, "6.1.0")).Run(t.Context())
+			m, err := l.newTester(t, builtTree(t, "6.1.0")).Run(t.Context())
 			if err != nil || !slices.Equal(l.booted, c.want) || m.Rows[0].Attempts != len(c.want) || m.Rows[0].Status != result.RowOK {
 				t.Errorf("booted %q, %+v, %v", l.booted, m.Rows, err)
 			}
@@ -161,7 +161,7 @@ func TestRunLaterAttemptFails(t *testing.T) {
 		}
 		return &result.Result{ID: "first", Verdict: result.Inconclusive}, nil
 	}}
-	x := l.newRunner(t, builtTree(t, "6.1.0"))
+	x := l.newTester(t, builtTree(t, "6.1.0"))
 	x.Cache = &Cache{Dir: t.TempDir()}
 	m, err := x.Run(t.Context())
 	if err != nil || m.Rows[0].Status != result.RowOK || m.Rows[0].Result.ID != "first" || m.Rows[0].Attempts != 2 {
@@ -190,10 +190,10 @@ func TestRunReusesRows(t *testing.T) {
 		return passingResult(release, requests)
 	}}
 	old, young := builtTree(t, "6.1.0"), builtTree(t, "6.12.0")
-	run := func(change func(*Runner), want ...string) *result.Matrix {
+	run := func(change func(*KernelTester), want ...string) *result.Matrix {
 		t.Helper()
 		l.booted, l.kept = nil, nil
-		x := l.newRunner(t, old, young)
+		x := l.newTester(t, old, young)
 		x.Cache = cache
 		if change != nil {
 			change(x)
@@ -210,9 +210,9 @@ func TestRunReusesRows(t *testing.T) {
 	if m := run(nil); m.Rows[1].Kernel != "6.12.0" || m.Rows[1].Spec != young || len(l.kept) != 2 { // it may be another store
 		t.Errorf("%+v, kept %q", m.Rows, l.kept)
 	}
-	run(func(x *Runner) { x.Fresh = true }, "6.1.0 300", "6.12.0 300")
-	run(func(x *Runner) { x.Scenario.Load.Requests = 20 }, "6.1.0 20", "6.12.0 20")
-	run(func(x *Runner) { x.Machine.CPUs = 4 }, "6.1.0 300", "6.12.0 300")
+	run(func(x *KernelTester) { x.Fresh = true }, "6.1.0 300", "6.12.0 300")
+	run(func(x *KernelTester) { x.Scenario.Load.Requests = 20 }, "6.1.0 20", "6.12.0 20")
+	run(func(x *KernelTester) { x.Machine.CPUs = 4 }, "6.1.0 300", "6.12.0 300")
 	paths, err := filepath.Glob(filepath.Join(cache.Dir, "*.json"))
 	if err != nil || len(paths) != 6 {
 		t.Fatalf("%q, %v", paths, err)
@@ -255,7 +255,7 @@ func TestRunInterrupted(t *testing.T) {
 		}
 		return passingResult(release, requests)
 	}}
-	m, err := l.newRunner(t, builtTree(t, "6.1.0"), builtTree(t, "6.12.0"), builtTree(t, "7.3.0")).Run(ctx)
+	m, err := l.newTester(t, builtTree(t, "6.1.0"), builtTree(t, "6.12.0"), builtTree(t, "7.3.0")).Run(ctx)
 	if err == nil || err.Error() != "interrupted by SIGINT" || m.Incomplete != err.Error() || len(m.Rows) != 1 || m.Rows[0].Kernel != "6.1.0" {
 		t.Errorf("%+v, %v", m, err)
 	}
@@ -265,7 +265,7 @@ func TestRunInterrupted(t *testing.T) {
 func TestRunKeepFails(t *testing.T) {
 	t.Parallel()
 	l := &fakeGuests{boot: passingResult}
-	x := l.newRunner(t, builtTree(t, "6.1.0"), builtTree(t, "6.12.0"))
+	x := l.newTester(t, builtTree(t, "6.1.0"), builtTree(t, "6.12.0"))
 	x.Keep = func(r *result.Result) error {
 		if r.ID == "of 6.1.0" {
 			return errors.New("the disk is full")
@@ -295,7 +295,7 @@ func TestRunJobsKeepOrder(t *testing.T) {
 		}
 		return passingResult(release, requests)
 	}}
-	x := l.newRunner(t, builtTree(t, "6.1.0"), builtTree(t, "6.12.0"), builtTree(t, "7.3.0"))
+	x := l.newTester(t, builtTree(t, "6.1.0"), builtTree(t, "6.12.0"), builtTree(t, "7.3.0"))
 	x.Jobs = 2
 	m, err := x.Run(t.Context())
 	if err != nil || len(m.Rows) != 3 || m.Rows[0].Kernel != "6.1.0" || m.Rows[1].Kernel != "6.12.0" || m.Rows[2].Kernel != "7.3.0" {

@@ -25,7 +25,7 @@ const maxAttempts = 3
 
 // testKernel tests one kernel. A kernel that cannot be tested is a row. testKernel
 // returns an error only if the matrix is interrupted.
-func (x *Runner) testKernel(ctx context.Context, spec string) (result.Row, error) {
+func (x *KernelTester) testKernel(ctx context.Context, spec string) (result.Row, error) {
 	row := result.Row{Kernel: spec, Spec: spec}
 	begun := time.Now()
 	err := x.bootUntilRace(ctx, &row)
@@ -49,7 +49,7 @@ func (x *Runner) testKernel(ctx context.Context, spec string) (result.Row, error
 
 // bootUntilRace boots the kernel until its baseline shows the race, at most maxAttempts
 // times. If a later attempt fails, the row keeps the result of the earlier one.
-func (x *Runner) bootUntilRace(ctx context.Context, row *result.Row) error {
+func (x *KernelTester) bootUntilRace(ctx context.Context, row *result.Row) error {
 	k, err := x.readKernel(ctx, row.Spec)
 	if err != nil {
 		return err
@@ -82,7 +82,7 @@ func (x *Runner) bootUntilRace(ctx context.Context, row *result.Row) error {
 
 // readKernel reads a kernel. The content of packages comes from outside: if it makes a
 // parser panic, only this row ends.
-func (x *Runner) readKernel(ctx context.Context, spec string) (k *kernel.Kernel, err error) {
+func (x *KernelTester) readKernel(ctx context.Context, spec string) (k *kernel.Kernel, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic while reading it: %v", p)
@@ -123,7 +123,7 @@ func doubleRequests(s *scenario.Scenario) bool {
 }
 
 // digestRow returns a digest of everything that determines a row, except chance.
-func (x *Runner) digestRow(ctx context.Context, spec, program string) (string, error) {
+func (x *KernelTester) digestRow(ctx context.Context, spec, program string) (string, error) {
 	of, err := kernel.DigestSpec(ctx, spec, x.Modules, kernel.RequiredModules)
 	if err != nil {
 		return "", err
