@@ -10,7 +10,7 @@ import (
 
 // Every command names a missing or surplus argument.
 func TestArgumentsOfCommands(t *testing.T) {
-	everyCommand(command(), func(c *cobra.Command) {
+	everyCommand(rootCommand(), func(c *cobra.Command) {
 		t.Run(strings.ReplaceAll(c.CommandPath(), " ", "_"), func(t *testing.T) { checkArgumentCount(t, c) })
 	})
 }

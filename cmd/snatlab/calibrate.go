@@ -52,7 +52,7 @@ race did not occur in the baseline or the comparison was undecided.`,
 			if s.Driver == result.DriverNetns && !netns.IsPrivileged() {
 				return inUserNamespace(c, args[0])
 			}
-			return interruptible(func(ctx context.Context) error { return calibrate(ctx, s, runs, f.json) })
+			return runInterruptible(func(ctx context.Context) error { return calibrate(ctx, s, runs, f.json) })
 		},
 	}
 	c.Flags().IntVar(&runs, "runs", 100, "how many times")

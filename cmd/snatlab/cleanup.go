@@ -48,7 +48,7 @@ remedy, and the others are undone. If the folder is refused, nothing is undone.
 
 Exit codes: 0 nothing is left; 3 the host could not be checked, a journal was
 refused, or a run is active; 5 some changes are left, and are printed.`,
-		RunE: func(*cobra.Command, []string) error { return interruptible(f.cleanup) },
+		RunE: func(*cobra.Command, []string) error { return runInterruptible(f.cleanup) },
 	}
 	c.Flags().BoolVar(&f.dryRun, "dry-run", false, "only list the changes that would be undone")
 	c.Flags().BoolVar(&f.images, "images", false, "also remove the probe images, which are kept for later runs")
@@ -72,7 +72,7 @@ func (f cleanupFlags) cleanup(ctx context.Context) error {
 	}
 	done, err := undo.Cleanup{
 		Replay: undo.Replay{
-			Dir: undo.Dir, Undoers: undoers(), Kept: true, Active: f.force, DryRun: f.dryRun,
+			Dir: undo.Dir, Undoers: allUndoers(), Kept: true, Active: f.force, DryRun: f.dryRun,
 			Notify:   func(text string) { fmt.Println(text) },
 			Announce: f.announce,
 		},
@@ -126,7 +126,7 @@ func dockerLeftovers(ctx context.Context, images bool) ([]undo.Step, error) {
 // not disturb the new run stays, with its journal.
 func undoCrashed(ctx context.Context) error {
 	return undo.Replay{
-		Dir: undo.Dir, Undoers: undoers(),
+		Dir: undo.Dir, Undoers: allUndoers(),
 		Notify: func(text string) { fmt.Fprintln(os.Stderr, text) },
 		Announce: func(s undo.Step) {
 			fmt.Fprintf(os.Stderr, "left by a run that crashed; undoing: %s\n", printable.Line(s.What))

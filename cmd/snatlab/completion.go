@@ -34,7 +34,7 @@ func flagCompletions() map[string]cobra.CompletionFunc {
 		return nil, cobra.ShellCompDirectiveFilterDirs
 	}
 	return map[string]cobra.CompletionFunc{
-		"driver":    cobra.FixedCompletions(drivers, cobra.ShellCompDirectiveNoFileComp),
+		"driver":    cobra.FixedCompletions(driverNames, cobra.ShellCompDirectiveNoFileComp),
 		"accel":     cobra.FixedCompletions([]string{vm.Auto, vm.KVM, vm.TCG}, cobra.ShellCompDirectiveNoFileComp),
 		"scenario":  completeStoredScenarios,
 		"store":     folders,

@@ -114,8 +114,8 @@ arms: [{name: masquerade}, {name: random-fully, masquerade: {random_fully: true}
 				t.Errorf("exit code %d\n%s", code, p.said(t))
 			}
 			r := p.result(t)
-			if trials(r) == 0 || !strings.Contains(r.Incomplete, "interrupted by "+unix.SignalName(signal)) {
-				t.Errorf("%d trials, incomplete: %q", trials(r), r.Incomplete)
+			if countTrials(r) == 0 || !strings.Contains(r.Incomplete, "interrupted by "+unix.SignalName(signal)) {
+				t.Errorf("%d trials, incomplete: %q", countTrials(r), r.Incomplete)
 			}
 		})
 	}

@@ -135,7 +135,7 @@ func checkWords(words []string) error {
 
 // checkSnatlab checks that a command exists with these flags and arguments.
 func checkSnatlab(args []string) error {
-	found, rest, err := command().Find(args)
+	found, rest, err := rootCommand().Find(args)
 	if err != nil {
 		return err
 	}

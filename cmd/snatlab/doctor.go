@@ -26,22 +26,22 @@ each, with what to do where it is missing. Nothing is changed.
 
 Exit codes: 0 a run is possible, with one driver at least; 3 it is not.`,
 		RunE: func(c *cobra.Command, _ []string) error {
-			drivers := drivers
+			drivers := driverNames
 			if c.Flags().Changed("driver") {
 				if !slices.Contains(drivers, driver) {
 					return usageError{c, fmt.Errorf("--driver: %q is not allowed; allowed: %s", driver, strings.Join(drivers, ", "))}
 				}
 				drivers = []string{driver}
 			}
-			return interruptible(func(ctx context.Context) error { return doctor(ctx, os.Stdout, drivers) })
+			return runInterruptible(func(ctx context.Context) error { return checkDrivers(ctx, os.Stdout, drivers) })
 		},
 	}
 	c.Flags().StringVar(&driver, "driver", "", "look at this one only: docker or netns")
 	return c
 }
 
-// doctor prints what each driver needs.
-func doctor(ctx context.Context, w io.Writer, drivers []string) error {
+// checkDrivers prints what each driver needs.
+func checkDrivers(ctx context.Context, w io.Writer, drivers []string) error {
 	possible := false
 	for i, driver := range drivers {
 		if i > 0 {
@@ -78,7 +78,7 @@ func examineDriver(ctx context.Context, w io.Writer, driver string) (ready bool,
 // examineInUserNamespace looks where a run of this user would be. What is
 // found there prints itself.
 func examineInUserNamespace(w io.Writer) (ready bool, err error) {
-	code, err := netns.Reexec(asksToEnd(), "doctor", "--driver", result.DriverNetns)
+	code, err := netns.Reexec(endSignals(), "doctor", "--driver", result.DriverNetns)
 	if err != nil {
 		return printPreconditions(w, result.DriverNetns, []machine.Precondition{{Name: "user namespace", State: machine.Unmet, Found: err.Error()}}), nil
 	}

@@ -19,8 +19,8 @@ import (
 	"snatlab/harness/undo"
 )
 
-// drivers is all of them, the one that needs least first.
-var drivers = []string{result.DriverNetns, result.DriverDocker}
+// driverNames is all of them, the one that needs least first.
+var driverNames = []string{result.DriverNetns, result.DriverDocker}
 
 // readyMachine is this machine, ready for one run.
 type readyMachine struct {
@@ -82,7 +82,7 @@ func prepareDocker(ctx context.Context, s *scenario.Scenario) (_ *readyMachine, 
 	}
 	return &readyMachine{
 		open: func(ctx context.Context, run string, keep bool, say func(string)) (lab.Keeper, error) {
-			journal, err := undo.CreateJournal(undo.Dir, run, undoers())
+			journal, err := undo.CreateJournal(undo.Dir, run, allUndoers())
 			if err != nil {
 				return nil, err
 			}
@@ -95,16 +95,16 @@ func prepareDocker(ctx context.Context, s *scenario.Scenario) (_ *readyMachine, 
 	}, nil
 }
 
-// run runs the scenario in a lab that is not kept. The result is never nil.
-func (s *readyMachine) run(ctx context.Context, sc *scenario.Scenario, watch matrix.RunWatcher) (*result.Result, error) {
+// runScenario runs the scenario in a lab that is not kept. The result is never nil.
+func (s *readyMachine) runScenario(ctx context.Context, sc *scenario.Scenario, watch matrix.RunWatcher) (*result.Result, error) {
 	id := newID(time.Now())
 	return harness.Run(ctx, sc, func(ctx context.Context) (lab.Lab, error) {
 		return s.open(ctx, id, false, watch.Say)
 	}, watch, harness.Options{ID: id, Version: version})
 }
 
-// undoers know how to undo every change that snatlab makes.
-func undoers() undo.Undoers {
+// allUndoers know how to undo every change that snatlab makes.
+func allUndoers() undo.Undoers {
 	all := undo.Undoers{}
 	for _, some := range []undo.Undoers{nat.Undoers(), lab.Undoers(), docker.Undoers(), netns.Undoers()} {
 		maps.Copy(all, some)

@@ -10,7 +10,7 @@ import (
 
 // No flag of any command answers a wrong value in the words of Go's library.
 func TestWrongValues(t *testing.T) {
-	everyCommand(command(), func(c *cobra.Command) {
+	everyCommand(rootCommand(), func(c *cobra.Command) {
 		c.InitDefaultHelpFlag()
 		c.LocalFlags().VisitAll(func(f *pflag.Flag) {
 			for _, value := range []string{`a"b`, "99999999999999999999"} {

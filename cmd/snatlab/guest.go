@@ -27,5 +27,5 @@ func runInGuest(ctx context.Context, s *scenario.Scenario, watch matrix.RunWatch
 		return nil, err
 	}
 	defer site.close()
-	return site.run(ctx, s, watch)
+	return site.runScenario(ctx, s, watch)
 }

@@ -42,7 +42,7 @@ func run(args []string) (code int) {
 	}()
 	// Where iptables is; cron and a plain su leave it out.
 	os.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin:/sbin")
-	root := command()
+	root := rootCommand()
 	root.SetArgs(args)
 	err := root.Execute()
 	printError(err)
@@ -62,7 +62,7 @@ func leftBehind(dir string) error {
 	return &undo.LeftError{Left: left}
 }
 
-func command() *cobra.Command {
+func rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "snatlab",
 		Short: "Make the source-port race of Linux' source NAT happen, and compare what stops it",
@@ -94,10 +94,10 @@ type interrupted struct{ signal unix.Signal }
 
 func (i interrupted) Error() string { return "interrupted by " + unix.SignalName(i.signal) }
 
-// asksToEnd lists the signals that ask the program to end. nohup ignores the
+// endSignals lists the signals that ask the program to end. nohup ignores the
 // hang-up for us. (That a shell ignores SIGINT for what it runs in the
 // background is another matter: it may still be sent on purpose.)
-func asksToEnd() []os.Signal {
+func endSignals() []os.Signal {
 	asked := []os.Signal{unix.SIGINT, unix.SIGTERM}
 	if !signal.Ignored(unix.SIGHUP) {
 		asked = append(asked, unix.SIGHUP)
@@ -105,11 +105,11 @@ func asksToEnd() []os.Signal {
 	return asked
 }
 
-// interruptible runs do with a context that ends at the first signal that asks
+// runInterruptible runs do with a context that ends at the first signal that asks
 // the program to end. From then on such signals are ignored, by the programs
 // that it starts as well: the host is being put back.
-func interruptible(do func(context.Context) error) error {
-	asked := asksToEnd()
+func runInterruptible(do func(context.Context) error) error {
+	asked := endSignals()
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, asked...)

@@ -84,7 +84,7 @@ verdict.`,
 			if err != nil {
 				return err
 			}
-			return interruptible(func(ctx context.Context) error { return f.runMatrix(ctx, s) })
+			return runInterruptible(func(ctx context.Context) error { return f.runMatrix(ctx, s) })
 		},
 	}
 	c.Flags().StringArrayVar(&f.kernels, "kernel", nil, "a kernel to test; repeat the flag for more kernels")

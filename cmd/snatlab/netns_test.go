@@ -185,8 +185,8 @@ arms: [{name: masquerade}, {name: random-fully, masquerade: {random_fully: true}
 			continue
 		}
 		r := p.result(t)
-		if v := r.Comparisons[0].Verdict; trials(r) != 4 || v != result.Undecided && v != result.ArmInconclusive {
-			t.Errorf("%d trials, %s", trials(r), v)
+		if v := r.Comparisons[0].Verdict; countTrials(r) != 4 || v != result.Undecided && v != result.ArmInconclusive {
+			t.Errorf("%d trials, %s", countTrials(r), v)
 		}
 		checkRaceOnly(t, r)
 	}
@@ -266,8 +266,8 @@ func TestNetnsSignal(t *testing.T) {
 			if code := p.wait(t); code != 128+int(signal) {
 				t.Errorf("exit code %d\n%s", code, p.said(t))
 			}
-			if r := p.result(t); trials(r) == 0 || !strings.Contains(r.Incomplete, "interrupted by "+unix.SignalName(signal)) {
-				t.Errorf("%d trials, incomplete: %q", trials(r), r.Incomplete)
+			if r := p.result(t); countTrials(r) == 0 || !strings.Contains(r.Incomplete, "interrupted by "+unix.SignalName(signal)) {
+				t.Errorf("%d trials, incomplete: %q", countTrials(r), r.Incomplete)
 			}
 			awaitGone(t, below)
 		})

@@ -117,7 +117,7 @@ func (f nightlyFlags) nightly(c *cobra.Command, args []string) error {
 			printError(withoutHelp(t.Err))
 		}
 	}
-	return interruptible(func(ctx context.Context) error { return f.run(ctx, c, tasks, known) })
+	return runInterruptible(func(ctx context.Context) error { return f.run(ctx, c, tasks, known) })
 }
 
 func (f nightlyFlags) readKnown(c *cobra.Command) ([]regression.KnownFailure, error) {
@@ -135,7 +135,7 @@ func (f nightlyFlags) readKnown(c *cobra.Command) ([]regression.KnownFailure, er
 // user is root by name, whose store is another.
 func (f nightlyFlags) inUserNamespace(c *cobra.Command) error {
 	at := slices.Index(os.Args[1:], c.Name()) + 2
-	code, err := netns.Reexec(asksToEnd(), slices.Insert(slices.Clone(os.Args), at, "--store="+f.store)[1:]...)
+	code, err := netns.Reexec(endSignals(), slices.Insert(slices.Clone(os.Args), at, "--store="+f.store)[1:]...)
 	if err != nil {
 		return err
 	}

@@ -23,8 +23,8 @@ import (
 // readTasks reads the scenarios that are named, or else those of the folder. It is an
 // error if none of them can be run.
 func (f nightlyFlags) readTasks(c *cobra.Command, files []string) (tasks []nightly.Task, err error) {
-	if f.driver != "" && !slices.Contains(drivers, f.driver) {
-		return nil, usageError{c, fmt.Errorf("--driver: %q is not allowed; allowed: %s", f.driver, strings.Join(drivers, ", "))}
+	if f.driver != "" && !slices.Contains(driverNames, f.driver) {
+		return nil, usageError{c, fmt.Errorf("--driver: %q is not allowed; allowed: %s", f.driver, strings.Join(driverNames, ", "))}
 	}
 	if len(files) == 0 {
 		if files, err = nightly.ListScenarios(f.scenarios); err != nil {
@@ -108,5 +108,5 @@ func (f nightlyFlags) attempt(ctx context.Context, s *scenario.Scenario) (*resul
 	progress := report.NewProgress(watch, terminal)
 	progress.Say(s.Name)
 	defer progress.Say("")
-	return at.run(ctx, s, progress)
+	return at.runScenario(ctx, s, progress)
 }

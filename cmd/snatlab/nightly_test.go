@@ -348,7 +348,7 @@ func TestNightlyUnstored(t *testing.T) {
 		t.Fatalf("exit code %d, %v\n%s%s", code, err, out, said)
 	}
 	j := n.Runs[0]
-	if len(j.Unstored) != j.Attempts || trials(j.Unstored[0]) != 50 || !strings.Contains(n.Store.Error, "no space left on device") || n.Store.Runs != 0 {
+	if len(j.Unstored) != j.Attempts || countTrials(j.Unstored[0]) != 50 || !strings.Contains(n.Store.Error, "no space left on device") || n.Store.Runs != 0 {
 		t.Errorf("%d of %d runs are printed, the store holds %d: %s", len(j.Unstored), j.Attempts, n.Store.Runs, n.Store.Error)
 	}
 	if said != "results could not be kept: they are on standard output, as JSON\n" {

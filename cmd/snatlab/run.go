@@ -100,7 +100,7 @@ func inUserNamespace(c *cobra.Command, path string) error {
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
 		return usageError{c, fmt.Errorf("%s is no regular file: without root, a scenario is read twice", path)}
 	}
-	code, err := netns.Reexec(asksToEnd(), os.Args[1:]...)
+	code, err := netns.Reexec(endSignals(), os.Args[1:]...)
 	if err != nil {
 		return err
 	}
@@ -133,8 +133,8 @@ func readScenario(c *cobra.Command, path string, f runFlags) (*scenario.Scenario
 // left standing. One that stands only as long as this process lives keeps it.
 func (f runFlags) runAndKeep(s *scenario.Scenario) error {
 	var kept *lab.Kept
-	err := interruptible(func(ctx context.Context) (err error) {
-		kept, err = f.run(ctx, s)
+	err := runInterruptible(func(ctx context.Context) (err error) {
+		kept, err = f.runScenario(ctx, s)
 		return err
 	})
 	if kept == nil {
@@ -152,8 +152,8 @@ func (f runFlags) runAndKeep(s *scenario.Scenario) error {
 	return exitCode(code)
 }
 
-// run gives the lab that was kept, if it is to be.
-func (f runFlags) run(ctx context.Context, s *scenario.Scenario) (kept *lab.Kept, err error) {
+// runScenario gives the lab that was kept, if it is to be.
+func (f runFlags) runScenario(ctx context.Context, s *scenario.Scenario) (kept *lab.Kept, err error) {
 	id := newID(time.Now())
 	dir := f.out
 	if dir == "" {
@@ -178,10 +178,10 @@ func (f runFlags) run(ctx context.Context, s *scenario.Scenario) (kept *lab.Kept
 			printError(keep.closeLab(ctx))
 		}
 	}()
-	r, runErr := f.experiment(ctx, s, site, id, keep)
-	if runErr != nil && trials(r) == 0 {
+	r, runErr := f.runExperiment(ctx, s, site, id, keep)
+	if runErr != nil && countTrials(r) == 0 {
 		folder.RemoveEmpty() // there is nothing to report
-	} else if runErr = errors.Join(runErr, f.show(dir, r, folder.WriteResult(r, report.WriteMarkdown, f.force))); runErr == nil {
+	} else if runErr = errors.Join(runErr, f.showResult(dir, r, folder.WriteResult(r, report.WriteMarkdown, f.force))); runErr == nil {
 		runErr = verdictCode(r.Verdict)
 	}
 	kept, err = keep.finish(ctx)
@@ -189,8 +189,8 @@ func (f runFlags) run(ctx context.Context, s *scenario.Scenario) (kept *lab.Kept
 	return kept, errors.Join(err, runErr)
 }
 
-// experiment runs the scenario in a lab that it opens.
-func (f runFlags) experiment(ctx context.Context, s *scenario.Scenario, site *readyMachine, id string, keep *keptLab) (*result.Result, error) {
+// runExperiment runs the scenario in a lab that it opens.
+func (f runFlags) runExperiment(ctx context.Context, s *scenario.Scenario, site *readyMachine, id string, keep *keptLab) (*result.Result, error) {
 	progress := report.NewProgress(os.Stderr, canOverwrite(os.Stderr))
 	r, err := harness.Run(ctx, s, func(ctx context.Context) (lab.Lab, error) {
 		opened, err := site.open(ctx, id, f.keep, progress.Say)
@@ -213,7 +213,7 @@ func newID(now time.Time) string {
 	return now.UTC().Format("20060102-150405-") + hex.EncodeToString(b)
 }
 
-func trials(r *result.Result) int {
+func countTrials(r *result.Result) int {
 	n := 0
 	for _, a := range r.Arms {
 		n += len(a.Trials)
@@ -232,18 +232,18 @@ func (f runFlags) checkOut() error {
 	return nil
 }
 
-// show shows the result. One that could not be kept is shown as a whole: it
+// showResult shows the result. One that could not be kept is shown as a whole: it
 // cannot be had again.
-func (f runFlags) show(dir string, r *result.Result, kept error) error {
+func (f runFlags) showResult(dir string, r *result.Result, kept error) error {
 	if kept != nil {
 		fmt.Fprintln(os.Stderr, "the result could not be written to its folder: it is on standard output, as JSON")
 		return errors.Join(kept, resultfile.WriteJSON(os.Stdout, r))
 	}
-	return f.print(dir, r)
+	return f.printResult(dir, r)
 }
 
-// print shows a result that was kept.
-func (f runFlags) print(dir string, r *result.Result) error {
+// printResult shows a result that was kept.
+func (f runFlags) printResult(dir string, r *result.Result) error {
 	if f.json {
 		return resultfile.WriteJSON(os.Stdout, r)
 	}

@@ -48,7 +48,7 @@ its clients send.`,
 			if err != nil {
 				return usageError{c, fmt.Errorf("--from: %w", err)}
 			}
-			return interruptible(func(ctx context.Context) error { return serveRuns(ctx, listen, ports, guests) })
+			return runInterruptible(func(ctx context.Context) error { return serveRuns(ctx, listen, ports, guests) })
 		},
 	}
 	c.Flags().StringVar(&address, "listen", "0.0.0.0:20000", "address and port that accept the orders")

@@ -104,8 +104,8 @@ func TestSharedRun(t *testing.T) {
 			}
 		}
 	}
-	if trials(r) != 6 || others == 0 || others > 20 {
-		t.Errorf("in %d trials the rule matched %d of the neighbour's 20 connections", trials(r), others)
+	if countTrials(r) != 6 || others == 0 || others > 20 {
+		t.Errorf("in %d trials the rule matched %d of the neighbour's 20 connections", countTrials(r), others)
 	}
 }
 

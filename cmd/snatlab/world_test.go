@@ -355,8 +355,8 @@ func TestOutFull(t *testing.T) {
 	if err := json.Unmarshal(p.printed(t), r); err != nil {
 		t.Fatalf("%v in:\n%s", err, p.printed(t))
 	}
-	if trials(r) != 1 || r.Incomplete != "" || r.Verdict != result.Inconclusive && r.Verdict != result.Pass {
-		t.Errorf("the result has %d trials, incomplete %q, verdict %s", trials(r), r.Incomplete, r.Verdict)
+	if countTrials(r) != 1 || r.Incomplete != "" || r.Verdict != result.Inconclusive && r.Verdict != result.Pass {
+		t.Errorf("the result has %d trials, incomplete %q, verdict %s", countTrials(r), r.Incomplete, r.Verdict)
 	}
 	if left := strings.Fields(e.do(t, "ls", "-A", out)); !slices.Equal(left, []string{"filling"}) {
 		t.Errorf("left in the folder: %v", left)
