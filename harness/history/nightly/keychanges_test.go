@@ -11,7 +11,9 @@ func withEngine(version string) func(*result.Result) {
 	return func(r *result.Result) { r.Environment.Docker = &version }
 }
 
-func TestAnUpgradeOfTheEngineBeginsAHistoryAnewAndIsSaidOnce(t *testing.T) {
+// An upgrade of the engine restarts the history, and is reported once.
+func TestKeyChangeOnUpgrade(t *testing.T) {
+	t.Parallel()
 	s := makeStore(t, 3, withEngine("28.1.0"))
 	for _, want := range []string{"docker 28.1.0 -> 28.1.1", ""} {
 		j := mustRun(t, makeRunner(s, jobWith("docker-masquerade", makeRun(t, withEngine("28.1.1"))))).Runs[0]
@@ -21,9 +23,10 @@ func TestAnUpgradeOfTheEngineBeginsAHistoryAnewAndIsSaidOnce(t *testing.T) {
 	}
 }
 
-// A key that differs without a word would leave the user with "first run" night
-// after night.
-func TestEveryPartOfAKeyIsSaidOrMakesAnotherLab(t *testing.T) {
+// Every field of a key is reported, or makes another lab. A key that differs
+// without a word would leave the user with "first run" night after night.
+func TestKeyChangeFields(t *testing.T) {
+	t.Parallel()
 	tonight := result.Key{Scenario: "quickstart", Hash: "5b0c94d2e1a7", CPUs: 2, Docker: "28.1.0"}
 	other := map[string]bool{"Scenario": true, "Hash": true, "Driver": true, "Rootless": true, "Guest": true}
 	for i := range reflect.TypeFor[result.Key]().NumField() {
@@ -45,7 +48,9 @@ func TestEveryPartOfAKeyIsSaidOrMakesAnotherLab(t *testing.T) {
 	}
 }
 
-func TestTheLastWholeRunIsWhatAHistoryIsAnewSince(t *testing.T) {
+// Changes are those since the last run that ended by itself.
+func TestKeyChangeSince(t *testing.T) {
+	t.Parallel()
 	run := func(docker, incomplete string) result.RunSummary {
 		return result.RunSummary{Key: result.Key{Docker: docker}, Incomplete: incomplete}
 	}

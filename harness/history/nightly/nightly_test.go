@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,9 +27,9 @@ func makeRun(t *testing.T, change ...func(*result.Result)) *result.Result {
 	t.Helper()
 	r, err := resultfile.ReadResult("../../report/testdata/docker.json")
 	checkError(t, err)
-	r.ID = fmt.Sprintf("%s-%d", r.ID, serial)
-	r.Started = r.Started.Add(time.Duration(serial) * time.Hour)
-	serial++
+	n := serial.Add(1)
+	r.ID = fmt.Sprintf("%s-%d", r.ID, n)
+	r.Started = r.Started.Add(time.Duration(n) * time.Hour)
 	for _, c := range change {
 		c(r)
 	}
@@ -38,8 +39,8 @@ func makeRun(t *testing.T, change ...func(*result.Result)) *result.Result {
 	return r
 }
 
-// serial tells the runs of these tests apart.
-var serial int
+// serial numbers the runs of these tests.
+var serial atomic.Int64
 
 // unmitigated is the second arm with the rule of the baseline.
 func unmitigated(r *result.Result) {
@@ -139,6 +140,7 @@ func countStored(t *testing.T, s *store.Store) int {
 }
 
 func TestOutcomes(t *testing.T) {
+	t.Parallel()
 	known := []regression.KnownFailure{knownFailure(t)}
 	for name, c := range map[string]struct {
 		before   int // good runs in the store
@@ -189,7 +191,9 @@ func knownFailure(t *testing.T) regression.KnownFailure {
 	return all[0]
 }
 
-func TestABadNightIsTheSameTheNightAfter(t *testing.T) {
+// A regression is one in the nights after, too.
+func TestRegressionLasts(t *testing.T) {
+	t.Parallel()
 	s := makeStore(t, 20)
 	for range 5 {
 		j := mustRun(t, makeRunner(s, jobWith("docker-masquerade", makeRun(t, unmitigated), makeRun(t, unmitigated), makeRun(t, unmitigated)))).Runs[0]
@@ -199,7 +203,9 @@ func TestABadNightIsTheSameTheNightAfter(t *testing.T) {
 	}
 }
 
-func TestANewKernelIsSaidFirstAndThatItChangesNothing(t *testing.T) {
+// A new kernel is reported first, and that it changes nothing.
+func TestNewKernel(t *testing.T) {
+	t.Parallel()
 	s := makeStore(t, 20, onKernel("6.12.107"))
 	record := mustRun(t, makeRunner(s, jobWith("docker-masquerade", makeRun(t))))
 	if record.KernelBefore != "6.12.107" || record.LastRun == nil || record.Runs[0].KernelBefore != "6.12.107" {
@@ -212,7 +218,9 @@ func TestANewKernelIsSaidFirstAndThatItChangesNothing(t *testing.T) {
 	}
 }
 
-func TestAKernelThatAGuestRanIsNotThatOfTheMachine(t *testing.T) {
+// The kernel of a guest is not that of the machine.
+func TestGuestKernel(t *testing.T) {
+	t.Parallel()
 	s := makeStore(t, 1)
 	checkError(t, s.Put(makeRun(t, onKernel("7.3.4"), func(r *result.Result) { r.Environment.Guest = "tcg" })))
 	record := mustRun(t, makeRunner(s, jobWith("docker-masquerade", makeRun(t))))
@@ -221,7 +229,9 @@ func TestAKernelThatAGuestRanIsNotThatOfTheMachine(t *testing.T) {
 	}
 }
 
-func TestTheHistoryOfEachArmIsTold(t *testing.T) {
+// The record has the history of each arm.
+func TestArmsBefore(t *testing.T) {
+	t.Parallel()
 	half := func(r *result.Result) {
 		for i := range r.Arms[0].Trials {
 			r.Arms[0].Trials[i].Requests *= 2
@@ -240,7 +250,9 @@ func TestTheHistoryOfEachArmIsTold(t *testing.T) {
 	}
 }
 
-func TestAScenarioThatCannotBeRunKeepsNoOtherFromBeingRun(t *testing.T) {
+// A scenario that cannot be run does not keep the others from being run.
+func TestBrokenScenario(t *testing.T) {
+	t.Parallel()
 	s := makeStore(t, 0)
 	record := mustRun(t, makeRunner(s, failingJob("broken", nil, errors.New("broken.yaml:1:1: no")), jobWith("docker-masquerade", makeRun(t))))
 	if j := record.Runs[0]; j.Outcome != result.OutcomeError || j.Reason != "broken.yaml:1:1: no" || j.Result != nil {
@@ -251,7 +263,9 @@ func TestAScenarioThatCannotBeRunKeepsNoOtherFromBeingRun(t *testing.T) {
 	}
 }
 
-func TestAnAttemptThatBreaksOffConfirmsNothing(t *testing.T) {
+// An attempt that ends early confirms nothing.
+func TestAbortedAttempt(t *testing.T) {
+	t.Parallel()
 	attempts := 0
 	s := makeStore(t, 20)
 	record := mustRun(t, makeRunner(s, Job{Scenario: "docker-masquerade", Run: func(context.Context) (*result.Result, error) {
@@ -265,7 +279,9 @@ func TestAnAttemptThatBreaksOffConfirmsNothing(t *testing.T) {
 	}
 }
 
-func TestWhatIsProvenIsNotRunAgain(t *testing.T) {
+// A proven regression is not run again.
+func TestProvenIsNotRetried(t *testing.T) {
+	t.Parallel()
 	n := makeRunner(makeStore(t, 20), jobWith("docker-masquerade", makeRun(t, unmitigated), makeRun(t, unmitigated), makeRun(t)))
 	n.Attempts = 10
 	if j := mustRun(t, n).Runs[0]; j.Outcome != result.OutcomeRegression || j.Attempts != 2 {
@@ -273,9 +289,10 @@ func TestWhatIsProvenIsNotRunAgain(t *testing.T) {
 	}
 }
 
-// Of 8 earlier runs two attempts prove that the verdict fell, and the failures
-// take a third.
-func TestWhatIsProvenStaysSoWhenALaterAttemptBreaksOff(t *testing.T) {
+// A regression stays proven if a later attempt ends early. Of 8 earlier runs two
+// attempts prove that the verdict fell, and the failures take a third.
+func TestProvenThenAborted(t *testing.T) {
+	t.Parallel()
 	for name, broke := range map[string]error{"engine": errors.New("Docker engine: gone"), "host": &undo.LeftError{}} {
 		t.Run(name, func(t *testing.T) {
 			var last *result.Result
@@ -301,7 +318,9 @@ func TestWhatIsProvenStaysSoWhenALaterAttemptBreaksOff(t *testing.T) {
 	}
 }
 
-func TestAFindingExcusesNoOtherClaimAboutItsArm(t *testing.T) {
+// A finding excuses no other expectation about its arm.
+func TestOtherExpectation(t *testing.T) {
+	t.Parallel()
 	no := false
 	last := makeRun(t)
 	last.Verdict = result.Fail
@@ -317,7 +336,9 @@ func TestAFindingExcusesNoOtherClaimAboutItsArm(t *testing.T) {
 	}
 }
 
-func TestANewKernelThatMayMakeADifferenceIsNotSaidToMakeNone(t *testing.T) {
+// A new kernel that may make a difference is not reported to make none.
+func TestNewKernelDoubt(t *testing.T) {
+	t.Parallel()
 	record := mustRun(t, makeRunner(makeStore(t, 3, onKernel("6.12.107")), jobWith("docker-masquerade", makeRun(t, withRefusals))))
 	j := record.Runs[0]
 	if j.Outcome != result.OutcomeOK || j.Attempts != 1 || len(j.Doubts) == 0 || len(j.Findings) > 0 {
@@ -330,7 +351,9 @@ func TestANewKernelThatMayMakeADifferenceIsNotSaidToMakeNone(t *testing.T) {
 	}
 }
 
-func TestAHostThatCouldNotBePutBackEndsTheNight(t *testing.T) {
+// A host that cannot be restored ends the night.
+func TestHostNotRestored(t *testing.T) {
+	t.Parallel()
 	s := makeStore(t, 0)
 	left := &undo.LeftError{}
 	record, err := makeRunner(s, failingJob("docker-masquerade", makeRun(t), left), jobWith("never", makeRun(t))).Run(t.Context())
@@ -342,7 +365,9 @@ func TestAHostThatCouldNotBePutBackEndsTheNight(t *testing.T) {
 	}
 }
 
-func TestASignalEndsTheNightAndKeepsWhatWasDone(t *testing.T) {
+// A signal ends the night, and the runs until then are kept.
+func TestInterrupted(t *testing.T) {
+	t.Parallel()
 	s := makeStore(t, 0)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	asked := errors.New("interrupted by SIGTERM")
@@ -362,7 +387,9 @@ func TestASignalEndsTheNightAndKeepsWhatWasDone(t *testing.T) {
 	}
 }
 
-func TestAResultThatTheStoreDoesNotTakeIsInTheRecord(t *testing.T) {
+// A result that cannot be stored is in the record.
+func TestUnstoredResult(t *testing.T) {
+	t.Parallel()
 	s := makeStore(t, 1)
 	r := makeRun(t)
 	record := mustRun(t, makeRunner(s, Job{Scenario: "docker-masquerade", Run: func(context.Context) (*result.Result, error) {
@@ -375,7 +402,9 @@ func TestAResultThatTheStoreDoesNotTakeIsInTheRecord(t *testing.T) {
 	}
 }
 
-func TestAStoreThatCannotBeReadEndsTheNightBeforeItBegins(t *testing.T) {
+// A store that cannot be read ends the night before it begins.
+func TestUnreadableStore(t *testing.T) {
+	t.Parallel()
 	s := makeStore(t, 0)
 	checkError(t, errors.Join(os.Remove(s.Dir()), os.WriteFile(s.Dir(), nil, 0o600)))
 	record, err := makeRunner(s, jobWith("never")).Run(t.Context())

@@ -38,7 +38,9 @@ func listKinds(c *result.GroupComparison) (all []result.FindingKind) {
 	return all
 }
 
-func TestTwoResultsAreComparedByTheirTrials(t *testing.T) {
+// Two results are compared by their trials.
+func TestCompareTwoResults(t *testing.T) {
+	t.Parallel()
 	c := mustCompare(t, makeGroup("old", 1, historytest.RunSpec{Day: 1}), makeGroup("new", 1, historytest.RunSpec{Day: 2, Kernel: "6.18.15"}))
 	if c.Unit != "trial" || c.Verdict != result.Pass || c.Summary != "No regression from old to new." {
 		t.Errorf("%+v", c)
@@ -51,7 +53,9 @@ func TestTwoResultsAreComparedByTheirTrials(t *testing.T) {
 	}
 }
 
-func TestAMitigationThatIsGoneIsARegressionOfTwoResults(t *testing.T) {
+// A lost mitigation is a regression between two results, and its return is none.
+func TestCompareLostMitigation(t *testing.T) {
+	t.Parallel()
 	c := mustCompare(t, makeGroup("old", 1, historytest.RunSpec{Day: 1}), makeGroup("new", 1, historytest.RunSpec{Day: 2, Failed: 950}))
 	want := []result.FindingKind{result.VerdictFell, result.FailuresRose, result.ExpectationBroken}
 	if !cmp.Equal(listKinds(c), want) || c.Verdict != result.Fail || c.Summary != "3 regressions from old to new." {
@@ -70,7 +74,9 @@ func TestAMitigationThatIsGoneIsARegressionOfTwoResults(t *testing.T) {
 	}
 }
 
-func TestManyRunsAreComparedByTheirMedians(t *testing.T) {
+// Many runs are compared by their medians, few by their trials.
+func TestCompareManyRuns(t *testing.T) {
+	t.Parallel()
 	c := mustCompare(t, makeGroup("old", 6, historytest.RunSpec{Day: 1}), makeGroup("new", 6, historytest.RunSpec{Day: 10, Kernel: "6.18.15", Lost: 2000}))
 	if c.Unit != "run" || c.Verdict != result.Pass || len(c.Warnings) > 0 || !cmp.Equal(listKinds(c), []result.FindingKind{result.Shift}) {
 		t.Errorf("%+v", c)
@@ -81,7 +87,9 @@ func TestManyRunsAreComparedByTheirMedians(t *testing.T) {
 	}
 }
 
-func TestRunsThatDisagreeTakeASmallP(t *testing.T) {
+// Runs that disagree need a small p.
+func TestCompareMixedRuns(t *testing.T) {
+	t.Parallel()
 	some := makeGroup("new", 6, historytest.RunSpec{Day: 10})
 	some.Results[0] = historytest.RunSpec{Day: 10, Failed: 950}.MakeResult()
 	if c := mustCompare(t, makeGroup("old", 6, historytest.RunSpec{Day: 1}), some); c.Verdict != result.Pass {
@@ -96,7 +104,9 @@ func TestRunsThatDisagreeTakeASmallP(t *testing.T) {
 	}
 }
 
-func TestABaselineWithoutTheRaceIsInconclusive(t *testing.T) {
+// A baseline without the race is inconclusive.
+func TestCompareWithoutRace(t *testing.T) {
+	t.Parallel()
 	none := func(r *result.Result) {
 		for i := range r.Arms[0].Trials {
 			r.Arms[0].Trials[i] = historytest.MakeTrial(i, 0, result.SNATRace)
@@ -121,6 +131,7 @@ func TestABaselineWithoutTheRaceIsInconclusive(t *testing.T) {
 // Six runs a side are enough for a test over runs. None of them says whether the
 // arm mitigates, so nothing can be said to have become worse, or not.
 func TestCompareUndecidedRuns(t *testing.T) {
+	t.Parallel()
 	few := func(r *result.Result) {
 		historytest.ShortenRun(r)
 		for i := range r.Arms[1].Trials {
@@ -142,6 +153,7 @@ func TestCompareUndecidedRuns(t *testing.T) {
 
 // An arm that is undecided does not change the verdict of another arm.
 func TestCompareUndecidedArm(t *testing.T) {
+	t.Parallel()
 	late := func(r *result.Result) {
 		r.Arms = append(r.Arms, result.Arm{Name: "split", Settings: []string{}, Trials: r.Arms[1].Trials[:3]})
 	}
@@ -152,7 +164,9 @@ func TestCompareUndecidedArm(t *testing.T) {
 	}
 }
 
-func TestScenariosThatDifferAreNotCompared(t *testing.T) {
+// Different scenarios are not compared.
+func TestCompareOtherScenarios(t *testing.T) {
+	t.Parallel()
 	other := makeGroup("new", 1, historytest.RunSpec{Day: 2, Change: func(r *result.Result) { r.Scenario.Hash, r.Scenario.Name = "sha256:0", "other" }})
 	_, err := Compare(makeGroup("old", 1, historytest.RunSpec{Day: 1}), other)
 	want := "old and new are of different scenarios, and nothing can be compared: quickstart (sha256:5b0c94d2e1a7) and other (sha256:0)"
@@ -161,7 +175,9 @@ func TestScenariosThatDifferAreNotCompared(t *testing.T) {
 	}
 }
 
-func TestRunsThatEndedEarlyAreLeftOut(t *testing.T) {
+// Runs that ended early are left out.
+func TestCompareEarlyEnds(t *testing.T) {
+	t.Parallel()
 	early := func(r *result.Result) { r.Incomplete = "interrupted" }
 	g := makeGroup("new", 2, historytest.RunSpec{Day: 2})
 	early(g.Results[1])
@@ -173,7 +189,9 @@ func TestRunsThatEndedEarlyAreLeftOut(t *testing.T) {
 	}
 }
 
-func TestWhatDiffersInTheEnvironmentIsListed(t *testing.T) {
+// Differences of the environment are listed.
+func TestFindDifferences(t *testing.T) {
+	t.Parallel()
 	other := historytest.RunSpec{Day: 2, Kernel: "6.18.15", Change: func(r *result.Result) {
 		r.Environment.CPUs, r.Environment.CPUModel = 4, new("Model 2")
 		r.Environment.Sysctls = map[string]string{"net.ipv4.ip_forward": "1"}

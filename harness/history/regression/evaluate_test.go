@@ -19,7 +19,9 @@ func findingKinds(j Evaluation) (all []result.FindingKind) {
 	return all
 }
 
-func TestARunLikeThoseBeforeItRaisesNothing(t *testing.T) {
+// A run like those before it raises no finding.
+func TestEvaluateUsualRun(t *testing.T) {
+	t.Parallel()
 	j := Evaluate(makeAttempts(1, historytest.RunSpec{Day: 20}), makePast(20), nil)
 	if len(j.Findings) > 0 || j.Again != "" || len(j.Warnings) > 0 {
 		t.Errorf("%+v", j)
@@ -29,7 +31,9 @@ func TestARunLikeThoseBeforeItRaisesNothing(t *testing.T) {
 	}
 }
 
-func TestAMitigationThatIsGoneIsARegressionOnceASecondAttemptConfirmsIt(t *testing.T) {
+// A lost mitigation is a regression once a second attempt confirms it.
+func TestEvaluateLostMitigation(t *testing.T) {
+	t.Parallel()
 	gone := historytest.RunSpec{Day: 20, Failed: 950}
 	first := Evaluate(makeAttempts(1, gone), makePast(20), nil)
 	if len(first.Findings) > 0 || first.Again == "" {
@@ -53,14 +57,18 @@ func TestAMitigationThatIsGoneIsARegressionOnceASecondAttemptConfirmsIt(t *testi
 	}
 }
 
-func TestASecondAttemptThatIsGoodRefutesTheFirst(t *testing.T) {
+// A good second attempt refutes the first.
+func TestEvaluateGoodRetry(t *testing.T) {
+	t.Parallel()
 	all := append(makeAttempts(1, historytest.RunSpec{Day: 20, Failed: 950}), historytest.RunSpec{Day: 20}.MakeResult())
 	if j := Evaluate(all, makePast(20), nil); len(j.Findings) > 0 || j.Again != "" {
 		t.Errorf("%+v", j)
 	}
 }
 
-func TestARegressionStaysOneUntilItIsMended(t *testing.T) {
+// A regression is reported every night until it is repaired.
+func TestEvaluateLastingLoss(t *testing.T) {
+	t.Parallel()
 	before := makePast(20)
 	for day := 20; day < 60; day++ {
 		tonight := makeAttempts(3, historytest.RunSpec{Day: day, Failed: 950})
@@ -84,7 +92,9 @@ func TestARegressionStaysOneUntilItIsMended(t *testing.T) {
 	}
 }
 
-func TestFailuresOfAMitigatedArmThatRiseAreARegressionFromAFloorOn(t *testing.T) {
+// A rise of the failures of a mitigated arm is a regression from a floor on.
+func TestEvaluateRise(t *testing.T) {
+	t.Parallel()
 	before := makePast(20)
 	for day := range before { // two random draws can meet
 		before[day].Arms[1].Failed = day % 3
@@ -111,7 +121,9 @@ func TestFailuresOfAMitigatedArmThatRiseAreARegressionFromAFloorOn(t *testing.T)
 	}
 }
 
-func TestWhatRoseBeforeIsNoPartOfWhatIsUsual(t *testing.T) {
+// An earlier rise does not count as usual.
+func TestEvaluateEarlierRise(t *testing.T) {
+	t.Parallel()
 	before := makePast(40)
 	for day := range before {
 		before[day].Arms[1].Failed = 10 + day%9
@@ -124,7 +136,9 @@ func TestWhatRoseBeforeIsNoPartOfWhatIsUsual(t *testing.T) {
 	}
 }
 
-func TestACauseThatNeverWasIsARegressionInAnyArm(t *testing.T) {
+// A new cause is a regression in any arm.
+func TestEvaluateNewCause(t *testing.T) {
+	t.Parallel()
 	exhausted := func(r *result.Result) {
 		for i := range r.Arms[0].Trials {
 			t := &r.Arms[0].Trials[i]
@@ -148,7 +162,9 @@ func TestACauseThatNeverWasIsARegressionInAnyArm(t *testing.T) {
 	}
 }
 
-func TestWhatWasAlwaysGoodTakesNoLongHistory(t *testing.T) {
+// A verdict or an expectation that was always good needs no long history.
+func TestEvaluateShortHistory(t *testing.T) {
+	t.Parallel()
 	broken := historytest.RunSpec{Day: 2, Failed: 950}
 	j := Evaluate(makeAttempts(2, broken), makePast(2), nil)
 	if !cmp.Equal(findingKinds(j), []result.FindingKind{result.VerdictFell, result.ExpectationBroken}) {
@@ -166,7 +182,10 @@ func TestWhatWasAlwaysGoodTakesNoLongHistory(t *testing.T) {
 	}
 }
 
-func TestAMitigationThatIsGoneAfterFewRunsIsTriedAgainWithoutAnExpectation(t *testing.T) {
+// A mitigation that is lost after few runs is tried again, even if the scenario
+// expects nothing of it.
+func TestEvaluateRetries(t *testing.T) {
+	t.Parallel()
 	gone := historytest.RunSpec{Day: 5, Failed: 950, Change: func(r *result.Result) { r.Expected = r.Expected[:1] }}
 	if j := Evaluate(makeAttempts(1, gone), makePast(5), nil); len(j.Findings) > 0 || j.Again == "" {
 		t.Errorf("after one attempt: %+v", j)
@@ -176,7 +195,9 @@ func TestAMitigationThatIsGoneAfterFewRunsIsTriedAgainWithoutAnExpectation(t *te
 	}
 }
 
-func TestWhatWasBadBeforeTakesASmallP(t *testing.T) {
+// An arm that was bad before needs a small p.
+func TestEvaluateBadBefore(t *testing.T) {
+	t.Parallel()
 	bad, before := historytest.RunSpec{Day: 4, Failed: 950}, makePast(4)
 	before[1] = result.NewRunSummary(historytest.RunSpec{Day: 1, Failed: 950}.MakeResult())
 	j := Evaluate(makeAttempts(2, bad), before, nil)
@@ -185,7 +206,9 @@ func TestWhatWasBadBeforeTakesASmallP(t *testing.T) {
 	}
 }
 
-func TestADoubtThatIsWrittenDownIsNone(t *testing.T) {
+// A doubt about a known failure is none.
+func TestEvaluateKnownDoubt(t *testing.T) {
+	t.Parallel()
 	known, err := ParseKnown("known.yaml", []byte(knownFile))
 	checkError(t, err)
 	before := makePast(4)
@@ -196,7 +219,9 @@ func TestADoubtThatIsWrittenDownIsNone(t *testing.T) {
 	}
 }
 
-func TestAnExpectationIsNamedByItsClaim(t *testing.T) {
+// A finding about an expectation has its claim in words, and its identity.
+func TestFindingExpectation(t *testing.T) {
+	t.Parallel()
 	tonight := makeAttempts(2, historytest.RunSpec{Day: 20, Failed: 950})
 	j := Evaluate(tonight, makePast(20), nil)
 	if got := j.Findings[2].Claim; got != "reduction >= 99 %" || j.Findings[0].Claim != "" {
@@ -209,7 +234,9 @@ func TestAnExpectationIsNamedByItsClaim(t *testing.T) {
 	}
 }
 
-func TestOneGoodAttemptEndsAStreak(t *testing.T) {
+// One good attempt ends a streak.
+func TestEvaluateStreakEnds(t *testing.T) {
+	t.Parallel()
 	before := makePast(20)
 	for day := 20; day < 26; day++ {
 		before = append(before, result.NewRunSummary(historytest.RunSpec{Day: day, Failed: 950}.MakeResult()))
@@ -221,7 +248,9 @@ func TestOneGoodAttemptEndsAStreak(t *testing.T) {
 	}
 }
 
-func TestAttemptsUnderAnotherKeyThanTheLastAreLeftOut(t *testing.T) {
+// Attempts under another key than that of the last one are left out.
+func TestEvaluateKeyChange(t *testing.T) {
+	t.Parallel()
 	upgraded := historytest.RunSpec{Day: 20, Failed: 950, Change: func(r *result.Result) { r.Environment.NAT = "iptables-nft 1.8.11" }}
 	tonight := append(makeAttempts(1, historytest.RunSpec{Day: 20}), makeAttempts(1, upgraded)...)
 	before := makePast(20)
@@ -234,7 +263,9 @@ func TestAttemptsUnderAnotherKeyThanTheLastAreLeftOut(t *testing.T) {
 	}
 }
 
-func TestAnExpectationThatOftenFailsIsNoRegression(t *testing.T) {
+// An expectation that often fails is no regression.
+func TestEvaluateFlakyClaim(t *testing.T) {
+	t.Parallel()
 	before := makePast(20)
 	for day := range before {
 		if day%2 == 0 {
@@ -247,7 +278,10 @@ func TestAnExpectationThatOftenFailsIsNoRegression(t *testing.T) {
 	}
 }
 
-func TestTheKernelSinceWhichItIsSoIsNamed(t *testing.T) {
+// A finding names the kernel since which it is so. A new kernel with the same
+// figures is none.
+func TestEvaluateNewKernel(t *testing.T) {
+	t.Parallel()
 	j := Evaluate(makeAttempts(2, historytest.RunSpec{Day: 20, Failed: 950, Kernel: "6.18.15"}), makePast(20), nil)
 	if want := ", since kernel 6.18.15 (6.12.107 before it)"; !strings.HasSuffix(j.Findings[0].Text, want) {
 		t.Errorf("%s", j.Findings[0].Text)
@@ -257,7 +291,9 @@ func TestTheKernelSinceWhichItIsSoIsNamed(t *testing.T) {
 	}
 }
 
-func TestABaselineThatMovesIsAShift(t *testing.T) {
+// A baseline whose rate moves is a shift.
+func TestEvaluateShift(t *testing.T) {
+	t.Parallel()
 	before := makePast(20)
 	for day := 20; day < 23; day++ {
 		before = append(before, result.NewRunSummary(historytest.RunSpec{Day: day, Kernel: "6.18.15", Lost: 300}.MakeResult()))
@@ -270,7 +306,9 @@ func TestABaselineThatMovesIsAShift(t *testing.T) {
 	}
 }
 
-func TestRunsUnderAnotherKeyAndThoseThatEndedEarlyAreNotCompared(t *testing.T) {
+// Runs under another key, and runs that ended early, are not compared.
+func TestEvaluateOtherRuns(t *testing.T) {
+	t.Parallel()
 	before := makePast(4)
 	before[0].Key.Virtualisation = "qemu"
 	before[1].Key.Hash = "sha256:000000000000"
@@ -283,7 +321,8 @@ func TestRunsUnderAnotherKeyAndThoseThatEndedEarlyAreNotCompared(t *testing.T) {
 
 // An arm that is undecided has not got worse, and past runs that were undecided
 // are not what tonight is measured by.
-func TestEvaluateUndecidedRuns(t *testing.T) {
+func TestEvaluateUndecided(t *testing.T) {
+	t.Parallel()
 	if j := Evaluate(makeAttempts(3, historytest.RunSpec{Day: 20, Change: historytest.ShortenRun}), makePast(20), nil); cmp.Equal(findingKinds(j), []result.FindingKind{result.VerdictFell}) {
 		t.Errorf("undecided tonight: %+v", j.Findings)
 	}
@@ -296,7 +335,9 @@ func TestEvaluateUndecidedRuns(t *testing.T) {
 	}
 }
 
-func TestAnInconclusiveRunIsTriedAgainAndJudgedByNothingElse(t *testing.T) {
+// An inconclusive run is tried again, and nothing else is concluded from it.
+func TestEvaluateInconclusive(t *testing.T) {
+	t.Parallel()
 	j := Evaluate(makeAttempts(1, historytest.RunSpec{Day: 20, Lost: 1}), makePast(20), nil)
 	if j.Again == "" || len(j.Findings) > 0 {
 		t.Errorf("%+v", j)

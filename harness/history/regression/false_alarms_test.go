@@ -68,7 +68,8 @@ func (c *machine) evaluateNight(of armDraw, ask func(*night, subject)) int {
 
 // Nights that are all alike, of an arm that is bad now and then by chance: the
 // alarms are rarer than what the package comment promises.
-func TestAlarmsByChanceAreAsRareAsDesigned(t *testing.T) {
+func TestFalseAlarms(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		of      armDraw
 		ask     func(*night, subject)
@@ -101,7 +102,10 @@ func TestAlarmsByChanceAreAsRareAsDesigned(t *testing.T) {
 	}
 }
 
-func TestARiseThatLastsIsSeenInEachNightWhileAQuarterOfTheRunsIsGood(t *testing.T) {
+// A lasting rise is reported every night for as long as a quarter of the runs is
+// good.
+func TestLastingRise(t *testing.T) {
+	t.Parallel()
 	source := rand.New(rand.NewPCG(3, 4))
 	for range 50 {
 		machine := machine{Rand: source}
@@ -117,7 +121,9 @@ func TestARiseThatLastsIsSeenInEachNightWhileAQuarterOfTheRunsIsGood(t *testing.
 	}
 }
 
-func TestARiseOfAnArmThatAlwaysFailsALittleIsSeen(t *testing.T) {
+// A rise is reported of an arm that always fails a little.
+func TestRiseOfFailingArm(t *testing.T) {
+	t.Parallel()
 	machine := machine{Rand: rand.New(rand.NewPCG(5, 6))}
 	machine.addNights(20, drawAround(60))
 	if machine.evaluateNight(drawAround(200), (*night).askFailures) != 1 {

@@ -19,7 +19,9 @@ const knownFile = `
   until: 2026-11-21
 `
 
-func TestAKnownFailureExcusesWhatItNamesUntilItsLastDay(t *testing.T) {
+// A known failure excuses the findings that it names until its last day.
+func TestKnownFailure(t *testing.T) {
+	t.Parallel()
 	known, err := ParseKnown("known.yaml", []byte(knownFile))
 	checkError(t, err)
 	for name, c := range map[string]struct {
@@ -48,7 +50,9 @@ func TestAKnownFailureExcusesWhatItNamesUntilItsLastDay(t *testing.T) {
 	}
 }
 
-func TestWhatFailsFromItsFirstDayOnCanBeWrittenDown(t *testing.T) {
+// A failure from the first day on can be entered as known.
+func TestKnownFirstRun(t *testing.T) {
+	t.Parallel()
 	known, err := ParseKnown("known.yaml", []byte(knownFile))
 	checkError(t, err)
 	j := Evaluate(makeAttempts(1, historytest.RunSpec{Failed: 950}), nil, known)
@@ -107,7 +111,9 @@ func TestParseKnownScalars(t *testing.T) {
 	}
 }
 
-func TestReleasesAreComparedByTheirNumbers(t *testing.T) {
+// Releases are compared by their numbers.
+func TestKernelRange(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		kernels, kernel string
 		want            bool
@@ -135,7 +141,7 @@ func TestReleasesAreComparedByTheirNumbers(t *testing.T) {
 	}
 }
 
-func FuzzKnownFailures(f *testing.F) {
+func FuzzParseKnown(f *testing.F) {
 	f.Add([]byte(knownFile))
 	f.Add([]byte("- {scenario: *a}"))
 	f.Fuzz(func(t *testing.T, data []byte) {

@@ -46,7 +46,8 @@ func skipWithout(t *testing.T, what string) {
 	t.Skipf("this test needs %s", what)
 }
 
-func TestAFullDiskKeepsNoHalfOfAResult(t *testing.T) {
+// A full disk holds no half of a result.
+func TestPutDiskFull(t *testing.T) {
 	s := mountDisk(t, 64<<10)
 	var err error
 	kept := 0
@@ -55,7 +56,7 @@ func TestAFullDiskKeepsNoHalfOfAResult(t *testing.T) {
 			kept++
 		}
 	}
-	want := "no space left on device (make room, with `snatlab history prune` for one, or name another folder with --store)"
+	want := "no space left on device (free some space, for example with `snatlab history prune`, or name another folder with --store)"
 	if !errors.Is(err, unix.ENOSPC) || !strings.Contains(err.Error(), " in "+s.Dir()+": ") || !strings.HasSuffix(err.Error(), want) {
 		t.Errorf("%v", err)
 	}
@@ -68,7 +69,8 @@ func TestAFullDiskKeepsNoHalfOfAResult(t *testing.T) {
 	}
 }
 
-func TestAReadOnlyDiskIsSaidAndRead(t *testing.T) {
+// A read-only disk is read, and the error of a write says so.
+func TestReadOnlyDisk(t *testing.T) {
 	s := mountDisk(t, 1<<20)
 	checkError(t, s.Put(historytest.RunSpec{}.MakeResult()))
 	checkError(t, unix.Mount("", s.Dir(), "", unix.MS_REMOUNT|unix.MS_RDONLY, ""))
@@ -84,8 +86,9 @@ func TestAReadOnlyDiskIsSaidAndRead(t *testing.T) {
 	}
 }
 
-// A thread takes the user of another one on, and never gives it back.
-func TestAStoreOfSomebodyElseIsReadAndNotWritten(t *testing.T) {
+// The store of another user is read, and not written. The thread changes its user
+// for good, so it is not unlocked.
+func TestStoreOfOtherUser(t *testing.T) {
 	if os.Geteuid() != 0 {
 		skipWithout(t, "root, to be somebody else")
 	}
@@ -112,7 +115,7 @@ func TestAStoreOfSomebodyElseIsReadAndNotWritten(t *testing.T) {
 		errs <- s.Put(historytest.RunSpec{Day: 1}.MakeResult())
 	}()
 	checkError(t, <-errs)
-	if err := <-errs; !errors.Is(err, os.ErrPermission) || !strings.HasSuffix(err.Error(), "permission denied (run as the folder's owner, or name another one with --store)") {
+	if err := <-errs; !errors.Is(err, os.ErrPermission) || !strings.HasSuffix(err.Error(), "permission denied (run as the owner of the folder, or name another folder with --store)") {
 		t.Errorf("%v", err)
 	}
 }

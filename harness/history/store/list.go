@@ -22,9 +22,9 @@ import (
 // maxSummary bounds a summary; one of 32 arms takes 10 KiB.
 const maxSummary = 1 << 20
 
-// ListRuns lists all runs that can be read, oldest first. Warnings say what could
-// not be read, and what a run that died has left. A store that is not there has
-// no runs.
+// ListRuns lists all runs that can be read, oldest first. The warnings name the runs
+// that cannot be read, and the leftovers of programs that died. A store that does
+// not exist has no runs.
 func (s *Store) ListRuns() (runs []result.RunSummary, warnings []string, err error) {
 	root, err := place.OpenFolder(s.dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -56,20 +56,21 @@ func (s *Store) ListRuns() (runs []result.RunSummary, warnings []string, err err
 	slices.SortStableFunc(runs, func(a, b result.RunSummary) int {
 		return cmp.Or(a.Started.Compare(b.Started), cmp.Compare(a.ID, b.ID))
 	})
-	runs, twice := dropDuplicates(runs)
-	for _, r := range twice {
+	runs, duplicates := dropDuplicates(runs)
+	for _, r := range duplicates {
 		warnings = append(warnings, fmt.Sprintf("%s: has the run %s, which another folder has as well; left out", filepath.Join(s.dir, r.Folder), r.ID))
 	}
 	return runs, warnings, nil
 }
 
-// isGone tells a run that was removed while the store was read.
+// isGone reports whether a run was removed while the store was read.
 func isGone(root *os.Root, name string) bool {
 	_, err := root.Lstat(name)
 	return errors.Is(err, fs.ErrNotExist)
 }
 
-// readRun is the one in a folder: by its summary, or else by its result.
+// readRun reads the summary of the run in a folder. If it has none, or one of another
+// result, the summary is made from the result.
 func (s *Store) readRun(root *os.Root, entry fs.DirEntry) (result.RunSummary, error) {
 	name := entry.Name()
 	if !entry.IsDir() {
@@ -99,7 +100,7 @@ func (s *Store) readRun(root *os.Root, entry fs.DirEntry) (result.RunSummary, er
 	return run, nil
 }
 
-// trimPath takes the path out of an error that is told with its folder.
+// trimPath removes the path from an error that is printed after the folder.
 func trimPath(err error) error {
 	if path := (*fs.PathError)(nil); errors.As(err, &path) {
 		return fmt.Errorf("%s: %w", resultfile.ResultName, path.Err)
@@ -110,11 +111,11 @@ func trimPath(err error) error {
 	return err
 }
 
-// readSummary gives what a summary says, if it is one of the result that is
-// there.
-func readSummary(root *os.Root, folder string, of fs.FileInfo) (result.RunSummary, bool) {
+// readSummary reads the summary in a folder. ok is false if it was not made from the
+// result that is there.
+func readSummary(root *os.Root, folder string, resultInfo fs.FileInfo) (run result.RunSummary, ok bool) {
 	path := filepath.Join(folder, summaryName)
-	// A pipe would keep us waiting.
+	// Without O_NONBLOCK, a pipe in its place would block.
 	f, err := root.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW, 0)
 	if err != nil {
 		return result.RunSummary{}, false
@@ -125,19 +126,19 @@ func readSummary(root *os.Root, folder string, of fs.FileInfo) (result.RunSummar
 	if err != nil || len(text) > maxSummary || json.Unmarshal(text, &sum) != nil {
 		return result.RunSummary{}, false
 	}
-	return sum.Run, sum.Schema == summarySchema && sum.Size == of.Size() && sum.Modified.Equal(of.ModTime())
+	return sum.Run, sum.Schema == summarySchema && sum.Size == resultInfo.Size() && sum.Modified.Equal(resultInfo.ModTime())
 }
 
-// dropDuplicates leaves out runs whose ID was there before.
-func dropDuplicates(runs []result.RunSummary) (once, twice []result.RunSummary) {
-	there := map[string]bool{}
+// dropDuplicates separates the runs whose ID an earlier run has.
+func dropDuplicates(runs []result.RunSummary) (unique, duplicates []result.RunSummary) {
+	isKnown := map[string]bool{}
 	for _, r := range runs {
-		if there[r.ID] {
-			twice = append(twice, r)
+		if isKnown[r.ID] {
+			duplicates = append(duplicates, r)
 			continue
 		}
-		there[r.ID] = true
-		once = append(once, r)
+		isKnown[r.ID] = true
+		unique = append(unique, r)
 	}
-	return once, twice
+	return unique, duplicates
 }

@@ -13,17 +13,18 @@ import (
 	"snatlab/harness/result/resultfile"
 )
 
-// Whoever writes or removes a run shares a lock on this file meanwhile, so that
-// what lies about without it was left by somebody who died. The locks are OFD's,
-// fcntl_locking(2): to look who has one takes no lock, so that readers keep nobody
-// waiting, and to take it alone takes the right to write.
+// writersLock is the file on which each program has a shared lock while it writes or
+// removes a run. An unfinished run without a lock was left by a program that died.
+// The locks are open file description locks, fcntl_locking(2): they can be queried
+// without being taken, so readers block no writer, and an exclusive lock requires
+// permission to write.
 const writersLock = ".writing"
 
-// holdLock locks the store's lock file, shared or alone, and waits for whoever has
-// it alone. Alone, it gives unix.EAGAIN where somebody is at work. A pipe in its
-// place keeps nobody waiting.
+// holdLock takes a lock of that kind: a shared one (F_RDLCK), for which it waits, or
+// an exclusive one (F_WRLCK). If another program has a lock, it returns unix.EAGAIN
+// for an exclusive one. A pipe in place of the file is an error, and does not block.
 func holdLock(root *os.Root, kind int16) (*os.File, error) {
-	flags := os.O_RDONLY // all that a shared one takes, where somebody else has made the file
+	flags := os.O_RDONLY // enough for a shared lock on the file of another user
 	if kind == unix.F_WRLCK {
 		flags = os.O_RDWR
 	}
@@ -34,13 +35,14 @@ func holdLock(root *os.Root, kind int16) (*os.File, error) {
 	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
 		return nil, errors.Join(err, f.Close(), fmt.Errorf("%s is no regular file (remove it)", writersLock))
 	}
-	_ = f.Chmod(0o644) // whatever the umask says; fails where it is somebody else's
+	_ = f.Chmod(0o644) // whatever the umask is; fails for the file of another user
 	if err := setLock(f, kind); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
 }
 
+// setLock is fcntl(2), which a signal can interrupt.
 func setLock(f *os.File, kind int16) error {
 	wait := unix.F_OFD_SETLKW
 	if kind == unix.F_WRLCK {
@@ -54,7 +56,8 @@ func setLock(f *os.File, kind int16) error {
 	}
 }
 
-// isInUse reports whether anybody writes or removes a run.
+// isInUse reports whether a program is writing or removing a run. An error counts as
+// use.
 func isInUse(root *os.Root) bool {
 	f, err := root.OpenFile(writersLock, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if err != nil {
@@ -66,13 +69,13 @@ func isInUse(root *os.Root) bool {
 	return err != nil || held.Type != unix.F_UNLCK
 }
 
-// trialLifetime is longer than any disk takes for a trial of its room, which takes no
-// lock.
+// trialLifetime is longer than a trial of the room on any disk, during which there is
+// no lock.
 const trialLifetime = time.Hour
 
-// findLeftovers are what a program that died had begun to write or to remove.
-// Entries are listed before it is asked whether anybody is at work: what somebody
-// had begun by then has another name by now, or a lock.
+// findLeftovers returns the names of what programs that died had begun to write or
+// to remove. The entries were listed before the lock is queried: a run that was being
+// written then has another name by now, or is under a lock.
 func findLeftovers(root *os.Root, entries []fs.DirEntry) (names []string) {
 	if isInUse(root) {
 		return nil
@@ -85,11 +88,12 @@ func findLeftovers(root *os.Root, entries []fs.DirEntry) (names []string) {
 	return names
 }
 
-// isLeftover tells what nobody is at work on any more.
+// isLeftover reports whether a name is of an unfinished run, or of an old trial of
+// the room.
 func isLeftover(info fs.FileInfo) bool {
-	is := func(prefix string) bool { return strings.HasPrefix(info.Name(), prefix) }
+	hasPrefix := func(prefix string) bool { return strings.HasPrefix(info.Name(), prefix) }
 	if info.IsDir() {
-		return is(newPrefix) || is(oldPrefix)
+		return hasPrefix(newPrefix) || hasPrefix(oldPrefix)
 	}
-	return info.Mode().IsRegular() && is(resultfile.TrialPrefix) && time.Since(info.ModTime()) > trialLifetime
+	return info.Mode().IsRegular() && hasPrefix(resultfile.TrialPrefix) && time.Since(info.ModTime()) > trialLifetime
 }

@@ -14,23 +14,24 @@ import (
 	"snatlab/harness/result"
 )
 
-// KeepDays is for how long every run is kept, if nobody says otherwise.
+// KeepDays is the default of [Policy].Days.
 const KeepDays = 90
 
-// Policy says which runs are kept: all of the last Days days, and of those before
-// them, for each key and kernel, the first and the last one and the first of each
-// week. Runs next to a change of a verdict, of the run or of an arm, are kept on
-// both sides of it: they are what one looks for.
+// Policy chooses the runs that are kept: every run of the last Days days, and of the
+// runs before them, for each key and kernel, the first, the last and the first of
+// each week. The runs on both sides of a change of a verdict, of the run or of an
+// arm, are kept as well: users look for them.
 type Policy struct{ Days int }
 
-// Pruned is what was removed, or would be.
+// Pruned lists what was removed, or would be.
 type Pruned struct {
 	Runs      []result.RunSummary
-	Leftovers []string // names of folders and files that a program that died had left
+	Leftovers []string // names of folders and files that programs that died have left
 }
 
-// Prune removes what the policy does not keep. A dry one removes nothing. With an
-// error it gives what was removed before it.
+// Prune removes the runs that the policy does not keep, and the leftovers of programs
+// that died. With dry, it removes nothing. With an error, it returns what was removed
+// before.
 func (s *Store) Prune(p Policy, now time.Time, dry bool) (done Pruned, err error) {
 	runs, _, err := s.ListRuns()
 	if err != nil || !s.Exists() {
@@ -60,7 +61,7 @@ func (s *Store) Prune(p Policy, now time.Time, dry bool) (done Pruned, err error
 	}
 	defer held.Close()
 	for _, r := range thinned {
-		if err := removeRun(root, r.Folder); err != nil && !errors.Is(err, fs.ErrNotExist) { // else another one was faster
+		if err := removeRun(root, r.Folder); err != nil && !errors.Is(err, fs.ErrNotExist) { // else another program has removed it
 			return done, err
 		}
 		done.Runs = append(done.Runs, r)
@@ -68,7 +69,7 @@ func (s *Store) Prune(p Policy, now time.Time, dry bool) (done Pruned, err error
 	return done, nil
 }
 
-// removeLeftovers removes leftovers while nobody else is at work.
+// removeLeftovers removes leftovers, unless another program has a lock.
 func removeLeftovers(root *os.Root, dry bool) (names []string, err error) {
 	entries, err := fs.ReadDir(root.FS(), ".")
 	if err != nil {
@@ -80,7 +81,7 @@ func removeLeftovers(root *os.Root, dry bool) (names []string, err error) {
 	}
 	held, err := holdLock(root, unix.F_WRLCK)
 	if errors.Is(err, unix.EAGAIN) {
-		return nil, nil // somebody has come: another time
+		return nil, nil // a program has come: they are removed another time
 	}
 	if err != nil {
 		return nil, err
@@ -94,8 +95,8 @@ func removeLeftovers(root *os.Root, dry bool) (names []string, err error) {
 	return names, nil
 }
 
-// removeRun hides a folder before it empties it: a run is there whole or not
-// at all.
+// removeRun renames the folder of a run before it removes its files: a run is there
+// whole or not at all.
 func removeRun(root *os.Root, name string) error {
 	away := oldPrefix + name
 	if err := root.Rename(name, away); err != nil {
@@ -104,7 +105,8 @@ func removeRun(root *os.Root, name string) error {
 	return root.RemoveAll(away)
 }
 
-// selectThinned lists the runs to be removed, oldest first, as they are given.
+// selectThinned returns the runs that are to be removed. Runs are sorted, oldest
+// first.
 func (p Policy) selectThinned(runs []result.RunSummary, now time.Time) (thinned []result.RunSummary) {
 	kept := map[string]bool{}
 	for _, s := range groupBySeries(runs) {
@@ -126,7 +128,8 @@ func (p Policy) selectThinned(runs []result.RunSummary, now time.Time) (thinned 
 	return thinned
 }
 
-// keepWeekly keeps the first and the last of the runs, and the first of each week.
+// keepWeekly marks the first and the last of the runs as kept, and the first of each
+// week.
 func keepWeekly(runs []result.RunSummary, kept map[string]bool) {
 	last := [2]int{}
 	for _, r := range runs {
@@ -138,7 +141,7 @@ func keepWeekly(runs []result.RunSummary, kept map[string]bool) {
 	kept[runs[len(runs)-1].ID] = true
 }
 
-// verdictsDiffer reports whether a verdict of a run is another one than before.
+// verdictsDiffer reports whether a verdict of a run, or of an arm, has changed.
 func verdictsDiffer(before, after result.RunSummary) bool {
 	return before.Verdict != after.Verdict || !slices.EqualFunc(before.Arms, after.Arms, func(a, b result.ArmSummary) bool {
 		return a.Name == b.Name && a.Verdict == b.Verdict

@@ -18,7 +18,9 @@ func listDays(runs []result.RunSummary) (all []int) {
 	return all
 }
 
-func TestThinningKeepsWhatOneLooksFor(t *testing.T) {
+// Thinning keeps the runs that users look for.
+func TestSelectThinned(t *testing.T) {
+	t.Parallel()
 	runs := makePast(30)
 	for i := 20; i < 30; i++ {
 		runs[i].Kernel = "6.18.15"
@@ -36,7 +38,9 @@ func TestThinningKeepsWhatOneLooksFor(t *testing.T) {
 	}
 }
 
-func TestEachKeyIsThinnedForItself(t *testing.T) {
+// Each series is thinned by itself.
+func TestSelectThinnedBySeries(t *testing.T) {
+	t.Parallel()
 	runs := makePast(6)
 	runs[4].Key.CPUs = 4
 	runs[5].Key.CPUs = 4
@@ -45,7 +49,9 @@ func TestEachKeyIsThinnedForItself(t *testing.T) {
 	}
 }
 
-func TestPruningIsDryUnlessItIsMeant(t *testing.T) {
+// A dry run removes nothing.
+func TestPrune(t *testing.T) {
+	t.Parallel()
 	s := newStore(t)
 	for day := range 5 {
 		checkError(t, s.Put(historytest.RunSpec{Day: 1 + day}.MakeResult()))

@@ -11,9 +11,9 @@ import (
 )
 
 // ListRecent returns runs that can be read, the latest first, by the names of their
-// folders, which begin with the time. It looks at no more folders than most, and
-// stops when ctx ends. What cannot be read is left out without a word: Recent is
-// for offering names to choose from, and [Store.Runs] for everything else.
+// folders, which begin with the time. It reads at most that many folders, and stops
+// when ctx ends. Runs that cannot be read are left out without a warning: ListRecent
+// offers names to choose from. For everything else there is [Store.ListRuns].
 func (s *Store) ListRecent(ctx context.Context, most int) (runs []result.RunSummary) {
 	root, err := place.OpenFolder(s.dir)
 	if err != nil {

@@ -11,7 +11,8 @@ import (
 	"snatlab/harness/result"
 )
 
-func TestRecent(t *testing.T) {
+func TestListRecent(t *testing.T) {
+	t.Parallel()
 	s := newStore(t, historytest.RunSpec{Day: 1}.MakeResult(), historytest.RunSpec{Day: 3}.MakeResult(), historytest.RunSpec{Day: 2}.MakeResult())
 	all, _ := listAll(t, s)
 	slices.Reverse(all)

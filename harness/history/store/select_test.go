@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 
 	"snatlab/harness/history/historytest"
 	"snatlab/harness/result"
+	"snatlab/harness/result/resultfile"
 )
 
 // underCPUs makes a run of another series of the same scenario.
@@ -79,8 +81,14 @@ func resultDays(g *Group) (all []int) {
 func TestSelectManyRuns(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
+	r := historytest.RunSpec{}.MakeResult()
 	for day := range mostRuns + 2 {
-		checkError(t, s.Put(historytest.RunSpec{Day: day}.MakeResult()))
+		r.ID, r.Started = fmt.Sprint(day), historytest.FirstDay.AddDate(0, 0, day)
+		folder := filepath.Join(s.Dir(), r.ID)
+		checkError(t, os.MkdirAll(folder, 0o755))
+		var text strings.Builder // Put would sync each run
+		checkError(t, resultfile.WriteJSON(&text, r))
+		writeText(t, filepath.Join(folder, resultfile.ResultName), text.String())
 	}
 	var warnings []string
 	selector := Selector{Dir: s.Dir(), Warn: func(text string) { warnings = append(warnings, text) }}

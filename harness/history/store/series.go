@@ -8,8 +8,8 @@ import (
 	"snatlab/harness/stats"
 )
 
-// History says what the store shows over time: of all scenarios, or of the one with
-// that name.
+// History returns the series of the runs in the store: of the scenario with that
+// name, or of all scenarios if it is empty.
 func (s *Store) History(scenario string) (*result.History, error) {
 	runs, warnings, err := s.ListRuns()
 	if err != nil {
@@ -25,7 +25,7 @@ func (s *Store) History(scenario string) (*result.History, error) {
 	return h, nil
 }
 
-// groupBySeries groups runs by their key, in the order in which those appear.
+// groupBySeries groups runs by their key, in the order in which the keys appear.
 func groupBySeries(runs []result.RunSummary) [][]result.RunSummary {
 	return groupBy(runs, func(r result.RunSummary) result.Key { return r.Key })
 }
@@ -35,12 +35,12 @@ func groupByKernel(runs []result.RunSummary) [][]result.RunSummary {
 }
 
 func groupBy[K comparable](runs []result.RunSummary, by func(result.RunSummary) K) (groups [][]result.RunSummary) {
-	place := map[K]int{}
+	index := map[K]int{} // of a group
 	for _, r := range runs {
-		i, ok := place[by(r)]
+		i, ok := index[by(r)]
 		if !ok {
 			i = len(groups)
-			place[by(r)] = i
+			index[by(r)] = i
 			groups = append(groups, nil)
 		}
 		groups[i] = append(groups[i], r)
@@ -48,6 +48,7 @@ func groupBy[K comparable](runs []result.RunSummary, by func(result.RunSummary) 
 	return groups
 }
 
+// summariseKernels sums the runs of a series up, kernel by kernel.
 func summariseKernels(runs []result.RunSummary) (all []result.KernelRuns) {
 	names := ArmNames(runs)
 	for _, runs := range groupByKernel(runs) {
@@ -73,8 +74,8 @@ func DropIncomplete(runs []result.RunSummary) []result.RunSummary {
 	return slices.DeleteFunc(slices.Clone(runs), func(r result.RunSummary) bool { return r.Incomplete != "" })
 }
 
-// ArmNames lists the arms. All runs of a scenario have the same ones, but for
-// results that somebody wrote by hand.
+// ArmNames lists the arms. All runs of a scenario have the same arms, except results
+// that were written by hand.
 func ArmNames(runs []result.RunSummary) (names []string) {
 	for _, r := range runs {
 		for _, a := range r.Arms {
@@ -86,7 +87,7 @@ func ArmNames(runs []result.RunSummary) (names []string) {
 	return names
 }
 
-// SumArm sums an arm up over runs.
+// SumArm sums up the figures of an arm over runs.
 func SumArm(name string, runs []result.RunSummary) result.ArmRuns {
 	arm := result.ArmRuns{Name: name, Verdicts: map[result.ArmVerdict]int{}}
 	for _, r := range runs {
@@ -102,7 +103,7 @@ func SumArm(name string, runs []result.RunSummary) result.ArmRuns {
 	return arm
 }
 
-// MedianRates are the median failure rates of an arm, one a run.
+// MedianRates returns the median failure rate of an arm in each run.
 func MedianRates(name string, runs []result.RunSummary) (all []float64) {
 	for _, r := range runs {
 		if a, ok := r.Arm(name); ok {

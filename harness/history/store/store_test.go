@@ -28,7 +28,9 @@ func listAll(t *testing.T, s *Store) ([]result.RunSummary, []string) {
 	return runs, warnings
 }
 
-func TestAResultComesBackFromTheStore(t *testing.T) {
+// A result comes back from the store unchanged, and runs are listed oldest first.
+func TestPut(t *testing.T) {
+	t.Parallel()
 	late, early := historytest.RunSpec{Day: 3}.MakeResult(), historytest.RunSpec{Day: 1}.MakeResult()
 	s := newStore(t, late, early)
 	runs, warnings := listAll(t, s)
@@ -51,7 +53,8 @@ func TestAResultComesBackFromTheStore(t *testing.T) {
 	}
 }
 
-func TestEverybodyMayReadWhatIsKept(t *testing.T) {
+// All users may read the files, whatever the umask is.
+func TestPutPermissions(t *testing.T) {
 	old := unix.Umask(0o077)
 	defer unix.Umask(old)
 	r := historytest.RunSpec{}.MakeResult()
@@ -63,7 +66,9 @@ func TestEverybodyMayReadWhatIsKept(t *testing.T) {
 	}
 }
 
-func TestAStoreThatIsNotThereHasNoRunsAndIsNotMade(t *testing.T) {
+// A store that does not exist has no runs, and is not made by reading.
+func TestMissingStore(t *testing.T) {
+	t.Parallel()
 	s := newStore(t)
 	runs, warnings := listAll(t, s)
 	pruned, err := s.Prune(Policy{}, historytest.FirstDay, false)
@@ -72,7 +77,9 @@ func TestAStoreThatIsNotThereHasNoRunsAndIsNotMade(t *testing.T) {
 	}
 }
 
-func TestARunIsKeptOnce(t *testing.T) {
+// A run is stored once.
+func TestPutTwice(t *testing.T) {
+	t.Parallel()
 	r := historytest.RunSpec{}.MakeResult()
 	s := newStore(t, r)
 	if err := s.Put(r); !errors.Is(err, fs.ErrExist) {
@@ -83,7 +90,9 @@ func TestARunIsKeptOnce(t *testing.T) {
 	}
 }
 
-func TestNoResultLeadsOutOfTheStore(t *testing.T) {
+// No ID leads out of the store.
+func TestPutBadID(t *testing.T) {
+	t.Parallel()
 	s := newStore(t)
 	for _, id := range []string{"", ".", "..", "../out", "a/b", ".new-x", strings.Repeat("x", 200)} {
 		r := historytest.RunSpec{}.MakeResult()
@@ -94,7 +103,9 @@ func TestNoResultLeadsOutOfTheStore(t *testing.T) {
 	}
 }
 
-func TestManyWritersAndReadersDoNotMeet(t *testing.T) {
+// Any number of programs can write and read at the same time.
+func TestPutConcurrently(t *testing.T) {
+	t.Parallel()
 	s := newStore(t)
 	var wait sync.WaitGroup
 	for day := range 16 {
@@ -115,7 +126,9 @@ func TestManyWritersAndReadersDoNotMeet(t *testing.T) {
 	}
 }
 
-func TestTwoWritersOfOneRunKeepItOnce(t *testing.T) {
+// Of two writers of one run, one gets an error.
+func TestPutRace(t *testing.T) {
+	t.Parallel()
 	s := newStore(t)
 	errs := make(chan error)
 	for range 2 {
@@ -130,7 +143,8 @@ func TestTwoWritersOfOneRunKeepItOnce(t *testing.T) {
 }
 
 // What is wrong with one run is said, and the others are read.
-func TestARunThatCannotBeReadIsSaidAndTheRestIsRead(t *testing.T) {
+func TestListUnreadable(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		spoil func(t *testing.T, dir string)
 		want  string
@@ -166,7 +180,9 @@ func TestARunThatCannotBeReadIsSaidAndTheRestIsRead(t *testing.T) {
 	}
 }
 
-func TestASummaryThatIsNotOfTheResultIsNotBelieved(t *testing.T) {
+// A summary that was not made from the result is not used.
+func TestListStaleSummary(t *testing.T) {
+	t.Parallel()
 	r := historytest.RunSpec{}.MakeResult()
 	for name, spoil := range map[string]func(dir string){
 		"gone":    func(dir string) { checkError(t, os.Remove(dir+"/summary.json")) },
@@ -200,7 +216,9 @@ func TestASummaryThatIsNotOfTheResultIsNotBelieved(t *testing.T) {
 	}
 }
 
-func TestAFolderThatSomebodyPutThereIsReadOrSaid(t *testing.T) {
+// Folders that were made by hand are read, or named in a warning.
+func TestListForeignFolders(t *testing.T) {
+	t.Parallel()
 	s := newStore(t, historytest.RunSpec{}.MakeResult())
 	checkError(t, os.Mkdir(s.Dir()+"/notes", 0o755))
 	writeText(t, s.Dir()+"/notes/todo.txt", "x")
@@ -225,7 +243,10 @@ func TestAFolderThatSomebodyPutThereIsReadOrSaid(t *testing.T) {
 	}
 }
 
-func TestWhatAWriterThatDiedLeftIsSaidAndPruned(t *testing.T) {
+// Leftovers of a writer that died are named and pruned, and those of a writer that
+// lives are not.
+func TestPruneLeftovers(t *testing.T) {
+	t.Parallel()
 	s := newStore(t, historytest.RunSpec{}.MakeResult())
 	root, err := os.OpenRoot(s.Dir())
 	checkError(t, err)
@@ -255,8 +276,9 @@ func TestWhatAWriterThatDiedLeftIsSaidAndPruned(t *testing.T) {
 	}
 }
 
-// A trial of the room takes no lock: only its age tells that nobody is at it.
-func TestAnOldTrialOfTheRoomIsSaidAndPruned(t *testing.T) {
+// A trial of the room takes no lock: only its age shows that it is a leftover.
+func TestPruneRoomTrials(t *testing.T) {
+	t.Parallel()
 	s := newStore(t, historytest.RunSpec{}.MakeResult())
 	young, old := s.Dir()+"/"+resultfile.TrialPrefix+"1", s.Dir()+"/"+resultfile.TrialPrefix+"2"
 	writeText(t, young, "x")
@@ -274,7 +296,9 @@ func TestAnOldTrialOfTheRoomIsSaidAndPruned(t *testing.T) {
 	}
 }
 
-func TestAPipeInPlaceOfTheLockKeepsNobodyWaiting(t *testing.T) {
+// A pipe in place of the lock file blocks no program.
+func TestLockIsPipe(t *testing.T) {
+	t.Parallel()
 	s := newStore(t, historytest.RunSpec{}.MakeResult())
 	checkError(t, os.Remove(s.Dir()+"/"+writersLock))
 	checkError(t, unix.Mkfifo(s.Dir()+"/"+writersLock, 0o644))
@@ -290,7 +314,9 @@ func TestAPipeInPlaceOfTheLockKeepsNobodyWaiting(t *testing.T) {
 	}
 }
 
-func TestAStoreMayBeALinkToItsFolder(t *testing.T) {
+// A store may be a link to its folder.
+func TestStoreIsLink(t *testing.T) {
+	t.Parallel()
 	link := filepath.Join(t.TempDir(), "link")
 	checkError(t, os.Symlink(newStore(t, historytest.RunSpec{}.MakeResult()).Dir(), link))
 	s, err := Open(link)
@@ -304,20 +330,24 @@ func TestAStoreMayBeALinkToItsFolder(t *testing.T) {
 	}
 }
 
-func TestANameThatMayNotLastIsSaidToBeThere(t *testing.T) {
+// The error about a name that is not synced says that the run is stored.
+func TestPutUnsyncedName(t *testing.T) {
+	t.Parallel()
 	s := newStore(t, historytest.RunSpec{}.MakeResult())
 	root, err := os.OpenRoot(s.Dir())
 	checkError(t, err)
 	defer root.Close()
 	checkError(t, root.Mkdir(newPrefix+"x", 0o755))
 	err = publishFolder(root, newPrefix+"x", "x", func(*os.Root) error { return unix.EIO })
-	if !errors.Is(err, unix.EIO) || !strings.HasPrefix(err.Error(), "it is there, and may be gone after a crash of the machine: ") {
+	if !errors.Is(err, unix.EIO) || !strings.HasPrefix(err.Error(), "it is stored, but may be lost if the machine crashes now: ") {
 		t.Errorf("%v", err)
 	}
 	checkError(t, root.Remove("x"))
 }
 
-func TestAStoreThatIsNoFolderIsRefused(t *testing.T) {
+// A file cannot be opened as a store.
+func TestOpenFile(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "file")
 	writeText(t, file, "")
 	if _, err := Open(file); err == nil || !strings.Contains(err.Error(), "is not a folder (--store names another one)") {
@@ -325,7 +355,9 @@ func TestAStoreThatIsNoFolderIsRefused(t *testing.T) {
 	}
 }
 
-func TestALinkInAStoreLeadsNobodyOut(t *testing.T) {
+// A link in a store leads no writer out of it.
+func TestLinkInStore(t *testing.T) {
+	t.Parallel()
 	s := newStore(t, historytest.RunSpec{}.MakeResult())
 	outside := t.TempDir()
 	r := historytest.RunSpec{Day: 2}.MakeResult()
@@ -344,7 +376,9 @@ func TestALinkInAStoreLeadsNobodyOut(t *testing.T) {
 	}
 }
 
-func TestRunsAreListedWithoutReadingTheirResults(t *testing.T) {
+// Runs are listed without reading their results.
+func TestListReadsSummaries(t *testing.T) {
+	t.Parallel()
 	r := historytest.RunSpec{}.MakeResult()
 	s := newStore(t, r)
 	path := filepath.Join(s.Dir(), r.ID, resultfile.ResultName)

@@ -18,11 +18,11 @@ import (
 	"snatlab/harness/result/resultfile"
 )
 
-// What begins with hidden is no run: one that is being written, or removed.
+// The prefixes of names that are no runs.
 const (
-	hiddenPrefix = "."
-	newPrefix    = ".new-"
-	oldPrefix    = ".old-"
+	hiddenPrefix = "."     // any name that is no run
+	newPrefix    = ".new-" // a run that is being written
+	oldPrefix    = ".old-" // a run that is being removed
 )
 
 const summaryName = "summary.json"
@@ -30,7 +30,7 @@ const summaryName = "summary.json"
 // summarySchema names the meaning of the fields of a summary.
 const summarySchema = "snatlab.summary/v1"
 
-// A summary is the file next to a result.
+// summary is the file next to a result.
 type summary struct {
 	Schema   string            `json:"schema"`
 	Size     int64             `json:"size"`     // of the result that it was made of
@@ -38,37 +38,38 @@ type summary struct {
 	Run      result.RunSummary `json:"run"`
 }
 
-// idForm are those that a run's folder may have.
+// idForm is the form of an ID that can name a folder.
 var idForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
 
-// Put keeps a result, whole or not at all. A run that is there already is an
-// error that wraps fs.ErrExist. An error that comes last, where the disk takes the
-// result and not its name, says that the run is there for now.
+// Put stores a result, whole or not at all. A run that is already stored is an error
+// that wraps fs.ErrExist. If the disk takes the result, but not the name of its
+// folder, the error says that the run may be gone after a crash.
 func (s *Store) Put(r *result.Result) error {
 	if !idForm.MatchString(r.ID) {
-		return fmt.Errorf("keep a result: its ID, %.100q, is no name for a folder", r.ID)
+		return fmt.Errorf("store a result: its ID, %.100q, cannot be the name of a folder", r.ID)
 	}
 	if err := s.putRun(r); err != nil {
-		return fmt.Errorf("keep the result of %s in %s: %w%s", r.ID, s.dir, err, hintFor(err))
+		return fmt.Errorf("store the result of %s in %s: %w%s", r.ID, s.dir, err, hintFor(err))
 	}
 	return nil
 }
 
-// hintFor is what the user can do about an error of the file system.
+// hintFor returns what the user can do about an error of the file system.
 func hintFor(err error) string {
 	switch {
 	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
-		return " (make room, with `snatlab history prune` for one, or name another folder with --store)"
+		return " (free some space, for example with `snatlab history prune`, or name another folder with --store)"
 	case errors.Is(err, unix.EROFS):
 		return " (mount it read-write, or name another folder with --store)"
 	case errors.Is(err, fs.ErrPermission):
-		return " (run as the folder's owner, or name another one with --store)"
+		return " (run as the owner of the folder, or name another folder with --store)"
 	}
 	return ""
 }
 
-// putRun goes through os.Root: whoever else may write to the store's folder cannot
-// lead root out of it by a symbolic link, nor to another one in its place.
+// putRun writes a run by means of os.Root. Another user who may write to the store's
+// folder cannot lead root out of it by a symbolic link, or by another folder in its
+// place.
 func (s *Store) putRun(r *result.Result) (err error) {
 	root, err := place.MakeFolder(s.dir)
 	if err != nil {
@@ -95,22 +96,22 @@ func (s *Store) putRun(r *result.Result) (err error) {
 	return publishFolder(root, temporary, r.ID, syncDir)
 }
 
-// publishFolder gives a run its name, and makes that last.
+// publishFolder renames the folder of a run to its ID, and syncs the name.
 func publishFolder(root *os.Root, temporary, id string, sync func(*os.Root) error) error {
 	err := root.Rename(temporary, id)
 	if errors.Is(err, unix.ENOTEMPTY) || errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("such a run is there: %w", fs.ErrExist)
+		return fmt.Errorf("such a run is already stored: %w", fs.ErrExist)
 	}
 	if err != nil {
 		return err
 	}
 	if err := sync(root); err != nil {
-		return fmt.Errorf("it is there, and may be gone after a crash of the machine: %w", err)
+		return fmt.Errorf("it is stored, but may be lost if the machine crashes now: %w", err)
 	}
 	return nil
 }
 
-// writeRunFiles writes the files of a run, down to the disk.
+// writeRunFiles writes the files of a run, and syncs them.
 func writeRunFiles(root *os.Root, folder string, r *result.Result) error {
 	dir, err := root.OpenRoot(folder)
 	if err != nil {
@@ -131,10 +132,11 @@ func writeRunFiles(root *os.Root, folder string, r *result.Result) error {
 	if err != nil {
 		return err
 	}
-	// Others may read, whatever the umask says.
+	// Other users may read it, whatever the umask is.
 	return errors.Join(root.Chmod(folder, 0o755), syncDir(dir))
 }
 
+// writeFile writes a new file that all users may read, and syncs it.
 func writeFile(dir *os.Root, name string, write func(io.Writer) error) error {
 	f, err := dir.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
@@ -147,7 +149,7 @@ func writeFile(dir *os.Root, name string, write func(io.Writer) error) error {
 	return f.Close()
 }
 
-// syncDir makes a new name last.
+// syncDir syncs the names in a folder.
 func syncDir(root *os.Root) error {
 	d, err := root.Open(".")
 	if err != nil {
