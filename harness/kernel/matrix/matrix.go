@@ -81,7 +81,11 @@ func (x *KernelTester) Run(ctx context.Context) (*result.Matrix, error) {
 // finishRow returns the row of a kernel, from the cache or from a test. It returns nil
 // if the matrix was interrupted before the row was finished.
 func (x *KernelTester) finishRow(ctx context.Context, spec, program string) (*result.Row, error) {
-	digest, err := x.digestRow(ctx, spec, program)
+	var digest string
+	err := catchPanic(func() (err error) {
+		digest, err = x.digestRow(ctx, spec, program)
+		return err
+	})
 	if err == nil && !x.Fresh {
 		if row := x.Cache.findRow(digest); row != nil {
 			row.Spec = spec

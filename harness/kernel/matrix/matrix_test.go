@@ -108,6 +108,27 @@ func TestRunRowErrors(t *testing.T) {
 	}
 }
 
+// A panic over a kernel, whose content comes from outside, ends its row only.
+func TestRunPanic(t *testing.T) {
+	t.Parallel()
+	l := &fakeGuests{boot: func(release string, requests int) (*result.Result, error) {
+		if release == "6.1.0-odd" {
+			panic("odd module")
+		}
+		return passingResult(release, requests)
+	}}
+	m, err := l.newTester(t, builtTree(t, "6.1.0-odd"), builtTree(t, "6.12.0")).Run(t.Context())
+	if err != nil || len(m.Rows) != 2 {
+		t.Fatalf("%d rows, %v", len(m.Rows), err)
+	}
+	if r := m.Rows[0]; r.Status != result.RowError || r.Reason != "panic while testing it: odd module" || r.Kernel != "6.1.0-odd" {
+		t.Errorf("%+v", r)
+	}
+	if r := m.Rows[1]; r.Status != result.RowOK {
+		t.Errorf("%+v", r)
+	}
+}
+
 // A baseline without the race is tried again with more requests.
 func TestRunAttempts(t *testing.T) {
 	t.Parallel()

@@ -28,7 +28,7 @@ const maxAttempts = 3
 func (x *KernelTester) testKernel(ctx context.Context, spec string) (result.Row, error) {
 	row := result.Row{Kernel: spec, Spec: spec}
 	begun := time.Now()
-	err := x.bootUntilRace(ctx, &row)
+	err := catchPanic(func() error { return x.bootUntilRace(ctx, &row) })
 	row.Seconds = time.Since(begun).Seconds()
 	switch guest := (*vm.GuestError)(nil); {
 	case ctx.Err() != nil:
@@ -50,7 +50,7 @@ func (x *KernelTester) testKernel(ctx context.Context, spec string) (result.Row,
 // bootUntilRace boots the kernel until its baseline shows the race, at most maxAttempts
 // times. If a later attempt fails, the row keeps the result of the earlier one.
 func (x *KernelTester) bootUntilRace(ctx context.Context, row *result.Row) error {
-	k, err := x.readKernel(ctx, row.Spec)
+	k, err := kernel.ReadSpec(ctx, row.Spec, x.Modules)
 	if err != nil {
 		return err
 	}
@@ -80,15 +80,15 @@ func (x *KernelTester) bootUntilRace(ctx context.Context, row *result.Row) error
 	}
 }
 
-// readKernel reads a kernel. The content of packages comes from outside: if it makes a
-// parser panic, only this row ends.
-func (x *KernelTester) readKernel(ctx context.Context, spec string) (k *kernel.Kernel, err error) {
+// catchPanic returns a panic of f as an error. Images, packages and modules come from
+// outside: if one of them makes a parser panic, only its row ends.
+func catchPanic(f func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("panic while reading it: %v", p)
+			err = fmt.Errorf("panic while testing it: %v", p)
 		}
 	}()
-	return kernel.ReadSpec(ctx, spec, x.Modules)
+	return f()
 }
 
 // needsMoreRequests reports whether more requests may lead to a verdict: the baseline
