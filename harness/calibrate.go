@@ -40,7 +40,7 @@ func WithDuplicateBaseline(s *scenario.Scenario) *scenario.Scenario {
 //
 // open gets the ID of each run, which is that of the options with its number. done
 // is called after each run.
-func Calibrate(ctx context.Context, s *scenario.Scenario, runs int, open func(ctx context.Context, id string) (lab.Lab, error), done func(*result.Calibration), o Options) (*result.Calibration, error) {
+func Calibrate(ctx context.Context, s *scenario.Scenario, runs int, open func(ctx context.Context, id string) (lab.Lab, error), done func(*result.Calibration), o RunOptions) (*result.Calibration, error) {
 	repeated := WithDuplicateBaseline(s)
 	c := newCalibration(s, o)
 	for run := range runs {
@@ -59,7 +59,7 @@ func Calibrate(ctx context.Context, s *scenario.Scenario, runs int, open func(ct
 	return c, nil
 }
 
-func newCalibration(s *scenario.Scenario, o Options) *result.Calibration {
+func newCalibration(s *scenario.Scenario, o RunOptions) *result.Calibration {
 	c := &result.Calibration{
 		Version: o.Version, Scenario: describeScenario(s), Itself: newTally(s.Arms[0].Name), Arms: []result.Tally{},
 	}
@@ -102,7 +102,7 @@ func countVerdict(t *result.Tally, v, right result.ArmVerdict) {
 	if v != right && v.IsDecided() {
 		t.Wrong++
 	}
-	t.Low, t.High = stats.Proportion(t.Wrong, t.Decided(), result.Confidence)
+	t.Low, t.High = stats.ProportionInterval(t.Wrong, t.CountDecided(), result.Confidence)
 }
 
 // judgePair judges one arm against the baseline as if there were no others.
@@ -123,7 +123,7 @@ func judgePair(r *result.Result, arm int) (result.ArmVerdict, error) {
 func judgeCalibration(c *result.Calibration) result.Verdict {
 	all := append([]result.Tally{c.Itself}, c.Arms...)
 	switch {
-	case slices.ContainsFunc(all, func(t result.Tally) bool { return 2*t.Decided() < c.Runs }):
+	case slices.ContainsFunc(all, func(t result.Tally) bool { return 2*t.CountDecided() < c.Runs }):
 		return result.Inconclusive
 	case slices.ContainsFunc(all, func(t result.Tally) bool { return t.Low > maxWrong }):
 		return result.Fail

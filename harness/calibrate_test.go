@@ -12,7 +12,7 @@ import (
 // calibrated is a run of a calibration: the failures of the baseline, of the
 // baseline secondBaseline, and of an arm that mitigates, in each trial.
 func calibrated(rounds, baseline, twin, arm int) *result.Result {
-	r := &result.Result{Scenario: result.Scenario{Rounds: rounds}}
+	r := &result.Result{Scenario: result.ScenarioSummary{Rounds: rounds}}
 	for i, failed := range []int{baseline, twin, arm} {
 		a := result.Arm{Name: []string{"masquerade", secondBaseline, "random-fully"}[i]}
 		for round := range rounds {
@@ -50,10 +50,10 @@ func TestCalibrationCount(t *testing.T) {
 			if c.Runs != 1 || c.Inconclusive != tc.inconclusive {
 				t.Errorf("%d of %d inconclusive", c.Inconclusive, c.Runs)
 			}
-			if s := c.Itself; s.Decided() != tc.decided || s.Undecided() != tc.undecided || s.Wrong != tc.wrong {
+			if s := c.Itself; s.CountDecided() != tc.decided || s.CountUndecided() != tc.undecided || s.Wrong != tc.wrong {
 				t.Errorf("against itself: %+v", s)
 			}
-			if a := c.Arms[0]; a.Decided() != tc.decidedArm || a.Undecided() != tc.lost || a.Wrong != tc.wrongArm {
+			if a := c.Arms[0]; a.CountDecided() != tc.decidedArm || a.CountUndecided() != tc.lost || a.Wrong != tc.wrongArm {
 				t.Errorf("arm: %+v", a)
 			}
 		})
@@ -98,7 +98,7 @@ func TestCalibrate(t *testing.T) {
 		return newFakeLab(t, 2), nil
 	}
 	done := func(c *result.Calibration) { progress = append(progress, c.Runs) }
-	c, err := Calibrate(t.Context(), s, 2, open, done, Options{ID: "c", Version: "v1"})
+	c, err := Calibrate(t.Context(), s, 2, open, done, RunOptions{ID: "c", Version: "v1"})
 	if err != nil {
 		t.Fatal(err)
 	}

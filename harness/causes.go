@@ -18,11 +18,11 @@ type circumstances struct {
 	evicts bool
 }
 
-// causes puts every failed request of a trial down to what explains it. What a
+// findCauses puts every failed request of a trial down to what explains it. What a
 // client saw itself needs no more evidence. Requests that got no answer are
 // put down to drops that the kernel counted, and to no more of them than it
 // counted; what is left is unexplained.
-func causes(t *result.Trial, c circumstances) map[string]int {
+func findCauses(t *result.Trial, c circumstances) map[string]int {
 	found := map[string]int{result.Unexplained: t.Failures[result.Other]}
 	put := func(cause string, n int) {
 		if n > 0 {
@@ -39,45 +39,45 @@ func causes(t *result.Trial, c circumstances) map[string]int {
 		left -= n
 		put(cause, n)
 	}
-	other := foreign(t)
-	hits := insertions(t.Conntrack)
-	own := less(hits, other.InsertFailed)
-	exhausted := min(own, exhaustion(t, c))
+	other := foreignCounts(t)
+	hits := countInsertions(t.Conntrack)
+	own := saturatingSub(hits, other.InsertFailed)
+	exhausted := min(own, countExhausted(t, c))
 	take(result.PortExhaustion, exhausted)
 	take(result.SNATRace, own-exhausted)
-	take(result.ChainTooLong, known(t.Conntrack.ChainTooLong))
-	drops, foreignDrops := otherDrops(t.Conntrack), less(other.Drop, other.InsertFailed)
+	take(result.ChainTooLong, counterOrZero(t.Conntrack.ChainTooLong))
+	drops, foreignDrops := otherDrops(t.Conntrack), saturatingSub(other.Drop, other.InsertFailed)
 	if c.max > 0 && t.Conntrack.Entries >= c.max-c.max/10 {
-		take(result.TableFull, less(drops, foreignDrops))
+		take(result.TableFull, saturatingSub(drops, foreignDrops))
 	}
-	take(result.ListenOverflow, overflows(t.Server))
-	take(result.TimeWait, known(t.Server.PAWSTimewait))
+	take(result.ListenOverflow, countOverflows(t.Server))
+	take(result.TimeWait, counterOrZero(t.Server.PAWSTimewait))
 	take(result.CauseForeign, min(other.InsertFailed, hits)+min(foreignDrops, drops))
 	found[result.Unexplained] += left
 	return found
 }
 
-// overflows counts SYNs that the server dropped for a full queue. The last ACK
+// countOverflows counts SYNs that the server dropped for a full queue. The last ACK
 // of a handshake is dropped for the same reason, and counted with them; but its
 // client has had its answer, and its reset ends the half-open connection.
-func overflows(s result.Server) uint64 {
-	return less(max(known(s.ListenOverflows), known(s.ListenDrops)), known(s.EmbryonicRsts))
+func countOverflows(s result.Server) uint64 {
+	return saturatingSub(max(counterOrZero(s.ListenOverflows), counterOrZero(s.ListenDrops)), counterOrZero(s.EmbryonicRsts))
 }
 
-// less is a - b, but not below 0.
-func less(a, b uint64) uint64 { return a - min(a, b) }
+// saturatingSub is a - b, but not below 0.
+func saturatingSub(a, b uint64) uint64 { return a - min(a, b) }
 
-// foreign is what other traffic may have added to the counters.
-func foreign(t *result.Trial) result.Foreign {
+// foreignCounts is what other traffic may have added to the counters.
+func foreignCounts(t *result.Trial) result.Foreign {
 	if t.Foreign == nil {
 		return result.Foreign{}
 	}
 	return *t.Foreign
 }
 
-// insertions are entries that could not be inserted for a tuple that was taken.
-func insertions(c result.Conntrack) uint64 {
-	return less(c.InsertFailed, known(c.ChainTooLong))
+// countInsertions are entries that could not be inserted for a tuple that was taken.
+func countInsertions(c result.Conntrack) uint64 {
+	return saturatingSub(c.InsertFailed, counterOrZero(c.ChainTooLong))
 }
 
 // sourcePorts is the number of source ports that an arm leaves NAT to choose
@@ -89,7 +89,7 @@ func sourcePorts(arm scenario.Arm) int {
 	return scenario.NATPorts * max(1, len(arm.SNAT.ToSource))
 }
 
-// exhaustion is the number of connections, at most, that found no free port:
+// countExhausted is the number of connections, at most, that found no free port:
 // those beyond as many as there are ports, for each of which NAT looked at as
 // many ports as it looks at in vain (nf_nat_l4proto_unique_tuple in
 // net/netfilter/nf_nat_core.c: all of a small range, or 128, and then half as
@@ -99,7 +99,7 @@ func sourcePorts(arm scenario.Arm) int {
 // Where closed entries give way, a lab's connections find a port however few
 // there are, since all of them are closed at once; what fails then are two that
 // were given the same one at the same moment.
-func exhaustion(t *result.Trial, c circumstances) uint64 {
+func countExhausted(t *result.Trial, c circumstances) uint64 {
 	beyond := t.Requests - c.ports
 	if beyond <= 0 || c.evicts {
 		return 0
@@ -113,10 +113,10 @@ func exhaustion(t *result.Trial, c circumstances) uint64 {
 	return min(uint64(beyond), t.Conntrack.Found/uint64(looks))
 }
 
-// evicts tells by a kernel's release whether closed entries give way to
+// evictsClosedEntries tells by a kernel's release whether closed entries give way to
 // connections that find no free port. Vendors may have taken it back to older
 // ones; then failures are told as races, which they are.
-func evicts(release string) bool {
+func evictsClosedEntries(release string) bool {
 	var major, minor int
 	n, _ := fmt.Sscanf(release, "%d.%d", &major, &minor)
 	return n == 2 && (major > 6 || major == 6 && minor >= 5)
@@ -126,20 +126,20 @@ func evicts(release string) bool {
 // there was no room for an entry. Chains that are too long count as failed
 // insertions, but not as drops.
 func otherDrops(c result.Conntrack) uint64 {
-	return less(c.Drop, insertions(c))
+	return saturatingSub(c.Drop, countInsertions(c))
 }
 
-// known is 0 for a counter that the kernel does not have.
-func known(counter *uint64) uint64 {
+// counterOrZero is 0 for a counter that the kernel does not have.
+func counterOrZero(counter *uint64) uint64 {
 	if counter == nil {
 		return 0
 	}
 	return *counter
 }
 
-// valid tells a trial from which nothing can be learned: nothing arrived, or
+// checkTrial tells a trial from which nothing can be learned: nothing arrived, or
 // the connections did not pass the rule that the trial is about.
-func valid(t *result.Trial, rule lab.Rule) error {
+func checkTrial(t *result.Trial, rule lab.Rule) error {
 	if t.Failed == t.Requests {
 		return fmt.Errorf("none of %s succeeded: %v", format.Plural(t.Requests, "request", "requests"), t.Failures)
 	}

@@ -15,8 +15,8 @@ import (
 const full = 1000
 
 // failed makes a trial of 100 requests out of what clients saw.
-func failed(failures map[string]int, c result.Counters) *result.Trial {
-	t := &result.Trial{Requests: 100, SourcePorts: 100, Failures: failures, RulePackets: 100, Conntrack: result.Conntrack{Counters: c, Entries: full}}
+func failed(failures map[string]int, c result.ConntrackCounters) *result.Trial {
+	t := &result.Trial{Requests: 100, SourcePorts: 100, Failures: failures, RulePackets: 100, Conntrack: result.Conntrack{ConntrackCounters: c, Entries: full}}
 	for _, n := range failures {
 		t.Failed += n
 	}
@@ -28,46 +28,46 @@ func TestEveryFailureIsPutDownToItsCause(t *testing.T) {
 	for _, test := range []struct {
 		name             string
 		failures         map[string]int
-		counters         result.Counters
+		counters         result.ConntrackCounters
 		overflows, drops *uint64
 		want             map[string]int
 	}{
 		{name: "no failure", want: map[string]int{}},
-		{name: "no failure, whatever was counted", counters: result.Counters{InsertFailed: 9, Drop: 9, ChainTooLong: new(uint64(3))}, overflows: new(uint64(9)),
+		{name: "no failure, whatever was counted", counters: result.ConntrackCounters{InsertFailed: 9, Drop: 9, ChainTooLong: new(uint64(3))}, overflows: new(uint64(9)),
 			want: map[string]int{}},
-		{name: "as many drops as timeouts", failures: timeouts(10), counters: result.Counters{InsertFailed: 10, Drop: 10},
+		{name: "as many drops as timeouts", failures: timeouts(10), counters: result.ConntrackCounters{InsertFailed: 10, Drop: 10},
 			want: map[string]int{"snat_race": 10}},
-		{name: "more drops than timeouts: others share the table", failures: timeouts(10), counters: result.Counters{InsertFailed: 25},
+		{name: "more drops than timeouts: others share the table", failures: timeouts(10), counters: result.ConntrackCounters{InsertFailed: 25},
 			want: map[string]int{"snat_race": 10}},
-		{name: "fewer drops than timeouts", failures: timeouts(10), counters: result.Counters{InsertFailed: 4},
+		{name: "fewer drops than timeouts", failures: timeouts(10), counters: result.ConntrackCounters{InsertFailed: 4},
 			want: map[string]int{"snat_race": 4, "unexplained": 6}},
 		{name: "nothing counted", failures: timeouts(10), want: map[string]int{"unexplained": 10}},
-		{name: "a full table is no race", failures: timeouts(10), counters: result.Counters{Drop: 10}, want: map[string]int{"table_full": 10, "unexplained": 0}},
-		{name: "what the race dropped did not meet a full table", failures: timeouts(10), counters: result.Counters{InsertFailed: 4, Drop: 7},
+		{name: "a full table is no race", failures: timeouts(10), counters: result.ConntrackCounters{Drop: 10}, want: map[string]int{"table_full": 10, "unexplained": 0}},
+		{name: "what the race dropped did not meet a full table", failures: timeouts(10), counters: result.ConntrackCounters{InsertFailed: 4, Drop: 7},
 			want: map[string]int{"snat_race": 4, "table_full": 3, "unexplained": 3}},
-		{name: "a full table and long chains, which are no drops", failures: timeouts(20), counters: result.Counters{InsertFailed: 10, Drop: 9, ChainTooLong: new(uint64(6))},
+		{name: "a full table and long chains, which are no drops", failures: timeouts(20), counters: result.ConntrackCounters{InsertFailed: 10, Drop: 9, ChainTooLong: new(uint64(6))},
 			want: map[string]int{"snat_race": 4, "chain_too_long": 6, "table_full": 5, "unexplained": 5}},
-		{name: "long chains are no race", failures: timeouts(10), counters: result.Counters{InsertFailed: 10, ChainTooLong: new(uint64(3))},
+		{name: "long chains are no race", failures: timeouts(10), counters: result.ConntrackCounters{InsertFailed: 10, ChainTooLong: new(uint64(3))},
 			want: map[string]int{"snat_race": 7, "chain_too_long": 3}},
-		{name: "nothing but long chains", failures: timeouts(10), counters: result.Counters{InsertFailed: 10, ChainTooLong: new(uint64(10))},
+		{name: "nothing but long chains", failures: timeouts(10), counters: result.ConntrackCounters{InsertFailed: 10, ChainTooLong: new(uint64(10))},
 			want: map[string]int{"chain_too_long": 10}},
-		{name: "more long chains than failed insertions", failures: timeouts(10), counters: result.Counters{InsertFailed: 2, ChainTooLong: new(uint64(5))},
+		{name: "more long chains than failed insertions", failures: timeouts(10), counters: result.ConntrackCounters{InsertFailed: 2, ChainTooLong: new(uint64(5))},
 			want: map[string]int{"chain_too_long": 5, "unexplained": 5}},
 		{name: "an overflowing queue", failures: timeouts(10), overflows: new(uint64(3)), drops: new(uint64(4)),
 			want: map[string]int{"listen_overflow": 4, "unexplained": 6}},
 		{name: "a server without one of the counters", failures: timeouts(10), overflows: new(uint64(3)),
 			want: map[string]int{"listen_overflow": 3, "unexplained": 7}},
 		{name: "what the kernel counts explains timeouts only", failures: map[string]int{"refused": 2, "reset": 3, "eaddrnotavail": 4, "eaddrinuse": 5, "other": 6},
-			counters: result.Counters{InsertFailed: 50, ChainTooLong: new(uint64(10))}, overflows: new(uint64(50)),
+			counters: result.ConntrackCounters{InsertFailed: 50, ChainTooLong: new(uint64(10))}, overflows: new(uint64(50)),
 			want: map[string]int{"refused": 2, "reset": 3, "client_ports": 9, "unexplained": 6}},
 		{name: "all at once", failures: map[string]int{"timeout": 20, "refused": 1, "reset": 2, "eaddrnotavail": 3, "eaddrinuse": 4, "other": 5},
-			counters: result.Counters{InsertFailed: 12, Drop: 10, ChainTooLong: new(uint64(2))}, overflows: new(uint64(3)), drops: new(uint64(3)),
+			counters: result.ConntrackCounters{InsertFailed: 12, Drop: 10, ChainTooLong: new(uint64(2))}, overflows: new(uint64(3)), drops: new(uint64(3)),
 			want: map[string]int{"snat_race": 10, "chain_too_long": 2, "listen_overflow": 3, "refused": 1, "reset": 2, "client_ports": 7, "unexplained": 10}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			trial := failed(test.failures, test.counters)
 			trial.Server.ListenOverflows, trial.Server.ListenDrops = test.overflows, test.drops
-			got := causes(trial, circumstances{ports: scenario.NATPorts, max: full})
+			got := findCauses(trial, circumstances{ports: scenario.NATPorts, max: full})
 			if _, told := got[result.Unexplained]; !told {
 				t.Error("what is unexplained is not told")
 			}
@@ -105,7 +105,7 @@ func FuzzCausesAddUpToWhatFailed(f *testing.F) {
 		trial := failed(map[string]int{
 			result.Timeout: int(timeout), result.Refused: int(refused), result.Reset: int(reset),
 			result.EADDRNOTAVAIL: int(notAvail), result.EADDRINUSE: int(inUse), result.Other: int(other),
-		}, result.Counters{InsertFailed: insertFailed, Drop: dropped})
+		}, result.ConntrackCounters{InsertFailed: insertFailed, Drop: dropped})
 		for bit, counter := range map[uint8]struct {
 			into  **uint64
 			value uint64
@@ -114,7 +114,7 @@ func FuzzCausesAddUpToWhatFailed(f *testing.F) {
 				*counter.into = &counter.value
 			}
 		}
-		found := causes(trial, circumstances{ports: scenario.NATPorts, max: full})
+		found := findCauses(trial, circumstances{ports: scenario.NATPorts, max: full})
 		addsUp(t, trial, found)
 		if race := found[result.SNATRace]; race > int(timeout) || uint64(race) > insertFailed {
 			t.Errorf("%d put down to the race, of %d timeouts and %d failed insertions", race, timeout, insertFailed)
@@ -135,7 +135,7 @@ func TestATrialFromWhichNothingCanBeLearnedIsNotValid(t *testing.T) {
 	for _, test := range []struct {
 		name     string
 		failures map[string]int
-		counters result.Counters
+		counters result.ConntrackCounters
 		matched  uint64
 		want     string
 	}{
@@ -143,15 +143,15 @@ func TestATrialFromWhichNothingCanBeLearnedIsNotValid(t *testing.T) {
 		{name: "others passed the rule as well", matched: 140},
 		{name: "one did not", matched: 99, want: passedBy(99, 100)},
 		{name: "none did", matched: 0, want: passedBy(0, 100)},
-		{name: "nothing succeeded", failures: map[string]int{"timeout": 100}, counters: result.Counters{InsertFailed: 100, Drop: 100}, matched: 100,
+		{name: "nothing succeeded", failures: map[string]int{"timeout": 100}, counters: result.ConntrackCounters{InsertFailed: 100, Drop: 100}, matched: 100,
 			want: "none of 100 requests succeeded: map[timeout:100]"},
-		{name: "one succeeded", failures: map[string]int{"timeout": 99}, counters: result.Counters{InsertFailed: 99, Drop: 99}, matched: 100},
-		{name: "the race's packets passed the rule", failures: map[string]int{"timeout": 10}, counters: result.Counters{InsertFailed: 10, Drop: 10},
+		{name: "one succeeded", failures: map[string]int{"timeout": 99}, counters: result.ConntrackCounters{InsertFailed: 99, Drop: 99}, matched: 100},
+		{name: "the race's packets passed the rule", failures: map[string]int{"timeout": 10}, counters: result.ConntrackCounters{InsertFailed: 10, Drop: 10},
 			matched: 90, want: passedBy(90, 100)},
-		{name: "a full table drops before the rule", failures: map[string]int{"timeout": 10}, counters: result.Counters{Drop: 10}, matched: 90},
-		{name: "a full table and the race", failures: map[string]int{"timeout": 30}, counters: result.Counters{InsertFailed: 20, Drop: 30}, matched: 90},
-		{name: "less was dropped than did not pass", failures: map[string]int{"timeout": 10}, counters: result.Counters{Drop: 9}, matched: 90, want: passedBy(90, 100)},
-		{name: "drops not counted", failures: map[string]int{"timeout": 10}, counters: result.Counters{InsertFailed: 10}, matched: 100},
+		{name: "a full table drops before the rule", failures: map[string]int{"timeout": 10}, counters: result.ConntrackCounters{Drop: 10}, matched: 90},
+		{name: "a full table and the race", failures: map[string]int{"timeout": 30}, counters: result.ConntrackCounters{InsertFailed: 20, Drop: 30}, matched: 90},
+		{name: "less was dropped than did not pass", failures: map[string]int{"timeout": 10}, counters: result.ConntrackCounters{Drop: 9}, matched: 90, want: passedBy(90, 100)},
+		{name: "drops not counted", failures: map[string]int{"timeout": 10}, counters: result.ConntrackCounters{InsertFailed: 10}, matched: 100},
 		{name: "requests that no client sent", failures: map[string]int{"eaddrnotavail": 2, "eaddrinuse": 3, "other": 4}, matched: 91},
 		{name: "requests that no client sent, and one that passed by", failures: map[string]int{"eaddrnotavail": 2, "eaddrinuse": 3, "other": 4}, matched: 90, want: passedBy(90, 91)},
 		{name: "refused and reset requests were sent", failures: map[string]int{"refused": 4, "reset": 5}, matched: 99, want: passedBy(99, 100)},
@@ -159,7 +159,7 @@ func TestATrialFromWhichNothingCanBeLearnedIsNotValid(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			trial := failed(test.failures, test.counters)
 			trial.RulePackets = test.matched
-			err := valid(trial, &fakeRule{text: "-j MASQUERADE"})
+			err := checkTrial(trial, &fakeRule{text: "-j MASQUERADE"})
 			if got := fmt.Sprint(err); (err != nil || test.want != "") && got != test.want {
 				t.Errorf("error %v, want %s", err, test.want)
 			}
@@ -170,9 +170,9 @@ func TestATrialFromWhichNothingCanBeLearnedIsNotValid(t *testing.T) {
 // What is dropped for a long chain has passed the rule. It counts as a failed
 // insertion, but not as a drop.
 func TestLongChainsDoNotHideAFullTable(t *testing.T) {
-	trial := failed(map[string]int{"timeout": 15}, result.Counters{InsertFailed: 10, ChainTooLong: new(uint64(10)), Drop: 5})
+	trial := failed(map[string]int{"timeout": 15}, result.ConntrackCounters{InsertFailed: 10, ChainTooLong: new(uint64(10)), Drop: 5})
 	trial.RulePackets = 95
-	if err := valid(trial, &fakeRule{text: "-j MASQUERADE"}); err != nil {
+	if err := checkTrial(trial, &fakeRule{text: "-j MASQUERADE"}); err != nil {
 		t.Error(err)
 	}
 }
@@ -192,12 +192,12 @@ func TestExhaustionIsToldFromTheRaceByTheLooksThatNATTookInVain(t *testing.T) {
 		{"a small range is looked at whole", 100, 16, 80, 80 * 16, 0, 80},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if got := exhaustion(&result.Trial{Requests: c.requests, Conntrack: result.Conntrack{Counters: result.Counters{Found: c.found}}}, circumstances{ports: c.ports, evicts: true}); got != 0 {
+			if got := countExhausted(&result.Trial{Requests: c.requests, Conntrack: result.Conntrack{ConntrackCounters: result.ConntrackCounters{Found: c.found}}}, circumstances{ports: c.ports, evicts: true}); got != 0 {
 				t.Errorf("%d for want of ports, where closed entries give way", got)
 			}
 			trial := &result.Trial{Requests: c.requests, Failed: int(c.failed), Failures: map[string]int{result.Timeout: int(c.failed)}}
-			trial.Conntrack.Counters = result.Counters{InsertFailed: c.failed, Drop: c.failed, Found: c.found}
-			got := causes(trial, circumstances{ports: c.ports})
+			trial.Conntrack.ConntrackCounters = result.ConntrackCounters{InsertFailed: c.failed, Drop: c.failed, Found: c.found}
+			got := findCauses(trial, circumstances{ports: c.ports})
 			if got[result.SNATRace] != c.race || got[result.PortExhaustion] != c.exhausted || got[result.Unexplained] != 0 {
 				t.Errorf("%v, want %d by the race and %d for want of ports", got, c.race, c.exhausted)
 			}
@@ -207,9 +207,9 @@ func TestExhaustionIsToldFromTheRaceByTheLooksThatNATTookInVain(t *testing.T) {
 
 func TestWhatMayBeOtherTrafficsIsNotTheRaces(t *testing.T) {
 	trial := &result.Trial{Requests: 1000, Failed: 100, Failures: map[string]int{result.Timeout: 100}, Foreign: &result.Foreign{InsertFailed: 30, Drop: 40}}
-	trial.Conntrack.Counters = result.Counters{InsertFailed: 90, Drop: 100}
+	trial.Conntrack.ConntrackCounters = result.ConntrackCounters{InsertFailed: 90, Drop: 100}
 	want := map[string]int{result.SNATRace: 60, result.CauseForeign: 40, result.Unexplained: 0}
-	if d := cmp.Diff(want, causes(trial, circumstances{ports: scenario.NATPorts, max: full})); d != "" {
+	if d := cmp.Diff(want, findCauses(trial, circumstances{ports: scenario.NATPorts, max: full})); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
 }
@@ -217,7 +217,7 @@ func TestWhatMayBeOtherTrafficsIsNotTheRaces(t *testing.T) {
 func TestTheServersTimeWaitExplainsWhatTheKernelDidNotDrop(t *testing.T) {
 	trial := &result.Trial{Requests: 1000, Failed: 12, Failures: map[string]int{result.Timeout: 12}, Server: result.Server{PAWSTimewait: new(uint64(10))}}
 	want := map[string]int{result.TimeWait: 10, result.Unexplained: 2}
-	if d := cmp.Diff(want, causes(trial, circumstances{ports: scenario.NATPorts, max: full})); d != "" {
+	if d := cmp.Diff(want, findCauses(trial, circumstances{ports: scenario.NATPorts, max: full})); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
 }
@@ -239,7 +239,7 @@ func TestAKernelIsKnownByItsRelease(t *testing.T) {
 		"6.18.44-fc-v669": true, "6.5.0-1-amd64": true, "7.0": true, "10.1.2": true,
 		"6.4.16": false, "5.10.0-30-amd64": false, "": false, "linux": false,
 	} {
-		if evicts(release) != want {
+		if evictsClosedEntries(release) != want {
 			t.Errorf("%q: %v", release, !want)
 		}
 	}
@@ -247,13 +247,13 @@ func TestAKernelIsKnownByItsRelease(t *testing.T) {
 
 func TestATableThatWasNotFullExplainsNothing(t *testing.T) {
 	trial := &result.Trial{Requests: 1000, Failed: 12, Failures: map[string]int{result.Timeout: 12}}
-	trial.Conntrack.Counters = result.Counters{Drop: 12}
+	trial.Conntrack.ConntrackCounters = result.ConntrackCounters{Drop: 12}
 	for entries, want := range map[uint64]map[string]int{
 		899: {result.Unexplained: 12},
 		900: {result.TableFull: 12, result.Unexplained: 0},
 	} {
 		trial.Conntrack.Entries = entries
-		if d := cmp.Diff(want, causes(trial, circumstances{ports: scenario.NATPorts, max: 1000})); d != "" {
+		if d := cmp.Diff(want, findCauses(trial, circumstances{ports: scenario.NATPorts, max: 1000})); d != "" {
 			t.Errorf("%d entries (-want +got):\n%s", entries, d)
 		}
 	}
@@ -262,13 +262,13 @@ func TestATableThatWasNotFullExplainsNothing(t *testing.T) {
 // A connection that got no answer leaves its entry: the next one from the same
 // port is no new connection, and does not meet the rule.
 func TestAConnectionFromAPortThatWasUsedBeforeNeedNotMeetTheRule(t *testing.T) {
-	trial := failed(map[string]int{result.Timeout: 40}, result.Counters{})
+	trial := failed(map[string]int{result.Timeout: 40}, result.ConntrackCounters{})
 	trial.SourcePorts, trial.RulePackets = 64, 64
-	if err := valid(trial, &fakeRule{}); err != nil {
+	if err := checkTrial(trial, &fakeRule{}); err != nil {
 		t.Error(err)
 	}
 	trial.RulePackets = 63
-	if err := valid(trial, &fakeRule{}); err == nil {
+	if err := checkTrial(trial, &fakeRule{}); err == nil {
 		t.Error("64 ports, and 63 connections passed the rule")
 	}
 }
@@ -277,7 +277,7 @@ func TestAConnectionFromAPortThatWasUsedBeforeNeedNotMeetTheRule(t *testing.T) {
 func TestCauses_without_a_limit(t *testing.T) {
 	trial := &result.Trial{Requests: 100, Failed: 10, Failures: map[string]int{result.Timeout: 10}}
 	trial.Conntrack.Drop, trial.Conntrack.Entries = 10, 1<<40
-	got := causes(trial, circumstances{ports: scenario.NATPorts})
+	got := findCauses(trial, circumstances{ports: scenario.NATPorts})
 	if want := map[string]int{result.Unexplained: 10}; cmp.Diff(want, got) != "" {
 		t.Errorf("got %v, want %v", got, want)
 	}

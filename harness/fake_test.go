@@ -335,7 +335,7 @@ func lockstepOf(sync string, arms ...string) *scenario.Scenario {
 // run runs a scenario in the lab.
 func (f *fakeLab) run(ctx context.Context, s *scenario.Scenario) (*result.Result, *recorder, error) {
 	w := &recorder{}
-	r, err := Run(ctx, s, func(context.Context) (lab.Lab, error) { return f, nil }, w, Options{Explain: f.explain})
+	r, err := Run(ctx, s, func(context.Context) (lab.Lab, error) { return f, nil }, w, RunOptions{Explain: f.explain})
 	return r, w, err
 }
 

@@ -26,7 +26,7 @@ type observation struct {
 	counters conntrack.Snapshot
 }
 
-func (x *experiment) observe(ctx context.Context, rule lab.Rule) (o observation, err error) {
+func (x *experiment) observeCounters(ctx context.Context, rule lab.Rule) (o observation, err error) {
 	if o.packets, err = rule.Packets(ctx); err != nil {
 		return o, err
 	}
@@ -34,16 +34,16 @@ func (x *experiment) observe(ctx context.Context, rule lab.Rule) (o observation,
 	return o, err
 }
 
-// measure sends the load between two observations. Where other traffic may be
+// measureLoad sends the load between two observations. Where other traffic may be
 // in the counters, it watches them before and after as well, with no load.
-func (x *experiment) measure(ctx context.Context, rule lab.Rule, send func() ([]*probe.Report, error)) (m measurement, err error) {
-	var idle watch
+func (x *experiment) measureLoad(ctx context.Context, rule lab.Rule, send func() ([]*probe.Report, error)) (m measurement, err error) {
+	var idle idleWatch
 	if x.lab.Shared() {
-		if err := idle.look(ctx, x.lab); err != nil {
+		if err := idle.watchIdle(ctx, x.lab); err != nil {
 			return m, err
 		}
 	}
-	if m.before, err = x.observe(ctx, rule); err != nil {
+	if m.before, err = x.observeCounters(ctx, rule); err != nil {
 		return m, err
 	}
 	begun := time.Now()
@@ -51,28 +51,28 @@ func (x *experiment) measure(ctx context.Context, rule lab.Rule, send func() ([]
 		return m, err
 	}
 	m.seconds = time.Since(begun).Seconds()
-	if m.after, err = x.observe(ctx, rule); err != nil {
+	if m.after, err = x.observeCounters(ctx, rule); err != nil {
 		return m, err
 	}
 	if x.lab.Shared() {
-		if err := idle.look(ctx, x.lab); err != nil {
+		if err := idle.watchIdle(ctx, x.lab); err != nil {
 			return m, err
 		}
 	}
-	m.foreign = idle.foreign(m.seconds)
+	m.foreign = idle.estimateForeign(m.seconds)
 	return m, nil
 }
 
 // idleWindow is how long the counters are watched before a trial, and after it.
 const idleWindow = 100 * time.Millisecond
 
-// watch sums up what the counters moved by while the lab sent nothing.
-type watch struct {
-	moved   result.Counters
+// idleWatch sums up what the counters moved by while the lab sent nothing.
+type idleWatch struct {
+	moved   result.ConntrackCounters
 	elapsed time.Duration
 }
 
-func (w *watch) look(ctx context.Context, l lab.Lab) error {
+func (w *idleWatch) watchIdle(ctx context.Context, l lab.Lab) error {
 	begun := time.Now()
 	before, err := l.Conntrack(ctx)
 	if err != nil {
@@ -97,18 +97,18 @@ func (w *watch) look(ctx context.Context, l lab.Lab) error {
 	return nil
 }
 
-// few events in so short a time say nothing about a rate.
-const few = 3
+// fewEvents events in so short a time say nothing about a rate.
+const fewEvents = 3
 
-// foreign says what of the counters of a trial may be other traffic's, if it
+// estimateForeign says what of the counters of a trial may be other traffic's, if it
 // went on at the same rate; nil if nothing was watched, or nothing moved. A few
 // events are taken for no more than they are.
-func (w *watch) foreign(seconds float64) *result.Foreign {
+func (w *idleWatch) estimateForeign(seconds float64) *result.Foreign {
 	if w.moved.InsertFailed == 0 && w.moved.Drop == 0 {
 		return nil
 	}
 	during := func(n uint64) uint64 {
-		if n < few {
+		if n < fewEvents {
 			return n
 		}
 		return uint64(math.Ceil(float64(n) * seconds / w.elapsed.Seconds()))

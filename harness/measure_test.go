@@ -16,18 +16,18 @@ import (
 func TestOtherTrafficGoesOnAtItsRateForAsLongAsATrialTakes(t *testing.T) {
 	for _, c := range []struct {
 		name    string
-		moved   result.Counters
+		moved   result.ConntrackCounters
 		seconds float64
 		want    *result.Foreign
 	}{
-		{"nothing moved", result.Counters{}, 10, nil},
-		{"rounded up", result.Counters{InsertFailed: 5, Drop: 3}, 0.5, &result.Foreign{InsertFailed: 13, Drop: 8, Idle: 0.2}},
-		{"a long trial", result.Counters{Drop: 3}, 20, &result.Foreign{Drop: 300, Idle: 0.2}},
-		{"few events are no rate", result.Counters{InsertFailed: 1, Drop: 2}, 20, &result.Foreign{InsertFailed: 1, Drop: 2, Idle: 0.2}},
+		{"nothing moved", result.ConntrackCounters{}, 10, nil},
+		{"rounded up", result.ConntrackCounters{InsertFailed: 5, Drop: 3}, 0.5, &result.Foreign{InsertFailed: 13, Drop: 8, Idle: 0.2}},
+		{"a long trial", result.ConntrackCounters{Drop: 3}, 20, &result.Foreign{Drop: 300, Idle: 0.2}},
+		{"few events are no rate", result.ConntrackCounters{InsertFailed: 1, Drop: 2}, 20, &result.Foreign{InsertFailed: 1, Drop: 2, Idle: 0.2}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			w := watch{moved: c.moved, elapsed: 200 * time.Millisecond}
-			if d := cmp.Diff(c.want, w.foreign(c.seconds)); d != "" {
+			w := idleWatch{moved: c.moved, elapsed: 200 * time.Millisecond}
+			if d := cmp.Diff(c.want, w.estimateForeign(c.seconds)); d != "" {
 				t.Errorf("(-want +got):\n%s", d)
 			}
 		})

@@ -22,7 +22,7 @@ func inLockstep(t *testing.T, requests int, arms []scenario.Arm, ranges ...scena
 	}
 	s := clientsOf(len(ranges))
 	s.Arms, s.Load.Pattern, s.Load.Requests = arms, result.Lockstep, requests
-	return &experiment{Scenario: s, lab: f, result: describe(s, Options{})}
+	return &experiment{Scenario: s, lab: f, result: newRecord(s, RunOptions{})}
 }
 
 func TestChoosePorts(t *testing.T) {

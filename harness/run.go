@@ -28,8 +28,8 @@ type Watcher interface {
 	Done(round, rounds int, arm string, t *result.Trial)
 }
 
-// Options are what a run is called, and what it does beyond its scenario.
-type Options struct {
+// RunOptions are what a run is called, and what it does beyond its scenario.
+type RunOptions struct {
 	ID      string // of the result
 	Version string // of this program
 
@@ -39,14 +39,14 @@ type Options struct {
 
 // Run makes every trial of a scenario in a lab of its own. The result is never
 // nil: with an error it holds the trials that were finished before it.
-func Run(ctx context.Context, s *scenario.Scenario, open func(context.Context) (lab.Lab, error), watch Watcher, o Options) (r *result.Result, err error) {
-	r = describe(s, o)
+func Run(ctx context.Context, s *scenario.Scenario, open func(context.Context) (lab.Lab, error), watch Watcher, o RunOptions) (r *result.Result, err error) {
+	r = newRecord(s, o)
 	begun := time.Now()
 	defer func() {
 		r.Seconds = time.Since(begun).Seconds()
 		r.Memory.Controller = probe.PeakRSS()
 		verdict.Judge(r)
-		wording.Describe(r)
+		wording.DescribeResult(r)
 	}()
 
 	l, err := open(ctx)
@@ -58,24 +58,24 @@ func Run(ctx context.Context, s *scenario.Scenario, open func(context.Context) (
 	defer func() { err = errors.Join(err, l.Close(undo.Context(ctx))) }()
 
 	x := &experiment{Scenario: s, lab: l, result: r, explain: o.Explain}
-	if err := x.run(ctx, watch); err != nil {
+	if err := x.runRounds(ctx, watch); err != nil {
 		r.Incomplete = err.Error()
 		return r, err
 	}
 	return r, nil
 }
 
-// run makes the trials, round by round.
-func (x *experiment) run(ctx context.Context, watch Watcher) error {
+// runRounds makes the trials, round by round.
+func (x *experiment) runRounds(ctx context.Context, watch Watcher) error {
 	x.result.Environment = x.lab.Environment()
-	if err := x.prepare(ctx); err != nil {
+	if err := x.prepareClients(ctx); err != nil {
 		return err
 	}
-	for i, order := range Orders(x.Scenario) {
+	for i, order := range DrawOrders(x.Scenario) {
 		for _, a := range order {
 			round, arm := i+1, &x.result.Arms[a]
 			watch.Start(round, x.Rounds, arm.Name)
-			t, err := x.trial(ctx, x.Arms[a], arm)
+			t, err := x.runTrial(ctx, x.Arms[a], arm)
 			if ctx.Err() == nil { // it explains an error, and spoils figures
 				err = errors.Join(err, x.lab.Intact(ctx))
 			}
@@ -84,16 +84,16 @@ func (x *experiment) run(ctx context.Context, watch Watcher) error {
 			}
 			t.Round = round
 			arm.Trials = append(arm.Trials, *t)
-			x.left.record(arm)
+			x.left.recordIn(arm)
 			watch.Done(round, x.Rounds, arm.Name, t)
 		}
 	}
 	return nil
 }
 
-// Orders draws the order of the arms, as indices, for each round. It depends
+// DrawOrders draws the order of the arms, as indices, for each round. It depends
 // on nothing but the scenario's seed and the number of arms.
-func Orders(s *scenario.Scenario) [][]int {
+func DrawOrders(s *scenario.Scenario) [][]int {
 	draw := rand.New(rand.NewPCG(s.Seed, 0))
 	orders := make([][]int, s.Rounds)
 	for i := range orders {
@@ -102,11 +102,11 @@ func Orders(s *scenario.Scenario) [][]int {
 	return orders
 }
 
-// describeArm starts an arm's record.
-func describeArm(a scenario.Arm) result.Arm {
+// newArmRecord starts an arm's record.
+func newArmRecord(a scenario.Arm) result.Arm {
 	arm := result.Arm{
 		Name: a.Name, Settings: []string{}, Trials: []result.Trial{},
-		Options: &result.Options{Random: a.Masquerade.Random, RandomFully: a.Masquerade.RandomFully || a.SNAT.RandomFully},
+		Options: &result.RuleOptions{Random: a.Masquerade.Random, RandomFully: a.Masquerade.RandomFully || a.SNAT.RandomFully},
 	}
 	if to := a.Masquerade.ToPorts; to.Len() > 0 {
 		arm.ToPorts = &result.Ports{First: int(to.First), Last: int(to.Last)}
@@ -118,23 +118,23 @@ func describeArm(a scenario.Arm) result.Arm {
 }
 
 // describeScenario starts the record of what is run.
-func describeScenario(s *scenario.Scenario) result.Scenario {
-	return result.Scenario{
+func describeScenario(s *scenario.Scenario) result.ScenarioSummary {
+	return result.ScenarioSummary{
 		Name: s.Name, Hash: s.Hash(), Clients: s.Clients, Pattern: s.Load.Pattern, Sync: s.Load.Sync,
 		Requests: s.Load.Requests, Rounds: s.Rounds, Seed: s.Seed,
 	}
 }
 
-// describe starts a result: everything that is known before the lab is.
-func describe(s *scenario.Scenario, o Options) *result.Result {
+// newRecord starts a result: everything that is known before the lab is.
+func newRecord(s *scenario.Scenario, o RunOptions) *result.Result {
 	r := &result.Result{
 		Schema: result.Schema, ID: o.ID, Version: o.Version,
 		Started:     time.Now().UTC().Truncate(time.Millisecond),
 		Scenario:    describeScenario(s),
-		Comparisons: []result.Compare{}, Expected: expectations(s), Warnings: []string{},
+		Comparisons: []result.Comparison{}, Expected: listExpectations(s), Warnings: []string{},
 	}
 	for _, a := range s.Arms {
-		r.Arms = append(r.Arms, describeArm(a))
+		r.Arms = append(r.Arms, newArmRecord(a))
 	}
 	return r
 }

@@ -67,7 +67,7 @@ func TestARunFollowsTheDrawnOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	var want []string
-	for _, order := range Orders(s) {
+	for _, order := range DrawOrders(s) {
 		for _, a := range order {
 			want = append(want, s.Arms[a].Name)
 		}
@@ -89,16 +89,16 @@ func TestTheOrderOfArmsDependsOnTheSeedOnly(t *testing.T) {
 	for _, s := range []*scenario.Scenario{one, other} {
 		s.Rounds, s.Seed = 50, 7
 	}
-	if !reflect.DeepEqual(Orders(one), Orders(other)) {
+	if !reflect.DeepEqual(DrawOrders(one), DrawOrders(other)) {
 		t.Error("the same seed gave two orders")
 	}
 	fewer := *one
 	fewer.Rounds = 10
-	if !reflect.DeepEqual(Orders(&fewer), Orders(one)[:10]) {
+	if !reflect.DeepEqual(DrawOrders(&fewer), DrawOrders(one)[:10]) {
 		t.Error("the number of rounds changes the order within them")
 	}
 	other.Seed = 8
-	if reflect.DeepEqual(Orders(one), Orders(other)) {
+	if reflect.DeepEqual(DrawOrders(one), DrawOrders(other)) {
 		t.Error("two seeds gave the same orders over 50 rounds")
 	}
 }
@@ -107,7 +107,7 @@ func TestEveryRoundHoldsEachArmOnce(t *testing.T) {
 	for seed := range uint64(100) {
 		s := clientsOf(1, "a", "b", "c", "d", "e")
 		s.Rounds, s.Seed = 20, seed
-		orders := Orders(s)
+		orders := DrawOrders(s)
 		if len(orders) != s.Rounds {
 			t.Fatalf("seed %d: %d orders for %d rounds", seed, len(orders), s.Rounds)
 		}
@@ -275,7 +275,7 @@ func onlyOn(yes bool, err error) error {
 func TestALabThatDoesNotOpenIsAResultWithoutTrials(t *testing.T) {
 	broken := errors.New("no engine")
 	s := clientsOf(2, "a", "b")
-	r, err := Run(t.Context(), s, func(context.Context) (lab.Lab, error) { return nil, broken }, &recorder{}, Options{})
+	r, err := Run(t.Context(), s, func(context.Context) (lab.Lab, error) { return nil, broken }, &recorder{}, RunOptions{})
 	if !errors.Is(err, broken) || r == nil || r.Incomplete != "no engine" || trialsOf(r) != 0 || len(r.Arms) != 2 {
 		t.Errorf("error %v, result %+v", err, r)
 	}
@@ -294,7 +294,7 @@ func TestARunThatIsCancelledInATrialKeepsTheFinishedOnes(t *testing.T) {
 	}
 	s := clientsOf(2, "a", "b", "c")
 	r, watched, err := f.run(ctx, s)
-	order := Orders(s)
+	order := DrawOrders(s)
 	want := fmt.Sprintf("round 2 of 2, arm %s: interrupted by SIGINT", s.Arms[order[1][0]].Name)
 	if !errors.Is(err, interrupted) || fmt.Sprint(err) != want || r.Incomplete != want {
 		t.Errorf("error %v, incomplete %q, want %s", err, r.Incomplete, want)
@@ -356,7 +356,7 @@ func TestALabThatSomebodyTookApartEndsTheRunAndItsTrialIsDropped(t *testing.T) {
 func TestRunNamesItsRecord(t *testing.T) {
 	t.Parallel()
 	open := func(context.Context) (lab.Lab, error) { return nil, errors.New("no lab") }
-	r, _ := Run(t.Context(), clientsOf(2, "masquerade", "random-fully"), open, noWatcher{}, Options{ID: "20261127-1", Version: "v1"})
+	r, _ := Run(t.Context(), clientsOf(2, "masquerade", "random-fully"), open, noWatcher{}, RunOptions{ID: "20261127-1", Version: "v1"})
 	if r.ID != "20261127-1" || r.Version != "v1" || r.Summary == "" {
 		t.Errorf("got %q, %q, %q", r.ID, r.Version, r.Summary)
 	}

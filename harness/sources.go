@@ -16,7 +16,7 @@ type departures struct {
 	served  *probe.Served
 }
 
-func (d departures) record(into *result.Arm) {
+func (d departures) recordIn(into *result.Arm) {
 	recordPorts(into, d.reports)
 	recordSources(into, d.served)
 }

@@ -7,10 +7,10 @@ import (
 	"snatlab/harness/lab"
 )
 
-// takers names the rules that took connections which were to pass another rule:
+// describeTakers names the rules that took connections which were to pass another rule:
 // those whose counters moved by half of the missing ones or more. Other traffic
 // of the machine moves them as well, so each is named with its figure.
-func takers(before, after lab.Counters, missing uint64) string {
+func describeTakers(before, after lab.Counters, missing uint64) string {
 	type rule struct {
 		place, text string
 		nth         int // of equal ones

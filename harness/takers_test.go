@@ -33,7 +33,7 @@ func TestTakers(t *testing.T) {
 		{"something_cannot_be_read", counted(), lab.Counters{Unread: []string{"x", "y"}}, nobody + " (not seen: x; y)"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if got := takers(c.before, c.after, 10); got != c.want {
+			if got := describeTakers(c.before, c.after, 10); got != c.want {
 				t.Errorf("got  %s\nwant %s", got, c.want)
 			}
 		})

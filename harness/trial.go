@@ -43,9 +43,9 @@ const (
 	expiry = 30 * time.Second
 )
 
-// prepare finds the clients' source ports, checks the path and agrees on how the
+// prepareClients finds the clients' source ports, checks the path and agrees on how the
 // clients keep in step.
-func (x *experiment) prepare(ctx context.Context) error {
+func (x *experiment) prepareClients(ctx context.Context) error {
 	if x.Load.Pattern == result.Lockstep {
 		if err := x.choosePorts(); err != nil {
 			return err
@@ -116,13 +116,13 @@ func (x *experiment) checkPath(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	matched, err := difference(rule, before, after)
+	matched, err := countMatches(rule, before, after)
 	switch {
 	case err != nil:
 		return err
 	case matched < uint64(n):
 		return fmt.Errorf("expected %s to %v to pass the rule %q: it matched %d of them, and %d reached the server; %s",
-			format.Plural(n, "connection", "connections"), address, rule.Rule(), matched, arrived, takers(others, rule.Counters(ctx), uint64(n)-matched))
+			format.Plural(n, "connection", "connections"), address, rule.Rule(), matched, arrived, describeTakers(others, rule.Counters(ctx), uint64(n)-matched))
 	case arrived < n:
 		return fmt.Errorf("expected %s to %v to open: %d did, though the rule %q saw them all; the others failed behind it, or their answers did: %v (see the server and its firewall, and for the answers the chains FORWARD and DOCKER-USER)",
 			format.Plural(n, "connection", "connections"), address, arrived, rule.Rule(), failures)
@@ -136,14 +136,14 @@ func (x *experiment) nextTrial() int {
 	return x.trials - 1
 }
 
-// trial puts an arm in force, sends the load, and takes the arm back.
-func (x *experiment) trial(ctx context.Context, arm scenario.Arm, into *result.Arm) (t *result.Trial, err error) {
+// runTrial puts an arm in force, sends the load, and takes the arm back.
+func (x *experiment) runTrial(ctx context.Context, arm scenario.Arm, into *result.Arm) (t *result.Trial, err error) {
 	rule, err := x.lab.Apply(ctx, arm)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, rule.Undo(undo.Context(ctx))) }()
-	into.Rule, into.SettingValues, into.Settings = rule.Rule(), rule.Settings(), wording.Settings(rule.Settings())
+	into.Rule, into.SettingValues, into.Settings = rule.Rule(), rule.Settings(), wording.DescribeSettings(rule.Settings())
 
 	if err := x.awaitRoom(ctx); err != nil {
 		return nil, err
@@ -154,7 +154,7 @@ func (x *experiment) trial(ctx context.Context, arm scenario.Arm, into *result.A
 	if err != nil {
 		return nil, err
 	}
-	m, err := x.measure(ctx, rule, func() ([]*probe.Report, error) { return x.send(ctx, arm, address, trial) })
+	m, err := x.measureLoad(ctx, rule, func() ([]*probe.Report, error) { return x.sendLoad(ctx, arm, address, trial) })
 	if err != nil {
 		return nil, err
 	}
@@ -162,39 +162,39 @@ func (x *experiment) trial(ctx context.Context, arm scenario.Arm, into *result.A
 	if err != nil {
 		return nil, err
 	}
-	t = x.record(m.reports)
+	t = x.sumReports(m.reports)
 	if t.Conntrack, err = conntrack.Delta(m.before.counters, m.after.counters); err != nil {
 		return nil, err
 	}
 	if x.explain {
-		if t.Evidence, err = x.lookUp(ctx, address, m.reports, insertions(t.Conntrack)); err != nil {
+		if t.Evidence, err = x.lookUp(ctx, address, m.reports, countInsertions(t.Conntrack)); err != nil {
 			return nil, err
 		}
 	}
-	if err := x.forget(ctx, address, m.reports); err != nil {
+	if err := x.forgetEntries(ctx, address, m.reports); err != nil {
 		return nil, err
 	}
 	t.Port, t.Seconds = int(address.Port()), m.seconds
-	if t.RulePackets, err = difference(rule, m.before.packets, m.after.packets); err != nil {
+	if t.RulePackets, err = countMatches(rule, m.before.packets, m.after.packets); err != nil {
 		return nil, err
 	}
 	t.Server = served.Server
 	x.left = departures{m.reports, served}
 	t.Foreign = m.foreign
-	t.Causes = causes(t, circumstances{sourcePorts(arm), m.after.counters.Max, evicts(x.result.Environment.Kernel)})
-	err = valid(t, rule)
+	t.Causes = findCauses(t, circumstances{sourcePorts(arm), m.after.counters.Max, evictsClosedEntries(x.result.Environment.Kernel)})
+	err = checkTrial(t, rule)
 	if missed, ok := errors.AsType[*missedError](err); ok {
-		err = fmt.Errorf("%w; %s", err, takers(others, rule.Counters(ctx), missed.sent-missed.matched))
+		err = fmt.Errorf("%w; %s", err, describeTakers(others, rule.Counters(ctx), missed.sent-missed.matched))
 	}
 	return t, err
 }
 
-// forget deletes the entries that a trial left in the conntrack table. NAT
+// forgetEntries deletes the entries that a trial left in the conntrack table. NAT
 // looks there first for what a client's address and port were mapped to the
 // last time, to whatever destination (find_appropriate_src in
 // net/netfilter/nf_nat_core.c): after one trial with random ports, the same
 // clients would keep those in all trials to come, and never meet.
-func (x *experiment) forget(ctx context.Context, server netip.AddrPort, reports []*probe.Report) error {
+func (x *experiment) forgetEntries(ctx context.Context, server netip.AddrPort, reports []*probe.Report) error {
 	var ports [][]scenario.PortRange
 	for _, r := range reports {
 		ports = append(ports, r.Ports)
@@ -202,9 +202,9 @@ func (x *experiment) forget(ctx context.Context, server netip.AddrPort, reports 
 	return x.lab.Forget(ctx, server, ports)
 }
 
-// difference is what a rule matched in between. A counter that went back
+// countMatches is what a rule matched in between. A counter that went back
 // belongs to another rule of the same text.
-func difference(rule lab.Rule, before, after uint64) (uint64, error) {
+func countMatches(rule lab.Rule, before, after uint64) (uint64, error) {
 	if after < before {
 		return 0, fmt.Errorf("the rule %q was written anew: its counter went from %d to %d", rule.Rule(), before, after)
 	}
@@ -236,9 +236,9 @@ func (x *experiment) awaitRoom(ctx context.Context) error {
 	}
 }
 
-// send has all clients send their load at once. The first one that fails ends
+// sendLoad has all clients send their load at once. The first one that fails ends
 // the wait for the others: they would only report that it did not come.
-func (x *experiment) send(ctx context.Context, arm scenario.Arm, server netip.AddrPort, trial int) ([]*probe.Report, error) {
+func (x *experiment) sendLoad(ctx context.Context, arm scenario.Arm, server netip.AddrPort, trial int) ([]*probe.Report, error) {
 	clients := x.lab.Clients()
 	reports := make([]*probe.Report, len(clients))
 	start := probe.MonotonicTime() + int64(headStart)
@@ -246,9 +246,9 @@ func (x *experiment) send(ctx context.Context, arm scenario.Arm, server netip.Ad
 	defer fail(nil)
 	var wait sync.WaitGroup
 	for i, c := range clients {
-		load := x.load(server)
+		load := x.newLoad(server)
 		if x.Load.Pattern == result.Lockstep {
-			load.Lockstep = x.lockstep(i, trial, start)
+			load.Lockstep = x.newLockstep(i, trial, start)
 			if arm.ClientPorts == result.SplitPorts {
 				load.Lockstep.Ports, load.Lockstep.Own = x.ownPorts(i), true
 			}
@@ -264,14 +264,14 @@ func (x *experiment) send(ctx context.Context, arm scenario.Arm, server netip.Ad
 	return reports, context.Cause(ctx)
 }
 
-func (x *experiment) load(server netip.AddrPort) probe.ClientLoad {
+func (x *experiment) newLoad(server netip.AddrPort) probe.ClientLoad {
 	return probe.ClientLoad{
 		Server: server, Requests: x.Load.Requests, Timeout: x.Load.Timeout,
 		Rate: int(x.Load.Rate), Concurrency: x.Load.Concurrency, Explain: x.explain,
 	}
 }
 
-func (x *experiment) lockstep(client, trial int, start int64) *probe.LockstepPart {
+func (x *experiment) newLockstep(client, trial int, start int64) *probe.LockstepPart {
 	l := &probe.LockstepPart{
 		Client: client, Clients: x.Clients, CPUs: x.clientCPUs(), Ports: x.ports,
 		Barrier: x.lab.Barrier(), Epoch: uint64(trial), Start: start,
@@ -292,8 +292,8 @@ func (x *experiment) clientCPUs() int {
 	return n
 }
 
-// record sums up what the clients report.
-func (x *experiment) record(reports []*probe.Report) *result.Trial {
+// sumReports sums up what the clients report.
+func (x *experiment) sumReports(reports []*probe.Report) *result.Trial {
 	t := &result.Trial{Failures: map[string]int{}, Latency: probe.MergeLatencies(reports...)}
 	for _, r := range reports {
 		t.Requests += r.Requests

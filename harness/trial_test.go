@@ -144,18 +144,18 @@ func TestWhatServerAndTableCountedIsRecorded(t *testing.T) {
 
 func TestRefusedRequestsAreFailuresWithTheirCause(t *testing.T) {
 	f := newFakeLab(t, 2)
-	x := experiment{Scenario: clientsOf(2, "a"), lab: f, result: describe(clientsOf(2, "a"), Options{})}
+	x := experiment{Scenario: clientsOf(2, "a"), lab: f, result: newRecord(clientsOf(2, "a"), RunOptions{})}
 	f.deaf = func(int) bool { return true }
 	address, err := f.Listen(t.Context(), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	reports, err := x.send(t.Context(), scenario.Arm{}, address, 0)
+	reports, err := x.sendLoad(t.Context(), scenario.Arm{}, address, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	trial := x.record(reports)
-	if got := causes(trial, circumstances{ports: scenario.NATPorts})["refused"]; trial.Failed != 40 || got != 40 {
+	trial := x.sumReports(reports)
+	if got := findCauses(trial, circumstances{ports: scenario.NATPorts})["refused"]; trial.Failed != 40 || got != 40 {
 		t.Errorf("%d of %d failed, %d refused", trial.Failed, trial.Requests, got)
 	}
 }

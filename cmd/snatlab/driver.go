@@ -100,7 +100,7 @@ func (s *readyMachine) runScenario(ctx context.Context, sc *scenario.Scenario, w
 	id := newID(time.Now())
 	return harness.Run(ctx, sc, func(ctx context.Context) (lab.Lab, error) {
 		return s.open(ctx, id, false, watch.Say)
-	}, watch, harness.Options{ID: id, Version: version})
+	}, watch, harness.RunOptions{ID: id, Version: version})
 }
 
 // allUndoers know how to undo every change that snatlab makes.

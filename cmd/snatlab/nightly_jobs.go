@@ -64,7 +64,7 @@ func withoutHelp(err error) error {
 // another night, would not either.
 func checkNightRounds(c *cobra.Command, file string, s *scenario.Scenario) error {
 	few := new(verdict.FewRoundsError)
-	if !errors.As(harness.CheckRounds(s), &few) {
+	if !errors.As(harness.CheckEnoughRounds(s), &few) {
 		return nil
 	}
 	return usageError{c, fmt.Errorf("%s: %w (rounds: %d)", file, few, few.Least)}

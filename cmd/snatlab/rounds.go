@@ -17,7 +17,7 @@ import (
 // unless it is to be run anyway.
 func checkRounds(c *cobra.Command, s *scenario.Scenario, force bool) error {
 	few := new(verdict.FewRoundsError)
-	if force || !errors.As(harness.CheckRounds(s), &few) {
+	if force || !errors.As(harness.CheckEnoughRounds(s), &few) {
 		return nil
 	}
 	return usageError{c, fmt.Errorf("%w (--rounds %d), or --force to run anyway", few, few.Least)}
@@ -26,11 +26,11 @@ func checkRounds(c *cobra.Command, s *scenario.Scenario, force bool) error {
 // warnOfRounds says before a run that it cannot come to a verdict, or not to one
 // about its arms.
 func warnOfRounds(w io.Writer, s *scenario.Scenario) {
-	if err := harness.CheckRounds(s); err != nil {
+	if err := harness.CheckEnoughRounds(s); err != nil {
 		fmt.Fprintln(w, err)
 		return
 	}
-	if least := verdict.Rounds(len(s.Arms)); s.Rounds < least {
+	if least := verdict.MinRounds(len(s.Arms)); s.Rounds < least {
 		fmt.Fprintf(w, "%s too few to compare %d arms, which will be undecided: use at least %d\n",
 			format.Plural(s.Rounds, "round is", "rounds are"), len(s.Arms), least)
 	}

@@ -199,7 +199,7 @@ func (f runFlags) runExperiment(ctx context.Context, s *scenario.Scenario, site 
 		}
 		keep.Keeper = opened
 		return keep, nil
-	}, progress, harness.Options{ID: id, Version: version, Explain: f.explain})
+	}, progress, harness.RunOptions{ID: id, Version: version, Explain: f.explain})
 	progress.Say("")
 	fmt.Fprintln(os.Stderr)
 	return r, err

@@ -20,14 +20,14 @@ func Delta(before, after Snapshot) (result.Conntrack, error) {
 			return d, fmt.Errorf("conntrack counters of CPU %d before and of CPU %d after", b.id, a.id)
 		}
 		moved := subtractCPU(b, a)
-		d.PerCPU = append(d.PerCPU, result.CPU{CPU: a.id, Counters: moved})
-		addCounters(&d.Counters, moved)
+		d.PerCPU = append(d.PerCPU, result.CPU{CPU: a.id, ConntrackCounters: moved})
+		addCounters(&d.ConntrackCounters, moved)
 	}
 	return d, nil
 }
 
-func subtractCPU(b, a CPUCounters) result.Counters {
-	return result.Counters{
+func subtractCPU(b, a CPUCounters) result.ConntrackCounters {
+	return result.ConntrackCounters{
 		InsertFailed:  subtract(b.stats.InsertFailed, a.stats.InsertFailed),
 		Drop:          subtract(b.stats.Drop, a.stats.Drop),
 		Found:         subtract(b.stats.Found, a.stats.Found),
@@ -52,7 +52,7 @@ func subtractKnown(before, after *uint32) *uint64 {
 }
 
 // addCounters adds one CPU's counters to the sum.
-func addCounters(sum *result.Counters, c result.Counters) {
+func addCounters(sum *result.ConntrackCounters, c result.ConntrackCounters) {
 	sum.InsertFailed += c.InsertFailed
 	sum.Drop += c.Drop
 	sum.Found += c.Found

@@ -24,12 +24,12 @@ func TestDelta(t *testing.T) {
 	}}
 	want := result.Conntrack{
 		Entries: 5,
-		Counters: result.Counters{Found: 11, Invalid: 20, Insert: 30, InsertFailed: 40, Drop: 1050, EarlyDrop: 60, Error: 70, SearchRestart: 80,
+		ConntrackCounters: result.ConntrackCounters{Found: 11, Invalid: 20, Insert: 30, InsertFailed: 40, Drop: 1050, EarlyDrop: 60, Error: 70, SearchRestart: 80,
 			ClashResolve: new(uint64(91)), ChainTooLong: new(uint64(100))},
 		PerCPU: []result.CPU{
-			{CPU: 0, Counters: result.Counters{Found: 10, Invalid: 20, Insert: 30, InsertFailed: 40, Drop: 50, EarlyDrop: 60, Error: 70, SearchRestart: 80,
+			{CPU: 0, ConntrackCounters: result.ConntrackCounters{Found: 10, Invalid: 20, Insert: 30, InsertFailed: 40, Drop: 50, EarlyDrop: 60, Error: 70, SearchRestart: 80,
 				ClashResolve: new(uint64(90)), ChainTooLong: new(uint64(100))}},
-			{CPU: 2, Counters: result.Counters{Found: 1, Drop: 1000, ClashResolve: new(uint64(1)), ChainTooLong: new(uint64(0))}},
+			{CPU: 2, ConntrackCounters: result.ConntrackCounters{Found: 1, Drop: 1000, ClashResolve: new(uint64(1)), ChainTooLong: new(uint64(0))}},
 		},
 	}
 	checkDelta(t, before, after, want)
@@ -103,9 +103,9 @@ func TestDeltaUnknown(t *testing.T) {
 		"one before, one after":   {known, unknown, nil, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			counters := result.Counters{ClashResolve: c.clashRes, ChainTooLong: c.chainLong}
+			counters := result.ConntrackCounters{ClashResolve: c.clashRes, ChainTooLong: c.chainLong}
 			checkDelta(t, Snapshot{CPUs: []CPUCounters{c.before}}, Snapshot{CPUs: []CPUCounters{c.after}},
-				result.Conntrack{Counters: counters, PerCPU: []result.CPU{{Counters: counters}}})
+				result.Conntrack{ConntrackCounters: counters, PerCPU: []result.CPU{{ConntrackCounters: counters}}})
 		})
 	}
 }

@@ -54,7 +54,7 @@ func TestDeltaOfEvents(t *testing.T) {
 	}
 	// found depends on how often the kernel tries, and search_restart is noise.
 	if d.Insert != 1 || d.InsertFailed != 1 || d.Drop != 1 || d.Found < 2 || d.Invalid != 0 || d.EarlyDrop != 0 || d.Error != 0 {
-		t.Errorf("counted %+v", d.Counters)
+		t.Errorf("counted %+v", d.ConntrackCounters)
 	}
 	if d.ClashResolve != nil && *d.ClashResolve != 0 || d.ChainTooLong != nil && *d.ChainTooLong != 0 {
 		t.Errorf("clashes resolved %v, long chains %v", d.ClashResolve, d.ChainTooLong)

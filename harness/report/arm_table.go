@@ -112,31 +112,31 @@ func totalRow[N int | uint64](label string, of func(result.Trial) N) row {
 func comparisonRows(r *result.Result) []row {
 	return []row{
 		{"against the baseline", func(result.Arm) string { return "" }},
-		comparedRow(r, "reduction", func(c *result.Compare) string { return format.Optional(shownReduction(c).Estimate, format.Percent) }),
-		comparedRow(r, "  95 % interval", func(c *result.Compare) string {
+		comparedRow(r, "reduction", func(c *result.Comparison) string { return format.Optional(shownReduction(c).Estimate, format.Percent) }),
+		comparedRow(r, "  95 % interval", func(c *result.Comparison) string {
 			return format.FromTo(shownReduction(c).Low, shownReduction(c).High, format.Percent)
 		}),
-		comparedRow(r, "  p (Holm)", func(c *result.Compare) string { return format.Optional(c.PHolm, format.PValue) }),
-		comparedRow(r, "latency p50, change", func(c *result.Compare) string { return changeCell(c, result.P50) }),
-		comparedRow(r, "  95 % interval", func(c *result.Compare) string { return changeIntervalCell(c, result.P50) }),
-		comparedRow(r, "latency p99, change", func(c *result.Compare) string { return changeCell(c, result.P99) }),
-		comparedRow(r, "  95 % interval", func(c *result.Compare) string { return changeIntervalCell(c, result.P99) }),
+		comparedRow(r, "  p (Holm)", func(c *result.Comparison) string { return format.Optional(c.PHolm, format.PValue) }),
+		comparedRow(r, "latency p50, change", func(c *result.Comparison) string { return changeCell(c, result.P50) }),
+		comparedRow(r, "  95 % interval", func(c *result.Comparison) string { return changeIntervalCell(c, result.P50) }),
+		comparedRow(r, "latency p99, change", func(c *result.Comparison) string { return changeCell(c, result.P99) }),
+		comparedRow(r, "  95 % interval", func(c *result.Comparison) string { return changeIntervalCell(c, result.P99) }),
 		{"verdict", func(a result.Arm) string {
 			if a.Name == r.Arms[0].Name {
 				return "baseline"
 			}
-			return comparedRow(r, "", func(c *result.Compare) string { return string(c.Verdict) }).cell(a)
+			return comparedRow(r, "", func(c *result.Comparison) string { return string(c.Verdict) }).cell(a)
 		}},
 	}
 }
 
 // comparedRow returns a row with a figure for every arm except the baseline.
-func comparedRow(r *result.Result, label string, of func(*result.Compare) string) row {
+func comparedRow(r *result.Result, label string, of func(*result.Comparison) string) row {
 	return row{label, func(a result.Arm) string {
 		if a.Name == r.Arms[0].Name {
 			return ""
 		}
-		i := slices.IndexFunc(r.Comparisons, func(c result.Compare) bool { return c.Arm == a.Name })
+		i := slices.IndexFunc(r.Comparisons, func(c result.Comparison) bool { return c.Arm == a.Name })
 		if i < 0 {
 			return format.None
 		}
@@ -146,14 +146,14 @@ func comparedRow(r *result.Result, label string, of func(*result.Compare) string
 
 // shownReduction returns the reduction of a comparison, or none if the baseline did
 // not show the race: then a reduction means nothing.
-func shownReduction(c *result.Compare) result.Reduction {
+func shownReduction(c *result.Comparison) result.Reduction {
 	if c.Verdict == result.ArmInconclusive {
 		return result.Reduction{}
 	}
 	return c.Reduction
 }
 
-func changeCell(c *result.Compare, percentile string) string {
+func changeCell(c *result.Comparison, percentile string) string {
 	l := latencyChange(c, percentile)
 	if !isSignificant(l) && l.Estimate != nil {
 		return noDifference
@@ -163,12 +163,12 @@ func changeCell(c *result.Compare, percentile string) string {
 
 // changeIntervalCell prints the interval even where the change is not significant:
 // the interval bounds the change that may be hidden.
-func changeIntervalCell(c *result.Compare, percentile string) string {
+func changeIntervalCell(c *result.Comparison, percentile string) string {
 	l := latencyChange(c, percentile)
 	return format.FromTo(l.Low, l.High, format.Signed)
 }
 
-func latencyChange(c *result.Compare, percentile string) result.LatencyChange {
+func latencyChange(c *result.Comparison, percentile string) result.LatencyChange {
 	i := slices.IndexFunc(c.Latency, func(l result.LatencyChange) bool { return l.Percentile == percentile })
 	if i < 0 {
 		return result.LatencyChange{}

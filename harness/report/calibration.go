@@ -24,8 +24,8 @@ func WriteCalibration(w io.Writer, c *result.Calibration) error {
 
 func tallyLine(comparison string, t result.Tally, wrong string) string {
 	line := fmt.Sprintf("%s: %d of %s %s (95 %% interval %s to %s)", comparison, t.Wrong,
-		format.Plural(t.Decided(), "verdict", "verdicts"), wrong, format.Percent(t.Low), format.Percent(t.High))
-	if n := t.Undecided(); n > 0 {
+		format.Plural(t.CountDecided(), "verdict", "verdicts"), wrong, format.Percent(t.Low), format.Percent(t.High))
+	if n := t.CountUndecided(); n > 0 {
 		line += fmt.Sprintf("; %d undecided", n)
 	}
 	return line + "\n"

@@ -10,7 +10,7 @@ import (
 func TestWriteCalibration(t *testing.T) {
 	t.Parallel()
 	c := &result.Calibration{
-		Scenario: result.Scenario{Rounds: 5, Clients: 2, Requests: 300}, Runs: 4, Inconclusive: 1, Seconds: []float64{1, 1, 1, 2.04},
+		Scenario: result.ScenarioSummary{Rounds: 5, Clients: 2, Requests: 300}, Runs: 4, Inconclusive: 1, Seconds: []float64{1, 1, 1, 2.04},
 		Itself: result.Tally{Arm: "masquerade", High: 0.842,
 			Verdicts: map[result.ArmVerdict]int{result.NoDifference: 2, result.Undecided: 1}},
 	}

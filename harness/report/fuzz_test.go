@@ -61,12 +61,12 @@ func FuzzRead(f *testing.F) {
 			t.Errorf("does not come back (%v) from:\n%s", err, stored)
 		}
 		verdict.Judge(r)
-		wording.Describe(r)
+		wording.DescribeResult(r)
 		harmless(t, r)
 		reporttest.Draw(t, resultfile.WriteJSON, r)
 		before := *r
 		verdict.Judge(r)
-		wording.Describe(r)
+		wording.DescribeResult(r)
 		if before.Verdict != r.Verdict || before.Summary != r.Summary || !reflect.DeepEqual(before.Comparisons, r.Comparisons) {
 			t.Errorf("judged as %s, %s; then as %s, %s", before.Verdict, before.Summary, r.Verdict, r.Summary)
 		}
@@ -94,7 +94,7 @@ func FuzzDraw(f *testing.F) {
 		}
 		harmless(t, r)
 		verdict.Judge(r)
-		wording.Describe(r)
+		wording.DescribeResult(r)
 		harmless(t, r)
 		reporttest.Draw(t, resultfile.WriteJSON, r)
 	})

@@ -94,7 +94,7 @@ func (d *document) writeLegend(r *result.Result) {
 		d.writeBlock("Intervals are of medians over trials, and of their changes: these are wide, and may hold 0 where p is small. "+
 			"p is that of the failure rates (Mann-Whitney U, exact up to 25 trials an arm), adjusted for the number of arms. "+
 			"%s is a change of latency that chance may explain, p >= %v.", noDifference, result.Alpha)
-		if slices.ContainsFunc(r.Comparisons, func(c result.Compare) bool { return c.Verdict == result.Undecided }) {
+		if slices.ContainsFunc(r.Comparisons, func(c result.Comparison) bool { return c.Verdict == result.Undecided }) {
 			d.writeBlock("Undecided: no difference could have been seen in these trials, whatever the arm does.")
 		}
 	}

@@ -133,7 +133,7 @@ func matrixCell(r result.Row, arm string, baseline bool) string {
 // armVerdict returns the verdict of an arm against the baseline; empty for the
 // baseline.
 func armVerdict(r result.Row, arm string) result.ArmVerdict {
-	i := slices.IndexFunc(r.Result.Comparisons, func(c result.Compare) bool { return c.Arm == arm })
+	i := slices.IndexFunc(r.Result.Comparisons, func(c result.Comparison) bool { return c.Arm == arm })
 	if i < 0 {
 		return ""
 	}
@@ -180,7 +180,7 @@ func rowNotes(r result.Row) (notes []string) {
 			notes = append(notes, fmt.Sprintf("%s: %s failed for no known cause", a.Name, format.Plural(n, "request", "requests")))
 		}
 	}
-	if i := slices.IndexFunc(r.Result.Expected, func(e result.Expect) bool { return e.Held == nil }); i >= 0 {
+	if i := slices.IndexFunc(r.Result.Expected, func(e result.Expectation) bool { return e.Held == nil }); i >= 0 {
 		e := r.Result.Expected[i] // the same reason may hold for others
 		notes = append(notes, fmt.Sprintf("undecided: %s: %s (%s)", e.Arm, wording.Claim(e), e.Found))
 	}

@@ -57,7 +57,7 @@ func TestHostileTexts(t *testing.T) {
 	t.Parallel()
 	const hostile = "a|b\x1b[2J\n[c](d) <e>"
 	r := &result.Result{
-		Scenario: result.Scenario{Name: hostile},
+		Scenario: result.ScenarioSummary{Name: hostile},
 		Arms: []result.Arm{{
 			Name: hostile, Rule: hostile, Settings: []string{hostile},
 			Trials: []result.Trial{{
@@ -70,7 +70,7 @@ func TestHostileTexts(t *testing.T) {
 			Virtualisation: new(hostile), Sysctls: map[string]string{hostile: hostile},
 		},
 		Warnings: []string{hostile},
-		Expected: []result.Expect{{Arm: hostile, Race: hostile, Found: hostile}},
+		Expected: []result.Expectation{{Arm: hostile, Race: hostile, Found: hostile}},
 		Summary:  hostile,
 	}
 	var progress bytes.Buffer

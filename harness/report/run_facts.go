@@ -14,7 +14,7 @@ import (
 
 // loadText describes the load: "2 clients x 3,000 requests x 8 rounds, lockstep
 // (barrier), from ports 32768-35767".
-func loadText(s result.Scenario) string {
+func loadText(s result.ScenarioSummary) string {
 	text := fmt.Sprintf("%s x %s x %s, %s", format.Plural(s.Clients, "client", "clients"),
 		format.Plural(s.Requests, "request", "requests"), format.Plural(s.Rounds, "round", "rounds"), s.Pattern)
 	if s.Sync != "" && s.Sync != result.SyncNone {
@@ -77,7 +77,7 @@ func startTime(r *result.Result) string {
 }
 
 // expectationOutcome prints whether an expectation held.
-func expectationOutcome(r *result.Result, e result.Expect) string {
+func expectationOutcome(r *result.Result, e result.Expectation) string {
 	text := "held"
 	switch {
 	case e.Held == nil:

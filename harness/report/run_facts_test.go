@@ -18,7 +18,7 @@ func TestFormatTableSize(t *testing.T) {
 
 func TestLoadText(t *testing.T) {
 	t.Parallel()
-	s := result.Scenario{Clients: 2, Requests: 2000, Rounds: 8, Pattern: "lockstep", Sync: "barrier"}
+	s := result.ScenarioSummary{Clients: 2, Requests: 2000, Rounds: 8, Pattern: "lockstep", Sync: "barrier"}
 	const before = "2 clients x 2,000 requests x 8 rounds, lockstep (barrier)"
 	if got := loadText(s); got != before {
 		t.Errorf("of a result without ports: %q, want %q", got, before)

@@ -62,7 +62,7 @@ func TestArmWithoutTrial(t *testing.T) {
 			},
 			{Name: "random-fully"},
 		},
-		Comparisons: []result.Compare{{Arm: "random-fully", Baseline: "masquerade", Verdict: result.ArmInconclusive}},
+		Comparisons: []result.Comparison{{Arm: "random-fully", Baseline: "masquerade", Verdict: result.ArmInconclusive}},
 	}
 	for line := range strings.Lines(reporttest.Draw(t, WriteText, r)) {
 		row := strings.Fields(line)
@@ -131,7 +131,7 @@ func TestExpectationOutcome(t *testing.T) {
 		{nil, "interrupted", "undecided"},
 	} {
 		r := &result.Result{Incomplete: tc.incomplete}
-		if got := expectationOutcome(r, result.Expect{Held: tc.held}); got != tc.want {
+		if got := expectationOutcome(r, result.Expectation{Held: tc.held}); got != tc.want {
 			t.Errorf("got %q, want %q", got, tc.want)
 		}
 	}
@@ -142,12 +142,12 @@ func TestAnswerWord(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		verdict  result.Verdict
-		expected []result.Expect
+		expected []result.Expectation
 		want     string
 	}{
-		{result.Pass, []result.Expect{{}}, "pass"},
+		{result.Pass, []result.Expectation{{}}, "pass"},
 		{result.Pass, nil, "result"},
-		{result.Fail, []result.Expect{{}}, "fail"},
+		{result.Fail, []result.Expectation{{}}, "fail"},
 		{result.Inconclusive, nil, "inconclusive"},
 	} {
 		if got := answerWord(&result.Result{Verdict: tc.verdict, Expected: tc.expected}); got != tc.want {
@@ -164,7 +164,7 @@ func TestShownReduction(t *testing.T) {
 		result.Mitigated:       {"100 %", "90.0 to 100 %"},
 		result.ArmInconclusive: {format.None, format.None},
 	} {
-		r := compared2(result.Compare{Verdict: verdict, Reduction: reduction})
+		r := compared2(result.Comparison{Verdict: verdict, Reduction: reduction})
 		if got := cells(r, "reduction"); got[0] != want[0] {
 			t.Errorf("%s: got %q", verdict, got)
 		}
@@ -189,7 +189,7 @@ func TestChangeCell(t *testing.T) {
 		{result.LatencyChange{}, format.None},
 	} {
 		tc.change.Percentile = "p50"
-		r := compared2(result.Compare{Latency: []result.LatencyChange{tc.change}})
+		r := compared2(result.Comparison{Latency: []result.LatencyChange{tc.change}})
 		if got := cells(r, "latency p50, change"); got[0] != tc.want {
 			t.Errorf("%+v: got %q, want %q", tc.change, got[0], tc.want)
 		}
@@ -219,10 +219,10 @@ func TestFullMachine(t *testing.T) {
 }
 
 // compared2 returns a result with one comparison.
-func compared2(c result.Compare) *result.Result {
+func compared2(c result.Comparison) *result.Result {
 	c.Arm, c.Baseline = "random", "masquerade"
 	trials := []result.Trial{{Round: 1, Requests: 1}}
-	return &result.Result{Arms: []result.Arm{{Name: "masquerade", Trials: trials}, {Name: "random", Trials: trials}}, Comparisons: []result.Compare{c}}
+	return &result.Result{Arms: []result.Arm{{Name: "masquerade", Trials: trials}, {Name: "random", Trials: trials}}, Comparisons: []result.Comparison{c}}
 }
 
 // cells returns the cells of the second arm in each row with the label.
@@ -238,7 +238,7 @@ func cells(r *result.Result, label string) (all []string) {
 // wide returns a result whose names, rules and figures are as long as they get.
 func wide(arms int) *result.Result {
 	r := &result.Result{
-		Scenario: result.Scenario{Name: strings.Repeat("scenario ", 20), Clients: 64, Requests: 500, Rounds: 1000, Pattern: "lockstep", Sync: "barrier"},
+		Scenario: result.ScenarioSummary{Name: strings.Repeat("scenario ", 20), Clients: 64, Requests: 500, Rounds: 1000, Pattern: "lockstep", Sync: "barrier"},
 		Verdict:  result.Inconclusive,
 		Summary:  strings.Repeat("a long sentence about it ", 12),
 		Warnings: []string{strings.Repeat("a long warning ", 12)},
@@ -255,13 +255,13 @@ func wide(arms int) *result.Result {
 		r.Warnings = append(r.Warnings, longName(i)+": "+strings.Repeat("odd ", 40))
 		r.WarningValues = append(r.WarningValues, result.Warning{Arm: longName(i)})
 		if i > 0 {
-			r.Comparisons = append(r.Comparisons, result.Compare{
+			r.Comparisons = append(r.Comparisons, result.Comparison{
 				Arm: longName(i), Verdict: result.NoDifference, PHolm: new(0.00012),
 				Reduction: result.Reduction{Estimate: new(-12.5), Low: new(-123.4), High: new(0.9876)},
 				Latency:   []result.LatencyChange{{Percentile: "p50", Estimate: new(12.5), Low: new(-0.99999), High: new(123.4), PHolm: new(0.001)}},
 			})
 		}
-		r.Expected = append(r.Expected, result.Expect{Arm: longName(i), Race: "absent", Found: strings.Repeat("found ", 20)})
+		r.Expected = append(r.Expected, result.Expectation{Arm: longName(i), Race: "absent", Found: strings.Repeat("found ", 20)})
 	}
 	return r
 }

@@ -8,8 +8,8 @@ type Totals struct{ Requests, Failed, Race, Unexplained int }
 // RaceRate returns the share of requests that were lost to the race.
 func (t Totals) RaceRate() float64 { return float64(t.Race) / float64(max(1, t.Requests)) }
 
-// Totals returns the sums over the trials of the arm.
-func (a Arm) Totals() Totals {
+// SumTotals returns the sums over the trials of the arm.
+func (a Arm) SumTotals() Totals {
 	var sum Totals
 	for _, t := range a.Trials {
 		sum.Requests += t.Requests
@@ -33,7 +33,7 @@ func (a Arm) FailureRates() []float64 {
 }
 
 // ShowsRace reports whether the race counts as having occurred in the arm.
-func (a Arm) ShowsRace() bool { return a.Totals().Race >= Floor }
+func (a Arm) ShowsRace() bool { return a.SumTotals().Race >= Floor }
 
 // ShowsRace reports whether the race occurred in any arm.
 func (r *Result) ShowsRace() bool { return slices.ContainsFunc(r.Arms, Arm.ShowsRace) }

@@ -2,14 +2,14 @@ package result
 
 // Calibration is how often verdicts were wrong where the truth is known.
 type Calibration struct {
-	Version      string    `json:"version"`
-	Scenario     Scenario  `json:"scenario"`
-	Runs         int       `json:"runs"`
-	Inconclusive int       `json:"inconclusive"` // runs in which the race did not occur in the baseline, or too rarely to judge
-	Itself       Tally     `json:"itself"`       // the baseline against itself: any difference is false
-	Arms         []Tally   `json:"arms"`         // every other arm: it is known to mitigate
-	Seconds      []float64 `json:"seconds"`      // of each run
-	Verdict      Verdict   `json:"verdict"`      // fail: more verdicts are wrong than may be, beyond what chance explains
+	Version      string          `json:"version"`
+	Scenario     ScenarioSummary `json:"scenario"`
+	Runs         int             `json:"runs"`
+	Inconclusive int             `json:"inconclusive"` // runs in which the race did not occur in the baseline, or too rarely to judge
+	Itself       Tally           `json:"itself"`       // the baseline against itself: any difference is false
+	Arms         []Tally         `json:"arms"`         // every other arm: it is known to mitigate
+	Seconds      []float64       `json:"seconds"`      // of each run
+	Verdict      Verdict         `json:"verdict"`      // fail: more verdicts are wrong than may be, beyond what chance explains
 }
 
 // Tally counts the verdicts of one comparison over all runs. A comparison that is
@@ -22,8 +22,8 @@ type Tally struct {
 	High     float64            `json:"high"`
 }
 
-// Decided returns the number of verdicts that can be right or wrong.
-func (t Tally) Decided() (n int) {
+// CountDecided returns the number of verdicts that can be right or wrong.
+func (t Tally) CountDecided() (n int) {
 	for v, runs := range t.Verdicts {
 		if v.IsDecided() {
 			n += runs
@@ -32,10 +32,10 @@ func (t Tally) Decided() (n int) {
 	return n
 }
 
-// Undecided returns the number of conclusive runs without such a verdict.
-func (t Tally) Undecided() (n int) {
+// CountUndecided returns the number of conclusive runs without such a verdict.
+func (t Tally) CountUndecided() (n int) {
 	for _, runs := range t.Verdicts {
 		n += runs
 	}
-	return n - t.Decided()
+	return n - t.CountDecided()
 }

@@ -4,13 +4,13 @@ package result
 // same claim about the same arm, whatever came of them.
 type ExpectationKey struct {
 	Arm   string
-	Claim string  // what is claimed: the field of [Expect] that is set, by its name in JSON
+	Claim string  // what is claimed: the field of [Expectation] that is set, by its name in JSON
 	Race  string  // of the claim "race"
 	Bound float64 // of any other claim
 }
 
 // Key returns the identity of the expectation.
-func (e Expect) Key() ExpectationKey {
+func (e Expectation) Key() ExpectationKey {
 	for _, bound := range []struct {
 		claim string
 		value *float64

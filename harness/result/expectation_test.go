@@ -9,7 +9,7 @@ import (
 // What came of an expectation is no part of its identity, and every claim is.
 func TestExpectationKey(t *testing.T) {
 	t.Parallel()
-	claims := map[string]Expect{
+	claims := map[string]Expectation{
 		"race":          {Arm: "a", Race: Reproduced},
 		"other race":    {Arm: "a", Race: Absent},
 		"reduction":     {Arm: "a", Reduction: new(0.99)},
@@ -30,9 +30,9 @@ func TestExpectationKey(t *testing.T) {
 			t.Errorf("%s: the outcome changes the key", name)
 		}
 	}
-	for i := range reflect.TypeFor[Expect]().NumField() { // a claim that is added needs a key
+	for i := range reflect.TypeFor[Expectation]().NumField() { // a claim that is added needs a key
 		known := []string{"Arm", "Race", "Reduction", "P50", "P99", "Unexplained", "Held", "Found", "Why", "Least"}
-		if name := reflect.TypeFor[Expect]().Field(i).Name; !slices.Contains(known, name) {
+		if name := reflect.TypeFor[Expectation]().Field(i).Name; !slices.Contains(known, name) {
 			t.Errorf("is %s part of the key?", name)
 		}
 	}

@@ -44,16 +44,16 @@ type ArmRuns struct {
 
 // RunSummary is what a store knows of a run without reading its result.
 type RunSummary struct {
-	ID         string       `json:"id"`
-	Folder     string       `json:"folder"` // its name in the store
-	Version    string       `json:"version"`
-	Started    time.Time    `json:"started"`
-	Kernel     string       `json:"kernel"` // uname -r
-	Key        Key          `json:"key"`
-	Verdict    Verdict      `json:"verdict"`
-	Incomplete string       `json:"incomplete,omitempty"`
-	Arms       []ArmSummary `json:"arms"` // in the scenario's order; the first is the baseline
-	Expected   []Expect     `json:"expected"`
+	ID         string        `json:"id"`
+	Folder     string        `json:"folder"` // its name in the store
+	Version    string        `json:"version"`
+	Started    time.Time     `json:"started"`
+	Kernel     string        `json:"kernel"` // uname -r
+	Key        Key           `json:"key"`
+	Verdict    Verdict       `json:"verdict"`
+	Incomplete string        `json:"incomplete,omitempty"`
+	Arms       []ArmSummary  `json:"arms"` // in the scenario's order; the first is the baseline
+	Expected   []Expectation `json:"expected"`
 }
 
 // ArmSummary is an arm without its trials.

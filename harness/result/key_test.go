@@ -8,7 +8,7 @@ import (
 // fullEnvironment is a result in which every fact of a key is known.
 func fullEnvironment() *Result {
 	return &Result{
-		Scenario: Scenario{Name: "quickstart", Hash: "sha256:5b0c94d2e1a7"},
+		Scenario: ScenarioSummary{Name: "quickstart", Hash: "sha256:5b0c94d2e1a7"},
 		Environment: Env{Arch: "amd64", CPUs: 2, Driver: "netns", Rootless: true, NAT: "iptables", Docker: new("28.1.0"),
 			Firewall: new("nftables"), Iptables: new("1.8.9 (nft)"), Virtualisation: new("kvm"), Guest: "tcg"},
 	}

@@ -7,13 +7,13 @@ const MatrixSchema = "snatlab.matrix/v1"
 
 // Matrix is the record of one scenario on several kernels, matrix.json.
 type Matrix struct {
-	Schema     string    `json:"schema"`
-	Version    string    `json:"version"`
-	Scenario   Scenario  `json:"scenario"`
-	Started    time.Time `json:"started"`
-	Seconds    float64   `json:"seconds"`
-	Incomplete string    `json:"incomplete,omitempty"` // why kernels are missing: the matrix was interrupted
-	Rows       []Row     `json:"rows"`                 // in the order in which the kernels were given
+	Schema     string          `json:"schema"`
+	Version    string          `json:"version"`
+	Scenario   ScenarioSummary `json:"scenario"`
+	Started    time.Time       `json:"started"`
+	Seconds    float64         `json:"seconds"`
+	Incomplete string          `json:"incomplete,omitempty"` // why kernels are missing: the matrix was interrupted
+	Rows       []Row           `json:"rows"`                 // in the order in which the kernels were given
 }
 
 // Row is one kernel.

@@ -91,7 +91,7 @@ type Finding struct {
 }
 
 // IsBroken reports whether the finding is that the expectation e broke.
-func (f Finding) IsBroken(e Expect) bool {
+func (f Finding) IsBroken(e Expectation) bool {
 	return f.Kind == ExpectationBroken && f.Expectation == e.Key()
 }
 

@@ -19,20 +19,20 @@ const Schema = "snatlab.result/v1"
 // Result is the record of one run. A run that was interrupted or that broke
 // off has the trials it finished, and says so in Incomplete.
 type Result struct {
-	Schema      string    `json:"schema"`
-	ID          string    `json:"id"` // unique: start time and a random part, fit for a file name
-	Version     string    `json:"version"`
-	Scenario    Scenario  `json:"scenario"`
-	Started     time.Time `json:"started"`
-	Seconds     float64   `json:"seconds"` // of the whole run, building and removing the lab included
-	Verdict     Verdict   `json:"verdict"`
-	Summary     string    `json:"summary"`              // the verdict in one sentence
-	Incomplete  string    `json:"incomplete,omitempty"` // why the run ended early
-	Environment Env       `json:"environment"`
-	Arms        []Arm     `json:"arms"`        // in the scenario's order; the first is the baseline
-	Comparisons []Compare `json:"comparisons"` // every other arm against the baseline
-	Expected    []Expect  `json:"expected"`
-	Warnings    []string  `json:"warnings"` // printed as footnotes
+	Schema      string          `json:"schema"`
+	ID          string          `json:"id"` // unique: start time and a random part, fit for a file name
+	Version     string          `json:"version"`
+	Scenario    ScenarioSummary `json:"scenario"`
+	Started     time.Time       `json:"started"`
+	Seconds     float64         `json:"seconds"` // of the whole run, building and removing the lab included
+	Verdict     Verdict         `json:"verdict"`
+	Summary     string          `json:"summary"`              // the verdict in one sentence
+	Incomplete  string          `json:"incomplete,omitempty"` // why the run ended early
+	Environment Env             `json:"environment"`
+	Arms        []Arm           `json:"arms"`        // in the scenario's order; the first is the baseline
+	Comparisons []Comparison    `json:"comparisons"` // every other arm against the baseline
+	Expected    []Expectation   `json:"expected"`
+	Warnings    []string        `json:"warnings"` // printed as footnotes
 
 	// WarningValues are the warnings as values, in the order of Warnings. A result of
 	// a version before they were recorded has none in its file; when it is read, it is
@@ -42,8 +42,8 @@ type Result struct {
 	Memory Memory `json:"memory"`
 }
 
-// Scenario says what was run.
-type Scenario struct {
+// ScenarioSummary says what was run.
+type ScenarioSummary struct {
 	Name     string `json:"name"`
 	Hash     string `json:"hash"` // of the scenario with its defaults, without the driver; an attempt of `snatlab matrix` may have sent more than it asks for
 	Clients  int    `json:"clients"`
@@ -122,7 +122,7 @@ type Arm struct {
 
 	// Options are those of the rule. Nil in results of versions before they were
 	// recorded; when such a result is read, they are taken from the text of the rule.
-	Options *Options `json:"options,omitempty"`
+	Options *RuleOptions `json:"options,omitempty"`
 
 	// ToPorts is the range that the rule is given to choose source ports from; nil
 	// where it is given none.
@@ -140,8 +140,8 @@ type Arm struct {
 	Sources []Source `json:"sources,omitempty"`
 }
 
-// Options are those of a rule that make it draw source ports.
-type Options struct {
+// RuleOptions are those of a rule that make it draw source ports.
+type RuleOptions struct {
 	Random      bool `json:"random"`
 	RandomFully bool `json:"random_fully"`
 }
@@ -237,7 +237,7 @@ type Latency struct {
 // Conntrack is what the counters of the lab's NAT namespace moved by during a
 // trial, in all and for each CPU.
 type Conntrack struct {
-	Counters
+	ConntrackCounters
 	PerCPU  []CPU  `json:"per_cpu"`
 	Entries uint64 `json:"entries"` // nf_conntrack_count after the trial: a level, not a difference
 }
@@ -245,12 +245,12 @@ type Conntrack struct {
 // CPU is one CPU's part of a difference.
 type CPU struct {
 	CPU int `json:"cpu"`
-	Counters
+	ConntrackCounters
 }
 
-// Counters are conntrack's own, net/netfilter/nf_conntrack_standalone.c and
+// ConntrackCounters are conntrack's own, net/netfilter/nf_conntrack_standalone.c and
 // nf_conntrack_netlink.c. Those that a kernel does not have are nil.
-type Counters struct {
+type ConntrackCounters struct {
 	InsertFailed  uint64  `json:"insert_failed"` // entry not inserted: tuple taken, or hash chain too long
 	Drop          uint64  `json:"drop"`          // packet dropped by conntrack
 	Found         uint64  `json:"found"`         // tuple looked at by NAT and taken
@@ -275,8 +275,8 @@ type Server struct {
 	EmbryonicRsts   *uint64 `json:"embryonic_rsts"` // TcpExt: resets of half-open connections
 }
 
-// Compare sets an arm against the baseline.
-type Compare struct {
+// Comparison sets an arm against the baseline.
+type Comparison struct {
 	Arm       string          `json:"arm"`
 	Baseline  string          `json:"baseline"`
 	Verdict   ArmVerdict      `json:"verdict"`
@@ -324,9 +324,9 @@ const (
 	ArmInconclusive ArmVerdict = "inconclusive"  // the baseline showed no race
 )
 
-// Expect is one expectation of the scenario and what came of it. One of the
+// Expectation is one expectation of the scenario and what came of it. One of the
 // claims is set.
-type Expect struct {
+type Expectation struct {
 	Arm         string   `json:"arm"`
 	Race        string   `json:"race,omitempty"`        // "reproduced" or "absent"
 	Reduction   *float64 `json:"reduction,omitempty"`   // at least this share of the baseline's failure rate

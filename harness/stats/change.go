@@ -19,8 +19,8 @@ func RelativeChange(from, to []float64, confidence float64) Change {
 	}
 	share := func(to, from float64) *float64 { return new((to - from) / from) }
 	c := Change{Estimate: share(Median(to), Median(from))}
-	toLow, toHigh := Interval(to, bonferroni(confidence))
-	fromLow, fromHigh := Interval(from, bonferroni(confidence))
+	toLow, toHigh := MedianInterval(to, jointConfidence(confidence))
+	fromLow, fromHigh := MedianInterval(from, jointConfidence(confidence))
 	if toLow == nil || fromLow == nil || *fromLow == 0 {
 		return c
 	}
@@ -33,13 +33,13 @@ func RelativeChange(from, to []float64, confidence float64) Change {
 func MinForChange(confidence float64) int {
 	values := []float64{0}
 	for {
-		if low, _ := Interval(values, bonferroni(confidence)); low != nil {
+		if low, _ := MedianInterval(values, jointConfidence(confidence)); low != nil {
 			return len(values)
 		}
 		values = append(values, 0)
 	}
 }
 
-// bonferroni returns the confidence of each of two intervals that both hold with
+// jointConfidence returns the confidence of each of two intervals that both hold with
 // at least the given one.
-func bonferroni(confidence float64) float64 { return 1 - (1-confidence)/2 }
+func jointConfidence(confidence float64) float64 { return 1 - (1-confidence)/2 }

@@ -5,10 +5,10 @@ import (
 	"slices"
 )
 
-// Holm returns each p adjusted for their number, step-down: the smallest of m is
+// AdjustHolm returns each p adjusted for their number, step-down: the smallest of m is
 // multiplied by m, the next one by m-1, and none becomes less than the one before
 // it. A p that is nil was not tested, and stays nil.
-func Holm(ps []*float64) []*float64 {
+func AdjustHolm(ps []*float64) []*float64 {
 	var order []int
 	for i, p := range ps {
 		if p != nil {

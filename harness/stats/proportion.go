@@ -2,11 +2,11 @@ package stats
 
 import "math"
 
-// Proportion returns the interval of a share of which k of n were seen, k from 0
+// ProportionInterval returns the interval of a share of which k of n were seen, k from 0
 // to n: Clopper and Pearson's, which is exact and never too narrow. Each of the n
 // has to be independent of the others, as runs are and requests are not. With n = 0
 // it is 0 to 1.
-func Proportion(k, n int, confidence float64) (low, high float64) {
+func ProportionInterval(k, n int, confidence float64) (low, high float64) {
 	// The share that was not seen has the same interval, upside down.
 	return 1 - upperEnd(n-k, n, confidence), upperEnd(k, n, confidence)
 }

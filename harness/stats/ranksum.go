@@ -25,7 +25,7 @@ func RankSum(a, b []float64) *float64 {
 	case len(a) == 0:
 		return nil
 	case n > exactRankSum:
-		return new(min(1, benchmath.AssumeNothing.Compare(sample(a), sample(b)).P))
+		return new(min(1, benchmath.AssumeNothing.Compare(newSample(a), newSample(b)).P))
 	}
 	ranks, sum := doubledRanks(a, b)
 	mean := len(a) * (len(a) + len(b) + 1) // of the doubled sums
@@ -33,7 +33,7 @@ func RankSum(a, b []float64) *float64 {
 	far, all := 0.0, 0.0
 	for s, n := range ways {
 		all += n
-		if distance(s, mean) >= distance(sum, mean) {
+		if absDifference(s, mean) >= absDifference(sum, mean) {
 			far += n
 		}
 	}
@@ -53,7 +53,7 @@ func MannWhitney(a, b []float64) *float64 {
 	if n == 0 {
 		return nil
 	}
-	p := benchmath.AssumeNothing.Compare(sample(a[:n]), sample(b[:n])).P
+	p := benchmath.AssumeNothing.Compare(newSample(a[:n]), newSample(b[:n])).P
 	return new(min(1, p)) // the sum of a distribution may end a rounding error above
 }
 
@@ -61,7 +61,7 @@ func MannWhitney(a, b []float64) *float64 {
 // below alpha after that many comparisons. Of all ways to divide their values, two
 // set them entirely apart.
 func CanDiffer(a, b, comparisons int, alpha float64) bool {
-	return 2*float64(comparisons) < alpha*choose(a+b, min(a, b))
+	return 2*float64(comparisons) < alpha*binomialCoefficient(a+b, min(a, b))
 }
 
 // MinToDiffer returns the least size of two samples with which they can differ.
@@ -116,9 +116,9 @@ func countSums(ranks []int, n int) []float64 {
 	return ways[n]
 }
 
-func distance(a, b int) int { return int(math.Abs(float64(a - b))) }
+func absDifference(a, b int) int { return int(math.Abs(float64(a - b))) }
 
-func choose(n, k int) float64 {
+func binomialCoefficient(n, k int) float64 {
 	c := 1.0
 	for i := 1; i <= k; i++ {
 		c *= float64(n-k+i) / float64(i)

@@ -34,7 +34,7 @@ func Summarise(values []float64, confidence float64) Summary {
 		return Summary{}
 	}
 	s := Summary{Median: Median(values), Lowest: slices.Min(values), Highest: slices.Max(values)}
-	s.Low, s.High = Interval(values, confidence)
+	s.Low, s.High = MedianInterval(values, confidence)
 	return s
 }
 
@@ -46,21 +46,21 @@ func Median(values []float64) float64 {
 	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }
 
-// Interval returns the interval of the median, from one order statistic to
+// MedianInterval returns the interval of the median, from one order statistic to
 // another, or nil where there are too few values. With a confidence of 95 %, it
 // takes 6.
-func Interval(values []float64, confidence float64) (low, high *float64) {
+func MedianInterval(values []float64, confidence float64) (low, high *float64) {
 	if len(values) == 0 {
 		return nil, nil
 	}
-	s := benchmath.AssumeNothing.Summary(sample(values), confidence)
+	s := benchmath.AssumeNothing.Summary(newSample(values), confidence)
 	if math.IsInf(s.Lo, 0) || math.IsInf(s.Hi, 0) {
 		return nil, nil
 	}
 	return &s.Lo, &s.Hi
 }
 
-// sample returns a copy of values, since benchmath sorts its argument.
-func sample(values []float64) *benchmath.Sample {
+// newSample returns a copy of values, since benchmath sorts its argument.
+func newSample(values []float64) *benchmath.Sample {
 	return benchmath.NewSample(slices.Clone(values), &benchmath.DefaultThresholds)
 }

@@ -63,7 +63,7 @@ func TestAnAdjustedPIsAsHolmHasIt(t *testing.T) {
 		{of(.02, .02), of(.04, .04)},
 		{[]*float64{nil, new(.01), nil, new(.02)}, []*float64{nil, new(.02), nil, new(.02)}},
 	} {
-		got := Holm(tc.raw)
+		got := AdjustHolm(tc.raw)
 		same := func(a, b *float64) bool { return a == nil && b == nil || a != nil && b != nil && close(*a, *b) }
 		if !slices.EqualFunc(got, tc.want, same) {
 			t.Errorf("%v: got %v, want %v", values(tc.raw), values(got), values(tc.want))
@@ -78,7 +78,7 @@ func TestAnAdjustedPIsNeverBelowTheRawOneAndKeepsItsOrder(t *testing.T) {
 		for range 1 + draw.IntN(12) {
 			raw = append(raw, new(math.Pow(draw.Float64(), 3)))
 		}
-		adjusted := Holm(raw)
+		adjusted := AdjustHolm(raw)
 		for i, p := range adjusted {
 			if *p < *raw[i] || *p > 1 || *p > *raw[i]*float64(len(raw)) {
 				t.Errorf("%v of %d became %v", *raw[i], len(raw), *p)
@@ -114,7 +114,7 @@ func TestAnIntervalHoldsItsEstimate(t *testing.T) {
 // trials is below or above as a coin falls. Of all 2^n falls, the interval may
 // miss the median in no more than it allows.
 func TestAnIntervalMissesTheMedianNoMoreOftenThanItSays(t *testing.T) {
-	for _, confidence := range []float64{0.95, bonferroni(0.95)} {
+	for _, confidence := range []float64{0.95, jointConfidence(0.95)} {
 		for n := 1; n <= 14; n++ {
 			missed := 0
 			for falls := range 1 << n {
@@ -125,7 +125,7 @@ func TestAnIntervalMissesTheMedianNoMoreOftenThanItSays(t *testing.T) {
 						sides[i] *= -1
 					}
 				}
-				if low, high := Interval(sides, confidence); low != nil && (*low > 0 || *high < 0) {
+				if low, high := MedianInterval(sides, confidence); low != nil && (*low > 0 || *high < 0) {
 					missed++
 				}
 			}
@@ -140,7 +140,7 @@ func TestPOfATrendIsTheShareOfAllOrdersWithAsStrongAOne(t *testing.T) {
 	draw := rand.New(rand.NewPCG(6, 0))
 	for range 60 {
 		v := draws(draw, 1+draw.IntN(7))
-		s, p := Trend(v)
+		s, p := MannKendall(v)
 		strong, all := 0, 0
 		permute(slices.Clone(v), len(v), func(order []float64) {
 			all++
@@ -158,9 +158,9 @@ func TestATrendTurnedRoundIsAsStrong(t *testing.T) {
 	draw := rand.New(rand.NewPCG(7, 0))
 	for _, n := range []int{8, ExactTrend, ExactTrend + 1, 200} {
 		v := draws(draw, n)
-		s, p := Trend(v)
+		s, p := MannKendall(v)
 		slices.Reverse(v)
-		if back, pBack := Trend(v); back != -s || pBack != p || p < 0 || p > 1 {
+		if back, pBack := MannKendall(v); back != -s || pBack != p || p < 0 || p > 1 {
 			t.Errorf("%d values: s = %d, p = %v; turned round %d, %v", n, s, p, back, pBack)
 		}
 	}
@@ -170,7 +170,7 @@ func TestTheApproximatePOfATrendIsCloseToTheExactOne(t *testing.T) {
 	draw := rand.New(rand.NewPCG(8, 0))
 	for range 100 {
 		v := draws(draw, ExactTrend)
-		s, p := Trend(v)
+		s, p := MannKendall(v)
 		ties := map[float64]int{}
 		for _, x := range v {
 			ties[x]++
@@ -210,7 +210,7 @@ func TestAShareHasItsExactInterval(t *testing.T) {
 		{0, 32_000_000, 0, 0},
 		{16_000_000, 32_000_000, 0.4998, 0.5002},
 	} {
-		low, high := Proportion(tc.k, tc.n, 0.95)
+		low, high := ProportionInterval(tc.k, tc.n, 0.95)
 		if math.Abs(low-tc.low) > 5e-5 || math.Abs(high-tc.high) > 5e-5 {
 			t.Errorf("%d of %d: got %.4f to %.4f, want %.4f to %.4f", tc.k, tc.n, low, high, tc.low, tc.high)
 		}
@@ -222,7 +222,7 @@ func TestAShareHasItsExactInterval(t *testing.T) {
 func TestTheEndsOfAShareLeaveOutTwoAndAHalfPercentEach(t *testing.T) {
 	for n := 1; n <= 30; n++ {
 		for k := 0; k <= n; k++ {
-			low, high := Proportion(k, n, 0.95)
+			low, high := ProportionInterval(k, n, 0.95)
 			if share := float64(k) / float64(n); low > share || high < share {
 				t.Errorf("%d of %d: %v to %v", k, n, low, high)
 			}

@@ -9,12 +9,12 @@ import (
 // ExactTrend is the number of values up to which the p of a trend is exact.
 const ExactTrend = 50
 
-// Trend returns the result of Mann and Kendall's test for values that rise or fall
+// MannKendall returns the result of Mann and Kendall's test for values that rise or fall
 // in the order they have. Its s is the number of pairs that rise minus that of
 // pairs that fall, so the sign is the direction. Its p is two-sided and allows for
 // equal values: the share of all orders of the values with at least as strong a
 // trend. Beyond [ExactTrend] values, p is the normal approximation.
-func Trend(values []float64) (s int, p float64) {
+func MannKendall(values []float64) (s int, p float64) {
 	ties := map[float64]int{}
 	for i, v := range values {
 		ties[v]++

@@ -8,12 +8,12 @@ import (
 )
 
 // compareAll sets every arm but the first against the first.
-func compareAll(arms []result.Arm) []result.Compare {
-	comparisons := []result.Compare{}
+func compareAll(arms []result.Arm) []result.Comparison {
+	comparisons := []result.Comparison{}
 	for i := 1; i < len(arms); i++ {
-		comparisons = append(comparisons, compare(arms[i], arms[0]))
+		comparisons = append(comparisons, compareWithBaseline(arms[i], arms[0]))
 	}
-	adjust(comparisons)
+	adjustP(comparisons)
 	n := countTested(comparisons)
 	for i := range comparisons {
 		decideComparison(&comparisons[i], arms[i+1], arms[0], n)
@@ -21,21 +21,21 @@ func compareAll(arms []result.Arm) []result.Compare {
 	return comparisons
 }
 
-// compare leaves out what depends on the other comparisons.
-func compare(arm, baseline result.Arm) result.Compare {
-	c := result.Compare{
+// compareWithBaseline leaves out what depends on the other comparisons.
+func compareWithBaseline(arm, baseline result.Arm) result.Comparison {
+	c := result.Comparison{
 		Arm: arm.Name, Baseline: baseline.Name, P: stats.MannWhitney(arm.FailureRates(), baseline.FailureRates()),
 		Latency: []result.LatencyChange{
-			latencyChange(result.P50, p50s(arm), p50s(baseline)),
-			latencyChange(result.P99, p99s(arm), p99s(baseline)),
+			compareLatency(result.P50, listP50(arm), listP50(baseline)),
+			compareLatency(result.P99, listP99(arm), listP99(baseline)),
 		},
 	}
 	change := stats.RelativeChange(baseline.FailureRates(), arm.FailureRates(), result.Confidence)
-	c.Reduction = result.Reduction{Estimate: less(change.Estimate), Low: less(change.High), High: less(change.Low)}
+	c.Reduction = result.Reduction{Estimate: reductionOf(change.Estimate), Low: reductionOf(change.High), High: reductionOf(change.Low)}
 	return c
 }
 
-func latencyChange(percentile string, arm, baseline []float64) result.LatencyChange {
+func compareLatency(percentile string, arm, baseline []float64) result.LatencyChange {
 	c := result.LatencyChange{Percentile: percentile, P: stats.MannWhitney(arm, baseline)}
 	change := stats.RelativeChange(baseline, arm, result.Confidence)
 	c.Estimate, c.Low, c.High = change.Estimate, change.Low, change.High
@@ -43,7 +43,7 @@ func latencyChange(percentile string, arm, baseline []float64) result.LatencyCha
 }
 
 // countTested returns the number of comparisons that p is adjusted for.
-func countTested(comparisons []result.Compare) (n int) {
+func countTested(comparisons []result.Comparison) (n int) {
 	for _, c := range comparisons {
 		if c.PHolm != nil {
 			n++
@@ -52,17 +52,17 @@ func countTested(comparisons []result.Compare) (n int) {
 	return n
 }
 
-// less turns a change into a reduction.
-func less(change *float64) *float64 {
+// reductionOf turns a change into a reduction.
+func reductionOf(change *float64) *float64 {
 	if change == nil {
 		return nil
 	}
 	return new(0 - *change) // and not -0
 }
 
-// adjust fills in every PHolm: the failure rates are one family, and all
+// adjustP fills in every PHolm: the failure rates are one family, and all
 // latencies another.
-func adjust(comparisons []result.Compare) {
+func adjustP(comparisons []result.Comparison) {
 	var rates, latencies []*float64
 	for _, c := range comparisons {
 		rates = append(rates, c.P)
@@ -70,7 +70,7 @@ func adjust(comparisons []result.Compare) {
 			latencies = append(latencies, l.P)
 		}
 	}
-	rates, latencies = stats.Holm(rates), stats.Holm(latencies)
+	rates, latencies = stats.AdjustHolm(rates), stats.AdjustHolm(latencies)
 	for i := range comparisons {
 		c := &comparisons[i]
 		c.PHolm = rates[i]
@@ -83,16 +83,16 @@ func adjust(comparisons []result.Compare) {
 // decideComparison writes the verdict of a comparison. Without the race in the
 // baseline no arm can take anything away from it. Its own failures can still be more
 // than chance explains.
-func decideComparison(c *result.Compare, arm, baseline result.Arm, comparisons int) {
+func decideComparison(c *result.Comparison, arm, baseline result.Arm, comparisons int) {
 	switch {
 	case c.PHolm != nil && *c.PHolm < result.Alpha:
 		decideDifference(c, arm, baseline)
 	case !baseline.ShowsRace() && !arm.ShowsRace():
 		c.Verdict = result.ArmInconclusive
-	case !canDiffer(countPairs(arm, baseline), comparisons):
+	case !canDiffer(countCommonRounds(arm, baseline), comparisons):
 		c.Verdict, c.Why = result.Undecided, result.WhyNoTrial
 		if c.PHolm != nil {
-			c.Why, c.Least = result.WhyFewTrials, Rounds(1+comparisons)
+			c.Why, c.Least = result.WhyFewTrials, MinRounds(1+comparisons)
 		}
 	case !baseline.ShowsRace():
 		c.Verdict = result.ArmInconclusive
@@ -105,8 +105,8 @@ func decideComparison(c *result.Compare, arm, baseline result.Arm, comparisons i
 
 // decideDifference writes the verdict of an arm that the test finds different from
 // the baseline.
-func decideDifference(c *result.Compare, arm, baseline result.Arm) {
-	switch direction(arm.FailureRates(), baseline.FailureRates()) {
+func decideDifference(c *result.Comparison, arm, baseline result.Arm) {
+	switch directionOf(arm.FailureRates(), baseline.FailureRates()) {
 	case +1:
 		c.Verdict = result.Worse
 	case -1:
@@ -124,10 +124,10 @@ func decideDifference(c *result.Compare, arm, baseline result.Arm) {
 	}
 }
 
-// direction says on which side of the baseline an arm lies: -1 below, +1 above.
+// directionOf says on which side of the baseline an arm lies: -1 below, +1 above.
 // It is 0 where the ranks, which the test is about, say one thing and the
 // medians, which are what is reported, another.
-func direction(arm, baseline []float64) int {
+func directionOf(arm, baseline []float64) int {
 	pairs := 0
 	for _, a := range arm {
 		for _, b := range baseline {
@@ -141,20 +141,20 @@ func direction(arm, baseline []float64) int {
 	return byRank
 }
 
-// Across compares the failure rates of each arm, a value a trial or a run, with
+// CompareRates compares the failure rates of each arm, a value a trial or a run, with
 // those that it had before. The arms are one family for Holm's method.
-func Across(before, after [][]float64) []result.RateChange {
+func CompareRates(before, after [][]float64) []result.RateChange {
 	changes := make([]result.RateChange, len(before))
 	ps := make([]*float64, len(before))
 	for i := range changes {
 		c := &changes[i]
-		c.Old, c.New = spread(before[i]), spread(after[i])
+		c.Old, c.New = summariseSpread(before[i]), summariseSpread(after[i])
 		change := stats.RelativeChange(before[i], after[i], result.Confidence)
 		c.Estimate, c.Low, c.High = change.Estimate, change.Low, change.High
 		c.P = stats.RankSum(before[i], after[i])
 		ps[i] = c.P
 	}
-	for i, p := range stats.Holm(ps) {
+	for i, p := range stats.AdjustHolm(ps) {
 		changes[i].PHolm = p
 	}
 	return changes

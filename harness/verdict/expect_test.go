@@ -22,89 +22,89 @@ func TestExpectations(t *testing.T) {
 	for _, tc := range []struct {
 		claim   string
 		arms    []result.Arm
-		expect  result.Expect
+		expect  result.Expectation
 		held    string
 		found   string
 		verdict result.Verdict
 	}{
-		{"the race was reproduced", race, result.Expect{Arm: "masquerade", Race: "reproduced"},
+		{"the race was reproduced", race, result.Expectation{Arm: "masquerade", Race: "reproduced"},
 			"held", "5,280 of 48,000 requests lost to the race", result.Pass},
-		{"nineteen hits are no race", []result.Arm{arm("masquerade", lossy...), arm("random", 9, 9, 1)}, result.Expect{Arm: "random", Race: "reproduced"},
+		{"nineteen hits are no race", []result.Arm{arm("masquerade", lossy...), arm("random", 9, 9, 1)}, result.Expectation{Arm: "random", Race: "reproduced"},
 			"not held", "19 of 18,000 requests lost to the race", result.Fail},
-		{"no hit is an absent race", race, result.Expect{Arm: "random-fully", Race: "absent"},
+		{"no hit is an absent race", race, result.Expectation{Arm: "random-fully", Race: "absent"},
 			"held", "0 of 48,000 requests lost to the race", result.Pass},
-		{"a few hits are not absent", race, result.Expect{Arm: "random", Race: "absent"},
+		{"a few hits are not absent", race, result.Expectation{Arm: "random", Race: "absent"},
 			"not held", "33 of 48,000 requests lost to the race", result.Fail},
-		{"a reduction of at least the bound", race, result.Expect{Arm: "random-fully", Reduction: new(1.0)},
+		{"a reduction of at least the bound", race, result.Expectation{Arm: "random-fully", Reduction: new(1.0)},
 			"held", "reduction 100 %, 95 % interval 100 %", result.Pass},
-		{"a reduction whose interval ends above the bound", race, result.Expect{Arm: "random", Reduction: new(0.98)},
+		{"a reduction whose interval ends above the bound", race, result.Expectation{Arm: "random", Reduction: new(0.98)},
 			"held", "reduction 99.5 %, 95 % interval 98.2 to 99.6 %", result.Pass},
-		{"a reduction whose interval ends below the bound", race, result.Expect{Arm: "random", Reduction: new(0.99)},
+		{"a reduction whose interval ends below the bound", race, result.Expectation{Arm: "random", Reduction: new(0.99)},
 			"not held", "reduction 99.5 %, 95 % interval 98.2 to 99.6 %", result.Fail},
-		{"a reduction of too few trials", short, result.Expect{Arm: "random-fully", Reduction: new(0.5)},
+		{"a reduction of too few trials", short, result.Expectation{Arm: "random-fully", Reduction: new(0.5)},
 			"undecided", "reduction 100 %, but 6 trials give no 95 % interval: it takes 7", result.Inconclusive},
 		{"a reduction of a baseline that may lose nothing", []result.Arm{arm("masquerade", 0, 700, 700, 700, 700, 700, 700), arm("random-fully", make([]int, 7)...)},
-			result.Expect{Arm: "random-fully", Reduction: new(0.5)},
+			result.Expectation{Arm: "random-fully", Reduction: new(0.5)},
 			"undecided", "reduction 100 %, but no 95 % interval: that of masquerade reaches down to 0", result.Inconclusive},
-		{"a latency that falls", race, result.Expect{Arm: "random-fully", P50: new(0.0)},
+		{"a latency that falls", race, result.Expectation{Arm: "random-fully", P50: new(0.0)},
 			"held", "p50 -10.0 %, 95 % interval -10.0 %", result.Pass},
-		{"a latency whose interval ends at the bound", race, result.Expect{Arm: "random", P50: new(0.05)},
+		{"a latency whose interval ends at the bound", race, result.Expectation{Arm: "random", P50: new(0.05)},
 			"held", "p50 +4.00 %, 95 % interval +4.00 %", result.Pass},
-		{"a latency whose interval ends above the bound", race, result.Expect{Arm: "random", P99: new(0.05)},
+		{"a latency whose interval ends above the bound", race, result.Expectation{Arm: "random", P99: new(0.05)},
 			"not held", "p99 +3.93 %, 95 % interval +0.48 to +7.50 %", result.Fail},
-		{"a latency of too few trials", short, result.Expect{Arm: "random-fully", P99: new(0.05)},
+		{"a latency of too few trials", short, result.Expectation{Arm: "random-fully", P99: new(0.05)},
 			"undecided", "p99 -9.88 %, but 6 trials give no 95 % interval: it takes 7", result.Inconclusive},
-		{"a latency against none", []result.Arm{arm("masquerade", lossy...), arm("random", lossy...)}, result.Expect{Arm: "random", P50: new(0.05)},
+		{"a latency against none", []result.Arm{arm("masquerade", lossy...), arm("random", lossy...)}, result.Expectation{Arm: "random", P50: new(0.05)},
 			"undecided", "masquerade has no p50 to compare with", result.Inconclusive},
-		{"the baseline's latency against itself", race, result.Expect{Arm: "masquerade", P99: new(0.05)},
+		{"the baseline's latency against itself", race, result.Expectation{Arm: "masquerade", P99: new(0.05)},
 			"undecided", "this is the baseline", result.Inconclusive},
-		{"few failures without an explanation", []result.Arm{mixed("masquerade", 600, 6)}, result.Expect{Arm: "masquerade", Unexplained: new(0.001)},
+		{"few failures without an explanation", []result.Arm{mixed("masquerade", 600, 6)}, result.Expectation{Arm: "masquerade", Unexplained: new(0.001)},
 			"held", "6 of 6,000 requests unexplained, 0.10 %", result.Pass},
-		{"many failures without an explanation", []result.Arm{mixed("masquerade", 600, 7)}, result.Expect{Arm: "masquerade", Unexplained: new(0.001)},
+		{"many failures without an explanation", []result.Arm{mixed("masquerade", 600, 7)}, result.Expectation{Arm: "masquerade", Unexplained: new(0.001)},
 			"not held", "7 of 6,000 requests unexplained, 0.12 %", result.Fail},
-		{"an arm without a trial", race, result.Expect{Arm: "untried", Race: "absent"},
+		{"an arm without a trial", race, result.Expectation{Arm: "untried", Race: "absent"},
 			"undecided", "no trial", result.Inconclusive},
 		{"a trial that sent nothing", []result.Arm{arm("masquerade", lossy...), {Name: "random", Trials: []result.Trial{{Round: 1}}}},
-			result.Expect{Arm: "random", Race: "absent"}, "undecided", "no trial", result.Inconclusive},
-		{"an arm that is not there", race, result.Expect{Arm: "randomfully", Race: "absent"},
+			result.Expectation{Arm: "random", Race: "absent"}, "undecided", "no trial", result.Inconclusive},
+		{"an arm that is not there", race, result.Expectation{Arm: "randomfully", Race: "absent"},
 			"undecided", "no trial", result.Inconclusive},
-		{"the baseline against itself", race, result.Expect{Arm: "masquerade", Reduction: new(0.5)},
+		{"the baseline against itself", race, result.Expectation{Arm: "masquerade", Reduction: new(0.5)},
 			"undecided", "this is the baseline", result.Inconclusive},
-		{"the baseline without a race", noRace, result.Expect{Arm: "masquerade", Race: "reproduced"},
+		{"the baseline without a race", noRace, result.Expectation{Arm: "masquerade", Race: "reproduced"},
 			"undecided", "5 of 12,000 requests lost to the race, too few to judge: it takes 20", result.Inconclusive},
-		{"absent from a baseline without a race", noRace, result.Expect{Arm: "masquerade", Race: "absent"},
+		{"absent from a baseline without a race", noRace, result.Expectation{Arm: "masquerade", Race: "absent"},
 			"undecided", "5 of 12,000 requests lost to the race, but no arm of this run lost enough to judge: it takes 20", result.Inconclusive},
-		{"no race seen is not a race mitigated", noRace, result.Expect{Arm: "random-fully", Race: "absent"},
+		{"no race seen is not a race mitigated", noRace, result.Expectation{Arm: "random-fully", Race: "absent"},
 			"undecided", "0 of 12,000 requests lost to the race, but no arm of this run lost enough to judge: it takes 20", result.Inconclusive},
-		{"no reduction without a race", noRace, result.Expect{Arm: "random-fully", Reduction: new(0.95)},
+		{"no reduction without a race", noRace, result.Expectation{Arm: "random-fully", Reduction: new(0.95)},
 			"undecided", "reduction 100 %, but the hits in masquerade are too few to judge: 5, it takes 20", result.Inconclusive},
-		{"absent from a baseline, and another arm shows that it could be hit", safe, result.Expect{Arm: "random-fully", Race: "absent"},
+		{"absent from a baseline, and another arm shows that it could be hit", safe, result.Expectation{Arm: "random-fully", Race: "absent"},
 			"held", "0 of 48,000 requests lost to the race", result.Pass},
-		{"absent from a third arm, and another one shows that it could be hit", safe, result.Expect{Arm: "split", Race: "absent"},
+		{"absent from a third arm, and another one shows that it could be hit", safe, result.Expectation{Arm: "split", Race: "absent"},
 			"held", "1 of 48,000 requests lost to the race", result.Pass},
 		{"a chance hit of two ports that were drawn", []result.Arm{arm("random-fully", 1, 0, 0, 0, 0, 0, 0, 0), arm("masquerade", lossy...)},
-			result.Expect{Arm: "random-fully", Race: "absent"}, "held", "1 of 48,000 requests lost to the race", result.Pass},
+			result.Expectation{Arm: "random-fully", Race: "absent"}, "held", "1 of 48,000 requests lost to the race", result.Pass},
 		{"a hit is much where the race is rare", []result.Arm{arm("masquerade", repeat(8, 9)...), arm("random", 1, 0, 0, 0, 0, 0, 0, 0)},
-			result.Expect{Arm: "random", Race: "absent"}, "not held", "1 of 48,000 requests lost to the race", result.Fail},
-		{"an arm that loses is not absent, whatever the baseline shows", safe, result.Expect{Arm: "masquerade", Race: "absent"},
+			result.Expectation{Arm: "random", Race: "absent"}, "not held", "1 of 48,000 requests lost to the race", result.Fail},
+		{"an arm that loses is not absent, whatever the baseline shows", safe, result.Expectation{Arm: "masquerade", Race: "absent"},
 			"not held", "5,280 of 48,000 requests lost to the race", result.Fail},
-		{"an arm that is worse than a baseline without a race reduces nothing", safe, result.Expect{Arm: "masquerade", Reduction: new(0.5)},
+		{"an arm that is worse than a baseline without a race reduces nothing", safe, result.Expectation{Arm: "masquerade", Reduction: new(0.5)},
 			"not held", "worse than random-fully: 5,280 of 48,000 failed, and 0 of 48,000", result.Fail},
-		{"a latency over its bound, whatever the baseline shows", safe, result.Expect{Arm: "split", P50: new(0.05)},
+		{"a latency over its bound, whatever the baseline shows", safe, result.Expectation{Arm: "split", P50: new(0.05)},
 			"not held", "p50 +50.0 %, 95 % interval +50.0 %", result.Fail},
 		{"unexplained failures over their bound, whatever the baseline shows", []result.Arm{arm("random-fully", 0), mixed("masquerade", 0, 7)},
-			result.Expect{Arm: "masquerade", Unexplained: new(0.001)}, "not held", "7 of 6,000 requests unexplained, 0.12 %", result.Fail},
+			result.Expectation{Arm: "masquerade", Unexplained: new(0.001)}, "not held", "7 of 6,000 requests unexplained, 0.12 %", result.Fail},
 		{"a bound that is held says nothing where no arm shows the race", []result.Arm{arm("random-fully", 0), arm("masquerade", 0)},
-			result.Expect{Arm: "masquerade", Unexplained: new(0.001)}, "held", "0 of 6,000 requests unexplained, 0 %", result.Inconclusive},
+			result.Expectation{Arm: "masquerade", Unexplained: new(0.001)}, "held", "0 of 6,000 requests unexplained, 0 %", result.Inconclusive},
 		{"what is expected of an arm may be decided where its comparison is not", []result.Arm{arm("masquerade", 700), arm("random-fully", 0)},
-			result.Expect{Arm: "random-fully", Race: "absent"}, "held", "0 of 6,000 requests lost to the race", result.Pass},
+			result.Expectation{Arm: "random-fully", Race: "absent"}, "held", "0 of 6,000 requests lost to the race", result.Pass},
 		{"no reduction of a median of 0", []result.Arm{arm("masquerade", 25, 0, 0), arm("random-fully", 0, 0, 0)},
-			result.Expect{Arm: "random-fully", Reduction: new(0.95)},
+			result.Expectation{Arm: "random-fully", Reduction: new(0.95)},
 			"undecided", "the median failure rate of masquerade is 0", result.Inconclusive},
 	} {
 		t.Run(tc.claim, func(t *testing.T) {
 			r := run(8, tc.arms...)
-			r.Expected = []result.Expect{tc.expect}
+			r.Expected = []result.Expectation{tc.expect}
 			judge(r)
 			if e := r.Expected[0]; outcome(e.Held) != tc.held || e.Found != tc.found || r.Verdict != tc.verdict {
 				t.Errorf("got %s, %q, %s", outcome(e.Held), e.Found, r.Verdict)
@@ -114,10 +114,10 @@ func TestExpectations(t *testing.T) {
 }
 
 func TestWhatWasNotAsExpectedStandsInTheSummary(t *testing.T) {
-	reproduced := result.Expect{Arm: "masquerade", Race: "reproduced"}
-	reduced := result.Expect{Arm: "random", Reduction: new(0.95)}
-	absent := result.Expect{Arm: "random", Race: "absent"}
-	untried := result.Expect{Arm: "untried", Race: "absent"}
+	reproduced := result.Expectation{Arm: "masquerade", Race: "reproduced"}
+	reduced := result.Expectation{Arm: "random", Reduction: new(0.95)}
+	absent := result.Expectation{Arm: "random", Race: "absent"}
+	untried := result.Expectation{Arm: "untried", Race: "absent"}
 	const (
 		found = "reduction 90.0 %, 95 % interval 84.0 to 93.8 %"
 		seen  = "masquerade loses 11.2 % of connections to the source-port race; " +
@@ -125,18 +125,18 @@ func TestWhatWasNotAsExpectedStandsInTheSummary(t *testing.T) {
 	)
 	for _, tc := range []struct {
 		claim    string
-		expected []result.Expect
+		expected []result.Expectation
 		verdict  result.Verdict
 		summary  string
 	}{
-		{"all held", []result.Expect{reproduced}, result.Pass, seen},
-		{"one not held", []result.Expect{reproduced, reduced}, result.Fail,
+		{"all held", []result.Expectation{reproduced}, result.Pass, seen},
+		{"one not held", []result.Expectation{reproduced, reduced}, result.Fail,
 			seen + " Not as expected: random, " + found + "."},
-		{"two not held", []result.Expect{reduced, absent}, result.Fail,
+		{"two not held", []result.Expectation{reduced, absent}, result.Fail,
 			seen + " Not as expected: random, " + found + ", and 1 more."},
-		{"one not held outweighs one that could not be decided", []result.Expect{untried, reduced}, result.Fail,
+		{"one not held outweighs one that could not be decided", []result.Expectation{untried, reduced}, result.Fail,
 			seen + " Not as expected: random, " + found + "."},
-		{"one could not be decided", []result.Expect{reproduced, untried}, result.Inconclusive,
+		{"one could not be decided", []result.Expectation{reproduced, untried}, result.Inconclusive,
 			seen + " What was expected could not be decided: untried, no trial."},
 	} {
 		t.Run(tc.claim, func(t *testing.T) {

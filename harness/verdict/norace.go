@@ -19,7 +19,7 @@ func warnNoRace(r *result.Result) (found []result.Warning) {
 		return nil
 	}
 	baseline := r.Arms[0]
-	requests, missed := baseline.Totals().Requests, missedShare(baseline)
+	requests, missed := baseline.SumTotals().Requests, missedShare(baseline)
 	for _, reason := range []struct {
 		warning result.Warning
 		applies bool
@@ -56,5 +56,5 @@ func missedShare(arm result.Arm) float64 {
 	for _, t := range arm.Trials {
 		missed += t.Slots.Missed
 	}
-	return float64(missed) / float64(max(1, arm.Totals().Requests))
+	return float64(missed) / float64(max(1, arm.SumTotals().Requests))
 }

@@ -19,7 +19,7 @@ func TestNarrow(t *testing.T) {
 	none := repeat(8, 0)
 	const others = "; clients whose ports lie in the range are not helped"
 	random := ranged(arm("a", none...), result.Ports{First: 49152, Last: 65535}, usual)
-	random.Options = &result.Options{RandomFully: true}
+	random.Options = &result.RuleOptions{RandomFully: true}
 	split := ranged(arm("a", none...), result.Ports{First: 49152, Last: 65535}, usual)
 	split.SettingValues = []result.Setting{{Part: result.PartClients, Key: result.KeySourcePorts, Value: result.SplitPorts}}
 	for _, tc := range []struct {

@@ -9,11 +9,11 @@ import (
 	"snatlab/harness/stats"
 )
 
-// Rounds is the least number of rounds in which a comparison of that many arms,
+// MinRounds is the least number of rounds in which a comparison of that many arms,
 // the baseline included, can show a difference at all: with fewer, the p of arms
 // that lie entirely apart is not below [result.Alpha] after Holm's adjustment. A single
 // arm, which is compared with nothing, takes 1.
-func Rounds(arms int) int {
+func MinRounds(arms int) int {
 	if arms <= 1 {
 		return 1
 	}
@@ -27,8 +27,8 @@ func canDiffer(rounds, comparisons int) bool {
 	return stats.CanDiffer(rounds, rounds, comparisons, result.Alpha)
 }
 
-// countPairs returns the number of rounds that an arm and the baseline both have.
-func countPairs(arm, baseline result.Arm) int {
+// countCommonRounds returns the number of rounds that an arm and the baseline both have.
+func countCommonRounds(arm, baseline result.Arm) int {
 	return min(len(arm.FailureRates()), len(baseline.FailureRates()))
 }
 
@@ -36,15 +36,15 @@ func countPairs(arm, baseline result.Arm) int {
 // baseline in the rounds that both have. It would not if too many of the
 // baseline's trials have no failure either.
 func canLose(arm, baseline result.Arm, comparisons int) bool {
-	n := countPairs(arm, baseline)
+	n := countCommonRounds(arm, baseline)
 	p := stats.MannWhitney(make([]float64, n), baseline.FailureRates())
 	return p != nil && float64(comparisons)**p < result.Alpha
 }
 
-// RoundsForInterval is the least number of rounds with which a reduction or a
+// MinRoundsForInterval is the least number of rounds with which a reduction or a
 // change of latency has an interval, without which an expectation of one cannot
 // be decided.
-func RoundsForInterval() int { return stats.MinForChange(result.Confidence) }
+func MinRoundsForInterval() int { return stats.MinForChange(result.Confidence) }
 
 // FewRoundsError says that a run has too few rounds to decide what it is for.
 type FewRoundsError struct {
@@ -65,14 +65,14 @@ func (e *FewRoundsError) Error() string {
 // CheckRounds returns a [*FewRoundsError] if a run of that many rounds cannot
 // decide what it is for, whatever its trials show. With expectations, these are
 // what it is for; without any, the comparison of its arms is.
-func CheckRounds(rounds, arms int, expected []result.Expect) error {
+func CheckRounds(rounds, arms int, expected []result.Expectation) error {
 	e := &FewRoundsError{Rounds: rounds, Arms: arms, test: 1}
 	if len(expected) == 0 || slices.ContainsFunc(expected, comparesArms) {
-		e.test = Rounds(arms)
+		e.test = MinRounds(arms)
 	}
 	e.Least = e.test
 	if slices.ContainsFunc(expected, takesInterval) {
-		e.Least = max(e.Least, RoundsForInterval())
+		e.Least = max(e.Least, MinRoundsForInterval())
 	}
 	if rounds >= e.Least {
 		return nil
@@ -83,6 +83,8 @@ func CheckRounds(rounds, arms int, expected []result.Expect) error {
 // comparesArms reports whether an expectation is about more than the failures of
 // its own arm. That the race is absent from an arm says something only where
 // another one has it.
-func comparesArms(e result.Expect) bool { return e.Race == result.Absent || takesInterval(e) }
+func comparesArms(e result.Expectation) bool { return e.Race == result.Absent || takesInterval(e) }
 
-func takesInterval(e result.Expect) bool { return e.Reduction != nil || e.P50 != nil || e.P99 != nil }
+func takesInterval(e result.Expectation) bool {
+	return e.Reduction != nil || e.P50 != nil || e.P99 != nil
+}

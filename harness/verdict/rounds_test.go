@@ -45,7 +45,7 @@ func TestArmsThatDoNotDifferAreRarelyToldApart(t *testing.T) {
 
 func TestRoundsAreTheLeastThatTellArmsApart(t *testing.T) {
 	for arms := 2; arms <= 32; arms++ {
-		least := Rounds(arms)
+		least := MinRounds(arms)
 		for _, rounds := range []int{least - 1, least} {
 			all := []result.Arm{arm("masquerade", repeat(rounds, 700)...)}
 			for i := 1; i < arms; i++ {
@@ -62,8 +62,8 @@ func TestRoundsAreTheLeastThatTellArmsApart(t *testing.T) {
 			}
 		}
 	}
-	if Rounds(1) != 1 || Rounds(0) != 1 {
-		t.Errorf("one arm takes %d rounds, none %d", Rounds(1), Rounds(0))
+	if MinRounds(1) != 1 || MinRounds(0) != 1 {
+		t.Errorf("one arm takes %d rounds, none %d", MinRounds(1), MinRounds(0))
 	}
 }
 
@@ -71,7 +71,7 @@ func TestAReductionLiesInItsInterval(t *testing.T) {
 	draw := rand.New(rand.NewPCG(5, 0))
 	for range 500 {
 		a, b := someTrials(draw, 1+draw.IntN(60)), someTrials(draw, 1+draw.IntN(60))
-		if r := compare(arm("a", a...), arm("b", b...)).Reduction; r.Low != nil && (*r.Low > *r.Estimate || *r.High < *r.Estimate) {
+		if r := compareWithBaseline(arm("a", a...), arm("b", b...)).Reduction; r.Low != nil && (*r.Low > *r.Estimate || *r.High < *r.Estimate) {
 			t.Errorf("%v and %v: reduction %v in %v to %v", a, b, *r.Estimate, *r.Low, *r.High)
 		}
 	}
@@ -79,7 +79,7 @@ func TestAReductionLiesInItsInterval(t *testing.T) {
 
 func TestArmsAcrossRunsAreOneFamily(t *testing.T) {
 	low, high := []float64{1, 2, 3, 4, 5, 6, 7, 8}, []float64{11, 12, 13, 14, 15, 16, 17, 18}
-	changes := Across([][]float64{low, low}, [][]float64{high, low})
+	changes := CompareRates([][]float64{low, low}, [][]float64{high, low})
 	if p, adjusted := *changes[0].P, *changes[0].PHolm; adjusted != 2*p {
 		t.Errorf("p = %v of two arms is adjusted to %v", p, adjusted)
 	}

@@ -5,16 +5,16 @@ import (
 	"snatlab/harness/stats"
 )
 
-func p50s(arm result.Arm) []float64 {
-	return latencies(arm, func(l result.Latency) int64 { return l.P50 })
+func listP50(arm result.Arm) []float64 {
+	return listLatencies(arm, func(l result.Latency) int64 { return l.P50 })
 }
 
-func p99s(arm result.Arm) []float64 {
-	return latencies(arm, func(l result.Latency) int64 { return l.P99 })
+func listP99(arm result.Arm) []float64 {
+	return listLatencies(arm, func(l result.Latency) int64 { return l.P99 })
 }
 
-// latencies are those of the trials in which a request succeeded, in µs.
-func latencies(arm result.Arm, of func(result.Latency) int64) []float64 {
+// listLatencies are those of the trials in which a request succeeded, in µs.
+func listLatencies(arm result.Arm, of func(result.Latency) int64) []float64 {
 	var all []float64
 	for _, t := range arm.Trials {
 		if t.Failed < t.Requests {
@@ -24,7 +24,7 @@ func latencies(arm result.Arm, of func(result.Latency) int64) []float64 {
 	return all
 }
 
-// spread returns the median of values with its 95 % interval.
-func spread(values []float64) result.Spread {
+// summariseSpread returns the median of values with its 95 % interval.
+func summariseSpread(values []float64) result.Spread {
 	return result.Spread(stats.Summarise(values, result.Confidence))
 }

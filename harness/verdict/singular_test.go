@@ -21,7 +21,7 @@ func TestSingular(t *testing.T) {
 		}
 		return result.Arm{Name: fmt.Sprintf("a%d", failed), Trials: []result.Trial{trial},
 			ToSource: []string{"198.19.0.1", "198.19.0.2"}, Sources: []result.Source{{Address: "198.19.0.1", Connections: 1}},
-			Options: &result.Options{RandomFully: true}}
+			Options: &result.RuleOptions{RandomFully: true}}
 	}
 	for name, arms := range map[string][]result.Arm{
 		"no_hit": {one(0)}, "one_hit": {one(1)}, "two_arms": {one(1), one(0)}, "worse_arm": {one(0), one(1)},
@@ -38,8 +38,8 @@ func checkSingular(t *testing.T, arms []result.Arm, incomplete string) {
 	r.Environment.CPUsOnline, r.Environment.Load, r.Environment.Widened = 1, &[3]float64{2, 2, 2}, 1
 	for _, a := range arms {
 		r.Expected = append(r.Expected,
-			result.Expect{Arm: a.Name, Race: "reproduced"}, result.Expect{Arm: a.Name, Race: "absent"},
-			result.Expect{Arm: a.Name, Unexplained: new(0.5)}, result.Expect{Arm: a.Name, Reduction: new(0.5)})
+			result.Expectation{Arm: a.Name, Race: "reproduced"}, result.Expectation{Arm: a.Name, Race: "absent"},
+			result.Expectation{Arm: a.Name, Unexplained: new(0.5)}, result.Expectation{Arm: a.Name, Reduction: new(0.5)})
 	}
 	judge(r)
 	texts := append([]string{r.Summary}, r.Warnings...)

@@ -21,7 +21,7 @@ func TestPooled(t *testing.T) {
 		return a
 	}
 	drawn := pool(2, 1)
-	drawn.Options = &result.Options{RandomFully: true}
+	drawn.Options = &result.RuleOptions{RandomFully: true}
 	const hash = "; the kernel picks one by a hash of the client's and the server's address, and "
 	for _, tc := range []struct {
 		claim   string

@@ -43,7 +43,7 @@
 //   - inconclusive: the race did not occur in the baseline, so there was nothing
 //     to take away; that an arm is worse can be said without
 //
-// Few trials cannot be set apart far enough whatever they show: [Rounds] says
+// Few trials cannot be set apart far enough whatever they show: [MinRounds] says
 // how many it takes, and [CheckRounds] whether a run can decide what it is for.
 //
 // # The verdict of a run
@@ -61,7 +61,7 @@
 // The reduction is 1 minus the ratio of the two medians. Its 95 % interval is
 // the widest that the two medians' own intervals allow, at 97.5 % each: both
 // hold in at least 95 runs of 100 (Bonferroni). It is wider than need be, and
-// assumes nothing. It takes 7 trials of each arm ([RoundsForInterval]), and a
+// assumes nothing. It takes 7 trials of each arm ([MinRoundsForInterval]), and a
 // baseline whose interval does not reach down to 0.
 //
 // Latency is compared in the same way: p50 and p99 of all arms are one family
@@ -100,22 +100,22 @@ const mitigatedFrom = 0.99
 func Judge(r *result.Result) {
 	for i := range r.Arms {
 		a := &r.Arms[i]
-		a.FailureRate, a.LatencyP50, a.LatencyP99 = spread(a.FailureRates()), spread(p50s(*a)), spread(p99s(*a))
+		a.FailureRate, a.LatencyP50, a.LatencyP99 = summariseSpread(a.FailureRates()), summariseSpread(listP50(*a)), summariseSpread(listP99(*a))
 	}
 	r.Comparisons = compareAll(r.Arms)
 	for i := range r.Expected {
-		checkExpectation(r, r.Expected[i]).record(&r.Expected[i])
+		checkExpectation(r, r.Expected[i]).recordIn(&r.Expected[i])
 	}
-	r.Verdict = decide(r)
-	warn(r)
+	r.Verdict = decideVerdict(r)
+	addWarnings(r)
 }
 
-func decide(r *result.Result) result.Verdict {
+func decideVerdict(r *result.Result) result.Verdict {
 	if r.Incomplete != "" {
 		return result.Inconclusive
 	}
 	verdict := result.Pass
-	if !answered(r) {
+	if !hasAnswer(r) {
 		verdict = result.Inconclusive
 	}
 	for _, e := range r.Expected {
@@ -129,8 +129,8 @@ func decide(r *result.Result) result.Verdict {
 	return verdict
 }
 
-// answered reports whether the trials show anything that a verdict can rest on.
-func answered(r *result.Result) bool {
-	compared := slices.ContainsFunc(r.Comparisons, func(c result.Compare) bool { return c.Verdict.IsDecided() })
+// hasAnswer reports whether the trials show anything that a verdict can rest on.
+func hasAnswer(r *result.Result) bool {
+	compared := slices.ContainsFunc(r.Comparisons, func(c result.Comparison) bool { return c.Verdict.IsDecided() })
 	return compared || r.ShowsRace() && (len(r.Expected) > 0 || len(r.Arms) == 1)
 }

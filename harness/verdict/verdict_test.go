@@ -345,7 +345,7 @@ func TestJudgingAgainChangesNothing(t *testing.T) {
 	judged := func(times int) *result.Result {
 		r := run(2, mixed("masquerade", 600, 100), arm("random-fully", 0, 0))
 		r.WarningValues = []result.Warning{{Code: result.NoSharedMemory, Cause: "no memfd"}}
-		r.Expected = []result.Expect{{Arm: "masquerade", Race: "reproduced"}}
+		r.Expected = []result.Expectation{{Arm: "masquerade", Race: "reproduced"}}
 		for range times {
 			judge(r)
 		}
@@ -359,11 +359,11 @@ func TestJudgingAgainChangesNothing(t *testing.T) {
 // judge judges a result and writes its sentences, as a run does.
 func judge(r *result.Result) {
 	Judge(r)
-	wording.Describe(r)
+	wording.DescribeResult(r)
 }
 
 func run(rounds int, arms ...result.Arm) *result.Result {
-	return &result.Result{Scenario: result.Scenario{Rounds: rounds}, Arms: arms}
+	return &result.Result{Scenario: result.ScenarioSummary{Rounds: rounds}, Arms: arms}
 }
 
 func interrupted(r *result.Result) *result.Result {

@@ -17,9 +17,9 @@ const (
 	manyLooks = 16
 )
 
-// warn adds to the result what a reader of its figures has to know. A warning that
+// addWarnings adds to the result what a reader of its figures has to know. A warning that
 // is there already is not added again, but has the new figures.
-func warn(r *result.Result) {
+func addWarnings(r *result.Result) {
 	for _, warnings := range [][]result.Warning{
 		warnNoRace(r), warnFewRounds(r), warnMachine(r.Environment), warnEqualRates(r), warnDrift(r.Arms),
 		warnLeftOutPorts(r.Arms), warnFewAddresses(r), warnExhaustedPorts(r.Arms), warnForeignTraffic(r.Arms), warnUnaccounted(r.Arms),
@@ -43,10 +43,10 @@ func warnFewRounds(r *result.Result) (all []result.Warning) {
 		}
 		return all
 	}
-	if least := Rounds(arms); n < least {
+	if least := MinRounds(arms); n < least {
 		all = append(all, result.Warning{Code: result.FewRoundsToCompare, Count: n, Least: least})
 	}
-	if least := RoundsForInterval(); n < least {
+	if least := MinRoundsForInterval(); n < least {
 		all = append(all, result.Warning{Code: result.FewRoundsForInterval, Count: n, Least: least})
 	}
 	return all
@@ -84,7 +84,7 @@ func warnDrift(arms []result.Arm) []result.Warning {
 		return nil
 	}
 	rates := arms[0].FailureRates()
-	s, p := stats.Trend(rates)
+	s, p := stats.MannKendall(rates)
 	if p >= result.Alpha {
 		return nil
 	}

@@ -63,11 +63,11 @@ func TestWarnings(t *testing.T) {
 		{"failed insertions that are known to be other traffic's", run(8, counted(30, 5, arm("masquerade", 25))),
 			[]string{"masquerade: other traffic was in the conntrack table in 1 of 1 trial, and may account for 5 failed insertions and 0 drops"}},
 
-		{"no race, for one client", as(result.Scenario{Rounds: 8, Clients: 1}, run(8, arm("masquerade", repeat(8, 0)...))),
+		{"no race, for one client", as(result.ScenarioSummary{Rounds: 8, Clients: 1}, run(8, arm("masquerade", repeat(8, 0)...))),
 			[]string{undecided + "there is only one client, and it takes two to meet (clients: 2 or more)"}},
-		{"no race, by the clock", as(result.Scenario{Rounds: 8, Clients: 2, Pattern: "lockstep", Sync: "clock"}, run(8, arm("masquerade", repeat(8, 0)...))),
+		{"no race, by the clock", as(result.ScenarioSummary{Rounds: 8, Clients: 2, Pattern: "lockstep", Sync: "clock"}, run(8, arm("masquerade", repeat(8, 0)...))),
 			[]string{undecided + "the clients kept step by the clock, which misses the race on a busy machine (sync: barrier does not)"}},
-		{"a race by the clock needs no reason", as(result.Scenario{Rounds: 8, Clients: 2, Pattern: "lockstep", Sync: "clock"}, run(8, arm("masquerade", lossy...))), nil},
+		{"a race by the clock needs no reason", as(result.ScenarioSummary{Rounds: 8, Clients: 2, Pattern: "lockstep", Sync: "clock"}, run(8, arm("masquerade", lossy...))), nil},
 	} {
 		t.Run(tc.claim, func(t *testing.T) {
 			judge(tc.in)
@@ -81,7 +81,7 @@ func TestWarnings(t *testing.T) {
 func TestARaceThatDidNotOccurHasLikelyReasons(t *testing.T) {
 	const none = "The race did not occur in m: 0 hits in 48,000 requests."
 	quiet := func() *result.Result {
-		return as(result.Scenario{Rounds: 8, Clients: 2, Pattern: "lockstep", Sync: "barrier"}, run(8, arm("m", repeat(8, 0)...)))
+		return as(result.ScenarioSummary{Rounds: 8, Clients: 2, Pattern: "lockstep", Sync: "barrier"}, run(8, arm("m", repeat(8, 0)...)))
 	}
 	for _, tc := range []struct {
 		claim  string
@@ -93,11 +93,11 @@ func TestARaceThatDidNotOccurHasLikelyReasons(t *testing.T) {
 		{"ports that are split", func(r *result.Result) {
 			r.Arms[0].SettingValues = []result.Setting{{Part: result.PartRouter, Key: "net.x", Value: "1"}, {Part: result.PartClients, Key: result.KeySourcePorts, Value: result.SplitPorts}}
 		}, none + " Likely why: each client has source ports of its own."},
-		{"random_fully", func(r *result.Result) { r.Arms[0].Options = &result.Options{RandomFully: true} },
+		{"random_fully", func(r *result.Result) { r.Arms[0].Options = &result.RuleOptions{RandomFully: true} },
 			none + " Likely why: the baseline's rule draws ports at random."},
-		{"random", func(r *result.Result) { r.Arms[0].Options = &result.Options{Random: true} },
+		{"random", func(r *result.Result) { r.Arms[0].Options = &result.RuleOptions{Random: true} },
 			none + " Likely why: the baseline's rule draws ports at random."},
-		{"no option", func(r *result.Result) { r.Arms[0].Options = &result.Options{} }, none + " Nothing that was measured says why."},
+		{"no option", func(r *result.Result) { r.Arms[0].Options = &result.RuleOptions{} }, none + " Nothing that was measured says why."},
 		{"a rule whose text looks like an option", func(r *result.Result) { r.Arms[0].Rule = "-j MASQUERADE --random" },
 			none + " Nothing that was measured says why."},
 		{"one CPU", func(r *result.Result) { r.Environment.CPUs = 1 }, none + " Likely why: the clients have one CPU."},
@@ -140,7 +140,7 @@ func on(e result.Env, r *result.Result) *result.Result {
 	return r
 }
 
-func as(s result.Scenario, r *result.Result) *result.Result {
+func as(s result.ScenarioSummary, r *result.Result) *result.Result {
 	r.Scenario = s
 	return r
 }
@@ -168,7 +168,7 @@ func counted(insertFailed, foreign uint64, a result.Arm) result.Arm {
 
 func TestWarningsWithRaceInAnotherArm(t *testing.T) {
 	r := run(8, arm("random-fully", repeat(8, 0)...), arm("masquerade", lossy...))
-	r.Arms[0].Options = &result.Options{RandomFully: true}
+	r.Arms[0].Options = &result.RuleOptions{RandomFully: true}
 	judge(r)
 	if len(r.Warnings) > 0 || strings.Contains(r.Summary, "Likely why") {
 		t.Errorf("%q\n%s", r.Warnings, r.Summary)
@@ -176,26 +176,26 @@ func TestWarningsWithRaceInAnotherArm(t *testing.T) {
 }
 
 func TestCheckRounds(t *testing.T) {
-	reproduced, unexplained, absent := result.Expect{Race: "reproduced"}, result.Expect{Unexplained: new(0.01)}, result.Expect{Race: "absent"}
-	reduction, latency := result.Expect{Reduction: new(0.95)}, result.Expect{P99: new(0.1)}
+	reproduced, unexplained, absent := result.Expectation{Race: "reproduced"}, result.Expectation{Unexplained: new(0.01)}, result.Expectation{Race: "absent"}
+	reduction, latency := result.Expectation{Reduction: new(0.95)}, result.Expectation{P99: new(0.1)}
 	for _, tc := range []struct {
 		claim        string
 		rounds, arms int
-		expected     []result.Expect
+		expected     []result.Expectation
 		want         string
 	}{
 		{"one_arm", 1, 1, nil, ""},
-		{"one_arm_whose_race_is_absent", 1, 1, []result.Expect{absent}, ""},
+		{"one_arm_whose_race_is_absent", 1, 1, []result.Expectation{absent}, ""},
 		{"two_arms", 4, 2, nil, "4 rounds cannot reach a verdict with 2 arms: use at least 5"},
 		{"one_round", 1, 2, nil, "1 round cannot reach a verdict with 2 arms: use at least 5"},
 		{"two_arms_just_enough", 5, 2, nil, ""},
 		{"six_arms", 6, 6, nil, "6 rounds cannot reach a verdict with 6 arms: use at least 7"},
-		{"expectations_of_one_arm_only", 1, 6, []result.Expect{reproduced, unexplained}, ""},
-		{"absent_is_compared", 1, 2, []result.Expect{reproduced, absent}, "1 round cannot reach a verdict with 2 arms: use at least 5"},
-		{"an_interval_takes_more", 5, 6, []result.Expect{reduction}, "5 rounds cannot reach a verdict with 6 arms: use at least 7"},
-		{"an_interval_only", 5, 2, []result.Expect{reproduced, reduction}, "5 rounds cannot decide an expected reduction or latency: use at least 7"},
-		{"a_latency", 6, 2, []result.Expect{latency}, "6 rounds cannot decide an expected reduction or latency: use at least 7"},
-		{"an_interval_just_enough", 7, 2, []result.Expect{reduction, latency}, ""},
+		{"expectations_of_one_arm_only", 1, 6, []result.Expectation{reproduced, unexplained}, ""},
+		{"absent_is_compared", 1, 2, []result.Expectation{reproduced, absent}, "1 round cannot reach a verdict with 2 arms: use at least 5"},
+		{"an_interval_takes_more", 5, 6, []result.Expectation{reduction}, "5 rounds cannot reach a verdict with 6 arms: use at least 7"},
+		{"an_interval_only", 5, 2, []result.Expectation{reproduced, reduction}, "5 rounds cannot decide an expected reduction or latency: use at least 7"},
+		{"a_latency", 6, 2, []result.Expectation{latency}, "6 rounds cannot decide an expected reduction or latency: use at least 7"},
+		{"an_interval_just_enough", 7, 2, []result.Expectation{reduction, latency}, ""},
 	} {
 		t.Run(tc.claim, func(t *testing.T) {
 			got := ""
@@ -209,11 +209,11 @@ func TestCheckRounds(t *testing.T) {
 	}
 }
 
-func ExampleRounds() {
+func ExampleMinRounds() {
 	for _, arms := range []int{1, 2, 3, 5, 6, 32} {
-		fmt.Printf("%d arms: %d rounds\n", arms, Rounds(arms))
+		fmt.Printf("%d arms: %d rounds\n", arms, MinRounds(arms))
 	}
-	fmt.Printf("an interval: %d\n", RoundsForInterval())
+	fmt.Printf("an interval: %d\n", MinRoundsForInterval())
 	// Output:
 	// 1 arms: 1 rounds
 	// 2 arms: 5 rounds
@@ -232,7 +232,7 @@ func TestAnArmThatLeavesTooFewPortsIsNamed(t *testing.T) {
 	}
 	warnings := func(arms ...result.Arm) []string {
 		r := &result.Result{WarningValues: warnExhaustedPorts(arms)}
-		wording.Describe(r)
+		wording.DescribeResult(r)
 		return r.Warnings
 	}
 	if got := warnings(arm(15_999), result.Arm{Name: "none"}); len(got) > 0 {

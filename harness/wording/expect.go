@@ -8,7 +8,7 @@ import (
 )
 
 // Claim returns the claim of an expectation, "reduction >= 99 %".
-func Claim(e result.Expect) string {
+func Claim(e result.Expectation) string {
 	switch {
 	case e.Reduction != nil:
 		return fmt.Sprintf("reduction >= %.6g %%", 100**e.Reduction)
@@ -23,8 +23,8 @@ func Claim(e result.Expect) string {
 	}
 }
 
-// found returns what a run showed instead of a claim, or in support of it.
-func found(r *result.Result, e result.Expect) string {
+// describeFound returns what a run showed instead of a claim, or in support of it.
+func describeFound(r *result.Result, e result.Expectation) string {
 	switch {
 	case e.Why == result.WhyNoTrial:
 		return "no trial"
@@ -37,13 +37,13 @@ func found(r *result.Result, e result.Expect) string {
 	case e.P99 != nil:
 		return foundLatency(r, e, result.P99)
 	case e.Unexplained != nil:
-		return foundUnexplained(findArm(r, e.Arm).Totals())
+		return foundUnexplained(findArm(r, e.Arm).SumTotals())
 	default:
-		return foundRace(findArm(r, e.Arm).Totals(), e)
+		return foundRace(findArm(r, e.Arm).SumTotals(), e)
 	}
 }
 
-func foundRace(n result.Totals, e result.Expect) string {
+func foundRace(n result.Totals, e result.Expectation) string {
 	text := fmt.Sprintf("%s of %s lost to the race", format.Thousands(n.Race), format.Plural(n.Requests, "request", "requests"))
 	switch {
 	case e.Race == result.Absent && e.Why == result.WhyNoRace:
@@ -54,7 +54,7 @@ func foundRace(n result.Totals, e result.Expect) string {
 	return text
 }
 
-func foundReduction(r *result.Result, e result.Expect) string {
+func foundReduction(r *result.Result, e result.Expectation) string {
 	baseline, reduction := baselineOf(r), findComparison(r, e.Arm).Reduction
 	switch e.Why {
 	case result.WhyWorse:
@@ -63,14 +63,14 @@ func foundReduction(r *result.Result, e result.Expect) string {
 		return fmt.Sprintf("the median failure rate of %s is 0", baseline.Name)
 	case result.WhyFewHits:
 		return fmt.Sprintf("%s, but the hits in %s are too few to judge: %d, it takes %d",
-			describeReduction(reduction), baseline.Name, baseline.Totals().Race, result.Floor)
+			describeReduction(reduction), baseline.Name, baseline.SumTotals().Race, result.Floor)
 	case result.WhyNoRace:
 		return fmt.Sprintf("%s, but the race did not occur in %s", describeReduction(reduction), baseline.Name)
 	}
 	return describeReduction(reduction) + noInterval(r, e)
 }
 
-func foundLatency(r *result.Result, e result.Expect, percentile string) string {
+func foundLatency(r *result.Result, e result.Expectation, percentile string) string {
 	if e.Why == result.WhyNoLatency {
 		return fmt.Sprintf("%s has no %s to compare with", baselineOf(r).Name, percentile)
 	}
@@ -90,7 +90,7 @@ func foundUnexplained(n result.Totals) string {
 // worseThan states how much more an arm fails than the baseline.
 func worseThan(baseline, arm result.Arm) string {
 	failed := func(a result.Arm) string {
-		n := a.Totals()
+		n := a.SumTotals()
 		return fmt.Sprintf("%s of %s", format.Thousands(n.Failed), format.Thousands(n.Requests))
 	}
 	return fmt.Sprintf("worse than %s: %s failed, and %s", baseline.Name, failed(arm), failed(baseline))
@@ -98,7 +98,7 @@ func worseThan(baseline, arm result.Arm) string {
 
 // noInterval states why a change has no interval: there are too few trials, or the
 // baseline's figure may be 0, of which nothing is a share.
-func noInterval(r *result.Result, e result.Expect) string {
+func noInterval(r *result.Result, e result.Expectation) string {
 	switch e.Why {
 	case result.WhyFewTrials:
 		n := min(len(findArm(r, e.Arm).Trials), len(baselineOf(r).Trials))

@@ -7,16 +7,16 @@ import (
 	"snatlab/harness/result"
 )
 
-// Settings returns a sentence for each setting. It is never nil.
-func Settings(all []result.Setting) []string {
+// DescribeSettings returns a sentence for each setting. It is never nil.
+func DescribeSettings(all []result.Setting) []string {
 	texts := []string{}
 	for _, s := range all {
-		texts = append(texts, s.Part+": "+setting(s))
+		texts = append(texts, s.Part+": "+describeSetting(s))
 	}
 	return texts
 }
 
-func setting(s result.Setting) string {
+func describeSetting(s result.Setting) string {
 	switch {
 	case s.Key == result.KeySourcePorts && s.Value == result.SplitPorts:
 		return "each has source ports of its own"

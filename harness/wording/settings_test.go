@@ -10,7 +10,7 @@ import (
 
 func TestSettings(t *testing.T) {
 	t.Parallel()
-	got := Settings([]result.Setting{
+	got := DescribeSettings([]result.Setting{
 		{Part: result.PartRouter, Key: "net.netfilter.nf_conntrack_max", Value: "4096"},
 		{Part: result.PartClients, Key: result.KeySourcePorts, Value: result.SplitPorts},
 		{Part: result.PartClients, Key: result.KeySourcePorts, Value: "40000-40015"},
@@ -25,7 +25,7 @@ func TestSettings(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if none := Settings(nil); none == nil || len(none) != 0 {
+	if none := DescribeSettings(nil); none == nil || len(none) != 0 {
 		t.Errorf("no settings are %#v, want an empty list: JSON has [] for it", none)
 	}
 }

@@ -9,8 +9,8 @@ import (
 	"snatlab/harness/result"
 )
 
-// summarise returns, in a sentence or two, what the run shows.
-func summarise(r *result.Result) string {
+// summariseRun returns, in a sentence or two, what the run shows.
+func summariseRun(r *result.Result) string {
 	trials := 0
 	for _, a := range r.Arms {
 		trials += len(a.Trials)
@@ -54,7 +54,7 @@ func armClauses(r *result.Result) (clauses []string) {
 // noRaceInBaseline states that the baseline shows too little of the race, and what
 // can be said about the other arms all the same.
 func noRaceInBaseline(r *result.Result) string {
-	baseline, n := r.Arms[0], r.Arms[0].Totals()
+	baseline, n := r.Arms[0], r.Arms[0].SumTotals()
 	var s string
 	switch {
 	case len(baseline.Trials) == 0:
@@ -65,7 +65,7 @@ func noRaceInBaseline(r *result.Result) string {
 		s = fmt.Sprintf("the hits in %s are too few to judge: %s in %s, it takes %d",
 			baseline.Name, format.Plural(n.Race, "hit", "hits"), format.Plural(n.Requests, "request", "requests"), result.Floor)
 	}
-	silent := !slices.ContainsFunc(r.Comparisons, func(c result.Compare) bool { return c.Verdict != result.ArmInconclusive })
+	silent := !slices.ContainsFunc(r.Comparisons, func(c result.Comparison) bool { return c.Verdict != result.ArmInconclusive })
 	if silent && len(r.Comparisons) > 0 {
 		s += ", so nothing can be said about the other arms"
 	}
@@ -80,7 +80,7 @@ func noRaceInBaseline(r *result.Result) string {
 
 // baselineLoss states what the race costs the baseline.
 func baselineLoss(baseline result.Arm) string {
-	n := baseline.Totals()
+	n := baseline.SumTotals()
 	rate := format.Percent(baseline.FailureRate.Median)
 	switch {
 	case baseline.FailureRate.Median == 0: // a race in fewer than half of the trials
@@ -95,14 +95,14 @@ func baselineLoss(baseline result.Arm) string {
 }
 
 // armEffect states what an arm makes of the baseline's failures.
-func armEffect(c result.Compare, arm, baseline result.Arm) string {
+func armEffect(c result.Comparison, arm, baseline result.Arm) string {
 	switch {
 	case len(arm.FailureRates()) == 0:
 		return "no trial of " + arm.Name
 	case c.Verdict == result.ArmInconclusive:
 		return "nothing can be said about " + arm.Name
 	}
-	n := arm.Totals()
+	n := arm.SumTotals()
 	failing := format.Percent(arm.FailureRate.Median) + " fail"
 	switch {
 	case n.Failed == 0:
@@ -123,7 +123,7 @@ func armEffect(c result.Compare, arm, baseline result.Arm) string {
 }
 
 // whyUndecided states why neither a difference nor its absence can be shown.
-func whyUndecided(c result.Compare, arm, baseline result.Arm) string {
+func whyUndecided(c result.Comparison, arm, baseline result.Arm) string {
 	p := format.P(*c.PHolm)
 	switch c.Why {
 	case result.WhyRanksAndMedians:
@@ -139,7 +139,7 @@ func whyUndecided(c result.Compare, arm, baseline result.Arm) string {
 
 // clausesByVerdict returns the names of the arms under each verdict, where there
 // are too many to state the figures of every one.
-func clausesByVerdict(comparisons []result.Compare) []string {
+func clausesByVerdict(comparisons []result.Comparison) []string {
 	var clauses []string
 	for _, v := range []struct {
 		verdict result.ArmVerdict
@@ -167,7 +167,7 @@ func clausesByVerdict(comparisons []result.Compare) []string {
 
 // unmetExpectation names the first expectation that keeps the run from passing.
 func unmetExpectation(r *result.Result) string {
-	var broken []result.Expect
+	var broken []result.Expectation
 	lead := ""
 	for _, e := range r.Expected {
 		switch {

@@ -7,8 +7,8 @@ import (
 	"snatlab/harness/result"
 )
 
-// warning returns the sentence of a warning. One about an arm begins with its name.
-func warning(r *result.Result, w result.Warning) string {
+// describeWarning returns the sentence of a warning. One about an arm begins with its name.
+func describeWarning(r *result.Result, w result.Warning) string {
 	switch {
 	case isNoRace(w.Code):
 		_, full := describeNoRace(r, w)
@@ -56,9 +56,9 @@ func armWarning(r *result.Result, w result.Warning) string {
 		return fmt.Sprintf("all its trials and all of %s have the same failure rate, %s, so that nothing can be told from them",
 			baselineOf(r).Name, format.Percent(w.Share))
 	case result.BaselineRose:
-		return drift("rose", w)
+		return driftWarning("rose", w)
 	case result.BaselineFell:
-		return drift("fell", w)
+		return driftWarning("fell", w)
 	case result.PortsLeftOut:
 		return portsLeftOut(r, findArm(r, w.Arm))
 	case result.FewAddresses:
@@ -92,7 +92,7 @@ func trialWarning(w result.Warning) string {
 	return string(w.Code)
 }
 
-func drift(way string, w result.Warning) string {
+func driftWarning(way string, w result.Warning) string {
 	exact := ""
 	if w.Exact {
 		exact = "exact "

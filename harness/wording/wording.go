@@ -11,24 +11,24 @@ import (
 	"snatlab/harness/result"
 )
 
-// Describe writes the sentences of a judged result: Found of each expectation,
+// DescribeResult writes the sentences of a judged result: Found of each expectation,
 // Warnings and Summary. A warning without a code, which is of an earlier version,
 // keeps its sentence.
-func Describe(r *result.Result) {
+func DescribeResult(r *result.Result) {
 	for i := range r.Expected {
-		r.Expected[i].Found = found(r, r.Expected[i])
+		r.Expected[i].Found = describeFound(r, r.Expected[i])
 	}
 	texts := []string{}
 	for i, w := range r.WarningValues {
 		switch {
 		case w.Code != "":
-			texts = append(texts, warning(r, w))
+			texts = append(texts, describeWarning(r, w))
 		case i < len(r.Warnings):
 			texts = append(texts, r.Warnings[i])
 		}
 	}
 	r.Warnings = texts
-	r.Summary = summarise(r)
+	r.Summary = summariseRun(r)
 }
 
 // findArm returns the arm of that name, or one without a trial where there is none.
@@ -50,13 +50,13 @@ func baselineOf(r *result.Result) result.Arm {
 }
 
 // findComparison returns the comparison of the arm of that name.
-func findComparison(r *result.Result, arm string) result.Compare {
+func findComparison(r *result.Result, arm string) result.Comparison {
 	for _, c := range r.Comparisons {
 		if c.Arm == arm {
 			return c
 		}
 	}
-	return result.Compare{Arm: arm}
+	return result.Comparison{Arm: arm}
 }
 
 // describeReduction returns "reduction 99.5 %, 95 % interval 98.8 to 100 %".

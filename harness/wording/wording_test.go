@@ -9,7 +9,7 @@ import (
 // A claim states its bound.
 func TestClaim(t *testing.T) {
 	t.Parallel()
-	for want, e := range map[string]result.Expect{
+	for want, e := range map[string]result.Expectation{
 		"race absent":          {Race: result.Absent},
 		"reduction >= 99.5 %":  {Reduction: new(0.995)},
 		"p50 <= +10 %":         {P50: new(0.1)},

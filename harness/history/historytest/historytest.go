@@ -38,12 +38,12 @@ func (n RunSpec) MakeResult() *result.Result {
 	started := FirstDay.AddDate(0, 0, n.Day)
 	r := &result.Result{
 		Schema: result.Schema, ID: started.Format("20060102-150405-") + fmt.Sprintf("%06x", draw.Uint32()>>8), Version: "v0-test", Started: started, Seconds: 14,
-		Scenario: result.Scenario{Name: "quickstart", Hash: "sha256:5b0c94d2e1a7", Clients: 2, Pattern: "lockstep", Sync: "barrier", Requests: 3000, Rounds: 8, Seed: 1},
+		Scenario: result.ScenarioSummary{Name: "quickstart", Hash: "sha256:5b0c94d2e1a7", Clients: 2, Pattern: "lockstep", Sync: "barrier", Requests: 3000, Rounds: 8, Seed: 1},
 		Environment: result.Env{Kernel: n.Kernel, Arch: "amd64", CPUs: 2, CPUsOnline: 2, Driver: "netns", NAT: "nftables", Virtualisation: new("kvm"),
 			CPUModel: new("Model 1"), ClientNetwork: "198.18.0.0/24", Server: "198.18.1.2:9"},
 		Arms:        []result.Arm{{Name: "masquerade", Settings: []string{}}, {Name: "random-fully", Settings: []string{}}},
-		Expected:    []result.Expect{{Arm: "masquerade", Race: "reproduced"}, {Arm: "random-fully", Reduction: new(0.99)}},
-		Comparisons: []result.Compare{}, Warnings: []string{},
+		Expected:    []result.Expectation{{Arm: "masquerade", Race: "reproduced"}, {Arm: "random-fully", Reduction: new(0.99)}},
+		Comparisons: []result.Comparison{}, Warnings: []string{},
 	}
 	for round := range 8 {
 		lost := n.Lost
@@ -57,7 +57,7 @@ func (n RunSpec) MakeResult() *result.Result {
 		n.Change(r)
 	}
 	verdict.Judge(r)
-	wording.Describe(r)
+	wording.DescribeResult(r)
 	return r
 }
 
@@ -75,6 +75,6 @@ func MakeTrial(round, failed int, cause string) result.Trial {
 		Round: round + 1, Requests: 6000, Failed: failed,
 		Failures: map[string]int{result.Timeout: failed}, Causes: map[string]int{cause: failed},
 		Latency:   result.Latency{P50: 30, P95: 50, P99: 90, Max: 900},
-		Conntrack: result.Conntrack{Counters: result.Counters{InsertFailed: uint64(failed), Drop: uint64(failed)}},
+		Conntrack: result.Conntrack{ConntrackCounters: result.ConntrackCounters{InsertFailed: uint64(failed), Drop: uint64(failed)}},
 	}
 }

@@ -35,7 +35,7 @@ func makeRun(t *testing.T, change ...func(*result.Result)) *result.Result {
 	}
 	r.WarningValues = nil
 	verdict.Judge(r)
-	wording.Describe(r)
+	wording.DescribeResult(r)
 	return r
 }
 
@@ -79,7 +79,7 @@ func onKernel(kernel string) func(*result.Result) {
 
 // withUnmetExpectation is a run whose expectation cannot hold.
 func withUnmetExpectation(r *result.Result) {
-	r.Expected = []result.Expect{{Arm: "masquerade", Race: "absent"}}
+	r.Expected = []result.Expectation{{Arm: "masquerade", Race: "absent"}}
 }
 
 func checkError(t *testing.T, err error) {
@@ -324,7 +324,7 @@ func TestOtherExpectation(t *testing.T) {
 	no := false
 	last := makeRun(t)
 	last.Verdict = result.Fail
-	last.Expected = []result.Expect{{Arm: "random-fully", Race: "absent", Held: &no}, {Arm: "random-fully", Race: "reproduced", Held: &no}}
+	last.Expected = []result.Expectation{{Arm: "random-fully", Race: "absent", Held: &no}, {Arm: "random-fully", Race: "reproduced", Held: &no}}
 	found := result.Finding{Kind: result.ExpectationBroken, Arm: "random-fully", Expectation: last.Expected[0].Key(), Known: "ticket 4711"}
 	for want, findings := range map[result.Outcome][]result.Finding{
 		result.OutcomeFail:  {found},

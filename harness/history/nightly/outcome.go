@@ -36,14 +36,14 @@ func (t *scenarioRun) recordOutcome(j *result.Judged, h regression.Evaluation) {
 // findings say themselves needs no reason.
 func decideOutcome(attempts []*result.Result, h regression.Evaluation) (result.Outcome, string) {
 	last := attempts[len(attempts)-1]
-	var broken []result.Expect
+	var broken []result.Expectation
 	if last.Verdict == result.Fail {
 		broken = findUnexplained(last, h.Findings)
 	}
 	switch {
 	case hasRegression(h.Findings):
 		return result.OutcomeRegression, ""
-	case slices.ContainsFunc(broken, func(e result.Expect) bool { return countHeld(attempts, e) == 0 }):
+	case slices.ContainsFunc(broken, func(e result.Expectation) bool { return countHeld(attempts, e) == 0 }):
 		return result.OutcomeFail, last.Summary
 	case len(broken) > 0:
 		e := broken[0]
@@ -67,7 +67,7 @@ func hasRegression(findings []result.Finding) bool {
 
 // findUnexplained are the expectations that do not hold, and that no finding is about.
 // There is none about one that never held.
-func findUnexplained(last *result.Result, findings []result.Finding) (broken []result.Expect) {
+func findUnexplained(last *result.Result, findings []result.Finding) (broken []result.Expectation) {
 	for _, e := range last.Expected {
 		if e.Held == nil || *e.Held {
 			continue
@@ -80,9 +80,9 @@ func findUnexplained(last *result.Result, findings []result.Finding) (broken []r
 }
 
 // countHeld counts the attempts in which a claim held.
-func countHeld(attempts []*result.Result, claim result.Expect) (n int) {
+func countHeld(attempts []*result.Result, claim result.Expectation) (n int) {
 	for _, r := range attempts {
-		if slices.ContainsFunc(r.Expected, func(e result.Expect) bool {
+		if slices.ContainsFunc(r.Expected, func(e result.Expectation) bool {
 			return e.Key() == claim.Key() && e.Held != nil && *e.Held
 		}) {
 			n++

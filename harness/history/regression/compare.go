@@ -141,7 +141,7 @@ func (c *comparison) compareRates(before, after store.Group) {
 	for i, name := range names {
 		old, new = append(old, c.listRates(before, c.old, i, name)), append(new, c.listRates(after, c.new, i, name))
 	}
-	changes := verdict.Across(old, new)
+	changes := verdict.CompareRates(old, new)
 	for i, name := range names {
 		c.Arms = append(c.Arms, result.ArmChange{Name: name, Old: store.SumArm(name, c.old), New: store.SumArm(name, c.new), Rate: changes[i]})
 	}

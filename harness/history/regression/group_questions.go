@@ -117,7 +117,7 @@ func (c *comparison) askExpectation(about subject) {
 }
 
 // lastFound returns what the last run found for an expectation.
-func (c *comparison) lastFound(expected result.Expect) string {
+func (c *comparison) lastFound(expected result.Expectation) string {
 	if e, ok := findExpectation(c.new[len(c.new)-1], expected); ok {
 		return e.Found
 	}

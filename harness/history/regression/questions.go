@@ -32,8 +32,8 @@ type question struct {
 type subject struct {
 	kind        result.FindingKind // of the question
 	arm         string
-	cause       string        // of NewCause
-	expectation result.Expect // of ExpectationBroken
+	cause       string             // of NewCause
+	expectation result.Expectation // of ExpectationBroken
 }
 
 // listSubjects yields every question with each of its subjects in the runs that are
@@ -173,7 +173,7 @@ func causeAbsent(r result.RunSummary, arm, cause string) answer {
 
 // expectationHolds is good if the expectation holds in the run. A run without the race is
 // inconclusive, and does not break the expectation that the race occurs.
-func expectationHolds(r result.RunSummary, expected result.Expect) answer {
+func expectationHolds(r result.RunSummary, expected result.Expectation) answer {
 	if r.Verdict == result.Inconclusive && expected.Race == result.Reproduced {
 		return unanswered
 	}
@@ -189,11 +189,11 @@ func expectationHolds(r result.RunSummary, expected result.Expect) answer {
 }
 
 // findExpectation finds the same expectation in a run.
-func findExpectation(r result.RunSummary, expected result.Expect) (result.Expect, bool) {
+func findExpectation(r result.RunSummary, expected result.Expectation) (result.Expectation, bool) {
 	for _, e := range r.Expected {
 		if e.Key() == expected.Key() {
 			return e, true
 		}
 	}
-	return result.Expect{}, false
+	return result.Expectation{}, false
 }

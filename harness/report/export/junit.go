@@ -207,7 +207,7 @@ func undecidedReason(j result.Judged, arm string) string {
 	if j.Result == nil {
 		return ""
 	}
-	i := slices.IndexFunc(j.Result.Comparisons, func(c result.Compare) bool { return c.Arm == arm })
+	i := slices.IndexFunc(j.Result.Comparisons, func(c result.Comparison) bool { return c.Arm == arm })
 	if i < 0 {
 		return ""
 	}

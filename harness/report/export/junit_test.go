@@ -114,7 +114,7 @@ func TestSuiteClaims(t *testing.T) {
 	t.Parallel()
 	j := reporttest.JudgedRun(t, "docker", result.OutcomeRegression)
 	no := false
-	j.Result.Expected = []result.Expect{
+	j.Result.Expected = []result.Expectation{
 		{Arm: "random-fully", Race: "absent", Held: &no, Found: "one"}, {Arm: "random-fully", Race: "reproduced", Held: &no, Found: "two"}}
 	j.Findings = []result.Finding{{Kind: result.ExpectationBroken, Arm: "random-fully", Claim: "race reproduced", Text: "it broke"}}
 	s := newSuite(j)

@@ -126,7 +126,7 @@ func canHave(j result.Judged, arm string, kind result.FindingKind) bool {
 	case result.FailuresRose:
 		return !isBaseline(j, arm)
 	case result.ExpectationBroken:
-		return j.Result != nil && slices.ContainsFunc(j.Result.Expected, func(e result.Expect) bool { return e.Arm == arm })
+		return j.Result != nil && slices.ContainsFunc(j.Result.Expected, func(e result.Expectation) bool { return e.Arm == arm })
 	default:
 		return true
 	}

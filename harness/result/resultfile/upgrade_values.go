@@ -27,10 +27,10 @@ func addArmValues(a *result.Arm) {
 // fully-random of nftables.
 var drawOption = regexp.MustCompile(`(?:^|[\s,])(?:--random|--random-fully|random|fully-random)(?:$|[\s,])`)
 
-func readOptions(rule string) *result.Options {
+func readOptions(rule string) *result.RuleOptions {
 	option := drawOption.FindString(rule)
 	fully := strings.Contains(option, "fully")
-	return &result.Options{Random: option != "" && !fully, RandomFully: fully}
+	return &result.RuleOptions{Random: option != "" && !fully, RandomFully: fully}
 }
 
 // readSetting reads a setting from a sentence like "router: net.x = 1". A sentence

@@ -11,7 +11,7 @@ import (
 
 func TestReadOptions(t *testing.T) {
 	t.Parallel()
-	for rule, want := range map[string]result.Options{
+	for rule, want := range map[string]result.RuleOptions{
 		"-A POSTROUTING -s 198.18.0.0/24 ! -o br-1 -j MASQUERADE --random-fully":      {RandomFully: true},
 		"-A POSTROUTING -j MASQUERADE --to-ports 1-9 --random":                        {Random: true},
 		`oifname != "br" counter masquerade fully-random,persistent`:                  {RandomFully: true},
@@ -35,7 +35,7 @@ func TestReadSetting(t *testing.T) {
 		{Part: result.PartClients, Key: result.KeySourcePorts, Value: "40000-40015"},
 		{Part: result.PartRouter, Key: result.KeyAddress, Value: "198.19.200.1 dev server"},
 	} {
-		text := wording.Settings([]result.Setting{want})[0]
+		text := wording.DescribeSettings([]result.Setting{want})[0]
 		if got := readSetting(text); got != want {
 			t.Errorf("%s: got %+v, want %+v", text, got, want)
 		}
