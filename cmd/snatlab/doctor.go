@@ -20,9 +20,9 @@ func doctorCommand() *cobra.Command {
 	var driver string
 	c := &cobra.Command{
 		Use:   "doctor",
-		Short: "Look at everything that a run needs of this machine",
-		Long: `Look at everything that a run needs of this machine, driver by driver, one line
-each, with what to do where it is missing. Nothing is changed.
+		Short: "Check everything that a run needs of this machine",
+		Long: `Check everything that a run needs of this machine, driver by driver, one line
+each, with what to do where something is missing. Nothing is changed.
 
 Exit codes: 0 a run is possible, with one driver at least; 3 it is not.`,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -36,7 +36,7 @@ Exit codes: 0 a run is possible, with one driver at least; 3 it is not.`,
 			return runInterruptible(func(ctx context.Context) error { return checkDrivers(ctx, os.Stdout, drivers) })
 		},
 	}
-	c.Flags().StringVar(&driver, "driver", "", "look at this one only: docker or netns")
+	c.Flags().StringVar(&driver, "driver", "", "check this driver only: docker or netns")
 	return c
 }
 
@@ -59,7 +59,7 @@ func checkDrivers(ctx context.Context, w io.Writer, drivers []string) error {
 	return nil
 }
 
-// examineDriver prints what a driver needs, and tells whether a run is possible.
+// examineDriver prints what a driver needs, and reports whether a run is possible.
 func examineDriver(ctx context.Context, w io.Writer, driver string) (ready bool, err error) {
 	if driver == result.DriverNetns && !netns.IsPrivileged() {
 		return examineInUserNamespace(w)
@@ -75,8 +75,8 @@ func examineDriver(ctx context.Context, w io.Writer, driver string) (ready bool,
 	return printPreconditions(w, driver, found), ctx.Err()
 }
 
-// examineInUserNamespace looks where a run of this user would be. What is
-// found there prints itself.
+// examineInUserNamespace runs doctor in a user namespace, where a run of this user
+// would be. It prints the result itself.
 func examineInUserNamespace(w io.Writer) (ready bool, err error) {
 	code, err := netns.Reexec(endSignals(), "doctor", "--driver", result.DriverNetns)
 	if err != nil {
@@ -85,6 +85,8 @@ func examineInUserNamespace(w io.Writer) (ready bool, err error) {
 	return code == exitPass, nil
 }
 
+// printPreconditions prints the preconditions of a driver, and reports whether a run
+// is possible.
 func printPreconditions(w io.Writer, driver string, found []machine.Precondition) (ready bool) {
 	fmt.Fprintf(w, "driver %s\n", driver)
 	for _, p := range found {

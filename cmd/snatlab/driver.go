@@ -19,17 +19,17 @@ import (
 	"snatlab/harness/undo"
 )
 
-// driverNames is all of them, the one that needs least first.
+// driverNames are the names of all drivers. The one with the fewest needs comes first.
 var driverNames = []string{result.DriverNetns, result.DriverDocker}
 
-// readyMachine is this machine, ready for one run.
+// readyMachine is this machine, prepared for one run.
 type readyMachine struct {
 	open  func(ctx context.Context, run string, keep bool, say func(string)) (lab.Keeper, error)
 	close func() error
 }
 
-// prepareMachine looks whether this machine can run the scenario, and takes what of it
-// a run needs for itself. Nothing is changed but what an earlier run left.
+// prepareMachine checks whether this machine can run the scenario, and locks what a
+// run needs alone. It changes nothing but what an earlier run left.
 func prepareMachine(ctx context.Context, s *scenario.Scenario) (*readyMachine, error) {
 	if s.Driver == result.DriverNetns {
 		return prepareNetns(ctx, s)
@@ -37,13 +37,13 @@ func prepareMachine(ctx context.Context, s *scenario.Scenario) (*readyMachine, e
 	return prepareDocker(ctx, s)
 }
 
-// prepareNetns takes nothing: such labs do not know of each other.
+// prepareNetns locks nothing: labs of this driver do not affect each other.
 func prepareNetns(ctx context.Context, s *scenario.Scenario) (*readyMachine, error) {
 	found := netns.Preflight(ctx, s.NAT, s.Clients*s.Load.Requests)
 	if err := machine.RequireMet(found); err != nil {
 		return nil, err
 	}
-	// The modules that it loads bring sysctls with them.
+	// After Preflight, which loads modules: modules bring sysctls.
 	if err := machine.RequireMet([]machine.Precondition{machine.CheckSysctls(s)}); err != nil {
 		return nil, err
 	}
@@ -103,7 +103,7 @@ func (s *readyMachine) runScenario(ctx context.Context, sc *scenario.Scenario, w
 	}, watch, harness.RunOptions{ID: id, Version: version})
 }
 
-// allUndoers know how to undo every change that snatlab makes.
+// allUndoers returns what undoes every change that snatlab makes.
 func allUndoers() undo.Undoers {
 	all := undo.Undoers{}
 	for _, some := range []undo.Undoers{nat.Undoers(), lab.Undoers(), docker.Undoers(), netns.Undoers()} {
@@ -112,13 +112,13 @@ func allUndoers() undo.Undoers {
 	return all
 }
 
-// keptLab is a lab that may be left standing when its run is over. The run does
-// not close it.
+// keptLab is a lab that may be left standing when its run is over. The run does not
+// close it.
 type keptLab struct {
 	lab.Keeper
 }
 
-// Close leaves it to end.
+// Close does nothing: finish closes or keeps the lab.
 func (k *keptLab) Close(context.Context) error { return nil }
 
 // closeLab closes the lab, if it was opened.
@@ -129,8 +129,8 @@ func (k *keptLab) closeLab(ctx context.Context) error {
 	return k.Keeper.Close(undo.Context(ctx))
 }
 
-// finish keeps the lab, or closes it if somebody has asked the run to end: then
-// everything is to be as it was.
+// finish keeps the lab, or closes it if the run was interrupted: then everything must
+// be as it was.
 func (k *keptLab) finish(ctx context.Context) (*lab.Kept, error) {
 	if k.Keeper == nil || ctx.Err() != nil {
 		return nil, k.closeLab(ctx)

@@ -8,13 +8,14 @@ import (
 
 	"github.com/vishvananda/netlink"
 
+	"snatlab/harness/netnstest"
 	"snatlab/harness/undo"
 )
 
 // A step of a journal may be written by anybody. A step that no arm makes is
 // refused.
 func TestForgedSteps(t *testing.T) {
-	enterNewNamespace(t)
+	netnstest.Enter(t)
 	const kept = "net.ipv4.ip_local_port_range"
 	before := readSysctl(t, kept)
 	bridge := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "out"}}
@@ -57,7 +58,7 @@ func TestForgedSteps(t *testing.T) {
 
 // A change that could not be undone later is not made.
 func TestUndoableStepsOnly(t *testing.T) {
-	enterNewNamespace(t)
+	netnstest.Enter(t)
 	if _, _, err := prepareAddress("out", netip.MustParseAddr("192.0.2.1")); err == nil || !strings.Contains(err.Error(), "is not in 198.18.0.0/15") {
 		t.Errorf("error %v", err)
 	}

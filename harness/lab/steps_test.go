@@ -3,33 +3,16 @@ package lab
 import (
 	"errors"
 	"net/netip"
-	"os"
-	"runtime"
 	"testing"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"snatlab/harness/machine"
+	"snatlab/harness/netnstest"
 	"snatlab/harness/scenario"
 	"snatlab/harness/undo"
 )
-
-// enterNewNamespace moves the test into a network namespace of its own. Its thread is
-// never unlocked, so that it ends with the test.
-func enterNewNamespace(t *testing.T) {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("needs root; make check leaves it out")
-	}
-	runtime.LockOSThread()
-	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal(err)
-		}
-		t.Skipf("needs root: %v", err)
-	}
-}
 
 // doAndUndo makes the change of a step in a journal, and undoes it, twice.
 func doAndUndo(t *testing.T, step undo.Step, change func() error, meanwhile func()) {
@@ -57,7 +40,7 @@ func readSysctl(t *testing.T, name string) string {
 
 // A sysctl is restored, unless another program has set it meanwhile.
 func TestSysctlStep(t *testing.T) {
-	enterNewNamespace(t)
+	netnstest.Enter(t)
 	const name = "net.ipv4.ip_local_port_range"
 	before := readSysctl(t, name)
 	step, change, err := prepareSysctl(scenario.Sysctl{Name: name, Value: "40000\t 40015"})
@@ -93,7 +76,7 @@ func countAddresses(t *testing.T) (n int) {
 
 // An address is removed, also if its interface is gone.
 func TestAddressStep(t *testing.T) {
-	enterNewNamespace(t)
+	netnstest.Enter(t)
 	bridge := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "out"}}
 	a := netip.MustParseAddr("198.19.0.1")
 	for _, meanwhile := range []func(){

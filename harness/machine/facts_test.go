@@ -117,7 +117,9 @@ Serial		: 100000004d3f2a1b
 Model		: Raspberry Pi 4 Model B Rev 1.2
 `
 
+// Each model of CPU is named once.
 func TestCPUModel(t *testing.T) {
+	t.Parallel()
 	const twoKinds = "processor\t: 0\nCPU implementer\t: 0x41\nCPU variant\t: 0x0\nCPU part\t: 0xd03\nCPU revision\t: 4\n\n" +
 		"processor\t: 1\nCPU implementer\t: 0x41\nCPU variant\t: 0x0\nCPU part\t: 0xd09\nCPU revision\t: 2\n\n"
 	for _, test := range []struct{ name, info, want string }{
@@ -139,7 +141,9 @@ func TestCPUModel(t *testing.T) {
 	}
 }
 
+// The hypervisor is named.
 func TestVirtualisation(t *testing.T) {
+	t.Parallel()
 	const i440fx = "Standard PC (i440FX + PIIX, 1996)"
 	for _, test := range []struct {
 		name, cpus, vendor, product, clocks string
@@ -206,7 +210,9 @@ func TestVirtualisation(t *testing.T) {
 	}
 }
 
+// CPUs in a list are counted.
 func TestCountCPUs(t *testing.T) {
+	t.Parallel()
 	for list, want := range map[string]int{
 		"0": 1, "0-1": 2, "0-3,8": 5, "0,2,4-7,127": 7, "10-12": 3,
 		"": 0, "all": 0, "3-1": 0, "0-": 0, "0,": 0, "-1": 0,
@@ -217,7 +223,9 @@ func TestCountCPUs(t *testing.T) {
 	}
 }
 
+// Each governor is named once.
 func TestGovernor(t *testing.T) {
+	t.Parallel()
 	const cpu = "sys/devices/system/cpu/"
 	for _, test := range []struct {
 		name  string
@@ -239,7 +247,9 @@ func TestGovernor(t *testing.T) {
 	}
 }
 
+// The kernel's configuration is hashed.
 func TestKernelConfig(t *testing.T) {
+	t.Parallel()
 	const release, file = "6.1.0-18-amd64", "boot/config-6.1.0-18-amd64"
 	const config, hash = "CONFIG_NF_CONNTRACK=m\n", "sha256:ba875ca4b6f0"
 	var packed bytes.Buffer
@@ -273,7 +283,9 @@ func TestKernelConfig(t *testing.T) {
 	}
 }
 
+// Memory and load are read.
 func TestMemoryAndLoad(t *testing.T) {
+	t.Parallel()
 	f := newFileTree(map[string]string{
 		"proc/meminfo": "MemTotal:       24684084 kB\nMemFree:        23978184 kB\n",
 		"proc/loadavg": "0.44 0.61 1.39 2/115 16232\n",
@@ -286,7 +298,9 @@ func TestMemoryAndLoad(t *testing.T) {
 	}
 }
 
+// A fact that cannot be read is unknown.
 func TestUnknownFacts(t *testing.T) {
+	t.Parallel()
 	for name, f := range map[string]fileTree{
 		"no files": newFileTree(nil),
 		"empty files": newFileTree(map[string]string{cpuInfoFile: "", "proc/meminfo": "", "proc/loadavg": "", clockFile: "", vendorFile: "", productFile: "",
@@ -306,17 +320,21 @@ func TestUnknownFacts(t *testing.T) {
 	}
 }
 
+// The facts of this machine are read.
 func TestReadFacts(t *testing.T) {
+	t.Parallel()
 	env := ReadFacts("netns")
 	if env.Driver != "netns" || env.Arch != runtime.GOARCH || env.Kernel == "" || env.KernelVersion == "" {
-		t.Errorf("untold: %+v", env)
+		t.Errorf("unknown facts: %+v", env)
 	}
 	if env.CPUsOnline < 1 || env.MemoryTotal == nil || env.Load == nil {
 		t.Errorf("every Linux has these in /proc and /sys: %+v", env)
 	}
 }
 
+// Sysctls are read by name.
 func TestReadSysctls(t *testing.T) {
+	t.Parallel()
 	f := newFileTree(map[string]string{
 		"proc/sys/net/ipv4/ip_local_port_range":        "32768\t60999\n",
 		"proc/sys/net/core/somaxconn":                  "4096\n",
@@ -337,6 +355,7 @@ func TestReadSysctls(t *testing.T) {
 	}
 }
 
+// The sysctls are those of the thread's namespace.
 func TestReadRaceSysctls(t *testing.T) {
 	const name, file, other = "net.ipv4.ip_local_port_range", "/proc/sys/net/ipv4/ip_local_port_range", "net.ipv4.tcp_syn_retries"
 	before := ReadRaceSysctls()[name]
@@ -347,7 +366,7 @@ func TestReadRaceSysctls(t *testing.T) {
 		return err
 	})
 	if errors.Is(err, os.ErrPermission) && (testing.Short() || os.Getenv("CI") != "true") {
-		t.Skipf("%v (this test takes root)", err)
+		t.Skipf("%v (this test needs root)", err)
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -2,12 +2,14 @@ package machine
 
 import (
 	"testing"
+
+	"snatlab/harness/netnstest"
 )
 
 // A value that reads otherwise than it was written is refused, and the old one is
 // restored.
 func TestReplaceSysctlRefuses(t *testing.T) {
-	enterNewNamespace(t)
+	netnstest.Enter(t)
 	const name = "net.ipv4.ip_local_reserved_ports"
 	if err := WriteSysctl(name, "7"); err != nil {
 		t.Fatal(err)

@@ -2,8 +2,6 @@ package docker
 
 import (
 	"net/netip"
-	"os"
-	"runtime"
 	"strings"
 	"testing"
 
@@ -12,24 +10,9 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"snatlab/harness/netnstest"
 	"snatlab/harness/scenario"
 )
-
-// enterNewNamespace moves the test into a network namespace of its own. The thread is
-// never unlocked, so it ends with the test.
-func enterNewNamespace(t *testing.T) {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("needs root; make check leaves it out")
-	}
-	runtime.LockOSThread()
-	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal(err)
-		}
-		t.Skipf("needs root: %v", err)
-	}
-}
 
 func must(t *testing.T, err error) {
 	t.Helper()
@@ -42,7 +25,7 @@ const choose = " (choose addresses that are free, see `docker network ls`, `ip a
 
 // A taken address is reported with its owner.
 func TestCheckAddresses(t *testing.T) {
-	enterNewNamespace(t)
+	netnstest.Enter(t)
 	bridge := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "shop0"}}
 	must(t, netlink.LinkAdd(bridge))
 	must(t, netlink.LinkSetUp(bridge))

@@ -5,42 +5,15 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 
 	"github.com/docker/docker/api/types/system"
-	"golang.org/x/sys/unix"
 
 	"snatlab/harness/machine"
 	"snatlab/harness/nat/iptables"
+	"snatlab/harness/netnstest"
 )
-
-// emptyNamespace moves the test into a network namespace without any rule. Its
-// thread ends with the test.
-func emptyNamespace(t *testing.T) {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("needs root; make check leaves it out")
-	}
-	if os.Geteuid() != 0 {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("this test needs root")
-		}
-		t.Skip("this test needs root, to make a network namespace")
-	}
-	runtime.LockOSThread()
-	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func runShell(t *testing.T, script string) {
-	t.Helper()
-	if out, err := exec.Command("sh", "-e", "-c", script).CombinedOutput(); err != nil {
-		t.Fatalf("%s: %v\n%s", script, err, out)
-	}
-}
 
 const dockersChains = "iptables-nft -t nat -N DOCKER; iptables-nft -N DOCKER-USER; "
 
@@ -66,8 +39,8 @@ func TestCheckRules(t *testing.T) {
 			"list DOCKER-USER of table filter with iptables-nft: ", isNative},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			emptyNamespace(t)
-			runShell(t, c.script)
+			netnstest.Enter(t)
+			netnstest.Run(t, "set -e; "+c.script)
 			h := &Host{info: system.Info{FirewallBackend: &system.FirewallInfo{Driver: c.backend}}}
 			p := h.checkRules(t.Context())
 			if p.Name != iptablesRules || p.State != c.state || !strings.Contains(p.Found, c.found) || p.Remedy != c.remedy {
@@ -79,7 +52,7 @@ func TestCheckRules(t *testing.T) {
 
 // A legacy table that no program can list is named.
 func TestCheckRulesLegacyTable(t *testing.T) {
-	emptyNamespace(t)
+	netnstest.Enter(t)
 	if exec.Command("iptables-legacy", "-t", "nat", "-S").Run() != nil {
 		t.Skip("a kernel without legacy tables")
 	}
@@ -111,8 +84,8 @@ func TestFindRule(t *testing.T) {
 		{"options_already", "-s 198.18.0.0/24 ! -o br0 -j MASQUERADE --random-fully", false, "it has options already, so it is not the baseline; use a network whose rule is plain"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			emptyNamespace(t)
-			runShell(t, dockersChains+"iptables-nft -t nat -A POSTROUTING "+c.rule)
+			netnstest.Enter(t)
+			netnstest.Run(t, "set -e; "+dockersChains+"iptables-nft -t nat -A POSTROUTING "+c.rule)
 			tables, err := iptables.FindInstalled()
 			if err != nil {
 				t.Fatal(err)

@@ -48,7 +48,7 @@ func checkArms(t *testing.T, s *suite) {
 	}
 }
 
-// withArm puts an arm in force for as long as do takes.
+// withArm applies an arm, calls do, and undoes the arm.
 func (s *suite) withArm(t *testing.T, arm scenario.Arm, do func(rule lab.Rule)) {
 	t.Helper()
 	rule, err := s.Apply(t.Context(), arm)
@@ -61,7 +61,7 @@ func (s *suite) withArm(t *testing.T, arm scenario.Arm, do func(rule lab.Rule)) 
 	}
 }
 
-// checkSettings checks what a rule reports that its arm sets.
+// checkSettings checks the settings of a rule.
 func checkSettings(t *testing.T, rule lab.Rule, want ...result.Setting) {
 	t.Helper()
 	if diff := cmp.Diff(want, rule.Settings()); diff != "" {

@@ -1,5 +1,5 @@
-// Package labtest is what every driver has to keep: one table of claims, held
-// against labs of real traffic.
+// Package labtest is the conformance suite of the drivers: one table of claims, which
+// is tested against labs with real traffic.
 package labtest
 
 import (
@@ -20,22 +20,22 @@ import (
 	"snatlab/harness/scenario"
 )
 
-// Driver is what the claims need to know of one.
+// Driver is a driver under test.
 type Driver struct {
-	// Open builds a lab, and says what it does as a driver does.
+	// Open builds a lab, and reports what it does as the driver does.
 	Open func(ctx context.Context, clients int, say func(string)) (lab.Lab, error)
 	// Kill ends the process of a client by force.
 	Kill func(t *testing.T, l lab.Lab, client int)
-	// Killed is what a killed client's obituary has to say.
+	// Killed is a part of the reason why a killed client ended.
 	Killed string
-	// Traces lists what a lab makes on this machine, one line each.
+	// Traces lists everything that a lab makes on this machine, one line each.
 	Traces func(t *testing.T) []string
 }
 
 // clients is the number of clients of the labs.
 const clients = 3
 
-// CheckDriver holds a driver against the claims.
+// CheckDriver tests a driver against the claims.
 func CheckDriver(t *testing.T, d Driver) {
 	before := d.Traces(t)
 	t.Run("a lab", func(t *testing.T) {
@@ -50,15 +50,15 @@ func CheckDriver(t *testing.T, d Driver) {
 		}{
 			{"sends each connection through the masquerade rule, once", checkRuleMatches},
 			{"has counters that move by what was lost, and by nothing else", checkRaceCounters},
-			{"puts an arm in force, and takes it back", checkArms},
-			{"lets its clients leave from the ports that an arm says", checkPortChoice},
-			{"has clients that leave from the ports of ordinary clients", checkClientPorts},
-			{"translates to the addresses that an arm says", checkTranslation},
+			{"applies an arm and undoes it", checkArms},
+			{"uses the source ports of an arm", checkPortChoice},
+			{"has clients with the ports of ordinary clients", checkClientPorts},
+			{"translates to the addresses of an arm", checkTranslation},
 			{"sets sysctls of its clients and its server", checkSysctls},
-			{"forgets the entries of its own connections", checkForget},
+			{"deletes the entries of its own connections", checkForget},
 			{"gives every trial a port of its own", checkServerPorts},
-			{"tells the machine and the lab", checkEnvironment},
-			{"says how a client died, and goes on with the others", checkDeath},
+			{"reports the machine and the lab", checkEnvironment},
+			{"reports how a client died, and goes on with the others", checkDeath},
 		} {
 			t.Run(claim.name, func(t *testing.T) { claim.hold(t, s) })
 		}
@@ -70,7 +70,7 @@ func CheckDriver(t *testing.T, d Driver) {
 			checkSame(t, before, d.Traces(t))
 		}
 	})
-	t.Run("a lab that is given up at any step leaves nothing", func(t *testing.T) { checkInterruption(t, d, before) })
+	t.Run("an interruption at any step leaves nothing", func(t *testing.T) { checkInterruption(t, d, before) })
 }
 
 // suite is a lab under test.
@@ -109,8 +109,8 @@ func (s *suite) listenNext(t *testing.T) netip.AddrPort {
 	return server
 }
 
-// sendRequests sends requests of each client, one client after the other, and gives
-// the ports that they left from.
+// sendRequests sends requests from each client, one client after the other, and returns
+// their source ports.
 func (s *suite) sendRequests(t *testing.T, requests int) (server netip.AddrPort, ports [][]scenario.PortRange) {
 	t.Helper()
 	server = s.listenNext(t)
@@ -167,8 +167,8 @@ func checkRuleMatches(t *testing.T, s *suite) {
 	s.forgetEntries(t, server, ports)
 }
 
-// checkRaceCounters: whether the race occurs is chance, that the kernel and the
-// clients count the same is not.
+// checkRaceCounters checks that the kernel and the clients count the same. Whether the
+// race occurs is chance.
 func checkRaceCounters(t *testing.T, s *suite) {
 	const requests = 300
 	server := s.listenNext(t)
@@ -204,7 +204,7 @@ func checkRaceCounters(t *testing.T, s *suite) {
 // lockstepPorts are the source ports of clients in lockstep.
 var lockstepPorts = scenario.PortRange{First: 3000, Last: 5999}
 
-// runLockstep sends a load of which all clients fire in the same slots.
+// runLockstep sends a load, with all clients in the same slots.
 func (s *suite) runLockstep(t *testing.T, server netip.AddrPort, requests int) []*probe.Report {
 	t.Helper()
 	cpus := clients
@@ -242,7 +242,7 @@ func checkForget(t *testing.T, s *suite) {
 	if got := s.countEntries(t, server, ports); got != 5*clients {
 		t.Errorf("%d entries of %d connections", got, 5*clients)
 	}
-	for range 2 { // nothing is left to forget the second time
+	for range 2 { // the second time there is nothing to delete
 		s.forgetEntries(t, server, ports)
 		if got := s.countEntries(t, server, ports); got != 0 {
 			t.Errorf("%d entries are left", got)
@@ -254,7 +254,8 @@ func checkForget(t *testing.T, s *suite) {
 	s.forgetEntries(t, other, others)
 }
 
-// countEntries counts those of connections to a server, and holds that they are over.
+// countEntries counts the entries of connections to a server, and checks that these
+// connections have ended.
 func (s *suite) countEntries(t *testing.T, server netip.AddrPort, ports [][]scenario.PortRange) (n int) {
 	t.Helper()
 	clients, err := s.Entries(t.Context(), server, ports)
@@ -296,7 +297,7 @@ func checkEnvironment(t *testing.T, s *suite) {
 		t.Errorf("server %q, %v: it must be reached through the rule", env.Server, err)
 	}
 	if env.Kernel == "" || env.CPUs < 1 || env.Driver == "" || env.NAT == "" || env.ConntrackMax == nil {
-		t.Errorf("untold: %+v", env)
+		t.Errorf("unknown facts: %+v", env)
 	}
 }
 
@@ -308,7 +309,7 @@ func checkDeath(t *testing.T, s *suite) {
 		report, err := c.Run(t.Context(), probe.ClientLoad{Server: server, Requests: 1, Timeout: 900 * time.Millisecond, Concurrency: 1})
 		switch {
 		case i == victim && (err == nil || !strings.HasPrefix(err.Error(), "client 1 died: ") || !strings.Contains(err.Error(), s.Killed)):
-			t.Errorf("of the client that was killed: %+v, %v; want its death, and %q", report, err, s.Killed)
+			t.Errorf("of the client that was killed: %+v, %v; want its end, and %q", report, err, s.Killed)
 		case i != victim && (err != nil || report.Succeeded != 1):
 			t.Errorf("%s: %+v, %v", c.Name, report, err)
 		}
@@ -318,7 +319,7 @@ func checkDeath(t *testing.T, s *suite) {
 	}
 }
 
-// checkInterruption cancels the building of a lab at each thing that it says it does.
+// checkInterruption cancels the building of a lab at each step that it reports.
 func checkInterruption(t *testing.T, d Driver, before []string) {
 	interrupted := errors.New("interrupted")
 	for at := 0; ; at++ {
@@ -331,7 +332,7 @@ func checkInterruption(t *testing.T, d Driver, before []string) {
 			said++
 		})
 		cancel(nil)
-		if said <= at { // it was not interrupted any more
+		if said <= at { // this time it was not interrupted
 			if err == nil {
 				err = l.Close(context.Background())
 			}

@@ -14,11 +14,11 @@ import (
 // lockTime bounds the wait for other packages' tests.
 const lockTime = 10 * time.Minute
 
-// TakeMachine takes this machine from the tests of other packages, until the
-// test ends: they look as well whether it is as it was.
+// TakeMachine reserves this machine until the test ends. Tests of other packages that
+// check whether the machine is as it was wait for that.
 //
-// With -short it skips the test: what needs the machine needs privilege, an engine
-// or other kernels.
+// With -short it skips the test: a test that needs the machine needs privilege, an
+// engine or other kernels.
 func TakeMachine(t *testing.T) {
 	t.Helper()
 	if testing.Short() {
@@ -27,8 +27,8 @@ func TakeMachine(t *testing.T) {
 	AwaitLock(t, filepath.Join(os.TempDir(), "snatlab-tests"))
 }
 
-// AwaitLock takes a lock as soon as it is free. Who may not is skipped, but not
-// in CI.
+// AwaitLock takes a lock as soon as it is free. Without the permission it skips the
+// test, but not in CI.
 func AwaitLock(t *testing.T, dir string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), lockTime)
@@ -40,10 +40,10 @@ func AwaitLock(t *testing.T, dir string) {
 			t.Cleanup(func() { lock.Release() })
 			return
 		case errors.Is(err, os.ErrPermission) && os.Getenv("CI") != "true":
-			t.Skipf("%v (this test takes root)", err)
+			t.Skipf("%v (this test needs root)", err)
 		case !errors.As(err, new(*undo.LockedError)) || ctx.Err() != nil:
 			t.Fatal(err)
 		}
-		time.Sleep(20 * time.Millisecond) // nobody says when it is free
+		time.Sleep(20 * time.Millisecond) // there is no event to wait for
 	}
 }

@@ -16,15 +16,16 @@ import (
 
 	"snatlab/harness/lab"
 	"snatlab/harness/lab/labtest"
+	"snatlab/harness/netnstest"
 	"snatlab/harness/probe/agent"
 	"snatlab/harness/result"
 )
 
-// asUser marks, in the environment, the tests that an ordinary user runs.
+// asUser is the environment variable of the tests that an ordinary user runs.
 const asUser = "SNATLAB_TEST_AS_USER"
 
-// This program is the tests, a probe, or the tests of an ordinary user, who has
-// to be privileged first.
+// This program runs the tests, or a probe, or the tests of an ordinary user, which
+// first get privilege.
 func TestMain(m *testing.M) {
 	if len(os.Args) == 3 && os.Args[1] == "probe" {
 		fmt.Fprintln(os.Stderr, agent.ServeStdio(os.Args[2]))
@@ -41,23 +42,14 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// skipWithout skips a test for want of something; CI has to have it, but for -short.
-func skipWithout(t *testing.T, what string) {
-	t.Helper()
-	if os.Getenv("CI") == "true" && !testing.Short() {
-		t.Fatalf("this test needs %s", what)
-	}
-	t.Skipf("this test needs %s", what)
-}
-
-// needPrivilege is for tests that make namespaces.
+// needPrivilege skips a test where no namespaces can be made.
 func needPrivilege(t *testing.T) {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("needs network namespaces; make check leaves it out")
 	}
 	if !IsPrivileged() {
-		skipWithout(t, "root, to make network namespaces")
+		netnstest.SkipWithout(t, "root, to make network namespaces")
 	}
 }
 
@@ -67,13 +59,13 @@ func TestConformance(t *testing.T) {
 	if (os.Getenv(asUser) != "") != IsReexecuted() {
 		t.Fatalf("as a user: %q, in a user namespace: %v", os.Getenv(asUser), IsReexecuted())
 	}
-	if os.Getenv(asUser) == "" { // else whoever started this has taken it
+	if os.Getenv(asUser) == "" { // else the process that started this one has taken it
 		labtest.TakeMachine(t)
 	}
 	for _, writer := range []string{result.NATNFTables, result.NATIPTables} {
 		t.Run(writer, func(t *testing.T) {
 			if _, err := exec.LookPath("iptables"); writer == result.NATIPTables && err != nil {
-				skipWithout(t, err.Error())
+				netnstest.SkipWithout(t, err.Error())
 			}
 			labtest.CheckDriver(t, newDriver(writer))
 		})
@@ -101,7 +93,7 @@ func runAsUser(t *testing.T, test string) {
 	}
 	out, err := c.CombinedOutput()
 	if err != nil && strings.Contains(string(out), "make a user namespace: ") {
-		skipWithout(t, string(out))
+		netnstest.SkipWithout(t, string(out))
 	}
 	if err != nil || !strings.Contains(string(out), "--- PASS: "+test) {
 		t.Errorf("%v\n%s", err, out)
@@ -125,9 +117,9 @@ func newDriver(writer string) labtest.Driver {
 	}
 }
 
-// listTraces lists the children of this process, the network namespaces that its
-// threads and they are in, its open files of that kind, and what anybody on
-// this machine can see of namespaces and links.
+// listTraces lists the children of this process, the network namespaces of its threads,
+// its open files of that kind, and the names and links that every user of this machine
+// can see.
 func listTraces(t *testing.T) []string {
 	t.Helper()
 	all := listFiles(t, namesDir+"/*")
@@ -184,7 +176,7 @@ func TestProbePrivileges(t *testing.T) {
 	}
 }
 
-// The probes are not told anything: their controller is gone.
+// Probes end when their controller is killed, which cannot tell them.
 func TestProbesDieWithLab(t *testing.T) {
 	needPrivilege(t)
 	if os.Getenv("SNATLAB_TEST_DIE") != "" {
@@ -214,7 +206,7 @@ func TestProbesDieWithLab(t *testing.T) {
 			if _, err := os.Stat("/proc/" + pid); err != nil {
 				break
 			}
-			time.Sleep(10 * time.Millisecond) // its parent is gone: nothing announces its end
+			time.Sleep(10 * time.Millisecond) // its parent is gone, so no event announces its end
 		}
 		if _, err := os.Stat("/proc/" + pid); err == nil {
 			t.Errorf("probe %s has outlived its controller", pid)

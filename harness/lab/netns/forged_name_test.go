@@ -13,7 +13,7 @@ import (
 	"snatlab/harness/undo"
 )
 
-// mountPrivateRun mounts an empty /run for this thread alone: the thread is never
+// mountPrivateRun mounts an empty /run for this thread only. The thread is never
 // unlocked, so it ends with the test.
 func mountPrivateRun(t *testing.T) {
 	t.Helper()
@@ -39,7 +39,7 @@ func mountPrivateRun(t *testing.T) {
 	}
 }
 
-// mountName makes a file with another one mounted on it, as a name is made.
+// mountName makes a file and mounts a namespace on it, as giveName does.
 func mountName(t *testing.T, path string) {
 	t.Helper()
 	err := os.MkdirAll(filepath.Dir(path), 0o700)
@@ -94,7 +94,7 @@ func TestForgedName(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	if !isMounted(theirs) {
-		t.Error("somebody else's namespace is no longer mounted")
+		t.Error("another program's namespace is no longer mounted")
 	}
 	if err := errors.Join(os.Remove(namesDir), os.Rename(namesDir+"-real", namesDir)); err != nil {
 		t.Fatal(err)

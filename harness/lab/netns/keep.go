@@ -18,14 +18,14 @@ import (
 	"snatlab/harness/undo"
 )
 
-// namesDir is where namespaces have names. It is not where `ip netns` looks, which
-// is everybody's: what is found here is ours.
+// namesDir is the folder of the names of namespaces. It is not the folder of `ip
+// netns`, which all programs use: everything in this folder is ours.
 const namesDir = undo.Dir + "/netns"
 
-// Keep leaves the namespaces standing. Root gives them names, so that they need
-// no process, as changes to the host in a journal that `snatlab cleanup` undoes.
-// What Reexec started can mount nothing that others see: then the namespaces
-// live as long as this process does.
+// Keep leaves the namespaces standing. As root it names them, so that they need no
+// process. The names are changes to the host, in a journal that `snatlab cleanup`
+// undoes. A process that Reexec started can mount nothing that others see: then the
+// namespaces exist as long as this process.
 func (l *netnsLab) Keep(ctx context.Context) (kept *lab.Kept, err error) {
 	if IsReexecuted() {
 		return l.holdLab(), nil
@@ -73,7 +73,7 @@ func (l *netnsLab) listSpaces() []labSpace {
 	return all
 }
 
-// lookCommand is what one may want to see of a part of the lab.
+// lookCommand returns a command line that shows a part of the lab.
 func lookCommand(part string) string {
 	if part == "router" {
 		return "ip -brief address"
@@ -81,7 +81,7 @@ func lookCommand(part string) string {
 	return "ip route"
 }
 
-// holdLab keeps the lab as it is.
+// holdLab keeps the lab as it is, in this process.
 func (l *netnsLab) holdLab() *lab.Kept {
 	l.kept = true
 	pid := os.Getpid()
@@ -93,13 +93,13 @@ func (l *netnsLab) holdLab() *lab.Kept {
 	return k
 }
 
-// KindName is the kind of the step that gives a namespace a name.
+// KindName is the kind of the step that names a namespace.
 const KindName = "netns.name"
 
-// nameForm are those that Keep gives: of a run, and of a part of its lab.
+// nameForm is the form of the names that Keep makes: a run and a part of its lab.
 var nameForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}-(router|server|client-[0-9]{1,4})$`)
 
-// namedSpace is the journalled step.
+// namedSpace is a journalled step: a namespace that was named.
 type namedSpace struct {
 	Path string `json:"path"`
 }
@@ -108,12 +108,12 @@ func nameStep(path string) undo.Step {
 	return undo.NewStep(KindName, "network namespace "+path, fmt.Sprintf("umount %[1]s && rm %[1]s", path), namedSpace{path})
 }
 
-// Undoers undo what this package changes on the host.
+// Undoers returns what undoes the steps of this package.
 func Undoers() undo.Undoers {
 	return undo.Undoers{KindName: undo.NewUndoer(func(_ context.Context, n namedSpace) error { return n.removeName() })}
 }
 
-// ListLeftovers lists the names that there are, as steps that remove them.
+// ListLeftovers lists the names of namespaces, as steps that remove them.
 func ListLeftovers() ([]undo.Step, error) {
 	var entries []fs.DirEntry
 	err := checkNamesDir()
@@ -137,8 +137,8 @@ func ListLeftovers() ([]undo.Step, error) {
 	return steps, nil
 }
 
-// checkNamesDir checks that only this user can have put names where they are: a
-// link among the folders would lead to somebody else's mounts and files.
+// checkNamesDir checks that only this user can have made the names: a link among the
+// folders would lead to other mounts and files.
 func checkNamesDir() error {
 	if err := undo.CheckFolder(undo.Dir); err != nil {
 		return err
@@ -146,7 +146,7 @@ func checkNamesDir() error {
 	return undo.CheckFolder(namesDir)
 }
 
-// isBeingKept tells a name that its run is giving at this moment.
+// isBeingKept reports whether the run of a name is active, and is making its names.
 func isBeingKept(name string, journals []string) bool {
 	return slices.ContainsFunc(journals, func(path string) bool {
 		run := strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
@@ -154,7 +154,7 @@ func isBeingKept(name string, journals []string) bool {
 	})
 }
 
-// giveName holds a namespace by a file that it is mounted on.
+// giveName mounts a namespace on a file, which keeps the namespace.
 func giveName(handle netns.NsHandle, path string) error {
 	if err := os.MkdirAll(namesDir, 0o700); err != nil {
 		return err
@@ -173,11 +173,11 @@ func giveName(handle netns.NsHandle, path string) error {
 	return nil
 }
 
-// removeName takes the name away. One that is gone, or that was never mounted, is
-// no error.
+// removeName removes the name. A name that is gone, or that was never mounted, is no
+// error.
 func (n namedSpace) removeName() error {
 	if base := filepath.Base(n.Path); !nameForm.MatchString(base) || n.Path != filepath.Join(namesDir, base) {
-		return fmt.Errorf("%q is no name that snatlab gives", n.Path)
+		return fmt.Errorf("%q is not a name that snatlab makes", n.Path)
 	}
 	err := checkNamesDir()
 	if errors.Is(err, fs.ErrNotExist) {
@@ -193,6 +193,6 @@ func (n namedSpace) removeName() error {
 	if err := os.Remove(n.Path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	_ = os.Remove(namesDir) // fails as long as there is another name in it
+	_ = os.Remove(namesDir) // fails if the folder has another name in it
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"snatlab/harness/netnstest"
 	"snatlab/harness/result"
 	"snatlab/harness/scenario"
 )
@@ -21,7 +22,7 @@ func TestLegacyLock(t *testing.T) {
 	}
 	legacy, err := exec.LookPath("iptables-legacy")
 	if err != nil {
-		skipWithout(t, err.Error())
+		netnstest.SkipWithout(t, err.Error())
 	}
 	if os.Getenv(asUser) == "" {
 		runAsUser(t, "TestLegacyLock")
@@ -69,7 +70,7 @@ func openLegacy(t *testing.T) *netnsLab {
 	return l
 }
 
-// applyAndUndo has iptables rewrite the rule, and restore it.
+// applyAndUndo rewrites the rule by iptables, and restores it.
 func applyAndUndo(t *testing.T, l *netnsLab) {
 	t.Helper()
 	rule, err := l.Apply(t.Context(), scenario.Arm{Name: "random-fully", Masquerade: scenario.MasqueradeOptions{RandomFully: true}})

@@ -1,5 +1,5 @@
-// Package netns builds the lab out of network namespaces, without a daemon,
-// and as an ordinary user where the kernel lets users have namespaces.
+// Package netns builds the lab from network namespaces, without a daemon, and as an
+// ordinary user where the kernel lets users make namespaces.
 //
 //	client-0 ─┐
 //	client-1 ─┼─ clients (bridge) ─ router ─ server
@@ -7,13 +7,13 @@
 //
 // The router is a network namespace of its own: it forwards, holds the one
 // masquerade rule, and has a conntrack table that no other traffic enters. The
-// server and each client are one more, each with one probe in it: this very
-// program. Nothing on the host changes. No namespace has a name: each lives as
-// long as what is in it, and all of that ends with the process that opened the
-// lab, however that ends. So there is nothing to journal, and nothing to clean
-// up, unless a lab is kept.
+// server and each client have one namespace each, with one probe in it: this very
+// program. Nothing on the host changes. No namespace has a name: each exists as long
+// as its probe or its thread, and these end with the process that opened the lab,
+// however that ends. So there is nothing to journal, and nothing to clean up, unless
+// a lab is kept.
 //
-// Making namespaces takes privilege. [Reexec] gets it for an ordinary user.
+// Making namespaces requires privilege. [Reexec] gets it for an ordinary user.
 package netns
 
 import (
@@ -38,7 +38,7 @@ import (
 
 // Config is what a lab is built from.
 type Config struct {
-	Run     string // id of the run: the names of a lab that is kept carry it
+	Run     string // id of the run: a part of the names of a lab that is kept
 	Clients int
 	NAT     string       // what writes the rule: result.NATNFTables or result.NATIPTables
 	Widen   int          // idle rules between NAT and confirmation
@@ -57,7 +57,7 @@ func Open(ctx context.Context, c Config) (lab.Keeper, error) {
 	return l, nil
 }
 
-// routerUndoers undo what changes inside the router.
+// routerUndoers returns what undoes changes inside the router.
 func routerUndoers() undo.Undoers {
 	all := nat.Undoers()
 	maps.Copy(all, lab.Undoers())
@@ -84,7 +84,7 @@ func newNetnsLab(c Config) *netnsLab {
 	return l
 }
 
-// writeRule has what the scenario names write the rule.
+// writeRule writes the rule with the program that the scenario names.
 func (l *netnsLab) writeRule(ctx context.Context) (*nat.Rule, error) {
 	if l.config.NAT == result.NATNFTables {
 		return nat.MasqueradeNFTables(ctx, l.Journal, clientNet, bridge)
@@ -105,7 +105,7 @@ func (l *netnsLab) makeBarrier(context.Context) error {
 	return nil
 }
 
-// masqueradeClients writes the rule of the clients' network.
+// masqueradeClients writes the rule of the clients' network, and the idle rules.
 func (l *netnsLab) masqueradeClients(ctx context.Context) error {
 	return l.router.do(func() (err error) {
 		l.Rule, err = l.writeRule(ctx)
@@ -116,17 +116,18 @@ func (l *netnsLab) masqueradeClients(ctx context.Context) error {
 	})
 }
 
-// Intact: nobody else has a way in, but to end a probe, which its stream tells.
+// Intact returns nil: other programs can change nothing in the lab. They can end a
+// probe, which ends its stream.
 func (l *netnsLab) Intact(context.Context) error { return nil }
 
-// Close ends the probes, which ends their namespaces, and then the router. A
-// lab that was kept stays.
+// Close ends the probes, which ends their namespaces, and then the router. It does
+// nothing to a lab that was kept.
 func (l *netnsLab) Close(context.Context) error {
 	if l.kept {
 		return nil
 	}
 	var errs []error
-	for _, n := range l.nodes { // all of them at once: each may take a while
+	for _, n := range l.nodes { // all at once: each may take a while
 		errs = append(errs, n.hangUp())
 	}
 	late := make(chan time.Time)

@@ -22,8 +22,8 @@ import (
 // barrierFD is the number that the first inherited file has in a probe.
 const barrierFD = 3
 
-// lengthenQueue sets the length of the server's accept queue. Before Linux 6.3 the root of a user namespace does not
-// see that sysctl; the server makes do with what there is.
+// lengthenQueue sets the length of the server's accept queue. Before Linux 6.3 the
+// root of a user namespace does not see that sysctl: the queue keeps its length.
 func lengthenQueue() error {
 	err := machine.WriteSysctl("net.core.somaxconn", lab.AcceptQueue)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -32,21 +32,20 @@ func lengthenQueue() error {
 	return err
 }
 
-// node is a namespace with a probe in it. The namespace is the probe's own, and
-// ends with it.
+// node is a namespace with a probe in it. The namespace ends with its probe.
 type node struct {
 	nodePlace
-	cmd   *exec.Cmd
-	space netns.NsHandle // kept open, so that it is known by more than a number of a process
-	in    *os.File       // its standard input
-	out   *os.File       // its standard output
-	words *lab.StderrTail
-	ended chan struct{} // closed when the process is no more
+	cmd    *exec.Cmd
+	space  netns.NsHandle // kept open: the id of a process may be used again
+	in     *os.File       // its standard input
+	out    *os.File       // its standard output
+	stderr *lab.StderrTail
+	ended  chan struct{} // closed when the process has ended
 }
 
-// startNode makes a node with a probe in it.
+// startNode makes a node, and connects it to the router.
 func (l *netnsLab) startNode(ctx context.Context, p nodePlace, role string) (lab.StartedProbe, error) {
-	n := &node{nodePlace: p, words: &lab.StderrTail{}, ended: make(chan struct{}), space: netns.None()}
+	n := &node{nodePlace: p, stderr: &lab.StderrTail{}, ended: make(chan struct{}), space: netns.None()}
 	l.nodes = append(l.nodes, n)
 	if err := n.launchProbe(l, role); err != nil {
 		return lab.StartedProbe{}, fmt.Errorf("start %s: %w", p.name, err)
@@ -68,9 +67,9 @@ func (l *netnsLab) startNode(ctx context.Context, p nodePlace, role string) (lab
 // enter calls do in the node's namespace.
 func (n *node) enter(do func() error) error { return machine.DoInNamespace(n.space, do) }
 
-// launchProbe starts the probe in a namespace of its own. It is a child of the
-// router's thread, and is killed when that ends: it cannot outlive this process.
-// Of what this process has it gets its three streams and the barrier.
+// launchProbe starts the probe in a namespace of its own. The probe is a child of the
+// router's thread, and is killed when the thread ends: it cannot outlive this process.
+// It inherits its three streams and the barrier, and nothing else.
 func (n *node) launchProbe(l *netnsLab, role string) error {
 	stdin, in, err := os.Pipe()
 	if err != nil {
@@ -87,36 +86,36 @@ func (n *node) launchProbe(l *netnsLab, role string) error {
 
 	cmd := exec.Command(l.config.Binary, "probe", role)
 	cmd.Args[0], cmd.Env = "snatlab", []string{}
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, stdout, n.words
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, stdout, n.stderr
 	cmd.ExtraFiles = []*os.File{l.barrier}
-	// A group of its own: what a terminal sends is for this process.
+	// A group of its own: the signals of a terminal are for this process.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: unix.SIGKILL, Setpgid: true}
 	if canBecome(lab.ProbeUser) {
 		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: lab.ProbeUser, Gid: lab.ProbeUser}
 	}
 	if n.space, err = l.router.startInNew(cmd.Start); err != nil {
 		if errors.Is(err, unix.EACCES) && cmd.SysProcAttr.Credential != nil {
-			err = fmt.Errorf("%w (it runs as user %d, who has to be allowed to execute this program: chmod o+x)", err, lab.ProbeUser)
+			err = fmt.Errorf("%w (it runs as user %d, which must be allowed to execute this program: chmod o+x)", err, lab.ProbeUser)
 		}
 		return err
 	}
 	n.cmd = cmd
 	go func() {
-		_ = cmd.Wait() // how it ended stands in ProcessState
+		_ = cmd.Wait() // ProcessState has the result
 		close(n.ended)
 	}()
 	return nil
 }
 
-// canBecome tells whether this process may give another one that user.
+// canBecome reports whether this process may start another one as a user.
 func canBecome(user uint64) bool {
 	return isMapped(user) && machine.CheckPrivilege(unix.CAP_SETGID, unix.CAP_SETUID).State == machine.Met
 }
 
-// probeEndTime bounds how long probes may take to see that they are not needed any more.
+// probeEndTime bounds how long probes may take to end after their streams have.
 const probeEndTime = 5 * time.Second
 
-// hangUp ends the conversation, and with it the probe.
+// hangUp closes the streams of the probe, which ends it.
 func (n *node) hangUp() error {
 	var errs []error
 	for _, f := range []*os.File{n.in, n.out} {
@@ -130,8 +129,8 @@ func (n *node) hangUp() error {
 	return errors.Join(errs...)
 }
 
-// awaitEnd waits until the probe is no more, and kills it if it is too late for
-// that. Without the probe and this descriptor the namespace is gone.
+// awaitEnd waits until the probe has ended, and kills it when late is closed. Then it
+// closes the descriptor of the namespace, which ends the namespace.
 func (n *node) awaitEnd(late <-chan time.Time) error {
 	if n.cmd != nil {
 		select {
@@ -147,12 +146,12 @@ func (n *node) awaitEnd(late <-chan time.Time) error {
 	return nil
 }
 
-// exitReason says how the probe ended, and what it said last.
+// exitReason returns how the probe ended, and its last output.
 func (n *node) exitReason() string {
 	select {
 	case <-n.ended:
-		return n.words.DescribeEnd(n.cmd.ProcessState.String()) // "exit status 3", "signal: killed"
+		return n.stderr.DescribeEnd(n.cmd.ProcessState.String()) // "exit status 3", "signal: killed"
 	case <-time.After(probeEndTime): // the stream can end a moment before the process does
-		return n.words.DescribeEnd("still running")
+		return n.stderr.DescribeEnd("still running")
 	}
 }

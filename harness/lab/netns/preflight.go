@@ -13,10 +13,10 @@ import (
 	"snatlab/harness/result"
 )
 
-// Preflight looks at everything that a run in network namespaces needs, by
-// building a router with one client and the rule, and throwing them away. It
-// changes nothing. Writer is what writes the rule, entries the room in the
-// conntrack table that the run wants.
+// Preflight checks everything that a run in network namespaces needs, by building a
+// router with one client and the rule, and removing them. It changes nothing. Writer
+// is what writes the rule. Entries is the room in the conntrack table that the run
+// needs.
 func Preflight(ctx context.Context, writer string, entries int) []machine.Precondition {
 	all := []machine.Precondition{checkPrivilege()}
 	if IsReexecuted() {
@@ -30,7 +30,7 @@ func Preflight(ctx context.Context, writer string, entries int) []machine.Precon
 	} else {
 		all = append(all, tryLab(ctx, cmp.Or(writer, result.NATNFTables), entries)...)
 	}
-	// The kernel last: to build something may have loaded what is looked for.
+	// The kernel last: building a router may have loaded the modules that it needs.
 	return append(all, machine.CheckKernel(), machine.CheckCPUs(), machine.CheckOpenFiles("the limit of open files (ulimit -n)"))
 }
 
@@ -40,7 +40,7 @@ const (
 	masqueradeRule = "masquerade rule"
 )
 
-// tryClient starts a client and hears from it.
+// tryClient starts a client, and opens a session with it.
 func (l *netnsLab) tryClient(ctx context.Context) error {
 	p, err := l.startNode(ctx, clientPlace(0), probe.RoleClient)
 	if err != nil {
@@ -53,7 +53,7 @@ func (l *netnsLab) tryClient(ctx context.Context) error {
 	return c.Close()
 }
 
-// tryLab builds what a lab stands on.
+// tryLab builds the router, a client and the rule, and checks the conntrack table.
 func tryLab(ctx context.Context, writer string, entries int) []machine.Precondition {
 	links := machine.Precondition{Name: namespaces, Found: "network namespaces, bridge, veth, a probe in one", Remedy: "see \"What a run needs\" in the README"}
 	rule := machine.Precondition{Name: masqueradeRule, State: machine.Unknown, Found: "no router to look in"}
@@ -82,7 +82,7 @@ func tryLab(ctx context.Context, writer string, entries int) []machine.Precondit
 	return []machine.Precondition{links, rule, table}
 }
 
-// remedyForRule names what the kernel lacks only if the kernel said so.
+// remedyForRule names the missing module only if the kernel reported it.
 func remedyForRule(writer string, err error) string {
 	other := result.NATNFTables
 	if writer == other {

@@ -20,30 +20,30 @@ import (
 	"snatlab/harness/machine"
 )
 
-// reexecuted marks, in the environment, a program that Reexec started.
+// reexecuted is the environment variable of a program that Reexec started.
 const reexecuted = "SNATLAB_USERNS"
 
-// lockByNamespace is the environment variable that tells iptables-legacy which
-// file to lock. An ordinary user may not open /run/xtables.lock. The file of the
-// network namespace that iptables runs in is there for everybody, and the rules
-// that the lock protects are that namespace's: labs do not share it. For root
-// the variable is not set: iptables locks what it locks in any `ip netns exec`.
+// lockByNamespace is the environment variable with the file that iptables-legacy
+// locks. An ordinary user may not open /run/xtables.lock. Every user may open the file
+// of the network namespace that iptables runs in. The lock protects the rules of that
+// namespace, so labs do not share it. For root the variable is not set: iptables locks
+// the same file as in any `ip netns exec`.
 const lockByNamespace = "XTABLES_LOCKFILE=/proc/self/ns/net"
 
-// statusFD is the descriptor that takes the exit code of one that stays.
+// statusFD is the descriptor for the exit code of a program that stays.
 const statusFD = 3
 
-// IsReexecuted tells whether Reexec started this process.
+// IsReexecuted reports whether Reexec started this process.
 func IsReexecuted() bool { return os.Getenv(reexecuted) != "" }
 
-// IsPrivileged tells whether this process can make namespaces by itself.
+// IsPrivileged reports whether this process can make namespaces by itself.
 func IsPrivileged() bool { return checkPrivilege().State == machine.Met }
 
 func checkPrivilege() machine.Precondition {
 	return machine.CheckPrivilege(unix.CAP_NET_ADMIN, unix.CAP_SYS_ADMIN)
 }
 
-// isMapped tells whether this process' user namespace has a user of that number.
+// isMapped reports whether this process' user namespace has a user of that number.
 func isMapped(user uint64) bool {
 	text, _ := os.ReadFile("/proc/self/uid_map")
 	for line := range strings.Lines(string(text)) {
@@ -55,16 +55,15 @@ func isMapped(user uint64) bool {
 	return false
 }
 
-// Reexec runs this program again, with the arguments given, in a new user and a
-// new network namespace, where it is privileged, and gives its exit code. The
-// user there is root by name only: towards everything outside it is the one
-// that it was.
+// Reexec runs this program again with the given arguments, in a new user and a new
+// network namespace, where it is privileged, and returns its exit code. The user
+// there is root by name only: outside of the namespace it is the same user as before.
 //
-// The program ends when this one does, however that ends. The signals given,
-// which ask this one to end, are passed on.
+// The program ends when this one does, however that ends. The given signals, which
+// ask this program to end, are forwarded.
 func Reexec(signals []os.Signal, args ...string) (code int, err error) {
 	if IsReexecuted() {
-		// Ubuntu lets users make the namespace, and then denies what it is for.
+		// Ubuntu lets users make the namespace, and then denies its privileges.
 		return 0, explainForbidden("/proc", checkPrivilege().Found+" in a user namespace of its own", os.Geteuid() == 0)
 	}
 	status, statusW, err := os.Pipe()
@@ -72,14 +71,14 @@ func Reexec(signals []os.Signal, args ...string) (code int, err error) {
 		return 0, err
 	}
 	defer status.Close()
-	// What this process was given is not for one that may stay.
+	// A program that may stay must not hold the files that this process inherited.
 	_ = unix.CloseRange(3, math.MaxInt32, unix.CLOSE_RANGE_CLOEXEC) // Linux 5.11
 	cmd := exec.Command(lab.ThisBinary, args...)
 	cmd.Args[0] = os.Args[0]
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.ExtraFiles = []*os.File{statusW}
-	// A crash of Go's runtime is to end it by SIGABRT, not with status 2, from its
-	// first moment on. What the user has set comes last, and counts.
+	// A crash of Go's runtime must end the program by SIGABRT, not with status 2, from
+	// its start. The user's own variables come later, and have precedence.
 	cmd.Env = append(append([]string{"GOTRACEBACK=crash", lockByNamespace}, os.Environ()...), reexecuted+"=1")
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags:  unix.CLONE_NEWUSER | unix.CLONE_NEWNET,
@@ -87,11 +86,11 @@ func Reexec(signals []os.Signal, args ...string) (code int, err error) {
 		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getegid(), Size: 1}},
 		Pdeathsig:   unix.SIGKILL,
 	}
-	// The signal is sent when the thread ends that started the process.
+	// Pdeathsig is sent when the thread ends that started the process.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	asked := make(chan os.Signal, 8)
-	if len(signals) > 0 { // none would be all
+	if len(signals) > 0 { // Notify without signals would take all of them
 		signal.Notify(asked, signals...)
 	}
 	err = cmd.Start()
@@ -120,24 +119,25 @@ func Reexec(signals []os.Signal, args ...string) (code int, err error) {
 	return cmd.ProcessState.ExitCode(), nil
 }
 
-// forwardSignals passes signals on. Those of a terminal go to both processes anyway; a
-// second one does no harm.
+// forwardSignals forwards signals. A terminal sends its signals to both processes
+// anyway; a second signal does no harm.
 func forwardSignals(signals <-chan os.Signal, to *os.Process) {
 	for s := range signals {
 		_ = to.Signal(s)
 	}
 }
 
-// readStatus waits for the exit code of a program that stays, or for its end.
+// readStatus waits for the exit code of a program that stays, or for the program's
+// end.
 func readStatus(from io.Reader) (code int, stays bool) {
 	b := make([]byte, 1)
 	_, err := io.ReadFull(from, b)
 	return int(b[0]), err == nil
 }
 
-// StayInBackground gives the process that called Reexec the exit code, which ends it, and
-// stays in the background, with all that this process holds, until it is killed.
-// It has to be called by the process' first thread.
+// StayInBackground sends the exit code to the process that called Reexec, which ends
+// that process. Then it stays in the background, with everything that this process
+// holds, until it is killed. The process' first thread must call it.
 func StayInBackground(code int) error {
 	if !IsReexecuted() || unix.Gettid() != os.Getpid() {
 		return errors.New("stay: not the first thread of a program that was started again")
@@ -145,7 +145,7 @@ func StayInBackground(code int) error {
 	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, 0, 0, 0, 0); err != nil {
 		return fmt.Errorf("stay: prctl: %w", err)
 	}
-	_, _ = unix.Setsid() // the terminal's end is not ours; fails for who leads a group
+	_, _ = unix.Setsid() // the terminal's end must not end it; fails for the leader of a group
 	null, err := os.OpenFile("/dev/null", os.O_RDWR, 0)
 	if err != nil {
 		return fmt.Errorf("stay: %w", err)
@@ -166,8 +166,8 @@ func StayInBackground(code int) error {
 	return nil
 }
 
-// explainForbidden says why there is no user namespace to be had, as far as the
-// settings under proc tell, and what else can be done.
+// explainForbidden returns an error with the reason why no user namespace can be made,
+// as far as the settings under proc show it, and with what else can be done.
 func explainForbidden(proc, found string, root bool) error {
 	instead := "run as root (sudo), or use --driver docker"
 	if root {
@@ -195,7 +195,7 @@ func explainForbidden(proc, found string, root bool) error {
 	return fmt.Errorf("make a user namespace: %s (%s)", found, instead)
 }
 
-// hasSeccompFilter tells whether a seccomp filter looks at this process' system calls.
+// hasSeccompFilter reports whether a seccomp filter checks this process' system calls.
 func hasSeccompFilter(proc string) bool {
 	status, err := os.ReadFile(proc + "/self/status")
 	return err == nil && strings.Contains(string(status), "\nSeccomp:\t2")

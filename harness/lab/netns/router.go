@@ -14,10 +14,9 @@ import (
 	"snatlab/harness/machine"
 )
 
-// router is the namespace in the middle, and the thread that lives in it. Work
-// that is to be done there is done by that thread: a namespace is a property of
-// a thread, and a netlink socket or a program belongs to the one that it was
-// started in.
+// router is the namespace in the middle, and the thread in it. That thread does all
+// the work there: a namespace is a property of a thread, and a netlink socket or a
+// program belongs to the namespace in which it was started.
 type router struct {
 	work    chan func()
 	done    chan struct{}
@@ -26,7 +25,7 @@ type router struct {
 	closed  bool
 }
 
-// newRouter makes the namespace, which is empty.
+// newRouter makes the router, with an empty namespace.
 func newRouter() (*router, error) {
 	r := &router{work: make(chan func()), done: make(chan struct{})}
 	started := make(chan error)
@@ -45,9 +44,9 @@ func newRouter() (*router, error) {
 	return r, nil
 }
 
-// runThread is the thread. It goes back to where it came from in the end: the
-// runtime does not end the process' first thread, and if that is the one, the
-// namespace would stay as long as the process.
+// runThread runs the router's thread. At the end the thread returns to the namespace
+// that it came from: the runtime does not end the process' first thread, and if the
+// router had that thread, the namespace would stay as long as the process.
 func (r *router) runThread(started chan<- error) {
 	defer close(r.done)
 	runtime.LockOSThread()
@@ -73,7 +72,7 @@ func (r *router) runThread(started chan<- error) {
 	}
 }
 
-// do has the thread do something, and waits for it. A panic is the caller's.
+// do calls f on the thread, and waits for it. It panics with what f panics with.
 func (r *router) do(f func() error) error {
 	if r.closed {
 		return errors.New("the router is gone")
@@ -93,8 +92,8 @@ func (r *router) do(f func() error) error {
 	return err
 }
 
-// startInNew makes a network namespace and has the thread do something in it: what is
-// started there is in it, and is a child of the thread.
+// startInNew makes a network namespace and calls f in it, on the thread. A process that
+// f starts is in the new namespace, and is a child of the thread.
 func (r *router) startInNew(f func() error) (space netns.NsHandle, err error) {
 	space = netns.None()
 	err = r.do(func() (err error) {
@@ -114,10 +113,11 @@ func (r *router) startInNew(f func() error) (space netns.NsHandle, err error) {
 	return space, err
 }
 
-// explainUnavailable says why a network namespace cannot be made.
+// explainUnavailable returns an error with the reason why a network namespace cannot be
+// made.
 func explainUnavailable(err error) error {
 	if errors.Is(err, unix.ENOSPC) {
-		return fmt.Errorf("make a network namespace: %w: no more than user.max_net_namespaces are allowed, in this user namespace and those above it", err)
+		return fmt.Errorf("make a network namespace: %w: the limit user.max_net_namespaces is reached, in this user namespace or one above it", err)
 	}
 	if errors.Is(err, unix.EPERM) && IsReexecuted() {
 		return explainForbidden("/proc", "make a network namespace in it: "+err.Error(), false)
@@ -155,8 +155,8 @@ func (l *netnsLab) makeRouter(context.Context) (err error) {
 	return setUp(l.router.netlink, bridge, clientGateway)
 }
 
-// addModuleHint says of an error that the kernel gives for a kind of link that it does
-// not know what it lacks.
+// addModuleHint adds the missing module to the kernel's error for an unknown kind of
+// link.
 func addModuleHint(err error, module, option string) error {
 	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOENT) {
 		return fmt.Errorf("%w (does this kernel have %s? modprobe %s, %s)", err, module, module, option)
@@ -164,7 +164,8 @@ func addModuleHint(err error, module, option string) error {
 	return err
 }
 
-// disableIPv6 keeps IPv6 from talking to its neighbours. A kernel without it is quiet.
+// disableIPv6 disables IPv6, which sends packets to its neighbours. A kernel without
+// IPv6 is no error.
 func disableIPv6() error {
 	for _, which := range []string{"all", "default"} {
 		err := machine.WriteSysctl("net.ipv6.conf."+which+".disable_ipv6", "1")

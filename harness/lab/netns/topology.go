@@ -15,8 +15,8 @@ import (
 	"snatlab/harness/scenario"
 )
 
-// The lab's addresses, out of the range of RFC 2544. They are known in the
-// lab's namespaces only, so every lab can have the same ones.
+// The lab's addresses, from the range of RFC 2544. They exist in the lab's namespaces
+// only, so every lab can have the same ones.
 var (
 	clientNet     = scenario.NetnsClients
 	clientGateway = netip.PrefixFrom(clientNet.Addr().Next(), clientNet.Bits())
@@ -24,14 +24,14 @@ var (
 	serverAddress = serverGateway.Addr().Next()
 )
 
-// The names of interfaces. Those in the router are named for what is at the
+// The names of interfaces. An interface in the router has the name of the node at its
 // other end.
 const (
 	bridge = "clients"
 	inNode = "eth0"
 )
 
-// nodePlace is where a node stands.
+// nodePlace is the place of a node in the topology.
 type nodePlace struct {
 	name    string // of the node, and of the interface that leads to it
 	address netip.Prefix
@@ -52,7 +52,8 @@ func clientPlace(i int) nodePlace {
 	}
 }
 
-// connectNode lays a cable from the router to a namespace, and configures both ends.
+// connectNode connects the router to a namespace by a veth pair, and configures both
+// ends.
 func (r *router) connectNode(p nodePlace, space netns.NsHandle) error {
 	cable := &netlink.Veth{LinkAttrs: linkAttributes(p.name), PeerName: inNode, PeerNamespace: netlink.NsFd(space)}
 	if p.bridged {
@@ -73,7 +74,7 @@ func (r *router) connectNode(p nodePlace, space netns.NsHandle) error {
 		return fmt.Errorf("open rtnetlink: %w", err)
 	}
 	defer inside.Close()
-	// The bridge looks at its port when that comes up: the other end first.
+	// The bridge checks its port when the port comes up: the other end comes first.
 	if err := errors.Join(setUp(inside, "lo"), setUp(inside, inNode, p.address)); err != nil {
 		return err
 	}
@@ -90,36 +91,36 @@ func (r *router) connectNode(p nodePlace, space netns.NsHandle) error {
 		return err
 	}
 	if err := inside.RouteAdd(&netlink.Route{Gw: p.gateway.Addr().AsSlice()}); err != nil {
-		return fmt.Errorf("add the route by %v: %w", p.gateway.Addr(), err)
+		return fmt.Errorf("add the route via %v: %w", p.gateway.Addr(), err)
 	}
 	return nil
 }
 
-// linkTime bounds how long the kernel may take to see that a cable is plugged in.
+// linkTime bounds how long the kernel may take to see that a veth pair is up.
 const linkTime = 10 * time.Second
 
-// awaitUp waits until interfaces take packets. One that is set up drops them
-// until the kernel has taken note, by and by, that the other end is up as well
-// (net/core/link_watch.c): a SYN that is lost to that comes again a second later.
+// awaitUp waits until interfaces accept packets. An interface that is set up drops
+// packets until the kernel has noticed, some time later, that the other end is up as
+// well (net/core/link_watch.c): a SYN that is lost then is sent again a second later.
 func awaitUp(h *netlink.Handle, names ...string) error {
 	for _, name := range names {
-		for begun := time.Now(); ; time.Sleep(time.Millisecond) { // it is announced to those only who listened before
+		for begun := time.Now(); ; time.Sleep(time.Millisecond) { // the event comes only to sockets that were open before
 			link, err := h.LinkByName(name)
 			if err != nil {
-				return fmt.Errorf("look at interface %s: %w", name, err)
+				return fmt.Errorf("read interface %s: %w", name, err)
 			}
 			if link.Attrs().OperState == netlink.OperUp {
 				break
 			}
 			if time.Since(begun) > linkTime {
-				return fmt.Errorf("interface %s is %v still after %v", name, link.Attrs().OperState, linkTime)
+				return fmt.Errorf("interface %s is still %v after %v", name, link.Attrs().OperState, linkTime)
 			}
 		}
 	}
 	return nil
 }
 
-// setUp gives an interface its addresses and brings it up.
+// setUp adds addresses to an interface, and sets it up.
 func setUp(h *netlink.Handle, name string, addresses ...netip.Prefix) error {
 	link, err := h.LinkByName(name)
 	for _, a := range addresses {
