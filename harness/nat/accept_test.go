@@ -38,7 +38,8 @@ func accepting(t *testing.T, tables variant, j *undo.Journal, in, out string) {
 	}
 }
 
-func TestAcceptInsertsOnTopAndItsUndoDeletesThatRuleOnly(t *testing.T) {
+// InsertAccept inserts its rule on top, and undoing it deletes that rule only.
+func TestInsertAccept(t *testing.T) {
 	eachVariant(t, func(t *testing.T, tables variant) {
 		userChain(t, tables)
 		before := tables.filtering(t)
@@ -59,7 +60,8 @@ func TestAcceptInsertsOnTopAndItsUndoDeletesThatRuleOnly(t *testing.T) {
 	})
 }
 
-func TestBothDirectionsAreAcceptedAndUndone(t *testing.T) {
+// Rules for both directions are inserted and undone.
+func TestInsertAcceptBothWays(t *testing.T) {
 	eachVariant(t, func(t *testing.T, tables variant) {
 		netnstest.Run(t, tables.Path+" -t filter -N DOCKER-USER; "+tables.Path+" -t filter -A DOCKER-USER -j RETURN")
 		before := tables.filtering(t)
@@ -87,7 +89,8 @@ func TestBothDirectionsAreAcceptedAndUndone(t *testing.T) {
 	})
 }
 
-func TestTheManualCommandDeletesTheAcceptedRule(t *testing.T) {
+// The manual command of the step deletes the inserted rule.
+func TestAcceptManualCommand(t *testing.T) {
 	eachVariant(t, func(t *testing.T, tables variant) {
 		userChain(t, tables)
 		before := tables.filtering(t)
@@ -104,8 +107,8 @@ func TestTheManualCommandDeletesTheAcceptedRule(t *testing.T) {
 	})
 }
 
-// A chain that is gone took the rule with it.
-func TestAcceptsUndoNeedsNoChain(t *testing.T) {
+// A chain that is gone took the rule with it, so undoing needs no chain.
+func TestUndoAcceptNoChain(t *testing.T) {
 	eachVariant(t, func(t *testing.T, tables variant) {
 		netnstest.Run(t, tables.Path+" -t filter -N DOCKER-USER")
 		j, path := nattest.NewJournal(t, Undoers())
@@ -120,7 +123,8 @@ func TestAcceptsUndoNeedsNoChain(t *testing.T) {
 	})
 }
 
-func TestAcceptIntoAChainThatIsNotThereIsAnErrorAndLeavesNothing(t *testing.T) {
+// Inserting into a missing chain is an error and leaves nothing.
+func TestInsertAcceptNoChain(t *testing.T) {
 	eachVariant(t, func(t *testing.T, tables variant) {
 		before := netnstest.Run(t, tables.Path+" -t filter -S")
 		j, _ := nattest.NewJournal(t, Undoers())

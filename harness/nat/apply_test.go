@@ -14,7 +14,8 @@ import (
 // policy comes first.
 const oursAt = 7
 
-func TestApplyRewritesTheOneRuleInPlaceAndUndoRestoresIt(t *testing.T) {
+// Apply rewrites the one rule in place, and Undo restores it.
+func TestApply(t *testing.T) {
 	for flag, options := range map[string]snat.Options{"--random-fully": {RandomFully: true}, "--random": {Random: true}} {
 		t.Run(flag, func(t *testing.T) {
 			eachVariant(t, func(t *testing.T, tables variant) {
@@ -42,7 +43,8 @@ func TestApplyRewritesTheOneRuleInPlaceAndUndoRestoresIt(t *testing.T) {
 	}
 }
 
-func TestTheStepTellsWhatWasRewrittenAndHowToUndoItByHand(t *testing.T) {
+// The step names the rewritten rule and the command that undoes it by hand.
+func TestRewriteStep(t *testing.T) {
 	eachVariant(t, func(t *testing.T, tables variant) {
 		tables.rules(t, ours)
 		j, _ := nattest.NewJournal(t, Undoers())

@@ -8,10 +8,9 @@ import (
 	"snatlab/harness/nat/snat"
 )
 
-// Docker inserts and deletes rules whenever it likes: also in the moment
-// between our look at the chain and our change to it. Whatever we do then, the
-// rules of others stay.
-func TestARuleThatSomebodyInsertsMeanwhileIsLeftAlone(t *testing.T) {
+// Docker inserts and deletes rules at any time, also between our listing of the
+// chain and our change to it. The rules of other programs stay in every case.
+func TestConcurrentInsert(t *testing.T) {
 	const theirs = "-s 10.1.0.0/16 ! -o br-theirs -j MASQUERADE"
 	rewritten := ours + " --random-fully"
 	for _, c := range []struct {

@@ -293,7 +293,8 @@ var claims = []struct {
 	}},
 }
 
-func TestEveryBackendFulfilsTheSameClaims(t *testing.T) {
+// Every backend fulfils the same claims.
+func TestBackends(t *testing.T) {
 	for _, c := range claims {
 		t.Run(c.name, func(t *testing.T) { eachFirewall(t, c.holds) })
 	}

@@ -28,7 +28,7 @@ func show(all RuleCounters) (lines []string) {
 	return lines
 }
 
-func TestCounters(t *testing.T) {
+func TestReadCounters(t *testing.T) {
 	t.Run("all_rules_but_ours", func(t *testing.T) {
 		eachFirewall(t, func(t *testing.T, f firewall) {
 			if _, ok := f.(byNFT); !ok {

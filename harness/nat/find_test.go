@@ -10,7 +10,8 @@ import (
 	"snatlab/harness/nat/nattest"
 )
 
-func TestFindPicksTheRuleOfTheNetworkAmongOthers(t *testing.T) {
+// FindRule returns the rule of the network among other rules.
+func TestFindRule(t *testing.T) {
 	eachVariant(t, func(t *testing.T, tables variant) {
 		tables.rules(t, ours+" --random", ours+" --random-fully")
 		tables.busy(t)
@@ -34,7 +35,8 @@ func TestFindPicksTheRuleOfTheNetworkAmongOthers(t *testing.T) {
 	})
 }
 
-func TestFindDoesNotTakeARuleThatIsOnlyLikeIt(t *testing.T) {
+// FindRule does not return a rule that only resembles that of the network.
+func TestFindRuleSimilar(t *testing.T) {
 	eachVariant(t, func(t *testing.T, tables variant) {
 		tables.rules(t, nattest.ForeignRules...)
 		if r, err := FindRule(t.Context(), programs(tables), nattest.Subnet, nattest.Bridge); err == nil {
@@ -43,7 +45,8 @@ func TestFindDoesNotTakeARuleThatIsOnlyLikeIt(t *testing.T) {
 	})
 }
 
-func TestFindTellsWhatItFoundInstead(t *testing.T) {
+// The error lists the rules that FindRule found instead.
+func TestNoRuleError(t *testing.T) {
 	const none = "no masquerade rule of 198.18.0.0/24: expected -A POSTROUTING -s 198.18.0.0/24 ! -o snat-c -j MASQUERADE in table nat; found "
 	const other = `the rule of 198.18.0.0/24 cannot be rewritten: expected "-A POSTROUTING -s 198.18.0.0/24 ! -o snat-c -j MASQUERADE"; rule 3 of POSTROUTING (VARIANT) is "-A POSTROUTING -s 198.18.0.0/24 ! -o snat-c `
 	for name, c := range map[string]struct {
@@ -85,7 +88,8 @@ func third(end string) []string {
 	return []string{"-s 172.17.0.0/16 ! -o docker0 -j MASQUERADE", "-s 172.18.0.0/16 -j RETURN", "-s 198.18.0.0/24 ! -o snat-c " + end}
 }
 
-func TestFindLooksIntoEachVariant(t *testing.T) {
+// FindRule looks into each variant.
+func TestFindRuleVariants(t *testing.T) {
 	for i, name := range []string{"nft", "legacy"} {
 		t.Run("the rule is in "+name, func(t *testing.T) {
 			nattest.EnterNamespace(t)
@@ -107,7 +111,8 @@ func TestFindLooksIntoEachVariant(t *testing.T) {
 	}
 }
 
-func TestFindEndsWithItsContext(t *testing.T) {
+// FindRule ends with its context.
+func TestFindRuleCancelled(t *testing.T) {
 	eachVariant(t, func(t *testing.T, tables variant) {
 		tables.rules(t, ours)
 		stop := errors.New("interrupted")

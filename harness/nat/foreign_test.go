@@ -40,7 +40,7 @@ func byOwner(t *testing.T, f firewall) (*Rule, *undo.Journal) {
 	return r, j
 }
 
-func TestRefuse(t *testing.T) {
+func TestRefuseEqualRule(t *testing.T) {
 	for name, c := range map[string]struct {
 		rules []string
 		want  string
@@ -100,8 +100,8 @@ func TestCheck(t *testing.T) {
 	})
 }
 
-// An operator inserts equal rules while ours is in force, and keeps them.
-func TestUndo_leaves_an_equal_rule(t *testing.T) {
+// An operator inserts equal rules while ours is applied. Undoing leaves them.
+func TestUndoLeavesEqual(t *testing.T) {
 	for name, c := range map[string]struct{ before, between, want []string }{
 		"before ours":                       {[]string{theirRule, plain}, []string{strings.Replace(fully, "-A", "-I", 1)}, []string{fully, theirRule, plain}},
 		"after ours":                        {[]string{plain, theirRule}, []string{fully}, []string{plain, theirRule, fully}},
@@ -131,7 +131,7 @@ func TestUndo_leaves_an_equal_rule(t *testing.T) {
 }
 
 // A process can die after the step is written, and before the change is made.
-func TestUndo_of_a_change_that_was_never_made(t *testing.T) {
+func TestUndoNothingWritten(t *testing.T) {
 	eachVariant(t, func(t *testing.T, tables variant) {
 		r := func(text string) rule { return rule{text: text, mark: "snatlab-run"} }
 		masqueradeStep := undo.NewStep(masqueradeKind, "", "", masqueradeStep{Path: tables.Path, Spec: r(plain).markedSpec()})
@@ -150,7 +150,7 @@ func TestUndo_of_a_change_that_was_never_made(t *testing.T) {
 }
 
 // A process can die between the two commands of a rewriting, or of a restoring.
-func TestUndo_of_half_a_change(t *testing.T) {
+func TestUndoHalfChange(t *testing.T) {
 	mine := strings.Replace(leftRule, "-old", "-run", 1)
 	for name, c := range map[string]struct{ rules, want []string }{
 		"while_it_was_rewritten":          {[]string{mine, plain, fully}, []string{plain, fully}},
@@ -178,8 +178,9 @@ func TestUndo_of_half_a_change(t *testing.T) {
 	}
 }
 
-// Without a mark nobody can tell which of several equal rules is ours.
-func TestUndo_without_a_mark_refuses_equal_rules(t *testing.T) {
+// Without a mark, ours cannot be distinguished from other rules of the same
+// text, so undoing is refused.
+func TestUndoUnmarkedEqual(t *testing.T) {
 	eachVariant(t, func(t *testing.T, tables variant) {
 		netnstest.Run(t, tables.Path+" -N DOCKER-USER")
 		for _, rule := range []string{"-t nat " + fully, "-t nat " + theirRule, "-t nat " + fully, "-t nat " + plain, "-t nat " + plain,
@@ -205,8 +206,8 @@ func TestUndo_without_a_mark_refuses_equal_rules(t *testing.T) {
 	})
 }
 
-// without xt_comment the rules carry no mark.
-func TestWrite_without_comments(t *testing.T) {
+// Without xt_comment the rules carry no mark.
+func TestWriteUnmarked(t *testing.T) {
 	none := func(t *testing.T, tables variant) variant {
 		return standIn(t, tables, `
 case "$*" in *" --comment "*) case "$*" in *" -I "*|*" -A "*)
@@ -249,6 +250,7 @@ esac; esac`)
 }
 
 func TestSplitMark(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ line, text, mark string }{
 		{leftRule, fully, "snatlab-old"},
 		{strings.Replace(leftRule, "snatlab-old", `"snatlab-old"`, 1), fully, "snatlab-old"},

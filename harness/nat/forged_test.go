@@ -95,6 +95,7 @@ func TestForgedStep(t *testing.T) {
 
 // All that is written has a form that is undone.
 func TestForm(t *testing.T) {
+	t.Parallel()
 	for _, network := range []struct{ subnet, bridge string }{{"198.18.0.0/24", "snat-c"}, {"0.0.0.0/0", "docker0"}, {"10.1.2.3/32", "br-0123456789ab"}} {
 		prefix := netip.MustParsePrefix(network.subnet)
 		original := masqueradeText(prefix, network.bridge)
@@ -120,7 +121,9 @@ func TestForm(t *testing.T) {
 	}
 }
 
-func TestApply_refuses_a_bridge_that_undoing_would_refuse(t *testing.T) {
+// Apply refuses a bridge that undoing would refuse.
+func TestApplyBadBridge(t *testing.T) {
+	t.Parallel()
 	j, path := nattest.NewJournal(t, Undoers())
 	header := nattest.ReadFile(t, path)
 	r := &Rule{Text: "-A POSTROUTING -s 198.18.0.0/24 ! -o $(id) -j MASQUERADE", backend: iptablesBackend{}}

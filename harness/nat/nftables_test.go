@@ -15,7 +15,8 @@ import (
 	"snatlab/harness/undo"
 )
 
-func TestTheTableIsWhatItsOwnerWouldWrite(t *testing.T) {
+// nft lists the table as its own program would have written it.
+func TestNFTablesRuleset(t *testing.T) {
 	nattest.EnterNamespace(t)
 	f := openNFT(t)
 	made(t, f)
@@ -70,7 +71,8 @@ var otherShapes = []string{
 	`ip saddr 198.18.0.0/24 oifname != "snat-c" ipsec out reqid 1 counter masquerade`,
 }
 
-func TestARuleOfAnotherShapeIsNeverTakenForOurs(t *testing.T) {
+// A rule of another shape is never taken for ours.
+func TestOtherShapes(t *testing.T) {
 	for _, shape := range otherShapes {
 		t.Run(shape, func(t *testing.T) {
 			nattest.EnterNamespace(t)
@@ -99,7 +101,8 @@ type deaf struct{ nftablesBackend }
 
 func (deaf) replaceRule(context.Context, rule, rule, snat.Options) error { return nil }
 
-func TestARewritingIsLookedAtAfterwards(t *testing.T) {
+// Apply checks after the rewriting that the rule was written.
+func TestApplyChecksResult(t *testing.T) {
 	nattest.EnterNamespace(t)
 	j, _ := nattest.NewJournal(t, Undoers())
 	r, err := MasqueradeNFTables(t.Context(), j, nattest.Subnet, nattest.Bridge)
@@ -115,7 +118,8 @@ func TestARewritingIsLookedAtAfterwards(t *testing.T) {
 	}
 }
 
-func TestATableThatSomebodyDeletedLeavesNothingToUndo(t *testing.T) {
+// If another program deleted the table, nothing is left to undo.
+func TestUndoTableGone(t *testing.T) {
 	nattest.EnterNamespace(t)
 	f := openNFT(t)
 	r, j, _ := made(t, f)
@@ -129,7 +133,8 @@ func TestATableThatSomebodyDeletedLeavesNothingToUndo(t *testing.T) {
 	}
 }
 
-func TestNFTablesNeedsNoProgram(t *testing.T) {
+// nftables needs no program.
+func TestNFTablesNoProgram(t *testing.T) {
 	nattest.EnterNamespace(t)
 	t.Setenv("PATH", t.TempDir())
 	j, path := nattest.NewJournal(t, Undoers())
@@ -145,7 +150,9 @@ func TestNFTablesNeedsNoProgram(t *testing.T) {
 	nattest.CloseJournal(t, j)
 }
 
-func TestTheStepsOfNFTablesTellWhatWasMadeAndHowToUndoItByHand(t *testing.T) {
+// The steps of nftables name what was made and the commands that undo it by
+// hand.
+func TestNFTablesSteps(t *testing.T) {
 	nattest.EnterNamespace(t)
 	f := openNFT(t)
 	r, j, _ := made(t, f)
@@ -166,7 +173,9 @@ func TestTheStepsOfNFTablesTellWhatWasMadeAndHowToUndoItByHand(t *testing.T) {
 	nattest.CloseJournal(t, j)
 }
 
-func TestWhatNFTablesCannotWriteIsRefusedBeforeAnythingIsMade(t *testing.T) {
+// A rule that nftables cannot hold is refused before anything is made.
+func TestNFTablesRefuses(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ network, name, want string }{
 		{"2001:db8::/64", "snat-c", "2001:db8::/64 with nftables: not an IPv4 network"},
 		{"198.18.0.0/24", "", `198.18.0.0/24 with nftables: "" is no name of a bridge`},

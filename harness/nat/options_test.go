@@ -33,7 +33,8 @@ func swapped(a snat.AddressRange) snat.AddressRange {
 }
 func both(a netip.Addr) snat.AddressRange { return snat.AddressRange{First: a, Last: a} }
 
-func TestAnOldProgramIsSaidToBeTooOld(t *testing.T) {
+// The error of an old program says that the program is too old.
+func TestProgramTooOld(t *testing.T) {
 	for o, flag := range map[snat.Options]string{{RandomFully: true}: "--random-fully", {ToSource: nattest.OneAddress, RandomFully: true}: "--random-fully"} {
 		eachVariant(t, func(t *testing.T, tables variant) {
 			tables.rules(t, ours)

@@ -17,9 +17,9 @@ import (
 	"snatlab/harness/undo"
 )
 
-// Undoing is tried in every state that the chain may have come to, and twice:
+// Undoing is tried in every state that the chain may have reached, and twice:
 // by the arm, at the run's end, and by another process.
-func TestARewrittenRuleIsRestoredFromAnyState(t *testing.T) {
+func TestRestoreAnyState(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		between func(t *testing.T, f firewall, ours string)
@@ -122,8 +122,9 @@ func replay(t *testing.T, path string) {
 	nattest.CloseJournal(t, j)
 }
 
-// A journal outlives the version that wrote it. These are lines of the first.
-func TestAJournalOfTheFirstVersionIsUndone(t *testing.T) {
+// A journal outlives the version that wrote it. These lines are from the first
+// version.
+func TestUndoOldJournal(t *testing.T) {
 	eachFirewall(t, func(t *testing.T, f firewall) {
 		r, _, _ := made(t, f)
 		f.insert(t, f.theirs(1))
@@ -147,7 +148,8 @@ func TestAJournalOfTheFirstVersionIsUndone(t *testing.T) {
 	})
 }
 
-func TestAStepWhoseChangeWasNeverMadeIsUndone(t *testing.T) {
+// A step whose change was never made is undone without a change.
+func TestUndoUnmadeStep(t *testing.T) {
 	eachVariant(t, func(t *testing.T, tables variant) {
 		tables.busy(t)
 		before := tables.listing(t)
@@ -160,8 +162,8 @@ func TestAStepWhoseChangeWasNeverMadeIsUndone(t *testing.T) {
 	})
 }
 
-// A crash between the two commands that a rewriting takes leaves both rules.
-func TestHalfARewritingIsUndone(t *testing.T) {
+// A crash between the two commands of a rewriting leaves both rules.
+func TestUndoHalfRewrite(t *testing.T) {
 	eachVariant(t, func(t *testing.T, tables variant) {
 		tables.busy(t)
 		before := tables.listing(t)
@@ -177,10 +179,10 @@ func TestHalfARewritingIsUndone(t *testing.T) {
 	})
 }
 
-// Docker looks for the original when it removes a network, and leaves the
-// rewritten rule behind (seen on 20.10). To restore that would leave a rule of
-// no network.
-func TestARewrittenRuleOfANetworkThatIsGoneIsDeleted(t *testing.T) {
+// When Docker removes a network it looks for the original rule, and leaves the
+// rewritten one behind (seen on 20.10). Restoring the original would leave a
+// rule without a network, so the rewritten rule is deleted.
+func TestUndoNetworkGone(t *testing.T) {
 	eachVariant(t, func(t *testing.T, tables variant) {
 		tables.rules(t, nattest.ForeignRules[0], ours, nattest.ForeignRules[1])
 		j, _ := nattest.NewJournal(t, Undoers())
@@ -194,9 +196,9 @@ func TestARewrittenRuleOfANetworkThatIsGoneIsDeleted(t *testing.T) {
 	})
 }
 
-// The network is removed after its rule, by hand as well: nobody would delete
-// the original then, if it were put back.
-func TestTheManualCommandLeavesNoRuleOfTheNetwork(t *testing.T) {
+// By hand, too, the network is removed after its rule. A restored original
+// would then stay, so the manual command leaves no rule of the network.
+func TestRewriteManualDeletes(t *testing.T) {
 	eachVariant(t, func(t *testing.T, tables variant) {
 		for _, o := range []snat.Options{{RandomFully: true}, {Random: true}} {
 			netnstest.Run(t, tables.Path+" -t nat -F POSTROUTING")
@@ -211,8 +213,9 @@ func TestTheManualCommandLeavesNoRuleOfTheNetwork(t *testing.T) {
 	})
 }
 
-// A network that others use goes on to need its rule.
-func TestTheManualCommandPutsTheRuleOfANetworkThatLastsBack(t *testing.T) {
+// A network that outlives the run still needs its rule, so the manual command
+// restores it.
+func TestRewriteManualRestores(t *testing.T) {
 	eachVariant(t, func(t *testing.T, tables variant) {
 		for _, o := range []snat.Options{{RandomFully: true}, {Random: true}} {
 			netnstest.Run(t, tables.Path+" -t nat -F POSTROUTING")
@@ -229,7 +232,8 @@ func TestTheManualCommandPutsTheRuleOfANetworkThatLastsBack(t *testing.T) {
 	})
 }
 
-func TestAProgramThatIsGoneLeavesTheStepToBeUndone(t *testing.T) {
+// If iptables is gone, the step stays in the journal and can be undone later.
+func TestUndoProgramGone(t *testing.T) {
 	nattest.EnterNamespace(t)
 	tables := openVariant(t, "nft")
 	tables.rules(t, ours)

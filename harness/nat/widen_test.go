@@ -10,9 +10,10 @@ import (
 	"snatlab/harness/nat/snat"
 )
 
-// Whatever else there is, the lab's own rule included, neither the widening nor
-// its undoing changes any of it; another process can undo it, and twice.
-func TestWideningChangesNothingElse(t *testing.T) {
+// With other rules in place, the lab's own included, neither widening nor
+// undoing it changes any of them. Another process can undo it, and more than
+// once.
+func TestWidenAmongOthers(t *testing.T) {
 	eachFirewall(t, func(t *testing.T, f firewall) {
 		openNFT(t)
 		nattest.AddForeignRules(t)

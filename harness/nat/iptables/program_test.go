@@ -24,7 +24,8 @@ func variants(t *testing.T) (all []*Program, names string) {
 	return all, names
 }
 
-func TestToLookForIptablesChangesNothing(t *testing.T) {
+// Looking for iptables changes nothing.
+func TestFindInstalledOnly(t *testing.T) {
 	nattest.EnterNamespace(t)
 	all, names := variants(t)
 	if names != "nft " {
@@ -41,7 +42,8 @@ func TestToLookForIptablesChangesNothing(t *testing.T) {
 	nattest.CheckNoTables(t)
 }
 
-func TestLegacyIsGivenWhereItHasANatTable(t *testing.T) {
+// FindInstalled returns the legacy variant only where its nat table exists.
+func TestFindInstalledLegacy(t *testing.T) {
 	nattest.EnterNamespace(t)
 	legacy, err := openProgram("iptables-legacy")
 	if err != nil {
@@ -58,7 +60,8 @@ func TestLegacyIsGivenWhereItHasANatTable(t *testing.T) {
 	}
 }
 
-func TestDockerIsThereWhenBothItsChainsAre(t *testing.T) {
+// Docker has its rules in a variant if both its chains exist there.
+func TestHasDocker(t *testing.T) {
 	nattest.EachVariant(t, func(t *testing.T, variant string) {
 		tables := openVariant(t, variant)
 		has := func(want bool, when string) {
@@ -79,7 +82,8 @@ func TestDockerIsThereWhenBothItsChainsAre(t *testing.T) {
 	})
 }
 
-func TestToLookForDockerMakesNoLegacyTable(t *testing.T) {
+// Looking for Docker's chains makes no legacy table.
+func TestHasDockerNoTable(t *testing.T) {
 	nattest.EnterNamespace(t)
 	nattest.RequireVariant(t, "legacy")
 	tables := openVariant(t, "legacy")
@@ -92,7 +96,8 @@ func TestToLookForDockerMakesNoLegacyTable(t *testing.T) {
 	}
 }
 
-func TestAMachineWithoutIptablesIsToldSo(t *testing.T) {
+// The error on a machine without iptables says so.
+func TestFindInstalledNone(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	_, err := FindInstalled()
 	const text = `no iptables program: exec: "iptables": executable file not found in $PATH (install the package iptables)`
@@ -101,7 +106,8 @@ func TestAMachineWithoutIptablesIsToldSo(t *testing.T) {
 	}
 }
 
-func TestTheVariantIsToldByTheProgramThatTheNameStandsFor(t *testing.T) {
+// The variant is that of the program to which the name links.
+func TestFindVariant(t *testing.T) {
 	for _, c := range []struct{ name, stands, says, want string }{
 		{"iptables", "xtables-nft-multi", "iptables v1.8.9 (nf_tables)", "1.8.9 (nft)"},
 		{"iptables", "xtables-legacy-multi", "iptables v1.8.9 (legacy)", "1.8.9 (legacy)"},
@@ -132,7 +138,9 @@ func TestTheVariantIsToldByTheProgramThatTheNameStandsFor(t *testing.T) {
 	}
 }
 
-func TestRandomFullyCameWith162(t *testing.T) {
+// Version 1.6.2 introduced --random-fully.
+func TestHasRandomFully(t *testing.T) {
+	t.Parallel()
 	for version, want := range map[string]bool{"1.4.21": false, "1.6.1": false, "1.6.2": true, "1.8.9": true} {
 		path := filepath.Join(t.TempDir(), "iptables")
 		script(t, path, "iptables v"+version)
@@ -154,9 +162,8 @@ func script(t *testing.T, path, version string) {
 	}
 }
 
-// The installed programs print what the parser and the comparison of texts
-// rely on.
-func TestTheInstalledProgramsAreWhatTheirNamesSay(t *testing.T) {
+// The installed programs are of the variants that their names contain.
+func TestInstalledVariants(t *testing.T) {
 	nattest.EachVariant(t, func(t *testing.T, variant string) {
 		tables := openVariant(t, variant)
 		says := netnstest.Run(t, tables.Path+" --version")
@@ -167,7 +174,8 @@ func TestTheInstalledProgramsAreWhatTheirNamesSay(t *testing.T) {
 	})
 }
 
-func TestProgramIsTheMachinesOwnIptables(t *testing.T) {
+// OpenDefault returns the machine's default iptables.
+func TestOpenDefault(t *testing.T) {
 	for _, c := range []struct{ installed, path, version string }{
 		{"iptables iptables-nft iptables-legacy", "iptables", "1.8.9 (nft)"},
 		{"iptables-nft iptables-legacy", "iptables-nft", "1.8.9 (nft)"},

@@ -12,7 +12,9 @@ import (
 	"snatlab/harness/netnstest"
 )
 
-func TestARuleIsReadAsItsTextItsWordsAndItsPackets(t *testing.T) {
+// A rule is parsed into its text, its words and its packets.
+func TestParseRule(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name, line, text string
 		spec             []string
@@ -62,7 +64,9 @@ func TestARuleIsReadAsItsTextItsWordsAndItsPackets(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoRuleIsNotReadAsOne(t *testing.T) {
+// A line that is no rule is an error.
+func TestParseRuleErrors(t *testing.T) {
+	t.Parallel()
 	for _, line := range []string{
 		"", " ", "-A", "A POSTROUTING", "-P POSTROUTING ACCEPT", "-N DOCKER", "# Warning: iptables-legacy tables present",
 		`-A P -m comment --comment "no end -c 1 2 -j X`, `-A P \`, "-A P -c 18446744073709551616 0 -j X",
@@ -73,7 +77,8 @@ func TestWhatIsNoRuleIsNotReadAsOne(t *testing.T) {
 	}
 }
 
-func TestListGivesTheRulesInOrderWithoutPoliciesAndChains(t *testing.T) {
+// ListRules returns the rules in order, without policies and chains.
+func TestListRules(t *testing.T) {
 	nattest.EachVariant(t, func(t *testing.T, variant string) {
 		tables := openVariant(t, variant)
 		for _, rule := range []string{"-c 1 60 -s 10.0.0.1 -j RETURN", `-c 2 120 -m comment --comment "a 'b' \"c\"" -j RETURN`} {

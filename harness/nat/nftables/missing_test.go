@@ -8,7 +8,9 @@ import (
 	"testing"
 )
 
-func TestAMissingPartOfTheKernelIsNamed(t *testing.T) {
+// The error names the part that the kernel lacks.
+func TestMissingError(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		part kernelPart
 		err  error

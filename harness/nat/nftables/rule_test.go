@@ -9,8 +9,8 @@ import (
 	"snatlab/harness/netnstest"
 )
 
-// Whether nft wrote a rule or we did: both call it by the same text.
-func TestTheTextOfARuleIsWhatNFTPrints(t *testing.T) {
+// The text is the same whether nft or snatlab wrote the rule.
+func TestRuleText(t *testing.T) {
 	nattest.EnterNamespace(t)
 	nattest.RequireNFT(t)
 	var rules []MasqueradeRule

@@ -7,7 +7,9 @@ import (
 	"snatlab/harness/nat/snat"
 )
 
-func TestARangeIsANetworkForNFTWhereItIsOne(t *testing.T) {
+// nft prints a range as a network if it is one.
+func TestFormatRange(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ first, last, want string }{
 		{"192.0.2.0", "192.0.2.1", "192.0.2.0/31"},
 		{"192.0.2.1", "192.0.2.2", "192.0.2.1-192.0.2.2"},

@@ -24,7 +24,8 @@ func widen(t *testing.T, j *undo.Journal, rules int) {
 	}
 }
 
-func TestTheWideningIsWhatItsOwnerWouldWrite(t *testing.T) {
+// nft lists the idle rules as its own program would have written them.
+func TestWidenRuleset(t *testing.T) {
 	nattest.EnterNamespace(t)
 	nattest.RequireNFT(t)
 	j, _ := nattest.NewJournal(t, Undoers())
@@ -54,7 +55,8 @@ func TestTheWideningIsWhatItsOwnerWouldWrite(t *testing.T) {
 	nattest.CheckNoTables(t)
 }
 
-func TestAsManyIdleRulesAreWrittenAsAreAskedFor(t *testing.T) {
+// Widening writes the given number of idle rules.
+func TestWidenCount(t *testing.T) {
 	for _, n := range []int{1, rulesPerTransaction - 1, rulesPerTransaction, rulesPerTransaction + 1, 5000, 20_000} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			nattest.EnterNamespace(t)
@@ -70,8 +72,9 @@ func TestAsManyIdleRulesAreWrittenAsAreAskedFor(t *testing.T) {
 	}
 }
 
-// A rule that counts is put behind the idle ones.
-func TestOnlyPacketsThatOpenAConnectionFromTheSubnetMeetTheIdleRules(t *testing.T) {
+// Only packets that open a connection from the subnet meet the idle rules. A
+// rule behind them counts the packets.
+func TestWidenOpeningOnly(t *testing.T) {
 	nattest.EnterNamespace(t)
 	nattest.RequireNFT(t)
 	j, _ := nattest.NewJournal(t, Undoers())
@@ -144,7 +147,8 @@ func talk(t *testing.T, from netip.Addr, to netip.AddrPort) {
 	}
 }
 
-func TestWhatCannotBeWidenedIsRefusedBeforeAnythingIsMade(t *testing.T) {
+// Widening that is not possible is refused before anything is made.
+func TestWidenRefuses(t *testing.T) {
 	stop := errors.New("interrupted")
 	ended, cancel := context.WithCancelCause(t.Context())
 	cancel(stop)
@@ -177,7 +181,8 @@ func TestWhatCannotBeWidenedIsRefusedBeforeAnythingIsMade(t *testing.T) {
 	}
 }
 
-func TestNoIdleRulesMakeNoTable(t *testing.T) {
+// With 0 idle rules no table is made.
+func TestWidenZero(t *testing.T) {
 	nattest.EnterNamespace(t)
 	j, path := nattest.NewJournal(t, Undoers())
 	header := nattest.ReadFile(t, path)
@@ -188,8 +193,9 @@ func TestNoIdleRulesMakeNoTable(t *testing.T) {
 	nattest.CheckNoTables(t)
 }
 
-// A crash can come before the table, or between any two transactions.
-func TestAWideningThatIsNotCompleteIsUndone(t *testing.T) {
+// A crash can come before the table is made, or between two transactions.
+// Undoing covers each case.
+func TestUndoHalfWiden(t *testing.T) {
 	nattest.EnterNamespace(t)
 	nattest.RequireNFT(t)
 	steps := []undo.Step{undo.NewStep(widenKind, "", "", widenStep{})}
@@ -202,9 +208,9 @@ func TestAWideningThatIsNotCompleteIsUndone(t *testing.T) {
 	}
 }
 
-// A table of the bare name is an operator's, unless a journal of an older
-// version names it.
-func TestUndo_leaves_the_tables_of_others(t *testing.T) {
+// A table with the plain name belongs to an operator, unless a journal of an
+// older version names it.
+func TestUndoWidenOthers(t *testing.T) {
 	nattest.EnterNamespace(t)
 	nattest.RequireNFT(t)
 	for _, table := range []string{"snatlab-widen", "snatlab-widen-other", "snatlab"} {
