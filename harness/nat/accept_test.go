@@ -12,14 +12,14 @@ import (
 	"snatlab/harness/undo"
 )
 
-// filtering gives the lines of Docker's chain for others in the filter table.
-func (t variant) filtering(test *testing.T) string {
+// listUserChain returns the lines of Docker's chain for rules of other programs.
+func (t variant) listUserChain(test *testing.T) string {
 	test.Helper()
 	return netnstest.Run(test, t.Path+" -t filter -v -S DOCKER-USER 2>/dev/null")
 }
 
-// userChain makes that chain, with rules that look like ours.
-func userChain(t *testing.T, tables variant) {
+// addUserChain makes that chain, with rules that resemble ours.
+func addUserChain(t *testing.T, tables variant) {
 	t.Helper()
 	netnstest.Run(t, tables.Path+" -t filter -N DOCKER-USER")
 	for i, rule := range []string{
@@ -31,7 +31,7 @@ func userChain(t *testing.T, tables variant) {
 	}
 }
 
-func accepting(t *testing.T, tables variant, j *undo.Journal, in, out string) {
+func insertAccept(t *testing.T, tables variant, j *undo.Journal, in, out string) {
 	t.Helper()
 	if err := InsertAccept(t.Context(), j, tables.Program, in, out); err != nil {
 		t.Fatal(err)
@@ -41,20 +41,20 @@ func accepting(t *testing.T, tables variant, j *undo.Journal, in, out string) {
 // InsertAccept inserts its rule on top, and undoing it deletes that rule only.
 func TestInsertAccept(t *testing.T) {
 	eachVariant(t, func(t *testing.T, tables variant) {
-		userChain(t, tables)
-		before := tables.filtering(t)
+		addUserChain(t, tables)
+		before := tables.listUserChain(t)
 		j, _ := nattest.NewJournal(t, Undoers())
-		accepting(t, tables, j, "snat-c", "snat-s")
+		insertAccept(t, tables, j, "snat-c", "snat-s")
 		chain, rest, _ := strings.Cut(before, "\n")
 		want := chain + "\n-A DOCKER-USER -i snat-c -o snat-s -m comment --comment snatlab-run -c 0 0 -j ACCEPT\n" + rest
-		if d := cmp.Diff(want, tables.filtering(t)); d != "" {
+		if d := cmp.Diff(want, tables.listUserChain(t)); d != "" {
 			t.Errorf("inserted (-want +got):\n%s", d)
 		}
 		netnstest.Run(t, tables.Path+" -t filter -I DOCKER-USER -s 10.0.0.0/8 -j DROP") // ours is not on top any more
 		nattest.CloseJournal(t, j)
 		nattest.CloseJournal(t, j)
 		want = chain + "\n-A DOCKER-USER -s 10.0.0.0/8 -c 0 0 -j DROP\n" + rest
-		if d := cmp.Diff(want, tables.filtering(t)); d != "" {
+		if d := cmp.Diff(want, tables.listUserChain(t)); d != "" {
 			t.Errorf("undone (-want +got):\n%s", d)
 		}
 	})
@@ -64,10 +64,10 @@ func TestInsertAccept(t *testing.T) {
 func TestInsertAcceptBothWays(t *testing.T) {
 	eachVariant(t, func(t *testing.T, tables variant) {
 		netnstest.Run(t, tables.Path+" -t filter -N DOCKER-USER; "+tables.Path+" -t filter -A DOCKER-USER -j RETURN")
-		before := tables.filtering(t)
+		before := tables.listUserChain(t)
 		j, path := nattest.NewJournal(t, Undoers())
-		accepting(t, tables, j, "snat-c", "snat-s")
-		accepting(t, tables, j, "snat-s", "snat-c")
+		insertAccept(t, tables, j, "snat-c", "snat-s")
+		insertAccept(t, tables, j, "snat-s", "snat-c")
 		p := tables.Path
 		var steps []string
 		for _, s := range j.Steps() {
@@ -80,9 +80,9 @@ func TestInsertAcceptBothWays(t *testing.T) {
 		if d := cmp.Diff(want, steps); d != "" {
 			t.Errorf("steps (-want +got):\n%s", d)
 		}
-		replay(t, path)
-		replay(t, path)
-		if d := cmp.Diff(before, tables.filtering(t)); d != "" {
+		replayCopy(t, path)
+		replayCopy(t, path)
+		if d := cmp.Diff(before, tables.listUserChain(t)); d != "" {
 			t.Errorf("replayed (-want +got):\n%s", d)
 		}
 		nattest.CloseJournal(t, j)
@@ -92,16 +92,16 @@ func TestInsertAcceptBothWays(t *testing.T) {
 // The manual command of the step deletes the inserted rule.
 func TestAcceptManualCommand(t *testing.T) {
 	eachVariant(t, func(t *testing.T, tables variant) {
-		userChain(t, tables)
-		before := tables.filtering(t)
+		addUserChain(t, tables)
+		before := tables.listUserChain(t)
 		j, _ := nattest.NewJournal(t, Undoers())
-		accepting(t, tables, j, "snat-c", "snat-s")
+		insertAccept(t, tables, j, "snat-c", "snat-s")
 		netnstest.Run(t, j.Steps()[0].Manual)
-		if d := cmp.Diff(before, tables.filtering(t)); d != "" {
+		if d := cmp.Diff(before, tables.listUserChain(t)); d != "" {
 			t.Errorf("undone by hand (-want +got):\n%s", d)
 		}
 		nattest.CloseJournal(t, j)
-		if d := cmp.Diff(before, tables.filtering(t)); d != "" {
+		if d := cmp.Diff(before, tables.listUserChain(t)); d != "" {
 			t.Errorf("undone again (-want +got):\n%s", d)
 		}
 	})
@@ -112,10 +112,10 @@ func TestUndoAcceptNoChain(t *testing.T) {
 	eachVariant(t, func(t *testing.T, tables variant) {
 		netnstest.Run(t, tables.Path+" -t filter -N DOCKER-USER")
 		j, path := nattest.NewJournal(t, Undoers())
-		accepting(t, tables, j, "snat-c", "snat-s")
+		insertAccept(t, tables, j, "snat-c", "snat-s")
 		netnstest.Run(t, fmt.Sprintf("%[1]s -t filter -F DOCKER-USER && %[1]s -t filter -X DOCKER-USER", tables.Path))
 		before := netnstest.Run(t, tables.Path+" -t filter -S")
-		replay(t, path)
+		replayCopy(t, path)
 		nattest.CloseJournal(t, j)
 		if d := cmp.Diff(before, netnstest.Run(t, tables.Path+" -t filter -S")); d != "" {
 			t.Errorf("changed:\n%s", d)

@@ -16,25 +16,25 @@ import (
 	"snatlab/harness/undo"
 )
 
-// claims hold for every backend. Each is tried in a namespace of its own, where
-// nothing stands but the cables.
+// claims hold for every backend. Each is tried in a namespace of its own that
+// holds only the client network.
 var claims = []struct {
 	name  string
 	holds func(t *testing.T, f firewall)
 }{
 	{"the rule that is made reads as its program prints it", func(t *testing.T, f firewall) {
-		r, _, _ := made(t, f)
+		r, _, _ := makeRule(t, f)
 		if r.Text != f.ours(snat.Options{}) || r.Program() != f.name() {
 			t.Errorf("%q in %s, want %q in %s", r.Text, r.Program(), f.ours(snat.Options{}), f.name())
 		}
-		reads(t, f, r.Text)
+		checkRules(t, f, r.Text)
 	}},
 	{"the rule that is made is undone, once and again", func(t *testing.T, f firewall) {
 		nattest.AddForeignRules(t)
 		before := nattest.ListAllRules(t, true)
-		_, j, path := made(t, f)
+		_, j, path := makeRule(t, f)
 		steps := j.Steps()
-		replay(t, path)
+		replayCopy(t, path)
 		nattest.CheckUnchanged(t, before, nattest.ListAllRules(t, true))
 		nattest.CloseJournal(t, j)
 		if err := Undoers().UndoAll(t.Context(), steps); err != nil {
@@ -43,7 +43,7 @@ var claims = []struct {
 		nattest.CheckUnchanged(t, before, nattest.ListAllRules(t, true))
 	}},
 	{"what is there already is neither made nor undone", func(t *testing.T, f firewall) {
-		made(t, f)
+		makeRule(t, f)
 		before := nattest.ListAllRules(t, true)
 		j, path := nattest.NewJournal(t, Undoers())
 		header := nattest.ReadFile(t, path)
@@ -59,33 +59,33 @@ var claims = []struct {
 		nattest.CheckUnchanged(t, before, nattest.ListAllRules(t, true))
 	}},
 	{"options rewrite the one rule where it stands", func(t *testing.T, f firewall) {
-		r, j, _ := made(t, f)
+		r, j, _ := makeRule(t, f)
 		f.insert(t, f.theirs(1))
 		f.add(t, f.theirs(2))
 		for _, o := range nattest.Rewritings {
 			nattest.SendUDP(t, 3) // what a rule has counted is not handed on
 			want := f.listing(t)
-			inForce := apply(t, r, j, o)
+			inForce := applyOptions(t, r, j, o)
 			if inForce.Text() != f.ours(o) {
 				t.Errorf("in force %q, want %q", inForce.Text(), f.ours(o))
 			}
 			want[1] = f.uncounted(f.ours(o))
 			nattest.CheckUnchanged(t, want, f.listing(t)) // but for that line
 			nattest.SendUDP(t, 3)
-			undoArm(t, inForce)
+			undoRule(t, inForce)
 			want[1] = f.uncounted(f.ours(snat.Options{}))
 			nattest.CheckUnchanged(t, want, f.listing(t))
 		}
 	}},
 	{"arms take turns, and leave the rule as it was", func(t *testing.T, f firewall) {
-		r, j, _ := made(t, f)
+		r, j, _ := makeRule(t, f)
 		before := nattest.ListAllRules(t, false)
 		for range 2 {
 			for _, o := range append([]snat.Options{{}}, nattest.Rewritings...) {
-				inForce := apply(t, r, j, o)
-				reads(t, f, f.ours(o))
-				undoArm(t, inForce)
-				undoArm(t, inForce)
+				inForce := applyOptions(t, r, j, o)
+				checkRules(t, f, f.ours(o))
+				undoRule(t, inForce)
+				undoRule(t, inForce)
 			}
 		}
 		nattest.CheckUnchanged(t, before, nattest.ListAllRules(t, false))
@@ -94,45 +94,45 @@ var claims = []struct {
 		}
 	}},
 	{"without options nothing is changed, nor journalled", func(t *testing.T, f firewall) {
-		r, j, path := made(t, f)
+		r, j, path := makeRule(t, f)
 		before, journal := nattest.ListAllRules(t, true), nattest.ReadFile(t, path)
-		inForce := apply(t, r, j, snat.Options{})
+		inForce := applyOptions(t, r, j, snat.Options{})
 		if inForce.Text() != r.Text {
 			t.Errorf("in force %q", inForce.Text())
 		}
-		undoArm(t, inForce)
+		undoRule(t, inForce)
 		nattest.CheckUnchanged(t, before, nattest.ListAllRules(t, true))
 		if after := nattest.ReadFile(t, path); after != journal {
 			t.Errorf("journal reads\n%s", after)
 		}
 	}},
 	{"packets counts the connections since the rule was written", func(t *testing.T, f firewall) {
-		r, j, _ := made(t, f)
+		r, j, _ := makeRule(t, f)
 		f.insert(t, f.theirs(1))
-		original := apply(t, r, j, snat.Options{})
-		counts(t, original, 0)
+		original := applyOptions(t, r, j, snat.Options{})
+		checkPackets(t, original, 0)
 		nattest.SendUDP(t, 5)
-		counts(t, original, 5)
-		rewritten := apply(t, r, j, snat.Options{RandomFully: true})
-		counts(t, rewritten, 0)
+		checkPackets(t, original, 5)
+		rewritten := applyOptions(t, r, j, snat.Options{RandomFully: true})
+		checkPackets(t, rewritten, 0)
 		nattest.SendUDP(t, 3)
 		nattest.SendUDP(t, 4)
-		counts(t, rewritten, 7)
-		undoArm(t, rewritten)
-		counts(t, original, 0)
+		checkPackets(t, rewritten, 7)
+		undoRule(t, rewritten)
+		checkPackets(t, original, 0)
 	}},
 	{"that somebody rewrote the rule is an error that says so", func(t *testing.T, f firewall) {
-		r, j := byOwner(t, f)
-		inForce := apply(t, r, j, snat.Options{RandomFully: true})
+		r, j := makeUnmarked(t, f)
+		inForce := applyOptions(t, r, j, snat.Options{RandomFully: true})
 		f.replace(t, 1, f.ours(snat.Options{}))
-		isGone(t, f, inForce, f.ours(snat.Options{RandomFully: true}))
-		original := apply(t, r, j, snat.Options{})
+		checkGone(t, f, inForce, f.ours(snat.Options{RandomFully: true}))
+		original := applyOptions(t, r, j, snat.Options{})
 		f.remove(t, 1)
-		isGone(t, f, original, f.ours(snat.Options{}))
+		checkGone(t, f, original, f.ours(snat.Options{}))
 		nattest.CloseJournal(t, j)
 	}},
 	{"options for a rule that is gone are an error and change nothing", func(t *testing.T, f firewall) {
-		r, j, _ := made(t, f)
+		r, j, _ := makeRule(t, f)
 		f.replace(t, 1, f.theirs(1))
 		before := nattest.ListAllRules(t, true)
 		if _, err := r.Apply(t.Context(), j, snat.Options{}); err == nil {
@@ -146,7 +146,7 @@ var claims = []struct {
 	}},
 	{"the rules of others stay as they are, to the byte", func(t *testing.T, f firewall) {
 		nattest.AddForeignRules(t)
-		r, j, _ := made(t, f)
+		r, j, _ := makeRule(t, f)
 		f.insert(t, f.theirs(1))
 		f.add(t, f.theirs(2))
 		notOurs := func() (all []string) {
@@ -154,9 +154,9 @@ var claims = []struct {
 		}
 		before := notOurs()
 		for _, o := range nattest.Rewritings {
-			inForce := apply(t, r, j, o)
+			inForce := applyOptions(t, r, j, o)
 			nattest.CheckUnchanged(t, before, notOurs())
-			undoArm(t, inForce)
+			undoRule(t, inForce)
 			nattest.CheckUnchanged(t, before, notOurs())
 		}
 	}},
@@ -170,8 +170,8 @@ var claims = []struct {
 				t.Errorf("%s: error %v, want %v", what, err, stop)
 			}
 		}
-		r, j, path := made(t, f)
-		inForce := apply(t, r, j, snat.Options{RandomFully: true})
+		r, j, path := makeRule(t, f)
+		inForce := applyOptions(t, r, j, snat.Options{RandomFully: true})
 		before, journal := nattest.ListAllRules(t, true), nattest.ReadFile(t, path)
 		_, err := f.masquerade(ctx, j)
 		is("make", err)
@@ -188,38 +188,38 @@ var claims = []struct {
 		}
 	}},
 	{"the plain rule keeps a free port, the others draw one", func(t *testing.T, f firewall) {
-		r, j, _ := made(t, f)
+		r, j, _ := makeRule(t, f)
 		const connections = 20
 		nattest.SendUDP(t, connections)
 		if kept, drawn := nattest.CountKeptPorts(t); kept != connections || drawn != 0 {
 			t.Errorf("the plain rule: %d ports kept and %d not, want %d and none", kept, drawn, connections)
 		}
 		for _, o := range []snat.Options{{Random: true}, {RandomFully: true}} {
-			inForce := apply(t, r, j, o)
+			inForce := applyOptions(t, r, j, o)
 			_, before := nattest.CountKeptPorts(t)
 			nattest.SendUDP(t, connections)
 			if _, drawn := nattest.CountKeptPorts(t); drawn == before {
 				t.Errorf("%s: all of %d ports kept", inForce.Text(), connections)
 			}
-			undoArm(t, inForce)
+			undoRule(t, inForce)
 		}
 	}},
 	{"whatever the options, another process restores the rule to the letter", func(t *testing.T, f firewall) {
-		r, _, _ := made(t, f)
+		r, _, _ := makeRule(t, f)
 		f.insert(t, f.theirs(1))
 		f.add(t, f.theirs(2))
 		before := f.listing(t)
 		for _, o := range nattest.Rewritings {
 			j, path := nattest.NewJournal(t, Undoers())
-			apply(t, r, j, o)
-			replay(t, path)
+			applyOptions(t, r, j, o)
+			replayCopy(t, path)
 			nattest.CheckUnchanged(t, before, f.listing(t))
 			nattest.CloseJournal(t, j)
 			nattest.CheckUnchanged(t, before, f.listing(t))
 		}
 	}},
 	{"contradictory options are an error and change nothing", func(t *testing.T, f firewall) {
-		r, j, path := made(t, f)
+		r, j, path := makeRule(t, f)
 		before, journal := nattest.ListAllRules(t, true), nattest.ReadFile(t, path)
 		for o, why := range contradictions {
 			_, err := r.Apply(t.Context(), j, o)
@@ -233,12 +233,12 @@ var claims = []struct {
 		}
 	}},
 	{"ten connections to ten ports take each of them, at random or not", func(t *testing.T, f firewall) {
-		r, j, _ := made(t, f)
+		r, j, _ := makeRule(t, f)
 		for i, o := range []snat.Options{{ToPorts: nattest.TenPorts}, {ToPorts: nattest.TenPorts, Random: true}, {ToPorts: nattest.TenPorts, RandomFully: true}} {
-			inForce := apply(t, r, j, o)
+			inForce := applyOptions(t, r, j, o)
 			server := netip.AddrPortFrom(nattest.ServerAddress, uint16(9000+i))
 			nattest.SendSYNs(t, server, 10)
-			counts(t, inForce, 10)
+			checkPackets(t, inForce, 10)
 			want := map[netip.AddrPort]int{}
 			for port := nattest.TenPorts.First; port <= nattest.TenPorts.Last; port++ {
 				want[netip.AddrPortFrom(nattest.OutAddress, port)] = 1
@@ -246,25 +246,25 @@ var claims = []struct {
 			if got := nattest.TranslatedSources(t, server); !maps.Equal(got, want) {
 				t.Errorf("%s: left as %v", inForce.Text(), got)
 			}
-			undoArm(t, inForce)
+			undoRule(t, inForce)
 		}
 	}},
 	{"ports are for TCP alone: other protocols leave as they came", func(t *testing.T, f firewall) {
-		r, j, _ := made(t, f)
-		inForce := apply(t, r, j, snat.Options{ToPorts: nattest.TenPorts})
+		r, j, _ := makeRule(t, f)
+		inForce := applyOptions(t, r, j, snat.Options{ToPorts: nattest.TenPorts})
 		nattest.SendUDP(t, 3)
-		counts(t, inForce, 0)
-		undoArm(t, inForce)
+		checkPackets(t, inForce, 0)
+		undoRule(t, inForce)
 	}},
 	{"a connection gets one of the addresses, always the same for its client and server", func(t *testing.T, f firewall) {
-		r, j, _ := made(t, f)
+		r, j, _ := makeRule(t, f)
 		server := netip.AddrPortFrom(nattest.ServerAddress, 9000)
 		for _, to := range []snat.AddressRange{nattest.OneAddress, nattest.FourAddresses, nattest.SomeAddresses} {
 			for _, fully := range []bool{false, true} {
-				inForce := apply(t, r, j, snat.Options{ToSource: to, RandomFully: fully})
+				inForce := applyOptions(t, r, j, snat.Options{ToSource: to, RandomFully: fully})
 				server = netip.AddrPortFrom(nattest.ServerAddress, server.Port()+1)
 				nattest.SendSYNs(t, server, 10)
-				counts(t, inForce, 10)
+				checkPackets(t, inForce, 10)
 				given := map[netip.Addr]int{}
 				for from, n := range nattest.TranslatedSources(t, server) {
 					given[from.Addr()] += n
@@ -274,22 +274,22 @@ var claims = []struct {
 						t.Errorf("%s: left as %v", inForce.Text(), given)
 					}
 				}
-				undoArm(t, inForce)
+				undoRule(t, inForce)
 			}
 		}
 	}},
 	{"the commands for people leave nothing that masquerades the network", func(t *testing.T, f firewall) {
-		r, j, _ := made(t, f)
-		apply(t, r, j, snat.Options{RandomFully: true})
+		r, j, _ := makeRule(t, f)
+		applyOptions(t, r, j, snat.Options{RandomFully: true})
 		steps := j.Steps()
 		netnstest.Run(t, steps[0].Manual)
 		if slices.Contains(f.rules(t), f.ours(snat.Options{RandomFully: true})) {
 			t.Errorf("%s leaves %q", steps[0].Manual, f.rules(t))
 		}
 		netnstest.Run(t, steps[1].Manual+" || :") // may have nothing left to do
-		reads(t, f)
+		checkRules(t, f)
 		nattest.CloseJournal(t, j)
-		reads(t, f)
+		checkRules(t, f)
 	}},
 }
 
@@ -300,8 +300,8 @@ func TestBackends(t *testing.T) {
 	}
 }
 
-// made makes the rule of the network in these tests.
-func made(t *testing.T, f firewall) (r *Rule, j *undo.Journal, path string) {
+// makeRule makes the rule of nattest's network, and a journal.
+func makeRule(t *testing.T, f firewall) (r *Rule, j *undo.Journal, path string) {
 	t.Helper()
 	j, path = nattest.NewJournal(t, Undoers())
 	r, err := f.masquerade(t.Context(), j)
@@ -311,23 +311,23 @@ func made(t *testing.T, f firewall) (r *Rule, j *undo.Journal, path string) {
 	return r, j, path
 }
 
-// reads checks what our chain's rules are.
-func reads(t *testing.T, f firewall, want ...string) {
+// checkRules compares the rules of the chain, without their counters.
+func checkRules(t *testing.T, f firewall, want ...string) {
 	t.Helper()
 	if got := f.rules(t); !slices.Equal(got, want) {
 		t.Errorf("the chain reads %q, want %q", got, want)
 	}
 }
 
-func counts(t *testing.T, f *AppliedRule, want uint64) {
+func checkPackets(t *testing.T, f *AppliedRule, want uint64) {
 	t.Helper()
 	if got, err := f.Packets(t.Context()); got != want || err != nil {
 		t.Errorf("%d packets (%v), want %d", got, err, want)
 	}
 }
 
-// isGone checks what is said of a rule that somebody took away.
-func isGone(t *testing.T, f firewall, inForce *AppliedRule, rule string) {
+// checkGone checks the error for a rule that another program removed.
+func checkGone(t *testing.T, f firewall, inForce *AppliedRule, rule string) {
 	t.Helper()
 	text := fmt.Sprintf("the masquerade rule %q is gone from %s: something else rewrote the rules (a restart of Docker, a reload of the firewall?)", rule, f.place())
 	if _, err := inForce.Packets(t.Context()); err == nil || err.Error() != text {

@@ -13,8 +13,8 @@ import (
 	"snatlab/harness/nat/snat"
 )
 
-// show renders counters of one rule each, without the handles.
-func show(all RuleCounters) (lines []string) {
+// formatCounters returns one line for each counter, without the handles.
+func formatCounters(all RuleCounters) (lines []string) {
 	for _, c := range all.Rules {
 		text := c.Rule
 		if _, rest, ok := strings.Cut(text, ", "); ok && strings.HasPrefix(text, "handle ") {
@@ -34,7 +34,7 @@ func TestReadCounters(t *testing.T) {
 			if _, ok := f.(byNFT); !ok {
 				openNFT(t)
 			}
-			r, j := byOwner(t, f)
+			r, j := makeUnmarked(t, f)
 			for _, tables := range []string{"iptables-nft", "iptables-legacy"} {
 				netnstest.Run(t, tables+" -t nat -A POSTROUTING -c 7 420 -s 10.1.0.0/16 ! -o docker0 -j MASQUERADE || :")
 			}
@@ -55,12 +55,12 @@ table inet shop {
 }
 END`)
 			before := nattest.ListAllRules(t, true)
-			inForce := apply(t, r, j, snat.Options{RandomFully: true})
-			got := show(inForce.ReadCounters(t.Context()))
-			undoArm(t, inForce)
+			inForce := applyOptions(t, r, j, snat.Options{RandomFully: true})
+			got := formatCounters(inForce.ReadCounters(t.Context()))
+			undoRule(t, inForce)
 			want := []string{`nftables, table inet shop, chain nat 1: comment "theirs" 5`}
 			unread := []string{"nftables, table inet shop, chain nat: rules without a counter: 1 of 2"}
-			for _, variant := range variantsThere(t) {
+			for _, variant := range listVariants(t) {
 				at := 1
 				if tables := r.IPTables(); tables != nil && tables.Variant == variant {
 					at = 2
@@ -89,26 +89,26 @@ END`)
 	t.Run("a_rule_that_takes_connections_moves", func(t *testing.T) {
 		eachFirewall(t, func(t *testing.T, f firewall) {
 			openNFT(t)
-			r, j := byOwner(t, f)
-			inForce := apply(t, r, j, snat.Options{Random: true})
+			r, j := makeUnmarked(t, f)
+			inForce := applyOptions(t, r, j, snat.Options{Random: true})
 			netnstest.Run(t, `nft 'table ip shop { chain nat { type nat hook postrouting priority srcnat - 1; ip saddr 198.18.0.0/24 counter masquerade; }; }'`)
 			nattest.SendUDP(t, 4)
-			if got := show(inForce.ReadCounters(t.Context())); len(got) != 1 || !strings.HasPrefix(got[0], "nftables, table ip shop, chain nat 1: handle ") || !strings.HasSuffix(got[0], " 4") {
+			if got := formatCounters(inForce.ReadCounters(t.Context())); len(got) != 1 || !strings.HasPrefix(got[0], "nftables, table ip shop, chain nat 1: handle ") || !strings.HasSuffix(got[0], " 4") {
 				t.Errorf("got %q", got)
 			}
-			counts(t, inForce, 0)
+			checkPackets(t, inForce, 0)
 		})
 	})
 	t.Run("a_chain_that_iptables_cannot_list", func(t *testing.T) {
 		nattest.EnterNamespace(t)
 		openNFT(t)
 		tables := openVariant(t, "nft")
-		tables.rules(t, ours)
+		tables.addRules(t, ours)
 		j, _ := nattest.NewJournal(t, Undoers())
-		inForce := apply(t, find(t, tables), j, snat.Options{})
+		inForce := applyOptions(t, findOurs(t, tables), j, snat.Options{})
 		netnstest.Run(t, "nft add rule ip nat POSTROUTING counter packets 3 bytes 9 masquerade random,persistent")
 		all := inForce.ReadCounters(t.Context())
-		if got := show(all); !slices.Contains(got, "nftables, table ip nat, chain POSTROUTING 2: handle N 3") {
+		if got := formatCounters(all); !slices.Contains(got, "nftables, table ip nat, chain POSTROUTING 2: handle N 3") {
 			t.Errorf("got %q", got)
 		}
 		if len(all.Unread) != 1 || !strings.HasPrefix(all.Unread[0], "list POSTROUTING of table nat with iptables-nft: ") || strings.HasSuffix(all.Unread[0], "\n") {
@@ -118,17 +118,17 @@ END`)
 	t.Run("a_rule_of_nftables_needs_no_program", func(t *testing.T) {
 		nattest.EnterNamespace(t)
 		openNFT(t)
-		r, j := byOwner(t, byNFT{})
+		r, j := makeUnmarked(t, byNFT{})
 		netnstest.Run(t, "iptables-nft -t nat -A POSTROUTING -c 7 420 -j RETURN")
 		t.Setenv("PATH", t.TempDir())
-		all := apply(t, r, j, snat.Options{}).ReadCounters(t.Context())
-		if got := show(all); !slices.Equal(got, []string{"nftables, table ip nat, chain POSTROUTING 1: handle N 7"}) || all.Unread != nil {
+		all := applyOptions(t, r, j, snat.Options{}).ReadCounters(t.Context())
+		if got := formatCounters(all); !slices.Equal(got, []string{"nftables, table ip nat, chain POSTROUTING 1: handle N 7"}) || all.Unread != nil {
 			t.Errorf("got %q, unread %q", got, all.Unread)
 		}
 	})
 }
 
-func variantsThere(t *testing.T) (names []string) {
+func listVariants(t *testing.T) (names []string) {
 	t.Helper()
 	all, err := iptables.FindInstalled()
 	if err != nil {

@@ -13,14 +13,14 @@ import (
 // FindRule returns the rule of the network among other rules.
 func TestFindRule(t *testing.T) {
 	eachVariant(t, func(t *testing.T, tables variant) {
-		tables.rules(t, ours+" --random", ours+" --random-fully")
-		tables.busy(t)
-		before := tables.listing(t)
-		r := find(t, tables)
+		tables.addRules(t, ours+" --random", ours+" --random-fully")
+		tables.addBusy(t)
+		before := tables.listCounted(t)
+		r := findOurs(t, tables)
 		if r.Text != "-A POSTROUTING "+ours || r.IPTables() != tables.Program {
 			t.Errorf("%q in %v", r.Text, r.IPTables())
 		}
-		tables.unchanged(t, before)
+		tables.checkUnchanged(t, before)
 
 		for want, n := range map[string]struct{ subnet, bridge string }{
 			"-A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE": {"172.17.0.0/16", "docker0"},
@@ -38,7 +38,7 @@ func TestFindRule(t *testing.T) {
 // FindRule does not return a rule that only resembles that of the network.
 func TestFindRuleSimilar(t *testing.T) {
 	eachVariant(t, func(t *testing.T, tables variant) {
-		tables.rules(t, nattest.ForeignRules...)
+		tables.addRules(t, nattest.ForeignRules...)
 		if r, err := FindRule(t.Context(), programs(tables), nattest.Subnet, nattest.Bridge); err == nil {
 			t.Errorf("found %q", r.Text)
 		}
@@ -58,18 +58,18 @@ func TestNoRuleError(t *testing.T) {
 		"other networks":  {[]string{"-s 172.17.0.0/16 ! -o docker0 -j MASQUERADE"}, none + "-A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE (VARIANT)", false},
 		"not that subnet": {[]string{"! -s 198.18.0.0/24 -j MASQUERADE"}, none + "-A POSTROUTING ! -s 198.18.0.0/24 -j MASQUERADE (VARIANT)", false},
 		"no translation":  {[]string{"-s 198.18.0.0/24 -j RETURN"}, none + "-A POSTROUTING -s 198.18.0.0/24 -j RETURN (VARIANT)", false},
-		"a fixed address": {third("-j SNAT --to-source 192.0.2.1"), other + `-j SNAT --to-source 192.0.2.1": ` +
+		"a fixed address": {addThird("-j SNAT --to-source 192.0.2.1"), other + `-j SNAT --to-source 192.0.2.1": ` +
 			"it translates to a fixed address, as Docker does for the network option com.docker.network.host_ipv4; use a network without that option", true},
-		"options already": {third("-j MASQUERADE --random-fully"), other + `-j MASQUERADE --random-fully": ` +
+		"options already": {addThird("-j MASQUERADE --random-fully"), other + `-j MASQUERADE --random-fully": ` +
 			"it has options already, so it is not the baseline; use a network whose rule is plain", true},
-		"left by a run": {third("-m comment --comment snatlab-20260102-030405-abcdef -j MASQUERADE --random"), other + `-j MASQUERADE --random", ` +
+		"left by a run": {addThird("-m comment --comment snatlab-20260102-030405-abcdef -j MASQUERADE --random"), other + `-j MASQUERADE --random", ` +
 			"which run 20260102-030405-abcdef of snatlab left: run `snatlab cleanup`, and if that leaves it, put the plain rule in its place", true},
-		"another condition": {third("-m mark --mark 0x1 -j MASQUERADE"), other + `-m mark --mark 0x1 -j MASQUERADE": it has other conditions than Docker's`, true},
-		"another program's": {third("-j LOG"), other + `-j LOG": it does not masquerade`, true},
+		"another condition": {addThird("-m mark --mark 0x1 -j MASQUERADE"), other + `-m mark --mark 0x1 -j MASQUERADE": it has other conditions than Docker's`, true},
+		"another program's": {addThird("-j LOG"), other + `-j LOG": it does not masquerade`, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			eachVariant(t, func(t *testing.T, tables variant) {
-				tables.rules(t, c.rules...)
+				tables.addRules(t, c.rules...)
 				_, err := FindRule(t.Context(), programs(tables), nattest.Subnet, nattest.Bridge)
 				missing, ok := errors.AsType[*NoRuleError](err)
 				if want := strings.ReplaceAll(c.want, "VARIANT", tables.Variant); !ok || err.Error() != want || missing.HasRule() != c.hasRule {
@@ -83,8 +83,8 @@ func TestNoRuleError(t *testing.T) {
 	}
 }
 
-// third puts a rule of our network behind two of nattest.ForeignRules.
-func third(end string) []string {
+// addThird returns a rule of our network after two rules of other networks.
+func addThird(end string) []string {
 	return []string{"-s 172.17.0.0/16 ! -o docker0 -j MASQUERADE", "-s 172.18.0.0/16 -j RETURN", "-s 198.18.0.0/24 ! -o snat-c " + end}
 }
 
@@ -94,10 +94,10 @@ func TestFindRuleVariants(t *testing.T) {
 		t.Run("the rule is in "+name, func(t *testing.T) {
 			nattest.EnterNamespace(t)
 			both := []variant{openVariant(t, "nft"), openVariant(t, "legacy")}
-			both[i].rules(t, ours)
-			both[1-i].rules(t, ours+" --random")
+			both[i].addRules(t, ours)
+			both[1-i].addRules(t, ours+" --random")
 			for _, variants := range [][]variant{both, {both[1], both[0]}} {
-				if r := find(t, variants...); r.IPTables() != both[i].Program {
+				if r := findOurs(t, variants...); r.IPTables() != both[i].Program {
 					t.Errorf("found in %s", r.IPTables().Variant)
 				}
 			}
@@ -114,7 +114,7 @@ func TestFindRuleVariants(t *testing.T) {
 // FindRule ends with its context.
 func TestFindRuleCancelled(t *testing.T) {
 	eachVariant(t, func(t *testing.T, tables variant) {
-		tables.rules(t, ours)
+		tables.addRules(t, ours)
 		stop := errors.New("interrupted")
 		ctx, cancel := context.WithCancelCause(t.Context())
 		cancel(stop)

@@ -14,9 +14,9 @@ import (
 	"snatlab/harness/undo"
 )
 
-// firewall is a backend as its own program shows it: what the claims are
-// checked with, and who meddles with the rules. A rule is given as the program
-// lists it without counters.
+// firewall is a backend as its own program shows it. The claims are checked with
+// it, and it changes rules as another program would. A rule is given as the
+// program lists it without counters.
 type firewall interface {
 	masquerade(context.Context, *undo.Journal) (*Rule, error) // of the network in these tests
 	name() string
@@ -78,12 +78,12 @@ func (byIptables) theirs(n int) string {
 
 func (f byIptables) rules(t *testing.T) []string {
 	t.Helper()
-	return nattest.SplitLines(unmarked(netnstest.Run(t, f.Path+" -t nat -S POSTROUTING 2>/dev/null")))[1:] // the policy comes first
+	return nattest.SplitLines(removeMarks(netnstest.Run(t, f.Path+" -t nat -S POSTROUTING 2>/dev/null")))[1:] // the policy comes first
 }
 
 func (f byIptables) listing(t *testing.T) []string {
 	t.Helper()
-	return f.variant.listing(t)[1:]
+	return f.variant.listCounted(t)[1:]
 }
 
 func (byIptables) uncounted(rule string) string { return strings.Replace(rule, " -j", " -c 0 0 -j", 1) }

@@ -19,7 +19,7 @@ import (
 func TestNFTablesRuleset(t *testing.T) {
 	nattest.EnterNamespace(t)
 	f := openNFT(t)
-	made(t, f)
+	makeRule(t, f)
 	const want = `table ip snatlab {
 	chain postrouting {
 		type nat hook postrouting priority srcnat; policy accept;
@@ -32,8 +32,8 @@ func TestNFTablesRuleset(t *testing.T) {
 	}
 }
 
-// Rules that are like ours but for one thing. The last ones have expressions
-// that google/nftables drops when it reads a rule.
+// otherShapes are rules that differ from ours in one respect. The last ones have
+// expressions that google/nftables drops when it reads a rule.
 var otherShapes = []string{
 	`ip saddr 198.18.0.0/24 oifname != "snat-c" masquerade`,
 	`ip saddr 198.18.0.0/24 oifname != "snat-c" counter`,
@@ -77,8 +77,8 @@ func TestOtherShapes(t *testing.T) {
 		t.Run(shape, func(t *testing.T) {
 			nattest.EnterNamespace(t)
 			f := openNFT(t)
-			r, j, _ := made(t, f)
-			inForce := apply(t, r, j, snat.Options{RandomFully: true})
+			r, j, _ := makeRule(t, f)
+			inForce := applyOptions(t, r, j, snat.Options{RandomFully: true})
 			f.flush(t)
 			f.add(t, shape)
 			before := nattest.ListAllRules(t, true)
@@ -86,20 +86,20 @@ func TestOtherShapes(t *testing.T) {
 			if err != nil || len(rules) != 1 || rules[0] != (rule{text: nftables.OtherShape}) {
 				t.Fatalf("read as %v (%v)", rules, err)
 			}
-			isGone(t, f, inForce, f.ours(snat.Options{RandomFully: true}))
+			checkGone(t, f, inForce, f.ours(snat.Options{RandomFully: true}))
 			if _, err := r.Apply(t.Context(), j, snat.Options{Random: true}); err == nil {
 				t.Error("rewritten")
 			}
-			undoArm(t, inForce)
+			undoRule(t, inForce)
 			nattest.CheckUnchanged(t, before, nattest.ListAllRules(t, true))
 		})
 	}
 }
 
-// deaf takes a rule and does not write it.
-type deaf struct{ nftablesBackend }
+// deafBackend accepts a rule and does not write it.
+type deafBackend struct{ nftablesBackend }
 
-func (deaf) replaceRule(context.Context, rule, rule, snat.Options) error { return nil }
+func (deafBackend) replaceRule(context.Context, rule, rule, snat.Options) error { return nil }
 
 // Apply checks after the rewriting that the rule was written.
 func TestApplyChecksResult(t *testing.T) {
@@ -109,7 +109,7 @@ func TestApplyChecksResult(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.backend = deaf{}
+	r.backend = deafBackend{}
 	_, err = r.Apply(t.Context(), j, snat.Options{Random: true})
 	const ours = `ip saddr 198.18.0.0/24 oifname != "snat-c" counter masquerade`
 	text := "rewrite masquerade rule " + ours + fmt.Sprintf(": nftables took the rule, but table ip snatlab now reads %q", []string{ours})
@@ -122,11 +122,11 @@ func TestApplyChecksResult(t *testing.T) {
 func TestUndoTableGone(t *testing.T) {
 	nattest.EnterNamespace(t)
 	f := openNFT(t)
-	r, j, _ := made(t, f)
-	inForce := apply(t, r, j, snat.Options{RandomFully: true})
+	r, j, _ := makeRule(t, f)
+	inForce := applyOptions(t, r, j, snat.Options{RandomFully: true})
 	netnstest.Run(t, "nft delete table ip snatlab")
-	isGone(t, f, inForce, f.ours(snat.Options{RandomFully: true}))
-	undoArm(t, inForce)
+	checkGone(t, f, inForce, f.ours(snat.Options{RandomFully: true}))
+	undoRule(t, inForce)
 	nattest.CloseJournal(t, j)
 	if left := nattest.ListAllRules(t, true); len(left) > 0 {
 		t.Errorf("left %q", left)
@@ -142,11 +142,11 @@ func TestNFTablesNoProgram(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	inForce := apply(t, r, j, snat.Options{Random: true})
-	counts(t, inForce, 0)
-	undoArm(t, inForce)
-	apply(t, r, j, snat.Options{RandomFully: true})
-	replay(t, path)
+	inForce := applyOptions(t, r, j, snat.Options{Random: true})
+	checkPackets(t, inForce, 0)
+	undoRule(t, inForce)
+	applyOptions(t, r, j, snat.Options{RandomFully: true})
+	replayCopy(t, path)
 	nattest.CloseJournal(t, j)
 }
 
@@ -155,8 +155,8 @@ func TestNFTablesNoProgram(t *testing.T) {
 func TestNFTablesSteps(t *testing.T) {
 	nattest.EnterNamespace(t)
 	f := openNFT(t)
-	r, j, _ := made(t, f)
-	apply(t, r, j, snat.Options{RandomFully: true})
+	r, j, _ := makeRule(t, f)
+	applyOptions(t, r, j, snat.Options{RandomFully: true})
 	const ours = `ip saddr 198.18.0.0/24 oifname != "snat-c" counter masquerade`
 	want := []undo.Step{
 		undo.NewStep("nat.nftables-rewrite", "masquerade rule "+ours+" fully-random",
@@ -168,7 +168,7 @@ func TestNFTablesSteps(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", d)
 	}
 	netnstest.Run(t, want[0].Manual)
-	reads(t, f, ours)
+	checkRules(t, f, ours)
 	netnstest.Run(t, want[1].Manual)
 	nattest.CloseJournal(t, j)
 }

@@ -48,20 +48,23 @@ func TestRestoreAnyState(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			for name, restore := range map[string]func(t *testing.T, f *AppliedRule, j *undo.Journal, path string){
-				"by the arm": func(t *testing.T, f *AppliedRule, j *undo.Journal, _ string) { undoArm(t, f); undoArm(t, f) },
+				"by the arm": func(t *testing.T, f *AppliedRule, j *undo.Journal, _ string) { undoRule(t, f); undoRule(t, f) },
 				"by the run's end": func(t *testing.T, _ *AppliedRule, j *undo.Journal, _ string) {
 					nattest.CloseJournal(t, j)
 					nattest.CloseJournal(t, j)
 				},
-				"by another process": func(t *testing.T, _ *AppliedRule, _ *undo.Journal, path string) { replay(t, path); replay(t, path) },
+				"by another process": func(t *testing.T, _ *AppliedRule, _ *undo.Journal, path string) {
+					replayCopy(t, path)
+					replayCopy(t, path)
+				},
 			} {
 				t.Run(name, func(t *testing.T) {
 					eachFirewall(t, func(t *testing.T, f firewall) {
-						r, _ := byOwner(t, f)
+						r, _ := makeUnmarked(t, f)
 						f.insert(t, f.theirs(1))
 						f.add(t, f.theirs(2))
 						j, path := nattest.NewJournal(t, Undoers())
-						inForce := apply(t, r, j, snat.Options{RandomFully: true})
+						inForce := applyOptions(t, r, j, snat.Options{RandomFully: true})
 						c.between(t, f, r.Text)
 						restore(t, inForce, j, path)
 						var want []string
@@ -72,7 +75,7 @@ func TestRestoreAnyState(t *testing.T) {
 							}
 							want = append(want, rule)
 						}
-						reads(t, f, want...)
+						checkRules(t, f, want...)
 					})
 				})
 			}
@@ -80,8 +83,8 @@ func TestRestoreAnyState(t *testing.T) {
 	}
 }
 
-// reads checks what the chain's rules are, without their counters.
-func (t variant) reads(test *testing.T, want ...string) {
+// checkRules compares the rules of the chain, without their counters.
+func (t variant) checkRules(test *testing.T, want ...string) {
 	test.Helper()
 	rules, err := iptablesBackend{t.Program}.readRules(test.Context())
 	if err != nil {
@@ -98,15 +101,15 @@ func (t variant) reads(test *testing.T, want ...string) {
 	}
 }
 
-func undoArm(t *testing.T, f *AppliedRule) {
+func undoRule(t *testing.T, f *AppliedRule) {
 	t.Helper()
 	if err := f.Undo(t.Context()); err != nil {
 		t.Error(err)
 	}
 }
 
-// replay undoes what a copy of a journal says, as if its process had died.
-func replay(t *testing.T, path string) {
+// replayCopy undoes the steps of a copy of the journal, as if its process had died.
+func replayCopy(t *testing.T, path string) {
 	t.Helper()
 	dead := filepath.Join(t.TempDir(), filepath.Base(path))
 	if err := os.WriteFile(dead, []byte(nattest.ReadFile(t, path)), 0o600); err != nil {
@@ -126,7 +129,7 @@ func replay(t *testing.T, path string) {
 // version.
 func TestUndoOldJournal(t *testing.T) {
 	eachFirewall(t, func(t *testing.T, f firewall) {
-		r, _, _ := made(t, f)
+		r, _, _ := makeRule(t, f)
 		f.insert(t, f.theirs(1))
 		before := f.listing(t)
 		for _, o := range []snat.Options{{Random: true}, {RandomFully: true}} {
@@ -142,7 +145,7 @@ func TestUndoOldJournal(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			replay(t, journal)
+			replayCopy(t, journal)
 			nattest.CheckUnchanged(t, before, f.listing(t))
 		}
 	})
@@ -151,29 +154,29 @@ func TestUndoOldJournal(t *testing.T) {
 // A step whose change was never made is undone without a change.
 func TestUndoUnmadeStep(t *testing.T) {
 	eachVariant(t, func(t *testing.T, tables variant) {
-		tables.busy(t)
-		before := tables.listing(t)
+		tables.addBusy(t)
+		before := tables.listCounted(t)
 		a := acceptStep{Path: tables.Path, Chain: "DOCKER-USER", Spec: []string{"-i", "a", "-o", "b", "-j", "ACCEPT"}}
-		steps := []undo.Step{undo.NewStep(rewriteKind, "", "", step(tables)), undo.NewStep(acceptKind, "", "", a)}
+		steps := []undo.Step{undo.NewStep(rewriteKind, "", "", stepOf(tables)), undo.NewStep(acceptKind, "", "", a)}
 		if err := Undoers().UndoAll(t.Context(), steps); err != nil {
 			t.Error(err)
 		}
-		tables.unchanged(t, before)
+		tables.checkUnchanged(t, before)
 	})
 }
 
 // A crash between the two commands of a rewriting leaves both rules.
 func TestUndoHalfRewrite(t *testing.T) {
 	eachVariant(t, func(t *testing.T, tables variant) {
-		tables.busy(t)
-		before := tables.listing(t)
+		tables.addBusy(t)
+		before := tables.listCounted(t)
 		for _, at := range []int{oursAt, oursAt + 1} { // cut off while it was rewritten, or while it was restored
 			netnstest.Run(t, fmt.Sprintf("%s -t nat -I POSTROUTING %d %s --random-fully", tables.Path, at, ours))
 			for range 2 {
-				if err := step(tables).restoreRule(t.Context()); err != nil {
+				if err := stepOf(tables).restoreRule(t.Context()); err != nil {
 					t.Fatal(err)
 				}
-				tables.unchanged(t, before)
+				tables.checkUnchanged(t, before)
 			}
 		}
 	})
@@ -184,15 +187,15 @@ func TestUndoHalfRewrite(t *testing.T) {
 // rule without a network, so the rewritten rule is deleted.
 func TestUndoNetworkGone(t *testing.T) {
 	eachVariant(t, func(t *testing.T, tables variant) {
-		tables.rules(t, nattest.ForeignRules[0], ours, nattest.ForeignRules[1])
+		tables.addRules(t, nattest.ForeignRules[0], ours, nattest.ForeignRules[1])
 		j, _ := nattest.NewJournal(t, Undoers())
-		apply(t, find(t, tables), j, snat.Options{RandomFully: true})
+		applyOptions(t, findOurs(t, tables), j, snat.Options{RandomFully: true})
 		link, err := netlink.LinkByName(nattest.Bridge)
 		if err := errors.Join(err, netlink.LinkDel(link)); err != nil {
 			t.Fatal(err)
 		}
 		nattest.CloseJournal(t, j)
-		tables.reads(t, "-s 172.17.0.0/16 ! -o docker0 -j MASQUERADE", "-s 198.18.0.0/24 ! -o snat-s -j MASQUERADE")
+		tables.checkRules(t, "-s 172.17.0.0/16 ! -o docker0 -j MASQUERADE", "-s 198.18.0.0/24 ! -o snat-s -j MASQUERADE")
 	})
 }
 
@@ -202,13 +205,13 @@ func TestRewriteManualDeletes(t *testing.T) {
 	eachVariant(t, func(t *testing.T, tables variant) {
 		for _, o := range []snat.Options{{RandomFully: true}, {Random: true}} {
 			netnstest.Run(t, tables.Path+" -t nat -F POSTROUTING")
-			tables.rules(t, nattest.ForeignRules[0], ours)
+			tables.addRules(t, nattest.ForeignRules[0], ours)
 			j, _ := nattest.NewJournal(t, Undoers())
-			apply(t, find(t, tables), j, o)
+			applyOptions(t, findOurs(t, tables), j, o)
 			netnstest.Run(t, j.Steps()[0].Manual)
-			tables.reads(t, "-s 172.17.0.0/16 ! -o docker0 -j MASQUERADE")
+			tables.checkRules(t, "-s 172.17.0.0/16 ! -o docker0 -j MASQUERADE")
 			nattest.CloseJournal(t, j)
-			tables.reads(t, "-s 172.17.0.0/16 ! -o docker0 -j MASQUERADE")
+			tables.checkRules(t, "-s 172.17.0.0/16 ! -o docker0 -j MASQUERADE")
 		}
 	})
 }
@@ -219,15 +222,15 @@ func TestRewriteManualRestores(t *testing.T) {
 	eachVariant(t, func(t *testing.T, tables variant) {
 		for _, o := range []snat.Options{{RandomFully: true}, {Random: true}} {
 			netnstest.Run(t, tables.Path+" -t nat -F POSTROUTING")
-			tables.rules(t, nattest.ForeignRules[0], ours)
-			r := find(t, tables)
+			tables.addRules(t, nattest.ForeignRules[0], ours)
+			r := findOurs(t, tables)
 			r.OutlivesRun = true
 			j, _ := nattest.NewJournal(t, Undoers())
-			apply(t, r, j, o)
+			applyOptions(t, r, j, o)
 			netnstest.Run(t, j.Steps()[0].Manual)
-			tables.reads(t, ours, "-s 172.17.0.0/16 ! -o docker0 -j MASQUERADE")
+			tables.checkRules(t, ours, "-s 172.17.0.0/16 ! -o docker0 -j MASQUERADE")
 			nattest.CloseJournal(t, j)
-			tables.reads(t, ours, "-s 172.17.0.0/16 ! -o docker0 -j MASQUERADE")
+			tables.checkRules(t, ours, "-s 172.17.0.0/16 ! -o docker0 -j MASQUERADE")
 		}
 	})
 }
@@ -236,15 +239,15 @@ func TestRewriteManualRestores(t *testing.T) {
 func TestUndoProgramGone(t *testing.T) {
 	nattest.EnterNamespace(t)
 	tables := openVariant(t, "nft")
-	tables.rules(t, ours)
+	tables.addRules(t, ours)
 	j, path := nattest.NewJournal(t, Undoers())
-	apply(t, find(t, tables), j, snat.Options{RandomFully: true})
+	applyOptions(t, findOurs(t, tables), j, snat.Options{RandomFully: true})
 	searched := os.Getenv("PATH")
 	t.Setenv("PATH", t.TempDir())
 	if err := j.Close(t.Context()); err == nil {
 		t.Error("undone without iptables")
 	}
 	t.Setenv("PATH", searched)
-	replay(t, path)
-	tables.reads(t, ours)
+	replayCopy(t, path)
+	tables.checkRules(t, ours)
 }

@@ -17,8 +17,8 @@ func TestWidenAmongOthers(t *testing.T) {
 	eachFirewall(t, func(t *testing.T, f firewall) {
 		openNFT(t)
 		nattest.AddForeignRules(t)
-		r, own, _ := made(t, f)
-		inForce := apply(t, r, own, snat.Options{RandomFully: true})
+		r, own, _ := makeRule(t, f)
+		inForce := applyOptions(t, r, own, snat.Options{RandomFully: true})
 		before := nattest.ListAllRules(t, true)
 		j, path := nattest.NewJournal(t, Undoers())
 		if err := nftables.WidenWindow(t.Context(), j, nattest.Subnet, 100); err != nil {
@@ -29,13 +29,13 @@ func TestWidenAmongOthers(t *testing.T) {
 		end := at + 1 + slices.Index(all[at:], "}")
 		nattest.CheckUnchanged(t, before, slices.Delete(slices.Clone(all), at, end))
 		steps := j.Steps()
-		replay(t, path)
+		replayCopy(t, path)
 		nattest.CheckUnchanged(t, before, nattest.ListAllRules(t, true))
 		nattest.CloseJournal(t, j)
 		if err := Undoers().UndoAll(t.Context(), steps); err != nil {
 			t.Error(err)
 		}
 		nattest.CheckUnchanged(t, before, nattest.ListAllRules(t, true))
-		undoArm(t, inForce)
+		undoRule(t, inForce)
 	})
 }

@@ -12,7 +12,7 @@ import (
 	"snatlab/harness/netnstest"
 )
 
-func variants(t *testing.T) (all []*Program, names string) {
+func listVariants(t *testing.T) (all []*Program, names string) {
 	t.Helper()
 	all, err := FindInstalled()
 	if err != nil {
@@ -27,7 +27,7 @@ func variants(t *testing.T) (all []*Program, names string) {
 // Looking for iptables changes nothing.
 func TestFindInstalledOnly(t *testing.T) {
 	nattest.EnterNamespace(t)
-	all, names := variants(t)
+	all, names := listVariants(t)
 	if names != "nft " {
 		t.Errorf("variants %s, want nft: the legacy one has no tables here", names)
 	}
@@ -50,11 +50,11 @@ func TestFindInstalledLegacy(t *testing.T) {
 		netnstest.SkipWithout(t, err.Error())
 	}
 	netnstest.Run(t, legacy.Path+" -t filter -S || :") // a table, but not that one
-	if _, names := variants(t); names != "nft " {
+	if _, names := listVariants(t); names != "nft " {
 		t.Errorf("variants %s, want nft", names)
 	}
 	nattest.RequireVariant(t, "legacy")
-	_, names := variants(t)
+	_, names := listVariants(t)
 	if names != "nft legacy " {
 		t.Fatalf("variants %s, want nft and legacy", names)
 	}
@@ -120,7 +120,7 @@ func TestFindVariant(t *testing.T) {
 	} {
 		t.Run(c.name+" is "+c.stands+", "+c.says, func(t *testing.T) {
 			dir, elsewhere := t.TempDir(), t.TempDir()
-			script(t, filepath.Join(elsewhere, c.stands), c.says)
+			writeScript(t, filepath.Join(elsewhere, c.stands), c.says)
 			alternative := filepath.Join(elsewhere, "alternative") // as in /etc/alternatives
 			err := errors.Join(os.Symlink(c.stands, alternative), os.Symlink(alternative, filepath.Join(dir, c.name)))
 			if err != nil {
@@ -143,7 +143,7 @@ func TestHasRandomFully(t *testing.T) {
 	t.Parallel()
 	for version, want := range map[string]bool{"1.4.21": false, "1.6.1": false, "1.6.2": true, "1.8.9": true} {
 		path := filepath.Join(t.TempDir(), "iptables")
-		script(t, path, "iptables v"+version)
+		writeScript(t, path, "iptables v"+version)
 		tables, err := openProgram(path)
 		if err != nil {
 			t.Fatal(err)
@@ -154,8 +154,8 @@ func TestHasRandomFully(t *testing.T) {
 	}
 }
 
-// script writes a program that says its version and can do nothing else.
-func script(t *testing.T, path, version string) {
+// writeScript writes a program that only prints its version.
+func writeScript(t *testing.T, path, version string) {
 	t.Helper()
 	if err := os.WriteFile(path, fmt.Appendf(nil, "#!/bin/sh\n[ \"$1\" = --version ] && echo '%s'\n", version), 0o700); err != nil {
 		t.Fatal(err)
@@ -183,7 +183,7 @@ func TestOpenDefault(t *testing.T) {
 	} {
 		dir := t.TempDir()
 		for _, name := range strings.Fields(c.installed) {
-			script(t, filepath.Join(dir, name), "iptables v1.8.9 (nf_tables)")
+			writeScript(t, filepath.Join(dir, name), "iptables v1.8.9 (nf_tables)")
 		}
 		t.Setenv("PATH", dir)
 		if p, err := OpenDefault(); err != nil || p.Path != c.path || p.Version() != c.version {

@@ -110,7 +110,7 @@ func TestListRules(t *testing.T) {
 	})
 }
 
-// Where the counters stand, and what they say, does not change what rule it is.
+// Neither the place nor the value of the counters changes which rule a line is.
 func FuzzParseRule(f *testing.F) {
 	const plain = "-s 198.18.0.0/24 ! -o snat-c -j MASQUERADE"
 	odd := []string{plain, "", `-j LOG --log-prefix "x -c 1 2"`, "-m comment --comment -c -j X", "#", `"`, `\`, "-c 1 2", "é\x00\xff"}

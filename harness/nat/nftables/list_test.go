@@ -13,8 +13,8 @@ import (
 	"snatlab/harness/nat/snat"
 )
 
-// message is what the kernel sends for a rule.
-func message(t testing.TB, exprs []expr.Any, more ...netlink.Attribute) []byte {
+// ruleReply returns the message that the kernel sends for a rule.
+func ruleReply(t testing.TB, exprs []expr.Any, more ...netlink.Attribute) []byte {
 	t.Helper()
 	encode := func(attributes []netlink.Attribute) []byte {
 		t.Helper()
@@ -38,18 +38,18 @@ func message(t testing.TB, exprs []expr.Any, more ...netlink.Attribute) []byte {
 	}, more...))...)
 }
 
-// Whatever the bytes are: what is read as a rule of ours is, to the last
-// expression, what its text says.
+// Whatever the bytes are, a message that is read as a rule of ours has exactly the
+// expressions of that rule.
 func FuzzParseListed(f *testing.F) {
 	comment := netlink.Attribute{Type: unix.NFTA_RULE_USERDATA, Data: []byte("\x00\x02x\x00")}
 	for _, network := range []string{"198.18.0.0/24", "128.0.0.0/1", "0.0.0.0/0"} {
 		ours := MasqueradeRule{Subnet: netip.MustParsePrefix(network), Bridge: nattest.Bridge, Options: snat.Options{RandomFully: true}}.buildExpressions()
-		f.Add(message(f, ours))
-		f.Add(message(f, ours, comment))
-		f.Add(message(f, ours[1:]))
+		f.Add(ruleReply(f, ours))
+		f.Add(ruleReply(f, ours, comment))
+		f.Add(ruleReply(f, ours[1:]))
 	}
 	for _, o := range nattest.Rewritings {
-		f.Add(message(f, MasqueradeRule{Subnet: nattest.Subnet, Bridge: nattest.Bridge, Options: o}.buildExpressions()))
+		f.Add(ruleReply(f, MasqueradeRule{Subnet: nattest.Subnet, Bridge: nattest.Bridge, Options: o}.buildExpressions()))
 	}
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -57,7 +57,7 @@ func FuzzParseListed(f *testing.F) {
 		if err != nil || l.Text == OtherShape {
 			return
 		}
-		again, err := parseListed(message(t, l.rule.buildExpressions()))
+		again, err := parseListed(ruleReply(t, l.rule.buildExpressions()))
 		if err != nil || again.Text != l.Text || again.rule != l.rule || l.rule.Text() != l.Text {
 			t.Errorf("%q is read as %+v, and that as %+v (%v)", data, l, again, err)
 		}
@@ -71,12 +71,12 @@ func TestParseListedExtra(t *testing.T) {
 		ours := MasqueradeRule{Subnet: nattest.Subnet, Bridge: nattest.Bridge, Options: o}.buildExpressions()
 		for at := range len(ours) + 1 {
 			for _, more := range []expr.Any{&expr.Notrack{}, &expr.Quota{Bytes: 1}, &expr.Counter{}, &expr.Immediate{Register: register, Data: []byte{4, 0}}} {
-				if l, err := parseListed(message(t, slices.Insert(slices.Clone(ours), at, more))); err != nil || l.Text != OtherShape || l.handle != 9 {
+				if l, err := parseListed(ruleReply(t, slices.Insert(slices.Clone(ours), at, more))); err != nil || l.Text != OtherShape || l.handle != 9 {
 					t.Errorf("with %T at %d it is read as %+v (%v)", more, at, l, err)
 				}
 			}
 		}
-		if l, err := parseListed(message(t, ours)); err != nil || l.Text != "ip saddr 198.18.0.0/24 oifname != \"snat-c\" "+nattest.RuleEnds[o].NFTables {
+		if l, err := parseListed(ruleReply(t, ours)); err != nil || l.Text != "ip saddr 198.18.0.0/24 oifname != \"snat-c\" "+nattest.RuleEnds[o].NFTables {
 			t.Errorf("read as %+v (%v)", l, err)
 		}
 	}

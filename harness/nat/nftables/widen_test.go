@@ -16,8 +16,8 @@ import (
 	"snatlab/harness/undo"
 )
 
-// widen widens the window for the network in these tests.
-func widen(t *testing.T, j *undo.Journal, rules int) {
+// widenWindow widens the window for nattest's network.
+func widenWindow(t *testing.T, j *undo.Journal, rules int) {
 	t.Helper()
 	if err := WidenWindow(t.Context(), j, nattest.Subnet, rules); err != nil {
 		t.Fatal(err)
@@ -29,7 +29,7 @@ func TestWidenRuleset(t *testing.T) {
 	nattest.EnterNamespace(t)
 	nattest.RequireNFT(t)
 	j, _ := nattest.NewJournal(t, Undoers())
-	widen(t, j, 3)
+	widenWindow(t, j, 3)
 	const want = `table ip snatlab-widen-run {
 	chain idle {
 		ip saddr 0.0.0.1
@@ -62,7 +62,7 @@ func TestWidenCount(t *testing.T) {
 			nattest.EnterNamespace(t)
 			nattest.RequireNFT(t)
 			j, _ := nattest.NewJournal(t, Undoers())
-			widen(t, j, n)
+			widenWindow(t, j, n)
 			if got := strings.Count(netnstest.Run(t, "nft list chain ip snatlab-widen-run idle"), "\tip saddr 0.0.0.1\n"); got != n {
 				t.Errorf("%d idle rules, want %d", got, n)
 			}
@@ -81,7 +81,7 @@ func TestWidenOpeningOnly(t *testing.T) {
 	if _, err := MakeMasquerade(t.Context(), j, nattest.Subnet, nattest.Bridge); err != nil {
 		t.Fatal(err)
 	}
-	widen(t, j, 1000)
+	widenWindow(t, j, 1000)
 	netnstest.Run(t, "nft add rule ip snatlab-widen-run idle counter")
 	passed := func(when string, want int) {
 		t.Helper()
@@ -89,25 +89,25 @@ func TestWidenOpeningOnly(t *testing.T) {
 			t.Errorf("%s: not %s\n%s", when, counter, netnstest.Run(t, "nft list chain ip snatlab-widen-run idle | tail -3"))
 		}
 	}
-	echo := listen(t)
+	echo := startEcho(t)
 	passed("before anything is sent", 0)
 	nattest.SendUDP(t, 5) // two packets each, and no answer: both are the first of their connection
 	passed("connections from the subnet", 10)
 	if kept, drawn := nattest.CountKeptPorts(t); kept != 5 || drawn != 0 {
 		t.Errorf("%d ports kept and %d not, want 5 and none", kept, drawn)
 	}
-	talk(t, nattest.OutAddress, echo)
+	exchange(t, nattest.OutAddress, echo)
 	passed("connections from elsewhere", 10)
-	talk(t, nattest.ClientAddress, echo)
+	exchange(t, nattest.ClientAddress, echo)
 	passed("the rest of a connection from the subnet, and its answers", 11)
 	netnstest.Run(t, "nft 'table ip t { chain o { type filter hook output priority raw; notrack; }; }'")
 	nattest.SendUDP(t, 5)
 	passed("packets that are not tracked", 11)
 }
 
-// listen gives the address of somebody in the namespace who sends back what
-// arrives.
-func listen(t *testing.T) netip.AddrPort {
+// startEcho returns the address of a server in the namespace that sends every
+// packet back.
+func startEcho(t *testing.T) netip.AddrPort {
 	t.Helper()
 	netnstest.Run(t, "ip link set lo up")
 	server, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(nattest.OutAddress, 0)))
@@ -129,8 +129,8 @@ func listen(t *testing.T) netip.AddrPort {
 	return server.LocalAddr().(*net.UDPAddr).AddrPort()
 }
 
-// talk sends three packets, and waits for the answer to each.
-func talk(t *testing.T, from netip.Addr, to netip.AddrPort) {
+// exchange sends three packets and waits for the answer to each.
+func exchange(t *testing.T, from netip.Addr, to netip.AddrPort) {
 	t.Helper()
 	c, err := net.DialUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(from, 0)), net.UDPAddrFromAddrPort(to))
 	if err != nil {
@@ -186,7 +186,7 @@ func TestWidenZero(t *testing.T) {
 	nattest.EnterNamespace(t)
 	j, path := nattest.NewJournal(t, Undoers())
 	header := nattest.ReadFile(t, path)
-	widen(t, j, 0)
+	widenWindow(t, j, 0)
 	if nattest.ReadFile(t, path) != header {
 		t.Errorf("journal reads\n%s", nattest.ReadFile(t, path))
 	}

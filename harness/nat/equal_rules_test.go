@@ -13,7 +13,7 @@ import (
 	"snatlab/harness/undo"
 )
 
-// Rules of an operator that have the words of ours.
+// The operator's rules in these tests have the same words as ours.
 
 const (
 	plain     = "-A POSTROUTING -s 198.18.0.0/24 ! -o snat-c -j MASQUERADE"
@@ -22,15 +22,15 @@ const (
 	leftRule  = "-A POSTROUTING -s 198.18.0.0/24 ! -o snat-c -m comment --comment snatlab-old -j MASQUERADE --random-fully"
 )
 
-// raw lists the chain as iptables prints it, marks included.
-func raw(t *testing.T, tables variant) []string {
+// listMarked returns the rules as iptables prints them, marks included.
+func listMarked(t *testing.T, tables variant) []string {
 	t.Helper()
 	return nattest.SplitLines(netnstest.Run(t, tables.Path+" -t nat -S POSTROUTING 2>/dev/null"))[1:]
 }
 
-// byOwner makes the rule as its owner does, without our mark, and a journal for
-// what is done to it.
-func byOwner(t *testing.T, f firewall) (*Rule, *undo.Journal) {
+// makeUnmarked makes the rule without our mark, as its owner does, and a journal
+// for changes to it.
+func makeUnmarked(t *testing.T, f firewall) (*Rule, *undo.Journal) {
 	t.Helper()
 	r, err := f.masquerade(t.Context(), undo.InMemory(Undoers()))
 	if err != nil {
@@ -59,10 +59,10 @@ func TestRefuseEqualRule(t *testing.T) {
 				for _, r := range c.rules {
 					netnstest.Run(t, tables.Path+" -t nat "+r)
 				}
-				before := tables.listing(t)
+				before := tables.listCounted(t)
 				j, path := nattest.NewJournal(t, Undoers())
 				header := nattest.ReadFile(t, path)
-				r := find(t, tables)
+				r := findOurs(t, tables)
 				text := "rewrite masquerade rule " + plain + ": " + c.want
 				if err := r.Check(t.Context(), snat.Options{}, snat.Options{RandomFully: true}); err == nil || err.Error() != text {
 					t.Errorf("checked: error %v\nwant  %s", err, text)
@@ -74,7 +74,7 @@ func TestRefuseEqualRule(t *testing.T) {
 					t.Errorf("journal reads\n%s", nattest.ReadFile(t, path))
 				}
 				nattest.CloseJournal(t, j)
-				tables.unchanged(t, before)
+				tables.checkUnchanged(t, before)
 			})
 		})
 	}
@@ -82,7 +82,7 @@ func TestRefuseEqualRule(t *testing.T) {
 
 func TestCheck(t *testing.T) {
 	eachFirewall(t, func(t *testing.T, f firewall) {
-		r, _ := byOwner(t, f)
+		r, _ := makeUnmarked(t, f)
 		f.add(t, f.theirs(1))
 		before := nattest.ListAllRules(t, true)
 		if err := r.Check(t.Context(), append([]snat.Options{{}}, nattest.Rewritings...)...); err != nil {
@@ -115,13 +115,13 @@ func TestUndoLeavesEqual(t *testing.T) {
 					netnstest.Run(t, tables.Path+" -t nat "+r)
 				}
 				j, path := nattest.NewJournal(t, Undoers())
-				apply(t, find(t, tables), j, snat.Options{RandomFully: true})
+				applyOptions(t, findOurs(t, tables), j, snat.Options{RandomFully: true})
 				for _, r := range c.between {
 					netnstest.Run(t, tables.Path+" -t nat "+r)
 				}
 				for range 2 {
-					replay(t, path)
-					if got := raw(t, tables); !slices.Equal(got, c.want) {
+					replayCopy(t, path)
+					if got := listMarked(t, tables); !slices.Equal(got, c.want) {
 						t.Errorf("the chain reads %q, want %q", got, c.want)
 					}
 				}
@@ -169,7 +169,7 @@ func TestUndoHalfChange(t *testing.T) {
 					if err := Undoers().UndoAll(t.Context(), []undo.Step{step}); err != nil {
 						t.Error(err)
 					}
-					if got := raw(t, tables); !slices.Equal(got, c.want) {
+					if got := listMarked(t, tables); !slices.Equal(got, c.want) {
 						t.Errorf("the chain reads %q, want %q", got, c.want)
 					}
 				}
@@ -192,7 +192,7 @@ func TestUndoUnmarkedEqual(t *testing.T) {
 			step undo.Step
 			want string
 		}{
-			{undo.NewStep(rewriteKind, "", "", step(tables)), fmt.Sprintf("POSTROUTING holds %q more than once (rules 1 and 3)", fully)},
+			{undo.NewStep(rewriteKind, "", "", stepOf(tables)), fmt.Sprintf("POSTROUTING holds %q more than once (rules 1 and 3)", fully)},
 			{undo.NewStep(masqueradeKind, "", "", masqueradeStep{Path: tables.Path, Spec: rule{text: plain}.markedSpec()}), fmt.Sprintf("POSTROUTING holds %q more than once (rules 4 and 5)", plain)},
 			{undo.NewStep(acceptKind, "", "", acceptStep{Path: tables.Path, Chain: iptables.UserChain, Spec: rule{text: acceptText("a", "b")}.markedSpec()}),
 				fmt.Sprintf("DOCKER-USER holds %q more than once (rules 1 and 2)", acceptText("a", "b"))},
@@ -209,7 +209,7 @@ func TestUndoUnmarkedEqual(t *testing.T) {
 // Without xt_comment the rules carry no mark.
 func TestWriteUnmarked(t *testing.T) {
 	none := func(t *testing.T, tables variant) variant {
-		return standIn(t, tables, `
+		return replaceProgram(t, tables, `
 case "$*" in *" --comment "*) case "$*" in *" -I "*|*" -A "*)
 	echo 'iptables: No chain/target/match by that name.' >&2; exit 1
 esac; esac`)
@@ -220,16 +220,16 @@ esac; esac`)
 			before := nattest.ListAllRules(t, false)
 			old := none(t, tables)
 			j, path := nattest.NewJournal(t, Undoers())
-			accepting(t, old, j, "snat-c", "snat-s")
-			f := apply(t, find(t, old), j, snat.Options{RandomFully: true})
-			counts(t, f, 0)
-			if got := raw(t, tables); !slices.Equal(got, []string{fully}) {
+			insertAccept(t, old, j, "snat-c", "snat-s")
+			f := applyOptions(t, findOurs(t, old), j, snat.Options{RandomFully: true})
+			checkPackets(t, f, 0)
+			if got := listMarked(t, tables); !slices.Equal(got, []string{fully}) {
 				t.Errorf("the chain reads %q", got)
 			}
 			if got := netnstest.Run(t, tables.Path+" -S DOCKER-USER"); got != "-N DOCKER-USER\n"+acceptText("snat-c", "snat-s")+"\n" {
 				t.Errorf("the chain reads %q", got)
 			}
-			replay(t, path)
+			replayCopy(t, path)
 			nattest.CheckUnchanged(t, before, nattest.ListAllRules(t, false))
 		})
 	})

@@ -14,7 +14,7 @@ import (
 	"snatlab/harness/nat/snat"
 )
 
-// contradictions are no options at all.
+// contradictions are options that no rule can have, with the reasons.
 var contradictions = map[snat.Options]string{
 	{Random: true, RandomFully: true}:                         "random and random-fully exclude each other",
 	{ToPorts: nattest.TenPorts, ToSource: nattest.OneAddress}: "ports to masquerade to and addresses to translate to exclude each other",
@@ -37,33 +37,33 @@ func both(a netip.Addr) snat.AddressRange { return snat.AddressRange{First: a, L
 func TestProgramTooOld(t *testing.T) {
 	for o, flag := range map[snat.Options]string{{RandomFully: true}: "--random-fully", {ToSource: nattest.OneAddress, RandomFully: true}: "--random-fully"} {
 		eachVariant(t, func(t *testing.T, tables variant) {
-			tables.rules(t, ours)
-			old := without(t, tables, flag)
+			tables.addRules(t, ours)
+			old := withoutOption(t, tables, flag)
 			j, _ := nattest.NewJournal(t, Undoers())
-			_, err := find(t, old).Apply(t.Context(), j, o)
+			_, err := findOurs(t, old).Apply(t.Context(), j, o)
 			begin := fmt.Sprintf("rewrite masquerade rule -A POSTROUTING %s: %s is too old for %q (--random-fully needs 1.6.2): ",
 				ours, old.Name(), byIptables{tables}.ours(o))
 			if err == nil || !strings.HasPrefix(err.Error(), begin) || !strings.Contains(err.Error(), `unknown option "`+flag+`"`) {
 				t.Errorf("error %v\nwant  %s...", err, begin)
 			}
 			nattest.CloseJournal(t, j)
-			tables.reads(t, ours)
+			tables.checkRules(t, ours)
 		})
 	}
 }
 
-// without is an iptables that does not know an option.
-func without(t *testing.T, tables variant, flag string) variant {
+// withoutOption returns an iptables that does not know an option.
+func withoutOption(t *testing.T, tables variant, flag string) variant {
 	t.Helper()
-	return standIn(t, tables, fmt.Sprintf(`
+	return replaceProgram(t, tables, fmt.Sprintf(`
 case "$*" in *" %[1]s"*)
 	echo 'iptables v1.6.1: unknown option "%[1]s"' >&2; exit 2
 esac`, flag))
 }
 
-// standIn puts a script of its own in the place of a program, which runs the
-// real one in the end. PROGRAM is its path.
-func standIn(t *testing.T, tables variant, script string) variant {
+// replaceProgram puts a script in place of a program. The script ends by running
+// the program, whose path is in PROGRAM.
+func replaceProgram(t *testing.T, tables variant, script string) variant {
 	t.Helper()
 	program, err := exec.LookPath(tables.Path)
 	if err != nil {

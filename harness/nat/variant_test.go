@@ -32,39 +32,40 @@ func openVariant(t *testing.T, name string) variant {
 	return variant{p}
 }
 
-// rules writes rules into a chain of the nat table, as `iptables -A` takes them.
-func (t variant) rules(test *testing.T, rules ...string) {
+// addRules appends rules to the chain, given as `iptables -A` takes them.
+func (t variant) addRules(test *testing.T, rules ...string) {
 	test.Helper()
 	for _, r := range rules {
 		netnstest.Run(test, t.Path+" -t nat -A POSTROUTING "+r)
 	}
 }
 
-// listing returns the chain's lines as iptables prints them, with the counters and
-// without our mark.
-func (t variant) listing(test *testing.T) []string {
+// listCounted returns the chain's lines as iptables prints them, with the
+// counters and without our mark.
+func (t variant) listCounted(test *testing.T) []string {
 	test.Helper()
-	return strings.Split(strings.TrimSpace(unmarked(netnstest.Run(test, t.Path+" -t nat -v -S POSTROUTING 2>/dev/null"))), "\n")
+	return strings.Split(strings.TrimSpace(removeMarks(netnstest.Run(test, t.Path+" -t nat -v -S POSTROUTING 2>/dev/null"))), "\n")
 }
 
-// unmarked removes the marks that rules of a journal of NewJournal carry.
-func unmarked(listing string) string {
+// removeMarks removes the marks of rules that were written for the journal of
+// nattest.NewJournal.
+func removeMarks(listing string) string {
 	return strings.ReplaceAll(listing, commentText("snatlab-run"), "")
 }
 
-// unchanged reports where a listing is another than it was.
-func (t variant) unchanged(test *testing.T, before []string) {
+// checkUnchanged reports lines of the chain that differ from those before.
+func (t variant) checkUnchanged(test *testing.T, before []string) {
 	test.Helper()
-	nattest.CheckUnchanged(test, before, t.listing(test))
+	nattest.CheckUnchanged(test, before, t.listCounted(test))
 }
 
-// ours is the rule that is rewritten in these tests, that of nattest's network.
+// ours is the rule of nattest's network, which is rewritten in these tests.
 const ours = "-s 198.18.0.0/24 ! -o snat-c -j MASQUERADE"
 
-// busy writes our rule between those of nattest.ForeignRules.
-func (t variant) busy(test *testing.T) {
+// addBusy appends our rule between nattest.ForeignRules.
+func (t variant) addBusy(test *testing.T) {
 	test.Helper()
-	t.rules(test, slices.Concat(nattest.ForeignRules[:6], []string{"-c 12 720 " + ours}, nattest.ForeignRules[6:])...)
+	t.addRules(test, slices.Concat(nattest.ForeignRules[:6], []string{"-c 12 720 " + ours}, nattest.ForeignRules[6:])...)
 }
 
 func programs(variants ...variant) []*iptables.Program {
@@ -75,8 +76,8 @@ func programs(variants ...variant) []*iptables.Program {
 	return all
 }
 
-// find returns the rule of the network in these tests.
-func find(t *testing.T, variants ...variant) *Rule {
+// findOurs returns the rule of nattest's network.
+func findOurs(t *testing.T, variants ...variant) *Rule {
 	t.Helper()
 	r, err := FindRule(t.Context(), programs(variants...), nattest.Subnet, nattest.Bridge)
 	if err != nil {
@@ -85,8 +86,8 @@ func find(t *testing.T, variants ...variant) *Rule {
 	return r
 }
 
-// apply gives the rule the options.
-func apply(t *testing.T, r *Rule, j *undo.Journal, o snat.Options) *AppliedRule {
+// applyOptions rewrites the rule with the options.
+func applyOptions(t *testing.T, r *Rule, j *undo.Journal, o snat.Options) *AppliedRule {
 	t.Helper()
 	f, err := r.Apply(t.Context(), j, o)
 	if err != nil {

@@ -93,7 +93,7 @@ func TestForgedStep(t *testing.T) {
 	})
 }
 
-// All that is written has a form that is undone.
+// Every rule that is written has a form that can be undone.
 func TestForm(t *testing.T) {
 	t.Parallel()
 	for _, network := range []struct{ subnet, bridge string }{{"198.18.0.0/24", "snat-c"}, {"0.0.0.0/0", "docker0"}, {"10.1.2.3/32", "br-0123456789ab"}} {
@@ -134,8 +134,8 @@ func TestApplyBadBridge(t *testing.T) {
 	}
 }
 
-// Whatever a step says, what is accepted of it has no words but those of a rule
-// of ours.
+// Whatever the text of a step is, a text that is accepted consists of the words of
+// a rule of ours.
 func FuzzStepText(f *testing.F) {
 	for _, o := range nattest.Rewritings {
 		f.Add(plain, iptablesBackend{}.rewriteText(plain, o))

@@ -21,39 +21,39 @@ func TestConcurrentInsert(t *testing.T) {
 	}{
 		{"while a rule is rewritten", []string{ours}, func(t *testing.T, tables variant) error {
 			j, _ := nattest.NewJournal(t, Undoers())
-			_, err := find(t, tables).Apply(t.Context(), j, snat.Options{RandomFully: true})
+			_, err := findOurs(t, tables).Apply(t.Context(), j, snat.Options{RandomFully: true})
 			return err
 		}, []string{rewritten, theirs}},
 		{"while a rule is restored", []string{rewritten}, func(t *testing.T, tables variant) error {
-			return step(tables).restoreRule(t.Context())
+			return stepOf(tables).restoreRule(t.Context())
 		}, []string{ours, theirs}},
 		{"while a rewritten rule is deleted", []string{rewritten, ours}, func(t *testing.T, tables variant) error {
-			return step(tables).restoreRule(t.Context())
+			return stepOf(tables).restoreRule(t.Context())
 		}, []string{theirs, ours}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			eachVariant(t, func(t *testing.T, tables variant) {
-				tables.rules(t, c.before...)
-				if err := c.change(t, intruder(t, tables, theirs)); err != nil {
+				tables.addRules(t, c.before...)
+				if err := c.change(t, withIntruder(t, tables, theirs)); err != nil {
 					t.Error(err)
 				}
-				tables.reads(t, c.want...)
+				tables.checkRules(t, c.want...)
 			})
 		})
 	}
 }
 
-// step is what the journal holds when our rule is rewritten with tables.
-func step(tables variant) rewriteStep {
+// stepOf returns the step that the journal holds after our rule was rewritten.
+func stepOf(tables variant) rewriteStep {
 	text := "-A POSTROUTING " + ours
 	return rewriteStep{Path: tables.Path, Original: text, Rewritten: text + " --random-fully"}
 }
 
-// intruder is an iptables that, asked for a change, first lets somebody else
-// insert a rule on top: once.
-func intruder(t *testing.T, tables variant, rule string) variant {
+// withIntruder returns an iptables in whose first change another program inserts
+// a rule on top beforehand.
+func withIntruder(t *testing.T, tables variant, rule string) variant {
 	t.Helper()
-	return standIn(t, tables, fmt.Sprintf(`
+	return replaceProgram(t, tables, fmt.Sprintf(`
 case "$*" in *" -R "*|*" -I "*|*" -D "*)
 	[ -e %[1]s/done ] || $PROGRAM -t nat -I POSTROUTING %[2]s; : >%[1]s/done
 esac`, t.TempDir(), rule))
