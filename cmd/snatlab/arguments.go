@@ -7,16 +7,16 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// argument is a positional argument, as the usage line of a command names it:
-// NAME, [NAME] where it may be left out, or [NAME...] where there may be several.
+// argument is a positional argument in the usage line of a command: NAME, [NAME] if it
+// is optional, or [NAME...] if there may be several.
 type argument struct {
 	name     string
 	optional bool
 	repeated bool
 }
 
-// argumentsOf returns the positional arguments in the usage line of c. Flags that
-// the line shows come behind them.
+// argumentsOf returns the positional arguments in the usage line of c. They come
+// before the flags in that line.
 func argumentsOf(c *cobra.Command) (all []argument) {
 	for _, word := range strings.Fields(c.Use)[1:] {
 		if strings.HasPrefix(word, "-") {
@@ -29,10 +29,9 @@ func argumentsOf(c *cobra.Command) (all []argument) {
 	return all
 }
 
-// checkUsage makes c, and every command under it, check its arguments against its
-// usage line, and then by the check of its own, if it has one. A command that only
-// groups others prints its help, as cobra checks no arguments of a command that
-// does nothing.
+// checkUsage makes c and every command under it check its arguments against its usage
+// line, and then with its own check, if it has one. A command that only groups others
+// prints its help: cobra does not check the arguments of a command without a function.
 func checkUsage(c *cobra.Command) {
 	if !c.Runnable() {
 		c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
@@ -53,7 +52,7 @@ func checkUsage(c *cobra.Command) {
 	}
 }
 
-// checkArguments reports an argument that is missing, or one too many.
+// checkArguments returns an error about a missing or surplus argument.
 func checkArguments(c *cobra.Command, args []string) error {
 	allowed := argumentsOf(c)
 	if len(allowed) == 0 && c.HasSubCommands() {

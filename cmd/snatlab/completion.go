@@ -15,12 +15,12 @@ import (
 	"snatlab/harness/result"
 )
 
-// describeCompletion words the help of cobra's completion command.
+// describeCompletion sets the help of cobra's completion command.
 func describeCompletion(c *cobra.Command) {
 	c.Short = "Print the script that completes command lines in a shell"
 	c.Long = `Print the script that completes command lines of snatlab in a shell: commands,
 flags, drivers, files of scenarios, and the scenarios and kernels in the store.
-Of the store, the latest runs are looked at, for a second at most. The script for
+Only the latest runs of the store are read, for at most a second. The script for
 bash requires the package bash-completion.`
 	c.Example = `  source <(snatlab completion bash)
   snatlab completion bash > /etc/bash_completion.d/snatlab
@@ -28,7 +28,7 @@ bash requires the package bash-completion.`
   snatlab completion fish > ~/.config/fish/completions/snatlab.fish`
 }
 
-// flagCompletions returns what is offered as the values of flags, by their names.
+// flagCompletions returns the completions of the values of flags, by the flags' names.
 func flagCompletions() map[string]cobra.CompletionFunc {
 	folders := func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		return nil, cobra.ShellCompDirectiveFilterDirs
@@ -44,8 +44,8 @@ func flagCompletions() map[string]cobra.CompletionFunc {
 	}
 }
 
-// setCompletions sets what is offered as the values of the flags of c and of the
-// commands under it, and offers no files as arguments of a command without any.
+// setCompletions sets the completions of flag values for c and the commands under it.
+// For a command without arguments it turns off the completion of files.
 func setCompletions(c *cobra.Command) {
 	offered := flagCompletions()
 	c.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) {
@@ -97,8 +97,8 @@ func completeStoredScenarios(c *cobra.Command, _ []string, typed string) ([]cobr
 	return listStored(c, typed, func(r result.RunSummary) string { return r.Key.Scenario }), cobra.ShellCompDirectiveNoFileComp
 }
 
-// completeCompare offers the kernels in the store, and files and folders where
-// none of them fits.
+// completeCompare offers the kernels in the store, and files and folders if no kernel
+// matches.
 func completeCompare(c *cobra.Command, args []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	if isFull(c, args) {
 		return nil, cobra.ShellCompDirectiveNoFileComp
@@ -106,18 +106,18 @@ func completeCompare(c *cobra.Command, args []string, typed string) ([]cobra.Com
 	return listStored(c, typed, func(r result.RunSummary) string { return r.Kernel }), cobra.ShellCompDirectiveDefault
 }
 
-// The bounds of a search of the store while somebody waits at a prompt.
+// The bounds of a search of the store while a user waits at a prompt.
 const (
 	mostCompleted = 2000
 	longCompleted = time.Second
 )
 
-// typable is the form of the names that are offered. A shell puts them on a
-// command line, and a result that somebody else wrote may have any others.
+// typable matches the names that are offered. A shell puts them on a command line, and
+// a result of another user may contain any names.
 var typable = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._+~-]{0,127}$`)
 
-// listStored returns the names in the store of --store that begin with what was
-// typed. A store that cannot be read has none: there is no place for an error.
+// listStored returns the names in the store of --store that begin with typed. A store
+// that cannot be read has none: a completion cannot print errors.
 func listStored(c *cobra.Command, typed string, name func(result.RunSummary) string) (names []cobra.Completion) {
 	dir, err := c.Flags().GetString("store")
 	if err != nil {

@@ -24,7 +24,7 @@ func doctorCommand() *cobra.Command {
 		Long: `Check everything that a run needs of this machine, driver by driver, one line
 each, with what to do where something is missing. Nothing is changed.
 
-Exit codes: 0 a run is possible, with one driver at least; 3 it is not.`,
+Exit codes: 0 a run is possible with at least one driver; 3 it is not.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			drivers := driverNames
 			if c.Flags().Changed("driver") {
@@ -40,7 +40,7 @@ Exit codes: 0 a run is possible, with one driver at least; 3 it is not.`,
 	return c
 }
 
-// checkDrivers prints what each driver needs.
+// checkDrivers prints the requirements of each driver.
 func checkDrivers(ctx context.Context, w io.Writer, drivers []string) error {
 	possible := false
 	for i, driver := range drivers {

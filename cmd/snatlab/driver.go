@@ -95,7 +95,8 @@ func prepareDocker(ctx context.Context, s *scenario.Scenario) (_ *readyMachine, 
 	}, nil
 }
 
-// runScenario runs the scenario in a lab that is not kept. The result is never nil.
+// runScenario runs the scenario in a lab that is closed at the end. The result is never
+// nil.
 func (s *readyMachine) runScenario(ctx context.Context, sc *scenario.Scenario, watch matrix.RunWatcher) (*result.Result, error) {
 	id := newID(time.Now())
 	return harness.Run(ctx, sc, func(ctx context.Context) (lab.Lab, error) {

@@ -14,13 +14,13 @@ import (
 	"snatlab/harness/undo"
 )
 
-// The exit codes; a signal's is 128 + its number.
+// The exit codes. After a signal the exit code is 128 + its number.
 const (
 	exitPass         = 0
 	exitFail         = 1 // an expectation did not hold
 	exitUsage        = 2 // bad usage, or an invalid scenario
-	exitUnable       = 3 // this machine cannot do it, or something broke; the host is as it was
-	exitInconclusive = 4 // the race did not occur in the baseline, or what was expected could not be decided
+	exitUnable       = 3 // this machine cannot do it, or an error occurred; the host is as it was
+	exitInconclusive = 4 // the race did not occur in the baseline, or an expectation could not be decided
 	exitLeft         = 5 // the host could not be restored
 )
 
@@ -43,9 +43,8 @@ func (e usageError) Error() string {
 // printError prints errors to standard error.
 func printError(err error) { printErrors(os.Stderr, err) }
 
-// printErrors prints every error that was joined to err once, on lines of its
-// own. An exitCode is none. Faults of a file each have a line of their own, the
-// way that editors read them.
+// printErrors prints every error joined to err once, on lines of its own. It does not
+// print an exitCode. Each fault of a file is a line in the form that editors read.
 func printErrors(w io.Writer, err error) {
 	printed := map[string]bool{}
 	for _, e := range splitJoined(err) {
@@ -63,8 +62,8 @@ func printErrors(w io.Writer, err error) {
 	}
 }
 
-// splitJoined lists the errors that were joined to err. An error that has a text of its
-// own about those that it wraps is one part.
+// splitJoined returns the errors that were joined to err. An error that wraps others in
+// a text of its own is one of them.
 func splitJoined(err error) (all []error) {
 	if err == nil {
 		return nil
@@ -78,7 +77,7 @@ func splitJoined(err error) (all []error) {
 	return all
 }
 
-// joined is the type of what errors.Join returns: a list without a text.
+// joined is the type of the errors of errors.Join: a list without a text.
 var joined = reflect.TypeOf(errors.Join(errors.ErrUnsupported))
 
 // codeOf returns the most serious of the exit codes of the errors that were
@@ -93,8 +92,8 @@ func codeOf(err error) int {
 	return code
 }
 
-// rankCode ranks exit codes: a host that could not be put back comes first, and
-// then what the user did or asked for.
+// rankCode ranks exit codes: a host that could not be restored comes first, and
+// then the requests of the user.
 func rankCode(code int) int {
 	if code > 128 { // a signal's
 		return 5
@@ -114,8 +113,8 @@ func rankCode(code int) int {
 	return 2 // exitUnable
 }
 
-// codeOfPart returns the exit code of one error. The cause of an error may be deep
-// inside it.
+// codeOfPart returns the exit code of one error. It depends on the errors that the error
+// wraps.
 func codeOfPart(err error) int {
 	var (
 		code    exitCode

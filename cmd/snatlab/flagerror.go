@@ -28,9 +28,8 @@ func explainFlagError(c *cobra.Command, err error) error {
 	return usageError{c, err}
 }
 
-// invalidValue returns the error of a value that is not of the type of its flag.
-// The parsers of Go's library name their own functions in their errors, which
-// says nothing to a user.
+// invalidValue returns the error about a value that does not have the type of its flag.
+// The errors of Go's parsers name functions of Go, which do not help a user.
 func invalidValue(err *pflag.InvalidValueError) error {
 	name, value := err.GetFlag().Name, err.GetValue()
 	switch kind := err.GetFlag().Value.Type(); {

@@ -2,8 +2,8 @@ package main
 
 import "github.com/spf13/cobra"
 
-// setHelp makes cobra's help command report the name of a command that does not
-// exist. Cobra prints the help of what it could find instead, and exits 0.
+// setHelp makes cobra's help command refuse the name of a command that does not exist.
+// Otherwise cobra prints the help of the last command that it found, and exits 0.
 func setHelp(help *cobra.Command) {
 	help.Use = "help [COMMAND...]"
 	help.Short = "Print the help of a command"

@@ -1,5 +1,5 @@
-// Command snatlab makes Linux lose connections to the source-port race of
-// source NAT, on purpose, and measures what a mitigation does about it.
+// Command snatlab makes Linux lose connections to the source-port race of source NAT
+// on purpose, and measures the effect of mitigations.
 package main
 
 import (
@@ -20,11 +20,12 @@ import (
 )
 
 func init() {
-	// The main goroutine is the process' first thread. No other may use it: one that
-	// enters another namespace is thrown away, which the first cannot be.
+	// The main goroutine runs on the first thread of the process. No other goroutine
+	// may use that thread: a thread that enters another namespace is destroyed, and
+	// the first thread cannot be.
 	runtime.LockOSThread()
-	// Go's runtime ends a program that it cannot give memory or a thread with status
-	// 2, which is bad usage here. This way it ends by SIGABRT.
+	// If Go's runtime gets no memory or no thread, it ends the program with status 2,
+	// which is bad usage here. With this setting the program ends by SIGABRT.
 	debug.SetTraceback("crash")
 }
 
@@ -32,7 +33,7 @@ func main() { os.Exit(run(os.Args[1:])) }
 
 // run is main without the exit.
 func run(args []string) (code int) {
-	// A panic has put the host back on its way here, or has tried to.
+	// Before a panic comes here, the host was restored, as far as possible.
 	defer func() {
 		if p := recover(); p != nil {
 			err := errors.Join(fmt.Errorf("panic: %v\n%s", p, debug.Stack()), leftBehind(undo.Dir))
@@ -40,7 +41,7 @@ func run(args []string) (code int) {
 			code = codeOf(err)
 		}
 	}()
-	// Where iptables is; cron and a plain su leave it out.
+	// The folders of iptables: cron and a plain su leave them out.
 	os.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin:/sbin")
 	root := rootCommand()
 	root.SetArgs(args)
@@ -49,8 +50,8 @@ func run(args []string) (code int) {
 	return codeOf(err)
 }
 
-// leftBehind reports what a panic kept from being undone. The error that said so
-// is lost.
+// leftBehind returns an error about the changes that were not undone because of a
+// panic. The original error is lost in the panic.
 func leftBehind(dir string) error {
 	var left []undo.Left
 	for _, s := range undo.UnfinishedSteps(dir) {
@@ -67,7 +68,7 @@ func rootCommand() *cobra.Command {
 		Use:   "snatlab",
 		Short: "Make the source-port race of Linux' source NAT happen, and compare what stops it",
 		Long: `snatlab makes Linux lose connections to the source-port race of source NAT, on
-purpose and in seconds, and measures what a mitigation does about it.`,
+purpose and in seconds, and measures the effect of mitigations.`,
 		Version:       version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -75,7 +76,8 @@ purpose and in seconds, and measures what a mitigation does about it.`,
 	root.SetFlagErrorFunc(explainFlagError)
 	root.AddCommand(runCommand(), calibrateCommand(), planCommand(), reportCommand(), doctorCommand(), cleanupCommand(),
 		serveCommand(), nightlyCommand(), matrixCommand(), historyCommand(), compareCommand(), versionCommand(), probeCommand(), guestCommand())
-	// Cobra adds these when the command line is read. They are checked like others.
+	// Cobra adds these commands when it reads the command line. They are checked like
+	// the others.
 	root.InitDefaultHelpCmd()
 	if help, _, err := root.Find([]string{"help"}); err == nil {
 		setHelp(help)
@@ -94,9 +96,9 @@ type interrupted struct{ signal unix.Signal }
 
 func (i interrupted) Error() string { return "interrupted by " + unix.SignalName(i.signal) }
 
-// endSignals lists the signals that ask the program to end. nohup ignores the
-// hang-up for us. (That a shell ignores SIGINT for what it runs in the
-// background is another matter: it may still be sent on purpose.)
+// endSignals returns the signals that ask the program to end. Under nohup, SIGHUP is
+// ignored and not among them. A shell ignores SIGINT for background commands, but
+// SIGINT may still be sent on purpose, so it always is among them.
 func endSignals() []os.Signal {
 	asked := []os.Signal{unix.SIGINT, unix.SIGTERM}
 	if !signal.Ignored(unix.SIGHUP) {
@@ -105,16 +107,16 @@ func endSignals() []os.Signal {
 	return asked
 }
 
-// runInterruptible runs do with a context that ends at the first signal that asks
-// the program to end. From then on such signals are ignored, by the programs
-// that it starts as well: the host is being put back.
+// interruptible runs do with a context that ends at the first signal that asks the
+// program to end. From then on such signals are ignored, also by the programs that it
+// starts, because the host is being restored.
 func runInterruptible(do func(context.Context) error) error {
 	asked := endSignals()
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, asked...)
-	// A reader of our output that goes away must not end us in the middle:
-	// writing then fails with EPIPE.
+	// If the reader of the output ends, this program must not end in the middle of its
+	// work. With this, writing fails with EPIPE instead.
 	signal.Notify(make(chan os.Signal, 1), unix.SIGPIPE)
 	var wait sync.WaitGroup
 	wait.Go(func() {
@@ -131,8 +133,8 @@ func runInterruptible(do func(context.Context) error) error {
 	return withCause(ctx, do(ctx))
 }
 
-// withCause returns err with what ended ctx, if it has ended, in place of the
-// errors that this explains.
+// withCause returns err. If ctx has ended, its cause replaces the errors that it
+// explains.
 func withCause(ctx context.Context, err error) error {
 	if ctx.Err() == nil || err == nil || errors.As(err, new(interrupted)) {
 		return err
@@ -140,8 +142,8 @@ func withCause(ctx context.Context, err error) error {
 	return errors.Join(context.Cause(ctx), unexplainedErrors(err))
 }
 
-// unexplainedErrors returns of the errors that were joined to err those that the end of a
-// context does not explain.
+// unexplainedErrors returns the errors joined to err that the end of a context does
+// not explain.
 func unexplainedErrors(err error) error {
 	return errors.Join(slices.DeleteFunc(splitJoined(err), func(e error) bool {
 		_, only := e.(exitCode)

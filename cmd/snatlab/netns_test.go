@@ -280,7 +280,7 @@ var remedy = regexp.MustCompile(`(?m)^To remove it:\n  (.*)$`)
 // runHints runs every printed command line that inspects a kept lab.
 func runHints(t *testing.T, said string) {
 	t.Helper()
-	_, rest, _ := strings.Cut(said, "To look into it:\n")
+	_, rest, _ := strings.Cut(said, "To inspect it:\n")
 	look, _, _ := strings.Cut(rest, "To remove it:\n")
 	lines := strings.Split(strings.TrimSpace(look), "\n")
 	if len(lines) < 4 {

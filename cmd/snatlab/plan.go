@@ -10,9 +10,9 @@ func planCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "plan SCENARIO",
 		Short: "Check a scenario and print it with every default filled in",
-		Long: `Check a scenario and print it with every default filled in. What is printed is a
-scenario itself. That its rounds are too few for a verdict goes to standard
-error: such a scenario is valid, but is run with --force only.
+		Long: `Check a scenario and print it with every default filled in. The output is a
+scenario itself. If its rounds are too few for a verdict, a warning is printed on
+standard error: such a scenario is valid, but runs only with --force.
 
 Exit codes: 0 it is valid; 2 it is not, and every fault is printed.`,
 		Example:           `  snatlab plan scenarios/docker-masquerade.yaml`,

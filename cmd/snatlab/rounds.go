@@ -13,8 +13,8 @@ import (
 	"snatlab/harness/verdict"
 )
 
-// checkRounds refuses a scenario whose rounds cannot decide what it is for,
-// unless it is to be run anyway.
+// checkRounds refuses a scenario whose rounds are too few to decide it, unless force
+// is set.
 func checkRounds(c *cobra.Command, s *scenario.Scenario, force bool) error {
 	few := new(verdict.FewRoundsError)
 	if force || !errors.As(harness.CheckEnoughRounds(s), &few) {
@@ -23,8 +23,8 @@ func checkRounds(c *cobra.Command, s *scenario.Scenario, force bool) error {
 	return usageError{c, fmt.Errorf("%w (--rounds %d), or --force to run anyway", few, few.Least)}
 }
 
-// warnOfRounds says before a run that it cannot come to a verdict, or not to one
-// about its arms.
+// warnOfRounds warns before a run that cannot come to a verdict, or to a verdict about
+// its arms.
 func warnOfRounds(w io.Writer, s *scenario.Scenario) {
 	if err := harness.CheckEnoughRounds(s); err != nil {
 		fmt.Fprintln(w, err)

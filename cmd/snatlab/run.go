@@ -23,7 +23,7 @@ import (
 	"snatlab/harness/scenario/strictyaml"
 )
 
-// runFlags are those of `snatlab run`.
+// runFlags are the flags of `snatlab run`.
 type runFlags struct {
 	out    string
 	driver string
@@ -40,30 +40,29 @@ func runCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "run SCENARIO",
 		Short: "Run a scenario and write the before/after comparison",
-		Long: `Run a scenario: build its lab, take its arms in turns, put the host back, and
-write result.json and report.md.
+		Long: `Run a scenario: build its lab, run its arms in turns, restore the host, and write
+result.json and report.md.
 
-While it runs, one line a trial goes to standard error; the comparison goes to
-standard output.
+During the run, one line for each trial is printed on standard error. The
+comparison is printed on standard output.
 
-A run whose rounds are too few for a verdict, whatever it shows, is not started
-without --force. Two arms take 5 rounds, six take 7; an expected reduction or
-latency takes 7. Expectations about the failures of one arm alone (race:
-reproduced, unexplained) take 1.
+A run with too few rounds for any verdict is not started without --force. Two
+arms need 5 rounds, six need 7; an expected reduction or latency needs 7.
+Expectations about the failures of one arm (race: reproduced, unexplained) need 1.
 
 Exit codes: 0 every expectation held (without any: a comparison was decided); 1
-one did not; 2 bad usage, an invalid scenario, or too few rounds; 3 this machine
-cannot run it, or the run broke off; 4 inconclusive: the race did not occur in
-the baseline, or what was expected could not be decided; 5 the host could not be
-put back, and what is left is printed; 129, 130, 143 interrupted, host put back,
-partial result kept; 134 Go's runtime got no memory or thread (see snatlab
-cleanup).
+an expectation failed; 2 bad usage, an invalid scenario, or too few rounds; 3 this
+machine cannot run it, or the run ended with an error; 4 inconclusive: the race
+did not occur in the baseline, or an expectation could not be decided; 5 the host
+could not be restored, and the changes that are left are printed; 129, 130, 143
+interrupted, host restored, partial result kept; 134 Go's runtime got no memory or
+thread (see snatlab cleanup).
 
-A result is never replaced: with --out DIR, DIR must not hold one yet, unless
---force is given.
+A result is never replaced without --force: with --out DIR, DIR must not contain
+one.
 
-With --keep the lab is left standing, unless the run was interrupted, and how to
-look into it and how to remove it is printed.`,
+With --keep the lab is kept, unless the run was interrupted. The commands to
+inspect and to remove it are printed.`,
 		Example: `  snatlab run scenarios/quickstart.yaml
   snatlab run scenarios/docker-masquerade.yaml --rounds 20 --out before-upgrade`,
 		ValidArgsFunction: completeFiles("yaml"),
@@ -85,17 +84,17 @@ look into it and how to remove it is printed.`,
 		},
 	}
 	c.Flags().StringVar(&f.out, "out", "", "folder for result.json and report.md (default results/ID)")
-	c.Flags().StringVar(&f.driver, "driver", "", "how to build the lab, instead of the scenario's: docker or netns")
+	c.Flags().StringVar(&f.driver, "driver", "", "driver that builds the lab, instead of the scenario's: docker or netns")
 	c.Flags().IntVar(&f.rounds, "rounds", 0, "number of rounds, instead of the scenario's")
 	c.Flags().BoolVar(&f.json, "json", false, "print result.json instead of the comparison")
 	c.Flags().BoolVar(&f.explain, "explain", false, "look up every request that got no answer in the conntrack table")
-	c.Flags().BoolVar(&f.force, "force", false, "run even if DIR holds a result already, or the rounds are too few for a verdict")
-	c.Flags().BoolVar(&f.keep, "keep", false, "leave the lab standing, and say how to look into it")
+	c.Flags().BoolVar(&f.force, "force", false, "run even if DIR contains a result, or the rounds are too few for a verdict")
+	c.Flags().BoolVar(&f.keep, "keep", false, "keep the lab, and print how to inspect it")
 	return c
 }
 
-// inUserNamespace starts this command again where it is privileged. It reads the
-// scenario again.
+// inUserNamespace starts this command again in a user namespace, where it is
+// privileged. The new process reads the scenario again.
 func inUserNamespace(c *cobra.Command, path string) error {
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
 		return usageError{c, fmt.Errorf("%s is no regular file: without root, a scenario is read twice", path)}
@@ -107,7 +106,7 @@ func inUserNamespace(c *cobra.Command, path string) error {
 	return exitCode(code)
 }
 
-// readScenario reads the file and lets the flags that were given overrule it.
+// readScenario reads the file, and replaces its values with those of flags.
 func readScenario(c *cobra.Command, path string, f runFlags) (*scenario.Scenario, error) {
 	s, err := scenario.Read(path)
 	if err != nil && !errors.As(err, new(strictyaml.Faults)) {
@@ -129,8 +128,8 @@ func readScenario(c *cobra.Command, path string, f runFlags) (*scenario.Scenario
 	return s, nil
 }
 
-// runAndKeep runs the scenario, and says what can be done with a lab that was
-// left standing. One that stands only as long as this process lives keeps it.
+// runAndKeep runs the scenario, and prints how to inspect and remove a kept lab. If the
+// lab exists only while this process does, the process stays in the background.
 func (f runFlags) runAndKeep(s *scenario.Scenario) error {
 	var kept *lab.Kept
 	err := runInterruptible(func(ctx context.Context) (err error) {
@@ -140,7 +139,7 @@ func (f runFlags) runAndKeep(s *scenario.Scenario) error {
 	if kept == nil {
 		return err
 	}
-	fmt.Fprintf(os.Stderr, "\nThe lab stays. To look into it:\n  %s\nTo remove it:\n  %s\n", strings.Join(kept.Look, "\n  "), kept.Remove)
+	fmt.Fprintf(os.Stderr, "\nThe lab is kept. To inspect it:\n  %s\nTo remove it:\n  %s\n", strings.Join(kept.Look, "\n  "), kept.Remove)
 	if !kept.Held {
 		return err
 	}
@@ -152,7 +151,7 @@ func (f runFlags) runAndKeep(s *scenario.Scenario) error {
 	return exitCode(code)
 }
 
-// runScenario gives the lab that was kept, if it is to be.
+// runScenario runs the scenario and returns the kept lab; nil if it was closed.
 func (f runFlags) runScenario(ctx context.Context, s *scenario.Scenario) (kept *lab.Kept, err error) {
 	id := newID(time.Now())
 	dir := f.out
@@ -164,7 +163,7 @@ func (f runFlags) runScenario(ctx context.Context, s *scenario.Scenario) (kept *
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, site.close()) }()
-	// Before the work, not after it: a result that has no place is lost.
+	// Before the run: a result that cannot be written is lost.
 	folder, err := resultfile.PrepareFolder(dir)
 	if err != nil {
 		return nil, fmt.Errorf("make room for the result: %w", err)
@@ -189,7 +188,7 @@ func (f runFlags) runScenario(ctx context.Context, s *scenario.Scenario) (kept *
 	return kept, errors.Join(err, runErr)
 }
 
-// runExperiment runs the scenario in a lab that it opens.
+// runExperiment opens the lab and runs the scenario in it.
 func (f runFlags) runExperiment(ctx context.Context, s *scenario.Scenario, site *readyMachine, id string, keep *keptLab) (*result.Result, error) {
 	progress := report.NewProgress(os.Stderr, canOverwrite(os.Stderr))
 	r, err := harness.Run(ctx, s, func(ctx context.Context) (lab.Lab, error) {
@@ -205,14 +204,15 @@ func (f runFlags) runExperiment(ctx context.Context, s *scenario.Scenario, site 
 	return r, err
 }
 
-// newID names a run by its time, so that runs sort, and by chance, so that no
-// two are the same.
+// newID returns an id for a run: its time, so that ids sort, and random digits, so that
+// no two ids are equal.
 func newID(now time.Time) string {
 	b := make([]byte, 3)
 	rand.Read(b)
 	return now.UTC().Format("20060102-150405-") + hex.EncodeToString(b)
 }
 
+// countTrials returns the number of trials of all arms.
 func countTrials(r *result.Result) int {
 	n := 0
 	for _, a := range r.Arms {
@@ -221,19 +221,19 @@ func countTrials(r *result.Result) int {
 	return n
 }
 
-// checkOut reports a folder that holds a result already.
+// checkOut refuses a folder that contains a result.
 func (f runFlags) checkOut() error {
 	if f.out == "" || f.force {
 		return nil
 	}
 	if name := resultfile.FindResult(f.out); name != "" {
-		return fmt.Errorf("--out: %s holds a %s already (name another folder, or replace the result with --force)", f.out, name)
+		return fmt.Errorf("--out: %s already contains a %s (name another folder, or replace the result with --force)", f.out, name)
 	}
 	return nil
 }
 
-// showResult shows the result. One that could not be kept is shown as a whole: it
-// cannot be had again.
+// showResult prints the result. A result that could not be written is printed as JSON,
+// because it exists nowhere else.
 func (f runFlags) showResult(dir string, r *result.Result, kept error) error {
 	if kept != nil {
 		fmt.Fprintln(os.Stderr, "the result could not be written to its folder: it is on standard output, as JSON")
@@ -242,7 +242,7 @@ func (f runFlags) showResult(dir string, r *result.Result, kept error) error {
 	return f.printResult(dir, r)
 }
 
-// printResult shows a result that was kept.
+// printResult prints a result that was written to dir.
 func (f runFlags) printResult(dir string, r *result.Result) error {
 	if f.json {
 		return resultfile.WriteJSON(os.Stdout, r)
@@ -254,7 +254,7 @@ func (f runFlags) printResult(dir string, r *result.Result) error {
 	return err
 }
 
-// verdictCode returns the exit code of a run that ended by itself.
+// verdictCode returns the exit code of a complete run.
 func verdictCode(v result.Verdict) error {
 	switch v {
 	case result.Pass:

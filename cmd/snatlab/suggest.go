@@ -10,8 +10,8 @@ import (
 	"snatlab/harness/scenario/strictyaml"
 )
 
-// checkCommandName checks the arguments of a command that only groups others.
-// Cobra comes to such a command with a name that it does not know.
+// checkCommandName refuses an argument of a command that only groups others: cobra
+// passes a name there that it does not know.
 func checkCommandName(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
@@ -31,7 +31,7 @@ func unknownCommand(c *cobra.Command, name string) error {
 }
 
 // unknownFlag returns the error of a flag that c does not have. The long name of
-// a flag after a single dash is a usual slip, as Go's own tools accept it.
+// a flag after a single dash is a common mistake, as Go's own tools accept it.
 func unknownFlag(c *cobra.Command, err *pflag.NotExistError) error {
 	dashes, name := "--", err.GetSpecifiedName()
 	if short := err.GetSpecifiedShortnames(); short != "" {
@@ -69,9 +69,9 @@ func joinWords(words []string, last string) string {
 	return strings.Join(words[:n], ", ") + " " + last + " " + words[n]
 }
 
-// findSimilar returns the names that begin with what was typed; without any, those
-// that the fewest edits turn it into, one edit for each three letters at most.
-// (Cobra allows two for any name, which makes "out" similar to "run".)
+// findSimilar returns the names that begin with typed. If there is none, it returns
+// the names with the fewest edits, at most one for each three letters. (Cobra allows
+// two edits for every name, which makes "out" similar to "run".)
 func findSimilar(typed string, names []string) (alike []string) {
 	typed = strings.ToLower(typed)
 	if typed == "" || len(typed) > maxTyped {
@@ -93,5 +93,5 @@ func findSimilar(typed string, names []string) (alike []string) {
 	return alike
 }
 
-// maxTyped bounds what is compared with names. No name of ours is half as long.
+// maxTyped is the longest text that is compared with names. No name is half as long.
 const maxTyped = 40

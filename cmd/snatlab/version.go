@@ -8,12 +8,12 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// unknownVersion is the version of a build that nobody stamped, and that Go's
-// toolchain recorded nothing about.
+// unknownVersion is the version of a build without a stamp and without information
+// from Go's toolchain.
 const unknownVersion = "dev"
 
-// version is stamped by the build of the Makefile. Any other build is known by
-// what Go's toolchain recorded in it.
+// version is set by the Makefile's build. In other builds it is the version that Go's
+// toolchain recorded.
 var version = unknownVersion
 
 func init() {
@@ -22,8 +22,8 @@ func init() {
 	}
 }
 
-// versionOf returns the version of the module that a program was built of, or
-// else the commit, with "-dirty" where files differed from it.
+// versionOf returns the version of the module that a program was built from. If there
+// is none it returns the commit, with "-dirty" if files differed from it.
 func versionOf(info *debug.BuildInfo) string {
 	if v := info.Main.Version; v != "" && v != "(devel)" {
 		return v
