@@ -12,10 +12,10 @@ type GroupComparison struct {
 	Hash     string       `json:"hash"`     // and its hash, which both sides have
 	Old      Side         `json:"old"`
 	New      Side         `json:"new"`
-	Unit     string       `json:"unit"` // what a value of the test is: "trial" or "run"
-	Arms     []ArmChange  `json:"arms"` // those of both sides; the first is the baseline
+	Unit     string       `json:"unit"` // of a value of the test: [UnitTrial] or [UnitRun]
+	Arms     []ArmChange  `json:"arms"` // of both sides; the first is the baseline
 	Findings []Finding    `json:"findings"`
-	Differs  []Difference `json:"differs"` // in the environment, the kernel left out
+	Differs  []Difference `json:"differs"` // of the environment, without the kernel
 	Warnings []string     `json:"warnings"`
 	Verdict  Verdict      `json:"verdict"` // pass: no regression
 	Summary  string       `json:"summary"` // the verdict in one sentence
@@ -23,7 +23,7 @@ type GroupComparison struct {
 
 // Side is one side of the comparison.
 type Side struct {
-	Name    string    `json:"name"` // as it was given
+	Name    string    `json:"name"` // as the user named it
 	Runs    []string  `json:"runs"` // their IDs, oldest first
 	Kernels []string  `json:"kernels"`
 	First   time.Time `json:"first"` // when the first run began
@@ -38,9 +38,9 @@ type ArmChange struct {
 	Rate RateChange `json:"rate"`
 }
 
-// RateChange is what became of a failure rate, by the unit of the comparison. The
-// change is a share of the old median: 0.1 is 10 % more; Low to High is its
-// 95 % interval. Nil where there is none.
+// RateChange is the change of a failure rate, by the unit of the comparison. The
+// change is a share of the old median: 0.1 is 10 % more. Low to High is its 95 %
+// interval. Figures that do not exist are nil.
 type RateChange struct {
 	Old      Spread   `json:"old"`
 	New      Spread   `json:"new"`
@@ -51,10 +51,10 @@ type RateChange struct {
 	PHolm    *float64 `json:"p_holm"` // adjusted for the number of arms
 }
 
-// Difference is one thing about the environment that is not the same.
+// Difference is one fact of the environment that differs.
 type Difference struct {
 	What string `json:"what"`
 	Old  string `json:"old"`
 	New  string `json:"new"`
-	Key  bool   `json:"key"` // part of the key: nothing that differs there should be compared
+	Key  bool   `json:"key"` // part of the key: runs that differ in it should not be compared
 }

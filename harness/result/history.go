@@ -13,23 +13,23 @@ type History struct {
 	Warnings []string `json:"warnings"`
 }
 
-// Series is all runs that have a key in common.
+// Series is all runs with the same key.
 type Series struct {
-	ID      string       `json:"id"` // of the key: 8 hexadecimal digits, which name it on a command line
+	ID      string       `json:"id"` // of the key: 8 hexadecimal digits, for --series
 	Key     Key          `json:"key"`
 	Kernels []KernelRuns `json:"kernels"` // in the order in which they were first seen
 	Runs    []RunSummary `json:"runs"`    // oldest first
 }
 
-// KernelRuns is the runs of a series on one kernel. Those that ended early
-// count nowhere but in Incomplete.
+// KernelRuns is the runs of a series on one kernel. Runs that ended early count only in
+// Incomplete.
 type KernelRuns struct {
 	Kernel     string          `json:"kernel"` // uname -r
 	First      time.Time       `json:"first"`  // when the first run began
 	Last       time.Time       `json:"last"`   // and the last
 	Runs       int             `json:"runs"`
 	Incomplete int             `json:"incomplete"`
-	Verdicts   map[Verdict]int `json:"verdicts"` // pass: of runs without expectations, those that something was found out by
+	Verdicts   map[Verdict]int `json:"verdicts"` // pass: of runs without expectations, those with a finding
 	Arms       []ArmRuns       `json:"arms"`     // the first is the baseline
 }
 
@@ -42,7 +42,7 @@ type ArmRuns struct {
 	Verdicts    map[ArmVerdict]int `json:"verdicts"`     // of the comparisons with the baseline
 }
 
-// RunSummary is what a store knows of a run without reading its result.
+// RunSummary is a result without its trials, as a store lists it.
 type RunSummary struct {
 	ID         string        `json:"id"`
 	Folder     string        `json:"folder"` // its name in the store
@@ -64,5 +64,5 @@ type ArmSummary struct {
 	Failed      int            `json:"failed"`
 	Causes      map[string]int `json:"causes"` // without those that are 0
 	FailureRate Spread         `json:"failure_rate"`
-	Verdict     ArmVerdict     `json:"verdict"` // of the comparison with the baseline; empty for that itself
+	Verdict     ArmVerdict     `json:"verdict"` // of the comparison with the baseline; empty for the baseline
 }

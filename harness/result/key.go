@@ -23,7 +23,7 @@ type Key struct {
 	Firewall       string `json:"firewall"`
 	Iptables       string `json:"iptables"`
 	Virtualisation string `json:"virtualisation"`
-	Guest          string `json:"guest"` // what ran a guest, whose figures are not those of its host; see Env
+	Guest          string `json:"guest"` // the accelerator of a guest, whose figures differ from those of its host; see [Env]
 }
 
 // KeyOf returns the key of a result.

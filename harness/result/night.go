@@ -5,49 +5,48 @@ import "time"
 // NightSchema names the meaning of the fields of [Night].
 const NightSchema = "snatlab.night/v1"
 
-// Night is the record of one nightly: scenarios that were run and set against
-// their history.
+// Night is the record of one nightly: scenarios that were run and compared with their
+// history.
 type Night struct {
 	Schema       string     `json:"schema"`
-	ID           string     `json:"id"` // unique, as a result's
+	ID           string     `json:"id"` // unique, like that of a result
 	Version      string     `json:"version"`
 	Started      time.Time  `json:"started"`
 	Seconds      float64    `json:"seconds"`
 	Kernel       string     `json:"kernel"`               // uname -r
-	KernelBefore string     `json:"kernel_before"`        // of the last run in the store that this machine made itself; empty if there is none
-	LastRun      *time.Time `json:"last_run"`             // when that was; nil if there is none
+	KernelBefore string     `json:"kernel_before"`        // of the last run of this machine in the store, without its guests; empty if there is none
+	LastRun      *time.Time `json:"last_run"`             // time of that run; nil if there is none
 	Incomplete   string     `json:"incomplete,omitempty"` // why scenarios are missing: the night was interrupted, or had to stop
 	Runs         []Judged   `json:"runs"`
 	Warnings     []string   `json:"warnings"`
 	Store        StoreState `json:"store"`
 }
 
-// StoreState says what the store of results holds after a night.
+// StoreState is the size of the store of results after a night.
 type StoreState struct {
 	Path  string `json:"path"`
 	Runs  int    `json:"runs"`
 	Bytes int64  `json:"bytes"`
-	Error string `json:"error,omitempty"` // why it did not take a result of this night
+	Error string `json:"error,omitempty"` // why a result of this night is not in it
 }
 
-// Judged is a scenario, what it gave tonight, and what its history says about
-// that.
+// Judged is the outcome of a scenario tonight, in comparison with its history.
 type Judged struct {
-	Scenario     string      `json:"scenario"` // its name; the file's, where that could not be read
-	File         string      `json:"file"`     // as it was given
-	Driver       string      `json:"driver"`   // empty where it could not be read
+	Scenario     string      `json:"scenario"` // its name; that of the file if it cannot be read
+	File         string      `json:"file"`     // as the user named it
+	Driver       string      `json:"driver"`   // empty if it cannot be read
 	Outcome      Outcome     `json:"outcome"`
-	Reason       string      `json:"reason,omitempty"`   // of an outcome other than ok, in one sentence; of a regression, what broke off after it was proven
+	Reason       string      `json:"reason,omitempty"`   // of an outcome other than ok, in one sentence; of a regression, what ended the attempt after it was proven
 	Seconds      float64     `json:"seconds"`            // of all attempts
-	Compared     int         `json:"compared"`           // runs in its history that it was set against
+	Compared     int         `json:"compared"`           // earlier runs that it was compared with
 	KernelBefore string      `json:"kernel_before"`      // of the last of them; empty if there is none
-	Before       []ArmBefore `json:"before"`             // what they say of each arm, in the scenario's order
-	Attempts     int         `json:"attempts"`           // runs that ended by themselves: more than one where the first gave reason to
-	KeyChange    string      `json:"anew,omitempty"`     // why its history began anew tonight: what of the key changed; empty where it did not
-	Findings     []Finding   `json:"findings"`           // that every attempt confirmed
-	Doubts       []string    `json:"doubts,omitempty"`   // what differs as well, and may be chance, in a sentence each
-	Result       *Result     `json:"result"`             // of the last attempt; nil where there is none
-	Unstored     []*Result   `json:"unstored,omitempty"` // those that the store did not take: they are nowhere else
+	Before       []ArmBefore `json:"before"`             // the rates of each arm in them, in the order of the scenario
+	Attempts     int         `json:"attempts"`           // runs that ended by themselves: more than one if the first left a doubt
+	KeyChange    string      `json:"anew,omitempty"`     // what of the key changed, so that its history restarted tonight; empty if it did not
+	Findings     []Finding   `json:"findings"`           // confirmed by every attempt
+	Doubts       []string    `json:"doubts,omitempty"`   // a sentence for each further difference, which may be chance
+	Result       *Result     `json:"result"`             // of the last attempt; nil if there is none
+	Unstored     []*Result   `json:"unstored,omitempty"` // those that could not be stored, and are nowhere else
 }
 
 // ArmBefore is the failure rate of an arm in earlier runs, the median over the
@@ -60,33 +59,33 @@ type ArmBefore struct {
 	Highest float64 `json:"highest"`
 }
 
-// Outcome is what a run comes to in the light of its history.
+// Outcome is the outcome of a scenario in comparison with its history.
 type Outcome string
 
 // The outcomes of a run.
 const (
 	OutcomeOK           Outcome = "ok"
 	OutcomeRegression   Outcome = "regression"
-	OutcomeKnown        Outcome = "xfail"        // a regression, and every part of it is written down as known
-	OutcomeFail         Outcome = "fail"         // an expectation held in no attempt, and its history does not show that this is new: it never held, or held and broke by turns
-	OutcomeInconclusive Outcome = "inconclusive" // the last result is, or the attempts do not agree
-	OutcomeError        Outcome = "error"        // there is no result that can be judged
+	OutcomeKnown        Outcome = "xfail"        // a regression, and every part of it is known
+	OutcomeFail         Outcome = "fail"         // an expectation held in no attempt, and its history does not show that this is new: it never held, or only now and then
+	OutcomeInconclusive Outcome = "inconclusive" // the last result is inconclusive, or the attempts do not agree
+	OutcomeError        Outcome = "error"        // no result can be judged
 )
 
-// Outcomes are all of them, the worst first.
+// Outcomes lists all outcomes, the worst first.
 var Outcomes = []Outcome{OutcomeRegression, OutcomeFail, OutcomeError, OutcomeInconclusive, OutcomeKnown, OutcomeOK}
 
-// Finding is one thing that differs from before.
+// Finding is one difference from earlier runs.
 type Finding struct {
 	Kind  FindingKind `json:"kind"`
 	Arm   string      `json:"arm"`
 	Claim string      `json:"claim,omitempty"` // the expectation that broke, as it is printed; empty for other kinds
 	Text  string      `json:"text"`            // one sentence, with the figures
-	P     *float64    `json:"p"`               // of the test behind it; nil where there is none
-	Known string      `json:"known,omitempty"` // the reason that is written down for it
+	P     *float64    `json:"p"`               // of the test behind it; nil if there is none
+	Known string      `json:"known,omitempty"` // the reason, if it is a known failure
 
-	// Expectation is the expectation that broke. A record in JSON has its Claim
-	// only.
+	// Expectation identifies the expectation that broke. It is not in JSON, which
+	// has the Claim.
 	Expectation ExpectationKey `json:"-"`
 }
 
@@ -95,14 +94,14 @@ func (f Finding) IsBroken(e Expectation) bool {
 	return f.Kind == ExpectationBroken && f.Expectation == e.Key()
 }
 
-// FindingKind says what differs.
+// FindingKind is the kind of a difference.
 type FindingKind string
 
 // The kinds of findings. All but a shift are regressions.
 const (
 	VerdictFell       FindingKind = "verdict"     // mitigated before, and less now
 	FailuresRose      FindingKind = "failures"    // a mitigated arm fails more often than its history allows
-	NewCause          FindingKind = "cause"       // requests fail for a cause that they never failed for
-	ExpectationBroken FindingKind = "expectation" // held before, and does not now
+	NewCause          FindingKind = "cause"       // requests fail for a cause that is new
+	ExpectationBroken FindingKind = "expectation" // held before, and does not hold now
 	Shift             FindingKind = "shift"       // the baseline's own rate has changed, which moves with timing
 )

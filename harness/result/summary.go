@@ -1,6 +1,6 @@
 package result
 
-// NewRunSummary returns the summary of a result: all but its trials.
+// NewRunSummary returns the summary of a result.
 func NewRunSummary(r *Result) RunSummary {
 	run := RunSummary{
 		ID: r.ID, Folder: r.ID, Version: r.Version, Started: r.Started, Kernel: r.Environment.Kernel, Key: KeyOf(r),

@@ -9,9 +9,9 @@ import (
 	"snatlab/harness/result"
 )
 
-// findKeyChanges says what has changed since the last run of the same scenario in the same
-// kind of lab, where nothing was made under the key of tonight: "docker 28.1.0 ->
-// 28.1.1". It is empty where there is no such run.
+// findKeyChanges returns the changes of the key since the last run of the same scenario
+// in the same kind of lab: "docker 28.1.0 -> 28.1.1". It is empty if there is no such
+// run.
 func findKeyChanges(tonight result.Key, before []result.RunSummary) string {
 	for _, r := range slices.Backward(before) {
 		if r.Incomplete == "" && isSameLab(r.Key, tonight) {
@@ -21,12 +21,13 @@ func findKeyChanges(tonight result.Key, before []result.RunSummary) string {
 	return ""
 }
 
-// isSameLab leaves out what changes under a lab. With another driver, or in a
-// guest, a run is not a later one of the same thing.
+// isSameLab reports whether both keys are of one scenario in one kind of lab. A run
+// with another driver, or in a guest, is no later run in the same lab.
 func isSameLab(a, b result.Key) bool {
 	return a.Scenario == b.Scenario && a.Hash == b.Hash && a.Driver == b.Driver && a.Rootless == b.Rootless && a.Guest == b.Guest
 }
 
+// listKeyChanges returns the facts that differ, "docker 28.1.0 -> 28.1.1".
 func listKeyChanges(old, new result.Key) string {
 	var all []string
 	before := old.Facts()

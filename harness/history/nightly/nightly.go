@@ -1,17 +1,16 @@
-// Package nightly runs scenarios one after the other, keeps what they give, and
-// sets it against what the store held before.
+// Package nightly runs scenarios one after the other, stores their results, and
+// compares them with the results that were stored before.
 //
-// One run proves little: whether the race occurs is chance. So what gives reason
-// to doubt is run again before it is believed, as often as the history asks for
-// it, up to a bound. Where a regression is proven and the history asks for nothing
-// else, no further attempt could add to it, but one could take it back: there is
-// none. Every attempt is kept, the good ones and the bad ones.
+// One run proves little: whether the race occurs is chance. So a scenario with a
+// doubtful result is run again, as often as its history requires, up to a bound. When
+// a regression is proven and the history requires nothing else, there is no further
+// attempt: it could not add to the proof, but could refute it. Every attempt is
+// stored, good or bad.
 //
-// A scenario that cannot be run keeps none of the others from being run. Only a
-// host that could not be put back ends the night at once, and so does a signal:
-// what was done until then is kept and judged. So is what a scenario gave before
-// an attempt that broke off: a regression that was proven by then stays one, and
-// whatever else it was is an error.
+// A scenario that cannot be run does not keep the others from being run. The night
+// ends at once only on a signal, or if the host cannot be restored: the results until
+// then are stored and judged. If an attempt ends early, the attempts before it are
+// judged: a regression that they prove is one, and anything else is an error.
 package nightly
 
 import (
@@ -29,29 +28,29 @@ import (
 	"snatlab/harness/undo"
 )
 
-// Job is a scenario that has its turn.
+// Job is one scenario of a night.
 type Job struct {
-	Scenario string // its name; the file's, where that could not be read
+	Scenario string // its name; that of the file if it cannot be read
 	File     string
-	Driver   string // empty where it could not be read
+	Driver   string // empty if it cannot be read
 	// Run makes one attempt. With an error, the result has the trials that were
 	// finished before it, or is nil.
 	Run func(context.Context) (*result.Result, error)
 }
 
-// Runner is what there is to do, and where.
+// Runner runs the jobs of a night.
 type Runner struct {
 	ID       string
 	Version  string
-	Machine  result.Env // this one: its kernel, and what tells it from guests on it
+	Machine  result.Env // this machine: its kernel, and what distinguishes it from guests on it
 	Store    *store.Store
 	Known    []regression.KnownFailure
 	Attempts int // at most, of each scenario
 	Jobs     []Job
 }
 
-// Run does it. The record is never nil; the error is that of a host that could
-// not be put back, or of what ended ctx, or that of a store that cannot be read.
+// Run runs the jobs. The record is never nil. The error is that of a host that cannot
+// be restored, the cause of the end of ctx, or that of a store that cannot be read.
 func (n Runner) Run(ctx context.Context) (*result.Night, error) {
 	begun := time.Now()
 	record := &result.Night{
@@ -71,8 +70,8 @@ func (n Runner) Run(ctx context.Context) (*result.Night, error) {
 	return record, err
 }
 
-// findPreviousKernel looks for the last run of this machine. That of a guest on it says
-// nothing about its own kernel.
+// findPreviousKernel records the kernel of the last run of this machine. Runs of its
+// guests were on other kernels.
 func (n Runner) findPreviousKernel(record *result.Night, before []result.RunSummary) {
 	for _, r := range slices.Backward(before) {
 		if r.Key.Guest == "" && r.Key.Arch == n.Machine.Arch {
@@ -82,7 +81,7 @@ func (n Runner) findPreviousKernel(record *result.Night, before []result.RunSumm
 	}
 }
 
-// runJobs does one after the other.
+// runJobs runs the jobs one after the other.
 func (n Runner) runJobs(ctx context.Context, record *result.Night, before []result.RunSummary) error {
 	for i, job := range n.Jobs {
 		t := &scenarioRun{Runner: n, job: job, before: before, record: record}
@@ -96,6 +95,7 @@ func (n Runner) runJobs(ctx context.Context, record *result.Night, before []resu
 	return nil
 }
 
+// listNotRun names the jobs that are left.
 func listNotRun(jobs []Job) string {
 	var names []string
 	for _, j := range jobs {
@@ -107,7 +107,7 @@ func listNotRun(jobs []Job) string {
 	return "; not run: " + strings.Join(names, ", ")
 }
 
-// recordStoreState says what the store holds now.
+// recordStoreState records the size of the store.
 func (n Runner) recordStoreState(record *result.Night) {
 	size, err := n.Store.ReadState()
 	if err != nil {
@@ -116,7 +116,7 @@ func (n Runner) recordStoreState(record *result.Night) {
 	record.Store.Runs, record.Store.Bytes = size.Runs, size.Bytes
 }
 
-// scenarioRun is that of one scenario.
+// scenarioRun is the attempts at one scenario.
 type scenarioRun struct {
 	Runner
 	job      Job
@@ -125,8 +125,8 @@ type scenarioRun struct {
 	attempts []*result.Result
 }
 
-// runAttempts makes attempts until there is no reason to doubt, or no more may be made.
-// Its error ends the night.
+// runAttempts makes attempts until there is no doubt left, or no attempt. Its error
+// ends the night.
 func (t *scenarioRun) runAttempts(ctx context.Context) (j result.Judged, err error) {
 	begun := time.Now()
 	j = result.Judged{Scenario: t.job.Scenario, File: t.job.File, Driver: t.job.Driver, Before: []result.ArmBefore{}, Findings: []result.Finding{}}
@@ -147,7 +147,7 @@ func (t *scenarioRun) runAttempts(ctx context.Context) (j result.Judged, err err
 	}
 }
 
-// makeAttempt makes one, and keeps what it gives.
+// makeAttempt makes one attempt, and stores its result.
 func (t *scenarioRun) makeAttempt(ctx context.Context, j *result.Judged) (*result.Result, error) {
 	r, err := t.job.Run(ctx)
 	if r == nil || !hasTrials(r) {
@@ -165,12 +165,12 @@ func hasTrials(r *result.Result) bool {
 	return slices.ContainsFunc(r.Arms, func(a result.Arm) bool { return len(a.Trials) > 0 })
 }
 
-// recordBreak judges what was finished before err ended an attempt.
+// recordBreak judges the attempts before the one that err ended.
 func (t *scenarioRun) recordBreak(j *result.Judged, err error) {
 	if n := len(t.attempts); n > 0 {
 		t.recordOutcome(j, regression.Evaluate(t.attempts, t.before, t.Known))
 		if j.Outcome == result.OutcomeRegression {
-			j.Result = t.attempts[n-1] // it shows what the findings say
+			j.Result = t.attempts[n-1] // the findings are about it
 		}
 	}
 	if j.Outcome != result.OutcomeRegression {
@@ -179,8 +179,8 @@ func (t *scenarioRun) recordBreak(j *result.Judged, err error) {
 	j.Reason = t.describeBreak(err)
 }
 
-// describeBreak says in one sentence what ended an attempt, and which. All of it is what
-// the caller gets, or what Run has told already.
+// describeBreak returns one sentence about the attempt that err ended. The caller gets
+// all of err, or Run has reported it.
 func (t *scenarioRun) describeBreak(err error) string {
 	text, rest, more := strings.Cut(err.Error(), "\n")
 	switch {
@@ -195,7 +195,7 @@ func (t *scenarioRun) describeBreak(err error) string {
 	return fmt.Sprintf("attempt %d: %s", len(t.attempts)+1, text)
 }
 
-// endsNight gives the error of an attempt if it ends the night, too.
+// endsNight returns the error of an attempt if it ends the night as well.
 func endsNight(ctx context.Context, err error) error {
 	switch {
 	case errors.As(err, new(*undo.LeftError)):

@@ -11,13 +11,13 @@ import (
 	"snatlab/harness/wording"
 )
 
-// isSettled tells whether no further attempt is needed. A regression is one,
-// whatever else a further attempt may show of expectations that never held.
+// isSettled reports whether no further attempt is needed. A regression is settled,
+// even if a further attempt might show more about expectations that never held.
 func isSettled(last *result.Result, h regression.Evaluation) bool {
 	return h.Again == "" && (last.Verdict != result.Fail || hasRegression(h.Findings) || len(findUnexplained(last, h.Findings)) == 0)
 }
 
-// recordOutcome says what the attempts come to, in the light of their history.
+// recordOutcome records the outcome of the attempts, with what their history shows.
 func (t *scenarioRun) recordOutcome(j *result.Judged, h regression.Evaluation) {
 	last := t.attempts[len(t.attempts)-1]
 	j.Attempts, j.Compared, j.KernelBefore = len(t.attempts), h.Compared, h.KernelBefore
@@ -32,8 +32,8 @@ func (t *scenarioRun) recordOutcome(j *result.Judged, h regression.Evaluation) {
 	}
 }
 
-// decideOutcome names what the attempts come to, and says why unless it is ok. What the
-// findings say themselves needs no reason.
+// decideOutcome returns the outcome of the attempts with its reason. An outcome of ok,
+// and one that the findings explain, has no reason.
 func decideOutcome(attempts []*result.Result, h regression.Evaluation) (result.Outcome, string) {
 	last := attempts[len(attempts)-1]
 	var broken []result.Expectation
@@ -60,13 +60,13 @@ func decideOutcome(attempts []*result.Result, h regression.Evaluation) (result.O
 	}
 }
 
-// hasRegression tells whether there is one that nobody has written down.
+// hasRegression reports whether there is a regression that is not known.
 func hasRegression(findings []result.Finding) bool {
 	return slices.ContainsFunc(findings, func(f result.Finding) bool { return f.Kind != result.Shift && f.Known == "" })
 }
 
-// findUnexplained are the expectations that do not hold, and that no finding is about.
-// There is none about one that never held.
+// findUnexplained returns the expectations that do not hold and that no finding is
+// about. There is no finding about an expectation that never held.
 func findUnexplained(last *result.Result, findings []result.Finding) (broken []result.Expectation) {
 	for _, e := range last.Expected {
 		if e.Held == nil || *e.Held {
@@ -79,7 +79,7 @@ func findUnexplained(last *result.Result, findings []result.Finding) (broken []r
 	return broken
 }
 
-// countHeld counts the attempts in which a claim held.
+// countHeld counts the attempts in which an expectation held.
 func countHeld(attempts []*result.Result, claim result.Expectation) (n int) {
 	for _, r := range attempts {
 		if slices.ContainsFunc(r.Expected, func(e result.Expectation) bool {
@@ -91,7 +91,7 @@ func countHeld(attempts []*result.Result, claim result.Expectation) (n int) {
 	return n
 }
 
-// listArmsBefore says how often each arm failed in earlier runs.
+// listArmsBefore returns the failure rates of each arm in earlier runs.
 func (t *scenarioRun) listArmsBefore(last *result.Result) []result.ArmBefore {
 	key, all := result.KeyOf(last), []result.ArmBefore{}
 	for _, a := range last.Arms {

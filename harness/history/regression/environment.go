@@ -45,7 +45,7 @@ func otherFacts(old, new map[string]string, key []string) (names []string) {
 	return slices.Sorted(maps.Keys(all))
 }
 
-// joinFacts gives the values of every fact in a group, each once.
+// joinFacts returns the facts of a group. A fact with several values has each once.
 func joinFacts(g store.Group) map[string]string {
 	values := map[string][]string{}
 	for _, r := range g.Results {
@@ -62,6 +62,8 @@ func joinFacts(g store.Group) map[string]string {
 	return facts
 }
 
+// listFacts returns the facts of a run that can account for a difference, and those
+// of its key.
 func listFacts(r *result.Result) map[string]string {
 	e := r.Environment
 	all := map[string]string{
