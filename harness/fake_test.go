@@ -241,6 +241,10 @@ func freePort() net.Listener {
 	return l
 }
 
+func (f *fakeLab) Control() netip.AddrPort                        { return netip.AddrPort{} }
+func (f *fakeLab) ControlRule() string                            { return "" }
+func (f *fakeLab) ControlPackets(context.Context) (uint64, error) { return 0, nil }
+
 func (f *fakeLab) Finish(ctx context.Context) (*probe.Served, error) {
 	if err := f.call(callFinish); err != nil {
 		return nil, err

@@ -61,7 +61,7 @@ func TestASharedTableIsWatchedBeforeAndAfterATrial(t *testing.T) {
 func TestARequestWithoutAnAnswerIsLookedUpByItsPort(t *testing.T) {
 	f := &fakeLab{script: script{entries: []map[uint16]string{{10: "SYN_SENT", 12: "ESTABLISHED"}, {10: "SYN_SENT"}}}}
 	x := &experiment{Scenario: clientsOf(2, "a"), lab: f}
-	reports := []*probe.Report{{Silent: []scenario.PortRange{{First: 9, Last: 12}}}, {Silent: []scenario.PortRange{{First: 10, Last: 10}, {First: 65535, Last: 65535}}}}
+	reports := []*probe.Report{{Outcome: probe.Outcome{Silent: []scenario.PortRange{{First: 9, Last: 12}}}}, {Outcome: probe.Outcome{Silent: []scenario.PortRange{{First: 10, Last: 10}, {First: 65535, Last: 65535}}}}}
 	got, err := x.lookUp(t.Context(), netip.AddrPort{}, reports, 2)
 	if err != nil {
 		t.Fatal(err)

@@ -109,8 +109,8 @@ func TestRecordPorts(t *testing.T) {
 	if arm.ClientPorts != nil {
 		t.Errorf("of no connection: %v", arm.ClientPorts)
 	}
-	recordPorts(&arm, []*probe.Report{{Ports: []scenario.PortRange{{First: 40000, Last: 40001}, {First: 40009, Last: 40009}}}, {Ports: []scenario.PortRange{{First: 39999, Last: 40005}}}})
-	recordPorts(&arm, []*probe.Report{{Ports: []scenario.PortRange{{First: 40001, Last: 40001}}}})
+	recordPorts(&arm, []*probe.Report{{Outcome: probe.Outcome{Ports: []scenario.PortRange{{First: 40000, Last: 40001}, {First: 40009, Last: 40009}}}}, {Outcome: probe.Outcome{Ports: []scenario.PortRange{{First: 39999, Last: 40005}}}}})
+	recordPorts(&arm, []*probe.Report{{Outcome: probe.Outcome{Ports: []scenario.PortRange{{First: 40001, Last: 40001}}}}})
 	if want := (result.Ports{First: 39999, Last: 40009}); *arm.ClientPorts != want {
 		t.Errorf("%v, want %v", *arm.ClientPorts, want)
 	}

@@ -164,6 +164,15 @@ func (b *Base) Listen(ctx context.Context, trial int) (netip.AddrPort, error) {
 	return netip.AddrPortFrom(b.address, uint16(port)), b.server.Listen(ctx, uint16(port))
 }
 
+// Control returns the zero address: there is no control yet.
+func (b *Base) Control() netip.AddrPort { return netip.AddrPort{} }
+
+// ControlRule returns the text of the control's rule.
+func (b *Base) ControlRule() string { return "" }
+
+// ControlPackets returns the number of connections that the control's rule matched.
+func (b *Base) ControlPackets(context.Context) (uint64, error) { return 0, nil }
+
 // Finish closes the port that is open.
 func (b *Base) Finish(ctx context.Context) (*probe.Served, error) { return b.server.Finish(ctx) }
 

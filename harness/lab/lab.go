@@ -48,6 +48,15 @@ type Lab interface {
 	// Listen opens a server port that no other trial uses, and returns the
 	// address at which clients reach it. Trials count from 0.
 	Listen(ctx context.Context, trial int) (netip.AddrPort, error)
+	// Control returns the server address of the control, the same in all trials:
+	// connections to it pass plain masquerade in every arm. It is zero in a lab
+	// without a control.
+	Control() netip.AddrPort
+	// ControlRule returns the text of the rule that they pass.
+	ControlRule() string
+	// ControlPackets returns the number of connections that this rule matched since it
+	// was written. A missing rule is an error.
+	ControlPackets(context.Context) (uint64, error)
 	// Finish closes the port and returns what was served.
 	Finish(context.Context) (*probe.Served, error)
 	// Intact returns an error if another program has changed the lab since it was

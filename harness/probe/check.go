@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -60,22 +61,13 @@ func (r *Report) CheckAgainst(load ClientLoad) error {
 	if r.Requests != load.Requests {
 		return fmt.Errorf("report: %s sent, %d asked for", format.Plural(r.Requests, "request", "requests"), load.Requests)
 	}
-	failed, err := r.countFailures()
-	if err != nil {
+	if err := r.checkSums(); err != nil {
 		return err
 	}
-	measured, err := r.countLatencies()
-	if err != nil {
-		return err
+	if err := r.checkControl(load); err != nil {
+		return fmt.Errorf("control: %w", err)
 	}
-	if r.Succeeded < 0 || r.Succeeded > r.Requests || r.Succeeded+failed != r.Requests || measured != r.Succeeded {
-		return fmt.Errorf("report: %s, but %d succeeded, %d failed and %d with a latency",
-			format.Plural(r.Requests, "request", "requests"), r.Succeeded, failed, measured)
-	}
-	if err := r.checkPorts(); err != nil {
-		return err
-	}
-	most := maxSlots * r.Requests
+	most := 2 * maxSlots * r.Requests
 	switch {
 	case min(r.BindErrors, r.Missed, r.MadeUp) < 0, max(r.BindErrors, r.Missed, r.MadeUp) > most:
 		return fmt.Errorf("report: %s without a port, %d missed and %d made up", format.Plural(r.BindErrors, "slot", "slots"), r.Missed, r.MadeUp)
@@ -85,15 +77,64 @@ func (r *Report) CheckAgainst(load ClientLoad) error {
 	return nil
 }
 
+// checkSums returns an error if the numbers do not add up. Requests must be known to
+// be in range.
+func (o *Outcome) checkSums() error {
+	failed, err := o.countFailures()
+	if err != nil {
+		return err
+	}
+	measured, err := o.countLatencies()
+	if err != nil {
+		return err
+	}
+	if o.Succeeded < 0 || o.Succeeded > o.Requests || o.Succeeded+failed != o.Requests || measured != o.Succeeded {
+		return fmt.Errorf("report: %s, but %d succeeded, %d failed and %d with a latency",
+			format.Plural(o.Requests, "request", "requests"), o.Succeeded, failed, measured)
+	}
+	return o.checkPorts()
+}
+
+// MaxDelay bounds the delay of a client between the barrier and connect(), in ns.
+const MaxDelay = int64(100e6)
+
+// checkControl returns an error for what the report of the load cannot have of a
+// control.
+func (r *Report) checkControl(load ClientLoad) error {
+	asked := load.Lockstep != nil && load.Lockstep.Control != nil
+	if r.Control == nil && r.Phase == nil && !asked {
+		return nil
+	}
+	if r.Control == nil || r.Phase == nil || !asked {
+		return errors.New("report: it is missing, or was not asked for")
+	}
+	if most := load.Requests / load.Lockstep.Control.Every; r.Control.Requests < 0 || r.Control.Requests > most {
+		return fmt.Errorf("report: %s sent, %d asked for", format.Plural(r.Control.Requests, "request", "requests"), most)
+	}
+	if err := r.Control.checkSums(); err != nil {
+		return err
+	}
+	p := r.Phase
+	if len(p.Delays) > maxCPUs || p.Turns < 0 || p.Turns > load.Requests || min(p.Locked, p.Searches) < 0 || max(p.Locked, p.Searches) > p.Turns {
+		return fmt.Errorf("report: %d delays, %d turns, %d of them in lock and %d searching", len(p.Delays), p.Turns, p.Locked, p.Searches)
+	}
+	for _, delay := range append([]int64{p.DelayLow, p.DelayHigh}, p.Delays...) {
+		if delay < 0 || delay > MaxDelay {
+			return fmt.Errorf("report: a delay of %d ns", delay)
+		}
+	}
+	return nil
+}
+
 // failureKinds are the kinds of failure that a client reports.
 var failureKinds = []string{result.Timeout, result.Refused, result.Reset,
 	result.EADDRNOTAVAIL, result.EADDRINUSE, result.Other}
 
 // countFailures returns the sum of the failures.
-func (r *Report) countFailures() (failed int, err error) {
-	for _, kind := range slices.Sorted(maps.Keys(r.Failures)) {
-		n := r.Failures[kind]
-		if !slices.Contains(failureKinds, kind) || n < 0 || n > r.Requests {
+func (o *Outcome) countFailures() (failed int, err error) {
+	for _, kind := range slices.Sorted(maps.Keys(o.Failures)) {
+		n := o.Failures[kind]
+		if !slices.Contains(failureKinds, kind) || n < 0 || n > o.Requests {
 			return 0, fmt.Errorf("report: %s of kind %.60q", format.Plural(n, "failure", "failures"), kind)
 		}
 		failed += n // cannot overflow: the kinds are few
@@ -103,10 +144,10 @@ func (r *Report) countFailures() (failed int, err error) {
 
 // countLatencies returns how many latencies were measured. Values must ascend, and
 // each must have been measured.
-func (r *Report) countLatencies() (measured int, err error) {
+func (o *Outcome) countLatencies() (measured int, err error) {
 	before := int64(-1)
-	for _, v := range r.Latency {
-		if v[0] <= before || v[0] > SlowestLatency || v[1] < 1 || v[1] > int64(r.Requests-measured) {
+	for _, v := range o.Latency {
+		if v[0] <= before || v[0] > SlowestLatency || v[1] < 1 || v[1] > int64(o.Requests-measured) {
 			return 0, fmt.Errorf("report: latency %d µs, %s", v[0], format.Plural(int(v[1]), "time", "times"))
 		}
 		before, measured = v[0], measured+int(v[1])
@@ -116,21 +157,21 @@ func (r *Report) countLatencies() (measured int, err error) {
 
 // checkPorts checks the source ports against the requests. Ports without an answer
 // must be among those that were connected from.
-func (r *Report) checkPorts() error {
-	for _, ranges := range [][]scenario.PortRange{r.Ports, r.Silent} {
+func (o *Outcome) checkPorts() error {
+	for _, ranges := range [][]scenario.PortRange{o.Ports, o.Silent} {
 		if err := checkAscending(ranges); err != nil {
 			return err
 		}
 	}
-	ports, silent := CountPorts(r.Ports), CountPorts(r.Silent)
+	ports, silent := CountPorts(o.Ports), CountPorts(o.Silent)
 	switch {
-	case ports > r.Requests:
-		return fmt.Errorf("report: %d source ports for %s", ports, format.Plural(r.Requests, "request", "requests"))
-	case silent > r.Failures[result.Timeout]:
-		return fmt.Errorf("report: %s of %s", format.Plural(silent, "source port", "source ports"), format.Plural(r.Failures[result.Timeout], "timeout", "timeouts"))
+	case ports > o.Requests:
+		return fmt.Errorf("report: %d source ports for %s", ports, format.Plural(o.Requests, "request", "requests"))
+	case silent > o.Failures[result.Timeout]:
+		return fmt.Errorf("report: %s of %s", format.Plural(silent, "source port", "source ports"), format.Plural(o.Failures[result.Timeout], "timeout", "timeouts"))
 	}
-	used := r.Ports
-	for _, s := range r.Silent {
+	used := o.Ports
+	for _, s := range o.Silent {
 		for len(used) > 0 && used[0].Last < s.First {
 			used = used[1:]
 		}

@@ -82,10 +82,10 @@ func addsUp(t *testing.T, r *Report) {
 // Whatever a probe sends, the controller gets what it asked for, or an error that can be
 // printed.
 func FuzzAnswers(f *testing.F) {
-	const client, server = `{"v":3,"hello":{"role":"client","cpus":[0,1],"files":20000}}` + "\n",
-		`{"v":3,"hello":{"role":"server","cpus":[0],"files":99}}` + "\n" + `{"v":3,"ready":{}}` + "\n"
+	const client, server = `{"v":4,"hello":{"role":"client","cpus":[0,1],"files":20000}}` + "\n",
+		`{"v":4,"hello":{"role":"server","cpus":[0],"files":99}}` + "\n" + `{"v":4,"ready":{}}` + "\n"
 	addMessages(f, func(line string) {
-		for _, before := range []string{"", client, server, server + `{"v":3,"ready":{}}` + "\n"} {
+		for _, before := range []string{"", client, server, server + `{"v":4,"ready":{}}` + "\n"} {
 			f.Add([]byte(before + line + "\n"))
 		}
 	})

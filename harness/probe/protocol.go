@@ -5,9 +5,9 @@
 // A probe is the same static binary as the tool. It reads requests from its
 // standard input and answers on its standard output, one JSON object a line:
 //
-//	probe:      {"v":3,"hello":{"role":"client","cpus":[0,1],"files":20000}}
-//	controller: {"v":3,"run":{"server":"198.18.1.2:20001","pattern":"lockstep",...}}
-//	probe:      {"v":3,"report":{"requests":3000,"succeeded":2641,...}}
+//	probe:      {"v":4,"hello":{"role":"client","cpus":[0,1],"files":20000}}
+//	controller: {"v":4,"run":{"server":"198.18.1.2:20001","pattern":"lockstep",...}}
+//	probe:      {"v":4,"report":{"requests":3000,"succeeded":2641,...}}
 //
 // When its input ends, a probe exits: it does not outlive the controller.
 // `snatlab serve` is a server's probe that is driven over TCP by the same messages.
@@ -29,7 +29,7 @@ import (
 
 // Version is the version of the protocol. Both sides are the same program: a
 // different version is that of an old image or of an old `snatlab serve`.
-const Version = 3
+const Version = 4
 
 // MaxOrder and maxAnswer bound one message, in bytes. The largest answer is a report
 // that lists every other one of 30,000 source ports by itself. Most reports have a
@@ -100,7 +100,8 @@ type Shared struct{}
 
 // Listen opens a server port.
 type Listen struct {
-	Port uint16 `json:"port"`
+	Port    uint16 `json:"port"`
+	Control uint16 `json:"control,omitempty"` // port of the control; 0: none
 }
 
 // Ready answers Greet and Listen.
@@ -145,20 +146,53 @@ type LockstepPart struct {
 	Barrier string             `json:"barrier"` // path of a file that all clients can map; empty: the clock keeps them in step
 	Epoch   uint64             `json:"epoch"`   // number of the trial; it only grows
 	Start   int64              `json:"start"`   // for the clock: CLOCK_MONOTONIC of slot 0 in ns
+
+	Control *ControlPart `json:"control,omitempty"` // nil: no control
 }
 
-// Report is the outcome of a load: Requests = Succeeded + the sum of Failures.
-type Report struct {
+// ControlPart is a client's part in the control of a lockstep trial: slots whose
+// connections pass plain MASQUERADE, whatever the arm is. Slots of the arm and of the
+// control alternate.
+type ControlPart struct {
+	Server netip.AddrPort     `json:"server"`
+	Every  int                `json:"every"` // a slot of the control follows every so many slots of the arm
+	Ports  scenario.PortRange `json:"ports"` // source ports: the k-th slot of the control leaves from the k-th of them
+
+	// Delays are those that the client ended the trial before with, by its place in a
+	// turn, in ns. Empty: the client searches for the phase.
+	Delays []int64 `json:"delays,omitempty"`
+}
+
+// Outcome is the outcome of requests: Requests = Succeeded + the sum of Failures.
+type Outcome struct {
 	Requests  int                  `json:"requests"`
 	Succeeded int                  `json:"succeeded"`
 	Ports     []scenario.PortRange `json:"ports"`    // source ports that were connected from
 	Failures  map[string]int       `json:"failures"` // by kind, as in package result
 	Silent    []scenario.PortRange `json:"silent"`   // source ports of the timeouts, if the load has Explain
 	Latency   [][2]int64           `json:"latency"`  // of the requests that succeeded: pairs of µs and number of requests
-	Seconds   float64              `json:"seconds"`
-	PeakRSS   uint64               `json:"peak_rss"` // bytes
+}
+
+// Report is the outcome of a load.
+type Report struct {
+	Outcome          // of the arm's requests
+	Control *Outcome `json:"control,omitempty"` // of the control's; nil without a ControlPart
+	Phase   *Phase   `json:"phase,omitempty"`   // nil without a ControlPart
+
+	Seconds float64 `json:"seconds"`
+	PeakRSS uint64  `json:"peak_rss"` // bytes
 
 	BindErrors int `json:"bind_errors"`
 	Missed     int `json:"missed"`
 	MadeUp     int `json:"made_up"`
+}
+
+// Phase is how the phase lock of one client fared.
+type Phase struct {
+	Delays    []int64 `json:"delays"` // at the end, by place, in ns: for the ControlPart of the next trial
+	DelayLow  int64   `json:"delay_low"`
+	DelayHigh int64   `json:"delay_high"`
+	Turns     int     `json:"turns"`    // that the client took part in
+	Locked    int     `json:"locked"`   // of them: the control was hit
+	Searches  int     `json:"searches"` // of them: the client searched for the phase
 }

@@ -101,9 +101,10 @@ type Env struct {
 	Sysctls        map[string]string `json:"sysctls"`           // of the router's namespace, those that matter
 	Widened        int               `json:"postrouting_rules"` // idle rules between NAT and confirmation; 0 but on demand
 
-	ClientNetwork string `json:"client_network"` // prefix that is masqueraded
-	SharedNetwork string `json:"shared_network"` // its name, if others use it as well: their connections passed the rule, too; else empty
-	Server        string `json:"server"`         // address that the clients connect to
+	ClientNetwork string `json:"client_network"`         // prefix that is masqueraded
+	ControlRule   string `json:"control_rule,omitempty"` // the rule that the control's connections pass; empty without a control
+	SharedNetwork string `json:"shared_network"`         // its name, if others use it as well: their connections passed the rule, too; else empty
+	Server        string `json:"server"`                 // address that the clients connect to
 }
 
 // Arm is one condition under comparison, with all its trials.
@@ -189,6 +190,36 @@ type Trial struct {
 	Foreign     *Foreign       `json:"foreign"` // what other traffic may have added to Conntrack; nil where there is none
 	Server      Server         `json:"server"`
 	Evidence    *Evidence      `json:"evidence,omitempty"` // of --explain
+
+	// Control is what became of the control's requests, and Phase how the clients were
+	// kept together. Both are nil in other patterns than lockstep, and in results of
+	// versions before there was a control.
+	Control *Control `json:"control,omitempty"`
+	Phase   *Phase   `json:"phase,omitempty"`
+}
+
+// Control is the part of a lockstep trial that passes plain MASQUERADE whatever the
+// arm is: its slots alternate with those of the arm. It shows whether the race could
+// be hit in that very trial. The fields of Trial do not count its requests, except for
+// Conntrack, Foreign, Slots, Seconds and Server.
+type Control struct {
+	Port        int            `json:"port"` // server port
+	Requests    int            `json:"requests"`
+	Failed      int            `json:"failed"`
+	SourcePorts int            `json:"source_ports"`
+	Failures    map[string]int `json:"failures"` // by kind
+	Causes      map[string]int `json:"causes"`
+	Latency     Latency        `json:"latency_us"`
+	RulePackets uint64         `json:"rule_packets"` // connections that the rule of the control matched
+}
+
+// Phase is how the phase lock kept the clients of a trial together. A delay is the time
+// that a client waits between the barrier and connect().
+type Phase struct {
+	DelayLow  int64   `json:"delay_low_ns"`  // the shortest delay of a client at the end of a turn
+	DelayHigh int64   `json:"delay_high_ns"` // the longest
+	Locked    float64 `json:"locked"`        // share of turns, summed over clients, in which the control was hit
+	Searches  int     `json:"searches"`      // turns, summed over clients, that scanned for the phase
 }
 
 // Foreign is how much of the counters may be other traffic's: what they moved

@@ -285,8 +285,8 @@ func (cs *connections) untilExpiry() time.Duration {
 // makeReport returns the report. With explain, it holds the source ports of requests
 // without an answer.
 func (cs *connections) makeReport(explain bool) *probe.Report {
-	r := &probe.Report{Requests: cs.launched, Succeeded: cs.succeeded, Failures: map[string]int{},
-		Ports: cs.listPorts(func(conn) bool { return true }), PeakRSS: probe.PeakRSS()}
+	r := &probe.Report{PeakRSS: probe.PeakRSS(), Outcome: probe.Outcome{Requests: cs.launched, Succeeded: cs.succeeded, Failures: map[string]int{},
+		Ports: cs.listPorts(func(conn) bool { return true })}}
 	if explain {
 		r.Silent = cs.listPorts(func(c conn) bool { return c.silent })
 	}
