@@ -102,7 +102,7 @@ func TestOpenClientRefuses(t *testing.T) {
 	for _, test := range []struct{ says, want string }{
 		{"", "client 0 died: its stream ended; exit code 1"},
 		{"Connection: close\n", `client 0 died: not a message: "Connection: close"; exit code 1`},
-		{`{"v":1,"hello":{}}` + "\n", "client 0 died: protocol version 1, this is 3: both sides must be the same snatlab; exit code 1"},
+		{`{"v":1,"hello":{}}` + "\n", "client 0 died: protocol version 1, this is 4: both sides must be the same snatlab; exit code 1"},
 		{`{"v":4,"hello":{"role":"server","cpus":[0],"files":9}}` + "\n", "client 0: is not a snatlab client"},
 		{`{"v":4,"hello":{"role":"client","cpus":[],"files":9}}` + "\n", "client 0: reports 0 CPUs and 9 files"},
 		{strings.Repeat("x", maxAnswer+1), "client 0 died: a line is too long: more than 2097152 bytes; exit code 1"},

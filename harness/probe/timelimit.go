@@ -35,6 +35,10 @@ func (l ClientLoad) TimeLimit(files int) time.Duration {
 	slots, slot, flying := l.Requests, slowSlot, max(1, files-ReservedFiles)
 	if s := l.Lockstep; s != nil {
 		slot = slowStep
+		if s.Control != nil && s.Control.Every > 0 {
+			slots += slots / s.Control.Every
+			flying = max(1, flying/2)
+		}
 		slots *= (s.Clients + s.CPUs - 1) / s.CPUs // groups take turns
 		flying = max(1, flying/2)                  // sockets that are made ahead of time count as well
 	} else {

@@ -132,7 +132,7 @@ func TestServerRefusesPeers(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ says, want string }{
 		{"GET / HTTP/1.1\r\n", `not a message: "GET / HTTP/1.1"`},
-		{`{"v":1,"greet":{}}`, "protocol version 1, this is 3: both sides must be the same snatlab"},
+		{`{"v":1,"greet":{}}`, "protocol version 1, this is 4: both sides must be the same snatlab"},
 		{`{"v":4}`, `a message with 0 parts instead of one: "{\"v\":4}"`},
 		{`{"v":4,"greet":{},"finish":{}}`, `a message with 2 parts instead of one: "{\"v\":4,\"greet\":{},\"finish\":{}}"`},
 		{`{"v":4,"format":{}}`, `a message that this snatlab cannot read (json: unknown field "format"): "{\"v\":4,\"format\":{}}"`},

@@ -26,25 +26,35 @@ type barrier struct {
 	me     int
 	epoch  uint64
 	pace   pacer
+	turns  []turn
 	idle   func(time.Duration) // reaps completed connections, for at most that long
 }
 
 // sharedMemory is the content of the file.
 type sharedMemory struct {
-	turn  atomic.Uint64 // epoch and index of the turn that may begin
-	first atomic.Uint64 // its first slot
-	bell  atomic.Uint32 // futex: rung when a turn ends
-	_     [128 - 20]byte
-	lines [scenario.MaxClients]line
+	turn   atomic.Uint64            // epoch and index of the turn that may begin
+	first  atomic.Uint64            // its first slot
+	ofKind [slotKinds]atomic.Uint64 // and of each kind
+	_      [128 - 16 - 8*slotKinds]byte
+	lines  [scenario.MaxClients]line
 }
 
-// line is the part of one client. It fills two cache lines of 64 bytes, because CPUs
-// prefetch them in pairs.
+// line is the part of one client. Each half fills two cache lines of 64 bytes, because
+// CPUs prefetch them in pairs.
 type line struct {
 	arrived atomic.Uint64    // the slot that the client has arrived at
 	ready   atomic.Uint64    // the slot that it is about to fire in
 	misses  [2]atomic.Uint32 // by the slot's parity: the client cannot fire in it
 	_       [128 - 24]byte
+
+	here   atomic.Uint64 // the epoch of the trial that the client is in
+	played atomic.Uint64 // epoch and index, plus one, of the turn that the view is of
+	low    atomic.Int64  // the client's view
+	span   atomic.Int64
+	fired  atomic.Uint64
+	lost   atomic.Uint64
+	bell   atomic.Uint32 // futex: rung when the client may go on
+	_      [128 - 52]byte
 }
 
 // inheritedFiles is the folder of the files that a probe was started with. Its entries
@@ -52,7 +62,7 @@ type line struct {
 const inheritedFiles = "/proc/self/fd/"
 
 // openBarrier maps the file at path. It makes the file if there is none.
-func openBarrier(path string, me int, epoch uint64, pace pacer, idle func(time.Duration)) (*barrier, error) {
+func openBarrier(path string, me int, epoch uint64, pace pacer, turns []turn, idle func(time.Duration)) (*barrier, error) {
 	flags := os.O_RDWR
 	if !strings.HasPrefix(path, inheritedFiles) {
 		flags |= os.O_CREATE | unix.O_NOFOLLOW
@@ -71,7 +81,7 @@ func openBarrier(path string, me int, epoch uint64, pace pacer, idle func(time.D
 		return nil, fmt.Errorf("map barrier %s: %w", path, err)
 	}
 	shared := (*sharedMemory)(unsafe.Pointer(unsafe.SliceData(memory)))
-	return &barrier{shared: shared, memory: memory, me: me, epoch: epoch, pace: pace, idle: idle}, nil
+	return &barrier{shared: shared, memory: memory, me: me, epoch: epoch, pace: pace, turns: turns, idle: idle}, nil
 }
 
 // setSize sets the size of a new file. It refuses any other file, which must not be
@@ -89,38 +99,112 @@ func setSize(file *os.File, size int64) error {
 
 func (b *barrier) close() error { return unix.Munmap(b.memory) }
 
-// beginTurn waits for turn t and returns its first slot.
-func (b *barrier) beginTurn(t int) (first int, err error) {
+// beginTurn waits for turn t and returns where it begins.
+func (b *barrier) beginTurn(t int) (first position, err error) {
 	if t == 0 {
-		return 0, nil
+		return first, b.meetInTrial(b.turns[0].members)
 	}
 	want := b.epoch<<32 | uint64(t)
-	limit := probe.PartnerPatience + turnLength*b.pace.interval
-	seen, since := b.shared.turn.Load(), time.Now()
-	for {
-		bell := b.shared.bell.Load()
+	err = b.sleepUntil(func() (reached bool, progress uint64) {
 		now := b.shared.turn.Load()
-		if now >= want {
-			return int(b.shared.first.Load()), nil
+		return now >= want, now
+	})
+	if err != nil {
+		return first, fmt.Errorf("turn %d: a client of turn %d has gone or hangs: %w", t, int(uint32(b.shared.turn.Load())), err)
+	}
+	first.slot = int(b.shared.first.Load())
+	for k := range first.ofKind {
+		first.ofKind[k] = int(b.shared.ofKind[k].Load())
+	}
+	return first, nil
+}
+
+// meetInTrial waits until all members of the first turn have got their orders. On a busy
+// machine one may get them long after the others, which must not spin meanwhile: it may
+// need their CPU.
+func (b *barrier) meetInTrial(members []int) error {
+	b.shared.lines[b.me].here.Store(b.epoch)
+	for _, m := range members {
+		b.ring(m)
+	}
+	for _, m := range members {
+		partner := &b.shared.lines[m].here
+		if err := b.sleepUntil(func() (bool, uint64) { return partner.Load() >= b.epoch, 0 }); err != nil {
+			return fmt.Errorf("client %d did not come: %w", m, err)
 		}
-		if now != seen {
-			seen, since = now, time.Now()
+	}
+	return nil
+}
+
+// sleepUntil sleeps until reached, and wakes up when this client's bell is rung. It
+// gives up if there is no progress for as long as patience allows.
+func (b *barrier) sleepUntil(check func() (reached bool, progress uint64)) error {
+	var p patience
+	limit := probe.PartnerPatience + turnLength*b.pace.interval
+	seen := ^uint64(0)
+	for {
+		bell := b.shared.lines[b.me].bell.Load()
+		reached, progress := check()
+		if reached {
+			return nil
 		}
-		if time.Since(since) > limit {
-			return 0, fmt.Errorf("waited %v for turn %d: a client of turn %d has gone or hangs", limit, t, int(uint32(now)))
+		if progress != seen {
+			seen, p = progress, patience{}
+		}
+		if p.exceeds(limit) {
+			return fmt.Errorf("waited %v", limit)
 		}
 		b.idle(0)
-		futexWait(&b.shared.bell, bell, time.Millisecond)
+		futexWait(&b.shared.lines[b.me].bell, bell, longestNap)
 	}
 }
 
-// endTurn begins turn t, whose first slot is first. One member of the turn before
-// calls it.
-func (b *barrier) endTurn(t, first int) {
-	b.shared.first.Store(uint64(first))
+// longestNap bounds a client's sleep while others fire. It is woken when it may go on;
+// only the answers to its own requests may come meanwhile, and few come so late.
+const longestNap = 5 * time.Millisecond
+
+// endTurn begins turn t at a position. One member of the turn before calls it.
+func (b *barrier) endTurn(t int, first position) {
+	b.shared.first.Store(uint64(first.slot))
+	for k := range first.ofKind {
+		b.shared.ofKind[k].Store(uint64(first.ofKind[k]))
+	}
 	b.shared.turn.Store(b.epoch<<32 | uint64(t))
-	b.shared.bell.Add(1)
-	futexWake(&b.shared.bell)
+	if t < len(b.turns) {
+		for _, m := range b.turns[t].members {
+			b.ring(m)
+		}
+	}
+}
+
+// ring wakes a client that sleeps.
+func (b *barrier) ring(client int) {
+	bell := &b.shared.lines[client].bell
+	bell.Add(1)
+	futexWake(bell)
+}
+
+// exchangeViews shows this client's view of turn t to the other members, and fills in
+// theirs, in the order of the members. ok is false if a view is that of another turn
+// already, since this client was off its CPU for so long.
+func (b *barrier) exchangeViews(t int, members []int, mine view, views []view) (ok bool, err error) {
+	number := b.epoch<<32 | uint64(t+1)
+	own := &b.shared.lines[b.me]
+	own.low.Store(mine.low)
+	own.span.Store(mine.span)
+	own.fired.Store(mine.fired)
+	own.lost.Store(mine.lost)
+	own.played.Store(number)
+	ok = true
+	for i, m := range members {
+		partner := &b.shared.lines[m]
+		if err := spinUntil(&partner.played, number, b.idle); err != nil {
+			return false, fmt.Errorf("turn %d: client %d did not end it: %w", t, m, err)
+		}
+		views[i] = view{partner.low.Load(), partner.span.Load(), partner.fired.Load(), partner.lost.Load()}
+		ok = ok && partner.played.Load() == number
+	}
+	return ok, nil
 }
 
 // meetPartners returns at the moment when all members of the slot have arrived and are
@@ -164,25 +248,57 @@ func (b *barrier) meetPartners(slot int, members []int, able bool) (fire bool, e
 }
 
 // spinUntil spins until v reaches the number. With idle, it calls that now and then, and
-// yields the CPU: on a machine with too few CPUs, a partner may need it.
+// gives the CPU away, for longer and longer: on a machine with too few CPUs, a partner
+// may need it.
 func spinUntil(v *atomic.Uint64, number uint64, idle func(time.Duration)) error {
-	var since time.Time
+	var p patience
 	for spins := 1; v.Load() < number; spins++ {
 		if spins&0x3fff != 0 {
 			continue
 		}
 		if idle != nil {
 			idle(0)
-			unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
+			if spins>>14 < yieldRounds {
+				unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
+			} else {
+				nap := unix.NsecToTimespec(int64(shortNap))
+				unix.Nanosleep(&nap, nil)
+			}
 		}
-		if since.IsZero() {
-			since = time.Now()
-		}
-		if time.Since(since) > probe.PartnerPatience {
+		if p.exceeds(probe.PartnerPatience) {
 			return fmt.Errorf("waited %v", probe.PartnerPatience)
 		}
 	}
 	return nil
+}
+
+const (
+	// yieldRounds is how often a client yields before it sleeps: a partner on another
+	// CPU comes within one or two.
+	yieldRounds = 64
+	// shortNap is the length of its sleep.
+	shortNap = 100 * time.Microsecond
+)
+
+// patience measures how long a client has waited, while it ran itself. Time in which it
+// was off its CPU counts as little: its partner probably was as well, and a partner that
+// waits for a CPU is not gone.
+type patience struct {
+	waited time.Duration
+	last   int64 // of the look before
+}
+
+// mostAtOnce bounds what one look at the clock adds to the time that a client waited.
+const mostAtOnce = 2 * longestNap
+
+// exceeds reports whether the client has waited longer than limit.
+func (p *patience) exceeds(limit time.Duration) bool {
+	now := probe.MonotonicTime()
+	if p.last != 0 {
+		p.waited += min(time.Duration(now-p.last), mostAtOnce)
+	}
+	p.last = now
+	return p.waited > limit
 }
 
 // Operations of futex(2), linux/futex.h. FUTEX_PRIVATE_FLAG is not set: the waiters are
@@ -200,7 +316,7 @@ func futexWait(bell *atomic.Uint32, seen uint32, limit time.Duration) {
 		uintptr(unsafe.Pointer(&ts)), 0, 0)
 }
 
-// futexWake wakes the clients that wait for the bell.
+// futexWake wakes the client that waits for the bell.
 func futexWake(bell *atomic.Uint32) {
-	unix.Syscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(bell)), opFutexWake, scenario.MaxClients, 0, 0, 0)
+	unix.Syscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(bell)), opFutexWake, 1, 0, 0, 0)
 }

@@ -47,10 +47,12 @@ type clock struct {
 	missed int
 }
 
-// beginTurn returns the first slot of turn t.
-func (c *clock) beginTurn(t int) (first int, err error) {
+// beginTurn returns where turn t begins.
+func (c *clock) beginTurn(t int) (first position, err error) {
 	for _, turn := range c.turns[:t] {
-		first += turn.slots
+		first.slot += turn.slots + turn.control
+		first.ofKind[armSlot] += turn.slots
+		first.ofKind[controlSlot] += turn.control
 	}
 	return first, nil
 }
@@ -63,5 +65,9 @@ func (c *clock) meetPartners(slot int, _ []int, able bool) (fire bool, err error
 	return able, nil
 }
 
-func (c *clock) endTurn(int, int) {}
-func (c *clock) close() error     { return nil }
+// exchangeViews returns false: the clients share no memory in which they could see each
+// other's losses.
+func (c *clock) exchangeViews(int, []int, view, []view) (ok bool, err error) { return false, nil }
+
+func (c *clock) endTurn(int, position) {}
+func (c *clock) close() error          { return nil }

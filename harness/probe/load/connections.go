@@ -18,7 +18,6 @@ import (
 // have the same timeout, so they expire in the order in which they were launched.
 // Nothing is allocated after newConnections.
 type connections struct {
-	peer    unix.RawSockaddrInet4
 	timeout int64 // ns
 	limit   int   // sockets that may be open at once
 
@@ -31,17 +30,33 @@ type connections struct {
 	oldest   int // index of the first that may still be in flight
 	open     int // sockets
 
+	targets [slotKinds]target
+}
+
+// target is the server port that connections of a kind go to, and their outcome.
+type target struct {
+	peer      unix.RawSockaddrInet4
+	launched  int
 	succeeded int
 	failures  [kinds]int
 	latency   *hdrhistogram.Histogram // µs
+}
+
+func newTarget(server netip.AddrPort) target {
+	return target{
+		peer:    unix.RawSockaddrInet4{Family: unix.AF_INET, Port: networkOrder(server.Port()), Addr: server.Addr().As4()},
+		latency: probe.NewLatencyHistogram(),
+	}
 }
 
 // conn is one connection.
 type conn struct {
 	fd       int32  // -1 when it has completed
 	port     uint16 // source
-	silent   bool   // it got no answer
-	launched int64  // CLOCK_MONOTONIC, ns
+	kind     slotKind
+	silent   bool  // it got no answer
+	launched int64 // CLOCK_MONOTONIC, ns
+	took     int64 // by connect(), ns
 }
 
 // failureKind is an index of kindNames.
@@ -80,6 +95,7 @@ func failureKindOf(errno unix.Errno) failureKind {
 }
 
 // newConnections prepares for requests to a server, with at most files open files.
+// Those of a control go to another server port, see addControl.
 func newConnections(server netip.AddrPort, requests int, timeout time.Duration, files int) (*connections, error) {
 	if !server.Addr().Is4() {
 		return nil, fmt.Errorf("server %v: not an IPv4 address", server)
@@ -93,16 +109,21 @@ func newConnections(server netip.AddrPort, requests int, timeout time.Duration, 
 		return nil, fmt.Errorf("epoll_create1: %w", err)
 	}
 	cs := &connections{
-		peer:    unix.RawSockaddrInet4{Family: unix.AF_INET, Port: networkOrder(server.Port()), Addr: server.Addr().As4()},
 		timeout: int64(timeout),
 		limit:   limit,
 		epoll:   epoll,
 		// A linger time of 0 makes close() send RST, so that no TIME_WAIT holds the port.
 		linger:  unix.Linger{Onoff: 1},
 		conns:   make([]conn, requests),
-		latency: probe.NewLatencyHistogram(),
+		targets: [slotKinds]target{armSlot: newTarget(server)},
 	}
 	return cs, nil
+}
+
+// addControl prepares for as many requests of a control.
+func (cs *connections) addControl(server netip.AddrPort, requests int) {
+	cs.targets[controlSlot] = newTarget(server)
+	cs.conns = make([]conn, len(cs.conns)+requests)
 }
 
 // readSourcePort returns the source port that the kernel chose.
@@ -155,11 +176,13 @@ func (cs *connections) closeUnused(fd int) {
 // another goroutine in its place.
 //
 // port is the source port of a bound socket. It is 0 if the kernel is to choose one.
-func (cs *connections) connectSocket(fd int, port uint16) error {
-	c := &cs.conns[cs.launched]
+func (cs *connections) connectSocket(fd int, port uint16, kind slotKind) error {
+	c, to := &cs.conns[cs.launched], &cs.targets[kind]
 	c.launched = probe.MonotonicTime()
-	_, _, errno := unix.RawSyscall(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(&cs.peer)), unix.SizeofSockaddrInet4)
-	c.fd, c.port = int32(fd), port
+	_, _, errno := unix.RawSyscall(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(&to.peer)), unix.SizeofSockaddrInet4)
+	c.took = probe.MonotonicTime() - c.launched
+	c.fd, c.port, c.kind = int32(fd), port, kind
+	to.launched++
 	cs.launched++
 	switch errno {
 	case 0, unix.EINPROGRESS, unix.EINTR:
@@ -236,12 +259,13 @@ func (cs *connections) isLate(c *conn) bool {
 
 // completeConn records the outcome of a connection and closes it.
 func (cs *connections) completeConn(c *conn, errno unix.Errno) {
+	to := &cs.targets[c.kind]
 	if errno == 0 {
-		cs.succeeded++
+		to.succeeded++
 		us := (probe.MonotonicTime() - c.launched) / int64(time.Microsecond)
-		_ = cs.latency.RecordValue(min(us, probe.SlowestLatency)) // within its range
+		_ = to.latency.RecordValue(min(us, probe.SlowestLatency)) // within its range
 	} else {
-		cs.failures[failureKindOf(errno)]++
+		to.failures[failureKindOf(errno)]++
 		c.silent = failureKindOf(errno) == timeout
 	}
 	unix.Close(int(c.fd))
@@ -282,25 +306,26 @@ func (cs *connections) untilExpiry() time.Duration {
 	return 0
 }
 
-// makeReport returns the report. With explain, it holds the source ports of requests
-// without an answer.
-func (cs *connections) makeReport(explain bool) *probe.Report {
-	r := &probe.Report{PeakRSS: probe.PeakRSS(), Outcome: probe.Outcome{Requests: cs.launched, Succeeded: cs.succeeded, Failures: map[string]int{},
-		Ports: cs.listPorts(func(conn) bool { return true })}}
+// sumUp returns the outcome of the connections of a kind. With explain, it holds the
+// source ports of requests without an answer.
+func (cs *connections) sumUp(kind slotKind, explain bool) probe.Outcome {
+	to := &cs.targets[kind]
+	o := probe.Outcome{Requests: to.launched, Succeeded: to.succeeded, Failures: map[string]int{},
+		Ports: cs.listPorts(func(c conn) bool { return c.kind == kind })}
 	if explain {
-		r.Silent = cs.listPorts(func(c conn) bool { return c.silent })
+		o.Silent = cs.listPorts(func(c conn) bool { return c.kind == kind && c.silent })
 	}
-	for k, n := range cs.failures {
+	for k, n := range to.failures {
 		if n > 0 {
-			r.Failures[kindNames[k]] = n
+			o.Failures[kindNames[k]] = n
 		}
 	}
-	for _, bar := range cs.latency.Distribution() {
+	for _, bar := range to.latency.Distribution() {
 		if bar.Count > 0 {
-			r.Latency = append(r.Latency, [2]int64{bar.From, bar.Count})
+			o.Latency = append(o.Latency, [2]int64{bar.From, bar.Count})
 		}
 	}
-	return r
+	return o
 }
 
 // listPorts returns the source ports of the connections that satisfy of, as ranges in

@@ -36,9 +36,7 @@ func sendEphemeral(load probe.ClientLoad, files int) (*probe.Report, error) {
 	if err := flight.awaitAll(); err != nil {
 		return nil, err
 	}
-	r := flight.makeReport(load.Explain)
-	r.Seconds = time.Since(begun).Seconds()
-	return r, nil
+	return &probe.Report{Outcome: flight.sumUp(armSlot, load.Explain), Seconds: time.Since(begun).Seconds(), PeakRSS: probe.PeakRSS()}, nil
 }
 
 // connectNew opens a socket and connects it.
@@ -47,7 +45,7 @@ func (cs *connections) connectNew() error {
 	if err != nil {
 		return err
 	}
-	return cs.connectSocket(fd, 0)
+	return cs.connectSocket(fd, 0, armSlot)
 }
 
 // untilNext returns the time until a request is due or expires.

@@ -29,7 +29,7 @@ func TestMeetPartners(t *testing.T) {
 	var wait sync.WaitGroup
 	for m := range members {
 		wait.Go(func() {
-			b, err := openBarrier(path, m, 7, pacer{}, func(time.Duration) {})
+			b, err := openBarrier(path, m, 7, pacer{}, nil, func(time.Duration) {})
 			if err != nil {
 				t.Error(err)
 				return
@@ -54,7 +54,7 @@ func TestMeetPartners(t *testing.T) {
 	}
 }
 
-// Nothing is allocated between slots.
+// Nothing is allocated between slots, of the arm or of the control.
 func TestFireTurnAllocations(t *testing.T) {
 	// The kernel completes the handshakes. Nothing accepts, so nothing allocates.
 	kernel, err := net.Listen("tcp4", "127.0.0.1:0")
@@ -62,26 +62,83 @@ func TestFireTurnAllocations(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer kernel.Close()
-	flight, err := newConnections(netip.MustParseAddrPort(kernel.Addr().String()), 2000, time.Second, 1024)
+	address := netip.MustParseAddrPort(kernel.Addr().String())
+	flight, err := newConnections(address, 2000, time.Second, 1024)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer flight.close()
-	gate, err := openBarrier(filepath.Join(t.TempDir(), "barrier"), 0, 1, pacer{}, func(time.Duration) {})
+	l := newPart(probe.LockstepPart{
+		Clients: 1, CPUs: 1, Ports: scenario.PortRange{First: 20_000, Last: 24_999},
+		Control: &probe.ControlPart{Server: address, Every: 1, Ports: scenario.PortRange{First: 25_000, Last: 29_999}},
+	}, 2000, flight)
+	gate, err := openBarrier(filepath.Join(t.TempDir(), "barrier"), 0, 1, pacer{}, l.turns, func(time.Duration) {})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer gate.close()
-	l := &lockstep{step: probe.LockstepPart{Ports: scenario.PortRange{First: 20_000, Last: 29_999}}, gate: gate, flight: flight}
-	slot, members := 0, turn{members: []int{0}, slots: 1}
+	l.gate = gate
+	next, members := position{}, turn{members: []int{0}, slots: 1, control: 1}
 	allocated := testing.AllocsPerRun(1000, func() {
-		if _, err := l.fireTurn(members, slot); err != nil {
+		if next, err = l.fireTurn(members, next); err != nil {
 			t.Fatal(err)
 		}
-		slot++
 	})
 	if allocated != 0 {
-		t.Errorf("%v allocations a slot", allocated)
+		t.Errorf("%v allocations a turn", allocated)
+	}
+}
+
+// Clients send the arm's requests to its port and those of the control to the other, and
+// report both apart, whether they share memory or keep step by the clock.
+func TestSendControl(t *testing.T) {
+	const clients, requests = 3, 500
+	guests := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	for name, every := range map[string]int{"barrier": 1, "clock": 1, "barrier, every third": 3} {
+		t.Run(name, func(t *testing.T) {
+			arm, control := netip.MustParseAddrPort("127.0.0.1:39021"), netip.MustParseAddrPort("127.0.0.1:39022")
+			var listeners []*server.Listener
+			for _, address := range []netip.AddrPort{arm, control} {
+				l, err := server.OpenListener(address, guests, 1024, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				listeners = append(listeners, l)
+			}
+			barrier := ""
+			if name != "clock" {
+				barrier = filepath.Join(t.TempDir(), "barrier")
+			}
+			start := probe.MonotonicTime() + int64(50*time.Millisecond)
+			var wait sync.WaitGroup
+			for c := range clients {
+				// In one namespace, two clients cannot have the same source ports.
+				ports := func(first int) scenario.PortRange {
+					return scenario.PortRange{First: uint16(first + 2000*c), Last: uint16(first + 2000*c + 1999)}
+				}
+				load := probe.ClientLoad{Server: arm, Requests: requests, Timeout: time.Second, Lockstep: &probe.LockstepPart{
+					Client: c, Clients: clients, CPUs: 1, Ports: ports(10_000), Barrier: barrier, Epoch: 1, Start: start,
+					Control: &probe.ControlPart{Server: control, Every: every, Ports: ports(20_000)},
+				}}
+				wait.Go(func() {
+					report, err := Send(load, []int{0}, 1024)
+					if err != nil {
+						t.Errorf("client %d: %v", c, err)
+						return
+					}
+					if err := report.CheckAgainst(load); err != nil || report.Succeeded != requests {
+						t.Errorf("client %d: %+v, %v", c, report, err)
+					}
+				})
+			}
+			wait.Wait()
+			want := CountControlSlots(clients, 1, requests, every)
+			for i, n := range []int{clients * requests, want} {
+				if served, err := listeners[i].Finish(); err != nil || served.Accepted != uint64(n) {
+					t.Errorf("port %d: served %+v, %v, want %d", i, served, err, n)
+				}
+			}
+		})
 	}
 }
 

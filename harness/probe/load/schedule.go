@@ -3,18 +3,52 @@ package load
 // turn is a run of slots in which the same group of clients fires.
 type turn struct {
 	members []int // indices of clients; a member runs on the CPU of the same index here
-	slots   int   // slots that each member fires in
+	slots   int   // slots of the arm that each member fires in
+	control int   // slots of the control, each after so many of the arm
+}
+
+// position is where a turn begins in the numbering of the slots.
+type position struct {
+	slot   int            // of either kind
+	ofKind [slotKinds]int // of each kind: source ports are counted by it
+}
+
+// slotKind tells the slots of the arm from those of the control.
+type slotKind int
+
+const (
+	armSlot slotKind = iota
+	controlSlot
+	slotKinds
+)
+
+// kindOf returns the kind of the i-th slot of a turn in which a slot of the control
+// follows every so many slots of the arm.
+func (t turn) kindOf(i, every int) slotKind {
+	if every > 0 && (i+1)%(every+1) == 0 {
+		return controlSlot
+	}
+	return armSlot
 }
 
 // turnLength is the number of sockets that a client makes ahead of time, and so the
 // largest number of slots of a turn.
 const turnLength = 64
 
-// CountSlots returns the number of slots of a trial in which no client misses one. The
-// trial requires as many source ports.
+// CountSlots returns the number of slots of an arm in a trial in which no client misses
+// one. The trial requires as many source ports for the arm.
 func CountSlots(clients, cpus, requests int) (slots int) {
-	for _, t := range makeSchedule(clients, cpus, requests, turnLength) {
+	for _, t := range makeSchedule(clients, cpus, requests, turnLength, 0) {
 		slots += t.slots
+	}
+	return slots
+}
+
+// CountControlSlots returns the number of slots of the control in such a trial, of which
+// one follows every so many slots of the arm.
+func CountControlSlots(clients, cpus, requests, every int) (slots int) {
+	for _, t := range makeSchedule(clients, cpus, requests, turnLength, every) {
+		slots += t.control
 	}
 	return slots
 }
@@ -25,7 +59,9 @@ func CountSlots(clients, cpus, requests int) (slots int) {
 //
 // With more clients than CPUs, one group spins while the others sleep: a client that
 // spins without a CPU of its own takes CPU time from its partners.
-func makeSchedule(clients, cpus, requests, length int) []turn {
+//
+// With every, a slot of the control follows every so many slots of the arm.
+func makeSchedule(clients, cpus, requests, length, every int) []turn {
 	left := make([]int, clients)
 	for i := range left {
 		left[i] = requests
@@ -49,6 +85,9 @@ func makeSchedule(clients, cpus, requests, length int) []turn {
 		}
 		for _, c := range t.members {
 			left[c] -= t.slots
+		}
+		if every > 0 {
+			t.control = t.slots / every
 		}
 		turns = append(turns, t)
 	}

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"testing"
 
-	"snatlab/harness/probe"
 	"snatlab/harness/scenario"
 )
 
@@ -16,7 +15,7 @@ func TestScheduleIsComplete(t *testing.T) {
 		for cpus := 1; cpus <= 9; cpus++ {
 			for _, requests := range []int{1, 2, 63, 64, 65, 300} {
 				fired := make([]int, clients)
-				for _, turn := range makeSchedule(clients, cpus, requests, turnLength) {
+				for _, turn := range makeSchedule(clients, cpus, requests, turnLength, 0) {
 					if len(turn.members) > cpus || turn.slots < 1 || turn.slots > turnLength {
 						t.Fatalf("%d clients, %d CPUs: turn %+v", clients, cpus, turn)
 					}
@@ -38,12 +37,28 @@ func TestScheduleIsComplete(t *testing.T) {
 }
 
 // After the last source port comes the first.
-func TestSourcePort(t *testing.T) {
+func TestPortAt(t *testing.T) {
 	t.Parallel()
-	l := &lockstep{step: probe.LockstepPart{Ports: scenario.PortRange{First: 40000, Last: 40002}}}
-	for slot, want := range []int{40000, 40001, 40002, 40000, 40001} {
-		if got := l.sourcePort(slot); got != want {
-			t.Errorf("slot %d leaves from port %d, want %d", slot, got, want)
+	ports := scenario.PortRange{First: 40000, Last: 40002}
+	for k, want := range []uint16{40000, 40001, 40002, 40000, 40001} {
+		if got := portAt(ports, k); got != want {
+			t.Errorf("slot %d leaves from port %d, want %d", k, got, want)
+		}
+	}
+}
+
+// A slot of the control follows every so many slots of the arm, in each turn.
+func TestKindOf(t *testing.T) {
+	t.Parallel()
+	for every := range 5 {
+		for _, turn := range makeSchedule(2, 2, 150, turnLength, every) {
+			counted := [slotKinds]int{}
+			for i := range turn.slots + turn.control {
+				counted[turn.kindOf(i, every)]++
+			}
+			if want := [slotKinds]int{turn.slots, turn.control}; counted != want {
+				t.Errorf("every %d: %v slots in turn %+v", every, counted, turn)
+			}
 		}
 	}
 }
@@ -64,7 +79,7 @@ func TestScheduleLeavesNoneAlone(t *testing.T) {
 	t.Parallel()
 	for clients := 2; clients <= 17; clients++ {
 		alone, slots := 0, 0
-		for _, turn := range makeSchedule(clients, 2, 300, turnLength) {
+		for _, turn := range makeSchedule(clients, 2, 300, turnLength, 0) {
 			slots += turn.slots
 			if len(turn.members) == 1 {
 				alone += turn.slots
@@ -77,7 +92,7 @@ func TestScheduleLeavesNoneAlone(t *testing.T) {
 }
 
 func Example_rotation() {
-	for _, t := range makeSchedule(3, 2, 64, 32) {
+	for _, t := range makeSchedule(3, 2, 64, 32, 0) {
 		fmt.Println(t.members, t.slots)
 	}
 	// Output:

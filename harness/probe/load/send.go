@@ -36,7 +36,7 @@ func TryBarrier(file string) error {
 	if err := checkBarrier(file); err != nil {
 		return err
 	}
-	b, err := openBarrier(file, 0, 0, pacer{}, nil)
+	b, err := openBarrier(file, 0, 0, pacer{}, nil, nil)
 	if err != nil {
 		return err
 	}
@@ -80,7 +80,31 @@ func checkLockstep(s *probe.LockstepPart, requests, cpus int) error {
 	case s.Start < 0 || s.Start-probe.MonotonicTime() > int64(time.Hour):
 		return fmt.Errorf("start at %d ns: out of range", s.Start)
 	case s.Barrier != "":
-		return checkBarrier(s.Barrier)
+		if err := checkBarrier(s.Barrier); err != nil {
+			return err
+		}
+	}
+	return checkControl(s.Control)
+}
+
+// checkControl returns an error for a control that no controller sends.
+func checkControl(c *probe.ControlPart) error {
+	switch {
+	case c == nil:
+		return nil
+	case !c.Server.Addr().Is4() || c.Server.Port() == 0:
+		return fmt.Errorf("control: server %v: not an IPv4 address with a port", c.Server)
+	case c.Every < 1 || c.Every > turnLength:
+		return fmt.Errorf("control: a slot after every %d: out of range", c.Every)
+	case !c.Ports.Valid():
+		return fmt.Errorf("control: source ports %d to %d: out of range", c.Ports.First, c.Ports.Last)
+	case len(c.Delays) > scenario.MaxClients:
+		return fmt.Errorf("control: %d delays: out of range", len(c.Delays))
+	}
+	for _, delay := range c.Delays {
+		if delay < 0 || delay > probe.MaxDelay {
+			return fmt.Errorf("control: a delay of %d ns: out of range", delay)
+		}
 	}
 	return nil
 }

@@ -101,12 +101,11 @@ func sendable(t *testing.T, load probe.ClientLoad) {
 		return
 	}
 	fired := 0
-	turns := makeSchedule(s.Clients, s.CPUs, load.Requests, turnLength)
+	turns := makeSchedule(s.Clients, s.CPUs, load.Requests, turnLength, 0)
 	for _, turn := range turns {
 		fired += turn.slots * len(turn.members)
 	}
-	l := lockstep{step: *s}
-	if last := l.sourcePort(load.Requests); fired != s.Clients*load.Requests || len(turns) > probe.MaxRequests || last < 1 || last > 65535 {
+	if last := portAt(s.Ports, load.Requests); fired != s.Clients*load.Requests || len(turns) > probe.MaxRequests || last < 1 || last > 65535 {
 		t.Errorf("%+v: %d requests in %d turns, the last from port %d", *s, fired, len(turns), last)
 	}
 }

@@ -1,0 +1,270 @@
+package load
+
+import (
+	"math/bits"
+	"slices"
+
+	"snatlab/harness/probe"
+)
+
+// Clients that start together do not arrive together: a CPU that runs slower brings its
+// packet to NAT microseconds later, and the race is possible for a microsecond or two.
+// So each client waits for a delay between the barrier and connect(), and the phase
+// lock moves the delays after each turn, by what the slots of the control showed. Of
+// clients that collide, the one that arrives last loses its packet.
+//
+// There are no constants of time here. All lengths are shares of the time that
+// connect() takes on this machine, which grows with the time from connect() to NAT:
+// about 8 µs on a server, and a millisecond in an emulated guest.
+const (
+	widestSearch  = 4       // half the range of a search, at most
+	firstSearch   = 1. / 2  // half the range of the first search
+	largestStep   = 1. / 8  // of a delay, after a turn
+	firstStep     = 1. / 16 // after a search
+	smallestStep  = 1. / 128
+	densestWindow = 1. / 4 // width of the window in which hits of a search are expected
+)
+
+// view is what the members of a turn know of each other when it has ended.
+type view struct {
+	low, span int64  // delays: see aim; a span of 1 is no search
+	fired     uint64 // bit i: the i-th slot of the control was fired in
+	lost      uint64 // bit i: and this member's connection got no answer
+}
+
+// aim is the delays of a client in a turn: low, or between low and low + span while it
+// searches for the phase, in ns.
+type aim struct{ low, span int64 }
+
+// delayOf returns the delay of a client for the i-th pair of slots in a turn. Its
+// partners compute the same.
+func (a aim) delayOf(seed uint64, client, i int) int64 {
+	if a.span == 0 {
+		return a.low
+	}
+	return a.low + int64(drawNumber(seed, uint64(client), uint64(i))%uint64(a.span))
+}
+
+// drawNumber returns a number that looks random, the same for the same arguments
+// (splitmix64).
+func drawNumber(seed, client, i uint64) uint64 {
+	x := seed*0x9e3779b97f4a7c15 + client*0xbf58476d1ce4e5b9 + i*0x94d049bb133111eb
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
+}
+
+// phaseLock is the lock of one client in a trial.
+type phaseLock struct {
+	client int
+	places []placeLock // by the client's place in a turn, which is that of its CPU
+	unit   float64     // ns that connect() takes; 0: not known yet
+	phase  probe.Phase
+	values [turnLength]int64 // of estimatePhase
+}
+
+// placeLock is the lock of a client on one CPU.
+type placeLock struct {
+	delay  float64 // ns
+	known  bool    // the phase is known; else the next turn searches for it
+	step   float64 // share of the unit
+	side   float64 // the sign of the last step
+	best   float64 // share of slots that were hit, at best
+	spared int     // turns in a row in which others lost, and this member did not
+	search float64 // half the range of the next search, in units
+}
+
+// newPhaseLock returns the lock of a client. Delays are those of the trial before, by
+// place; without them, the lock searches.
+func newPhaseLock(client, places int, delays []int64) *phaseLock {
+	l := &phaseLock{client: client, places: make([]placeLock, places)}
+	l.phase.Delays = make([]int64, places)
+	for i := range l.places {
+		l.places[i] = placeLock{step: firstStep, search: firstSearch, known: i == 0 && places > 2}
+		if i < len(delays) {
+			l.places[i] = placeLock{delay: float64(delays[i]), known: true, step: smallestStep, search: firstSearch}
+		}
+	}
+	return l
+}
+
+// hold keeps the delays as they are: the clients cannot see each other's losses.
+func (l *phaseLock) hold() {
+	for i := range l.places {
+		l.places[i].known = true
+	}
+}
+
+// aimAt returns the delays of the next turn, of so many members, at a place. Before the
+// first turn the unit is not known: all fire without a delay.
+//
+// Of two members that do not know the phase, both search. Of more, only the first to
+// arrive takes the port, so one of them searches at a time, and others that do not know
+// the phase stay out of the way: they arrive late.
+func (l *phaseLock) aimAt(place, members int, seed uint64) aim {
+	p := &l.places[place]
+	if p.known || l.unit == 0 {
+		return aim{low: int64(p.delay)}
+	}
+	if members > 2 && int(seed%uint64(members)) != place {
+		return aim{low: int64(p.delay + 2*widestSearch*l.unit), span: 1}
+	}
+	l.phase.Searches++
+	half := p.search * l.unit
+	return aim{low: int64(max(0, p.delay-half)), span: int64(2*half) + 1}
+}
+
+// setUnit sets the time that connect() took in the turn that has ended. Durations are
+// sorted.
+func (l *phaseLock) setUnit(durations []int64) {
+	if len(durations) == 0 {
+		return
+	}
+	slices.Sort(durations)
+	l.unit = float64(max(1, durations[len(durations)/2]))
+}
+
+// learn moves the delay at a place by what the members of a turn saw. Members and views
+// are in the order of the places.
+func (l *phaseLock) learn(place int, seed uint64, members []int, views []view) {
+	fired, hits := ^uint64(0), uint64(0)
+	for _, v := range views {
+		fired &= v.fired
+		hits |= v.lost
+	}
+	hits &= fired
+	l.phase.Turns++
+	if hits != 0 {
+		l.phase.Locked++
+	}
+	if fired != 0 && len(members) > 1 {
+		p := &l.places[place]
+		switch {
+		case views[place].span > 1:
+			l.endSearch(p, place, seed, members, views, hits)
+		case !slices.ContainsFunc(views, func(v view) bool { return v.span > 1 }):
+			l.track(p, place, views, fired, hits)
+		}
+		p.delay = min(max(0, p.delay), float64(probe.MaxDelay))
+	}
+	l.record(place)
+}
+
+// record notes the delay at a place for the report.
+func (l *phaseLock) record(place int) {
+	delay := int64(l.places[place].delay)
+	if l.phase.Turns == 1 {
+		l.phase.DelayLow, l.phase.DelayHigh = delay, delay
+	}
+	l.phase.DelayLow, l.phase.DelayHigh = min(l.phase.DelayLow, delay), max(l.phase.DelayHigh, delay)
+	l.phase.Delays[place] = delay
+}
+
+// endSearch sets the delay to where the race was hit. Without a hit, the next search is
+// wider.
+func (l *phaseLock) endSearch(p *placeLock, place int, seed uint64, members []int, views []view, hits uint64) {
+	estimate := l.estimateOfMany
+	if len(members) == 2 {
+		estimate = l.estimateOfTwo
+	}
+	delay, found := estimate(place, seed, members, views, hits)
+	if !found {
+		if p.search *= 2; p.search > widestSearch {
+			p.search = firstSearch
+		}
+		return
+	}
+	p.delay, p.known, p.step, p.side, p.best, p.search = delay, true, firstStep, 0, 0, firstSearch
+}
+
+// track moves the delay a step: a member that lost more than its share came too late.
+func (l *phaseLock) track(p *placeLock, place int, views []view, fired, hits uint64) {
+	slots, hit := float64(bits.OnesCount64(fired)), float64(bits.OnesCount64(hits))
+	share := hit / slots
+	p.best = max(share, p.best*0.95)
+	if hit == 0 || share < p.best/4 {
+		p.known = false
+		if len(views) > 2 && place == 0 {
+			// Of many, this one stays, late enough that the others can find it.
+			p.known, p.delay = true, max(p.delay, widestSearch/2*l.unit)
+		}
+		return
+	}
+	p.known = true // in the first turn it may not have been
+	own, all := 0., 0.
+	for i, v := range views {
+		n := float64(bits.OnesCount64(v.lost & fired))
+		all += n
+		if i == place {
+			own = n
+		}
+	}
+	late := (own - all/float64(len(views))) / all * 2 // -1 to 1 for two members
+	late *= min(1, all/8)                             // few losses show little
+	if late*p.side < 0 {
+		p.step = max(p.step/2, smallestStep)
+	} else if late*p.side > 0 {
+		p.step = min(p.step*1.5, largestStep)
+	}
+	p.side = late
+	// Of three members and more, one that never loses may be too early or too late.
+	if p.spared++; own > 0 || len(views) == 2 {
+		p.spared = 0
+	} else if p.spared > 2 {
+		p.spared, p.known = 0, false
+		return
+	}
+	p.delay -= late * p.step * l.unit / 2 // its partner moves the other half
+}
+
+// estimateOfTwo returns the delay at which a member meets its partner, by the difference
+// of their delays in slots that were hit. Only the difference matters: a partner that
+// does not search keeps its delay, or the smaller of the two becomes 0.
+func (l *phaseLock) estimateOfTwo(place int, seed uint64, members []int, views []view, hits uint64) (delay float64, found bool) {
+	mine, other := views[place].aim(), views[1-place].aim()
+	n := 0
+	for left := hits; left != 0; left &= left - 1 {
+		i := bits.TrailingZeros64(left)
+		l.values[n] = mine.delayOf(seed, members[place], i) - other.delayOf(seed, members[1-place], i)
+		n++
+	}
+	ahead, n := densestMean(l.values[:n], int64(densestWindow*l.unit))
+	if other.span == 0 {
+		return float64(other.low) + ahead, n > 0
+	}
+	return max(0, ahead), n > 0
+}
+
+// estimateOfMany returns the delay at which a member that searches alone arrives just
+// after the first of the others: the slots that it lost.
+func (l *phaseLock) estimateOfMany(place int, seed uint64, members []int, views []view, hits uint64) (delay float64, found bool) {
+	n := 0
+	for left := hits & views[place].lost; left != 0; left &= left - 1 {
+		l.values[n] = views[place].aim().delayOf(seed, members[place], bits.TrailingZeros64(left))
+		n++
+	}
+	mean, n := densestMean(l.values[:n], int64(densestWindow*l.unit))
+	return mean, n > 1 // one may be an accident
+}
+
+func (v view) aim() aim { return aim{v.low, v.span} }
+
+// densestMean sorts the values and returns the mean of those in the window of a width
+// that holds most of them, and their number.
+func densestMean(values []int64, width int64) (mean float64, n int) {
+	slices.Sort(values)
+	from, to := 0, 0
+	for i, j := 0, 0; i < len(values); i++ {
+		for j < len(values) && values[j]-values[i] <= width {
+			j++
+		}
+		if j-i > to-from {
+			from, to = i, j
+		}
+	}
+	sum := int64(0)
+	for _, v := range values[from:to] {
+		sum += v
+	}
+	return float64(sum) / float64(max(1, to-from)), to - from
+}
