@@ -2,9 +2,9 @@ package harness
 
 import (
 	"fmt"
+	"slices"
 
 	"snatlab/harness/format"
-	"snatlab/harness/lab"
 	"snatlab/harness/result"
 	"snatlab/harness/scenario"
 )
@@ -18,31 +18,65 @@ type circumstances struct {
 	evicts bool
 }
 
-// findCauses puts every failed request of a trial down to what explains it. What a
-// client saw itself needs no more evidence. Requests that got no answer are
-// put down to drops that the kernel counted, and to no more of them than it
-// counted; what is left is unexplained.
-func findCauses(t *result.Trial, c circumstances) map[string]int {
-	found := map[string]int{result.Unexplained: t.Failures[result.Other]}
-	put := func(cause string, n int) {
-		if n > 0 {
-			found[cause] += n
+// findCauses puts every failed request of a trial, and of its control, down to what
+// explains it. What a client saw itself needs no more evidence. Requests that got no
+// answer are put down to drops that the kernel counted, and to no more of them than it
+// counted; the rest is unexplained.
+//
+// The kernel's counters do not know a port, so they cannot say whether a connection of
+// the arm was dropped or one of the control. They are held against the unanswered
+// requests of both, and each has its share of every cause, by the number of its own.
+// Where the counters explain all of them, as with the race alone, nothing is guessed.
+func findCauses(t *result.Trial, c circumstances) {
+	t.Causes = seenCauses(t.Failures)
+	own, all := t.Failures[result.Timeout], t.Failures[result.Timeout]
+	if t.Control != nil {
+		t.Control.Causes = seenCauses(t.Control.Failures)
+		all += t.Control.Failures[result.Timeout]
+	}
+	explained := explainTimeouts(t, c, all)
+	for i, n := range shareOut(explained, own, all) {
+		addCause(t.Causes, explained[i].cause, n)
+		if t.Control != nil {
+			addCause(t.Control.Causes, explained[i].cause, explained[i].requests-n)
 		}
 	}
-	put(result.CauseRefused, t.Failures[result.Refused])
-	put(result.CauseReset, t.Failures[result.Reset])
-	put(result.ClientPorts, t.Failures[result.EADDRNOTAVAIL]+t.Failures[result.EADDRINUSE])
+}
 
-	left := t.Failures[result.Timeout]
+// seenCauses are the causes that clients saw themselves.
+func seenCauses(failures map[string]int) map[string]int {
+	found := map[string]int{result.Unexplained: failures[result.Other]}
+	addCause(found, result.CauseRefused, failures[result.Refused])
+	addCause(found, result.CauseReset, failures[result.Reset])
+	addCause(found, result.ClientPorts, failures[result.EADDRNOTAVAIL]+failures[result.EADDRINUSE])
+	return found
+}
+
+// addCause adds requests to a cause. Of a cause without any there is no entry.
+func addCause(to map[string]int, cause string, requests int) {
+	if requests > 0 {
+		to[cause] += requests
+	}
+}
+
+// explanation is how many unanswered requests a cause explains.
+type explanation struct {
+	cause    string
+	requests int
+}
+
+// explainTimeouts explains so many unanswered requests by what the kernel counted. The
+// first explanation is the exhaustion of ports, and the last is that there is none.
+func explainTimeouts(t *result.Trial, c circumstances, left int) (all []explanation) {
 	take := func(cause string, counted uint64) {
 		n := int(min(uint64(left), counted))
 		left -= n
-		put(cause, n)
+		all = append(all, explanation{cause, n})
 	}
 	other := foreignCounts(t)
 	hits := countInsertions(t.Conntrack)
 	own := saturatingSub(hits, other.InsertFailed)
-	exhausted := min(own, countExhausted(t, c))
+	exhausted := min(own, countExhausted(t, c), uint64(t.Failures[result.Timeout]))
 	take(result.PortExhaustion, exhausted)
 	take(result.SNATRace, own-exhausted)
 	take(result.ChainTooLong, counterOrZero(t.Conntrack.ChainTooLong))
@@ -53,8 +87,46 @@ func findCauses(t *result.Trial, c circumstances) map[string]int {
 	take(result.ListenOverflow, countOverflows(t.Server))
 	take(result.TimeWait, counterOrZero(t.Server.PAWSTimewait))
 	take(result.CauseForeign, min(other.InsertFailed, hits)+min(foreignDrops, drops))
-	found[result.Unexplained] += left
-	return found
+	take(result.Unexplained, uint64(left))
+	return all
+}
+
+// shareOut returns the arm's part of each explanation, if so many of all requests are
+// its own: in proportion, rounded so that the parts add up to its own. Exhausted ports
+// are the arm's alone: the rule of the control has the ports of a whole address.
+func shareOut(explained []explanation, own, all int) []int {
+	parts := make([]int, len(explained))
+	parts[0] = explained[0].requests
+	own, all = own-parts[0], all-parts[0]
+	if own <= 0 {
+		return parts
+	}
+	rest := own
+	for i, e := range explained[1:] {
+		parts[i+1] = e.requests * own / all
+		rest -= parts[i+1]
+	}
+	// The parts that lost most by rounding down get one more, the race first.
+	order := make([]int, len(parts)-1)
+	for i := range order {
+		order[i] = i + 1
+	}
+	slices.SortStableFunc(order, func(a, b int) int {
+		return explained[b].requests*own%all - explained[a].requests*own%all
+	})
+	for _, i := range order[:rest] {
+		parts[i]++
+	}
+	return parts
+}
+
+// armInsertions are the failed insertions, at most, that are the arm's and not its
+// control's.
+func armInsertions(t *result.Trial) uint64 {
+	if t.Control == nil {
+		return countInsertions(t.Conntrack)
+	}
+	return uint64(t.Causes[result.SNATRace] + t.Causes[result.PortExhaustion])
 }
 
 // countOverflows counts SYNs that the server dropped for a full queue. The last ACK
@@ -138,29 +210,45 @@ func counterOrZero(counter *uint64) uint64 {
 }
 
 // checkTrial tells a trial from which nothing can be learned: nothing arrived, or
-// the connections did not pass the rule that the trial is about.
-func checkTrial(t *result.Trial, rule lab.Rule) error {
+// the connections did not pass the rule that they were to pass, which is one for the
+// arm and one for the control.
+func checkTrial(t *result.Trial, rule, controlRule string) error {
 	if t.Failed == t.Requests {
 		return fmt.Errorf("none of %s succeeded: %v", format.Plural(t.Requests, "request", "requests"), t.Failures)
 	}
-	// Requests that failed in the client sent nothing. Packets that conntrack
-	// dropped other than at insertion did not come as far as the rule. And one
-	// from a port whose last connection got no answer is no new connection: its
-	// entry is there still.
-	sent := t.Requests - t.Failures[result.EADDRNOTAVAIL] - t.Failures[result.EADDRINUSE] - t.Failures[result.Other]
-	sent = min(sent, t.SourcePorts)
-	if t.RulePackets+otherDrops(t.Conntrack) < uint64(sent) {
-		return &missedError{rule: rule.Rule(), matched: t.RulePackets, sent: uint64(sent)}
+	drops := otherDrops(t.Conntrack)
+	if sent := countSent(t.Requests, t.SourcePorts, t.Failures); t.RulePackets+drops < sent {
+		return &missedError{rule: fmt.Sprintf("the rule %q", rule), matched: t.RulePackets, sent: sent}
+	}
+	c := t.Control
+	if c == nil {
+		return nil
+	}
+	if c.Failed == c.Requests && c.Requests > 0 {
+		return fmt.Errorf("none of %s of the control succeeded: %v", format.Plural(c.Requests, "request", "requests"), c.Failures)
+	}
+	if sent := countSent(c.Requests, c.SourcePorts, c.Failures); c.RulePackets+drops < sent {
+		return &missedError{rule: fmt.Sprintf("the rule of the control, %q,", controlRule), matched: c.RulePackets, sent: sent}
 	}
 	return nil
 }
 
-// missedError is the error of a trial whose rule did not see all connections.
+// countSent is the number of connections, at least, that a rule must have matched or
+// that were dropped before it. Requests that failed in the client sent nothing.
+// Packets that conntrack dropped other than at insertion did not come as far as the
+// rule. And one from a port whose last connection got no answer is no new connection:
+// its entry is there still.
+func countSent(requests, ports int, failures map[string]int) uint64 {
+	sent := requests - failures[result.EADDRNOTAVAIL] - failures[result.EADDRINUSE] - failures[result.Other]
+	return uint64(min(sent, ports))
+}
+
+// missedError is the error of a trial in which a rule did not see all connections.
 type missedError struct {
 	rule          string
 	matched, sent uint64
 }
 
 func (e *missedError) Error() string {
-	return fmt.Sprintf("the rule %q matched %d of %s", e.rule, e.matched, format.Plural(int(e.sent), "connection", "connections"))
+	return fmt.Sprintf("%s matched %d of %s", e.rule, e.matched, format.Plural(int(e.sent), "connection", "connections"))
 }

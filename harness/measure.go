@@ -2,6 +2,7 @@ package harness
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"time"
 
@@ -22,13 +23,19 @@ type measurement struct {
 
 // observation is what the kernel counted up to an instant.
 type observation struct {
-	packets  uint64
+	packets  uint64 // of the arm's rule
+	control  uint64 // of the control's
 	counters conntrack.Snapshot
 }
 
 func (x *experiment) observeCounters(ctx context.Context, rule lab.Rule) (o observation, err error) {
 	if o.packets, err = rule.Packets(ctx); err != nil {
 		return o, err
+	}
+	if x.control.exists() {
+		if o.control, err = x.lab.ControlPackets(ctx); err != nil {
+			return o, fmt.Errorf("the rule of the control: %w", err)
+		}
 	}
 	o.counters, err = x.lab.Conntrack(ctx)
 	return o, err

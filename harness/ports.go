@@ -15,7 +15,7 @@ import (
 // The trial is refused if it needs more of them than there are.
 //
 // Two trials may use the same ports. Each has a server port of its own, and the
-// entries of the one before are deleted (see forget).
+// entries of the one before are deleted (see forgetEntries).
 func (x *experiment) choosePorts() error {
 	own := scenario.PortRange{First: 1, Last: 65535}
 	for _, c := range x.lab.Clients() {
@@ -40,6 +40,7 @@ func (x *experiment) choosePorts() error {
 	}
 	x.ports = ports
 	x.result.Scenario.ClientPorts = &result.Ports{First: int(ports.First), Last: int(ports.First) + slots - 1}
+	x.addControl(need)
 	return nil
 }
 
@@ -50,8 +51,8 @@ func portsText(r scenario.PortRange) string {
 	return r.String()
 }
 
-// ownPorts returns the source ports of one client, where they are shared among
-// the clients.
+// ownPorts returns the source ports of one client, where those of the arm are shared
+// among the clients.
 func (x *experiment) ownPorts(client int) scenario.PortRange {
 	n := x.ports.Len() / x.Clients
 	first := int(x.ports.First) + client*n

@@ -26,7 +26,8 @@ type experiment struct {
 	explain bool
 	trials  int // made so far, the path check included
 	clock   bool
-	ports   scenario.PortRange // lockstep: that the clients leave from
+	ports   scenario.PortRange // lockstep: that the clients leave from in the arm's slots
+	control control            // lockstep: zero without one
 	left    departures         // of the trial that was made last
 }
 
@@ -68,7 +69,7 @@ func (x *experiment) prepareClients(ctx context.Context) error {
 				return context.Cause(ctx)
 			}
 			x.clock, x.result.Scenario.Sync = true, result.SyncClock
-			x.result.WarningValues = append(x.result.WarningValues, result.Warning{Code: result.NoSharedMemory, Cause: err.Error()})
+			x.warn(result.Warning{Code: result.NoSharedMemory, Cause: err.Error()})
 			return nil
 		}
 	}
@@ -116,7 +117,7 @@ func (x *experiment) checkPath(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	matched, err := countMatches(rule, before, after)
+	matched, err := countMatches(rule.Rule(), before, after)
 	switch {
 	case err != nil:
 		return err
@@ -162,27 +163,27 @@ func (x *experiment) runTrial(ctx context.Context, arm scenario.Arm, into *resul
 	if err != nil {
 		return nil, err
 	}
+	x.control.keepDelays(m.reports)
 	t = x.sumReports(m.reports)
+	t.Port, t.Seconds, t.Foreign, t.Server = int(address.Port()), m.seconds, m.foreign, served.Server
 	if t.Conntrack, err = conntrack.Delta(m.before.counters, m.after.counters); err != nil {
 		return nil, err
 	}
+	findCauses(t, circumstances{sourcePorts(arm), m.after.counters.Max, evictsClosedEntries(x.result.Environment.Kernel)})
+	t.NoHits = hitsNothing(t)
 	if x.explain {
-		if t.Evidence, err = x.lookUp(ctx, address, m.reports, countInsertions(t.Conntrack)); err != nil {
+		if t.Evidence, err = x.lookUp(ctx, address, m.reports, armInsertions(t)); err != nil {
 			return nil, err
 		}
 	}
 	if err := x.forgetEntries(ctx, address, m.reports); err != nil {
 		return nil, err
 	}
-	t.Port, t.Seconds = int(address.Port()), m.seconds
-	if t.RulePackets, err = countMatches(rule, m.before.packets, m.after.packets); err != nil {
+	if err := x.countPackets(t, rule, m); err != nil {
 		return nil, err
 	}
-	t.Server = served.Server
 	x.left = departures{m.reports, served}
-	t.Foreign = m.foreign
-	t.Causes = findCauses(t, circumstances{sourcePorts(arm), m.after.counters.Max, evictsClosedEntries(x.result.Environment.Kernel)})
-	err = checkTrial(t, rule)
+	err = checkTrial(t, rule.Rule(), x.lab.ControlRule())
 	if missed, ok := errors.AsType[*missedError](err); ok {
 		err = fmt.Errorf("%w; %s", err, describeTakers(others, rule.Counters(ctx), missed.sent-missed.matched))
 	}
@@ -195,26 +196,41 @@ func (x *experiment) runTrial(ctx context.Context, arm scenario.Arm, into *resul
 // net/netfilter/nf_nat_core.c): after one trial with random ports, the same
 // clients would keep those in all trials to come, and never meet.
 func (x *experiment) forgetEntries(ctx context.Context, server netip.AddrPort, reports []*probe.Report) error {
-	var ports [][]scenario.PortRange
+	var ports, control [][]scenario.PortRange
 	for _, r := range reports {
 		ports = append(ports, r.Ports)
+		if r.Control != nil {
+			control = append(control, r.Control.Ports)
+		}
 	}
-	return x.lab.Forget(ctx, server, ports)
+	err := x.lab.Forget(ctx, server, ports)
+	if x.control.exists() {
+		err = errors.Join(err, x.lab.Forget(ctx, x.control.server, control))
+	}
+	return err
+}
+
+// countPackets records what the rule of the arm and that of the control matched.
+func (x *experiment) countPackets(t *result.Trial, rule lab.Rule, m measurement) (err error) {
+	if t.RulePackets, err = countMatches(rule.Rule(), m.before.packets, m.after.packets); err == nil && t.Control != nil {
+		t.Control.RulePackets, err = countMatches(x.lab.ControlRule(), m.before.control, m.after.control)
+	}
+	return err
 }
 
 // countMatches is what a rule matched in between. A counter that went back
 // belongs to another rule of the same text.
-func countMatches(rule lab.Rule, before, after uint64) (uint64, error) {
+func countMatches(rule string, before, after uint64) (uint64, error) {
 	if after < before {
-		return 0, fmt.Errorf("the rule %q was written anew: its counter went from %d to %d", rule.Rule(), before, after)
+		return 0, fmt.Errorf("the rule %q was written anew: its counter went from %d to %d", rule, before, after)
 	}
 	return after - before, nil
 }
 
-// awaitRoom waits until the conntrack table has room for a trial: one that
+// awaitRoom waits until the conntrack table has room for a trial and its control: one that
 // fills up drops packets, which looks like the race from far away.
 func (x *experiment) awaitRoom(ctx context.Context) error {
-	want := x.Clients * x.Load.Requests
+	want := x.Clients * (x.Load.Requests + x.control.connections(x.Load.Requests))
 	for begun := time.Now(); ; {
 		s, err := x.lab.Conntrack(ctx)
 		if err != nil {
@@ -275,6 +291,7 @@ func (x *experiment) newLockstep(client, trial int, start int64) *probe.Lockstep
 	l := &probe.LockstepPart{
 		Client: client, Clients: x.Clients, CPUs: x.clientCPUs(), Ports: x.ports,
 		Barrier: x.lab.Barrier(), Epoch: uint64(trial), Start: start,
+		Control: x.control.partOf(client),
 	}
 	if x.clock {
 		l.Barrier = ""
@@ -292,20 +309,40 @@ func (x *experiment) clientCPUs() int {
 	return n
 }
 
-// sumReports sums up what the clients report.
+// sumReports sums up what the clients report of the arm and of the control.
 func (x *experiment) sumReports(reports []*probe.Report) *result.Trial {
-	t := &result.Trial{Failures: map[string]int{}, Latency: probe.MergeLatencies(reports...)}
+	var outcomes []*probe.Outcome
 	for _, r := range reports {
-		t.Requests += r.Requests
-		t.Failed += r.Requests - r.Succeeded
-		t.SourcePorts += probe.CountPorts(r.Ports)
-		for kind, n := range r.Failures {
-			t.Failures[kind] += n
-		}
+		outcomes = append(outcomes, &r.Outcome)
+	}
+	sum := sumOutcomes(outcomes)
+	t := &result.Trial{Requests: sum.requests, Failed: sum.failed, SourcePorts: sum.ports, Failures: sum.failures, Latency: sum.latency}
+	for _, r := range reports {
 		t.Slots.BindErrors += r.BindErrors
 		t.Slots.Missed += r.Missed
 		t.Slots.MadeUp += r.MadeUp
 		x.result.Memory.Client = max(x.result.Memory.Client, r.PeakRSS)
 	}
+	x.recordControl(t, reports)
 	return t
+}
+
+// outcomeSum is the outcome of the requests of all clients.
+type outcomeSum struct {
+	requests, failed, ports int
+	failures                map[string]int
+	latency                 result.Latency
+}
+
+func sumOutcomes(outcomes []*probe.Outcome) outcomeSum {
+	sum := outcomeSum{failures: map[string]int{}, latency: probe.MergeLatencies(outcomes...)}
+	for _, o := range outcomes {
+		sum.requests += o.Requests
+		sum.failed += o.Requests - o.Succeeded
+		sum.ports += probe.CountPorts(o.Ports)
+		for kind, n := range o.Failures {
+			sum.failures[kind] += n
+		}
+	}
+	return sum
 }

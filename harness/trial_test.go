@@ -155,7 +155,7 @@ func TestRefusedRequestsAreFailuresWithTheirCause(t *testing.T) {
 		t.Fatal(err)
 	}
 	trial := x.sumReports(reports)
-	if got := findCauses(trial, circumstances{ports: scenario.NATPorts})["refused"]; trial.Failed != 40 || got != 40 {
+	if got := causesOf(trial, circumstances{ports: scenario.NATPorts})["refused"]; trial.Failed != 40 || got != 40 {
 		t.Errorf("%d of %d failed, %d refused", trial.Failed, trial.Requests, got)
 	}
 }

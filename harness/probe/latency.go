@@ -14,10 +14,10 @@ const SlowestLatency = 10_000_000
 func NewLatencyHistogram() *hdrhistogram.Histogram { return hdrhistogram.New(1, SlowestLatency, 3) }
 
 // MergeLatencies returns the latencies of several clients as one distribution.
-func MergeLatencies(reports ...*Report) result.Latency {
+func MergeLatencies(outcomes ...*Outcome) result.Latency {
 	all := NewLatencyHistogram()
-	for _, r := range reports {
-		for _, v := range r.Latency {
+	for _, o := range outcomes {
+		for _, v := range o.Latency {
 			_ = all.RecordValues(min(v[0], SlowestLatency), v[1]) // within its range
 		}
 	}

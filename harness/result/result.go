@@ -196,6 +196,10 @@ type Trial struct {
 	// versions before there was a control.
 	Control *Control `json:"control,omitempty"`
 	Phase   *Phase   `json:"phase,omitempty"`
+
+	// NoHits marks a trial that says nothing: neither the arm nor its control lost a
+	// request to the race.
+	NoHits bool `json:"no_hits,omitempty"`
 }
 
 // Control is the part of a lockstep trial that passes plain MASQUERADE whatever the

@@ -17,6 +17,9 @@ type Warning struct {
 	P      float64 `json:"p,omitempty"`
 	Exact  bool    `json:"exact,omitempty"` // P is
 	Cause  string  `json:"cause,omitempty"` // the text of an error
+
+	DelayLow  int64 `json:"delay_low_ns,omitempty"` // of the phase lock
+	DelayHigh int64 `json:"delay_high_ns,omitempty"`
 }
 
 // WarningCode names what a warning is about.
@@ -32,6 +35,7 @@ const (
 	NoRaceKernelPorts WarningCode = "no_race_kernel_ports" // the pattern is ephemeral, on a kernel since 5.0
 	NoRaceClock       WarningCode = "no_race_clock"        // the clients kept step by the clock
 	NoRaceMissedSlots WarningCode = "no_race_missed_slots" // Share of the baseline's slots
+	NoRaceControl     WarningCode = "no_race_control"      // no trial's control was hit either: Count searches for the phase, with delays from DelayLow to DelayHigh
 	NoRaceFewRequests WarningCode = "no_race_few_requests" // Count
 )
 
@@ -43,6 +47,8 @@ const (
 	BusyMachine          WarningCode = "busy_machine"            // the load average before the run was at least the number of CPUs
 	WidenedWindow        WarningCode = "widened_window"          // idle rules stand between NAT and confirmation
 	NoSharedMemory       WarningCode = "no_shared_memory"        // the clients keep step by the clock: Cause
+	NoControl            WarningCode = "no_control"              // the clients have Count source ports, and the requests take Of them
+	NoHits               WarningCode = "no_hits"                 // neither the arm nor its control lost anything to the race in Count Of its trials
 	EqualRates           WarningCode = "equal_rates"             // all trials of the arm and of the baseline have the same rate: Share
 	BaselineRose         WarningCode = "baseline_rose"           // its failure rate, in the course of the run: P, Exact
 	BaselineFell         WarningCode = "baseline_fell"           // likewise

@@ -48,6 +48,14 @@ func (r PortRange) Valid() bool { return r.First > 0 && r.First <= r.Last }
 // port in eight is reserved for slots that are made up.
 func (r PortRange) Slots() int { return r.Len() - r.Len()/8 }
 
+// PortsForSlots returns the number of ports with which a range has so many slots.
+func PortsForSlots(slots int) int {
+	if slots == 0 {
+		return 0
+	}
+	return slots + (slots-1)/7
+}
+
 // Intersect returns the ports that are in both ranges; zero if there is none.
 func (r PortRange) Intersect(other PortRange) PortRange {
 	both := PortRange{max(r.First, other.First), min(r.Last, other.Last)}

@@ -19,7 +19,7 @@ func warnNoRace(r *result.Result) (found []result.Warning) {
 		return nil
 	}
 	baseline := r.Arms[0]
-	requests, missed := baseline.SumTotals().Requests, missedShare(baseline)
+	requests, missed, control := baseline.SumTotals().Requests, missedShare(baseline), warnControl(r.Arms)
 	for _, reason := range []struct {
 		warning result.Warning
 		applies bool
@@ -32,6 +32,7 @@ func warnNoRace(r *result.Result) (found []result.Warning) {
 		{result.Warning{Code: result.NoRaceKernelPorts}, r.Scenario.Pattern == result.Ephemeral && !hasSharedCounter(r.Environment.Kernel)},
 		{result.Warning{Code: result.NoRaceClock}, r.Scenario.Pattern == result.Lockstep && r.Scenario.Sync == result.SyncClock},
 		{result.Warning{Code: result.NoRaceMissedSlots, Share: missed}, missed > missedMany},
+		{control, control.Code != ""},
 		{result.Warning{Code: result.NoRaceFewRequests, Count: requests}, r.Incomplete == "" && float64(requests)*slowestRate < result.Floor},
 	} {
 		if reason.applies {
@@ -39,6 +40,26 @@ func warnNoRace(r *result.Result) (found []result.Warning) {
 		}
 	}
 	return found
+}
+
+// warnControl returns what the phase lock tried, if the trials have a control and none
+// of it was hit. Otherwise, the warning has no code.
+func warnControl(arms []result.Arm) (w result.Warning) {
+	for _, a := range arms {
+		for _, t := range a.Trials {
+			switch {
+			case t.Control == nil || t.Phase == nil:
+				continue
+			case t.Control.Causes[result.SNATRace] > 0:
+				return result.Warning{}
+			case w.Code == "":
+				w.Code, w.DelayLow = result.NoRaceControl, t.Phase.DelayLow
+			}
+			w.Count += t.Phase.Searches
+			w.DelayLow, w.DelayHigh = min(w.DelayLow, t.Phase.DelayLow), max(w.DelayHigh, t.Phase.DelayHigh)
+		}
+	}
+	return w
 }
 
 // hasSharedCounter reports whether a kernel takes the ports of all connections from

@@ -21,7 +21,7 @@ const (
 // is there already is not added again, but has the new figures.
 func addWarnings(r *result.Result) {
 	for _, warnings := range [][]result.Warning{
-		warnNoRace(r), warnFewRounds(r), warnMachine(r.Environment), warnEqualRates(r), warnDrift(r.Arms),
+		warnNoRace(r), warnFewRounds(r), warnMachine(r.Environment), warnNoHits(r.Arms), warnEqualRates(r), warnDrift(r.Arms),
 		warnLeftOutPorts(r.Arms), warnFewAddresses(r), warnExhaustedPorts(r.Arms), warnForeignTraffic(r.Arms), warnUnaccounted(r.Arms),
 	} {
 		for _, w := range warnings {
@@ -60,6 +60,23 @@ func warnMachine(e result.Env) (all []result.Warning) {
 		all = append(all, result.Warning{Code: result.WidenedWindow})
 	}
 	return all
+}
+
+// warnNoHits warns about the arms with trials that say nothing.
+func warnNoHits(arms []result.Arm) (all []result.Warning) {
+	for _, a := range arms {
+		if n := result.SumTrials(a.Trials, countNoHits); n > 0 {
+			all = append(all, result.Warning{Code: result.NoHits, Arm: a.Name, Count: n, Of: len(a.Trials)})
+		}
+	}
+	return all
+}
+
+func countNoHits(t result.Trial) int {
+	if t.NoHits {
+		return 1
+	}
+	return 0
 }
 
 // warnEqualRates warns about the arms that no test of ranks can decide.
@@ -167,7 +184,11 @@ func warnUnaccounted(arms []result.Arm) (all []result.Warning) {
 			if n := t.Causes[result.Unexplained]; n > 0 {
 				add(result.UnexplainedFailures, n, t.Failed)
 			}
-			if lost, counted := t.Failures[result.Timeout], countHits(t); counted > lost+lost/100 {
+			lost := t.Failures[result.Timeout]
+			if t.Control != nil { // the counters are of both
+				lost += t.Control.Failures[result.Timeout]
+			}
+			if counted := countHits(t); counted > lost+lost/100 {
 				add(result.ExcessInsertions, counted, lost)
 			}
 			if n := t.Server.Strangers; n > 0 {

@@ -12,7 +12,7 @@ import (
 var noRaceCodes = map[result.WarningCode]bool{
 	result.NoRaceOneClient: true, result.NoRaceSplitPorts: true, result.NoRaceDrawnPorts: true,
 	result.NoRaceLeftOut: true, result.NoRaceOneCPU: true, result.NoRaceKernelPorts: true,
-	result.NoRaceClock: true, result.NoRaceMissedSlots: true, result.NoRaceFewRequests: true,
+	result.NoRaceClock: true, result.NoRaceMissedSlots: true, result.NoRaceControl: true, result.NoRaceFewRequests: true,
 }
 
 func isNoRace(code result.WarningCode) bool { return noRaceCodes[code] }
@@ -66,6 +66,11 @@ func describeNoRace(r *result.Result, w result.Warning) (brief, full string) {
 		return "the clients were out of step",
 			fmt.Sprintf("the clients missed %s of their slots in %s: they were out of step (leave the machine to them, or lower the rate)",
 				format.Percent(w.Share), baseline.Name)
+	case result.NoRaceControl:
+		tried := fmt.Sprintf("the phase lock searched in %s, with delays from %.1f to %.1f µs",
+			format.Plural(w.Count, "turn", "turns"), float64(w.DelayLow)/1e3, float64(w.DelayHigh)/1e3)
+		return "plain masquerade was not hit in any trial's control either: " + tried,
+			fmt.Sprintf("no trial's control, which is plain masquerade, was hit either: the clients' packets did not meet in NAT (%s)", tried)
 	default: // result.NoRaceFewRequests
 		return "there were few requests",
 			fmt.Sprintf("%s few: a race that hits 1 %% of them does not reach the floor of %d (more requests, or more rounds)",

@@ -44,6 +44,9 @@ func runWarning(r *result.Result, w result.Warning) string {
 	case result.WidenedWindow:
 		return fmt.Sprintf("%s the window of the race: this is not the kernel's own window, and no failure rate is what it would be without",
 			format.Plural(e.Widened, "idle rule between NAT and confirmation widens", "idle rules between NAT and confirmation widen"))
+	case result.NoControl:
+		return fmt.Sprintf("the trials have no control, which would show whether they could have lost a connection: the requests take %s of the clients' %s (send fewer, or widen net.ipv4.ip_local_port_range of the clients)",
+			format.Thousands(w.Of), format.Plural(w.Count, "source port", "source ports"))
 	case result.NoSharedMemory:
 		return fmt.Sprintf("clients share no memory (%s): they keep step by the clock, which misses the race on a busy machine", w.Cause)
 	}
@@ -52,6 +55,13 @@ func runWarning(r *result.Result, w result.Warning) string {
 
 func armWarning(r *result.Result, w result.Warning) string {
 	switch w.Code {
+	case result.NoHits:
+		verb := "say"
+		if w.Count == 1 {
+			verb = "says"
+		}
+		return fmt.Sprintf("%d of %s %s nothing: neither the arm nor its control lost a connection to the race",
+			w.Count, format.Plural(w.Of, "trial", "trials"), verb)
 	case result.EqualRates:
 		return fmt.Sprintf("all its trials and all of %s have the same failure rate, %s, so that nothing can be told from them",
 			baselineOf(r).Name, format.Percent(w.Share))

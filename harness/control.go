@@ -1,0 +1,140 @@
+package harness
+
+import (
+	"net/netip"
+	"slices"
+
+	"snatlab/harness/probe"
+	"snatlab/harness/probe/load"
+	"snatlab/harness/result"
+	"snatlab/harness/scenario"
+)
+
+// control is the part of a lockstep trial that passes plain masquerade, the same in
+// all trials of a run. The zero value is no control.
+type control struct {
+	server netip.AddrPort
+	every  int                // a slot of the control follows so many slots of the arm
+	ports  scenario.PortRange // that its slots leave from, in all arms
+	delays [][]int64          // of each client, for the next trial
+}
+
+func (c *control) exists() bool { return c.server.IsValid() }
+
+// fewestSlots is the number of slots below which a control is not worth its ports,
+// unless each slot of the arm has one.
+const fewestSlots = 32
+
+// addControl parts the clients' source ports: the first are for the slots of an arm,
+// which are so many, and the last for those of the control. Each part has a reserve
+// for slots that are made up. Two connections from one port would share NAT's memory
+// of it (see forgetEntries), so the parts do not overlap.
+//
+// Where the ports do not suffice for a slot of the control after each slot of the
+// arm, it follows every second one, or third, and so on. A scenario that takes nearly
+// all ports has no control, which is a warning.
+func (x *experiment) addControl(slots int) {
+	x.result.Environment.ControlRule = ""
+	if !x.lab.Control().IsValid() {
+		return
+	}
+	own := scenario.PortsForSlots(slots)
+	for every := 1; ; every++ {
+		n := load.CountSlots(x.Clients, x.clientCPUs(), x.Load.Requests) / every
+		if n == 0 || n < fewestSlots && every > 1 {
+			x.warn(result.Warning{Code: result.NoControl, Count: x.ports.Len(), Of: own})
+			return
+		}
+		if spare := x.ports.Len() - own - scenario.PortsForSlots(n); spare >= 0 {
+			border := x.ports.First + uint16(own+spare/2)
+			x.control = control{server: x.lab.Control(), every: every, ports: scenario.PortRange{First: border, Last: x.ports.Last}}
+			x.ports.Last = border - 1
+			x.result.Environment.ControlRule = x.lab.ControlRule()
+			return
+		}
+	}
+}
+
+func (x *experiment) warn(w result.Warning) {
+	x.result.WarningValues = append(x.result.WarningValues, w)
+}
+
+// partOf returns the part of one client, or nil where there is no control.
+func (c *control) partOf(client int) *probe.ControlPart {
+	if !c.exists() {
+		return nil
+	}
+	part := &probe.ControlPart{Server: c.server, Every: c.every, Ports: c.ports}
+	if c.delays != nil {
+		part.Delays = c.delays[client]
+	}
+	return part
+}
+
+// connections returns the number of connections of the control, at most, for so many
+// requests of an arm.
+func (c *control) connections(requests int) int {
+	if !c.exists() {
+		return 0
+	}
+	return requests / c.every
+}
+
+// keepDelays keeps the delays that the clients ended a trial with for the next one,
+// whatever the arms are. A delay that all clients have in common moves none of them
+// against another: the least of all is taken off.
+func (c *control) keepDelays(reports []*probe.Report) {
+	if !c.exists() {
+		return
+	}
+	c.delays = make([][]int64, len(reports))
+	least := int64(-1)
+	for i, r := range reports {
+		if r.Phase == nil {
+			continue
+		}
+		c.delays[i] = slices.Clone(r.Phase.Delays)
+		for _, delay := range r.Phase.Delays {
+			if least < 0 || delay < least {
+				least = delay
+			}
+		}
+	}
+	for _, delays := range c.delays {
+		for place := range delays {
+			delays[place] -= least
+		}
+	}
+}
+
+// recordControl records in a trial what the clients report of its control.
+func (x *experiment) recordControl(t *result.Trial, reports []*probe.Report) {
+	if !x.control.exists() {
+		return
+	}
+	var outcomes []*probe.Outcome
+	phase, turns, locked := &result.Phase{}, 0, 0
+	for i, r := range reports {
+		outcomes = append(outcomes, r.Control)
+		p := r.Phase
+		if i == 0 {
+			phase.DelayLow = p.DelayLow
+		}
+		phase.DelayLow, phase.DelayHigh = min(phase.DelayLow, p.DelayLow), max(phase.DelayHigh, p.DelayHigh)
+		phase.Searches += p.Searches
+		turns, locked = turns+p.Turns, locked+p.Locked
+	}
+	phase.Locked = float64(locked) / float64(max(1, turns))
+	sum := sumOutcomes(outcomes)
+	t.Phase = phase
+	t.Control = &result.Control{
+		Port: int(x.control.server.Port()), Requests: sum.requests, Failed: sum.failed, SourcePorts: sum.ports,
+		Failures: sum.failures, Latency: sum.latency,
+	}
+}
+
+// hitsNothing reports whether a trial says nothing: neither the arm nor its control
+// lost a request to the race, so the arm had nothing to lose.
+func hitsNothing(t *result.Trial) bool {
+	return t.Control != nil && t.Causes[result.SNATRace]+t.Control.Causes[result.SNATRace] == 0
+}
