@@ -39,7 +39,7 @@ func prepareMachine(ctx context.Context, s *scenario.Scenario) (*readyMachine, e
 
 // prepareNetns locks nothing: labs of this driver do not affect each other.
 func prepareNetns(ctx context.Context, s *scenario.Scenario) (*readyMachine, error) {
-	found := netns.Preflight(ctx, s.NAT, s.Clients*s.Load.Requests)
+	found := netns.Preflight(ctx, s.NAT, s.MaxConnections())
 	if err := machine.RequireMet(found); err != nil {
 		return nil, err
 	}
@@ -56,7 +56,7 @@ func prepareNetns(ctx context.Context, s *scenario.Scenario) (*readyMachine, err
 }
 
 func prepareDocker(ctx context.Context, s *scenario.Scenario) (_ *readyMachine, err error) {
-	host, found := docker.Preflight(ctx, "", s.Clients*s.Load.Requests)
+	host, found := docker.Preflight(ctx, "", s.MaxConnections())
 	close := host.Close
 	defer func() {
 		if err != nil {

@@ -417,7 +417,7 @@ func TestConntrackFull(t *testing.T) {
 	}
 	e.track(t, most*95/100+100)
 	p := e.start(t, "run", scenarioFile(t, random))
-	found := regexp.MustCompile(fmt.Sprintf(`snatlab: conntrack: \d+ of %d entries in use, a trial wants room for 2400 more, the last %d are left to others `+
+	found := regexp.MustCompile(fmt.Sprintf(`snatlab: conntrack: \d+ of %d entries in use, a trial wants room for 4800 more, the last %d are left to others `+
 		`\(fewer requests, or a larger net.netfilter.nf_conntrack_max\)\n`, most, most/20))
 	if p.brokeOff(t); !found.MatchString(p.said(t)) {
 		t.Errorf("says %q, want %s", p.said(t), found)

@@ -74,7 +74,7 @@ func addsUp(t *testing.T, r *Report) {
 			seen[uint16(port)] = true
 		}
 	}
-	if l := MergeLatencies(r); r.Succeeded > 0 && (l.P50 < 0 || l.P50 > l.P95 || l.P95 > l.P99 || l.P99 > l.Max) {
+	if l := MergeLatencies(&r.Outcome); r.Succeeded > 0 && (l.P50 < 0 || l.P50 > l.P95 || l.P95 > l.P99 || l.P99 > l.Max) {
 		t.Errorf("%+v: latency %+v", r, l)
 	}
 }

@@ -115,6 +115,16 @@ func (s *Scenario) MaxRequests() int {
 	return min(most, slots)
 }
 
+// MaxConnections returns the number of connections of a trial, at most: as many as
+// requests, and in lockstep as many again, of the control.
+func (s *Scenario) MaxConnections() int {
+	n := s.Clients * s.Load.Requests
+	if s.Load.Pattern == result.Lockstep {
+		n *= 2
+	}
+	return n
+}
+
 // checkPorts refuses a lockstep scenario whose trials need more source ports than
 // clients have by default.
 func (c checker) checkPorts(s *Scenario, root *yaml.Node) {
