@@ -15,6 +15,7 @@ type AppliedRule struct {
 	rule        rule // without its counter
 	outlivesRun bool
 	backend     backend
+	control     *ControlRule // nil: there is none
 	journal     *undo.Journal
 	entry       *undo.Entry // nil: the rule is the original
 }
@@ -23,7 +24,7 @@ type AppliedRule struct {
 // Without options the rule stays as it is. Options that Check refuses are refused
 // before anything is changed.
 func (r *Rule) Apply(ctx context.Context, journal *undo.Journal, options snat.Options) (*AppliedRule, error) {
-	a := &AppliedRule{rule: r.originalRule(), outlivesRun: r.OutlivesRun, backend: r.backend, journal: journal}
+	a := &AppliedRule{rule: r.originalRule(), outlivesRun: r.OutlivesRun, backend: r.backend, control: r.control, journal: journal}
 	if options == (snat.Options{}) {
 		_, err := a.Packets(ctx) // an error if the rule is gone
 		return a, err
@@ -78,8 +79,7 @@ func (a *AppliedRule) Packets(ctx context.Context) (uint64, error) {
 	}
 	at := positionOf(rules, a.rule)
 	if at == 0 {
-		return 0, fmt.Errorf("the masquerade rule %q is gone from %s: something else rewrote the rules (a restart of Docker, a reload of the firewall?)",
-			a.rule.text, a.backend.placeName())
+		return 0, goneError("masquerade rule", a.rule, a.backend)
 	}
 	return rules[at-1].packets, nil
 }

@@ -19,7 +19,7 @@ type RuleCounter struct {
 	Packets uint64
 }
 
-// RuleCounters are the counters of all rules at that hook except one.
+// RuleCounters are the counters of all rules at that hook except those of the run.
 type RuleCounters struct {
 	Rules []RuleCounter
 	// Unread names, with the reason, places that may hold further rules: a chain
@@ -28,7 +28,7 @@ type RuleCounters struct {
 }
 
 // ReadCounters returns the counters of all other rules that may translate the
-// packets which this rule is for: those of POSTROUTING in each variant of
+// packets which this rule and the control's are for: those of POSTROUTING in each variant of
 // iptables, and those of the nat chains of nftables at that hook. For a rule of
 // nftables no program is run: rules of iptables-nft are listed as the rules of
 // nftables that they are.
@@ -36,7 +36,7 @@ func (a *AppliedRule) ReadCounters(ctx context.Context) RuleCounters {
 	var all RuleCounters
 	listed := false // the chain of iptables-nft, which nftables lists as well
 	if mine, ok := a.backend.(iptablesBackend); ok {
-		listed = all.addVariants(ctx, mine.Variant, a.rule)
+		listed = all.addVariants(ctx, mine.Variant, func(r rule) bool { return r.equals(a.rule) || a.control.isRule(r) })
 	} else if iptables.HasLegacyTable(iptables.NATTable) {
 		all.Unread = append(all.Unread, "the table nat of iptables-legacy")
 	}
@@ -52,8 +52,8 @@ func (a *AppliedRule) ReadCounters(ctx context.Context) RuleCounters {
 }
 
 // addVariants adds the rules of POSTROUTING in each variant of iptables, except
-// our own rule. It reports whether the rules of iptables-nft are among them.
-func (all *RuleCounters) addVariants(ctx context.Context, variant string, ours rule) (nftListed bool) {
+// our own rules in one variant. It reports whether the rules of iptables-nft are among them.
+func (all *RuleCounters) addVariants(ctx context.Context, variant string, isOurs func(rule) bool) (nftListed bool) {
 	variants, err := iptables.FindInstalled()
 	if err != nil {
 		all.Unread = append(all.Unread, err.Error())
@@ -66,7 +66,7 @@ func (all *RuleCounters) addVariants(ctx context.Context, variant string, ours r
 		}
 		nftListed = nftListed || p.Variant == "nft"
 		for i, r := range rules {
-			if p.Variant != variant || !r.equals(ours) {
+			if p.Variant != variant || !isOurs(r) {
 				all.Rules = append(all.Rules, RuleCounter{fmt.Sprintf("%s (%s)", iptables.Postrouting, p.Variant), strconv.Quote(r.text), i + 1, r.packets})
 			}
 		}

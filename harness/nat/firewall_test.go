@@ -22,6 +22,7 @@ type firewall interface {
 	name() string
 	place() string
 	ours(snat.Options) string
+	control() string     // the rule of the control
 	theirs(n int) string // a rule of somebody else's, for 10.n.0.0/16
 
 	rules(t *testing.T) []string   // of our chain

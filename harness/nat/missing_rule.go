@@ -44,7 +44,7 @@ func (e *NoRuleError) Error() string {
 }
 
 // ofSubnet returns the rules whose source is the subnet, except those that only
-// return or have no target.
+// return or have no target, and those of controls, which a crashed run left.
 func (e *NoRuleError) ofSubnet() []foundRule {
 	var own []foundRule
 	for _, r := range e.found {
@@ -53,7 +53,7 @@ func (e *NoRuleError) ofSubnet() []foundRule {
 		if at < 0 || at+1 == len(spec) || at > 0 && spec[at-1] == "!" {
 			continue
 		}
-		if source, err := netip.ParsePrefix(spec[at+1]); err == nil && source == e.Subnet && r.targetName() != "" && r.targetName() != "RETURN" {
+		if source, err := netip.ParsePrefix(spec[at+1]); err == nil && source == e.Subnet && parseControl(r.text) != nil && r.targetName() != "" && r.targetName() != "RETURN" {
 			own = append(own, r)
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 
 	"snatlab/harness/nat/iptables"
@@ -31,6 +32,7 @@ type Rule struct {
 	OutlivesRun bool
 	mark        string // empty for a rule that another program made
 	backend     backend
+	control     *ControlRule // nil: none was inserted
 }
 
 // IPTables returns the variant of iptables that holds the rule, or nil if
@@ -58,6 +60,9 @@ type backend interface {
 	deleteRule(context.Context, rule) error
 	newRewriteStep(original, rewritten rule, outlivesRun bool) undo.Step // undone by restoreRule
 	newMark(*undo.Journal) string                                        // of rules that are written for it; empty: none
+	// insertControl inserts, as a step of the journal, the rule of the control before
+	// the rule of the network.
+	insertControl(ctx context.Context, journal *undo.Journal, network rule, server netip.AddrPort) (rule, error)
 }
 
 // rule is one rule as a backend lists it.
@@ -89,6 +94,7 @@ func noRuleError(b backend, text string) error {
 // journal.
 func Undoers() undo.Undoers {
 	all := undo.Undoers{
+		controlKind:         undo.NewUndoer(func(ctx context.Context, s controlStep) error { return s.deleteRule(ctx) }),
 		acceptKind:          undo.NewUndoer(func(ctx context.Context, s acceptStep) error { return s.deleteRule(ctx) }),
 		masqueradeKind:      undo.NewUndoer(func(ctx context.Context, s masqueradeStep) error { return s.deleteRule(ctx) }),
 		rewriteKind:         undo.NewUndoer(func(ctx context.Context, s rewriteStep) error { return s.restoreRule(ctx) }),

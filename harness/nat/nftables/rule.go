@@ -2,6 +2,7 @@ package nftables
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
@@ -20,7 +21,8 @@ import (
 type MasqueradeRule struct {
 	Subnet  netip.Prefix // IPv4, masked
 	Bridge  string
-	Options snat.Options
+	Server  netip.AddrPort // only TCP packets to it; zero: all packets
+	Options snat.Options   // none with a Server
 }
 
 // Text returns the rule as `nft -s list ruleset` prints it.
@@ -35,28 +37,43 @@ func (r MasqueradeRule) Match() string {
 	if r.Subnet.IsSingleIP() {
 		source = r.Subnet.Addr().String()
 	}
-	return fmt.Sprintf("ip saddr %s oifname != %q ", source, r.Bridge)
+	match := fmt.Sprintf("ip saddr %s oifname != %q ", source, r.Bridge)
+	if r.Server != (netip.AddrPort{}) {
+		match += fmt.Sprintf("ip daddr %v tcp dport %d ", r.Server.Addr(), r.Server.Port())
+	}
+	return match
 }
 
 // ParseRule parses the text of a rule without options. It returns false for any
 // text that is not, to the letter, that of a rule which can be written.
-func ParseRule(text string) (MasqueradeRule, bool) {
+func ParseRule(text string) (r MasqueradeRule, ok bool) {
 	words := strings.Fields(text)
-	if len(words) != 8 {
+	switch len(words) {
+	case 8:
+	case 14:
+		server, err := netip.ParseAddrPort(words[8] + ":" + words[11])
+		if err != nil {
+			return MasqueradeRule{}, false
+		}
+		r.Server = server
+	default:
 		return MasqueradeRule{}, false
 	}
-	source, bridge := words[2], strings.Trim(words[5], `"`)
+	source := words[2]
 	if !strings.Contains(source, "/") {
 		source += "/32"
 	}
-	subnet, err := netip.ParsePrefix(source)
-	r := MasqueradeRule{Subnet: subnet, Bridge: bridge}
-	return r, err == nil && subnet == subnet.Masked() && r.checkRule() == nil && r.Text() == text
+	var err error
+	r.Subnet, err = netip.ParsePrefix(source)
+	r.Bridge = strings.Trim(words[5], `"`)
+	return r, err == nil && r.Subnet == r.Subnet.Masked() && r.checkRule() == nil && r.Text() == text
 }
 
 const (
-	register    = unix.NFT_REG_1
-	sourceField = 12 // offset of the source address in the IPv4 header
+	register         = unix.NFT_REG_1
+	sourceField      = 12 // offset of the source address in the IPv4 header
+	destinationField = 16
+	portField        = 2 // offset of the destination port in the TCP header
 )
 
 // buildExpressions returns the expressions that the nft program makes of the text.
@@ -78,7 +95,43 @@ func (r MasqueradeRule) buildExpressions() []expr.Any {
 		&expr.Cmp{Op: expr.CmpOpEq, Register: register, Data: address[:length]},
 		&expr.Meta{Key: expr.MetaKeyOIFNAME, Register: register},
 		&expr.Cmp{Op: expr.CmpOpNeq, Register: register, Data: padName(r.Bridge)})
+	if r.Server != (netip.AddrPort{}) {
+		exprs = append(exprs, serverExpressions(r.Server)...)
+	}
 	return append(exprs, statementExpressions(r.Options)...)
+}
+
+// serverExpressions returns the expressions of `ip daddr ADDRESS tcp dport PORT`. They
+// compare the protocol as well.
+func serverExpressions(server netip.AddrPort) []expr.Any {
+	return []expr.Any{
+		&expr.Payload{DestRegister: register, Base: expr.PayloadBaseNetworkHeader, Offset: destinationField, Len: net.IPv4len},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: register, Data: server.Addr().AsSlice()},
+		&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: register},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: register, Data: []byte{unix.IPPROTO_TCP}},
+		&expr.Payload{DestRegister: register, Base: expr.PayloadBaseTransportHeader, Offset: portField, Len: 2},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: register, Data: binary.BigEndian.AppendUint16(nil, server.Port())},
+	}
+}
+
+// readServer returns the server with the part that a payload expression compares: its
+// address or its port.
+func readServer(server netip.AddrPort, field *expr.Payload, after []expr.Any) netip.AddrPort {
+	if len(after) == 0 {
+		return server
+	}
+	compared, ok := after[0].(*expr.Cmp)
+	if !ok {
+		return server
+	}
+	if field.Base == expr.PayloadBaseNetworkHeader {
+		address, _ := netip.AddrFromSlice(compared.Data)
+		return netip.AddrPortFrom(address, server.Port())
+	}
+	if len(compared.Data) != 2 {
+		return server
+	}
+	return netip.AddrPortFrom(server.Addr(), binary.BigEndian.Uint16(compared.Data))
 }
 
 // padName returns the name of an interface as a register holds it.
@@ -96,6 +149,8 @@ func (r MasqueradeRule) checkRule() error {
 		return errNotIPv4
 	case r.Bridge == "" || len(r.Bridge) >= unix.IFNAMSIZ || strings.ContainsAny(r.Bridge, `"\*`):
 		return fmt.Errorf("%q is no name of a bridge", r.Bridge)
+	case r.Server != (netip.AddrPort{}) && (!r.Server.Addr().Is4() || r.Server.Port() == 0 || r.Options != (snat.Options{})):
+		return fmt.Errorf("%v is no server of a control", r.Server)
 	}
 	return r.Options.Check()
 }
@@ -109,7 +164,11 @@ func parseExpressions(exprs []expr.Any) (r MasqueradeRule, packets uint64, ok bo
 	for i, e := range exprs {
 		switch e := e.(type) {
 		case *expr.Payload:
-			prefix = 8 * int(e.Len)
+			if e.Base == expr.PayloadBaseNetworkHeader && e.Offset == sourceField {
+				prefix = 8 * int(e.Len)
+			} else {
+				r.Server = readServer(r.Server, e, exprs[i+1:])
+			}
 		case *expr.Bitwise:
 			prefix, _ = net.IPMask(e.Mask).Size()
 		case *expr.Cmp:

@@ -9,13 +9,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sendRule writes a rule to the masquerade chain: a new one, or one in place of
-// the rule with the handle.
+// sendRule writes a rule to the masquerade chain: a new one, one in place of the rule
+// with the handle, or one before the rule with the handle.
 //
 // It uses netlink directly: google/nftables leaves out the flags of a masquerade
 // to ports (v0.3.0), and the kernel ignores the ports without one of them.
 func sendRule(ctx context.Context, how netlink.HeaderFlags, handle uint64, exprs []expr.Any) error {
-	data, err := ruleMessage(handle, exprs)
+	data, err := ruleMessage(how, handle, exprs)
 	if err != nil {
 		return err
 	}
@@ -39,13 +39,17 @@ func sendRule(ctx context.Context, how netlink.HeaderFlags, handle uint64, exprs
 }
 
 // ruleMessage returns the message that makes the kernel write a rule.
-func ruleMessage(handle uint64, exprs []expr.Any) ([]byte, error) {
+func ruleMessage(how netlink.HeaderFlags, handle uint64, exprs []expr.Any) ([]byte, error) {
 	attributes := netlink.NewAttributeEncoder()
 	attributes.ByteOrder = binary.BigEndian
 	attributes.String(unix.NFTA_RULE_TABLE, TableName)
 	attributes.String(unix.NFTA_RULE_CHAIN, ChainName)
-	if handle != 0 {
+	switch {
+	case handle == 0:
+	case how&netlink.Replace != 0:
 		attributes.Uint64(unix.NFTA_RULE_HANDLE, handle)
+	default: // of the rule that follows, unless netlink.Append is set
+		attributes.Uint64(unix.NFTA_RULE_POSITION, handle)
 	}
 	attributes.Nested(unix.NFTA_RULE_EXPRESSIONS, func(list *netlink.AttributeEncoder) error {
 		for _, e := range exprs {

@@ -1,0 +1,177 @@
+package nat
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"snatlab/harness/nat/iptables"
+	"snatlab/harness/nat/nftables"
+	"snatlab/harness/undo"
+)
+
+// ControlRule is the rule of the control: plain masquerade of the connections from a
+// network to one port of a server. It stands before the rule of the network, so these
+// connections pass it whatever an arm makes of the network's rule.
+type ControlRule struct {
+	rule    rule // without its counter
+	network rule // the network's rule as its owner made it
+	backend backend
+}
+
+// InsertControl inserts the rule of the control directly before this rule, which no
+// arm has rewritten yet. An existing rule with the same text is an error.
+func (r *Rule) InsertControl(ctx context.Context, journal *undo.Journal, server netip.AddrPort) (*ControlRule, error) {
+	c := &ControlRule{network: r.originalRule(), backend: r.backend}
+	err := c.insert(ctx, journal, server)
+	if err != nil {
+		return nil, fmt.Errorf("insert the rule of the control before %q: %w", r.Text, err)
+	}
+	r.control = c
+	return c, nil
+}
+
+func (c *ControlRule) insert(ctx context.Context, journal *undo.Journal, server netip.AddrPort) (err error) {
+	if c.rule, err = c.backend.insertControl(ctx, journal, c.network, server); err != nil {
+		return err
+	}
+	after, err := c.backend.readRules(ctx)
+	if err != nil {
+		return err
+	}
+	if own, network := positionOf(after, c.rule), positionOf(after, c.network); own == 0 || network == 0 || own > network {
+		return fmt.Errorf("%s took the rule, but %s now reads %q", c.backend.programName(), c.backend.placeName(), ruleTexts(after))
+	}
+	return nil
+}
+
+// Text returns the text of the rule.
+func (c *ControlRule) Text() string { return c.rule.text }
+
+// Packets returns how many packets the rule matched since it was written: the first
+// packet of each connection. It returns an error if the rule is gone because another
+// program rewrote the rules.
+func (c *ControlRule) Packets(ctx context.Context) (uint64, error) {
+	rules, err := c.backend.readRules(ctx)
+	if err != nil {
+		return 0, err
+	}
+	at := positionOf(rules, c.rule)
+	if at == 0 {
+		return 0, goneError("rule of the control", c.rule, c.backend)
+	}
+	return rules[at-1].packets, nil
+}
+
+// isRule reports whether c is this rule. There may be no control.
+func (c *ControlRule) isRule(r rule) bool { return c != nil && c.rule.equals(r) }
+
+// controlStep is the journalled step that inserts the rule of the control with
+// iptables. The words of the rule contain the mark.
+type controlStep struct {
+	Path string   `json:"path"`
+	Spec []string `json:"spec"`
+}
+
+const controlKind = "nat.control"
+
+// controlText returns the rule that masquerades TCP packets which leave the subnet for
+// a server by another interface than its bridge, as iptables prints it.
+func controlText(subnet netip.Prefix, bridge string, server netip.AddrPort) string {
+	return fmt.Sprintf("-A %s -s %v -d %v/32 ! -o %s -p tcp -m tcp --dport %d -j MASQUERADE",
+		iptables.Postrouting, subnet, server.Addr(), bridge, server.Port())
+}
+
+// parseControl checks the text of a rule of a control.
+func parseControl(text string) error {
+	words := strings.Fields(text)
+	if len(words) != 17 {
+		return foreignRuleError(text)
+	}
+	subnet, err := netip.ParsePrefix(words[3])
+	if err != nil {
+		return foreignRuleError(text)
+	}
+	server, err := netip.ParsePrefix(words[5])
+	if err != nil {
+		return foreignRuleError(text)
+	}
+	port, err := strconv.ParseUint(words[14], 10, 16)
+	if err != nil {
+		return foreignRuleError(text)
+	}
+	return checkControl(text, subnet, words[8], netip.AddrPortFrom(server.Addr(), uint16(port)))
+}
+
+// checkControl returns an error unless a text is that of a rule of a control with these
+// parts.
+func checkControl(text string, subnet netip.Prefix, bridge string, server netip.AddrPort) error {
+	_, _, err := parseMasquerade(masqueradeText(subnet, bridge))
+	if err != nil || !server.Addr().Is4() || server.Port() == 0 || text != controlText(subnet, bridge, server) {
+		return foreignRuleError(text)
+	}
+	return nil
+}
+
+// insertControl inserts the rule before the network's rule.
+func (b iptablesBackend) insertControl(ctx context.Context, journal *undo.Journal, network rule, server netip.AddrPort) (rule, error) {
+	subnet, bridge, err := parseMasquerade(network.text)
+	if err != nil {
+		return rule{}, err
+	}
+	text := controlText(subnet, bridge, server)
+	if err := parseControl(text); err != nil { // nothing is written that would not be undone
+		return rule{}, err
+	}
+	rules, err := b.readRules(ctx)
+	if err != nil {
+		return rule{}, err
+	}
+	if err := checkNoRule(iptables.Postrouting, rules, text); err != nil {
+		return rule{}, err
+	}
+	return writeOwned(ctx, b.Program, journal, iptables.NATTable, text, func(r rule) (undo.Step, func() error) {
+		step := undo.NewStep(controlKind, "masquerade rule "+r.text, b.DeleteCommand(iptables.NATTable, r.markedLine()),
+			controlStep{Path: b.Path, Spec: r.markedSpec()})
+		return step, func() error {
+			rules, err := b.readRules(undo.Context(ctx))
+			if err != nil {
+				return err
+			}
+			at := positionOf(rules, network)
+			if at == 0 {
+				return noRuleError(b, network.text)
+			}
+			return b.InsertRule(iptables.NATTable, at, r.markedLine())
+		}
+	})
+}
+
+// deleteRule undoes the insertion.
+func (s controlStep) deleteRule(ctx context.Context) error {
+	r, err := ruleOf(iptables.Postrouting, s.Spec)
+	if err != nil {
+		return err
+	}
+	if err := parseControl(r.text); err != nil {
+		return err
+	}
+	return removeOwned(ctx, s.Path, iptables.NATTable, iptables.Postrouting, r)
+}
+
+// insertControl inserts the rule before the network's rule.
+func (b nftablesBackend) insertControl(ctx context.Context, journal *undo.Journal, network rule, server netip.AddrPort) (rule, error) {
+	r, err := nftables.ControlOf(network.text, server)
+	if err != nil {
+		return rule{}, err
+	}
+	return rule{text: r.Text()}, nftables.InsertControl(ctx, journal, network.text, r)
+}
+
+// goneError returns the error for a rule that another program removed.
+func goneError(what string, r rule, b backend) error {
+	return fmt.Errorf("the %s %q is gone from %s: something else rewrote the rules (a restart of Docker, a reload of the firewall?)",
+		what, r.text, b.placeName())
+}

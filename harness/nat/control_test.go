@@ -1,0 +1,361 @@
+package nat
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"snatlab/harness/nat/nattest"
+	"snatlab/harness/nat/snat"
+	"snatlab/harness/netnstest"
+	"snatlab/harness/undo"
+)
+
+// controlServer is the server of the control in these tests.
+var controlServer = netip.AddrPortFrom(nattest.ServerAddress, 19_999)
+
+func (byIptables) control() string {
+	return "-A POSTROUTING -s 198.18.0.0/24 -d 192.0.2.9/32 ! -o snat-c -p tcp -m tcp --dport 19999 -j MASQUERADE"
+}
+
+func (byNFT) control() string {
+	return `ip saddr 198.18.0.0/24 oifname != "snat-c" ip daddr 192.0.2.9 tcp dport 19999 counter masquerade`
+}
+
+// insertControl inserts the rule of the control.
+func insertControl(t *testing.T, r *Rule, j *undo.Journal) *ControlRule {
+	t.Helper()
+	c, err := r.InsertControl(t.Context(), j, controlServer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// checkMatched checks how many packets the rule of the control matched.
+func checkMatched(t *testing.T, c *ControlRule, want uint64) {
+	t.Helper()
+	if got, err := c.Packets(t.Context()); got != want || err != nil {
+		t.Errorf("the control's rule matched %d packets (%v), want %d", got, err, want)
+	}
+}
+
+// controlClaims hold for every backend.
+var controlClaims = []struct {
+	name  string
+	holds func(t *testing.T, f firewall)
+}{
+	{"it stands before the rule of the network, in every arm", func(t *testing.T, f firewall) {
+		r, j, _ := makeRule(t, f)
+		f.insert(t, f.theirs(1))
+		f.add(t, f.theirs(2))
+		c := insertControl(t, r, j)
+		if c.Text() != f.control() {
+			t.Errorf("%q, want %q", c.Text(), f.control())
+		}
+		for _, o := range append([]snat.Options{{}}, nattest.Rewritings...) {
+			inForce := applyOptions(t, r, j, o)
+			checkRules(t, f, f.theirs(1), f.control(), f.ours(o), f.theirs(2))
+			undoRule(t, inForce)
+			checkRules(t, f, f.theirs(1), f.control(), f.ours(snat.Options{}), f.theirs(2))
+		}
+	}},
+	{"its connections pass it alone, in every arm", func(t *testing.T, f firewall) {
+		r, j, _ := makeRule(t, f)
+		c := insertControl(t, r, j)
+		other := netip.AddrPortFrom(controlServer.Addr(), 20_000)
+		var want uint64
+		for _, o := range []snat.Options{{}, {Random: true}, {RandomFully: true}, {ToPorts: nattest.TenPorts}, {ToSource: nattest.OneAddress}} {
+			inForce := applyOptions(t, r, j, o)
+			before, err := inForce.Packets(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			nattest.SendSYNs(t, controlServer, 5)
+			want = uint64(len(nattest.TranslatedSources(t, controlServer))) // a port may be drawn twice
+			checkMatched(t, c, want)
+			checkPackets(t, inForce, before)
+			nattest.SendSYNs(t, other, 3)
+			nattest.SendUDP(t, 2)
+			checkMatched(t, c, want)
+			if n, err := inForce.Packets(t.Context()); err != nil || n <= before {
+				t.Errorf("%s matched %d packets, %v", inForce.Text(), n, err)
+			}
+			undoRule(t, inForce)
+		}
+		if want < 20 {
+			t.Errorf("only %d of 25 connections were opened", want)
+		}
+		for from := range nattest.TranslatedSources(t, controlServer) {
+			if from.Addr() != nattest.OutAddress || nattest.TenPorts.First <= from.Port() && from.Port() <= nattest.TenPorts.Last {
+				t.Errorf("left as %v", from)
+			}
+		}
+	}},
+	{"it is undone, once and again, by the run and by another process", func(t *testing.T, f firewall) {
+		r, _, _ := makeRule(t, f)
+		f.insert(t, f.theirs(1))
+		for _, undoAll := range []func(j *undo.Journal, path string){
+			func(j *undo.Journal, _ string) { nattest.CloseJournal(t, j) },
+			func(j *undo.Journal, path string) {
+				replayCopy(t, path)
+				replayCopy(t, path)
+				nattest.CloseJournal(t, j)
+			},
+		} {
+			j, path := nattest.NewJournal(t, Undoers())
+			insertControl(t, r, j)
+			applyOptions(t, r, j, snat.Options{RandomFully: true})
+			undoAll(j, path)
+			checkRules(t, f, f.theirs(1), f.ours(snat.Options{}))
+		}
+		j, _ := nattest.NewJournal(t, Undoers())
+		insertControl(t, r, j)
+		steps := j.Steps()
+		nattest.CloseJournal(t, j)
+		if err := Undoers().UndoAll(t.Context(), steps); err != nil {
+			t.Error(err)
+		}
+		checkRules(t, f, f.theirs(1), f.ours(snat.Options{}))
+	}},
+	{"the command for people removes it", func(t *testing.T, f firewall) {
+		r, j, _ := makeRule(t, f)
+		insertControl(t, r, j)
+		netnstest.Run(t, j.Steps()[0].Manual)
+		checkRules(t, f, f.ours(snat.Options{}))
+		nattest.CloseJournal(t, j)
+		checkRules(t, f)
+	}},
+	{"a rule of the same text is not made again, nor undone", func(t *testing.T, f firewall) {
+		r, j, path := makeRule(t, f)
+		f.insert(t, f.control())
+		journal := nattest.ReadFile(t, path)
+		_, err := r.InsertControl(t.Context(), j, controlServer)
+		if err == nil || !strings.HasPrefix(err.Error(), fmt.Sprintf("insert the rule of the control before %q: ", r.Text)) || !strings.Contains(err.Error(), " already") && !strings.Contains(err.Error(), "is there already") {
+			t.Errorf("error %v", err)
+		}
+		if nattest.ReadFile(t, path) != journal {
+			t.Errorf("journal reads\n%s", nattest.ReadFile(t, path))
+		}
+		checkRules(t, f, f.control(), f.ours(snat.Options{}))
+	}},
+	{"without the network's rule it is an error that leaves nothing", func(t *testing.T, f firewall) {
+		r, j, _ := makeRule(t, f)
+		f.replace(t, 1, f.theirs(1))
+		if _, err := r.InsertControl(t.Context(), j, controlServer); err == nil || !strings.Contains(err.Error(), "no rule ") {
+			t.Errorf("error %v", err)
+		}
+		checkRules(t, f, f.theirs(1))
+		nattest.CloseJournal(t, j)
+	}},
+	{"a server that is none is refused before anything is journalled", func(t *testing.T, f firewall) {
+		r, j, path := makeRule(t, f)
+		journal := nattest.ReadFile(t, path)
+		for _, bad := range []netip.AddrPort{{}, netip.AddrPortFrom(controlServer.Addr(), 0), netip.MustParseAddrPort("[::1]:80")} {
+			if _, err := r.InsertControl(t.Context(), j, bad); err == nil {
+				t.Errorf("%v is accepted", bad)
+			}
+		}
+		if nattest.ReadFile(t, path) != journal {
+			t.Errorf("journal reads\n%s", nattest.ReadFile(t, path))
+		}
+	}},
+	{"that somebody removed it is an error that says so", func(t *testing.T, f firewall) {
+		r, j, _ := makeRule(t, f)
+		c := insertControl(t, r, j)
+		f.remove(t, 1)
+		text := fmt.Sprintf("the rule of the control %q is gone from %s: something else rewrote the rules (a restart of Docker, a reload of the firewall?)", f.control(), f.place())
+		if _, err := c.Packets(t.Context()); err == nil || err.Error() != text {
+			t.Errorf("error %v\nwant  %s", err, text)
+		}
+		nattest.CloseJournal(t, j)
+	}},
+	{"it is no other program's rule, but one that takes its packets is", func(t *testing.T, f firewall) {
+		r, j, _ := makeRule(t, f)
+		c := insertControl(t, r, j)
+		inForce := applyOptions(t, r, j, snat.Options{RandomFully: true})
+		if all := inForce.ReadCounters(t.Context()); slices.ContainsFunc(all.Rules, func(c RuleCounter) bool { return strings.Contains(c.Rule, "19999") || c.Packets > 0 }) {
+			t.Errorf("counters %+v", all)
+		}
+		nattest.RequireNFT(t)
+		netnstest.Run(t, `nft 'add table ip shop; add chain ip shop nat { type nat hook postrouting priority srcnat - 1; }; add rule ip shop nat tcp dport 19999 counter masquerade comment "theirs"'`)
+		nattest.SendSYNs(t, controlServer, 4)
+		checkMatched(t, c, 0)
+		checkPackets(t, inForce, 0)
+		all := formatCounters(inForce.ReadCounters(t.Context()))
+		if want := `nftables, table ip shop, chain nat 1: comment "theirs" 4`; !slices.Contains(all, want) {
+			t.Errorf("counters %q, want %q", all, want)
+		}
+	}},
+	{"a context that has ended changes nothing", func(t *testing.T, f firewall) {
+		stop := errors.New("interrupted")
+		ctx, cancel := context.WithCancelCause(t.Context())
+		r, j, path := makeRule(t, f)
+		c := insertControl(t, r, j)
+		journal := nattest.ReadFile(t, path)
+		cancel(stop)
+		if _, err := r.InsertControl(ctx, j, netip.AddrPortFrom(controlServer.Addr(), 1)); !errors.Is(err, stop) {
+			t.Errorf("error %v", err)
+		}
+		if _, err := c.Packets(ctx); !errors.Is(err, stop) {
+			t.Errorf("error %v", err)
+		}
+		if nattest.ReadFile(t, path) != journal {
+			t.Errorf("journal reads\n%s", nattest.ReadFile(t, path))
+		}
+	}},
+}
+
+// The rule of the control fulfils the same claims in every backend.
+func TestControl(t *testing.T) {
+	for _, c := range controlClaims {
+		t.Run(c.name, func(t *testing.T) { eachFirewall(t, c.holds) })
+	}
+}
+
+// With iptables, another program's rule above takes the packets of the control, and is
+// reported.
+func TestControlTaker(t *testing.T) {
+	eachVariant(t, func(t *testing.T, tables variant) {
+		f := byIptables{tables}
+		r, j, _ := makeRule(t, f)
+		c := insertControl(t, r, j)
+		inForce := applyOptions(t, r, j, snat.Options{RandomFully: true})
+		f.insert(t, "-A POSTROUTING -s 198.18.0.0/24 -d 192.0.2.9/32 -p tcp -m tcp --dport 19999 -j MASQUERADE")
+		nattest.SendSYNs(t, controlServer, 4)
+		checkMatched(t, c, 0)
+		checkPackets(t, inForce, 0)
+		want := fmt.Sprintf("POSTROUTING (%s) 1: %q 4", tables.Variant, "-A POSTROUTING -s 198.18.0.0/24 -d 192.0.2.9/32 -p tcp -m tcp --dport 19999 -j MASQUERADE")
+		if all := formatCounters(inForce.ReadCounters(t.Context())); !slices.Equal(all, []string{want}) {
+			t.Errorf("counters %q, want %q", all, want)
+		}
+	})
+}
+
+// A rule of a control that a crashed run left is not the network's rule.
+func TestControlIsNotFound(t *testing.T) {
+	eachVariant(t, func(t *testing.T, tables variant) {
+		left := strings.Replace(byIptables{}.control(), " -j ", commentText("snatlab-old")+" -j ", 1)
+		netnstest.Run(t, tables.Path+" -t nat "+left)
+		_, err := FindRule(t.Context(), programs(tables), nattest.Subnet, nattest.Bridge)
+		if missing, ok := errors.AsType[*NoRuleError](err); !ok || missing.HasRule() {
+			t.Errorf("error %v", err)
+		}
+		tables.addRules(t, ours)
+		r := findOurs(t, tables)
+		j, _ := nattest.NewJournal(t, Undoers())
+		applyOptions(t, r, j, snat.Options{RandomFully: true})
+		_, err = r.InsertControl(t.Context(), j, controlServer)
+		if err == nil || !strings.Contains(err.Error(), "rule 1 of POSTROUTING is") || !strings.Contains(err.Error(), "which run old of snatlab left") {
+			t.Errorf("error %v", err)
+		}
+		nattest.CloseJournal(t, j)
+	})
+}
+
+// Only the rules with the mark of the run are removed.
+func TestControlMark(t *testing.T) {
+	eachVariant(t, func(t *testing.T, tables variant) {
+		f := byIptables{tables}
+		r, j, _ := makeRule(t, f)
+		insertControl(t, r, j)
+		f.insert(t, f.control())
+		nattest.CloseJournal(t, j)
+		checkRules(t, f, f.control())
+	})
+}
+
+// What stands in a journal is checked as if a stranger wrote it.
+func TestForgedControl(t *testing.T) {
+	const bad = ": not a rule of snatlab's; its step is not undone"
+	good := strings.TrimPrefix(byIptables{}.control(), "-A POSTROUTING ")
+	nft := byNFT{}.control()
+	eachVariant(t, func(t *testing.T, tables variant) {
+		netnstest.Run(t, tables.Path+" -t nat "+plain)
+		netnstest.Run(t, tables.Path+" -t nat -A POSTROUTING "+good)
+		before := nattest.ListAllRules(t, true)
+		for _, spec := range []string{
+			"", strings.TrimPrefix(plain, "-A POSTROUTING "), good + " --random", good + " -t filter",
+			strings.Replace(good, "192.0.2.9/32", "192.0.2.0/24", 1), strings.Replace(good, "192.0.2.9/32", "::1/128", 1),
+			strings.Replace(good, "19999", "0", 1), strings.Replace(good, "19999", "019999", 1), strings.Replace(good, "19999", "1:65535", 1),
+			strings.Replace(good, "19999", "70000", 1), strings.Replace(good, "tcp", "udp", 1), strings.Replace(good, "tcp", "udp", 2),
+			strings.Replace(good, "! -o", "-! -o", 1), strings.Replace(good, "snat-c", "snat+", 1), strings.Replace(good, "snat-c", "-F", 1),
+			strings.Replace(good, ".0/24", ".9/24", 1), strings.Replace(good, "MASQUERADE", "DROP", 1), strings.Replace(good, "-s", "-d", 1),
+			strings.Replace(good, "-j", "-m comment --comment theirs -j", 1), strings.Replace(good, "--dport", "--sport", 1),
+		} {
+			args, err := json.Marshal(controlStep{Path: tables.Path, Spec: strings.Fields(spec)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := Undoers()[controlKind](t.Context(), args); err == nil || !strings.HasSuffix(err.Error(), bad) {
+				t.Errorf("%s: error %v", spec, err)
+			}
+		}
+		for _, path := range []string{"", "sh", "./iptables", "/usr/sbin/iptables", "iptables-restore"} {
+			args, err := json.Marshal(controlStep{Path: path, Spec: strings.Fields(good)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := Undoers()[controlKind](t.Context(), args); err == nil || !strings.Contains(err.Error(), "is not the name of an iptables program") {
+				t.Errorf("%s: error %v", path, err)
+			}
+		}
+		for _, text := range []string{
+			"", "counter drop", byNFT{}.ours(snat.Options{}), nft + " random", strings.Replace(nft, "19999", "0", 1),
+			strings.Replace(nft, "19999", "1-65535", 1), strings.Replace(nft, "192.0.2.9", "::1", 1), strings.Replace(nft, "tcp", "udp", 1), nft + "; flush ruleset",
+		} {
+			args, err := json.Marshal(map[string]string{"rule": text})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := Undoers()["nat.nftables-control"](t.Context(), args); err == nil || err.Error() != fmt.Sprintf("%q is not a rule of snatlab's; its step is not undone", text) {
+				t.Errorf("%s: error %v", text, err)
+			}
+		}
+		// The rule of a control is not the original of a rewriting.
+		args, err := json.Marshal(nftablesRewrite{Original: nft, Rewritten: nft + " fully-random"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := Undoers()[nftablesRewriteKind](t.Context(), args); err == nil || err.Error() != fmt.Sprintf("%q%s", nft, bad) {
+			t.Errorf("error %v", err)
+		}
+		nattest.CheckUnchanged(t, before, nattest.ListAllRules(t, true))
+	})
+}
+
+// A rule that differs from that of a control in one respect is not taken for it.
+func TestControlShapes(t *testing.T) {
+	control := byNFT{}.control()
+	for _, shape := range []string{
+		strings.Replace(control, "tcp dport", "udp dport", 1), strings.Replace(control, "tcp dport", "tcp sport", 1),
+		strings.Replace(control, "ip daddr", "ip daddr !=", 1), strings.Replace(control, "tcp dport", "tcp dport !=", 1),
+		strings.Replace(control, "192.0.2.9", "192.0.2.0/24", 1), strings.Replace(control, "19999", "19999-20000", 1),
+		control + " random", control + " fully-random", strings.Replace(control, "counter ", "", 1), control + ` comment "theirs"`,
+		strings.Replace(control, "tcp dport 19999 ", "", 1), strings.Replace(control, "ip daddr 192.0.2.9 ", "", 1),
+		`ip saddr 198.18.0.0/24 ip daddr 192.0.2.9 oifname != "snat-c" tcp dport 19999 counter masquerade`,
+		strings.Replace(control, "masquerade", "snat to 192.0.2.1", 1), strings.Replace(control, "masquerade", "masquerade to :1024-65535", 1),
+	} {
+		t.Run(shape, func(t *testing.T) {
+			nattest.EnterNamespace(t)
+			f := openNFT(t)
+			r, j, _ := makeRule(t, f)
+			c := insertControl(t, r, j)
+			f.replace(t, 1, shape)
+			if _, err := c.Packets(t.Context()); err == nil {
+				t.Error("it is taken for the rule of the control")
+			}
+			before := nattest.ListAllRules(t, true)
+			replayed := j.Steps()[:1]
+			if err := Undoers().UndoAll(t.Context(), replayed); err != nil {
+				t.Error(err)
+			}
+			nattest.CheckUnchanged(t, before, nattest.ListAllRules(t, true))
+		})
+	}
+}
