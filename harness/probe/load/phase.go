@@ -70,6 +70,7 @@ type placeLock struct {
 	step   float64 // share of the unit
 	side   float64 // the sign of the last step
 	best   float64 // share of slots that were hit, at best
+	missed int     // turns in a row in which few slots were hit
 	spared int     // turns in a row in which others lost, and this member did not
 	search float64 // half the range of the next search, in units
 }
@@ -183,13 +184,13 @@ func (l *phaseLock) track(p *placeLock, place int, views []view, fired, hits uin
 	share := hit / slots
 	p.best = max(share, p.best*0.95)
 	if hit == 0 || share < p.best/4 {
-		p.known = false
-		if len(views) > 2 && place == 0 {
-			// Of many, this one stays, late enough that the others can find it.
-			p.known, p.delay = true, max(p.delay, widestSearch/2*l.unit)
+		// One bad turn may be an accident, such as a client that lost its CPU.
+		if p.missed++; p.missed > 1 || p.best == 0 {
+			l.loseLock(p, place, len(views))
 		}
 		return
 	}
+	p.missed = 0
 	p.known = true // in the first turn it may not have been
 	own, all := 0., 0.
 	for i, v := range views {
@@ -215,6 +216,15 @@ func (l *phaseLock) track(p *placeLock, place int, views []view, fired, hits uin
 		return
 	}
 	p.delay -= late * p.step * l.unit / 2 // its partner moves the other half
+}
+
+// loseLock begins a search in the next turn.
+func (l *phaseLock) loseLock(p *placeLock, place, members int) {
+	p.known, p.missed = false, 0
+	if members > 2 && place == 0 {
+		// Of many, this one stays, late enough that the others can find it.
+		p.known, p.delay = true, max(p.delay, widestSearch/2*l.unit)
+	}
 }
 
 // estimateOfTwo returns the delay at which a member meets its partner, by the difference

@@ -70,14 +70,15 @@ func TestPhaseLock(t *testing.T) {
 						for c := range m.late {
 							m.late[c] = (random.Float64() - 0.5) * 1.5 * unit
 						}
-						for range 12 * (clients - 1) * (clients - 1) {
+						for range 16 * (clients - 1) * (clients - 1) {
 							m.playTurn(locks, members)
 						}
 						sum := 0.
 						for range 20 {
 							sum += m.playTurn(locks, members)
 						}
-						if sum/20 < 0.3 {
+						// Of many clients, one may stay behind for some time.
+						if least := map[bool]float64{true: 0.4, false: 0.2}[clients == 2]; sum/20 < least {
 							t.Errorf("late %.0f ns: %.0f %% of slots hit", m.late, 100*sum/20)
 						}
 					}
