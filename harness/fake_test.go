@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -34,6 +35,7 @@ type fakeLab struct {
 	calls     []string
 	loads     []probe.ClientLoad // the path check's included
 	sent      uint64
+	passed    uint64 // connections of the control
 	rules     []*fakeRule
 	forgotten []forgotten
 
@@ -61,6 +63,14 @@ type script struct {
 	// explain asks for evidence; entries is the table then, for each client.
 	explain bool
 	entries []map[uint16]string
+	// controlLost says what a client loses of the control's requests in its n-th
+	// load, by kind; nil: the lab has no control. The agents send none of these.
+	controlLost func(client string, n int) map[string]int
+	// phase is what every client reports of its phase lock.
+	phase func(client string, n int) probe.Phase
+	// controlMatched says how many packets the control's rule counted when so many
+	// connections had been made; nil: as many.
+	controlMatched func(passed uint64) (uint64, error)
 }
 
 // forgotten is one call of Forget.
@@ -108,7 +118,9 @@ func clientName(i int) string { return "client " + string(rune('0'+i)) }
 func (f *fakeLab) startClient(t *testing.T, name string) {
 	t.Helper()
 	stream, die := serve(t, name, probe.RoleClient)
-	stream.Out = tap{lab: f, name: name, out: stream.Out, die: die}
+	asked := make(chan *probe.ClientLoad, 1)
+	stream.Out = tap{lab: f, name: name, out: stream.Out, die: die, asked: asked}
+	stream.In = &controlledAnswers{lab: f, name: name, lines: bufio.NewReader(stream.In), asked: asked}
 	c, err := probe.OpenClient(t.Context(), stream)
 	if err != nil {
 		t.Fatal(err)
@@ -143,6 +155,8 @@ type tap struct {
 	name string
 	out  io.Writer
 	die  func()
+
+	asked chan<- *probe.ClientLoad // loads with a control, which is taken out of them
 }
 
 func (w tap) Write(line []byte) (int, error) {
@@ -165,7 +179,83 @@ func (w tap) Write(line []byte) (int, error) {
 	w.lab.loads = append(w.lab.loads, *m.Run)
 	w.lab.sent += uint64(m.Run.Requests)
 	w.lab.mu.Unlock()
-	return w.out.Write(line)
+	if m.Run.Lockstep == nil || m.Run.Lockstep.Control == nil {
+		return w.out.Write(line)
+	}
+	whole := *m.Run
+	part := *m.Run.Lockstep
+	part.Control, m.Run.Lockstep = nil, &part
+	plain, err := json.Marshal(probe.Message{V: probe.Version, Run: m.Run})
+	if err != nil {
+		return 0, err
+	}
+	w.asked <- &whole
+	_, err = w.out.Write(append(plain, '\n'))
+	return len(line), err
+}
+
+// controlledAnswers adds what became of the control to the reports of a client that
+// was asked for one.
+type controlledAnswers struct {
+	lab   *fakeLab
+	name  string
+	lines *bufio.Reader
+	asked <-chan *probe.ClientLoad
+	rest  []byte // of the line that is being read
+	n     int    // reports so far
+}
+
+func (a *controlledAnswers) Read(p []byte) (int, error) {
+	if len(a.rest) == 0 {
+		line, err := a.lines.ReadBytes('\n')
+		if err != nil {
+			return copy(p, line), err
+		}
+		if a.rest, err = a.addControl(line); err != nil {
+			return 0, err
+		}
+	}
+	n := copy(p, a.rest)
+	a.rest = a.rest[n:]
+	return n, nil
+}
+
+func (a *controlledAnswers) addControl(line []byte) ([]byte, error) {
+	var m probe.Message
+	if err := json.Unmarshal(line, &m); err != nil || m.Report == nil {
+		return line, err
+	}
+	select {
+	case load := <-a.asked:
+		m.Report.Control = a.lab.makeControl(load, a.lab.controlLost(a.name, a.n))
+		m.Report.Phase = &probe.Phase{}
+		if a.lab.phase != nil {
+			*m.Report.Phase = a.lab.phase(a.name, a.n)
+		}
+		a.n++
+	default:
+		return line, nil
+	}
+	line, err := json.Marshal(m)
+	return append(line, '\n'), err
+}
+
+// makeControl makes the outcome of the control of a load.
+func (f *fakeLab) makeControl(load *probe.ClientLoad, lost map[string]int) *probe.Outcome {
+	part := load.Lockstep.Control
+	n := load.Requests / part.Every
+	o := &probe.Outcome{Requests: n, Succeeded: n, Failures: lost}
+	o.Ports = []scenario.PortRange{{First: part.Ports.First, Last: part.Ports.First + uint16(n-1)}}
+	for _, n := range lost {
+		o.Succeeded -= n
+	}
+	if o.Succeeded > 0 {
+		o.Latency = [][2]int64{{20, int64(o.Succeeded)}}
+	}
+	f.mu.Lock()
+	f.passed += uint64(n)
+	f.mu.Unlock()
+	return o
 }
 
 func (f *fakeLab) call(name string) error {
@@ -241,9 +331,21 @@ func freePort() net.Listener {
 	return l
 }
 
-func (f *fakeLab) Control() netip.AddrPort                        { return netip.AddrPort{} }
-func (f *fakeLab) ControlRule() string                            { return "" }
-func (f *fakeLab) ControlPackets(context.Context) (uint64, error) { return 0, nil }
+func (f *fakeLab) Control() netip.AddrPort {
+	if f.controlLost == nil {
+		return netip.AddrPort{}
+	}
+	return netip.MustParseAddrPort("127.0.0.1:19999")
+}
+
+func (f *fakeLab) ControlRule() string { return "--dport 19999 -j MASQUERADE" }
+
+func (f *fakeLab) ControlPackets(context.Context) (uint64, error) {
+	if f.controlMatched == nil {
+		return f.passed, nil
+	}
+	return f.controlMatched(f.passed)
+}
 
 func (f *fakeLab) Finish(ctx context.Context) (*probe.Served, error) {
 	if err := f.call(callFinish); err != nil {

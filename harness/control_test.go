@@ -1,0 +1,311 @@
+package harness
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"snatlab/harness/probe"
+	"snatlab/harness/result"
+	"snatlab/harness/scenario"
+)
+
+// losing makes a control that loses the same in every load.
+func losing(lost map[string]int) func(string, int) map[string]int {
+	return func(string, int) map[string]int { return lost }
+}
+
+// sumValues adds up the values of failures or causes.
+func sumValues(of map[string]int) (n int) {
+	for _, v := range of {
+		n += v
+	}
+	return n
+}
+
+func TestControl(t *testing.T) {
+	t.Run("what became of its requests is recorded apart from the arm's", func(t *testing.T) {
+		f := newFakeLab(t, 1)
+		f.controlLost = losing(map[string]int{result.Timeout: 30, result.Refused: 2})
+		f.phase = func(string, int) probe.Phase {
+			return probe.Phase{DelayLow: 0, DelayHigh: 4000, Turns: 4, Locked: 3, Searches: 1}
+		}
+		r, _, err := f.run(t.Context(), lockstepOf(result.SyncClock, "a", "b"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := f.ControlRule(); r.Environment.ControlRule != want {
+			t.Errorf("rule %q, want %q", r.Environment.ControlRule, want)
+		}
+		for _, a := range r.Arms {
+			for _, trial := range a.Trials {
+				c := trial.Control
+				if trial.Requests != 100 || trial.Failed != 0 || trial.RulePackets != 100 {
+					t.Errorf("%s: %+v counts the control's", a.Name, trial)
+				}
+				if c == nil || c.Port != 19999 || c.Requests != 100 || c.Failed != 32 || c.SourcePorts != 100 || c.RulePackets != 100 || c.Latency.P50 != 20 {
+					t.Fatalf("%s: control %+v", a.Name, c)
+				}
+				if got := sumValues(c.Failures); got != c.Failed {
+					t.Errorf("%s: %d failures, %d failed", a.Name, got, c.Failed)
+				}
+				if want := map[string]int{result.CauseRefused: 2, result.Unexplained: 30}; !maps.Equal(c.Causes, want) {
+					t.Errorf("%s: causes %v, want %v", a.Name, c.Causes, want)
+				}
+				if want := (result.Phase{DelayHigh: 4000, Locked: 0.75, Searches: 1}); *trial.Phase != want {
+					t.Errorf("%s: phase %+v, want %+v", a.Name, *trial.Phase, want)
+				}
+				if !trial.NoHits {
+					t.Errorf("%s: nothing was lost to the race, and the trial is not marked", a.Name)
+				}
+			}
+		}
+	})
+	t.Run("its entries are forgotten", func(t *testing.T) {
+		f := newFakeLab(t, 1)
+		f.controlLost = losing(nil)
+		if _, _, err := f.run(t.Context(), lockstepOf(result.SyncClock, "a")); err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		for _, forgot := range f.forgotten {
+			if forgot.server == f.Control() {
+				n += number(forgot.ports[0])
+			}
+		}
+		if n != 200 {
+			t.Errorf("entries of %d connections of the control were forgotten, want 2 trials of 100", n)
+		}
+	})
+	t.Run("a client takes its delays from trial to trial", func(t *testing.T) {
+		f := newFakeLab(t, 1)
+		f.controlLost = losing(nil)
+		f.phase = func(_ string, n int) probe.Phase {
+			return probe.Phase{Delays: []int64{int64(1000 * (n + 1)), int64(1500 * (n + 1))}}
+		}
+		if _, _, err := f.run(t.Context(), lockstepOf(result.SyncClock, "a", "b")); err != nil {
+			t.Fatal(err)
+		}
+		var got [][]int64
+		for _, load := range f.loads[1:] {
+			got = append(got, load.Lockstep.Control.Delays)
+		}
+		if d := cmp.Diff([][]int64{nil, {0, 500}, {0, 1000}, {0, 1500}}, got); d != "" {
+			t.Errorf("(-want +got):\n%s", d)
+		}
+	})
+	t.Run("other patterns have none", func(t *testing.T) {
+		f := newFakeLab(t, 2)
+		f.controlLost = losing(nil)
+		r, _, err := f.run(t.Context(), clientsOf(2, "a"))
+		if err != nil || r.Arms[0].Trials[0].Control != nil || r.Environment.ControlRule != "" {
+			t.Errorf("error %v, control %+v", err, r.Arms[0].Trials[0].Control)
+		}
+	})
+}
+
+// A control whose connections did not pass its rule shows nothing.
+func TestControlRule(t *testing.T) {
+	const nobody = "; no other rule was seen to match them at the postrouting hook, so they did not come that far, or are exempt from NAT"
+	for name, test := range map[string]struct {
+		matched func(uint64) (uint64, error)
+		lost    map[string]int
+		want    string
+	}{
+		"another rule took one":  {func(passed uint64) (uint64, error) { return min(passed, 199), nil }, nil, `the rule of the control, "--dport 19999 -j MASQUERADE", matched 99 of 100 connections` + nobody},
+		"it is gone":             {func(passed uint64) (uint64, error) { return passed, onlyOn(passed >= 200, errors.New("no such rule")) }, nil, ""},
+		"it was written anew":    {func(passed uint64) (uint64, error) { return passed % 200, nil }, nil, `the rule "--dport 19999 -j MASQUERADE" was written anew: its counter went from 100 to 0`},
+		"nothing came of it all": {nil, map[string]int{result.Refused: 100}, "none of 100 requests of the control succeeded: map[refused:100]"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFakeLab(t, 1)
+			f.controlLost, f.controlMatched = losing(nil), test.matched
+			if test.lost != nil {
+				f.controlLost = func(_ string, n int) map[string]int {
+					if n == 1 {
+						return test.lost
+					}
+					return nil
+				}
+			}
+			r, _, err := f.run(t.Context(), lockstepOf(result.SyncClock, "a"))
+			if test.want == "" {
+				test.want = "the rule of the control: no such rule"
+			}
+			if want := "round 2 of 2, arm a: " + test.want; fmt.Sprint(err) != want {
+				t.Errorf("error %v, want %s", err, want)
+			}
+			if trialsOf(r) != 1 {
+				t.Errorf("%d trials, want the one before", trialsOf(r))
+			}
+			putBackWell(t, f)
+		})
+	}
+}
+
+func TestAddControl(t *testing.T) {
+	ports := func(n int) scenario.PortRange { return scenario.PortRange{First: 40000, Last: uint16(40000 + n - 1)} }
+	split := []scenario.Arm{{Name: "a"}, {Name: "b", ClientPorts: result.SplitPorts}}
+	for _, test := range []struct {
+		name     string
+		requests int
+		arms     []scenario.Arm
+		clients  int
+		ports    int
+		every    int // 0: no control
+	}{
+		{"a slot for each", 1000, nil, 2, 20000, 1},
+		{"just one for each", 700, nil, 2, 1598, 1},
+		{"one for each but for a port", 700, nil, 2, 1597, 2},
+		{"every third", 900, nil, 2, 1372, 3},
+		{"so few that it is not worth it", 900, nil, 2, 1030, 0},
+		{"no port to spare", 875, nil, 2, 1000, 0},
+		{"few requests need few", 7, nil, 2, 14, 1},
+		{"clients that take turns", 700, nil, 4, 3198, 1},
+		{"ports that are split among clients", 500, split, 2, 2000, 1},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if test.arms == nil {
+				test.arms = []scenario.Arm{{Name: "a"}}
+			}
+			whole := ports(test.ports)
+			x := inLockstep(t, test.requests, test.arms, slices.Repeat([]scenario.PortRange{whole}, test.clients)...)
+			x.lab.(*fakeLab).controlLost = losing(nil)
+			if err := x.choosePorts(); err != nil {
+				t.Fatal(err)
+			}
+			if x.control.every != test.every {
+				t.Fatalf("a slot of the control for every %d of the arm, want %d", x.control.every, test.every)
+			}
+			if test.every == 0 {
+				if len(x.result.WarningValues) != 1 || x.result.WarningValues[0].Code != result.NoControl || x.ports != whole {
+					t.Errorf("warnings %+v, ports %v", x.result.WarningValues, x.ports)
+				}
+				return
+			}
+			own, of := x.ports, x.control.ports
+			if own.First != whole.First || own.Last+1 != of.First || of.Last != whole.Last {
+				t.Errorf("%v is parted into %v and %v", whole, own, of)
+			}
+			slots := test.requests * test.clients / 2
+			if own.Slots() < slots || of.Slots() < slots/test.every {
+				t.Errorf("%d and %d slots fit, for %d of the arm", own.Slots(), of.Slots(), slots)
+			}
+			if test.arms[len(test.arms)-1].ClientPorts == result.SplitPorts && x.ownPorts(1).Len() < test.requests {
+				t.Errorf("a client has %v of its own for %d requests", x.ownPorts(1), test.requests)
+			}
+		})
+	}
+}
+
+func TestKeepDelays(t *testing.T) {
+	c := control{server: netip.MustParseAddrPort("127.0.0.1:19999")}
+	c.keepDelays([]*probe.Report{{Phase: &probe.Phase{Delays: []int64{900, 700}}}, {Phase: &probe.Phase{Delays: []int64{650}}}, {Phase: &probe.Phase{}}})
+	if d := cmp.Diff([][]int64{{250, 50}, {0}, nil}, c.delays); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+	if part := c.partOf(1); !slices.Equal(part.Delays, []int64{0}) {
+		t.Errorf("client 1 is given %+v", part)
+	}
+}
+
+// controlled adds a control to a trial.
+func controlled(trial *result.Trial, failures map[string]int) *result.Trial {
+	trial.Control = &result.Control{Requests: 100, Failed: sumValues(failures), SourcePorts: 100, Failures: failures, RulePackets: 100}
+	return trial
+}
+
+// The kernel does not count by port: an arm and its control share each cause by the
+// number of their unanswered requests.
+func TestControlCauses(t *testing.T) {
+	timeouts := func(n int) map[string]int { return map[string]int{result.Timeout: n} }
+	for _, test := range []struct {
+		name         string
+		arm, control map[string]int
+		counters     result.ConntrackCounters
+		ports        int
+		want         [2]map[string]int
+	}{
+		{"only the control lost", nil, timeouts(40), result.ConntrackCounters{InsertFailed: 40, Drop: 40}, 64512,
+			[2]map[string]int{{}, {"snat_race": 40}}},
+		{"only the arm lost", timeouts(3), nil, result.ConntrackCounters{InsertFailed: 3, Drop: 3}, 64512,
+			[2]map[string]int{{"snat_race": 3}, {}}},
+		{"both lost, and the race explains it all", timeouts(10), timeouts(30), result.ConntrackCounters{InsertFailed: 40, Drop: 40}, 64512,
+			[2]map[string]int{{"snat_race": 10}, {"snat_race": 30}}},
+		{"a part is unexplained", timeouts(10), timeouts(30), result.ConntrackCounters{InsertFailed: 20, Drop: 20}, 64512,
+			[2]map[string]int{{"snat_race": 5, "unexplained": 5}, {"snat_race": 15, "unexplained": 15}}},
+		{"parts that are no whole numbers", timeouts(1), timeouts(2), result.ConntrackCounters{InsertFailed: 2, Drop: 2}, 64512,
+			[2]map[string]int{{"snat_race": 1}, {"snat_race": 1, "unexplained": 1}}},
+		{"exhausted ports are the arm's", timeouts(80), timeouts(40), result.ConntrackCounters{InsertFailed: 120, Drop: 120, Found: 16 * 80}, 16,
+			[2]map[string]int{{"port_exhaustion": 80}, {"snat_race": 40}}},
+		{"what a client saw stays where it was seen", map[string]int{"refused": 2}, map[string]int{"reset": 3, "eaddrinuse": 1, "other": 4}, result.ConntrackCounters{InsertFailed: 9}, 64512,
+			[2]map[string]int{{"refused": 2}, {"reset": 3, "client_ports": 1, "unexplained": 4}}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			trial := controlled(failed(test.arm, test.counters), test.control)
+			findCauses(trial, circumstances{ports: test.ports})
+			for i, got := range []map[string]int{trial.Causes, trial.Control.Causes} {
+				if _, ok := test.want[i][result.Unexplained]; !ok {
+					test.want[i][result.Unexplained] = 0
+				}
+				if d := cmp.Diff(test.want[i], got); d != "" {
+					t.Errorf("(-want +got):\n%s", d)
+				}
+			}
+			addsUp(t, trial, trial.Causes)
+			addsUp(t, &result.Trial{Failed: trial.Control.Failed}, trial.Control.Causes)
+		})
+	}
+}
+
+// Failed = the sum of its causes, for an arm and for its control, and no more of a
+// cause than was counted.
+func FuzzControlCausesAddUp(f *testing.F) {
+	f.Add(uint16(0), uint16(0), uint64(0), uint64(0), uint64(0), uint64(0))
+	f.Add(uint16(7), uint16(13), uint64(9), uint64(12), uint64(2), uint64(3))
+	f.Add(uint16(65535), uint16(65535), ^uint64(0), ^uint64(0), ^uint64(0), ^uint64(0))
+	f.Fuzz(func(t *testing.T, own, controls uint16, insertFailed, drops, chains, found uint64) {
+		trial := controlled(failed(map[string]int{result.Timeout: int(own)}, result.ConntrackCounters{InsertFailed: insertFailed, Drop: drops, ChainTooLong: &chains, Found: found}),
+			map[string]int{result.Timeout: int(controls)})
+		findCauses(trial, circumstances{ports: 16, max: full})
+		addsUp(t, trial, trial.Causes)
+		addsUp(t, &result.Trial{Failed: trial.Control.Failed}, trial.Control.Causes)
+		if race := trial.Causes[result.SNATRace] + trial.Control.Causes[result.SNATRace]; uint64(race) > insertFailed {
+			t.Errorf("%d put down to the race, of %d failed insertions", race, insertFailed)
+		}
+		if own == 0 && trial.Failed != sumValues(trial.Causes) {
+			t.Errorf("an arm that lost nothing has %v", trial.Causes)
+		}
+	})
+}
+
+func TestCheckControl(t *testing.T) {
+	for _, test := range []struct {
+		name     string
+		failures map[string]int
+		drops    uint64
+		matched  uint64
+		want     string
+	}{
+		{"all passed", nil, 0, 100, ""},
+		{"one did not", nil, 0, 99, `the rule of the control, "control", matched 99 of 100 connections`},
+		{"a full table drops before the rule", map[string]int{result.Timeout: 10}, 10, 90, ""},
+		{"requests that no client sent", map[string]int{result.EADDRINUSE: 5}, 0, 95, ""},
+		{"none succeeded", map[string]int{result.Timeout: 100}, 0, 100, "none of 100 requests of the control succeeded: map[timeout:100]"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			trial := controlled(failed(nil, result.ConntrackCounters{Drop: test.drops}), test.failures)
+			trial.Control.RulePackets = test.matched
+			err := checkTrial(trial, "arm", "control")
+			if text := fmt.Sprint(err); test.want == "" && err != nil || test.want != "" && !strings.HasPrefix(text, test.want) {
+				t.Errorf("error %v, want %s", err, test.want)
+			}
+		})
+	}
+}
