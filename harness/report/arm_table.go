@@ -1,6 +1,7 @@
 package report
 
 import (
+	"fmt"
 	"slices"
 
 	"snatlab/harness/format"
@@ -76,6 +77,11 @@ func figureRows(arms []result.Arm, full bool) []row {
 	for _, cause := range result.CausesOf(arms) {
 		rows = append(rows, totalRow("  "+cause, func(t result.Trial) int { return t.Causes[cause] }))
 	}
+	insertFailed, drop := "insert_failed", "drop"
+	if result.HasControl(arms) {
+		rows = append(rows, triedRow("control lost", controlCell))
+		insertFailed, drop = "insert_failed (both)", "drop (both)" // the kernel counts for both at once
+	}
 	rows = append(rows,
 		triedRow("failure rate, median", func(a result.Arm) string { return format.Percent(a.FailureRate.Median) }),
 		triedRow("  95 % interval", func(a result.Arm) string {
@@ -87,11 +93,20 @@ func figureRows(arms []result.Arm, full bool) []row {
 		}))
 	}
 	return append(rows,
-		totalRow("insert_failed", func(t result.Trial) uint64 { return t.Conntrack.InsertFailed }),
-		totalRow("drop", func(t result.Trial) uint64 { return t.Conntrack.Drop }),
+		totalRow(insertFailed, func(t result.Trial) uint64 { return t.Conntrack.InsertFailed }),
+		totalRow(drop, func(t result.Trial) uint64 { return t.Conntrack.Drop }),
 		triedRow("latency p50, median", func(a result.Arm) string { return format.Micros(a.LatencyP50.Median) }),
 		triedRow("latency p99, median", func(a result.Arm) string { return format.Micros(a.LatencyP99.Median) }),
 	)
+}
+
+// controlCell returns the lost part of an arm's control: "1,204 of 2,000".
+func controlCell(a result.Arm) string {
+	n := a.SumControl()
+	if n.Requests == 0 {
+		return format.None
+	}
+	return fmt.Sprintf("%s of %s", format.Thousands(n.Failed), format.Thousands(n.Requests))
 }
 
 // triedRow returns a row with a figure for each arm that has a trial.

@@ -29,9 +29,10 @@ func WriteMarkdown(w io.Writer, r *result.Result) error {
 	if len(r.Arms) > 0 {
 		d.writeTable(compareArms(r, warningArms(r), true), 1)
 		d.writeLegend(r)
+		d.writeControlLegend(r.Arms)
 	}
 	d.writeFootnotes(r.Warnings)
-	d.writeRules(r.Arms)
+	d.writeRules(r)
 	d.writeExpected(r)
 	d.writeEvidence(r.Arms)
 	d.writeTrials(r)
@@ -100,6 +101,14 @@ func (d *document) writeLegend(r *result.Result) {
 	}
 }
 
+// writeControlLegend explains the control.
+func (d *document) writeControlLegend(arms []result.Arm) {
+	if result.HasControl(arms) {
+		d.writeBlock("The control's requests alternate with the arm's and pass plain MASQUERADE, whatever the arm is. " +
+			"An arm that lost nothing shows something where its control lost requests. insert_failed and drop count both.")
+	}
+}
+
 // writeFootnotes writes a paragraph for each footnote: a list would be renumbered by
 // the renderer.
 func (d *document) writeFootnotes(warnings []string) {
@@ -110,17 +119,20 @@ func (d *document) writeFootnotes(warnings []string) {
 
 // writeRules writes the rules in an indented block, which no text of a rule can
 // end.
-func (d *document) writeRules(arms []result.Arm) {
-	if len(arms) == 0 {
+func (d *document) writeRules(r *result.Result) {
+	if len(r.Arms) == 0 {
 		return
 	}
 	d.writeBlock("The rule of each arm:")
-	longest := longestName(arms)
-	for _, a := range arms {
+	longest := longestRule(r)
+	for _, a := range r.Arms {
 		fmt.Fprintf(d, "    %s%s\n", padRight(printableLine(a.Name), longest+2), printableLine(format.OrNone(a.Rule)))
 		for _, line := range armLines(a) {
 			fmt.Fprintf(d, "    %s%s\n", padRight("", longest+2), printableLine(line))
 		}
+	}
+	if rule := r.Environment.ControlRule; rule != "" {
+		fmt.Fprintf(d, "    %s%s\n", padRight(controlLabel, longest+2), printableLine(rule))
 	}
 	d.WriteString("\n")
 }
@@ -161,10 +173,10 @@ func (d *document) writeExpected(r *result.Result) {
 
 // writeTrials lists every trial, by round.
 func (d *document) writeTrials(r *result.Result) {
-	t := table{head: []string{"round", "arm", "requests", "failed", "rate", "insert_failed", "drop",
-		"rule packets", "p50", "p99", "time"}}
+	control := result.HasControl(r.Arms)
+	t := table{head: trialHead(control)}
 	for _, trial := range result.TrialsByRound(r.Arms) {
-		t.rows = append(t.rows, trialCells(trial))
+		t.rows = append(t.rows, trialCells(trial, control))
 	}
 	if len(t.rows) > 0 {
 		d.writeBlock("## Trials")

@@ -52,8 +52,8 @@ func (p *Progress) Start(round, rounds int, arm string) {
 // "round 3/8   random-fully   failed 0/6,000   insert_failed 0   0.00 %   2.1 s".
 func (p *Progress) Done(round, rounds int, arm string, t *result.Trial) {
 	requests := format.Thousands(t.Requests)
-	text := p.linePrefix(round, rounds, arm) + fmt.Sprintf("failed %*s/%s   insert_failed %*s   %6.2f %%   %s",
-		len(requests), format.Thousands(t.Failed), requests,
+	text := p.linePrefix(round, rounds, arm) + fmt.Sprintf("failed %*s/%s%s   insert_failed %*s   %6.2f %%   %s",
+		len(requests), format.Thousands(t.Failed), requests, controlText(t),
 		len(requests), format.Thousands(t.Conntrack.InsertFailed), 100*t.FailedShare(), format.Seconds(t.Seconds))
 	if n := t.Causes[result.Unexplained]; n > 0 {
 		text += fmt.Sprintf("   %s unexplained", format.Thousands(n))
@@ -62,6 +62,15 @@ func (p *Progress) Done(round, rounds int, arm string, t *result.Trial) {
 		fmt.Fprint(p.w, eraseLine)
 	}
 	p.writeLine(text)
+}
+
+// controlText returns what the control of a trial lost, "   control 1,204/2,000".
+func controlText(t *result.Trial) string {
+	if t.Control == nil {
+		return ""
+	}
+	requests := format.Thousands(t.Control.Requests)
+	return fmt.Sprintf("   control %*s/%s", len(requests), format.Thousands(t.Control.Failed), requests)
 }
 
 func (p *Progress) linePrefix(round, rounds int, arm string) string {

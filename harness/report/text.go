@@ -24,7 +24,7 @@ func WriteText(w io.Writer, r *result.Result) error {
 	notes := r.Warnings[:min(len(r.Warnings), notesMax)]
 	about := warningArms(r)[:len(notes)]
 	p.writeHead(r)
-	p.writeRules(r.Arms)
+	p.writeRules(r)
 	p.writeArms(r, about)
 	p.writeEvidence(r.Arms)
 	p.writeFootnotes(notes, len(r.Warnings)-len(notes))
@@ -55,18 +55,34 @@ func (p *page) writeHead(r *result.Result) {
 	p.writeLine("")
 }
 
-// writeRules writes the masquerade rule of every arm, and its other settings below.
-func (p *page) writeRules(arms []result.Arm) {
-	longest := longestName(arms)
-	for _, a := range arms {
+// writeRules writes the masquerade rule of every arm, and its other settings below. The
+// rule of the control, which is the same in all arms, comes last.
+func (p *page) writeRules(r *result.Result) {
+	longest := longestRule(r)
+	for _, a := range r.Arms {
 		p.writeHanging(padRight(a.Name, longest+2), format.OrNone(a.Rule))
 		for _, line := range armLines(a) {
 			p.writeHanging(padRight("", longest+2), line)
 		}
 	}
-	if len(arms) > 0 {
+	if rule := r.Environment.ControlRule; rule != "" && len(r.Arms) > 0 {
+		p.writeHanging(padRight(controlLabel, longest+2), rule)
+	}
+	if len(r.Arms) > 0 {
 		p.writeLine("")
 	}
+}
+
+// controlLabel stands before the rule of the control.
+const controlLabel = "(control)"
+
+// longestRule returns the length of the longest label of a rule.
+func longestRule(r *result.Result) int {
+	longest := longestName(r.Arms)
+	if r.Environment.ControlRule != "" {
+		longest = max(longest, len(controlLabel))
+	}
+	return longest
 }
 
 // writeArms writes the table, in parts that fit the page. Each part begins with the

@@ -269,3 +269,14 @@ func wide(arms int) *result.Result {
 func longName(i int) string {
 	return fmt.Sprintf("an-arm-whose-name-is-very-long-%02d", i)
 }
+
+// A trial with a control stays one line.
+func TestProgressControl(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	trial := reporttest.ReadFixture(t, "control").Arms[1].Trials[0]
+	NewProgress(&out, false).Done(1, 8, "random-fully", &trial)
+	if want := "round 1/8   random-fully   failed     0/2,000   control   729/2,000   insert_failed   729     0.00 %   0.5 s\n"; out.String() != want {
+		t.Errorf("got %q, want %q", out.String(), want)
+	}
+}

@@ -20,6 +20,27 @@ func (a Arm) SumTotals() Totals {
 	return sum
 }
 
+// SumControl returns the sums over the controls of the arm's trials.
+func (a Arm) SumControl() Totals {
+	var sum Totals
+	for _, t := range a.Trials {
+		if c := t.Control; c != nil {
+			sum.Requests += c.Requests
+			sum.Failed += c.Failed
+			sum.Race += c.Causes[SNATRace]
+			sum.Unexplained += c.Causes[Unexplained]
+		}
+	}
+	return sum
+}
+
+// HasControl reports whether a trial of any of the arms has a control.
+func HasControl(arms []Arm) bool {
+	return slices.ContainsFunc(arms, func(a Arm) bool {
+		return slices.ContainsFunc(a.Trials, func(t Trial) bool { return t.Control != nil })
+	})
+}
+
 // FailureRates returns failed / requests of each trial that sent a request, in the
 // order of the trials.
 func (a Arm) FailureRates() []float64 {
