@@ -314,7 +314,7 @@ func (f *fakeLab) Listen(ctx context.Context, trial int) (netip.AddrPort, error)
 	defer closed.Close()
 	address := netip.MustParseAddrPort(open.Addr().String())
 	open.Close()
-	if err := f.server.Listen(ctx, address.Port()); err != nil {
+	if err := f.server.Listen(ctx, address.Port(), 0); err != nil {
 		return address, err
 	}
 	if f.deaf != nil && f.deaf(trial) {

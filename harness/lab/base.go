@@ -161,7 +161,7 @@ func (b *Base) Listen(ctx context.Context, trial int) (netip.AddrPort, error) {
 	if ports := b.server.Hello.Ports; ports != nil {
 		port = int(ports.First) + trial
 	}
-	return netip.AddrPortFrom(b.address, uint16(port)), b.server.Listen(ctx, uint16(port))
+	return netip.AddrPortFrom(b.address, uint16(port)), b.server.Listen(ctx, uint16(port), 0)
 }
 
 // Control returns the zero address: there is no control yet.

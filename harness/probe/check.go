@@ -197,7 +197,7 @@ func checkAscending(ranges []scenario.PortRange) error {
 // checkCounts returns an error for counts that no server can have.
 func (s *Served) checkCounts() error {
 	for name, n := range map[string]*uint64{
-		"accepted": &s.Accepted, "strangers": &s.Strangers, "listen_overflows": s.ListenOverflows, "listen_drops": s.ListenDrops, "paws_timewait": s.PAWSTimewait,
+		"accepted": &s.Accepted, "control_accepted": &s.ControlAccepted, "strangers": &s.Strangers, "listen_overflows": s.ListenOverflows, "listen_drops": s.ListenDrops, "paws_timewait": s.PAWSTimewait,
 		"tw_recycled": s.TWRecycled, "retrans_segs": s.RetransSegs, "embryonic_rsts": s.EmbryonicRsts,
 	} {
 		if n != nil && *n > maxCount {

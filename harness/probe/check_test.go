@@ -182,4 +182,8 @@ func TestServedJSON(t *testing.T) {
 	if err != nil || string(got) != want {
 		t.Errorf("%v:\n got %s\nwant %s", err, got, want)
 	}
+	served.ControlAccepted = maxCount + 1
+	if got := fmt.Sprint(served.checkCounts()); got != "served: control_accepted is 1099511627777" {
+		t.Error(got)
+	}
 }

@@ -109,7 +109,7 @@ func FuzzAnswers(f *testing.F) {
 		}
 		stream.In = bytes.NewReader(says)
 		if s, err := OpenServer(t.Context(), stream); err == nil {
-			tell(s.Listen(t.Context(), 1))
+			tell(s.Listen(t.Context(), 1, 0))
 			served, err := s.Finish(t.Context())
 			if err == nil && served.Accepted > maxCount {
 				t.Errorf("%+v", served)

@@ -98,7 +98,7 @@ type Share struct {
 // Shared answers Share.
 type Shared struct{}
 
-// Listen opens a server port.
+// Listen opens the server port of a trial, and that of its control.
 type Listen struct {
 	Port    uint16 `json:"port"`
 	Control uint16 `json:"control,omitempty"` // port of the control; 0: none
@@ -107,12 +107,15 @@ type Listen struct {
 // Ready answers Greet and Listen.
 type Ready struct{}
 
-// Finish closes the server port.
+// Finish closes the server ports.
 type Finish struct{}
 
-// Served answers Finish: it holds what the server counted since Listen.
+// Served answers Finish: it holds what the server counted since Listen. Accepted,
+// Strangers and Sources are those of the trial's port. The counters of the kernel are
+// those of both ports.
 type Served struct {
 	result.Server
+	ControlAccepted uint64 `json:"control_accepted,omitempty"` // connections accepted on the control's port
 
 	// Sources are the addresses that the accepted connections came from, in
 	// ascending order, at most MaxSources of them.

@@ -135,16 +135,17 @@ func (c *ClientSession) Run(ctx context.Context, load ClientLoad) (*Report, erro
 	return answer.Report, nil
 }
 
-// Listen has the server open a port.
-func (s *ServerSession) Listen(ctx context.Context, port uint16) error {
-	answer, err := s.sendOrder(ctx, Message{Listen: &Listen{Port: port}})
+// Listen has the server open the port of a trial, and that of its control unless it
+// is 0.
+func (s *ServerSession) Listen(ctx context.Context, port, control uint16) error {
+	answer, err := s.sendOrder(ctx, Message{Listen: &Listen{Port: port, Control: control}})
 	if err == nil && answer.Ready == nil {
 		err = fmt.Errorf("%s: did not confirm that it listens", s.Name)
 	}
 	return err
 }
 
-// Finish has the server close its open port, and returns what it counted.
+// Finish has the server close its open ports, and returns what it counted.
 func (s *ServerSession) Finish(ctx context.Context) (*Served, error) {
 	answer, err := s.sendOrder(ctx, Message{Finish: &Finish{}})
 	if err != nil {

@@ -55,7 +55,7 @@ func (a *Agent) Serve(in io.Reader, out io.Writer) error {
 	if a.files, err = raiseFileLimit(); err != nil {
 		return err
 	}
-	defer a.closePort()
+	defer a.closePorts()
 	answers := json.NewEncoder(out)
 	hello := &probe.Hello{Role: a.Role, CPUs: a.cpus, Files: a.files, Ports: a.Ports}
 	if a.Role == probe.RoleClient {
@@ -131,30 +131,46 @@ func (a *Agent) answerOrder(m probe.Message) (probe.Message, error) {
 		report, err := load.Send(*m.Run, a.cpus, a.files)
 		return probe.Message{Report: report}, err
 	case m.Listen != nil && a.Role == probe.RoleServer:
-		return a.openPort(m.Listen.Port)
+		return a.openPorts(*m.Listen)
 	case m.Finish != nil && a.Role == probe.RoleServer:
-		served, err := a.closePort()
+		served, err := a.closePorts()
 		return probe.Message{Served: served}, err
 	}
 	return probe.Message{}, fmt.Errorf("a %s cannot answer this request", a.Role)
 }
 
-// openPort opens the server port of a trial.
-func (a *Agent) openPort(port uint16) (probe.Message, error) {
+// openPorts opens the server port of a trial, and that of its control.
+func (a *Agent) openPorts(order probe.Listen) (probe.Message, error) {
 	if a.open != nil {
 		return probe.Message{}, errors.New("a port is open already")
 	}
-	if p := a.Ports; p != nil && (port < p.First || port > p.Last) {
-		return probe.Message{}, fmt.Errorf("port %d is not one of %d to %d", port, p.First, p.Last)
+	err := a.checkPort(order.Port)
+	if err == nil && order.Control != 0 {
+		if err = a.checkPort(order.Control); err != nil {
+			err = fmt.Errorf("control: %w", err)
+		}
 	}
-	if port == 0 {
-		return probe.Message{}, errors.New("port 0 is not allowed: it is any port")
+	if err == nil && order.Control == order.Port {
+		err = fmt.Errorf("control: port %d is that of the trial", order.Control)
 	}
-	var err error
-	if a.open, err = server.OpenListener(netip.AddrPortFrom(a.Address, port), a.guestsOrLab(), a.files, a.lowPriority); err == nil {
+	if err != nil {
+		return probe.Message{}, err
+	}
+	if a.open, err = server.OpenListener(netip.AddrPortFrom(a.Address, order.Port), order.Control, a.guestsOrLab(), a.files, a.lowPriority); err == nil {
 		a.lowPriority = &a.open.LowPriority // the same in all trials, whatever queue an arm sets
 	}
 	return probe.Message{Ready: &probe.Ready{}}, err
+}
+
+// checkPort returns an error for a port that the server may not listen on.
+func (a *Agent) checkPort(port uint16) error {
+	if p := a.Ports; p != nil && (port < p.First || port > p.Last) {
+		return fmt.Errorf("port %d is not one of %d to %d", port, p.First, p.Last)
+	}
+	if port == 0 {
+		return errors.New("port 0 is not allowed: it is any port")
+	}
+	return nil
 }
 
 // guestsOrLab returns the networks that the server accepts connections from.
@@ -165,8 +181,8 @@ func (a *Agent) guestsOrLab() []netip.Prefix {
 	return a.Guests
 }
 
-// closePort closes the server port, and returns what was counted.
-func (a *Agent) closePort() (*probe.Served, error) {
+// closePorts closes the server ports, and returns what was counted.
+func (a *Agent) closePorts() (*probe.Served, error) {
 	if a.open == nil {
 		return nil, errors.New("no port is open")
 	}

@@ -56,7 +56,7 @@ func startServer(t *testing.T) (*probe.ServerSession, netip.AddrPort) {
 		t.Fatal(err)
 	}
 	port := freePort(t)
-	if err := s.Listen(t.Context(), port); err != nil {
+	if err := s.Listen(t.Context(), port, 0); err != nil {
 		t.Fatal(err)
 	}
 	return s, netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port)
@@ -112,6 +112,7 @@ func TestServerRefusesOrders(t *testing.T) {
 		{`{"v":4,"report":{}}`, known},
 		{`{"v":4,"error":"x"}`, known},
 		{`{"v":4,"listen":{"port":39004}}`, "port 39004 is not one of 39000 to 39003"},
+		{`{"v":4,"listen":{"port":39001,"control":39004}}`, "control: port 39004 is not one of 39000 to 39003"},
 		{`{"v":4,"listen":{"port":0}}`, "port 0 is not one of 39000 to 39003"},
 		{`{"v":4,"finish":{}}`, "no port is open"},
 	} {

@@ -58,7 +58,7 @@ func TestServerGuests(t *testing.T) {
 				t.Fatal(err)
 			}
 			port := freePort(t)
-			if err := s.Listen(t.Context(), port); err != nil {
+			if err := s.Listen(t.Context(), port, 0); err != nil {
 				t.Fatal(err)
 			}
 			dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(c.from)}}

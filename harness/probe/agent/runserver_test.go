@@ -96,7 +96,7 @@ func TestServeBesideStranger(t *testing.T) {
 			// The server may disconnect it before it has sent everything.
 			_, _ = dialServer(t, address).Write([]byte(says))
 			s := needRun(t, address)
-			must(t, s.Listen(t.Context(), 39010))
+			must(t, s.Listen(t.Context(), 39010, 0))
 			served, err := s.Finish(t.Context())
 			if err != nil || served.Accepted != 0 {
 				t.Errorf("%+v, %v", served, err)
@@ -164,7 +164,7 @@ func TestServeSecondRun(t *testing.T) {
 		if err == nil || !strings.HasPrefix(err.Error(), want) || !strings.HasSuffix(err.Error(), ": try again when that run has ended") {
 			t.Errorf("%v, want %s...", err, want)
 		}
-		must(t, first.Listen(t.Context(), 39012)) // the first is not disturbed
+		must(t, first.Listen(t.Context(), 39012, 0)) // the first is not disturbed
 		must(t, first.Close())
 	})
 }
@@ -243,7 +243,7 @@ func TestServerKeepAwake(t *testing.T) {
 		for range 5 {
 			<-heard
 		}
-		must(t, s.Listen(t.Context(), 39014))
+		must(t, s.Listen(t.Context(), 39014, 0))
 		_, err = s.Finish(t.Context())
 		must(t, err)
 		must(t, s.Close())

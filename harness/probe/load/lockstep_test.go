@@ -99,7 +99,7 @@ func TestSendControl(t *testing.T) {
 			arm, control := netip.MustParseAddrPort("127.0.0.1:39021"), netip.MustParseAddrPort("127.0.0.1:39022")
 			var listeners []*server.Listener
 			for _, address := range []netip.AddrPort{arm, control} {
-				l, err := server.OpenListener(address, guests, 1024, nil)
+				l, err := server.OpenListener(address, 0, guests, 1024, nil)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -145,7 +145,7 @@ func TestSendControl(t *testing.T) {
 // A load is sent completely even if few files may be open.
 func TestSendWithFewFiles(t *testing.T) {
 	address := netip.MustParseAddrPort("127.0.0.1:39020")
-	listener, err := server.OpenListener(address, []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}, 1024, nil)
+	listener, err := server.OpenListener(address, 0, []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}, 1024, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -28,11 +28,12 @@ const maxKeptOpen = 512
 // longQueue is the length of a queue that is long enough to fill up during a trial.
 const longQueue = 16 << 10
 
-// Listener accepts connections on one port, for one trial. The kernel does the
-// handshakes. Accepting only prevents the queue from overflowing, so it runs at the
-// lowest priority, when the clients leave a CPU idle.
+// Listener accepts connections on the port of one trial, and on that of its control.
+// The kernel does the handshakes. Accepting only prevents the queues from overflowing,
+// so it runs at the lowest priority, when the clients leave a CPU idle.
 type Listener struct {
-	fd          int
+	trial       int // socket
+	control     int // socket; -1: there is no control
 	stop        int // eventfd: written to when the trial is over
 	guests      []netip.Prefix
 	before      counters
@@ -40,17 +41,46 @@ type Listener struct {
 	LowPriority bool // whether it accepts at the lowest priority
 
 	// These belong to the accepting goroutine until it ends.
-	accepted, strangers uint64
+	accepted, strangers uint64 // of the trial's port
+	controlAccepted     uint64
 	sources             map[netip.Addr]uint64 // number of connections by the address that they came from
 }
 
-// OpenListener opens a port on an address, for guests. The zero address means all
-// addresses. At most files may be open. It accepts at the lowest priority if
-// lowPriority is true, or if it is nil and the queue is long enough.
-func OpenListener(address netip.AddrPort, guests []netip.Prefix, files int, lowPriority *bool) (*Listener, error) {
+// OpenListener opens a port on an address, for guests, and the port of the control
+// unless that is 0. The zero address means all addresses. At most files may be open. It
+// accepts at the lowest priority if lowPriority is true, or if it is nil and the queue
+// is long enough.
+func OpenListener(address netip.AddrPort, control uint16, guests []netip.Prefix, files int, lowPriority *bool) (*Listener, error) {
+	l := &Listener{control: -1, guests: guests, done: make(chan error, 1), sources: map[netip.Addr]uint64{}}
+	var err error
+	if l.trial, err = listenOn(address); err != nil {
+		return nil, err
+	}
+	if control != 0 {
+		if l.control, err = listenOn(netip.AddrPortFrom(address.Addr(), control)); err != nil {
+			unix.Close(l.trial)
+			return nil, fmt.Errorf("control: %w", err)
+		}
+	}
+	if l.stop, err = unix.Eventfd(0, unix.EFD_CLOEXEC); err != nil {
+		l.closePorts()
+		return nil, fmt.Errorf("eventfd: %w", err)
+	}
+	l.before = readCounters()
+	ring := make([]int, max(1, min(maxKeptOpen, files-probe.ReservedFiles)))
+	l.LowPriority = l.queueLimit() >= longQueue
+	if lowPriority != nil {
+		l.LowPriority = *lowPriority
+	}
+	go func() { l.done <- l.acceptAll(ring, l.LowPriority) }()
+	return l, nil
+}
+
+// listenOn returns a socket that listens on an address.
+func listenOn(address netip.AddrPort) (int, error) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
 	if err != nil {
-		return nil, fmt.Errorf("socket: %w", err)
+		return -1, fmt.Errorf("socket: %w", err)
 	}
 	err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
 	if err == nil {
@@ -63,25 +93,30 @@ func OpenListener(address netip.AddrPort, guests []netip.Prefix, files int, lowP
 	if err == nil {
 		err = unix.Listen(fd, backlog)
 	}
-	stop := -1
-	if err == nil {
-		stop, err = unix.Eventfd(0, unix.EFD_CLOEXEC)
-	}
 	if err != nil {
 		unix.Close(fd)
-		return nil, fmt.Errorf("listen on port %d: %w", address.Port(), err)
+		return -1, fmt.Errorf("listen on port %d: %w", address.Port(), err)
 	}
-	l := &Listener{fd: fd, stop: stop, guests: guests, before: readCounters(), done: make(chan error, 1), sources: map[netip.Addr]uint64{}}
-	ring := make([]int, max(1, min(maxKeptOpen, files-probe.ReservedFiles)))
-	l.LowPriority = l.queueLimit() >= longQueue
-	if lowPriority != nil {
-		l.LowPriority = *lowPriority
-	}
-	go func() { l.done <- l.acceptAll(ring, l.LowPriority) }()
-	return l, nil
+	return fd, nil
 }
 
-// acceptAll accepts connections until it is stopped and the queue is empty.
+// closePorts closes the ports.
+func (l *Listener) closePorts() {
+	for _, fd := range l.listPorts() {
+		unix.Close(fd)
+	}
+}
+
+// listPorts returns the sockets of the ports.
+func (l *Listener) listPorts() []int {
+	if l.control < 0 {
+		return []int{l.trial}
+	}
+	return []int{l.trial, l.control}
+}
+
+// acceptAll accepts connections, one of each port in turn, until it is stopped and the
+// queues are empty.
 func (l *Listener) acceptAll(ring []int, lowPriority bool) error {
 	runtime.LockOSThread() // and never unlocked: the priority is that of the thread
 	// Before Linux 6.3, the root of a user namespace cannot have a longer queue than the
@@ -90,56 +125,96 @@ func (l *Listener) acceptAll(ring []int, lowPriority bool) error {
 	if lowPriority {
 		_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), 19)
 	}
-	next := 0
-	defer func() {
-		for i := range min(next, len(ring)) {
-			unix.Close(ring[i])
-		}
-	}()
-	wait := []unix.PollFd{{Fd: int32(l.fd), Events: unix.POLLIN}, {Fd: int32(l.stop), Events: unix.POLLIN}}
+	open := openConns{ring: ring}
+	defer open.closeAll()
+	ports := l.listPorts()
+	wait := []unix.PollFd{{Fd: int32(l.stop), Events: unix.POLLIN}}
+	for _, port := range ports {
+		wait = append(wait, unix.PollFd{Fd: int32(port), Events: unix.POLLIN})
+	}
 	for {
-		fd, from, err := unix.Accept4(l.fd, unix.SOCK_CLOEXEC)
-		switch err {
-		case nil:
-			if !l.countGuest(from) {
-				l.strangers++
-				resetConn(fd)
-				continue
+		idle := true
+		for _, port := range ports {
+			queued, err := l.acceptNext(port, &open)
+			if err != nil {
+				return err
 			}
-			if next >= len(ring) {
-				unix.Close(ring[next%len(ring)])
-			}
-			ring[next%len(ring)] = fd
-			next++
-		case unix.EINTR, unix.ECONNABORTED:
-		case unix.EAGAIN:
-			if wait[1].Revents != 0 {
-				return nil
-			}
-			if _, err := unix.Poll(wait, -1); err != nil && err != unix.EINTR {
-				return fmt.Errorf("poll: %w", err)
-			}
-		default:
-			return fmt.Errorf("accept: %w", err)
+			idle = idle && !queued
+		}
+		if !idle {
+			continue
+		}
+		if wait[0].Revents != 0 {
+			return nil
+		}
+		if _, err := unix.Poll(wait, -1); err != nil && err != unix.EINTR {
+			return fmt.Errorf("poll: %w", err)
 		}
 	}
 }
 
-// countGuest reports whether a connection comes from a guest, and counts it if so.
-func (l *Listener) countGuest(from unix.Sockaddr) bool {
-	at, ok := from.(*unix.SockaddrInet4)
-	if !ok {
-		return false
+// acceptNext accepts one connection of a port, and reports whether more may be queued.
+func (l *Listener) acceptNext(port int, open *openConns) (queued bool, err error) {
+	fd, from, err := unix.Accept4(port, unix.SOCK_CLOEXEC)
+	switch err {
+	case nil:
+		if l.countGuest(port, from) {
+			open.keep(fd)
+		} else {
+			resetConn(fd)
+		}
+	case unix.EINTR, unix.ECONNABORTED:
+	case unix.EAGAIN:
+		return false, nil
+	default:
+		return false, fmt.Errorf("accept: %w", err)
 	}
-	address := netip.AddrFrom4(at.Addr)
-	if !slices.ContainsFunc(l.guests, func(p netip.Prefix) bool { return p.Contains(address) }) {
-		return false
+	return true, nil
+}
+
+// openConns are the accepted connections that stay open for a while.
+type openConns struct {
+	ring []int
+	next int // number of connections so far
+}
+
+// keep adds a connection, and closes the oldest one if there are too many.
+func (o *openConns) keep(fd int) {
+	at := &o.ring[o.next%len(o.ring)]
+	if o.next >= len(o.ring) {
+		unix.Close(*at)
 	}
-	l.accepted++
-	if n := l.sources[address]; n > 0 || len(l.sources) < probe.MaxSources {
-		l.sources[address] = n + 1
+	*at = fd
+	o.next++
+}
+
+func (o *openConns) closeAll() {
+	for i := range min(o.next, len(o.ring)) {
+		unix.Close(o.ring[i])
 	}
-	return true
+}
+
+// countGuest counts a connection of a port, and reports whether it comes from a guest.
+// Strangers and sources are those of the trial's port.
+func (l *Listener) countGuest(port int, from unix.Sockaddr) bool {
+	var address netip.Addr
+	if at, ok := from.(*unix.SockaddrInet4); ok {
+		address = netip.AddrFrom4(at.Addr)
+	}
+	isGuest := slices.ContainsFunc(l.guests, func(p netip.Prefix) bool { return p.Contains(address) })
+	switch {
+	case !isGuest && port == l.trial:
+		l.strangers++
+	case !isGuest:
+	case port == l.control:
+		l.controlAccepted++
+	default:
+		l.accepted++
+		if n := l.sources[address]; n > 0 || len(l.sources) < probe.MaxSources {
+			l.sources[address] = n + 1
+		}
+	}
+	return isGuest
 }
 
 // sourceList returns the number of connections by address, in ascending order.
@@ -160,21 +235,21 @@ func resetConn(fd int) {
 // socket, TCP_INFO holds it in the field of another value (tcp_get_info in
 // net/ipv4/tcp.c).
 func (l *Listener) queueLimit() int {
-	info, err := unix.GetsockoptTCPInfo(l.fd, unix.SOL_TCP, unix.TCP_INFO)
+	info, err := unix.GetsockoptTCPInfo(l.trial, unix.SOL_TCP, unix.TCP_INFO)
 	if err != nil {
 		return 0
 	}
 	return int(info.Sacked)
 }
 
-// Finish accepts the connections that are still queued, closes the port, and returns
+// Finish accepts the connections that are still queued, closes the ports, and returns
 // what was counted.
 func (l *Listener) Finish() (*probe.Served, error) {
 	if _, err := unix.Write(l.stop, binary.NativeEndian.AppendUint64(nil, 1)); err != nil {
 		return nil, fmt.Errorf("stop listener: %w", err)
 	}
 	err := <-l.done
-	unix.Close(l.fd)
+	l.closePorts()
 	unix.Close(l.stop)
 	after := readCounters()
 	of := func(name string) *uint64 { return counterDelta(l.before, after, name) }
@@ -189,6 +264,7 @@ func (l *Listener) Finish() (*probe.Served, error) {
 			RetransSegs:     of("Tcp.RetransSegs"),
 			EmbryonicRsts:   of("TcpExt.EmbryonicRsts"),
 		},
-		Sources: l.sourceList(),
+		Sources:         l.sourceList(),
+		ControlAccepted: l.controlAccepted,
 	}, err
 }
