@@ -40,7 +40,7 @@ func (x *experiment) addControl(slots int) {
 	}
 	own := scenario.PortsForSlots(slots)
 	for every := 1; ; every++ {
-		n := load.CountSlots(x.Clients, x.clientCPUs(), x.Load.Requests) / every
+		n := load.CountControlSlots(x.Clients, x.clientCPUs(), x.Load.Requests, every)
 		if n == 0 || n < fewestSlots && every > 1 {
 			x.warn(result.Warning{Code: result.NoControl, Count: x.ports.Len(), Of: own})
 			return

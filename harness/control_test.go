@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"snatlab/harness/probe"
+	"snatlab/harness/probe/load"
 	"snatlab/harness/result"
 	"snatlab/harness/scenario"
 )
@@ -194,8 +195,9 @@ func TestAddControl(t *testing.T) {
 				t.Errorf("%v is parted into %v and %v", whole, own, of)
 			}
 			slots := test.requests * test.clients / 2
-			if own.Slots() < slots || of.Slots() < slots/test.every {
-				t.Errorf("%d and %d slots fit, for %d of the arm", own.Slots(), of.Slots(), slots)
+			controls := load.CountControlSlots(test.clients, 2, test.requests, test.every)
+			if own.Slots() < slots || of.Slots() < controls {
+				t.Errorf("%d and %d slots fit, for %d of the arm and %d of the control", own.Slots(), of.Slots(), slots, controls)
 			}
 			if test.arms[len(test.arms)-1].ClientPorts == result.SplitPorts && x.ownPorts(1).Len() < test.requests {
 				t.Errorf("a client has %v of its own for %d requests", x.ownPorts(1), test.requests)

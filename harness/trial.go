@@ -166,6 +166,9 @@ func (x *experiment) runTrial(ctx context.Context, arm scenario.Arm, into *resul
 	x.control.keepDelays(m.reports)
 	t = x.sumReports(m.reports)
 	t.Port, t.Seconds, t.Foreign, t.Server = int(address.Port()), m.seconds, m.foreign, served.Server
+	if t.Control != nil {
+		t.Control.Accepted = served.ControlAccepted
+	}
 	if t.Conntrack, err = conntrack.Delta(m.before.counters, m.after.counters); err != nil {
 		return nil, err
 	}

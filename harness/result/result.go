@@ -205,7 +205,7 @@ type Trial struct {
 // Control is the part of a lockstep trial that passes plain MASQUERADE whatever the
 // arm is: its slots alternate with those of the arm. It shows whether the race could
 // be hit in that very trial. The fields of Trial do not count its requests, except for
-// Conntrack, Foreign, Slots, Seconds and Server.
+// Conntrack, Foreign, Slots, Seconds, and the counters of the server's namespace.
 type Control struct {
 	Port        int            `json:"port"` // server port
 	Requests    int            `json:"requests"`
@@ -215,6 +215,7 @@ type Control struct {
 	Causes      map[string]int `json:"causes"`
 	Latency     Latency        `json:"latency_us"`
 	RulePackets uint64         `json:"rule_packets"` // connections that the rule of the control matched
+	Accepted    uint64         `json:"accepted"`     // by the server
 }
 
 // Phase is how the phase lock kept the clients of a trial together. A delay is the time
