@@ -215,7 +215,11 @@ func (l *phaseLock) track(p *placeLock, place int, views []view, fired, hits uin
 		p.spared, p.known = 0, false
 		return
 	}
-	p.delay -= late * p.step * l.unit / 2 // its partner moves the other half
+	step := late * p.step * l.unit
+	if len(views) > 2 || step > 0 || views[0].low > 0 && views[1].low > 0 {
+		step /= 2 // the others move the other half, unless their delay is 0 already
+	}
+	p.delay -= step
 }
 
 // loseLock begins a search in the next turn.
@@ -238,12 +242,17 @@ func (l *phaseLock) estimateOfTwo(place int, seed uint64, members []int, views [
 		l.values[n] = mine.delayOf(seed, members[place], i) - other.delayOf(seed, members[1-place], i)
 		n++
 	}
-	ahead, n := densestMean(l.values[:n], int64(densestWindow*l.unit))
+	ahead, dense := densestMean(l.values[:n], int64(densestWindow*l.unit))
+	found = isDense(dense, n)
 	if other.span == 0 {
-		return float64(other.low) + ahead, n > 0
+		return float64(other.low) + ahead, found
 	}
-	return max(0, ahead), n > 0
+	return max(0, ahead), found
 }
+
+// isDense reports whether hits of a search show the phase. On a busy machine clients
+// meet by accident at any delay, so hits that are scattered show nothing.
+func isDense(dense, hits int) bool { return dense > 1 && 3*dense >= hits }
 
 // estimateOfMany returns the delay at which a member that searches alone arrives just
 // after the first of the others: the slots that it lost.
@@ -253,8 +262,8 @@ func (l *phaseLock) estimateOfMany(place int, seed uint64, members []int, views 
 		l.values[n] = views[place].aim().delayOf(seed, members[place], bits.TrailingZeros64(left))
 		n++
 	}
-	mean, n := densestMean(l.values[:n], int64(densestWindow*l.unit))
-	return mean, n > 1 // one may be an accident
+	mean, dense := densestMean(l.values[:n], int64(densestWindow*l.unit))
+	return mean, isDense(dense, n)
 }
 
 func (v view) aim() aim { return aim{v.low, v.span} }
