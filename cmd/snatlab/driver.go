@@ -49,7 +49,7 @@ func prepareNetns(ctx context.Context, s *scenario.Scenario) (*readyMachine, err
 	}
 	return &readyMachine{
 		open: func(ctx context.Context, run string, _ bool, say func(string)) (lab.Keeper, error) {
-			return netns.Open(ctx, netns.Config{Run: run, Clients: s.Clients, NAT: s.NAT, Widen: s.Lab.PostroutingRules, Say: say})
+			return netns.Open(ctx, netns.Config{Run: run, Clients: s.Clients, NAT: s.NAT, Control: s.HasControl(), Widen: s.Lab.PostroutingRules, Say: say})
 		},
 		close: func() error { return nil },
 	}, nil
@@ -87,7 +87,7 @@ func prepareDocker(ctx context.Context, s *scenario.Scenario) (_ *readyMachine, 
 				return nil, err
 			}
 			return docker.Open(ctx, host, docker.Config{
-				Run: run, Clients: s.Clients, Network: s.Network, Trials: 1 + s.Rounds*len(s.Arms), Arms: s.Arms, Server: s.Server.Address,
+				Run: run, Clients: s.Clients, Network: s.Network, Trials: 1 + s.Rounds*len(s.Arms), Control: s.HasControl(), Arms: s.Arms, Server: s.Server.Address,
 				Widen: s.Lab.PostroutingRules, Keep: keep, Journal: journal, Say: say,
 			})
 		},

@@ -25,7 +25,8 @@ func serveCommand() *cobra.Command {
   server: {address: THIS_MACHINE:20000}
 
 The port of --listen accepts the orders of one run at a time. Clients connect to
-the ports after it, one for each trial. Everyone who can reach the first port can
+the ports after it: one for the control of all trials of a lockstep scenario, and
+one for each trial. Everyone who can reach the first port can
 open and close the others, and do nothing else: listen on the address of a network
 that you trust. Connections are accepted from the address that the orders come
 from, and from the addresses of labs; others are reset. If the other machine has

@@ -47,6 +47,7 @@ type Base struct {
 	server    *probe.ServerSession
 	address   netip.Addr            // of the server
 	inServer  machine.NamespaceFunc // nil for a server that is not the lab's own
+	control   *nat.ControlRule      // nil: there is no control
 }
 
 // NewBase returns the base of a lab that a driver is about to build. Say may be nil.
@@ -128,7 +129,7 @@ func (b *Base) StartClients(ctx context.Context, n int, start func(context.Conte
 func (b *Base) Environment() result.Env {
 	env := b.Facts
 	env.CPUs = len(b.clients[0].Hello.CPUs)
-	env.Server = b.address.String()
+	env.Server, env.ControlRule = b.address.String(), b.ControlRule()
 	if tables := b.Rule.IPTables(); tables != nil {
 		env.Iptables = new(tables.Version())
 	}
@@ -155,25 +156,69 @@ func (b *Base) Shared() bool { return b.SharedTable }
 // firstPort is the server port of the first trial, where all are free.
 const firstPort = 20_000
 
-// Listen opens the server port of a trial.
-func (b *Base) Listen(ctx context.Context, trial int) (netip.AddrPort, error) {
-	port := firstPort + trial
-	if ports := b.server.Hello.Ports; ports != nil {
-		port = int(ports.First) + trial
-	}
-	return netip.AddrPortFrom(b.address, uint16(port)), b.server.Listen(ctx, uint16(port), 0)
+// InsertControl inserts the rule of the control before the rule of the clients' network.
+// It is a step that builds a lab with a control, after those that set Rule and the
+// server.
+func (b *Base) InsertControl(ctx context.Context) error {
+	return b.Router(func() (err error) {
+		b.control, err = b.Rule.InsertControl(ctx, b.Journal, b.controlAddress())
+		return err
+	})
 }
 
-// Control returns the zero address: there is no control yet.
-func (b *Base) Control() netip.AddrPort { return netip.AddrPort{} }
+// controlAddress returns the server address of the control. Of the ports that a server
+// has for a run, the control takes the first.
+func (b *Base) controlAddress() netip.AddrPort {
+	port := uint16(firstPort - 1)
+	if ports := b.server.Hello.Ports; ports != nil {
+		port = ports.First
+	}
+	return netip.AddrPortFrom(b.address, port)
+}
+
+// Listen opens the server port of a trial, and that of the control.
+func (b *Base) Listen(ctx context.Context, trial int) (netip.AddrPort, error) {
+	port, control := firstPort+trial, b.Control().Port()
+	if ports := b.server.Hello.Ports; ports != nil {
+		port = int(ports.First) + trial
+		if control != 0 {
+			port++
+		}
+	}
+	return netip.AddrPortFrom(b.address, uint16(port)), b.server.Listen(ctx, uint16(port), control)
+}
+
+// Control returns the server address of the control. It is zero in a lab without a
+// control.
+func (b *Base) Control() netip.AddrPort {
+	if b.control == nil {
+		return netip.AddrPort{}
+	}
+	return b.controlAddress()
+}
 
 // ControlRule returns the text of the control's rule.
-func (b *Base) ControlRule() string { return "" }
+func (b *Base) ControlRule() string {
+	if b.control == nil {
+		return ""
+	}
+	return b.control.Text()
+}
 
-// ControlPackets returns the number of connections that the control's rule matched.
-func (b *Base) ControlPackets(context.Context) (uint64, error) { return 0, nil }
+// ControlPackets returns the number of connections that the control's rule matched since
+// it was written. A missing rule is an error.
+func (b *Base) ControlPackets(ctx context.Context) (n uint64, err error) {
+	if b.control == nil {
+		return 0, nil
+	}
+	err = b.Router(func() (err error) {
+		n, err = b.control.Packets(ctx)
+		return err
+	})
+	return n, err
+}
 
-// Finish closes the port that is open.
+// Finish closes the ports that are open.
 func (b *Base) Finish(ctx context.Context) (*probe.Served, error) { return b.server.Finish(ctx) }
 
 // Conntrack reads the counters in the router.

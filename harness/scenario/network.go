@@ -127,25 +127,32 @@ func findTakenSources(s *Scenario, driver string, root *yaml.Node) (found []driv
 // of them uses a port of the server.
 func (s *Scenario) countTrials() int { return 1 + s.Rounds*len(s.Arms) }
 
+// HasControl reports whether trials of the scenario have a control.
+func (s *Scenario) HasControl() bool { return s.Load.Pattern == result.Lockstep }
+
 // describePortShortage returns the fault of a server on another machine that has too
-// few ports after its control port; empty if it has enough.
+// few ports after that of its address; empty if it has enough.
 func (s *Scenario) describePortShortage() string {
 	if !s.Server.Address.IsValid() {
 		return ""
 	}
-	left := 65535 - int(s.Server.Address.Port())
-	if s.countTrials() <= left {
+	left, needed, uses := 65535-int(s.Server.Address.Port()), s.countTrials(), "one for each trial and for the path check"
+	if s.HasControl() {
+		needed, uses = needed+1, "one for each trial, for the path check and for the control"
+	}
+	if needed <= left {
 		return ""
 	}
-	return fmt.Sprintf("address: %s %d, and %d are needed for %s of %s, one for each trial and for the path check; allowed: a port up to %d",
-		format.Plural(left, "port follows", "ports follow"), s.Server.Address.Port(), s.countTrials(),
-		format.Plural(s.Rounds, "round", "rounds"), format.Plural(len(s.Arms), "arm", "arms"), max(0, 65535-s.countTrials()))
+	return fmt.Sprintf("address: %s %d, and %d are needed for %s of %s, %s; allowed: a port up to %d",
+		format.Plural(left, "port follows", "ports follow"), s.Server.Address.Port(), needed,
+		format.Plural(s.Rounds, "round", "rounds"), format.Plural(len(s.Arms), "arm", "arms"), uses, max(0, 65535-needed))
 }
 
 // checkServerPorts refuses the address of a server that has no port for each trial.
 func (c checker) checkServerPorts(s *Scenario, root *yaml.Node) {
 	at := strictyaml.ChildOf(strictyaml.ChildOf(root, "server"), "address")
-	if at == nil || !c.IsSound(strictyaml.ChildOf(root, "server"), at, strictyaml.ChildOf(root, "rounds"), strictyaml.ChildOf(root, "arms")) {
+	load := strictyaml.ChildOf(root, "load")
+	if at == nil || !c.IsSound(strictyaml.ChildOf(root, "server"), at, strictyaml.ChildOf(root, "rounds"), strictyaml.ChildOf(root, "arms"), load, strictyaml.ChildOf(load, "pattern")) {
 		return
 	}
 	if problem := s.describePortShortage(); problem != "" {

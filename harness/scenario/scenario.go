@@ -37,7 +37,7 @@ type Scenario struct {
 // RemoteServer is the server that the clients connect to: `snatlab serve` on another
 // machine, or a server of the lab's own (the zero value).
 type RemoteServer struct {
-	Address netip.AddrPort `yaml:"address,omitempty"` // IPv4 address and control port of `snatlab serve`
+	Address netip.AddrPort `yaml:"address,omitempty"` // IPv4 address of `snatlab serve`, and the port of its orders
 }
 
 // LabSettings are changes to the lab of a driver.

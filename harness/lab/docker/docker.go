@@ -38,6 +38,7 @@ type Config struct {
 	Clients int
 	Network string         // an existing one for the clients; empty: one of the lab's own
 	Trials  int            // of the run; each takes a server port
+	Control bool           // the lab has a control, which takes a server port as well
 	Arms    []scenario.Arm // of the run: nothing else may use their rules and addresses
 	Server  netip.AddrPort // `snatlab serve` on another machine; zero: a server of the lab's own
 	Binary  string         // static snatlab binary that the probe image is made of; empty: this one
@@ -51,7 +52,7 @@ type Config struct {
 // it made so far is undone.
 func Open(ctx context.Context, host *Host, c Config) (lab.Keeper, error) {
 	l := newDockerLab(host, c)
-	err := lab.BuildLab(ctx, l.Close, l.checkArms, l.findNetwork, l.buildImage, l.watchEngine, l.makeNetworks, l.addIdleRules, l.startServer, l.startClients)
+	err := lab.BuildLab(ctx, l.Close, l.checkArms, l.findNetwork, l.buildImage, l.watchEngine, l.makeNetworks, l.addIdleRules, l.startServer, l.insertControl, l.startClients)
 	if err != nil {
 		return nil, err
 	}
@@ -214,11 +215,22 @@ func (l *dockerLab) callServer(ctx context.Context) error {
 	}
 	server.KeepAwake()
 	l.SetServer(server, l.config.Server.Addr())
-	p := server.Hello.Ports
-	if p == nil || int(p.Last)-int(p.First)+1 < l.config.Trials {
-		return fmt.Errorf("the server at %v has too few ports: each of %d trials takes one (snatlab serve --ports %d)", l.config.Server, l.config.Trials, l.config.Trials)
+	needed, each := l.config.Trials, fmt.Sprintf("each of %d trials takes one", l.config.Trials)
+	if l.config.Control {
+		needed, each = needed+1, each+", and their control another"
+	}
+	if p := server.Hello.Ports; p == nil || p.Len() < needed {
+		return fmt.Errorf("the server at %v has too few ports: %s (snatlab serve --ports %d)", l.config.Server, each, needed)
 	}
 	return nil
+}
+
+// insertControl inserts the rule of the control, if the lab has one.
+func (l *dockerLab) insertControl(ctx context.Context) error {
+	if !l.config.Control {
+		return nil
+	}
+	return l.InsertControl(ctx)
 }
 
 // startClients starts the clients. All of them share the IPC namespace of the

@@ -41,6 +41,7 @@ type Config struct {
 	Run     string // id of the run: a part of the names of a lab that is kept
 	Clients int
 	NAT     string       // what writes the rule: result.NATNFTables or result.NATIPTables
+	Control bool         // the lab has a control
 	Widen   int          // idle rules between NAT and confirmation
 	Binary  string       // the program that `probe ROLE` runs; empty: this one
 	Say     func(string) // reports what is being done; may be nil
@@ -50,7 +51,7 @@ type Config struct {
 // namespace that it is called in.
 func Open(ctx context.Context, c Config) (lab.Keeper, error) {
 	l := newNetnsLab(c)
-	err := lab.BuildLab(ctx, l.Close, l.makeBarrier, l.makeRouter, l.masqueradeClients, l.startServer, l.startClients)
+	err := lab.BuildLab(ctx, l.Close, l.makeBarrier, l.makeRouter, l.masqueradeClients, l.startServer, l.insertControl, l.startClients)
 	if err != nil {
 		return nil, err
 	}
@@ -114,6 +115,14 @@ func (l *netnsLab) masqueradeClients(ctx context.Context) error {
 		}
 		return err
 	})
+}
+
+// insertControl inserts the rule of the control, if the lab has one.
+func (l *netnsLab) insertControl(ctx context.Context) error {
+	if !l.config.Control {
+		return nil
+	}
+	return l.InsertControl(ctx)
 }
 
 // Intact returns nil: other programs can change nothing in the lab. They can end a
