@@ -100,7 +100,7 @@ func checkReplaced(ctx context.Context, b backend, old, written rule) error {
 		return err
 	}
 	if positionOf(after, written) == 0 || positionOf(after, old) != 0 {
-		return fmt.Errorf("%s took the rule, but %s now reads %q", b.programName(), b.placeName(), ruleTexts(after))
+		return fmt.Errorf("%s accepted the rule, but %s now holds %q", b.programName(), b.placeName(), ruleTexts(after))
 	}
 	return nil
 }

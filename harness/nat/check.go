@@ -51,7 +51,7 @@ func checkUniqueRule(b backend, rules []rule, original rule, text string) error 
 	for i, r := range rules {
 		switch {
 		case r.text == original.text && i+1 != at:
-			return fmt.Errorf("%s holds this text more than once: rule %d is %v, rule %d is %v; which one is the network's cannot be known, so nothing was changed (remove one of them)",
+			return fmt.Errorf("%s holds this text more than once: rule %d is %v, rule %d is %v; it is unknown which one is the network's, so nothing was changed (remove one of them)",
 				b.placeName(), at, rules[at-1], i+1, r)
 		case r.text == text:
 			return fmt.Errorf("%s holds the new text already: rule %d is %v, rule %d, which would get the same text, is %v; nothing was changed (remove rule %d, or leave out the arm that asks for this text)",

@@ -67,7 +67,7 @@ func MakeMasquerade(ctx context.Context, journal *undo.Journal, subnet netip.Pre
 		return "", err
 	}
 	if !slices.ContainsFunc(rules, func(l ListedRule) bool { return l.Text == r.Text() }) {
-		return "", fmt.Errorf("the kernel took %q, but %s now reads %q", r.Text(), Place, listedTexts(rules))
+		return "", fmt.Errorf("the kernel accepted %q, but %s now holds %q", r.Text(), Place, listedTexts(rules))
 	}
 	return r.Text(), nil
 }
@@ -108,7 +108,7 @@ func ReplaceRule(ctx context.Context, old, written string, o snat.Options) error
 	}
 	r := found.rule
 	if r.Options = o; r.Text() != written {
-		return fmt.Errorf("no options make %q out of %q", written, old)
+		return fmt.Errorf("no options turn %q into %q", old, written)
 	}
 	err = sendRule(ctx, netlink.Replace, found.handle, r.buildExpressions())
 	if o.ToSource != (snat.AddressRange{}) {

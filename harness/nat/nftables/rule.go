@@ -95,7 +95,7 @@ func (r MasqueradeRule) checkRule() error {
 	case !r.Subnet.IsValid() || !r.Subnet.Addr().Is4():
 		return errNotIPv4
 	case r.Bridge == "" || len(r.Bridge) >= unix.IFNAMSIZ || strings.ContainsAny(r.Bridge, `"\*`):
-		return fmt.Errorf("%q is no name of a bridge", r.Bridge)
+		return fmt.Errorf("%q is not the name of a bridge", r.Bridge)
 	}
 	return r.Options.Check()
 }

@@ -51,9 +51,9 @@ func (o Options) Check() error {
 	case ports && addresses:
 		return errors.New("ports to masquerade to and addresses to translate to exclude each other")
 	case ports && (o.ToPorts.First == 0 || o.ToPorts.Last < o.ToPorts.First):
-		return fmt.Errorf("%v is no range of ports", o.ToPorts)
+		return fmt.Errorf("%v is not a range of ports", o.ToPorts)
 	case addresses && (!o.ToSource.First.Is4() || !o.ToSource.Last.Is4() || o.ToSource.Last.Less(o.ToSource.First)):
-		return fmt.Errorf("%v is no range of IPv4 addresses", o.ToSource)
+		return fmt.Errorf("%v is not a range of IPv4 addresses", o.ToSource)
 	}
 	return nil
 }
