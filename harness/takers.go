@@ -7,8 +7,8 @@ import (
 	"snatlab/harness/lab"
 )
 
-// describeTakers names the rules that took connections which were to pass another rule:
-// those whose counters moved by half of the missing ones or more. Other traffic
+// describeTakers names the rules that matched connections which were to pass another
+// rule: those whose counters moved by half of the missing ones or more. Other traffic
 // of the machine moves them as well, so each is named with its figure.
 func describeTakers(before, after lab.Counters, missing uint64) string {
 	type rule struct {

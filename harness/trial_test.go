@@ -112,7 +112,7 @@ func TestARuleWhoseCounterStartedAnewIsAnError(t *testing.T) {
 			}
 			r, _, err := f.run(t.Context(), clientsOf(2, "a"))
 			want := fmt.Sprintf("its counter went from %d to %d", 1000+test.before, test.again)
-			if text := fmt.Sprint(err); !strings.HasPrefix(text, test.at+`: the rule "-j MASQUERADE" was written anew`) || !strings.Contains(text, want) {
+			if text := fmt.Sprint(err); !strings.HasPrefix(text, test.at+`: the rule "-j MASQUERADE" was replaced meanwhile`) || !strings.Contains(text, want) {
 				t.Errorf("error %v, want %s", err, want)
 			}
 			if trialsOf(r) != test.trials {

@@ -6,7 +6,7 @@ import (
 	"snatlab/harness/result"
 )
 
-// An answer is what came of an expectation.
+// An expectationOutcome is the outcome of an expectation.
 type expectationOutcome struct {
 	held  *bool      // nil: it cannot be decided
 	why   result.Why // the reason, where it cannot; or what was found without an interval
@@ -42,8 +42,8 @@ func checkExpectation(r *result.Result, e result.Expectation) expectationOutcome
 	}
 }
 
-// checkReproduced does not refute the claim by a baseline that was not hit: that
-// does not show that it cannot be.
+// checkReproduced returns whether the race occurred in an arm. A baseline that was
+// not hit does not refute the claim: it may still be hit.
 func checkReproduced(r *result.Result, arm int) expectationOutcome {
 	switch n := r.Arms[arm].SumTotals(); {
 	case n.Race >= result.Floor:
