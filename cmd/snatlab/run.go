@@ -97,7 +97,7 @@ inspect and to remove it are printed.`,
 // privileged. The new process reads the scenario again.
 func inUserNamespace(c *cobra.Command, path string) error {
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		return usageError{c, fmt.Errorf("%s is no regular file: without root, a scenario is read twice", path)}
+		return usageError{c, fmt.Errorf("%s is not a regular file: without root, the scenario is read twice", path)}
 	}
 	code, err := netns.Reexec(endSignals(), os.Args[1:]...)
 	if err != nil {
@@ -179,7 +179,7 @@ func (f runFlags) runScenario(ctx context.Context, s *scenario.Scenario) (kept *
 	}()
 	r, runErr := f.runExperiment(ctx, s, site, id, keep)
 	if runErr != nil && countTrials(r) == 0 {
-		folder.RemoveEmpty() // there is nothing to report
+		folder.RemoveEmpty() // nothing to report
 	} else if runErr = errors.Join(runErr, f.showResult(dir, r, folder.WriteResult(r, report.WriteMarkdown, f.force))); runErr == nil {
 		runErr = verdictCode(r.Verdict)
 	}
@@ -236,7 +236,7 @@ func (f runFlags) checkOut() error {
 // because it exists nowhere else.
 func (f runFlags) showResult(dir string, r *result.Result, kept error) error {
 	if kept != nil {
-		fmt.Fprintln(os.Stderr, "the result could not be written to its folder: it is on standard output, as JSON")
+		fmt.Fprintln(os.Stderr, "the result could not be written to its folder; it is printed to standard output as JSON")
 		return errors.Join(kept, resultfile.WriteJSON(os.Stdout, r))
 	}
 	return f.printResult(dir, r)
