@@ -72,7 +72,7 @@ arm that is undecided in a run is left out of that run.`,
 			if len(f.bench) > 2 {
 				return usageError{c, errors.New("--bench: at most two files, one for each side")}
 			}
-			return f.compare(c, args)
+			return f.runCompare(c, args)
 		},
 	}
 	storeFlag(c, &f.store)
@@ -83,7 +83,7 @@ arm that is undecided in a run is left out of that run.`,
 	return c
 }
 
-func (f compareFlags) compare(c *cobra.Command, sides []string) error {
+func (f compareFlags) runCompare(c *cobra.Command, sides []string) error {
 	selector := store.Selector{Dir: cmp.Or(f.store, store.DefaultDir()), Scenario: f.scenario, Series: f.series, Warn: printWarning}
 	before, after, err := selector.Select(sides[0], sides[1])
 	switch {
@@ -92,7 +92,7 @@ func (f compareFlags) compare(c *cobra.Command, sides []string) error {
 	case err != nil:
 		return err
 	}
-	comparison, err := regression.Compare(*before, *after)
+	comparison, err := regression.CompareGroups(*before, *after)
 	if err != nil {
 		return usageError{c, err}
 	}
@@ -108,7 +108,7 @@ func (f compareFlags) compare(c *cobra.Command, sides []string) error {
 		return err
 	}
 	if len(f.bench) > 0 {
-		fmt.Fprintf(os.Stderr, "\nfor benchstat: %s\n", benchstat(f.bench, column))
+		fmt.Fprintf(os.Stderr, "\nfor benchstat: %s\n", benchstatCommand(f.bench, column))
 	}
 	switch comparison.Verdict {
 	case result.Fail:
@@ -138,8 +138,8 @@ func (f compareFlags) writeBench(before, after *store.Group) (column string, err
 	return column, err
 }
 
-// benchstat is the command that reads the files.
-func benchstat(files []string, column string) string {
+// benchstatCommand is the command that reads the files.
+func benchstatCommand(files []string, column string) string {
 	if len(files) == 2 {
 		return "benchstat " + strings.Join(files, " ")
 	}

@@ -75,7 +75,7 @@ nothing is stored yet; 2 bad usage; 3 the store cannot be read.`,
 			if len(args) > 0 {
 				scenario = args[0]
 			}
-			return f.print(os.Stdout, scenario)
+			return f.printHistory(os.Stdout, scenario)
 		},
 	}
 	storeFlag(c, &f.store)
@@ -88,7 +88,7 @@ nothing is stored yet; 2 bad usage; 3 the store cannot be read.`,
 // printWarning prints a warning about runs of a store.
 func printWarning(text string) { fmt.Fprintf(os.Stderr, "snatlab: %s\n", printable.Line(text)) }
 
-func (f historyFlags) print(w io.Writer, scenario string) error {
+func (f historyFlags) printHistory(w io.Writer, scenario string) error {
 	s, err := openStore(f.store)
 	if err != nil {
 		return err

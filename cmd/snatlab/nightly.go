@@ -76,7 +76,7 @@ if there is no other, nothing is, and it is 2.`,
 		Example: `  snatlab nightly --metrics /var/lib/prometheus/node-exporter/snatlab.prom
   snatlab nightly scenarios/quickstart.yaml --junit junit.xml --no-wait`,
 		ValidArgsFunction: completeFiles("yaml"),
-		RunE:              func(c *cobra.Command, args []string) error { return f.nightly(c, args) },
+		RunE:              func(c *cobra.Command, args []string) error { return f.runNightly(c, args) },
 	}
 	c.Flags().StringVar(&f.scenarios, "scenarios", "/etc/snatlab/scenarios", "folder of the scenarios to run if none is named")
 	storeFlag(c, &f.store)
@@ -90,8 +90,8 @@ if there is no other, nothing is, and it is 2.`,
 	return c
 }
 
-// nightly finds out all that is wrong before anything is done.
-func (f nightlyFlags) nightly(c *cobra.Command, args []string) error {
+// runNightly finds out all that is wrong before anything is done.
+func (f nightlyFlags) runNightly(c *cobra.Command, args []string) error {
 	if f.attempts < 2 || f.attempts > 10 {
 		return usageError{c, fmt.Errorf("--attempts: %d is out of range; allowed: 2 to 10 (one alone confirms nothing)", f.attempts)}
 	}
@@ -110,14 +110,14 @@ func (f nightlyFlags) nightly(c *cobra.Command, args []string) error {
 		return err
 	}
 	if slices.ContainsFunc(tasks, needsNamespaces) && !netns.IsPrivileged() {
-		return f.inUserNamespace(c)
+		return f.rerunInUserNamespace(c)
 	}
 	for _, t := range tasks {
 		if t.Err != nil {
 			printError(withoutHelp(t.Err))
 		}
 	}
-	return runInterruptible(func(ctx context.Context) error { return f.run(ctx, c, tasks, known) })
+	return runInterruptible(func(ctx context.Context) error { return f.runNight(ctx, c, tasks, known) })
 }
 
 func (f nightlyFlags) readKnown(c *cobra.Command) ([]regression.KnownFailure, error) {
@@ -131,9 +131,9 @@ func (f nightlyFlags) readKnown(c *cobra.Command) ([]regression.KnownFailure, er
 	return known, err
 }
 
-// inUserNamespace starts this command again where it is privileged. There its
+// rerunInUserNamespace starts this command again where it is privileged. There its
 // user is root by name, whose store is another.
-func (f nightlyFlags) inUserNamespace(c *cobra.Command) error {
+func (f nightlyFlags) rerunInUserNamespace(c *cobra.Command) error {
 	at := slices.Index(os.Args[1:], c.Name()) + 2
 	code, err := netns.Reexec(endSignals(), slices.Insert(slices.Clone(os.Args), at, "--store="+f.store)[1:]...)
 	if err != nil {
@@ -142,8 +142,8 @@ func (f nightlyFlags) inUserNamespace(c *cobra.Command) error {
 	return exitCode(code)
 }
 
-// run has the store to itself.
-func (f nightlyFlags) run(ctx context.Context, c *cobra.Command, tasks []nightly.Task, known []regression.KnownFailure) error {
+// runNight has the store to itself.
+func (f nightlyFlags) runNight(ctx context.Context, c *cobra.Command, tasks []nightly.Task, known []regression.KnownFailure) error {
 	kept, err := store.Open(f.store)
 	if err != nil {
 		return err
@@ -155,7 +155,7 @@ func (f nightlyFlags) run(ctx context.Context, c *cobra.Command, tasks []nightly
 	}
 	defer folder.Close()
 	for _, file := range [][2]string{{"junit", f.junit}, {"metrics", f.metrics}} {
-		if err := makeRoomForFile(c, file[0], file[1]); err != nil {
+		if err := checkReportFile(c, file[0], file[1]); err != nil {
 			return err
 		}
 	}
@@ -167,15 +167,15 @@ func (f nightlyFlags) run(ctx context.Context, c *cobra.Command, tasks []nightly
 	defer lock.Release()
 	n := nightly.Runner{
 		ID: newID(time.Now()), Version: version, Machine: machine.ReadFacts(""), Store: kept,
-		Known: known, Attempts: f.attempts, Jobs: f.jobs(tasks),
+		Known: known, Attempts: f.attempts, Jobs: f.makeJobs(tasks),
 	}
 	record, err := n.Run(ctx)
-	return f.tell(record, err)
+	return f.reportNight(record, err)
 }
 
-// makeRoomForFile looks that there will be a place for a report. What is there
+// checkReportFile looks that there will be a place for a report. What is there
 // already is replaced, which would be the end of a device.
-func makeRoomForFile(c *cobra.Command, flag, path string) error {
+func checkReportFile(c *cobra.Command, flag, path string) error {
 	if path == "" {
 		return nil
 	}
@@ -194,9 +194,9 @@ func makeRoomForFile(c *cobra.Command, flag, path string) error {
 	return file.Cleanup()
 }
 
-// tell shows the night, writes its reports, and gives what sets the exit code: the
+// reportNight shows the night, writes its reports, and gives what sets the exit code: the
 // error first, which is to be told still.
-func (f nightlyFlags) tell(record *result.Night, err error) error {
+func (f nightlyFlags) reportNight(record *result.Night, err error) error {
 	shown := report.WriteNight
 	if f.json || record.Store.Error != "" {
 		shown = resultfile.WriteJSON

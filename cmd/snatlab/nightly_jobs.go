@@ -70,10 +70,10 @@ func checkNightRounds(c *cobra.Command, file string, s *scenario.Scenario) error
 	return usageError{c, fmt.Errorf("%s: %w (rounds: %d)", file, few, few.Least)}
 }
 
-// jobs returns the jobs of the night.
-func (f nightlyFlags) jobs(tasks []nightly.Task) (jobs []nightly.Job) {
+// makeJobs returns the jobs of the night.
+func (f nightlyFlags) makeJobs(tasks []nightly.Task) (jobs []nightly.Job) {
 	for _, t := range tasks {
-		attempt := func(ctx context.Context) (*result.Result, error) { return f.attempt(ctx, t.Scenario) }
+		attempt := func(ctx context.Context) (*result.Result, error) { return f.runAttempt(ctx, t.Scenario) }
 		if t.Err != nil {
 			attempt = func(context.Context) (*result.Result, error) { return nil, withoutHelp(t.Err) }
 		}
@@ -90,8 +90,8 @@ func (f nightlyFlags) takeLock(ctx context.Context, take func() error) error {
 	return nightly.WaitForLock(ctx, take, func(err error) { fmt.Fprintf(os.Stderr, "waiting, for %v\n", err) })
 }
 
-// attempt runs a scenario once. Its progress is for somebody who looks on.
-func (f nightlyFlags) attempt(ctx context.Context, s *scenario.Scenario) (*result.Result, error) {
+// runAttempt runs a scenario once. Its progress is for somebody who looks on.
+func (f nightlyFlags) runAttempt(ctx context.Context, s *scenario.Scenario) (*result.Result, error) {
 	if s.Driver == result.DriverDocker && netns.IsReexecuted() { // for another one; here, its user is root by name
 		return nil, errors.New("a lab in Docker takes root: run the nightly as root, or leave this scenario out")
 	}

@@ -93,7 +93,7 @@ inspect and to remove it are printed.`,
 	return c
 }
 
-// inUserNamespace starts this command again in a user namespace, where it is
+// rerunInUserNamespace starts this command again in a user namespace, where it is
 // privileged. The new process reads the scenario again.
 func inUserNamespace(c *cobra.Command, path string) error {
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {

@@ -12,7 +12,7 @@ import (
 	"snatlab/harness/verdict"
 )
 
-// Compare compares the runs of one group with earlier ones, arm by arm. Groups of
+// CompareGroups compares the runs of one group with earlier ones, arm by arm. Groups of
 // different scenarios, by their hash, are an error, and so is a group without a run
 // that ended by itself.
 //
@@ -22,7 +22,7 @@ import (
 // evidence is another one: if the runs of each side agree, the change is believed,
 // since somebody chose the runs on purpose. If they do not, a finding requires
 // p < [result.Alpha] (by ranks, two-sided). A rise of failures always does.
-func Compare(before, after store.Group) (*result.GroupComparison, error) {
+func CompareGroups(before, after store.Group) (*result.GroupComparison, error) {
 	c := &comparison{GroupComparison: &result.GroupComparison{
 		Schema: result.GroupComparisonSchema, Arms: []result.ArmChange{}, Findings: []result.Finding{}, Differs: []result.Difference{}, Warnings: []string{},
 	}}
@@ -210,7 +210,7 @@ func (c *comparison) explainBlind() string {
 	}
 	old, new := len(c.old), len(c.new)
 	if c.Unit == result.UnitTrial {
-		old, new = countTrials(c.old), countTrials(c.new)
+		old, new = countBaselineTrials(c.old), countBaselineTrials(c.new)
 	}
 	if !stats.CanDiffer(old, new, len(c.Arms), result.Alpha) {
 		return fmt.Sprintf("Too few trials, %d and %d, to show that failures rose.", old, new)
@@ -240,8 +240,8 @@ func explainBlindSide(arms []result.ArmChange, name string, runs []result.RunSum
 	return ""
 }
 
-// countTrials counts the trials of the baseline.
-func countTrials(runs []result.RunSummary) (n int) {
+// countBaselineTrials counts the trials of the baseline.
+func countBaselineTrials(runs []result.RunSummary) (n int) {
 	for _, r := range runs {
 		n += r.Arms[0].Trials
 	}

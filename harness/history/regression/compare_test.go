@@ -24,7 +24,7 @@ func makeGroup(name string, n int, like historytest.RunSpec) store.Group {
 
 func mustCompare(t *testing.T, before, after store.Group) *result.GroupComparison {
 	t.Helper()
-	c, err := Compare(before, after)
+	c, err := CompareGroups(before, after)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -168,7 +168,7 @@ func TestCompareUndecidedArm(t *testing.T) {
 func TestCompareOtherScenarios(t *testing.T) {
 	t.Parallel()
 	other := makeGroup("new", 1, historytest.RunSpec{Day: 2, Change: func(r *result.Result) { r.Scenario.Hash, r.Scenario.Name = "sha256:0", "other" }})
-	_, err := Compare(makeGroup("old", 1, historytest.RunSpec{Day: 1}), other)
+	_, err := CompareGroups(makeGroup("old", 1, historytest.RunSpec{Day: 1}), other)
 	want := "old and new are of different scenarios, and nothing can be compared: quickstart (sha256:5b0c94d2e1a7) and other (sha256:0)"
 	if fmt.Sprint(err) != want {
 		t.Errorf("%v", err)
@@ -184,7 +184,7 @@ func TestCompareEarlyEnds(t *testing.T) {
 	if c := mustCompare(t, makeGroup("old", 1, historytest.RunSpec{Day: 1}), g); len(c.New.Runs) != 1 || c.Warnings[0] != "new: 1 run left out, which ended early" {
 		t.Errorf("%+v", c)
 	}
-	if _, err := Compare(makeGroup("old", 1, historytest.RunSpec{Day: 1}), makeGroup("new", 1, historytest.RunSpec{Day: 2, Change: early})); fmt.Sprint(err) != "new: no run that ended by itself" {
+	if _, err := CompareGroups(makeGroup("old", 1, historytest.RunSpec{Day: 1}), makeGroup("new", 1, historytest.RunSpec{Day: 2, Change: early})); fmt.Sprint(err) != "new: no run that ended by itself" {
 		t.Errorf("%v", err)
 	}
 }

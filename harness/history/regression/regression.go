@@ -1,5 +1,5 @@
 // Package regression judges runs by earlier ones: [Evaluate] a night by the
-// history of its scenario, [Compare] a group of runs by another group.
+// history of its scenario, [CompareGroups] a group of runs by another group.
 //
 // # What a regression is
 //
