@@ -141,7 +141,7 @@ func counterOrZero(counter *uint64) uint64 {
 
 // checkTrial returns an error for a trial that shows nothing: no request arrived, or
 // the connections did not pass the rule that the trial is about.
-func checkTrial(t *result.Trial, rule lab.Rule) error {
+func checkTrial(t *result.Trial, rule lab.ArmRule) error {
 	if t.Failed == t.Requests {
 		return fmt.Errorf("none of %s succeeded: %v", format.Plural(t.Requests, "request", "requests"), t.Failures)
 	}

@@ -202,7 +202,7 @@ func (f *fakeLab) Environment() result.Env         { return result.Env{Driver: "
 func (f *fakeLab) Clients() []*probe.ClientSession { return f.clients }
 func (f *fakeLab) Barrier() string                 { return f.barrier }
 
-func (f *fakeLab) Apply(_ context.Context, arm scenario.Arm) (lab.Rule, error) {
+func (f *fakeLab) Apply(_ context.Context, arm scenario.Arm) (lab.ArmRule, error) {
 	if err := f.call(callApply); err != nil {
 		return nil, err
 	}

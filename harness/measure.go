@@ -26,7 +26,7 @@ type observation struct {
 	counters conntrack.Snapshot
 }
 
-func (x *experiment) observeCounters(ctx context.Context, rule lab.Rule) (o observation, err error) {
+func (x *experiment) observeCounters(ctx context.Context, rule lab.ArmRule) (o observation, err error) {
 	if o.packets, err = rule.Packets(ctx); err != nil {
 		return o, err
 	}
@@ -36,7 +36,7 @@ func (x *experiment) observeCounters(ctx context.Context, rule lab.Rule) (o obse
 
 // measureLoad sends the load between two observations. Where other traffic may be
 // in the counters, it watches them before and after as well, with no load.
-func (x *experiment) measureLoad(ctx context.Context, rule lab.Rule, send func() ([]*probe.Report, error)) (m measurement, err error) {
+func (x *experiment) measureLoad(ctx context.Context, rule lab.ArmRule, send func() ([]*probe.Report, error)) (m measurement, err error) {
 	var idle idleWatch
 	if x.lab.Shared() {
 		if err := idle.watchOnce(ctx, x.lab); err != nil {

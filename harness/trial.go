@@ -204,7 +204,7 @@ func (x *experiment) forgetEntries(ctx context.Context, server netip.AddrPort, r
 
 // countMatches returns the number of packets that a rule matched between two
 // readings. A counter that went back belongs to another rule of the same text.
-func countMatches(rule lab.Rule, before, after uint64) (uint64, error) {
+func countMatches(rule lab.ArmRule, before, after uint64) (uint64, error) {
 	if after < before {
 		return 0, fmt.Errorf("the rule %q was replaced meanwhile: its counter went from %d to %d", rule.Rule(), before, after)
 	}

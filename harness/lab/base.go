@@ -17,7 +17,7 @@ import (
 	"snatlab/harness/undo"
 )
 
-// What drivers start probes with.
+// The settings with which drivers start probes.
 const (
 	// ThisBinary is the program that runs, which is a probe as well, even if its
 	// file was replaced or is where the user of the probes cannot go.

@@ -6,7 +6,7 @@
 //
 // A driver is a package with a Config, and with an Open that returns a [Keeper], or
 // a [Lab] where nothing can be kept. Its lab embeds a [Base], made by [NewBase],
-// which implements all of Lab but Intact and Close. What a new driver writes:
+// which implements all of Lab but Intact and Close. A new driver writes:
 //
 //   - Preflight returns the [machine.Precondition] values of a run, and changes
 //     nothing.
@@ -44,7 +44,7 @@ type Lab interface {
 	// Barrier returns a file that all clients can map; empty if there is none.
 	Barrier() string
 	// Apply puts an arm in force, until the rule's Undo.
-	Apply(context.Context, scenario.Arm) (Rule, error)
+	Apply(context.Context, scenario.Arm) (ArmRule, error)
 	// Listen opens a server port that no other trial uses, and returns the
 	// address at which clients reach it. Trials count from 0.
 	Listen(ctx context.Context, trial int) (netip.AddrPort, error)
@@ -70,8 +70,8 @@ type Lab interface {
 	Close(context.Context) error
 }
 
-// Rule is the masquerade rule in force for an arm, and what else the arm sets.
-type Rule interface {
+// ArmRule is the masquerade rule in force for an arm, and what else the arm sets.
+type ArmRule interface {
 	// Rule returns the text of the rule, as its own tool prints it.
 	Rule() string
 	// Settings returns what else the arm sets, in the order in which it was set.

@@ -101,7 +101,7 @@ func (l *dockerLab) listArmAddresses() (all []netip.Addr) {
 
 // Apply puts an arm in force. It checks the addresses of the arm again: another
 // program may have taken them since the lab was opened.
-func (l *dockerLab) Apply(ctx context.Context, arm scenario.Arm) (lab.Rule, error) {
+func (l *dockerLab) Apply(ctx context.Context, arm scenario.Arm) (lab.ArmRule, error) {
 	if err := l.host.checkAddresses(ctx, arm.SNAT.ToSource); err != nil {
 		return nil, err
 	}
