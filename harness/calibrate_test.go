@@ -27,7 +27,8 @@ func calibrated(rounds, baseline, twin, arm int) *result.Result {
 	return r
 }
 
-func TestCalibrationCount(t *testing.T) {
+func TestCountVerdicts(t *testing.T) {
+	t.Parallel()
 	for _, tc := range []struct {
 		claim                      string
 		in                         *result.Result
@@ -90,6 +91,7 @@ func TestJudgeCalibration(t *testing.T) {
 
 // Each run of a calibration has an ID, a seed and a lab of its own.
 func TestCalibrate(t *testing.T) {
+	t.Parallel()
 	s := clientsOf(2, "masquerade", "random-fully")
 	var ids []string
 	var progress []int

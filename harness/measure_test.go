@@ -13,7 +13,9 @@ import (
 	"snatlab/harness/scenario"
 )
 
-func TestOtherTrafficGoesOnAtItsRateForAsLongAsATrialTakes(t *testing.T) {
+// Other traffic is assumed to continue at its rate for the length of a trial.
+func TestEstimateForeign(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name    string
 		moved   result.ConntrackCounters
@@ -52,13 +54,17 @@ func looks(t *testing.T, shared bool) (n int) {
 	return n
 }
 
-func TestASharedTableIsWatchedBeforeAndAfterATrial(t *testing.T) {
+// A shared table is watched before and after a trial.
+func TestMeasureLoadShared(t *testing.T) {
+	t.Parallel()
 	if own, shared := looks(t, false), looks(t, true); shared != own+4 {
 		t.Errorf("%d looks at a shared table, %d at a lab's own", shared, own)
 	}
 }
 
-func TestARequestWithoutAnAnswerIsLookedUpByItsPort(t *testing.T) {
+// A request without an answer is looked up by its port.
+func TestLookUp(t *testing.T) {
+	t.Parallel()
 	f := &fakeLab{script: script{entries: []map[uint16]string{{10: "SYN_SENT", 12: "ESTABLISHED"}, {10: "SYN_SENT"}}}}
 	x := &experiment{Scenario: clientsOf(2, "a"), lab: f}
 	reports := []*probe.Report{{Silent: []scenario.PortRange{{First: 9, Last: 12}}}, {Silent: []scenario.PortRange{{First: 10, Last: 10}, {First: 65535, Last: 65535}}}}
@@ -75,7 +81,9 @@ func TestARequestWithoutAnAnswerIsLookedUpByItsPort(t *testing.T) {
 	}
 }
 
-func TestEvidenceIsLookedForOnlyOnDemand(t *testing.T) {
+// Evidence is collected only on demand.
+func TestRunWithoutExplain(t *testing.T) {
+	t.Parallel()
 	for _, explain := range []bool{false, true} {
 		f := newFakeLab(t, 1)
 		f.explain, f.entries = explain, []map[uint16]string{{}}

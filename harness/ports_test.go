@@ -26,6 +26,7 @@ func inLockstep(t *testing.T, requests int, arms []scenario.Arm, ranges ...scena
 }
 
 func TestChoosePorts(t *testing.T) {
+	t.Parallel()
 	usual, wide := scenario.PortRange{First: 32768, Last: 60999}, scenario.PortRange{First: 1, Last: 65535}
 	plain := []scenario.Arm{{Name: "a"}}
 	split := []scenario.Arm{{Name: "a"}, {Name: "b", ClientPorts: result.SplitPorts}}
@@ -74,7 +75,9 @@ func TestChoosePorts(t *testing.T) {
 	}
 }
 
-func TestTooFewPortsEndTheRunBeforeItsFirstRequest(t *testing.T) {
+// Too few ports end the run before its first request.
+func TestRunTooFewPorts(t *testing.T) {
+	t.Parallel()
 	f := newFakeLab(t, 1)
 	f.clients[0].Hello.LocalPorts = &scenario.PortRange{First: 40000, Last: 40099}
 	_, _, err := f.run(t.Context(), lockstepOf(result.SyncBarrier, "a"))
@@ -87,6 +90,7 @@ func TestTooFewPortsEndTheRunBeforeItsFirstRequest(t *testing.T) {
 }
 
 func TestOwnPorts(t *testing.T) {
+	t.Parallel()
 	t.Run("are disjoint, and enough for what a scenario may send", func(t *testing.T) {
 		for clients := 1; clients <= scenario.MaxClients; clients++ {
 			s := &scenario.Scenario{Clients: clients, Load: scenario.LoadSettings{Pattern: result.Lockstep}, Arms: []scenario.Arm{{ClientPorts: result.SplitPorts}}}
@@ -104,6 +108,7 @@ func TestOwnPorts(t *testing.T) {
 }
 
 func TestRecordPorts(t *testing.T) {
+	t.Parallel()
 	var arm result.Arm
 	recordPorts(&arm, []*probe.Report{{}})
 	if arm.ClientPorts != nil {

@@ -15,7 +15,9 @@ import (
 	"snatlab/harness/undo"
 )
 
-func TestEveryTrialOfEveryArmSendsTheSameNumberOfRequests(t *testing.T) {
+// Every trial of every arm sends the same number of requests.
+func TestRunEqualWork(t *testing.T) {
+	t.Parallel()
 	for _, s := range []*scenario.Scenario{
 		clientsOf(3, "masquerade", "random-fully", "again"),
 		lockstepOf(result.SyncBarrier, "masquerade", "random-fully"),
@@ -46,7 +48,9 @@ func TestEveryTrialOfEveryArmSendsTheSameNumberOfRequests(t *testing.T) {
 	}
 }
 
-func TestEveryTrialHasAServerPortAndAnEpochOfItsOwn(t *testing.T) {
+// Every trial has a server port and an epoch of its own.
+func TestRunEpochs(t *testing.T) {
+	t.Parallel()
 	f := newFakeLab(t, 1)
 	if _, _, err := f.run(t.Context(), lockstepOf(result.SyncBarrier, "a", "b")); err != nil {
 		t.Fatal(err)
@@ -58,7 +62,9 @@ func TestEveryTrialHasAServerPortAndAnEpochOfItsOwn(t *testing.T) {
 	}
 }
 
-func TestARunFollowsTheDrawnOrder(t *testing.T) {
+// A run follows the drawn order.
+func TestRunOrder(t *testing.T) {
+	t.Parallel()
 	s := clientsOf(1, "a", "b", "c")
 	s.Rounds, s.Load.Requests = 5, 1
 	f := newFakeLab(t, 1)
@@ -84,7 +90,9 @@ func TestARunFollowsTheDrawnOrder(t *testing.T) {
 	}
 }
 
-func TestTheOrderOfArmsDependsOnTheSeedOnly(t *testing.T) {
+// The order of the arms depends on the seed only.
+func TestDrawOrdersSeed(t *testing.T) {
+	t.Parallel()
 	one, other := clientsOf(2, "a", "b", "c", "d"), lockstepOf(result.SyncClock, "w", "x", "y", "z")
 	for _, s := range []*scenario.Scenario{one, other} {
 		s.Rounds, s.Seed = 50, 7
@@ -103,7 +111,9 @@ func TestTheOrderOfArmsDependsOnTheSeedOnly(t *testing.T) {
 	}
 }
 
-func TestEveryRoundHoldsEachArmOnce(t *testing.T) {
+// Every round has each arm once.
+func TestDrawOrders(t *testing.T) {
+	t.Parallel()
 	for seed := range uint64(100) {
 		s := clientsOf(1, "a", "b", "c", "d", "e")
 		s.Rounds, s.Seed = 20, seed
@@ -150,7 +160,9 @@ func putBackWell(t *testing.T, f *fakeLab) {
 	}
 }
 
-func TestTheLabIsPutBackAfterAnErrorAnywhere(t *testing.T) {
+// The lab is restored after an error at any call.
+func TestRestoreAfterError(t *testing.T) {
+	t.Parallel()
 	for _, m := range moments {
 		t.Run(fmt.Sprintf("%s %d", m.call, m.n), func(t *testing.T) {
 			f := newFakeLab(t, 2)
@@ -171,7 +183,9 @@ func TestTheLabIsPutBackAfterAnErrorAnywhere(t *testing.T) {
 	}
 }
 
-func TestTheLabIsPutBackAfterAPanicAnywhere(t *testing.T) {
+// The lab is restored after a panic at any call.
+func TestRestoreAfterPanic(t *testing.T) {
+	t.Parallel()
 	for _, m := range moments {
 		if ofClient(m.call) {
 			continue // a client is another process
@@ -197,7 +211,9 @@ func TestTheLabIsPutBackAfterAPanicAnywhere(t *testing.T) {
 	}
 }
 
-func TestTheLabIsPutBackWhenTheContextEndsAnywhere(t *testing.T) {
+// The lab is restored when the context ends at any call.
+func TestRestoreAfterCancel(t *testing.T) {
+	t.Parallel()
 	for _, m := range moments {
 		t.Run(fmt.Sprintf("%s %d", m.call, m.n), func(t *testing.T) {
 			f := newFakeLab(t, 2)
@@ -223,7 +239,9 @@ func TestTheLabIsPutBackWhenTheContextEndsAnywhere(t *testing.T) {
 	}
 }
 
-func TestARunThatEndsWellIsPutBack(t *testing.T) {
+// The lab is restored after a run that succeeds.
+func TestRestoreAfterRun(t *testing.T) {
+	t.Parallel()
 	f := newFakeLab(t, 2)
 	r, _, err := f.run(t.Context(), clientsOf(2, "masquerade", "random-fully"))
 	if err != nil || r.Incomplete != "" {
@@ -238,7 +256,9 @@ func TestARunThatEndsWellIsPutBack(t *testing.T) {
 	putBackWell(t, f)
 }
 
-func TestWhatCannotBePutBackIsToldByTheError(t *testing.T) {
+// An error names everything that cannot be restored.
+func TestRestoreFails(t *testing.T) {
+	t.Parallel()
 	left := &undo.LeftError{Left: []undo.Left{{Step: undo.Step{What: "a network"}, Err: errors.New("in use")}}}
 	for _, test := range []struct {
 		name       string
@@ -272,7 +292,9 @@ func onlyOn(yes bool, err error) error {
 	return nil
 }
 
-func TestALabThatDoesNotOpenIsAResultWithoutTrials(t *testing.T) {
+// A lab that does not open is a result without trials.
+func TestRunNoLab(t *testing.T) {
+	t.Parallel()
 	broken := errors.New("no engine")
 	s := clientsOf(2, "a", "b")
 	r, err := Run(t.Context(), s, func(context.Context) (lab.Lab, error) { return nil, broken }, &recorder{}, RunOptions{})
@@ -281,7 +303,9 @@ func TestALabThatDoesNotOpenIsAResultWithoutTrials(t *testing.T) {
 	}
 }
 
-func TestARunThatIsCancelledInATrialKeepsTheFinishedOnes(t *testing.T) {
+// A run that is cancelled in a trial keeps the finished trials.
+func TestRunCancelled(t *testing.T) {
+	t.Parallel()
 	f := newFakeLab(t, 2)
 	interrupted := errors.New("interrupted by SIGINT")
 	ctx, cancel := context.WithCancelCause(t.Context())
@@ -310,7 +334,9 @@ func TestARunThatIsCancelledInATrialKeepsTheFinishedOnes(t *testing.T) {
 	putBackWell(t, f)
 }
 
-func TestAClientThatDiesInATrialEndsTheRunWithItsObituary(t *testing.T) {
+// A client that dies in a trial ends the run with the reason of its exit.
+func TestRunClientDies(t *testing.T) {
+	t.Parallel()
 	f := newFakeLab(t, 3)
 	f.fail("client 1", 2, errors.New("killed")) // in the second trial
 	r, _, err := f.run(t.Context(), clientsOf(3, "a"))
@@ -323,8 +349,11 @@ func TestAClientThatDiesInATrialEndsTheRunWithItsObituary(t *testing.T) {
 	putBackWell(t, f)
 }
 
+// A lab whose parts were removed ends the run, and its trial is dropped.
+//
 // Figures may look fine all the same: what could not be sent failed.
-func TestALabThatSomebodyTookApartEndsTheRunAndItsTrialIsDropped(t *testing.T) {
+func TestRunLabBroken(t *testing.T) {
+	t.Parallel()
 	apart := errors.New("client 1 was taken off its network")
 	for _, test := range []struct {
 		name   string
@@ -353,7 +382,7 @@ func TestALabThatSomebodyTookApartEndsTheRunAndItsTrialIsDropped(t *testing.T) {
 }
 
 // The record of a run names it, even where the lab could not be opened.
-func TestRunNamesItsRecord(t *testing.T) {
+func TestRunRecord(t *testing.T) {
 	t.Parallel()
 	open := func(context.Context) (lab.Lab, error) { return nil, errors.New("no lab") }
 	r, _ := Run(t.Context(), clientsOf(2, "masquerade", "random-fully"), open, noWatcher{}, RunOptions{ID: "20261127-1", Version: "v1"})

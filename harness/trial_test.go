@@ -15,7 +15,9 @@ import (
 	"snatlab/harness/scenario"
 )
 
-func TestAPathThatTheRuleDoesNotSeeIsToldWithItsFigures(t *testing.T) {
+// An error about a path that does not pass the rule has its figures.
+func TestCheckPath(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name string
 		script
@@ -40,7 +42,9 @@ func TestAPathThatTheRuleDoesNotSeeIsToldWithItsFigures(t *testing.T) {
 	}
 }
 
-func TestARuleThatMatchedMoreThanTheClientsIsNoError(t *testing.T) {
+// A rule that matched more than the clients is no error.
+func TestCheckPathForeign(t *testing.T) {
+	t.Parallel()
 	f := newFakeLab(t, 2)
 	f.matched = func(sent uint64) uint64 { return 3*sent + 17 } // others share the network
 	if _, _, err := f.run(t.Context(), clientsOf(2, "a")); err != nil {
@@ -48,7 +52,9 @@ func TestARuleThatMatchedMoreThanTheClientsIsNoError(t *testing.T) {
 	}
 }
 
-func TestATrialThatShowsNothingIsAnErrorAndNotRecorded(t *testing.T) {
+// A trial that shows nothing is an error and not recorded.
+func TestRunEmptyTrial(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name string
 		script
@@ -95,8 +101,11 @@ func TestATrialThatShowsNothingIsAnErrorAndNotRecorded(t *testing.T) {
 	}
 }
 
+// A rule whose counter restarted is an error.
+//
 // A restart of Docker, or a reload of the firewall, writes the same rule anew.
-func TestARuleWhoseCounterStartedAnewIsAnError(t *testing.T) {
+func TestRunReplacedRule(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		at            string
 		before, again uint64 // requests sent before that, and packets counted after the next load
@@ -122,7 +131,9 @@ func TestARuleWhoseCounterStartedAnewIsAnError(t *testing.T) {
 	}
 }
 
-func TestWhatServerAndTableCountedIsRecorded(t *testing.T) {
+// The counters of the server and the table are recorded.
+func TestRunCounters(t *testing.T) {
+	t.Parallel()
 	f := newFakeLab(t, 2)
 	f.table = func(n int) conntrack.Snapshot { return conntrack.Snapshot{Entries: uint64(n), Max: 1000} }
 	r, _, err := f.run(t.Context(), clientsOf(2, "a"))
@@ -142,7 +153,9 @@ func TestWhatServerAndTableCountedIsRecorded(t *testing.T) {
 	}
 }
 
-func TestRefusedRequestsAreFailuresWithTheirCause(t *testing.T) {
+// Refused requests are failures with their cause.
+func TestRunRefused(t *testing.T) {
+	t.Parallel()
 	f := newFakeLab(t, 2)
 	x := experiment{Scenario: clientsOf(2, "a"), lab: f, result: newRecord(clientsOf(2, "a"), RunOptions{})}
 	f.deaf = func(int) bool { return true }
@@ -170,7 +183,9 @@ func room(entries func(look int) uint64) (*experiment, *fakeLab) {
 	return &experiment{Scenario: s, lab: f}, f
 }
 
-func TestATableThatStaysFullIsGivenUpOnWithItsFigures(t *testing.T) {
+// A table that stays full ends the run with its figures.
+func TestAwaitRoomFull(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		x, _ := room(func(int) uint64 { return 801 })
 		begun := time.Now()
@@ -185,7 +200,9 @@ func TestATableThatStaysFullIsGivenUpOnWithItsFigures(t *testing.T) {
 	})
 }
 
-func TestATrialWaitsForATableThatDrains(t *testing.T) {
+// A trial waits for a table that drains.
+func TestAwaitRoomDrains(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		x, f := room(func(look int) uint64 { return 805 - uint64(look) })
 		if err := x.awaitRoom(t.Context()); err != nil {
@@ -197,7 +214,9 @@ func TestATrialWaitsForATableThatDrains(t *testing.T) {
 	})
 }
 
-func TestTheWaitForRoomEndsWithItsContext(t *testing.T) {
+// The wait for room ends with its context.
+func TestAwaitRoomCancelled(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		x, _ := room(func(int) uint64 { return 1000 })
 		ctx, cancel := context.WithCancelCause(t.Context())
@@ -209,7 +228,9 @@ func TestTheWaitForRoomEndsWithItsContext(t *testing.T) {
 	})
 }
 
-func TestClientsThatShareNoMemoryKeepStepByTheClock(t *testing.T) {
+// Clients that share no memory keep step by the clock.
+func TestRunNoSharedMemory(t *testing.T) {
+	t.Parallel()
 	f := newFakeLab(t, 1)
 	f.barrier = filepath.Join(t.TempDir(), "no such folder", "barrier")
 	r, _, err := f.run(t.Context(), lockstepOf(result.SyncBarrier, "a"))
@@ -237,7 +258,9 @@ func TestClientsThatShareNoMemoryKeepStepByTheClock(t *testing.T) {
 	}
 }
 
-func TestWhatKeptTheClientsInStepIsRecorded(t *testing.T) {
+// The way in which the clients kept in step is recorded.
+func TestRunSync(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		scenario *scenario.Scenario
 		want     string
@@ -262,7 +285,9 @@ func TestWhatKeptTheClientsInStepIsRecorded(t *testing.T) {
 	}
 }
 
-func TestAClientThatDiesWhileItIsAskedToShareEndsTheRun(t *testing.T) {
+// A client that dies while it is asked to share memory ends the run.
+func TestRunShareDies(t *testing.T) {
+	t.Parallel()
 	f := newFakeLab(t, 1)
 	f.before = func(call string, _ int) error {
 		if call == callForget {
@@ -277,7 +302,9 @@ func TestAClientThatDiesWhileItIsAskedToShareEndsTheRun(t *testing.T) {
 	putBackWell(t, f)
 }
 
-func TestTheEntriesOfEachTrialAreForgotten(t *testing.T) {
+// The entries of each trial are deleted.
+func TestForgetEntries(t *testing.T) {
+	t.Parallel()
 	for _, s := range []*scenario.Scenario{clientsOf(3, "a", "b"), lockstepOf(result.SyncBarrier, "a", "b")} {
 		t.Run(s.Load.Pattern, func(t *testing.T) {
 			f := newFakeLab(t, s.Clients)

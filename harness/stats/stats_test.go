@@ -10,7 +10,9 @@ import (
 	"testing"
 )
 
-func TestPIsTheShareOfAllDivisionsThatSetTwoArmsAsFarApart(t *testing.T) {
+// p is the share of all divisions that separate two samples as far.
+func TestMannWhitney(t *testing.T) {
+	t.Parallel()
 	draw := rand.New(rand.NewPCG(1, 0))
 	for range 400 {
 		n := 1 + draw.IntN(6)
@@ -21,14 +23,18 @@ func TestPIsTheShareOfAllDivisionsThatSetTwoArmsAsFarApart(t *testing.T) {
 	}
 }
 
-func TestOnlyRoundsThatBothArmsHaveAreCompared(t *testing.T) {
+// Only values that both samples have are compared.
+func TestMannWhitneyPairs(t *testing.T) {
+	t.Parallel()
 	a, b := []float64{3, 1, 2, 5, 7, 4}, []float64{9, 8, 1, 6}
 	if got, want := *MannWhitney(a, b), enumerated(a[:4], b); !close(got, want) {
 		t.Errorf("p = %v, want %v", got, want)
 	}
 }
 
-func TestPDependsNeitherOnTheOrderOfTwoArmsNorOnTheScale(t *testing.T) {
+// p depends neither on the order of two samples nor on the scale.
+func TestMannWhitneyInvariant(t *testing.T) {
+	t.Parallel()
 	draw := rand.New(rand.NewPCG(3, 0))
 	for range 400 {
 		n := 1 + draw.IntN(30)
@@ -45,7 +51,9 @@ func TestPDependsNeitherOnTheOrderOfTwoArmsNorOnTheScale(t *testing.T) {
 	}
 }
 
-func TestEqualTrialsAreNoEvidence(t *testing.T) {
+// Equal values are no evidence.
+func TestMannWhitneyEqual(t *testing.T) {
+	t.Parallel()
 	if p := *MannWhitney([]float64{.1, .1}, []float64{.1, .1, .1}); p != 1 {
 		t.Errorf("p = %v", p)
 	}
@@ -54,7 +62,9 @@ func TestEqualTrialsAreNoEvidence(t *testing.T) {
 	}
 }
 
-func TestAnAdjustedPIsAsHolmHasIt(t *testing.T) {
+// An adjusted p is that of Holm's method.
+func TestAdjustHolm(t *testing.T) {
+	t.Parallel()
 	for _, tc := range []struct{ raw, want []*float64 }{
 		{nil, []*float64{}},
 		{of(.03), of(.03)},
@@ -71,7 +81,9 @@ func TestAnAdjustedPIsAsHolmHasIt(t *testing.T) {
 	}
 }
 
-func TestAnAdjustedPIsNeverBelowTheRawOneAndKeepsItsOrder(t *testing.T) {
+// An adjusted p is never below the raw one and keeps its order.
+func TestAdjustHolmOrder(t *testing.T) {
+	t.Parallel()
 	draw := rand.New(rand.NewPCG(4, 0))
 	for range 300 {
 		var raw []*float64
@@ -92,7 +104,9 @@ func TestAnAdjustedPIsNeverBelowTheRawOneAndKeepsItsOrder(t *testing.T) {
 	}
 }
 
-func TestAnIntervalHoldsItsEstimate(t *testing.T) {
+// An interval contains its estimate.
+func TestInterval(t *testing.T) {
+	t.Parallel()
 	draw := rand.New(rand.NewPCG(5, 0))
 	for range 500 {
 		a, b := draws(draw, 1+draw.IntN(60)), draws(draw, 1+draw.IntN(60))
@@ -110,10 +124,13 @@ func TestAnIntervalHoldsItsEstimate(t *testing.T) {
 	}
 }
 
+// An interval misses the median no more often than its confidence allows.
+//
 // The median of a continuous figure has half of all trials below it: each of n
 // trials is below or above as a coin falls. Of all 2^n falls, the interval may
 // miss the median in no more than it allows.
-func TestAnIntervalMissesTheMedianNoMoreOftenThanItSays(t *testing.T) {
+func TestMedianInterval(t *testing.T) {
+	t.Parallel()
 	for _, confidence := range []float64{0.95, jointConfidence(0.95)} {
 		for n := 1; n <= 14; n++ {
 			missed := 0
@@ -136,7 +153,9 @@ func TestAnIntervalMissesTheMedianNoMoreOftenThanItSays(t *testing.T) {
 	}
 }
 
-func TestPOfATrendIsTheShareOfAllOrdersWithAsStrongAOne(t *testing.T) {
+// p is the share of all orders of the values with as strong a trend.
+func TestMannKendall(t *testing.T) {
+	t.Parallel()
 	draw := rand.New(rand.NewPCG(6, 0))
 	for range 60 {
 		v := draws(draw, 1+draw.IntN(7))
@@ -154,7 +173,9 @@ func TestPOfATrendIsTheShareOfAllOrdersWithAsStrongAOne(t *testing.T) {
 	}
 }
 
-func TestATrendTurnedRoundIsAsStrong(t *testing.T) {
+// A reversed trend is as strong.
+func TestMannKendallReversed(t *testing.T) {
+	t.Parallel()
 	draw := rand.New(rand.NewPCG(7, 0))
 	for _, n := range []int{8, ExactTrend, ExactTrend + 1, 200} {
 		v := draws(draw, n)
@@ -166,7 +187,9 @@ func TestATrendTurnedRoundIsAsStrong(t *testing.T) {
 	}
 }
 
-func TestTheApproximatePOfATrendIsCloseToTheExactOne(t *testing.T) {
+// The approximate p is close to the exact one.
+func TestNormalTrend(t *testing.T) {
+	t.Parallel()
 	draw := rand.New(rand.NewPCG(8, 0))
 	for range 100 {
 		v := draws(draw, ExactTrend)
@@ -181,9 +204,12 @@ func TestTheApproximatePOfATrendIsCloseToTheExactOne(t *testing.T) {
 	}
 }
 
+// The approximate p is Kendall's.
+//
 // S has a standard deviation of 335.8 in 100 values, of 333.9 if there are ten
 // of each: (700-1)/335.8 is 2.08 of them.
-func TestTheApproximatePOfATrendIsKendalls(t *testing.T) {
+func TestNormalTrendKendall(t *testing.T) {
+	t.Parallel()
 	ties := map[float64]int{}
 	for i := range 10 {
 		ties[float64(i)] = 10
@@ -196,7 +222,9 @@ func TestTheApproximatePOfATrendIsKendalls(t *testing.T) {
 	}
 }
 
-func TestAShareHasItsExactInterval(t *testing.T) {
+// A share has its exact interval.
+func TestProportionInterval(t *testing.T) {
+	t.Parallel()
 	for _, tc := range []struct {
 		k, n      int
 		low, high float64
@@ -217,9 +245,12 @@ func TestAShareHasItsExactInterval(t *testing.T) {
 	}
 }
 
+// Each end of an interval leaves out 2.5 %.
+//
 // At each end, what was seen or something more extreme has a probability of
 // 2.5 %, by the sum of the binomial distribution in exact arithmetic.
-func TestTheEndsOfAShareLeaveOutTwoAndAHalfPercentEach(t *testing.T) {
+func TestProportionEnds(t *testing.T) {
+	t.Parallel()
 	for n := 1; n <= 30; n++ {
 		for k := 0; k <= n; k++ {
 			low, high := ProportionInterval(k, n, 0.95)

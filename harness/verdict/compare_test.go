@@ -10,7 +10,8 @@ import (
 // Whatever the trials are, no-difference is said only where an arm without a
 // failure would have been told from the baseline, and no arm is said to take
 // anything away from a baseline that lost nothing.
-func TestContrastSaysNoMoreThanItCanSee(t *testing.T) {
+func TestDecideComparison(t *testing.T) {
+	t.Parallel()
 	draw := rand.New(rand.NewPCG(7, 0))
 	seen := map[result.ArmVerdict]int{}
 	for range 3000 {

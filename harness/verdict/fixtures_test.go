@@ -14,7 +14,8 @@ import (
 var update = flag.Bool("update", false, "judge the results in ../report/testdata anew")
 
 // The results that package report draws its goldens from show what a run would.
-func TestTheReportsAreDrawnFromResultsJudgedHere(t *testing.T) {
+func TestReportFixtures(t *testing.T) {
+	t.Parallel()
 	paths, err := filepath.Glob("../report/testdata/*.json")
 	if err != nil || len(paths) == 0 {
 		t.Fatalf("no results: %v", err)

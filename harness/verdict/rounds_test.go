@@ -13,7 +13,8 @@ import (
 // Two arms that do not differ are told apart no more often than Alpha allows.
 // Every division of the same trials into two arms is as likely as any other
 // then, so all of them are looked at.
-func TestArmsThatDoNotDifferAreRarelyToldApart(t *testing.T) {
+func TestFalseDifferences(t *testing.T) {
+	t.Parallel()
 	for _, tc := range []struct {
 		claim  string
 		trials []int // of both arms
@@ -43,7 +44,9 @@ func TestArmsThatDoNotDifferAreRarelyToldApart(t *testing.T) {
 	}
 }
 
-func TestRoundsAreTheLeastThatTellArmsApart(t *testing.T) {
+// The least number of rounds shows a difference, and one less does not.
+func TestMinRounds(t *testing.T) {
+	t.Parallel()
 	for arms := 2; arms <= 32; arms++ {
 		least := MinRounds(arms)
 		for _, rounds := range []int{least - 1, least} {
@@ -67,7 +70,9 @@ func TestRoundsAreTheLeastThatTellArmsApart(t *testing.T) {
 	}
 }
 
-func TestAReductionLiesInItsInterval(t *testing.T) {
+// A reduction lies in its interval.
+func TestReductionInterval(t *testing.T) {
+	t.Parallel()
 	draw := rand.New(rand.NewPCG(5, 0))
 	for range 500 {
 		a, b := someTrials(draw, 1+draw.IntN(60)), someTrials(draw, 1+draw.IntN(60))
@@ -77,7 +82,9 @@ func TestAReductionLiesInItsInterval(t *testing.T) {
 	}
 }
 
-func TestArmsAcrossRunsAreOneFamily(t *testing.T) {
+// The arms of a comparison of runs are one family.
+func TestCompareRates(t *testing.T) {
+	t.Parallel()
 	low, high := []float64{1, 2, 3, 4, 5, 6, 7, 8}, []float64{11, 12, 13, 14, 15, 16, 17, 18}
 	changes := CompareRates([][]float64{low, low}, [][]float64{high, low})
 	if p, adjusted := *changes[0].P, *changes[0].PHolm; adjusted != 2*p {

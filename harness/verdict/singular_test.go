@@ -13,6 +13,7 @@ var oneOfMany = regexp.MustCompile(`\b1 (?:arms|rounds|runs|trials|requests|conn
 
 // A run with one of everything is described in the singular.
 func TestSingular(t *testing.T) {
+	t.Parallel()
 	one := func(failed int) result.Arm {
 		trial := result.Trial{Round: 1, Requests: 1, Failed: failed, Causes: map[string]int{}, RulePackets: 1}
 		if failed > 0 {

@@ -16,6 +16,7 @@ import (
 const perTrial = 6000
 
 func TestJudge(t *testing.T) {
+	t.Parallel()
 	// Medians of 670, 300 and 70 failures: 11.2 %, 5 % and 1.17 %.
 	race := lossy
 	half := []int{290, 260, 310, 499, 300, 300, 300, 320}
@@ -262,7 +263,9 @@ func TestJudge(t *testing.T) {
 	}
 }
 
-func TestTheFailureRateIsTheMedianTrialWithItsInterval(t *testing.T) {
+// The failure rate is the median trial with its interval.
+func TestFailureRate(t *testing.T) {
+	t.Parallel()
 	for _, tc := range []struct {
 		failed []int
 		want   string
@@ -289,7 +292,9 @@ func TestTheFailureRateIsTheMedianTrialWithItsInterval(t *testing.T) {
 	}
 }
 
-func TestLatencyIsThatOfTheTrialsInWhichARequestSucceeded(t *testing.T) {
+// A latency is that of the trials in which a request succeeded.
+func TestLatency(t *testing.T) {
+	t.Parallel()
 	a := arm("masquerade", 0, 0, perTrial)
 	a.Trials[0].Latency = result.Latency{P50: 60, P99: 200}
 	a.Trials[1].Latency = result.Latency{P50: 70, P99: 210}
@@ -300,7 +305,9 @@ func TestLatencyIsThatOfTheTrialsInWhichARequestSucceeded(t *testing.T) {
 	}
 }
 
-func TestALatencyChangesByAShareOfTheBaselines(t *testing.T) {
+// A latency changes by a share of the baseline's.
+func TestLatencyChange(t *testing.T) {
+	t.Parallel()
 	baseline, slower := arm("masquerade", repeat(8, 700)...), arm("slower", repeat(8, 700)...)
 	for i := range 8 {
 		baseline.Trials[i].Latency = result.Latency{P50: 100, P99: int64(200 + i)}
@@ -320,7 +327,9 @@ func TestALatencyChangesByAShareOfTheBaselines(t *testing.T) {
 	}
 }
 
-func TestAReductionIsLeftOutWhereThereIsNothingToReduce(t *testing.T) {
+// There is no reduction where there is nothing to reduce.
+func TestNoReduction(t *testing.T) {
+	t.Parallel()
 	r := run(4, arm("masquerade", 0, 0), arm("random-fully", 0, 0))
 	judge(r)
 	if c := r.Comparisons[0]; c.Reduction.Estimate != nil {
@@ -333,7 +342,9 @@ func TestAReductionIsLeftOutWhereThereIsNothingToReduce(t *testing.T) {
 	}
 }
 
-func TestNoReductionIsZeroAndNotMinusZero(t *testing.T) {
+// No reduction is 0 and not -0.
+func TestReductionZero(t *testing.T) {
+	t.Parallel()
 	r := run(8, arm("masquerade", lossy...), arm("random", lossy...))
 	judge(r)
 	if e := *r.Comparisons[0].Reduction.Estimate; e != 0 || math.Signbit(e) {
@@ -341,7 +352,9 @@ func TestNoReductionIsZeroAndNotMinusZero(t *testing.T) {
 	}
 }
 
-func TestJudgingAgainChangesNothing(t *testing.T) {
+// Judging again changes nothing.
+func TestJudgeAgain(t *testing.T) {
+	t.Parallel()
 	judged := func(times int) *result.Result {
 		r := run(2, mixed("masquerade", 600, 100), arm("random-fully", 0, 0))
 		r.WarningValues = []result.Warning{{Code: result.NoSharedMemory, Cause: "no memfd"}}

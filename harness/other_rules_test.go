@@ -10,7 +10,8 @@ import (
 
 func counted(rules ...lab.Counter) lab.Counters { return lab.Counters{Rules: rules} }
 
-func TestTakers(t *testing.T) {
+func TestDescribeTakers(t *testing.T) {
+	t.Parallel()
 	const nobody = "no other rule was seen to match them at the postrouting hook, so they did not come that far, or are exempt from NAT"
 	rule := func(text string, at int, packets uint64) lab.Counter {
 		return lab.Counter{Place: "POSTROUTING (nft)", Rule: text, At: at, Packets: packets}
@@ -42,7 +43,8 @@ func TestTakers(t *testing.T) {
 
 // The path check and the check of each trial name the rule that took the
 // connections.
-func TestRun_names_the_rule_that_takes_connections(t *testing.T) {
+func TestRunNamesTakers(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name  string
 		until uint64 // requests that pass our rule

@@ -13,6 +13,7 @@ import (
 )
 
 func TestRecordSources(t *testing.T) {
+	t.Parallel()
 	from := func(last byte, n uint64) probe.SourceCount {
 		return probe.SourceCount{Address: netip.AddrFrom4([4]byte{198, 19, 0, last}), Accepted: n}
 	}
@@ -37,7 +38,9 @@ func TestRecordSources(t *testing.T) {
 	})
 }
 
-func TestATrialThatIsNotKeptLeavesNoAddress(t *testing.T) {
+// A trial that is not kept leaves no address.
+func TestRunDroppedSources(t *testing.T) {
+	t.Parallel()
 	f := newFakeLab(t, 2)
 	f.matched = func(sent uint64) uint64 { return min(sent, 81) } // the second trial's last request passes the rule by
 	r, _, err := f.run(t.Context(), clientsOf(2, "a"))
@@ -49,7 +52,9 @@ func TestATrialThatIsNotKeptLeavesNoAddress(t *testing.T) {
 	}
 }
 
-func TestTheAddressesOfConnectionsAreRecorded(t *testing.T) {
+// The addresses of connections are recorded.
+func TestRunSources(t *testing.T) {
+	t.Parallel()
 	f := newFakeLab(t, 2)
 	s := clientsOf(2, "a")
 	s.Arms = append(s.Arms, scenario.Arm{Name: "b", SNAT: scenario.SNATOptions{ToSource: []netip.Addr{netip.MustParseAddr("198.19.0.1")}}})

@@ -11,6 +11,7 @@ import (
 )
 
 func TestWarnings(t *testing.T) {
+	t.Parallel()
 	const (
 		swings    = " few: the rate of one arm swings by a factor of two to four between trials"
 		undecided = "not triggered: "
@@ -78,7 +79,9 @@ func TestWarnings(t *testing.T) {
 	}
 }
 
-func TestARaceThatDidNotOccurHasLikelyReasons(t *testing.T) {
+// A race that did not occur has likely reasons.
+func TestNoRaceReasons(t *testing.T) {
+	t.Parallel()
 	const none = "The race did not occur in m: 0 hits in 48,000 requests."
 	quiet := func() *result.Result {
 		return as(result.ScenarioSummary{Rounds: 8, Clients: 2, Pattern: "lockstep", Sync: "barrier"}, run(8, arm("m", repeat(8, 0)...)))
@@ -166,7 +169,8 @@ func counted(insertFailed, foreign uint64, a result.Arm) result.Arm {
 	return a
 }
 
-func TestWarningsWithRaceInAnotherArm(t *testing.T) {
+func TestNoRaceInBaseline(t *testing.T) {
+	t.Parallel()
 	r := run(8, arm("random-fully", repeat(8, 0)...), arm("masquerade", lossy...))
 	r.Arms[0].Options = &result.RuleOptions{RandomFully: true}
 	judge(r)
@@ -176,6 +180,7 @@ func TestWarningsWithRaceInAnotherArm(t *testing.T) {
 }
 
 func TestCheckRounds(t *testing.T) {
+	t.Parallel()
 	reproduced, unexplained, absent := result.Expectation{Race: "reproduced"}, result.Expectation{Unexplained: new(0.01)}, result.Expectation{Race: "absent"}
 	reduction, latency := result.Expectation{Reduction: new(0.95)}, result.Expectation{P99: new(0.1)}
 	for _, tc := range []struct {
@@ -224,7 +229,9 @@ func ExampleMinRounds() {
 	// an interval: 7
 }
 
-func TestAnArmThatLeavesTooFewPortsIsNamed(t *testing.T) {
+// An arm that leaves NAT too few ports is named.
+func TestWarnExhaustedPorts(t *testing.T) {
+	t.Parallel()
 	arm := func(found uint64) result.Arm {
 		trial := result.Trial{Requests: 1000}
 		trial.Conntrack.Found = found

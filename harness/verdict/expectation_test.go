@@ -10,6 +10,7 @@ import (
 var lossy = []int{700, 640, 500, 800, 690, 650, 510, 790}
 
 func TestExpectations(t *testing.T) {
+	t.Parallel()
 	race := []result.Arm{
 		timed(100, arm("masquerade", lossy...)), timed(104, arm("random", 3, 4, 3, 4, 3, 4, 3, 9)),
 		timed(90, arm("random-fully", make([]int, 8)...)), arm("untried"),
@@ -113,7 +114,9 @@ func TestExpectations(t *testing.T) {
 	}
 }
 
-func TestWhatWasNotAsExpectedStandsInTheSummary(t *testing.T) {
+// The summary names the first expectation that is not met.
+func TestSummaryUnmet(t *testing.T) {
+	t.Parallel()
 	reproduced := result.Expectation{Arm: "masquerade", Race: "reproduced"}
 	reduced := result.Expectation{Arm: "random", Reduction: new(0.95)}
 	absent := result.Expectation{Arm: "random", Race: "absent"}

@@ -9,7 +9,8 @@ import (
 	"snatlab/harness/result"
 )
 
-func TestPooled(t *testing.T) {
+func TestWarnFewAddresses(t *testing.T) {
+	t.Parallel()
 	pool := func(n, used int) result.Arm {
 		a := arm("pool", lossy...)
 		for i := range n {

@@ -14,7 +14,8 @@ func ranged(a result.Arm, to, clients result.Ports) result.Arm {
 	return a
 }
 
-func TestNarrow(t *testing.T) {
+func TestWarnLeftOutPorts(t *testing.T) {
+	t.Parallel()
 	usual := result.Ports{First: 32768, Last: 34767}
 	none := repeat(8, 0)
 	const others = "; clients whose ports lie in the range are not helped"
@@ -54,7 +55,8 @@ func TestNarrow(t *testing.T) {
 	}
 }
 
-func TestReasons(t *testing.T) {
+func TestNoRaceLeftOut(t *testing.T) {
+	t.Parallel()
 	t.Run("a baseline whose range leaves the clients' ports out", func(t *testing.T) {
 		r := run(8, ranged(arm("plain", repeat(8, 0)...), result.Ports{First: 49152, Last: 65535}, result.Ports{First: 32768, Last: 34767}))
 		judge(r)
