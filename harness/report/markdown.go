@@ -153,7 +153,7 @@ func (d *document) writeExpected(r *result.Result) {
 	}
 	t := table{head: []string{"arm", "expected", "outcome", "found"}}
 	for _, e := range r.Expected {
-		t.rows = append(t.rows, []string{e.Arm, wording.Claim(e), expectationOutcome(r, e), e.Found})
+		t.rows = append(t.rows, []string{e.Arm, wording.Claim(e), heldWord(r, e), e.Found})
 	}
 	d.writeBlock("## Expectations")
 	d.writeTable(t, len(t.head))

@@ -76,8 +76,8 @@ func startTime(r *result.Result) string {
 	return r.Started.UTC().Format("2006-01-02 15:04 UTC")
 }
 
-// expectationOutcome prints whether an expectation held.
-func expectationOutcome(r *result.Result, e result.Expectation) string {
+// heldWord prints whether an expectation held.
+func heldWord(r *result.Result, e result.Expectation) string {
 	text := "held"
 	switch {
 	case e.Held == nil:

@@ -19,9 +19,9 @@ import (
 // no expectation, or about all attempts together, belongs to a case "history". A
 // scenario that could not be run is an error, and the only case of its suite.
 func WriteJUnit(w io.Writer, n *result.Night) error {
-	all := suites{Name: "snatlab nightly", Time: roundMillis(n.Seconds)}
+	all := testsuites{Name: "snatlab nightly", Time: roundMillis(n.Seconds)}
 	for _, j := range n.Runs {
-		s := newSuite(j)
+		s := newTestsuite(j)
 		all.Suites = append(all.Suites, s)
 		all.addCounts(s.caseCounts)
 	}
@@ -39,14 +39,14 @@ func WriteJUnit(w io.Writer, n *result.Night) error {
 
 // The elements of the format that Jenkins, GitLab and GitHub's actions read.
 type (
-	suites struct {
+	testsuites struct {
 		XMLName xml.Name `xml:"testsuites"`
 		Name    string   `xml:"name,attr"`
 		caseCounts
 		Time   float64 `xml:"time,attr"`
-		Suites []suite
+		Suites []testsuite
 	}
-	suite struct {
+	testsuite struct {
 		XMLName xml.Name `xml:"testsuite"`
 		Name    string   `xml:"name,attr"`
 		caseCounts
@@ -93,8 +93,8 @@ func (c *caseCounts) addCounts(d caseCounts) {
 	c.Skipped += d.Skipped
 }
 
-func newSuite(j result.Judged) suite {
-	s := suite{Name: j.Scenario, Time: roundMillis(j.Seconds), Cases: suiteCases(j), Out: suiteOutput(j)}
+func newTestsuite(j result.Judged) testsuite {
+	s := testsuite{Name: j.Scenario, Time: roundMillis(j.Seconds), Cases: suiteCases(j), Out: suiteOutput(j)}
 	if r := j.Result; r != nil {
 		s.Timestamp = r.Started.UTC().Format("2006-01-02T15:04:05")
 		s.Properties = &properties{[]property{{"run", r.ID}, {"hash", r.Scenario.Hash}, {"driver", r.Environment.Driver},

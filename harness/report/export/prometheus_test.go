@@ -106,7 +106,7 @@ func TestMetricsUndecided(t *testing.T) {
 		if !strings.Contains(text, fmt.Sprintf(`verdict="%s"} 1`, v)) || strings.Contains(text, `kind="verdict"`) {
 			t.Errorf("%s:\n%s", v, text)
 		}
-		if s := newSuite(j); s.Skipped != 1 || s.Cases[1].Skipped == nil {
+		if s := newTestsuite(j); s.Skipped != 1 || s.Cases[1].Skipped == nil {
 			t.Errorf("%s: %+v", v, s.caseCounts)
 		}
 	}
