@@ -69,7 +69,7 @@ func sharedText(e result.Env) string {
 	if e.SharedNetwork == "" {
 		return ""
 	}
-	return fmt.Sprintf("network %s: its rule was rewritten, other containers' connections passed it as well", e.SharedNetwork)
+	return fmt.Sprintf("network %s: its rule was rewritten; connections of other containers also passed it", e.SharedNetwork)
 }
 
 func startTime(r *result.Result) string {

@@ -215,7 +215,7 @@ func undecidedReason(j result.Judged, arm string) string {
 	case result.ArmInconclusive:
 		return "the race did not occur in the baseline, or too rarely to judge"
 	case result.Undecided:
-		return "undecided: no difference could have been seen in these trials"
+		return "undecided: these trials could not have shown a difference"
 	}
 	return ""
 }
