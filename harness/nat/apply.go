@@ -53,7 +53,8 @@ func (a *AppliedRule) rewriteOriginal(ctx context.Context, options snat.Options)
 	return a.replaceOriginal(ctx, original, options)
 }
 
-// replaceOriginal puts the rule in place of the original, as a step of the journal.
+// replaceOriginal puts the rule in place of the original, as a step of the
+// journal.
 func (a *AppliedRule) replaceOriginal(ctx context.Context, original rule, options snat.Options) error {
 	entry, err := a.journal.Do(ctx, a.backend.newRewriteStep(original, a.rule, a.outlivesRun), func(ctx context.Context) error {
 		if err := a.backend.replaceRule(ctx, original, a.rule, options); err != nil {

@@ -58,7 +58,7 @@ var claims = []struct {
 		nattest.CloseJournal(t, j)
 		nattest.CheckUnchanged(t, before, nattest.ListAllRules(t, true))
 	}},
-	{"options rewrite the one rule where it stands", func(t *testing.T, f firewall) {
+	{"options rewrite the one rule in place", func(t *testing.T, f firewall) {
 		r, j, _ := makeRule(t, f)
 		f.insert(t, f.theirs(1))
 		f.add(t, f.theirs(2))

@@ -22,7 +22,7 @@ type firewall interface {
 	name() string
 	place() string
 	ours(snat.Options) string
-	theirs(n int) string // a rule of somebody else's, for 10.n.0.0/16
+	theirs(n int) string // a rule of another program, for 10.n.0.0/16
 
 	rules(t *testing.T) []string   // of our chain
 	listing(t *testing.T) []string // the same, with the counters

@@ -108,7 +108,8 @@ func undoRule(t *testing.T, f *AppliedRule) {
 	}
 }
 
-// replayCopy undoes the steps of a copy of the journal, as if its process had died.
+// replayCopy undoes the steps of a copy of the journal, as if its process had
+// died.
 func replayCopy(t *testing.T, path string) {
 	t.Helper()
 	dead := filepath.Join(t.TempDir(), filepath.Base(path))

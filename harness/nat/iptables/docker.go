@@ -71,7 +71,8 @@ var errIncompatible = errors.New("it is incompatible: it holds a rule that iptab
 
 // IsIncompatible reports whether a chain could not be listed because the nft
 // program has written a rule there that iptables cannot express. The iptables
-// program itself reports this only in words: "chain ... is incompatible, use 'nft' tool".
+// program itself reports this only in words: "chain ... is incompatible, use
+// 'nft' tool".
 func IsIncompatible(err error) bool {
 	return errors.Is(err, errIncompatible) || strings.Contains(strings.ToLower(err.Error()), "is incompatible")
 }

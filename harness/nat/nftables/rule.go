@@ -15,8 +15,8 @@ import (
 	"snatlab/harness/nat/snat"
 )
 
-// MasqueradeRule is a masquerade rule. It is the only shape of rule that this package
-// writes to the masquerade chain and recognises there.
+// MasqueradeRule is a masquerade rule. It is the only shape of rule that this
+// package writes to the masquerade chain and recognises there.
 type MasqueradeRule struct {
 	Subnet  netip.Prefix // IPv4, masked
 	Bridge  string
@@ -59,8 +59,8 @@ const (
 	sourceField = 12 // offset of the source address in the IPv4 header
 )
 
-// buildExpressions returns the expressions that the nft program makes of the text.
-// The counter begins at 0.
+// buildExpressions returns the expressions that the nft program makes of the
+// text. The counter begins at 0.
 func (r MasqueradeRule) buildExpressions() []expr.Any {
 	address, length := r.Subnet.Addr().As4(), uint32(net.IPv4len)
 	var mask []expr.Any
@@ -88,8 +88,8 @@ func padName(name string) []byte {
 
 var errNotIPv4 = errors.New("not an IPv4 network")
 
-// checkRule returns an error for a rule that cannot be written, or that would read
-// differently from what was written.
+// checkRule returns an error for a rule that cannot be written, or that would
+// read differently from what was written.
 func (r MasqueradeRule) checkRule() error {
 	switch {
 	case !r.Subnet.IsValid() || !r.Subnet.Addr().Is4():
