@@ -225,7 +225,7 @@ func TestNightlyOrdinaryUser(t *testing.T) {
 	c.Dir, c.Env, c.Stdout = home, []string{"HOME=" + home}, &out
 	c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
 	p := startCommand(t, c)
-	if code := p.wait(t); code != exitUnable || !strings.Contains(out.String(), "a lab in Docker takes root: ") {
+	if code := p.wait(t); code != exitUnable || !strings.Contains(out.String(), "a lab in Docker requires root: ") {
 		t.Fatalf("exit code %d\n%s%s", code, out.String(), p.said(t))
 	}
 	s, err := store.Open(filepath.Join(home, ".local/state/snatlab"))
@@ -263,14 +263,14 @@ func TestNightlySecond(t *testing.T) {
 	}
 
 	asked := second()
-	asked.await(t, "it waits", func() bool { return strings.HasPrefix(asked.said(t), "waiting, for "+at) })
+	asked.await(t, "it waits", func() bool { return strings.HasPrefix(asked.said(t), "waiting: "+at) })
 	asked.Process.Signal(unix.SIGTERM)
 	if code := asked.wait(t); code != 128+int(unix.SIGTERM) {
 		t.Errorf("exit code %d\n%s", code, asked.said(t))
 	}
 
 	waits := second()
-	waits.await(t, "it waits", func() bool { return strings.HasPrefix(waits.said(t), "waiting, for "+at) })
+	waits.await(t, "it waits", func() bool { return strings.HasPrefix(waits.said(t), "waiting: "+at) })
 	must(t, lock.Release())
 	if code := waits.wait(t); code != exitUnable || len(s.listRuns(t)) > 0 { // there is no engine
 		t.Errorf("exit code %d\n%s", code, waits.said(t))
@@ -351,7 +351,7 @@ func TestNightlyUnstored(t *testing.T) {
 	if len(j.Unstored) != j.Attempts || countTrials(j.Unstored[0]) != 50 || !strings.Contains(n.Store.Error, "no space left on device") || n.Store.Runs != 0 {
 		t.Errorf("%d of %d runs are printed, the store holds %d: %s", len(j.Unstored), j.Attempts, n.Store.Runs, n.Store.Error)
 	}
-	if said != "results could not be kept: they are on standard output, as JSON\n" {
+	if said != "results could not be stored: they are on standard output, as JSON\n" {
 		t.Errorf("said: %s", said)
 	}
 }

@@ -185,7 +185,7 @@ func (t *scenarioRun) describeBreak(err error) string {
 	text, rest, more := strings.Cut(err.Error(), "\n")
 	switch {
 	case errors.As(err, new(*undo.LeftError)):
-		text = "the host could not be put back"
+		text = "the host could not be restored"
 	case more:
 		text += fmt.Sprintf(" (and %d more)", 1+strings.Count(rest, "\n"))
 	}
