@@ -51,7 +51,7 @@ type script struct {
 	matched func(sent uint64) uint64
 	// others are the counters of other rules when so many requests had been
 	// sent; nil: there are none.
-	others func(sent uint64) lab.Counters
+	others func(sent uint64) lab.RuleCounters
 	// table is the conntrack table at the n-th look; nil: an empty one.
 	table func(n int) conntrack.Snapshot
 	// deaf says that nobody listens where a trial's requests are sent.
@@ -298,9 +298,9 @@ func (r *fakeRule) Packets(context.Context) (uint64, error) {
 	return r.lab.matched(r.lab.sent), nil
 }
 
-func (r *fakeRule) Counters(context.Context) lab.Counters {
+func (r *fakeRule) Counters(context.Context) lab.RuleCounters {
 	if r.lab.others == nil {
-		return lab.Counters{}
+		return lab.RuleCounters{}
 	}
 	return r.lab.others(r.lab.sent)
 }

@@ -10,12 +10,12 @@ import (
 // describeTakers names the rules that matched connections which were to pass another
 // rule: those whose counters moved by half of the missing ones or more. Other traffic
 // of the machine moves them as well, so each is named with its figure.
-func describeTakers(before, after lab.Counters, missing uint64) string {
+func describeTakers(before, after lab.RuleCounters, missing uint64) string {
 	type rule struct {
 		place, text string
 		nth         int // of equal ones
 	}
-	count := func(all lab.Counters, see func(rule, int, uint64)) {
+	count := func(all lab.RuleCounters, see func(rule, int, uint64)) {
 		equal := map[rule]int{}
 		for _, c := range all.Rules {
 			r := rule{place: c.Place, text: c.Rule}

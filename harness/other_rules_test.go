@@ -8,17 +8,17 @@ import (
 	"snatlab/harness/lab"
 )
 
-func counted(rules ...lab.Counter) lab.Counters { return lab.Counters{Rules: rules} }
+func counted(rules ...lab.RuleCounter) lab.RuleCounters { return lab.RuleCounters{Rules: rules} }
 
 func TestDescribeTakers(t *testing.T) {
 	t.Parallel()
 	const nobody = "no other rule was seen to match them at the postrouting hook, so they did not come that far, or are exempt from NAT"
-	rule := func(text string, at int, packets uint64) lab.Counter {
-		return lab.Counter{Place: "POSTROUTING (nft)", Rule: text, At: at, Packets: packets}
+	rule := func(text string, at int, packets uint64) lab.RuleCounter {
+		return lab.RuleCounter{Place: "POSTROUTING (nft)", Rule: text, At: at, Packets: packets}
 	}
 	for _, c := range []struct {
 		name          string
-		before, after lab.Counters
+		before, after lab.RuleCounters
 		want          string
 	}{
 		{"nothing_else_is_there", counted(), counted(), nobody},
@@ -31,7 +31,7 @@ func TestDescribeTakers(t *testing.T) {
 		{"it_was_inserted_meanwhile", counted(rule("b", 1, 100)), counted(rule("a", 1, 10), rule("b", 2, 100)), "instead rule 1 of POSTROUTING (nft), a, matched 10"},
 		{"it_was_written_anew", counted(rule("a", 1, 100)), counted(rule("a", 1, 10)), "instead rule 1 of POSTROUTING (nft), a, matched 10"},
 		{"the_second_of_two_equal_ones", counted(rule("a", 1, 50), rule("a", 2, 5)), counted(rule("a", 1, 50), rule("a", 2, 15)), "instead rule 2 of POSTROUTING (nft), a, matched 10"},
-		{"something_cannot_be_read", counted(), lab.Counters{Unread: []string{"x", "y"}}, nobody + " (not seen: x; y)"},
+		{"something_cannot_be_read", counted(), lab.RuleCounters{Unread: []string{"x", "y"}}, nobody + " (not seen: x; y)"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if got := describeTakers(c.before, c.after, 10); got != c.want {
@@ -56,9 +56,9 @@ func TestRunNamesTakers(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			f := newFakeLab(t, 2)
 			f.matched = func(sent uint64) uint64 { return min(sent, c.until) }
-			f.others = func(sent uint64) lab.Counters {
-				return counted(lab.Counter{Place: "POSTROUTING (nft)", Rule: `"theirs"`, At: 1, Packets: 1000 + sent - min(sent, c.until)},
-					lab.Counter{Place: "POSTROUTING (nft)", Rule: `"idle"`, At: 2, Packets: 5})
+			f.others = func(sent uint64) lab.RuleCounters {
+				return counted(lab.RuleCounter{Place: "POSTROUTING (nft)", Rule: `"theirs"`, At: 1, Packets: 1000 + sent - min(sent, c.until)},
+					lab.RuleCounter{Place: "POSTROUTING (nft)", Rule: `"idle"`, At: 2, Packets: 5})
 			}
 			_, _, err := f.run(t.Context(), clientsOf(2, "a"))
 			if !strings.HasSuffix(fmt.Sprint(err), c.want) {

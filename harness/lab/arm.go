@@ -53,7 +53,7 @@ func (a *appliedArm) Packets(ctx context.Context) (n uint64, err error) {
 	return n, err
 }
 
-func (a *appliedArm) Counters(ctx context.Context) (c Counters) {
+func (a *appliedArm) Counters(ctx context.Context) (c RuleCounters) {
 	_ = a.lab.Router(func() error {
 		c = a.rule.ReadCounters(ctx)
 		return nil

@@ -80,15 +80,15 @@ type ArmRule interface {
 	// written. A missing rule is an error.
 	Packets(context.Context) (uint64, error)
 	// Counters returns the counters of other rules that may translate instead.
-	Counters(context.Context) Counters
+	Counters(context.Context) RuleCounters
 	// Undo restores the rule and all else as the driver made it.
 	Undo(context.Context) error
 }
 
 // Counters are the packet counters of rules of other programs.
 type (
-	Counters = nat.RuleCounters
-	Counter  = nat.RuleCounter
+	RuleCounters = nat.RuleCounters
+	RuleCounter  = nat.RuleCounter
 )
 
 // Keeper is a lab that can be left standing after its run.
