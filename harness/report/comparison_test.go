@@ -13,7 +13,7 @@ import (
 	"snatlab/harness/result/resultfile"
 )
 
-func kernelsContrasted() *result.GroupComparison {
+func comparedKernels() *result.GroupComparison {
 	day := func(n int) time.Time { return time.Date(2026, 11, n, 3, 0, 0, 0, time.UTC) }
 	return &result.GroupComparison{
 		Schema: result.GroupComparisonSchema, Scenario: "quickstart", Hash: "sha256:5b0c94d2e1a7", Unit: "run",
@@ -37,27 +37,27 @@ func kernelsContrasted() *result.GroupComparison {
 	}
 }
 
-func TestWriteContrast(t *testing.T) {
+func TestWriteComparison(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	if err := WriteComparison(&out, kernelsContrasted()); err != nil {
+	if err := WriteComparison(&out, comparedKernels()); err != nil {
 		t.Fatal(err)
 	}
-	reporttest.CheckGolden(t, "testdata/history/contrast.txt", out.String())
+	reporttest.CheckGolden(t, "testdata/history/comparison.txt", out.String())
 }
 
 // A comparison written as JSON is read back whole.
-func TestContrastJSON(t *testing.T) {
+func TestComparisonJSON(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	if err := resultfile.WriteJSON(&out, kernelsContrasted()); err != nil {
+	if err := resultfile.WriteJSON(&out, comparedKernels()); err != nil {
 		t.Fatal(err)
 	}
 	var back result.GroupComparison
 	if err := json.Unmarshal(out.Bytes(), &back); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(kernelsContrasted(), &back); diff != "" {
+	if diff := cmp.Diff(comparedKernels(), &back); diff != "" {
 		t.Error(diff)
 	}
 }
