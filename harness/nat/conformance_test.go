@@ -221,7 +221,7 @@ var claims = []struct {
 	{"contradictory options are an error and change nothing", func(t *testing.T, f firewall) {
 		r, j, path := makeRule(t, f)
 		before, journal := nattest.ListAllRules(t, true), nattest.ReadFile(t, path)
-		for o, why := range contradictions {
+		for o, why := range nattest.Contradictions {
 			_, err := r.Apply(t.Context(), j, o)
 			if text := "rewrite masquerade rule " + r.Text + ": " + why; err == nil || err.Error() != text {
 				t.Errorf("error %v\nwant  %s", err, text)
