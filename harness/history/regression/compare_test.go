@@ -12,7 +12,7 @@ import (
 	"snatlab/harness/result"
 )
 
-// makeGroup are n of a group, a day apart.
+// makeGroup returns a group of n runs, one a day.
 func makeGroup(name string, n int, like historytest.RunSpec) store.Group {
 	g := store.Group{Name: name}
 	for range n {
@@ -70,7 +70,7 @@ func TestCompareLostMitigation(t *testing.T) {
 		}
 	}
 	if back := mustCompare(t, makeGroup("old", 1, historytest.RunSpec{Day: 2, Failed: 950}), makeGroup("new", 1, historytest.RunSpec{Day: 1})); back.Verdict != result.Pass {
-		t.Errorf("mended: %+v", back)
+		t.Errorf("repaired: %+v", back)
 	}
 }
 
@@ -128,8 +128,8 @@ func TestCompareWithoutRace(t *testing.T) {
 	}
 }
 
-// Six runs a side are enough for a test over runs. None of them says whether the
-// arm mitigates, so nothing can be said to have become worse, or not.
+// Six runs a side are enough for a test over runs. If none of them decides whether the
+// arm mitigates, the comparison is inconclusive.
 func TestCompareUndecidedRuns(t *testing.T) {
 	t.Parallel()
 	few := func(r *result.Result) {
