@@ -197,7 +197,7 @@ func metricNames(t *testing.T) (names []string) {
 	r, err := resultfile.ReadResult("../harness/report/testdata/docker.json")
 	checkError(t, err)
 	var out bytes.Buffer
-	checkError(t, export.WriteMetrics(&out, &result.Night{Runs: []result.Judged{{Scenario: "s", Driver: "docker", Outcome: result.OutcomeOK, Result: r}}}))
+	checkError(t, export.WriteMetrics(&out, &result.Night{Runs: []result.NightRun{{Scenario: "s", Driver: "docker", Outcome: result.OutcomeOK, Result: r}}}))
 	parser := expfmt.NewTextParser(model.LegacyValidation)
 	families, err := parser.TextToMetricFamilies(&out)
 	checkError(t, err)

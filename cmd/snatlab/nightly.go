@@ -225,7 +225,7 @@ func (f nightlyFlags) reportNight(record *result.Night, err error) error {
 // nightlyCode returns the exit code of a night that ended by itself.
 func nightlyCode(record *result.Night, failed error) error {
 	has := func(some ...result.Outcome) bool {
-		return slices.ContainsFunc(record.Runs, func(j result.Judged) bool { return slices.Contains(some, j.Outcome) })
+		return slices.ContainsFunc(record.Runs, func(j result.NightRun) bool { return slices.Contains(some, j.Outcome) })
 	}
 	switch {
 	case has(result.OutcomeRegression, result.OutcomeFail):

@@ -171,7 +171,7 @@ func TestNightlyNoAlarm(t *testing.T) {
 
 // runUntilConclusive runs nights until one is not inconclusive, because the race occurs by
 // chance. It checks that every attempt is in the store.
-func (s testStore) runUntilConclusive(t *testing.T, code int, scenario string, args ...string) (j result.Judged) {
+func (s testStore) runUntilConclusive(t *testing.T, code int, scenario string, args ...string) (j result.NightRun) {
 	t.Helper()
 	stored := len(s.listRuns(t))
 	for range 3 {
@@ -362,7 +362,7 @@ func TestNightlyCode(t *testing.T) {
 	night := func(stored string, outcomes ...result.Outcome) *result.Night {
 		n := &result.Night{Store: result.StoreState{Error: stored}}
 		for _, o := range outcomes {
-			n.Runs = append(n.Runs, result.Judged{Outcome: o})
+			n.Runs = append(n.Runs, result.NightRun{Outcome: o})
 		}
 		return n
 	}

@@ -93,7 +93,7 @@ func (c *caseCounts) addCounts(d caseCounts) {
 	c.Skipped += d.Skipped
 }
 
-func newTestsuite(j result.Judged) testsuite {
+func newTestsuite(j result.NightRun) testsuite {
 	s := testsuite{Name: j.Scenario, Time: roundMillis(j.Seconds), Cases: suiteCases(j), Out: suiteOutput(j)}
 	if r := j.Result; r != nil {
 		s.Timestamp = r.Started.UTC().Format("2006-01-02T15:04:05")
@@ -114,7 +114,7 @@ func newTestsuite(j result.Judged) testsuite {
 	return s
 }
 
-func suiteCases(j result.Judged) (all []testcase) {
+func suiteCases(j result.NightRun) (all []testcase) {
 	class := "snatlab." + j.Scenario
 	if j.Outcome == result.OutcomeError || j.Result == nil {
 		return []testcase{{ClassName: class, Name: "run", Time: roundMillis(j.Seconds), Error: &message{Type: "error", Message: j.Reason}}}
@@ -157,15 +157,15 @@ func suiteCases(j result.Judged) (all []testcase) {
 
 // isUnsettled reports whether a scenario is inconclusive for a reason that none of its
 // cases has: its last attempt shows the race, or it has one arm.
-func isUnsettled(j result.Judged, all []testcase) bool {
+func isUnsettled(j result.NightRun, all []testcase) bool {
 	return j.Outcome == result.OutcomeInconclusive && (j.Result.Verdict != result.Inconclusive ||
 		!slices.ContainsFunc(all, func(c testcase) bool { return c.Skipped != nil }))
 }
 
 // suiteOutput returns the screen's lines about a scenario, without its findings and
 // its reason.
-func suiteOutput(j result.Judged) string {
-	lines := []string{wording.JudgedName(j) + ": " + wording.JudgedFigures(j)}
+func suiteOutput(j result.NightRun) string {
+	lines := []string{wording.NightRunName(j) + ": " + wording.NightRunFigures(j)}
 	if j.KeyChange != "" {
 		lines = append(lines, "history restarted: "+j.KeyChange)
 	}
@@ -203,7 +203,7 @@ func (c *testcase) takeFindings(findings []result.Finding, own func(result.Findi
 }
 
 // undecidedReason returns why an arm could not be decided; empty if it was.
-func undecidedReason(j result.Judged, arm string) string {
+func undecidedReason(j result.NightRun, arm string) string {
 	if j.Result == nil {
 		return ""
 	}

@@ -100,7 +100,7 @@ func TestSuiteInconclusive(t *testing.T) {
 	unsettled.Reason = "not settled by 3 attempts"
 	alone := reporttest.JudgedRun(t, "inconclusive", result.OutcomeInconclusive) // of one arm, which has no comparison
 	alone.Reason, alone.Result.Arms, alone.Result.Comparisons, alone.Result.Expected = "no race", alone.Result.Arms[:1], nil, nil
-	for _, j := range []result.Judged{unsettled, alone} {
+	for _, j := range []result.NightRun{unsettled, alone} {
 		s := newTestsuite(j)
 		last := s.Cases[len(s.Cases)-1]
 		if s.Skipped != 1 || last.Name != "history" || last.Skipped == nil || last.Skipped.Message != j.Reason {

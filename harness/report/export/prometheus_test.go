@@ -137,7 +137,7 @@ func TestMetricsPossible(t *testing.T) {
 func TestMetricsUnjudged(t *testing.T) {
 	t.Parallel()
 	partial := reporttest.JudgedRun(t, "docker", result.OutcomeError)
-	for _, j := range []result.Judged{partial, reporttest.JudgedRun(t, "inconclusive", result.OutcomeInconclusive)} {
+	for _, j := range []result.NightRun{partial, reporttest.JudgedRun(t, "inconclusive", result.OutcomeInconclusive)} {
 		all := parse(t, reporttest.Draw(t, WriteMetrics, reporttest.NightOf(j)))
 		for _, metric := range []string{"snatlab_regression", "snatlab_known_failure", "snatlab_shift"} {
 			if all[metric] != nil {
