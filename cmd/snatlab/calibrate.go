@@ -70,7 +70,7 @@ func calibrate(ctx context.Context, s *scenario.Scenario, runs int, asJSON bool)
 	defer func() { err = errors.Join(err, site.close()) }()
 	open := func(ctx context.Context, id string) (lab.Lab, error) { return site.open(ctx, id, false, nil) }
 	done := func(c *result.Calibration) { report.WriteCalibrationProgress(os.Stderr, c, runs) }
-	c, err := harness.Calibrate(ctx, s, runs, open, done, harness.RunOptions{ID: newID(time.Now()), Version: version})
+	c, err := harness.Calibrate(ctx, s, runs, open, done, harness.RunOptions{ID: resultfile.NewRunID(time.Now()), Version: version})
 	switch {
 	case c.Runs == 0:
 	case asJSON:

@@ -167,7 +167,7 @@ func (f nightlyFlags) runNight(ctx context.Context, c *cobra.Command, tasks []ni
 	}
 	defer lock.Release()
 	n := nightly.Runner{
-		ID: newID(time.Now()), Version: version, Machine: machine.ReadFacts(""), Store: kept,
+		ID: resultfile.NewRunID(time.Now()), Version: version, Machine: machine.ReadFacts(""), Store: kept,
 		Known: known, Attempts: f.attempts, Jobs: f.makeJobs(tasks),
 	}
 	record, err := n.Run(ctx)

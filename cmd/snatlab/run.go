@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -153,7 +151,7 @@ func (f runFlags) runAndKeep(s *scenario.Scenario) error {
 
 // runScenario runs the scenario and returns the kept lab; nil if it was closed.
 func (f runFlags) runScenario(ctx context.Context, s *scenario.Scenario) (kept *lab.Kept, err error) {
-	id := newID(time.Now())
+	id := resultfile.NewRunID(time.Now())
 	dir := f.out
 	if dir == "" {
 		dir = filepath.Join("results", id)
@@ -178,7 +176,7 @@ func (f runFlags) runScenario(ctx context.Context, s *scenario.Scenario) (kept *
 		}
 	}()
 	r, runErr := f.runExperiment(ctx, s, site, id, keep)
-	if runErr != nil && countTrials(r) == 0 {
+	if runErr != nil && !r.HasTrials() {
 		folder.RemoveEmpty() // nothing to report
 	} else if runErr = errors.Join(runErr, f.showResult(dir, r, folder.WriteResult(r, report.WriteMarkdown, f.force))); runErr == nil {
 		runErr = verdictCode(r.Verdict)
@@ -202,23 +200,6 @@ func (f runFlags) runExperiment(ctx context.Context, s *scenario.Scenario, site 
 	progress.Say("")
 	fmt.Fprintln(os.Stderr)
 	return r, err
-}
-
-// newID returns an id for a run: its time, so that ids sort, and random digits, so that
-// no two ids are equal.
-func newID(now time.Time) string {
-	b := make([]byte, 3)
-	rand.Read(b)
-	return now.UTC().Format("20060102-150405-") + hex.EncodeToString(b)
-}
-
-// countTrials returns the number of trials of all arms.
-func countTrials(r *result.Result) int {
-	n := 0
-	for _, a := range r.Arms {
-		n += len(a.Trials)
-	}
-	return n
 }
 
 // checkOut refuses a folder that contains a result.

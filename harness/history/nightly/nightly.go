@@ -150,7 +150,7 @@ func (t *scenarioRun) runAttempts(ctx context.Context) (j result.NightRun, err e
 // makeAttempt makes one attempt, and stores its result.
 func (t *scenarioRun) makeAttempt(ctx context.Context, j *result.NightRun) (*result.Result, error) {
 	r, err := t.job.Run(ctx)
-	if r == nil || !hasTrials(r) {
+	if r == nil || !r.HasTrials() {
 		return r, err
 	}
 	j.Result = r
@@ -159,10 +159,6 @@ func (t *scenarioRun) makeAttempt(ctx context.Context, j *result.NightRun) (*res
 		t.record.Store.Error = putErr.Error()
 	}
 	return r, err
-}
-
-func hasTrials(r *result.Result) bool {
-	return slices.ContainsFunc(r.Arms, func(a result.Arm) bool { return len(a.Trials) > 0 })
 }
 
 // recordBreak judges the attempts before the one that err ended.
