@@ -36,15 +36,15 @@ func (x *experiment) choosePorts() error {
 	}
 	if need > ports.Slots() {
 		return fmt.Errorf("source ports: a trial takes %d%s, and the clients have %d, %s (%d of them without those kept for slots that are made up); send fewer requests (load.requests), or widen net.ipv4.ip_local_port_range of the clients",
-			need, why, ports.Len(), describePorts(ports), ports.Slots())
+			need, why, ports.Len(), describeClientPorts(ports), ports.Slots())
 	}
 	x.ports = ports
 	x.result.Scenario.ClientPorts = &result.Ports{First: int(ports.First), Last: int(ports.First) + slots - 1}
 	return nil
 }
 
-// describePorts returns a range of ports as text, for an error.
-func describePorts(r scenario.PortRange) string {
+// describeClientPorts returns a range of ports as text, for an error.
+func describeClientPorts(r scenario.PortRange) string {
 	if r.Len() == 0 {
 		return "none that all of them have in all arms"
 	}
