@@ -38,7 +38,7 @@ func describeTakers(before, after lab.RuleCounters, missing uint64) string {
 	})
 	text := "instead " + strings.Join(moved, ", and ")
 	if moved == nil {
-		text = "no other rule was seen to match them at the postrouting hook, so they did not come that far, or are exempt from NAT"
+		text = "no other rule matched them at the postrouting hook, so they did not reach it, or are exempt from NAT"
 	}
 	if after.Unread != nil {
 		text += " (not seen: " + strings.Join(after.Unread, "; ") + ")"

@@ -12,7 +12,7 @@ func counted(rules ...lab.RuleCounter) lab.RuleCounters { return lab.RuleCounter
 
 func TestDescribeTakers(t *testing.T) {
 	t.Parallel()
-	const nobody = "no other rule was seen to match them at the postrouting hook, so they did not come that far, or are exempt from NAT"
+	const noRule = "no other rule matched them at the postrouting hook, so they did not reach it, or are exempt from NAT"
 	rule := func(text string, at int, packets uint64) lab.RuleCounter {
 		return lab.RuleCounter{Place: "POSTROUTING (nft)", Rule: text, At: at, Packets: packets}
 	}
@@ -21,17 +21,17 @@ func TestDescribeTakers(t *testing.T) {
 		before, after lab.RuleCounters
 		want          string
 	}{
-		{"nothing_else_is_there", counted(), counted(), nobody},
-		{"nothing_moved", counted(rule("a", 1, 7)), counted(rule("a", 1, 7)), nobody},
+		{"nothing_else_is_there", counted(), counted(), noRule},
+		{"nothing_moved", counted(rule("a", 1, 7)), counted(rule("a", 1, 7)), noRule},
 		{"one_moved", counted(rule("a", 1, 7), rule("b", 2, 9)), counted(rule("a", 1, 7), rule("b", 2, 19)), "instead rule 2 of POSTROUTING (nft), b, matched 10"},
-		{"little_of_it_moved", counted(rule("a", 1, 7)), counted(rule("a", 1, 11)), nobody},
+		{"little_of_it_moved", counted(rule("a", 1, 7)), counted(rule("a", 1, 11)), noRule},
 		{"half_of_it_moved", counted(rule("a", 1, 7)), counted(rule("a", 1, 12)), "instead rule 1 of POSTROUTING (nft), a, matched 5"},
 		{"two_moved", counted(rule("a", 1, 0), rule("b", 3, 0)), counted(rule("a", 1, 10), rule("b", 3, 12)),
 			"instead rule 1 of POSTROUTING (nft), a, matched 10, and rule 3 of POSTROUTING (nft), b, matched 12"},
 		{"it_was_inserted_meanwhile", counted(rule("b", 1, 100)), counted(rule("a", 1, 10), rule("b", 2, 100)), "instead rule 1 of POSTROUTING (nft), a, matched 10"},
 		{"it_was_written_anew", counted(rule("a", 1, 100)), counted(rule("a", 1, 10)), "instead rule 1 of POSTROUTING (nft), a, matched 10"},
 		{"the_second_of_two_equal_ones", counted(rule("a", 1, 50), rule("a", 2, 5)), counted(rule("a", 1, 50), rule("a", 2, 15)), "instead rule 2 of POSTROUTING (nft), a, matched 10"},
-		{"something_cannot_be_read", counted(), lab.RuleCounters{Unread: []string{"x", "y"}}, nobody + " (not seen: x; y)"},
+		{"something_cannot_be_read", counted(), lab.RuleCounters{Unread: []string{"x", "y"}}, noRule + " (not seen: x; y)"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if got := describeTakers(c.before, c.after, 10); got != c.want {

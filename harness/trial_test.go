@@ -23,8 +23,8 @@ func TestCheckPath(t *testing.T) {
 		script
 		want string // of what it matched, and of what arrived
 	}{
-		{"a rule that matches nothing", script{matched: func(uint64) uint64 { return 0 }}, ` to pass the rule "-j MASQUERADE": it matched 0 of them, and 3 reached the server; no other rule was seen to match them at the postrouting hook, so they did not come that far, or are exempt from NAT`},
-		{"a rule that one client passes by", script{matched: func(sent uint64) uint64 { return sent * 2 / 3 }}, ` to pass the rule "-j MASQUERADE": it matched 2 of them, and 3 reached the server; no other rule was seen to match them at the postrouting hook, so they did not come that far, or are exempt from NAT`},
+		{"a rule that matches nothing", script{matched: func(uint64) uint64 { return 0 }}, ` to pass the rule "-j MASQUERADE": it matched 0 of them, and 3 reached the server; no other rule matched them at the postrouting hook, so they did not reach it, or are exempt from NAT`},
+		{"a rule that one client passes by", script{matched: func(sent uint64) uint64 { return sent * 2 / 3 }}, ` to pass the rule "-j MASQUERADE": it matched 2 of them, and 3 reached the server; no other rule matched them at the postrouting hook, so they did not reach it, or are exempt from NAT`},
 		{"a server that is not there", script{deaf: func(int) bool { return true }}, `: 0 did, though the rule "-j MASQUERADE" saw them all; the others failed behind it, or their answers did: map[refused:3] (see the server and its firewall, and for the answers the chains FORWARD and DOCKER-USER)`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -69,7 +69,7 @@ func TestRunEmptyTrial(t *testing.T) {
 		}, {
 			"a rule that one request passes by",
 			script{matched: func(sent uint64) uint64 { return min(sent, 81) }}, // 2 + 40 + 39
-			`round 2 of 2, arm a: the rule "-j MASQUERADE" matched 39 of 40 connections; no other rule was seen to match them at the postrouting hook, so they did not come that far, or are exempt from NAT`,
+			`round 2 of 2, arm a: the rule "-j MASQUERADE" matched 39 of 40 connections; no other rule matched them at the postrouting hook, so they did not reach it, or are exempt from NAT`,
 		}, {
 			"no request that succeeded",
 			script{deaf: func(trial int) bool { return trial == 2 }},

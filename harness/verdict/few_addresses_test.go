@@ -31,10 +31,10 @@ func TestWarnFewAddresses(t *testing.T) {
 		want    string
 	}{
 		{"all clients on one address", 2, pool(8, 1), "pool: all connections left from 198.19.0.1, one of its 8 addresses" + hash +
-			"the 2 clients got the same one, and meet there as with a single address (other addresses, or more clients, spread otherwise)"},
+			"the 2 clients got the same one, and meet there as with a single address (other addresses, or more clients, are distributed differently)"},
 		{"an address for each client", 2, pool(8, 2), ""},
 		{"fewer addresses than clients", 4, pool(8, 3), "pool: all connections left from 3 of its 8 addresses" + hash +
-			"4 clients share them, and meet there as with fewer addresses (other addresses, or more clients, spread otherwise)"},
+			"4 clients share them, and meet there as with fewer addresses (other addresses, or more clients, are distributed differently)"},
 		{"a pool that is used up", 16, pool(4, 4), ""},
 		{"ports that are drawn", 2, drawn, "pool: all connections left from 198.19.0.1, one of its 2 addresses" + hash +
 			"2 clients keep apart by their source ports alone"},

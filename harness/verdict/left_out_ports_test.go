@@ -29,11 +29,11 @@ func TestWarnLeftOutPorts(t *testing.T) {
 		want  string
 	}{
 		{"a range that leaves all of them out", ranged(arm("a", none...), result.Ports{First: 49152, Last: 65535}, usual),
-			"a: to_ports 49152-65535 leaves out the clients' ports 32768-34767: NAT draws another port for those connections, which is what stops the race" + others},
+			"a: to_ports 49152-65535 leaves out the clients' ports 32768-34767: NAT draws another port for those connections, and that stops the race" + others},
 		{"a range that leaves the lower ones out", ranged(arm("a", none...), result.Ports{First: 33000, Last: 65535}, usual),
-			"a: to_ports 33000-65535 leaves out the clients' ports 32768-32999 of 32768-34767: NAT draws another port for those connections, which is what stops the race" + others},
+			"a: to_ports 33000-65535 leaves out the clients' ports 32768-32999 of 32768-34767: NAT draws another port for those connections, and that stops the race" + others},
 		{"a range that leaves both ends out", ranged(arm("a", none...), result.Ports{First: 33000, Last: 33999}, usual),
-			"a: to_ports 33000-33999 leaves out the clients' ports 32768-32999 and 34000-34767 of 32768-34767: NAT draws another port for those connections, which is what stops the race" + others},
+			"a: to_ports 33000-33999 leaves out the clients' ports 32768-32999 and 34000-34767 of 32768-34767: NAT draws another port for those connections, and that stops the race" + others},
 		{"a range that stops nothing", ranged(arm("a", lossy...), result.Ports{First: 1024, Last: 32767}, usual),
 			"a: to_ports 1024-32767 leaves out the clients' ports 32768-34767: NAT draws another port for those connections" + others},
 		{"a range that holds all of them", ranged(arm("a", lossy...), usual, usual), ""},

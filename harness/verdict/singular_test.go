@@ -9,7 +9,7 @@ import (
 )
 
 // oneOfMany finds a 1 before a word in the plural, and before the verb of one.
-var oneOfMany = regexp.MustCompile(`\b1 (?:arms|rounds|runs|trials|requests|connections|clients|hits|failures|CPUs|drops|rules|addresses)\b|\b1 \w+ (?:have|are|were|give|take|keep|share)\b`)
+var oneOfMany = regexp.MustCompile(`\b1 (?:arms|rounds|runs|trials|requests|connections|clients|hits|failures|CPUs|drops|rules|addresses)\b|\b1 \w+ (?:have|are|were|give|take|keep|share|need)\b`)
 
 // A run with one of everything is described in the singular.
 func TestSingular(t *testing.T) {

@@ -105,7 +105,7 @@ func TestJudge(t *testing.T) {
 			run(4, arm("masquerade", 700, 640, 500, 800), arm("random-fully", 0, 0, 0, 0)),
 			result.Inconclusive, []result.ArmVerdict{result.Undecided},
 			"masquerade loses 11.2 % of connections to the source-port race; " +
-				"with random-fully none of 24,000 failed: undecided, as 4 trials are too few to show a difference (p = 0.029): it takes 5 of each arm.",
+				"with random-fully none of 24,000 failed: undecided, as 4 trials are too few to show a difference (p = 0.029): at least 5 of each arm are needed.",
 		},
 		{
 			"five can, but give the reduction no interval",
@@ -119,15 +119,15 @@ func TestJudge(t *testing.T) {
 			run(5, arm("masquerade", 700, 640, 500, 800, 670), arm("random", 0, 0, 0, 0, 0), arm("random-fully", 0, 0, 0, 0, 0)),
 			result.Inconclusive, []result.ArmVerdict{result.Undecided, result.Undecided},
 			"masquerade loses 11.2 % of connections to the source-port race; " +
-				"with random none of 30,000 failed: undecided, as 5 trials are too few to show a difference (p = 0.016): it takes 6 of each arm; " +
-				"with random-fully none of 30,000 failed: undecided, as 5 trials are too few to show a difference (p = 0.016): it takes 6 of each arm.",
+				"with random none of 30,000 failed: undecided, as 5 trials are too few to show a difference (p = 0.016): at least 6 of each arm are needed; " +
+				"with random-fully none of 30,000 failed: undecided, as 5 trials are too few to show a difference (p = 0.016): at least 6 of each arm are needed.",
 		},
 		{
 			"failures of another cause are not put down to the race",
 			run(8, mixed("masquerade", 600, 100), arm("random-fully", 0)),
 			result.Inconclusive, []result.ArmVerdict{result.Undecided},
 			"masquerade loses 11.7 % of connections, 600 of 700 to the source-port race; " +
-				"with random-fully none of 6,000 failed: undecided, as 1 trial is too few to show a difference (p = 1): it takes 5 of each arm.",
+				"with random-fully none of 6,000 failed: undecided, as 1 trial is too few to show a difference (p = 1): at least 5 of each arm are needed.",
 		},
 		{
 			"a baseline that lost nothing in most trials can hide any mitigation",
@@ -147,14 +147,14 @@ func TestJudge(t *testing.T) {
 			run(8, arm("random-fully", none...), arm("masquerade", race...), arm("split", none...)),
 			result.Pass, []result.ArmVerdict{result.Worse, result.ArmInconclusive},
 			"The race did not occur in random-fully: 0 hits in 48,000 requests; " +
-				"with masquerade 11.2 % fail: worse; nothing can be said about split.",
+				"with masquerade 11.2 % fail: worse; split cannot be judged.",
 		},
 		{
 			"an arm may be worse than a baseline that loses nothing, and too few trials show it",
 			run(3, arm("random-fully", none[:3]...), arm("masquerade", race[:3]...)),
 			result.Inconclusive, []result.ArmVerdict{result.Undecided},
 			"The race did not occur in random-fully: 0 hits in 18,000 requests; " +
-				"with masquerade 10.7 % fail: undecided, as 3 trials are too few to show a difference (p = 0.1): it takes 5 of each arm.",
+				"with masquerade 10.7 % fail: undecided, as 3 trials are too few to show a difference (p = 0.1): at least 5 of each arm are needed.",
 		},
 		{
 			"a race in fewer than half of the trials can be told from none, and has no share to reduce",
@@ -181,21 +181,21 @@ func TestJudge(t *testing.T) {
 			"nineteen hits are none",
 			run(5, arm("masquerade", 4, 4, 4, 4, 3), arm("random-fully", 0, 0, 0, 0, 0)),
 			result.Inconclusive, []result.ArmVerdict{result.ArmInconclusive},
-			"The hits in masquerade are too few to judge: 19 hits in 30,000 requests, it takes 20, " +
-				"so nothing can be said about the other arms. Nothing that was measured says why.",
+			"The hits in masquerade are too few to judge: 19 hits in 30,000 requests (at least 20 are needed), " +
+				"so the other arms cannot be judged. The measurements show no reason.",
 		},
 		{
 			"one arm without the race is inconclusive too",
 			run(4, arm("masquerade", 0, 0, 0, 0)),
 			result.Inconclusive, nil,
-			"The race did not occur in masquerade: 0 hits in 24,000 requests. Nothing that was measured says why.",
+			"The race did not occur in masquerade: 0 hits in 24,000 requests. The measurements show no reason.",
 		},
 		{
 			"failures of another cause are not the race",
 			run(4, mixed("masquerade", 1, 600), mixed("random-fully", 0, 0)),
 			result.Inconclusive, []result.ArmVerdict{result.ArmInconclusive},
-			"The hits in masquerade are too few to judge: 1 hit in 6,000 requests, it takes 20, " +
-				"so nothing can be said about the other arms; 600 requests failed for other reasons. Nothing that was measured says why.",
+			"The hits in masquerade are too few to judge: 1 hit in 6,000 requests (at least 20 are needed), " +
+				"so the other arms cannot be judged; 600 requests failed for other reasons. The measurements show no reason.",
 		},
 		{
 			"an interrupted run is inconclusive and says what it saw",
@@ -218,15 +218,15 @@ func TestJudge(t *testing.T) {
 			interrupted(run(4, arm("masquerade", 3), arm("random-fully", 0))),
 			result.Inconclusive, []result.ArmVerdict{result.ArmInconclusive},
 			"The run ended early, after 2 of 8 trials: interrupted. " +
-				"So far the hits in masquerade are too few to judge: 3 hits in 6,000 requests, it takes 20, " +
-				"so nothing can be said about the other arms.",
+				"So far the hits in masquerade are too few to judge: 3 hits in 6,000 requests (at least 20 are needed), " +
+				"so the other arms cannot be judged.",
 		},
 		{
 			"an interrupted run may have no trial of its baseline",
 			interrupted(run(4, arm("masquerade"), arm("random-fully", 0))),
 			result.Inconclusive, []result.ArmVerdict{result.ArmInconclusive},
 			"The run ended early, after 1 of 8 trials: interrupted. " +
-				"So far the baseline, masquerade, has no trial, so nothing can be said about the other arms.",
+				"So far the baseline, masquerade, has no trial, so the other arms cannot be judged.",
 		},
 		{
 			"an interrupted run may have no trial at all",

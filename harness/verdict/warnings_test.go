@@ -13,7 +13,7 @@ import (
 func TestWarnings(t *testing.T) {
 	t.Parallel()
 	const (
-		swings    = " few: the rate of one arm swings by a factor of two to four between trials"
+		swings    = " few: the rate of one arm varies by a factor of two to four between trials"
 		undecided = "not triggered: "
 	)
 	rising, falling := []int{100, 110, 120, 130, 140, 150, 160, 170}, []int{170, 160, 150, 140, 130, 120, 110, 100}
@@ -24,24 +24,24 @@ func TestWarnings(t *testing.T) {
 	}{
 		{"eight rounds are enough", run(8, arm("masquerade", lossy...), arm("random", lossy...)), nil},
 		{"five rounds have no interval", run(5, arm("masquerade", lossy[:5]...), arm("random", lossy[:5]...)),
-			[]string{"5 rounds give a reduction no 95 % interval: it takes 7"}},
+			[]string{"5 rounds are too few for a 95 % interval of a reduction: at least 7 are needed"}},
 		{"four rounds have no verdict either", run(4, arm("masquerade", lossy[:4]...), arm("random", lossy[:4]...)),
-			[]string{"4 rounds cannot show a difference at p < 0.01: it takes 5", "4 rounds give a reduction no 95 % interval: it takes 7"}},
+			[]string{"4 rounds cannot show a difference at p < 0.01: at least 5 are needed", "4 rounds are too few for a 95 % interval of a reduction: at least 7 are needed"}},
 		{"many arms take more rounds", run(7, arm("m", lossy[:7]...), arm("a"), arm("b"), arm("c"), arm("d"), arm("e"), arm("f"), arm("g"),
 			arm("h"), arm("i"), arm("j"), arm("k"), arm("l"), arm("n"), arm("o"), arm("p"), arm("q"), arm("r"), arm("s")),
-			[]string{"7 rounds cannot show a difference at p < 0.01: it takes 8"}},
+			[]string{"7 rounds cannot show a difference at p < 0.01: at least 8 are needed"}},
 		{"a single arm has no verdict to miss", run(4, arm("masquerade", 700)), nil},
 		{"three rounds are few for its median", run(3, arm("masquerade", 700)), []string{"3 rounds are" + swings}},
 		{"one round is few", run(1, arm("masquerade", 700)), []string{"1 round is" + swings}},
 
 		{"equal trials tell nothing", run(8, arm("masquerade", repeat(8, 600)...), arm("random", repeat(8, 600)...), arm("random-fully", repeat(8, 0)...)),
-			[]string{"random: all its trials and all of masquerade have the same failure rate, 10.0 %, so that nothing can be told from them"}},
+			[]string{"random: all its trials and all of masquerade have the same failure rate, 10.0 %, so they show nothing"}},
 		{"a baseline that gets worse", run(8, arm("masquerade", rising...)),
 			[]string{"masquerade: the failure rate rose in the course of the run (Mann-Kendall, exact p < 0.0001); " +
-				"interleaved arms drift together, which hides differences but makes up none"}},
+				"interleaved arms drift together, which hides differences but creates none"}},
 		{"a baseline that gets better", run(8, arm("masquerade", falling...)),
 			[]string{"masquerade: the failure rate fell in the course of the run (Mann-Kendall, exact p < 0.0001); " +
-				"interleaved arms drift together, which hides differences but makes up none"}},
+				"interleaved arms drift together, which hides differences but creates none"}},
 		{"a trend that chance may explain", run(8, arm("masquerade", 100, 110, 120, 90, 140, 130, 160, 150)), nil}, // p = 0.031
 		{"another arm may drift", run(8, arm("masquerade", lossy...), arm("random", rising...)), nil},
 
@@ -50,7 +50,7 @@ func TestWarnings(t *testing.T) {
 		{"a machine with a CPU to spare", on(result.Env{CPUsOnline: 2, Load: &[3]float64{1.9, 8, 8}}, run(8, arm("masquerade", lossy...))), nil},
 		{"a load of which the CPUs are not known", on(result.Env{Load: &[3]float64{9, 9, 9}}, run(8, arm("masquerade", lossy...))), nil},
 		{"a widened window", on(result.Env{Widened: 5000}, run(8, arm("masquerade", lossy...))),
-			[]string{"5,000 idle rules between NAT and confirmation widen the window of the race: this is not the kernel's own window, and no failure rate is what it would be without"}},
+			[]string{"5,000 idle rules between NAT and confirmation widen the window of the race: this is not the kernel's own window, and all failure rates depend on these rules"}},
 
 		{"other traffic in a shared table", run(8, shared2(arm("masquerade", lossy...))),
 			[]string{"masquerade: other traffic was in the conntrack table in 2 of 8 trials, and may account for 4 failed insertions and 1 drop"}},
@@ -91,38 +91,38 @@ func TestNoRaceReasons(t *testing.T) {
 		change func(*result.Result)
 		want   string
 	}{
-		{"nothing", func(r *result.Result) {}, none + " Nothing that was measured says why."},
-		{"one client", func(r *result.Result) { r.Scenario.Clients = 1 }, none + " Likely why: there is only one client."},
+		{"nothing", func(r *result.Result) {}, none + " The measurements show no reason."},
+		{"one client", func(r *result.Result) { r.Scenario.Clients = 1 }, none + " Likely reason: there is only one client."},
 		{"ports that are split", func(r *result.Result) {
 			r.Arms[0].SettingValues = []result.Setting{{Part: result.PartRouter, Key: "net.x", Value: "1"}, {Part: result.PartClients, Key: result.KeySourcePorts, Value: result.SplitPorts}}
-		}, none + " Likely why: each client has source ports of its own."},
+		}, none + " Likely reason: each client has source ports of its own."},
 		{"random_fully", func(r *result.Result) { r.Arms[0].Options = &result.RuleOptions{RandomFully: true} },
-			none + " Likely why: the baseline's rule draws ports at random."},
+			none + " Likely reason: the baseline's rule draws ports at random."},
 		{"random", func(r *result.Result) { r.Arms[0].Options = &result.RuleOptions{Random: true} },
-			none + " Likely why: the baseline's rule draws ports at random."},
-		{"no option", func(r *result.Result) { r.Arms[0].Options = &result.RuleOptions{} }, none + " Nothing that was measured says why."},
+			none + " Likely reason: the baseline's rule draws ports at random."},
+		{"no option", func(r *result.Result) { r.Arms[0].Options = &result.RuleOptions{} }, none + " The measurements show no reason."},
 		{"a rule whose text looks like an option", func(r *result.Result) { r.Arms[0].Rule = "-j MASQUERADE --random" },
-			none + " Nothing that was measured says why."},
-		{"one CPU", func(r *result.Result) { r.Environment.CPUs = 1 }, none + " Likely why: the clients have one CPU."},
+			none + " The measurements show no reason."},
+		{"one CPU", func(r *result.Result) { r.Environment.CPUs = 1 }, none + " Likely reason: the clients have one CPU."},
 		{"ephemeral ports", func(r *result.Result) {
 			r.Scenario.Pattern, r.Scenario.Sync, r.Environment.Kernel = "ephemeral", "none", "6.18.44"
-		}, none + " Likely why: the kernel chose the source ports."},
+		}, none + " Likely reason: the kernel chose the source ports."},
 		{"ephemeral ports before 5.0 do meet", func(r *result.Result) {
 			r.Scenario.Pattern, r.Scenario.Sync, r.Environment.Kernel = "ephemeral", "none", "4.19.0-27-amd64"
-		}, none + " Nothing that was measured says why."},
-		{"the clock", func(r *result.Result) { r.Scenario.Sync = "clock" }, none + " Likely why: the clients kept step by the clock."},
-		{"a tenth of the slots missed", func(r *result.Result) { r.Arms[0].Trials[3].Slots.Missed = 4801 }, none + " Likely why: the clients were out of step."},
-		{"fewer slots missed", func(r *result.Result) { r.Arms[0].Trials[3].Slots.Missed = 4800 }, none + " Nothing that was measured says why."},
+		}, none + " The measurements show no reason."},
+		{"the clock", func(r *result.Result) { r.Scenario.Sync = "clock" }, none + " Likely reason: the clients kept step by the clock."},
+		{"a tenth of the slots missed", func(r *result.Result) { r.Arms[0].Trials[3].Slots.Missed = 4801 }, none + " Likely reason: the clients were out of step."},
+		{"fewer slots missed", func(r *result.Result) { r.Arms[0].Trials[3].Slots.Missed = 4800 }, none + " The measurements show no reason."},
 		{"few requests", func(r *result.Result) {
 			r.Arms[0].Trials = r.Arms[0].Trials[:1]
 			r.Arms[0].Trials[0].Requests = 1999
-		}, "The race did not occur in m: 0 hits in 1,999 requests. Likely why: there were few requests."},
+		}, "The race did not occur in m: 0 hits in 1,999 requests. Likely reason: there were few requests."},
 		{"a run that broke off has few requests for that reason", func(r *result.Result) {
 			r.Arms[0].Trials, r.Incomplete = r.Arms[0].Trials[:1], "interrupted"
 			r.Arms[0].Trials[0].Requests = 1999
 		}, "The run ended early, after 1 of 8 trials: interrupted. So far the race did not occur in m: 0 hits in 1,999 requests."},
 		{"two at once", func(r *result.Result) { r.Environment.CPUs, r.Scenario.Clients = 1, 1 },
-			none + " Likely why: there is only one client; the clients have one CPU."},
+			none + " Likely reason: there is only one client; the clients have one CPU."},
 	} {
 		t.Run(tc.claim, func(t *testing.T) {
 			r := quiet()
@@ -174,7 +174,7 @@ func TestNoRaceInBaseline(t *testing.T) {
 	r := run(8, arm("random-fully", repeat(8, 0)...), arm("masquerade", lossy...))
 	r.Arms[0].Options = &result.RuleOptions{RandomFully: true}
 	judge(r)
-	if len(r.Warnings) > 0 || strings.Contains(r.Summary, "Likely why") {
+	if len(r.Warnings) > 0 || strings.Contains(r.Summary, "Likely reason") {
 		t.Errorf("%q\n%s", r.Warnings, r.Summary)
 	}
 }
