@@ -28,8 +28,8 @@ func comparedKernels() *result.GroupComparison {
 				Rate: result.RateChange{New: result.Spread{Median: .001}, P: new(.18), PHolm: new(.18)}},
 		},
 		Findings: []result.Finding{
-			{Kind: result.VerdictFell, Arm: "random-fully", Text: "random-fully was mitigated in 6 of 6 runs, and is in 3 of 6 runs: it failed 700 of 48,000 (1.46 %), and before it 0 of 48,000 (0 %)"},
-			{Kind: result.Shift, Arm: "masquerade", Text: "masquerade lost 6.60 % (median), and before it 13.1 %", P: new(0.00001)},
+			{Kind: result.VerdictFell, Arm: "random-fully", Text: "random-fully was mitigated in 6 of 6 runs, and is in 3 of 6 runs: it failed 700 of 48,000 (1.46 %), and 0 of 48,000 (0 %) before"},
+			{Kind: result.Shift, Arm: "masquerade", Text: "masquerade lost 6.60 % (median), and 13.1 % before", P: new(0.00001)},
 		},
 		Differs:  []result.Difference{{What: "cpus", Old: "2", New: "4", Key: true}, {What: "sysctl net.ipv4.tcp_tw_reuse", New: "2"}},
 		Warnings: []string{"results/after: 1 run left out, which ended early"},

@@ -58,7 +58,7 @@ func (s *Store) ListRuns() (runs []result.RunSummary, warnings []string, err err
 	})
 	runs, duplicates := dropDuplicates(runs)
 	for _, r := range duplicates {
-		warnings = append(warnings, fmt.Sprintf("%s: has the run %s, which another folder has as well; left out", filepath.Join(s.dir, r.Folder), r.ID))
+		warnings = append(warnings, fmt.Sprintf("%s: the run %s is in another folder as well; left out", filepath.Join(s.dir, r.Folder), r.ID))
 	}
 	return runs, warnings, nil
 }

@@ -236,7 +236,7 @@ func TestListForeignFolders(t *testing.T) {
 	}
 	want := []string{
 		s.Dir() + "/notes: no result.json in it; left out",
-		s.Dir() + "/copy: has the run " + other.ID + ", which another folder has as well; left out",
+		s.Dir() + "/copy: the run " + other.ID + " is in another folder as well; left out",
 	}
 	if !cmp.Equal(warnings, want) {
 		t.Errorf("got %q\nwant %q", warnings, want)
