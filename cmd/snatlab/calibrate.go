@@ -52,7 +52,7 @@ undecided.`,
 				return usageError{c, fmt.Errorf("%w (--rounds %d)", few, few.Least)}
 			}
 			if s.Driver == result.DriverNetns && !netns.IsPrivileged() {
-				return inUserNamespace(c, args[0])
+				return rerunInUserNamespace(c, args[0])
 			}
 			return runInterruptible(func(ctx context.Context) error { return calibrate(ctx, s, runs, f.json) })
 		},

@@ -107,7 +107,7 @@ func endSignals() []os.Signal {
 	return asked
 }
 
-// interruptible runs do with a context that ends at the first signal that asks the
+// runInterruptible runs do with a context that ends at the first signal that asks the
 // program to end. From then on such signals are ignored, also by the programs that it
 // starts, because the host is being restored.
 func runInterruptible(do func(context.Context) error) error {

@@ -76,7 +76,7 @@ inspect and to remove it are printed.`,
 				return err
 			}
 			if s.Driver == result.DriverNetns && !netns.IsPrivileged() {
-				return inUserNamespace(c, args[0])
+				return rerunInUserNamespace(c, args[0])
 			}
 			return f.runAndKeep(s)
 		},
@@ -93,7 +93,7 @@ inspect and to remove it are printed.`,
 
 // rerunInUserNamespace starts this command again in a user namespace, where it is
 // privileged. The new process reads the scenario again.
-func inUserNamespace(c *cobra.Command, path string) error {
+func rerunInUserNamespace(c *cobra.Command, path string) error {
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
 		return usageError{c, fmt.Errorf("%s is not a regular file: without root, the scenario is read twice", path)}
 	}
