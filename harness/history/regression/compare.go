@@ -20,7 +20,7 @@ import (
 // of a run. Otherwise it is the rate of a trial, which shows nothing about
 // differences from night to night. The questions are those of [Evaluate], and the
 // evidence is another one: if the runs of each side agree, the change is believed,
-// since somebody chose the runs on purpose. If they do not, a finding requires
+// since the user chose the runs on purpose. If they do not, a finding requires
 // p < [result.Alpha] (by ranks, two-sided). A rise of failures always does.
 func CompareGroups(before, after store.Group) (*result.GroupComparison, error) {
 	c := &comparison{GroupComparison: &result.GroupComparison{

@@ -126,7 +126,7 @@ func collectAnswers(runs []result.RunSummary, ask func(result.RunSummary) answer
 	return answered, answers
 }
 
-// armMitigated is good if the arm is mitigated. An undecided arm gives no answer.
+// armMitigated returns good if the arm is mitigated. An undecided arm gives no answer.
 func armMitigated(r result.RunSummary, arm string) answer {
 	switch a, ok := r.Arm(arm); {
 	case !ok, !isDecided(a):
@@ -158,7 +158,7 @@ func mostlyMitigated(runs []result.RunSummary, arm string) bool {
 	return 2*mitigated > decided
 }
 
-// causeAbsent is bad if at least [result.Floor] requests of the arm failed for the
+// causeAbsent returns bad if at least [result.Floor] requests of the arm failed for the
 // cause.
 func causeAbsent(r result.RunSummary, arm, cause string) answer {
 	switch a, ok := r.Arm(arm); {
@@ -171,7 +171,7 @@ func causeAbsent(r result.RunSummary, arm, cause string) answer {
 	}
 }
 
-// expectationHolds is good if the expectation holds in the run. A run without the race is
+// expectationHolds returns good if the expectation holds in the run. A run without the race is
 // inconclusive, and does not break the expectation that the race occurs.
 func expectationHolds(r result.RunSummary, expected result.Expectation) answer {
 	if r.Verdict == result.Inconclusive && expected.Race == result.Reproduced {
