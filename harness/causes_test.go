@@ -14,8 +14,8 @@ import (
 // full is the size of a conntrack table that is full.
 const full = 1000
 
-// failed makes a trial of 100 requests out of what clients saw.
-func failed(failures map[string]int, c result.ConntrackCounters) *result.Trial {
+// failedTrial returns a trial of 100 requests with these failures and counters.
+func failedTrial(failures map[string]int, c result.ConntrackCounters) *result.Trial {
 	t := &result.Trial{Requests: 100, SourcePorts: 100, Failures: failures, RulePackets: 100, Conntrack: result.Conntrack{ConntrackCounters: c, Entries: full}}
 	for _, n := range failures {
 		t.Failed += n
@@ -67,11 +67,11 @@ func TestFindCauses(t *testing.T) {
 			want: map[string]int{"snat_race": 10, "chain_too_long": 2, "listen_overflow": 3, "refused": 1, "reset": 2, "client_ports": 7, "unexplained": 10}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			trial := failed(test.failures, test.counters)
+			trial := failedTrial(test.failures, test.counters)
 			trial.Server.ListenOverflows, trial.Server.ListenDrops = test.overflows, test.drops
 			got := findCauses(trial, circumstances{ports: scenario.NATPorts, max: full})
-			if _, told := got[result.Unexplained]; !told {
-				t.Error("what is unexplained is not told")
+			if _, listed := got[result.Unexplained]; !listed {
+				t.Error("the unexplained failures are not listed")
 			}
 			if _, ok := test.want[result.Unexplained]; !ok {
 				test.want[result.Unexplained] = 0
@@ -79,12 +79,12 @@ func TestFindCauses(t *testing.T) {
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
-			addsUp(t, trial, got)
+			checkSums(t, trial, got)
 		})
 	}
 }
 
-func addsUp(t *testing.T, trial *result.Trial, found map[string]int) {
+func checkSums(t *testing.T, trial *result.Trial, found map[string]int) {
 	t.Helper()
 	sum := 0
 	for cause, n := range found {
@@ -106,7 +106,7 @@ func FuzzFindCauses(f *testing.F) {
 	f.Add(uint16(65535), uint16(1), uint16(0), uint16(0), uint16(0), uint16(0), ^uint64(0), ^uint64(0), ^uint64(0), ^uint64(0), ^uint64(0), uint8(7))
 	f.Add(uint16(65535), uint16(1), uint16(0), uint16(0), uint16(0), uint16(0), uint64(1), ^uint64(0), ^uint64(0), uint64(7), uint64(9), uint8(5))
 	f.Fuzz(func(t *testing.T, timeout, refused, reset, notAvail, inUse, other uint16, insertFailed, dropped, chains, overflows, queueDrops uint64, known uint8) {
-		trial := failed(map[string]int{
+		trial := failedTrial(map[string]int{
 			result.Timeout: int(timeout), result.Refused: int(refused), result.Reset: int(reset),
 			result.EADDRNOTAVAIL: int(notAvail), result.EADDRINUSE: int(inUse), result.Other: int(other),
 		}, result.ConntrackCounters{InsertFailed: insertFailed, Drop: dropped})
@@ -119,7 +119,7 @@ func FuzzFindCauses(f *testing.F) {
 			}
 		}
 		found := findCauses(trial, circumstances{ports: scenario.NATPorts, max: full})
-		addsUp(t, trial, found)
+		checkSums(t, trial, found)
 		if race := found[result.SNATRace]; race > int(timeout) || uint64(race) > insertFailed {
 			t.Errorf("%d put down to the race, of %d timeouts and %d failed insertions", race, timeout, insertFailed)
 		}
@@ -163,7 +163,7 @@ func TestCheckTrial(t *testing.T) {
 		{name: "refused and reset requests were sent", failures: map[string]int{"refused": 4, "reset": 5}, matched: 99, want: passedBy(99, 100)},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			trial := failed(test.failures, test.counters)
+			trial := failedTrial(test.failures, test.counters)
 			trial.RulePackets = test.matched
 			err := checkTrial(trial, &fakeRule{text: "-j MASQUERADE"})
 			if got := fmt.Sprint(err); (err != nil || test.want != "") && got != test.want {
@@ -179,7 +179,7 @@ func TestCheckTrial(t *testing.T) {
 // insertion, but not as a drop.
 func TestFindCausesLongChains(t *testing.T) {
 	t.Parallel()
-	trial := failed(map[string]int{"timeout": 15}, result.ConntrackCounters{InsertFailed: 10, ChainTooLong: new(uint64(10)), Drop: 5})
+	trial := failedTrial(map[string]int{"timeout": 15}, result.ConntrackCounters{InsertFailed: 10, ChainTooLong: new(uint64(10)), Drop: 5})
 	trial.RulePackets = 95
 	if err := checkTrial(trial, &fakeRule{text: "-j MASQUERADE"}); err != nil {
 		t.Error(err)
@@ -287,7 +287,7 @@ func TestFindCausesTableNotFull(t *testing.T) {
 // port is no new connection, and does not meet the rule.
 func TestCheckTrialUsedPort(t *testing.T) {
 	t.Parallel()
-	trial := failed(map[string]int{result.Timeout: 40}, result.ConntrackCounters{})
+	trial := failedTrial(map[string]int{result.Timeout: 40}, result.ConntrackCounters{})
 	trial.SourcePorts, trial.RulePackets = 64, 64
 	if err := checkTrial(trial, &fakeRule{}); err != nil {
 		t.Error(err)

@@ -30,13 +30,13 @@ func TestCheckPath(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			f := newFakeLab(t, 3)
 			f.script = test.script
-			r, _, err := f.run(t.Context(), clientsOf(3, "a"))
+			r, _, err := f.run(t.Context(), ephemeralScenario(3, "a"))
 			text := fmt.Sprint(err)
 			if !strings.HasPrefix(text, "path check: expected 3 connections to ") || !strings.HasSuffix(text, test.want) {
 				t.Errorf("error %v", err)
 			}
-			if trialsOf(r) != 0 || f.count("client 0") != 1 {
-				t.Errorf("%d trials were made all the same", f.count("client 0")-1)
+			if countTrials(r) != 0 || f.countCalls("client 0") != 1 {
+				t.Errorf("%d trials were made all the same", f.countCalls("client 0")-1)
 			}
 		})
 	}
@@ -47,7 +47,7 @@ func TestCheckPathForeign(t *testing.T) {
 	t.Parallel()
 	f := newFakeLab(t, 2)
 	f.matched = func(sent uint64) uint64 { return 3*sent + 17 } // others share the network
-	if _, _, err := f.run(t.Context(), clientsOf(2, "a")); err != nil {
+	if _, _, err := f.run(t.Context(), ephemeralScenario(2, "a")); err != nil {
 		t.Error(err)
 	}
 }
@@ -63,7 +63,7 @@ func TestRunEmptyTrial(t *testing.T) {
 		{
 			"a rule that is gone after the load",
 			script{before: func(call string, n int) error {
-				return onlyOn(call == callPackets && n == 5, errors.New("the rule is gone"))
+				return errorIf(call == callPackets && n == 5, errors.New("the rule is gone"))
 			}},
 			"round 2 of 2, arm a: the rule is gone",
 		}, {
@@ -89,21 +89,21 @@ func TestRunEmptyTrial(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			f := newFakeLab(t, 2)
 			f.script = test.script
-			r, _, err := f.run(t.Context(), clientsOf(2, "a"))
+			r, _, err := f.run(t.Context(), ephemeralScenario(2, "a"))
 			if fmt.Sprint(err) != test.want {
 				t.Errorf("error %v, want %s", err, test.want)
 			}
-			if trialsOf(r) != 1 {
-				t.Errorf("%d trials are in the result, want the one before", trialsOf(r))
+			if countTrials(r) != 1 {
+				t.Errorf("%d trials are in the result, want the one before", countTrials(r))
 			}
-			putBackWell(t, f)
+			checkRestored(t, f)
 		})
 	}
 }
 
 // A rule whose counter restarted is an error.
 //
-// A restart of Docker, or a reload of the firewall, writes the same rule anew.
+// A restart of Docker, or a reload of the firewall, writes the same rule again.
 func TestRunReplacedRule(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -119,13 +119,13 @@ func TestRunReplacedRule(t *testing.T) {
 				}
 				return 1000 + sent
 			}
-			r, _, err := f.run(t.Context(), clientsOf(2, "a"))
+			r, _, err := f.run(t.Context(), ephemeralScenario(2, "a"))
 			want := fmt.Sprintf("its counter went from %d to %d", 1000+test.before, test.again)
 			if text := fmt.Sprint(err); !strings.HasPrefix(text, test.at+`: the rule "-j MASQUERADE" was replaced meanwhile`) || !strings.Contains(text, want) {
 				t.Errorf("error %v, want %s", err, want)
 			}
-			if trialsOf(r) != test.trials {
-				t.Errorf("%d trials are in the result, want those before", trialsOf(r))
+			if countTrials(r) != test.trials {
+				t.Errorf("%d trials are in the result, want those before", countTrials(r))
 			}
 		})
 	}
@@ -136,7 +136,7 @@ func TestRunCounters(t *testing.T) {
 	t.Parallel()
 	f := newFakeLab(t, 2)
 	f.table = func(n int) conntrack.Snapshot { return conntrack.Snapshot{Entries: uint64(n), Max: 1000} }
-	r, _, err := f.run(t.Context(), clientsOf(2, "a"))
+	r, _, err := f.run(t.Context(), ephemeralScenario(2, "a"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,7 +157,7 @@ func TestRunCounters(t *testing.T) {
 func TestRunRefused(t *testing.T) {
 	t.Parallel()
 	f := newFakeLab(t, 2)
-	x := experiment{Scenario: clientsOf(2, "a"), lab: f, result: newRecord(clientsOf(2, "a"), RunOptions{})}
+	x := experiment{Scenario: ephemeralScenario(2, "a"), lab: f, result: newRecord(ephemeralScenario(2, "a"), RunOptions{})}
 	f.deaf = func(int) bool { return true }
 	address, err := f.Listen(t.Context(), 0)
 	if err != nil {
@@ -173,12 +173,12 @@ func TestRunRefused(t *testing.T) {
 	}
 }
 
-// room makes an experiment with nothing but a conntrack table.
-func room(entries func(look int) uint64) (*experiment, *fakeLab) {
+// experimentWithTable returns an experiment with nothing but a conntrack table.
+func experimentWithTable(entries func(look int) uint64) (*experiment, *fakeLab) {
 	f := &fakeLab{script: script{table: func(n int) conntrack.Snapshot {
 		return conntrack.Snapshot{Entries: entries(n), Max: 1000}
 	}}}
-	s := clientsOf(2, "a")
+	s := ephemeralScenario(2, "a")
 	s.Load.Requests = 100
 	return &experiment{Scenario: s, lab: f}, f
 }
@@ -187,7 +187,7 @@ func room(entries func(look int) uint64) (*experiment, *fakeLab) {
 func TestAwaitRoomFull(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		x, _ := room(func(int) uint64 { return 801 })
+		x, _ := experimentWithTable(func(int) uint64 { return 801 })
 		begun := time.Now()
 		err := x.awaitRoom(t.Context())
 		want := "the conntrack table has 801 of 1000 entries in use, a trial wants room for 200 more (raise net.netfilter.nf_conntrack_max, or send fewer requests)"
@@ -204,11 +204,11 @@ func TestAwaitRoomFull(t *testing.T) {
 func TestAwaitRoomDrains(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		x, f := room(func(look int) uint64 { return 805 - uint64(look) })
+		x, f := experimentWithTable(func(look int) uint64 { return 805 - uint64(look) })
 		if err := x.awaitRoom(t.Context()); err != nil {
 			t.Error(err)
 		}
-		if got := f.count(callConntrack); got != 6 { // 805 to 800
+		if got := f.countCalls(callConntrack); got != 6 { // 805 to 800
 			t.Errorf("went on after %d looks", got)
 		}
 	})
@@ -218,7 +218,7 @@ func TestAwaitRoomDrains(t *testing.T) {
 func TestAwaitRoomCancelled(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		x, _ := room(func(int) uint64 { return 1000 })
+		x, _ := experimentWithTable(func(int) uint64 { return 1000 })
 		ctx, cancel := context.WithCancelCause(t.Context())
 		interrupted := errors.New("interrupted")
 		time.AfterFunc(time.Second, func() { cancel(interrupted) })
@@ -233,12 +233,12 @@ func TestRunNoSharedMemory(t *testing.T) {
 	t.Parallel()
 	f := newFakeLab(t, 1)
 	f.barrier = filepath.Join(t.TempDir(), "no such folder", "barrier")
-	r, _, err := f.run(t.Context(), lockstepOf(result.SyncBarrier, "a"))
+	r, _, err := f.run(t.Context(), lockstepScenario(result.SyncBarrier, "a"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Scenario.Sync != result.SyncClock || trialsOf(r) != 2 {
-		t.Errorf("sync %s, %d trials", r.Scenario.Sync, trialsOf(r))
+	if r.Scenario.Sync != result.SyncClock || countTrials(r) != 2 {
+		t.Errorf("sync %s, %d trials", r.Scenario.Sync, countTrials(r))
 	}
 	want := "clients share no memory (client 0: open barrier: open " + f.barrier +
 		": no such file or directory): they keep step by the clock, which misses the race on a busy machine"
@@ -265,9 +265,9 @@ func TestRunSync(t *testing.T) {
 		scenario *scenario.Scenario
 		want     string
 	}{
-		{lockstepOf(result.SyncBarrier, "a"), "barrier"},
-		{lockstepOf(result.SyncClock, "a"), "clock"},
-		{clientsOf(1, "a"), "none"},
+		{lockstepScenario(result.SyncBarrier, "a"), "barrier"},
+		{lockstepScenario(result.SyncClock, "a"), "clock"},
+		{ephemeralScenario(1, "a"), "none"},
 	} {
 		t.Run(test.want, func(t *testing.T) {
 			f := newFakeLab(t, 1)
@@ -295,17 +295,17 @@ func TestRunShareDies(t *testing.T) {
 		}
 		return nil
 	}
-	r, _, err := f.run(t.Context(), lockstepOf(result.SyncBarrier, "a"))
-	if err == nil || !strings.Contains(err.Error(), obituary) || trialsOf(r) != 0 {
-		t.Errorf("error %v, %d trials", err, trialsOf(r))
+	r, _, err := f.run(t.Context(), lockstepScenario(result.SyncBarrier, "a"))
+	if err == nil || !strings.Contains(err.Error(), exitReason) || countTrials(r) != 0 {
+		t.Errorf("error %v, %d trials", err, countTrials(r))
 	}
-	putBackWell(t, f)
+	checkRestored(t, f)
 }
 
 // The entries of each trial are deleted.
 func TestForgetEntries(t *testing.T) {
 	t.Parallel()
-	for _, s := range []*scenario.Scenario{clientsOf(3, "a", "b"), lockstepOf(result.SyncBarrier, "a", "b")} {
+	for _, s := range []*scenario.Scenario{ephemeralScenario(3, "a", "b"), lockstepScenario(result.SyncBarrier, "a", "b")} {
 		t.Run(s.Load.Pattern, func(t *testing.T) {
 			f := newFakeLab(t, s.Clients)
 			if _, _, err := f.run(t.Context(), s); err != nil {
@@ -323,7 +323,7 @@ func TestForgetEntries(t *testing.T) {
 					t.Errorf("call %d: server %v, the load went to %v", i, forgot.server, load.Server)
 				}
 				for c, ranges := range forgot.ports {
-					if got := number(ranges); got != load.Requests {
+					if got := countPorts(ranges); got != load.Requests {
 						t.Errorf("call %d, client %d: %d ports of %d requests: %v", i, c, got, load.Requests, ranges)
 					}
 				}
@@ -332,8 +332,8 @@ func TestForgetEntries(t *testing.T) {
 	}
 }
 
-// number counts the ports of ranges.
-func number(ranges []scenario.PortRange) (n int) {
+// countPorts returns the number of ports of ranges.
+func countPorts(ranges []scenario.PortRange) (n int) {
 	for _, r := range ranges {
 		n += int(r.Last-r.First) + 1
 	}

@@ -12,7 +12,7 @@ import (
 func TestWarnFewAddresses(t *testing.T) {
 	t.Parallel()
 	pool := func(n, used int) result.Arm {
-		a := arm("pool", lossy...)
+		a := armOf("pool", lossyTrials...)
 		for i := range n {
 			a.ToSource = append(a.ToSource, fmt.Sprintf("198.19.0.%d", i+1))
 		}
@@ -44,9 +44,9 @@ func TestWarnFewAddresses(t *testing.T) {
 		{"a result without the addresses", 2, pool(8, 0), ""},
 	} {
 		t.Run(tc.claim, func(t *testing.T) {
-			r := run(8, arm("masquerade", lossy...), tc.arm)
+			r := runOf(8, armOf("masquerade", lossyTrials...), tc.arm)
 			r.Scenario.Clients = tc.clients
-			judge(r)
+			judgeAndDescribe(r)
 			i := slices.IndexFunc(r.Warnings, func(w string) bool { return strings.Contains(w, "by a hash of") })
 			switch {
 			case i < 0 && tc.want != "":

@@ -11,9 +11,9 @@ import (
 	"snatlab/harness/result"
 )
 
-var update = flag.Bool("update", false, "judge the results in ../report/testdata anew")
+var update = flag.Bool("update", false, "judge the results in ../report/testdata again")
 
-// The results that package report draws its goldens from show what a run would.
+// The results that package report draws its goldens from are judged as a run's are.
 func TestReportFixtures(t *testing.T) {
 	t.Parallel()
 	paths, err := filepath.Glob("../report/testdata/*.json")
@@ -43,7 +43,7 @@ func judgeFile(t *testing.T, text []byte) []byte {
 	if err := json.Unmarshal(text, &r); err != nil {
 		t.Fatal(err)
 	}
-	judge(&r)
+	judgeAndDescribe(&r)
 	var out bytes.Buffer
 	e := json.NewEncoder(&out)
 	e.SetIndent("", "  ")
