@@ -136,7 +136,7 @@ func TestUndoNothingWritten(t *testing.T) {
 		r := func(text string) rule { return rule{text: text, mark: "snatlab-run"} }
 		masqueradeStep := undo.NewStep(masqueradeKind, "", "", masqueradeStep{Path: tables.Path, Spec: r(plain).markedSpec()})
 		acceptStep := undo.NewStep(acceptKind, "", "", acceptStep{Path: tables.Path, Chain: iptables.UserChain, Spec: r(acceptText("a", "b")).markedSpec()})
-		steps := []undo.Step{iptablesBackend{tables.Program}.newRewriteStep(rule{text: plain}, r(fully), true), masqueradeStep, acceptStep}
+		steps := []undo.Step{iptablesBackend(tables).newRewriteStep(rule{text: plain}, r(fully), true), masqueradeStep, acceptStep}
 		for _, rule := range []string{plain, theirRule, fully, fully} {
 			netnstest.Run(t, tables.Path+" -t nat "+rule)
 		}
@@ -164,7 +164,7 @@ func TestUndoHalfChange(t *testing.T) {
 				for _, r := range c.rules {
 					netnstest.Run(t, tables.Path+" -t nat "+r)
 				}
-				step := iptablesBackend{tables.Program}.newRewriteStep(rule{text: plain}, rule{text: fully, mark: "snatlab-run"}, false)
+				step := iptablesBackend(tables).newRewriteStep(rule{text: plain}, rule{text: fully, mark: "snatlab-run"}, false)
 				for range 2 {
 					if err := Undoers().UndoAll(t.Context(), []undo.Step{step}); err != nil {
 						t.Error(err)

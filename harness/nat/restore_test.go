@@ -86,7 +86,7 @@ func TestRestoreAnyState(t *testing.T) {
 // checkRules compares the rules of the chain, without their counters.
 func (t variant) checkRules(test *testing.T, want ...string) {
 	test.Helper()
-	rules, err := iptablesBackend{t.Program}.readRules(test.Context())
+	rules, err := iptablesBackend(t).readRules(test.Context())
 	if err != nil {
 		test.Fatal(err)
 	}
