@@ -61,7 +61,7 @@ func Calibrate(ctx context.Context, s *scenario.Scenario, runs int, open func(ct
 
 func newCalibration(s *scenario.Scenario, o RunOptions) *result.Calibration {
 	c := &result.Calibration{
-		Version: o.Version, Scenario: describeScenario(s), Itself: newTally(s.Arms[0].Name), Arms: []result.Tally{},
+		Version: o.Version, Scenario: s.Summary(), Itself: newTally(s.Arms[0].Name), Arms: []result.Tally{},
 	}
 	for _, a := range s.Arms[1:] {
 		c.Arms = append(c.Arms, newTally(a.Name))

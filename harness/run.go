@@ -117,20 +117,12 @@ func newArmRecord(a scenario.Arm) result.Arm {
 	return arm
 }
 
-// describeScenario returns the record of a scenario, before the lab is known.
-func describeScenario(s *scenario.Scenario) result.ScenarioSummary {
-	return result.ScenarioSummary{
-		Name: s.Name, Hash: s.Hash(), Clients: s.Clients, Pattern: s.Load.Pattern, Sync: s.Load.Sync,
-		Requests: s.Load.Requests, Rounds: s.Rounds, Seed: s.Seed,
-	}
-}
-
 // newRecord returns a result with everything that is known before the lab is.
 func newRecord(s *scenario.Scenario, o RunOptions) *result.Result {
 	r := &result.Result{
 		Schema: result.Schema, ID: o.ID, Version: o.Version,
 		Started:     time.Now().UTC().Truncate(time.Millisecond),
-		Scenario:    describeScenario(s),
+		Scenario:    s.Summary(),
 		Comparisons: []result.Comparison{}, Expected: listExpectations(s), Warnings: []string{},
 	}
 	for _, a := range s.Arms {
