@@ -35,8 +35,8 @@ func WithDuplicateBaseline(s *scenario.Scenario) *scenario.Scenario {
 // as a second arm as well. It counts the wrong verdicts: of the baseline against
 // itself, and against each other arm. Each comparison is judged as that of a run
 // with two arms; they share the baseline's trials. A run in which the race did not
-// occur says nothing, and counts for none of them; a comparison that is undecided
-// counts for no verdict.
+// occur counts for none of them. A comparison that is undecided counts for no
+// verdict.
 //
 // open gets the ID of each run, which is that of the options with its number. done
 // is called after each run.
@@ -61,7 +61,7 @@ func Calibrate(ctx context.Context, s *scenario.Scenario, runs int, open func(ct
 
 func newCalibration(s *scenario.Scenario, o RunOptions) *result.Calibration {
 	c := &result.Calibration{
-		Version: o.Version, Scenario: describeScenario(s), Itself: newTally(s.Arms[0].Name), Arms: []result.Tally{},
+		Version: o.Version, Scenario: s.Summary(), Itself: newTally(s.Arms[0].Name), Arms: []result.Tally{},
 	}
 	for _, a := range s.Arms[1:] {
 		c.Arms = append(c.Arms, newTally(a.Name))

@@ -9,9 +9,9 @@ import (
 	"snatlab/harness/result"
 )
 
-// calibrated is a run of a calibration: the failures of the baseline, of the
-// baseline secondBaseline, and of an arm that mitigates, in each trial.
-func calibrated(rounds, baseline, twin, arm int) *result.Result {
+// calibrationRun returns a run of a calibration with the failures, in each trial, of
+// the baseline, of the repeated baseline, and of an arm that mitigates.
+func calibrationRun(rounds, baseline, twin, arm int) *result.Result {
 	r := &result.Result{Scenario: result.ScenarioSummary{Rounds: rounds}}
 	for i, failed := range []int{baseline, twin, arm} {
 		a := result.Arm{Name: []string{"masquerade", secondBaseline, "random-fully"}[i]}
@@ -27,7 +27,8 @@ func calibrated(rounds, baseline, twin, arm int) *result.Result {
 	return r
 }
 
-func TestCalibrationCount(t *testing.T) {
+func TestCountVerdicts(t *testing.T) {
+	t.Parallel()
 	for _, tc := range []struct {
 		claim                      string
 		in                         *result.Result
@@ -35,12 +36,12 @@ func TestCalibrationCount(t *testing.T) {
 		decided, undecided, wrong  int // of the baseline against itself
 		decidedArm, wrongArm, lost int // of the arm; lost: undecided
 	}{
-		{"right", calibrated(8, 600, 600, 0), 0, 1, 0, 0, 1, 0, 0},
-		{"false", calibrated(8, 600, 900, 0), 0, 1, 0, 1, 1, 0, 0},
-		{"missed", calibrated(8, 600, 600, 600), 0, 1, 0, 0, 1, 1, 0},
-		{"too_few_rounds", calibrated(4, 600, 600, 0), 0, 0, 1, 0, 0, 0, 1},
-		{"no_race", calibrated(8, 0, 0, 0), 1, 0, 0, 0, 0, 0, 0},
-		{"no_race_in_the_first_half", calibrated(8, 0, 600, 0), 0, 1, 0, 1, 0, 0, 1},
+		{"right", calibrationRun(8, 600, 600, 0), 0, 1, 0, 0, 1, 0, 0},
+		{"false", calibrationRun(8, 600, 900, 0), 0, 1, 0, 1, 1, 0, 0},
+		{"missed", calibrationRun(8, 600, 600, 600), 0, 1, 0, 0, 1, 1, 0},
+		{"too_few_rounds", calibrationRun(4, 600, 600, 0), 0, 0, 1, 0, 0, 0, 1},
+		{"no_race", calibrationRun(8, 0, 0, 0), 1, 0, 0, 0, 0, 0, 0},
+		{"no_race_in_the_first_half", calibrationRun(8, 0, 600, 0), 0, 1, 0, 1, 0, 0, 1},
 	} {
 		t.Run(tc.claim, func(t *testing.T) {
 			c := &result.Calibration{Itself: newTally("masquerade"), Arms: []result.Tally{newTally("random-fully")}}
@@ -90,7 +91,8 @@ func TestJudgeCalibration(t *testing.T) {
 
 // Each run of a calibration has an ID, a seed and a lab of its own.
 func TestCalibrate(t *testing.T) {
-	s := clientsOf(2, "masquerade", "random-fully")
+	t.Parallel()
+	s := ephemeralScenario(2, "masquerade", "random-fully")
 	var ids []string
 	var progress []int
 	open := func(_ context.Context, id string) (lab.Lab, error) {

@@ -9,19 +9,20 @@ import (
 	"snatlab/harness/scenario"
 )
 
-// circumstances are what else it takes to tell causes apart.
+// circumstances are the facts, apart from the trial's figures, that distinguish the
+// causes.
 type circumstances struct {
 	ports int    // that NAT had to choose from
 	max   uint64 // entries that the conntrack table holds; 0: no limit, or unknown
-	// evicts tells that the kernel gives a connection that finds no free port
-	// that of one which is closed (Linux 6.5).
+	// evicts is set if a connection that finds no free port gets that of a closed
+	// one (Linux 6.5).
 	evicts bool
 }
 
-// findCauses puts every failed request of a trial, and of its control, down to what
-// explains it. What a client saw itself needs no more evidence. Requests that got no
-// answer are put down to drops that the kernel counted, and to no more of them than it
-// counted; the rest is unexplained.
+// findCauses sets how many failed requests of a trial, and of its control, each cause
+// explains. An error that the client saw itself needs no more evidence. Requests that
+// got no answer are attributed to drops that the kernel counted, and to no more of them
+// than it counted. The rest is unexplained.
 //
 // The kernel's counters do not know a port, so they cannot say whether a connection of
 // the arm was dropped or one of the control. They are held against the unanswered
@@ -129,17 +130,17 @@ func armInsertions(t *result.Trial) uint64 {
 	return uint64(t.Causes[result.SNATRace] + t.Causes[result.PortExhaustion])
 }
 
-// countOverflows counts SYNs that the server dropped for a full queue. The last ACK
-// of a handshake is dropped for the same reason, and counted with them; but its
-// client has had its answer, and its reset ends the half-open connection.
+// countOverflows returns the number of SYNs that the server dropped for a full queue. The last ACK
+// of a handshake is dropped for the same reason, and counted with them, but its
+// client has had an answer, and its reset ends the half-open connection.
 func countOverflows(s result.Server) uint64 {
 	return saturatingSub(max(counterOrZero(s.ListenOverflows), counterOrZero(s.ListenDrops)), counterOrZero(s.EmbryonicRsts))
 }
 
-// saturatingSub is a - b, but not below 0.
+// saturatingSub returns a - b, but not less than 0.
 func saturatingSub(a, b uint64) uint64 { return a - min(a, b) }
 
-// foreignCounts is what other traffic may have added to the counters.
+// foreignCounts returns what other traffic may have added to the counters.
 func foreignCounts(t *result.Trial) result.Foreign {
 	if t.Foreign == nil {
 		return result.Foreign{}
@@ -147,12 +148,13 @@ func foreignCounts(t *result.Trial) result.Foreign {
 	return *t.Foreign
 }
 
-// countInsertions are entries that could not be inserted for a tuple that was taken.
+// countInsertions returns the number of entries that could not be inserted because
+// their tuple was taken.
 func countInsertions(c result.Conntrack) uint64 {
 	return saturatingSub(c.InsertFailed, counterOrZero(c.ChainTooLong))
 }
 
-// sourcePorts is the number of source ports that an arm leaves NAT to choose
+// sourcePorts returns the number of source ports that an arm leaves NAT to choose
 // from, for one destination.
 func sourcePorts(arm scenario.Arm) int {
 	if r := arm.Masquerade.ToPorts; r != (scenario.PortRange{}) {
@@ -161,16 +163,16 @@ func sourcePorts(arm scenario.Arm) int {
 	return scenario.NATPorts * max(1, len(arm.SNAT.ToSource))
 }
 
-// countExhausted is the number of connections, at most, that found no free port:
-// those beyond as many as there are ports, for each of which NAT looked at as
-// many ports as it looks at in vain (nf_nat_l4proto_unique_tuple in
-// net/netfilter/nf_nat_core.c: all of a small range, or 128, and then half as
-// many as before as long as they are 16 or more), and found them taken. The one
-// it tries last it uses, taken as it is, and the entry cannot be inserted.
+// countExhausted returns the number of connections, at most, that found no free
+// port. These connections exceed the number of ports, and for each of them NAT
+// looked at as many ports as it tries, and found them taken. It tries all ports of a
+// small range, or 128, and then half as many as before as long as they are 16 or more
+// (nf_nat_l4proto_unique_tuple in net/netfilter/nf_nat_core.c). It uses the last one
+// although it is taken, and the entry cannot be inserted.
 //
-// Where closed entries give way, a lab's connections find a port however few
-// there are, since all of them are closed at once; what fails then are two that
-// were given the same one at the same moment.
+// Where closed entries are evicted, a lab's connections find a port however few
+// there are, since all of them are closed at once. The failures are then pairs of
+// connections that were given the same port at the same moment.
 func countExhausted(t *result.Trial, c circumstances) uint64 {
 	beyond := t.Requests - c.ports
 	if beyond <= 0 || c.evicts {
@@ -185,23 +187,23 @@ func countExhausted(t *result.Trial, c circumstances) uint64 {
 	return min(uint64(beyond), t.Conntrack.Found/uint64(looks))
 }
 
-// evictsClosedEntries tells by a kernel's release whether closed entries give way to
-// connections that find no free port. Vendors may have taken it back to older
-// ones; then failures are told as races, which they are.
+// evictsClosedEntries reports whether closed entries of a kernel are evicted for
+// connections that find no free port. Vendors may have backported this to older
+// releases. Their failures are then reported as races, which they are.
 func evictsClosedEntries(release string) bool {
 	var major, minor int
 	n, _ := fmt.Sscanf(release, "%d.%d", &major, &minor)
 	return n == 2 && (major > 6 || major == 6 && minor >= 5)
 }
 
-// otherDrops are packets that conntrack dropped other than at insertion:
-// there was no room for an entry. Chains that are too long count as failed
-// insertions, but not as drops.
+// otherDrops returns the number of packets that conntrack dropped other than at
+// insertion: there was no room for an entry. Chains that are too long count as
+// failed insertions, but not as drops.
 func otherDrops(c result.Conntrack) uint64 {
 	return saturatingSub(c.Drop, countInsertions(c))
 }
 
-// counterOrZero is 0 for a counter that the kernel does not have.
+// counterOrZero returns a counter, or 0 for one that the kernel does not have.
 func counterOrZero(counter *uint64) uint64 {
 	if counter == nil {
 		return 0
@@ -209,9 +211,9 @@ func counterOrZero(counter *uint64) uint64 {
 	return *counter
 }
 
-// checkTrial tells a trial from which nothing can be learned: nothing arrived, or
-// the connections did not pass the rule that they were to pass, which is one for the
-// arm and one for the control.
+// checkTrial returns an error for a trial that shows nothing: no request arrived, or
+// the connections did not pass their rule, which is one for the arm and one for the
+// control.
 func checkTrial(t *result.Trial, rule, controlRule string) error {
 	if t.Failed == t.Requests {
 		return fmt.Errorf("none of %s succeeded: %v", format.Plural(t.Requests, "request", "requests"), t.Failures)

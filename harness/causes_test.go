@@ -14,8 +14,8 @@ import (
 // full is the size of a conntrack table that is full.
 const full = 1000
 
-// failed makes a trial of 100 requests out of what clients saw.
-func failed(failures map[string]int, c result.ConntrackCounters) *result.Trial {
+// failedTrial returns a trial of 100 requests with these failures and counters.
+func failedTrial(failures map[string]int, c result.ConntrackCounters) *result.Trial {
 	t := &result.Trial{Requests: 100, SourcePorts: 100, Failures: failures, RulePackets: 100, Conntrack: result.Conntrack{ConntrackCounters: c, Entries: full}}
 	for _, n := range failures {
 		t.Failed += n
@@ -23,7 +23,9 @@ func failed(failures map[string]int, c result.ConntrackCounters) *result.Trial {
 	return t
 }
 
-func TestEveryFailureIsPutDownToItsCause(t *testing.T) {
+// Every failure is attributed to its cause.
+func TestFindCauses(t *testing.T) {
+	t.Parallel()
 	timeouts := func(n int) map[string]int { return map[string]int{result.Timeout: n} }
 	for _, test := range []struct {
 		name             string
@@ -65,11 +67,11 @@ func TestEveryFailureIsPutDownToItsCause(t *testing.T) {
 			want: map[string]int{"snat_race": 10, "chain_too_long": 2, "listen_overflow": 3, "refused": 1, "reset": 2, "client_ports": 7, "unexplained": 10}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			trial := failed(test.failures, test.counters)
+			trial := failedTrial(test.failures, test.counters)
 			trial.Server.ListenOverflows, trial.Server.ListenDrops = test.overflows, test.drops
 			got := causesOf(trial, circumstances{ports: scenario.NATPorts, max: full})
-			if _, told := got[result.Unexplained]; !told {
-				t.Error("what is unexplained is not told")
+			if _, listed := got[result.Unexplained]; !listed {
+				t.Error("the unexplained failures are not listed")
 			}
 			if _, ok := test.want[result.Unexplained]; !ok {
 				test.want[result.Unexplained] = 0
@@ -77,7 +79,7 @@ func TestEveryFailureIsPutDownToItsCause(t *testing.T) {
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
-			addsUp(t, trial, got)
+			checkSums(t, trial, got)
 		})
 	}
 }
@@ -88,7 +90,7 @@ func causesOf(trial *result.Trial, c circumstances) map[string]int {
 	return trial.Causes
 }
 
-func addsUp(t *testing.T, trial *result.Trial, found map[string]int) {
+func checkSums(t *testing.T, trial *result.Trial, found map[string]int) {
 	t.Helper()
 	sum := 0
 	for cause, n := range found {
@@ -101,14 +103,16 @@ func addsUp(t *testing.T, trial *result.Trial, found map[string]int) {
 	}
 }
 
+// The causes of a trial add up to its failures.
+//
 // Failed = the sum of its causes, whatever clients and kernel counted.
-func FuzzCausesAddUpToWhatFailed(f *testing.F) {
+func FuzzFindCauses(f *testing.F) {
 	f.Add(uint16(0), uint16(0), uint16(0), uint16(0), uint16(0), uint16(0), uint64(0), uint64(0), uint64(0), uint64(0), uint64(0), uint8(0))
 	f.Add(uint16(20), uint16(1), uint16(2), uint16(3), uint16(4), uint16(5), uint64(12), uint64(13), uint64(2), uint64(3), uint64(4), uint8(7))
 	f.Add(uint16(65535), uint16(1), uint16(0), uint16(0), uint16(0), uint16(0), ^uint64(0), ^uint64(0), ^uint64(0), ^uint64(0), ^uint64(0), uint8(7))
 	f.Add(uint16(65535), uint16(1), uint16(0), uint16(0), uint16(0), uint16(0), uint64(1), ^uint64(0), ^uint64(0), uint64(7), uint64(9), uint8(5))
 	f.Fuzz(func(t *testing.T, timeout, refused, reset, notAvail, inUse, other uint16, insertFailed, dropped, chains, overflows, queueDrops uint64, known uint8) {
-		trial := failed(map[string]int{
+		trial := failedTrial(map[string]int{
 			result.Timeout: int(timeout), result.Refused: int(refused), result.Reset: int(reset),
 			result.EADDRNOTAVAIL: int(notAvail), result.EADDRINUSE: int(inUse), result.Other: int(other),
 		}, result.ConntrackCounters{InsertFailed: insertFailed, Drop: dropped})
@@ -121,7 +125,7 @@ func FuzzCausesAddUpToWhatFailed(f *testing.F) {
 			}
 		}
 		found := causesOf(trial, circumstances{ports: scenario.NATPorts, max: full})
-		addsUp(t, trial, found)
+		checkSums(t, trial, found)
 		if race := found[result.SNATRace]; race > int(timeout) || uint64(race) > insertFailed {
 			t.Errorf("%d put down to the race, of %d timeouts and %d failed insertions", race, timeout, insertFailed)
 		}
@@ -134,7 +138,9 @@ func FuzzCausesAddUpToWhatFailed(f *testing.F) {
 	})
 }
 
-func TestATrialFromWhichNothingCanBeLearnedIsNotValid(t *testing.T) {
+// A trial that shows nothing is an error.
+func TestCheckTrial(t *testing.T) {
+	t.Parallel()
 	passedBy := func(matched, sent int) string {
 		return fmt.Sprintf(`the rule "-j MASQUERADE" matched %d of %d connections`, matched, sent)
 	}
@@ -163,7 +169,7 @@ func TestATrialFromWhichNothingCanBeLearnedIsNotValid(t *testing.T) {
 		{name: "refused and reset requests were sent", failures: map[string]int{"refused": 4, "reset": 5}, matched: 99, want: passedBy(99, 100)},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			trial := failed(test.failures, test.counters)
+			trial := failedTrial(test.failures, test.counters)
 			trial.RulePackets = test.matched
 			err := checkTrial(trial, "-j MASQUERADE", "control")
 			if got := fmt.Sprint(err); (err != nil || test.want != "") && got != test.want {
@@ -173,17 +179,23 @@ func TestATrialFromWhichNothingCanBeLearnedIsNotValid(t *testing.T) {
 	}
 }
 
+// Long chains do not hide a full table.
+//
 // What is dropped for a long chain has passed the rule. It counts as a failed
 // insertion, but not as a drop.
-func TestLongChainsDoNotHideAFullTable(t *testing.T) {
-	trial := failed(map[string]int{"timeout": 15}, result.ConntrackCounters{InsertFailed: 10, ChainTooLong: new(uint64(10)), Drop: 5})
+func TestFindCausesLongChains(t *testing.T) {
+	t.Parallel()
+	trial := failedTrial(map[string]int{"timeout": 15}, result.ConntrackCounters{InsertFailed: 10, ChainTooLong: new(uint64(10)), Drop: 5})
 	trial.RulePackets = 95
 	if err := checkTrial(trial, "-j MASQUERADE", "control"); err != nil {
 		t.Error(err)
 	}
 }
 
-func TestExhaustionIsToldFromTheRaceByTheLooksThatNATTookInVain(t *testing.T) {
+// Exhaustion is distinguished from the race by the ports that NAT looked at in
+// vain.
+func TestFindCausesExhaustion(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name            string
 		requests, ports int
@@ -211,7 +223,9 @@ func TestExhaustionIsToldFromTheRaceByTheLooksThatNATTookInVain(t *testing.T) {
 	}
 }
 
-func TestWhatMayBeOtherTrafficsIsNotTheRaces(t *testing.T) {
+// Drops that may be other traffic's are not attributed to the race.
+func TestFindCausesForeign(t *testing.T) {
+	t.Parallel()
 	trial := &result.Trial{Requests: 1000, Failed: 100, Failures: map[string]int{result.Timeout: 100}, Foreign: &result.Foreign{InsertFailed: 30, Drop: 40}}
 	trial.Conntrack.ConntrackCounters = result.ConntrackCounters{InsertFailed: 90, Drop: 100}
 	want := map[string]int{result.SNATRace: 60, result.CauseForeign: 40, result.Unexplained: 0}
@@ -220,7 +234,9 @@ func TestWhatMayBeOtherTrafficsIsNotTheRaces(t *testing.T) {
 	}
 }
 
-func TestTheServersTimeWaitExplainsWhatTheKernelDidNotDrop(t *testing.T) {
+// TIME_WAIT of the server explains only requests that the kernel did not drop.
+func TestFindCausesTimeWait(t *testing.T) {
+	t.Parallel()
 	trial := &result.Trial{Requests: 1000, Failed: 12, Failures: map[string]int{result.Timeout: 12}, Server: result.Server{PAWSTimewait: new(uint64(10))}}
 	want := map[string]int{result.TimeWait: 10, result.Unexplained: 2}
 	if d := cmp.Diff(want, causesOf(trial, circumstances{ports: scenario.NATPorts, max: full})); d != "" {
@@ -228,7 +244,9 @@ func TestTheServersTimeWaitExplainsWhatTheKernelDidNotDrop(t *testing.T) {
 	}
 }
 
-func TestAnArmLeavesNATSoManyPorts(t *testing.T) {
+// An arm leaves NAT a number of ports to choose from.
+func TestSourcePorts(t *testing.T) {
+	t.Parallel()
 	for want, arm := range map[int]scenario.Arm{
 		64512:     {},
 		500:       {Masquerade: scenario.MasqueradeOptions{ToPorts: scenario.PortRange{First: 20000, Last: 20499}}},
@@ -240,7 +258,9 @@ func TestAnArmLeavesNATSoManyPorts(t *testing.T) {
 	}
 }
 
-func TestAKernelIsKnownByItsRelease(t *testing.T) {
+// The release of a kernel decides whether it evicts closed entries.
+func TestEvictsClosedEntries(t *testing.T) {
+	t.Parallel()
 	for release, want := range map[string]bool{
 		"6.18.44-fc-v669": true, "6.5.0-1-amd64": true, "7.0": true, "10.1.2": true,
 		"6.4.16": false, "5.10.0-30-amd64": false, "": false, "linux": false,
@@ -251,7 +271,9 @@ func TestAKernelIsKnownByItsRelease(t *testing.T) {
 	}
 }
 
-func TestATableThatWasNotFullExplainsNothing(t *testing.T) {
+// A table that was not full explains nothing.
+func TestFindCausesTableNotFull(t *testing.T) {
+	t.Parallel()
 	trial := &result.Trial{Requests: 1000, Failed: 12, Failures: map[string]int{result.Timeout: 12}}
 	trial.Conntrack.ConntrackCounters = result.ConntrackCounters{Drop: 12}
 	for entries, want := range map[uint64]map[string]int{
@@ -265,10 +287,13 @@ func TestATableThatWasNotFullExplainsNothing(t *testing.T) {
 	}
 }
 
+// A connection from a port that was used before need not pass the rule.
+//
 // A connection that got no answer leaves its entry: the next one from the same
 // port is no new connection, and does not meet the rule.
-func TestAConnectionFromAPortThatWasUsedBeforeNeedNotMeetTheRule(t *testing.T) {
-	trial := failed(map[string]int{result.Timeout: 40}, result.ConntrackCounters{})
+func TestCheckTrialUsedPort(t *testing.T) {
+	t.Parallel()
+	trial := failedTrial(map[string]int{result.Timeout: 40}, result.ConntrackCounters{})
 	trial.SourcePorts, trial.RulePackets = 64, 64
 	if err := checkTrial(trial, "", ""); err != nil {
 		t.Error(err)
@@ -280,7 +305,8 @@ func TestAConnectionFromAPortThatWasUsedBeforeNeedNotMeetTheRule(t *testing.T) {
 }
 
 // Without a limit the table cannot be full.
-func TestCauses_without_a_limit(t *testing.T) {
+func TestFindCausesNoLimit(t *testing.T) {
+	t.Parallel()
 	trial := &result.Trial{Requests: 100, Failed: 10, Failures: map[string]int{result.Timeout: 10}}
 	trial.Conntrack.Drop, trial.Conntrack.Entries = 10, 1<<40
 	got := causesOf(trial, circumstances{ports: scenario.NATPorts})

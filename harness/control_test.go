@@ -37,7 +37,7 @@ func TestControl(t *testing.T) {
 		f.phase = func(string, int) probe.Phase {
 			return probe.Phase{DelayLow: 0, DelayHigh: 4000, Turns: 4, Locked: 3, Searches: 1}
 		}
-		r, _, err := f.run(t.Context(), lockstepOf(result.SyncClock, "a", "b"))
+		r, _, err := f.run(t.Context(), lockstepScenario(result.SyncClock, "a", "b"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -71,13 +71,13 @@ func TestControl(t *testing.T) {
 	t.Run("its entries are forgotten", func(t *testing.T) {
 		f := newFakeLab(t, 1)
 		f.controlLost = losing(nil)
-		if _, _, err := f.run(t.Context(), lockstepOf(result.SyncClock, "a")); err != nil {
+		if _, _, err := f.run(t.Context(), lockstepScenario(result.SyncClock, "a")); err != nil {
 			t.Fatal(err)
 		}
 		n := 0
 		for _, forgot := range f.forgotten {
 			if forgot.server == f.Control() {
-				n += number(forgot.ports[0])
+				n += probe.CountPorts(forgot.ports[0])
 			}
 		}
 		if n != 200 {
@@ -90,7 +90,7 @@ func TestControl(t *testing.T) {
 		f.phase = func(_ string, n int) probe.Phase {
 			return probe.Phase{Delays: []int64{int64(1000 * (n + 1)), int64(1500 * (n + 1))}}
 		}
-		if _, _, err := f.run(t.Context(), lockstepOf(result.SyncClock, "a", "b")); err != nil {
+		if _, _, err := f.run(t.Context(), lockstepScenario(result.SyncClock, "a", "b")); err != nil {
 			t.Fatal(err)
 		}
 		var got [][]int64
@@ -104,7 +104,7 @@ func TestControl(t *testing.T) {
 	t.Run("other patterns have none", func(t *testing.T) {
 		f := newFakeLab(t, 2)
 		f.controlLost = losing(nil)
-		r, _, err := f.run(t.Context(), clientsOf(2, "a"))
+		r, _, err := f.run(t.Context(), ephemeralScenario(2, "a"))
 		if err != nil || r.Arms[0].Trials[0].Control != nil || r.Environment.ControlRule != "" {
 			t.Errorf("error %v, control %+v", err, r.Arms[0].Trials[0].Control)
 		}
@@ -113,15 +113,15 @@ func TestControl(t *testing.T) {
 
 // A control whose connections did not pass its rule shows nothing.
 func TestControlRule(t *testing.T) {
-	const nobody = "; no other rule was seen to match them at the postrouting hook, so they did not come that far, or are exempt from NAT"
+	const nobody = "; no other rule matched them at the postrouting hook, so they did not reach it, or are exempt from NAT"
 	for name, test := range map[string]struct {
 		matched func(uint64) (uint64, error)
 		lost    map[string]int
 		want    string
 	}{
 		"another rule took one":  {func(passed uint64) (uint64, error) { return min(passed, 199), nil }, nil, `the rule of the control, "--dport 19999 -j MASQUERADE", matched 99 of 100 connections` + nobody},
-		"it is gone":             {func(passed uint64) (uint64, error) { return passed, onlyOn(passed >= 200, errors.New("no such rule")) }, nil, ""},
-		"it was written anew":    {func(passed uint64) (uint64, error) { return passed % 200, nil }, nil, `the rule "--dport 19999 -j MASQUERADE" was written anew: its counter went from 100 to 0`},
+		"it is gone":             {func(passed uint64) (uint64, error) { return passed, errorIf(passed >= 200, errors.New("no such rule")) }, nil, ""},
+		"it was written anew":    {func(passed uint64) (uint64, error) { return passed % 200, nil }, nil, `the rule "--dport 19999 -j MASQUERADE" was replaced meanwhile: its counter went from 100 to 0`},
 		"nothing came of it all": {nil, map[string]int{result.Refused: 100}, "none of 100 requests of the control succeeded: map[refused:100]"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -135,17 +135,17 @@ func TestControlRule(t *testing.T) {
 					return nil
 				}
 			}
-			r, _, err := f.run(t.Context(), lockstepOf(result.SyncClock, "a"))
+			r, _, err := f.run(t.Context(), lockstepScenario(result.SyncClock, "a"))
 			if test.want == "" {
 				test.want = "the rule of the control: no such rule"
 			}
 			if want := "round 2 of 2, arm a: " + test.want; fmt.Sprint(err) != want {
 				t.Errorf("error %v, want %s", err, want)
 			}
-			if trialsOf(r) != 1 {
-				t.Errorf("%d trials, want the one before", trialsOf(r))
+			if countTrials(r) != 1 {
+				t.Errorf("%d trials, want the one before", countTrials(r))
 			}
-			putBackWell(t, f)
+			checkRestored(t, f)
 		})
 	}
 }
@@ -176,7 +176,7 @@ func TestAddControl(t *testing.T) {
 				test.arms = []scenario.Arm{{Name: "a"}}
 			}
 			whole := ports(test.ports)
-			x := inLockstep(t, test.requests, test.arms, slices.Repeat([]scenario.PortRange{whole}, test.clients)...)
+			x := lockstepExperiment(t, test.requests, test.arms, slices.Repeat([]scenario.PortRange{whole}, test.clients)...)
 			x.lab.(*fakeLab).controlLost = losing(nil)
 			if err := x.choosePorts(); err != nil {
 				t.Fatal(err)
@@ -250,7 +250,7 @@ func TestControlCauses(t *testing.T) {
 			[2]map[string]int{{"refused": 2}, {"reset": 3, "client_ports": 1, "unexplained": 4}}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			trial := controlled(failed(test.arm, test.counters), test.control)
+			trial := controlled(failedTrial(test.arm, test.counters), test.control)
 			findCauses(trial, circumstances{ports: test.ports})
 			for i, got := range []map[string]int{trial.Causes, trial.Control.Causes} {
 				if _, ok := test.want[i][result.Unexplained]; !ok {
@@ -260,8 +260,8 @@ func TestControlCauses(t *testing.T) {
 					t.Errorf("(-want +got):\n%s", d)
 				}
 			}
-			addsUp(t, trial, trial.Causes)
-			addsUp(t, &result.Trial{Failed: trial.Control.Failed}, trial.Control.Causes)
+			checkSums(t, trial, trial.Causes)
+			checkSums(t, &result.Trial{Failed: trial.Control.Failed}, trial.Control.Causes)
 		})
 	}
 }
@@ -273,11 +273,11 @@ func FuzzControlCausesAddUp(f *testing.F) {
 	f.Add(uint16(7), uint16(13), uint64(9), uint64(12), uint64(2), uint64(3))
 	f.Add(uint16(65535), uint16(65535), ^uint64(0), ^uint64(0), ^uint64(0), ^uint64(0))
 	f.Fuzz(func(t *testing.T, own, controls uint16, insertFailed, drops, chains, found uint64) {
-		trial := controlled(failed(map[string]int{result.Timeout: int(own)}, result.ConntrackCounters{InsertFailed: insertFailed, Drop: drops, ChainTooLong: &chains, Found: found}),
+		trial := controlled(failedTrial(map[string]int{result.Timeout: int(own)}, result.ConntrackCounters{InsertFailed: insertFailed, Drop: drops, ChainTooLong: &chains, Found: found}),
 			map[string]int{result.Timeout: int(controls)})
 		findCauses(trial, circumstances{ports: 16, max: full})
-		addsUp(t, trial, trial.Causes)
-		addsUp(t, &result.Trial{Failed: trial.Control.Failed}, trial.Control.Causes)
+		checkSums(t, trial, trial.Causes)
+		checkSums(t, &result.Trial{Failed: trial.Control.Failed}, trial.Control.Causes)
 		if race := trial.Causes[result.SNATRace] + trial.Control.Causes[result.SNATRace]; uint64(race) > insertFailed {
 			t.Errorf("%d put down to the race, of %d failed insertions", race, insertFailed)
 		}
@@ -302,7 +302,7 @@ func TestCheckControl(t *testing.T) {
 		{"none succeeded", map[string]int{result.Timeout: 100}, 0, 100, "none of 100 requests of the control succeeded: map[timeout:100]"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			trial := controlled(failed(nil, result.ConntrackCounters{Drop: test.drops}), test.failures)
+			trial := controlled(failedTrial(nil, result.ConntrackCounters{Drop: test.drops}), test.failures)
 			trial.Control.RulePackets = test.matched
 			err := checkTrial(trial, "arm", "control")
 			if text := fmt.Sprint(err); test.want == "" && err != nil || test.want != "" && !strings.HasPrefix(text, test.want) {

@@ -22,9 +22,9 @@ import (
 	"snatlab/harness/scenario"
 )
 
-// fakeLab is a lab on the loopback interface. Its clients and its server are
-// real probe agents, run in this process; its rule and its counters, and what
-// goes wrong, are what a test makes them.
+// fakeLab is a lab on the loopback interface. Its clients and its server are real
+// probe agents, run in this process. A test decides its rule, its counters and its
+// errors.
 type fakeLab struct {
 	clients []*probe.ClientSession
 	server  *probe.ServerSession
@@ -39,28 +39,28 @@ type fakeLab struct {
 	rules     []*fakeRule
 	forgotten []forgotten
 
-	closedWith error // of the context that Close was given
+	closedWith error // the error of the context of Close
 }
 
-// script is what happens in a fake lab.
+// A script decides what happens in a fake lab.
 type script struct {
-	// before is called before each call of a method, and before each load
-	// that is given to a client, with the name of it and how often it was
-	// made already. The call fails with its error, and the client dies of it.
+	// before is called before each call of a method, and before each load is sent
+	// to a client, with the name of the call and the number of earlier ones. If it
+	// returns an error, the call fails with it, or the client dies.
 	before func(call string, n int) error
-	// matched says how many packets the rule counted when so many requests
-	// had been sent; nil: as many.
+	// matched returns the number of packets that the rule counted after so many
+	// requests; nil: as many.
 	matched func(sent uint64) uint64
-	// others are the counters of other rules when so many requests had been
-	// sent; nil: there are none.
-	others func(sent uint64) lab.Counters
-	// table is the conntrack table at the n-th look; nil: an empty one.
+	// others returns the counters of other rules after so many requests; nil: there
+	// are none.
+	others func(sent uint64) lab.RuleCounters
+	// table returns the conntrack table at the n-th look; nil: an empty one.
 	table func(n int) conntrack.Snapshot
-	// deaf says that nobody listens where a trial's requests are sent.
+	// deaf reports whether no server listens for the requests of a trial.
 	deaf func(trial int) bool
-	// shared says that other traffic is in the table.
+	// shared is set if other traffic is in the table.
 	shared bool
-	// explain asks for evidence; entries is the table then, for each client.
+	// explain asks for evidence. entries are then the entries of each client.
 	explain bool
 	entries []map[uint16]string
 	// controlLost says what a client loses of the control's requests in its n-th
@@ -79,8 +79,7 @@ type forgotten struct {
 	ports  [][]scenario.PortRange
 }
 
-// The calls of a lab, as before sees them; those of its clients are called
-// after the clients.
+// The names of a lab's calls. Those of its clients are the clients' names.
 const (
 	callApply     = "apply"
 	callPackets   = "packets"
@@ -96,7 +95,7 @@ const (
 // errSilence lets a client live, but never answer.
 var errSilence = errors.New("silence")
 
-const obituary = "exit code 137; it left no output"
+const exitReason = "exit code 137; it left no output"
 
 // newFakeLab starts the agents, which end with the test at the latest.
 func newFakeLab(t *testing.T, clients int) *fakeLab {
@@ -105,7 +104,7 @@ func newFakeLab(t *testing.T, clients int) *fakeLab {
 	for i := range clients {
 		f.startClient(t, clientName(i))
 	}
-	stream, _ := serve(t, "server", probe.RoleServer)
+	stream, _ := startAgent(t, "server", probe.RoleServer)
 	var err error
 	if f.server, err = probe.OpenServer(t.Context(), stream); err != nil {
 		t.Fatal(err)
@@ -117,7 +116,7 @@ func clientName(i int) string { return "client " + string(rune('0'+i)) }
 
 func (f *fakeLab) startClient(t *testing.T, name string) {
 	t.Helper()
-	stream, die := serve(t, name, probe.RoleClient)
+	stream, die := startAgent(t, name, probe.RoleClient)
 	asked := make(chan *probe.ClientLoad, 1)
 	stream.Out = tap{lab: f, name: name, out: stream.Out, die: die, asked: asked}
 	stream.In = &controlledAnswers{lab: f, name: name, lines: bufio.NewReader(stream.In), asked: asked}
@@ -128,16 +127,16 @@ func (f *fakeLab) startClient(t *testing.T, name string) {
 	f.clients = append(f.clients, c)
 }
 
-// serve runs an agent and gives the stream to it, and what makes the stream
-// end like that of a process that was killed.
-func serve(t *testing.T, name, role string) (_ probe.Stream, die func()) {
+// startAgent runs an agent and returns a stream to it, and a function that ends the
+// stream like that of a process that was killed.
+func startAgent(t *testing.T, name, role string) (_ probe.Stream, die func()) {
 	requests, in := io.Pipe()
 	out, answers := io.Pipe()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		a := agent.Agent{Role: role, Guests: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
-		_ = a.Serve(requests, answers) // a broken stream is what some tests make
+		_ = a.Serve(requests, answers) // some tests break the stream
 		answers.Close()
 	}()
 	end := func() error { return errors.Join(out.Close(), in.Close()) }
@@ -145,11 +144,11 @@ func serve(t *testing.T, name, role string) (_ probe.Stream, die func()) {
 		_ = end() // never fails
 		<-done
 	})
-	return probe.Stream{Name: name, In: out, Out: in, Close: end, ExitReason: func() string { return obituary }},
+	return probe.Stream{Name: name, In: out, Out: in, Close: end, ExitReason: func() string { return exitReason }},
 		func() { answers.Close() }
 }
 
-// tap sees what is said to a client.
+// A tap records the loads that are sent to a client.
 type tap struct {
 	lab  *fakeLab
 	name string
@@ -167,7 +166,7 @@ func (w tap) Write(line []byte) (int, error) {
 	if m.Run == nil {
 		return w.out.Write(line)
 	}
-	switch err := w.lab.call(w.name); err {
+	switch err := w.lab.recordCall(w.name); err {
 	case nil:
 	case errSilence:
 		return len(line), nil
@@ -258,9 +257,9 @@ func (f *fakeLab) makeControl(load *probe.ClientLoad, lost map[string]int) *prob
 	return o
 }
 
-func (f *fakeLab) call(name string) error {
+func (f *fakeLab) recordCall(name string) error {
 	f.mu.Lock()
-	n := f.count(name)
+	n := f.countCalls(name)
 	f.calls = append(f.calls, name)
 	f.mu.Unlock()
 	if f.before == nil {
@@ -269,7 +268,7 @@ func (f *fakeLab) call(name string) error {
 	return f.before(name, n)
 }
 
-func (f *fakeLab) count(call string) (n int) {
+func (f *fakeLab) countCalls(call string) (n int) {
 	for _, c := range f.calls {
 		if c == call {
 			n++
@@ -278,8 +277,8 @@ func (f *fakeLab) count(call string) (n int) {
 	return n
 }
 
-// fail has the n-th call of a name fail, and only that.
-func (f *fakeLab) fail(call string, n int, err error) {
+// failCall lets only the n-th call of that name fail.
+func (f *fakeLab) failCall(call string, n int, err error) {
 	f.before = func(c string, i int) error {
 		if c == call && i == n {
 			return err
@@ -292,8 +291,8 @@ func (f *fakeLab) Environment() result.Env         { return result.Env{Driver: "
 func (f *fakeLab) Clients() []*probe.ClientSession { return f.clients }
 func (f *fakeLab) Barrier() string                 { return f.barrier }
 
-func (f *fakeLab) Apply(_ context.Context, arm scenario.Arm) (lab.Rule, error) {
-	if err := f.call(callApply); err != nil {
+func (f *fakeLab) Apply(_ context.Context, arm scenario.Arm) (lab.ArmRule, error) {
+	if err := f.recordCall(callApply); err != nil {
 		return nil, err
 	}
 	text := "-j MASQUERADE"
@@ -306,11 +305,11 @@ func (f *fakeLab) Apply(_ context.Context, arm scenario.Arm) (lab.Rule, error) {
 }
 
 func (f *fakeLab) Listen(ctx context.Context, trial int) (netip.AddrPort, error) {
-	if err := f.call(callListen); err != nil {
+	if err := f.recordCall(callListen); err != nil {
 		return netip.AddrPort{}, err
 	}
 	// Both ports are free at one time, and so not the same.
-	open, closed := freePort(), freePort()
+	open, closed := listenFreePort(), listenFreePort()
 	defer closed.Close()
 	address := netip.MustParseAddrPort(open.Addr().String())
 	open.Close()
@@ -323,7 +322,7 @@ func (f *fakeLab) Listen(ctx context.Context, trial int) (netip.AddrPort, error)
 	return address, nil
 }
 
-func freePort() net.Listener {
+func listenFreePort() net.Listener {
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		panic(err) // a machine without a free port
@@ -348,21 +347,21 @@ func (f *fakeLab) ControlPackets(context.Context) (uint64, error) {
 }
 
 func (f *fakeLab) Finish(ctx context.Context) (*probe.Served, error) {
-	if err := f.call(callFinish); err != nil {
+	if err := f.recordCall(callFinish); err != nil {
 		return nil, err
 	}
 	return f.server.Finish(ctx)
 }
 
 func (f *fakeLab) Conntrack(context.Context) (conntrack.Snapshot, error) {
-	err := f.call(callConntrack)
+	err := f.recordCall(callConntrack)
 	if f.table == nil {
 		return conntrack.Snapshot{Max: 1 << 18}, err
 	}
-	return f.table(f.count(callConntrack) - 1), err
+	return f.table(f.countCalls(callConntrack) - 1), err
 }
 
-func (f *fakeLab) Intact(context.Context) error { return f.call(callIntact) }
+func (f *fakeLab) Intact(context.Context) error { return f.recordCall(callIntact) }
 
 func (f *fakeLab) Shared() bool { return f.shared }
 
@@ -372,12 +371,12 @@ func (f *fakeLab) Entries(context.Context, netip.AddrPort, [][]scenario.PortRang
 
 func (f *fakeLab) Forget(_ context.Context, server netip.AddrPort, ports [][]scenario.PortRange) error {
 	f.forgotten = append(f.forgotten, forgotten{server, ports})
-	return f.call(callForget)
+	return f.recordCall(callForget)
 }
 
 func (f *fakeLab) Close(ctx context.Context) error {
 	f.closedWith = ctx.Err()
-	err := f.call(callClose)
+	err := f.recordCall(callClose)
 	for _, c := range f.clients {
 		err = errors.Join(err, c.Close())
 	}
@@ -395,7 +394,7 @@ func (r *fakeRule) Rule() string { return r.text }
 func (r *fakeRule) Settings() []result.Setting { return nil }
 
 func (r *fakeRule) Packets(context.Context) (uint64, error) {
-	if err := r.lab.call(callPackets); err != nil {
+	if err := r.lab.recordCall(callPackets); err != nil {
 		return 0, err
 	}
 	if r.lab.matched == nil {
@@ -404,9 +403,9 @@ func (r *fakeRule) Packets(context.Context) (uint64, error) {
 	return r.lab.matched(r.lab.sent), nil
 }
 
-func (r *fakeRule) Counters(context.Context) lab.Counters {
+func (r *fakeRule) Counters(context.Context) lab.RuleCounters {
 	if r.lab.others == nil {
-		return lab.Counters{}
+		return lab.RuleCounters{}
 	}
 	return r.lab.others(r.lab.sent)
 }
@@ -414,13 +413,13 @@ func (r *fakeRule) Counters(context.Context) lab.Counters {
 func (r *fakeRule) Undo(ctx context.Context) error {
 	r.undone++
 	if err := ctx.Err(); err != nil {
-		return err // the host is put back after the run's context has ended
+		return err // the host is restored after the run's context has ended
 	}
-	return r.lab.call(callUndo)
+	return r.lab.recordCall(callUndo)
 }
 
-// clientsOf makes a scenario whose clients can share a network namespace.
-func clientsOf(clients int, arms ...string) *scenario.Scenario {
+// ephemeralScenario returns a scenario whose clients can share a network namespace.
+func ephemeralScenario(clients int, arms ...string) *scenario.Scenario {
 	s := scenario.Default()
 	s.Name, s.Clients, s.Rounds = "fake", clients, 2
 	s.Load.Pattern, s.Load.Requests, s.Load.Timeout, s.Load.Concurrency = result.Ephemeral, 20, 900*time.Millisecond, 4
@@ -430,10 +429,10 @@ func clientsOf(clients int, arms ...string) *scenario.Scenario {
 	return &s
 }
 
-// lockstepOf makes a scenario of one client in lockstep: a second one would
+// lockstepScenario returns a scenario of one client in lockstep: a second one would
 // need the same source ports.
-func lockstepOf(sync string, arms ...string) *scenario.Scenario {
-	s := clientsOf(1, arms...)
+func lockstepScenario(sync string, arms ...string) *scenario.Scenario {
+	s := ephemeralScenario(1, arms...)
 	s.Load.Pattern, s.Load.Sync, s.Load.Concurrency, s.Load.Requests = result.Lockstep, sync, 0, 100
 	return s
 }
@@ -445,21 +444,21 @@ func (f *fakeLab) run(ctx context.Context, s *scenario.Scenario) (*result.Result
 	return r, w, err
 }
 
-// recorder is a Watcher that remembers what it was told.
+// recorder is a Watcher that records its calls.
 type recorder struct{ started, done []string }
 
 func (w *recorder) Start(_, _ int, arm string)                 { w.started = append(w.started, arm) }
 func (w *recorder) Done(_, _ int, arm string, _ *result.Trial) { w.done = append(w.done, arm) }
 
-// trialsOf counts the trials of a result.
-func trialsOf(r *result.Result) (n int) {
+// countTrials returns the number of trials of a result.
+func countTrials(r *result.Result) (n int) {
 	for _, a := range r.Arms {
 		n += len(a.Trials)
 	}
 	return n
 }
 
-// closedLast tells whether the lab was closed once, after all else.
-func (f *fakeLab) closedLast() bool {
-	return f.count(callClose) == 1 && slices.Index(f.calls, callClose) == len(f.calls)-1
+// wasClosedLast reports whether the lab was closed once, after all other calls.
+func (f *fakeLab) wasClosedLast() bool {
+	return f.countCalls(callClose) == 1 && slices.Index(f.calls, callClose) == len(f.calls)-1
 }

@@ -12,8 +12,8 @@ import (
 	"snatlab/harness/result"
 )
 
-// measurement is what was seen of a load: by the clients, and by the kernel
-// before and after.
+// measurement is what the clients reported of a load, and what the kernel had
+// counted before and after it.
 type measurement struct {
 	before, after observation
 	reports       []*probe.Report
@@ -21,14 +21,14 @@ type measurement struct {
 	foreign       *result.Foreign
 }
 
-// observation is what the kernel counted up to an instant.
+// observation is what the kernel had counted at an instant.
 type observation struct {
 	packets  uint64 // of the arm's rule
 	control  uint64 // of the control's
 	counters conntrack.Snapshot
 }
 
-func (x *experiment) observeCounters(ctx context.Context, rule lab.Rule) (o observation, err error) {
+func (x *experiment) observeCounters(ctx context.Context, rule lab.ArmRule) (o observation, err error) {
 	if o.packets, err = rule.Packets(ctx); err != nil {
 		return o, err
 	}
@@ -43,10 +43,10 @@ func (x *experiment) observeCounters(ctx context.Context, rule lab.Rule) (o obse
 
 // measureLoad sends the load between two observations. Where other traffic may be
 // in the counters, it watches them before and after as well, with no load.
-func (x *experiment) measureLoad(ctx context.Context, rule lab.Rule, send func() ([]*probe.Report, error)) (m measurement, err error) {
+func (x *experiment) measureLoad(ctx context.Context, rule lab.ArmRule, send func() ([]*probe.Report, error)) (m measurement, err error) {
 	var idle idleWatch
 	if x.lab.Shared() {
-		if err := idle.watchIdle(ctx, x.lab); err != nil {
+		if err := idle.watchOnce(ctx, x.lab); err != nil {
 			return m, err
 		}
 	}
@@ -62,7 +62,7 @@ func (x *experiment) measureLoad(ctx context.Context, rule lab.Rule, send func()
 		return m, err
 	}
 	if x.lab.Shared() {
-		if err := idle.watchIdle(ctx, x.lab); err != nil {
+		if err := idle.watchOnce(ctx, x.lab); err != nil {
 			return m, err
 		}
 	}
@@ -73,13 +73,14 @@ func (x *experiment) measureLoad(ctx context.Context, rule lab.Rule, send func()
 // idleWindow is how long the counters are watched before a trial, and after it.
 const idleWindow = 100 * time.Millisecond
 
-// idleWatch sums up what the counters moved by while the lab sent nothing.
+// idleWatch adds up how far the counters moved while the lab sent nothing.
 type idleWatch struct {
 	moved   result.ConntrackCounters
 	elapsed time.Duration
 }
 
-func (w *idleWatch) watchIdle(ctx context.Context, l lab.Lab) error {
+// watchOnce watches the counters for one window.
+func (w *idleWatch) watchOnce(ctx context.Context, l lab.Lab) error {
 	begun := time.Now()
 	before, err := l.Conntrack(ctx)
 	if err != nil {
@@ -104,12 +105,12 @@ func (w *idleWatch) watchIdle(ctx context.Context, l lab.Lab) error {
 	return nil
 }
 
-// fewEvents events in so short a time say nothing about a rate.
+// fewEvents is the number of events below which so short a time shows no rate.
 const fewEvents = 3
 
-// estimateForeign says what of the counters of a trial may be other traffic's, if it
-// went on at the same rate; nil if nothing was watched, or nothing moved. A few
-// events are taken for no more than they are.
+// estimateForeign returns how much of the counters of a trial may be other
+// traffic's, if it continued at the same rate. It returns nil if nothing was watched,
+// or nothing moved. A few events are not extrapolated.
 func (w *idleWatch) estimateForeign(seconds float64) *result.Foreign {
 	if w.moved.InsertFailed == 0 && w.moved.Drop == 0 {
 		return nil

@@ -13,7 +13,9 @@ import (
 	"snatlab/harness/scenario"
 )
 
-func TestOtherTrafficGoesOnAtItsRateForAsLongAsATrialTakes(t *testing.T) {
+// Other traffic is assumed to continue at its rate for the length of a trial.
+func TestEstimateForeign(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name    string
 		moved   result.ConntrackCounters
@@ -34,13 +36,13 @@ func TestOtherTrafficGoesOnAtItsRateForAsLongAsATrialTakes(t *testing.T) {
 	}
 }
 
-// looks counts how often the counters of a lab are read in one trial.
-func looks(t *testing.T, shared bool) (n int) {
+// conntrackLooks returns how often the counters of a lab are read in one trial.
+func conntrackLooks(t *testing.T, shared bool) (n int) {
 	t.Helper()
 	f := newFakeLab(t, 1)
 	f.shared = shared
 	f.table = func(i int) conntrack.Snapshot { n = i + 1; return conntrack.Snapshot{Max: 1 << 18} }
-	s := clientsOf(1, "a")
+	s := ephemeralScenario(1, "a")
 	s.Rounds = 1
 	r, _, err := f.run(t.Context(), s)
 	if err != nil {
@@ -52,15 +54,19 @@ func looks(t *testing.T, shared bool) (n int) {
 	return n
 }
 
-func TestASharedTableIsWatchedBeforeAndAfterATrial(t *testing.T) {
-	if own, shared := looks(t, false), looks(t, true); shared != own+4 {
+// A shared table is watched before and after a trial.
+func TestMeasureLoadShared(t *testing.T) {
+	t.Parallel()
+	if own, shared := conntrackLooks(t, false), conntrackLooks(t, true); shared != own+4 {
 		t.Errorf("%d looks at a shared table, %d at a lab's own", shared, own)
 	}
 }
 
-func TestARequestWithoutAnAnswerIsLookedUpByItsPort(t *testing.T) {
+// A request without an answer is looked up by its port.
+func TestLookUp(t *testing.T) {
+	t.Parallel()
 	f := &fakeLab{script: script{entries: []map[uint16]string{{10: "SYN_SENT", 12: "ESTABLISHED"}, {10: "SYN_SENT"}}}}
-	x := &experiment{Scenario: clientsOf(2, "a"), lab: f}
+	x := &experiment{Scenario: ephemeralScenario(2, "a"), lab: f}
 	reports := []*probe.Report{{Outcome: probe.Outcome{Silent: []scenario.PortRange{{First: 9, Last: 12}}}}, {Outcome: probe.Outcome{Silent: []scenario.PortRange{{First: 10, Last: 10}, {First: 65535, Last: 65535}}}}}
 	got, err := x.lookUp(t.Context(), netip.AddrPort{}, reports, 2)
 	if err != nil {
@@ -75,11 +81,13 @@ func TestARequestWithoutAnAnswerIsLookedUpByItsPort(t *testing.T) {
 	}
 }
 
-func TestEvidenceIsLookedForOnlyOnDemand(t *testing.T) {
+// Evidence is collected only on demand.
+func TestRunWithoutExplain(t *testing.T) {
+	t.Parallel()
 	for _, explain := range []bool{false, true} {
 		f := newFakeLab(t, 1)
 		f.explain, f.entries = explain, []map[uint16]string{{}}
-		r, _, err := f.run(t.Context(), clientsOf(1, "a"))
+		r, _, err := f.run(t.Context(), ephemeralScenario(1, "a"))
 		if err != nil {
 			t.Fatal(err)
 		}

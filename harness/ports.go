@@ -10,12 +10,12 @@ import (
 	"snatlab/harness/scenario"
 )
 
-// choosePorts finds the source ports that lockstep clients leave from, in every
-// trial of every arm: those that ordinary clients in the same namespaces have.
-// The trial is refused if it needs more of them than there are.
+// choosePorts chooses the source ports that lockstep clients leave from, in every
+// trial of every arm: those that ordinary clients in the same namespaces have. It
+// returns an error if a trial needs more of them than there are.
 //
 // Two trials may use the same ports. Each has a server port of its own, and the
-// entries of the one before are deleted (see forgetEntries).
+// entries of the previous trial are deleted (see forgetEntries).
 func (x *experiment) choosePorts() error {
 	own := scenario.PortRange{First: 1, Last: 65535}
 	for _, c := range x.lab.Clients() {
@@ -36,7 +36,7 @@ func (x *experiment) choosePorts() error {
 	}
 	if need > ports.Slots() {
 		return fmt.Errorf("source ports: a trial takes %d%s, and the clients have %d, %s (%d of them without those kept for slots that are made up); send fewer requests (load.requests), or widen net.ipv4.ip_local_port_range of the clients",
-			need, why, ports.Len(), portsText(ports), ports.Slots())
+			need, why, ports.Len(), describeClientPorts(ports), ports.Slots())
 	}
 	x.ports = ports
 	x.result.Scenario.ClientPorts = &result.Ports{First: int(ports.First), Last: int(ports.First) + slots - 1}
@@ -44,22 +44,23 @@ func (x *experiment) choosePorts() error {
 	return nil
 }
 
-func portsText(r scenario.PortRange) string {
+// describeClientPorts returns a range of ports as text, for an error.
+func describeClientPorts(r scenario.PortRange) string {
 	if r.Len() == 0 {
 		return "none that all of them have in all arms"
 	}
 	return r.String()
 }
 
-// ownPorts returns the source ports of one client, where those of the arm are shared
-// among the clients.
+// ownPorts returns the source ports of one client, where each client has a part of
+// the ports of the arm.
 func (x *experiment) ownPorts(client int) scenario.PortRange {
 	n := x.ports.Len() / x.Clients
 	first := int(x.ports.First) + client*n
 	return scenario.PortRange{First: uint16(first), Last: uint16(first + n - 1)}
 }
 
-// recordPorts notes the range that an arm's clients left from.
+// recordPorts extends the range of ports that an arm's clients left from.
 func recordPorts(into *result.Arm, reports []*probe.Report) {
 	for _, r := range reports {
 		for _, p := range r.Ports {

@@ -9,9 +9,9 @@ import (
 	"snatlab/harness/scenario"
 )
 
-// inLockstep makes an experiment whose clients have these ranges of source ports;
-// the zero range is one that could not be read.
-func inLockstep(t *testing.T, requests int, arms []scenario.Arm, ranges ...scenario.PortRange) *experiment {
+// lockstepExperiment returns an experiment whose clients have these ranges of source
+// ports. The zero range is one that could not be read.
+func lockstepExperiment(t *testing.T, requests int, arms []scenario.Arm, ranges ...scenario.PortRange) *experiment {
 	t.Helper()
 	f := newFakeLab(t, len(ranges))
 	for i, r := range ranges {
@@ -20,12 +20,13 @@ func inLockstep(t *testing.T, requests int, arms []scenario.Arm, ranges ...scena
 			f.clients[i].Hello.LocalPorts = nil
 		}
 	}
-	s := clientsOf(len(ranges))
+	s := ephemeralScenario(len(ranges))
 	s.Arms, s.Load.Pattern, s.Load.Requests = arms, result.Lockstep, requests
 	return &experiment{Scenario: s, lab: f, result: newRecord(s, RunOptions{})}
 }
 
 func TestChoosePorts(t *testing.T) {
+	t.Parallel()
 	usual, wide := scenario.PortRange{First: 32768, Last: 60999}, scenario.PortRange{First: 1, Last: 65535}
 	plain := []scenario.Arm{{Name: "a"}}
 	split := []scenario.Arm{{Name: "a"}, {Name: "b", ClientPorts: result.SplitPorts}}
@@ -59,7 +60,7 @@ func TestChoosePorts(t *testing.T) {
 			"source ports: a trial takes 1, and the clients have 0, none that all of them have in all arms (0 of them without those kept for slots that are made up)" + less},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			x := inLockstep(t, test.requests, test.arms, test.clients...)
+			x := lockstepExperiment(t, test.requests, test.arms, test.clients...)
 			err := x.choosePorts()
 			if text := fmt.Sprint(err); err != nil && text != test.err || err == nil && test.err != "" {
 				t.Fatalf("error %v, want %s", err, test.err)
@@ -74,19 +75,22 @@ func TestChoosePorts(t *testing.T) {
 	}
 }
 
-func TestTooFewPortsEndTheRunBeforeItsFirstRequest(t *testing.T) {
+// Too few ports end the run before its first request.
+func TestRunTooFewPorts(t *testing.T) {
+	t.Parallel()
 	f := newFakeLab(t, 1)
 	f.clients[0].Hello.LocalPorts = &scenario.PortRange{First: 40000, Last: 40099}
-	_, _, err := f.run(t.Context(), lockstepOf(result.SyncBarrier, "a"))
-	if err == nil || f.count("client 0") != 0 || f.count(callApply) != 0 {
-		t.Errorf("error %v after %d loads and %d rules", err, f.count("client 0"), f.count(callApply))
+	_, _, err := f.run(t.Context(), lockstepScenario(result.SyncBarrier, "a"))
+	if err == nil || f.countCalls("client 0") != 0 || f.countCalls(callApply) != 0 {
+		t.Errorf("error %v after %d loads and %d rules", err, f.countCalls("client 0"), f.countCalls(callApply))
 	}
-	if !f.closedLast() {
+	if !f.wasClosedLast() {
 		t.Errorf("the lab was not closed last: %v", f.calls)
 	}
 }
 
 func TestOwnPorts(t *testing.T) {
+	t.Parallel()
 	t.Run("are disjoint, and enough for what a scenario may send", func(t *testing.T) {
 		for clients := 1; clients <= scenario.MaxClients; clients++ {
 			s := &scenario.Scenario{Clients: clients, Load: scenario.LoadSettings{Pattern: result.Lockstep}, Arms: []scenario.Arm{{ClientPorts: result.SplitPorts}}}
@@ -104,6 +108,7 @@ func TestOwnPorts(t *testing.T) {
 }
 
 func TestRecordPorts(t *testing.T) {
+	t.Parallel()
 	var arm result.Arm
 	recordPorts(&arm, []*probe.Report{{}})
 	if arm.ClientPorts != nil {

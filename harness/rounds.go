@@ -12,7 +12,7 @@ func CheckEnoughRounds(s *scenario.Scenario) error {
 	return verdict.CheckRounds(s.Rounds, len(s.Arms), listExpectations(s))
 }
 
-// listExpectations are those of a scenario, with nothing found yet.
+// listExpectations returns the expectations of a scenario, without an outcome.
 func listExpectations(s *scenario.Scenario) []result.Expectation {
 	all := []result.Expectation{}
 	for _, e := range s.Expect {

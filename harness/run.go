@@ -2,8 +2,8 @@
 // turns, sends the same number of requests under each, and records what the
 // clients, the server and the kernel counted.
 //
-// It knows no driver. A lab is opened by the caller's function, and closed
-// here whatever happens.
+// It depends on no driver. The caller's function opens a lab, and Run closes it
+// whatever happens.
 package harness
 
 import (
@@ -22,13 +22,13 @@ import (
 	"snatlab/harness/wording"
 )
 
-// Watcher is told how a run goes on.
+// A Watcher is called before and after every trial of a run.
 type Watcher interface {
 	Start(round, rounds int, arm string)
 	Done(round, rounds int, arm string, t *result.Trial)
 }
 
-// RunOptions are what a run is called, and what it does beyond its scenario.
+// RunOptions are the facts about a run that are not in its scenario.
 type RunOptions struct {
 	ID      string // of the result
 	Version string // of this program
@@ -54,7 +54,7 @@ func Run(ctx context.Context, s *scenario.Scenario, open func(context.Context) (
 		r.Incomplete = err.Error()
 		return r, err
 	}
-	// The figures are what they are, whether the host could be put back or not.
+	// The figures hold, whether the host could be restored or not.
 	defer func() { err = errors.Join(err, l.Close(undo.Context(ctx))) }()
 
 	x := &experiment{Scenario: s, lab: l, result: r, explain: o.Explain}
@@ -76,7 +76,7 @@ func (x *experiment) runRounds(ctx context.Context, watch Watcher) error {
 			round, arm := i+1, &x.result.Arms[a]
 			watch.Start(round, x.Rounds, arm.Name)
 			t, err := x.runTrial(ctx, x.Arms[a], arm)
-			if ctx.Err() == nil { // it explains an error, and spoils figures
+			if ctx.Err() == nil { // a broken lab explains an error, and invalidates figures
 				err = errors.Join(err, x.lab.Intact(ctx))
 			}
 			if err != nil {
@@ -91,8 +91,8 @@ func (x *experiment) runRounds(ctx context.Context, watch Watcher) error {
 	return nil
 }
 
-// DrawOrders draws the order of the arms, as indices, for each round. It depends
-// on nothing but the scenario's seed and the number of arms.
+// DrawOrders returns the order of the arms, as indices, for each round. It depends
+// only on the scenario's seed and the number of arms.
 func DrawOrders(s *scenario.Scenario) [][]int {
 	draw := rand.New(rand.NewPCG(s.Seed, 0))
 	orders := make([][]int, s.Rounds)
@@ -102,7 +102,7 @@ func DrawOrders(s *scenario.Scenario) [][]int {
 	return orders
 }
 
-// newArmRecord starts an arm's record.
+// newArmRecord returns the record of an arm without a trial.
 func newArmRecord(a scenario.Arm) result.Arm {
 	arm := result.Arm{
 		Name: a.Name, Settings: []string{}, Trials: []result.Trial{},
@@ -117,20 +117,12 @@ func newArmRecord(a scenario.Arm) result.Arm {
 	return arm
 }
 
-// describeScenario starts the record of what is run.
-func describeScenario(s *scenario.Scenario) result.ScenarioSummary {
-	return result.ScenarioSummary{
-		Name: s.Name, Hash: s.Hash(), Clients: s.Clients, Pattern: s.Load.Pattern, Sync: s.Load.Sync,
-		Requests: s.Load.Requests, Rounds: s.Rounds, Seed: s.Seed,
-	}
-}
-
-// newRecord starts a result: everything that is known before the lab is.
+// newRecord returns a result with everything that is known before the lab is.
 func newRecord(s *scenario.Scenario, o RunOptions) *result.Result {
 	r := &result.Result{
 		Schema: result.Schema, ID: o.ID, Version: o.Version,
 		Started:     time.Now().UTC().Truncate(time.Millisecond),
-		Scenario:    describeScenario(s),
+		Scenario:    s.Summary(),
 		Comparisons: []result.Comparison{}, Expected: listExpectations(s), Warnings: []string{},
 	}
 	for _, a := range s.Arms {

@@ -15,10 +15,12 @@ import (
 	"snatlab/harness/undo"
 )
 
-func TestEveryTrialOfEveryArmSendsTheSameNumberOfRequests(t *testing.T) {
+// Every trial of every arm sends the same number of requests.
+func TestRunEqualWork(t *testing.T) {
+	t.Parallel()
 	for _, s := range []*scenario.Scenario{
-		clientsOf(3, "masquerade", "random-fully", "again"),
-		lockstepOf(result.SyncBarrier, "masquerade", "random-fully"),
+		ephemeralScenario(3, "masquerade", "random-fully", "again"),
+		lockstepScenario(result.SyncBarrier, "masquerade", "random-fully"),
 	} {
 		t.Run(s.Load.Pattern, func(t *testing.T) {
 			f := newFakeLab(t, s.Clients)
@@ -46,9 +48,11 @@ func TestEveryTrialOfEveryArmSendsTheSameNumberOfRequests(t *testing.T) {
 	}
 }
 
-func TestEveryTrialHasAServerPortAndAnEpochOfItsOwn(t *testing.T) {
+// Every trial has a server port and an epoch of its own.
+func TestRunEpochs(t *testing.T) {
+	t.Parallel()
 	f := newFakeLab(t, 1)
-	if _, _, err := f.run(t.Context(), lockstepOf(result.SyncBarrier, "a", "b")); err != nil {
+	if _, _, err := f.run(t.Context(), lockstepScenario(result.SyncBarrier, "a", "b")); err != nil {
 		t.Fatal(err)
 	}
 	for i, load := range f.loads[1:] {
@@ -58,8 +62,10 @@ func TestEveryTrialHasAServerPortAndAnEpochOfItsOwn(t *testing.T) {
 	}
 }
 
-func TestARunFollowsTheDrawnOrder(t *testing.T) {
-	s := clientsOf(1, "a", "b", "c")
+// A run follows the drawn order.
+func TestRunOrder(t *testing.T) {
+	t.Parallel()
+	s := ephemeralScenario(1, "a", "b", "c")
 	s.Rounds, s.Load.Requests = 5, 1
 	f := newFakeLab(t, 1)
 	r, watched, err := f.run(t.Context(), s)
@@ -84,8 +90,10 @@ func TestARunFollowsTheDrawnOrder(t *testing.T) {
 	}
 }
 
-func TestTheOrderOfArmsDependsOnTheSeedOnly(t *testing.T) {
-	one, other := clientsOf(2, "a", "b", "c", "d"), lockstepOf(result.SyncClock, "w", "x", "y", "z")
+// The order of the arms depends on the seed only.
+func TestDrawOrdersSeed(t *testing.T) {
+	t.Parallel()
+	one, other := ephemeralScenario(2, "a", "b", "c", "d"), lockstepScenario(result.SyncClock, "w", "x", "y", "z")
 	for _, s := range []*scenario.Scenario{one, other} {
 		s.Rounds, s.Seed = 50, 7
 	}
@@ -103,9 +111,11 @@ func TestTheOrderOfArmsDependsOnTheSeedOnly(t *testing.T) {
 	}
 }
 
-func TestEveryRoundHoldsEachArmOnce(t *testing.T) {
+// Every round has each arm once.
+func TestDrawOrders(t *testing.T) {
+	t.Parallel()
 	for seed := range uint64(100) {
-		s := clientsOf(1, "a", "b", "c", "d", "e")
+		s := ephemeralScenario(1, "a", "b", "c", "d", "e")
 		s.Rounds, s.Seed = 20, seed
 		orders := DrawOrders(s)
 		if len(orders) != s.Rounds {
@@ -131,14 +141,14 @@ var moments = []struct {
 	{callApply, 4}, {callConntrack, 9}, {"client 1", 4}, {callForget, 4}, {callUndo, 3}, // of the last trial
 }
 
-func ofClient(call string) bool { return strings.HasPrefix(call, "client") }
+func isClientCall(call string) bool { return strings.HasPrefix(call, "client") }
 
-// putBackWell checks that the lab was closed once, after each rule of a trial
+// checkRestored checks that the lab was closed once, after each rule of a trial
 // had been undone once.
-func putBackWell(t *testing.T, f *fakeLab) {
+func checkRestored(t *testing.T, f *fakeLab) {
 	t.Helper()
-	if !f.closedLast() {
-		t.Errorf("the lab was closed %d times: %v", f.count(callClose), f.calls)
+	if !f.wasClosedLast() {
+		t.Errorf("the lab was closed %d times: %v", f.countCalls(callClose), f.calls)
 	}
 	if f.closedWith != nil {
 		t.Errorf("the context for putting the host back has ended: %v", f.closedWith)
@@ -150,30 +160,34 @@ func putBackWell(t *testing.T, f *fakeLab) {
 	}
 }
 
-func TestTheLabIsPutBackAfterAnErrorAnywhere(t *testing.T) {
+// The lab is restored after an error at any call.
+func TestRestoreAfterError(t *testing.T) {
+	t.Parallel()
 	for _, m := range moments {
 		t.Run(fmt.Sprintf("%s %d", m.call, m.n), func(t *testing.T) {
 			f := newFakeLab(t, 2)
 			broken := errors.New("broken")
-			f.fail(m.call, m.n, broken)
-			r, watched, err := f.run(t.Context(), clientsOf(2, "masquerade", "random-fully"))
+			f.failCall(m.call, m.n, broken)
+			r, watched, err := f.run(t.Context(), ephemeralScenario(2, "masquerade", "random-fully"))
 			if err == nil || r.Incomplete != err.Error() {
 				t.Errorf("error %v, incomplete %q", err, r.Incomplete)
 			}
-			if !ofClient(m.call) && !errors.Is(err, broken) {
+			if !isClientCall(m.call) && !errors.Is(err, broken) {
 				t.Errorf("error %v does not lead to its cause", err)
 			}
-			if trialsOf(r) != len(watched.done) || len(watched.done) != max(0, len(watched.started)-1) {
-				t.Errorf("%d trials in the result, %d told as done, %d as started", trialsOf(r), len(watched.done), len(watched.started))
+			if countTrials(r) != len(watched.done) || len(watched.done) != max(0, len(watched.started)-1) {
+				t.Errorf("%d trials in the result, %d told as done, %d as started", countTrials(r), len(watched.done), len(watched.started))
 			}
-			putBackWell(t, f)
+			checkRestored(t, f)
 		})
 	}
 }
 
-func TestTheLabIsPutBackAfterAPanicAnywhere(t *testing.T) {
+// The lab is restored after a panic at any call.
+func TestRestoreAfterPanic(t *testing.T) {
+	t.Parallel()
 	for _, m := range moments {
-		if ofClient(m.call) {
+		if isClientCall(m.call) {
 			continue // a client is another process
 		}
 		t.Run(fmt.Sprintf("%s %d", m.call, m.n), func(t *testing.T) {
@@ -190,14 +204,16 @@ func TestTheLabIsPutBackAfterAPanicAnywhere(t *testing.T) {
 						t.Errorf("the panic became %v", got)
 					}
 				}()
-				_, _, _ = f.run(t.Context(), clientsOf(2, "masquerade", "random-fully")) // does not return
+				_, _, _ = f.run(t.Context(), ephemeralScenario(2, "masquerade", "random-fully")) // does not return
 			}()
-			putBackWell(t, f)
+			checkRestored(t, f)
 		})
 	}
 }
 
-func TestTheLabIsPutBackWhenTheContextEndsAnywhere(t *testing.T) {
+// The lab is restored when the context ends at any call.
+func TestRestoreAfterCancel(t *testing.T) {
+	t.Parallel()
 	for _, m := range moments {
 		t.Run(fmt.Sprintf("%s %d", m.call, m.n), func(t *testing.T) {
 			f := newFakeLab(t, 2)
@@ -206,26 +222,28 @@ func TestTheLabIsPutBackWhenTheContextEndsAnywhere(t *testing.T) {
 			f.before = func(call string, n int) error {
 				if call == m.call && n == m.n {
 					cancel(interrupted)
-					if ofClient(call) {
+					if isClientCall(call) {
 						return errSilence // ends in the middle of a load
 					}
 				}
 				return nil
 			}
-			r, _, err := f.run(ctx, clientsOf(2, "masquerade", "random-fully"))
+			r, _, err := f.run(ctx, ephemeralScenario(2, "masquerade", "random-fully"))
 			// The fake's own calls do not look at the context: when it ends
 			// in the last of them, all is done.
-			if trialsOf(r) < 4 && (!errors.Is(err, interrupted) || r.Incomplete != err.Error()) {
+			if countTrials(r) < 4 && (!errors.Is(err, interrupted) || r.Incomplete != err.Error()) {
 				t.Errorf("error %v, incomplete %q", err, r.Incomplete)
 			}
-			putBackWell(t, f)
+			checkRestored(t, f)
 		})
 	}
 }
 
-func TestARunThatEndsWellIsPutBack(t *testing.T) {
+// The lab is restored after a run that succeeds.
+func TestRestoreAfterRun(t *testing.T) {
+	t.Parallel()
 	f := newFakeLab(t, 2)
-	r, _, err := f.run(t.Context(), clientsOf(2, "masquerade", "random-fully"))
+	r, _, err := f.run(t.Context(), ephemeralScenario(2, "masquerade", "random-fully"))
 	if err != nil || r.Incomplete != "" {
 		t.Errorf("error %v, incomplete %q", err, r.Incomplete)
 	}
@@ -235,10 +253,12 @@ func TestARunThatEndsWellIsPutBack(t *testing.T) {
 	if r.Environment.Driver != "fake" {
 		t.Errorf("environment %+v is not the lab's", r.Environment)
 	}
-	putBackWell(t, f)
+	checkRestored(t, f)
 }
 
-func TestWhatCannotBePutBackIsToldByTheError(t *testing.T) {
+// An error names everything that cannot be restored.
+func TestRestoreFails(t *testing.T) {
+	t.Parallel()
 	left := &undo.LeftError{Left: []undo.Left{{Step: undo.Step{What: "a network"}, Err: errors.New("in use")}}}
 	for _, test := range []struct {
 		name       string
@@ -246,42 +266,46 @@ func TestWhatCannotBePutBackIsToldByTheError(t *testing.T) {
 		trials     int
 		incomplete string
 	}{
-		{"after a success", func(call string, _ int) error { return onlyOn(call == callClose, left) }, 4, ""},
+		{"after a success", func(call string, _ int) error { return errorIf(call == callClose, left) }, 4, ""},
 		{"after an error", func(call string, n int) error {
-			return errors.Join(onlyOn(call == callClose, left), onlyOn(call == callListen && n == 3, errors.New("no port")))
+			return errors.Join(errorIf(call == callClose, left), errorIf(call == callListen && n == 3, errors.New("no port")))
 		}, 2, "no port"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			f := newFakeLab(t, 1)
 			f.before = test.before
-			r, _, err := f.run(t.Context(), clientsOf(1, "a", "b"))
+			r, _, err := f.run(t.Context(), ephemeralScenario(1, "a", "b"))
 			if got := (*undo.LeftError)(nil); !errors.As(err, &got) || (test.incomplete == "") != (r.Incomplete == "") || !strings.Contains(r.Incomplete, test.incomplete) {
 				t.Errorf("error %v, incomplete %q", err, r.Incomplete)
 			}
-			if trialsOf(r) != test.trials {
-				t.Errorf("%d trials are kept, want %d", trialsOf(r), test.trials)
+			if countTrials(r) != test.trials {
+				t.Errorf("%d trials are kept, want %d", countTrials(r), test.trials)
 			}
 		})
 	}
 }
 
-func onlyOn(yes bool, err error) error {
+func errorIf(yes bool, err error) error {
 	if yes {
 		return err
 	}
 	return nil
 }
 
-func TestALabThatDoesNotOpenIsAResultWithoutTrials(t *testing.T) {
+// A lab that does not open is a result without trials.
+func TestRunNoLab(t *testing.T) {
+	t.Parallel()
 	broken := errors.New("no engine")
-	s := clientsOf(2, "a", "b")
+	s := ephemeralScenario(2, "a", "b")
 	r, err := Run(t.Context(), s, func(context.Context) (lab.Lab, error) { return nil, broken }, &recorder{}, RunOptions{})
-	if !errors.Is(err, broken) || r == nil || r.Incomplete != "no engine" || trialsOf(r) != 0 || len(r.Arms) != 2 {
+	if !errors.Is(err, broken) || r == nil || r.Incomplete != "no engine" || countTrials(r) != 0 || len(r.Arms) != 2 {
 		t.Errorf("error %v, result %+v", err, r)
 	}
 }
 
-func TestARunThatIsCancelledInATrialKeepsTheFinishedOnes(t *testing.T) {
+// A run that is cancelled in a trial keeps the finished trials.
+func TestRunCancelled(t *testing.T) {
+	t.Parallel()
 	f := newFakeLab(t, 2)
 	interrupted := errors.New("interrupted by SIGINT")
 	ctx, cancel := context.WithCancelCause(t.Context())
@@ -292,71 +316,76 @@ func TestARunThatIsCancelledInATrialKeepsTheFinishedOnes(t *testing.T) {
 		}
 		return nil
 	}
-	s := clientsOf(2, "a", "b", "c")
+	s := ephemeralScenario(2, "a", "b", "c")
 	r, watched, err := f.run(ctx, s)
 	order := DrawOrders(s)
 	want := fmt.Sprintf("round 2 of 2, arm %s: interrupted by SIGINT", s.Arms[order[1][0]].Name)
 	if !errors.Is(err, interrupted) || fmt.Sprint(err) != want || r.Incomplete != want {
 		t.Errorf("error %v, incomplete %q, want %s", err, r.Incomplete, want)
 	}
-	if trialsOf(r) != 3 || len(watched.done) != 3 || len(watched.started) != 4 {
-		t.Errorf("%d trials are kept, %d were done, %d started", trialsOf(r), len(watched.done), len(watched.started))
+	if countTrials(r) != 3 || len(watched.done) != 3 || len(watched.started) != 4 {
+		t.Errorf("%d trials are kept, %d were done, %d started", countTrials(r), len(watched.done), len(watched.started))
 	}
 	for _, a := range r.Arms {
 		if len(a.Trials) != 1 || a.Trials[0].Requests != 40 {
 			t.Errorf("arm %s: %+v", a.Name, a.Trials)
 		}
 	}
-	putBackWell(t, f)
+	checkRestored(t, f)
 }
 
-func TestAClientThatDiesInATrialEndsTheRunWithItsObituary(t *testing.T) {
+// A client that dies in a trial ends the run with the reason of its exit.
+func TestRunClientDies(t *testing.T) {
+	t.Parallel()
 	f := newFakeLab(t, 3)
-	f.fail("client 1", 2, errors.New("killed")) // in the second trial
-	r, _, err := f.run(t.Context(), clientsOf(3, "a"))
-	if want := "round 2 of 2, arm a: client 1 died: its stream ended; " + obituary; fmt.Sprint(err) != want {
+	f.failCall("client 1", 2, errors.New("killed")) // in the second trial
+	r, _, err := f.run(t.Context(), ephemeralScenario(3, "a"))
+	if want := "round 2 of 2, arm a: client 1 died: its stream ended; " + exitReason; fmt.Sprint(err) != want {
 		t.Errorf("error %v, want %s", err, want)
 	}
-	if trialsOf(r) != 1 {
-		t.Errorf("%d trials are kept, want the one before", trialsOf(r))
+	if countTrials(r) != 1 {
+		t.Errorf("%d trials are kept, want the one before", countTrials(r))
 	}
-	putBackWell(t, f)
+	checkRestored(t, f)
 }
 
+// A lab whose parts were removed ends the run, and its trial is dropped.
+//
 // Figures may look fine all the same: what could not be sent failed.
-func TestALabThatSomebodyTookApartEndsTheRunAndItsTrialIsDropped(t *testing.T) {
+func TestRunLabBroken(t *testing.T) {
+	t.Parallel()
 	apart := errors.New("client 1 was taken off its network")
 	for _, test := range []struct {
 		name   string
 		before func(call string, n int) error
 		want   string
 	}{
-		{"and nothing else is wrong", func(call string, n int) error { return onlyOn(call == callIntact && n == 1, apart) },
+		{"and nothing else is wrong", func(call string, n int) error { return errorIf(call == callIntact && n == 1, apart) },
 			"round 2 of 2, arm a: " + apart.Error()},
 		{"which explains an error", func(call string, n int) error {
-			return errors.Join(onlyOn(call == callIntact && n == 1, apart), onlyOn(call == callFinish && n == 2, errors.New("no answer")))
+			return errors.Join(errorIf(call == callIntact && n == 1, apart), errorIf(call == callFinish && n == 2, errors.New("no answer")))
 		}, "round 2 of 2, arm a: no answer\n" + apart.Error()},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			f := newFakeLab(t, 2)
 			f.before = test.before
-			r, _, err := f.run(t.Context(), clientsOf(2, "a"))
+			r, _, err := f.run(t.Context(), ephemeralScenario(2, "a"))
 			if !errors.Is(err, apart) || err.Error() != test.want || r.Incomplete != test.want {
 				t.Errorf("error %v, incomplete %q, want %s", err, r.Incomplete, test.want)
 			}
-			if trialsOf(r) != 1 {
-				t.Errorf("%d trials are kept, want the one before", trialsOf(r))
+			if countTrials(r) != 1 {
+				t.Errorf("%d trials are kept, want the one before", countTrials(r))
 			}
-			putBackWell(t, f)
+			checkRestored(t, f)
 		})
 	}
 }
 
 // The record of a run names it, even where the lab could not be opened.
-func TestRunNamesItsRecord(t *testing.T) {
+func TestRunRecord(t *testing.T) {
 	t.Parallel()
 	open := func(context.Context) (lab.Lab, error) { return nil, errors.New("no lab") }
-	r, _ := Run(t.Context(), clientsOf(2, "masquerade", "random-fully"), open, noWatcher{}, RunOptions{ID: "20261127-1", Version: "v1"})
+	r, _ := Run(t.Context(), ephemeralScenario(2, "masquerade", "random-fully"), open, noWatcher{}, RunOptions{ID: "20261127-1", Version: "v1"})
 	if r.ID != "20261127-1" || r.Version != "v1" || r.Summary == "" {
 		t.Errorf("got %q, %q, %q", r.ID, r.Version, r.Summary)
 	}

@@ -18,13 +18,13 @@ import (
 	"snatlab/harness/wording"
 )
 
-// experiment is a run in its lab.
+// An experiment is a run in its lab.
 type experiment struct {
 	*scenario.Scenario
 	lab     lab.Lab
 	result  *result.Result
 	explain bool
-	trials  int // made so far, the path check included
+	trials  int // run so far, the path check included
 	clock   bool
 	ports   scenario.PortRange // lockstep: that the clients leave from in the arm's slots
 	control control            // lockstep: zero without one
@@ -44,8 +44,8 @@ const (
 	expiry = 30 * time.Second
 )
 
-// prepareClients finds the clients' source ports, checks the path and agrees on how the
-// clients keep in step.
+// prepareClients chooses the clients' source ports, checks the path and settles how
+// the clients keep in step.
 func (x *experiment) prepareClients(ctx context.Context) error {
 	if x.Load.Pattern == result.Lockstep {
 		if err := x.choosePorts(); err != nil {
@@ -76,8 +76,8 @@ func (x *experiment) prepareClients(ctx context.Context) error {
 	return nil
 }
 
-// checkPath sends one request per client and looks that all of them arrive,
-// and that the masquerade rule saw them.
+// checkPath sends one request per client and checks that all of them arrive, and
+// that the masquerade rule matched them.
 func (x *experiment) checkPath(ctx context.Context) (err error) {
 	rule, err := x.lab.Apply(ctx, scenario.Arm{})
 	if err != nil {
@@ -131,13 +131,13 @@ func (x *experiment) checkPath(ctx context.Context) (err error) {
 	return nil
 }
 
-// nextTrial counts the server ports.
+// nextTrial returns the number of the next trial, which its server port depends on.
 func (x *experiment) nextTrial() int {
 	x.trials++
 	return x.trials - 1
 }
 
-// runTrial puts an arm in force, sends the load, and takes the arm back.
+// runTrial applies an arm, sends the load, and undoes the arm.
 func (x *experiment) runTrial(ctx context.Context, arm scenario.Arm, into *result.Arm) (t *result.Trial, err error) {
 	rule, err := x.lab.Apply(ctx, arm)
 	if err != nil {
@@ -194,10 +194,10 @@ func (x *experiment) runTrial(ctx context.Context, arm scenario.Arm, into *resul
 }
 
 // forgetEntries deletes the entries that a trial left in the conntrack table. NAT
-// looks there first for what a client's address and port were mapped to the
-// last time, to whatever destination (find_appropriate_src in
-// net/netfilter/nf_nat_core.c): after one trial with random ports, the same
-// clients would keep those in all trials to come, and never meet.
+// first reuses the last mapping of a client's address and port, whatever the
+// destination (find_appropriate_src in net/netfilter/nf_nat_core.c). After one trial
+// with random ports, the same clients would keep those ports in all later trials,
+// and never meet.
 func (x *experiment) forgetEntries(ctx context.Context, server netip.AddrPort, reports []*probe.Report) error {
 	var ports, control [][]scenario.PortRange
 	for _, r := range reports {
@@ -214,24 +214,24 @@ func (x *experiment) forgetEntries(ctx context.Context, server netip.AddrPort, r
 }
 
 // countPackets records what the rule of the arm and that of the control matched.
-func (x *experiment) countPackets(t *result.Trial, rule lab.Rule, m measurement) (err error) {
+func (x *experiment) countPackets(t *result.Trial, rule lab.ArmRule, m measurement) (err error) {
 	if t.RulePackets, err = countMatches(rule.Rule(), m.before.packets, m.after.packets); err == nil && t.Control != nil {
 		t.Control.RulePackets, err = countMatches(x.lab.ControlRule(), m.before.control, m.after.control)
 	}
 	return err
 }
 
-// countMatches is what a rule matched in between. A counter that went back
-// belongs to another rule of the same text.
+// countMatches returns the number of packets that a rule matched between two
+// readings. A counter that went back belongs to another rule of the same text.
 func countMatches(rule string, before, after uint64) (uint64, error) {
 	if after < before {
-		return 0, fmt.Errorf("the rule %q was written anew: its counter went from %d to %d", rule, before, after)
+		return 0, fmt.Errorf("the rule %q was replaced meanwhile: its counter went from %d to %d", rule, before, after)
 	}
 	return after - before, nil
 }
 
-// awaitRoom waits until the conntrack table has room for a trial and its control: one that
-// fills up drops packets, which looks like the race from far away.
+// awaitRoom waits until the conntrack table has room for a trial and its control. A full
+// table drops packets, which looks like the race.
 func (x *experiment) awaitRoom(ctx context.Context) error {
 	want := x.Clients * (x.Load.Requests + x.control.connections(x.Load.Requests))
 	for begun := time.Now(); ; {
@@ -246,7 +246,7 @@ func (x *experiment) awaitRoom(ctx context.Context) error {
 		if time.Since(begun) > expiry {
 			return fmt.Errorf("the conntrack table has %s (raise net.netfilter.nf_conntrack_max, or send fewer requests)", crowded)
 		}
-		// Expiry is not announced; the table has to be looked at.
+		// The kernel does not announce expiry, so the table has to be read again.
 		select {
 		case <-time.After(250 * time.Millisecond):
 		case <-ctx.Done():
@@ -255,8 +255,8 @@ func (x *experiment) awaitRoom(ctx context.Context) error {
 	}
 }
 
-// sendLoad has all clients send their load at once. The first one that fails ends
-// the wait for the others: they would only report that it did not come.
+// sendLoad lets all clients send their load at once. The first client that fails
+// ends the wait for the others, which would only report that it is missing.
 func (x *experiment) sendLoad(ctx context.Context, arm scenario.Arm, server netip.AddrPort, trial int) ([]*probe.Report, error) {
 	clients := x.lab.Clients()
 	reports := make([]*probe.Report, len(clients))
@@ -302,7 +302,7 @@ func (x *experiment) newLockstep(client, trial int, start int64) *probe.Lockstep
 	return l
 }
 
-// clientCPUs is the number of clients that can fire in one slot, each on a CPU
+// clientCPUs returns the number of clients that can fire in one slot, each on a CPU
 // of its own.
 func (x *experiment) clientCPUs() int {
 	n := x.Clients
@@ -312,7 +312,8 @@ func (x *experiment) clientCPUs() int {
 	return n
 }
 
-// sumReports sums up what the clients report of the arm and of the control.
+// sumReports returns a trial with the sums of the clients' reports, of the arm and of
+// the control.
 func (x *experiment) sumReports(reports []*probe.Report) *result.Trial {
 	var outcomes []*probe.Outcome
 	for _, r := range reports {

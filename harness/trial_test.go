@@ -15,40 +15,46 @@ import (
 	"snatlab/harness/scenario"
 )
 
-func TestAPathThatTheRuleDoesNotSeeIsToldWithItsFigures(t *testing.T) {
+// An error about a path that does not pass the rule has its figures.
+func TestCheckPath(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name string
 		script
 		want string // of what it matched, and of what arrived
 	}{
-		{"a rule that matches nothing", script{matched: func(uint64) uint64 { return 0 }}, ` to pass the rule "-j MASQUERADE": it matched 0 of them, and 3 reached the server; no other rule was seen to match them at the postrouting hook, so they did not come that far, or are exempt from NAT`},
-		{"a rule that one client passes by", script{matched: func(sent uint64) uint64 { return sent * 2 / 3 }}, ` to pass the rule "-j MASQUERADE": it matched 2 of them, and 3 reached the server; no other rule was seen to match them at the postrouting hook, so they did not come that far, or are exempt from NAT`},
+		{"a rule that matches nothing", script{matched: func(uint64) uint64 { return 0 }}, ` to pass the rule "-j MASQUERADE": it matched 0 of them, and 3 reached the server; no other rule matched them at the postrouting hook, so they did not reach it, or are exempt from NAT`},
+		{"a rule that one client passes by", script{matched: func(sent uint64) uint64 { return sent * 2 / 3 }}, ` to pass the rule "-j MASQUERADE": it matched 2 of them, and 3 reached the server; no other rule matched them at the postrouting hook, so they did not reach it, or are exempt from NAT`},
 		{"a server that is not there", script{deaf: func(int) bool { return true }}, `: 0 did, though the rule "-j MASQUERADE" saw them all; the others failed behind it, or their answers did: map[refused:3] (see the server and its firewall, and for the answers the chains FORWARD and DOCKER-USER)`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			f := newFakeLab(t, 3)
 			f.script = test.script
-			r, _, err := f.run(t.Context(), clientsOf(3, "a"))
+			r, _, err := f.run(t.Context(), ephemeralScenario(3, "a"))
 			text := fmt.Sprint(err)
 			if !strings.HasPrefix(text, "path check: expected 3 connections to ") || !strings.HasSuffix(text, test.want) {
 				t.Errorf("error %v", err)
 			}
-			if trialsOf(r) != 0 || f.count("client 0") != 1 {
-				t.Errorf("%d trials were made all the same", f.count("client 0")-1)
+			if countTrials(r) != 0 || f.countCalls("client 0") != 1 {
+				t.Errorf("%d trials were made all the same", f.countCalls("client 0")-1)
 			}
 		})
 	}
 }
 
-func TestARuleThatMatchedMoreThanTheClientsIsNoError(t *testing.T) {
+// A rule that matched more than the clients is no error.
+func TestCheckPathForeign(t *testing.T) {
+	t.Parallel()
 	f := newFakeLab(t, 2)
 	f.matched = func(sent uint64) uint64 { return 3*sent + 17 } // others share the network
-	if _, _, err := f.run(t.Context(), clientsOf(2, "a")); err != nil {
+	if _, _, err := f.run(t.Context(), ephemeralScenario(2, "a")); err != nil {
 		t.Error(err)
 	}
 }
 
-func TestATrialThatShowsNothingIsAnErrorAndNotRecorded(t *testing.T) {
+// A trial that shows nothing is an error and not recorded.
+func TestRunEmptyTrial(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name string
 		script
@@ -57,13 +63,13 @@ func TestATrialThatShowsNothingIsAnErrorAndNotRecorded(t *testing.T) {
 		{
 			"a rule that is gone after the load",
 			script{before: func(call string, n int) error {
-				return onlyOn(call == callPackets && n == 5, errors.New("the rule is gone"))
+				return errorIf(call == callPackets && n == 5, errors.New("the rule is gone"))
 			}},
 			"round 2 of 2, arm a: the rule is gone",
 		}, {
 			"a rule that one request passes by",
 			script{matched: func(sent uint64) uint64 { return min(sent, 81) }}, // 2 + 40 + 39
-			`round 2 of 2, arm a: the rule "-j MASQUERADE" matched 39 of 40 connections; no other rule was seen to match them at the postrouting hook, so they did not come that far, or are exempt from NAT`,
+			`round 2 of 2, arm a: the rule "-j MASQUERADE" matched 39 of 40 connections; no other rule matched them at the postrouting hook, so they did not reach it, or are exempt from NAT`,
 		}, {
 			"no request that succeeded",
 			script{deaf: func(trial int) bool { return trial == 2 }},
@@ -83,20 +89,23 @@ func TestATrialThatShowsNothingIsAnErrorAndNotRecorded(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			f := newFakeLab(t, 2)
 			f.script = test.script
-			r, _, err := f.run(t.Context(), clientsOf(2, "a"))
+			r, _, err := f.run(t.Context(), ephemeralScenario(2, "a"))
 			if fmt.Sprint(err) != test.want {
 				t.Errorf("error %v, want %s", err, test.want)
 			}
-			if trialsOf(r) != 1 {
-				t.Errorf("%d trials are in the result, want the one before", trialsOf(r))
+			if countTrials(r) != 1 {
+				t.Errorf("%d trials are in the result, want the one before", countTrials(r))
 			}
-			putBackWell(t, f)
+			checkRestored(t, f)
 		})
 	}
 }
 
-// A restart of Docker, or a reload of the firewall, writes the same rule anew.
-func TestARuleWhoseCounterStartedAnewIsAnError(t *testing.T) {
+// A rule whose counter restarted is an error.
+//
+// A restart of Docker, or a reload of the firewall, writes the same rule again.
+func TestRunReplacedRule(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		at            string
 		before, again uint64 // requests sent before that, and packets counted after the next load
@@ -110,22 +119,24 @@ func TestARuleWhoseCounterStartedAnewIsAnError(t *testing.T) {
 				}
 				return 1000 + sent
 			}
-			r, _, err := f.run(t.Context(), clientsOf(2, "a"))
+			r, _, err := f.run(t.Context(), ephemeralScenario(2, "a"))
 			want := fmt.Sprintf("its counter went from %d to %d", 1000+test.before, test.again)
-			if text := fmt.Sprint(err); !strings.HasPrefix(text, test.at+`: the rule "-j MASQUERADE" was written anew`) || !strings.Contains(text, want) {
+			if text := fmt.Sprint(err); !strings.HasPrefix(text, test.at+`: the rule "-j MASQUERADE" was replaced meanwhile`) || !strings.Contains(text, want) {
 				t.Errorf("error %v, want %s", err, want)
 			}
-			if trialsOf(r) != test.trials {
-				t.Errorf("%d trials are in the result, want those before", trialsOf(r))
+			if countTrials(r) != test.trials {
+				t.Errorf("%d trials are in the result, want those before", countTrials(r))
 			}
 		})
 	}
 }
 
-func TestWhatServerAndTableCountedIsRecorded(t *testing.T) {
+// The counters of the server and the table are recorded.
+func TestRunCounters(t *testing.T) {
+	t.Parallel()
 	f := newFakeLab(t, 2)
 	f.table = func(n int) conntrack.Snapshot { return conntrack.Snapshot{Entries: uint64(n), Max: 1000} }
-	r, _, err := f.run(t.Context(), clientsOf(2, "a"))
+	r, _, err := f.run(t.Context(), ephemeralScenario(2, "a"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,9 +153,11 @@ func TestWhatServerAndTableCountedIsRecorded(t *testing.T) {
 	}
 }
 
-func TestRefusedRequestsAreFailuresWithTheirCause(t *testing.T) {
+// Refused requests are failures with their cause.
+func TestRunRefused(t *testing.T) {
+	t.Parallel()
 	f := newFakeLab(t, 2)
-	x := experiment{Scenario: clientsOf(2, "a"), lab: f, result: newRecord(clientsOf(2, "a"), RunOptions{})}
+	x := experiment{Scenario: ephemeralScenario(2, "a"), lab: f, result: newRecord(ephemeralScenario(2, "a"), RunOptions{})}
 	f.deaf = func(int) bool { return true }
 	address, err := f.Listen(t.Context(), 0)
 	if err != nil {
@@ -160,19 +173,21 @@ func TestRefusedRequestsAreFailuresWithTheirCause(t *testing.T) {
 	}
 }
 
-// room makes an experiment with nothing but a conntrack table.
-func room(entries func(look int) uint64) (*experiment, *fakeLab) {
+// experimentWithTable returns an experiment with nothing but a conntrack table.
+func experimentWithTable(entries func(look int) uint64) (*experiment, *fakeLab) {
 	f := &fakeLab{script: script{table: func(n int) conntrack.Snapshot {
 		return conntrack.Snapshot{Entries: entries(n), Max: 1000}
 	}}}
-	s := clientsOf(2, "a")
+	s := ephemeralScenario(2, "a")
 	s.Load.Requests = 100
 	return &experiment{Scenario: s, lab: f}, f
 }
 
-func TestATableThatStaysFullIsGivenUpOnWithItsFigures(t *testing.T) {
+// A table that stays full ends the run with its figures.
+func TestAwaitRoomFull(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		x, _ := room(func(int) uint64 { return 801 })
+		x, _ := experimentWithTable(func(int) uint64 { return 801 })
 		begun := time.Now()
 		err := x.awaitRoom(t.Context())
 		want := "the conntrack table has 801 of 1000 entries in use, a trial wants room for 200 more (raise net.netfilter.nf_conntrack_max, or send fewer requests)"
@@ -185,21 +200,25 @@ func TestATableThatStaysFullIsGivenUpOnWithItsFigures(t *testing.T) {
 	})
 }
 
-func TestATrialWaitsForATableThatDrains(t *testing.T) {
+// A trial waits for a table that drains.
+func TestAwaitRoomDrains(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		x, f := room(func(look int) uint64 { return 805 - uint64(look) })
+		x, f := experimentWithTable(func(look int) uint64 { return 805 - uint64(look) })
 		if err := x.awaitRoom(t.Context()); err != nil {
 			t.Error(err)
 		}
-		if got := f.count(callConntrack); got != 6 { // 805 to 800
+		if got := f.countCalls(callConntrack); got != 6 { // 805 to 800
 			t.Errorf("went on after %d looks", got)
 		}
 	})
 }
 
-func TestTheWaitForRoomEndsWithItsContext(t *testing.T) {
+// The wait for room ends with its context.
+func TestAwaitRoomCancelled(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		x, _ := room(func(int) uint64 { return 1000 })
+		x, _ := experimentWithTable(func(int) uint64 { return 1000 })
 		ctx, cancel := context.WithCancelCause(t.Context())
 		interrupted := errors.New("interrupted")
 		time.AfterFunc(time.Second, func() { cancel(interrupted) })
@@ -209,15 +228,17 @@ func TestTheWaitForRoomEndsWithItsContext(t *testing.T) {
 	})
 }
 
-func TestClientsThatShareNoMemoryKeepStepByTheClock(t *testing.T) {
+// Clients that share no memory keep step by the clock.
+func TestRunNoSharedMemory(t *testing.T) {
+	t.Parallel()
 	f := newFakeLab(t, 1)
 	f.barrier = filepath.Join(t.TempDir(), "no such folder", "barrier")
-	r, _, err := f.run(t.Context(), lockstepOf(result.SyncBarrier, "a"))
+	r, _, err := f.run(t.Context(), lockstepScenario(result.SyncBarrier, "a"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Scenario.Sync != result.SyncClock || trialsOf(r) != 2 {
-		t.Errorf("sync %s, %d trials", r.Scenario.Sync, trialsOf(r))
+	if r.Scenario.Sync != result.SyncClock || countTrials(r) != 2 {
+		t.Errorf("sync %s, %d trials", r.Scenario.Sync, countTrials(r))
 	}
 	want := "clients share no memory (client 0: open barrier: open " + f.barrier +
 		": no such file or directory): they keep step by the clock, which misses the race on a busy machine"
@@ -237,14 +258,16 @@ func TestClientsThatShareNoMemoryKeepStepByTheClock(t *testing.T) {
 	}
 }
 
-func TestWhatKeptTheClientsInStepIsRecorded(t *testing.T) {
+// The way in which the clients kept in step is recorded.
+func TestRunSync(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		scenario *scenario.Scenario
 		want     string
 	}{
-		{lockstepOf(result.SyncBarrier, "a"), "barrier"},
-		{lockstepOf(result.SyncClock, "a"), "clock"},
-		{clientsOf(1, "a"), "none"},
+		{lockstepScenario(result.SyncBarrier, "a"), "barrier"},
+		{lockstepScenario(result.SyncClock, "a"), "clock"},
+		{ephemeralScenario(1, "a"), "none"},
 	} {
 		t.Run(test.want, func(t *testing.T) {
 			f := newFakeLab(t, 1)
@@ -262,7 +285,9 @@ func TestWhatKeptTheClientsInStepIsRecorded(t *testing.T) {
 	}
 }
 
-func TestAClientThatDiesWhileItIsAskedToShareEndsTheRun(t *testing.T) {
+// A client that dies while it is asked to share memory ends the run.
+func TestRunShareDies(t *testing.T) {
+	t.Parallel()
 	f := newFakeLab(t, 1)
 	f.before = func(call string, _ int) error {
 		if call == callForget {
@@ -270,15 +295,17 @@ func TestAClientThatDiesWhileItIsAskedToShareEndsTheRun(t *testing.T) {
 		}
 		return nil
 	}
-	r, _, err := f.run(t.Context(), lockstepOf(result.SyncBarrier, "a"))
-	if err == nil || !strings.Contains(err.Error(), obituary) || trialsOf(r) != 0 {
-		t.Errorf("error %v, %d trials", err, trialsOf(r))
+	r, _, err := f.run(t.Context(), lockstepScenario(result.SyncBarrier, "a"))
+	if err == nil || !strings.Contains(err.Error(), exitReason) || countTrials(r) != 0 {
+		t.Errorf("error %v, %d trials", err, countTrials(r))
 	}
-	putBackWell(t, f)
+	checkRestored(t, f)
 }
 
-func TestTheEntriesOfEachTrialAreForgotten(t *testing.T) {
-	for _, s := range []*scenario.Scenario{clientsOf(3, "a", "b"), lockstepOf(result.SyncBarrier, "a", "b")} {
+// The entries of each trial are deleted.
+func TestForgetEntries(t *testing.T) {
+	t.Parallel()
+	for _, s := range []*scenario.Scenario{ephemeralScenario(3, "a", "b"), lockstepScenario(result.SyncBarrier, "a", "b")} {
 		t.Run(s.Load.Pattern, func(t *testing.T) {
 			f := newFakeLab(t, s.Clients)
 			if _, _, err := f.run(t.Context(), s); err != nil {
@@ -296,7 +323,7 @@ func TestTheEntriesOfEachTrialAreForgotten(t *testing.T) {
 					t.Errorf("call %d: server %v, the load went to %v", i, forgot.server, load.Server)
 				}
 				for c, ranges := range forgot.ports {
-					if got := number(ranges); got != load.Requests {
+					if got := countPorts(ranges); got != load.Requests {
 						t.Errorf("call %d, client %d: %d ports of %d requests: %v", i, c, got, load.Requests, ranges)
 					}
 				}
@@ -305,8 +332,8 @@ func TestTheEntriesOfEachTrialAreForgotten(t *testing.T) {
 	}
 }
 
-// number counts the ports of ranges.
-func number(ranges []scenario.PortRange) (n int) {
+// countPorts returns the number of ports of ranges.
+func countPorts(ranges []scenario.PortRange) (n int) {
 	for _, r := range ranges {
 		n += int(r.Last-r.First) + 1
 	}

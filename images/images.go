@@ -1,10 +1,10 @@
-// Package images holds the Dockerfiles of the images that snatlab builds for itself.
+// Package images holds the Dockerfiles of the images that snatlab builds.
 package images
 
 import _ "embed"
 
-// ProbeDockerfile is the Dockerfile of the probe image. Its build context must hold the
-// static binary under the name snatlab.
+// ProbeDockerfile is the Dockerfile of the probe image. Its build context must contain
+// the static binary, named snatlab.
 //
 //go:embed probe/Dockerfile
 var ProbeDockerfile []byte

@@ -1,5 +1,5 @@
-// Package packaging holds what makes snatlab run every night: units of systemd,
-// a line for cron, a workflow, alert rules. docs/nightly.md explains them.
+// Package packaging holds the files that make snatlab run every night: units of
+// systemd, a crontab, a workflow, alert rules. docs/nightly.md explains them.
 package packaging
 
 import (
@@ -23,39 +23,39 @@ import (
 	"snatlab/harness/result/resultfile"
 )
 
-func must(t *testing.T, err error) {
+func checkError(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}
 }
 
-func read(t *testing.T, path string) string {
+func readFile(t *testing.T, path string) string {
 	t.Helper()
 	text, err := os.ReadFile(path)
-	must(t, err)
+	checkError(t, err)
 	return string(text)
 }
 
-// installed is the machine as it would be: the units in it, and a program where
+// installUnits makes the root of a machine with the units, and with a program where
 // they look for it.
-func installed(t *testing.T) (root string, units []string) {
+func installUnits(t *testing.T) (root string, units []string) {
 	t.Helper()
 	root = t.TempDir()
 	for _, unit := range []string{"snatlab-nightly.service", "snatlab-nightly.timer"} {
 		path := filepath.Join(root, "etc/systemd/system", unit)
-		must(t, os.MkdirAll(filepath.Dir(path), 0o755))
-		must(t, os.WriteFile(path, []byte(read(t, unit)), 0o644))
+		checkError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+		checkError(t, os.WriteFile(path, []byte(readFile(t, unit)), 0o644))
 		units = append(units, unit)
 	}
-	must(t, os.MkdirAll(filepath.Join(root, "usr/local/bin"), 0o755))
-	must(t, os.WriteFile(filepath.Join(root, "usr/local/bin/snatlab"), []byte("#!/bin/sh\n"), 0o755))
+	checkError(t, os.MkdirAll(filepath.Join(root, "usr/local/bin"), 0o755))
+	checkError(t, os.WriteFile(filepath.Join(root, "usr/local/bin/snatlab"), []byte("#!/bin/sh\n"), 0o755))
 	return root, units
 }
 
-// needAnalyze skips where there is no systemd-analyze; with CI=true that is a
-// failure.
-func needAnalyze(t *testing.T) {
+// requireAnalyze skips the test without systemd-analyze. With CI=true it fails the
+// test.
+func requireAnalyze(t *testing.T) {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("needs systemd-analyze; make check leaves it out")
@@ -69,10 +69,11 @@ func needAnalyze(t *testing.T) {
 	t.Skip("needs systemd-analyze: apt-get install systemd")
 }
 
-// What a unit of systemd's own needs is not there, and not looked at.
-func TestTheUnitsAreUnderstood(t *testing.T) {
-	needAnalyze(t)
-	root, units := installed(t)
+// systemd accepts the units. Units that they need are missing here, and are not
+// checked.
+func TestUnits(t *testing.T) {
+	requireAnalyze(t)
+	root, units := installUnits(t)
 	for _, unit := range units {
 		c := exec.Command("systemd-analyze", "verify", "--root="+root, "--recursive-errors=no", unit)
 		if out, err := c.CombinedOutput(); err != nil || len(out) > 0 {
@@ -81,22 +82,23 @@ func TestTheUnitsAreUnderstood(t *testing.T) {
 	}
 }
 
-// That the check above sees what is wrong.
-func TestAUnitWithAMistakeIsNotUnderstood(t *testing.T) {
-	needAnalyze(t)
-	root, units := installed(t)
+// The check above finds a mistake.
+func TestUnitMistake(t *testing.T) {
+	requireAnalyze(t)
+	root, units := installUnits(t)
 	path := filepath.Join(root, "etc/systemd/system", units[0])
-	must(t, os.WriteFile(path, []byte(strings.Replace(read(t, path), "ProtectSystem=strict", "ProtectSystem=srict", 1)), 0o644))
+	checkError(t, os.WriteFile(path, []byte(strings.Replace(readFile(t, path), "ProtectSystem=strict", "ProtectSystem=srict", 1)), 0o644))
 	c := exec.Command("systemd-analyze", "verify", "--root="+root, "--recursive-errors=no", units[0])
 	if out, _ := c.CombinedOutput(); !strings.Contains(string(out), "srict") {
 		t.Errorf("said: %s", out)
 	}
 }
 
-// A service whose runtime folder went with it would take the journal along that
-// `snatlab cleanup` needs.
-func TestTheJournalOutlivesTheService(t *testing.T) {
-	text := read(t, "snatlab-nightly.service")
+// `snatlab cleanup` needs the journal, so the runtime folder must outlive the
+// service.
+func TestJournalOutlivesUnit(t *testing.T) {
+	t.Parallel()
+	text := readFile(t, "snatlab-nightly.service")
 	for _, line := range []string{"RuntimeDirectory=snatlab", "RuntimeDirectoryPreserve=yes", "KillMode=mixed"} {
 		if !strings.Contains(text, "\n"+line+"\n") {
 			t.Errorf("there is no %s", line)
@@ -104,20 +106,22 @@ func TestTheJournalOutlivesTheService(t *testing.T) {
 	}
 }
 
-// job is a line of a crontab in /etc/cron.d: five fields, a user, a command. %
-// would be a line break.
-var job = regexp.MustCompile(`^[\d*]+ [\d*]+ [\d*]+ [\d*]+ [\d*]+  root  ([^%]+)$`)
+// cronJob matches a line of a crontab in /etc/cron.d: five fields, a user, a
+// command. A % would be a line break.
+var cronJob = regexp.MustCompile(`^[\d*]+ [\d*]+ [\d*]+ [\d*]+ [\d*]+  root  ([^%]+)$`)
 
-func TestCronLinesAreCommands(t *testing.T) {
+// Each line of the crontab is a job whose command has the syntax of the shell.
+func TestCronLines(t *testing.T) {
+	t.Parallel()
 	jobs := 0
-	for line := range strings.Lines(read(t, "snatlab-nightly.cron")) {
+	for line := range strings.Lines(readFile(t, "snatlab-nightly.cron")) {
 		line = strings.TrimSuffix(line, "\n")
 		if line == "" || line[0] == '#' || regexp.MustCompile(`^[A-Z]+=`).MatchString(line) {
 			continue
 		}
-		found := job.FindStringSubmatch(line)
+		found := cronJob.FindStringSubmatch(line)
 		if found == nil {
-			t.Errorf("no line of cron's: %s", line)
+			t.Errorf("not a line of a crontab: %s", line)
 			continue
 		}
 		if out, err := exec.Command("sh", "-n", "-c", found[1]).CombinedOutput(); err != nil {
@@ -130,17 +134,17 @@ func TestCronLinesAreCommands(t *testing.T) {
 	}
 }
 
-// The mail of a night that failed has its screen and its exit code, and there is
-// none of one that is all right.
-func TestCronMailsOnlyWhatIsNotRight(t *testing.T) {
-	line := regexp.MustCompile(`(?m)root  (screen=.*)$`).FindStringSubmatch(read(t, "snatlab-nightly.cron"))[1]
+// The mail of a night that failed has the output and the exit code. A good
+// night sends no mail.
+func TestCronMail(t *testing.T) {
+	line := regexp.MustCompile(`(?m)root  (screen=.*)$`).FindStringSubmatch(readFile(t, "snatlab-nightly.cron"))[1]
 	bin := t.TempDir()
 	mail := func(program string) string {
-		must(t, os.WriteFile(filepath.Join(bin, "snatlab"), []byte("#!/bin/sh\n"+program+"\n"), 0o755))
+		checkError(t, os.WriteFile(filepath.Join(bin, "snatlab"), []byte("#!/bin/sh\n"+program+"\n"), 0o755))
 		c := exec.Command("sh", "-c", line)
 		c.Env = []string{"PATH=" + bin + ":/usr/bin:/bin"}
 		out, err := c.CombinedOutput()
-		must(t, err)
+		checkError(t, err)
 		return string(out)
 	}
 	if got := mail("echo '1 ok'"); got != "" {
@@ -151,57 +155,61 @@ func TestCronMailsOnlyWhatIsNotRight(t *testing.T) {
 	}
 }
 
-// What was thinned goes to the log, and what went wrong into a mail.
-func TestCronLogsWhatIsThinned(t *testing.T) {
-	line := regexp.MustCompile(`(?m)root  (snatlab history prune.*)$`).FindStringSubmatch(read(t, "snatlab-nightly.cron"))[1]
+// Removed results are logged, and errors are mailed.
+func TestCronLog(t *testing.T) {
+	line := regexp.MustCompile(`(?m)root  (snatlab history prune.*)$`).FindStringSubmatch(readFile(t, "snatlab-nightly.cron"))[1]
 	bin := t.TempDir()
 	logged := filepath.Join(bin, "logged")
 	for name, program := range map[string]string{"snatlab": "echo removed one; echo no >&2", "logger": `{ echo "$@"; cat; } >` + logged} {
-		must(t, os.WriteFile(filepath.Join(bin, name), []byte("#!/bin/sh\n"+program+"\n"), 0o755))
+		checkError(t, os.WriteFile(filepath.Join(bin, name), []byte("#!/bin/sh\n"+program+"\n"), 0o755))
 	}
 	c := exec.Command("sh", "-c", line)
 	c.Env = []string{"PATH=" + bin + ":/usr/bin:/bin"}
 	out, err := c.CombinedOutput()
-	must(t, err)
-	if text := read(t, logged); text != "-t snatlab-nightly\nremoved one\n" || string(out) != "no\n" {
+	checkError(t, err)
+	if text := readFile(t, logged); text != "-t snatlab-nightly\nremoved one\n" || string(out) != "no\n" {
 		t.Errorf("logged: %s\nmailed: %s", text, out)
 	}
 }
 
-func TestTheKnownFailuresAreRead(t *testing.T) {
+// The example of known failures can be read and excuses nothing.
+func TestKnownFailures(t *testing.T) {
+	t.Parallel()
 	known, err := regression.ReadKnown("known-failures.yaml")
 	if err != nil || len(known) != 1 || known[0].Until.After(time.Date(2021, 1, 1, 0, 0, 0, 0, time.UTC)) {
 		t.Errorf("%+v, %v: the example must excuse nothing", known, err)
 	}
 }
 
-// strictly reads YAML into a type that has all its keys.
-func strictly(t *testing.T, path string, into any) {
+// decodeStrict decodes a YAML file into a type that has all its keys.
+func decodeStrict(t *testing.T, path string, into any) {
 	t.Helper()
-	d := yaml.NewDecoder(strings.NewReader(read(t, path)))
+	d := yaml.NewDecoder(strings.NewReader(readFile(t, path)))
 	d.KnownFields(true)
 	if err := d.Decode(into); err != nil {
 		t.Fatalf("%s: %v", path, err)
 	}
 }
 
-// metrics are the names that a night writes.
-func metrics(t *testing.T) (names []string) {
+// metricNames returns the names of the metrics that a night writes.
+func metricNames(t *testing.T) (names []string) {
 	t.Helper()
 	r, err := resultfile.ReadResult("../harness/report/testdata/docker.json")
-	must(t, err)
+	checkError(t, err)
 	var out bytes.Buffer
-	must(t, export.WriteMetrics(&out, &result.Night{Runs: []result.Judged{{Scenario: "s", Driver: "docker", Outcome: result.OutcomeOK, Result: r}}}))
+	checkError(t, export.WriteMetrics(&out, &result.Night{Runs: []result.NightRun{{Scenario: "s", Driver: "docker", Outcome: result.OutcomeOK, Result: r}}}))
 	parser := expfmt.NewTextParser(model.LegacyValidation)
 	families, err := parser.TextToMetricFamilies(&out)
-	must(t, err)
+	checkError(t, err)
 	for name := range families {
 		names = append(names, name)
 	}
 	return names
 }
 
-func TestAlertsAreAboutMetricsThatThereAre(t *testing.T) {
+// Every metric in an alert rule is written by a night.
+func TestAlertMetrics(t *testing.T) {
+	t.Parallel()
 	var file struct {
 		Groups []struct {
 			Name  string
@@ -211,8 +219,8 @@ func TestAlertsAreAboutMetricsThatThereAre(t *testing.T) {
 			}
 		}
 	}
-	strictly(t, "snatlab-alerts.yaml", &file)
-	there := metrics(t)
+	decodeStrict(t, "snatlab-alerts.yaml", &file)
+	there := metricNames(t)
 	for _, rule := range file.Groups[0].Rules {
 		named := regexp.MustCompile(`snatlab_\w+`).FindAllString(rule.Expr, -1)
 		if len(named) == 0 || rule.Annotations["summary"] == "" || rule.Labels["severity"] == "" {
@@ -229,8 +237,8 @@ func TestAlertsAreAboutMetricsThatThereAre(t *testing.T) {
 	}
 }
 
-// The nights and what is alerted after them are in the file.
-func TestAlertsAreRaisedByTheNightsTheyAreFor(t *testing.T) {
+// The nights, and the alerts that they raise, are in the file.
+func TestAlerts(t *testing.T) {
 	if _, err := exec.LookPath("promtool"); err != nil {
 		t.Skip("needs promtool: apt-get install prometheus")
 	}
@@ -239,16 +247,18 @@ func TestAlertsAreRaisedByTheNightsTheyAreFor(t *testing.T) {
 	}
 }
 
-// flag is an option of snatlab's on a command line or in prose.
-var flag = regexp.MustCompile(`--[a-z][a-z-]*`)
+// option matches an option of snatlab on a command line or in prose.
+var option = regexp.MustCompile(`--[a-z][a-z-]*`)
 
-// step is one of a job of GitHub's.
-type step struct {
+// workflowStep is a step of a job of GitHub.
+type workflowStep struct {
 	Name, Uses, Run, Shell, If string
 	With                       map[string]any
 }
 
-func TestTheWorkflowIsAJobOfTheNightly(t *testing.T) {
+// The workflow runs the nightly, and its exit code is that of snatlab.
+func TestWorkflow(t *testing.T) {
+	t.Parallel()
 	var file struct {
 		Name        string
 		On          any
@@ -257,11 +267,11 @@ func TestTheWorkflowIsAJobOfTheNightly(t *testing.T) {
 		Jobs        map[string]struct {
 			RunsOn  []string `yaml:"runs-on"`
 			Timeout int      `yaml:"timeout-minutes"`
-			Steps   []step
+			Steps   []workflowStep
 		}
 	}
-	strictly(t, "github-nightly.yaml", &file)
-	i := slices.IndexFunc(file.Jobs["nightly"].Steps, func(s step) bool { return s.Name == "Nightly" })
+	decodeStrict(t, "github-nightly.yaml", &file)
+	i := slices.IndexFunc(file.Jobs["nightly"].Steps, func(s workflowStep) bool { return s.Name == "Nightly" })
 	if i < 0 {
 		t.Fatal("there is no step Nightly")
 	}
@@ -269,16 +279,18 @@ func TestTheWorkflowIsAJobOfTheNightly(t *testing.T) {
 	if nightly.Shell != "bash" { // else its exit code would be tee's
 		t.Errorf("shell %q", nightly.Shell)
 	}
-	if got := flag.FindAllString(nightly.Run, -1); !slices.Equal(got, []string{"--scenarios", "--known", "--junit", "--driver"}) {
+	if got := option.FindAllString(nightly.Run, -1); !slices.Equal(got, []string{"--scenarios", "--known", "--junit", "--driver"}) {
 		t.Errorf("options %q", got)
 	}
 }
 
 const manual = "../docs/nightly.md"
 
-func TestTheManualNamesEveryMetric(t *testing.T) {
-	text := read(t, manual)
-	for _, name := range metrics(t) {
+// The manual names every metric.
+func TestManualMetrics(t *testing.T) {
+	t.Parallel()
+	text := readFile(t, manual)
+	for _, name := range metricNames(t) {
 		full := strings.Contains(text, "`"+name)
 		for _, start := range []string{"snatlab_run", "snatlab_nightly", "snatlab_store"} { // lists of them share a row
 			if rest, ok := strings.CutPrefix(name, start); ok && strings.Contains(text, "`"+rest+"`") {
@@ -291,8 +303,10 @@ func TestTheManualNamesEveryMetric(t *testing.T) {
 	}
 }
 
-func TestTheManualsKnownFailureIsRead(t *testing.T) {
-	example := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindStringSubmatch(read(t, manual))
+// The known failure in the manual can be read.
+func TestManualKnownFailure(t *testing.T) {
+	t.Parallel()
+	example := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindStringSubmatch(readFile(t, manual))
 	if example == nil {
 		t.Fatal("there is no example")
 	}

@@ -80,7 +80,7 @@ func checkArguments(c *cobra.Command, args []string) error {
 	}
 }
 
-// withoutRoot returns the name of c as a user types it, without "snatlab".
+// withoutRoot returns the full name of c without "snatlab".
 func withoutRoot(c *cobra.Command) string {
 	return strings.TrimPrefix(c.CommandPath(), c.Root().Name()+" ")
 }

@@ -29,13 +29,15 @@ func calibrateCommand() *cobra.Command {
 a difference is found where there is none; and against each of its other arms,
 which are known to mitigate, and count how often that is missed.
 
-A comparison that is undecided is neither right nor wrong, and counts for no
+An undecided comparison is neither right nor wrong, and is not counted as a
 verdict. With too few rounds for any verdict, nothing is run.
 
-Exit codes: 0 no more verdicts are wrong than may be; 1 more are, beyond doubt;
-2 bad usage, an invalid scenario, or too few rounds; 3 this machine cannot run
-it, or it broke off; 4 inconclusive: most runs decided nothing of an arm, as the
-race did not occur in the baseline or the comparison was undecided.`,
+Exit codes: 0 at most 1 % of the verdicts are wrong, or chance may explain that
+more are; 1 more than 1 % are wrong, and chance does not explain it; 2 bad usage,
+an invalid scenario, or too few rounds; 3 this machine cannot run it, or it ended
+with an error; 4 inconclusive: for some arm, more than half of the runs decided
+nothing, since the race did not occur in the baseline or the comparison was
+undecided.`,
 		Example:           `  snatlab calibrate scenarios/calibrate.yaml --runs 100`,
 		ValidArgsFunction: completeFiles("yaml"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -50,18 +52,19 @@ race did not occur in the baseline or the comparison was undecided.`,
 				return usageError{c, fmt.Errorf("%w (--rounds %d)", few, few.Least)}
 			}
 			if s.Driver == result.DriverNetns && !netns.IsPrivileged() {
-				return inUserNamespace(c, args[0])
+				return rerunInUserNamespace(c, args[0])
 			}
 			return runInterruptible(func(ctx context.Context) error { return calibrate(ctx, s, runs, f.json) })
 		},
 	}
-	c.Flags().IntVar(&runs, "runs", 100, "how many times")
-	c.Flags().StringVar(&f.driver, "driver", "", "how to build the lab, instead of the scenario's: docker or netns")
+	c.Flags().IntVar(&runs, "runs", 100, "number of runs")
+	c.Flags().StringVar(&f.driver, "driver", "", "driver that builds the lab, instead of the scenario's: docker or netns")
 	c.Flags().IntVar(&f.rounds, "rounds", 0, "number of rounds, instead of the scenario's")
 	c.Flags().BoolVar(&f.json, "json", false, "print the counts as JSON")
 	return c
 }
 
+// calibrate runs the calibration and prints it, also if it ended early.
 func calibrate(ctx context.Context, s *scenario.Scenario, runs int, asJSON bool) (err error) {
 	site, err := prepareMachine(ctx, harness.WithDuplicateBaseline(s))
 	if err != nil {
@@ -70,7 +73,7 @@ func calibrate(ctx context.Context, s *scenario.Scenario, runs int, asJSON bool)
 	defer func() { err = errors.Join(err, site.close()) }()
 	open := func(ctx context.Context, id string) (lab.Lab, error) { return site.open(ctx, id, false, nil) }
 	done := func(c *result.Calibration) { report.WriteCalibrationProgress(os.Stderr, c, runs) }
-	c, err := harness.Calibrate(ctx, s, runs, open, done, harness.RunOptions{ID: newID(time.Now()), Version: version})
+	c, err := harness.Calibrate(ctx, s, runs, open, done, harness.RunOptions{ID: resultfile.NewRunID(time.Now()), Version: version})
 	switch {
 	case c.Runs == 0:
 	case asJSON:

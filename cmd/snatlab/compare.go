@@ -18,7 +18,7 @@ import (
 	"snatlab/harness/result/resultfile"
 )
 
-// compareFlags are those of `snatlab compare`.
+// compareFlags are the flags of `snatlab compare`.
 type compareFlags struct {
 	store    string
 	scenario string
@@ -33,37 +33,37 @@ func compareCommand() *cobra.Command {
 		Use:   "compare OLD NEW",
 		Short: "Compare results with earlier ones, or two kernels",
 		Long: `Compare results with earlier ones, arm by arm. Each side is a result (a
-result.json or the folder that holds it), a folder of results, of which each has
-a folder of its own, or the release of a kernel, of which the store has results:
-"6.12.107" is also 6.12.107-cloud-amd64.
+result.json or its folder), a folder of results that have a folder each, or the
+release of a kernel that the store has results of: "6.12.107" is also
+6.12.107-cloud-amd64.
 
-Only runs of the same scenario, by its hash, can be compared; runs that ended
-early are left out, and of more than 200 runs the last 200 count. Where a side
-has several scenarios, or the store several series, --scenario or --series
-chooses ("snatlab history" prints both).
+Only runs of the same scenario, by its hash, can be compared. Runs that ended
+early are left out, and of more than 200 runs the last 200 count. If a side has
+several scenarios, or the store several series, choose one with --scenario or
+--series ("snatlab history" prints both).
 
 Failure rates are compared by ranks (Mann-Whitney, two-sided, exact up to 120
 values), p is adjusted for the number of arms (Holm), and counts below 0.01. A
-value is a run, its median over trials, where there are runs enough for that: 6
-on each side for two arms. With fewer it is a trial, and p says nothing of what
-differs from night to night. "~" is a change that chance may explain.
+value is the median of a run over its trials if there are enough runs: 6 on each
+side for two arms. With fewer runs it is the rate of a trial, and p does not
+cover differences from night to night. "~" is a change that chance may explain.
 
-A regression is: an arm that was mitigated and is no more; a mitigated arm that
-fails more often (most runs 20 times or more); a cause of failure that 20 requests
-or more fail for, and never did; an expectation that held and does not. Runs of a
-side that do not agree take p < 0.01. A change of the baseline is a shift, and
-no regression. What differs in the environments is listed.
+A regression is: an arm that was mitigated and no longer is; a mitigated arm that
+fails more often (in most runs 20 times or more); a cause of failure that is new
+and that 20 requests or more failed for; an expectation that held and no longer
+does. If the runs of a side do not agree, p < 0.01 is required. A change of the
+baseline is a shift, and no regression. Differences of the environments are listed.
 
---bench FILE writes the trials of both sides in Go's benchmark format, to be read
-with benchstat as is printed then; given twice, the first file is for OLD and the
-second for NEW ("benchstat OLD NEW"). --json prints everything (schema
+--bench FILE writes the trials of both sides in Go's benchmark format, and prints
+the benchstat command that reads it. Given twice, the first file is for OLD and
+the second for NEW ("benchstat OLD NEW"). --json prints everything (schema
 snatlab.contrast/v1).
 
-Exit codes: 0 no regression; 1 a regression; 2 bad usage, or nothing that can be
-compared; 3 the store or a result cannot be read, or a file not written; 4
+Exit codes: 0 no regression; 1 a regression; 2 bad usage, or the sides cannot be
+compared; 3 the store or a result cannot be read, or a file cannot be written; 4
 inconclusive: the race did not occur in a baseline, or too rarely to judge, there
-are too few trials, or no run of a side decided what an arm makes of the race. An
-arm that is undecided in a run is left out of that run.`,
+are too few trials, or no run of a side decided about an arm. An arm that is
+undecided in a run is left out of that run.`,
 		Example: `  snatlab compare results/before results/after
   snatlab compare 6.12.107 6.18.15 --scenario quickstart
   snatlab compare 6.12.107 6.18.15 --bench kernels.txt && benchstat -col kernel kernels.txt`,
@@ -72,18 +72,19 @@ arm that is undecided in a run is left out of that run.`,
 			if len(f.bench) > 2 {
 				return usageError{c, errors.New("--bench: at most two files, one for each side")}
 			}
-			return f.compare(c, args)
+			return f.runCompare(c, args)
 		},
 	}
 	storeFlag(c, &f.store)
-	c.Flags().StringVar(&f.scenario, "scenario", "", "name of the scenario, where there are several")
-	c.Flags().StringVar(&f.series, "series", "", "ID of the series, where there are several")
+	c.Flags().StringVar(&f.scenario, "scenario", "", "name of the scenario, if there are several")
+	c.Flags().StringVar(&f.series, "series", "", "ID of the series, if there are several")
 	c.Flags().StringArrayVar(&f.bench, "bench", nil, "write the trials to this file, for benchstat")
 	c.Flags().BoolVar(&f.json, "json", false, "print everything as JSON")
 	return c
 }
 
-func (f compareFlags) compare(c *cobra.Command, sides []string) error {
+// runCompare compares the two sides.
+func (f compareFlags) runCompare(c *cobra.Command, sides []string) error {
 	selector := store.Selector{Dir: cmp.Or(f.store, store.DefaultDir()), Scenario: f.scenario, Series: f.series, Warn: printWarning}
 	before, after, err := selector.Select(sides[0], sides[1])
 	switch {
@@ -92,7 +93,7 @@ func (f compareFlags) compare(c *cobra.Command, sides []string) error {
 	case err != nil:
 		return err
 	}
-	comparison, err := regression.Compare(*before, *after)
+	comparison, err := regression.CompareGroups(*before, *after)
 	if err != nil {
 		return usageError{c, err}
 	}
@@ -108,7 +109,7 @@ func (f compareFlags) compare(c *cobra.Command, sides []string) error {
 		return err
 	}
 	if len(f.bench) > 0 {
-		fmt.Fprintf(os.Stderr, "\nfor benchstat: %s\n", benchstat(f.bench, column))
+		fmt.Fprintf(os.Stderr, "\nfor benchstat: %s\n", benchstatCommand(f.bench, column))
 	}
 	switch comparison.Verdict {
 	case result.Fail:
@@ -119,8 +120,8 @@ func (f compareFlags) compare(c *cobra.Command, sides []string) error {
 	return nil
 }
 
-// writeBench writes the benchmark files, and gives the configuration line that
-// tells the sides apart.
+// writeBench writes the benchmark files. column is the configuration that distinguishes
+// the sides.
 func (f compareFlags) writeBench(before, after *store.Group) (column string, err error) {
 	write := func(path string, sides ...export.BenchSide) error {
 		return resultfile.WriteFile(path, func(w io.Writer) (err error) {
@@ -138,8 +139,8 @@ func (f compareFlags) writeBench(before, after *store.Group) (column string, err
 	return column, err
 }
 
-// benchstat is the command that reads the files.
-func benchstat(files []string, column string) string {
+// benchstatCommand returns the command that reads the files.
+func benchstatCommand(files []string, column string) string {
 	if len(files) == 2 {
 		return "benchstat " + strings.Join(files, " ")
 	}

@@ -57,7 +57,7 @@ func setCompletions(c *cobra.Command) {
 			return
 		}
 		if err := c.RegisterFlagCompletionFunc(f.Name, complete); err != nil {
-			panic(fmt.Sprintf("completion of %s --%s: %v", c.CommandPath(), f.Name, err)) // the flag is there
+			panic(fmt.Sprintf("completion of %s --%s: %v", c.CommandPath(), f.Name, err)) // the flag exists
 		}
 	})
 	if c.ValidArgsFunction == nil && len(c.ValidArgs) == 0 && len(argumentsOf(c)) == 0 {
@@ -68,8 +68,8 @@ func setCompletions(c *cobra.Command) {
 	}
 }
 
-// completeFiles returns a function that offers files with a suffix, as many as
-// the command has arguments.
+// completeFiles returns a function that offers files with a suffix for each argument
+// of the command.
 func completeFiles(suffix string) cobra.CompletionFunc {
 	return func(c *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		if isFull(c, args) {

@@ -15,6 +15,7 @@ import (
 	"snatlab/harness/machine"
 	"snatlab/harness/nat"
 	"snatlab/harness/result"
+	"snatlab/harness/result/resultfile"
 	"snatlab/harness/scenario"
 	"snatlab/harness/undo"
 )
@@ -98,7 +99,7 @@ func prepareDocker(ctx context.Context, s *scenario.Scenario) (_ *readyMachine, 
 // runScenario runs the scenario in a lab that is closed at the end. The result is never
 // nil.
 func (s *readyMachine) runScenario(ctx context.Context, sc *scenario.Scenario, watch matrix.RunWatcher) (*result.Result, error) {
-	id := newID(time.Now())
+	id := resultfile.NewRunID(time.Now())
 	return harness.Run(ctx, sc, func(ctx context.Context) (lab.Lab, error) {
 		return s.open(ctx, id, false, watch.Say)
 	}, watch, harness.RunOptions{ID: id, Version: version})

@@ -9,8 +9,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// explainFlagError returns an error of cobra's flag parser in the words of this
-// program.
+// explainFlagError rewords an error of cobra's flag parser.
 func explainFlagError(c *cobra.Command, err error) error {
 	var (
 		unknown *pflag.NotExistError

@@ -7,7 +7,7 @@ import "github.com/spf13/cobra"
 func setHelp(help *cobra.Command) {
 	help.Use = "help [COMMAND...]"
 	help.Short = "Print the help of a command"
-	help.Long = "Print the help of a command, as --help after the command does.\n\nExit codes: 0 it was printed; 2 there is no such command."
+	help.Long = "Print the help of a command, as --help after the command does.\n\nExit codes: 0 the help was printed; 2 there is no such command."
 	help.RunE = func(c *cobra.Command, args []string) error {
 		about, rest, err := c.Root().Find(args)
 		switch {

@@ -18,17 +18,17 @@ import (
 	"snatlab/harness/result/resultfile"
 )
 
-// storeFlag is --store of the commands that read the store.
+// storeFlag adds --store to a command that reads the store.
 func storeFlag(c *cobra.Command, dir *string) {
 	c.Flags().StringVar(dir, "store", "", "folder of the results (default "+store.DefaultDir()+")")
 }
 
-// openStore opens it. Nothing is made.
+// openStore opens the store of --store, and makes nothing.
 func openStore(dir string) (*store.Store, error) {
 	return store.Open(cmp.Or(dir, store.DefaultDir()))
 }
 
-// historyFlags are those of `snatlab history`.
+// historyFlags are the flags of `snatlab history`.
 type historyFlags struct {
 	store string
 	json  bool
@@ -39,43 +39,43 @@ func historyCommand() *cobra.Command {
 	var f historyFlags
 	c := &cobra.Command{
 		Use:   "history [SCENARIO]",
-		Short: "Show what the stored results say over time, kernel by kernel",
-		Long: `Show what the stored results say over time, for one scenario, by its name, or for
-all of them. Results are stored by "snatlab nightly" and "snatlab matrix".
+		Short: "Show the stored results over time, kernel by kernel",
+		Long: `Show the stored results over time, of one scenario, by its name, or of all
+scenarios. "snatlab nightly" and "snatlab matrix" store results.
 
-Runs stand together in a series where figures can be expected to agree: the same
-scenario, by its hash, the same architecture, CPUs, driver, privilege, NAT,
-Docker, firewall, iptables and hypervisor. The kernel may differ, and is what
-runs of a series are listed by, the oldest first.
+A series is the runs whose figures can be expected to agree: they have the same
+scenario, by its hash, and the same architecture, CPUs, driver, privilege, NAT,
+Docker, firewall, iptables and hypervisor. The kernels of a series may differ;
+its runs are listed by kernel, the oldest kernel first.
 
-A run counts with the median failure rate over its trials. What stands for a
-kernel is the median over its runs; its 95 % interval runs from one of them to
-another (order statistics, which assume no distribution), and takes 6 runs.
-Underneath, the rates are drawn over time, each arm in its own scale.
+The value of a run is the median failure rate over its trials. The value of a
+kernel is the median over its runs, with a 95 % interval (order statistics, which
+assume no distribution) from 6 runs on. Below the table, the rates are drawn over
+time, each arm in its own scale.
 
 --json prints everything (schema snatlab.history/v1): series[], each with its
 id, key, kernels[] (runs, verdicts, and for each of arms[] the failure_rate over
 runs and the verdicts) and runs[] (verdict, expected[], and for each of arms[]
 requests, failed, causes, failure_rate over trials and verdict).
 
---csv prints a line for each arm of each run, with a line of headings. Rates are
-shares between 0 and 1; what is not known is empty.
+--csv prints a line for each arm of each run, after a line of headings. Rates are
+shares between 0 and 1; unknown values are empty.
 
-Runs that cannot be read are named, and left out. Exit codes: 0, also where
-nothing is stored yet; 2 bad usage; 3 the store cannot be read.`,
+Runs that cannot be read are named, and left out. Exit codes: 0, also if nothing
+is stored yet; 2 bad usage; 3 the store cannot be read.`,
 		Example: `  snatlab history
   snatlab history quickstart --json | jq '.series[].kernels'
   snatlab history prune --dry-run`,
 		ValidArgsFunction: completeHistory,
 		RunE: func(c *cobra.Command, args []string) error {
 			if f.json && f.csv {
-				return usageError{c, errors.New("--json and --csv: one of them")}
+				return usageError{c, errors.New("--json and --csv: use only one of them")}
 			}
 			scenario := ""
 			if len(args) > 0 {
 				scenario = args[0]
 			}
-			return f.print(os.Stdout, scenario)
+			return f.printHistory(os.Stdout, scenario)
 		},
 	}
 	storeFlag(c, &f.store)
@@ -88,7 +88,8 @@ nothing is stored yet; 2 bad usage; 3 the store cannot be read.`,
 // printWarning prints a warning about runs of a store.
 func printWarning(text string) { fmt.Fprintf(os.Stderr, "snatlab: %s\n", printable.Line(text)) }
 
-func (f historyFlags) print(w io.Writer, scenario string) error {
+// printHistory prints the history in the form that the flags name.
+func (f historyFlags) printHistory(w io.Writer, scenario string) error {
 	s, err := openStore(f.store)
 	if err != nil {
 		return err
@@ -105,12 +106,12 @@ func (f historyFlags) print(w io.Writer, scenario string) error {
 		}
 		return export.WriteHistoryCSV(w, h)
 	case !s.Exists():
-		_, err = fmt.Fprintf(w, "There is no store of results at %s: nothing has been stored yet. (snatlab nightly and snatlab matrix do.)\n", s.Dir())
+		_, err = fmt.Fprintf(w, "There is no store of results at %s: nothing has been stored yet. (snatlab nightly and snatlab matrix store results.)\n", s.Dir())
 		return err
 	case len(h.Series) == 0 && scenario != "":
 		fmt.Fprintf(w, "No run of %s is stored.\n", scenario)
 	case len(h.Series) == 0:
-		fmt.Fprintf(w, "Nothing has been stored yet. (snatlab nightly and snatlab matrix do.)\n")
+		fmt.Fprintf(w, "Nothing has been stored yet. (snatlab nightly and snatlab matrix store results.)\n")
 	}
 	return report.WriteHistory(w, h)
 }
@@ -124,15 +125,15 @@ func pruneCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "prune",
 		Short: "Thin out old results",
-		Long: `Thin out old results, and name each that is removed.
+		Long: `Thin out old results, and name each result that is removed.
 
-Every run of the last days, as many as --keep-days says, is kept. Of older ones
-these are kept, in each series and on each kernel: the first and the last, the
-first of each week, and the runs on both sides of a change of verdict, of the run
-or of an arm. What a program that died has left behind half-written is removed
-as well. Nothing else that is in the folder is touched.
+Every run of the last --keep-days days is kept. Of the older runs, these are kept
+in each series and on each kernel: the first, the last, the first of each week,
+and the runs on both sides of a change of verdict, of the run or of an arm.
+Half-written results of programs that died are removed as well. Nothing else in
+the folder is changed.
 
-Exit codes: 0, also where there is nothing to remove; 2 bad usage; 3 the store
+Exit codes: 0, also if there is nothing to remove; 2 bad usage; 3 the store
 cannot be read or written.`,
 		Example: `  snatlab history prune --dry-run
   snatlab history prune --keep-days 365`,
@@ -150,10 +151,11 @@ cannot be read or written.`,
 	}
 	storeFlag(c, &dir)
 	c.Flags().IntVar(&days, "keep-days", store.KeepDays, "days of which every run is kept")
-	c.Flags().BoolVar(&dry, "dry-run", false, "only say what would be removed")
+	c.Flags().BoolVar(&dry, "dry-run", false, "only list what would be removed")
 	return c
 }
 
+// printPruned lists what was removed, or would be.
 func printPruned(w io.Writer, p store.Pruned, s *store.Store, dry bool) error {
 	verb := "removed"
 	if dry {

@@ -66,7 +66,7 @@ func leftBehind(dir string) error {
 func rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "snatlab",
-		Short: "Make the source-port race of Linux' source NAT happen, and compare what stops it",
+		Short: "Make the source-port race of Linux' source NAT happen, and compare mitigations",
 		Long: `snatlab makes Linux lose connections to the source-port race of source NAT, on
 purpose and in seconds, and measures the effect of mitigations.`,
 		Version:       version,
@@ -107,7 +107,7 @@ func endSignals() []os.Signal {
 	return asked
 }
 
-// interruptible runs do with a context that ends at the first signal that asks the
+// runInterruptible runs do with a context that ends at the first signal that asks the
 // program to end. From then on such signals are ignored, also by the programs that it
 // starts, because the host is being restored.
 func runInterruptible(do func(context.Context) error) error {
@@ -124,7 +124,7 @@ func runInterruptible(do func(context.Context) error) error {
 		case s := <-signals:
 			signal.Ignore(asked...)
 			cancel(interrupted{s.(unix.Signal)})
-			fmt.Fprintf(os.Stderr, "\nsnatlab: %v: stopping, and leaving everything as it was\n", s)
+			fmt.Fprintf(os.Stderr, "\nsnatlab: %v: stopping and restoring the host\n", s)
 		case <-ctx.Done():
 		}
 	})

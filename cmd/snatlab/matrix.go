@@ -162,7 +162,7 @@ func (f matrixFlags) runMatrix(ctx context.Context, s *scenario.Scenario) error 
 	}
 	dir := f.out
 	if dir == "" {
-		dir = filepath.Join("results", newID(time.Now()))
+		dir = filepath.Join("results", resultfile.NewRunID(time.Now()))
 	}
 	folder, err := resultfile.PrepareFolder(dir)
 	if err != nil {

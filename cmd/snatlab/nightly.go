@@ -27,7 +27,7 @@ import (
 	"snatlab/harness/undo"
 )
 
-// nightlyFlags are those of `snatlab nightly`.
+// nightlyFlags are the flags of `snatlab nightly`.
 type nightlyFlags struct {
 	scenarios string
 	store     string
@@ -44,54 +44,54 @@ func nightlyCommand() *cobra.Command {
 	var f nightlyFlags
 	c := &cobra.Command{
 		Use:   "nightly [SCENARIO...]",
-		Short: "Run scenarios, keep the results, and say whether tonight differs from before",
-		Long: `Run scenarios one after the other, keep each result in the store, set it against
-the earlier runs there, and print one screen: first whether the machine was
+		Short: "Run scenarios, store the results, and report what differs from before",
+		Long: `Run scenarios one after the other, store each result, compare it with the
+earlier runs in the store, and print one screen: first whether the machine was
 booted into a new kernel since the last run, then a line for each scenario.
-Without SCENARIO it runs every *.yaml in the folder of --scenarios.
+Without SCENARIO, every *.yaml in the folder of --scenarios is run.
 
-A regression is an arm that mitigated and no longer does, more failures under it
+A regression is an arm that mitigated and no longer does, more failures of an arm
 than its history allows, a new cause of failure, or an expectation that held and
-holds no more. What gives reason to doubt is run again, up to --attempts times,
-and counts only if every attempt confirms it. Another rate of the baseline is a
-shift, and no regression: it moves with timing. Failures in the file of --known
-are named and do not count.
+no longer does. A scenario with a doubtful result is run again, up to --attempts
+times, and a regression counts only if every attempt confirms it. A change of the
+baseline's rate is a shift, and no regression: the rate moves with timing.
+Failures in the file of --known are named and do not count.
 
-A scenario that cannot be run keeps none of the others from being run. A second
-nightly on the same store waits for the first, and a scenario on Docker for a run
-that is at work there; with --no-wait they leave, with exit code 3.
+A scenario that cannot be run does not keep the others from being run. A second
+nightly on the same store waits for the first, and a scenario on Docker waits for
+another run on Docker; with --no-wait they end at once, with exit code 3.
 
-Nothing goes to standard error but warnings, and on a terminal the progress.
-Results that the store does not take are printed, within the record of the
-night, as with --json.
+Only warnings are written to standard error, and the progress on a terminal.
+Results that cannot be stored are printed, within the record of the night, as
+with --json.
 
-Exit codes, the first that applies: 5 the host could not be put back: nothing
-else was run, and what is left is printed; 129, 130, 143 interrupted, host put
-back, what was done is kept; 1 a regression, or an expectation failed; 3 a
-scenario could not be run, or a result not be kept; 4 inconclusive: the race did
-not occur in a baseline, what was expected could not be decided, or a doubt was
-not settled; 0 all is well, or fails as is known. 2 bad usage. An invalid
-scenario, and one with too few rounds for a verdict, is one that cannot be run;
-if there is no other, nothing is, and it is 2.`,
+Exit codes, the first that applies: 5 the host could not be restored: nothing
+else was run, and the changes that are left are printed; 129, 130, 143
+interrupted, host restored, finished runs stored; 1 a regression, or an
+expectation failed; 3 a scenario could not be run, or a result could not be
+stored; 4 inconclusive: the race did not occur in a baseline, an expectation
+could not be decided, or a doubt remained; 0 no regression, or only known ones. 2
+bad usage. An invalid scenario, or one with too few rounds for a verdict, cannot
+be run; if no scenario can be run, the exit code is 2.`,
 		Example: `  snatlab nightly --metrics /var/lib/prometheus/node-exporter/snatlab.prom
   snatlab nightly scenarios/quickstart.yaml --junit junit.xml --no-wait`,
 		ValidArgsFunction: completeFiles("yaml"),
-		RunE:              func(c *cobra.Command, args []string) error { return f.nightly(c, args) },
+		RunE:              func(c *cobra.Command, args []string) error { return f.runNightly(c, args) },
 	}
 	c.Flags().StringVar(&f.scenarios, "scenarios", "/etc/snatlab/scenarios", "folder of the scenarios to run if none is named")
 	storeFlag(c, &f.store)
-	c.Flags().StringVar(&f.known, "known", "", "file of failures that are known, see docs/nightly.md")
+	c.Flags().StringVar(&f.known, "known", "", "file of known failures, see docs/nightly.md")
 	c.Flags().StringVar(&f.junit, "junit", "", "write the outcome to this file, as JUnit's XML")
 	c.Flags().StringVar(&f.metrics, "metrics", "", "write the outcome to this file, for node_exporter's textfile collector (*.prom)")
-	c.Flags().StringVar(&f.driver, "driver", "", "how to build the labs, instead of the scenarios': docker or netns")
-	c.Flags().IntVar(&f.attempts, "attempts", 3, "how often a scenario is run, at most, before it is believed: 2 to 10")
-	c.Flags().BoolVar(&f.noWait, "no-wait", false, "leave if another nightly or run is at work")
-	c.Flags().BoolVar(&f.json, "json", false, "print the record of the night instead of the screen")
+	c.Flags().StringVar(&f.driver, "driver", "", "driver of the labs, instead of the scenarios': docker or netns")
+	c.Flags().IntVar(&f.attempts, "attempts", 3, "most runs of a scenario that has a doubtful result: 2 to 10")
+	c.Flags().BoolVar(&f.noWait, "no-wait", false, "end at once if another nightly or run is active")
+	c.Flags().BoolVar(&f.json, "json", false, "print the record of the night as JSON")
 	return c
 }
 
-// nightly finds out all that is wrong before anything is done.
-func (f nightlyFlags) nightly(c *cobra.Command, args []string) error {
+// runNightly checks the flags and the files before anything is run.
+func (f nightlyFlags) runNightly(c *cobra.Command, args []string) error {
 	if f.attempts < 2 || f.attempts > 10 {
 		return usageError{c, fmt.Errorf("--attempts: %d is out of range; allowed: 2 to 10 (one alone confirms nothing)", f.attempts)}
 	}
@@ -110,16 +110,17 @@ func (f nightlyFlags) nightly(c *cobra.Command, args []string) error {
 		return err
 	}
 	if slices.ContainsFunc(tasks, needsNamespaces) && !netns.IsPrivileged() {
-		return f.inUserNamespace(c)
+		return f.rerunInUserNamespace(c)
 	}
 	for _, t := range tasks {
 		if t.Err != nil {
 			printError(withoutHelp(t.Err))
 		}
 	}
-	return runInterruptible(func(ctx context.Context) error { return f.run(ctx, c, tasks, known) })
+	return runInterruptible(func(ctx context.Context) error { return f.runNight(ctx, c, tasks, known) })
 }
 
+// readKnown reads the file of --known.
 func (f nightlyFlags) readKnown(c *cobra.Command) ([]regression.KnownFailure, error) {
 	if f.known == "" {
 		return nil, nil
@@ -131,9 +132,9 @@ func (f nightlyFlags) readKnown(c *cobra.Command) ([]regression.KnownFailure, er
 	return known, err
 }
 
-// inUserNamespace starts this command again where it is privileged. There its
-// user is root by name, whose store is another.
-func (f nightlyFlags) inUserNamespace(c *cobra.Command) error {
+// rerunInUserNamespace runs this command again in a user namespace. Its user is called
+// root there, so it is given the store of the real user.
+func (f nightlyFlags) rerunInUserNamespace(c *cobra.Command) error {
 	at := slices.Index(os.Args[1:], c.Name()) + 2
 	code, err := netns.Reexec(endSignals(), slices.Insert(slices.Clone(os.Args), at, "--store="+f.store)[1:]...)
 	if err != nil {
@@ -142,20 +143,20 @@ func (f nightlyFlags) inUserNamespace(c *cobra.Command) error {
 	return exitCode(code)
 }
 
-// run has the store to itself.
-func (f nightlyFlags) run(ctx context.Context, c *cobra.Command, tasks []nightly.Task, known []regression.KnownFailure) error {
+// runNight runs the night under the lock of the store.
+func (f nightlyFlags) runNight(ctx context.Context, c *cobra.Command, tasks []nightly.Task, known []regression.KnownFailure) error {
 	kept, err := store.Open(f.store)
 	if err != nil {
 		return err
 	}
-	// Before the work, not after it.
+	// A full disk is reported before the runs, not after them.
 	folder, err := resultfile.PrepareFolder(f.store)
 	if err != nil {
 		return fmt.Errorf("make room for results: %w (another folder: --store)", err)
 	}
 	defer folder.Close()
 	for _, file := range [][2]string{{"junit", f.junit}, {"metrics", f.metrics}} {
-		if err := makeRoomForFile(c, file[0], file[1]); err != nil {
+		if err := checkReportFile(c, file[0], file[1]); err != nil {
 			return err
 		}
 	}
@@ -166,16 +167,16 @@ func (f nightlyFlags) run(ctx context.Context, c *cobra.Command, tasks []nightly
 	}
 	defer lock.Release()
 	n := nightly.Runner{
-		ID: newID(time.Now()), Version: version, Machine: machine.ReadFacts(""), Store: kept,
-		Known: known, Attempts: f.attempts, Jobs: f.jobs(tasks),
+		ID: resultfile.NewRunID(time.Now()), Version: version, Machine: machine.ReadFacts(""), Store: kept,
+		Known: known, Attempts: f.attempts, Jobs: f.makeJobs(tasks),
 	}
 	record, err := n.Run(ctx)
-	return f.tell(record, err)
+	return f.reportNight(record, err)
 }
 
-// makeRoomForFile looks that there will be a place for a report. What is there
-// already is replaced, which would be the end of a device.
-func makeRoomForFile(c *cobra.Command, flag, path string) error {
+// checkReportFile checks that a report can be written. It is written in place of the
+// file at path, which must therefore not be a device.
+func checkReportFile(c *cobra.Command, flag, path string) error {
 	if path == "" {
 		return nil
 	}
@@ -194,23 +195,23 @@ func makeRoomForFile(c *cobra.Command, flag, path string) error {
 	return file.Cleanup()
 }
 
-// tell shows the night, writes its reports, and gives what sets the exit code: the
-// error first, which is to be told still.
-func (f nightlyFlags) tell(record *result.Night, err error) error {
-	shown := report.WriteNight
+// reportNight prints the night, writes its reports, and returns the error that sets the
+// exit code: err, if there is one.
+func (f nightlyFlags) reportNight(record *result.Night, err error) error {
+	write := report.WriteNight
 	if f.json || record.Store.Error != "" {
-		shown = resultfile.WriteJSON
+		write = resultfile.WriteJSON
 	}
 	if !f.json && record.Store.Error != "" {
-		fmt.Fprintln(os.Stderr, "results could not be kept: they are on standard output, as JSON")
+		fmt.Fprintln(os.Stderr, "results could not be stored: they are on standard output, as JSON")
 	}
-	failed := shown(os.Stdout, record)
+	failed := write(os.Stdout, record)
 	for _, file := range []struct {
 		path   string
 		render func(io.Writer, *result.Night) error
 	}{{f.junit, export.WriteJUnit}, {f.metrics, export.WriteMetrics}} {
 		if file.path != "" {
-			// Whatever the umask: who reads it is another user.
+			// Another user reads it, whatever the umask is.
 			failed = errors.Join(failed, resultfile.WritePublicFile(file.path, func(w io.Writer) error { return file.render(w, record) }))
 		}
 	}
@@ -221,17 +222,17 @@ func (f nightlyFlags) tell(record *result.Night, err error) error {
 	return nightlyCode(record, failed)
 }
 
-// nightlyCode is the exit code of a night that ended by itself.
+// nightlyCode returns the exit code of a night that ended by itself.
 func nightlyCode(record *result.Night, failed error) error {
-	is := func(some ...result.Outcome) bool {
-		return slices.ContainsFunc(record.Runs, func(j result.Judged) bool { return slices.Contains(some, j.Outcome) })
+	has := func(some ...result.Outcome) bool {
+		return slices.ContainsFunc(record.Runs, func(j result.NightRun) bool { return slices.Contains(some, j.Outcome) })
 	}
 	switch {
-	case is(result.OutcomeRegression, result.OutcomeFail):
+	case has(result.OutcomeRegression, result.OutcomeFail):
 		return exitCode(exitFail)
-	case is(result.OutcomeError), record.Store.Error != "", failed != nil:
+	case has(result.OutcomeError), record.Store.Error != "", failed != nil:
 		return exitCode(exitUnable)
-	case is(result.OutcomeInconclusive):
+	case has(result.OutcomeInconclusive):
 		return exitCode(exitInconclusive)
 	default:
 		return nil

@@ -48,6 +48,7 @@ func (f nightlyFlags) readTasks(c *cobra.Command, files []string) (tasks []night
 	return tasks, nil
 }
 
+// needsNamespaces reports whether a task requires privilege in namespaces.
 func needsNamespaces(t nightly.Task) bool {
 	return t.Err == nil && t.Driver == result.DriverNetns
 }
@@ -60,8 +61,8 @@ func withoutHelp(err error) error {
 	return err
 }
 
-// checkNightRounds reports a scenario that cannot come to a verdict. Another attempt, or
-// another night, would not either.
+// checkNightRounds reports a scenario with too few rounds for a verdict: no attempt,
+// and no night, would come to one.
 func checkNightRounds(c *cobra.Command, file string, s *scenario.Scenario) error {
 	few := new(verdict.FewRoundsError)
 	if !errors.As(harness.CheckEnoughRounds(s), &few) {
@@ -70,10 +71,10 @@ func checkNightRounds(c *cobra.Command, file string, s *scenario.Scenario) error
 	return usageError{c, fmt.Errorf("%s: %w (rounds: %d)", file, few, few.Least)}
 }
 
-// jobs returns the jobs of the night.
-func (f nightlyFlags) jobs(tasks []nightly.Task) (jobs []nightly.Job) {
+// makeJobs returns the jobs of the night.
+func (f nightlyFlags) makeJobs(tasks []nightly.Task) (jobs []nightly.Job) {
 	for _, t := range tasks {
-		attempt := func(ctx context.Context) (*result.Result, error) { return f.attempt(ctx, t.Scenario) }
+		attempt := func(ctx context.Context) (*result.Result, error) { return f.runAttempt(ctx, t.Scenario) }
 		if t.Err != nil {
 			attempt = func(context.Context) (*result.Result, error) { return nil, withoutHelp(t.Err) }
 		}
@@ -87,13 +88,13 @@ func (f nightlyFlags) takeLock(ctx context.Context, take func() error) error {
 	if f.noWait {
 		return take()
 	}
-	return nightly.WaitForLock(ctx, take, func(err error) { fmt.Fprintf(os.Stderr, "waiting, for %v\n", err) })
+	return nightly.WaitForLock(ctx, take, func(err error) { fmt.Fprintf(os.Stderr, "waiting: %v\n", err) })
 }
 
-// attempt runs a scenario once. Its progress is for somebody who looks on.
-func (f nightlyFlags) attempt(ctx context.Context, s *scenario.Scenario) (*result.Result, error) {
-	if s.Driver == result.DriverDocker && netns.IsReexecuted() { // for another one; here, its user is root by name
-		return nil, errors.New("a lab in Docker takes root: run the nightly as root, or leave this scenario out")
+// runAttempt runs a scenario once. The progress is shown on a terminal only.
+func (f nightlyFlags) runAttempt(ctx context.Context, s *scenario.Scenario) (*result.Result, error) {
+	if s.Driver == result.DriverDocker && netns.IsReexecuted() { // for another scenario; the user is only called root here
+		return nil, errors.New("a lab in Docker requires root: run the nightly as root, or leave this scenario out")
 	}
 	var at *readyMachine
 	err := f.takeLock(ctx, func() (err error) { at, err = prepareMachine(ctx, s); return err })

@@ -49,9 +49,9 @@ func newStore(t *testing.T) testStore {
 	return testStore{s}
 }
 
-// nightly runs a night on the store and returns its record. The umask of its shell
+// runNightly runs a night on the store and returns its record. The umask of its shell
 // makes new files private.
-func (s testStore) nightly(t *testing.T, codes []int, scenario string, args ...string) *result.Night {
+func (s testStore) runNightly(t *testing.T, codes []int, scenario string, args ...string) *result.Night {
 	t.Helper()
 	args = append([]string{"-c", `umask 077 && exec "$0" "$@"`, binary, "nightly", scenarioFile(t, scenario), "--store", s.Dir(), "--json"}, args...)
 	var out, said bytes.Buffer
@@ -66,7 +66,7 @@ func (s testStore) nightly(t *testing.T, codes []int, scenario string, args ...s
 	return n
 }
 
-func (s testStore) runs(t *testing.T) []result.RunSummary {
+func (s testStore) listRuns(t *testing.T) []result.RunSummary {
 	t.Helper()
 	runs, warnings, err := s.ListRuns()
 	if err != nil || len(warnings) > 0 {
@@ -103,7 +103,7 @@ var goodRun = sync.OnceValues(func() ([]byte, error) {
 	return nil, nil
 })
 
-func oneGood(t *testing.T) *result.Result {
+func goodResult(t *testing.T) *result.Result {
 	t.Helper()
 	text, err := goodRun()
 	must(t, err)
@@ -115,8 +115,8 @@ func oneGood(t *testing.T) *result.Result {
 	return r
 }
 
-// seed stores a run n times, as the runs of n nights.
-func (s testStore) seed(t *testing.T, r *result.Result, n int) {
+// putCopies stores a run n times, as the runs of n nights.
+func (s testStore) putCopies(t *testing.T, r *result.Result, n int) {
 	t.Helper()
 	tonight := r.Started
 	for i := range n {
@@ -137,12 +137,12 @@ func hashOf(t *testing.T, text string) string {
 func TestNightlyNoAlarm(t *testing.T) {
 	labtest.TakeMachine(t)
 	s := newStore(t)
-	before := oneGood(t)
+	before := goodResult(t)
 	before.Environment.Kernel = "6.12.107"
-	s.seed(t, before, 20)
+	s.putCopies(t, before, 20)
 	junit, metrics := filepath.Join(t.TempDir(), "junit.xml"), filepath.Join(t.TempDir(), "snatlab.prom")
 	for range 3 { // the race occurs by chance
-		n := s.nightly(t, []int{exitPass, exitInconclusive}, short, "--junit", junit, "--metrics", metrics)
+		n := s.runNightly(t, []int{exitPass, exitInconclusive}, short, "--junit", junit, "--metrics", metrics)
 		j := n.Runs[0]
 		if slices.ContainsFunc(j.Findings, func(f result.Finding) bool { return f.Kind != result.Shift }) {
 			t.Fatalf("%s: %+v", j.Outcome, j.Findings)
@@ -169,15 +169,15 @@ func TestNightlyNoAlarm(t *testing.T) {
 	t.Skip("the race did not occur in three nights")
 }
 
-// conclusive runs nights until one is not inconclusive, because the race occurs by
+// runUntilConclusive runs nights until one is not inconclusive, because the race occurs by
 // chance. It checks that every attempt is in the store.
-func (s testStore) conclusive(t *testing.T, code int, scenario string, args ...string) (j result.Judged) {
+func (s testStore) runUntilConclusive(t *testing.T, code int, scenario string, args ...string) (j result.NightRun) {
 	t.Helper()
-	stored := len(s.runs(t))
+	stored := len(s.listRuns(t))
 	for range 3 {
-		j = s.nightly(t, []int{code, exitInconclusive}, scenario, args...).Runs[0]
+		j = s.runNightly(t, []int{code, exitInconclusive}, scenario, args...).Runs[0]
 		stored += j.Attempts
-		if runs := s.runs(t); len(runs) != stored {
+		if runs := s.listRuns(t); len(runs) != stored {
 			t.Errorf("%d runs in the store, want %d", len(runs), stored)
 		}
 		if j.Outcome != result.OutcomeInconclusive {
@@ -193,18 +193,18 @@ func (s testStore) conclusive(t *testing.T, code int, scenario string, args ...s
 func TestNightlyRegression(t *testing.T) {
 	labtest.TakeMachine(t)
 	s := newStore(t)
-	good := oneGood(t)
+	good := goodResult(t)
 	good.Scenario.Hash = hashOf(t, sabotaged)
-	s.seed(t, good, 20)
+	s.putCopies(t, good, 20)
 	known := filepath.Join(t.TempDir(), "known.yaml")
 	must(t, os.WriteFile(known, []byte(`[{scenario: short, kernel: ">=1.0", reason: sabotage, until: 2099-12-31}]`), 0o644))
 
-	j := s.conclusive(t, exitFail, sabotaged)
+	j := s.runUntilConclusive(t, exitFail, sabotaged)
 	fell := slices.IndexFunc(j.Findings, func(f result.Finding) bool { return f.Kind == result.VerdictFell && f.Arm == "random-fully" })
 	if j.Outcome != result.OutcomeRegression || j.Attempts < 2 || fell < 0 {
 		t.Errorf("%s by %d attempts: %+v", j.Outcome, j.Attempts, j.Findings)
 	}
-	if j := s.conclusive(t, exitPass, sabotaged, "--known", known); j.Outcome != result.OutcomeKnown {
+	if j := s.runUntilConclusive(t, exitPass, sabotaged, "--known", known); j.Outcome != result.OutcomeKnown {
 		t.Errorf("%s, although it is known: %+v", j.Outcome, j.Findings)
 	}
 }
@@ -225,12 +225,12 @@ func TestNightlyOrdinaryUser(t *testing.T) {
 	c.Dir, c.Env, c.Stdout = home, []string{"HOME=" + home}, &out
 	c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
 	p := startCommand(t, c)
-	if code := p.wait(t); code != exitUnable || !strings.Contains(out.String(), "a lab in Docker takes root: ") {
+	if code := p.wait(t); code != exitUnable || !strings.Contains(out.String(), "a lab in Docker requires root: ") {
 		t.Fatalf("exit code %d\n%s%s", code, out.String(), p.said(t))
 	}
 	s, err := store.Open(filepath.Join(home, ".local/state/snatlab"))
 	must(t, err)
-	runs := testStore{s}.runs(t)
+	runs := testStore{s}.listRuns(t)
 	if len(runs) == 0 || !runs[0].Key.Rootless {
 		t.Fatalf("runs %+v", runs)
 	}
@@ -263,16 +263,16 @@ func TestNightlySecond(t *testing.T) {
 	}
 
 	asked := second()
-	asked.await(t, "it waits", func() bool { return strings.HasPrefix(asked.said(t), "waiting, for "+at) })
+	asked.await(t, "it waits", func() bool { return strings.HasPrefix(asked.said(t), "waiting: "+at) })
 	asked.Process.Signal(unix.SIGTERM)
 	if code := asked.wait(t); code != 128+int(unix.SIGTERM) {
 		t.Errorf("exit code %d\n%s", code, asked.said(t))
 	}
 
 	waits := second()
-	waits.await(t, "it waits", func() bool { return strings.HasPrefix(waits.said(t), "waiting, for "+at) })
+	waits.await(t, "it waits", func() bool { return strings.HasPrefix(waits.said(t), "waiting: "+at) })
 	must(t, lock.Release())
-	if code := waits.wait(t); code != exitUnable || len(s.runs(t)) > 0 { // there is no engine
+	if code := waits.wait(t); code != exitUnable || len(s.listRuns(t)) > 0 { // there is no engine
 		t.Errorf("exit code %d\n%s", code, waits.said(t))
 	}
 }
@@ -287,7 +287,7 @@ func TestNightlySignal(t *testing.T) {
 	c.Stdout = &out
 	p := startCommand(t, c)
 	// The signal comes in the second scenario, or in a second attempt of the first.
-	p.await(t, "a run in the store", func() bool { return len(s.runs(t)) > 0 })
+	p.await(t, "a run in the store", func() bool { return len(s.listRuns(t)) > 0 })
 	p.Process.Signal(unix.SIGTERM)
 	if code := p.wait(t); code != 128+int(unix.SIGTERM) {
 		t.Errorf("exit code %d\n%s", code, p.said(t))
@@ -310,9 +310,9 @@ rounds: 25
 arms: [{name: masquerade}, {name: random-fully, masquerade: {random_fully: true}}]
 `
 
-// onDisk runs a night on a store in a separate file system, which a shell command
+// runOnDisk runs a night on a store in a separate file system, which a shell command
 // prepares.
-func onDisk(t *testing.T, options, prepare string) (code int, out, said string) {
+func runOnDisk(t *testing.T, options, prepare string) (code int, out, said string) {
 	t.Helper()
 	disk := t.TempDir()
 	script := fmt.Sprintf("mount -t tmpfs -o %s none %s && cd %[2]s && { %s; } && exec %s nightly %s --store %[2]s", options, disk, prepare, binary, scenarioFile(t, long))
@@ -332,7 +332,7 @@ func TestNightlyBadStore(t *testing.T) {
 		{"size=256k,ro", "true", "read-only file system"},
 		{"size=256k", "! dd if=/dev/zero of=filling bs=4k 2>/dev/null", "no space left on device"},
 	} {
-		code, out, said := onDisk(t, c.options, c.prepare)
+		code, out, said := runOnDisk(t, c.options, c.prepare)
 		if code != exitUnable || out != "" || !strings.HasPrefix(said, "snatlab: make room for results: ") || !strings.Contains(said, c.want+" (another folder: --store)") {
 			t.Errorf("%s: exit code %d\n%s%s", c.options, code, out, said)
 		}
@@ -342,7 +342,7 @@ func TestNightlyBadStore(t *testing.T) {
 // A result that could not be stored is printed.
 func TestNightlyUnstored(t *testing.T) {
 	needNamespaces(t)
-	code, out, said := onDisk(t, "size=80k", "true")
+	code, out, said := runOnDisk(t, "size=80k", "true")
 	n := new(result.Night)
 	if err := json.Unmarshal([]byte(out), n); err != nil || code != exitUnable {
 		t.Fatalf("exit code %d, %v\n%s%s", code, err, out, said)
@@ -351,7 +351,7 @@ func TestNightlyUnstored(t *testing.T) {
 	if len(j.Unstored) != j.Attempts || countTrials(j.Unstored[0]) != 50 || !strings.Contains(n.Store.Error, "no space left on device") || n.Store.Runs != 0 {
 		t.Errorf("%d of %d runs are printed, the store holds %d: %s", len(j.Unstored), j.Attempts, n.Store.Runs, n.Store.Error)
 	}
-	if said != "results could not be kept: they are on standard output, as JSON\n" {
+	if said != "results could not be stored: they are on standard output, as JSON\n" {
 		t.Errorf("said: %s", said)
 	}
 }
@@ -362,7 +362,7 @@ func TestNightlyCode(t *testing.T) {
 	night := func(stored string, outcomes ...result.Outcome) *result.Night {
 		n := &result.Night{Store: result.StoreState{Error: stored}}
 		for _, o := range outcomes {
-			n.Runs = append(n.Runs, result.Judged{Outcome: o})
+			n.Runs = append(n.Runs, result.NightRun{Outcome: o})
 		}
 		return n
 	}

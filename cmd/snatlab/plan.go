@@ -14,7 +14,7 @@ func planCommand() *cobra.Command {
 scenario itself. If its rounds are too few for a verdict, a warning is printed on
 standard error: such a scenario is valid, but runs only with --force.
 
-Exit codes: 0 it is valid; 2 it is not, and every fault is printed.`,
+Exit codes: 0 the scenario is valid; 2 it is not, and every fault is printed.`,
 		Example:           `  snatlab plan scenarios/docker-masquerade.yaml`,
 		ValidArgsFunction: completeFiles("yaml"),
 		RunE: func(c *cobra.Command, args []string) error {

@@ -14,8 +14,8 @@ func reportCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "report RESULT",
 		Short: "Print the comparison of an earlier run again",
-		Long: `Print the comparison of an earlier run again, from its result.json or the folder
-that holds it.`,
+		Long: `Print the comparison of an earlier run again, from its result.json or from its
+folder.`,
 		Example: `  snatlab report results/20261122-214500-3f9c2a
   snatlab report --markdown result.json > report.md`,
 		ValidArgsFunction: completeFiles("json"),

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -78,7 +76,7 @@ inspect and to remove it are printed.`,
 				return err
 			}
 			if s.Driver == result.DriverNetns && !netns.IsPrivileged() {
-				return inUserNamespace(c, args[0])
+				return rerunInUserNamespace(c, args[0])
 			}
 			return f.runAndKeep(s)
 		},
@@ -93,11 +91,11 @@ inspect and to remove it are printed.`,
 	return c
 }
 
-// inUserNamespace starts this command again in a user namespace, where it is
+// rerunInUserNamespace starts this command again in a user namespace, where it is
 // privileged. The new process reads the scenario again.
-func inUserNamespace(c *cobra.Command, path string) error {
+func rerunInUserNamespace(c *cobra.Command, path string) error {
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		return usageError{c, fmt.Errorf("%s is no regular file: without root, a scenario is read twice", path)}
+		return usageError{c, fmt.Errorf("%s is not a regular file: without root, the scenario is read twice", path)}
 	}
 	code, err := netns.Reexec(endSignals(), os.Args[1:]...)
 	if err != nil {
@@ -153,7 +151,7 @@ func (f runFlags) runAndKeep(s *scenario.Scenario) error {
 
 // runScenario runs the scenario and returns the kept lab; nil if it was closed.
 func (f runFlags) runScenario(ctx context.Context, s *scenario.Scenario) (kept *lab.Kept, err error) {
-	id := newID(time.Now())
+	id := resultfile.NewRunID(time.Now())
 	dir := f.out
 	if dir == "" {
 		dir = filepath.Join("results", id)
@@ -178,8 +176,8 @@ func (f runFlags) runScenario(ctx context.Context, s *scenario.Scenario) (kept *
 		}
 	}()
 	r, runErr := f.runExperiment(ctx, s, site, id, keep)
-	if runErr != nil && countTrials(r) == 0 {
-		folder.RemoveEmpty() // there is nothing to report
+	if runErr != nil && !r.HasTrials() {
+		folder.RemoveEmpty() // nothing to report
 	} else if runErr = errors.Join(runErr, f.showResult(dir, r, folder.WriteResult(r, report.WriteMarkdown, f.force))); runErr == nil {
 		runErr = verdictCode(r.Verdict)
 	}
@@ -204,23 +202,6 @@ func (f runFlags) runExperiment(ctx context.Context, s *scenario.Scenario, site 
 	return r, err
 }
 
-// newID returns an id for a run: its time, so that ids sort, and random digits, so that
-// no two ids are equal.
-func newID(now time.Time) string {
-	b := make([]byte, 3)
-	rand.Read(b)
-	return now.UTC().Format("20060102-150405-") + hex.EncodeToString(b)
-}
-
-// countTrials returns the number of trials of all arms.
-func countTrials(r *result.Result) int {
-	n := 0
-	for _, a := range r.Arms {
-		n += len(a.Trials)
-	}
-	return n
-}
-
 // checkOut refuses a folder that contains a result.
 func (f runFlags) checkOut() error {
 	if f.out == "" || f.force {
@@ -236,7 +217,7 @@ func (f runFlags) checkOut() error {
 // because it exists nowhere else.
 func (f runFlags) showResult(dir string, r *result.Result, kept error) error {
 	if kept != nil {
-		fmt.Fprintln(os.Stderr, "the result could not be written to its folder: it is on standard output, as JSON")
+		fmt.Fprintln(os.Stderr, "the result could not be written to its folder; it is printed to standard output as JSON")
 		return errors.Join(kept, resultfile.WriteJSON(os.Stdout, r))
 	}
 	return f.printResult(dir, r)

@@ -80,7 +80,7 @@ func TestSharedRun(t *testing.T) {
 		t.Errorf("the neighbour was\n%s\nand is\n%s", before, after)
 	}
 
-	const note = "network bridge: its rule was rewritten, other containers' connections passed it as well"
+	const note = "network bridge: its rule was rewritten; connections of other containers also passed it"
 	if printed := string(p.printed(t)); !strings.Contains(printed, "\nshared    "+note+"\n") {
 		t.Errorf("the note is missing in\n%s", printed)
 	}

@@ -47,8 +47,8 @@ func unknownFlag(c *cobra.Command, err *pflag.NotExistError) error {
 	return fmt.Errorf("unknown flag: %s%s%s", dashes, name, didYouMean(name, names, "--"))
 }
 
-// didYouMean returns the end of an error about a name that does not exist: the
-// names that are similar, or nothing.
+// didYouMean returns the end of an error about an unknown name: the similar names, or
+// nothing.
 func didYouMean(typed string, names []string, dashes string) string {
 	alike := findSimilar(typed, names)
 	for i := range alike {

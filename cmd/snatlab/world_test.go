@@ -445,3 +445,6 @@ func (e *engine) track(t *testing.T, entries int) {
 		must(t, conn.Create(f))
 	}
 }
+
+// countTrials returns the number of finished trials.
+func countTrials(r *result.Result) int { return len(result.TrialsByRound(r.Arms)) }

@@ -15,7 +15,7 @@ import (
 	"snatlab/harness/undo"
 )
 
-// appliedArm is the [Rule] of an arm in force.
+// appliedArm is the [ArmRule] of an arm in force.
 type appliedArm struct {
 	lab      *Base
 	rule     *nat.AppliedRule
@@ -24,7 +24,7 @@ type appliedArm struct {
 }
 
 // Apply puts an arm in force. If a part of the arm fails, the others are undone.
-func (b *Base) Apply(ctx context.Context, arm scenario.Arm) (Rule, error) {
+func (b *Base) Apply(ctx context.Context, arm scenario.Arm) (ArmRule, error) {
 	a := &appliedArm{lab: b}
 	for _, step := range []func(context.Context, scenario.Arm) error{
 		a.setSysctls, a.setPorts, a.addAddresses,
@@ -53,7 +53,7 @@ func (a *appliedArm) Packets(ctx context.Context) (n uint64, err error) {
 	return n, err
 }
 
-func (a *appliedArm) Counters(ctx context.Context) (c Counters) {
+func (a *appliedArm) Counters(ctx context.Context) (c RuleCounters) {
 	_ = a.lab.Router(func() error {
 		c = a.rule.ReadCounters(ctx)
 		return nil

@@ -7,6 +7,7 @@ import (
 	"iter"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"snatlab/harness/conntrack"
 	"snatlab/harness/machine"
@@ -17,17 +18,25 @@ import (
 	"snatlab/harness/undo"
 )
 
-// What drivers start probes with.
+// The settings with which drivers start probes.
 const (
 	// ThisBinary is the program that runs, which is a probe as well, even if its
 	// file was replaced or is where the user of the probes cannot go.
 	ThisBinary = "/proc/self/exe"
 	// ProbeUser is the user, and the group, that probes run as: nobody.
 	ProbeUser = 65534
+	// ServerName is the name of the server in the names of a lab's parts.
+	ServerName = "server"
 	// AcceptQueue is the server's net.core.somaxconn: with the lowest priority
 	// there is, the server may be a whole trial behind.
 	AcceptQueue = "32768"
 )
+
+// ClientName returns the name of a client in the names of a lab's parts.
+func ClientName(i int) string { return fmt.Sprintf("client-%d", i) }
+
+// DescribeProbe returns the name of a probe for people: "client 0".
+func DescribeProbe(name string) string { return strings.ReplaceAll(name, "-", " ") }
 
 // Base is the part of a [Lab] that is the same in every driver: a driver embeds it,
 // sets its fields while it builds the lab, and writes Intact and Close itself.

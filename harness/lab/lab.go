@@ -6,7 +6,7 @@
 //
 // A driver is a package with a Config, and with an Open that returns a [Keeper], or
 // a [Lab] where nothing can be kept. Its lab embeds a [Base], made by [NewBase],
-// which implements all of Lab but Intact and Close. What a new driver writes:
+// which implements all of Lab but Intact and Close. A new driver writes:
 //
 //   - Preflight returns the [machine.Precondition] values of a run, and changes
 //     nothing.
@@ -44,7 +44,7 @@ type Lab interface {
 	// Barrier returns a file that all clients can map; empty if there is none.
 	Barrier() string
 	// Apply puts an arm in force, until the rule's Undo.
-	Apply(context.Context, scenario.Arm) (Rule, error)
+	Apply(context.Context, scenario.Arm) (ArmRule, error)
 	// Listen opens a server port that no other trial uses, and returns the
 	// address at which clients reach it. Trials count from 0.
 	Listen(ctx context.Context, trial int) (netip.AddrPort, error)
@@ -79,8 +79,8 @@ type Lab interface {
 	Close(context.Context) error
 }
 
-// Rule is the masquerade rule in force for an arm, and what else the arm sets.
-type Rule interface {
+// ArmRule is the masquerade rule in force for an arm, and what else the arm sets.
+type ArmRule interface {
 	// Rule returns the text of the rule, as its own tool prints it.
 	Rule() string
 	// Settings returns what else the arm sets, in the order in which it was set.
@@ -89,15 +89,15 @@ type Rule interface {
 	// written. A missing rule is an error.
 	Packets(context.Context) (uint64, error)
 	// Counters returns the counters of other rules that may translate instead.
-	Counters(context.Context) Counters
+	Counters(context.Context) RuleCounters
 	// Undo restores the rule and all else as the driver made it.
 	Undo(context.Context) error
 }
 
 // Counters are the packet counters of rules of other programs.
 type (
-	Counters = nat.RuleCounters
-	Counter  = nat.RuleCounter
+	RuleCounters = nat.RuleCounters
+	RuleCounter  = nat.RuleCounter
 )
 
 // Keeper is a lab that can be left standing after its run.

@@ -59,7 +59,7 @@ type fileTree struct{ root fs.FS }
 // hostFiles are the files of this machine.
 var hostFiles = fileTree{os.DirFS("/")}
 
-// readText returns the text of a small file, and nothing for one that cannot be read.
+// readText returns the text of a small file, and no text for an unreadable one.
 func (f fileTree) readText(path string) string {
 	text, _ := fs.ReadFile(f.root, path)
 	return strings.Trim(string(text), " \t\n\x00") // device tree strings end in a NUL
@@ -143,8 +143,8 @@ var armParts = map[[2]string]string{
 }
 
 // describeCPU returns "Neoverse-N1 r3p1" for an ARM CPU, with variant and revision
-// in ARM's notation, else the name that the CPU gives itself. The "model name" of
-// ARM kernels is the architecture's.
+// in ARM's notation, and for others the CPU's own name. The "model name" of ARM
+// kernels is the architecture's.
 func describeCPU(cpu map[string]string) string {
 	implementer, part := cpu["CPU implementer"], cpu["CPU part"]
 	if part == "" {

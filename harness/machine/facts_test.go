@@ -148,7 +148,7 @@ func TestVirtualisation(t *testing.T) {
 	for _, test := range []struct {
 		name, cpus, vendor, product, clocks string
 		also                                map[string]string
-		want                                string // empty: cannot be told
+		want                                string // empty: unknown
 	}{
 		{name: "laptop", cpus: intelMetal, vendor: "LENOVO", product: "20L7CTO1WW", clocks: "tsc hpet acpi_pm", want: "none"},
 		{name: "server", cpus: amdMetal, vendor: "Supermicro", product: "AS -1114S-WN10RT", clocks: "tsc hpet acpi_pm", want: "none"},

@@ -12,8 +12,8 @@ import (
 // NamespaceFunc calls do in a network namespace, and returns its error.
 type NamespaceFunc func(do func() error) error
 
-// DoInNamespace calls do in a network namespace, on a thread that is there until
-// do returns. It panics with what do panics with.
+// DoInNamespace calls do in a network namespace, on another thread. A panic of do
+// becomes a panic of DoInNamespace.
 func DoInNamespace(space netns.NsHandle, do func() error) error {
 	var err error
 	var panicked any

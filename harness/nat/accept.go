@@ -23,8 +23,8 @@ func acceptText(in, out string) string {
 	return fmt.Sprintf("-A %s -i %s -o %s -j ACCEPT", iptables.UserChain, in, out)
 }
 
-// InsertAccept inserts a rule on top of [iptables.UserChain] that lets packets pass
-// from one interface to another.
+// InsertAccept inserts a rule on top of [iptables.UserChain] that lets packets
+// pass from one interface to another.
 func InsertAccept(ctx context.Context, journal *undo.Journal, p *iptables.Program, in, out string) error {
 	_, err := writeOwned(ctx, p, journal, iptables.FilterTable, acceptText(in, out), func(r rule) (undo.Step, func() error) {
 		step := undo.NewStep(acceptKind, "filter rule "+r.text, p.DeleteCommand(iptables.FilterTable, r.markedLine()),

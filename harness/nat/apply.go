@@ -54,7 +54,8 @@ func (a *AppliedRule) rewriteOriginal(ctx context.Context, options snat.Options)
 	return a.replaceOriginal(ctx, original, options)
 }
 
-// replaceOriginal puts the rule in place of the original, as a step of the journal.
+// replaceOriginal puts the rule in place of the original, as a step of the
+// journal.
 func (a *AppliedRule) replaceOriginal(ctx context.Context, original rule, options snat.Options) error {
 	entry, err := a.journal.Do(ctx, a.backend.newRewriteStep(original, a.rule, a.outlivesRun), func(ctx context.Context) error {
 		if err := a.backend.replaceRule(ctx, original, a.rule, options); err != nil {
@@ -100,7 +101,7 @@ func checkReplaced(ctx context.Context, b backend, old, written rule) error {
 		return err
 	}
 	if positionOf(after, written) == 0 || positionOf(after, old) != 0 {
-		return fmt.Errorf("%s took the rule, but %s now reads %q", b.programName(), b.placeName(), ruleTexts(after))
+		return fmt.Errorf("%s accepted the rule, but %s now holds %q", b.programName(), b.placeName(), ruleTexts(after))
 	}
 	return nil
 }

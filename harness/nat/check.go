@@ -8,9 +8,9 @@ import (
 )
 
 // Check returns an error if the rule cannot be rewritten with one of these
-// options, and changes nothing. The chain may hold a rule of another program with
-// the text that ours has before or after the rewriting. The two rules could not be
-// distinguished then, so the run is refused.
+// options, and changes nothing. The chain may hold a rule of another program
+// with the text that ours has before or after the rewriting. The two rules
+// could not be distinguished then, so the run is refused.
 func (r *Rule) Check(ctx context.Context, all ...snat.Options) error {
 	for _, o := range all {
 		if o == (snat.Options{}) {
@@ -40,9 +40,9 @@ func (r *Rule) checkOptions(ctx context.Context, o snat.Options) error {
 	return checkUniqueRule(r.backend, rules, r.originalRule(), text)
 }
 
-// checkUniqueRule returns an error unless one rule has the original text and none has
-// the new text. Marks make no difference: a rule that another run left is refused
-// as well.
+// checkUniqueRule returns an error unless one rule has the original text and
+// none has the new text. Marks make no difference: a rule that another run left
+// is refused as well.
 func checkUniqueRule(b backend, rules []rule, original rule, text string) error {
 	at := positionOf(rules, original)
 	if at == 0 {
@@ -51,7 +51,7 @@ func checkUniqueRule(b backend, rules []rule, original rule, text string) error 
 	for i, r := range rules {
 		switch {
 		case r.text == original.text && i+1 != at:
-			return fmt.Errorf("%s holds this text more than once: rule %d is %v, rule %d is %v; which one is the network's cannot be known, so nothing was changed (remove one of them)",
+			return fmt.Errorf("%s holds this text more than once: rule %d is %v, rule %d is %v; it is unknown which one is the network's, so nothing was changed (remove one of them)",
 				b.placeName(), at, rules[at-1], i+1, r)
 		case r.text == text:
 			return fmt.Errorf("%s holds the new text already: rule %d is %v, rule %d, which would get the same text, is %v; nothing was changed (remove rule %d, or leave out the arm that asks for this text)",

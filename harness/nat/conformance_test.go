@@ -22,14 +22,14 @@ var claims = []struct {
 	name  string
 	holds func(t *testing.T, f firewall)
 }{
-	{"the rule that is made reads as its program prints it", func(t *testing.T, f firewall) {
+	{"the new rule reads as its program prints it", func(t *testing.T, f firewall) {
 		r, _, _ := makeRule(t, f)
 		if r.Text != f.ours(snat.Options{}) || r.Program() != f.name() {
 			t.Errorf("%q in %s, want %q in %s", r.Text, r.Program(), f.ours(snat.Options{}), f.name())
 		}
 		checkRules(t, f, r.Text)
 	}},
-	{"the rule that is made is undone, once and again", func(t *testing.T, f firewall) {
+	{"the new rule is undone, also more than once", func(t *testing.T, f firewall) {
 		nattest.AddForeignRules(t)
 		before := nattest.ListAllRules(t, true)
 		_, j, path := makeRule(t, f)
@@ -42,14 +42,14 @@ var claims = []struct {
 		}
 		nattest.CheckUnchanged(t, before, nattest.ListAllRules(t, true))
 	}},
-	{"what is there already is neither made nor undone", func(t *testing.T, f firewall) {
+	{"an existing rule is neither made again nor undone", func(t *testing.T, f firewall) {
 		makeRule(t, f)
 		before := nattest.ListAllRules(t, true)
 		j, path := nattest.NewJournal(t, Undoers())
 		header := nattest.ReadFile(t, path)
 		_, err := f.masquerade(t.Context(), j)
 		begin := "make masquerade rule of 198.18.0.0/24 with " + strings.Fields(f.name())[0]
-		if err == nil || !strings.HasPrefix(err.Error(), begin) || !strings.Contains(err.Error(), " is there already") {
+		if err == nil || !strings.HasPrefix(err.Error(), begin) || !strings.Contains(err.Error(), " exists already") {
 			t.Errorf("error %v", err)
 		}
 		if nattest.ReadFile(t, path) != header {
@@ -58,12 +58,12 @@ var claims = []struct {
 		nattest.CloseJournal(t, j)
 		nattest.CheckUnchanged(t, before, nattest.ListAllRules(t, true))
 	}},
-	{"options rewrite the one rule where it stands", func(t *testing.T, f firewall) {
+	{"options rewrite the one rule in place", func(t *testing.T, f firewall) {
 		r, j, _ := makeRule(t, f)
 		f.insert(t, f.theirs(1))
 		f.add(t, f.theirs(2))
 		for _, o := range nattest.Rewritings {
-			nattest.SendUDP(t, 3) // what a rule has counted is not handed on
+			nattest.SendUDP(t, 3) // the new rule does not take over the counter
 			want := f.listing(t)
 			inForce := applyOptions(t, r, j, o)
 			if inForce.Text() != f.ours(o) {
@@ -77,7 +77,7 @@ var claims = []struct {
 			nattest.CheckUnchanged(t, want, f.listing(t))
 		}
 	}},
-	{"arms take turns, and leave the rule as it was", func(t *testing.T, f firewall) {
+	{"arms follow each other and leave the rule as it was", func(t *testing.T, f firewall) {
 		r, j, _ := makeRule(t, f)
 		before := nattest.ListAllRules(t, false)
 		for range 2 {
@@ -93,7 +93,7 @@ var claims = []struct {
 			t.Errorf("%d steps to be undone, want that of the rule alone", n)
 		}
 	}},
-	{"without options nothing is changed, nor journalled", func(t *testing.T, f firewall) {
+	{"without options nothing is changed or journalled", func(t *testing.T, f firewall) {
 		r, j, path := makeRule(t, f)
 		before, journal := nattest.ListAllRules(t, true), nattest.ReadFile(t, path)
 		inForce := applyOptions(t, r, j, snat.Options{})
@@ -106,7 +106,7 @@ var claims = []struct {
 			t.Errorf("journal reads\n%s", after)
 		}
 	}},
-	{"packets counts the connections since the rule was written", func(t *testing.T, f firewall) {
+	{"Packets counts the connections since the rule was written", func(t *testing.T, f firewall) {
 		r, j, _ := makeRule(t, f)
 		f.insert(t, f.theirs(1))
 		original := applyOptions(t, r, j, snat.Options{})
@@ -121,7 +121,7 @@ var claims = []struct {
 		undoRule(t, rewritten)
 		checkPackets(t, original, 0)
 	}},
-	{"that somebody rewrote the rule is an error that says so", func(t *testing.T, f firewall) {
+	{"the error says that another program rewrote the rule", func(t *testing.T, f firewall) {
 		r, j := makeUnmarked(t, f)
 		inForce := applyOptions(t, r, j, snat.Options{RandomFully: true})
 		f.replace(t, 1, f.ours(snat.Options{}))
@@ -131,7 +131,7 @@ var claims = []struct {
 		checkGone(t, f, original, f.ours(snat.Options{}))
 		nattest.CloseJournal(t, j)
 	}},
-	{"options for a rule that is gone are an error and change nothing", func(t *testing.T, f firewall) {
+	{"options for a missing rule are an error and change nothing", func(t *testing.T, f firewall) {
 		r, j, _ := makeRule(t, f)
 		f.replace(t, 1, f.theirs(1))
 		before := nattest.ListAllRules(t, true)
@@ -144,7 +144,7 @@ var claims = []struct {
 		}
 		nattest.CheckUnchanged(t, before, nattest.ListAllRules(t, true))
 	}},
-	{"the rules of others stay as they are, to the byte", func(t *testing.T, f firewall) {
+	{"the rules of other programs stay the same, to the byte", func(t *testing.T, f firewall) {
 		nattest.AddForeignRules(t)
 		r, j, _ := makeRule(t, f)
 		f.insert(t, f.theirs(1))
@@ -160,7 +160,7 @@ var claims = []struct {
 			nattest.CheckUnchanged(t, before, notOurs())
 		}
 	}},
-	{"a context that has ended changes nothing", func(t *testing.T, f firewall) {
+	{"after the context has ended nothing changes", func(t *testing.T, f firewall) {
 		stop := errors.New("interrupted")
 		ctx, cancel := context.WithCancelCause(t.Context())
 		cancel(stop)
@@ -187,7 +187,7 @@ var claims = []struct {
 			t.Errorf("journal reads\n%s", nattest.ReadFile(t, path))
 		}
 	}},
-	{"the plain rule keeps a free port, the others draw one", func(t *testing.T, f firewall) {
+	{"the plain rule keeps a free port, the rewritten ones draw one", func(t *testing.T, f firewall) {
 		r, j, _ := makeRule(t, f)
 		const connections = 20
 		nattest.SendUDP(t, connections)
@@ -204,7 +204,7 @@ var claims = []struct {
 			undoRule(t, inForce)
 		}
 	}},
-	{"whatever the options, another process restores the rule to the letter", func(t *testing.T, f firewall) {
+	{"another process restores the rule to the letter, whatever the options", func(t *testing.T, f firewall) {
 		r, _, _ := makeRule(t, f)
 		f.insert(t, f.theirs(1))
 		f.add(t, f.theirs(2))
@@ -221,7 +221,7 @@ var claims = []struct {
 	{"contradictory options are an error and change nothing", func(t *testing.T, f firewall) {
 		r, j, path := makeRule(t, f)
 		before, journal := nattest.ListAllRules(t, true), nattest.ReadFile(t, path)
-		for o, why := range contradictions {
+		for o, why := range nattest.Contradictions {
 			_, err := r.Apply(t.Context(), j, o)
 			if text := "rewrite masquerade rule " + r.Text + ": " + why; err == nil || err.Error() != text {
 				t.Errorf("error %v\nwant  %s", err, text)
@@ -232,7 +232,7 @@ var claims = []struct {
 			t.Errorf("journal reads\n%s", nattest.ReadFile(t, path))
 		}
 	}},
-	{"ten connections to ten ports take each of them, at random or not", func(t *testing.T, f firewall) {
+	{"ten connections get ten different ports of ten, at random or not", func(t *testing.T, f firewall) {
 		r, j, _ := makeRule(t, f)
 		for i, o := range []snat.Options{{ToPorts: nattest.TenPorts}, {ToPorts: nattest.TenPorts, Random: true}, {ToPorts: nattest.TenPorts, RandomFully: true}} {
 			inForce := applyOptions(t, r, j, o)
@@ -249,14 +249,14 @@ var claims = []struct {
 			undoRule(t, inForce)
 		}
 	}},
-	{"ports are for TCP alone: other protocols leave as they came", func(t *testing.T, f firewall) {
+	{"ports are for TCP only; other protocols are not translated", func(t *testing.T, f firewall) {
 		r, j, _ := makeRule(t, f)
 		inForce := applyOptions(t, r, j, snat.Options{ToPorts: nattest.TenPorts})
 		nattest.SendUDP(t, 3)
 		checkPackets(t, inForce, 0)
 		undoRule(t, inForce)
 	}},
-	{"a connection gets one of the addresses, always the same for its client and server", func(t *testing.T, f firewall) {
+	{"a client and a server always get the same one of the addresses", func(t *testing.T, f firewall) {
 		r, j, _ := makeRule(t, f)
 		server := netip.AddrPortFrom(nattest.ServerAddress, 9000)
 		for _, to := range []snat.AddressRange{nattest.OneAddress, nattest.FourAddresses, nattest.SomeAddresses} {
@@ -278,7 +278,7 @@ var claims = []struct {
 			}
 		}
 	}},
-	{"the commands for people leave nothing that masquerades the network", func(t *testing.T, f firewall) {
+	{"the manual commands leave no rule that masquerades the network", func(t *testing.T, f firewall) {
 		r, j, _ := makeRule(t, f)
 		applyOptions(t, r, j, snat.Options{RandomFully: true})
 		steps := j.Steps()
@@ -286,7 +286,7 @@ var claims = []struct {
 		if slices.Contains(f.rules(t), f.ours(snat.Options{RandomFully: true})) {
 			t.Errorf("%s leaves %q", steps[0].Manual, f.rules(t))
 		}
-		netnstest.Run(t, steps[1].Manual+" || :") // may have nothing left to do
+		netnstest.Run(t, steps[1].Manual+" || :") // may find nothing to delete
 		checkRules(t, f)
 		nattest.CloseJournal(t, j)
 		checkRules(t, f)

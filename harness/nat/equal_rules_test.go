@@ -52,7 +52,7 @@ func TestRefuseEqualRule(t *testing.T) {
 		"an earlier run left it": {[]string{plain, leftRule},
 			fmt.Sprintf("POSTROUTING holds the new text already: rule 2 is %q, which run old of snatlab left, rule 1, which would get the same text, is %q; nothing was changed (remove rule 2, or leave out the arm that asks for this text)", fully, plain)},
 		"the rule is there twice": {[]string{plain, theirRule, plain},
-			fmt.Sprintf("POSTROUTING holds this text more than once: rule 1 is %q, rule 3 is %q; which one is the network's cannot be known, so nothing was changed (remove one of them)", plain, plain)},
+			fmt.Sprintf("POSTROUTING holds this text more than once: rule 1 is %q, rule 3 is %q; it is unknown which one is the network's, so nothing was changed (remove one of them)", plain, plain)},
 	} {
 		t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) {
 			eachVariant(t, func(t *testing.T, tables variant) {
@@ -93,7 +93,7 @@ func TestCheck(t *testing.T) {
 			t.Errorf("no arm asks for it: %v", err)
 		}
 		if err := r.Check(t.Context(), snat.Options{RandomFully: true}, snat.Options{Random: true}); err == nil {
-			t.Error("a text that is there already is not refused")
+			t.Error("an existing text is not refused")
 		}
 		f.remove(t, 3)
 		nattest.CheckUnchanged(t, before, nattest.ListAllRules(t, true))
@@ -103,11 +103,11 @@ func TestCheck(t *testing.T) {
 // An operator inserts equal rules while ours is applied. Undoing leaves them.
 func TestUndoLeavesEqual(t *testing.T) {
 	for name, c := range map[string]struct{ before, between, want []string }{
-		"before ours":                       {[]string{theirRule, plain}, []string{strings.Replace(fully, "-A", "-I", 1)}, []string{fully, theirRule, plain}},
-		"after ours":                        {[]string{plain, theirRule}, []string{fully}, []string{plain, theirRule, fully}},
-		"twice":                             {[]string{plain}, []string{fully, fully}, []string{plain, fully, fully}},
-		"and its owner wrote the rule anew": {[]string{plain}, []string{fully, plain}, []string{fully, plain}},
-		"and somebody copied ours":          {[]string{plain}, []string{fully, strings.Replace(leftRule, "-old", "-run", 1)}, []string{plain, fully}},
+		"before ours":                     {[]string{theirRule, plain}, []string{strings.Replace(fully, "-A", "-I", 1)}, []string{fully, theirRule, plain}},
+		"after ours":                      {[]string{plain, theirRule}, []string{fully}, []string{plain, theirRule, fully}},
+		"twice":                           {[]string{plain}, []string{fully, fully}, []string{plain, fully, fully}},
+		"and the owner rewrote the rule":  {[]string{plain}, []string{fully, plain}, []string{fully, plain}},
+		"and another program copied ours": {[]string{plain}, []string{fully, strings.Replace(leftRule, "-old", "-run", 1)}, []string{plain, fully}},
 	} {
 		t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) {
 			eachVariant(t, func(t *testing.T, tables variant) {
@@ -130,13 +130,13 @@ func TestUndoLeavesEqual(t *testing.T) {
 	}
 }
 
-// A process can die after the step is written, and before the change is made.
+// A process can die after the step is journalled and before the change is made.
 func TestUndoNothingWritten(t *testing.T) {
 	eachVariant(t, func(t *testing.T, tables variant) {
 		r := func(text string) rule { return rule{text: text, mark: "snatlab-run"} }
 		masqueradeStep := undo.NewStep(masqueradeKind, "", "", masqueradeStep{Path: tables.Path, Spec: r(plain).markedSpec()})
 		acceptStep := undo.NewStep(acceptKind, "", "", acceptStep{Path: tables.Path, Chain: iptables.UserChain, Spec: r(acceptText("a", "b")).markedSpec()})
-		steps := []undo.Step{iptablesBackend{tables.Program}.newRewriteStep(rule{text: plain}, r(fully), true), masqueradeStep, acceptStep}
+		steps := []undo.Step{iptablesBackend(tables).newRewriteStep(rule{text: plain}, r(fully), true), masqueradeStep, acceptStep}
 		for _, rule := range []string{plain, theirRule, fully, fully} {
 			netnstest.Run(t, tables.Path+" -t nat "+rule)
 		}
@@ -149,22 +149,22 @@ func TestUndoNothingWritten(t *testing.T) {
 	})
 }
 
-// A process can die between the two commands of a rewriting, or of a restoring.
+// A process can die between the two commands that rewrite or restore a rule.
 func TestUndoHalfChange(t *testing.T) {
 	mine := strings.Replace(leftRule, "-old", "-run", 1)
 	for name, c := range map[string]struct{ rules, want []string }{
-		"while_it_was_rewritten":          {[]string{mine, plain, fully}, []string{plain, fully}},
-		"while_it_was_restored":           {[]string{fully, plain, mine}, []string{fully, plain}},
-		"before_it_was_restored":          {[]string{fully, mine, fully}, []string{fully, plain, fully}},
-		"after_it_was_restored":           {[]string{plain, fully}, []string{plain, fully}},
-		"after_its_owner_took_it_as_well": {[]string{fully}, []string{fully}},
+		"while_it_was_rewritten":             {[]string{mine, plain, fully}, []string{plain, fully}},
+		"while_it_was_restored":              {[]string{fully, plain, mine}, []string{fully, plain}},
+		"before_it_was_restored":             {[]string{fully, mine, fully}, []string{fully, plain, fully}},
+		"after_it_was_restored":              {[]string{plain, fully}, []string{plain, fully}},
+		"after_its_owner_deleted_it_as_well": {[]string{fully}, []string{fully}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			eachVariant(t, func(t *testing.T, tables variant) {
 				for _, r := range c.rules {
 					netnstest.Run(t, tables.Path+" -t nat "+r)
 				}
-				step := iptablesBackend{tables.Program}.newRewriteStep(rule{text: plain}, rule{text: fully, mark: "snatlab-run"}, false)
+				step := iptablesBackend(tables).newRewriteStep(rule{text: plain}, rule{text: fully, mark: "snatlab-run"}, false)
 				for range 2 {
 					if err := Undoers().UndoAll(t.Context(), []undo.Step{step}); err != nil {
 						t.Error(err)
@@ -239,7 +239,7 @@ esac; esac`)
 			before := nattest.ListAllRules(t, false)
 			j, _ := nattest.NewJournal(t, Undoers())
 			err := InsertAccept(t.Context(), j, none(t, tables).Program, "snat-c", "snat-s")
-			want := fmt.Sprintf("insert rule into DOCKER-USER: rule 1 of DOCKER-USER is %q: it is there already, so it is not snatlab's to make (remove it)", acceptText("snat-c", "snat-s"))
+			want := fmt.Sprintf("insert rule into DOCKER-USER: rule 1 of DOCKER-USER is %q: it exists already, so snatlab did not make it (remove it)", acceptText("snat-c", "snat-s"))
 			if err == nil || err.Error() != want {
 				t.Errorf("error %v\nwant  %s", err, want)
 			}

@@ -104,7 +104,7 @@ func TestFindRuleVariants(t *testing.T) {
 			_, err := FindRule(t.Context(), programs(both...), netip.MustParsePrefix("10.0.0.0/8"), nattest.Bridge)
 			for _, t2 := range both {
 				if err == nil || !strings.Contains(err.Error(), "("+t2.Variant+")") {
-					t.Errorf("error %v does not tell what %s has", err, t2.Variant)
+					t.Errorf("error %v does not list the rules of %s", err, t2.Variant)
 				}
 			}
 		})

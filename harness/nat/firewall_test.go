@@ -23,7 +23,7 @@ type firewall interface {
 	place() string
 	ours(snat.Options) string
 	control() string     // the rule of the control
-	theirs(n int) string // a rule of somebody else's, for 10.n.0.0/16
+	theirs(n int) string // a rule of another program, for 10.n.0.0/16
 
 	rules(t *testing.T) []string   // of our chain
 	listing(t *testing.T) []string // the same, with the counters

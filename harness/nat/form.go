@@ -104,8 +104,8 @@ func iptablesOptions(text string) (o snat.Options) {
 	return o
 }
 
-// isInterface reports whether a word can be the name of one interface. A name that
-// ends in + stands for several; one that begins with - would be an option.
+// isInterface reports whether a word can be the name of one interface. A name
+// that ends in + stands for several; one that begins with - would be an option.
 func isInterface(name string) bool {
 	if name == "" || len(name) >= unix.IFNAMSIZ || name[0] == '-' || name == "." || name == ".." {
 		return false

@@ -45,7 +45,7 @@ func TestForgedStep(t *testing.T) {
 	steps := []forged{
 		{"a rule of another chain", rewriteKind, rewriteOf("PROGRAM", "-A OUTPUT -s 198.18.0.0/24 ! -o snat-c -j MASQUERADE", fully), `"-A OUTPUT -s 198.18.0.0/24 ! -o snat-c -j MASQUERADE"` + bad},
 		{"another table", rewriteKind, rewriteOf("PROGRAM", plain, "-A POSTROUTING -t filter -j DROP"), `"-A POSTROUTING -t filter -j DROP"` + bad},
-		{"a rule of somebody else", rewriteKind, rewriteOf("PROGRAM", plain, "-A POSTROUTING -s 10.0.0.0/8 ! -o br0 -j MASQUERADE --random"), `"-A POSTROUTING -s 10.0.0.0/8 ! -o br0 -j MASQUERADE --random"` + bad},
+		{"a rule of another program", rewriteKind, rewriteOf("PROGRAM", plain, "-A POSTROUTING -s 10.0.0.0/8 ! -o br0 -j MASQUERADE --random"), `"-A POSTROUTING -s 10.0.0.0/8 ! -o br0 -j MASQUERADE --random"` + bad},
 		{"the plain rule itself", rewriteKind, rewriteOf("PROGRAM", plain, plain), fmt.Sprintf("%q", plain) + bad},
 		{"contradictory options", rewriteKind, rewriteOf("PROGRAM", plain, plain+" --random --random-fully"), fmt.Sprintf("%q", plain+" --random --random-fully") + bad},
 		{"more words", rewriteKind, rewriteOf("PROGRAM", plain, fully+" --wait 0"), fmt.Sprintf("%q", fully+" --wait 0") + bad},
@@ -134,8 +134,8 @@ func TestApplyBadBridge(t *testing.T) {
 	}
 }
 
-// Whatever the text of a step is, a text that is accepted consists of the words of
-// a rule of ours.
+// Whatever the text of a step is, a text that is accepted consists of the words
+// of a rule of ours.
 func FuzzStepText(f *testing.F) {
 	for _, o := range nattest.Rewritings {
 		f.Add(plain, iptablesBackend{}.rewriteText(plain, o))

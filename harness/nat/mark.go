@@ -18,8 +18,8 @@ import (
 // A journal in memory belongs to a private namespace, in which no other program
 // writes rules. Rules there carry no mark, so the kernel needs no xt_comment.
 
-// markOf returns the mark of the rules that are written for a journal, or an empty
-// string if they carry none.
+// markOf returns the mark of the rules that are written for a journal, or an
+// empty string if they carry none.
 func markOf(j *undo.Journal) string {
 	if j.RunID() == "" {
 		return ""
@@ -64,8 +64,8 @@ func (r rule) markedLine() string {
 	return strings.Replace(r.text, " -j ", commentText(r.mark)+" -j ", 1)
 }
 
-// markedSpec returns the words of the rule after "-A CHAIN", the mark included. The
-// rule is one of snatlab's, so its words can be split.
+// markedSpec returns the words of the rule after "-A CHAIN", the mark included.
+// The rule is one of snatlab's, so its words can be split.
 func (r rule) markedSpec() []string {
 	spec, _ := iptables.SplitRule(r.markedLine())
 	return spec

@@ -112,7 +112,7 @@ func TestApplyChecksResult(t *testing.T) {
 	r.backend = deafBackend{}
 	_, err = r.Apply(t.Context(), j, snat.Options{Random: true})
 	const ours = `ip saddr 198.18.0.0/24 oifname != "snat-c" counter masquerade`
-	text := "rewrite masquerade rule " + ours + fmt.Sprintf(": nftables took the rule, but table ip snatlab now reads %q", []string{ours})
+	text := "rewrite masquerade rule " + ours + fmt.Sprintf(": nftables accepted the rule, but table ip snatlab now holds %q", []string{ours})
 	if err == nil || err.Error() != text {
 		t.Errorf("error %v\nwant  %s", err, text)
 	}
@@ -178,9 +178,9 @@ func TestNFTablesRefuses(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ network, name, want string }{
 		{"2001:db8::/64", "snat-c", "2001:db8::/64 with nftables: not an IPv4 network"},
-		{"198.18.0.0/24", "", `198.18.0.0/24 with nftables: "" is no name of a bridge`},
-		{"198.18.0.0/24", "a-name-of-16-chr", `198.18.0.0/24 with nftables: "a-name-of-16-chr" is no name of a bridge`},
-		{"198.18.0.0/24", "snat*", `198.18.0.0/24 with nftables: "snat*" is no name of a bridge`},
+		{"198.18.0.0/24", "", `198.18.0.0/24 with nftables: "" is not the name of a bridge`},
+		{"198.18.0.0/24", "a-name-of-16-chr", `198.18.0.0/24 with nftables: "a-name-of-16-chr" is not the name of a bridge`},
+		{"198.18.0.0/24", "snat*", `198.18.0.0/24 with nftables: "snat*" is not the name of a bridge`},
 	} {
 		j, path := nattest.NewJournal(t, Undoers())
 		header := nattest.ReadFile(t, path)

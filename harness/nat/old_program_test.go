@@ -2,7 +2,6 @@ package nat
 
 import (
 	"fmt"
-	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,25 +12,6 @@ import (
 	"snatlab/harness/nat/nattest"
 	"snatlab/harness/nat/snat"
 )
-
-// contradictions are options that no rule can have, with the reasons.
-var contradictions = map[snat.Options]string{
-	{Random: true, RandomFully: true}:                         "random and random-fully exclude each other",
-	{ToPorts: nattest.TenPorts, ToSource: nattest.OneAddress}: "ports to masquerade to and addresses to translate to exclude each other",
-	{ToPorts: snat.PortRange{First: 0, Last: 1024}}:           "0-1024 is no range of ports",
-	{ToPorts: snat.PortRange{First: 1024}}:                    "1024-0 is no range of ports",
-	{ToPorts: snat.PortRange{First: 2000, Last: 1999}}:        "2000-1999 is no range of ports",
-	{ToSource: snat.AddressRange{First: nattest.OutAddress}}:  "192.0.2.1-invalid IP is no range of IPv4 addresses",
-	{ToSource: snat.AddressRange{Last: nattest.OutAddress}}:   "invalid IP-192.0.2.1 is no range of IPv4 addresses",
-	{ToSource: swapped(nattest.SomeAddresses)}:                "192.0.2.15-192.0.2.11 is no range of IPv4 addresses",
-	{ToSource: both(netip.IPv6LinkLocalAllNodes())}:           "ff02::1 is no range of IPv4 addresses",
-	{ToSource: both(netip.MustParseAddr("::ffff:192.0.2.1"))}: "::ffff:192.0.2.1 is no range of IPv4 addresses",
-}
-
-func swapped(a snat.AddressRange) snat.AddressRange {
-	return snat.AddressRange{First: a.Last, Last: a.First}
-}
-func both(a netip.Addr) snat.AddressRange { return snat.AddressRange{First: a, Last: a} }
 
 // The error of an old program says that the program is too old.
 func TestProgramTooOld(t *testing.T) {

@@ -49,7 +49,7 @@ func writeOwned(ctx context.Context, p *iptables.Program, journal *undo.Journal,
 func checkNoRule(chain string, rules []rule, text string) error {
 	for i, r := range rules {
 		if r.text == text {
-			return fmt.Errorf("rule %d of %s is %v: it is there already, so it is not snatlab's to make (remove it)", i+1, chain, r)
+			return fmt.Errorf("rule %d of %s is %v: it exists already, so snatlab did not make it (remove it)", i+1, chain, r)
 		}
 	}
 	return nil

@@ -23,21 +23,21 @@ func TestRestoreAnyState(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		between func(t *testing.T, f firewall, ours string)
-		want    string // the chain when all is undone: ours, and those of others by their numbers
+		want    string // the chain after undoing: ours, and foreign rules by their numbers
 	}{
 		{"nothing happened", func(*testing.T, firewall, string) {}, "1 ours 2"},
 		{"a rule was inserted above", func(t *testing.T, f firewall, _ string) { f.insert(t, f.theirs(3)) }, "3 1 ours 2"},
 		{"the rule above was deleted", func(t *testing.T, f firewall, _ string) { f.remove(t, 1) }, "ours 2"},
-		{"many were inserted and deleted", func(t *testing.T, f firewall, _ string) {
+		{"many rules were inserted and deleted", func(t *testing.T, f firewall, _ string) {
 			for n := range 4 {
 				f.insert(t, f.theirs(3+n))
 			}
 			f.remove(t, 2)
 			f.remove(t, 6)
 		}, "6 4 3 1 ours"},
-		{"its owner put the original back above", func(t *testing.T, f firewall, ours string) { f.insert(t, ours) }, "ours 1 2"},
-		{"its owner put the original back below", func(t *testing.T, f firewall, ours string) { f.add(t, ours) }, "1 2 ours"},
-		{"its owner wrote all rules anew", func(t *testing.T, f firewall, ours string) {
+		{"the owner restored the original above", func(t *testing.T, f firewall, ours string) { f.insert(t, ours) }, "ours 1 2"},
+		{"the owner restored the original below", func(t *testing.T, f firewall, ours string) { f.add(t, ours) }, "1 2 ours"},
+		{"the owner rewrote all rules", func(t *testing.T, f firewall, ours string) {
 			f.flush(t)
 			f.add(t, ours)
 			f.add(t, f.theirs(1))
@@ -86,7 +86,7 @@ func TestRestoreAnyState(t *testing.T) {
 // checkRules compares the rules of the chain, without their counters.
 func (t variant) checkRules(test *testing.T, want ...string) {
 	test.Helper()
-	rules, err := iptablesBackend{t.Program}.readRules(test.Context())
+	rules, err := iptablesBackend(t).readRules(test.Context())
 	if err != nil {
 		test.Fatal(err)
 	}
@@ -108,7 +108,8 @@ func undoRule(t *testing.T, f *AppliedRule) {
 	}
 }
 
-// replayCopy undoes the steps of a copy of the journal, as if its process had died.
+// replayCopy undoes the steps of a copy of the journal, as if its process had
+// died.
 func replayCopy(t *testing.T, path string) {
 	t.Helper()
 	dead := filepath.Join(t.TempDir(), filepath.Base(path))
@@ -170,7 +171,7 @@ func TestUndoHalfRewrite(t *testing.T) {
 	eachVariant(t, func(t *testing.T, tables variant) {
 		tables.addBusy(t)
 		before := tables.listCounted(t)
-		for _, at := range []int{oursAt, oursAt + 1} { // cut off while it was rewritten, or while it was restored
+		for _, at := range []int{oursAt, oursAt + 1} { // interrupted while it was rewritten, or while it was restored
 			netnstest.Run(t, fmt.Sprintf("%s -t nat -I POSTROUTING %d %s --random-fully", tables.Path, at, ours))
 			for range 2 {
 				if err := stepOf(tables).restoreRule(t.Context()); err != nil {

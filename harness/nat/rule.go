@@ -54,8 +54,8 @@ type backend interface {
 	placeName() string                                  // of its masquerade rules: "POSTROUTING"
 	rewriteText(original string, o snat.Options) string // the text of the rule with options
 	readRules(context.Context) ([]rule, error)          // all rules of that place, in order
-	// replaceRule writes a rule with these options and deletes the old one. At every
-	// moment one of the two exists.
+	// replaceRule writes a rule with these options and deletes the old one. At
+	// every moment one of the two exists.
 	replaceRule(ctx context.Context, old, written rule, o snat.Options) error
 	deleteRule(context.Context, rule) error
 	newRewriteStep(original, rewritten rule, outlivesRun bool) undo.Step // undone by restoreRule
@@ -72,8 +72,8 @@ type rule struct {
 	packets uint64
 }
 
-// positionOf returns the position of the rule with the same text and mark, or 0 if
-// there is none.
+// positionOf returns the position of the rule with the same text and mark, or 0
+// if there is none.
 func positionOf(rules []rule, r rule) int { return 1 + slices.IndexFunc(rules, r.equals) }
 
 // ruleTexts returns the texts of rules.

@@ -1,5 +1,5 @@
-// Package netnstest gives a test a network namespace of its own. No test that
-// uses it changes the host's namespace.
+// Package netnstest moves tests into network namespaces of their own, so that
+// they change nothing in the host's namespace.
 package netnstest
 
 import (

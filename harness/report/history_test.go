@@ -83,7 +83,7 @@ func TestManyKernelChanges(t *testing.T) {
 		kernels = append(kernels, "6.12.107", "6.18.15")
 	}
 	text := reporttest.Draw(t, WriteHistory, onKernels(kernels...))
-	if !strings.Contains(text, "\n┊ 3 changes of kernel, and then\n┊ from 6.18.15 to 6.12.107 on 2026-11-24\n") || strings.Count(text, "┊ from") != 10 {
+	if !strings.Contains(text, "\n┊ 3 changes of kernel before these:\n┊ from 6.18.15 to 6.12.107 on 2026-11-24\n") || strings.Count(text, "┊ from") != 10 {
 		t.Error(text)
 	}
 }
@@ -114,7 +114,7 @@ func TestManyRunsShareBlocks(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := out.String()
-	if !strings.Contains(text, "a block for the highest of 4 runs") || !strings.Contains(text, "▂▂▂█▂▂▂") || !strings.Contains(text, "▁▁▁█▁▁▁") {
+	if !strings.Contains(text, "one block for the highest of 4 runs") || !strings.Contains(text, "▂▂▂█▂▂▂") || !strings.Contains(text, "▁▁▁█▁▁▁") {
 		t.Error(text)
 	}
 }

@@ -92,11 +92,11 @@ func (d *document) writeRow(cells []string) {
 // writeLegend explains the statistics of the comparison.
 func (d *document) writeLegend(r *result.Result) {
 	if len(r.Arms) > 1 {
-		d.writeBlock("Intervals are of medians over trials, and of their changes: these are wide, and may hold 0 where p is small. "+
-			"p is that of the failure rates (Mann-Whitney U, exact up to 25 trials an arm), adjusted for the number of arms. "+
+		d.writeBlock("Intervals are those of medians over trials, and of changes of medians. An interval of a change is wide, and may contain 0 even if p is small. "+
+			"p compares the failure rates (Mann-Whitney U, exact up to 25 trials for each arm), adjusted for the number of arms. "+
 			"%s is a change of latency that chance may explain, p >= %v.", noDifference, result.Alpha)
 		if slices.ContainsFunc(r.Comparisons, func(c result.Comparison) bool { return c.Verdict == result.Undecided }) {
-			d.writeBlock("Undecided: no difference could have been seen in these trials, whatever the arm does.")
+			d.writeBlock("Undecided: these trials could not have shown a difference, whatever the effect of the arm.")
 		}
 	}
 }
@@ -165,7 +165,7 @@ func (d *document) writeExpected(r *result.Result) {
 	}
 	t := table{head: []string{"arm", "expected", "outcome", "found"}}
 	for _, e := range r.Expected {
-		t.rows = append(t.rows, []string{e.Arm, wording.Claim(e), expectationOutcome(r, e), e.Found})
+		t.rows = append(t.rows, []string{e.Arm, wording.Claim(e), heldWord(r, e), e.Found})
 	}
 	d.writeBlock("## Expectations")
 	d.writeTable(t, len(t.head))

@@ -172,7 +172,7 @@ func rowNotes(r result.Row) (notes []string) {
 		return []string{r.Reason}
 	}
 	if r.Attempts > 1 {
-		notes = append(notes, fmt.Sprintf("%d guests, the last with %s a client and trial: the baselines of those before showed too little of the race",
+		notes = append(notes, fmt.Sprintf("%d guests, the last with %s for each client and trial: the baselines of the others showed too little of the race",
 			r.Attempts, format.Plural(r.Result.Scenario.Requests, "request", "requests")))
 	}
 	for _, a := range r.Result.Arms {

@@ -50,12 +50,12 @@ func kernelLine(n *result.Night) string {
 }
 
 // writeJudged writes one scenario.
-func (p *page) writeJudged(j result.Judged) {
+func (p *page) writeJudged(j result.NightRun) {
 	word := string(j.Outcome)
 	if isBad(j.Outcome) {
 		word = strings.ToUpper(word)
 	}
-	p.writeHanging(padRight(word, outcomeWidth), wording.JudgedName(j)+": "+wording.JudgedFigures(j))
+	p.writeHanging(padRight(word, outcomeWidth), wording.NightRunName(j)+": "+wording.NightRunFigures(j))
 	if j.Reason != "" {
 		p.writeHanging(padRight("", outcomeWidth), j.Reason)
 	}

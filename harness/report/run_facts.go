@@ -69,15 +69,15 @@ func sharedText(e result.Env) string {
 	if e.SharedNetwork == "" {
 		return ""
 	}
-	return fmt.Sprintf("network %s: its rule was rewritten, other containers' connections passed it as well", e.SharedNetwork)
+	return fmt.Sprintf("network %s: its rule was rewritten; connections of other containers also passed it", e.SharedNetwork)
 }
 
 func startTime(r *result.Result) string {
 	return r.Started.UTC().Format("2006-01-02 15:04 UTC")
 }
 
-// expectationOutcome prints whether an expectation held.
-func expectationOutcome(r *result.Result, e result.Expectation) string {
+// heldWord prints whether an expectation held.
+func heldWord(r *result.Result, e result.Expectation) string {
 	text := "held"
 	switch {
 	case e.Held == nil:

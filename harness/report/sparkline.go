@@ -30,11 +30,11 @@ func (p *page) writeSparklines(s result.Series) {
 		return
 	}
 	each := (runs + sparkMax - 1) / sparkMax
-	head := "over time, a block a run"
+	head := "over time, one block for each run"
 	if each > 1 {
-		head = fmt.Sprintf("over time, a block for the highest of %d runs", each)
+		head = fmt.Sprintf("over time, one block for the highest of %d runs", each)
 	}
-	p.writeHanging("", head+"; ▁ is 0, and █ the rate named behind it")
+	p.writeHanging("", head+"; ▁ is 0, █ is the rate at the end of the line")
 	longest := 0
 	for _, a := range s.Kernels[0].Arms {
 		longest = max(longest, utf8.RuneCountInString(shortenMiddle(a.Name, nameMax)))
@@ -51,7 +51,7 @@ func (p *page) writeSparklines(s result.Series) {
 func (p *page) writeKernelChanges(spans [][]result.RunSummary) {
 	first := max(1, len(spans)-turnsMax)
 	if first > 1 {
-		p.writeHanging(kernelBoundary+" ", format.Plural(first-1, "change", "changes")+" of kernel, and then")
+		p.writeHanging(kernelBoundary+" ", format.Plural(first-1, "change", "changes")+" of kernel before these:")
 	}
 	for i := first; i < len(spans); i++ {
 		before, after := spans[i-1][0], spans[i][0]

@@ -146,11 +146,11 @@ func (p *page) writeFootnotes(notes []string, more int) {
 func (p *page) writeExpected(r *result.Result) {
 	longest := 0
 	for _, e := range r.Expected {
-		longest = max(longest, len(expectationOutcome(r, e)))
+		longest = max(longest, len(heldWord(r, e)))
 	}
 	label := "expected"
 	for _, e := range r.Expected {
-		p.writeHanging(padRight(label, labelWidth)+padRight(expectationOutcome(r, e), longest+2),
+		p.writeHanging(padRight(label, labelWidth)+padRight(heldWord(r, e), longest+2),
 			fmt.Sprintf("%s: %s (%s)", e.Arm, wording.Claim(e), e.Found))
 		label = ""
 	}

@@ -131,7 +131,7 @@ func TestExpectationOutcome(t *testing.T) {
 		{nil, "interrupted", "undecided"},
 	} {
 		r := &result.Result{Incomplete: tc.incomplete}
-		if got := expectationOutcome(r, result.Expectation{Held: tc.held}); got != tc.want {
+		if got := heldWord(r, result.Expectation{Held: tc.held}); got != tc.want {
 			t.Errorf("got %q, want %q", got, tc.want)
 		}
 	}

@@ -76,8 +76,8 @@ func (a Arm) SplitsPorts() bool {
 	return slices.Contains(a.SettingValues, Setting{PartClients, KeySourcePorts, SplitPorts})
 }
 
-// KeepsApart reports whether the arm gives clients different source ports, drawn or
-// of their own, whatever addresses and ranges it has.
+// KeepsApart reports whether clients of the arm have different source ports, drawn or
+// of their own, whatever its addresses and ranges are.
 func (a Arm) KeepsApart() bool { return a.DrawsPorts() || a.SplitsPorts() }
 
 // LeftOutPorts returns the ports of the arm's clients that its rule does not keep

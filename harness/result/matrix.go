@@ -24,13 +24,13 @@ type Row struct {
 	Reason   string    `json:"reason,omitempty"`  // why it is an error
 	Console  []string  `json:"console,omitempty"` // the last lines of the kernel's console, of an error
 	Accel    string    `json:"accel,omitempty"`   // what ran the guest: "kvm" or "tcg"; empty for none
-	Digest   string    `json:"digest"`            // of all that the row follows from: kernel, modules, scenario, program
+	Digest   string    `json:"digest"`            // of everything that determines the row: kernel, modules, scenario, program
 	Attempts int       `json:"attempts"`          // guests that were booted: more than one where the baseline showed no race
 	Seconds  float64   `json:"seconds"`           // of all attempts
 	Result   *Result   `json:"result"`            // of the last attempt; nil in an error that came before it
 }
 
-// RowStatus says whether a kernel could be tested.
+// RowStatus is whether a kernel could be tested.
 type RowStatus string
 
 // The states of a row.

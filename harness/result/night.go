@@ -17,7 +17,7 @@ type Night struct {
 	KernelBefore string     `json:"kernel_before"`        // of the last run of this machine in the store, without its guests; empty if there is none
 	LastRun      *time.Time `json:"last_run"`             // time of that run; nil if there is none
 	Incomplete   string     `json:"incomplete,omitempty"` // why scenarios are missing: the night was interrupted, or had to stop
-	Runs         []Judged   `json:"runs"`
+	Runs         []NightRun `json:"runs"`
 	Warnings     []string   `json:"warnings"`
 	Store        StoreState `json:"store"`
 }
@@ -30,8 +30,8 @@ type StoreState struct {
 	Error string `json:"error,omitempty"` // why a result of this night is not in it
 }
 
-// Judged is the outcome of a scenario tonight, in comparison with its history.
-type Judged struct {
+// NightRun is the outcome of a scenario tonight, in comparison with its history.
+type NightRun struct {
 	Scenario     string      `json:"scenario"` // its name; that of the file if it cannot be read
 	File         string      `json:"file"`     // as the user named it
 	Driver       string      `json:"driver"`   // empty if it cannot be read

@@ -1,23 +1,20 @@
 // Package result holds the types of result.json, the record of one run.
 //
-// Every report is drawn from a Result alone, and other programs read the
-// file: fields are added, never renamed, and [Schema] changes when the meaning
-// of a field does. The package derives small values, does no I/O and imports nothing
+// Every report is made from a Result alone, and other programs read the file. Fields
+// are added, never renamed, and [Schema] changes when the meaning of a field does. The package derives small values, does no I/O and imports nothing
 // of ours.
 //
 // Rates are shares between 0 and 1. A pointer that is nil (null in JSON) means
-// that the figure could not be found out, which is not the same as 0.
+// that the figure is not known, which is not the same as 0.
 package result
 
-import (
-	"time"
-)
+import "time"
 
 // Schema names the meaning of the fields of this package.
 const Schema = "snatlab.result/v1"
 
 // Result is the record of one run. A run that was interrupted or that broke
-// off has the trials it finished, and says so in Incomplete.
+// off has the trials it finished, and the reason in Incomplete.
 type Result struct {
 	Schema      string          `json:"schema"`
 	ID          string          `json:"id"` // unique: start time and a random part, fit for a file name
@@ -35,17 +32,17 @@ type Result struct {
 	Warnings    []string        `json:"warnings"` // printed as footnotes
 
 	// WarningValues are the warnings as values, in the order of Warnings. A result of
-	// a version before they were recorded has none in its file; when it is read, it is
-	// given values that have no code.
+	// a version before they were recorded has none in its file; when it is read, it
+	// gets values without a code.
 	WarningValues []Warning `json:"warning_values,omitempty"`
 
 	Memory Memory `json:"memory"`
 }
 
-// ScenarioSummary says what was run.
+// ScenarioSummary is the part of the scenario that the figures depend on.
 type ScenarioSummary struct {
 	Name     string `json:"name"`
-	Hash     string `json:"hash"` // of the scenario with its defaults, without the driver; an attempt of `snatlab matrix` may have sent more than it asks for
+	Hash     string `json:"hash"` // of the scenario with its defaults, without the driver; an attempt of `snatlab matrix` may have sent more than the scenario asks for
 	Clients  int    `json:"clients"`
 	Pattern  string `json:"pattern"`  // lockstep or ephemeral
 	Sync     string `json:"sync"`     // what kept the clients in step: barrier, clock or none
@@ -54,7 +51,7 @@ type ScenarioSummary struct {
 	Seed     uint64 `json:"seed"`
 
 	// ClientPorts are the source ports of the slots of a lockstep trial, the same
-	// in every trial. Slots that are made up take those that follow. Nil for other
+	// in every trial. Slots that are made up take the ports that follow. Nil for other
 	// patterns, and in results of versions before it was recorded, which used 2048
 	// and the ports that follow.
 	ClientPorts *Ports `json:"client_ports,omitempty"`
@@ -66,27 +63,27 @@ type Ports struct {
 	Last  int `json:"last"`
 }
 
-// Verdict is what a run says as a whole.
+// Verdict is the judgement of a run as a whole.
 type Verdict string
 
 // The verdicts of a run.
 const (
-	Pass         Verdict = "pass"         // every expectation held; of a run without any: something was found out
+	Pass         Verdict = "pass"         // every expectation held; of a run without any: a comparison was decided
 	Fail         Verdict = "fail"         // an expectation did not hold
-	Inconclusive Verdict = "inconclusive" // the race did not occur, what was expected could not be decided, or the run ended early
+	Inconclusive Verdict = "inconclusive" // the race did not occur, an expectation could not be decided, or the run ended early
 )
 
-// Env records the machine and the lab, so that two results can be compared.
+// Env is the machine and the lab, recorded so that two results can be compared.
 type Env struct {
 	Kernel       string  `json:"kernel"` // uname -r
 	Arch         string  `json:"arch"`   // of GOARCH
 	CPUs         int     `json:"cpus"`   // that the clients may run on
-	Guest        string  `json:"guest"`  // what ran the guest that this was measured in, of `snatlab matrix`: "kvm" or "tcg"; else empty
+	Guest        string  `json:"guest"`  // the hypervisor that ran the guest, of `snatlab matrix`: "kvm" or "tcg"; else empty
 	Driver       string  `json:"driver"`
 	Rootless     bool    `json:"rootless"` // netns: in a user namespace, without privilege on the host
-	NAT          string  `json:"nat"`      // what wrote the masquerade rule: iptables or nftables
+	NAT          string  `json:"nat"`      // the writer of the masquerade rule: iptables or nftables
 	Docker       *string `json:"docker"`   // the engine's version; nil in a lab without one
-	Firewall     *string `json:"firewall"` // who writes the engine's rules: iptables, nftables, ...
+	Firewall     *string `json:"firewall"` // the writer of the engine's rules: iptables, nftables, ...
 	Iptables     *string `json:"iptables"` // version and variant, "1.8.9 (nft)"
 	ConntrackMax *uint64 `json:"nf_conntrack_max"`
 
@@ -99,11 +96,11 @@ type Env struct {
 	MemoryTotal    *uint64           `json:"memory_total"`      // bytes
 	Load           *[3]float64       `json:"load_average"`      // over 1, 5 and 15 minutes, before the lab was built
 	Sysctls        map[string]string `json:"sysctls"`           // of the router's namespace, those that matter
-	Widened        int               `json:"postrouting_rules"` // idle rules between NAT and confirmation; 0 but on demand
+	Widened        int               `json:"postrouting_rules"` // idle rules between NAT and confirmation; 0 unless the scenario asks for them
 
 	ClientNetwork string `json:"client_network"`         // prefix that is masqueraded
 	ControlRule   string `json:"control_rule,omitempty"` // the rule that the control's connections pass; empty without a control
-	SharedNetwork string `json:"shared_network"`         // its name, if others use it as well: their connections passed the rule, too; else empty
+	SharedNetwork string `json:"shared_network"`         // name of a network that others use as well, whose connections passed the rule, too; else empty
 	Server        string `json:"server"`                 // address that the clients connect to
 }
 
@@ -111,18 +108,19 @@ type Env struct {
 type Arm struct {
 	Name        string   `json:"name"`
 	Rule        string   `json:"rule"`     // the masquerade rule in force, as its own tool prints it
-	Settings    []string `json:"settings"` // what the arm sets apart from the rule, in sentences
+	Settings    []string `json:"settings"` // everything that the arm sets apart from the rule, in sentences
 	Trials      []Trial  `json:"trials"`
 	FailureRate Spread   `json:"failure_rate"`   // over trials: failed / requests
 	LatencyP50  Spread   `json:"latency_p50_us"` // over trials
 	LatencyP99  Spread   `json:"latency_p99_us"`
 
-	// SettingValues are the settings as values, in the order of Settings. Nil in
-	// results of versions before they were recorded.
+	// SettingValues are the settings as values, in the order of Settings. A result of
+	// a version before they were recorded has none in its file; when it is read, they
+	// are made of the sentences.
 	SettingValues []Setting `json:"setting_values,omitempty"`
 
-	// Options are those of the rule. Nil in results of versions before they were
-	// recorded; when such a result is read, they are taken from the text of the rule.
+	// Options are those of the rule. A result of a version before they were recorded
+	// has none in its file; when it is read, they are made of the text of the rule.
 	Options *RuleOptions `json:"options,omitempty"`
 
 	// ToPorts is the range that the rule is given to choose source ports from; nil
@@ -149,8 +147,8 @@ type RuleOptions struct {
 
 // Setting is one thing that an arm sets apart from the rule.
 type Setting struct {
-	Part  string `json:"part"`  // of the lab: router, server or clients
-	Key   string `json:"key"`   // the name of a sysctl, or one of the keys below
+	Part  string `json:"part"`  // of the lab: PartRouter, PartServer or PartClients
+	Key   string `json:"key"`   // the name of a sysctl, KeySourcePorts or KeyAddress
 	Value string `json:"value"` // of a sysctl: as the scenario has it
 }
 
@@ -161,9 +159,9 @@ type Source struct {
 }
 
 // Spread is the median of one figure per trial with its 95 % confidence
-// interval, Low to High: order statistics, which assume no distribution. Too
-// few trials have no interval: both are nil. Lowest and Highest are those of a
-// trial. All are 0 where there is no trial.
+// interval, Low to High: order statistics, which assume no distribution. Both are nil
+// where there are too few trials. Lowest and Highest are the figures of a trial. All
+// are 0 where there is no trial.
 type Spread struct {
 	Median  float64  `json:"median"`
 	Low     *float64 `json:"low"`
@@ -176,16 +174,16 @@ type Spread struct {
 // and the values of Failures, like those of Causes, add up to Failed.
 type Trial struct {
 	Round       int            `json:"round"` // from 1
-	Port        int            `json:"port"`  // server port, this trial's own
+	Port        int            `json:"port"`  // server port, which no other trial of the run has
 	Requests    int            `json:"requests"`
 	Failed      int            `json:"failed"`
 	SourcePorts int            `json:"source_ports"` // that they left from, different ones for each client
-	Failures    map[string]int `json:"failures"`     // by kind: what the client saw
-	Causes      map[string]int `json:"causes"`       // what explains it
+	Failures    map[string]int `json:"failures"`     // by kind, as the client saw them
+	Causes      map[string]int `json:"causes"`       // by cause
 	Slots       Slots          `json:"slots"`
 	Latency     Latency        `json:"latency_us"`
 	Seconds     float64        `json:"seconds"`
-	RulePackets uint64         `json:"rule_packets"` // first packets of connections that the rule matched; those of others as well where the network is shared
+	RulePackets uint64         `json:"rule_packets"` // first packets of connections that the rule matched; in a shared network, also those of other containers
 	Conntrack   Conntrack      `json:"conntrack"`
 	Foreign     *Foreign       `json:"foreign"` // what other traffic may have added to Conntrack; nil where there is none
 	Server      Server         `json:"server"`
@@ -227,20 +225,19 @@ type Phase struct {
 	Searches  int     `json:"searches"`      // turns, summed over clients, that scanned for the phase
 }
 
-// Foreign is how much of the counters may be other traffic's: what they moved
-// by in idle windows before and after the trial, by the second, for as long as
-// the trial took, rounded up.
+// Foreign is how much of the counters may be other traffic's. It is their rate in
+// idle windows before and after the trial, times the length of the trial, rounded up.
 type Foreign struct {
 	InsertFailed uint64  `json:"insert_failed"`
 	Drop         uint64  `json:"drop"`
-	Idle         float64 `json:"idle_seconds"` // that were watched
+	Idle         float64 `json:"idle_seconds"` // length of the idle windows
 }
 
-// Evidence is what the conntrack table says of the requests that got no answer.
+// Evidence is the state of the conntrack table for the requests that got no answer.
 type Evidence struct {
 	Looked  int      `json:"looked"`  // requests that were looked up
 	Dropped int      `json:"dropped"` // no entry, and the kernel counted one that could not be inserted
-	Gone    int      `json:"gone"`    // no entry, and no such count accounts for it
+	Gone    int      `json:"gone"`    // no entry, and the kernel counted none
 	Passed  int      `json:"passed"`  // an entry in SYN_SENT: passed NAT, lost later
 	Other   int      `json:"other"`   // an entry in another state
 	Sample  []Sample `json:"sample"`  // a few of them
@@ -253,11 +250,11 @@ type Sample struct {
 	Entry  string `json:"entry"`  // the state of its conntrack entry: "SYN_SENT"; "none" if it has none
 }
 
-// Slots says how the clients of a trial kept in step, summed over clients.
+// Slots counts how the clients of a trial kept in step, summed over clients.
 // Lockstep only.
 type Slots struct {
-	BindErrors int `json:"bind_errors"` // the slot's source port was not to be had
-	Missed     int `json:"missed"`      // slots that a client could not fire in; by the clock, that it came late to
+	BindErrors int `json:"bind_errors"` // slots whose source port could not be bound
+	Missed     int `json:"missed"`      // slots in which a client could not fire; by the clock, for which it was late
 	MadeUp     int `json:"made_up"`     // slots fired in addition, in place of missed ones
 }
 
@@ -270,22 +267,23 @@ type Latency struct {
 	Max int64 `json:"max"`
 }
 
-// Conntrack is what the counters of the lab's NAT namespace moved by during a
-// trial, in all and for each CPU.
+// Conntrack is how far the counters of the lab's NAT namespace moved during a trial,
+// in all and for each CPU.
 type Conntrack struct {
 	ConntrackCounters
 	PerCPU  []CPU  `json:"per_cpu"`
 	Entries uint64 `json:"entries"` // nf_conntrack_count after the trial: a level, not a difference
 }
 
-// CPU is one CPU's part of a difference.
+// CPU is the part of one CPU in a difference.
 type CPU struct {
 	CPU int `json:"cpu"`
 	ConntrackCounters
 }
 
-// ConntrackCounters are conntrack's own, net/netfilter/nf_conntrack_standalone.c and
-// nf_conntrack_netlink.c. Those that a kernel does not have are nil.
+// ConntrackCounters are the counters of conntrack, see
+// net/netfilter/nf_conntrack_standalone.c and nf_conntrack_netlink.c. A counter that
+// the kernel does not have is nil.
 type ConntrackCounters struct {
 	InsertFailed  uint64  `json:"insert_failed"` // entry not inserted: tuple taken, or hash chain too long
 	Drop          uint64  `json:"drop"`          // packet dropped by conntrack
@@ -302,40 +300,40 @@ type ConntrackCounters struct {
 // Server is what the server counted during a trial.
 type Server struct {
 	Accepted        uint64  `json:"accepted"`
-	Strangers       uint64  `json:"strangers"`        // connections from other addresses than the lab's, which were reset
+	Strangers       uint64  `json:"strangers"`        // connections from addresses outside the lab, which were reset
 	ListenOverflows *uint64 `json:"listen_overflows"` // TcpExt, the server's namespace
 	ListenDrops     *uint64 `json:"listen_drops"`
 	PAWSTimewait    *uint64 `json:"paws_timewait"`  // SYNs dropped for an old time stamp in TIME_WAIT
-	TWRecycled      *uint64 `json:"tw_recycled"`    // TIME_WAIT sockets that gave way
+	TWRecycled      *uint64 `json:"tw_recycled"`    // TIME_WAIT sockets that were replaced
 	RetransSegs     *uint64 `json:"retrans_segs"`   // Tcp, /proc/net/snmp
 	EmbryonicRsts   *uint64 `json:"embryonic_rsts"` // TcpExt: resets of half-open connections
 }
 
-// Comparison sets an arm against the baseline.
+// Comparison compares an arm with the baseline.
 type Comparison struct {
 	Arm       string          `json:"arm"`
 	Baseline  string          `json:"baseline"`
 	Verdict   ArmVerdict      `json:"verdict"`
 	Reduction Reduction       `json:"reduction"`
 	P         *float64        `json:"p"`      // of the failure rates: exact, two-sided (Mann-Whitney U)
-	PHolm     *float64        `json:"p_holm"` // adjusted for the number of comparisons; the verdict's
+	PHolm     *float64        `json:"p_holm"` // adjusted for the number of comparisons; the verdict depends on it
 	Latency   []LatencyChange `json:"latency"`
 	Why       Why             `json:"why,omitempty"`   // the reason of Undecided
 	Least     int             `json:"least,omitempty"` // of WhyFewTrials: the trials of each arm that it takes
 }
 
-// Reduction is the share of the baseline's failure rate that an arm takes
-// away: 1 is all of it, below 0 it fails more often than the baseline. Low to
-// High is its 95 % interval. Nil where the baseline had no failure, or where
-// there are too few trials for an interval.
+// Reduction is the share of the baseline's failure rate that an arm removes: 1 is all
+// of it; below 0 the arm fails more often than the baseline. Low to High is its 95 %
+// interval. Nil where the baseline had no failure, or where there are too few trials
+// for an interval.
 type Reduction struct {
 	Estimate *float64 `json:"estimate"`
 	Low      *float64 `json:"low"`
 	High     *float64 `json:"high"`
 }
 
-// LatencyChange is what an arm does to a percentile of the latency, as a share
-// of the baseline's: 0.1 is 10 % more. Low to High is its 95 % interval.
+// LatencyChange is the change of a percentile of the latency by an arm, as a share of
+// the baseline's: 0.1 is 10 % more. Low to High is its 95 % interval.
 type LatencyChange struct {
 	Percentile string   `json:"percentile"` // "p50" or "p99"
 	Estimate   *float64 `json:"estimate"`
@@ -345,9 +343,8 @@ type LatencyChange struct {
 	PHolm      *float64 `json:"p_holm"` // adjusted for all latency comparisons
 }
 
-// ArmVerdict is what a comparison says. Results that were written before there
-// was Undecided have NoDifference, or ArmInconclusive for an arm without a trial,
-// in its place.
+// ArmVerdict is the verdict of a comparison. Results of versions without Undecided
+// have NoDifference in its place, or ArmInconclusive for an arm without a trial.
 type ArmVerdict string
 
 // The verdicts of a comparison.
@@ -360,8 +357,8 @@ const (
 	ArmInconclusive ArmVerdict = "inconclusive"  // the baseline showed no race
 )
 
-// Expectation is one expectation of the scenario and what came of it. One of the
-// claims is set.
+// Expectation is one expectation of the scenario with its outcome. One of the claims
+// is set.
 type Expectation struct {
 	Arm         string   `json:"arm"`
 	Race        string   `json:"race,omitempty"`        // "reproduced" or "absent"

@@ -13,6 +13,11 @@ func (t Trial) FailedShare() float64 {
 	return float64(t.Failed) / float64(t.Requests)
 }
 
+// HasTrials reports whether the run finished a trial.
+func (r *Result) HasTrials() bool {
+	return slices.ContainsFunc(r.Arms, func(a Arm) bool { return len(a.Trials) > 0 })
+}
+
 // SumTrials adds up one figure of every trial.
 func SumTrials[N int | uint64](trials []Trial, figure func(Trial) N) N {
 	var n N

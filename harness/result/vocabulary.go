@@ -47,7 +47,7 @@ const (
 	P99 = "p99"
 )
 
-// The states of a conntrack entry that the evidence tells apart.
+// The states of a conntrack entry that the evidence distinguishes.
 const (
 	EntryNone    = "none"     // there is no entry
 	EntrySYNSent = "SYN_SENT" // NAT let the first packet pass

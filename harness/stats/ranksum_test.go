@@ -5,7 +5,9 @@ import (
 	"testing"
 )
 
-func TestADifferenceOfSamplesOfTwoSizesIsExact(t *testing.T) {
+// The p of samples of two sizes is exact.
+func TestRankSum(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name string
 		a, b []float64
@@ -28,7 +30,9 @@ func TestADifferenceOfSamplesOfTwoSizesIsExact(t *testing.T) {
 	}
 }
 
-func TestADifferenceIsThatOfMannAndWhitneyWhereSizesAreEqual(t *testing.T) {
+// The p is that of Mann and Whitney where the sizes are equal.
+func TestRankSumEqualSizes(t *testing.T) {
+	t.Parallel()
 	a, b := []float64{.1, .2, .35, .4, .4, .6}, []float64{.2, .5, .55, .7, .8, .9}
 	if got, want := *RankSum(a, b), *MannWhitney(a, b); math.Abs(got-want) > 1e-9 {
 		t.Errorf("p = %v, and by benchmath %v", got, want)
@@ -43,7 +47,9 @@ func TestADifferenceIsThatOfMannAndWhitneyWhereSizesAreEqual(t *testing.T) {
 	}
 }
 
-func TestTooFewValuesCannotDiffer(t *testing.T) {
+// Too few values cannot differ.
+func TestCanDiffer(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		a, b, comparisons int
 		want              bool

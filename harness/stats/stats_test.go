@@ -10,42 +10,50 @@ import (
 	"testing"
 )
 
-func TestPIsTheShareOfAllDivisionsThatSetTwoArmsAsFarApart(t *testing.T) {
+// p is the share of all divisions that separate two samples as far.
+func TestMannWhitney(t *testing.T) {
+	t.Parallel()
 	draw := rand.New(rand.NewPCG(1, 0))
 	for range 400 {
 		n := 1 + draw.IntN(6)
-		a, b := draws(draw, n), draws(draw, n)
-		if got, want := *MannWhitney(a, b), enumerated(a, b); !close(got, want) {
+		a, b := drawValues(draw, n), drawValues(draw, n)
+		if got, want := *MannWhitney(a, b), enumerateP(a, b); !isClose(got, want) {
 			t.Errorf("%v and %v: p = %v, want %v", a, b, got, want)
 		}
 	}
 }
 
-func TestOnlyRoundsThatBothArmsHaveAreCompared(t *testing.T) {
+// Only values that both samples have are compared.
+func TestMannWhitneyPairs(t *testing.T) {
+	t.Parallel()
 	a, b := []float64{3, 1, 2, 5, 7, 4}, []float64{9, 8, 1, 6}
-	if got, want := *MannWhitney(a, b), enumerated(a[:4], b); !close(got, want) {
+	if got, want := *MannWhitney(a, b), enumerateP(a[:4], b); !isClose(got, want) {
 		t.Errorf("p = %v, want %v", got, want)
 	}
 }
 
-func TestPDependsNeitherOnTheOrderOfTwoArmsNorOnTheScale(t *testing.T) {
+// p depends neither on the order of two samples nor on the scale.
+func TestMannWhitneyInvariant(t *testing.T) {
+	t.Parallel()
 	draw := rand.New(rand.NewPCG(3, 0))
 	for range 400 {
 		n := 1 + draw.IntN(30)
-		a, b := draws(draw, n), draws(draw, n)
+		a, b := drawValues(draw, n), drawValues(draw, n)
 		p := *MannWhitney(a, b)
-		if back := *MannWhitney(b, a); !close(back, p) {
+		if back := *MannWhitney(b, a); !isClose(back, p) {
 			t.Errorf("%v and %v: p = %v, the other way round %v", a, b, p, back)
 		}
 		for name, f := range map[string]func(float64) float64{"exp": math.Exp, "cube": func(x float64) float64 { return x*x*x - 5 }, "minus": func(x float64) float64 { return -x }} {
-			if scaled := *MannWhitney(each(a, f), each(b, f)); !close(scaled, p) {
+			if scaled := *MannWhitney(mapValues(a, f), mapValues(b, f)); !isClose(scaled, p) {
 				t.Errorf("%v and %v: p = %v, after %s %v", a, b, p, name, scaled)
 			}
 		}
 	}
 }
 
-func TestEqualTrialsAreNoEvidence(t *testing.T) {
+// Equal values are no evidence.
+func TestMannWhitneyEqual(t *testing.T) {
+	t.Parallel()
 	if p := *MannWhitney([]float64{.1, .1}, []float64{.1, .1, .1}); p != 1 {
 		t.Errorf("p = %v", p)
 	}
@@ -54,24 +62,28 @@ func TestEqualTrialsAreNoEvidence(t *testing.T) {
 	}
 }
 
-func TestAnAdjustedPIsAsHolmHasIt(t *testing.T) {
+// An adjusted p is that of Holm's method.
+func TestAdjustHolm(t *testing.T) {
+	t.Parallel()
 	for _, tc := range []struct{ raw, want []*float64 }{
 		{nil, []*float64{}},
-		{of(.03), of(.03)},
-		{of(.01, .04, .03, .005), of(.03, .06, .06, .02)},
-		{of(.5, .6), of(1, 1)},
-		{of(.02, .02), of(.04, .04)},
+		{pointersTo(.03), pointersTo(.03)},
+		{pointersTo(.01, .04, .03, .005), pointersTo(.03, .06, .06, .02)},
+		{pointersTo(.5, .6), pointersTo(1, 1)},
+		{pointersTo(.02, .02), pointersTo(.04, .04)},
 		{[]*float64{nil, new(.01), nil, new(.02)}, []*float64{nil, new(.02), nil, new(.02)}},
 	} {
 		got := AdjustHolm(tc.raw)
-		same := func(a, b *float64) bool { return a == nil && b == nil || a != nil && b != nil && close(*a, *b) }
+		same := func(a, b *float64) bool { return a == nil && b == nil || a != nil && b != nil && isClose(*a, *b) }
 		if !slices.EqualFunc(got, tc.want, same) {
-			t.Errorf("%v: got %v, want %v", values(tc.raw), values(got), values(tc.want))
+			t.Errorf("%v: got %v, want %v", pointedValues(tc.raw), pointedValues(got), pointedValues(tc.want))
 		}
 	}
 }
 
-func TestAnAdjustedPIsNeverBelowTheRawOneAndKeepsItsOrder(t *testing.T) {
+// An adjusted p is never below the raw one and keeps its order.
+func TestAdjustHolmOrder(t *testing.T) {
+	t.Parallel()
 	draw := rand.New(rand.NewPCG(4, 0))
 	for range 300 {
 		var raw []*float64
@@ -92,10 +104,12 @@ func TestAnAdjustedPIsNeverBelowTheRawOneAndKeepsItsOrder(t *testing.T) {
 	}
 }
 
-func TestAnIntervalHoldsItsEstimate(t *testing.T) {
+// An interval contains its estimate.
+func TestInterval(t *testing.T) {
+	t.Parallel()
 	draw := rand.New(rand.NewPCG(5, 0))
 	for range 500 {
-		a, b := draws(draw, 1+draw.IntN(60)), draws(draw, 1+draw.IntN(60))
+		a, b := drawValues(draw, 1+draw.IntN(60)), drawValues(draw, 1+draw.IntN(60))
 		s := Summarise(a, 0.95)
 		if (s.Low == nil) != (len(a) < 6) || (s.Low == nil) != (s.High == nil) {
 			t.Errorf("%d trials: interval %v to %v", len(a), s.Low, s.High)
@@ -110,10 +124,13 @@ func TestAnIntervalHoldsItsEstimate(t *testing.T) {
 	}
 }
 
+// An interval misses the median no more often than its confidence allows.
+//
 // The median of a continuous figure has half of all trials below it: each of n
 // trials is below or above as a coin falls. Of all 2^n falls, the interval may
 // miss the median in no more than it allows.
-func TestAnIntervalMissesTheMedianNoMoreOftenThanItSays(t *testing.T) {
+func TestMedianInterval(t *testing.T) {
+	t.Parallel()
 	for _, confidence := range []float64{0.95, jointConfidence(0.95)} {
 		for n := 1; n <= 14; n++ {
 			missed := 0
@@ -136,28 +153,32 @@ func TestAnIntervalMissesTheMedianNoMoreOftenThanItSays(t *testing.T) {
 	}
 }
 
-func TestPOfATrendIsTheShareOfAllOrdersWithAsStrongAOne(t *testing.T) {
+// p is the share of all orders of the values with as strong a trend.
+func TestMannKendall(t *testing.T) {
+	t.Parallel()
 	draw := rand.New(rand.NewPCG(6, 0))
 	for range 60 {
-		v := draws(draw, 1+draw.IntN(7))
+		v := drawValues(draw, 1+draw.IntN(7))
 		s, p := MannKendall(v)
 		strong, all := 0, 0
-		permute(slices.Clone(v), len(v), func(order []float64) {
+		eachOrder(slices.Clone(v), len(v), func(order []float64) {
 			all++
-			if other := score(order); max(other, -other) >= max(s, -s) {
+			if other := kendallScore(order); max(other, -other) >= max(s, -s) {
 				strong++
 			}
 		})
-		if want := float64(strong) / float64(all); s != score(v) || !close(p, want) {
-			t.Errorf("%v: s = %d, p = %v, want %d, %v", v, s, p, score(v), want)
+		if want := float64(strong) / float64(all); s != kendallScore(v) || !isClose(p, want) {
+			t.Errorf("%v: s = %d, p = %v, want %d, %v", v, s, p, kendallScore(v), want)
 		}
 	}
 }
 
-func TestATrendTurnedRoundIsAsStrong(t *testing.T) {
+// A reversed trend is as strong.
+func TestMannKendallReversed(t *testing.T) {
+	t.Parallel()
 	draw := rand.New(rand.NewPCG(7, 0))
 	for _, n := range []int{8, ExactTrend, ExactTrend + 1, 200} {
-		v := draws(draw, n)
+		v := drawValues(draw, n)
 		s, p := MannKendall(v)
 		slices.Reverse(v)
 		if back, pBack := MannKendall(v); back != -s || pBack != p || p < 0 || p > 1 {
@@ -166,10 +187,12 @@ func TestATrendTurnedRoundIsAsStrong(t *testing.T) {
 	}
 }
 
-func TestTheApproximatePOfATrendIsCloseToTheExactOne(t *testing.T) {
+// The approximate p is close to the exact one.
+func TestNormalTrend(t *testing.T) {
+	t.Parallel()
 	draw := rand.New(rand.NewPCG(8, 0))
 	for range 100 {
-		v := draws(draw, ExactTrend)
+		v := drawValues(draw, ExactTrend)
 		s, p := MannKendall(v)
 		ties := map[float64]int{}
 		for _, x := range v {
@@ -181,9 +204,12 @@ func TestTheApproximatePOfATrendIsCloseToTheExactOne(t *testing.T) {
 	}
 }
 
+// The approximate p is Kendall's.
+//
 // S has a standard deviation of 335.8 in 100 values, of 333.9 if there are ten
 // of each: (700-1)/335.8 is 2.08 of them.
-func TestTheApproximatePOfATrendIsKendalls(t *testing.T) {
+func TestNormalTrendKendall(t *testing.T) {
+	t.Parallel()
 	ties := map[float64]int{}
 	for i := range 10 {
 		ties[float64(i)] = 10
@@ -196,7 +222,9 @@ func TestTheApproximatePOfATrendIsKendalls(t *testing.T) {
 	}
 }
 
-func TestAShareHasItsExactInterval(t *testing.T) {
+// A share has its exact interval.
+func TestProportionInterval(t *testing.T) {
+	t.Parallel()
 	for _, tc := range []struct {
 		k, n      int
 		low, high float64
@@ -217,33 +245,36 @@ func TestAShareHasItsExactInterval(t *testing.T) {
 	}
 }
 
+// Each end of an interval leaves out 2.5 %.
+//
 // At each end, what was seen or something more extreme has a probability of
 // 2.5 %, by the sum of the binomial distribution in exact arithmetic.
-func TestTheEndsOfAShareLeaveOutTwoAndAHalfPercentEach(t *testing.T) {
+func TestProportionEnds(t *testing.T) {
+	t.Parallel()
 	for n := 1; n <= 30; n++ {
 		for k := 0; k <= n; k++ {
 			low, high := ProportionInterval(k, n, 0.95)
 			if share := float64(k) / float64(n); low > share || high < share {
 				t.Errorf("%d of %d: %v to %v", k, n, low, high)
 			}
-			if k > 0 && !close(1-binomial(k-1, n, low), 0.025) {
-				t.Errorf("%d of %d: at %v, as many have p = %v", k, n, low, 1-binomial(k-1, n, low))
+			if k > 0 && !isClose(1-binomialShare(k-1, n, low), 0.025) {
+				t.Errorf("%d of %d: at %v, as many have p = %v", k, n, low, 1-binomialShare(k-1, n, low))
 			}
-			if k < n && !close(binomial(k, n, high), 0.025) {
-				t.Errorf("%d of %d: at %v, as few have p = %v", k, n, high, binomial(k, n, high))
+			if k < n && !isClose(binomialShare(k, n, high), 0.025) {
+				t.Errorf("%d of %d: at %v, as few have p = %v", k, n, high, binomialShare(k, n, high))
 			}
 		}
 	}
 }
 
-// enumerated is the share of all divisions of the values of a and b into two
+// enumerateP is the share of all divisions of the values of a and b into two
 // samples of these sizes in which U is at least as far from its mean.
-func enumerated(a, b []float64) float64 {
+func enumerateP(a, b []float64) float64 {
 	all := append(slices.Clone(a), b...)
 	far, n := 0, 0
-	divide(len(all), len(a), func(first, second []int) {
+	eachDivision(len(all), len(a), func(first, second []int) {
 		n++
-		if pairDistance(pick(all, first), pick(all, second)) >= pairDistance(a, b) {
+		if pairDistance(pickIndices(all, first), pickIndices(all, second)) >= pairDistance(a, b) {
 			far++
 		}
 	})
@@ -262,8 +293,8 @@ func pairDistance(a, b []float64) int {
 	return max(pairs, -pairs)
 }
 
-// divide calls f with every choice of k out of n indices, and with the others.
-func divide(n, k int, f func(chosen, others []int)) {
+// eachDivision calls f with every choice of k out of n indices, and with the others.
+func eachDivision(n, k int, f func(chosen, others []int)) {
 	for set := range uint(1) << n {
 		if bits.OnesCount(set) != k {
 			continue
@@ -280,14 +311,14 @@ func divide(n, k int, f func(chosen, others []int)) {
 	}
 }
 
-// permute calls f with every order of the first n values (Heap's algorithm).
-func permute(v []float64, n int, f func([]float64)) {
+// eachOrder calls f with every order of the first n values (Heap's algorithm).
+func eachOrder(v []float64, n int, f func([]float64)) {
 	if n <= 1 {
 		f(v)
 		return
 	}
 	for i := range n {
-		permute(v, n-1, f)
+		eachOrder(v, n-1, f)
 		if n%2 == 0 {
 			v[i], v[n-1] = v[n-1], v[i]
 		} else {
@@ -296,8 +327,8 @@ func permute(v []float64, n int, f func([]float64)) {
 	}
 }
 
-// score is Kendall's: pairs that rise less pairs that fall.
-func score(v []float64) (s int) {
+// kendallScore is Kendall's: pairs that rise less pairs that fall.
+func kendallScore(v []float64) (s int) {
 	for i := range v {
 		for j := range i {
 			s += cmp.Compare(v[i], v[j])
@@ -306,8 +337,8 @@ func score(v []float64) (s int) {
 	return s
 }
 
-// binomial is the probability of k of n or fewer.
-func binomial(k, n int, share float64) float64 {
+// binomialShare is the probability of k of n or fewer.
+func binomialShare(k, n int, share float64) float64 {
 	sum := new(big.Float).SetPrec(200)
 	p, q := new(big.Float).SetPrec(200).SetFloat64(share), new(big.Float).SetPrec(200)
 	q.Sub(big.NewFloat(1), p)
@@ -325,8 +356,8 @@ func binomial(k, n int, share float64) float64 {
 	return f
 }
 
-// draws are n values, of which some are equal more often than not.
-func draws(draw *rand.Rand, n int) []float64 {
+// drawValues are n values, of which some are equal more often than not.
+func drawValues(draw *rand.Rand, n int) []float64 {
 	v, kinds := make([]float64, n), 1+draw.IntN(3*n)
 	for i := range v {
 		v[i] = float64(draw.IntN(kinds)) / 10
@@ -334,7 +365,7 @@ func draws(draw *rand.Rand, n int) []float64 {
 	return v
 }
 
-func pick[T any](all []T, indices []int) []T {
+func pickIndices[T any](all []T, indices []int) []T {
 	var some []T
 	for _, i := range indices {
 		some = append(some, all[i])
@@ -342,7 +373,7 @@ func pick[T any](all []T, indices []int) []T {
 	return some
 }
 
-func each(v []float64, f func(float64) float64) []float64 {
+func mapValues(v []float64, f func(float64) float64) []float64 {
 	var all []float64
 	for _, x := range v {
 		all = append(all, f(x))
@@ -350,14 +381,14 @@ func each(v []float64, f func(float64) float64) []float64 {
 	return all
 }
 
-func of(ps ...float64) (all []*float64) {
+func pointersTo(ps ...float64) (all []*float64) {
 	for _, p := range ps {
 		all = append(all, new(p))
 	}
 	return all
 }
 
-func values(ps []*float64) (all []any) {
+func pointedValues(ps []*float64) (all []any) {
 	for _, p := range ps {
 		if p == nil {
 			all = append(all, nil)
@@ -368,4 +399,4 @@ func values(ps []*float64) (all []any) {
 	return all
 }
 
-func close(a, b float64) bool { return math.Abs(a-b) <= 1e-9*max(1, math.Abs(a)) }
+func isClose(a, b float64) bool { return math.Abs(a-b) <= 1e-9*max(1, math.Abs(a)) }

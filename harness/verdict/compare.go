@@ -7,7 +7,7 @@ import (
 	"snatlab/harness/stats"
 )
 
-// compareAll sets every arm but the first against the first.
+// compareAll compares every arm but the first with the first.
 func compareAll(arms []result.Arm) []result.Comparison {
 	comparisons := []result.Comparison{}
 	for i := 1; i < len(arms); i++ {
@@ -21,7 +21,8 @@ func compareAll(arms []result.Arm) []result.Comparison {
 	return comparisons
 }
 
-// compareWithBaseline leaves out what depends on the other comparisons.
+// compareWithBaseline returns a comparison without PHolm and Verdict, which depend on
+// the other comparisons.
 func compareWithBaseline(arm, baseline result.Arm) result.Comparison {
 	c := result.Comparison{
 		Arm: arm.Name, Baseline: baseline.Name, P: stats.MannWhitney(arm.FailureRates(), baseline.FailureRates()),
@@ -52,7 +53,7 @@ func countTested(comparisons []result.Comparison) (n int) {
 	return n
 }
 
-// reductionOf turns a change into a reduction.
+// reductionOf returns a change as a reduction.
 func reductionOf(change *float64) *float64 {
 	if change == nil {
 		return nil
@@ -60,8 +61,8 @@ func reductionOf(change *float64) *float64 {
 	return new(0 - *change) // and not -0
 }
 
-// adjustP fills in every PHolm: the failure rates are one family, and all
-// latencies another.
+// adjustP fills in every PHolm. The failure rates are one family, and all latencies
+// another.
 func adjustP(comparisons []result.Comparison) {
 	var rates, latencies []*float64
 	for _, c := range comparisons {
@@ -96,7 +97,7 @@ func decideComparison(c *result.Comparison, arm, baseline result.Arm, comparison
 		}
 	case !baseline.ShowsRace():
 		c.Verdict = result.ArmInconclusive
-	case !canLose(arm, baseline, comparisons):
+	case !canShowReduction(arm, baseline, comparisons):
 		c.Verdict, c.Why = result.Undecided, result.WhyFewFailures
 	default:
 		c.Verdict = result.NoDifference
@@ -124,9 +125,9 @@ func decideDifference(c *result.Comparison, arm, baseline result.Arm) {
 	}
 }
 
-// directionOf says on which side of the baseline an arm lies: -1 below, +1 above.
-// It is 0 where the ranks, which the test is about, say one thing and the
-// medians, which are what is reported, another.
+// directionOf returns on which side of the baseline an arm lies: -1 below, +1 above.
+// It returns 0 where the ranks, which are tested, contradict the medians, which are
+// reported.
 func directionOf(arm, baseline []float64) int {
 	pairs := 0
 	for _, a := range arm {
@@ -141,8 +142,8 @@ func directionOf(arm, baseline []float64) int {
 	return byRank
 }
 
-// CompareRates compares the failure rates of each arm, a value a trial or a run, with
-// those that it had before. The arms are one family for Holm's method.
+// CompareRates compares the failure rates of each arm with those that it had before.
+// A value is of a trial or of a run. The arms are one family for Holm's method.
 func CompareRates(before, after [][]float64) []result.RateChange {
 	changes := make([]result.RateChange, len(before))
 	ps := make([]*float64, len(before))

@@ -7,28 +7,29 @@ import (
 	"snatlab/harness/result"
 )
 
-// Whatever the trials are, no-difference is said only where an arm without a
-// failure would have been told from the baseline, and no arm is said to take
-// anything away from a baseline that lost nothing.
-func TestContrastSaysNoMoreThanItCanSee(t *testing.T) {
+// Whatever the trials are, the verdict is no-difference only where an arm without a
+// failure would have been found different from the baseline, and no arm reduces the
+// failures of a baseline that lost nothing.
+func TestDecideComparison(t *testing.T) {
+	t.Parallel()
 	draw := rand.New(rand.NewPCG(7, 0))
 	seen := map[result.ArmVerdict]int{}
 	for range 3000 {
 		arms := []result.Arm{}
 		for range 2 + draw.IntN(3) {
-			arms = append(arms, arm("x", someTrials(draw, draw.IntN(9))...))
+			arms = append(arms, armOf("x", drawFailures(draw, draw.IntN(9))...))
 		}
 		for i, c := range compareAll(arms) {
 			seen[c.Verdict]++
 			if !arms[0].ShowsRace() && c.Verdict.IsDecided() && c.Verdict != result.Worse {
-				t.Fatalf("%s without a race in the baseline: %v", c.Verdict, failures(arms))
+				t.Fatalf("%s without a race in the baseline: %v", c.Verdict, listFailures(arms))
 			}
 			if c.Verdict != result.NoDifference {
 				continue
 			}
-			arms[i+1] = arm("x", repeat(len(arms[i+1].Trials), 0)...)
+			arms[i+1] = armOf("x", repeatTrial(len(arms[i+1].Trials), 0)...)
 			if v := compareAll(arms)[i].Verdict; v != result.Mitigated && v != result.Reduced {
-				t.Fatalf("no-difference, but an arm without a failure is %s: %v", v, failures(arms))
+				t.Fatalf("no-difference, but an arm without a failure is %s: %v", v, listFailures(arms))
 			}
 		}
 	}
@@ -39,8 +40,8 @@ func TestContrastSaysNoMoreThanItCanSee(t *testing.T) {
 	}
 }
 
-// someTrials draws failures of n trials: none, few or many in each.
-func someTrials(draw *rand.Rand, n int) (failed []int) {
+// drawFailures returns random failures of n trials: none, few or many in each.
+func drawFailures(draw *rand.Rand, n int) (failed []int) {
 	least := []int{0, 0, 100, 900}[draw.IntN(4)]
 	for range n {
 		failed = append(failed, least+draw.IntN(5+least/2)*draw.IntN(2))
@@ -48,7 +49,7 @@ func someTrials(draw *rand.Rand, n int) (failed []int) {
 	return failed
 }
 
-func failures(arms []result.Arm) (all [][]int) {
+func listFailures(arms []result.Arm) (all [][]int) {
 	for _, a := range arms {
 		var failed []int
 		for _, t := range a.Trials {

@@ -11,10 +11,11 @@ import (
 	"snatlab/harness/result"
 )
 
-var update = flag.Bool("update", false, "judge the results in ../report/testdata anew")
+var update = flag.Bool("update", false, "judge the results in ../report/testdata again")
 
-// The results that package report draws its goldens from show what a run would.
-func TestTheReportsAreDrawnFromResultsJudgedHere(t *testing.T) {
+// The results that package report draws its goldens from are judged as a run's are.
+func TestReportFixtures(t *testing.T) {
+	t.Parallel()
 	paths, err := filepath.Glob("../report/testdata/*.json")
 	if err != nil || len(paths) == 0 {
 		t.Fatalf("no results: %v", err)
@@ -42,7 +43,7 @@ func judgeFile(t *testing.T, text []byte) []byte {
 	if err := json.Unmarshal(text, &r); err != nil {
 		t.Fatal(err)
 	}
-	judge(&r)
+	judgeAndDescribe(&r)
 	var out bytes.Buffer
 	e := json.NewEncoder(&out)
 	e.SetIndent("", "  ")

@@ -10,10 +10,11 @@ import (
 	"snatlab/harness/result"
 )
 
-// Two arms that do not differ are told apart no more often than Alpha allows.
+// A difference of two equal arms is found no more often than Alpha allows.
 // Every division of the same trials into two arms is as likely as any other
 // then, so all of them are looked at.
-func TestArmsThatDoNotDifferAreRarelyToldApart(t *testing.T) {
+func TestFalseDifferences(t *testing.T) {
+	t.Parallel()
 	for _, tc := range []struct {
 		claim  string
 		trials []int // of both arms
@@ -25,31 +26,33 @@ func TestArmsThatDoNotDifferAreRarelyToldApart(t *testing.T) {
 		{"8 rounds, some trials equal", []int{101, 101, 101, 104, 105, 106, 106, 108, 109, 109, 111, 112, 113, 113, 115, 115}},
 	} {
 		t.Run(tc.claim, func(t *testing.T) {
-			told, all, n := 0, 0, len(tc.trials)/2
-			divide(len(tc.trials), n, func(first []int, second []int) {
-				a, b := arm("masquerade", pick(tc.trials, first)...), arm("again", pick(tc.trials, second)...)
+			found, all, n := 0, 0, len(tc.trials)/2
+			eachDivision(len(tc.trials), n, func(first []int, second []int) {
+				a, b := armOf("masquerade", pickIndices(tc.trials, first)...), armOf("again", pickIndices(tc.trials, second)...)
 				all++
 				if v := compareAll([]result.Arm{a, b})[0].Verdict; v.IsDecided() && v != result.NoDifference {
-					told++
+					found++
 				}
 			})
 			if want := new(big.Int).Binomial(int64(2*n), int64(n)).Int64(); int64(all) != want {
 				t.Errorf("%d divisions, want %d", all, want)
 			}
-			if share := float64(told) / float64(all); share > result.Alpha {
-				t.Errorf("%d of %d divisions are told apart, %.4f", told, all, share)
+			if share := float64(found) / float64(all); share > result.Alpha {
+				t.Errorf("a difference is found in %d of %d divisions, %.4f", found, all, share)
 			}
 		})
 	}
 }
 
-func TestRoundsAreTheLeastThatTellArmsApart(t *testing.T) {
+// The least number of rounds shows a difference, and one less does not.
+func TestMinRounds(t *testing.T) {
+	t.Parallel()
 	for arms := 2; arms <= 32; arms++ {
 		least := MinRounds(arms)
 		for _, rounds := range []int{least - 1, least} {
-			all := []result.Arm{arm("masquerade", repeat(rounds, 700)...)}
+			all := []result.Arm{armOf("masquerade", repeatTrial(rounds, 700)...)}
 			for i := 1; i < arms; i++ {
-				all = append(all, arm("random-fully", repeat(rounds, 0)...))
+				all = append(all, armOf("random-fully", repeatTrial(rounds, 0)...))
 			}
 			want := result.Undecided
 			if rounds == least {
@@ -67,17 +70,21 @@ func TestRoundsAreTheLeastThatTellArmsApart(t *testing.T) {
 	}
 }
 
-func TestAReductionLiesInItsInterval(t *testing.T) {
+// A reduction lies in its interval.
+func TestReductionInterval(t *testing.T) {
+	t.Parallel()
 	draw := rand.New(rand.NewPCG(5, 0))
 	for range 500 {
-		a, b := someTrials(draw, 1+draw.IntN(60)), someTrials(draw, 1+draw.IntN(60))
-		if r := compareWithBaseline(arm("a", a...), arm("b", b...)).Reduction; r.Low != nil && (*r.Low > *r.Estimate || *r.High < *r.Estimate) {
+		a, b := drawFailures(draw, 1+draw.IntN(60)), drawFailures(draw, 1+draw.IntN(60))
+		if r := compareWithBaseline(armOf("a", a...), armOf("b", b...)).Reduction; r.Low != nil && (*r.Low > *r.Estimate || *r.High < *r.Estimate) {
 			t.Errorf("%v and %v: reduction %v in %v to %v", a, b, *r.Estimate, *r.Low, *r.High)
 		}
 	}
 }
 
-func TestArmsAcrossRunsAreOneFamily(t *testing.T) {
+// The arms of a comparison of runs are one family.
+func TestCompareRates(t *testing.T) {
+	t.Parallel()
 	low, high := []float64{1, 2, 3, 4, 5, 6, 7, 8}, []float64{11, 12, 13, 14, 15, 16, 17, 18}
 	changes := CompareRates([][]float64{low, low}, [][]float64{high, low})
 	if p, adjusted := *changes[0].P, *changes[0].PHolm; adjusted != 2*p {
@@ -94,8 +101,8 @@ func TestArmsAcrossRunsAreOneFamily(t *testing.T) {
 	}
 }
 
-// divide calls f with every choice of k out of n indices, and with the others.
-func divide(n, k int, f func(chosen, others []int)) {
+// eachDivision calls f with every choice of k out of n indices, and the other indices.
+func eachDivision(n, k int, f func(chosen, others []int)) {
 	for set := range uint(1) << n {
 		if bits.OnesCount(set) != k {
 			continue
@@ -112,7 +119,7 @@ func divide(n, k int, f func(chosen, others []int)) {
 	}
 }
 
-func pick[T any](all []T, indices []int) []T {
+func pickIndices[T any](all []T, indices []int) []T {
 	var some []T
 	for _, i := range indices {
 		some = append(some, all[i])

@@ -9,10 +9,11 @@ import (
 )
 
 // oneOfMany finds a 1 before a word in the plural, and before the verb of one.
-var oneOfMany = regexp.MustCompile(`\b1 (?:arms|rounds|runs|trials|requests|connections|clients|hits|failures|CPUs|drops|rules|addresses)\b|\b1 \w+ (?:have|are|were|give|take|keep|share)\b`)
+var oneOfMany = regexp.MustCompile(`\b1 (?:arms|rounds|runs|trials|requests|connections|clients|hits|failures|CPUs|drops|rules|addresses)\b|\b1 \w+ (?:have|are|were|give|take|keep|share|need)\b`)
 
 // A run with one of everything is described in the singular.
 func TestSingular(t *testing.T) {
+	t.Parallel()
 	one := func(failed int) result.Arm {
 		trial := result.Trial{Round: 1, Requests: 1, Failed: failed, Causes: map[string]int{}, RulePackets: 1}
 		if failed > 0 {
@@ -33,7 +34,7 @@ func TestSingular(t *testing.T) {
 }
 
 func checkSingular(t *testing.T, arms []result.Arm, incomplete string) {
-	r := run(1, arms...)
+	r := runOf(1, arms...)
 	r.Scenario.Clients, r.Scenario.Requests, r.Incomplete = 1, 1, incomplete
 	r.Environment.CPUsOnline, r.Environment.Load, r.Environment.Widened = 1, &[3]float64{2, 2, 2}, 1
 	for _, a := range arms {
@@ -41,7 +42,7 @@ func checkSingular(t *testing.T, arms []result.Arm, incomplete string) {
 			result.Expectation{Arm: a.Name, Race: "reproduced"}, result.Expectation{Arm: a.Name, Race: "absent"},
 			result.Expectation{Arm: a.Name, Unexplained: new(0.5)}, result.Expectation{Arm: a.Name, Reduction: new(0.5)})
 	}
-	judge(r)
+	judgeAndDescribe(r)
 	texts := append([]string{r.Summary}, r.Warnings...)
 	for _, e := range r.Expected {
 		texts = append(texts, e.Found)

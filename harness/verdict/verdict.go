@@ -1,6 +1,6 @@
-// Package verdict says what the trials of a run show: how often each arm fails,
-// whether that differs from the baseline and by how much, what it costs in
-// latency, and which expectations held.
+// Package verdict judges the trials of a run: how often each arm fails, whether that
+// differs from the baseline and by how much, what it costs in latency, and which
+// expectations held.
 //
 // # The trial is the unit
 //
@@ -23,7 +23,7 @@
 //
 // Each arm is compared with the baseline by the Mann-Whitney U test of their
 // failure rates: two-sided, by ranks. p is the share of all ways to divide the
-// same trials into two arms that set them apart at least as far. It is computed
+// same trials into two arms that separate them at least as far. It is computed
 // exactly, equal rates included, up to 25 trials an arm (50 where no two rates
 // are equal), and beyond that by the normal approximation. Of a run that was
 // interrupted, the rounds that both arms have are compared.
@@ -36,15 +36,15 @@
 //   - reduced: it is below Alpha, and the rate lower
 //   - worse: it is below Alpha, and the rate higher
 //   - no-difference: it is not, though an arm without any failure would have been
-//     told from this baseline; a smaller difference may be there all the same
-//   - undecided: it is not, and no arm would have been told from this baseline in
-//     so few trials, or with so many trials of the baseline without a failure; or
-//     the ranks of the trials say one thing and their medians another
+//     found different from this baseline; there may still be a smaller difference
+//   - undecided: it is not, and no arm would have been found different from this
+//     baseline in so few trials, or with so many trials of the baseline without a
+//     failure; or the ranks of the trials and their medians contradict each other
 //   - inconclusive: the race did not occur in the baseline, so there was nothing
-//     to take away; that an arm is worse can be said without
+//     to take away; worse needs no race in the baseline
 //
-// Few trials cannot be set apart far enough whatever they show: [MinRounds] says
-// how many it takes, and [CheckRounds] whether a run can decide what it is for.
+// Too few trials decide nothing, whatever they show: [MinRounds] returns how many it
+// takes, and [CheckRounds] reports whether a run can decide what it is for.
 //
 // # The verdict of a run
 //
@@ -60,7 +60,7 @@
 //
 // The reduction is 1 minus the ratio of the two medians. Its 95 % interval is
 // the widest that the two medians' own intervals allow, at 97.5 % each: both
-// hold in at least 95 runs of 100 (Bonferroni). It is wider than need be, and
+// hold in at least 95 runs of 100 (Bonferroni). It is wider than necessary, and
 // assumes nothing. It takes 7 trials of each arm ([MinRoundsForInterval]), and a
 // baseline whose interval does not reach down to 0.
 //
@@ -69,18 +69,16 @@
 //
 // # What is assumed
 //
-// That trials do not influence each other, and that an arm that changes nothing
-// would have given the same trials as the baseline: every trial sends the same
-// requests on entries and ports of its own, and the order of the arms is drawn
-// anew in each round. Nothing is assumed about how figures are distributed. A
-// machine that gets slower in the course of a run makes all arms drift together,
-// since they are interleaved: that widens the intervals and hides differences,
-// but makes up none. A drift of the baseline is tested for (Mann-Kendall) and
-// warned about.
+// Two things are assumed: trials do not influence each other, and an arm that changes
+// nothing would have had the same trials as the baseline. Every trial sends the same
+// requests on entries and ports of its own, and the order of the arms is drawn again
+// in each round. Nothing is assumed about how figures are distributed. A machine that
+// gets slower in the course of a run makes all arms drift together, since they are
+// interleaved. That widens the intervals and hides differences, but creates none. A
+// drift of the baseline is tested for (Mann-Kendall) and warned about.
 //
-// A small p says that the arms differ on this machine under this load, and
-// nothing about another one. How much they differ is said by the interval, not
-// by p.
+// A small p means that the arms differ on this machine under this load. It means
+// nothing for another machine. The interval, not p, is the size of the difference.
 package verdict
 
 import (
@@ -93,10 +91,10 @@ import (
 const mitigatedFrom = 0.99
 
 // Judge fills in, from the trials and the claims in r, each arm's FailureRate,
-// LatencyP50 and LatencyP99, the Comparisons, Held of each expectation and why it is
-// nil, and Verdict, and adds to WarningValues what it finds. It writes no sentence:
-// package wording makes them of these values. r may be partial. Judging again
-// changes only what new trials change; a warning that is there already stays.
+// LatencyP50 and LatencyP99, the Comparisons, the outcome of each expectation, and
+// Verdict, and adds to WarningValues. It writes no sentence: package wording makes
+// sentences of these values. r may be partial. Judging again changes only what new
+// trials change; a warning that is already in r stays.
 func Judge(r *result.Result) {
 	for i := range r.Arms {
 		a := &r.Arms[i]

@@ -9,9 +9,9 @@ import (
 	"snatlab/harness/result"
 )
 
-// JudgedName names a scenario of a night, its driver, and how many attempts it
+// NightRunName names a scenario of a night, its driver, and how many attempts it
 // took: "quickstart (netns), 3 attempts".
-func JudgedName(j result.Judged) string {
+func NightRunName(j result.NightRun) string {
 	text := j.Scenario
 	if j.Driver != "" {
 		text += fmt.Sprintf(" (%s)", j.Driver)
@@ -22,10 +22,10 @@ func JudgedName(j result.Judged) string {
 	return text
 }
 
-// JudgedFigures sets the baseline against its history and names the verdicts of
+// NightRunFigures sets the baseline against its history and names the verdicts of
 // the other arms: "masquerade 25.0 % (14.1 to 31.2 % in 20 runs); mitigated:
 // random-fully; no change on 6.18.15".
-func JudgedFigures(j result.Judged) string {
+func NightRunFigures(j result.NightRun) string {
 	if j.Result == nil || len(j.Result.Arms) == 0 || len(j.Result.Arms[0].Trials) == 0 {
 		return "no result"
 	}
@@ -47,7 +47,7 @@ func JudgedFigures(j result.Judged) string {
 	return strings.Join(parts, "; ")
 }
 
-func baselineFigures(j result.Judged) string {
+func baselineFigures(j result.NightRun) string {
 	arm := j.Result.Arms[0]
 	text := fmt.Sprintf("%s %s", arm.Name, format.Percent(arm.FailureRate.Median))
 	i := slices.IndexFunc(j.Before, func(b result.ArmBefore) bool { return b.Arm == arm.Name })
@@ -61,7 +61,7 @@ func baselineFigures(j result.Judged) string {
 
 // isUnchanged reports whether a new kernel makes no difference. With a doubt, it may
 // make one.
-func isUnchanged(j result.Judged) bool {
+func isUnchanged(j result.NightRun) bool {
 	return j.Outcome == result.OutcomeOK && len(j.Findings) == 0 && len(j.Doubts) == 0 &&
 		j.KernelBefore != "" && j.KernelBefore != j.Result.Environment.Kernel
 }

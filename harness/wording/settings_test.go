@@ -8,7 +8,7 @@ import (
 	"snatlab/harness/result"
 )
 
-func TestSettings(t *testing.T) {
+func TestDescribeSettings(t *testing.T) {
 	t.Parallel()
 	got := DescribeSettings([]result.Setting{
 		{Part: result.PartRouter, Key: "net.netfilter.nf_conntrack_max", Value: "4096"},

@@ -51,8 +51,8 @@ func armClauses(r *result.Result) (clauses []string) {
 	return clauses
 }
 
-// noRaceInBaseline states that the baseline shows too little of the race, and what
-// can be said about the other arms all the same.
+// noRaceInBaseline states that the baseline shows too little of the race, and the
+// effects of the other arms if they can be judged.
 func noRaceInBaseline(r *result.Result) string {
 	baseline, n := r.Arms[0], r.Arms[0].SumTotals()
 	var s string
@@ -62,12 +62,12 @@ func noRaceInBaseline(r *result.Result) string {
 	case n.Race == 0:
 		s = fmt.Sprintf("the race did not occur in %s: 0 hits in %s", baseline.Name, format.Plural(n.Requests, "request", "requests"))
 	default:
-		s = fmt.Sprintf("the hits in %s are too few to judge: %s in %s, it takes %d",
+		s = fmt.Sprintf("the hits in %s are too few to judge: %s in %s (at least %d are needed)",
 			baseline.Name, format.Plural(n.Race, "hit", "hits"), format.Plural(n.Requests, "request", "requests"), result.Floor)
 	}
 	silent := !slices.ContainsFunc(r.Comparisons, func(c result.Comparison) bool { return c.Verdict != result.ArmInconclusive })
 	if silent && len(r.Comparisons) > 0 {
-		s += ", so nothing can be said about the other arms"
+		s += ", so the other arms cannot be judged"
 	}
 	if rest := n.Failed - n.Race; rest > 0 {
 		s += fmt.Sprintf("; %s failed for other reasons", format.Plural(rest, "request", "requests"))
@@ -100,7 +100,7 @@ func armEffect(c result.Comparison, arm, baseline result.Arm) string {
 	case len(arm.FailureRates()) == 0:
 		return "no trial of " + arm.Name
 	case c.Verdict == result.ArmInconclusive:
-		return "nothing can be said about " + arm.Name
+		return arm.Name + " cannot be judged"
 	}
 	n := arm.SumTotals()
 	failing := format.Percent(arm.FailureRate.Median) + " fail"
@@ -130,7 +130,7 @@ func whyUndecided(c result.Comparison, arm, baseline result.Arm) string {
 		return fmt.Sprintf("as it differs (%s), but its median lies on one side and most of its trials on the other", p)
 	case result.WhyFewTrials:
 		n := min(len(arm.FailureRates()), len(baseline.FailureRates()))
-		return fmt.Sprintf("as %s too few to show a difference (%s): it takes %d of each arm",
+		return fmt.Sprintf("as %s too few to show a difference (%s): at least %d of each arm are needed",
 			format.Plural(n, "trial is", "trials are"), p, c.Least)
 	default:
 		return fmt.Sprintf("as too many trials of %s lost nothing to show a difference (%s)", baseline.Name, p)
@@ -150,7 +150,7 @@ func clausesByVerdict(comparisons []result.Comparison) []string {
 		{result.NoDifference, "no difference shown with "},
 		{result.Worse, "worse with "},
 		{result.Undecided, "undecided with "},
-		{result.ArmInconclusive, "nothing can be said about "},
+		{result.ArmInconclusive, "not judged: "},
 	} {
 		var names []string
 		for _, c := range comparisons {
@@ -174,7 +174,7 @@ func unmetExpectation(r *result.Result) string {
 		case r.Verdict == result.Fail && e.Held != nil && !*e.Held:
 			lead, broken = "Not as expected", append(broken, e)
 		case r.Verdict == result.Inconclusive && e.Held == nil:
-			lead, broken = "What was expected could not be decided", append(broken, e)
+			lead, broken = "An expectation could not be decided", append(broken, e)
 		}
 	}
 	if len(broken) == 0 {

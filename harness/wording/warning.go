@@ -26,14 +26,14 @@ func runWarning(r *result.Result, w result.Warning) string {
 	e := r.Environment
 	switch w.Code {
 	case result.FewRounds:
-		return fmt.Sprintf("%s few: the rate of one arm swings by a factor of two to four between trials",
+		return fmt.Sprintf("%s few: the rate of one arm varies by a factor of two to four between trials",
 			format.Plural(w.Count, "round is", "rounds are"))
 	case result.FewRoundsToCompare:
-		return fmt.Sprintf("%s cannot show a difference at p < %v: it takes %d",
+		return fmt.Sprintf("%s cannot show a difference at p < %v: at least %d are needed",
 			format.Plural(w.Count, "round", "rounds"), result.Alpha, w.Least)
 	case result.FewRoundsForInterval:
-		return fmt.Sprintf("%s a reduction no 95 %% interval: it takes %d",
-			format.Plural(w.Count, "round gives", "rounds give"), w.Least)
+		return fmt.Sprintf("%s too few for a 95 %% interval of a reduction: at least %d are needed",
+			format.Plural(w.Count, "round is", "rounds are"), w.Least)
 	case result.BusyMachine:
 		var load [3]float64
 		if e.Load != nil {
@@ -42,7 +42,7 @@ func runWarning(r *result.Result, w result.Warning) string {
 		return fmt.Sprintf("the machine was busy: a load average of %.2f on %s before the run; clients that have to wait for a CPU do not meet, and latencies are too high",
 			load[0], format.Plural(e.CPUsOnline, "CPU", "CPUs"))
 	case result.WidenedWindow:
-		return fmt.Sprintf("%s the window of the race: this is not the kernel's own window, and no failure rate is what it would be without",
+		return fmt.Sprintf("%s the window of the race: this is not the kernel's own window, and all failure rates depend on these rules",
 			format.Plural(e.Widened, "idle rule between NAT and confirmation widens", "idle rules between NAT and confirmation widen"))
 	case result.NoControl:
 		return fmt.Sprintf("the trials have no control, which would show whether they could have lost a connection: the requests take %s of the clients' %s (send fewer, or widen net.ipv4.ip_local_port_range of the clients)",
@@ -63,7 +63,7 @@ func armWarning(r *result.Result, w result.Warning) string {
 		return fmt.Sprintf("%d of %s %s nothing: neither the arm nor its control lost a connection to the race",
 			w.Count, format.Plural(w.Of, "trial", "trials"), verb)
 	case result.EqualRates:
-		return fmt.Sprintf("all its trials and all of %s have the same failure rate, %s, so that nothing can be told from them",
+		return fmt.Sprintf("all its trials and all of %s have the same failure rate, %s, so they show nothing",
 			baselineOf(r).Name, format.Percent(w.Share))
 	case result.BaselineRose:
 		return driftWarning("rose", w)
@@ -107,7 +107,7 @@ func driftWarning(way string, w result.Warning) string {
 	if w.Exact {
 		exact = "exact "
 	}
-	return fmt.Sprintf("the failure rate %s in the course of the run (Mann-Kendall, %s%s); interleaved arms drift together, which hides differences but makes up none",
+	return fmt.Sprintf("the failure rate %s in the course of the run (Mann-Kendall, %s%s); interleaved arms drift together, which hides differences but creates none",
 		way, exact, format.P(w.P))
 }
 
@@ -118,14 +118,14 @@ func portsLeftOut(r *result.Result, a result.Arm) string {
 	}
 	effect := "NAT draws another port for those connections"
 	if v := findComparison(r, a.Name).Verdict; v == result.Mitigated || v == result.Reduced {
-		effect += ", which is what stops the race"
+		effect += ", and that stops the race"
 	}
 	return fmt.Sprintf("to_ports %s leaves out the clients' ports %s: %s; clients whose ports lie in the range are not helped",
 		describeRange(a.ToPorts), which, effect)
 }
 
 func fewAddresses(clients int, a result.Arm, w result.Warning) string {
-	const otherwise = " (other addresses, or more clients, spread otherwise)"
+	const otherwise = " (other addresses, or more clients, are distributed differently)"
 	which := fmt.Sprintf("from %d of its %d addresses", w.Count, w.Of)
 	if w.Count == 1 && len(a.Sources) > 0 {
 		which = fmt.Sprintf("from %s, one of its %d addresses", a.Sources[0].Address, w.Of)

@@ -14,15 +14,14 @@ import (
 // FirstDay is the day of the first run.
 var FirstDay = time.Date(2026, 11, 1, 3, 0, 0, 0, time.UTC)
 
-// RunSpec is a run as it differs from an ordinary one, in which the baseline lost
-// connections and the mitigation did not.
+// RunSpec describes the differences of a run from an ordinary run. In an ordinary run,
+// the baseline lost connections and the mitigation did not.
 type RunSpec struct {
 	Day    int
 	Kernel string // 6.12.107 if empty
-	// requests of random-fully that failed in each of 8 trials of 6,000, and why
-	Failed int
-	Cause  string
-	Lost   int // requests of the baseline that failed in each trial; about 1,000 if 0
+	Failed int    // requests of random-fully that failed in each of 8 trials of 6,000
+	Cause  string // of these failures; the race if empty
+	Lost   int    // requests of the baseline that failed in each trial; about 1,000 if 0
 	Change func(*result.Result)
 }
 
@@ -61,7 +60,7 @@ func (n RunSpec) MakeResult() *result.Result {
 	return r
 }
 
-// ShortenRun leaves three rounds, which decide nothing.
+// ShortenRun keeps three rounds of a result, which decide nothing.
 func ShortenRun(r *result.Result) {
 	r.Scenario.Rounds = 3
 	for i := range r.Arms {

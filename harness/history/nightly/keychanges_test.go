@@ -23,8 +23,8 @@ func TestKeyChangeOnUpgrade(t *testing.T) {
 	}
 }
 
-// Every field of a key is reported, or makes another lab. A key that differs
-// without a word would leave the user with "first run" night after night.
+// Every field of a key is reported, or makes another lab. A change that is not reported
+// would leave the user with "first run" night after night.
 func TestKeyChangeFields(t *testing.T) {
 	t.Parallel()
 	tonight := result.Key{Scenario: "quickstart", Hash: "5b0c94d2e1a7", CPUs: 2, Docker: "28.1.0"}

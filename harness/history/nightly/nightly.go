@@ -55,7 +55,7 @@ func (n Runner) Run(ctx context.Context) (*result.Night, error) {
 	begun := time.Now()
 	record := &result.Night{
 		Schema: result.NightSchema, ID: n.ID, Version: n.Version, Started: begun.UTC().Truncate(time.Millisecond),
-		Kernel: n.Machine.Kernel, Runs: []result.Judged{}, Warnings: []string{}, Store: result.StoreState{Path: n.Store.Dir()},
+		Kernel: n.Machine.Kernel, Runs: []result.NightRun{}, Warnings: []string{}, Store: result.StoreState{Path: n.Store.Dir()},
 	}
 	before, warnings, err := n.Store.ListRuns()
 	record.Warnings = append(record.Warnings, warnings...)
@@ -127,9 +127,9 @@ type scenarioRun struct {
 
 // runAttempts makes attempts until there is no doubt left, or no attempt. Its error
 // ends the night.
-func (t *scenarioRun) runAttempts(ctx context.Context) (j result.Judged, err error) {
+func (t *scenarioRun) runAttempts(ctx context.Context) (j result.NightRun, err error) {
 	begun := time.Now()
-	j = result.Judged{Scenario: t.job.Scenario, File: t.job.File, Driver: t.job.Driver, Before: []result.ArmBefore{}, Findings: []result.Finding{}}
+	j = result.NightRun{Scenario: t.job.Scenario, File: t.job.File, Driver: t.job.Driver, Before: []result.ArmBefore{}, Findings: []result.Finding{}}
 	defer func() { j.Seconds = time.Since(begun).Seconds() }()
 	for {
 		r, err := t.makeAttempt(ctx, &j)
@@ -148,9 +148,9 @@ func (t *scenarioRun) runAttempts(ctx context.Context) (j result.Judged, err err
 }
 
 // makeAttempt makes one attempt, and stores its result.
-func (t *scenarioRun) makeAttempt(ctx context.Context, j *result.Judged) (*result.Result, error) {
+func (t *scenarioRun) makeAttempt(ctx context.Context, j *result.NightRun) (*result.Result, error) {
 	r, err := t.job.Run(ctx)
-	if r == nil || !hasTrials(r) {
+	if r == nil || !r.HasTrials() {
 		return r, err
 	}
 	j.Result = r
@@ -161,12 +161,8 @@ func (t *scenarioRun) makeAttempt(ctx context.Context, j *result.Judged) (*resul
 	return r, err
 }
 
-func hasTrials(r *result.Result) bool {
-	return slices.ContainsFunc(r.Arms, func(a result.Arm) bool { return len(a.Trials) > 0 })
-}
-
 // recordBreak judges the attempts before the one that err ended.
-func (t *scenarioRun) recordBreak(j *result.Judged, err error) {
+func (t *scenarioRun) recordBreak(j *result.NightRun, err error) {
 	if n := len(t.attempts); n > 0 {
 		t.recordOutcome(j, regression.Evaluate(t.attempts, t.before, t.Known))
 		if j.Outcome == result.OutcomeRegression {
@@ -185,7 +181,7 @@ func (t *scenarioRun) describeBreak(err error) string {
 	text, rest, more := strings.Cut(err.Error(), "\n")
 	switch {
 	case errors.As(err, new(*undo.LeftError)):
-		text = "the host could not be put back"
+		text = "the host could not be restored"
 	case more:
 		text += fmt.Sprintf(" (and %d more)", 1+strings.Count(rest, "\n"))
 	}

@@ -22,7 +22,7 @@ import (
 	"snatlab/harness/wording"
 )
 
-// makeRun is a run of two arms, of which the second mitigates.
+// makeRun returns a run of two arms. The second one mitigates, unless it is changed.
 func makeRun(t *testing.T, change ...func(*result.Result)) *result.Result {
 	t.Helper()
 	r, err := resultfile.ReadResult("../../report/testdata/docker.json")
@@ -42,29 +42,28 @@ func makeRun(t *testing.T, change ...func(*result.Result)) *result.Result {
 // serial numbers the runs of these tests.
 var serial atomic.Int64
 
-// unmitigated is the second arm with the rule of the baseline.
+// unmitigated copies the trials of the baseline to the second arm.
 func unmitigated(r *result.Result) {
 	for i := range r.Arms[1].Trials {
 		r.Arms[1].Trials[i] = r.Arms[0].Trials[i]
 	}
 }
 
-// withoutRace is a run in which the race does not occur.
+// withoutRace copies the trials of the arm that mitigates to the baseline.
 func withoutRace(r *result.Result) {
 	for i := range r.Arms[0].Trials {
 		r.Arms[0].Trials[i] = r.Arms[1].Trials[i]
 	}
 }
 
-// withHighLatency is a run in which the second arm mitigates, and takes ten times as long.
+// withHighLatency makes the second arm ten times as slow.
 func withHighLatency(r *result.Result) {
 	for i := range r.Arms[1].Trials {
 		r.Arms[1].Trials[i].Latency.P99 *= 10
 	}
 }
 
-// withRefusals is a run in which the second arm mitigates, and fails for another cause
-// now and then.
+// withRefusals adds a few failures of another cause to the second arm.
 func withRefusals(r *result.Result) {
 	for i := range r.Arms[1].Trials {
 		trial := &r.Arms[1].Trials[i]
@@ -77,7 +76,7 @@ func onKernel(kernel string) func(*result.Result) {
 	return func(r *result.Result) { r.Environment.Kernel = kernel }
 }
 
-// withUnmetExpectation is a run whose expectation cannot hold.
+// withUnmetExpectation replaces the expectations by one that cannot hold.
 func withUnmetExpectation(r *result.Result) {
 	r.Expected = []result.Expectation{{Arm: "masquerade", Race: "absent"}}
 }
@@ -89,7 +88,7 @@ func checkError(t *testing.T, err error) {
 	}
 }
 
-// makeStore is a store with n good runs.
+// makeStore returns a store with n good runs.
 func makeStore(t *testing.T, n int, change ...func(*result.Result)) *store.Store {
 	t.Helper()
 	s, err := store.Open(t.TempDir())
@@ -100,7 +99,7 @@ func makeStore(t *testing.T, n int, change ...func(*result.Result)) *store.Store
 	return s
 }
 
-// jobWith is a scenario whose attempts come to the results given.
+// jobWith returns a job whose attempts have these results.
 func jobWith(name string, results ...*result.Result) Job {
 	return Job{Scenario: name, File: name + ".yaml", Driver: "docker", Run: func(context.Context) (*result.Result, error) {
 		if len(results) == 0 {
@@ -112,7 +111,7 @@ func jobWith(name string, results ...*result.Result) Job {
 	}}
 }
 
-// failingJob is a scenario that ends with an error.
+// failingJob returns a job that ends with an error.
 func failingJob(name string, r *result.Result, err error) Job {
 	return Job{Scenario: name, File: name + ".yaml", Run: func(context.Context) (*result.Result, error) { return r, err }}
 }
@@ -121,7 +120,7 @@ func makeRunner(s *store.Store, jobs ...Job) Runner {
 	return Runner{ID: "tonight", Machine: result.Env{Kernel: "6.18.44", Arch: "amd64", Virtualisation: new("kvm")}, Store: s, Attempts: 3, Jobs: jobs}
 }
 
-// mustRun does the night, which ends by itself.
+// mustRun runs a night that ends by itself.
 func mustRun(t *testing.T, n Runner) *result.Night {
 	t.Helper()
 	record, err := n.Run(t.Context())
@@ -290,7 +289,7 @@ func TestProvenIsNotRetried(t *testing.T) {
 }
 
 // A regression stays proven if a later attempt ends early. Of 8 earlier runs two
-// attempts prove that the verdict fell, and the failures take a third.
+// attempts prove that the verdict fell, and the failures need a third.
 func TestProvenThenAborted(t *testing.T) {
 	t.Parallel()
 	for name, broke := range map[string]error{"engine": errors.New("Docker engine: gone"), "host": &undo.LeftError{}} {

@@ -18,7 +18,7 @@ func isSettled(last *result.Result, h regression.Evaluation) bool {
 }
 
 // recordOutcome records the outcome of the attempts, with what their history shows.
-func (t *scenarioRun) recordOutcome(j *result.Judged, h regression.Evaluation) {
+func (t *scenarioRun) recordOutcome(j *result.NightRun, h regression.Evaluation) {
 	last := t.attempts[len(t.attempts)-1]
 	j.Attempts, j.Compared, j.KernelBefore = len(t.attempts), h.Compared, h.KernelBefore
 	j.Findings, j.Doubts = append(j.Findings, h.Findings...), h.Doubts

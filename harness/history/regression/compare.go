@@ -12,7 +12,7 @@ import (
 	"snatlab/harness/verdict"
 )
 
-// Compare compares the runs of one group with earlier ones, arm by arm. Groups of
+// CompareGroups compares the runs of one group with earlier ones, arm by arm. Groups of
 // different scenarios, by their hash, are an error, and so is a group without a run
 // that ended by itself.
 //
@@ -20,9 +20,9 @@ import (
 // of a run. Otherwise it is the rate of a trial, which shows nothing about
 // differences from night to night. The questions are those of [Evaluate], and the
 // evidence is another one: if the runs of each side agree, the change is believed,
-// since somebody chose the runs on purpose. If they do not, a finding requires
+// since the user chose the runs on purpose. If they do not, a finding requires
 // p < [result.Alpha] (by ranks, two-sided). A rise of failures always does.
-func Compare(before, after store.Group) (*result.GroupComparison, error) {
+func CompareGroups(before, after store.Group) (*result.GroupComparison, error) {
 	c := &comparison{GroupComparison: &result.GroupComparison{
 		Schema: result.GroupComparisonSchema, Arms: []result.ArmChange{}, Findings: []result.Finding{}, Differs: []result.Difference{}, Warnings: []string{},
 	}}
@@ -65,7 +65,7 @@ func (c *comparison) dropIncomplete(g *store.Group) error {
 	g.Results = slices.DeleteFunc(slices.Clone(g.Results), func(r *result.Result) bool { return r.Incomplete != "" || len(r.Arms) == 0 })
 	switch left := all - len(g.Results); {
 	case len(g.Results) == 0:
-		return fmt.Errorf("%s: no run that ended by itself", g.Name)
+		return fmt.Errorf("%s: every run ended early", g.Name)
 	case left > 0:
 		c.addWarning("%s: %s left out, which ended early", g.Name, format.Plural(left, "run", "runs"))
 	}
@@ -132,10 +132,10 @@ func (c *comparison) compareRates(before, after store.Group) {
 	if stats.CanDiffer(len(c.old), len(c.new), len(names), result.Alpha) {
 		c.Unit = result.UnitRun
 	} else if len(c.old)+len(c.new) > 2 {
-		c.addWarning("%s and %s are too few for a value a run: a value is a trial, and p says nothing of what differs from night to night",
+		c.addWarning("%s and %s are too few to compare runs: a value is a trial, and p does not cover differences from night to night",
 			format.Plural(len(c.old), "run", "runs"), format.Plural(len(c.new), "run", "runs"))
 	} else {
-		c.addWarning("one run on each side: p says nothing of what differs from night to night")
+		c.addWarning("one run on each side: p does not cover differences from night to night")
 	}
 	var old, new [][]float64
 	for i, name := range names {
@@ -162,7 +162,7 @@ func (c *comparison) warnUndecided(side string, runs []result.RunSummary) {
 		}
 	}
 	if len(arms) > 0 {
-		c.addWarning("no run of %s decided whether %s mitigates, which is not compared", side, strings.Join(arms, ", "))
+		c.addWarning("no run of %s decided whether %s mitigates: that is not compared", side, strings.Join(arms, ", "))
 	}
 }
 
@@ -210,7 +210,7 @@ func (c *comparison) explainBlind() string {
 	}
 	old, new := len(c.old), len(c.new)
 	if c.Unit == result.UnitTrial {
-		old, new = countTrials(c.old), countTrials(c.new)
+		old, new = countBaselineTrials(c.old), countBaselineTrials(c.new)
 	}
 	if !stats.CanDiffer(old, new, len(c.Arms), result.Alpha) {
 		return fmt.Sprintf("Too few trials, %d and %d, to show that failures rose.", old, new)
@@ -230,18 +230,18 @@ func explainBlindSide(arms []result.ArmChange, name string, runs []result.RunSum
 	case others:
 		return ""
 	case hits == 0:
-		return fmt.Sprintf("The race did not occur in %s of %s, so nothing can be said of a mitigation.", baseline, name)
+		return fmt.Sprintf("The race did not occur in %s of %s, so nothing can be said about a mitigation.", baseline, name)
 	case hits < result.Floor:
-		return fmt.Sprintf("The hits in %s of %s are too few to judge, %d in a run at most, so nothing can be said of a mitigation: it takes %d.",
+		return fmt.Sprintf("The hits in %s of %s are too few to judge, %d in a run at most, so nothing can be said about a mitigation: it takes %d.",
 			baseline, name, hits, result.Floor)
 	case len(arms) > 1:
-		return fmt.Sprintf("No run of %s decided what an arm makes of %s, so nothing can be said of a mitigation.", name, baseline)
+		return fmt.Sprintf("No run of %s decided whether an arm mitigates, so nothing can be said about a mitigation.", name)
 	}
 	return ""
 }
 
-// countTrials counts the trials of the baseline.
-func countTrials(runs []result.RunSummary) (n int) {
+// countBaselineTrials counts the trials of the baseline.
+func countBaselineTrials(runs []result.RunSummary) (n int) {
 	for _, r := range runs {
 		n += r.Arms[0].Trials
 	}

@@ -12,7 +12,7 @@ import (
 	"snatlab/harness/result"
 )
 
-// makeGroup are n of a group, a day apart.
+// makeGroup returns a group of n runs, one a day.
 func makeGroup(name string, n int, like historytest.RunSpec) store.Group {
 	g := store.Group{Name: name}
 	for range n {
@@ -24,7 +24,7 @@ func makeGroup(name string, n int, like historytest.RunSpec) store.Group {
 
 func mustCompare(t *testing.T, before, after store.Group) *result.GroupComparison {
 	t.Helper()
-	c, err := Compare(before, after)
+	c, err := CompareGroups(before, after)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +45,7 @@ func TestCompareTwoResults(t *testing.T) {
 	if c.Unit != "trial" || c.Verdict != result.Pass || c.Summary != "No regression from old to new." {
 		t.Errorf("%+v", c)
 	}
-	if !cmp.Equal(c.Warnings, []string{"one run on each side: p says nothing of what differs from night to night"}) {
+	if !cmp.Equal(c.Warnings, []string{"one run on each side: p does not cover differences from night to night"}) {
 		t.Errorf("%q", c.Warnings)
 	}
 	if a := c.Arms[1]; a.Old.Requests != 48000 || a.Rate.P == nil || *a.Rate.P != 1 || a.New.Verdicts[result.Mitigated] != 1 {
@@ -62,15 +62,15 @@ func TestCompareLostMitigation(t *testing.T) {
 		t.Fatalf("%+v", c)
 	}
 	for i, text := range []string{
-		"random-fully was mitigated in 1 of 1 run, and is in 0 of 1 run: it failed 7,600 of 48,000 (15.8 %), and before it 0 of 48,000 (0 %)",
-		"random-fully failed 7,600 of 48,000 (15.8 %), and before it 0 of 48,000 (0 %)",
+		"random-fully was mitigated in 1 of 1 run, and is in 0 of 1 run: it failed 7,600 of 48,000 (15.8 %), and 0 of 48,000 (0 %) before",
+		"random-fully failed 7,600 of 48,000 (15.8 %), and 0 of 48,000 (0 %) before",
 	} {
 		if got := c.Findings[i].Text; got != text {
 			t.Errorf("got  %s\nwant %s", got, text)
 		}
 	}
 	if back := mustCompare(t, makeGroup("old", 1, historytest.RunSpec{Day: 2, Failed: 950}), makeGroup("new", 1, historytest.RunSpec{Day: 1})); back.Verdict != result.Pass {
-		t.Errorf("mended: %+v", back)
+		t.Errorf("repaired: %+v", back)
 	}
 }
 
@@ -82,7 +82,7 @@ func TestCompareManyRuns(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 	if c := mustCompare(t, makeGroup("old", 2, historytest.RunSpec{Day: 1}), makeGroup("new", 3, historytest.RunSpec{Day: 10})); c.Unit != "trial" || len(c.Warnings) != 1 ||
-		!strings.HasPrefix(c.Warnings[0], "2 runs and 3 runs are too few for a value a run: a value is a trial") {
+		!strings.HasPrefix(c.Warnings[0], "2 runs and 3 runs are too few to compare runs: a value is a trial") {
 		t.Errorf("%+v", c)
 	}
 }
@@ -116,8 +116,8 @@ func TestCompareWithoutRace(t *testing.T) {
 		new  historytest.RunSpec
 		want string
 	}{
-		"no_hit":   {historytest.RunSpec{Day: 2, Change: none}, "The race did not occur in masquerade of new, so nothing can be said of a mitigation."},
-		"few_hits": {historytest.RunSpec{Day: 2, Lost: 1}, "The hits in masquerade of new are too few to judge, 8 in a run at most, so nothing can be said of a mitigation: it takes 20."},
+		"no_hit":   {historytest.RunSpec{Day: 2, Change: none}, "The race did not occur in masquerade of new, so nothing can be said about a mitigation."},
+		"few_hits": {historytest.RunSpec{Day: 2, Lost: 1}, "The hits in masquerade of new are too few to judge, 8 in a run at most, so nothing can be said about a mitigation: it takes 20."},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := mustCompare(t, makeGroup("old", 1, historytest.RunSpec{Day: 1}), makeGroup("new", 1, c.new))
@@ -128,8 +128,8 @@ func TestCompareWithoutRace(t *testing.T) {
 	}
 }
 
-// Six runs a side are enough for a test over runs. None of them says whether the
-// arm mitigates, so nothing can be said to have become worse, or not.
+// Six runs a side are enough for a test over runs. If none of them decides whether the
+// arm mitigates, the comparison is inconclusive.
 func TestCompareUndecidedRuns(t *testing.T) {
 	t.Parallel()
 	few := func(r *result.Result) {
@@ -140,7 +140,7 @@ func TestCompareUndecidedRuns(t *testing.T) {
 	}
 	c := mustCompare(t, makeGroup("old", 6, historytest.RunSpec{Day: 1, Change: historytest.ShortenRun}), makeGroup("new", 6, historytest.RunSpec{Day: 10, Change: few}))
 	if c.Unit != "run" || c.Verdict != result.Inconclusive ||
-		c.Summary != "No run of old decided what an arm makes of masquerade, so nothing can be said of a mitigation." {
+		c.Summary != "No run of old decided whether an arm mitigates, so nothing can be said about a mitigation." {
 		t.Errorf("%s: %s", c.Verdict, c.Summary)
 	}
 	if len(c.Warnings) > 0 {
@@ -158,7 +158,7 @@ func TestCompareUndecidedArm(t *testing.T) {
 		r.Arms = append(r.Arms, result.Arm{Name: "split", Settings: []string{}, Trials: r.Arms[1].Trials[:3]})
 	}
 	c := mustCompare(t, makeGroup("old", 1, historytest.RunSpec{Day: 1, Change: late}), makeGroup("new", 1, historytest.RunSpec{Day: 2, Change: late}))
-	want := "no run of new decided whether split mitigates, which is not compared"
+	want := "no run of new decided whether split mitigates: that is not compared"
 	if n := len(c.Warnings); c.Verdict != result.Pass || n != 3 || c.Warnings[n-1] != want {
 		t.Errorf("%s: %q", c.Verdict, c.Warnings)
 	}
@@ -168,7 +168,7 @@ func TestCompareUndecidedArm(t *testing.T) {
 func TestCompareOtherScenarios(t *testing.T) {
 	t.Parallel()
 	other := makeGroup("new", 1, historytest.RunSpec{Day: 2, Change: func(r *result.Result) { r.Scenario.Hash, r.Scenario.Name = "sha256:0", "other" }})
-	_, err := Compare(makeGroup("old", 1, historytest.RunSpec{Day: 1}), other)
+	_, err := CompareGroups(makeGroup("old", 1, historytest.RunSpec{Day: 1}), other)
 	want := "old and new are of different scenarios, and nothing can be compared: quickstart (sha256:5b0c94d2e1a7) and other (sha256:0)"
 	if fmt.Sprint(err) != want {
 		t.Errorf("%v", err)
@@ -184,7 +184,7 @@ func TestCompareEarlyEnds(t *testing.T) {
 	if c := mustCompare(t, makeGroup("old", 1, historytest.RunSpec{Day: 1}), g); len(c.New.Runs) != 1 || c.Warnings[0] != "new: 1 run left out, which ended early" {
 		t.Errorf("%+v", c)
 	}
-	if _, err := Compare(makeGroup("old", 1, historytest.RunSpec{Day: 1}), makeGroup("new", 1, historytest.RunSpec{Day: 2, Change: early})); fmt.Sprint(err) != "new: no run that ended by itself" {
+	if _, err := CompareGroups(makeGroup("old", 1, historytest.RunSpec{Day: 1}), makeGroup("new", 1, historytest.RunSpec{Day: 2, Change: early})); fmt.Sprint(err) != "new: every run ended early" {
 		t.Errorf("%v", err)
 	}
 }

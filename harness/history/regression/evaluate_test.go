@@ -88,7 +88,7 @@ func TestEvaluateLastingLoss(t *testing.T) {
 		}
 	}
 	if j := Evaluate(makeAttempts(1, historytest.RunSpec{Day: 60}), before, nil); len(j.Findings) > 0 {
-		t.Errorf("mended: %+v", j)
+		t.Errorf("repaired: %+v", j)
 	}
 }
 
@@ -278,8 +278,8 @@ func TestEvaluateFlakyClaim(t *testing.T) {
 	}
 }
 
-// A finding names the kernel since which it is so. A new kernel with the same
-// figures is none.
+// A finding names the kernel on which it began. A new kernel with the same figures is
+// no finding.
 func TestEvaluateNewKernel(t *testing.T) {
 	t.Parallel()
 	j := Evaluate(makeAttempts(2, historytest.RunSpec{Day: 20, Failed: 950, Kernel: "6.18.15"}), makePast(20), nil)
@@ -319,8 +319,7 @@ func TestEvaluateOtherRuns(t *testing.T) {
 	}
 }
 
-// An arm that is undecided has not got worse, and past runs that were undecided
-// are not what tonight is measured by.
+// An undecided arm is not worse, and tonight is not compared with undecided runs.
 func TestEvaluateUndecided(t *testing.T) {
 	t.Parallel()
 	if j := Evaluate(makeAttempts(3, historytest.RunSpec{Day: 20, Change: historytest.ShortenRun}), makePast(20), nil); cmp.Equal(findingKinds(j), []result.FindingKind{result.VerdictFell}) {

@@ -10,10 +10,10 @@ import (
 	"snatlab/harness/result"
 )
 
-// A draw makes the mitigated arm of a run as chance will have it.
+// An armDraw sets the figures of the mitigated arm of a run by chance.
 type armDraw func(*rand.Rand, *result.ArmSummary)
 
-// drawReduced is an arm that is bad in that share of the runs.
+// drawReduced draws an arm that is bad in that share of the runs.
 func drawReduced(share float64) armDraw {
 	return func(r *rand.Rand, a *result.ArmSummary) {
 		if r.Float64() < share {
@@ -22,52 +22,52 @@ func drawReduced(share float64) armDraw {
 	}
 }
 
-// drawFailures is an arm of which some requests fail in each run: as many in the
-// median, with a lognormal scatter.
+// drawFailures draws an arm with that median of failed requests in a run, and a
+// lognormal scatter.
 func drawFailures(median, scatter float64) armDraw {
 	return func(r *rand.Rand, a *result.ArmSummary) { a.Failed = int(median * math.Exp(scatter*r.NormFloat64())) }
 }
 
-// drawAround is an arm of which about as many fail, a third more or less.
+// drawAround draws an arm with about that many failed requests, a third more or less.
 func drawAround(about float64) armDraw {
 	return func(r *rand.Rand, a *result.ArmSummary) { a.Failed = int(about * (1 + (2*r.Float64()-1)/3)) }
 }
 
-// machine is a machine's runs, one after the other.
-type machine struct {
+// simulation is the runs of one machine, one after the other.
+type simulation struct {
 	*rand.Rand
 	runs []result.RunSummary
 }
 
-func (c *machine) drawRun(of armDraw) result.RunSummary {
-	day := len(c.runs)
-	r := result.RunSummary{ID: strconv.FormatUint(c.Uint64(), 16), Started: historytest.FirstDay.AddDate(0, 0, day), Arms: []result.ArmSummary{
+func (m *simulation) drawRun(of armDraw) result.RunSummary {
+	day := len(m.runs)
+	r := result.RunSummary{ID: strconv.FormatUint(m.Uint64(), 16), Started: historytest.FirstDay.AddDate(0, 0, day), Arms: []result.ArmSummary{
 		{Name: "masquerade", Requests: 48000}, {Name: "random-fully", Requests: 48000, Verdict: result.Mitigated}}}
-	of(c.Rand, &r.Arms[1])
+	of(m.Rand, &r.Arms[1])
 	return r
 }
 
-func (c *machine) addNights(n int, of armDraw) {
+func (m *simulation) addNights(n int, of armDraw) {
 	for range n {
-		c.runs = append(c.runs, c.drawRun(of))
+		m.runs = append(m.runs, m.drawRun(of))
 	}
 }
 
-// evaluateNight makes as many attempts as are asked for, keeps them, and gives the number
-// of findings.
-func (c *machine) evaluateNight(of armDraw, ask func(*night, subject)) int {
-	n := night{before: c.runs}
+// evaluateNight makes as many attempts as the evaluation requires, keeps them, and
+// returns the number of findings.
+func (m *simulation) evaluateNight(of armDraw, ask func(*night, subject)) int {
+	n := night{before: m.runs}
 	for attempt := 0; attempt == 0 || attempt < mostAttempts && n.Again != ""; attempt++ {
 		n.Evaluation = Evaluation{}
-		n.tonight = append(n.tonight, c.drawRun(of))
+		n.tonight = append(n.tonight, m.drawRun(of))
 		ask(&n, subject{arm: "random-fully"})
 	}
-	c.runs = append(c.runs, n.tonight...)
+	m.runs = append(m.runs, n.tonight...)
 	return len(n.Findings)
 }
 
-// Nights that are all alike, of an arm that is bad now and then by chance: the
-// alarms are rarer than what the package comment promises.
+// If all nights are alike, and an arm is bad now and then by chance, alarms are as rare
+// as the package comment promises.
 func TestFalseAlarms(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -87,10 +87,10 @@ func TestFalseAlarms(t *testing.T) {
 	} {
 		alarms, nights, source := 0, 0, rand.New(rand.NewPCG(1, 2))
 		for range 100 {
-			machine := machine{Rand: source}
-			machine.addNights(20, c.of)
+			m := simulation{Rand: source}
+			m.addNights(20, c.of)
 			for range 40 {
-				alarms += machine.evaluateNight(c.of, c.ask)
+				alarms += m.evaluateNight(c.of, c.ask)
 				nights++
 			}
 		}
@@ -108,15 +108,15 @@ func TestLastingRise(t *testing.T) {
 	t.Parallel()
 	source := rand.New(rand.NewPCG(3, 4))
 	for range 50 {
-		machine := machine{Rand: source}
-		machine.addNights(20, drawAround(0))
-		for n := 1; 4*20 >= len(machine.runs)+mostAttempts; n++ {
-			if machine.evaluateNight(drawAround(60), (*night).askFailures) != 1 {
-				t.Fatalf("night %d: not seen, with %d runs before it", n, len(machine.runs))
+		m := simulation{Rand: source}
+		m.addNights(20, drawAround(0))
+		for n := 1; 4*20 >= len(m.runs)+mostAttempts; n++ {
+			if m.evaluateNight(drawAround(60), (*night).askFailures) != 1 {
+				t.Fatalf("night %d: not reported, after %d runs", n, len(m.runs))
 			}
 		}
-		if len(machine.runs) < 70 {
-			t.Fatalf("seen in %d runs alone", len(machine.runs))
+		if len(m.runs) < 70 {
+			t.Fatalf("reported in %d runs only", len(m.runs))
 		}
 	}
 }
@@ -124,12 +124,12 @@ func TestLastingRise(t *testing.T) {
 // A rise is reported of an arm that always fails a little.
 func TestRiseOfFailingArm(t *testing.T) {
 	t.Parallel()
-	machine := machine{Rand: rand.New(rand.NewPCG(5, 6))}
-	machine.addNights(20, drawAround(60))
-	if machine.evaluateNight(drawAround(200), (*night).askFailures) != 1 {
-		t.Error("200 of 48,000 after 60 are none")
+	m := simulation{Rand: rand.New(rand.NewPCG(5, 6))}
+	m.addNights(20, drawAround(60))
+	if m.evaluateNight(drawAround(200), (*night).askFailures) != 1 {
+		t.Error("200 of 48,000 after 60 is no rise")
 	}
-	if machine.evaluateNight(drawAround(60), (*night).askFailures) != 0 {
-		t.Error("as many as before are one")
+	if m.evaluateNight(drawAround(60), (*night).askFailures) != 0 {
+		t.Error("as many as before is a rise")
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"snatlab/harness/result"
 )
 
-// makePast are ordinary runs, one a day, before the day given.
+// makePast returns ordinary runs of that many days, one a day.
 func makePast(days int) (runs []result.RunSummary) {
 	for day := range days {
 		runs = append(runs, result.NewRunSummary(historytest.RunSpec{Day: day}.MakeResult()))
@@ -16,7 +16,7 @@ func makePast(days int) (runs []result.RunSummary) {
 	return runs
 }
 
-// makeAttempts are n runs alike, of a night.
+// makeAttempts returns n attempts of one night.
 func makeAttempts(n int, like historytest.RunSpec) (all []*result.Result) {
 	for i := range n {
 		r := like.MakeResult()

@@ -63,7 +63,7 @@ func (c *comparison) askVerdict(about subject) {
 	a := c.findArm(about.arm)
 	n, worse := c.compareAnswers(func(r result.RunSummary) answer { return armMitigated(r, a.Name) })
 	if worse {
-		c.addFinding(about, n.p, "%s was mitigated in %d of %s, and is in %d of %s: it failed %s, and before it %s", a.Name,
+		c.addFinding(about, n.p, "%s was mitigated in %d of %s, and is in %d of %s: it failed %s, and %s before", a.Name,
 			n.old-n.oldBad, format.Plural(n.old, "run", "runs"), n.new-n.newBad, format.Plural(n.new, "run", "runs"),
 			printShare(a.New.Failed, a.New.Requests), printShare(a.Old.Failed, a.Old.Requests))
 	}
@@ -83,7 +83,7 @@ func (c *comparison) askFailures(about subject) {
 	if p == nil || *p >= result.Alpha || !rose || 2*many <= len(c.new) || !mostlyMitigated(c.old, a.Name) {
 		return
 	}
-	c.addFinding(about, p, "%s failed %s, and before it %s", a.Name,
+	c.addFinding(about, p, "%s failed %s, and %s before", a.Name,
 		printShare(a.New.Failed, a.New.Requests), printShare(a.Old.Failed, a.Old.Requests))
 }
 
@@ -102,7 +102,7 @@ func (c *comparison) askCause(about subject) {
 	}
 	failed, requests := sum(c.new)
 	failedBefore, requestsBefore := sum(c.old)
-	c.addFinding(about, n.p, "%s failed %s for %s, and before it %s", about.arm,
+	c.addFinding(about, n.p, "%s failed %s for %s, and %s before", about.arm,
 		printShare(failed, requests), about.cause, printShare(failedBefore, requestsBefore))
 }
 

@@ -63,7 +63,7 @@ func (n *night) markKnown(known []KnownFailure) {
 	}
 	for _, k := range known {
 		if k.Scenario == n.last.Key.Scenario && k.kernels.contains(n.last.Kernel) && n.last.Started.After(k.Until) {
-			n.Warnings = append(n.Warnings, fmt.Sprintf("the known failure %q ran out on %s, and excuses nothing any more (remove it, or set another day)",
+			n.Warnings = append(n.Warnings, fmt.Sprintf("the known failure %q expired on %s and excuses nothing any more (remove it, or set a later day)",
 				k.Reason, k.Until.Format(time.DateOnly)))
 		}
 	}

@@ -43,7 +43,7 @@ func TestKnownFailure(t *testing.T) {
 				t.Errorf("%s: %s: known %q, want %q", name, f.Kind, f.Known, want)
 			}
 		}
-		warned := len(j.Warnings) == 1 && strings.Contains(j.Warnings[0], `the known failure "fixed by 0123abcd, which is in 6.14" ran out on 2026-11-21`)
+		warned := len(j.Warnings) == 1 && strings.Contains(j.Warnings[0], `the known failure "fixed by 0123abcd, which is in 6.14" expired on 2026-11-21`)
 		if warned != c.warned {
 			t.Errorf("%s: %q", name, j.Warnings)
 		}

@@ -52,7 +52,7 @@ func (n *night) lowerQuartile(arm string) float64 {
 	return rates[(len(rates)-1)/4]
 }
 
-// rateUsual is bad from [result.Floor] failures on, if the rate is more than
+// rateUsual returns bad from [result.Floor] failures on, if the rate is more than
 // twice the usual one.
 func rateUsual(r result.RunSummary, arm string, usual float64) answer {
 	switch a, ok := r.Arm(arm); {

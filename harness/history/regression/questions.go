@@ -11,21 +11,21 @@ import (
 
 // questions is the table of all questions, in the order in which they are asked.
 var questions = []question{
-	{kind: result.VerdictFell, listOfArm: listMitigation, askNight: (*night).askVerdict, askGroups: (*comparison).askVerdict},
-	{kind: result.FailuresRose, listOfArm: listMitigation, askNight: (*night).askFailures, askGroups: (*comparison).askFailures},
-	{kind: result.NewCause, listOfArm: listCauses, askNight: (*night).askCause, askGroups: (*comparison).askCause},
-	{kind: result.ExpectationBroken, list: listExpectations, askNight: (*night).askExpectation, askGroups: (*comparison).askExpectation},
-	{kind: result.Shift, list: listBaseline, askNight: (*night).askShift, askGroups: (*comparison).askShift},
+	{kind: result.VerdictFell, ofArm: mitigationSubjects, askNight: (*night).askVerdict, askGroups: (*comparison).askVerdict},
+	{kind: result.FailuresRose, ofArm: mitigationSubjects, askNight: (*night).askFailures, askGroups: (*comparison).askFailures},
+	{kind: result.NewCause, ofArm: causeSubjects, askNight: (*night).askCause, askGroups: (*comparison).askCause},
+	{kind: result.ExpectationBroken, ofScenario: expectationSubjects, askNight: (*night).askExpectation, askGroups: (*comparison).askExpectation},
+	{kind: result.Shift, ofScenario: baselineSubjects, askNight: (*night).askShift, askGroups: (*comparison).askShift},
 }
 
 // A question is one kind of finding. It is asked about each of its subjects, in a
 // night and between two groups of runs.
 type question struct {
-	kind      result.FindingKind
-	listOfArm func(arm int, runs []result.RunSummary) []subject // of a question that is asked arm by arm
-	list      func(runs []result.RunSummary) []subject          // of a question about the scenario
-	askNight  func(*night, subject)
-	askGroups func(*comparison, subject)
+	kind       result.FindingKind
+	ofArm      func(arm int, runs []result.RunSummary) []subject // of a question that is asked arm by arm
+	ofScenario func(runs []result.RunSummary) []subject          // of a question about the scenario
+	askNight   func(*night, subject)
+	askGroups  func(*comparison, subject)
 }
 
 // A subject is what a question is asked about.
@@ -45,10 +45,10 @@ func listSubjects(runs []result.RunSummary) iter.Seq2[question, subject] {
 			for _, q := range questions {
 				var all []subject
 				switch {
-				case arm < arms && q.listOfArm != nil:
-					all = q.listOfArm(arm, runs)
-				case arm == arms && q.list != nil:
-					all = q.list(runs)
+				case arm < arms && q.ofArm != nil:
+					all = q.ofArm(arm, runs)
+				case arm == arms && q.ofScenario != nil:
+					all = q.ofScenario(runs)
 				}
 				for _, s := range all {
 					s.kind = q.kind
@@ -61,8 +61,8 @@ func listSubjects(runs []result.RunSummary) iter.Seq2[question, subject] {
 	}
 }
 
-// listMitigation returns the arm, unless it is the baseline, which mitigates nothing.
-func listMitigation(arm int, runs []result.RunSummary) []subject {
+// mitigationSubjects returns the arm, unless it is the baseline, which mitigates nothing.
+func mitigationSubjects(arm int, runs []result.RunSummary) []subject {
 	if arm == 0 {
 		return nil
 	}
@@ -73,8 +73,8 @@ func listMitigation(arm int, runs []result.RunSummary) []subject {
 // and other traffic is no property of the arm.
 var notNew = []string{result.SNATRace, result.CauseForeign}
 
-// listCauses returns the causes that requests of an arm failed for.
-func listCauses(arm int, runs []result.RunSummary) (all []subject) {
+// causeSubjects returns the causes that requests of an arm failed for.
+func causeSubjects(arm int, runs []result.RunSummary) (all []subject) {
 	name, found := store.ArmNames(runs)[arm], map[string]bool{}
 	for _, r := range runs {
 		a, _ := r.Arm(name)
@@ -90,16 +90,16 @@ func listCauses(arm int, runs []result.RunSummary) (all []subject) {
 	return all
 }
 
-// listExpectations returns the expectations of the scenario.
-func listExpectations(runs []result.RunSummary) (all []subject) {
+// expectationSubjects returns the expectations of the scenario.
+func expectationSubjects(runs []result.RunSummary) (all []subject) {
 	for _, e := range runs[0].Expected {
 		all = append(all, subject{arm: e.Arm, expectation: e})
 	}
 	return all
 }
 
-// listBaseline returns the first arm.
-func listBaseline(runs []result.RunSummary) []subject {
+// baselineSubjects returns the first arm.
+func baselineSubjects(runs []result.RunSummary) []subject {
 	arms := store.ArmNames(runs)
 	if len(arms) == 0 {
 		return nil
@@ -126,7 +126,7 @@ func collectAnswers(runs []result.RunSummary, ask func(result.RunSummary) answer
 	return answered, answers
 }
 
-// armMitigated is good if the arm is mitigated. An undecided arm gives no answer.
+// armMitigated returns good if the arm is mitigated. An undecided arm gives no answer.
 func armMitigated(r result.RunSummary, arm string) answer {
 	switch a, ok := r.Arm(arm); {
 	case !ok, !isDecided(a):
@@ -158,7 +158,7 @@ func mostlyMitigated(runs []result.RunSummary, arm string) bool {
 	return 2*mitigated > decided
 }
 
-// causeAbsent is bad if at least [result.Floor] requests of the arm failed for the
+// causeAbsent returns bad if at least [result.Floor] requests of the arm failed for the
 // cause.
 func causeAbsent(r result.RunSummary, arm, cause string) answer {
 	switch a, ok := r.Arm(arm); {
@@ -171,7 +171,7 @@ func causeAbsent(r result.RunSummary, arm, cause string) answer {
 	}
 }
 
-// expectationHolds is good if the expectation holds in the run. A run without the race is
+// expectationHolds returns good if the expectation holds in the run. A run without the race is
 // inconclusive, and does not break the expectation that the race occurs.
 func expectationHolds(r result.RunSummary, expected result.Expectation) answer {
 	if r.Verdict == result.Inconclusive && expected.Race == result.Reproduced {

@@ -17,7 +17,7 @@ func TestQuestions(t *testing.T) {
 	var kinds []result.FindingKind
 	for _, q := range questions {
 		kinds = append(kinds, q.kind)
-		if q.askNight == nil || q.askGroups == nil || (q.list == nil) == (q.listOfArm == nil) {
+		if q.askNight == nil || q.askGroups == nil || (q.ofScenario == nil) == (q.ofArm == nil) {
 			t.Errorf("%s cannot be asked", q.kind)
 		}
 	}

@@ -1,11 +1,11 @@
 // Package regression judges runs by earlier ones: [Evaluate] a night by the
-// history of its scenario, [Compare] a group of runs by another group.
+// history of its scenario, [CompareGroups] a group of runs by another group.
 //
 // # What a regression is
 //
 // Each kind of regression is a question that a run answers with good or bad, for
 // example whether an arm is less than mitigated. All questions are in one table,
-// [questions], which serves a night and a comparison of groups.
+// questions.go, which serves a night and a comparison of groups.
 //
 // Let M of N runs under a key be bad, the runs of tonight included, and let the
 // last K runs all be bad. If the runs were alike, every order of them would be

@@ -55,7 +55,7 @@ func findRecent(runs []result.RunSummary) int {
 func (c *comparison) askShift(about subject) {
 	rate := c.findArm(about.arm).Rate
 	if isShift(rate.Old.Median, rate.New.Median, rate.PHolm) {
-		c.addFinding(about, rate.PHolm, "%s lost %s (median), and before it %s",
+		c.addFinding(about, rate.PHolm, "%s lost %s (median), and %s before",
 			about.arm, format.Percent(rate.New.Median), format.Percent(rate.Old.Median))
 	}
 }

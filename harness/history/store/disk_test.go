@@ -14,7 +14,7 @@ import (
 	"snatlab/harness/history/historytest"
 )
 
-// mountDisk mounts one of so many bytes, for this thread alone: the thread is never
+// mountDisk mounts a disk of that size for this thread only. The thread is never
 // unlocked, so it ends with the test.
 func mountDisk(t *testing.T, size int) *Store {
 	t.Helper()
@@ -37,7 +37,7 @@ func mountDisk(t *testing.T, size int) *Store {
 	return s
 }
 
-// skipWithout skips a test for want of something; CI has to have it, but for -short.
+// skipWithout skips a test that needs something. In CI, without -short, it fails.
 func skipWithout(t *testing.T, what string) {
 	t.Helper()
 	if os.Getenv("CI") == "true" && !testing.Short() {
@@ -86,8 +86,8 @@ func TestReadOnlyDisk(t *testing.T) {
 	}
 }
 
-// The store of another user is read, and not written. The thread changes its user
-// for good, so it is not unlocked.
+// The store of another user can be read, and not written. The thread that changes its
+// user is never unlocked, so it ends with the test.
 func TestStoreOfOtherUser(t *testing.T) {
 	if os.Geteuid() != 0 {
 		skipWithout(t, "root, to be somebody else")

@@ -19,7 +19,7 @@ import (
 	"snatlab/harness/result/resultfile"
 )
 
-// maxSummary bounds a summary; one of 32 arms takes 10 KiB.
+// maxSummary bounds the bytes of a summary; that of 32 arms has 10 KiB.
 const maxSummary = 1 << 20
 
 // ListRuns lists all runs that can be read, oldest first. The warnings name the runs
@@ -58,7 +58,7 @@ func (s *Store) ListRuns() (runs []result.RunSummary, warnings []string, err err
 	})
 	runs, duplicates := dropDuplicates(runs)
 	for _, r := range duplicates {
-		warnings = append(warnings, fmt.Sprintf("%s: has the run %s, which another folder has as well; left out", filepath.Join(s.dir, r.Folder), r.ID))
+		warnings = append(warnings, fmt.Sprintf("%s: the run %s is in another folder as well; left out", filepath.Join(s.dir, r.Folder), r.ID))
 	}
 	return runs, warnings, nil
 }
@@ -95,7 +95,7 @@ func (s *Store) readRun(root *os.Root, entry fs.DirEntry) (result.RunSummary, er
 	}
 	run.Folder = name
 	if run.ID == "" {
-		run.ID = name // a result that somebody wrote by hand
+		run.ID = name // a result that was written by hand
 	}
 	return run, nil
 }

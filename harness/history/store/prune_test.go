@@ -10,7 +10,7 @@ import (
 	"snatlab/harness/result"
 )
 
-// listDays are those of runs, counted from the first day, a Sunday.
+// listDays returns the days of runs, counted from the first day, a Sunday.
 func listDays(runs []result.RunSummary) (all []int) {
 	for _, r := range runs {
 		all = append(all, int(r.Started.Sub(historytest.FirstDay).Hours()/24))

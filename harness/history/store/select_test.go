@@ -14,7 +14,7 @@ import (
 	"snatlab/harness/result/resultfile"
 )
 
-// underCPUs makes a run of another series of the same scenario.
+// underCPUs changes the series of a run, but not its scenario.
 func underCPUs(n int) func(*result.Result) {
 	return func(r *result.Result) { r.Environment.CPUs = n }
 }
@@ -77,7 +77,7 @@ func resultDays(g *Group) (all []int) {
 	return all
 }
 
-// Results are large: the latest of many are compared, and the user is told.
+// Results are large: only the latest of many are compared, with a warning.
 func TestSelectManyRuns(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)

@@ -142,7 +142,7 @@ func TestPutRace(t *testing.T) {
 	}
 }
 
-// What is wrong with one run is said, and the others are read.
+// A run that cannot be read is named in a warning, and the others are read.
 func TestListUnreadable(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -204,7 +204,7 @@ func TestListStaleSummary(t *testing.T) {
 		dir := filepath.Join(s.Dir(), r.ID)
 		text, err := os.ReadFile(dir + "/summary.json")
 		checkError(t, err)
-		// What it says wrongly would be seen.
+		// A wrong kernel shows that the summary is used.
 		writeText(t, dir+"/summary.json", strings.Replace(string(text), `"kernel":"6.12.107"`, `"kernel":"9.9"`, 1))
 		if runs, _ := listAll(t, s); runs[0].Kernel != "9.9" {
 			t.Fatal("the summary was not read")
@@ -236,7 +236,7 @@ func TestListForeignFolders(t *testing.T) {
 	}
 	want := []string{
 		s.Dir() + "/notes: no result.json in it; left out",
-		s.Dir() + "/copy: has the run " + other.ID + ", which another folder has as well; left out",
+		s.Dir() + "/copy: the run " + other.ID + " is in another folder as well; left out",
 	}
 	if !cmp.Equal(warnings, want) {
 		t.Errorf("got %q\nwant %q", warnings, want)

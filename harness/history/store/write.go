@@ -38,14 +38,14 @@ type summary struct {
 	Run      result.RunSummary `json:"run"`
 }
 
-// idForm is the form of an ID that can name a folder.
-var idForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
+// folderNameForm is the form of an ID that can name a folder.
+var folderNameForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
 
 // Put stores a result, whole or not at all. A run that is already stored is an error
 // that wraps fs.ErrExist. If the disk takes the result, but not the name of its
 // folder, the error says that the run may be gone after a crash.
 func (s *Store) Put(r *result.Result) error {
-	if !idForm.MatchString(r.ID) {
+	if !folderNameForm.MatchString(r.ID) {
 		return fmt.Errorf("store a result: its ID, %.100q, cannot be the name of a folder", r.ID)
 	}
 	if err := s.putRun(r); err != nil {

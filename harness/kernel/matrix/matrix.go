@@ -40,10 +40,7 @@ func (x *KernelTester) Run(ctx context.Context) (*result.Matrix, error) {
 	}
 	begun := time.Now()
 	m := &result.Matrix{Schema: result.MatrixSchema, Started: time.Now().UTC().Truncate(time.Millisecond), Rows: []result.Row{},
-		Scenario: result.ScenarioSummary{
-			Name: x.Scenario.Name, Hash: x.Scenario.Hash(), Clients: x.Scenario.Clients, Pattern: x.Scenario.Load.Pattern,
-			Sync: x.Scenario.Load.Sync, Requests: x.Scenario.Load.Requests, Rounds: x.Scenario.Rounds, Seed: x.Scenario.Seed,
-		}}
+		Scenario: x.Scenario.Summary()}
 	program, err := digestProgram()
 	if err != nil {
 		return m, fmt.Errorf("read this program, which is init in a guest: %w", err)

@@ -22,9 +22,9 @@ var (
 // imageForm is the form of a probe image's name.
 var imageForm = regexp.MustCompile(`^` + imageRepository + `:[0-9a-f]{12}$`)
 
-// idForm is the form of an engine's id, in full length. An object with our label
+// engineIDForm is the form of an engine's id, in full length. An object with our label
 // that was renamed is found by its id.
-var idForm = regexp.MustCompile(`^[0-9a-f]{64}$`)
+var engineIDForm = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
 // checkName returns an error for a name that no part of a run has.
 func (o engineObject) checkName(part *regexp.Regexp) error {
@@ -32,7 +32,7 @@ func (o engineObject) checkName(part *regexp.Regexp) error {
 		return fmt.Errorf("refuse to remove %q: the step names no run, so snatlab did not write it", o.Name)
 	}
 	rest, ours := strings.CutPrefix(o.Name, "snatlab-"+o.Run+"-")
-	if ours && part.MatchString(rest) || idForm.MatchString(o.Name) {
+	if ours && part.MatchString(rest) || engineIDForm.MatchString(o.Name) {
 		return nil
 	}
 	return fmt.Errorf("refuse to remove %q: run %q makes nothing of that name, so snatlab did not write this step", o.Name, o.Run)

@@ -30,7 +30,8 @@ func IsEngineAbsent() bool {
 }
 
 // ListLeftovers lists the containers and networks with our label, as steps that
-// remove them. A run left them whose journal is gone as well. Containers come first.
+// remove them. They are the leftovers of a run whose journal is gone. Containers come
+// first.
 func ListLeftovers(ctx context.Context) ([]undo.Step, error) {
 	docker, err := connectEngine("")
 	if err != nil {

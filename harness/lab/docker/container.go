@@ -59,7 +59,7 @@ func (l *dockerLab) startContainer(ctx context.Context, spec containerSpec) (p l
 	if err != nil {
 		return p, fmt.Errorf("create container %s: %w", name, err)
 	}
-	stream, err := l.attachStreams(ctx, id, strings.ReplaceAll(spec.name, "-", " "))
+	stream, err := l.attachStreams(ctx, id, lab.DescribeProbe(spec.name))
 	if err != nil {
 		return p, fmt.Errorf("attach to container %s: %w", name, err)
 	}

@@ -102,7 +102,7 @@ func (l *dockerLab) listArmAddresses() (all []netip.Addr) {
 
 // Apply puts an arm in force. It checks the addresses of the arm again: another
 // program may have taken them since the lab was opened.
-func (l *dockerLab) Apply(ctx context.Context, arm scenario.Arm) (lab.Rule, error) {
+func (l *dockerLab) Apply(ctx context.Context, arm scenario.Arm) (lab.ArmRule, error) {
 	if err := l.host.checkAddresses(ctx, arm.SNAT.ToSource); err != nil {
 		return nil, err
 	}
@@ -151,7 +151,7 @@ func (l *dockerLab) endClients(ctx context.Context) error {
 	oneByOne := len(l.Clients()) > fewClients && !l.config.Keep // to be kept, they would live on
 	for i, c := range l.Clients() {
 		errs = append(errs, c.Close())
-		oneByOne = oneByOne && l.host.awaitEnd(ctx, l.containerName(fmt.Sprintf("client-%d", i)))
+		oneByOne = oneByOne && l.host.awaitEnd(ctx, l.containerName(lab.ClientName(i)))
 	}
 	return errors.Join(errs...)
 }
@@ -196,7 +196,7 @@ func (l *dockerLab) startServer(ctx context.Context) error {
 		return l.callServer(ctx)
 	}
 	return l.StartServer(ctx, func(ctx context.Context) (lab.StartedProbe, error) {
-		return l.startContainer(ctx, containerSpec{name: "server", role: probe.RoleServer, network: l.serverNet, ipc: "private"})
+		return l.startContainer(ctx, containerSpec{name: lab.ServerName, role: probe.RoleServer, network: l.serverNet, ipc: "private"})
 	})
 }
 
@@ -239,8 +239,8 @@ func (l *dockerLab) startClients(ctx context.Context) error {
 	return l.StartClients(ctx, l.config.Clients, func(ctx context.Context, i int) (lab.StartedProbe, error) {
 		ipc := "shareable"
 		if i > 0 {
-			ipc = "container:" + l.containerName("client-0")
+			ipc = "container:" + l.containerName(lab.ClientName(0))
 		}
-		return l.startContainer(ctx, containerSpec{name: fmt.Sprintf("client-%d", i), role: probe.RoleClient, network: l.clientNet, ipc: ipc})
+		return l.startContainer(ctx, containerSpec{name: lab.ClientName(i), role: probe.RoleClient, network: l.clientNet, ipc: ipc})
 	})
 }

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// fakeEngine is a Docker engine that gives the answers of a test, and does nothing.
+// fakeEngine is a Docker engine with the answers of a test, and does nothing.
 // DOCKER_HOST names it during the test.
 type fakeEngine struct {
 	address string // for DOCKER_HOST
@@ -109,7 +109,7 @@ func (e *fakeEngine) changed() []string {
 	return slices.DeleteFunc(slices.Clone(e.requests), func(r string) bool { return r[:3] == "GET" || r[:4] == "HEAD" })
 }
 
-// answerForever gives an answer that does not end by itself, like the one to GET
+// answerForever starts an answer that does not end by itself, like the one to GET
 // /events.
 func answerForever(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusOK)

@@ -13,7 +13,7 @@ func (l *dockerLab) Keep(ctx context.Context) (*lab.Kept, error) {
 	k := &lab.Kept{Remove: "snatlab cleanup"}
 	tables := l.Rule.IPTables().Path
 	k.Look = append(k.Look, tables+" -t nat -v -S POSTROUTING", "docker ps --filter label="+runLabel+"="+l.config.Run)
-	names := []string{"server", "client-0"}
+	names := []string{lab.ServerName, lab.ClientName(0)}
 	if l.config.Server.IsValid() {
 		names = names[1:]
 	}

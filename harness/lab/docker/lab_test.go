@@ -90,7 +90,7 @@ func checkConfined(t *testing.T, b *bench) {
 	}
 }
 
-// readProc gives the lines of a file in /proc of a container's first process.
+// readProc returns the lines of a file in /proc of a container's first process.
 func readProc(t *testing.T, c container.InspectResponse, file string) []string {
 	t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", c.State.Pid, file))

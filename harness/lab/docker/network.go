@@ -146,7 +146,7 @@ func (h *Host) freeSubnets(ctx context.Context, n int, reserved ...netip.Addr) (
 }
 
 // pickSubnets returns up to n of the pool's /24 networks that overlap no taken one,
-// and a taken one that overlaps others.
+// and one of the taken networks that overlaps some of them.
 func pickSubnets(pool netip.Prefix, taken []netip.Prefix, n int) (free []netip.Prefix, blocker netip.Prefix) {
 	for a := pool.Addr(); pool.Contains(a) && len(free) < n; a = nextSubnet(a) {
 		candidate := netip.PrefixFrom(a, 24)

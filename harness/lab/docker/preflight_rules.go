@@ -68,7 +68,7 @@ func (h *Host) explainNoRules(installed []*iptables.Program, partly string) (fou
 func remedyForRules(t *iptables.Program, err error) string {
 	text := strings.ToLower(err.Error())
 	switch {
-	case strings.Contains(text, "is incompatible"):
+	case iptables.IsIncompatible(err):
 		return "the nft program has written a rule there that iptables cannot show: see `nft list table ip nat` and `nft list table ip filter`, and move it to a table of its own"
 	case strings.Contains(text, "permission denied"), strings.Contains(text, "not permitted"):
 		return "run as root"

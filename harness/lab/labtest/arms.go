@@ -15,7 +15,7 @@ import (
 
 // Claims about arms.
 
-func checkArms(t *testing.T, s *suite) {
+func checkArms(t *testing.T, s *labSuite) {
 	original := s.applyRule(t, scenario.MasqueradeOptions{}).Rule()
 	for _, arm := range []struct {
 		options scenario.MasqueradeOptions
@@ -49,7 +49,7 @@ func checkArms(t *testing.T, s *suite) {
 }
 
 // withArm applies an arm, calls do, and undoes the arm.
-func (s *suite) withArm(t *testing.T, arm scenario.Arm, do func(rule lab.Rule)) {
+func (s *labSuite) withArm(t *testing.T, arm scenario.Arm, do func(rule lab.ArmRule)) {
 	t.Helper()
 	rule, err := s.Apply(t.Context(), arm)
 	if err != nil {
@@ -62,16 +62,16 @@ func (s *suite) withArm(t *testing.T, arm scenario.Arm, do func(rule lab.Rule)) 
 }
 
 // checkSettings checks the settings of a rule.
-func checkSettings(t *testing.T, rule lab.Rule, want ...result.Setting) {
+func checkSettings(t *testing.T, rule lab.ArmRule, want ...result.Setting) {
 	t.Helper()
 	if diff := cmp.Diff(want, rule.Settings()); diff != "" {
 		t.Errorf("settings (-want +got):\n%s", diff)
 	}
 }
 
-func checkPortChoice(t *testing.T, s *suite) {
+func checkPortChoice(t *testing.T, s *labSuite) {
 	few := scenario.PortRange{First: 40_000, Last: 40_015}
-	s.withArm(t, scenario.Arm{ClientPortRange: few}, func(rule lab.Rule) {
+	s.withArm(t, scenario.Arm{ClientPortRange: few}, func(rule lab.ArmRule) {
 		checkSettings(t, rule, result.Setting{Part: result.PartClients, Key: result.KeySourcePorts, Value: "40000-40015"})
 		server, ports := s.sendRequests(t, 8)
 		for i, ranges := range ports {
@@ -83,7 +83,7 @@ func checkPortChoice(t *testing.T, s *suite) {
 		}
 		s.forgetEntries(t, server, ports)
 	})
-	s.withArm(t, scenario.Arm{ClientPorts: result.SplitPorts}, func(rule lab.Rule) {
+	s.withArm(t, scenario.Arm{ClientPorts: result.SplitPorts}, func(rule lab.ArmRule) {
 		checkSettings(t, rule, result.Setting{Part: result.PartClients, Key: result.KeySourcePorts, Value: result.SplitPorts})
 		owner := map[uint16]int{}
 		server, ports := s.sendRequests(t, 8)
@@ -101,11 +101,11 @@ func checkPortChoice(t *testing.T, s *suite) {
 	})
 }
 
-func checkTranslation(t *testing.T, s *suite) {
+func checkTranslation(t *testing.T, s *labSuite) {
 	before := s.Traces(t)
 	addresses := []netip.Addr{netip.MustParseAddr("198.19.200.1"), netip.MustParseAddr("198.19.200.2")}
 	for _, to := range [][]netip.Addr{addresses[:1], addresses} {
-		s.withArm(t, scenario.Arm{SNAT: scenario.SNATOptions{ToSource: to, RandomFully: true}}, func(rule lab.Rule) {
+		s.withArm(t, scenario.Arm{SNAT: scenario.SNATOptions{ToSource: to, RandomFully: true}}, func(rule lab.ArmRule) {
 			server, ports := s.sendRequests(t, 2)
 			if got := readPackets(t, rule); got != 2*clients || !strings.Contains(rule.Rule(), to[0].String()) {
 				t.Errorf("%q matched %d packets of %d connections", rule.Rule(), got, 2*clients)
@@ -124,12 +124,12 @@ func checkTranslation(t *testing.T, s *suite) {
 	checkSame(t, before, s.Traces(t))
 }
 
-func checkSysctls(t *testing.T, s *suite) {
+func checkSysctls(t *testing.T, s *labSuite) {
 	arm := scenario.Arm{Sysctls: scenario.Sysctls{
 		Clients: []scenario.Sysctl{{Name: "net.ipv4.tcp_timestamps", Value: "0"}},
 		Server:  []scenario.Sysctl{{Name: "net.ipv4.tcp_syncookies", Value: "2"}},
 	}}
-	s.withArm(t, arm, func(rule lab.Rule) {
+	s.withArm(t, arm, func(rule lab.ArmRule) {
 		checkSettings(t, rule,
 			result.Setting{Part: result.PartServer, Key: "net.ipv4.tcp_syncookies", Value: "2"},
 			result.Setting{Part: result.PartClients, Key: "net.ipv4.tcp_timestamps", Value: "0"})

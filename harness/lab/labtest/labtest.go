@@ -43,10 +43,10 @@ func CheckDriver(t *testing.T, d Driver) {
 		if got := len(l.Clients()); got != clients {
 			t.Fatalf("%d clients, want %d", got, clients)
 		}
-		s := &suite{Driver: d, Lab: l}
+		s := &labSuite{Driver: d, Lab: l}
 		for _, claim := range []struct {
 			name string
-			hold func(*testing.T, *suite)
+			hold func(*testing.T, *labSuite)
 		}{
 			{"sends each connection through the masquerade rule, once", checkRuleMatches},
 			{"has counters that move by what was lost, and by nothing else", checkRaceCounters},
@@ -73,8 +73,8 @@ func CheckDriver(t *testing.T, d Driver) {
 	t.Run("an interruption at any step leaves nothing", func(t *testing.T) { checkInterruption(t, d, before) })
 }
 
-// suite is a lab under test.
-type suite struct {
+// labSuite is a lab under test.
+type labSuite struct {
 	Driver
 	lab.Lab
 	trials int
@@ -99,7 +99,7 @@ func checkSame(t *testing.T, before, after []string) {
 }
 
 // listenNext opens a port that no trial has used.
-func (s *suite) listenNext(t *testing.T) netip.AddrPort {
+func (s *labSuite) listenNext(t *testing.T) netip.AddrPort {
 	t.Helper()
 	server, err := s.Listen(t.Context(), s.trials)
 	if err != nil {
@@ -111,7 +111,7 @@ func (s *suite) listenNext(t *testing.T) netip.AddrPort {
 
 // sendRequests sends requests from each client, one client after the other, and returns
 // their source ports.
-func (s *suite) sendRequests(t *testing.T, requests int) (server netip.AddrPort, ports [][]scenario.PortRange) {
+func (s *labSuite) sendRequests(t *testing.T, requests int) (server netip.AddrPort, ports [][]scenario.PortRange) {
 	t.Helper()
 	server = s.listenNext(t)
 	for _, c := range s.Clients() {
@@ -131,14 +131,14 @@ func (s *suite) sendRequests(t *testing.T, requests int) (server netip.AddrPort,
 	return server, ports
 }
 
-func (s *suite) forgetEntries(t *testing.T, server netip.AddrPort, ports [][]scenario.PortRange) {
+func (s *labSuite) forgetEntries(t *testing.T, server netip.AddrPort, ports [][]scenario.PortRange) {
 	t.Helper()
 	if err := s.Forget(t.Context(), server, ports); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func (s *suite) applyRule(t *testing.T, m scenario.MasqueradeOptions) lab.Rule {
+func (s *labSuite) applyRule(t *testing.T, m scenario.MasqueradeOptions) lab.ArmRule {
 	t.Helper()
 	rule, err := s.Apply(t.Context(), scenario.Arm{Masquerade: m})
 	if err != nil {
@@ -147,7 +147,7 @@ func (s *suite) applyRule(t *testing.T, m scenario.MasqueradeOptions) lab.Rule {
 	return rule
 }
 
-func readPackets(t *testing.T, rule lab.Rule) uint64 {
+func readPackets(t *testing.T, rule lab.ArmRule) uint64 {
 	t.Helper()
 	n, err := rule.Packets(t.Context())
 	if err != nil {
@@ -156,7 +156,7 @@ func readPackets(t *testing.T, rule lab.Rule) uint64 {
 	return n
 }
 
-func checkRuleMatches(t *testing.T, s *suite) {
+func checkRuleMatches(t *testing.T, s *labSuite) {
 	const requests = 20
 	rule := s.applyRule(t, scenario.MasqueradeOptions{})
 	before := readPackets(t, rule)
@@ -169,7 +169,7 @@ func checkRuleMatches(t *testing.T, s *suite) {
 
 // checkRaceCounters checks that the kernel and the clients count the same. Whether the
 // race occurs is chance.
-func checkRaceCounters(t *testing.T, s *suite) {
+func checkRaceCounters(t *testing.T, s *labSuite) {
 	const requests = 300
 	server := s.listenNext(t)
 	before, err := s.Conntrack(t.Context())
@@ -205,7 +205,7 @@ func checkRaceCounters(t *testing.T, s *suite) {
 var lockstepPorts = scenario.PortRange{First: 3000, Last: 5999}
 
 // runLockstep sends a load, with all clients in the same slots.
-func (s *suite) runLockstep(t *testing.T, server netip.AddrPort, requests int) []*probe.Report {
+func (s *labSuite) runLockstep(t *testing.T, server netip.AddrPort, requests int) []*probe.Report {
 	t.Helper()
 	cpus := clients
 	for _, c := range s.Clients() {
@@ -236,7 +236,7 @@ func (s *suite) runLockstep(t *testing.T, server netip.AddrPort, requests int) [
 	return reports
 }
 
-func checkForget(t *testing.T, s *suite) {
+func checkForget(t *testing.T, s *labSuite) {
 	server, ports := s.sendRequests(t, 5)
 	other, others := s.sendRequests(t, 1)
 	if got := s.countEntries(t, server, ports); got != 5*clients {
@@ -256,7 +256,7 @@ func checkForget(t *testing.T, s *suite) {
 
 // countEntries counts the entries of connections to a server, and checks that these
 // connections have ended.
-func (s *suite) countEntries(t *testing.T, server netip.AddrPort, ports [][]scenario.PortRange) (n int) {
+func (s *labSuite) countEntries(t *testing.T, server netip.AddrPort, ports [][]scenario.PortRange) (n int) {
 	t.Helper()
 	clients, err := s.Entries(t.Context(), server, ports)
 	if err != nil {
@@ -273,7 +273,7 @@ func (s *suite) countEntries(t *testing.T, server netip.AddrPort, ports [][]scen
 	return n
 }
 
-func checkServerPorts(t *testing.T, s *suite) {
+func checkServerPorts(t *testing.T, s *labSuite) {
 	var seen []netip.AddrPort
 	for range 3 {
 		server := s.listenNext(t)
@@ -287,7 +287,7 @@ func checkServerPorts(t *testing.T, s *suite) {
 	}
 }
 
-func checkEnvironment(t *testing.T, s *suite) {
+func checkEnvironment(t *testing.T, s *labSuite) {
 	env := s.Environment()
 	network, err := netip.ParsePrefix(env.ClientNetwork)
 	if err != nil || !scenario.LabAddresses.Overlaps(network) {
@@ -301,7 +301,7 @@ func checkEnvironment(t *testing.T, s *suite) {
 	}
 }
 
-func checkDeath(t *testing.T, s *suite) {
+func checkDeath(t *testing.T, s *labSuite) {
 	const victim = 1
 	s.Kill(t, s.Lab, victim)
 	server := s.listenNext(t)

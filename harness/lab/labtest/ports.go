@@ -14,14 +14,14 @@ import (
 // chooses from, and that a client in lockstep can use reserved ones:
 // ip_local_reserved_ports keeps the kernel from choosing a port, and no program
 // from binding it (inet_csk_find_open_port, net/ipv4/inet_connection_sock.c).
-func checkClientPorts(t *testing.T, s *suite) {
+func checkClientPorts(t *testing.T, s *labSuite) {
 	for _, c := range s.Clients() {
 		if got := c.Hello.LocalPorts; got == nil || *got != scenario.DefaultPorts {
 			t.Errorf("%s reports the source ports %v, want the kernel's default %v", c.Name, got, scenario.DefaultPorts)
 		}
 	}
 	reserved := scenario.Arm{Sysctls: scenario.Sysctls{Clients: []scenario.Sysctl{{Name: "net.ipv4.ip_local_reserved_ports", Value: "3000-5999"}}}}
-	s.withArm(t, reserved, func(lab.Rule) {
+	s.withArm(t, reserved, func(lab.ArmRule) {
 		const requests = 20
 		server := s.listenNext(t)
 		var ports [][]scenario.PortRange

@@ -176,7 +176,7 @@ func TestProbePrivileges(t *testing.T) {
 	}
 }
 
-// Probes end when their controller is killed, which cannot tell them.
+// Probes end when their controller is killed.
 func TestProbesDieWithLab(t *testing.T) {
 	needPrivilege(t)
 	if os.Getenv("SNATLAB_TEST_DIE") != "" {

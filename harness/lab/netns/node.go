@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
-	"strings"
 	"syscall"
 	"time"
 
@@ -58,7 +57,7 @@ func (l *netnsLab) startNode(ctx context.Context, p nodePlace, role string) (lab
 		return lab.StartedProbe{}, fmt.Errorf("connect %s: %w", p.name, err)
 	}
 	stream := probe.Stream{
-		Name: strings.ReplaceAll(p.name, "-", " "), In: n.out, Out: n.in,
+		Name: lab.DescribeProbe(p.name), In: n.out, Out: n.in,
 		Close: n.hangUp, ExitReason: n.exitReason,
 	}
 	return lab.StartedProbe{Stream: stream, Address: p.address.Addr(), Space: n.enter}, ctx.Err()

@@ -72,7 +72,7 @@ func (r *router) runThread(started chan<- error) {
 	}
 }
 
-// do calls f on the thread, and waits for it. It panics with what f panics with.
+// do calls f on the thread, and waits for it. A panic of f becomes a panic of do.
 func (r *router) do(f func() error) error {
 	if r.closed {
 		return errors.New("the router is gone")

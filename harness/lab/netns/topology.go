@@ -11,6 +11,7 @@ import (
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 
+	"snatlab/harness/lab"
 	"snatlab/harness/machine"
 	"snatlab/harness/scenario"
 )
@@ -40,14 +41,14 @@ type nodePlace struct {
 }
 
 func serverPlace() nodePlace {
-	return nodePlace{name: "server", address: netip.PrefixFrom(serverAddress, serverGateway.Bits()), gateway: serverGateway}
+	return nodePlace{name: lab.ServerName, address: netip.PrefixFrom(serverAddress, serverGateway.Bits()), gateway: serverGateway}
 }
 
 func clientPlace(i int) nodePlace {
 	address := clientGateway.Addr().As4()
 	address[3] += byte(1 + i)
 	return nodePlace{
-		name:    fmt.Sprintf("client-%d", i),
+		name:    lab.ClientName(i),
 		address: netip.PrefixFrom(netip.AddrFrom4(address), clientNet.Bits()), gateway: clientGateway, bridged: true,
 	}
 }

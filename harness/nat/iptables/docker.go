@@ -2,6 +2,7 @@ package iptables
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -60,9 +61,20 @@ func (p *Program) HasChain(table, chain string) (bool, error) {
 		return false, fmt.Errorf("look for chain %s with %s: %w", chain, p.Path, trimmedError{err})
 	}
 	if !exists && p.Variant == "nft" && kernelHasChain(table, chain) {
-		return false, fmt.Errorf("list %s of table %s with %s: it is incompatible: it holds what iptables has no words for", chain, table, p.Path)
+		return false, fmt.Errorf("list %s of table %s with %s: %w", chain, table, p.Path, errIncompatible)
 	}
 	return exists, nil
+}
+
+// errIncompatible is the error of a chain that iptables-nft takes for missing.
+var errIncompatible = errors.New("it is incompatible: it holds a rule that iptables cannot express")
+
+// IsIncompatible reports whether a chain could not be listed because the nft
+// program has written a rule there that iptables cannot express. The iptables
+// program itself reports this only in words: "chain ... is incompatible, use
+// 'nft' tool".
+func IsIncompatible(err error) bool {
+	return errors.Is(err, errIncompatible) || strings.Contains(strings.ToLower(err.Error()), "is incompatible")
 }
 
 // kernelHasChain reports whether a table of the family ip has a chain, as the
@@ -84,7 +96,7 @@ func (e trimmedError) Unwrap() error { return e.error }
 
 // ReadChains returns an error if a chain that a run on Docker reads cannot be
 // listed. A chain can exist and not be listed: iptables-nft cannot list a chain
-// in which the nft program has written a rule that iptables has no words for.
+// in which the nft program has written a rule that iptables cannot express.
 func (p *Program) ReadChains(ctx context.Context) error {
 	if _, err := p.ListRules(ctx, NATTable, Postrouting); err != nil {
 		return err

@@ -108,7 +108,7 @@ func TestFindInstalledNone(t *testing.T) {
 
 // The variant is that of the program to which the name links.
 func TestFindVariant(t *testing.T) {
-	for _, c := range []struct{ name, stands, says, want string }{
+	for _, c := range []struct{ name, target, version, want string }{
 		{"iptables", "xtables-nft-multi", "iptables v1.8.9 (nf_tables)", "1.8.9 (nft)"},
 		{"iptables", "xtables-legacy-multi", "iptables v1.8.9 (legacy)", "1.8.9 (legacy)"},
 		{"iptables", "iptables-nft", "iptables v1.8.2 (nf_tables)", "1.8.2 (nft)"},
@@ -118,11 +118,11 @@ func TestFindVariant(t *testing.T) {
 		{"iptables", "iptables", "iptables v1.4.21", "1.4.21 (legacy)"},
 		{"iptables", "iptables", "iptables v1.8.7 (nf_tables)", "1.8.7 (nft)"},
 	} {
-		t.Run(c.name+" is "+c.stands+", "+c.says, func(t *testing.T) {
+		t.Run(c.name+" is "+c.target+", "+c.version, func(t *testing.T) {
 			dir, elsewhere := t.TempDir(), t.TempDir()
-			writeScript(t, filepath.Join(elsewhere, c.stands), c.says)
+			writeScript(t, filepath.Join(elsewhere, c.target), c.version)
 			alternative := filepath.Join(elsewhere, "alternative") // as in /etc/alternatives
-			err := errors.Join(os.Symlink(c.stands, alternative), os.Symlink(alternative, filepath.Join(dir, c.name)))
+			err := errors.Join(os.Symlink(c.target, alternative), os.Symlink(alternative, filepath.Join(dir, c.name)))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -166,10 +166,10 @@ func writeScript(t *testing.T, path, version string) {
 func TestInstalledVariants(t *testing.T) {
 	nattest.EachVariant(t, func(t *testing.T, variant string) {
 		tables := openVariant(t, variant)
-		says := netnstest.Run(t, tables.Path+" --version")
+		printed := netnstest.Run(t, tables.Path+" --version")
 		word := map[string]string{"nft": "(nf_tables)", "legacy": "(legacy)"}[tables.Variant]
-		if !strings.Contains(says, word) || !strings.HasSuffix(tables.Version(), " ("+tables.Variant+")") {
-			t.Errorf("%s says %q, and is taken for %s", tables.Path, says, tables.Version())
+		if !strings.Contains(printed, word) || !strings.HasSuffix(tables.Version(), " ("+tables.Variant+")") {
+			t.Errorf("%s prints %q, and is taken for %s", tables.Path, printed, tables.Version())
 		}
 	})
 }

@@ -17,8 +17,8 @@ type RuleLine struct {
 	Packets uint64
 }
 
-// ListRules returns the rules of a chain in order. The rule at index i has position
-// i + 1.
+// ListRules returns the rules of a chain in order. The rule at index i has
+// position i + 1.
 func (p *Program) ListRules(ctx context.Context, table, chain string) ([]RuleLine, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, context.Cause(ctx)
@@ -110,8 +110,8 @@ func (p *Program) DeleteRule(table, text string) error {
 
 func chainOf(text string) string { return strings.Fields(text)[1] }
 
-// explainRefusal returns a [RefusedError] that says so if the program is too old
-// for the rule.
+// explainRefusal returns a [RefusedError], with the reason if the program is too
+// old for the rule.
 func (p *Program) explainRefusal(text string, err error) error {
 	switch {
 	case err == nil:

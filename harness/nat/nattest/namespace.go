@@ -1,6 +1,6 @@
 // Package nattest holds what the tests of nat and of its parts share: a network
-// EnterNamespace with a client network in it, traffic out of that network, and the
-// rules that other programs may have there.
+// namespace with a client network in it, traffic out of that network, and
+// the rules that other programs may have there.
 package nattest
 
 import (
@@ -52,7 +52,7 @@ func addClientNetwork(t *testing.T) {
 			t.Fatal(err)
 		}
 		if err := errors.Join(netlink.AddrAdd(link, a), netlink.LinkSetUp(link)); err != nil {
-			t.Fatalf("give %s to %s: %v", address, name, err)
+			t.Fatalf("add %s to %s: %v", address, name, err)
 		}
 	}
 }

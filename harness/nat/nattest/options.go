@@ -52,3 +52,22 @@ var Rewritings = func() (all []snat.Options) {
 	}
 	return all
 }()
+
+// Contradictions are options that no rule can have, with the reasons.
+var Contradictions = map[snat.Options]string{
+	{Random: true, RandomFully: true}:                         "random and random-fully exclude each other",
+	{ToPorts: TenPorts, ToSource: OneAddress}:                 "ports to masquerade to and addresses to translate to exclude each other",
+	{ToPorts: snat.PortRange{First: 0, Last: 1024}}:           "0-1024 is not a range of ports",
+	{ToPorts: snat.PortRange{First: 1024}}:                    "1024-0 is not a range of ports",
+	{ToPorts: snat.PortRange{First: 2000, Last: 1999}}:        "2000-1999 is not a range of ports",
+	{ToSource: snat.AddressRange{First: OutAddress}}:          "192.0.2.1-invalid IP is not a range of IPv4 addresses",
+	{ToSource: snat.AddressRange{Last: OutAddress}}:           "invalid IP-192.0.2.1 is not a range of IPv4 addresses",
+	{ToSource: swapped(SomeAddresses)}:                        "192.0.2.15-192.0.2.11 is not a range of IPv4 addresses",
+	{ToSource: both(netip.IPv6LinkLocalAllNodes())}:           "ff02::1 is not a range of IPv4 addresses",
+	{ToSource: both(netip.MustParseAddr("::ffff:192.0.2.1"))}: "::ffff:192.0.2.1 is not a range of IPv4 addresses",
+}
+
+func swapped(a snat.AddressRange) snat.AddressRange {
+	return snat.AddressRange{First: a.Last, Last: a.First}
+}
+func both(a netip.Addr) snat.AddressRange { return snat.AddressRange{First: a, Last: a} }

@@ -13,13 +13,13 @@ import (
 
 // ListedRule is a rule of the masquerade chain as the kernel lists it.
 type ListedRule struct {
-	Text    string // see [Rule.Text]; OtherShape for a rule that is no Rule
+	Text    string // of the MasqueradeRule, or OtherShape
 	Packets uint64
 	rule    MasqueradeRule
 	handle  uint64
 }
 
-// OtherShape stands for the text of a rule that has another shape than [MasqueradeRule].
+// OtherShape is the text of a rule that is not a [MasqueradeRule].
 const OtherShape = "(a rule of another shape)"
 
 // findListed returns the listed rule with this text.

@@ -38,8 +38,8 @@ func ruleReply(t testing.TB, exprs []expr.Any, more ...netlink.Attribute) []byte
 	}, more...))...)
 }
 
-// Whatever the bytes are, a message that is read as a rule of ours has exactly the
-// expressions of that rule.
+// Whatever the bytes are, a message that is read as a rule of ours has exactly
+// the expressions of that rule.
 func FuzzParseListed(f *testing.F) {
 	comment := netlink.Attribute{Type: unix.NFTA_RULE_USERDATA, Data: []byte("\x00\x02x\x00")}
 	for _, network := range []string{"198.18.0.0/24", "128.0.0.0/1", "0.0.0.0/0"} {

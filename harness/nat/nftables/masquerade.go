@@ -1,9 +1,9 @@
 // Package nftables writes and reads rules of nftables over netlink. No nft
 // program is needed.
 //
-// Snatlab's rules stand in tables of its own, and it writes to no other table:
-// one table holds the masquerade rule, another one the idle rules of [WidenWindow].
-// Everything happens in the network namespace of the calling thread.
+// Snatlab writes only to tables of its own. One table holds the masquerade rule,
+// another one the idle rules of [WidenWindow]. Everything happens in the network
+// namespace of the calling thread.
 package nftables
 
 import (
@@ -42,11 +42,11 @@ type tableStep struct{}
 
 const tableKind = "nat.nftables"
 
-// MakeMasquerade makes the masquerade table with the rule that masquerades packets
-// which leave the subnet by another interface than its bridge, and returns the
-// rule's text. An existing table of that name belongs to another program and is
-// an error. Where the kernel lacks a part of nftables, the error is a
-// [MissingError].
+// MakeMasquerade makes the masquerade table with the rule that masquerades
+// packets which leave the subnet by another interface than its bridge, and
+// returns the rule's text. An existing table of that name belongs to another
+// program and is an error. Where the kernel lacks a part of nftables, the error
+// is a [MissingError].
 func MakeMasquerade(ctx context.Context, journal *undo.Journal, subnet netip.Prefix, bridge string) (text string, err error) {
 	r := MasqueradeRule{Subnet: subnet.Masked(), Bridge: bridge}
 	if err := r.checkRule(); err != nil {
@@ -67,7 +67,7 @@ func MakeMasquerade(ctx context.Context, journal *undo.Journal, subnet netip.Pre
 		return "", err
 	}
 	if !slices.ContainsFunc(rules, func(l ListedRule) bool { return l.Text == r.Text() }) {
-		return "", fmt.Errorf("the kernel took %q, but %s now reads %q", r.Text(), Place, listedTexts(rules))
+		return "", fmt.Errorf("the kernel accepted %q, but %s now holds %q", r.Text(), Place, listedTexts(rules))
 	}
 	return r.Text(), nil
 }
@@ -97,10 +97,10 @@ func writeTable(ctx context.Context, r MasqueradeRule) error {
 	return masqPart.explainError(sendRule(ctx, netlink.Create|netlink.Append, 0, r.buildExpressions()))
 }
 
-// ReplaceRule writes a rule with these options in the place of the rule with the old
-// text, in one transaction. It writes nothing unless the new rule has the text
-// written. The kernel gives a handle only once: if the old rule is deleted
-// between listing and replacing, nothing is replaced.
+// ReplaceRule writes a rule with these options in the place of the rule with
+// the old text, in one transaction. It writes nothing unless the new rule has
+// the text written. The kernel never uses a handle again: if the old rule is
+// deleted between listing and replacing, nothing is replaced.
 func ReplaceRule(ctx context.Context, old, written string, o snat.Options) error {
 	found, err := findListed(ctx, old)
 	if err != nil {
@@ -108,7 +108,7 @@ func ReplaceRule(ctx context.Context, old, written string, o snat.Options) error
 	}
 	r := found.rule
 	if r.Options = o; r.Text() != written {
-		return fmt.Errorf("no options make %q out of %q", written, old)
+		return fmt.Errorf("no options turn %q into %q", old, written)
 	}
 	err = sendRule(ctx, netlink.Replace, found.handle, r.buildExpressions())
 	if o.ToSource != (snat.AddressRange{}) {

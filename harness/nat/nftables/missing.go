@@ -19,8 +19,8 @@ func (e *MissingError) Error() string {
 
 func (e *MissingError) Unwrap() error { return e.Err }
 
-// kernelPart is a part of nftables that a kernel can lack, because it can be a module
-// of its own.
+// kernelPart is a part of nftables that a kernel can lack, because it can be a
+// module of its own.
 type kernelPart struct{ module, config string }
 
 var (
@@ -33,8 +33,8 @@ var (
 	ctPart      = kernelPart{"nft_ct", "CONFIG_NFT_CT"}
 )
 
-// explainError returns the kernel's answer as a [MissingError] if a kernel without
-// this part answers so.
+// explainError returns the kernel's answer as a [MissingError] if a kernel
+// without this part answers so.
 func (p kernelPart) explainError(err error) error {
 	errno, _ := errors.AsType[syscall.Errno](err)
 	switch errno {

@@ -16,8 +16,8 @@ import (
 	"snatlab/harness/nat/snat"
 )
 
-// MasqueradeRule is a masquerade rule. It is the only shape of rule that this package
-// writes to the masquerade chain and recognises there.
+// MasqueradeRule is a masquerade rule. It is the only shape of rule that this
+// package writes to the masquerade chain and recognises there.
 type MasqueradeRule struct {
 	Subnet  netip.Prefix // IPv4, masked
 	Bridge  string
@@ -76,8 +76,8 @@ const (
 	portField        = 2 // offset of the destination port in the TCP header
 )
 
-// buildExpressions returns the expressions that the nft program makes of the text.
-// The counter begins at 0.
+// buildExpressions returns the expressions that the nft program makes of the
+// text. The counter begins at 0.
 func (r MasqueradeRule) buildExpressions() []expr.Any {
 	address, length := r.Subnet.Addr().As4(), uint32(net.IPv4len)
 	var mask []expr.Any
@@ -141,16 +141,16 @@ func padName(name string) []byte {
 
 var errNotIPv4 = errors.New("not an IPv4 network")
 
-// checkRule returns an error for a rule that cannot be written, or that would read
-// differently from what was written.
+// checkRule returns an error for a rule that cannot be written, or that would
+// read differently from what was written.
 func (r MasqueradeRule) checkRule() error {
 	switch {
 	case !r.Subnet.IsValid() || !r.Subnet.Addr().Is4():
 		return errNotIPv4
 	case r.Bridge == "" || len(r.Bridge) >= unix.IFNAMSIZ || strings.ContainsAny(r.Bridge, `"\*`):
-		return fmt.Errorf("%q is no name of a bridge", r.Bridge)
+		return fmt.Errorf("%q is not the name of a bridge", r.Bridge)
 	case r.Server != (netip.AddrPort{}) && (!r.Server.Addr().Is4() || r.Server.Port() == 0 || r.Options != (snat.Options{})):
-		return fmt.Errorf("%v is no server of a control", r.Server)
+		return fmt.Errorf("%v is not the server of a control", r.Server)
 	}
 	return r.Options.Check()
 }

@@ -13,7 +13,8 @@ import (
 	"snatlab/harness/nat/snat"
 )
 
-// FormatStatement returns the action of a rule with these options as nft prints it.
+// FormatStatement returns the action of a rule with these options as nft prints
+// it.
 func FormatStatement(o snat.Options) string {
 	text := "counter masquerade"
 	switch {
@@ -42,8 +43,9 @@ func formatRange(a snat.AddressRange) string {
 	return fmt.Sprintf("%v/%d", a.First, bits.LeadingZeros32(span))
 }
 
-// ParseStatement parses the options of a statement. It ignores words that it does
-// not know, so the result is certain only if [FormatStatement] returns the same text.
+// ParseStatement parses the options of a statement. It ignores words that it
+// does not know, so the result is certain only if [FormatStatement] returns the
+// same text.
 func ParseStatement(statement string) (o snat.Options) {
 	words := strings.Fields(statement)
 	for i, word := range words {
@@ -112,7 +114,8 @@ func readPorts(loaded [][]byte) snat.PortRange {
 	return p
 }
 
-// readAddresses returns the range of addresses that was loaded, as readPorts does.
+// readAddresses returns the range of addresses that was loaded, as readPorts
+// does.
 func readAddresses(loaded [][]byte) snat.AddressRange {
 	var a snat.AddressRange
 	for i, data := range loaded {

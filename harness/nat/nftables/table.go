@@ -27,7 +27,7 @@ func checkNoTable(ctx context.Context, isOurs func(name string) bool) error {
 	}
 	for _, t := range tables {
 		if isOurs(t.Name) {
-			return fmt.Errorf("%[1]s is there already (if it is nobody's: nft delete %[1]s)", tableName(t))
+			return fmt.Errorf("%[1]s exists already (if no program uses it: nft delete %[1]s)", tableName(t))
 		}
 	}
 	return nil

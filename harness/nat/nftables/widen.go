@@ -62,11 +62,11 @@ type widenStep struct {
 
 const widenKind = "nat.widen"
 
-// WidenWindow widens the window of the race by a number of idle rules, which compare
-// and change nothing. Only packets that open a connection from the subnet meet
-// them. With 0 rules nothing is made. An existing table with such a name belongs
-// to another program and is an error. Where the kernel lacks a part of nftables,
-// the error is a [MissingError].
+// WidenWindow widens the window of the race by a number of idle rules, which
+// compare and change nothing. Only packets that open a connection from the
+// subnet meet them. With 0 rules nothing is made. An existing table with such a
+// name belongs to another program and is an error. Where the kernel lacks a
+// part of nftables, the error is a [MissingError].
 //
 // It requires nftables even if iptables holds the masquerade rule: no table of
 // iptables has a hook at that point.

@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// Options are the options of a rule's target. The target is MASQUERADE, or SNAT if
-// ToSource is set.
+// Options are the options of a rule's target. The target is MASQUERADE, or SNAT
+// if ToSource is set.
 type Options struct {
 	Random      bool // the same as RandomFully since Linux 5.0
 	RandomFully bool
@@ -21,10 +21,11 @@ type Options struct {
 // PortRange is a range of ports, both ends included. The zero value is none.
 type PortRange struct{ First, Last uint16 }
 
-// AddressRange is a range of IPv4 addresses, both ends included. The zero value is
-// none. Which of them a connection gets depends only on the addresses of its
+// AddressRange is a range of IPv4 addresses, both ends included. The zero value
+// is none. Which of them a connection gets depends only on the addresses of its
 // client and its server (net/netfilter/nf_nat_core.c, find_best_ips_proto): a
-// client gets the same address each time, and shares it with some other clients.
+// client gets the same address each time, and shares it with some other
+// clients.
 type AddressRange struct{ First, Last netip.Addr }
 
 func (p PortRange) String() string {
@@ -51,9 +52,9 @@ func (o Options) Check() error {
 	case ports && addresses:
 		return errors.New("ports to masquerade to and addresses to translate to exclude each other")
 	case ports && (o.ToPorts.First == 0 || o.ToPorts.Last < o.ToPorts.First):
-		return fmt.Errorf("%v is no range of ports", o.ToPorts)
+		return fmt.Errorf("%v is not a range of ports", o.ToPorts)
 	case addresses && (!o.ToSource.First.Is4() || !o.ToSource.Last.Is4() || o.ToSource.Last.Less(o.ToSource.First)):
-		return fmt.Errorf("%v is no range of IPv4 addresses", o.ToSource)
+		return fmt.Errorf("%v is not a range of IPv4 addresses", o.ToSource)
 	}
 	return nil
 }

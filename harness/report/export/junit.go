@@ -19,9 +19,9 @@ import (
 // no expectation, or about all attempts together, belongs to a case "history". A
 // scenario that could not be run is an error, and the only case of its suite.
 func WriteJUnit(w io.Writer, n *result.Night) error {
-	all := suites{Name: "snatlab nightly", Time: roundMillis(n.Seconds)}
+	all := testsuites{Name: "snatlab nightly", Time: roundMillis(n.Seconds)}
 	for _, j := range n.Runs {
-		s := newSuite(j)
+		s := newTestsuite(j)
 		all.Suites = append(all.Suites, s)
 		all.addCounts(s.caseCounts)
 	}
@@ -39,14 +39,14 @@ func WriteJUnit(w io.Writer, n *result.Night) error {
 
 // The elements of the format that Jenkins, GitLab and GitHub's actions read.
 type (
-	suites struct {
+	testsuites struct {
 		XMLName xml.Name `xml:"testsuites"`
 		Name    string   `xml:"name,attr"`
 		caseCounts
 		Time   float64 `xml:"time,attr"`
-		Suites []suite
+		Suites []testsuite
 	}
-	suite struct {
+	testsuite struct {
 		XMLName xml.Name `xml:"testsuite"`
 		Name    string   `xml:"name,attr"`
 		caseCounts
@@ -93,8 +93,8 @@ func (c *caseCounts) addCounts(d caseCounts) {
 	c.Skipped += d.Skipped
 }
 
-func newSuite(j result.Judged) suite {
-	s := suite{Name: j.Scenario, Time: roundMillis(j.Seconds), Cases: suiteCases(j), Out: suiteOutput(j)}
+func newTestsuite(j result.NightRun) testsuite {
+	s := testsuite{Name: j.Scenario, Time: roundMillis(j.Seconds), Cases: suiteCases(j), Out: suiteOutput(j)}
 	if r := j.Result; r != nil {
 		s.Timestamp = r.Started.UTC().Format("2006-01-02T15:04:05")
 		s.Properties = &properties{[]property{{"run", r.ID}, {"hash", r.Scenario.Hash}, {"driver", r.Environment.Driver},
@@ -114,7 +114,7 @@ func newSuite(j result.Judged) suite {
 	return s
 }
 
-func suiteCases(j result.Judged) (all []testcase) {
+func suiteCases(j result.NightRun) (all []testcase) {
 	class := "snatlab." + j.Scenario
 	if j.Outcome == result.OutcomeError || j.Result == nil {
 		return []testcase{{ClassName: class, Name: "run", Time: roundMillis(j.Seconds), Error: &message{Type: "error", Message: j.Reason}}}
@@ -157,15 +157,15 @@ func suiteCases(j result.Judged) (all []testcase) {
 
 // isUnsettled reports whether a scenario is inconclusive for a reason that none of its
 // cases has: its last attempt shows the race, or it has one arm.
-func isUnsettled(j result.Judged, all []testcase) bool {
+func isUnsettled(j result.NightRun, all []testcase) bool {
 	return j.Outcome == result.OutcomeInconclusive && (j.Result.Verdict != result.Inconclusive ||
 		!slices.ContainsFunc(all, func(c testcase) bool { return c.Skipped != nil }))
 }
 
 // suiteOutput returns the screen's lines about a scenario, without its findings and
 // its reason.
-func suiteOutput(j result.Judged) string {
-	lines := []string{wording.JudgedName(j) + ": " + wording.JudgedFigures(j)}
+func suiteOutput(j result.NightRun) string {
+	lines := []string{wording.NightRunName(j) + ": " + wording.NightRunFigures(j)}
 	if j.KeyChange != "" {
 		lines = append(lines, "history restarted: "+j.KeyChange)
 	}
@@ -203,7 +203,7 @@ func (c *testcase) takeFindings(findings []result.Finding, own func(result.Findi
 }
 
 // undecidedReason returns why an arm could not be decided; empty if it was.
-func undecidedReason(j result.Judged, arm string) string {
+func undecidedReason(j result.NightRun, arm string) string {
 	if j.Result == nil {
 		return ""
 	}
@@ -215,7 +215,7 @@ func undecidedReason(j result.Judged, arm string) string {
 	case result.ArmInconclusive:
 		return "the race did not occur in the baseline, or too rarely to judge"
 	case result.Undecided:
-		return "undecided: no difference could have been seen in these trials"
+		return "undecided: these trials could not have shown a difference"
 	}
 	return ""
 }

@@ -84,7 +84,7 @@ func TestSuiteFailures(t *testing.T) {
 	t.Parallel()
 	n := reporttest.Nights(t)["bad"]
 	for _, j := range n.Runs {
-		s := newSuite(j)
+		s := newTestsuite(j)
 		failed := j.Outcome == result.OutcomeRegression || j.Outcome == result.OutcomeFail
 		if (s.Failures > 0) != failed || (s.Errors > 0) != (j.Outcome == result.OutcomeError) {
 			t.Errorf("%s is %s: %+v", j.Scenario, j.Outcome, s.caseCounts)
@@ -100,8 +100,8 @@ func TestSuiteInconclusive(t *testing.T) {
 	unsettled.Reason = "not settled by 3 attempts"
 	alone := reporttest.JudgedRun(t, "inconclusive", result.OutcomeInconclusive) // of one arm, which has no comparison
 	alone.Reason, alone.Result.Arms, alone.Result.Comparisons, alone.Result.Expected = "no race", alone.Result.Arms[:1], nil, nil
-	for _, j := range []result.Judged{unsettled, alone} {
-		s := newSuite(j)
+	for _, j := range []result.NightRun{unsettled, alone} {
+		s := newTestsuite(j)
 		last := s.Cases[len(s.Cases)-1]
 		if s.Skipped != 1 || last.Name != "history" || last.Skipped == nil || last.Skipped.Message != j.Reason {
 			t.Errorf("%s: %+v, %+v", j.Scenario, s.caseCounts, last)
@@ -117,7 +117,7 @@ func TestSuiteClaims(t *testing.T) {
 	j.Result.Expected = []result.Expectation{
 		{Arm: "random-fully", Race: "absent", Held: &no, Found: "one"}, {Arm: "random-fully", Race: "reproduced", Held: &no, Found: "two"}}
 	j.Findings = []result.Finding{{Kind: result.ExpectationBroken, Arm: "random-fully", Claim: "race reproduced", Text: "it broke"}}
-	s := newSuite(j)
+	s := newTestsuite(j)
 	messages := map[string]string{}
 	for _, c := range s.Cases {
 		if c.Failure != nil {

@@ -64,7 +64,7 @@ func (m metrics) registerNight(n *result.Night) {
 }
 
 // registerOutcomes registers a state set: one outcome of each scenario is 1.
-func (m metrics) registerOutcomes(runs []result.Judged) {
+func (m metrics) registerOutcomes(runs []result.NightRun) {
 	outcome := m.registerGauge("snatlab_run_outcome", "The outcome of a scenario: 1 for that outcome, 0 for the others.", "scenario", "driver", "outcome")
 	started := m.registerGauge("snatlab_run_timestamp_seconds", "When the last attempt of a scenario began, in seconds since 1970.", "scenario", "driver")
 	duration := m.registerGauge("snatlab_run_duration_seconds", "How long all attempts of a scenario took.", "scenario", "driver")
@@ -90,7 +90,7 @@ var regressions = []result.FindingKind{result.VerdictFell, result.FailuresRose, 
 // a finding has 0, which ends an alert. A missing metric would also end an alert, and
 // is missing if a scenario was an error or inconclusive: so the alert rules look back
 // for the last value. A finding that an arm cannot have is not registered.
-func (m metrics) registerFindings(runs []result.Judged) {
+func (m metrics) registerFindings(runs []result.NightRun) {
 	regression := m.registerGauge("snatlab_regression", "Whether an arm got worse than in its history, known failures excepted.", "scenario", "driver", "arm", "kind")
 	known := m.registerGauge("snatlab_known_failure", "Whether an arm got worse than in its history, as a known failure.", "scenario", "driver", "arm", "kind")
 	shift := m.registerGauge("snatlab_shift", "Whether the failure rate of the baseline, which depends on timing, differs from its history.", "scenario", "driver", "arm")
@@ -112,14 +112,14 @@ func (m metrics) registerFindings(runs []result.Judged) {
 	}
 }
 
-func isBaseline(j result.Judged, arm string) bool {
+func isBaseline(j result.NightRun, arm string) bool {
 	return j.Result != nil && len(j.Result.Arms) > 0 && j.Result.Arms[0].Name == arm
 }
 
 // canHave reports whether a finding of a kind can be about an arm: the baseline
 // mitigates nothing, an undecided arm answers neither way, and only an arm with an
 // expectation can break one.
-func canHave(j result.Judged, arm string, kind result.FindingKind) bool {
+func canHave(j result.NightRun, arm string, kind result.FindingKind) bool {
 	switch kind {
 	case result.VerdictFell:
 		return !isBaseline(j, arm) && undecidedReason(j, arm) == ""
@@ -133,7 +133,7 @@ func canHave(j result.Judged, arm string, kind result.FindingKind) bool {
 }
 
 // judgedArms returns the arms of the result, and the other arms of the findings.
-func judgedArms(j result.Judged) (names []string) {
+func judgedArms(j result.NightRun) (names []string) {
 	if j.Result != nil {
 		for _, a := range j.Result.Arms {
 			names = append(names, a.Name)
@@ -147,14 +147,14 @@ func judgedArms(j result.Judged) (names []string) {
 	return names
 }
 
-func hasFinding(j result.Judged, arm string, kind result.FindingKind, known bool) bool {
+func hasFinding(j result.NightRun, arm string, kind result.FindingKind, known bool) bool {
 	return slices.ContainsFunc(j.Findings, func(f result.Finding) bool {
 		return f.Arm == arm && f.Kind == kind && (f.Known != "") == known
 	})
 }
 
 // registerArms registers the figures of the last attempt.
-func (m metrics) registerArms(runs []result.Judged) {
+func (m metrics) registerArms(runs []result.NightRun) {
 	labels := []string{"scenario", "driver", "kernel", "arm"}
 	ratio := m.registerGauge("snatlab_failure_ratio", "Share of the requests of an arm that failed, the median of its trials.", labels...)
 	requests := m.registerGauge("snatlab_requests", "Requests that were sent under an arm.", labels...)

@@ -106,7 +106,7 @@ func TestMetricsUndecided(t *testing.T) {
 		if !strings.Contains(text, fmt.Sprintf(`verdict="%s"} 1`, v)) || strings.Contains(text, `kind="verdict"`) {
 			t.Errorf("%s:\n%s", v, text)
 		}
-		if s := newSuite(j); s.Skipped != 1 || s.Cases[1].Skipped == nil {
+		if s := newTestsuite(j); s.Skipped != 1 || s.Cases[1].Skipped == nil {
 			t.Errorf("%s: %+v", v, s.caseCounts)
 		}
 	}
@@ -137,7 +137,7 @@ func TestMetricsPossible(t *testing.T) {
 func TestMetricsUnjudged(t *testing.T) {
 	t.Parallel()
 	partial := reporttest.JudgedRun(t, "docker", result.OutcomeError)
-	for _, j := range []result.Judged{partial, reporttest.JudgedRun(t, "inconclusive", result.OutcomeInconclusive)} {
+	for _, j := range []result.NightRun{partial, reporttest.JudgedRun(t, "inconclusive", result.OutcomeInconclusive)} {
 		all := parse(t, reporttest.Draw(t, WriteMetrics, reporttest.NightOf(j)))
 		for _, metric := range []string{"snatlab_regression", "snatlab_known_failure", "snatlab_shift"} {
 			if all[metric] != nil {

@@ -76,10 +76,10 @@ func fixtureFolder() string {
 }
 
 // JudgedRun returns a night's run with the result of a fixture.
-func JudgedRun(t *testing.T, fixture string, o result.Outcome, findings ...result.Finding) result.Judged {
+func JudgedRun(t *testing.T, fixture string, o result.Outcome, findings ...result.Finding) result.NightRun {
 	t.Helper()
 	r := ReadFixture(t, fixture)
-	j := result.Judged{
+	j := result.NightRun{
 		Scenario: r.Scenario.Name, File: fixture + ".yaml", Driver: r.Environment.Driver, Outcome: o, Seconds: r.Seconds,
 		Compared: 20, KernelBefore: r.Environment.Kernel, Attempts: 1, Findings: findings, Result: r,
 	}
@@ -91,7 +91,7 @@ func JudgedRun(t *testing.T, fixture string, o result.Outcome, findings ...resul
 }
 
 // NightOf returns a night with the runs, on the same kernel as the night before.
-func NightOf(runs ...result.Judged) *result.Night {
+func NightOf(runs ...result.NightRun) *result.Night {
 	started := time.Date(2026, 11, 26, 3, 17, 0, 0, time.UTC)
 	last := started.AddDate(0, 0, -1)
 	return &result.Night{
@@ -125,7 +125,7 @@ func Nights(t *testing.T) map[string]*result.Night {
 	fails.Scenario, fails.Reason = "widened-again", fails.Result.Summary
 	dark := JudgedRun(t, "inconclusive", result.OutcomeInconclusive)
 	dark.Reason, dark.Attempts = dark.Result.Summary, 3
-	broken := result.Judged{Scenario: "torn.yaml", File: "/etc/snatlab/scenarios/torn.yaml", Outcome: result.OutcomeError, Reason: "torn.yaml:3:1: arms: missing"}
+	broken := result.NightRun{Scenario: "torn.yaml", File: "/etc/snatlab/scenarios/torn.yaml", Outcome: result.OutcomeError, Reason: "torn.yaml:3:1: arms: missing"}
 	bad := NightOf(fell, known, fails, dark, JudgedRun(t, "docker", result.OutcomeOK), broken)
 	bad.Incomplete = "interrupted by SIGTERM; not run: quickstart"
 	bad.Warnings = []string{"/var/lib/snatlab/20261101-031700-facade: the file is empty"}

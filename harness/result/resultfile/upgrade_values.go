@@ -55,7 +55,7 @@ func readSetting(text string) result.Setting {
 	return result.Setting{Part: part, Value: rest}
 }
 
-// addWarningValues gives every warning a value without a code, with the arm that
+// addWarningValues adds a value without a code for every warning, with the arm that
 // its sentence begins with.
 func addWarningValues(r *result.Result) {
 	if len(r.WarningValues) == len(r.Warnings) {

@@ -9,9 +9,10 @@ import (
 	"snatlab/harness/result"
 )
 
-func TestPooled(t *testing.T) {
+func TestWarnFewAddresses(t *testing.T) {
+	t.Parallel()
 	pool := func(n, used int) result.Arm {
-		a := arm("pool", lossy...)
+		a := armOf("pool", lossyTrials...)
 		for i := range n {
 			a.ToSource = append(a.ToSource, fmt.Sprintf("198.19.0.%d", i+1))
 		}
@@ -30,10 +31,10 @@ func TestPooled(t *testing.T) {
 		want    string
 	}{
 		{"all clients on one address", 2, pool(8, 1), "pool: all connections left from 198.19.0.1, one of its 8 addresses" + hash +
-			"the 2 clients got the same one, and meet there as with a single address (other addresses, or more clients, spread otherwise)"},
+			"the 2 clients got the same one, and meet there as with a single address (other addresses, or more clients, are distributed differently)"},
 		{"an address for each client", 2, pool(8, 2), ""},
 		{"fewer addresses than clients", 4, pool(8, 3), "pool: all connections left from 3 of its 8 addresses" + hash +
-			"4 clients share them, and meet there as with fewer addresses (other addresses, or more clients, spread otherwise)"},
+			"4 clients share them, and meet there as with fewer addresses (other addresses, or more clients, are distributed differently)"},
 		{"a pool that is used up", 16, pool(4, 4), ""},
 		{"ports that are drawn", 2, drawn, "pool: all connections left from 198.19.0.1, one of its 2 addresses" + hash +
 			"2 clients keep apart by their source ports alone"},
@@ -43,9 +44,9 @@ func TestPooled(t *testing.T) {
 		{"a result without the addresses", 2, pool(8, 0), ""},
 	} {
 		t.Run(tc.claim, func(t *testing.T) {
-			r := run(8, arm("masquerade", lossy...), tc.arm)
+			r := runOf(8, armOf("masquerade", lossyTrials...), tc.arm)
 			r.Scenario.Clients = tc.clients
-			judge(r)
+			judgeAndDescribe(r)
 			i := slices.IndexFunc(r.Warnings, func(w string) bool { return strings.Contains(w, "by a hash of") })
 			switch {
 			case i < 0 && tc.want != "":

@@ -47,9 +47,9 @@ func foundRace(n result.Totals, e result.Expectation) string {
 	text := fmt.Sprintf("%s of %s lost to the race", format.Thousands(n.Race), format.Plural(n.Requests, "request", "requests"))
 	switch {
 	case e.Race == result.Absent && e.Why == result.WhyNoRace:
-		text += fmt.Sprintf(", but no arm of this run lost enough to judge: it takes %d", result.Floor)
+		text += fmt.Sprintf(", but no arm of this run lost enough to judge; at least %d are needed", result.Floor)
 	case e.Why == result.WhyFewHits:
-		text += fmt.Sprintf(", too few to judge: it takes %d", result.Floor)
+		text += fmt.Sprintf(", too few to judge; at least %d are needed", result.Floor)
 	}
 	return text
 }
@@ -62,7 +62,7 @@ func foundReduction(r *result.Result, e result.Expectation) string {
 	case result.WhyNoFailures:
 		return fmt.Sprintf("the median failure rate of %s is 0", baseline.Name)
 	case result.WhyFewHits:
-		return fmt.Sprintf("%s, but the hits in %s are too few to judge: %d, it takes %d",
+		return fmt.Sprintf("%s, but the hits in %s are too few to judge: %d; at least %d are needed",
 			describeReduction(reduction), baseline.Name, baseline.SumTotals().Race, result.Floor)
 	case result.WhyNoRace:
 		return fmt.Sprintf("%s, but the race did not occur in %s", describeReduction(reduction), baseline.Name)
@@ -102,9 +102,9 @@ func noInterval(r *result.Result, e result.Expectation) string {
 	switch e.Why {
 	case result.WhyFewTrials:
 		n := min(len(findArm(r, e.Arm).Trials), len(baselineOf(r).Trials))
-		return fmt.Sprintf(", but %s no 95 %% interval: it takes %d", format.Plural(n, "trial gives", "trials give"), e.Least)
+		return fmt.Sprintf(", but %s too few for a 95 %% interval; at least %d are needed", format.Plural(n, "trial is", "trials are"), e.Least)
 	case result.WhyOpenInterval:
-		return fmt.Sprintf(", but no 95 %% interval: that of %s reaches down to 0", baselineOf(r).Name)
+		return fmt.Sprintf(", but without a 95 %% interval, as that of %s reaches down to 0", baselineOf(r).Name)
 	}
 	return ""
 }

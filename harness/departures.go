@@ -8,9 +8,9 @@ import (
 	"snatlab/harness/result"
 )
 
-// departures are where the connections of a trial left from: the ports that the
-// clients report, and the addresses that the server saw. They are recorded with
-// the arm, and only of a trial that is kept.
+// departures are the ports that the connections of a trial left from, which the
+// clients report, and the addresses, which the server saw. They are recorded with
+// the arm, and only if the trial is kept.
 type departures struct {
 	reports []*probe.Report
 	served  *probe.Served
@@ -21,8 +21,8 @@ func (d departures) recordIn(into *result.Arm) {
 	recordSources(into, d.served)
 }
 
-// maxSources bounds the addresses that an arm's connections are counted by: more
-// than a scenario can ask for.
+// maxSources bounds the addresses by which an arm's connections are counted. A
+// scenario cannot ask for so many.
 const maxSources = 256
 
 // recordSources adds the addresses that a trial's connections came from to those

@@ -6,19 +6,20 @@ import (
 	"snatlab/harness/result"
 )
 
-// lossy are eight trials with a median of 670 failures.
-var lossy = []int{700, 640, 500, 800, 690, 650, 510, 790}
+// lossyTrials are eight trials with a median of 670 failures.
+var lossyTrials = []int{700, 640, 500, 800, 690, 650, 510, 790}
 
 func TestExpectations(t *testing.T) {
+	t.Parallel()
 	race := []result.Arm{
-		timed(100, arm("masquerade", lossy...)), timed(104, arm("random", 3, 4, 3, 4, 3, 4, 3, 9)),
-		timed(90, arm("random-fully", make([]int, 8)...)), arm("untried"),
+		withLatency(100, armOf("masquerade", lossyTrials...)), withLatency(104, armOf("random", 3, 4, 3, 4, 3, 4, 3, 9)),
+		withLatency(90, armOf("random-fully", make([]int, 8)...)), armOf("untried"),
 	}
-	noRace := []result.Arm{arm("masquerade", 3, 2), arm("random-fully", 0, 0)}
+	noRace := []result.Arm{armOf("masquerade", 3, 2), armOf("random-fully", 0, 0)}
 	safe := []result.Arm{ // the baseline is what mitigates
-		timed(100, arm("random-fully", make([]int, 8)...)), arm("masquerade", lossy...), timed(150, arm("split", 1, 0, 0, 0, 0, 0, 0, 0)),
+		withLatency(100, armOf("random-fully", make([]int, 8)...)), armOf("masquerade", lossyTrials...), withLatency(150, armOf("split", 1, 0, 0, 0, 0, 0, 0, 0)),
 	}
-	short := []result.Arm{timed(100, arm("masquerade", lossy[:6]...)), timed(90, arm("random-fully", 0, 0, 0, 0, 0, 0))}
+	short := []result.Arm{withLatency(100, armOf("masquerade", lossyTrials[:6]...)), withLatency(90, armOf("random-fully", 0, 0, 0, 0, 0, 0))}
 	for _, tc := range []struct {
 		claim   string
 		arms    []result.Arm
@@ -29,7 +30,7 @@ func TestExpectations(t *testing.T) {
 	}{
 		{"the race was reproduced", race, result.Expectation{Arm: "masquerade", Race: "reproduced"},
 			"held", "5,280 of 48,000 requests lost to the race", result.Pass},
-		{"nineteen hits are no race", []result.Arm{arm("masquerade", lossy...), arm("random", 9, 9, 1)}, result.Expectation{Arm: "random", Race: "reproduced"},
+		{"nineteen hits are no race", []result.Arm{armOf("masquerade", lossyTrials...), armOf("random", 9, 9, 1)}, result.Expectation{Arm: "random", Race: "reproduced"},
 			"not held", "19 of 18,000 requests lost to the race", result.Fail},
 		{"no hit is an absent race", race, result.Expectation{Arm: "random-fully", Race: "absent"},
 			"held", "0 of 48,000 requests lost to the race", result.Pass},
@@ -42,10 +43,10 @@ func TestExpectations(t *testing.T) {
 		{"a reduction whose interval ends below the bound", race, result.Expectation{Arm: "random", Reduction: new(0.99)},
 			"not held", "reduction 99.5 %, 95 % interval 98.2 to 99.6 %", result.Fail},
 		{"a reduction of too few trials", short, result.Expectation{Arm: "random-fully", Reduction: new(0.5)},
-			"undecided", "reduction 100 %, but 6 trials give no 95 % interval: it takes 7", result.Inconclusive},
-		{"a reduction of a baseline that may lose nothing", []result.Arm{arm("masquerade", 0, 700, 700, 700, 700, 700, 700), arm("random-fully", make([]int, 7)...)},
+			"undecided", "reduction 100 %, but 6 trials are too few for a 95 % interval; at least 7 are needed", result.Inconclusive},
+		{"a reduction of a baseline that may lose nothing", []result.Arm{armOf("masquerade", 0, 700, 700, 700, 700, 700, 700), armOf("random-fully", make([]int, 7)...)},
 			result.Expectation{Arm: "random-fully", Reduction: new(0.5)},
-			"undecided", "reduction 100 %, but no 95 % interval: that of masquerade reaches down to 0", result.Inconclusive},
+			"undecided", "reduction 100 %, but without a 95 % interval, as that of masquerade reaches down to 0", result.Inconclusive},
 		{"a latency that falls", race, result.Expectation{Arm: "random-fully", P50: new(0.0)},
 			"held", "p50 -10.0 %, 95 % interval -10.0 %", result.Pass},
 		{"a latency whose interval ends at the bound", race, result.Expectation{Arm: "random", P50: new(0.05)},
@@ -53,38 +54,38 @@ func TestExpectations(t *testing.T) {
 		{"a latency whose interval ends above the bound", race, result.Expectation{Arm: "random", P99: new(0.05)},
 			"not held", "p99 +3.93 %, 95 % interval +0.48 to +7.50 %", result.Fail},
 		{"a latency of too few trials", short, result.Expectation{Arm: "random-fully", P99: new(0.05)},
-			"undecided", "p99 -9.88 %, but 6 trials give no 95 % interval: it takes 7", result.Inconclusive},
-		{"a latency against none", []result.Arm{arm("masquerade", lossy...), arm("random", lossy...)}, result.Expectation{Arm: "random", P50: new(0.05)},
+			"undecided", "p99 -9.88 %, but 6 trials are too few for a 95 % interval; at least 7 are needed", result.Inconclusive},
+		{"a latency against none", []result.Arm{armOf("masquerade", lossyTrials...), armOf("random", lossyTrials...)}, result.Expectation{Arm: "random", P50: new(0.05)},
 			"undecided", "masquerade has no p50 to compare with", result.Inconclusive},
 		{"the baseline's latency against itself", race, result.Expectation{Arm: "masquerade", P99: new(0.05)},
 			"undecided", "this is the baseline", result.Inconclusive},
-		{"few failures without an explanation", []result.Arm{mixed("masquerade", 600, 6)}, result.Expectation{Arm: "masquerade", Unexplained: new(0.001)},
+		{"few failures without an explanation", []result.Arm{mixedArm("masquerade", 600, 6)}, result.Expectation{Arm: "masquerade", Unexplained: new(0.001)},
 			"held", "6 of 6,000 requests unexplained, 0.10 %", result.Pass},
-		{"many failures without an explanation", []result.Arm{mixed("masquerade", 600, 7)}, result.Expectation{Arm: "masquerade", Unexplained: new(0.001)},
+		{"many failures without an explanation", []result.Arm{mixedArm("masquerade", 600, 7)}, result.Expectation{Arm: "masquerade", Unexplained: new(0.001)},
 			"not held", "7 of 6,000 requests unexplained, 0.12 %", result.Fail},
 		{"an arm without a trial", race, result.Expectation{Arm: "untried", Race: "absent"},
 			"undecided", "no trial", result.Inconclusive},
-		{"a trial that sent nothing", []result.Arm{arm("masquerade", lossy...), {Name: "random", Trials: []result.Trial{{Round: 1}}}},
+		{"a trial that sent nothing", []result.Arm{armOf("masquerade", lossyTrials...), {Name: "random", Trials: []result.Trial{{Round: 1}}}},
 			result.Expectation{Arm: "random", Race: "absent"}, "undecided", "no trial", result.Inconclusive},
 		{"an arm that is not there", race, result.Expectation{Arm: "randomfully", Race: "absent"},
 			"undecided", "no trial", result.Inconclusive},
 		{"the baseline against itself", race, result.Expectation{Arm: "masquerade", Reduction: new(0.5)},
 			"undecided", "this is the baseline", result.Inconclusive},
 		{"the baseline without a race", noRace, result.Expectation{Arm: "masquerade", Race: "reproduced"},
-			"undecided", "5 of 12,000 requests lost to the race, too few to judge: it takes 20", result.Inconclusive},
+			"undecided", "5 of 12,000 requests lost to the race, too few to judge; at least 20 are needed", result.Inconclusive},
 		{"absent from a baseline without a race", noRace, result.Expectation{Arm: "masquerade", Race: "absent"},
-			"undecided", "5 of 12,000 requests lost to the race, but no arm of this run lost enough to judge: it takes 20", result.Inconclusive},
+			"undecided", "5 of 12,000 requests lost to the race, but no arm of this run lost enough to judge; at least 20 are needed", result.Inconclusive},
 		{"no race seen is not a race mitigated", noRace, result.Expectation{Arm: "random-fully", Race: "absent"},
-			"undecided", "0 of 12,000 requests lost to the race, but no arm of this run lost enough to judge: it takes 20", result.Inconclusive},
+			"undecided", "0 of 12,000 requests lost to the race, but no arm of this run lost enough to judge; at least 20 are needed", result.Inconclusive},
 		{"no reduction without a race", noRace, result.Expectation{Arm: "random-fully", Reduction: new(0.95)},
-			"undecided", "reduction 100 %, but the hits in masquerade are too few to judge: 5, it takes 20", result.Inconclusive},
+			"undecided", "reduction 100 %, but the hits in masquerade are too few to judge: 5; at least 20 are needed", result.Inconclusive},
 		{"absent from a baseline, and another arm shows that it could be hit", safe, result.Expectation{Arm: "random-fully", Race: "absent"},
 			"held", "0 of 48,000 requests lost to the race", result.Pass},
 		{"absent from a third arm, and another one shows that it could be hit", safe, result.Expectation{Arm: "split", Race: "absent"},
 			"held", "1 of 48,000 requests lost to the race", result.Pass},
-		{"a chance hit of two ports that were drawn", []result.Arm{arm("random-fully", 1, 0, 0, 0, 0, 0, 0, 0), arm("masquerade", lossy...)},
+		{"a chance hit of two ports that were drawn", []result.Arm{armOf("random-fully", 1, 0, 0, 0, 0, 0, 0, 0), armOf("masquerade", lossyTrials...)},
 			result.Expectation{Arm: "random-fully", Race: "absent"}, "held", "1 of 48,000 requests lost to the race", result.Pass},
-		{"a hit is much where the race is rare", []result.Arm{arm("masquerade", repeat(8, 9)...), arm("random", 1, 0, 0, 0, 0, 0, 0, 0)},
+		{"a hit is much where the race is rare", []result.Arm{armOf("masquerade", repeatTrial(8, 9)...), armOf("random", 1, 0, 0, 0, 0, 0, 0, 0)},
 			result.Expectation{Arm: "random", Race: "absent"}, "not held", "1 of 48,000 requests lost to the race", result.Fail},
 		{"an arm that loses is not absent, whatever the baseline shows", safe, result.Expectation{Arm: "masquerade", Race: "absent"},
 			"not held", "5,280 of 48,000 requests lost to the race", result.Fail},
@@ -92,28 +93,30 @@ func TestExpectations(t *testing.T) {
 			"not held", "worse than random-fully: 5,280 of 48,000 failed, and 0 of 48,000", result.Fail},
 		{"a latency over its bound, whatever the baseline shows", safe, result.Expectation{Arm: "split", P50: new(0.05)},
 			"not held", "p50 +50.0 %, 95 % interval +50.0 %", result.Fail},
-		{"unexplained failures over their bound, whatever the baseline shows", []result.Arm{arm("random-fully", 0), mixed("masquerade", 0, 7)},
+		{"unexplained failures over their bound, whatever the baseline shows", []result.Arm{armOf("random-fully", 0), mixedArm("masquerade", 0, 7)},
 			result.Expectation{Arm: "masquerade", Unexplained: new(0.001)}, "not held", "7 of 6,000 requests unexplained, 0.12 %", result.Fail},
-		{"a bound that is held says nothing where no arm shows the race", []result.Arm{arm("random-fully", 0), arm("masquerade", 0)},
+		{"a bound that is held says nothing where no arm shows the race", []result.Arm{armOf("random-fully", 0), armOf("masquerade", 0)},
 			result.Expectation{Arm: "masquerade", Unexplained: new(0.001)}, "held", "0 of 6,000 requests unexplained, 0 %", result.Inconclusive},
-		{"what is expected of an arm may be decided where its comparison is not", []result.Arm{arm("masquerade", 700), arm("random-fully", 0)},
+		{"what is expected of an arm may be decided where its comparison is not", []result.Arm{armOf("masquerade", 700), armOf("random-fully", 0)},
 			result.Expectation{Arm: "random-fully", Race: "absent"}, "held", "0 of 6,000 requests lost to the race", result.Pass},
-		{"no reduction of a median of 0", []result.Arm{arm("masquerade", 25, 0, 0), arm("random-fully", 0, 0, 0)},
+		{"no reduction of a median of 0", []result.Arm{armOf("masquerade", 25, 0, 0), armOf("random-fully", 0, 0, 0)},
 			result.Expectation{Arm: "random-fully", Reduction: new(0.95)},
 			"undecided", "the median failure rate of masquerade is 0", result.Inconclusive},
 	} {
 		t.Run(tc.claim, func(t *testing.T) {
-			r := run(8, tc.arms...)
+			r := runOf(8, tc.arms...)
 			r.Expected = []result.Expectation{tc.expect}
-			judge(r)
-			if e := r.Expected[0]; outcome(e.Held) != tc.held || e.Found != tc.found || r.Verdict != tc.verdict {
-				t.Errorf("got %s, %q, %s", outcome(e.Held), e.Found, r.Verdict)
+			judgeAndDescribe(r)
+			if e := r.Expected[0]; heldText(e.Held) != tc.held || e.Found != tc.found || r.Verdict != tc.verdict {
+				t.Errorf("got %s, %q, %s", heldText(e.Held), e.Found, r.Verdict)
 			}
 		})
 	}
 }
 
-func TestWhatWasNotAsExpectedStandsInTheSummary(t *testing.T) {
+// The summary names the first expectation that is not met.
+func TestSummaryUnmet(t *testing.T) {
+	t.Parallel()
 	reproduced := result.Expectation{Arm: "masquerade", Race: "reproduced"}
 	reduced := result.Expectation{Arm: "random", Reduction: new(0.95)}
 	absent := result.Expectation{Arm: "random", Race: "absent"}
@@ -137,12 +140,12 @@ func TestWhatWasNotAsExpectedStandsInTheSummary(t *testing.T) {
 		{"one not held outweighs one that could not be decided", []result.Expectation{untried, reduced}, result.Fail,
 			seen + " Not as expected: random, " + found + "."},
 		{"one could not be decided", []result.Expectation{reproduced, untried}, result.Inconclusive,
-			seen + " What was expected could not be decided: untried, no trial."},
+			seen + " An expectation could not be decided: untried, no trial."},
 	} {
 		t.Run(tc.claim, func(t *testing.T) {
-			r := run(8, arm("masquerade", lossy...), arm("random", 70, 64, 67, 80, 60, 67, 50, 69))
+			r := runOf(8, armOf("masquerade", lossyTrials...), armOf("random", 70, 64, 67, 80, 60, 67, 50, 69))
 			r.Expected = tc.expected
-			judge(r)
+			judgeAndDescribe(r)
 			if r.Verdict != tc.verdict || r.Summary != tc.summary {
 				t.Errorf("got %s\n%s\nwant %s\n%s", r.Verdict, r.Summary, tc.verdict, tc.summary)
 			}
@@ -150,16 +153,16 @@ func TestWhatWasNotAsExpectedStandsInTheSummary(t *testing.T) {
 	}
 }
 
-// timed gives every trial the same p50, and a p99 of twice that which rises by
+// withLatency sets the same p50 in every trial, and a p99 of twice that, which rises by
 // 1 µs from trial to trial.
-func timed(p50 int64, a result.Arm) result.Arm {
+func withLatency(p50 int64, a result.Arm) result.Arm {
 	for i := range a.Trials {
 		a.Trials[i].Latency = result.Latency{P50: p50, P99: 2*p50 + int64(i)}
 	}
 	return a
 }
 
-func outcome(held *bool) string {
+func heldText(held *bool) string {
 	switch {
 	case held == nil:
 		return "undecided"

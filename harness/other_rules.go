@@ -7,15 +7,15 @@ import (
 	"snatlab/harness/lab"
 )
 
-// describeTakers names the rules that took connections which were to pass another rule:
-// those whose counters moved by half of the missing ones or more. Other traffic
+// describeTakers names the rules that matched connections which were to pass another
+// rule: those whose counters moved by half of the missing ones or more. Other traffic
 // of the machine moves them as well, so each is named with its figure.
-func describeTakers(before, after lab.Counters, missing uint64) string {
+func describeTakers(before, after lab.RuleCounters, missing uint64) string {
 	type rule struct {
 		place, text string
 		nth         int // of equal ones
 	}
-	count := func(all lab.Counters, see func(rule, int, uint64)) {
+	count := func(all lab.RuleCounters, see func(rule, int, uint64)) {
 		equal := map[rule]int{}
 		for _, c := range all.Rules {
 			r := rule{place: c.Place, text: c.Rule}
@@ -38,7 +38,7 @@ func describeTakers(before, after lab.Counters, missing uint64) string {
 	})
 	text := "instead " + strings.Join(moved, ", and ")
 	if moved == nil {
-		text = "no other rule was seen to match them at the postrouting hook, so they did not come that far, or are exempt from NAT"
+		text = "no other rule matched them at the postrouting hook, so they did not reach it, or are exempt from NAT"
 	}
 	if after.Unread != nil {
 		text += " (not seen: " + strings.Join(after.Unread, "; ") + ")"

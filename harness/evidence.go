@@ -10,13 +10,13 @@ import (
 	"snatlab/harness/scenario"
 )
 
-// sampled is the number of requests of a trial that are told one by one.
-const sampled = 5
+// maxSamples is the number of requests of a trial that are recorded one by one.
+const maxSamples = 5
 
-// lookUp says what the conntrack table has of each request that got no answer.
-// One that was dropped when its entry was to be inserted has none, and was
-// counted among the insertions that failed; one that got through NAT has one, and
-// was lost later.
+// lookUp looks up the conntrack entry of each request that got no answer. A request
+// that was dropped at the insertion of its entry has none, and was counted among the
+// insertions that failed. A request that passed NAT has an entry, and was lost
+// later.
 func (x *experiment) lookUp(ctx context.Context, server netip.AddrPort, reports []*probe.Report, insertions uint64) (*result.Evidence, error) {
 	var silent [][]scenario.PortRange
 	for _, r := range reports {
@@ -40,7 +40,7 @@ func (x *experiment) lookUp(ctx context.Context, server netip.AddrPort, reports 
 				default:
 					e.Other++
 				}
-				if len(e.Sample) < sampled {
+				if len(e.Sample) < maxSamples {
 					e.Sample = append(e.Sample, result.Sample{Client: client, Port: port, Entry: cmp.Or(state, result.EntryNone)})
 				}
 			}

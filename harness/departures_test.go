@@ -13,6 +13,7 @@ import (
 )
 
 func TestRecordSources(t *testing.T) {
+	t.Parallel()
 	from := func(last byte, n uint64) probe.SourceCount {
 		return probe.SourceCount{Address: netip.AddrFrom4([4]byte{198, 19, 0, last}), Accepted: n}
 	}
@@ -37,21 +38,25 @@ func TestRecordSources(t *testing.T) {
 	})
 }
 
-func TestATrialThatIsNotKeptLeavesNoAddress(t *testing.T) {
+// A trial that is not kept leaves no address.
+func TestRunDroppedSources(t *testing.T) {
+	t.Parallel()
 	f := newFakeLab(t, 2)
 	f.matched = func(sent uint64) uint64 { return min(sent, 81) } // the second trial's last request passes the rule by
-	r, _, err := f.run(t.Context(), clientsOf(2, "a"))
-	if err == nil || trialsOf(r) != 1 {
-		t.Fatalf("error %v, %d trials", err, trialsOf(r))
+	r, _, err := f.run(t.Context(), ephemeralScenario(2, "a"))
+	if err == nil || countTrials(r) != 1 {
+		t.Fatalf("error %v, %d trials", err, countTrials(r))
 	}
 	if got, want := fmt.Sprint(r.Arms[0].Sources), fmt.Sprintf("[{127.0.0.1 %d}]", r.Arms[0].Trials[0].Server.Accepted); got != want {
 		t.Errorf("connections from %s, want those of the trial that was kept, %s", got, want)
 	}
 }
 
-func TestTheAddressesOfConnectionsAreRecorded(t *testing.T) {
+// The addresses of connections are recorded.
+func TestRunSources(t *testing.T) {
+	t.Parallel()
 	f := newFakeLab(t, 2)
-	s := clientsOf(2, "a")
+	s := ephemeralScenario(2, "a")
 	s.Arms = append(s.Arms, scenario.Arm{Name: "b", SNAT: scenario.SNATOptions{ToSource: []netip.Addr{netip.MustParseAddr("198.19.0.1")}}})
 	r, _, err := f.run(t.Context(), s)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 	"snatlab/harness/result/resultfile"
 )
 
-func kernelsContrasted() *result.GroupComparison {
+func comparedKernels() *result.GroupComparison {
 	day := func(n int) time.Time { return time.Date(2026, 11, n, 3, 0, 0, 0, time.UTC) }
 	return &result.GroupComparison{
 		Schema: result.GroupComparisonSchema, Scenario: "quickstart", Hash: "sha256:5b0c94d2e1a7", Unit: "run",
@@ -28,8 +28,8 @@ func kernelsContrasted() *result.GroupComparison {
 				Rate: result.RateChange{New: result.Spread{Median: .001}, P: new(.18), PHolm: new(.18)}},
 		},
 		Findings: []result.Finding{
-			{Kind: result.VerdictFell, Arm: "random-fully", Text: "random-fully was mitigated in 6 of 6 runs, and is in 3 of 6 runs: it failed 700 of 48,000 (1.46 %), and before it 0 of 48,000 (0 %)"},
-			{Kind: result.Shift, Arm: "masquerade", Text: "masquerade lost 6.60 % (median), and before it 13.1 %", P: new(0.00001)},
+			{Kind: result.VerdictFell, Arm: "random-fully", Text: "random-fully was mitigated in 6 of 6 runs, and is in 3 of 6 runs: it failed 700 of 48,000 (1.46 %), and 0 of 48,000 (0 %) before"},
+			{Kind: result.Shift, Arm: "masquerade", Text: "masquerade lost 6.60 % (median), and 13.1 % before", P: new(0.00001)},
 		},
 		Differs:  []result.Difference{{What: "cpus", Old: "2", New: "4", Key: true}, {What: "sysctl net.ipv4.tcp_tw_reuse", New: "2"}},
 		Warnings: []string{"results/after: 1 run left out, which ended early"},
@@ -37,27 +37,27 @@ func kernelsContrasted() *result.GroupComparison {
 	}
 }
 
-func TestWriteContrast(t *testing.T) {
+func TestWriteComparison(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	if err := WriteComparison(&out, kernelsContrasted()); err != nil {
+	if err := WriteComparison(&out, comparedKernels()); err != nil {
 		t.Fatal(err)
 	}
-	reporttest.CheckGolden(t, "testdata/history/contrast.txt", out.String())
+	reporttest.CheckGolden(t, "testdata/history/comparison.txt", out.String())
 }
 
 // A comparison written as JSON is read back whole.
-func TestContrastJSON(t *testing.T) {
+func TestComparisonJSON(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	if err := resultfile.WriteJSON(&out, kernelsContrasted()); err != nil {
+	if err := resultfile.WriteJSON(&out, comparedKernels()); err != nil {
 		t.Fatal(err)
 	}
 	var back result.GroupComparison
 	if err := json.Unmarshal(out.Bytes(), &back); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(kernelsContrasted(), &back); diff != "" {
+	if diff := cmp.Diff(comparedKernels(), &back); diff != "" {
 		t.Error(diff)
 	}
 }

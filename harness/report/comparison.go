@@ -22,7 +22,7 @@ func WriteComparison(w io.Writer, c *result.GroupComparison) error {
 	p.writeLine("")
 	for first, after := 1, 0; after < len(c.Arms); first = after {
 		var lines []string
-		lines, after = fitArms(contrastTable(c), first)
+		lines, after = fitArms(groupTable(c), first)
 		p.writeLines(lines)
 	}
 	p.writeDifferences(c.Differs)
@@ -64,18 +64,18 @@ func withP(p *float64) string {
 	return " (" + format.P(*p) + ")"
 }
 
-// A contrastRow is one figure of every arm.
-type contrastRow struct {
+// A groupRow is one figure of every arm.
+type groupRow struct {
 	label string
 	cell  func(result.ArmChange) string
 }
 
-func contrastTable(c *result.GroupComparison) table {
+func groupTable(c *result.GroupComparison) table {
 	t := table{head: []string{"failure rate, median"}, marks: []string{""}}
 	for _, a := range c.Arms {
 		t.head, t.marks = append(t.head, a.Name), append(t.marks, "")
 	}
-	for _, row := range contrastRows() {
+	for _, row := range groupRows() {
 		cells := []string{row.label}
 		for _, a := range c.Arms {
 			cells = append(cells, row.cell(a))
@@ -85,11 +85,11 @@ func contrastTable(c *result.GroupComparison) table {
 	return t
 }
 
-func contrastRows() []contrastRow {
+func groupRows() []groupRow {
 	type arm = result.ArmChange
 	median := func(s result.Spread) string { return format.Percent(s.Median) }
 	interval := func(s result.Spread) string { return format.FromTo(s.Low, s.High, format.Percent) }
-	return []contrastRow{
+	return []groupRow{
 		{"old", func(a arm) string { return median(a.Rate.Old) }},
 		{"  95 % interval", func(a arm) string { return interval(a.Rate.Old) }},
 		{"  failed", func(a arm) string { return failedOf(a.Old) }},

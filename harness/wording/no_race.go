@@ -30,9 +30,9 @@ func likelyCauses(r *result.Result) string {
 		}
 	}
 	if len(briefs) == 0 {
-		return " Nothing that was measured says why."
+		return " The measurements show no reason."
 	}
-	return " Likely why: " + strings.Join(briefs, "; ") + "."
+	return " Likely reason: " + strings.Join(briefs, "; ") + "."
 }
 
 // describeNoRace returns why the race may not have occurred: in brief for the

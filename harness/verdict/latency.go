@@ -13,7 +13,7 @@ func listP99(arm result.Arm) []float64 {
 	return listLatencies(arm, func(l result.Latency) int64 { return l.P99 })
 }
 
-// listLatencies are those of the trials in which a request succeeded, in µs.
+// listLatencies returns a latency of each trial in which a request succeeded, in µs.
 func listLatencies(arm result.Arm, of func(result.Latency) int64) []float64 {
 	var all []float64
 	for _, t := range arm.Trials {

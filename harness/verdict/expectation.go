@@ -6,22 +6,22 @@ import (
 	"snatlab/harness/result"
 )
 
-// An answer is what came of an expectation.
-type expectationOutcome struct {
+// An claimOutcome is the outcome of an expectation.
+type claimOutcome struct {
 	held  *bool      // nil: it cannot be decided
 	why   result.Why // the reason, where it cannot; or what was found without an interval
 	least int        // of WhyFewTrials
 }
 
-func decidedAs(held bool) expectationOutcome         { return expectationOutcome{held: &held} }
-func undecidedFor(why result.Why) expectationOutcome { return expectationOutcome{why: why} }
-func (a expectationOutcome) recordIn(e *result.Expectation) {
+func decidedAs(held bool) claimOutcome         { return claimOutcome{held: &held} }
+func undecidedFor(why result.Why) claimOutcome { return claimOutcome{why: why} }
+func (a claimOutcome) recordIn(e *result.Expectation) {
 	e.Held, e.Why, e.Least = a.held, a.why, a.least
 }
 
 // checkExpectation returns whether an expectation held. A bound is held by the
 // interval, not by the estimate: a change that may just be chance does not hold it.
-func checkExpectation(r *result.Result, e result.Expectation) expectationOutcome {
+func checkExpectation(r *result.Result, e result.Expectation) claimOutcome {
 	i := slices.IndexFunc(r.Arms, func(a result.Arm) bool { return a.Name == e.Arm })
 	switch {
 	case i < 0 || len(r.Arms[i].FailureRates()) == 0:
@@ -42,9 +42,9 @@ func checkExpectation(r *result.Result, e result.Expectation) expectationOutcome
 	}
 }
 
-// checkReproduced does not refute the claim by a baseline that was not hit: that
-// does not show that it cannot be.
-func checkReproduced(r *result.Result, arm int) expectationOutcome {
+// checkReproduced returns whether the race occurred in an arm. A baseline that was
+// not hit does not refute the claim: it may still be hit.
+func checkReproduced(r *result.Result, arm int) claimOutcome {
 	switch n := r.Arms[arm].SumTotals(); {
 	case n.Race >= result.Floor:
 		return decidedAs(true)
@@ -59,7 +59,7 @@ func checkReproduced(r *result.Result, arm int) expectationOutcome {
 
 // checkAbsent compares the arm with the one that loses most to the race. Without
 // the race in any arm, nothing shows that it could be hit in this run.
-func checkAbsent(r *result.Result, arm int) expectationOutcome {
+func checkAbsent(r *result.Result, arm int) claimOutcome {
 	n, most := r.Arms[arm].SumTotals(), result.Totals{}
 	for _, a := range r.Arms {
 		if other := a.SumTotals(); a.ShowsRace() && other.RaceRate() > most.RaceRate() {
@@ -78,7 +78,7 @@ func checkAbsent(r *result.Result, arm int) expectationOutcome {
 
 // checkReduction compares the lower end of the interval with the bound. An arm that
 // is worse reduces nothing, whatever the baseline shows.
-func checkReduction(r *result.Result, arm int, bound float64) expectationOutcome {
+func checkReduction(r *result.Result, arm int, bound float64) claimOutcome {
 	if arm == 0 {
 		return undecidedFor(result.WhyBaseline)
 	}
@@ -102,7 +102,7 @@ func checkReduction(r *result.Result, arm int, bound float64) expectationOutcome
 }
 
 // checkLatency compares the upper end of the interval with the bound.
-func checkLatency(r *result.Result, arm, percentile int, bound float64) expectationOutcome {
+func checkLatency(r *result.Result, arm, percentile int, bound float64) claimOutcome {
 	if arm == 0 {
 		return undecidedFor(result.WhyBaseline)
 	}
@@ -119,9 +119,9 @@ func checkLatency(r *result.Result, arm, percentile int, bound float64) expectat
 
 // withoutInterval returns why a change has no interval: there are too few trials,
 // or the baseline's figure may be 0, of which nothing is a share.
-func withoutInterval(r *result.Result, arm int) expectationOutcome {
+func withoutInterval(r *result.Result, arm int) claimOutcome {
 	if least := MinRoundsForInterval(); min(len(r.Arms[arm].Trials), len(r.Arms[0].Trials)) < least {
-		return expectationOutcome{why: result.WhyFewTrials, least: least}
+		return claimOutcome{why: result.WhyFewTrials, least: least}
 	}
 	return undecidedFor(result.WhyOpenInterval)
 }

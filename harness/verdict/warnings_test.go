@@ -11,8 +11,9 @@ import (
 )
 
 func TestWarnings(t *testing.T) {
+	t.Parallel()
 	const (
-		swings    = " few: the rate of one arm swings by a factor of two to four between trials"
+		swings    = " few: the rate of one arm varies by a factor of two to four between trials"
 		undecided = "not triggered: "
 	)
 	rising, falling := []int{100, 110, 120, 130, 140, 150, 160, 170}, []int{170, 160, 150, 140, 130, 120, 110, 100}
@@ -21,56 +22,56 @@ func TestWarnings(t *testing.T) {
 		in    *result.Result
 		want  []string
 	}{
-		{"eight rounds are enough", run(8, arm("masquerade", lossy...), arm("random", lossy...)), nil},
-		{"five rounds have no interval", run(5, arm("masquerade", lossy[:5]...), arm("random", lossy[:5]...)),
-			[]string{"5 rounds give a reduction no 95 % interval: it takes 7"}},
-		{"four rounds have no verdict either", run(4, arm("masquerade", lossy[:4]...), arm("random", lossy[:4]...)),
-			[]string{"4 rounds cannot show a difference at p < 0.01: it takes 5", "4 rounds give a reduction no 95 % interval: it takes 7"}},
-		{"many arms take more rounds", run(7, arm("m", lossy[:7]...), arm("a"), arm("b"), arm("c"), arm("d"), arm("e"), arm("f"), arm("g"),
-			arm("h"), arm("i"), arm("j"), arm("k"), arm("l"), arm("n"), arm("o"), arm("p"), arm("q"), arm("r"), arm("s")),
-			[]string{"7 rounds cannot show a difference at p < 0.01: it takes 8"}},
-		{"a single arm has no verdict to miss", run(4, arm("masquerade", 700)), nil},
-		{"three rounds are few for its median", run(3, arm("masquerade", 700)), []string{"3 rounds are" + swings}},
-		{"one round is few", run(1, arm("masquerade", 700)), []string{"1 round is" + swings}},
+		{"eight rounds are enough", runOf(8, armOf("masquerade", lossyTrials...), armOf("random", lossyTrials...)), nil},
+		{"five rounds have no interval", runOf(5, armOf("masquerade", lossyTrials[:5]...), armOf("random", lossyTrials[:5]...)),
+			[]string{"5 rounds are too few for a 95 % interval of a reduction: at least 7 are needed"}},
+		{"four rounds have no verdict either", runOf(4, armOf("masquerade", lossyTrials[:4]...), armOf("random", lossyTrials[:4]...)),
+			[]string{"4 rounds cannot show a difference at p < 0.01: at least 5 are needed", "4 rounds are too few for a 95 % interval of a reduction: at least 7 are needed"}},
+		{"many arms take more rounds", runOf(7, armOf("m", lossyTrials[:7]...), armOf("a"), armOf("b"), armOf("c"), armOf("d"), armOf("e"), armOf("f"), armOf("g"),
+			armOf("h"), armOf("i"), armOf("j"), armOf("k"), armOf("l"), armOf("n"), armOf("o"), armOf("p"), armOf("q"), armOf("r"), armOf("s")),
+			[]string{"7 rounds cannot show a difference at p < 0.01: at least 8 are needed"}},
+		{"a single arm has no verdict to miss", runOf(4, armOf("masquerade", 700)), nil},
+		{"three rounds are few for its median", runOf(3, armOf("masquerade", 700)), []string{"3 rounds are" + swings}},
+		{"one round is few", runOf(1, armOf("masquerade", 700)), []string{"1 round is" + swings}},
 
-		{"equal trials tell nothing", run(8, arm("masquerade", repeat(8, 600)...), arm("random", repeat(8, 600)...), arm("random-fully", repeat(8, 0)...)),
-			[]string{"random: all its trials and all of masquerade have the same failure rate, 10.0 %, so that nothing can be told from them"}},
-		{"a baseline that gets worse", run(8, arm("masquerade", rising...)),
+		{"equal trials show nothing", runOf(8, armOf("masquerade", repeatTrial(8, 600)...), armOf("random", repeatTrial(8, 600)...), armOf("random-fully", repeatTrial(8, 0)...)),
+			[]string{"random: all its trials and all of masquerade have the same failure rate, 10.0 %, so they show nothing"}},
+		{"a baseline that gets worse", runOf(8, armOf("masquerade", rising...)),
 			[]string{"masquerade: the failure rate rose in the course of the run (Mann-Kendall, exact p < 0.0001); " +
-				"interleaved arms drift together, which hides differences but makes up none"}},
-		{"a baseline that gets better", run(8, arm("masquerade", falling...)),
+				"interleaved arms drift together, which hides differences but creates none"}},
+		{"a baseline that gets better", runOf(8, armOf("masquerade", falling...)),
 			[]string{"masquerade: the failure rate fell in the course of the run (Mann-Kendall, exact p < 0.0001); " +
-				"interleaved arms drift together, which hides differences but makes up none"}},
-		{"a trend that chance may explain", run(8, arm("masquerade", 100, 110, 120, 90, 140, 130, 160, 150)), nil}, // p = 0.031
-		{"another arm may drift", run(8, arm("masquerade", lossy...), arm("random", rising...)), nil},
+				"interleaved arms drift together, which hides differences but creates none"}},
+		{"a trend that chance may explain", runOf(8, armOf("masquerade", 100, 110, 120, 90, 140, 130, 160, 150)), nil}, // p = 0.031
+		{"another arm may drift", runOf(8, armOf("masquerade", lossyTrials...), armOf("random", rising...)), nil},
 
-		{"a busy machine", on(result.Env{CPUsOnline: 2, Load: &[3]float64{2, 0, 0}}, run(8, arm("masquerade", lossy...))),
+		{"a busy machine", onMachine(result.Env{CPUsOnline: 2, Load: &[3]float64{2, 0, 0}}, runOf(8, armOf("masquerade", lossyTrials...))),
 			[]string{"the machine was busy: a load average of 2.00 on 2 CPUs before the run; clients that have to wait for a CPU do not meet, and latencies are too high"}},
-		{"a machine with a CPU to spare", on(result.Env{CPUsOnline: 2, Load: &[3]float64{1.9, 8, 8}}, run(8, arm("masquerade", lossy...))), nil},
-		{"a load of which the CPUs are not known", on(result.Env{Load: &[3]float64{9, 9, 9}}, run(8, arm("masquerade", lossy...))), nil},
-		{"a widened window", on(result.Env{Widened: 5000}, run(8, arm("masquerade", lossy...))),
-			[]string{"5,000 idle rules between NAT and confirmation widen the window of the race: this is not the kernel's own window, and no failure rate is what it would be without"}},
+		{"a machine with a CPU to spare", onMachine(result.Env{CPUsOnline: 2, Load: &[3]float64{1.9, 8, 8}}, runOf(8, armOf("masquerade", lossyTrials...))), nil},
+		{"a load of which the CPUs are not known", onMachine(result.Env{Load: &[3]float64{9, 9, 9}}, runOf(8, armOf("masquerade", lossyTrials...))), nil},
+		{"a widened window", onMachine(result.Env{Widened: 5000}, runOf(8, armOf("masquerade", lossyTrials...))),
+			[]string{"5,000 idle rules between NAT and confirmation widen the window of the race: this is not the kernel's own window, and all failure rates depend on these rules"}},
 
-		{"other traffic in a shared table", run(8, shared2(arm("masquerade", lossy...))),
+		{"other traffic in a shared table", runOf(8, withForeignTraffic(armOf("masquerade", lossyTrials...))),
 			[]string{"masquerade: other traffic was in the conntrack table in 2 of 8 trials, and may account for 4 failed insertions and 1 drop"}},
-		{"unexplained failures are named by trial", run(8, mixed("masquerade", 28, 4), mixed("random", 0, 1)),
+		{"unexplained failures are named by trial", runOf(8, mixedArm("masquerade", 28, 4), mixedArm("random", 0, 1)),
 			[]string{
 				"masquerade, round 1: 4 of 32 failures are unexplained",
 				"random, round 1: 1 of 1 failure is unexplained",
 			}},
-		{"more failed insertions than losses", run(8, counted(30, 0, arm("masquerade", 25))),
+		{"more failed insertions than losses", runOf(8, withInsertFailed(30, 0, armOf("masquerade", 25))),
 			[]string{"masquerade, round 1: 30 failed insertions for 25 requests without an answer: other traffic is in the counters, and snat_race may be too high"}},
-		{"failed insertions that are known to be other traffic's", run(8, counted(30, 5, arm("masquerade", 25))),
+		{"failed insertions that are known to be other traffic's", runOf(8, withInsertFailed(30, 5, armOf("masquerade", 25))),
 			[]string{"masquerade: other traffic was in the conntrack table in 1 of 1 trial, and may account for 5 failed insertions and 0 drops"}},
 
-		{"no race, for one client", as(result.ScenarioSummary{Rounds: 8, Clients: 1}, run(8, arm("masquerade", repeat(8, 0)...))),
+		{"no race, for one client", withScenario(result.ScenarioSummary{Rounds: 8, Clients: 1}, runOf(8, armOf("masquerade", repeatTrial(8, 0)...))),
 			[]string{undecided + "there is only one client, and it takes two to meet (clients: 2 or more)"}},
-		{"no race, by the clock", as(result.ScenarioSummary{Rounds: 8, Clients: 2, Pattern: "lockstep", Sync: "clock"}, run(8, arm("masquerade", repeat(8, 0)...))),
+		{"no race, by the clock", withScenario(result.ScenarioSummary{Rounds: 8, Clients: 2, Pattern: "lockstep", Sync: "clock"}, runOf(8, armOf("masquerade", repeatTrial(8, 0)...))),
 			[]string{undecided + "the clients kept step by the clock, which misses the race on a busy machine (sync: barrier does not)"}},
-		{"a race by the clock needs no reason", as(result.ScenarioSummary{Rounds: 8, Clients: 2, Pattern: "lockstep", Sync: "clock"}, run(8, arm("masquerade", lossy...))), nil},
+		{"a race by the clock needs no reason", withScenario(result.ScenarioSummary{Rounds: 8, Clients: 2, Pattern: "lockstep", Sync: "clock"}, runOf(8, armOf("masquerade", lossyTrials...))), nil},
 	} {
 		t.Run(tc.claim, func(t *testing.T) {
-			judge(tc.in)
+			judgeAndDescribe(tc.in)
 			if !slices.Equal(tc.in.Warnings, tc.want) {
 				t.Errorf("got\n%s\nwant\n%s", strings.Join(tc.in.Warnings, "\n"), strings.Join(tc.want, "\n"))
 			}
@@ -78,53 +79,55 @@ func TestWarnings(t *testing.T) {
 	}
 }
 
-func TestARaceThatDidNotOccurHasLikelyReasons(t *testing.T) {
+// A race that did not occur has likely reasons.
+func TestNoRaceReasons(t *testing.T) {
+	t.Parallel()
 	const none = "The race did not occur in m: 0 hits in 48,000 requests."
 	quiet := func() *result.Result {
-		return as(result.ScenarioSummary{Rounds: 8, Clients: 2, Pattern: "lockstep", Sync: "barrier"}, run(8, arm("m", repeat(8, 0)...)))
+		return withScenario(result.ScenarioSummary{Rounds: 8, Clients: 2, Pattern: "lockstep", Sync: "barrier"}, runOf(8, armOf("m", repeatTrial(8, 0)...)))
 	}
 	for _, tc := range []struct {
 		claim  string
 		change func(*result.Result)
 		want   string
 	}{
-		{"nothing", func(r *result.Result) {}, none + " Nothing that was measured says why."},
-		{"one client", func(r *result.Result) { r.Scenario.Clients = 1 }, none + " Likely why: there is only one client."},
+		{"nothing", func(r *result.Result) {}, none + " The measurements show no reason."},
+		{"one client", func(r *result.Result) { r.Scenario.Clients = 1 }, none + " Likely reason: there is only one client."},
 		{"ports that are split", func(r *result.Result) {
 			r.Arms[0].SettingValues = []result.Setting{{Part: result.PartRouter, Key: "net.x", Value: "1"}, {Part: result.PartClients, Key: result.KeySourcePorts, Value: result.SplitPorts}}
-		}, none + " Likely why: each client has source ports of its own."},
+		}, none + " Likely reason: each client has source ports of its own."},
 		{"random_fully", func(r *result.Result) { r.Arms[0].Options = &result.RuleOptions{RandomFully: true} },
-			none + " Likely why: the baseline's rule draws ports at random."},
+			none + " Likely reason: the baseline's rule draws ports at random."},
 		{"random", func(r *result.Result) { r.Arms[0].Options = &result.RuleOptions{Random: true} },
-			none + " Likely why: the baseline's rule draws ports at random."},
-		{"no option", func(r *result.Result) { r.Arms[0].Options = &result.RuleOptions{} }, none + " Nothing that was measured says why."},
+			none + " Likely reason: the baseline's rule draws ports at random."},
+		{"no option", func(r *result.Result) { r.Arms[0].Options = &result.RuleOptions{} }, none + " The measurements show no reason."},
 		{"a rule whose text looks like an option", func(r *result.Result) { r.Arms[0].Rule = "-j MASQUERADE --random" },
-			none + " Nothing that was measured says why."},
-		{"one CPU", func(r *result.Result) { r.Environment.CPUs = 1 }, none + " Likely why: the clients have one CPU."},
+			none + " The measurements show no reason."},
+		{"one CPU", func(r *result.Result) { r.Environment.CPUs = 1 }, none + " Likely reason: the clients have one CPU."},
 		{"ephemeral ports", func(r *result.Result) {
 			r.Scenario.Pattern, r.Scenario.Sync, r.Environment.Kernel = "ephemeral", "none", "6.18.44"
-		}, none + " Likely why: the kernel chose the source ports."},
+		}, none + " Likely reason: the kernel chose the source ports."},
 		{"ephemeral ports before 5.0 do meet", func(r *result.Result) {
 			r.Scenario.Pattern, r.Scenario.Sync, r.Environment.Kernel = "ephemeral", "none", "4.19.0-27-amd64"
-		}, none + " Nothing that was measured says why."},
-		{"the clock", func(r *result.Result) { r.Scenario.Sync = "clock" }, none + " Likely why: the clients kept step by the clock."},
-		{"a tenth of the slots missed", func(r *result.Result) { r.Arms[0].Trials[3].Slots.Missed = 4801 }, none + " Likely why: the clients were out of step."},
-		{"fewer slots missed", func(r *result.Result) { r.Arms[0].Trials[3].Slots.Missed = 4800 }, none + " Nothing that was measured says why."},
+		}, none + " The measurements show no reason."},
+		{"the clock", func(r *result.Result) { r.Scenario.Sync = "clock" }, none + " Likely reason: the clients kept step by the clock."},
+		{"a tenth of the slots missed", func(r *result.Result) { r.Arms[0].Trials[3].Slots.Missed = 4801 }, none + " Likely reason: the clients were out of step."},
+		{"fewer slots missed", func(r *result.Result) { r.Arms[0].Trials[3].Slots.Missed = 4800 }, none + " The measurements show no reason."},
 		{"few requests", func(r *result.Result) {
 			r.Arms[0].Trials = r.Arms[0].Trials[:1]
 			r.Arms[0].Trials[0].Requests = 1999
-		}, "The race did not occur in m: 0 hits in 1,999 requests. Likely why: there were few requests."},
+		}, "The race did not occur in m: 0 hits in 1,999 requests. Likely reason: there were few requests."},
 		{"a run that broke off has few requests for that reason", func(r *result.Result) {
 			r.Arms[0].Trials, r.Incomplete = r.Arms[0].Trials[:1], "interrupted"
 			r.Arms[0].Trials[0].Requests = 1999
 		}, "The run ended early, after 1 of 8 trials: interrupted. So far the race did not occur in m: 0 hits in 1,999 requests."},
 		{"two at once", func(r *result.Result) { r.Environment.CPUs, r.Scenario.Clients = 1, 1 },
-			none + " Likely why: there is only one client; the clients have one CPU."},
+			none + " Likely reason: there is only one client; the clients have one CPU."},
 	} {
 		t.Run(tc.claim, func(t *testing.T) {
 			r := quiet()
 			tc.change(r)
-			judge(r)
+			judgeAndDescribe(r)
 			if r.Summary != tc.want || r.Verdict != result.Inconclusive {
 				t.Errorf("got %s: %s", r.Verdict, r.Summary)
 			}
@@ -135,18 +138,18 @@ func TestARaceThatDidNotOccurHasLikelyReasons(t *testing.T) {
 	}
 }
 
-func on(e result.Env, r *result.Result) *result.Result {
+func onMachine(e result.Env, r *result.Result) *result.Result {
 	r.Environment = e
 	return r
 }
 
-func as(s result.ScenarioSummary, r *result.Result) *result.Result {
+func withScenario(s result.ScenarioSummary, r *result.Result) *result.Result {
 	r.Scenario = s
 	return r
 }
 
-// shared2 has other traffic in two of its trials.
-func shared2(a result.Arm) result.Arm {
+// withForeignTraffic adds other traffic to two trials.
+func withForeignTraffic(a result.Arm) result.Arm {
 	for i := range a.Trials {
 		a.Trials[i].Foreign = &result.Foreign{Idle: 1}
 	}
@@ -155,8 +158,9 @@ func shared2(a result.Arm) result.Arm {
 	return a
 }
 
-// counted gives the first trial failed insertions, some of them other traffic's.
-func counted(insertFailed, foreign uint64, a result.Arm) result.Arm {
+// withInsertFailed sets the failed insertions of the first trial, some of them other
+// traffic's.
+func withInsertFailed(insertFailed, foreign uint64, a result.Arm) result.Arm {
 	t := &a.Trials[0]
 	t.Failures = map[string]int{result.Timeout: t.Failed}
 	t.Conntrack.InsertFailed = insertFailed
@@ -166,16 +170,18 @@ func counted(insertFailed, foreign uint64, a result.Arm) result.Arm {
 	return a
 }
 
-func TestWarningsWithRaceInAnotherArm(t *testing.T) {
-	r := run(8, arm("random-fully", repeat(8, 0)...), arm("masquerade", lossy...))
+func TestNoRaceInBaseline(t *testing.T) {
+	t.Parallel()
+	r := runOf(8, armOf("random-fully", repeatTrial(8, 0)...), armOf("masquerade", lossyTrials...))
 	r.Arms[0].Options = &result.RuleOptions{RandomFully: true}
-	judge(r)
-	if len(r.Warnings) > 0 || strings.Contains(r.Summary, "Likely why") {
+	judgeAndDescribe(r)
+	if len(r.Warnings) > 0 || strings.Contains(r.Summary, "Likely reason") {
 		t.Errorf("%q\n%s", r.Warnings, r.Summary)
 	}
 }
 
 func TestCheckRounds(t *testing.T) {
+	t.Parallel()
 	reproduced, unexplained, absent := result.Expectation{Race: "reproduced"}, result.Expectation{Unexplained: new(0.01)}, result.Expectation{Race: "absent"}
 	reduction, latency := result.Expectation{Reduction: new(0.95)}, result.Expectation{P99: new(0.1)}
 	for _, tc := range []struct {
@@ -224,7 +230,9 @@ func ExampleMinRounds() {
 	// an interval: 7
 }
 
-func TestAnArmThatLeavesTooFewPortsIsNamed(t *testing.T) {
+// An arm that leaves NAT too few ports is named.
+func TestWarnExhaustedPorts(t *testing.T) {
+	t.Parallel()
 	arm := func(found uint64) result.Arm {
 		trial := result.Trial{Requests: 1000}
 		trial.Conntrack.Found = found
