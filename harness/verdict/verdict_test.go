@@ -358,7 +358,7 @@ func TestJudgeAgain(t *testing.T) {
 	judged := func(times int) *result.Result {
 		r := runOf(2, mixedArm("masquerade", 600, 100), armOf("random-fully", 0, 0))
 		r.WarningValues = []result.Warning{{Code: result.NoSharedMemory, Cause: "no memfd"}}
-		r.Expected = []result.Expectation{{Arm: "masquerade", Race: "reproduced"}}
+		r.Expected = []result.Expectation{{Arm: "masquerade", Race: result.Reproduced}}
 		for range times {
 			judgeAndDescribe(r)
 		}
