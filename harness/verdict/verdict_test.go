@@ -369,6 +369,26 @@ func TestJudgeAgain(t *testing.T) {
 	}
 }
 
+// A warning that is repeated after another trial has the new figures, once.
+func TestJudgeMoreTrials(t *testing.T) {
+	t.Parallel()
+	a := withForeignTraffic(armOf("masquerade", lossyTrials...))
+	r := runOf(8, a)
+	var counts []int
+	for _, trials := range []int{5, 8} {
+		r.Arms[0].Trials = a.Trials[:trials]
+		Judge(r)
+		for _, w := range r.WarningValues {
+			if w.Code == result.ForeignTraffic {
+				counts = append(counts, w.Count)
+			}
+		}
+	}
+	if !slices.Equal(counts, []int{1, 2}) {
+		t.Errorf("foreign traffic in %v trials, want 1 and then 2", counts)
+	}
+}
+
 // judgeAndDescribe judges a result and writes its sentences, as a run does.
 func judgeAndDescribe(r *result.Result) {
 	Judge(r)
