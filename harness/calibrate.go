@@ -40,7 +40,8 @@ func WithDuplicateBaseline(s *scenario.Scenario) *scenario.Scenario {
 //
 // open gets the ID of each run, which is that of the options with its number. done
 // is called after each run.
-func Calibrate(ctx context.Context, s *scenario.Scenario, runs int, open func(ctx context.Context, id string) (lab.Lab, error), done func(*result.Calibration), o RunOptions) (*result.Calibration, error) {
+func Calibrate(ctx context.Context, s *scenario.Scenario, runs int, open func(ctx context.Context, id string) (lab.Lab, error),
+	done func(*result.Calibration), o RunOptions) (*result.Calibration, error) {
 	repeated := WithDuplicateBaseline(s)
 	c := newCalibration(s, o)
 	for run := range runs {

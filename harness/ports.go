@@ -35,7 +35,8 @@ func (x *experiment) choosePorts() error {
 		why = fmt.Sprintf(" (%s take turns on %s)", format.Plural(x.Clients, "client", "clients"), format.Plural(x.clientCPUs(), "CPU", "CPUs"))
 	}
 	if need > ports.Slots() {
-		return fmt.Errorf("source ports: a trial takes %d%s, and the clients have %d, %s (%d of them without those kept for slots that are made up); send fewer requests (load.requests), or widen net.ipv4.ip_local_port_range of the clients",
+		return fmt.Errorf("source ports: a trial needs %d%s, and the clients have %d, %s (%d of them without those reserved for slots that are made up); "+
+			"send fewer requests (load.requests), or widen net.ipv4.ip_local_port_range of the clients",
 			need, why, ports.Len(), describeClientPorts(ports), ports.Slots())
 	}
 	x.ports = ports

@@ -51,13 +51,13 @@ func TestChoosePorts(t *testing.T) {
 		{"clients that take turns", 100, plain, []scenario.PortRange{usual, usual, usual, usual}, usual, result.Ports{First: 32768, Last: 32967}, ""},
 		{"exactly enough", 875, plain, []scenario.PortRange{{First: 50000, Last: 50999}, usual}, scenario.PortRange{First: 50000, Last: 50999}, result.Ports{First: 50000, Last: 50874}, ""},
 		{"too few", 876, plain, []scenario.PortRange{{First: 50000, Last: 50999}, usual}, scenario.PortRange{}, result.Ports{},
-			"source ports: a trial takes 876, and the clients have 1000, 50000-50999 (875 of them without those kept for slots that are made up)" + less},
+			"source ports: a trial needs 876, and the clients have 1000, 50000-50999 (875 of them without those reserved for slots that are made up)" + less},
 		{"too few to split", 438, split, []scenario.PortRange{{First: 50000, Last: 50999}, usual}, scenario.PortRange{}, result.Ports{},
-			"source ports: a trial takes 876 where each client has its own (client_ports: split), and the clients have 1000, 50000-50999 (875 of them without those kept for slots that are made up)" + less},
+			"source ports: a trial needs 876 where each client has its own (client_ports: split), and the clients have 1000, 50000-50999 (875 of them without those reserved for slots that are made up)" + less},
 		{"too few for clients that take turns", 438, plain, []scenario.PortRange{{First: 50000, Last: 50999}, usual, usual, usual}, scenario.PortRange{}, result.Ports{},
-			"source ports: a trial takes 876 (4 clients take turns on 2 CPUs), and the clients have 1000, 50000-50999 (875 of them without those kept for slots that are made up)" + less},
+			"source ports: a trial needs 876 (4 clients take turns on 2 CPUs), and the clients have 1000, 50000-50999 (875 of them without those reserved for slots that are made up)" + less},
 		{"none in common", 1, plain, []scenario.PortRange{{First: 40000, Last: 40999}, {First: 50000, Last: 50999}}, scenario.PortRange{}, result.Ports{},
-			"source ports: a trial takes 1, and the clients have 0, none that all of them have in all arms (0 of them without those kept for slots that are made up)" + less},
+			"source ports: a trial needs 1, and the clients have 0, none that all of them have in all arms (0 of them without those reserved for slots that are made up)" + less},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			x := lockstepExperiment(t, test.requests, test.arms, test.clients...)

@@ -125,7 +125,8 @@ func (x *experiment) checkPath(ctx context.Context) (err error) {
 		return fmt.Errorf("expected %s to %v to pass the rule %q: it matched %d of them, and %d reached the server; %s",
 			format.Plural(n, "connection", "connections"), address, rule.Rule(), matched, arrived, describeTakers(others, rule.Counters(ctx), uint64(n)-matched))
 	case arrived < n:
-		return fmt.Errorf("expected %s to %v to open: %d did, though the rule %q saw them all; the others failed behind it, or their answers did: %v (see the server and its firewall, and for the answers the chains FORWARD and DOCKER-USER)",
+		return fmt.Errorf("expected %s to %v to open: %d did, though the rule %q matched all of them; the others were lost after it, or their answers were: %v "+
+			"(check the server and its firewall, and for the answers the chains FORWARD and DOCKER-USER)",
 			format.Plural(n, "connection", "connections"), address, arrived, rule.Rule(), failures)
 	}
 	return nil

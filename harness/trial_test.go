@@ -25,7 +25,7 @@ func TestCheckPath(t *testing.T) {
 	}{
 		{"a rule that matches nothing", script{matched: func(uint64) uint64 { return 0 }}, ` to pass the rule "-j MASQUERADE": it matched 0 of them, and 3 reached the server; no other rule matched them at the postrouting hook, so they did not reach it, or are exempt from NAT`},
 		{"a rule that one client passes by", script{matched: func(sent uint64) uint64 { return sent * 2 / 3 }}, ` to pass the rule "-j MASQUERADE": it matched 2 of them, and 3 reached the server; no other rule matched them at the postrouting hook, so they did not reach it, or are exempt from NAT`},
-		{"a server that is not there", script{deaf: func(int) bool { return true }}, `: 0 did, though the rule "-j MASQUERADE" saw them all; the others failed behind it, or their answers did: map[refused:3] (see the server and its firewall, and for the answers the chains FORWARD and DOCKER-USER)`},
+		{"a server that is not there", script{deaf: func(int) bool { return true }}, `: 0 did, though the rule "-j MASQUERADE" matched all of them; the others were lost after it, or their answers were: map[refused:3] (check the server and its firewall, and for the answers the chains FORWARD and DOCKER-USER)`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			f := newFakeLab(t, 3)

@@ -1,8 +1,8 @@
 // Package result holds the types of result.json, the record of one run.
 //
 // Every report is made from a Result alone, and other programs read the file. Fields
-// are added, never renamed, and [Schema] changes when the meaning of a field does. The package derives small values, does no I/O and imports nothing
-// of ours.
+// are added, never renamed, and [Schema] changes when the meaning of a field does.
+// The package derives small values, does no I/O and imports nothing of ours.
 //
 // Rates are shares between 0 and 1. A pointer that is nil (null in JSON) means
 // that the figure is not known, which is not the same as 0.

@@ -28,13 +28,13 @@ func TestExpectations(t *testing.T) {
 		found   string
 		verdict result.Verdict
 	}{
-		{"the race was reproduced", race, result.Expectation{Arm: "masquerade", Race: "reproduced"},
+		{"the race was reproduced", race, result.Expectation{Arm: "masquerade", Race: result.Reproduced},
 			"held", "5,280 of 48,000 requests lost to the race", result.Pass},
-		{"nineteen hits are no race", []result.Arm{armOf("masquerade", lossyTrials...), armOf("random", 9, 9, 1)}, result.Expectation{Arm: "random", Race: "reproduced"},
+		{"nineteen hits are no race", []result.Arm{armOf("masquerade", lossyTrials...), armOf("random", 9, 9, 1)}, result.Expectation{Arm: "random", Race: result.Reproduced},
 			"not held", "19 of 18,000 requests lost to the race", result.Fail},
-		{"no hit is an absent race", race, result.Expectation{Arm: "random-fully", Race: "absent"},
+		{"no hit is an absent race", race, result.Expectation{Arm: "random-fully", Race: result.Absent},
 			"held", "0 of 48,000 requests lost to the race", result.Pass},
-		{"a few hits are not absent", race, result.Expectation{Arm: "random", Race: "absent"},
+		{"a few hits are not absent", race, result.Expectation{Arm: "random", Race: result.Absent},
 			"not held", "33 of 48,000 requests lost to the race", result.Fail},
 		{"a reduction of at least the bound", race, result.Expectation{Arm: "random-fully", Reduction: new(1.0)},
 			"held", "reduction 100 %, 95 % interval 100 %", result.Pass},
@@ -63,31 +63,31 @@ func TestExpectations(t *testing.T) {
 			"held", "6 of 6,000 requests unexplained, 0.10 %", result.Pass},
 		{"many failures without an explanation", []result.Arm{mixedArm("masquerade", 600, 7)}, result.Expectation{Arm: "masquerade", Unexplained: new(0.001)},
 			"not held", "7 of 6,000 requests unexplained, 0.12 %", result.Fail},
-		{"an arm without a trial", race, result.Expectation{Arm: "untried", Race: "absent"},
+		{"an arm without a trial", race, result.Expectation{Arm: "untried", Race: result.Absent},
 			"undecided", "no trial", result.Inconclusive},
 		{"a trial that sent nothing", []result.Arm{armOf("masquerade", lossyTrials...), {Name: "random", Trials: []result.Trial{{Round: 1}}}},
-			result.Expectation{Arm: "random", Race: "absent"}, "undecided", "no trial", result.Inconclusive},
-		{"an arm that is not there", race, result.Expectation{Arm: "randomfully", Race: "absent"},
+			result.Expectation{Arm: "random", Race: result.Absent}, "undecided", "no trial", result.Inconclusive},
+		{"an arm that is not there", race, result.Expectation{Arm: "randomfully", Race: result.Absent},
 			"undecided", "no trial", result.Inconclusive},
 		{"the baseline against itself", race, result.Expectation{Arm: "masquerade", Reduction: new(0.5)},
 			"undecided", "this is the baseline", result.Inconclusive},
-		{"the baseline without a race", noRace, result.Expectation{Arm: "masquerade", Race: "reproduced"},
+		{"the baseline without a race", noRace, result.Expectation{Arm: "masquerade", Race: result.Reproduced},
 			"undecided", "5 of 12,000 requests lost to the race, too few to judge; at least 20 are needed", result.Inconclusive},
-		{"absent from a baseline without a race", noRace, result.Expectation{Arm: "masquerade", Race: "absent"},
+		{"absent from a baseline without a race", noRace, result.Expectation{Arm: "masquerade", Race: result.Absent},
 			"undecided", "5 of 12,000 requests lost to the race, but no arm of this run lost enough to judge; at least 20 are needed", result.Inconclusive},
-		{"no race seen is not a race mitigated", noRace, result.Expectation{Arm: "random-fully", Race: "absent"},
+		{"no race seen is not a race mitigated", noRace, result.Expectation{Arm: "random-fully", Race: result.Absent},
 			"undecided", "0 of 12,000 requests lost to the race, but no arm of this run lost enough to judge; at least 20 are needed", result.Inconclusive},
 		{"no reduction without a race", noRace, result.Expectation{Arm: "random-fully", Reduction: new(0.95)},
 			"undecided", "reduction 100 %, but the hits in masquerade are too few to judge: 5; at least 20 are needed", result.Inconclusive},
-		{"absent from a baseline, and another arm shows that it could be hit", safe, result.Expectation{Arm: "random-fully", Race: "absent"},
+		{"absent from a baseline, and another arm shows that it could be hit", safe, result.Expectation{Arm: "random-fully", Race: result.Absent},
 			"held", "0 of 48,000 requests lost to the race", result.Pass},
-		{"absent from a third arm, and another one shows that it could be hit", safe, result.Expectation{Arm: "split", Race: "absent"},
+		{"absent from a third arm, and another one shows that it could be hit", safe, result.Expectation{Arm: "split", Race: result.Absent},
 			"held", "1 of 48,000 requests lost to the race", result.Pass},
 		{"a chance hit of two ports that were drawn", []result.Arm{armOf("random-fully", 1, 0, 0, 0, 0, 0, 0, 0), armOf("masquerade", lossyTrials...)},
-			result.Expectation{Arm: "random-fully", Race: "absent"}, "held", "1 of 48,000 requests lost to the race", result.Pass},
+			result.Expectation{Arm: "random-fully", Race: result.Absent}, "held", "1 of 48,000 requests lost to the race", result.Pass},
 		{"a hit is much where the race is rare", []result.Arm{armOf("masquerade", repeatTrial(8, 9)...), armOf("random", 1, 0, 0, 0, 0, 0, 0, 0)},
-			result.Expectation{Arm: "random", Race: "absent"}, "not held", "1 of 48,000 requests lost to the race", result.Fail},
-		{"an arm that loses is not absent, whatever the baseline shows", safe, result.Expectation{Arm: "masquerade", Race: "absent"},
+			result.Expectation{Arm: "random", Race: result.Absent}, "not held", "1 of 48,000 requests lost to the race", result.Fail},
+		{"an arm that loses is not absent, whatever the baseline shows", safe, result.Expectation{Arm: "masquerade", Race: result.Absent},
 			"not held", "5,280 of 48,000 requests lost to the race", result.Fail},
 		{"an arm that is worse than a baseline without a race reduces nothing", safe, result.Expectation{Arm: "masquerade", Reduction: new(0.5)},
 			"not held", "worse than random-fully: 5,280 of 48,000 failed, and 0 of 48,000", result.Fail},
@@ -98,7 +98,7 @@ func TestExpectations(t *testing.T) {
 		{"a bound that is held says nothing where no arm shows the race", []result.Arm{armOf("random-fully", 0), armOf("masquerade", 0)},
 			result.Expectation{Arm: "masquerade", Unexplained: new(0.001)}, "held", "0 of 6,000 requests unexplained, 0 %", result.Inconclusive},
 		{"what is expected of an arm may be decided where its comparison is not", []result.Arm{armOf("masquerade", 700), armOf("random-fully", 0)},
-			result.Expectation{Arm: "random-fully", Race: "absent"}, "held", "0 of 6,000 requests lost to the race", result.Pass},
+			result.Expectation{Arm: "random-fully", Race: result.Absent}, "held", "0 of 6,000 requests lost to the race", result.Pass},
 		{"no reduction of a median of 0", []result.Arm{armOf("masquerade", 25, 0, 0), armOf("random-fully", 0, 0, 0)},
 			result.Expectation{Arm: "random-fully", Reduction: new(0.95)},
 			"undecided", "the median failure rate of masquerade is 0", result.Inconclusive},
@@ -117,10 +117,10 @@ func TestExpectations(t *testing.T) {
 // The summary names the first expectation that is not met.
 func TestSummaryUnmet(t *testing.T) {
 	t.Parallel()
-	reproduced := result.Expectation{Arm: "masquerade", Race: "reproduced"}
+	reproduced := result.Expectation{Arm: "masquerade", Race: result.Reproduced}
 	reduced := result.Expectation{Arm: "random", Reduction: new(0.95)}
-	absent := result.Expectation{Arm: "random", Race: "absent"}
-	untried := result.Expectation{Arm: "untried", Race: "absent"}
+	absent := result.Expectation{Arm: "random", Race: result.Absent}
+	untried := result.Expectation{Arm: "untried", Race: result.Absent}
 	const (
 		found = "reduction 90.0 %, 95 % interval 84.0 to 93.8 %"
 		seen  = "masquerade loses 11.2 % of connections to the source-port race; " +

@@ -39,7 +39,7 @@ func checkSingular(t *testing.T, arms []result.Arm, incomplete string) {
 	r.Environment.CPUsOnline, r.Environment.Load, r.Environment.Widened = 1, &[3]float64{2, 2, 2}, 1
 	for _, a := range arms {
 		r.Expected = append(r.Expected,
-			result.Expectation{Arm: a.Name, Race: "reproduced"}, result.Expectation{Arm: a.Name, Race: "absent"},
+			result.Expectation{Arm: a.Name, Race: result.Reproduced}, result.Expectation{Arm: a.Name, Race: result.Absent},
 			result.Expectation{Arm: a.Name, Unexplained: new(0.5)}, result.Expectation{Arm: a.Name, Reduction: new(0.5)})
 	}
 	judgeAndDescribe(r)

@@ -358,7 +358,7 @@ func TestJudgeAgain(t *testing.T) {
 	judged := func(times int) *result.Result {
 		r := runOf(2, mixedArm("masquerade", 600, 100), armOf("random-fully", 0, 0))
 		r.WarningValues = []result.Warning{{Code: result.NoSharedMemory, Cause: "no memfd"}}
-		r.Expected = []result.Expectation{{Arm: "masquerade", Race: "reproduced"}}
+		r.Expected = []result.Expectation{{Arm: "masquerade", Race: result.Reproduced}}
 		for range times {
 			judgeAndDescribe(r)
 		}
@@ -366,6 +366,26 @@ func TestJudgeAgain(t *testing.T) {
 	}
 	if once, thrice := judged(1), judged(3); !reflect.DeepEqual(once, thrice) {
 		t.Errorf("once:\n%+v\nthrice:\n%+v", once, thrice)
+	}
+}
+
+// A warning that is repeated after another trial has the new figures, once.
+func TestJudgeMoreTrials(t *testing.T) {
+	t.Parallel()
+	a := withForeignTraffic(armOf("masquerade", lossyTrials...))
+	r := runOf(8, a)
+	var counts []int
+	for _, trials := range []int{5, 8} {
+		r.Arms[0].Trials = a.Trials[:trials]
+		Judge(r)
+		for _, w := range r.WarningValues {
+			if w.Code == result.ForeignTraffic {
+				counts = append(counts, w.Count)
+			}
+		}
+	}
+	if !slices.Equal(counts, []int{1, 2}) {
+		t.Errorf("foreign traffic in %v trials, want 1 and then 2", counts)
 	}
 }
 

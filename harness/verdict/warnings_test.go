@@ -66,9 +66,9 @@ func TestWarnings(t *testing.T) {
 
 		{"no race, for one client", withScenario(result.ScenarioSummary{Rounds: 8, Clients: 1}, runOf(8, armOf("masquerade", repeatTrial(8, 0)...))),
 			[]string{undecided + "there is only one client, and it takes two to meet (clients: 2 or more)"}},
-		{"no race, by the clock", withScenario(result.ScenarioSummary{Rounds: 8, Clients: 2, Pattern: "lockstep", Sync: "clock"}, runOf(8, armOf("masquerade", repeatTrial(8, 0)...))),
+		{"no race, by the clock", withScenario(result.ScenarioSummary{Rounds: 8, Clients: 2, Pattern: result.Lockstep, Sync: result.SyncClock}, runOf(8, armOf("masquerade", repeatTrial(8, 0)...))),
 			[]string{undecided + "the clients kept step by the clock, which misses the race on a busy machine (sync: barrier does not)"}},
-		{"a race by the clock needs no reason", withScenario(result.ScenarioSummary{Rounds: 8, Clients: 2, Pattern: "lockstep", Sync: "clock"}, runOf(8, armOf("masquerade", lossyTrials...))), nil},
+		{"a race by the clock needs no reason", withScenario(result.ScenarioSummary{Rounds: 8, Clients: 2, Pattern: result.Lockstep, Sync: result.SyncClock}, runOf(8, armOf("masquerade", lossyTrials...))), nil},
 	} {
 		t.Run(tc.claim, func(t *testing.T) {
 			judgeAndDescribe(tc.in)
@@ -84,7 +84,7 @@ func TestNoRaceReasons(t *testing.T) {
 	t.Parallel()
 	const none = "The race did not occur in m: 0 hits in 48,000 requests."
 	quiet := func() *result.Result {
-		return withScenario(result.ScenarioSummary{Rounds: 8, Clients: 2, Pattern: "lockstep", Sync: "barrier"}, runOf(8, armOf("m", repeatTrial(8, 0)...)))
+		return withScenario(result.ScenarioSummary{Rounds: 8, Clients: 2, Pattern: result.Lockstep, Sync: result.SyncBarrier}, runOf(8, armOf("m", repeatTrial(8, 0)...)))
 	}
 	for _, tc := range []struct {
 		claim  string
@@ -105,12 +105,12 @@ func TestNoRaceReasons(t *testing.T) {
 			none + " The measurements show no reason."},
 		{"one CPU", func(r *result.Result) { r.Environment.CPUs = 1 }, none + " Likely reason: the clients have one CPU."},
 		{"ephemeral ports", func(r *result.Result) {
-			r.Scenario.Pattern, r.Scenario.Sync, r.Environment.Kernel = "ephemeral", "none", "6.18.44"
+			r.Scenario.Pattern, r.Scenario.Sync, r.Environment.Kernel = result.Ephemeral, result.SyncNone, "6.18.44"
 		}, none + " Likely reason: the kernel chose the source ports."},
 		{"ephemeral ports before 5.0 do meet", func(r *result.Result) {
-			r.Scenario.Pattern, r.Scenario.Sync, r.Environment.Kernel = "ephemeral", "none", "4.19.0-27-amd64"
+			r.Scenario.Pattern, r.Scenario.Sync, r.Environment.Kernel = result.Ephemeral, result.SyncNone, "4.19.0-27-amd64"
 		}, none + " The measurements show no reason."},
-		{"the clock", func(r *result.Result) { r.Scenario.Sync = "clock" }, none + " Likely reason: the clients kept step by the clock."},
+		{"the clock", func(r *result.Result) { r.Scenario.Sync = result.SyncClock }, none + " Likely reason: the clients kept step by the clock."},
 		{"a tenth of the slots missed", func(r *result.Result) { r.Arms[0].Trials[3].Slots.Missed = 4801 }, none + " Likely reason: the clients were out of step."},
 		{"fewer slots missed", func(r *result.Result) { r.Arms[0].Trials[3].Slots.Missed = 4800 }, none + " The measurements show no reason."},
 		{"few requests", func(r *result.Result) {
@@ -182,7 +182,7 @@ func TestNoRaceInBaseline(t *testing.T) {
 
 func TestCheckRounds(t *testing.T) {
 	t.Parallel()
-	reproduced, unexplained, absent := result.Expectation{Race: "reproduced"}, result.Expectation{Unexplained: new(0.01)}, result.Expectation{Race: "absent"}
+	reproduced, unexplained, absent := result.Expectation{Race: result.Reproduced}, result.Expectation{Unexplained: new(0.01)}, result.Expectation{Race: result.Absent}
 	reduction, latency := result.Expectation{Reduction: new(0.95)}, result.Expectation{P99: new(0.1)}
 	for _, tc := range []struct {
 		claim        string
