@@ -34,27 +34,33 @@ func TestOtherTrafficGoesOnAtItsRateForAsLongAsATrialTakes(t *testing.T) {
 	}
 }
 
-// looks counts how often the counters of a lab are read in one trial.
-func looks(t *testing.T, shared bool) (n int) {
+// looks counts how often the counters of a lab are read in some rounds of one arm.
+func looks(t *testing.T, shared bool, rounds int) (n int) {
 	t.Helper()
 	f := newFakeLab(t, 1)
 	f.shared = shared
 	f.table = func(i int) conntrack.Snapshot { n = i + 1; return conntrack.Snapshot{Max: 1 << 18} }
 	s := clientsOf(1, "a")
-	s.Rounds = 1
+	s.Rounds = rounds
 	r, _, err := f.run(t.Context(), s)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Arms[0].Trials[0].Foreign != nil {
-		t.Errorf("nothing moved, and %+v is other traffic's", r.Arms[0].Trials[0].Foreign)
+	for _, trial := range r.Arms[0].Trials {
+		if trial.Foreign != nil {
+			t.Errorf("nothing moved, and %+v is other traffic's", trial.Foreign)
+		}
 	}
 	return n
 }
 
-func TestASharedTableIsWatchedBeforeAndAfterATrial(t *testing.T) {
-	if own, shared := looks(t, false), looks(t, true); shared != own+4 {
-		t.Errorf("%d looks at a shared table, %d at a lab's own", shared, own)
+// A shared table is watched after each trial until the next one, and before the first
+// one.
+func TestASharedTableIsWatchedBetweenTrials(t *testing.T) {
+	for _, rounds := range []int{1, 3} {
+		if own, shared := looks(t, false, rounds), looks(t, true, rounds); shared != own+1+rounds {
+			t.Errorf("%d rounds: %d looks at a shared table, %d at a lab's own", rounds, shared, own)
+		}
 	}
 }
 

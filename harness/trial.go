@@ -29,6 +29,7 @@ type experiment struct {
 	ports   scenario.PortRange // lockstep: that the clients leave from in the arm's slots
 	control control            // lockstep: zero without one
 	left    departures         // of the trial that was made last
+	silent  *instant           // since when the lab sends nothing; nil before the first load
 }
 
 const (
