@@ -137,7 +137,7 @@ func TestControlRule(t *testing.T) {
 			}
 			r, _, err := f.run(t.Context(), lockstepOf(result.SyncClock, "a"))
 			if test.want == "" {
-				test.want = "the rule of the control: no such rule"
+				test.want = "no such rule"
 			}
 			if want := "round 2 of 2, arm a: " + test.want; fmt.Sprint(err) != want {
 				t.Errorf("error %v, want %s", err, want)

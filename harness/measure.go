@@ -2,7 +2,6 @@ package harness
 
 import (
 	"context"
-	"fmt"
 	"math"
 	"time"
 
@@ -46,7 +45,7 @@ func (x *experiment) observeCounters(ctx context.Context, rule lab.Rule) (o obse
 	}
 	if x.control.exists() {
 		if o.control, err = x.lab.ControlPackets(ctx); err != nil {
-			return o, fmt.Errorf("the rule of the control: %w", err)
+			return o, err
 		}
 	}
 	o.instant, err = x.readInstant(ctx)
