@@ -42,7 +42,7 @@ func (x *experiment) addControl(slots int) {
 	for every := 1; ; every++ {
 		n := load.CountControlSlots(x.Clients, x.clientCPUs(), x.Load.Requests, every)
 		if n == 0 || n < fewestSlots && every > 1 {
-			x.warn(result.Warning{Code: result.NoControl, Count: x.ports.Len(), Of: own})
+			x.addWarning(result.Warning{Code: result.NoControl, Count: x.ports.Len(), Of: own})
 			return
 		}
 		if spare := x.ports.Len() - own - scenario.PortsForSlots(n); spare >= 0 {
@@ -55,7 +55,7 @@ func (x *experiment) addControl(slots int) {
 	}
 }
 
-func (x *experiment) warn(w result.Warning) {
+func (x *experiment) addWarning(w result.Warning) {
 	x.result.WarningValues = append(x.result.WarningValues, w)
 }
 
@@ -71,9 +71,9 @@ func (c *control) partOf(client int) *probe.ControlPart {
 	return part
 }
 
-// connections returns the number of connections of the control, at most, for so many
+// countConnections returns the number of connections of the control, at most, for so many
 // requests of an arm.
-func (c *control) connections(requests int) int {
+func (c *control) countConnections(requests int) int {
 	if !c.exists() {
 		return 0
 	}

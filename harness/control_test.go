@@ -50,7 +50,7 @@ func TestControl(t *testing.T) {
 				if trial.Requests != 100 || trial.Failed != 0 || trial.RulePackets != 100 {
 					t.Errorf("%s: %+v counts the control's", a.Name, trial)
 				}
-				if c == nil || c.Port != 19999 || c.Requests != 100 || c.Failed != 32 || c.SourcePorts != 100 || c.RulePackets != 100 || c.Latency.P50 != 20 {
+				if c == nil || c.Port != int(f.Control().Port()) || c.Requests != 100 || c.Failed != 32 || c.SourcePorts != 100 || c.RulePackets != 100 || c.Latency.P50 != 20 {
 					t.Fatalf("%s: control %+v", a.Name, c)
 				}
 				if got := sumValues(c.Failures); got != c.Failed {
@@ -80,8 +80,8 @@ func TestControl(t *testing.T) {
 				n += probe.CountPorts(forgot.ports[0])
 			}
 		}
-		if n != 200 {
-			t.Errorf("entries of %d connections of the control were forgotten, want 2 trials of 100", n)
+		if n != 201 {
+			t.Errorf("entries of %d connections of the control were forgotten, want 2 trials of 100, and the path check", n)
 		}
 	})
 	t.Run("a client takes its delays from trial to trial", func(t *testing.T) {
@@ -94,7 +94,7 @@ func TestControl(t *testing.T) {
 			t.Fatal(err)
 		}
 		var got [][]int64
-		for _, load := range f.loads[1:] {
+		for _, load := range f.loads[2:] { // the path check has two
 			got = append(got, load.Lockstep.Control.Delays)
 		}
 		if d := cmp.Diff([][]int64{nil, {0, 500}, {0, 1000}, {0, 1500}}, got); d != "" {
@@ -111,6 +111,17 @@ func TestControl(t *testing.T) {
 	})
 }
 
+func TestControlPath(t *testing.T) {
+	f := newFakeLab(t, 1)
+	f.controlLost, f.controlMatched = losing(nil), func(uint64) (uint64, error) { return 0, nil }
+	r, _, err := f.run(t.Context(), lockstepScenario(result.SyncClock, "a"))
+	want := fmt.Sprintf(`path check: control: expected 1 connection to %v to pass the rule "-d server -j MASQUERADE": it matched 0 of them, and 1 reached the server; `, f.Control())
+	if !strings.HasPrefix(fmt.Sprint(err), want) || countTrials(r) != 0 {
+		t.Errorf("error %v, want %s", err, want)
+	}
+	checkRestored(t, f)
+}
+
 // A control whose connections did not pass its rule shows nothing.
 func TestControlRule(t *testing.T) {
 	const nobody = "; no other rule matched them at the postrouting hook, so they did not reach it, or are exempt from NAT"
@@ -119,9 +130,9 @@ func TestControlRule(t *testing.T) {
 		lost    map[string]int
 		want    string
 	}{
-		"another rule took one":  {func(passed uint64) (uint64, error) { return min(passed, 199), nil }, nil, `the rule of the control, "--dport 19999 -j MASQUERADE", matched 99 of 100 connections` + nobody},
-		"it is gone":             {func(passed uint64) (uint64, error) { return passed, errorIf(passed >= 200, errors.New("no such rule")) }, nil, ""},
-		"it was written anew":    {func(passed uint64) (uint64, error) { return passed % 200, nil }, nil, `the rule "--dport 19999 -j MASQUERADE" was replaced meanwhile: its counter went from 100 to 0`},
+		"another rule took one":  {func(passed uint64) (uint64, error) { return min(passed, 200), nil }, nil, `the rule of the control, "-d server -j MASQUERADE", matched 99 of 100 connections` + nobody},
+		"it is gone":             {func(passed uint64) (uint64, error) { return passed, errorIf(passed > 200, errors.New("no such rule")) }, nil, ""},
+		"it was written anew":    {func(passed uint64) (uint64, error) { return passed % 201, nil }, nil, `the rule "-d server -j MASQUERADE" was replaced meanwhile: its counter went from 101 to 0`},
 		"nothing came of it all": {nil, map[string]int{result.Refused: 100}, "none of 100 requests of the control succeeded: map[refused:100]"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -137,7 +148,7 @@ func TestControlRule(t *testing.T) {
 			}
 			r, _, err := f.run(t.Context(), lockstepScenario(result.SyncClock, "a"))
 			if test.want == "" {
-				test.want = "the rule of the control: no such rule"
+				test.want = "no such rule"
 			}
 			if want := "round 2 of 2, arm a: " + test.want; fmt.Sprint(err) != want {
 				t.Errorf("error %v, want %s", err, want)

@@ -35,7 +35,8 @@ type fakeLab struct {
 	calls     []string
 	loads     []probe.ClientLoad // the path check's included
 	sent      uint64
-	passed    uint64 // connections of the control
+	passed    uint64         // connections of the control
+	control   netip.AddrPort // chosen when it is asked for
 	rules     []*fakeRule
 	forgotten []forgotten
 
@@ -64,7 +65,8 @@ type script struct {
 	explain bool
 	entries []map[uint16]string
 	// controlLost says what a client loses of the control's requests in its n-th
-	// load, by kind; nil: the lab has no control. The agents send none of these.
+	// load, by kind; nil: the lab has no control. The agents send nothing of it but the
+	// path check's requests.
 	controlLost func(client string, n int) map[string]int
 	// phase is what every client reports of its phase lock.
 	phase func(client string, n int) probe.Phase
@@ -176,7 +178,11 @@ func (w tap) Write(line []byte) (int, error) {
 	}
 	w.lab.mu.Lock()
 	w.lab.loads = append(w.lab.loads, *m.Run)
-	w.lab.sent += uint64(m.Run.Requests)
+	if m.Run.Server == w.lab.control { // the path check's
+		w.lab.passed += uint64(m.Run.Requests)
+	} else {
+		w.lab.sent += uint64(m.Run.Requests)
+	}
 	w.lab.mu.Unlock()
 	if m.Run.Lockstep == nil || m.Run.Lockstep.Control == nil {
 		return w.out.Write(line)
@@ -313,7 +319,7 @@ func (f *fakeLab) Listen(ctx context.Context, trial int) (netip.AddrPort, error)
 	defer closed.Close()
 	address := netip.MustParseAddrPort(open.Addr().String())
 	open.Close()
-	if err := f.server.Listen(ctx, address.Port(), 0); err != nil {
+	if err := f.server.Listen(ctx, address.Port(), f.Control().Port()); err != nil {
 		return address, err
 	}
 	if f.deaf != nil && f.deaf(trial) {
@@ -334,10 +340,15 @@ func (f *fakeLab) Control() netip.AddrPort {
 	if f.controlLost == nil {
 		return netip.AddrPort{}
 	}
-	return netip.MustParseAddrPort("127.0.0.1:19999")
+	if !f.control.IsValid() {
+		free := listenFreePort()
+		defer free.Close()
+		f.control = netip.MustParseAddrPort(free.Addr().String())
+	}
+	return f.control
 }
 
-func (f *fakeLab) ControlRule() string { return "--dport 19999 -j MASQUERADE" }
+func (f *fakeLab) ControlRule() string { return "-d server -j MASQUERADE" }
 
 func (f *fakeLab) ControlPackets(context.Context) (uint64, error) {
 	if f.controlMatched == nil {

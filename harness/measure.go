@@ -2,7 +2,6 @@ package harness
 
 import (
 	"context"
-	"fmt"
 	"math"
 	"time"
 
@@ -23,9 +22,21 @@ type measurement struct {
 
 // observation is what the kernel had counted at an instant.
 type observation struct {
-	packets  uint64 // of the arm's rule
-	control  uint64 // of the control's
+	packets uint64 // of the arm's rule
+	control uint64 // of the control's
+	instant
+}
+
+// instant is a moment, with the counters of the conntrack table.
+type instant struct {
 	counters conntrack.Snapshot
+	at       time.Time
+}
+
+func (x *experiment) readInstant(ctx context.Context) (i instant, err error) {
+	i.at = time.Now()
+	i.counters, err = x.lab.Conntrack(ctx)
+	return i, err
 }
 
 func (x *experiment) observeCounters(ctx context.Context, rule lab.ArmRule) (o observation, err error) {
@@ -34,24 +45,35 @@ func (x *experiment) observeCounters(ctx context.Context, rule lab.ArmRule) (o o
 	}
 	if x.control.exists() {
 		if o.control, err = x.lab.ControlPackets(ctx); err != nil {
-			return o, fmt.Errorf("the rule of the control: %w", err)
+			return o, err
 		}
 	}
-	o.counters, err = x.lab.Conntrack(ctx)
+	o.instant, err = x.readInstant(ctx)
 	return o, err
 }
 
 // measureLoad sends the load between two observations. Where other traffic may be
-// in the counters, it watches them before and after as well, with no load.
+// in the counters, it watches them as well while the lab sends nothing: from the end of
+// the load before, and for a while after this one. Before the first load it waits.
 func (x *experiment) measureLoad(ctx context.Context, rule lab.ArmRule, send func() ([]*probe.Report, error)) (m measurement, err error) {
 	var idle idleWatch
-	if x.lab.Shared() {
-		if err := idle.watchOnce(ctx, x.lab); err != nil {
+	if x.lab.Shared() && x.silent == nil {
+		begun, err := x.readInstant(ctx)
+		if err == nil {
+			err = waitIdle(ctx)
+		}
+		if err != nil {
 			return m, err
 		}
+		x.silent = &begun
 	}
 	if m.before, err = x.observeCounters(ctx, rule); err != nil {
 		return m, err
+	}
+	if x.lab.Shared() {
+		if err := idle.addWindow(*x.silent, m.before.instant); err != nil {
+			return m, err
+		}
 	}
 	begun := time.Now()
 	if m.reports, err = send(); err != nil {
@@ -62,7 +84,15 @@ func (x *experiment) measureLoad(ctx context.Context, rule lab.ArmRule, send fun
 		return m, err
 	}
 	if x.lab.Shared() {
-		if err := idle.watchOnce(ctx, x.lab); err != nil {
+		x.silent = &m.after.instant
+		if err := waitIdle(ctx); err != nil {
+			return m, err
+		}
+		end, err := x.readInstant(ctx)
+		if err == nil {
+			err = idle.addWindow(m.after.instant, end)
+		}
+		if err != nil {
 			return m, err
 		}
 	}
@@ -70,7 +100,7 @@ func (x *experiment) measureLoad(ctx context.Context, rule lab.ArmRule, send fun
 	return m, nil
 }
 
-// idleWindow is how long the counters are watched before a trial, and after it.
+// idleWindow is how long the counters are watched at least before a trial, and after it.
 const idleWindow = 100 * time.Millisecond
 
 // idleWatch adds up how far the counters moved while the lab sent nothing.
@@ -79,30 +109,26 @@ type idleWatch struct {
 	elapsed time.Duration
 }
 
-// watchOnce watches the counters for one window.
-func (w *idleWatch) watchOnce(ctx context.Context, l lab.Lab) error {
-	begun := time.Now()
-	before, err := l.Conntrack(ctx)
-	if err != nil {
-		return err
-	}
-	select {
-	case <-time.After(idleWindow):
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-	after, err := l.Conntrack(ctx)
-	if err != nil {
-		return err
-	}
-	moved, err := conntrack.Delta(before, after)
+// addWindow adds a window in which the lab sent nothing.
+func (w *idleWatch) addWindow(from, to instant) error {
+	moved, err := conntrack.Delta(from.counters, to.counters)
 	if err != nil {
 		return err
 	}
 	w.moved.InsertFailed += moved.InsertFailed
 	w.moved.Drop += moved.Drop
-	w.elapsed += time.Since(begun)
+	w.elapsed += to.at.Sub(from.at)
 	return nil
+}
+
+// waitIdle waits for an idle window.
+func waitIdle(ctx context.Context) error {
+	select {
+	case <-time.After(idleWindow):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // fewEvents is the number of events below which so short a time shows no rate.

@@ -36,29 +36,35 @@ func TestEstimateForeign(t *testing.T) {
 	}
 }
 
-// conntrackLooks returns how often the counters of a lab are read in one trial.
-func conntrackLooks(t *testing.T, shared bool) (n int) {
+// conntrackLooks returns how often the counters of a lab are read in some rounds of one
+// arm.
+func conntrackLooks(t *testing.T, shared bool, rounds int) (n int) {
 	t.Helper()
 	f := newFakeLab(t, 1)
 	f.shared = shared
 	f.table = func(i int) conntrack.Snapshot { n = i + 1; return conntrack.Snapshot{Max: 1 << 18} }
 	s := ephemeralScenario(1, "a")
-	s.Rounds = 1
+	s.Rounds = rounds
 	r, _, err := f.run(t.Context(), s)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Arms[0].Trials[0].Foreign != nil {
-		t.Errorf("nothing moved, and %+v is other traffic's", r.Arms[0].Trials[0].Foreign)
+	for _, trial := range r.Arms[0].Trials {
+		if trial.Foreign != nil {
+			t.Errorf("nothing moved, and %+v is other traffic's", trial.Foreign)
+		}
 	}
 	return n
 }
 
-// A shared table is watched before and after a trial.
+// A shared table is watched after each trial until the next one, and before the first
+// one.
 func TestMeasureLoadShared(t *testing.T) {
 	t.Parallel()
-	if own, shared := conntrackLooks(t, false), conntrackLooks(t, true); shared != own+4 {
-		t.Errorf("%d looks at a shared table, %d at a lab's own", shared, own)
+	for _, rounds := range []int{1, 3} {
+		if own, shared := conntrackLooks(t, false, rounds), conntrackLooks(t, true, rounds); shared != own+1+rounds {
+			t.Errorf("%d rounds: %d looks at a shared table, %d at a lab's own", rounds, shared, own)
+		}
 	}
 }
 

@@ -29,6 +29,7 @@ type experiment struct {
 	ports   scenario.PortRange // lockstep: that the clients leave from in the arm's slots
 	control control            // lockstep: zero without one
 	left    departures         // of the trial that was made last
+	silent  *instant           // since when the lab sends nothing; nil before the first load
 }
 
 const (
@@ -69,7 +70,7 @@ func (x *experiment) prepareClients(ctx context.Context) error {
 				return context.Cause(ctx)
 			}
 			x.clock, x.result.Scenario.Sync = true, result.SyncClock
-			x.warn(result.Warning{Code: result.NoSharedMemory, Cause: err.Error()})
+			x.addWarning(result.Warning{Code: result.NoSharedMemory, Cause: err.Error()})
 			return nil
 		}
 	}
@@ -77,27 +78,50 @@ func (x *experiment) prepareClients(ctx context.Context) error {
 }
 
 // checkPath sends one request per client and checks that all of them arrive, and
-// that the masquerade rule matched them.
+// that the masquerade rule matched them. It does the same for the control.
 func (x *experiment) checkPath(ctx context.Context) (err error) {
 	rule, err := x.lab.Apply(ctx, scenario.Arm{})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, rule.Undo(undo.Context(ctx))) }()
-	others := rule.Counters(ctx)
-	before, err := rule.Packets(ctx)
+	address, err := x.lab.Listen(ctx, x.nextTrial())
 	if err != nil {
 		return err
 	}
-	address, err := x.lab.Listen(ctx, x.nextTrial())
+	if err := x.checkRule(ctx, path{address, rule.Rule(), rule.Packets, rule}); err != nil {
+		return err
+	}
+	if x.control.exists() {
+		if err := x.checkRule(ctx, path{x.control.server, x.lab.ControlRule(), x.lab.ControlPackets, rule}); err != nil {
+			return fmt.Errorf("control: %w", err)
+		}
+	}
+	_, err = x.lab.Finish(ctx)
+	return err
+}
+
+// path is the way of connections to a server through a rule.
+type path struct {
+	server  netip.AddrPort
+	rule    string
+	packets func(context.Context) (uint64, error)
+	others  lab.ArmRule // knows the counters of rules that may take them instead
+}
+
+// checkRule sends one request of each client on a path, one after the other, so that
+// they do not race.
+func (x *experiment) checkRule(ctx context.Context, p path) error {
+	others := p.others.Counters(ctx)
+	before, err := p.packets(ctx)
 	if err != nil {
 		return err
 	}
 	arrived, n := 0, len(x.lab.Clients())
 	var ports [][]scenario.PortRange
 	failures := map[string]int{}
-	for _, c := range x.lab.Clients() { // one after the other: no race
-		report, err := c.Run(ctx, probe.ClientLoad{Server: address, Requests: 1, Timeout: pathTimeout, Concurrency: 1})
+	for _, c := range x.lab.Clients() {
+		report, err := c.Run(ctx, probe.ClientLoad{Server: p.server, Requests: 1, Timeout: pathTimeout, Concurrency: 1})
 		if err != nil {
 			return err
 		}
@@ -107,27 +131,24 @@ func (x *experiment) checkPath(ctx context.Context) (err error) {
 			failures[kind] += n
 		}
 	}
-	if _, err := x.lab.Finish(ctx); err != nil {
+	if err := x.lab.Forget(ctx, p.server, ports); err != nil {
 		return err
 	}
-	if err := x.lab.Forget(ctx, address, ports); err != nil {
-		return err
-	}
-	after, err := rule.Packets(ctx)
+	after, err := p.packets(ctx)
 	if err != nil {
 		return err
 	}
-	matched, err := countMatches(rule.Rule(), before, after)
+	matched, err := countMatches(p.rule, before, after)
 	switch {
 	case err != nil:
 		return err
 	case matched < uint64(n):
 		return fmt.Errorf("expected %s to %v to pass the rule %q: it matched %d of them, and %d reached the server; %s",
-			format.Plural(n, "connection", "connections"), address, rule.Rule(), matched, arrived, describeTakers(others, rule.Counters(ctx), uint64(n)-matched))
+			format.Plural(n, "connection", "connections"), p.server, p.rule, matched, arrived, describeTakers(others, p.others.Counters(ctx), uint64(n)-matched))
 	case arrived < n:
 		return fmt.Errorf("expected %s to %v to open: %d did, though the rule %q matched all of them; the others were lost after it, or their answers were: %v "+
 			"(check the server and its firewall, and for the answers the chains FORWARD and DOCKER-USER)",
-			format.Plural(n, "connection", "connections"), address, arrived, rule.Rule(), failures)
+			format.Plural(n, "connection", "connections"), p.server, arrived, p.rule, failures)
 	}
 	return nil
 }
@@ -234,7 +255,7 @@ func countMatches(rule string, before, after uint64) (uint64, error) {
 // awaitRoom waits until the conntrack table has room for a trial and its control. A full
 // table drops packets, which looks like the race.
 func (x *experiment) awaitRoom(ctx context.Context) error {
-	want := x.Clients * (x.Load.Requests + x.control.connections(x.Load.Requests))
+	want := x.Clients * (x.Load.Requests + x.control.countConnections(x.Load.Requests))
 	for begun := time.Now(); ; {
 		s, err := x.lab.Conntrack(ctx)
 		if err != nil {

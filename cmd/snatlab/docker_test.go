@@ -137,7 +137,7 @@ func TestDockerKill(t *testing.T) {
 	if err != nil || strings.Count(string(out), "would undo: masquerade rule "+rule) != 1 {
 		t.Errorf("dry run: %v\n%s", err, out)
 	}
-	if n := strings.Count(string(out), "would undo: "); n != 8 { // rule, 2 filter rules, 3 containers, 2 networks
+	if n := strings.Count(string(out), "would undo: "); n != 9 { // rule, that of the control, 2 filter rules, 3 containers, 2 networks
 		t.Errorf("the dry run lists %d changes:\n%s", n, out)
 	}
 	if after := h.state(t); strings.Join(after["rules"], "\n") != strings.Join(crashed["rules"], "\n") {

@@ -149,6 +149,12 @@ func TestForeignRulesMatch(t *testing.T) {
 			func(t *testing.T) { e.iptables(t, "-t nat -I POSTROUTING "+takes+"ACCEPT") },
 			func(t *testing.T) { e.iptables(t, "-t nat -D POSTROUTING "+takes+"ACCEPT") },
 			`-j MASQUERADE --random-fully" matched `},
+		"a rule above ours that takes the control's": {random, asRewritten,
+			func(t *testing.T) { e.iptables(t, "-t nat -I POSTROUTING -p tcp --dport 19999 "+takes+"MASQUERADE") },
+			func(t *testing.T) { e.iptables(t, "-t nat -D POSTROUTING -p tcp --dport 19999 "+takes+"MASQUERADE") },
+			`instead rule 1 of POSTROUTING (nft), "-A POSTROUTING -s 198.18.0.0/15 -p tcp -m tcp --dport 19999 -j MASQUERADE", matched `},
+		"a missing rule of the control": {random, asRewritten, e.removeControl, nothing,
+			`the rule of the control "-A POSTROUTING -s 198.18.`},
 		"a firewall that drops them": {random, asRewritten,
 			func(t *testing.T) { e.iptables(t, "-I DOCKER-USER "+takes+"DROP") },
 			func(t *testing.T) { e.iptables(t, "-D DOCKER-USER "+takes+"DROP") },
@@ -180,6 +186,16 @@ func TestForeignRulesMatch(t *testing.T) {
 
 func nothing(*testing.T) {}
 
+// removeControl removes the rule of the control.
+func (e *engine) removeControl(t *testing.T) {
+	t.Helper()
+	for rule := range strings.Lines(e.do(t, "iptables", "-t", "nat", "-S", "POSTROUTING")) {
+		if rest, ok := strings.CutPrefix(strings.TrimSpace(rule), "-A "); ok && ourControl.MatchString(rule) {
+			e.iptables(t, "-t nat -D "+rest)
+		}
+	}
+}
+
 func (e *engine) iptables(t *testing.T, args string) {
 	t.Helper()
 	e.do(t, "iptables", strings.Fields(args)...)
@@ -192,7 +208,7 @@ func (e *engine) reload(t *testing.T) {
 	rules := strings.Split(e.do(t, "iptables", "-t", "nat", "-S", "POSTROUTING"), "\n")
 	e.iptables(t, "-t nat -F POSTROUTING")
 	for _, rule := range slices.Backward(rules) {
-		if strings.HasPrefix(rule, "-A ") {
+		if strings.HasPrefix(rule, "-A ") && !ourControl.MatchString(rule) {
 			rule = ourMark.ReplaceAllString(strings.TrimSuffix(rule, " --random-fully"), "")
 			e.iptables(t, "-t nat "+strings.Replace(rule, "-A ", "-I ", 1))
 		}
@@ -201,6 +217,9 @@ func (e *engine) reload(t *testing.T) {
 
 // ourMark matches the comment of a rule that a run has rewritten.
 var ourMark = regexp.MustCompile(` -m comment --comment snatlab-\S+`)
+
+// ourControl matches the rule of a control.
+var ourControl = regexp.MustCompile(` --dport 19999` + ourMark.String())
 
 // A part of the lab that is removed in the middle of a trial ends the run.
 func TestPartsRemoved(t *testing.T) {

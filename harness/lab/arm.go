@@ -20,6 +20,7 @@ type appliedArm struct {
 	lab      *Base
 	rule     *nat.AppliedRule
 	settings []result.Setting
+	counted  bool                          // Counters was called
 	undo     []func(context.Context) error // oldest first
 }
 
@@ -55,9 +56,14 @@ func (a *appliedArm) Packets(ctx context.Context) (n uint64, err error) {
 
 func (a *appliedArm) Counters(ctx context.Context) (c RuleCounters) {
 	_ = a.lab.Router(func() error {
-		c = a.rule.ReadCounters(ctx)
+		if a.counted {
+			c = a.rule.ReadCounters(ctx)
+		} else {
+			c = a.rule.FirstCounters(ctx)
+		}
 		return nil
 	})
+	a.counted = true
 	return c
 }
 

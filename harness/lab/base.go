@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 
 	"snatlab/harness/conntrack"
 	"snatlab/harness/machine"
@@ -64,7 +65,12 @@ func NewBase(driver string, say func(string)) Base {
 	if say == nil {
 		say = func(string) {}
 	}
-	return Base{Facts: machine.ReadFacts(driver), Say: say}
+	var one sync.Mutex // steps that run side by side report as well
+	return Base{Facts: machine.ReadFacts(driver), Say: func(text string) {
+		one.Lock()
+		defer one.Unlock()
+		say(text)
+	}}
 }
 
 // BuildLab calls the steps that build a lab. If one of them fails or panics, or ctx
@@ -115,23 +121,32 @@ func (b *Base) SetServer(s *probe.ServerSession, address netip.Addr) {
 	b.server, b.address = s, address
 }
 
-// StartClients starts n clients, one after the other, each by a call of start with
-// the client's index.
+// clientsAtOnce is how many clients are started side by side.
+const clientsAtOnce = 4
+
+// StartClients starts n clients, each by a call of start with the client's index. The
+// first client runs before the others are started, side by side: they may share what
+// is the first one's.
 func (b *Base) StartClients(ctx context.Context, n int, start func(context.Context, int) (StartedProbe, error)) error {
-	for i := range n {
+	probes, opened := make([]StartedProbe, n), make([]*probe.ClientSession, n)
+	open := func(ctx context.Context, i int) (err error) {
 		b.Say(fmt.Sprintf("starting client %d of %d", i+1, n))
-		p, err := start(ctx, i)
-		if err != nil {
-			return err
+		if probes[i], err = start(ctx, i); err == nil {
+			opened[i], err = probe.OpenClient(ctx, probes[i].Stream)
 		}
-		c, err := probe.OpenClient(ctx, p.Stream)
-		if err != nil {
-			return err
-		}
-		b.clients, b.addresses = append(b.clients, c), append(b.addresses, p.Address)
-		b.inClients = append(b.inClients, p.Space)
+		return err
 	}
-	return nil
+	err := open(ctx, 0)
+	if err == nil {
+		err = DoSideBySide(ctx, n-1, clientsAtOnce, func(ctx context.Context, i int) error { return open(ctx, 1+i) })
+	}
+	for i, c := range opened {
+		if c != nil { // after an error as well: HangUp ends those that run
+			b.clients, b.addresses = append(b.clients, c), append(b.addresses, probes[i].Address)
+			b.inClients = append(b.inClients, probes[i].Space)
+		}
+	}
+	return err
 }
 
 // Environment returns the facts of the machine and the lab.

@@ -88,7 +88,8 @@ type ArmRule interface {
 	// Packets returns the number of connections that the rule matched since it was
 	// written. A missing rule is an error.
 	Packets(context.Context) (uint64, error)
-	// Counters returns the counters of other rules that may translate instead.
+	// Counters returns the counters of other rules that may translate instead. The
+	// first call may return those of the moment when the arm was put in force.
 	Counters(context.Context) RuleCounters
 	// Undo restores the rule and all else as the driver made it.
 	Undo(context.Context) error

@@ -18,6 +18,7 @@ type AppliedRule struct {
 	control     *ControlRule // nil: there is none
 	journal     *undo.Journal
 	entry       *undo.Entry // nil: the rule is the original
+	listed      []rule      // the listing in which Apply found the rule
 }
 
 // Apply rewrites the rule with the options. At every moment a rule exists.
@@ -26,13 +27,15 @@ type AppliedRule struct {
 func (r *Rule) Apply(ctx context.Context, journal *undo.Journal, options snat.Options) (*AppliedRule, error) {
 	a := &AppliedRule{rule: r.originalRule(), outlivesRun: r.OutlivesRun, backend: r.backend, control: r.control, journal: journal}
 	if options == (snat.Options{}) {
-		_, err := a.Packets(ctx) // an error if the rule is gone
+		var err error
+		a.listed, _, err = a.listRules(ctx) // an error if the rule is gone
 		return a, err
 	}
-	if err := r.Check(ctx, options); err != nil {
+	rules, err := r.checkOptions(ctx, options)
+	if err != nil {
 		return nil, err
 	}
-	if err := a.rewriteOriginal(ctx, options); err != nil { // perhaps half-way
+	if err := a.rewriteOriginal(ctx, rules, options); err != nil { // perhaps half-way
 		return nil, errors.Join(fmt.Errorf("rewrite masquerade rule %s: %w", r.Text, err), a.Undo(undo.Context(ctx)))
 	}
 	return a, nil
@@ -40,10 +43,11 @@ func (r *Rule) Apply(ctx context.Context, journal *undo.Journal, options snat.Op
 
 // rewriteOriginal writes the rule with its mark. A kernel without xt_comment
 // refuses a marked rule, so a refused rule is written once more without the mark.
-func (a *AppliedRule) rewriteOriginal(ctx context.Context, options snat.Options) error {
+// Rules is the listing in which the original was found.
+func (a *AppliedRule) rewriteOriginal(ctx context.Context, rules []rule, options snat.Options) error {
 	original := a.rule
 	a.rule = rule{text: a.backend.rewriteText(original.text, options), mark: a.backend.newMark(a.journal)}
-	err := a.replaceOriginal(ctx, original, options)
+	err := a.replaceOriginal(ctx, rules, original, options)
 	if _, refused := errors.AsType[*iptables.RefusedError](err); !refused || a.rule.mark == "" {
 		return err
 	}
@@ -51,17 +55,20 @@ func (a *AppliedRule) rewriteOriginal(ctx context.Context, options snat.Options)
 		return errors.Join(err, undoErr)
 	}
 	a.rule.mark = ""
-	return a.replaceOriginal(ctx, original, options)
+	if rules, err = a.backend.readRules(ctx); err != nil {
+		return err
+	}
+	return a.replaceOriginal(ctx, rules, original, options)
 }
 
-// replaceOriginal puts the rule in place of the original, as a step of the
-// journal.
-func (a *AppliedRule) replaceOriginal(ctx context.Context, original rule, options snat.Options) error {
+// replaceOriginal puts the rule in place of the original, as a step of the journal.
+func (a *AppliedRule) replaceOriginal(ctx context.Context, rules []rule, original rule, options snat.Options) error {
 	entry, err := a.journal.Do(ctx, a.backend.newRewriteStep(original, a.rule, a.outlivesRun), func(ctx context.Context) error {
-		if err := a.backend.replaceRule(ctx, original, a.rule, options); err != nil {
-			return err
+		err := a.backend.replaceRule(ctx, rules, original, a.rule, options)
+		if err == nil {
+			a.listed, err = checkReplaced(ctx, a.backend, original, a.rule)
 		}
-		return checkReplaced(ctx, a.backend, original, a.rule)
+		return err
 	})
 	a.entry = &entry
 	return err
@@ -74,15 +81,22 @@ func (a *AppliedRule) Text() string { return a.rule.text }
 // first packet of each connection. It returns an error if the rule is gone
 // because another program rewrote the rules.
 func (a *AppliedRule) Packets(ctx context.Context) (uint64, error) {
-	rules, err := a.backend.readRules(ctx)
+	_, own, err := a.listRules(ctx)
+	return own.packets, err
+}
+
+// listRules lists all rules, and returns this rule as listed. It returns an error if
+// the rule is gone.
+func (a *AppliedRule) listRules(ctx context.Context) (all []rule, own rule, err error) {
+	all, err = a.backend.readRules(ctx)
 	if err != nil {
-		return 0, err
+		return nil, rule{}, err
 	}
-	at := positionOf(rules, a.rule)
+	at := positionOf(all, a.rule)
 	if at == 0 {
-		return 0, goneError("masquerade rule", a.rule, a.backend)
+		return nil, rule{}, goneError("masquerade rule", a.rule, a.backend)
 	}
-	return rules[at-1].packets, nil
+	return all, all[at-1], nil
 }
 
 // Undo restores the original rule.
@@ -94,16 +108,16 @@ func (a *AppliedRule) Undo(ctx context.Context) error {
 }
 
 // checkReplaced returns an error unless the written rule exists and the old one
-// does not.
-func checkReplaced(ctx context.Context, b backend, old, written rule) error {
+// does not. It returns all rules that it listed.
+func checkReplaced(ctx context.Context, b backend, old, written rule) ([]rule, error) {
 	after, err := b.readRules(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if positionOf(after, written) == 0 || positionOf(after, old) != 0 {
-		return fmt.Errorf("%s accepted the rule, but %s now holds %q", b.programName(), b.placeName(), ruleTexts(after))
+		return nil, fmt.Errorf("%s accepted the rule, but %s now holds %q", b.programName(), b.placeName(), ruleTexts(after))
 	}
-	return nil
+	return after, nil
 }
 
 // restoreRule undoes a rewriting. If the original exists already, as after a
@@ -123,7 +137,7 @@ func restoreRule(ctx context.Context, b backend, original, rewritten rule, netwo
 	}
 	restored := n > 0 && positionOf(rules, original) == 0 && !networkGone
 	if restored {
-		if err := b.replaceRule(ctx, rewritten, original, snat.Options{}); err != nil {
+		if err := b.replaceRule(ctx, rules, rewritten, original, snat.Options{}); err != nil {
 			return err
 		}
 		n--
@@ -134,7 +148,7 @@ func restoreRule(ctx context.Context, b backend, original, rewritten rule, netwo
 		}
 	}
 	if restored {
-		return checkReplaced(ctx, b, rewritten, original)
+		_, err = checkReplaced(ctx, b, rewritten, original)
 	}
-	return nil
+	return err
 }

@@ -12,32 +12,42 @@ import (
 // with the text that ours has before or after the rewriting. The two rules
 // could not be distinguished then, so the run is refused.
 func (r *Rule) Check(ctx context.Context, all ...snat.Options) error {
+	_, err := r.checkOptions(ctx, all...)
+	return err
+}
+
+// checkOptions returns the rules in which it looked: none if the rule need not be
+// rewritten.
+func (r *Rule) checkOptions(ctx context.Context, all ...snat.Options) (rules []rule, err error) {
 	for _, o := range all {
 		if o == (snat.Options{}) {
 			continue
 		}
-		if err := r.checkOptions(ctx, o); err != nil {
-			return fmt.Errorf("rewrite masquerade rule %s: %w", r.Text, err)
+		if err = r.checkForm(o); err == nil && rules == nil {
+			rules, err = r.backend.readRules(ctx)
+		}
+		if err == nil {
+			err = checkUniqueRule(r.backend, rules, r.originalRule(), r.backend.rewriteText(r.Text, o))
+		}
+		if err != nil {
+			return nil, fmt.Errorf("rewrite masquerade rule %s: %w", r.Text, err)
 		}
 	}
-	return nil
+	return rules, nil
 }
 
-func (r *Rule) checkOptions(ctx context.Context, o snat.Options) error {
+// checkForm returns an error if no rule can have these options, or if it could not be
+// undone.
+func (r *Rule) checkForm(o snat.Options) error {
 	if err := o.Check(); err != nil {
 		return err
 	}
-	text := r.backend.rewriteText(r.Text, o)
 	if _, ok := r.backend.(iptablesBackend); ok { // nothing is written that would not be undone
-		if _, _, _, err := (rewriteStep{Original: r.Text, Rewritten: text}).parseRules(); err != nil {
+		if _, _, _, err := (rewriteStep{Original: r.Text, Rewritten: r.backend.rewriteText(r.Text, o)}).parseRules(); err != nil {
 			return err
 		}
 	}
-	rules, err := r.backend.readRules(ctx)
-	if err != nil {
-		return err
-	}
-	return checkUniqueRule(r.backend, rules, r.originalRule(), text)
+	return nil
 }
 
 // checkUniqueRule returns an error unless one rule has the original text and

@@ -33,10 +33,28 @@ type RuleCounters struct {
 // nftables no program is run: rules of iptables-nft are listed as the rules of
 // nftables that they are.
 func (a *AppliedRule) ReadCounters(ctx context.Context) RuleCounters {
+	return a.readCounters(ctx, nil)
+}
+
+// FirstCounters returns the counters as they were when the rule was applied. The rules
+// of its own variant of iptables are not listed again: Apply has listed them.
+func (a *AppliedRule) FirstCounters(ctx context.Context) RuleCounters {
+	return a.readCounters(ctx, a.listed)
+}
+
+// readCounters reads the counters. Own is a listing of the rule's own variant of
+// iptables, or nil.
+func (a *AppliedRule) readCounters(ctx context.Context, own []rule) RuleCounters {
 	var all RuleCounters
 	listed := false // the chain of iptables-nft, which nftables lists as well
 	if mine, ok := a.backend.(iptablesBackend); ok {
-		listed = all.addVariants(ctx, mine.Variant, func(r rule) bool { return r.equals(a.rule) || a.control.isRule(r) })
+		list := func(p *iptables.Program) ([]rule, error) {
+			if p.Variant == mine.Variant && own != nil {
+				return own, nil
+			}
+			return iptablesBackend{p}.readRules(ctx)
+		}
+		listed = all.addVariants(list, mine.Variant, func(r rule) bool { return r.equals(a.rule) || a.control.isRule(r) })
 	} else if iptables.HasLegacyTable(iptables.NATTable) {
 		all.Unread = append(all.Unread, "the table nat of iptables-legacy")
 	}
@@ -53,13 +71,13 @@ func (a *AppliedRule) ReadCounters(ctx context.Context) RuleCounters {
 
 // addVariants adds the rules of POSTROUTING in each variant of iptables, except
 // our own rules in one variant. It reports whether the rules of iptables-nft are among them.
-func (all *RuleCounters) addVariants(ctx context.Context, variant string, isOurs func(rule) bool) (nftListed bool) {
+func (all *RuleCounters) addVariants(list func(*iptables.Program) ([]rule, error), variant string, isOurs func(rule) bool) (nftListed bool) {
 	variants, err := iptables.FindInstalled()
 	if err != nil {
 		all.Unread = append(all.Unread, err.Error())
 	}
 	for _, p := range variants {
-		rules, err := iptablesBackend{p}.readRules(ctx)
+		rules, err := list(p)
 		if err != nil {
 			all.Unread = append(all.Unread, err.Error())
 			continue

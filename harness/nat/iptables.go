@@ -133,11 +133,7 @@ func (b iptablesBackend) readRules(ctx context.Context) ([]rule, error) {
 // replaceRule deletes the old rule by its text and its mark. To replace it by
 // number, as `iptables -R` does, would hit another rule if one was inserted above
 // it since the listing.
-func (b iptablesBackend) replaceRule(ctx context.Context, old, written rule, _ snat.Options) error {
-	rules, err := b.readRules(ctx)
-	if err != nil {
-		return err
-	}
+func (b iptablesBackend) replaceRule(ctx context.Context, rules []rule, old, written rule, _ snat.Options) error {
 	at := positionOf(rules, old)
 	switch {
 	case at == 0:

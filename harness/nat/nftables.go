@@ -45,7 +45,7 @@ func (nftablesBackend) readRules(ctx context.Context) ([]rule, error) {
 	return rules, err
 }
 
-func (nftablesBackend) replaceRule(ctx context.Context, old, written rule, o snat.Options) error {
+func (nftablesBackend) replaceRule(ctx context.Context, _ []rule, old, written rule, o snat.Options) error {
 	return nftables.ReplaceRule(ctx, old.text, written.text, o)
 }
 

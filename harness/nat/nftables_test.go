@@ -99,7 +99,7 @@ func TestOtherShapes(t *testing.T) {
 // deafBackend accepts a rule and does not write it.
 type deafBackend struct{ nftablesBackend }
 
-func (deafBackend) replaceRule(context.Context, rule, rule, snat.Options) error { return nil }
+func (deafBackend) replaceRule(context.Context, []rule, rule, rule, snat.Options) error { return nil }
 
 // Apply checks after the rewriting that the rule was written.
 func TestApplyChecksResult(t *testing.T) {

@@ -54,9 +54,9 @@ type backend interface {
 	placeName() string                                  // of its masquerade rules: "POSTROUTING"
 	rewriteText(original string, o snat.Options) string // the text of the rule with options
 	readRules(context.Context) ([]rule, error)          // all rules of that place, in order
-	// replaceRule writes a rule with these options and deletes the old one. At
-	// every moment one of the two exists.
-	replaceRule(ctx context.Context, old, written rule, o snat.Options) error
+	// replaceRule writes a rule with these options and deletes the old one, which is in
+	// rules, just listed. At every moment one of the two exists.
+	replaceRule(ctx context.Context, rules []rule, old, written rule, o snat.Options) error
 	deleteRule(context.Context, rule) error
 	newRewriteStep(original, rewritten rule, outlivesRun bool) undo.Step // undone by restoreRule
 	newMark(*undo.Journal) string                                        // of rules that are written for it; empty: none

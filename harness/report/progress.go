@@ -53,7 +53,7 @@ func (p *Progress) Start(round, rounds int, arm string) {
 func (p *Progress) Done(round, rounds int, arm string, t *result.Trial) {
 	requests := format.Thousands(t.Requests)
 	text := p.linePrefix(round, rounds, arm) + fmt.Sprintf("failed %*s/%s%s   insert_failed %*s   %6.2f %%   %s",
-		len(requests), format.Thousands(t.Failed), requests, controlText(t),
+		len(requests), format.Thousands(t.Failed), requests, controlShare(t),
 		len(requests), format.Thousands(t.Conntrack.InsertFailed), 100*t.FailedShare(), format.Seconds(t.Seconds))
 	if n := t.Causes[result.Unexplained]; n > 0 {
 		text += fmt.Sprintf("   %s unexplained", format.Thousands(n))
@@ -64,8 +64,8 @@ func (p *Progress) Done(round, rounds int, arm string, t *result.Trial) {
 	p.writeLine(text)
 }
 
-// controlText returns what the control of a trial lost, "   control 1,204/2,000".
-func controlText(t *result.Trial) string {
+// controlShare returns what the control of a trial lost, "   control 1,204/2,000".
+func controlShare(t *result.Trial) string {
 	if t.Control == nil {
 		return ""
 	}

@@ -119,7 +119,7 @@ func (s *Scenario) MaxRequests() int {
 // requests, and in lockstep as many again, of the control.
 func (s *Scenario) MaxConnections() int {
 	n := s.Clients * s.Load.Requests
-	if s.Load.Pattern == result.Lockstep {
+	if s.HasControl() {
 		n *= 2
 	}
 	return n

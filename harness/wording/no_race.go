@@ -67,7 +67,7 @@ func describeNoRace(r *result.Result, w result.Warning) (brief, full string) {
 			fmt.Sprintf("the clients missed %s of their slots in %s: they were out of step (leave the machine to them, or lower the rate)",
 				format.Percent(w.Share), baseline.Name)
 	case result.NoRaceControl:
-		tried := fmt.Sprintf("the phase lock searched in %s, with delays from %.1f to %.1f µs",
+		tried := fmt.Sprintf("the phase lock searched in %s, with delays from %.3g to %.3g µs",
 			format.Plural(w.Count, "turn", "turns"), float64(w.DelayLow)/1e3, float64(w.DelayHigh)/1e3)
 		return "plain masquerade was not hit in any trial's control either: " + tried,
 			fmt.Sprintf("no trial's control, which is plain masquerade, was hit either: the clients' packets did not meet in NAT (%s)", tried)

@@ -70,7 +70,7 @@ var sentences = []struct {
 	{result.Warning{Code: result.NoHits, Arm: "pool", Count: 1, Of: 8},
 		"pool: 1 of 8 trials says nothing: neither the arm nor its control lost a connection to the race"},
 	{result.Warning{Code: result.NoRaceControl, Count: 1, DelayHigh: 40_300},
-		"not triggered: no trial's control, which is plain masquerade, was hit either: the clients' packets did not meet in NAT (the phase lock searched in 1 turn, with delays from 0.0 to 40.3 µs)"},
+		"not triggered: no trial's control, which is plain masquerade, was hit either: the clients' packets did not meet in NAT (the phase lock searched in 1 turn, with delays from 0 to 40.3 µs)"},
 	{result.Warning{Code: result.Strangers, Arm: "pool", Round: 3, Count: 1},
 		"pool, round 3: the server reset 1 connection from other addresses than the lab's"},
 }

@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 
 	"snatlab/harness/lab"
 	"snatlab/harness/lab/labtest"
+	"snatlab/harness/nat/iptables"
 	"snatlab/harness/undo"
 )
 
@@ -20,7 +22,7 @@ func TestConformance(t *testing.T) {
 	labtest.CheckDriver(t, labtest.Driver{
 		Open: func(ctx context.Context, clients int, say func(string)) (lab.Lab, error) {
 			labs++
-			c := Config{Run: fmt.Sprintf("test-%06d", labs), Clients: clients, Trials: 20, Binary: probeBinary(t), Say: say}
+			c := Config{Run: fmt.Sprintf("test-%06d", labs), Clients: clients, Trials: 40, Control: true, Binary: probeBinary(t), Say: say}
 			var err error
 			if c.Journal, err = undo.CreateJournal(journals, c.Run, undoers()); err != nil {
 				return nil, err
@@ -31,6 +33,13 @@ func TestConformance(t *testing.T) {
 		Kill: func(t *testing.T, l lab.Lab, client int) {
 			d := l.(*dockerLab)
 			if err := d.host.docker.ContainerKill(t.Context(), d.containerName(fmt.Sprintf("client-%d", client)), "KILL"); err != nil {
+				t.Fatal(err)
+			}
+		},
+		RemoveControl: func(t *testing.T, l lab.Lab) {
+			d := l.(*dockerLab)
+			marked := strings.Replace(d.ControlRule(), " -j ", " -m comment --comment snatlab-"+d.config.Run+" -j ", 1)
+			if err := d.Rule.IPTables().DeleteRule(iptables.NATTable, marked); err != nil {
 				t.Fatal(err)
 			}
 		},

@@ -66,7 +66,9 @@ func (l *dockerLab) startContainer(ctx context.Context, spec containerSpec) (p l
 	var at containerPlace
 	if err = l.host.docker.ContainerStart(ctx, id, container.StartOptions{}); err == nil {
 		at, err = l.findPlace(ctx, id, spec.network)
+		l.starting.Lock()
 		l.places[id] = at
+		l.starting.Unlock()
 	}
 	if err != nil {
 		return p, errors.Join(fmt.Errorf("start container %s: %w", name, err), stream.Close())
@@ -132,6 +134,8 @@ func (l *dockerLab) createContainer(ctx context.Context, spec containerSpec) (id
 		host.CPUShares = 2
 	}
 	name := l.containerName(spec.name)
+	l.starting.Lock()
+	defer l.starting.Unlock()
 	_, err = l.Journal.Do(ctx, l.host.containerStep(l.config.Run, name), func(ctx context.Context) error {
 		made, err := l.host.docker.ContainerCreate(ctx, config, host, nil, nil, name)
 		id = made.ID

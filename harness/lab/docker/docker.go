@@ -19,6 +19,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"sync"
 	"time"
 
 	cerrdefs "github.com/containerd/errdefs"
@@ -52,7 +53,7 @@ type Config struct {
 // it made so far is undone.
 func Open(ctx context.Context, host *Host, c Config) (lab.Keeper, error) {
 	l := newDockerLab(host, c)
-	err := lab.BuildLab(ctx, l.Close, l.checkArms, l.findNetwork, l.buildImage, l.watchEngine, l.makeNetworks, l.addIdleRules, l.startServer, l.insertControl, l.startClients)
+	err := lab.BuildLab(ctx, l.Close, l.checkArms, l.findNetwork, l.buildImage, l.watchEngine, l.makeNetworks, l.addIdleRules, l.startProbes, l.insertControl)
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +68,9 @@ type dockerLab struct {
 	image  string
 
 	clientNet, serverNet labNetwork
-	places               map[string]containerPlace // of the running containers, by id
+
+	starting sync.Mutex                // containers are started side by side: guards the journal and places
+	places   map[string]containerPlace // of the running containers, by id
 }
 
 // barrierFile is the file of the barrier, in the memory of the IPC namespace that
@@ -187,6 +190,12 @@ func (l *dockerLab) addIdleRules(ctx context.Context) error {
 	}
 	l.Say(fmt.Sprintf("adding %d idle rules", l.config.Widen))
 	return nftables.WidenWindow(ctx, l.Journal, l.clientNet.subnet, l.config.Widen)
+}
+
+// startProbes starts the server and the clients side by side.
+func (l *dockerLab) startProbes(ctx context.Context) error {
+	steps := []func(context.Context) error{l.startServer, l.startClients}
+	return lab.DoSideBySide(ctx, len(steps), len(steps), func(ctx context.Context, i int) error { return steps[i](ctx) })
 }
 
 // startServer starts the lab's own server, or calls the one of the scenario.

@@ -134,7 +134,7 @@ func (r *rig) plan(clients int) (Config, *bench) {
 	rand.Read(id)
 	b := &bench{}
 	c := Config{
-		Run: "test-" + hex.EncodeToString(id), Clients: clients, Trials: 10, Binary: probeBinary(r.t),
+		Run: "test-" + hex.EncodeToString(id), Clients: clients, Trials: 10, Control: true, Binary: probeBinary(r.t),
 		Say: func(s string) { b.said = append(b.said, s) },
 	}
 	dir := r.t.TempDir()

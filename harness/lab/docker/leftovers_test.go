@@ -29,7 +29,7 @@ func TestUndoByJournal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := len(journal.Steps()); got != before || got != 2+2+3+1 { // networks, rules, containers, the arm
+	if got := len(journal.Steps()); got != before || got != 2+2+3+1+1 { // networks, rules, containers, the control, the arm
 		t.Errorf("the journal has %d steps, %d were made", got, before)
 	}
 	if err := journal.Close(t.Context()); err != nil {

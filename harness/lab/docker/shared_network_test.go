@@ -238,7 +238,7 @@ func TestSharedNetworkCrash(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := len(journal.Steps()); got != 1+2+2+1 { // the server's network, rules, containers, the arm
+			if got := len(journal.Steps()); got != 1+2+2+1+1 { // the server's network, rules, containers, the control, the arm
 				t.Errorf("the journal has %d steps", got)
 			}
 			undoIt(t, journal)

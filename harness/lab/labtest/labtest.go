@@ -22,10 +22,12 @@ import (
 
 // Driver is a driver under test.
 type Driver struct {
-	// Open builds a lab, and reports what it does as the driver does.
+	// Open builds a lab with a control, and reports what it does as the driver does.
 	Open func(ctx context.Context, clients int, say func(string)) (lab.Lab, error)
 	// Kill ends the process of a client by force.
 	Kill func(t *testing.T, l lab.Lab, client int)
+	// RemoveControl removes the rule of the control, as another program would.
+	RemoveControl func(t *testing.T, l lab.Lab)
 	// Killed is a part of the reason why a killed client ended.
 	Killed string
 	// Traces lists everything that a lab makes on this machine, one line each.
@@ -56,8 +58,10 @@ func CheckDriver(t *testing.T, d Driver) {
 			{"translates to the addresses of an arm", checkTranslation},
 			{"sets sysctls of its clients and its server", checkSysctls},
 			{"deletes the entries of its own connections", checkForget},
+			{"sends the connections of a control through a rule of its own, in every arm", checkControl},
 			{"gives every trial a port of its own", checkServerPorts},
 			{"reports the machine and the lab", checkEnvironment},
+			{"reports that the rule of the control was removed", checkControlGone},
 			{"reports how a client died, and goes on with the others", checkDeath},
 		} {
 			t.Run(claim.name, func(t *testing.T) { claim.hold(t, s) })
@@ -274,7 +278,7 @@ func (s *labSuite) countEntries(t *testing.T, server netip.AddrPort, ports [][]s
 }
 
 func checkServerPorts(t *testing.T, s *labSuite) {
-	var seen []netip.AddrPort
+	seen := []netip.AddrPort{s.Control()}
 	for range 3 {
 		server := s.listenNext(t)
 		if slices.Contains(seen, server) {

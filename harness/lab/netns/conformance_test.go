@@ -16,6 +16,8 @@ import (
 
 	"snatlab/harness/lab"
 	"snatlab/harness/lab/labtest"
+	"snatlab/harness/nat/iptables"
+	"snatlab/harness/nat/nftables"
 	"snatlab/harness/netnstest"
 	"snatlab/harness/probe/agent"
 	"snatlab/harness/result"
@@ -103,12 +105,24 @@ func runAsUser(t *testing.T, test string) {
 func newDriver(writer string) labtest.Driver {
 	return labtest.Driver{
 		Open: func(ctx context.Context, clients int, say func(string)) (lab.Lab, error) {
-			l, err := Open(ctx, Config{Run: "test", Clients: clients, NAT: writer, Say: say})
+			l, err := Open(ctx, Config{Run: "test", Clients: clients, NAT: writer, Control: true, Say: say})
 			return l, err
 		},
 		Kill: func(t *testing.T, l lab.Lab, client int) {
 			n := l.(*netnsLab).nodes[1+client]
 			if err := n.cmd.Process.Kill(); err != nil {
+				t.Fatal(err)
+			}
+		},
+		RemoveControl: func(t *testing.T, l lab.Lab) {
+			n := l.(*netnsLab)
+			err := n.Router(func() error {
+				if tables := n.Rule.IPTables(); tables != nil {
+					return tables.DeleteRule(iptables.NATTable, n.ControlRule())
+				}
+				return nftables.DeleteRule(t.Context(), n.ControlRule())
+			})
+			if err != nil {
 				t.Fatal(err)
 			}
 		},

@@ -82,6 +82,10 @@ func newNetnsLab(c Config) *netnsLab {
 	l.BarrierFile = fmt.Sprintf("/proc/self/fd/%d", barrierFD) // the same descriptor in every probe
 	l.Facts.NAT, l.Facts.Widened, l.Facts.Rootless = c.NAT, c.Widen, IsReexecuted()
 	l.Facts.ClientNetwork = clientNet.String()
+	l.nodes = []*node{newNode(serverPlace())}
+	for i := range c.Clients {
+		l.nodes = append(l.nodes, newNode(clientPlace(i)))
+	}
 	return l
 }
 
@@ -157,12 +161,12 @@ func (l *netnsLab) Close(context.Context) error {
 // startServer starts the server, behind the router.
 func (l *netnsLab) startServer(ctx context.Context) error {
 	return l.StartServer(ctx, func(ctx context.Context) (lab.StartedProbe, error) {
-		return l.startNode(ctx, serverPlace(), probe.RoleServer)
+		return l.startNode(ctx, l.nodes[0], probe.RoleServer)
 	})
 }
 
 func (l *netnsLab) startClients(ctx context.Context) error {
 	return l.StartClients(ctx, l.config.Clients, func(ctx context.Context, i int) (lab.StartedProbe, error) {
-		return l.startNode(ctx, clientPlace(i), probe.RoleClient)
+		return l.startNode(ctx, l.nodes[1+i], probe.RoleClient)
 	})
 }

@@ -42,10 +42,15 @@ type node struct {
 	ended  chan struct{} // closed when the process has ended
 }
 
-// startNode makes a node, and connects it to the router.
-func (l *netnsLab) startNode(ctx context.Context, p nodePlace, role string) (lab.StartedProbe, error) {
-	n := &node{nodePlace: p, stderr: &lab.StderrTail{}, ended: make(chan struct{}), space: netns.None()}
-	l.nodes = append(l.nodes, n)
+// newNode returns a node that is not started.
+func newNode(p nodePlace) *node {
+	return &node{nodePlace: p, stderr: &lab.StderrTail{}, ended: make(chan struct{}), space: netns.None()}
+}
+
+// startNode starts a node, and connects it to the router. Nodes may be started side by
+// side.
+func (l *netnsLab) startNode(ctx context.Context, n *node, role string) (lab.StartedProbe, error) {
+	p := n.nodePlace
 	if err := n.launchProbe(l, role); err != nil {
 		return lab.StartedProbe{}, fmt.Errorf("start %s: %w", p.name, err)
 	}

@@ -40,9 +40,9 @@ const (
 	masqueradeRule = "masquerade rule"
 )
 
-// tryClient starts a client, and opens a session with it.
+// tryClient starts the first client, and opens a session with it.
 func (l *netnsLab) tryClient(ctx context.Context) error {
-	p, err := l.startNode(ctx, clientPlace(0), probe.RoleClient)
+	p, err := l.startNode(ctx, l.nodes[1], probe.RoleClient)
 	if err != nil {
 		return err
 	}
@@ -59,7 +59,7 @@ func tryLab(ctx context.Context, writer string, entries int) []machine.Precondit
 	rule := machine.Precondition{Name: masqueradeRule, State: machine.Unknown, Found: "no router to look in"}
 	table := machine.Precondition{Name: "conntrack", State: machine.Unknown, Found: rule.Found}
 
-	l := newNetnsLab(Config{NAT: writer})
+	l := newNetnsLab(Config{NAT: writer, Clients: 1})
 	defer l.Close(ctx)
 	err := errors.Join(l.makeBarrier(ctx), l.makeRouter(ctx))
 	if err == nil {

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/coreos/go-iptables/iptables"
 )
@@ -86,7 +88,49 @@ func OpenNamed(name string) (*Program, error) {
 	return openProgram(name)
 }
 
+// programFile identifies the file of a program. It is another one after an upgrade, or
+// after the links to it were changed.
+type programFile struct {
+	name    string
+	link    string // its path
+	path    string // all links followed
+	size    int64
+	changed time.Time
+}
+
+// opened holds the programs that this process opened: opening one runs it, to ask for
+// its version.
+var opened sync.Map // of *Program by programFile
+
 func openProgram(name string) (*Program, error) {
+	file, err := findProgram(name)
+	if err != nil {
+		return nil, err
+	}
+	if p, ok := opened.Load(file); ok {
+		return p.(*Program), nil
+	}
+	p, err := askProgram(name)
+	if err == nil {
+		opened.Store(file, p)
+	}
+	return p, err
+}
+
+func findProgram(name string) (programFile, error) {
+	link, path, err := resolveProgram(name)
+	if err != nil {
+		return programFile{}, err
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return programFile{}, err
+	}
+	return programFile{name, link, path, info.Size(), info.ModTime()}, nil
+}
+
+// askProgram opens a program. It runs the program once.
+func askProgram(name string) (*Program, error) {
 	ipt, err := iptables.New(iptables.Path(name), iptables.Timeout(lockWait))
 	if err != nil {
 		return nil, err
@@ -98,7 +142,7 @@ func openProgram(name string) (*Program, error) {
 // and if that name does not contain it, by the version: nft came with 1.8.
 func findVariant(name string, ipt *iptables.IPTables) string {
 	program := name
-	if path, err := resolveProgram(name); err == nil {
+	if _, path, err := resolveProgram(name); err == nil {
 		program = filepath.Base(path)
 	}
 	switch {
@@ -113,13 +157,13 @@ func findVariant(name string, ipt *iptables.IPTables) string {
 	return "legacy"
 }
 
-// resolveProgram returns the path of a program, all links followed.
-func resolveProgram(name string) (string, error) {
-	path, err := exec.LookPath(name)
-	if err != nil {
-		return "", err
+// resolveProgram returns the path of a program, as found and with all links followed.
+func resolveProgram(name string) (link, path string, err error) {
+	if link, err = exec.LookPath(name); err != nil {
+		return "", "", err
 	}
-	return filepath.EvalSymlinks(path)
+	path, err = filepath.EvalSymlinks(link)
+	return link, path, err
 }
 
 // HasLegacyTable reports whether iptables-legacy has a table, and does not create
