@@ -88,6 +88,9 @@ type Rule interface {
 	// Packets returns the number of connections that the rule matched since it was
 	// written. A missing rule is an error.
 	Packets(context.Context) (uint64, error)
+	// BothPackets returns in one reading what Packets and the lab's ControlPackets
+	// return, and 0 for a control that does not exist.
+	BothPackets(context.Context) (own, control uint64, err error)
 	// Counters returns the counters of other rules that may translate instead. The
 	// first call may return those of the moment when the arm was put in force.
 	Counters(context.Context) Counters

@@ -58,6 +58,11 @@ func (c *ControlRule) Packets(ctx context.Context) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
+	return c.findPackets(rules)
+}
+
+// findPackets returns the counter of the rule in a listing.
+func (c *ControlRule) findPackets(rules []rule) (uint64, error) {
 	at := positionOf(rules, c.rule)
 	if at == 0 {
 		return 0, goneError("rule of the control", c.rule, c.backend)
