@@ -13,6 +13,35 @@ import (
 // sampled is the number of requests of a trial that are told one by one.
 const sampled = 5
 
+// countGone counts the unanswered requests of the arm and of the control that have no
+// entry in the conntrack table.
+func (x *experiment) countGone(ctx context.Context, server netip.AddrPort, reports []*probe.Report, c *circumstances) error {
+	var own, controls [][]scenario.PortRange
+	for _, r := range reports {
+		own, controls = append(own, r.Silent), append(controls, r.Control.Silent)
+	}
+	for _, of := range []struct {
+		server netip.AddrPort
+		silent [][]scenario.PortRange
+		gone   *int
+	}{{server, own, &c.gone.arm}, {x.control.server, controls, &c.gone.control}} {
+		entries, err := x.lab.Entries(ctx, of.server, of.silent)
+		if err != nil {
+			return err
+		}
+		for client, ranges := range of.silent {
+			for _, r := range ranges {
+				for port := int(r.First); port <= int(r.Last); port++ {
+					if entries[client][uint16(port)] == "" {
+						*of.gone++
+					}
+				}
+			}
+		}
+	}
+	return nil
+}
+
 // lookUp says what the conntrack table has of each request that got no answer.
 // One that was dropped when its entry was to be inserted has none, and was
 // counted among the insertions that failed; one that got through NAT has one, and
