@@ -11,8 +11,9 @@
 //   - Preflight returns the [machine.Precondition] values of a run, and changes
 //     nothing.
 //   - Open passes its steps to [BuildLab]. They set the fields of the Base, call
-//     [CheckArms] where a rule is rewritten that the driver did not write, and start
-//     the probes by [Base.StartServer] and [Base.StartClients].
+//     [CheckArms] where a rule is rewritten that the driver did not write, start the
+//     probes by [Base.StartServer] and [Base.StartClients], and call
+//     [Base.InsertControl] in between for a lab with a control.
 //   - Intact reports what other programs have changed.
 //   - Close ends the probes ([Base.HangUp]) and undoes every change to the host.
 //   - Keep leaves the lab standing.
