@@ -20,7 +20,7 @@ export PATH := $(PATH):/usr/sbin:/sbin:/usr/local/go/bin
 # the tests of cmd/snatlab build and run both.
 HOOKED = $(sort $(dir $(shell grep -rl --include='*.go' '^//go:build testhooks' ./cmd ./harness)))
 
-.PHONY: build check figures lint test test-crash test-matrix demo demo-docker setup kernels fuzz vuln clean help
+.PHONY: bench build check figures lint test test-crash test-matrix demo demo-docker setup kernels fuzz vuln clean help
 
 # The first target is the default. It has no prerequisites: go knows what is out of
 # date.
@@ -51,6 +51,10 @@ test-crash: setup ## kill runs at every step, and change the host during runs
 # One minute a kernel on a machine with nothing else to do.
 test-matrix: setup ## every kernel of `make kernels`, in QEMU
 	go test -count=1 -v -timeout 60m ./cmd/snatlab -suite matrix
+
+# Docker's part needs root and an engine, and is skipped without.
+bench: ## where the time of a run goes, in network namespaces and on Docker
+	go test -run '^$$' -bench '^BenchmarkRun$$' -benchtime 1x ./cmd/snatlab
 
 figures: ## print figures about how the code reads: names, lengths, words of comments
 	@go run -C tools ./readability $(CURDIR)

@@ -17,6 +17,9 @@ type circumstances struct {
 	// evicts is set if a connection that finds no free port gets that of a closed
 	// one (Linux 6.5).
 	evicts bool
+	// gone is the number of unanswered requests of the arm and of the control that have
+	// no entry in the table; zero if it was not looked up.
+	gone struct{ arm, control int }
 }
 
 // findCauses sets how many failed requests of a trial, and of its control, each cause
@@ -27,7 +30,9 @@ type circumstances struct {
 // The kernel's counters do not know a port, so they cannot say whether a connection of
 // the arm was dropped or one of the control. They are held against the unanswered
 // requests of both, and each has its share of every cause, by the number of its own.
-// Where the counters explain all of them, as with the race alone, nothing is guessed.
+// Where the counters explain all of them by the race alone, nothing is guessed. Where
+// they do not, the race has its share by the requests without an entry: those with one
+// passed NAT.
 func findCauses(t *result.Trial, c circumstances) {
 	t.Causes = seenCauses(t.Failures)
 	own, all := t.Failures[result.Timeout], t.Failures[result.Timeout]
@@ -36,7 +41,7 @@ func findCauses(t *result.Trial, c circumstances) {
 		all += t.Control.Failures[result.Timeout]
 	}
 	explained := explainTimeouts(t, c, all)
-	for i, n := range shareOut(explained, own, all) {
+	for i, n := range shareOut(explained, own, all, c) {
 		addCause(t.Causes, explained[i].cause, n)
 		if t.Control != nil {
 			addCause(t.Control.Causes, explained[i].cause, explained[i].requests-n)
@@ -95,22 +100,28 @@ func explainTimeouts(t *result.Trial, c circumstances, left int) (all []explanat
 // shareOut returns the arm's part of each explanation, if so many of all requests are
 // its own: in proportion, rounded so that the parts add up to its own. Exhausted ports
 // are the arm's alone: the rule of the control has the ports of a whole address.
-func shareOut(explained []explanation, own, all int) []int {
+func shareOut(explained []explanation, own, all int, c circumstances) []int {
 	parts := make([]int, len(explained))
 	parts[0] = explained[0].requests
 	own, all = own-parts[0], all-parts[0]
+	first := 1
+	if arm, both := c.gone.arm-parts[0], c.gone.arm-parts[0]+c.gone.control; arm >= 0 && both > 0 {
+		race := explained[1].requests
+		parts[1] = min(max((race*arm+both/2)/both, race-(all-own)), own)
+		own, all, first = own-parts[1], all-race, 2
+	}
 	if own <= 0 {
 		return parts
 	}
 	rest := own
-	for i, e := range explained[1:] {
-		parts[i+1] = e.requests * own / all
-		rest -= parts[i+1]
+	for i := first; i < len(explained); i++ {
+		parts[i] = explained[i].requests * own / all
+		rest -= parts[i]
 	}
 	// The parts that lost most by rounding down get one more, the race first.
-	order := make([]int, len(parts)-1)
+	order := make([]int, len(parts)-first)
 	for i := range order {
-		order[i] = i + 1
+		order[i] = i + first
 	}
 	slices.SortStableFunc(order, func(a, b int) int {
 		return explained[b].requests*own%all - explained[a].requests*own%all
@@ -119,6 +130,18 @@ func shareOut(explained []explanation, own, all int) []int {
 		parts[i]++
 	}
 	return parts
+}
+
+// isGuess reports whether the causes of a trial and of its control were shared out by
+// number although they are not the same one: both have unanswered requests, and the
+// race explains a part of them.
+func isGuess(t *result.Trial) bool {
+	if t.Control == nil {
+		return false
+	}
+	own, controls := t.Failures[result.Timeout], t.Control.Failures[result.Timeout]
+	race := t.Causes[result.SNATRace] + t.Control.Causes[result.SNATRace]
+	return own > 0 && controls > 0 && race > 0 && race < own+controls
 }
 
 // armInsertions are the failed insertions, at most, that are the arm's and not its

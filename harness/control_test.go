@@ -101,6 +101,18 @@ func TestControl(t *testing.T) {
 			t.Errorf("(-want +got):\n%s", d)
 		}
 	})
+	t.Run("a client names its unanswered requests", func(t *testing.T) {
+		f := newFakeLab(t, 1)
+		f.controlLost = losing(nil)
+		if _, _, err := f.run(t.Context(), lockstepScenario(result.SyncClock, "a")); err != nil {
+			t.Fatal(err)
+		}
+		for _, load := range f.loads[2:] {
+			if !load.Explain {
+				t.Errorf("a client was given %+v", load)
+			}
+		}
+	})
 	t.Run("other patterns have none", func(t *testing.T) {
 		f := newFakeLab(t, 2)
 		f.controlLost = losing(nil)
@@ -277,16 +289,42 @@ func TestControlCauses(t *testing.T) {
 	}
 }
 
+// Counters that explain a part leave it open whose. Requests with an entry passed NAT.
+func TestCountGone(t *testing.T) {
+	f := &fakeLab{script: script{entries: []map[uint16]string{{10: "SYN_SENT", 11: "SYN_SENT", 12: "SYN_SENT"}}, controlLost: losing(nil)}}
+	x := &experiment{Scenario: ephemeralScenario(1, "a"), lab: f, control: control{server: f.Control()}}
+	report := &probe.Report{Control: &probe.Outcome{Silent: []scenario.PortRange{{First: 100, Last: 139}}}}
+	report.Silent = []scenario.PortRange{{First: 10, Last: 13}}
+	trial := controlled(failedTrial(map[string]int{result.Timeout: 4}, result.ConntrackCounters{InsertFailed: 41, Drop: 41}), map[string]int{result.Timeout: 40})
+	c := circumstances{ports: scenario.NATPorts}
+	findCauses(trial, c)
+	if !isGuess(trial) || trial.Causes[result.SNATRace] != 4 {
+		t.Errorf("causes %v, by number", trial.Causes)
+	}
+	if err := x.countGone(t.Context(), netip.AddrPort{}, []*probe.Report{report}, &c); err != nil {
+		t.Fatal(err)
+	}
+	findCauses(trial, c)
+	if want := map[string]int{result.SNATRace: 1, result.Unexplained: 3}; !maps.Equal(trial.Causes, want) {
+		t.Errorf("causes %v, want %v", trial.Causes, want)
+	}
+	if want := map[string]int{result.SNATRace: 40, result.Unexplained: 0}; !maps.Equal(trial.Control.Causes, want) {
+		t.Errorf("causes of the control %v, want %v", trial.Control.Causes, want)
+	}
+}
+
 // Failed = the sum of its causes, for an arm and for its control, and no more of a
 // cause than was counted.
 func FuzzControlCausesAddUp(f *testing.F) {
-	f.Add(uint16(0), uint16(0), uint64(0), uint64(0), uint64(0), uint64(0))
-	f.Add(uint16(7), uint16(13), uint64(9), uint64(12), uint64(2), uint64(3))
-	f.Add(uint16(65535), uint16(65535), ^uint64(0), ^uint64(0), ^uint64(0), ^uint64(0))
-	f.Fuzz(func(t *testing.T, own, controls uint16, insertFailed, drops, chains, found uint64) {
+	f.Add(uint16(0), uint16(0), uint16(0), uint16(0), uint64(0), uint64(0), uint64(0), uint64(0))
+	f.Add(uint16(7), uint16(13), uint16(5), uint16(6), uint64(9), uint64(12), uint64(2), uint64(3))
+	f.Add(uint16(65535), uint16(65535), uint16(65535), uint16(1), ^uint64(0), ^uint64(0), ^uint64(0), ^uint64(0))
+	f.Fuzz(func(t *testing.T, own, controls, goneOwn, goneControls uint16, insertFailed, drops, chains, found uint64) {
 		trial := controlled(failedTrial(map[string]int{result.Timeout: int(own)}, result.ConntrackCounters{InsertFailed: insertFailed, Drop: drops, ChainTooLong: &chains, Found: found}),
 			map[string]int{result.Timeout: int(controls)})
-		findCauses(trial, circumstances{ports: 16, max: full})
+		c := circumstances{ports: 16, max: full}
+		c.gone.arm, c.gone.control = min(int(own), int(goneOwn)), min(int(controls), int(goneControls))
+		findCauses(trial, c)
 		checkSums(t, trial, trial.Causes)
 		checkSums(t, &result.Trial{Failed: trial.Control.Failed}, trial.Control.Causes)
 		if race := trial.Causes[result.SNATRace] + trial.Control.Causes[result.SNATRace]; uint64(race) > insertFailed {

@@ -13,6 +13,35 @@ import (
 // maxSamples is the number of requests of a trial that are recorded one by one.
 const maxSamples = 5
 
+// countGone counts the unanswered requests of the arm and of the control that have no
+// entry in the conntrack table.
+func (x *experiment) countGone(ctx context.Context, server netip.AddrPort, reports []*probe.Report, c *circumstances) error {
+	var own, controls [][]scenario.PortRange
+	for _, r := range reports {
+		own, controls = append(own, r.Silent), append(controls, r.Control.Silent)
+	}
+	for _, of := range []struct {
+		server netip.AddrPort
+		silent [][]scenario.PortRange
+		gone   *int
+	}{{server, own, &c.gone.arm}, {x.control.server, controls, &c.gone.control}} {
+		entries, err := x.lab.Entries(ctx, of.server, of.silent)
+		if err != nil {
+			return err
+		}
+		for client, ranges := range of.silent {
+			for _, r := range ranges {
+				for port := int(r.First); port <= int(r.Last); port++ {
+					if entries[client][uint16(port)] == "" {
+						*of.gone++
+					}
+				}
+			}
+		}
+	}
+	return nil
+}
+
 // lookUp looks up the conntrack entry of each request that got no answer. A request
 // that was dropped at the insertion of its entry has none, and was counted among the
 // insertions that failed. A request that passed NAT has an entry, and was lost

@@ -414,6 +414,13 @@ func (r *fakeRule) Packets(context.Context) (uint64, error) {
 	return r.lab.matched(r.lab.sent), nil
 }
 
+func (r *fakeRule) BothPackets(ctx context.Context) (own, control uint64, err error) {
+	if own, err = r.Packets(ctx); err == nil {
+		control, err = r.lab.ControlPackets(ctx)
+	}
+	return own, control, err
+}
+
 func (r *fakeRule) Counters(context.Context) lab.RuleCounters {
 	if r.lab.others == nil {
 		return lab.RuleCounters{}

@@ -40,13 +40,8 @@ func (x *experiment) readInstant(ctx context.Context) (i instant, err error) {
 }
 
 func (x *experiment) observeCounters(ctx context.Context, rule lab.ArmRule) (o observation, err error) {
-	if o.packets, err = rule.Packets(ctx); err != nil {
+	if o.packets, o.control, err = rule.BothPackets(ctx); err != nil {
 		return o, err
-	}
-	if x.control.exists() {
-		if o.control, err = x.lab.ControlPackets(ctx); err != nil {
-			return o, err
-		}
 	}
 	o.instant, err = x.readInstant(ctx)
 	return o, err

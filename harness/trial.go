@@ -194,7 +194,14 @@ func (x *experiment) runTrial(ctx context.Context, arm scenario.Arm, into *resul
 	if t.Conntrack, err = conntrack.Delta(m.before.counters, m.after.counters); err != nil {
 		return nil, err
 	}
-	findCauses(t, circumstances{sourcePorts(arm), m.after.counters.Max, evictsClosedEntries(x.result.Environment.Kernel)})
+	c := circumstances{ports: sourcePorts(arm), max: m.after.counters.Max, evicts: evictsClosedEntries(x.result.Environment.Kernel)}
+	findCauses(t, c)
+	if isGuess(t) {
+		if err := x.countGone(ctx, address, m.reports, &c); err != nil {
+			return nil, err
+		}
+		findCauses(t, c)
+	}
 	t.NoHits = hitsNothing(t)
 	if x.explain {
 		if t.Evidence, err = x.lookUp(ctx, address, m.reports, armInsertions(t)); err != nil {
@@ -308,7 +315,7 @@ func (x *experiment) sendLoad(ctx context.Context, arm scenario.Arm, server neti
 func (x *experiment) newLoad(server netip.AddrPort) probe.ClientLoad {
 	return probe.ClientLoad{
 		Server: server, Requests: x.Load.Requests, Timeout: x.Load.Timeout,
-		Rate: int(x.Load.Rate), Concurrency: x.Load.Concurrency, Explain: x.explain,
+		Rate: int(x.Load.Rate), Concurrency: x.Load.Concurrency, Explain: x.explain || x.control.exists(),
 	}
 }
 

@@ -54,6 +54,14 @@ func (a *appliedArm) Packets(ctx context.Context) (n uint64, err error) {
 	return n, err
 }
 
+func (a *appliedArm) BothPackets(ctx context.Context) (own, control uint64, err error) {
+	err = a.lab.Router(func() (err error) {
+		own, control, err = a.rule.BothPackets(ctx)
+		return err
+	})
+	return own, control, err
+}
+
 func (a *appliedArm) Counters(ctx context.Context) (c RuleCounters) {
 	_ = a.lab.Router(func() error {
 		if a.counted {

@@ -11,8 +11,9 @@
 //   - Preflight returns the [machine.Precondition] values of a run, and changes
 //     nothing.
 //   - Open passes its steps to [BuildLab]. They set the fields of the Base, call
-//     [CheckArms] where a rule is rewritten that the driver did not write, and start
-//     the probes by [Base.StartServer] and [Base.StartClients].
+//     [CheckArms] where a rule is rewritten that the driver did not write, start the
+//     probes by [Base.StartServer] and [Base.StartClients], and call
+//     [Base.InsertControl] in between for a lab with a control.
 //   - Intact reports what other programs have changed.
 //   - Close ends the probes ([Base.HangUp]) and undoes every change to the host.
 //   - Keep leaves the lab standing.
@@ -88,6 +89,9 @@ type ArmRule interface {
 	// Packets returns the number of connections that the rule matched since it was
 	// written. A missing rule is an error.
 	Packets(context.Context) (uint64, error)
+	// BothPackets returns in one reading what Packets and the lab's ControlPackets
+	// return, and 0 for a control that does not exist.
+	BothPackets(context.Context) (own, control uint64, err error)
 	// Counters returns the counters of other rules that may translate instead. The
 	// first call may return those of the moment when the arm was put in force.
 	Counters(context.Context) RuleCounters

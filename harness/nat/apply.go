@@ -85,6 +85,17 @@ func (a *AppliedRule) Packets(ctx context.Context) (uint64, error) {
 	return own.packets, err
 }
 
+// BothPackets returns in one reading what Packets of this rule and of the control's
+// returns, and 0 for a control that does not exist.
+func (a *AppliedRule) BothPackets(ctx context.Context) (own, control uint64, err error) {
+	all, r, err := a.listRules(ctx)
+	if err != nil || a.control == nil {
+		return r.packets, 0, err
+	}
+	control, err = a.control.findPackets(all)
+	return r.packets, control, err
+}
+
 // listRules lists all rules, and returns this rule as listed. It returns an error if
 // the rule is gone.
 func (a *AppliedRule) listRules(ctx context.Context) (all []rule, own rule, err error) {

@@ -25,7 +25,7 @@ type ControlRule struct {
 // arm has rewritten yet. An existing rule with the same text is an error.
 func (r *Rule) InsertControl(ctx context.Context, journal *undo.Journal, server netip.AddrPort) (*ControlRule, error) {
 	c := &ControlRule{network: r.originalRule(), backend: r.backend}
-	err := c.insert(ctx, journal, server)
+	err := c.insertRule(ctx, journal, server)
 	if err != nil {
 		return nil, fmt.Errorf("insert the rule of the control before %q: %w", r.Text, err)
 	}
@@ -33,7 +33,7 @@ func (r *Rule) InsertControl(ctx context.Context, journal *undo.Journal, server 
 	return c, nil
 }
 
-func (c *ControlRule) insert(ctx context.Context, journal *undo.Journal, server netip.AddrPort) (err error) {
+func (c *ControlRule) insertRule(ctx context.Context, journal *undo.Journal, server netip.AddrPort) (err error) {
 	if c.rule, err = c.backend.insertControl(ctx, journal, c.network, server); err != nil {
 		return err
 	}
@@ -58,6 +58,11 @@ func (c *ControlRule) Packets(ctx context.Context) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
+	return c.findPackets(rules)
+}
+
+// findPackets returns the counter of the rule in a listing.
+func (c *ControlRule) findPackets(rules []rule) (uint64, error) {
 	at := positionOf(rules, c.rule)
 	if at == 0 {
 		return 0, goneError("rule of the control", c.rule, c.backend)

@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"snatlab/harness/nat/nattest"
+	"snatlab/harness/nat/nftables"
 	"snatlab/harness/nat/snat"
 	"snatlab/harness/netnstest"
 	"snatlab/harness/undo"
@@ -358,4 +360,22 @@ func TestControlShapes(t *testing.T) {
 			nattest.CheckUnchanged(t, before, nattest.ListAllRules(t, true))
 		})
 	}
+}
+
+// Whatever the text of a step is, a text that is accepted consists of the words of the
+// rule of a control.
+func FuzzControlText(f *testing.F) {
+	for _, text := range []string{byIptables{}.control(), byNFT{}.control(), plain, fully, "", byIptables{}.control() + " --random"} {
+		f.Add(text)
+	}
+	iptablesForm := regexp.MustCompile(`^-A POSTROUTING -s [0-9./]+ -d [0-9.]+/32 ! -o [A-Za-z0-9._-]+ -p tcp -m tcp --dport [1-9][0-9]{0,4} -j MASQUERADE$`)
+	nftForm := regexp.MustCompile(`^ip saddr [0-9./]+ oifname != "[^"\\*]+" ip daddr [0-9.]+ tcp dport [1-9][0-9]{0,4} counter masquerade$`)
+	f.Fuzz(func(t *testing.T, text string) {
+		if parseControl(text) == nil && !iptablesForm.MatchString(text) {
+			t.Errorf("%q is accepted", text)
+		}
+		if r, ok := nftables.ParseRule(text); ok && r.Server != (netip.AddrPort{}) && !nftForm.MatchString(text) {
+			t.Errorf("%q is accepted", text)
+		}
+	})
 }

@@ -46,13 +46,13 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("%q is written as %q: %v", line, again, err)
 		}
 		if r := m.Report; r != nil && r.Requests <= MaxRequests && r.CheckAgainst(ClientLoad{Requests: r.Requests}) == nil {
-			addsUp(t, r)
+			checkSums(t, r)
 		}
 	})
 }
 
 // addsUp checks that a report adds up, with numbers that do not overflow.
-func addsUp(t *testing.T, r *Report) {
+func checkSums(t *testing.T, r *Report) {
 	t.Helper()
 	sum := big.NewInt(int64(r.Succeeded))
 	for _, n := range r.Failures {
@@ -99,7 +99,7 @@ func FuzzAnswers(f *testing.F) {
 		if c, err := OpenClient(t.Context(), stream); err == nil {
 			load := ClientLoad{Requests: 3}
 			if r, err := c.Run(t.Context(), load); err == nil {
-				addsUp(t, r)
+				checkSums(t, r)
 			} else {
 				tell(err)
 			}

@@ -43,6 +43,9 @@ func checkControl(t *testing.T, s *labSuite) {
 			if got := readPackets(t, rule); got != matched+2*clients {
 				t.Errorf("%q matched %d connections of the control", rule.Rule(), got-matched-2*clients)
 			}
+			if own, control, err := rule.BothPackets(t.Context()); own != readPackets(t, rule) || control != s.readControl(t) || err != nil {
+				t.Errorf("both in one reading: %d and %d packets, %v", own, control, err)
+			}
 			for _, other := range rule.Counters(t.Context()).Rules {
 				if strings.Contains(other.Rule, s.ControlRule()) {
 					t.Errorf("the control's rule is taken for another program's: %+v", other)
@@ -95,5 +98,8 @@ func checkControlGone(t *testing.T, s *labSuite) {
 	rule := s.applyRule(t, scenario.MasqueradeOptions{})
 	if _, err := rule.Packets(t.Context()); err != nil {
 		t.Errorf("the other rule: %v", err)
+	}
+	if _, _, err := rule.BothPackets(t.Context()); err == nil || !strings.Contains(err.Error(), " is gone from ") {
+		t.Errorf("both in one reading: error %v", err)
 	}
 }

@@ -11,12 +11,12 @@ import (
 	"snatlab/harness/undo"
 )
 
-// controlStep is the journalled step that inserts the rule of the control.
-type controlStep struct {
+// serverRuleStep is the journalled step that inserts the rule of the control.
+type serverRuleStep struct {
 	Rule string `json:"rule"` // text
 }
 
-const controlKind = "nat.nftables-control"
+const serverRuleKind = "nat.nftables-control"
 
 // ControlOf returns the rule for the packets of a rule's network to one server.
 func ControlOf(text string, server netip.AddrPort) (MasqueradeRule, error) {
@@ -38,7 +38,7 @@ func InsertControl(ctx context.Context, journal *undo.Journal, network string, r
 	if slices.Contains(listedTexts(rules), r.Text()) {
 		return fmt.Errorf("%q is in %s already", r.Text(), Place)
 	}
-	step := undo.NewStep(controlKind, "masquerade rule "+r.Text(), RestoreCommand(network), controlStep{Rule: r.Text()})
+	step := undo.NewStep(serverRuleKind, "masquerade rule "+r.Text(), RestoreCommand(network), serverRuleStep{Rule: r.Text()})
 	_, err = journal.Do(ctx, step, func(ctx context.Context) error {
 		before, err := findListed(ctx, network)
 		if err != nil {
@@ -50,7 +50,7 @@ func InsertControl(ctx context.Context, journal *undo.Journal, network string, r
 }
 
 // deleteRule deletes the rule of the step. It may never have been inserted.
-func (s controlStep) deleteRule(ctx context.Context) error {
+func (s serverRuleStep) deleteRule(ctx context.Context) error {
 	if r, ok := ParseRule(s.Rule); !ok || r.Server == (netip.AddrPort{}) {
 		return fmt.Errorf("%q is not a rule of snatlab's; its step is not undone", s.Rule)
 	}

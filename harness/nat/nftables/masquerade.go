@@ -138,8 +138,8 @@ func RestoreCommand(text string) string {
 // Undoers returns the undoers of the steps that this package journals.
 func Undoers() undo.Undoers {
 	return undo.Undoers{
-		controlKind: undo.NewUndoer(func(ctx context.Context, s controlStep) error { return s.deleteRule(ctx) }),
-		tableKind:   undo.NewUndoer(func(ctx context.Context, _ tableStep) error { return deleteTable(ctx, masqueradeTable) }),
-		widenKind:   undo.NewUndoer(func(ctx context.Context, s widenStep) error { return s.deleteTable(ctx) }),
+		serverRuleKind: undo.NewUndoer(func(ctx context.Context, s serverRuleStep) error { return s.deleteRule(ctx) }),
+		tableKind:      undo.NewUndoer(func(ctx context.Context, _ tableStep) error { return deleteTable(ctx, masqueradeTable) }),
+		widenKind:      undo.NewUndoer(func(ctx context.Context, s widenStep) error { return s.deleteTable(ctx) }),
 	}
 }
