@@ -256,7 +256,8 @@ type workflowStep struct {
 	With                       map[string]any
 }
 
-// The workflow runs the nightly, and its exit code is that of snatlab.
+// The workflow builds the program before it runs it, names scenarios that exist, and
+// its exit code is that of snatlab.
 func TestWorkflow(t *testing.T) {
 	t.Parallel()
 	var file struct {
@@ -271,15 +272,29 @@ func TestWorkflow(t *testing.T) {
 		}
 	}
 	decodeStrict(t, "github-nightly.yaml", &file)
-	i := slices.IndexFunc(file.Jobs["nightly"].Steps, func(s workflowStep) bool { return s.Name == "Nightly" })
+	steps := file.Jobs["nightly"].Steps
+	i := slices.IndexFunc(steps, func(s workflowStep) bool { return s.Name == "Nightly" })
 	if i < 0 {
 		t.Fatal("there is no step Nightly")
 	}
-	nightly := file.Jobs["nightly"].Steps[i]
+	nightly := steps[i]
+	run := slices.IndexFunc(steps, func(s workflowStep) bool { return strings.Contains(s.Run, "snatlab ") })
+	if build := slices.IndexFunc(steps, func(s workflowStep) bool { return s.Run == "make build" }); build < 0 || build > run {
+		t.Errorf("step %d builds, and step %d runs", build, run)
+	}
+	files := regexp.MustCompile(`\S+\.yaml`).FindAllString(nightly.Run, -1)
+	if len(files) == 0 {
+		t.Error("no scenario is named")
+	}
+	for _, f := range files {
+		if _, err := os.Stat(filepath.Join("..", f)); err != nil {
+			t.Error(err)
+		}
+	}
 	if nightly.Shell != "bash" { // else its exit code would be tee's
 		t.Errorf("shell %q", nightly.Shell)
 	}
-	if got := option.FindAllString(nightly.Run, -1); !slices.Equal(got, []string{"--scenarios", "--known", "--junit", "--driver"}) {
+	if got := option.FindAllString(nightly.Run, -1); !slices.Equal(got, []string{"--junit", "--driver"}) {
 		t.Errorf("options %q", got)
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"snatlab/harness/lab/netns"
 	"snatlab/harness/machine"
 	"snatlab/harness/result"
+	"snatlab/harness/result/resultfile"
 	"snatlab/harness/scenario"
 	"snatlab/harness/undo"
 )
@@ -77,7 +78,7 @@ func (p *timedParts) timeRun(b *testing.B, s *scenario.Scenario) {
 		defer p.add(setUpTime, begun)
 		l, err := open(ctx, b, s)
 		return &timedLab{Lab: l, parts: p}, err
-	}, unwatched{}, harness.RunOptions{ID: newID(time.Now())})
+	}, unwatched{}, harness.RunOptions{ID: resultfile.NewRunID(time.Now())})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -108,7 +109,7 @@ func openDocker(ctx context.Context, b *testing.B, s *scenario.Scenario) (lab.La
 		return nil, err
 	}
 	b.Cleanup(func() { lock.Release() })
-	run := newID(time.Now())
+	run := resultfile.NewRunID(time.Now())
 	journal, err := undo.CreateJournal(undo.Dir, run, allUndoers())
 	if err != nil {
 		return nil, err
@@ -174,7 +175,7 @@ func (r *timedRule) BothPackets(ctx context.Context) (own, control uint64, err e
 	return r.appliedRule.BothPackets(ctx)
 }
 
-func (r *timedRule) Counters(ctx context.Context) lab.Counters {
+func (r *timedRule) Counters(ctx context.Context) lab.RuleCounters {
 	r.lab.looked = time.Time{}
 	defer r.lab.parts.add(rulesTime, time.Now())
 	return r.appliedRule.Counters(ctx)

@@ -58,7 +58,7 @@ undecided.`,
 		},
 	}
 	c.Flags().IntVar(&runs, "runs", 100, "number of runs")
-	c.Flags().StringVar(&f.driver, "driver", "", "driver that builds the lab, instead of the scenario's: docker or netns")
+	c.Flags().StringVar(&f.driver, "driver", "", "driver that builds the lab, instead of the scenario's: "+driverChoice)
 	c.Flags().IntVar(&f.rounds, "rounds", 0, "number of rounds, instead of the scenario's")
 	c.Flags().BoolVar(&f.json, "json", false, "print the counts as JSON")
 	return c
@@ -66,12 +66,12 @@ undecided.`,
 
 // calibrate runs the calibration and prints it, also if it ended early.
 func calibrate(ctx context.Context, s *scenario.Scenario, runs int, asJSON bool) (err error) {
-	site, err := prepareMachine(ctx, harness.WithDuplicateBaseline(s))
+	ready, err := prepareMachine(ctx, harness.WithDuplicateBaseline(s))
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, site.close()) }()
-	open := func(ctx context.Context, id string) (lab.Lab, error) { return site.open(ctx, id, false, nil) }
+	defer func() { err = errors.Join(err, ready.close()) }()
+	open := func(ctx context.Context, id string) (lab.Lab, error) { return ready.open(ctx, id, false, nil) }
 	done := func(c *result.Calibration) { report.WriteCalibrationProgress(os.Stderr, c, runs) }
 	c, err := harness.Calibrate(ctx, s, runs, open, done, harness.RunOptions{ID: resultfile.NewRunID(time.Now()), Version: version})
 	switch {

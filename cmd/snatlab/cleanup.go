@@ -39,7 +39,9 @@ ends with an error. No process is killed. A run that cannot end (stopped, or hun
 may change the host again later, and its journal stays while its process exists:
 end the process, and clean up again.
 
-The command requires root. The changes of a run without root end with the run.
+The command requires root. If runs on Docker are made without root, clean up as
+their user, with the privileges of such a run (see SECURITY.md). A run in network
+namespaces without root leaves nothing.
 
 A journal is executed only if no other user can have written it: ` + undo.Dir + `
 and its journals must belong to the user who cleans up, and no other user may be

@@ -22,7 +22,8 @@ func doctorCommand() *cobra.Command {
 		Use:   "doctor",
 		Short: "Check everything that a run needs of this machine",
 		Long: `Check everything that a run needs of this machine, driver by driver, one line
-each, with what to do where something is missing. Nothing is changed.
+each, with what to do where something is missing. Nothing is changed, except that the
+kernel may load the modules that a run needs.
 
 Exit codes: 0 a run is possible with at least one driver; 3 it is not.`,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -36,7 +37,7 @@ Exit codes: 0 a run is possible with at least one driver; 3 it is not.`,
 			return runInterruptible(func(ctx context.Context) error { return checkDrivers(ctx, os.Stdout, drivers) })
 		},
 	}
-	c.Flags().StringVar(&driver, "driver", "", "check this driver only: docker or netns")
+	c.Flags().StringVar(&driver, "driver", "", "check this driver only: "+driverChoice)
 	return c
 }
 
@@ -65,12 +66,15 @@ func examineDriver(ctx context.Context, w io.Writer, driver string) (ready bool,
 		return examineInUserNamespace(w)
 	}
 	var found []machine.Precondition
-	if driver == result.DriverNetns {
+	switch driver {
+	case result.DriverNetns:
 		found = netns.Preflight(ctx, "", 0)
-	} else {
+	case result.DriverDocker:
 		host, all := docker.Preflight(ctx, "", 0)
 		defer host.Close()
 		found = all
+	default:
+		return false, unknownDriver(driver)
 	}
 	return printPreconditions(w, driver, found), ctx.Err()
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strings"
 	"time"
 
 	"snatlab/harness"
@@ -23,6 +24,14 @@ import (
 // driverNames are the names of all drivers. The one with the fewest needs comes first.
 var driverNames = []string{result.DriverNetns, result.DriverDocker}
 
+// driverChoice lists the drivers in the help of a flag.
+var driverChoice = strings.Join(driverNames, " or ")
+
+// unknownDriver returns the error for a driver that this program cannot run.
+func unknownDriver(name string) error {
+	return fmt.Errorf("driver %q: this program cannot run it; it has %s", name, strings.Join(driverNames, ", "))
+}
+
 // readyMachine is this machine, prepared for one run.
 type readyMachine struct {
 	open  func(ctx context.Context, run string, keep bool, say func(string)) (lab.Keeper, error)
@@ -32,10 +41,13 @@ type readyMachine struct {
 // prepareMachine checks whether this machine can run the scenario, and locks what a
 // run needs alone. It changes nothing but what an earlier run left.
 func prepareMachine(ctx context.Context, s *scenario.Scenario) (*readyMachine, error) {
-	if s.Driver == result.DriverNetns {
+	switch s.Driver {
+	case result.DriverNetns:
 		return prepareNetns(ctx, s)
+	case result.DriverDocker:
+		return prepareDocker(ctx, s)
 	}
-	return prepareDocker(ctx, s)
+	return nil, unknownDriver(s.Driver)
 }
 
 // prepareNetns locks nothing: labs of this driver do not affect each other.
@@ -58,10 +70,10 @@ func prepareNetns(ctx context.Context, s *scenario.Scenario) (*readyMachine, err
 
 func prepareDocker(ctx context.Context, s *scenario.Scenario) (_ *readyMachine, err error) {
 	host, found := docker.Preflight(ctx, "", s.MaxConnections())
-	close := host.Close
+	release := host.Close
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, close())
+			err = errors.Join(err, release())
 		}
 	}()
 	if ctx.Err() != nil {
@@ -77,7 +89,7 @@ func prepareDocker(ctx context.Context, s *scenario.Scenario) (_ *readyMachine, 
 	if err != nil {
 		return nil, err
 	}
-	close = func() error { return errors.Join(lock.Release(), host.Close()) }
+	release = func() error { return errors.Join(lock.Release(), host.Close()) }
 	if err := undoCrashed(ctx); err != nil {
 		return nil, err
 	}
@@ -92,16 +104,16 @@ func prepareDocker(ctx context.Context, s *scenario.Scenario) (_ *readyMachine, 
 				Widen: s.Lab.PostroutingRules, Keep: keep, Journal: journal, Say: say,
 			})
 		},
-		close: close,
+		close: release,
 	}, nil
 }
 
 // runScenario runs the scenario in a lab that is closed at the end. The result is never
 // nil.
-func (s *readyMachine) runScenario(ctx context.Context, sc *scenario.Scenario, watch matrix.RunWatcher) (*result.Result, error) {
+func (m *readyMachine) runScenario(ctx context.Context, s *scenario.Scenario, watch matrix.RunWatcher) (*result.Result, error) {
 	id := resultfile.NewRunID(time.Now())
-	return harness.Run(ctx, sc, func(ctx context.Context) (lab.Lab, error) {
-		return s.open(ctx, id, false, watch.Say)
+	return harness.Run(ctx, s, func(ctx context.Context) (lab.Lab, error) {
+		return m.open(ctx, id, false, watch.Say)
 	}, watch, harness.RunOptions{ID: id, Version: version})
 }
 

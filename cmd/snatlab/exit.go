@@ -14,18 +14,18 @@ import (
 	"snatlab/harness/undo"
 )
 
-// The exit codes. After a signal the exit code is 128 + its number.
+// The exit codes. After a signal the exit code is 128 + the signal's number. The help
+// of a command says what a code means there.
 const (
 	exitPass         = 0
-	exitFail         = 1 // an expectation did not hold
-	exitUsage        = 2 // bad usage, or an invalid scenario
-	exitUnable       = 3 // this machine cannot do it, or an error occurred; the host is as it was
-	exitInconclusive = 4 // the race did not occur in the baseline, or an expectation could not be decided
-	exitLeft         = 5 // the host could not be restored
+	exitFail         = 1 // an expectation did not hold, or a regression was found
+	exitUsage        = 2 // wrong command line, or an invalid scenario
+	exitUnable       = 3 // this machine cannot do it, or an error occurred. After a run the host is as it was before
+	exitInconclusive = 4 // the race did not occur in the baseline, or something could not be decided
+	exitLeft         = 5 // a change to the host could not be undone
 )
 
-// exitCode is an error that was printed already, or no error at all: it only sets
-// the exit code.
+// exitCode is an error that only sets the exit code. Nothing is printed for it.
 type exitCode int
 
 func (e exitCode) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
@@ -92,8 +92,8 @@ func codeOf(err error) int {
 	return code
 }
 
-// rankCode ranks exit codes: a host that could not be restored comes first, and
-// then the requests of the user.
+// rankCode returns the rank of an exit code; the most serious one has the highest. A
+// host that could not be restored is the most serious, and then a signal.
 func rankCode(code int) int {
 	if code > 128 { // a signal's
 		return 5

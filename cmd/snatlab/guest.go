@@ -22,10 +22,10 @@ func guestCommand() *cobra.Command {
 
 // runInGuest runs a scenario like `snatlab run`, without a command line and files.
 func runInGuest(ctx context.Context, s *scenario.Scenario, watch matrix.RunWatcher) (*result.Result, error) {
-	site, err := prepareMachine(ctx, s)
+	ready, err := prepareMachine(ctx, s)
 	if err != nil {
 		return nil, err
 	}
-	defer site.close()
-	return site.runScenario(ctx, s, watch)
+	defer ready.close()
+	return ready.runScenario(ctx, s, watch)
 }

@@ -83,7 +83,7 @@ be run; if no scenario can be run, the exit code is 2.`,
 	c.Flags().StringVar(&f.known, "known", "", "file of known failures, see docs/nightly.md")
 	c.Flags().StringVar(&f.junit, "junit", "", "write the outcome to this file, as JUnit's XML")
 	c.Flags().StringVar(&f.metrics, "metrics", "", "write the outcome to this file, for node_exporter's textfile collector (*.prom)")
-	c.Flags().StringVar(&f.driver, "driver", "", "driver of the labs, instead of the scenarios': docker or netns")
+	c.Flags().StringVar(&f.driver, "driver", "", "driver of the labs, instead of the scenarios': "+driverChoice)
 	c.Flags().IntVar(&f.attempts, "attempts", 3, "most runs of a scenario that has a doubtful result: 2 to 10")
 	c.Flags().BoolVar(&f.noWait, "no-wait", false, "end at once if another nightly or run is active")
 	c.Flags().BoolVar(&f.json, "json", false, "print the record of the night as JSON")

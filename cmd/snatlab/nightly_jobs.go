@@ -96,12 +96,12 @@ func (f nightlyFlags) runAttempt(ctx context.Context, s *scenario.Scenario) (*re
 	if s.Driver == result.DriverDocker && netns.IsReexecuted() { // for another scenario; the user is only called root here
 		return nil, errors.New("a lab in Docker requires root: run the nightly as root, or leave this scenario out")
 	}
-	var at *readyMachine
-	err := f.takeLock(ctx, func() (err error) { at, err = prepareMachine(ctx, s); return err })
+	var ready *readyMachine
+	err := f.takeLock(ctx, func() (err error) { ready, err = prepareMachine(ctx, s); return err })
 	if err != nil {
 		return nil, err
 	}
-	defer at.close()
+	defer ready.close()
 	watch, terminal := io.Discard, canOverwrite(os.Stderr)
 	if terminal {
 		watch = os.Stderr
@@ -109,5 +109,5 @@ func (f nightlyFlags) runAttempt(ctx context.Context, s *scenario.Scenario) (*re
 	progress := report.NewProgress(watch, terminal)
 	progress.Say(s.Name)
 	defer progress.Say("")
-	return at.runScenario(ctx, s, progress)
+	return ready.runScenario(ctx, s, progress)
 }

@@ -82,7 +82,7 @@ inspect and to remove it are printed.`,
 		},
 	}
 	c.Flags().StringVar(&f.out, "out", "", "folder for result.json and report.md (default results/ID)")
-	c.Flags().StringVar(&f.driver, "driver", "", "driver that builds the lab, instead of the scenario's: docker or netns")
+	c.Flags().StringVar(&f.driver, "driver", "", "driver that builds the lab, instead of the scenario's: "+driverChoice)
 	c.Flags().IntVar(&f.rounds, "rounds", 0, "number of rounds, instead of the scenario's")
 	c.Flags().BoolVar(&f.json, "json", false, "print result.json instead of the comparison")
 	c.Flags().BoolVar(&f.explain, "explain", false, "look up every request that got no answer in the conntrack table")
@@ -156,11 +156,11 @@ func (f runFlags) runScenario(ctx context.Context, s *scenario.Scenario) (kept *
 	if dir == "" {
 		dir = filepath.Join("results", id)
 	}
-	site, err := prepareMachine(ctx, s)
+	ready, err := prepareMachine(ctx, s)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, site.close()) }()
+	defer func() { err = errors.Join(err, ready.close()) }()
 	// Before the run: a result that cannot be written is lost.
 	folder, err := resultfile.PrepareFolder(dir)
 	if err != nil {
@@ -175,7 +175,7 @@ func (f runFlags) runScenario(ctx context.Context, s *scenario.Scenario) (kept *
 			printError(keep.closeLab(ctx))
 		}
 	}()
-	r, runErr := f.runExperiment(ctx, s, site, id, keep)
+	r, runErr := f.runExperiment(ctx, s, ready, id, keep)
 	if runErr != nil && !r.HasTrials() {
 		folder.RemoveEmpty() // nothing to report
 	} else if runErr = errors.Join(runErr, f.showResult(dir, r, folder.WriteResult(r, report.WriteMarkdown, f.force))); runErr == nil {
@@ -187,10 +187,10 @@ func (f runFlags) runScenario(ctx context.Context, s *scenario.Scenario) (kept *
 }
 
 // runExperiment opens the lab and runs the scenario in it.
-func (f runFlags) runExperiment(ctx context.Context, s *scenario.Scenario, site *readyMachine, id string, keep *keptLab) (*result.Result, error) {
+func (f runFlags) runExperiment(ctx context.Context, s *scenario.Scenario, ready *readyMachine, id string, keep *keptLab) (*result.Result, error) {
 	progress := report.NewProgress(os.Stderr, canOverwrite(os.Stderr))
 	r, err := harness.Run(ctx, s, func(ctx context.Context) (lab.Lab, error) {
-		opened, err := site.open(ctx, id, f.keep, progress.Say)
+		opened, err := ready.open(ctx, id, f.keep, progress.Say)
 		if err != nil || !f.keep {
 			return opened, err
 		}

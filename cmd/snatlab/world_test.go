@@ -309,7 +309,7 @@ func TestPartsHang(t *testing.T) {
 		},
 		"a client that is paused": func(t *testing.T, e *engine, p *process) {
 			must(t, e.ContainerPause(t.Context(), e.part(t, "client-1")))
-			p.brokeOff(t, "client 1: no answer within 16s (stopped, or hung?)", "-client-1 is paused: somebody stopped it")
+			p.brokeOff(t, "client 1: no answer within 16s (stopped, or hung?)", "-client-1 is paused: another user or program paused it")
 		},
 		"a server that is stopped": func(t *testing.T, e *engine, p *process) {
 			must(t, e.ContainerKill(t.Context(), e.part(t, "server"), "STOP"))

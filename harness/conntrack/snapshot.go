@@ -97,7 +97,7 @@ func readNetlink() ([]conntrack.Stats, error) {
 func readNumber(path string) (uint64, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return 0, fmt.Errorf("read conntrack limits: %w (is nf_conntrack loaded?)", err)
+		return 0, fmt.Errorf("read the size of the conntrack table: %w (is nf_conntrack loaded?)", err)
 	}
 	n, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 64)
 	if err != nil {

@@ -116,7 +116,7 @@ func (b *Base) StartServer(ctx context.Context, start func(context.Context) (Sta
 	return err
 }
 
-// SetServer sets the server of the lab: one that is not the lab's own.
+// SetServer makes s, at this address, the server of the lab. A driver calls it for a server outside the lab.
 func (b *Base) SetServer(s *probe.ServerSession, address netip.Addr) {
 	b.server, b.address = s, address
 }

@@ -1,15 +1,15 @@
 // Package lab defines what an experiment needs of a topology: clients, a masquerade
 // rule that their connections pass, a server behind it, and the counters of the
-// conntrack table in between. The drivers in the packages below build one.
+// conntrack table in between. The drivers in the subfolders build one.
 //
 // # Writing a driver
 //
-// A driver is a package with a Config, and with an Open that returns a [Keeper], or
-// a [Lab] where nothing can be kept. Its lab embeds a [Base], made by [NewBase],
-// which implements all of Lab but Intact and Close. A new driver writes:
+// A driver is a package with a Config, and with an Open whose lab is a [Keeper]. The
+// lab embeds a [Base], made by [NewBase], which implements all of Keeper but Intact,
+// Close and Keep. A new driver writes:
 //
 //   - Preflight returns the [machine.Precondition] values of a run, and changes
-//     nothing.
+//     nothing (the kernel may load modules).
 //   - Open passes its steps to [BuildLab]. They set the fields of the Base, call
 //     [CheckArms] where a rule is rewritten that the driver did not write, start the
 //     probes by [Base.StartServer] and [Base.StartClients], and call
@@ -19,9 +19,9 @@
 //   - Keep leaves the lab standing.
 //   - Undoers returns what undoes the driver's own steps in a journal.
 //
-// The scenario needs the driver's name, and cmd/snatlab/driver.go its Open. Every
-// driver runs the conformance suite of package labtest: see conformance_test.go of
-// the drivers.
+// The places outside of lab that name each driver are listed in docs/architecture.md
+// under "Adding a driver". Every driver runs the conformance suite of package labtest:
+// see conformance_test.go of the drivers.
 package lab
 
 import (

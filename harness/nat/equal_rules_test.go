@@ -239,7 +239,7 @@ esac; esac`)
 			before := nattest.ListAllRules(t, false)
 			j, _ := nattest.NewJournal(t, Undoers())
 			err := InsertAccept(t.Context(), j, none(t, tables).Program, "snat-c", "snat-s")
-			want := fmt.Sprintf("insert rule into DOCKER-USER: rule 1 of DOCKER-USER is %q: it exists already, so snatlab did not make it (remove it)", acceptText("snat-c", "snat-s"))
+			want := fmt.Sprintf("insert rule into DOCKER-USER: rule 1 of DOCKER-USER is %q: it exists already, so this run did not make it (find out who did; snatlab cleanup removes what an earlier run left)", acceptText("snat-c", "snat-s"))
 			if err == nil || err.Error() != want {
 				t.Errorf("error %v\nwant  %s", err, want)
 			}

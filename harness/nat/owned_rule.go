@@ -49,7 +49,7 @@ func writeOwned(ctx context.Context, p *iptables.Program, journal *undo.Journal,
 func checkNoRule(chain string, rules []rule, text string) error {
 	for i, r := range rules {
 		if r.text == text {
-			return fmt.Errorf("rule %d of %s is %v: it exists already, so snatlab did not make it (remove it)", i+1, chain, r)
+			return fmt.Errorf("rule %d of %s is %v: it exists already, so this run did not make it (find out who did; snatlab cleanup removes what an earlier run left)", i+1, chain, r)
 		}
 	}
 	return nil

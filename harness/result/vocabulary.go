@@ -4,7 +4,7 @@ package result
 const (
 	Alpha      = 0.01 // a difference counts where its p, after Holm's adjustment, is below it
 	Confidence = 0.95 // of every interval
-	Floor      = 20   // race hits, summed over its trials, from which on the race counts as having occurred in an arm
+	Floor      = 20   // an arm shows the race if its trials together have at least this many race hits
 )
 
 // The drivers, which build a lab.

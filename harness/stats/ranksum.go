@@ -12,11 +12,14 @@ import (
 // p of [RankSum] is exact.
 const exactRankSum = 120
 
-// RankSum returns the two-sided p of two samples by ranks, which may be of
-// different sizes: the share of all ways to divide their values into two of those
-// sizes that put the sum of the ranks of one at least as far from its mean. Equal
-// values share their ranks. It returns nil where a sample is empty. Of more than
-// 120 values, p is the normal approximation of Mann and Whitney's test.
+// RankSum returns the two-sided p of the rank-sum test of two samples, which may be
+// of different sizes. It returns nil if a sample is empty. Up to 120 values in both
+// samples together p is exact, with equal values or without; above that, it is the
+// normal approximation of Mann and Whitney's test.
+//
+// The exact p is a share of all ways to divide the values into two samples of these
+// sizes: those whose rank sum is at least as far from its mean as that of a. Equal
+// values share their ranks.
 func RankSum(a, b []float64) *float64 {
 	if len(a) > len(b) {
 		a, b = b, a
@@ -40,14 +43,14 @@ func RankSum(a, b []float64) *float64 {
 	return new(far / all)
 }
 
-// MannWhitney returns the two-sided p of as many values of two samples as both
-// have, from the first on. It returns nil where a sample is empty, and 1 where all
-// values are equal. It is exact up to 25 values a sample, 50 where no two are equal.
+// MannWhitney returns the two-sided p of two samples. It returns nil if a sample is
+// empty, and 1 if all values are equal. p is exact up to 25 values a sample, and up to
+// 50 if no two values are equal. If one sample is longer, its last values are left out.
 //
-// An interrupted run leaves some arms with a trial more. benchmath doubles the
-// smaller tail of the first sample's U, which is exact for samples of one size:
-// exchanging them mirrors the distribution. With equal values in samples of two
-// sizes the distribution is lopsided, and so would be the p.
+// They are left out because an interrupted run leaves some arms with a trial more, and
+// benchmath doubles the smaller tail of the first sample's U. That is exact only for
+// samples of the same size, where exchanging the samples mirrors the distribution of
+// U. For samples of two sizes with equal values the distribution is lopsided.
 func MannWhitney(a, b []float64) *float64 {
 	n := min(len(a), len(b))
 	if n == 0 {
@@ -57,9 +60,9 @@ func MannWhitney(a, b []float64) *float64 {
 	return new(min(1, p)) // the sum of a distribution may end a rounding error above
 }
 
-// CanDiffer reports whether samples of two sizes that lie entirely apart have a p
-// below alpha after that many comparisons. Of all ways to divide their values, two
-// set them entirely apart.
+// CanDiffer reports whether two samples of these sizes can have a p below alpha after
+// that many comparisons. p is smallest if every value of one sample is below every
+// value of the other: two of all ways to divide the values do that.
 func CanDiffer(a, b, comparisons int, alpha float64) bool {
 	return 2*float64(comparisons) < alpha*binomialCoefficient(a+b, min(a, b))
 }

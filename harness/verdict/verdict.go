@@ -40,8 +40,8 @@
 //   - undecided: it is not, and no arm would have been found different from this
 //     baseline in so few trials, or with so many trials of the baseline without a
 //     failure; or the ranks of the trials and their medians contradict each other
-//   - inconclusive: the race did not occur in the baseline, so there was nothing
-//     to take away; worse needs no race in the baseline
+//   - inconclusive: the race did not occur in the baseline, so no arm can be shown
+//     to reduce it. An arm that is worse is called worse even then
 //
 // Too few trials decide nothing, whatever they show: [MinRounds] returns how many it
 // takes, and [CheckRounds] reports whether a run can decide what it is for.

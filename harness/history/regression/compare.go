@@ -157,7 +157,7 @@ func (c *comparison) warnUndecided(side string, runs []result.RunSummary) {
 	}
 	var arms []string
 	for _, a := range c.Arms[1:] {
-		if _, answers := collectAnswers(runs, func(r result.RunSummary) answer { return armMitigated(r, a.Name) }); len(answers) == 0 {
+		if _, answers := collectAnswers(runs, func(r result.RunSummary) answer { return judgeMitigation(r, a.Name) }); len(answers) == 0 {
 			arms = append(arms, a.Name)
 		}
 	}

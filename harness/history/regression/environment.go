@@ -15,10 +15,10 @@ import (
 func findDifferences(before, after store.Group) (all []result.Difference) {
 	old, new := joinFacts(before), joinFacts(after)
 	var key []string
-	for _, f := range labFacts(result.Key{}) {
+	for _, f := range listLabFacts(result.Key{}) {
 		key = append(key, f.Name)
 	}
-	for _, what := range slices.Concat(key, otherFacts(old, new, key)) {
+	for _, what := range slices.Concat(key, listOtherFacts(old, new, key)) {
 		if a, b := old[what], new[what]; a != b {
 			all = append(all, result.Difference{What: what, Old: a, New: b, Key: slices.Contains(key, what)})
 		}
@@ -26,15 +26,15 @@ func findDifferences(before, after store.Group) (all []result.Difference) {
 	return all
 }
 
-// labFacts returns the facts of a key without the scenario's, which both groups
+// listLabFacts returns the facts of a key without the scenario's, which both groups
 // have in common.
-func labFacts(k result.Key) []result.Fact {
+func listLabFacts(k result.Key) []result.Fact {
 	return slices.DeleteFunc(k.Facts(), func(f result.Fact) bool { return f.Name == "scenario" || f.Name == "hash" })
 }
 
-// otherFacts lists the facts that are no part of a key, but may account for a
+// listOtherFacts lists the facts that are no part of a key, but may account for a
 // difference.
-func otherFacts(old, new map[string]string, key []string) (names []string) {
+func listOtherFacts(old, new map[string]string, key []string) (names []string) {
 	all := map[string]bool{}
 	for _, facts := range []map[string]string{old, new} {
 		for name := range facts {
@@ -72,7 +72,7 @@ func listFacts(r *result.Result) map[string]string {
 	for name, value := range e.Sysctls {
 		all["sysctl "+name] = value
 	}
-	for _, f := range labFacts(result.KeyOf(r)) {
+	for _, f := range listLabFacts(result.KeyOf(r)) {
 		all[f.Name] = f.Value
 	}
 	return all

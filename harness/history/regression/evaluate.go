@@ -41,7 +41,7 @@ func Evaluate(attempts []*result.Result, before []result.RunSummary, known []Kno
 	}
 	n.last = n.tonight[len(n.tonight)-1]
 	n.tonight = slices.DeleteFunc(n.tonight, func(r result.RunSummary) bool { return r.Key != n.last.Key })
-	n.before = earlierRuns(before, n.tonight)
+	n.before = findEarlierRuns(before, n.tonight)
 	n.Compared = len(n.before)
 	if n.Compared > 0 {
 		n.KernelBefore = n.before[n.Compared-1].Kernel
@@ -66,9 +66,9 @@ type night struct {
 	chance  []result.Finding    // may be chance, and no further attempt can decide
 }
 
-// earlierRuns returns the runs before tonight that have tonight's key and did not
+// findEarlierRuns returns the runs before tonight that have tonight's key and did not
 // end early.
-func earlierRuns(before, tonight []result.RunSummary) (runs []result.RunSummary) {
+func findEarlierRuns(before, tonight []result.RunSummary) (runs []result.RunSummary) {
 	own := map[string]bool{}
 	for _, r := range tonight {
 		own[r.ID] = true
@@ -122,7 +122,7 @@ func (s streak) pValue(more int) float64 {
 func (s streak) isFirst() bool { return s.bad == 0 && len(s.earlier) > 0 }
 
 // raiseFinding reports a finding about a streak, asks for another attempt, or records that
-// the finding may be chance. A certain finding needs no small p. raise returns
+// the finding may be chance. A certain finding needs no small p. raiseFinding returns
 // whether it has reported the finding.
 func (n *night) raiseFinding(f result.Finding, s streak, certain bool) bool {
 	k := len(s.attempts)

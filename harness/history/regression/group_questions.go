@@ -61,11 +61,11 @@ func (c *comparison) findArm(name string) result.ArmChange {
 // askVerdict asks whether an arm is mitigated in fewer runs than before.
 func (c *comparison) askVerdict(about subject) {
 	a := c.findArm(about.arm)
-	n, worse := c.compareAnswers(func(r result.RunSummary) answer { return armMitigated(r, a.Name) })
+	n, worse := c.compareAnswers(func(r result.RunSummary) answer { return judgeMitigation(r, a.Name) })
 	if worse {
 		c.addFinding(about, n.p, "%s was mitigated in %d of %s, and is in %d of %s: it failed %s, and %s before", a.Name,
 			n.old-n.oldBad, format.Plural(n.old, "run", "runs"), n.new-n.newBad, format.Plural(n.new, "run", "runs"),
-			printShare(a.New.Failed, a.New.Requests), printShare(a.Old.Failed, a.Old.Requests))
+			describeShare(a.New.Failed, a.New.Requests), describeShare(a.Old.Failed, a.Old.Requests))
 	}
 }
 
@@ -80,16 +80,16 @@ func (c *comparison) askFailures(about subject) {
 			many++
 		}
 	}
-	if p == nil || *p >= result.Alpha || !rose || 2*many <= len(c.new) || !mostlyMitigated(c.old, a.Name) {
+	if p == nil || *p >= result.Alpha || !rose || 2*many <= len(c.new) || !isMostlyMitigated(c.old, a.Name) {
 		return
 	}
 	c.addFinding(about, p, "%s failed %s, and %s before", a.Name,
-		printShare(a.New.Failed, a.New.Requests), printShare(a.Old.Failed, a.Old.Requests))
+		describeShare(a.New.Failed, a.New.Requests), describeShare(a.Old.Failed, a.Old.Requests))
 }
 
 // askCause asks whether requests of an arm fail for a cause that is new.
 func (c *comparison) askCause(about subject) {
-	n, worse := c.compareAnswers(func(r result.RunSummary) answer { return causeAbsent(r, about.arm, about.cause) })
+	n, worse := c.compareAnswers(func(r result.RunSummary) answer { return judgeCause(r, about.arm, about.cause) })
 	if !worse {
 		return
 	}
@@ -103,13 +103,13 @@ func (c *comparison) askCause(about subject) {
 	failed, requests := sum(c.new)
 	failedBefore, requestsBefore := sum(c.old)
 	c.addFinding(about, n.p, "%s failed %s for %s, and %s before", about.arm,
-		printShare(failed, requests), about.cause, printShare(failedBefore, requestsBefore))
+		describeShare(failed, requests), about.cause, describeShare(failedBefore, requestsBefore))
 }
 
 // askExpectation asks whether an expectation holds in fewer runs than before.
 func (c *comparison) askExpectation(about subject) {
 	e := about.expectation
-	n, worse := c.compareAnswers(func(r result.RunSummary) answer { return expectationHolds(r, e) })
+	n, worse := c.compareAnswers(func(r result.RunSummary) answer { return judgeExpectation(r, e) })
 	if worse {
 		c.addFinding(about, n.p, "%s: %s held in %d of %s, and in %d of %s (%s)", e.Arm, wording.Claim(e),
 			n.old-n.oldBad, format.Plural(n.old, "run", "runs"), n.new-n.newBad, format.Plural(n.new, "run", "runs"), c.lastFound(e))

@@ -13,32 +13,32 @@ import (
 
 // askVerdict asks whether an arm is less than mitigated tonight.
 func (n *night) askVerdict(about subject) {
-	s, ok := n.findStreak(func(r result.RunSummary) answer { return armMitigated(r, about.arm) })
+	s, ok := n.findStreak(func(r result.RunSummary) answer { return judgeMitigation(r, about.arm) })
 	if !ok {
 		return
 	}
-	best := lowestRate(s.attempts, about.arm)
+	best := findLowestRate(s.attempts, about.arm)
 	n.raiseArm(about, s, s.isFirst(), fmt.Sprintf("%s is no longer mitigated, but %s: it failed %s%s; it was mitigated in %d of %s",
-		about.arm, best.Verdict, printShare(best.Failed, best.Requests), printAttempts(s), len(s.earlier)-s.bad, printEarlier(s)))
+		about.arm, best.Verdict, describeShare(best.Failed, best.Requests), describeAttempts(s), len(s.earlier)-s.bad, describeEarlier(s)))
 }
 
 // askFailures asks whether an arm that is mostly mitigated fails more often tonight
 // than in its better runs.
 func (n *night) askFailures(about subject) {
-	usual := n.lowerQuartile(about.arm)
-	ask := func(r result.RunSummary) answer { return rateUsual(r, about.arm, usual) }
+	usual := n.findLowerQuartile(about.arm)
+	ask := func(r result.RunSummary) answer { return judgeRate(r, about.arm, usual) }
 	s, ok := n.findStreak(ask)
-	if !ok || !mostlyMitigated(s.earlier, about.arm) {
+	if !ok || !isMostlyMitigated(s.earlier, about.arm) {
 		return
 	}
-	best := lowestRate(s.attempts, about.arm)
-	n.raiseArm(about, s, false, fmt.Sprintf("%s failed %s%s; %s", about.arm, printShare(best.Failed, best.Requests), printAttempts(s),
-		s.printMost(ask, about.arm, func(a result.ArmSummary) int { return a.Failed })))
+	best := findLowestRate(s.attempts, about.arm)
+	n.raiseArm(about, s, false, fmt.Sprintf("%s failed %s%s; %s", about.arm, describeShare(best.Failed, best.Requests), describeAttempts(s),
+		s.describeMost(ask, about.arm, func(a result.ArmSummary) int { return a.Failed })))
 }
 
-// lowerQuartile returns the lower quartile of an arm's rates in all runs, tonight's
+// findLowerQuartile returns the lower quartile of an arm's rates in all runs, tonight's
 // included.
-func (n *night) lowerQuartile(arm string) float64 {
+func (n *night) findLowerQuartile(arm string) float64 {
 	var rates []float64
 	for _, r := range slices.Concat(n.before, n.tonight) {
 		if a, ok := r.Arm(arm); ok {
@@ -52,9 +52,9 @@ func (n *night) lowerQuartile(arm string) float64 {
 	return rates[(len(rates)-1)/4]
 }
 
-// rateUsual returns bad from [result.Floor] failures on, if the rate is more than
-// twice the usual one.
-func rateUsual(r result.RunSummary, arm string, usual float64) answer {
+// judgeRate returns bad if the arm has at least [result.Floor] failures, and its rate
+// is more than twice the usual one.
+func judgeRate(r result.RunSummary, arm string, usual float64) answer {
 	switch a, ok := r.Arm(arm); {
 	case !ok:
 		return unanswered
@@ -67,36 +67,36 @@ func rateUsual(r result.RunSummary, arm string, usual float64) answer {
 
 // askCause asks whether a cause of failure of tonight is new.
 func (n *night) askCause(about subject) {
-	ask := func(r result.RunSummary) answer { return causeAbsent(r, about.arm, about.cause) }
+	ask := func(r result.RunSummary) answer { return judgeCause(r, about.arm, about.cause) }
 	s, ok := n.findStreak(ask)
 	if !ok {
 		return
 	}
-	best := lowestRate(s.attempts, about.arm)
+	best := findLowestRate(s.attempts, about.arm)
 	for _, r := range s.attempts {
 		if a, _ := r.Arm(about.arm); a.Causes[about.cause] < best.Causes[about.cause] {
 			best = a
 		}
 	}
 	n.raiseArm(about, s, false, fmt.Sprintf("%s failed %s for %s%s; %s",
-		about.arm, printShare(best.Causes[about.cause], best.Requests), about.cause, printAttempts(s),
-		s.printMost(ask, about.arm, func(a result.ArmSummary) int { return a.Causes[about.cause] })))
+		about.arm, describeShare(best.Causes[about.cause], best.Requests), about.cause, describeAttempts(s),
+		s.describeMost(ask, about.arm, func(a result.ArmSummary) int { return a.Causes[about.cause] })))
 }
 
 // askExpectation asks whether an expectation does not hold tonight.
 func (n *night) askExpectation(about subject) {
 	e := about.expectation
-	s, ok := n.findStreak(func(r result.RunSummary) answer { return expectationHolds(r, e) })
+	s, ok := n.findStreak(func(r result.RunSummary) answer { return judgeExpectation(r, e) })
 	if !ok {
 		return
 	}
 	f := result.Finding{Kind: about.kind, Arm: e.Arm, Claim: wording.Claim(e), Expectation: e.Key(), P: new(s.pValue(0))}
-	f.Text = fmt.Sprintf("%s: %s did not hold (%s)%s", e.Arm, f.Claim, e.Found, printAttempts(s))
+	f.Text = fmt.Sprintf("%s: %s did not hold (%s)%s", e.Arm, f.Claim, e.Found, describeAttempts(s))
 	if len(s.earlier) == 0 {
 		f.Text += ", and never has"
 		f.P = nil
 	} else {
-		f.Text += fmt.Sprintf("; it held in %d of %s%s", len(s.earlier)-s.bad, printEarlier(s), printSince(s))
+		f.Text += fmt.Sprintf("; it held in %d of %s%s", len(s.earlier)-s.bad, describeEarlier(s), describeSince(s))
 	}
 	if !n.raiseFinding(f, s, s.isFirst()) {
 		n.broken = append(n.broken, f)
@@ -105,12 +105,12 @@ func (n *night) askExpectation(about subject) {
 
 // raiseArm raises a finding about the arm of a subject.
 func (n *night) raiseArm(about subject, s streak, certain bool, text string) {
-	n.raiseFinding(result.Finding{Kind: about.kind, Arm: about.arm, Text: text + printSince(s), P: new(s.pValue(0))}, s, certain)
+	n.raiseFinding(result.Finding{Kind: about.kind, Arm: about.arm, Text: text + describeSince(s), P: new(s.pValue(0))}, s, certain)
 }
 
-// printMost returns "in 20 earlier runs at most 2", or "in 19 of 20" if the others
+// describeMost returns "in 20 earlier runs at most 2", or "in 19 of 20" if the others
 // were bad as well.
-func (s streak) printMost(ask func(result.RunSummary) answer, arm string, count func(result.ArmSummary) int) string {
+func (s streak) describeMost(ask func(result.RunSummary) answer, arm string, count func(result.ArmSummary) int) string {
 	most := 0
 	for _, r := range s.earlier {
 		if ask(r) == good {
@@ -118,15 +118,15 @@ func (s streak) printMost(ask func(result.RunSummary) answer, arm string, count 
 			most = max(most, count(a))
 		}
 	}
-	in := printEarlier(s)
+	in := describeEarlier(s)
 	if s.bad > 0 {
 		in = fmt.Sprintf("%d of %s", len(s.earlier)-s.bad, in)
 	}
 	return fmt.Sprintf("in %s at most %s", in, format.Thousands(most))
 }
 
-// lowestRate returns the arm in the attempt in which it failed least.
-func lowestRate(attempts []result.RunSummary, arm string) (best result.ArmSummary) {
+// findLowestRate returns the arm in the attempt in which it failed least.
+func findLowestRate(attempts []result.RunSummary, arm string) (best result.ArmSummary) {
 	for i, r := range attempts {
 		if a, _ := r.Arm(arm); i == 0 || a.FailedShare() < best.FailedShare() {
 			best = a
@@ -135,27 +135,27 @@ func lowestRate(attempts []result.RunSummary, arm string) (best result.ArmSummar
 	return best
 }
 
-// printShare returns "3,105 of 48,000 (6.47 %)".
-func printShare(n, of int) string {
+// describeShare returns "3,105 of 48,000 (6.47 %)".
+func describeShare(n, of int) string {
 	return fmt.Sprintf("%s of %s (%s)", format.Thousands(n), format.Thousands(of), format.Percent(float64(n)/float64(max(1, of))))
 }
 
-// printAttempts returns ", in the best of 2 attempts", and nothing for one attempt.
-func printAttempts(s streak) string {
+// describeAttempts returns ", in the best of 2 attempts", and nothing for one attempt.
+func describeAttempts(s streak) string {
 	if len(s.attempts) < 2 {
 		return ""
 	}
 	return fmt.Sprintf(", in the best of %d attempts", len(s.attempts))
 }
 
-// printEarlier returns "20 earlier runs".
-func printEarlier(s streak) string {
+// describeEarlier returns "20 earlier runs".
+func describeEarlier(s streak) string {
 	return format.Plural(len(s.earlier), "earlier run", "earlier runs")
 }
 
-// printSince returns the kernel and the day on which a streak began. It returns
+// describeSince returns the kernel and the day on which a streak began. It returns
 // nothing for a streak that began tonight on the kernel of the run before.
-func printSince(s streak) string {
+func describeSince(s streak) string {
 	if len(s.earlier) == 0 {
 		return ""
 	}

@@ -11,11 +11,11 @@ import (
 
 // questions is the table of all questions, in the order in which they are asked.
 var questions = []question{
-	{kind: result.VerdictFell, ofArm: mitigationSubjects, askNight: (*night).askVerdict, askGroups: (*comparison).askVerdict},
-	{kind: result.FailuresRose, ofArm: mitigationSubjects, askNight: (*night).askFailures, askGroups: (*comparison).askFailures},
-	{kind: result.NewCause, ofArm: causeSubjects, askNight: (*night).askCause, askGroups: (*comparison).askCause},
-	{kind: result.ExpectationBroken, ofScenario: expectationSubjects, askNight: (*night).askExpectation, askGroups: (*comparison).askExpectation},
-	{kind: result.Shift, ofScenario: baselineSubjects, askNight: (*night).askShift, askGroups: (*comparison).askShift},
+	{kind: result.VerdictFell, ofArm: listMitigationSubjects, askNight: (*night).askVerdict, askGroups: (*comparison).askVerdict},
+	{kind: result.FailuresRose, ofArm: listMitigationSubjects, askNight: (*night).askFailures, askGroups: (*comparison).askFailures},
+	{kind: result.NewCause, ofArm: listCauseSubjects, askNight: (*night).askCause, askGroups: (*comparison).askCause},
+	{kind: result.ExpectationBroken, ofScenario: listExpectationSubjects, askNight: (*night).askExpectation, askGroups: (*comparison).askExpectation},
+	{kind: result.Shift, ofScenario: listBaselineSubjects, askNight: (*night).askShift, askGroups: (*comparison).askShift},
 }
 
 // A question is one kind of finding. It is asked about each of its subjects, in a
@@ -61,8 +61,8 @@ func listSubjects(runs []result.RunSummary) iter.Seq2[question, subject] {
 	}
 }
 
-// mitigationSubjects returns the arm, unless it is the baseline, which mitigates nothing.
-func mitigationSubjects(arm int, runs []result.RunSummary) []subject {
+// listMitigationSubjects returns the arm, unless it is the baseline, which mitigates nothing.
+func listMitigationSubjects(arm int, runs []result.RunSummary) []subject {
 	if arm == 0 {
 		return nil
 	}
@@ -73,8 +73,8 @@ func mitigationSubjects(arm int, runs []result.RunSummary) []subject {
 // and other traffic is no property of the arm.
 var notNew = []string{result.SNATRace, result.CauseForeign}
 
-// causeSubjects returns the causes that requests of an arm failed for.
-func causeSubjects(arm int, runs []result.RunSummary) (all []subject) {
+// listCauseSubjects returns the causes that requests of an arm failed for.
+func listCauseSubjects(arm int, runs []result.RunSummary) (all []subject) {
 	name, found := store.ArmNames(runs)[arm], map[string]bool{}
 	for _, r := range runs {
 		a, _ := r.Arm(name)
@@ -90,16 +90,16 @@ func causeSubjects(arm int, runs []result.RunSummary) (all []subject) {
 	return all
 }
 
-// expectationSubjects returns the expectations of the scenario.
-func expectationSubjects(runs []result.RunSummary) (all []subject) {
+// listExpectationSubjects returns the expectations of the scenario.
+func listExpectationSubjects(runs []result.RunSummary) (all []subject) {
 	for _, e := range runs[0].Expected {
 		all = append(all, subject{arm: e.Arm, expectation: e})
 	}
 	return all
 }
 
-// baselineSubjects returns the first arm.
-func baselineSubjects(runs []result.RunSummary) []subject {
+// listBaselineSubjects returns the first arm.
+func listBaselineSubjects(runs []result.RunSummary) []subject {
 	arms := store.ArmNames(runs)
 	if len(arms) == 0 {
 		return nil
@@ -126,8 +126,8 @@ func collectAnswers(runs []result.RunSummary, ask func(result.RunSummary) answer
 	return answered, answers
 }
 
-// armMitigated returns good if the arm is mitigated. An undecided arm gives no answer.
-func armMitigated(r result.RunSummary, arm string) answer {
+// judgeMitigation returns good if the arm is mitigated. An undecided arm gives no answer.
+func judgeMitigation(r result.RunSummary, arm string) answer {
 	switch a, ok := r.Arm(arm); {
 	case !ok, !isDecided(a):
 		return unanswered
@@ -143,9 +143,9 @@ func isDecided(a result.ArmSummary) bool {
 	return a.Verdict != "" && a.Verdict != result.ArmInconclusive && a.Verdict != result.Undecided
 }
 
-// mostlyMitigated reports whether the arm is mitigated in most of the runs that
+// isMostlyMitigated reports whether the arm is mitigated in most of the runs that
 // decide it.
-func mostlyMitigated(runs []result.RunSummary, arm string) bool {
+func isMostlyMitigated(runs []result.RunSummary, arm string) bool {
 	mitigated, decided := 0, 0
 	for _, r := range runs {
 		if a, ok := r.Arm(arm); ok && isDecided(a) {
@@ -158,9 +158,9 @@ func mostlyMitigated(runs []result.RunSummary, arm string) bool {
 	return 2*mitigated > decided
 }
 
-// causeAbsent returns bad if at least [result.Floor] requests of the arm failed for the
+// judgeCause returns bad if at least [result.Floor] requests of the arm failed for the
 // cause.
-func causeAbsent(r result.RunSummary, arm, cause string) answer {
+func judgeCause(r result.RunSummary, arm, cause string) answer {
 	switch a, ok := r.Arm(arm); {
 	case !ok:
 		return unanswered
@@ -171,9 +171,9 @@ func causeAbsent(r result.RunSummary, arm, cause string) answer {
 	}
 }
 
-// expectationHolds returns good if the expectation holds in the run. A run without the race is
+// judgeExpectation returns good if the expectation holds in the run. A run without the race is
 // inconclusive, and does not break the expectation that the race occurs.
-func expectationHolds(r result.RunSummary, expected result.Expectation) answer {
+func judgeExpectation(r result.RunSummary, expected result.Expectation) answer {
 	if r.Verdict == result.Inconclusive && expected.Race == result.Reproduced {
 		return unanswered
 	}

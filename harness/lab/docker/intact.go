@@ -12,12 +12,13 @@ import (
 )
 
 // lookTime bounds an inspection of the lab's containers. A busy engine answers late.
-// Where an init system holds the engine's socket, a new connection waits until the
-// engine that stops has been replaced.
+// If an init system holds the engine's socket, a new connection to an engine that is
+// stopping waits until the next engine has started.
 const lookTime = 20 * time.Second
 
-// Intact checks that the running containers are still in their places. The end of a
-// container, or of the engine, is not its concern: then the container's stream ends.
+// Intact checks that the running containers are still in their places. It does not
+// report that a container or the engine has ended: the end of the container's stream
+// reports that.
 func (l *dockerLab) Intact(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()
@@ -41,7 +42,7 @@ func (l *dockerLab) Intact(ctx context.Context) error {
 func (p containerPlace) checkPlace(c container.Summary) error {
 	name := strings.TrimPrefix(strings.Join(c.Names, ", "), "/")
 	if c.State == "paused" {
-		return fmt.Errorf("container %s is paused: somebody stopped it", name)
+		return fmt.Errorf("container %s is paused: another user or program paused it (run again, and leave the containers of the run alone)", name)
 	}
 	if n := c.NetworkSettings; n != nil {
 		if e := n.Networks[p.network]; e != nil && e.EndpointID == p.endpoint {
@@ -95,9 +96,9 @@ func (h *Host) pingEngine(ctx context.Context) error {
 // errEngineBack is the error for an engine that was away.
 var errEngineBack = errors.New("it is back by now")
 
-// checkSameEngine returns an error if the engine is gone, or was gone since w was
-// opened. If w has not ended, only an answer on a new connection proves that the
-// engine is the same.
+// checkSameEngine returns an error if the engine does not answer, or if it was away
+// since w was opened. An open w is not enough: an engine that is about to stop may
+// serve its open connections for a while, so the engine is asked on a new one.
 func (h *Host) checkSameEngine(ctx context.Context, w *engineWatch) error {
 	if err := h.pingEngine(ctx); err != nil {
 		return err

@@ -24,7 +24,7 @@ func TestIntact(t *testing.T) {
 		want string
 	}{
 		{"nothing", func() error { return nil }, ""},
-		{"paused", func() error { return docker.ContainerPause(t.Context(), taken) }, "container " + taken + " is paused: somebody stopped it"},
+		{"paused", func() error { return docker.ContainerPause(t.Context(), taken) }, "container " + taken + " is paused: another user or program paused it (run again, and leave the containers of the run alone)"},
 		{"let go on", func() error { return docker.ContainerUnpause(t.Context(), taken) }, ""},
 		{"disconnected", func() error { return docker.NetworkDisconnect(t.Context(), network, taken, true) }, off},
 		{"connected again", func() error { return docker.NetworkConnect(t.Context(), network, taken, nil) }, off},

@@ -14,7 +14,8 @@ import (
 )
 
 // Preflight checks everything that a run in network namespaces needs, by building a
-// router with one client and the rule, and removing them. It changes nothing. Writer
+// router with one client and the rule, and removing them. It changes nothing, except
+// that the kernel may load the modules that it needs. Writer
 // is what writes the rule. Entries is the room in the conntrack table that the run
 // needs.
 func Preflight(ctx context.Context, writer string, entries int) []machine.Precondition {
@@ -55,7 +56,7 @@ func (l *netnsLab) tryClient(ctx context.Context) error {
 
 // tryLab builds the router, a client and the rule, and checks the conntrack table.
 func tryLab(ctx context.Context, writer string, entries int) []machine.Precondition {
-	links := machine.Precondition{Name: namespaces, Found: "network namespaces, bridge, veth, a probe in one", Remedy: "see \"What a run needs\" in the README"}
+	links := machine.Precondition{Name: namespaces, Found: "network namespaces, bridge, veth, a probe in one", Remedy: "see \"What a run needs\" in docs/host-changes.md"}
 	rule := machine.Precondition{Name: masqueradeRule, State: machine.Unknown, Found: "no router to look in"}
 	table := machine.Precondition{Name: "conntrack", State: machine.Unknown, Found: rule.Found}
 

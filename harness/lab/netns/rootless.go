@@ -140,26 +140,26 @@ func readStatus(from io.Reader) (code int, stays bool) {
 // holds, until it is killed. The process' first thread must call it.
 func StayInBackground(code int) error {
 	if !IsReexecuted() || unix.Gettid() != os.Getpid() {
-		return errors.New("stay: not the first thread of a program that was started again")
+		return errors.New("stay in the background: the caller is not the first thread of a process that Reexec started")
 	}
 	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, 0, 0, 0, 0); err != nil {
-		return fmt.Errorf("stay: prctl: %w", err)
+		return fmt.Errorf("stay in the background: prctl: %w", err)
 	}
 	_, _ = unix.Setsid() // the terminal's end must not end it; fails for the leader of a group
 	null, err := os.OpenFile("/dev/null", os.O_RDWR, 0)
 	if err != nil {
-		return fmt.Errorf("stay: %w", err)
+		return fmt.Errorf("stay in the background: %w", err)
 	}
 	for fd := range 3 {
 		if err := unix.Dup3(int(null.Fd()), fd, 0); err != nil {
-			return fmt.Errorf("stay: dup: %w", err)
+			return fmt.Errorf("stay in the background: dup: %w", err)
 		}
 	}
 	end := make(chan os.Signal, 1)
 	signal.Notify(end, unix.SIGTERM, unix.SIGINT)
 	status := os.NewFile(statusFD, "status")
 	if _, err := status.Write([]byte{byte(code)}); err != nil {
-		return fmt.Errorf("stay: %w", err)
+		return fmt.Errorf("stay in the background: %w", err)
 	}
 	status.Close()
 	<-end
