@@ -20,8 +20,8 @@ const (
 	widestSearch  = 4       // half the range of a search, at most
 	firstSearch   = 1. / 2  // half the range of the first search
 	largestStep   = 1. / 8  // of a delay, after a turn
-	firstStep     = 1. / 16 // after a search
-	smallestStep  = 1. / 128
+	firstStep     = 1. / 64 // after a search
+	smallestStep  = 1. / 1024
 	densestWindow = 1. / 4 // width of the window in which hits of a search are expected
 )
 
