@@ -369,7 +369,7 @@ func TestOutFull(t *testing.T) {
 	e.passed(t, p, asDockerWroteIt)
 	e.fill(t, out)
 	p.brokeOff(t, "snatlab: write "+out+"/result.json: ", "no space left on device",
-		"the result could not be written to its folder: it is on standard output, as JSON")
+		"the result could not be written to its folder; it is printed to standard output as JSON")
 	r := new(result.Result)
 	if err := json.Unmarshal(p.printed(t), r); err != nil {
 		t.Fatalf("%v in:\n%s", err, p.printed(t))
