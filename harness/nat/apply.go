@@ -29,6 +29,9 @@ func (r *Rule) Apply(ctx context.Context, journal *undo.Journal, options snat.Op
 	if options == (snat.Options{}) {
 		var err error
 		a.listed, _, err = a.listRules(ctx) // an error if the rule is gone
+		if err == nil {
+			a.listed, err = a.control.putBefore(ctx, a.listed, a.rule)
+		}
 		return a, err
 	}
 	rules, err := r.checkOptions(ctx, options)
@@ -37,6 +40,9 @@ func (r *Rule) Apply(ctx context.Context, journal *undo.Journal, options snat.Op
 	}
 	if err := a.rewriteOriginal(ctx, rules, options); err != nil { // perhaps half-way
 		return nil, errors.Join(fmt.Errorf("rewrite masquerade rule %s: %w", r.Text, err), a.Undo(undo.Context(ctx)))
+	}
+	if a.listed, err = a.control.putBefore(ctx, a.listed, a.rule); err != nil {
+		return nil, errors.Join(err, a.Undo(undo.Context(ctx)))
 	}
 	return a, nil
 }

@@ -61,13 +61,49 @@ func (c *ControlRule) Packets(ctx context.Context) (uint64, error) {
 	return c.findPackets(rules)
 }
 
-// findPackets returns the counter of the rule in a listing.
-func (c *ControlRule) findPackets(rules []rule) (uint64, error) {
-	at := positionOf(rules, c.rule)
-	if at == 0 {
+// findPackets returns the counter of the rule in a listing, the sum of its copies.
+func (c *ControlRule) findPackets(rules []rule) (packets uint64, err error) {
+	if positionOf(rules, c.rule) == 0 {
 		return 0, goneError("rule of the control", c.rule, c.backend)
 	}
-	return rules[at-1].packets, nil
+	for _, r := range rules {
+		if r.equals(c.rule) {
+			packets += r.packets
+		}
+	}
+	return packets, nil
+}
+
+// maxCopies bounds the attempts to put the rule of the control before another one.
+const maxCopies = 5
+
+// putBefore puts the rule of the control before the network's rule, if a listing shows
+// it behind, and returns the listing after that. The network's rule is written at the
+// position of the one that it replaces; if another program inserts rules above at that
+// moment, it lands above the control's rule as well, and would take its connections.
+//
+// A copy is inserted, and the rule behind stays: every rule with the run's mark is
+// removed at the end. A rule without a mark, on a kernel without xt_comment, is not
+// copied.
+func (c *ControlRule) putBefore(ctx context.Context, rules []rule, network rule) ([]rule, error) {
+	if c == nil || c.rule.mark == "" { // nftables replaces a rule in its place
+		return rules, nil
+	}
+	b, ok := c.backend.(iptablesBackend)
+	for range maxCopies {
+		own, before := positionOf(rules, c.rule), positionOf(rules, network)
+		if !ok || own == 0 || own < before {
+			return rules, nil
+		}
+		if err := b.InsertRule(iptables.NATTable, before, c.rule.markedLine()); err != nil {
+			return rules, err
+		}
+		var err error
+		if rules, err = b.readRules(ctx); err != nil {
+			return rules, err
+		}
+	}
+	return rules, fmt.Errorf("%s holds the rule of the control behind %q again and again: another program inserts rules all the time", b.placeName(), network.text)
 }
 
 // isRule reports whether c is this rule. There may be no control.

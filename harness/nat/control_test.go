@@ -379,3 +379,23 @@ func FuzzControlText(f *testing.F) {
 		}
 	})
 }
+
+// A network's rule that landed above the control's, because another program inserted
+// rules at that moment, does not take the control's packets: a copy is put before it. All
+// copies are removed.
+func TestControlPutBefore(t *testing.T) {
+	eachVariant(t, func(t *testing.T, tables variant) {
+		f := byIptables{tables}
+		r, j, _ := makeRule(t, f)
+		c := insertControl(t, r, j)
+		line := strings.TrimPrefix(r.originalRule().markedLine(), "-A POSTROUTING")
+		netnstest.Run(t, tables.Path+" -t nat -D POSTROUTING"+line)
+		netnstest.Run(t, tables.Path+" -t nat -I POSTROUTING 1"+line)
+		applyOptions(t, r, j, snat.Options{})
+		checkRules(t, f, f.control(), f.ours(snat.Options{}), f.control())
+		nattest.SendSYNs(t, controlServer, 3)
+		checkMatched(t, c, 3)
+		nattest.CloseJournal(t, j)
+		checkRules(t, f)
+	})
+}
