@@ -37,7 +37,7 @@ type engine struct {
 	daemon *exec.Cmd // dockerd; nil when it is stopped
 }
 
-// ownEngine starts an engine, and takes this machine for the test, because runs
+// ownEngine starts an engine, and locks this machine for the test, because runs
 // compete for its CPUs. Without root or dockerd the test is skipped; with CI=true it
 // fails.
 func ownEngine(t *testing.T) *engine {

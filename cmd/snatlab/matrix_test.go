@@ -17,7 +17,7 @@ import (
 	"snatlab/harness/result"
 )
 
-// guestDeadline is the longest time of a guest, which takes 20 s on a quiet machine.
+// guestDeadline bounds the time of a guest. A guest runs for 20 s on a quiet machine.
 const guestDeadline = 6 * time.Minute
 
 // canarySeries is the series of the kernel that every test uses: Debian's stable one.
@@ -47,7 +47,7 @@ func needKernels(t *testing.T, series ...string) []string {
 	return strings.Fields(string(specs))
 }
 
-// smallScenario is a comparison that takes seconds in a guest.
+// smallScenario is a comparison that runs for seconds in a guest.
 const smallScenario = `
 name: small
 driver: netns

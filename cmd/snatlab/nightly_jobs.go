@@ -83,7 +83,7 @@ func (f nightlyFlags) makeJobs(tasks []nightly.Task) (jobs []nightly.Job) {
 	return jobs
 }
 
-// takeLock takes a lock, and waits for it unless --no-wait is given.
+// takeLock acquires a lock. It waits for the lock unless --no-wait is given.
 func (f nightlyFlags) takeLock(ctx context.Context, take func() error) error {
 	if f.noWait {
 		return take()

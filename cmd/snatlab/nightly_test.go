@@ -25,7 +25,7 @@ import (
 	"snatlab/harness/undo"
 )
 
-// short is a scenario that takes a second. Of its two arms the first loses
+// short is a scenario that runs for a second. Of its two arms the first loses
 // connections, and the second does not.
 const short = `
 name: short

@@ -138,7 +138,7 @@ func (k *KnownFailure) setUntil(text string) (problem string) {
 	return ""
 }
 
-// scalar is text that needs no quotes if YAML takes it for a number or for a day.
+// scalar is text that needs no quotes if YAML reads it as a number or as a day.
 type scalar struct {
 	allowed string
 	set     func(text string) (problem string)

@@ -20,7 +20,7 @@ import (
 // permission to write.
 const writersLock = ".writing"
 
-// holdLock takes a lock of that kind: a shared one (F_RDLCK), for which it waits, or
+// holdLock acquires a lock of that kind: a shared one (F_RDLCK), for which it waits, or
 // an exclusive one (F_WRLCK). If another program has a lock, it returns unix.EAGAIN
 // for an exclusive one. A pipe in place of the file is an error, and does not block.
 func holdLock(root *os.Root, kind int16) (*os.File, error) {
