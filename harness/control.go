@@ -31,7 +31,7 @@ const fewestSlots = 32
 // of it (see forgetEntries), so the parts do not overlap.
 //
 // Where the ports do not suffice for a slot of the control after each slot of the
-// arm, it follows every second one, or third, and so on. A scenario that takes nearly
+// arm, it follows every second one, or third, and so on. A scenario that uses nearly
 // all ports has no control, which is a warning.
 func (x *experiment) addControl(slots int) {
 	x.result.Environment.ControlRule = ""

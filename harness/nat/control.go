@@ -42,7 +42,7 @@ func (c *ControlRule) insertRule(ctx context.Context, journal *undo.Journal, ser
 		return err
 	}
 	if own, network := positionOf(after, c.rule), positionOf(after, c.network); own == 0 || network == 0 || own > network {
-		return fmt.Errorf("%s took the rule, but %s now reads %q", c.backend.programName(), c.backend.placeName(), ruleTexts(after))
+		return fmt.Errorf("%s accepted the rule, but %s now holds %q", c.backend.programName(), c.backend.placeName(), ruleTexts(after))
 	}
 	return nil
 }
