@@ -37,6 +37,14 @@ type Result struct {
 	WarningValues []Warning `json:"warning_values,omitempty"`
 
 	Memory Memory `json:"memory"`
+
+	// WarmUp is the first trial of the lab, of the baseline. It counts for nothing. Nil
+	// in results of versions before it was recorded.
+	WarmUp *Trial `json:"warm_up,omitempty"`
+
+	// Instrument is the baseline against its own control, which both pass plain
+	// masquerade: how well the control stands for an arm. Nil without a control.
+	Instrument *Remaining `json:"instrument,omitempty"`
 }
 
 // ScenarioSummary is the part of the scenario that the figures depend on.
@@ -50,11 +58,23 @@ type ScenarioSummary struct {
 	Rounds   int    `json:"rounds"`
 	Seed     uint64 `json:"seed"`
 
+	// Until is what ends the run after its least number of rounds, which is Rounds. Nil
+	// where Rounds is the exact number, and in results of versions before it was recorded.
+	Until *Until `json:"until,omitempty"`
+
 	// ClientPorts are the source ports of the slots of a lockstep trial, the same
 	// in every trial. Slots that are made up take the ports that follow. Nil for other
 	// patterns, and in results of versions before it was recorded, which used 2048
 	// and the ports that follow.
 	ClientPorts *Ports `json:"client_ports,omitempty"`
+}
+
+// Until is what ends a run: the first of its bounds that is reached once the least number
+// of rounds is done. No bound looks at what an arm lost.
+type Until struct {
+	Hits      int     `json:"hits"`       // lost requests of the control that each arm that has one is to reach
+	RoundsMax int     `json:"rounds_max"` // rounds at most
+	TimeMax   float64 `json:"time_max_s"` // seconds of trials at most
 }
 
 // Ports is a range of ports, both ends included.
@@ -319,7 +339,43 @@ type Comparison struct {
 	PHolm     *float64        `json:"p_holm"` // adjusted for the number of comparisons; the verdict depends on it
 	Latency   []LatencyChange `json:"latency"`
 	Why       Why             `json:"why,omitempty"`   // the reason of Undecided
-	Least     int             `json:"least,omitempty"` // of WhyFewTrials: the trials of each arm that it takes
+	Least     int             `json:"least,omitempty"` // of WhyFewTrials: the trials of each arm that it takes; of WhyFewHits: the lost requests of the control
+
+	// Method is what the arm is compared with; empty in results of versions before it
+	// was recorded, which used ByTrials with medians.
+	Method Method `json:"method,omitempty"`
+	// Remaining is the share of the failures that remains under the arm. Its interval
+	// at DecisiveConfidence decides the verdict. Nil in results of versions before it
+	// was recorded.
+	Remaining *Remaining `json:"remaining,omitempty"`
+}
+
+// Method is what an arm is compared with.
+type Method string
+
+// The methods of a comparison.
+const (
+	ByControl Method = "control" // the arm's own control, in the same trials
+	ByTrials  Method = "trials"  // the baseline's trials
+)
+
+// Remaining is the share of the failures that remains under an arm: the share of its
+// requests that failed, divided by that of its control, or of the baseline (see
+// [Method]). 0 is none of them, 1 is as many. Without a failed request of the control
+// there is no estimate, and no upper end of an interval: they are nil.
+type Remaining struct {
+	Failed          int      `json:"failed"`           // requests of the arm
+	Requests        int      `json:"requests"`         // that the arm sent
+	ControlFailed   int      `json:"control_failed"`   // of the control, or of the baseline
+	ControlRequests int      `json:"control_requests"` // likewise
+	Trials          int      `json:"trials"`           // of the arm, that sent requests
+	Estimate        *float64 `json:"estimate"`
+	Low             float64  `json:"low"` // of the 95 % interval
+	High            *float64 `json:"high"`
+	DecisiveLow     float64  `json:"decisive_low"` // of the interval at DecisiveConfidence
+	DecisiveHigh    *float64 `json:"decisive_high"`
+	Scattered       bool     `json:"scattered"`         // the intervals are those of the trials' scatter, which are wider than the exact ones of the counts
+	Divided         *float64 `json:"divided,omitempty"` // the instrument's own share, by which the figures above were divided
 }
 
 // Reduction is the share of the baseline's failure rate that an arm removes: 1 is all
@@ -345,13 +401,15 @@ type LatencyChange struct {
 
 // ArmVerdict is the verdict of a comparison. Results of versions without Undecided
 // have NoDifference in its place, or ArmInconclusive for an arm without a trial.
+// NoDifference is no verdict any more: only old results have it.
 type ArmVerdict string
 
 // The verdicts of a comparison.
 const (
 	Mitigated       ArmVerdict = "mitigated"
 	Reduced         ArmVerdict = "reduced"
-	NoDifference    ArmVerdict = "no-difference" // a difference would have been seen, and was not
+	Equal           ArmVerdict = "equal"         // the share that remains is between 0.9 and 1.11
+	NoDifference    ArmVerdict = "no-difference" // of old results: a difference would have been seen, and was not
 	Worse           ArmVerdict = "worse"         // also where the baseline showed no race
 	Undecided       ArmVerdict = "undecided"     // no difference could have been seen in these trials
 	ArmInconclusive ArmVerdict = "inconclusive"  // the baseline showed no race

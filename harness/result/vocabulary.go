@@ -2,9 +2,10 @@ package result
 
 // The levels that verdicts and intervals rest on.
 const (
-	Alpha      = 0.01 // a difference counts where its p, after Holm's adjustment, is below it
-	Confidence = 0.95 // of every interval
-	Floor      = 20   // an arm shows the race if its trials together have at least this many race hits
+	Alpha              = 0.01  // a difference counts where its p, after Holm's adjustment, is below it
+	Confidence         = 0.95  // of every interval
+	DecisiveConfidence = 0.999 // of the interval that a verdict or an expectation is decided by
+	Floor              = 20    // an arm shows the race if its trials together have at least this many race hits
 )
 
 // The drivers, which build a lab.
