@@ -25,34 +25,61 @@ func (c *control) exists() bool { return c.server.IsValid() }
 // unless each slot of the arm has one.
 const fewestSlots = 32
 
-// addControl parts the clients' source ports: the first are for the slots of an arm,
-// which are so many, and the last for those of the control. Each part has a reserve
-// for slots that are made up. Two connections from one port would share NAT's memory
-// of it (see forgetEntries), so the parts do not overlap.
+// addControl parts the clients' source ports: the first are for the slots of an arm, and
+// the last for those of the control. Each part has a reserve for slots that are made up.
+// Two connections from one port would share NAT's memory of it (see forgetEntries), so
+// the parts do not overlap. They suffice for the largest trial of the run.
 //
 // Where the ports do not suffice for a slot of the control after each slot of the
 // arm, it follows every second one, or third, and so on. A scenario that uses nearly
-// all ports has no control, which is a warning.
-func (x *experiment) addControl(slots int) {
+// all ports has no control, which is a warning. Trials are not made larger at the cost of
+// slots of the control.
+func (x *experiment) addControl() {
 	x.result.Environment.ControlRule = ""
 	if !x.lab.Control().IsValid() {
 		return
 	}
-	own := scenario.PortsForSlots(slots)
 	for every := 1; ; every++ {
-		n := load.CountControlSlots(x.Clients, x.clientCPUs(), x.Load.Requests, every)
+		n := x.countControlSlots(x.Load.Requests, every)
 		if n == 0 || n < fewestSlots && every > 1 {
-			x.addWarning(result.Warning{Code: result.NoControl, Count: x.ports.Len(), Of: own})
+			x.addWarning(result.Warning{Code: result.NoControl, Count: x.ports.Len(), Of: scenario.PortsForSlots(x.countOwnPorts(x.Load.Requests))})
 			return
 		}
-		if spare := x.ports.Len() - own - scenario.PortsForSlots(n); spare >= 0 {
-			border := x.ports.First + uint16(own+spare/2)
-			x.control = control{server: x.lab.Control(), every: every, ports: scenario.PortRange{First: border, Last: x.ports.Last}}
-			x.ports.Last = border - 1
-			x.result.Environment.ControlRule = x.lab.ControlRule()
-			return
+		if x.sparePorts(x.Load.Requests, every) < 0 {
+			continue
 		}
+		x.control = control{server: x.lab.Control(), every: every}
+		x.result.Environment.ControlRule = x.lab.ControlRule()
+		return
 	}
+}
+
+// partPorts gives the control its ports, if there is one.
+func (x *experiment) partPorts() {
+	if !x.control.exists() {
+		return
+	}
+	own, spare := scenario.PortsForSlots(x.countOwnPorts(x.mostRequests)), x.sparePorts(x.mostRequests, x.control.every)
+	border := x.ports.First + uint16(own+spare/2)
+	x.control.ports = scenario.PortRange{First: border, Last: x.ports.Last}
+	x.ports.Last = border - 1
+}
+
+// countControlSlots returns the number of slots of the control in a trial of so many
+// requests of each client.
+func (x *experiment) countControlSlots(requests, every int) int {
+	return load.CountControlSlots(x.Clients, x.clientCPUs(), requests, every)
+}
+
+// sparePorts returns the number of ports that a trial of so many requests of each client
+// leaves over; negative if the ports do not suffice for it. With every 0 there is no
+// control.
+func (x *experiment) sparePorts(requests, every int) int {
+	spare := x.ports.Len() - scenario.PortsForSlots(x.countOwnPorts(requests))
+	if every > 0 {
+		spare -= scenario.PortsForSlots(x.countControlSlots(requests, every))
+	}
+	return spare
 }
 
 func (x *experiment) addWarning(w result.Warning) {

@@ -201,7 +201,7 @@ func TestAddControl(t *testing.T) {
 			whole := ports(test.ports)
 			x := lockstepExperiment(t, test.requests, test.arms, slices.Repeat([]scenario.PortRange{whole}, test.clients)...)
 			x.lab.(*fakeLab).controlLost = losing(nil)
-			if err := x.choosePorts(); err != nil {
+			if err := x.choosePorts(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			if x.control.every != test.every {

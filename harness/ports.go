@@ -1,9 +1,11 @@
 package harness
 
 import (
+	"context"
 	"fmt"
 
 	"snatlab/harness/format"
+	"snatlab/harness/lab"
 	"snatlab/harness/probe"
 	"snatlab/harness/probe/load"
 	"snatlab/harness/result"
@@ -12,11 +14,12 @@ import (
 
 // choosePorts chooses the source ports that lockstep clients leave from, in every
 // trial of every arm: those that ordinary clients in the same namespaces have. It
-// returns an error if a trial needs more of them than there are.
+// returns an error if a trial needs more of them than there are. It lowers mostRequests
+// to what the ports allow.
 //
 // Two trials may use the same ports. Each has a server port of its own, and the
 // entries of the previous trial are deleted (see forgetEntries).
-func (x *experiment) choosePorts() error {
+func (x *experiment) choosePorts(ctx context.Context) error {
 	own := scenario.PortRange{First: 1, Last: 65535}
 	for _, c := range x.lab.Clients() {
 		of := scenario.DefaultPorts // where the client could not read its own
@@ -26,11 +29,10 @@ func (x *experiment) choosePorts() error {
 		own = own.Intersect(of)
 	}
 	ports := x.Scenario.ClientPorts(own)
-	slots := load.CountSlots(x.Clients, x.clientCPUs(), x.Load.Requests)
-	need, why := slots, ""
-	switch together := x.Load.Requests * x.Clients; {
-	case x.Splits() && together > slots:
-		need, why = together, " where each client has its own (client_ports: split)"
+	need, slots, why := x.countOwnPorts(x.Load.Requests), x.countSlots(x.Load.Requests), ""
+	switch {
+	case need > slots:
+		why = " where each client has its own (client_ports: split)"
 	case slots > x.Load.Requests:
 		why = fmt.Sprintf(" (%s take turns on %s)", format.Plural(x.Clients, "client", "clients"), format.Plural(x.clientCPUs(), "CPU", "CPUs"))
 	}
@@ -40,9 +42,57 @@ func (x *experiment) choosePorts() error {
 			need, why, ports.Len(), describeClientPorts(ports), ports.Slots())
 	}
 	x.ports = ports
-	x.result.Scenario.ClientPorts = &result.Ports{First: int(ports.First), Last: int(ports.First) + slots - 1}
-	x.addControl(need)
+	x.addControl()
+	if err := x.limitRequests(ctx); err != nil {
+		return err
+	}
+	x.result.Scenario.ClientPorts = &result.Ports{First: int(ports.First), Last: int(ports.First) + x.countSlots(x.mostRequests) - 1}
+	x.partPorts()
 	return nil
+}
+
+// countSlots returns the number of slots of an arm in a trial of so many requests of each
+// client.
+func (x *experiment) countSlots(requests int) int {
+	return load.CountSlots(x.Clients, x.clientCPUs(), requests)
+}
+
+// countOwnPorts returns the number of source ports of the slots of an arm in such a trial.
+func (x *experiment) countOwnPorts(requests int) int {
+	n := x.countSlots(requests)
+	if x.Splits() {
+		n = max(n, requests*x.Clients)
+	}
+	return n
+}
+
+// limitRequests lowers mostRequests to the largest trial that the source ports, the
+// conntrack table and the probes allow. It is at least as large as the scenario says.
+func (x *experiment) limitRequests(ctx context.Context) error {
+	allowed := x.Load.Requests
+	if x.mostRequests > allowed {
+		table, err := x.lab.Conntrack(ctx)
+		if err != nil {
+			return err
+		}
+		beyond := min(x.mostRequests, scenario.MaxTrial/x.Clients) + 1
+		for beyond-allowed > 1 {
+			n := (allowed + beyond) / 2
+			if x.sparePorts(n, x.control.every) >= 0 && lab.CheckRoom(table, x.countConnections(n), x.lab.Shared()) == "" {
+				allowed = n
+			} else {
+				beyond = n
+			}
+		}
+	}
+	x.mostRequests = allowed
+	return nil
+}
+
+// countConnections returns the number of connections, at most, of all clients in a trial
+// of so many requests of each, with those of the control.
+func (x *experiment) countConnections(requests int) int {
+	return x.Clients * (requests + x.control.countConnections(requests))
 }
 
 // describeClientPorts returns a range of ports as text, for an error.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"snatlab/harness/conntrack"
 	"snatlab/harness/probe"
 	"snatlab/harness/result"
 	"snatlab/harness/scenario"
@@ -61,7 +62,7 @@ func TestChoosePorts(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			x := lockstepExperiment(t, test.requests, test.arms, test.clients...)
-			err := x.choosePorts()
+			err := x.choosePorts(t.Context())
 			if text := fmt.Sprint(err); err != nil && text != test.err || err == nil && test.err != "" {
 				t.Fatalf("error %v, want %s", err, test.err)
 			}
@@ -70,6 +71,45 @@ func TestChoosePorts(t *testing.T) {
 			}
 			if x.ports != test.want || *x.result.Scenario.ClientPorts != test.recorded {
 				t.Errorf("ports %v, want %v; recorded %v, want %v", x.ports, test.want, *x.result.Scenario.ClientPorts, test.recorded)
+			}
+		})
+	}
+}
+
+// Trials may be larger than the scenario says, as far as ports, probes and the conntrack
+// table allow, and not at the cost of slots of the control.
+func TestLargestTrial(t *testing.T) {
+	t.Parallel()
+	usual := scenario.PortRange{First: 32768, Last: 60999}
+	for _, test := range []struct {
+		name           string
+		requests, most int
+		ports          scenario.PortRange
+		room           uint64 // of the conntrack table
+		want, every    int
+	}{
+		{"no larger", 1000, 0, usual, 1 << 20, 1000, 1},
+		{"all that is wished for", 1000, 4000, usual, 1 << 20, 4000, 1},
+		{"what the ports allow", 1000, 50_000, usual, 1 << 20, 12_352, 1},
+		{"what the ports allow beside slots of the control that are few", 900, 2000, scenario.PortRange{First: 40000, Last: 41371}, 1 << 20, 904, 3},
+		{"what the probes send", 1000, 50_000, scenario.PortRange{First: 1024, Last: 65535}, 1 << 20, 16_000, 1},
+		{"what the table has room for", 1000, 50_000, usual, 10_000, 2500, 1},
+		{"a table that is too small for the smallest", 1000, 50_000, usual, 100, 1000, 1},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			x := lockstepExperiment(t, test.requests, []scenario.Arm{{Name: "a"}}, test.ports, test.ports)
+			f := x.lab.(*fakeLab)
+			f.controlLost = losing(nil)
+			f.table = func(int) conntrack.Snapshot { return conntrack.Snapshot{Max: test.room} }
+			x.mostRequests = test.most
+			if err := x.choosePorts(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if x.mostRequests != test.want || x.control.every != test.every {
+				t.Errorf("%d requests with a slot of the control for every %d, want %d and %d", x.mostRequests, x.control.every, test.want, test.every)
+			}
+			if own, of := x.ports, x.control.ports; own.Slots() < x.mostRequests || of.Slots() < x.countControlSlots(x.mostRequests, test.every) || own.Last+1 != of.First || of.Last != test.ports.Last {
+				t.Errorf("ports %v and %v", own, of)
 			}
 		})
 	}

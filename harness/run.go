@@ -75,7 +75,7 @@ func (x *experiment) runRounds(ctx context.Context, watch Watcher) error {
 		for _, a := range order {
 			round, arm := i+1, &x.result.Arms[a]
 			watch.Start(round, x.Rounds, arm.Name)
-			t, err := x.runTrial(ctx, x.Arms[a], arm)
+			t, err := x.runTrial(ctx, x.Arms[a], arm, x.Load.Requests)
 			if ctx.Err() == nil { // a broken lab explains an error, and invalidates figures
 				err = errors.Join(err, x.lab.Intact(ctx))
 			}

@@ -26,6 +26,11 @@ type experiment struct {
 	explain bool
 	trials  int // run so far, the path check included
 	clock   bool
+
+	// mostRequests are those of each client in the largest trial of the run. Before the
+	// clients are prepared they may be more than their ports allow. 0: those of the scenario.
+	mostRequests int
+
 	ports   scenario.PortRange // lockstep: that the clients leave from in the arm's slots
 	control control            // lockstep: zero without one
 	left    departures         // of the trial that was made last
@@ -48,10 +53,10 @@ const (
 // prepareClients chooses the clients' source ports, checks the path and settles how
 // the clients keep in step.
 func (x *experiment) prepareClients(ctx context.Context) error {
-	if x.Load.Pattern == result.Lockstep {
-		if err := x.choosePorts(); err != nil {
-			return err
-		}
+	if x.Load.Pattern != result.Lockstep {
+		x.mostRequests = x.Load.Requests
+	} else if err := x.choosePorts(ctx); err != nil {
+		return err
 	}
 	if err := x.checkPath(ctx); err != nil {
 		return fmt.Errorf("path check: %w", err)
@@ -159,8 +164,8 @@ func (x *experiment) nextTrial() int {
 	return x.trials - 1
 }
 
-// runTrial applies an arm, sends the load, and undoes the arm.
-func (x *experiment) runTrial(ctx context.Context, arm scenario.Arm, into *result.Arm) (t *result.Trial, err error) {
+// runTrial applies an arm, has each client send so many requests, and undoes the arm.
+func (x *experiment) runTrial(ctx context.Context, arm scenario.Arm, into *result.Arm, requests int) (t *result.Trial, err error) {
 	rule, err := x.lab.Apply(ctx, arm)
 	if err != nil {
 		return nil, err
@@ -168,7 +173,7 @@ func (x *experiment) runTrial(ctx context.Context, arm scenario.Arm, into *resul
 	defer func() { err = errors.Join(err, rule.Undo(undo.Context(ctx))) }()
 	into.Rule, into.SettingValues, into.Settings = rule.Rule(), rule.Settings(), wording.DescribeSettings(rule.Settings())
 
-	if err := x.awaitRoom(ctx); err != nil {
+	if err := x.awaitRoom(ctx, requests); err != nil {
 		return nil, err
 	}
 	others := rule.Counters(ctx)
@@ -177,7 +182,7 @@ func (x *experiment) runTrial(ctx context.Context, arm scenario.Arm, into *resul
 	if err != nil {
 		return nil, err
 	}
-	m, err := x.measureLoad(ctx, rule, func() ([]*probe.Report, error) { return x.sendLoad(ctx, arm, address, trial) })
+	m, err := x.measureLoad(ctx, rule, func() ([]*probe.Report, error) { return x.sendLoad(ctx, arm, address, trial, requests) })
 	if err != nil {
 		return nil, err
 	}
@@ -259,10 +264,11 @@ func countMatches(rule string, before, after uint64) (uint64, error) {
 	return after - before, nil
 }
 
-// awaitRoom waits until the conntrack table has room for a trial and its control. A full
-// table drops packets, which looks like the race.
-func (x *experiment) awaitRoom(ctx context.Context) error {
-	want := x.Clients * (x.Load.Requests + x.control.countConnections(x.Load.Requests))
+// awaitRoom waits until the conntrack table has room for a trial of so many requests of
+// each client, and for its control. A full table drops packets, which looks like the
+// race.
+func (x *experiment) awaitRoom(ctx context.Context, requests int) error {
+	want := x.countConnections(requests)
 	for begun := time.Now(); ; {
 		s, err := x.lab.Conntrack(ctx)
 		if err != nil {
@@ -286,7 +292,7 @@ func (x *experiment) awaitRoom(ctx context.Context) error {
 
 // sendLoad lets all clients send their load at once. The first client that fails
 // ends the wait for the others, which would only report that it is missing.
-func (x *experiment) sendLoad(ctx context.Context, arm scenario.Arm, server netip.AddrPort, trial int) ([]*probe.Report, error) {
+func (x *experiment) sendLoad(ctx context.Context, arm scenario.Arm, server netip.AddrPort, trial, requests int) ([]*probe.Report, error) {
 	clients := x.lab.Clients()
 	reports := make([]*probe.Report, len(clients))
 	start := probe.MonotonicTime() + int64(headStart)
@@ -294,7 +300,7 @@ func (x *experiment) sendLoad(ctx context.Context, arm scenario.Arm, server neti
 	defer fail(nil)
 	var wait sync.WaitGroup
 	for i, c := range clients {
-		load := x.newLoad(server)
+		load := x.newLoad(server, requests)
 		if x.Load.Pattern == result.Lockstep {
 			load.Lockstep = x.newLockstep(i, trial, start)
 			if arm.ClientPorts == result.SplitPorts {
@@ -312,9 +318,9 @@ func (x *experiment) sendLoad(ctx context.Context, arm scenario.Arm, server neti
 	return reports, context.Cause(ctx)
 }
 
-func (x *experiment) newLoad(server netip.AddrPort) probe.ClientLoad {
+func (x *experiment) newLoad(server netip.AddrPort, requests int) probe.ClientLoad {
 	return probe.ClientLoad{
-		Server: server, Requests: x.Load.Requests, Timeout: x.Load.Timeout,
+		Server: server, Requests: requests, Timeout: x.Load.Timeout,
 		Rate: int(x.Load.Rate), Concurrency: x.Load.Concurrency, Explain: x.explain || x.control.exists(),
 	}
 }

@@ -163,7 +163,7 @@ func TestRunRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	reports, err := x.sendLoad(t.Context(), scenario.Arm{}, address, 0)
+	reports, err := x.sendLoad(t.Context(), scenario.Arm{}, address, 0, x.Load.Requests)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,7 +179,6 @@ func experimentWithTable(entries func(look int) uint64) (*experiment, *fakeLab) 
 		return conntrack.Snapshot{Entries: entries(n), Max: 1000}
 	}}}
 	s := ephemeralScenario(2, "a")
-	s.Load.Requests = 100
 	return &experiment{Scenario: s, lab: f}, f
 }
 
@@ -189,7 +188,7 @@ func TestAwaitRoomFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x, _ := experimentWithTable(func(int) uint64 { return 801 })
 		begun := time.Now()
-		err := x.awaitRoom(t.Context())
+		err := x.awaitRoom(t.Context(), 100)
 		want := "the conntrack table has 801 of 1000 entries in use, a trial wants room for 200 more (raise net.netfilter.nf_conntrack_max, or send fewer requests)"
 		if fmt.Sprint(err) != want {
 			t.Errorf("error %v, want %s", err, want)
@@ -205,7 +204,7 @@ func TestAwaitRoomDrains(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		x, f := experimentWithTable(func(look int) uint64 { return 805 - uint64(look) })
-		if err := x.awaitRoom(t.Context()); err != nil {
+		if err := x.awaitRoom(t.Context(), 100); err != nil {
 			t.Error(err)
 		}
 		if got := f.countCalls(callConntrack); got != 6 { // 805 to 800
@@ -222,7 +221,7 @@ func TestAwaitRoomCancelled(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		interrupted := errors.New("interrupted")
 		time.AfterFunc(time.Second, func() { cancel(interrupted) })
-		if err := x.awaitRoom(ctx); err != interrupted {
+		if err := x.awaitRoom(ctx, 100); err != interrupted {
 			t.Errorf("error %v", err)
 		}
 	})
