@@ -40,6 +40,12 @@ type ArmRuns struct {
 	Failed      int                `json:"failed"`
 	FailureRate Spread             `json:"failure_rate"` // over runs, of the median over the trials of each
 	Verdicts    map[ArmVerdict]int `json:"verdicts"`     // of the comparisons with the baseline
+
+	// Remaining is the share of the failures that remains, of the sums over the runs. Its
+	// intervals allow for the scatter of Units, of which there are Remaining.Trials. Nil
+	// where no run has a share that counts.
+	Remaining *Remaining `json:"remaining,omitempty"`
+	Units     string     `json:"units,omitempty"` // UnitTrial of a single night, else UnitNight
 }
 
 // RunSummary is a result without its trials, as a store lists it.
@@ -65,4 +71,35 @@ type ArmSummary struct {
 	Causes      map[string]int `json:"causes"` // without those that are 0
 	FailureRate Spread         `json:"failure_rate"`
 	Verdict     ArmVerdict     `json:"verdict"` // of the comparison with the baseline; empty for the baseline
+
+	Why    Why    `json:"why,omitempty"`    // of the comparison
+	Method Method `json:"method,omitempty"` // likewise
+
+	// Remaining is that of the comparison; of the baseline, that of the instrument. Counts
+	// are the sums that it is made of, trial by trial. Both are nil in results of versions
+	// before shares were recorded, and where there is nothing to compare the arm with.
+	Remaining *Remaining `json:"remaining,omitempty"`
+	Counts    []Counts   `json:"counts,omitempty"`
+}
+
+// Counts are requests of an arm, and those that they are compared with in the same round:
+// of its control, or of the baseline (see [Method]).
+type Counts struct {
+	Failed          int `json:"failed"`
+	Requests        int `json:"requests"`
+	ControlFailed   int `json:"control_failed"`
+	ControlRequests int `json:"control_requests"`
+}
+
+// Plus returns the sums.
+func (c Counts) Plus(o Counts) Counts {
+	return Counts{c.Failed + o.Failed, c.Requests + o.Requests, c.ControlFailed + o.ControlFailed, c.ControlRequests + o.ControlRequests}
+}
+
+// Share returns the share of the failures that remains; 0 where the control has none.
+func (c Counts) Share() float64 {
+	if c.ControlFailed == 0 || c.Requests == 0 {
+		return 0
+	}
+	return float64(c.Failed) / float64(c.Requests) / (float64(c.ControlFailed) / float64(c.ControlRequests))
 }

@@ -36,17 +36,23 @@ type NightRun struct {
 	File         string      `json:"file"`     // as the user named it
 	Driver       string      `json:"driver"`   // empty if it cannot be read
 	Outcome      Outcome     `json:"outcome"`
-	Reason       string      `json:"reason,omitempty"`   // of an outcome other than ok, in one sentence; of a regression, what ended the attempt after it was proven
-	Seconds      float64     `json:"seconds"`            // of all attempts
-	Compared     int         `json:"compared"`           // earlier runs that it was compared with
-	KernelBefore string      `json:"kernel_before"`      // of the last of them; empty if there is none
-	Before       []ArmBefore `json:"before"`             // the rates of each arm in them, in the order of the scenario
-	Attempts     int         `json:"attempts"`           // runs that ended by themselves: more than one if the first left a doubt
-	KeyChange    string      `json:"anew,omitempty"`     // what of the key changed, so that its history restarted tonight; empty if it did not
-	Findings     []Finding   `json:"findings"`           // confirmed by every attempt
-	Doubts       []string    `json:"doubts,omitempty"`   // a sentence for each further difference, which may be chance
-	Result       *Result     `json:"result"`             // of the last attempt; nil if there is none
-	Unstored     []*Result   `json:"unstored,omitempty"` // those that could not be stored, and are nowhere else
+	Reason       string      `json:"reason,omitempty"` // of an outcome other than ok, in one sentence; of a regression, what ended the attempt after it was proven
+	Seconds      float64     `json:"seconds"`          // of all attempts
+	Compared     int         `json:"compared"`         // earlier runs that it was compared with
+	KernelBefore string      `json:"kernel_before"`    // of the last of them; empty if there is none
+	Before       []ArmBefore `json:"before"`           // the rates of each arm in them, in the order of the scenario
+	Attempts     int         `json:"attempts"`         // runs that ended by themselves: more than one if the first left a doubt
+	KeyChange    string      `json:"anew,omitempty"`   // what of the key changed, so that its history restarted tonight; empty if it did not
+	Findings     []Finding   `json:"findings"`         // confirmed by every attempt
+	Doubts       []string    `json:"doubts,omitempty"` // a sentence for each further difference, which may be chance
+	Result       *Result     `json:"result"`           // of the last attempt; nil if there is none
+
+	// Shares are the shares of the failures that remain under the arms but the first,
+	// tonight and before. Machine is how often the race occurs on this machine.
+	Shares  []NightShare  `json:"shares,omitempty"`
+	Machine *MachineState `json:"machine,omitempty"`
+
+	Unstored []*Result `json:"unstored,omitempty"` // those that could not be stored, and are nowhere else
 }
 
 // ArmBefore is the failure rate of an arm in earlier runs, the median over the
@@ -59,6 +65,22 @@ type ArmBefore struct {
 	Highest float64 `json:"highest"`
 }
 
+// NightShare is the share of the failures that remains under an arm.
+type NightShare struct {
+	Arm     string     `json:"arm"`
+	Tonight *Remaining `json:"tonight"` // of the sums over all attempts; nil if they have no share that counts
+	Before  *Remaining `json:"before"`  // of the sums over the earlier nights; its trials are nights. Nil if there are none
+	Nights  int        `json:"nights"`  // earlier nights
+	Allowed *float64   `json:"allowed"` // the largest share that they allow a night; nil if they are too few, or allow any
+}
+
+// MachineState is how many of the last nights, tonight included, were slow: the baseline
+// lost less than a tenth of what it lost in the night of them in which it lost most.
+type MachineState struct {
+	Slow   int `json:"slow"`
+	Nights int `json:"nights"`
+}
+
 // Outcome is the outcome of a scenario in comparison with its history.
 type Outcome string
 
@@ -67,8 +89,8 @@ const (
 	OutcomeOK           Outcome = "ok"
 	OutcomeRegression   Outcome = "regression"
 	OutcomeKnown        Outcome = "xfail"        // a regression, and every part of it is known
-	OutcomeFail         Outcome = "fail"         // an expectation held in no attempt, and its history does not show that this is new: it never held, or only now and then
-	OutcomeInconclusive Outcome = "inconclusive" // the last result is inconclusive, or the attempts do not agree
+	OutcomeFail         Outcome = "fail"         // an expectation is broken by all attempts together, and its history does not show that this is new: it never held, or only now and then
+	OutcomeInconclusive Outcome = "inconclusive" // all attempts together decide too little
 	OutcomeError        Outcome = "error"        // no result can be judged
 )
 
@@ -99,9 +121,10 @@ type FindingKind string
 
 // The kinds of findings. All but a shift are regressions.
 const (
-	VerdictFell       FindingKind = "verdict"     // mitigated before, and less now
-	FailuresRose      FindingKind = "failures"    // a mitigated arm fails more often than its history allows
+	RemainingRose     FindingKind = "remaining"   // more of the failures remain under an arm than its history allows
+	VerdictFell       FindingKind = "verdict"     // of results without shares that remain: mitigated before, and less now
+	FailuresRose      FindingKind = "failures"    // of results without them: a mitigated arm fails more often than before
 	NewCause          FindingKind = "cause"       // requests fail for a cause that is new
 	ExpectationBroken FindingKind = "expectation" // held before, and does not hold now
-	Shift             FindingKind = "shift"       // the baseline's own rate has changed, which moves with timing
+	Shift             FindingKind = "shift"       // the baseline's own rate has changed since a new kernel; it moves with timing
 )

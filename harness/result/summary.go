@@ -6,12 +6,20 @@ func NewRunSummary(r *Result) RunSummary {
 		ID: r.ID, Folder: r.ID, Version: r.Version, Started: r.Started, Kernel: r.Environment.Kernel, Key: KeyOf(r),
 		Verdict: r.Verdict, Incomplete: r.Incomplete, Expected: r.Expected,
 	}
-	verdicts := map[string]ArmVerdict{}
+	comparisons := map[string]Comparison{}
 	for _, c := range r.Comparisons {
-		verdicts[c.Arm] = c.Verdict
+		comparisons[c.Arm] = c
 	}
-	for _, a := range r.Arms {
-		arm := ArmSummary{Name: a.Name, Trials: len(a.Trials), Causes: map[string]int{}, FailureRate: a.FailureRate, Verdict: verdicts[a.Name]}
+	for i, a := range r.Arms {
+		c := comparisons[a.Name]
+		if i == 0 && r.Instrument != nil {
+			c.Method, c.Remaining = ByControl, r.Instrument
+		}
+		arm := ArmSummary{Name: a.Name, Trials: len(a.Trials), Causes: map[string]int{}, FailureRate: a.FailureRate,
+			Verdict: c.Verdict, Why: c.Why, Method: c.Method, Remaining: c.Remaining}
+		if c.Remaining != nil {
+			arm.Counts = listCounts(a, c.Method, r.Arms[0])
+		}
 		for _, t := range a.Trials {
 			arm.Requests += t.Requests
 			arm.Failed += t.Failed
@@ -24,6 +32,36 @@ func NewRunSummary(r *Result) RunSummary {
 		run.Arms = append(run.Arms, arm)
 	}
 	return run
+}
+
+// listCounts returns the counts of the arm's trials. Trials of the baseline are those of
+// the same round.
+func listCounts(a Arm, m Method, baseline Arm) (all []Counts) {
+	rounds := map[int]Trial{}
+	for _, t := range baseline.Trials {
+		rounds[t.Round] = t
+	}
+	for _, t := range a.Trials {
+		c := Counts{Failed: t.Failed, Requests: t.Requests}
+		if b := rounds[t.Round]; m == ByTrials {
+			c.ControlFailed, c.ControlRequests = b.Failed, b.Requests
+		} else if t.Control != nil {
+			c.ControlFailed, c.ControlRequests = t.Control.Failed, t.Control.Requests
+		}
+		all = append(all, c)
+	}
+	return all
+}
+
+// HasShares reports whether the run was judged by shares that remain. A run of a single
+// arm has none to be judged by.
+func (r RunSummary) HasShares() bool {
+	for _, a := range r.Arms[min(1, len(r.Arms)):] {
+		if a.Method != "" {
+			return true
+		}
+	}
+	return len(r.Arms) < 2
 }
 
 // Arm finds an arm by its name, and reports whether the run has sent requests

@@ -54,10 +54,11 @@ const (
 	EntrySYNSent = "SYN_SENT" // NAT let the first packet pass
 )
 
-// The units of a [GroupComparison]: the values that are compared.
+// The units of a [GroupComparison] and of [ArmRuns]: the values that are compared.
 const (
 	UnitTrial = "trial"
 	UnitRun   = "run"
+	UnitNight = "night" // all runs that began within half a day
 )
 
 // The parts of a lab that an arm may set something in.
