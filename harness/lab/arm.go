@@ -203,7 +203,7 @@ func (a *appliedArm) setRule(ctx context.Context, arm scenario.Arm) error {
 func ruleOptions(arm scenario.Arm) snat.Options {
 	o := snat.Options{
 		Random: arm.Masquerade.Random, RandomFully: arm.Masquerade.RandomFully || arm.SNAT.RandomFully,
-		ToPorts: snat.PortRange(arm.Masquerade.ToPorts),
+		ToPorts: snat.PortRange(arm.Masquerade.ToPorts), PerMillion: arm.Masquerade.DrawnPerMillion(),
 	}
 	if to := arm.SNAT.ToSource; len(to) > 0 {
 		o.ToSource = snat.AddressRange{First: slices.MinFunc(to, netip.Addr.Compare), Last: slices.MaxFunc(to, netip.Addr.Compare)}

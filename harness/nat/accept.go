@@ -26,7 +26,7 @@ func acceptText(in, out string) string {
 // InsertAccept inserts a rule on top of [iptables.UserChain] that lets packets
 // pass from one interface to another.
 func InsertAccept(ctx context.Context, journal *undo.Journal, p *iptables.Program, in, out string) error {
-	_, err := writeOwned(ctx, p, journal, iptables.FilterTable, acceptText(in, out), func(r rule) (undo.Step, func() error) {
+	_, _, err := writeOwned(ctx, p, journal, iptables.FilterTable, acceptText(in, out), func(r rule) (undo.Step, func() error) {
 		step := undo.NewStep(acceptKind, "filter rule "+r.text, p.DeleteCommand(iptables.FilterTable, r.markedLine()),
 			acceptStep{Path: p.Path, Chain: iptables.UserChain, Spec: r.markedSpec()})
 		return step, func() error { return p.InsertRule(iptables.FilterTable, 1, r.markedLine()) }

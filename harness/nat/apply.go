@@ -12,7 +12,8 @@ import (
 
 // AppliedRule is the masquerade rule as it stands for an arm.
 type AppliedRule struct {
-	rule        rule // without its counter
+	rule        rule  // without its counter
+	drawing     *rule // for a part of the connections, before rule; nil: there is none
 	outlivesRun bool
 	backend     backend
 	control     *ControlRule // nil: there is none
@@ -38,10 +39,14 @@ func (r *Rule) Apply(ctx context.Context, journal *undo.Journal, options snat.Op
 	if err != nil {
 		return nil, err
 	}
-	if err := a.rewriteOriginal(ctx, rules, options); err != nil { // perhaps half-way
+	put := func() error { return a.rewriteOriginal(ctx, rules, options) }
+	if options.PerMillion != 0 {
+		put = func() error { return a.insertDrawing(ctx, options) }
+	}
+	if err := put(); err != nil { // perhaps half-way
 		return nil, errors.Join(fmt.Errorf("rewrite masquerade rule %s: %w", r.Text, err), a.Undo(undo.Context(ctx)))
 	}
-	if a.listed, err = a.control.putBefore(ctx, a.listed, a.rule); err != nil {
+	if a.listed, err = a.control.putBefore(ctx, a.listed, a.firstRule()); err != nil {
 		return nil, errors.Join(err, a.Undo(undo.Context(ctx)))
 	}
 	return a, nil
@@ -80,11 +85,18 @@ func (a *AppliedRule) replaceOriginal(ctx context.Context, rules []rule, origina
 	return err
 }
 
-// Text returns the text of the applied rule.
-func (a *AppliedRule) Text() string { return a.rule.text }
+// Text returns the text of the applied rule. If another one for a part of the
+// connections stands before it, it returns both.
+func (a *AppliedRule) Text() string {
+	if a.drawing != nil {
+		return a.drawing.text + ", then " + a.rule.text
+	}
+	return a.rule.text
+}
 
 // Packets returns how many packets the rule matched since it was written: the
-// first packet of each connection. It returns an error if the rule is gone
+// first packet of each connection. If another one for a part of the connections stands
+// before it, that one's are added, and the rule has counted from its own writing on. It returns an error if the rule is gone
 // because another program rewrote the rules.
 func (a *AppliedRule) Packets(ctx context.Context) (uint64, error) {
 	_, own, err := a.listRules(ctx)
@@ -102,8 +114,8 @@ func (a *AppliedRule) BothPackets(ctx context.Context) (own, control uint64, err
 	return r.packets, control, err
 }
 
-// listRules lists all rules, and returns this rule as listed. It returns an error if
-// the rule is gone.
+// listRules lists all rules, and returns this rule as listed, with the packets of the
+// rule for a part of the connections. It returns an error if one of them is gone.
 func (a *AppliedRule) listRules(ctx context.Context) (all []rule, own rule, err error) {
 	all, err = a.backend.readRules(ctx)
 	if err != nil {
@@ -113,7 +125,15 @@ func (a *AppliedRule) listRules(ctx context.Context) (all []rule, own rule, err 
 	if at == 0 {
 		return nil, rule{}, goneError("masquerade rule", a.rule, a.backend)
 	}
-	return all, all[at-1], nil
+	own = all[at-1]
+	if a.drawing == nil {
+		return all, own, nil
+	}
+	if at = positionOf(all, *a.drawing); at == 0 {
+		return nil, rule{}, goneError("masquerade rule", *a.drawing, a.backend)
+	}
+	own.packets += all[at-1].packets
+	return all, own, nil
 }
 
 // Undo restores the original rule.

@@ -42,7 +42,9 @@ func (r *Rule) checkForm(o snat.Options) error {
 	if err := o.Check(); err != nil {
 		return err
 	}
-	if _, ok := r.backend.(iptablesBackend); ok { // nothing is written that would not be undone
+	if _, ok := r.backend.(iptablesBackend); ok && o.PerMillion != 0 {
+		return parseDrawing(r.backend.rewriteText(r.Text, o))
+	} else if ok { // nothing is written that would not be undone
 		if _, _, _, err := (rewriteStep{Original: r.Text, Rewritten: r.backend.rewriteText(r.Text, o)}).parseRules(); err != nil {
 			return err
 		}

@@ -173,10 +173,17 @@ func (b iptablesBackend) insertControl(ctx context.Context, journal *undo.Journa
 	if err := checkNoRule(iptables.Postrouting, rules, text); err != nil {
 		return rule{}, err
 	}
-	return writeOwned(ctx, b.Program, journal, iptables.NATTable, text, func(r rule) (undo.Step, func() error) {
-		step := undo.NewStep(controlKind, "masquerade rule "+r.text, b.DeleteCommand(iptables.NATTable, r.markedLine()),
+	written, _, err := b.insertBefore(ctx, journal, network, text, func(r rule) undo.Step {
+		return undo.NewStep(controlKind, "masquerade rule "+r.text, b.DeleteCommand(iptables.NATTable, r.markedLine()),
 			controlStep{Path: b.Path, Spec: r.markedSpec()})
-		return step, func() error {
+	})
+	return written, err
+}
+
+// insertBefore inserts a rule of snatlab's own before the network's rule.
+func (b iptablesBackend) insertBefore(ctx context.Context, journal *undo.Journal, network rule, text string, newStep func(rule) undo.Step) (rule, *undo.Entry, error) {
+	return writeOwned(ctx, b.Program, journal, iptables.NATTable, text, func(r rule) (undo.Step, func() error) {
+		return newStep(r), func() error {
 			rules, err := b.readRules(undo.Context(ctx))
 			if err != nil {
 				return err

@@ -54,7 +54,7 @@ func (a *AppliedRule) readCounters(ctx context.Context, own []rule) RuleCounters
 			}
 			return iptablesBackend{p}.readRules(ctx)
 		}
-		listed = all.addVariants(list, mine.Variant, func(r rule) bool { return r.equals(a.rule) || a.control.isRule(r) })
+		listed = all.addVariants(list, mine.Variant, a.isOurs)
 	} else if iptables.HasLegacyTable(iptables.NATTable) {
 		all.Unread = append(all.Unread, "the table nat of iptables-legacy")
 	}

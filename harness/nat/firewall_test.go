@@ -23,6 +23,7 @@ type firewall interface {
 	place() string
 	ours(snat.Options) string
 	control() string     // the rule of the control
+	drawing() string     // the rule for someConnections
 	theirs(n int) string // a rule of another program, for 10.n.0.0/16
 
 	rules(t *testing.T) []string   // of our chain

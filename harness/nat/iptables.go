@@ -81,7 +81,7 @@ func makeMasquerade(ctx context.Context, journal *undo.Journal, p *iptables.Prog
 	if err := checkNoRule(iptables.Postrouting, rules, text); err != nil {
 		return nil, err
 	}
-	r, err := writeOwned(ctx, p, journal, iptables.NATTable, text, func(r rule) (undo.Step, func() error) {
+	r, _, err := writeOwned(ctx, p, journal, iptables.NATTable, text, func(r rule) (undo.Step, func() error) {
 		step := undo.NewStep(masqueradeKind, "masquerade rule "+r.text, p.DeleteCommand(iptables.NATTable, r.markedLine()),
 			masqueradeStep{Path: p.Path, Spec: r.markedSpec()})
 		return step, func() error { return p.AppendRule(iptables.NATTable, r.markedLine()) }
@@ -103,13 +103,19 @@ func (s masqueradeStep) deleteRule(ctx context.Context) error {
 	return removeOwned(ctx, s.Path, iptables.NATTable, iptables.Postrouting, r)
 }
 
+// plainTarget is the end of the text of a masquerade rule without options.
+const plainTarget = " -j MASQUERADE"
+
 func (b iptablesBackend) programName() string { return b.Name() }
 
 func (iptablesBackend) placeName() string { return iptables.Postrouting }
 
 // rewriteText replaces the end of the rule's text: see masqueradeText.
 func (iptablesBackend) rewriteText(original string, o snat.Options) string {
-	const plain = " -j MASQUERADE"
+	const plain = plainTarget
+	if o.PerMillion != 0 {
+		return drawingText(original, o.PerMillion)
+	}
 	end := plain
 	switch {
 	case o.ToPorts != snat.PortRange{}:

@@ -17,17 +17,18 @@ type prepareOwned func(rule) (step undo.Step, write func() error)
 // writeOwned writes a rule of snatlab's own with its mark, and returns it as
 // written. A kernel without xt_comment refuses a marked rule, so a refused rule
 // is written once more without the mark. That happens only if the chain holds no
-// equal rule, because undoing could not distinguish the two.
-func writeOwned(ctx context.Context, p *iptables.Program, journal *undo.Journal, table, text string, prepare prepareOwned) (rule, error) {
+// equal rule, because undoing could not distinguish the two. The entry undoes the
+// writing; it is nil if nothing was journalled.
+func writeOwned(ctx context.Context, p *iptables.Program, journal *undo.Journal, table, text string, prepare prepareOwned) (rule, *undo.Entry, error) {
 	r := rule{text: text, mark: markOf(journal)}
 	if r.mark != "" {
 		step, write := prepare(r)
 		entry, err := journal.Do(ctx, step, func(context.Context) error { return write() })
 		if _, refused := errors.AsType[*iptables.RefusedError](err); !refused {
-			return r, err
+			return r, &entry, err
 		}
 		if undoErr := journal.Undo(undo.Context(ctx), entry); undoErr != nil {
-			return r, errors.Join(err, undoErr)
+			return r, &entry, errors.Join(err, undoErr)
 		}
 		r.mark = ""
 	}
@@ -37,11 +38,11 @@ func writeOwned(ctx context.Context, p *iptables.Program, journal *undo.Journal,
 		err = checkNoRule(chain, rules, text)
 	}
 	if err != nil {
-		return r, err
+		return r, nil, err
 	}
 	step, write := prepare(r)
-	_, err = journal.Do(ctx, step, func(context.Context) error { return write() })
-	return r, err
+	entry, err := journal.Do(ctx, step, func(context.Context) error { return write() })
+	return r, &entry, err
 }
 
 // checkNoRule returns an error if a chain holds a rule of this text, whatever its

@@ -163,6 +163,10 @@ type Arm struct {
 type RuleOptions struct {
 	Random      bool `json:"random"`
 	RandomFully bool `json:"random_fully"`
+
+	// Removes is the share of the collisions of two clients that the rule removes, since
+	// it draws the ports of a part of the connections only. 0: it draws all that it draws.
+	Removes float64 `json:"removes,omitempty"`
 }
 
 // Setting is one thing that an arm sets apart from the rule.

@@ -34,6 +34,7 @@ func (c checker) checkAll(s *Scenario, root *yaml.Node) {
 
 	arms := strictyaml.ChildOf(root, "arms")
 	c.checkArms(s.Arms, arms)
+	c.checkRemoves(s, root)
 	c.checkExpect(s, strictyaml.ChildOf(root, "expect"), arms)
 }
 
@@ -134,6 +135,26 @@ func (c checker) checkArms(arms []Arm, list *yaml.Node) {
 				strictyaml.QuoteText(arm.Name), before.Line))
 		} else if arm.Name != "" {
 			first[arm.Name] = name
+		}
+	}
+}
+
+// checkRemoves refuses a stated share where another one would be removed: what remains
+// depends on how many clients fire in a slot, and on that they leave from equal ports.
+func (c checker) checkRemoves(s *Scenario, root *yaml.Node) {
+	for i, arm := range s.Arms {
+		m := strictyaml.ChildOf(strictyaml.ChildOf(root, "arms").Content[i], "masquerade")
+		if removes := strictyaml.ChildOf(m, "removes"); removes == nil || !c.IsSound(m, removes) {
+			continue
+		}
+		refuse := func(why string) { c.AddFault(m, "removes: "+why) }
+		switch o := arm.Masquerade; {
+		case !o.RandomFully || o.Random || o.ToPorts != PortRange{}:
+			refuse("it is the share that a rule with random_fully removes; allowed: with random_fully: true, and nothing else")
+		case s.Load.Pattern != result.Lockstep:
+			refuse(fmt.Sprintf("belongs to pattern %s; the pattern here is %s", result.Lockstep, s.Load.Pattern))
+		case s.Clients != 2:
+			refuse(fmt.Sprintf("the share that remains is known for 2 clients, and there are %d; allowed: clients: 2", s.Clients))
 		}
 	}
 }

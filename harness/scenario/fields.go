@@ -99,6 +99,7 @@ func masqueradeFields(m *MasqueradeOptions) []strictyaml.Field {
 	return []strictyaml.Field{
 		{Key: "random", Value: strictyaml.Boolean{Into: &m.Random}},
 		{Key: "random_fully", Value: strictyaml.Boolean{Into: &m.RandomFully}},
+		{Key: "removes", Value: removedValue{&m.Removes}},
 		{Key: "to_ports", Value: portRangeValue{&m.ToPorts, strictyaml.SpanOf(1024, 65535), " (NAT keeps lower ports apart)"}},
 	}
 }

@@ -105,6 +105,8 @@ func samples(v strictyaml.Value) (all []string) {
 		return []string{v.Min.String()}
 	case shareValue:
 		return []string{strconv.Quote(v.formatPercent(v.most))}
+	case removedValue:
+		return []string{`"99.999%"`}
 	case portRangeValue:
 		return []string{fmt.Sprintf("%d-%d", v.bounds.Min, v.bounds.Max)}
 	case addressValue:

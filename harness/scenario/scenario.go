@@ -7,6 +7,7 @@ package scenario
 
 import (
 	"fmt"
+	"math"
 	"net/netip"
 	"time"
 
@@ -80,9 +81,13 @@ type Arm struct {
 
 // MasqueradeOptions are the options of the MASQUERADE target.
 type MasqueradeOptions struct {
-	Random      bool      `yaml:"random,omitempty"`
-	RandomFully bool      `yaml:"random_fully,omitempty"`
-	ToPorts     PortRange `yaml:"to_ports,omitempty"`
+	Random      bool `yaml:"random,omitempty"`
+	RandomFully bool `yaml:"random_fully,omitempty"`
+	// Removes makes the rule draw the ports of a part of the connections only, so that
+	// two clients lose this share less to the race: above 0 and below 1. 0: the rule
+	// draws all. It is for tests of the tool.
+	Removes Share     `yaml:"removes,omitempty"`
+	ToPorts PortRange `yaml:"to_ports,omitempty"`
 }
 
 // SNATOptions translates connections to the given addresses, and not to the address
@@ -90,6 +95,16 @@ type MasqueradeOptions struct {
 type SNATOptions struct {
 	ToSource    []netip.Addr `yaml:"to_source"` // consecutive, out of 198.18.0.0/15
 	RandomFully bool         `yaml:"random_fully,omitempty"`
+}
+
+// Share is a share between 0 and 1. In a scenario it is written in percent, "90%".
+type Share float64
+
+// DrawnPerMillion returns of how many connections in a million the rule draws the port,
+// or 0 for all of them. Two clients collide in a slot only if both keep their port. With
+// a chance of q for each of them to draw one, (1-q)² of the collisions remain.
+func (m MasqueradeOptions) DrawnPerMillion() uint32 {
+	return uint32(math.Round(1e6 * (1 - math.Sqrt(1-float64(m.Removes)))))
 }
 
 // PortRange is a range of ports, both ends included. In a scenario it is written

@@ -80,3 +80,34 @@ func (v shareValue) MakeNode() *yaml.Node {
 func (v shareValue) formatPercent(share float64) string {
 	return v.sign + strconv.FormatFloat(math.Round(share*1e5)/1e3, 'f', -1, 64) + "%"
 }
+
+// removedValue is a share above 0 and below 1, written in percent.
+type removedValue struct{ into *Share }
+
+var removedForm = regexp.MustCompile(`^((?:0|[1-9][0-9]?)(?:\.[0-9]{1,3})?) *%$`)
+
+func (removedValue) DescribeAllowed() string {
+	return `"0.001%" to "99.999%", with at most three decimals`
+}
+
+func (v removedValue) ReadNode(_ *strictyaml.Decoder, _ string, n *yaml.Node) string {
+	match := removedForm.FindStringSubmatch(n.Value)
+	if match == nil {
+		return strictyaml.DescribeNode(n) + " is not allowed"
+	}
+	f, err := strconv.ParseFloat(match[1]+"e-2", 64)
+	if err != nil || f == 0 {
+		return strictyaml.DescribeNode(n) + " is out of range"
+	}
+	*v.into = Share(f)
+	return ""
+}
+
+func (v removedValue) MakeNode() *yaml.Node {
+	if *v.into == 0 {
+		return nil
+	}
+	n := strictyaml.ScalarNode(strconv.FormatFloat(math.Round(float64(*v.into)*1e5)/1e3, 'f', -1, 64) + "%")
+	n.Style = yaml.DoubleQuotedStyle
+	return n
+}

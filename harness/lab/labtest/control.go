@@ -23,6 +23,7 @@ func checkControl(t *testing.T, s *labSuite) {
 		{},
 		{Masquerade: scenario.MasqueradeOptions{Random: true}},
 		{Masquerade: scenario.MasqueradeOptions{RandomFully: true}},
+		{Masquerade: scenario.MasqueradeOptions{RandomFully: true, Removes: 0.5}},
 		{Masquerade: scenario.MasqueradeOptions{ToPorts: scenario.PortRange{First: 30_000, Last: 30_999}}},
 		{SNAT: scenario.SNATOptions{ToSource: []netip.Addr{netip.MustParseAddr("198.19.200.1")}}},
 	} {

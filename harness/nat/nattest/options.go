@@ -55,6 +55,9 @@ var Rewritings = func() (all []snat.Options) {
 
 // Contradictions are options that no rule can have, with the reasons.
 var Contradictions = map[snat.Options]string{
+	{PerMillion: 1}: "a rule for a part of the connections is random-fully, and nothing else",
+	{RandomFully: true, PerMillion: 1, ToPorts: TenPorts}:     "a rule for a part of the connections is random-fully, and nothing else",
+	{RandomFully: true, PerMillion: snat.Million}:             "1000000 of 1000000 connections are no part of them",
 	{Random: true, RandomFully: true}:                         "random and random-fully exclude each other",
 	{ToPorts: TenPorts, ToSource: OneAddress}:                 "ports to masquerade to and addresses to translate to exclude each other",
 	{ToPorts: snat.PortRange{First: 0, Last: 1024}}:           "0-1024 is not a range of ports",

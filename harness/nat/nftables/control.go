@@ -8,6 +8,7 @@ import (
 
 	"github.com/mdlayher/netlink"
 
+	"snatlab/harness/nat/snat"
 	"snatlab/harness/undo"
 )
 
@@ -28,35 +29,87 @@ func ControlOf(text string, server netip.AddrPort) (MasqueradeRule, error) {
 	return r, r.checkRule()
 }
 
-// InsertControl inserts a rule directly before the rule with the text network. An
-// existing rule with the same text is an error.
+// DrawingOf returns the rule for a part of the connections of a rule's network.
+func DrawingOf(text string, o snat.Options) (MasqueradeRule, error) {
+	r, ok := ParseRule(text)
+	if !ok || r.Server != (netip.AddrPort{}) || o.PerMillion == 0 {
+		return r, fmt.Errorf("%q is not the masquerade rule of a network, or %d of a million connections no part of them", text, o.PerMillion)
+	}
+	r.Options = o
+	return r, r.checkRule()
+}
+
+// InsertControl inserts the rule of a control directly before the rule with the text
+// network. An existing rule with the same text is an error.
 func InsertControl(ctx context.Context, journal *undo.Journal, network string, r MasqueradeRule) error {
+	step := undo.NewStep(serverRuleKind, "masquerade rule "+r.Text(), RestoreCommand(network), serverRuleStep{Rule: r.Text()})
+	_, err := insertBefore(ctx, journal, step, network, r)
+	return err
+}
+
+// InsertDrawing inserts a rule of [DrawingOf] in the same way, and returns the entry of
+// the journal that undoes it; nil if nothing was journalled. Where the kernel lacks the expression that draws, the
+// error is a [MissingError].
+func InsertDrawing(ctx context.Context, journal *undo.Journal, network string, r MasqueradeRule) (*undo.Entry, error) {
+	step := undo.NewStep(drawingKind, "masquerade rule "+r.Text(), RestoreCommand(network), drawingStep{Rule: r.Text()})
+	return insertBefore(ctx, journal, step, network, r)
+}
+
+// insertBefore inserts a rule, as a step of the journal.
+func insertBefore(ctx context.Context, journal *undo.Journal, step undo.Step, network string, r MasqueradeRule) (*undo.Entry, error) {
 	rules, err := ListRules(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if slices.Contains(listedTexts(rules), r.Text()) {
-		return fmt.Errorf("%q is in %s already", r.Text(), Place)
+		return nil, fmt.Errorf("%q is in %s already", r.Text(), Place)
 	}
-	step := undo.NewStep(serverRuleKind, "masquerade rule "+r.Text(), RestoreCommand(network), serverRuleStep{Rule: r.Text()})
-	_, err = journal.Do(ctx, step, func(ctx context.Context) error {
+	entry, err := journal.Do(ctx, step, func(ctx context.Context) error {
 		before, err := findListed(ctx, network)
 		if err != nil {
 			return err
 		}
-		return sendRule(ctx, netlink.Create, before.handle, r.buildExpressions())
+		err = sendRule(ctx, netlink.Create, before.handle, r.buildExpressions())
+		if r.Options.PerMillion != 0 {
+			return numgenPart.explainError(err)
+		}
+		return err
 	})
-	return err
+	return &entry, err
 }
 
 // deleteRule deletes the rule of the step. It may never have been inserted.
 func (s serverRuleStep) deleteRule(ctx context.Context) error {
 	if r, ok := ParseRule(s.Rule); !ok || r.Server == (netip.AddrPort{}) {
-		return fmt.Errorf("%q is not a rule of snatlab's; its step is not undone", s.Rule)
+		return foreignStepError(s.Rule)
 	}
+	return deleteInserted(ctx, s.Rule)
+}
+
+// drawingStep is the journalled step that inserts a rule for a part of the connections.
+type drawingStep struct {
+	Rule string `json:"rule"` // text
+}
+
+const drawingKind = "nat.nftables-drawing"
+
+// deleteRule deletes the rule of the step. It may never have been inserted.
+func (s drawingStep) deleteRule(ctx context.Context) error {
+	if _, ok := parseDrawing(s.Rule); !ok {
+		return foreignStepError(s.Rule)
+	}
+	return deleteInserted(ctx, s.Rule)
+}
+
+func foreignStepError(rule string) error {
+	return fmt.Errorf("%q is not a rule of snatlab's; its step is not undone", rule)
+}
+
+// deleteInserted deletes a rule if it exists.
+func deleteInserted(ctx context.Context, text string) error {
 	rules, err := ListRules(ctx)
-	if err != nil || !slices.Contains(listedTexts(rules), s.Rule) {
+	if err != nil || !slices.Contains(listedTexts(rules), text) {
 		return err
 	}
-	return DeleteRule(ctx, s.Rule)
+	return DeleteRule(ctx, text)
 }

@@ -123,6 +123,10 @@ func parseExpression(attributes *netlink.AttributeDecoder) (expr.Any, error) {
 				x = &expr.Payload{}
 			case "bitwise":
 				x = &expr.Bitwise{}
+			case "numgen":
+				x = &expr.Numgen{}
+			case "byteorder":
+				x = &expr.Byteorder{}
 			case "cmp":
 				x = &expr.Cmp{}
 			case "meta":
@@ -137,10 +141,38 @@ func parseExpression(attributes *netlink.AttributeDecoder) (expr.Any, error) {
 				x = &expr.NAT{}
 			}
 		case unix.NFTA_EXPR_DATA:
+			if order, ok := x.(*expr.Byteorder); ok {
+				return x, readByteorder(order, attributes.Bytes())
+			}
 			if x != nil {
 				return x, expr.Unmarshal(unix.NFPROTO_IPV4, attributes.Bytes(), x)
 			}
 		}
 	}
 	return x, nil
+}
+
+// readByteorder reads the attributes of the expression. google/nftables cannot read
+// them (v0.3.0).
+func readByteorder(x *expr.Byteorder, data []byte) error {
+	attributes, err := netlink.NewAttributeDecoder(data)
+	if err != nil {
+		return err
+	}
+	attributes.ByteOrder = binary.BigEndian
+	for attributes.Next() {
+		switch attributes.Type() {
+		case unix.NFTA_BYTEORDER_SREG:
+			x.SourceRegister = attributes.Uint32()
+		case unix.NFTA_BYTEORDER_DREG:
+			x.DestRegister = attributes.Uint32()
+		case unix.NFTA_BYTEORDER_OP:
+			x.Op = expr.ByteorderOp(attributes.Uint32())
+		case unix.NFTA_BYTEORDER_LEN:
+			x.Len = attributes.Uint32()
+		case unix.NFTA_BYTEORDER_SIZE:
+			x.Size = attributes.Uint32()
+		}
+	}
+	return attributes.Err()
 }

@@ -139,6 +139,7 @@ func RestoreCommand(text string) string {
 func Undoers() undo.Undoers {
 	return undo.Undoers{
 		serverRuleKind: undo.NewUndoer(func(ctx context.Context, s serverRuleStep) error { return s.deleteRule(ctx) }),
+		drawingKind:    undo.NewUndoer(func(ctx context.Context, s drawingStep) error { return s.deleteRule(ctx) }),
 		tableKind:      undo.NewUndoer(func(ctx context.Context, _ tableStep) error { return deleteTable(ctx, masqueradeTable) }),
 		widenKind:      undo.NewUndoer(func(ctx context.Context, s widenStep) error { return s.deleteTable(ctx) }),
 	}

@@ -28,6 +28,7 @@ var (
 	chainPart   = kernelPart{"nft_chain_nat", "CONFIG_NFT_NAT and CONFIG_NF_TABLES_IPV4"}
 	counterPart = kernelPart{"nft_counter", "CONFIG_NFT_COUNTER; since 5.17 it is in nf_tables"}
 	masqPart    = kernelPart{"nft_masq", "CONFIG_NFT_MASQ"}
+	numgenPart  = kernelPart{"nft_numgen", "CONFIG_NFT_NUMGEN"}
 	natPart     = kernelPart{"nft_nat", "CONFIG_NFT_NAT"}
 	filterPart  = kernelPart{"nf_tables_ipv4", "CONFIG_NF_TABLES_IPV4"}
 	ctPart      = kernelPart{"nft_ct", "CONFIG_NFT_CT"}

@@ -22,6 +22,7 @@ func TestMissingError(t *testing.T) {
 		{chainPart, syscall.ENOENT, "no such file or directory (does this kernel have nft_chain_nat? CONFIG_NFT_NAT and CONFIG_NF_TABLES_IPV4)"},
 		{counterPart, syscall.ENOENT, "no such file or directory (does this kernel have nft_counter? CONFIG_NFT_COUNTER; since 5.17 it is in nf_tables)"},
 		{masqPart, syscall.ENOENT, "no such file or directory (does this kernel have nft_masq? CONFIG_NFT_MASQ)"},
+		{numgenPart, syscall.ENOENT, "no such file or directory (does this kernel have nft_numgen? CONFIG_NFT_NUMGEN)"},
 		{natPart, syscall.ENOENT, "no such file or directory (does this kernel have nft_nat? CONFIG_NFT_NAT)"},
 		{filterPart, syscall.ENOENT, "no such file or directory (does this kernel have nf_tables_ipv4? CONFIG_NF_TABLES_IPV4)"},
 		{ctPart, syscall.ENOENT, "no such file or directory (does this kernel have nft_ct? CONFIG_NFT_CT)"},

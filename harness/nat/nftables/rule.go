@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"reflect"
+	"strconv"
 	"strings"
 
 	"github.com/google/nftables/expr"
@@ -67,6 +68,22 @@ func ParseRule(text string) (r MasqueradeRule, ok bool) {
 	r.Subnet, err = netip.ParsePrefix(source)
 	r.Bridge = strings.Trim(words[5], `"`)
 	return r, err == nil && r.Subnet == r.Subnet.Masked() && r.checkRule() == nil && r.Text() == text
+}
+
+// parseDrawing parses the text of a rule for a part of the connections, as ParseRule
+// does that of a rule without options.
+func parseDrawing(text string) (r MasqueradeRule, ok bool) {
+	match, statement, ok := strings.Cut(text, numgenText)
+	if !ok {
+		return MasqueradeRule{}, false
+	}
+	if r, ok = ParseRule(match + FormatStatement(snat.Options{})); !ok || r.Server != (netip.AddrPort{}) {
+		return MasqueradeRule{}, false
+	}
+	number, _, _ := strings.Cut(statement, " ")
+	perMillion, err := strconv.ParseUint(number, 10, 32)
+	r.Options = snat.Options{RandomFully: true, PerMillion: uint32(perMillion)}
+	return r, err == nil && perMillion > 0 && r.checkRule() == nil && r.Text() == text
 }
 
 const (
@@ -160,7 +177,7 @@ func (r MasqueradeRule) checkRule() error {
 func parseExpressions(exprs []expr.Any) (r MasqueradeRule, packets uint64, ok bool) {
 	var address [net.IPv4len]byte
 	var loaded [][]byte // values of expr.Immediate
-	prefix := 0
+	prefix, perMillion := 0, uint32(0)
 	for i, e := range exprs {
 		switch e := e.(type) {
 		case *expr.Payload:
@@ -173,6 +190,8 @@ func parseExpressions(exprs []expr.Any) (r MasqueradeRule, packets uint64, ok bo
 			prefix, _ = net.IPMask(e.Mask).Size()
 		case *expr.Cmp:
 			switch {
+			case e.Op == expr.CmpOpLt && len(e.Data) == 4:
+				perMillion = binary.BigEndian.Uint32(e.Data)
 			case e.Op == expr.CmpOpNeq:
 				r.Bridge = string(bytes.TrimRight(e.Data, "\x00"))
 			case r.Bridge == "": // the protocol is compared after it
@@ -184,7 +203,7 @@ func parseExpressions(exprs []expr.Any) (r MasqueradeRule, packets uint64, ok bo
 		case *expr.Immediate:
 			loaded = append(loaded, e.Data)
 		case *expr.Masq:
-			r.Options = snat.Options{Random: e.Random, RandomFully: e.FullyRandom, ToPorts: readPorts(loaded)}
+			r.Options = snat.Options{Random: e.Random, RandomFully: e.FullyRandom, ToPorts: readPorts(loaded), PerMillion: perMillion}
 		case *expr.NAT:
 			r.Options = snat.Options{Random: e.Random, RandomFully: e.FullyRandom, ToSource: readAddresses(loaded)}
 		}

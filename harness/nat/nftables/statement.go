@@ -18,6 +18,8 @@ import (
 func FormatStatement(o snat.Options) string {
 	text := "counter masquerade"
 	switch {
+	case o.PerMillion != 0:
+		text = fmt.Sprintf("%s%d %s", numgenText, o.PerMillion, text)
 	case o.ToPorts != snat.PortRange{}:
 		text = "meta l4proto tcp counter masquerade to :" + o.ToPorts.String()
 	case o.ToSource != snat.AddressRange{}:
@@ -31,6 +33,9 @@ func FormatStatement(o snat.Options) string {
 	}
 	return text
 }
+
+// numgenText is the beginning of the statement of a rule for a part of the connections.
+const numgenText = "numgen random mod 1000000 < "
 
 // formatRange returns a range as nft prints it: as a network if it is one
 // (range_expr_to_prefix in nft's src/netlink.c).
@@ -68,6 +73,8 @@ func ParseStatement(statement string) (o snat.Options) {
 // statement.
 func statementExpressions(o snat.Options) []expr.Any {
 	switch {
+	case o.PerMillion != 0:
+		return append(drawExpressions(o.PerMillion), &expr.Counter{}, &expr.Masq{FullyRandom: o.RandomFully})
 	case o.ToPorts != snat.PortRange{}:
 		loads, last := loadRange(
 			binary.BigEndian.AppendUint16(nil, o.ToPorts.First),
@@ -86,6 +93,18 @@ func statementExpressions(o snat.Options) []expr.Any {
 			RegAddrMin: register, RegAddrMax: last})
 	}
 	return []expr.Any{&expr.Counter{}, &expr.Masq{Random: o.Random, FullyRandom: o.RandomFully}}
+}
+
+// drawExpressions returns the expressions of numgenText and a number. The kernel draws
+// for every packet that reaches them; only the first packet of a connection reaches a
+// rule that translates. Values are compared byte by byte, so the drawn number is turned
+// into big-endian order first.
+func drawExpressions(perMillion uint32) []expr.Any {
+	return []expr.Any{
+		&expr.Numgen{Register: register, Modulus: snat.Million, Type: unix.NFT_NG_RANDOM},
+		&expr.Byteorder{SourceRegister: register, DestRegister: register, Op: expr.ByteorderHton, Len: 4, Size: 4},
+		&expr.Cmp{Op: expr.CmpOpLt, Register: register, Data: binary.BigEndian.AppendUint32(nil, perMillion)},
+	}
 }
 
 // loadRange returns the expressions that load the ends of a range into

@@ -16,7 +16,14 @@ type Options struct {
 	RandomFully bool
 	ToPorts     PortRange    // of TCP alone: a range of ports needs the protocol in the rule
 	ToSource    AddressRange // instead of the address of the outgoing interface
+	// PerMillion makes a rule that a part of the connections pass, drawn one by one, so
+	// many of a million on average. It stands before the rule of the network, which the
+	// others pass. 0: every connection passes the rule, which is in place of that one.
+	PerMillion uint32
 }
+
+// Million is the number of connections that PerMillion is about.
+const Million = 1_000_000
 
 // PortRange is a range of ports, both ends included. The zero value is none.
 type PortRange struct{ First, Last uint16 }
@@ -47,6 +54,10 @@ func (a AddressRange) String() string {
 func (o Options) Check() error {
 	ports, addresses := o.ToPorts != PortRange{}, o.ToSource != AddressRange{}
 	switch {
+	case o.PerMillion != 0 && o != Options{RandomFully: true, PerMillion: o.PerMillion}:
+		return errors.New("a rule for a part of the connections is random-fully, and nothing else")
+	case o.PerMillion >= Million:
+		return fmt.Errorf("%d of %d connections are no part of them", o.PerMillion, Million)
 	case o.Random && o.RandomFully:
 		return errors.New("random and random-fully exclude each other")
 	case ports && addresses:
