@@ -3,8 +3,8 @@ package stats
 import "math"
 
 // Ratio is how many times as often something happens in one place as in another, with
-// its interval from Low to High. Estimate and High are nil where nothing happened in
-// the other place. Scattered reports that an end of the interval is that of the
+// its interval from Low to High. Estimate is nil where nothing happened in the other
+// place, and High where the interval has no end, as is the case then. Scattered reports that an end of the interval is that of the
 // scatter over trials, which is wider there than that of the counts.
 type Ratio struct {
 	Estimate  *float64
@@ -72,8 +72,16 @@ func countsRatio(a, b, requestsA, requestsB int, confidence float64) Ratio {
 func (r Ratio) widen(distance float64) Ratio {
 	low, high := *r.Estimate*math.Exp(-distance), *r.Estimate*math.Exp(distance)
 	r.Scattered = low < r.Low || high > *r.High
-	r.Low, r.High = min(r.Low, low), new(max(*r.High, high))
+	r.Low, r.High = min(r.Low, low), finite(max(*r.High, high))
 	return r
+}
+
+// finite returns a pointer to x, or nil if it is infinite.
+func finite(x float64) *float64 {
+	if math.IsInf(x, 1) {
+		return nil
+	}
+	return &x
 }
 
 // scatterOfPairs returns the variance of the logarithm of the ratio of two sums.
@@ -107,11 +115,11 @@ func DivideRatio(r, by Ratio) Ratio {
 		return divided
 	}
 	estimate := *r.Estimate / *by.Estimate
-	divided.Estimate, divided.High = &estimate, new(*r.High/by.Low)
+	divided.Estimate, divided.High = &estimate, finite(*r.High / by.Low)
 	if estimate > 0 {
 		down := math.Hypot(logDistance(*r.Estimate, r.Low), logDistance(*by.Estimate, *by.High))
 		up := math.Hypot(logDistance(*r.Estimate, *r.High), logDistance(*by.Estimate, by.Low))
-		divided.Low, divided.High = estimate*math.Exp(-down), new(estimate*math.Exp(up))
+		divided.Low, divided.High = estimate*math.Exp(-down), finite(estimate*math.Exp(up))
 	}
 	return divided
 }

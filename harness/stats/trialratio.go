@@ -42,7 +42,7 @@ func TrialRatio(arm, baseline []Trial, confidence float64) Ratio {
 	freedom := sum * sum / (own.variance*own.variance/own.freedom + other.variance*other.variance/other.freedom)
 	distance := math.Sqrt(sum) * StudentQuantile(confidence, freedom)
 	if a.Failed == 0 {
-		return Ratio{Estimate: r.Estimate, High: new(*r.High * math.Exp(distance)), Scattered: true}
+		return Ratio{Estimate: r.Estimate, High: finite(*r.High * math.Exp(distance)), Scattered: true}
 	}
 	return r.widen(distance)
 }
