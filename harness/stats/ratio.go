@@ -111,11 +111,15 @@ func DivideRatio(r, by Ratio) Ratio {
 	}
 	logDistance := func(from, to float64) float64 { return math.Abs(math.Log(to / from)) }
 	divided := Ratio{Low: r.Low / *by.High, Scattered: r.Scattered || by.Scattered}
-	if r.Estimate == nil || r.High == nil {
+	if r.Estimate == nil {
 		return divided
 	}
 	estimate := *r.Estimate / *by.Estimate
-	divided.Estimate, divided.High = &estimate, finite(*r.High / by.Low)
+	divided.Estimate = &estimate
+	if r.High == nil {
+		return divided
+	}
+	divided.High = finite(*r.High / by.Low)
 	if estimate > 0 {
 		down := math.Hypot(logDistance(*r.Estimate, r.Low), logDistance(*by.Estimate, *by.High))
 		up := math.Hypot(logDistance(*r.Estimate, *r.High), logDistance(*by.Estimate, by.Low))
