@@ -7,7 +7,6 @@ import (
 
 	"snatlab/harness/conntrack"
 	"snatlab/harness/lab"
-	"snatlab/harness/probe"
 	"snatlab/harness/result"
 )
 
@@ -15,9 +14,9 @@ import (
 // counted before and after it.
 type measurement struct {
 	before, after observation
-	reports       []*probe.Report
-	seconds       float64
-	foreign       *result.Foreign
+	sentLoad
+	seconds float64
+	foreign *result.Foreign
 }
 
 // observation is what the kernel had counted at an instant.
@@ -50,7 +49,7 @@ func (x *experiment) observeCounters(ctx context.Context, rule lab.ArmRule) (o o
 // measureLoad sends the load between two observations. Where other traffic may be
 // in the counters, it watches them as well while the lab sends nothing: from the end of
 // the load before, and for a while after this one. Before the first load it waits.
-func (x *experiment) measureLoad(ctx context.Context, rule lab.ArmRule, send func() ([]*probe.Report, error)) (m measurement, err error) {
+func (x *experiment) measureLoad(ctx context.Context, rule lab.ArmRule, send func(trialStart) (sentLoad, error)) (m measurement, err error) {
 	var idle idleWatch
 	if x.lab.Shared() && x.silent == nil {
 		begun, err := x.readInstant(ctx)
@@ -71,7 +70,7 @@ func (x *experiment) measureLoad(ctx context.Context, rule lab.ArmRule, send fun
 		}
 	}
 	begun := time.Now()
-	if m.reports, err = send(); err != nil {
+	if m.sentLoad, err = send(trialStart{counters: m.before.counters, quiet: idle.isQuiet()}); err != nil {
 		return m, err
 	}
 	m.seconds = time.Since(begun).Seconds()
@@ -116,6 +115,9 @@ func (w *idleWatch) addWindow(from, to instant) error {
 	return nil
 }
 
+// isQuiet reports whether the counters did not move.
+func (w *idleWatch) isQuiet() bool { return w.moved.InsertFailed == 0 && w.moved.Drop == 0 }
+
 // waitIdle waits for an idle window.
 func waitIdle(ctx context.Context) error {
 	select {
@@ -133,7 +135,7 @@ const fewEvents = 3
 // traffic's, if it continued at the same rate. It returns nil if nothing was watched,
 // or nothing moved. A few events are not extrapolated.
 func (w *idleWatch) estimateForeign(seconds float64) *result.Foreign {
-	if w.moved.InsertFailed == 0 && w.moved.Drop == 0 {
+	if w.isQuiet() {
 		return nil
 	}
 	during := func(n uint64) uint64 {

@@ -182,7 +182,9 @@ func (x *experiment) runTrial(ctx context.Context, arm scenario.Arm, into *resul
 	if err != nil {
 		return nil, err
 	}
-	m, err := x.measureLoad(ctx, rule, func() ([]*probe.Report, error) { return x.sendLoad(ctx, arm, address, trial, requests) })
+	m, err := x.measureLoad(ctx, rule, func(start trialStart) (sentLoad, error) {
+		return x.sendLoad(ctx, arm, address, trial, requests, start)
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -192,7 +194,7 @@ func (x *experiment) runTrial(ctx context.Context, arm scenario.Arm, into *resul
 	}
 	x.control.keepDelays(m.reports)
 	t = x.sumReports(m.reports)
-	t.Port, t.Seconds, t.Foreign, t.Server = int(address.Port()), m.seconds, m.foreign, served.Server
+	t.Port, t.Seconds, t.EndedEarly, t.Foreign, t.Server = int(address.Port()), m.seconds, m.endedEarly, m.foreign, served.Server
 	if t.Control != nil {
 		t.Control.Accepted = served.ControlAccepted
 	}
@@ -290,14 +292,21 @@ func (x *experiment) awaitRoom(ctx context.Context, requests int) error {
 	}
 }
 
+// sentLoad is what became of a load.
+type sentLoad struct {
+	reports    []*probe.Report
+	endedEarly bool // the clients were told to wait no longer
+}
+
 // sendLoad lets all clients send their load at once. The first client that fails
 // ends the wait for the others, which would only report that it is missing.
-func (x *experiment) sendLoad(ctx context.Context, arm scenario.Arm, server netip.AddrPort, trial, requests int) ([]*probe.Report, error) {
+func (x *experiment) sendLoad(ctx context.Context, arm scenario.Arm, server netip.AddrPort, trial, requests int, begin trialStart) (sentLoad, error) {
 	clients := x.lab.Clients()
-	reports := make([]*probe.Report, len(clients))
+	sent := sentLoad{reports: make([]*probe.Report, len(clients))}
 	start := probe.MonotonicTime() + int64(headStart)
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
+	waiting, end, reported := newUnanswered(len(clients)), make(chan struct{}), make(chan struct{})
 	var wait sync.WaitGroup
 	for i, c := range clients {
 		load := x.newLoad(server, requests)
@@ -308,20 +317,30 @@ func (x *experiment) sendLoad(ctx context.Context, arm scenario.Arm, server neti
 			}
 		}
 		wait.Go(func() {
-			var err error
-			if reports[i], err = c.Run(ctx, load); err != nil {
+			r, err := c.RunUntil(ctx, load, end, func(w probe.Waiting) { waiting.set(i, w.Arm+w.Control, false) })
+			if err != nil {
 				fail(err)
+				return
 			}
+			sent.reports[i] = r
+			waiting.set(i, countTimeouts(r), true)
 		})
 	}
-	wait.Wait()
-	return reports, context.Cause(ctx)
+	go func() {
+		wait.Wait()
+		close(reported)
+	}()
+	if sent.endedEarly = x.awaitDrops(ctx, begin, waiting, reported); sent.endedEarly {
+		close(end)
+	}
+	<-reported
+	return sent, context.Cause(ctx)
 }
 
 func (x *experiment) newLoad(server netip.AddrPort, requests int) probe.ClientLoad {
 	return probe.ClientLoad{
 		Server: server, Requests: requests, Timeout: x.Load.Timeout,
-		Rate: int(x.Load.Rate), Concurrency: x.Load.Concurrency, Explain: x.explain || x.control.exists(),
+		Rate: int(x.Load.Rate), Concurrency: x.Load.Concurrency, Explain: x.explain || x.control.exists(), Announce: true,
 	}
 }
 

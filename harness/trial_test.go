@@ -163,11 +163,11 @@ func TestRunRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	reports, err := x.sendLoad(t.Context(), scenario.Arm{}, address, 0, x.Load.Requests)
+	sent, err := x.sendLoad(t.Context(), scenario.Arm{}, address, 0, x.Load.Requests, trialStart{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	trial := x.sumReports(reports)
+	trial := x.sumReports(sent.reports)
 	if got := causesOf(trial, circumstances{ports: scenario.NATPorts})["refused"]; trial.Failed != 40 || got != 40 {
 		t.Errorf("%d of %d failed, %d refused", trial.Failed, trial.Requests, got)
 	}

@@ -77,6 +77,18 @@ func (r *Report) CheckAgainst(load ClientLoad) error {
 	return nil
 }
 
+// checkAgainst returns an error for an announcement that cannot be that of the load.
+func (w Waiting) checkAgainst(load ClientLoad) error {
+	controls := 0
+	if load.Lockstep != nil && load.Lockstep.Control != nil {
+		controls = load.Requests / load.Lockstep.Control.Every
+	}
+	if w.Arm < 0 || w.Arm > load.Requests || w.Control < 0 || w.Control > controls {
+		return fmt.Errorf("waiting: %d of %s unanswered, and %d of %d of the control", w.Arm, format.Plural(load.Requests, "request", "requests"), w.Control, controls)
+	}
+	return nil
+}
+
 // checkSums returns an error if the numbers do not add up. Requests must be known to
 // be in range.
 func (o *Outcome) checkSums() error {

@@ -82,10 +82,10 @@ func checkSums(t *testing.T, r *Report) {
 // Whatever a probe sends, the controller gets what it asked for, or an error that can be
 // printed.
 func FuzzAnswers(f *testing.F) {
-	const client, server = `{"v":4,"hello":{"role":"client","cpus":[0,1],"files":20000}}` + "\n",
-		`{"v":4,"hello":{"role":"server","cpus":[0],"files":99}}` + "\n" + `{"v":4,"ready":{}}` + "\n"
+	const client, server = `{"v":5,"hello":{"role":"client","cpus":[0,1],"files":20000}}` + "\n",
+		`{"v":5,"hello":{"role":"server","cpus":[0],"files":99}}` + "\n" + `{"v":5,"ready":{}}` + "\n"
 	addMessages(f, func(line string) {
-		for _, before := range []string{"", client, server, server + `{"v":4,"ready":{}}` + "\n"} {
+		for _, before := range []string{"", client, server, server + `{"v":5,"ready":{}}` + "\n"} {
 			f.Add([]byte(before + line + "\n"))
 		}
 	})

@@ -5,9 +5,9 @@
 // A probe is the same static binary as the tool. It reads requests from its
 // standard input and answers on its standard output, one JSON object a line:
 //
-//	probe:      {"v":4,"hello":{"role":"client","cpus":[0,1],"files":20000}}
-//	controller: {"v":4,"run":{"server":"198.18.1.2:20001","pattern":"lockstep",...}}
-//	probe:      {"v":4,"report":{"requests":3000,"succeeded":2641,...}}
+//	probe:      {"v":5,"hello":{"role":"client","cpus":[0,1],"files":20000}}
+//	controller: {"v":5,"run":{"server":"198.18.1.2:20001","pattern":"lockstep",...}}
+//	probe:      {"v":5,"report":{"requests":3000,"succeeded":2641,...}}
 //
 // When its input ends, a probe exits: it does not outlive the controller.
 // `snatlab serve` is a server's probe that is driven over TCP by the same messages.
@@ -29,7 +29,7 @@ import (
 
 // Version is the version of the protocol. Both sides are the same program: a
 // different version is that of an old image or of an old `snatlab serve`.
-const Version = 4
+const Version = 5
 
 // MaxOrder and maxAnswer bound one message, in bytes. The largest answer is a report
 // that lists every other one of 30,000 source ports by itself. Most reports have a
@@ -49,14 +49,16 @@ type Message struct {
 	Run    *ClientLoad `json:"run,omitempty"`
 	Listen *Listen     `json:"listen,omitempty"`
 	Finish *Finish     `json:"finish,omitempty"`
+	End    *End        `json:"end,omitempty"`
 
 	// From the probe.
-	Hello  *Hello  `json:"hello,omitempty"`
-	Shared *Shared `json:"shared,omitempty"`
-	Report *Report `json:"report,omitempty"`
-	Ready  *Ready  `json:"ready,omitempty"`
-	Served *Served `json:"served,omitempty"`
-	Error  string  `json:"error,omitempty"`
+	Hello   *Hello   `json:"hello,omitempty"`
+	Shared  *Shared  `json:"shared,omitempty"`
+	Waiting *Waiting `json:"waiting,omitempty"`
+	Report  *Report  `json:"report,omitempty"`
+	Ready   *Ready   `json:"ready,omitempty"`
+	Served  *Served  `json:"served,omitempty"`
+	Error   string   `json:"error,omitempty"`
 }
 
 // Hello is the first message of a probe.
@@ -137,7 +139,22 @@ type ClientLoad struct {
 	Concurrency int            `json:"concurrency,omitempty"` // ephemeral: requests in flight at once
 	Lockstep    *LockstepPart  `json:"lockstep,omitempty"`    // nil: ephemeral
 	Explain     bool           `json:"explain,omitempty"`     // report the source ports of the timeouts
+	Announce    bool           `json:"announce,omitempty"`    // after the last request, say how many are unanswered, and expect an End
 }
+
+// Waiting is sent by a client that has sent all requests of a load with Announce, and
+// waits for the answers to some of them. It holds the number of requests of the arm and of
+// the control that got no answer so far, those whose timeout has passed included. Another
+// one follows when answers have come.
+type Waiting struct {
+	Arm     int `json:"arm"`
+	Control int `json:"control"`
+}
+
+// End tells a client that no answer can come any more: it gives up the requests that it
+// waits for, as if their timeout had passed, and reports. It has no answer of its own. A
+// client that has reported already ignores it.
+type End struct{}
 
 // LockstepPart is one client's part in a lockstep trial.
 type LockstepPart struct {

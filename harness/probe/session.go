@@ -122,9 +122,36 @@ func (c *ClientSession) Share(ctx context.Context, barrier string) error {
 
 // Run has the client send a load, and waits for its report.
 func (c *ClientSession) Run(ctx context.Context, load ClientLoad) (*Report, error) {
-	answer, err := c.request(ctx, load.TimeLimit(c.Hello.Files), Message{Run: &load})
-	if err != nil {
+	return c.RunUntil(ctx, load, nil, nil)
+}
+
+// RunUntil is Run for a load with Announce. It calls waiting for each announcement of the
+// client. When end is closed, the client gives up the requests that got no answer so far.
+func (c *ClientSession) RunUntil(ctx context.Context, load ClientLoad, end <-chan struct{}, waiting func(Waiting)) (*Report, error) {
+	if err := c.sendRequest(Message{Run: &load}); err != nil {
 		return nil, err
+	}
+	begun, limit := time.Now(), load.TimeLimit(c.Hello.Files)
+	var answer Message
+	for answered := false; !answered; {
+		m, err := c.awaitAnswerOr(ctx, end, begun, limit)
+		switch {
+		case err == errEnd:
+			end = nil
+			err = c.writeRequest(Message{End: &End{}})
+		case err == nil && m.Waiting != nil && load.Announce:
+			if err = m.Waiting.checkAgainst(load); err == nil && waiting != nil {
+				waiting(*m.Waiting)
+			} else if err != nil {
+				err = fmt.Errorf("%s: %w", c.Name, err)
+			}
+		case err == nil:
+			answer, answered = m, true
+			err = c.checkError(m)
+		}
+		if err != nil {
+			return nil, err
+		}
 	}
 	if answer.Report == nil {
 		return nil, fmt.Errorf("%s: did not answer with a report", c.Name)
@@ -214,38 +241,69 @@ func (s *session) readAnswers() {
 // request sends a request and waits for its answer. After an error the session must
 // not be used: an answer that is late would be read as the answer to the next request.
 func (s *session) request(ctx context.Context, limit time.Duration, request Message) (Message, error) {
-	request.V = Version
-	line, err := json.Marshal(request)
-	if err != nil {
-		return Message{}, fmt.Errorf("%s: %w", s.Name, err)
-	}
-	// A message that is there already is not the answer: the stream has ended, or the
-	// probe sent it without being asked.
-	select {
-	case m, ok := <-s.answers:
-		if m, err = s.checkAlive(m, ok); err == nil {
-			err = fmt.Errorf("%s: sent a message without being asked", s.Name)
-		}
-		return m, err
-	default:
-	}
-	if _, err := s.Out.Write(append(line, '\n')); err != nil {
-		return Message{}, s.deathError(err)
+	if err := s.sendRequest(request); err != nil {
+		return Message{}, err
 	}
 	m, err := s.awaitAnswer(ctx, limit)
-	if err == nil && m.Error != "" {
-		err = fmt.Errorf("%s: %s", s.Name, printableWords(m.Error))
+	if err == nil {
+		err = s.checkError(m)
 	}
 	return m, err
 }
 
+// sendRequest sends a request, unless the probe has ended or has sent a message without
+// being asked: that message is not the answer.
+func (s *session) sendRequest(request Message) error {
+	select {
+	case m, ok := <-s.answers:
+		_, err := s.checkAlive(m, ok)
+		if err == nil {
+			err = fmt.Errorf("%s: sent a message without being asked", s.Name)
+		}
+		return err
+	default:
+	}
+	return s.writeRequest(request)
+}
+
+func (s *session) writeRequest(request Message) error {
+	request.V = Version
+	line, err := json.Marshal(request)
+	if err != nil {
+		return fmt.Errorf("%s: %w", s.Name, err)
+	}
+	if _, err := s.Out.Write(append(line, '\n')); err != nil {
+		return s.deathError(err)
+	}
+	return nil
+}
+
+// checkError returns the error that a probe answered with.
+func (s *session) checkError(m Message) error {
+	if m.Error != "" {
+		return fmt.Errorf("%s: %s", s.Name, printableWords(m.Error))
+	}
+	return nil
+}
+
 // awaitAnswer returns the next message, or an error after limit.
 func (s *session) awaitAnswer(ctx context.Context, limit time.Duration) (Message, error) {
-	late := time.NewTimer(limit)
+	return s.awaitAnswerOr(ctx, nil, time.Now(), limit)
+}
+
+// errEnd is the error of awaitAnswerOr when its channel was closed.
+var errEnd = errors.New("the wait for answers is to end")
+
+// awaitAnswerOr returns the next message, or errEnd if end is closed before, or another
+// error when limit has passed since begun.
+func (s *session) awaitAnswerOr(ctx context.Context, end <-chan struct{}, begun time.Time, limit time.Duration) (Message, error) {
+	late := time.NewTimer(time.Until(begun.Add(limit)))
 	defer late.Stop()
 	select {
 	case m, ok := <-s.answers:
 		return s.checkAlive(m, ok)
+	case <-end:
+		return Message{}, errEnd
 	case <-ctx.Done():
 		return Message{}, context.Cause(ctx)
 	case <-late.C:

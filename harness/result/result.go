@@ -213,6 +213,11 @@ type Trial struct {
 	Server      Server         `json:"server"`
 	Evidence    *Evidence      `json:"evidence,omitempty"` // of --explain
 
+	// EndedEarly is set if the clients did not wait for the timeouts of their last
+	// requests, since the kernel had counted a drop for each unanswered one. These are
+	// timeouts among the failures all the same.
+	EndedEarly bool `json:"ended_early,omitempty"`
+
 	// Control is what became of the control's requests, and Phase how the clients were
 	// kept together. Both are nil in other patterns than lockstep, and in results of
 	// versions before there was a control.

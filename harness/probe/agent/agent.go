@@ -65,8 +65,13 @@ func (a *Agent) Serve(in io.Reader, out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("send hello: %w", err)
 	}
-	for line, err := range probe.ReadLines(in, probe.MaxOrder) {
+	orders := readOrders(in)
+	defer orders.stop()
+	for {
+		line, err := orders.next()
 		switch {
+		case err == io.EOF:
+			return nil
 		case errors.Is(err, probe.ErrLongLine):
 			return sendRefusal(answers, err)
 		case err != nil:
@@ -82,7 +87,10 @@ func (a *Agent) Serve(in io.Reader, out io.Writer) error {
 		if a.AfterOrder != nil {
 			a.AfterOrder()
 		}
-		answer, err := a.answerOrder(request)
+		if request.End != nil && a.Role == probe.RoleClient {
+			continue // of a load that has ended by itself
+		}
+		answer, err := a.answerOrder(request, orders, answers)
 		answer.V = probe.Version
 		if err != nil {
 			answer = probe.Message{V: probe.Version, Error: err.Error()}
@@ -91,7 +99,6 @@ func (a *Agent) Serve(in io.Reader, out io.Writer) error {
 			return fmt.Errorf("answer: %w", err)
 		}
 	}
-	return nil
 }
 
 // errUngreeted ends the session with a peer that does not greet first.
@@ -120,15 +127,16 @@ func sendRefusal(answers *json.Encoder, refusal error) error {
 	return refusal
 }
 
-// answerOrder executes one order and returns its answer.
-func (a *Agent) answerOrder(m probe.Message) (probe.Message, error) {
+// answerOrder executes one order and returns its answer. Announcements of a load go to
+// answers before.
+func (a *Agent) answerOrder(m probe.Message, orders *orders, answers *json.Encoder) (probe.Message, error) {
 	switch {
 	case m.Greet != nil && a.Role == probe.RoleServer:
 		return probe.Message{Ready: &probe.Ready{}}, nil
 	case m.Share != nil && a.Role == probe.RoleClient:
 		return probe.Message{Shared: &probe.Shared{}}, load.TryBarrier(m.Share.Barrier)
 	case m.Run != nil && a.Role == probe.RoleClient:
-		report, err := load.Send(*m.Run, a.cpus, a.files)
+		report, err := a.sendLoad(*m.Run, orders, answers)
 		return probe.Message{Report: report}, err
 	case m.Listen != nil && a.Role == probe.RoleServer:
 		return a.openPorts(*m.Listen)

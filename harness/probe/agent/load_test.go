@@ -90,6 +90,46 @@ func TestRefusedRequests(t *testing.T) {
 	}
 }
 
+// A client gives up its unanswered requests when it is told to, and executes later orders.
+func TestEnd(t *testing.T) {
+	deaf, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(deaf) })
+	port := freePort(t)
+	if err := unix.Bind(deaf, &unix.SockaddrInet4{Port: int(port), Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Listen(deaf, 0); err != nil {
+		t.Fatal(err)
+	}
+	client := startClient(t, "client 0")
+	load := probe.ClientLoad{Server: netip.AddrPortFrom(localGuests[0].Addr(), port), Requests: 4, Timeout: time.Minute, Concurrency: 4, Announce: true}
+	end := make(chan struct{})
+	// One connection finds room in the queue.
+	report, err := client.RunUntil(t.Context(), load, end, func(w probe.Waiting) {
+		if w != (probe.Waiting{Arm: 3}) {
+			t.Errorf("%+v unanswered", w)
+		}
+		close(end)
+	})
+	if err != nil || report.Succeeded != 1 || report.Failures["timeout"] != 3 {
+		t.Fatalf("%+v, %v", report, err)
+	}
+	// A client that is told to give up nothing goes on as well: end is closed already.
+	load.Server = netip.AddrPortFrom(localGuests[0].Addr(), freePort(t))
+	for range 20 {
+		if report, err = client.RunUntil(t.Context(), load, end, nil); err != nil || report.Failures["refused"] != 4 {
+			t.Fatalf("%+v, %v", report, err)
+		}
+	}
+	// Other orders come after the load. They are not asked for by a session, which waits.
+	if err := client.Share(t.Context(), filepath.Join(t.TempDir(), "barrier")); err != nil {
+		t.Error(err)
+	}
+}
+
 // lockstepLoads returns the loads of clients that share this network namespace and
 // therefore need source ports of their own.
 func lockstepLoads(t *testing.T, address netip.AddrPort, clients, requests int, barrier string) []probe.ClientLoad {

@@ -211,6 +211,9 @@ func (cs *connections) reapCompleted(limit time.Duration) error {
 		return fmt.Errorf("epoll_wait: %w", err)
 	}
 	for _, event := range cs.events[:max(n, 0)] {
+		if event.Fd == wakeUp {
+			continue
+		}
 		c := &cs.conns[event.Fd]
 		errno, err := unix.GetsockoptInt(int(c.fd), unix.SOL_SOCKET, unix.SO_ERROR)
 		if err != nil {
@@ -279,16 +282,6 @@ func (cs *connections) awaitRoom(n int) error {
 		if cs.oldest == cs.launched {
 			return fmt.Errorf("%d open files are allowed, %d are needed", cs.limit+probe.ReservedFiles, cs.open+n+probe.ReservedFiles)
 		}
-		if err := cs.reapCompleted(cs.untilExpiry()); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// awaitAll waits until every launched connection has completed or expired.
-func (cs *connections) awaitAll() error {
-	for cs.oldest < cs.launched {
 		if err := cs.reapCompleted(cs.untilExpiry()); err != nil {
 			return err
 		}

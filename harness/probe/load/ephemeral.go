@@ -1,6 +1,7 @@
 package load
 
 import (
+	"context"
 	"time"
 
 	"snatlab/harness/probe"
@@ -8,7 +9,7 @@ import (
 
 // sendEphemeral sends the load as an ordinary client does: the kernel chooses each
 // source port when the socket connects.
-func sendEphemeral(load probe.ClientLoad, files int) (*probe.Report, error) {
+func sendEphemeral(ctx context.Context, load probe.ClientLoad, files int, announce announcer) (*probe.Report, error) {
 	flight, err := newConnections(load.Server, load.Requests, load.Timeout, files)
 	if err != nil {
 		return nil, err
@@ -29,11 +30,14 @@ func sendEphemeral(load probe.ClientLoad, files int) (*probe.Report, error) {
 				return nil, err
 			}
 		}
+		if flight.launched == load.Requests {
+			break
+		}
 		if err := flight.reapCompleted(flight.untilNext(load, begun, most)); err != nil {
 			return nil, err
 		}
 	}
-	if err := flight.awaitAll(); err != nil {
+	if err := flight.awaitAll(ctx, announce); err != nil {
 		return nil, err
 	}
 	return &probe.Report{Outcome: flight.sumUp(armSlot, load.Explain), Seconds: time.Since(begun).Seconds(), PeakRSS: probe.PeakRSS()}, nil
@@ -50,7 +54,7 @@ func (cs *connections) connectNew() error {
 
 // untilNext returns the time until a request is due or expires.
 func (cs *connections) untilNext(load probe.ClientLoad, begun time.Time, most int) time.Duration {
-	if cs.launched == load.Requests || cs.open == most {
+	if cs.open == most {
 		return cs.untilExpiry()
 	}
 	due := begun.Add(time.Duration(float64(cs.launched) / float64(load.Rate) * float64(time.Second)))

@@ -1,6 +1,7 @@
 package load
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"runtime/debug"
@@ -32,7 +33,7 @@ type gate interface {
 // sendLockstep sends the load in step with other clients: in the k-th slot of a kind,
 // each of them connects from the k-th of its source ports for that kind, to the same
 // server port, at the same moment.
-func sendLockstep(load probe.ClientLoad, cpus []int, files int) (*probe.Report, error) {
+func sendLockstep(ctx context.Context, load probe.ClientLoad, cpus []int, files int, announce announcer) (*probe.Report, error) {
 	step := load.Lockstep
 	flight, err := newConnections(load.Server, load.Requests, load.Timeout, files)
 	if err != nil {
@@ -60,7 +61,7 @@ func sendLockstep(load probe.ClientLoad, cpus []int, files int) (*probe.Report, 
 			return nil, err
 		}
 	}
-	if err := flight.awaitAll(); err != nil {
+	if err := flight.awaitAll(ctx, announce); err != nil {
 		return nil, err
 	}
 	seconds := time.Since(begun).Seconds()

@@ -121,7 +121,7 @@ func TestSendControl(t *testing.T) {
 					Control: &probe.ControlPart{Server: control, Every: every, Ports: ports(20_000)},
 				}}
 				wait.Go(func() {
-					report, err := Send(load, []int{0}, 1024)
+					report, err := Send(t.Context(), load, []int{0}, 1024, nil)
 					if err != nil {
 						t.Errorf("client %d: %v", c, err)
 						return
@@ -151,18 +151,18 @@ func TestSendWithFewFiles(t *testing.T) {
 	}
 	const files = probe.ReservedFiles + 5
 	ephemeral := probe.ClientLoad{Server: address, Requests: 300, Timeout: time.Second, Concurrency: 64}
-	report, err := Send(ephemeral, []int{0}, files)
+	report, err := Send(t.Context(), ephemeral, []int{0}, files, nil)
 	if err != nil || report.CheckAgainst(ephemeral) != nil || report.Succeeded != 300 {
 		t.Errorf("ephemeral: %+v, %v", report, err)
 	}
 	lockstep := probe.ClientLoad{Server: address, Requests: 300, Timeout: time.Second, Lockstep: &probe.LockstepPart{
 		Clients: 1, CPUs: 1, Ports: scenario.PortRange{First: 10_000, Last: 13_999}, Barrier: filepath.Join(t.TempDir(), "barrier"), Epoch: 1,
 	}}
-	report, err = Send(lockstep, []int{0}, files)
+	report, err = Send(t.Context(), lockstep, []int{0}, files, nil)
 	if err != nil || report.CheckAgainst(lockstep) != nil || report.Succeeded != 300 {
 		t.Errorf("lockstep: %+v, %v", report, err)
 	}
-	if _, err := Send(ephemeral, []int{0}, probe.ReservedFiles); fmt.Sprint(err) != "32 open files are allowed, 33 are needed" {
+	if _, err := Send(t.Context(), ephemeral, []int{0}, probe.ReservedFiles, nil); fmt.Sprint(err) != "32 open files are allowed, 33 are needed" {
 		t.Errorf("no file to spare: %v", err)
 	}
 	if served, err := listener.Finish(); err != nil || served.Accepted != 600 {

@@ -8,6 +8,7 @@
 package load
 
 import (
+	"context"
 	"fmt"
 	"path"
 	"strconv"
@@ -21,14 +22,17 @@ import (
 
 // Send checks a load, sends it, and returns its report. The client may run on the CPUs
 // and open as many files as given.
-func Send(load probe.ClientLoad, cpus []int, files int) (*probe.Report, error) {
+//
+// It calls announce, unless that is nil, if requests are unanswered when all have been
+// sent, and again when their number has changed. When ctx has ended, it gives them up.
+func Send(ctx context.Context, load probe.ClientLoad, cpus []int, files int, announce func(probe.Waiting) error) (*probe.Report, error) {
 	if err := checkLoad(&load, len(cpus)); err != nil {
 		return nil, err
 	}
 	if load.Lockstep != nil {
-		return sendLockstep(load, cpus, files)
+		return sendLockstep(ctx, load, cpus, files, announce)
 	}
-	return sendEphemeral(load, files)
+	return sendEphemeral(ctx, load, files, announce)
 }
 
 // TryBarrier returns an error if this client cannot map the file of the barrier.

@@ -1,13 +1,18 @@
 package load
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"math"
+	"net"
 	"net/netip"
 	"os"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"snatlab/harness/probe"
 	"snatlab/harness/scenario"
@@ -107,5 +112,84 @@ func sendable(t *testing.T, load probe.ClientLoad) {
 	}
 	if last := portAt(s.Ports, load.Requests); fired != s.Clients*load.Requests || len(turns) > probe.MaxRequests || last < 1 {
 		t.Errorf("%+v: %d requests in %d turns, the last from port %d", *s, fired, len(turns), last)
+	}
+}
+
+// deafServer returns an address whose SYNs are not answered: its queue is full.
+func deafServer(t *testing.T) netip.AddrPort {
+	t.Helper()
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(fd) })
+	if err = unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err == nil {
+		err = unix.Listen(fd, 0)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	at, err := unix.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(at.(*unix.SockaddrInet4).Port))
+	conn, err := net.Dial("tcp4", address.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return address
+}
+
+// A client that has sent all requests announces how many are unanswered, and gives them up
+// when it is told to.
+func TestAnnounce(t *testing.T) {
+	t.Parallel()
+	address := deafServer(t)
+	for name, load := range map[string]probe.ClientLoad{
+		"ephemeral": {Server: address, Requests: 7, Timeout: time.Minute, Concurrency: 64, Explain: true},
+		"lockstep": {Server: address, Requests: 7, Timeout: time.Minute, Explain: true, Lockstep: &probe.LockstepPart{
+			Clients: 1, CPUs: 1, Ports: scenario.PortRange{First: 11_000, Last: 11_999}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, end := context.WithCancel(t.Context())
+			defer end()
+			var announced []probe.Waiting
+			report, err := Send(ctx, load, []int{0}, 1024, func(w probe.Waiting) error {
+				announced = append(announced, w)
+				end()
+				return nil
+			})
+			if err == nil {
+				err = report.CheckAgainst(load)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(announced) != 1 || announced[0] != (probe.Waiting{Arm: 7}) {
+				t.Errorf("announced %+v", announced)
+			}
+			if report.Failures["timeout"] != 7 || probe.CountPorts(report.Silent) != 7 {
+				t.Errorf("report %+v", report)
+			}
+		})
+	}
+}
+
+// A client that is told nothing waits for its timeout, and an error of the announcement
+// ends the load.
+func TestAnnounceAlone(t *testing.T) {
+	t.Parallel()
+	load := probe.ClientLoad{Server: deafServer(t), Requests: 3, Timeout: 50 * time.Millisecond, Concurrency: 64}
+	begun := time.Now()
+	report, err := Send(t.Context(), load, []int{0}, 1024, func(probe.Waiting) error { return nil })
+	if err != nil || report.Failures["timeout"] != 3 || time.Since(begun) < load.Timeout {
+		t.Errorf("%+v, %v after %v", report, err, time.Since(begun))
+	}
+	broken := errors.New("broken pipe")
+	load.Timeout = time.Minute
+	if _, err := Send(t.Context(), load, []int{0}, 1024, func(probe.Waiting) error { return broken }); err != broken {
+		t.Errorf("error %v", err)
 	}
 }
