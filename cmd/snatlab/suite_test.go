@@ -16,6 +16,7 @@ import (
 const (
 	crashSuite  = "crash"
 	matrixSuite = "matrix"
+	windowSuite = "window"
 )
 
 // suites are the tests of each suite. With -suite only they run, each to its full
@@ -46,9 +47,14 @@ var suites = map[string][]func(*testing.T){
 		TestMatrixInterrupted,
 		TestMatrixEveryKernel,
 	},
+	// How often clients meet, in figures.
+	windowSuite: {
+		TestSlowedClient,
+		TestWindow,
+	},
 }
 
-var suite = flag.String("suite", "", "run only the tests of a `suite`, to their full extent: crash (half an hour), matrix (a minute a kernel)")
+var suite = flag.String("suite", "", "run only the tests of a `suite`, to their full extent: crash (half an hour), matrix (a minute a kernel), window (a few minutes)")
 
 // inSuite reports whether the suite runs.
 func inSuite(name string) bool { return *suite == name }
