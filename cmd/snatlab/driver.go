@@ -62,7 +62,7 @@ func prepareNetns(ctx context.Context, s *scenario.Scenario) (*readyMachine, err
 	}
 	return &readyMachine{
 		open: func(ctx context.Context, run string, _ bool, say func(string)) (lab.Keeper, error) {
-			return netns.Open(ctx, netns.Config{Run: run, Clients: s.Clients, NAT: s.NAT, Control: s.HasControl(), Widen: s.Lab.PostroutingRules, Say: say})
+			return netns.Open(ctx, netns.Config{Run: run, Clients: s.Clients, NAT: s.NAT, Control: s.HasControl(), Widen: idleRules(s), Say: say})
 		},
 		close: func() error { return nil },
 	}, nil
@@ -101,11 +101,16 @@ func prepareDocker(ctx context.Context, s *scenario.Scenario) (_ *readyMachine, 
 			}
 			return docker.Open(ctx, host, docker.Config{
 				Run: run, Clients: s.Clients, Network: s.Network, Trials: 1 + s.Rounds*len(s.Arms), Control: s.HasControl(), Arms: s.Arms, Server: s.Server.Address,
-				Widen: s.Lab.PostroutingRules, Keep: keep, Journal: journal, Say: say,
+				Widen: idleRules(s), Keep: keep, Journal: journal, Say: say,
 			})
 		},
 		close: release,
 	}, nil
+}
+
+// idleRules returns the idle rules of a scenario's lab.
+func idleRules(s *scenario.Scenario) lab.IdleRules {
+	return lab.IdleRules{Number: s.Lab.PostroutingRules, Required: s.RequiresRules()}
 }
 
 // runScenario runs the scenario in a lab that is closed at the end. The result is never

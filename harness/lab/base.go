@@ -13,6 +13,7 @@ import (
 	"snatlab/harness/conntrack"
 	"snatlab/harness/machine"
 	"snatlab/harness/nat"
+	"snatlab/harness/nat/nftables"
 	"snatlab/harness/probe"
 	"snatlab/harness/result"
 	"snatlab/harness/scenario"
@@ -71,6 +72,35 @@ func NewBase(driver string, say func(string)) Base {
 		defer one.Unlock()
 		say(text)
 	}}
+}
+
+// IdleRules are the rules that widen the window of the race.
+type IdleRules struct {
+	Number   int
+	Required bool // a kernel that cannot have them is an error
+}
+
+// AddIdleRules adds idle rules for connections from a subnet, in the namespace that
+// translates. If the kernel lacks a part of nftables and they are not required, the lab
+// has none, and its Environment holds the reason.
+func (b *Base) AddIdleRules(ctx context.Context, subnet netip.Prefix, rules IdleRules) error {
+	if rules.Number == 0 {
+		return nil
+	}
+	b.Say(fmt.Sprintf("adding %d idle rules", rules.Number))
+	return b.recordIdleRules(rules, nftables.WidenWindow(ctx, b.Journal, subnet, rules.Number))
+}
+
+// recordIdleRules records whether the lab has the idle rules.
+func (b *Base) recordIdleRules(rules IdleRules, err error) error {
+	if _, missing := errors.AsType[*nftables.MissingError](err); missing && !rules.Required {
+		b.Facts.NotWidened = err.Error()
+		return nil
+	}
+	if err == nil {
+		b.Facts.Widened = rules.Number
+	}
+	return err
 }
 
 // BuildLab calls the steps that build a lab. If one of them fails or panics, or ctx

@@ -25,6 +25,9 @@ func WriteMarkdown(w io.Writer, r *result.Result) error {
 	if text := sharedText(r.Environment); text != "" {
 		facts = append(facts, "shared "+text)
 	}
+	if text := windowText(r.Environment); text != "" {
+		facts = append(facts, "window "+text)
+	}
 	d.writeList(facts...)
 	if len(r.Arms) > 0 {
 		d.writeTable(compareArms(r, warningArms(r), true), 1)

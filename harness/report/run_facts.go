@@ -72,6 +72,15 @@ func sharedText(e result.Env) string {
 	return fmt.Sprintf("network %s: its rule was rewritten; connections of other containers also passed it", e.SharedNetwork)
 }
 
+// windowText describes how the window of the race differs from the kernel's own; empty
+// if it does not.
+func windowText(e result.Env) string {
+	if e.Widened == 0 {
+		return ""
+	}
+	return fmt.Sprintf("widened by %s between NAT and insertion", format.Plural(e.Widened, "idle rule", "idle rules"))
+}
+
 func startTime(r *result.Result) string {
 	return r.Started.UTC().Format("2006-01-02 15:04 UTC")
 }

@@ -51,6 +51,9 @@ func (p *page) writeHead(r *result.Result) {
 	if text := sharedText(r.Environment); text != "" {
 		p.writeField("shared", text)
 	}
+	if text := windowText(r.Environment); text != "" {
+		p.writeField("window", text)
+	}
 	p.writeField("run", fmt.Sprintf("%s, %s, %s", r.ID, startTime(r), format.Seconds(r.Seconds)))
 	p.writeLine("")
 }

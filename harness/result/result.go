@@ -112,11 +112,12 @@ type Env struct {
 	CPUModel       *string           `json:"cpu_model"`
 	CPUsOnline     int               `json:"cpus_online"`
 	Governor       *string           `json:"cpu_governor"`
-	Virtualisation *string           `json:"virtualisation"`    // "kvm", "none", ...
-	MemoryTotal    *uint64           `json:"memory_total"`      // bytes
-	Load           *[3]float64       `json:"load_average"`      // over 1, 5 and 15 minutes, before the lab was built
-	Sysctls        map[string]string `json:"sysctls"`           // of the router's namespace, those that matter
-	Widened        int               `json:"postrouting_rules"` // idle rules between NAT and confirmation; 0 unless the scenario asks for them
+	Virtualisation *string           `json:"virtualisation"`                      // "kvm", "none", ...
+	MemoryTotal    *uint64           `json:"memory_total"`                        // bytes
+	Load           *[3]float64       `json:"load_average"`                        // over 1, 5 and 15 minutes, before the lab was built
+	Sysctls        map[string]string `json:"sysctls"`                             // of the router's namespace, those that matter
+	Widened        int               `json:"postrouting_rules"`                   // idle rules between NAT and confirmation
+	NotWidened     string            `json:"postrouting_rules_missing,omitempty"` // why the kernel cannot have the idle rules that are the default; else empty
 
 	ClientNetwork string `json:"client_network"`         // prefix that is masqueraded
 	ControlRule   string `json:"control_rule,omitempty"` // the rule that the control's connections pass; empty without a control

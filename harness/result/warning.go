@@ -45,7 +45,8 @@ const (
 	FewRoundsToCompare   WarningCode = "few_rounds_to_compare"   // Count, Least
 	FewRoundsForInterval WarningCode = "few_rounds_for_interval" // Count, Least
 	BusyMachine          WarningCode = "busy_machine"            // the load average before the run was at least the number of CPUs
-	WidenedWindow        WarningCode = "widened_window"          // idle rules stand between NAT and confirmation
+	WidenedWindow        WarningCode = "widened_window"          // of old results: idle rules stand between NAT and confirmation
+	NotWidened           WarningCode = "not_widened"             // the kernel cannot have the idle rules that are the default: Cause
 	NoSharedMemory       WarningCode = "no_shared_memory"        // the clients keep step by the clock: Cause
 	NoControl            WarningCode = "no_control"              // the clients have Count source ports, and the requests take Of them
 	NoHits               WarningCode = "no_hits"                 // neither the arm nor its control lost anything to the race in Count Of its trials

@@ -29,6 +29,7 @@ func (c checker) checkAll(s *Scenario, root *yaml.Node) {
 	c.checkServerPorts(s, root)
 	c.checkNetwork(s, root)
 	c.checkPattern(&s.Load, root)
+	c.setIdleRules(s, root)
 	c.checkTrial(s, root)
 	c.checkPorts(s, root)
 
@@ -104,6 +105,14 @@ func (c checker) checkPattern(l *LoadSettings, root *yaml.Node) {
 		if l.Concurrency == 0 {
 			l.Concurrency = DefaultConcurrency
 		}
+	}
+}
+
+// setIdleRules sets the number of idle rules of a file that does not set it.
+func (c checker) setIdleRules(s *Scenario, root *yaml.Node) {
+	s.rulesWritten = strictyaml.ChildOf(strictyaml.ChildOf(root, "lab"), "postrouting_rules") != nil
+	if !s.rulesWritten {
+		s.Lab.PostroutingRules = s.DefaultRules()
 	}
 }
 

@@ -43,7 +43,7 @@ func scenarioFields(s *Scenario) []strictyaml.Field {
 		{Key: "clients", Value: strictyaml.Integer[int]{Into: &s.Clients, Bounds: strictyaml.SpanOf(1, MaxClients)}},
 		{Key: "network", Value: strictyaml.String{Into: &s.Network, Pattern: networkPattern}},
 		{Key: "server", Value: strictyaml.Mapping{Fields: serverFields(&s.Server)}},
-		{Key: "lab", Value: strictyaml.Mapping{Fields: labFields(&s.Lab), Flow: true}},
+		{Key: "lab", Value: strictyaml.Mapping{Fields: labFields(s), Flow: true}},
 		{Key: "load", Value: strictyaml.Mapping{Fields: loadFields(&s.Load)}},
 		{Key: "rounds", Value: strictyaml.Integer[int]{Into: &s.Rounds, Bounds: strictyaml.SpanOf(1, MaxRounds)}},
 		{Key: "seed", Value: strictyaml.Integer[uint64]{Into: &s.Seed, Bounds: strictyaml.SpanOf(0, 1<<63-1)}},
@@ -58,12 +58,22 @@ func serverFields(s *RemoteServer) []strictyaml.Field {
 	}
 }
 
-func labFields(l *LabSettings) []strictyaml.Field {
+func labFields(s *Scenario) []strictyaml.Field {
+	l := &s.Lab
 	return []strictyaml.Field{
-		{Key: "postrouting_rules", Value: strictyaml.OptionalInteger{Integer: strictyaml.Integer[int]{Into: &l.PostroutingRules, Bounds: strictyaml.SpanOf(0, MaxPostroutingRules)}}},
+		{Key: "postrouting_rules", Value: idleRulesValue(s)},
 		{Key: "allow_host_sysctls", Value: strictyaml.Boolean{Into: &l.AllowHostSysctls}},
 		{Key: "allow_shared_network", Value: strictyaml.Boolean{Into: &l.AllowSharedNetwork}},
 	}
+}
+
+// idleRulesValue is the number of idle rules. Where the default is 0, it is not written.
+func idleRulesValue(s *Scenario) strictyaml.Value {
+	rules := strictyaml.Integer[int]{Into: &s.Lab.PostroutingRules, Bounds: strictyaml.SpanOf(0, MaxPostroutingRules)}
+	if s.DefaultRules() == 0 {
+		return strictyaml.OptionalInteger{Integer: rules}
+	}
+	return rules
 }
 
 func loadFields(l *LoadSettings) []strictyaml.Field {

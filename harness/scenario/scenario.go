@@ -33,6 +33,24 @@ type Scenario struct {
 	// natWritten reports that the file sets nat: then SetDriver does not replace
 	// NAT.
 	natWritten bool
+
+	// rulesWritten reports that the file sets lab.postrouting_rules.
+	rulesWritten bool
+}
+
+// RequiresRules reports whether the file itself asks for idle rules. If they are only
+// the default, a lab whose kernel lacks a part of nftables does without them.
+func (s *Scenario) RequiresRules() bool { return s.rulesWritten }
+
+// DefaultRules returns the number of idle rules for a file that does not set
+// lab.postrouting_rules. With pattern ephemeral there are none: its question is how
+// often the race occurs by itself. On a network with other containers they are not
+// allowed.
+func (s *Scenario) DefaultRules() int {
+	if s.Load.Pattern != result.Lockstep || s.Network != "" {
+		return 0
+	}
+	return lockstepRules
 }
 
 // RemoteServer is the server that the clients connect to: `snatlab serve` on another
@@ -44,7 +62,8 @@ type RemoteServer struct {
 // LabSettings are changes to the lab of a driver.
 type LabSettings struct {
 	// PostroutingRules is the number of idle rules between NAT and confirmation:
-	// 0 to MaxPostroutingRules. They widen the window of the race.
+	// 0 to MaxPostroutingRules. They widen the window of the race. If the file does
+	// not set it, see DefaultRules.
 	PostroutingRules int `yaml:"postrouting_rules,omitempty"`
 	// AllowHostSysctls allows the arms of a docker lab to set sysctls of its
 	// router, which is the host.
@@ -174,6 +193,11 @@ func Default() Scenario {
 const (
 	DefaultSync        = result.SyncBarrier // lockstep
 	DefaultConcurrency = 64                 // ephemeral
+
+	// lockstepRules is the number of idle rules of lockstep. It is the smallest one
+	// with which two clients lose most of their pairs however fast the machine is at
+	// the moment: see TestWindow in cmd/snatlab.
+	lockstepRules = 500
 )
 
 // DefaultNAT returns the writer of the masquerade rule for a file that does not set

@@ -110,6 +110,7 @@ expect:
 	want := &Scenario{
 		Name: "every-key.1", Driver: result.DriverDocker, NAT: result.NATIPTables, Clients: 4,
 		Server: RemoteServer{Address: netip.MustParseAddrPort("192.0.2.7:9000")},
+		Lab:    LabSettings{PostroutingRules: lockstepRules},
 		Load: LoadSettings{Protocol: "tcp", Pattern: result.Lockstep, Requests: 100, Rate: 2000,
 			Timeout: 900 * time.Millisecond, Sync: result.SyncClock},
 		Rounds: 3, Seed: 1<<63 - 1,
@@ -123,6 +124,37 @@ expect:
 	}
 	if d := diff(want, got); d != "" {
 		t.Error(d)
+	}
+}
+
+// Idle rules are the default of lockstep, unless other containers would pass them. They
+// are required only if the file asks for them.
+func TestParseIdleRules(t *testing.T) {
+	t.Parallel()
+	const shared = "network: n\n"
+	for _, c := range []struct {
+		lines    string
+		rules    int
+		required bool
+	}{
+		{"", lockstepRules, false},
+		{"lab: {allow_host_sysctls: true}\n", lockstepRules, false},
+		{"driver: netns\n", lockstepRules, false},
+		{"lab: {postrouting_rules: 0}\n", 0, true},
+		{"lab: {postrouting_rules: 500}\n", 500, true},
+		{"lab: {postrouting_rules: 7}\n", 7, true},
+		{shared + "lab: {allow_shared_network: true}\n", 0, false},
+		{shared + "lab: {allow_shared_network: true, postrouting_rules: 0}\n", 0, true},
+		{"load: {pattern: ephemeral}\n", 0, false},
+		{"load: {pattern: ephemeral}\nlab: {postrouting_rules: 7}\n", 7, true},
+	} {
+		s := parse(t, minimal+c.lines)
+		if s.Lab.PostroutingRules != c.rules || s.RequiresRules() != c.required {
+			t.Errorf("%q: %d rules, required: %v", c.lines, s.Lab.PostroutingRules, s.RequiresRules())
+		}
+		if again := parse(t, string(s.Canonical())); again.Lab != s.Lab {
+			t.Errorf("%q: %+v, in its canonical form %+v", c.lines, s.Lab, again.Lab)
+		}
 	}
 }
 
@@ -188,10 +220,11 @@ func TestParseDefaults(t *testing.T) {
 	want := Default()
 	want.Name = "s"
 	want.Arms = []Arm{{Name: "a"}, {Name: "b"}}
-	want.NAT, want.Load.Sync = result.NATIPTables, DefaultSync
+	want.NAT, want.Load.Sync, want.Lab.PostroutingRules = result.NATIPTables, DefaultSync, lockstepRules
 	if d := diff(&want, parse(t, minimal)); d != "" {
 		t.Errorf("lockstep: %s", d)
 	}
+	want.Lab.PostroutingRules = 0
 	want.Load.Pattern, want.Load.Sync, want.Load.Concurrency = result.Ephemeral, "", DefaultConcurrency
 	if d := diff(&want, parse(t, minimal+"load: {pattern: ephemeral}\n")); d != "" {
 		t.Errorf("ephemeral: %s", d)
@@ -264,7 +297,7 @@ func TestFieldTables(t *testing.T) {
 	}{
 		{Scenario{}, scenarioFields(new(Scenario))},
 		{RemoteServer{}, serverFields(new(RemoteServer))},
-		{LabSettings{}, labFields(new(LabSettings))},
+		{LabSettings{}, labFields(new(Scenario))},
 		{LoadSettings{}, loadFields(new(LoadSettings))},
 		{Arm{}, armFields(new(Arm))},
 		{MasqueradeOptions{}, masqueradeFields(new(MasqueradeOptions))},

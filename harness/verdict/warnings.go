@@ -56,8 +56,8 @@ func warnMachine(e result.Env) (all []result.Warning) {
 	if e.Load != nil && e.CPUsOnline > 0 && e.Load[0] >= float64(e.CPUsOnline) {
 		all = append(all, result.Warning{Code: result.BusyMachine})
 	}
-	if e.Widened > 0 {
-		all = append(all, result.Warning{Code: result.WidenedWindow})
+	if e.NotWidened != "" {
+		all = append(all, result.Warning{Code: result.NotWidened, Cause: e.NotWidened})
 	}
 	return all
 }

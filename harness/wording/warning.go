@@ -44,6 +44,8 @@ func runWarning(r *result.Result, w result.Warning) string {
 	case result.WidenedWindow:
 		return fmt.Sprintf("%s the window of the race: this is not the kernel's own window, and all failure rates depend on these rules",
 			format.Plural(e.Widened, "idle rule between NAT and confirmation widens", "idle rules between NAT and confirmation widen"))
+	case result.NotWidened:
+		return fmt.Sprintf("the kernel cannot have the idle rules that widen the window of the race by default: %s; fewer connections are lost, so the run takes longer to decide", w.Cause)
 	case result.NoControl:
 		return fmt.Sprintf("the trials have no control, which would show whether they could have lost a connection: the requests take %s of the clients' %s (send fewer, or widen net.ipv4.ip_local_port_range of the clients)",
 			format.Thousands(w.Of), format.Plural(w.Count, "source port", "source ports"))

@@ -43,6 +43,8 @@ var sentences = []struct {
 		"4 rounds are too few for a 95 % interval of a reduction: at least 7 are needed"},
 	{result.Warning{Code: result.BusyMachine},
 		"the machine was busy: a load average of 2.50 on 2 CPUs before the run; clients that have to wait for a CPU do not meet, and latencies are too high"},
+	{result.Warning{Code: result.NotWidened, Cause: "no such file or directory (does this kernel have nft_ct? CONFIG_NFT_CT)"},
+		"the kernel cannot have the idle rules that widen the window of the race by default: no such file or directory (does this kernel have nft_ct? CONFIG_NFT_CT); fewer connections are lost, so the run takes longer to decide"},
 	{result.Warning{Code: result.WidenedWindow},
 		"5,000 idle rules between NAT and confirmation widen the window of the race: this is not the kernel's own window, and all failure rates depend on these rules"},
 	{result.Warning{Code: result.NoSharedMemory, Cause: "no memfd"},

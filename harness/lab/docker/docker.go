@@ -26,7 +26,6 @@ import (
 	"github.com/docker/docker/api/types/container"
 
 	"snatlab/harness/lab"
-	"snatlab/harness/nat/nftables"
 	"snatlab/harness/probe"
 	"snatlab/harness/result"
 	"snatlab/harness/scenario"
@@ -43,8 +42,8 @@ type Config struct {
 	Arms    []scenario.Arm // of the run: nothing else may use their rules and addresses
 	Server  netip.AddrPort // `snatlab serve` on another machine; zero: a server of the lab's own
 	Binary  string         // static snatlab binary that the probe image is made of; empty: this one
-	Widen   int            // idle rules between NAT and confirmation
-	Keep    bool           // Keep may be called: the probes stay when their sessions end
+	Widen   lab.IdleRules
+	Keep    bool // Keep may be called: the probes stay when their sessions end
 	Journal *undo.Journal
 	Say     func(string) // reports what is being done; may be nil
 }
@@ -84,7 +83,7 @@ func newDockerLab(host *Host, c Config) *dockerLab {
 	l.Router = func(do func() error) error { return do() }
 	l.Journal, l.BarrierFile, l.SharedTable = c.Journal, barrierFile, true
 	l.Facts.Docker, l.Facts.Firewall = &host.info.ServerVersion, new(host.backendName())
-	l.Facts.NAT, l.Facts.SharedNetwork, l.Facts.Widened = result.NATIPTables, c.Network, c.Widen
+	l.Facts.NAT, l.Facts.SharedNetwork = result.NATIPTables, c.Network
 	return l
 }
 
@@ -185,11 +184,7 @@ func (l *dockerLab) watchEngine(ctx context.Context) error {
 
 // addIdleRules makes the window of the race wider, for the clients' packets only.
 func (l *dockerLab) addIdleRules(ctx context.Context) error {
-	if l.config.Widen == 0 {
-		return nil
-	}
-	l.Say(fmt.Sprintf("adding %d idle rules", l.config.Widen))
-	return nftables.WidenWindow(ctx, l.Journal, l.clientNet.subnet, l.config.Widen)
+	return l.AddIdleRules(ctx, l.clientNet.subnet, l.config.Widen)
 }
 
 // startProbes starts the server and the clients side by side.

@@ -30,7 +30,6 @@ import (
 	"snatlab/harness/lab"
 	"snatlab/harness/nat"
 	"snatlab/harness/nat/iptables"
-	"snatlab/harness/nat/nftables"
 	"snatlab/harness/probe"
 	"snatlab/harness/result"
 	"snatlab/harness/undo"
@@ -40,9 +39,9 @@ import (
 type Config struct {
 	Run     string // id of the run: a part of the names of a lab that is kept
 	Clients int
-	NAT     string       // what writes the rule: result.NATNFTables or result.NATIPTables
-	Control bool         // the lab has a control
-	Widen   int          // idle rules between NAT and confirmation
+	NAT     string // what writes the rule: result.NATNFTables or result.NATIPTables
+	Control bool   // the lab has a control
+	Widen   lab.IdleRules
 	Binary  string       // the program that `probe ROLE` runs; empty: this one
 	Say     func(string) // reports what is being done; may be nil
 }
@@ -80,7 +79,7 @@ func newNetnsLab(c Config) *netnsLab {
 	l := &netnsLab{Base: lab.NewBase(result.DriverNetns, c.Say), config: c}
 	l.Journal, l.Outgoing = undo.InMemory(routerUndoers()), serverPlace().name
 	l.BarrierFile = fmt.Sprintf("/proc/self/fd/%d", barrierFD) // the same descriptor in every probe
-	l.Facts.NAT, l.Facts.Widened, l.Facts.Rootless = c.NAT, c.Widen, IsReexecuted()
+	l.Facts.NAT, l.Facts.Rootless = c.NAT, IsReexecuted()
 	l.Facts.ClientNetwork = clientNet.String()
 	l.nodes = []*node{newNode(serverPlace())}
 	for i := range c.Clients {
@@ -114,10 +113,10 @@ func (l *netnsLab) makeBarrier(context.Context) error {
 func (l *netnsLab) masqueradeClients(ctx context.Context) error {
 	return l.router.do(func() (err error) {
 		l.Rule, err = l.writeRule(ctx)
-		if err == nil && l.config.Widen > 0 {
-			err = nftables.WidenWindow(ctx, l.Journal, clientNet, l.config.Widen)
+		if err != nil {
+			return err
 		}
-		return err
+		return l.AddIdleRules(ctx, clientNet, l.config.Widen)
 	})
 }
 

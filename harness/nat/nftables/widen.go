@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -93,7 +94,10 @@ func makeIdleTable(ctx context.Context, journal *undo.Journal, subnet netip.Pref
 	}
 	name := tableName(w.table)
 	step := undo.NewStep(widenKind, "nftables "+name, "nft delete "+name, widenStep{Table: w.table.Name})
-	_, err := journal.Do(ctx, step, func(ctx context.Context) error { return writeIdleRules(ctx, w, subnet, rules) })
+	entry, err := journal.Do(ctx, step, func(ctx context.Context) error { return writeIdleRules(ctx, w, subnet, rules) })
+	if _, missing := errors.AsType[*MissingError](err); missing { // the caller may go on without the rules
+		err = errors.Join(err, journal.Undo(ctx, entry))
+	}
 	return err
 }
 
