@@ -91,7 +91,7 @@ func TestProportionIntervalDecisive(t *testing.T) {
 		{999_999, 1_000_000, 0.999, 0.9999900013674897, 0.999999999499875},
 	} {
 		low, high := ProportionInterval(c.k, c.n, c.confidence)
-		if math.Abs(low-c.low) > 1e-9*c.low || math.Abs(high-c.high) > 1e-9*c.high {
+		if math.Abs(low-c.low) > 1e-9*c.low+1e-15 || math.Abs(high-c.high) > 1e-9*c.high {
 			t.Errorf("%d of %d at %v: got %v to %v, want %v to %v", c.k, c.n, c.confidence, low, high, c.low, c.high)
 		}
 	}
