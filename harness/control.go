@@ -14,7 +14,8 @@ import (
 // all trials of a run. The zero value is no control.
 type control struct {
 	server netip.AddrPort
-	every  int                // a slot of the control follows so many slots of the arm
+	every  int                // there is a slot of the control for every so many of the arm
+	seed   uint64             // draws which slots are the control's
 	ports  scenario.PortRange // that its slots leave from, in all arms
 	delays [][]int64          // of each client, for the next trial
 }
@@ -30,8 +31,8 @@ const fewestSlots = 32
 // Two connections from one port would share NAT's memory of it (see forgetEntries), so
 // the parts do not overlap. They suffice for the largest trial of the run.
 //
-// Where the ports do not suffice for a slot of the control after each slot of the
-// arm, it follows every second one, or third, and so on. A scenario that uses nearly
+// Where the ports do not suffice for a slot of the control for each slot of the arm,
+// there is one for every second slot, or third, and so on. A scenario that uses nearly
 // all ports has no control, which is a warning. Trials are not made larger at the cost of
 // slots of the control.
 func (x *experiment) addControl() {
@@ -48,7 +49,7 @@ func (x *experiment) addControl() {
 		if x.sparePorts(x.Load.Requests, every) < 0 {
 			continue
 		}
-		x.control = control{server: x.lab.Control(), every: every}
+		x.control = control{server: x.lab.Control(), every: every, seed: x.Seed}
 		x.result.Environment.ControlRule = x.lab.ControlRule()
 		return
 	}
@@ -91,7 +92,7 @@ func (c *control) partOf(client int) *probe.ControlPart {
 	if !c.exists() {
 		return nil
 	}
-	part := &probe.ControlPart{Server: c.server, Every: c.every, Ports: c.ports}
+	part := &probe.ControlPart{Server: c.server, Every: c.every, Seed: c.seed, Ports: c.ports}
 	if c.delays != nil {
 		part.Delays = c.delays[client]
 	}

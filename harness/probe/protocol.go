@@ -171,11 +171,11 @@ type LockstepPart struct {
 }
 
 // ControlPart is a client's part in the control of a lockstep trial: slots whose
-// connections pass plain MASQUERADE, whatever the arm is. Slots of the arm and of the
-// control alternate.
+// connections pass plain MASQUERADE, whatever the arm is.
 type ControlPart struct {
 	Server netip.AddrPort     `json:"server"`
-	Every  int                `json:"every"` // a slot of the control follows every so many slots of the arm
+	Every  int                `json:"every"` // one slot of the control for every so many slots of the arm
+	Seed   uint64             `json:"seed"`  // of the run: with the epoch, it draws which slots are the control's
 	Ports  scenario.PortRange `json:"ports"` // source ports: the k-th slot of the control leaves from the k-th of them
 
 	// Delays are those that the client ended the trial before with, by its place in a

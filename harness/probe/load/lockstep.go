@@ -132,8 +132,9 @@ type lockstep struct {
 
 	// Of the turn that is being played:
 	aim       aim
-	delay     int64 // of the next slot, in ns
-	seed      uint64
+	delay     int64                 // of the next slot, in ns
+	seed      uint64                // of the delays
+	kinds     uint64                // seed of the slots' kinds
 	durations [2 * turnLength]int64 // of connect(), in ns
 	measured  int
 	views     [scenario.MaxClients]view
@@ -172,7 +173,7 @@ func (l *lockstep) playTurn(t int, pin func(cpu int) error, cpus []int) error {
 		return err
 	}
 	if l.lock != nil {
-		l.seed = l.step.Epoch<<32 | uint64(t)
+		l.drawTurn(t)
 		l.aim = l.lock.aimAt(place, len(turn.members), l.seed)
 	}
 	next, err := l.fireTurn(turn, first)
@@ -188,6 +189,12 @@ func (l *lockstep) playTurn(t int, pin func(cpu int) error, cpus []int) error {
 		l.gate.endTurn(t+1, next)
 	}
 	return nil
+}
+
+// drawTurn sets what is drawn for turn t, by each client alike.
+func (l *lockstep) drawTurn(t int) {
+	l.seed = l.step.Epoch<<32 | uint64(t)
+	l.kinds = drawNumber(l.step.Control.Seed, kindDraw, l.seed)
 }
 
 // movePhase shows the others which slots of the control this client lost, and moves its
@@ -236,7 +243,7 @@ func (l *lockstep) fireTurn(turn turn, first position) (next position, err error
 	}
 	next, l.measured = first, 0
 	for i := range planned {
-		if l.bound[i], err = l.bindNext(turn.kindOf(i, l.every), &next); err != nil {
+		if l.bound[i], err = l.bindNext(turn.kindOf(i, l.every, l.kinds), &next); err != nil {
 			return first, err
 		}
 	}
@@ -247,7 +254,7 @@ func (l *lockstep) fireTurn(turn turn, first position) (next position, err error
 				l.bound[0].port, l.bound[planned-1].port, left[armSlot]+left[controlSlot], planned)
 		}
 		if i < planned {
-			kind := turn.kindOf(i, l.every)
+			kind := turn.kindOf(i, l.every, l.kinds)
 			err = l.firePlanned(turn, first.slot+i, kind, i, &left[kind])
 		} else {
 			err = l.fireMadeUp(turn, first.slot+i, &next, &left)
@@ -266,7 +273,7 @@ func (l *lockstep) firePlanned(turn turn, slot int, kind slotKind, i int, left *
 	if l.lock == nil {
 		return l.fireSlot(turn, slot, kind, l.bound[i], left)
 	}
-	// The slots between two of the control have the delay of the slot that follows them.
+	// The slots of a block have one delay: see turn.kindOf.
 	group := min(i/(l.every+1), turnLength-1)
 	l.delay = l.aim.delayOf(l.seed, l.step.Client, group)
 	launched := l.flight.launched

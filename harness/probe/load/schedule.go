@@ -4,7 +4,7 @@ package load
 type turn struct {
 	members []int // indices of clients; a member runs on the CPU of the same index here
 	slots   int   // slots of the arm that each member fires in
-	control int   // slots of the control, each after so many of the arm
+	control int   // slots of the control, one for every so many of the arm
 }
 
 // position is where a turn begins in the numbering of the slots.
@@ -22,14 +22,23 @@ const (
 	slotKinds
 )
 
-// kindOf returns the kind of the i-th slot of a turn in which a slot of the control
-// follows every so many slots of the arm.
-func (t turn) kindOf(i, every int) slotKind {
-	if every > 0 && (i+1)%(every+1) == 0 {
+// kindOf returns the kind of the i-th slot of a turn with a slot of the control for every
+// so many of the arm. In each block of so many and one slots, the place of the control's is
+// drawn: strict alternation would confound arm and control with all that has a period of
+// two. All clients draw the same.
+func (t turn) kindOf(i, every int, seed uint64) slotKind {
+	if every == 0 {
+		return armSlot
+	}
+	block, place := i/(every+1), i%(every+1)
+	if block < t.control && place == int(drawNumber(seed, kindDraw, uint64(block))%uint64(every+1)) {
 		return controlSlot
 	}
 	return armSlot
 }
+
+// kindDraw tells the draws of kindOf from those of the clients' delays.
+const kindDraw = 1 << 32
 
 // turnLength is the number of sockets that a client makes ahead of time, and so the
 // largest number of slots of a turn.
@@ -44,8 +53,8 @@ func CountSlots(clients, cpus, requests int) (slots int) {
 	return slots
 }
 
-// CountControlSlots returns the number of slots of the control in such a trial, of which
-// one follows every so many slots of the arm.
+// CountControlSlots returns the number of slots of the control in such a trial, with one
+// for every so many slots of the arm.
 func CountControlSlots(clients, cpus, requests, every int) (slots int) {
 	for _, t := range makeSchedule(clients, cpus, requests, turnLength, every) {
 		slots += t.control
@@ -60,7 +69,7 @@ func CountControlSlots(clients, cpus, requests, every int) (slots int) {
 // With more clients than CPUs, one group spins while the others sleep: a client that
 // spins without a CPU of its own takes CPU time from its partners.
 //
-// With every, a slot of the control follows every so many slots of the arm.
+// With every, there is a slot of the control for every so many slots of the arm.
 func makeSchedule(clients, cpus, requests, length, every int) []turn {
 	left := make([]int, clients)
 	for i := range left {

@@ -2,9 +2,11 @@ package load
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"testing"
 
+	"snatlab/harness/probe"
 	"snatlab/harness/scenario"
 )
 
@@ -47,19 +49,78 @@ func TestPortAt(t *testing.T) {
 	}
 }
 
-// A slot of the control follows every so many slots of the arm, in each turn.
+// In each block of slots one is the control's, and all others are the arm's.
 func TestKindOf(t *testing.T) {
 	t.Parallel()
-	for every := range 5 {
-		for _, turn := range makeSchedule(2, 2, 150, turnLength, every) {
-			counted := [slotKinds]int{}
-			for i := range turn.slots + turn.control {
-				counted[turn.kindOf(i, every)]++
-			}
-			if want := [slotKinds]int{turn.slots, turn.control}; counted != want {
-				t.Errorf("every %d: %v slots in turn %+v", every, counted, turn)
+	for every := range turnLength + 1 {
+		for seed := range uint64(50) {
+			for _, turn := range makeSchedule(2, 2, 150, turnLength, every) {
+				counted, inBlock := [slotKinds]int{}, make([]int, turn.control)
+				for i := range turn.slots + turn.control {
+					kind := turn.kindOf(i, every, seed)
+					counted[kind]++
+					if kind == controlSlot {
+						inBlock[i/(every+1)]++
+					}
+				}
+				if want := [slotKinds]int{turn.slots, turn.control}; counted != want {
+					t.Errorf("every %d: %v slots in turn %+v", every, counted, turn)
+				}
+				if slices.ContainsFunc(inBlock, func(n int) bool { return n != 1 }) {
+					t.Errorf("every %d, seed %d: %v slots of the control by block", every, seed, inBlock)
+				}
 			}
 		}
+	}
+}
+
+// The place of the control in a block is drawn: over many turns each place is as frequent
+// as the others, and so is each change from one block to the next.
+func TestKindOfBalance(t *testing.T) {
+	t.Parallel()
+	const turns, every = 1000, 1
+	var first, same, blocks int
+	whole := turn{slots: turnLength / 2, control: turnLength / 2}
+	for n := range uint64(turns) {
+		kinds := drawNumber(7, kindDraw, 3<<32|n)
+		before := slotKinds
+		for block := range whole.control {
+			kind := whole.kindOf(block*2, every, kinds)
+			if kind == controlSlot {
+				first++
+			}
+			if kind == before {
+				same++
+			}
+			before = kind
+			blocks++
+		}
+	}
+	for what, n := range map[string]int{"the control comes first": first, "the same place twice": same} {
+		if n < blocks*48/100 || n > blocks*52/100 {
+			t.Errorf("%s: %d of %d blocks", what, n, blocks)
+		}
+	}
+}
+
+// Every client draws the same, and another trial or run draws otherwise.
+func TestKindsOfClients(t *testing.T) {
+	t.Parallel()
+	draw := func(client int, seed, epoch uint64) (kinds [2 * turnLength]slotKind) {
+		flight := &connections{limit: 1000, conns: make([]conn, 64)}
+		l := newPart(probe.LockstepPart{Client: client, Clients: 2, CPUs: 2, Epoch: epoch, Control: &probe.ControlPart{Server: netip.MustParseAddrPort("127.0.0.1:1"), Every: 1, Seed: seed}}, 64, flight)
+		l.drawTurn(0)
+		for i := range kinds {
+			kinds[i] = l.turns[0].kindOf(i, l.every, l.kinds)
+		}
+		return kinds
+	}
+	first := draw(0, 1, 1)
+	if draw(1, 1, 1) != first {
+		t.Error("two clients draw different slots")
+	}
+	if draw(0, 1, 2) == first || draw(0, 2, 1) == first {
+		t.Error("another trial, or another seed, draws the same slots")
 	}
 }
 
