@@ -79,7 +79,7 @@ func TestKindOf(t *testing.T) {
 func TestKindOfBalance(t *testing.T) {
 	t.Parallel()
 	const turns, every = 1000, 1
-	var first, same, blocks int
+	var first, same int
 	whole := turn{slots: turnLength / 2, control: turnLength / 2}
 	for n := range uint64(turns) {
 		kinds := drawNumber(7, kindDraw, 3<<32|n)
@@ -93,13 +93,14 @@ func TestKindOfBalance(t *testing.T) {
 				same++
 			}
 			before = kind
-			blocks++
 		}
 	}
-	for what, n := range map[string]int{"the control comes first": first, "the same place twice": same} {
-		if n < blocks*48/100 || n > blocks*52/100 {
-			t.Errorf("%s: %d of %d blocks", what, n, blocks)
-		}
+	blocks := turns * whole.control
+	if first < blocks*48/100 || first > blocks*52/100 {
+		t.Errorf("the control comes first in %d of %d blocks", first, blocks)
+	}
+	if pairs := blocks - turns; same < pairs*48/100 || same > pairs*52/100 {
+		t.Errorf("in %d of %d blocks the control has the place that it had in the block before", same, pairs)
 	}
 }
 
