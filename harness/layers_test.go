@@ -19,7 +19,7 @@ import (
 var layers = [][]string{
 	{"format", "kernel", "nat/iptables", "nat/snat", "place", "printable", "result", "stats"},
 	{"conntrack", "kernel/vm", "result/resultfile", "scenario/strictyaml", "undo", "wording"},
-	{"nat/nftables", "report", "report/export", "scenario", "verdict"},
+	{"nat/nftables", "report", "report/calibration", "report/export", "scenario", "verdict"},
 	{"history/store", "machine", "nat", "probe"},
 	{"history/regression", "kernel/matrix", "lab", "probe/load", "probe/server"},
 	{".", "history/nightly", "lab/docker", "lab/netns", "probe/agent"},
@@ -27,12 +27,13 @@ var layers = [][]string{
 
 // narrow lists packages that see even less of ours than their layer allows.
 var narrow = map[string][]string{
-	"kernel/vm":         {"format", "kernel"}, // returns bytes: it knows no result
-	"report/export":     {"printable", "result", "wording"},
-	"report":            {"format", "printable", "result", "wording"},        // reports say nothing that a result does not hold
-	"result/resultfile": {"format", "place", "printable", "result", "stats"}, // reads files of strangers
-	"verdict":           {"format", "result", "stats"},                       // from trials to comparisons, and nothing else
-	"wording":           {"format", "result"},                                // sentences are made of values
+	"kernel/vm":          {"format", "kernel"}, // returns bytes: it knows no result
+	"report/calibration": {"format", "result", "wording"},
+	"report/export":      {"printable", "result", "wording"},
+	"report":             {"format", "printable", "result", "wording"},        // reports say nothing that a result does not hold
+	"result/resultfile":  {"format", "place", "printable", "result", "stats"}, // reads files of strangers
+	"verdict":            {"format", "result", "stats"},                       // from trials to comparisons, and nothing else
+	"wording":            {"format", "result"},                                // sentences are made of values
 }
 
 // maxLines bounds the code of a package without its tests. A larger one holds more

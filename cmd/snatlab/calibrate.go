@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"time"
 
@@ -12,32 +13,35 @@ import (
 	"snatlab/harness"
 	"snatlab/harness/lab"
 	"snatlab/harness/lab/netns"
-	"snatlab/harness/report"
+	"snatlab/harness/report/calibration"
 	"snatlab/harness/result"
 	"snatlab/harness/result/resultfile"
 	"snatlab/harness/scenario"
-	"snatlab/harness/verdict"
 )
 
 func calibrateCommand() *cobra.Command {
 	var f runFlags
 	var runs int
+	var markdown bool
 	c := &cobra.Command{
 		Use:   "calibrate SCENARIO",
 		Short: "Measure how often this tool's verdicts are wrong on this machine",
-		Long: `Run the baseline of a scenario against itself, many times, and count how often
-a difference is found where there is none; and against each of its other arms,
-which are known to mitigate, and count how often that is missed.
+		Long: `Run a scenario many times and hold the verdicts against the truth, which is known
+of each arm: under the baseline, a second time, all failures remain; under
+random_fully none but chance collisions; under removes: 90% a tenth.
 
-An undecided comparison is neither right nor wrong, and is not counted as a
-verdict. With too few rounds for any verdict, nothing is run.
+For each arm these are counted: the verdicts; those that are false (any difference
+of the baseline from itself, mitigated where 98 % are removed); the runs in which
+the 95 % and the 99.9 % interval of the share that remains held the truth. A
+verdict that says less than the truth, or undecided, is counted and is not false:
+more hits would decide it.
 
-Exit codes: 0 at most 1 % of the verdicts are wrong, or chance may explain that
-more are; 1 more than 1 % are wrong, and chance does not explain it; 2 bad usage,
-an invalid scenario, or too few rounds; 3 this machine cannot run it, or it ended
-with an error; 4 inconclusive: for some arm, more than half of the runs decided
-nothing, since the race did not occur in the baseline or the comparison was
-undecided.`,
+Exit codes: 0 no more is wrong than is promised, or chance may explain it; 1 more
+verdicts are false than 0.1 %, or an interval misses the truth more often than it
+promises, and chance does not explain it; 2 bad usage, an invalid scenario, or an
+arm whose truth is not known; 3 this machine cannot run it, or it ended with an
+error; 4 inconclusive: for some arm, more than half of the runs measured nothing,
+since its control lost no request.`,
 		Example:           `  snatlab calibrate scenarios/calibrate.yaml --runs 100`,
 		ValidArgsFunction: completeFiles("yaml"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -48,38 +52,44 @@ undecided.`,
 			if err != nil {
 				return err
 			}
-			if few := new(verdict.FewRoundsError); errors.As(verdict.CheckRounds(s.Rounds, 2, nil), &few) {
-				return usageError{c, fmt.Errorf("%w (--rounds %d)", few, few.Least)}
+			if err := harness.CheckTruth(s); err != nil {
+				return usageError{c, err}
+			}
+			write := calibration.WriteText
+			switch {
+			case f.json && markdown:
+				return usageError{c, errors.New("--json and --markdown exclude each other")}
+			case f.json:
+				write = func(w io.Writer, c *result.Calibration) error { return resultfile.WriteJSON(w, c) }
+			case markdown:
+				write = calibration.WriteMarkdown
 			}
 			if s.Driver == result.DriverNetns && !netns.IsPrivileged() {
 				return rerunInUserNamespace(c, args[0])
 			}
-			return runInterruptible(func(ctx context.Context) error { return calibrate(ctx, s, runs, f.json) })
+			return runInterruptible(func(ctx context.Context) error { return calibrate(ctx, s, runs, write) })
 		},
 	}
 	c.Flags().IntVar(&runs, "runs", 100, "number of runs")
 	c.Flags().StringVar(&f.driver, "driver", "", "driver that builds the lab, instead of the scenario's: "+driverChoice)
 	c.Flags().IntVar(&f.rounds, "rounds", 0, "number of rounds, instead of the scenario's")
-	c.Flags().BoolVar(&f.json, "json", false, "print the counts as JSON")
+	c.Flags().BoolVar(&f.json, "json", false, "print JSON, with what each run said about each arm")
+	c.Flags().BoolVar(&markdown, "markdown", false, "print Markdown")
 	return c
 }
 
 // calibrate runs the calibration and prints it, also if it ended early.
-func calibrate(ctx context.Context, s *scenario.Scenario, runs int, asJSON bool) (err error) {
+func calibrate(ctx context.Context, s *scenario.Scenario, runs int, write func(io.Writer, *result.Calibration) error) (err error) {
 	ready, err := prepareMachine(ctx, harness.WithDuplicateBaseline(s))
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, ready.close()) }()
 	open := func(ctx context.Context, id string) (lab.Lab, error) { return ready.open(ctx, id, false, nil) }
-	done := func(c *result.Calibration) { report.WriteCalibrationProgress(os.Stderr, c, runs) }
+	done := func(c *result.Calibration) { calibration.WriteProgress(os.Stderr, c, runs) }
 	c, err := harness.Calibrate(ctx, s, runs, open, done, harness.RunOptions{ID: resultfile.NewRunID(time.Now()), Version: version})
-	switch {
-	case c.Runs == 0:
-	case asJSON:
-		_ = resultfile.WriteJSON(os.Stdout, c)
-	default:
-		_ = report.WriteCalibration(os.Stdout, c)
+	if c.Runs > 0 {
+		_ = write(os.Stdout, c)
 	}
 	if err != nil {
 		return err

@@ -66,11 +66,10 @@ func (r *Result) BaselineShowsRace() bool { return len(r.Arms) > 0 && r.Arms[0].
 // IsDecided reports whether a comparison came to a verdict about the arm.
 func (v ArmVerdict) IsDecided() bool { return v != Undecided && v != ArmInconclusive }
 
-// DrawsPorts reports whether the arm's rule draws the source ports of all connections at
-// random.
+// DrawsPorts reports whether the arm's rule draws source ports at random, of all
+// connections or of a part of them.
 func (a Arm) DrawsPorts() bool {
-	o := a.Options
-	return o != nil && (o.Random || o.RandomFully) && o.Removes == 0
+	return a.Options != nil && (a.Options.Random || a.Options.RandomFully)
 }
 
 // SplitsPorts reports whether each client of the arm has source ports of its own.

@@ -4,38 +4,47 @@ package result
 type Calibration struct {
 	Version      string          `json:"version"`
 	Scenario     ScenarioSummary `json:"scenario"`
+	Environment  Env             `json:"environment"` // of the last run
 	Runs         int             `json:"runs"`
-	Inconclusive int             `json:"inconclusive"` // runs in which the race did not occur in the baseline, or too rarely to judge
-	Itself       Tally           `json:"itself"`       // the baseline against itself: any difference is false
-	Arms         []Tally         `json:"arms"`         // every other arm: it is known to mitigate
+	Inconclusive int             `json:"inconclusive"` // runs that decided nothing, of no arm: without hits, or with a broken instrument
+	Itself       Tally           `json:"itself"`       // the baseline a second time, as an arm: all of its failures remain
+	Arms         []Tally         `json:"arms"`         // every other arm
 	Seconds      []float64       `json:"seconds"`      // of each run
-	Verdict      Verdict         `json:"verdict"`      // fail: more verdicts are wrong than may be, beyond what chance explains
+	Verdict      Verdict         `json:"verdict"`      // fail: more is wrong than is promised, beyond what chance explains
 }
 
-// Tally counts the verdicts of one comparison over all runs. A comparison that is
-// undecided is neither right nor wrong.
+// Tallies returns all tallies, that of the baseline against itself first.
+func (c *Calibration) Tallies() []Tally { return append([]Tally{c.Itself}, c.Arms...) }
+
+// Tally holds one arm's verdicts against the truth, over all runs.
 type Tally struct {
-	Arm      string             `json:"arm"`
-	Verdicts map[ArmVerdict]int `json:"verdicts"` // of conclusive runs
-	Wrong    int                `json:"wrong"`
-	Low      float64            `json:"low"` // of the share that is wrong: its 95 % interval
-	High     float64            `json:"high"`
+	Arm       string             `json:"arm"`
+	Remaining float64            `json:"remaining"` // the share of the failures that remains in truth
+	Verdicts  map[ArmVerdict]int `json:"verdicts"`  // of all runs
+	Wrong     int                `json:"wrong"`     // verdicts that are not true
+	Missed    int                `json:"missed"`    // runs whose verdict is true, or there is none, though a verdict that says more is true
+	Low       float64            `json:"low"`       // of the share of runs with a wrong verdict: its 95 % interval
+	High      float64            `json:"high"`
+	Intervals []Coverage         `json:"intervals"` // at Confidence and at DecisiveConfidence
+	Outcomes  []CalibratedRun    `json:"outcomes"`  // of each run
+
+	// Pooled is the share that remained over all runs; its trials are the runs. Nil
+	// without a failed request.
+	Pooled *Remaining `json:"pooled,omitempty"`
 }
 
-// CountDecided returns the number of verdicts that can be right or wrong.
-func (t Tally) CountDecided() (n int) {
-	for v, runs := range t.Verdicts {
-		if v.IsDecided() {
-			n += runs
-		}
-	}
-	return n
+// Coverage is how often an interval of the share that remains held the truth.
+type Coverage struct {
+	Confidence float64 `json:"confidence"` // that was promised
+	Runs       int     `json:"runs"`       // that had an interval
+	Held       int     `json:"held"`
+	Low        float64 `json:"low"` // of the share that held: its 95 % interval
+	High       float64 `json:"high"`
 }
 
-// CountUndecided returns the number of conclusive runs without such a verdict.
-func (t Tally) CountUndecided() (n int) {
-	for _, runs := range t.Verdicts {
-		n += runs
-	}
-	return n - t.CountDecided()
+// CalibratedRun is what one run said about one arm.
+type CalibratedRun struct {
+	Verdict   ArmVerdict `json:"verdict"`
+	Why       Why        `json:"why,omitempty"`
+	Remaining *Remaining `json:"remaining,omitempty"`
 }

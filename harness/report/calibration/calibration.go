@@ -1,0 +1,83 @@
+// Package calibration prints what `snatlab calibrate` found.
+package calibration
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"snatlab/harness/format"
+	"snatlab/harness/result"
+	"snatlab/harness/wording"
+)
+
+// WriteText writes a paragraph for each arm, and one about the calibration as a whole.
+func WriteText(w io.Writer, c *result.Calibration) error {
+	var text strings.Builder
+	for i, t := range c.Tallies() {
+		fmt.Fprintf(&text, "%s\n", wording.NameTally(c, i))
+		for _, line := range wording.DescribeTally(t) {
+			fmt.Fprintf(&text, "  %s\n", line)
+		}
+	}
+	text.WriteString("\n")
+	for _, line := range append(wording.SummariseCalibration(c), load(c)) {
+		fmt.Fprintf(&text, "%s\n", line)
+	}
+	_, err := io.WriteString(w, text.String())
+	return err
+}
+
+// WriteMarkdown writes the same with a table of the arms.
+func WriteMarkdown(w io.Writer, c *result.Calibration) error {
+	var text strings.Builder
+	fmt.Fprintf(&text, "# calibration of %s: %s\n\n", c.Scenario.Name, c.Verdict)
+	for _, line := range append(wording.SummariseCalibration(c), load(c)) {
+		fmt.Fprintf(&text, "- %s\n", line)
+	}
+	text.WriteString("\n| arm | remains in truth | over all runs | false verdicts | verdicts | less than the truth | 95 % interval held | 99.9 % interval held |\n|---|---|---|---|---|---|---|---|\n")
+	for i, t := range c.Tallies() {
+		cells := []string{
+			wording.NameTally(c, i), wording.RemainingShare(t.Remaining), pooled(t),
+			fmt.Sprintf("%d of %d", t.Wrong, len(t.Outcomes)), wording.CountVerdicts(t.Verdicts), fmt.Sprint(t.Missed),
+		}
+		for _, v := range t.Intervals {
+			cells = append(cells, fmt.Sprintf("%d of %d", v.Held, v.Runs))
+		}
+		fmt.Fprintf(&text, "| %s |\n", strings.Join(cells, " | "))
+	}
+	_, err := io.WriteString(w, text.String())
+	return err
+}
+
+// WriteProgress writes a line after a run of a calibration, of which there are so many in
+// all: the verdict about each arm, and the share that remained.
+func WriteProgress(w io.Writer, c *result.Calibration, runs int) {
+	var arms []string
+	for _, t := range c.Tallies() {
+		if len(t.Outcomes) == 0 {
+			continue
+		}
+		o := t.Outcomes[len(t.Outcomes)-1]
+		share := ""
+		if o.Remaining != nil {
+			share = " " + format.Optional(o.Remaining.Estimate, format.Percent)
+		}
+		arms = append(arms, fmt.Sprintf("%s %s%s", t.Arm, o.Verdict, share))
+	}
+	fmt.Fprintf(w, "run %d/%d, %.1f s: %s\n", c.Runs, runs, c.Seconds[c.Runs-1], strings.Join(arms, ", "))
+}
+
+func pooled(t result.Tally) string {
+	if t.Pooled == nil || t.Pooled.Estimate == nil {
+		return "-"
+	}
+	return format.Percent(*t.Pooled.Estimate)
+}
+
+// load says what a run sends.
+func load(c *result.Calibration) string {
+	s := c.Scenario
+	return fmt.Sprintf("%s of %s x %s or more, kernel %s, %s", format.Plural(s.Rounds, "round", "rounds"), format.Plural(s.Clients, "client", "clients"),
+		format.Plural(s.Requests, "request", "requests"), format.OrNone(c.Environment.Kernel), format.OrNone(c.Environment.Driver))
+}
