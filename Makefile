@@ -20,7 +20,7 @@ export PATH := $(PATH):/usr/sbin:/sbin:/usr/local/go/bin
 # the tests of cmd/snatlab build and run both.
 HOOKED = $(sort $(dir $(shell grep -rl --include='*.go' '^//go:build testhooks' ./cmd ./harness)))
 
-.PHONY: bench build check figures lint test test-crash test-matrix demo demo-docker setup kernels fuzz vuln clean help
+.PHONY: bench build check figures lint test test-crash test-matrix test-window demo demo-docker setup kernels fuzz vuln clean help
 
 # The first target is the default. It has no prerequisites: go knows what is out of
 # date.
@@ -48,13 +48,17 @@ test: setup lint ## vet, staticcheck, gofmt, every test, and each fuzz target fo
 test-crash: setup ## kill runs at every step, and change the host during runs
 	go test -count=1 -v -timeout 88m ./cmd/snatlab -suite crash
 
+# A few minutes on a machine with nothing else to do.
+test-window: setup ## figures of how often clients meet: by idle rules, and with one of them slowed down
+	go test -count=1 -v -timeout 90m ./cmd/snatlab -suite window
+
 # One minute a kernel on a machine with nothing else to do.
 test-matrix: setup ## every kernel of `make kernels`, in QEMU
 	go test -count=1 -v -timeout 60m ./cmd/snatlab -suite matrix
 
 # Docker's part needs root and an engine, and is skipped without.
-bench: ## where the time of a run goes, in network namespaces and on Docker
-	go test -run '^$$' -bench '^BenchmarkRun$$' -benchtime 1x ./cmd/snatlab
+bench: ## where the time of a run goes, what a client costs, and the ephemeral pattern beside tcp_crr
+	go test -run '^$$' -bench '^Benchmark(Run|Clients|Ephemeral)$$' -benchtime 1x -timeout 60m ./cmd/snatlab
 
 figures: ## print figures about how the code reads: names, lengths, words of comments
 	@go run -C tools ./readability $(CURDIR)

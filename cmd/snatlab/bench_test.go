@@ -23,8 +23,10 @@ import (
 )
 
 // BenchmarkRun prints where the time of a run goes, in seconds of each part: setting up,
-// rules, the load, waiting with no load, deleting conntrack entries, tearing down. With
-// -short each trial is a tenth as long.
+// rules, the load, waiting with no load, deleting conntrack entries, tearing down. The
+// race is in it as well: lost connections for each second of load, and the median share
+// of pairs lost. All parts together are the time to a verdict. With -short each trial is a
+// tenth as long.
 func BenchmarkRun(b *testing.B) {
 	for _, name := range []string{"quickstart", "docker-masquerade"} {
 		s, err := scenario.Read(filepath.Join("..", "..", "scenarios", name+".yaml"))
@@ -36,10 +38,17 @@ func BenchmarkRun(b *testing.B) {
 		}
 		b.Run(name, func(b *testing.B) {
 			var parts timedParts
+			var hits, load float64
+			var lost []float64
 			for b.Loop() {
-				parts.timeRun(b, s)
+				r := parts.timeRun(b, s)
+				lost = append(lost, sharesLost(r)...)
+				h, l := countHits(r)
+				hits, load = hits+h, load+l
 			}
 			runs := float64(b.N)
+			b.ReportMetric(hits/load, "hits/load-s")
+			b.ReportMetric(100*median(lost), "%-of-pairs-lost")
 			for part, spent := range parts {
 				b.ReportMetric(spent.Seconds()/runs, timedNames[part]+"-s")
 			}
@@ -65,15 +74,23 @@ type timedParts [numParts]time.Duration
 
 func (p *timedParts) add(part int, begun time.Time) { p[part] += time.Since(begun) }
 
-// timeRun makes one run, and adds its times.
-func (p *timedParts) timeRun(b *testing.B, s *scenario.Scenario) {
-	ctx, stop := signal.NotifyContext(b.Context(), unix.SIGINT, unix.SIGTERM) // a lab must not be left behind
-	defer stop()
-	before, begun := *p, time.Now()
+// timeRun makes one run in a lab of its driver, and adds its times.
+func (p *timedParts) timeRun(b *testing.B, s *scenario.Scenario) *result.Result {
 	open := openNetns
 	if s.Driver == result.DriverDocker {
 		open = openDocker
 	}
+	return p.timeRunIn(b, s, open)
+}
+
+// openLab opens a lab for a benchmark.
+type openLab func(context.Context, *testing.B, *scenario.Scenario) (lab.Lab, error)
+
+// timeRunIn makes one run in the lab that open opens, and adds its times.
+func (p *timedParts) timeRunIn(b *testing.B, s *scenario.Scenario, open openLab) *result.Result {
+	ctx, stop := signal.NotifyContext(b.Context(), unix.SIGINT, unix.SIGTERM) // a lab must not be left behind
+	defer stop()
+	before, begun := *p, time.Now()
 	r, err := harness.Run(ctx, s, func(ctx context.Context) (lab.Lab, error) {
 		defer p.add(setUpTime, begun)
 		l, err := open(ctx, b, s)
@@ -92,10 +109,25 @@ func (p *timedParts) timeRun(b *testing.B, s *scenario.Scenario) {
 		rest -= p[part] - before[part]
 	}
 	p[restTime] += rest
+	return r
+}
+
+// countHits returns the connections of a run that were lost to the race, those of the
+// control included, and the seconds of load that it took.
+func countHits(r *result.Result) (hits, load float64) {
+	for _, arm := range r.Arms {
+		for _, t := range arm.Trials {
+			hits, load = hits+float64(t.Causes[result.SNATRace]), load+t.Seconds
+			if t.Control != nil {
+				hits += float64(t.Control.Causes[result.SNATRace])
+			}
+		}
+	}
+	return hits, load
 }
 
 func openNetns(ctx context.Context, _ *testing.B, s *scenario.Scenario) (lab.Lab, error) {
-	return netns.Open(ctx, netns.Config{Clients: s.Clients, NAT: s.NAT, Binary: binary, Control: s.HasControl()})
+	return netns.Open(ctx, netns.Config{Clients: s.Clients, NAT: s.NAT, Binary: binary, Control: s.HasControl(), Widen: idleRules(s)})
 }
 
 func openDocker(ctx context.Context, b *testing.B, s *scenario.Scenario) (lab.Lab, error) {
@@ -114,7 +146,7 @@ func openDocker(ctx context.Context, b *testing.B, s *scenario.Scenario) (lab.La
 	if err != nil {
 		return nil, err
 	}
-	return docker.Open(ctx, host, docker.Config{Run: run, Clients: s.Clients, Arms: s.Arms, Binary: binary, Control: s.HasControl(), Journal: journal})
+	return docker.Open(ctx, host, docker.Config{Run: run, Clients: s.Clients, Arms: s.Arms, Binary: binary, Control: s.HasControl(), Widen: idleRules(s), Journal: journal})
 }
 
 // unwatched watches nothing.

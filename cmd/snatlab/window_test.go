@@ -100,16 +100,38 @@ func TestSlowedClient(t *testing.T) {
 func (p *process) clientProcess(t *testing.T) (pid int) {
 	t.Helper()
 	p.await(t, "a client", func() bool {
-		for _, child := range descendants(t, p.Process.Pid) {
-			line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", child)) // it may end meanwhile
-			if bytes.HasSuffix(line, []byte("\x00probe\x00client\x00")) {
-				pid = child
-				return true
-			}
+		clients, err := listProbes(p.Process.Pid, "client")
+		must(t, err)
+		if len(clients) == 0 {
+			return false
 		}
-		return false
+		pid = clients[0]
+		return true
 	})
 	return pid
+}
+
+// listProbes lists the children of a process that are probes with a role.
+func listProbes(parent int, role string) (pids []int, err error) {
+	paths, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", parent))
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range paths {
+		children, _ := os.ReadFile(path) // a thread may end meanwhile
+		for _, field := range strings.Fields(string(children)) {
+			line, _ := os.ReadFile(filepath.Join("/proc", field, "cmdline"))
+			if !bytes.HasSuffix(line, []byte("\x00probe\x00"+role+"\x00")) {
+				continue
+			}
+			pid, err := strconv.Atoi(field)
+			if err != nil {
+				return nil, err
+			}
+			pids = append(pids, pid)
+		}
+	}
+	return pids, nil
 }
 
 // clientProcess returns the process of a client of a run on Docker, as soon as there is
