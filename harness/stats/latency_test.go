@@ -83,6 +83,23 @@ func TestChangeByControlFew(t *testing.T) {
 	}
 }
 
+// As many trials as it takes have an interval, and one fewer has none.
+func TestMinForChangeByControl(t *testing.T) {
+	t.Parallel()
+	for confidence, want := range map[float64]int{0.9: 3, 0.95: 4, 0.99: 5, 0.999: 7} {
+		n := MinForChangeByControl(confidence)
+		some := make([]Measured, n)
+		for i := range some {
+			some[i] = Measured{1, 1}
+		}
+		c, _ := ChangeByControl(some, some, 0, confidence)
+		fewer, _ := ChangeByControl(some[1:], some[1:], 0, confidence)
+		if n != want || c.Low == nil || fewer.Low != nil {
+			t.Errorf("at %v: %d, want %d", confidence, n, want)
+		}
+	}
+}
+
 func drawMeasured(draw *rand.Rand, n int, ratio float64) (all []Measured) {
 	for range n {
 		state := math.Exp(draw.NormFloat64())
