@@ -35,7 +35,13 @@ const fewestToScatter = 10
 // of their squares over the square of the sum of A (the delta method for a ratio of
 // means, Cochran, Sampling Techniques, 6.3-6.4), and Student's distribution has n-1
 // degrees of freedom. Where there are two trials and both sums are 10 or more, each
-// end is the one of the two that lies further out.
+// end is the one of the two that lies further out: no end is ever within that of the
+// counts.
+//
+// The scatter is underestimated where one trial has most of what was counted. In
+// simulations in which a trial favoured one side by 5 % (standard deviation), and one or
+// two trials had most hits, the interval at 99.9 % missed the ratio in 2 % of runs, by
+// less than a tenth of it; at 2 %, in 0.1 %.
 func RatioInterval(pairs []Pair, requestsA, requestsB int, confidence float64) Ratio {
 	var a, b, n int
 	for _, p := range pairs {

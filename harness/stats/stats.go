@@ -1,6 +1,9 @@
-// Package stats summarises and compares samples of figures without assuming how
-// the figures are distributed: medians with their intervals, tests by ranks, a
-// test for a trend, the interval of a share.
+// Package stats summarises and compares samples of figures: medians with their
+// intervals, tests by ranks, a test for a trend, shares, and ratios of two counts.
+//
+// Nothing is assumed of how figures are distributed, with one exception: where the
+// scatter over trials widens the interval of a ratio, the logarithm of the ratio is taken
+// to be normal ([RatioInterval], [TrialRatio], [DivideRatio]).
 //
 // Every p is exact for small samples, equal values included. Each function states
 // up to which size. Beyond it, p is the normal approximation.
