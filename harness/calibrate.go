@@ -71,7 +71,9 @@ func Calibrate(ctx context.Context, s *scenario.Scenario, runs int, open func(ct
 	repeated := WithDuplicateBaseline(s)
 	c := newCalibration(s, o)
 	for run := range runs {
-		repeated.Seed = s.Seed + uint64(run)
+		if s.Seed != nil {
+			repeated.Seed = new(*s.Seed + uint64(run))
+		}
 		of := o
 		of.ID = fmt.Sprintf("%s-%d", o.ID, run+1)
 		r, err := Run(ctx, repeated, func(ctx context.Context) (lab.Lab, error) { return open(ctx, of.ID) }, noWatcher{}, of)
@@ -251,5 +253,5 @@ func isBeyond(k, n int, promised float64) bool {
 // noWatcher watches nothing.
 type noWatcher struct{}
 
-func (noWatcher) Start(int, int, string)               {}
-func (noWatcher) Done(int, int, string, *result.Trial) {}
+func (noWatcher) Start(result.Progress)               {}
+func (noWatcher) Done(result.Progress, *result.Trial) {}

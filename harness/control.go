@@ -49,7 +49,7 @@ func (x *experiment) addControl() {
 		if x.sparePorts(x.Load.Requests, every) < 0 {
 			continue
 		}
-		x.control = control{server: x.lab.Control(), every: every, seed: x.Seed}
+		x.control = control{server: x.lab.Control(), every: every, seed: x.result.Scenario.Seed}
 		x.result.Environment.ControlRule = x.lab.ControlRule()
 		return
 	}

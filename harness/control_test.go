@@ -80,8 +80,8 @@ func TestControl(t *testing.T) {
 				n += probe.CountPorts(forgot.ports[0])
 			}
 		}
-		if n != 201 {
-			t.Errorf("entries of %d connections of the control were forgotten, want 2 trials of 100, and the path check", n)
+		if n != 301 {
+			t.Errorf("entries of %d connections of the control were forgotten, want 3 trials of 100, the warm-up included, and the path check", n)
 		}
 	})
 	t.Run("a client takes its delays from trial to trial", func(t *testing.T) {
@@ -97,7 +97,7 @@ func TestControl(t *testing.T) {
 		for _, load := range f.loads[2:] { // the path check has two
 			got = append(got, load.Lockstep.Control.Delays)
 		}
-		if d := cmp.Diff([][]int64{nil, {0, 500}, {0, 1000}, {0, 1500}}, got); d != "" {
+		if d := cmp.Diff([][]int64{nil, {0, 500}, {0, 1000}, {0, 1500}, {0, 2000}}, got); d != "" {
 			t.Errorf("(-want +got):\n%s", d)
 		}
 	})
@@ -142,9 +142,9 @@ func TestControlRule(t *testing.T) {
 		lost    map[string]int
 		want    string
 	}{
-		"another rule took one":  {func(passed uint64) (uint64, error) { return min(passed, 200), nil }, nil, `the rule of the control, "-d server -j MASQUERADE", matched 99 of 100 connections` + nobody},
-		"it is gone":             {func(passed uint64) (uint64, error) { return passed, errorIf(passed > 200, errors.New("no such rule")) }, nil, ""},
-		"it was written anew":    {func(passed uint64) (uint64, error) { return passed % 201, nil }, nil, `the rule "-d server -j MASQUERADE" was replaced meanwhile: its counter went from 101 to 0`},
+		"another rule took one":  {func(passed uint64) (uint64, error) { return min(passed, 300), nil }, nil, `the rule of the control, "-d server -j MASQUERADE", matched 99 of 100 connections` + nobody},
+		"it is gone":             {func(passed uint64) (uint64, error) { return passed, errorIf(passed > 300, errors.New("no such rule")) }, nil, ""},
+		"it was written anew":    {func(passed uint64) (uint64, error) { return passed % 301, nil }, nil, `the rule "-d server -j MASQUERADE" was replaced meanwhile: its counter went from 201 to 0`},
 		"nothing came of it all": {nil, map[string]int{result.Refused: 100}, "none of 100 requests of the control succeeded: map[refused:100]"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -152,7 +152,7 @@ func TestControlRule(t *testing.T) {
 			f.controlLost, f.controlMatched = losing(nil), test.matched
 			if test.lost != nil {
 				f.controlLost = func(_ string, n int) map[string]int {
-					if n == 1 {
+					if n == 2 {
 						return test.lost
 					}
 					return nil
@@ -162,7 +162,7 @@ func TestControlRule(t *testing.T) {
 			if test.want == "" {
 				test.want = "no such rule"
 			}
-			if want := "round 2 of 2, arm a: " + test.want; fmt.Sprint(err) != want {
+			if want := "round 2, arm a: " + test.want; fmt.Sprint(err) != want {
 				t.Errorf("error %v, want %s", err, want)
 			}
 			if countTrials(r) != 1 {

@@ -42,7 +42,7 @@ func TestRecordSources(t *testing.T) {
 func TestRunDroppedSources(t *testing.T) {
 	t.Parallel()
 	f := newFakeLab(t, 2)
-	f.matched = func(sent uint64) uint64 { return min(sent, 81) } // the second trial's last request passes the rule by
+	f.matched = func(sent uint64) uint64 { return min(sent, 121) } // the second trial's last request passes the rule by
 	r, _, err := f.run(t.Context(), ephemeralScenario(2, "a"))
 	if err == nil || countTrials(r) != 1 {
 		t.Fatalf("error %v, %d trials", err, countTrials(r))

@@ -439,7 +439,7 @@ func (r *fakeRule) Undo(ctx context.Context) error {
 // ephemeralScenario returns a scenario whose clients can share a network namespace.
 func ephemeralScenario(clients int, arms ...string) *scenario.Scenario {
 	s := scenario.Default()
-	s.Name, s.Clients, s.Rounds = "fake", clients, 2
+	s.Name, s.Clients, s.Rounds, s.Seed = "fake", clients, 2, new(uint64(1))
 	s.Load.Pattern, s.Load.Requests, s.Load.Timeout, s.Load.Concurrency = result.Ephemeral, 20, 900*time.Millisecond, 4
 	for _, name := range arms {
 		s.Arms = append(s.Arms, scenario.Arm{Name: name, Masquerade: scenario.MasqueradeOptions{RandomFully: name == "random-fully"}})
@@ -462,11 +462,24 @@ func (f *fakeLab) run(ctx context.Context, s *scenario.Scenario) (*result.Result
 	return r, w, err
 }
 
-// recorder is a Watcher that records its calls.
-type recorder struct{ started, done []string }
+// recorder is a Watcher that records the arms of its calls, without the warm-up.
+type recorder struct {
+	started, done []string
+	progress      []result.Progress // of the finished trials
+}
 
-func (w *recorder) Start(_, _ int, arm string)                 { w.started = append(w.started, arm) }
-func (w *recorder) Done(_, _ int, arm string, _ *result.Trial) { w.done = append(w.done, arm) }
+func (w *recorder) Start(p result.Progress) {
+	if p.Round > 0 {
+		w.started = append(w.started, p.Arm)
+	}
+}
+
+func (w *recorder) Done(p result.Progress, _ *result.Trial) {
+	if p.Round > 0 {
+		w.done = append(w.done, p.Arm)
+		w.progress = append(w.progress, p)
+	}
+}
 
 // countTrials returns the number of trials of a result.
 func countTrials(r *result.Result) (n int) {

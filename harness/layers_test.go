@@ -20,7 +20,7 @@ var layers = [][]string{
 	{"format", "kernel", "nat/iptables", "nat/snat", "place", "printable", "result", "stats"},
 	{"conntrack", "kernel/vm", "result/resultfile", "scenario/strictyaml", "undo", "wording"},
 	{"nat/nftables", "report", "report/calibration", "report/export", "scenario", "verdict"},
-	{"history/store", "machine", "nat", "probe"},
+	{"history/store", "machine", "nat", "pace", "probe"},
 	{"history/regression", "kernel/matrix", "lab", "probe/load", "probe/server"},
 	{".", "history/nightly", "lab/docker", "lab/netns", "probe/agent"},
 }

@@ -9,7 +9,6 @@ package harness
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -21,12 +20,6 @@ import (
 	"snatlab/harness/verdict"
 	"snatlab/harness/wording"
 )
-
-// A Watcher is called before and after every trial of a run.
-type Watcher interface {
-	Start(round, rounds int, arm string)
-	Done(round, rounds int, arm string, t *result.Trial)
-}
 
 // RunOptions are the facts about a run that are not in its scenario.
 type RunOptions struct {
@@ -65,43 +58,6 @@ func Run(ctx context.Context, s *scenario.Scenario, open func(context.Context) (
 	return r, nil
 }
 
-// runRounds makes the trials, round by round.
-func (x *experiment) runRounds(ctx context.Context, watch Watcher) error {
-	x.result.Environment = x.lab.Environment()
-	if err := x.prepareClients(ctx); err != nil {
-		return err
-	}
-	for i, order := range DrawOrders(x.Scenario) {
-		for _, a := range order {
-			round, arm := i+1, &x.result.Arms[a]
-			watch.Start(round, x.Rounds, arm.Name)
-			t, err := x.runTrial(ctx, x.Arms[a], arm, x.Load.Requests)
-			if ctx.Err() == nil { // a broken lab explains an error, and invalidates figures
-				err = errors.Join(err, x.lab.Intact(ctx))
-			}
-			if err != nil {
-				return fmt.Errorf("round %d of %d, arm %s: %w", round, x.Rounds, arm.Name, err)
-			}
-			t.Round = round
-			arm.Trials = append(arm.Trials, *t)
-			x.left.recordIn(arm)
-			watch.Done(round, x.Rounds, arm.Name, t)
-		}
-	}
-	return nil
-}
-
-// DrawOrders returns the order of the arms, as indices, for each round. It depends
-// only on the scenario's seed and the number of arms.
-func DrawOrders(s *scenario.Scenario) [][]int {
-	draw := rand.New(rand.NewPCG(s.Seed, 0))
-	orders := make([][]int, s.Rounds)
-	for i := range orders {
-		orders[i] = draw.Perm(len(s.Arms))
-	}
-	return orders
-}
-
 // newArmRecord returns the record of an arm without a trial.
 func newArmRecord(a scenario.Arm) result.Arm {
 	arm := result.Arm{
@@ -124,6 +80,9 @@ func newRecord(s *scenario.Scenario, o RunOptions) *result.Result {
 		Started:     time.Now().UTC().Truncate(time.Millisecond),
 		Scenario:    s.Summary(),
 		Comparisons: []result.Comparison{}, Expected: listExpectations(s), Warnings: []string{},
+	}
+	if s.Seed == nil {
+		r.Scenario.Seed = uint64(rand.Uint32())
 	}
 	for _, a := range s.Arms {
 		r.Arms = append(r.Arms, newArmRecord(a))

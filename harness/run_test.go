@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"reflect"
 	"slices"
 	"strings"
 	"testing"
 
 	"snatlab/harness/lab"
+	"snatlab/harness/pace"
 	"snatlab/harness/result"
 	"snatlab/harness/scenario"
 	"snatlab/harness/undo"
@@ -73,8 +73,9 @@ func TestRunOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	var want []string
-	for _, order := range DrawOrders(s) {
-		for _, a := range order {
+	orders := pace.NewOrders(*s.Seed, len(s.Arms))
+	for range s.Rounds {
+		for _, a := range orders.Next() {
 			want = append(want, s.Arms[a].Name)
 		}
 	}
@@ -90,45 +91,6 @@ func TestRunOrder(t *testing.T) {
 	}
 }
 
-// The order of the arms depends on the seed only.
-func TestDrawOrdersSeed(t *testing.T) {
-	t.Parallel()
-	one, other := ephemeralScenario(2, "a", "b", "c", "d"), lockstepScenario(result.SyncClock, "w", "x", "y", "z")
-	for _, s := range []*scenario.Scenario{one, other} {
-		s.Rounds, s.Seed = 50, 7
-	}
-	if !reflect.DeepEqual(DrawOrders(one), DrawOrders(other)) {
-		t.Error("the same seed gave two orders")
-	}
-	fewer := *one
-	fewer.Rounds = 10
-	if !reflect.DeepEqual(DrawOrders(&fewer), DrawOrders(one)[:10]) {
-		t.Error("the number of rounds changes the order within them")
-	}
-	other.Seed = 8
-	if reflect.DeepEqual(DrawOrders(one), DrawOrders(other)) {
-		t.Error("two seeds gave the same orders over 50 rounds")
-	}
-}
-
-// Every round has each arm once.
-func TestDrawOrders(t *testing.T) {
-	t.Parallel()
-	for seed := range uint64(100) {
-		s := ephemeralScenario(1, "a", "b", "c", "d", "e")
-		s.Rounds, s.Seed = 20, seed
-		orders := DrawOrders(s)
-		if len(orders) != s.Rounds {
-			t.Fatalf("seed %d: %d orders for %d rounds", seed, len(orders), s.Rounds)
-		}
-		for i, order := range orders {
-			if got := slices.Sorted(slices.Values(order)); !slices.Equal(got, []int{0, 1, 2, 3, 4}) {
-				t.Errorf("seed %d, round %d: arms %v", seed, i+1, order)
-			}
-		}
-	}
-}
-
 // Calls 0 are the path check's; later ones are made in a trial. Conntrack is
 // read three times a trial, and the rule's counter twice.
 var moments = []struct {
@@ -138,7 +100,7 @@ var moments = []struct {
 	{callApply, 0}, {callPackets, 0}, {callListen, 0}, {"client 0", 0}, {"client 1", 0}, {callFinish, 0}, {callForget, 0}, {callPackets, 1},
 	{callApply, 1}, {callConntrack, 0}, {callListen, 1}, {callPackets, 2}, {callConntrack, 1}, {"client 0", 1}, {"client 1", 1},
 	{callPackets, 3}, {callConntrack, 2}, {callFinish, 1}, {callForget, 1}, {callUndo, 0},
-	{callApply, 4}, {callConntrack, 9}, {"client 1", 4}, {callForget, 4}, {callUndo, 3}, // of the last trial
+	{callApply, 5}, {callConntrack, 12}, {"client 1", 5}, {callForget, 5}, {callUndo, 4}, // of the last trial
 }
 
 func isClientCall(call string) bool { return strings.HasPrefix(call, "client") }
@@ -268,7 +230,7 @@ func TestRestoreFails(t *testing.T) {
 	}{
 		{"after a success", func(call string, _ int) error { return errorIf(call == callClose, left) }, 4, ""},
 		{"after an error", func(call string, n int) error {
-			return errors.Join(errorIf(call == callClose, left), errorIf(call == callListen && n == 3, errors.New("no port")))
+			return errors.Join(errorIf(call == callClose, left), errorIf(call == callListen && n == 4, errors.New("no port")))
 		}, 2, "no port"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -310,7 +272,7 @@ func TestRunCancelled(t *testing.T) {
 	interrupted := errors.New("interrupted by SIGINT")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	f.before = func(call string, n int) error {
-		if call == "client 1" && n == 1+3 { // the fourth trial; run 0 is the path check
+		if call == "client 1" && n == 2+3 { // the fourth trial; before the first come the path check and the warm-up
 			cancel(interrupted)
 			return errSilence
 		}
@@ -318,8 +280,9 @@ func TestRunCancelled(t *testing.T) {
 	}
 	s := ephemeralScenario(2, "a", "b", "c")
 	r, watched, err := f.run(ctx, s)
-	order := DrawOrders(s)
-	want := fmt.Sprintf("round 2 of 2, arm %s: interrupted by SIGINT", s.Arms[order[1][0]].Name)
+	orders := pace.NewOrders(*s.Seed, len(s.Arms))
+	orders.Next()
+	want := fmt.Sprintf("round 2, arm %s: interrupted by SIGINT", s.Arms[orders.Next()[0]].Name)
 	if !errors.Is(err, interrupted) || fmt.Sprint(err) != want || r.Incomplete != want {
 		t.Errorf("error %v, incomplete %q, want %s", err, r.Incomplete, want)
 	}
@@ -338,9 +301,9 @@ func TestRunCancelled(t *testing.T) {
 func TestRunClientDies(t *testing.T) {
 	t.Parallel()
 	f := newFakeLab(t, 3)
-	f.failCall("client 1", 2, errors.New("killed")) // in the second trial
+	f.failCall("client 1", 3, errors.New("killed")) // in the second trial
 	r, _, err := f.run(t.Context(), ephemeralScenario(3, "a"))
-	if want := "round 2 of 2, arm a: client 1 died: its stream ended; " + exitReason; fmt.Sprint(err) != want {
+	if want := "round 2, arm a: client 1 died: its stream ended; " + exitReason; fmt.Sprint(err) != want {
 		t.Errorf("error %v, want %s", err, want)
 	}
 	if countTrials(r) != 1 {
@@ -360,11 +323,11 @@ func TestRunLabBroken(t *testing.T) {
 		before func(call string, n int) error
 		want   string
 	}{
-		{"and nothing else is wrong", func(call string, n int) error { return errorIf(call == callIntact && n == 1, apart) },
-			"round 2 of 2, arm a: " + apart.Error()},
+		{"and nothing else is wrong", func(call string, n int) error { return errorIf(call == callIntact && n == 2, apart) },
+			"round 2, arm a: " + apart.Error()},
 		{"which explains an error", func(call string, n int) error {
-			return errors.Join(errorIf(call == callIntact && n == 1, apart), errorIf(call == callFinish && n == 2, errors.New("no answer")))
-		}, "round 2 of 2, arm a: no answer\n" + apart.Error()},
+			return errors.Join(errorIf(call == callIntact && n == 2, apart), errorIf(call == callFinish && n == 3, errors.New("no answer")))
+		}, "round 2, arm a: no answer\n" + apart.Error()},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			f := newFakeLab(t, 2)

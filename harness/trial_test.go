@@ -63,27 +63,27 @@ func TestRunEmptyTrial(t *testing.T) {
 		{
 			"a rule that is gone after the load",
 			script{before: func(call string, n int) error {
-				return errorIf(call == callPackets && n == 5, errors.New("the rule is gone"))
+				return errorIf(call == callPackets && n == 7, errors.New("the rule is gone"))
 			}},
-			"round 2 of 2, arm a: the rule is gone",
+			"round 2, arm a: the rule is gone",
 		}, {
 			"a rule that one request passes by",
-			script{matched: func(sent uint64) uint64 { return min(sent, 81) }}, // 2 + 40 + 39
-			`round 2 of 2, arm a: the rule "-j MASQUERADE" matched 39 of 40 connections; no other rule matched them at the postrouting hook, so they did not reach it, or are exempt from NAT`,
+			script{matched: func(sent uint64) uint64 { return min(sent, 121) }}, // 2 + 40 + 40 + 39
+			`round 2, arm a: the rule "-j MASQUERADE" matched 39 of 40 connections; no other rule matched them at the postrouting hook, so they did not reach it, or are exempt from NAT`,
 		}, {
 			"no request that succeeded",
-			script{deaf: func(trial int) bool { return trial == 2 }},
-			"round 2 of 2, arm a: none of 40 requests succeeded: map[refused:40]",
+			script{deaf: func(trial int) bool { return trial == 3 }},
+			"round 2, arm a: none of 40 requests succeeded: map[refused:40]",
 		}, {
 			"counters that cannot be compared",
 			script{table: func(n int) conntrack.Snapshot {
 				s := conntrack.Snapshot{Max: 1000}
-				if n == 5 { // the third look of the second trial
+				if n == 8 { // the third look of the second trial
 					s.CPUs = make([]conntrack.CPUCounters, 1)
 				}
 				return s
 			}},
-			"round 2 of 2, arm a: conntrack counters of 0 CPUs before and of 1 after",
+			"round 2, arm a: conntrack counters of 0 CPUs before and of 1 after",
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -110,7 +110,7 @@ func TestRunReplacedRule(t *testing.T) {
 		at            string
 		before, again uint64 // requests sent before that, and packets counted after the next load
 		trials        int
-	}{{"path check", 0, 2, 0}, {"round 1 of 2, arm a", 2, 40, 0}, {"round 2 of 2, arm a", 42, 40, 1}} {
+	}{{"path check", 0, 2, 0}, {"warm-up", 2, 40, 0}, {"round 1, arm a", 42, 40, 0}, {"round 2, arm a", 82, 40, 1}} {
 		t.Run(test.at, func(t *testing.T) {
 			f := newFakeLab(t, 2)
 			f.matched = func(sent uint64) uint64 {
@@ -141,7 +141,7 @@ func TestRunCounters(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, trial := range r.Arms[0].Trials {
-		if got, want := trial.Conntrack.Entries, uint64(3*i+2); got != want {
+		if got, want := trial.Conntrack.Entries, uint64(3*(i+1)+2); got != want {
 			t.Errorf("trial %d: %d entries, want those after the load, %d", i, got, want)
 		}
 		if trial.Server.Accepted != 40 || trial.Failed != 0 || trial.Latency.Max <= 0 || trial.Seconds <= 0 || trial.Port == 0 {
@@ -310,7 +310,7 @@ func TestForgetEntries(t *testing.T) {
 			if _, _, err := f.run(t.Context(), s); err != nil {
 				t.Fatal(err)
 			}
-			if want := 1 + 4; len(f.forgotten) != want { // the path check, and 2 rounds of 2 arms
+			if want := 2 + 4; len(f.forgotten) != want { // the path check, the warm-up, and 2 rounds of 2 arms
 				t.Fatalf("forgot %d times, want %d", len(f.forgotten), want)
 			}
 			for i, forgot := range f.forgotten {

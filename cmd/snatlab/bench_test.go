@@ -152,8 +152,8 @@ func openDocker(ctx context.Context, b *testing.B, s *scenario.Scenario) (lab.La
 // unwatched watches nothing.
 type unwatched struct{}
 
-func (unwatched) Start(int, int, string)               {}
-func (unwatched) Done(int, int, string, *result.Trial) {}
+func (unwatched) Start(result.Progress)               {}
+func (unwatched) Done(result.Progress, *result.Trial) {}
 
 // timedLab measures the calls of a lab.
 type timedLab struct {

@@ -72,7 +72,7 @@ since its control lost no request.`,
 	}
 	c.Flags().IntVar(&runs, "runs", 100, "number of runs")
 	c.Flags().StringVar(&f.driver, "driver", "", "driver that builds the lab, instead of the scenario's: "+driverChoice)
-	c.Flags().IntVar(&f.rounds, "rounds", 0, "number of rounds, instead of the scenario's")
+	c.Flags().IntVar(&f.rounds, "rounds", 0, "exact number of rounds, instead of the scenario's")
 	c.Flags().BoolVar(&f.json, "json", false, "print JSON, with what each run said about each arm")
 	c.Flags().BoolVar(&markdown, "markdown", false, "print Markdown")
 	return c

@@ -100,7 +100,7 @@ func prepareDocker(ctx context.Context, s *scenario.Scenario) (_ *readyMachine, 
 				return nil, err
 			}
 			return docker.Open(ctx, host, docker.Config{
-				Run: run, Clients: s.Clients, Network: s.Network, Trials: 1 + s.Rounds*len(s.Arms), Control: s.HasControl(), Arms: s.Arms, Server: s.Server.Address,
+				Run: run, Clients: s.Clients, Network: s.Network, Trials: s.MostTrials(), Control: s.HasControl(), Arms: s.Arms, Server: s.Server.Address,
 				Widen: idleRules(s), Keep: keep, Journal: journal, Say: say,
 			})
 		},

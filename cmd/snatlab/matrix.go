@@ -61,10 +61,9 @@ SPEC is one of:
 
 A SPEC without a kernel is an error before the first guest boots. A kernel that
 panics, hangs or cannot be booted is a row with the reason, and the other kernels
-are still tested. A kernel whose baseline shows no race is tried again with twice
-the requests, three times in all. A finished kernel is not tested again while
-kernel, scenario, options and this program are the same: an interrupted matrix
-continues with the kernels that are left.
+are still tested. A finished kernel is not tested again while kernel, scenario,
+options and this program are the same: an interrupted matrix continues with the
+kernels that are left.
 
 Progress goes to standard error, the table to standard output; matrix.json and
 matrix.md go to the folder of --out, where they replace those of an earlier
@@ -98,7 +97,7 @@ verdict.`,
 	c.Flags().IntVar(&f.cpus, "cpus", 2, "CPUs of a guest")
 	c.Flags().IntVar(&f.memory, "memory", 512, "memory of a guest, in MiB")
 	c.Flags().IntVar(&f.requests, "requests", 0, fmt.Sprintf("requests per client and trial, instead of the scenario's (default %d, if that has more)", matrix.DefaultRequests))
-	c.Flags().IntVar(&f.rounds, "rounds", 0, "number of rounds, instead of the scenario's")
+	c.Flags().IntVar(&f.rounds, "rounds", 0, "exact number of rounds, instead of the scenario's")
 	c.Flags().DurationVar(&f.timeout, "timeout", 10*time.Minute, "time limit of a guest")
 	c.Flags().BoolVar(&f.json, "json", false, "print matrix.json instead of the table")
 	return c

@@ -1,9 +1,16 @@
 package main
 
 import (
+	"fmt"
+	"io"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
+
+	"snatlab/harness/format"
+	"snatlab/harness/result"
+	"snatlab/harness/scenario"
 )
 
 func planCommand() *cobra.Command {
@@ -11,7 +18,8 @@ func planCommand() *cobra.Command {
 		Use:   "plan SCENARIO",
 		Short: "Check a scenario and print it with every default filled in",
 		Long: `Check a scenario and print it with every default filled in. The output is a
-scenario itself. If its rounds are too few for a verdict, a warning is printed on
+scenario itself; its first lines are comments with the number of trials and about
+how long they take. If its rounds are too few for a verdict, a warning is printed on
 standard error: such a scenario is valid, but runs only with --force.
 
 Exit codes: 0 the scenario is valid; 2 it is not, and every fault is printed.`,
@@ -23,8 +31,53 @@ Exit codes: 0 the scenario is valid; 2 it is not, and every fault is printed.`,
 				return err
 			}
 			warnOfRounds(os.Stderr, s)
+			if err := writeLength(os.Stdout, s); err != nil {
+				return err
+			}
 			_, err = os.Stdout.Write(s.Canonical())
 			return err
 		},
 	}
+}
+
+// writeLength writes how many trials a run has, and about how long they take, as comments.
+func writeLength(w io.Writer, s *scenario.Scenario) error {
+	rounds := format.Plural(s.Rounds, "round", "rounds")
+	arms := format.Plural(len(s.Arms), "arm", "arms")
+	trials := format.Thousands(1 + s.Rounds*len(s.Arms))
+	if s.HasFixedRounds() {
+		_, err := fmt.Fprintf(w, "# %s trials: a warm-up, and %s of %s. About %s on a machine at rest.\n", trials, rounds, arms, estimateLength(s))
+		return err
+	}
+	_, err := fmt.Fprintf(w, "# At least %s trials: a warm-up, and %s of %s. About %s on a machine at rest.\n"+
+		"# Where hits of the control are few: at most %s trials, %s, or about %s.\n",
+		trials, rounds, arms, estimateLength(s),
+		format.Thousands(1+s.MostRounds()*len(s.Arms)), format.Plural(s.MostRounds(), "round", "rounds"), format.Seconds(s.Until.TimeMax.Seconds()))
+	return err
+}
+
+// What a run takes on a machine at rest, measured with two CPUs.
+const (
+	netnsLabTime  = 500 * time.Millisecond // to build and to remove a lab
+	dockerLabTime = 3 * time.Second
+	trialTime     = 100 * time.Millisecond // without its requests
+	slotTime      = 100 * time.Microsecond // at full rate
+)
+
+// estimateLength returns about how long the least number of rounds takes.
+func estimateLength(s *scenario.Scenario) string {
+	lab := netnsLabTime
+	if s.Driver == result.DriverDocker {
+		lab = dockerLabTime
+	}
+	slot := slotTime
+	if s.Load.Rate > 0 {
+		slot = max(slot, time.Second/time.Duration(s.Load.Rate))
+	}
+	slots := s.MaxConnections()
+	if s.HasControl() { // two clients fire in each slot, if there are two
+		slots /= min(2, s.Clients)
+	}
+	trial := trialTime + time.Duration(slots)*slot + s.Load.Timeout
+	return format.Seconds((lab + time.Duration(1+s.Rounds*len(s.Arms))*trial).Round(time.Second).Seconds())
 }

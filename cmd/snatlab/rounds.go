@@ -30,8 +30,8 @@ func warnOfRounds(w io.Writer, s *scenario.Scenario) {
 		fmt.Fprintln(w, err)
 		return
 	}
-	if least := verdict.MinRounds(len(s.Arms)); s.Rounds < least {
+	if least := verdict.MinRounds(len(s.Arms)); s.MostRounds() < least {
 		fmt.Fprintf(w, "%s too few to compare %d arms, which will be undecided: use at least %d\n",
-			format.Plural(s.Rounds, "round is", "rounds are"), len(s.Arms), least)
+			format.Plural(s.MostRounds(), "round is", "rounds are"), len(s.Arms), least)
 	}
 }

@@ -44,6 +44,10 @@ result.json and report.md.
 During the run, one line for each trial is printed on standard error. The
 comparison is printed on standard output.
 
+The first trial is a warm-up. Then every arm is run once in each round, until the
+control of each arm has lost 1,000 requests, or what else the scenario sets (until).
+With --rounds N, there are N rounds.
+
 A run with too few rounds for any verdict is not started without --force. Two
 arms need 5 rounds, six need 7; an expected reduction or latency needs 7.
 Expectations about the failures of one arm (race: reproduced, unexplained) need 1.
@@ -83,7 +87,7 @@ inspect and to remove it are printed.`,
 	}
 	c.Flags().StringVar(&f.out, "out", "", "folder for result.json and report.md (default results/ID)")
 	c.Flags().StringVar(&f.driver, "driver", "", "driver that builds the lab, instead of the scenario's: "+driverChoice)
-	c.Flags().IntVar(&f.rounds, "rounds", 0, "number of rounds, instead of the scenario's")
+	c.Flags().IntVar(&f.rounds, "rounds", 0, "exact number of rounds, instead of the scenario's")
 	c.Flags().BoolVar(&f.json, "json", false, "print result.json instead of the comparison")
 	c.Flags().BoolVar(&f.explain, "explain", false, "look up every request that got no answer in the conntrack table")
 	c.Flags().BoolVar(&f.force, "force", false, "run even if DIR contains a result, or the rounds are too few for a verdict")

@@ -53,7 +53,7 @@ its clients send.`,
 		},
 	}
 	c.Flags().StringVar(&address, "listen", "0.0.0.0:20000", "address and port that accept the orders")
-	c.Flags().IntVar(&ports, "ports", 64, "number of ports after that port, for the clients")
+	c.Flags().IntVar(&ports, "ports", 512, "number of ports after that port, for the clients")
 	c.Flags().StringSliceVar(&from, "from", nil, "networks that clients connect from, instead of those above")
 	return c
 }

@@ -57,10 +57,15 @@ func follow(p *Progress, r *result.Result) {
 	p.Say("building the probe image")
 	p.Say("starting 4 clients")
 	for _, trial := range result.TrialsByRound(r.Arms) {
-		p.Start(trial.Round, r.Scenario.Rounds, trial.Arm)
-		p.Done(trial.Round, r.Scenario.Rounds, trial.Arm, &trial.Trial)
+		at := result.Progress{Arm: trial.Arm, Round: trial.Round, Rounds: r.Scenario.Rounds}
+		p.Start(at)
+		p.Done(at, &trial.Trial)
 	}
-	p.Start(3, r.Scenario.Rounds, "random")
+	hits := result.Progress{Arm: "random", Round: 3, Hits: 977, HitsWanted: 1000}
+	p.Start(hits)
+	hits.Hits += 400
+	p.Done(hits, &r.Arms[0].Trials[0])
+	p.Start(result.Progress{Arm: "masquerade"})
 	p.Say("putting the host back")
 	p.Say("")
 }

@@ -42,19 +42,20 @@ func (p *Progress) Say(phase string) {
 }
 
 // Start shows that a trial begins. A log shows only finished trials.
-func (p *Progress) Start(round, rounds int, arm string) {
+func (p *Progress) Start(at result.Progress) {
 	if p.terminal {
-		p.overwriteLine(p.linePrefix(round, rounds, arm) + "running")
+		p.overwriteLine(p.linePrefix(at) + "running" + describeHits(at))
 	}
 }
 
-// Done shows a finished trial:
-// "round 3/8   random-fully   failed 0/6,000   insert_failed 0   0.00 %   2.1 s".
-func (p *Progress) Done(round, rounds int, arm string, t *result.Trial) {
+// Done shows a finished trial: "round 3   random-fully   failed 0/800   control 341/800
+// insert_failed 341   0.00 %   0.6 s   control hits 1,023 of 1,000" on one line.
+func (p *Progress) Done(at result.Progress, t *result.Trial) {
 	requests := format.Thousands(t.Requests)
-	text := p.linePrefix(round, rounds, arm) + fmt.Sprintf("failed %*s/%s%s   insert_failed %*s   %6.2f %%   %s",
+	text := p.linePrefix(at) + fmt.Sprintf("failed %*s/%s%s   insert_failed %*s   %6.2f %%   %s",
 		len(requests), format.Thousands(t.Failed), requests, controlShare(t),
 		len(requests), format.Thousands(t.Conntrack.InsertFailed), 100*t.FailedShare(), format.Seconds(t.Seconds))
+	text += describeHits(at)
 	if n := t.Causes[result.Unexplained]; n > 0 {
 		text += fmt.Sprintf("   %s unexplained", format.Thousands(n))
 	}
@@ -73,9 +74,25 @@ func controlShare(t *result.Trial) string {
 	return fmt.Sprintf("   control %*s/%s", len(requests), format.Thousands(t.Control.Failed), requests)
 }
 
-func (p *Progress) linePrefix(round, rounds int, arm string) string {
-	p.nameLen = max(p.nameLen, utf8.RuneCountInString(arm))
-	return fmt.Sprintf("round %*d/%d   %s   ", len(strconv.Itoa(rounds)), round, rounds, padRight(arm, p.nameLen))
+// describeHits returns how many of the hits that the run waits for the control of an arm
+// has: "   control hits 423 of 1,000".
+func describeHits(at result.Progress) string {
+	if at.HitsWanted == 0 {
+		return ""
+	}
+	return fmt.Sprintf("   control hits %s of %s", format.Thousands(at.Hits), format.Thousands(at.HitsWanted))
+}
+
+func (p *Progress) linePrefix(at result.Progress) string {
+	p.nameLen = max(p.nameLen, utf8.RuneCountInString(at.Arm))
+	trial := fmt.Sprintf("round %d", at.Round)
+	switch {
+	case at.Round == 0:
+		trial = "warm-up"
+	case at.Rounds > 0:
+		trial = fmt.Sprintf("round %*d/%d", len(strconv.Itoa(at.Rounds)), at.Round, at.Rounds)
+	}
+	return fmt.Sprintf("%s   %s   ", padRight(trial, len("warm-up")), padRight(at.Arm, p.nameLen))
 }
 
 func (p *Progress) overwriteLine(text string) {

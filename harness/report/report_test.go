@@ -76,7 +76,7 @@ func TestHostileTexts(t *testing.T) {
 	var progress bytes.Buffer
 	p := NewProgress(&progress, false)
 	p.Say(hostile)
-	p.Done(1, 1, hostile, &r.Arms[0].Trials[0])
+	p.Done(result.Progress{Arm: hostile, Round: 1, Rounds: 1}, &r.Arms[0].Trials[0])
 	for name, out := range map[string]string{"text": reporttest.Draw(t, WriteText, r), "markdown": reporttest.Draw(t, WriteMarkdown, r), "progress": progress.String()} {
 		if strings.ContainsRune(out, '\x1b') {
 			t.Errorf("%s passes an escape on:\n%q", name, out)

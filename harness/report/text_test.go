@@ -275,7 +275,7 @@ func TestProgressControl(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
 	trial := reporttest.ReadFixture(t, "control").Arms[1].Trials[0]
-	NewProgress(&out, false).Done(1, 8, "random-fully", &trial)
+	NewProgress(&out, false).Done(result.Progress{Arm: "random-fully", Round: 1, Rounds: 8}, &trial)
 	if want := "round 1/8   random-fully   failed     0/2,000   control   729/2,000   insert_failed   729     0.00 %   0.5 s\n"; out.String() != want {
 		t.Errorf("got %q, want %q", out.String(), want)
 	}

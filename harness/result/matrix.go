@@ -25,7 +25,7 @@ type Row struct {
 	Console  []string  `json:"console,omitempty"` // the last lines of the kernel's console, of an error
 	Accel    string    `json:"accel,omitempty"`   // what ran the guest: "kvm" or "tcg"; empty for none
 	Digest   string    `json:"digest"`            // of everything that determines the row: kernel, modules, scenario, program
-	Attempts int       `json:"attempts"`          // guests that were booted: more than one where the baseline showed no race
+	Attempts int       `json:"attempts"`          // guests that were booted: results of older versions may have more than one
 	Seconds  float64   `json:"seconds"`           // of all attempts
 	Result   *Result   `json:"result"`            // of the last attempt; nil in an error that came before it
 }

@@ -50,11 +50,11 @@ type Result struct {
 // ScenarioSummary is the part of the scenario that the figures depend on.
 type ScenarioSummary struct {
 	Name     string `json:"name"`
-	Hash     string `json:"hash"` // of the scenario with its defaults, without the driver; an attempt of `snatlab matrix` may have sent more than the scenario asks for
+	Hash     string `json:"hash"` // of the scenario with its defaults, without the driver, and without a seed that the run drew
 	Clients  int    `json:"clients"`
 	Pattern  string `json:"pattern"`  // lockstep or ephemeral
 	Sync     string `json:"sync"`     // what kept the clients in step: barrier, clock or none
-	Requests int    `json:"requests"` // per client and trial
+	Requests int    `json:"requests"` // per client and trial; with Until, later trials may be larger
 	Rounds   int    `json:"rounds"`
 	Seed     uint64 `json:"seed"`
 
@@ -195,7 +195,7 @@ type Spread struct {
 	Highest float64  `json:"highest"`
 }
 
-// Trial is one arm, run once. Requests is the same for every trial of a run,
+// Trial is one arm, run once. Requests is the same for every trial of a round,
 // and the values of Failures, like those of Causes, add up to Failed.
 type Trial struct {
 	Round       int            `json:"round"` // from 1

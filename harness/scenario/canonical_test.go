@@ -43,8 +43,8 @@ load:
   rate: 50
   timeout: 250ms
   sync: barrier
-rounds: 8
-seed: 1
+rounds: 5
+until: {hits: 1000, rounds_max: 60, time_max: 5m}
 arms:
   - name: masquerade
   - name: random-fully
@@ -95,8 +95,7 @@ load:
   rate: max
   timeout: 500ms
   concurrency: 64
-rounds: 8
-seed: 1
+rounds: 12
 arms:
   - name: a
     client_port_range: 32768-32783
@@ -161,7 +160,7 @@ func TestHash(t *testing.T) {
 	for _, same := range []string{
 		"# comment\n" + minimal,
 		"arms:\n  - name: a # the baseline\n  - {name: 'b', masquerade: {}}\n\nname: \"s\"\n",
-		minimal + "load: {timeout: 0.5s, sync: barrier}\nlab: {postrouting_rules: 500}\nseed: 1\nexpect: []\n",
+		minimal + "load: {timeout: 0.5s, sync: barrier}\nlab: {postrouting_rules: 500}\nuntil: {hits: 1000, rounds_max: 60, time_max: 300s}\nrounds: 5\nexpect: []\n",
 		string(parse(t, minimal).Canonical()),
 	} {
 		if got := parse(t, same).Hash(); got != hash {
@@ -169,7 +168,7 @@ func TestHash(t *testing.T) {
 		}
 	}
 	seen := map[string]string{hash: "minimal"}
-	others := []string{"rounds: 9\n", "seed: 2\n", "clients: 3\n", "load: {rate: 1}\n", "load: {sync: clock}\n",
+	others := []string{"rounds: 9\n", "until: {hits: 9}\n", "until: {rounds_max: 9}\n", "until: {time_max: 9s}\n", "seed: 1\n", "seed: 2\n", "clients: 3\n", "load: {rate: 1}\n", "load: {sync: clock}\n",
 		"lab: {postrouting_rules: 0}\n", "lab: {postrouting_rules: 1}\n", "lab: {allow_host_sysctls: true}\n", "lab: {allow_shared_network: true}\n",
 		"network: bridge\nlab: {allow_shared_network: true}\n", "network: shop\nlab: {allow_shared_network: true}\n",
 		"expect: [{arm: b, p50: <=1%}]\n", "expect: [{arm: b, p99: <=1%}]\n", "expect: [{arm: b, unexplained: <=1%}]\n"}
@@ -197,7 +196,7 @@ func TestHash(t *testing.T) {
 func TestHashStays(t *testing.T) {
 	t.Parallel()
 	for file, want := range map[string]string{
-		"quickstart": "sha256:8d1befc902c1", "docker-masquerade": "sha256:7d4d88e2752d", "docker-ephemeral": "sha256:2fc87018f7cb",
+		"quickstart": "sha256:5a3d7323382f", "docker-masquerade": "sha256:96eaec6de5bd", "docker-ephemeral": "sha256:cefe036ff72d",
 	} {
 		s, err := Read("../../scenarios/" + file + ".yaml")
 		if err != nil {

@@ -26,10 +26,11 @@ type checker struct{ *strictyaml.Decoder }
 func (c checker) checkAll(s *Scenario, root *yaml.Node) {
 	c.checkDriver(s, root)
 	c.checkServer(root)
-	c.checkServerPorts(s, root)
 	c.checkNetwork(s, root)
 	c.checkPattern(&s.Load, root)
 	c.setIdleRules(s, root)
+	c.checkUntil(s, root)
+	c.checkServerPorts(s, root)
 	c.checkTrial(s, root)
 	c.checkPorts(s, root)
 

@@ -17,7 +17,7 @@ import (
 
 const (
 	allowedName  = "at most 63 lower-case letters, digits, dots and dashes, the first a letter or a digit"
-	allowedRoot  = "arms, clients, driver, expect, lab, load, name, nat, network, rounds, seed, server"
+	allowedRoot  = "arms, clients, driver, expect, lab, load, name, nat, network, rounds, seed, server, until"
 	allowedLoad  = "concurrency, pattern, protocol, rate, requests, sync, timeout"
 	allowedTime  = "10ms to 900ms (below the 1 s after which the kernel sends a SYN again)"
 	allowedPeer  = "IPv4:port of another machine, like 192.0.2.7:9000"
@@ -95,6 +95,15 @@ func TestParseBadValues(t *testing.T) {
 		{"clients: ~", `3:10: clients: is empty; allowed: 1 to 64`},
 		{"clients: " + strings.Repeat("9", 50), `3:10: clients: ` + strings.Repeat("9", 40) + `...` + out + "1 to 64"},
 		{"clients: " + strings.Repeat("é", 50), `3:10: clients: "` + strings.Repeat("é", 20) + `..."` + number + "1 to 64"},
+		{"until: 1000", `3:8: until: "1000" is not a mapping; allowed: a mapping of hits, rounds_max, time_max`},
+		{"until: {hits: 0}", `3:15: hits: 0` + out + "1 to 1000000"},
+		{"until: {hits: 1e3}", `3:15: hits: "1e3"` + number + "1 to 1000000"},
+		{"until: {rounds: 9}", `3:9: unknown key "rounds" in until; allowed: hits, rounds_max, time_max`},
+		{"until: {rounds_max: 1001}", `3:21: rounds_max: 1001` + out + "1 to 1000"},
+		{"rounds: 8\nuntil: {rounds_max: 7}", `4:21: rounds_max: 7 is below the least number of rounds, 8 at line 3; allowed: 8 to 1000`},
+		{"until: {time_max: 5}", `3:19: time_max: "5" is not a duration like 500ms; allowed: 1s to 24h (the least number of rounds is made whatever it takes)`},
+		{"until: {time_max: 10ms}", `3:19: time_max: 10ms is out of range; allowed: 1s to 24h (the least number of rounds is made whatever it takes)`},
+		{"load: {pattern: ephemeral}\nuntil: {hits: 9}", `4:1: until: counts the hits of the control, which trials of pattern ephemeral do not have; allowed: rounds, which is then the exact number of rounds`},
 		{"rounds: 1001", `3:9: rounds: 1001` + out + "1 to 1000"},
 		{"seed: 0x10", `3:7: seed: "0x10"` + number + "0 to 9223372036854775807"},
 		{"seed: 1_000", `3:7: seed: "1_000"` + number + "0 to 9223372036854775807"},
@@ -140,10 +149,10 @@ x.yaml:3:34: pattern: "x" is not allowed; allowed: lockstep, ephemeral`},
 		{"server: {address: 0.0.0.1:80}", `3:19: address: "0.0.0.1:80" is not the address of one machine; allowed: ` + allowedPeer},
 		{"server: {address: 0.255.255.255:80}", `3:19: address: "0.255.255.255:80" is not the address of one machine; allowed: ` + allowedPeer},
 		{"server: {address: 239.255.255.255:80}", `3:19: address: "239.255.255.255:80" is not the address of one machine; allowed: ` + allowedPeer},
-		{"server: {address: 192.0.2.7:65535}", `3:19: address: 0 ports follow 65535, and 18 are needed for 8 rounds of 2 arms, one for each trial, for the path check and for the control; allowed: a port up to 65517`},
-		{"rounds: 1\nserver: {address: 192.0.2.7:65534}", `4:19: address: 1 port follows 65534, and 4 are needed for 1 round of 2 arms, one for each trial, for the path check and for the control; allowed: a port up to 65531`},
-		{"server: {address: 192.0.2.7:65518}", `3:19: address: 17 ports follow 65518, and 18 are needed for 8 rounds of 2 arms, one for each trial, for the path check and for the control; allowed: a port up to 65517`},
-		{"load: {pattern: ephemeral}\nserver: {address: 192.0.2.7:65519}", `4:19: address: 16 ports follow 65519, and 17 are needed for 8 rounds of 2 arms, one for each trial and for the path check; allowed: a port up to 65518`},
+		{"server: {address: 192.0.2.7:65535}", `3:19: address: 0 ports follow 65535, and 123 are needed for 60 rounds of 2 arms, one for each trial, for the warm-up, for the path check and for the control; allowed: a port up to 65412`},
+		{"rounds: 1\nuntil: {rounds_max: 1}\nserver: {address: 192.0.2.7:65534}", `5:19: address: 1 port follows 65534, and 5 are needed for 1 round of 2 arms, one for each trial, for the warm-up, for the path check and for the control; allowed: a port up to 65530`},
+		{"server: {address: 192.0.2.7:65413}", `3:19: address: 122 ports follow 65413, and 123 are needed for 60 rounds of 2 arms, one for each trial, for the warm-up, for the path check and for the control; allowed: a port up to 65412`},
+		{"load: {pattern: ephemeral}\nserver: {address: 192.0.2.7:65519}", `4:19: address: 16 ports follow 65519, and 26 are needed for 12 rounds of 2 arms, one for each trial, for the warm-up and for the path check; allowed: a port up to 65509`},
 		{"server: {address: 224.0.0.1:80}", `3:19: address: "224.0.0.1:80" is not the address of one machine; allowed: ` + allowedPeer},
 		{"server: {address: 255.255.255.255:80}", `3:19: address: "255.255.255.255:80" is not the address of one machine; allowed: ` + allowedPeer},
 

@@ -46,7 +46,8 @@ func scenarioFields(s *Scenario) []strictyaml.Field {
 		{Key: "lab", Value: strictyaml.Mapping{Fields: labFields(s), Flow: true}},
 		{Key: "load", Value: strictyaml.Mapping{Fields: loadFields(&s.Load)}},
 		{Key: "rounds", Value: strictyaml.Integer[int]{Into: &s.Rounds, Bounds: strictyaml.SpanOf(1, MaxRounds)}},
-		{Key: "seed", Value: strictyaml.Integer[uint64]{Into: &s.Seed, Bounds: strictyaml.SpanOf(0, 1<<63-1)}},
+		{Key: "until", Value: strictyaml.Mapping{Fields: untilFields(&s.Until), Flow: true}},
+		{Key: "seed", Value: seedValue{&s.Seed}},
 		{Key: "arms", Value: strictyaml.Sequence[Arm]{Into: &s.Arms, Length: strictyaml.SpanOf(1, MaxArms), Entry: armValue}, Required: true},
 		{Key: "expect", Value: strictyaml.Sequence[Expect]{Into: &s.Expect, Length: strictyaml.SpanOf(0, 3*MaxArms), Entry: expectValue}},
 	}
@@ -86,6 +87,15 @@ func loadFields(l *LoadSettings) []strictyaml.Field {
 			Why: "below the 1 s after which the kernel sends a SYN again"}},
 		{Key: "sync", Value: strictyaml.Choice{Into: &l.Sync, Of: []string{result.SyncBarrier, result.SyncClock}}},
 		{Key: "concurrency", Value: strictyaml.Integer[int]{Into: &l.Concurrency, Bounds: strictyaml.SpanOf(1, 4096)}},
+	}
+}
+
+func untilFields(u *Until) []strictyaml.Field {
+	return []strictyaml.Field{
+		{Key: "hits", Value: strictyaml.Integer[int]{Into: &u.Hits, Bounds: strictyaml.SpanOf(1, maxHits)}},
+		{Key: "rounds_max", Value: strictyaml.Integer[int]{Into: &u.RoundsMax, Bounds: strictyaml.SpanOf(1, MaxRounds)}},
+		{Key: "time_max", Value: strictyaml.Duration{Into: &u.TimeMax, Min: time.Second, Max: 24 * time.Hour,
+			Why: "the least number of rounds is made whatever it takes"}},
 	}
 }
 
@@ -141,12 +151,15 @@ func expectFields(e *Expect) []strictyaml.Field {
 	}
 }
 
-// SetRounds replaces the rounds of the file, for a flag of the command line. The
-// bounds are those of the file. On an error the scenario is unchanged.
+// SetRounds fixes the number of rounds, for a flag of the command line. The bounds are
+// those of the file. On an error the scenario is unchanged.
 func (s *Scenario) SetRounds(n int) error {
 	changed := *s
 	if err := changed.setField("rounds", strconv.Itoa(n)); err != nil {
 		return err
+	}
+	if changed.Until != (Until{}) {
+		changed.Until.RoundsMax = n
 	}
 	if problem := changed.describePortShortage(); problem != "" {
 		return fmt.Errorf("rounds: server.%s", problem)

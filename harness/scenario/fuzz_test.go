@@ -99,6 +99,8 @@ func samples(v strictyaml.Value) (all []string) {
 		return []string{strconv.FormatUint(v.Bounds.Max, 10)}
 	case strictyaml.OptionalInteger:
 		return samples(v.Integer)
+	case seedValue:
+		return []string{strconv.FormatUint(seedBounds.Max, 10)}
 	case rateValue:
 		return []string{maxRate, "10"}
 	case strictyaml.Duration:
@@ -177,7 +179,7 @@ func FuzzCanonical(f *testing.F) {
 			return
 		}
 		s := Default()
-		s.Name, s.Seed = name, seed>>1
+		s.Name, s.Seed = name, new(seed>>1)
 		s.Clients, s.Rounds = 1+int(n%MaxClients), 1+int(n%MaxRounds)
 		s.Server.Address = netip.AddrPortFrom(netip.AddrFrom4(bytesOf(host)), 9000)
 		lab := [][2]string{{result.DriverDocker, result.NATIPTables}, {result.DriverNetns, result.NATNFTables}, {result.DriverNetns, result.NATIPTables}}[share%3]
@@ -195,6 +197,8 @@ func FuzzCanonical(f *testing.F) {
 		s.Load.Sync = []string{result.SyncBarrier, result.SyncClock}[n%2]
 		if !lockstep {
 			s.Load.Pattern, s.Load.Sync, s.Load.Concurrency = result.Ephemeral, "", 1+int(n%4096)
+		} else {
+			s.Until = Until{Hits: 1 + int(n%maxHits), RoundsMax: s.Rounds + int(share)%(MaxRounds-s.Rounds+1), TimeMax: time.Second + time.Duration(n)*time.Microsecond}
 		}
 		for i := range 2 + n%(MaxArms-1) {
 			s.Arms = append(s.Arms, armOf(&s, i, n, host, value))

@@ -123,9 +123,9 @@ func findTakenSources(s *Scenario, driver string, root *yaml.Node) (found []driv
 	return found
 }
 
-// countTrials returns the number of trials of a run, including the path check. Each
-// of them uses a port of the server.
-func (s *Scenario) countTrials() int { return 1 + s.Rounds*len(s.Arms) }
+// MostTrials returns the number of trials of a run at most, including the path check and
+// the warm-up. Each of them uses a port of the server.
+func (s *Scenario) MostTrials() int { return 2 + s.MostRounds()*len(s.Arms) }
 
 // HasControl reports whether trials of the scenario have a control.
 func (s *Scenario) HasControl() bool { return s.Load.Pattern == result.Lockstep }
@@ -136,23 +136,23 @@ func (s *Scenario) describePortShortage() string {
 	if !s.Server.Address.IsValid() {
 		return ""
 	}
-	left, needed, uses := 65535-int(s.Server.Address.Port()), s.countTrials(), "one for each trial and for the path check"
+	left, needed, uses := 65535-int(s.Server.Address.Port()), s.MostTrials(), "one for each trial, for the warm-up and for the path check"
 	if s.HasControl() {
-		needed, uses = needed+1, "one for each trial, for the path check and for the control"
+		needed, uses = needed+1, "one for each trial, for the warm-up, for the path check and for the control"
 	}
 	if needed <= left {
 		return ""
 	}
 	return fmt.Sprintf("address: %s %d, and %d are needed for %s of %s, %s; allowed: a port up to %d",
 		format.Plural(left, "port follows", "ports follow"), s.Server.Address.Port(), needed,
-		format.Plural(s.Rounds, "round", "rounds"), format.Plural(len(s.Arms), "arm", "arms"), uses, max(0, 65535-needed))
+		format.Plural(s.MostRounds(), "round", "rounds"), format.Plural(len(s.Arms), "arm", "arms"), uses, max(0, 65535-needed))
 }
 
 // checkServerPorts refuses the address of a server that has no port for each trial.
 func (c checker) checkServerPorts(s *Scenario, root *yaml.Node) {
 	at := strictyaml.ChildOf(strictyaml.ChildOf(root, "server"), "address")
 	load := strictyaml.ChildOf(root, "load")
-	if at == nil || !c.IsSound(strictyaml.ChildOf(root, "server"), at, strictyaml.ChildOf(root, "rounds"), strictyaml.ChildOf(root, "arms"), load, strictyaml.ChildOf(load, "pattern")) {
+	if at == nil || !c.IsSound(strictyaml.ChildOf(root, "server"), at, strictyaml.ChildOf(root, "rounds"), strictyaml.ChildOf(root, "until"), strictyaml.ChildOf(root, "arms"), load, strictyaml.ChildOf(load, "pattern")) {
 		return
 	}
 	if problem := s.describePortShortage(); problem != "" {

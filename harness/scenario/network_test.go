@@ -47,13 +47,13 @@ func TestTakenSources(t *testing.T) {
 func TestSetRounds(t *testing.T) {
 	t.Parallel()
 	t.Run("each trial needs a port of the server", func(t *testing.T) {
-		s := parse(t, minimal+"server: {address: 192.0.2.7:65499}\n")
-		if err := s.SetRounds(17); err != nil || s.Rounds != 17 {
+		s := parse(t, minimal+"until: {rounds_max: 5}\nserver: {address: 192.0.2.7:65499}\n")
+		if err := s.SetRounds(16); err != nil || s.Rounds != 16 || !s.HasFixedRounds() {
 			t.Errorf("error %v, %d rounds", err, s.Rounds)
 		}
-		err := s.SetRounds(18)
-		const want = "rounds: server.address: 36 ports follow 65499, and 38 are needed for 18 rounds of 2 arms, one for each trial, for the path check and for the control; allowed: a port up to 65497"
-		if fmt.Sprint(err) != want || s.Rounds != 17 {
+		err := s.SetRounds(17)
+		const want = "rounds: server.address: 36 ports follow 65499, and 37 are needed for 17 rounds of 2 arms, one for each trial, for the warm-up, for the path check and for the control; allowed: a port up to 65498"
+		if fmt.Sprint(err) != want || s.Rounds != 16 {
 			t.Errorf("error %v, want %s; %d rounds", err, want, s.Rounds)
 		}
 	})

@@ -25,9 +25,10 @@ type Scenario struct {
 	Server  RemoteServer `yaml:"server,omitempty"`
 	Lab     LabSettings  `yaml:"lab,omitempty"`
 	Load    LoadSettings `yaml:"load"`
-	Rounds  int          `yaml:"rounds"`
-	Seed    uint64       `yaml:"seed"` // draws the order of the arms in each round
-	Arms    []Arm        `yaml:"arms"` // the first one is the baseline
+	Rounds  int          `yaml:"rounds"`          // at least; see Until
+	Until   Until        `yaml:"until,omitempty"` // lockstep only
+	Seed    *uint64      `yaml:"seed,omitempty"`  // draws the order of the arms in each round; nil: each run draws a seed of its own
+	Arms    []Arm        `yaml:"arms"`            // the first one is the baseline
 	Expect  []Expect     `yaml:"expect,omitempty"`
 
 	// natWritten reports that the file sets nat: then SetDriver does not replace
@@ -82,6 +83,15 @@ type LoadSettings struct {
 	Timeout     time.Duration `yaml:"timeout"`  // of one request; below the 1 s after which the kernel sends a SYN again
 	Sync        string        `yaml:"sync,omitempty"`
 	Concurrency int           `yaml:"concurrency,omitempty"` // ephemeral only: open requests of a client at a time
+}
+
+// Until is what ends a run once its least number of rounds is done: the first of these
+// bounds that is reached at the end of a round. The zero value is none: the number of
+// rounds is exact.
+type Until struct {
+	Hits      int           `yaml:"hits"`       // lost requests of the control that each arm is to reach, if it has a control of its own
+	RoundsMax int           `yaml:"rounds_max"` // at least the scenario's rounds; if it is equal to them, their number is exact
+	TimeMax   time.Duration `yaml:"time_max"`   // since the first round began
 }
 
 // Rate is a number of events per second. 0 is no limit, and is written "max".
@@ -184,8 +194,6 @@ func Default() Scenario {
 			Requests: 3000,
 			Timeout:  500 * time.Millisecond,
 		},
-		Rounds: 8,
-		Seed:   1,
 	}
 }
 
@@ -198,6 +206,15 @@ const (
 	// with which two clients lose most of their pairs however fast the machine is at
 	// the moment: see TestWindow in cmd/snatlab.
 	lockstepRules = 500
+)
+
+// Defaults of what ends a run. They depend on the pattern and on the arms.
+const (
+	DefaultRounds      = 5    // where every arm has a control of its own
+	UncontrolledRounds = 12   // rounds where an arm has none: its trials are compared with those of the baseline
+	DefaultHits        = 1000 // of them 764 are needed to say that 99 % of the failures are gone
+	DefaultRoundsMax   = 60
+	DefaultTimeMax     = 5 * time.Minute
 )
 
 // DefaultNAT returns the writer of the masquerade rule for a file that does not set

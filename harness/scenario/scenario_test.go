@@ -96,6 +96,7 @@ load:
   timeout: 0.9s
   sync: clock
 rounds: 3
+until: {hits: 300, rounds_max: 40, time_max: 1m30s}
 seed: 9223372036854775807
 arms:
   - name: plain
@@ -113,7 +114,7 @@ expect:
 		Lab:    LabSettings{PostroutingRules: lockstepRules},
 		Load: LoadSettings{Protocol: "tcp", Pattern: result.Lockstep, Requests: 100, Rate: 2000,
 			Timeout: 900 * time.Millisecond, Sync: result.SyncClock},
-		Rounds: 3, Seed: 1<<63 - 1,
+		Rounds: 3, Until: Until{Hits: 300, RoundsMax: 40, TimeMax: 90 * time.Second}, Seed: new(uint64(1<<63 - 1)),
 		Arms: []Arm{{Name: "plain"},
 			{Name: "random", Masquerade: MasqueradeOptions{Random: true}},
 			{Name: "007", Masquerade: MasqueradeOptions{RandomFully: true}},
@@ -184,7 +185,7 @@ expect:
   - {arm: a, unexplained: "<=0.1%"}
 `)
 	want := Default()
-	want.Name, want.NAT = "s", result.NATIPTables
+	want.Name, want.NAT, want.Rounds = "s", result.NATIPTables, UncontrolledRounds
 	want.Lab = LabSettings{PostroutingRules: 5000, AllowHostSysctls: true, AllowSharedNetwork: true}
 	want.Load.Pattern, want.Load.Concurrency = result.Ephemeral, DefaultConcurrency
 	want.Arms = []Arm{
@@ -221,11 +222,13 @@ func TestParseDefaults(t *testing.T) {
 	want.Name = "s"
 	want.Arms = []Arm{{Name: "a"}, {Name: "b"}}
 	want.NAT, want.Load.Sync, want.Lab.PostroutingRules = result.NATIPTables, DefaultSync, lockstepRules
+	want.Rounds, want.Until = DefaultRounds, Until{Hits: DefaultHits, RoundsMax: DefaultRoundsMax, TimeMax: DefaultTimeMax}
 	if d := diff(&want, parse(t, minimal)); d != "" {
 		t.Errorf("lockstep: %s", d)
 	}
 	want.Lab.PostroutingRules = 0
 	want.Load.Pattern, want.Load.Sync, want.Load.Concurrency = result.Ephemeral, "", DefaultConcurrency
+	want.Rounds, want.Until = UncontrolledRounds, Until{}
 	if d := diff(&want, parse(t, minimal+"load: {pattern: ephemeral}\n")); d != "" {
 		t.Errorf("ephemeral: %s", d)
 	}
@@ -298,6 +301,7 @@ func TestFieldTables(t *testing.T) {
 		{Scenario{}, scenarioFields(new(Scenario))},
 		{RemoteServer{}, serverFields(new(RemoteServer))},
 		{LabSettings{}, labFields(new(Scenario))},
+		{Until{}, untilFields(new(Until))},
 		{LoadSettings{}, loadFields(new(LoadSettings))},
 		{Arm{}, armFields(new(Arm))},
 		{MasqueradeOptions{}, masqueradeFields(new(MasqueradeOptions))},

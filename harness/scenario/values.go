@@ -40,6 +40,29 @@ func (v rateValue) MakeNode() *yaml.Node {
 	return strictyaml.ScalarNode(strconv.Itoa(int(*v.into)))
 }
 
+// seedValue is a seed; nil if the file sets none.
+type seedValue struct{ into **uint64 }
+
+// seedBounds are those of a seed that a file may set.
+var seedBounds = strictyaml.SpanOf(0, 1<<63-1)
+
+func (seedValue) DescribeAllowed() string { return seedBounds.String() }
+
+func (v seedValue) ReadNode(_ *strictyaml.Decoder, _ string, n *yaml.Node) string {
+	number, problem := seedBounds.ParseNode(n)
+	if problem == "" {
+		*v.into = &number
+	}
+	return problem
+}
+
+func (v seedValue) MakeNode() *yaml.Node {
+	if *v.into == nil {
+		return nil
+	}
+	return strictyaml.ScalarNode(strconv.FormatUint(**v.into, 10))
+}
+
 // shareValue is a bound of a share. It is written in percent and stored as a number
 // from 0 on.
 type shareValue struct {

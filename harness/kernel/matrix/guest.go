@@ -18,8 +18,9 @@ const GuestCommand = "guest"
 // scenarioFile is the path of the scenario in the initramfs.
 const scenarioFile = "scenario.yaml"
 
-// DefaultRequests is the most requests of a client in a trial, unless the user wants
-// another number. Emulation is slow, and so few requests hit the race dozens of times.
+// DefaultRequests is the most requests of a client in the first trials, unless the user
+// wants another number. Emulation is slow, and later trials are larger if that takes too
+// many of them.
 const DefaultRequests = 300
 
 // AdaptToGuest changes a scenario to one that a guest can run: in namespaces, with

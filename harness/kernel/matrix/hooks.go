@@ -32,6 +32,6 @@ func guestWatcher(watch RunWatcher) RunWatcher {
 
 type panickingWatcher struct{ RunWatcher }
 
-func (p panickingWatcher) Done(int, int, string, *result.Trial) {
+func (p panickingWatcher) Done(result.Progress, *result.Trial) {
 	_ = os.WriteFile("/proc/sysrq-trigger", []byte("c"), 0)
 }

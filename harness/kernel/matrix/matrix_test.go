@@ -67,9 +67,9 @@ func (l *fakeGuests) newTester(t *testing.T, specs ...string) *KernelTester {
 
 type silentWatcher struct{}
 
-func (silentWatcher) Say(string)                           {}
-func (silentWatcher) Start(int, int, string)               {}
-func (silentWatcher) Done(int, int, string, *result.Trial) {}
+func (silentWatcher) Say(string)                          {}
+func (silentWatcher) Start(result.Progress)               {}
+func (silentWatcher) Done(result.Progress, *result.Trial) {}
 
 func passingResult(release string, _ int) (*result.Result, error) {
 	return &result.Result{ID: "of " + release, Verdict: result.Pass}, nil
@@ -129,70 +129,17 @@ func TestRunPanic(t *testing.T) {
 	}
 }
 
-// A baseline without the race is tried again with more requests.
-func TestRunAttempts(t *testing.T) {
+// A result without a verdict is a row, and tested again the next time.
+func TestRunInconclusive(t *testing.T) {
 	t.Parallel()
-	inconclusive := func(hits ...int) *result.Result {
-		r := &result.Result{Verdict: result.Inconclusive, Arms: []result.Arm{{Name: "masquerade"}}}
-		for _, n := range hits {
-			r.Arms[0].Trials = append(r.Arms[0].Trials, result.Trial{Failed: n, Causes: map[string]int{result.SNATRace: n}})
-		}
-		return r
-	}
-	failed := func(r *result.Result, arms ...result.Arm) *result.Result {
-		r.Verdict, r.Arms = result.Fail, append(r.Arms, arms...)
-		return r
-	}
-	for claim, c := range map[string]struct {
-		from int // requests from which on the race occurs
-		seen *result.Result
-		want []string
-	}{
-		"at once":                                {0, nil, []string{"6.1.0 300"}},
-		"later":                                  {500, inconclusive(3, 2), []string{"6.1.0 300", "6.1.0 600"}},
-		"never":                                  {1 << 20, inconclusive(), []string{"6.1.0 300", "6.1.0 600", "6.1.0 1200"}},
-		"too few rounds, and not the race":       {1 << 20, inconclusive(20, 30), []string{"6.1.0 300"}},
-		"an expectation broken without the race": {500, failed(inconclusive(3, 2)), []string{"6.1.0 300", "6.1.0 600"}},
-		"an expectation broken and the race elsewhere": {500, failed(inconclusive(0), inconclusive(900).Arms...), []string{"6.1.0 300"}},
-		"not in each trial":                            {500, inconclusive(0, 90), []string{"6.1.0 300", "6.1.0 600"}},
-	} {
-		t.Run(claim, func(t *testing.T) {
-			t.Parallel()
-			l := &fakeGuests{boot: func(release string, requests int) (*result.Result, error) {
-				if requests >= c.from {
-					return passingResult(release, requests)
-				}
-				return c.seen, nil
-			}}
-			m, err := l.newTester(t, builtTree(t, "6.1.0")).Run(t.Context())
-			if err != nil || !slices.Equal(l.booted, c.want) || m.Rows[0].Attempts != len(c.want) || m.Rows[0].Status != result.RowOK {
-				t.Errorf("booted %q, %+v, %v", l.booted, m.Rows, err)
-			}
-		})
-	}
-}
-
-// A later attempt has the same question and more requests. If it fails, the result of
-// the earlier one stays.
-func TestRunLaterAttemptFails(t *testing.T) {
-	t.Parallel()
-	l := &fakeGuests{boot: func(_ string, requests int) (*result.Result, error) {
-		if requests > 300 {
-			return nil, &vm.GuestError{Reason: "the guest was not done after 10m0s (--timeout)"}
-		}
+	l := &fakeGuests{boot: func(string, int) (*result.Result, error) {
 		return &result.Result{ID: "first", Verdict: result.Inconclusive}, nil
 	}}
 	x := l.newTester(t, builtTree(t, "6.1.0"))
 	x.Cache = &Cache{Dir: t.TempDir()}
 	m, err := x.Run(t.Context())
-	if err != nil || m.Rows[0].Status != result.RowOK || m.Rows[0].Result.ID != "first" || m.Rows[0].Attempts != 2 {
+	if err != nil || m.Rows[0].Status != result.RowOK || m.Rows[0].Result.ID != "first" || m.Rows[0].Attempts != 1 || m.Rows[0].Result.Environment.Guest != vm.TCG {
 		t.Errorf("%+v, %v", m.Rows, err)
-	}
-	if want := []string{"6.1.0: attempt 2 has no result: the guest was not done after 10m0s (--timeout)"}; !slices.Equal(l.notes, want) {
-		t.Errorf("notes %q", l.notes)
-	}
-	if hash := m.Rows[0].Result.Scenario.Hash; hash != x.Scenario.Hash() {
-		t.Errorf("hash %s is not that of the scenario", hash)
 	}
 	if left, _ := os.ReadDir(x.Cache.Dir); len(left) != 0 {
 		t.Errorf("an inconclusive row is stored: %v", left)

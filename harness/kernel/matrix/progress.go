@@ -10,17 +10,15 @@ import (
 // after it.
 type RunWatcher interface {
 	Say(phase string)
-	Start(round, rounds int, arm string)
-	Done(round, rounds int, arm string, t *result.Trial)
+	Start(result.Progress)
+	Done(result.Progress, *result.Trial)
 }
 
 // watcherCall is a call of a RunWatcher, as a guest reports it.
 type watcherCall struct {
-	Phase  string        `json:"phase,omitempty"` // of Say; the other fields are of Start, and with Trial of Done
-	Round  int           `json:"round,omitempty"`
-	Rounds int           `json:"rounds,omitempty"`
-	Arm    string        `json:"arm,omitempty"`
-	Trial  *result.Trial `json:"trial,omitempty"`
+	Phase    string           `json:"phase,omitempty"`    // of Say; the other fields are nil
+	Progress *result.Progress `json:"progress,omitempty"` // of Start, and with Trial of Done
+	Trial    *result.Trial    `json:"trial,omitempty"`
 }
 
 // relayProgress makes the call of watch that a guest reports.
@@ -30,10 +28,10 @@ func relayProgress(report []byte, watch RunWatcher) error {
 		return err
 	}
 	switch {
-	case p.Trial != nil:
-		watch.Done(p.Round, p.Rounds, p.Arm, p.Trial)
-	case p.Round > 0:
-		watch.Start(p.Round, p.Rounds, p.Arm)
+	case p.Progress != nil && p.Trial != nil:
+		watch.Done(*p.Progress, p.Trial)
+	case p.Progress != nil:
+		watch.Start(*p.Progress)
 	default:
 		watch.Say(p.Phase)
 	}
@@ -52,10 +50,8 @@ func (r guestReporter) sendCall(p watcherCall) {
 
 func (r guestReporter) Say(phase string) { r.sendCall(watcherCall{Phase: phase}) }
 
-func (r guestReporter) Start(round, rounds int, arm string) {
-	r.sendCall(watcherCall{Round: round, Rounds: rounds, Arm: arm})
-}
+func (r guestReporter) Start(p result.Progress) { r.sendCall(watcherCall{Progress: &p}) }
 
-func (r guestReporter) Done(round, rounds int, arm string, t *result.Trial) {
-	r.sendCall(watcherCall{Round: round, Rounds: rounds, Arm: arm, Trial: t})
+func (r guestReporter) Done(p result.Progress, t *result.Trial) {
+	r.sendCall(watcherCall{Progress: &p, Trial: t})
 }

@@ -13,12 +13,12 @@ type recordingWatcher []string
 
 func (l *recordingWatcher) Say(phase string) { *l = append(*l, phase) }
 
-func (l *recordingWatcher) Start(round, rounds int, arm string) {
-	*l = append(*l, fmt.Sprintf("start %d/%d %s", round, rounds, arm))
+func (l *recordingWatcher) Start(p result.Progress) {
+	*l = append(*l, fmt.Sprintf("start %+v", p))
 }
 
-func (l *recordingWatcher) Done(round, rounds int, arm string, t *result.Trial) {
-	*l = append(*l, fmt.Sprintf("done %d/%d %s: %d of %d", round, rounds, arm, t.Failed, t.Requests))
+func (l *recordingWatcher) Done(p result.Progress, t *result.Trial) {
+	*l = append(*l, fmt.Sprintf("done %+v: %d of %d", p, t.Failed, t.Requests))
 }
 
 // The calls of a guest reach the watcher of the host.
@@ -31,9 +31,10 @@ func TestRelayProgress(t *testing.T) {
 		}
 	})
 	guest.Say("making the router")
-	guest.Start(1, 8, "masquerade")
-	guest.Done(1, 8, "masquerade", &result.Trial{Failed: 3, Requests: 40})
-	if want := []string{"making the router", "start 1/8 masquerade", "done 1/8 masquerade: 3 of 40"}; !slices.Equal(watch, want) {
+	guest.Start(result.Progress{Arm: "masquerade"})
+	guest.Done(result.Progress{Arm: "masquerade", Round: 1, Hits: 7, HitsWanted: 1000}, &result.Trial{Failed: 3, Requests: 40})
+	if want := []string{"making the router", "start {Arm:masquerade Round:0 Rounds:0 Hits:0 HitsWanted:0}",
+		"done {Arm:masquerade Round:1 Rounds:0 Hits:7 HitsWanted:1000}: 3 of 40"}; !slices.Equal(watch, want) {
 		t.Errorf("calls %q", watch)
 	}
 	if err := relayProgress([]byte("[]"), &watch); err == nil || len(watch) != 3 {

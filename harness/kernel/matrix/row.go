@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,19 +15,14 @@ import (
 	"snatlab/harness/kernel"
 	"snatlab/harness/kernel/vm"
 	"snatlab/harness/result"
-	"snatlab/harness/scenario"
 )
-
-// maxAttempts is the most guests of a kernel whose baseline shows no race. Each guest
-// has twice the requests of the one before.
-const maxAttempts = 3
 
 // testKernel tests one kernel. A kernel that cannot be tested is a row. testKernel
 // returns an error only if the matrix is interrupted.
 func (x *KernelTester) testKernel(ctx context.Context, spec string) (result.Row, error) {
 	row := result.Row{Kernel: spec, Spec: spec}
 	begun := time.Now()
-	err := catchPanic(func() error { return x.bootUntilRace(ctx, &row) })
+	err := catchPanic(func() error { return x.testInGuest(ctx, &row) })
 	row.Seconds = time.Since(begun).Seconds()
 	switch guest := (*vm.GuestError)(nil); {
 	case ctx.Err() != nil:
@@ -47,9 +41,8 @@ func (x *KernelTester) testKernel(ctx context.Context, spec string) (result.Row,
 	return row, nil
 }
 
-// bootUntilRace boots the kernel until its baseline shows the race, at most maxAttempts
-// times. If a later attempt fails, the row keeps the result of the earlier one.
-func (x *KernelTester) bootUntilRace(ctx context.Context, row *result.Row) error {
+// testInGuest runs the scenario in a guest with the kernel of a row.
+func (x *KernelTester) testInGuest(ctx context.Context, row *result.Row) error {
 	k, err := kernel.ReadSpec(ctx, row.Spec, x.Modules)
 	if err != nil {
 		return err
@@ -57,27 +50,13 @@ func (x *KernelTester) bootUntilRace(ctx context.Context, row *result.Row) error
 	row.Kernel = k.Release
 	watch := x.Watch(k.Release)
 	defer watch.Say("") // erase the last phase from a terminal
-	s := *x.Scenario
-	for {
-		row.Attempts++
-		watch.Say("booting")
-		r, accel, err := x.boot(ctx, k, &s, watch)
-		row.Accel = accel
-		switch {
-		case err != nil && row.Result != nil && ctx.Err() == nil:
-			x.Note(k.Release, fmt.Sprintf("attempt %d has no result: %v", row.Attempts, err))
-			return nil
-		case err != nil:
-			return err
-		}
-		// Kernels with more requests have the same hash, so that all are compared.
-		r.Environment.Guest, r.Scenario.Hash = accel, x.Scenario.Hash()
-		row.Result = r
-		if !needsMoreRequests(row.Result) || row.Attempts == maxAttempts || !doubleRequests(&s) {
-			return nil
-		}
-		watch.Say(fmt.Sprintf("the baseline shows too little of the race: trying again with %d requests", s.Load.Requests))
+	watch.Say("booting")
+	row.Attempts = 1
+	if row.Result, row.Accel, err = x.boot(ctx, k, x.Scenario, watch); err != nil {
+		return err
 	}
+	row.Result.Environment.Guest = row.Accel
+	return nil
 }
 
 // catchPanic returns a panic of f as an error. Images, packages and modules come from
@@ -89,37 +68,6 @@ func catchPanic(f func() error) (err error) {
 		}
 	}()
 	return f()
-}
-
-// needsMoreRequests reports whether more requests may lead to a verdict: the baseline
-// hardly shows the race, or not in each trial. A failed expectation is final if any arm
-// shows the race.
-func needsMoreRequests(r *result.Result) bool {
-	switch {
-	case r.Verdict == result.Pass:
-		return false
-	case len(r.Arms) == 0:
-		return true
-	case r.Verdict == result.Fail:
-		return !slices.ContainsFunc(r.Arms, func(a result.Arm) bool { return countRaced(a) >= result.Floor })
-	}
-	return countRaced(r.Arms[0]) < result.Floor || slices.ContainsFunc(r.Arms[0].Trials, func(t result.Trial) bool { return t.Failed == 0 })
-}
-
-// countRaced returns how many requests of an arm were lost to the race.
-func countRaced(a result.Arm) (n int) {
-	for _, t := range a.Trials {
-		n += t.Causes[result.SNATRace]
-	}
-	return n
-}
-
-// doubleRequests doubles the requests, up to the most that a trial may have. It reports
-// whether there are more now.
-func doubleRequests(s *scenario.Scenario) bool {
-	before := s.Load.Requests
-	s.Load.Requests = max(before, min(2*before, s.MaxRequests()))
-	return s.Load.Requests > before
 }
 
 // digestRow returns a digest of everything that determines a row, except chance.

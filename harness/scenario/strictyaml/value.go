@@ -217,7 +217,7 @@ type Duration struct {
 
 // DescribeAllowed implements [Value].
 func (v Duration) DescribeAllowed() string {
-	return fmt.Sprintf("%s to %s (%s)", v.Min, v.Max, v.Why)
+	return fmt.Sprintf("%s to %s (%s)", formatDuration(v.Min), formatDuration(v.Max), v.Why)
 }
 
 // ReadNode implements [Value].
@@ -233,8 +233,25 @@ func (v Duration) ReadNode(_ *Decoder, _ string, n *yaml.Node) string {
 	return ""
 }
 
-// MakeNode implements [Value].
-func (v Duration) MakeNode() *yaml.Node { return ScalarNode(v.Into.String()) }
+// MakeNode implements [Value]. No duration is 0.
+func (v Duration) MakeNode() *yaml.Node {
+	if *v.Into == 0 {
+		return nil
+	}
+	return ScalarNode(formatDuration(*v.Into))
+}
+
+// formatDuration returns a duration without the zeros at its end: 5m, and not 5m0s.
+func formatDuration(d time.Duration) string {
+	text := d.String()
+	if trimmed := strings.TrimSuffix(text, "m0s"); trimmed != text {
+		text = trimmed + "m"
+	}
+	if trimmed := strings.TrimSuffix(text, "h0m"); trimmed != text {
+		text = trimmed + "h"
+	}
+	return text
+}
 
 // IsEmpty reports whether n is null: an empty document, a key without a value,
 // or a written null.

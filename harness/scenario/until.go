@@ -1,0 +1,71 @@
+package scenario
+
+import (
+	"fmt"
+
+	"gopkg.in/yaml.v3"
+
+	"snatlab/harness/result"
+	"snatlab/harness/scenario/strictyaml"
+)
+
+// What ends a run: a least number of rounds, and then the hits of the control.
+
+// maxHits bounds the hits that a run may wait for.
+const maxHits = 1_000_000
+
+// MostRounds returns the number of rounds of a run at most.
+func (s *Scenario) MostRounds() int { return max(s.Rounds, s.Until.RoundsMax) }
+
+// HasFixedRounds reports whether every run has exactly Rounds rounds.
+func (s *Scenario) HasFixedRounds() bool { return s.MostRounds() == s.Rounds }
+
+// HasOwnControl reports whether the control of an arm's trials has all conditions but the
+// rule in common with that of the other arms. A sysctl affects the arm and its control
+// alike: they do not show what it does.
+func (s *Scenario) HasOwnControl(a Arm) bool {
+	return s.HasControl() && len(a.Sysctls.Router)+len(a.Sysctls.Server)+len(a.Sysctls.Clients) == 0
+}
+
+// checkUntil checks what ends a run, and sets its defaults.
+func (c checker) checkUntil(s *Scenario, root *yaml.Node) {
+	until, rounds, load := strictyaml.ChildOf(root, "until"), strictyaml.ChildOf(root, "rounds"), strictyaml.ChildOf(root, "load")
+	if rounds == nil {
+		s.Rounds = s.defaultRounds()
+	}
+	if !c.IsSound(until, rounds, load, strictyaml.ChildOf(load, "pattern")) {
+		return
+	}
+	if s.Load.Pattern != result.Lockstep {
+		for _, p := range (strictyaml.Path{"until"}).FindPairs(root) {
+			c.AddFault(p.Key, fmt.Sprintf("until: counts the hits of the control, which trials of pattern %s do not have; allowed: rounds, which is then the exact number of rounds", s.Load.Pattern))
+		}
+		return
+	}
+	most := strictyaml.ChildOf(until, "rounds_max")
+	u := &s.Until
+	if u.Hits == 0 {
+		u.Hits = DefaultHits
+	}
+	if u.TimeMax == 0 {
+		u.TimeMax = DefaultTimeMax
+	}
+	switch {
+	case most == nil:
+		u.RoundsMax = max(DefaultRoundsMax, s.Rounds)
+	case rounds == nil:
+		s.Rounds = min(s.Rounds, max(1, u.RoundsMax))
+	case u.RoundsMax < s.Rounds && c.IsSound(most):
+		c.AddFault(most, fmt.Sprintf("rounds_max: %d is below the least number of rounds, %d at line %d; allowed: %d to %d", u.RoundsMax, s.Rounds, rounds.Line, s.Rounds, MaxRounds))
+	}
+}
+
+// defaultRounds returns the least number of rounds for a file that does not set it.
+func (s *Scenario) defaultRounds() int {
+	for _, a := range s.Arms {
+		if !s.HasOwnControl(a) {
+			return UncontrolledRounds
+		}
+	}
+	return DefaultRounds
+}
