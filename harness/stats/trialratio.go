@@ -13,7 +13,10 @@ type Trial struct{ Failed, Requests int }
 // two sums over its n trials. The variance of its logarithm is n/(n-1) times the sum of
 // the squares of failed - f requests, over the square of the sum of failed (Cochran,
 // Sampling Techniques, 6.3-6.4). Those of both sides are added, and Student's distribution
-// has the degrees of freedom of Welch and Satterthwaite (Welch, Biometrika 34, 1947).
+// has as many degrees of freedom as the side with fewer trials, less one. Those of Welch
+// and Satterthwaite would be more, but too many where a few trials have most failures:
+// in simulations with log-normal trials (sigma 1), the interval at 99.9 % missed the ratio
+// in 0.35 % of runs.
 //
 // A side that lost fewer than 10 requests does not show how much its trials scatter: that
 // of the other side stands for it, relative to its mean. No end lies within the interval
@@ -39,8 +42,7 @@ func TrialRatio(arm, baseline []Trial, confidence float64) Ratio {
 	if sum == 0 {
 		return r
 	}
-	freedom := sum * sum / (own.variance*own.variance/own.freedom + other.variance*other.variance/other.freedom)
-	distance := math.Sqrt(sum) * StudentQuantile(confidence, freedom)
+	distance := math.Sqrt(sum) * StudentQuantile(confidence, min(own.freedom, other.freedom))
 	if a.Failed == 0 {
 		return Ratio{Estimate: r.Estimate, High: finite(*r.High * math.Exp(distance)), Scattered: true}
 	}
