@@ -3,6 +3,7 @@ package harness
 import (
 	"context"
 	"fmt"
+	"math"
 	"reflect"
 	"slices"
 
@@ -53,7 +54,7 @@ func trueRemaining(a scenario.Arm) (remaining float64, known bool) {
 	}
 	switch m := a.Masquerade; {
 	case m.Removes > 0:
-		return 1 - float64(m.Removes), true
+		return math.Round(1e5*(1-float64(m.Removes))) / 1e5, true // 1 - 0.99 is not 0.01
 	case m.Random || m.RandomFully:
 		return 1.0 / scenario.NATPorts, true
 	}

@@ -29,6 +29,10 @@ func TestTrueRemaining(t *testing.T) {
 			t.Errorf("%s: %g, %v; want %g", calibrationArms[i].Name, got, known, want)
 		}
 	}
+	exact := scenario.Arm{Name: "x", Masquerade: scenario.MasqueradeOptions{RandomFully: true, Removes: 0.99}}
+	if got, _ := trueRemaining(exact); got != 0.01 || !isTrue(result.Mitigated, got) {
+		t.Errorf("of 99 %% removed, %g remains", got)
+	}
 	if err := CheckTruth(&scenario.Scenario{Arms: calibrationArms}); err != nil {
 		t.Error(err)
 	}
