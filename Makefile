@@ -20,7 +20,7 @@ export PATH := $(PATH):/usr/sbin:/sbin:/usr/local/go/bin
 # the tests of cmd/snatlab build and run both.
 HOOKED = $(sort $(dir $(shell grep -rl --include='*.go' '^//go:build testhooks' ./cmd ./harness)))
 
-.PHONY: bench build check figures lint test test-crash test-matrix test-window demo demo-docker setup kernels fuzz vuln clean help
+.PHONY: bench build check figures lint test test-crash test-matrix test-window demo demo-docker setup kernels fuzz simulate vuln clean help
 
 # The first target is the default. It has no prerequisites: go knows what is out of
 # date.
@@ -62,6 +62,11 @@ bench: ## where the time of a run goes, what a client costs, and the ephemeral p
 
 figures: ## print figures about how the code reads: names, lengths, words of comments
 	@go run -C tools ./readability $(CURDIR)
+
+# With two cores, 10,000 runs a case take about an hour.
+SIMULATED_RUNS ?= 2000
+simulate: ## judge SIMULATED_RUNS runs a case on simulated machines, and print how often the verdicts are right
+	go test -count=1 -v -timeout 0 ./harness/verdict/verdicttest -run TestSimulate -simulate.runs $(SIMULATED_RUNS)
 
 demo: build ## the race and its mitigation, in network namespaces: no root, no Docker
 	./bin/snatlab run scenarios/quickstart.yaml
