@@ -19,6 +19,7 @@ func ServeStdio(role string) error {
 	// A probe's memory counts once for each client of a lab, and its time only while it
 	// fires, when nothing is collected: so garbage is collected early.
 	debug.SetGCPercent(gcPercent)
+	dropProgram()
 	// Best effort: a build with cgo cannot set it for all threads.
 	_, _, _ = syscall.AllThreadsSyscall(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0)
 	in, w := io.Pipe()
