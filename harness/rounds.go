@@ -77,7 +77,7 @@ func (x *experiment) runIntactTrial(ctx context.Context, arm scenario.Arm, into 
 // CheckEnoughRounds returns a [*verdict.FewRoundsError] if the rounds of a scenario
 // cannot decide what it is for, whatever its trials show.
 func CheckEnoughRounds(s *scenario.Scenario) error {
-	return verdict.CheckRounds(s.MostRounds(), len(s.Arms), listExpectations(s))
+	return verdict.CheckRounds(verdict.Plan{Rounds: s.MostRounds(), Arms: len(s.Arms), ByTrials: CountByTrials(s), Expected: listExpectations(s)})
 }
 
 // listExpectations returns the expectations of a scenario, without an outcome.

@@ -30,8 +30,9 @@ func warnOfRounds(w io.Writer, s *scenario.Scenario) {
 		fmt.Fprintln(w, err)
 		return
 	}
-	if least := verdict.MinRounds(len(s.Arms)); s.MostRounds() < least {
-		fmt.Fprintf(w, "%s too few to compare %d arms, which will be undecided: use at least %d\n",
-			format.Plural(s.MostRounds(), "round is", "rounds are"), len(s.Arms), least)
+	n := harness.CountByTrials(s)
+	if least := verdict.MinRounds(len(s.Arms) - 1); n > 0 && s.MostRounds() < least {
+		fmt.Fprintf(w, "%s too few to compare %s without a control, which will be undecided: use at least %d\n",
+			format.Plural(s.MostRounds(), "round is", "rounds are"), format.Plural(n, "arm", "arms"), least)
 	}
 }

@@ -33,6 +33,46 @@ func Percent(share float64) string {
 	}
 }
 
+// AtLeast prints the lower end of a share, rounded down: 0.8457 as "84 %", 0.99618 as
+// "99.6 %", 0.00437 as "0.43 %". It never claims more than the figure does.
+func AtLeast(share float64) string {
+	decimals := decimalsOf(share)
+	if rest := 1 - share; rest > 0 && rest < 0.1 {
+		decimals = max(decimals, 1, decimalsOf(rest)-1)
+	}
+	scale := math.Pow10(decimals)
+	percent := math.Floor(100*share*scale+1e-9) / scale
+	if percent == 0 {
+		return "0 %"
+	}
+	return fmt.Sprintf("%.*f %%", decimals, percent)
+}
+
+// AtMost prints the upper end of a share, rounded up: 0.1543 as "16 %", 0.00437 as
+// "0.44 %".
+func AtMost(share float64) string {
+	decimals := decimalsOf(share)
+	scale := math.Pow10(decimals)
+	return fmt.Sprintf("%.*f %%", decimals, max(0, math.Ceil(100*share*scale-1e-9)/scale))
+}
+
+// decimalsOf returns the decimals of a percentage of two digits, at most three.
+func decimalsOf(share float64) int {
+	if share <= 0 || share >= 0.1 {
+		return 0
+	}
+	return min(4, int(math.Ceil(-math.Log10(share)-1e-12))) - 1
+}
+
+// Between prints an interval, rounded outwards: "40 to 57 %", "0 to 0.44 %". Without an
+// upper end it prints "40 % or more".
+func Between(low float64, high *float64) string {
+	if high == nil {
+		return AtLeast(low) + " or more"
+	}
+	return strings.TrimSuffix(AtLeast(low), " %") + " to " + AtMost(*high)
+}
+
 // Signed prints a change, "+4.10 %".
 func Signed(share float64) string {
 	if share > 0 {

@@ -191,4 +191,8 @@ func latencyChange(c *result.Comparison, percentile string) result.LatencyChange
 	return c.Latency[i]
 }
 
-func isSignificant(l result.LatencyChange) bool { return l.PHolm != nil && *l.PHolm < result.Alpha }
+// isSignificant reports whether the interval of a change does not hold 0. The p of a few
+// trials, adjusted for the percentiles of all arms, is never small.
+func isSignificant(l result.LatencyChange) bool {
+	return l.Low != nil && l.High != nil && (*l.Low > 0 || *l.High < 0)
+}

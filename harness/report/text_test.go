@@ -181,9 +181,9 @@ func TestChangeCell(t *testing.T) {
 		change result.LatencyChange
 		want   string
 	}{
-		{result.LatencyChange{Estimate: new(0.041), PHolm: new(0.0099)}, "+4.10 %"},
-		{result.LatencyChange{Estimate: new(-0.352), PHolm: new(0.001)}, "-35.2 %"},
-		{result.LatencyChange{Estimate: new(0.041), PHolm: new(0.01)}, noDifference},
+		{result.LatencyChange{Estimate: new(0.041), Low: new(0.001), High: new(0.1)}, "+4.10 %"},
+		{result.LatencyChange{Estimate: new(-0.352), Low: new(-0.4), High: new(-0.1)}, "-35.2 %"},
+		{result.LatencyChange{Estimate: new(0.041), Low: new(-0.01), High: new(0.1)}, noDifference},
 		{result.LatencyChange{Estimate: new(0.041)}, noDifference},
 		{result.LatencyChange{PHolm: new(0.001)}, format.None},
 		{result.LatencyChange{}, format.None},

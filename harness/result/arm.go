@@ -53,15 +53,10 @@ func (a Arm) FailureRates() []float64 {
 	return all
 }
 
-// ShowsRace reports whether the race counts as having occurred in the arm.
-func (a Arm) ShowsRace() bool { return a.SumTotals().Race >= Floor }
-
-// ShowsRace reports whether the race occurred in any arm.
-func (r *Result) ShowsRace() bool { return slices.ContainsFunc(r.Arms, Arm.ShowsRace) }
-
-// BaselineShowsRace reports whether the race occurred in the baseline. If it did
-// not, no other arm can be said to mitigate it.
-func (r *Result) BaselineShowsRace() bool { return len(r.Arms) > 0 && r.Arms[0].ShowsRace() }
+// ShowsRace reports whether the race occurred at all: in an arm and its control.
+func (r *Result) ShowsRace() bool {
+	return slices.ContainsFunc(r.Arms, func(a Arm) bool { return a.SumTotals().Race+a.SumControl().Race >= Floor })
+}
 
 // IsDecided reports whether a comparison came to a verdict about the arm.
 func (v ArmVerdict) IsDecided() bool { return v != Undecided && v != ArmInconclusive }

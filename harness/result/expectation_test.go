@@ -25,13 +25,14 @@ func TestExpectationKey(t *testing.T) {
 			t.Errorf("%s and %s have the same key", name, other)
 		}
 		of[e.Key()] = name
-		e.Held, e.Found, e.Why, e.Least = new(false), "found", WhyWorse, 7
+		e.Held, e.Found, e.Why, e.Least = new(false), "found", WhyMoreHits, 7
+		e.RaceRemaining, e.RaceAgainst = new(Remaining), "plain"
 		if of[e.Key()] != name {
 			t.Errorf("%s: the outcome changes the key", name)
 		}
 	}
 	for i := range reflect.TypeFor[Expectation]().NumField() { // a claim that is added needs a key
-		known := []string{"Arm", "Race", "Reduction", "P50", "P99", "Unexplained", "Held", "Found", "Why", "Least"}
+		known := []string{"Arm", "Race", "Reduction", "P50", "P99", "Unexplained", "Held", "Found", "Why", "Least", "RaceRemaining", "RaceAgainst"}
 		if name := reflect.TypeFor[Expectation]().Field(i).Name; !slices.Contains(known, name) {
 			t.Errorf("is %s part of the key?", name)
 		}

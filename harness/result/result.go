@@ -88,9 +88,9 @@ type Verdict string
 
 // The verdicts of a run.
 const (
-	Pass         Verdict = "pass"         // every expectation held; of a run without any: a comparison was decided
-	Fail         Verdict = "fail"         // an expectation did not hold
-	Inconclusive Verdict = "inconclusive" // the race did not occur, an expectation could not be decided, or the run ended early
+	Pass         Verdict = "pass"         // every expectation held; of a run without any: it had the hits to compare arms
+	Fail         Verdict = "fail"         // an expectation is refuted
+	Inconclusive Verdict = "inconclusive" // too little was lost to show any difference, the control is no measure of the baseline, an expectation could not be decided, or the run ended early
 )
 
 // Env is the machine and the lab, recorded so that two results can be compared.
@@ -345,11 +345,11 @@ type Comparison struct {
 	Baseline  string          `json:"baseline"`
 	Verdict   ArmVerdict      `json:"verdict"`
 	Reduction Reduction       `json:"reduction"`
-	P         *float64        `json:"p"`      // of the failure rates: exact, two-sided (Mann-Whitney U)
+	P         *float64        `json:"p"`      // two-sided, exact: of the counts (binomial), or of the trials' failure rates (rank sum), see Method
 	PHolm     *float64        `json:"p_holm"` // adjusted for the number of comparisons; the verdict depends on it
 	Latency   []LatencyChange `json:"latency"`
-	Why       Why             `json:"why,omitempty"`   // the reason of Undecided
-	Least     int             `json:"least,omitempty"` // of WhyFewTrials: the trials of each arm that it takes; of WhyFewHits: the lost requests of the control
+	Why       Why             `json:"why,omitempty"`   // the reason of Undecided, and of a Reduced that may be Mitigated
+	Least     int             `json:"least,omitempty"` // of WhyFewTrials: the trials of each arm that it takes; of WhyFewHits and WhyMoreHits: the lost requests of the control
 
 	// Method is what the arm is compared with; empty in results of versions before it
 	// was recorded, which used ByTrials with medians.
@@ -388,10 +388,10 @@ type Remaining struct {
 	Divided         *float64 `json:"divided,omitempty"` // the instrument's own share, by which the figures above were divided
 }
 
-// Reduction is the share of the baseline's failure rate that an arm removes: 1 is all
-// of it; below 0 the arm fails more often than the baseline. Low to High is its 95 %
-// interval. Nil where the baseline had no failure, or where there are too few trials
-// for an interval.
+// Reduction is the share of the failures that an arm removes, 1 less [Remaining]: 1 is
+// all of them; below 0 the arm fails more often than its control, or than the baseline.
+// Low to High is its 95 % interval. Figures that do not exist are nil. In results of
+// versions before Remaining was recorded, it is that of the median trials.
 type Reduction struct {
 	Estimate *float64 `json:"estimate"`
 	Low      *float64 `json:"low"`
@@ -411,7 +411,7 @@ type LatencyChange struct {
 
 // ArmVerdict is the verdict of a comparison. Results of versions without Undecided
 // have NoDifference in its place, or ArmInconclusive for an arm without a trial.
-// NoDifference is no verdict any more: only old results have it.
+// NoDifference and ArmInconclusive are no verdicts any more: only old results have them.
 type ArmVerdict string
 
 // The verdicts of a comparison.
@@ -420,9 +420,9 @@ const (
 	Reduced         ArmVerdict = "reduced"
 	Equal           ArmVerdict = "equal"         // the share that remains is between 0.9 and 1.11
 	NoDifference    ArmVerdict = "no-difference" // of old results: a difference would have been seen, and was not
-	Worse           ArmVerdict = "worse"         // also where the baseline showed no race
-	Undecided       ArmVerdict = "undecided"     // no difference could have been seen in these trials
-	ArmInconclusive ArmVerdict = "inconclusive"  // the baseline showed no race
+	Worse           ArmVerdict = "worse"
+	Undecided       ArmVerdict = "undecided"    // the interval allows more than one of the others
+	ArmInconclusive ArmVerdict = "inconclusive" // of old results: the baseline showed no race
 )
 
 // Expectation is one expectation of the scenario with its outcome. One of the claims
@@ -430,14 +430,21 @@ const (
 type Expectation struct {
 	Arm         string   `json:"arm"`
 	Race        string   `json:"race,omitempty"`        // "reproduced" or "absent"
-	Reduction   *float64 `json:"reduction,omitempty"`   // at least this share of the baseline's failure rate
+	Reduction   *float64 `json:"reduction,omitempty"`   // at least this share of the failures is gone
 	P50         *float64 `json:"p50,omitempty"`         // rises by at most this share of the baseline's
 	P99         *float64 `json:"p99,omitempty"`         // likewise
 	Unexplained *float64 `json:"unexplained,omitempty"` // at most this share of the arm's requests
 	Held        *bool    `json:"held"`                  // nil: could not be decided
 	Found       string   `json:"found"`
-	Why         Why      `json:"why,omitempty"`   // the reason where it could not be decided, or an arm is worse
-	Least       int      `json:"least,omitempty"` // of WhyFewTrials: the trials that it takes
+	Why         Why      `json:"why,omitempty"`   // the reason where it could not be decided
+	Least       int      `json:"least,omitempty"` // as in [Comparison]
+
+	// RaceRemaining is the share of the race that remains under the arm, as Remaining of
+	// [Comparison] for the requests that were lost to the race. Of claims about the race;
+	// nil where there was nothing to compare with. RaceAgainst is the arm that it was
+	// compared with by trials; empty for the arm's own control.
+	RaceRemaining *Remaining `json:"race_remaining,omitempty"`
+	RaceAgainst   string     `json:"race_against,omitempty"`
 }
 
 // Memory is the peak resident memory of the run's processes in bytes

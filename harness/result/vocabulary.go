@@ -2,10 +2,10 @@ package result
 
 // The levels that verdicts and intervals rest on.
 const (
-	Alpha              = 0.01  // a difference counts where its p, after Holm's adjustment, is below it
-	Confidence         = 0.95  // of every interval
+	Alpha              = 0.001 // a difference counts where its p, after Holm's adjustment, is below it
+	Confidence         = 0.95  // of every interval that is printed without its confidence
 	DecisiveConfidence = 0.999 // of the interval that a verdict or an expectation is decided by
-	Floor              = 20    // an arm shows the race if its trials together have at least this many race hits
+	Floor              = 20    // a run shows the race if an arm and its control together lost at least this many requests to it
 )
 
 // The drivers, which build a lab.
@@ -101,20 +101,23 @@ const (
 )
 
 // Why is the reason of a comparison or an expectation that could not be decided, or
-// that was decided without an interval.
+// of a claim that is weaker than the figures suggest.
 type Why string
 
 // The reasons.
 const (
-	WhyNoTrial         Why = "no_trial"
-	WhyBaseline        Why = "baseline"          // the arm is the baseline itself
-	WhyNoRace          Why = "no_race"           // the race did not occur where it had to
-	WhyFewHits         Why = "few_hits"          // it was hit, in fewer requests than Floor
-	WhyWorse           Why = "worse"             // the arm fails more often than the baseline, which takes no interval to see
-	WhyNoFailures      Why = "no_failures"       // the median failure rate of the baseline is 0
-	WhyNoLatency       Why = "no_latency"        // the baseline has none
-	WhyFewTrials       Why = "few_trials"        // Least would be enough
-	WhyOpenInterval    Why = "open_interval"     // the baseline's interval reaches down to 0
-	WhyRanksAndMedians Why = "ranks_and_medians" // they lie on different sides of the baseline
-	WhyFewFailures     Why = "few_failures"      // too many trials of the baseline lost nothing
+	WhyNoTrial      Why = "no_trial"
+	WhyBaseline     Why = "baseline"      // the arm is the baseline itself
+	WhyNoRace       Why = "no_race"       // the race did not occur where it had to
+	WhyFewHits      Why = "few_hits"      // too few requests were lost to show any difference: Least would be enough
+	WhyMoreHits     Why = "more_hits"     // the interval holds a bound: Least lost requests of the control, or of the baseline, would be enough at the share that was seen; 0 where no number would be
+	WhyScatter      Why = "scatter"       // the trials differ from each other by more than the counts allow, so the interval is too wide
+	WhyInstrument   Why = "instrument"    // the baseline and its own control differ, which pass the same rule
+	WhyFewTrials    Why = "few_trials"    // Least would be enough
+	WhyNoLatency    Why = "no_latency"    // the baseline has none
+	WhyOpenInterval Why = "open_interval" // the interval of the baseline's latency reaches down to 0, so that of a change has no end
+	WhyBoundInside  Why = "bound_inside"  // the interval of the change holds the bound
 )
+
+// Results of earlier versions also have the reasons "worse", "no_failures",
+// "ranks_and_medians" and "few_failures".

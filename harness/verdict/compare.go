@@ -1,38 +1,50 @@
 package verdict
 
 import (
-	"cmp"
-
 	"snatlab/harness/result"
 	"snatlab/harness/stats"
 )
 
-// compareAll compares every arm but the first with the first.
-func compareAll(arms []result.Arm) []result.Comparison {
+// The bounds of the share that remains, for each verdict.
+const (
+	mitigatedUpTo = 0.01 // at most this much remains
+	reducedBelow  = 0.9
+	worseAbove    = 1.11 // 1/0.9
+)
+
+// compareAll compares every arm but the first with its control, or with the first.
+func compareAll(arms []result.Arm, instrument *result.Remaining) []result.Comparison {
 	comparisons := []result.Comparison{}
 	for i := 1; i < len(arms); i++ {
-		comparisons = append(comparisons, compareWithBaseline(arms[i], arms[0]))
+		comparisons = append(comparisons, compareArm(arms[i], arms[0], instrument))
 	}
 	adjustP(comparisons)
 	n := countTested(comparisons)
 	for i := range comparisons {
-		decideComparison(&comparisons[i], arms[i+1], arms[0], n)
+		decideComparison(&comparisons[i], n, isInstrumentBroken(instrument))
+		if c := &comparisons[i]; c.Verdict == result.Mitigated || c.Verdict == result.Reduced {
+			requireRace(c, arms[i+1], arms[0], n)
+		}
 	}
 	return comparisons
 }
 
-// compareWithBaseline returns a comparison without PHolm and Verdict, which depend on
-// the other comparisons.
-func compareWithBaseline(arm, baseline result.Arm) result.Comparison {
+// compareArm returns a comparison without PHolm and Verdict, which depend on the other
+// comparisons.
+func compareArm(arm, baseline result.Arm, instrument *result.Remaining) result.Comparison {
 	c := result.Comparison{
-		Arm: arm.Name, Baseline: baseline.Name, P: stats.MannWhitney(arm.FailureRates(), baseline.FailureRates()),
+		Arm: arm.Name, Baseline: baseline.Name, Method: methodOf(arm, baseline),
 		Latency: []result.LatencyChange{
 			compareLatency(result.P50, listP50(arm), listP50(baseline)),
 			compareLatency(result.P99, listP99(arm), listP99(baseline)),
 		},
 	}
-	change := stats.RelativeChange(baseline.FailureRates(), arm.FailureRates(), result.Confidence)
-	c.Reduction = result.Reduction{Estimate: reductionOf(change.Estimate), Low: reductionOf(change.High), High: reductionOf(change.Low)}
+	if c.Method == result.ByControl {
+		c.Remaining, c.P = shareByControl(arm, failures, dividing(instrument))
+	} else {
+		c.Remaining, c.P = shareByTrials(arm, baseline, failures)
+	}
+	c.Reduction = reductionOf(c.Remaining)
 	return c
 }
 
@@ -53,15 +65,7 @@ func countTested(comparisons []result.Comparison) (n int) {
 	return n
 }
 
-// reductionOf returns a change as a reduction.
-func reductionOf(change *float64) *float64 {
-	if change == nil {
-		return nil
-	}
-	return new(0 - *change) // and not -0
-}
-
-// adjustP fills in every PHolm. The failure rates are one family, and all latencies
+// adjustP fills in every PHolm. The failures are one family, and all latencies
 // another.
 func adjustP(comparisons []result.Comparison) {
 	var rates, latencies []*float64
@@ -81,66 +85,50 @@ func adjustP(comparisons []result.Comparison) {
 	}
 }
 
-// decideComparison writes the verdict of a comparison. Without the race in the
-// baseline no arm can take anything away from it. Its own failures can still be more
-// than chance explains.
-func decideComparison(c *result.Comparison, arm, baseline result.Arm, comparisons int) {
+// decideComparison writes the verdict of a comparison, one of so many, and what is missing
+// for a stronger one.
+func decideComparison(c *result.Comparison, comparisons int, broken bool) {
+	c.Verdict, c.Why, c.Least = result.Undecided, "", 0
 	switch {
-	case c.PHolm != nil && *c.PHolm < result.Alpha:
-		decideDifference(c, arm, baseline)
-	case !baseline.ShowsRace() && !arm.ShowsRace():
-		c.Verdict = result.ArmInconclusive
-	case !canDiffer(countCommonRounds(arm, baseline), comparisons):
-		c.Verdict, c.Why = result.Undecided, result.WhyNoTrial
-		if c.PHolm != nil {
-			c.Why, c.Least = result.WhyFewTrials, MinRounds(1+comparisons)
-		}
-	case !baseline.ShowsRace():
-		c.Verdict = result.ArmInconclusive
-	case !canShowReduction(arm, baseline, comparisons):
-		c.Verdict, c.Why = result.Undecided, result.WhyFewFailures
+	case c.Remaining == nil:
+		c.Why = result.WhyNoTrial
+	case broken && c.Method == result.ByControl:
+		c.Why = result.WhyInstrument
 	default:
-		c.Verdict = result.NoDifference
+		c.Verdict = labelOf(c.Remaining, c.Method, *c.PHolm)
+		c.Why, c.Least = missingFor(c, comparisons)
 	}
 }
 
-// decideDifference writes the verdict of an arm that the test finds different from
-// the baseline.
-func decideDifference(c *result.Comparison, arm, baseline result.Arm) {
-	switch directionOf(arm.FailureRates(), baseline.FailureRates()) {
-	case +1:
-		c.Verdict = result.Worse
-	case -1:
-		e := c.Reduction.Estimate
-		switch {
-		case !baseline.ShowsRace():
-			c.Verdict = result.ArmInconclusive
-		case e != nil && *e >= mitigatedFrom:
-			c.Verdict = result.Mitigated
-		default:
-			c.Verdict = result.Reduced
-		}
-	default:
-		c.Verdict, c.Why = result.Undecided, result.WhyRanksAndMedians
+// requireRace takes back the verdict that an arm lost less where the race itself was not
+// lost often enough to show anything: no race seen is not a race mitigated.
+func requireRace(c *result.Comparison, arm, baseline result.Arm, comparisons int) {
+	raced := shareOf(c.Method, arm, baseline, races)
+	if !hasHits(raced, comparisons) {
+		c.Verdict, c.Why, c.Least = result.Undecided, result.WhyNoRace, leastToDiffer(chanceOf(raced), comparisons)
 	}
 }
 
-// directionOf returns on which side of the baseline an arm lies: -1 below, +1 above.
-// It returns 0 where the ranks, which are tested, contradict the medians, which are
-// reported.
-func directionOf(arm, baseline []float64) int {
-	pairs := 0
-	for _, a := range arm {
-		for _, b := range baseline {
-			pairs += cmp.Compare(a, b)
-		}
+// labelOf returns the verdict that the decisive interval of a share allows.
+func labelOf(r *result.Remaining, method result.Method, p float64) result.ArmVerdict {
+	differs, high := p < result.Alpha, r.DecisiveHigh
+	switch {
+	case high != nil && isAtMost(*high, mitigatedUpTo) && (differs || method == result.ByControl):
+		return result.Mitigated
+	case high != nil && *high < reducedBelow && differs:
+		return result.Reduced
+	case r.DecisiveLow > worseAbove && differs:
+		return result.Worse
+	case high != nil && r.DecisiveLow >= reducedBelow && *high <= worseAbove:
+		return result.Equal
+	default:
+		return result.Undecided
 	}
-	byRank, byMedian := cmp.Compare(pairs, 0), cmp.Compare(stats.Median(arm), stats.Median(baseline))
-	if byRank*byMedian < 0 {
-		return 0
-	}
-	return byRank
 }
+
+// isAtMost reports whether a figure is not above a bound, whatever the last digits of
+// either are: 1 - 0.99 is not 0.01.
+func isAtMost(figure, bound float64) bool { return figure <= bound*(1+1e-12) }
 
 // CompareRates compares the failure rates of each arm with those that it had before.
 // A value is of a trial or of a run. The arms are one family for Holm's method.

@@ -6,25 +6,29 @@ import (
 	"snatlab/harness/result"
 )
 
-// An claimOutcome is the outcome of an expectation.
+// A claimOutcome is the outcome of an expectation.
 type claimOutcome struct {
 	held  *bool      // nil: it cannot be decided
-	why   result.Why // the reason, where it cannot; or what was found without an interval
-	least int        // of WhyFewTrials
+	why   result.Why // the reason, where it cannot
+	least int        // what would be enough
+
+	race    *result.Remaining // of claims about the race
+	against string            // the arm that it rests on, if it is not the control
 }
 
 func decidedAs(held bool) claimOutcome         { return claimOutcome{held: &held} }
 func undecidedFor(why result.Why) claimOutcome { return claimOutcome{why: why} }
 func (a claimOutcome) recordIn(e *result.Expectation) {
-	e.Held, e.Why, e.Least = a.held, a.why, a.least
+	e.Held, e.Why, e.Least, e.RaceRemaining, e.RaceAgainst = a.held, a.why, a.least, a.race, a.against
 }
 
-// checkExpectation returns whether an expectation held. A bound is held by the
-// interval, not by the estimate: a change that may just be chance does not hold it.
+// checkExpectation returns whether an expectation held. A bound is held if the whole
+// interval lies on its right side, and refuted if the whole interval lies on the wrong
+// one. The failures without an explanation are counted, and have no interval.
 func checkExpectation(r *result.Result, e result.Expectation) claimOutcome {
 	i := slices.IndexFunc(r.Arms, func(a result.Arm) bool { return a.Name == e.Arm })
 	switch {
-	case i < 0 || len(r.Arms[i].FailureRates()) == 0:
+	case i < 0 || len(sentTrials(r.Arms[i])) == 0:
 		return undecidedFor(result.WhyNoTrial)
 	case e.Reduction != nil:
 		return checkReduction(r, i, *e.Reduction)
@@ -34,74 +38,30 @@ func checkExpectation(r *result.Result, e result.Expectation) claimOutcome {
 		return checkLatency(r, i, 1, *e.P99)
 	case e.Unexplained != nil:
 		n := r.Arms[i].SumTotals()
-		return decidedAs(float64(n.Unexplained)/float64(n.Requests) <= *e.Unexplained)
-	case e.Race == result.Absent:
-		return checkAbsent(r, i)
+		return decidedAs(isAtMost(float64(n.Unexplained), *e.Unexplained*float64(n.Requests)))
 	default:
-		return checkReproduced(r, i)
+		return checkRace(r, i, e.Race)
 	}
 }
 
-// checkReproduced returns whether the race occurred in an arm. A baseline that was
-// not hit does not refute the claim: it may still be hit.
-func checkReproduced(r *result.Result, arm int) claimOutcome {
-	switch n := r.Arms[arm].SumTotals(); {
-	case n.Race >= result.Floor:
-		return decidedAs(true)
-	case arm > 0 && r.BaselineShowsRace():
-		return decidedAs(false)
-	case n.Race > 0:
-		return undecidedFor(result.WhyFewHits)
-	default:
-		return undecidedFor(result.WhyNoRace)
-	}
-}
-
-// checkAbsent compares the arm with the one that loses most to the race. Without
-// the race in any arm, nothing shows that it could be hit in this run.
-func checkAbsent(r *result.Result, arm int) claimOutcome {
-	n, most := r.Arms[arm].SumTotals(), result.Totals{}
-	for _, a := range r.Arms {
-		if other := a.SumTotals(); a.ShowsRace() && other.RaceRate() > most.RaceRate() {
-			most = other
-		}
-	}
-	switch {
-	case n.Race >= result.Floor:
-		return decidedAs(false)
-	case most.Race == 0:
-		return undecidedFor(result.WhyNoRace)
-	default:
-		return decidedAs(float64(n.Race) <= (1-mitigatedFrom)*most.RaceRate()*float64(n.Requests))
-	}
-}
-
-// checkReduction compares the lower end of the interval with the bound. An arm that
-// is worse reduces nothing, whatever the baseline shows.
+// checkReduction compares the share that remains with the rest of the bound.
 func checkReduction(r *result.Result, arm int, bound float64) claimOutcome {
 	if arm == 0 {
 		return undecidedFor(result.WhyBaseline)
 	}
-	c := r.Comparisons[arm-1].Reduction
+	c := r.Comparisons[arm-1]
 	switch {
-	case r.Comparisons[arm-1].Verdict == result.Worse && bound > 0 && (c.Low == nil || !r.BaselineShowsRace()):
-		no := decidedAs(false)
-		no.why = result.WhyWorse
-		return no
-	case c.Estimate == nil:
-		return undecidedFor(result.WhyNoFailures)
-	case !r.BaselineShowsRace() && r.Arms[0].SumTotals().Race > 0:
-		return undecidedFor(result.WhyFewHits)
-	case !r.BaselineShowsRace():
-		return undecidedFor(result.WhyNoRace)
-	case c.Low == nil:
-		return withoutInterval(r, arm)
-	default:
-		return decidedAs(*c.Low >= bound)
+	case c.Verdict == result.Undecided && (c.Why == result.WhyNoTrial || c.Why == result.WhyInstrument || c.Why == result.WhyNoRace):
+		return undecidedFor(c.Why)
 	}
+	o := outcomeOfBound(c.Remaining, 1-bound)
+	if o.held != nil && *o.held && c.Method == result.ByTrials && *c.PHolm >= result.Alpha {
+		return claimOutcome{why: c.Why, least: c.Least} // few trials decide nothing, whatever they lost
+	}
+	return o
 }
 
-// checkLatency compares the upper end of the interval with the bound.
+// checkLatency compares the interval with the bound.
 func checkLatency(r *result.Result, arm, percentile int, bound float64) claimOutcome {
 	if arm == 0 {
 		return undecidedFor(result.WhyBaseline)
@@ -112,8 +72,12 @@ func checkLatency(r *result.Result, arm, percentile int, bound float64) claimOut
 		return undecidedFor(result.WhyNoLatency)
 	case c.High == nil:
 		return withoutInterval(r, arm)
+	case *c.High <= bound:
+		return decidedAs(true)
+	case *c.Low > bound:
+		return decidedAs(false)
 	default:
-		return decidedAs(*c.High <= bound)
+		return undecidedFor(result.WhyBoundInside)
 	}
 }
 

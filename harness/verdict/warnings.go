@@ -1,6 +1,7 @@
 package verdict
 
 import (
+	"cmp"
 	"slices"
 
 	"snatlab/harness/result"
@@ -8,9 +9,17 @@ import (
 )
 
 const (
-	// leastRounds is the number of rounds below which the median of a single arm is
-	// warned about.
-	leastRounds = 4
+	// roundsToScatter is the number of rounds below which little is known about how much
+	// trials differ from each other.
+	roundsToScatter = 3
+
+	// roundsByTrials is the number of rounds below which a comparison by trials, whose
+	// unit is the trial, has an interval that is wide and rests on few of them.
+	roundsByTrials = 12
+
+	// changed is how many times as much one trial of the baseline loses as another, from
+	// which on the machine is taken to have changed its state.
+	changed = 10
 
 	// manyLooks is the number of taken ports that NAT looks at for a connection, on
 	// average, from which on its ports are used up rather than wanted by two.
@@ -21,7 +30,7 @@ const (
 // is there already is not added again, but has the new figures.
 func addWarnings(r *result.Result) {
 	for _, warnings := range [][]result.Warning{
-		warnNoRace(r), warnFewRounds(r), warnMachine(r.Environment), warnNoHits(r.Arms), warnEqualRates(r), warnDrift(r.Arms),
+		warnNoRace(r), warnFewRounds(r), warnFewHits(r), warnInstrument(r), warnMachine(r.Environment), warnNoHits(r.Arms), warnChange(r),
 		warnLeftOutPorts(r.Arms), warnFewAddresses(r), warnExhaustedPorts(r.Arms), warnForeignTraffic(r.Arms), warnUnaccounted(r.Arms),
 	} {
 		for _, w := range warnings {
@@ -36,20 +45,68 @@ func addWarnings(r *result.Result) {
 
 // warnFewRounds warns about what the number of rounds does not allow.
 func warnFewRounds(r *result.Result) (all []result.Warning) {
-	n, arms := r.Scenario.Rounds, len(r.Arms)
-	if arms < 2 {
-		if n < leastRounds {
-			all = append(all, result.Warning{Code: result.FewRounds, Count: n})
+	n, byTrials := countRounds(r), countByTrials(r)
+	warn := func(code result.WarningCode, least int) {
+		if n < least {
+			all = append(all, result.Warning{Code: code, Count: n, Least: least})
 		}
-		return all
 	}
-	if least := MinRounds(arms); n < least {
-		all = append(all, result.Warning{Code: result.FewRoundsToCompare, Count: n, Least: least})
-	}
-	if least := MinRoundsForInterval(); n < least {
-		all = append(all, result.Warning{Code: result.FewRoundsForInterval, Count: n, Least: least})
+	switch {
+	case len(r.Arms) == 1 && !hasControl(r.Arms[0]):
+		warn(result.FewRounds, roundsToScatter)
+	case byTrials == 0:
+		warn(result.FewRoundsToScatter, roundsToScatter)
+	case n < MinRounds(len(r.Comparisons)):
+		warn(result.FewRoundsToCompare, MinRounds(len(r.Comparisons)))
+	default:
+		warn(result.FewRoundsForInterval, roundsByTrials)
 	}
 	return all
+}
+
+// countRounds returns the rounds of a run: those that it made, or was to make at least.
+func countRounds(r *result.Result) int {
+	n := r.Scenario.Rounds
+	for _, a := range r.Arms {
+		n = max(n, len(a.Trials))
+	}
+	return n
+}
+
+func countByTrials(r *result.Result) (n int) {
+	for _, c := range r.Comparisons {
+		if !isByControl(c) {
+			n++
+		}
+	}
+	return n
+}
+
+// warnFewHits warns about the arms whose control has not lost what the run was to go on
+// for.
+func warnFewHits(r *result.Result) (all []result.Warning) {
+	if r.Scenario.Until == nil || r.Incomplete != "" {
+		return nil
+	}
+	for _, a := range r.Arms {
+		if hits := a.SumControl().Failed; hasControl(a) && hits < r.Scenario.Until.Hits {
+			all = append(all, result.Warning{Code: result.FewHits, Arm: a.Name, Count: hits, Of: r.Scenario.Until.Hits})
+		}
+	}
+	return all
+}
+
+// warnInstrument warns about a control that differs from the baseline.
+func warnInstrument(r *result.Result) []result.Warning {
+	switch {
+	case !slices.ContainsFunc(r.Comparisons, isByControl):
+		return nil
+	case isInstrumentBroken(r.Instrument):
+		return []result.Warning{{Code: result.InstrumentFailed}}
+	case dividing(r.Instrument) != nil:
+		return []result.Warning{{Code: result.InstrumentDivided, Share: *r.Instrument.Estimate}}
+	}
+	return nil
 }
 
 func warnMachine(e result.Env) (all []result.Warning) {
@@ -79,37 +136,28 @@ func countNoHits(t result.Trial) int {
 	return 0
 }
 
-// warnEqualRates warns about the arms that no test of ranks can decide.
-func warnEqualRates(r *result.Result) (all []result.Warning) {
-	if !r.BaselineShowsRace() {
+// warnChange warns about a machine that changed its state in the course of a run with
+// comparisons by trials, whose ratio then depends on when each trial ran: the baseline's
+// rate differs tenfold between trials, goes up, or goes down. A control has
+// the same state as its trial.
+func warnChange(r *result.Result) (all []result.Warning) {
+	if len(r.Arms) == 0 || len(sentTrials(r.Arms[0])) == 0 || countByTrials(r) == 0 && (len(r.Arms) > 1 || hasControl(r.Arms[0])) {
 		return nil
 	}
-	baseline := r.Arms[0].FailureRate
-	for _, a := range r.Arms[1:] {
-		lowest, highest := min(a.FailureRate.Lowest, baseline.Lowest), max(a.FailureRate.Highest, baseline.Highest)
-		if len(a.Trials) > 0 && lowest == highest {
-			all = append(all, result.Warning{Code: result.EqualRates, Arm: a.Name, Share: lowest})
+	baseline := r.Arms[0]
+	rates := baseline.FailureRates()
+	if s, p := stats.MannKendall(rates); p < result.Alpha {
+		w := result.Warning{Code: result.BaselineRose, Arm: baseline.Name, P: p, Exact: len(rates) <= stats.ExactTrend}
+		if s < 0 {
+			w.Code = result.BaselineFell
 		}
+		all = append(all, w)
+	}
+	most := slices.MaxFunc(baseline.Trials, func(a, b result.Trial) int { return cmp.Compare(a.FailedShare(), b.FailedShare()) })
+	if most.Failed >= changed && most.FailedShare() >= changed*baseline.FailureRate.Lowest {
+		all = append(all, result.Warning{Code: result.MachineChanged, Arm: baseline.Name})
 	}
 	return all
-}
-
-// warnDrift warns about a baseline whose rate goes up or down in the course of a
-// run.
-func warnDrift(arms []result.Arm) []result.Warning {
-	if len(arms) == 0 {
-		return nil
-	}
-	rates := arms[0].FailureRates()
-	s, p := stats.MannKendall(rates)
-	if p >= result.Alpha {
-		return nil
-	}
-	w := result.Warning{Code: result.BaselineRose, Arm: arms[0].Name, P: p, Exact: len(rates) <= stats.ExactTrend}
-	if s < 0 {
-		w.Code = result.BaselineFell
-	}
-	return []result.Warning{w}
 }
 
 // warnLeftOutPorts warns about the arms whose rule leaves ports of the clients out.

@@ -13,7 +13,8 @@ import (
 func TestWarnings(t *testing.T) {
 	t.Parallel()
 	const (
-		swings    = " few: the rate of one arm varies by a factor of two to four between trials"
+		swings    = " few: the rate of one arm varies by a factor of 50 and more between trials of a machine that changes its speed"
+		byTrials  = " few for an arm that has no control, where each trial is one observation: 12 or more make the interval narrow enough to use"
 		undecided = "not triggered: "
 	)
 	rising, falling := []int{100, 110, 120, 130, 140, 150, 160, 170}, []int{170, 160, 150, 140, 130, 120, 110, 100}
@@ -22,28 +23,35 @@ func TestWarnings(t *testing.T) {
 		in    *result.Result
 		want  []string
 	}{
-		{"eight rounds are enough", runOf(8, armOf("masquerade", lossyTrials...), armOf("random", lossyTrials...)), nil},
-		{"five rounds have no interval", runOf(5, armOf("masquerade", lossyTrials[:5]...), armOf("random", lossyTrials[:5]...)),
-			[]string{"5 rounds are too few for a 95 % interval of a reduction: at least 7 are needed"}},
-		{"four rounds have no verdict either", runOf(4, armOf("masquerade", lossyTrials[:4]...), armOf("random", lossyTrials[:4]...)),
-			[]string{"4 rounds cannot show a difference at p < 0.01: at least 5 are needed", "4 rounds are too few for a 95 % interval of a reduction: at least 7 are needed"}},
-		{"many arms take more rounds", runOf(7, armOf("m", lossyTrials[:7]...), armOf("a"), armOf("b"), armOf("c"), armOf("d"), armOf("e"), armOf("f"), armOf("g"),
-			armOf("h"), armOf("i"), armOf("j"), armOf("k"), armOf("l"), armOf("n"), armOf("o"), armOf("p"), armOf("q"), armOf("r"), armOf("s")),
-			[]string{"7 rounds cannot show a difference at p < 0.01: at least 8 are needed"}},
+		{"twelve rounds are enough without a control", runOf(12, armOf("masquerade", lossyTrials...), armOf("random", lossyTrials...)), nil},
+		{"eight rounds without a control are few", runOf(8, armOf("masquerade", lossyTrials...), armOf("random", lossyTrials...)), []string{"8 rounds are" + byTrials}},
+		{"six rounds without a control have no verdict", runOf(6, armOf("masquerade", lossyTrials[:6]...), armOf("random", lossyTrials[:6]...)),
+			[]string{"6 rounds cannot show a difference of an arm that has no control, at p < 0.001: at least 7 are needed"}},
+		{"many arms take more rounds", runOf(8, armOf("m", lossyTrials...), armOf("a"), armOf("b"), armOf("c"), armOf("d"), armOf("e"), armOf("f"), armOf("g"), armOf("h")),
+			[]string{"8 rounds cannot show a difference of an arm that has no control, at p < 0.001: at least 9 are needed"}},
+		{"rounds with a control may be few", runOf(3, controlled(armOf("masquerade", lossyTrials[:3]...)), controlled(armOf("random", 0, 0, 0))), nil},
+		{"two rounds show little of the scatter", runOf(2, controlled(armOf("masquerade", lossyTrials[:2]...)), controlled(armOf("random", 0, 0))),
+			[]string{"2 rounds hardly show how much trials differ from each other: the intervals rest on the counts (3 rounds or more)"}},
+		{"a run that ended without its hits", withUntil(1000, runOf(3, controlled(armOf("masquerade", lossyTrials[:3]...)), withControl(armOf("random", 0, 0, 0), 300, 200, 5))),
+			[]string{"random: the run ended at its bound of rounds or time with 505 hits in its control; it was to go on for 1,000"}},
+		{"a control that is no measure", runOf(8, controlled(armOf("masquerade", repeatTrial(8, 1400)...)), controlled(armOf("random", repeatTrial(8, 0)...))),
+			[]string{"no verdict about an arm with a control: arm and control differ under the same rule; masquerade lost 11,200 of 48,000, its own control, which passes the same rule, 5,280 of 48,000: " +
+				"a ratio of 2.12 (99.9 % interval 1.53 to 2.94), and it must not lie entirely outside 0.9 to 1.1"}},
 		{"a single arm has no verdict to miss", runOf(4, armOf("masquerade", 700)), nil},
-		{"three rounds are few for its median", runOf(3, armOf("masquerade", 700)), []string{"3 rounds are" + swings}},
+		{"two rounds are few for its rate", runOf(2, armOf("masquerade", 700)), []string{"2 rounds are" + swings}},
 		{"one round is few", runOf(1, armOf("masquerade", 700)), []string{"1 round is" + swings}},
 
-		{"equal trials show nothing", runOf(8, armOf("masquerade", repeatTrial(8, 600)...), armOf("random", repeatTrial(8, 600)...), armOf("random-fully", repeatTrial(8, 0)...)),
-			[]string{"random: all its trials and all of masquerade have the same failure rate, 10.0 %, so they show nothing"}},
+		{"a machine that changes its state", runOf(12, armOf("masquerade", 1377, 1480, 1428, 9, 8, 6, 1400, 5), armOf("random", lossyTrials...)),
+			[]string{"masquerade: its trials lost from 0.08 % to 24.7 % of their requests: the machine changed its state during the run, and what remains under an arm without a control depends on when its trials ran"}},
+		{"a machine that changes its state, with a control", runOf(8, withControl(armOf("masquerade", 1377, 1480, 1428, 9, 8, 6, 1400, 5), 1377, 1480, 1428, 9, 8, 6, 1400, 5)), nil},
 		{"a baseline that gets worse", runOf(8, armOf("masquerade", rising...)),
 			[]string{"masquerade: the failure rate rose in the course of the run (Mann-Kendall, exact p < 0.0001); " +
-				"interleaved arms drift together, which hides differences but creates none"}},
+				"interleaved arms drift together, which hides differences, and the share that remains depends on when trials ran"}},
 		{"a baseline that gets better", runOf(8, armOf("masquerade", falling...)),
 			[]string{"masquerade: the failure rate fell in the course of the run (Mann-Kendall, exact p < 0.0001); " +
-				"interleaved arms drift together, which hides differences but creates none"}},
+				"interleaved arms drift together, which hides differences, and the share that remains depends on when trials ran"}},
 		{"a trend that chance may explain", runOf(8, armOf("masquerade", 100, 110, 120, 90, 140, 130, 160, 150)), nil}, // p = 0.031
-		{"another arm may drift", runOf(8, armOf("masquerade", lossyTrials...), armOf("random", rising...)), nil},
+		{"another arm may drift", runOf(12, armOf("masquerade", lossyTrials...), armOf("random", rising...)), nil},
 
 		{"a busy machine", onMachine(result.Env{CPUsOnline: 2, Load: &[3]float64{2, 0, 0}}, runOf(8, armOf("masquerade", lossyTrials...))),
 			[]string{"the machine was busy: a load average of 2.00 on 2 CPUs before the run; clients that have to wait for a CPU do not meet, and latencies are too high"}},
@@ -55,7 +63,7 @@ func TestWarnings(t *testing.T) {
 
 		{"other traffic in a shared table", runOf(8, withForeignTraffic(armOf("masquerade", lossyTrials...))),
 			[]string{"masquerade: other traffic was in the conntrack table in 2 of 8 trials, and may account for 4 failed insertions and 1 drop"}},
-		{"unexplained failures are named by trial", runOf(8, mixedArm("masquerade", 28, 4), mixedArm("random", 0, 1)),
+		{"unexplained failures are named by trial", runOf(12, mixedArm("masquerade", 28, 4), mixedArm("random", 0, 1)),
 			[]string{
 				"masquerade, round 1: 4 of 32 failures are unexplained",
 				"random, round 1: 1 of 1 failure is unexplained",
@@ -173,7 +181,7 @@ func withInsertFailed(insertFailed, foreign uint64, a result.Arm) result.Arm {
 
 func TestNoRaceInBaseline(t *testing.T) {
 	t.Parallel()
-	r := runOf(8, armOf("random-fully", repeatTrial(8, 0)...), armOf("masquerade", lossyTrials...))
+	r := runOf(12, armOf("random-fully", repeatTrial(8, 0)...), armOf("masquerade", lossyTrials...))
 	r.Arms[0].Options = &result.RuleOptions{RandomFully: true}
 	judgeAndDescribe(r)
 	if len(r.Warnings) > 0 || strings.Contains(r.Summary, "Likely reason") {
@@ -186,27 +194,22 @@ func TestCheckRounds(t *testing.T) {
 	reproduced, unexplained, absent := result.Expectation{Race: result.Reproduced}, result.Expectation{Unexplained: new(0.01)}, result.Expectation{Race: result.Absent}
 	reduction, latency := result.Expectation{Reduction: new(0.95)}, result.Expectation{P99: new(0.1)}
 	for _, tc := range []struct {
-		claim        string
-		rounds, arms int
-		expected     []result.Expectation
-		want         string
+		claim string
+		plan  Plan
+		want  string
 	}{
-		{"one_arm", 1, 1, nil, ""},
-		{"one_arm_whose_race_is_absent", 1, 1, []result.Expectation{absent}, ""},
-		{"two_arms", 4, 2, nil, "4 rounds cannot reach a verdict with 2 arms: use at least 5"},
-		{"one_round", 1, 2, nil, "1 round cannot reach a verdict with 2 arms: use at least 5"},
-		{"two_arms_just_enough", 5, 2, nil, ""},
-		{"six_arms", 6, 6, nil, "6 rounds cannot reach a verdict with 6 arms: use at least 7"},
-		{"expectations_of_one_arm_only", 1, 6, []result.Expectation{reproduced, unexplained}, ""},
-		{"absent_is_compared", 1, 2, []result.Expectation{reproduced, absent}, "1 round cannot reach a verdict with 2 arms: use at least 5"},
-		{"an_interval_takes_more", 5, 6, []result.Expectation{reduction}, "5 rounds cannot reach a verdict with 6 arms: use at least 7"},
-		{"an_interval_only", 5, 2, []result.Expectation{reproduced, reduction}, "5 rounds cannot decide an expected reduction or latency: use at least 7"},
-		{"a_latency", 6, 2, []result.Expectation{latency}, "6 rounds cannot decide an expected reduction or latency: use at least 7"},
-		{"an_interval_just_enough", 7, 2, []result.Expectation{reduction, latency}, ""},
+		{"one_arm", Plan{Rounds: 1, Arms: 1}, ""},
+		{"one_round_with_controls", Plan{Rounds: 1, Arms: 6, Expected: []result.Expectation{reduction, absent}}, ""},
+		{"two_arms", Plan{Rounds: 6, Arms: 2, ByTrials: 1}, "6 rounds cannot reach a verdict with 1 arm that has no control: use at least 7"},
+		{"one_round", Plan{Rounds: 1, Arms: 3, ByTrials: 2}, "1 round cannot reach a verdict with 2 arms that have no control: use at least 8"},
+		{"two_arms_just_enough", Plan{Rounds: 7, Arms: 2, ByTrials: 1}, ""},
+		{"expectations_of_one_arm_only", Plan{Rounds: 1, Arms: 6, ByTrials: 5, Expected: []result.Expectation{reproduced, unexplained}}, ""},
+		{"a_latency_of_arms_with_controls", Plan{Rounds: 6, Arms: 2, Expected: []result.Expectation{latency}}, "6 rounds cannot decide an expected latency: use at least 7"},
+		{"a_latency_just_enough", Plan{Rounds: 7, Arms: 2, Expected: []result.Expectation{latency}}, ""},
 	} {
 		t.Run(tc.claim, func(t *testing.T) {
 			got := ""
-			if err := CheckRounds(tc.rounds, tc.arms, tc.expected); err != nil {
+			if err := CheckRounds(tc.plan); err != nil {
 				got = err.Error()
 			}
 			if got != tc.want {
@@ -217,18 +220,15 @@ func TestCheckRounds(t *testing.T) {
 }
 
 func ExampleMinRounds() {
-	for _, arms := range []int{1, 2, 3, 5, 6, 32} {
-		fmt.Printf("%d arms: %d rounds\n", arms, MinRounds(arms))
+	for _, comparisons := range []int{0, 1, 2, 5, 31} {
+		fmt.Printf("%d comparisons by trials: %d rounds\n", comparisons, MinRounds(comparisons))
 	}
-	fmt.Printf("an interval: %d\n", MinRoundsForInterval())
 	// Output:
-	// 1 arms: 1 rounds
-	// 2 arms: 5 rounds
-	// 3 arms: 6 rounds
-	// 5 arms: 6 rounds
-	// 6 arms: 7 rounds
-	// 32 arms: 8 rounds
-	// an interval: 7
+	// 0 comparisons by trials: 1 rounds
+	// 1 comparisons by trials: 7 rounds
+	// 2 comparisons by trials: 8 rounds
+	// 5 comparisons by trials: 8 rounds
+	// 31 comparisons by trials: 10 rounds
 }
 
 // An arm that leaves NAT too few ports is named.

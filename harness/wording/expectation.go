@@ -43,31 +43,64 @@ func describeFound(r *result.Result, e result.Expectation) string {
 	}
 }
 
+// foundRace states what an arm lost to the race, and what share of its control's, or of
+// another arm's, that is.
 func foundRace(n result.Totals, e result.Expectation) string {
 	text := fmt.Sprintf("%s of %s lost to the race", format.Thousands(n.Race), format.Plural(n.Requests, "request", "requests"))
-	switch {
-	case e.Race == result.Absent && e.Why == result.WhyNoRace:
-		text += fmt.Sprintf(", but no arm of this run lost enough to judge; at least %d are needed", result.Floor)
-	case e.Why == result.WhyFewHits:
-		text += fmt.Sprintf(", too few to judge; at least %d are needed", result.Floor)
+	other := "its control"
+	if e.RaceAgainst != "" {
+		other = e.RaceAgainst
 	}
-	return text
+	share := e.RaceRemaining
+	switch {
+	case e.Why == result.WhyInstrument:
+		return text + ", but " + noInstrument
+	case e.Why == result.WhyFewTrials:
+		return fmt.Sprintf("%s, but %s", text, fewTrials(share.Trials, e.Least))
+	case e.Why == result.WhyNoRace && share != nil:
+		return fmt.Sprintf("%s, and none in %s either", text, other)
+	case e.Why == result.WhyNoRace:
+		return text + ", and no arm shows that it could be hit"
+	case share == nil && e.Held == nil:
+		return fmt.Sprintf("%s, too few to be told from ports that are drawn and meet by chance; at least %d are needed", text, e.Least)
+	case share == nil:
+		return text
+	}
+	of := fmt.Sprintf("of what %s lost", other)
+	switch isReproduced := e.Held != nil && *e.Held == (e.Race == result.Reproduced); {
+	case e.Held == nil:
+		return fmt.Sprintf("%s, %s %s (%s)", text, remains(share), of, hits(share, other)+needed(e.Why, e.Least, share, "decide"))
+	case isReproduced:
+		return fmt.Sprintf("%s, at least %s %s", text, format.AtLeast(share.DecisiveLow), of)
+	default:
+		return fmt.Sprintf("%s, at most %s %s", text, format.AtMost(*share.DecisiveHigh), of)
+	}
 }
 
+// foundReduction states how much of the failures is gone, as far as the decisive interval
+// allows.
 func foundReduction(r *result.Result, e result.Expectation) string {
-	baseline, reduction := baselineOf(r), findComparison(r, e.Arm).Reduction
+	c := findComparison(r, e.Arm)
+	share, other := c.Remaining, otherOf(c)
 	switch e.Why {
-	case result.WhyWorse:
-		return worseThan(baseline, findArm(r, e.Arm))
-	case result.WhyNoFailures:
-		return fmt.Sprintf("the median failure rate of %s is 0", baseline.Name)
-	case result.WhyFewHits:
-		return fmt.Sprintf("%s, but the hits in %s are too few to judge: %d; at least %d are needed",
-			describeReduction(reduction), baseline.Name, baseline.SumTotals().Race, result.Floor)
+	case result.WhyInstrument:
+		return noInstrument
 	case result.WhyNoRace:
-		return fmt.Sprintf("%s, but the race did not occur in %s", describeReduction(reduction), baseline.Name)
+		return fmt.Sprintf("%s failed, but the race did not occur in %s", failedOf(findArm(r, e.Arm)), other)
+	case result.WhyFewTrials:
+		return fmt.Sprintf("%s failed, but %s", failedOf(findArm(r, e.Arm)), fewTrials(c.Remaining.Trials, e.Least))
 	}
-	return describeReduction(reduction) + noInterval(r, e)
+	text := failedOf(findArm(r, e.Arm)) + " failed; "
+	switch {
+	case e.Held == nil:
+		return fmt.Sprintf("%s%s of the failures may remain (%s)", text, remains(share), hits(share, other)+needed(e.Why, e.Least, share, "decide"))
+	case *e.Held:
+		return text + gone(share) + fmt.Sprintf(" (%s)", hits(share, other))
+	case share.DecisiveLow >= 1:
+		return text + times(share, other)
+	default:
+		return fmt.Sprintf("%sat most %s of the failures are gone (%s)", text, format.AtMost(1-share.DecisiveLow), hits(share, other))
+	}
 }
 
 func foundLatency(r *result.Result, e result.Expectation, percentile string) string {
@@ -85,15 +118,6 @@ func foundLatency(r *result.Result, e result.Expectation, percentile string) str
 func foundUnexplained(n result.Totals) string {
 	return fmt.Sprintf("%s of %s unexplained, %s", format.Thousands(n.Unexplained), format.Plural(n.Requests, "request", "requests"),
 		format.Percent(float64(n.Unexplained)/float64(max(1, n.Requests))))
-}
-
-// worseThan states how much more an arm fails than the baseline.
-func worseThan(baseline, arm result.Arm) string {
-	failed := func(a result.Arm) string {
-		n := a.SumTotals()
-		return fmt.Sprintf("%s of %s", format.Thousands(n.Failed), format.Thousands(n.Requests))
-	}
-	return fmt.Sprintf("worse than %s: %s failed, and %s", baseline.Name, failed(arm), failed(baseline))
 }
 
 // noInterval states why a change has no interval: there are too few trials, or the

@@ -2,6 +2,7 @@ package wording
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"snatlab/harness/format"
@@ -17,11 +18,9 @@ var noRaceCodes = map[result.WarningCode]bool{
 
 func isNoRace(code result.WarningCode) bool { return noRaceCodes[code] }
 
-// likelyCauses returns, in a sentence, why the race may not have occurred.
+// likelyCauses returns, in a sentence, why the race may not have occurred in a run that
+// is inconclusive; nothing where some of it did, and nothing explains that it was little.
 func likelyCauses(r *result.Result) string {
-	if len(baselineOf(r).Trials) == 0 {
-		return ""
-	}
 	var briefs []string
 	for _, w := range r.WarningValues {
 		if isNoRace(w.Code) {
@@ -29,10 +28,15 @@ func likelyCauses(r *result.Result) string {
 			briefs = append(briefs, brief)
 		}
 	}
-	if len(briefs) == 0 {
+	lost := slices.ContainsFunc(r.Arms, func(a result.Arm) bool { return a.SumTotals().Race+a.SumControl().Race > 0 })
+	switch {
+	case len(briefs) > 0:
+		return " Likely reason: " + strings.Join(briefs, "; ") + "."
+	case lost || r.Verdict != result.Inconclusive || len(baselineOf(r).Trials) == 0:
+		return ""
+	default:
 		return " The measurements show no reason."
 	}
-	return " Likely reason: " + strings.Join(briefs, "; ") + "."
 }
 
 // describeNoRace returns why the race may not have occurred: in brief for the
@@ -73,7 +77,7 @@ func describeNoRace(r *result.Result, w result.Warning) (brief, full string) {
 			fmt.Sprintf("no trial's control, which is plain masquerade, was hit either: the clients' packets did not meet in NAT (%s)", tried)
 	default: // result.NoRaceFewRequests
 		return "there were few requests",
-			fmt.Sprintf("%s few: a race that hits 1 %% of them does not reach the floor of %d (more requests, or more rounds)",
+			fmt.Sprintf("%s few: a race that hits 0.1 %% of them does not reach the floor of %d (more requests, or more rounds)",
 				format.Plural(w.Count, "request is", "requests are"), result.Floor)
 	}
 }

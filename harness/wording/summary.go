@@ -2,7 +2,6 @@ package wording
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"snatlab/harness/format"
@@ -23,20 +22,16 @@ func summariseRun(r *result.Result) string {
 			trials, format.Plural(r.Scenario.Rounds*len(r.Arms), "trial", "trials"), joinLines(r.Incomplete), describeTrials(r))
 	case trials == 0:
 		return "No trial was run."
-	case !r.ShowsRace() && r.Verdict != result.Fail:
-		return capitalise(describeTrials(r)) + "." + likelyCauses(r)
-	case !r.BaselineShowsRace():
-		return capitalise(describeTrials(r)) + "." + unmetExpectation(r)
-	default:
-		return describeTrials(r) + "." + unmetExpectation(r) // opens with a name: leave its case alone
 	}
+	text := describeTrials(r) + "."
+	if r.Arms[0].SumTotals().Race == 0 { // else it opens with a name: leave its case alone
+		text = capitalise(text)
+	}
+	return text + unmetExpectation(r) + likelyCauses(r)
 }
 
 // describeTrials returns what the trials show, as a clause without an end.
 func describeTrials(r *result.Result) string {
-	if !r.BaselineShowsRace() {
-		return noRaceInBaseline(r)
-	}
 	return strings.Join(append([]string{baselineLoss(r.Arms[0])}, armClauses(r)...), "; ")
 }
 
@@ -46,120 +41,68 @@ func armClauses(r *result.Result) (clauses []string) {
 		return clausesByVerdict(r.Comparisons)
 	}
 	for i, c := range r.Comparisons {
-		clauses = append(clauses, armEffect(c, r.Arms[i+1], r.Arms[0]))
+		clauses = append(clauses, armEffect(c, r.Arms[i+1]))
 	}
 	return clauses
 }
 
-// noRaceInBaseline states that the baseline shows too little of the race, and the
-// effects of the other arms if they can be judged.
-func noRaceInBaseline(r *result.Result) string {
-	baseline, n := r.Arms[0], r.Arms[0].SumTotals()
-	var s string
+// baselineLoss states what the race costs the baseline, over all trials.
+func baselineLoss(baseline result.Arm) string {
+	n, control := baseline.SumTotals(), baseline.SumControl()
 	switch {
-	case len(baseline.Trials) == 0:
-		s = fmt.Sprintf("the baseline, %s, has no trial", baseline.Name)
+	case n.Requests == 0:
+		return fmt.Sprintf("the baseline, %s, has no trial", baseline.Name)
 	case n.Race == 0:
-		s = fmt.Sprintf("the race did not occur in %s: 0 hits in %s", baseline.Name, format.Plural(n.Requests, "request", "requests"))
+		return noRaceIn(baseline.Name, n, control)
+	case n.Failed > n.Race:
+		return fmt.Sprintf("%s lost %s of %s (%s), %s of them to the source-port race", baseline.Name, format.Thousands(n.Failed), connections(n),
+			format.Percent(float64(n.Failed)/float64(n.Requests)), format.Thousands(n.Race))
 	default:
-		s = fmt.Sprintf("the hits in %s are too few to judge: %s in %s (at least %d are needed)",
-			baseline.Name, format.Plural(n.Race, "hit", "hits"), format.Plural(n.Requests, "request", "requests"), result.Floor)
+		return fmt.Sprintf("%s lost %s of %s (%s) to the source-port race", baseline.Name, format.Thousands(n.Race), connections(n), format.Percent(n.RaceRate()))
 	}
-	silent := !slices.ContainsFunc(r.Comparisons, func(c result.Comparison) bool { return c.Verdict != result.ArmInconclusive })
-	if silent && len(r.Comparisons) > 0 {
-		s += ", so the other arms cannot be judged"
+}
+
+func connections(n result.Totals) string {
+	return format.Plural(n.Requests, "connection", "connections")
+}
+
+// noRaceIn states that the baseline lost nothing to the race.
+func noRaceIn(name string, n, control result.Totals) string {
+	s := fmt.Sprintf("the race did not occur in %s: 0 hits in %s", name, format.Plural(n.Requests, "request", "requests"))
+	if control.Requests > 0 {
+		s += fmt.Sprintf(", and %s in %s of its control", format.Thousands(control.Race), format.Thousands(control.Requests))
 	}
-	if rest := n.Failed - n.Race; rest > 0 {
-		s += fmt.Sprintf("; %s failed for other reasons", format.Plural(rest, "request", "requests"))
-	}
-	if !silent {
-		s += "; " + strings.Join(armClauses(r), "; ")
+	if n.Failed > 0 {
+		s += fmt.Sprintf("; %s failed for other reasons", format.Plural(n.Failed, "request", "requests"))
 	}
 	return s
 }
 
-// baselineLoss states what the race costs the baseline.
-func baselineLoss(baseline result.Arm) string {
-	n := baseline.SumTotals()
-	rate := format.Percent(baseline.FailureRate.Median)
-	switch {
-	case baseline.FailureRate.Median == 0: // a race in fewer than half of the trials
-		return fmt.Sprintf("%s lost %s of %s to the source-port race, and in its median trial none",
-			baseline.Name, format.Thousands(n.Race), format.Plural(n.Requests, "connection", "connections"))
-	case n.Failed > n.Race:
-		return fmt.Sprintf("%s loses %s of connections, %s of %s to the source-port race",
-			baseline.Name, rate, format.Thousands(n.Race), format.Thousands(n.Failed))
-	default:
-		return fmt.Sprintf("%s loses %s of connections to the source-port race", baseline.Name, rate)
-	}
-}
-
-// armEffect states what an arm makes of the baseline's failures.
-func armEffect(c result.Comparison, arm, baseline result.Arm) string {
-	switch {
-	case len(arm.FailureRates()) == 0:
+// armEffect states what fails under an arm, and the verdict.
+func armEffect(c result.Comparison, arm result.Arm) string {
+	if len(arm.FailureRates()) == 0 {
 		return "no trial of " + arm.Name
-	case c.Verdict == result.ArmInconclusive:
-		return arm.Name + " cannot be judged"
 	}
-	n := arm.SumTotals()
-	failing := format.Percent(arm.FailureRate.Median) + " fail"
-	switch {
-	case n.Failed == 0:
-		failing = fmt.Sprintf("none of %s failed", format.Thousands(n.Requests))
-	case arm.FailureRate.Median == 0:
-		failing = fmt.Sprintf("%s of %s failed", format.Thousands(n.Failed), format.Thousands(n.Requests))
-	}
-	switch c.Verdict {
-	case result.NoDifference:
-		return fmt.Sprintf("with %s %s: no difference shown (%s)", arm.Name, failing, format.P(*c.PHolm))
-	case result.Undecided:
-		return fmt.Sprintf("with %s %s: undecided, %s", arm.Name, failing, whyUndecided(c, arm, baseline))
-	}
-	if c.Reduction.Estimate != nil {
-		failing += fmt.Sprintf(" (%s)", describeReduction(c.Reduction))
-	}
-	return fmt.Sprintf("with %s %s: %s", arm.Name, failing, c.Verdict)
-}
-
-// whyUndecided states why neither a difference nor its absence can be shown.
-func whyUndecided(c result.Comparison, arm, baseline result.Arm) string {
-	p := format.P(*c.PHolm)
-	switch c.Why {
-	case result.WhyRanksAndMedians:
-		return fmt.Sprintf("as it differs (%s), but its median lies on one side and most of its trials on the other", p)
-	case result.WhyFewTrials:
-		n := min(len(arm.FailureRates()), len(baseline.FailureRates()))
-		return fmt.Sprintf("as %s too few to show a difference (%s): at least %d of each arm are needed",
-			format.Plural(n, "trial is", "trials are"), p, c.Least)
-	default:
-		return fmt.Sprintf("as too many trials of %s lost nothing to show a difference (%s)", baseline.Name, p)
-	}
+	return fmt.Sprintf("with %s %s failed: %s", arm.Name, failedOf(arm), verdictClause(c))
 }
 
 // clausesByVerdict returns the names of the arms under each verdict, where there
 // are too many to state the figures of every one.
 func clausesByVerdict(comparisons []result.Comparison) []string {
 	var clauses []string
-	for _, v := range []struct {
-		verdict result.ArmVerdict
-		text    string
-	}{
-		{result.Mitigated, "mitigated with "},
-		{result.Reduced, "reduced with "},
-		{result.NoDifference, "no difference shown with "},
-		{result.Worse, "worse with "},
-		{result.Undecided, "undecided with "},
-		{result.ArmInconclusive, "not judged: "},
-	} {
+	for _, v := range []result.ArmVerdict{result.Mitigated, result.Reduced, result.Equal, result.Worse, result.Undecided} {
 		var names []string
 		for _, c := range comparisons {
-			if c.Verdict == v.verdict {
+			switch {
+			case c.Verdict != v:
+			case v == result.Reduced:
+				names = append(names, fmt.Sprintf("%s (at least %s of the failures are gone)", c.Arm, format.AtLeast(1-*c.Remaining.DecisiveHigh)))
+			default:
 				names = append(names, c.Arm)
 			}
 		}
 		if len(names) > 0 {
-			clauses = append(clauses, v.text+strings.Join(names, ", "))
+			clauses = append(clauses, fmt.Sprintf("%s with %s", v, strings.Join(names, ", ")))
 		}
 	}
 	return clauses

@@ -26,14 +26,21 @@ func runWarning(r *result.Result, w result.Warning) string {
 	e := r.Environment
 	switch w.Code {
 	case result.FewRounds:
-		return fmt.Sprintf("%s few: the rate of one arm varies by a factor of two to four between trials",
+		return fmt.Sprintf("%s few: the rate of one arm varies by a factor of 50 and more between trials of a machine that changes its speed",
 			format.Plural(w.Count, "round is", "rounds are"))
 	case result.FewRoundsToCompare:
-		return fmt.Sprintf("%s cannot show a difference at p < %v: at least %d are needed",
+		return fmt.Sprintf("%s cannot show a difference of an arm that has no control, at p < %v: at least %d are needed",
 			format.Plural(w.Count, "round", "rounds"), result.Alpha, w.Least)
 	case result.FewRoundsForInterval:
-		return fmt.Sprintf("%s too few for a 95 %% interval of a reduction: at least %d are needed",
+		return fmt.Sprintf("%s few for an arm that has no control, where each trial is one observation: %d or more make the interval narrow enough to use",
 			format.Plural(w.Count, "round is", "rounds are"), w.Least)
+	case result.FewRoundsToScatter:
+		return fmt.Sprintf("%s show how much trials differ from each other: the intervals rest on the counts (%d rounds or more)",
+			format.Plural(w.Count, "round does not", "rounds hardly"), w.Least)
+	case result.InstrumentFailed:
+		return fmt.Sprintf("no verdict about an arm with a control: arm and control differ under the same rule; %s, and it must not lie entirely outside 0.9 to 1.1", DescribeInstrument(r))
+	case result.InstrumentDivided:
+		return fmt.Sprintf("arm and control differ under the same rule, so the shares that remain are divided by that of the baseline: %s", DescribeInstrument(r))
 	case result.BusyMachine:
 		var load [3]float64
 		if e.Load != nil {
@@ -64,9 +71,13 @@ func armWarning(r *result.Result, w result.Warning) string {
 		}
 		return fmt.Sprintf("%d of %s %s nothing: neither the arm nor its control lost a connection to the race",
 			w.Count, format.Plural(w.Of, "trial", "trials"), verb)
-	case result.EqualRates:
-		return fmt.Sprintf("all its trials and all of %s have the same failure rate, %s, so they show nothing",
-			baselineOf(r).Name, format.Percent(w.Share))
+	case result.FewHits:
+		return fmt.Sprintf("the run ended at its bound of rounds or time with %s in its control; it was to go on for %s",
+			format.Plural(w.Count, "hit", "hits"), format.Thousands(w.Of))
+	case result.MachineChanged:
+		rate := findArm(r, w.Arm).FailureRate
+		return fmt.Sprintf("its trials lost from %s to %s of their requests: the machine changed its state during the run, and what remains under an arm without a control depends on when its trials ran",
+			format.Percent(rate.Lowest), format.Percent(rate.Highest))
 	case result.BaselineRose:
 		return driftWarning("rose", w)
 	case result.BaselineFell:
@@ -109,7 +120,7 @@ func driftWarning(way string, w result.Warning) string {
 	if w.Exact {
 		exact = "exact "
 	}
-	return fmt.Sprintf("the failure rate %s in the course of the run (Mann-Kendall, %s%s); interleaved arms drift together, which hides differences but creates none",
+	return fmt.Sprintf("the failure rate %s in the course of the run (Mann-Kendall, %s%s); interleaved arms drift together, which hides differences, and the share that remains depends on when trials ran",
 		way, exact, format.P(w.P))
 }
 
