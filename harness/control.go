@@ -1,6 +1,8 @@
 package harness
 
 import (
+	"context"
+	"math/rand/v2"
 	"net/netip"
 	"slices"
 
@@ -13,14 +15,14 @@ import (
 // control is the part of a lockstep trial that passes plain masquerade, the same in
 // all trials of a run. The zero value is no control.
 type control struct {
-	server netip.AddrPort
-	every  int                // there is a slot of the control for every so many of the arm
+	server netip.AddrPort     // of the current trial
+	every  int                // there is a slot of the control for every so many of the arm; 0: no control
 	seed   uint64             // draws which slots are the control's
 	ports  scenario.PortRange // that its slots leave from, in all arms
 	delays [][]int64          // of each client, for the next trial
 }
 
-func (c *control) exists() bool { return c.server.IsValid() }
+func (c *control) exists() bool { return c.every > 0 }
 
 // fewestSlots is the number of slots below which a control is not worth its ports,
 // unless each slot of the arm has one.
@@ -36,8 +38,7 @@ const fewestSlots = 32
 // all ports has no control, which is a warning. Trials are not made larger at the cost of
 // slots of the control.
 func (x *experiment) addControl() {
-	x.result.Environment.ControlRule = ""
-	if !x.lab.Control().IsValid() {
+	if !x.lab.HasControl() {
 		return
 	}
 	for every := 1; ; every++ {
@@ -49,22 +50,44 @@ func (x *experiment) addControl() {
 		if x.sparePorts(x.Load.Requests, every) < 0 {
 			continue
 		}
-		x.control = control{server: x.lab.Control(), every: every, seed: x.result.Scenario.Seed}
-		x.result.Environment.ControlRule = x.lab.ControlRule()
+		x.control = control{every: every, seed: x.result.Scenario.Seed}
 		return
 	}
 }
 
-// partPorts gives the control its ports, if there is one.
-func (x *experiment) partPorts() {
+// partPorts gives the control its ports, if there is one, and has its rule inserted.
+func (x *experiment) partPorts(ctx context.Context) error {
 	if !x.control.exists() {
-		return
+		return nil
 	}
 	own, spare := scenario.PortsForSlots(x.countOwnPorts(x.mostRequests)), x.sparePorts(x.mostRequests, x.control.every)
 	border := x.ports.First + uint16(own+spare/2)
 	x.control.ports = scenario.PortRange{First: border, Last: x.ports.Last}
 	x.ports.Last = border - 1
+	if err := x.lab.InsertControl(ctx, x.control.ports); err != nil {
+		return err
+	}
+	x.result.Environment.ControlRule = x.lab.ControlRule()
+	return nil
 }
+
+// fewestControlPorts is the smallest range of ports that the rule of the control matches.
+const fewestControlPorts = 2
+
+// swapsPorts reports whether the arm and its control have each other's server ports in a
+// trial of an arm that has had so many: two ports differ in their hash buckets, and in
+// their places among the server's listeners. Of each two trials of an arm one is swapped,
+// which one is drawn. In a round it is the same for all arms.
+func (x *experiment) swapsPorts(trials int) bool {
+	draw := rand.New(rand.NewPCG(x.result.Scenario.Seed, swapDraw))
+	for range trials / 2 {
+		draw.IntN(2)
+	}
+	return draw.IntN(2) != trials%2
+}
+
+// swapDraw tells the draws of swapsPorts from those of the order of the arms.
+const swapDraw = 1 << 32
 
 // countControlSlots returns the number of slots of the control in a trial of so many
 // requests of each client.
@@ -78,7 +101,7 @@ func (x *experiment) countControlSlots(requests, every int) int {
 func (x *experiment) sparePorts(requests, every int) int {
 	spare := x.ports.Len() - scenario.PortsForSlots(x.countOwnPorts(requests))
 	if every > 0 {
-		spare -= scenario.PortsForSlots(x.countControlSlots(requests, every))
+		spare -= max(fewestControlPorts, scenario.PortsForSlots(x.countControlSlots(requests, every)))
 	}
 	return spare
 }

@@ -50,7 +50,7 @@ func TestControl(t *testing.T) {
 				if trial.Requests != 100 || trial.Failed != 0 || trial.RulePackets != 100 {
 					t.Errorf("%s: %+v counts the control's", a.Name, trial)
 				}
-				if c == nil || c.Port != int(f.Control().Port()) || c.Requests != 100 || c.Failed != 32 || c.SourcePorts != 100 || c.RulePackets != 100 || c.Latency.P50 != 20 {
+				if c == nil || (c.Port == int(f.commonPort().Port())) == (trial.Port == int(f.commonPort().Port())) || c.Requests != 100 || c.Failed != 32 || c.SourcePorts != 100 || c.RulePackets != 100 || c.Latency.P50 != 20 {
 					t.Fatalf("%s: control %+v", a.Name, c)
 				}
 				if got := sumValues(c.Failures); got != c.Failed {
@@ -76,8 +76,8 @@ func TestControl(t *testing.T) {
 		}
 		n := 0
 		for _, forgot := range f.forgotten {
-			if forgot.server == f.Control() {
-				n += probe.CountPorts(forgot.ports[0])
+			if ports := forgot.ports[0]; ports[0].First >= f.controlPorts.First {
+				n += probe.CountPorts(ports)
 			}
 		}
 		if n != 301 {
@@ -127,7 +127,7 @@ func TestControlPath(t *testing.T) {
 	f := newFakeLab(t, 1)
 	f.controlLost, f.controlMatched = losing(nil), func(uint64) (uint64, error) { return 0, nil }
 	r, _, err := f.run(t.Context(), lockstepScenario(result.SyncClock, "a"))
-	want := fmt.Sprintf(`path check: control: expected 1 connection to %v to pass the rule "-d server -j MASQUERADE": it matched 0 of them, and 1 reached the server; `, f.Control())
+	want := fmt.Sprintf(`path check: control: expected 1 connection to %v to pass the rule "-d server -j MASQUERADE": it matched 0 of them, and 1 reached the server; `, f.commonPort())
 	if !strings.HasPrefix(fmt.Sprint(err), want) || countTrials(r) != 0 {
 		t.Errorf("error %v, want %s", err, want)
 	}
@@ -230,7 +230,7 @@ func TestAddControl(t *testing.T) {
 }
 
 func TestKeepDelays(t *testing.T) {
-	c := control{server: netip.MustParseAddrPort("127.0.0.1:19999")}
+	c := control{server: netip.MustParseAddrPort("127.0.0.1:19999"), every: 1}
 	c.keepDelays([]*probe.Report{{Phase: &probe.Phase{Delays: []int64{900, 700}}}, {Phase: &probe.Phase{Delays: []int64{650}}}, {Phase: &probe.Phase{}}})
 	if d := cmp.Diff([][]int64{{250, 50}, {0}, nil}, c.delays); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
@@ -292,7 +292,7 @@ func TestControlCauses(t *testing.T) {
 // Counters that explain a part leave it open whose. Requests with an entry passed NAT.
 func TestCountGone(t *testing.T) {
 	f := &fakeLab{script: script{entries: []map[uint16]string{{10: "SYN_SENT", 11: "SYN_SENT", 12: "SYN_SENT"}}, controlLost: losing(nil)}}
-	x := &experiment{Scenario: ephemeralScenario(1, "a"), lab: f, control: control{server: f.Control()}}
+	x := &experiment{Scenario: ephemeralScenario(1, "a"), lab: f, control: control{server: f.commonPort(), every: 1}}
 	report := &probe.Report{Control: &probe.Outcome{Silent: []scenario.PortRange{{First: 100, Last: 139}}}}
 	report.Silent = []scenario.PortRange{{First: 10, Last: 13}}
 	trial := controlled(failedTrial(map[string]int{result.Timeout: 4}, result.ConntrackCounters{InsertFailed: 41, Drop: 41}), map[string]int{result.Timeout: 40})
@@ -358,5 +358,26 @@ func TestCheckControl(t *testing.T) {
 				t.Errorf("error %v, want %s", err, test.want)
 			}
 		})
+	}
+}
+
+// Of each two trials of an arm one has the server ports swapped, and which one is drawn.
+func TestSwapsPorts(t *testing.T) {
+	t.Parallel()
+	first := 0
+	for seed := range uint64(20) {
+		x := &experiment{result: &result.Result{Scenario: result.ScenarioSummary{Seed: seed}}}
+		for pair := range 50 {
+			a, b := x.swapsPorts(2*pair), x.swapsPorts(2*pair+1)
+			if a == b {
+				t.Errorf("seed %d: swapped %v in trial %d and in the next one", seed, a, 2*pair)
+			}
+			if a {
+				first++
+			}
+		}
+	}
+	if first < 450 || first > 550 {
+		t.Errorf("the first of two is swapped in %d of 1000 pairs", first)
 	}
 }

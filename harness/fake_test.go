@@ -31,14 +31,16 @@ type fakeLab struct {
 	barrier string
 	script
 
-	mu        sync.Mutex // the clients run side by side
-	calls     []string
-	loads     []probe.ClientLoad // the path check's included
-	sent      uint64
-	passed    uint64         // connections of the control
-	control   netip.AddrPort // chosen when it is asked for
-	rules     []*fakeRule
-	forgotten []forgotten
+	mu           sync.Mutex // the clients run side by side
+	calls        []string
+	loads        []probe.ClientLoad // the path check's included
+	sent         uint64
+	passed       uint64          // connections of the control
+	control      netip.AddrPort  // chosen when it is asked for
+	roles        lab.ServerPorts // of the trial that is being made
+	controlPorts scenario.PortRange
+	rules        []*fakeRule
+	forgotten    []forgotten
 
 	closedWith error // the error of the context of Close
 }
@@ -90,8 +92,10 @@ const (
 	callFinish    = "finish"
 	callConntrack = "conntrack"
 	callForget    = "forget"
-	callIntact    = "intact"
-	callClose     = "close"
+
+	callInsertControl = "insert control"
+	callIntact        = "intact"
+	callClose         = "close"
 )
 
 // errSilence lets a client live, but never answer.
@@ -178,7 +182,7 @@ func (w tap) Write(line []byte) (int, error) {
 	}
 	w.lab.mu.Lock()
 	w.lab.loads = append(w.lab.loads, *m.Run)
-	if m.Run.Server == w.lab.control { // the path check's
+	if m.Run.Server == w.lab.roles.Control { // the path check's
 		w.lab.passed += uint64(m.Run.Requests)
 	} else {
 		w.lab.sent += uint64(m.Run.Requests)
@@ -310,22 +314,28 @@ func (f *fakeLab) Apply(_ context.Context, arm scenario.Arm) (lab.ArmRule, error
 	return r, nil
 }
 
-func (f *fakeLab) Listen(ctx context.Context, trial int) (netip.AddrPort, error) {
+func (f *fakeLab) Listen(ctx context.Context, trial int, swapped bool) (at lab.ServerPorts, err error) {
 	if err := f.recordCall(callListen); err != nil {
-		return netip.AddrPort{}, err
+		return at, err
 	}
 	// Both ports are free at one time, and so not the same.
 	open, closed := listenFreePort(), listenFreePort()
 	defer closed.Close()
-	address := netip.MustParseAddrPort(open.Addr().String())
+	at = lab.ServerPorts{Arm: netip.MustParseAddrPort(open.Addr().String()), Control: f.commonPort()}
 	open.Close()
-	if err := f.server.Listen(ctx, address.Port(), f.Control().Port()); err != nil {
-		return address, err
+	if swapped && at.Control.IsValid() {
+		at.Arm, at.Control = at.Control, at.Arm
+	}
+	f.mu.Lock()
+	f.roles = at
+	f.mu.Unlock()
+	if err := f.server.Listen(ctx, at.Arm.Port(), at.Control.Port()); err != nil {
+		return at, err
 	}
 	if f.deaf != nil && f.deaf(trial) {
-		return netip.MustParseAddrPort(closed.Addr().String()), nil
+		at.Arm = netip.MustParseAddrPort(closed.Addr().String())
 	}
-	return address, nil
+	return at, nil
 }
 
 func listenFreePort() net.Listener {
@@ -336,7 +346,15 @@ func listenFreePort() net.Listener {
 	return l
 }
 
-func (f *fakeLab) Control() netip.AddrPort {
+func (f *fakeLab) HasControl() bool { return f.controlLost != nil }
+
+func (f *fakeLab) InsertControl(_ context.Context, ports scenario.PortRange) error {
+	f.controlPorts = ports
+	return f.recordCall(callInsertControl)
+}
+
+// commonPort returns the server port of all trials.
+func (f *fakeLab) commonPort() netip.AddrPort {
 	if f.controlLost == nil {
 		return netip.AddrPort{}
 	}

@@ -47,8 +47,7 @@ func (x *experiment) choosePorts(ctx context.Context) error {
 		return err
 	}
 	x.result.Scenario.ClientPorts = &result.Ports{First: int(ports.First), Last: int(ports.First) + x.countSlots(x.mostRequests) - 1}
-	x.partPorts()
-	return nil
+	return x.partPorts(ctx)
 }
 
 // countSlots returns the number of slots of an arm in a trial of so many requests of each

@@ -90,15 +90,15 @@ func (x *experiment) checkPath(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, rule.Undo(undo.Context(ctx))) }()
-	address, err := x.lab.Listen(ctx, x.nextTrial())
+	at, err := x.lab.Listen(ctx, x.nextTrial(), false)
 	if err != nil {
 		return err
 	}
-	if err := x.checkRule(ctx, path{address, rule.Rule(), rule.Packets, rule}); err != nil {
+	if err := x.checkRule(ctx, path{at.Arm, x.ports, rule.Rule(), rule.Packets, rule}); err != nil {
 		return err
 	}
 	if x.control.exists() {
-		if err := x.checkRule(ctx, path{x.control.server, x.lab.ControlRule(), x.lab.ControlPackets, rule}); err != nil {
+		if err := x.checkRule(ctx, path{at.Control, x.control.ports, x.lab.ControlRule(), x.lab.ControlPackets, rule}); err != nil {
 			return fmt.Errorf("control: %w", err)
 		}
 	}
@@ -109,6 +109,7 @@ func (x *experiment) checkPath(ctx context.Context) (err error) {
 // path is the way of connections to a server through a rule.
 type path struct {
 	server  netip.AddrPort
+	ports   scenario.PortRange // source ports; zero: the kernel chooses
 	rule    string
 	packets func(context.Context) (uint64, error)
 	others  lab.ArmRule // knows the counters of rules that may take them instead
@@ -126,7 +127,11 @@ func (x *experiment) checkRule(ctx context.Context, p path) error {
 	var ports [][]scenario.PortRange
 	failures := map[string]int{}
 	for _, c := range x.lab.Clients() {
-		report, err := c.Run(ctx, probe.ClientLoad{Server: p.server, Requests: 1, Timeout: pathTimeout, Concurrency: 1})
+		load := probe.ClientLoad{Server: p.server, Requests: 1, Timeout: pathTimeout, Concurrency: 1}
+		if p.ports.Valid() { // in step with nobody
+			load.Lockstep = &probe.LockstepPart{Clients: 1, CPUs: 1, Ports: p.ports}
+		}
+		report, err := c.Run(ctx, load)
 		if err != nil {
 			return err
 		}
@@ -178,10 +183,12 @@ func (x *experiment) runTrial(ctx context.Context, arm scenario.Arm, into *resul
 	}
 	others := rule.Counters(ctx)
 	trial := x.nextTrial()
-	address, err := x.lab.Listen(ctx, trial)
+	at, err := x.lab.Listen(ctx, trial, x.swapsPorts(len(into.Trials)))
 	if err != nil {
 		return nil, err
 	}
+	address := at.Arm
+	x.control.server = at.Control
 	m, err := x.measureLoad(ctx, rule, func(start trialStart) (sentLoad, error) {
 		return x.sendLoad(ctx, arm, address, trial, requests, start)
 	})

@@ -159,11 +159,11 @@ func TestRunRefused(t *testing.T) {
 	f := newFakeLab(t, 2)
 	x := experiment{Scenario: ephemeralScenario(2, "a"), lab: f, result: newRecord(ephemeralScenario(2, "a"), RunOptions{})}
 	f.deaf = func(int) bool { return true }
-	address, err := f.Listen(t.Context(), 0)
+	at, err := f.Listen(t.Context(), 0, false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	sent, err := x.sendLoad(t.Context(), scenario.Arm{}, address, 0, x.Load.Requests, trialStart{})
+	sent, err := x.sendLoad(t.Context(), scenario.Arm{}, at.Arm, 0, x.Load.Requests, trialStart{})
 	if err != nil {
 		t.Fatal(err)
 	}

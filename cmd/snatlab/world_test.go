@@ -150,9 +150,13 @@ func TestForeignRulesMatch(t *testing.T) {
 			func(t *testing.T) { e.iptables(t, "-t nat -D POSTROUTING "+takes+"ACCEPT") },
 			`-j MASQUERADE --random-fully" matched `},
 		"a rule above ours that takes the control's": {random, asRewritten,
-			func(t *testing.T) { e.iptables(t, "-t nat -I POSTROUTING -p tcp --dport 19999 "+takes+"MASQUERADE") },
-			func(t *testing.T) { e.iptables(t, "-t nat -D POSTROUTING -p tcp --dport 19999 "+takes+"MASQUERADE") },
-			`instead rule 1 of POSTROUTING (nft), "-A POSTROUTING -s 198.18.0.0/15 -p tcp -m tcp --dport 19999 -j MASQUERADE", matched `},
+			func(t *testing.T) {
+				e.iptables(t, "-t nat -I POSTROUTING -p tcp --sport 40000:60999 "+takes+"MASQUERADE")
+			},
+			func(t *testing.T) {
+				e.iptables(t, "-t nat -D POSTROUTING -p tcp --sport 40000:60999 "+takes+"MASQUERADE")
+			},
+			`instead rule 1 of POSTROUTING (nft), "-A POSTROUTING -s 198.18.0.0/15 -p tcp -m tcp --sport 40000:60999 -j MASQUERADE", matched `},
 		"a missing rule of the control": {random, asRewritten, e.removeControl, nothing,
 			`the rule of the control "-A POSTROUTING -s 198.18.`},
 		"a firewall that drops them": {random, asRewritten,
@@ -219,7 +223,7 @@ func (e *engine) reload(t *testing.T) {
 var ourMark = regexp.MustCompile(` -m comment --comment snatlab-\S+`)
 
 // ourControl matches the rule of a control.
-var ourControl = regexp.MustCompile(` --dport 19999` + ourMark.String())
+var ourControl = regexp.MustCompile(` --sport \d+:\d+` + ourMark.String())
 
 // A part of the lab that is removed in the middle of a trial ends the run.
 func TestPartsRemoved(t *testing.T) {

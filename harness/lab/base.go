@@ -14,6 +14,7 @@ import (
 	"snatlab/harness/machine"
 	"snatlab/harness/nat"
 	"snatlab/harness/nat/nftables"
+	"snatlab/harness/nat/snat"
 	"snatlab/harness/probe"
 	"snatlab/harness/result"
 	"snatlab/harness/scenario"
@@ -51,6 +52,7 @@ type Base struct {
 	Journal     *undo.Journal         // of what changes inside the router
 	BarrierFile string                // all clients can map it; empty if there is none
 	SharedTable bool                  // other traffic is in the router's conntrack table
+	WithControl bool                  // the lab can have a control
 
 	clients   []*probe.ClientSession
 	addresses []netip.Addr            // of the clients
@@ -210,45 +212,35 @@ func (b *Base) Shared() bool { return b.SharedTable }
 // firstPort is the server port of the first trial, where all are free.
 const firstPort = 20_000
 
+// HasControl returns WithControl.
+func (b *Base) HasControl() bool { return b.WithControl }
+
 // InsertControl inserts the rule of the control before the rule of the clients' network.
-// It is a step that builds a lab with a control, after those that set Rule and the
-// server.
-func (b *Base) InsertControl(ctx context.Context) error {
+func (b *Base) InsertControl(ctx context.Context, ports scenario.PortRange) error {
 	return b.Router(func() (err error) {
-		b.control, err = b.Rule.InsertControl(ctx, b.Journal, b.controlAddress())
+		b.control, err = b.Rule.InsertControl(ctx, b.Journal, b.address, snat.PortRange(ports))
 		return err
 	})
 }
 
-// controlAddress returns the server address of the control. Of the ports that a server
-// has for a run, the control takes the first.
-func (b *Base) controlAddress() netip.AddrPort {
-	port := uint16(firstPort - 1)
+// Listen opens the server ports of a trial. With a control, one of the two is the same in
+// all trials. Of the ports that a server has for a run it is the first.
+func (b *Base) Listen(ctx context.Context, trial int, swapped bool) (at ServerPorts, err error) {
+	first := firstPort - 1
 	if ports := b.server.Hello.Ports; ports != nil {
-		port = ports.First
-	}
-	return netip.AddrPortFrom(b.address, port)
-}
-
-// Listen opens the server port of a trial, and that of the control.
-func (b *Base) Listen(ctx context.Context, trial int) (netip.AddrPort, error) {
-	port, control := firstPort+trial, b.Control().Port()
-	if ports := b.server.Hello.Ports; ports != nil {
-		port = int(ports.First) + trial
-		if control != 0 {
-			port++
+		first = int(ports.First)
+		if !b.WithControl {
+			first--
 		}
 	}
-	return netip.AddrPortFrom(b.address, uint16(port)), b.server.Listen(ctx, uint16(port), control)
-}
-
-// Control returns the server address of the control. It is zero in a lab without a
-// control.
-func (b *Base) Control() netip.AddrPort {
-	if b.control == nil {
-		return netip.AddrPort{}
+	at.Arm = netip.AddrPortFrom(b.address, uint16(first+1+trial))
+	if b.control != nil {
+		at.Control = netip.AddrPortFrom(b.address, uint16(first))
 	}
-	return b.controlAddress()
+	if swapped && b.control != nil {
+		at.Arm, at.Control = at.Control, at.Arm
+	}
+	return at, b.server.Listen(ctx, at.Arm.Port(), at.Control.Port())
 }
 
 // ControlRule returns the text of the control's rule.

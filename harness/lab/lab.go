@@ -12,8 +12,7 @@
 //     nothing (the kernel may load modules).
 //   - Open passes its steps to [BuildLab]. They set the fields of the Base, call
 //     [CheckArms] where a rule is rewritten that the driver did not write, start the
-//     probes by [Base.StartServer] and [Base.StartClients], and call
-//     [Base.InsertControl] in between for a lab with a control.
+//     probes by [Base.StartServer] and [Base.StartClients].
 //   - Intact reports what other programs have changed.
 //   - Close ends the probes ([Base.HangUp]) and undoes every change to the host.
 //   - Keep leaves the lab standing.
@@ -46,19 +45,23 @@ type Lab interface {
 	Barrier() string
 	// Apply puts an arm in force, until the rule's Undo.
 	Apply(context.Context, scenario.Arm) (ArmRule, error)
-	// Listen opens a server port that no other trial uses, and returns the
-	// address at which clients reach it. Trials count from 0.
-	Listen(ctx context.Context, trial int) (netip.AddrPort, error)
-	// Control returns the server address of the control, the same in all trials:
-	// connections to it pass plain masquerade in every arm. It is zero in a lab
-	// without a control.
-	Control() netip.AddrPort
-	// ControlRule returns the text of the rule that they pass.
+	// HasControl reports whether the lab can have a control.
+	HasControl() bool
+	// InsertControl inserts the rule of the control: connections that leave the clients
+	// from these source ports pass plain masquerade in every arm, whatever port of the
+	// server they go to. Without it there is no control.
+	InsertControl(ctx context.Context, ports scenario.PortRange) error
+	// Listen opens the server ports of a trial, and returns the addresses at which
+	// clients reach them. Trials count from 0. With a control there are two ports, one of
+	// them the same in all trials, and the other one of no other trial. The first is the
+	// control's, or with swapped the arm's.
+	Listen(ctx context.Context, trial int, swapped bool) (ServerPorts, error)
+	// ControlRule returns the text of the control's rule; empty without one.
 	ControlRule() string
 	// ControlPackets returns the number of connections that this rule matched since it
 	// was written. A missing rule is an error.
 	ControlPackets(context.Context) (uint64, error)
-	// Finish closes the port and returns what was served.
+	// Finish closes the ports and returns what was served.
 	Finish(context.Context) (*probe.Served, error)
 	// Intact returns an error if another program has changed the lab since it was
 	// built: figures from then on are wrong.
@@ -79,6 +82,10 @@ type Lab interface {
 	// could not be undone is an *undo.LeftError. Close may be called again.
 	Close(context.Context) error
 }
+
+// ServerPorts are the server's addresses for the two parts of a trial. Control is zero
+// where there is none.
+type ServerPorts struct{ Arm, Control netip.AddrPort }
 
 // ArmRule is the masquerade rule in force for an arm, and what else the arm sets.
 type ArmRule interface {

@@ -4,16 +4,16 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
-	"strconv"
 	"strings"
 
 	"snatlab/harness/nat/iptables"
 	"snatlab/harness/nat/nftables"
+	"snatlab/harness/nat/snat"
 	"snatlab/harness/undo"
 )
 
 // ControlRule is the rule of the control: plain masquerade of the connections from a
-// network to one port of a server. It stands before the rule of the network, so these
+// network to a server that leave from a range of source ports. It stands before the rule of the network, so these
 // connections pass it whatever an arm makes of the network's rule.
 type ControlRule struct {
 	rule    rule // without its counter
@@ -23,9 +23,9 @@ type ControlRule struct {
 
 // InsertControl inserts the rule of the control directly before this rule, which no
 // arm has rewritten yet. An existing rule with the same text is an error.
-func (r *Rule) InsertControl(ctx context.Context, journal *undo.Journal, server netip.AddrPort) (*ControlRule, error) {
+func (r *Rule) InsertControl(ctx context.Context, journal *undo.Journal, server netip.Addr, ports snat.PortRange) (*ControlRule, error) {
 	c := &ControlRule{network: r.originalRule(), backend: r.backend}
-	err := c.insertRule(ctx, journal, server)
+	err := c.insertRule(ctx, journal, server, ports)
 	if err != nil {
 		return nil, fmt.Errorf("insert the rule of the control before %q: %w", r.Text, err)
 	}
@@ -33,8 +33,8 @@ func (r *Rule) InsertControl(ctx context.Context, journal *undo.Journal, server 
 	return c, nil
 }
 
-func (c *ControlRule) insertRule(ctx context.Context, journal *undo.Journal, server netip.AddrPort) (err error) {
-	if c.rule, err = c.backend.insertControl(ctx, journal, c.network, server); err != nil {
+func (c *ControlRule) insertRule(ctx context.Context, journal *undo.Journal, server netip.Addr, ports snat.PortRange) (err error) {
+	if c.rule, err = c.backend.insertControl(ctx, journal, c.network, server, ports); err != nil {
 		return err
 	}
 	after, err := c.backend.readRules(ctx)
@@ -119,10 +119,11 @@ type controlStep struct {
 const controlKind = "nat.control"
 
 // controlText returns the rule that masquerades TCP packets which leave the subnet for
-// a server by another interface than its bridge, as iptables prints it.
-func controlText(subnet netip.Prefix, bridge string, server netip.AddrPort) string {
-	return fmt.Sprintf("-A %s -s %v -d %v/32 ! -o %s -p tcp -m tcp --dport %d -j MASQUERADE",
-		iptables.Postrouting, subnet, server.Addr(), bridge, server.Port())
+// a server from these source ports by another interface than its bridge, as iptables
+// prints it.
+func controlText(subnet netip.Prefix, bridge string, server netip.Addr, ports snat.PortRange) string {
+	return fmt.Sprintf("-A %s -s %v -d %v/32 ! -o %s -p tcp -m tcp --sport %d:%d -j MASQUERADE",
+		iptables.Postrouting, subnet, server, bridge, ports.First, ports.Last)
 }
 
 // parseControl checks the text of a rule of a control.
@@ -139,30 +140,27 @@ func parseControl(text string) error {
 	if err != nil {
 		return foreignRuleError(text)
 	}
-	port, err := strconv.ParseUint(words[14], 10, 16)
-	if err != nil {
-		return foreignRuleError(text)
-	}
-	return checkControl(text, subnet, words[8], netip.AddrPortFrom(server.Addr(), uint16(port)))
+	ports := snat.ParsePorts(strings.Replace(words[14], ":", "-", 1))
+	return checkControl(text, subnet, words[8], server.Addr(), ports)
 }
 
 // checkControl returns an error unless a text is that of a rule of a control with these
 // parts.
-func checkControl(text string, subnet netip.Prefix, bridge string, server netip.AddrPort) error {
+func checkControl(text string, subnet netip.Prefix, bridge string, server netip.Addr, ports snat.PortRange) error {
 	_, _, err := parseMasquerade(masqueradeText(subnet, bridge))
-	if err != nil || !server.Addr().Is4() || server.Port() == 0 || text != controlText(subnet, bridge, server) {
+	if err != nil || !server.Is4() || ports.First == 0 || ports.First >= ports.Last || text != controlText(subnet, bridge, server, ports) {
 		return foreignRuleError(text)
 	}
 	return nil
 }
 
 // insertControl inserts the rule before the network's rule.
-func (b iptablesBackend) insertControl(ctx context.Context, journal *undo.Journal, network rule, server netip.AddrPort) (rule, error) {
+func (b iptablesBackend) insertControl(ctx context.Context, journal *undo.Journal, network rule, server netip.Addr, ports snat.PortRange) (rule, error) {
 	subnet, bridge, err := parseMasquerade(network.text)
 	if err != nil {
 		return rule{}, err
 	}
-	text := controlText(subnet, bridge, server)
+	text := controlText(subnet, bridge, server, ports)
 	if err := parseControl(text); err != nil { // nothing is written that would not be undone
 		return rule{}, err
 	}
@@ -210,8 +208,8 @@ func (s controlStep) deleteRule(ctx context.Context) error {
 }
 
 // insertControl inserts the rule before the network's rule.
-func (b nftablesBackend) insertControl(ctx context.Context, journal *undo.Journal, network rule, server netip.AddrPort) (rule, error) {
-	r, err := nftables.ControlOf(network.text, server)
+func (b nftablesBackend) insertControl(ctx context.Context, journal *undo.Journal, network rule, server netip.Addr, ports snat.PortRange) (rule, error) {
+	r, err := nftables.ControlOf(network.text, server, ports)
 	if err != nil {
 		return rule{}, err
 	}

@@ -73,7 +73,7 @@ func (nftablesBackend) newMark(*undo.Journal) string { return "" }
 
 func (s nftablesRewrite) restoreRule(ctx context.Context) error {
 	original, ok := nftables.ParseRule(s.Original)
-	if !ok || !isInterface(original.Bridge) || original.Server != (netip.AddrPort{}) {
+	if !ok || !isInterface(original.Bridge) || original.Server.IsValid() {
 		return foreignRuleError(s.Original)
 	}
 	options := nftables.ParseStatement(strings.TrimPrefix(s.Rewritten, original.Match()))

@@ -199,7 +199,7 @@ type Spread struct {
 // and the values of Failures, like those of Causes, add up to Failed.
 type Trial struct {
 	Round       int            `json:"round"` // from 1
-	Port        int            `json:"port"`  // server port, which no other trial of the run has
+	Port        int            `json:"port"`  // server port; in half of an arm's trials it has that of the control, and the control has its own
 	Requests    int            `json:"requests"`
 	Failed      int            `json:"failed"`
 	SourcePorts int            `json:"source_ports"` // that they left from, different ones for each client

@@ -52,7 +52,7 @@ type Config struct {
 // it made so far is undone.
 func Open(ctx context.Context, host *Host, c Config) (lab.Keeper, error) {
 	l := newDockerLab(host, c)
-	err := lab.BuildLab(ctx, l.Close, l.checkArms, l.findNetwork, l.buildImage, l.watchEngine, l.makeNetworks, l.addIdleRules, l.startProbes, l.insertControl)
+	err := lab.BuildLab(ctx, l.Close, l.checkArms, l.findNetwork, l.buildImage, l.watchEngine, l.makeNetworks, l.addIdleRules, l.startProbes)
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +81,7 @@ func newDockerLab(host *Host, c Config) *dockerLab {
 	c.Binary = cmp.Or(c.Binary, lab.ThisBinary)
 	l := &dockerLab{Base: lab.NewBase(result.DriverDocker, c.Say), config: c, host: host, places: map[string]containerPlace{}}
 	l.Router = func(do func() error) error { return do() }
-	l.Journal, l.BarrierFile, l.SharedTable = c.Journal, barrierFile, true
+	l.Journal, l.BarrierFile, l.SharedTable, l.WithControl = c.Journal, barrierFile, true, c.Control
 	l.Facts.Docker, l.Facts.Firewall = &host.info.ServerVersion, new(host.backendName())
 	l.Facts.NAT, l.Facts.SharedNetwork = result.NATIPTables, c.Network
 	return l
@@ -227,14 +227,6 @@ func (l *dockerLab) callServer(ctx context.Context) error {
 		return fmt.Errorf("the server at %v has too few ports: %s (snatlab serve --ports %d)", l.config.Server, each, needed)
 	}
 	return nil
-}
-
-// insertControl inserts the rule of the control, if the lab has one.
-func (l *dockerLab) insertControl(ctx context.Context) error {
-	if !l.config.Control {
-		return nil
-	}
-	return l.InsertControl(ctx)
 }
 
 // startClients starts the clients. All of them share the IPC namespace of the

@@ -191,10 +191,11 @@ func (b *bench) marked(rule string) string {
 // sendRequests sends one request from each client.
 func sendRequests(t *testing.T, b *bench) {
 	t.Helper()
-	server, err := b.Listen(t.Context(), b.trials)
+	at, err := b.Listen(t.Context(), b.trials, false)
 	if err != nil {
 		t.Fatal(err)
 	}
+	server := at.Arm
 	b.trials++
 	var ports [][]scenario.PortRange
 	for _, c := range b.Clients() {

@@ -13,8 +13,9 @@ import (
 
 // Claims about the control.
 
-// checkControl checks that connections to the control's port pass the rule of the
-// control in every arm, and that connections of a trial do not.
+// checkControl checks that connections from the control's source ports pass the rule of
+// the control in every arm, whichever of the server's ports they go to, and that others do
+// not.
 func checkControl(t *testing.T, s *labSuite) {
 	if env := s.Environment(); env.ControlRule != s.ControlRule() || env.ControlRule == "" {
 		t.Errorf("the rule of the control is %q, and %q in the environment", s.ControlRule(), env.ControlRule)
@@ -37,9 +38,11 @@ func checkControl(t *testing.T, s *labSuite) {
 			if got := readPackets(t, rule); got != matched+2*clients {
 				t.Errorf("%q matched %d packets of %d connections", rule.Rule(), got-matched, 2*clients)
 			}
-			s.sendControl(t, 3)
-			if got := s.readControl(t); got != own+3*clients {
-				t.Errorf("with %q the control's rule matched %d of %d connections", rule.Rule(), got-own, 3*clients)
+			for range 2 { // in the second, the server's ports have each other's roles
+				s.sendControl(t, 3)
+			}
+			if got := s.readControl(t); got != own+6*clients {
+				t.Errorf("with %q the control's rule matched %d of %d connections", rule.Rule(), got-own, 6*clients)
 			}
 			if got := readPackets(t, rule); got != matched+2*clients {
 				t.Errorf("%q matched %d connections of the control", rule.Rule(), got-matched-2*clients)
@@ -66,14 +69,17 @@ func (s *labSuite) readControl(t *testing.T) uint64 {
 	return n
 }
 
-// sendControl sends requests from each client to the port of the control, and forgets
-// their entries.
+// sendControl sends requests from each client to the port of the control, from source
+// ports of the control, and forgets their entries.
 func (s *labSuite) sendControl(t *testing.T, requests int) {
 	t.Helper()
 	s.listenNext(t)
+	first := controlPorts.First + uint16(s.sent)
+	s.sent += 2 * requests
 	var ports [][]scenario.PortRange
 	for _, c := range s.Clients() {
-		report, err := c.Run(t.Context(), probe.ClientLoad{Server: s.Control(), Requests: requests, Timeout: 900 * time.Millisecond, Concurrency: 1})
+		report, err := c.Run(t.Context(), probe.ClientLoad{Server: s.control, Requests: requests, Timeout: 900 * time.Millisecond,
+			Lockstep: &probe.LockstepPart{Clients: 1, CPUs: 1, Ports: scenario.PortRange{First: first, Last: controlPorts.Last}}})
 		if err != nil || report.Succeeded != requests {
 			t.Fatalf("%s: %+v, %v", c.Name, report, err)
 		}
@@ -83,8 +89,8 @@ func (s *labSuite) sendControl(t *testing.T, requests int) {
 	if err != nil || served.ControlAccepted != uint64(requests*clients) || served.Accepted != 0 || len(served.Sources) != 0 {
 		t.Errorf("of %d requests of the control the server saw %+v, %v", requests*clients, served, err)
 	}
-	s.forgetEntries(t, s.Control(), ports)
-	if got := s.countEntries(t, s.Control(), ports); got != 0 {
+	s.forgetEntries(t, s.control, ports)
+	if got := s.countEntries(t, s.control, ports); got != 0 {
 		t.Errorf("%d entries of the control are left", got)
 	}
 }

@@ -81,8 +81,13 @@ func CheckDriver(t *testing.T, d Driver) {
 type labSuite struct {
 	Driver
 	lab.Lab
-	trials int
+	trials  int
+	control netip.AddrPort // of the last trial
+	sent    int            // requests of each client to the control so far
 }
+
+// controlPorts are the source ports of the control. The kernel chooses none of them.
+var controlPorts = scenario.PortRange{First: 10_000, Last: 19_999}
 
 // openLab builds a lab, which is closed when the test ends.
 func (d Driver) openLab(t *testing.T) lab.Lab {
@@ -92,6 +97,12 @@ func (d Driver) openLab(t *testing.T) lab.Lab {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.Close(context.Background()) })
+	if !l.HasControl() {
+		t.Fatal("the lab cannot have a control")
+	}
+	if err := l.InsertControl(t.Context(), controlPorts); err != nil {
+		t.Fatal(err)
+	}
 	return l
 }
 
@@ -102,15 +113,17 @@ func checkSame(t *testing.T, before, after []string) {
 	}
 }
 
-// listenNext opens a port that no trial has used.
+// listenNext opens the ports of the next trial, which in every second one have each
+// other's roles. It returns that of the arm.
 func (s *labSuite) listenNext(t *testing.T) netip.AddrPort {
 	t.Helper()
-	server, err := s.Listen(t.Context(), s.trials)
+	at, err := s.Listen(t.Context(), s.trials, s.trials%2 == 1)
 	if err != nil {
 		t.Fatal(err)
 	}
 	s.trials++
-	return server
+	s.control = at.Control
+	return at.Arm
 }
 
 // sendRequests sends requests from each client, one client after the other, and returns
@@ -278,16 +291,30 @@ func (s *labSuite) countEntries(t *testing.T, server netip.AddrPort, ports [][]s
 }
 
 func checkServerPorts(t *testing.T, s *labSuite) {
-	seen := []netip.AddrPort{s.Control()}
-	for range 3 {
-		server := s.listenNext(t)
-		if slices.Contains(seen, server) {
-			t.Errorf("%v is another trial's", server)
+	var seen []netip.AddrPort
+	var common netip.AddrPort
+	for i := range 4 {
+		for _, swapped := range []bool{false, true} {
+			at, err := s.Listen(t.Context(), s.trials, swapped)
+			if err != nil {
+				t.Fatal(err)
+			}
+			own, control := at.Arm, at.Control
+			if swapped {
+				own, control = control, own
+			}
+			if i == 0 && !swapped {
+				common = control
+			}
+			if control != common || own == common || !swapped && slices.Contains(seen, own) {
+				t.Errorf("trial %d, swapped %v: %+v; the port of all trials is %v", s.trials, swapped, at, common)
+			}
+			seen = append(seen, own)
+			if _, err := s.Finish(t.Context()); err != nil {
+				t.Fatal(err)
+			}
 		}
-		seen = append(seen, server)
-		if _, err := s.Finish(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		s.trials++
 	}
 }
 

@@ -50,7 +50,7 @@ type Config struct {
 // namespace that it is called in.
 func Open(ctx context.Context, c Config) (lab.Keeper, error) {
 	l := newNetnsLab(c)
-	err := lab.BuildLab(ctx, l.Close, l.makeBarrier, l.makeRouter, l.masqueradeClients, l.startServer, l.insertControl, l.startClients)
+	err := lab.BuildLab(ctx, l.Close, l.makeBarrier, l.makeRouter, l.masqueradeClients, l.startServer, l.startClients)
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +77,7 @@ type netnsLab struct {
 func newNetnsLab(c Config) *netnsLab {
 	c.Binary = cmp.Or(c.Binary, lab.ThisBinary)
 	l := &netnsLab{Base: lab.NewBase(result.DriverNetns, c.Say), config: c}
-	l.Journal, l.Outgoing = undo.InMemory(routerUndoers()), serverPlace().name
+	l.Journal, l.Outgoing, l.WithControl = undo.InMemory(routerUndoers()), serverPlace().name, c.Control
 	l.BarrierFile = fmt.Sprintf("/proc/self/fd/%d", barrierFD) // the same descriptor in every probe
 	l.Facts.NAT, l.Facts.Rootless = c.NAT, IsReexecuted()
 	l.Facts.ClientNetwork = clientNet.String()
@@ -118,14 +118,6 @@ func (l *netnsLab) masqueradeClients(ctx context.Context) error {
 		}
 		return l.AddIdleRules(ctx, clientNet, l.config.Widen)
 	})
-}
-
-// insertControl inserts the rule of the control, if the lab has one.
-func (l *netnsLab) insertControl(ctx context.Context) error {
-	if !l.config.Control {
-		return nil
-	}
-	return l.InsertControl(ctx)
 }
 
 // Intact returns nil: other programs can change nothing in the lab. They can end a

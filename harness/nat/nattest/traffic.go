@@ -28,16 +28,28 @@ func SendUDP(t *testing.T, n int) {
 	}
 }
 
-// SendSYNs sends n SYNs out of the client network, each from another port.
+// SendSYNs sends n SYNs out of the client network, each from another port that the kernel
+// chooses.
 func SendSYNs(t *testing.T, server netip.AddrPort, n int) {
 	t.Helper()
-	for range n {
+	sendSYNs(t, server, n, func(int) int { return 0 })
+}
+
+// SendSYNsFrom sends n SYNs out of the client network, from one port after the other.
+func SendSYNsFrom(t *testing.T, first uint16, server netip.AddrPort, n int) {
+	t.Helper()
+	sendSYNs(t, server, n, func(i int) int { return int(first) + i })
+}
+
+func sendSYNs(t *testing.T, server netip.AddrPort, n int, port func(i int) int) {
+	t.Helper()
+	for i := range n {
 		socket, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer unix.Close(socket) // no port is used twice
-		if err := unix.Bind(socket, &unix.SockaddrInet4{Addr: ClientAddress.As4()}); err != nil {
+		if err := unix.Bind(socket, &unix.SockaddrInet4{Addr: ClientAddress.As4(), Port: port(i)}); err != nil {
 			t.Fatal(err)
 		}
 		err = unix.Connect(socket, &unix.SockaddrInet4{Addr: server.Addr().As4(), Port: int(server.Port())})

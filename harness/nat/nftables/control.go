@@ -2,6 +2,7 @@ package nftables
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -19,20 +20,24 @@ type serverRuleStep struct {
 
 const serverRuleKind = "nat.nftables-control"
 
-// ControlOf returns the rule for the packets of a rule's network to one server.
-func ControlOf(text string, server netip.AddrPort) (MasqueradeRule, error) {
+// ControlOf returns the rule for the packets of a rule's network to one server from some
+// source ports.
+func ControlOf(text string, server netip.Addr, ports snat.PortRange) (MasqueradeRule, error) {
 	r, ok := ParseRule(text)
-	if !ok || r.Server != (netip.AddrPort{}) {
+	if !ok || r.Server.IsValid() {
 		return r, fmt.Errorf("%q is not the masquerade rule of a network", text)
 	}
-	r.Server = server
+	if !server.IsValid() {
+		return r, errors.New("no server of a control")
+	}
+	r.Server, r.Ports = server, ports
 	return r, r.checkRule()
 }
 
 // DrawingOf returns the rule for a part of the connections of a rule's network.
 func DrawingOf(text string, o snat.Options) (MasqueradeRule, error) {
 	r, ok := ParseRule(text)
-	if !ok || r.Server != (netip.AddrPort{}) || o.PerMillion == 0 {
+	if !ok || r.Server.IsValid() || o.PerMillion == 0 {
 		return r, fmt.Errorf("%q is not the masquerade rule of a network, or %d of a million connections no part of them", text, o.PerMillion)
 	}
 	r.Options = o
@@ -80,7 +85,7 @@ func insertBefore(ctx context.Context, journal *undo.Journal, step undo.Step, ne
 
 // deleteRule deletes the rule of the step. It may never have been inserted.
 func (s serverRuleStep) deleteRule(ctx context.Context) error {
-	if r, ok := ParseRule(s.Rule); !ok || r.Server == (netip.AddrPort{}) {
+	if r, ok := ParseRule(s.Rule); !ok || !r.Server.IsValid() {
 		return foreignStepError(s.Rule)
 	}
 	return deleteInserted(ctx, s.Rule)

@@ -22,7 +22,8 @@ import (
 type MasqueradeRule struct {
 	Subnet  netip.Prefix // IPv4, masked
 	Bridge  string
-	Server  netip.AddrPort // only TCP packets to it; zero: all packets
+	Server  netip.Addr     // only TCP packets to it from Ports; zero: all packets
+	Ports   snat.PortRange // two source ports or more; zero without a Server
 	Options snat.Options   // none with a Server
 }
 
@@ -39,8 +40,8 @@ func (r MasqueradeRule) Match() string {
 		source = r.Subnet.Addr().String()
 	}
 	match := fmt.Sprintf("ip saddr %s oifname != %q ", source, r.Bridge)
-	if r.Server != (netip.AddrPort{}) {
-		match += fmt.Sprintf("ip daddr %v tcp dport %d ", r.Server.Addr(), r.Server.Port())
+	if r.Server.IsValid() {
+		match += fmt.Sprintf("ip daddr %v tcp sport %v ", r.Server, r.Ports)
 	}
 	return match
 }
@@ -52,11 +53,11 @@ func ParseRule(text string) (r MasqueradeRule, ok bool) {
 	switch len(words) {
 	case 8:
 	case 14:
-		server, err := netip.ParseAddrPort(words[8] + ":" + words[11])
+		server, err := netip.ParseAddr(words[8])
 		if err != nil {
 			return MasqueradeRule{}, false
 		}
-		r.Server = server
+		r.Server, r.Ports = server, snat.ParsePorts(words[11])
 	default:
 		return MasqueradeRule{}, false
 	}
@@ -77,7 +78,7 @@ func parseDrawing(text string) (r MasqueradeRule, ok bool) {
 	if !ok {
 		return MasqueradeRule{}, false
 	}
-	if r, ok = ParseRule(match + FormatStatement(snat.Options{})); !ok || r.Server != (netip.AddrPort{}) {
+	if r, ok = ParseRule(match + FormatStatement(snat.Options{})); !ok || r.Server.IsValid() {
 		return MasqueradeRule{}, false
 	}
 	number, _, _ := strings.Cut(statement, " ")
@@ -90,7 +91,7 @@ const (
 	register         = unix.NFT_REG_1
 	sourceField      = 12 // offset of the source address in the IPv4 header
 	destinationField = 16
-	portField        = 2 // offset of the destination port in the TCP header
+	portField        = 0 // offset of the source port in the TCP header
 )
 
 // buildExpressions returns the expressions that the nft program makes of the
@@ -112,43 +113,43 @@ func (r MasqueradeRule) buildExpressions() []expr.Any {
 		&expr.Cmp{Op: expr.CmpOpEq, Register: register, Data: address[:length]},
 		&expr.Meta{Key: expr.MetaKeyOIFNAME, Register: register},
 		&expr.Cmp{Op: expr.CmpOpNeq, Register: register, Data: padName(r.Bridge)})
-	if r.Server != (netip.AddrPort{}) {
-		exprs = append(exprs, serverExpressions(r.Server)...)
+	if r.Server.IsValid() {
+		exprs = append(exprs, serverExpressions(r.Server, r.Ports)...)
 	}
 	return append(exprs, statementExpressions(r.Options)...)
 }
 
-// serverExpressions returns the expressions of `ip daddr ADDRESS tcp dport PORT`. They
-// compare the protocol as well.
-func serverExpressions(server netip.AddrPort) []expr.Any {
+// serverExpressions returns the expressions of `ip daddr ADDRESS tcp sport FIRST-LAST`.
+// They compare the protocol as well.
+func serverExpressions(server netip.Addr, ports snat.PortRange) []expr.Any {
 	return []expr.Any{
 		&expr.Payload{DestRegister: register, Base: expr.PayloadBaseNetworkHeader, Offset: destinationField, Len: net.IPv4len},
-		&expr.Cmp{Op: expr.CmpOpEq, Register: register, Data: server.Addr().AsSlice()},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: register, Data: server.AsSlice()},
 		&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: register},
 		&expr.Cmp{Op: expr.CmpOpEq, Register: register, Data: []byte{unix.IPPROTO_TCP}},
 		&expr.Payload{DestRegister: register, Base: expr.PayloadBaseTransportHeader, Offset: portField, Len: 2},
-		&expr.Cmp{Op: expr.CmpOpEq, Register: register, Data: binary.BigEndian.AppendUint16(nil, server.Port())},
+		&expr.Cmp{Op: expr.CmpOpGte, Register: register, Data: binary.BigEndian.AppendUint16(nil, ports.First)},
+		&expr.Cmp{Op: expr.CmpOpLte, Register: register, Data: binary.BigEndian.AppendUint16(nil, ports.Last)},
 	}
 }
 
-// readServer returns the server with the part that a payload expression compares: its
-// address or its port.
-func readServer(server netip.AddrPort, field *expr.Payload, after []expr.Any) netip.AddrPort {
-	if len(after) == 0 {
-		return server
+// readServer reads the part of serverExpressions that follows a payload expression: the
+// address, or the ports.
+func (r *MasqueradeRule) readServer(field *expr.Payload, after []expr.Any) {
+	var compared [][]byte
+	for _, e := range after {
+		c, ok := e.(*expr.Cmp)
+		if !ok {
+			break
+		}
+		compared = append(compared, c.Data)
 	}
-	compared, ok := after[0].(*expr.Cmp)
-	if !ok {
-		return server
+	switch {
+	case field.Base == expr.PayloadBaseTransportHeader:
+		r.Ports = readPorts(compared)
+	case len(compared) > 0:
+		r.Server, _ = netip.AddrFromSlice(compared[0])
 	}
-	if field.Base == expr.PayloadBaseNetworkHeader {
-		address, _ := netip.AddrFromSlice(compared.Data)
-		return netip.AddrPortFrom(address, server.Port())
-	}
-	if len(compared.Data) != 2 {
-		return server
-	}
-	return netip.AddrPortFrom(server.Addr(), binary.BigEndian.Uint16(compared.Data))
 }
 
 // padName returns the name of an interface as a register holds it.
@@ -166,8 +167,10 @@ func (r MasqueradeRule) checkRule() error {
 		return errNotIPv4
 	case r.Bridge == "" || len(r.Bridge) >= unix.IFNAMSIZ || strings.ContainsAny(r.Bridge, `"\*`):
 		return fmt.Errorf("%q is not the name of a bridge", r.Bridge)
-	case r.Server != (netip.AddrPort{}) && (!r.Server.Addr().Is4() || r.Server.Port() == 0 || r.Options != (snat.Options{})):
+	case r.Server.IsValid() && (!r.Server.Is4() || r.Options != (snat.Options{})):
 		return fmt.Errorf("%v is not the server of a control", r.Server)
+	case r.Server.IsValid() && (r.Ports.First == 0 || r.Ports.First >= r.Ports.Last) || !r.Server.IsValid() && r.Ports != (snat.PortRange{}):
+		return fmt.Errorf("%v are not the source ports of a control", r.Ports)
 	}
 	return r.Options.Check()
 }
@@ -184,7 +187,7 @@ func parseExpressions(exprs []expr.Any) (r MasqueradeRule, packets uint64, ok bo
 			if e.Base == expr.PayloadBaseNetworkHeader && e.Offset == sourceField {
 				prefix = 8 * int(e.Len)
 			} else {
-				r.Server = readServer(r.Server, e, exprs[i+1:])
+				r.readServer(e, exprs[i+1:])
 			}
 		case *expr.Bitwise:
 			prefix, _ = net.IPMask(e.Mask).Size()
