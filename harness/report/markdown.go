@@ -21,7 +21,7 @@ func WriteMarkdown(w io.Writer, r *result.Result) error {
 	var d document
 	d.writeBlock("# %s: %s%s", escapeMarkdown(r.Scenario.Name), escapeMarkdown(answerWord(r)), verdictMarks(warningArms(r), r.Arms))
 	d.writeBlock("%s", escapeParagraph(r.Summary))
-	facts := []string{loadText(r.Scenario), machineText(r.Environment), labText(r.Environment)}
+	facts := []string{loadText(r.Scenario, r.Arms), machineText(r.Environment), labText(r.Environment)}
 	if text := sharedText(r.Environment); text != "" {
 		facts = append(facts, "shared "+text)
 	}

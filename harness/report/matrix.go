@@ -16,7 +16,7 @@ import (
 func WriteMatrixText(w io.Writer, m *result.Matrix) error {
 	var p page
 	p.writeField("scenario", m.Scenario.Name)
-	p.writeField("load", loadText(m.Scenario))
+	p.writeField("load", loadText(m.Scenario, nil))
 	p.writeField("matrix", matrixRun(m))
 	p.writeLine("")
 	t, notes := matrixTable(m)
@@ -56,7 +56,7 @@ func WriteMatrixMarkdown(w io.Writer, m *result.Matrix) error {
 	t, notes := matrixTable(m)
 	d.writeTable(t, 1)
 	d.writeFootnotes(notes)
-	d.writeList(loadText(m.Scenario), matrixRun(m))
+	d.writeList(loadText(m.Scenario, nil), matrixRun(m))
 	for _, r := range m.Rows {
 		if len(r.Console) == 0 {
 			continue

@@ -12,11 +12,23 @@ import (
 	"snatlab/harness/wording"
 )
 
-// loadText describes the load: "2 clients x 3,000 requests x 8 rounds, lockstep
-// (barrier), from ports 32768-35767".
-func loadText(s result.ScenarioSummary) string {
-	text := fmt.Sprintf("%s x %s x %s, %s", format.Plural(s.Clients, "client", "clients"),
-		format.Plural(s.Requests, "request", "requests"), format.Plural(s.Rounds, "round", "rounds"), s.Pattern)
+// loadText describes the load: "2 clients x 300 to 600 requests x 8 rounds, lockstep
+// (barrier), from ports 32768-45119". Without arms it is that of any run of the scenario.
+func loadText(s result.ScenarioSummary, arms []result.Arm) string {
+	requests, rounds := format.Plural(s.Requests, "request", "requests"), format.Plural(s.Rounds, "round", "rounds")
+	if s.Until != nil {
+		last, most := 0, s.Requests
+		for _, t := range result.TrialsByRound(arms) {
+			last, most = t.Round, max(most, t.Requests/max(1, s.Clients))
+		}
+		if most > s.Requests {
+			requests = fmt.Sprintf("%s to %s requests", format.Thousands(s.Requests), format.Thousands(most))
+		}
+		if rounds += " or more"; last > 0 {
+			rounds = format.Plural(last, "round", "rounds")
+		}
+	}
+	text := fmt.Sprintf("%s x %s x %s, %s", format.Plural(s.Clients, "client", "clients"), requests, rounds, s.Pattern)
 	if s.Sync != "" && s.Sync != result.SyncNone {
 		text += " (" + s.Sync + ")"
 	}

@@ -45,7 +45,7 @@ func answerWord(r *result.Result) string {
 
 func (p *page) writeHead(r *result.Result) {
 	p.writeField("scenario", r.Scenario.Name)
-	p.writeField("load", loadText(r.Scenario))
+	p.writeField("load", loadText(r.Scenario, r.Arms))
 	p.writeField("machine", fullMachine(r.Environment, pageWidth-labelWidth))
 	p.writeField("lab", labText(r.Environment))
 	if text := sharedText(r.Environment); text != "" {

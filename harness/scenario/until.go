@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"fmt"
+	"reflect"
 
 	"gopkg.in/yaml.v3"
 
@@ -20,11 +21,11 @@ func (s *Scenario) MostRounds() int { return max(s.Rounds, s.Until.RoundsMax) }
 // HasFixedRounds reports whether every run has exactly Rounds rounds.
 func (s *Scenario) HasFixedRounds() bool { return s.MostRounds() == s.Rounds }
 
-// HasOwnControl reports whether the control of an arm's trials has all conditions but the
-// rule in common with that of the other arms. A sysctl affects the arm and its control
-// alike: they do not show what it does.
+// HasOwnControl reports whether an arm is compared with the control of its own trials. A
+// sysctl acts on the control as well, which then does not show what it does: an arm
+// whose sysctls are not the baseline's is compared with the baseline's trials.
 func (s *Scenario) HasOwnControl(a Arm) bool {
-	return s.HasControl() && len(a.Sysctls.Router)+len(a.Sysctls.Server)+len(a.Sysctls.Clients) == 0
+	return s.HasControl() && reflect.DeepEqual(a.Sysctls, s.Arms[0].Sysctls)
 }
 
 // checkUntil checks what ends a run, and sets its defaults.

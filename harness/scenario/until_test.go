@@ -25,6 +25,7 @@ func TestUntilDefaults(t *testing.T) {
 		{"an arm whose control a sysctl affects", sysctl, 12, Until{1000, 60, 5 * time.Minute}, false},
 		{"the same with rounds", sysctl + "rounds: 6\n", 6, Until{1000, 60, 5 * time.Minute}, false},
 		{"the same with few rounds at most", sysctl + "until: {rounds_max: 9}\n", 9, Until{1000, 9, 5 * time.Minute}, true},
+		{"sysctls that all arms have", "name: s\narms: [{name: a, sysctls: {clients: {net.x: 1}}}, {name: b, sysctls: {clients: {net.x: 1}}}]\n", 5, Until{1000, 60, 5 * time.Minute}, false},
 		{"ephemeral", minimal + "load: {pattern: ephemeral}\n", 12, Until{}, true},
 		{"ephemeral with rounds", minimal + "rounds: 8\nload: {pattern: ephemeral}\n", 8, Until{}, true},
 	} {
