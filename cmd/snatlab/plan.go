@@ -78,6 +78,6 @@ func estimateLength(s *scenario.Scenario) string {
 	if s.HasControl() { // two clients fire in each slot, if there are two
 		slots /= min(2, s.Clients)
 	}
-	trial := trialTime + time.Duration(slots)*slot + s.Load.Timeout
+	trial := trialTime + time.Duration(slots)*slot
 	return format.Seconds((lab + time.Duration(1+s.Rounds*len(s.Arms))*trial).Round(time.Second).Seconds())
 }
