@@ -17,6 +17,8 @@ func summariseRun(r *result.Result) string {
 	switch {
 	case r.Incomplete != "" && trials == 0:
 		return fmt.Sprintf("The run ended early, before a trial was finished: %s.", joinLines(r.Incomplete))
+	case r.Incomplete != "" && r.Scenario.Until != nil: // how many there would have been is not known
+		return fmt.Sprintf("The run ended early, after %s: %s. So far %s.", format.Plural(trials, "trial", "trials"), joinLines(r.Incomplete), describeTrials(r))
 	case r.Incomplete != "":
 		return fmt.Sprintf("The run ended early, after %d of %s: %s. So far %s.",
 			trials, format.Plural(r.Scenario.Rounds*len(r.Arms), "trial", "trials"), joinLines(r.Incomplete), describeTrials(r))
