@@ -123,26 +123,66 @@ func totalRow[N int | uint64](label string, of func(result.Trial) N) row {
 	return triedRow(label, func(a result.Arm) string { return format.Thousands(result.SumTrials(a.Trials, of)) })
 }
 
-// comparisonRows returns the figures of each arm's comparison with the baseline.
+// comparisonRows returns the figures of each arm's comparison. The decisive interval is
+// rounded outwards: the verdict rests on it.
 func comparisonRows(r *result.Result) []row {
-	return []row{
-		{"against the baseline", func(result.Arm) string { return "" }},
-		comparedRow(r, "reduction", func(c *result.Comparison) string { return format.Optional(shownReduction(c).Estimate, format.Percent) }),
-		comparedRow(r, "  95 % interval", func(c *result.Comparison) string {
-			return format.FromTo(shownReduction(c).Low, shownReduction(c).High, format.Percent)
-		}),
+	heading := "against the baseline"
+	if slices.ContainsFunc(r.Comparisons, func(c result.Comparison) bool { return c.Method == result.ByControl }) {
+		heading = "against the control"
+	}
+	rows := []row{{heading, func(result.Arm) string { return "" }}}
+	if isJudgedByMedians(r) {
+		rows = append(rows,
+			comparedRow(r, "reduction", func(c *result.Comparison) string { return format.Optional(shownReduction(c).Estimate, format.Percent) }),
+			comparedRow(r, "  95 % interval", func(c *result.Comparison) string {
+				return format.FromTo(shownReduction(c).Low, shownReduction(c).High, format.Percent)
+			}))
+	} else {
+		rows = append(rows,
+			remainingRow(r, "remaining", func(s *result.Remaining) string { return format.Optional(s.Estimate, format.Percent) }),
+			remainingRow(r, "  95 % interval", func(s *result.Remaining) string { return shareInterval(s.Low, s.High) }),
+			remainingRow(r, "  99.9 % interval", func(s *result.Remaining) string { return shareInterval(s.DecisiveLow, s.DecisiveHigh) }))
+	}
+	return append(rows,
 		comparedRow(r, "  p (Holm)", func(c *result.Comparison) string { return format.Optional(c.PHolm, format.PValue) }),
 		comparedRow(r, "latency p50, change", func(c *result.Comparison) string { return changeCell(c, result.P50) }),
 		comparedRow(r, "  95 % interval", func(c *result.Comparison) string { return changeIntervalCell(c, result.P50) }),
 		comparedRow(r, "latency p99, change", func(c *result.Comparison) string { return changeCell(c, result.P99) }),
 		comparedRow(r, "  95 % interval", func(c *result.Comparison) string { return changeIntervalCell(c, result.P99) }),
-		{"verdict", func(a result.Arm) string {
+		row{"verdict", func(a result.Arm) string {
 			if a.Name == r.Arms[0].Name {
 				return "baseline"
 			}
 			return comparedRow(r, "", func(c *result.Comparison) string { return string(c.Verdict) }).cell(a)
 		}},
+	)
+}
+
+// isJudgedByMedians reports whether a result is of a version that compared the medians of
+// trials.
+func isJudgedByMedians(r *result.Result) bool {
+	return len(r.Comparisons) > 0 && !slices.ContainsFunc(r.Comparisons, func(c result.Comparison) bool { return c.Method != "" })
+}
+
+// remainingRow returns a row about the share of the failures that remains.
+func remainingRow(r *result.Result, label string, of func(*result.Remaining) string) row {
+	return comparedRow(r, label, func(c *result.Comparison) string {
+		if c.Remaining == nil {
+			return format.None
+		}
+		return of(c.Remaining)
+	})
+}
+
+// shareInterval prints "at most 0.44 %", "40 to 57 %" or "12 % or more".
+func shareInterval(low float64, high *float64) string {
+	switch {
+	case high == nil && low == 0:
+		return format.None
+	case high != nil && low == 0:
+		return "at most " + format.AtMost(*high)
 	}
+	return format.Between(low, high)
 }
 
 // comparedRow returns a row with a figure for every arm except the baseline.

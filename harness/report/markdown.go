@@ -94,13 +94,16 @@ func (d *document) writeRow(cells []string) {
 
 // writeLegend explains the statistics of the comparison.
 func (d *document) writeLegend(r *result.Result) {
-	if len(r.Arms) > 1 {
-		d.writeBlock("Intervals are those of medians over trials, and of changes of medians. An interval of a change is wide, and may contain 0 even if p is small. "+
-			"p compares the failure rates (Mann-Whitney U, exact up to 25 trials for each arm), adjusted for the number of arms. "+
-			"%s is a change of latency that chance may explain, p >= %v.", noDifference, result.Alpha)
-		if slices.ContainsFunc(r.Comparisons, func(c result.Comparison) bool { return c.Verdict == result.Undecided }) {
-			d.writeBlock("Undecided: these trials could not have shown a difference, whatever the effect of the arm.")
-		}
+	switch {
+	case len(r.Arms) < 2:
+		return
+	case isJudgedByMedians(r):
+		d.writeBlock("%s", wording.JudgedByMedians)
+		return
+	}
+	d.writeBlock("%s", wording.Method)
+	if text := wording.DescribeInstrument(r); text != "" {
+		d.writeBlock("Instrument: %s.", escapeMarkdown(text))
 	}
 }
 

@@ -26,8 +26,13 @@ func WriteText(w io.Writer, r *result.Result) error {
 	p.writeHead(r)
 	p.writeRules(r)
 	p.writeArms(r, about)
+	p.writeInstrument(r)
 	p.writeEvidence(r.Arms)
 	p.writeFootnotes(notes, len(r.Warnings)-len(notes))
+	if isJudgedByMedians(r) {
+		p.writeHanging("", wording.JudgedByMedians)
+		p.writeLine("")
+	}
 	p.writeExpected(r)
 	p.writeHanging("", strings.ToUpper(answerWord(r))+verdictMarks(about, r.Arms)+": "+r.Summary)
 	_, err := io.WriteString(w, p.String())
@@ -101,6 +106,14 @@ func (p *page) writeArms(r *result.Result, about []string) {
 		for _, line := range lines {
 			p.writeLine(line)
 		}
+		p.writeLine("")
+	}
+}
+
+// writeInstrument writes how well the control stands for the baseline.
+func (p *page) writeInstrument(r *result.Result) {
+	if text := wording.DescribeInstrument(r); text != "" {
+		p.writeHanging(padRight("instrument", labelWidth+2), text)
 		p.writeLine("")
 	}
 }

@@ -35,8 +35,8 @@ func compareArm(arm, baseline result.Arm, instrument *result.Remaining) result.C
 	c := result.Comparison{
 		Arm: arm.Name, Baseline: baseline.Name, Method: methodOf(arm, baseline),
 		Latency: []result.LatencyChange{
-			compareLatency(result.P50, listP50(arm), listP50(baseline)),
-			compareLatency(result.P99, listP99(arm), listP99(baseline)),
+			compareLatency(result.P50, arm, baseline),
+			compareLatency(result.P99, arm, baseline),
 		},
 	}
 	if c.Method == result.ByControl {
@@ -48,11 +48,13 @@ func compareArm(arm, baseline result.Arm, instrument *result.Remaining) result.C
 	return c
 }
 
-func compareLatency(percentile string, arm, baseline []float64) result.LatencyChange {
-	c := result.LatencyChange{Percentile: percentile, P: stats.MannWhitney(arm, baseline)}
-	change := stats.RelativeChange(baseline, arm, result.Confidence)
-	c.Estimate, c.Low, c.High = change.Estimate, change.Low, change.High
-	return c
+// compareLatency compares a percentile of an arm with the baseline's, each trial relative
+// to its own control where both have one. Expectations are held against the interval; p
+// is never small where trials are few.
+func compareLatency(percentile string, arm, baseline result.Arm) result.LatencyChange {
+	controlled := hasControl(arm) && hasControl(baseline)
+	change, p := stats.ChangeByControl(measureLatency(percentile, baseline, controlled), measureLatency(percentile, arm, controlled), 1, result.Confidence)
+	return result.LatencyChange{Percentile: percentile, P: p, Estimate: change.Estimate, Low: change.Low, High: change.High}
 }
 
 // countTested returns the number of comparisons that p is adjusted for.

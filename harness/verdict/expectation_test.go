@@ -67,15 +67,15 @@ func TestExpectations(t *testing.T) {
 		{"a reduction of a baseline that may lose nothing", []result.Arm{armOf("masquerade", 0, 700, 700, 700, 700, 700, 700), armOf("random-fully", make([]int, 7)...)}, result.Expectation{Arm: "random-fully", Reduction: new(0.5)},
 			"undecided", "none of 42,000 failed; 0 to 0.74 % of the failures may remain (4,200 hits in masquerade; the trials differ by more than chance explains, so it takes more rounds to decide)", result.Inconclusive},
 		{"a latency that falls", race, result.Expectation{Arm: "random-fully", P50: new(0.0)},
-			"held", "p50 -10.0 %, 95 % interval -10.0 %", result.Pass},
-		{"a latency whose interval ends at the bound", race, result.Expectation{Arm: "random", P50: new(0.05)},
-			"held", "p50 +4.00 %, 95 % interval +4.00 %", result.Pass},
+			"held", "p50 -10.00 %, 95 % interval -10.9 to -9.05 %", result.Pass},
+		{"a latency whose interval ends below the bound", race, result.Expectation{Arm: "random", P50: new(0.06)},
+			"held", "p50 +4.00 %, 95 % interval +2.99 to +5.02 %", result.Pass},
 		{"a latency whose interval holds the bound", race, result.Expectation{Arm: "random", P99: new(0.05)},
-			"undecided", "p99 +3.93 %, 95 % interval +0.48 to +7.50 %", result.Inconclusive},
+			"undecided", "p99 +3.93 %, 95 % interval +1.96 to +5.93 %", result.Inconclusive},
 		{"a latency whose interval lies above the bound", race, result.Expectation{Arm: "random", P50: new(0.01)},
-			"not held", "p50 +4.00 %, 95 % interval +4.00 %", result.Fail},
-		{"a latency of too few trials", short, result.Expectation{Arm: "random-fully", P99: new(0.05)},
-			"undecided", "p99 -9.88 %, but 6 trials are too few for a 95 % interval; at least 7 are needed", result.Inconclusive},
+			"not held", "p50 +4.00 %, 95 % interval +2.99 to +5.02 %", result.Fail},
+		{"a latency of too few trials", []result.Arm{withLatency(100, armOf("masquerade", 700, 700, 700)), withLatency(90, armOf("random-fully", 0, 0, 0))}, result.Expectation{Arm: "random-fully", P99: new(0.05)},
+			"undecided", "p99 -9.95 %, but 3 trials are too few for a 95 % interval; at least 4 are needed", result.Inconclusive},
 		{"a latency against none", []result.Arm{armOf("masquerade", lossyTrials...), armOf("random", lossyTrials...)}, result.Expectation{Arm: "random", P50: new(0.05)},
 			"undecided", "masquerade has no p50 to compare with", result.Inconclusive},
 		{"the baseline's latency against itself", race, result.Expectation{Arm: "masquerade", P99: new(0.05)},
@@ -119,7 +119,7 @@ func TestExpectations(t *testing.T) {
 		{"an arm that is worse than a baseline without a race reduces nothing", safe, result.Expectation{Arm: "masquerade", Reduction: new(0.5)},
 			"not held", "5,280 of 48,000 failed; at least 694 times as many as in random-fully", result.Fail},
 		{"a latency over its bound, whatever the baseline shows", safe, result.Expectation{Arm: "split", P50: new(0.05)},
-			"not held", "p50 +50.0 %, 95 % interval +50.0 %", result.Fail},
+			"not held", "p50 +50.0 %, 95 % interval +48.8 to +51.2 %", result.Fail},
 		{"unexplained failures over their bound, whatever the baseline shows", []result.Arm{armOf("random-fully", 0), mixedArm("masquerade", 0, 7)}, result.Expectation{Arm: "masquerade", Unexplained: new(0.001)},
 			"not held", "7 of 6,000 requests unexplained, 0.12 %", result.Fail},
 		{"a bound that is held says nothing where no arm shows the race", []result.Arm{armOf("random-fully", 0), armOf("masquerade", 0)}, result.Expectation{Arm: "masquerade", Unexplained: new(0.001)},
@@ -187,6 +187,9 @@ func controlled(a result.Arm) result.Arm { return withControl(a, lossyTrials[:le
 func withLatency(p50 int64, a result.Arm) result.Arm {
 	for i := range a.Trials {
 		a.Trials[i].Latency = result.Latency{P50: p50, P99: 2*p50 + int64(i)}
+		if c := a.Trials[i].Control; c != nil {
+			c.Latency = result.Latency{P50: 100, P99: 200}
+		}
 	}
 	return a
 }

@@ -397,10 +397,10 @@ func TestLatencyChange(t *testing.T) {
 	texts := func(c result.LatencyChange) string {
 		return format.Signed(*c.Estimate) + ", " + format.FromTo(c.Low, c.High, format.Signed)
 	}
-	if got := texts(p50); got != "+10.0 %, +10.0 %" || *p50.PHolm >= result.Alpha {
+	if got := texts(p50); got != "+10.00 %, +8.96 to +11.1 %" || *p50.PHolm >= result.Alpha {
 		t.Errorf("got %s, p %v", got, *p50.PHolm)
 	}
-	if got := texts(p99); got != "0 %, -3.38 to +3.50 %" || *p99.PHolm < result.Alpha {
+	if got := texts(p99); got != "0 %, -1.94 to +1.98 %" || *p99.PHolm < result.Alpha {
 		t.Errorf("got %s, p %v", got, *p99.PHolm)
 	}
 }

@@ -159,3 +159,11 @@ func ratioInterval(share *result.Remaining) string {
 	}
 	return fmt.Sprintf("%s to %.2f", low, math.Ceil(100**share.DecisiveHigh-1e-9)/100)
 }
+
+// JudgedByMedians states how a result of an earlier version was judged.
+const JudgedByMedians = "This result was judged by an older version, by medians of trials: its reduction is that of the median trial, not of the failures."
+
+// Method states what the figures of a comparison are.
+const Method = "Remaining is the share of the failures that remains under an arm: the share of its requests that failed, over that of its control, or, where it has none, of the baseline. " +
+	"The verdict rests on its 99.9 % interval, and on p, which has to be below 0.001 (exact binomial of the counts; without a control by the ranks of trials), adjusted for the number of arms. " +
+	"A change of latency is relative to the control of the same trials where there is one; ~ is one whose 95 % interval holds 0. It is no part of the verdict."
