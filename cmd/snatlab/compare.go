@@ -42,17 +42,24 @@ early are left out, and of more than 200 runs the last 200 count. If a side has
 several scenarios, or the store several series, choose one with --scenario or
 --series ("snatlab history" prints both).
 
-Failure rates are compared by ranks (Mann-Whitney, two-sided, exact up to 120
-values), p is adjusted for the number of arms (Holm), and counts below 0.01. A
-value is the median of a run over its trials if there are enough runs: 6 on each
-side for two arms. With fewer runs it is the rate of a trial, and p does not
-cover differences from night to night. "~" is a change that chance may explain.
+Arms are compared by the share of the failures that remains under them, of the
+sums over the runs of a side: it is measured against the control of the same
+trials. Its 99.9 % interval allows for the scatter of the trials, and from 5
+nights on for that of the nights. The failure rates below are information: they
+move with the state of the machine. They are compared by ranks (two-sided, exact
+up to 120 values), and p, adjusted for the number of arms (Holm), counts below
+0.01. A value is the median of a run if there are enough runs, 6 on each side for
+two arms; with fewer, the rate of a trial. "~" is a change that chance may explain.
+Two single runs are compared like this, too, but say nothing about how much runs
+differ from night to night, and the comparison says so.
 
-A regression is: an arm that was mitigated and no longer is; a mitigated arm that
-fails more often (in most runs 20 times or more); a cause of failure that is new
-and that 20 requests or more failed for; an expectation that held and no longer
-does. If the runs of a side do not agree, p < 0.01 is required. A change of the
-baseline is a shift, and no regression. Differences of the environments are listed.
+A regression is: an arm of which the new interval lies above the old one, by more
+than a factor of 1.11, with 10 failures or more; a cause of failure that is new and
+that 20 requests or more failed for; an expectation that held and is broken. If
+the runs of a side do not agree about these two, p < 0.01 is required. A change of
+the baseline is a shift, and no regression; it is asked about if a value is a run.
+Results without shares that remain, of earlier versions, are compared by their
+verdicts and failure rates. Differences of the environments are listed.
 
 --bench FILE writes the trials of both sides in Go's benchmark format, and prints
 the benchstat command that reads it. Given twice, the first file is for OLD and
@@ -61,9 +68,8 @@ snatlab.contrast/v1).
 
 Exit codes: 0 no regression; 1 a regression; 2 bad usage, or the sides cannot be
 compared; 3 the store or a result cannot be read, or a file cannot be written; 4
-inconclusive: the race did not occur in a baseline, or too rarely to judge, there
-are too few trials, or no run of a side decided about an arm. An arm that is
-undecided in a run is left out of that run.`,
+inconclusive: too little was lost on a side to compare any arm. An arm that has
+no share that remains in a run is left out of that run.`,
 		Example: `  snatlab compare results/before results/after
   snatlab compare 6.12.107 6.18.15 --scenario quickstart
   snatlab compare 6.12.107 6.18.15 --bench kernels.txt && benchstat -col kernel kernels.txt`,

@@ -50,12 +50,13 @@ earlier runs in the store, and print one screen: first whether the machine was
 booted into a new kernel since the last run, then a line for each scenario.
 Without SCENARIO, every *.yaml in the folder of --scenarios is run.
 
-A regression is an arm that mitigated and no longer does, more failures of an arm
-than its history allows, a new cause of failure, or an expectation that held and
-no longer does. A scenario with a doubtful result is run again, up to --attempts
-times, and a regression counts only if every attempt confirms it. A change of the
-baseline's rate is a shift, and no regression: the rate moves with timing.
-Failures in the file of --known are named and do not count.
+A regression is an arm under which more of the failures remain than its history
+allows (the 99.9 % interval lies above that of at least 5 earlier nights), a new
+cause of failure, or an expectation that held and is broken. A scenario with a
+doubtful result is run again, up to --attempts times; all attempts are added up,
+and a regression takes at least two. A change of the baseline's rate with a new
+kernel is a shift, and no regression: the rate moves with timing. Failures in the
+file of --known are named and do not count.
 
 A scenario that cannot be run does not keep the others from being run. A second
 nightly on the same store waits for the first, and a scenario on Docker waits for
@@ -69,8 +70,8 @@ Exit codes, the first that applies: 5 the host could not be restored: nothing
 else was run, and the changes that are left are printed; 129, 130, 143
 interrupted, host restored, finished runs stored; 1 a regression, or an
 expectation failed; 3 a scenario could not be run, or a result could not be
-stored; 4 inconclusive: the race did not occur in a baseline, an expectation
-could not be decided, or a doubt remained; 0 no regression, or only known ones. 2
+stored; 4 inconclusive: too little was lost to compare arms, an expectation could
+not be decided, or a doubt remained; 0 no regression, or only known ones. 2
 bad usage. An invalid scenario, or one with too few rounds for a verdict, cannot
 be run; if no scenario can be run, the exit code is 2.`,
 		Example: `  snatlab nightly --metrics /var/lib/prometheus/node-exporter/snatlab.prom

@@ -200,7 +200,7 @@ func TestNightlyRegression(t *testing.T) {
 	must(t, os.WriteFile(known, []byte(`[{scenario: short, kernel: ">=1.0", reason: sabotage, until: 2099-12-31}]`), 0o644))
 
 	j := s.runUntilConclusive(t, exitFail, sabotaged)
-	fell := slices.IndexFunc(j.Findings, func(f result.Finding) bool { return f.Kind == result.VerdictFell && f.Arm == "random-fully" })
+	fell := slices.IndexFunc(j.Findings, func(f result.Finding) bool { return f.Kind == result.RemainingRose && f.Arm == "random-fully" })
 	if j.Outcome != result.OutcomeRegression || j.Attempts < 2 || fell < 0 {
 		t.Errorf("%s by %d attempts: %+v", j.Outcome, j.Attempts, j.Findings)
 	}

@@ -3,11 +3,13 @@ package report
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
 	"snatlab/harness/format"
 	"snatlab/harness/result"
+	"snatlab/harness/wording"
 )
 
 // WriteComparison writes the comparison of runs with earlier ones: both sides, the
@@ -18,7 +20,7 @@ func WriteComparison(w io.Writer, c *result.GroupComparison) error {
 	p.writeField("scenario", fmt.Sprintf("%s, hash %s", c.Scenario, c.Hash))
 	p.writeField("old", sideOf(c.Old))
 	p.writeField("new", sideOf(c.New))
-	p.writeField("unit", "a value is a "+c.Unit)
+	p.writeField("unit", "a failure rate is that of a "+c.Unit)
 	p.writeLine("")
 	for first, after := 1, 0; after < len(c.Arms); first = after {
 		var lines []string
@@ -75,7 +77,7 @@ func groupTable(c *result.GroupComparison) table {
 	for _, a := range c.Arms {
 		t.head, t.marks = append(t.head, a.Name), append(t.marks, "")
 	}
-	for _, row := range groupRows() {
+	for _, row := range groupRows(c.Arms) {
 		cells := []string{row.label}
 		for _, a := range c.Arms {
 			cells = append(cells, row.cell(a))
@@ -85,11 +87,20 @@ func groupTable(c *result.GroupComparison) table {
 	return t
 }
 
-func groupRows() []groupRow {
+func groupRows(arms []result.ArmChange) []groupRow {
 	type arm = result.ArmChange
 	median := func(s result.Spread) string { return format.Percent(s.Median) }
 	interval := func(s result.Spread) string { return format.FromTo(s.Low, s.High, format.Percent) }
-	return []groupRow{
+	shares := []groupRow{
+		{"remaining, old", func(a arm) string { return wording.Remaining(a.Old.Remaining) }},
+		{"  99.9 % interval", func(a arm) string { return wording.RemainingInterval(a.Old.Remaining) }},
+		{"remaining, new", func(a arm) string { return wording.Remaining(a.New.Remaining) }},
+		{"  99.9 % interval", func(a arm) string { return wording.RemainingInterval(a.New.Remaining) }},
+	}
+	if !slices.ContainsFunc(arms, func(a arm) bool { return a.Old.Remaining != nil && a.New.Remaining != nil }) {
+		shares = nil
+	}
+	return append(shares, []groupRow{
 		{"old", func(a arm) string { return median(a.Rate.Old) }},
 		{"  95 % interval", func(a arm) string { return interval(a.Rate.Old) }},
 		{"  failed", func(a arm) string { return failedOf(a.Old) }},
@@ -101,13 +112,13 @@ func groupRows() []groupRow {
 		{"change", func(a arm) string { return rateChangeCell(a.Rate) }},
 		{"  95 % interval", func(a arm) string { return format.FromTo(a.Rate.Low, a.Rate.High, format.Signed) }},
 		{"  p (Holm)", func(a arm) string { return format.Optional(a.Rate.PHolm, format.PValue) }},
-	}
+	}...)
 }
 
 // rateChangeCell prints a change of the failure rate, or [noDifference] if chance
 // may explain it.
 func rateChangeCell(r result.RateChange) string {
-	if r.PHolm != nil && *r.PHolm >= result.Alpha {
+	if r.PHolm != nil && *r.PHolm >= result.RunAlpha {
 		return noDifference
 	}
 	return format.Optional(r.Estimate, format.Signed)

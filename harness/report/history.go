@@ -92,7 +92,7 @@ func listCounts[V ~string](n map[V]int, order ...V) (texts []string) {
 
 // listArmVerdicts prints how often an arm had each verdict.
 func listArmVerdicts(a result.ArmRuns) string {
-	return format.OrNone(strings.Join(listCounts(a.Verdicts, result.Mitigated, result.Reduced, result.NoDifference, result.Worse, result.Undecided, result.ArmInconclusive), ", "))
+	return format.OrNone(strings.Join(listCounts(a.Verdicts, result.Mitigated, result.Reduced, result.Equal, result.NoDifference, result.Worse, result.Undecided, result.ArmInconclusive), ", "))
 }
 
 // rateRows returns a table with the arms side by side: for each kernel, medians over
@@ -102,8 +102,11 @@ func rateRows(s result.Series) table {
 	for _, a := range s.Kernels[0].Arms {
 		t.head, t.marks = append(t.head, a.Name), append(t.marks, "")
 	}
+	shared := slices.ContainsFunc(s.Kernels, func(k result.KernelRuns) bool {
+		return slices.ContainsFunc(k.Arms, func(a result.ArmRuns) bool { return a.Remaining != nil })
+	})
 	for _, k := range s.Kernels {
-		for _, row := range []struct {
+		for i, row := range []struct {
 			label string
 			cell  func(result.ArmRuns) string
 		}{
@@ -113,7 +116,12 @@ func rateRows(s result.Series) table {
 			}},
 			{"  failed of all requests", failedOf},
 			{"  verdicts", listArmVerdicts},
+			{"  remaining", func(a result.ArmRuns) string { return wording.Remaining(a.Remaining) }},
+			{"  99.9 % interval", func(a result.ArmRuns) string { return wording.RemainingInterval(a.Remaining) }},
 		} {
+			if i >= 4 && !shared {
+				continue
+			}
 			cells := []string{row.label}
 			for _, a := range k.Arms {
 				if a.Requests == 0 {

@@ -114,7 +114,8 @@ func armsOf(m *result.Matrix) (names []string) {
 	return names
 }
 
-// matrixCell prints the median failure rate of an arm, and its verdict.
+// matrixCell prints the failure rate of the baseline, and of another arm the share of the
+// failures that remains, the hits that it is a share of, and the verdict.
 func matrixCell(r result.Row, arm string, baseline bool) string {
 	if r.Status != result.RowOK || r.Result == nil {
 		return format.None
@@ -124,20 +125,26 @@ func matrixCell(r result.Row, arm string, baseline bool) string {
 		return format.None
 	}
 	text := format.Percent(r.Result.Arms[i].FailureRate.Median)
-	if v := armVerdict(r, arm); v != "" && !baseline {
-		text += " " + string(v)
+	c := findComparison(r, arm)
+	if share := c.Remaining; share != nil {
+		text = fmt.Sprintf("%s of %s", format.Optional(share.Estimate, format.Percent), format.Plural(share.ControlFailed, "hit", "hits"))
+	}
+	if c.Verdict != "" && !baseline {
+		text += " " + string(c.Verdict)
 	}
 	return text
 }
 
-// armVerdict returns the verdict of an arm against the baseline; empty for the
-// baseline.
-func armVerdict(r result.Row, arm string) result.ArmVerdict {
+// armVerdict returns the verdict of an arm; empty for the baseline.
+func armVerdict(r result.Row, arm string) result.ArmVerdict { return findComparison(r, arm).Verdict }
+
+// findComparison returns the comparison of an arm; an empty one for the baseline.
+func findComparison(r result.Row, arm string) result.Comparison {
 	i := slices.IndexFunc(r.Result.Comparisons, func(c result.Comparison) bool { return c.Arm == arm })
 	if i < 0 {
-		return ""
+		return result.Comparison{}
 	}
-	return r.Result.Comparisons[i].Verdict
+	return r.Result.Comparisons[i]
 }
 
 func rowVerdict(r result.Row) string {
@@ -172,7 +179,7 @@ func rowNotes(r result.Row) (notes []string) {
 		return []string{r.Reason}
 	}
 	if r.Attempts > 1 {
-		notes = append(notes, fmt.Sprintf("%d guests, the last with %s for each client and trial: the baselines of the others showed too little of the race",
+		notes = append(notes, fmt.Sprintf("%d guests, the last with %s for each client and trial: the others lost too little to the race",
 			r.Attempts, format.Plural(r.Result.Scenario.Requests, "request", "requests")))
 	}
 	for _, a := range r.Result.Arms {

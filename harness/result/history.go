@@ -5,6 +5,10 @@ import "time"
 // HistorySchema names the meaning of the fields of [History].
 const HistorySchema = "snatlab.history/v1"
 
+// RunAlpha is the level of the tests that compare runs, or nights, of which there are few: a
+// difference counts where its p is below it.
+const RunAlpha = 0.01
+
 // History is what a store of results shows over time.
 type History struct {
 	Schema   string   `json:"schema"`

@@ -45,10 +45,11 @@ type NightRun struct {
 	KeyChange    string      `json:"anew,omitempty"`   // what of the key changed, so that its history restarted tonight; empty if it did not
 	Findings     []Finding   `json:"findings"`         // confirmed by every attempt
 	Doubts       []string    `json:"doubts,omitempty"` // a sentence for each further difference, which may be chance
-	Result       *Result     `json:"result"`           // of the last attempt; nil if there is none
+	Result       *Result     `json:"result"`           // of all attempts together: the last of them, with the trials of all; nil if there is none
 
-	// Shares are the shares of the failures that remain under the arms but the first,
-	// tonight and before. Machine is how often the race occurs on this machine.
+	// Shares compare the shares of the failures that remain, which are in Result, with
+	// those of earlier nights, arm by arm without the first. Machine is how often the race
+	// occurs on this machine; nil where that is not known.
 	Shares  []NightShare  `json:"shares,omitempty"`
 	Machine *MachineState `json:"machine,omitempty"`
 
@@ -65,10 +66,9 @@ type ArmBefore struct {
 	Highest float64 `json:"highest"`
 }
 
-// NightShare is the share of the failures that remains under an arm.
+// NightShare is the share of the failures that remained under an arm in earlier nights.
 type NightShare struct {
 	Arm     string     `json:"arm"`
-	Tonight *Remaining `json:"tonight"` // of the sums over all attempts; nil if they have no share that counts
 	Before  *Remaining `json:"before"`  // of the sums over the earlier nights; its trials are nights. Nil if there are none
 	Nights  int        `json:"nights"`  // earlier nights
 	Allowed *float64   `json:"allowed"` // the largest share that they allow a night; nil if they are too few, or allow any

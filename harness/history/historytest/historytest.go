@@ -15,13 +15,13 @@ import (
 var FirstDay = time.Date(2026, 11, 1, 3, 0, 0, 0, time.UTC)
 
 // RunSpec describes the differences of a run from an ordinary run. In an ordinary run,
-// the baseline lost connections and the mitigation did not.
+// the baseline and all controls lost connections, and the mitigation did not.
 type RunSpec struct {
 	Day    int
 	Kernel string // 6.12.107 if empty
 	Failed int    // requests of random-fully that failed in each of 8 trials of 6,000
 	Cause  string // of these failures; the race if empty
-	Lost   int    // requests of the baseline that failed in each trial; about 1,000 if 0
+	Lost   int    // requests of the baseline, and of each control, that failed in each trial; about 1,000 if 0
 	Change func(*result.Result)
 }
 
@@ -49,8 +49,8 @@ func (n RunSpec) MakeResult() *result.Result {
 		if lost == 0 {
 			lost = 800 + draw.IntN(400)
 		}
-		r.Arms[0].Trials = append(r.Arms[0].Trials, MakeTrial(round, lost, result.SNATRace))
-		r.Arms[1].Trials = append(r.Arms[1].Trials, MakeTrial(round, n.Failed, n.Cause))
+		r.Arms[0].Trials = append(r.Arms[0].Trials, MakeTrial(round, lost, result.SNATRace, lost))
+		r.Arms[1].Trials = append(r.Arms[1].Trials, MakeTrial(round, n.Failed, n.Cause, lost))
 	}
 	if n.Change != nil {
 		n.Change(r)
@@ -60,20 +60,43 @@ func (n RunSpec) MakeResult() *result.Result {
 	return r
 }
 
-// ShortenRun keeps three rounds of a result, which decide nothing.
-func ShortenRun(r *result.Result) {
-	r.Scenario.Rounds = 3
+// DimRun makes a run lose so little that no arm can be told from its control.
+func DimRun(r *result.Result) {
 	for i := range r.Arms {
-		r.Arms[i].Trials = r.Arms[i].Trials[:3]
+		for j := range r.Arms[i].Trials {
+			r.Arms[i].Trials[j] = MakeTrial(j, 0, result.SNATRace, j%2)
+		}
 	}
 }
 
-// MakeTrial returns one trial of 6,000 requests.
-func MakeTrial(round, failed int, cause string) result.Trial {
+// WithoutControl takes the controls out of a result that is not judged yet.
+func WithoutControl(r *result.Result) {
+	for i := range r.Arms {
+		for j := range r.Arms[i].Trials {
+			r.Arms[i].Trials[j].Control = nil
+		}
+	}
+}
+
+// AsOld returns the summary of a run as versions before shares were recorded have it.
+func AsOld(r *result.Result) result.RunSummary {
+	run := result.NewRunSummary(r)
+	for i := range run.Arms {
+		a := &run.Arms[i]
+		a.Method, a.Why, a.Remaining, a.Counts = "", "", nil, nil
+	}
+	return run
+}
+
+// MakeTrial returns one trial of 6,000 requests, and as many of its control, of which
+// lost were lost to the race.
+func MakeTrial(round, failed int, cause string, lost int) result.Trial {
 	return result.Trial{
 		Round: round + 1, Requests: 6000, Failed: failed,
 		Failures: map[string]int{result.Timeout: failed}, Causes: map[string]int{cause: failed},
 		Latency:   result.Latency{P50: 30, P95: 50, P99: 90, Max: 900},
-		Conntrack: result.Conntrack{ConntrackCounters: result.ConntrackCounters{InsertFailed: uint64(failed), Drop: uint64(failed)}},
+		Conntrack: result.Conntrack{ConntrackCounters: result.ConntrackCounters{InsertFailed: uint64(failed + lost), Drop: uint64(failed + lost)}},
+		Control: &result.Control{Requests: 6000, Failed: lost, Failures: map[string]int{result.Timeout: lost}, Causes: map[string]int{result.SNATRace: lost},
+			Latency: result.Latency{P50: 30, P95: 50, P99: 90, Max: 900}},
 	}
 }

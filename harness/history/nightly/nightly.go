@@ -2,10 +2,10 @@
 // compares them with the results that were stored before.
 //
 // One run proves little: whether the race occurs is chance. So a scenario with a
-// doubtful result is run again, as often as its history requires, up to a bound. When
-// a regression is proven and the history requires nothing else, there is no further
-// attempt: it could not add to the proof, but could refute it. Every attempt is
-// stored, good or bad.
+// doubtful result is run again, as often as its history requires, up to a bound. The
+// outcome rests on all attempts together, as if they were one run: no attempt is chosen,
+// neither the best nor the last. When a regression is proven and the history requires
+// nothing else, there is no further attempt. Every attempt is stored, good or bad.
 //
 // A scenario that cannot be run does not keep the others from being run. The night
 // ends at once only on a signal, or if the host cannot be restored: the results until
@@ -140,7 +140,7 @@ func (t *scenarioRun) runAttempts(ctx context.Context) (j result.NightRun, err e
 		}
 		t.attempts = append(t.attempts, r)
 		h := regression.Evaluate(t.attempts, t.before, t.Known)
-		if isSettled(r, h) || len(t.attempts) >= t.Attempts {
+		if h.Again == "" || len(t.attempts) >= t.Attempts {
 			t.recordOutcome(&j, h)
 			return j, nil
 		}
@@ -163,14 +163,12 @@ func (t *scenarioRun) makeAttempt(ctx context.Context, j *result.NightRun) (*res
 
 // recordBreak judges the attempts before the one that err ended.
 func (t *scenarioRun) recordBreak(j *result.NightRun, err error) {
-	if n := len(t.attempts); n > 0 {
+	partial := j.Result
+	if len(t.attempts) > 0 {
 		t.recordOutcome(j, regression.Evaluate(t.attempts, t.before, t.Known))
-		if j.Outcome == result.OutcomeRegression {
-			j.Result = t.attempts[n-1] // the findings are about it
-		}
 	}
-	if j.Outcome != result.OutcomeRegression {
-		j.Outcome = result.OutcomeError
+	if j.Outcome != result.OutcomeRegression { // else the findings are about the attempts before
+		j.Outcome, j.Result = result.OutcomeError, partial
 	}
 	j.Reason = t.describeBreak(err)
 }

@@ -10,49 +10,46 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
+	"snatlab/harness/history/historytest"
 	"snatlab/harness/history/regression"
 	"snatlab/harness/history/store"
 	"snatlab/harness/report"
 	"snatlab/harness/result"
-	"snatlab/harness/result/resultfile"
 	"snatlab/harness/undo"
-	"snatlab/harness/verdict"
-	"snatlab/harness/wording"
 )
 
 // makeRun returns a run of two arms. The second one mitigates, unless it is changed.
 func makeRun(t *testing.T, change ...func(*result.Result)) *result.Result {
 	t.Helper()
-	r, err := resultfile.ReadResult("../../report/testdata/docker.json")
-	checkError(t, err)
 	n := serial.Add(1)
+	r := historytest.RunSpec{Day: int(n), Kernel: "6.18.44", Lost: 1000, Change: func(r *result.Result) {
+		r.Scenario.Name, r.Environment.Driver, r.Environment.Docker = "docker-masquerade", "docker", new("28.5.2")
+		r.Expected = append(r.Expected, result.Expectation{Arm: "random-fully", P99: new(1.0)})
+		for _, c := range change {
+			c(r)
+		}
+	}}.MakeResult()
 	r.ID = fmt.Sprintf("%s-%d", r.ID, n)
-	r.Started = r.Started.Add(time.Duration(n) * time.Hour)
-	for _, c := range change {
-		c(r)
-	}
-	r.WarningValues = nil
-	verdict.Judge(r)
-	wording.DescribeResult(r)
 	return r
 }
 
 // serial numbers the runs of these tests.
 var serial atomic.Int64
 
-// unmitigated copies the trials of the baseline to the second arm.
+// unmitigated gives the second arm the failures of the baseline.
 func unmitigated(r *result.Result) {
 	for i := range r.Arms[1].Trials {
-		r.Arms[1].Trials[i] = r.Arms[0].Trials[i]
+		r.Arms[1].Trials[i] = historytest.MakeTrial(i, r.Arms[0].Trials[i].Failed, result.SNATRace, r.Arms[0].Trials[i].Failed)
 	}
 }
 
-// withoutRace copies the trials of the arm that mitigates to the baseline.
+// withoutRace takes every failure away, those of the controls included.
 func withoutRace(r *result.Result) {
-	for i := range r.Arms[0].Trials {
-		r.Arms[0].Trials[i] = r.Arms[1].Trials[i]
+	for i := range r.Arms {
+		for j := range r.Arms[i].Trials {
+			r.Arms[i].Trials[j] = historytest.MakeTrial(j, 0, result.SNATRace, 0)
+		}
 	}
 }
 
@@ -152,7 +149,9 @@ func TestOutcomes(t *testing.T) {
 		"a good first run":                          {0, []*result.Result{makeRun(t)}, nil, result.OutcomeOK, false},
 		"every attempt is bad":                      {20, []*result.Result{makeRun(t, unmitigated), makeRun(t, unmitigated), makeRun(t, unmitigated)}, nil, result.OutcomeRegression, true},
 		"every attempt is bad, as known":            {20, []*result.Result{makeRun(t, unmitigated), makeRun(t, unmitigated), makeRun(t, unmitigated)}, known, result.OutcomeKnown, true},
-		"the second attempt is good":                {20, []*result.Result{makeRun(t, unmitigated), makeRun(t)}, nil, result.OutcomeOK, false},
+		"the second attempt is good":                {20, []*result.Result{makeRun(t, unmitigated), makeRun(t), makeRun(t)}, nil, result.OutcomeRegression, true},
+		"a burst in the first attempt":              {20, []*result.Result{makeRun(t, withRefusals), makeRun(t), makeRun(t)}, nil, result.OutcomeOK, false},
+		"bad, after too few nights":                 {4, []*result.Result{makeRun(t, unmitigated), makeRun(t, unmitigated)}, nil, result.OutcomeFail, false},
 		"no race in any attempt":                    {20, []*result.Result{makeRun(t, withoutRace), makeRun(t, withoutRace), makeRun(t, withoutRace)}, nil, result.OutcomeInconclusive, false},
 		"a race in the second attempt":              {20, []*result.Result{makeRun(t, withoutRace), makeRun(t)}, nil, result.OutcomeOK, false},
 		"an expectation that cannot hold":           {0, []*result.Result{makeRun(t, withUnmetExpectation), makeRun(t, withUnmetExpectation), makeRun(t, withUnmetExpectation)}, nil, result.OutcomeFail, false},
@@ -242,8 +241,7 @@ func TestArmsBefore(t *testing.T) {
 	checkError(t, s.Put(makeRun(t, func(r *result.Result) { r.Scenario.Hash = "another" })))
 	r := makeRun(t)
 	j := mustRun(t, makeRunner(s, jobWith("docker-masquerade", r))).Runs[0]
-	rate := r.Arms[0].FailureRate.Median
-	want := []result.ArmBefore{{Arm: "masquerade", Runs: 3, Lowest: rate / 2, Median: rate, Highest: rate}, {Arm: "random-fully", Runs: 3}}
+	want := []result.ArmBefore{{Arm: "masquerade", Runs: 3, Lowest: 1000. / 12000, Median: 1. / 6, Highest: 1. / 6}, {Arm: "random-fully", Runs: 3}}
 	if !slices.Equal(j.Before, want) {
 		t.Errorf("got %+v, want %+v", j.Before, want)
 	}
@@ -289,22 +287,20 @@ func TestProvenIsNotRetried(t *testing.T) {
 }
 
 // A regression stays proven if a later attempt ends early. Of 8 earlier runs two
-// attempts prove that the verdict fell, and the failures need a third.
+// attempts prove that more failures remain, and the new cause needs a third.
 func TestProvenThenAborted(t *testing.T) {
 	t.Parallel()
 	for name, broke := range map[string]error{"engine": errors.New("Docker engine: gone"), "host": &undo.LeftError{}} {
 		t.Run(name, func(t *testing.T) {
-			var last *result.Result
 			attempts := 0
 			record, err := makeRunner(makeStore(t, 8), Job{Scenario: "docker-masquerade", Run: func(context.Context) (*result.Result, error) {
 				if attempts++; attempts == 3 {
 					return makeRun(t, func(r *result.Result) { r.Incomplete = broke.Error() }), broke
 				}
-				last = makeRun(t, unmitigated)
-				return last, nil
+				return makeRun(t, unmitigated, withRefusals), nil
 			}}).Run(t.Context())
 			j := record.Runs[0]
-			if j.Outcome != result.OutcomeRegression || !slices.ContainsFunc(j.Findings, isNoShift) || j.Attempts != 2 || j.Result != last {
+			if j.Outcome != result.OutcomeRegression || !slices.ContainsFunc(j.Findings, isNoShift) || j.Attempts != 2 || len(j.Result.Arms[0].Trials) != 16 {
 				t.Errorf("%s by %d attempts: %+v", j.Outcome, j.Attempts, j.Findings)
 			}
 			if !strings.HasPrefix(j.Reason, "attempt 3: ") {
@@ -329,7 +325,7 @@ func TestOtherExpectation(t *testing.T) {
 		result.OutcomeFail:  {found},
 		result.OutcomeKnown: {found, {Kind: result.ExpectationBroken, Arm: "random-fully", Expectation: last.Expected[1].Key(), Known: "ticket 4712"}},
 	} {
-		if got, _ := decideOutcome([]*result.Result{last}, regression.Evaluation{Findings: findings}); got != want {
+		if got, _ := decideOutcome(1, regression.Evaluation{Tonight: last, Findings: findings}); got != want {
 			t.Errorf("%s, want %s", got, want)
 		}
 	}

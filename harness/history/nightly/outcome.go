@@ -1,6 +1,7 @@
 package nightly
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -8,53 +9,37 @@ import (
 	"snatlab/harness/history/regression"
 	"snatlab/harness/result"
 	"snatlab/harness/stats"
-	"snatlab/harness/wording"
 )
-
-// isSettled reports whether no further attempt is needed. A regression is settled,
-// even if a further attempt might show more about expectations that never held.
-func isSettled(last *result.Result, h regression.Evaluation) bool {
-	return h.Again == "" && (last.Verdict != result.Fail || hasRegression(h.Findings) || len(findUnexplained(last, h.Findings)) == 0)
-}
 
 // recordOutcome records the outcome of the attempts, with what their history shows.
 func (t *scenarioRun) recordOutcome(j *result.NightRun, h regression.Evaluation) {
-	last := t.attempts[len(t.attempts)-1]
 	j.Attempts, j.Compared, j.KernelBefore = len(t.attempts), h.Compared, h.KernelBefore
 	j.Findings, j.Doubts = append(j.Findings, h.Findings...), h.Doubts
-	j.Before = t.listArmsBefore(last)
+	j.Result, j.Shares, j.Machine = h.Tonight, h.Shares, h.Machine
+	j.Before = t.listArmsBefore(h.Tonight)
 	if h.Compared == 0 {
-		j.KeyChange = findKeyChanges(result.KeyOf(last), t.before)
+		j.KeyChange = cmp.Or(h.Restarted, findKeyChanges(result.KeyOf(h.Tonight), t.before))
 	}
-	j.Outcome, j.Reason = decideOutcome(t.attempts, h)
+	j.Outcome, j.Reason = decideOutcome(len(t.attempts), h)
 	for _, w := range h.Warnings {
 		t.record.Warnings = append(t.record.Warnings, fmt.Sprintf("%s: %s", j.Scenario, w))
 	}
 }
 
-// decideOutcome returns the outcome of the attempts with its reason. An outcome of ok,
-// and one that the findings explain, has no reason.
-func decideOutcome(attempts []*result.Result, h regression.Evaluation) (result.Outcome, string) {
-	last := attempts[len(attempts)-1]
-	var broken []result.Expectation
-	if last.Verdict == result.Fail {
-		broken = findUnexplained(last, h.Findings)
-	}
+// decideOutcome returns the outcome of the attempts with its reason. It rests on all
+// attempts together. An outcome of ok, and one that the findings explain, has no reason.
+func decideOutcome(attempts int, h regression.Evaluation) (result.Outcome, string) {
 	switch {
 	case hasRegression(h.Findings):
 		return result.OutcomeRegression, ""
-	case slices.ContainsFunc(broken, func(e result.Expectation) bool { return countHeld(attempts, e) == 0 }):
-		return result.OutcomeFail, last.Summary
-	case len(broken) > 0:
-		e := broken[0]
-		return result.OutcomeInconclusive, fmt.Sprintf("not settled by %s: %s: %s held in %d of them, and not in the last",
-			format.Plural(len(attempts), "attempt", "attempts"), e.Arm, wording.Claim(e), countHeld(attempts, e))
+	case h.Tonight.Verdict == result.Fail && len(findUnexplained(h.Tonight, h.Findings)) > 0:
+		return result.OutcomeFail, h.Tonight.Summary
 	case slices.ContainsFunc(h.Findings, func(f result.Finding) bool { return f.Kind != result.Shift }):
 		return result.OutcomeKnown, ""
-	case last.Verdict == result.Inconclusive:
-		return result.OutcomeInconclusive, last.Summary
+	case h.Tonight.Verdict == result.Inconclusive:
+		return result.OutcomeInconclusive, h.Tonight.Summary
 	case h.Again != "":
-		return result.OutcomeInconclusive, fmt.Sprintf("not settled by %s: %s", format.Plural(len(attempts), "attempt", "attempts"), h.Again)
+		return result.OutcomeInconclusive, fmt.Sprintf("not settled by %s: %s", format.Plural(attempts, "attempt", "attempts"), h.Again)
 	default:
 		return result.OutcomeOK, ""
 	}
@@ -67,8 +52,8 @@ func hasRegression(findings []result.Finding) bool {
 
 // findUnexplained returns the expectations that do not hold and that no finding is
 // about. There is no finding about an expectation that never held.
-func findUnexplained(last *result.Result, findings []result.Finding) (broken []result.Expectation) {
-	for _, e := range last.Expected {
+func findUnexplained(tonight *result.Result, findings []result.Finding) (broken []result.Expectation) {
+	for _, e := range tonight.Expected {
 		if e.Held == nil || *e.Held {
 			continue
 		}
@@ -79,22 +64,10 @@ func findUnexplained(last *result.Result, findings []result.Finding) (broken []r
 	return broken
 }
 
-// countHeld counts the attempts in which an expectation held.
-func countHeld(attempts []*result.Result, claim result.Expectation) (n int) {
-	for _, r := range attempts {
-		if slices.ContainsFunc(r.Expected, func(e result.Expectation) bool {
-			return e.Key() == claim.Key() && e.Held != nil && *e.Held
-		}) {
-			n++
-		}
-	}
-	return n
-}
-
 // listArmsBefore returns the failure rates of each arm in earlier runs.
-func (t *scenarioRun) listArmsBefore(last *result.Result) []result.ArmBefore {
-	key, all := result.KeyOf(last), []result.ArmBefore{}
-	for _, a := range last.Arms {
+func (t *scenarioRun) listArmsBefore(tonight *result.Result) []result.ArmBefore {
+	key, all := result.KeyOf(tonight), []result.ArmBefore{}
+	for _, a := range tonight.Arms {
 		var rates []float64
 		for _, r := range t.before {
 			if r.Key != key || r.Incomplete != "" {

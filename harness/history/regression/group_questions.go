@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"snatlab/harness/format"
+	"snatlab/harness/history/store"
 	"snatlab/harness/result"
 	"snatlab/harness/stats"
 	"snatlab/harness/wording"
@@ -30,10 +31,10 @@ func (c *comparison) compareAnswers(ask func(result.RunSummary) answer) (n sideA
 		return n, false
 	}
 	agreed := n.oldBad == 0 && n.newBad == n.new
-	if agreed && *n.p >= result.Alpha {
+	if agreed && *n.p >= result.RunAlpha {
 		n.p = nil
 	}
-	return n, agreed || *n.p < result.Alpha
+	return n, agreed || *n.p < result.RunAlpha
 }
 
 // asValues returns 0 for a good answer and 1 for a bad one.
@@ -58,6 +59,31 @@ func (c *comparison) findArm(name string) result.ArmChange {
 	return c.Arms[slices.IndexFunc(c.Arms, func(a result.ArmChange) bool { return a.Name == name })]
 }
 
+// askRemaining asks whether more of the failures remain under an arm than before.
+func (c *comparison) askRemaining(about subject) {
+	a := c.findArm(about.arm)
+	old, new := store.DropShareless(a.Name, c.old), store.DropShareless(a.Name, c.new)
+	if a.Old.Remaining == nil || a.Old.Remaining.DecisiveHigh == nil || a.New.Remaining == nil {
+		return
+	}
+	r := rise{earlier: store.GroupNights(old), nights: store.GroupNights(new), share: a.New.Remaining, allowed: *a.Old.Remaining.DecisiveHigh}
+	if len(r.earlier) >= store.LeastNights {
+		r.allowed = *allowedShare(a.Name, r.earlier, len(r.nights))
+	}
+	if r.isProven() {
+		c.addFinding(about, nil, "%s: %s of the failures remain, and %s before", a.Name, describeRemaining(r.share), describeRemaining(a.Old.Remaining))
+	}
+}
+
+// describeRemaining returns "4.98 % (2.94 to 8.10 %, 99.9 % interval)".
+func describeRemaining(r *result.Remaining) string {
+	estimate := "more than any share"
+	if r.Estimate != nil {
+		estimate = format.Percent(*r.Estimate)
+	}
+	return fmt.Sprintf("%s (99.9 %% interval %s)", estimate, format.Between(r.DecisiveLow, r.DecisiveHigh))
+}
+
 // askVerdict asks whether an arm is mitigated in fewer runs than before.
 func (c *comparison) askVerdict(about subject) {
 	a := c.findArm(about.arm)
@@ -80,7 +106,7 @@ func (c *comparison) askFailures(about subject) {
 			many++
 		}
 	}
-	if p == nil || *p >= result.Alpha || !rose || 2*many <= len(c.new) || !isMostlyMitigated(c.old, a.Name) {
+	if p == nil || *p >= result.RunAlpha || !rose || 2*many <= len(c.new) || !isMostlyMitigated(c.old, a.Name) {
 		return
 	}
 	c.addFinding(about, p, "%s failed %s, and %s before", a.Name,

@@ -40,7 +40,7 @@ func (k KnownFailure) isAbout(scenario, arm, kernel string) bool {
 func (n *night) markKnown(known []KnownFailure) {
 	reason := func(f result.Finding) string {
 		for _, k := range known {
-			if k.isAbout(n.last.Key.Scenario, f.Arm, n.last.Kernel) && !n.last.Started.After(k.Until) {
+			if k.isAbout(n.sum.Key.Scenario, f.Arm, n.sum.Kernel) && !n.sum.Started.After(k.Until) {
 				return k.Reason
 			}
 		}
@@ -58,15 +58,23 @@ func (n *night) markKnown(known []KnownFailure) {
 	}
 	for _, f := range n.chance {
 		if f.Kind != result.ExpectationBroken || reason(f) == "" {
-			n.Doubts = append(n.Doubts, fmt.Sprintf("%s; that may be chance (p = %.2g)", f.Text, *f.P))
+			n.Doubts = append(n.Doubts, f.Text+"; that may be chance"+describeP(f.P))
 		}
 	}
 	for _, k := range known {
-		if k.Scenario == n.last.Key.Scenario && k.kernels.contains(n.last.Kernel) && n.last.Started.After(k.Until) {
+		if k.Scenario == n.sum.Key.Scenario && k.kernels.contains(n.sum.Kernel) && n.sum.Started.After(k.Until) {
 			n.Warnings = append(n.Warnings, fmt.Sprintf("the known failure %q expired on %s and excuses nothing any more (remove it, or set a later day)",
 				k.Reason, k.Until.Format(time.DateOnly)))
 		}
 	}
+}
+
+// describeP returns " (p = 0.17)", and nothing without a p.
+func describeP(p *float64) string {
+	if p == nil {
+		return ""
+	}
+	return fmt.Sprintf(" (p = %.2g)", *p)
 }
 
 // ReadKnown reads a file of known failures. Mistakes in its contents are

@@ -2,7 +2,6 @@ package regression
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -10,60 +9,6 @@ import (
 	"snatlab/harness/result"
 	"snatlab/harness/wording"
 )
-
-// askVerdict asks whether an arm is less than mitigated tonight.
-func (n *night) askVerdict(about subject) {
-	s, ok := n.findStreak(func(r result.RunSummary) answer { return judgeMitigation(r, about.arm) })
-	if !ok {
-		return
-	}
-	best := findLowestRate(s.attempts, about.arm)
-	n.raiseArm(about, s, s.isFirst(), fmt.Sprintf("%s is no longer mitigated, but %s: it failed %s%s; it was mitigated in %d of %s",
-		about.arm, best.Verdict, describeShare(best.Failed, best.Requests), describeAttempts(s), len(s.earlier)-s.bad, describeEarlier(s)))
-}
-
-// askFailures asks whether an arm that is mostly mitigated fails more often tonight
-// than in its better runs.
-func (n *night) askFailures(about subject) {
-	usual := n.findLowerQuartile(about.arm)
-	ask := func(r result.RunSummary) answer { return judgeRate(r, about.arm, usual) }
-	s, ok := n.findStreak(ask)
-	if !ok || !isMostlyMitigated(s.earlier, about.arm) {
-		return
-	}
-	best := findLowestRate(s.attempts, about.arm)
-	n.raiseArm(about, s, false, fmt.Sprintf("%s failed %s%s; %s", about.arm, describeShare(best.Failed, best.Requests), describeAttempts(s),
-		s.describeMost(ask, about.arm, func(a result.ArmSummary) int { return a.Failed })))
-}
-
-// findLowerQuartile returns the lower quartile of an arm's rates in all runs, tonight's
-// included.
-func (n *night) findLowerQuartile(arm string) float64 {
-	var rates []float64
-	for _, r := range slices.Concat(n.before, n.tonight) {
-		if a, ok := r.Arm(arm); ok {
-			rates = append(rates, a.FailedShare())
-		}
-	}
-	if len(rates) == 0 {
-		return 0
-	}
-	slices.Sort(rates)
-	return rates[(len(rates)-1)/4]
-}
-
-// judgeRate returns bad if the arm has at least [result.Floor] failures, and its rate
-// is more than twice the usual one.
-func judgeRate(r result.RunSummary, arm string, usual float64) answer {
-	switch a, ok := r.Arm(arm); {
-	case !ok:
-		return unanswered
-	case a.Failed >= result.Floor && a.FailedShare() > 2*usual:
-		return bad
-	default:
-		return good
-	}
-}
 
 // askCause asks whether a cause of failure of tonight is new.
 func (n *night) askCause(about subject) {
@@ -84,21 +29,29 @@ func (n *night) askCause(about subject) {
 }
 
 // askExpectation asks whether an expectation does not hold tonight.
+//
+// A claim about the race is decided by an interval of the sums over all attempts, so
+// nights are compared. Any other claim is decided by medians, so every attempt has to
+// break it, and runs are compared.
 func (n *night) askExpectation(about subject) {
 	e := about.expectation
-	s, ok := n.findStreak(func(r result.RunSummary) answer { return judgeExpectation(r, e) })
+	find, raise := n.findStreak, func(f result.Finding, s streak) bool { return n.raiseFinding(f, s, s.isFirst()) }
+	if e.Reduction != nil || e.Race != "" {
+		find, raise = n.findNightStreak, n.raiseNights
+	}
+	s, ok := find(func(r result.RunSummary) answer { return judgeExpectation(r, e) })
 	if !ok {
 		return
 	}
 	f := result.Finding{Kind: about.kind, Arm: e.Arm, Claim: wording.Claim(e), Expectation: e.Key(), P: new(s.pValue(0))}
-	f.Text = fmt.Sprintf("%s: %s did not hold (%s)%s", e.Arm, f.Claim, e.Found, describeAttempts(s))
+	f.Text = fmt.Sprintf("%s: %s did not hold (%s)%s", e.Arm, f.Claim, strings.TrimSuffix(e.Found, "."), describeAttempts(s))
 	if len(s.earlier) == 0 {
 		f.Text += ", and never has"
 		f.P = nil
 	} else {
 		f.Text += fmt.Sprintf("; it held in %d of %s%s", len(s.earlier)-s.bad, describeEarlier(s), describeSince(s))
 	}
-	if !n.raiseFinding(f, s, s.isFirst()) {
+	if !raise(f, s) {
 		n.broken = append(n.broken, f)
 	}
 }
@@ -142,16 +95,25 @@ func describeShare(n, of int) string {
 
 // describeAttempts returns ", in the best of 2 attempts", and nothing for one attempt.
 func describeAttempts(s streak) string {
-	if len(s.attempts) < 2 {
+	switch {
+	case len(s.attempts) < 2:
 		return ""
+	case s.nights:
+		return fmt.Sprintf(", in %d attempts together", len(s.attempts))
 	}
 	return fmt.Sprintf(", in the best of %d attempts", len(s.attempts))
 }
 
-// describeEarlier returns "20 earlier runs".
+// describeEarlier returns "20 earlier runs", or nights.
 func describeEarlier(s streak) string {
+	if s.nights {
+		return format.Plural(len(s.earlier), "earlier night", "earlier nights")
+	}
 	return format.Plural(len(s.earlier), "earlier run", "earlier runs")
 }
+
+// formatDay returns the day on which a run began.
+func formatDay(r result.RunSummary) string { return r.Started.UTC().Format(time.DateOnly) }
 
 // describeSince returns the kernel and the day on which a streak began. It returns
 // nothing for a streak that began tonight on the kernel of the run before.
@@ -164,8 +126,8 @@ func describeSince(s streak) string {
 	if first.Kernel != before.Kernel {
 		parts = append(parts, fmt.Sprintf("since kernel %s (%s before it)", first.Kernel, before.Kernel))
 	}
-	if len(s.runs) > len(s.attempts) {
-		parts = append(parts, "since "+first.Started.UTC().Format(time.DateOnly))
+	if s.nights && len(s.runs) > 1 || !s.nights && len(s.runs) > len(s.attempts) {
+		parts = append(parts, "since "+formatDay(first))
 	}
 	if len(parts) == 0 {
 		return ""

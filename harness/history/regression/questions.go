@@ -11,15 +11,17 @@ import (
 
 // questions is the table of all questions, in the order in which they are asked.
 var questions = []question{
-	{kind: result.VerdictFell, ofArm: listMitigationSubjects, askNight: (*night).askVerdict, askGroups: (*comparison).askVerdict},
-	{kind: result.FailuresRose, ofArm: listMitigationSubjects, askNight: (*night).askFailures, askGroups: (*comparison).askFailures},
+	{kind: result.RemainingRose, ofArm: listMitigationSubjects, askNight: (*night).askRemaining, askGroups: (*comparison).askRemaining},
+	{kind: result.VerdictFell, ofArm: listMitigationSubjects, askGroups: (*comparison).askVerdict},
+	{kind: result.FailuresRose, ofArm: listMitigationSubjects, askGroups: (*comparison).askFailures},
 	{kind: result.NewCause, ofArm: listCauseSubjects, askNight: (*night).askCause, askGroups: (*comparison).askCause},
 	{kind: result.ExpectationBroken, ofScenario: listExpectationSubjects, askNight: (*night).askExpectation, askGroups: (*comparison).askExpectation},
 	{kind: result.Shift, ofScenario: listBaselineSubjects, askNight: (*night).askShift, askGroups: (*comparison).askShift},
 }
 
 // A question is one kind of finding. It is asked about each of its subjects, in a
-// night and between two groups of runs.
+// night and between two groups of runs. askNight is nil for questions about results
+// without shares that remain, which no night makes.
 type question struct {
 	kind       result.FindingKind
 	ofArm      func(arm int, runs []result.RunSummary) []subject // of a question that is asked arm by arm

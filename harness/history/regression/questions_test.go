@@ -10,14 +10,16 @@ import (
 	"snatlab/harness/result"
 )
 
-// Every kind of finding is one question, which can be asked in both ways.
+// Every kind of finding is one question, which can be asked in both ways, but for those
+// about results that no night makes any more.
 func TestQuestions(t *testing.T) {
 	t.Parallel()
-	want := []result.FindingKind{result.VerdictFell, result.FailuresRose, result.NewCause, result.ExpectationBroken, result.Shift}
+	want := []result.FindingKind{result.RemainingRose, result.VerdictFell, result.FailuresRose, result.NewCause, result.ExpectationBroken, result.Shift}
 	var kinds []result.FindingKind
 	for _, q := range questions {
 		kinds = append(kinds, q.kind)
-		if q.askNight == nil || q.askGroups == nil || (q.ofScenario == nil) == (q.ofArm == nil) {
+		isOld := q.kind == result.VerdictFell || q.kind == result.FailuresRose
+		if (q.askNight == nil) != isOld || q.askGroups == nil || (q.ofScenario == nil) == (q.ofArm == nil) {
 			t.Errorf("%s cannot be asked", q.kind)
 		}
 	}
@@ -30,6 +32,7 @@ func TestSubjects(t *testing.T) {
 	t.Parallel()
 	run := result.NewRunSummary(historytest.RunSpec{Failed: 3, Cause: result.PortExhaustion}.MakeResult())
 	want := []subject{
+		{kind: result.RemainingRose, arm: "random-fully"},
 		{kind: result.VerdictFell, arm: "random-fully"},
 		{kind: result.FailuresRose, arm: "random-fully"},
 		{kind: result.NewCause, arm: "random-fully", cause: result.PortExhaustion},

@@ -1,11 +1,59 @@
 // Package regression judges runs by earlier ones: [Evaluate] a night by the
 // history of its scenario, [CompareGroups] a group of runs by another group.
 //
-// # What a regression is
+// Each kind of finding is a question. All questions are in one table, questions.go, which
+// serves a night and a comparison of groups. The attempts of a night are added up and
+// judged as one run, so no attempt is chosen: see [Evaluation].
 //
-// Each kind of regression is a question that a run answers with good or bad, for
-// example whether an arm is less than mitigated. All questions are in one table,
-// questions.go, which serves a night and a comparison of groups.
+// # The share that remains
+//
+// [result.RemainingRose] is about the share of the failures that remains under an arm, and
+// not about verdicts: a loss that is on the edge of a verdict adds up instead of changing
+// the word from night to night. It is a regression of an arm tonight if, for tonight alone
+// or for tonight and the nights before it together,
+//
+//   - there are at least [store.LeastNights] nights before these nights,
+//   - the lower end of the share of their sums, by the interval at
+//     [result.DecisiveConfidence] that allows for the scatter of trials, is more than 1.11
+//     times what the nights before them allow,
+//   - at least 10 requests of the arm failed in them,
+//   - in more than half of them the night's own share is above what is allowed, tonight's
+//     included; tonight's does not lie entirely below the share of the sums; and in more
+//     than half of tonight's attempts the attempt's own share is above it,
+//   - and there were at least two attempts tonight.
+//
+// What nights allow is the upper end of the interval of their sums, with the night as the
+// unit, and, where at least [store.LeastNights] of them lost 10 requests or more of the
+// arm and of its control, at least the upper end of the prediction interval for the mean
+// of as many further nights: see allowedShare. So a share that differs from night to night
+// may do so.
+//
+// Of all such windows, the clearest is reported. The nights of a lasting regression are
+// therefore no part of the history that it is compared with, and it is reported every
+// night until it is repaired or entered as a known failure. Many windows are looked at
+// each night. That is paid for by the rule that two intervals at 99.9 % may not even
+// touch, where one test at that level would ask for less.
+//
+// A night whose instrument failed, or in which an arm is not compared with anything, is
+// left out. A share that is above what is allowed without being a regression leads to
+// another attempt, three in all, and then to a doubt. So does, without an attempt, a share
+// that lies entirely above those of fewer nights than it takes.
+//
+// # Expectations
+//
+// [result.ExpectationBroken]: an expectation is held, broken, or not decided. One that is
+// not decided is no answer. A claim about the race is decided at
+// [result.DecisiveConfidence] by the sums over all attempts, so nights are compared: it is
+// a regression if it is broken tonight, by at least two attempts, and held in at least
+// [store.LeastNights] earlier nights and was broken in none; or if the streak of broken
+// nights is no chance, as below. A claim about latency, or about unexplained failures, is
+// decided by medians, so runs are compared, and every attempt has to break it.
+//
+// # Runs and streaks
+//
+// [result.NewCause]: at least [result.Floor] requests of an arm failed for this cause, in
+// every attempt. The race is left out, which the questions above are about, and so is the
+// cause that stands for other traffic.
 //
 // Let M of N runs under a key be bad, the runs of tonight included, and let the
 // last K runs all be bad. If the runs were alike, every order of them would be
@@ -13,56 +61,31 @@
 //
 //	p = C(M, K) / C(N, K)
 //
-// of all orders. That is an exact permutation test. Its unit is the run, and it
-// assumes no distribution. A regression requires p < [result.Alpha], 0.01, and at
-// least two attempts tonight, all of them bad.
+// of all orders. That is an exact permutation test. A regression requires
+// p < [result.RunAlpha], 0.01, and at least two attempts tonight, all of them bad. With n
+// good runs before, k attempts reach p = 1 / C(n+k, k): two attempts need 13 earlier runs,
+// three attempts need 7. Bad runs that lead up to tonight without a good run between them
+// count with tonight's.
 //
-// Attempts guard against disturbances that are shorter than a night, and against
-// nothing else: they count as runs like any others, and the runs of one night are
-// more alike than those of different nights. A disturbance that lasts the whole
-// night raises an alarm.
+// Attempts guard against disturbances that are shorter than a night, and against nothing
+// else: the runs of one night are more alike than those of different nights.
 //
-// Bad runs that lead up to tonight without a good run between them count with
-// tonight's. So a regression is reported every night until it is repaired or
-// entered as a known failure. One good attempt ends that: from then on, the bad
-// runs before it are what this machine does now and then, and later nights are
-// compared with a history that contains them. So a failure that occurs in most
-// runs, but not in all, is reported at first and then less and less.
+// # Shifts
 //
-// The questions, and what a bad answer is:
+// A [result.Shift] is a change of the baseline's own rate by a fifth or more. It is asked
+// about once after a change of the kernel, in the seventh night on the new one: these
+// nights are compared with the 20 before them at most, by ranks, two-sided. The rate moves
+// with timing and with the state of the machine, so a shift is no regression and raises no
+// alert. [result.MachineState] is how often the machine is slow.
 //
-//   - [result.VerdictFell]: the arm is less than mitigated.
-//   - [result.FailuresRose]: an arm that was mitigated in most earlier runs has at
-//     least [result.Floor] failures, and more than twice the lower quartile of
-//     the rates of all N runs. Tonight's rates are included, because p is exact
-//     only if the definition of bad does not depend on the order of the runs.
-//     Mitigated arms have 0, 1 or 2 failures in 48,000 requests, since two random
-//     draws can meet: the quartile is close to 0, and the floor decides. A lasting
-//     rise is reported for as long as a quarter of the kept runs are without it.
-//   - [result.NewCause]: at least Floor requests of an arm failed for this cause.
-//     The race is left out, since the two questions above are about it, and so is
-//     the cause that stands for other traffic.
-//   - [result.ExpectationBroken]: the expectation does not hold.
+// # Old results
 //
-// With n good runs before, k attempts reach p = 1 / C(n+k, k): two attempts need 13
-// earlier runs, three attempts need 7. A verdict or an expectation that was good in
-// every earlier run needs no small p: one such run is enough. For the other kinds,
-// a shorter history can only raise doubts; see [Evaluation].
-//
-// By design at most 1 night in 100 raises an alarm by chance: for each arm and
-// kind, and for causes for each arm and cause. That bound is for arms that are on
-// the edge of bad in many runs. An arm that is bad in 1 run of 20 by chance needs
-// two or three such runs in a row: 1 night in 500 or fewer. An arm that is never
-// bad raises no alarm. Verdicts and expectations that need no small p are outside
-// of that bound: by chance, two attempts can be bad before any run was, in one
-// streak under a key.
+// Results of versions without shares that remain are not compared with those that have
+// them. A night leaves them out and reports that its history restarted. [CompareGroups]
+// compares two groups of them as they were judged, by verdicts ([result.VerdictFell]) and
+// failure rates ([result.FailuresRose]), and says so.
 //
 // [store.Policy] thins out runs that are older than some days, and keeps those next
 // to a change of a verdict, so bad runs are more frequent among old runs than they
-// were. That makes p larger, and errs towards silence.
-//
-// A [result.Shift] is a change of the baseline's own rate by a fifth or more. The
-// last runs, at most 7, since the last change of the kernel are compared with the
-// 20 before them, by ranks, two-sided, p < Alpha. The rate moves with timing, so a
-// shift is no regression.
+// were. That allows more, and errs towards silence.
 package regression

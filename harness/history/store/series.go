@@ -100,6 +100,13 @@ func SumArm(name string, runs []result.RunSummary) result.ArmRuns {
 		}
 	}
 	arm.FailureRate = result.Spread(stats.Summarise(MedianRates(name, runs), result.Confidence))
+	if kept := DropShareless(name, runs); len(kept) > 0 {
+		arm.Units = result.UnitTrial
+		if len(GroupNights(kept)) >= LeastNights {
+			arm.Units = result.UnitNight
+		}
+		arm.Remaining = PoolShares(name, kept, arm.Units)
+	}
 	return arm
 }
 

@@ -211,11 +211,16 @@ func undecidedReason(j result.NightRun, arm string) string {
 	if i < 0 {
 		return ""
 	}
-	switch j.Result.Comparisons[i].Verdict {
-	case result.ArmInconclusive:
+	c := j.Result.Comparisons[i]
+	switch {
+	case c.Verdict == result.ArmInconclusive: // of an old result
 		return "the race did not occur in the baseline, or too rarely to judge"
-	case result.Undecided:
-		return "undecided: these trials could not have shown a difference"
+	case c.Verdict == result.Undecided && c.Why == result.WhyInstrument:
+		return "undecided: the baseline and its own control differ"
+	case c.Verdict == result.Undecided && c.Remaining != nil:
+		return fmt.Sprintf("undecided: %s of the failures may remain", wording.RemainingInterval(c.Remaining))
+	case c.Verdict == result.Undecided:
+		return "undecided: there is nothing to compare the arm with"
 	}
 	return ""
 }

@@ -22,6 +22,8 @@ func WriteMetrics(w io.Writer, n *result.Night) error {
 	m.registerOutcomes(n.Runs)
 	m.registerFindings(n.Runs)
 	m.registerArms(n.Runs)
+	m.registerShares(n.Runs)
+	m.registerControls(n.Runs)
 	families, err := all.Gather()
 	if err != nil {
 		return err
@@ -83,8 +85,8 @@ func (m metrics) registerOutcomes(runs []result.NightRun) {
 	}
 }
 
-// regressions are the kinds of findings that are regressions.
-var regressions = []result.FindingKind{result.VerdictFell, result.FailuresRose, result.NewCause, result.ExpectationBroken}
+// regressions are the kinds of findings of a night that are regressions.
+var regressions = []result.FindingKind{result.RemainingRose, result.NewCause, result.ExpectationBroken}
 
 // registerFindings registers the findings of every arm that was judged. An arm without
 // a finding has 0, which ends an alert. A missing metric would also end an alert, and
@@ -93,7 +95,7 @@ var regressions = []result.FindingKind{result.VerdictFell, result.FailuresRose, 
 func (m metrics) registerFindings(runs []result.NightRun) {
 	regression := m.registerGauge("snatlab_regression", "Whether an arm got worse than in its history, known failures excepted.", "scenario", "driver", "arm", "kind")
 	known := m.registerGauge("snatlab_known_failure", "Whether an arm got worse than in its history, as a known failure.", "scenario", "driver", "arm", "kind")
-	shift := m.registerGauge("snatlab_shift", "Whether the failure rate of the baseline, which depends on timing, differs from its history.", "scenario", "driver", "arm")
+	shift := m.registerGauge("snatlab_shift", "Whether the failure rate of the baseline, which depends on timing, has changed with the kernel: 1 in one night at most.", "scenario", "driver", "arm")
 	for _, j := range runs {
 		judged := j.Outcome != result.OutcomeError && j.Outcome != result.OutcomeInconclusive
 		set := func(gauge func(float64, ...string), is, possible bool, more ...string) {
@@ -117,14 +119,13 @@ func isBaseline(j result.NightRun, arm string) bool {
 }
 
 // canHave reports whether a finding of a kind can be about an arm: the baseline
-// mitigates nothing, an undecided arm answers neither way, and only an arm with an
-// expectation can break one.
+// mitigates nothing, an arm without a share that remains answers neither way, and only an
+// arm with an expectation can break one.
 func canHave(j result.NightRun, arm string, kind result.FindingKind) bool {
 	switch kind {
-	case result.VerdictFell:
-		return !isBaseline(j, arm) && undecidedReason(j, arm) == ""
-	case result.FailuresRose:
-		return !isBaseline(j, arm)
+	case result.RemainingRose:
+		share := findShare(j.Result, arm)
+		return !isBaseline(j, arm) && share != nil && share.DecisiveHigh != nil
 	case result.ExpectationBroken:
 		return j.Result != nil && slices.ContainsFunc(j.Result.Expected, func(e result.Expectation) bool { return e.Arm == arm })
 	default:
@@ -153,16 +154,34 @@ func hasFinding(j result.NightRun, arm string, kind result.FindingKind, known bo
 	})
 }
 
-// registerArms registers the figures of the last attempt.
+// findShare returns the share of the failures that remains under an arm, and that of the
+// instrument for the baseline; nil where there is none.
+func findShare(r *result.Result, arm string) *result.Remaining {
+	if r == nil || len(r.Arms) == 0 {
+		return nil
+	}
+	if r.Arms[0].Name == arm {
+		return r.Instrument
+	}
+	for _, c := range r.Comparisons {
+		if c.Arm == arm {
+			return c.Remaining
+		}
+	}
+	return nil
+}
+
+// registerArms registers the figures of all attempts together.
 func (m metrics) registerArms(runs []result.NightRun) {
 	labels := []string{"scenario", "driver", "kernel", "arm"}
 	ratio := m.registerGauge("snatlab_failure_ratio", "Share of the requests of an arm that failed, the median of its trials.", labels...)
 	requests := m.registerGauge("snatlab_requests", "Requests that were sent under an arm.", labels...)
 	failed := m.registerGauge("snatlab_failed_requests", "Requests that failed under an arm, by cause.", append(labels, "cause")...)
-	inserts := m.registerGauge("snatlab_insert_failed", "Conntrack entries that could not be inserted under an arm.", labels...)
+	baseline := m.registerGauge("snatlab_baseline", "Whether an arm is the baseline, with which the others are compared.", labels...)
+	inserts := m.registerGauge("snatlab_insert_failed", "Conntrack entries that could not be inserted under an arm, without those of its control.", labels...)
 	latency := m.registerGauge("snatlab_latency_p99_seconds", "99th percentile of the time to connect under an arm, the median of its trials.", labels...)
 	verdict := m.registerGauge("snatlab_verdict", "The verdict of an arm against the baseline; always 1.", append(labels, "verdict")...)
-	mitigated := m.registerGauge("snatlab_mitigated", "Whether an arm is shown to mitigate the race; missing if that could not be decided.", labels...)
+	mitigated := m.registerGauge("snatlab_mitigated", "Whether the verdict of an arm is mitigated; missing if it is undecided.", labels...)
 	for _, j := range runs {
 		if j.Result == nil {
 			continue
@@ -174,8 +193,9 @@ func (m metrics) registerArms(runs []result.NightRun) {
 			}
 			of := []string{j.Scenario, j.Driver, kernel, a.Name}
 			ratio(a.FailureRate.Median, of...)
+			baseline(boolValue(isBaseline(j, a.Name)), of...)
 			requests(float64(result.SumTrials(a.Trials, func(t result.Trial) int { return t.Requests })), of...)
-			inserts(float64(result.SumTrials(a.Trials, func(t result.Trial) uint64 { return t.Conntrack.InsertFailed })), of...)
+			inserts(float64(result.SumTrials(a.Trials, ownInsertFailed)), of...)
 			latency(a.LatencyP99.Median/1e6, of...)
 			for _, cause := range result.CausesOf([]result.Arm{a}) {
 				failed(float64(result.SumTrials(a.Trials, func(t result.Trial) int { return t.Causes[cause] })), append(of[:4:4], cause)...)
@@ -185,6 +205,89 @@ func (m metrics) registerArms(runs []result.NightRun) {
 			verdict(1, j.Scenario, j.Driver, kernel, c.Arm, string(c.Verdict))
 			if undecidedReason(j, c.Arm) == "" {
 				mitigated(boolValue(c.Verdict == result.Mitigated), j.Scenario, j.Driver, kernel, c.Arm)
+			}
+		}
+	}
+}
+
+// ownInsertFailed returns the failed insertions of a trial that its control does not
+// account for. The kernel counts both together.
+func ownInsertFailed(t result.Trial) uint64 {
+	all := t.Conntrack.InsertFailed
+	if t.Control == nil {
+		return all
+	}
+	var control uint64
+	for _, cause := range []string{result.SNATRace, result.PortExhaustion, result.ChainTooLong} {
+		control += uint64(t.Control.Causes[cause])
+	}
+	return all - min(all, control)
+}
+
+// registerShares registers the shares of the failures that remain.
+func (m metrics) registerShares(runs []result.NightRun) {
+	labels := []string{"scenario", "driver", "kernel", "arm"}
+	share := m.registerGauge("snatlab_remaining_ratio", "Share of the failures that remains under an arm: 0 none, 1 all; of the baseline, against its own control.", labels...)
+	low := m.registerGauge("snatlab_remaining_ratio_low", "Lower end of the 99.9 % interval of snatlab_remaining_ratio.", labels...)
+	high := m.registerGauge("snatlab_remaining_ratio_high", "Upper end of the 99.9 % interval of snatlab_remaining_ratio; missing if any share is possible.", labels...)
+	allowed := m.registerGauge("snatlab_remaining_ratio_allowed", "The largest snatlab_remaining_ratio that the history of an arm allows; missing while the history is too short.", "scenario", "driver", "arm")
+	slow := m.registerGauge("snatlab_slow_nights", "Of the last 7 nights at most, those in which the baseline lost less than a tenth of what it lost in the night with the most losses.", "scenario", "driver")
+	for _, j := range runs {
+		if j.Machine != nil {
+			slow(float64(j.Machine.Slow), j.Scenario, j.Driver)
+		}
+		for _, s := range j.Shares {
+			if s.Allowed != nil {
+				allowed(*s.Allowed, j.Scenario, j.Driver, s.Arm)
+			}
+		}
+		if j.Result == nil {
+			continue
+		}
+		for _, a := range j.Result.Arms {
+			r := findShare(j.Result, a.Name)
+			if r == nil || r.Estimate == nil {
+				continue
+			}
+			of := []string{j.Scenario, j.Driver, j.Result.Environment.Kernel, a.Name}
+			share(*r.Estimate, of...)
+			low(r.DecisiveLow, of...)
+			if r.DecisiveHigh != nil {
+				high(*r.DecisiveHigh, of...)
+			}
+		}
+	}
+}
+
+// registerControls registers the requests of the control of each arm.
+func (m metrics) registerControls(runs []result.NightRun) {
+	labels := []string{"scenario", "driver", "kernel", "arm"}
+	requests := m.registerGauge("snatlab_control_requests", "Requests of the control that were sent in the trials of an arm.", labels...)
+	failed := m.registerGauge("snatlab_control_failed_requests", "Requests of the control that failed in the trials of an arm, by cause.", append(labels, "cause")...)
+	for _, j := range runs {
+		if j.Result == nil {
+			continue
+		}
+		for _, a := range j.Result.Arms {
+			sent, causes := 0, map[string]int{result.SNATRace: 0, result.Unexplained: 0}
+			for _, t := range a.Trials {
+				if t.Control == nil {
+					continue
+				}
+				sent += t.Control.Requests
+				for cause, n := range t.Control.Causes {
+					causes[cause] += n
+				}
+			}
+			if sent == 0 {
+				continue
+			}
+			of := []string{j.Scenario, j.Driver, j.Result.Environment.Kernel, a.Name}
+			requests(float64(sent), of...)
+			for cause, n := range causes {
+				if n > 0 || cause == result.SNATRace || cause == result.Unexplained {
+					failed(float64(n), append(of[:4:4], cause)...)
+				}
 			}
 		}
 	}

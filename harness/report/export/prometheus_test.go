@@ -103,7 +103,7 @@ func TestMetricsUndecided(t *testing.T) {
 			t.Errorf("%s: mitigated %v, verdict %v", v, all["snatlab_mitigated"], all["snatlab_verdict"])
 		}
 		text := reporttest.Draw(t, WriteMetrics, reporttest.NightOf(j))
-		if !strings.Contains(text, fmt.Sprintf(`verdict="%s"} 1`, v)) || strings.Contains(text, `kind="verdict"`) {
+		if !strings.Contains(text, fmt.Sprintf(`verdict="%s"} 1`, v)) {
 			t.Errorf("%s:\n%s", v, text)
 		}
 		if s := newTestsuite(j); s.Skipped != 1 || s.Cases[1].Skipped == nil {
@@ -112,22 +112,81 @@ func TestMetricsUndecided(t *testing.T) {
 	}
 }
 
+// sharedRun returns a run whose second arm has half of the failures of its control.
+func sharedRun(t *testing.T) result.NightRun {
+	t.Helper()
+	j := reporttest.JudgedRun(t, "control", result.OutcomeOK)
+	j.Result.Instrument = &result.Remaining{Estimate: new(1.02), DecisiveLow: 0.97, DecisiveHigh: new(1.07)}
+	j.Result.Comparisons[0].Remaining = &result.Remaining{Estimate: new(0.5), DecisiveLow: 0.44, DecisiveHigh: new(0.57)}
+	return j
+}
+
 // A finding that an arm cannot have has no metric: it could only be 0.
 func TestMetricsPossible(t *testing.T) {
 	t.Parallel()
-	text := reporttest.Draw(t, WriteMetrics, reporttest.NightOf(reporttest.JudgedRun(t, "docker", result.OutcomeOK)))
-	for _, never := range []string{
-		`snatlab_shift{arm="random-fully"`,
-		`snatlab_regression{arm="masquerade",driver="docker",kind="verdict"`,
-		`snatlab_known_failure{arm="masquerade",driver="docker",kind="failures"`,
-	} {
+	j := sharedRun(t)
+	arm := j.Result.Arms[1].Name
+	text := reporttest.Draw(t, WriteMetrics, reporttest.NightOf(j))
+	about := func(metric, arm, kind string) string {
+		return fmt.Sprintf(`%s{arm="%s",driver="%s",%sscenario=`, metric, arm, j.Driver, kind)
+	}
+	for _, never := range []string{about("snatlab_shift", arm, ""), about("snatlab_regression", "masquerade", `kind="remaining",`)} {
 		if strings.Contains(text, never) {
 			t.Errorf("there is %s", never)
 		}
 	}
-	for _, always := range []string{`snatlab_shift{arm="masquerade"`, `snatlab_regression{arm="random-fully",driver="docker",kind="verdict"`} {
+	for _, always := range []string{about("snatlab_shift", "masquerade", ""), about("snatlab_regression", arm, `kind="remaining",`)} {
 		if !strings.Contains(text, always) {
 			t.Errorf("there is no %s", always)
+		}
+	}
+	j.Result.Comparisons[0].Remaining = nil
+	if text := reporttest.Draw(t, WriteMetrics, reporttest.NightOf(j)); strings.Contains(text, `kind="remaining"`) {
+		t.Error("an arm without a share has an answer")
+	}
+}
+
+// The share that remains has its interval, and the baseline is named.
+func TestMetricsShares(t *testing.T) {
+	t.Parallel()
+	j := sharedRun(t)
+	all := parse(t, reporttest.Draw(t, WriteMetrics, reporttest.NightOf(j)))
+	for metric, want := range map[string][2]float64{ // of the baseline and of the arm
+		"snatlab_baseline":             {1, 0},
+		"snatlab_remaining_ratio":      {1.02, 0.5},
+		"snatlab_remaining_ratio_low":  {0.97, 0.44},
+		"snatlab_remaining_ratio_high": {1.07, 0.57},
+	} {
+		for _, m := range all[metric].GetMetric() {
+			i := slices.IndexFunc(j.Result.Arms, func(a result.Arm) bool { return a.Name == labelOf(m, "arm") })
+			if i < 2 && m.GetGauge().GetValue() != want[i] {
+				t.Errorf("%s of %s is %v", metric, labelOf(m, "arm"), m.GetGauge().GetValue())
+			}
+		}
+		if len(all[metric].GetMetric()) < 2 {
+			t.Errorf("%s: %v", metric, all[metric])
+		}
+	}
+}
+
+// Failed insertions and lost requests of the control are not the arm's.
+func TestMetricsControl(t *testing.T) {
+	t.Parallel()
+	j := sharedRun(t)
+	all := parse(t, reporttest.Draw(t, WriteMetrics, reporttest.NightOf(j)))
+	sum := func(metric, arm, cause string) (n float64) {
+		for _, m := range all[metric].GetMetric() {
+			if labelOf(m, "arm") == arm && labelOf(m, "cause") == cause {
+				n += m.GetGauge().GetValue()
+			}
+		}
+		return n
+	}
+	for _, a := range j.Result.Arms {
+		counted := float64(result.SumTrials(a.Trials, func(t result.Trial) uint64 { return t.Conntrack.InsertFailed }))
+		own, control := sum("snatlab_insert_failed", a.Name, ""), sum("snatlab_control_failed_requests", a.Name, result.SNATRace)
+		if own+control != counted || control != float64(a.SumControl().Race) || sum("snatlab_control_requests", a.Name, "") != float64(a.SumControl().Requests) {
+			t.Errorf("%s: %v of the arm and %v of the control, of %v", a.Name, own, control, counted)
 		}
 	}
 }

@@ -115,10 +115,11 @@ func Nights(t *testing.T) map[string]*result.Night {
 
 	p := 0.0012
 	fell := JudgedRun(t, "many", result.OutcomeRegression,
-		result.Finding{Kind: result.VerdictFell, Arm: "snat-pool", Text: "snat-pool was mitigated in 20 of 20 earlier runs, and is reduced now", P: nil},
-		result.Finding{Kind: result.FailuresRose, Arm: "snat-pool", Text: "snat-pool failed 1,010 of 16,000 requests (6.31 %); in 20 earlier runs at most 2", P: &p},
-		result.Finding{Kind: result.Shift, Arm: "masquerade", Text: "masquerade fails 24.9 % of requests; 40.0 to 41.2 % in 20 earlier runs", P: &p})
-	fell.Attempts = 3
+		result.Finding{Kind: result.RemainingRose, Arm: "snat-pool", Text: "snat-pool: 24.9 % of the failures remain, at least 20.1 % (1,010 of 16,000 requests failed, and 4,056 of 16,000 of the control, in 3 attempts); 20 earlier nights allow at most 0.05 %"},
+		result.Finding{Kind: result.NewCause, Arm: "snat-pool", Text: "snat-pool failed 48 of 16,000 (0.30 %) for refused, in the best of 3 attempts; in 20 earlier runs at most 0", P: &p},
+		result.Finding{Kind: result.Shift, Arm: "masquerade", Text: "masquerade lost 24.9 % in the 7 nights (median) since kernel 6.18.44, and 40.6 % in the 20 nights before it (6.12.107)", P: &p})
+	fell.Attempts, fell.Machine = 3, &result.MachineState{Slow: 3, Nights: 7}
+	fell.Shares = []result.NightShare{{Arm: "snat-pool", Nights: 20, Before: &result.Remaining{}, Allowed: new(0.0005)}}
 	known := JudgedRun(t, "footnotes", result.OutcomeKnown,
 		result.Finding{Kind: result.ExpectationBroken, Arm: "random-fully", Claim: "unexplained <= 0.01 %", Text: "random-fully: unexplained <= 0.01 % held in 20 earlier runs, and does not now", Known: "ticket 4711"})
 	fails := JudgedRun(t, "footnotes", result.OutcomeFail)
@@ -139,7 +140,7 @@ func Nights(t *testing.T) map[string]*result.Night {
 	anew.Scenario = "docker-quickstart"
 	anew.Compared, anew.KernelBefore, anew.Before, anew.KeyChange = 0, "", nil, "docker 28.1.0 -> 28.1.1"
 	late := JudgedRun(t, "many", result.OutcomeRegression,
-		result.Finding{Kind: result.VerdictFell, Arm: "snat-pool", Text: "snat-pool was mitigated in 8 of 8 earlier runs, and is reduced now"})
+		result.Finding{Kind: result.RemainingRose, Arm: "snat-pool", Text: "snat-pool: 24.9 % of the failures remain, at least 20.1 % (1,010 of 16,000 requests failed, and 4,056 of 16,000 of the control, in 2 attempts); 8 earlier nights allow at most 0.12 %"})
 	late.Attempts, late.Reason = 2, "attempt 3: Docker engine: gone"
 	doubtful := NightOf(unsettled, maybe, anew, late)
 	doubtful.KernelBefore = "6.12.107"
@@ -183,7 +184,8 @@ func PastNights() *result.History {
 	s.Kernels = []result.KernelRuns{
 		{Kernel: "6.12.107", First: s.Runs[0].Started, Last: s.Runs[5].Started, Runs: 6, Verdicts: map[result.Verdict]int{result.Pass: 6}, Arms: []result.ArmRuns{
 			{Name: "masquerade", Requests: 48000, Failed: 6315, FailureRate: result.Spread{Median: .131, Low: new(.12), High: new(.143)}},
-			{Name: "random-fully", Requests: 48000, FailureRate: result.Spread{Low: new(0.), High: new(0.)}, Verdicts: map[result.ArmVerdict]int{result.Mitigated: 6}}}},
+			{Name: "random-fully", Requests: 48000, FailureRate: result.Spread{Low: new(0.), High: new(0.)}, Verdicts: map[result.ArmVerdict]int{result.Mitigated: 6},
+				Remaining: &result.Remaining{ControlFailed: 6287, Estimate: new(0.), DecisiveHigh: new(.0012)}, Units: result.UnitNight}}},
 		{Kernel: "6.18.15", First: s.Runs[6].Started, Last: early.Started, Runs: 4, Incomplete: 1, Verdicts: map[result.Verdict]int{result.Pass: 2, result.Fail: 1}, Arms: []result.ArmRuns{
 			{Name: "masquerade", Requests: 24000, Failed: 3657, FailureRate: result.Spread{Median: .152}},
 			{Name: "random-fully", Requests: 24000, Failed: 700, Verdicts: map[result.ArmVerdict]int{result.Mitigated: 2, result.Reduced: 1}}}},
