@@ -71,8 +71,8 @@ matrix. Every result also goes to the store and stays there.
 
 Exit codes, the first that applies: 129, 130, 143 interrupted, finished kernels
 are kept; 1 an expectation failed on a kernel; 3 a kernel could not be tested, or
-a result could not be stored; 4 inconclusive on a kernel: the race did not occur
-in the baseline, or an expectation could not be decided; 0 every expectation held
+a result could not be stored; 4 inconclusive on a kernel: too little was lost to
+compare arms, or an expectation could not be decided; 0 every expectation held
 on every kernel. 2 bad usage, an invalid scenario, or too few rounds for a
 verdict.`,
 		Example: `  snatlab matrix scenarios/quickstart.yaml --kernel running --kernel ./linux-image-6.12.deb
