@@ -69,9 +69,9 @@ func kernelRows(s result.Series) table {
 	for _, k := range s.Kernels {
 		words := map[string]int{}
 		for v, n := range k.Verdicts {
-			words[verdictWord(v, expected)] += n
+			words[wording.VerdictWord(v, expected)] += n
 		}
-		verdicts := listCounts(words, string(result.Pass), measuredWord, string(result.Fail), string(result.Inconclusive))
+		verdicts := listCounts(words, string(result.Pass), wording.MeasuredWord, string(result.Fail), string(result.Inconclusive))
 		if k.Incomplete > 0 {
 			verdicts = append(verdicts, fmt.Sprintf("%d ended early", k.Incomplete))
 		}
