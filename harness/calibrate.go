@@ -125,12 +125,9 @@ func countRun(c *result.Calibration, r *result.Result) {
 	c.Verdict = judgeCalibration(c)
 }
 
-// brokenInstrument is the reason of a run whose baseline differs from its own control.
-const brokenInstrument result.Why = "instrument"
-
 // hasFigure reports whether a run measured the share that remains.
 func hasFigure(o result.CalibratedRun) bool {
-	return o.Remaining != nil && o.Remaining.Estimate != nil && o.Why != brokenInstrument
+	return o.Remaining != nil && o.Remaining.Estimate != nil && o.Why != result.WhyInstrument
 }
 
 // countOutcome adds what a run said about an arm.

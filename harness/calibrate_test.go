@@ -104,7 +104,7 @@ func TestCountRun(t *testing.T) {
 		calibratedRun(ran{Verdict: result.Undecided, Remaining: remains(1000, 1010)}, ran{Verdict: result.Reduced, Remaining: remains(500, 1000)}),
 		calibratedRun(ran{Verdict: result.Worse, Remaining: remains(2500, 1000)}, ran{Verdict: result.Undecided, Remaining: remains(180, 1000)}),
 		calibratedRun(ran{Verdict: result.Equal, Remaining: remains(1000, 1000)}, ran{Verdict: result.Mitigated, Remaining: remains(1, 1000)}),
-		calibratedRun(ran{Verdict: result.Undecided, Why: brokenInstrument, Remaining: remains(2000, 1000)}, ran{Verdict: result.Undecided, Why: brokenInstrument, Remaining: remains(2, 1000)}),
+		calibratedRun(ran{Verdict: result.Undecided, Why: result.WhyInstrument, Remaining: remains(2000, 1000)}, ran{Verdict: result.Undecided, Why: result.WhyInstrument, Remaining: remains(2, 1000)}),
 		calibratedRun(ran{Verdict: result.Undecided, Remaining: &result.Remaining{}}, ran{Verdict: result.Undecided}),
 	} {
 		countRun(c, r)

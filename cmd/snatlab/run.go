@@ -45,7 +45,7 @@ During the run, one line for each trial is printed on standard error. The
 comparison is printed on standard output.
 
 The first trial is a warm-up. Then every arm is run once in each round, until the
-control of each arm has lost 1,000 requests, or what else the scenario sets (until).
+control of each arm has lost 1,100 requests, or what else the scenario sets (until).
 With --rounds N, there are N rounds.
 
 A run with too few rounds for any verdict is not started without --force. Two

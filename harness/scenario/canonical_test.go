@@ -43,8 +43,8 @@ load:
   rate: 50
   timeout: 250ms
   sync: barrier
-rounds: 5
-until: {hits: 1000, rounds_max: 60, time_max: 5m}
+rounds: 6
+until: {hits: 1100, rounds_max: 60, time_max: 5m}
 arms:
   - name: masquerade
   - name: random-fully
@@ -160,7 +160,7 @@ func TestHash(t *testing.T) {
 	for _, same := range []string{
 		"# comment\n" + minimal,
 		"arms:\n  - name: a # the baseline\n  - {name: 'b', masquerade: {}}\n\nname: \"s\"\n",
-		minimal + "load: {timeout: 0.5s, sync: barrier}\nlab: {postrouting_rules: 500}\nuntil: {hits: 1000, rounds_max: 60, time_max: 300s}\nrounds: 5\nexpect: []\n",
+		minimal + "load: {timeout: 0.5s, sync: barrier}\nlab: {postrouting_rules: 1000}\nuntil: {hits: 1100, rounds_max: 60, time_max: 300s}\nrounds: 6\nexpect: []\n",
 		string(parse(t, minimal).Canonical()),
 	} {
 		if got := parse(t, same).Hash(); got != hash {
@@ -196,7 +196,7 @@ func TestHash(t *testing.T) {
 func TestHashStays(t *testing.T) {
 	t.Parallel()
 	for file, want := range map[string]string{
-		"quickstart": "sha256:5a3d7323382f", "docker-masquerade": "sha256:96eaec6de5bd", "docker-ephemeral": "sha256:cefe036ff72d",
+		"quickstart": "sha256:60e5ae62be67", "docker-masquerade": "sha256:83d09d7a0fd3", "docker-ephemeral": "sha256:cefe036ff72d",
 	} {
 		s, err := Read("../../scenarios/" + file + ".yaml")
 		if err != nil {

@@ -15,17 +15,17 @@ func TestUntilDefaults(t *testing.T) {
 		until      Until
 		fixed      bool
 	}{
-		{"a lockstep scenario", minimal, 5, Until{1000, 60, 5 * time.Minute}, false},
-		{"an empty mapping", minimal + "until: {}\n", 5, Until{1000, 60, 5 * time.Minute}, false},
-		{"rounds are the least number", minimal + "rounds: 8\n", 8, Until{1000, 60, 5 * time.Minute}, false},
-		{"more rounds than most runs have", minimal + "rounds: 100\n", 100, Until{1000, 100, 5 * time.Minute}, true},
-		{"one key", minimal + "until: {hits: 7}\n", 5, Until{7, 60, 5 * time.Minute}, false},
-		{"fewer rounds at most", minimal + "until: {rounds_max: 3}\n", 3, Until{1000, 3, 5 * time.Minute}, true},
-		{"the same number of rounds twice", minimal + "rounds: 8\nuntil: {rounds_max: 8}\n", 8, Until{1000, 8, 5 * time.Minute}, true},
-		{"an arm whose control a sysctl affects", sysctl, 12, Until{1000, 60, 5 * time.Minute}, false},
-		{"the same with rounds", sysctl + "rounds: 6\n", 6, Until{1000, 60, 5 * time.Minute}, false},
-		{"the same with few rounds at most", sysctl + "until: {rounds_max: 9}\n", 9, Until{1000, 9, 5 * time.Minute}, true},
-		{"sysctls that all arms have", "name: s\narms: [{name: a, sysctls: {clients: {net.x: 1}}}, {name: b, sysctls: {clients: {net.x: 1}}}]\n", 5, Until{1000, 60, 5 * time.Minute}, false},
+		{"a lockstep scenario", minimal, 6, Until{1100, 60, 5 * time.Minute}, false},
+		{"an empty mapping", minimal + "until: {}\n", 6, Until{1100, 60, 5 * time.Minute}, false},
+		{"rounds are the least number", minimal + "rounds: 8\n", 8, Until{1100, 60, 5 * time.Minute}, false},
+		{"more rounds than most runs have", minimal + "rounds: 100\n", 100, Until{1100, 100, 5 * time.Minute}, true},
+		{"one key", minimal + "until: {hits: 7}\n", 6, Until{7, 60, 5 * time.Minute}, false},
+		{"fewer rounds at most", minimal + "until: {rounds_max: 3}\n", 3, Until{1100, 3, 5 * time.Minute}, true},
+		{"the same number of rounds twice", minimal + "rounds: 8\nuntil: {rounds_max: 8}\n", 8, Until{1100, 8, 5 * time.Minute}, true},
+		{"an arm whose control a sysctl affects", sysctl, 12, Until{1100, 60, 5 * time.Minute}, false},
+		{"the same with rounds", sysctl + "rounds: 6\n", 6, Until{1100, 60, 5 * time.Minute}, false},
+		{"the same with few rounds at most", sysctl + "until: {rounds_max: 9}\n", 9, Until{1100, 9, 5 * time.Minute}, true},
+		{"sysctls that all arms have", "name: s\narms: [{name: a, sysctls: {clients: {net.x: 1}}}, {name: b, sysctls: {clients: {net.x: 1}}}]\n", 6, Until{1100, 60, 5 * time.Minute}, false},
 		{"ephemeral", minimal + "load: {pattern: ephemeral}\n", 12, Until{}, true},
 		{"ephemeral with rounds", minimal + "rounds: 8\nload: {pattern: ephemeral}\n", 8, Until{}, true},
 	} {

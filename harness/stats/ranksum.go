@@ -43,23 +43,6 @@ func RankSum(a, b []float64) *float64 {
 	return new(far / all)
 }
 
-// MannWhitney returns the two-sided p of two samples. It returns nil if a sample is
-// empty, and 1 if all values are equal. p is exact up to 25 values a sample, and up to
-// 50 if no two values are equal. If one sample is longer, its last values are left out.
-//
-// They are left out because an interrupted run leaves some arms with a trial more, and
-// benchmath doubles the smaller tail of the first sample's U. That is exact only for
-// samples of the same size, where exchanging the samples mirrors the distribution of
-// U. For samples of two sizes with equal values the distribution is lopsided.
-func MannWhitney(a, b []float64) *float64 {
-	n := min(len(a), len(b))
-	if n == 0 {
-		return nil
-	}
-	p := benchmath.AssumeNothing.Compare(newSample(a[:n]), newSample(b[:n])).P
-	return new(min(1, p)) // the sum of a distribution may end a rounding error above
-}
-
 // CanDiffer reports whether two samples of these sizes can have a p below alpha after
 // that many comparisons. p is smallest if every value of one sample is below every
 // value of the other: two of all ways to divide the values do that.

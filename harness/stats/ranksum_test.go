@@ -30,13 +30,9 @@ func TestRankSum(t *testing.T) {
 	}
 }
 
-// The p is that of Mann and Whitney where the sizes are equal.
-func TestRankSumEqualSizes(t *testing.T) {
+// The p is hardly another where it is no longer exact.
+func TestRankSumManyValues(t *testing.T) {
 	t.Parallel()
-	a, b := []float64{.1, .2, .35, .4, .4, .6}, []float64{.2, .5, .55, .7, .8, .9}
-	if got, want := *RankSum(a, b), *MannWhitney(a, b); math.Abs(got-want) > 1e-9 {
-		t.Errorf("p = %v, and by benchmath %v", got, want)
-	}
 	var many, more []float64
 	for i := range 60 {
 		many, more = append(many, float64(i)), append(more, float64(i)+7.5)

@@ -29,9 +29,12 @@ func isInstrumentBroken(r *result.Remaining) bool {
 }
 
 // dividing returns the instrument if the shares of the arms are to be divided by its own,
-// since it differs from 1 by more than chance explains; else nil.
+// since its 95 % interval does not hold 1; else nil. At 99.9 %, as for the verdicts, a
+// lasting difference of 20 % is overlooked in 8 % of simulated runs, and an arm that
+// changes nothing is then called worse. To divide where there is no difference costs
+// only width.
 func dividing(r *result.Remaining) *result.Remaining {
-	if r == nil || isInstrumentBroken(r) || r.DecisiveLow <= 1 && (r.DecisiveHigh == nil || *r.DecisiveHigh >= 1) {
+	if r == nil || isInstrumentBroken(r) || r.Low <= 1 && (r.High == nil || *r.High >= 1) {
 		return nil
 	}
 	return r
