@@ -30,70 +30,118 @@ const deletionsPerMessage = 64
 // The deletions are sent in batches. One at a time, each requires a system call, an
 // answer and a wake-up, which take more than ten times as long as the deletion.
 func DeleteEntries(ctx context.Context, connections iter.Seq2[netip.AddrPort, netip.AddrPort]) error {
-	conn, err := netlink.Dial(unix.NETLINK_NETFILTER, nil)
+	d, err := openDeleter()
 	if err != nil {
 		return fmt.Errorf("open ctnetlink: %w", err)
 	}
-	defer conn.Close()
+	defer d.close()
 	var batch []connectionPair
 	for source, destination := range connections {
 		if ctx.Err() != nil {
-			return errors.Join(context.Cause(ctx), deleteBatch(conn, batch))
+			return errors.Join(context.Cause(ctx), d.deleteBatch(batch))
 		}
 		batch = append(batch, connectionPair{source, destination})
 		if len(batch) == deletionsPerMessage {
-			if err := deleteBatch(conn, batch); err != nil {
+			if err := d.deleteBatch(batch); err != nil {
 				return err
 			}
 			batch = batch[:0]
 		}
 	}
-	return deleteBatch(conn, batch)
+	return d.deleteBatch(batch)
 }
+
+// deleter is a socket of ctnetlink. The kernel works through a batch, and queues all its
+// answers, before the call that sends the batch returns. So an answer is read by one
+// system call, which never waits. Connections that lost their packet have no entry, and
+// in a trial there are thousands of them, each with an answer.
+type deleter struct {
+	socket   int
+	sequence uint32 // of the last message
+	request  []byte
+	answer   [4096]byte
+}
+
+func openDeleter() (*deleter, error) {
+	socket, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_NETFILTER)
+	if err != nil {
+		return nil, err
+	}
+	d := &deleter{socket: socket}
+	if err := unix.Bind(socket, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		d.close()
+		return nil, err
+	}
+	return d, nil
+}
+
+func (d *deleter) close() { unix.Close(d.socket) }
 
 // deleteBatch deletes entries with one message to the kernel, which works through them
 // in order and answers those that fail, and the last.
-func deleteBatch(conn *netlink.Conn, batch []connectionPair) error {
+func (d *deleter) deleteBatch(batch []connectionPair) error {
 	if len(batch) == 0 {
 		return nil
 	}
-	messages := make([]netlink.Message, len(batch))
+	d.request = d.request[:0]
+	first := d.sequence + 1
 	for i, c := range batch {
-		m, err := deletion(c)
-		if err != nil {
-			return fmt.Errorf("delete the conntrack entry from %v to %v: %w", c.source, c.destination, err)
+		d.sequence++
+		flags := netlink.Request
+		if i == len(batch)-1 {
+			flags |= netlink.Acknowledge
 		}
-		messages[i] = m
+		if err := d.addDeletion(c, flags); err != nil {
+			return nameDeletion(c, err)
+		}
 	}
-	messages[len(batch)-1].Header.Flags |= netlink.Acknowledge
-	sent, err := conn.SendMessages(messages)
-	if err != nil {
+	if err := unix.Sendto(d.socket, d.request, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 		return fmt.Errorf("delete conntrack entries: %w", err)
 	}
-	for last, done := sent[len(sent)-1].Header.Sequence, false; !done; {
-		sequence, answer := receiveAnswer(conn)
-		if failed := sequence - sent[0].Header.Sequence; answer != nil && !errors.Is(answer, unix.ENOENT) {
-			if int(failed) >= len(batch) {
-				return fmt.Errorf("delete conntrack entries: %w", answer)
-			}
-			err = cmp.Or(err, fmt.Errorf("delete the conntrack entry from %v to %v: %w", batch[failed].source, batch[failed].destination, answer))
+	var failed error
+	for sequence := uint32(0); sequence != d.sequence; {
+		var answer unix.Errno
+		var err error
+		if sequence, answer, err = d.readAnswer(); err != nil {
+			return fmt.Errorf("delete conntrack entries: %w", err)
 		}
-		done = sequence == last
+		if at := sequence - first; answer != 0 && answer != unix.ENOENT && int(at) < len(batch) {
+			failed = cmp.Or(failed, nameDeletion(batch[at], answer))
+		}
 	}
+	return failed
+}
+
+func nameDeletion(c connectionPair, err error) error {
+	return fmt.Errorf("delete the conntrack entry from %v to %v: %w", c.source, c.destination, err)
+}
+
+// addDeletion adds the message that deletes an entry to the request.
+func (d *deleter) addDeletion(c connectionPair, flags netlink.HeaderFlags) error {
+	m, err := deletion(c)
+	if err != nil {
+		return err
+	}
+	m.Header.Flags, m.Header.Sequence = flags, d.sequence
+	m.Header.Length = uint32(unix.NLMSG_HDRLEN + len(m.Data))
+	text, err := m.MarshalBinary()
+	d.request = append(d.request, text...)
 	return err
 }
 
-// receiveAnswer returns the number of the message that the kernel answers, and the
-// error in the answer. If there is no answer, the number is that of no message.
-func receiveAnswer(conn *netlink.Conn) (sequence uint32, err error) {
-	messages, err := conn.Receive()
-	if refused, ok := errors.AsType[*netlink.OpError](err); ok {
-		return refused.Sequence, err
+// readAnswer returns the number of the message that the kernel answers, and the error in
+// the answer: 0 is none (netlink(7)).
+func (d *deleter) readAnswer() (sequence uint32, answer unix.Errno, err error) {
+	n, _, err := unix.Recvfrom(d.socket, d.answer[:], unix.MSG_DONTWAIT)
+	switch {
+	case errors.Is(err, unix.EINTR):
+		return d.readAnswer()
+	case err != nil:
+		return 0, 0, err
+	case n < unix.NLMSG_HDRLEN+4 || binary.NativeEndian.Uint16(d.answer[4:]) != unix.NLMSG_ERROR:
+		return 0, 0, errors.New("the kernel's answer is no acknowledgement")
 	}
-	if err != nil || len(messages) == 0 {
-		return 0, cmp.Or(err, errors.New("the kernel does not answer"))
-	}
-	return messages[len(messages)-1].Header.Sequence, nil
+	return binary.NativeEndian.Uint32(d.answer[8:]), unix.Errno(-int32(binary.NativeEndian.Uint32(d.answer[unix.NLMSG_HDRLEN:]))), nil
 }
 
 // Attributes of a deletion, include/uapi/linux/netfilter/nfnetlink_conntrack.h.
