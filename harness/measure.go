@@ -95,7 +95,7 @@ func (x *experiment) measureLoad(ctx context.Context, rule lab.ArmRule, send fun
 }
 
 // idleWindow is how long the counters are watched at least before a trial, and after it.
-const idleWindow = 100 * time.Millisecond
+const idleWindow = 50 * time.Millisecond
 
 // idleWatch adds up how far the counters moved while the lab sent nothing.
 type idleWatch struct {

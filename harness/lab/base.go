@@ -156,9 +156,8 @@ func (b *Base) SetServer(s *probe.ServerSession, address netip.Addr) {
 // clientsAtOnce is how many clients are started side by side.
 const clientsAtOnce = 4
 
-// StartClients starts n clients, each by a call of start with the client's index. The
-// first client runs before the others are started, side by side: they may share what
-// is the first one's.
+// StartClients starts n clients side by side, each by a call of start with the client's
+// index. They begin in this order, so a client may wait for the first one.
 func (b *Base) StartClients(ctx context.Context, n int, start func(context.Context, int) (StartedProbe, error)) error {
 	probes, opened := make([]StartedProbe, n), make([]*probe.ClientSession, n)
 	open := func(ctx context.Context, i int) (err error) {
@@ -168,10 +167,7 @@ func (b *Base) StartClients(ctx context.Context, n int, start func(context.Conte
 		}
 		return err
 	}
-	err := open(ctx, 0)
-	if err == nil {
-		err = DoSideBySide(ctx, n-1, clientsAtOnce, func(ctx context.Context, i int) error { return open(ctx, 1+i) })
-	}
+	err := DoSideBySide(ctx, n, clientsAtOnce, open)
 	for i, c := range opened {
 		if c != nil { // after an error as well: HangUp ends those that run
 			b.clients, b.addresses = append(b.clients, c), append(b.addresses, probes[i].Address)

@@ -196,7 +196,7 @@ func TestHash(t *testing.T) {
 func TestHashStays(t *testing.T) {
 	t.Parallel()
 	for file, want := range map[string]string{
-		"quickstart": "sha256:60e5ae62be67", "docker-masquerade": "sha256:83d09d7a0fd3", "docker-ephemeral": "sha256:cefe036ff72d",
+		"quickstart": "sha256:60e5ae62be67", "docker-masquerade": "sha256:799e1fa91752", "docker-ephemeral": "sha256:cefe036ff72d",
 	} {
 		s, err := Read("../../scenarios/" + file + ".yaml")
 		if err != nil {

@@ -39,8 +39,14 @@ type containerSpec struct {
 	name    string
 	role    string
 	network labNetwork
-	ipc     string
+	ipc     string // sharedIPC, joinedIPC and the name of the container that has it, or "private"
 }
+
+// Modes of an IPC namespace.
+const (
+	sharedIPC = "shareable"
+	joinedIPC = "container:"
+)
 
 func (l *dockerLab) containerName(name string) string { return "snatlab-" + l.config.Run + "-" + name }
 
@@ -55,16 +61,24 @@ type containerPlace struct {
 // startContainer makes a container, attaches to it, and starts it.
 func (l *dockerLab) startContainer(ctx context.Context, spec containerSpec) (p lab.StartedProbe, err error) {
 	name := l.containerName(spec.name)
+	if err := l.first.await(ctx, spec, l.first.made); err != nil {
+		return p, err
+	}
 	id, err := l.createContainer(ctx, spec)
 	if err != nil {
 		return p, fmt.Errorf("create container %s: %w", name, err)
 	}
+	l.first.reach(spec, l.first.made)
 	stream, err := l.attachStreams(ctx, id, lab.DescribeProbe(spec.name))
 	if err != nil {
 		return p, fmt.Errorf("attach to container %s: %w", name, err)
 	}
 	var at containerPlace
-	if err = l.host.docker.ContainerStart(ctx, id, container.StartOptions{}); err == nil {
+	if err = l.first.await(ctx, spec, l.first.running); err == nil {
+		err = l.host.docker.ContainerStart(ctx, id, container.StartOptions{})
+	}
+	if err == nil {
+		l.first.reach(spec, l.first.running)
 		at, err = l.findPlace(ctx, id, spec.network)
 		l.starting.Lock()
 		l.places[id] = at
@@ -74,6 +88,26 @@ func (l *dockerLab) startContainer(ctx context.Context, spec containerSpec) (p l
 		return p, errors.Join(fmt.Errorf("start container %s: %w", name, err), stream.Close())
 	}
 	return lab.StartedProbe{Stream: stream, Address: at.address, Space: at.inside.Do}, nil
+}
+
+// reach says that the first client has come so far.
+func (firstClient) reach(spec containerSpec, stage chan struct{}) {
+	if spec.ipc == sharedIPC {
+		close(stage)
+	}
+}
+
+// await waits until the first client has come so far, if the container needs it.
+func (firstClient) await(ctx context.Context, spec containerSpec, stage <-chan struct{}) error {
+	if !strings.HasPrefix(spec.ipc, joinedIPC) {
+		return nil
+	}
+	select {
+	case <-stage:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // attachStreams connects to the streams of a container that is not started yet: its
@@ -125,7 +159,7 @@ func (l *dockerLab) createContainer(ctx context.Context, spec containerSpec) (id
 		LogConfig: container.LogConfig{Type: "none"},
 		Resources: container.Resources{Memory: memoryLimit, MemorySwap: memoryLimit, PidsLimit: &pids},
 	}
-	if !strings.HasPrefix(spec.ipc, "container:") {
+	if !strings.HasPrefix(spec.ipc, joinedIPC) {
 		host.ShmSize = shmSize
 	}
 	if spec.role == probe.RoleServer {

@@ -70,7 +70,12 @@ type dockerLab struct {
 
 	starting sync.Mutex                // containers are started side by side: guards the journal and places
 	places   map[string]containerPlace // of the running containers, by id
+	first    firstClient
 }
+
+// firstClient is the client whose IPC namespace the others join. They can be made once
+// it is made, and started once it runs.
+type firstClient struct{ made, running chan struct{} }
 
 // barrierFile is the file of the barrier, in the memory of the IPC namespace that
 // the clients share.
@@ -79,7 +84,7 @@ const barrierFile = "/dev/shm/snatlab"
 // newDockerLab returns a lab of which nothing is built. Its router is this host.
 func newDockerLab(host *Host, c Config) *dockerLab {
 	c.Binary = cmp.Or(c.Binary, lab.ThisBinary)
-	l := &dockerLab{Base: lab.NewBase(result.DriverDocker, c.Say), config: c, host: host, places: map[string]containerPlace{}}
+	l := &dockerLab{Base: lab.NewBase(result.DriverDocker, c.Say), config: c, host: host, places: map[string]containerPlace{}, first: firstClient{made: make(chan struct{}), running: make(chan struct{})}}
 	l.Router = func(do func() error) error { return do() }
 	l.Journal, l.BarrierFile, l.SharedTable, l.WithControl = c.Journal, barrierFile, true, c.Control
 	l.Facts.Docker, l.Facts.Firewall = &host.info.ServerVersion, new(host.backendName())
@@ -233,10 +238,10 @@ func (l *dockerLab) callServer(ctx context.Context) error {
 // first one.
 func (l *dockerLab) startClients(ctx context.Context) error {
 	return l.StartClients(ctx, l.config.Clients, func(ctx context.Context, i int) (lab.StartedProbe, error) {
-		ipc := "shareable"
+		spec := containerSpec{name: lab.ClientName(i), role: probe.RoleClient, network: l.clientNet, ipc: sharedIPC}
 		if i > 0 {
-			ipc = "container:" + l.containerName(lab.ClientName(0))
+			spec.ipc = joinedIPC + l.containerName(lab.ClientName(0))
 		}
-		return l.startContainer(ctx, containerSpec{name: lab.ClientName(i), role: probe.RoleClient, network: l.clientNet, ipc: ipc})
+		return l.startContainer(ctx, spec)
 	})
 }
