@@ -18,10 +18,10 @@ import (
 // of a command says what a code means there.
 const (
 	exitPass         = 0
-	exitFail         = 1 // an expectation did not hold, or a regression was found
+	exitFail         = 1 // an expectation is refuted, or a regression was found
 	exitUsage        = 2 // wrong command line, or an invalid scenario
 	exitUnable       = 3 // this machine cannot do it, or an error occurred. After a run the host is as it was before
-	exitInconclusive = 4 // the race did not occur in the baseline, or something could not be decided
+	exitInconclusive = 4 // too little was lost to compare arms, or something could not be decided
 	exitLeft         = 5 // a change to the host could not be undone
 )
 

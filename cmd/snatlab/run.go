@@ -48,17 +48,19 @@ The first trial is a warm-up. Then every arm is run once in each round, until th
 control of each arm has lost 1,100 requests, or what else the scenario sets (until).
 With --rounds N, there are N rounds.
 
-A run with too few rounds for any verdict is not started without --force. Two
-arms need 5 rounds, six need 7; an expected reduction or latency needs 7.
-Expectations about the failures of one arm (race: reproduced, unexplained) need 1.
+A run with too few rounds for any verdict is not started without --force. Where an
+arm has no control (pattern ephemeral, sysctls of an arm), two arms need 7 rounds
+and up to seven need 8; an expected latency needs 4. Other runs need 1: their
+verdicts depend on hits, not on rounds.
 
-Exit codes: 0 every expectation held (without any: a comparison was decided); 1
-an expectation failed; 2 bad usage, an invalid scenario, or too few rounds; 3 this
-machine cannot run it, or the run ended with an error; 4 inconclusive: the race
-did not occur in the baseline, or an expectation could not be decided; 5 the host
-could not be restored, and the changes that are left are printed; 129, 130, 143
-interrupted, host restored, partial result kept; 134 Go's runtime got no memory or
-thread (see snatlab cleanup).
+Exit codes: 0 every expectation held (without any: there were the failures to
+compare arms by); 1 an expectation is refuted; 2 bad usage, an invalid scenario,
+or too few rounds; 3 this machine cannot run it, or the run ended with an error; 4
+inconclusive: too little was lost to show any difference, the baseline and its own
+control differ, or an expectation could not be decided; 5 the host could not be
+restored, and the changes that are left are printed; 129, 130, 143 interrupted,
+host restored, partial result kept; 134 Go's runtime got no memory or thread (see
+snatlab cleanup).
 
 A result is never replaced without --force: with --out DIR, DIR must not contain
 one.
