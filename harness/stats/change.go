@@ -28,18 +28,6 @@ func RelativeChange(from, to []float64, confidence float64) Change {
 	return c
 }
 
-// MinForChange returns the least number of values of each sample with which
-// [RelativeChange] returns an interval: 7 at a confidence of 95 %.
-func MinForChange(confidence float64) int {
-	values := []float64{0}
-	for {
-		if low, _ := MedianInterval(values, jointConfidence(confidence)); low != nil {
-			return len(values)
-		}
-		values = append(values, 0)
-	}
-}
-
 // jointConfidence returns the confidence of each of two intervals that both hold with
 // at least the given one.
 func jointConfidence(confidence float64) float64 { return 1 - (1-confidence)/2 }

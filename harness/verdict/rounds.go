@@ -36,15 +36,7 @@ func couldDiffer(arm, baseline result.Arm, comparisons int) bool {
 
 // MinRoundsForInterval returns the least number of rounds with which a change of latency
 // has an interval. An expectation of a latency cannot be decided without an interval.
-func MinRoundsForInterval() int {
-	one := []stats.Measured{{Value: 1, Control: 1}}
-	for n := 1; ; n++ {
-		all := slices.Repeat(one, n)
-		if c, _ := stats.ChangeByControl(all, all, 1, result.Confidence); c.Low != nil {
-			return n
-		}
-	}
-}
+func MinRoundsForInterval() int { return stats.MinForChangeByControl(result.Confidence) }
 
 // A Plan is what a run is to decide, and with how many rounds.
 type Plan struct {

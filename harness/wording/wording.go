@@ -59,11 +59,6 @@ func findComparison(r *result.Result, arm string) result.Comparison {
 	return result.Comparison{Arm: arm}
 }
 
-// describeReduction returns "reduction 99.5 %, 95 % interval 98.8 to 100 %".
-func describeReduction(c result.Reduction) string {
-	return "reduction " + format.Percent(*c.Estimate) + describeInterval(c.Low, c.High, format.Percent)
-}
-
 // describeLatency returns "p99 +4.10 %, 95 % interval -2.00 to +9.30 %".
 func describeLatency(c result.LatencyChange) string {
 	return c.Percentile + " " + format.Signed(*c.Estimate) + describeInterval(c.Low, c.High, format.Signed)
