@@ -46,7 +46,7 @@ func (t table) pickArms(first, after int) table {
 }
 
 // compareArms returns the table of a run: an arm in each column, the figures of the
-// arms, and below them the comparisons with the baseline. In full, the table also
+// arms, and below them the comparisons. In full, the table also
 // has the lowest and the highest rate of a trial. The names in about are the arms of
 // the warnings that are printed.
 func compareArms(r *result.Result, about []string, full bool) table {

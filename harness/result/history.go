@@ -43,7 +43,7 @@ type ArmRuns struct {
 	Requests    int                `json:"requests"`
 	Failed      int                `json:"failed"`
 	FailureRate Spread             `json:"failure_rate"` // over runs, of the median over the trials of each
-	Verdicts    map[ArmVerdict]int `json:"verdicts"`     // of the comparisons with the baseline
+	Verdicts    map[ArmVerdict]int `json:"verdicts"`     // of the comparisons
 
 	// Remaining is the share of the failures that remains, of the sums over the runs. Its
 	// intervals allow for the scatter of Units, of which there are Remaining.Trials. Nil
@@ -74,7 +74,7 @@ type ArmSummary struct {
 	Failed      int            `json:"failed"`
 	Causes      map[string]int `json:"causes"` // without those that are 0
 	FailureRate Spread         `json:"failure_rate"`
-	Verdict     ArmVerdict     `json:"verdict"` // of the comparison with the baseline; empty for the baseline
+	Verdict     ArmVerdict     `json:"verdict"` // of the comparison; empty for the baseline
 
 	Why    Why    `json:"why,omitempty"`    // of the comparison
 	Method Method `json:"method,omitempty"` // likewise

@@ -27,7 +27,7 @@ type Result struct {
 	Incomplete  string          `json:"incomplete,omitempty"` // why the run ended early
 	Environment Env             `json:"environment"`
 	Arms        []Arm           `json:"arms"`        // in the scenario's order; the first is the baseline
-	Comparisons []Comparison    `json:"comparisons"` // every other arm against the baseline
+	Comparisons []Comparison    `json:"comparisons"` // of every other arm with its control, or with the baseline
 	Expected    []Expectation   `json:"expected"`
 	Warnings    []string        `json:"warnings"` // printed as footnotes
 
@@ -339,10 +339,10 @@ type Server struct {
 	EmbryonicRsts   *uint64 `json:"embryonic_rsts"` // TcpExt: resets of half-open connections
 }
 
-// Comparison compares an arm with the baseline.
+// Comparison compares an arm with its control, or with the baseline: see [Method].
 type Comparison struct {
 	Arm       string          `json:"arm"`
-	Baseline  string          `json:"baseline"`
+	Baseline  string          `json:"baseline"` // the first arm, whatever the method
 	Verdict   ArmVerdict      `json:"verdict"`
 	Reduction Reduction       `json:"reduction"`
 	P         *float64        `json:"p"`      // two-sided, exact: of the counts (binomial), or of the trials' failure rates (rank sum), see Method

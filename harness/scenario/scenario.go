@@ -162,7 +162,7 @@ type Sysctl struct{ Name, Value string }
 type Expect struct {
 	Arm         string   `yaml:"arm"`
 	Race        string   `yaml:"race,omitempty"`        // result.Reproduced or result.Absent
-	Reduction   *float64 `yaml:"reduction,omitempty"`   // at least this share of the baseline's failure rate is removed; written ">=95%"
+	Reduction   *float64 `yaml:"reduction,omitempty"`   // at least this share of the failures is gone; written ">=95%"
 	P50         *float64 `yaml:"p50,omitempty"`         // the median latency rises by at most this share of the baseline's; written "<=20%"
 	P99         *float64 `yaml:"p99,omitempty"`         // the same for the 99th percentile
 	Unexplained *float64 `yaml:"unexplained,omitempty"` // at most this share of the requests fails without a known cause; written "<=0.1%"

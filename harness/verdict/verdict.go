@@ -36,7 +36,8 @@
 //
 // The baseline against its own control has a share of 1, unless the two server ports are not
 // alike. If its interval lies entirely outside 0.9 to 1.1, no arm with a control has
-// a verdict. If it does not hold 1, the shares of all arms are divided by it.
+// a verdict. If its interval at 95 % does not hold 1, the shares of all arms are divided by
+// the baseline's.
 //
 // # Arms without a control
 //

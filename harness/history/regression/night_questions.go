@@ -31,7 +31,7 @@ func (n *night) askCause(about subject) {
 // askExpectation asks whether an expectation does not hold tonight.
 //
 // A claim about the race is decided by an interval of the sums over all attempts, so
-// nights are compared. Any other claim is decided by medians, so every attempt has to
+// nights are compared. Any other claim is decided run by run, so every attempt has to
 // break it, and runs are compared.
 func (n *night) askExpectation(about subject) {
 	e := about.expectation

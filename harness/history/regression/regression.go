@@ -47,7 +47,7 @@
 // a regression if it is broken tonight, by at least two attempts, and held in at least
 // [store.LeastNights] earlier nights and was broken in none; or if the streak of broken
 // nights is no chance, as below. A claim about latency, or about unexplained failures, is
-// decided by medians, so runs are compared, and every attempt has to break it.
+// decided run by run, so runs are compared, and every attempt has to break it.
 //
 // # Runs and streaks
 //

@@ -180,7 +180,7 @@ func (m metrics) registerArms(runs []result.NightRun) {
 	baseline := m.registerGauge("snatlab_baseline", "Whether an arm is the baseline, with which the others are compared.", labels...)
 	inserts := m.registerGauge("snatlab_insert_failed", "Conntrack entries that could not be inserted under an arm, without those of its control.", labels...)
 	latency := m.registerGauge("snatlab_latency_p99_seconds", "99th percentile of the time to connect under an arm, the median of its trials.", labels...)
-	verdict := m.registerGauge("snatlab_verdict", "The verdict of an arm against the baseline; always 1.", append(labels, "verdict")...)
+	verdict := m.registerGauge("snatlab_verdict", "The verdict of an arm; always 1.", append(labels, "verdict")...)
 	mitigated := m.registerGauge("snatlab_mitigated", "Whether the verdict of an arm is mitigated; missing if it is undecided.", labels...)
 	for _, j := range runs {
 		if j.Result == nil {
