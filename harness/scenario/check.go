@@ -232,7 +232,7 @@ func (c checker) checkBaseline(arm, claim *yaml.Node) {
 	}
 	switch claim.Value {
 	case "reduction":
-		c.AddFault(arm, fmt.Sprintf("arm: %s is the baseline; a reduction is measured against it", strictyaml.QuoteText(arm.Value)))
+		c.AddFault(arm, fmt.Sprintf("arm: %s is the baseline; a reduction is that of another arm", strictyaml.QuoteText(arm.Value)))
 	case "p50", "p99":
 		c.AddFault(arm, fmt.Sprintf("arm: %s is the baseline; a rise of %s is measured against it", strictyaml.QuoteText(arm.Value), claim.Value))
 	}

@@ -196,7 +196,7 @@ func TestParseFieldConflicts(t *testing.T) {
 		{"clients: 64", `3:10: 64 clients x 3000 requests are 192000 in one trial; allowed: 32000 ` + share},
 		{"{clients: 64, load: {requests: 501}}", `3:32: 64 clients x 501 requests are 32064 in one trial; allowed: 32000 ` + share},
 		{"expect: [{arm: bb, race: absent}]", `3:16: arm: "bb" is no arm of this scenario; allowed: a, b (did you mean "b"?)`},
-		{"expect: [{arm: a, reduction: '>=95%'}]", `3:16: arm: "a" is the baseline; a reduction is measured against it`},
+		{"expect: [{arm: a, reduction: '>=95%'}]", `3:16: arm: "a" is the baseline; a reduction is that of another arm`},
 		{"expect: [{arm: a, p50: '<=5%'}]", `3:16: arm: "a" is the baseline; a rise of p50 is measured against it`},
 		{"expect: [{arm: a, p99: '<=5%'}]", `3:16: arm: "a" is the baseline; a rise of p99 is measured against it`},
 		{"expect: [{arm: b, p99: '<=5%', unexplained: '<=1%', p50: '<=5%'}]", `3:32: unexplained: cannot be given together with p99; allowed: one of ` + claimed +
