@@ -50,16 +50,20 @@ its runs are listed by kernel, the oldest kernel first.
 
 The value of a run is the median failure rate over its trials. The value of a
 kernel is the median over its runs, with a 95 % interval (order statistics, which
-assume no distribution) from 6 runs on. Below the table, the rates are drawn over
-time, each arm in its own scale.
+assume no distribution) from 6 runs on. These rates move with the state of the
+machine. What remains of the failures under an arm is measured against its control
+and does not: it is that of the sums over the runs, with a 99.9 % interval. Below
+the table, the rates are drawn over time, each arm in its own scale.
 
 --json prints everything (schema snatlab.history/v1): series[], each with its
 id, key, kernels[] (runs, verdicts, and for each of arms[] the failure_rate over
-runs and the verdicts) and runs[] (verdict, expected[], and for each of arms[]
-requests, failed, causes, failure_rate over trials and verdict).
+runs, the verdicts and what remains) and runs[] (verdict, expected[], and for each
+of arms[] requests, failed, causes, failure_rate over trials, verdict, remaining).
 
 --csv prints a line for each arm of each run, after a line of headings. Rates are
-shares between 0 and 1; unknown values are empty.
+shares between 0 and 1; unknown values are empty. remaining_low to remaining_high
+is the 99.9 % interval. control_failed of control_requests is what an arm is
+compared with: by the method "control" its control, by "trials" the baseline.
 
 Runs that cannot be read are named, and left out. Exit codes: 0, also if nothing
 is stored yet; 2 bad usage; 3 the store cannot be read.`,

@@ -19,12 +19,17 @@ var csvHead = []string{
 	"kernel", "run", "started", "version", "run_verdict", "incomplete",
 	"arm", "arm_verdict", "trials", "requests", "failed",
 	"rate_median", "rate_low", "rate_high", "rate_lowest", "rate_highest", "causes",
+	"method", "remaining", "remaining_low", "remaining_high", "control_failed", "control_requests",
 }
 
 // WriteHistoryCSV writes a line for each arm of each run, oldest first within a
 // series. Rates are shares between 0 and 1 over the trials of the run; low to high
 // is the 95 % interval of the median. Causes are like "snat_race=12 refused=1".
-// A missing value is empty.
+//
+// Remaining is the share of the failures that remains under an arm, and its low to high
+// the interval at [result.DecisiveConfidence]. The control's columns are what the arm is
+// compared with, see [result.Method]; the share of a baseline is that of the instrument,
+// and has no method. A missing value is empty.
 func WriteHistoryCSV(w io.Writer, h *result.History) error {
 	c := csv.NewWriter(w)
 	_ = c.Write(slices.Concat(seriesHead(), csvHead)) // an error is returned by Error
@@ -70,7 +75,17 @@ func armCells(a result.ArmSummary) []string {
 	}
 	return slices.Concat(
 		[]string{a.Name, string(a.Verdict), strconv.Itoa(a.Trials), strconv.Itoa(a.Requests), strconv.Itoa(a.Failed)},
-		rates, []string{strings.Join(causes, " ")})
+		rates, []string{strings.Join(causes, " "), string(a.Method)}, remainingCells(a.Remaining))
+}
+
+// remainingCells returns the share that remains under an arm, its interval, and the counts
+// that it is compared with.
+func remainingCells(r *result.Remaining) []string {
+	if r == nil {
+		return make([]string, 5)
+	}
+	return []string{formatOptionalShare(r.Estimate), formatShare(r.DecisiveLow), formatOptionalShare(r.DecisiveHigh),
+		strconv.Itoa(r.ControlFailed), strconv.Itoa(r.ControlRequests)}
 }
 
 // formatShare prints a share without loss.
