@@ -114,11 +114,12 @@ func verdictClause(c result.Comparison) string {
 	case result.Equal:
 		return fmt.Sprintf("%s, %s of the failures remain (%s)", c.Verdict, remains(share), hits(share, other))
 	}
-	return "undecided, " + whyUndecided(c)
+	return "undecided, " + WhyUndecided(c)
 }
 
-// whyUndecided states what is missing for a verdict.
-func whyUndecided(c result.Comparison) string {
+// WhyUndecided states, in a clause, what is missing for a verdict of a comparison that has
+// a share.
+func WhyUndecided(c result.Comparison) string {
 	share, other := c.Remaining, otherOf(c)
 	switch c.Why {
 	case result.WhyInstrument:

@@ -215,12 +215,10 @@ func undecidedReason(j result.NightRun, arm string) string {
 	switch {
 	case c.Verdict == result.ArmInconclusive: // of an old result
 		return "the race did not occur in the baseline, or too rarely to judge"
-	case c.Verdict == result.Undecided && c.Why == result.WhyInstrument:
-		return "undecided: the baseline and its own control differ"
-	case c.Verdict == result.Undecided && c.Remaining != nil:
-		return fmt.Sprintf("undecided: %s of the failures may remain", wording.RemainingInterval(c.Remaining))
-	case c.Verdict == result.Undecided:
+	case c.Verdict == result.Undecided && c.Remaining == nil:
 		return "undecided: there is nothing to compare the arm with"
+	case c.Verdict == result.Undecided:
+		return "undecided: " + wording.WhyUndecided(c)
 	}
 	return ""
 }

@@ -109,6 +109,34 @@ func TestSuiteInconclusive(t *testing.T) {
 	}
 }
 
+// The case of an undecided arm has the reason that the report has.
+func TestSuiteUndecided(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		why       result.Why
+		least     int
+		remaining *result.Remaining
+		want      string
+	}{
+		{result.WhyNoTrial, 0, nil, "undecided: there is nothing to compare the arm with"},
+		{result.WhyFewHits, 11, &result.Remaining{Failed: 1, ControlFailed: 4},
+			"undecided: 5 failures in all are too few to show a difference; at least 11 are needed"},
+		{result.WhyMoreHits, 764, &result.Remaining{ControlFailed: 41, DecisiveHigh: new(.204)},
+			"undecided: 0 to 21 % of the failures may remain (41 hits in the control; 764 are needed to decide)"},
+		{result.WhyInstrument, 0, &result.Remaining{},
+			"undecided: its control is no measure, since the baseline and its own control differ"},
+	} {
+		t.Run(string(test.why), func(t *testing.T) {
+			j := reporttest.JudgedRun(t, "docker", result.OutcomeInconclusive)
+			c := &j.Result.Comparisons[0]
+			c.Method, c.Verdict, c.Why, c.Least, c.Remaining = result.ByControl, result.Undecided, test.why, test.least, test.remaining
+			if got := newTestsuite(j).Cases[1].Skipped; got == nil || got.Message != test.want {
+				t.Errorf("skipped: %+v, want %q", got, test.want)
+			}
+		})
+	}
+}
+
 // A finding fails the case of its own claim.
 func TestSuiteClaims(t *testing.T) {
 	t.Parallel()
