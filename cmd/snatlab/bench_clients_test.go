@@ -27,6 +27,7 @@ driver: %s
 clients: %d
 load: {requests: 100}
 rounds: 2
+until: {rounds_max: 2}
 arms: [{name: masquerade}, {name: random-fully, masquerade: {random_fully: true}}]
 `
 

@@ -74,7 +74,7 @@ func TestLeftNetwork(t *testing.T) {
 	e.unchanged(t)
 	k := &keeper{all: true}
 	k.standInFront(t, e)
-	const small = "name: small\nrounds: 1\nload: {requests: 50}\narms: [{name: masquerade}]\n"
+	const small = "name: small\nrounds: 1\nuntil: {rounds_max: 1}\nload: {requests: 50}\narms: [{name: masquerade}]\n"
 	const advice = "the engine counts endpoints on it and lists none: restart the engine, then run `snatlab cleanup`"
 
 	first := e.start(t, "run", scenarioFile(t, small))

@@ -176,6 +176,7 @@ name: few
 driver: netns
 load: {requests: 300}
 rounds: 2
+until: {rounds_max: 2}
 arms: [{name: masquerade}, {name: random-fully, masquerade: {random_fully: true}}]
 `
 	var all []*process
@@ -301,6 +302,7 @@ const once = `
 name: once
 load: {requests: 10}
 rounds: 1
+until: {rounds_max: 1}
 arms: [{name: masquerade}]
 `
 

@@ -15,6 +15,7 @@ name: ranges
 driver: netns
 load: {requests: 200, timeout: 200ms}
 rounds: 2
+until: {rounds_max: 2}
 arms:
   - name: plain
   - {name: inside, masquerade: {to_ports: 32768-65535}}

@@ -26,6 +26,7 @@ network: bridge
 lab: {allow_shared_network: true}
 load: {requests: 600, rate: 600}
 rounds: 3
+until: {rounds_max: 3}
 arms: [{name: masquerade}, {name: random-fully, masquerade: {random_fully: true}}]
 `
 

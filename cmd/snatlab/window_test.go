@@ -32,6 +32,7 @@ driver: netns
 lab: {postrouting_rules: %d}
 load: {requests: 500}
 rounds: 5
+until: {rounds_max: 5}
 arms: [{name: masquerade}, {name: random-fully, masquerade: {random_fully: true}}]
 `
 

@@ -103,6 +103,7 @@ func TestForeignRulesAbove(t *testing.T) {
 name: lively
 load: {requests: 400, rate: 800}
 rounds: 3
+until: {rounds_max: 3}
 arms: [{name: masquerade}, {name: random-fully, masquerade: {random_fully: true}}]
 `), "--force")
 	e.passed(t, p, asDockerWroteIt)
@@ -369,7 +370,7 @@ func TestOutFull(t *testing.T) {
 	e := ownEngine(t)
 	e.unchanged(t)
 	out := e.mount(t, "size=256k")
-	p := e.start(t, "run", scenarioFile(t, "name: full\nrounds: 1\nload: {requests: 1200, rate: 600}\narms: [{name: masquerade}]\n"), "--out", out)
+	p := e.start(t, "run", scenarioFile(t, "name: full\nrounds: 1\nuntil: {rounds_max: 1}\nload: {requests: 1200, rate: 600}\narms: [{name: masquerade}]\n"), "--out", out)
 	e.passed(t, p, asDockerWroteIt)
 	e.fill(t, out)
 	p.brokeOff(t, "snatlab: write "+out+"/result.json: ", "no space left on device",
