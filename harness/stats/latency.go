@@ -19,7 +19,8 @@ type Measured struct{ Value, Control float64 }
 // The estimate is the median of all ratios of a trial of to with one of from (Hodges and
 // Lehmann, Annals of Mathematical Statistics 34, 1963). The interval reaches from one of
 // these ratios to another: it holds each change that the rank-sum test does not reject.
-// It is exact where the ratios of both sides are distributed alike but for the change.
+// Up to 120 trials of both sides together it is exact, where the ratios of both sides are
+// distributed alike but for the change.
 //
 // Values are multiples of unit. A change of less than one unit is not visible where they
 // scatter by less, so each end lies a unit further out, as a share of the median of the
@@ -61,8 +62,12 @@ func MinForChangeByControl(confidence float64) int {
 //
 // As many differences are below 0 as Mann and Whitney's U is, which is the sum of the
 // ranks of one sample less the least that it can be. The differences that are left out
-// are those by which U would have a probability of half of what the interval may miss.
+// are those by which U would have a probability of half of what the interval may miss. As
+// in [RankSum], that is exact up to 120 values in both samples together.
 func countLeftOut(a, b int, confidence float64) int {
+	if a+b > exactRankSum {
+		return approximateLeftOut(a, b, confidence)
+	}
 	a, b = min(a, b), max(a, b)
 	var ranks []int
 	for rank := range a + b {
@@ -76,6 +81,14 @@ func countLeftOut(a, b int, confidence float64) int {
 		}
 	}
 	return -1
+}
+
+// approximateLeftOut is countLeftOut by the normal approximation of U, corrected for
+// continuity.
+func approximateLeftOut(a, b int, confidence float64) int {
+	pairs := float64(a) * float64(b)
+	deviation := math.Sqrt(pairs * float64(a+b+1) / 12)
+	return max(-1, int(math.Floor(pairs/2-math.Sqrt2*math.Erfinv(confidence)*deviation-0.5)))
 }
 
 func logRatios(all []Measured) (logs []float64) {

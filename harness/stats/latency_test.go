@@ -24,6 +24,24 @@ func TestCountLeftOut(t *testing.T) {
 	}
 }
 
+// Where the approximation takes over, it leaves out hardly fewer than the exact number, and
+// none more. It takes no table of the sums of ranks, which the longest runs have no memory for.
+func TestApproximateLeftOut(t *testing.T) {
+	t.Parallel()
+	for _, confidence := range []float64{0.95, 0.999} {
+		exact, approximate := countLeftOut(exactRankSum/2, exactRankSum/2, confidence), approximateLeftOut(exactRankSum/2, exactRankSum/2, confidence)
+		if approximate > exact || approximate < exact-exact/100 {
+			t.Errorf("at %v: %d, and %d by the normal approximation", confidence, exact, approximate)
+		}
+	}
+	if got := countLeftOut(1000, 1000, 0.95); got != 474_690 { // 500,000 - 1.95996 * sqrt(1,000,000 * 2,001 / 12) - 0.5, rounded down
+		t.Errorf("1,000 and 1,000 values: %d", got)
+	}
+	if got := countLeftOut(1, 200, 0.95); got != -1 {
+		t.Errorf("1 and 200 values: %d, and there is no interval", got)
+	}
+}
+
 // The interval holds a change exactly where the test does not reject it: where p is above
 // 5 % once the change is taken out of the values.
 func TestChangeByControlInverts(t *testing.T) {
