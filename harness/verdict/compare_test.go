@@ -1,6 +1,7 @@
 package verdict
 
 import (
+	"math"
 	"math/rand/v2"
 	"testing"
 
@@ -94,4 +95,21 @@ func listFailures(arms []result.Arm) (all [][]int) {
 		all = append(all, failed)
 	}
 	return all
+}
+
+// A sysctl that makes the arm slower makes its control slower, too. The change of latency
+// is that from the baseline all the same.
+func TestLatencyUnderSysctl(t *testing.T) {
+	t.Parallel()
+	baseline := withLatency(100, controlled(armOf("masquerade", lossyTrials...)))
+	tuned := withLatency(150, controlled(armOf("tuned", lossyTrials...)))
+	for i := range tuned.Trials {
+		tuned.Trials[i].Control.Latency = tuned.Trials[i].Latency
+	}
+	if got := *compareLatency(result.P50, tuned, baseline).Estimate; got != 0 { // each as slow as its control
+		t.Errorf("without a sysctl: %v", got)
+	}
+	if got := *compareLatency(result.P50, withSysctl(tuned), baseline).Estimate; math.Abs(got-0.5) > 1e-9 {
+		t.Errorf("with a sysctl: %v", got)
+	}
 }
