@@ -2,7 +2,9 @@ package agent
 
 import (
 	"bufio"
+	"encoding/binary"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
@@ -13,6 +15,14 @@ import (
 // are two thirds of the memory of a probe. A page that is needed is mapped again from the
 // page cache. Pages that can be written to stay. It is best effort.
 func dropProgram() {
+	file, err := os.Open("/proc/self/exe")
+	if err != nil {
+		return
+	}
+	defer file.Close()
+	if !isForFixedAddresses(file) {
+		return
+	}
 	maps, err := os.Open("/proc/self/maps")
 	if err != nil {
 		return
@@ -28,6 +38,16 @@ func dropProgram() {
 			_, _, _ = unix.Syscall(unix.SYS_MADVISE, first, after-first, unix.MADV_DONTNEED)
 		}
 	}
+}
+
+// isForFixedAddresses reports whether an ELF program is loaded where its file says, elf(5).
+// Else the loader has written addresses to some of the pages that cannot be written to
+// afterwards, and the file does not hold them.
+func isForFixedAddresses(program io.ReaderAt) bool {
+	const typeField, fixed = 16, 2 // offset of e_type, and ET_EXEC
+	var kind [2]byte
+	_, err := program.ReadAt(kind[:], typeField)
+	return err == nil && binary.NativeEndian.Uint16(kind[:]) == fixed
 }
 
 // parseProgramPages returns the addresses of a line of /proc/self/maps, proc(5); ok

@@ -1,6 +1,24 @@
 package agent
 
-import "testing"
+import (
+	"encoding/binary"
+	"strings"
+	"testing"
+)
+
+// Pages of a program that the loader has changed are not in its file, and stay.
+func TestIsForFixedAddresses(t *testing.T) {
+	t.Parallel()
+	for kind, want := range map[uint16]bool{2: true, 3: false} { // ET_EXEC, ET_DYN
+		header := "\x7fELF" + strings.Repeat("\x00", 12) + string(binary.NativeEndian.AppendUint16(nil, kind))
+		if got := isForFixedAddresses(strings.NewReader(header)); got != want {
+			t.Errorf("type %d: %v", kind, got)
+		}
+	}
+	if isForFixedAddresses(strings.NewReader("#!/bin/sh")) {
+		t.Error("a file without a type is for fixed addresses")
+	}
+}
 
 // Only pages of the program that cannot be written to are dropped.
 func TestParseProgramPages(t *testing.T) {
