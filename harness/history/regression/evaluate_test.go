@@ -61,6 +61,28 @@ func TestEvaluateLostMitigation(t *testing.T) {
 	}
 }
 
+// A warning that the last attempt alone deserves is none about all attempts. What the run
+// itself warned about stays.
+func TestEvaluateWarnings(t *testing.T) {
+	t.Parallel()
+	dim := historytest.RunSpec{Day: 20, Change: func(r *result.Result) {
+		r.Scenario.Until = &result.Until{Hits: 10_000} // an attempt has 8,000 of them
+		r.WarningValues = []result.Warning{{Code: result.NoSharedMemory, Cause: "no memory"}}
+	}}
+	for attempts, want := range map[int][]result.WarningCode{
+		1: {result.NoSharedMemory, result.FewHits, result.FewHits},
+		2: {result.NoSharedMemory},
+	} {
+		var got []result.WarningCode
+		for _, w := range Evaluate(makeAttempts(attempts, dim), nil, nil).Tonight.WarningValues {
+			got = append(got, w.Code)
+		}
+		if !cmp.Equal(got, want) {
+			t.Errorf("%d: got %v, want %v", attempts, got, want)
+		}
+	}
+}
+
 // Attempts that contradict each other are added up, in whatever order they come: the
 // good one does not excuse the bad one. That more failures remain is shown by most of them.
 func TestEvaluateContradiction(t *testing.T) {

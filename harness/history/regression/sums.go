@@ -18,7 +18,7 @@ func joinAttempts(attempts []*result.Result) *result.Result {
 	}
 	joined := *last
 	joined.Arms, joined.Expected = slices.Clone(last.Arms), slices.Clone(last.Expected)
-	joined.WarningValues, joined.Seconds = slices.Clone(last.WarningValues), 0
+	joined.WarningValues, joined.Seconds = listOwnWarnings(last), 0
 	for i := range joined.Arms {
 		joined.Arms[i].Trials = nil
 	}
@@ -38,6 +38,17 @@ func joinAttempts(attempts []*result.Result) *result.Result {
 	verdict.Judge(&joined)
 	wording.DescribeResult(&joined)
 	return &joined
+}
+
+// listOwnWarnings returns the warnings of a result that its run made, and not the judgement
+// of its trials, which is another one for the trials of all attempts.
+func listOwnWarnings(r *result.Result) []result.Warning {
+	judged := *r
+	judged.Arms, judged.Expected, judged.WarningValues = slices.Clone(r.Arms), slices.Clone(r.Expected), nil
+	verdict.Judge(&judged)
+	return slices.DeleteFunc(slices.Clone(r.WarningValues), func(w result.Warning) bool {
+		return slices.ContainsFunc(judged.WarningValues, w.SameSubject)
+	})
 }
 
 // trialsOf returns the trials of an arm, by its name.
