@@ -48,8 +48,8 @@ func SumCounts(arm string, runs []result.RunSummary) (sum result.Counts) {
 // PoolShares returns the share of the failures that remains under an arm, of the sums over
 // runs that are sorted by time. Its intervals allow for the scatter of the units, trials
 // or nights ([result.UnitTrial], [result.UnitNight]). As in a single run, it is divided by
-// the share of the instrument, over the same runs, where the decisive interval of that
-// does not hold 1. Without a run that has a share that counts, it is nil.
+// the share of the instrument, over the same runs, where the 95 % interval of that does
+// not hold 1. Without a run that has a share that counts, it is nil.
 func PoolShares(arm string, runs []result.RunSummary, unit string) *result.Remaining {
 	r := PoolDecisive(arm, runs, unit)
 	if r != nil {
@@ -85,7 +85,7 @@ func poolRatio(arm string, runs []result.RunSummary, unit string, confidence flo
 		return ratio, nil
 	}
 	units := listUnits(baseline, runs, unit)
-	if i := ratioOf(units, result.ByControl, unit, result.DecisiveConfidence); i.Low <= 1 && (i.High == nil || *i.High >= 1) {
+	if i := ratioOf(units, result.ByControl, unit, result.Confidence); i.Low <= 1 && (i.High == nil || *i.High >= 1) {
 		return ratio, nil
 	}
 	instrument := ratioOf(units, result.ByControl, unit, confidence)
