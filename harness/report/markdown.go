@@ -110,7 +110,7 @@ func (d *document) writeLegend(r *result.Result) {
 // writeControlLegend explains the control.
 func (d *document) writeControlLegend(arms []result.Arm) {
 	if result.HasControl(arms) {
-		d.writeBlock("The control's requests alternate with the arm's and pass plain MASQUERADE, whatever the arm is. " +
+		d.writeBlock("The control's requests are drawn among the arm's and pass plain MASQUERADE, whatever the arm is. " +
 			"An arm that lost nothing shows something where its control lost requests. insert_failed and drop count both.")
 	}
 }
