@@ -4,8 +4,9 @@ import "math"
 
 // Ratio is how many times as often something happens in one place as in another, with
 // its interval from Low to High. Estimate is nil where nothing happened in the other
-// place, and High where the interval has no end, as is the case then. Scattered reports that an end of the interval is that of the
-// scatter over trials, which is wider there than that of the counts.
+// place, and High where the interval has no end, as is the case then. Scattered reports
+// that an end of the interval is that of the scatter over trials, which is wider there than
+// that of the counts.
 type Ratio struct {
 	Estimate  *float64
 	Low       float64
@@ -132,29 +133,4 @@ func DivideRatio(r, by Ratio) Ratio {
 		divided.Low, divided.High = estimate*math.Exp(-down), finite(estimate*math.Exp(up))
 	}
 	return divided
-}
-
-// MinHits returns the failed requests of the control that it takes, when the arm lost
-// failed of as many requests, to say at that confidence that at most that share of the
-// failures remains: 764 for 1 % at 99.9 % when the arm lost none. It is the least number
-// for which the upper end of the interval of the counts is at most remaining, which is
-// above 0. If the arm sent q times the requests of the control, pass q times the share.
-func MinHits(remaining float64, failed int, confidence float64) int {
-	share := remaining / (1 + remaining)
-	enough := func(hits int) bool {
-		n := failed + hits
-		return float64(failed) <= float64(n)*share && 2*atMost(failed, n, share) <= 1-confidence
-	}
-	low, high := 0, 1
-	for !enough(high) {
-		low, high = high, 2*high
-	}
-	for high-low > 1 {
-		if hits := (low + high) / 2; enough(hits) {
-			high = hits
-		} else {
-			low = hits
-		}
-	}
-	return high
 }

@@ -120,35 +120,21 @@ func TestDivideRatio(t *testing.T) {
 	}
 }
 
-// The hits that a claim takes are those of the published table of the method.
-func TestMinHits(t *testing.T) {
+// The interval says that at most a share remains from the hits on that the published table
+// of the method has, and not with one hit fewer.
+func TestHitsOfRatioInterval(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		remaining, confidence float64
-		want                  [3]int // with 0, 1 and 2 failed requests of the arm
+		hits                  [3]int // with 0, 1 and 2 failed requests of the arm
 	}{
 		{0.01, 0.999, [3]int{764, 1005, 1211}}, {0.01, 0.99, [3]int{533, 747, 932}}, {0.01, 0.95, [3]int{371, 560, 726}},
 		{0.05, 0.999, [3]int{156, 205, 247}}, {0.1, 0.999, [3]int{80, 105, 126}}, {0.2, 0.999, [3]int{42, 55, 66}},
 	} {
-		for failed, want := range c.want {
-			if got := MinHits(c.remaining, failed, c.confidence); got != want {
-				t.Errorf("MinHits(%v, %d, %v) = %d, want %d", c.remaining, failed, c.confidence, got, want)
-			}
-		}
-	}
-}
-
-// With these hits the interval ends at the share that is claimed, or below it; with one
-// hit fewer it does not.
-func TestMinHitsSuffice(t *testing.T) {
-	t.Parallel()
-	for _, remaining := range []float64{0.001, 0.01, 0.25, 1, 3} {
-		for _, failed := range []int{0, 1, 7, 40} {
-			n := MinHits(remaining, failed, 0.999)
-			at := *RatioInterval([]Pair{{failed, n}}, 1, 1, 0.999).High
-			below := RatioInterval([]Pair{{failed, n - 1}}, 1, 1, 0.999).High
-			if at > remaining || below != nil && *below <= remaining {
-				t.Errorf("MinHits(%v, %d) = %d, which ends at %v", remaining, failed, n, at)
+		for failed, hits := range c.hits {
+			enough, fewer := RatioInterval([]Pair{{failed, hits}}, 1, 1, c.confidence), RatioInterval([]Pair{{failed, hits - 1}}, 1, 1, c.confidence)
+			if *enough.High > c.remaining || *fewer.High <= c.remaining {
+				t.Errorf("%v at %v: %d and %d hits end at %v, and with one hit fewer at %v", c.remaining, c.confidence, failed, hits, *enough.High, *fewer.High)
 			}
 		}
 	}
