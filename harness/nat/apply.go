@@ -96,8 +96,8 @@ func (a *AppliedRule) Text() string {
 
 // Packets returns how many packets the rule matched since it was written: the
 // first packet of each connection. If another one for a part of the connections stands
-// before it, that one's are added, and the rule has counted from its own writing on. It returns an error if the rule is gone
-// because another program rewrote the rules.
+// before it, that one's are added, and the rule has counted from its own writing on. It
+// returns an error if the rule is gone because another program rewrote the rules.
 func (a *AppliedRule) Packets(ctx context.Context) (uint64, error) {
 	_, own, err := a.listRules(ctx)
 	return own.packets, err

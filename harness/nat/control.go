@@ -13,8 +13,8 @@ import (
 )
 
 // ControlRule is the rule of the control: plain masquerade of the connections from a
-// network to a server that leave from a range of source ports. It stands before the rule of the network, so these
-// connections pass it whatever an arm makes of the network's rule.
+// network to a server that leave from a range of source ports. It stands before the rule
+// of the network, so these connections pass it whatever an arm makes of the network's rule.
 type ControlRule struct {
 	rule    rule // without its counter
 	network rule // the network's rule as its owner made it

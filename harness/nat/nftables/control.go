@@ -53,8 +53,8 @@ func InsertControl(ctx context.Context, journal *undo.Journal, network string, r
 }
 
 // InsertDrawing inserts a rule of [DrawingOf] in the same way, and returns the entry of
-// the journal that undoes it; nil if nothing was journalled. Where the kernel lacks the expression that draws, the
-// error is a [MissingError].
+// the journal that undoes it; nil if nothing was journalled. Where the kernel lacks the
+// expression that draws, the error is a [MissingError].
 func InsertDrawing(ctx context.Context, journal *undo.Journal, network string, r MasqueradeRule) (*undo.Entry, error) {
 	step := undo.NewStep(drawingKind, "masquerade rule "+r.Text(), RestoreCommand(network), drawingStep{Rule: r.Text()})
 	return insertBefore(ctx, journal, step, network, r)
