@@ -186,25 +186,18 @@ func poolOutcomes(all []result.CalibratedRun) *result.Remaining {
 	return sum
 }
 
-// The bounds of the share that remains, of what the verdicts say.
-const (
-	mitigatedUpTo = 0.01
-	reducedBelow  = 0.9
-	worseAbove    = 1.11
-)
-
 // isTrue reports whether what a verdict says holds where this share remains. To say less
 // than could be said is not wrong.
 func isTrue(v result.ArmVerdict, remaining float64) bool {
 	switch v {
 	case result.Mitigated:
-		return remaining <= mitigatedUpTo
+		return remaining <= result.MitigatedUpTo
 	case result.Reduced:
-		return remaining < reducedBelow
+		return remaining < result.ReducedBelow
 	case result.Equal:
-		return remaining >= reducedBelow && remaining <= worseAbove
+		return remaining >= result.ReducedBelow && remaining <= result.WorseAbove
 	case result.Worse:
-		return remaining > worseAbove
+		return remaining > result.WorseAbove
 	}
 	return true
 }

@@ -8,6 +8,14 @@ const (
 	Floor              = 20    // a run shows the race if an arm and its control together lost at least this many requests to it
 )
 
+// The bounds of the share of the failures that remains, which the verdicts about an arm
+// state.
+const (
+	MitigatedUpTo = 0.01 // at most this much remains
+	ReducedBelow  = 0.9  // less than this remains
+	WorseAbove    = 1.11 // more than this remains: 1/0.9. What is neither reduced nor worse is equal
+)
+
 // The drivers, which build a lab.
 const (
 	DriverDocker = "docker" // containers and networks of this machine's Docker engine

@@ -5,13 +5,6 @@ import (
 	"snatlab/harness/stats"
 )
 
-// The bounds of the share that remains, for each verdict.
-const (
-	mitigatedUpTo = 0.01 // at most this much remains
-	reducedBelow  = 0.9
-	worseAbove    = 1.11 // 1/0.9
-)
-
 // compareAll compares every arm but the first with its control, or with the first.
 func compareAll(arms []result.Arm, instrument *result.Remaining) []result.Comparison {
 	comparisons := []result.Comparison{}
@@ -116,13 +109,13 @@ func requireRace(c *result.Comparison, arm, baseline result.Arm, comparisons int
 func labelOf(r *result.Remaining, method result.Method, p float64) result.ArmVerdict {
 	differs, high := p < result.Alpha, r.DecisiveHigh
 	switch {
-	case high != nil && isAtMost(*high, mitigatedUpTo) && (differs || method == result.ByControl):
+	case high != nil && isAtMost(*high, result.MitigatedUpTo) && (differs || method == result.ByControl):
 		return result.Mitigated
-	case high != nil && *high < reducedBelow && differs:
+	case high != nil && *high < result.ReducedBelow && differs:
 		return result.Reduced
-	case r.DecisiveLow > worseAbove && differs:
+	case r.DecisiveLow > result.WorseAbove && differs:
 		return result.Worse
-	case high != nil && r.DecisiveLow >= reducedBelow && *high <= worseAbove:
+	case high != nil && r.DecisiveLow >= result.ReducedBelow && *high <= result.WorseAbove:
 		return result.Equal
 	default:
 		return result.Undecided

@@ -46,11 +46,11 @@ func checkComparison(t *testing.T, c result.Comparison, arm, baseline result.Arm
 		fail("undecided without a reason")
 	case r == nil && c.Verdict != result.Undecided:
 		fail("a verdict without a trial")
-	case c.Verdict == result.Mitigated && (r.ControlFailed == 0 || *r.DecisiveHigh > mitigatedUpTo*1.001):
+	case c.Verdict == result.Mitigated && (r.ControlFailed == 0 || *r.DecisiveHigh > result.MitigatedUpTo*1.001):
 		fail("more may remain")
-	case c.Verdict == result.Reduced && (*r.DecisiveHigh >= reducedBelow || *c.PHolm >= result.Alpha):
+	case c.Verdict == result.Reduced && (*r.DecisiveHigh >= result.ReducedBelow || *c.PHolm >= result.Alpha):
 		fail("it may be chance")
-	case c.Verdict == result.Worse && (r.DecisiveLow <= worseAbove || *c.PHolm >= result.Alpha):
+	case c.Verdict == result.Worse && (r.DecisiveLow <= result.WorseAbove || *c.PHolm >= result.Alpha):
 		fail("it may be chance")
 	case c.Why == result.WhyMoreHits && c.Least != 0 && c.Least <= r.ControlFailed:
 		fail("it had the hits that it needs")

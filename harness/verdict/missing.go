@@ -13,8 +13,8 @@ import (
 func missingFor(c *result.Comparison, comparisons int) (why result.Why, least int) {
 	r := c.Remaining
 	switch {
-	case c.Verdict == result.Reduced && isAtMost(*r.Estimate, mitigatedUpTo):
-		return missingForBound(r, mitigatedUpTo)
+	case c.Verdict == result.Reduced && isAtMost(*r.Estimate, result.MitigatedUpTo):
+		return missingForBound(r, result.MitigatedUpTo)
 	case c.Verdict != result.Undecided:
 		return "", 0
 	}
@@ -67,7 +67,7 @@ func leastToDiffer(chance float64, comparisons int) int {
 // as many as in r, come to a verdict if the trials do not scatter.
 func isDecidedBy(failed, hits int, r *result.Remaining, comparisons int) bool {
 	differs := stats.BinomialTest(failed, failed+hits, chanceOf(r))*float64(comparisons) < result.Alpha
-	reduced, worse := sideOf(failed, hits, r, reducedBelow), sideOf(failed, hits, r, worseAbove)
+	reduced, worse := sideOf(failed, hits, r, result.ReducedBelow), sideOf(failed, hits, r, result.WorseAbove)
 	return differs && (reduced < 0 || worse > 0) || reduced > 0 && worse < 0
 }
 

@@ -78,7 +78,7 @@ func outcomeOfShare(share *result.Remaining) claimOutcome {
 	if share.Failed+share.ControlFailed == 0 {
 		return undecidedFor(result.WhyNoRace)
 	}
-	absent := outcomeOfBound(share, mitigatedUpTo)
+	absent := outcomeOfBound(share, result.MitigatedUpTo)
 	if absent.held != nil {
 		return decidedAs(!*absent.held)
 	}
