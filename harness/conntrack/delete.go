@@ -102,8 +102,8 @@ func (d *deleter) deleteBatch(batch []connectionPair) error {
 	for sequence := uint32(0); sequence != d.sequence; {
 		var answer unix.Errno
 		var err error
-		if sequence, answer, err = d.readAnswer(); err != nil {
-			return fmt.Errorf("delete conntrack entries: %w", err)
+		if sequence, answer, err = d.readAnswer(); err != nil { // a batch that is refused as a whole has one answer
+			return cmp.Or(failed, fmt.Errorf("delete conntrack entries: %w", err))
 		}
 		if at := sequence - first; answer != 0 && answer != unix.ENOENT && int(at) < len(batch) {
 			failed = cmp.Or(failed, nameDeletion(batch[at], answer))

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"iter"
 	"net/netip"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 )
 
 // connection holds a source and a destination.
@@ -64,6 +66,23 @@ func TestDeleteEntries(t *testing.T) {
 		t.Fatal(err)
 	}
 	checkTracked(t)
+}
+
+// A process without the right to delete is told so, however many entries it names.
+func TestDeleteForbidden(t *testing.T) {
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and never unlocked: the thread ends with its capabilities
+		header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+		if err := unix.Capset(&header, &make([]unix.CapUserData, 2)[0]); err != nil {
+			done <- err
+			return
+		}
+		done <- deleteAll(context.Background(), connection{loopback("0.1", 1), loopback("0.2", 2)}, connection{loopback("0.1", 3), loopback("0.2", 4)})
+	}()
+	if err := <-done; !errors.Is(err, unix.EPERM) || !strings.Contains(err.Error(), "127.0.0.1:1") {
+		t.Errorf("got %v", err)
+	}
 }
 
 // DeleteEntries skips connections that have no entry.
