@@ -6,7 +6,7 @@ type Calibration struct {
 	Scenario     ScenarioSummary `json:"scenario"`
 	Environment  Env             `json:"environment"` // of the last run
 	Runs         int             `json:"runs"`
-	Inconclusive int             `json:"inconclusive"` // runs that decided nothing, of no arm: without hits, or with a broken instrument
+	Inconclusive int             `json:"inconclusive"` // runs that measured no arm: without hits, or with a broken instrument
 	Itself       Tally           `json:"itself"`       // the baseline a second time, as an arm: all of its failures remain
 	Arms         []Tally         `json:"arms"`         // every other arm
 	Seconds      []float64       `json:"seconds"`      // of each run

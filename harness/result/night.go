@@ -43,7 +43,7 @@ type NightRun struct {
 	Before       []ArmBefore `json:"before"`           // the rates of each arm in them, in the order of the scenario
 	Attempts     int         `json:"attempts"`         // runs that ended by themselves: more than one if the first left a doubt
 	KeyChange    string      `json:"anew,omitempty"`   // what of the key changed, so that its history restarted tonight; empty if it did not
-	Findings     []Finding   `json:"findings"`         // confirmed by every attempt
+	Findings     []Finding   `json:"findings"`         // confirmed by at least two attempts
 	Doubts       []string    `json:"doubts,omitempty"` // a sentence for each further difference, which may be chance
 	Result       *Result     `json:"result"`           // of all attempts together: the last of them, with the trials of all; nil if there is none
 
