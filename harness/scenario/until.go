@@ -28,6 +28,16 @@ func (s *Scenario) HasOwnControl(a Arm) bool {
 	return s.HasControl() && reflect.DeepEqual(a.Sysctls, s.Arms[0].Sysctls)
 }
 
+// ComparesTrials reports whether an arm is compared with the trials of the baseline: it has
+// no control of its own, or the baseline is not plain masquerade, which the control stands
+// for. Claims about the race of such an arm may still rest on its control.
+func (s *Scenario) ComparesTrials(a Arm) bool {
+	baseline := s.Arms[0]
+	plain := !baseline.Masquerade.Random && !baseline.Masquerade.RandomFully && !baseline.SNAT.RandomFully &&
+		len(baseline.SNAT.ToSource) < 2 && baseline.ClientPorts != result.SplitPorts
+	return !s.HasOwnControl(a) || !plain
+}
+
 // checkUntil checks what ends a run, and sets its defaults.
 func (c checker) checkUntil(s *Scenario, root *yaml.Node) {
 	until, rounds, load := strictyaml.ChildOf(root, "until"), strictyaml.ChildOf(root, "rounds"), strictyaml.ChildOf(root, "load")
@@ -63,8 +73,8 @@ func (c checker) checkUntil(s *Scenario, root *yaml.Node) {
 
 // defaultRounds returns the least number of rounds for a file that does not set it.
 func (s *Scenario) defaultRounds() int {
-	for _, a := range s.Arms {
-		if !s.HasOwnControl(a) {
+	for i, a := range s.Arms {
+		if !s.HasOwnControl(a) || i > 0 && s.ComparesTrials(a) {
 			return UncontrolledRounds
 		}
 	}

@@ -26,6 +26,8 @@ func TestUntilDefaults(t *testing.T) {
 		{"the same with rounds", sysctl + "rounds: 6\n", 6, Until{1100, 60, 5 * time.Minute}, false},
 		{"the same with few rounds at most", sysctl + "until: {rounds_max: 9}\n", 9, Until{1100, 9, 5 * time.Minute}, true},
 		{"sysctls that all arms have", "name: s\narms: [{name: a, sysctls: {clients: {net.x: 1}}}, {name: b, sysctls: {clients: {net.x: 1}}}]\n", 6, Until{1100, 60, 5 * time.Minute}, false},
+		{"a baseline that the control does not stand for", "name: s\narms: [{name: a, masquerade: {random_fully: true}}, {name: b}]\n", 12, Until{1100, 60, 5 * time.Minute}, false},
+		{"an arm alone, whatever its rule is", "name: s\narms: [{name: a, masquerade: {random_fully: true}}]\n", 6, Until{1100, 60, 5 * time.Minute}, false},
 		{"ephemeral", minimal + "load: {pattern: ephemeral}\n", 12, Until{}, true},
 		{"ephemeral with rounds", minimal + "rounds: 8\nload: {pattern: ephemeral}\n", 8, Until{}, true},
 	} {
