@@ -1,6 +1,7 @@
 package verdict
 
 import (
+	"cmp"
 	"slices"
 
 	"snatlab/harness/result"
@@ -55,8 +56,14 @@ func checkReduction(r *result.Result, arm int, bound float64) claimOutcome {
 		return undecidedFor(c.Why)
 	}
 	o := outcomeOfBound(c.Remaining, 1-bound)
-	if o.held != nil && *o.held && c.Method == result.ByTrials && *c.PHolm >= result.Alpha {
-		return claimOutcome{why: c.Why, least: c.Least} // few trials decide nothing, whatever they lost
+	if o.held == nil || !*o.held {
+		return o
+	}
+	switch raced := shareOf(c.Method, r.Arms[arm], r.Arms[0], races); {
+	case !hasHits(raced, len(r.Comparisons)): // what was lost less was not lost to the race
+		return claimOutcome{why: result.WhyNoRace, least: leastToDiffer(chanceOf(raced), len(r.Comparisons))}
+	case c.Method == result.ByTrials && *c.PHolm >= result.Alpha: // few trials decide nothing, whatever they lost
+		return claimOutcome{why: cmp.Or(c.Why, result.WhyBoundInside), least: c.Least}
 	}
 	return o
 }
