@@ -27,6 +27,7 @@ const comparison = `
 name: comparison
 load: {requests: 1000}
 rounds: 4
+until: {rounds_max: 4}
 arms: [{name: masquerade}, {name: random-fully, masquerade: {random_fully: true}}]
 expect: [{arm: masquerade, race: reproduced}]
 `
@@ -137,7 +138,7 @@ func TestDockerKill(t *testing.T) {
 	if err != nil || strings.Count(string(out), "would undo: masquerade rule "+rule) != 1 {
 		t.Errorf("dry run: %v\n%s", err, out)
 	}
-	if n := strings.Count(string(out), "would undo: "); n != 9 { // rule, that of the control, 2 filter rules, 3 containers, 2 networks
+	if n := strings.Count(string(out), "would undo: "); n != 10 { // rule, that of the control, 2 filter rules, 3 containers, 2 networks, the table of idle rules
 		t.Errorf("the dry run lists %d changes:\n%s", n, out)
 	}
 	if after := h.state(t); strings.Join(after["rules"], "\n") != strings.Join(crashed["rules"], "\n") {

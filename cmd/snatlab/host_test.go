@@ -227,7 +227,9 @@ func scenarioFile(t *testing.T, text string) string {
 // one.
 const slow = `
 name: slow
-load: {rate: 600}
+load: {rate: 600, requests: 1200}
+rounds: 8
+until: {rounds_max: 8}
 arms: [{name: random-fully, masquerade: {random_fully: true}}]
 `
 

@@ -21,6 +21,9 @@ import (
 func TestUndoByJournal(t *testing.T) {
 	r := realEngine(t)
 	b := r.open(2)
+	if err := b.InsertControl(t.Context(), scenario.PortRange{First: 50000, Last: 60999}); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := b.Apply(t.Context(), scenario.Arm{Masquerade: scenario.MasqueradeOptions{RandomFully: true}}); err != nil {
 		t.Fatal(err)
 	}

@@ -232,6 +232,9 @@ func TestSharedNetworkCrash(t *testing.T) {
 			n := r.startNeighbour("bridge")
 			before := r.state()
 			b := r.openOn("bridge", 1)
+			if err := b.InsertControl(t.Context(), scenario.PortRange{First: 50000, Last: 60999}); err != nil {
+				t.Fatal(err)
+			}
 			if _, err := b.Apply(t.Context(), scenario.Arm{Masquerade: scenario.MasqueradeOptions{RandomFully: true}}); err != nil {
 				t.Fatal(err)
 			}
