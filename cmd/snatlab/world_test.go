@@ -70,7 +70,7 @@ func TestEngineRestarts(t *testing.T) {
 				p.await(t, "that the run waits", func() bool { return strings.Contains(p.said(t), "waiting for it to come back") })
 			}
 			e.startDaemon(t)
-			p.brokeOff(t, "snatlab: round 1 of 8, arm random-fully: ", goneEngine, "): was it stopped, or restarted?")
+			p.brokeOff(t, "snatlab: warm-up: ", goneEngine, "): was it stopped, or restarted?")
 			if said := e.cleanup(t); said != "nothing to undo\n" {
 				t.Errorf("cleanup: %s", said)
 			}
@@ -182,7 +182,7 @@ func TestForeignRulesMatch(t *testing.T) {
 			p := e.start(t, "run", scenarioFile(t, c.scenario))
 			e.passed(t, p, c.rule)
 			c.change(t)
-			p.brokeOff(t, "snatlab: round 1 of 8, arm ", c.want)
+			p.brokeOff(t, "snatlab: ", c.want)
 			c.back(t)
 			e.same(t, before)
 		})
@@ -362,7 +362,7 @@ func TestLockstepClientHangs(t *testing.T) {
 	p := e.start(t, "run", scenarioFile(t, random))
 	e.passed(t, p, asRewritten)
 	must(t, e.ContainerKill(t.Context(), e.part(t, "client-1"), "STOP"))
-	p.brokeOff(t, "snatlab: round ", "client 0: ", "client 1 ")
+	p.brokeOff(t, "snatlab: warm-up: ", "client 0: ", "client 1 ")
 }
 
 // A measured result is printed if it cannot be written.

@@ -113,7 +113,9 @@ func hasAnswer(r *result.Result) bool {
 		return false
 	case slices.ContainsFunc(r.Comparisons, func(c result.Comparison) bool { return c.Verdict.IsDecided() }):
 		return true
-	case len(r.Expected) > 0 || len(r.Arms) == 1:
+	case len(r.Expected) == 0 && len(r.Arms) == 1:
+		return showsRace(r.Arms[0].SumTotals()) || isSpared(r.Arms[0])
+	case len(r.Expected) > 0:
 		return slices.ContainsFunc(r.Arms, func(a result.Arm) bool { return showsRace(a.SumTotals()) || showsRace(a.SumControl()) })
 	}
 	if len(warnFewHits(r)) > 0 {
@@ -125,6 +127,12 @@ func hasAnswer(r *result.Result) bool {
 		}
 	}
 	return false
+}
+
+// isSpared reports whether the control of an arm was hit often enough that the arm would
+// have been hit as well, if the race occurred in it.
+func isSpared(a result.Arm) bool {
+	return result.HasControl([]result.Arm{a}) && hasHits(shareOf(result.ByControl, a, a, races), 1)
 }
 
 func isByControl(c result.Comparison) bool { return c.Method == result.ByControl }
