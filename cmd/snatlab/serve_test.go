@@ -74,7 +74,7 @@ func must(t *testing.T, err error) {
 func TestServeRemote(t *testing.T) {
 	h := needHost(t)
 	h.unchanged(t)
-	server, address := otherHost(t, "--listen", "0.0.0.0:20000", "--ports", "6")
+	server, address := otherHost(t, "--listen", "0.0.0.0:20000", "--ports", "7")
 	run := func(rounds string) *process {
 		return start(t, "run", "--force", "--rounds", rounds, scenarioFile(t, `
 name: two-hosts
@@ -90,13 +90,13 @@ arms: [{name: masquerade}, {name: random-fully, masquerade: {random_fully: true}
 	r := p.result(t)
 	for _, arm := range r.Arms {
 		for _, trial := range arm.Trials {
-			if trial.Port < 20002 || trial.Port > 20006 || trial.Requests != 200 || matchedBesides(t, trial) != 0 {
+			if trial.Port < 20000 || trial.Port > 20006 || trial.Requests != 200 || matchedBesides(t, trial) != 0 {
 				t.Errorf("%s, round %d: %+v", arm.Name, trial.Round, trial)
 			}
 		}
 	}
-	p = run("3") // eight ports: for the control, for the path check, and for each trial
-	if code := p.wait(t); code != exitUnable || !strings.Contains(p.said(t), "has too few ports: each of 7 trials takes one, and their control another (snatlab serve --ports 8)") {
+	p = run("3") // nine ports: for the control, for the path check, for the warm-up, and for each trial
+	if code := p.wait(t); code != exitUnable || !strings.Contains(p.said(t), "has too few ports: each of 8 trials takes one, and their control another (snatlab serve --ports 9)") {
 		t.Errorf("exit code %d\n%s", code, p.said(t))
 	}
 	server.Process.Signal(unix.SIGTERM)

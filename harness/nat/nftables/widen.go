@@ -85,10 +85,11 @@ func makeIdleTable(ctx context.Context, journal *undo.Journal, subnet netip.Pref
 	if !subnet.IsValid() || !subnet.Addr().Is4() {
 		return errNotIPv4
 	}
-	if err := checkNoTable(ctx, idleTableNames.MatchString); err != nil {
+	w := newIdleTable(nameIdleTable(journal))
+	// A kept lab has a table of its own, for its own subnet.
+	if err := checkNoTable(ctx, func(name string) bool { return name == w.table.Name }); err != nil {
 		return err
 	}
-	w := newIdleTable(nameIdleTable(journal))
 	if !idleTableNames.MatchString(w.table.Name) {
 		return fmt.Errorf("%q cannot be the name of a table of snatlab's", w.table.Name)
 	}
