@@ -106,6 +106,8 @@ func TestDockerSignal(t *testing.T) {
 			p := start(t, "run", scenarioFile(t, `
 name: interrupted
 load: {requests: 200, rate: 200}
+rounds: 8
+until: {rounds_max: 8}
 arms: [{name: masquerade}, {name: random-fully, masquerade: {random_fully: true}}]
 `))
 			p.await(t, "a finished trial", func() bool { return strings.Contains(p.said(t), "round 1/8") })
