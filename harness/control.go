@@ -55,7 +55,7 @@ func (x *experiment) addControl() {
 	}
 }
 
-// partPorts gives the control its ports, if there is one, and has its rule inserted.
+// partPorts sets the ports of the control, if there is one, and inserts its rule.
 func (x *experiment) partPorts(ctx context.Context) error {
 	if !x.control.exists() {
 		return nil
@@ -86,7 +86,7 @@ func (x *experiment) swapsPorts(trials int) bool {
 	return draw.IntN(2) != trials%2
 }
 
-// swapDraw tells the draws of swapsPorts from those of the order of the arms.
+// swapDraw keeps the draws of swapsPorts apart from those of the order of the arms.
 const swapDraw = 1 << 32
 
 // countControlSlots returns the number of slots of the control in a trial of so many

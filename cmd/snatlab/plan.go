@@ -56,7 +56,7 @@ func writeLength(w io.Writer, s *scenario.Scenario) error {
 	return err
 }
 
-// What a run takes on a machine at rest, measured with two CPUs.
+// The time that each part of a run takes on a machine at rest, measured with two CPUs.
 const (
 	netnsLabTime  = 500 * time.Millisecond // to build and to remove a lab
 	dockerLabTime = 3 * time.Second
@@ -64,7 +64,7 @@ const (
 	slotTime      = 100 * time.Microsecond // at full rate
 )
 
-// estimateLength returns about how long the least number of rounds takes.
+// estimateLength returns an estimate of the time that the least number of rounds takes.
 func estimateLength(s *scenario.Scenario) string {
 	lab := netnsLabTime
 	if s.Driver == result.DriverDocker {

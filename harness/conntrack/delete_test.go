@@ -68,7 +68,7 @@ func TestDeleteEntries(t *testing.T) {
 	checkTracked(t)
 }
 
-// A process without the right to delete is told so, however many entries it names.
+// Without the right to delete, the error says so, for any number of entries.
 func TestDeleteForbidden(t *testing.T) {
 	done := make(chan error)
 	go func() {

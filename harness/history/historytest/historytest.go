@@ -69,7 +69,7 @@ func DimRun(r *result.Result) {
 	}
 }
 
-// WithoutControl takes the controls out of a result that is not judged yet.
+// WithoutControl removes the controls from a result that is not judged yet.
 func WithoutControl(r *result.Result) {
 	for i := range r.Arms {
 		for j := range r.Arms[i].Trials {

@@ -37,14 +37,14 @@ func makeRun(t *testing.T, change ...func(*result.Result)) *result.Result {
 // serial numbers the runs of these tests.
 var serial atomic.Int64
 
-// unmitigated gives the second arm the failures of the baseline.
+// unmitigated sets the failures of the second arm to those of the baseline.
 func unmitigated(r *result.Result) {
 	for i := range r.Arms[1].Trials {
 		r.Arms[1].Trials[i] = historytest.MakeTrial(i, r.Arms[0].Trials[i].Failed, result.SNATRace, r.Arms[0].Trials[i].Failed)
 	}
 }
 
-// withoutRace takes every failure away, those of the controls included.
+// withoutRace removes all failures, also those of the controls.
 func withoutRace(r *result.Result) {
 	for i := range r.Arms {
 		for j := range r.Arms[i].Trials {

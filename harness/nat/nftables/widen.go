@@ -65,7 +65,7 @@ const widenKind = "nat.widen"
 
 // WidenWindow widens the window of the race by a number of idle rules, which
 // compare and change nothing. Only packets that open a connection from the
-// subnet meet them. With 0 rules nothing is made. An existing table with such a
+// subnet meet them. With 0 rules nothing is made. An existing table of its
 // name belongs to another program and is an error. Where the kernel lacks a
 // part of nftables, the error is a [MissingError].
 //
