@@ -447,8 +447,8 @@ type Expectation struct {
 	RaceAgainst   string     `json:"race_against,omitempty"`
 }
 
-// Memory is the peak resident memory of the run's processes in bytes
-// (VmHWM, proc(5)).
+// Memory is the peak resident memory of the run's processes in bytes (VmHWM, proc(5)). A
+// client's is counted from when it has started and has dropped what only its start needed.
 type Memory struct {
 	Controller uint64 `json:"controller_peak"`
 	Client     uint64 `json:"client_peak"` // of the largest client
