@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"os/signal"
 	"path/filepath"
@@ -140,13 +141,26 @@ func openDocker(ctx context.Context, b *testing.B, s *scenario.Scenario) (lab.La
 	if err != nil {
 		return nil, err
 	}
-	b.Cleanup(func() { lock.Release() })
 	run := resultfile.NewRunID(time.Now())
 	journal, err := undo.CreateJournal(undo.Dir, run, allUndoers())
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, lock.Release())
 	}
-	return docker.Open(ctx, host, docker.Config{Run: run, Clients: s.Clients, Arms: s.Arms, Binary: binary, Control: s.HasControl(), Widen: idleRules(s), Journal: journal})
+	l, err := docker.Open(ctx, host, docker.Config{Run: run, Clients: s.Clients, Arms: s.Arms, Binary: binary, Control: s.HasControl(), Widen: idleRules(s), Journal: journal})
+	if err != nil {
+		return nil, errors.Join(err, lock.Release())
+	}
+	return &lockedLab{l, lock}, nil
+}
+
+// lockedLab is a lab that holds the host's lock until it is closed.
+type lockedLab struct {
+	lab.Lab
+	lock *undo.Lock
+}
+
+func (l *lockedLab) Close(ctx context.Context) error {
+	return errors.Join(l.Lab.Close(ctx), l.lock.Release())
 }
 
 // unwatched watches nothing.
@@ -158,8 +172,9 @@ func (unwatched) Done(result.Progress, *result.Trial) {}
 // timedLab measures the calls of a lab.
 type timedLab struct {
 	lab.Lab
-	parts  *timedParts
-	looked time.Time // the end of the last call, if it was Conntrack
+	parts   *timedParts
+	looked  time.Time // the end of the last call, if it was Conntrack
+	loading bool      // both rules are read before the load of a trial and after it
 }
 
 func (l *timedLab) Apply(ctx context.Context, arm scenario.Arm) (lab.ArmRule, error) {
@@ -168,9 +183,10 @@ func (l *timedLab) Apply(ctx context.Context, arm scenario.Arm) (lab.ArmRule, er
 	return &timedRule{r, l}, err
 }
 
-// Conntrack counts as waiting the time between two calls of it with nothing in between.
+// Conntrack counts as waiting the time between two calls of it with nothing in between,
+// unless that is part of the load.
 func (l *timedLab) Conntrack(ctx context.Context) (conntrack.Snapshot, error) {
-	if !l.looked.IsZero() {
+	if !l.looked.IsZero() && !l.loading {
 		l.parts.add(waitTime, l.looked)
 	}
 	defer func() { l.looked = time.Now() }()
@@ -202,7 +218,7 @@ func (r *timedRule) Packets(ctx context.Context) (uint64, error) {
 }
 
 func (r *timedRule) BothPackets(ctx context.Context) (own, control uint64, err error) {
-	r.lab.looked = time.Time{}
+	r.lab.looked, r.lab.loading = time.Time{}, !r.lab.loading
 	defer r.lab.parts.add(rulesTime, time.Now())
 	return r.appliedRule.BothPackets(ctx)
 }

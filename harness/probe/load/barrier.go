@@ -142,7 +142,7 @@ func (b *barrier) sleepUntil(check func() (reached bool, progress uint64)) error
 	var p patience
 	limit := probe.PartnerPatience + turnLength*b.pace.interval
 	seen := ^uint64(0)
-	for {
+	for begun := probe.MonotonicTime(); ; {
 		bell := b.shared.lines[b.me].bell.Load()
 		reached, progress := check()
 		if reached {
@@ -151,17 +151,23 @@ func (b *barrier) sleepUntil(check func() (reached bool, progress uint64)) error
 		if progress != seen {
 			seen, p = progress, patience{}
 		}
-		if p.exceeds(limit) {
+		nap := napAfter(time.Duration(probe.MonotonicTime() - begun))
+		if p.exceeds(limit, 2*nap) {
 			return fmt.Errorf("waited %v", limit)
 		}
 		b.idle(0)
-		futexWait(&b.shared.lines[b.me].bell, bell, longestNap)
+		futexWait(&b.shared.lines[b.me].bell, bell, nap)
 	}
 }
 
-// longestNap bounds a client's sleep while others fire. It is woken when it may go on;
-// only the answers to its own requests may come meanwhile, and few come so late.
-const longestNap = 5 * time.Millisecond
+// napAfter returns how long a client sleeps that has waited for so long while others fire.
+// It is woken when it may go on; only late answers to its own requests may come meanwhile,
+// and the latency of one is found to 20 ms or to a half. A nap is not cheap: 62 clients
+// that wake up every 5 ms keep two CPUs busy, which those that fire need.
+func napAfter(waited time.Duration) time.Duration {
+	const shortest, longest = 20 * time.Millisecond, 100 * time.Millisecond
+	return min(max(waited/2, shortest), longest)
+}
 
 // endTurn begins turn t at a position. One member of the turn before calls it.
 func (b *barrier) endTurn(t int, first position) {
@@ -265,7 +271,7 @@ func spinUntil(v *atomic.Uint64, number uint64, idle func(time.Duration)) error 
 				unix.Nanosleep(&nap, nil)
 			}
 		}
-		if p.exceeds(probe.PartnerPatience) {
+		if p.exceeds(probe.PartnerPatience, mostAtOnce) {
 			return fmt.Errorf("waited %v", probe.PartnerPatience)
 		}
 	}
@@ -288,14 +294,15 @@ type patience struct {
 	last   int64 // of the look before
 }
 
-// mostAtOnce bounds what one look at the clock adds to the time that a client waited.
-const mostAtOnce = 2 * longestNap
+// mostAtOnce is more than a client that spins spends between two looks at the clock.
+const mostAtOnce = 10 * time.Millisecond
 
-// exceeds reports whether the client has waited longer than limit.
-func (p *patience) exceeds(limit time.Duration) bool {
+// exceeds reports whether the client has waited longer than limit. One look adds at most
+// so much.
+func (p *patience) exceeds(limit, most time.Duration) bool {
 	now := probe.MonotonicTime()
 	if p.last != 0 {
-		p.waited += min(time.Duration(now-p.last), mostAtOnce)
+		p.waited += min(time.Duration(now-p.last), most)
 	}
 	p.last = now
 	return p.waited > limit
