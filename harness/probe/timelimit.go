@@ -7,6 +7,11 @@ const (
 	// a process for milliseconds; a partner that is later than this is gone.
 	PartnerPatience = 5 * time.Second
 
+	// OrdersPatience bounds its wait for clients that may not have got their orders. These
+	// come through the engine's API, which took more than 5 s on a busy machine. It is also
+	// longer than PartnerPatience so that a partner reports first which client is gone.
+	OrdersPatience = 10 * time.Second
+
 	// ReservedFiles is the number of files that a probe needs besides its connections:
 	// its streams, its epoll instances, and those of the runtime.
 	ReservedFiles = 32
@@ -25,8 +30,8 @@ const (
 	slowStep = 100 * time.Millisecond
 
 	// slack bounds all that does not grow with the load. It is longer than
-	// PartnerPatience, so that a partner reports first which client is missing.
-	slack = PartnerPatience + 5*time.Second
+	// OrdersPatience, so that a client reports first which other client is missing.
+	slack = OrdersPatience + 5*time.Second
 )
 
 // TimeLimit returns the longest time that a client with so many open files takes for

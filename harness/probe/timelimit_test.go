@@ -15,9 +15,9 @@ func TestTimeLimit(t *testing.T) {
 		files       int
 		least, most time.Duration
 	}{
-		{"the path check", ClientLoad{Requests: 1, Timeout: 900 * time.Millisecond, Concurrency: 1}, 20_000, slack, 15 * time.Second},
-		{"a small load", ClientLoad{Requests: 100, Timeout: 500 * time.Millisecond, Lockstep: lockstep(2, 2)}, 20_000, slack, 25 * time.Second},
-		{"a small everyday load", ClientLoad{Requests: 100, Timeout: 500 * time.Millisecond, Concurrency: 64}, 20_000, slack, 15 * time.Second},
+		{"the path check", ClientLoad{Requests: 1, Timeout: 900 * time.Millisecond, Concurrency: 1}, 20_000, slack, 20 * time.Second},
+		{"a small load", ClientLoad{Requests: 100, Timeout: 500 * time.Millisecond, Lockstep: lockstep(2, 2)}, 20_000, slack, 30 * time.Second},
+		{"a small everyday load", ClientLoad{Requests: 100, Timeout: 500 * time.Millisecond, Concurrency: 64}, 20_000, slack, 20 * time.Second},
 		{"the default load", ClientLoad{Requests: 3000, Timeout: 500 * time.Millisecond, Lockstep: lockstep(2, 2)}, 20_000, 5 * time.Minute, 6 * time.Minute},
 		{"groups that take turns", ClientLoad{Requests: 2000, Timeout: 500 * time.Millisecond, Lockstep: lockstep(16, 2)}, 20_000, 20 * time.Minute, 30 * time.Minute},
 		{"all in vain, one by one", ClientLoad{Requests: 100, Timeout: 900 * time.Millisecond, Concurrency: 1}, 20_000, 90 * time.Second, 2 * time.Minute},

@@ -140,7 +140,7 @@ func (b *barrier) meetInTrial(members []int) error {
 // gives up if there is no progress for as long as patience allows.
 func (b *barrier) sleepUntil(check func() (reached bool, progress uint64)) error {
 	var p patience
-	limit := probe.PartnerPatience + turnLength*b.pace.interval
+	limit := probe.OrdersPatience + turnLength*b.pace.interval
 	seen := ^uint64(0)
 	for begun := probe.MonotonicTime(); ; {
 		bell := b.shared.lines[b.me].bell.Load()
