@@ -8,9 +8,9 @@ import (
 	"snatlab/harness/result"
 )
 
-// departures are the ports that the connections of a trial left from, which the
-// clients report, and the addresses, which the server saw. They are recorded with
-// the arm, and only if the trial is kept.
+// departures are the ports that the connections of a trial left from and their
+// latencies, which the clients report, and the addresses, which the server saw. They are
+// recorded with the arm, and only if the trial is kept.
 type departures struct {
 	reports []*probe.Report
 	served  *probe.Served
@@ -19,6 +19,19 @@ type departures struct {
 func (d departures) recordIn(into *result.Arm) {
 	recordPorts(into, d.reports)
 	recordSources(into, d.served)
+	recordLatencies(into, d.reports)
+}
+
+// recordLatencies adds the latencies of a trial to those of its arm and of its control.
+func recordLatencies(into *result.Arm, reports []*probe.Report) {
+	var arm, control result.Histogram
+	for _, r := range reports {
+		arm = append(arm, r.Outcome.Histogram()...)
+		if r.Control != nil {
+			control = append(control, r.Control.Histogram()...)
+		}
+	}
+	into.Latencies, into.ControlLatencies = into.Latencies.Merge(arm), into.ControlLatencies.Merge(control)
 }
 
 // maxSources bounds the addresses by which an arm's connections are counted. A

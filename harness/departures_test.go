@@ -75,3 +75,29 @@ func TestRunSources(t *testing.T) {
 		t.Errorf("to_source %s", got)
 	}
 }
+
+// The latencies of an arm are those of its successful requests in the trials that were
+// kept, and a trial knows when it began.
+func TestRunLatencies(t *testing.T) {
+	t.Parallel()
+	f := newFakeLab(t, 1)
+	f.controlLost = losing(map[string]int{result.Timeout: 30})
+	r, _, err := f.run(t.Context(), lockstepScenario(result.SyncClock, "a", "b"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range r.Arms {
+		arm, control := a.SumTotals(), a.SumControl()
+		if got, want := a.Latencies.Total(), int64(arm.Requests-arm.Failed); got != want {
+			t.Errorf("%s: %d latencies, want %d", a.Name, got, want)
+		}
+		if got, want := a.ControlLatencies.Total(), int64(control.Requests-control.Failed); got != want {
+			t.Errorf("%s: %d latencies of the control, want %d", a.Name, got, want)
+		}
+		for _, trial := range a.Trials {
+			if trial.Start <= 0 || trial.Start > r.Seconds {
+				t.Errorf("%s: a trial began at %g s of %g s", a.Name, trial.Start, r.Seconds)
+			}
+		}
+	}
+}

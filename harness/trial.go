@@ -202,6 +202,7 @@ func (x *experiment) runTrial(ctx context.Context, arm scenario.Arm, into *resul
 	x.control.keepDelays(m.reports)
 	t = x.sumReports(m.reports)
 	t.Port, t.Seconds, t.EndedEarly, t.Foreign, t.Server = int(address.Port()), m.seconds, m.endedEarly, m.foreign, served.Server
+	t.Start = m.before.at.Sub(x.result.Started).Round(time.Millisecond).Seconds()
 	if t.Control != nil {
 		t.Control.Accepted = served.ControlAccepted
 	}

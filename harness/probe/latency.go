@@ -25,3 +25,11 @@ func MergeLatencies(outcomes ...*Outcome) result.Latency {
 		P50: all.ValueAtQuantile(50), P95: all.ValueAtQuantile(95), P99: all.ValueAtQuantile(99), Max: all.Max(),
 	}
 }
+
+// Histogram returns the latencies of a client, to be merged with those of others.
+func (o *Outcome) Histogram() (h result.Histogram) {
+	for _, v := range o.Latency {
+		h = append(h, result.Bucket{Micros: min(v[0], SlowestLatency), Requests: v[1]})
+	}
+	return h
+}

@@ -103,9 +103,10 @@ func FuzzDraw(f *testing.F) {
 // Values that are likely to break something. The texts include the names that have
 // a meaning.
 var (
-	someInts   = []int64{0, 1, -1, 2, 7, 19, 20, 1000, 6000, math.MaxInt32, math.MaxInt64, math.MinInt64}
-	someFloats = []float64{0, 1, -1, 0.5, 0.01, 1e-320, -1e-320, 1e6, 1e15, math.MaxFloat64, -math.MaxFloat64}
-	someTexts  = []string{
+	someInts       = []int64{0, 1, -1, 2, 7, 19, 20, 1000, 6000, math.MaxInt32, math.MaxInt64, math.MinInt64}
+	someFloats     = []float64{0, 1, -1, 0.5, 0.01, 1e-320, -1e-320, 1e6, 1e15, math.MaxFloat64, -math.MaxFloat64}
+	someHistograms = []result.Histogram{nil, {{Micros: 0, Requests: 1}}, {{Micros: 7, Requests: 1}, {Micros: math.MaxInt64, Requests: math.MaxInt64 - 1}}}
+	someTexts      = []string{
 		"", "a", "b", "p50", "p99", "inconclusive", "fail", "reproduced", "absent", "snat_race", "unexplained", "timeout", "none", "lockstep", "clock", "4.19",
 		"a: about a", "# a\n|b", "\x1b]0;title\a\x1b[2J\r", "<script>alert(1)</script>", "`\\|*_[x](y)~~", "    code", "\u202eabc\u2028\u0085",
 		"1. one", "> quoted", "---", strings.Repeat("x", 200), strings.Repeat("many words ", 15), "-A POSTROUTING -j MASQUERADE --random",
@@ -121,6 +122,10 @@ func fill(v reflect.Value, choices *[]byte) {
 		c := int((*choices)[0])
 		*choices = (*choices)[1:]
 		return c % n
+	}
+	if v.Type() == reflect.TypeFor[result.Histogram]() { // one out of order is refused
+		v.Set(reflect.ValueOf(someHistograms[choose(len(someHistograms))]))
+		return
 	}
 	switch v.Kind() {
 	case reflect.Struct:

@@ -135,6 +135,12 @@ type Arm struct {
 	LatencyP50  Spread   `json:"latency_p50_us"` // over trials
 	LatencyP99  Spread   `json:"latency_p99_us"`
 
+	// Latencies are those of the requests that succeeded, of all trials, and
+	// ControlLatencies those of the control. Nil in results of versions before they were
+	// recorded, and where no request succeeded.
+	Latencies        Histogram `json:"latency_histogram,omitempty"`
+	ControlLatencies Histogram `json:"control_latency_histogram,omitempty"`
+
 	// SettingValues are the settings as values, in the order of Settings. A result of
 	// a version before they were recorded has none in its file; when it is read, they
 	// are made of the sentences.
@@ -208,7 +214,8 @@ type Trial struct {
 	Slots       Slots          `json:"slots"`
 	Latency     Latency        `json:"latency_us"`
 	Seconds     float64        `json:"seconds"`
-	RulePackets uint64         `json:"rule_packets"` // first packets of connections that the rule matched; in a shared network, also those of other containers
+	Start       float64        `json:"start_s,omitempty"` // seconds from the start of the run to its first request; 0 in results of versions before it was recorded
+	RulePackets uint64         `json:"rule_packets"`      // first packets of connections that the rule matched; in a shared network, also those of other containers
 	Conntrack   Conntrack      `json:"conntrack"`
 	Foreign     *Foreign       `json:"foreign"` // what other traffic may have added to Conntrack; nil where there is none
 	Server      Server         `json:"server"`

@@ -38,6 +38,7 @@ func TestExplosiveTexts(t *testing.T) {
 		{"values", head + `"environment":{"sysctls":{` + many(4_000_000, `"":""`) + `}}}`, "4,000,000 values, which no run makes"},
 		{"settings", head + `"arms":[{"settings":[` + many(1001, `""`) + `]}]}`, "1,001 settings of an arm, which no run makes"},
 		{"causes", head + `"arms":[{"trials":[{"causes":{` + strings.TrimSuffix(causes, ",") + `}}]}]}`, "42 causes of failure, which no run makes"},
+		{"a histogram", head + `"arms":[{"latency_histogram":"` + strings.Repeat("1 ", 1<<20) + `"}]}`, "a latency histogram has 1048577 buckets, which no run makes"},
 		{"a name", head + `"arms":[{"name":"` + strings.Repeat("x", 1<<20) + `"}]}`, "the name of an arm is 1,048,576 bytes long"},
 		{"brackets", strings.Repeat("[", 1<<20), "exceeded max depth"},
 		{"a number", head + `"seconds":` + strings.Repeat("9", 1<<20) + `}`, "cannot unmarshal number 999"},
