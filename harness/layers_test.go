@@ -20,7 +20,7 @@ var layers = [][]string{
 	{"format", "kernel", "nat/iptables", "nat/snat", "place", "printable", "result", "stats"},
 	{"conntrack", "kernel/vm", "result/resultfile", "scenario/strictyaml", "undo", "wording"},
 	{"nat/nftables", "report", "report/calibration", "report/export", "scenario", "verdict"},
-	{"history/store", "machine", "nat", "pace", "probe"},
+	{"history/store", "report/page", "machine", "nat", "pace", "probe"},
 	{"history/regression", "kernel/matrix", "lab", "probe/load", "probe/server"},
 	{".", "history/nightly", "lab/docker", "lab/netns", "probe/agent"},
 }
@@ -28,6 +28,7 @@ var layers = [][]string{
 // narrow lists packages that see even less of ours than their layer allows.
 var narrow = map[string][]string{
 	"kernel/vm":          {"format", "kernel"}, // returns bytes: it knows no result
+	"report/page":        {"format", "printable", "report", "result", "wording"},
 	"report/calibration": {"format", "result", "wording"},
 	"report/export":      {"printable", "result", "wording"},
 	"report":             {"format", "printable", "result", "wording"},        // reports say nothing that a result does not hold

@@ -15,6 +15,7 @@ import (
 	"snatlab/harness/lab"
 	"snatlab/harness/lab/netns"
 	"snatlab/harness/report"
+	"snatlab/harness/report/page"
 	"snatlab/harness/result"
 	"snatlab/harness/result/resultfile"
 	"snatlab/harness/scenario"
@@ -39,7 +40,7 @@ func runCommand() *cobra.Command {
 		Use:   "run SCENARIO",
 		Short: "Run a scenario and write the before/after comparison",
 		Long: `Run a scenario: build its lab, run its arms in turns, restore the host, and write
-result.json and report.md.
+result.json, report.md and report.html.
 
 During the run, one line for each trial is printed on standard error. The
 comparison is printed on standard output.
@@ -87,7 +88,7 @@ inspect and to remove it are printed.`,
 			return f.runAndKeep(s)
 		},
 	}
-	c.Flags().StringVar(&f.out, "out", "", "folder for result.json and report.md (default results/ID)")
+	c.Flags().StringVar(&f.out, "out", "", "folder for result.json, report.md and report.html (default results/ID)")
 	c.Flags().StringVar(&f.driver, "driver", "", "driver that builds the lab, instead of the scenario's: "+driverChoice)
 	c.Flags().IntVar(&f.rounds, "rounds", 0, "exact number of rounds, instead of the scenario's")
 	c.Flags().BoolVar(&f.json, "json", false, "print result.json instead of the comparison")
@@ -184,7 +185,7 @@ func (f runFlags) runScenario(ctx context.Context, s *scenario.Scenario) (kept *
 	r, runErr := f.runExperiment(ctx, s, ready, id, keep)
 	if runErr != nil && !r.HasTrials() {
 		folder.RemoveEmpty() // nothing to report
-	} else if runErr = errors.Join(runErr, f.showResult(dir, r, folder.WriteResult(r, report.WriteMarkdown, f.force))); runErr == nil {
+	} else if runErr = errors.Join(runErr, f.showResult(dir, r, folder.WriteResult(r, resultfile.Reports{Markdown: report.WriteMarkdown, HTML: page.WriteRun}, f.force))); runErr == nil {
 		runErr = verdictCode(r.Verdict)
 	}
 	kept, err = keep.finish(ctx)
@@ -237,7 +238,7 @@ func (f runFlags) printResult(dir string, r *result.Result) error {
 	if err := report.WriteText(os.Stdout, r); err != nil {
 		return err
 	}
-	_, err := fmt.Printf("\nresult.json and report.md are in %s\n", dir)
+	_, err := fmt.Printf("\nresult.json, report.md and report.html are in %s\n", dir)
 	return err
 }
 

@@ -60,8 +60,8 @@ const (
 	// removed at once. A file of that name that is found was left by a crash.
 	TrialPrefix = ".snatlab-"
 
-	// trialSize is the size of most results with their report, in bytes.
-	trialSize = 64 << 10
+	// trialSize is the size of most results with their reports, in bytes.
+	trialSize = 128 << 10
 )
 
 // checkRoom reports a folder that cannot be written to, or a full disk.
@@ -90,12 +90,18 @@ func FindResult(path string) string {
 }
 
 // runFiles are the files of a run.
-var runFiles = []string{ResultName, ReportName}
+var runFiles = []string{ResultName, ReportName, PageName}
 
-// WriteResult writes result.json, and report.md by means of drawReport, each whole
-// or not at all. Without replace, a result that another run has written since the
-// folder was opened is an error.
-func (f *Folder) WriteResult(r *result.Result, drawReport func(io.Writer, *result.Result) error, replace bool) error {
+// Reports draw what is written beside result.json.
+type Reports struct {
+	Markdown func(io.Writer, *result.Result) error // report.md
+	HTML     func(io.Writer, *result.Result) error // report.html
+}
+
+// WriteResult writes result.json, report.md and report.html, each whole or not at all.
+// Without replace, a result that another run has written since the folder was opened is
+// an error.
+func (f *Folder) WriteResult(r *result.Result, draw Reports, replace bool) error {
 	for _, name := range runFiles {
 		if _, err := f.root.Lstat(name); err == nil && !replace {
 			return fmt.Errorf("write %s: another run has written it meanwhile", filepath.Join(f.path, name))
@@ -103,7 +109,8 @@ func (f *Folder) WriteResult(r *result.Result, drawReport func(io.Writer, *resul
 	}
 	return errors.Join(
 		f.Write(ResultName, func(w io.Writer) error { return WriteJSON(w, r) }),
-		f.Write(ReportName, func(w io.Writer) error { return drawReport(w, r) }))
+		f.Write(ReportName, func(w io.Writer) error { return draw.Markdown(w, r) }),
+		f.Write(PageName, func(w io.Writer) error { return draw.HTML(w, r) }))
 }
 
 // Write writes a file to the folder, whole or not at all. The file is begun in

@@ -12,10 +12,11 @@ import (
 
 func TestWriteResult(t *testing.T) {
 	t.Parallel()
-	draw := func(w io.Writer, r *result.Result) error {
+	drawID := func(w io.Writer, r *result.Result) error {
 		_, err := io.WriteString(w, "# "+r.ID+"\n")
 		return err
 	}
+	draw := Reports{Markdown: drawID, HTML: drawID}
 	path := filepath.Join(t.TempDir(), "results", "one")
 	folder, err := PrepareFolder(path)
 	if err != nil {
@@ -43,7 +44,7 @@ func TestWriteResult(t *testing.T) {
 	})
 	t.Run("only the files of the run are left", func(t *testing.T) {
 		entries, err := os.ReadDir(path)
-		if err != nil || len(entries) != 2 {
+		if err != nil || len(entries) != 3 {
 			t.Errorf("got %v, %v", entries, err)
 		}
 	})

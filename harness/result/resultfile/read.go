@@ -23,6 +23,7 @@ import (
 const (
 	ResultName = "result.json"
 	ReportName = "report.md"
+	PageName   = "report.html"
 	MatrixName = "matrix.json"
 )
 
