@@ -135,8 +135,9 @@ func (c checker) checkArms(arms []Arm, list *yaml.Node) {
 		if m := strictyaml.ChildOf(n, "masquerade"); arm.Masquerade.Random && arm.Masquerade.RandomFully {
 			c.AddFault(m, "masquerade: random and random_fully are both true; allowed: at most one of them")
 		}
-		c.checkOneOf(n, "masquerade", "snat")
-		c.checkOneOf(n, "client_ports", "client_port_range")
+		for _, keys := range apartInArm {
+			c.checkOneOf(n, keys[:]...)
+		}
 		c.checkOneRange(n)
 		c.checkConsecutive(arm.SNAT.ToSource, strictyaml.ChildOf(strictyaml.ChildOf(n, "snat"), "to_source"))
 		name := strictyaml.ChildOf(n, "name")
@@ -181,9 +182,6 @@ func (c checker) checkConsecutive(addresses []netip.Addr, list *yaml.Node) {
 		}
 	}
 }
-
-// claimKeys are the keys of the claims that an expectation may make.
-var claimKeys = []string{"race", "reduction", "p50", "p99", "unexplained"}
 
 func (c checker) checkExpect(s *Scenario, list, arms *yaml.Node) {
 	names := namesOfArms(s.Arms)

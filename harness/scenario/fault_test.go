@@ -50,6 +50,7 @@ func checkRefused(t *testing.T, data string, want ...string) {
 	if d := cmp.Diff(want, strings.Split(err.Error(), "\n")); d != "" {
 		t.Errorf("%s\nof:\n%s", d, data)
 	}
+	checkSchemaRefuses(t, data, want)
 }
 
 // All faults are reported at once, in the order of the file.

@@ -13,9 +13,9 @@ import (
 )
 
 // The tables of a scenario's fields: one for each mapping, in the order of the
-// struct's fields. Keys and bounds are defined only here. Reading, the messages
-// about allowed values, and the canonical form use these tables. The rules between
-// fields are in check.go.
+// struct's fields. Keys, bounds and what each key is for are defined only here.
+// Reading, the messages about allowed values, the canonical form, the JSON Schema and
+// `snatlab explain` use these tables. The rules between fields are in check.go.
 
 // allDrivers are the drivers that a scenario may name.
 var allDrivers = []string{result.DriverDocker, result.DriverNetns}
@@ -37,34 +37,57 @@ var networkPattern = strictyaml.Pattern{
 
 func scenarioFields(s *Scenario) []strictyaml.Field {
 	return []strictyaml.Field{
-		{Key: "name", Value: strictyaml.String{Into: &s.Name, Pattern: namePattern}, Required: true},
-		{Key: "driver", Value: strictyaml.Choice{Into: &s.Driver, Of: allDrivers}},
-		{Key: "nat", Value: strictyaml.Choice{Into: &s.NAT, Of: []string{result.NATIPTables, result.NATNFTables}}},
-		{Key: "clients", Value: strictyaml.Integer[int]{Into: &s.Clients, Bounds: strictyaml.SpanOf(1, MaxClients)}},
-		{Key: "network", Value: strictyaml.String{Into: &s.Network, Pattern: networkPattern}},
-		{Key: "server", Value: strictyaml.Mapping{Fields: serverFields(&s.Server)}},
-		{Key: "lab", Value: strictyaml.Mapping{Fields: labFields(s), Flow: true}},
-		{Key: "load", Value: strictyaml.Mapping{Fields: loadFields(&s.Load)}},
-		{Key: "rounds", Value: strictyaml.Integer[int]{Into: &s.Rounds, Bounds: strictyaml.SpanOf(1, MaxRounds)}},
-		{Key: "until", Value: strictyaml.Mapping{Fields: untilFields(&s.Until), Flow: true}},
-		{Key: "seed", Value: seedValue{&s.Seed}},
-		{Key: "arms", Value: strictyaml.Sequence[Arm]{Into: &s.Arms, Length: strictyaml.SpanOf(1, MaxArms), Entry: armValue}, Required: true},
-		{Key: "expect", Value: strictyaml.Sequence[Expect]{Into: &s.Expect, Length: strictyaml.SpanOf(0, 3*MaxArms), Entry: expectValue}},
+		{Key: "name", Value: strictyaml.String{Into: &s.Name, Pattern: namePattern}, Required: true,
+			Doc: "The name of the experiment. Results are grouped by it."},
+		{Key: "driver", Value: strictyaml.Choice{Into: &s.Driver, Of: allDrivers},
+			Doc: "How the lab is built. netns: network namespaces, without root, and nothing on the host is changed. docker: containers on this machine's Docker engine, behind the rules that Docker wrote; needs root. --driver replaces it."},
+		{Key: "nat", Value: strictyaml.Choice{Into: &s.NAT, Of: []string{result.NATIPTables, result.NATNFTables}},
+			Doc:     "What writes the masquerade rule. With driver docker only iptables: the rule is the one that Docker wrote.",
+			Default: result.NATIPTables + "; " + result.NATNFTables + " with driver " + result.DriverNetns},
+		{Key: "clients", Value: strictyaml.Integer[int]{Into: &s.Clients, Bounds: strictyaml.SpanOf(1, MaxClients)},
+			Doc: "The number of clients."},
+		{Key: "network", Value: strictyaml.String{Into: &s.Network, Pattern: networkPattern},
+			Doc:     "Driver docker only: an existing Docker network for the clients. The rule under test is then the one that its other containers use; allowed with lab.allow_shared_network.",
+			Default: "a network of the lab"},
+		{Key: "server", Value: strictyaml.Mapping{Fields: serverFields(&s.Server)},
+			Doc:     "Driver docker only: a server on another machine.",
+			Default: "a server in the lab"},
+		{Key: "lab", Value: strictyaml.Mapping{Fields: labFields(s), Flow: true},
+			Doc: "Changes of the lab itself."},
+		{Key: "load", Value: strictyaml.Mapping{Fields: loadFields(&s.Load)},
+			Doc: "What every client sends in every trial."},
+		{Key: "rounds", Value: strictyaml.Integer[int]{Into: &s.Rounds, Bounds: strictyaml.SpanOf(1, MaxRounds)},
+			Doc:     "How often each arm is run, at least. With pattern lockstep the run goes on until a bound of until is reached; with ephemeral the number is exact. --rounds fixes it.",
+			Default: fmt.Sprintf("%d, or %d where arms are compared by trials", DefaultRounds, UncontrolledRounds)},
+		{Key: "until", Value: strictyaml.Mapping{Fields: untilFields(&s.Until), Flow: true},
+			Doc: "Pattern lockstep only: what ends a run after its least number of rounds. It is the bound that is reached first."},
+		{Key: "seed", Value: seedValue{&s.Seed},
+			Doc:     "The number that the order of the arms is drawn from, which slots are the control's, and which port of the server it has. Set it to have the same draws again.",
+			Default: "drawn for each run"},
+		{Key: "arms", Value: strictyaml.Sequence[Arm]{Into: &s.Arms, Length: strictyaml.SpanOf(1, MaxArms), Entry: armValue}, Required: true,
+			Doc: "The conditions under comparison. The first is the baseline."},
+		{Key: "expect", Value: strictyaml.Sequence[Expect]{Into: &s.Expect, Length: strictyaml.SpanOf(0, 3*MaxArms), Entry: expectValue},
+			Doc: "What the run is to show. Each entry names an arm and makes one claim. A claim that is refuted fails the run."},
 	}
 }
 
 func serverFields(s *RemoteServer) []strictyaml.Field {
 	return []strictyaml.Field{
-		{Key: "address", Value: addressValue{&s.Address}, Required: true},
+		{Key: "address", Value: addressValue{&s.Address}, Required: true,
+			Doc: "The address of snatlab serve on another machine. The clients connect to the ports after the given one."},
 	}
 }
 
 func labFields(s *Scenario) []strictyaml.Field {
 	l := &s.Lab
 	return []strictyaml.Field{
-		{Key: "postrouting_rules", Value: idleRulesValue(s)},
-		{Key: "allow_host_sysctls", Value: strictyaml.Boolean{Into: &l.AllowHostSysctls}},
-		{Key: "allow_shared_network", Value: strictyaml.Boolean{Into: &l.AllowSharedNetwork}},
+		{Key: "postrouting_rules", Value: idleRulesValue(s),
+			Doc:     "The number of idle nftables rules between NAT and the insertion of the conntrack entry. They compare and change nothing, and widen the window of the race. 0 is the kernel's own window.",
+			Default: fmt.Sprintf("%d with pattern %s and without network, else 0", lockstepRules, result.Lockstep)},
+		{Key: "allow_host_sysctls", Value: strictyaml.Boolean{Into: &l.AllowHostSysctls},
+			Doc: "Driver docker only: allows arms to set sysctls of the router, which is the host."},
+		{Key: "allow_shared_network", Value: strictyaml.Boolean{Into: &l.AllowSharedNetwork},
+			Doc: "Driver docker only: allows the clients to be on a network that others use (network)."},
 	}
 }
 
@@ -79,75 +102,124 @@ func idleRulesValue(s *Scenario) strictyaml.Value {
 
 func loadFields(l *LoadSettings) []strictyaml.Field {
 	return []strictyaml.Field{
-		{Key: "protocol", Value: strictyaml.Choice{Into: &l.Protocol, Of: []string{"tcp"}}},
-		{Key: "pattern", Value: strictyaml.Choice{Into: &l.Pattern, Of: []string{result.Lockstep, result.Ephemeral}}},
-		{Key: "requests", Value: strictyaml.Integer[int]{Into: &l.Requests, Bounds: strictyaml.SpanOf(1, maxRequests)}},
-		{Key: "rate", Value: rateValue{&l.Rate, strictyaml.SpanOf(1, 100_000)}},
+		{Key: "protocol", Value: strictyaml.Choice{Into: &l.Protocol, Of: []string{"tcp"}},
+			Doc: "The protocol of the requests."},
+		{Key: "pattern", Value: strictyaml.Choice{Into: &l.Pattern, Of: []string{result.Lockstep, result.Ephemeral}},
+			Doc: "How clients choose source port and moment. lockstep: all clients connect from the same source port at the same moment, which shows whether the race can be hit. ephemeral: the kernel chooses the ports, which shows whether everyday traffic hits it."},
+		{Key: "requests", Value: strictyaml.Integer[int]{Into: &l.Requests, Bounds: strictyaml.SpanOf(1, maxRequests)},
+			Doc: fmt.Sprintf("Requests of each client in each trial. All clients together send at most %d, and with lockstep no more than fit into the clients' source ports.", MaxTrial)},
+		{Key: "rate", Value: rateValue{&l.Rate, strictyaml.SpanOf(1, 100_000)},
+			Doc: "With lockstep slots per second, with ephemeral requests per second and client. max is no limit."},
 		{Key: "timeout", Value: strictyaml.Duration{Into: &l.Timeout, Min: 10 * time.Millisecond, Max: 900 * time.Millisecond,
-			Why: "below the 1 s after which the kernel sends a SYN again"}},
-		{Key: "sync", Value: strictyaml.Choice{Into: &l.Sync, Of: []string{result.SyncBarrier, result.SyncClock}}},
-		{Key: "concurrency", Value: strictyaml.Integer[int]{Into: &l.Concurrency, Bounds: strictyaml.SpanOf(1, 4096)}},
+			Why: "below the 1 s after which the kernel sends a SYN again"},
+			Doc: "The time after which a request has failed. It is below the second after which TCP sends a SYN again, so that one lost SYN is one failed request."},
+		{Key: "sync", Value: strictyaml.Choice{Into: &l.Sync, Of: []string{result.SyncBarrier, result.SyncClock}},
+			Doc:     "Pattern lockstep only: how clients fire together. barrier: they meet in shared memory. clock: they fire by CLOCK_MONOTONIC.",
+			Default: DefaultSync},
+		{Key: "concurrency", Value: strictyaml.Integer[int]{Into: &l.Concurrency, Bounds: strictyaml.SpanOf(1, 4096)},
+			Doc:     "Pattern ephemeral only: open requests of a client at a time.",
+			Default: strconv.Itoa(DefaultConcurrency)},
 	}
 }
 
 func untilFields(u *Until) []strictyaml.Field {
 	return []strictyaml.Field{
-		{Key: "hits", Value: strictyaml.Integer[int]{Into: &u.Hits, Bounds: strictyaml.SpanOf(1, maxHits)}},
-		{Key: "rounds_max", Value: strictyaml.Integer[int]{Into: &u.RoundsMax, Bounds: strictyaml.SpanOf(1, MaxRounds)}},
+		{Key: "hits", Value: strictyaml.Integer[int]{Into: &u.Hits, Bounds: strictyaml.SpanOf(1, maxHits)},
+			Doc:     "Requests that the control lost in the trials of each arm. They decide how much a run can say: 764 are needed to say that 99 % of the failures are gone.",
+			Default: strconv.Itoa(DefaultHits)},
+		{Key: "rounds_max", Value: strictyaml.Integer[int]{Into: &u.RoundsMax, Bounds: strictyaml.SpanOf(1, MaxRounds)},
+			Doc:     "The most rounds of a run. If it is equal to rounds, their number is exact.",
+			Default: fmt.Sprintf("%d, or rounds if that is more", DefaultRoundsMax)},
 		{Key: "time_max", Value: strictyaml.Duration{Into: &u.TimeMax, Min: time.Second, Max: 24 * time.Hour,
-			Why: "the least number of rounds is made whatever it takes"}},
+			Why: "the least number of rounds is made whatever it takes"},
+			Doc:     "No round is begun that would end later than this after the first one began.",
+			Default: "5m"},
 	}
 }
 
-func armValue(a *Arm) strictyaml.Value { return strictyaml.Mapping{Fields: armFields(a)} }
-func expectValue(e *Expect) strictyaml.Value {
-	return strictyaml.Mapping{Fields: expectFields(e), Flow: true}
+func armValue(a *Arm) strictyaml.Value {
+	return strictyaml.Mapping{Fields: armFields(a), Apart: apartInArm}
 }
+
+func expectValue(e *Expect) strictyaml.Value {
+	return strictyaml.Mapping{Fields: expectFields(e), Flow: true, OneOf: claimKeys}
+}
+
+// apartInArm are the keys of an arm that exclude each other.
+var apartInArm = [][2]string{{"masquerade", "snat"}, {"client_ports", "client_port_range"}}
+
+// claimKeys are the keys of the claims that an expectation may make.
+var claimKeys = []string{"race", "reduction", "p50", "p99", "unexplained"}
 
 func armFields(a *Arm) []strictyaml.Field {
 	return []strictyaml.Field{
-		{Key: "name", Value: strictyaml.String{Into: &a.Name, Pattern: namePattern}, Required: true},
-		{Key: "masquerade", Value: strictyaml.Mapping{Fields: masqueradeFields(&a.Masquerade), Flow: true}},
-		{Key: "snat", Value: strictyaml.Mapping{Fields: snatFields(&a.SNAT), Flow: true}},
-		{Key: "client_ports", Value: strictyaml.Choice{Into: &a.ClientPorts, Of: []string{result.SplitPorts}}},
-		{Key: "client_port_range", Value: portRangeValue{into: &a.ClientPortRange, bounds: strictyaml.SpanOf(1024, 65535)}},
-		{Key: "sysctls", Value: strictyaml.Mapping{Fields: sysctlsFields(&a.Sysctls)}},
+		{Key: "name", Value: strictyaml.String{Into: &a.Name, Pattern: namePattern}, Required: true,
+			Doc: "The name of the arm. An arm with nothing else leaves the masquerade rule as the driver made it."},
+		{Key: "masquerade", Value: strictyaml.Mapping{Fields: masqueradeFields(&a.Masquerade), Flow: true},
+			Doc: "Options of the masquerade rule."},
+		{Key: "snat", Value: strictyaml.Mapping{Fields: snatFields(&a.SNAT), Flow: true},
+			Doc: "Translates to given addresses, instead of the masquerade rule. It stops the race only between clients that get different addresses."},
+		{Key: "client_ports", Value: strictyaml.Choice{Into: &a.ClientPorts, Of: []string{result.SplitPorts}},
+			Doc:     "Pattern lockstep only: each client has source ports of its own, which stops the race.",
+			Default: "all clients use the same ports"},
+		{Key: "client_port_range", Value: portRangeValue{into: &a.ClientPortRange, bounds: strictyaml.SpanOf(1024, 65535)},
+			Doc:     "Pattern ephemeral only: " + localPortRange + " of the clients. A narrow range makes the race more likely.",
+			Default: "that of the kernel, " + DefaultPorts.String()},
+		{Key: "sysctls", Value: strictyaml.Mapping{Fields: sysctlsFields(&a.Sysctls)},
+			Doc: "Sysctls that are set during the trials of the arm. Such an arm is compared by trials if the baseline does not set the same ones."},
 	}
 }
 
 func masqueradeFields(m *MasqueradeOptions) []strictyaml.Field {
 	return []strictyaml.Field{
-		{Key: "random", Value: strictyaml.Boolean{Into: &m.Random}},
-		{Key: "random_fully", Value: strictyaml.Boolean{Into: &m.RandomFully}},
-		{Key: "removes", Value: removedValue{&m.Removes}},
-		{Key: "to_ports", Value: portRangeValue{&m.ToPorts, strictyaml.SpanOf(1024, 65535), " (NAT keeps lower ports apart)"}},
+		{Key: "random", Value: strictyaml.Boolean{Into: &m.Random},
+			Doc: "NAT draws the source port. Since Linux 5.0 it is the same as random_fully."},
+		{Key: "random_fully", Value: strictyaml.Boolean{Into: &m.RandomFully},
+			Doc: "NAT draws the source port fully at random, which stops the race."},
+		{Key: "removes", Value: removedValue{&m.Removes},
+			Doc:     "With random_fully, two clients and pattern lockstep: the rule draws the ports of a part of the connections only, so that this share of the collisions is gone. It is for tests of snatlab.",
+			Default: "the rule draws every port"},
+		{Key: "to_ports", Value: portRangeValue{&m.ToPorts, strictyaml.SpanOf(1024, 65535), " (NAT keeps lower ports apart)"},
+			Doc:     "NAT uses a range of ports. A client's own port is kept if it is in the range, so this does not stop the race.",
+			Default: "all ports"},
 	}
 }
 
 func snatFields(s *SNATOptions) []strictyaml.Field {
 	return []strictyaml.Field{
-		{Key: "to_source", Value: strictyaml.Sequence[netip.Addr]{Into: &s.ToSource, Length: strictyaml.SpanOf(1, 64), Entry: func(a *netip.Addr) strictyaml.Value { return sourceValue{a} }}, Required: true},
-		{Key: "random_fully", Value: strictyaml.Boolean{Into: &s.RandomFully}},
+		{Key: "to_source", Value: strictyaml.Sequence[netip.Addr]{Into: &s.ToSource, Length: strictyaml.SpanOf(1, 64), Entry: func(a *netip.Addr) strictyaml.Value { return sourceValue{a} }}, Required: true,
+			Doc: "Consecutive addresses, IPv4 out of " + LabAddresses.String() + ". The router gets them for the trial."},
+		{Key: "random_fully", Value: strictyaml.Boolean{Into: &s.RandomFully},
+			Doc: "NAT draws the source port fully at random as well, which stops the race."},
 	}
 }
 
 func sysctlsFields(s *Sysctls) []strictyaml.Field {
 	return []strictyaml.Field{
-		{Key: "router", Value: sysctlsValue{&s.Router}},
-		{Key: "server", Value: sysctlsValue{&s.Server}},
-		{Key: "clients", Value: sysctlsValue{&s.Clients}},
+		{Key: "router", Value: sysctlsValue{&s.Router},
+			Doc: "Sysctls of the router. With driver docker that is the host, and lab.allow_host_sysctls is needed."},
+		{Key: "server", Value: sysctlsValue{&s.Server},
+			Doc: "Sysctls of the server's network namespace."},
+		{Key: "clients", Value: sysctlsValue{&s.Clients},
+			Doc: "Sysctls of the network namespace of each client."},
 	}
 }
 
 // A bound of 10, which is 1000 %, allows eleven times the baseline's latency.
 func expectFields(e *Expect) []strictyaml.Field {
 	return []strictyaml.Field{
-		{Key: "arm", Value: strictyaml.String{Into: &e.Arm, Pattern: strictyaml.Pattern{Words: "the name of an arm"}}, Required: true},
-		{Key: "race", Value: strictyaml.Choice{Into: &e.Race, Of: []string{result.Reproduced, result.Absent}}},
-		{Key: "reduction", Value: shareValue{&e.Reduction, ">=", 1}},
-		{Key: "p50", Value: shareValue{&e.P50, "<=", 10}},
-		{Key: "p99", Value: shareValue{&e.P99, "<=", 10}},
-		{Key: "unexplained", Value: shareValue{&e.Unexplained, "<=", 1}},
+		{Key: "arm", Value: strictyaml.String{Into: &e.Arm, Pattern: strictyaml.Pattern{Words: "the name of an arm"}}, Required: true,
+			Doc: "The arm that the claim is about."},
+		{Key: "race", Value: strictyaml.Choice{Into: &e.Race, Of: []string{result.Reproduced, result.Absent}},
+			Doc: "absent: at most 1 % of what the arm's control lost to the race remains. reproduced: more than that remains."},
+		{Key: "reduction", Value: shareValue{&e.Reduction, ">=", 1},
+			Doc: "At least this share of the failures is gone, compared with the arm's control."},
+		{Key: "p50", Value: shareValue{&e.P50, "<=", 10},
+			Doc: "The median latency is higher than the baseline's by at most this share."},
+		{Key: "p99", Value: shareValue{&e.P99, "<=", 10},
+			Doc: "The 99th percentile of the latency is higher than the baseline's by at most this share."},
+		{Key: "unexplained", Value: shareValue{&e.Unexplained, "<=", 1},
+			Doc: "At most this share of the arm's requests failed for an unknown reason."},
 	}
 }
 

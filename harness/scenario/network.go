@@ -44,6 +44,10 @@ func (v addressValue) ReadNode(_ *strictyaml.Decoder, _ string, n *yaml.Node) st
 	return ""
 }
 
+func (addressValue) Schema() *strictyaml.Schema {
+	return &strictyaml.Schema{Kind: "IPv4 address and port", Type: "string", Pattern: `^[0-9]{1,3}(\.[0-9]{1,3}){3}:[0-9]{1,5}$`}
+}
+
 func (v addressValue) MakeNode() *yaml.Node {
 	if !v.into.IsValid() {
 		return nil
@@ -67,6 +71,10 @@ func (v sourceValue) ReadNode(_ *strictyaml.Decoder, _ string, n *yaml.Node) str
 	}
 	*v.into = a
 	return ""
+}
+
+func (sourceValue) Schema() *strictyaml.Schema { // the pattern is that of LabAddresses
+	return &strictyaml.Schema{Kind: "IPv4 address", Type: "string", Pattern: `^198\.1[89]\.[0-9]{1,3}\.[0-9]{1,3}$`}
 }
 
 func (v sourceValue) MakeNode() *yaml.Node { return strictyaml.ScalarNode(v.into.String()) }
@@ -188,6 +196,10 @@ func (v portRangeValue) ReadNode(_ *strictyaml.Decoder, _ string, n *yaml.Node) 
 	}
 	*v.into = PortRange{uint16(first), uint16(last)}
 	return ""
+}
+
+func (portRangeValue) Schema() *strictyaml.Schema {
+	return &strictyaml.Schema{Kind: "range of ports", Type: "string", Pattern: portRangeForm.String()}
 }
 
 func (v portRangeValue) MakeNode() *yaml.Node {

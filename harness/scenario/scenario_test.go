@@ -26,6 +26,9 @@ func parse(t *testing.T, data string) *Scenario {
 	if err != nil {
 		t.Fatalf("%v\nin:\n%s", err, data)
 	}
+	if err := validate(t, []byte(data)); err != nil {
+		t.Errorf("by the schema: %v\nin:\n%s", err, data)
+	}
 	return s
 }
 

@@ -49,6 +49,14 @@ func (v sysctlsValue) ReadNode(d *strictyaml.Decoder, name string, n *yaml.Node)
 	return ""
 }
 
+func (sysctlsValue) Schema() *strictyaml.Schema {
+	return &strictyaml.Schema{
+		Kind: "mapping of sysctls", Type: "object", MaxProperties: maxSysctls,
+		PropertyNames:        &strictyaml.Schema{Pattern: sysctlPattern.Form.String()},
+		AdditionalProperties: settingValue{}.Schema(),
+	}
+}
+
 func (v sysctlsValue) MakeNode() *yaml.Node {
 	n := &yaml.Node{Kind: yaml.MappingNode, Style: yaml.FlowStyle}
 	for _, s := range *v.into {
@@ -86,6 +94,10 @@ func (v settingValue) ReadNode(_ *strictyaml.Decoder, _ string, n *yaml.Node) st
 	}
 	*v.into = n.Value
 	return ""
+}
+
+func (settingValue) Schema() *strictyaml.Schema {
+	return &strictyaml.Schema{Kind: "value of a sysctl", AnyOf: []*strictyaml.Schema{{Type: "integer"}, {Type: "string", Pattern: settingForm.String()}}}
 }
 
 func (v settingValue) MakeNode() *yaml.Node {

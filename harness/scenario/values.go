@@ -33,6 +33,10 @@ func (v rateValue) ReadNode(_ *strictyaml.Decoder, _ string, n *yaml.Node) strin
 	return problem
 }
 
+func (v rateValue) Schema() *strictyaml.Schema {
+	return &strictyaml.Schema{Kind: "whole number or " + maxRate, AnyOf: []*strictyaml.Schema{{Type: "string", Enum: []string{maxRate}}, v.bounds.Schema()}}
+}
+
 func (v rateValue) MakeNode() *yaml.Node {
 	if *v.into == 0 {
 		return strictyaml.ScalarNode(maxRate)
@@ -56,6 +60,8 @@ func (v seedValue) ReadNode(_ *strictyaml.Decoder, _ string, n *yaml.Node) strin
 	return problem
 }
 
+func (seedValue) Schema() *strictyaml.Schema { return seedBounds.Schema() }
+
 func (v seedValue) MakeNode() *yaml.Node {
 	if *v.into == nil {
 		return nil
@@ -72,6 +78,14 @@ type shareValue struct {
 }
 
 var shareForm = regexp.MustCompile(`^([<>]=) *((?:0|[1-9][0-9]{0,3})(?:\.[0-9]{1,3})?) *%$`)
+
+// Schema returns a pattern with the same bounds: most is a power of ten, so that every
+// number with fewer digits is below it.
+func (v shareValue) Schema() *strictyaml.Schema {
+	most := strconv.Itoa(int(100 * v.most))
+	return &strictyaml.Schema{Kind: "bound in percent", Type: "string",
+		Pattern: fmt.Sprintf(`^%s *(%s(\.0{1,3})?|(0|[1-9][0-9]{0,%d})(\.[0-9]{1,3})?) *%%$`, v.sign, most, len(most)-2)}
+}
 
 func (v shareValue) DescribeAllowed() string {
 	return fmt.Sprintf("%q to %q, with at most three decimals", v.formatPercent(0), v.formatPercent(v.most))
@@ -124,6 +138,10 @@ func (v removedValue) ReadNode(_ *strictyaml.Decoder, _ string, n *yaml.Node) st
 	}
 	*v.into = Share(f)
 	return ""
+}
+
+func (removedValue) Schema() *strictyaml.Schema {
+	return &strictyaml.Schema{Kind: "percentage", Type: "string", Pattern: removedForm.String()}
 }
 
 func (v removedValue) MakeNode() *yaml.Node {

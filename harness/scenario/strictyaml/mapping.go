@@ -14,6 +14,9 @@ type Field struct {
 	Key      string
 	Value    Value
 	Required bool
+
+	Doc     string // says what the key is for, in sentences
+	Default string // the default in words; empty if it is what the variable holds
 }
 
 // ReadText sets the variable of f from text that is not in a file, such as a
@@ -39,6 +42,10 @@ func (f Field) describeFault(n *yaml.Node, problem string) string {
 type Mapping struct {
 	Fields []Field
 	Flow   bool // written on one line
+
+	// The schema has these rules between keys. Reading does not check them.
+	Apart [][2]string // pairs of keys that exclude each other
+	OneOf []string    // keys of which exactly one is given; nil: no such rule
 }
 
 func (m Mapping) sortedKeys() []string {
