@@ -43,7 +43,7 @@ arm whose truth is not known; 3 this machine cannot run it, or it ended with an
 error; 4 inconclusive: for some arm, more than half of the runs measured nothing,
 since its control lost no request.`,
 		Example:           `  snatlab calibrate scenarios/calibrate.yaml --runs 100`,
-		ValidArgsFunction: completeFiles("yaml"),
+		ValidArgsFunction: completeScenarios,
 		RunE: func(c *cobra.Command, args []string) error {
 			if runs < 1 || runs > 10_000 {
 				return usageError{c, fmt.Errorf("--runs: %d is out of range; allowed: 1 to 10000", runs)}

@@ -19,7 +19,7 @@ import (
 func describeCompletion(c *cobra.Command) {
 	c.Short = "Print the script that completes command lines in a shell"
 	c.Long = `Print the script that completes command lines of snatlab in a shell: commands,
-flags, drivers, files of scenarios, and the scenarios and kernels in the store.
+flags, drivers, scenarios and their keys, and the scenarios and kernels in the store.
 Only the latest runs of the store are read, for at most a second. The script for
 bash requires the package bash-completion.`
 	c.Example = `  source <(snatlab completion bash)

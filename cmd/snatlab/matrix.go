@@ -77,7 +77,7 @@ on every kernel. 2 bad usage, an invalid scenario, or too few rounds for a
 verdict.`,
 		Example: `  snatlab matrix scenarios/quickstart.yaml --kernel running --kernel ./linux-image-6.12.deb
   make kernels && snatlab matrix scenarios/quickstart.yaml $(make -s kernels | sed 's/^/--kernel=/')`,
-		ValidArgsFunction: completeFiles("yaml"),
+		ValidArgsFunction: completeScenarios,
 		RunE: func(c *cobra.Command, args []string) error {
 			s, err := f.readScenario(c, args[0])
 			if err != nil {

@@ -76,7 +76,7 @@ bad usage. An invalid scenario, or one with too few rounds for a verdict, cannot
 be run; if no scenario can be run, the exit code is 2.`,
 		Example: `  snatlab nightly --metrics /var/lib/prometheus/node-exporter/snatlab.prom
   snatlab nightly scenarios/quickstart.yaml --junit junit.xml --no-wait`,
-		ValidArgsFunction: completeFiles("yaml"),
+		ValidArgsFunction: completeScenarios,
 		RunE:              func(c *cobra.Command, args []string) error { return f.runNightly(c, args) },
 	}
 	c.Flags().StringVar(&f.scenarios, "scenarios", "/etc/snatlab/scenarios", "folder of the scenarios to run if none is named")

@@ -40,7 +40,8 @@ func runCommand() *cobra.Command {
 		Use:   "run SCENARIO",
 		Short: "Run a scenario and write the before/after comparison",
 		Long: `Run a scenario: build its lab, run its arms in turns, restore the host, and write
-result.json, report.md and report.html.
+result.json, report.md and report.html. SCENARIO is a file, or the name of a ready
+scenario (snatlab scenarios lists them).
 
 During the run, one line for each trial is printed on standard error. The
 comparison is printed on standard output.
@@ -68,9 +69,9 @@ one.
 
 With --keep the lab is kept, unless the run was interrupted. The commands to
 inspect and to remove it are printed.`,
-		Example: `  snatlab run scenarios/quickstart.yaml
+		Example: `  snatlab run quickstart
   snatlab run scenarios/docker-masquerade.yaml --rounds 20 --out before-upgrade`,
-		ValidArgsFunction: completeFiles("yaml"),
+		ValidArgsFunction: completeScenarios,
 		RunE: func(c *cobra.Command, args []string) error {
 			s, err := readScenario(c, args[0], f)
 			if err != nil {
@@ -101,7 +102,7 @@ inspect and to remove it are printed.`,
 // rerunInUserNamespace starts this command again in a user namespace, where it is
 // privileged. The new process reads the scenario again.
 func rerunInUserNamespace(c *cobra.Command, path string) error {
-	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() && !info.IsDir() { // beside a folder, it is a ready scenario
 		return usageError{c, fmt.Errorf("%s is not a regular file: without root, the scenario is read twice", path)}
 	}
 	code, err := netns.Reexec(endSignals(), os.Args[1:]...)
@@ -111,9 +112,15 @@ func rerunInUserNamespace(c *cobra.Command, path string) error {
 	return exitCode(code)
 }
 
-// readScenario reads the file, and replaces its values with those of flags.
+// readScenario reads a file or a ready scenario, and replaces its values with those of
+// flags.
 func readScenario(c *cobra.Command, path string, f runFlags) (*scenario.Scenario, error) {
-	s, err := scenario.Read(path)
+	return readWith(c, findScenario, path, f)
+}
+
+// readWith is readScenario with another way to find the scenario.
+func readWith(c *cobra.Command, find func(path string) (*scenario.Scenario, error), path string, f runFlags) (*scenario.Scenario, error) {
+	s, err := find(path)
 	if err != nil && !errors.As(err, new(strictyaml.Faults)) {
 		return nil, usageError{c, err}
 	}

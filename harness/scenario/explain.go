@@ -16,3 +16,9 @@ func Keys() []strictyaml.Key {
 	s := Default()
 	return strictyaml.ListKeys(scenarioFields(&s))
 }
+
+// CheckName returns an error if a scenario may not have that name.
+func CheckName(name string) error {
+	var s Scenario
+	return s.setField("name", name)
+}

@@ -110,6 +110,13 @@ func TestSchemaReadyScenarios(t *testing.T) {
 			t.Errorf("%s: %v", file, err)
 		}
 	}
+	first, err := os.ReadFile("../../cmd/snatlab/first.yaml") // snatlab init fills in its name
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := validate(t, bytes.ReplaceAll(first, []byte("NAME"), []byte("x"))); err != nil {
+		t.Error(err)
+	}
 }
 
 // The schema finds what it can find, without the help of the decoder.

@@ -22,7 +22,7 @@ type Field struct {
 // ReadText sets the variable of f from text that is not in a file, such as a
 // flag of the command line. The bounds are those of the file.
 func (f Field) ReadText(text string) error {
-	n := &yaml.Node{Kind: yaml.ScalarNode, Value: text}
+	n := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: text}
 	if problem := f.Value.ReadNode(nil, f.Key, n); problem != "" {
 		return errors.New(f.describeFault(n, problem))
 	}

@@ -3,6 +3,7 @@ package strictyaml
 import (
 	"cmp"
 	"strconv"
+	"strings"
 
 	"gopkg.in/yaml.v3"
 )
@@ -129,7 +130,11 @@ func (m Mapping) Schema() *Schema {
 // Schema implements [DescribedValue].
 func (l Sequence[T]) Schema() *Schema {
 	entry := schemaOf(l.entry())
-	return &Schema{Kind: "list of " + entry.Kind, Type: "array", Items: entry, MinItems: l.Length.Min, MaxItems: l.Length.Max}
+	plural := entry.Kind + "s"
+	if strings.HasSuffix(entry.Kind, "s") { // address
+		plural = entry.Kind + "es"
+	}
+	return &Schema{Kind: "list of " + plural, Type: "array", Items: entry, MinItems: l.Length.Min, MaxItems: l.Length.Max}
 }
 
 // entry returns the value of an entry that is not set.
