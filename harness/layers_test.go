@@ -30,7 +30,7 @@ var narrow = map[string][]string{
 	"kernel/vm":          {"format", "kernel"}, // returns bytes: it knows no result
 	"report/page":        {"format", "printable", "report", "result", "wording"},
 	"report/calibration": {"format", "result", "wording"},
-	"report/export":      {"printable", "result", "wording"},
+	"report/export":      {"format", "printable", "result", "wording"},
 	"report":             {"format", "printable", "result", "wording"},        // reports say nothing that a result does not hold
 	"result/resultfile":  {"format", "place", "printable", "result", "stats"}, // reads files of strangers
 	"verdict":            {"format", "result", "stats"},                       // from trials to comparisons, and nothing else

@@ -44,6 +44,40 @@ func WriteHistoryCSV(w io.Writer, h *result.History) error {
 	return c.Error()
 }
 
+// WriteRunCSV writes the lines of a run, as [WriteHistoryCSV] writes them.
+func WriteRunCSV(w io.Writer, r *result.Result) error { return writeResultsCSV(w, r) }
+
+// WriteMatrixCSV writes the lines of each kernel that has a result.
+func WriteMatrixCSV(w io.Writer, m *result.Matrix) error {
+	var all []*result.Result
+	for _, row := range m.Rows {
+		all = append(all, row.Result)
+	}
+	return writeResultsCSV(w, all...)
+}
+
+// WriteNightCSV writes the lines of each scenario that has a result, of all attempts
+// together.
+func WriteNightCSV(w io.Writer, n *result.Night) error {
+	var all []*result.Result
+	for _, j := range n.Runs {
+		all = append(all, j.Result)
+	}
+	return writeResultsCSV(w, all...)
+}
+
+// writeResultsCSV writes the lines of results. It leaves out those that are nil.
+func writeResultsCSV(w io.Writer, all ...*result.Result) error {
+	h := new(result.History)
+	for _, r := range all {
+		if r != nil {
+			run := result.NewRunSummary(r)
+			h.Series = append(h.Series, result.Series{ID: run.Key.SeriesID(), Key: run.Key, Runs: []result.RunSummary{run}})
+		}
+	}
+	return WriteHistoryCSV(w, h)
+}
+
 func seriesHead() []string {
 	head := []string{"series"}
 	for _, f := range (result.Key{}).Facts() {

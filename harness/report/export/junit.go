@@ -19,10 +19,25 @@ import (
 // no expectation, or about all attempts together, belongs to a case "history". A
 // scenario that could not be run is an error, and the only case of its suite.
 func WriteJUnit(w io.Writer, n *result.Night) error {
-	all := testsuites{Name: "snatlab nightly", Time: roundMillis(n.Seconds)}
-	for _, j := range n.Runs {
-		s := newTestsuite(j)
-		all.Suites = append(all.Suites, s)
+	return writeSuites(w, "snatlab nightly", n.Seconds, nightSuites(n))
+}
+
+// WriteRunJUnit writes a run: a suite with a case for each arm and each expectation. A
+// refuted expectation fails its case; what could not be decided is skipped.
+func WriteRunJUnit(w io.Writer, r *result.Result) error {
+	return writeSuites(w, "snatlab run", r.Seconds, []testsuite{runSuite(r.Scenario.Name, r)})
+}
+
+// WriteMatrixJUnit writes a matrix: a suite for each kernel, as [WriteRunJUnit] writes it.
+// A kernel that could not be tested is an error.
+func WriteMatrixJUnit(w io.Writer, m *result.Matrix) error {
+	return writeSuites(w, "snatlab matrix", m.Seconds, matrixSuites(m))
+}
+
+// writeSuites writes suites as a document.
+func writeSuites(w io.Writer, name string, seconds float64, suites []testsuite) error {
+	all := testsuites{Name: name, Time: roundMillis(seconds), Suites: suites}
+	for _, s := range suites {
 		all.addCounts(s.caseCounts)
 	}
 	if _, err := io.WriteString(w, xml.Header); err != nil {
@@ -93,13 +108,32 @@ func (c *caseCounts) addCounts(d caseCounts) {
 	c.Skipped += d.Skipped
 }
 
+// nightSuites returns a suite for each scenario of a night.
+func nightSuites(n *result.Night) (all []testsuite) {
+	for _, j := range n.Runs {
+		all = append(all, newTestsuite(j))
+	}
+	return all
+}
+
 func newTestsuite(j result.NightRun) testsuite {
 	s := testsuite{Name: j.Scenario, Time: roundMillis(j.Seconds), Cases: suiteCases(j), Out: suiteOutput(j)}
 	if r := j.Result; r != nil {
-		s.Timestamp = r.Started.UTC().Format("2006-01-02T15:04:05")
-		s.Properties = &properties{[]property{{"run", r.ID}, {"hash", r.Scenario.Hash}, {"driver", r.Environment.Driver},
-			{"kernel", r.Environment.Kernel}, {"kernel_before", j.KernelBefore}, {"compared", fmt.Sprint(j.Compared)}}}
+		s.describeRun(r)
+		s.Properties.Properties = append(s.Properties.Properties, property{"kernel_before", j.KernelBefore}, property{"compared", fmt.Sprint(j.Compared)})
 	}
+	s.countCases()
+	return s
+}
+
+// describeRun sets what identifies a run.
+func (s *testsuite) describeRun(r *result.Result) {
+	s.Timestamp = r.Started.UTC().Format("2006-01-02T15:04:05")
+	s.Properties = &properties{[]property{{"run", r.ID}, {"hash", r.Scenario.Hash}, {"driver", r.Environment.Driver}, {"kernel", r.Environment.Kernel}}}
+}
+
+// countCases sets the counts of a suite.
+func (s *testsuite) countCases() {
 	for _, c := range s.Cases {
 		s.Tests++
 		switch {
@@ -111,7 +145,6 @@ func newTestsuite(j result.NightRun) testsuite {
 			s.Skipped++
 		}
 	}
-	return s
 }
 
 func suiteCases(j result.NightRun) (all []testcase) {
@@ -123,7 +156,7 @@ func suiteCases(j result.NightRun) (all []testcase) {
 	for _, a := range j.Result.Arms {
 		c := testcase{ClassName: class, Name: "arm " + a.Name, Time: armTime(a)}
 		findings = c.takeFindings(findings, func(f result.Finding) bool { return f.Arm == a.Name && f.Kind != result.ExpectationBroken })
-		if text := undecidedReason(j, a.Name); c.Failure == nil && c.Skipped == nil && text != "" {
+		if text := undecidedReason(j.Result, a.Name); c.Failure == nil && c.Skipped == nil && text != "" {
 			c.Skipped = &message{Message: text}
 		}
 		all = append(all, c)
@@ -203,15 +236,12 @@ func (c *testcase) takeFindings(findings []result.Finding, own func(result.Findi
 }
 
 // undecidedReason returns why an arm could not be decided; empty if it was.
-func undecidedReason(j result.NightRun, arm string) string {
-	if j.Result == nil {
-		return ""
-	}
-	i := slices.IndexFunc(j.Result.Comparisons, func(c result.Comparison) bool { return c.Arm == arm })
+func undecidedReason(r *result.Result, arm string) string {
+	i := slices.IndexFunc(r.Comparisons, func(c result.Comparison) bool { return c.Arm == arm })
 	if i < 0 {
 		return ""
 	}
-	c := j.Result.Comparisons[i]
+	c := r.Comparisons[i]
 	switch {
 	case c.Verdict == result.ArmInconclusive: // of an old result
 		return "the race did not occur in the baseline, or too rarely to judge"

@@ -203,7 +203,7 @@ func (m metrics) registerArms(runs []result.NightRun) {
 		}
 		for _, c := range j.Result.Comparisons {
 			verdict(1, j.Scenario, j.Driver, kernel, c.Arm, string(c.Verdict))
-			if undecidedReason(j, c.Arm) == "" {
+			if undecidedReason(j.Result, c.Arm) == "" {
 				mitigated(boolValue(c.Verdict == result.Mitigated), j.Scenario, j.Driver, kernel, c.Arm)
 			}
 		}
