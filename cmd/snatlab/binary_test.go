@@ -41,12 +41,12 @@ func TestBinaryWithoutHooks(t *testing.T) {
 		want    int
 	}{
 		{binary, 0},
-		{hooked(t), 2},
+		{hooked(t), 3},
 	} {
 		text, err := os.ReadFile(c.program)
 		must(t, err)
 		got := 0
-		for _, name := range []string{"SNATLAB_TEST_DIE_AT", "SNATLAB_TEST_PANIC_IN"} {
+		for _, name := range []string{"SNATLAB_TEST_DIE_AT", "SNATLAB_TEST_PANIC_IN", "SNATLAB_TEST_GUESTS"} {
 			if bytes.Contains(text, []byte(name)) {
 				got++
 			}

@@ -25,6 +25,12 @@ const (
 	exitLeft         = 5 // a change to the host could not be undone
 )
 
+// The exit codes of `snatlab matrix --bisect`, besides exitPass and exitFail.
+const (
+	exitSkip = 125 // this kernel cannot be judged: git bisect tries another one
+	exitStop = 255 // something else is wrong: git bisect ends. It would take exitUsage and exitUnable for a bad kernel
+)
+
 // exitCode is an error that only sets the exit code. Nothing is printed for it.
 type exitCode int
 

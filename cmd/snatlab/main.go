@@ -33,6 +33,9 @@ func main() { os.Exit(run(os.Args[1:])) }
 
 // run is main without the exit.
 func run(args []string) (code int) {
+	if isBisect(args) {
+		defer func() { code = bisectCode(code) }()
+	}
 	// Before a panic comes here, the host was restored, as far as possible.
 	defer func() {
 		if p := recover(); p != nil {

@@ -39,7 +39,8 @@ type matrixFlags struct {
 	requests int
 	rounds   int
 	timeout  time.Duration
-	json     bool
+	bisect   bool
+	formatFlags
 }
 
 func matrixCommand() *cobra.Command {
@@ -69,6 +70,16 @@ Progress goes to standard error, the table to standard output; matrix.json and
 matrix.md go to the folder of --out, where they replace those of an earlier
 matrix. Every result also goes to the store and stays there.
 
+--json, --ktap, --csv and --markdown print another form of the table, and --junit
+FILE writes one more: each kernel has a test for each arm and each expectation. With
+$GITHUB_STEP_SUMMARY, the Markdown is appended to that file.
+
+--bisect makes the exit code what "git bisect run" asks for, of exactly one kernel
+and a scenario with expectations: 0 good, every expectation held; 1 bad, one is
+refuted; 125 cannot tell, the kernel could not be tested or the run was
+inconclusive; 255 or a signal's end the bisection, for a wrong command line or an
+error that is not the kernel's. docs/bisect.md bisects a kernel tree.
+
 Exit codes, the first that applies: 129, 130, 143 interrupted, finished kernels
 are kept; 1 an expectation failed on a kernel; 3 a kernel could not be tested, or
 a result could not be stored; 4 inconclusive on a kernel: too little was lost to
@@ -81,6 +92,9 @@ verdict.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			s, err := f.readScenario(c, args[0])
 			if err != nil {
+				return err
+			}
+			if err := checkReportFile(c, "junit", f.junit); err != nil {
 				return err
 			}
 			return runInterruptible(func(ctx context.Context) error { return f.runMatrix(ctx, s) })
@@ -99,7 +113,8 @@ verdict.`,
 	c.Flags().IntVar(&f.requests, "requests", 0, fmt.Sprintf("requests per client and trial, instead of the scenario's (default %d, if that has more)", matrix.DefaultRequests))
 	c.Flags().IntVar(&f.rounds, "rounds", 0, "exact number of rounds, instead of the scenario's")
 	c.Flags().DurationVar(&f.timeout, "timeout", 10*time.Minute, "time limit of a guest")
-	c.Flags().BoolVar(&f.json, "json", false, "print matrix.json instead of the table")
+	c.Flags().BoolVar(&f.bisect, bisectFlag, false, "end with the exit codes of git bisect run: 0 good, 1 bad, 125 cannot tell")
+	f.addFormats(c, "the matrix")
 	return c
 }
 
@@ -108,12 +123,18 @@ func (f matrixFlags) readScenario(c *cobra.Command, path string) (*scenario.Scen
 	if err := cmp.Or(f.checkFlags(), kernel.CheckSpecs(f.kernels, f.modules)); err != nil {
 		return nil, usageError{c, err}
 	}
+	if err := f.checkFormats(c); err != nil {
+		return nil, err
+	}
 	s, err := readScenario(c, path, runFlags{rounds: f.rounds})
 	if err != nil {
 		return nil, err
 	}
 	if err := matrix.AdaptToGuest(s); err != nil {
 		return nil, usageError{c, fmt.Errorf("a guest can only use the driver netns: %w", err)}
+	}
+	if f.bisect && len(s.Expect) == 0 {
+		return nil, usageError{c, errors.New("--bisect: the scenario expects nothing, so no kernel could be bad (add expect)")}
 	}
 	if c.Flags().Changed("requests") {
 		if most := s.MaxRequests(); f.requests < 1 || f.requests > most {
@@ -136,6 +157,8 @@ func (f matrixFlags) checkFlags() error {
 	}
 	accels := []string{vm.Auto, vm.KVM, vm.TCG}
 	switch {
+	case f.bisect && len(f.kernels) > 1:
+		return fmt.Errorf("--bisect: %d kernels are given; allowed: exactly one", len(f.kernels))
 	case len(f.kernels) == 0:
 		return errors.New("--kernel is missing; allowed: running, a release under /boot, a vmlinuz, a build tree, a .deb or .rpm")
 	case !slices.Contains(accels, f.accel):
@@ -176,6 +199,10 @@ func (f matrixFlags) runMatrix(ctx context.Context, s *scenario.Scenario) error 
 		return runErr
 	}
 	err = errors.Join(runErr, f.writeMatrix(dir, folder, m))
+	if f.bisect && ctx.Err() == nil { // an answer about the kernel counts, whatever else failed
+		printError(err)
+		return bisectExit(m.Rows[0])
+	}
 	if err == nil || ctx.Err() == nil && codeOf(matrixExit(m)) == exitFail {
 		printError(err)
 		return matrixExit(m)
@@ -203,14 +230,17 @@ func (f matrixFlags) writeMatrix(dir string, folder *resultfile.Folder, m *resul
 	if kept != nil {
 		fmt.Fprintln(os.Stderr, "the matrix could not be written to its folder; it is on standard output, as JSON")
 	}
-	if kept != nil || f.json {
+	if kept != nil {
 		return errors.Join(kept, resultfile.WriteJSON(os.Stdout, m))
 	}
-	if err := report.WriteMatrixText(os.Stdout, m); err != nil {
+	screen := func(w io.Writer, m *result.Matrix) error {
+		if err := report.WriteMatrixText(w, m); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintf(w, "\n%s and matrix.md are in %s\n", resultfile.MatrixName, dir)
 		return err
 	}
-	_, err := fmt.Printf("\n%s and matrix.md are in %s\n", resultfile.MatrixName, dir)
-	return err
+	return errors.Join(matrixRenderers.choose(f.formatFlags, screen)(os.Stdout, m), matrixRenderers.writeFiles(f.formatFlags, m))
 }
 
 // matrixExit returns the exit code of a matrix that was not interrupted. A failed

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,12 +33,11 @@ type nightlyFlags struct {
 	scenarios string
 	store     string
 	known     string
-	junit     string
 	metrics   string
 	driver    string
 	attempts  int
 	noWait    bool
-	json      bool
+	formatFlags
 }
 
 func nightlyCommand() *cobra.Command {
@@ -63,8 +63,9 @@ nightly on the same store waits for the first, and a scenario on Docker waits fo
 another run on Docker; with --no-wait they end at once, with exit code 3.
 
 Only warnings are written to standard error, and the progress on a terminal.
-Results that cannot be stored are printed, within the record of the night, as
-with --json.
+--json, --ktap, --csv and --markdown print another form of the screen. With
+$GITHUB_STEP_SUMMARY, the Markdown is appended to that file. Results that cannot
+be stored are printed, within the record of the night, as with --json.
 
 Exit codes, the first that applies: 5 the host could not be restored: nothing
 else was run, and the changes that are left are printed; 129, 130, 143
@@ -82,12 +83,11 @@ be run; if no scenario can be run, the exit code is 2.`,
 	c.Flags().StringVar(&f.scenarios, "scenarios", "/etc/snatlab/scenarios", "folder of the scenarios to run if none is named")
 	storeFlag(c, &f.store)
 	c.Flags().StringVar(&f.known, "known", "", "file of known failures, see docs/nightly.md")
-	c.Flags().StringVar(&f.junit, "junit", "", "write the outcome to this file, as JUnit's XML")
 	c.Flags().StringVar(&f.metrics, "metrics", "", "write the outcome to this file, for node_exporter's textfile collector (*.prom)")
 	c.Flags().StringVar(&f.driver, "driver", "", "driver of the labs, instead of the scenarios': "+driverChoice)
 	c.Flags().IntVar(&f.attempts, "attempts", 3, "most runs of a scenario that has a doubtful result: 2 to 10")
 	c.Flags().BoolVar(&f.noWait, "no-wait", false, "end at once if another nightly or run is active")
-	c.Flags().BoolVar(&f.json, "json", false, "print the record of the night as JSON")
+	f.addFormats(c, "the record of the night")
 	return c
 }
 
@@ -98,6 +98,9 @@ func (f nightlyFlags) runNightly(c *cobra.Command, args []string) error {
 	}
 	if f.metrics != "" && filepath.Ext(f.metrics) != ".prom" {
 		return usageError{c, fmt.Errorf("--metrics: %s does not end in .prom: node_exporter's textfile collector reads no other file", f.metrics)}
+	}
+	if err := f.checkFormats(c); err != nil {
+		return err
 	}
 	if f.store == "" {
 		f.store = store.DefaultDir()
@@ -156,10 +159,8 @@ func (f nightlyFlags) runNight(ctx context.Context, c *cobra.Command, tasks []ni
 		return fmt.Errorf("make room for results: %w (another folder: --store)", err)
 	}
 	defer folder.Close()
-	for _, file := range [][2]string{{"junit", f.junit}, {"metrics", f.metrics}} {
-		if err := checkReportFile(c, file[0], file[1]); err != nil {
-			return err
-		}
+	if err := cmp.Or(checkReportFile(c, "junit", f.junit), checkReportFile(c, "metrics", f.metrics)); err != nil {
+		return err
 	}
 	var lock *undo.Lock
 	err = f.takeLock(ctx, func() (err error) { lock, err = undo.TakeStoreLock(f.store, "nightly"); return err })
@@ -199,22 +200,15 @@ func checkReportFile(c *cobra.Command, flag, path string) error {
 // reportNight prints the night, writes its reports, and returns the error that sets the
 // exit code: err, if there is one.
 func (f nightlyFlags) reportNight(record *result.Night, err error) error {
-	write := report.WriteNight
-	if f.json || record.Store.Error != "" {
-		write = resultfile.WriteJSON
-	}
-	if !f.json && record.Store.Error != "" {
+	write := nightRenderers.choose(f.formatFlags, report.WriteNight)
+	if record.Store.Error != "" && !f.json {
 		fmt.Fprintln(os.Stderr, "results could not be stored: they are on standard output, as JSON")
+		write = resultfile.WriteJSON[*result.Night]
 	}
-	failed := write(os.Stdout, record)
-	for _, file := range []struct {
-		path   string
-		render func(io.Writer, *result.Night) error
-	}{{f.junit, export.WriteJUnit}, {f.metrics, export.WriteMetrics}} {
-		if file.path != "" {
-			// Another user reads it, whatever the umask is.
-			failed = errors.Join(failed, resultfile.WritePublicFile(file.path, func(w io.Writer) error { return file.render(w, record) }))
-		}
+	failed := errors.Join(write(os.Stdout, record), nightRenderers.writeFiles(f.formatFlags, record))
+	if f.metrics != "" {
+		// Another user reads it, whatever the umask is.
+		failed = errors.Join(failed, resultfile.WritePublicFile(f.metrics, func(w io.Writer) error { return export.WriteMetrics(w, record) }))
 	}
 	printError(failed)
 	if err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"os"
 
@@ -12,36 +13,35 @@ import (
 )
 
 func reportCommand() *cobra.Command {
-	var markdown, html bool
+	var f formatFlags
 	c := &cobra.Command{
 		Use:   "report RESULT",
 		Short: "Print the comparison of an earlier run again",
 		Long: `Print the comparison of an earlier run again, from its result.json or from its
-folder.
+folder, in any of the forms of snatlab run.
 
 --html prints it as a page for a browser, which is one file that loads nothing.`,
 		Example: `  snatlab report results/20261122-214500-3f9c2a
   snatlab report --markdown result.json > report.md
-  snatlab report --html result.json > report.html`,
+  snatlab report --html result.json > report.html
+  snatlab report --ktap result.json`,
 		ValidArgsFunction: completeFiles("json"),
 		RunE: func(c *cobra.Command, args []string) error {
-			if markdown && html {
-				return usageError{c, errors.New("--markdown and --html exclude each other")}
+			if err := cmp.Or(f.checkFormats(c), checkReportFile(c, "junit", f.junit)); err != nil {
+				return err
 			}
 			r, err := resultfile.ReadResult(args[0])
 			if err != nil {
 				return usageError{c, err}
 			}
-			switch {
-			case markdown:
-				return report.WriteMarkdown(os.Stdout, r)
-			case html:
-				return page.WriteRun(os.Stdout, r)
+			screen := report.WriteText
+			if f.html {
+				screen = page.WriteRun
 			}
-			return report.WriteText(os.Stdout, r)
+			return errors.Join(runRenderers.choose(f, screen)(os.Stdout, r), runRenderers.writeJUnit(f, r))
 		},
 	}
-	c.Flags().BoolVar(&markdown, "markdown", false, "print report.md")
-	c.Flags().BoolVar(&html, "html", false, "print report.html")
+	f.addFormats(c, "")
+	c.Flags().BoolVar(&f.html, "html", false, "print report.html")
 	return c
 }

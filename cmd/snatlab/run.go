@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,6 +17,7 @@ import (
 	"snatlab/harness/lab"
 	"snatlab/harness/lab/netns"
 	"snatlab/harness/report"
+	"snatlab/harness/report/export"
 	"snatlab/harness/report/page"
 	"snatlab/harness/result"
 	"snatlab/harness/result/resultfile"
@@ -27,11 +30,11 @@ type runFlags struct {
 	out    string
 	driver string
 	rounds int
-	json   bool
 	keep   bool
 	force  bool
 
 	explain bool
+	formatFlags
 }
 
 func runCommand() *cobra.Command {
@@ -45,6 +48,12 @@ scenario (snatlab scenarios lists them).
 
 During the run, one line for each trial is printed on standard error. The
 comparison is printed on standard output.
+
+--json, --ktap, --csv and --markdown print another form of the result instead, and
+--junit FILE writes one more. With --ktap and --junit each arm and each expectation
+is a test: a refuted expectation fails, what could not be decided is skipped, and a
+run that broke off is an error. With $GITHUB_STEP_SUMMARY, the Markdown is appended
+to that file.
 
 The first trial is a warm-up. Then every arm is run once in each round, until the
 control of each arm has lost 1,100 requests, or what else the scenario sets (until).
@@ -83,8 +92,11 @@ inspect and to remove it are printed.`,
 			if err := checkRounds(c, s, f.force); err != nil {
 				return err
 			}
+			if err := cmp.Or(f.checkFormats(c), checkReportFile(c, "junit", f.junit)); err != nil {
+				return err
+			}
 			if s.Driver == result.DriverNetns && !netns.IsPrivileged() {
-				return rerunInUserNamespace(c, args[0])
+				return f.showNoResult(s, rerunInUserNamespace(c, args[0]))
 			}
 			return f.runAndKeep(s)
 		},
@@ -92,7 +104,7 @@ inspect and to remove it are printed.`,
 	c.Flags().StringVar(&f.out, "out", "", "folder for result.json, report.md and report.html (default results/ID)")
 	c.Flags().StringVar(&f.driver, "driver", "", "driver that builds the lab, instead of the scenario's: "+driverChoice)
 	c.Flags().IntVar(&f.rounds, "rounds", 0, "exact number of rounds, instead of the scenario's")
-	c.Flags().BoolVar(&f.json, "json", false, "print result.json instead of the comparison")
+	f.addFormats(c, "the result")
 	c.Flags().BoolVar(&f.explain, "explain", false, "look up every request that got no answer in the conntrack table")
 	c.Flags().BoolVar(&f.force, "force", false, "run even if DIR contains a result, or the rounds are too few for a verdict")
 	c.Flags().BoolVar(&f.keep, "keep", false, "keep the lab, and print how to inspect it")
@@ -172,13 +184,13 @@ func (f runFlags) runScenario(ctx context.Context, s *scenario.Scenario) (kept *
 	}
 	ready, err := prepareMachine(ctx, s)
 	if err != nil {
-		return nil, err
+		return nil, f.showNoResult(s, err)
 	}
 	defer func() { err = errors.Join(err, ready.close()) }()
 	// Before the run: a result that cannot be written is lost.
 	folder, err := resultfile.PrepareFolder(dir)
 	if err != nil {
-		return nil, fmt.Errorf("make room for the result: %w", err)
+		return nil, f.showNoResult(s, fmt.Errorf("make room for the result: %w", err))
 	}
 	defer folder.Close()
 	warnOfRounds(os.Stderr, s)
@@ -192,6 +204,7 @@ func (f runFlags) runScenario(ctx context.Context, s *scenario.Scenario) (kept *
 	r, runErr := f.runExperiment(ctx, s, ready, id, keep)
 	if runErr != nil && !r.HasTrials() {
 		folder.RemoveEmpty() // nothing to report
+		runErr = f.showNoResult(s, runErr)
 	} else if runErr = errors.Join(runErr, f.showResult(dir, r, folder.WriteResult(r, resultfile.Reports{Markdown: report.WriteMarkdown, HTML: page.WriteRun}, f.force))); runErr == nil {
 		runErr = verdictCode(r.Verdict)
 	}
@@ -237,16 +250,29 @@ func (f runFlags) showResult(dir string, r *result.Result, kept error) error {
 	return f.printResult(dir, r)
 }
 
-// printResult prints a result that was written to dir.
+// printResult prints a result that was written to dir, and writes its other files.
 func (f runFlags) printResult(dir string, r *result.Result) error {
-	if f.json {
-		return resultfile.WriteJSON(os.Stdout, r)
-	}
-	if err := report.WriteText(os.Stdout, r); err != nil {
+	screen := func(w io.Writer, r *result.Result) error {
+		if err := report.WriteText(w, r); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintf(w, "\nresult.json, report.md and report.html are in %s\n", dir)
 		return err
 	}
-	_, err := fmt.Printf("\nresult.json, report.md and report.html are in %s\n", dir)
-	return err
+	return errors.Join(runRenderers.choose(f.formatFlags, screen)(os.Stdout, r), runRenderers.writeFiles(f.formatFlags, r))
+}
+
+// showNoResult writes the test of a run that has no result, an error, where KTAP or JUnit
+// is asked for: CI reads nothing else. It returns err.
+func (f runFlags) showNoResult(s *scenario.Scenario, err error) error {
+	if _, shown := err.(exitCode); err == nil || shown { // by the run in a user namespace
+		return err
+	}
+	r := &result.Result{Schema: result.Schema, Version: version, Scenario: s.Summary(), Started: time.Now().UTC(), Verdict: result.Inconclusive, Incomplete: err.Error()}
+	if f.ktap {
+		err = errors.Join(err, export.WriteRunKTAP(os.Stdout, r))
+	}
+	return errors.Join(err, runRenderers.writeJUnit(f.formatFlags, r))
 }
 
 // verdictCode returns the exit code of a complete run.

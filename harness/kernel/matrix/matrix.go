@@ -29,14 +29,18 @@ type KernelTester struct {
 	Note  func(kernel, text string)      // is called with other news of a kernel
 	Keep  func(r *result.Result) error   // stores the result of a tested kernel
 
-	boot func(context.Context, *kernel.Kernel, *scenario.Scenario, RunWatcher) (r *result.Result, accel string, err error) // nil: bootGuest
+	boot bootFunc // nil: bootGuest
 }
+
+// bootFunc runs a scenario in a guest with a kernel. It returns the result and the
+// accelerator of the guest.
+type bootFunc func(context.Context, *kernel.Kernel, *scenario.Scenario, RunWatcher) (r *result.Result, accel string, err error)
 
 // Run tests every kernel. If it is interrupted, or cannot store a result, it returns an
 // error and a matrix with the finished rows.
 func (x *KernelTester) Run(ctx context.Context) (*result.Matrix, error) {
 	if x.boot == nil {
-		x.boot = x.bootGuest
+		x.boot = replaceGuests(x.bootGuest)
 	}
 	begun := time.Now()
 	m := &result.Matrix{Schema: result.MatrixSchema, Started: time.Now().UTC().Truncate(time.Millisecond), Rows: []result.Row{},

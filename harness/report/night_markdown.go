@@ -1,0 +1,60 @@
+package report
+
+import (
+	"io"
+	"strings"
+
+	"snatlab/harness/result"
+	"snatlab/harness/wording"
+)
+
+// WriteNightMarkdown writes the contents of [WriteNight] as Markdown, the answer first.
+func WriteNightMarkdown(w io.Writer, n *result.Night) error {
+	var d document
+	d.writeBlock("# Night: %s", escapeMarkdown(nightSummary(n)))
+	d.writeBlock("%s", escapeParagraph(kernelLine(n)))
+	t := table{head: []string{"outcome", "scenario", "found"}}
+	for _, j := range n.Runs {
+		t.rows = append(t.rows, []string{outcomeWord(j.Outcome), wording.NightRunName(j), wording.NightRunFigures(j)})
+	}
+	if len(t.rows) > 0 {
+		d.writeTable(t, len(t.head))
+	}
+	for _, j := range n.Runs {
+		if notes := judgedNotes(j); len(notes) > 0 {
+			d.writeBlock("**%s**", escapeMarkdown(wording.NightRunName(j)))
+			d.writeList(notes...)
+		}
+	}
+	for _, text := range n.Warnings {
+		d.writeBlock("%s", escapeParagraph("warning: "+text))
+	}
+	d.writeBlock("%s", escapeParagraph("store "+storeLine(n.Store)))
+	_, err := io.WriteString(w, strings.TrimSuffix(d.String(), "\n"))
+	return err
+}
+
+// outcomeWord returns an outcome, in capitals if it has to be looked into.
+func outcomeWord(o result.Outcome) string {
+	if isBad(o) {
+		return strings.ToUpper(string(o))
+	}
+	return string(o)
+}
+
+// judgedNotes returns what is to be said of a scenario beside its figures.
+func judgedNotes(j result.NightRun) (notes []string) {
+	if j.Reason != "" {
+		notes = append(notes, j.Reason)
+	}
+	if j.KeyChange != "" {
+		notes = append(notes, "history restarted: "+j.KeyChange)
+	}
+	for _, f := range j.Findings {
+		notes = append(notes, findingText(f))
+	}
+	for _, text := range j.Doubts {
+		notes = append(notes, "doubt: "+text)
+	}
+	return notes
+}
