@@ -1,6 +1,6 @@
 # `make build`, `make check` and `make demo` need only Go and make, and any user can
 # run them. `make setup` installs what the tests and Docker labs need (an engine,
-# iptables, QEMU), as root.
+# iptables, QEMU, chromium), as root.
 
 VERSION  ?= $(shell git describe --always --dirty 2>/dev/null || echo dev)
 FUZZTIME ?= 60s
@@ -74,7 +74,7 @@ demo: build ## the race and its mitigation, in network namespaces: no root, no D
 demo-docker: setup build ## the same on this machine's Docker engine, as root
 	./bin/snatlab run scenarios/docker-masquerade.yaml
 
-setup: ## install and start what is missing, as root: Docker, iptables, QEMU
+setup: ## install and start what is missing, as root: Docker, iptables; for tests QEMU and chromium
 	@scripts/setup make $(MAKECMDGOALS)
 
 # Packages of Debian, in a cache folder: nothing is installed, and no root is needed.

@@ -72,7 +72,7 @@ func drawShares(id, title string, all []namedRemaining) *stripChart {
 	s := scale{low: leastRemaining, high: mostRemaining, log: true}
 	chart := &stripChart{ID: id, Title: title,
 		About: "Each strip: the estimate (diamond), its 95 % interval (thick) and its 99.9 % interval (thin), by which the verdict is decided. The scale is logarithmic; its left end is 0. The narrow zone at 100 % is that of equal.",
-		Ticks: s.alongX([]float64{leastRemaining, 0.001, 0.01, 0.1, 1, 10}, func(v float64) string {
+		Ticks: s.alongX([]float64{leastRemaining, 0.001, 0.01, 0.1, 1}, func(v float64) string {
 			if v == leastRemaining {
 				return "0"
 			}
