@@ -65,10 +65,10 @@ func trueRemaining(a scenario.Arm) (remaining float64, known bool) {
 // second arm as well, and holds the verdicts against the truth. A run judges its arms
 // together, as every run does. CheckTruth must accept the scenario.
 //
-// open gets the ID of each run, which is that of the options with its number. done
-// is called after each run.
-func Calibrate(ctx context.Context, s *scenario.Scenario, runs int, open func(ctx context.Context, id string) (lab.Lab, error),
-	done func(*result.Calibration), o RunOptions) (*result.Calibration, error) {
+// open gets the number of each run, from 1, and its ID, which is that of the options with
+// the number. watch is called at each trial, and done after each run.
+func Calibrate(ctx context.Context, s *scenario.Scenario, runs int, open func(ctx context.Context, run int, id string) (lab.Lab, error),
+	watch Watcher, done func(*result.Calibration), o RunOptions) (*result.Calibration, error) {
 	repeated := WithDuplicateBaseline(s)
 	c := newCalibration(s, o)
 	for run := range runs {
@@ -77,7 +77,7 @@ func Calibrate(ctx context.Context, s *scenario.Scenario, runs int, open func(ct
 		}
 		of := o
 		of.ID = fmt.Sprintf("%s-%d", o.ID, run+1)
-		r, err := Run(ctx, repeated, func(ctx context.Context) (lab.Lab, error) { return open(ctx, of.ID) }, noWatcher{}, of)
+		r, err := Run(ctx, repeated, func(ctx context.Context) (lab.Lab, error) { return open(ctx, run+1, of.ID) }, watch, of)
 		if err != nil {
 			return c, fmt.Errorf("run %d of %d: %w", run+1, runs, err)
 		}
@@ -240,9 +240,3 @@ func isBeyond(k, n int, promised float64) bool {
 	low, _ := stats.ProportionInterval(k, n, result.DecisiveConfidence)
 	return low > promised
 }
-
-// noWatcher watches nothing.
-type noWatcher struct{}
-
-func (noWatcher) Start(result.Progress)               {}
-func (noWatcher) Done(result.Progress, *result.Trial) {}

@@ -194,12 +194,12 @@ func TestCalibrate(t *testing.T) {
 	s.Arms[1].Masquerade.RandomFully = true
 	var ids []string
 	var progress []int
-	open := func(_ context.Context, id string) (lab.Lab, error) {
+	open := func(_ context.Context, _ int, id string) (lab.Lab, error) {
 		ids = append(ids, id)
 		return newFakeLab(t, 2), nil
 	}
 	done := func(c *result.Calibration) { progress = append(progress, c.Runs) }
-	c, err := Calibrate(t.Context(), s, 2, open, done, RunOptions{ID: "c", Version: "v1"})
+	c, err := Calibrate(t.Context(), s, 2, open, noWatcher{}, done, RunOptions{ID: "c", Version: "v1"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -215,3 +215,9 @@ func TestCalibrate(t *testing.T) {
 		}
 	}
 }
+
+// noWatcher watches nothing.
+type noWatcher struct{}
+
+func (noWatcher) Start(result.Progress)               {}
+func (noWatcher) Done(result.Progress, *result.Trial) {}

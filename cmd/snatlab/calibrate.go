@@ -55,7 +55,7 @@ since its control lost no request.`,
 			if err := harness.CheckTruth(s); err != nil {
 				return usageError{c, err}
 			}
-			write := calibration.WriteText
+			write := onScreen(calibration.WriteText)
 			switch {
 			case f.json && markdown:
 				return usageError{c, errors.New("--json and --markdown exclude each other")}
@@ -85,9 +85,19 @@ func calibrate(ctx context.Context, s *scenario.Scenario, runs int, write func(i
 		return err
 	}
 	defer func() { err = errors.Join(err, ready.close()) }()
-	open := func(ctx context.Context, id string) (lab.Lab, error) { return ready.open(ctx, id, false, nil) }
-	done := func(c *result.Calibration) { calibration.WriteProgress(os.Stderr, c, runs) }
-	c, err := harness.Calibrate(ctx, s, runs, open, done, harness.RunOptions{ID: resultfile.NewRunID(time.Now()), Version: version})
+	progress := newProgress()
+	open := func(ctx context.Context, run int, id string) (lab.Lab, error) {
+		progress.EqualPart("run", run, runs)
+		return ready.open(ctx, id, false, onTerminal(progress.Say))
+	}
+	// In a log, a line for each run says more than those of its trials.
+	var watch harness.Watcher = noWatcher{}
+	done := func(c *result.Calibration) { calibration.WriteProgress(os.Stderr, c, runs, screenOf(os.Stderr)) }
+	if canOverwrite(os.Stderr) {
+		watch, done = progress, func(*result.Calibration) {}
+	}
+	c, err := harness.Calibrate(ctx, s, runs, open, watch, done, harness.RunOptions{ID: resultfile.NewRunID(time.Now()), Version: version})
+	progress.Close()
 	if c.Runs > 0 {
 		_ = write(os.Stdout, c)
 	}
@@ -95,4 +105,19 @@ func calibrate(ctx context.Context, s *scenario.Scenario, runs int, write func(i
 		return err
 	}
 	return verdictCode(c.Verdict)
+}
+
+// noWatcher watches nothing.
+type noWatcher struct{}
+
+func (noWatcher) Start(result.Progress)               {}
+func (noWatcher) Done(result.Progress, *result.Trial) {}
+
+// onTerminal returns say if standard error is a terminal whose line is overwritten, else
+// nil: many labs are built in a row, and a log would be full of them.
+func onTerminal(say func(string)) func(string) {
+	if canOverwrite(os.Stderr) {
+		return say
+	}
+	return nil
 }

@@ -107,7 +107,7 @@ func (f compareFlags) runCompare(c *cobra.Command, sides []string) error {
 	if err != nil {
 		return err
 	}
-	show := report.WriteComparison
+	show := onScreen(report.WriteComparison)
 	if f.json {
 		show = resultfile.WriteJSON
 	}

@@ -23,6 +23,7 @@ type formatFlags struct {
 	csv      bool
 	markdown bool
 	html     bool // of report
+	full     bool // of run and report
 	junit    string
 }
 
@@ -37,13 +38,26 @@ func (f *formatFlags) addFormats(c *cobra.Command, record string) {
 	c.Flags().StringVar(&f.junit, "junit", "", "write a case for each arm and expectation to this file, as JUnit's XML")
 }
 
+// addFull adds the flag for everything about a run as text.
+func (f *formatFlags) addFull(c *cobra.Command) {
+	c.Flags().BoolVar(&f.full, "full", false, "print all figures, rules and warnings, not only the first screen")
+}
+
+// textOf returns the function that prints a run as text.
+func (f formatFlags) textOf() func(io.Writer, *result.Result) error {
+	if f.full {
+		return onScreen(report.WriteFull)
+	}
+	return onScreen(report.WriteText)
+}
+
 // checkFormats returns an error if several formats are chosen.
 func (f formatFlags) checkFormats(c *cobra.Command) error {
 	var chosen []string
 	for _, format := range []struct {
 		name string
 		set  bool
-	}{{"--json", f.json}, {"--ktap", f.ktap}, {"--csv", f.csv}, {"--markdown", f.markdown}, {"--html", f.html}} {
+	}{{"--json", f.json}, {"--ktap", f.ktap}, {"--csv", f.csv}, {"--markdown", f.markdown}, {"--html", f.html}, {"--full", f.full}} {
 		if format.set {
 			chosen = append(chosen, format.name)
 		}

@@ -117,7 +117,7 @@ func (f historyFlags) printHistory(w io.Writer, scenario string) error {
 	case len(h.Series) == 0:
 		fmt.Fprintf(w, "Nothing has been stored yet. (snatlab nightly and snatlab matrix store results.)\n")
 	}
-	return report.WriteHistory(w, h)
+	return report.WriteHistory(w, h, screenOf(os.Stdout))
 }
 
 func pruneCommand() *cobra.Command {

@@ -80,6 +80,7 @@ func TestCommandLine(t *testing.T) {
 			e.Setenv("PATH", filepath.Dir(binary)+string(os.PathListSeparator)+e.Getenv("PATH"))
 			e.Setenv("SCENARIOS", filepath.Join(here, "../../scenarios"))
 			e.Setenv("RESULTS", filepath.Join(here, "../../harness/report/testdata"))
+			e.Setenv("LC_ALL", "C.UTF-8")
 			e.Setenv("TESTDATA", filepath.Join(here, "testdata"))
 			return err
 		},

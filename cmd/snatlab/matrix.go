@@ -19,6 +19,7 @@ import (
 	"snatlab/harness/kernel/matrix"
 	"snatlab/harness/kernel/vm"
 	"snatlab/harness/report"
+	"snatlab/harness/report/layout"
 	"snatlab/harness/result"
 	"snatlab/harness/result/resultfile"
 	"snatlab/harness/scenario"
@@ -192,7 +193,9 @@ func (f matrixFlags) runMatrix(ctx context.Context, s *scenario.Scenario) error 
 	}
 	defer folder.Close()
 	warnOfRounds(os.Stderr, s)
-	m, runErr := f.newTester(qemu, s, results).Run(ctx)
+	progress := newMatrixProgress(f.jobs, len(f.kernels))
+	m, runErr := f.newTester(qemu, s, results, progress).Run(ctx)
+	progress.close()
 	m.Version = version
 	if len(m.Rows) == 0 {
 		folder.RemoveEmpty() // there is nothing to report
@@ -211,8 +214,7 @@ func (f matrixFlags) runMatrix(ctx context.Context, s *scenario.Scenario) error 
 }
 
 // newTester returns the matrix that the flags describe.
-func (f matrixFlags) newTester(qemu string, s *scenario.Scenario, results *store.Store) *matrix.KernelTester {
-	progress := newMatrixProgress(f.jobs)
+func (f matrixFlags) newTester(qemu string, s *scenario.Scenario, results *store.Store, progress *matrixProgress) *matrix.KernelTester {
 	return &matrix.KernelTester{
 		Specs: f.kernels, Modules: f.modules, Scenario: s, Jobs: f.jobs,
 		Machine: &vm.Machine{QEMU: qemu, Accel: f.accel, CPUs: f.cpus, Memory: f.memory, Timeout: f.timeout},
@@ -234,10 +236,13 @@ func (f matrixFlags) writeMatrix(dir string, folder *resultfile.Folder, m *resul
 		return errors.Join(kept, resultfile.WriteJSON(os.Stdout, m))
 	}
 	screen := func(w io.Writer, m *result.Matrix) error {
-		if err := report.WriteMatrixText(w, m); err != nil {
+		if err := report.WriteMatrixText(w, m, screenOf(os.Stdout)); err != nil {
 			return err
 		}
-		_, err := fmt.Fprintf(w, "\n%s and matrix.md are in %s\n", resultfile.MatrixName, dir)
+		last := layout.NewPage(screenOf(os.Stdout))
+		last.WriteLine("")
+		last.WriteHanging("", fmt.Sprintf("%s and matrix.md are in %s", resultfile.MatrixName, dir))
+		_, err := io.WriteString(w, last.String())
 		return err
 	}
 	return errors.Join(matrixRenderers.choose(f.formatFlags, screen)(os.Stdout, m), matrixRenderers.writeFiles(f.formatFlags, m))

@@ -6,41 +6,74 @@ import (
 	"sync"
 
 	"snatlab/harness/kernel/matrix"
-	"snatlab/harness/report"
+	"snatlab/harness/report/layout"
+	"snatlab/harness/report/progress"
 )
 
 // matrixProgress prints the progress of a matrix on standard error. If several kernels
 // are tested at a time, each line begins with its kernel.
 type matrixProgress struct {
-	mu       sync.Mutex
-	several  bool
-	terminal bool // lines may be overwritten
+	mu      sync.Mutex
+	one     *progress.Progress // of one kernel after the other; nil if there are several at a time
+	kernels int                // of the matrix
+	seen    map[string]bool    // kernels that there was news of
 }
 
-func newMatrixProgress(jobs int) *matrixProgress {
-	return &matrixProgress{several: jobs > 1, terminal: jobs == 1 && canOverwrite(os.Stderr)}
+func newMatrixProgress(jobs, kernels int) *matrixProgress {
+	p := &matrixProgress{kernels: kernels, seen: map[string]bool{}}
+	if jobs == 1 {
+		p.one = newProgress()
+	}
+	return p
+}
+
+// close erases the line of a terminal.
+func (p *matrixProgress) close() {
+	if p.one != nil {
+		p.one.Close()
+	}
 }
 
 // watchKernel returns a watcher that prints the run of a kernel.
 func (p *matrixProgress) watchKernel(release string) matrix.RunWatcher {
-	if p.several {
-		return report.NewProgress(&kernelLines{p: p, release: release}, false)
+	n := p.count(release)
+	if p.one == nil {
+		return progress.New(progress.Output{Writer: &kernelLines{p: p, release: release}, Screen: p.screen})
 	}
-	p.writeLine(release)
-	return report.NewProgress(os.Stderr, p.terminal)
+	p.one.Part("kernel", n, p.kernels, release)
+	if !canOverwrite(os.Stderr) {
+		p.one.Note(release)
+	}
+	return p.one
 }
 
+// count returns the number of a kernel, from 1.
+func (p *matrixProgress) count(release string) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.seen[release] = true
+	return min(len(p.seen), p.kernels)
+}
+
+func (p *matrixProgress) screen() layout.Screen { return screenOf(os.Stderr) }
+
 // noteKernel prints other news of a kernel.
-func (p *matrixProgress) noteKernel(release, text string) { p.writeLine(release + ": " + text) }
+func (p *matrixProgress) noteKernel(release, text string) {
+	p.count(release)
+	p.writeLine(release + ": " + text)
+}
 
 // writeLine prints a line that is not overwritten.
 func (p *matrixProgress) writeLine(text string) {
+	if p.one != nil {
+		p.one.Note(text)
+		return
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.terminal {
-		report.NewProgress(os.Stderr, true).Say("") // erase the line that may be overwritten
-	}
-	report.NewProgress(os.Stderr, false).Say(text)
+	page := layout.NewPage(p.screen())
+	page.WriteLine(text)
+	_, _ = os.Stderr.WriteString(page.String())
 }
 
 // kernelLines prints lines, each after the name of its kernel.

@@ -200,7 +200,7 @@ func checkReportFile(c *cobra.Command, flag, path string) error {
 // reportNight prints the night, writes its reports, and returns the error that sets the
 // exit code: err, if there is one.
 func (f nightlyFlags) reportNight(record *result.Night, err error) error {
-	write := nightRenderers.choose(f.formatFlags, report.WriteNight)
+	write := nightRenderers.choose(f.formatFlags, onScreen(report.WriteNight))
 	if record.Store.Error != "" && !f.json {
 		fmt.Fprintln(os.Stderr, "results could not be stored: they are on standard output, as JSON")
 		write = resultfile.WriteJSON[*result.Night]

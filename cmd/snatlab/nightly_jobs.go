@@ -14,7 +14,8 @@ import (
 	"snatlab/harness"
 	"snatlab/harness/history/nightly"
 	"snatlab/harness/lab/netns"
-	"snatlab/harness/report"
+	"snatlab/harness/report/layout"
+	"snatlab/harness/report/progress"
 	"snatlab/harness/result"
 	"snatlab/harness/scenario"
 	"snatlab/harness/verdict"
@@ -73,8 +74,12 @@ func checkNightRounds(c *cobra.Command, file string, s *scenario.Scenario) error
 
 // makeJobs returns the jobs of the night.
 func (f nightlyFlags) makeJobs(tasks []nightly.Task) (jobs []nightly.Job) {
-	for _, t := range tasks {
-		attempt := func(ctx context.Context) (*result.Result, error) { return f.runAttempt(ctx, t.Scenario) }
+	for i, t := range tasks {
+		attempts := 0
+		attempt := func(ctx context.Context) (*result.Result, error) {
+			attempts++
+			return f.runAttempt(ctx, t.Scenario, nightPlace{i + 1, len(tasks), attempts})
+		}
 		if t.Err != nil {
 			attempt = func(context.Context) (*result.Result, error) { return nil, withoutHelp(t.Err) }
 		}
@@ -82,6 +87,9 @@ func (f nightlyFlags) makeJobs(tasks []nightly.Task) (jobs []nightly.Job) {
 	}
 	return jobs
 }
+
+// nightPlace is where in a night an attempt is: scenario n of so many.
+type nightPlace struct{ n, of, attempt int }
 
 // takeLock acquires a lock. It waits for the lock unless --no-wait is given.
 func (f nightlyFlags) takeLock(ctx context.Context, take func() error) error {
@@ -92,7 +100,7 @@ func (f nightlyFlags) takeLock(ctx context.Context, take func() error) error {
 }
 
 // runAttempt runs a scenario once. The progress is shown on a terminal only.
-func (f nightlyFlags) runAttempt(ctx context.Context, s *scenario.Scenario) (*result.Result, error) {
+func (f nightlyFlags) runAttempt(ctx context.Context, s *scenario.Scenario, at nightPlace) (*result.Result, error) {
 	if s.Driver == result.DriverDocker && netns.IsReexecuted() { // for another scenario; the user is only called root here
 		return nil, errors.New("a lab in Docker requires root: run the nightly as root, or leave this scenario out")
 	}
@@ -102,12 +110,15 @@ func (f nightlyFlags) runAttempt(ctx context.Context, s *scenario.Scenario) (*re
 		return nil, err
 	}
 	defer ready.close()
-	watch, terminal := io.Discard, canOverwrite(os.Stderr)
-	if terminal {
-		watch = os.Stderr
+	progress := progress.New(progress.Output{Writer: io.Discard, Screen: func() layout.Screen { return layout.Screen{} }})
+	if canOverwrite(os.Stderr) {
+		progress = newProgress()
 	}
-	progress := report.NewProgress(watch, terminal)
-	progress.Say(s.Name)
-	defer progress.Say("")
+	defer progress.Close()
+	name := s.Name
+	if at.attempt > 1 {
+		name += fmt.Sprintf(", attempt %d", at.attempt)
+	}
+	progress.Part("scenario", at.n, at.of, name)
 	return ready.runScenario(ctx, s, progress)
 }

@@ -7,7 +7,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"snatlab/harness/report"
 	"snatlab/harness/report/page"
 	"snatlab/harness/result/resultfile"
 )
@@ -18,10 +17,12 @@ func reportCommand() *cobra.Command {
 		Use:   "report RESULT",
 		Short: "Print the comparison of an earlier run again",
 		Long: `Print the comparison of an earlier run again, from its result.json or from its
-folder, in any of the forms of snatlab run.
+folder: the first screen, with --full all figures, rules and warnings, or any of
+the other forms of snatlab run.
 
 --html prints it as a page for a browser, which is one file that loads nothing.`,
 		Example: `  snatlab report results/20261122-214500-3f9c2a
+  snatlab report --full results/20261122-214500-3f9c2a
   snatlab report --markdown result.json > report.md
   snatlab report --html result.json > report.html
   snatlab report --ktap result.json`,
@@ -34,7 +35,7 @@ folder, in any of the forms of snatlab run.
 			if err != nil {
 				return usageError{c, err}
 			}
-			screen := report.WriteText
+			screen := f.textOf()
 			if f.html {
 				screen = page.WriteRun
 			}
@@ -42,6 +43,7 @@ folder, in any of the forms of snatlab run.
 		},
 	}
 	f.addFormats(c, "")
+	f.addFull(c)
 	c.Flags().BoolVar(&f.html, "html", false, "print report.html")
 	return c
 }

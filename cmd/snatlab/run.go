@@ -18,6 +18,7 @@ import (
 	"snatlab/harness/lab/netns"
 	"snatlab/harness/report"
 	"snatlab/harness/report/export"
+	"snatlab/harness/report/layout"
 	"snatlab/harness/report/page"
 	"snatlab/harness/result"
 	"snatlab/harness/result/resultfile"
@@ -46,8 +47,10 @@ func runCommand() *cobra.Command {
 result.json, report.md and report.html. SCENARIO is a file, or the name of a ready
 scenario (snatlab scenarios lists them).
 
-During the run, one line for each trial is printed on standard error. The
-comparison is printed on standard output.
+During the run, its progress is shown on standard error: in one line on a terminal,
+in a line for each trial elsewhere. The answer is printed on standard output, as
+wide as the terminal, or 80 columns: is this machine affected, which arm fixes it, at
+what cost, and what limits the figures. --full prints all figures, rules and warnings.
 
 --json, --ktap, --csv and --markdown print another form of the result instead, and
 --junit FILE writes one more. With --ktap and --junit each arm and each expectation
@@ -105,6 +108,7 @@ inspect and to remove it are printed.`,
 	c.Flags().StringVar(&f.driver, "driver", "", "driver that builds the lab, instead of the scenario's: "+driverChoice)
 	c.Flags().IntVar(&f.rounds, "rounds", 0, "exact number of rounds, instead of the scenario's")
 	f.addFormats(c, "the result")
+	f.addFull(c)
 	c.Flags().BoolVar(&f.explain, "explain", false, "look up every request that got no answer in the conntrack table")
 	c.Flags().BoolVar(&f.force, "force", false, "run even if DIR contains a result, or the rounds are too few for a verdict")
 	c.Flags().BoolVar(&f.keep, "keep", false, "keep the lab, and print how to inspect it")
@@ -215,7 +219,8 @@ func (f runFlags) runScenario(ctx context.Context, s *scenario.Scenario) (kept *
 
 // runExperiment opens the lab and runs the scenario in it.
 func (f runFlags) runExperiment(ctx context.Context, s *scenario.Scenario, ready *readyMachine, id string, keep *keptLab) (*result.Result, error) {
-	progress := report.NewProgress(os.Stderr, canOverwrite(os.Stderr))
+	progress := newProgress()
+	defer progress.Close()
 	r, err := harness.Run(ctx, s, func(ctx context.Context) (lab.Lab, error) {
 		opened, err := ready.open(ctx, id, f.keep, progress.Say)
 		if err != nil || !f.keep {
@@ -224,8 +229,6 @@ func (f runFlags) runExperiment(ctx context.Context, s *scenario.Scenario, ready
 		keep.Keeper = opened
 		return keep, nil
 	}, progress, harness.RunOptions{ID: id, Version: version, Explain: f.explain})
-	progress.Say("")
-	fmt.Fprintln(os.Stderr)
 	return r, err
 }
 
@@ -253,10 +256,12 @@ func (f runFlags) showResult(dir string, r *result.Result, kept error) error {
 // printResult prints a result that was written to dir, and writes its other files.
 func (f runFlags) printResult(dir string, r *result.Result) error {
 	screen := func(w io.Writer, r *result.Result) error {
-		if err := report.WriteText(w, r); err != nil {
+		if err := f.textOf()(w, r); err != nil {
 			return err
 		}
-		_, err := fmt.Fprintf(w, "\nresult.json, report.md and report.html are in %s\n", dir)
+		last := layout.NewPage(screenOf(os.Stdout))
+		last.WriteField("report", fmt.Sprintf("report.html, report.md and result.json in %s", dir))
+		_, err := io.WriteString(w, last.String())
 		return err
 	}
 	return errors.Join(runRenderers.choose(f.formatFlags, screen)(os.Stdout, r), runRenderers.writeFiles(f.formatFlags, r))

@@ -17,6 +17,7 @@ type Rounds struct {
 	until       scenario.Until
 	least, most int
 	done        int
+	trials      int // that are finished
 	requests    int // of each client, in the trials of this round
 
 	largest int      // requests of each client in the largest trial
@@ -82,6 +83,7 @@ func (r *Rounds) countMissing() (missing int) {
 
 // Add counts a trial of an arm.
 func (r *Rounds) Add(arm int, t *result.Trial) {
+	r.trials++
 	r.gained[arm] = 0
 	if t.Control != nil {
 		r.gained[arm] = t.Control.Failed
@@ -107,12 +109,26 @@ func (r *Rounds) End(elapsed time.Duration) {
 
 // Progress returns how far the run is at a trial of an arm.
 func (r *Rounds) Progress(arm int) result.Progress {
-	p := result.Progress{Arm: r.names[arm], Round: r.done + 1, Hits: r.hits[arm]}
+	p := result.Progress{Arm: r.names[arm], Round: r.done + 1, Hits: r.hits[arm], TrialsDone: r.trials, Share: r.share()}
 	if r.waited[arm] {
 		p.HitsWanted = r.until.Hits
 	}
 	if r.least == r.most {
 		p.Rounds = r.most
+		p.Trials = r.most * len(r.names)
 	}
 	return p
+}
+
+// share returns how much of the run is done: of the least number of rounds, and of the
+// hits of the control that lacks most; or of the most rounds, if that is more.
+func (r *Rounds) share() float64 {
+	part := func(done, all int) float64 { return min(1, float64(done)/float64(max(1, all))) }
+	least := part(r.trials, r.least*len(r.hits))
+	for arm, waited := range r.waited {
+		if waited {
+			least = min(least, part(r.hits[arm], r.until.Hits))
+		}
+	}
+	return max(least, part(r.trials, r.most*len(r.hits)))
 }

@@ -83,3 +83,27 @@ func TestRoundsBlindToArms(t *testing.T) {
 		}
 	}
 }
+
+// A run is as far as its least rounds and the control that lacks most hits, or as its most
+// rounds.
+func TestShare(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name   string
+		trials int
+		hits   []int
+		want   float64
+	}{
+		{"nothing is done", 0, []int{0, 0}, 0},
+		{"rounds are missing", 2, []int{900, 1000}, 0.25},
+		{"hits are missing", 8, []int{1000, 500}, 0.5},
+		{"no hits come", 30, []int{0, 0}, 0.75},
+		{"it is over", 40, []int{1000, 1000}, 1},
+	} {
+		r := roundsOf(2, 4, scenario.Until{Hits: 1000, RoundsMax: 20})
+		r.trials, r.hits = tc.trials, tc.hits
+		if got := r.share(); got != tc.want {
+			t.Errorf("%s: %v, want %v", tc.name, got, tc.want)
+		}
+	}
+}

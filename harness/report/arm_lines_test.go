@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"snatlab/harness/report/layout"
 	"snatlab/harness/result"
 )
 
@@ -41,7 +42,7 @@ func TestArmLines(t *testing.T) {
 	t.Run("stand below the rule in text and in Markdown", func(t *testing.T) {
 		r := &result.Result{Arms: []result.Arm{pool(3, 2)}}
 		var text, markdown strings.Builder
-		if err := WriteText(&text, r); err != nil {
+		if err := WriteFull(&text, r, layout.Screen{}); err != nil {
 			t.Fatal(err)
 		}
 		if err := WriteMarkdown(&markdown, r); err != nil {

@@ -5,26 +5,12 @@ import (
 	"slices"
 
 	"snatlab/harness/format"
+	"snatlab/harness/report/layout"
 	"snatlab/harness/result"
 )
 
 // noDifference is printed where no difference was shown.
 const noDifference = "~"
-
-// A table has a line of headings. Its first column is aligned to the left, the
-// others to the right.
-type table struct {
-	head  []string
-	marks []string // the footnotes of each heading; may be nil
-	rows  [][]string
-}
-
-func (t table) headMarks(column int) string {
-	if t.marks == nil {
-		return ""
-	}
-	return t.marks[column]
-}
 
 // A row is one figure of every arm.
 type row struct {
@@ -32,27 +18,14 @@ type row struct {
 	cell  func(result.Arm) string
 }
 
-// pickArms returns a table with the labels, the first arm, and the arms from index
-// first up to, not including, after. Column 0 holds the labels, so arm i is in
-// column i+1.
-func (t table) pickArms(first, after int) table {
-	first = min(first, after)
-	pick := func(cells []string) []string { return append(cells[:2:2], cells[first+1:after+1]...) }
-	some := table{head: pick(t.head), marks: pick(t.marks)}
-	for _, row := range t.rows {
-		some.rows = append(some.rows, pick(row))
-	}
-	return some
-}
-
 // compareArms returns the table of a run: an arm in each column, the figures of the
 // arms, and below them the comparisons. In full, the table also
 // has the lowest and the highest rate of a trial. The names in about are the arms of
 // the warnings that are printed.
-func compareArms(r *result.Result, about []string, full bool) table {
-	t := table{head: []string{""}, marks: []string{""}}
+func compareArms(r *result.Result, about []string, full bool) layout.Table {
+	t := layout.Table{Head: []string{""}, Marks: []string{""}, Keep: 2}
 	for _, a := range r.Arms {
-		t.head, t.marks = append(t.head, a.Name), append(t.marks, armMarks(about, a))
+		t.Head, t.Marks = append(t.Head, a.Name), append(t.Marks, armMarks(about, a))
 	}
 	all := figureRows(r.Arms, full)
 	if len(r.Arms) > 1 {
@@ -63,7 +36,7 @@ func compareArms(r *result.Result, about []string, full bool) table {
 		for _, a := range r.Arms {
 			cells = append(cells, row.cell(a))
 		}
-		t.rows = append(t.rows, cells)
+		t.Rows = append(t.Rows, cells)
 	}
 	return t
 }
@@ -149,13 +122,16 @@ func comparisonRows(r *result.Result) []row {
 		comparedRow(r, "  95 % interval", func(c *result.Comparison) string { return changeIntervalCell(c, result.P50) }),
 		comparedRow(r, "latency p99, change", func(c *result.Comparison) string { return changeCell(c, result.P99) }),
 		comparedRow(r, "  95 % interval", func(c *result.Comparison) string { return changeIntervalCell(c, result.P99) }),
-		row{"verdict", func(a result.Arm) string {
-			if a.Name == r.Arms[0].Name {
-				return "baseline"
-			}
-			return comparedRow(r, "", func(c *result.Comparison) string { return string(c.Verdict) }).cell(a)
-		}},
+		row{"verdict", func(a result.Arm) string { return verdictCell(r, a) }},
 	)
+}
+
+// verdictCell prints the verdict about an arm.
+func verdictCell(r *result.Result, a result.Arm) string {
+	if a.Name == r.Arms[0].Name {
+		return "baseline"
+	}
+	return comparedRow(r, "", func(c *result.Comparison) string { return string(c.Verdict) }).cell(a)
 }
 
 // isJudgedByMedians reports whether a result is of a version that compared the medians of

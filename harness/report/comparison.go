@@ -5,9 +5,9 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"snatlab/harness/format"
+	"snatlab/harness/report/layout"
 	"snatlab/harness/result"
 	"snatlab/harness/wording"
 )
@@ -15,18 +15,14 @@ import (
 // WriteComparison writes the comparison of runs with earlier ones: both sides, the
 // arms side by side, the differences between the environments, the warnings, the
 // findings, and the answer last.
-func WriteComparison(w io.Writer, c *result.GroupComparison) error {
-	var p page
-	p.writeField("scenario", fmt.Sprintf("%s, hash %s", c.Scenario, c.Hash))
-	p.writeField("old", sideOf(c.Old))
-	p.writeField("new", sideOf(c.New))
-	p.writeField("unit", "a failure rate is that of a "+c.Unit)
-	p.writeLine("")
-	for first, after := 1, 0; after < len(c.Arms); first = after {
-		var lines []string
-		lines, after = fitArms(groupTable(c), first)
-		p.writeLines(lines)
-	}
+func WriteComparison(w io.Writer, c *result.GroupComparison, on layout.Screen) error {
+	p := newPage(on)
+	p.WriteField("scenario", fmt.Sprintf("%s, hash %s", c.Scenario, c.Hash))
+	p.WriteField("old", sideOf(c.Old))
+	p.WriteField("new", sideOf(c.New))
+	p.WriteField("unit", "a failure rate is that of a "+c.Unit)
+	p.WriteLine("")
+	p.WriteTable(groupTable(c))
 	p.writeDifferences(c.Differs)
 	p.writeFootnotes(c.Warnings[:min(len(c.Warnings), notesMax)], max(0, len(c.Warnings)-notesMax))
 	for _, f := range c.Findings {
@@ -34,12 +30,12 @@ func WriteComparison(w io.Writer, c *result.GroupComparison) error {
 		if f.Kind == result.Shift {
 			label = "shift       "
 		}
-		p.writeHanging(label, f.Text+withP(f.P))
+		p.WriteHanging(label, f.Text+withP(f.P))
 	}
 	if len(c.Findings) > 0 {
-		p.writeLine("")
+		p.WriteLine("")
 	}
-	p.writeHanging("", strings.ToUpper(string(c.Verdict))+warningMarks(c.Warnings, func(string) bool { return true })+": "+c.Summary)
+	p.WriteHanging("", strings.ToUpper(string(c.Verdict))+warningMarks(c.Warnings, func(string) bool { return true })+": "+c.Summary)
 	_, err := io.WriteString(w, p.String())
 	return err
 }
@@ -72,17 +68,17 @@ type groupRow struct {
 	cell  func(result.ArmChange) string
 }
 
-func groupTable(c *result.GroupComparison) table {
-	t := table{head: []string{"failure rate, median"}, marks: []string{""}}
+func groupTable(c *result.GroupComparison) layout.Table {
+	t := layout.Table{Head: []string{"failure rate, median"}, Keep: 2}
 	for _, a := range c.Arms {
-		t.head, t.marks = append(t.head, a.Name), append(t.marks, "")
+		t.Head = append(t.Head, a.Name)
 	}
 	for _, row := range groupRows(c.Arms) {
 		cells := []string{row.label}
 		for _, a := range c.Arms {
 			cells = append(cells, row.cell(a))
 		}
-		t.rows = append(t.rows, cells)
+		t.Rows = append(t.Rows, cells)
 	}
 	return t
 }
@@ -128,7 +124,7 @@ func rateChangeCell(r result.RateChange) string {
 func (p *page) writeDifferences(all []result.Difference) {
 	longest := 0
 	for _, d := range all {
-		longest = max(longest, utf8.RuneCountInString(d.What))
+		longest = max(longest, layout.Width(d.What))
 	}
 	label := "differs"
 	for _, d := range all {
@@ -136,10 +132,10 @@ func (p *page) writeDifferences(all []result.Difference) {
 		if d.Key {
 			text += " (expect another failure rate)"
 		}
-		p.writeHanging(padRight(label, labelWidth)+padRight(d.What, longest+2), text)
+		p.WriteHanging(layout.PadRight(label, labelWidth)+layout.PadRight(d.What, longest+2), text)
 		label = ""
 	}
 	if len(all) > 0 {
-		p.writeLine("")
+		p.WriteLine("")
 	}
 }

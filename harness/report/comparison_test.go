@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"snatlab/harness/report/layout"
 	"snatlab/harness/report/reporttest"
 	"snatlab/harness/result"
 	"snatlab/harness/result/resultfile"
@@ -42,7 +43,7 @@ func comparedKernels() *result.GroupComparison {
 func TestWriteComparison(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	if err := WriteComparison(&out, comparedKernels()); err != nil {
+	if err := WriteComparison(&out, comparedKernels(), layout.Screen{}); err != nil {
 		t.Fatal(err)
 	}
 	reporttest.CheckGolden(t, "testdata/history/comparison.txt", out.String())

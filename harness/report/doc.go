@@ -6,7 +6,7 @@
 // package verdict explains both. "~" is a change of latency that chance may explain,
 // and "-" a missing figure. Warnings are footnotes.
 //
-// [WriteText] is for the end of a run on a terminal: the answer is last.
-// [WriteMarkdown] is for a pull request or a wiki: the answer is first, and every
-// trial is listed. [Progress] shows a run while it lasts.
+// [WriteText] is the first screen at the end of a run: the answer, a row for each arm, and
+// the expectations. [WriteFull] has all figures, rules and warnings. [WriteMarkdown] is for
+// a pull request or a wiki: every trial is listed.
 package report

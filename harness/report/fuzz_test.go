@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"snatlab/harness/printable"
 	"snatlab/harness/report/reporttest"
 	"snatlab/harness/result"
 	"snatlab/harness/result/resultfile"
@@ -49,7 +50,7 @@ func FuzzRead(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		r, err := resultfile.DecodeResult(text)
 		if err != nil {
-			if message := err.Error(); message != printableLine(message) || len(message) > 1000 {
+			if message := err.Error(); message != printable.Line(message) || len(message) > 1000 {
 				t.Errorf("refused with %d bytes: %q", len(message), message)
 			}
 			return
@@ -175,10 +176,10 @@ func fill(v reflect.Value, choices *[]byte) {
 // outside breaks a table.
 func harmless(t *testing.T, r *result.Result) {
 	t.Helper()
-	text, markdown := reporttest.Draw(t, WriteText, r), reporttest.Draw(t, WriteMarkdown, r)
-	for name, report := range map[string]string{"text": text, "markdown": markdown} {
+	text, markdown := reporttest.Draw(t, on80(WriteText), r), reporttest.Draw(t, WriteMarkdown, r)
+	for name, report := range map[string]string{"text": text, "full": reporttest.Draw(t, on80(WriteFull), r), "markdown": markdown} {
 		for line := range strings.Lines(report) {
-			if line = strings.TrimSuffix(line, "\n"); line != printableLine(line) {
+			if line = strings.TrimSuffix(line, "\n"); line != printable.Line(line) {
 				t.Errorf("%s has a control character: %q", name, line)
 			}
 		}

@@ -1,12 +1,12 @@
 package report
 
 import (
-	"bytes"
+	"io"
 	"strings"
 	"testing"
 
+	"snatlab/harness/report/layout"
 	"snatlab/harness/report/reporttest"
-	"snatlab/harness/result"
 	"snatlab/harness/result/resultfile"
 )
 
@@ -20,7 +20,8 @@ func TestWriteResult(t *testing.T) {
 			t.Fatal(err)
 		}
 		base := strings.TrimSuffix(path, ".json")
-		reporttest.CheckGolden(t, base+".txt", reporttest.Draw(t, WriteText, r))
+		reporttest.CheckGolden(t, base+".txt", reporttest.Draw(t, on80(WriteText), r))
+		reporttest.CheckGolden(t, base+"-full.txt", reporttest.Draw(t, on80(WriteFull), r))
 		reporttest.CheckGolden(t, base+".md", reporttest.Draw(t, WriteMarkdown, r))
 	}
 }
@@ -33,39 +34,12 @@ func TestWriteOldResult(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	reporttest.CheckGolden(t, "testdata/old/report.txt", reporttest.Draw(t, WriteText, r))
+	reporttest.CheckGolden(t, "testdata/old/report.txt", reporttest.Draw(t, on80(WriteText), r))
+	reporttest.CheckGolden(t, "testdata/old/full.txt", reporttest.Draw(t, on80(WriteFull), r))
 	reporttest.CheckGolden(t, "testdata/old/report.md", reporttest.Draw(t, WriteMarkdown, r))
 }
 
-func TestProgress(t *testing.T) {
-	t.Parallel()
-	r, err := resultfile.ReadResult("testdata/interrupted.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, terminal := range map[string]bool{"terminal": true, "log": false} {
-		var out bytes.Buffer
-		follow(NewProgress(&out, terminal), r)
-		// Escapes are shown as text, and each rewritten line on a line of its own.
-		shown := strings.NewReplacer("\r", "\\r", "\x1b", "\\e").Replace(out.String())
-		reporttest.CheckGolden(t, "testdata/progress-"+name+".txt", strings.ReplaceAll(shown, "\\r", "\n\\r"))
-	}
-}
-
-// follow shows p the events of a run.
-func follow(p *Progress, r *result.Result) {
-	p.Say("building the probe image")
-	p.Say("starting 4 clients")
-	for _, trial := range result.TrialsByRound(r.Arms) {
-		at := result.Progress{Arm: trial.Arm, Round: trial.Round, Rounds: r.Scenario.Rounds}
-		p.Start(at)
-		p.Done(at, &trial.Trial)
-	}
-	hits := result.Progress{Arm: "random", Round: 3, Hits: 977, HitsWanted: 1000}
-	p.Start(hits)
-	hits.Hits += 400
-	p.Done(hits, &r.Arms[0].Trials[0])
-	p.Start(result.Progress{Arm: "masquerade"})
-	p.Say("putting the host back")
-	p.Say("")
+// on80 returns a report for a screen of 80 columns.
+func on80[T any](report func(io.Writer, T, layout.Screen) error) func(io.Writer, T) error {
+	return reporttest.On(layout.Screen{}, report)
 }

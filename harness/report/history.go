@@ -8,63 +8,52 @@ import (
 	"time"
 
 	"snatlab/harness/format"
+	"snatlab/harness/report/layout"
 	"snatlab/harness/result"
 	"snatlab/harness/wording"
 )
 
 // WriteHistory writes the series of a store over time, kernel by kernel, the oldest
 // first.
-func WriteHistory(w io.Writer, h *result.History) error {
-	var p page
+func WriteHistory(w io.Writer, h *result.History, on layout.Screen) error {
+	p := newPage(on)
 	for _, s := range h.Series {
 		p.writeSeries(s)
 	}
 	notes := h.Warnings[:min(len(h.Warnings), notesMax)]
 	for i, text := range notes {
-		p.writeHanging(padRight(superscript(i+1), 2), text)
+		p.WriteHanging(layout.PadRight(superscript(i+1), 2), text)
 	}
 	if more := len(h.Warnings) - len(notes); more > 0 {
-		p.writeHanging("  ", fmt.Sprintf("and %s, in --json", format.Plural(more, "more warning", "more warnings")))
+		p.WriteHanging("  ", fmt.Sprintf("and %s, in --json", format.Plural(more, "more warning", "more warnings")))
 	}
 	if len(notes) > 0 {
-		p.writeLine("")
+		p.WriteLine("")
 	}
 	runs := 0
 	for _, s := range h.Series {
 		runs += len(s.Runs)
 	}
-	p.writeHanging("", fmt.Sprintf("%s in %s.", format.Plural(runs, "run", "runs"), h.Store))
+	p.WriteHanging("", fmt.Sprintf("%s in %s.", format.Plural(runs, "run", "runs"), h.Store))
 	_, err := io.WriteString(w, p.String())
 	return err
 }
 
 func (p *page) writeSeries(s result.Series) {
-	p.writeLine(s.Key.Scenario + "  " + s.ID)
-	p.writeField("lab", wording.Conditions(s.Key))
-	p.writeField("scenario", "hash "+s.Key.Hash)
-	p.writeLine("")
-	p.writeLines(alignColumns(kernelRows(s)))
-	for first, after, arms := 1, 0, len(s.Kernels[0].Arms); after < arms; first = after {
-		var lines []string
-		lines, after = fitArms(rateRows(s), first)
-		p.writeLines(lines)
-	}
+	p.WriteLine(s.Key.Scenario + "  " + s.ID)
+	p.WriteField("lab", wording.Conditions(s.Key))
+	p.WriteField("scenario", "hash "+s.Key.Hash)
+	p.WriteLine("")
+	p.WriteTable(kernelRows(s))
+	p.WriteTable(rateRows(s))
 	p.writeSparklines(s)
-}
-
-// writeLines writes lines, and an empty line after them.
-func (p *page) writeLines(lines []string) {
-	for _, line := range lines {
-		p.writeLine(line)
-	}
-	p.writeLine("")
 }
 
 func formatDay(t time.Time) string { return t.UTC().Format(time.DateOnly) }
 
 // kernelRows returns a table with a row for each kernel.
-func kernelRows(s result.Series) table {
-	t := table{head: []string{"kernel", "runs", "first", "last", "verdicts"}}
+func kernelRows(s result.Series) layout.Table {
+	t := layout.Table{Head: []string{"kernel", "runs", "first", "last", "verdicts"}}
 	expected := slices.ContainsFunc(s.Runs, func(r result.RunSummary) bool { return len(r.Expected) > 0 || r.Verdict == result.Fail })
 	for _, k := range s.Kernels {
 		words := map[string]int{}
@@ -75,7 +64,7 @@ func kernelRows(s result.Series) table {
 		if k.Incomplete > 0 {
 			verdicts = append(verdicts, fmt.Sprintf("%d ended early", k.Incomplete))
 		}
-		t.rows = append(t.rows, []string{k.Kernel, format.Thousands(k.Runs), formatDay(k.First), formatDay(k.Last), strings.Join(verdicts, ", ")})
+		t.Rows = append(t.Rows, []string{k.Kernel, format.Thousands(k.Runs), formatDay(k.First), formatDay(k.Last), strings.Join(verdicts, ", ")})
 	}
 	return t
 }
@@ -97,10 +86,10 @@ func listArmVerdicts(a result.ArmRuns) string {
 
 // rateRows returns a table with the arms side by side: for each kernel, medians over
 // its runs.
-func rateRows(s result.Series) table {
-	t := table{head: []string{"failure rate, median"}, marks: []string{""}}
+func rateRows(s result.Series) layout.Table {
+	t := layout.Table{Head: []string{"failure rate, median"}, Keep: 2}
 	for _, a := range s.Kernels[0].Arms {
-		t.head, t.marks = append(t.head, a.Name), append(t.marks, "")
+		t.Head = append(t.Head, a.Name)
 	}
 	shared := slices.ContainsFunc(s.Kernels, func(k result.KernelRuns) bool {
 		return slices.ContainsFunc(k.Arms, func(a result.ArmRuns) bool { return a.Remaining != nil })
@@ -130,7 +119,7 @@ func rateRows(s result.Series) table {
 				}
 				cells = append(cells, row.cell(a))
 			}
-			t.rows = append(t.rows, cells)
+			t.Rows = append(t.Rows, cells)
 		}
 	}
 	return t

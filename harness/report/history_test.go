@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"snatlab/harness/report/layout"
 	"snatlab/harness/report/reporttest"
 	"snatlab/harness/result"
 	"snatlab/harness/result/resultfile"
@@ -15,7 +16,7 @@ import (
 
 func TestWriteHistory(t *testing.T) {
 	t.Parallel()
-	reporttest.CheckGolden(t, "testdata/history/history.txt", reporttest.Draw(t, WriteHistory, reporttest.PastNights()))
+	reporttest.CheckGolden(t, "testdata/history/history.txt", reporttest.Draw(t, on80(WriteHistory), reporttest.PastNights()))
 }
 
 // A history written as JSON is read back whole.
@@ -70,7 +71,7 @@ func TestKernelComesBack(t *testing.T) {
 ┊ from 6.12.107 to 6.18.15 on 2026-11-22
 ┊ from 6.18.15 to 6.12.107 on 2026-11-23
 `
-	if text := reporttest.Draw(t, WriteHistory, h); !strings.Contains(text, want) {
+	if text := reporttest.Draw(t, on80(WriteHistory), h); !strings.Contains(text, want) {
 		t.Error(text)
 	}
 }
@@ -82,7 +83,7 @@ func TestManyKernelChanges(t *testing.T) {
 	for range 7 {
 		kernels = append(kernels, "6.12.107", "6.18.15")
 	}
-	text := reporttest.Draw(t, WriteHistory, onKernels(kernels...))
+	text := reporttest.Draw(t, on80(WriteHistory), onKernels(kernels...))
 	if !strings.Contains(text, "\n┊ 3 changes of kernel before these:\n┊ from 6.18.15 to 6.12.107 on 2026-11-24\n") || strings.Count(text, "┊ from") != 10 {
 		t.Error(text)
 	}
@@ -93,7 +94,7 @@ func TestGuestsInTurns(t *testing.T) {
 	t.Parallel()
 	h := onKernels("6.1.10", "6.12.107", "6.18.15", "6.1.10")
 	h.Series[0].Key.Guest = "qemu 10.0.2, kvm"
-	if text := reporttest.Draw(t, WriteHistory, h); strings.Contains(text, "┊") || !strings.Contains(text, "random-fully  ▁▁▁▁  0 %") {
+	if text := reporttest.Draw(t, on80(WriteHistory), h); strings.Contains(text, "┊") || !strings.Contains(text, "random-fully  ▁▁▁▁  0 %") {
 		t.Error(text)
 	}
 }
@@ -110,7 +111,7 @@ func TestManyRunsShareBlocks(t *testing.T) {
 	}
 	s.Runs[100].Arms = []result.ArmSummary{reporttest.StoredArm("masquerade", 8000, ""), reporttest.StoredArm("random-fully", 1, result.Mitigated)}
 	var out bytes.Buffer
-	if err := WriteHistory(&out, h); err != nil {
+	if err := WriteHistory(&out, h, layout.Screen{}); err != nil {
 		t.Fatal(err)
 	}
 	text := out.String()

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"snatlab/harness/format"
+	"snatlab/harness/printable"
+	"snatlab/harness/report/layout"
 	"snatlab/harness/result"
 	"snatlab/harness/wording"
 )
@@ -60,21 +62,21 @@ func (d *document) writeList(items ...string) {
 }
 
 // writeTable writes a table whose first left columns are aligned to the left.
-func (d *document) writeTable(t table, left int) {
-	marks := make([]string, len(t.head))
+func (d *document) writeTable(t layout.Table, left int) {
+	marks := make([]string, len(t.Head))
 	for i := range marks {
 		marks[i] = "--:"
 		if i < left {
 			marks[i] = ":--"
 		}
 	}
-	heads := slices.Clone(t.head)
+	heads := slices.Clone(t.Head)
 	for i := range heads {
-		heads[i] += t.headMarks(i)
+		heads[i] += t.Mark(i)
 	}
 	d.writeRow(heads)
 	d.WriteString("|" + strings.Join(marks, "|") + "|\n")
-	for _, row := range t.rows {
+	for _, row := range t.Rows {
 		d.writeRow(row)
 	}
 	d.WriteString("\n")
@@ -132,36 +134,36 @@ func (d *document) writeRules(r *result.Result) {
 	d.writeBlock("The rule of each arm:")
 	longest := longestRule(r)
 	for _, a := range r.Arms {
-		fmt.Fprintf(d, "    %s%s\n", padRight(printableLine(a.Name), longest+2), printableLine(format.OrNone(a.Rule)))
+		fmt.Fprintf(d, "    %s%s\n", layout.PadRight(printable.Line(a.Name), longest+2), printable.Line(format.OrNone(a.Rule)))
 		for _, line := range armLines(a) {
-			fmt.Fprintf(d, "    %s%s\n", padRight("", longest+2), printableLine(line))
+			fmt.Fprintf(d, "    %s%s\n", layout.PadRight("", longest+2), printable.Line(line))
 		}
 	}
 	if rule := r.Environment.ControlRule; rule != "" {
-		fmt.Fprintf(d, "    %s%s\n", padRight(controlLabel, longest+2), printableLine(rule))
+		fmt.Fprintf(d, "    %s%s\n", layout.PadRight(controlLabel, longest+2), printable.Line(rule))
 	}
 	d.WriteString("\n")
 }
 
 // writeEvidence writes the evidence of --explain.
 func (d *document) writeEvidence(arms []result.Arm) {
-	sums := table{head: []string{"arm", "without an answer", "no entry: dropped at insertion", "SYN_SENT: passed NAT, lost later", "in another state"}}
-	samples := table{head: []string{"arm", "client", "source port", "conntrack entry"}}
+	sums := layout.Table{Head: []string{"arm", "without an answer", "no entry: dropped at insertion", "SYN_SENT: passed NAT, lost later", "in another state"}}
+	samples := layout.Table{Head: []string{"arm", "client", "source port", "conntrack entry"}}
 	for _, e := range sumEvidence(arms) {
-		sums.rows = append(sums.rows, e.sumCells())
+		sums.Rows = append(sums.Rows, e.sumCells())
 		for _, s := range e.firstSamples(evidenceMax) {
-			samples.rows = append(samples.rows, e.sampleCells(s))
+			samples.Rows = append(samples.Rows, e.sampleCells(s))
 		}
 	}
-	if len(sums.rows) == 0 {
+	if len(sums.Rows) == 0 {
 		return
 	}
 	d.writeBlock("## Evidence")
 	d.writeBlock("The conntrack entries of the requests that got no answer:")
 	d.writeTable(sums, 1)
-	if len(samples.rows) > 0 {
+	if len(samples.Rows) > 0 {
 		d.writeBlock("Some of them:")
-		d.writeTable(samples, len(samples.head))
+		d.writeTable(samples, len(samples.Head))
 	}
 }
 
@@ -169,22 +171,22 @@ func (d *document) writeExpected(r *result.Result) {
 	if len(r.Expected) == 0 {
 		return
 	}
-	t := table{head: []string{"arm", "expected", "outcome", "found"}}
+	t := layout.Table{Head: []string{"arm", "expected", "outcome", "found"}}
 	for _, e := range r.Expected {
-		t.rows = append(t.rows, []string{e.Arm, wording.Claim(e), heldWord(r, e), e.Found})
+		t.Rows = append(t.Rows, []string{e.Arm, wording.Claim(e), heldWord(r, e), e.Found})
 	}
 	d.writeBlock("## Expectations")
-	d.writeTable(t, len(t.head))
+	d.writeTable(t, len(t.Head))
 }
 
 // writeTrials lists every trial, by round.
 func (d *document) writeTrials(r *result.Result) {
 	control := result.HasControl(r.Arms)
-	t := table{head: trialHead(control)}
+	t := layout.Table{Head: trialHead(control)}
 	for _, trial := range result.TrialsByRound(r.Arms) {
-		t.rows = append(t.rows, trialCells(trial, control))
+		t.Rows = append(t.Rows, trialCells(trial, control))
 	}
-	if len(t.rows) > 0 {
+	if len(t.Rows) > 0 {
 		d.writeBlock("## Trials")
 		d.writeTable(t, 2)
 	}
@@ -192,15 +194,15 @@ func (d *document) writeTrials(r *result.Result) {
 
 func (d *document) writeEnvironment(r *result.Result) {
 	d.writeBlock("## Environment")
-	d.writeTable(table{head: []string{"", ""}, rows: environmentRows(r)}, 2)
+	d.writeTable(layout.Table{Head: []string{"", ""}, Rows: environmentRows(r)}, 2)
 	if rows := sysctlRows(r.Environment); len(rows) > 0 {
-		d.writeTable(table{head: []string{"sysctl of the router", "value"}, rows: rows}, 2)
+		d.writeTable(layout.Table{Head: []string{"sysctl of the router", "value"}, Rows: rows}, 2)
 	}
 }
 
 // escapeMarkdown escapes text from outside, also for a cell of a table.
 func escapeMarkdown(s string) string {
-	return markdownEscapes.Replace(printableLine(s))
+	return markdownEscapes.Replace(printable.Line(s))
 }
 
 // escapeParagraph also escapes the beginning of text, which could start a heading, a

@@ -7,38 +7,33 @@ import (
 	"strings"
 
 	"snatlab/harness/format"
+	"snatlab/harness/printable"
+	"snatlab/harness/report/layout"
 	"snatlab/harness/result"
 	"snatlab/harness/wording"
 )
 
 // WriteMatrixText writes a table with a kernel in each row and an arm in each column,
 // notes about the kernels, and the answer last.
-func WriteMatrixText(w io.Writer, m *result.Matrix) error {
-	var p page
-	p.writeField("scenario", m.Scenario.Name)
-	p.writeField("load", loadText(m.Scenario, nil))
-	p.writeField("matrix", matrixRun(m))
-	p.writeLine("")
+func WriteMatrixText(w io.Writer, m *result.Matrix, on layout.Screen) error {
+	p := newPage(on)
+	p.WriteField("scenario", m.Scenario.Name)
+	p.WriteField("load", loadText(m.Scenario, nil))
+	p.WriteField("matrix", matrixRun(m))
+	p.WriteLine("")
 	t, notes := matrixTable(m)
-	for first, after := 1, 0; after < len(t.head)-1; first = after {
-		var lines []string
-		lines, after = fitArms(t, first)
-		for _, line := range lines {
-			p.writeLine(line)
-		}
-		p.writeLine("")
-	}
+	p.WriteTable(t)
 	for i, text := range notes {
-		p.writeHanging(padRight(superscript(i+1), 2), text)
+		p.WriteHanging(layout.PadRight(superscript(i+1), 2), text)
 	}
 	if len(notes) > 0 {
-		p.writeLine("")
+		p.WriteLine("")
 	}
 	for _, text := range wording.MatrixDifferences(m) {
-		p.writeHanging("", text)
-		p.writeLine("")
+		p.WriteHanging("", text)
+		p.WriteLine("")
 	}
-	p.writeHanging("", wording.MatrixAnswer(m))
+	p.WriteHanging("", wording.MatrixAnswer(m))
 	_, err := io.WriteString(w, p.String())
 	return err
 }
@@ -63,7 +58,7 @@ func WriteMatrixMarkdown(w io.Writer, m *result.Matrix) error {
 		}
 		d.writeBlock("## The console of %s", escapeMarkdown(r.Kernel))
 		for _, line := range r.Console {
-			fmt.Fprintf(&d, "    %s\n", printableLine(line))
+			fmt.Fprintf(&d, "    %s\n", printable.Line(line))
 		}
 		d.WriteString("\n")
 	}
@@ -78,11 +73,10 @@ func matrixRun(m *result.Matrix) string {
 
 // matrixTable returns a table with a row for each kernel, and the notes that do not
 // fit into a cell.
-func matrixTable(m *result.Matrix) (t table, notes []string) {
-	t.head = []string{"kernel"}
+func matrixTable(m *result.Matrix) (t layout.Table, notes []string) {
+	t.Head = []string{"kernel"}
 	arms := wording.MatrixArms(m)
-	t.head = append(append(t.head, arms...), "verdict", "guest")
-	t.marks = make([]string, len(t.head))
+	t.Head = append(append(t.Head, arms...), "verdict", "guest")
 	for _, r := range m.Rows {
 		cells := []string{r.Kernel}
 		for i, arm := range arms {
@@ -94,7 +88,7 @@ func matrixTable(m *result.Matrix) (t table, notes []string) {
 			notes = append(notes, r.Kernel+": "+text)
 			mark += " " + superscript(len(notes))
 		}
-		t.rows = append(t.rows, append(cells, wording.RowVerdict(r)+mark, guestCell(r)))
+		t.Rows = append(t.Rows, append(cells, wording.RowVerdict(r)+mark, guestCell(r)))
 	}
 	return t, notes
 }

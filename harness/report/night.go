@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"snatlab/harness/format"
+	"snatlab/harness/report/layout"
 	"snatlab/harness/result"
 	"snatlab/harness/wording"
 )
@@ -17,21 +18,21 @@ const outcomeWidth = 14
 
 // WriteNight writes a night on one screen: the kernel first, then a line for each
 // scenario with its findings below, and the answer last.
-func WriteNight(w io.Writer, n *result.Night) error {
-	var p page
-	p.writeLine(kernelLine(n))
-	p.writeLine("")
+func WriteNight(w io.Writer, n *result.Night, on layout.Screen) error {
+	p := newPage(on)
+	p.WriteLine(kernelLine(n))
+	p.WriteLine("")
 	for _, j := range n.Runs {
 		p.writeJudged(j)
 	}
 	if len(n.Runs) > 0 {
-		p.writeLine("")
+		p.WriteLine("")
 	}
 	for _, text := range n.Warnings {
-		p.writeHanging("warning: ", text)
+		p.WriteHanging("warning: ", text)
 	}
-	p.writeHanging("store ", storeLine(n.Store))
-	p.writeHanging("", nightSummary(n))
+	p.WriteHanging("store ", storeLine(n.Store))
+	p.WriteHanging("", nightSummary(n))
 	_, err := io.WriteString(w, p.String())
 	return err
 }
@@ -55,18 +56,18 @@ func (p *page) writeJudged(j result.NightRun) {
 	if isBad(j.Outcome) {
 		word = strings.ToUpper(word)
 	}
-	p.writeHanging(padRight(word, outcomeWidth), wording.NightRunName(j)+": "+wording.NightRunFigures(j))
+	p.WriteHanging(layout.PadRight(word, outcomeWidth), wording.NightRunName(j)+": "+wording.NightRunFigures(j))
 	if j.Reason != "" {
-		p.writeHanging(padRight("", outcomeWidth), j.Reason)
+		p.WriteHanging(layout.PadRight("", outcomeWidth), j.Reason)
 	}
 	if j.KeyChange != "" {
-		p.writeHanging(padRight("", outcomeWidth), "history restarted: "+j.KeyChange)
+		p.WriteHanging(layout.PadRight("", outcomeWidth), "history restarted: "+j.KeyChange)
 	}
 	for _, f := range j.Findings {
-		p.writeHanging(padRight("", outcomeWidth)+"- ", findingText(f))
+		p.WriteHanging(layout.PadRight("", outcomeWidth)+"- ", findingText(f))
 	}
 	for _, text := range j.Doubts {
-		p.writeHanging(padRight("", outcomeWidth)+"- ", "doubt: "+text)
+		p.WriteHanging(layout.PadRight("", outcomeWidth)+"- ", "doubt: "+text)
 	}
 }
 

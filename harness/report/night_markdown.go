@@ -4,6 +4,7 @@ import (
 	"io"
 	"strings"
 
+	"snatlab/harness/report/layout"
 	"snatlab/harness/result"
 	"snatlab/harness/wording"
 )
@@ -13,12 +14,12 @@ func WriteNightMarkdown(w io.Writer, n *result.Night) error {
 	var d document
 	d.writeBlock("# Night: %s", escapeMarkdown(nightSummary(n)))
 	d.writeBlock("%s", escapeParagraph(kernelLine(n)))
-	t := table{head: []string{"outcome", "scenario", "found"}}
+	t := layout.Table{Head: []string{"outcome", "scenario", "found"}}
 	for _, j := range n.Runs {
-		t.rows = append(t.rows, []string{outcomeWord(j.Outcome), wording.NightRunName(j), wording.NightRunFigures(j)})
+		t.Rows = append(t.Rows, []string{outcomeWord(j.Outcome), wording.NightRunName(j), wording.NightRunFigures(j)})
 	}
-	if len(t.rows) > 0 {
-		d.writeTable(t, len(t.head))
+	if len(t.Rows) > 0 {
+		d.writeTable(t, len(t.Head))
 	}
 	for _, j := range n.Runs {
 		if notes := judgedNotes(j); len(notes) > 0 {

@@ -5,9 +5,9 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"snatlab/harness/format"
+	"snatlab/harness/report/layout"
 	"snatlab/harness/result"
 	"snatlab/harness/wording"
 )
@@ -50,7 +50,7 @@ func fullMachine(e result.Env, room int) string {
 		if more == nil || *more == "" || *more == result.BareMetal {
 			continue
 		}
-		if longer := text + ", " + *more; utf8.RuneCountInString(longer) <= room {
+		if longer := text + ", " + *more; layout.Width(longer) <= room {
 			text = longer
 		}
 	}
@@ -115,7 +115,7 @@ func heldWord(r *result.Result, e result.Expectation) string {
 func longestName(arms []result.Arm) int {
 	longest := 0
 	for _, a := range arms {
-		longest = max(longest, utf8.RuneCountInString(a.Name))
+		longest = max(longest, layout.Width(a.Name))
 	}
 	return longest
 }

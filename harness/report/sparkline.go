@@ -5,17 +5,19 @@ import (
 	"math"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"snatlab/harness/format"
+	"snatlab/harness/report/layout"
 	"snatlab/harness/result"
 )
 
 const (
 	sparkBlocks    = "▁▂▃▄▅▆▇█" // the first is 0
 	kernelBoundary = "┊"        // a change of kernel
-	sparkMax       = 60         // blocks of an arm; each span may add one
-	turnsMax       = 10         // changes of kernel that are named
+	sparkMax       = 60         // blocks of an arm on a screen that is wide enough; each span may add one
+	sparkLeast     = 4
+	sparkEnds      = 12 // columns around the blocks: blanks, and the rate at the end
+	turnsMax       = 10 // changes of kernel that are named
 )
 
 // writeSparklines draws the failure rate of each arm over time, and the changes of
@@ -29,33 +31,42 @@ func (p *page) writeSparklines(s result.Series) {
 	if runs == 0 {
 		return
 	}
-	each := (runs + sparkMax - 1) / sparkMax
+	longest := 0
+	for _, a := range s.Kernels[0].Arms {
+		longest = max(longest, layout.Width(p.sparkName(a)))
+	}
+	room := min(sparkMax, max(sparkLeast, p.On.Columns()-longest-sparkEnds-min(len(spans), turnsMax)))
+	each := (runs + room - 1) / room
 	head := "over time, one block for each run"
 	if each > 1 {
 		head = fmt.Sprintf("over time, one block for the highest of %d runs", each)
 	}
-	p.writeHanging("", head+"; ▁ is 0, █ is the rate at the end of the line")
-	longest := 0
-	for _, a := range s.Kernels[0].Arms {
-		longest = max(longest, utf8.RuneCountInString(shortenMiddle(a.Name, nameMax)))
-	}
+	p.WriteHanging("", head+"; ▁ is 0, █ is the rate at the end of the line")
 	for _, a := range s.Kernels[0].Arms {
 		line, most := drawSparkline(spans, a.Name, each)
-		p.writeLine(padRight(shortenMiddle(a.Name, nameMax), longest+2) + line + "  " + format.Percent(most))
+		p.WriteLine(layout.PadRight(p.sparkName(a), longest+2) + line + "  " + format.Percent(most))
 	}
 	p.writeKernelChanges(spans)
-	p.writeLine("")
+	p.WriteLine("")
 }
+
+// sparkName returns the name of an arm, as short as it has to be beside its blocks.
+func (p *page) sparkName(a result.ArmRuns) string {
+	return p.On.Shorten(a.Name, min(nameMax, max(8, p.On.Columns()/3)))
+}
+
+// nameMax is the columns of a name before a sparkline.
+const nameMax = 24
 
 // writeKernelChanges names the changes of kernel; of many, the last ones.
 func (p *page) writeKernelChanges(spans [][]result.RunSummary) {
 	first := max(1, len(spans)-turnsMax)
 	if first > 1 {
-		p.writeHanging(kernelBoundary+" ", format.Plural(first-1, "change", "changes")+" of kernel before these:")
+		p.WriteHanging(kernelBoundary+" ", format.Plural(first-1, "change", "changes")+" of kernel before these:")
 	}
 	for i := first; i < len(spans); i++ {
 		before, after := spans[i-1][0], spans[i][0]
-		p.writeHanging(kernelBoundary+" ", fmt.Sprintf("from %s to %s on %s", before.Kernel, after.Kernel, formatDay(after.Started)))
+		p.WriteHanging(kernelBoundary+" ", fmt.Sprintf("from %s to %s on %s", before.Kernel, after.Kernel, formatDay(after.Started)))
 	}
 }
 

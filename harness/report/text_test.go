@@ -4,22 +4,52 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"unicode/utf8"
+	"unicode"
 
 	"snatlab/harness/format"
+	"snatlab/harness/report/layout"
 	"snatlab/harness/report/reporttest"
 	"snatlab/harness/result"
+	"snatlab/harness/result/resultfile"
 )
 
-// No line is wider than the page.
-func TestPageWidth(t *testing.T) {
+// No line of any report is wider than the screen, however wide that is.
+func TestWidths(t *testing.T) {
 	t.Parallel()
-	for _, arms := range []int{1, 2, 3, 9, 32} {
-		text := reporttest.Draw(t, WriteText, wide(arms))
-		for line := range strings.Lines(text) {
-			if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > pageWidth {
-				t.Errorf("%d arms: %d columns: %s", arms, n, line)
+	for _, width := range []int{20, 33, 60, 80, 200} {
+		for _, ascii := range []bool{false, true} {
+			on := layout.Screen{Width: width, ASCII: ascii}
+			for _, arms := range []int{1, 2, 3, 9, 32} {
+				checkFits(t, on, reporttest.Draw(t, reporttest.On(on, WriteText), wide(arms)))
+				checkFits(t, on, reporttest.Draw(t, reporttest.On(on, WriteFull), wide(arms)))
 			}
+			for _, path := range append(reporttest.Fixtures(t), "testdata/old/result.json") {
+				r, err := resultfile.ReadResult(path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				checkFits(t, on, reporttest.Draw(t, reporttest.On(on, WriteText), r))
+				checkFits(t, on, reporttest.Draw(t, reporttest.On(on, WriteFull), r))
+			}
+			for _, n := range reporttest.Nights(t) {
+				checkFits(t, on, reporttest.Draw(t, reporttest.On(on, WriteNight), n))
+			}
+			checkFits(t, on, reporttest.Draw(t, reporttest.On(on, WriteHistory), reporttest.PastNights()))
+			checkFits(t, on, reporttest.Draw(t, reporttest.On(on, WriteComparison), comparedKernels()))
+			checkFits(t, on, reporttest.Draw(t, reporttest.On(on, WriteMatrixText), differing(t)))
+		}
+	}
+}
+
+// checkFits checks that no line is wider than the screen, and that it can show all signs.
+func checkFits(t *testing.T, on layout.Screen, text string) {
+	t.Helper()
+	for line := range strings.Lines(text) {
+		if n := layout.Width(strings.TrimSuffix(line, "\n")); n > on.Width {
+			t.Errorf("%d columns of %d: %s", n, on.Width, line)
+		}
+		if on.ASCII && strings.ContainsFunc(line, func(r rune) bool { return r > unicode.MaxASCII }) {
+			t.Errorf("not in ASCII: %s", line)
 		}
 	}
 }
@@ -27,7 +57,7 @@ func TestPageWidth(t *testing.T) {
 // Every arm is in the table once, and the baseline in each of its parts.
 func TestTableParts(t *testing.T) {
 	t.Parallel()
-	text := reporttest.Draw(t, WriteText, wide(9))
+	text := reporttest.Draw(t, reporttest.On(layout.Screen{Width: 120}, WriteFull), wide(9))
 	heads := map[string]int{}
 	for line := range strings.Lines(text) {
 		if strings.HasPrefix(line, "    ") {
@@ -38,7 +68,7 @@ func TestTableParts(t *testing.T) {
 	}
 	parts := strings.Count(text, "failure rate, median")
 	for i := range 9 {
-		name, want := shortenMiddle(longName(i), nameMax), 1
+		name, want := layout.Screen{}.Shorten(longName(i), nameMax), 1
 		if i == 0 {
 			want = parts
 		}
@@ -64,7 +94,7 @@ func TestArmWithoutTrial(t *testing.T) {
 		},
 		Comparisons: []result.Comparison{{Arm: "random-fully", Baseline: "masquerade", Verdict: result.ArmInconclusive}},
 	}
-	for line := range strings.Lines(reporttest.Draw(t, WriteText, r)) {
+	for line := range strings.Lines(reporttest.Draw(t, on80(WriteFull), r)) {
 		row := strings.Fields(line)
 		if len(row) > 1 && (row[0] == "requests" || row[0] == "unexplained") && row[2] != format.None {
 			t.Errorf("got %s", line)
@@ -82,7 +112,7 @@ func TestManyWarnings(t *testing.T) {
 	for i := range notesMax + 2 {
 		r.Warnings = append(r.Warnings, fmt.Sprintf("note %d", i))
 	}
-	text := reporttest.Draw(t, WriteText, r)
+	text := reporttest.Draw(t, on80(WriteFull), r)
 	if !strings.Contains(text, "⁸ note 7\n") || strings.Contains(text, "note 8") || !strings.Contains(text, "\n  and 2 more warnings, in result.json\n") {
 		t.Errorf("got\n%s", text)
 	}
@@ -109,8 +139,8 @@ func TestWarningMarks(t *testing.T) {
 		t.Errorf("the verdict: got %q", got)
 	}
 	r.Arms = arms
-	text := reporttest.Draw(t, WriteText, r)
-	if !strings.Contains(text, "   masquerade   random ² ⁴ ⁵ …   random-fully ³\n") || !strings.HasSuffix(text, "\nRESULT ¹: it is so.\n") {
+	text := reporttest.Draw(t, on80(WriteFull), r)
+	if !strings.Contains(text, "   masquerade   random ² ⁴ ⁵ …   random-fully ³\n") || !strings.HasPrefix(text, "CANNOT TELL ¹: ") {
 		t.Errorf("got\n%s", text)
 	}
 }
@@ -133,6 +163,10 @@ func TestExpectationOutcome(t *testing.T) {
 		r := &result.Result{Incomplete: tc.incomplete}
 		if got := heldWord(r, result.Expectation{Held: tc.held}); got != tc.want {
 			t.Errorf("got %q, want %q", got, tc.want)
+		}
+		word := strings.Replace(strings.Replace(tc.want, "not held", "FAIL", 1), "held", "PASS", 1)
+		if got := expectedWord(r, result.Expectation{Held: tc.held}); got != word {
+			t.Errorf("got %q, want %q", got, word)
 		}
 	}
 }
@@ -227,7 +261,7 @@ func compared2(c result.Comparison) *result.Result {
 
 // cells returns the cells of the second arm in each row with the label.
 func cells(r *result.Result, label string) (all []string) {
-	for _, row := range compareArms(r, nil, false).rows {
+	for _, row := range compareArms(r, nil, true).Rows {
 		if row[0] == label {
 			all = append(all, row[2])
 		}
@@ -268,15 +302,4 @@ func wide(arms int) *result.Result {
 
 func longName(i int) string {
 	return fmt.Sprintf("an-arm-whose-name-is-very-long-%02d", i)
-}
-
-// A trial with a control stays one line.
-func TestProgressControl(t *testing.T) {
-	t.Parallel()
-	var out strings.Builder
-	trial := reporttest.ReadFixture(t, "control").Arms[1].Trials[0]
-	NewProgress(&out, false).Done(result.Progress{Arm: "random-fully", Round: 1, Rounds: 8}, &trial)
-	if want := "round 1/8   random-fully   failed     0/2,000   control   729/2,000   insert_failed   729     0.00 %   0.5 s\n"; out.String() != want {
-		t.Errorf("got %q, want %q", out.String(), want)
-	}
 }

@@ -11,4 +11,11 @@ type Progress struct {
 	// wait for this arm.
 	Hits       int `json:"hits"`
 	HitsWanted int `json:"hits_wanted"`
+
+	// TrialsDone are the trials that are finished, without the warm-up, and Trials is how
+	// many the run has; 0 where their number is not fixed. Share is how much of the run is
+	// done, from 0 to 1, by its trials or by the hits that it waits for.
+	TrialsDone int     `json:"trials_done"`
+	Trials     int     `json:"trials"`
+	Share      float64 `json:"share"`
 }

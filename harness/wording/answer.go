@@ -39,7 +39,7 @@ type ArmAnswer struct {
 	Label   string // FixedBy, ReducedBy, NotFixedBy or NotDecided
 	Verdict result.ArmVerdict
 	Effect  string // "none of 16,000 failed, at least 99.8 % of the failures are gone"
-	Cost    string // "p99 +7.69 %", "no measurable cost (...)" or "cost not known (...)"
+	Cost    string // "latency p99 +7.69 %", "no measurable cost (...)" or "cost not known (...)"
 }
 
 // Answer returns the answer of a judged result.
@@ -94,7 +94,7 @@ func answerSentence(r *result.Result) string {
 	}
 	text := baselineLoss(r.Arms[0])
 	if n := r.Environment.Widened; n > 0 && r.ShowsRace() {
-		text += fmt.Sprintf(", in a window widened by %s", format.Plural(n, "idle rule", "idle rules"))
+		text += fmt.Sprintf(", in a window widened by %s (so the rate is this lab's, not that of your traffic)", format.Plural(n, "idle rule", "idle rules"))
 	}
 	if r.Arms[0].SumTotals().Race == 0 { // else it begins with a name: leave its case alone
 		text = capitalise(text)
@@ -153,7 +153,7 @@ func describeCost(c result.Comparison) string {
 	}
 	switch {
 	case len(changes) > 0:
-		return strings.Join(changes, ", ")
+		return "latency " + strings.Join(changes, ", ")
 	case len(bounds) > 0:
 		return fmt.Sprintf("no measurable cost (%s)", strings.Join(bounds, ", "))
 	}

@@ -7,24 +7,25 @@ import (
 	"strings"
 
 	"snatlab/harness/format"
+	"snatlab/harness/report/layout"
 	"snatlab/harness/result"
 	"snatlab/harness/wording"
 )
 
 // WriteText writes a paragraph for each arm, and one about the calibration as a whole.
-func WriteText(w io.Writer, c *result.Calibration) error {
-	var text strings.Builder
+func WriteText(w io.Writer, c *result.Calibration, on layout.Screen) error {
+	p := layout.NewPage(on)
 	for i, t := range c.Tallies() {
-		fmt.Fprintf(&text, "%s\n", wording.NameTally(c, i))
+		p.WriteHanging("", wording.NameTally(c, i))
 		for _, line := range wording.DescribeTally(t) {
-			fmt.Fprintf(&text, "  %s\n", line)
+			p.WriteHanging("  ", line)
 		}
 	}
-	text.WriteString("\n")
+	p.WriteLine("")
 	for _, line := range append(wording.SummariseCalibration(c), load(c)) {
-		fmt.Fprintf(&text, "%s\n", line)
+		p.WriteHanging("", line)
 	}
-	_, err := io.WriteString(w, text.String())
+	_, err := io.WriteString(w, p.String())
 	return err
 }
 
@@ -50,9 +51,9 @@ func WriteMarkdown(w io.Writer, c *result.Calibration) error {
 	return err
 }
 
-// WriteProgress writes a line after a run of a calibration, of which there are so many in
+// WriteProgress writes lines after a run of a calibration, of which there are so many in
 // all: the verdict about each arm, and the share that remained.
-func WriteProgress(w io.Writer, c *result.Calibration, runs int) {
+func WriteProgress(w io.Writer, c *result.Calibration, runs int, on layout.Screen) {
 	var arms []string
 	for _, t := range c.Tallies() {
 		if len(t.Outcomes) == 0 {
@@ -65,7 +66,9 @@ func WriteProgress(w io.Writer, c *result.Calibration, runs int) {
 		}
 		arms = append(arms, fmt.Sprintf("%s %s%s", t.Arm, o.Verdict, share))
 	}
-	fmt.Fprintf(w, "run %d/%d, %.1f s: %s\n", c.Runs, runs, c.Seconds[c.Runs-1], strings.Join(arms, ", "))
+	p := layout.NewPage(on)
+	p.WriteHanging(fmt.Sprintf("run %d/%d, %.1f s: ", c.Runs, runs, c.Seconds[c.Runs-1]), strings.Join(arms, ", "))
+	_, _ = io.WriteString(w, p.String())
 }
 
 func pooled(t result.Tally) string {

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"snatlab/harness/report/layout"
+	"snatlab/harness/report/reporttest"
 	"snatlab/harness/result"
 )
 
@@ -30,35 +32,17 @@ func example() *result.Calibration {
 	}
 }
 
+// The report fits any screen.
 func TestWriteText(t *testing.T) {
 	t.Parallel()
-	var out strings.Builder
-	if err := WriteText(&out, example()); err != nil {
-		t.Fatal(err)
-	}
-	want := `masquerade against itself
-  in truth 100 % of the failures remain
-  false verdicts: 0 of 4 (95 % interval 0 % to 60.2 %)
-  verdicts: equal 1, undecided 3
-  verdicts that say less than the truth: 3
-  95 % interval: held the truth in 2 of 3 runs (95 % interval 9.40 % to 99.2 %)
-  99.9 % interval: held the truth in 3 of 3 runs (95 % interval 9.40 % to 100 %)
-  over all runs 100.3 % remain (95 % interval 95.0 % to 106.0 %): 3,010 failed requests against 3,000 of the control
-fiftieth
-  in truth 2.00 % of the failures remain
-  false verdicts: 1 of 4 (95 % interval 0.60 % to 80.6 %)
-  verdicts: mitigated 1, reduced 3
-  95 % interval: no run had one
-  99.9 % interval: no run had one
-
-no more is wrong than chance explains; 1 of 4 runs measured nothing of any arm
-runs in a row share the state of the machine, so they are not independent, and the intervals of these counts are too narrow
-promised: a false verdict in at most ALPHA of runs, the truth in 95 % and 99.9 % of the intervals
-5 rounds of 2 clients x 300 requests or more, kernel 6.18.0, netns
-`
-	want = strings.Replace(want, "ALPHA", fmt.Sprintf("%g %%", 100*result.Alpha), 1)
-	if out.String() != want {
-		t.Errorf("got\n%s", out.String())
+	for _, on := range []layout.Screen{{Width: 20, ASCII: true}, {Width: 60}, {Width: 80}, {Width: 120}, {Width: 200}} {
+		text := reporttest.Draw(t, reporttest.On(on, WriteText), example())
+		for line := range strings.Lines(text) {
+			if n := layout.Width(strings.TrimSuffix(line, "\n")); n > on.Width {
+				t.Errorf("%d columns of %d: %s", n, on.Width, line)
+			}
+		}
+		reporttest.CheckGolden(t, fmt.Sprintf("testdata/%d.txt", on.Width), text)
 	}
 }
 
@@ -81,7 +65,7 @@ func TestWriteMarkdown(t *testing.T) {
 func TestWriteProgress(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
-	WriteProgress(&out, example(), 100)
+	WriteProgress(&out, example(), 100, layout.Screen{})
 	if want := "run 4/100, 2.0 s: masquerade equal 98.7 %, fiftieth mitigated -\n"; out.String() != want {
 		t.Errorf("got %s", out.String())
 	}

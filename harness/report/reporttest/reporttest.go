@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"snatlab/harness/report/layout"
 	"snatlab/harness/result"
 	"snatlab/harness/result/resultfile"
 )
@@ -26,6 +27,11 @@ func Draw[T any](t *testing.T, report func(io.Writer, T) error, v T) string {
 		t.Fatal(err)
 	}
 	return out.String()
+}
+
+// On returns a report as it is written for a screen.
+func On[T any](screen layout.Screen, report func(io.Writer, T, layout.Screen) error) func(io.Writer, T) error {
+	return func(w io.Writer, record T) error { return report(w, record, screen) }
 }
 
 // CheckGolden compares a report with the file at path.
