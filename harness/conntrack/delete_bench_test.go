@@ -1,6 +1,7 @@
 package conntrack
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/ti-mo/conntrack"
@@ -56,4 +57,19 @@ func create(b *testing.B, conn *conntrack.Conn, all []connection) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// fillTable creates entries to 16 destinations.
+func fillTable(b *testing.B, entries int) {
+	b.Helper()
+	conn, err := conntrack.Dial(nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer conn.Close()
+	var all []connection
+	for i := range entries {
+		all = append(all, connection{loopback(fmt.Sprintf("%d.%d", 1+i/60000/200, 1+i/60000%200), uint16(1024+i%60000)), loopback("0.2", uint16(80+i%16))})
+	}
+	create(b, conn, all)
 }

@@ -1,0 +1,80 @@
+package nftables
+
+import (
+	"net/netip"
+	"testing"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/expr"
+	"github.com/google/nftables/xt"
+	"golang.org/x/sys/unix"
+
+	"snatlab/harness/nat/snat"
+)
+
+var shopChain = chainName{nftables.TableFamilyIPv4, "shop", "nat"}
+
+// The rules that snatlab writes are read with their options.
+func TestReadTranslating(t *testing.T) {
+	t.Parallel()
+	for _, o := range []snat.Options{
+		{}, {Random: true}, {RandomFully: true}, {RandomFully: true, PerMillion: 1000},
+		{ToPorts: snat.PortRange{First: 1024, Last: 2047}}, {ToSource: snat.ParseAddresses("192.0.2.0/30")},
+	} {
+		r := MasqueradeRule{Subnet: netip.MustParsePrefix("198.18.0.0/24"), Bridge: "clients", Options: o}
+		exprs := r.buildExpressions()
+		for _, e := range exprs {
+			if c, ok := e.(*expr.Counter); ok {
+				c.Packets = 7
+			}
+		}
+		got, ok := readTranslating(shopChain, &nftables.Rule{Exprs: exprs})
+		o.PerMillion = 0
+		want := TranslatingRule{Family: "ip", Table: "shop", Chain: "nat", Text: r.Text(), Options: o, Counted: true, Packets: 7}
+		if !ok || got != want {
+			t.Errorf("got %v %+v\nwant %+v", ok, got, want)
+		}
+	}
+}
+
+// Rules of other programs are described as far as they can be read.
+func TestDescribeMatches(t *testing.T) {
+	t.Parallel()
+	masquerade := &expr.Masq{}
+	for want, exprs := range map[string][]expr.Any{
+		`masquerade`: {masquerade},
+		`ip daddr != 10.0.0.0/12 masquerade`: {
+			&expr.Payload{Base: expr.PayloadBaseNetworkHeader, Offset: 16, Len: 4}, &expr.Bitwise{Mask: []byte{255, 240, 0, 0}},
+			&expr.Cmp{Op: expr.CmpOpNeq, Data: []byte{10, 0, 0, 0}}, masquerade},
+		`ip6 saddr 2001:2::/32 masquerade`: {
+			&expr.Payload{Base: expr.PayloadBaseNetworkHeader, Offset: 8, Len: 16}, &expr.Bitwise{Mask: append([]byte{255, 255, 255, 255}, make([]byte, 12)...)},
+			&expr.Cmp{Data: append([]byte{0x20, 1, 0, 2}, make([]byte, 12)...)}, masquerade},
+		`oifname "eth0" masquerade`: {
+			&expr.Meta{Key: expr.MetaKeyOIFNAME}, &expr.Cmp{Data: padName("eth0")}, masquerade},
+		`iifname "veth*" masquerade`: {
+			&expr.Meta{Key: expr.MetaKeyIIFNAME}, &expr.Cmp{Data: []byte("veth")}, masquerade},
+		`meta l4proto udp th dport 53 ... counter masquerade fully-random`: {
+			&expr.Meta{Key: expr.MetaKeyL4PROTO}, &expr.Cmp{Data: []byte{unix.IPPROTO_UDP}},
+			&expr.Payload{Base: expr.PayloadBaseTransportHeader, Offset: 2, Len: 2}, &expr.Cmp{Data: []byte{0, 53}},
+			&expr.Lookup{}, &expr.Ct{}, &expr.Counter{}, &expr.Masq{FullyRandom: true}},
+		`... counter MASQUERADE --random-fully`: {
+			&expr.Match{}, &expr.Counter{}, &expr.Target{Name: "MASQUERADE", Info: &xt.NatIPv4MultiRangeCompat{{Flags: uint(xt.NatRangeProtoRandomFully)}}}},
+	} {
+		got, ok := readTranslating(shopChain, &nftables.Rule{Exprs: exprs})
+		if !ok || got.Text != want {
+			t.Errorf("got %v %q\nwant %q", ok, got.Text, want)
+		}
+	}
+}
+
+// Rules that do not translate sources are no translating rules.
+func TestReadOtherRules(t *testing.T) {
+	t.Parallel()
+	for name, e := range map[string]expr.Any{
+		"dnat": &expr.NAT{Type: expr.NATTypeDestNAT}, "accept": &expr.Verdict{Kind: expr.VerdictAccept}, "target": &expr.Target{Name: "DNAT"},
+	} {
+		if got, ok := readTranslating(shopChain, &nftables.Rule{Exprs: []expr.Any{e}}); ok {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
