@@ -19,9 +19,9 @@ import (
 var layers = [][]string{
 	{"format", "kernel", "nat/iptables", "nat/snat", "place", "printable", "result", "stats"},
 	{"conntrack", "kernel/vm", "report/layout", "result/resultfile", "scenario/strictyaml", "undo", "wording"},
-	{"nat/nftables", "report", "report/calibration", "report/export", "report/progress", "scenario", "verdict"},
+	{"nat/nftables", "report", "report/calibration", "report/export", "report/live", "report/progress", "scenario", "verdict"},
 	{"history/store", "report/page", "machine", "nat", "pace", "probe"},
-	{"history/regression", "kernel/matrix", "lab", "probe/load", "probe/server"},
+	{"history/regression", "kernel/matrix", "lab", "probe/load", "probe/server", "watch"},
 	{".", "history/nightly", "lab/docker", "lab/netns", "probe/agent"},
 }
 
@@ -32,6 +32,7 @@ var narrow = map[string][]string{
 	"report/export":      {"format", "printable", "result", "wording"},
 	"report/page":        {"format", "printable", "report", "result", "wording"},
 	"report/layout":      {"printable"},
+	"report/live":        {"format", "printable", "result", "wording"},
 	"report/progress":    {"format", "report/layout", "result"},
 	"report":             {"format", "printable", "report/layout", "result", "wording"}, // reports say nothing that a result does not hold
 	"result/resultfile":  {"format", "place", "printable", "result", "stats"},           // reads files of strangers

@@ -78,7 +78,7 @@ purpose and in seconds, and measures the effect of mitigations.`,
 	}
 	root.SetFlagErrorFunc(explainFlagError)
 	root.AddCommand(runCommand(), calibrateCommand(), planCommand(), reportCommand(), doctorCommand(), cleanupCommand(),
-		initCommand(), scenariosCommand(), explainCommand(), schemaCommand(), docsCommand(), serveCommand(), nightlyCommand(), matrixCommand(), historyCommand(), compareCommand(), versionCommand(), probeCommand(), guestCommand())
+		initCommand(), scenariosCommand(), explainCommand(), schemaCommand(), docsCommand(), serveCommand(), nightlyCommand(), matrixCommand(), historyCommand(), compareCommand(), watchCommand(), versionCommand(), probeCommand(), guestCommand())
 	// Cobra adds these commands when it reads the command line. They are checked like
 	// the others.
 	root.InitDefaultHelpCmd()

@@ -169,3 +169,22 @@ func shortenText(text string) string {
 func (r Reading) HasCounter(name string) bool {
 	return slices.ContainsFunc(r.CPUs, func(c CPUReading) bool { _, ok := c.Values[name]; return ok })
 }
+
+// ReadByNetlink reads the counters by ctnetlink, for kernels without the file. It needs
+// CAP_NET_ADMIN. Clash_resolve and chaintoolong are missing.
+func ReadByNetlink() (r Reading, err error) {
+	stats, err := readNetlink()
+	if err != nil {
+		return r, err
+	}
+	for _, s := range stats {
+		r.CPUs = append(r.CPUs, CPUReading{int(s.CPUID), map[string]uint32{
+			"insert_failed": s.InsertFailed, "drop": s.Drop, "early_drop": s.EarlyDrop, "found": s.Found, "invalid": s.Invalid,
+			"insert": s.Insert, "error": s.Error, "search_restart": s.SearchRestart,
+		}})
+	}
+	if n, err := readNumber(countFile); err == nil {
+		r.Entries = &n
+	}
+	return r, nil
+}

@@ -25,9 +25,13 @@ const maxProgramChains = 16
 
 // ListTranslating lists the rules that translate source addresses in the namespace of
 // the calling thread, of iptables in each variant and of nftables, and changes nothing.
-// Unread names places that may hold more, with the reason.
-func ListTranslating(ctx context.Context) (rules []TranslatingRule, unread []string, err error) {
-	byKernel, unread, err := nftables.ListTranslating(ctx)
+// Without hasNFTables, the kernel is not asked for rules of nftables: it would load a
+// module for the answer. Unread names places that may hold more, with the reason.
+func ListTranslating(ctx context.Context, hasNFTables bool) (rules []TranslatingRule, unread []string, err error) {
+	var byKernel []nftables.TranslatingRule
+	if hasNFTables {
+		byKernel, unread, err = nftables.ListTranslating(ctx)
+	}
 	if err != nil && !iptables.HasLegacyTable(iptables.NATTable) {
 		return nil, nil, err
 	}

@@ -20,7 +20,7 @@ func TestListTranslating(t *testing.T) {
 	} {
 		netnstest.Run(t, command)
 	}
-	rules, unread, err := ListTranslating(context.Background())
+	rules, unread, err := ListTranslating(context.Background(), true)
 	if err != nil || len(unread) > 0 || len(rules) != 4 {
 		t.Fatalf("%+v, unread %v, %v", rules, unread, err)
 	}

@@ -15,11 +15,12 @@ var WatchCounters = []string{
 
 // Watch is the state of a network namespace's conntrack and NAT at one instant.
 type Watch struct {
-	Schema  string      `json:"schema"`
-	Time    time.Time   `json:"time"`
-	Of      WatchTarget `json:"of"`
-	Seconds float64     `json:"seconds"` // since the first reading; 0: there is one reading only, and no rates
-	Window  float64     `json:"window"`  // seconds that the field recent of each counter is about, up to 60
+	Schema   string      `json:"schema"`
+	Time     time.Time   `json:"time"`
+	Of       WatchTarget `json:"of"`
+	Seconds  float64     `json:"seconds"`            // since the first reading; 0: there is one reading only, and no rates
+	Window   float64     `json:"window"`             // seconds that the field recent of each counter is about, up to 60
+	Readings int         `json:"readings,omitempty"` // of a text with several: recent is the difference of the first and the last
 	// Restarts is how often the counters went back, because the namespace is another one.
 	// Counting began again each time.
 	Restarts int                     `json:"restarts"`

@@ -1,0 +1,189 @@
+package live
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"snatlab/harness/format"
+	"snatlab/harness/result"
+)
+
+// lostCounters are the counters that count lost packets or entries.
+var lostCounters = map[string]bool{"insert_failed": true, "drop": true, "early_drop": true, "chaintoolong": true}
+
+// rareCounters are the counters that a screen shows only if they moved.
+var rareCounters = map[string]bool{"error": true, "insert": true, "search_restart": true}
+
+// column is a column of figures.
+type column struct {
+	title string
+	value func(counter string) (text string, ok bool)
+}
+
+// addCounters adds the table of counters: all CPUs first, then as many CPUs as there is
+// room for. With all set, it has all counters.
+func (d *drawing) addCounters(w *result.Watch, all bool) {
+	var names []string
+	for _, name := range result.WatchCounters {
+		if all || !rareCounters[name] || w.Counters[name].Recent > 0 {
+			names = append(names, name)
+		}
+	}
+	sums, cpus := sumColumns(w), cpuColumns(w)
+	table := newTable(names, w)
+	for i, c := range sums {
+		if table.width()+table.columnWidth(c) > d.width && i > 0 {
+			break
+		}
+		table.add(c)
+	}
+	shown := 0
+	for _, c := range cpus {
+		if table.width()+table.columnWidth(c) > d.width {
+			break
+		}
+		shown++
+	}
+	for _, c := range chooseCPUs(w, cpus, shown) {
+		if table.width()+table.columnWidth(c) <= d.width {
+			table.add(c)
+		}
+	}
+	d.addLine("")
+	for _, row := range table.rows {
+		d.addLine(row)
+	}
+	if rest := len(cpus) - shown; rest > 0 && shown > 0 {
+		d.addHanging("  ", fmt.Sprintf("(and %s)", format.Plural(rest, "more CPU", "more CPUs")))
+	}
+}
+
+// sumColumns returns the columns of all CPUs together, the most important first.
+func sumColumns(w *result.Watch) []column {
+	total := column{"total", func(name string) (string, bool) {
+		c, ok := w.Counters[name]
+		return format.Thousands(c.Total), ok
+	}}
+	recent := func(title string) column {
+		return column{title, func(name string) (string, bool) {
+			c, ok := w.Counters[name]
+			return format.Thousands(c.Recent), ok
+		}}
+	}
+	switch {
+	case w.Readings > 0:
+		return []column{recent("moved"), total}
+	case w.Seconds == 0:
+		return []column{total}
+	}
+	rate := column{"a second", func(name string) (string, bool) {
+		c, ok := w.Counters[name]
+		return formatRate(c.PerSecond), ok
+	}}
+	return []column{rate, recent(fmt.Sprintf("last %.0f s", max(1, w.Window))), total}
+}
+
+// cpuColumns returns a column for each CPU: of rates, or of totals where there are none.
+func cpuColumns(w *result.Watch) (all []column) {
+	for _, cpu := range w.CPUs {
+		title := fmt.Sprintf("CPU %d", cpu.CPU)
+		if w.Seconds > 0 {
+			title += "/s"
+		}
+		all = append(all, column{title, func(name string) (string, bool) {
+			c, ok := cpu.Counters[name]
+			if w.Seconds > 0 {
+				return formatRate(c.PerSecond), ok
+			}
+			return format.Thousands(c.Total), ok
+		}})
+	}
+	return all
+}
+
+// chooseCPUs returns the columns of n CPUs in order: those that have lost the most.
+func chooseCPUs(w *result.Watch, all []column, n int) []column {
+	order := make([]int, len(all))
+	for i := range order {
+		order[i] = i
+	}
+	lost := func(i int) uint64 {
+		c := w.CPUs[i].Counters
+		return c["insert_failed"].Total + c["drop"].Total + c["early_drop"].Total
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(lost(b), lost(a)) })
+	order = order[:n]
+	slices.Sort(order)
+	var chosen []column
+	for _, i := range order {
+		chosen = append(chosen, all[i])
+	}
+	return chosen
+}
+
+// table is a table under construction: its first row is the titles.
+type table struct {
+	names []string
+	rows  []string
+}
+
+func newTable(names []string, w *result.Watch) *table {
+	longest := 0
+	for _, name := range names {
+		longest = max(longest, len(name))
+	}
+	t := &table{names: names, rows: []string{strings.Repeat(" ", 2+longest)}}
+	for _, name := range names {
+		sign := "  "
+		if c := w.Counters[name]; lostCounters[name] && c.Recent > 0 {
+			sign = lostSign
+		}
+		t.rows = append(t.rows, sign+name+strings.Repeat(" ", longest-len(name)))
+	}
+	return t
+}
+
+func (t *table) width() int { return len(t.rows[0]) }
+
+// cells returns the texts of a column, its title first.
+func (t *table) cells(c column) []string {
+	all := []string{c.title}
+	for _, name := range t.names {
+		text, ok := c.value(name)
+		if !ok {
+			text = format.None
+		}
+		all = append(all, text)
+	}
+	return all
+}
+
+func (t *table) columnWidth(c column) int {
+	width := 8 // figures of other seconds fit as well
+	for _, text := range t.cells(c) {
+		width = max(width, len(text))
+	}
+	return 2 + width
+}
+
+func (t *table) add(c column) {
+	width := t.columnWidth(c)
+	for i, text := range t.cells(c) {
+		t.rows[i] += strings.Repeat(" ", width-len(text)) + text
+	}
+}
+
+// formatRate prints a rate: "0", "0.5", "1,234".
+func formatRate(perSecond float64) string {
+	switch {
+	case perSecond == 0:
+		return "0"
+	case perSecond < 0.1:
+		return "<0.1"
+	case perSecond < 9.95:
+		return fmt.Sprintf("%.1f", perSecond)
+	}
+	return format.Thousands(uint64(perSecond + 0.5))
+}

@@ -1,0 +1,143 @@
+package watch
+
+import (
+	"slices"
+
+	"snatlab/harness/result"
+)
+
+// Thresholds of figures that are mentioned before connections are lost.
+const (
+	nearlyFull = 0.9  // of the table
+	mostPorts  = 0.8  // of a destination's source ports
+	manyTaken  = 1000 // ports a second that were taken
+	allPorts   = 0.97 // of a destination's source ports: a search no longer finds a free one
+)
+
+// Explain returns what the counters of w mean, losses first. Counters that only wasted
+// time are mentioned as well; search_restart and insert mean nothing.
+func Explain(w *result.Watch) []result.WatchMeaning {
+	of := func(name string) uint64 { return movedOf(w, name) }
+	all := explainFailedInserts(w)
+	if n, failed := of("drop"), insertionDrops(w); n > failed {
+		all = append(all, result.WatchMeaning{Code: result.MeansOtherDrops, Count: n - failed})
+	}
+	if n := of("early_drop"); n > 0 {
+		all = append(all, result.WatchMeaning{Code: result.MeansEvicted, Count: n})
+	}
+	if isNearlyFull(w) {
+		all = append(all, result.WatchMeaning{Code: result.MeansNearlyFull})
+	}
+	for _, d := range busyDestinations(w) {
+		all = append(all, result.WatchMeaning{Code: result.MeansFewPorts, Destination: &d})
+	}
+	if len(all) == 0 {
+		all = append(all, result.WatchMeaning{Code: result.MeansNothingLost})
+	}
+	if w.Seconds > 0 && w.Counters["found"].PerSecond >= manyTaken {
+		all = append(all, result.WatchMeaning{Code: result.MeansPortsTaken, Count: of("found")})
+	}
+	if n := of("clash_resolve"); n > 0 {
+		all = append(all, result.WatchMeaning{Code: result.MeansClashResolved, Count: n})
+	}
+	if n := of("invalid"); n > 0 {
+		all = append(all, result.WatchMeaning{Code: result.MeansInvalid, Count: n})
+	}
+	return all
+}
+
+// movedOf returns how far a counter moved in the window, or its total if there is one
+// reading only.
+func movedOf(w *result.Watch, name string) uint64 {
+	if w.Seconds == 0 && w.Readings == 0 {
+		return w.Counters[name].Total
+	}
+	return w.Counters[name].Recent
+}
+
+// insertionDrops returns how many packets were dropped at insertion without a chain that
+// was too long: such a chain counts in insert_failed, and not in drop.
+func insertionDrops(w *result.Watch) uint64 {
+	failed, long := movedOf(w, "insert_failed"), movedOf(w, "chaintoolong")
+	return failed - min(failed, long)
+}
+
+func explainFailedInserts(w *result.Watch) (all []result.WatchMeaning) {
+	if n := insertionDrops(w); n > 0 {
+		m := result.WatchMeaning{Code: result.MeansRace, Count: n}
+		_, splits := w.Counters["clash_resolve"]
+		m.Unsplit = !splits
+		m.Advice, m.Rule = advise(w.Rules)
+		if busy := busyDestinations(w); len(busy) > 0 && portShare(busy[0]) >= allPorts {
+			m.Destination = &busy[0]
+		}
+		all = append(all, m)
+	}
+	if n := movedOf(w, "chaintoolong"); n > 0 {
+		all = append(all, result.WatchMeaning{Code: result.MeansChainTooLong, Count: n})
+	}
+	return all
+}
+
+// advise returns what to do against the race, and the rule that it is about: the busiest
+// one that does not draw ports at random.
+func advise(rules *result.WatchRules) (result.Advice, *result.WatchRule) {
+	switch {
+	case rules == nil:
+		return result.AdviceAnyRandom, nil
+	case len(rules.Rules) == 0 && len(rules.Unread) > 0:
+		return result.AdviceAnyRandom, nil
+	case len(rules.Rules) == 0:
+		return result.AdviceNoRule, nil
+	}
+	plain := slices.DeleteFunc(slices.Clone(rules.Rules), func(r result.WatchRule) bool { return r.Random })
+	if len(plain) == 0 {
+		return result.AdviceIsRandom, nil
+	}
+	busiest := plain[0]
+	for _, r := range plain[1:] {
+		if isBusier(r, busiest) {
+			busiest = r
+		}
+	}
+	return result.AdviceRandom, &busiest
+}
+
+func isBusier(a, b result.WatchRule) bool {
+	rate := func(r result.WatchRule) float64 {
+		if r.PerSecond == nil {
+			return 0
+		}
+		return *r.PerSecond
+	}
+	packets := func(r result.WatchRule) uint64 {
+		if r.Packets == nil {
+			return 0
+		}
+		return *r.Packets
+	}
+	return rate(a) > rate(b) || rate(a) == rate(b) && packets(a) > packets(b)
+}
+
+// isNearlyFull reports whether the table is nearly full. A limit of 0 is no limit.
+func isNearlyFull(w *result.Watch) bool {
+	return w.Entries != nil && w.Max != nil && *w.Max > 0 && float64(*w.Entries) >= nearlyFull*float64(*w.Max)
+}
+
+// busyDestinations returns the destinations that have used most source ports by
+// translation, the busiest first.
+func busyDestinations(w *result.Watch) (busy []result.WatchDestination) {
+	if w.Destinations == nil {
+		return nil
+	}
+	for _, d := range w.Destinations.Top {
+		if d.Translated > 0 && portShare(d) >= mostPorts {
+			busy = append(busy, d)
+		}
+	}
+	return busy
+}
+
+func portShare(d result.WatchDestination) float64 {
+	return float64(d.Entries) / result.NATPorts
+}

@@ -1,0 +1,138 @@
+package wording
+
+import (
+	"fmt"
+	"math"
+	"strings"
+
+	"snatlab/harness/format"
+	"snatlab/harness/result"
+)
+
+// DescribeMeaning returns the sentences of a meaning: what happened, and what can be
+// done.
+func DescribeMeaning(w *result.Watch, m result.WatchMeaning) string {
+	since := DescribeWindow(w)
+	switch m.Code {
+	case result.MeansRace:
+		return describeRace(m, since)
+	case result.MeansChainTooLong:
+		return fmt.Sprintf("%s lost %s because a chain of conntrack's hash table was too long (chaintoolong): raise net.netfilter.nf_conntrack_buckets.",
+			packets(m.Count, "was", "were"), since)
+	case result.MeansOtherDrops:
+		return fmt.Sprintf("%s dropped %s for another reason than a failed insertion (drop): mostly because the table was full; compare the entries with their limit, and see the kernel's log.",
+			packets(m.Count, "was", "were"), since)
+	case result.MeansEvicted:
+		return fmt.Sprintf("%s removed %s to make room for new ones (early_drop): the table is full; raise net.netfilter.nf_conntrack_max.",
+			countOf(m.Count, "entry was", "entries were"), since)
+	case result.MeansNearlyFull:
+		return "The table is nearly full, and then new connections are dropped: raise net.netfilter.nf_conntrack_max, or shorten the timeouts."
+	case result.MeansFewPorts:
+		return describeFewPorts(*m.Destination)
+	case result.MeansPortsTaken:
+		return fmt.Sprintf("NAT met a taken port %s times %s (found): many connections to few destinations; searching costs time, and when no port is free, connections are lost.",
+			format.Thousands(m.Count), since)
+	case result.MeansClashResolved:
+		return fmt.Sprintf("%s of the same UDP connection at the same moment %s (clash_resolve): the kernel merged them, and nothing was lost.",
+			packets(m.Count, "came", "came"), since)
+	case result.MeansInvalid:
+		return fmt.Sprintf("%s no connection %s (invalid): late answers and resets, or scans. They are not translated.",
+			packets(m.Count, "belonged to", "belonged to"), since)
+	case result.MeansNothingLost:
+		return "No connection was lost in conntrack " + since + "."
+	}
+	return string(m.Code)
+}
+
+// DescribeWindow returns what the counters of a meaning are about: "in the last 60 s".
+func DescribeWindow(w *result.Watch) string {
+	switch {
+	case w.Readings > 0:
+		return "between the first and the last reading"
+	case w.Seconds == 0:
+		return "since this network namespace exists"
+	case w.Window > 59 && w.Window < 62:
+		return "in the last minute"
+	}
+	return fmt.Sprintf("in the last %.0f s", math.Max(1, w.Window))
+}
+
+func describeRace(m result.WatchMeaning, since string) string {
+	text := fmt.Sprintf("%s lost the first packet %s, because another got the same source port at the same moment (insert_failed).",
+		countOf(m.Count, "connection", "connections"), since)
+	if m.Unsplit {
+		text += " Before Linux 5.10 this counter includes UDP packets that were merged, and not lost: compare with drop."
+	}
+	if m.Destination != nil {
+		text += " Here it may also be that no port is free: " + describeFewPorts(*m.Destination)
+	}
+	return text + " " + describeAdvice(m)
+}
+
+func describeAdvice(m result.WatchMeaning) string {
+	switch m.Advice {
+	case result.AdviceRandom:
+		return fmt.Sprintf("Rule %q of %s, %s, has no %[4]s: try it with %[4]s.", m.Rule.Text, m.Rule.Program, m.Rule.Place, randomOption(*m.Rule))
+	case result.AdviceAnyRandom:
+		return "Try --random-fully (nftables: fully-random) in the rule that translates."
+	case result.AdviceNoRule:
+		return "No rule here translates source addresses, so these are other clashes: one connection seen twice, or entries that another program makes."
+	case result.AdviceIsRandom:
+		return "Every rule here draws ports at random already: look at the destinations with the most entries."
+	}
+	return ""
+}
+
+// randomOption returns the option that draws ports at random, as the program of the rule
+// writes it.
+func randomOption(r result.WatchRule) string {
+	if strings.HasPrefix(r.Program, "iptables") || strings.Contains(r.Text, "MASQUERADE") {
+		return "--random-fully"
+	}
+	return "fully-random"
+}
+
+func describeFewPorts(d result.WatchDestination) string {
+	return fmt.Sprintf("%s entries from %v to %s %v use %s of the %s source ports. With none left, connections are lost: add source addresses or destinations, or shorten timeouts.",
+		format.Thousands(d.Entries), d.From, d.Protocol, d.To, format.Percent(float64(d.Entries)/result.NATPorts), format.Thousands(result.NATPorts))
+}
+
+// packets returns "1 packet was" or "2,000 packets were".
+func packets(n uint64, one, many string) string {
+	return countOf(n, "packet "+one, "packets "+many)
+}
+
+func countOf(n uint64, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return format.Thousands(n) + " " + many
+}
+
+// DescribeTarget returns what is watched: "this host".
+func DescribeTarget(t result.WatchTarget) string {
+	switch t.Kind {
+	case result.WatchHost:
+		return "this host"
+	case result.WatchNet:
+		return "the network namespace of " + t.Name
+	case result.WatchLab:
+		return "the router of lab " + t.Name
+	case result.WatchText:
+		return "counters from standard input"
+	}
+	return t.Name
+}
+
+// DescribePart returns the name of a part of a watch.
+func DescribePart(p result.WatchPart) string {
+	switch p {
+	case result.PartMax:
+		return "the limit of the table"
+	case result.PartRules:
+		return "the translating rules"
+	case result.PartDestinations:
+		return "the top destinations"
+	}
+	return string(p)
+}
