@@ -88,6 +88,10 @@ func TestCommandLine(t *testing.T) {
 			if name == "root" {
 				return os.Geteuid() == 0, nil
 			}
+			if name == "conntrack" {
+				_, err := os.Stat("/proc/net/stat/nf_conntrack")
+				return err == nil, nil
+			}
 			return false, fmt.Errorf("unknown condition %s", name)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"code": code},

@@ -24,6 +24,7 @@ type Source struct {
 	// process is the folder of a process in the namespace, in /proc. Everybody may read
 	// the counters there. It is nil for the caller's own namespace.
 	process *os.Root
+	pid     int // of that process
 	handle  netns.NsHandle
 	denied  error // why it cannot be entered
 }
@@ -47,7 +48,7 @@ func OpenProcess(pid int) (*Source, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", name, err)
 	}
-	s := &Source{Target: result.WatchTarget{Kind: result.WatchNet, Name: name}, process: root, handle: netns.None()}
+	s := &Source{Target: result.WatchTarget{Kind: result.WatchNet, Name: name}, process: root, pid: pid, handle: netns.None()}
 	handle, err := netns.GetFromPid(pid)
 	if err != nil {
 		s.denied = err
@@ -109,6 +110,9 @@ func (e *AbsentError) Unwrap() error { return e.cause }
 
 // read reads the counters, and the limit of the table if the namespace can be entered.
 func (s *Source) read() (r conntrack.Reading, limit *uint64, err error) {
+	if s.process != nil && !s.isAlive() { // a handle would keep the namespace of a dead process
+		return r, nil, s.endedError()
+	}
 	if s.enter == nil {
 		text, err := s.process.ReadFile(statName)
 		if err != nil {
@@ -135,12 +139,14 @@ func (s *Source) read() (r conntrack.Reading, limit *uint64, err error) {
 func (s *Source) explainUnread(err error) error {
 	switch {
 	case errors.Is(err, unix.ESRCH), errors.Is(err, fs.ErrNotExist) && !s.isAlive():
-		return fmt.Errorf("%s has ended", s.Target.Name)
+		return s.endedError()
 	case errors.Is(err, fs.ErrNotExist):
 		return &AbsentError{err}
 	}
 	return fmt.Errorf("read the counters of %s: %w", s.Target.Name, err)
 }
+
+func (s *Source) endedError() error { return fmt.Errorf("process %d has ended", s.pid) }
 
 func (s *Source) isAlive() bool {
 	_, err := s.process.Stat("net")

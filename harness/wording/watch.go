@@ -33,8 +33,8 @@ func DescribeMeaning(w *result.Watch, m result.WatchMeaning) string {
 		return fmt.Sprintf("NAT met a taken port %s times %s (found): many connections to few destinations; searching costs time, and when no port is free, connections are lost.",
 			format.Thousands(m.Count), since)
 	case result.MeansClashResolved:
-		return fmt.Sprintf("%s of the same UDP connection at the same moment %s (clash_resolve): the kernel merged them, and nothing was lost.",
-			packets(m.Count, "came", "came"), since)
+		return fmt.Sprintf("%s another one of the same UDP socket at the same moment %s (clash_resolve): the kernel merged them, and nothing was lost.",
+			packets(m.Count, "met", "met"), since)
 	case result.MeansInvalid:
 		return fmt.Sprintf("%s no connection %s (invalid): late answers and resets, or scans. They are not translated.",
 			packets(m.Count, "belonged to", "belonged to"), since)
@@ -72,7 +72,7 @@ func describeRace(m result.WatchMeaning, since string) string {
 func describeAdvice(m result.WatchMeaning) string {
 	switch m.Advice {
 	case result.AdviceRandom:
-		return fmt.Sprintf("Rule %q of %s, %s, has no %[4]s: try it with %[4]s.", m.Rule.Text, m.Rule.Program, m.Rule.Place, randomOption(*m.Rule))
+		return fmt.Sprintf("Rule '%s' of %s, %s, has no %[4]s: try it with %[4]s.", m.Rule.Text, m.Rule.Program, m.Rule.Place, randomOption(*m.Rule))
 	case result.AdviceAnyRandom:
 		return "Try --random-fully (nftables: fully-random) in the rule that translates."
 	case result.AdviceNoRule:
@@ -115,9 +115,9 @@ func DescribeTarget(t result.WatchTarget) string {
 	case result.WatchHost:
 		return "this host"
 	case result.WatchNet:
-		return "the network namespace of " + t.Name
+		return "namespace of " + t.Name
 	case result.WatchLab:
-		return "the router of lab " + t.Name
+		return "router of lab " + t.Name
 	case result.WatchText:
 		return "counters from standard input"
 	}

@@ -22,17 +22,31 @@ type column struct {
 	value func(counter string) (text string, ok bool)
 }
 
-// addCounters adds the table of counters: all CPUs first, then as many CPUs as there is
-// room for. With all set, it has all counters.
-func (d *drawing) addCounters(w *result.Watch, all bool) {
-	var names []string
+// lowHeight is the height below which a screen shows, of the counters that did not move,
+// only the main ones.
+const lowHeight = 30
+
+var mainCounters = map[string]bool{"insert_failed": true, "drop": true, "found": true}
+
+// chooseCounters returns the counters for a screen of a height, or all if there is no
+// limit. A narrow screen has room for those with short names only.
+func chooseCounters(w *result.Watch, height int, isNarrow bool) (names []string) {
 	for _, name := range result.WatchCounters {
-		if all || !rareCounters[name] || w.Counters[name].Recent > 0 {
+		if isNarrow && !lostCounters[name] && !mainCounters[name] {
+			continue
+		}
+		if height == 0 || w.Counters[name].Recent > 0 || mainCounters[name] || height >= lowHeight && !rareCounters[name] {
 			names = append(names, name)
 		}
 	}
+	return names
+}
+
+// addCounters adds the table of counters: all CPUs first, then as many CPUs as there is
+// room for.
+func (d *drawing) addCounters(w *result.Watch, height int) {
 	sums, cpus := sumColumns(w), cpuColumns(w)
-	table := newTable(names, w)
+	table := newTable(chooseCounters(w, height, d.width < narrow), w, d.width < narrow)
 	for i, c := range sums {
 		if table.width()+table.columnWidth(c) > d.width && i > 0 {
 			break
@@ -78,7 +92,7 @@ func sumColumns(w *result.Watch) []column {
 	case w.Seconds == 0:
 		return []column{total}
 	}
-	rate := column{"a second", func(name string) (string, bool) {
+	rate := column{"/s", func(name string) (string, bool) {
 		c, ok := w.Counters[name]
 		return formatRate(c.PerSecond), ok
 	}}
@@ -127,14 +141,22 @@ func chooseCPUs(w *result.Watch, all []column, n int) []column {
 type table struct {
 	names []string
 	rows  []string
+	gap   int // between columns
+	least int // width of a column
 }
 
-func newTable(names []string, w *result.Watch) *table {
+// narrow is the width below which columns are as narrow as they can be.
+const narrow = 30
+
+func newTable(names []string, w *result.Watch, isNarrow bool) *table {
 	longest := 0
 	for _, name := range names {
 		longest = max(longest, len(name))
 	}
-	t := &table{names: names, rows: []string{strings.Repeat(" ", 2+longest)}}
+	t := &table{names: names, rows: []string{strings.Repeat(" ", 2+longest)}, gap: 2, least: 8} // figures of other seconds fit as well
+	if isNarrow {
+		t.gap, t.least = 1, 4
+	}
 	for _, name := range names {
 		sign := "  "
 		if c := w.Counters[name]; lostCounters[name] && c.Recent > 0 {
@@ -161,11 +183,11 @@ func (t *table) cells(c column) []string {
 }
 
 func (t *table) columnWidth(c column) int {
-	width := 8 // figures of other seconds fit as well
+	width := t.least
 	for _, text := range t.cells(c) {
 		width = max(width, len(text))
 	}
-	return 2 + width
+	return t.gap + width
 }
 
 func (t *table) add(c column) {

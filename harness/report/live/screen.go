@@ -5,6 +5,7 @@ package live
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"snatlab/harness/format"
 	"snatlab/harness/result"
@@ -27,7 +28,7 @@ const leastWidth = 10
 func Screen(w *result.Watch, size Size, colour bool) []string {
 	d := drawing{width: max(size.Width, leastWidth), colour: colour}
 	d.addHead(w)
-	d.addCounters(w, size.Height == 0)
+	d.addCounters(w, size.Height)
 	d.addMeanings(w)
 	fixed := d.take()
 	d.addRules(w.Rules)
@@ -67,7 +68,7 @@ func shortenPart(part []line, room int) []line {
 	switch {
 	case len(part) <= room:
 		return part
-	case room < 4:
+	case room < 3:
 		return nil
 	}
 	rest := format.Plural(len(part)-room+1, "more line", "more lines")
@@ -75,27 +76,41 @@ func shortenPart(part []line, room int) []line {
 }
 
 func (d *drawing) addHead(w *result.Watch) {
-	head := "snatlab watch: " + wording.DescribeTarget(w.Of)
-	if w.Of.Kernel != "" {
-		head += ", Linux " + w.Of.Kernel
-	}
-	if w.Of.Kind != result.WatchText {
-		head += ", " + w.Time.Format("15:04:05")
-	}
-	if w.Seconds > 0 {
-		head += ", for " + format.Seconds(w.Seconds)
-	}
+	d.addHanging("", d.chooseHead(w))
 	if w.Restarts > 0 {
-		head += ", " + describeRestarts(w.Restarts)
+		d.addHanging("", describeRestarts(w.Restarts))
 	}
-	d.addHanging("", head)
 	if w.Entries != nil {
 		d.addHanging("", "table: "+describeTable(w))
 	}
 }
 
+// chooseHead returns the longest head that fits on a line, or else the shortest.
+func (d *drawing) chooseHead(w *result.Watch) (head string) {
+	target := wording.DescribeTarget(w.Of)
+	var parts []string
+	if w.Of.Kind != result.WatchText {
+		parts = append(parts, w.Time.Format("15:04:05"))
+	}
+	if w.Seconds > 0 {
+		parts = append(parts, (time.Duration(w.Seconds+0.5) * time.Second).String())
+	}
+	kernel := parts
+	if w.Of.Kernel != "" {
+		kernel = append([]string{"Linux " + w.Of.Kernel}, parts...)
+	}
+	for _, all := range [][]string{
+		append([]string{"snatlab watch: " + target}, kernel...), append([]string{target}, kernel...), append([]string{target}, parts...), {target},
+	} {
+		if head = strings.Join(all, ", "); len(head) <= d.width {
+			return head
+		}
+	}
+	return head
+}
+
 func describeRestarts(n int) string {
-	return fmt.Sprintf("the counters went back %s, so counting began again", format.Plural(n, "time", "times"))
+	return fmt.Sprintf("The counters went back %s: counting began again.", format.Plural(n, "time", "times"))
 }
 
 // describeTable returns "103 of 262,144 entries (0.04 %)".
@@ -126,7 +141,7 @@ func (d *drawing) addRules(rules *result.WatchRules) {
 		return
 	}
 	d.addLine("")
-	d.addHanging("", "translating rules, packets a second, source ports random or plain"+describeAge(rules.Age)+":")
+	d.addHanging("", "translating rules, packets per second, source ports random or plain"+describeAge(rules.Age)+":")
 	for _, r := range rules.Rules {
 		ports := "plain"
 		if r.Random {
@@ -165,7 +180,7 @@ func (d *drawing) addDestinations(all *result.WatchDestinations) {
 		if t.Translated > 0 {
 			share = format.Percent(float64(t.Entries) / result.NATPorts)
 		}
-		d.addHanging(fmt.Sprintf("%8s  %8s  ", format.Thousands(t.Entries), share), fmt.Sprintf("%s %v from %v", t.Protocol, t.To, t.From))
+		d.addHanging(fmt.Sprintf("%7s %7s  ", format.Thousands(t.Entries), share), fmt.Sprintf("%s %v from %v", t.Protocol, t.To, t.From))
 	}
 	if len(all.Top) == 0 {
 		d.addHanging("    ", "none")
@@ -192,6 +207,6 @@ func (d *drawing) addMissing(all []result.WatchMissing) {
 		}
 	}
 	if denied != nil {
-		d.addHanging("  ", "Root would also see "+strings.Join(denied, ", ")+".")
+		d.addHanging("  ", "Root would also see "+strings.Join(denied, ", and ")+".")
 	}
 }
