@@ -23,10 +23,8 @@ const redrawEvery = time.Second
 const (
 	barMost  = 30
 	barLeast = 5
+	barShare = 12 // of the screen's columns
 )
-
-// nameMost is the columns of the name of a part.
-const nameMost = 40
 
 // state is what the line of a terminal shows.
 type state struct {
@@ -96,62 +94,63 @@ func drawLine(on layout.Screen, of part, s state, begun, now time.Time) string {
 		room = max(1, on.Width-1)
 	}
 	head, tail := describeState(of, s, begun, now)
-	text := on.Line(head)
 	if of.of > 0 {
-		text = on.Line(join(fmt.Sprintf("%s %d of %d", of.kind, of.n, of.of), head))
+		head = slices.Insert(head, 0, fmt.Sprintf("%s %d of %d", of.kind, of.n, of.of))
 	}
-	if of.name != "" {
-		tail = slices.Insert(tail, 0, on.Shorten(of.name, nameMost))
+	text := appendFitting("", head, on, room)
+	if text == "" {
+		return on.Shorten(head[0], room)
 	}
-	if s.running && s.at.Round > 0 {
-		rest := layout.Width(text)
-		for _, more := range tail {
-			rest += 2 + layout.Width(on.Line(more))
+	if width := min(barMost, max(barLeast, on.Columns()/barShare)); s.running && s.at.Round > 0 && layout.Width(text)+2+width <= room {
+		text = on.Line(bar(totalShare(of, s), width)) + "  " + text
+	}
+	if of.name != "" { // it says more than the arm
+		tail = slices.Insert(tail, max(1, len(tail)-2), of.name)
+	}
+	return appendFitting(text, tail, on, room)
+}
+
+// appendFitting appends parts to text, up to the first that does not fit.
+func appendFitting(text string, parts []string, on layout.Screen, room int) string {
+	for _, part := range parts {
+		longer := on.Line(part)
+		if text != "" {
+			longer = text + "  " + longer
 		}
-		width := min(barMost, max(barLeast, room-rest-2))
-		if layout.Width(text)+2+width <= room {
-			text = on.Line(bar(totalShare(of, s), width)) + "  " + text
+		if layout.Width(longer) > room {
+			break
 		}
-	}
-	for _, more := range tail {
-		if longer := join(text, on.Line(more)); layout.Width(longer) <= room {
-			text = longer
-		}
-	}
-	if layout.Width(text) > room {
-		text = on.Shorten(text, room)
+		text = longer
 	}
 	return text
 }
 
-// describeState returns the part of the line that comes first, and those that are left out
-// where there is no room, the most important one first.
-func describeState(of part, s state, begun, now time.Time) (head string, tail []string) {
+// describeState returns the parts of the line that come first, and those that follow the
+// bar. The most important ones are the first.
+func describeState(of part, s state, begun, now time.Time) (head, tail []string) {
 	at, elapsed := s.at, clock(now.Sub(begun))
-	if !s.running {
-		return s.phase, []string{elapsed}
+	switch {
+	case !s.running:
+		return []string{s.phase}, []string{elapsed}
+	case at.Round == 0:
+		return []string{"warm-up"}, []string{elapsed, at.Arm}
 	}
 	current := at.TrialsDone
 	if !s.done {
 		current++
 	}
-	switch {
-	case at.Round == 0:
-		return "warm-up", []string{elapsed, at.Arm}
-	case at.Trials > 0:
-		head = fmt.Sprintf("trial %d of %d", current, at.Trials)
-	default:
-		head = fmt.Sprintf("trial %d", current)
+	head = []string{fmt.Sprintf("trial %d", current)}
+	if at.Trials > 0 {
+		head[0] += fmt.Sprintf(" of %d", at.Trials)
+	}
+	if at.HitsWanted > 0 {
+		head = append(head, fmt.Sprintf("hits %s/%s", format.Thousands(at.Hits), format.Thousands(at.HitsWanted)))
 	}
 	tail = []string{elapsed}
 	if left, known := timeLeft(of, s, now); known {
 		tail = append(tail, "ETA "+clock(left))
 	}
-	tail = append(tail, at.Arm, "failed "+format.Thousands(s.failed))
-	if at.HitsWanted > 0 {
-		tail = append(tail, fmt.Sprintf("hits %s/%s", format.Thousands(at.Hits), format.Thousands(at.HitsWanted)))
-	}
-	return head, tail
+	return head, append(tail, at.Arm, "failed "+format.Thousands(s.failed))
 }
 
 // totalShare returns the share that is done of the run, or of all parts where they are
@@ -187,11 +186,4 @@ func clock(d time.Duration) string {
 func bar(share float64, width int) string {
 	full := int(share*float64(width) + 0.5)
 	return strings.Repeat("█", full) + strings.Repeat("░", width-full)
-}
-
-func join(a, b string) string {
-	if a == "" || b == "" {
-		return a + b
-	}
-	return a + "  " + b
 }
