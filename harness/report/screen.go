@@ -63,6 +63,9 @@ func (p *page) writeCaveat(a wording.RunAnswer) {
 	p.WriteLine("")
 }
 
+// nameLeast is the columns of the name of an arm on a narrow screen.
+const nameLeast = 12
+
 // An armColumn is one figure in the rows of the arms.
 type armColumn struct {
 	head string
@@ -81,7 +84,7 @@ func (p *page) writeArmRows(r *result.Result) {
 	}
 	signs := ""
 	for _, a := range r.Arms {
-		cells := []string{p.On.Shorten(a.Name, min(nameMax, p.On.Columns()/3))}
+		cells := []string{p.On.Shorten(a.Name, min(nameMax, max(nameLeast, p.On.Columns()/3)))}
 		signs += cells[0] + "\n"
 		for _, c := range all {
 			cells = append(cells, c.cell(a))

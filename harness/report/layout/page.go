@@ -46,8 +46,13 @@ func (p *Page) WriteHanging(lead, text string) {
 	width := min(p.On.Columns(), textMost)
 	lead = p.On.Shorten(lead, leadMost)
 	if indent := Width(lead); indent > 2 && width-indent < leastText {
-		p.writeLead(strings.TrimRight(lead, " "), width)
-		lead = "  "
+		lead = strings.TrimSpace(lead)
+		if Width(lead) <= 2 { // a mark, or nothing
+			lead = strings.TrimRight("  "+lead, " ") + " "
+		} else {
+			p.writeLead(lead, width)
+			lead = "  "
+		}
 	}
 	indent := Width(lead)
 	for _, line := range wrap(p.On.Line(text), width-indent) {
@@ -56,16 +61,14 @@ func (p *Page) WriteHanging(lead, text string) {
 	}
 }
 
-// writeLead writes a lead on a line of its own; nothing if it is blank.
+// writeLead writes a lead on lines of its own.
 func (p *Page) writeLead(lead string, width int) {
 	lines := []string{lead}
 	if Width(lead) > width {
 		lines = wrap(lead, width)
 	}
 	for _, line := range lines {
-		if line != "" {
-			p.WriteString(line + "\n")
-		}
+		p.WriteString(line + "\n")
 	}
 }
 
