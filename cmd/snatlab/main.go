@@ -71,7 +71,10 @@ func rootCommand() *cobra.Command {
 		Use:   "snatlab",
 		Short: "Make the source-port race of Linux' source NAT happen, and compare mitigations",
 		Long: `snatlab makes Linux lose connections to the source-port race of source NAT, on
-purpose and in seconds, and measures the effect of mitigations.`,
+purpose and in seconds, and measures the effect of mitigations.
+
+To begin: "snatlab run quickstart" runs a ready scenario, as any user; "snatlab init"
+writes one of your own; "snatlab docs" lists the pages of the documentation.`,
 		Version:       version,
 		SilenceErrors: true,
 		SilenceUsage:  true,

@@ -17,8 +17,8 @@ import (
 	"snatlab/harness/scenario/strictyaml"
 )
 
-// Any bytes are either a scenario that is equal to its canonical form, or faults with
-// a place. With another driver of the command line, the same holds.
+// Any bytes are either a scenario that is equal to its canonical form and valid by the
+// schema, or faults with a place. With another driver of the command line, the same holds.
 func FuzzParse(f *testing.F) {
 	ready, err := filepath.Glob("../../scenarios/*.yaml")
 	if err != nil {
@@ -75,6 +75,9 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		checkRoundTrip(t, s)
+		if err := validate(t, data); err != nil && !errors.Is(err, errNoValue) {
+			t.Errorf("by the schema: %v", err)
+		}
 		for _, driver := range allDrivers {
 			if err := s.SetDriver(driver); err == nil {
 				checkRoundTrip(t, s)

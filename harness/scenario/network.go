@@ -45,7 +45,7 @@ func (v addressValue) ReadNode(_ *strictyaml.Decoder, _ string, n *yaml.Node) st
 }
 
 func (addressValue) Schema() *strictyaml.Schema {
-	return &strictyaml.Schema{Kind: "IPv4 address and port", Type: "string", Pattern: `^[0-9]{1,3}(\.[0-9]{1,3}){3}:[0-9]{1,5}$`}
+	return &strictyaml.Schema{Kind: "IPv4 address and port", Type: "string", Pattern: `^[0-9]{1,3}(\.[0-9]{1,3}){3}:[0-9]+$`}
 }
 
 func (v addressValue) MakeNode() *yaml.Node {

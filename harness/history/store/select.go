@@ -213,7 +213,7 @@ func (s Selector) narrowSides(a, b *side) error {
 		}
 		return errSeveral(a, common)
 	}
-	return selectionErrorf("%s and %s have no scenario in common: nothing can be compared (%s; %s)", a.name, b.name, a.listScenarios(), b.listScenarios())
+	return selectionErrorf("%s and %s have no scenario in common: nothing can be compared (%s; %s). To compare arms, put them into one scenario", a.name, b.name, a.listScenarios(), b.listScenarios())
 }
 
 // keepRuns leaves out the runs that isKept does not report.

@@ -50,7 +50,7 @@ func TestSelect(t *testing.T) {
 			four + "  quickstart: netns, nftables, amd64, 4 CPUs, virtualisation kvm, hash sha256:5b0c94d2e1a7\n  " +
 			two + "  quickstart: netns, nftables, amd64, 2 CPUs, virtualisation kvm, hash sha256:5b0c94d2e1a7"},
 		{"no run of the series", "6.12.107", "6.1.2", four, "6.12.107: no run is left by --scenario and --series"},
-		{"no scenario in common", "6.18.150", "5.10.1", "", "6.18.150 and 5.10.1 have no scenario in common: nothing can be compared (6.18.150 has quickstart sha256:5b0c94d2e1a7; 5.10.1 has other sha256:000000000000)"},
+		{"no scenario in common", "6.18.150", "5.10.1", "", "6.18.150 and 5.10.1 have no scenario in common: nothing can be compared (6.18.150 has quickstart sha256:5b0c94d2e1a7; 5.10.1 has other sha256:000000000000). To compare arms, put them into one scenario"},
 		{"a folder of one run", single, "6.18.15", "", "[2] [3]"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
