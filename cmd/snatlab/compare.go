@@ -14,6 +14,7 @@ import (
 	"snatlab/harness/history/store"
 	"snatlab/harness/report"
 	"snatlab/harness/report/export"
+	"snatlab/harness/report/page"
 	"snatlab/harness/result"
 	"snatlab/harness/result/resultfile"
 )
@@ -25,6 +26,7 @@ type compareFlags struct {
 	series   string
 	bench    []string
 	json     bool
+	html     bool
 }
 
 func compareCommand() *cobra.Command {
@@ -64,7 +66,8 @@ verdicts and failure rates. Differences of the environments are listed.
 --bench FILE writes the trials of both sides in Go's benchmark format, and prints
 the benchstat command that reads it. Given twice, the first file is for OLD and
 the second for NEW ("benchstat OLD NEW"). --json prints everything (schema
-snatlab.contrast/v1).
+snatlab.contrast/v1). --html prints a page for a
+browser.
 
 Exit codes: 0 no regression; 1 a regression; 2 bad usage, or the sides cannot be
 compared; 3 the store or a result cannot be read, or a file cannot be written; 4
@@ -75,6 +78,9 @@ no share that remains in a run is left out of that run.`,
   snatlab compare 6.12.107 6.18.15 --bench kernels.txt && benchstat -col kernel kernels.txt`,
 		ValidArgsFunction: completeCompare,
 		RunE: func(c *cobra.Command, args []string) error {
+			if f.json && f.html {
+				return usageError{c, errors.New("--json and --html: use only one of them")}
+			}
 			if len(f.bench) > 2 {
 				return usageError{c, errors.New("--bench: at most two files, one for each side")}
 			}
@@ -86,6 +92,7 @@ no share that remains in a run is left out of that run.`,
 	c.Flags().StringVar(&f.series, "series", "", "ID of the series, if there are several")
 	c.Flags().StringArrayVar(&f.bench, "bench", nil, "write the trials to this file, for benchstat")
 	c.Flags().BoolVar(&f.json, "json", false, "print everything as JSON")
+	c.Flags().BoolVar(&f.html, "html", false, "print a page for a browser")
 	return c
 }
 
@@ -108,8 +115,11 @@ func (f compareFlags) runCompare(c *cobra.Command, sides []string) error {
 		return err
 	}
 	show := onScreen(report.WriteComparison)
-	if f.json {
+	switch {
+	case f.json:
 		show = resultfile.WriteJSON
+	case f.html:
+		show = page.WriteComparison
 	}
 	if err := show(os.Stdout, comparison); err != nil {
 		return err

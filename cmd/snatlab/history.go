@@ -15,6 +15,7 @@ import (
 	"snatlab/harness/printable"
 	"snatlab/harness/report"
 	"snatlab/harness/report/export"
+	"snatlab/harness/report/page"
 	"snatlab/harness/result/resultfile"
 )
 
@@ -33,6 +34,7 @@ type historyFlags struct {
 	store string
 	json  bool
 	csv   bool
+	html  bool
 }
 
 func historyCommand() *cobra.Command {
@@ -65,6 +67,9 @@ shares between 0 and 1; unknown values are empty. remaining_low to remaining_hig
 is the 99.9 % interval. control_failed of control_requests is what an arm is
 compared with: by the method "control" its control, by "trials" the baseline.
 
+--html prints a page for a browser, with the rates over time and a line at each
+change of kernel.
+
 Runs that cannot be read are named, and left out. Exit codes: 0, also if nothing
 is stored yet; 2 bad usage; 3 the store cannot be read.`,
 		Example: `  snatlab history
@@ -72,8 +77,8 @@ is stored yet; 2 bad usage; 3 the store cannot be read.`,
   snatlab history prune --dry-run`,
 		ValidArgsFunction: completeHistory,
 		RunE: func(c *cobra.Command, args []string) error {
-			if f.json && f.csv {
-				return usageError{c, errors.New("--json and --csv: use only one of them")}
+			if f.json && f.csv || f.json && f.html || f.csv && f.html {
+				return usageError{c, errors.New("--json, --csv and --html: use only one of them")}
 			}
 			scenario := ""
 			if len(args) > 0 {
@@ -85,6 +90,7 @@ is stored yet; 2 bad usage; 3 the store cannot be read.`,
 	storeFlag(c, &f.store)
 	c.Flags().BoolVar(&f.json, "json", false, "print everything as JSON")
 	c.Flags().BoolVar(&f.csv, "csv", false, "print a line for each arm of each run as CSV")
+	c.Flags().BoolVar(&f.html, "html", false, "print a page for a browser, with the rates over time")
 	c.AddCommand(pruneCommand())
 	return c
 }
@@ -109,6 +115,8 @@ func (f historyFlags) printHistory(w io.Writer, scenario string) error {
 			printWarning(text)
 		}
 		return export.WriteHistoryCSV(w, h)
+	case f.html:
+		return page.WriteHistory(w, h)
 	case !s.Exists():
 		_, err = fmt.Fprintf(w, "There is no store of results at %s: nothing has been stored yet. (snatlab nightly and snatlab matrix store results.)\n", s.Dir())
 		return err

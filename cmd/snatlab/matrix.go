@@ -20,6 +20,7 @@ import (
 	"snatlab/harness/kernel/vm"
 	"snatlab/harness/report"
 	"snatlab/harness/report/layout"
+	"snatlab/harness/report/page"
 	"snatlab/harness/result"
 	"snatlab/harness/result/resultfile"
 	"snatlab/harness/scenario"
@@ -67,9 +68,9 @@ are still tested. A finished kernel is not tested again while kernel, scenario,
 options and this program are the same: an interrupted matrix continues with the
 kernels that are left.
 
-Progress goes to standard error, the table to standard output; matrix.json and
-matrix.md go to the folder of --out, where they replace those of an earlier
-matrix. Every result also goes to the store and stays there.
+Progress goes to standard error, the table to standard output; matrix.json,
+matrix.md and matrix.html go to the folder of --out, where they replace those of
+an earlier matrix. Every result also goes to the store and stays there.
 
 --json, --ktap, --csv and --markdown print another form of the table, and --junit
 FILE writes one more: each kernel has a test for each arm and each expectation. With
@@ -103,7 +104,7 @@ verdict.`,
 	}
 	c.Flags().StringArrayVar(&f.kernels, "kernel", nil, "a kernel to test; repeat the flag for more kernels")
 	c.Flags().StringVar(&f.modules, "modules", "", "folder of the modules of a bare vmlinuz, as under /lib/modules/RELEASE")
-	c.Flags().StringVar(&f.out, "out", "", "folder for matrix.json and matrix.md (default results/ID)")
+	c.Flags().StringVar(&f.out, "out", "", "folder for matrix.json, matrix.md and matrix.html (default results/ID)")
 	storeFlag(c, &f.store)
 	c.Flags().IntVar(&f.jobs, "jobs", 1, "kernels at a time; guests disturb each other if there are few CPUs")
 	c.Flags().BoolVar(&f.fresh, "fresh", false, "test finished kernels again")
@@ -228,7 +229,8 @@ func (f matrixFlags) newTester(qemu string, s *scenario.Scenario, results *store
 func (f matrixFlags) writeMatrix(dir string, folder *resultfile.Folder, m *result.Matrix) error {
 	kept := errors.Join(
 		folder.Write(resultfile.MatrixName, func(w io.Writer) error { return resultfile.WriteJSON(w, m) }),
-		folder.Write("matrix.md", func(w io.Writer) error { return report.WriteMatrixMarkdown(w, m) }))
+		folder.Write("matrix.md", func(w io.Writer) error { return report.WriteMatrixMarkdown(w, m) }),
+		folder.Write("matrix.html", func(w io.Writer) error { return page.WriteMatrix(w, m) }))
 	if kept != nil {
 		fmt.Fprintln(os.Stderr, "the matrix could not be written to its folder; it is on standard output, as JSON")
 	}
@@ -241,7 +243,7 @@ func (f matrixFlags) writeMatrix(dir string, folder *resultfile.Folder, m *resul
 		}
 		last := layout.NewPage(screenOf(os.Stdout))
 		last.WriteLine("")
-		last.WriteHanging("", fmt.Sprintf("%s and matrix.md are in %s", resultfile.MatrixName, dir))
+		last.WriteHanging("", fmt.Sprintf("%s, matrix.md and matrix.html are in %s", resultfile.MatrixName, dir))
 		_, err := io.WriteString(w, last.String())
 		return err
 	}

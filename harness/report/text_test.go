@@ -35,7 +35,7 @@ func TestWidths(t *testing.T) {
 				checkFits(t, on, reporttest.Draw(t, reporttest.On(on, WriteNight), n))
 			}
 			checkFits(t, on, reporttest.Draw(t, reporttest.On(on, WriteHistory), reporttest.PastNights()))
-			checkFits(t, on, reporttest.Draw(t, reporttest.On(on, WriteComparison), comparedKernels()))
+			checkFits(t, on, reporttest.Draw(t, reporttest.On(on, WriteComparison), reporttest.ComparedKernels()))
 			checkFits(t, on, reporttest.Draw(t, reporttest.On(on, WriteMatrixText), differing(t)))
 		}
 	}

@@ -254,11 +254,10 @@ const breakPolicy = `(async () => {
 
 // allPages returns a page of every kind, by a name for its file.
 func allPages(t *testing.T) map[string]string {
-	pages := map[string]string{
-		"run-hostile": reporttest.Draw(t, WriteRun, hostile(t)),
-		"run-long":    reporttest.Draw(t, WriteRun, longRun(t, 2, 1000)),
-	}
-	for _, name := range []string{"control", "many", "inconclusive", "interrupted", "evidence"} {
+	pages := otherPages(t)
+	pages["run-hostile"] = reporttest.Draw(t, WriteRun, hostile(t))
+	pages["run-long"] = reporttest.Draw(t, WriteRun, longRun(t, 2, 1000))
+	for _, name := range []string{"control", "many", "inconclusive"} {
 		pages["run-"+name] = reporttest.Draw(t, WriteRun, readResult(t, "../testdata/"+name+".json"))
 	}
 	return pages

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"snatlab/harness/report/reporttest"
 	"snatlab/harness/result"
@@ -149,6 +150,78 @@ func TestHostileNames(t *testing.T) {
 	checkMarkup(t, page)
 	if !strings.Contains(page, "&lt;script src=//evil&gt;") {
 		t.Error("the names are not in the page: this test shows nothing")
+	}
+}
+
+// kernels returns a matrix of three kernels, one of which cannot be tested.
+func kernels(t *testing.T) *result.Matrix {
+	row := func(kernel, name string) result.Row {
+		return result.Row{Kernel: kernel, Status: result.RowOK, Accel: "tcg", Attempts: 1, Seconds: 41.2, Result: readResult(t, "../testdata/"+name+".json")}
+	}
+	m := &result.Matrix{Schema: result.MatrixSchema, Started: time.Date(2026, 11, 23, 6, 40, 0, 0, time.UTC), Seconds: 201, Rows: []result.Row{
+		row("5.10.0-46-cloud-amd64", "control"), row("6.18.15+deb13-cloud-amd64", "many"),
+		{Kernel: "./vmlinuz", Status: result.RowError, Reason: "the kernel panicked: sysrq triggered crash", Console: []string{"[    2.8] Kernel panic", "\x1b[31mno colours\x1b[0m"}}}}
+	m.Scenario = m.Rows[0].Result.Scenario
+	return m
+}
+
+// Every other kind of page is well-formed, and no name in it is markup.
+func TestOtherPages(t *testing.T) {
+	t.Parallel()
+	for name, page := range otherPages(t) {
+		checkMarkup(t, page)
+		if strings.HasSuffix(name, "-hostile") && !strings.Contains(page, "&lt;c&gt;") {
+			t.Errorf("%s: the names are not in the page: this test shows nothing", name)
+		}
+	}
+	checkMarkup(t, reporttest.Draw(t, WriteMatrix, &result.Matrix{}))
+	checkMarkup(t, reporttest.Draw(t, WriteHistory, &result.History{}))
+	checkMarkup(t, reporttest.Draw(t, WriteHistory, &result.History{Series: []result.Series{{}}}))
+	checkMarkup(t, reporttest.Draw(t, WriteComparison, &result.GroupComparison{}))
+}
+
+// otherPages returns pages of matrices, histories and comparisons, also with hostile
+// names.
+func otherPages(t *testing.T) map[string]string {
+	m, h, c := kernels(t), nights(), reporttest.ComparedKernels()
+	pages := map[string]string{"matrix": reporttest.Draw(t, WriteMatrix, m), "history": reporttest.Draw(t, WriteHistory, h), "comparison": reporttest.Draw(t, WriteComparison, c)}
+	evil := reporttest.HostileName
+	m.Rows[0].Kernel, m.Rows[1].Result.Arms[1].Name, m.Rows[2].Reason, m.Rows[2].Console[0] = evil, evil, evil, evil
+	m.Scenario.Name = evil
+	s := &h.Series[0]
+	s.Key.Scenario, s.Runs[3].Kernel, s.Kernels[0].Kernel, h.Store = evil, evil, evil, evil
+	for i := range s.Runs {
+		s.Runs[i].Arms[1].Name = evil
+	}
+	c.Arms[0].Name, c.Summary, c.Findings[0].Text, c.Differs[0].Old, c.Old.Name, c.Scenario = evil, evil, evil, evil, evil, evil
+	pages["matrix-hostile"], pages["history-hostile"] = reporttest.Draw(t, WriteMatrix, m), reporttest.Draw(t, WriteHistory, h)
+	pages["comparison-hostile"] = reporttest.Draw(t, WriteComparison, c)
+	return pages
+}
+
+// nights returns a history in which most runs have shares that remain.
+func nights() *result.History {
+	h := reporttest.PastNights()
+	runs := h.Series[0].Runs
+	for i := range runs[:8] {
+		runs[i].Arms[1].Method = result.ByControl
+		runs[i].Arms[1].Remaining = &result.Remaining{Requests: 8000, ControlFailed: 1100, ControlRequests: 8000, Estimate: new(0.), DecisiveHigh: new(.007)}
+	}
+	return h
+}
+
+// Each change of kernel has a line, and the lines of guests, which run their kernels in
+// turn, have none.
+func TestKernelChanges(t *testing.T) {
+	t.Parallel()
+	runs := nights().Series[0].Runs
+	x := newDayAxis(runs)
+	marks, changes := x.markKernels(runs, false)
+	if len(marks) != 1 || len(changes) != 1 || changes[0] != "from 6.12.107 to 6.18.15, on 2026-11-26" || marks[0].Label != "1" {
+		t.Errorf("got %v, %q", marks, changes)
+	}
+	if marks, changes := x.markKernels(runs, true); len(marks)+len(changes) > 0 {
+		t.Errorf("guests: got %v, %q", marks, changes)
 	}
 }
 

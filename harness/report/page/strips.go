@@ -1,7 +1,6 @@
 package page
 
 import (
-	"fmt"
 	"math"
 
 	"snatlab/harness/format"
@@ -25,7 +24,6 @@ type zone struct{ At, Width, Name, Class string }
 type strip struct {
 	Name  string
 	Text  string // the figures, beside the strip
-	Class string // of the verdict
 	Thin  span   // the wider interval
 	Thick span   // the narrower one
 	At    string // the estimate
@@ -88,9 +86,13 @@ func drawShares(id, title string, all []namedRemaining) *stripChart {
 		chart.Zones = append(chart.Zones, zone{s.percent(z.low), coordinate(100*(s.at(z.high)-s.at(z.low))) + "%", z.name, z.class})
 	}
 	for _, share := range all {
-		high, decisive := orEnd(share.High), orEnd(share.DecisiveHigh)
-		row := strip{Name: share.name, Class: share.verdict, Text: fmt.Sprintf("%s: %s", format.OrNone(share.verdict), remainingText(share.Remaining)),
-			Thin: s.span(share.DecisiveLow, decisive), Thick: s.span(share.Low, high)}
+		row := strip{Name: share.name, Text: remainingText(share.Remaining), Thin: s.span(share.DecisiveLow, orEnd(share.DecisiveHigh))}
+		if share.verdict != "" {
+			row.Text = share.verdict + ": " + row.Text
+		}
+		if share.High != nil || share.DecisiveHigh == nil {
+			row.Thick = s.span(share.Low, orEnd(share.High))
+		}
 		if share.Estimate != nil {
 			row.At = s.percent(*share.Estimate)
 		}
