@@ -16,7 +16,7 @@ import (
 func WriteRunKTAP(w io.Writer, r *result.Result) error {
 	var k ktap
 	s := runSuite(r.Scenario.Name, r)
-	k.writeHead(0, len(s.Cases))
+	k.writeHead(0, "", len(s.Cases))
 	k.writeSuite(0, s)
 	_, err := io.WriteString(w, k.String())
 	return err
@@ -33,10 +33,9 @@ func WriteNightKTAP(w io.Writer, n *result.Night) error { return writeNested(w, 
 // writeNested writes each suite as a test with subtests.
 func writeNested(w io.Writer, suites []testsuite) error {
 	var k ktap
-	k.writeHead(0, len(suites))
+	k.writeHead(0, "", len(suites))
 	for i, s := range suites {
-		k.writeHead(1, len(s.Cases))
-		k.writeLine(1, "# Subtest: "+s.Name)
+		k.writeHead(1, s.Name, len(s.Cases))
 		k.writeSuite(1, s)
 		k.writeResult(0, i+1, s.Failures+s.Errors == 0, s.Name, sumDirective(s))
 	}
@@ -52,9 +51,13 @@ func (k *ktap) writeLine(level int, text string) {
 	k.WriteString(strings.Repeat("  ", level) + strings.TrimRight(printable.Line(text), " ") + "\n")
 }
 
-// writeHead writes the version and the number of tests of a level.
-func (k *ktap) writeHead(level, tests int) {
+// writeHead writes the version and the number of tests of a level, and between them, as
+// KUnit does, the name of the test that they are in.
+func (k *ktap) writeHead(level int, subtest string, tests int) {
 	k.writeLine(level, "KTAP version 1")
+	if subtest != "" {
+		k.writeLine(level, "# Subtest: "+subtest)
+	}
 	k.writeLine(level, fmt.Sprintf("1..%d", tests))
 }
 

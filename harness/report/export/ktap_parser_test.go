@@ -67,6 +67,8 @@ func (p *ktapParser) peek(level int) (line string, ok bool) {
 	return line, ok && !strings.HasPrefix(line, " ")
 }
 
+func isDiagnostic(line string) bool { return line == "#" || strings.HasPrefix(line, "# ") }
+
 // parseLevel parses a version line, a plan, and as many tests as the plan names.
 func (p *ktapParser) parseLevel(level int) (tests []ktapTest, err error) {
 	if line, ok := p.peek(level); !ok || line != "KTAP version 1" {
@@ -74,6 +76,10 @@ func (p *ktapParser) parseLevel(level int) (tests []ktapTest, err error) {
 	}
 	p.at++
 	line, _ := p.peek(level)
+	for isDiagnostic(line) {
+		p.at++
+		line, _ = p.peek(level)
+	}
 	plan := planLine.FindStringSubmatch(line)
 	if plan == nil {
 		return nil, fmt.Errorf("%q is no plan", line)
@@ -94,7 +100,7 @@ func (p *ktapParser) parseTest(level, number int) (test ktapTest, err error) {
 	for {
 		line, ok := p.peek(level)
 		switch {
-		case ok && (line == "#" || strings.HasPrefix(line, "# ")):
+		case ok && isDiagnostic(line):
 			p.at++
 			continue
 		case ok:
