@@ -235,7 +235,7 @@ func (f matrixFlags) writeMatrix(dir string, folder *resultfile.Folder, m *resul
 		fmt.Fprintln(os.Stderr, "the matrix could not be written to its folder; it is on standard output, as JSON")
 	}
 	if kept != nil {
-		return errors.Join(kept, resultfile.WriteJSON(os.Stdout, m))
+		return errors.Join(kept, resultfile.WriteJSON(os.Stdout, m), matrixRenderers.writeFiles(f.formatFlags, m))
 	}
 	screen := func(w io.Writer, m *result.Matrix) error {
 		if err := report.WriteMatrixText(w, m, screenOf(os.Stdout)); err != nil {

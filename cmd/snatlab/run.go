@@ -248,7 +248,7 @@ func (f runFlags) checkOut() error {
 func (f runFlags) showResult(dir string, r *result.Result, kept error) error {
 	if kept != nil {
 		fmt.Fprintln(os.Stderr, "the result could not be written to its folder; it is printed to standard output as JSON")
-		return errors.Join(kept, resultfile.WriteJSON(os.Stdout, r))
+		return errors.Join(kept, resultfile.WriteJSON(os.Stdout, r), runRenderers.writeFiles(f.formatFlags, r))
 	}
 	return f.printResult(dir, r)
 }
