@@ -15,8 +15,8 @@ func reportCommand() *cobra.Command {
 	var f formatFlags
 	c := &cobra.Command{
 		Use:   "report RESULT",
-		Short: "Print the comparison of an earlier run again",
-		Long: `Print the comparison of an earlier run again, from its result.json or from its
+		Short: "Print the answer and the figures of an earlier run again",
+		Long: `Print the result of an earlier run again, from its result.json or from its
 folder: the first screen, with --full all figures, rules and warnings, or any of
 the other forms of snatlab run.
 
