@@ -64,7 +64,7 @@ func writeFirst(c *cobra.Command, name string) error {
 		return usageError{c, fmt.Errorf("%s exists already, and is not replaced (give another name)", file)}
 	}
 	if err != nil {
-		return err
+		return fmt.Errorf("%w (init writes to the folder that it is run in)", err)
 	}
 	fmt.Printf("%s is a scenario.\n", file)
 	switch err := writeNew(schemaName, writeSchema); {
