@@ -5,10 +5,13 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
+	"snatlab/harness/place"
 	"snatlab/harness/report"
 	"snatlab/harness/report/export"
 	"snatlab/harness/result"
@@ -128,15 +131,22 @@ func appendStepSummary(draw func(io.Writer) error) {
 	}
 }
 
+// appendReport appends a report to the regular file at path, or to a new one.
 func appendReport(path string, draw func(io.Writer) error) (err error) {
 	var text strings.Builder
 	if err := draw(&text); err != nil {
 		return err
 	}
-	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() { // a pipe would keep this program waiting
-		return fmt.Errorf("%s is not a regular file", path)
+	folder, err := place.OpenFolder(filepath.Dir(path))
+	if err != nil {
+		return err
 	}
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
+	defer folder.Close()
+	name := filepath.Base(path)
+	if err := place.CheckReplaceable(folder, name); err != nil { // a pipe would keep this program waiting
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	file, err := folder.OpenFile(name, os.O_WRONLY|os.O_APPEND|os.O_CREATE|unix.O_NONBLOCK|unix.O_NOFOLLOW, 0o644)
 	if err != nil {
 		return err
 	}
