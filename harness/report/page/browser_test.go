@@ -192,6 +192,9 @@ func (b *browser) look(t *testing.T, url, name string, v view) {
 	for _, fault := range outside {
 		t.Errorf("%s %s: %s", v.media, v.name(), fault)
 	}
+	if drawn, err := chromedp.Run(ctx, chromedp.Evaluate[float64](firstPaint)); err == nil {
+		t.Logf("%s: painted after %.0f ms", v.name(), drawn)
+	}
 	if *shots != "" && v.media == "screen" {
 		picture, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
 		if err == nil {
@@ -209,6 +212,9 @@ func (b *browser) look(t *testing.T, url, name string, v view) {
 		t.Errorf("%s: the console has %q", v.name(), messages)
 	}
 }
+
+// firstPaint returns the time from the request of the page to its first paint, in ms.
+const firstPaint = `performance.getEntriesByType("paint")[0].startTime`
 
 // findFaults lists elements that lie outside the page, unless the reader can scroll to
 // them, and labels of a chart that cover each other.

@@ -126,7 +126,7 @@ func drawRunRates(runs []result.RunSummary, arm, id string, x dayAxis) dotChart 
 	}
 	y, up := fromZero(min(1, most), 4)
 	c := newDotChart(id, arm+": failure rate", "", y, up, shortPercent)
-	c.Along = x.ticks
+	c.Along, c.Dense = x.ticks, len(runs) > denseFrom
 	var first, last string
 	for _, r := range runs {
 		a, ok := r.Arm(arm)
@@ -158,7 +158,7 @@ func drawRunShares(runs []result.RunSummary, arm, id string, x dayAxis) (c dotCh
 	}
 	y, up := fromZero(most, 4)
 	c = newDotChart(id, arm+": what remains of the failures", "", y, up, shortPercent)
-	c.Along = x.ticks
+	c.Along, c.Dense = x.ticks, len(runs) > denseFrom
 	last := ""
 	for _, r := range runs {
 		a, _ := r.Arm(arm)

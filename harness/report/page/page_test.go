@@ -236,7 +236,7 @@ func longRun(t testing.TB, arms, rounds int) *result.Result {
 		for round := range rounds {
 			trial := model.Trials[round%len(model.Trials)]
 			control := *trial.Control
-			trial.Round, trial.Start, trial.Requests, trial.Failed = round+1, float64(round*arms+a)*1.3, 64000, 20000+round*7%4000
+			trial.Round, trial.Start, trial.Requests, trial.Failed = round+1, 1+float64(round*arms+a)*1.3, 64000, 20000+round*7%4000
 			control.Requests, control.Failed = 64000, 21000+round*11%5000
 			trial.Control = &control
 			arm.Trials = append(arm.Trials, trial)

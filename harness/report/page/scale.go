@@ -85,17 +85,26 @@ func shortPercent(share float64) string {
 	return strconv.FormatFloat(100*share, 'g', 4, 64) + " %"
 }
 
-// shortTime prints the time at a tick, in seconds.
-func shortTime(seconds float64) string {
+// timeUnit returns the unit of an axis that ends after so many seconds: a second, a minute
+// or an hour.
+func timeUnit(end float64) float64 {
 	switch {
-	case seconds == 0:
-		return "0"
-	case seconds < 120:
-		return strconv.FormatFloat(seconds, 'g', 4, 64) + " s"
-	case seconds < 7200:
-		return strconv.FormatFloat(seconds/60, 'g', 4, 64) + " min"
+	case end < 120:
+		return 1
+	case end < 7200:
+		return 60
 	}
-	return strconv.FormatFloat(seconds/3600, 'g', 4, 64) + " h"
+	return 3600
+}
+
+// printTime returns a function that prints the time at a tick of such an axis.
+func printTime(unit float64) func(seconds float64) string {
+	return func(seconds float64) string {
+		if seconds == 0 {
+			return "0"
+		}
+		return strconv.FormatFloat(seconds/unit, 'g', 4, 64) + map[float64]string{1: " s", 60: " min", 3600: " h"}[unit]
+	}
 }
 
 // shortMicros prints the latency at a tick.

@@ -21,6 +21,7 @@ type dotChart struct {
 	Lines  []bar  // intervals
 	Rings  []dot  // of the control
 	Discs  []dot  // of the arm
+	Dense  bool   // there are so many dots that they are small
 	Empty  bool   // nothing is drawn
 	Top    string // of the plot, in pixels
 	Bottom string
@@ -45,6 +46,9 @@ func vertical(s scale, v float64) string {
 
 // dotsMax bounds the dots of a page, so that it stays below 2 MB and is drawn at once.
 const dotsMax = 12_000
+
+// denseFrom is the number of dots of a series above which they are drawn small.
+const denseFrom = 120
 
 // textsMax is the number of dots up to which each has a text of its own.
 const textsMax = 600
@@ -73,7 +77,7 @@ func drawTrials(r *result.Result) (charts []dotChart, thinned string) {
 			continue
 		}
 		c := newDotChart(fmt.Sprintf("trials-%d", i), a.Name, describeTrials(a), y, up, shortPercent)
-		c.Along = x.ticks
+		c.Along, c.Dense = x.ticks, len(a.Trials) > denseFrom
 		for _, t := range thin(a.Trials, each, result.Trial.FailedShare) {
 			c.Discs = append(c.Discs, dot{x.at(t), vertical(y, t.FailedShare()), dotText(trials, "round %d: %s of %s failed", t.Round, t.Failed, t.Requests)})
 		}
@@ -153,9 +157,13 @@ func newTimeAxis(r *result.Result, end float64) timeAxis {
 		label := func(v float64) string { return fmt.Sprintf("round %d", int(v)) }
 		return timeAxis{s, true, s.alongX([]float64{1, float64(last)}[:min(2, last)], label)}
 	}
-	s, values := fromZero(end, 4)
+	unit := timeUnit(end)
+	s, values := fromZero(end/unit, 4)
+	for i := range values {
+		values[i] *= unit
+	}
 	s.high = max(end, values[len(values)-2])
-	return timeAxis{s, false, s.alongX(values[:len(values)-1], shortTime)}
+	return timeAxis{s, false, s.alongX(values[:len(values)-1], printTime(unit))}
 }
 
 func (x timeAxis) at(t result.Trial) string {
