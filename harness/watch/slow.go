@@ -13,7 +13,7 @@ import (
 
 // budget is the share of one CPU that a listing may take on average. There are two
 // listings, and the counters take a hundredth at most.
-const budget = 0.02
+const budget = 0.015
 
 // listing holds what was listed last, by a goroutine of its own. A listing that takes
 // long is made less often.

@@ -86,7 +86,7 @@ func TestTrackerPerCPU(t *testing.T) {
 func TestPause(t *testing.T) {
 	t.Parallel()
 	for took, want := range map[time.Duration]time.Duration{
-		0: 2 * time.Second, 10 * time.Millisecond: 2 * time.Second, 800 * time.Millisecond: 39200 * time.Millisecond,
+		0: 2 * time.Second, 10 * time.Millisecond: 2 * time.Second, 300 * time.Millisecond: 19700 * time.Millisecond,
 	} {
 		if got := pause(took, 2*time.Second); got != want {
 			t.Errorf("after %v: %v, want %v", took, got, want)

@@ -207,6 +207,15 @@ func (d *drawing) addMissing(all []result.WatchMissing) {
 		}
 	}
 	if denied != nil {
-		d.addHanging("  ", "Root would also see "+strings.Join(denied, ", and ")+".")
+		d.addHanging("  ", "Root would also see "+joinWords(denied)+".")
 	}
+}
+
+// joinWords returns "a, b and c".
+func joinWords(all []string) string {
+	last := len(all) - 1
+	if last == 0 {
+		return all[0]
+	}
+	return strings.Join(all[:last], ", ") + " and " + all[last]
 }

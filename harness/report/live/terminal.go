@@ -130,7 +130,9 @@ func (t *Terminal) repaint() error {
 		width, height = 80, 24
 	}
 	lines := Screen(t.last, Size{width, max(1, height-1)}, t.colour)
-	lines = append(lines, cutText("q ends", width))
+	if len(lines) < height {
+		lines = append(lines, cutText("q ends", width))
+	}
 	// Below the last line the screen is erased first, for the same reason.
 	text := goHome
 	for i, l := range lines {
