@@ -44,7 +44,8 @@ type ArmAnswer struct {
 
 // Answer returns the answer of a judged result.
 func Answer(r *result.Result) RunAnswer {
-	a := RunAnswer{Headline: headline(r), Sentence: answerSentence(r)}
+	a := RunAnswer{Headline: headline(r)}
+	a.Sentence = answerSentence(r, a.Headline)
 	for _, label := range []string{FixedBy, ReducedBy, NotFixedBy, NotDecided} {
 		for _, c := range r.Comparisons {
 			if labelArm(c) == label {
@@ -88,15 +89,21 @@ func headline(r *result.Result) string {
 }
 
 // answerSentence returns what the baseline lost, and in which window.
-func answerSentence(r *result.Result) string {
+func answerSentence(r *result.Result, headline string) string {
 	if len(r.Arms) == 0 || !r.HasTrials() {
 		return "No trial was finished."
 	}
-	text := baselineLoss(r.Arms[0])
+	text, lost, control := baselineLoss(r.Arms[0]), r.Arms[0].SumTotals().Race, r.Arms[0].SumControl().Race
+	switch {
+	case lost > 0 && headline == CannotTell:
+		text += ", too few to tell them from chance"
+	case lost > 0 && headline == NotAffected && control > 0:
+		text += fmt.Sprintf(", next to none of the %s that its control lost", format.Thousands(control))
+	}
 	if n := r.Environment.Widened; n > 0 && r.ShowsRace() {
 		text += fmt.Sprintf(", in a window widened by %s (so the rate is this lab's, not that of your traffic)", format.Plural(n, "idle rule", "idle rules"))
 	}
-	if r.Arms[0].SumTotals().Race == 0 { // else it begins with a name: leave its case alone
+	if lost == 0 { // else it begins with a name: leave its case alone
 		text = capitalise(text)
 	}
 	return text + "."

@@ -50,6 +50,21 @@ func TestHeadline(t *testing.T) {
 	}
 }
 
+// The sentence explains the headline where requests were lost all the same.
+func TestSentence(t *testing.T) {
+	t.Parallel()
+	absent := []result.Expectation{{Arm: "plain", Race: result.Absent, Held: new(true)}}
+	for want, r := range map[string]*result.Result{
+		"plain lost 4 of 8,000 connections (0.05 %) to the source-port race, too few to tell them from chance.":                 {Arms: []result.Arm{lostTo("plain", 4, 0)}},
+		"plain lost 25 of 8,000 connections (0.31 %) to the source-port race, next to none of the 7,000 that its control lost.": {Arms: []result.Arm{lostTo("plain", 25, 7000)}, Expected: absent},
+		"The race did not occur in plain: 0 hits in 8,000 requests, and 900 in 8,000 of its control.":                           {Arms: []result.Arm{lostTo("plain", 0, 900)}},
+	} {
+		if got := Answer(r).Sentence; got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
 func TestAnswerOfNothing(t *testing.T) {
 	t.Parallel()
 	if got := Answer(&result.Result{}); got.Headline != CannotTell || got.Sentence != "No trial was finished." || got.Arms != nil || got.Caveat != "" {
