@@ -71,9 +71,7 @@ func (p *matrixProgress) writeLine(text string) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	page := layout.NewPage(p.screen())
-	page.WriteLine(text)
-	_, _ = os.Stderr.WriteString(page.String())
+	progress.WriteLine(os.Stderr, p.screen(), text)
 }
 
 // kernelLines prints lines, each after the name of its kernel.

@@ -157,6 +157,16 @@ func (p *Progress) Note(text string) {
 }
 
 // writeLine writes a line that stays.
-func (p *Progress) writeLine(text string) {
-	fmt.Fprintln(p.out, p.out.Screen().Line(text))
+func (p *Progress) writeLine(text string) { WriteLine(p.out, p.out.Screen(), text) }
+
+// WriteLine writes text that stays: as one line to a log, where programs look for it, and
+// divided between words on a screen of a known width.
+func WriteLine(w io.Writer, on layout.Screen, text string) {
+	if on.Width == 0 {
+		fmt.Fprintln(w, on.Line(text))
+		return
+	}
+	page := layout.NewPage(on)
+	page.WriteLine(text)
+	_, _ = io.WriteString(w, page.String())
 }

@@ -106,6 +106,19 @@ func TestLine(t *testing.T) {
 	reporttest.CheckGolden(t, "testdata/line.txt", text.String())
 }
 
+// A line that stays is one line in a log, and fits a terminal.
+func TestWriteLine(t *testing.T) {
+	t.Parallel()
+	text := strings.TrimSpace(strings.Repeat("word ", 20))
+	for width, want := range map[int]int{0: 1, 60: 2, 200: 1} {
+		var out bytes.Buffer
+		WriteLine(&out, layout.Screen{Width: width}, text)
+		if got := strings.Count(out.String(), "\n"); got != want {
+			t.Errorf("%d columns: %d lines, want %d", width, got, want)
+		}
+	}
+}
+
 // Names from outside steer no terminal.
 func TestHostileNames(t *testing.T) {
 	t.Parallel()
