@@ -86,6 +86,16 @@ func TestBisectStops(t *testing.T) {
 	}
 }
 
+// A script that is called wrong ends the bisection as well.
+func TestBisectScriptUsage(t *testing.T) {
+	b := newBisection(t, []string{"pass"})
+	c := exec.CommandContext(t.Context(), b.path("judge"))
+	c.Dir, c.Env = b.path("linux"), b.env
+	if out, err := c.CombinedOutput(); c.ProcessState.ExitCode() != exitStop {
+		t.Errorf("%v, want exit code %d\n%s", err, exitStop, out)
+	}
+}
+
 // A bisection is a repository with a kernel in each commit, and the programs that the
 // script of docs/bisect.md calls.
 type bisection struct {
