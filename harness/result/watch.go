@@ -56,7 +56,7 @@ const (
 type WatchCounter struct {
 	Total     uint64  `json:"total"`      // as the kernel shows it; the counter of a CPU wraps at 2^32
 	PerSecond float64 `json:"per_second"` // between the last two readings
-	Recent    uint64  `json:"recent"`     // in the last seconds of Window
+	Recent    uint64  `json:"recent"`     // in the last seconds of Window; 0 for a single CPU
 }
 
 // WatchCPU holds the counters of one CPU.
