@@ -134,6 +134,9 @@ func describeEffect(r *result.Result, c result.Comparison) string {
 	case share == nil:
 		return failedOf(arm) + " failed"
 	case (c.Verdict == result.Mitigated || c.Verdict == result.Reduced) && share.DecisiveHigh != nil:
+		if more := needed(c.Why, c.Least, share, "say 99 %"); more != "" {
+			return fmt.Sprintf("%s%s (%s%s)", text, gone(share), hits(share, otherOf(c)), more)
+		}
 		return text + gone(share)
 	case c.Verdict == result.Worse:
 		return text + times(share, otherOf(c))

@@ -82,7 +82,7 @@ func TestAnswerOfArms(t *testing.T) {
 	r := &result.Result{
 		Arms: []result.Arm{lostTo("plain", 2000, 2000), lostTo("half", 1000, 2000), lostTo("same", 2000, 2000), lostTo("full", 0, 2000), lostTo("old", 0, 2000)},
 		Comparisons: []result.Comparison{
-			{Arm: "half", Verdict: result.Reduced, Method: result.ByControl, Remaining: share(0.6), Latency: []result.LatencyChange{change("p50", 0.01, 0.02, 0.03), change("p99", -0.1, 0, 0.1)}},
+			{Arm: "half", Verdict: result.Reduced, Method: result.ByControl, Remaining: share(0.6), Why: result.WhyScatter, Latency: []result.LatencyChange{change("p50", 0.01, 0.02, 0.03), change("p99", -0.1, 0, 0.1)}},
 			{Arm: "same", Verdict: result.Equal, Method: result.ByControl, Remaining: &result.Remaining{DecisiveLow: 0.91, DecisiveHigh: new(1.1)}},
 			{Arm: "full", Verdict: result.Mitigated, Method: result.ByControl, Remaining: share(0.004), Latency: []result.LatencyChange{change("p50", -0.01, 0.02, 0.03), change("p99", -0.1, 0, 0.1)}},
 			{Arm: "old", Verdict: result.Mitigated, Reduction: result.Reduction{Estimate: new(1.0)}},
@@ -91,7 +91,7 @@ func TestAnswerOfArms(t *testing.T) {
 	want := []ArmAnswer{
 		{"full", FixedBy, result.Mitigated, "none of 8,000 failed, at least 99.6 % of the failures are gone", "no measurable cost (p50 at most +3.00 %, p99 at most +10.0 %)"},
 		{"old", FixedBy, result.Mitigated, "none of 8,000 failed, reduction 100 % (by medians of trials)", "cost not known (too few trials for an interval of the latency)"},
-		{"half", ReducedBy, result.Reduced, "1,000 of 8,000 failed, at least 40 % of the failures are gone", "latency p50 +2.00 %"},
+		{"half", ReducedBy, result.Reduced, "1,000 of 8,000 failed, at least 40 % of the failures are gone (0 hits in the control; the trials differ by more than chance explains, so it takes more rounds to say 99 %)", "latency p50 +2.00 %"},
 		{"same", NotFixedBy, result.Equal, "2,000 of 8,000 failed, 91.0 to 110 % of the failures remain", "cost not known (too few trials for an interval of the latency)"},
 	}
 	got := Answer(r).Arms
