@@ -31,11 +31,12 @@ func TestRelayProgress(t *testing.T) {
 		}
 	})
 	guest.Say("making the router")
-	guest.Start(result.Progress{Arm: "masquerade"})
-	guest.Done(result.Progress{Arm: "masquerade", Round: 1, Hits: 7, HitsWanted: 1000}, &result.Trial{Failed: 3, Requests: 40})
-	if want := []string{"making the router", "start {Arm:masquerade Round:0 Rounds:0 Hits:0 HitsWanted:0}",
-		"done {Arm:masquerade Round:1 Rounds:0 Hits:7 HitsWanted:1000}: 3 of 40"}; !slices.Equal(watch, want) {
-		t.Errorf("calls %q", watch)
+	first := result.Progress{Arm: "masquerade"}
+	last := result.Progress{Arm: "masquerade", Round: 1, Hits: 7, HitsWanted: 1000}
+	guest.Start(first)
+	guest.Done(last, &result.Trial{Failed: 3, Requests: 40})
+	if want := []string{"making the router", fmt.Sprintf("start %+v", first), fmt.Sprintf("done %+v: 3 of 40", last)}; !slices.Equal(watch, want) {
+		t.Errorf("calls %q, want %q", watch, want)
 	}
 	if err := relayProgress([]byte("[]"), &watch); err == nil || len(watch) != 3 {
 		t.Errorf("not a report: %v, calls %q", err, watch)
