@@ -17,10 +17,11 @@ import (
 // FindKeptRouter returns the file of the router's namespace of a lab that was kept, by its
 // run. It is empty for a lab on Docker, whose router is the host.
 func FindKeptRouter(run string) (path string, err error) {
-	path = filepath.Join(namesDir, run+"-router")
-	if !nameForm.MatchString(filepath.Base(path)) {
+	name := run + "-router"
+	if !nameForm.MatchString(name) { // a name without folders
 		return "", fmt.Errorf("%q is neither a run nor a process", run)
 	}
+	path = filepath.Join(namesDir, name)
 	_, err = os.Stat(path)
 	if err == nil {
 		return path, nil
