@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"sync"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/sys/unix"
 )
 
 // binary is the program as it is shipped: one static binary.
@@ -25,6 +27,9 @@ func testMain(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 2
 	}
+	// Under nohup, SIGHUP is ignored, and would be by the runs that tests start. A signal
+	// that is received is not ignored by children.
+	signal.Notify(make(chan os.Signal, 1), unix.SIGHUP)
 	dir, err := os.MkdirTemp("", "snatlab")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -54,7 +54,7 @@ var suites = map[string][]func(*testing.T){
 	},
 }
 
-var suite = flag.String("suite", "", "run only the tests of a `suite`, to their full extent: crash (half an hour), matrix (a minute a kernel), window (a few minutes)")
+var suite = flag.String("suite", "", "run only the tests of a `suite`, to their full extent: crash (an hour and a half), matrix (a minute a kernel), window (a few minutes)")
 
 // inSuite reports whether the suite runs.
 func inSuite(name string) bool { return *suite == name }
