@@ -82,8 +82,8 @@ func TestSharedRun(t *testing.T) {
 	}
 
 	const note = "network bridge: its rule was rewritten; connections of other containers also passed it"
-	if printed := string(p.printed(t)); !strings.Contains(printed, "\nshared    "+note+"\n") {
-		t.Errorf("the note is missing in\n%s", printed)
+	if printed := strings.Join(strings.Fields(string(p.printed(t))), " "); !strings.Contains(printed, " shared "+note+" ") {
+		t.Errorf("the note is missing in\n%s", p.printed(t))
 	}
 	markdown, err := os.ReadFile(filepath.Join(p.out, "report.md"))
 	if err != nil || !strings.Contains(string(markdown), "\n- shared "+note+"\n") {

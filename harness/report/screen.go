@@ -22,6 +22,9 @@ func WriteText(w io.Writer, r *result.Result, on layout.Screen) error {
 	p.writeCaveat(answer)
 	p.writeArmRows(r)
 	p.writeExpected(r)
+	if text := sharedText(r.Environment); text != "" {
+		p.WriteField("shared", text)
+	}
 	p.WriteField("run", fmt.Sprintf("%s, %s: %s; %s; %s; %s", r.ID, r.Scenario.Name, loadText(r.Scenario, r.Arms),
 		machineText(r.Environment), labText(r.Environment), format.Seconds(r.Seconds)))
 	_, err := io.WriteString(w, p.String())
