@@ -286,6 +286,21 @@ func FuzzWriteRun(f *testing.F) {
 	})
 }
 
+func TestRemainingText(t *testing.T) {
+	t.Parallel()
+	for want, share := range map[string]*result.Remaining{
+		"":                                      nil,
+		"0 % (0 to 0.52 %)":                     {Estimate: new(0.), DecisiveHigh: new(0.0052)},
+		"104.6 % (the interval bounds nothing)": {Estimate: new(1.046), DecisiveHigh: new(8.9e9)},
+		"104.6 % (40 % or more)":                {Estimate: new(1.046), DecisiveLow: 0.4, DecisiveHigh: new(8.9e9)},
+		"- (the interval bounds nothing)":       {},
+	} {
+		if got := remainingText(share); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
 func TestScale(t *testing.T) {
 	t.Parallel()
 	t.Run("has round ticks that cover the values", func(t *testing.T) {

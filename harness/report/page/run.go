@@ -137,12 +137,18 @@ func withInterval(s result.Spread) string {
 	return text
 }
 
-// remainingText prints "0 % (at most 0.52 %)"; empty where there is no share.
+// remainingText prints "0 % (0 to 0.52 %)"; empty where there is no share. An upper end
+// beyond the axis bounds nothing: few trials that scatter have one of many digits.
 func remainingText(share *result.Remaining) string {
-	if share == nil {
+	switch {
+	case share == nil:
 		return ""
+	case share.DecisiveHigh != nil && *share.DecisiveHigh <= mostRemaining:
+		return wording.Remaining(share) + " (" + wording.RemainingInterval(share) + ")"
+	case share.DecisiveLow > 0:
+		return wording.Remaining(share) + " (" + format.Between(share.DecisiveLow, nil) + ")"
 	}
-	return wording.Remaining(share) + " (" + wording.RemainingInterval(share) + ")"
+	return wording.Remaining(share) + " (the interval bounds nothing)"
 }
 
 // findComparison returns the comparison of an arm; an empty one where there is none.
