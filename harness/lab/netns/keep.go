@@ -149,7 +149,7 @@ func checkNamesDir() error {
 // isBeingKept reports whether the run of a name is active, and is making its names.
 func isBeingKept(name string, journals []string) bool {
 	return slices.ContainsFunc(journals, func(path string) bool {
-		run := strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
+		run := runOf(path)
 		return strings.HasPrefix(name, run+"-") && undo.IsActive(path)
 	})
 }
