@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"snatlab/harness/lab/labtest"
 )
 
@@ -115,6 +117,7 @@ func TestManyClientsCleanup(t *testing.T) {
 	labtest.TakeMachine(t)
 	for range 2 {
 		busy := exec.Command("sh", "-c", "while :; do :; done")
+		busy.SysProcAttr = &unix.SysProcAttr{Pdeathsig: unix.SIGKILL}
 		must(t, busy.Start())
 		t.Cleanup(func() {
 			busy.Process.Kill()
