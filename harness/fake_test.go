@@ -318,11 +318,16 @@ func (f *fakeLab) Listen(ctx context.Context, trial int, swapped bool) (at lab.S
 	if err := f.recordCall(callListen); err != nil {
 		return at, err
 	}
-	// Both ports are free at one time, and so not the same.
+	// All ports are free at one time, and so not the same.
+	common := f.commonPort()
+	held, _ := net.Listen("tcp4", common.String()) // not if the server still listens there
 	open, closed := listenFreePort(), listenFreePort()
 	defer closed.Close()
-	at = lab.ServerPorts{Arm: netip.MustParseAddrPort(open.Addr().String()), Control: f.commonPort()}
+	at = lab.ServerPorts{Arm: netip.MustParseAddrPort(open.Addr().String()), Control: common}
 	open.Close()
+	if held != nil {
+		held.Close()
+	}
 	if swapped && at.Control.IsValid() {
 		at.Arm, at.Control = at.Control, at.Arm
 	}

@@ -1,7 +1,6 @@
 package harness
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -77,8 +76,8 @@ func TestRunUntil(t *testing.T) {
 		if err != nil || r.Scenario.Until != nil || !slices.Equal(sizes(r.Arms[0]), []int{100, 100}) {
 			t.Errorf("error %v, until %+v, trials of %v", err, r.Scenario.Until, sizes(r.Arms[0]))
 		}
-		if got := fmt.Sprintf("%+v", watched.progress[0]); got != "{Arm:a Round:1 Rounds:2 Hits:0 HitsWanted:0}" {
-			t.Errorf("progress %s", got)
+		if diff := cmp.Diff(result.Progress{Arm: "a", Round: 1, Rounds: 2, TrialsDone: 1, Trials: 2, Share: 0.5}, watched.progress[0]); diff != "" {
+			t.Errorf("progress (-want +got):\n%s", diff)
 		}
 	})
 }

@@ -343,7 +343,7 @@ func TestNightlyBadStore(t *testing.T) {
 // A result that could not be stored is printed.
 func TestNightlyUnstored(t *testing.T) {
 	needNamespaces(t)
-	code, out, said := runOnDisk(t, "size=80k", "true")
+	code, out, said := runOnDisk(t, "size=144k", "true")
 	n := new(result.Night)
 	if err := json.Unmarshal([]byte(out), n); err != nil || code != exitUnable {
 		t.Fatalf("exit code %d, %v\n%s%s", code, err, out, said)

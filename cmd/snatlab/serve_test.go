@@ -90,7 +90,7 @@ arms: [{name: masquerade}, {name: random-fully, masquerade: {random_fully: true}
 	r := p.result(t)
 	for _, arm := range r.Arms {
 		for _, trial := range arm.Trials {
-			if trial.Port < 20000 || trial.Port > 20006 || trial.Requests != 200 || matchedBesides(t, trial) != 0 {
+			if trial.Port < 20001 || trial.Port > 20007 || trial.Requests != 200 || matchedBesides(t, trial) != 0 {
 				t.Errorf("%s, round %d: %+v", arm.Name, trial.Round, trial)
 			}
 		}

@@ -310,11 +310,11 @@ func TestPartsHang(t *testing.T) {
 	for name, hangs := range map[string]func(t *testing.T, e *engine, p *process){
 		"a client that is stopped": func(t *testing.T, e *engine, p *process) {
 			must(t, e.ContainerKill(t.Context(), e.part(t, "client-1"), "STOP"))
-			p.brokeOff(t, "client 1: no answer within 16s (stopped, or hung?)")
+			p.brokeOff(t, "client 1: no answer within 21s (stopped, or hung?)")
 		},
 		"a client that is paused": func(t *testing.T, e *engine, p *process) {
 			must(t, e.ContainerPause(t.Context(), e.part(t, "client-1")))
-			p.brokeOff(t, "client 1: no answer within 16s (stopped, or hung?)", "-client-1 is paused: another user or program paused it")
+			p.brokeOff(t, "client 1: no answer within 21s (stopped, or hung?)", "-client-1 is paused: another user or program paused it")
 		},
 		"a server that is stopped": func(t *testing.T, e *engine, p *process) {
 			must(t, e.ContainerKill(t.Context(), e.part(t, "server"), "STOP"))
