@@ -10,9 +10,9 @@ import (
 // bisectFlag is the flag of matrix that sets the exit code for git bisect run.
 const bisectFlag = "bisect"
 
-// isBisect reports whether a command line is that of matrix with --bisect. It does not need
-// the flags to be parsed: git takes the exit code of a wrong command line for a bad kernel,
-// too.
+// isBisect reports whether a command line is that of matrix with --bisect. It reads the
+// arguments themselves, because git would also read the exit code of a command line that
+// cannot be parsed as "bad kernel".
 func isBisect(args []string) bool {
 	return slices.Contains(args, "matrix") && slices.ContainsFunc(args, func(arg string) bool {
 		name, value, _ := strings.Cut(arg, "=")

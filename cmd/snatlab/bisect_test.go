@@ -34,7 +34,7 @@ func TestBisectCode(t *testing.T) {
 	}
 }
 
-// A row is good, bad, or cannot be told.
+// A kernel is good, bad, or undecided.
 func TestBisectExit(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

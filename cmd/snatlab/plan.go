@@ -86,7 +86,7 @@ func writeLength(w io.Writer, s *scenario.Scenario) error {
 	return err
 }
 
-// The time that each part of a run takes on a machine at rest, measured with two CPUs.
+// How long the parts of a run last on a machine with two CPUs and no other work.
 const (
 	netnsLabTime  = 500 * time.Millisecond // to build and to remove a lab
 	dockerLabTime = 3 * time.Second
@@ -94,7 +94,7 @@ const (
 	slotTime      = 100 * time.Microsecond // at full rate
 )
 
-// estimateLength returns an estimate of the time that the least number of rounds takes.
+// estimateLength returns how long a run with the least number of rounds probably lasts.
 func estimateLength(s *scenario.Scenario) string {
 	lab := netnsLabTime
 	if s.Driver == result.DriverDocker {

@@ -10,7 +10,7 @@ import (
 	"snatlab/scenarios"
 )
 
-// The schema beside the ready scenarios is that of this program. To write it anew:
+// The schema file beside the ready scenarios is what this program prints. To update it:
 // snatlab schema > scenarios/scenario.schema.json
 func TestSchemaFile(t *testing.T) {
 	kept, err := os.ReadFile("../../scenarios/" + schemaName)

@@ -151,8 +151,8 @@ func BenchmarkCountDestinations(b *testing.B) {
 	b.ReportMetric(float64((threadTime(b)-before).Nanoseconds())/float64(b.N*entries), "cpu-ns/entry")
 }
 
-// threadTime returns the CPU time of this thread. On a busy machine a listing takes much
-// longer than that.
+// threadTime returns the CPU time of this thread. Elapsed time would also count other
+// programs on a busy machine.
 func threadTime(b *testing.B) time.Duration {
 	var u unix.Rusage
 	if err := unix.Getrusage(unix.RUSAGE_THREAD, &u); err != nil {

@@ -20,8 +20,8 @@ func PeakRSS() uint64 {
 	return n << 10
 }
 
-// ForgetPeakRSS makes PeakRSS start anew from the memory that is resident now. It is best
-// effort: the kernel may be built without /proc/PID/clear_refs, proc(5).
+// ForgetPeakRSS resets the peak that PeakRSS returns to the memory that is resident now. An
+// error is ignored: a kernel may be built without /proc/PID/clear_refs, proc(5).
 func ForgetPeakRSS() {
 	const peak = "5"
 	_ = os.WriteFile("/proc/self/clear_refs", []byte(peak), 0)

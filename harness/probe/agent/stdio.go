@@ -21,7 +21,8 @@ func ServeStdio(role string) error {
 	// A probe's memory counts once for each client of a lab, and its time only while it
 	// fires, when nothing is collected: so garbage is collected early.
 	debug.SetGCPercent(gcPercent)
-	// Best effort: where the machine gives huge pages to everybody, a heap of 5 MB has 10.
+	// Best effort: on a machine that uses huge pages for all memory, a heap of 5 MB would
+	// occupy 10 MB.
 	_ = unix.Prctl(unix.PR_SET_THP_DISABLE, 1, 0, 0, 0)
 	dropProgram()
 	probe.ForgetPeakRSS()
