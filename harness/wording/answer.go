@@ -39,7 +39,7 @@ type ArmAnswer struct {
 	Label   string // FixedBy, ReducedBy, NotFixedBy or NotDecided
 	Verdict result.ArmVerdict
 	Effect  string // "none of 16,000 failed, at least 99.8 % of the failures are gone"
-	Cost    string // "latency p99 +7.69 %", "no measurable cost (...)" or "cost not known (...)"
+	Cost    string // "latency p99 +7.69 %", "no cost was proven (...)" or "cost not known (...)"
 }
 
 // Answer returns the answer of a judged result.
@@ -165,7 +165,7 @@ func describeCost(c result.Comparison) string {
 	case len(changes) > 0:
 		return "latency " + strings.Join(changes, ", ")
 	case len(bounds) > 0:
-		return fmt.Sprintf("no measurable cost (%s)", strings.Join(bounds, ", "))
+		return fmt.Sprintf("no cost was proven (%s)", strings.Join(bounds, ", "))
 	}
 	return "cost not known (too few trials for an interval of the latency)"
 }

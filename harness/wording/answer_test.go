@@ -89,7 +89,7 @@ func TestAnswerOfArms(t *testing.T) {
 		},
 	}
 	want := []ArmAnswer{
-		{"full", FixedBy, result.Mitigated, "none of 8,000 failed, at least 99.6 % of the failures are gone", "no measurable cost (p50 at most +3.00 %, p99 at most +10.0 %)"},
+		{"full", FixedBy, result.Mitigated, "none of 8,000 failed, at least 99.6 % of the failures are gone", "no cost was proven (p50 at most +3.00 %, p99 at most +10.0 %)"},
 		{"old", FixedBy, result.Mitigated, "none of 8,000 failed, reduction 100 % (by medians of trials)", "cost not known (too few trials for an interval of the latency)"},
 		{"half", ReducedBy, result.Reduced, "1,000 of 8,000 failed, at least 40 % of the failures are gone (0 hits in the control; the trials differ by more than chance explains, so it takes more rounds to say 99 %)", "latency p50 +2.00 %"},
 		{"same", NotFixedBy, result.Equal, "2,000 of 8,000 failed, 91.0 to 110 % of the failures remain", "cost not known (too few trials for an interval of the latency)"},
