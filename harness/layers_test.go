@@ -19,9 +19,9 @@ import (
 var layers = [][]string{
 	{"format", "kernel", "nat/iptables", "nat/snat", "place", "printable", "result", "stats"},
 	{"conntrack", "kernel/vm", "report/layout", "result/resultfile", "scenario/strictyaml", "undo", "wording"},
-	{"nat/nftables", "report", "report/calibration", "report/export", "report/live", "report/progress", "scenario", "verdict"},
-	{"history/store", "report/page", "machine", "nat", "pace", "probe"},
-	{"history/regression", "kernel/matrix", "lab", "probe/load", "probe/server", "watch"},
+	{"nat/nftables", "report/calibration", "report/export", "report/live", "report/markdown", "report/progress", "scenario", "verdict"},
+	{"history/store", "machine", "nat", "pace", "probe", "report", "report/trend"},
+	{"history/regression", "kernel/matrix", "lab", "probe/load", "probe/server", "report/page", "watch"},
 	{".", "history/nightly", "lab/docker", "lab/netns", "probe/agent"},
 }
 
@@ -31,13 +31,15 @@ var narrow = map[string][]string{
 	"report/calibration": {"format", "report/layout", "result", "wording"},
 	"report/export":      {"format", "printable", "result", "wording"},
 	"report/page":        {"format", "printable", "report", "result", "wording"},
-	"report/layout":      {"printable"},
+	"report/layout":      {"format", "printable"},
 	"report/live":        {"format", "printable", "result", "wording"},
+	"report/markdown":    {"printable", "report/layout"},
 	"report/progress":    {"format", "report/layout", "result"},
-	"report":             {"format", "printable", "report/layout", "result", "wording"}, // reports say nothing that a result does not hold
-	"result/resultfile":  {"format", "place", "printable", "result", "stats"},           // reads files of strangers
-	"verdict":            {"format", "result", "stats"},                                 // from trials to comparisons, and nothing else
-	"wording":            {"format", "result"},                                          // sentences are made of values
+	"report/trend":       {"format", "report/layout", "report/markdown", "result", "wording"},
+	"report":             {"format", "printable", "report/layout", "report/markdown", "result", "wording"}, // reports say nothing that a result does not hold
+	"result/resultfile":  {"format", "place", "printable", "result", "stats"},                              // reads files of strangers
+	"verdict":            {"format", "result", "stats"},                                                    // from trials to comparisons, and nothing else
+	"wording":            {"format", "result"},                                                             // sentences are made of values
 }
 
 // maxLines bounds the code of a package without its tests. A larger one holds more

@@ -12,9 +12,9 @@ import (
 
 	"snatlab/harness/history/regression"
 	"snatlab/harness/history/store"
-	"snatlab/harness/report"
 	"snatlab/harness/report/export"
 	"snatlab/harness/report/page"
+	"snatlab/harness/report/trend"
 	"snatlab/harness/result"
 	"snatlab/harness/result/resultfile"
 )
@@ -114,7 +114,7 @@ func (f compareFlags) runCompare(c *cobra.Command, sides []string) error {
 	if err != nil {
 		return err
 	}
-	show := onScreen(report.WriteComparison)
+	show := onScreen(trend.WriteComparison)
 	switch {
 	case f.json:
 		show = resultfile.WriteJSON

@@ -14,6 +14,7 @@ import (
 	"snatlab/harness/place"
 	"snatlab/harness/report"
 	"snatlab/harness/report/export"
+	"snatlab/harness/report/trend"
 	"snatlab/harness/result"
 	"snatlab/harness/result/resultfile"
 )
@@ -80,7 +81,7 @@ type renderers[T any] struct {
 var (
 	runRenderers    = renderers[*result.Result]{export.WriteRunKTAP, export.WriteRunCSV, report.WriteMarkdown, export.WriteRunJUnit}
 	matrixRenderers = renderers[*result.Matrix]{export.WriteMatrixKTAP, export.WriteMatrixCSV, report.WriteMatrixMarkdown, export.WriteMatrixJUnit}
-	nightRenderers  = renderers[*result.Night]{export.WriteNightKTAP, export.WriteNightCSV, report.WriteNightMarkdown, export.WriteJUnit}
+	nightRenderers  = renderers[*result.Night]{export.WriteNightKTAP, export.WriteNightCSV, trend.WriteNightMarkdown, export.WriteJUnit}
 )
 
 // choose returns the function of the format that the flags choose, or that of the screen.

@@ -13,9 +13,9 @@ import (
 	"snatlab/harness/format"
 	"snatlab/harness/history/store"
 	"snatlab/harness/printable"
-	"snatlab/harness/report"
 	"snatlab/harness/report/export"
 	"snatlab/harness/report/page"
+	"snatlab/harness/report/trend"
 	"snatlab/harness/result/resultfile"
 )
 
@@ -125,7 +125,7 @@ func (f historyFlags) printHistory(w io.Writer, scenario string) error {
 	case len(h.Series) == 0:
 		fmt.Fprintf(w, "Nothing has been stored yet. (snatlab nightly and snatlab matrix store results.)\n")
 	}
-	return report.WriteHistory(w, h, screenOf(os.Stdout))
+	return trend.WriteHistory(w, h, screenOf(os.Stdout))
 }
 
 func pruneCommand() *cobra.Command {

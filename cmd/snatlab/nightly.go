@@ -20,8 +20,8 @@ import (
 	"snatlab/harness/lab/netns"
 	"snatlab/harness/machine"
 	"snatlab/harness/place"
-	"snatlab/harness/report"
 	"snatlab/harness/report/export"
+	"snatlab/harness/report/trend"
 	"snatlab/harness/result"
 	"snatlab/harness/result/resultfile"
 	"snatlab/harness/scenario/strictyaml"
@@ -200,7 +200,7 @@ func checkReportFile(c *cobra.Command, flag, path string) error {
 // reportNight prints the night, writes its reports, and returns the error that sets the
 // exit code: err, if there is one.
 func (f nightlyFlags) reportNight(record *result.Night, err error) error {
-	write := nightRenderers.choose(f.formatFlags, onScreen(report.WriteNight))
+	write := nightRenderers.choose(f.formatFlags, onScreen(trend.WriteNight))
 	if record.Store.Error != "" && !f.json {
 		fmt.Fprintln(os.Stderr, "results could not be stored: they are on standard output, as JSON")
 		write = resultfile.WriteJSON[*result.Night]

@@ -18,8 +18,8 @@ import (
 
 	"snatlab/harness/history/store"
 	"snatlab/harness/lab/labtest"
-	"snatlab/harness/report"
 	"snatlab/harness/report/layout"
+	"snatlab/harness/report/trend"
 	"snatlab/harness/result"
 	"snatlab/harness/result/resultfile"
 	"snatlab/harness/scenario"
@@ -160,7 +160,7 @@ func TestNightlyNoAlarm(t *testing.T) {
 			t.Errorf("before: %s, %s, %d runs", n.KernelBefore, j.KernelBefore, j.Compared)
 		}
 		var screen bytes.Buffer
-		must(t, report.WriteNight(&screen, n, layout.Screen{}))
+		must(t, trend.WriteNight(&screen, n, layout.Screen{}))
 		if text := screen.String(); !strings.HasPrefix(text, "kernel 6.12.107 -> "+n.Kernel) ||
 			len(j.Findings)+len(j.Doubts) == 0 && !strings.Contains(strings.Join(strings.Fields(text), " "), "no change on "+n.Kernel) {
 			t.Errorf("said:\n%s", text)

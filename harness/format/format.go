@@ -11,6 +11,9 @@ import (
 // None is printed for a missing figure, which is not the same as 0.
 const None = "-"
 
+// NoDifference is printed where no difference was shown.
+const NoDifference = "~"
+
 // Percent prints a share to three digits, 0.1123 as "11.2 %". Only 0 is
 // "0 %", and only 1 is "100 %".
 func Percent(share float64) string {

@@ -9,9 +9,6 @@ import (
 	"snatlab/harness/result"
 )
 
-// noDifference is printed where no difference was shown.
-const noDifference = "~"
-
 // A row is one figure of every arm.
 type row struct {
 	label string
@@ -187,7 +184,7 @@ func shownReduction(c *result.Comparison) result.Reduction {
 func changeCell(c *result.Comparison, percentile string) string {
 	l := latencyChange(c, percentile)
 	if !isSignificant(l) && l.Estimate != nil {
-		return noDifference
+		return format.NoDifference
 	}
 	return format.Optional(l.Estimate, format.Signed)
 }

@@ -2,17 +2,13 @@ package report
 
 import (
 	"slices"
-	"strconv"
-	"strings"
 
+	"snatlab/harness/report/layout"
 	"snatlab/harness/result"
 )
 
 // Warnings are footnotes, numbered from 1. The number of a warning about an arm is
 // printed in the heading of that arm, and any other number at the verdict.
-
-// marksMax is the number of footnotes that one heading refers to.
-const marksMax = 3
 
 // warningArms returns the name of the arm that each warning is about, in the order
 // of Warnings. It is empty for a warning about the run.
@@ -27,17 +23,13 @@ func warningArms(r *result.Result) []string {
 // warningMarks returns the numbers of the warnings about the arms that about selects.
 // warningArms holds the name of the arm of each warning.
 func warningMarks(warningArms []string, about func(arm string) bool) string {
-	text, n := "", 0
+	var numbers []int
 	for i, arm := range warningArms {
-		if !about(arm) {
-			continue
+		if about(arm) {
+			numbers = append(numbers, i+1)
 		}
-		if n++; n > marksMax {
-			return text + " …"
-		}
-		text += " " + superscript(i+1)
 	}
-	return text
+	return layout.Marks(numbers)
 }
 
 // armMarks returns the numbers of the warnings about an arm.
@@ -50,8 +42,4 @@ func verdictMarks(warningArms []string, arms []result.Arm) string {
 	return warningMarks(warningArms, func(arm string) bool {
 		return !slices.ContainsFunc(arms, func(a result.Arm) bool { return a.Name == arm })
 	})
-}
-
-func superscript(n int) string {
-	return strings.Map(func(digit rune) rune { return []rune("⁰¹²³⁴⁵⁶⁷⁸⁹")[digit-'0'] }, strconv.Itoa(n))
 }

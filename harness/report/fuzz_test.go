@@ -176,8 +176,8 @@ func fill(v reflect.Value, choices *[]byte) {
 // outside breaks a table.
 func harmless(t *testing.T, r *result.Result) {
 	t.Helper()
-	text, markdown := reporttest.Draw(t, on80(WriteText), r), reporttest.Draw(t, WriteMarkdown, r)
-	for name, report := range map[string]string{"text": text, "full": reporttest.Draw(t, on80(WriteFull), r), "markdown": markdown} {
+	text, markdown := reporttest.Draw(t, reporttest.On80(WriteText), r), reporttest.Draw(t, WriteMarkdown, r)
+	for name, report := range map[string]string{"text": text, "full": reporttest.Draw(t, reporttest.On80(WriteFull), r), "markdown": markdown} {
 		for line := range strings.Lines(report) {
 			if line = strings.TrimSuffix(line, "\n"); line != printable.Line(line) {
 				t.Errorf("%s has a control character: %q", name, line)

@@ -2,7 +2,6 @@ package report
 
 import (
 	"fmt"
-	"io"
 	"strings"
 	"testing"
 
@@ -21,8 +20,8 @@ func TestWriteResult(t *testing.T) {
 			t.Fatal(err)
 		}
 		base := strings.TrimSuffix(path, ".json")
-		reporttest.CheckGolden(t, base+".txt", reporttest.Draw(t, on80(WriteText), r))
-		reporttest.CheckGolden(t, base+"-full.txt", reporttest.Draw(t, on80(WriteFull), r))
+		reporttest.CheckGolden(t, base+".txt", reporttest.Draw(t, reporttest.On80(WriteText), r))
+		reporttest.CheckGolden(t, base+"-full.txt", reporttest.Draw(t, reporttest.On80(WriteFull), r))
 		reporttest.CheckGolden(t, base+".md", reporttest.Draw(t, WriteMarkdown, r))
 	}
 }
@@ -35,33 +34,27 @@ func TestWriteOldResult(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	reporttest.CheckGolden(t, "testdata/old/report.txt", reporttest.Draw(t, on80(WriteText), r))
-	reporttest.CheckGolden(t, "testdata/old/full.txt", reporttest.Draw(t, on80(WriteFull), r))
+	reporttest.CheckGolden(t, "testdata/old/report.txt", reporttest.Draw(t, reporttest.On80(WriteText), r))
+	reporttest.CheckGolden(t, "testdata/old/full.txt", reporttest.Draw(t, reporttest.On80(WriteFull), r))
 	reporttest.CheckGolden(t, "testdata/old/report.md", reporttest.Draw(t, WriteMarkdown, r))
 }
 
-// The screens of a run, a night and a matrix as they are on terminals of several widths,
+// The screens of a run and a matrix as they are on terminals of several widths,
 // and on one without UTF-8.
 func TestScreens(t *testing.T) {
 	t.Parallel()
 	many := reporttest.ReadFixture(t, "many")
 	control := reporttest.ReadFixture(t, "control")
-	night, matrix := reporttest.Nights(t)["bad"], differing(t)
+	matrix := differing(t)
 	for _, on := range []layout.Screen{{Width: 20, ASCII: true}, {Width: 60}, {Width: 80}, {Width: 120}, {Width: 200}} {
 		for name, text := range map[string]string{
 			"run":    reporttest.Draw(t, reporttest.On(on, WriteText), control),
 			"many":   reporttest.Draw(t, reporttest.On(on, WriteText), many),
 			"full":   reporttest.Draw(t, reporttest.On(on, WriteFull), many),
-			"night":  reporttest.Draw(t, reporttest.On(on, WriteNight), night),
 			"matrix": reporttest.Draw(t, reporttest.On(on, WriteMatrixText), matrix),
 		} {
-			checkFits(t, on, text)
+			reporttest.CheckFits(t, on, text)
 			reporttest.CheckGolden(t, fmt.Sprintf("testdata/screens/%s-%d.txt", name, on.Width), text)
 		}
 	}
-}
-
-// on80 returns a report for a screen of 80 columns.
-func on80[T any](report func(io.Writer, T, layout.Screen) error) func(io.Writer, T) error {
-	return reporttest.On(layout.Screen{}, report)
 }

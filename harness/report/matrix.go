@@ -9,6 +9,7 @@ import (
 	"snatlab/harness/format"
 	"snatlab/harness/printable"
 	"snatlab/harness/report/layout"
+	"snatlab/harness/report/markdown"
 	"snatlab/harness/result"
 	"snatlab/harness/wording"
 )
@@ -24,7 +25,7 @@ func WriteMatrixText(w io.Writer, m *result.Matrix, on layout.Screen) error {
 	t, notes := matrixTable(m)
 	p.WriteTable(t)
 	for i, text := range notes {
-		p.WriteHanging(layout.PadRight(superscript(i+1), 2), text)
+		p.WriteHanging(layout.PadRight(layout.Superscript(i+1), 2), text)
 	}
 	if len(notes) > 0 {
 		p.WriteLine("")
@@ -43,20 +44,20 @@ func WriteMatrixText(w io.Writer, m *result.Matrix, on layout.Screen) error {
 // tested.
 func WriteMatrixMarkdown(w io.Writer, m *result.Matrix) error {
 	var d document
-	d.writeBlock("# %s on %s", escapeMarkdown(m.Scenario.Name), format.Plural(len(m.Rows), "kernel", "kernels"))
-	d.writeBlock("%s", escapeParagraph(wording.MatrixAnswer(m)))
+	d.WriteBlock("# %s on %s", markdown.Escape(m.Scenario.Name), format.Plural(len(m.Rows), "kernel", "kernels"))
+	d.WriteBlock("%s", markdown.EscapeParagraph(wording.MatrixAnswer(m)))
 	if texts := wording.MatrixDifferences(m); len(texts) > 0 {
-		d.writeList(texts...)
+		d.WriteList(texts...)
 	}
 	t, notes := matrixTable(m)
-	d.writeTable(t, 1)
-	d.writeFootnotes(notes)
-	d.writeList(loadText(m.Scenario, nil), matrixRun(m))
+	d.WriteTable(t, 1)
+	d.WriteFootnotes(notes)
+	d.WriteList(loadText(m.Scenario, nil), matrixRun(m))
 	for _, r := range m.Rows {
 		if len(r.Console) == 0 {
 			continue
 		}
-		d.writeBlock("## The console of %s", escapeMarkdown(r.Kernel))
+		d.WriteBlock("## The console of %s", markdown.Escape(r.Kernel))
 		for _, line := range r.Console {
 			fmt.Fprintf(&d, "    %s\n", printable.Line(line))
 		}
@@ -86,7 +87,7 @@ func matrixTable(m *result.Matrix) (t layout.Table, notes []string) {
 		mark := ""
 		for _, text := range about {
 			notes = append(notes, r.Kernel+": "+text)
-			mark += " " + superscript(len(notes))
+			mark += " " + layout.Superscript(len(notes))
 		}
 		t.Rows = append(t.Rows, append(cells, wording.RowVerdict(r)+mark, guestCell(r)))
 	}

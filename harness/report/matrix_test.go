@@ -53,7 +53,7 @@ func TestWriteMatrix(t *testing.T) {
 	for name, m := range map[string]*result.Matrix{
 		"differing": differing(t), "alike": half, "one": matrixOf(tested(t, "6.1.0", "few")), "wide": matrixOf(tested(t, "6.1.0", "many")),
 	} {
-		reporttest.CheckGolden(t, "testdata/matrix/"+name+".txt", reporttest.Draw(t, on80(WriteMatrixText), m))
+		reporttest.CheckGolden(t, "testdata/matrix/"+name+".txt", reporttest.Draw(t, reporttest.On80(WriteMatrixText), m))
 		reporttest.CheckGolden(t, "testdata/matrix/"+name+".md", reporttest.Draw(t, WriteMatrixMarkdown, m))
 	}
 }
@@ -61,7 +61,7 @@ func TestWriteMatrix(t *testing.T) {
 // A matrix steers no terminal, and fits the page.
 func TestMatrixFitsPage(t *testing.T) {
 	t.Parallel()
-	for line := range strings.Lines(reporttest.Draw(t, on80(WriteMatrixText), differing(t))) {
+	for line := range strings.Lines(reporttest.Draw(t, reporttest.On80(WriteMatrixText), differing(t))) {
 		if strings.ContainsAny(line, "\x1b\r") || len([]rune(line)) > layout.DefaultWidth+1 {
 			t.Errorf("%q", line)
 		}

@@ -29,7 +29,7 @@ func TestLongTexts(t *testing.T) {
 		t.Fatal(err)
 	}
 	stored := len(reporttest.Draw(t, resultfile.WriteJSON, r))
-	for name, got := range map[string]string{"text": reporttest.Draw(t, on80(WriteText), r), "full": reporttest.Draw(t, on80(WriteFull), r), "markdown": reporttest.Draw(t, WriteMarkdown, r)} {
+	for name, got := range map[string]string{"text": reporttest.Draw(t, reporttest.On80(WriteText), r), "full": reporttest.Draw(t, reporttest.On80(WriteFull), r), "markdown": reporttest.Draw(t, WriteMarkdown, r)} {
 		if len(got) > 8*stored {
 			t.Errorf("%s: %d bytes, of %d", name, len(got), stored)
 		}
@@ -44,7 +44,7 @@ func TestWriterFails(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, report := range map[string]func(io.Writer, *result.Result) error{"Text": on80(WriteText), "Full": on80(WriteFull), "Markdown": WriteMarkdown, "JSON": resultfile.WriteJSON[*result.Result]} {
+	for name, report := range map[string]func(io.Writer, *result.Result) error{"Text": reporttest.On80(WriteText), "Full": reporttest.On80(WriteFull), "Markdown": WriteMarkdown, "JSON": resultfile.WriteJSON[*result.Result]} {
 		if err := report(full{}, r); !errors.Is(err, errFull) {
 			t.Errorf("%s: got %v", name, err)
 		}
@@ -72,7 +72,7 @@ func TestHostileTexts(t *testing.T) {
 		Expected: []result.Expectation{{Arm: hostile, Race: hostile, Found: hostile}},
 		Summary:  hostile,
 	}
-	for name, out := range map[string]string{"text": reporttest.Draw(t, on80(WriteText), r), "full": reporttest.Draw(t, on80(WriteFull), r), "markdown": reporttest.Draw(t, WriteMarkdown, r)} {
+	for name, out := range map[string]string{"text": reporttest.Draw(t, reporttest.On80(WriteText), r), "full": reporttest.Draw(t, reporttest.On80(WriteFull), r), "markdown": reporttest.Draw(t, WriteMarkdown, r)} {
 		if strings.ContainsRune(out, '\x1b') {
 			t.Errorf("%s passes an escape on:\n%q", name, out)
 		}

@@ -87,7 +87,7 @@ func (p *page) writeArmRows(r *result.Result) {
 	}
 	signs := ""
 	for _, a := range r.Arms {
-		cells := []string{p.On.Shorten(a.Name, min(nameMax, max(nameLeast, p.On.Columns()/3)))}
+		cells := []string{p.On.Shorten(a.Name, min(layout.NameMost, max(nameLeast, p.On.Columns()/3)))}
 		signs += cells[0] + "\n"
 		for _, c := range all {
 			cells = append(cells, c.cell(a))

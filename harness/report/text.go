@@ -10,17 +10,14 @@ import (
 	"snatlab/harness/wording"
 )
 
-const (
-	labelWidth = 10 // columns before the text of an expectation
-	notesMax   = 8  // warnings printed; result.json holds them all
-	samplesMax = 3  // samples printed for an arm; likewise
-)
+// samplesMax is the number of samples printed for an arm; result.json holds them all.
+const samplesMax = 3
 
 // WriteFull writes everything about a run: the answer, scenario and machine, the rules,
 // the arms side by side, the warnings, and the expectations.
 func WriteFull(w io.Writer, r *result.Result, on layout.Screen) error {
 	p := newPage(on)
-	notes := r.Warnings[:min(len(r.Warnings), notesMax)]
+	notes := r.Warnings[:min(len(r.Warnings), layout.NotesMax)]
 	about := warningArms(r)[:len(notes)]
 	p.writeAnswer(wording.Answer(r), verdictMarks(about, r.Arms))
 	p.writeHead(r)
@@ -28,7 +25,7 @@ func WriteFull(w io.Writer, r *result.Result, on layout.Screen) error {
 	p.writeArms(r, about)
 	p.writeInstrument(r)
 	p.writeEvidence(r.Arms)
-	p.writeFootnotes(notes, len(r.Warnings)-len(notes))
+	p.WriteFootnotes(notes, len(r.Warnings)-len(notes), "result.json")
 	if isJudgedByMedians(r) {
 		p.WriteHanging("", wording.JudgedByMedians)
 		p.WriteLine("")
@@ -56,7 +53,7 @@ func answerWord(r *result.Result) string {
 func (p *page) writeHead(r *result.Result) {
 	p.WriteField("scenario", r.Scenario.Name)
 	p.WriteField("load", loadText(r.Scenario, r.Arms))
-	p.WriteField("machine", fullMachine(r.Environment, p.On.Columns()-labelWidth))
+	p.WriteField("machine", fullMachine(r.Environment, p.On.Columns()-layout.LabelWidth))
 	p.WriteField("lab", labText(r.Environment))
 	if text := sharedText(r.Environment); text != "" {
 		p.WriteField("shared", text)
@@ -108,7 +105,7 @@ func (p *page) writeArms(r *result.Result, about []string) {
 // writeInstrument writes how well the control stands for the baseline.
 func (p *page) writeInstrument(r *result.Result) {
 	if text := wording.DescribeInstrument(r); text != "" {
-		p.WriteHanging(layout.PadRight("instrument", labelWidth+2), text)
+		p.WriteHanging(layout.PadRight("instrument", layout.LabelWidth+2), text)
 		p.WriteLine("")
 	}
 }
@@ -131,18 +128,6 @@ func (p *page) writeEvidence(arms []result.Arm) {
 	}
 }
 
-func (p *page) writeFootnotes(notes []string, more int) {
-	for i, text := range notes {
-		p.WriteHanging(layout.PadRight(superscript(i+1), 2), text)
-	}
-	if more > 0 {
-		p.WriteHanging("  ", fmt.Sprintf("and %s, in result.json", format.Plural(more, "more warning", "more warnings")))
-	}
-	if len(notes) > 0 {
-		p.WriteLine("")
-	}
-}
-
 // writeExpected writes the expectations. PASS and FAIL are words for them alone.
 func (p *page) writeExpected(r *result.Result) {
 	longest := 0
@@ -151,7 +136,7 @@ func (p *page) writeExpected(r *result.Result) {
 	}
 	label := "expected"
 	for _, e := range r.Expected {
-		p.WriteHanging(layout.PadRight(label, labelWidth)+layout.PadRight(expectedWord(r, e), longest+2),
+		p.WriteHanging(layout.PadRight(label, layout.LabelWidth)+layout.PadRight(expectedWord(r, e), longest+2),
 			fmt.Sprintf("%s: %s (%s)", e.Arm, wording.Claim(e), e.Found))
 		label = ""
 	}

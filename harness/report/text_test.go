@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"unicode"
 
 	"snatlab/harness/format"
 	"snatlab/harness/report/layout"
@@ -20,36 +19,18 @@ func TestWidths(t *testing.T) {
 		for _, ascii := range []bool{false, true} {
 			on := layout.Screen{Width: width, ASCII: ascii}
 			for _, arms := range []int{1, 2, 3, 9, 32} {
-				checkFits(t, on, reporttest.Draw(t, reporttest.On(on, WriteText), wide(arms)))
-				checkFits(t, on, reporttest.Draw(t, reporttest.On(on, WriteFull), wide(arms)))
+				reporttest.CheckFits(t, on, reporttest.Draw(t, reporttest.On(on, WriteText), wide(arms)))
+				reporttest.CheckFits(t, on, reporttest.Draw(t, reporttest.On(on, WriteFull), wide(arms)))
 			}
 			for _, path := range append(reporttest.Fixtures(t), "testdata/old/result.json") {
 				r, err := resultfile.ReadResult(path)
 				if err != nil {
 					t.Fatal(err)
 				}
-				checkFits(t, on, reporttest.Draw(t, reporttest.On(on, WriteText), r))
-				checkFits(t, on, reporttest.Draw(t, reporttest.On(on, WriteFull), r))
+				reporttest.CheckFits(t, on, reporttest.Draw(t, reporttest.On(on, WriteText), r))
+				reporttest.CheckFits(t, on, reporttest.Draw(t, reporttest.On(on, WriteFull), r))
 			}
-			for _, n := range reporttest.Nights(t) {
-				checkFits(t, on, reporttest.Draw(t, reporttest.On(on, WriteNight), n))
-			}
-			checkFits(t, on, reporttest.Draw(t, reporttest.On(on, WriteHistory), reporttest.PastNights()))
-			checkFits(t, on, reporttest.Draw(t, reporttest.On(on, WriteComparison), reporttest.ComparedKernels()))
-			checkFits(t, on, reporttest.Draw(t, reporttest.On(on, WriteMatrixText), differing(t)))
-		}
-	}
-}
-
-// checkFits checks that no line is wider than the screen, and that it can show all signs.
-func checkFits(t *testing.T, on layout.Screen, text string) {
-	t.Helper()
-	for line := range strings.Lines(text) {
-		if n := layout.Width(strings.TrimSuffix(line, "\n")); n > on.Width {
-			t.Errorf("%d columns of %d: %s", n, on.Width, line)
-		}
-		if on.ASCII && strings.ContainsFunc(line, func(r rune) bool { return r > unicode.MaxASCII }) {
-			t.Errorf("not in ASCII: %s", line)
+			reporttest.CheckFits(t, on, reporttest.Draw(t, reporttest.On(on, WriteMatrixText), differing(t)))
 		}
 	}
 }
@@ -68,7 +49,7 @@ func TestTableParts(t *testing.T) {
 	}
 	parts := strings.Count(text, "failure rate, median")
 	for i := range 9 {
-		name, want := layout.Screen{}.Shorten(longName(i), nameMax), 1
+		name, want := layout.Screen{}.Shorten(longName(i), layout.NameMost), 1
 		if i == 0 {
 			want = parts
 		}
@@ -94,7 +75,7 @@ func TestArmWithoutTrial(t *testing.T) {
 		},
 		Comparisons: []result.Comparison{{Arm: "random-fully", Baseline: "masquerade", Verdict: result.ArmInconclusive}},
 	}
-	for line := range strings.Lines(reporttest.Draw(t, on80(WriteFull), r)) {
+	for line := range strings.Lines(reporttest.Draw(t, reporttest.On80(WriteFull), r)) {
 		row := strings.Fields(line)
 		if len(row) > 1 && (row[0] == "requests" || row[0] == "unexplained") && row[2] != format.None {
 			t.Errorf("got %s", line)
@@ -109,10 +90,10 @@ func TestArmWithoutTrial(t *testing.T) {
 func TestManyWarnings(t *testing.T) {
 	t.Parallel()
 	r := &result.Result{}
-	for i := range notesMax + 2 {
+	for i := range layout.NotesMax + 2 {
 		r.Warnings = append(r.Warnings, fmt.Sprintf("note %d", i))
 	}
-	text := reporttest.Draw(t, on80(WriteFull), r)
+	text := reporttest.Draw(t, reporttest.On80(WriteFull), r)
 	if !strings.Contains(text, "⁸ note 7\n") || strings.Contains(text, "note 8") || !strings.Contains(text, "\n  and 2 more warnings, in result.json\n") {
 		t.Errorf("got\n%s", text)
 	}
@@ -139,7 +120,7 @@ func TestWarningMarks(t *testing.T) {
 		t.Errorf("the verdict: got %q", got)
 	}
 	r.Arms = arms
-	text := reporttest.Draw(t, on80(WriteFull), r)
+	text := reporttest.Draw(t, reporttest.On80(WriteFull), r)
 	if !strings.Contains(text, "   masquerade   random ² ⁴ ⁵ …   random-fully ³\n") || !strings.HasPrefix(text, "CANNOT TELL ¹: ") {
 		t.Errorf("got\n%s", text)
 	}
@@ -217,8 +198,8 @@ func TestChangeCell(t *testing.T) {
 	}{
 		{result.LatencyChange{Estimate: new(0.041), Low: new(0.001), High: new(0.1)}, "+4.10 %"},
 		{result.LatencyChange{Estimate: new(-0.352), Low: new(-0.4), High: new(-0.1)}, "-35.2 %"},
-		{result.LatencyChange{Estimate: new(0.041), Low: new(-0.01), High: new(0.1)}, noDifference},
-		{result.LatencyChange{Estimate: new(0.041)}, noDifference},
+		{result.LatencyChange{Estimate: new(0.041), Low: new(-0.01), High: new(0.1)}, format.NoDifference},
+		{result.LatencyChange{Estimate: new(0.041)}, format.NoDifference},
 		{result.LatencyChange{PHolm: new(0.001)}, format.None},
 		{result.LatencyChange{}, format.None},
 	} {

@@ -14,8 +14,8 @@ import (
 	"snatlab/harness/history/historytest"
 	"snatlab/harness/history/regression"
 	"snatlab/harness/history/store"
-	"snatlab/harness/report"
 	"snatlab/harness/report/layout"
+	"snatlab/harness/report/trend"
 	"snatlab/harness/result"
 	"snatlab/harness/undo"
 )
@@ -211,7 +211,7 @@ func TestNewKernel(t *testing.T) {
 		t.Errorf("kernel before: %q; of the scenario: %q", record.KernelBefore, record.Runs[0].KernelBefore)
 	}
 	var screen bytes.Buffer
-	checkError(t, report.WriteNight(&screen, record, layout.Screen{Width: 200}))
+	checkError(t, trend.WriteNight(&screen, record, layout.Screen{Width: 200}))
 	if text := screen.String(); !strings.HasPrefix(text, "kernel 6.12.107 -> 6.18.44 since the last run (") || !strings.Contains(text, "no change on 6.18.44") {
 		t.Errorf("said:\n%s", text)
 	}
@@ -341,7 +341,7 @@ func TestNewKernelDoubt(t *testing.T) {
 		t.Fatalf("%s by %d attempts, doubts %q, %+v", j.Outcome, j.Attempts, j.Doubts, j.Findings)
 	}
 	var screen bytes.Buffer
-	checkError(t, report.WriteNight(&screen, record, layout.Screen{Width: 200}))
+	checkError(t, trend.WriteNight(&screen, record, layout.Screen{Width: 200}))
 	if text := screen.String(); strings.Contains(text, "no change") || !strings.Contains(text, "- doubt: ") {
 		t.Errorf("said:\n%s", text)
 	}

@@ -2,10 +2,12 @@ package layout
 
 import "strings"
 
+// LabelWidth is the columns before the text of a field.
+const LabelWidth = 10
+
 const (
-	labelWidth = 10 // columns before the text of a field
-	leastText  = 30 // columns that a text has beside its lead; else it is below it
-	leadMost   = 80 // columns of a lead
+	leastText = 30 // columns that a text has beside its lead; else it is below it
+	leadMost  = 80 // columns of a lead
 )
 
 // Page is text for a screen. Text from outside cannot steer the terminal.
@@ -37,7 +39,7 @@ func (p *Page) WriteLines(lines []string) {
 
 // WriteField writes a label and its text.
 func (p *Page) WriteField(label, text string) {
-	p.WriteHanging(PadRight(label, labelWidth), text)
+	p.WriteHanging(PadRight(label, LabelWidth), text)
 }
 
 // WriteHanging writes lead and text. Further lines of the text are indented like the

@@ -2,10 +2,11 @@ package layout
 
 import "strings"
 
-const (
-	nameMost = 24 // columns of a name in a heading
-	cellMost = 40 // columns of a cell below it; no figure is as long
-)
+// NameMost is the columns of a name, in a heading or before a line.
+const NameMost = 24
+
+// cellMost is the columns of a cell below a heading; no figure is as long.
+const cellMost = 40
 
 // Table has a line of headings. Its first column is aligned to the left, the others to
 // the right.
@@ -55,7 +56,7 @@ func (p *Page) WriteTable(t Table) {
 func (p *Page) cells(t Table) [][]string {
 	head := make([]string, len(t.Head))
 	for i, name := range t.Head {
-		head[i] = p.On.Shorten(name, nameMost) + p.On.Line(t.Mark(i))
+		head[i] = p.On.Shorten(name, NameMost) + p.On.Line(t.Mark(i))
 	}
 	lines := [][]string{head}
 	for _, cells := range t.Rows {

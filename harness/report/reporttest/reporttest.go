@@ -9,8 +9,10 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"snatlab/harness/report/layout"
 	"snatlab/harness/result"
@@ -32,6 +34,24 @@ func Draw[T any](t *testing.T, report func(io.Writer, T) error, v T) string {
 // On returns a report as it is written for a screen.
 func On[T any](screen layout.Screen, report func(io.Writer, T, layout.Screen) error) func(io.Writer, T) error {
 	return func(w io.Writer, record T) error { return report(w, record, screen) }
+}
+
+// On80 returns a report as it is written for a screen of 80 columns.
+func On80[T any](report func(io.Writer, T, layout.Screen) error) func(io.Writer, T) error {
+	return On(layout.Screen{}, report)
+}
+
+// CheckFits checks that no line is wider than the screen, and that it can show all signs.
+func CheckFits(t *testing.T, on layout.Screen, text string) {
+	t.Helper()
+	for line := range strings.Lines(text) {
+		if n := layout.Width(strings.TrimSuffix(line, "\n")); n > on.Columns() {
+			t.Errorf("%d columns of %d: %s", n, on.Columns(), line)
+		}
+		if on.ASCII && strings.ContainsFunc(line, func(r rune) bool { return r > unicode.MaxASCII }) {
+			t.Errorf("not in ASCII: %s", line)
+		}
+	}
 }
 
 // CheckGolden compares a report with the file at path.

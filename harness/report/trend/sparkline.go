@@ -1,4 +1,4 @@
-package report
+package trend
 
 import (
 	"fmt"
@@ -52,11 +52,8 @@ func (p *page) writeSparklines(s result.Series) {
 
 // sparkName returns the name of an arm, as short as it has to be beside its blocks.
 func (p *page) sparkName(a result.ArmRuns) string {
-	return p.On.Shorten(a.Name, min(nameMax, max(8, p.On.Columns()/3)))
+	return p.On.Shorten(a.Name, min(layout.NameMost, max(8, p.On.Columns()/3)))
 }
-
-// nameMax is the columns of a name before a sparkline.
-const nameMax = 24
 
 // writeKernelChanges names the changes of kernel; of many, the last ones.
 func (p *page) writeKernelChanges(spans [][]result.RunSummary) {

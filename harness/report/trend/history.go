@@ -1,4 +1,4 @@
-package report
+package trend
 
 import (
 	"fmt"
@@ -20,16 +20,8 @@ func WriteHistory(w io.Writer, h *result.History, on layout.Screen) error {
 	for _, s := range h.Series {
 		p.writeSeries(s)
 	}
-	notes := h.Warnings[:min(len(h.Warnings), notesMax)]
-	for i, text := range notes {
-		p.WriteHanging(layout.PadRight(superscript(i+1), 2), text)
-	}
-	if more := len(h.Warnings) - len(notes); more > 0 {
-		p.WriteHanging("  ", fmt.Sprintf("and %s, in --json", format.Plural(more, "more warning", "more warnings")))
-	}
-	if len(notes) > 0 {
-		p.WriteLine("")
-	}
+	notes := h.Warnings[:min(len(h.Warnings), layout.NotesMax)]
+	p.WriteFootnotes(notes, len(h.Warnings)-len(notes), "--json")
 	runs := 0
 	for _, s := range h.Series {
 		runs += len(s.Runs)

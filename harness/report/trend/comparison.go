@@ -1,4 +1,4 @@
-package report
+package trend
 
 import (
 	"fmt"
@@ -24,7 +24,7 @@ func WriteComparison(w io.Writer, c *result.GroupComparison, on layout.Screen) e
 	p.WriteLine("")
 	p.WriteTable(groupTable(c))
 	p.writeDifferences(c.Differs)
-	p.writeFootnotes(c.Warnings[:min(len(c.Warnings), notesMax)], max(0, len(c.Warnings)-notesMax))
+	p.WriteFootnotes(c.Warnings[:min(len(c.Warnings), layout.NotesMax)], max(0, len(c.Warnings)-layout.NotesMax), "--json")
 	for _, f := range c.Findings {
 		label := "REGRESSION  "
 		if f.Kind == result.Shift {
@@ -35,9 +35,17 @@ func WriteComparison(w io.Writer, c *result.GroupComparison, on layout.Screen) e
 	if len(c.Findings) > 0 {
 		p.WriteLine("")
 	}
-	p.WriteHanging("", strings.ToUpper(string(c.Verdict))+warningMarks(c.Warnings, func(string) bool { return true })+": "+c.Summary)
+	p.WriteHanging("", strings.ToUpper(string(c.Verdict))+layout.Marks(numberOf(c.Warnings))+": "+c.Summary)
 	_, err := io.WriteString(w, p.String())
 	return err
+}
+
+// numberOf returns the numbers of footnotes, from 1.
+func numberOf(notes []string) (numbers []int) {
+	for i := range notes {
+		numbers = append(numbers, i+1)
+	}
+	return numbers
 }
 
 // sideOf describes the runs of a side.
@@ -111,11 +119,11 @@ func groupRows(arms []result.ArmChange) []groupRow {
 	}...)
 }
 
-// rateChangeCell prints a change of the failure rate, or [noDifference] if chance
+// rateChangeCell prints a change of the failure rate, or [format.NoDifference] if chance
 // may explain it.
 func rateChangeCell(r result.RateChange) string {
 	if r.PHolm != nil && *r.PHolm >= result.RunAlpha {
-		return noDifference
+		return format.NoDifference
 	}
 	return format.Optional(r.Estimate, format.Signed)
 }
@@ -132,7 +140,7 @@ func (p *page) writeDifferences(all []result.Difference) {
 		if d.Key {
 			text += " (expect another failure rate)"
 		}
-		p.WriteHanging(layout.PadRight(label, labelWidth)+layout.PadRight(d.What, longest+2), text)
+		p.WriteHanging(layout.PadRight(label, layout.LabelWidth)+layout.PadRight(d.What, longest+2), text)
 		label = ""
 	}
 	if len(all) > 0 {

@@ -1,4 +1,4 @@
-package report
+package trend
 
 import (
 	"bytes"
@@ -19,7 +19,7 @@ func TestWriteComparison(t *testing.T) {
 	if err := WriteComparison(&out, reporttest.ComparedKernels(), layout.Screen{}); err != nil {
 		t.Fatal(err)
 	}
-	reporttest.CheckGolden(t, "testdata/history/comparison.txt", out.String())
+	reporttest.CheckGolden(t, "testdata/comparison.txt", out.String())
 }
 
 // A comparison written as JSON is read back whole.

@@ -1,4 +1,4 @@
-package report
+package trend
 
 import (
 	"encoding/json"
@@ -14,7 +14,7 @@ import (
 func TestWriteNight(t *testing.T) {
 	t.Parallel()
 	for name, n := range reporttest.Nights(t) {
-		reporttest.CheckGolden(t, "testdata/night-"+name+".txt", reporttest.Draw(t, on80(WriteNight), n))
+		reporttest.CheckGolden(t, "testdata/night-"+name+".txt", reporttest.Draw(t, reporttest.On80(WriteNight), n))
 	}
 }
 
@@ -36,7 +36,7 @@ func TestNightJSON(t *testing.T) {
 // A hostile name steers no terminal.
 func TestHostileNight(t *testing.T) {
 	t.Parallel()
-	if text := reporttest.Draw(t, on80(WriteNight), reporttest.HostileNight(t)); strings.ContainsAny(text, "\x1b\x00") || !utf8.ValidString(text) {
+	if text := reporttest.Draw(t, reporttest.On80(WriteNight), reporttest.HostileNight(t)); strings.ContainsAny(text, "\x1b\x00") || !utf8.ValidString(text) {
 		t.Errorf("%q", text)
 	}
 }

@@ -1,4 +1,4 @@
-package report
+package trend
 
 import (
 	"bytes"
@@ -16,7 +16,7 @@ import (
 
 func TestWriteHistory(t *testing.T) {
 	t.Parallel()
-	reporttest.CheckGolden(t, "testdata/history/history.txt", reporttest.Draw(t, on80(WriteHistory), reporttest.PastNights()))
+	reporttest.CheckGolden(t, "testdata/history.txt", reporttest.Draw(t, reporttest.On80(WriteHistory), reporttest.PastNights()))
 }
 
 // A history written as JSON is read back whole.
@@ -71,7 +71,7 @@ func TestKernelComesBack(t *testing.T) {
 ┊ from 6.12.107 to 6.18.15 on 2026-11-22
 ┊ from 6.18.15 to 6.12.107 on 2026-11-23
 `
-	if text := reporttest.Draw(t, on80(WriteHistory), h); !strings.Contains(text, want) {
+	if text := reporttest.Draw(t, reporttest.On80(WriteHistory), h); !strings.Contains(text, want) {
 		t.Error(text)
 	}
 }
@@ -83,7 +83,7 @@ func TestManyKernelChanges(t *testing.T) {
 	for range 7 {
 		kernels = append(kernels, "6.12.107", "6.18.15")
 	}
-	text := reporttest.Draw(t, on80(WriteHistory), onKernels(kernels...))
+	text := reporttest.Draw(t, reporttest.On80(WriteHistory), onKernels(kernels...))
 	if !strings.Contains(text, "\n┊ 3 changes of kernel before these:\n┊ from 6.18.15 to 6.12.107 on 2026-11-24\n") || strings.Count(text, "┊ from") != 10 {
 		t.Error(text)
 	}
@@ -94,7 +94,7 @@ func TestGuestsInTurns(t *testing.T) {
 	t.Parallel()
 	h := onKernels("6.1.10", "6.12.107", "6.18.15", "6.1.10")
 	h.Series[0].Key.Guest = "qemu 10.0.2, kvm"
-	if text := reporttest.Draw(t, on80(WriteHistory), h); strings.Contains(text, "┊") || !strings.Contains(text, "random-fully  ▁▁▁▁  0 %") {
+	if text := reporttest.Draw(t, reporttest.On80(WriteHistory), h); strings.Contains(text, "┊") || !strings.Contains(text, "random-fully  ▁▁▁▁  0 %") {
 		t.Error(text)
 	}
 }

@@ -1,36 +1,37 @@
-package report
+package trend
 
 import (
 	"io"
 	"strings"
 
 	"snatlab/harness/report/layout"
+	"snatlab/harness/report/markdown"
 	"snatlab/harness/result"
 	"snatlab/harness/wording"
 )
 
 // WriteNightMarkdown writes the contents of [WriteNight] as Markdown, the answer first.
 func WriteNightMarkdown(w io.Writer, n *result.Night) error {
-	var d document
-	d.writeBlock("# Night: %s", escapeMarkdown(nightSummary(n)))
-	d.writeBlock("%s", escapeParagraph(kernelLine(n)))
+	var d markdown.Document
+	d.WriteBlock("# Night: %s", markdown.Escape(nightSummary(n)))
+	d.WriteBlock("%s", markdown.EscapeParagraph(kernelLine(n)))
 	t := layout.Table{Head: []string{"outcome", "scenario", "found"}}
 	for _, j := range n.Runs {
 		t.Rows = append(t.Rows, []string{outcomeWord(j.Outcome), wording.NightRunName(j), wording.NightRunFigures(j)})
 	}
 	if len(t.Rows) > 0 {
-		d.writeTable(t, len(t.Head))
+		d.WriteTable(t, len(t.Head))
 	}
 	for _, j := range n.Runs {
 		if notes := judgedNotes(j); len(notes) > 0 {
-			d.writeBlock("**%s**", escapeMarkdown(wording.NightRunName(j)))
-			d.writeList(notes...)
+			d.WriteBlock("**%s**", markdown.Escape(wording.NightRunName(j)))
+			d.WriteList(notes...)
 		}
 	}
 	for _, text := range n.Warnings {
-		d.writeBlock("%s", escapeParagraph("warning: "+text))
+		d.WriteBlock("%s", markdown.EscapeParagraph("warning: "+text))
 	}
-	d.writeBlock("%s", escapeParagraph("store "+storeLine(n.Store)))
+	d.WriteBlock("%s", markdown.EscapeParagraph("store "+storeLine(n.Store)))
 	_, err := io.WriteString(w, strings.TrimSuffix(d.String(), "\n"))
 	return err
 }
