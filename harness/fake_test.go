@@ -397,6 +397,8 @@ func (f *fakeLab) Conntrack(context.Context) (conntrack.Snapshot, error) {
 
 func (f *fakeLab) Intact(context.Context) error { return f.recordCall(callIntact) }
 
+func (f *fakeLab) MonotonicTime(context.Context) (int64, error) { return probe.MonotonicTime(), nil }
+
 func (f *fakeLab) Shared() bool { return f.shared }
 
 func (f *fakeLab) Entries(context.Context, netip.AddrPort, [][]scenario.PortRange) ([]map[uint16]string, error) {

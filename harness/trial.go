@@ -311,7 +311,10 @@ type sentLoad struct {
 func (x *experiment) sendLoad(ctx context.Context, arm scenario.Arm, server netip.AddrPort, trial, requests int, begin trialStart) (sentLoad, error) {
 	clients := x.lab.Clients()
 	sent := sentLoad{reports: make([]*probe.Report, len(clients))}
-	start := probe.MonotonicTime() + int64(headStart)
+	start, err := x.firstSlot(ctx)
+	if err != nil {
+		return sent, err
+	}
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	waiting, end, reported := newUnanswered(len(clients)), make(chan struct{}), make(chan struct{})
@@ -343,6 +346,18 @@ func (x *experiment) sendLoad(ctx context.Context, arm scenario.Arm, server neti
 	}
 	<-reported
 	return sent, context.Cause(ctx)
+}
+
+// firstSlot returns the time of the first slot by the clock of the clients, or 0 if they
+// meet at a barrier. Orders to clients on another machine take as long as the question
+// about their clock.
+func (x *experiment) firstSlot(ctx context.Context) (int64, error) {
+	if !x.clock {
+		return 0, nil
+	}
+	asked := time.Now()
+	now, err := x.lab.MonotonicTime(ctx)
+	return now + int64(headStart+2*time.Since(asked)), err
 }
 
 func (x *experiment) newLoad(server netip.AddrPort, requests int) probe.ClientLoad {

@@ -7,15 +7,12 @@ import (
 	"iter"
 	"net/netip"
 	"slices"
-	"strings"
-	"sync"
 
 	"snatlab/harness/conntrack"
 	"snatlab/harness/machine"
 	"snatlab/harness/nat"
 	"snatlab/harness/nat/nftables"
 	"snatlab/harness/nat/snat"
-	"snatlab/harness/probe"
 	"snatlab/harness/result"
 	"snatlab/harness/scenario"
 	"snatlab/harness/undo"
@@ -28,52 +25,28 @@ const (
 	ThisBinary = "/proc/self/exe"
 	// ProbeUser is the user, and the group, that probes run as: nobody.
 	ProbeUser = 65534
-	// ServerName is the name of the server in the names of a lab's parts.
-	ServerName = "server"
 	// AcceptQueue is the server's net.core.somaxconn: with the lowest priority
 	// there is, the server may be a whole trial behind.
 	AcceptQueue = "32768"
 )
 
-// ClientName returns the name of a client in the names of a lab's parts.
-func ClientName(i int) string { return fmt.Sprintf("client-%d", i) }
-
-// DescribeProbe returns the name of a probe for people: "client 0".
-func DescribeProbe(name string) string { return strings.ReplaceAll(name, "-", " ") }
-
 // Base is the part of a [Lab] that is the same in every driver: a driver embeds it,
 // sets its fields while it builds the lab, and writes Intact and Close itself.
 type Base struct {
+	Sessions
 	Facts       result.Env            // of the machine before anything was built, and of the driver
-	Say         func(string)          // reports what is being done; never nil
 	Router      machine.NamespaceFunc // enters the namespace that translates
 	Rule        *nat.Rule             // masquerades the clients' network, in the router
 	Outgoing    string                // the router's interface towards the server
 	Journal     *undo.Journal         // of what changes inside the router
-	BarrierFile string                // all clients can map it; empty if there is none
 	SharedTable bool                  // other traffic is in the router's conntrack table
-	WithControl bool                  // the lab can have a control
 
-	clients   []*probe.ClientSession
-	addresses []netip.Addr            // of the clients
-	inClients []machine.NamespaceFunc // enter the clients' namespaces
-	server    *probe.ServerSession
-	address   netip.Addr            // of the server
-	inServer  machine.NamespaceFunc // nil for a server that is not the lab's own
-	control   *nat.ControlRule      // nil: there is no control
+	control *nat.ControlRule // nil: there is no control
 }
 
 // NewBase returns the base of a lab that a driver is about to build. Say may be nil.
 func NewBase(driver string, say func(string)) Base {
-	if say == nil {
-		say = func(string) {}
-	}
-	var one sync.Mutex // steps that run side by side report as well
-	return Base{Facts: machine.ReadFacts(driver), Say: func(text string) {
-		one.Lock()
-		defer one.Unlock()
-		say(text)
-	}}
+	return Base{Sessions: NewSessions(say), Facts: machine.ReadFacts(driver)}
 }
 
 // IdleRules are the rules that widen the window of the race.
@@ -126,57 +99,6 @@ func BuildLab(ctx context.Context, closeLab func(context.Context) error, steps .
 	return nil
 }
 
-// StartedProbe is a probe that a driver has started.
-type StartedProbe struct {
-	Stream  probe.Stream
-	Address netip.Addr            // its address in the lab
-	Space   machine.NamespaceFunc // enters its namespace
-}
-
-// StartServer starts the lab's own server by a call of start.
-func (b *Base) StartServer(ctx context.Context, start func(context.Context) (StartedProbe, error)) error {
-	b.Say("starting the server")
-	p, err := start(ctx)
-	if err != nil {
-		return err
-	}
-	server, err := probe.OpenServer(ctx, p.Stream)
-	if err == nil {
-		b.SetServer(server, p.Address)
-		b.inServer = p.Space
-	}
-	return err
-}
-
-// SetServer makes s, at this address, the server of the lab. A driver calls it for a server outside the lab.
-func (b *Base) SetServer(s *probe.ServerSession, address netip.Addr) {
-	b.server, b.address = s, address
-}
-
-// clientsAtOnce is how many clients are started side by side.
-const clientsAtOnce = 4
-
-// StartClients starts n clients side by side, each by a call of start with the client's
-// index. They begin in this order, so a client may wait for the first one.
-func (b *Base) StartClients(ctx context.Context, n int, start func(context.Context, int) (StartedProbe, error)) error {
-	probes, opened := make([]StartedProbe, n), make([]*probe.ClientSession, n)
-	open := func(ctx context.Context, i int) (err error) {
-		b.Say(fmt.Sprintf("starting client %d of %d", i+1, n))
-		if probes[i], err = start(ctx, i); err == nil {
-			opened[i], err = probe.OpenClient(ctx, probes[i].Stream)
-		}
-		return err
-	}
-	err := DoSideBySide(ctx, n, clientsAtOnce, open)
-	for i, c := range opened {
-		if c != nil { // after an error as well: HangUp ends those that run
-			b.clients, b.addresses = append(b.clients, c), append(b.addresses, probes[i].Address)
-			b.inClients = append(b.inClients, probes[i].Space)
-		}
-	}
-	return err
-}
-
 // Environment returns the facts of the machine and the lab.
 func (b *Base) Environment() result.Env {
 	env := b.Facts
@@ -196,47 +118,16 @@ func (b *Base) Environment() result.Env {
 	return env
 }
 
-// Clients returns the clients in the order of their indices.
-func (b *Base) Clients() []*probe.ClientSession { return b.clients }
-
-// Barrier returns BarrierFile.
-func (b *Base) Barrier() string { return b.BarrierFile }
-
 // Shared returns SharedTable.
 func (b *Base) Shared() bool { return b.SharedTable }
-
-// firstPort is the server port of the first trial, where all are free.
-const firstPort = 20_000
-
-// HasControl returns WithControl.
-func (b *Base) HasControl() bool { return b.WithControl }
 
 // InsertControl inserts the rule of the control before the rule of the clients' network.
 func (b *Base) InsertControl(ctx context.Context, ports scenario.PortRange) error {
 	return b.Router(func() (err error) {
 		b.control, err = b.Rule.InsertControl(ctx, b.Journal, b.address, snat.PortRange(ports))
+		b.controlled = b.control != nil
 		return err
 	})
-}
-
-// Listen opens the server ports of a trial. With a control, one of the two is the same in
-// all trials. Of the ports that a server has for a run it is the first.
-func (b *Base) Listen(ctx context.Context, trial int, swapped bool) (at ServerPorts, err error) {
-	first := firstPort - 1
-	if ports := b.server.Hello.Ports; ports != nil {
-		first = int(ports.First)
-		if !b.WithControl {
-			first--
-		}
-	}
-	at.Arm = netip.AddrPortFrom(b.address, uint16(first+1+trial))
-	if b.control != nil {
-		at.Control = netip.AddrPortFrom(b.address, uint16(first))
-	}
-	if swapped && b.control != nil {
-		at.Arm, at.Control = at.Control, at.Arm
-	}
-	return at, b.server.Listen(ctx, at.Arm.Port(), at.Control.Port())
 }
 
 // ControlRule returns the text of the control's rule.
@@ -259,9 +150,6 @@ func (b *Base) ControlPackets(ctx context.Context) (n uint64, err error) {
 	})
 	return n, err
 }
-
-// Finish closes the ports that are open.
-func (b *Base) Finish(ctx context.Context) (*probe.Served, error) { return b.server.Finish(ctx) }
 
 // Conntrack reads the counters in the router.
 func (b *Base) Conntrack(context.Context) (s conntrack.Snapshot, err error) {
@@ -316,16 +204,4 @@ func (b *Base) sortByClient(states map[netip.AddrPort]string) []map[uint16]strin
 		}
 	}
 	return sorted
-}
-
-// HangUp ends the sessions with the probes.
-func (b *Base) HangUp() error {
-	var errs []error
-	for _, c := range b.clients {
-		errs = append(errs, c.Close())
-	}
-	if b.server != nil {
-		errs = append(errs, b.server.Close())
-	}
-	return errors.Join(errs...)
 }

@@ -43,6 +43,8 @@ type Lab interface {
 	Clients() []*probe.ClientSession
 	// Barrier returns a file that all clients can map; empty if there is none.
 	Barrier() string
+	// MonotonicTime returns CLOCK_MONOTONIC of the machine where the clients are, in ns.
+	MonotonicTime(context.Context) (int64, error)
 	// Apply puts an arm in force, until the rule's Undo.
 	Apply(context.Context, scenario.Arm) (ArmRule, error)
 	// HasControl reports whether the lab can have a control.

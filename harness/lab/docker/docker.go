@@ -16,8 +16,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
-	"net"
 	"net/netip"
 	"sync"
 	"time"
@@ -201,37 +199,11 @@ func (l *dockerLab) startProbes(ctx context.Context) error {
 // startServer starts the lab's own server, or calls the one of the scenario.
 func (l *dockerLab) startServer(ctx context.Context) error {
 	if l.config.Server.IsValid() {
-		l.Say(fmt.Sprintf("calling the server at %v", l.config.Server))
-		return l.callServer(ctx)
+		return l.CallServer(ctx, lab.RemoteServer{Address: l.config.Server, Trials: l.config.Trials, Control: l.config.Control})
 	}
 	return l.StartServer(ctx, func(ctx context.Context) (lab.StartedProbe, error) {
 		return l.startContainer(ctx, containerSpec{name: lab.ServerName, role: probe.RoleServer, network: l.serverNet, ipc: "private"})
 	})
-}
-
-// callServer connects to `snatlab serve`.
-func (l *dockerLab) callServer(ctx context.Context) error {
-	dialer := net.Dialer{Timeout: 5 * time.Second}
-	conn, err := dialer.DialContext(ctx, "tcp4", l.config.Server.String())
-	if err != nil {
-		return fmt.Errorf("call the server at %v: %w (run `snatlab serve` there)", l.config.Server, err)
-	}
-	server, err := probe.OpenServer(ctx, probe.Stream{
-		Name: fmt.Sprintf("server at %v", l.config.Server), In: conn, Out: conn, Close: conn.Close,
-	})
-	if err != nil {
-		return err
-	}
-	server.KeepAwake()
-	l.SetServer(server, l.config.Server.Addr())
-	needed, each := l.config.Trials, fmt.Sprintf("each of %d trials takes one", l.config.Trials)
-	if l.config.Control {
-		needed, each = needed+1, each+", and their control another"
-	}
-	if p := server.Hello.Ports; p == nil || p.Len() < needed {
-		return fmt.Errorf("the server at %v has too few ports: %s (snatlab serve --ports %d)", l.config.Server, each, needed)
-	}
-	return nil
 }
 
 // startClients starts the clients. All of them share the IPC namespace of the
