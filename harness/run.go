@@ -25,6 +25,8 @@ import (
 type RunOptions struct {
 	ID      string // of the result
 	Version string // of this program
+	Command string // that makes the run, as the result names it
+	Label   string // that the user gave to the run
 
 	// Explain looks up every request that got no answer in the conntrack table.
 	Explain bool
@@ -76,7 +78,7 @@ func newArmRecord(a scenario.Arm) result.Arm {
 // newRecord returns a result with everything that is known before the lab is.
 func newRecord(s *scenario.Scenario, o RunOptions) *result.Result {
 	r := &result.Result{
-		Schema: result.Schema, ID: o.ID, Version: o.Version,
+		Schema: result.Schema, ID: o.ID, Version: o.Version, Command: o.Command, Label: o.Label,
 		Started:     time.Now().UTC().Truncate(time.Millisecond),
 		Scenario:    s.Summary(),
 		Comparisons: []result.Comparison{}, Expected: listExpectations(s), Warnings: []string{},

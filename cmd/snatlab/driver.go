@@ -113,13 +113,13 @@ func idleRules(s *scenario.Scenario) lab.IdleRules {
 	return lab.IdleRules{Number: s.Lab.PostroutingRules, Required: s.RequiresRules()}
 }
 
-// runScenario runs the scenario in a lab that is closed at the end. The result is never
-// nil.
-func (m *readyMachine) runScenario(ctx context.Context, s *scenario.Scenario, watch matrix.RunWatcher) (*result.Result, error) {
+// runScenario runs the scenario for a command, in a lab that is closed at the end. The
+// result is never nil.
+func (m *readyMachine) runScenario(ctx context.Context, s *scenario.Scenario, watch matrix.RunWatcher, command string) (*result.Result, error) {
 	id := resultfile.NewRunID(time.Now())
 	return harness.Run(ctx, s, func(ctx context.Context) (lab.Lab, error) {
 		return m.open(ctx, id, false, watch.Say)
-	}, watch, harness.RunOptions{ID: id, Version: version})
+	}, watch, harness.RunOptions{ID: id, Version: version, Command: command})
 }
 
 // allUndoers returns what undoes every change that snatlab makes.

@@ -27,5 +27,5 @@ func runInGuest(ctx context.Context, s *scenario.Scenario, watch matrix.RunWatch
 		return nil, err
 	}
 	defer ready.close()
-	return ready.runScenario(ctx, s, watch)
+	return ready.runScenario(ctx, s, watch, result.CommandMatrix)
 }

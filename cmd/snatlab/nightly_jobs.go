@@ -120,5 +120,5 @@ func (f nightlyFlags) runAttempt(ctx context.Context, s *scenario.Scenario, at n
 		name += fmt.Sprintf(", attempt %d", at.attempt)
 	}
 	progress.Part("scenario", at.n, at.of, name)
-	return ready.runScenario(ctx, s, progress)
+	return ready.runScenario(ctx, s, progress, result.CommandNightly)
 }

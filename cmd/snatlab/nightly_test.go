@@ -113,6 +113,7 @@ func goodResult(t *testing.T) *result.Result {
 	}
 	r := new(result.Result)
 	must(t, json.Unmarshal(text, r))
+	r.Command = result.CommandNightly // else it were no night
 	return r
 }
 

@@ -17,10 +17,11 @@ type History struct {
 	Warnings []string `json:"warnings"`
 }
 
-// Series is all runs with the same key.
+// Series is all runs with the same key, those by hand apart from the others.
 type Series struct {
-	ID      string       `json:"id"` // of the key: 8 hexadecimal digits, for --series
+	ID      string       `json:"id"` // 8 hexadecimal digits, for --series; that of the key if the runs are not by hand
 	Key     Key          `json:"key"`
+	ByHand  bool         `json:"by_hand,omitempty"` // the runs of `snatlab run`, which are no nights
 	Kernels []KernelRuns `json:"kernels"` // in the order in which they were first seen
 	Runs    []RunSummary `json:"runs"`    // oldest first
 }
@@ -57,6 +58,8 @@ type RunSummary struct {
 	ID         string        `json:"id"`
 	Folder     string        `json:"folder"` // its name in the store
 	Version    string        `json:"version"`
+	Command    string        `json:"command,omitempty"`
+	Label      string        `json:"label,omitempty"`
 	Started    time.Time     `json:"started"`
 	Kernel     string        `json:"kernel"` // uname -r
 	Key        Key           `json:"key"`

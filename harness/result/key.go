@@ -71,6 +71,11 @@ func (k Key) Facts() []Fact {
 // SeriesID returns 8 hexadecimal digits that stand for the key.
 func (k Key) SeriesID() string {
 	text, _ := json.Marshal(k) // strings, numbers and booleans
-	sum := sha256.Sum256(text)
+	return shortHash(string(text))
+}
+
+// shortHash returns 8 hexadecimal digits that stand for a text.
+func shortHash(text string) string {
+	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:4])
 }

@@ -56,3 +56,18 @@ func TestSeriesID(t *testing.T) {
 		}
 	}
 }
+
+// Runs by hand are series of their own. Those of earlier versions and of nights are not.
+func TestSeriesByHand(t *testing.T) {
+	t.Parallel()
+	byCommand := map[string]string{}
+	for _, command := range []string{"", CommandRun, CommandNightly, CommandMatrix} {
+		r := fullEnvironment()
+		r.Command = command
+		byCommand[command] = NewRunSummary(r).SeriesID()
+	}
+	night := KeyOf(fullEnvironment()).SeriesID()
+	if byCommand[""] != night || byCommand[CommandNightly] != night || byCommand[CommandMatrix] != night || byCommand[CommandRun] == night || len(byCommand[CommandRun]) != 8 {
+		t.Errorf("%v, of the key %s", byCommand, night)
+	}
+}

@@ -19,6 +19,8 @@ type Result struct {
 	Schema      string          `json:"schema"`
 	ID          string          `json:"id"` // unique: start time and a random part, fit for a file name
 	Version     string          `json:"version"`
+	Command     string          `json:"command,omitempty"` // of snatlab, that made the run: run, nightly, matrix
+	Label       string          `json:"label,omitempty"`   // that the user gave to the run
 	Scenario    ScenarioSummary `json:"scenario"`
 	Started     time.Time       `json:"started"`
 	Seconds     float64         `json:"seconds"` // of the whole run, building and removing the lab included

@@ -3,7 +3,7 @@ package result
 // NewRunSummary returns the summary of a result.
 func NewRunSummary(r *Result) RunSummary {
 	run := RunSummary{
-		ID: r.ID, Folder: r.ID, Version: r.Version, Started: r.Started, Kernel: r.Environment.Kernel, Key: KeyOf(r),
+		ID: r.ID, Folder: r.ID, Version: r.Version, Command: r.Command, Label: r.Label, Started: r.Started, Kernel: r.Environment.Kernel, Key: KeyOf(r),
 		Verdict: r.Verdict, Incomplete: r.Incomplete, Expected: r.Expected,
 	}
 	comparisons := map[string]Comparison{}
@@ -51,6 +51,18 @@ func listCounts(a Arm, m Method, baseline Arm) (all []Counts) {
 		all = append(all, c)
 	}
 	return all
+}
+
+// IsByHand reports whether `snatlab run` made the run. Such runs are no nights: what was
+// tried on the machine meanwhile is not known.
+func (r RunSummary) IsByHand() bool { return r.Command == CommandRun }
+
+// SeriesID returns the ID of the run's series. Runs by hand are series of their own.
+func (r RunSummary) SeriesID() string {
+	if !r.IsByHand() {
+		return r.Key.SeriesID()
+	}
+	return shortHash("by hand " + r.Key.SeriesID())
 }
 
 // HasShares reports whether the run was judged by shares that remain. A run of a single

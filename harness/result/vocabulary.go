@@ -28,6 +28,13 @@ const (
 	NATNFTables = "nftables" // netlink; needs no program
 )
 
+// The commands that keep results. A result of a version before they were recorded has none.
+const (
+	CommandRun     = "run"     // by hand
+	CommandNightly = "nightly" // one attempt of a night
+	CommandMatrix  = "matrix"  // in a guest
+)
+
 // BareMetal is the virtualisation of a machine that is not virtual.
 const BareMetal = "none"
 

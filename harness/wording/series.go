@@ -10,6 +10,14 @@ import (
 // SeriesName returns a line that identifies a series by its key.
 func SeriesName(k result.Key) string { return k.Scenario + ": " + Conditions(k) + ", hash " + k.Hash }
 
+// ByHand returns what is added to the name of a series of runs by hand.
+func ByHand(byHand bool) string {
+	if byHand {
+		return ", by hand"
+	}
+	return ""
+}
+
 // Conditions lists the facts of a key without the scenario: "docker 28.5.2, iptables
 // 1.8.9 (nft), amd64, 2 CPUs".
 func Conditions(k result.Key) string {

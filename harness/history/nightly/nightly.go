@@ -7,6 +7,9 @@
 // neither the best nor the last. When a regression is proven and the history requires
 // nothing else, there is no further attempt. Every attempt is stored, good or bad.
 //
+// Runs by hand (`snatlab run`) are in the same store, and are no part of the history: the
+// machine may have been disturbed or changed for them.
+//
 // A scenario that cannot be run does not keep the others from being run. The night
 // ends at once only on a signal, or if the host cannot be restored: the results until
 // then are stored and judged. If an attempt ends early, the attempts before it are
@@ -63,6 +66,7 @@ func (n Runner) Run(ctx context.Context) (*result.Night, error) {
 		record.Incomplete = err.Error()
 		return record, err
 	}
+	before = slices.DeleteFunc(before, result.RunSummary.IsByHand)
 	n.findPreviousKernel(record, before)
 	err = n.runJobs(ctx, record, before)
 	n.recordStoreState(record)

@@ -228,6 +228,19 @@ func TestGuestKernel(t *testing.T) {
 	}
 }
 
+// Runs by hand are no part of the history, and are not the last run of this machine.
+func TestByHand(t *testing.T) {
+	t.Parallel()
+	s := makeStore(t, 20)
+	byHand := func(r *result.Result) { r.Command = result.CommandRun }
+	checkError(t, s.Put(makeRun(t, onKernel("7.3.4"), byHand, unmitigated)))
+	checkError(t, s.Put(makeRun(t, byHand, func(r *result.Result) { r.Scenario.Hash = "another" })))
+	record := mustRun(t, makeRunner(s, jobWith("docker-masquerade", makeRun(t))))
+	if j := record.Runs[0]; record.KernelBefore != "6.18.44" || j.Compared != 20 || j.Before[0].Runs != 20 || j.Outcome != result.OutcomeOK {
+		t.Errorf("kernel before: %q; %+v", record.KernelBefore, j)
+	}
+}
+
 // The record has the history of each arm.
 func TestArmsBefore(t *testing.T) {
 	t.Parallel()

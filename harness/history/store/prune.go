@@ -20,7 +20,7 @@ const KeepDays = 90
 // Policy chooses the runs that are kept: every run of the last Days days, and of the
 // runs before them, for each key and kernel, the first, the last and the first of
 // each week. The runs on both sides of a change of a verdict, of the run or of an
-// arm, are kept as well: users look for them.
+// arm, are kept as well: users look for them. A run with a label is always kept.
 type Policy struct{ Days int }
 
 // Pruned lists what was removed, or would be.
@@ -121,7 +121,7 @@ func (p Policy) selectThinned(runs []result.RunSummary, now time.Time) (thinned 
 	}
 	limit := now.AddDate(0, 0, -p.Days)
 	for _, r := range runs {
-		if r.Started.Before(limit) && !kept[r.ID] {
+		if r.Started.Before(limit) && r.Label == "" && !kept[r.ID] {
 			thinned = append(thinned, r)
 		}
 	}

@@ -49,6 +49,26 @@ func TestSelectThinnedBySeries(t *testing.T) {
 	}
 }
 
+// Runs by hand are thinned by themselves, and do not change which nights are kept.
+func TestSelectThinnedByHand(t *testing.T) {
+	t.Parallel()
+	runs := makePast(6)
+	runs[2].Command, runs[2].Verdict = result.CommandRun, result.Inconclusive
+	if thinned := listDays(Policy{}.selectThinned(runs, historytest.FirstDay.AddDate(0, 0, 9))); !cmp.Equal(thinned, []int{3, 4}) {
+		t.Errorf("thinned %v", thinned)
+	}
+}
+
+// A run with a label is kept.
+func TestSelectThinnedLabel(t *testing.T) {
+	t.Parallel()
+	runs := makePast(6)
+	runs[3].Label = "before-upgrade"
+	if thinned := listDays(Policy{}.selectThinned(runs, historytest.FirstDay.AddDate(0, 0, 9))); !cmp.Equal(thinned, []int{2, 4}) {
+		t.Errorf("thinned %v", thinned)
+	}
+}
+
 // A dry run removes nothing.
 func TestPrune(t *testing.T) {
 	t.Parallel()

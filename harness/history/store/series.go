@@ -18,16 +18,20 @@ func (s *Store) History(scenario string) (*result.History, error) {
 	h := &result.History{Schema: result.HistorySchema, Store: s.dir, Series: []result.Series{}, Warnings: append([]string{}, warnings...)}
 	for _, runs := range groupBySeries(runs) {
 		if key := runs[0].Key; scenario == "" || scenario == key.Scenario {
-			h.Series = append(h.Series, result.Series{ID: key.SeriesID(), Key: key, Kernels: summariseKernels(runs), Runs: runs})
+			h.Series = append(h.Series, result.Series{ID: runs[0].SeriesID(), Key: key, ByHand: runs[0].IsByHand(), Kernels: summariseKernels(runs), Runs: runs})
 		}
 	}
 	slices.SortStableFunc(h.Series, func(a, b result.Series) int { return cmp.Compare(a.Key.Scenario, b.Key.Scenario) })
 	return h, nil
 }
 
-// groupBySeries groups runs by their key, in the order in which the keys appear.
+// groupBySeries groups runs by their series, in the order in which the series appear.
 func groupBySeries(runs []result.RunSummary) [][]result.RunSummary {
-	return groupBy(runs, func(r result.RunSummary) result.Key { return r.Key })
+	type series struct {
+		result.Key
+		byHand bool
+	}
+	return groupBy(runs, func(r result.RunSummary) series { return series{r.Key, r.IsByHand()} })
 }
 
 func groupByKernel(runs []result.RunSummary) [][]result.RunSummary {

@@ -29,6 +29,9 @@
 // others, and a guest under emulation is ten times slower than its host. The kernel
 // is left out because users want to compare kernels. The model of the CPU is left out
 // because hosted runners change it from night to night.
+//
+// Runs by hand (`snatlab run`) are kept with the others, and are series of their own:
+// they are no nights, and the history of the nights is without them.
 package store
 
 import (

@@ -72,7 +72,7 @@ func writeResultsCSV(w io.Writer, all ...*result.Result) error {
 	for _, r := range all {
 		if r != nil {
 			run := result.NewRunSummary(r)
-			h.Series = append(h.Series, result.Series{ID: run.Key.SeriesID(), Key: run.Key, Runs: []result.RunSummary{run}})
+			h.Series = append(h.Series, result.Series{ID: run.SeriesID(), Key: run.Key, Runs: []result.RunSummary{run}})
 		}
 	}
 	return WriteHistoryCSV(w, h)

@@ -44,7 +44,7 @@ func WriteHistory(w io.Writer, h *result.History) error {
 
 func drawSeries(s result.Series, id string) seriesPart {
 	runs := slices.DeleteFunc(slices.Clone(s.Runs), func(r result.RunSummary) bool { return r.Incomplete != "" })
-	part := seriesPart{ID: id, Title: s.Key.Scenario + " " + s.ID, Kernels: kernelTable(s),
+	part := seriesPart{ID: id, Title: s.Key.Scenario + " " + s.ID + wording.ByHand(s.ByHand), Kernels: kernelTable(s),
 		About: fmt.Sprintf("%s, %s, hash %s", format.Plural(len(s.Runs), "run", "runs"), wording.Conditions(s.Key), s.Key.Hash)}
 	if early := len(s.Runs) - len(runs); early > 0 {
 		part.About += fmt.Sprintf("; %d of them ended early and are not drawn", early)

@@ -32,7 +32,7 @@ func WriteHistory(w io.Writer, h *result.History, on layout.Screen) error {
 }
 
 func (p *page) writeSeries(s result.Series) {
-	p.WriteLine(s.Key.Scenario + "  " + s.ID)
+	p.WriteLine(s.Key.Scenario + "  " + s.ID + wording.ByHand(s.ByHand))
 	p.WriteField("lab", wording.Conditions(s.Key))
 	p.WriteField("scenario", "hash "+s.Key.Hash)
 	p.WriteLine("")
