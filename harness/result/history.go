@@ -22,8 +22,8 @@ type Series struct {
 	ID      string       `json:"id"` // 8 hexadecimal digits, for --series; that of the key if the runs are not by hand
 	Key     Key          `json:"key"`
 	ByHand  bool         `json:"by_hand,omitempty"` // the runs of `snatlab run`, which are no nights
-	Kernels []KernelRuns `json:"kernels"` // in the order in which they were first seen
-	Runs    []RunSummary `json:"runs"`    // oldest first
+	Kernels []KernelRuns `json:"kernels"`           // in the order in which they were first seen
+	Runs    []RunSummary `json:"runs"`              // oldest first
 }
 
 // KernelRuns is the runs of a series on one kernel. Runs that ended early count only in
