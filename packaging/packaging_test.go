@@ -3,7 +3,6 @@
 package packaging
 
 import (
-	"bytes"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,14 +12,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/common/expfmt"
-	"github.com/prometheus/common/model"
 	"gopkg.in/yaml.v3"
 
 	"snatlab/harness/history/regression"
-	"snatlab/harness/report/export"
-	"snatlab/harness/result"
-	"snatlab/harness/result/resultfile"
 )
 
 func checkError(t *testing.T, err error) {
@@ -191,62 +185,6 @@ func decodeStrict(t *testing.T, path string, into any) {
 	}
 }
 
-// metricNames returns the names of the metrics that a night writes.
-func metricNames(t *testing.T) (names []string) {
-	t.Helper()
-	r, err := resultfile.ReadResult("../harness/report/testdata/docker.json")
-	checkError(t, err)
-	var out bytes.Buffer
-	checkError(t, export.WriteMetrics(&out, &result.Night{Runs: []result.NightRun{{Scenario: "s", Driver: "docker", Outcome: result.OutcomeOK, Result: r}}}))
-	parser := expfmt.NewTextParser(model.LegacyValidation)
-	families, err := parser.TextToMetricFamilies(&out)
-	checkError(t, err)
-	for name := range families {
-		names = append(names, name)
-	}
-	return names
-}
-
-// Every metric in an alert rule is written by a night.
-func TestAlertMetrics(t *testing.T) {
-	t.Parallel()
-	var file struct {
-		Groups []struct {
-			Name  string
-			Rules []struct {
-				Alert, Expr, For    string
-				Labels, Annotations map[string]string
-			}
-		}
-	}
-	decodeStrict(t, "snatlab-alerts.yaml", &file)
-	there := metricNames(t)
-	for _, rule := range file.Groups[0].Rules {
-		named := regexp.MustCompile(`snatlab_\w+`).FindAllString(rule.Expr, -1)
-		if len(named) == 0 || rule.Annotations["summary"] == "" || rule.Labels["severity"] == "" {
-			t.Errorf("%s: %s", rule.Alert, rule.Expr)
-		}
-		for _, name := range named {
-			if !slices.Contains(there, name) {
-				t.Errorf("%s: no metric %s", rule.Alert, name)
-			}
-		}
-	}
-	if len(file.Groups) != 1 || len(file.Groups[0].Rules) == 0 {
-		t.Errorf("%d groups", len(file.Groups))
-	}
-}
-
-// The nights, and the alerts that they raise, are in the file.
-func TestAlerts(t *testing.T) {
-	if _, err := exec.LookPath("promtool"); err != nil {
-		t.Skip("needs promtool: apt-get install prometheus")
-	}
-	if out, err := exec.Command("promtool", "test", "rules", "testdata/alerts.yaml").CombinedOutput(); err != nil {
-		t.Errorf("%v\n%s", err, out)
-	}
-}
-
 // option matches an option of snatlab on a command line or in prose.
 var option = regexp.MustCompile(`--[a-z][a-z-]*`)
 
@@ -300,23 +238,6 @@ func TestWorkflow(t *testing.T) {
 }
 
 const manual = "../docs/nightly.md"
-
-// The manual names every metric.
-func TestManualMetrics(t *testing.T) {
-	t.Parallel()
-	text := readFile(t, manual)
-	for _, name := range metricNames(t) {
-		full := strings.Contains(text, "`"+name)
-		for _, start := range []string{"snatlab_run", "snatlab_nightly", "snatlab_store"} { // lists of them share a row
-			if rest, ok := strings.CutPrefix(name, start); ok && strings.Contains(text, "`"+rest+"`") {
-				full = true
-			}
-		}
-		if !full {
-			t.Errorf("%s is not in the manual", name)
-		}
-	}
-}
 
 // The known failure in the manual can be read.
 func TestManualKnownFailure(t *testing.T) {

@@ -169,8 +169,8 @@ func (f nightlyFlags) runNight(ctx context.Context, c *cobra.Command, tasks []ni
 	}
 	defer lock.Release()
 	n := nightly.Runner{
-		ID: resultfile.NewRunID(time.Now()), Version: version, Machine: machine.ReadFacts(""), Store: kept,
-		Known: known, Attempts: f.attempts, Jobs: f.makeJobs(tasks),
+		ID: resultfile.NewRunID(time.Now()), Version: version, Node: machine.ReadNodeName(), Machine: machine.ReadFacts(""),
+		Store: kept, Known: known, Attempts: f.attempts, Jobs: f.makeJobs(tasks),
 	}
 	record, err := n.Run(ctx)
 	return f.reportNight(record, err)

@@ -52,6 +52,13 @@ func readKernel() (release, version string) {
 	return unix.ByteSliceToString(uts.Release[:]), unix.ByteSliceToString(uts.Version[:])
 }
 
+// ReadNodeName returns the name of this machine: uname -n.
+func ReadNodeName() string {
+	var uts unix.Utsname
+	_ = unix.Uname(&uts) // cannot fail with a valid pointer
+	return unix.ByteSliceToString(uts.Nodename[:])
+}
+
 // fileTree is the files of a machine below its root: those of /proc, /sys and
 // /boot.
 type fileTree struct{ root fs.FS }

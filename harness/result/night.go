@@ -11,6 +11,7 @@ type Night struct {
 	Schema       string     `json:"schema"`
 	ID           string     `json:"id"` // unique, like that of a result
 	Version      string     `json:"version"`
+	Node         string     `json:"node"` // uname -n; empty in records of versions before it was recorded
 	Started      time.Time  `json:"started"`
 	Seconds      float64    `json:"seconds"`
 	Kernel       string     `json:"kernel"`               // uname -r

@@ -45,6 +45,7 @@ type Job struct {
 type Runner struct {
 	ID       string
 	Version  string
+	Node     string     // the name of this machine
 	Machine  result.Env // this machine: its kernel, and what distinguishes it from guests on it
 	Store    *store.Store
 	Known    []regression.KnownFailure
@@ -57,7 +58,7 @@ type Runner struct {
 func (n Runner) Run(ctx context.Context) (*result.Night, error) {
 	begun := time.Now()
 	record := &result.Night{
-		Schema: result.NightSchema, ID: n.ID, Version: n.Version, Started: begun.UTC().Truncate(time.Millisecond),
+		Schema: result.NightSchema, ID: n.ID, Version: n.Version, Node: n.Node, Started: begun.UTC().Truncate(time.Millisecond),
 		Kernel: n.Machine.Kernel, Runs: []result.NightRun{}, Warnings: []string{}, Store: result.StoreState{Path: n.Store.Dir()},
 	}
 	before, warnings, err := n.Store.ListRuns()

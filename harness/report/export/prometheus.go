@@ -15,15 +15,12 @@ import (
 // WriteMetrics writes a night in the text format of Prometheus, for the textfile
 // collector of node_exporter. Every metric is a gauge, as each night replaces the
 // file. A scenario without a result has an outcome, and no figures.
+//
+// Every metric has the label node, so that nights of several nodes can be told apart
+// whatever the scrape adds. The label instance is that of node_exporter.
 func WriteMetrics(w io.Writer, n *result.Night) error {
 	all := prometheus.NewPedanticRegistry()
-	m := metrics{all}
-	m.registerNight(n)
-	m.registerOutcomes(n.Runs)
-	m.registerFindings(n.Runs)
-	m.registerArms(n.Runs)
-	m.registerShares(n.Runs)
-	m.registerControls(n.Runs)
+	registerNight(all, n)
 	families, err := all.Gather()
 	if err != nil {
 		return err
@@ -36,12 +33,44 @@ func WriteMetrics(w io.Writer, n *result.Night) error {
 	return nil
 }
 
+// Metric describes a metric that a night may have.
+type Metric struct {
+	Name, Help string
+	Labels     []string
+}
+
+// DescribeMetrics returns every metric that [WriteMetrics] can write, in no order.
+func DescribeMetrics() []Metric {
+	return registerNight(prometheus.NewPedanticRegistry(), &result.Night{})
+}
+
+// nodeLabel is the label that every metric has.
+const nodeLabel = "node"
+
+// registerNight registers the metrics of a night, and returns what describes them.
+func registerNight(all prometheus.Registerer, n *result.Night) []Metric {
+	node := strings.ToValidUTF8(n.Node, "?")
+	m := metrics{Registerer: prometheus.WrapRegistererWith(prometheus.Labels{nodeLabel: node}, all)}
+	m.registerTotals(n)
+	m.registerOutcomes(n.Runs)
+	m.registerFindings(n.Runs)
+	m.registerArms(n.Runs)
+	m.registerLatencies(n.Runs)
+	m.registerShares(n.Runs)
+	m.registerControls(n.Runs)
+	return m.described
+}
+
 // metrics registers gauges as they are made.
-type metrics struct{ prometheus.Registerer }
+type metrics struct {
+	prometheus.Registerer
+	described []Metric
+}
 
 // registerGauge registers a gauge with labels, and returns the function that sets it.
 // The registry refuses label values that are not UTF-8.
-func (m metrics) registerGauge(name, help string, labels ...string) func(value float64, values ...string) {
+func (m *metrics) registerGauge(name, help string, labels ...string) func(value float64, values ...string) {
+	m.described = append(m.described, Metric{name, help, append([]string{nodeLabel}, labels...)})
 	vec := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, labels)
 	m.MustRegister(vec)
 	return func(value float64, values ...string) {
@@ -52,8 +81,8 @@ func (m metrics) registerGauge(name, help string, labels ...string) func(value f
 	}
 }
 
-// registerNight registers the figures of the night as a whole.
-func (m metrics) registerNight(n *result.Night) {
+// registerTotals registers the figures of the night as a whole.
+func (m *metrics) registerTotals(n *result.Night) {
 	m.registerGauge("snatlab_build_info", "The snatlab that wrote this file; always 1.", "version")(1, n.Version)
 	m.registerGauge("snatlab_nightly_kernel_info", "The kernel that the machine runs, and that of the last run before; always 1.", "kernel", "before")(1, n.Kernel, n.KernelBefore)
 	end := n.Started.Add(time.Duration(n.Seconds * float64(time.Second)))
@@ -66,7 +95,7 @@ func (m metrics) registerNight(n *result.Night) {
 }
 
 // registerOutcomes registers a state set: one outcome of each scenario is 1.
-func (m metrics) registerOutcomes(runs []result.NightRun) {
+func (m *metrics) registerOutcomes(runs []result.NightRun) {
 	outcome := m.registerGauge("snatlab_run_outcome", "The outcome of a scenario: 1 for that outcome, 0 for the others.", "scenario", "driver", "outcome")
 	started := m.registerGauge("snatlab_run_timestamp_seconds", "When the last attempt of a scenario began, in seconds since 1970.", "scenario", "driver")
 	duration := m.registerGauge("snatlab_run_duration_seconds", "How long all attempts of a scenario took.", "scenario", "driver")
@@ -92,7 +121,7 @@ var regressions = []result.FindingKind{result.RemainingRose, result.NewCause, re
 // a finding has 0, which ends an alert. A missing metric would also end an alert, and
 // is missing if a scenario was an error or inconclusive: so the alert rules look back
 // for the last value. A finding that an arm cannot have is not registered.
-func (m metrics) registerFindings(runs []result.NightRun) {
+func (m *metrics) registerFindings(runs []result.NightRun) {
 	regression := m.registerGauge("snatlab_regression", "Whether an arm got worse than in its history, known failures excepted.", "scenario", "driver", "arm", "kind")
 	known := m.registerGauge("snatlab_known_failure", "Whether an arm got worse than in its history, as a known failure.", "scenario", "driver", "arm", "kind")
 	shift := m.registerGauge("snatlab_shift", "Whether the failure rate of the baseline, which depends on timing, has changed with the kernel: 1 in one night at most.", "scenario", "driver", "arm")
@@ -169,128 +198,6 @@ func findShare(r *result.Result, arm string) *result.Remaining {
 		}
 	}
 	return nil
-}
-
-// registerArms registers the figures of all attempts together.
-func (m metrics) registerArms(runs []result.NightRun) {
-	labels := []string{"scenario", "driver", "kernel", "arm"}
-	ratio := m.registerGauge("snatlab_failure_ratio", "Share of the requests of an arm that failed, the median of its trials.", labels...)
-	requests := m.registerGauge("snatlab_requests", "Requests that were sent under an arm.", labels...)
-	failed := m.registerGauge("snatlab_failed_requests", "Requests that failed under an arm, by cause.", append(labels, "cause")...)
-	baseline := m.registerGauge("snatlab_baseline", "Whether an arm is the baseline, with which the others are compared.", labels...)
-	inserts := m.registerGauge("snatlab_insert_failed", "Conntrack entries that could not be inserted under an arm, without those of its control.", labels...)
-	latency := m.registerGauge("snatlab_latency_p99_seconds", "99th percentile of the time to connect under an arm, the median of its trials.", labels...)
-	verdict := m.registerGauge("snatlab_verdict", "The verdict of an arm; always 1.", append(labels, "verdict")...)
-	mitigated := m.registerGauge("snatlab_mitigated", "Whether the verdict of an arm is mitigated; missing if it is undecided.", labels...)
-	for _, j := range runs {
-		if j.Result == nil {
-			continue
-		}
-		kernel := j.Result.Environment.Kernel
-		for _, a := range j.Result.Arms {
-			if len(a.Trials) == 0 {
-				continue
-			}
-			of := []string{j.Scenario, j.Driver, kernel, a.Name}
-			ratio(a.FailureRate.Median, of...)
-			baseline(boolValue(isBaseline(j, a.Name)), of...)
-			requests(float64(result.SumTrials(a.Trials, func(t result.Trial) int { return t.Requests })), of...)
-			inserts(float64(result.SumTrials(a.Trials, ownInsertFailed)), of...)
-			latency(a.LatencyP99.Median/1e6, of...)
-			for _, cause := range result.CausesOf([]result.Arm{a}) {
-				failed(float64(result.SumTrials(a.Trials, func(t result.Trial) int { return t.Causes[cause] })), append(of[:4:4], cause)...)
-			}
-		}
-		for _, c := range j.Result.Comparisons {
-			verdict(1, j.Scenario, j.Driver, kernel, c.Arm, string(c.Verdict))
-			if undecidedReason(j.Result, c.Arm) == "" {
-				mitigated(boolValue(c.Verdict == result.Mitigated), j.Scenario, j.Driver, kernel, c.Arm)
-			}
-		}
-	}
-}
-
-// ownInsertFailed returns the failed insertions of a trial that its control does not
-// account for. The kernel counts both together.
-func ownInsertFailed(t result.Trial) uint64 {
-	all := t.Conntrack.InsertFailed
-	if t.Control == nil {
-		return all
-	}
-	var control uint64
-	for _, cause := range []string{result.SNATRace, result.PortExhaustion, result.ChainTooLong} {
-		control += uint64(t.Control.Causes[cause])
-	}
-	return all - min(all, control)
-}
-
-// registerShares registers the shares of the failures that remain.
-func (m metrics) registerShares(runs []result.NightRun) {
-	labels := []string{"scenario", "driver", "kernel", "arm"}
-	share := m.registerGauge("snatlab_remaining_ratio", "Share of the failures that remains under an arm: 0 none, 1 all; of the baseline, against its own control.", labels...)
-	low := m.registerGauge("snatlab_remaining_ratio_low", "Lower end of the 99.9 % interval of snatlab_remaining_ratio.", labels...)
-	high := m.registerGauge("snatlab_remaining_ratio_high", "Upper end of the 99.9 % interval of snatlab_remaining_ratio; missing if any share is possible.", labels...)
-	allowed := m.registerGauge("snatlab_remaining_ratio_allowed", "The largest snatlab_remaining_ratio that the history of an arm allows; missing while the history is too short.", "scenario", "driver", "arm")
-	slow := m.registerGauge("snatlab_slow_nights", "Of the last 7 nights at most, those in which the baseline lost less than a tenth of what it lost in the night with the most losses.", "scenario", "driver")
-	for _, j := range runs {
-		if j.Machine != nil {
-			slow(float64(j.Machine.Slow), j.Scenario, j.Driver)
-		}
-		for _, s := range j.Shares {
-			if s.Allowed != nil {
-				allowed(*s.Allowed, j.Scenario, j.Driver, s.Arm)
-			}
-		}
-		if j.Result == nil {
-			continue
-		}
-		for _, a := range j.Result.Arms {
-			r := findShare(j.Result, a.Name)
-			if r == nil || r.Estimate == nil {
-				continue
-			}
-			of := []string{j.Scenario, j.Driver, j.Result.Environment.Kernel, a.Name}
-			share(*r.Estimate, of...)
-			low(r.DecisiveLow, of...)
-			if r.DecisiveHigh != nil {
-				high(*r.DecisiveHigh, of...)
-			}
-		}
-	}
-}
-
-// registerControls registers the requests of the control of each arm.
-func (m metrics) registerControls(runs []result.NightRun) {
-	labels := []string{"scenario", "driver", "kernel", "arm"}
-	requests := m.registerGauge("snatlab_control_requests", "Requests of the control that were sent in the trials of an arm.", labels...)
-	failed := m.registerGauge("snatlab_control_failed_requests", "Requests of the control that failed in the trials of an arm, by cause.", append(labels, "cause")...)
-	for _, j := range runs {
-		if j.Result == nil {
-			continue
-		}
-		for _, a := range j.Result.Arms {
-			sent, causes := 0, map[string]int{result.SNATRace: 0, result.Unexplained: 0}
-			for _, t := range a.Trials {
-				if t.Control == nil {
-					continue
-				}
-				sent += t.Control.Requests
-				for cause, n := range t.Control.Causes {
-					causes[cause] += n
-				}
-			}
-			if sent == 0 {
-				continue
-			}
-			of := []string{j.Scenario, j.Driver, j.Result.Environment.Kernel, a.Name}
-			requests(float64(sent), of...)
-			for cause, n := range causes {
-				if n > 0 || cause == result.SNATRace || cause == result.Unexplained {
-					failed(float64(n), append(of[:4:4], cause)...)
-				}
-			}
-		}
-	}
 }
 
 func boolValue(is bool) float64 {

@@ -52,6 +52,43 @@ func TestMetricsLint(t *testing.T) {
 	}
 }
 
+// Every metric that is written is described, with its labels.
+func TestDescribeMetrics(t *testing.T) {
+	t.Parallel()
+	labels := map[string][]string{}
+	for _, m := range DescribeMetrics() {
+		labels[m.Name] = slices.Sorted(slices.Values(m.Labels))
+	}
+	for name, n := range reporttest.Nights(t) {
+		for metric, f := range parse(t, reporttest.Draw(t, WriteMetrics, n)) {
+			for _, m := range f.Metric {
+				var names []string
+				for _, l := range m.Label {
+					names = append(names, l.GetName())
+				}
+				slices.Sort(names)
+				if !slices.Equal(names, labels[metric]) {
+					t.Errorf("%s: %s has the labels %q, described as %q", name, metric, names, labels[metric])
+				}
+			}
+		}
+	}
+}
+
+// Every metric has the name of the node, which may be no UTF-8.
+func TestMetricsNode(t *testing.T) {
+	t.Parallel()
+	n := reporttest.Nights(t)["bad"]
+	n.Node = "rack\xff"
+	for metric, f := range parse(t, reporttest.Draw(t, WriteMetrics, n)) {
+		for _, m := range f.Metric {
+			if got := labelOf(m, "node"); got != "rack?" {
+				t.Errorf("%s is of node %q", metric, got)
+			}
+		}
+	}
+}
+
 // One outcome of each scenario is set.
 func TestMetricsOutcome(t *testing.T) {
 	t.Parallel()
@@ -128,7 +165,7 @@ func TestMetricsPossible(t *testing.T) {
 	arm := j.Result.Arms[1].Name
 	text := reporttest.Draw(t, WriteMetrics, reporttest.NightOf(j))
 	about := func(metric, arm, kind string) string {
-		return fmt.Sprintf(`%s{arm="%s",driver="%s",%sscenario=`, metric, arm, j.Driver, kind)
+		return fmt.Sprintf(`%s{arm="%s",driver="%s",%snode="node-1",scenario=`, metric, arm, j.Driver, kind)
 	}
 	for _, never := range []string{about("snatlab_shift", arm, ""), about("snatlab_regression", "masquerade", `kind="remaining",`)} {
 		if strings.Contains(text, never) {
@@ -164,6 +201,33 @@ func TestMetricsShares(t *testing.T) {
 			}
 		}
 		if len(all[metric].GetMetric()) < 2 {
+			t.Errorf("%s: %v", metric, all[metric])
+		}
+	}
+}
+
+// Medians have the ends of their intervals, in the unit of the metric. Ends that the
+// trials do not have are missing.
+func TestMetricsIntervals(t *testing.T) {
+	t.Parallel()
+	j := reporttest.JudgedRun(t, "docker", result.OutcomeOK)
+	j.Result.Arms = j.Result.Arms[:1]
+	arm := &j.Result.Arms[0]
+	arm.FailureRate = result.Spread{Median: 0.5}
+	arm.LatencyP50 = result.Spread{Median: 50, Low: new(40.0), High: new(60.0)}
+	j.Result.Comparisons = []result.Comparison{{Arm: "other", Latency: []result.LatencyChange{{Percentile: "p99", Estimate: new(0.1), Low: new(-0.2)}}}}
+	all := parse(t, reporttest.Draw(t, WriteMetrics, reporttest.NightOf(j)))
+	for metric, want := range map[string]float64{
+		"snatlab_failure_ratio": 0.5, "snatlab_latency_p50_seconds": 50e-6,
+		"snatlab_latency_p50_seconds_low": 40e-6, "snatlab_latency_p50_seconds_high": 60e-6,
+		"snatlab_latency_change_ratio": 0.1, "snatlab_latency_change_ratio_low": -0.2,
+	} {
+		if m := all[metric].GetMetric(); len(m) != 1 || m[0].GetGauge().GetValue() != want {
+			t.Errorf("%s: %v, want %v", metric, m, want)
+		}
+	}
+	for _, metric := range []string{"snatlab_failure_ratio_low", "snatlab_failure_ratio_high", "snatlab_latency_change_ratio_high"} {
+		if all[metric] != nil {
 			t.Errorf("%s: %v", metric, all[metric])
 		}
 	}

@@ -121,7 +121,7 @@ func NightOf(runs ...result.NightRun) *result.Night {
 	started := time.Date(2026, 11, 26, 3, 17, 0, 0, time.UTC)
 	last := started.AddDate(0, 0, -1)
 	return &result.Night{
-		Schema: result.NightSchema, ID: "20261126-031700-0c0ffe", Version: "v1.2.3", Started: started, Seconds: 62.5,
+		Schema: result.NightSchema, ID: "20261126-031700-0c0ffe", Version: "v1.2.3", Node: "node-1", Started: started, Seconds: 62.5,
 		Kernel: "6.18.44", KernelBefore: "6.18.44", LastRun: &last, Runs: runs, Warnings: []string{},
 		Store: result.StoreState{Path: "/var/lib/snatlab", Runs: 240, Bytes: 13 << 20},
 	}
