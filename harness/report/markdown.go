@@ -20,8 +20,8 @@ const evidenceMax = 10
 // below them every trial and the environment.
 func WriteMarkdown(w io.Writer, r *result.Result) error {
 	var d document
-	d.WriteBlock("# %s: %s%s", markdown.Escape(r.Scenario.Name), markdown.Escape(answerWord(r)), verdictMarks(warningArms(r), r.Arms))
-	d.WriteBlock("%s", markdown.EscapeParagraph(r.Summary))
+	d.writeAnswer(r)
+	d.writeExpected(r)
 	facts := []string{loadText(r.Scenario, r.Arms), machineText(r.Environment), labText(r.Environment)}
 	if text := sharedText(r.Environment); text != "" {
 		facts = append(facts, "shared "+text)
@@ -37,7 +37,6 @@ func WriteMarkdown(w io.Writer, r *result.Result) error {
 	}
 	d.WriteFootnotes(r.Warnings)
 	d.writeRules(r)
-	d.writeExpected(r)
 	d.writeEvidence(r.Arms)
 	d.writeTrials(r)
 	d.writeEnvironment(r)
@@ -47,6 +46,23 @@ func WriteMarkdown(w io.Writer, r *result.Result) error {
 
 // A document is report.md while it is written.
 type document struct{ markdown.Document }
+
+// writeAnswer writes the same answer as the first screen.
+func (d *document) writeAnswer(r *result.Result) {
+	a := wording.Answer(r)
+	d.WriteBlock("# %s: %s%s", markdown.Escape(r.Scenario.Name), a.Headline, verdictMarks(warningArms(r), r.Arms))
+	d.WriteBlock("%s", markdown.EscapeParagraph(a.Sentence))
+	var arms []string
+	for _, arm := range a.Arms {
+		arms = append(arms, arm.Label+" "+arm.Text())
+	}
+	if len(arms) > 0 {
+		d.WriteList(arms...)
+	}
+	if a.Caveat != "" {
+		d.WriteBlock("Caveat: %s", markdown.Escape(a.Caveat))
+	}
+}
 
 // writeLegend explains the statistics of the comparison.
 func (d *document) writeLegend(r *result.Result) {
@@ -119,7 +135,7 @@ func (d *document) writeExpected(r *result.Result) {
 	}
 	t := layout.Table{Head: []string{"arm", "expected", "outcome", "found"}}
 	for _, e := range r.Expected {
-		t.Rows = append(t.Rows, []string{e.Arm, wording.Claim(e), heldWord(r, e), e.Found})
+		t.Rows = append(t.Rows, []string{e.Arm, wording.Claim(e), wording.ExpectationWord(r, e), e.Found})
 	}
 	d.WriteBlock("## Expectations")
 	d.WriteTable(t, len(t.Head))

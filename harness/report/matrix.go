@@ -77,7 +77,7 @@ func matrixRun(m *result.Matrix) string {
 func matrixTable(m *result.Matrix) (t layout.Table, notes []string) {
 	t.Head = []string{"kernel"}
 	arms := wording.MatrixArms(m)
-	t.Head = append(append(t.Head, arms...), "verdict", "guest")
+	t.Head = append(append(t.Head, arms...), wording.MatrixHead(m), "guest")
 	for _, r := range m.Rows {
 		cells := []string{r.Kernel}
 		for i, arm := range arms {

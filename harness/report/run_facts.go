@@ -97,21 +97,6 @@ func startTime(r *result.Result) string {
 	return r.Started.UTC().Format("2006-01-02 15:04 UTC")
 }
 
-// heldWord prints whether an expectation held.
-func heldWord(r *result.Result, e result.Expectation) string {
-	text := "held"
-	switch {
-	case e.Held == nil:
-		return "undecided"
-	case !*e.Held:
-		text = "not held"
-	}
-	if r.Incomplete != "" {
-		text += " so far"
-	}
-	return text
-}
-
 func longestName(arms []result.Arm) int {
 	longest := 0
 	for _, a := range arms {

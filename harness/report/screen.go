@@ -40,14 +40,7 @@ func (p *page) writeAnswer(a wording.RunAnswer, marks string) {
 		longest = max(longest, len(arm.Label))
 	}
 	for _, arm := range a.Arms {
-		text := arm.Arm + ": " + arm.Effect
-		switch {
-		case arm.Label == wording.FixedBy || arm.Label == wording.ReducedBy:
-			text += "; " + arm.Cost
-		case arm.Label == wording.NotFixedBy:
-			text = fmt.Sprintf("%s: %s, %s", arm.Arm, arm.Verdict, arm.Effect)
-		}
-		p.WriteHanging(layout.PadRight(arm.Label, longest+2), text)
+		p.WriteHanging(layout.PadRight(arm.Label, longest+2), arm.Text())
 	}
 	if len(a.Arms) > 0 {
 		p.WriteLine("")

@@ -25,9 +25,6 @@ func EnvironmentRows(r *result.Result) [][]string {
 // ArmLines returns the lines below an arm's rule.
 func ArmLines(a result.Arm) []string { return armLines(a) }
 
-// HeldWord prints whether an expectation held.
-func HeldWord(r *result.Result, e result.Expectation) string { return heldWord(r, e) }
-
 // TrialRows returns the headings and the rows of the trials, by round.
 func TrialRows(r *result.Result) (head []string, rows [][]string) {
 	control := result.HasControl(r.Arms)

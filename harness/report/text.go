@@ -41,15 +41,6 @@ type page struct{ layout.Page }
 
 func newPage(on layout.Screen) *page { return &page{layout.NewPage(on)} }
 
-// answerWord returns the verdict of a run as a word. Only a run with expectations can
-// pass; any other run has a result.
-func answerWord(r *result.Result) string {
-	if r.Verdict == result.Pass && len(r.Expected) == 0 {
-		return "result"
-	}
-	return string(r.Verdict)
-}
-
 func (p *page) writeHead(r *result.Result) {
 	p.WriteField("scenario", r.Scenario.Name)
 	p.WriteField("load", loadText(r.Scenario, r.Arms))
@@ -132,30 +123,15 @@ func (p *page) writeEvidence(arms []result.Arm) {
 func (p *page) writeExpected(r *result.Result) {
 	longest := 0
 	for _, e := range r.Expected {
-		longest = max(longest, len(expectedWord(r, e)))
+		longest = max(longest, len(wording.ExpectationWord(r, e)))
 	}
 	label := "expected"
 	for _, e := range r.Expected {
-		p.WriteHanging(layout.PadRight(label, layout.LabelWidth)+layout.PadRight(expectedWord(r, e), longest+2),
+		p.WriteHanging(layout.PadRight(label, layout.LabelWidth)+layout.PadRight(wording.ExpectationWord(r, e), longest+2),
 			fmt.Sprintf("%s: %s (%s)", e.Arm, wording.Claim(e), e.Found))
 		label = ""
 	}
 	if len(r.Expected) > 0 {
 		p.WriteLine("")
 	}
-}
-
-// expectedWord returns PASS or FAIL for an expectation that was decided.
-func expectedWord(r *result.Result, e result.Expectation) string {
-	word := "PASS"
-	switch {
-	case e.Held == nil:
-		return "undecided"
-	case !*e.Held:
-		word = "FAIL"
-	}
-	if r.Incomplete != "" {
-		word += " so far"
-	}
-	return word
 }

@@ -126,51 +126,6 @@ func TestWarningMarks(t *testing.T) {
 	}
 }
 
-// An expectation held, did not hold, or is undecided.
-func TestExpectationOutcome(t *testing.T) {
-	t.Parallel()
-	for _, tc := range []struct {
-		held       *bool
-		incomplete string
-		want       string
-	}{
-		{new(true), "", "held"},
-		{new(false), "", "not held"},
-		{nil, "", "undecided"},
-		{new(true), "interrupted", "held so far"},
-		{new(false), "interrupted", "not held so far"},
-		{nil, "interrupted", "undecided"},
-	} {
-		r := &result.Result{Incomplete: tc.incomplete}
-		if got := heldWord(r, result.Expectation{Held: tc.held}); got != tc.want {
-			t.Errorf("got %q, want %q", got, tc.want)
-		}
-		word := strings.Replace(strings.Replace(tc.want, "not held", "FAIL", 1), "held", "PASS", 1)
-		if got := expectedWord(r, result.Expectation{Held: tc.held}); got != word {
-			t.Errorf("got %q, want %q", got, word)
-		}
-	}
-}
-
-// Pass and fail are words for runs with expectations.
-func TestAnswerWord(t *testing.T) {
-	t.Parallel()
-	for _, tc := range []struct {
-		verdict  result.Verdict
-		expected []result.Expectation
-		want     string
-	}{
-		{result.Pass, []result.Expectation{{}}, "pass"},
-		{result.Pass, nil, "result"},
-		{result.Fail, []result.Expectation{{}}, "fail"},
-		{result.Inconclusive, nil, "inconclusive"},
-	} {
-		if got := answerWord(&result.Result{Verdict: tc.verdict, Expected: tc.expected}); got != tc.want {
-			t.Errorf("%s with %d expectations: %s, want %s", tc.verdict, len(tc.expected), got, tc.want)
-		}
-	}
-}
-
 // A reduction is not printed if the baseline did not show the race.
 func TestShownReduction(t *testing.T) {
 	t.Parallel()

@@ -42,6 +42,17 @@ type ArmAnswer struct {
 	Cost    string // "latency p99 +7.69 %", "no cost was proven (...)" or "cost not known (...)"
 }
 
+// Text returns the answer about an arm as a sentence that follows its label.
+func (a ArmAnswer) Text() string {
+	switch a.Label {
+	case FixedBy, ReducedBy:
+		return fmt.Sprintf("%s: %s; %s", a.Arm, a.Effect, a.Cost)
+	case NotFixedBy:
+		return fmt.Sprintf("%s: %s, %s", a.Arm, a.Verdict, a.Effect)
+	}
+	return a.Arm + ": " + a.Effect
+}
+
 // Answer returns the answer of a judged result.
 func Answer(r *result.Result) RunAnswer {
 	a := RunAnswer{Headline: headline(r)}

@@ -36,23 +36,17 @@ func RowComparison(r result.Row, arm string) result.Comparison {
 	return r.Result.Comparisons[i]
 }
 
-// RowVerdict returns the verdict of a kernel as it is printed.
+// RowVerdict returns the outcome of a kernel.
 func RowVerdict(r result.Row) string {
 	if r.Status != result.RowOK || r.Result == nil {
 		return string(result.RowError)
 	}
-	return VerdictWord(r.Result.Verdict, len(r.Result.Expected) > 0)
+	return RunWord(r.Result.Verdict, len(r.Result.Expected) > 0)
 }
 
-// MeasuredWord is printed instead of "pass" for a run without expectations.
-const MeasuredWord = "measured"
-
-// VerdictWord prints a verdict in a table. Only a run with expectations can pass.
-func VerdictWord(v result.Verdict, expected bool) string {
-	if v == result.Pass && !expected {
-		return MeasuredWord
-	}
-	return string(v)
+// MatrixHead returns the heading of the column of [RowVerdict].
+func MatrixHead(m *result.Matrix) string {
+	return RunHead(slices.ContainsFunc(m.Rows, func(r result.Row) bool { return r.Result != nil && len(r.Result.Expected) > 0 }))
 }
 
 // RowNotes returns the notes about a kernel.
@@ -71,11 +65,11 @@ func RowNotes(r result.Row) (notes []string) {
 	}
 	if i := slices.IndexFunc(r.Result.Expected, func(e result.Expectation) bool { return e.Held == nil }); i >= 0 {
 		e := r.Result.Expected[i] // the same reason may hold for others
-		notes = append(notes, fmt.Sprintf("undecided: %s: %s (%s)", e.Arm, Claim(e), e.Found))
+		notes = append(notes, fmt.Sprintf("%s: %s: %s (%s)", undecided, e.Arm, Claim(e), e.Found))
 	}
 	for _, e := range r.Result.Expected {
 		if e.Held != nil && !*e.Held {
-			notes = append(notes, fmt.Sprintf("not held: %s: %s (%s)", e.Arm, Claim(e), e.Found))
+			notes = append(notes, fmt.Sprintf("%s: %s: %s (%s)", refuted, e.Arm, Claim(e), e.Found))
 		}
 	}
 	return notes
@@ -110,19 +104,19 @@ func neighbourDifferences(a, b result.Row) (texts []string) {
 		}
 	}
 	if from, to := RowVerdict(a), RowVerdict(b); from != to {
-		texts = append(texts, fmt.Sprintf("From %s to %s, the verdict changes from %s to %s.", a.Kernel, b.Kernel, from, to))
+		texts = append(texts, fmt.Sprintf("From %s to %s, the outcome changes from %s to %s.", a.Kernel, b.Kernel, from, to))
 	}
 	return texts
 }
 
-// MatrixAnswer counts the verdicts, the worst first.
+// MatrixAnswer counts the outcomes, the worst first.
 func MatrixAnswer(m *result.Matrix) string {
 	n := map[string]int{}
 	for _, r := range m.Rows {
 		n[RowVerdict(r)]++
 	}
 	var parts []string
-	for _, v := range []string{string(result.Fail), string(result.RowError), string(result.Inconclusive), MeasuredWord, string(result.Pass)} {
+	for _, v := range []string{refuted, string(result.RowError), string(result.Inconclusive), measured, passed} {
 		if n[v] > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n[v], v))
 		}

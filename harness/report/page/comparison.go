@@ -8,6 +8,7 @@ import (
 
 	"snatlab/harness/format"
 	"snatlab/harness/result"
+	"snatlab/harness/wording"
 )
 
 // comparisonPage is what the page of a comparison of runs shows.
@@ -26,7 +27,7 @@ type comparisonPage struct {
 
 // WriteComparison writes the comparison of runs with earlier ones.
 func WriteComparison(w io.Writer, c *result.GroupComparison) error {
-	p := comparisonPage{Title: c.Scenario, Verdict: comparisonWord(c), Summary: c.Summary,
+	p := comparisonPage{Title: c.Scenario, Verdict: wording.ComparisonHeadline(c), Summary: c.Summary,
 		Sides: []string{"old: " + sideText(c.Old), "new: " + sideText(c.New)}, Notes: c.Warnings[:min(len(c.Warnings), notesMax)],
 		Rates: drawOldAndNew(c), Arms: changeTable(c)}
 	var shares []namedRemaining
@@ -57,17 +58,6 @@ func WriteComparison(w io.Writer, c *result.GroupComparison) error {
 		p.Differs.Rows = append(p.Differs.Rows, []string{d.What, format.OrNone(d.Old), format.OrNone(d.New), part})
 	}
 	return write(w, "comparison.html", p)
-}
-
-// comparisonWord returns the answer in a word or two.
-func comparisonWord(c *result.GroupComparison) string {
-	switch c.Verdict {
-	case result.Fail:
-		return "REGRESSION"
-	case result.Pass:
-		return "NO REGRESSION"
-	}
-	return "CANNOT TELL"
 }
 
 // kernelsMax is the number of kernels of a side that are named.

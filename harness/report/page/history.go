@@ -53,7 +53,7 @@ func drawSeries(s result.Series, id string) seriesPart {
 		return part
 	}
 	last := runs[len(runs)-1]
-	part.Last = fmt.Sprintf("Last run: %s, on Linux %s, %s.", wording.VerdictWord(last.Verdict, len(last.Expected) > 0), last.Kernel, last.Started.UTC().Format("2006-01-02 15:04 UTC"))
+	part.Last = fmt.Sprintf("Last run: %s, on Linux %s, %s.", wording.RunWord(last.Verdict, len(last.Expected) > 0), last.Kernel, last.Started.UTC().Format("2006-01-02 15:04 UTC"))
 	x := newDayAxis(runs)
 	marks, changes := x.markKernels(runs, s.Key.Guest != "")
 	part.Changes = changes

@@ -55,7 +55,7 @@ func WriteMatrix(w io.Writer, m *result.Matrix) error {
 	p := matrixPage{Title: m.Scenario.Name, Answer: wording.MatrixAnswer(m), Changes: wording.MatrixDifferences(m),
 		Ran: fmt.Sprintf("%s, took %s", m.Started.UTC().Format("2006-01-02 15:04 UTC"), format.Seconds(m.Seconds))}
 	arms := wording.MatrixArms(m)
-	p.Heat = heatTable{Caption: "What failed, and what remains of it", Head: append(append([]string{"kernel"}, arms...), "verdict", "guest")}
+	p.Heat = heatTable{Caption: "What failed, and what remains of it", Head: append(append([]string{"kernel"}, arms...), wording.MatrixHead(m), "guest")}
 	for _, r := range m.Rows {
 		row := heatRow{Name: r.Kernel, Text: []string{wording.RowVerdict(r), format.OrNone(r.Accel)}}
 		for i, arm := range arms {

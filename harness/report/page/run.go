@@ -34,7 +34,7 @@ type runPage struct {
 	Method    string
 }
 
-type expectation struct{ Arm, Claim, Outcome, Found string }
+type expectation struct{ Arm, Claim, Outcome, Found, Class string }
 
 type rule struct {
 	Name  string
@@ -81,7 +81,15 @@ func hasOldComparisons(r *result.Result) bool {
 
 func (p *runPage) addExpectations(r *result.Result) {
 	for _, e := range r.Expected {
-		p.Expected = append(p.Expected, expectation{e.Arm, wording.Claim(e), report.HeldWord(r, e), e.Found})
+		class := ""
+		switch {
+		case e.Held == nil:
+		case *e.Held:
+			class = "held"
+		default:
+			class = "missed"
+		}
+		p.Expected = append(p.Expected, expectation{e.Arm, wording.Claim(e), wording.ExpectationWord(r, e), e.Found, class})
 	}
 	switch {
 	case len(r.Expected) == 0:

@@ -35,7 +35,7 @@ func WriteComparison(w io.Writer, c *result.GroupComparison, on layout.Screen) e
 	if len(c.Findings) > 0 {
 		p.WriteLine("")
 	}
-	p.WriteHanging("", strings.ToUpper(string(c.Verdict))+layout.Marks(numberOf(c.Warnings))+": "+c.Summary)
+	p.WriteHanging("", wording.ComparisonHeadline(c)+layout.Marks(numberOf(c.Warnings))+": "+c.Summary)
 	_, err := io.WriteString(w, p.String())
 	return err
 }

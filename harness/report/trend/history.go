@@ -45,23 +45,23 @@ func formatDay(t time.Time) string { return t.UTC().Format(time.DateOnly) }
 
 // kernelRows returns a table with a row for each kernel.
 func kernelRows(s result.Series) layout.Table {
-	t := layout.Table{Head: []string{"kernel", "runs", "first", "last", "verdicts"}}
-	expected := slices.ContainsFunc(s.Runs, func(r result.RunSummary) bool { return len(r.Expected) > 0 || r.Verdict == result.Fail })
+	expects := slices.ContainsFunc(s.Runs, func(r result.RunSummary) bool { return len(r.Expected) > 0 || r.Verdict == result.Fail })
+	t := layout.Table{Head: []string{"kernel", "runs", "first", "last", wording.RunHead(expects)}}
 	for _, k := range s.Kernels {
 		words := map[string]int{}
 		for v, n := range k.Verdicts {
-			words[wording.VerdictWord(v, expected)] += n
+			words[wording.RunWord(v, expects)] += n
 		}
-		verdicts := listCounts(words, string(result.Pass), wording.MeasuredWord, string(result.Fail), string(result.Inconclusive))
+		outcomes := listCounts(words, wording.RunWords...)
 		if k.Incomplete > 0 {
-			verdicts = append(verdicts, fmt.Sprintf("%d ended early", k.Incomplete))
+			outcomes = append(outcomes, fmt.Sprintf("%d ended early", k.Incomplete))
 		}
-		t.Rows = append(t.Rows, []string{k.Kernel, format.Thousands(k.Runs), formatDay(k.First), formatDay(k.Last), strings.Join(verdicts, ", ")})
+		t.Rows = append(t.Rows, []string{k.Kernel, format.Thousands(k.Runs), formatDay(k.First), formatDay(k.Last), strings.Join(outcomes, ", ")})
 	}
 	return t
 }
 
-// listCounts returns texts like "14 pass", in the given order.
+// listCounts returns texts like "14 PASS", in the given order.
 func listCounts[V ~string](n map[V]int, order ...V) (texts []string) {
 	for _, v := range order {
 		if n[v] > 0 {
