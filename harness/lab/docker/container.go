@@ -148,7 +148,7 @@ func (l *dockerLab) findPlace(ctx context.Context, id string, n labNetwork) (con
 // capability, no new privileges, no file to write to, not root.
 func (l *dockerLab) createContainer(ctx context.Context, spec containerSpec) (id string, err error) {
 	config := &container.Config{
-		Image: l.image, Cmd: []string{spec.role}, User: probeUser,
+		Image: l.image, Cmd: []string{"probe", spec.role}, User: probeUser,
 		OpenStdin: true, StdinOnce: !l.config.Keep, AttachStdin: true, AttachStdout: true, AttachStderr: true,
 		Labels: map[string]string{runLabel: l.config.Run},
 	}

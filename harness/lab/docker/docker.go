@@ -50,7 +50,7 @@ type Config struct {
 // it made so far is undone.
 func Open(ctx context.Context, host *Host, c Config) (lab.Keeper, error) {
 	l := newDockerLab(host, c)
-	err := lab.BuildLab(ctx, l.Close, l.checkArms, l.findNetwork, l.buildImage, l.watchEngine, l.makeNetworks, l.addIdleRules, l.startProbes)
+	err := lab.BuildLab(ctx, l.Close, l.checkArms, l.findNetwork, l.loadImage, l.watchEngine, l.makeNetworks, l.addIdleRules, l.startProbes)
 	if err != nil {
 		return nil, err
 	}

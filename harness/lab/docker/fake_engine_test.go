@@ -25,7 +25,7 @@ type fakeEngine struct {
 	replace func() // the same, while new connections wait in a socket that an init system holds
 
 	mu       sync.Mutex
-	requests []string // "POST /build"
+	requests []string // "POST /images/load"
 }
 
 // startEngine starts a fake engine. Answers are keyed by method and path, without the

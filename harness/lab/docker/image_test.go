@@ -1,10 +1,7 @@
 package docker
 
 import (
-	"archive/tar"
-	"bytes"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -14,7 +11,6 @@ import (
 	"testing"
 
 	"snatlab/harness/undo"
-	"snatlab/images"
 )
 
 // staticBinary builds a program that needs only the kernel.
@@ -32,76 +28,6 @@ func staticBinary(t *testing.T, text string) string {
 		t.Fatalf("%v: %s", err, out)
 	}
 	return binary
-}
-
-// Only a static binary fits into an image of its own.
-func TestCheckStatic(t *testing.T) {
-	t.Parallel()
-	text := filepath.Join(t.TempDir(), "script")
-	if err := os.WriteFile(text, []byte("#!/bin/sh\nexit 0\n"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	for _, test := range []struct{ name, path, want string }{
-		{"static", staticBinary(t, "hello"), ""},
-		{"dynamic", "/bin/ls", "not a static binary"},
-		{"a script", text, "not an ELF binary: bad magic number '[35 33 47 98]' in record at byte 0x0"},
-		{"empty", "/dev/null", "not an ELF binary: EOF"},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			file, err := os.Open(test.path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer file.Close()
-			err = checkStatic(file)
-			if got := fmt.Sprint(err); (err != nil || test.want != "") && got != test.want {
-				t.Errorf("%s: %v, want %s", test.path, err, test.want)
-			}
-		})
-	}
-}
-
-// The build context holds the recipe and the binary only.
-func TestWriteContext(t *testing.T) {
-	t.Parallel()
-	content := bytes.Repeat([]byte("binary"), 100_000)
-	path := filepath.Join(t.TempDir(), "b")
-	if err := os.WriteFile(path, content, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	file, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	if _, err := io.CopyN(io.Discard, file, 1000); err != nil { // as hashing leaves the file
-		t.Fatal(err)
-	}
-	var archive bytes.Buffer
-	if err := writeContext(&archive, file); err != nil {
-		t.Fatal(err)
-	}
-	r := tar.NewReader(&archive)
-	for _, want := range []struct {
-		name    string
-		mode    int64
-		content []byte
-	}{{"Dockerfile", 0o644, images.ProbeDockerfile}, {"snatlab", 0o755, content}} {
-		h, err := r.Next()
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, err := io.ReadAll(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if h.Name != want.name || h.Mode != want.mode || h.Typeflag != tar.TypeReg || !bytes.Equal(got, want.content) {
-			t.Errorf("%s, mode %o, type %c, %d bytes; want %s, mode %o, %d bytes", h.Name, h.Mode, h.Typeflag, len(got), want.name, want.mode, len(want.content))
-		}
-	}
-	if h, err := r.Next(); err != io.EOF {
-		t.Errorf("there is more: %+v, %v", h, err)
-	}
 }
 
 // openOnFake opens a lab on a fake engine, which fails.
@@ -135,40 +61,40 @@ func (e *fakeEngine) image(t *testing.T) string {
 	return ""
 }
 
-// A build that fails is reported in the engine's words.
-func TestBuildImageErrors(t *testing.T) {
+// A load that fails is reported in the engine's words.
+func TestLoadImageErrors(t *testing.T) {
 	binary := staticBinary(t, "hello")
 	for _, test := range []struct {
-		name  string
-		build http.HandlerFunc
-		want  string // IMAGE stands for its name
+		name string
+		load http.HandlerFunc
+		want string // IMAGE stands for its name
 	}{
 		{
-			"an engine without a builder", answerError(http.StatusNotImplemented, "not implemented"),
-			"build image IMAGE: Error response from daemon: not implemented (does this engine have an image builder?)",
+			"an engine that cannot load", answerError(http.StatusNotImplemented, "not implemented"),
+			"load image IMAGE: Error response from daemon: not implemented",
 		}, {
-			"an error in the middle", answerWith(`{"stream":"Step 1/3 : FROM scratch"}` + "\n" + `{"errorDetail":{"message":"no space"},"error":"no space left on device"}`),
-			"build image IMAGE: no space left on device",
+			"an error in the middle", answerWith(`{"stream":"Loading layer"}` + "\n" + `{"errorDetail":{"message":"no space"},"error":"no space left on device"}`),
+			"load image IMAGE: no space left on device",
 		}, {
-			"an answer that is cut off", answerWith(`{"stream":"Step 1/3`),
-			"build image IMAGE: read the builder's answer: unexpected EOF",
+			"an answer that is cut off", answerWith(`{"stream":"Loading`),
+			"load image IMAGE: read the engine's answer: unexpected EOF",
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			e := startEngine(t, map[string]http.HandlerFunc{"POST /build": test.build})
+			e := startEngine(t, map[string]http.HandlerFunc{"POST /images/load": test.load})
 			journal, err := openOnFake(t, binary)
 			if got := strings.ReplaceAll(err.Error(), e.image(t), "IMAGE"); got != test.want {
 				t.Errorf("error %s, want %s", got, test.want)
 			}
-			if c := e.changed(); !slices.Equal(c, []string{"POST /build"}) || len(journal.Steps()) != 0 {
-				t.Errorf("more was made than the build: %v, %v", c, journal.Steps())
+			if c := e.changed(); !slices.Equal(c, []string{"POST /images/load"}) || len(journal.Steps()) != 0 {
+				t.Errorf("more was made than the image: %v, %v", c, journal.Steps())
 			}
 		})
 	}
 }
 
 // A binary that fits into no image is not sent.
-func TestBuildImageBadBinary(t *testing.T) {
+func TestLoadImageBadBinary(t *testing.T) {
 	for _, test := range []struct{ binary, want string }{
 		{"/bin/ls", "probe image of /bin/ls: not a static binary (build it with CGO_ENABLED=0, or `make build`)"},
 		{"/nonexistent", "open the binary for the probe image: open /nonexistent: no such file or directory"},
@@ -189,7 +115,7 @@ func TestImageName(t *testing.T) {
 	var names []string
 	for _, binary := range []string{one, one, other} {
 		e := startEngine(t, nil)
-		_, _ = openOnFake(t, binary) // fails without a builder
+		_, _ = openOnFake(t, binary) // fails: nothing is loaded
 		names = append(names, e.image(t))
 	}
 	if names[0] != names[1] || names[0] == names[2] || !strings.HasPrefix(names[0], "snatlab-probe:") {
@@ -197,8 +123,8 @@ func TestImageName(t *testing.T) {
 	}
 }
 
-// An image that exists is not built again.
-func TestBuildImageOnce(t *testing.T) {
+// An image that exists is not loaded again.
+func TestLoadImageOnce(t *testing.T) {
 	binary := staticBinary(t, "hello")
 	without := startEngine(t, nil)
 	_, _ = openOnFake(t, binary) // to learn the name

@@ -120,8 +120,8 @@ func TestImageIsReused(t *testing.T) {
 				t.Errorf("%s runs the image %s, not %s", name, c.Image, image.ID)
 			}
 		}
-		if built := slices.Contains(b.said, "building the probe image"); built && i > 0 {
-			t.Error("it was built again")
+		if loaded := slices.Contains(b.said, "loading the probe image"); loaded && i > 0 {
+			t.Error("it was loaded again")
 		}
 		if err := b.Close(t.Context()); err != nil {
 			t.Fatal(err)

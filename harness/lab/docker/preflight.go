@@ -16,6 +16,7 @@ import (
 	"github.com/docker/docker/client"
 	"golang.org/x/sys/unix"
 
+	"snatlab/harness/image"
 	"snatlab/harness/lab"
 	"snatlab/harness/machine"
 	"snatlab/harness/nat/iptables"
@@ -107,7 +108,7 @@ func checkBinary(path string) machine.Precondition {
 	binary, err := os.Open(path)
 	if err == nil {
 		defer binary.Close()
-		err = checkStatic(binary)
+		_, err = image.Arch(binary)
 	}
 	if err != nil {
 		p.State, p.Found, p.Remedy = machine.Unmet, err.Error(), "build it with CGO_ENABLED=0, or `make build`"

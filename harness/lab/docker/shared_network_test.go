@@ -45,7 +45,7 @@ type neighbour struct {
 func (r *rig) startNeighbour(network string) *neighbour {
 	r.t.Helper()
 	l := newDockerLab(r.Host, Config{Binary: probeBinary(r.t)})
-	if err := l.buildImage(r.t.Context()); err != nil {
+	if err := l.loadImage(r.t.Context()); err != nil {
 		r.t.Fatal(err)
 	}
 	made, err := r.docker.ContainerCreate(r.t.Context(),

@@ -66,7 +66,7 @@ func (p *Progress) EqualPart(kind string, n, of int) {
 	p.state = state{begun: p.state.begun, failed: p.state.failed}
 }
 
-// Say shows a phase: "building the probe image". An empty phase clears the last one
+// Say shows a phase: "loading the probe image". An empty phase clears the last one
 // from the terminal, before something else is printed there.
 func (p *Progress) Say(phase string) {
 	p.mu.Lock()

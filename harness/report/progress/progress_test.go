@@ -53,7 +53,7 @@ func follow(t *testing.T, p *Progress) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.Say("building the probe image")
+	p.Say("loading the probe image")
 	p.Say("starting 4 clients")
 	p.Start(result.Progress{Arm: "masquerade"})
 	p.Done(result.Progress{Arm: "masquerade"}, &r.Arms[0].Trials[0])
