@@ -18,9 +18,10 @@ import (
 // harness itself is ".".
 var layers = [][]string{
 	{"format", "image", "kernel", "nat/iptables", "nat/snat", "place", "printable", "result", "stats"},
-	{"conntrack", "kernel/vm", "report/layout", "result/resultfile", "scenario/strictyaml", "undo", "wording"},
+	{"conntrack", "kernel/vm", "nat/compat", "report/layout", "result/resultfile", "scenario/strictyaml", "undo", "wording"},
 	{"nat/nftables", "report/calibration", "report/export", "report/live", "report/markdown", "report/progress", "scenario", "verdict"},
 	{"history/store", "machine", "nat", "pace", "probe", "report", "report/trend"},
+	{"nat/effect"},
 	{"history/regression", "kernel/matrix", "lab", "probe/load", "probe/server", "report/page", "watch"},
 	{".", "history/nightly", "lab/docker", "lab/netns", "probe/agent"},
 }

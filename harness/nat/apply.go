@@ -26,6 +26,7 @@ type AppliedRule struct {
 // Without options the rule stays as it is. Options that Check refuses are refused
 // before anything is changed.
 func (r *Rule) Apply(ctx context.Context, journal *undo.Journal, options snat.Options) (*AppliedRule, error) {
+	options.Plain = false // the rule is plain
 	a := &AppliedRule{rule: r.originalRule(), outlivesRun: r.OutlivesRun, backend: r.backend, control: r.control, journal: journal}
 	if options == (snat.Options{}) {
 		var err error

@@ -20,7 +20,7 @@ func (r *Rule) Check(ctx context.Context, all ...snat.Options) error {
 // rewritten.
 func (r *Rule) checkOptions(ctx context.Context, all ...snat.Options) (rules []rule, err error) {
 	for _, o := range all {
-		if o == (snat.Options{}) {
+		if o.Plain = false; o == (snat.Options{}) { // the rule is plain
 			continue
 		}
 		if err = r.checkForm(o); err == nil && rules == nil {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 
+	"golang.org/x/sys/unix"
+
 	"snatlab/harness/nat/iptables"
 	"snatlab/harness/nat/nftables"
 	"snatlab/harness/nat/snat"
@@ -65,12 +67,12 @@ func ListTranslating(ctx context.Context, hasNFTables bool) (rules []Translating
 
 // isIptables reports whether a rule stands where iptables-nft has its rules.
 func isIptables(r nftables.TranslatingRule) bool {
-	return r.Family == "ip" && r.Table == iptables.NATTable
+	return r.Table == nftables.Table{Family: unix.NFPROTO_IPV4, Name: iptables.NATTable}
 }
 
 func ofNFTables(r nftables.TranslatingRule) TranslatingRule {
 	t := TranslatingRule{
-		Program: "nftables", Place: fmt.Sprintf("table %s %s, chain %s", r.Family, r.Table, r.Chain), Text: r.Text, Options: r.Options,
+		Program: "nftables", Place: fmt.Sprintf("%v, chain %s", r.Table, r.Chain), Text: r.Text, Options: r.Options,
 	}
 	if r.Counted {
 		t.Packets = &r.Packets

@@ -28,8 +28,6 @@ type CountedRule struct {
 	Packets uint64
 }
 
-var familyNames = map[nftables.TableFamily]string{nftables.TableFamilyIPv4: "ip", nftables.TableFamilyINet: "inet"}
-
 // NATChains returns the wanted chains of type nat at the postrouting hook. A
 // kernel without nftables has none.
 func NATChains(ctx context.Context, wanted func(Chain) bool) []Chain {
@@ -47,7 +45,7 @@ func NATChains(ctx context.Context, wanted func(Chain) bool) []Chain {
 			if listed.Type != nftables.ChainTypeNAT || listed.Hooknum == nil || *listed.Hooknum != *nftables.ChainHookPostrouting {
 				continue
 			}
-			chain := Chain{Family: familyNames[family], Table: listed.Table.Name, Name: listed.Name}
+			chain := Chain{Family: familyNames[byte(family)], Table: listed.Table.Name, Name: listed.Name}
 			if !wanted(chain) {
 				continue
 			}

@@ -114,42 +114,55 @@ func parseListed(message []byte) (ListedRule, error) {
 // parseExpression parses one expression. It returns nil for an expression that
 // no Rule has.
 func parseExpression(attributes *netlink.AttributeDecoder) (expr.Any, error) {
-	var x expr.Any
+	name := ""
 	for attributes.Next() {
 		switch attributes.Type() {
 		case unix.NFTA_EXPR_NAME:
-			switch attributes.String() {
-			case "payload":
-				x = &expr.Payload{}
-			case "bitwise":
-				x = &expr.Bitwise{}
-			case "numgen":
-				x = &expr.Numgen{}
-			case "byteorder":
-				x = &expr.Byteorder{}
-			case "cmp":
-				x = &expr.Cmp{}
-			case "meta":
-				x = &expr.Meta{}
-			case "counter":
-				x = &expr.Counter{}
-			case "immediate":
-				x = &expr.Immediate{}
-			case "masq":
-				x = &expr.Masq{}
-			case "nat":
-				x = &expr.NAT{}
-			}
+			name = attributes.String()
 		case unix.NFTA_EXPR_DATA:
-			if order, ok := x.(*expr.Byteorder); ok {
-				return x, readByteorder(order, attributes.Bytes())
-			}
-			if x != nil {
-				return x, expr.Unmarshal(unix.NFPROTO_IPV4, attributes.Bytes(), x)
-			}
+			return readNamed(name, attributes.Bytes())
 		}
 	}
-	return x, nil
+	return newExpression(name), nil
+}
+
+// readNamed reads the data of an expression. It returns nil for an expression that no
+// Rule has.
+func readNamed(name string, data []byte) (expr.Any, error) {
+	x := newExpression(name)
+	if x == nil {
+		return nil, nil
+	}
+	if order, ok := x.(*expr.Byteorder); ok {
+		return x, readByteorder(order, data)
+	}
+	return x, expr.Unmarshal(unix.NFPROTO_IPV4, data, x)
+}
+
+func newExpression(name string) expr.Any {
+	switch name {
+	case "payload":
+		return &expr.Payload{}
+	case "bitwise":
+		return &expr.Bitwise{}
+	case "numgen":
+		return &expr.Numgen{}
+	case "byteorder":
+		return &expr.Byteorder{}
+	case "cmp":
+		return &expr.Cmp{}
+	case "meta":
+		return &expr.Meta{}
+	case "counter":
+		return &expr.Counter{}
+	case "immediate":
+		return &expr.Immediate{}
+	case "masq":
+		return &expr.Masq{}
+	case "nat":
+		return &expr.NAT{}
+	}
+	return nil
 }
 
 // readByteorder reads the attributes of the expression. google/nftables cannot read

@@ -26,7 +26,7 @@ func ruleReply(t testing.TB, exprs []expr.Any, more ...netlink.Attribute) []byte
 	}
 	var list []netlink.Attribute
 	for _, e := range exprs {
-		data, err := marshalExpression(e)
+		data, err := marshalExpression(unix.NFPROTO_IPV4, e)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -97,20 +97,7 @@ const (
 // buildExpressions returns the expressions that the nft program makes of the
 // text. The counter begins at 0.
 func (r MasqueradeRule) buildExpressions() []expr.Any {
-	address, length := r.Subnet.Addr().As4(), uint32(net.IPv4len)
-	var mask []expr.Any
-	if whole, odd := r.Subnet.Bits()/8, r.Subnet.Bits()%8; odd == 0 && whole > 0 {
-		length = uint32(whole) // fewer bytes are loaded, and none masked
-	} else {
-		mask = []expr.Any{&expr.Bitwise{
-			SourceRegister: register, DestRegister: register, Len: net.IPv4len,
-			Mask: net.CIDRMask(r.Subnet.Bits(), 32), Xor: make([]byte, net.IPv4len),
-		}}
-	}
-	exprs := append([]expr.Any{
-		&expr.Payload{DestRegister: register, Base: expr.PayloadBaseNetworkHeader, Offset: sourceField, Len: length}}, mask...)
-	exprs = append(exprs,
-		&expr.Cmp{Op: expr.CmpOpEq, Register: register, Data: address[:length]},
+	exprs := append(matchNetwork(sourceField, r.Subnet),
 		&expr.Meta{Key: expr.MetaKeyOIFNAME, Register: register},
 		&expr.Cmp{Op: expr.CmpOpNeq, Register: register, Data: padName(r.Bridge)})
 	if r.Server.IsValid() {

@@ -5,55 +5,81 @@ import (
 	"encoding/binary"
 
 	"github.com/google/nftables/expr"
+	"github.com/google/nftables/userdata"
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 )
 
+// RuleMessage is one rule to write.
+type RuleMessage struct {
+	Family  byte // unix.NFPROTO_IPV4
+	Table   string
+	Chain   string
+	How     netlink.HeaderFlags
+	Handle  uint64 // of the rule that is replaced, or that follows, or that precedes with netlink.Append; 0: none
+	Exprs   []expr.Any
+	Comment string // empty: none
+	// Protocol is that of the packets, for a match of iptables; 0: any.
+	Protocol uint32
+}
+
 // sendRule writes a rule to the masquerade chain: a new one, one in place of the rule
 // with the handle, or one before the rule with the handle.
+func sendRule(ctx context.Context, how netlink.HeaderFlags, handle uint64, exprs []expr.Any) error {
+	return SendRules(ctx, RuleMessage{Family: unix.NFPROTO_IPV4, Table: TableName, Chain: ChainName, How: how, Handle: handle, Exprs: exprs})
+}
+
+// SendRules writes rules in one transaction: all of them or none.
 //
 // It uses netlink directly: google/nftables leaves out the flags of a masquerade
 // to ports (v0.3.0), and the kernel ignores the ports without one of them.
-func sendRule(ctx context.Context, how netlink.HeaderFlags, handle uint64, exprs []expr.Any) error {
-	data, err := ruleMessage(how, handle, exprs)
-	if err != nil {
-		return err
+func SendRules(ctx context.Context, rules ...RuleMessage) error {
+	boundary := func(t netlink.HeaderType) netlink.Message { // of the transaction
+		return netlink.Message{Header: netlink.Header{Type: t, Flags: netlink.Request}, Data: messageHeader(unix.NFPROTO_UNSPEC, unix.NFNL_SUBSYS_NFTABLES)}
+	}
+	batch := []netlink.Message{boundary(unix.NFNL_MSG_BATCH_BEGIN)}
+	for _, r := range rules {
+		data, err := r.encode()
+		if err != nil {
+			return err
+		}
+		batch = append(batch, netlink.Message{
+			Header: netlink.Header{Type: unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_NEWRULE, Flags: netlink.Request | netlink.Acknowledge | r.How},
+			Data:   data,
+		})
 	}
 	c, err := dialNetlink(ctx)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	boundary := func(t netlink.HeaderType) netlink.Message { // of the transaction
-		return netlink.Message{Header: netlink.Header{Type: t, Flags: netlink.Request}, Data: messageHeader(unix.NFPROTO_UNSPEC, unix.NFNL_SUBSYS_NFTABLES)}
-	}
-	_, err = c.SendMessages([]netlink.Message{boundary(unix.NFNL_MSG_BATCH_BEGIN), {
-		Header: netlink.Header{Type: unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_NEWRULE, Flags: netlink.Request | netlink.Acknowledge | how},
-		Data:   data,
-	}, boundary(unix.NFNL_MSG_BATCH_END)})
-	if err != nil {
+	if _, err = c.SendMessages(append(batch, boundary(unix.NFNL_MSG_BATCH_END))); err != nil {
 		return err
 	}
-	_, err = c.Receive()
-	return kernelError(err)
+	for range rules { // the kernel answers each of them
+		if _, err := c.Receive(); err != nil {
+			return kernelError(err)
+		}
+	}
+	return nil
 }
 
-// ruleMessage returns the message that makes the kernel write a rule.
-func ruleMessage(how netlink.HeaderFlags, handle uint64, exprs []expr.Any) ([]byte, error) {
+// encode returns the message that makes the kernel write the rule.
+func (r RuleMessage) encode() ([]byte, error) {
 	attributes := netlink.NewAttributeEncoder()
 	attributes.ByteOrder = binary.BigEndian
-	attributes.String(unix.NFTA_RULE_TABLE, TableName)
-	attributes.String(unix.NFTA_RULE_CHAIN, ChainName)
+	attributes.String(unix.NFTA_RULE_TABLE, r.Table)
+	attributes.String(unix.NFTA_RULE_CHAIN, r.Chain)
 	switch {
-	case handle == 0:
-	case how&netlink.Replace != 0:
-		attributes.Uint64(unix.NFTA_RULE_HANDLE, handle)
+	case r.Handle == 0:
+	case r.How&netlink.Replace != 0:
+		attributes.Uint64(unix.NFTA_RULE_HANDLE, r.Handle)
 	default: // of the rule that follows, unless netlink.Append is set
-		attributes.Uint64(unix.NFTA_RULE_POSITION, handle)
+		attributes.Uint64(unix.NFTA_RULE_POSITION, r.Handle)
 	}
 	attributes.Nested(unix.NFTA_RULE_EXPRESSIONS, func(list *netlink.AttributeEncoder) error {
-		for _, e := range exprs {
-			data, err := marshalExpression(e)
+		for _, e := range r.Exprs {
+			data, err := marshalExpression(r.Family, e)
 			if err != nil {
 				return err
 			}
@@ -61,15 +87,25 @@ func ruleMessage(how netlink.HeaderFlags, handle uint64, exprs []expr.Any) ([]by
 		}
 		return nil
 	})
+	if r.Comment != "" {
+		attributes.Bytes(unix.NFTA_RULE_USERDATA, userdata.AppendString(nil, userdata.TypeComment, r.Comment))
+	}
+	if r.Protocol != 0 {
+		attributes.Nested(unix.NFTA_RULE_COMPAT, func(compat *netlink.AttributeEncoder) error {
+			compat.Uint32(unix.NFTA_RULE_COMPAT_PROTO, r.Protocol)
+			compat.Uint32(unix.NFTA_RULE_COMPAT_FLAGS, 0)
+			return nil
+		})
+	}
 	data, err := attributes.Encode()
-	return append(messageHeader(unix.NFPROTO_IPV4, 0), data...), err
+	return append(messageHeader(r.Family, 0), data...), err
 }
 
-// marshalExpression is expr.Marshal with the flags that [sendRule] describes.
-func marshalExpression(e expr.Any) ([]byte, error) {
+// marshalExpression is expr.Marshal with the flags that [SendRules] describes.
+func marshalExpression(family byte, e expr.Any) ([]byte, error) {
 	m, ok := e.(*expr.Masq)
 	if !ok || !m.ToPorts {
-		return expr.Marshal(unix.NFPROTO_IPV4, e)
+		return expr.Marshal(family, e)
 	}
 	flags := uint32(unix.NF_NAT_RANGE_PROTO_SPECIFIED)
 	if m.Random {

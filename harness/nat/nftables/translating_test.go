@@ -4,15 +4,18 @@ import (
 	"net/netip"
 	"testing"
 
-	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
-	"github.com/google/nftables/xt"
 	"golang.org/x/sys/unix"
 
+	"snatlab/harness/nat/compat"
 	"snatlab/harness/nat/snat"
 )
 
-var shopChain = chainName{nftables.TableFamilyIPv4, "shop", "nat"}
+// readTranslating reads a rule as ListPlaced does.
+func readTranslating(exprs []expr.Any) (r PlacedRule) {
+	r.readExpressions(exprs)
+	return r
+}
 
 // The rules that snatlab writes are read with their options.
 func TestReadTranslating(t *testing.T) {
@@ -28,11 +31,11 @@ func TestReadTranslating(t *testing.T) {
 				c.Packets = 7
 			}
 		}
-		got, ok := readTranslating(shopChain, &nftables.Rule{Exprs: exprs})
+		got := readTranslating(exprs)
 		o.PerMillion = 0
-		want := TranslatingRule{Family: "ip", Table: "shop", Chain: "nat", Text: r.Text(), Options: o, Counted: true, Packets: 7}
-		if !ok || got != want {
-			t.Errorf("got %v %+v\nwant %+v", ok, got, want)
+		want := PlacedRule{Translates: true, Known: true, Text: r.Text(), Options: o, Counted: true, Packets: 7}
+		if got != want {
+			t.Errorf("got %+v\nwant %+v", got, want)
 		}
 	}
 }
@@ -57,12 +60,11 @@ func TestDescribeMatches(t *testing.T) {
 			&expr.Meta{Key: expr.MetaKeyL4PROTO}, &expr.Cmp{Data: []byte{unix.IPPROTO_UDP}},
 			&expr.Payload{Base: expr.PayloadBaseTransportHeader, Offset: 2, Len: 2}, &expr.Cmp{Data: []byte{0, 53}},
 			&expr.Lookup{}, &expr.Ct{}, &expr.Counter{}, &expr.Masq{FullyRandom: true}},
-		`... counter MASQUERADE --random-fully`: {
-			&expr.Match{}, &expr.Counter{}, &expr.Target{Name: "MASQUERADE", Info: &xt.NatIPv4MultiRangeCompat{{Flags: uint(xt.NatRangeProtoRandomFully)}}}},
+		`... -j MASQUERADE --random-fully`: {
+			&expr.Match{}, &expr.Counter{}, &foreignAction{Action: compat.NewAction(snat.Options{RandomFully: true})}},
 	} {
-		got, ok := readTranslating(shopChain, &nftables.Rule{Exprs: exprs})
-		if !ok || got.Text != want {
-			t.Errorf("got %v %q\nwant %q", ok, got.Text, want)
+		if got := readTranslating(exprs); !got.Translates || got.Text != want {
+			t.Errorf("got %+v\nwant %q", got, want)
 		}
 	}
 }
@@ -71,9 +73,9 @@ func TestDescribeMatches(t *testing.T) {
 func TestReadOtherRules(t *testing.T) {
 	t.Parallel()
 	for name, e := range map[string]expr.Any{
-		"dnat": &expr.NAT{Type: expr.NATTypeDestNAT}, "accept": &expr.Verdict{Kind: expr.VerdictAccept}, "target": &expr.Target{Name: "DNAT"},
+		"dnat": &expr.NAT{Type: expr.NATTypeDestNAT}, "accept": &expr.Verdict{Kind: expr.VerdictAccept}, "target": &foreignAction{Action: compat.Action{Name: "DNAT"}},
 	} {
-		if got, ok := readTranslating(shopChain, &nftables.Rule{Exprs: []expr.Any{e}}); ok {
+		if got := readTranslating([]expr.Any{e}); got.Translates {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}

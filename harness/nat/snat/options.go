@@ -20,6 +20,8 @@ type Options struct {
 	// many of a million on average. It stands before the rule of the network, which the
 	// others pass. 0: every connection passes the rule, which is in place of that one.
 	PerMillion uint32
+	// Plain takes Random and RandomFully away from a rule that has one of them.
+	Plain bool
 }
 
 // Million is the number of connections that PerMillion is about.
@@ -58,6 +60,8 @@ func (o Options) Check() error {
 		return errors.New("a rule for a part of the connections is random-fully, and nothing else")
 	case o.PerMillion >= Million:
 		return fmt.Errorf("%d of %d connections are no part of them", o.PerMillion, Million)
+	case o.Plain && o != Options{Plain: true}:
+		return errors.New("a plain rule has no other options")
 	case o.Random && o.RandomFully:
 		return errors.New("random and random-fully exclude each other")
 	case ports && addresses:

@@ -1,0 +1,145 @@
+package nftables
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"net"
+	"net/netip"
+	"syscall"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/expr"
+	"github.com/google/nftables/xt"
+	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
+
+	"snatlab/harness/nat/compat"
+	"snatlab/harness/nat/snat"
+)
+
+// InsertedRule is a rule of snatlab's own in a chain of another program, for the packets
+// from a network to a server.
+type InsertedRule struct {
+	Source  netip.Prefix
+	Server  netip.Addr     // zero: any destination
+	Ports   snat.PortRange // only TCP packets from these source ports; zero: all
+	Options snat.Options
+	Counts  bool // it counts, and does not translate
+	Compat  bool // written as iptables-nft writes rules: it cannot list others in its chains
+}
+
+// InsertedText returns the rule as nft prints it.
+func (r InsertedRule) InsertedText() string {
+	source := r.Source.String()
+	if r.Source.IsSingleIP() {
+		source = r.Source.Addr().String()
+	}
+	text := fmt.Sprintf("ip saddr %s ", source)
+	if r.Server.IsValid() {
+		text += fmt.Sprintf("ip daddr %v ", r.Server)
+	}
+	if r.Ports != (snat.PortRange{}) {
+		text += fmt.Sprintf("tcp sport %v ", r.Ports)
+	}
+	if r.Counts {
+		return text + "counter"
+	}
+	return text + FormatStatement(r.Options)
+}
+
+// Message returns the rule as it is written to a chain before, or with netlink.Append
+// after, the rule with the handle.
+func (r InsertedRule) Message(table Table, chain string, how netlink.HeaderFlags, handle uint64, comment string) RuleMessage {
+	m := RuleMessage{Family: table.Family, Table: table.Name, Chain: chain, How: netlink.Create | how, Handle: handle, Comment: comment}
+	if table.Family == unix.NFPROTO_INET {
+		m.Exprs = append(m.Exprs, compareMeta(expr.MetaKeyNFPROTO, unix.NFPROTO_IPV4)...)
+	}
+	m.Exprs = append(m.Exprs, matchNetwork(sourceField, r.Source)...)
+	if r.Server.IsValid() {
+		m.Exprs = append(m.Exprs, matchNetwork(destinationField, netip.PrefixFrom(r.Server, r.Server.BitLen()))...)
+	}
+	switch {
+	case r.Compat:
+		if r.Ports != (snat.PortRange{}) || r.Options.ToPorts != (snat.PortRange{}) {
+			m.Protocol = unix.IPPROTO_TCP
+		}
+		m.Exprs = append(m.Exprs, r.foreignExpressions()...)
+		return m
+	case r.Ports != snat.PortRange{}:
+		m.Exprs = append(m.Exprs, serverExpressions(r.Server, r.Ports)[2:]...)
+	}
+	if r.Counts {
+		m.Exprs = append(m.Exprs, &expr.Counter{})
+	} else {
+		m.Exprs = append(m.Exprs, statementExpressions(r.Options)...)
+	}
+	return m
+}
+
+func compareMeta(key expr.MetaKey, value byte) []expr.Any {
+	return []expr.Any{&expr.Meta{Key: key, Register: register}, &expr.Cmp{Op: expr.CmpOpEq, Register: register, Data: []byte{value}}}
+}
+
+// matchNetwork returns the expressions that compare an address with a network.
+func matchNetwork(field uint32, p netip.Prefix) []expr.Any {
+	address, length := p.Masked().Addr().As4(), uint32(net.IPv4len)
+	var mask []expr.Any
+	if whole, odd := p.Bits()/8, p.Bits()%8; odd == 0 && whole > 0 {
+		length = uint32(whole) // fewer bytes are loaded, and none masked
+	} else {
+		mask = []expr.Any{&expr.Bitwise{
+			SourceRegister: register, DestRegister: register, Len: net.IPv4len,
+			Mask: net.CIDRMask(p.Bits(), 32), Xor: make([]byte, net.IPv4len),
+		}}
+	}
+	exprs := append([]expr.Any{
+		&expr.Payload{DestRegister: register, Base: expr.PayloadBaseNetworkHeader, Offset: field, Len: length}}, mask...)
+	return append(exprs, &expr.Cmp{Op: expr.CmpOpEq, Register: register, Data: address[:length]})
+}
+
+// foreignExpressions returns the end of the rule as iptables-nft writes it. Every version
+// of it can list a match of iptables; those before 1.8.9 cannot list ports as nft
+// writes them.
+func (r InsertedRule) foreignExpressions() (exprs []expr.Any) {
+	if r.Ports != (snat.PortRange{}) || r.Options.ToPorts != (snat.PortRange{}) {
+		exprs = append(exprs, compareMeta(expr.MetaKeyL4PROTO, unix.IPPROTO_TCP)...)
+	}
+	if r.Ports != (snat.PortRange{}) {
+		exprs = append(exprs, &expr.Match{Name: "tcp", Info: &xt.Tcp{
+			SrcPorts: [2]uint16{r.Ports.First, r.Ports.Last}, DstPorts: [2]uint16{0, math.MaxUint16},
+		}})
+	}
+	if r.Options.PerMillion != 0 {
+		exprs = append(exprs, &expr.Match{Name: "statistic", Info: new(xt.Unknown(compat.DrawnShare(r.Options.PerMillion)))})
+	}
+	exprs = append(exprs, &expr.Counter{})
+	if r.Counts {
+		return exprs
+	}
+	a := compat.NewAction(r.Options)
+	return append(exprs, &expr.Target{Name: a.Name, Rev: a.Revision, Info: new(xt.Unknown(a.Info))})
+}
+
+// DeleteCommented deletes the rules of a chain that have a comment. A chain that is gone
+// is no error.
+func DeleteCommented(ctx context.Context, table Table, chain, comment string) error {
+	rules, err := ListPlaced(ctx, table)
+	if err != nil {
+		return err
+	}
+	for _, r := range rules {
+		if r.Chain != chain || r.Comment != comment {
+			continue
+		}
+		err := sendTransaction(ctx, func(c *nftables.Conn) {
+			t := &nftables.Table{Name: table.Name, Family: nftables.TableFamily(table.Family)}
+			_ = c.DelRule(&nftables.Rule{Table: t, Chain: &nftables.Chain{Name: chain, Table: t}, Handle: r.Handle}) // refuses handle 0 only
+		})
+		if err != nil && !errors.Is(err, syscall.ENOENT) {
+			return fmt.Errorf("delete rule %q of %v, chain %s: %w", comment, table, chain, err)
+		}
+	}
+	return nil
+}
