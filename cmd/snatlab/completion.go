@@ -41,6 +41,7 @@ func flagCompletions() map[string]cobra.CompletionFunc {
 		"out":       folders,
 		"scenarios": folders,
 		"modules":   folders,
+		"man":       folders,
 	}
 }
 
