@@ -9,8 +9,9 @@ import (
 )
 
 // unknownVersion is the version of a build without a stamp and without information
-// from Go's toolchain.
-const unknownVersion = "dev"
+// from Go's toolchain. What is known of a build that is no release is appended to it,
+// after a "+".
+const unknownVersion = "v0.0.0-dev"
 
 // version is set by the Makefile's build. In other builds it is the version that Go's
 // toolchain recorded.
@@ -23,7 +24,8 @@ func init() {
 }
 
 // versionOf returns the version of the module that a program was built from. If there
-// is none it returns the commit, with "-dirty" if files differed from it.
+// is none it is made of the commit, with ".dirty" if files differed from it, as by
+// scripts/version.
 func versionOf(info *debug.BuildInfo) string {
 	if v := info.Main.Version; v != "" && v != "(devel)" {
 		return v
@@ -37,9 +39,9 @@ func versionOf(info *debug.BuildInfo) string {
 	case commit == "":
 		return unknownVersion
 	case vcs["vcs.modified"] == "true":
-		return commit[:min(len(commit), 12)] + "-dirty"
+		return unknownVersion + "+" + commit[:min(len(commit), 12)] + ".dirty"
 	default:
-		return commit[:min(len(commit), 12)]
+		return unknownVersion + "+" + commit[:min(len(commit), 12)]
 	}
 }
 

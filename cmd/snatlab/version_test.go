@@ -21,12 +21,12 @@ func TestVersionOf(t *testing.T) {
 	}{
 		{"release", "v0.1.0", nil, "v0.1.0"},
 		{"between_releases", "v0.1.1-0.20261123051228-0123456789ab+dirty", vcs("true"), "v0.1.1-0.20261123051228-0123456789ab+dirty"},
-		{"commit", "(devel)", vcs("false"), "0123456789ab"},
-		{"commit_without_module", "", vcs("false"), "0123456789ab"},
-		{"changed_files", "(devel)", vcs("true"), "0123456789ab-dirty"},
-		{"short_commit", "", []debug.BuildSetting{{Key: "vcs.revision", Value: "0123"}}, "0123"},
-		{"nothing_recorded", "(devel)", nil, "dev"},
-		{"changed_nothing", "", []debug.BuildSetting{{Key: "vcs.modified", Value: "true"}}, "dev"},
+		{"commit", "(devel)", vcs("false"), "v0.0.0-dev+0123456789ab"},
+		{"commit_without_module", "", vcs("false"), "v0.0.0-dev+0123456789ab"},
+		{"changed_files", "(devel)", vcs("true"), "v0.0.0-dev+0123456789ab.dirty"},
+		{"short_commit", "", []debug.BuildSetting{{Key: "vcs.revision", Value: "0123"}}, "v0.0.0-dev+0123"},
+		{"nothing_recorded", "(devel)", nil, "v0.0.0-dev"},
+		{"changed_nothing", "", []debug.BuildSetting{{Key: "vcs.modified", Value: "true"}}, "v0.0.0-dev"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			info := &debug.BuildInfo{Main: debug.Module{Path: "snatlab", Version: c.module}, Settings: c.settings}
@@ -47,7 +47,7 @@ func TestVersionOfPlainBuild(t *testing.T) {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
 	out, err := exec.Command(plain, "version").Output()
-	if err != nil || !strings.HasPrefix(string(out), "snatlab dev linux/") {
+	if err != nil || !strings.HasPrefix(string(out), "snatlab v0.0.0-dev linux/") {
 		t.Errorf("version of a plain build: %q, %v", out, err)
 	}
 }
