@@ -1,8 +1,8 @@
-# `make build`, `make check` and `make demo` need only Go and make, and any user can
-# run them. `make setup` installs what the tests and Docker labs need (an engine,
+# `make build`, `make check`, `make demo` and `make dist` need only Go and make, and any
+# user can run them. `make setup` installs what the tests and Docker labs need (an engine,
 # iptables, QEMU, chromium), as root.
 
-VERSION  ?= $(shell git describe --always --dirty 2>/dev/null || echo dev)
+VERSION  ?= $(shell scripts/version)
 FUZZTIME ?= 60s
 
 # The binary is copied into containers FROM scratch, which have no libc. Without
@@ -20,12 +20,48 @@ export PATH := $(PATH):/usr/sbin:/sbin:/usr/local/go/bin
 # the tests of cmd/snatlab build and run both.
 HOOKED = $(sort $(dir $(shell grep -rl --include='*.go' '^//go:build testhooks' ./cmd ./harness)))
 
-.PHONY: bench build check figures lint test test-crash test-matrix test-window demo demo-docker setup kernels fuzz simulate vuln clean help
+BUILD = go build -trimpath -ldflags '-X main.version=$(VERSION)'
+
+# GNU's names of the folders that `make install` writes to. DESTDIR is a folder that
+# stands for the root of another machine, for those who make packages.
+PREFIX          ?= /usr/local
+prefix          ?= $(PREFIX)
+exec_prefix     ?= $(prefix)
+bindir          ?= $(exec_prefix)/bin
+datarootdir     ?= $(prefix)/share
+mandir          ?= $(datarootdir)/man
+docdir          ?= $(datarootdir)/doc/snatlab
+# The program reads /etc/snatlab, as programs of /usr/local do on most systems.
+sysconfdir      ?= $(if $(filter /usr /usr/local,$(prefix)),/etc,$(prefix)/etc)
+# The folders in which systemd and the shells look. Those of zsh differ: that of
+# Debian's packages is /usr/share/zsh/vendor-completions.
+unitdir         ?= $(prefix)/lib/systemd/system
+bashcompletions ?= $(datarootdir)/bash-completion/completions
+zshcompletions  ?= $(datarootdir)/zsh/site-functions
+fishcompletions ?= $(datarootdir)/fish/vendor_completions.d
+# The program to install. RUNNABLE is the same program for this machine: it writes the
+# manual pages and the completions.
+BINARY          ?= bin/snatlab
+RUNNABLE        ?= $(BINARY)
+FOLDERS = DESTDIR bindir mandir docdir sysconfdir unitdir bashcompletions zshcompletions fishcompletions
+
+.PHONY: bench build check figures lint test test-crash test-matrix test-window demo demo-docker setup kernels fuzz simulate vuln install uninstall clean help
 
 # The first target is the default. It has no prerequisites: go knows what is out of
 # date.
 build: ## bin/snatlab, one static binary (the default)
-	go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/snatlab ./cmd/snatlab
+	$(BUILD) -o bin/snatlab ./cmd/snatlab
+
+# A program that is there is not built again: root would leave files of its own among
+# those of the user.
+install: $(BINARY) ## the program, manual pages, completions, units and docs, below PREFIX (/usr/local)
+	@$(foreach f,$(FOLDERS) BINARY RUNNABLE,$(f)='$($(f))') scripts/install install
+
+uninstall: $(BINARY) ## remove what `make install` installs; results are kept
+	@$(foreach f,$(FOLDERS) BINARY RUNNABLE,$(f)='$($(f))') scripts/install uninstall
+
+bin/snatlab:
+	@$(MAKE) --no-print-directory build
 
 # About a minute of CPU time, and about five to compile all of it the first time.
 # -short leaves out the tests that need privilege, an engine or other kernels, also

@@ -1,5 +1,6 @@
 // Package packaging holds the files that make snatlab run every night: units of
-// systemd, a crontab, a workflow, alert rules. docs/nightly.md explains them.
+// systemd, a crontab, a workflow, alert rules. docs/nightly.md explains them. Its tests
+// also hold `make install` and the packages to what they promise.
 package packaging
 
 import (
@@ -31,20 +32,10 @@ func readFile(t *testing.T, path string) string {
 	return string(text)
 }
 
-// installUnits makes the root of a machine with the units, and with a program where
-// they look for it.
+// installUnits makes the root of a machine on which snatlab is installed.
 func installUnits(t *testing.T) (root string, units []string) {
 	t.Helper()
-	root = t.TempDir()
-	for _, unit := range []string{"snatlab-nightly.service", "snatlab-nightly.timer"} {
-		path := filepath.Join(root, "etc/systemd/system", unit)
-		checkError(t, os.MkdirAll(filepath.Dir(path), 0o755))
-		checkError(t, os.WriteFile(path, []byte(readFile(t, unit)), 0o644))
-		units = append(units, unit)
-	}
-	checkError(t, os.MkdirAll(filepath.Join(root, "usr/local/bin"), 0o755))
-	checkError(t, os.WriteFile(filepath.Join(root, "usr/local/bin/snatlab"), []byte("#!/bin/sh\n"), 0o755))
-	return root, units
+	return install(t), []string{"snatlab-nightly.service", "snatlab-nightly.timer"}
 }
 
 // requireAnalyze skips the test without systemd-analyze. With CI=true it fails the
@@ -69,7 +60,7 @@ func TestUnits(t *testing.T) {
 	requireAnalyze(t)
 	root, units := installUnits(t)
 	for _, unit := range units {
-		c := exec.Command("systemd-analyze", "verify", "--root="+root, "--recursive-errors=no", unit)
+		c := exec.Command("systemd-analyze", "verify", "--man=no", "--root="+root, "--recursive-errors=no", unit)
 		if out, err := c.CombinedOutput(); err != nil || len(out) > 0 {
 			t.Errorf("%s: %v\n%s", unit, err, out)
 		}
@@ -80,9 +71,9 @@ func TestUnits(t *testing.T) {
 func TestUnitMistake(t *testing.T) {
 	requireAnalyze(t)
 	root, units := installUnits(t)
-	path := filepath.Join(root, "etc/systemd/system", units[0])
+	path := filepath.Join(root, "usr/local/lib/systemd/system", units[0])
 	checkError(t, os.WriteFile(path, []byte(strings.Replace(readFile(t, path), "ProtectSystem=strict", "ProtectSystem=srict", 1)), 0o644))
-	c := exec.Command("systemd-analyze", "verify", "--root="+root, "--recursive-errors=no", units[0])
+	c := exec.Command("systemd-analyze", "verify", "--man=no", "--root="+root, "--recursive-errors=no", units[0])
 	if out, _ := c.CombinedOutput(); !strings.Contains(string(out), "srict") {
 		t.Errorf("said: %s", out)
 	}

@@ -157,6 +157,9 @@ func checkTargets(targets []string) error {
 		return err
 	}
 	for _, target := range targets {
+		if strings.Contains(target, "=") { // a variable
+			continue
+		}
 		if !regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(target) + `:`).Match(makefile) {
 			return fmt.Errorf("the Makefile has no target %s", target)
 		}
