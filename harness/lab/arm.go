@@ -202,7 +202,7 @@ func (a *appliedArm) setRule(ctx context.Context, arm scenario.Arm) error {
 // ruleOptions returns the options of an arm's rule.
 func ruleOptions(arm scenario.Arm) snat.Options {
 	o := snat.Options{
-		Random: arm.Masquerade.Random, RandomFully: arm.Masquerade.RandomFully || arm.SNAT.RandomFully,
+		Plain: arm.Masquerade.Plain, Random: arm.Masquerade.Random, RandomFully: arm.Masquerade.RandomFully || arm.SNAT.RandomFully,
 		ToPorts: snat.PortRange(arm.Masquerade.ToPorts), PerMillion: arm.Masquerade.DrawnPerMillion(),
 	}
 	if to := arm.SNAT.ToSource; len(to) > 0 {

@@ -132,7 +132,10 @@ func (c checker) checkArms(arms []Arm, list *yaml.Node) {
 	first := map[string]*yaml.Node{} // place of each name
 	for i, arm := range arms {
 		n := list.Content[i]
-		if m := strictyaml.ChildOf(n, "masquerade"); arm.Masquerade.Random && arm.Masquerade.RandomFully {
+		switch m := strictyaml.ChildOf(n, "masquerade"); {
+		case arm.Masquerade.Plain && arm.Masquerade != MasqueradeOptions{Plain: true}:
+			c.AddFault(m, "masquerade: plain and other options are given; allowed: plain: true alone, since it is a rule without options")
+		case arm.Masquerade.Random && arm.Masquerade.RandomFully:
 			c.AddFault(m, "masquerade: random and random_fully are both true; allowed: at most one of them")
 		}
 		for _, keys := range apartInArm {

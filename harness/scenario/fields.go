@@ -172,6 +172,8 @@ func armFields(a *Arm) []strictyaml.Field {
 
 func masqueradeFields(m *MasqueradeOptions) []strictyaml.Field {
 	return []strictyaml.Field{
+		{Key: "plain", Value: strictyaml.Boolean{Into: &m.Plain},
+			Doc: "Connections pass a rule that draws no source ports. It is for nodes whose own rule has --random-fully already: there the arm without options is that rule as it is, and this one takes the option away."},
 		{Key: "random", Value: strictyaml.Boolean{Into: &m.Random},
 			Doc: "NAT draws the source port. Since Linux 5.0 it is the same as random_fully."},
 		{Key: "random_fully", Value: strictyaml.Boolean{Into: &m.RandomFully},

@@ -110,6 +110,7 @@ type Arm struct {
 
 // MasqueradeOptions are the options of the MASQUERADE target.
 type MasqueradeOptions struct {
+	Plain       bool `yaml:"plain,omitempty"` // without the options that the rule of the node may have
 	Random      bool `yaml:"random,omitempty"`
 	RandomFully bool `yaml:"random_fully,omitempty"`
 	// Removes makes the rule draw the ports of a part of the connections only, so that
