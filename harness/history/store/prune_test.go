@@ -84,7 +84,7 @@ func TestPrune(t *testing.T) {
 		}
 	}
 	runs, warnings := listAll(t, s)
-	if entries, err := os.ReadDir(s.Dir()); !cmp.Equal(listDays(runs), []int{1, 5}) || len(warnings) > 0 || len(entries) != 3 || err != nil {
+	if entries, err := os.ReadDir(s.Dir()); !cmp.Equal(listDays(runs), []int{1, 5}) || len(warnings) > 0 || len(entries) != 4 || err != nil {
 		t.Errorf("%v, %q, %v, %v", listDays(runs), warnings, entries, err)
 	}
 	if pruned, err := s.Prune(Policy{KeepDays}, now, false); err != nil || len(pruned.Runs) > 0 {

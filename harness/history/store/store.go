@@ -5,6 +5,7 @@
 //
 //	20261122-214500-3f9c2a/result.json   the result, as `snatlab run` writes it
 //	20261122-214500-3f9c2a/summary.json  enough to list the run
+//	.store.json                          the version of this layout
 //
 // A run is written to a folder with a hidden name, synced, and then renamed: it is
 // there whole or not at all, and is never changed. So any number of programs can
@@ -50,7 +51,8 @@ import (
 type Store struct{ dir string }
 
 // Open returns the store in dir, which need not exist: the first Put makes it. It is
-// an error if dir is not a folder.
+// an error if dir is not a folder, or a store that another version of snatlab wrote in a
+// layout that this one does not know. Nothing is written then.
 func Open(dir string) (*Store, error) {
 	path, err := filepath.Abs(dir)
 	if err != nil {
@@ -62,6 +64,9 @@ func Open(dir string) (*Store, error) {
 		return nil, fmt.Errorf("store of results: %w", err)
 	case !info.IsDir():
 		return nil, fmt.Errorf("store of results: %s is not a folder (--store names another one)", path)
+	}
+	if err := checkVersion(path); err != nil {
+		return nil, err
 	}
 	return &Store{path}, nil
 }

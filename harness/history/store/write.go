@@ -81,6 +81,9 @@ func (s *Store) putRun(r *result.Result) (err error) {
 		return err
 	}
 	defer held.Close()
+	if err := writeVersion(root); err != nil {
+		return err
+	}
 	temporary := newPrefix + r.ID + "-" + rand.Text()
 	if err := root.Mkdir(temporary, 0o755); err != nil {
 		return err
