@@ -21,7 +21,7 @@ import (
 
 // storeFlag adds --store to a command that reads the store.
 func storeFlag(c *cobra.Command, dir *string) {
-	c.Flags().StringVar(dir, "store", "", "folder of the results (default "+store.DefaultDir()+")")
+	c.Flags().StringVar(dir, "store", "", "folder of the stored results (default $"+store.Variable+", else /var/lib/snatlab for root, and ~/.local/state/snatlab for others)")
 }
 
 // openStore opens the store of --store, and makes nothing.
@@ -43,12 +43,14 @@ func historyCommand() *cobra.Command {
 		Use:   "history [SCENARIO]",
 		Short: "Show the stored results over time, kernel by kernel",
 		Long: `Show the stored results over time, of one scenario, by its name, or of all
-scenarios. "snatlab nightly" and "snatlab matrix" store results.
+scenarios. "snatlab run", "nightly" and "matrix" store results; "snatlab history
+runs" lists them.
 
 A series is the runs whose figures can be expected to agree: they have the same
 scenario, by its hash, and the same architecture, CPUs, driver, privilege, NAT,
-Docker, firewall, iptables and hypervisor. The kernels of a series may differ;
-its runs are listed by kernel, the oldest kernel first.
+Docker, firewall, iptables and hypervisor. Runs by hand (snatlab run) are series of
+their own, because they are no nights. The kernels of a series may differ; its
+runs are listed by kernel, the oldest kernel first.
 
 The value of a run is the median failure rate over its trials. The value of a
 kernel is the median over its runs, with a 95 % interval (order statistics, which
@@ -73,6 +75,7 @@ change of kernel.
 Runs that cannot be read are named, and left out. Exit codes: 0, also if nothing
 is stored yet; 2 bad usage; 3 the store cannot be read.`,
 		Example: `  snatlab history
+  snatlab history runs
   snatlab history quickstart --json | jq '.series[].kernels'
   snatlab history prune --dry-run`,
 		ValidArgsFunction: completeHistory,
@@ -91,7 +94,7 @@ is stored yet; 2 bad usage; 3 the store cannot be read.`,
 	c.Flags().BoolVar(&f.json, "json", false, "print everything as JSON")
 	c.Flags().BoolVar(&f.csv, "csv", false, "print a line for each arm of each run as CSV")
 	c.Flags().BoolVar(&f.html, "html", false, "print a page for a browser, with the rates over time")
-	c.AddCommand(pruneCommand())
+	c.AddCommand(runsCommand(), pruneCommand())
 	return c
 }
 
@@ -118,12 +121,12 @@ func (f historyFlags) printHistory(w io.Writer, scenario string) error {
 	case f.html:
 		return page.WriteHistory(w, h)
 	case !s.Exists():
-		_, err = fmt.Fprintf(w, "There is no store of results at %s: nothing has been stored yet. (snatlab nightly and snatlab matrix store results.)\n", s.Dir())
+		_, err = fmt.Fprintf(w, "There is no store of results at %s: nothing has been stored yet. (%s.)\n", s.Dir(), whatStores)
 		return err
 	case len(h.Series) == 0 && scenario != "":
 		fmt.Fprintf(w, "No run of %s is stored.\n", scenario)
 	case len(h.Series) == 0:
-		fmt.Fprintf(w, "Nothing has been stored yet. (snatlab nightly and snatlab matrix store results.)\n")
+		fmt.Fprintf(w, "Nothing has been stored yet. (%s.)\n", whatStores)
 	}
 	return trend.WriteHistory(w, h, screenOf(os.Stdout))
 }
@@ -141,7 +144,8 @@ func pruneCommand() *cobra.Command {
 
 Every run of the last --keep-days days is kept. Of the older runs, these are kept
 in each series and on each kernel: the first, the last, the first of each week,
-and the runs on both sides of a change of verdict, of the run or of an arm.
+and the runs on both sides of a change of verdict, of the run or of an arm. A run
+with a label is kept until its folder is removed.
 Half-written results of programs that died are removed as well. Nothing else in
 the folder is changed.
 

@@ -17,6 +17,17 @@ type History struct {
 	Warnings []string `json:"warnings"`
 }
 
+// RunListSchema names the meaning of the fields of [RunList].
+const RunListSchema = "snatlab.runs/v1"
+
+// RunList is the runs of a store.
+type RunList struct {
+	Schema   string       `json:"schema"`
+	Store    string       `json:"store"` // its folder
+	Runs     []RunSummary `json:"runs"`  // oldest first
+	Warnings []string     `json:"warnings"`
+}
+
 // Series is all runs with the same key, those by hand apart from the others.
 type Series struct {
 	ID      string       `json:"id"` // 8 hexadecimal digits, for --series; that of the key if the runs are not by hand

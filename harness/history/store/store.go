@@ -71,10 +71,16 @@ func Open(dir string) (*Store, error) {
 	return &Store{path}, nil
 }
 
-// DefaultDir returns the folder of the store without --store: in /var/lib for root,
-// and for other users in the folder that the XDG base directory specification has for
-// the state of programs.
+// Variable is the environment variable that names the store without --store.
+const Variable = "SNATLAB_STORE"
+
+// DefaultDir returns the folder of the store without --store: that of [Variable], else
+// one in /var/lib for root, and for other users one in the folder that the XDG base
+// directory specification has for the state of programs.
 func DefaultDir() string {
+	if dir := os.Getenv(Variable); dir != "" {
+		return dir
+	}
 	if os.Geteuid() == 0 {
 		return "/var/lib/snatlab"
 	}
@@ -97,8 +103,11 @@ func (s *Store) Exists() bool {
 
 // Read reads the whole result of a run.
 func (s *Store) Read(r result.RunSummary) (*result.Result, error) {
-	return resultfile.ReadResult(filepath.Join(s.dir, r.Folder))
+	return resultfile.ReadResult(s.pathOf(r))
 }
+
+// pathOf returns the folder of a run.
+func (s *Store) pathOf(r result.RunSummary) string { return filepath.Join(s.dir, r.Folder) }
 
 // ReadState counts the runs of the store and their bytes.
 func (s *Store) ReadState() (result.StoreState, error) {

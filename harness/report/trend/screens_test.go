@@ -17,6 +17,7 @@ func TestScreens(t *testing.T) {
 			"night":      reporttest.Draw(t, reporttest.On(on, WriteNight), night),
 			"history":    reporttest.Draw(t, reporttest.On(on, WriteHistory), reporttest.PastNights()),
 			"comparison": reporttest.Draw(t, reporttest.On(on, WriteComparison), reporttest.ComparedKernels()),
+			"runs":       reporttest.Draw(t, reporttest.On(on, WriteRuns), keptRuns()),
 		} {
 			reporttest.CheckFits(t, on, text)
 			reporttest.CheckGolden(t, fmt.Sprintf("testdata/screens/%s-%d.txt", name, on.Width), text)
