@@ -24,6 +24,7 @@ type compareFlags struct {
 	store    string
 	scenario string
 	series   string
+	all      bool
 	bench    []string
 	json     bool
 	html     bool
@@ -35,14 +36,23 @@ func compareCommand() *cobra.Command {
 		Use:   "compare OLD NEW",
 		Short: "Compare results with earlier ones, or two kernels",
 		Long: `Compare results with earlier ones, arm by arm. Each side is a result (a
-result.json or its folder), a folder of results that have a folder each, or the
-release of a kernel that the store has results of: "6.12.107" is also
-6.12.107-cloud-amd64.
+result.json or its folder), a folder of results that have a folder each, or names
+runs of the store ("snatlab history runs" lists them):
+
+  before-upgrade     the newest run with this label (snatlab run --label); with
+                     --all, all of them
+  20261122-214500    the run with the ID that begins so
+  6.12               the newest run on a kernel of this version; with --all, all
+  6.12.107           all runs on this kernel, which is also 6.12.107-cloud-amd64;
+                     runs by hand only if there are no others
+
+A file of that name is used instead, and that is said.
 
 Only runs of the same scenario, by its hash, can be compared. Runs that ended
 early are left out, and of more than 200 runs the last 200 count. If a side has
 several scenarios, or the store several series, choose one with --scenario or
---series ("snatlab history" prints both).
+--series ("snatlab history" prints both). The newest run is chosen among those of
+the scenario and series that both sides have.
 
 Arms are compared by the share of the failures that remains under them, of the
 sums over the runs of a side: it is measured against the control of the same
@@ -73,7 +83,9 @@ Exit codes: 0 no regression; 1 a regression; 2 bad usage, or the sides cannot be
 compared; 3 the store or a result cannot be read, or a file cannot be written; 4
 inconclusive: too little was lost on a side to compare any arm. An arm that has
 no share that remains in a run is left out of that run.`,
-		Example: `  snatlab compare results/before results/after
+		Example: `  snatlab compare before-upgrade after-upgrade
+  snatlab compare 6.12 6.18
+  snatlab compare results/before results/after
   snatlab compare 6.12.107 6.18.15 --scenario quickstart
   snatlab compare 6.12.107 6.18.15 --bench kernels.txt && benchstat -col kernel kernels.txt`,
 		ValidArgsFunction: completeCompare,
@@ -90,6 +102,7 @@ no share that remains in a run is left out of that run.`,
 	storeFlag(c, &f.store)
 	c.Flags().StringVar(&f.scenario, "scenario", "", "name of the scenario, if there are several")
 	c.Flags().StringVar(&f.series, "series", "", "ID of the series, if there are several")
+	c.Flags().BoolVar(&f.all, "all", false, "compare all runs that a label or a version means, not the newest")
 	c.Flags().StringArrayVar(&f.bench, "bench", nil, "write the trials to this file, for benchstat")
 	c.Flags().BoolVar(&f.json, "json", false, "print everything as JSON")
 	c.Flags().BoolVar(&f.html, "html", false, "print a page for a browser")
@@ -98,7 +111,7 @@ no share that remains in a run is left out of that run.`,
 
 // runCompare compares the two sides.
 func (f compareFlags) runCompare(c *cobra.Command, sides []string) error {
-	selector := store.Selector{Dir: cmp.Or(f.store, store.DefaultDir()), Scenario: f.scenario, Series: f.series, Warn: printWarning}
+	selector := store.Selector{Dir: cmp.Or(f.store, store.DefaultDir()), All: f.all, Scenario: f.scenario, Series: f.series, Warn: printWarning}
 	before, after, err := selector.Select(sides[0], sides[1])
 	switch {
 	case errors.As(err, new(store.SelectionError)):

@@ -19,7 +19,8 @@ import (
 func describeCompletion(c *cobra.Command) {
 	c.Short = "Print the script that completes command lines in a shell"
 	c.Long = `Print the script that completes command lines of snatlab in a shell: commands,
-flags, drivers, scenarios and their keys, and the scenarios and kernels in the store.
+flags, drivers, scenarios and their keys, and the scenarios, kernels, labels and IDs in
+the store.
 Only the latest runs of the store are read, for at most a second. The script for
 bash requires the package bash-completion.`
 	c.Example = `  source <(snatlab completion bash)
@@ -98,13 +99,33 @@ func completeStoredScenarios(c *cobra.Command, _ []string, typed string) ([]cobr
 	return listStored(c, typed, func(r result.RunSummary) string { return r.Key.Scenario }), cobra.ShellCompDirectiveNoFileComp
 }
 
-// completeCompare offers the kernels in the store, and files and folders if no kernel
-// matches.
+// completeReport offers the labels and the latest IDs in the store, and files and folders
+// if none matches.
+func completeReport(c *cobra.Command, args []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	if isFull(c, args) {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	ids := listStored(c, typed, func(r result.RunSummary) string { return r.ID })
+	return append(completeLabels(c, typed), ids[max(0, len(ids)-mostIDs):]...), cobra.ShellCompDirectiveDefault
+}
+
+// mostIDs bounds the IDs that are offered: a user who wants another one types its
+// beginning.
+const mostIDs = 20
+
+// completeLabels offers the labels in the store.
+func completeLabels(c *cobra.Command, typed string) []cobra.Completion {
+	return listStored(c, typed, func(r result.RunSummary) string { return r.Label })
+}
+
+// completeCompare offers the labels and the kernels in the store, and files and folders if
+// none matches.
 func completeCompare(c *cobra.Command, args []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	if isFull(c, args) {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	return listStored(c, typed, func(r result.RunSummary) string { return r.Kernel }), cobra.ShellCompDirectiveDefault
+	kernels := listStored(c, typed, func(r result.RunSummary) string { return r.Kernel })
+	return append(completeLabels(c, typed), kernels...), cobra.ShellCompDirectiveDefault
 }
 
 // The bounds of a search of the store while a user waits at a prompt.

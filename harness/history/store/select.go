@@ -26,9 +26,10 @@ type Group struct {
 
 // Selector selects the runs of the two sides of a comparison.
 type Selector struct {
-	Dir      string       // of the store that has the runs of a kernel
+	Dir      string       // of the store
+	All      bool         // all runs that a name means, and not only the newest
 	Scenario string       // the name of the scenario; empty: any
-	Series   string       // the ID of the series; empty: any
+	Series   string       // the ID of the series, or of its key; empty: any
 	Warn     func(string) // is called with a sentence about runs that are left out
 }
 
@@ -43,10 +44,11 @@ func selectionErrorf(format string, args ...any) error {
 	return SelectionError{fmt.Errorf(format, args...)}
 }
 
-// Select reads the runs of both sides that have the same series, or the same
-// scenario if no series is on both sides. A side is the path of a result or of a
-// folder of results, or the release of a kernel. Sides that have several series in
-// common are a [SelectionError] that lists them.
+// Select reads the runs of both sides that have the same key, or the same scenario if no
+// key is on both sides. A side is the path of a result or of a folder of results, or a
+// name of stored runs: see [Store.FindRun]. Of a whole release of a kernel all runs are
+// read, those by hand only if there are no others; of another name the newest. Sides that
+// have several keys in common are a [SelectionError] that lists them.
 func (s Selector) Select(old, new string) (before, after *Group, err error) {
 	a, err := s.findSide(old)
 	if err != nil {
@@ -59,6 +61,8 @@ func (s Selector) Select(old, new string) (before, after *Group, err error) {
 	if err := s.narrowSides(a, b); err != nil {
 		return nil, nil, err
 	}
+	s.keepNewest(a)
+	s.keepNewest(b)
 	if before, err = s.readGroup(a); err != nil {
 		return nil, nil, err
 	}
@@ -72,6 +76,7 @@ type side struct {
 	store  *Store // nil for a single result
 	runs   []result.RunSummary
 	single *result.Result
+	named  *named // nil for a path
 }
 
 // findSide lists the runs that an argument names.
@@ -83,7 +88,12 @@ func (s Selector) findSide(arg string) (*side, error) {
 	case strings.ContainsRune(arg, os.PathSeparator):
 		return nil, SelectionError{err}
 	default:
-		return s.findKernel(arg)
+		return s.findStored(arg)
+	}
+	if stored, err := Open(s.Dir); err == nil {
+		if text := stored.DescribeShadowed(arg); text != "" {
+			s.Warn(text)
+		}
 	}
 	if !isStore(arg) {
 		return readSingle(arg)
@@ -130,9 +140,8 @@ func readSingle(path string) (*side, error) {
 	return &side{name: path, runs: []result.RunSummary{result.NewRunSummary(r)}, single: r}, nil
 }
 
-// findKernel lists the runs on a kernel. A release means itself if the store has
-// runs on it, and otherwise all releases that begin with it.
-func (s Selector) findKernel(release string) (*side, error) {
+// findStored lists the runs of the store that a name means.
+func (s Selector) findStored(name string) (*side, error) {
 	store, err := Open(s.Dir)
 	if err != nil {
 		return nil, err
@@ -141,23 +150,14 @@ func (s Selector) findKernel(release string) (*side, error) {
 	if err != nil {
 		return nil, err
 	}
-	var exact, longer []result.RunSummary
-	kernels := map[string]bool{}
-	for _, r := range runs {
-		kernels[r.Kernel] = true
-		if r.Kernel == release {
-			exact = append(exact, r)
-		} else if rest, ok := strings.CutPrefix(r.Kernel, release); ok && strings.ContainsAny(rest[:1], "-+_") {
-			longer = append(longer, r)
-		}
+	found, ok := findNamed(runs, name)
+	if !ok {
+		return nil, errNoRun(store, runs, name)
 	}
-	switch {
-	case len(exact) > 0:
-		longer = exact
-	case len(longer) == 0:
-		return nil, selectionErrorf("%s: no such file or folder, and the store %s has no run on such a kernel%s", release, store.Dir(), listChoices(kernels))
+	if err := found.checkUnique(name); err != nil {
+		return nil, err
 	}
-	return &side{name: release, store: store, runs: longer}, nil
+	return &side{name: name, store: store, runs: found.runs, named: &found}, nil
 }
 
 // listRuns lists the runs of a store, and warns of those that cannot be read.
@@ -169,12 +169,12 @@ func (s Selector) listRuns(store *Store) ([]result.RunSummary, error) {
 	return runs, err
 }
 
-// listChoices returns the names that there are, in parentheses.
-func listChoices(names map[string]bool) string {
+// listChoices returns the names that there are of a kind, in parentheses.
+func listChoices(kind string, names map[string]bool) string {
 	if len(names) == 0 {
 		return ""
 	}
-	return " (there are: " + listNames(names) + ")"
+	return " (" + kind + ": " + listNames(names) + ")"
 }
 
 func listNames(names map[string]bool) string {
@@ -191,8 +191,9 @@ func listNames(names map[string]bool) string {
 func (s Selector) narrowSides(a, b *side) error {
 	for _, c := range []*side{a, b} {
 		c.keepRuns(func(r result.RunSummary) bool {
-			return (s.Scenario == "" || r.Key.Scenario == s.Scenario) && (s.Series == "" || r.Key.SeriesID() == s.Series)
+			return (s.Scenario == "" || r.Key.Scenario == s.Scenario) && (s.Series == "" || r.SeriesID() == s.Series || r.Key.SeriesID() == s.Series)
 		})
+		c.dropByHand()
 		if len(c.runs) == 0 {
 			return selectionErrorf("%s: no run is left by --scenario and --series", c.name)
 		}
@@ -214,6 +215,32 @@ func (s Selector) narrowSides(a, b *side) error {
 		return errSeveral(a, common)
 	}
 	return selectionErrorf("%s and %s have no scenario in common: nothing can be compared (%s; %s). To compare arms, put them into one scenario", a.name, b.name, a.listScenarios(), b.listScenarios())
+}
+
+// dropByHand leaves out the runs by hand on a kernel of which there are nights as well.
+func (c *side) dropByHand() {
+	if c.named == nil || c.named.newest || len(c.runs) == 1 {
+		return
+	}
+	nights := map[result.Key]bool{}
+	for _, r := range c.runs {
+		nights[r.Key] = nights[r.Key] || !r.IsByHand()
+	}
+	c.keepRuns(func(r result.RunSummary) bool { return !r.IsByHand() || !nights[r.Key] })
+}
+
+// keepNewest leaves out all runs but the newest that did not end early, if the name means
+// only that.
+func (s Selector) keepNewest(c *side) {
+	if c.named == nil || !c.named.newest || s.All || len(c.runs) == 1 {
+		return
+	}
+	newest := c.runs[len(c.runs)-1]
+	if complete := DropIncomplete(c.runs); len(complete) > 0 {
+		newest = complete[len(complete)-1]
+	}
+	s.Warn(sayNewest(c.name, named{runs: c.runs, by: c.named.by}, newest) + " (--all compares all)")
+	c.runs = []result.RunSummary{newest}
 }
 
 // keepRuns leaves out the runs that isKept does not report.

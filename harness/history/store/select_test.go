@@ -43,7 +43,7 @@ func TestSelect(t *testing.T) {
 		want     string // the days of both sides, or the error
 	}{
 		{"a release means itself first", "6.12.107", "6.18.15", "", "[1] [3]"},
-		{"a release is no prefix of a number", "6.12.107", "6.18.1", "", "6.18.1: no such file or folder, and the store DIR has no run on such a kernel (there are: 5.10.1, 6.1.1, 6.1.2, 6.12.107, 6.12.107-cloud-amd64, 6.18.15-arch1, 6.18.150)"},
+		{"a release is no prefix of a number", "6.12.107", "6.18.1", "", "6.18.1: no such file or folder, and no run in the store DIR has this ID, label or kernel (kernels: 5.10.1, 6.1.1, 6.1.2, 6.12.107, 6.12.107-cloud-amd64, 6.18.15-arch1, 6.18.150)"},
 		{"the series that both sides have", "6.18.150", "6.1.1", "", "[4] [8]"},
 		{"a series that is chosen", "6.1.1", "6.1.2", four, "[5] [6]"},
 		{"several series", "6.1.1", "6.1.2", "", "2 series can be compared; choose one with --scenario or --series:\n  " +
