@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/shlex"
 
+	"snatlab/harness/history/store"
 	"snatlab/harness/scenario"
 )
 
@@ -207,7 +208,7 @@ func runLine(t *testing.T, line, dir string) {
 	t.Helper()
 	c := exec.CommandContext(t.Context(), "sh", "-c", line)
 	c.Dir = dir
-	c.Env = append(os.Environ(), "PATH="+filepath.Dir(binary)+string(os.PathListSeparator)+os.Getenv("PATH"), "XDG_STATE_HOME="+dir)
+	c.Env = append(os.Environ(), "PATH="+filepath.Dir(binary)+string(os.PathListSeparator)+os.Getenv("PATH"), "XDG_STATE_HOME="+dir, store.Variable+"="+filepath.Join(dir, "kept"))
 	out, err := c.CombinedOutput()
 	if code := c.ProcessState.ExitCode(); code != 0 && code != 1 && code != 4 {
 		t.Errorf("%s: %v\n%s", line, err, out)

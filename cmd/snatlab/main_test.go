@@ -14,6 +14,8 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/sys/unix"
+
+	"snatlab/harness/history/store"
 )
 
 // binary is the program as it is shipped: one static binary.
@@ -37,6 +39,11 @@ func testMain(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	if err := os.Chmod(dir, 0o755); err != nil { // every user must be able to run it
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	// Runs of these tests are kept here, and not in the store of this machine.
+	if err := os.Setenv(store.Variable, filepath.Join(dir, "store")); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
@@ -86,6 +93,7 @@ func TestCommandLine(t *testing.T) {
 			e.Setenv("SCENARIOS", filepath.Join(here, "../../scenarios"))
 			e.Setenv("RESULTS", filepath.Join(here, "../../harness/report/testdata"))
 			e.Setenv("LC_ALL", "C.UTF-8")
+			e.Setenv(store.Variable, filepath.Join(e.WorkDir, "kept"))
 			e.Setenv("TESTDATA", filepath.Join(here, "testdata"))
 			return err
 		},

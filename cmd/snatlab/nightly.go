@@ -114,7 +114,7 @@ func (f nightlyFlags) runNightly(c *cobra.Command, args []string) error {
 		return err
 	}
 	if slices.ContainsFunc(tasks, needsNamespaces) && !netns.IsPrivileged() {
-		return f.rerunInUserNamespace(c)
+		return f.rerunInUserNamespace()
 	}
 	for _, t := range tasks {
 		if t.Err != nil {
@@ -136,11 +136,13 @@ func (f nightlyFlags) readKnown(c *cobra.Command) ([]regression.KnownFailure, er
 	return known, err
 }
 
-// rerunInUserNamespace runs this command again in a user namespace. Its user is called
-// root there, so it is given the store of the real user.
-func (f nightlyFlags) rerunInUserNamespace(c *cobra.Command) error {
-	at := slices.Index(os.Args[1:], c.Name()) + 2
-	code, err := netns.Reexec(endSignals(), slices.Insert(slices.Clone(os.Args), at, "--store="+f.store)[1:]...)
+// rerunInUserNamespace runs this command again in a user namespace, with the store of this
+// user.
+func (f nightlyFlags) rerunInUserNamespace() error {
+	if err := nameStore(f.store); err != nil {
+		return err
+	}
+	code, err := netns.Reexec(endSignals(), os.Args[1:]...)
 	if err != nil {
 		return err
 	}

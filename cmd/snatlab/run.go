@@ -35,6 +35,7 @@ type runFlags struct {
 	force  bool
 
 	explain bool
+	storeFlags
 	formatFlags
 }
 
@@ -76,13 +77,18 @@ restored, and the changes that are left are printed; 129, 130, 143 interrupted,
 host restored, partial result kept; 134 Go's runtime got no memory or thread (see
 snatlab cleanup).
 
+The files of --out are for people to read, move and remove. The record of the run is
+kept in the store as well, where report and compare find it by its ID, its kernel or
+its --label; --no-store leaves it out. If the store cannot be written, that is a
+warning. snatlab history runs lists what is kept.
+
 A result is never replaced without --force: with --out DIR, DIR must not contain
 one.
 
 With --keep the lab is kept, unless the run was interrupted. The commands to
 inspect and to remove it are printed.`,
 		Example: `  snatlab run quickstart
-  snatlab run scenarios/docker-masquerade.yaml --rounds 20 --out before-upgrade`,
+  snatlab run docker-masquerade --rounds 20 --label before-upgrade`,
 		ValidArgsFunction: completeScenarios,
 		RunE: func(c *cobra.Command, args []string) error {
 			s, err := readScenario(c, args[0], f)
@@ -92,6 +98,9 @@ inspect and to remove it are printed.`,
 			if err := f.checkOut(); err != nil {
 				return usageError{c, err}
 			}
+			if err := f.storeFlags.check(c); err != nil {
+				return err
+			}
 			if err := checkRounds(c, s, f.force); err != nil {
 				return err
 			}
@@ -99,7 +108,7 @@ inspect and to remove it are printed.`,
 				return err
 			}
 			if s.Driver == result.DriverNetns && !netns.IsPrivileged() {
-				return f.showNoResult(s, rerunInUserNamespace(c, args[0]))
+				return f.showNoResult(s, f.rerunInUserNamespace(c, args[0]))
 			}
 			return f.runAndKeep(s)
 		},
@@ -107,12 +116,22 @@ inspect and to remove it are printed.`,
 	c.Flags().StringVar(&f.out, "out", "", "folder for result.json, report.md and report.html (default results/ID)")
 	c.Flags().StringVar(&f.driver, "driver", "", "driver that builds the lab, instead of the scenario's: "+driverChoice)
 	c.Flags().IntVar(&f.rounds, "rounds", 0, "exact number of rounds, instead of the scenario's")
+	f.storeFlags.add(c)
 	f.addFormats(c, "the result")
 	f.addFull(c)
 	c.Flags().BoolVar(&f.explain, "explain", false, "look up every request that got no answer in the conntrack table")
 	c.Flags().BoolVar(&f.force, "force", false, "run even if DIR contains a result, or the rounds are too few for a verdict")
 	c.Flags().BoolVar(&f.keep, "keep", false, "keep the lab, and print how to inspect it")
 	return c
+}
+
+// rerunInUserNamespace runs the scenario in a user namespace, and keeps it in the store of
+// this user.
+func (f runFlags) rerunInUserNamespace(c *cobra.Command, path string) error {
+	if err := nameStore(f.store); err != nil {
+		return err
+	}
+	return rerunInUserNamespace(c, path)
 }
 
 // rerunInUserNamespace starts this command again in a user namespace, where it is
@@ -209,7 +228,7 @@ func (f runFlags) runScenario(ctx context.Context, s *scenario.Scenario) (kept *
 	if runErr != nil && !r.HasTrials() {
 		folder.RemoveEmpty() // nothing to report
 		runErr = f.showNoResult(s, runErr)
-	} else if runErr = errors.Join(runErr, f.showResult(dir, r, folder.WriteResult(r, resultfile.Reports{Markdown: report.WriteMarkdown, HTML: page.WriteRun}, f.force))); runErr == nil {
+	} else if runErr = errors.Join(runErr, f.recordResult(dir, folder, r)); runErr == nil {
 		runErr = verdictCode(r.Verdict)
 	}
 	kept, err = keep.finish(ctx)
@@ -228,7 +247,7 @@ func (f runFlags) runExperiment(ctx context.Context, s *scenario.Scenario, ready
 		}
 		keep.Keeper = opened
 		return keep, nil
-	}, progress, harness.RunOptions{ID: id, Version: version, Explain: f.explain})
+	}, progress, harness.RunOptions{ID: id, Version: version, Command: result.CommandRun, Label: f.label, Explain: f.explain})
 	return r, err
 }
 
@@ -243,24 +262,31 @@ func (f runFlags) checkOut() error {
 	return nil
 }
 
-// showResult prints the result. A result that could not be written is printed as JSON,
-// because it exists nowhere else.
-func (f runFlags) showResult(dir string, r *result.Result, kept error) error {
-	if kept != nil {
+// recordResult writes the result to its folder, keeps it in the store, and prints it. A
+// result that could not be written to its folder is printed as JSON: whoever reads the
+// folder would not look for it in the store.
+func (f runFlags) recordResult(dir string, folder *resultfile.Folder, r *result.Result) error {
+	written := folder.WriteResult(r, resultfile.Reports{Markdown: report.WriteMarkdown, HTML: page.WriteRun}, f.force)
+	kept := f.keepRun(r)
+	if written != nil {
 		fmt.Fprintln(os.Stderr, "the result could not be written to its folder; it is printed to standard output as JSON")
-		return errors.Join(kept, resultfile.WriteJSON(os.Stdout, r), runRenderers.writeFiles(f.formatFlags, r))
+		return errors.Join(written, resultfile.WriteJSON(os.Stdout, r), runRenderers.writeFiles(f.formatFlags, r))
 	}
-	return f.printResult(dir, r)
+	return f.printResult(dir, kept, r)
 }
 
-// printResult prints a result that was written to dir, and writes its other files.
-func (f runFlags) printResult(dir string, r *result.Result) error {
+// printResult prints a result that was written to dir and is kept, and writes its other
+// files.
+func (f runFlags) printResult(dir, kept string, r *result.Result) error {
 	screen := func(w io.Writer, r *result.Result) error {
 		if err := f.textOf()(w, r); err != nil {
 			return err
 		}
 		last := layout.NewPage(screenOf(os.Stdout))
 		last.WriteField("report", fmt.Sprintf("report.html, report.md and result.json in %s", dir))
+		if kept != "" {
+			last.WriteField("kept", kept)
+		}
 		_, err := io.WriteString(w, last.String())
 		return err
 	}

@@ -41,6 +41,10 @@ type summary struct {
 // folderNameForm is the form of an ID that can name a folder.
 var folderNameForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
 
+// LabelForm is the form of a label of a run. It begins with a letter, unlike the ID of a
+// run and the release of a kernel.
+var LabelForm = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9._-]{0,62}$`)
+
 // Put stores a result, whole or not at all. A run that is already stored is an error
 // that wraps fs.ErrExist. If the disk takes the result, but not the name of its
 // folder, the error says that the run may be gone after a crash.
