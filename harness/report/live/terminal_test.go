@@ -37,6 +37,20 @@ func openPTY(t *testing.T, width, height uint16) (master, terminal *os.File) {
 	return master, terminal
 }
 
+// readUntil reads what was written to a terminal, up to an end. One read may return a part
+// of it.
+func readUntil(master *os.File, end string) (text string, err error) {
+	out := make([]byte, 1<<16)
+	for !strings.HasSuffix(text, end) {
+		n, err := master.Read(out)
+		if err != nil {
+			return text, err
+		}
+		text += string(out[:n])
+	}
+	return text, nil
+}
+
 // A terminal is given back as it was, after the key that ends the watch.
 func TestTerminal(t *testing.T) {
 	t.Parallel()
@@ -68,9 +82,7 @@ func TestTerminal(t *testing.T) {
 	if err != nil || *after != *before {
 		t.Errorf("%v: the terminal has other settings than before", err)
 	}
-	out := make([]byte, 1<<16)
-	n, err := master.Read(out)
-	text := string(out[:n])
+	text, err := readUntil(master, leaveScreen)
 	if err != nil || !strings.HasPrefix(text, enterScreen) || !strings.HasSuffix(text, leaveScreen) || strings.Count(text, "\n") != 19 {
 		t.Errorf("%v: %q", err, text)
 	}
@@ -97,9 +109,7 @@ func TestTerminalResized(t *testing.T) {
 		if err := terminal.Show(losing()); err != nil {
 			t.Error(err)
 		}
-		out := make([]byte, 1<<16)
-		n, err := master.Read(out)
-		text := string(out[:n])
+		text, err := readUntil(master, "q ends")
 		if err != nil || strings.Count(text, "\n") >= int(height) || !strings.HasSuffix(text, "q ends") {
 			t.Errorf("height %d, %v: %q", height, err, text)
 		}
