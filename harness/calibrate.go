@@ -88,7 +88,7 @@ func Calibrate(ctx context.Context, s *scenario.Scenario, runs int, open func(ct
 }
 
 func newCalibration(s *scenario.Scenario, o RunOptions) *result.Calibration {
-	c := &result.Calibration{Version: o.Version, Scenario: s.Summary(), Itself: newTally(s.Arms[0]), Arms: []result.Tally{}}
+	c := &result.Calibration{Schema: result.CalibrationSchema, Version: o.Version, Scenario: s.Summary(), Itself: newTally(s.Arms[0]), Arms: []result.Tally{}}
 	for _, a := range s.Arms[1:] {
 		c.Arms = append(c.Arms, newTally(a))
 	}

@@ -14,6 +14,7 @@ import (
 	"snatlab/harness/lab"
 	"snatlab/harness/lab/netns"
 	"snatlab/harness/report/calibration"
+	"snatlab/harness/report/page"
 	"snatlab/harness/result"
 	"snatlab/harness/result/resultfile"
 	"snatlab/harness/scenario"
@@ -35,6 +36,9 @@ of the baseline from itself, mitigated where 98 % are removed); the runs in whic
 the 95 % and the 99.9 % interval of the share that remains held the truth. A
 verdict that says less than the truth, or undecided, is counted and is not false:
 more hits would decide it.
+
+With --out DIR, calibration.json, calibration.md and calibration.html, a page for a
+browser, are written to DIR, where they replace those of an earlier calibration.
 
 Exit codes: 0 no more is wrong than is promised, or chance may explain it; 1 more
 verdicts are false than 0.1 %, or an interval misses the truth more often than it
@@ -67,15 +71,36 @@ since its control lost no request.`,
 			if s.Driver == result.DriverNetns && !netns.IsPrivileged() {
 				return rerunInUserNamespace(c, args[0])
 			}
-			return runInterruptible(func(ctx context.Context) error { return calibrate(ctx, s, runs, write) })
+			return runInterruptible(func(ctx context.Context) error { return calibrateInto(ctx, f.out, s, runs, write) })
 		},
 	}
 	c.Flags().IntVar(&runs, "runs", 100, "number of runs")
+	c.Flags().StringVar(&f.out, "out", "", "folder for calibration.json, calibration.md and calibration.html")
 	c.Flags().StringVar(&f.driver, "driver", "", "driver that builds the lab, instead of the scenario's: "+driverChoice)
 	c.Flags().IntVar(&f.rounds, "rounds", 0, "exact number of rounds, instead of the scenario's")
 	c.Flags().BoolVar(&f.json, "json", false, "print JSON, with what each run said about each arm")
 	c.Flags().BoolVar(&markdown, "markdown", false, "print Markdown")
 	return c
+}
+
+// calibrateInto runs the calibration, prints it, and writes it to the folder of --out. A
+// folder that cannot be written is reported before the runs, not after them.
+func calibrateInto(ctx context.Context, out string, s *scenario.Scenario, runs int, write func(io.Writer, *result.Calibration) error) error {
+	if out == "" {
+		return calibrate(ctx, s, runs, write)
+	}
+	folder, err := resultfile.PrepareFolder(out)
+	if err != nil {
+		return fmt.Errorf("prepare the folder of the calibration: %w", err)
+	}
+	defer folder.Close()
+	defer folder.RemoveEmpty()
+	return calibrate(ctx, s, runs, func(w io.Writer, c *result.Calibration) error {
+		return errors.Join(write(w, c),
+			folder.Write("calibration.json", func(w io.Writer) error { return resultfile.WriteJSON(w, c) }),
+			folder.Write("calibration.md", func(w io.Writer) error { return calibration.WriteMarkdown(w, c) }),
+			folder.Write("calibration.html", func(w io.Writer) error { return page.WriteCalibration(w, c) }))
+	})
 }
 
 // calibrate runs the calibration and prints it, also if it ended early.
@@ -99,7 +124,7 @@ func calibrate(ctx context.Context, s *scenario.Scenario, runs int, write func(i
 	c, err := harness.Calibrate(ctx, s, runs, open, watch, done, harness.RunOptions{ID: resultfile.NewRunID(time.Now()), Version: version})
 	progress.Close()
 	if c.Runs > 0 {
-		_ = write(os.Stdout, c)
+		err = errors.Join(err, write(os.Stdout, c))
 	}
 	if err != nil {
 		return err

@@ -34,6 +34,7 @@ type nightlyFlags struct {
 	store     string
 	known     string
 	metrics   string
+	pages     string
 	driver    string
 	attempts  int
 	noWait    bool
@@ -63,6 +64,9 @@ nightly on the same store waits for the first, and a scenario on Docker waits fo
 another run on Docker; with --no-wait they end at once, with exit code 3.
 
 Only warnings are written to standard error, and the progress on a terminal.
+--pages DIR writes night.html, with what differs tonight, and history.html, with
+all stored results over time: pages for a browser, each one file that loads nothing.
+
 --json, --ktap, --csv and --markdown print another form of the screen. With
 $GITHUB_STEP_SUMMARY, the Markdown is appended to that file. Results that cannot
 be stored are printed, within the record of the night, as with --json.
@@ -84,6 +88,7 @@ be run; if no scenario can be run, the exit code is 2.`,
 	storeFlag(c, &f.store)
 	c.Flags().StringVar(&f.known, "known", "", "file of known failures, see docs/nightly.md")
 	c.Flags().StringVar(&f.metrics, "metrics", "", "write the outcome to this file, for node_exporter's textfile collector (*.prom)")
+	c.Flags().StringVar(&f.pages, "pages", "", "write night.html and history.html, pages for a browser, to this folder")
 	c.Flags().StringVar(&f.driver, "driver", "", "driver of the labs, instead of the scenarios': "+driverChoice)
 	c.Flags().IntVar(&f.attempts, "attempts", 3, "most runs of a scenario that has a doubtful result: 2 to 10")
 	c.Flags().BoolVar(&f.noWait, "no-wait", false, "end at once if another nightly or run is active")
@@ -161,7 +166,7 @@ func (f nightlyFlags) runNight(ctx context.Context, c *cobra.Command, tasks []ni
 		return fmt.Errorf("make room for results: %w (another folder: --store)", err)
 	}
 	defer folder.Close()
-	if err := cmp.Or(checkReportFile(c, "junit", f.junit), checkReportFile(c, "metrics", f.metrics)); err != nil {
+	if err := cmp.Or(checkReportFile(c, "junit", f.junit), checkReportFile(c, "metrics", f.metrics), f.checkPages(c)); err != nil {
 		return err
 	}
 	var lock *undo.Lock
@@ -175,7 +180,7 @@ func (f nightlyFlags) runNight(ctx context.Context, c *cobra.Command, tasks []ni
 		Store: kept, Known: known, Attempts: f.attempts, Jobs: f.makeJobs(tasks),
 	}
 	record, err := n.Run(ctx)
-	return f.reportNight(record, err)
+	return f.reportNight(record, kept, err)
 }
 
 // checkReportFile checks that a report can be written. It is written in place of the
@@ -201,13 +206,13 @@ func checkReportFile(c *cobra.Command, flag, path string) error {
 
 // reportNight prints the night, writes its reports, and returns the error that sets the
 // exit code: err, if there is one.
-func (f nightlyFlags) reportNight(record *result.Night, err error) error {
+func (f nightlyFlags) reportNight(record *result.Night, kept *store.Store, err error) error {
 	write := nightRenderers.choose(f.formatFlags, onScreen(trend.WriteNight))
 	if record.Store.Error != "" && !f.json {
 		fmt.Fprintln(os.Stderr, "results could not be stored: they are on standard output, as JSON")
 		write = resultfile.WriteJSON[*result.Night]
 	}
-	failed := errors.Join(write(os.Stdout, record), nightRenderers.writeFiles(f.formatFlags, record))
+	failed := errors.Join(write(os.Stdout, record), nightRenderers.writeFiles(f.formatFlags, record), f.writePages(record, kept))
 	if f.metrics != "" {
 		// Another user reads it, whatever the umask is.
 		failed = errors.Join(failed, resultfile.WritePublicFile(f.metrics, func(w io.Writer) error { return export.WriteMetrics(w, record) }))

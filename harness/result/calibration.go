@@ -1,7 +1,11 @@
 package result
 
+// CalibrationSchema names the meaning of the fields of [Calibration].
+const CalibrationSchema = "snatlab.calibration/v1"
+
 // Calibration is how often verdicts were wrong where the truth is known.
 type Calibration struct {
+	Schema       string          `json:"schema"`
 	Version      string          `json:"version"`
 	Scenario     ScenarioSummary `json:"scenario"`
 	Environment  Env             `json:"environment"` // of the last run

@@ -37,15 +37,15 @@ func DescribeTally(t result.Tally) []string {
 
 // DescribeCoverage says in how many runs an interval held the truth.
 func DescribeCoverage(c result.Coverage) string {
-	name := level(c.Confidence) + " interval"
+	name := Level(c.Confidence) + " interval"
 	if c.Runs == 0 {
 		return name + ": no run had one"
 	}
 	return fmt.Sprintf("%s: held the truth in %d of %s (95 %% interval %s)", name, c.Held, format.Plural(c.Runs, "run", "runs"), shareRange(c.Low, c.High))
 }
 
-// level prints a level of confidence, "99.9 %".
-func level(share float64) string { return fmt.Sprintf("%.4g %%", 100*share) }
+// Level prints a level of confidence, "99.9 %".
+func Level(share float64) string { return fmt.Sprintf("%.4g %%", 100*share) }
 
 // CountVerdicts returns "mitigated 18, undecided 2".
 func CountVerdicts(verdicts map[result.ArmVerdict]int) string {
@@ -76,6 +76,24 @@ var calibrationWords = map[result.Verdict]string{
 	result.Inconclusive: "for some arm, most runs measured nothing",
 }
 
+// CalibrationHeadline returns the answer of a calibration in a few words.
+func CalibrationHeadline(c *result.Calibration) string {
+	switch c.Verdict {
+	case result.Pass:
+		return "AS PROMISED"
+	case result.Fail:
+		return "MORE WRONG THAN PROMISED"
+	}
+	return CannotTell
+}
+
+// CalibratedLoad returns what a run of a calibration sends, and where.
+func CalibratedLoad(c *result.Calibration) string {
+	s := c.Scenario
+	return fmt.Sprintf("%s of %s x %s or more, kernel %s, %s", format.Plural(s.Rounds, "round", "rounds"), format.Plural(s.Clients, "client", "clients"),
+		format.Plural(s.Requests, "request", "requests"), format.OrNone(c.Environment.Kernel), format.OrNone(c.Environment.Driver))
+}
+
 // SummariseCalibration says what a calibration found as a whole. How often the intervals
 // held the truth assumes runs that are independent, which runs in a row are not.
 func SummariseCalibration(c *result.Calibration) []string {
@@ -87,7 +105,7 @@ func SummariseCalibration(c *result.Calibration) []string {
 		fmt.Sprintf("%s; %s", calibrationWords[c.Verdict], decided),
 		"runs in a row share the state of the machine, so they are not independent, and the intervals of these counts are too narrow",
 		fmt.Sprintf("promised: a false verdict in at most %s of runs, the truth in %s and %s of the intervals",
-			level(result.Alpha), level(result.Confidence), level(result.DecisiveConfidence)),
+			Level(result.Alpha), Level(result.Confidence), Level(result.DecisiveConfidence)),
 	}
 }
 

@@ -29,8 +29,8 @@ func countedOutcome(o result.Outcome) string {
 	return strings.ToLower(OutcomeWord(o))
 }
 
-// isBad reports whether an outcome has to be looked into.
-func isBad(o result.Outcome) bool {
+// IsBad reports whether an outcome has to be looked into.
+func IsBad(o result.Outcome) bool {
 	return o == result.OutcomeRegression || o == result.OutcomeFail || o == result.OutcomeError
 }
 
@@ -116,7 +116,7 @@ func NightSummary(n *result.Night) string {
 			if j.Outcome != o {
 				continue
 			}
-			if count++; isBad(o) {
+			if count++; IsBad(o) {
 				bad = append(bad, j.Scenario)
 			}
 		}

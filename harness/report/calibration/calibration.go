@@ -22,7 +22,9 @@ func WriteText(w io.Writer, c *result.Calibration, on layout.Screen) error {
 		}
 	}
 	p.WriteLine("")
-	for _, line := range append(wording.SummariseCalibration(c), load(c)) {
+	lines := append(wording.SummariseCalibration(c), wording.CalibratedLoad(c))
+	lines[0] = wording.CalibrationHeadline(c) + ": " + lines[0]
+	for _, line := range lines {
 		p.WriteHanging("", line)
 	}
 	_, err := io.WriteString(w, p.String())
@@ -32,8 +34,8 @@ func WriteText(w io.Writer, c *result.Calibration, on layout.Screen) error {
 // WriteMarkdown writes the same with a table of the arms.
 func WriteMarkdown(w io.Writer, c *result.Calibration) error {
 	var text strings.Builder
-	fmt.Fprintf(&text, "# calibration of %s: %s\n\n", c.Scenario.Name, c.Verdict)
-	for _, line := range append(wording.SummariseCalibration(c), load(c)) {
+	fmt.Fprintf(&text, "# calibration of %s: %s\n\n", c.Scenario.Name, wording.CalibrationHeadline(c))
+	for _, line := range append(wording.SummariseCalibration(c), wording.CalibratedLoad(c)) {
 		fmt.Fprintf(&text, "- %s\n", line)
 	}
 	text.WriteString("\n| arm | remains in truth | over all runs | false verdicts | verdicts | less than the truth | 95 % interval held | 99.9 % interval held |\n|---|---|---|---|---|---|---|---|\n")
@@ -76,11 +78,4 @@ func pooled(t result.Tally) string {
 		return "-"
 	}
 	return format.Percent(*t.Pooled.Estimate)
-}
-
-// load says what a run sends.
-func load(c *result.Calibration) string {
-	s := c.Scenario
-	return fmt.Sprintf("%s of %s x %s or more, kernel %s, %s", format.Plural(s.Rounds, "round", "rounds"), format.Plural(s.Clients, "client", "clients"),
-		format.Plural(s.Requests, "request", "requests"), format.OrNone(c.Environment.Kernel), format.OrNone(c.Environment.Driver))
 }

@@ -57,7 +57,7 @@ func TestWriteMarkdown(t *testing.T) {
 | masquerade against itself | 100 % | 100.3 % | 0 of 4 | equal 1, undecided 3 | 3 | 2 of 3 | 3 of 3 |
 | fiftieth | 2.00 % | - | 1 of 4 | mitigated 1, reduced 3 | 0 | 0 of 0 | 0 of 0 |
 `
-	if !strings.HasPrefix(out.String(), "# calibration of calibrate: pass\n\n- no more is wrong than chance explains") || !strings.HasSuffix(out.String(), want) {
+	if !strings.HasPrefix(out.String(), "# calibration of calibrate: AS PROMISED\n\n- no more is wrong than chance explains") || !strings.HasSuffix(out.String(), want) {
 		t.Errorf("got\n%s", out.String())
 	}
 }

@@ -67,7 +67,8 @@ func write(w io.Writer, name string, data any) error {
 	if err := templates.ExecuteTemplate(&page, name, data); err != nil {
 		return err
 	}
-	_, err := io.WriteString(w, printable.Lines(page.String()))
+	// A number and its sign stay on one line.
+	_, err := io.WriteString(w, strings.ReplaceAll(printable.Lines(page.String()), " %", "\u00a0%"))
 	return err
 }
 

@@ -45,7 +45,7 @@ var (
 		a strong span br div table caption thead tbody tr th td pre details summary svg g line rect circle path text desc`)
 	attributes = strings.Fields(`lang charset http-equiv content name id class href role tabindex aria-label aria-labelledby aria-hidden scope
 		x y dx dy x1 x2 y1 y2 cx cy r d width height viewBox preserveAspectRatio`)
-	link = regexp.MustCompile(`^#[a-z]+(-[a-z0-9]+)*$`)
+	link = regexp.MustCompile(`^(#[a-z]+(-[a-z0-9]+)*|history\.html)$`)
 )
 
 // checkMarkup checks that a page is well-formed, that it has no markup but that of the
@@ -86,7 +86,7 @@ func checkMarkup(t *testing.T, page string) {
 		}
 	}
 	for _, to := range links {
-		if !link.MatchString(to) || !ids[to[1:]] {
+		if id, inside := strings.CutPrefix(to, "#"); !link.MatchString(to) || inside && !ids[id] {
 			t.Errorf("a link to %q", to)
 		}
 	}
@@ -178,10 +178,12 @@ func TestOtherPages(t *testing.T) {
 	checkMarkup(t, reporttest.Draw(t, WriteHistory, &result.History{}))
 	checkMarkup(t, reporttest.Draw(t, WriteHistory, &result.History{Series: []result.Series{{}}}))
 	checkMarkup(t, reporttest.Draw(t, WriteComparison, &result.GroupComparison{}))
+	checkMarkup(t, reporttest.Draw(t, WriteNight(""), &result.Night{Runs: []result.NightRun{{}}}))
+	checkMarkup(t, reporttest.Draw(t, WriteCalibration, &result.Calibration{}))
 }
 
-// otherPages returns pages of matrices, histories and comparisons, also with hostile
-// names.
+// otherPages returns pages of matrices, histories, comparisons, nights and calibrations,
+// also with hostile names.
 func otherPages(t *testing.T) map[string]string {
 	m, h, c := kernels(t), nights(), reporttest.ComparedKernels()
 	pages := map[string]string{"matrix": reporttest.Draw(t, WriteMatrix, m), "history": reporttest.Draw(t, WriteHistory, h), "comparison": reporttest.Draw(t, WriteComparison, c)}
@@ -195,6 +197,9 @@ func otherPages(t *testing.T) map[string]string {
 	}
 	c.Arms[0].Name, c.Summary, c.Findings[0].Text, c.Differs[0].Old, c.Old.Name, c.Scenario = evil, evil, evil, evil, evil, evil
 	pages["matrix-hostile"], pages["history-hostile"] = reporttest.Draw(t, WriteMatrix, m), reporttest.Draw(t, WriteHistory, h)
+	pages["night"] = reporttest.Draw(t, WriteNight("history.html"), reporttest.Nights(t)["bad"])
+	pages["night-hostile"], pages["calibration-hostile"] = reporttest.Draw(t, WriteNight(""), reporttest.HostileNight(t)), reporttest.Draw(t, WriteCalibration, hostileCalibration())
+	pages["calibration"] = reporttest.Draw(t, WriteCalibration, calibrated(100))
 	pages["comparison-hostile"] = reporttest.Draw(t, WriteComparison, c)
 	return pages
 }

@@ -18,6 +18,7 @@ type dotChart struct {
 	Up     []tick // the vertical axis, in pixels
 	Along  []tick // the horizontal axis
 	Marks  []tick // vertical lines with a number: changes of kernel
+	Level  string // a horizontal line, in pixels; may be empty
 	Lines  []bar  // intervals
 	Rings  []dot  // of the control
 	Discs  []dot  // of the arm

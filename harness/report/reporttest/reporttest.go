@@ -145,7 +145,7 @@ func Nights(t *testing.T) map[string]*result.Night {
 		result.Finding{Kind: result.NewCause, Arm: "snat-pool", Text: "snat-pool failed 48 of 16,000 (0.30 %) for refused, in the best of 3 attempts; in 20 earlier runs at most 0", P: &p},
 		result.Finding{Kind: result.Shift, Arm: "masquerade", Text: "masquerade lost 24.9 % in the 7 nights (median) since kernel 6.18.44, and 40.6 % in the 20 nights before it (6.12.107)", P: &p})
 	fell.Attempts, fell.Machine = 3, &result.MachineState{Slow: 3, Nights: 7}
-	fell.Shares = []result.NightShare{{Arm: "snat-pool", Nights: 20, Before: &result.Remaining{}, Allowed: new(0.0005)}}
+	fell.Shares = []result.NightShare{{Arm: "snat-pool", Nights: 20, Before: &result.Remaining{Estimate: new(0.), DecisiveHigh: new(0.0003)}, Allowed: new(0.0005)}}
 	known := JudgedRun(t, "footnotes", result.OutcomeKnown,
 		result.Finding{Kind: result.ExpectationBroken, Arm: "random-fully", Claim: "unexplained <= 0.01 %", Text: "random-fully: unexplained <= 0.01 % held in 20 earlier runs, and does not now", Known: "ticket 4711"})
 	fails := JudgedRun(t, "footnotes", result.OutcomeFail)
