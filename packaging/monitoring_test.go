@@ -41,19 +41,12 @@ func metricLabels() map[string][]string {
 	return labels
 }
 
-// Every metric in an alert rule is written by a night.
-func TestAlertMetrics(t *testing.T) {
+// Every alert has a text and a severity.
+func TestAlertTexts(t *testing.T) {
 	t.Parallel()
-	there := metricLabels()
 	for _, rule := range readAlerts(t) {
-		named := regexp.MustCompile(`snatlab_\w+`).FindAllString(rule.Expr, -1)
-		if len(named) == 0 || rule.Annotations["summary"] == "" || rule.Labels["severity"] == "" {
-			t.Errorf("%s: %s", rule.Alert, rule.Expr)
-		}
-		for _, name := range named {
-			if there[name] == nil {
-				t.Errorf("%s: no metric %s", rule.Alert, name)
-			}
+		if rule.Annotations["summary"] == "" || rule.Annotations["description"] == "" || rule.Labels["severity"] == "" {
+			t.Errorf("%s: %+v", rule.Alert, rule)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 // Package packaging holds the files that make snatlab run every night: units of
-// systemd, a crontab, a workflow, alert rules. docs/nightly.md explains them. Its tests
-// also hold `make install` and the packages to what they promise.
+// systemd, a crontab, a workflow, alert rules, a dashboard. docs/nightly.md and
+// docs/monitoring.md explain them. Its tests also hold `make install` and the packages to
+// what they promise.
 package packaging
 
 import (
