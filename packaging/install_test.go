@@ -133,8 +133,8 @@ func TestInstall(t *testing.T) {
 	}
 }
 
-// Every path in the installed units and settings that is snatlab's own is one that was
-// installed, for each prefix.
+// Every path in the installed units, settings and alerts that is snatlab's own is one that
+// was installed, for each prefix.
 func TestInstallPaths(t *testing.T) {
 	own := regexp.MustCompile(`/[\w./-]*snatlab[\w./-]*`)
 	made := regexp.MustCompile(`^/(run|var/lib)/snatlab$`) // by systemd and by the program
@@ -143,12 +143,12 @@ func TestInstallPaths(t *testing.T) {
 			root := install(t, "PREFIX="+prefix)
 			var texts []string
 			for _, file := range listFiles(t, root) {
-				if strings.Contains(file, "/systemd/") || strings.Contains(file, "/default/") {
+				if strings.Contains(file, "/systemd/") || strings.Contains(file, "/default/") || strings.HasSuffix(file, "-alerts.yaml") {
 					texts = append(texts, readFile(t, root+file))
 				}
 			}
-			if len(texts) != 3 {
-				t.Errorf("%d units and settings", len(texts))
+			if len(texts) != 4 {
+				t.Errorf("%d units, settings and alerts", len(texts))
 			}
 			for _, path := range own.FindAllString(strings.Join(texts, "\n"), -1) {
 				path = strings.TrimSuffix(path, ".") // of a sentence

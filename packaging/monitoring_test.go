@@ -51,10 +51,10 @@ func TestAlertTexts(t *testing.T) {
 	}
 }
 
-// The page of docs about metrics and alerts, and where a node has a copy of it.
+// The page of docs about metrics and alerts, and where it is installed.
 const (
 	monitoringPage = "../docs/monitoring.md"
-	installedPage  = "file:///usr/local/share/doc/snatlab/monitoring.md"
+	installedPage  = "file://@docdir@/docs/monitoring.md"
 )
 
 // headings returns the headings of one level in a section of a page.
