@@ -15,6 +15,7 @@ import (
 	"snatlab/harness/lab/netns"
 	"snatlab/harness/machine"
 	"snatlab/harness/nat"
+	"snatlab/harness/nat/effect"
 	"snatlab/harness/result"
 	"snatlab/harness/result/resultfile"
 	"snatlab/harness/scenario"
@@ -125,7 +126,7 @@ func (m *readyMachine) runScenario(ctx context.Context, s *scenario.Scenario, wa
 // allUndoers returns what undoes every change that snatlab makes.
 func allUndoers() undo.Undoers {
 	all := undo.Undoers{}
-	for _, some := range []undo.Undoers{nat.Undoers(), lab.Undoers(), docker.Undoers(), netns.Undoers()} {
+	for _, some := range []undo.Undoers{nat.Undoers(), effect.Undoers(), lab.Undoers(), docker.Undoers(), netns.Undoers()} {
 		maps.Copy(all, some)
 	}
 	return all

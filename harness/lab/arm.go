@@ -18,7 +18,7 @@ import (
 // appliedArm is the [ArmRule] of an arm in force.
 type appliedArm struct {
 	lab      *Base
-	rule     *nat.AppliedRule
+	rule     appliedRule
 	settings []result.Setting
 	counted  bool                          // Counters was called
 	undo     []func(context.Context) error // oldest first
@@ -188,7 +188,7 @@ func (a *appliedArm) changeRouter(ctx context.Context, prepare func() (undo.Step
 
 func (a *appliedArm) setRule(ctx context.Context, arm scenario.Arm) error {
 	err := a.lab.Router(func() (err error) {
-		a.rule, err = a.lab.Rule.Apply(ctx, a.lab.Journal, ruleOptions(arm))
+		a.rule, err = a.lab.translation().apply(ctx, a.lab.Journal, ruleOptions(arm))
 		return err
 	})
 	if err == nil {
@@ -214,9 +214,12 @@ func ruleOptions(arm scenario.Arm) snat.Options {
 // CheckArms reports, before anything is changed, why the rule cannot be
 // rewritten for one of the arms. It is called in the router.
 func CheckArms(ctx context.Context, rule *nat.Rule, arms []scenario.Arm) error {
-	var all []snat.Options
+	return rule.Check(ctx, optionsOf(arms)...)
+}
+
+func optionsOf(arms []scenario.Arm) (all []snat.Options) {
 	for _, arm := range arms {
 		all = append(all, ruleOptions(arm))
 	}
-	return rule.Check(ctx, all...)
+	return all
 }

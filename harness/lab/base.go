@@ -11,6 +11,7 @@ import (
 	"snatlab/harness/conntrack"
 	"snatlab/harness/machine"
 	"snatlab/harness/nat"
+	"snatlab/harness/nat/effect"
 	"snatlab/harness/nat/nftables"
 	"snatlab/harness/nat/snat"
 	"snatlab/harness/result"
@@ -37,11 +38,12 @@ type Base struct {
 	Facts       result.Env            // of the machine before anything was built, and of the driver
 	Router      machine.NamespaceFunc // enters the namespace that translates
 	Rule        *nat.Rule             // masquerades the clients' network, in the router
+	Found       *effect.Rules         // that translate instead of Rule; nil: Rule does
 	Outgoing    string                // the router's interface towards the server
 	Journal     *undo.Journal         // of what changes inside the router
 	SharedTable bool                  // other traffic is in the router's conntrack table
 
-	control *nat.ControlRule // nil: there is no control
+	control controlRule // nil: there is no control
 }
 
 // NewBase returns the base of a lab that a driver is about to build. Say may be nil.
@@ -104,8 +106,8 @@ func (b *Base) Environment() result.Env {
 	env := b.Facts
 	env.CPUs = len(b.clients[0].Hello.CPUs)
 	env.Server, env.ControlRule = b.address.String(), b.ControlRule()
-	if tables := b.Rule.IPTables(); tables != nil {
-		env.Iptables = new(tables.Version())
+	if b.Rule != nil && b.Rule.IPTables() != nil {
+		env.Iptables = new(b.Rule.IPTables().Version())
 	}
 	_ = b.Router(func() error {
 		env.Sysctls = machine.ReadRaceSysctls()
@@ -124,7 +126,7 @@ func (b *Base) Shared() bool { return b.SharedTable }
 // InsertControl inserts the rule of the control before the rule of the clients' network.
 func (b *Base) InsertControl(ctx context.Context, ports scenario.PortRange) error {
 	return b.Router(func() (err error) {
-		b.control, err = b.Rule.InsertControl(ctx, b.Journal, b.address, snat.PortRange(ports))
+		b.control, err = b.translation().insertControl(ctx, b.Journal, b.address, snat.PortRange(ports))
 		b.controlled = b.control != nil
 		return err
 	})

@@ -77,11 +77,11 @@ func (r foundRule) explainRemedy() string {
 	case r.mark != "":
 		return "run `snatlab cleanup`, and if that leaves it, put the plain rule in its place"
 	case r.targetName() == "SNAT":
-		return "it translates to a fixed address, as Docker does for the network option com.docker.network.host_ipv4; use a network without that option"
+		return "it translates to a fixed address, as Docker does for the network option com.docker.network.host_ipv4"
 	case r.targetName() != "MASQUERADE":
 		return "it does not masquerade"
 	case has("--random-fully"), has("--random"), has("--to-ports"):
-		return "it has options already, so it is not the baseline; use a network whose rule is plain"
+		return "it has options already"
 	case has("-o") && !has("--comment") && !has("-m"):
 		return "it is for another interface"
 	}

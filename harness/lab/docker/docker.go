@@ -24,6 +24,7 @@ import (
 	"github.com/docker/docker/api/types/container"
 
 	"snatlab/harness/lab"
+	"snatlab/harness/nat"
 	"snatlab/harness/probe"
 	"snatlab/harness/result"
 	"snatlab/harness/scenario"
@@ -50,7 +51,7 @@ type Config struct {
 // it made so far is undone.
 func Open(ctx context.Context, host *Host, c Config) (lab.Keeper, error) {
 	l := newDockerLab(host, c)
-	err := lab.BuildLab(ctx, l.Close, l.checkArms, l.findNetwork, l.loadImage, l.watchEngine, l.makeNetworks, l.addIdleRules, l.startProbes)
+	err := lab.BuildLab(ctx, l.Close, l.checkArms, l.findNetwork, l.loadImage, l.watchEngine, l.makeNetworks, l.addIdleRules, l.startProbes, l.findByEffect)
 	if err != nil {
 		return nil, err
 	}
@@ -65,6 +66,7 @@ type dockerLab struct {
 	image  string
 
 	clientNet, serverNet labNetwork
+	unusual              *nat.NoRuleError // why Docker's rule was not found by its text; nil: it was
 
 	starting sync.Mutex                // containers are started side by side: guards the journal and places
 	places   map[string]containerPlace // of the running containers, by id

@@ -25,6 +25,7 @@ import (
 	"snatlab/harness/lab/labtest"
 	"snatlab/harness/machine"
 	"snatlab/harness/nat"
+	"snatlab/harness/nat/effect"
 	"snatlab/harness/undo"
 )
 
@@ -122,6 +123,7 @@ type bench struct {
 // undoers returns the undoers of a run.
 func undoers() undo.Undoers {
 	all := maps.Clone(nat.Undoers())
+	maps.Copy(all, effect.Undoers())
 	maps.Copy(all, lab.Undoers())
 	maps.Copy(all, Undoers())
 	return all

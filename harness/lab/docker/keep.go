@@ -11,8 +11,7 @@ import (
 // program but the probe, so the commands to look into a container are the host's.
 func (l *dockerLab) Keep(ctx context.Context) (*lab.Kept, error) {
 	k := &lab.Kept{Remove: "snatlab cleanup"}
-	tables := l.Rule.IPTables().Path
-	k.Look = append(k.Look, tables+" -t nat -v -S POSTROUTING", "docker ps --filter label="+runLabel+"="+l.config.Run)
+	k.Look = append(k.Look, l.lookCommand(), "docker ps --filter label="+runLabel+"="+l.config.Run)
 	names := []string{lab.ServerName, lab.ClientName(0)}
 	if l.config.Server.IsValid() {
 		names = names[1:]

@@ -11,7 +11,6 @@ import (
 	dockernet "github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/client"
 
-	"snatlab/harness/lab"
 	"snatlab/harness/nat"
 	"snatlab/harness/scenario"
 )
@@ -46,24 +45,13 @@ func (l *dockerLab) makeNetworks(ctx context.Context) error {
 		return err
 	}
 	l.Outgoing = l.serverNet.bridge
-	tables := l.Rule.IPTables()
+	if l.host.usesNFTables() {
+		return nil // its networks accept packets for a server of mode nat-unprotected
+	}
+	tables := l.iptables()
 	return errors.Join(
 		nat.InsertAccept(ctx, l.Journal, tables, l.clientNet.bridge, l.serverNet.bridge),
 		nat.InsertAccept(ctx, l.Journal, tables, l.serverNet.bridge, l.clientNet.bridge))
-}
-
-// findRule finds the rule that Docker wrote for the clients' network, and checks that
-// every arm can rewrite the rule.
-func (l *dockerLab) findRule(ctx context.Context) (err error) {
-	l.Rule, err = nat.FindRule(ctx, l.host.tables, l.clientNet.subnet, l.clientNet.bridge)
-	if missing, ok := errors.AsType[*nat.NoRuleError](err); ok && !missing.HasRule() {
-		return fmt.Errorf("%w (Docker's firewall backend is %s; is this daemon started with --iptables=false?)", err, l.host.backendName())
-	}
-	if err != nil {
-		return err
-	}
-	l.Facts.ClientNetwork = l.clientNet.subnet.String()
-	return lab.CheckArms(ctx, l.Rule, l.config.Arms)
 }
 
 func (l *dockerLab) makeNetwork(ctx context.Context, part string, subnet netip.Prefix) (labNetwork, error) {

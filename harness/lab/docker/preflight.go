@@ -80,6 +80,7 @@ const (
 	dockerEngine    = "Docker engine"
 	firewallBackend = "firewall backend"
 	iptablesRules   = "iptables"
+	nftablesRules   = "nftables"
 	labSubnets      = "lab subnets"
 )
 
@@ -182,9 +183,9 @@ func (h *Host) backendName() string {
 
 func (h *Host) checkBackend() machine.Precondition {
 	p := machine.Precondition{Name: firewallBackend, Found: h.backendName()}
-	if !strings.HasPrefix(h.backendName(), "iptables") {
+	if !strings.HasPrefix(h.backendName(), "iptables") && !h.usesNFTables() {
 		p.State = machine.Unmet
-		p.Remedy = `only iptables rules can be rewritten so far; set "firewall-backend": "iptables" for the daemon`
+		p.Remedy = `only the rules of the backends iptables and nftables are known; set "firewall-backend": "iptables" for the daemon`
 	}
 	return p
 }

@@ -7,12 +7,16 @@ import (
 	"strings"
 
 	"snatlab/harness/machine"
+	"snatlab/harness/nat/effect"
 	"snatlab/harness/nat/iptables"
 )
 
 // checkRules finds the variants of iptables in which Docker has its rules, and
 // lists the chains that a run lists.
 func (h *Host) checkRules(ctx context.Context) machine.Precondition {
+	if h.usesNFTables() {
+		return checkBridgesTable(ctx)
+	}
 	p := machine.Precondition{Name: iptablesRules, State: machine.Unmet}
 	installed, err := iptables.FindInstalled()
 	if err != nil {
@@ -48,6 +52,27 @@ func (h *Host) checkRules(ctx context.Context) machine.Precondition {
 	return p
 }
 
+// checkBridgesTable looks for the table of Docker's nftables backend.
+func checkBridgesTable(ctx context.Context) machine.Precondition {
+	p := machine.Precondition{Name: nftablesRules, State: machine.Unmet}
+	all, unread, err := effect.List(ctx)
+	if err != nil {
+		p.Found, p.Remedy = err.Error(), "run as root"
+		return p
+	}
+	for _, r := range all {
+		if table, chain := r.Chain(); table == bridgesTable && strings.HasPrefix(chain, bridgeChain) {
+			p.State, p.Found = machine.Met, "table ip "+bridgesTable
+			return p
+		}
+	}
+	p.Found, p.Remedy = "no rule of table ip "+bridgesTable+" translates", "something deleted it; restart the Docker daemon, which makes it again"
+	if unread != nil {
+		p.Found += " (not seen: " + strings.Join(unread, "; ") + ")"
+	}
+	return p
+}
+
 // explainNoRules explains why Docker has no rules. The daemon does not report how it
 // was started, so the remedy is a question where nothing else explains it.
 func (h *Host) explainNoRules(installed []*iptables.Program, partly string) (found, remedy string) {
@@ -55,8 +80,6 @@ func (h *Host) explainNoRules(installed []*iptables.Program, partly string) (fou
 	switch {
 	case partly != "":
 		return partly, "something deleted it; restart the Docker daemon, which makes it again"
-	case !strings.HasPrefix(h.backendName(), "iptables"):
-		return found, fmt.Sprintf("its firewall backend is %s: see above", h.backendName())
 	case iptables.HasUnseenLegacy(installed):
 		return found + ", and the kernel has a legacy table nat that no program here can list", "install iptables-legacy"
 	}

@@ -30,7 +30,6 @@ func TestCheckRules(t *testing.T) {
 	}{
 		{"Docker's_chains", dockersChains, "iptables", machine.Met, " (nft), --random-fully", ""},
 		{"no_chains", ":", "iptables", machine.Unmet, "Docker has no rules in ", question},
-		{"no_chains_of_another_backend", ":", "nftables", machine.Unmet, "Docker has no rules in ", "its firewall backend is nftables: see above"},
 		{"one_chain_is_gone", "iptables-nft -t nat -N DOCKER", "iptables", machine.Unmet,
 			" has Docker's chain DOCKER of table nat, but not DOCKER-USER of table filter", "something deleted it; restart the Docker daemon, which makes it again"},
 		{"POSTROUTING_has_a_rule_of_nft", dockersChains + "iptables-nft -t nat -A POSTROUTING -j RETURN; nft add rule ip nat POSTROUTING ip saddr 10.8.0.0/24 oifname out0 masquerade random,persistent", "iptables", machine.Unmet,
@@ -71,7 +70,8 @@ func TestCheckRulesLegacyTable(t *testing.T) {
 	}
 }
 
-// The daemon is asked about only where its network has no rule at all.
+// The daemon is asked about only where its network has no rule at all. A rule of another
+// shape is looked for by its effect.
 func TestFindRule(t *testing.T) {
 	const question = "is this daemon started with --iptables=false?"
 	for _, c := range []struct {
@@ -80,8 +80,8 @@ func TestFindRule(t *testing.T) {
 		want       string
 	}{
 		{"no_rule", "-s 172.17.0.0/16 ! -o docker0 -j MASQUERADE", true, "no masquerade rule of 198.18.0.0/24: "},
-		{"an_address_of_host_ipv4", "-s 198.18.0.0/24 ! -o br0 -j SNAT --to-source 192.0.2.1", false, "as Docker does for the network option com.docker.network.host_ipv4; use a network without that option"},
-		{"options_already", "-s 198.18.0.0/24 ! -o br0 -j MASQUERADE --random-fully", false, "it has options already, so it is not the baseline; use a network whose rule is plain"},
+		{"an_address_of_host_ipv4", "-s 198.18.0.0/24 ! -o br0 -j SNAT --to-source 192.0.2.1", false, "it translates to a fixed address, as Docker does for the network option com.docker.network.host_ipv4"},
+		{"options_already", "-s 198.18.0.0/24 ! -o br0 -j MASQUERADE --random-fully", false, "it has options already"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			netnstest.Enter(t)
@@ -91,7 +91,9 @@ func TestFindRule(t *testing.T) {
 				t.Fatal(err)
 			}
 			l := &dockerLab{host: &Host{tables: tables}, clientNet: labNetwork{bridge: "br0", subnet: netip.MustParsePrefix("198.18.0.0/24")}}
-			err = l.findRule(t.Context())
+			if err = l.findRule(t.Context()); !c.asks && err == nil {
+				err = l.unusual
+			}
 			if err == nil || strings.Contains(err.Error(), question) != c.asks || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("error %v", err)
 			}

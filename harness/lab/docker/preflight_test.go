@@ -147,14 +147,15 @@ func TestCheckEngineHangs(t *testing.T) {
 	}
 }
 
-// Only the iptables backend can be used.
+// The backends whose rules are known can be used.
 func TestCheckBackend(t *testing.T) {
-	const remedy = `only iptables rules can be rewritten so far; set "firewall-backend": "iptables" for the daemon`
+	const remedy = `only the rules of the backends iptables and nftables are known; set "firewall-backend": "iptables" for the daemon`
 	for _, test := range []struct {
 		name, fields string
 		want         machine.Precondition
 	}{
-		{"nftables", `"FirewallBackend":{"Driver":"nftables"}`, machine.Precondition{State: machine.Unmet, Found: "nftables", Remedy: remedy}},
+		{"another one", `"FirewallBackend":{"Driver":"ebpf"}`, machine.Precondition{State: machine.Unmet, Found: "ebpf", Remedy: remedy}},
+		{"nftables", `"FirewallBackend":{"Driver":"nftables"}`, machine.Precondition{Found: "nftables"}},
 		{"iptables", `"FirewallBackend":{"Driver":"iptables"}`, machine.Precondition{Found: "iptables"}},
 		{"iptables under firewalld", `"FirewallBackend":{"Driver":"iptables+firewalld"}`, machine.Precondition{Found: "iptables+firewalld"}},
 		{"an engine before 29, which does not say", `"Name":"old"`, machine.Precondition{Found: "iptables"}},

@@ -36,7 +36,9 @@ func (l *dockerLab) findNetwork(ctx context.Context) error {
 	if err := l.findRule(ctx); err != nil {
 		return fmt.Errorf("network %s: %w", info.Name, err)
 	}
-	l.Rule.OutlivesRun = true
+	if l.Rule != nil {
+		l.Rule.OutlivesRun = true
+	}
 	return nil
 }
 

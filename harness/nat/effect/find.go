@@ -125,6 +125,9 @@ func findOne(ctx context.Context, journal *undo.Journal, c Connections, client i
 	if len(left) == 0 {
 		return Rule{}, none
 	}
+	if at := slices.IndexFunc(left, Rule.isPodmans); at >= 0 {
+		return Rule{}, fmt.Errorf("the connections of client %d may pass %v, which is left alone: %s", client, left[at], left[at].explainRefusal())
+	}
 	return meter(ctx, journal, c, client, left, none)
 }
 

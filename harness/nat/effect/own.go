@@ -39,12 +39,12 @@ func newMark(journal *undo.Journal, role string, n int) string {
 	if run != "" {
 		run = "-" + run
 	}
-	return fmt.Sprintf("snatlab%s.%s.%d", run, role, n)
+	return fmt.Sprintf("snatlab%s_%s_%d", run, role, n)
 }
 
 // markForm matches a mark. Every version of iptables prints these characters without
 // quotes.
-var markForm = regexp.MustCompile(`^snatlab(-[A-Za-z0-9_-]{1,100})?\.(arm|control|count|past)\.[0-9]{1,5}$`)
+var markForm = regexp.MustCompile(`^snatlab(-[A-Za-z0-9_-]{1,100})?_(arm|control|count|past)_[0-9]{1,5}$`)
 
 func isOwnComment(comment string) bool { return markForm.MatchString(comment) }
 
@@ -53,7 +53,11 @@ func (r ownRule) text() string {
 	if r.isIPTables() {
 		return "-A " + r.beside.chain + " " + strings.Join(r.words(""), " ")
 	}
-	return r.InsertedText()
+	text := r.InsertedText()
+	if r.beside.table.Family == unix.NFPROTO_INET { // which has addresses of two families
+		text = strings.Replace(text, "counter snat to", "counter snat ip to", 1)
+	}
+	return text
 }
 
 func (r ownRule) isIPTables() bool { return r.beside.legacy != nil || r.beside.compat }
@@ -133,10 +137,10 @@ func (r ownRule) deleteCommand() string {
 	case at.legacy != nil:
 		return at.legacy.DeleteCommand(iptables.NATTable, r.legacyLine())
 	case at.compat:
-		return "iptables-nft -t nat -D " + at.chain + " " + strings.Join(r.words(""), " ")
+		return "iptables-nft -t nat -D " + at.chain + " " + strings.Join(r.words(r.mark), " ")
 	}
 	chain := fmt.Sprintf("%s %s %s", r.beside.table.FamilyName(), r.beside.table.Name, r.beside.chain)
-	return fmt.Sprintf(`nft delete rule %s handle $(nft -a list chain %[1]s | sed -n '/"%s"/s/.*handle //p')`, chain, strings.ReplaceAll(r.mark, ".", `\.`))
+	return fmt.Sprintf(`nft delete rule %s handle $(nft -a list chain %[1]s | sed -n '/"%s"/s/.*handle //p')`, chain, r.mark)
 }
 
 // deleteRules deletes the rules of a step. They may never have been written, and their

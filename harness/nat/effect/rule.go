@@ -60,11 +60,15 @@ func (r Rule) explainRefusal() string {
 	switch {
 	case !r.Known:
 		return "its target has options that snatlab cannot write"
-	case r.at.table.Name == "netavark":
+	case r.isPodmans():
 		return "Podman fails to start containers when another program writes to this table"
 	}
 	return ""
 }
+
+// isPodmans reports whether netavark wrote the rule. With rules of others in its table it
+// cannot read that table (1.14: "got invalid json").
+func (r Rule) isPodmans() bool { return r.at.legacy == nil && r.at.table.Name == "netavark" }
 
 // maxLegacyChains bounds how often the program of iptables-legacy runs for one listing.
 const maxLegacyChains = 256

@@ -32,16 +32,22 @@ func SendUDP(t *testing.T, n int) {
 // chooses.
 func SendSYNs(t *testing.T, server netip.AddrPort, n int) {
 	t.Helper()
-	sendSYNs(t, server, n, func(int) int { return 0 })
+	SendSYNsOf(t, ClientAddress, server, n)
+}
+
+// SendSYNsOf sends n SYNs from an address of the client network.
+func SendSYNsOf(t *testing.T, client netip.Addr, server netip.AddrPort, n int) {
+	t.Helper()
+	sendSYNs(t, client, server, n, func(int) int { return 0 })
 }
 
 // SendSYNsFrom sends n SYNs out of the client network, from one port after the other.
 func SendSYNsFrom(t *testing.T, first uint16, server netip.AddrPort, n int) {
 	t.Helper()
-	sendSYNs(t, server, n, func(i int) int { return int(first) + i })
+	sendSYNs(t, ClientAddress, server, n, func(i int) int { return int(first) + i })
 }
 
-func sendSYNs(t *testing.T, server netip.AddrPort, n int, port func(i int) int) {
+func sendSYNs(t *testing.T, client netip.Addr, server netip.AddrPort, n int, port func(i int) int) {
 	t.Helper()
 	for i := range n {
 		socket, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
@@ -49,7 +55,7 @@ func sendSYNs(t *testing.T, server netip.AddrPort, n int, port func(i int) int) 
 			t.Fatal(err)
 		}
 		defer unix.Close(socket) // no port is used twice
-		if err := unix.Bind(socket, &unix.SockaddrInet4{Addr: ClientAddress.As4(), Port: port(i)}); err != nil {
+		if err := unix.Bind(socket, &unix.SockaddrInet4{Addr: client.As4(), Port: port(i)}); err != nil {
 			t.Fatal(err)
 		}
 		err = unix.Connect(socket, &unix.SockaddrInet4{Addr: server.Addr().As4(), Port: int(server.Port())})

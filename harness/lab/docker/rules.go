@@ -1,0 +1,123 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"snatlab/harness/lab"
+	"snatlab/harness/nat"
+	"snatlab/harness/nat/effect"
+	"snatlab/harness/nat/iptables"
+)
+
+// bridgesTable is the table, of the family ip, in which the nftables backend (since Docker
+// 29) has its rules, and bridgeChain begins the name of the chain for packets that leave a
+// bridge.
+const (
+	bridgesTable = "docker-bridges"
+	bridgeChain  = "nat-postrouting-out__"
+)
+
+// usesNFTables reports whether Docker writes its rules with nftables.
+func (h *Host) usesNFTables() bool { return strings.HasPrefix(h.backendName(), "nftables") }
+
+// findRule finds the rule that Docker wrote for the clients' network, and checks that
+// every arm can have a rule in its place. A rule of another shape than Docker's usual one
+// is looked for later, by its effect: findByEffect.
+func (l *dockerLab) findRule(ctx context.Context) (err error) {
+	l.Facts.ClientNetwork = l.clientNet.subnet.String()
+	if l.host.usesNFTables() {
+		if l.Found, err = findBridgeRule(ctx, l.clientNet); err == nil {
+			err = lab.CheckFound(ctx, l.Found, l.config.Arms)
+		}
+		return err
+	}
+	l.Rule, err = nat.FindRule(ctx, l.host.tables, l.clientNet.subnet, l.clientNet.bridge)
+	missing, ok := errors.AsType[*nat.NoRuleError](err)
+	switch {
+	case ok && (missing.HasRule() || l.config.Network != ""):
+		l.unusual = missing
+		return nil
+	case ok:
+		return fmt.Errorf("%w (Docker's firewall backend is %s; is this daemon started with --iptables=false?)", err, l.host.backendName())
+	case err != nil:
+		return err
+	}
+	return lab.CheckArms(ctx, l.Rule, l.config.Arms)
+}
+
+// findBridgeRule finds the rule of a network that the nftables backend wrote.
+func findBridgeRule(ctx context.Context, n labNetwork) (*effect.Rules, error) {
+	all, _, err := effect.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var own, others []string
+	var found []effect.Found
+	for _, r := range all {
+		switch table, chain := r.Chain(); {
+		case table != bridgesTable:
+		case chain == bridgeChain+n.bridge:
+			own = append(own, r.Text)
+			found = append(found, effect.Found{Rule: r, Source: n.subnet})
+		default:
+			others = append(others, chain+": "+r.Text)
+		}
+	}
+	if len(found) == 1 {
+		return &effect.Rules{Found: found}, nil
+	}
+	where := fmt.Sprintf("chain %s%s of table ip %s", bridgeChain, n.bridge, bridgesTable)
+	switch {
+	case len(found) > 1:
+		return nil, fmt.Errorf("%s has more than one rule that translates: %s", where, strings.Join(own, "; "))
+	case others == nil:
+		return nil, fmt.Errorf("no rule in %s translates, and no other rule of that table (something deleted the rules; restart the Docker daemon, which makes them again)", where)
+	}
+	return nil, fmt.Errorf("no rule in %s translates; those of other networks do: %s", where, strings.Join(others, "; "))
+}
+
+// findByEffect finds the rules that translate the clients' connections by having the
+// clients open some: where Docker's own rule has another shape than usual, and on a shared
+// network, where a rule of somebody else may stand in front of it.
+func (l *dockerLab) findByEffect(ctx context.Context) error {
+	if l.unusual == nil && l.config.Network == "" {
+		return nil
+	}
+	l.Say("looking for the rule that translates")
+	found, err := l.FindRules(ctx)
+	if none, ok := errors.AsType[*effect.NoRuleError](err); ok && l.unusual != nil {
+		return fmt.Errorf("%w; %w", l.unusual, none)
+	}
+	if err != nil {
+		return err
+	}
+	if l.Rule != nil && len(found.Found) == 1 && found.Found[0].Rule.Text == l.Rule.Text {
+		return nil // Docker's own, as it usually is
+	}
+	l.Rule, l.Found = nil, found
+	l.Say("the rule that translates is " + found.Text())
+	if found.DrawsPorts() {
+		l.Say("it draws source ports at random already")
+	}
+	return lab.CheckFound(ctx, found, l.config.Arms)
+}
+
+// iptables returns the variant of iptables that holds the rule of the clients' network,
+// or that of Docker's other rules.
+func (l *dockerLab) iptables() *iptables.Program {
+	if l.Rule != nil {
+		return l.Rule.IPTables()
+	}
+	return l.host.tables[0]
+}
+
+// lookCommand returns the command that shows the rule.
+func (l *dockerLab) lookCommand() string {
+	if l.host.usesNFTables() {
+		return "nft list table ip " + bridgesTable
+	}
+	return l.iptables().Path + " -t nat -v -S POSTROUTING"
+}
