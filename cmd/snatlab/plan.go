@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"snatlab/harness/format"
+	"snatlab/harness/printable"
 	"snatlab/harness/result"
 	"snatlab/harness/scenario"
 	"snatlab/harness/scenario/strictyaml"
@@ -65,6 +66,9 @@ func writePlan(w io.Writer, s *scenario.Scenario) error {
 	}
 	if err := writeHostChanges(w, s); err != nil {
 		return err
+	}
+	if text := (storeFlags{}).describeChanges(s); text != "" {
+		fmt.Fprintf(w, "# %s.\n", printable.Line(text))
 	}
 	_, err := w.Write(s.Canonical())
 	return err

@@ -217,6 +217,9 @@ func (f runFlags) runScenario(ctx context.Context, s *scenario.Scenario) (kept *
 	}
 	defer folder.Close()
 	warnOfRounds(os.Stderr, s)
+	if text := f.storeFlags.describeChanges(s); text != "" {
+		printWarning(text)
+	}
 	keep := &keptLab{}
 	finished := false
 	defer func() {

@@ -2,14 +2,19 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"os"
+	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"snatlab/harness/history/store"
 	"snatlab/harness/printable"
 	"snatlab/harness/result"
+	"snatlab/harness/scenario"
+	"snatlab/harness/wording"
 )
 
 // storeFlags are the flags of `snatlab run` about the store. What a run writes to --out is
@@ -56,3 +61,36 @@ func (f storeFlags) keepRun(r *result.Result) string {
 	}
 	return fmt.Sprintf("as %s in the store %s (snatlab history runs lists it)", cmp.Or(f.label, r.ID), s.Dir())
 }
+
+// describeChanges returns what differs between the scenario and that of its last stored
+// run; empty if nothing does, or if there is none. The file may be the same: another
+// version of snatlab has other defaults.
+func (f storeFlags) describeChanges(s *scenario.Scenario) string {
+	if f.noStore {
+		return ""
+	}
+	kept, err := openStore(f.store)
+	if err != nil {
+		return "" // which is said when the result is to be kept
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	runs := kept.ListRecent(ctx, mostSearched)
+	i := slices.IndexFunc(runs, func(r result.RunSummary) bool { return r.Key.Scenario == s.Name })
+	if i < 0 || runs[i].Key.Hash == s.Hash() {
+		return ""
+	}
+	last, err := kept.Read(runs[i])
+	if err != nil {
+		return ""
+	}
+	now := &result.Result{Scenario: s.Summary(), Environment: result.Env{Widened: s.Lab.PostroutingRules}}
+	text := fmt.Sprintf("%s is not as in its last stored run (%s, snatlab %s): %s; runs of different scenarios are not compared", s.Name, last.ID, last.Version, wording.ScenarioChanges(scenario.ListChanges(last, now)))
+	if last.Version != version {
+		text += " (a key that the file does not set has the default of this version)"
+	}
+	return text
+}
+
+// mostSearched bounds the runs among which the last one of a scenario is looked for.
+const mostSearched = 2000

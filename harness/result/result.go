@@ -52,7 +52,8 @@ type Result struct {
 // ScenarioSummary is the part of the scenario that the figures depend on.
 type ScenarioSummary struct {
 	Name     string `json:"name"`
-	Hash     string `json:"hash"` // of the scenario with its defaults, without the driver, and without a seed that the run drew
+	Hash     string `json:"hash"`           // of the scenario with its defaults, without the driver, and without a seed that the run drew
+	Text     string `json:"text,omitempty"` // the scenario in YAML, with its defaults; empty in results of versions before it was recorded
 	Clients  int    `json:"clients"`
 	Pattern  string `json:"pattern"`  // lockstep or ephemeral
 	Sync     string `json:"sync"`     // what kept the clients in step: barrier, clock or none

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"snatlab/harness/result"
+	"snatlab/harness/scenario"
+	"snatlab/harness/wording"
 )
 
 // findKeyChanges returns the changes of the key since the last run of the same scenario
@@ -17,6 +19,32 @@ func findKeyChanges(tonight result.Key, before []result.RunSummary) string {
 		if r.Incomplete == "" && isSameLab(r.Key, tonight) {
 			return listKeyChanges(r.Key, tonight)
 		}
+	}
+	return ""
+}
+
+// findScenarioChanges returns what differs between the scenario and that of its last run,
+// if no earlier run had the same: "scenario: rounds 8 -> 6". The file may be the same:
+// another version of snatlab has other defaults.
+func (t *scenarioRun) findScenarioChanges(tonight *result.Result) string {
+	now := result.KeyOf(tonight)
+	isOfName := func(r result.RunSummary) bool {
+		other := r.Key
+		other.Hash = now.Hash
+		return isSameLab(other, now)
+	}
+	if slices.ContainsFunc(t.before, func(r result.RunSummary) bool { return isSameLab(r.Key, now) }) {
+		return ""
+	}
+	for _, r := range slices.Backward(t.before) {
+		if !isOfName(r) {
+			continue
+		}
+		last, err := t.Store.Read(r)
+		if err != nil {
+			return ""
+		}
+		return "scenario: " + wording.ScenarioChanges(scenario.ListChanges(last, tonight))
 	}
 	return ""
 }

@@ -62,3 +62,19 @@ func TestKeyChangeSince(t *testing.T) {
 		t.Errorf("said %q of a first run", said)
 	}
 }
+
+// A changed scenario restarts the history, and its keys are reported once. The file may be
+// the same, read by a version with other defaults.
+func TestScenarioChange(t *testing.T) {
+	t.Parallel()
+	of := func(hash, text string) func(*result.Result) {
+		return func(r *result.Result) { r.Scenario.Hash, r.Scenario.Text = hash, text }
+	}
+	s := makeStore(t, 3, of("sha256:000000000000", "name: x\nrounds: 8\n"))
+	for _, want := range []string{"scenario: rounds 8 -> 6", ""} {
+		j := mustRun(t, makeRunner(s, jobWith("docker-masquerade", makeRun(t, of("sha256:111111111111", "name: x\nrounds: 6\n"))))).Runs[0]
+		if j.KeyChange != want {
+			t.Errorf("%q, want %q", j.KeyChange, want)
+		}
+	}
+}

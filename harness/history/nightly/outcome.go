@@ -18,7 +18,7 @@ func (t *scenarioRun) recordOutcome(j *result.NightRun, h regression.Evaluation)
 	j.Result, j.Shares, j.Machine = h.Tonight, h.Shares, h.Machine
 	j.Before = t.listArmsBefore(h.Tonight)
 	if h.Compared == 0 {
-		j.KeyChange = cmp.Or(h.Restarted, findKeyChanges(result.KeyOf(h.Tonight), t.before))
+		j.KeyChange = cmp.Or(h.Restarted, findKeyChanges(result.KeyOf(h.Tonight), t.before), t.findScenarioChanges(h.Tonight))
 	}
 	j.Outcome, j.Reason = decideOutcome(len(t.attempts), h)
 	for _, w := range h.Warnings {

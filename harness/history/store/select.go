@@ -15,6 +15,7 @@ import (
 	"snatlab/harness/printable"
 	"snatlab/harness/result"
 	"snatlab/harness/result/resultfile"
+	"snatlab/harness/scenario"
 	"snatlab/harness/wording"
 )
 
@@ -214,7 +215,7 @@ func (s Selector) narrowSides(a, b *side) error {
 		}
 		return errSeveral(a, common)
 	}
-	return selectionErrorf("%s and %s have no scenario in common: nothing can be compared (%s; %s). To compare arms, put them into one scenario", a.name, b.name, a.listScenarios(), b.listScenarios())
+	return selectionErrorf("%s and %s have no scenario in common: nothing can be compared (%s; %s). To compare arms, put them into one scenario%s", a.name, b.name, a.listScenarios(), b.listScenarios(), describeChanges(a, b))
 }
 
 // dropByHand leaves out the runs by hand on a kernel of which there are nights as well.
@@ -280,6 +281,32 @@ func (c *side) listScenarios() string {
 	return c.name + " has " + listNames(names)
 }
 
+// describeChanges returns what differs between the scenarios of one name on both sides, as
+// the end of an error; empty if there are none, or they cannot be read.
+func describeChanges(a, b *side) string {
+	for _, run := range slices.Backward(b.runs) {
+		i := slices.IndexFunc(a.runs, func(r result.RunSummary) bool { return r.Key.Scenario == run.Key.Scenario })
+		if i < 0 {
+			continue
+		}
+		old, errOld := a.read(a.runs[i])
+		new, errNew := b.read(run)
+		if errOld != nil || errNew != nil {
+			return ""
+		}
+		return fmt.Sprintf(". What differs between those of the name %s: %s", run.Key.Scenario, printable.Line(wording.ScenarioChanges(scenario.ListChanges(old, new))))
+	}
+	return ""
+}
+
+// read reads the result of a run of the side.
+func (c *side) read(run result.RunSummary) (*result.Result, error) {
+	if c.store == nil {
+		return c.single, nil
+	}
+	return c.store.Read(run)
+}
+
 // mostRuns bounds the results of a side that are in memory.
 const mostRuns = 200
 
@@ -295,7 +322,7 @@ func (s Selector) readGroup(c *side) (*Group, error) {
 		c.runs = c.runs[n-mostRuns:]
 	}
 	for _, run := range c.runs {
-		r, err := c.store.Read(run)
+		r, err := c.read(run)
 		if err != nil {
 			return nil, err
 		}

@@ -22,6 +22,7 @@ func underCPUs(n int) func(*result.Result) {
 func TestSelect(t *testing.T) {
 	t.Parallel()
 	other := func(r *result.Result) { r.Scenario.Name, r.Scenario.Hash = "other", "sha256:000000000000" }
+	edited := func(r *result.Result) { r.Scenario.Hash, r.Scenario.Rounds = "sha256:000000000001", 6 }
 	kernels := newStore(t,
 		historytest.RunSpec{Day: 1}.MakeResult(),
 		historytest.RunSpec{Day: 2, Kernel: "6.12.107-cloud-amd64"}.MakeResult(),
@@ -32,6 +33,7 @@ func TestSelect(t *testing.T) {
 		historytest.RunSpec{Day: 7, Kernel: "6.1.2"}.MakeResult(),
 		historytest.RunSpec{Day: 8, Kernel: "6.1.1"}.MakeResult(),
 		historytest.RunSpec{Day: 9, Kernel: "5.10.1", Change: other}.MakeResult(),
+		historytest.RunSpec{Day: 10, Kernel: "5.10.2", Change: edited}.MakeResult(),
 	)
 	runs, _ := listAll(t, kernels)
 	single := filepath.Join(kernels.Dir(), runs[1].Folder)
@@ -43,7 +45,7 @@ func TestSelect(t *testing.T) {
 		want     string // the days of both sides, or the error
 	}{
 		{"a release means itself first", "6.12.107", "6.18.15", "", "[1] [3]"},
-		{"a release is no prefix of a number", "6.12.107", "6.18.1", "", "6.18.1: no such file or folder, and no run in the store DIR has this ID, label or kernel (kernels: 5.10.1, 6.1.1, 6.1.2, 6.12.107, 6.12.107-cloud-amd64, 6.18.15-arch1, 6.18.150)"},
+		{"a release is no prefix of a number", "6.12.107", "6.18.1", "", "6.18.1: no such file or folder, and no run in the store DIR has this ID, label or kernel (kernels: 5.10.1, 5.10.2, 6.1.1, 6.1.2, 6.12.107, 6.12.107-cloud-amd64, 6.18.15-arch1, 6.18.150)"},
 		{"the series that both sides have", "6.18.150", "6.1.1", "", "[4] [8]"},
 		{"a series that is chosen", "6.1.1", "6.1.2", four, "[5] [6]"},
 		{"several series", "6.1.1", "6.1.2", "", "2 series can be compared; choose one with --scenario or --series:\n  " +
@@ -51,6 +53,7 @@ func TestSelect(t *testing.T) {
 			two + "  quickstart: netns, nftables, amd64, 2 CPUs, virtualisation kvm, hash sha256:5b0c94d2e1a7"},
 		{"no run of the series", "6.12.107", "6.1.2", four, "6.12.107: no run is left by --scenario and --series"},
 		{"no scenario in common", "6.18.150", "5.10.1", "", "6.18.150 and 5.10.1 have no scenario in common: nothing can be compared (6.18.150 has quickstart sha256:5b0c94d2e1a7; 5.10.1 has other sha256:000000000000). To compare arms, put them into one scenario"},
+		{"another scenario of the name", "6.12.107", "5.10.2", "", "6.12.107 and 5.10.2 have no scenario in common: nothing can be compared (6.12.107 has quickstart sha256:5b0c94d2e1a7; 5.10.2 has quickstart sha256:000000000001). To compare arms, put them into one scenario. What differs between those of the name quickstart: rounds 8 -> 6, and what the earlier result does not record"},
 		{"a folder of one run", single, "6.18.15", "", "[2] [3]"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
