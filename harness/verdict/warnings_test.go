@@ -54,7 +54,7 @@ func TestWarnings(t *testing.T) {
 		{"another arm may drift", runOf(12, armOf("masquerade", lossyTrials...), armOf("random", rising...)), nil},
 
 		{"a busy machine", onMachine(result.Env{CPUsOnline: 2, Load: &[3]float64{2, 0, 0}}, runOf(8, armOf("masquerade", lossyTrials...))),
-			[]string{"the machine was busy: a load average of 2.00 on 2 CPUs before the run; clients that have to wait for a CPU do not meet, and latencies are too high"}},
+			[]string{"the machine was busy: a load average of 2.00 on 2 CPUs before the run; clients that have to wait for a CPU do not meet, so an idle machine loses more and decides sooner, and latencies are too high"}},
 		{"a machine with a CPU to spare", onMachine(result.Env{CPUsOnline: 2, Load: &[3]float64{1.9, 8, 8}}, runOf(8, armOf("masquerade", lossyTrials...))), nil},
 		{"a load of which the CPUs are not known", onMachine(result.Env{Load: &[3]float64{9, 9, 9}}, runOf(8, armOf("masquerade", lossyTrials...))), nil},
 		{"a widened window", onMachine(result.Env{Widened: 5000}, runOf(8, armOf("masquerade", lossyTrials...))), nil},

@@ -42,12 +42,7 @@ func runWarning(r *result.Result, w result.Warning) string {
 	case result.InstrumentDivided:
 		return fmt.Sprintf("arm and control differ under the same rule, so the shares that remain are divided by that of the baseline: %s", DescribeInstrument(r))
 	case result.BusyMachine:
-		var load [3]float64
-		if e.Load != nil {
-			load = *e.Load
-		}
-		return fmt.Sprintf("the machine was busy: a load average of %.2f on %s before the run; clients that have to wait for a CPU do not meet, and latencies are too high",
-			load[0], format.Plural(e.CPUsOnline, "CPU", "CPUs"))
+		return busyMachine(r)
 	case result.WidenedWindow:
 		return fmt.Sprintf("%s the window of the race: this is not the kernel's own window, and all failure rates depend on these rules",
 			format.Plural(e.Widened, "idle rule between NAT and confirmation widens", "idle rules between NAT and confirmation widen"))

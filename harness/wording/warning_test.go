@@ -50,7 +50,7 @@ var sentences = []struct {
 	{result.Warning{Code: result.InstrumentDivided, Share: 1.3},
 		"arm and control differ under the same rule, so the shares that remain are divided by that of the baseline: plain lost 1,300 of 6,000, its own control, which passes the same rule, 1,000 of 6,000: a ratio of 1.30 (99.9 % interval 1.13 to 1.50)"},
 	{result.Warning{Code: result.BusyMachine},
-		"the machine was busy: a load average of 2.50 on 2 CPUs before the run; clients that have to wait for a CPU do not meet, and latencies are too high"},
+		"the machine was busy: a load average of 2.50 on 2 CPUs before the run; clients that have to wait for a CPU do not meet, so an idle machine loses more and decides sooner, and latencies are too high"},
 	{result.Warning{Code: result.NotWidened, Cause: "no such file or directory (does this kernel have nft_ct? CONFIG_NFT_CT)"},
 		"the kernel cannot have the idle rules that widen the window of the race by default: no such file or directory (does this kernel have nft_ct? CONFIG_NFT_CT); fewer connections are lost, so the run takes longer to decide"},
 	{result.Warning{Code: result.WidenedWindow},
