@@ -72,24 +72,23 @@ func matrixRun(m *result.Matrix) string {
 	return text + ", " + format.Seconds(m.Seconds)
 }
 
-// matrixTable returns a table with a row for each kernel, and the notes that do not
-// fit into a cell.
+// matrixTable returns a table with a row for each kernel, its outcome first, and the notes
+// that do not fit into a cell.
 func matrixTable(m *result.Matrix) (t layout.Table, notes []string) {
-	t.Head = []string{"kernel"}
 	arms := wording.MatrixArms(m)
-	t.Head = append(append(t.Head, arms...), wording.MatrixHead(m), "guest")
+	t.Head = append(append([]string{"kernel", wording.MatrixHead(m)}, arms...), "guest")
 	for _, r := range m.Rows {
-		cells := []string{r.Kernel}
-		for i, arm := range arms {
-			cells = append(cells, matrixCell(r, arm, i == 0))
-		}
 		about := wording.RowNotes(r)
 		mark := ""
 		for _, text := range about {
 			notes = append(notes, r.Kernel+": "+text)
 			mark += " " + layout.Superscript(len(notes))
 		}
-		t.Rows = append(t.Rows, append(cells, wording.RowVerdict(r)+mark, guestCell(r)))
+		cells := []string{r.Kernel, wording.RowVerdict(r) + mark}
+		for i, arm := range arms {
+			cells = append(cells, matrixCell(r, arm, i == 0))
+		}
+		t.Rows = append(t.Rows, append(cells, guestCell(r)))
 	}
 	return t, notes
 }

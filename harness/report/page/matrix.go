@@ -31,9 +31,10 @@ type heatTable struct {
 }
 
 type heatRow struct {
-	Name  string
-	Cells []heatCell
-	Text  []string // cells without a ground
+	Name    string
+	Outcome string // may be empty
+	Cells   []heatCell
+	Text    []string // cells without a ground
 }
 
 type heatCell struct{ Text, Class string }
@@ -55,9 +56,9 @@ func WriteMatrix(w io.Writer, m *result.Matrix) error {
 	p := matrixPage{Title: m.Scenario.Name, Answer: wording.MatrixAnswer(m), Changes: wording.MatrixDifferences(m),
 		Ran: fmt.Sprintf("%s, took %s", m.Started.UTC().Format("2006-01-02 15:04 UTC"), format.Seconds(m.Seconds))}
 	arms := wording.MatrixArms(m)
-	p.Heat = heatTable{Caption: "What failed, and what remains of it", Head: append(append([]string{"kernel"}, arms...), wording.MatrixHead(m), "guest")}
+	p.Heat = heatTable{Caption: "What failed, and what remains of it", Head: append(append([]string{"kernel", wording.MatrixHead(m)}, arms...), "guest")}
 	for _, r := range m.Rows {
-		row := heatRow{Name: r.Kernel, Text: []string{wording.RowVerdict(r), format.OrNone(r.Accel)}}
+		row := heatRow{Name: r.Kernel, Outcome: wording.RowVerdict(r), Text: []string{format.OrNone(r.Accel)}}
 		for i, arm := range arms {
 			row.Cells = append(row.Cells, matrixCell(r, arm, i == 0))
 		}
