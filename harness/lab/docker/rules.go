@@ -29,10 +29,10 @@ func (h *Host) usesNFTables() bool { return strings.HasPrefix(h.backendName(), "
 func (l *dockerLab) findRule(ctx context.Context) (err error) {
 	l.Facts.ClientNetwork = l.clientNet.subnet.String()
 	if l.host.usesNFTables() {
-		if l.Found, err = findBridgeRule(ctx, l.clientNet); err == nil {
-			err = lab.CheckFound(ctx, l.Found, l.config.Arms)
+		if l.Found, err = effect.InChain(ctx, bridgesTable, bridgeChain+l.clientNet.bridge, l.clientNet.subnet); err != nil {
+			return fmt.Errorf("%w (did something delete Docker's rules? a restart of the Docker daemon makes them again)", err)
 		}
-		return err
+		return lab.CheckFound(ctx, l.Found, l.config.Arms)
 	}
 	l.Rule, err = nat.FindRule(ctx, l.host.tables, l.clientNet.subnet, l.clientNet.bridge)
 	missing, ok := errors.AsType[*nat.NoRuleError](err)
@@ -46,37 +46,6 @@ func (l *dockerLab) findRule(ctx context.Context) (err error) {
 		return err
 	}
 	return lab.CheckArms(ctx, l.Rule, l.config.Arms)
-}
-
-// findBridgeRule finds the rule of a network that the nftables backend wrote.
-func findBridgeRule(ctx context.Context, n labNetwork) (*effect.Rules, error) {
-	all, _, err := effect.List(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var own, others []string
-	var found []effect.Found
-	for _, r := range all {
-		switch table, chain := r.Chain(); {
-		case table != bridgesTable:
-		case chain == bridgeChain+n.bridge:
-			own = append(own, r.Text)
-			found = append(found, effect.Found{Rule: r, Source: n.subnet})
-		default:
-			others = append(others, chain+": "+r.Text)
-		}
-	}
-	if len(found) == 1 {
-		return &effect.Rules{Found: found}, nil
-	}
-	where := fmt.Sprintf("chain %s%s of table ip %s", bridgeChain, n.bridge, bridgesTable)
-	switch {
-	case len(found) > 1:
-		return nil, fmt.Errorf("%s has more than one rule that translates: %s", where, strings.Join(own, "; "))
-	case others == nil:
-		return nil, fmt.Errorf("no rule in %s translates, and no other rule of that table (something deleted the rules; restart the Docker daemon, which makes them again)", where)
-	}
-	return nil, fmt.Errorf("no rule in %s translates; those of other networks do: %s", where, strings.Join(others, "; "))
 }
 
 // findByEffect finds the rules that translate the clients' connections by having the

@@ -1,6 +1,7 @@
 package effect
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,6 +26,28 @@ type Rules struct {
 	Server netip.Addr // the destination of the lab's connections; zero: any
 
 	control *Control
+}
+
+// InChain returns the one rule of a chain that translates, for the connections from a
+// network: where it is known in which chain an owner writes that rule.
+func InChain(ctx context.Context, table, chain string, source netip.Prefix) (*Rules, error) {
+	all, _, err := List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r := &Rules{}
+	var others []string
+	for _, rule := range all {
+		if t, c := rule.Chain(); t == table && c == chain {
+			r.Found = append(r.Found, Found{Rule: rule, Source: source})
+		} else if t == table {
+			others = append(others, rule.String())
+		}
+	}
+	if len(r.Found) == 1 {
+		return r, nil
+	}
+	return nil, fmt.Errorf("%d rules in chain %s of table %s translate, not one; in its other chains: %s", len(r.Found), chain, table, cmp.Or(strings.Join(others, "; "), "none"))
 }
 
 // Text returns the texts of the rules.
