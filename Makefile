@@ -47,7 +47,7 @@ BINARY          ?= bin/snatlab
 RUNNABLE        ?= $(BINARY)
 FOLDERS = DESTDIR bindir mandir docdir sysconfdir unitdir bashcompletions zshcompletions fishcompletions
 
-.PHONY: bench build check figures lint test test-crash test-matrix test-window demo demo-docker setup kernels fuzz simulate vuln install uninstall clean help
+.PHONY: bench build check figures lint test test-crash test-dist test-matrix test-window demo demo-docker setup kernels fuzz simulate vuln install uninstall image dist clean help
 
 # The first target is the default. It has no prerequisites: go knows what is out of
 # date.
@@ -64,6 +64,20 @@ uninstall: $(BINARY) ## remove what `make install` installs; results are kept
 
 bin/snatlab:
 	@$(MAKE) --no-print-directory build
+
+image: build ## bin/probe.tar, a container image of the program (an OCI archive); no engine is needed
+	bin/snatlab image --output bin/probe.tar
+
+# The same commit gives the same files on every machine, with the same release of Go.
+ARCHITECTURES ?= amd64 arm64
+dist: build ## packages in dist/: .tar.gz, .deb, .rpm, image and list of modules, for amd64 and arm64
+	rm -rf dist
+	@for arch in $(ARCHITECTURES); do \
+		echo "$$arch"; \
+		GOARCH=$$arch $(BUILD) -o bin/$$arch/snatlab ./cmd/snatlab && \
+		VERSION='$(VERSION)' RUNNABLE=bin/snatlab scripts/package $$arch bin/$$arch/snatlab dist || exit; \
+	done
+	@cd dist && sha256sum snatlab* >SHA256SUMS && ls -sh
 
 # About a minute of CPU time, and about five to compile all of it the first time.
 # -short leaves out the tests that need privilege, an engine or other kernels, also
@@ -85,6 +99,11 @@ test: setup lint ## vet, staticcheck, gofmt, every test, and each fuzz target fo
 # An hour and a half: 340 runs on Docker and 240 in namespaces die, 10 s and 3 s each.
 test-crash: setup ## kill runs at every step, and change the host during runs
 	go test -count=1 -v -timeout 180m ./cmd/snatlab -suite crash
+
+# Several minutes, for a Debian system that is installed in /var/tmp and removed. Needs
+# root and debootstrap.
+test-dist: dist ## build the packages again elsewhere, and install them in a fresh Debian
+	go test -count=1 -v -timeout 60m ./packaging -run '^TestDist' -dist $(CURDIR)/dist
 
 # A few minutes on a machine with nothing else to do.
 test-window: setup ## figures of how often clients meet: by idle rules, and with one of them slowed down
@@ -135,8 +154,8 @@ vuln: ## known vulnerabilities in the dependencies
 	@code=0; go tool -modfile=tools/go.mod govulncheck ./... || code=$$?; \
 	if [ $$code -eq 1 ]; then echo "vuln: nothing was checked (see above)" >&2; code=0; fi; exit $$code
 
-clean: ## remove bin/
-	rm -rf bin
+clean: ## remove bin/ and dist/
+	rm -rf bin dist
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST))

@@ -128,7 +128,7 @@ func checkWords(words []string) error {
 		return checkTargets(words[1:])
 	case "go", "install":
 		return checkFiles(words[1:])
-	case "systemctl", "journalctl":
+	case "systemctl", "journalctl", "apt", "dnf", "tar", "git", "sha256sum":
 		return nil
 	}
 	return fmt.Errorf("the documents have no program %s", words[0])
