@@ -24,6 +24,8 @@ var layers = [][]string{
 	{"nat/effect"},
 	{"history/regression", "kernel/matrix", "lab", "probe/load", "probe/server", "report/page", "watch"},
 	{".", "history/nightly", "lab/docker", "lab/netns", "probe/agent"},
+	{"lab/router"},
+	{"lab/kubernetes"},
 }
 
 // narrow lists packages that see even less of ours than their layer allows.
@@ -112,6 +114,18 @@ func TestLayers(t *testing.T) {
 				t.Errorf("%s imports %s; allowed: %s", name, imported, strings.Join(narrow[name], ", "))
 			case strings.HasPrefix(imported, "report") && !strings.HasPrefix(name, "report"):
 				t.Errorf("%s imports %s; only cmd/snatlab does", name, imported)
+			}
+		}
+	}
+}
+
+// Only the driver knows a cluster's API: its client is larger than all the rest.
+func TestKubernetesImports(t *testing.T) {
+	for _, p := range listPackages(t) {
+		name, _ := harnessName(p.ImportPath)
+		for _, path := range p.Imports {
+			if strings.HasPrefix(path, "k8s.io/") && name != "lab/kubernetes" {
+				t.Errorf("%s imports %s; only lab/kubernetes does", p.ImportPath, path)
 			}
 		}
 	}

@@ -211,6 +211,9 @@ func ruleOptions(arm scenario.Arm) snat.Options {
 	return o
 }
 
+// RuleOptions returns the options of an arm's rule.
+func RuleOptions(arm scenario.Arm) snat.Options { return ruleOptions(arm) }
+
 // CheckArms reports, before anything is changed, why the rule cannot be
 // rewritten for one of the arms. It is called in the router.
 func CheckArms(ctx context.Context, rule *nat.Rule, arms []scenario.Arm) error {

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"net/netip"
-	"slices"
 
 	"snatlab/harness/conntrack"
 	"snatlab/harness/machine"
@@ -65,7 +63,7 @@ func (b *Base) AddIdleRules(ctx context.Context, subnet netip.Prefix, rules Idle
 		return nil
 	}
 	b.Say(fmt.Sprintf("adding %d idle rules", rules.Number))
-	return b.recordIdleRules(rules, nftables.WidenWindow(ctx, b.Journal, subnet, rules.Number))
+	return b.recordIdleRules(rules, nftables.WidenWindow(ctx, b.Journal, []netip.Prefix{subnet}, rules.Number))
 }
 
 // recordIdleRules records whether the lab has the idle rules.
@@ -164,9 +162,8 @@ func (b *Base) Conntrack(context.Context) (s conntrack.Snapshot, err error) {
 
 // Entries returns the states of conntrack entries in the router.
 func (b *Base) Entries(ctx context.Context, server netip.AddrPort, ports [][]scenario.PortRange) (sorted []map[uint16]string, err error) {
-	err = b.Router(func() error {
-		states, err := conntrack.LookUpStates(ctx, b.listConnections(server, ports))
-		sorted = b.sortByClient(states)
+	err = b.Router(func() (err error) {
+		sorted, err = LookUpEntries(ctx, b.addresses, server, ports)
 		return err
 	})
 	return sorted, err
@@ -174,36 +171,5 @@ func (b *Base) Entries(ctx context.Context, server netip.AddrPort, ports [][]sce
 
 // Forget deletes conntrack entries in the router.
 func (b *Base) Forget(ctx context.Context, server netip.AddrPort, ports [][]scenario.PortRange) error {
-	return b.Router(func() error { return conntrack.DeleteEntries(ctx, b.listConnections(server, ports)) })
-}
-
-// listConnections yields the source and the destination of each connection of the
-// clients to a server. Ports are those that each client, by its index, connected
-// from.
-func (b *Base) listConnections(server netip.AddrPort, ports [][]scenario.PortRange) iter.Seq2[netip.AddrPort, netip.AddrPort] {
-	return func(yield func(source, destination netip.AddrPort) bool) {
-		for i, ranges := range ports {
-			for _, r := range ranges {
-				for port := int(r.First); port <= int(r.Last); port++ {
-					if !yield(netip.AddrPortFrom(b.addresses[i], uint16(port)), server) {
-						return
-					}
-				}
-			}
-		}
-	}
-}
-
-// sortByClient sorts the states of entries by client and source port.
-func (b *Base) sortByClient(states map[netip.AddrPort]string) []map[uint16]string {
-	sorted := make([]map[uint16]string, len(b.addresses))
-	for i := range sorted {
-		sorted[i] = map[uint16]string{}
-	}
-	for source, state := range states {
-		if i := slices.Index(b.addresses, source.Addr()); i >= 0 {
-			sorted[i][source.Port()] = state
-		}
-	}
-	return sorted
+	return b.Router(func() error { return ForgetEntries(ctx, b.addresses, server, ports) })
 }

@@ -1,6 +1,7 @@
 package nat
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -21,7 +22,7 @@ func TestWidenAmongOthers(t *testing.T) {
 		inForce := applyOptions(t, r, own, snat.Options{RandomFully: true})
 		before := nattest.ListAllRules(t, true)
 		j, path := nattest.NewJournal(t, Undoers())
-		if err := nftables.WidenWindow(t.Context(), j, nattest.Subnet, 100); err != nil {
+		if err := nftables.WidenWindow(t.Context(), j, []netip.Prefix{nattest.Subnet}, 100); err != nil {
 			t.Fatal(err)
 		}
 		all := nattest.ListAllRules(t, true)

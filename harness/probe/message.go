@@ -62,8 +62,8 @@ func ParseMessage(line []byte) (m Message, err error) {
 // countParts returns the number of parts that are set.
 func (m Message) countParts() (n int) {
 	for _, set := range []bool{
-		m.Greet != nil, m.Share != nil, m.Run != nil, m.Listen != nil, m.Finish != nil, m.End != nil,
-		m.Hello != nil, m.Shared != nil, m.Waiting != nil, m.Report != nil, m.Ready != nil, m.Served != nil, m.Error != "",
+		m.Greet != nil, m.Share != nil, m.Run != nil, m.Listen != nil, m.Finish != nil, m.End != nil, m.Router != nil,
+		m.Hello != nil, m.Shared != nil, m.Waiting != nil, m.Report != nil, m.Ready != nil, m.Served != nil, m.Routed != nil, m.Error != "",
 	} {
 		if set {
 			n++

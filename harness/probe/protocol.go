@@ -20,6 +20,7 @@
 package probe
 
 import (
+	"encoding/json"
 	"net/netip"
 	"time"
 
@@ -50,6 +51,7 @@ type Message struct {
 	Listen *Listen     `json:"listen,omitempty"`
 	Finish *Finish     `json:"finish,omitempty"`
 	End    *End        `json:"end,omitempty"`
+	Router *Routing    `json:"router,omitempty"`
 
 	// From the probe.
 	Hello   *Hello   `json:"hello,omitempty"`
@@ -58,12 +60,20 @@ type Message struct {
 	Report  *Report  `json:"report,omitempty"`
 	Ready   *Ready   `json:"ready,omitempty"`
 	Served  *Served  `json:"served,omitempty"`
+	Routed  *Routing `json:"routed,omitempty"`
 	Error   string   `json:"error,omitempty"`
+}
+
+// Routing is an order to the agent on a machine that translates, or its answer. Package
+// lab/router defines the values of each order.
+type Routing struct {
+	Order  string          `json:"order"`
+	Values json.RawMessage `json:"values,omitempty"`
 }
 
 // Hello is the first message of a probe.
 type Hello struct {
-	Role  string              `json:"role"`            // RoleClient or RoleServer
+	Role  string              `json:"role"`            // RoleClient, RoleServer or RoleRouter
 	CPUs  []int               `json:"cpus"`            // that it may run on
 	Files int                 `json:"files"`           // that it may open, with the soft limit raised
 	Ports *scenario.PortRange `json:"ports,omitempty"` // that a server may listen on, if not all
@@ -77,6 +87,7 @@ type Hello struct {
 const (
 	RoleClient = "client"
 	RoleServer = "server"
+	RoleRouter = "router" // the agent on a machine that translates, if it is not the controller's
 )
 
 // CountPorts returns the number of ports in the ranges.
@@ -88,7 +99,8 @@ func CountPorts(ranges []scenario.PortRange) (n int) {
 }
 
 // Greet is the first order of a controller to a server. A peer that does not greet
-// is not a controller. Later greetings keep the run alive while its clients send and
+// is not a controller. A probe that runs before its controller is connected says hello
+// when it is greeted: what it wrote before would be lost. Later greetings keep the run alive while its clients send and
 // the server gets no other order.
 type Greet struct{}
 

@@ -126,6 +126,20 @@ type Env struct {
 	ControlRule   string `json:"control_rule,omitempty"` // the rule that the control's connections pass; empty without a control
 	SharedNetwork string `json:"shared_network"`         // name of a network that others use as well, whose connections passed the rule, too; else empty
 	Server        string `json:"server"`                 // address that the clients connect to
+
+	Kubernetes *Kubernetes `json:"kubernetes,omitempty"` // nil in a lab of another driver
+}
+
+// Kubernetes is the part of a cluster that a lab was in.
+type Kubernetes struct {
+	Version    string   `json:"version"`               // of the node's kubelet
+	Runtime    string   `json:"runtime"`               // "containerd://1.6.20"
+	OS         string   `json:"os"`                    // of the node
+	Node       string   `json:"node"`                  // of the clients: the kernel and the counters are this node's
+	ServerNode string   `json:"server_node,omitempty"` // empty: the server was outside the cluster
+	Rules      []string `json:"rules"`                 // of the node that translated the clients' connections, with their places
+	DrawsPorts bool     `json:"draws_ports,omitempty"` // these have --random-fully or --random already
+	NoBarrier  string   `json:"no_barrier,omitempty"`  // why the clients could not share memory; empty if they could
 }
 
 // Arm is one condition under comparison, with all its trials.

@@ -18,8 +18,9 @@ const (
 
 // The drivers, which build a lab.
 const (
-	DriverDocker = "docker" // containers and networks of this machine's Docker engine
-	DriverNetns  = "netns"  // network namespaces; no daemon, and the host stays as it is
+	DriverDocker     = "docker"     // containers and networks of this machine's Docker engine
+	DriverNetns      = "netns"      // network namespaces; no daemon, and the host stays as it is
+	DriverKubernetes = "kubernetes" // Pods on one node of a cluster
 )
 
 // The writers of the masquerade rule.

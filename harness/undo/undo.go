@@ -21,6 +21,7 @@
 package undo
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -90,6 +91,9 @@ func Context(ctx context.Context) context.Context {
 // stay in the journal.
 type LeftError struct {
 	Left []Left
+
+	Host    string // "node n1"; empty: this host
+	Cleanup string // the command that tries again; empty: snatlab cleanup
 }
 
 // Left is one step that could not be undone.
@@ -103,7 +107,7 @@ type Left struct {
 func (e *LeftError) Error() string {
 	var b strings.Builder
 	changes := format.Plural(len(e.Left), "change", "changes")
-	fmt.Fprintf(&b, "%s to this host could not be undone; `snatlab cleanup` tries again, or by hand:", changes)
+	fmt.Fprintf(&b, "%s to %s could not be undone; `%s` tries again, or by hand:", changes, cmp.Or(e.Host, "this host"), cmp.Or(e.Cleanup, "snatlab cleanup"))
 	for _, l := range e.Left {
 		fmt.Fprintf(&b, "\n  %s: %s\n    %s", printable.Line(l.Step.What), printable.Line(l.Err.Error()), printable.Line(l.Step.Manual))
 	}

@@ -30,7 +30,7 @@ const asUser = "SNATLAB_TEST_AS_USER"
 // first get privilege.
 func TestMain(m *testing.M) {
 	if len(os.Args) == 3 && os.Args[1] == "probe" {
-		fmt.Fprintln(os.Stderr, agent.ServeStdio(os.Args[2]))
+		fmt.Fprintln(os.Stderr, agent.ServeStdio(agent.Agent{Role: os.Args[2]}))
 		os.Exit(3)
 	}
 	if os.Getenv(asUser) != "" && !IsPrivileged() {

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"regexp"
+	"slices"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
@@ -64,25 +65,25 @@ type widenStep struct {
 const widenKind = "nat.widen"
 
 // WidenWindow widens the window of the race by a number of idle rules, which
-// compare and change nothing. Only packets that open a connection from the
-// subnet meet them. With 0 rules nothing is made. An existing table of its
+// compare and change nothing. Only packets that open a connection from one of the
+// sources meet them. With 0 rules nothing is made. An existing table of its
 // name belongs to another program and is an error. Where the kernel lacks a
 // part of nftables, the error is a [MissingError].
 //
 // It requires nftables even if iptables holds the masquerade rule: no table of
 // iptables has a hook at that point.
-func WidenWindow(ctx context.Context, journal *undo.Journal, subnet netip.Prefix, rules int) error {
+func WidenWindow(ctx context.Context, journal *undo.Journal, sources []netip.Prefix, rules int) error {
 	if rules == 0 {
 		return nil
 	}
-	if err := makeIdleTable(ctx, journal, subnet.Masked(), rules); err != nil {
+	if err := makeIdleTable(ctx, journal, sources, rules); err != nil {
 		return fmt.Errorf("widen the window of the race by %s: %w", format.Plural(rules, "rule", "rules"), err)
 	}
 	return nil
 }
 
-func makeIdleTable(ctx context.Context, journal *undo.Journal, subnet netip.Prefix, rules int) error {
-	if !subnet.IsValid() || !subnet.Addr().Is4() {
+func makeIdleTable(ctx context.Context, journal *undo.Journal, sources []netip.Prefix, rules int) error {
+	if slices.ContainsFunc(sources, func(p netip.Prefix) bool { return !p.IsValid() || !p.Addr().Is4() }) {
 		return errNotIPv4
 	}
 	w := newIdleTable(nameIdleTable(journal))
@@ -95,16 +96,16 @@ func makeIdleTable(ctx context.Context, journal *undo.Journal, subnet netip.Pref
 	}
 	name := tableName(w.table)
 	step := undo.NewStep(widenKind, "nftables "+name, "nft delete "+name, widenStep{Table: w.table.Name})
-	entry, err := journal.Do(ctx, step, func(ctx context.Context) error { return writeIdleRules(ctx, w, subnet, rules) })
+	entry, err := journal.Do(ctx, step, func(ctx context.Context) error { return writeIdleRules(ctx, w, sources, rules) })
 	if _, missing := errors.AsType[*MissingError](err); missing { // the caller may go on without the rules
 		err = errors.Join(err, journal.Undo(ctx, entry))
 	}
 	return err
 }
 
-// writeIdleRules makes the chain of idle rules, and then the rule that jumps to
+// writeIdleRules makes the chain of idle rules, and then the rules that jump to
 // it.
-func writeIdleRules(ctx context.Context, w idleTable, subnet netip.Prefix, rules int) error {
+func writeIdleRules(ctx context.Context, w idleTable, sources []netip.Prefix, rules int) error {
 	steps := []kernelStep{{tablesPart, func(c *nftables.Conn) { c.CreateTable(w.table); c.AddChain(w.idleChain) }}}
 	for left := rules; left > 0; left -= rulesPerTransaction {
 		steps = append(steps, kernelStep{tablesPart, func(c *nftables.Conn) {
@@ -116,7 +117,9 @@ func writeIdleRules(ctx context.Context, w idleTable, subnet netip.Prefix, rules
 	return applySteps(ctx, append(steps,
 		kernelStep{filterPart, func(c *nftables.Conn) { c.AddChain(w.postrouting) }},
 		kernelStep{ctPart, func(c *nftables.Conn) {
-			c.AddRule(&nftables.Rule{Table: w.table, Chain: w.postrouting, Exprs: jumpExpressions(subnet, w.idleChain)})
+			for _, p := range sources {
+				c.AddRule(&nftables.Rule{Table: w.table, Chain: w.postrouting, Exprs: jumpExpressions(p.Masked(), w.idleChain)})
+			}
 		}}))
 }
 

@@ -19,7 +19,7 @@ import (
 // widenWindow widens the window for nattest's network.
 func widenWindow(t *testing.T, j *undo.Journal, rules int) {
 	t.Helper()
-	if err := WidenWindow(t.Context(), j, nattest.Subnet, rules); err != nil {
+	if err := WidenWindow(t.Context(), j, []netip.Prefix{nattest.Subnet}, rules); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -169,7 +169,7 @@ func TestWidenRefuses(t *testing.T) {
 			before := nattest.ListAllRules(t, true)
 			j, path := nattest.NewJournal(t, Undoers())
 			header := nattest.ReadFile(t, path)
-			err := WidenWindow(c.ctx, j, netip.MustParsePrefix(c.subnet), 7)
+			err := WidenWindow(c.ctx, j, []netip.Prefix{netip.MustParsePrefix(c.subnet)}, 7)
 			if want := "widen the window of the race by 7 rules: " + c.want; err == nil || err.Error() != want {
 				t.Errorf("error %v\nwant  %s", err, want)
 			}

@@ -33,6 +33,10 @@ type Agent struct {
 	// answer and ends the session. Nil admits every controller.
 	Admit func() error
 
+	// Attached is set for a probe that runs before its controller is connected. It says
+	// hello when it is greeted: what it wrote before would be lost.
+	Attached bool
+
 	// AfterOrder is called after an order was received and its controller admitted,
 	// before the order is answered. It may be nil.
 	AfterOrder func()
@@ -57,6 +61,13 @@ func (a *Agent) Serve(in io.Reader, out io.Writer) error {
 	}
 	defer a.closePorts()
 	answers := json.NewEncoder(out)
+	orders := readOrders(in)
+	defer orders.stop()
+	if a.Attached {
+		if ended, err := awaitGreeting(orders, answers); ended || err != nil {
+			return err
+		}
+	}
 	hello := &probe.Hello{Role: a.Role, CPUs: a.cpus, Files: a.files, Ports: a.Ports}
 	if a.Role == probe.RoleClient {
 		hello.LocalPorts = localPorts()
@@ -65,8 +76,6 @@ func (a *Agent) Serve(in io.Reader, out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("send hello: %w", err)
 	}
-	orders := readOrders(in)
-	defer orders.stop()
 	for {
 		line, err := orders.next()
 		switch {
@@ -99,6 +108,31 @@ func (a *Agent) Serve(in io.Reader, out io.Writer) error {
 			return fmt.Errorf("answer: %w", err)
 		}
 	}
+}
+
+// awaitGreeting waits for the first order, which must be a greeting. It reports whether
+// the stream has ended instead.
+func awaitGreeting(orders *orders, answers *json.Encoder) (ended bool, err error) {
+	line, err := orders.next()
+	if err == io.EOF {
+		return true, nil
+	}
+	if err == nil {
+		err = CheckGreeting(line)
+	}
+	if err != nil {
+		return false, sendRefusal(answers, err)
+	}
+	return false, nil
+}
+
+// CheckGreeting returns an error for a line that is not a greeting.
+func CheckGreeting(line []byte) error {
+	first, err := probe.ParseMessage(line)
+	if err == nil && first.Greet == nil {
+		err = errUngreeted
+	}
+	return err
 }
 
 // errUngreeted ends the session with a peer that does not greet first.

@@ -14,10 +14,10 @@ import (
 // gcPercent is the garbage that a probe keeps, in percent of what it needs.
 const gcPercent = 20
 
-// ServeStdio serves a controller over standard input and output. When the input ends
+// ServeStdio serves a controller over standard input and output with an agent. When the input ends
 // it exits the process at once, even in the middle of a load, so that a probe does not
 // outlive its controller.
-func ServeStdio(role string) error {
+func ServeStdio(agent Agent) error {
 	// A probe's memory counts once for each client of a lab, and its time only while it
 	// fires, when nothing is collected: so garbage is collected early.
 	debug.SetGCPercent(gcPercent)
@@ -35,6 +35,5 @@ func ServeStdio(role string) error {
 		}
 		os.Exit(0)
 	}()
-	agent := Agent{Role: role}
 	return agent.Serve(in, os.Stdout)
 }
