@@ -105,7 +105,7 @@ func calibrateInto(ctx context.Context, out string, s *scenario.Scenario, runs i
 
 // calibrate runs the calibration and prints it, also if it ended early.
 func calibrate(ctx context.Context, s *scenario.Scenario, runs int, write func(io.Writer, *result.Calibration) error) (err error) {
-	ready, err := prepareMachine(ctx, harness.WithDuplicateBaseline(s))
+	ready, err := prepareMachine(ctx, harness.WithDuplicateBaseline(s), clusterFlags{})
 	if err != nil {
 		return err
 	}

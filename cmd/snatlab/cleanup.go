@@ -12,6 +12,7 @@ import (
 	"snatlab/harness/lab/docker"
 	"snatlab/harness/lab/netns"
 	"snatlab/harness/printable"
+	"snatlab/harness/result"
 	"snatlab/harness/undo"
 )
 
@@ -20,6 +21,9 @@ type cleanupFlags struct {
 	dryRun bool
 	images bool
 	force  bool
+
+	driver  string
+	cluster clusterFlags
 }
 
 func cleanupCommand() *cobra.Command {
@@ -48,10 +52,27 @@ and its journals must belong to the user who cleans up, and no other user may be
 able to write to them. A refused journal is printed with the reason and the
 remedy, and the others are undone. If the folder is refused, nothing is undone.
 
+With --driver kubernetes it cleans up in a cluster: for each node that is named by an
+object of a run it starts a Pod there that undoes what the run changed, and then
+removes these objects. --node names a node that no object names any more.
+
 Exit codes: 0 nothing is left; 3 the host could not be checked, a journal was
 refused, or a run is active; 5 some changes are left, and are printed.`,
-		RunE: func(*cobra.Command, []string) error { return runInterruptible(f.cleanup) },
+		RunE: func(c *cobra.Command, _ []string) error {
+			switch {
+			case f.driver == result.DriverKubernetes:
+				return runInterruptible(f.cleanupCluster)
+			case f.driver != "":
+				return usageError{c, fmt.Errorf("--driver: %q is not allowed; allowed: %s (without it, this host is cleaned up)", f.driver, result.DriverKubernetes)}
+			}
+			if err := f.cluster.check("this host's"); err != nil {
+				return usageError{c, err}
+			}
+			return runInterruptible(f.cleanup)
+		},
 	}
+	c.Flags().StringVar(&f.driver, "driver", "", "clean up in a cluster: kubernetes")
+	f.cluster.addCluster(c, "node to restore, also if no object names it")
 	c.Flags().BoolVar(&f.dryRun, "dry-run", false, "only list the changes that would be undone")
 	c.Flags().BoolVar(&f.images, "images", false, "also remove the probe images, which are kept for later runs")
 	c.Flags().BoolVar(&f.force, "force", false, "also undo the changes of an active run")

@@ -18,37 +18,43 @@ import (
 
 func doctorCommand() *cobra.Command {
 	var driver string
+	var cluster clusterFlags
 	c := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check everything that a run needs of this machine",
 		Long: `Check everything that a run needs of this machine, driver by driver, one line
 each, with what to do where something is missing. Nothing is changed, except that the
-kernel may load the modules that a run needs.
+kernel may load the modules that a run needs. A cluster is checked with --driver
+kubernetes.
 
 Exit codes: 0 a run is possible with at least one driver; 3 it is not.`,
 		RunE: func(c *cobra.Command, _ []string) error {
-			drivers := driverNames
+			drivers := []string{result.DriverNetns, result.DriverDocker}
 			if c.Flags().Changed("driver") {
-				if !slices.Contains(drivers, driver) {
-					return usageError{c, fmt.Errorf("--driver: %q is not allowed; allowed: %s", driver, strings.Join(drivers, ", "))}
+				if !slices.Contains(driverNames, driver) {
+					return usageError{c, fmt.Errorf("--driver: %q is not allowed; allowed: %s", driver, strings.Join(driverNames, ", "))}
 				}
 				drivers = []string{driver}
 			}
-			return runInterruptible(func(ctx context.Context) error { return checkDrivers(ctx, os.Stdout, drivers) })
+			if err := cluster.check(drivers[0]); err != nil {
+				return usageError{c, err}
+			}
+			return runInterruptible(func(ctx context.Context) error { return checkDrivers(ctx, os.Stdout, drivers, cluster) })
 		},
 	}
 	c.Flags().StringVar(&driver, "driver", "", "check this driver only: "+driverChoice)
+	cluster.addCluster(c, "node of the clients (default: the first that is ready)")
 	return c
 }
 
 // checkDrivers prints the requirements of each driver.
-func checkDrivers(ctx context.Context, w io.Writer, drivers []string) error {
+func checkDrivers(ctx context.Context, w io.Writer, drivers []string, cluster clusterFlags) error {
 	possible := false
 	for i, driver := range drivers {
 		if i > 0 {
 			fmt.Fprintln(w)
 		}
-		ready, err := examineDriver(ctx, w, driver)
+		ready, err := examineDriver(ctx, w, driver, cluster)
 		if err != nil {
 			return err
 		}
@@ -61,7 +67,7 @@ func checkDrivers(ctx context.Context, w io.Writer, drivers []string) error {
 }
 
 // examineDriver prints what a driver needs, and reports whether a run is possible.
-func examineDriver(ctx context.Context, w io.Writer, driver string) (ready bool, err error) {
+func examineDriver(ctx context.Context, w io.Writer, driver string, cluster clusterFlags) (ready bool, err error) {
 	if driver == result.DriverNetns && !netns.IsPrivileged() {
 		return examineInUserNamespace(w)
 	}
@@ -73,6 +79,10 @@ func examineDriver(ctx context.Context, w io.Writer, driver string) (ready bool,
 		host, all := docker.Preflight(ctx, "", 0)
 		defer host.Close()
 		found = all
+	case result.DriverKubernetes:
+		if found, err = examineCluster(ctx, cluster); err != nil {
+			return false, err
+		}
 	default:
 		return false, unknownDriver(driver)
 	}

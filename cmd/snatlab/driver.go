@@ -23,10 +23,10 @@ import (
 )
 
 // driverNames are the names of all drivers. The one with the fewest needs comes first.
-var driverNames = []string{result.DriverNetns, result.DriverDocker}
+var driverNames = []string{result.DriverNetns, result.DriverDocker, result.DriverKubernetes}
 
 // driverChoice lists the drivers in the help of a flag.
-var driverChoice = strings.Join(driverNames, " or ")
+var driverChoice = strings.Join(driverNames[:len(driverNames)-1], ", ") + " or " + driverNames[len(driverNames)-1]
 
 // unknownDriver returns the error for a driver that this program cannot run.
 func unknownDriver(name string) error {
@@ -41,12 +41,14 @@ type readyMachine struct {
 
 // prepareMachine checks whether this machine can run the scenario, and locks what a
 // run needs alone. It changes nothing but what an earlier run left.
-func prepareMachine(ctx context.Context, s *scenario.Scenario) (*readyMachine, error) {
+func prepareMachine(ctx context.Context, s *scenario.Scenario, at clusterFlags) (*readyMachine, error) {
 	switch s.Driver {
 	case result.DriverNetns:
 		return prepareNetns(ctx, s)
 	case result.DriverDocker:
 		return prepareDocker(ctx, s)
+	case result.DriverKubernetes:
+		return prepareKubernetes(ctx, s, at)
 	}
 	return nil, unknownDriver(s.Driver)
 }

@@ -11,8 +11,8 @@ import (
 // A driver that only the scenario has is refused, and is not run as another one.
 func TestUnknownDriver(t *testing.T) {
 	t.Parallel()
-	_, prepared := prepareMachine(t.Context(), &scenario.Scenario{Driver: "other"})
-	_, examined := examineDriver(t.Context(), io.Discard, "other")
+	_, prepared := prepareMachine(t.Context(), &scenario.Scenario{Driver: "other"}, clusterFlags{})
+	_, examined := examineDriver(t.Context(), io.Discard, "other", clusterFlags{})
 	for _, err := range []error{prepared, examined} {
 		if err == nil || !strings.HasPrefix(err.Error(), `driver "other": this program cannot run it`) {
 			t.Error(err)

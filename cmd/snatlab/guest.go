@@ -22,7 +22,7 @@ func guestCommand() *cobra.Command {
 
 // runInGuest runs a scenario like `snatlab run`, without a command line and files.
 func runInGuest(ctx context.Context, s *scenario.Scenario, watch matrix.RunWatcher) (*result.Result, error) {
-	ready, err := prepareMachine(ctx, s)
+	ready, err := prepareMachine(ctx, s, clusterFlags{})
 	if err != nil {
 		return nil, err
 	}

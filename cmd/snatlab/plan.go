@@ -92,17 +92,21 @@ func writeLength(w io.Writer, s *scenario.Scenario) error {
 
 // How long the parts of a run last on a machine with two CPUs and no other work.
 const (
-	netnsLabTime  = 500 * time.Millisecond // to build and to remove a lab
-	dockerLabTime = 3 * time.Second
-	trialTime     = 100 * time.Millisecond // without its requests
-	slotTime      = 100 * time.Microsecond // at full rate
+	netnsLabTime   = 500 * time.Millisecond // to build and to remove a lab
+	dockerLabTime  = 3 * time.Second
+	clusterLabTime = 25 * time.Second
+	trialTime      = 100 * time.Millisecond // without its requests
+	slotTime       = 100 * time.Microsecond // at full rate
 )
 
 // estimateLength returns how long a run with the least number of rounds probably lasts.
 func estimateLength(s *scenario.Scenario) string {
 	lab := netnsLabTime
-	if s.Driver == result.DriverDocker {
+	switch s.Driver {
+	case result.DriverDocker:
 		lab = dockerLabTime
+	case result.DriverKubernetes:
+		lab = clusterLabTime
 	}
 	slot := slotTime
 	if s.Load.Rate > 0 {

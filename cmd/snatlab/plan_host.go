@@ -16,6 +16,11 @@ func writeHostChanges(w io.Writer, s *scenario.Scenario) error {
 		_, err := fmt.Fprintln(w, "# Changes on the host: none. The lab is made of network namespaces, which end with the run.")
 		return err
 	}
+	if s.Driver == result.DriverKubernetes {
+		_, err := fmt.Fprintf(w, "# Changes in the cluster and on one of its nodes, each undone at the end (more: snatlab docs kubernetes):\n# - %s\n",
+			strings.Join(listClusterChanges(s), "\n# - "))
+		return err
+	}
 	_, err := fmt.Fprintf(w, "# Changes on the host, each undone at the end (more: snatlab docs host-changes):\n# - %s\n",
 		strings.Join(listHostChanges(s), "\n# - "))
 	return err
@@ -44,6 +49,25 @@ func listHostChanges(s *scenario.Scenario) (changes []string) {
 		changes = append(changes, fmt.Sprintf("an nftables table with %s", format.Plural(n, "idle rule", "idle rules")))
 	}
 	return changes
+}
+
+// listClusterChanges returns the changes that a run with driver kubernetes makes.
+func listClusterChanges(s *scenario.Scenario) (changes []string) {
+	pods := format.Plural(s.Clients, "client", "clients") + " and an agent on one node, the server on another one"
+	if s.Server.Address.IsValid() {
+		pods = format.Plural(s.Clients, "client", "clients") + " and an agent on one node"
+	}
+	changes = append(changes, "a namespace, with Pods: "+pods)
+	if s.HasControl() {
+		changes = append(changes, "on the node, a rule for the control before each rule that translates the clients' connections")
+	}
+	if names := armsThat(s, rewritesRule); names != "" {
+		changes = append(changes, "on the node, a rule for the clients' connections before each of these, in trials of "+names)
+	}
+	if n := s.Lab.PostroutingRules; n > 0 {
+		changes = append(changes, fmt.Sprintf("on the node, an nftables table with %s, for the clients' connections", format.Plural(n, "idle rule", "idle rules")))
+	}
+	return append(changes, "on the node, the folder /run/snatlab with the journal of these changes, which stays, empty")
 }
 
 // describeDockerLab returns the networks, containers and rules that the lab is made of.

@@ -37,6 +37,7 @@ type runFlags struct {
 	explain bool
 	storeFlags
 	formatFlags
+	cluster clusterFlags
 }
 
 func runCommand() *cobra.Command {
@@ -95,7 +96,7 @@ inspect and to remove it are printed.`,
 			if err != nil {
 				return err
 			}
-			if err := f.checkOut(); err != nil {
+			if err := cmp.Or(f.checkOut(), f.cluster.check(s.Driver)); err != nil {
 				return usageError{c, err}
 			}
 			if err := f.storeFlags.check(c); err != nil {
@@ -117,6 +118,7 @@ inspect and to remove it are printed.`,
 	c.Flags().StringVar(&f.driver, "driver", "", "driver that builds the lab, instead of the scenario's: "+driverChoice)
 	c.Flags().IntVar(&f.rounds, "rounds", 0, "exact number of rounds, instead of the scenario's")
 	f.storeFlags.add(c)
+	f.cluster.addCluster(c, "node of the clients (default: the first that is ready)")
 	f.addFormats(c, "the result")
 	f.addFull(c)
 	c.Flags().BoolVar(&f.explain, "explain", false, "look up every request that got no answer in the conntrack table")
@@ -205,7 +207,7 @@ func (f runFlags) runScenario(ctx context.Context, s *scenario.Scenario) (kept *
 	if dir == "" {
 		dir = filepath.Join("results", id)
 	}
-	ready, err := prepareMachine(ctx, s)
+	ready, err := prepareMachine(ctx, s, f.cluster)
 	if err != nil {
 		return nil, f.showNoResult(s, err)
 	}

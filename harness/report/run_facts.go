@@ -63,6 +63,9 @@ func labText(e result.Env) string {
 	if e.Docker != nil {
 		parts[0] += " " + *e.Docker
 	}
+	if k := e.Kubernetes; k != nil {
+		parts[0] += " " + k.Version + ", node " + k.Node
+	}
 	if e.Firewall != nil {
 		parts = append(parts, "firewall "+*e.Firewall)
 	}

@@ -17,12 +17,12 @@ import (
 
 const (
 	allowedName  = "at most 63 lower-case letters, digits, dots and dashes, the first a letter or a digit"
-	allowedRoot  = "arms, clients, driver, expect, lab, load, name, nat, network, rounds, seed, server, until"
+	allowedRoot  = "arms, clients, driver, expect, kubernetes, lab, load, name, nat, network, rounds, seed, server, until"
 	allowedLoad  = "concurrency, pattern, protocol, rate, requests, sync, timeout"
 	allowedTime  = "10ms to 900ms (below the 1 s after which the kernel sends a SYN again)"
 	allowedPeer  = "IPv4:port of another machine, like 192.0.2.7:9000"
 	dockerNAT    = `nat: "nftables" is not allowed in a docker lab; allowed: iptables (the rule is the one that Docker wrote, and only its iptables rules are rewritten so far)`
-	netnsServer  = "server: a netns lab is closed and reaches no other machine; allowed with driver docker"
+	netnsServer  = "server: a netns lab is closed and reaches no other machine; allowed with drivers docker and kubernetes"
 	netnsNetwork = "network: a netns lab has a network of its own; allowed with driver docker"
 	sharedRule   = "network: the masquerade rule of a network that others use is rewritten during trials; allowed with lab: {allow_shared_network: true}"
 	hostSysctl   = "sysctls.router: sets a sysctl of the host; allowed with lab: {allow_host_sysctls: true}"
@@ -114,10 +114,10 @@ func TestParseBadValues(t *testing.T) {
 		{"seed: -0", `3:7: seed: "-0"` + number + "0 to 9223372036854775807"},
 		{"seed: 9223372036854775808", `3:7: seed: 9223372036854775808` + out + "0 to 9223372036854775807"},
 
-		{"driver: podman", `3:9: driver: "podman" is not allowed; allowed: docker, netns`},
-		{"driver: Docker", `3:9: driver: "Docker" is not allowed; allowed: docker, netns (did you mean "docker"?)`},
-		{"driver: netn", `3:9: driver: "netn" is not allowed; allowed: docker, netns (did you mean "netns"?)`},
-		{"driver: [docker]", `3:9: driver: a list is not allowed; allowed: docker, netns`},
+		{"driver: podman", `3:9: driver: "podman" is not allowed; allowed: docker, netns, kubernetes`},
+		{"driver: Docker", `3:9: driver: "Docker" is not allowed; allowed: docker, netns, kubernetes (did you mean "docker"?)`},
+		{"driver: netn", `3:9: driver: "netn" is not allowed; allowed: docker, netns, kubernetes (did you mean "netns"?)`},
+		{"driver: [docker]", `3:9: driver: a list is not allowed; allowed: docker, netns, kubernetes`},
 		{"nat: nft", `3:6: nat: "nft" is not allowed; allowed: iptables, nftables`},
 		{"nat: iptable", `3:6: nat: "iptable" is not allowed; allowed: iptables, nftables (did you mean "iptables"?)`},
 		{"nat: true", `3:6: nat: "true" is not allowed; allowed: iptables, nftables`},
@@ -442,7 +442,7 @@ func TestParseOneFault(t *testing.T) {
 		`x.yaml:2:7: arms: "3" is not a list; allowed: a list of 1 to 32`)
 	// The driver or nat is unknown.
 	checkRefused(t, minimal+"driver: nets\nnat: nftables\nserver: {address: 192.0.2.7:9000}\n",
-		`x.yaml:3:9: driver: "nets" is not allowed; allowed: docker, netns (did you mean "netns"?)`)
+		`x.yaml:3:9: driver: "nets" is not allowed; allowed: docker, netns, kubernetes (did you mean "netns"?)`)
 	checkRefused(t, minimal+"nat: !x nftables\n", `x.yaml:3:6: nat: tags are not allowed`)
 	checkRefused(t, minimal+"driver: netns\nserver:\n",
 		`x.yaml:4:8: server: is empty; allowed: a mapping of address`)

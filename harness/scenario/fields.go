@@ -18,7 +18,7 @@ import (
 // `snatlab explain` use these tables. The rules between fields are in check.go.
 
 // allDrivers are the drivers that a scenario may name.
-var allDrivers = []string{result.DriverDocker, result.DriverNetns}
+var allDrivers = []string{result.DriverDocker, result.DriverNetns, result.DriverKubernetes}
 
 // namePattern matches the name of a scenario and of an arm. Both become parts of file
 // names.
@@ -40,9 +40,9 @@ func scenarioFields(s *Scenario) []strictyaml.Field {
 		{Key: "name", Value: strictyaml.String{Into: &s.Name, Pattern: namePattern}, Required: true,
 			Doc: "The name of the experiment. Results are grouped by it."},
 		{Key: "driver", Value: strictyaml.Choice{Into: &s.Driver, Of: allDrivers},
-			Doc: "How the lab is built. netns: network namespaces, without root, and nothing on the host is changed. docker: containers on this machine's Docker engine, behind the rules that Docker wrote; needs root. --driver replaces it."},
+			Doc: "How the lab is built. netns: network namespaces, without root, and nothing on the host is changed. docker: containers on this machine's Docker engine, behind the rules that Docker wrote; needs root. kubernetes: Pods on one node of a cluster, behind the rules of that node. --driver replaces it."},
 		{Key: "nat", Value: strictyaml.Choice{Into: &s.NAT, Of: []string{result.NATIPTables, result.NATNFTables}},
-			Doc:     "What writes the masquerade rule. With driver docker only iptables: the rule is the one that Docker wrote.",
+			Doc:     "What writes the masquerade rule. With driver docker only iptables: the rule is the one that Docker wrote. Driver kubernetes finds the rules, whoever wrote them.",
 			Default: result.NATIPTables + "; " + result.NATNFTables + " with driver " + result.DriverNetns},
 		{Key: "clients", Value: strictyaml.Integer[int]{Into: &s.Clients, Bounds: strictyaml.SpanOf(1, MaxClients)},
 			Doc: "The number of clients."},
@@ -50,8 +50,10 @@ func scenarioFields(s *Scenario) []strictyaml.Field {
 			Doc:     "Driver docker only: an existing Docker network for the clients. The rule under test is then the one that its other containers use; allowed with lab.allow_shared_network.",
 			Default: "a network of the lab"},
 		{Key: "server", Value: strictyaml.Mapping{Fields: serverFields(&s.Server)},
-			Doc:     "Driver docker only: a server on another machine.",
-			Default: "a server in the lab"},
+			Doc:     "Drivers docker and kubernetes only: a server on another machine.",
+			Default: "a server in the lab; with driver " + result.DriverKubernetes + " on another node"},
+		{Key: "kubernetes", Value: strictyaml.Mapping{Fields: kubernetesFields(&s.Kubernetes), Flow: true},
+			Doc: "Driver kubernetes only: the Pods."},
 		{Key: "lab", Value: strictyaml.Mapping{Fields: labFields(s), Flow: true},
 			Doc: "Changes of the lab itself."},
 		{Key: "load", Value: strictyaml.Mapping{Fields: loadFields(&s.Load)},
@@ -75,6 +77,27 @@ func serverFields(s *RemoteServer) []strictyaml.Field {
 	return []strictyaml.Field{
 		{Key: "address", Value: addressValue{&s.Address}, Required: true,
 			Doc: "The address of snatlab serve on another machine. The clients connect to the ports after the given one."},
+	}
+}
+
+// imagePattern matches the names of images in a registry.
+var imagePattern = strictyaml.Pattern{
+	Form:  regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9._/:@-]{0,254}$`),
+	Words: "the name of an image, like registry.example/snatlab:1.0",
+	Start: regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9._/:@-]*`),
+}
+
+// pullPolicies are the ways in which a node gets an image (imagePullPolicy).
+var pullPolicies = []string{"IfNotPresent", "Always", "Never"}
+
+func kubernetesFields(k *KubernetesSettings) []strictyaml.Field {
+	return []strictyaml.Field{
+		{Key: "image", Value: strictyaml.String{Into: &k.Image, Pattern: imagePattern},
+			Doc:     "The image of the Pods, which must be of this version of snatlab: snatlab image writes it. --image replaces it.",
+			Default: "that of the program that runs, as snatlab image names it"},
+		{Key: "pull_policy", Value: strictyaml.Choice{Into: &k.PullPolicy, Of: pullPolicies},
+			Doc:     "When nodes pull the image.",
+			Default: pullPolicies[0]},
 	}
 }
 

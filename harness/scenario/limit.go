@@ -14,6 +14,7 @@ import (
 // setting allows it.
 var driverLimits = map[string][]driverLimit{
 	result.DriverDocker: {
+		onlyKubernetes,
 		{
 			at: strictyaml.Path{"nat"}, value: result.NATNFTables,
 			message: `nat: "nftables" is not allowed in a docker lab; allowed: iptables (the rule is the one that Docker wrote, and only its iptables rules are rewritten so far)`,
@@ -27,16 +28,45 @@ var driverLimits = map[string][]driverLimit{
 			message: "network: the masquerade rule of a network that others use is rewritten during trials; allowed with lab: {allow_shared_network: true}",
 		},
 	},
+	result.DriverKubernetes: {
+		{
+			at: strictyaml.Path{"nat"}, value: result.NATNFTables,
+			message: `nat: "nftables" is not allowed in a kubernetes lab; allowed: iptables, or no nat at all (the rules are those of the node, whoever wrote them)`,
+		},
+		{
+			at:      strictyaml.Path{"network"},
+			message: "network: a kubernetes lab is on the network of its cluster; allowed with driver docker",
+		},
+		{
+			at:      strictyaml.Path{"arms", "sysctls"},
+			message: "sysctls: a kubernetes lab sets no sysctls of Pods or nodes; allowed with drivers docker and netns",
+		},
+		{
+			at:      strictyaml.Path{"arms", "snat"},
+			message: "snat: a kubernetes lab adds no addresses to a node; allowed with drivers docker and netns",
+		},
+		{
+			at:      strictyaml.Path{"arms", "client_port_range"},
+			message: "client_port_range: a kubernetes lab sets no sysctls of Pods; allowed with drivers docker and netns",
+		},
+	},
 	result.DriverNetns: {
+		onlyKubernetes,
 		{
 			at:      strictyaml.Path{"server"},
-			message: "server: a netns lab is closed and reaches no other machine; allowed with driver docker",
+			message: "server: a netns lab is closed and reaches no other machine; allowed with drivers docker and kubernetes",
 		},
 		{
 			at:      strictyaml.Path{"network"},
 			message: "network: a netns lab has a network of its own; allowed with driver docker",
 		},
 	},
+}
+
+// onlyKubernetes refuses settings of Pods.
+var onlyKubernetes = driverLimit{
+	at:      strictyaml.Path{"kubernetes"},
+	message: "kubernetes: the lab of this driver has no Pods; allowed with driver kubernetes",
 }
 
 // driverFault is a place in the file with a setting that a driver does not support.

@@ -17,19 +17,20 @@ import (
 // Scenario is one experiment. [Scenario.Canonical] returns its YAML form with every
 // default filled in, and `snatlab plan` prints that.
 type Scenario struct {
-	Name    string       `yaml:"name"`
-	Driver  string       `yaml:"driver"`            // result.DriverDocker or result.DriverNetns
-	NAT     string       `yaml:"nat"`               // the writer of the masquerade rule: result.NATIPTables or result.NATNFTables
-	Clients int          `yaml:"clients"`           // 1 to MaxClients
-	Network string       `yaml:"network,omitempty"` // an existing Docker network for the clients; empty: the lab makes one
-	Server  RemoteServer `yaml:"server,omitempty"`
-	Lab     LabSettings  `yaml:"lab,omitempty"`
-	Load    LoadSettings `yaml:"load"`
-	Rounds  int          `yaml:"rounds"`          // at least; see Until
-	Until   Until        `yaml:"until,omitempty"` // lockstep only
-	Seed    *uint64      `yaml:"seed,omitempty"`  // draws the order of the arms in each round; nil: each run draws a seed of its own
-	Arms    []Arm        `yaml:"arms"`            // the first one is the baseline
-	Expect  []Expect     `yaml:"expect,omitempty"`
+	Name       string             `yaml:"name"`
+	Driver     string             `yaml:"driver"`            // result.DriverDocker, result.DriverNetns or result.DriverKubernetes
+	NAT        string             `yaml:"nat"`               // the writer of the masquerade rule: result.NATIPTables or result.NATNFTables
+	Clients    int                `yaml:"clients"`           // 1 to MaxClients
+	Network    string             `yaml:"network,omitempty"` // an existing Docker network for the clients; empty: the lab makes one
+	Server     RemoteServer       `yaml:"server,omitempty"`
+	Kubernetes KubernetesSettings `yaml:"kubernetes,omitempty"`
+	Lab        LabSettings        `yaml:"lab,omitempty"`
+	Load       LoadSettings       `yaml:"load"`
+	Rounds     int                `yaml:"rounds"`          // at least; see Until
+	Until      Until              `yaml:"until,omitempty"` // lockstep only
+	Seed       *uint64            `yaml:"seed,omitempty"`  // draws the order of the arms in each round; nil: each run draws a seed of its own
+	Arms       []Arm              `yaml:"arms"`            // the first one is the baseline
+	Expect     []Expect           `yaml:"expect,omitempty"`
 
 	// natWritten reports that the file sets nat: then SetDriver does not replace
 	// NAT.
@@ -58,6 +59,12 @@ func (s *Scenario) DefaultRules() int {
 // machine, or a server of the lab's own (the zero value).
 type RemoteServer struct {
 	Address netip.AddrPort `yaml:"address,omitempty"` // IPv4 address of `snatlab serve`, and the port of its orders
+}
+
+// KubernetesSettings are those of the Pods of a lab in a cluster.
+type KubernetesSettings struct {
+	Image      string `yaml:"image,omitempty"`       // empty: that of this program
+	PullPolicy string `yaml:"pull_policy,omitempty"` // imagePullPolicy of the Pods; empty: IfNotPresent
 }
 
 // LabSettings are changes to the lab of a driver.
