@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"reflect"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -43,7 +44,11 @@ type usageError struct {
 }
 
 func (e usageError) Error() string {
-	return fmt.Sprintf("%v (see %s --help)", e.err, e.command.CommandPath())
+	text, between := e.err.Error(), " "
+	if strings.Contains(text, "\n") { // a list, which ends with its last line
+		between = "\n"
+	}
+	return fmt.Sprintf("%s%s(see %s --help)", text, between, e.command.CommandPath())
 }
 
 // printError prints errors to standard error.

@@ -85,12 +85,13 @@ func writeNextSteps(w io.Writer, file string) error {
 	fmt.Fprintf(table, `
 Next:
   snatlab plan %[1]s	check it, and see what a run does
-  snatlab run %[1]s --out %[2]s-1	run it, and keep the result in the folder %[2]s-1
-  snatlab run %[1]s --out %[2]s-2	run it again, after a change of the machine
-  snatlab compare %[2]s-1 %[2]s-2	compare the two results
-  snatlab explain	look up what else a scenario may have
+  snatlab run %[1]s --label before	run it; its result is kept
+  snatlab run %[1]s --label after	again, after the machine changed
+  snatlab compare before after	compare the two results
+  snatlab history runs	list what is kept
+  snatlab explain	look up what a scenario may have
   snatlab docs scenario	read all about it
-`, file, strings.TrimSuffix(file, ".yaml"))
+`, file)
 	return table.Flush()
 }
 

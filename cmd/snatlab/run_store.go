@@ -45,8 +45,8 @@ func nameStore(dir string) error {
 	return os.Setenv(store.Variable, cmp.Or(dir, store.DefaultDir()))
 }
 
-// keepRun stores the result of a run, and returns where, in a phrase; empty if it is not
-// stored. A store that cannot be written is a warning: the result is in its folder too.
+// keepRun stores the result of a run, and returns where, and how to print it again; empty
+// if it is not stored. A store that cannot be written is a warning: the result is in its folder too.
 func (f storeFlags) keepRun(r *result.Result) string {
 	if f.noStore {
 		return ""
@@ -59,7 +59,11 @@ func (f storeFlags) keepRun(r *result.Result) string {
 		fmt.Fprintf(os.Stderr, "snatlab: warning: the run is not kept in the store: %s\n", printable.Line(err.Error()))
 		return ""
 	}
-	return fmt.Sprintf("as %s in the store %s (snatlab history runs lists it)", cmp.Or(f.label, r.ID), s.Dir())
+	again := "snatlab report " + cmp.Or(f.label, r.ID)
+	if f.store != "" {
+		again += " --store " + f.store
+	}
+	return fmt.Sprintf("in the store %s; to print it again: %s", s.Dir(), again)
 }
 
 // describeChanges returns what differs between the scenario and that of its last stored
