@@ -91,6 +91,7 @@ func explainTimeouts(t *result.Trial, c circumstances, left int) (all []explanat
 		take(result.TableFull, saturatingSub(drops, foreignDrops))
 	}
 	take(result.ListenOverflow, countOverflows(t.Server))
+	take(result.ReceiveQueue, counterOrZero(t.Server.ReceiveDrops))
 	take(result.TimeWait, counterOrZero(t.Server.PAWSTimewait))
 	take(result.CauseForeign, min(other.InsertFailed, hits)+min(foreignDrops, drops))
 	take(result.Unexplained, uint64(left))

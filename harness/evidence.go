@@ -64,7 +64,7 @@ func (x *experiment) lookUp(ctx context.Context, server netip.AddrPort, reports 
 				switch state {
 				case "":
 					e.Gone++
-				case result.EntrySYNSent:
+				case result.EntrySYNSent, result.EntryUnreplied:
 					e.Passed++
 				default:
 					e.Other++

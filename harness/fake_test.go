@@ -334,7 +334,7 @@ func (f *fakeLab) Listen(ctx context.Context, trial int, swapped bool) (at lab.S
 	f.mu.Lock()
 	f.roles = at
 	f.mu.Unlock()
-	if err := f.server.Listen(ctx, at.Arm.Port(), at.Control.Port()); err != nil {
+	if err := f.server.Listen(ctx, probe.Listen{Protocol: result.TCP, Port: at.Arm.Port(), Control: at.Control.Port()}); err != nil {
 		return at, err
 	}
 	if f.deaf != nil && f.deaf(trial) {

@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -127,7 +128,7 @@ func (x *experiment) checkRule(ctx context.Context, p path) error {
 	var ports [][]scenario.PortRange
 	failures := map[string]int{}
 	for _, c := range x.lab.Clients() {
-		load := probe.ClientLoad{Server: p.server, Requests: 1, Timeout: pathTimeout, Concurrency: 1}
+		load := probe.ClientLoad{Server: p.server, Protocol: x.Load.Protocol, Requests: 1, Timeout: pathTimeout, Concurrency: 1}
 		if p.ports.Valid() { // in step with nobody
 			load.Lockstep = &probe.LockstepPart{Clients: 1, CPUs: 1, Ports: p.ports}
 		}
@@ -362,7 +363,7 @@ func (x *experiment) firstSlot(ctx context.Context) (int64, error) {
 
 func (x *experiment) newLoad(server netip.AddrPort, requests int) probe.ClientLoad {
 	return probe.ClientLoad{
-		Server: server, Requests: requests, Timeout: x.Load.Timeout,
+		Server: server, Protocol: x.Load.Protocol, Requests: requests, Timeout: x.Load.Timeout,
 		Rate: int(x.Load.Rate), Concurrency: x.Load.Concurrency, Explain: x.explain || x.control.exists(), Announce: true,
 	}
 }
@@ -404,8 +405,21 @@ func (x *experiment) sumReports(reports []*probe.Report) *result.Trial {
 		t.Slots.MadeUp += r.MadeUp
 		x.result.Memory.Client = max(x.result.Memory.Client, r.PeakRSS)
 	}
+	t.Datagrams = sumDatagrams(reports)
 	x.recordControl(t, reports)
 	return t
+}
+
+// sumDatagrams returns the datagrams of all clients; nil with TCP.
+func sumDatagrams(reports []*probe.Report) (sum *result.Datagrams) {
+	for _, r := range reports {
+		if d := r.Datagrams; d != nil {
+			sum = cmp.Or(sum, &result.Datagrams{})
+			sum.Foreign += d.Foreign
+			sum.Late += counterOrZero(d.Late)
+		}
+	}
+	return sum
 }
 
 // outcomeSum is the outcome of the requests of all clients.

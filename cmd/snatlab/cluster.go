@@ -60,7 +60,7 @@ func (f clusterFlags) imageName(of string) (string, error) {
 // labConfig returns what a lab in the cluster is built from, apart from a run's own parts.
 func (f clusterFlags) labConfig(s *scenario.Scenario) (c kubernetes.Config, err error) {
 	c = kubernetes.Config{
-		Namespace: f.namespace, Node: f.node, PullPolicy: cmp.Or(s.Kubernetes.PullPolicy, "IfNotPresent"), Clients: s.Clients,
+		Namespace: f.namespace, Node: f.node, PullPolicy: cmp.Or(s.Kubernetes.PullPolicy, "IfNotPresent"), Clients: s.Clients, Protocol: s.Load.Protocol,
 		Trials: s.MostTrials(), Control: s.HasControl(), Entries: s.MaxConnections(), Server: s.Server.Address,
 		Barrier: s.Load.Sync == result.SyncBarrier, Arms: s.Arms, Widen: idleRules(s),
 	}

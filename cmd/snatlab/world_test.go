@@ -290,7 +290,7 @@ func TestPartsRemoved(t *testing.T) {
 			p := e.start(t, "run", scenarioFile(t, plain))
 			e.passed(t, p, asDockerWroteIt)
 			c.take(t)
-			p.brokeOff(t, append(c.want, "snatlab: round ")...)
+			p.brokeOff(t, append(c.want, "snatlab: warm-up: ")...) // the first trial of a lab
 		})
 	}
 }

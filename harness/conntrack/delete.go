@@ -22,15 +22,15 @@ type connectionPair struct{ source, destination netip.AddrPort }
 // each one that fails, and a socket has room for this many answers (net.core.rmem_default).
 const deletionsPerMessage = 64
 
-// DeleteEntries deletes the entries of TCP connections. Each connection is given
-// by its source and destination before NAT; nothing else distinguishes snatlab's
+// DeleteEntries deletes the entries of connections of a protocol, which is given by its
+// number in IP headers. Each connection is given by its source and destination before NAT; nothing else distinguishes snatlab's
 // entries from those of other programs. A connection without an entry is skipped.
 // The table is never flushed.
 //
 // The deletions are sent in batches. One at a time, each requires a system call, an
 // answer and a wake-up, which take more than ten times as long as the deletion.
-func DeleteEntries(ctx context.Context, connections iter.Seq2[netip.AddrPort, netip.AddrPort]) error {
-	d, err := openDeleter()
+func DeleteEntries(ctx context.Context, protocol uint8, connections iter.Seq2[netip.AddrPort, netip.AddrPort]) error {
+	d, err := openDeleter(protocol)
 	if err != nil {
 		return fmt.Errorf("open ctnetlink: %w", err)
 	}
@@ -57,17 +57,18 @@ func DeleteEntries(ctx context.Context, connections iter.Seq2[netip.AddrPort, ne
 // in a trial there are thousands of them, each with an answer.
 type deleter struct {
 	socket   int
+	protocol uint8
 	sequence uint32 // of the last message
 	request  []byte
 	answer   [4096]byte
 }
 
-func openDeleter() (*deleter, error) {
+func openDeleter(protocol uint8) (*deleter, error) {
 	socket, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_NETFILTER)
 	if err != nil {
 		return nil, err
 	}
-	d := &deleter{socket: socket}
+	d := &deleter{socket: socket, protocol: protocol}
 	if err := unix.Bind(socket, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 		d.close()
 		return nil, err
@@ -118,7 +119,7 @@ func nameDeletion(c connectionPair, err error) error {
 
 // addDeletion adds the message that deletes an entry to the request.
 func (d *deleter) addDeletion(c connectionPair, flags netlink.HeaderFlags) error {
-	m, err := deletion(c)
+	m, err := deletion(d.protocol, c)
 	if err != nil {
 		return err
 	}
@@ -158,8 +159,8 @@ const (
 	attrPortTo    = 3 // CTA_PROTO_DST_PORT
 )
 
-// deletion returns the message that deletes the entry of a TCP connection over IPv4.
-func deletion(c connectionPair) (netlink.Message, error) {
+// deletion returns the message that deletes the entry of a connection over IPv4.
+func deletion(protocol uint8, c connectionPair) (netlink.Message, error) {
 	if !c.source.Addr().Is4() || !c.destination.Addr().Is4() {
 		return netlink.Message{}, errors.New("not an IPv4 connection")
 	}
@@ -173,7 +174,7 @@ func deletion(c connectionPair) (netlink.Message, error) {
 			{Type: attrIPDest, Data: c.destination.Addr().AsSlice()},
 		}},
 		{Type: attrProto, Nested: true, Children: []netfilter.Attribute{
-			{Type: attrProtoNum, Data: []byte{unix.IPPROTO_TCP}},
+			{Type: attrProtoNum, Data: []byte{protocol}},
 			{Type: attrPortFrom, Data: binary.BigEndian.AppendUint16(nil, c.source.Port())},
 			{Type: attrPortTo, Data: binary.BigEndian.AppendUint16(nil, c.destination.Port())},
 		}},
@@ -181,6 +182,6 @@ func deletion(c connectionPair) (netlink.Message, error) {
 }
 
 // originalFlow returns the flow by which the kernel finds an entry.
-func originalFlow(source, destination netip.AddrPort) conntrack.Flow {
-	return conntrack.NewFlow(unix.IPPROTO_TCP, 0, source.Addr(), destination.Addr(), source.Port(), destination.Port(), 0, 0)
+func originalFlow(protocol uint8, source, destination netip.AddrPort) conntrack.Flow {
+	return conntrack.NewFlow(protocol, 0, source.Addr(), destination.Addr(), source.Port(), destination.Port(), 0, 0)
 }

@@ -42,7 +42,7 @@ func benchmarkDeletion(b *testing.B, remove func(*conntrack.Conn, []connection) 
 
 func deleteSingly(conn *conntrack.Conn, all []connection) error {
 	for _, c := range all {
-		if err := conn.Delete(originalFlow(c[0], c[1])); err != nil {
+		if err := conn.Delete(originalFlow(unix.IPPROTO_TCP, c[0], c[1])); err != nil {
 			return err
 		}
 	}

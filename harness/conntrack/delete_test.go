@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"net"
 	"net/netip"
 	"runtime"
 	"slices"
 	"strings"
 	"testing"
+
+	"snatlab/harness/result"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
@@ -18,7 +21,7 @@ import (
 type connection [2]netip.AddrPort
 
 func deleteAll(ctx context.Context, all ...connection) error {
-	return DeleteEntries(ctx, connectionSeq(all))
+	return DeleteEntries(ctx, unix.IPPROTO_TCP, connectionSeq(all))
 }
 
 func connectionSeq(all []connection) iter.Seq2[netip.AddrPort, netip.AddrPort] {
@@ -139,7 +142,7 @@ func TestDeleteCancelled(t *testing.T) {
 	all := connectThree(t)
 	stop := errors.New("interrupted")
 	ctx, cancel := context.WithCancelCause(t.Context())
-	err := DeleteEntries(ctx, func(yield func(source, destination netip.AddrPort) bool) {
+	err := DeleteEntries(ctx, unix.IPPROTO_TCP, func(yield func(source, destination netip.AddrPort) bool) {
 		if !yield(all[0][0], all[0][1]) {
 			t.Error("stopped at once")
 		}
@@ -164,4 +167,33 @@ func TestDeleteError(t *testing.T) {
 	if err == nil || !strings.HasPrefix(err.Error(), want) {
 		t.Errorf("error %v, want %s...", err, want)
 	}
+}
+
+// Entries of UDP are looked up and deleted apart from those of TCP with the same ports.
+func TestDatagramEntries(t *testing.T) {
+	enterNamespace(t)
+	server := startServer(t)
+	source := connect(t, loopback("0.1", 0), server)
+	deaf, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(server))
+	must(t, err)
+	defer deaf.Close()
+	must(t, sendUDP(t, source, server))
+	lookUp := func() string {
+		states, err := LookUpStates(t.Context(), unix.IPPROTO_UDP, connectionSeq([]connection{{source, server}}))
+		must(t, err)
+		return states[source]
+	}
+	if got := lookUp(); got != result.EntryUnreplied {
+		t.Errorf("without an answer: %q", got)
+	}
+	_, err = deaf.WriteToUDPAddrPort([]byte("x"), source)
+	must(t, err)
+	if got := lookUp(); got != result.EntryReplied {
+		t.Errorf("with an answer: %q", got)
+	}
+	must(t, DeleteEntries(t.Context(), unix.IPPROTO_UDP, connectionSeq([]connection{{source, server}})))
+	if got := lookUp(); got != "" {
+		t.Errorf("deleted: %q", got)
+	}
+	checkTracked(t, connection{source, server})
 }

@@ -122,3 +122,10 @@ func dialConntrack(t *testing.T) *conntrack.Conn {
 	t.Cleanup(func() { c.Close() })
 	return c
 }
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -188,7 +188,7 @@ func (a *appliedArm) changeRouter(ctx context.Context, prepare func() (undo.Step
 
 func (a *appliedArm) setRule(ctx context.Context, arm scenario.Arm) error {
 	err := a.lab.Router(func() (err error) {
-		a.rule, err = a.lab.translation().apply(ctx, a.lab.Journal, ruleOptions(arm))
+		a.rule, err = a.lab.translation().apply(ctx, a.lab.Journal, RuleOptions(arm, a.lab.Protocol))
 		return err
 	})
 	if err == nil {
@@ -199,30 +199,28 @@ func (a *appliedArm) setRule(ctx context.Context, arm scenario.Arm) error {
 	return err
 }
 
-// ruleOptions returns the options of an arm's rule.
-func ruleOptions(arm scenario.Arm) snat.Options {
+// RuleOptions returns the options of an arm's rule, for a load of this protocol.
+func RuleOptions(arm scenario.Arm, protocol string) snat.Options {
 	o := snat.Options{
 		Plain: arm.Masquerade.Plain, Random: arm.Masquerade.Random, RandomFully: arm.Masquerade.RandomFully || arm.SNAT.RandomFully,
 		ToPorts: snat.PortRange(arm.Masquerade.ToPorts), PerMillion: arm.Masquerade.DrawnPerMillion(),
 	}
+	o.UDP = protocol == result.UDP && o.ToPorts != snat.PortRange{}
 	if to := arm.SNAT.ToSource; len(to) > 0 {
 		o.ToSource = snat.AddressRange{First: slices.MinFunc(to, netip.Addr.Compare), Last: slices.MaxFunc(to, netip.Addr.Compare)}
 	}
 	return o
 }
 
-// RuleOptions returns the options of an arm's rule.
-func RuleOptions(arm scenario.Arm) snat.Options { return ruleOptions(arm) }
-
 // CheckArms reports, before anything is changed, why the rule cannot be
 // rewritten for one of the arms. It is called in the router.
-func CheckArms(ctx context.Context, rule *nat.Rule, arms []scenario.Arm) error {
-	return rule.Check(ctx, optionsOf(arms)...)
+func CheckArms(ctx context.Context, rule *nat.Rule, arms []scenario.Arm, protocol string) error {
+	return rule.Check(ctx, optionsOf(arms, protocol)...)
 }
 
-func optionsOf(arms []scenario.Arm) (all []snat.Options) {
+func optionsOf(arms []scenario.Arm, protocol string) (all []snat.Options) {
 	for _, arm := range arms {
-		all = append(all, ruleOptions(arm))
+		all = append(all, RuleOptions(arm, protocol))
 	}
 	return all
 }

@@ -124,7 +124,8 @@ func (b *Base) Shared() bool { return b.SharedTable }
 // InsertControl inserts the rule of the control before the rule of the clients' network.
 func (b *Base) InsertControl(ctx context.Context, ports scenario.PortRange) error {
 	return b.Router(func() (err error) {
-		b.control, err = b.translation().insertControl(ctx, b.Journal, b.address, snat.PortRange(ports))
+		of := snat.Connections{Server: b.address, UDP: b.Protocol == result.UDP, Ports: snat.PortRange(ports)}
+		b.control, err = b.translation().insertControl(ctx, b.Journal, of)
 		b.controlled = b.control != nil
 		return err
 	})
@@ -163,7 +164,7 @@ func (b *Base) Conntrack(context.Context) (s conntrack.Snapshot, err error) {
 // Entries returns the states of conntrack entries in the router.
 func (b *Base) Entries(ctx context.Context, server netip.AddrPort, ports [][]scenario.PortRange) (sorted []map[uint16]string, err error) {
 	err = b.Router(func() (err error) {
-		sorted, err = LookUpEntries(ctx, b.addresses, server, ports)
+		sorted, err = LookUpEntries(ctx, b.Protocol, b.addresses, server, ports)
 		return err
 	})
 	return sorted, err
@@ -171,5 +172,5 @@ func (b *Base) Entries(ctx context.Context, server netip.AddrPort, ports [][]sce
 
 // Forget deletes conntrack entries in the router.
 func (b *Base) Forget(ctx context.Context, server netip.AddrPort, ports [][]scenario.PortRange) error {
-	return b.Router(func() error { return ForgetEntries(ctx, b.addresses, server, ports) })
+	return b.Router(func() error { return ForgetEntries(ctx, b.Protocol, b.addresses, server, ports) })
 }

@@ -6,15 +6,18 @@ import (
 	"net/netip"
 	"slices"
 
+	"golang.org/x/sys/unix"
+
 	"snatlab/harness/conntrack"
+	"snatlab/harness/result"
 	"snatlab/harness/scenario"
 )
 
 // LookUpEntries returns the states of the conntrack entries of clients' connections to a
 // server, for each client by source port, in the namespace of the calling thread. Ports
 // are those that each client connected from.
-func LookUpEntries(ctx context.Context, clients []netip.Addr, server netip.AddrPort, ports [][]scenario.PortRange) ([]map[uint16]string, error) {
-	states, err := conntrack.LookUpStates(ctx, listConnections(clients, server, ports))
+func LookUpEntries(ctx context.Context, protocol string, clients []netip.Addr, server netip.AddrPort, ports [][]scenario.PortRange) ([]map[uint16]string, error) {
+	states, err := conntrack.LookUpStates(ctx, protocolNumber(protocol), listConnections(clients, server, ports))
 	sorted := make([]map[uint16]string, len(clients))
 	for i := range sorted {
 		sorted[i] = map[uint16]string{}
@@ -28,8 +31,16 @@ func LookUpEntries(ctx context.Context, clients []netip.Addr, server netip.AddrP
 }
 
 // ForgetEntries deletes these entries, and no others.
-func ForgetEntries(ctx context.Context, clients []netip.Addr, server netip.AddrPort, ports [][]scenario.PortRange) error {
-	return conntrack.DeleteEntries(ctx, listConnections(clients, server, ports))
+func ForgetEntries(ctx context.Context, protocol string, clients []netip.Addr, server netip.AddrPort, ports [][]scenario.PortRange) error {
+	return conntrack.DeleteEntries(ctx, protocolNumber(protocol), listConnections(clients, server, ports))
+}
+
+// protocolNumber returns the number of a load's protocol in IP headers.
+func protocolNumber(protocol string) uint8 {
+	if protocol == result.UDP {
+		return unix.IPPROTO_UDP
+	}
+	return unix.IPPROTO_TCP
 }
 
 // listConnections yields the source and the destination of each connection.

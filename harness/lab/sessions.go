@@ -29,6 +29,7 @@ type Sessions struct {
 	Say         func(string) // reports what is being done; never nil
 	BarrierFile string       // all clients can map it; empty if there is none
 	WithControl bool         // the lab can have a control
+	Protocol    string       // of the load: result.TCP or result.UDP
 
 	clients    []*probe.ClientSession
 	addresses  []netip.Addr            // of the clients
@@ -181,7 +182,7 @@ func (s *Sessions) Listen(ctx context.Context, trial int, swapped bool) (at Serv
 	if swapped && s.controlled {
 		at.Arm, at.Control = at.Control, at.Arm
 	}
-	return at, s.server.Listen(ctx, at.Arm.Port(), at.Control.Port())
+	return at, s.server.Listen(ctx, probe.Listen{Protocol: s.Protocol, Port: at.Arm.Port(), Control: at.Control.Port()})
 }
 
 // Finish closes the ports that are open.

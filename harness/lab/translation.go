@@ -3,7 +3,6 @@ package lab
 import (
 	"context"
 	"errors"
-	"net/netip"
 	"time"
 
 	"snatlab/harness/nat"
@@ -18,7 +17,7 @@ import (
 // which arms rewrite, or rules that were found by their effect, before which arms put
 // their own.
 type translation interface {
-	insertControl(ctx context.Context, journal *undo.Journal, server netip.Addr, ports snat.PortRange) (controlRule, error)
+	insertControl(ctx context.Context, journal *undo.Journal, of snat.Connections) (controlRule, error)
 	apply(ctx context.Context, journal *undo.Journal, o snat.Options) (appliedRule, error)
 }
 
@@ -51,8 +50,8 @@ func (b *Base) translation() translation {
 
 type networkRule struct{ *nat.Rule }
 
-func (r networkRule) insertControl(ctx context.Context, journal *undo.Journal, server netip.Addr, ports snat.PortRange) (controlRule, error) {
-	c, err := r.InsertControl(ctx, journal, server, ports)
+func (r networkRule) insertControl(ctx context.Context, journal *undo.Journal, of snat.Connections) (controlRule, error) {
+	c, err := r.InsertControl(ctx, journal, of)
 	if err != nil {
 		return nil, err
 	}
@@ -69,8 +68,8 @@ func (r networkRule) apply(ctx context.Context, journal *undo.Journal, o snat.Op
 
 type foundRules struct{ *effect.Rules }
 
-func (r foundRules) insertControl(ctx context.Context, journal *undo.Journal, server netip.Addr, ports snat.PortRange) (controlRule, error) {
-	c, err := r.InsertControl(ctx, journal, server, ports)
+func (r foundRules) insertControl(ctx context.Context, journal *undo.Journal, of snat.Connections) (controlRule, error) {
+	c, err := r.InsertControl(ctx, journal, of)
 	if err != nil {
 		return nil, err
 	}
@@ -102,7 +101,7 @@ func (b *Base) FindRules(ctx context.Context) (found *effect.Rules, err error) {
 	}
 	ports := make([][]scenario.PortRange, len(b.clients))
 	send := func(ctx context.Context, client, n int) error {
-		report, err := b.clients[client].Run(ctx, probe.ClientLoad{Server: at.Arm, Requests: n, Timeout: findTimeout, Concurrency: 1})
+		report, err := b.clients[client].Run(ctx, probe.ClientLoad{Protocol: b.Protocol, Server: at.Arm, Requests: n, Timeout: findTimeout, Concurrency: 1})
 		if err == nil {
 			ports[client] = append(ports[client], report.Ports...)
 		}
@@ -122,6 +121,6 @@ func (b *Base) FindRules(ctx context.Context) (found *effect.Rules, err error) {
 
 // CheckFound reports why no rule can stand in for one of those that were found, for one of
 // the arms. Nothing is changed.
-func CheckFound(ctx context.Context, found *effect.Rules, arms []scenario.Arm) error {
-	return found.Check(ctx, optionsOf(arms)...)
+func CheckFound(ctx context.Context, found *effect.Rules, arms []scenario.Arm, protocol string) error {
+	return found.Check(ctx, optionsOf(arms, protocol)...)
 }

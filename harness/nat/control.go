@@ -23,9 +23,9 @@ type ControlRule struct {
 
 // InsertControl inserts the rule of the control directly before this rule, which no
 // arm has rewritten yet. An existing rule with the same text is an error.
-func (r *Rule) InsertControl(ctx context.Context, journal *undo.Journal, server netip.Addr, ports snat.PortRange) (*ControlRule, error) {
+func (r *Rule) InsertControl(ctx context.Context, journal *undo.Journal, of snat.Connections) (*ControlRule, error) {
 	c := &ControlRule{network: r.originalRule(), backend: r.backend}
-	err := c.insertRule(ctx, journal, server, ports)
+	err := c.insertRule(ctx, journal, of)
 	if err != nil {
 		return nil, fmt.Errorf("insert the rule of the control before %q: %w", r.Text, err)
 	}
@@ -33,8 +33,8 @@ func (r *Rule) InsertControl(ctx context.Context, journal *undo.Journal, server 
 	return c, nil
 }
 
-func (c *ControlRule) insertRule(ctx context.Context, journal *undo.Journal, server netip.Addr, ports snat.PortRange) (err error) {
-	if c.rule, err = c.backend.insertControl(ctx, journal, c.network, server, ports); err != nil {
+func (c *ControlRule) insertRule(ctx context.Context, journal *undo.Journal, of snat.Connections) (err error) {
+	if c.rule, err = c.backend.insertControl(ctx, journal, c.network, of); err != nil {
 		return err
 	}
 	after, err := c.backend.readRules(ctx)
@@ -118,12 +118,11 @@ type controlStep struct {
 
 const controlKind = "nat.control"
 
-// controlText returns the rule that masquerades TCP packets which leave the subnet for
-// a server from these source ports by another interface than its bridge, as iptables
-// prints it.
-func controlText(subnet netip.Prefix, bridge string, server netip.Addr, ports snat.PortRange) string {
-	return fmt.Sprintf("-A %s -s %v -d %v/32 ! -o %s -p tcp -m tcp --sport %d:%d -j MASQUERADE",
-		iptables.Postrouting, subnet, server, bridge, ports.First, ports.Last)
+// controlText returns the rule that masquerades the packets of some connections which
+// leave the subnet by another interface than its bridge, as iptables prints it.
+func controlText(subnet netip.Prefix, bridge string, of snat.Connections) string {
+	return fmt.Sprintf("-A %s -s %v -d %v/32 ! -o %s -p %[5]s -m %[5]s --sport %d:%d -j MASQUERADE",
+		iptables.Postrouting, subnet, of.Server, bridge, snat.Protocol(of.UDP), of.Ports.First, of.Ports.Last)
 }
 
 // parseControl checks the text of a rule of a control.
@@ -140,27 +139,28 @@ func parseControl(text string) error {
 	if err != nil {
 		return foreignRuleError(text)
 	}
-	ports := snat.ParsePorts(strings.Replace(words[14], ":", "-", 1))
-	return checkControl(text, subnet, words[8], server.Addr(), ports)
+	of := snat.Connections{Server: server.Addr(), UDP: words[10] == snat.Protocol(true),
+		Ports: snat.ParsePorts(strings.Replace(words[14], ":", "-", 1))}
+	return checkControl(text, subnet, words[8], of)
 }
 
 // checkControl returns an error unless a text is that of a rule of a control with these
 // parts.
-func checkControl(text string, subnet netip.Prefix, bridge string, server netip.Addr, ports snat.PortRange) error {
+func checkControl(text string, subnet netip.Prefix, bridge string, of snat.Connections) error {
 	_, _, err := parseMasquerade(masqueradeText(subnet, bridge))
-	if err != nil || !server.Is4() || ports.First == 0 || ports.First >= ports.Last || text != controlText(subnet, bridge, server, ports) {
+	if err != nil || !of.Server.Is4() || of.Ports.First == 0 || of.Ports.First >= of.Ports.Last || text != controlText(subnet, bridge, of) {
 		return foreignRuleError(text)
 	}
 	return nil
 }
 
 // insertControl inserts the rule before the network's rule.
-func (b iptablesBackend) insertControl(ctx context.Context, journal *undo.Journal, network rule, server netip.Addr, ports snat.PortRange) (rule, error) {
+func (b iptablesBackend) insertControl(ctx context.Context, journal *undo.Journal, network rule, of snat.Connections) (rule, error) {
 	subnet, bridge, err := parseMasquerade(network.text)
 	if err != nil {
 		return rule{}, err
 	}
-	text := controlText(subnet, bridge, server, ports)
+	text := controlText(subnet, bridge, of)
 	if err := parseControl(text); err != nil { // nothing is written that would not be undone
 		return rule{}, err
 	}
@@ -208,8 +208,8 @@ func (s controlStep) deleteRule(ctx context.Context) error {
 }
 
 // insertControl inserts the rule before the network's rule.
-func (b nftablesBackend) insertControl(ctx context.Context, journal *undo.Journal, network rule, server netip.Addr, ports snat.PortRange) (rule, error) {
-	r, err := nftables.ControlOf(network.text, server, ports)
+func (b nftablesBackend) insertControl(ctx context.Context, journal *undo.Journal, network rule, of snat.Connections) (rule, error) {
+	r, err := nftables.ControlOf(network.text, of)
 	if err != nil {
 		return rule{}, err
 	}

@@ -46,7 +46,7 @@ func (byNFT) control() string {
 // insertControl inserts the rule of the control.
 func insertControl(t *testing.T, r *Rule, j *undo.Journal) *ControlRule {
 	t.Helper()
-	c, err := r.InsertControl(t.Context(), j, controlServer.Addr(), controlPorts)
+	c, err := r.InsertControl(t.Context(), j, snat.Connections{Server: controlServer.Addr(), Ports: controlPorts})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +149,7 @@ var controlClaims = []struct {
 		r, j, path := makeRule(t, f)
 		f.insert(t, f.control())
 		journal := nattest.ReadFile(t, path)
-		_, err := r.InsertControl(t.Context(), j, controlServer.Addr(), controlPorts)
+		_, err := r.InsertControl(t.Context(), j, snat.Connections{Server: controlServer.Addr(), Ports: controlPorts})
 		if err == nil || !strings.HasPrefix(err.Error(), fmt.Sprintf("insert the rule of the control before %q: ", r.Text)) || !strings.Contains(err.Error(), " already") {
 			t.Errorf("error %v", err)
 		}
@@ -161,7 +161,7 @@ var controlClaims = []struct {
 	{"without the network's rule it is an error that leaves nothing", func(t *testing.T, f firewall) {
 		r, j, _ := makeRule(t, f)
 		f.replace(t, 1, f.theirs(1))
-		if _, err := r.InsertControl(t.Context(), j, controlServer.Addr(), controlPorts); err == nil || !strings.Contains(err.Error(), "no rule ") {
+		if _, err := r.InsertControl(t.Context(), j, snat.Connections{Server: controlServer.Addr(), Ports: controlPorts}); err == nil || !strings.Contains(err.Error(), "no rule ") {
 			t.Errorf("error %v", err)
 		}
 		checkRules(t, f, f.theirs(1))
@@ -171,12 +171,12 @@ var controlClaims = []struct {
 		r, j, path := makeRule(t, f)
 		journal := nattest.ReadFile(t, path)
 		for _, bad := range []netip.Addr{{}, netip.MustParseAddr("::1")} {
-			if _, err := r.InsertControl(t.Context(), j, bad, controlPorts); err == nil {
+			if _, err := r.InsertControl(t.Context(), j, snat.Connections{Server: bad, Ports: controlPorts}); err == nil {
 				t.Errorf("%v is accepted", bad)
 			}
 		}
 		for _, bad := range []snat.PortRange{{}, {First: 0, Last: 9}, {First: 9, Last: 9}, {First: 9, Last: 3}} {
-			if _, err := r.InsertControl(t.Context(), j, controlServer.Addr(), bad); err == nil {
+			if _, err := r.InsertControl(t.Context(), j, snat.Connections{Server: controlServer.Addr(), Ports: bad}); err == nil {
 				t.Errorf("ports %v are accepted", bad)
 			}
 		}
@@ -218,7 +218,7 @@ var controlClaims = []struct {
 		c := insertControl(t, r, j)
 		journal := nattest.ReadFile(t, path)
 		cancel(stop)
-		if _, err := r.InsertControl(ctx, j, controlServer.Addr(), snat.PortRange{First: 1, Last: 2}); !errors.Is(err, stop) {
+		if _, err := r.InsertControl(ctx, j, snat.Connections{Server: controlServer.Addr(), Ports: snat.PortRange{First: 1, Last: 2}}); !errors.Is(err, stop) {
 			t.Errorf("error %v", err)
 		}
 		if _, err := c.Packets(ctx); !errors.Is(err, stop) {
@@ -269,7 +269,7 @@ func TestControlIsNotFound(t *testing.T) {
 		r := findOurs(t, tables)
 		j, _ := nattest.NewJournal(t, Undoers())
 		applyOptions(t, r, j, snat.Options{RandomFully: true})
-		_, err = r.InsertControl(t.Context(), j, controlServer.Addr(), controlPorts)
+		_, err = r.InsertControl(t.Context(), j, snat.Connections{Server: controlServer.Addr(), Ports: controlPorts})
 		if err == nil || !strings.Contains(err.Error(), "rule 1 of POSTROUTING is") || !strings.Contains(err.Error(), "which run old of snatlab left") {
 			t.Errorf("error %v", err)
 		}
@@ -303,7 +303,7 @@ func TestForgedControl(t *testing.T) {
 			strings.Replace(good, "192.0.2.9/32", "192.0.2.0/24", 1), strings.Replace(good, "192.0.2.9/32", "::1/128", 1),
 			strings.Replace(good, "22000", "0", 1), strings.Replace(good, "22000", "022000", 1), strings.Replace(good, "22000:29999", "22000", 1),
 			strings.Replace(good, "22000:29999", "22000:22000", 1), strings.Replace(good, "22000:29999", "22000-29999", 1), strings.Replace(good, "22000:29999", "22000:", 1),
-			strings.Replace(good, "29999", "70000", 1), strings.Replace(good, "29999", "19999", 1), strings.Replace(good, "tcp", "udp", 1), strings.Replace(good, "tcp", "udp", 2),
+			strings.Replace(good, "29999", "70000", 1), strings.Replace(good, "29999", "19999", 1), strings.Replace(good, "tcp", "udp", 1), strings.Replace(good, "tcp", "sctp", 2),
 			strings.Replace(good, "! -o", "-! -o", 1), strings.Replace(good, "snat-c", "snat+", 1), strings.Replace(good, "snat-c", "-F", 1),
 			strings.Replace(good, ".0/24", ".9/24", 1), strings.Replace(good, "MASQUERADE", "DROP", 1), strings.Replace(good, "-s", "-d", 1),
 			strings.Replace(good, "-j", "-m comment --comment theirs -j", 1), strings.Replace(good, "--sport", "--dport", 1),
@@ -327,7 +327,7 @@ func TestForgedControl(t *testing.T) {
 		}
 		for _, text := range []string{
 			"", "counter drop", byNFT{}.ours(snat.Options{}), nft + " random", strings.Replace(nft, "22000", "0", 1),
-			strings.Replace(nft, "-29999", "", 1), strings.Replace(nft, "-29999", "-22000", 1), strings.Replace(nft, "-29999", "-19999", 1), strings.Replace(nft, "192.0.2.9", "::1", 1), strings.Replace(nft, "tcp", "udp", 1), nft + "; flush ruleset",
+			strings.Replace(nft, "-29999", "", 1), strings.Replace(nft, "-29999", "-22000", 1), strings.Replace(nft, "-29999", "-19999", 1), strings.Replace(nft, "192.0.2.9", "::1", 1), strings.Replace(nft, "tcp", "sctp", 1), nft + "; flush ruleset",
 		} {
 			args, err := json.Marshal(map[string]string{"rule": text})
 			if err != nil {
@@ -353,7 +353,7 @@ func TestForgedControl(t *testing.T) {
 func TestControlShapes(t *testing.T) {
 	control := byNFT{}.control()
 	for _, shape := range []string{
-		strings.Replace(control, "tcp sport", "udp sport", 1), strings.Replace(control, "tcp sport", "tcp dport", 1),
+		strings.Replace(control, "tcp sport", "sctp sport", 1), strings.Replace(control, "tcp sport", "tcp dport", 1),
 		strings.Replace(control, "ip daddr", "ip daddr !=", 1), strings.Replace(control, "tcp sport", "tcp sport !=", 1),
 		strings.Replace(control, "192.0.2.9", "192.0.2.0/24", 1), strings.Replace(control, "-29999", "", 1), strings.Replace(control, "-29999", "-30000", 1),
 		control + " random", control + " fully-random", strings.Replace(control, "counter ", "", 1), control + ` comment "theirs"`,

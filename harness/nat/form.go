@@ -97,6 +97,8 @@ func iptablesOptions(text string) (o snat.Options) {
 			o.RandomFully = true
 		case "--to-ports":
 			o.ToPorts = snat.ParsePorts(argument)
+		case "-p":
+			o.UDP = argument == snat.Protocol(true)
 		case "--to-source":
 			o.ToSource = snat.ParseAddresses(argument)
 		}

@@ -119,7 +119,7 @@ func (iptablesBackend) rewriteText(original string, o snat.Options) string {
 	end := plain
 	switch {
 	case o.ToPorts != snat.PortRange{}:
-		end = " -p tcp" + plain + " --to-ports " + o.ToPorts.String()
+		end = " -p " + snat.Protocol(o.UDP) + plain + " --to-ports " + o.ToPorts.String()
 	case o.ToSource != snat.AddressRange{}:
 		end = " -j SNAT --to-source " + o.ToSource.String()
 	}

@@ -15,7 +15,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"net/netip"
 	"slices"
 
 	"snatlab/harness/nat/iptables"
@@ -62,7 +61,7 @@ type backend interface {
 	newMark(*undo.Journal) string                                        // of rules that are written for it; empty: none
 	// insertControl inserts, as a step of the journal, the rule of the control before
 	// the rule of the network.
-	insertControl(ctx context.Context, journal *undo.Journal, network rule, server netip.Addr, ports snat.PortRange) (rule, error)
+	insertControl(ctx context.Context, journal *undo.Journal, network rule, of snat.Connections) (rule, error)
 	// insertDrawing inserts, as a step of the journal, a rule for a part of the
 	// connections before the rule of the network. The entry is nil if nothing was
 	// journalled.

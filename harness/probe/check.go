@@ -67,6 +67,9 @@ func (r *Report) CheckAgainst(load ClientLoad) error {
 	if err := r.checkControl(load); err != nil {
 		return fmt.Errorf("control: %w", err)
 	}
+	if d := r.Datagrams; d != nil && (load.Protocol != result.UDP || d.Foreign < 0 || d.Foreign > maxCount || d.Late != nil && *d.Late > maxCount) {
+		return fmt.Errorf("report: %d foreign datagrams with protocol %q", d.Foreign, load.Protocol)
+	}
 	most := 2 * maxSlots * r.Requests
 	switch {
 	case min(r.BindErrors, r.Missed, r.MadeUp) < 0, max(r.BindErrors, r.Missed, r.MadeUp) > most:
@@ -209,7 +212,7 @@ func checkAscending(ranges []scenario.PortRange) error {
 // checkCounts returns an error for counts that no server can have.
 func (s *Served) checkCounts() error {
 	for name, n := range map[string]*uint64{
-		"accepted": &s.Accepted, "control_accepted": &s.ControlAccepted, "strangers": &s.Strangers, "listen_overflows": s.ListenOverflows, "listen_drops": s.ListenDrops, "paws_timewait": s.PAWSTimewait,
+		"accepted": &s.Accepted, "control_accepted": &s.ControlAccepted, "strangers": &s.Strangers, "malformed": &s.Malformed, "receive_drops": s.ReceiveDrops, "listen_overflows": s.ListenOverflows, "listen_drops": s.ListenDrops, "paws_timewait": s.PAWSTimewait,
 		"tw_recycled": s.TWRecycled, "retrans_segs": s.RetransSegs, "embryonic_rsts": s.EmbryonicRsts,
 	} {
 		if n != nil && *n > maxCount {

@@ -8,6 +8,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"snatlab/harness/result"
 )
 
 // addMessages adds lines of either side to the seeds of a target. Some are wrong.
@@ -82,10 +84,10 @@ func checkSums(t *testing.T, r *Report) {
 // Whatever a probe sends, the controller gets what it asked for, or an error that can be
 // printed.
 func FuzzAnswers(f *testing.F) {
-	const client, server = `{"v":5,"hello":{"role":"client","cpus":[0,1],"files":20000}}` + "\n",
-		`{"v":5,"hello":{"role":"server","cpus":[0],"files":99}}` + "\n" + `{"v":5,"ready":{}}` + "\n"
+	const client, server = `{"v":6,"hello":{"role":"client","cpus":[0,1],"files":20000}}` + "\n",
+		`{"v":6,"hello":{"role":"server","cpus":[0],"files":99}}` + "\n" + `{"v":6,"ready":{}}` + "\n"
 	addMessages(f, func(line string) {
-		for _, before := range []string{"", client, server, server + `{"v":5,"ready":{}}` + "\n"} {
+		for _, before := range []string{"", client, server, server + `{"v":6,"ready":{}}` + "\n"} {
 			f.Add([]byte(before + line + "\n"))
 		}
 	})
@@ -109,7 +111,7 @@ func FuzzAnswers(f *testing.F) {
 		}
 		stream.In = bytes.NewReader(says)
 		if s, err := OpenServer(t.Context(), stream); err == nil {
-			tell(s.Listen(t.Context(), 1, 0))
+			tell(s.Listen(t.Context(), Listen{Protocol: result.TCP, Port: 1}))
 			served, err := s.Finish(t.Context())
 			if err == nil && served.Accepted > maxCount {
 				t.Errorf("%+v", served)

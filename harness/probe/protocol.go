@@ -5,9 +5,9 @@
 // A probe is the same static binary as the tool. It reads requests from its
 // standard input and answers on its standard output, one JSON object a line:
 //
-//	probe:      {"v":5,"hello":{"role":"client","cpus":[0,1],"files":20000}}
-//	controller: {"v":5,"run":{"server":"198.18.1.2:20001","pattern":"lockstep",...}}
-//	probe:      {"v":5,"report":{"requests":3000,"succeeded":2641,...}}
+//	probe:      {"v":6,"hello":{"role":"client","cpus":[0,1],"files":20000}}
+//	controller: {"v":6,"run":{"server":"198.18.1.2:20001","pattern":"lockstep",...}}
+//	probe:      {"v":6,"report":{"requests":3000,"succeeded":2641,...}}
 //
 // When its input ends, a probe exits: it does not outlive the controller.
 // `snatlab serve` is a server's probe that is driven over TCP by the same messages.
@@ -30,7 +30,7 @@ import (
 
 // Version is the version of the protocol. Both sides are the same program: a
 // different version is that of an old image or of an old `snatlab serve`.
-const Version = 5
+const Version = 6
 
 // MaxOrder and maxAnswer bound one message, in bytes. The largest answer is a report
 // that lists every other one of 30,000 source ports by itself. Most reports have a
@@ -114,8 +114,9 @@ type Shared struct{}
 
 // Listen opens the server port of a trial, and that of its control.
 type Listen struct {
-	Port    uint16 `json:"port"`
-	Control uint16 `json:"control,omitempty"` // port of the control; 0: none
+	Protocol string `json:"protocol,omitempty"` // result.TCP or result.UDP; empty: TCP
+	Port     uint16 `json:"port"`
+	Control  uint16 `json:"control,omitempty"` // port of the control; 0: none
 }
 
 // Ready answers Greet and Listen.
@@ -145,6 +146,7 @@ type SourceCount struct {
 // ClientLoad is what one client sends in one trial.
 type ClientLoad struct {
 	Server      netip.AddrPort `json:"server"`
+	Protocol    string         `json:"protocol,omitempty"` // result.TCP or result.UDP; empty: TCP
 	Requests    int            `json:"requests"`
 	Timeout     time.Duration  `json:"timeout"`               // ns
 	Rate        int            `json:"rate"`                  // requests a second; 0 is as fast as possible
@@ -211,12 +213,20 @@ type Report struct {
 	Control *Outcome `json:"control,omitempty"` // of the control's; nil without a ControlPart
 	Phase   *Phase   `json:"phase,omitempty"`   // nil without a ControlPart
 
+	Datagrams *Datagrams `json:"datagrams,omitempty"` // nil with TCP
+
 	Seconds float64 `json:"seconds"`
 	PeakRSS uint64  `json:"peak_rss"` // bytes
 
 	BindErrors int `json:"bind_errors"`
 	Missed     int `json:"missed"`
 	MadeUp     int `json:"made_up"`
+}
+
+// Datagrams are those that came to a client of UDP and were not the answers that it counted.
+type Datagrams struct {
+	Foreign int     `json:"foreign"`        // not the answer to the request of their socket
+	Late    *uint64 `json:"late,omitempty"` // to closed sockets: too late, or for the second time; nil: the kernel does not count them
 }
 
 // Phase is how the phase lock of one client fared.

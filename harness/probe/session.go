@@ -164,8 +164,8 @@ func (c *ClientSession) RunUntil(ctx context.Context, load ClientLoad, end <-cha
 
 // Listen has the server open the port of a trial, and that of its control unless it
 // is 0.
-func (s *ServerSession) Listen(ctx context.Context, port, control uint16) error {
-	answer, err := s.sendOrder(ctx, Message{Listen: &Listen{Port: port, Control: control}})
+func (s *ServerSession) Listen(ctx context.Context, order Listen) error {
+	answer, err := s.sendOrder(ctx, Message{Listen: &order})
 	if err == nil && answer.Ready == nil {
 		err = fmt.Errorf("%s: did not confirm that it listens", s.Name)
 	}

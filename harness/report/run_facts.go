@@ -29,6 +29,9 @@ func loadText(s result.ScenarioSummary, arms []result.Arm) string {
 		}
 	}
 	text := fmt.Sprintf("%s x %s x %s, %s", format.Plural(s.Clients, "client", "clients"), requests, rounds, s.Pattern)
+	if s.Protocol == result.UDP {
+		text += " over UDP"
+	}
 	if s.Sync != "" && s.Sync != result.SyncNone {
 		text += " (" + s.Sync + ")"
 	}

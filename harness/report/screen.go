@@ -89,7 +89,7 @@ func (p *page) writeArmRows(r *result.Result) {
 		t.Rows = append(t.Rows, cells)
 	}
 	p.WriteTable(t)
-	p.WriteHanging("", legend(t.Head, signs))
+	p.WriteHanging("", legend(t.Head, signs, wording.Latency(r.Scenario)))
 	p.WriteLine("")
 }
 
@@ -144,8 +144,8 @@ func remainsCell(s *result.Remaining) string {
 // manyTimes is the share from which on the upper end of an interval bounds nothing.
 const manyTimes = 10
 
-// legend explains the columns and signs that a table has.
-func legend(head []string, cells string) string {
+// legend explains the columns and signs that a table has. latency is what p50 and p99 are.
+func legend(head []string, cells, latency string) string {
 	has := func(column string) bool { return slices.Contains(head, column) }
 	rate := "rate: of all requests, median trial"
 	if strings.Contains(cells, "±") {
@@ -162,7 +162,7 @@ func legend(head []string, cells string) string {
 		}
 		texts = append(texts, remains)
 	}
-	texts = append(texts, "p50, p99: time to connect")
+	texts = append(texts, "p50, p99: "+latency)
 	if slices.Contains(strings.Split(cells, "\n"), format.None) {
 		texts = append(texts, "-: no figure")
 	}

@@ -55,9 +55,10 @@ type ScenarioSummary struct {
 	Hash     string `json:"hash"`           // of the scenario with its defaults, without the driver, and without a seed that the run drew
 	Text     string `json:"text,omitempty"` // the scenario in YAML, with its defaults; empty in results of versions before it was recorded
 	Clients  int    `json:"clients"`
-	Pattern  string `json:"pattern"`  // lockstep or ephemeral
-	Sync     string `json:"sync"`     // what kept the clients in step: barrier, clock or none
-	Requests int    `json:"requests"` // per client and trial; with Until, later trials may be larger
+	Protocol string `json:"protocol,omitempty"` // TCP or UDP; empty in results of versions before it was recorded: TCP
+	Pattern  string `json:"pattern"`            // lockstep or ephemeral
+	Sync     string `json:"sync"`               // what kept the clients in step: barrier, clock or none
+	Requests int    `json:"requests"`           // per client and trial; with Until, later trials may be larger
 	Rounds   int    `json:"rounds"`
 	Seed     uint64 `json:"seed"`
 
@@ -229,14 +230,15 @@ type Trial struct {
 	Failures    map[string]int `json:"failures"`     // by kind, as the client saw them
 	Causes      map[string]int `json:"causes"`       // by cause
 	Slots       Slots          `json:"slots"`
-	Latency     Latency        `json:"latency_us"`
+	Latency     Latency        `json:"latency_us"` // see [ScenarioSummary.LatencyOfSending]
 	Seconds     float64        `json:"seconds"`
 	Start       float64        `json:"start_s,omitempty"` // seconds from the start of the run to its first request; 0 in results of versions before it was recorded
 	RulePackets uint64         `json:"rule_packets"`      // first packets of connections that the rule matched; in a shared network, also those of other containers
 	Conntrack   Conntrack      `json:"conntrack"`
 	Foreign     *Foreign       `json:"foreign"` // what other traffic may have added to Conntrack; nil where there is none
 	Server      Server         `json:"server"`
-	Evidence    *Evidence      `json:"evidence,omitempty"` // of --explain
+	Datagrams   *Datagrams     `json:"datagrams,omitempty"` // nil with TCP
+	Evidence    *Evidence      `json:"evidence,omitempty"`  // of --explain
 
 	// EndedEarly is set if the clients did not wait for the timeouts of their last
 	// requests, since the kernel had counted a drop for each unanswered one. These are
@@ -252,6 +254,21 @@ type Trial struct {
 	// NoHits marks a trial that says nothing: neither the arm nor its control lost a
 	// request to the race.
 	NoHits bool `json:"no_hits,omitempty"`
+}
+
+// Datagrams are those that came to the clients of UDP in a trial, and were not counted as
+// the answers to their requests.
+type Datagrams struct {
+	Foreign int    `json:"foreign"`        // not the answer to the request of their socket
+	Late    uint64 `json:"late,omitempty"` // answers that came after the timeout, or a second time
+}
+
+// LatencyOfSending reports whether the latencies of a run are those of sending a datagram:
+// its way through NAT to the server's queue, which lies within that call in a lab of one
+// machine. The server answers when the clients of a lockstep turn leave it a CPU, so the
+// time to the answer says nothing about NAT. Else latencies are the times to the answer.
+func (s ScenarioSummary) LatencyOfSending() bool {
+	return s.Protocol == UDP && s.Pattern == Lockstep
 }
 
 // Control is the part of a lockstep trial that passes plain MASQUERADE whatever the
@@ -361,6 +378,10 @@ type Server struct {
 	TWRecycled      *uint64 `json:"tw_recycled"`    // TIME_WAIT sockets that were replaced
 	RetransSegs     *uint64 `json:"retrans_segs"`   // Tcp, /proc/net/snmp
 	EmbryonicRsts   *uint64 `json:"embryonic_rsts"` // TcpExt: resets of half-open connections
+
+	// Of UDP. Accepted are datagrams then, and Strangers got no answer.
+	Malformed    uint64  `json:"malformed,omitempty"`     // datagrams that are no request; they got no answer
+	ReceiveDrops *uint64 `json:"receive_drops,omitempty"` // datagrams that found the queue of the server's socket full
 }
 
 // Comparison compares an arm with its control, or with the baseline: see [Method].

@@ -39,6 +39,12 @@ const (
 // BareMetal is the virtualisation of a machine that is not virtual.
 const BareMetal = "none"
 
+// The protocols of a load.
+const (
+	TCP = "tcp" // a request is a handshake
+	UDP = "udp" // a request is a datagram, which the server returns
+)
+
 // The patterns of a load.
 const (
 	Lockstep  = "lockstep"  // same source port at the same moment, by agreement
@@ -66,8 +72,10 @@ const (
 
 // The states of a conntrack entry that the evidence distinguishes.
 const (
-	EntryNone    = "none"     // there is no entry
-	EntrySYNSent = "SYN_SENT" // NAT let the first packet pass
+	EntryNone      = "none"      // there is no entry
+	EntrySYNSent   = "SYN_SENT"  // NAT let the first packet pass
+	EntryUnreplied = "UNREPLIED" // the same of UDP
+	EntryReplied   = "REPLIED"   // of UDP: the answer passed as well
 )
 
 // The units of a [GroupComparison] and of [ArmRuns]: the values that are compared.
@@ -109,6 +117,7 @@ const (
 	TableFull      = "table_full"      // dropped by conntrack other than at insertion
 	CauseForeign   = "foreign"         // may have been other traffic's drops in a shared table
 	ListenOverflow = "listen_overflow" // the server's accept queue was full
+	ReceiveQueue   = "receive_queue"   // the queue of the server's UDP socket was full
 	TimeWait       = "time_wait"       // the server had the connection in TIME_WAIT still
 	CauseRefused   = "refused"
 	CauseReset     = "reset"

@@ -64,6 +64,8 @@ const (
 	UnexplainedFailures  WarningCode = "unexplained_failures"    // Count Of the trial's
 	ExcessInsertions     WarningCode = "excess_insertions"       // Count failed ones, for Of requests without an answer
 	Strangers            WarningCode = "strangers"               // Count connections from addresses that are not the lab's
+	LateAnswers          WarningCode = "late_answers"            // of UDP: Count answers came after the timeout of their request, or twice
+	ForeignDatagrams     WarningCode = "foreign_datagrams"       // of UDP: Count datagrams were neither requests of the lab nor their answers
 )
 
 // SameSubject reports whether two warnings are about the same thing, whatever their

@@ -123,7 +123,7 @@ func TestParseBadValues(t *testing.T) {
 		{"nat: true", `3:6: nat: "true" is not allowed; allowed: iptables, nftables`},
 		{"nat: {program: iptables}", `3:6: nat: a mapping is not allowed; allowed: iptables, nftables`},
 		{"nat:", `3:5: nat: is empty; allowed: iptables, nftables`},
-		{"load: {protocol: udp}", `3:18: protocol: "udp" is not allowed; allowed: tcp`},
+		{"load: {protocol: sctp}", `3:18: protocol: "sctp" is not allowed; allowed: tcp, udp (did you mean "tcp"?)`},
 		{"load: {pattern: locstep}", `3:17: pattern: "locstep" is not allowed; allowed: lockstep, ephemeral (did you mean "lockstep"?)`},
 		{"load: {sync: none}", `3:14: sync: "none" is not allowed; allowed: barrier, clock`},
 		{"load: {requests: 30001, pattern: x}", `3:18: requests: 30001` + out + `1 to 30000

@@ -125,8 +125,8 @@ func idleRulesValue(s *Scenario) strictyaml.Value {
 
 func loadFields(l *LoadSettings) []strictyaml.Field {
 	return []strictyaml.Field{
-		{Key: "protocol", Value: strictyaml.Choice{Into: &l.Protocol, Of: []string{"tcp"}},
-			Doc: "The protocol of the requests."},
+		{Key: "protocol", Value: strictyaml.Choice{Into: &l.Protocol, Of: []string{result.TCP, result.UDP}},
+			Doc: "The protocol of the requests. tcp: a request is a handshake. udp: a request is a datagram, which the server returns; it is sent once."},
 		{Key: "pattern", Value: strictyaml.Choice{Into: &l.Pattern, Of: []string{result.Lockstep, result.Ephemeral}},
 			Doc: "How clients choose source port and moment. lockstep: all clients connect from the same source port at the same moment, which shows whether the race can be hit. ephemeral: the kernel chooses the ports, which shows whether everyday traffic hits it."},
 		{Key: "requests", Value: strictyaml.Integer[int]{Into: &l.Requests, Bounds: strictyaml.SpanOf(1, maxRequests)},
@@ -135,7 +135,7 @@ func loadFields(l *LoadSettings) []strictyaml.Field {
 			Doc: "With lockstep slots per second, with ephemeral requests per second and client. max is no limit."},
 		{Key: "timeout", Value: strictyaml.Duration{Into: &l.Timeout, Min: 10 * time.Millisecond, Max: 900 * time.Millisecond,
 			Why: "below the 1 s after which the kernel sends a SYN again"},
-			Doc: "The time after which a request has failed. It is below the second after which TCP sends a SYN again, so that one lost SYN is one failed request."},
+			Doc: "The time after which a request has failed. It is below the second after which TCP sends a SYN again, so that one lost SYN is one failed request. A datagram is never sent again."},
 		{Key: "sync", Value: strictyaml.Choice{Into: &l.Sync, Of: []string{result.SyncBarrier, result.SyncClock}},
 			Doc:     "Pattern lockstep only: how clients fire together. barrier: they meet in shared memory. clock: they fire by CLOCK_MONOTONIC.",
 			Default: DefaultSync},

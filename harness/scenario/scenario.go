@@ -83,7 +83,7 @@ type LabSettings struct {
 
 // LoadSettings are the requests that every client sends in every trial.
 type LoadSettings struct {
-	Protocol    string        `yaml:"protocol"` // tcp
+	Protocol    string        `yaml:"protocol"` // result.TCP or result.UDP
 	Pattern     string        `yaml:"pattern"`  // result.Lockstep or result.Ephemeral
 	Requests    int           `yaml:"requests"` // per client and trial
 	Rate        Rate          `yaml:"rate"`     // lockstep: slots per second; ephemeral: requests per second and client
@@ -197,7 +197,7 @@ func Default() Scenario {
 		Driver:  result.DriverDocker,
 		Clients: 2,
 		Load: LoadSettings{
-			Protocol: "tcp",
+			Protocol: result.TCP,
 			Pattern:  result.Lockstep,
 			Requests: 3000,
 			Timeout:  500 * time.Millisecond,

@@ -242,6 +242,16 @@ func warnUnaccounted(arms []result.Arm) (all []result.Warning) {
 			if n := t.Server.Strangers; n > 0 {
 				add(result.Strangers, int(n), 0)
 			}
+			n := int(t.Server.Malformed)
+			if d := t.Datagrams; d != nil {
+				n += d.Foreign
+				if d.Late > 0 {
+					add(result.LateAnswers, int(d.Late), 0)
+				}
+			}
+			if n > 0 {
+				add(result.ForeignDatagrams, n, 0)
+			}
 		}
 	}
 	return all

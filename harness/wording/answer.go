@@ -104,7 +104,7 @@ func answerSentence(r *result.Result, headline string) string {
 	if len(r.Arms) == 0 || !r.HasTrials() {
 		return "No trial was finished."
 	}
-	text, lost, control := baselineLoss(r.Arms[0]), r.Arms[0].SumTotals().Race, r.Arms[0].SumControl().Race
+	text, lost, control := baselineLoss(r.Scenario, r.Arms[0]), r.Arms[0].SumTotals().Race, r.Arms[0].SumControl().Race
 	switch {
 	case lost > 0 && headline == CannotTell:
 		text += ", too few to tell them from chance"

@@ -27,3 +27,14 @@ func describeSetting(s result.Setting) string {
 	}
 	return fmt.Sprintf("%s = %s", s.Key, s.Value)
 }
+
+// Latency names what the latencies of a scenario's runs are.
+func Latency(s result.ScenarioSummary) string {
+	switch {
+	case s.LatencyOfSending():
+		return "time to send a datagram through NAT"
+	case s.Protocol == result.UDP:
+		return "time to the answer"
+	}
+	return "time to connect"
+}

@@ -34,7 +34,7 @@ func summariseRun(r *result.Result) string {
 
 // describeTrials returns what the trials show, as a clause without an end.
 func describeTrials(r *result.Result) string {
-	return strings.Join(append([]string{baselineLoss(r.Arms[0])}, armClauses(r)...), "; ")
+	return strings.Join(append([]string{baselineLoss(r.Scenario, r.Arms[0])}, armClauses(r)...), "; ")
 }
 
 // armClauses returns the effect of each of the other arms.
@@ -49,7 +49,7 @@ func armClauses(r *result.Result) (clauses []string) {
 }
 
 // baselineLoss states what the race costs the baseline, over all trials.
-func baselineLoss(baseline result.Arm) string {
+func baselineLoss(of result.ScenarioSummary, baseline result.Arm) string {
 	n, control := baseline.SumTotals(), baseline.SumControl()
 	switch {
 	case n.Requests == 0:
@@ -57,14 +57,18 @@ func baselineLoss(baseline result.Arm) string {
 	case n.Race == 0:
 		return noRaceIn(baseline.Name, n, control)
 	case n.Failed > n.Race:
-		return fmt.Sprintf("%s lost %s of %s (%s), %s of them to the source-port race", baseline.Name, format.Thousands(n.Failed), connections(n),
+		return fmt.Sprintf("%s lost %s of %s (%s), %s of them to the source-port race", baseline.Name, format.Thousands(n.Failed), requests(of, n),
 			format.Percent(float64(n.Failed)/float64(n.Requests)), format.Thousands(n.Race))
 	default:
-		return fmt.Sprintf("%s lost %s of %s (%s) to the source-port race", baseline.Name, format.Thousands(n.Race), connections(n), format.Percent(n.RaceRate()))
+		return fmt.Sprintf("%s lost %s of %s (%s) to the source-port race", baseline.Name, format.Thousands(n.Race), requests(of, n), format.Percent(n.RaceRate()))
 	}
 }
 
-func connections(n result.Totals) string {
+// requests counts the requests of an arm: connections, or datagrams.
+func requests(of result.ScenarioSummary, n result.Totals) string {
+	if of.Protocol == result.UDP {
+		return format.Plural(n.Requests, "datagram", "datagrams")
+	}
 	return format.Plural(n.Requests, "connection", "connections")
 }
 

@@ -106,6 +106,12 @@ func trialWarning(w result.Warning) string {
 	case result.Strangers:
 		return fmt.Sprintf("the server reset %s from other addresses than the lab's",
 			format.Plural(w.Count, "connection", "connections"))
+	case result.LateAnswers:
+		return fmt.Sprintf("%s came after the timeout of their request, or a second time; each request was counted once",
+			format.Plural(w.Count, "answer", "answers"))
+	case result.ForeignDatagrams:
+		return fmt.Sprintf("%s neither a request of the lab nor its answer; none of them was answered or counted",
+			format.Plural(w.Count, "datagram was", "datagrams were"))
 	}
 	return string(w.Code)
 }

@@ -83,6 +83,10 @@ var sentences = []struct {
 		"not triggered: no trial's control, which is plain masquerade, was hit either: the clients' packets did not meet in NAT (the phase lock searched in 1 turn, with delays from 0 to 40.3 µs)"},
 	{result.Warning{Code: result.Strangers, Arm: "pool", Round: 3, Count: 1},
 		"pool, round 3: the server reset 1 connection from other addresses than the lab's"},
+	{result.Warning{Code: result.LateAnswers, Arm: "pool", Round: 3, Count: 2},
+		"pool, round 3: 2 answers came after the timeout of their request, or a second time; each request was counted once"},
+	{result.Warning{Code: result.ForeignDatagrams, Arm: "pool", Round: 3, Count: 1},
+		"pool, round 3: 1 datagram was neither a request of the lab nor its answer; none of them was answered or counted"},
 }
 
 func TestWarnings(t *testing.T) {

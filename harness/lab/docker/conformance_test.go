@@ -11,6 +11,7 @@ import (
 	"snatlab/harness/lab"
 	"snatlab/harness/lab/labtest"
 	"snatlab/harness/nat/iptables"
+	"snatlab/harness/result"
 	"snatlab/harness/undo"
 )
 
@@ -19,41 +20,46 @@ func TestConformance(t *testing.T) {
 	r := realEngine(t)
 	journals := t.TempDir()
 	labs := 0
-	labtest.CheckDriver(t, labtest.Driver{
-		Open: func(ctx context.Context, clients int, say func(string)) (lab.Lab, error) {
-			labs++
-			c := Config{Run: fmt.Sprintf("test-%06d", labs), Clients: clients, Trials: 40, Control: true, Binary: probeBinary(t), Say: say}
-			var err error
-			if c.Journal, err = undo.CreateJournal(journals, c.Run, undoers()); err != nil {
-				return nil, err
-			}
-			l, err := Open(ctx, r.Host, c)
-			return l, err
-		},
-		Kill: func(t *testing.T, l lab.Lab, client int) {
-			d := l.(*dockerLab)
-			if err := d.host.docker.ContainerKill(t.Context(), d.containerName(fmt.Sprintf("client-%d", client)), "KILL"); err != nil {
-				t.Fatal(err)
-			}
-		},
-		RemoveControl: func(t *testing.T, l lab.Lab) {
-			d := l.(*dockerLab)
-			marked := strings.Replace(d.ControlRule(), " -j ", " -m comment --comment snatlab-"+d.config.Run+" -j ", 1)
-			if err := d.Rule.IPTables().DeleteRule(iptables.NATTable, marked); err != nil {
-				t.Fatal(err)
-			}
-		},
-		Killed: "; exit code 137; it left no output",
-		Traces: func(t *testing.T) (all []string) {
-			state := r.state()
-			for _, kind := range slices.Sorted(maps.Keys(state)) {
-				all = append(append(all, kind), state[kind]...)
-			}
-			left, err := undo.FindJournals(journals)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return append(all, left...)
-		},
-	})
+	for _, protocol := range []string{result.TCP, result.UDP} {
+		t.Run(protocol, func(t *testing.T) {
+			labtest.CheckDriver(t, labtest.Driver{
+				Protocol: protocol,
+				Open: func(ctx context.Context, clients int, say func(string)) (lab.Lab, error) {
+					labs++
+					c := Config{Run: fmt.Sprintf("test-%06d", labs), Clients: clients, Protocol: protocol, Trials: 40, Control: true, Binary: probeBinary(t), Say: say}
+					var err error
+					if c.Journal, err = undo.CreateJournal(journals, c.Run, undoers()); err != nil {
+						return nil, err
+					}
+					l, err := Open(ctx, r.Host, c)
+					return l, err
+				},
+				Kill: func(t *testing.T, l lab.Lab, client int) {
+					d := l.(*dockerLab)
+					if err := d.host.docker.ContainerKill(t.Context(), d.containerName(fmt.Sprintf("client-%d", client)), "KILL"); err != nil {
+						t.Fatal(err)
+					}
+				},
+				RemoveControl: func(t *testing.T, l lab.Lab) {
+					d := l.(*dockerLab)
+					marked := strings.Replace(d.ControlRule(), " -j ", " -m comment --comment snatlab-"+d.config.Run+" -j ", 1)
+					if err := d.Rule.IPTables().DeleteRule(iptables.NATTable, marked); err != nil {
+						t.Fatal(err)
+					}
+				},
+				Killed: "; exit code 137; it left no output",
+				Traces: func(t *testing.T) (all []string) {
+					state := r.state()
+					for _, kind := range slices.Sorted(maps.Keys(state)) {
+						all = append(append(all, kind), state[kind]...)
+					}
+					left, err := undo.FindJournals(journals)
+					if err != nil {
+						t.Fatal(err)
+					}
+					return append(all, left...)
+				},
+			})
+		})
+	}
 }

@@ -33,18 +33,19 @@ import (
 
 // Config is what a lab is built from.
 type Config struct {
-	Run     string // id of the run: labels and names carry it
-	Clients int
-	Network string         // an existing one for the clients; empty: one of the lab's own
-	Trials  int            // of the run; each takes a server port
-	Control bool           // the lab has a control, which takes a server port as well
-	Arms    []scenario.Arm // of the run: nothing else may use their rules and addresses
-	Server  netip.AddrPort // `snatlab serve` on another machine; zero: a server of the lab's own
-	Binary  string         // static snatlab binary that the probe image is made of; empty: this one
-	Widen   lab.IdleRules
-	Keep    bool // Keep may be called: the probes stay when their sessions end
-	Journal *undo.Journal
-	Say     func(string) // reports what is being done; may be nil
+	Run      string // id of the run: labels and names carry it
+	Clients  int
+	Protocol string         // of the load: result.TCP or result.UDP; empty: TCP
+	Network  string         // an existing one for the clients; empty: one of the lab's own
+	Trials   int            // of the run; each takes a server port
+	Control  bool           // the lab has a control, which takes a server port as well
+	Arms     []scenario.Arm // of the run: nothing else may use their rules and addresses
+	Server   netip.AddrPort // `snatlab serve` on another machine; zero: a server of the lab's own
+	Binary   string         // static snatlab binary that the probe image is made of; empty: this one
+	Widen    lab.IdleRules
+	Keep     bool // Keep may be called: the probes stay when their sessions end
+	Journal  *undo.Journal
+	Say      func(string) // reports what is being done; may be nil
 }
 
 // Open builds a lab on a host that has passed Preflight. If it fails, whatever
@@ -87,6 +88,7 @@ func newDockerLab(host *Host, c Config) *dockerLab {
 	l := &dockerLab{Base: lab.NewBase(result.DriverDocker, c.Say), config: c, host: host, places: map[string]containerPlace{}, first: firstClient{made: make(chan struct{}), running: make(chan struct{})}}
 	l.Router = func(do func() error) error { return do() }
 	l.Journal, l.BarrierFile, l.SharedTable, l.WithControl = c.Journal, barrierFile, true, c.Control
+	l.Protocol = cmp.Or(c.Protocol, result.TCP)
 	l.Facts.Docker, l.Facts.Firewall = &host.info.ServerVersion, new(host.backendName())
 	l.Facts.NAT, l.Facts.SharedNetwork = result.NATIPTables, c.Network
 	return l

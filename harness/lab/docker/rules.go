@@ -32,7 +32,7 @@ func (l *dockerLab) findRule(ctx context.Context) (err error) {
 		if l.Found, err = effect.InChain(ctx, bridgesTable, bridgeChain+l.clientNet.bridge, l.clientNet.subnet); err != nil {
 			return fmt.Errorf("%w (did something delete Docker's rules? a restart of the Docker daemon makes them again)", err)
 		}
-		return lab.CheckFound(ctx, l.Found, l.config.Arms)
+		return lab.CheckFound(ctx, l.Found, l.config.Arms, l.Protocol)
 	}
 	l.Rule, err = nat.FindRule(ctx, l.host.tables, l.clientNet.subnet, l.clientNet.bridge)
 	missing, ok := errors.AsType[*nat.NoRuleError](err)
@@ -45,7 +45,7 @@ func (l *dockerLab) findRule(ctx context.Context) (err error) {
 	case err != nil:
 		return err
 	}
-	return lab.CheckArms(ctx, l.Rule, l.config.Arms)
+	return lab.CheckArms(ctx, l.Rule, l.config.Arms, l.Protocol)
 }
 
 // findByEffect finds the rules that translate the clients' connections by having the
@@ -71,7 +71,7 @@ func (l *dockerLab) findByEffect(ctx context.Context) error {
 	if found.DrawsPorts() {
 		l.Say("it draws source ports at random already")
 	}
-	return lab.CheckFound(ctx, found, l.config.Arms)
+	return lab.CheckFound(ctx, found, l.config.Arms, l.Protocol)
 }
 
 // iptables returns the variant of iptables that holds the rule of the clients' network,

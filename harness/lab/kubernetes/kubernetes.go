@@ -64,7 +64,8 @@ type Config struct {
 	Image      string
 	PullPolicy string // "IfNotPresent", "Always" or "Never"
 	Clients    int
-	Trials     int // of the run; each takes a server port
+	Protocol   string // of the load: result.TCP or result.UDP
+	Trials     int    // of the run; each takes a server port
 	Control    bool
 	Entries    int            // room in the conntrack table that the run needs
 	Server     netip.AddrPort // `snatlab serve` outside the cluster; zero: a Pod on another node
@@ -101,7 +102,7 @@ type kubernetesLab struct {
 
 func newKubernetesLab(cluster *Cluster, c Config) *kubernetesLab {
 	l := &kubernetesLab{Sessions: lab.NewSessions(c.Say), config: c, cluster: cluster, restored: true}
-	l.WithControl = c.Control
+	l.WithControl, l.Protocol = c.Control, c.Protocol
 	return l
 }
 
@@ -113,7 +114,7 @@ func (l *kubernetesLab) startAgent(ctx context.Context) (err error) {
 	}
 	l.restored = false
 	l.nodeFacts, err = l.Session.Open(ctx, router.OpenOrder{
-		Run: l.config.Run, What: l.config.What, Entries: l.config.Entries, Barrier: l.config.Barrier, Arms: l.config.Arms,
+		Run: l.config.Run, What: l.config.What, Entries: l.config.Entries, Barrier: l.config.Barrier, Arms: l.config.Arms, Protocol: l.config.Protocol,
 	})
 	if err != nil {
 		return fmt.Errorf("node %s: %w", l.node.Name, err)

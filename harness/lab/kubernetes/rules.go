@@ -27,7 +27,7 @@ func (l *kubernetesLab) findRules(ctx context.Context) (err error) {
 	sent := make([][]scenario.PortRange, len(addresses))
 	opened, asked := 0, 0
 	send := func(ctx context.Context, client, n int) error {
-		report, err := l.Clients()[client].Run(ctx, probe.ClientLoad{Server: at.Arm, Requests: n, Timeout: connectTime, Concurrency: 1})
+		report, err := l.Clients()[client].Run(ctx, probe.ClientLoad{Protocol: l.Protocol, Server: at.Arm, Requests: n, Timeout: connectTime, Concurrency: 1})
 		if err == nil {
 			sent[client] = append(sent[client], report.Ports...)
 			opened, asked = opened+report.Succeeded, asked+n

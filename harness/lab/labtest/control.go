@@ -78,7 +78,7 @@ func (s *labSuite) sendControl(t *testing.T, requests int) {
 	s.sent += 2 * requests
 	var ports [][]scenario.PortRange
 	for _, c := range s.Clients() {
-		report, err := c.Run(t.Context(), probe.ClientLoad{Server: s.control, Requests: requests, Timeout: 900 * time.Millisecond,
+		report, err := c.Run(t.Context(), probe.ClientLoad{Protocol: s.Protocol, Server: s.control, Requests: requests, Timeout: 900 * time.Millisecond,
 			Lockstep: &probe.LockstepPart{Clients: 1, CPUs: 1, Ports: scenario.PortRange{First: first, Last: controlPorts.Last}}})
 		if err != nil || report.Succeeded != requests {
 			t.Fatalf("%s: %+v, %v", c.Name, report, err)

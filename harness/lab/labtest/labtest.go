@@ -22,6 +22,8 @@ import (
 
 // Driver is a driver under test.
 type Driver struct {
+	Protocol string // of the loads
+
 	// Open builds a lab with a control, and reports what it does as the driver does.
 	Open func(ctx context.Context, clients int, say func(string)) (lab.Lab, error)
 	// Kill ends the process of a client by force.
@@ -132,7 +134,7 @@ func (s *labSuite) sendRequests(t *testing.T, requests int) (server netip.AddrPo
 	t.Helper()
 	server = s.listenNext(t)
 	for _, c := range s.Clients() {
-		report, err := c.Run(t.Context(), probe.ClientLoad{Server: server, Requests: requests, Timeout: 900 * time.Millisecond, Concurrency: 1})
+		report, err := c.Run(t.Context(), probe.ClientLoad{Protocol: s.Protocol, Server: server, Requests: requests, Timeout: 900 * time.Millisecond, Concurrency: 1})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -236,7 +238,7 @@ func (s *labSuite) runLockstep(t *testing.T, server netip.AddrPort, requests int
 		go func() {
 			var err error
 			reports[i], err = c.Run(t.Context(), probe.ClientLoad{
-				Server: server, Requests: requests, Timeout: 500 * time.Millisecond,
+				Protocol: s.Protocol, Server: server, Requests: requests, Timeout: 500 * time.Millisecond,
 				Lockstep: &probe.LockstepPart{Client: i, Clients: clients, CPUs: cpus, Ports: lockstepPorts, Barrier: s.Barrier(), Epoch: uint64(s.trials)},
 			})
 			errs <- err
@@ -279,9 +281,10 @@ func (s *labSuite) countEntries(t *testing.T, server netip.AddrPort, ports [][]s
 	if err != nil {
 		t.Fatal(err)
 	}
+	ended := map[string]string{result.TCP: "CLOSE", result.UDP: result.EntryReplied}[s.Protocol]
 	for i, ports := range clients {
 		for port, state := range ports {
-			if state != "CLOSE" {
+			if state != ended {
 				t.Errorf("client %d, port %d: the entry's state is %s", i, port, state)
 			}
 			n++
@@ -337,7 +340,7 @@ func checkDeath(t *testing.T, s *labSuite) {
 	s.Kill(t, s.Lab, victim)
 	server := s.listenNext(t)
 	for i, c := range s.Clients() {
-		report, err := c.Run(t.Context(), probe.ClientLoad{Server: server, Requests: 1, Timeout: 900 * time.Millisecond, Concurrency: 1})
+		report, err := c.Run(t.Context(), probe.ClientLoad{Protocol: s.Protocol, Server: server, Requests: 1, Timeout: 900 * time.Millisecond, Concurrency: 1})
 		switch {
 		case i == victim && (err == nil || !strings.HasPrefix(err.Error(), "client 1 died: ") || !strings.Contains(err.Error(), s.Killed)):
 			t.Errorf("of the client that was killed: %+v, %v; want its end, and %q", report, err, s.Killed)

@@ -69,7 +69,9 @@ func TestConformance(t *testing.T) {
 			if _, err := exec.LookPath("iptables"); writer == result.NATIPTables && err != nil {
 				netnstest.SkipWithout(t, err.Error())
 			}
-			labtest.CheckDriver(t, newDriver(writer))
+			for _, protocol := range []string{result.TCP, result.UDP} {
+				t.Run(protocol, func(t *testing.T) { labtest.CheckDriver(t, newDriver(writer, protocol)) })
+			}
 		})
 	}
 }
@@ -102,10 +104,11 @@ func runAsUser(t *testing.T, test string) {
 	}
 }
 
-func newDriver(writer string) labtest.Driver {
+func newDriver(writer, protocol string) labtest.Driver {
 	return labtest.Driver{
+		Protocol: protocol,
 		Open: func(ctx context.Context, clients int, say func(string)) (lab.Lab, error) {
-			l, err := Open(ctx, Config{Run: "test", Clients: clients, NAT: writer, Control: true, Say: say})
+			l, err := Open(ctx, Config{Run: "test", Clients: clients, Protocol: protocol, NAT: writer, Control: true, Say: say})
 			return l, err
 		},
 		Kill: func(t *testing.T, l lab.Lab, client int) {

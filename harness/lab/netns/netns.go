@@ -37,13 +37,14 @@ import (
 
 // Config is what a lab is built from.
 type Config struct {
-	Run     string // id of the run: a part of the names of a lab that is kept
-	Clients int
-	NAT     string // what writes the rule: result.NATNFTables or result.NATIPTables
-	Control bool   // the lab has a control
-	Widen   lab.IdleRules
-	Binary  string       // the program that `probe ROLE` runs; empty: this one
-	Say     func(string) // reports what is being done; may be nil
+	Run      string // id of the run: a part of the names of a lab that is kept
+	Clients  int
+	Protocol string // of the load: result.TCP or result.UDP; empty: TCP
+	NAT      string // what writes the rule: result.NATNFTables or result.NATIPTables
+	Control  bool   // the lab has a control
+	Widen    lab.IdleRules
+	Binary   string       // the program that `probe ROLE` runs; empty: this one
+	Say      func(string) // reports what is being done; may be nil
 }
 
 // Open builds a lab. It requires CAP_SYS_ADMIN and CAP_NET_ADMIN, in the user
@@ -79,6 +80,7 @@ func newNetnsLab(c Config) *netnsLab {
 	l := &netnsLab{Base: lab.NewBase(result.DriverNetns, c.Say), config: c}
 	l.Journal, l.Outgoing, l.WithControl = undo.InMemory(routerUndoers()), serverPlace().name, c.Control
 	l.BarrierFile = fmt.Sprintf("/proc/self/fd/%d", barrierFD) // the same descriptor in every probe
+	l.Protocol = cmp.Or(c.Protocol, result.TCP)
 	l.Facts.NAT, l.Facts.Rootless = c.NAT, IsReexecuted()
 	l.Facts.ClientNetwork = clientNet.String()
 	l.nodes = []*node{newNode(serverPlace())}

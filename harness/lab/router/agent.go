@@ -27,13 +27,14 @@ import (
 type Agent struct {
 	Patience time.Duration // how long it waits for an order; zero: patience
 
-	lock    *undo.Lock
-	journal *undo.Journal
-	clients []netip.Addr
-	arms    []scenario.Arm
-	search  *search // for the rules; nil: none is under way
-	rules   *rules  // that were found; nil: none yet
-	ended   bool    // the controller has ended the run
+	lock     *undo.Lock
+	journal  *undo.Journal
+	clients  []netip.Addr
+	arms     []scenario.Arm
+	protocol string  // of the load
+	search   *search // for the rules; nil: none is under way
+	rules    *rules  // that were found; nil: none yet
+	ended    bool    // the controller has ended the run
 }
 
 // execute executes one order and returns its answer.
@@ -115,7 +116,7 @@ func (a *Agent) open(ctx context.Context, o OpenOrder) (Opened, error) {
 	if a.journal, err = undo.CreateJournal(undo.Dir, o.Run, undoers()); err != nil {
 		return Opened{}, err
 	}
-	a.arms = o.Arms
+	a.arms, a.protocol = o.Arms, o.Protocol
 	if o.Barrier {
 		if err := a.makeBarrier(ctx); err != nil {
 			opened.NoBarrier = err.Error()
@@ -175,14 +176,14 @@ func (a *Agent) lookUp(ctx context.Context, c connections) ([]map[uint16]string,
 	if err := a.checkClients(c); err != nil {
 		return nil, err
 	}
-	return lab.LookUpEntries(ctx, a.clients, c.Server, c.Ports)
+	return lab.LookUpEntries(ctx, a.protocol, a.clients, c.Server, c.Ports)
 }
 
 func (a *Agent) forget(ctx context.Context, c connections) (none, error) {
 	if err := a.checkClients(c); err != nil {
 		return none{}, err
 	}
-	return none{}, lab.ForgetEntries(ctx, a.clients, c.Server, c.Ports)
+	return none{}, lab.ForgetEntries(ctx, a.protocol, a.clients, c.Server, c.Ports)
 }
 
 // checkClients returns an error for connections of clients that the run does not have.

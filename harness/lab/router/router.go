@@ -91,11 +91,12 @@ type Cleaned struct {
 
 // OpenOrder begins a run on the node.
 type OpenOrder struct {
-	Run     string         `json:"run"`
-	What    string         `json:"what"`    // of the run, for others who want the node
-	Entries int            `json:"entries"` // room in the conntrack table
-	Barrier bool           `json:"barrier"` // make BarrierFolder
-	Arms    []scenario.Arm `json:"arms"`
+	Run      string         `json:"run"`
+	What     string         `json:"what"`     // of the run, for others who want the node
+	Entries  int            `json:"entries"`  // room in the conntrack table
+	Barrier  bool           `json:"barrier"`  // make BarrierFolder
+	Protocol string         `json:"protocol"` // of the load: result.TCP or result.UDP
+	Arms     []scenario.Arm `json:"arms"`
 }
 
 // Opened is what the controller needs to know of the node.

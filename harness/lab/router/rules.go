@@ -8,6 +8,7 @@ import (
 	"snatlab/harness/lab"
 	"snatlab/harness/nat/effect"
 	"snatlab/harness/nat/snat"
+	"snatlab/harness/result"
 	"snatlab/harness/scenario"
 	"snatlab/harness/undo"
 )
@@ -94,7 +95,7 @@ func (a *Agent) nextStep(context.Context) (findStep, error) {
 	if s.failed != nil {
 		return findStep{}, s.failed
 	}
-	if err := checkArms(s.found, a.arms); err != nil {
+	if err := checkArms(s.found, a.arms, a.protocol); err != nil {
 		return findStep{}, err
 	}
 	a.rules = &rules{found: s.found}
@@ -119,10 +120,10 @@ func (s *search) stop() {
 
 // checkArms returns an error, before anything is changed, if one of the arms cannot be put
 // in force.
-func checkArms(found *effect.Rules, arms []scenario.Arm) error {
+func checkArms(found *effect.Rules, arms []scenario.Arm, protocol string) error {
 	var all []snat.Options
 	for _, arm := range arms {
-		all = append(all, lab.RuleOptions(arm))
+		all = append(all, lab.RuleOptions(arm, protocol))
 	}
 	return found.Check(context.Background(), all...)
 }
@@ -143,8 +144,9 @@ func (a *Agent) insertControl(ctx context.Context, ports scenario.PortRange) (st
 	if a.rules == nil {
 		return "", errNoRules
 	}
+	of := snat.Connections{Server: a.rules.found.Server, UDP: a.protocol == result.UDP, Ports: snat.PortRange(ports)}
 	var err error
-	if a.rules.control, err = a.rules.found.InsertControl(ctx, a.journal, a.rules.found.Server, snat.PortRange(ports)); err != nil {
+	if a.rules.control, err = a.rules.found.InsertControl(ctx, a.journal, of); err != nil {
 		return "", err
 	}
 	return a.rules.control.Text(), nil
@@ -158,7 +160,7 @@ func (a *Agent) apply(ctx context.Context, arm scenario.Arm) (string, error) {
 	case a.rules.applied != nil:
 		return "", errors.New("an arm is in force already")
 	}
-	applied, err := a.rules.found.Apply(ctx, a.journal, lab.RuleOptions(arm))
+	applied, err := a.rules.found.Apply(ctx, a.journal, lab.RuleOptions(arm, a.protocol))
 	if err != nil {
 		return "", err
 	}

@@ -93,10 +93,10 @@ func (r ownRule) words(comment string) []string {
 		words = append(words, "-d", netip.PrefixFrom(r.Server, r.Server.BitLen()).String())
 	}
 	if r.Ports != (snat.PortRange{}) || r.Options.ToPorts != (snat.PortRange{}) {
-		words = append(words, "-p", "tcp")
+		words = append(words, "-p", r.Protocol())
 	}
 	if r.Ports != (snat.PortRange{}) {
-		words = append(words, "-m", "tcp", "--sport", fmt.Sprintf("%d:%d", r.Ports.First, r.Ports.Last))
+		words = append(words, "-m", r.Protocol(), "--sport", fmt.Sprintf("%d:%d", r.Ports.First, r.Ports.Last))
 	}
 	if r.Options.PerMillion != 0 {
 		const whole = 1 << 31 // the kernel holds a number of 31 bits, and iptables prints 11 digits

@@ -123,11 +123,11 @@ type Control struct {
 }
 
 // InsertControl inserts the rules of the control. No arm may be in force.
-func (r *Rules) InsertControl(ctx context.Context, journal *undo.Journal, server netip.Addr, ports snat.PortRange) (*Control, error) {
+func (r *Rules) InsertControl(ctx context.Context, journal *undo.Journal, of snat.Connections) (*Control, error) {
 	c := &Control{rules: r}
 	for n, f := range r.Found {
 		own := r.newOwn(journal, controlRole, n)
-		own.Server, own.Ports = server, ports
+		own.Server, own.UDP, own.Ports = of.Server, of.UDP, of.Ports
 		var err error
 		if own.Options, err = standIn(f.Rule, snat.Options{Plain: true}); err != nil {
 			return nil, fmt.Errorf("insert the rule of the control: stand in for %v: %w", f.Rule, err)

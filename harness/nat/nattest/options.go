@@ -24,6 +24,8 @@ var RuleEnds = map[snat.Options]struct{ IPTables, NFTables string }{
 	{RandomFully: true}: {"-j MASQUERADE --random-fully", "counter masquerade fully-random"},
 	{ToPorts: TenPorts}: {"-p tcp -j MASQUERADE --to-ports 20000-20009", "meta l4proto tcp counter masquerade to :20000-20009"},
 	{ToPorts: OnePort}:  {"-p tcp -j MASQUERADE --to-ports 20000", "meta l4proto tcp counter masquerade to :20000"},
+	{ToPorts: TenPorts, UDP: true, RandomFully: true}: {
+		"-p udp -j MASQUERADE --to-ports 20000-20009 --random-fully", "meta l4proto udp counter masquerade to :20000-20009 fully-random"},
 	{ToPorts: TenPorts, Random: true}: {
 		"-p tcp -j MASQUERADE --to-ports 20000-20009 --random", "meta l4proto tcp counter masquerade to :20000-20009 random"},
 	{ToPorts: TenPorts, RandomFully: true}: {
@@ -55,6 +57,7 @@ var Rewritings = func() (all []snat.Options) {
 
 // Contradictions are options that no rule can have, with the reasons.
 var Contradictions = map[snat.Options]string{
+	{UDP: true}:     "without ports to masquerade to, a rule is for all protocols",
 	{PerMillion: 1}: "a rule for a part of the connections is random-fully, and nothing else",
 	{RandomFully: true, PerMillion: 1, ToPorts: TenPorts}:     "a rule for a part of the connections is random-fully, and nothing else",
 	{RandomFully: true, PerMillion: snat.Million}:             "1000000 of 1000000 connections are no part of them",

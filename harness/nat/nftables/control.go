@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"slices"
 
 	"github.com/mdlayher/netlink"
@@ -20,17 +19,16 @@ type serverRuleStep struct {
 
 const serverRuleKind = "nat.nftables-control"
 
-// ControlOf returns the rule for the packets of a rule's network to one server from some
-// source ports.
-func ControlOf(text string, server netip.Addr, ports snat.PortRange) (MasqueradeRule, error) {
+// ControlOf returns the rule for some connections of a rule's network.
+func ControlOf(text string, of snat.Connections) (MasqueradeRule, error) {
 	r, ok := ParseRule(text)
 	if !ok || r.Server.IsValid() {
 		return r, fmt.Errorf("%q is not the masquerade rule of a network", text)
 	}
-	if !server.IsValid() {
+	if !of.Server.IsValid() {
 		return r, errors.New("no server of a control")
 	}
-	r.Server, r.Ports = server, ports
+	r.Server, r.UDP, r.Ports = of.Server, of.UDP, of.Ports
 	return r, r.checkRule()
 }
 

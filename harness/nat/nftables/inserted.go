@@ -24,7 +24,8 @@ import (
 type InsertedRule struct {
 	Source  netip.Prefix
 	Server  netip.Addr     // zero: any destination
-	Ports   snat.PortRange // only TCP packets from these source ports; zero: all
+	Ports   snat.PortRange // only packets from these source ports; zero: all
+	UDP     bool           // Ports are those of UDP; else of TCP
 	Options snat.Options
 	Counts  bool // it counts, and does not translate
 	Compat  bool // written as iptables-nft writes rules: it cannot list others in its chains
@@ -41,7 +42,7 @@ func (r InsertedRule) InsertedText() string {
 		text += fmt.Sprintf("ip daddr %v ", r.Server)
 	}
 	if r.Ports != (snat.PortRange{}) {
-		text += fmt.Sprintf("tcp sport %v ", r.Ports)
+		text += fmt.Sprintf("%s sport %v ", r.Protocol(), r.Ports)
 	}
 	if r.Counts {
 		return text + "counter"
@@ -63,12 +64,12 @@ func (r InsertedRule) Message(table Table, chain string, how netlink.HeaderFlags
 	switch {
 	case r.Compat:
 		if r.Ports != (snat.PortRange{}) || r.Options.ToPorts != (snat.PortRange{}) {
-			m.Protocol = unix.IPPROTO_TCP
+			m.Protocol = uint32(r.protocolNumber())
 		}
 		m.Exprs = append(m.Exprs, r.foreignExpressions()...)
 		return m
 	case r.Ports != snat.PortRange{}:
-		m.Exprs = append(m.Exprs, serverExpressions(r.Server, r.Ports)[2:]...)
+		m.Exprs = append(m.Exprs, serverExpressions(r.Server, r.UDP, r.Ports)[2:]...)
 	}
 	if r.Counts {
 		m.Exprs = append(m.Exprs, &expr.Counter{})
@@ -76,6 +77,20 @@ func (r InsertedRule) Message(table Table, chain string, how netlink.HeaderFlags
 		m.Exprs = append(m.Exprs, statementExpressions(r.Options)...)
 	}
 	return m
+}
+
+// Protocol returns the name of the protocol of the rule's ports.
+func (r InsertedRule) Protocol() string { return snat.Protocol(r.UDP || r.Options.UDP) }
+
+func (r InsertedRule) protocolNumber() byte { return protocolNumber(r.UDP || r.Options.UDP) }
+
+// matchPorts returns the match of iptables for the rule's source ports.
+func (r InsertedRule) matchPorts() xt.InfoAny {
+	sources, all := [2]uint16{r.Ports.First, r.Ports.Last}, [2]uint16{0, math.MaxUint16}
+	if r.UDP {
+		return &xt.Udp{SrcPorts: sources, DstPorts: all}
+	}
+	return &xt.Tcp{SrcPorts: sources, DstPorts: all}
 }
 
 func compareMeta(key expr.MetaKey, value byte) []expr.Any {
@@ -104,12 +119,10 @@ func matchNetwork(field uint32, p netip.Prefix) []expr.Any {
 // writes them.
 func (r InsertedRule) foreignExpressions() (exprs []expr.Any) {
 	if r.Ports != (snat.PortRange{}) || r.Options.ToPorts != (snat.PortRange{}) {
-		exprs = append(exprs, compareMeta(expr.MetaKeyL4PROTO, unix.IPPROTO_TCP)...)
+		exprs = append(exprs, compareMeta(expr.MetaKeyL4PROTO, r.protocolNumber())...)
 	}
 	if r.Ports != (snat.PortRange{}) {
-		exprs = append(exprs, &expr.Match{Name: "tcp", Info: &xt.Tcp{
-			SrcPorts: [2]uint16{r.Ports.First, r.Ports.Last}, DstPorts: [2]uint16{0, math.MaxUint16},
-		}})
+		exprs = append(exprs, &expr.Match{Name: r.Protocol(), Info: r.matchPorts()})
 	}
 	if r.Options.PerMillion != 0 {
 		exprs = append(exprs, &expr.Match{Name: "statistic", Info: new(xt.Unknown(compat.DrawnShare(r.Options.PerMillion)))})

@@ -22,7 +22,8 @@ import (
 type MasqueradeRule struct {
 	Subnet  netip.Prefix // IPv4, masked
 	Bridge  string
-	Server  netip.Addr     // only TCP packets to it from Ports; zero: all packets
+	Server  netip.Addr     // only packets to it from Ports; zero: all packets
+	UDP     bool           // Ports are those of UDP; else of TCP
 	Ports   snat.PortRange // two source ports or more; zero without a Server
 	Options snat.Options   // none with a Server
 }
@@ -41,7 +42,7 @@ func (r MasqueradeRule) Match() string {
 	}
 	match := fmt.Sprintf("ip saddr %s oifname != %q ", source, r.Bridge)
 	if r.Server.IsValid() {
-		match += fmt.Sprintf("ip daddr %v tcp sport %v ", r.Server, r.Ports)
+		match += fmt.Sprintf("ip daddr %v %s sport %v ", r.Server, snat.Protocol(r.UDP), r.Ports)
 	}
 	return match
 }
@@ -57,7 +58,7 @@ func ParseRule(text string) (r MasqueradeRule, ok bool) {
 		if err != nil {
 			return MasqueradeRule{}, false
 		}
-		r.Server, r.Ports = server, snat.ParsePorts(words[11])
+		r.Server, r.UDP, r.Ports = server, words[9] == snat.Protocol(true), snat.ParsePorts(words[11])
 	default:
 		return MasqueradeRule{}, false
 	}
@@ -91,7 +92,7 @@ const (
 	register         = unix.NFT_REG_1
 	sourceField      = 12 // offset of the source address in the IPv4 header
 	destinationField = 16
-	portField        = 0 // offset of the source port in the TCP header
+	portField        = 0 // offset of the source port in the TCP and UDP headers
 )
 
 // buildExpressions returns the expressions that the nft program makes of the
@@ -101,19 +102,19 @@ func (r MasqueradeRule) buildExpressions() []expr.Any {
 		&expr.Meta{Key: expr.MetaKeyOIFNAME, Register: register},
 		&expr.Cmp{Op: expr.CmpOpNeq, Register: register, Data: padName(r.Bridge)})
 	if r.Server.IsValid() {
-		exprs = append(exprs, serverExpressions(r.Server, r.Ports)...)
+		exprs = append(exprs, serverExpressions(r.Server, r.UDP, r.Ports)...)
 	}
 	return append(exprs, statementExpressions(r.Options)...)
 }
 
 // serverExpressions returns the expressions of `ip daddr ADDRESS tcp sport FIRST-LAST`.
 // They compare the protocol as well.
-func serverExpressions(server netip.Addr, ports snat.PortRange) []expr.Any {
+func serverExpressions(server netip.Addr, udp bool, ports snat.PortRange) []expr.Any {
 	return []expr.Any{
 		&expr.Payload{DestRegister: register, Base: expr.PayloadBaseNetworkHeader, Offset: destinationField, Len: net.IPv4len},
 		&expr.Cmp{Op: expr.CmpOpEq, Register: register, Data: server.AsSlice()},
 		&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: register},
-		&expr.Cmp{Op: expr.CmpOpEq, Register: register, Data: []byte{unix.IPPROTO_TCP}},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: register, Data: []byte{protocolNumber(udp)}},
 		&expr.Payload{DestRegister: register, Base: expr.PayloadBaseTransportHeader, Offset: portField, Len: 2},
 		&expr.Cmp{Op: expr.CmpOpGte, Register: register, Data: binary.BigEndian.AppendUint16(nil, ports.First)},
 		&expr.Cmp{Op: expr.CmpOpLte, Register: register, Data: binary.BigEndian.AppendUint16(nil, ports.Last)},
@@ -156,7 +157,7 @@ func (r MasqueradeRule) checkRule() error {
 		return fmt.Errorf("%q is not the name of a bridge", r.Bridge)
 	case r.Server.IsValid() && (!r.Server.Is4() || r.Options != (snat.Options{})):
 		return fmt.Errorf("%v is not the server of a control", r.Server)
-	case r.Server.IsValid() && (r.Ports.First == 0 || r.Ports.First >= r.Ports.Last) || !r.Server.IsValid() && r.Ports != (snat.PortRange{}):
+	case r.Server.IsValid() && (r.Ports.First == 0 || r.Ports.First >= r.Ports.Last) || !r.Server.IsValid() && (r.UDP || r.Ports != (snat.PortRange{})):
 		return fmt.Errorf("%v are not the source ports of a control", r.Ports)
 	}
 	return r.Options.Check()
@@ -167,7 +168,7 @@ func (r MasqueradeRule) checkRule() error {
 func parseExpressions(exprs []expr.Any) (r MasqueradeRule, packets uint64, ok bool) {
 	var address [net.IPv4len]byte
 	var loaded [][]byte // values of expr.Immediate
-	prefix, perMillion := 0, uint32(0)
+	prefix, perMillion, udp := 0, uint32(0), false
 	for i, e := range exprs {
 		switch e := e.(type) {
 		case *expr.Payload:
@@ -186,6 +187,8 @@ func parseExpressions(exprs []expr.Any) (r MasqueradeRule, packets uint64, ok bo
 				r.Bridge = string(bytes.TrimRight(e.Data, "\x00"))
 			case r.Bridge == "": // the protocol is compared after it
 				copy(address[:], e.Data)
+			case len(e.Data) == 1:
+				udp = e.Data[0] == unix.IPPROTO_UDP
 			}
 		case *expr.Counter:
 			packets = e.Packets
@@ -193,11 +196,11 @@ func parseExpressions(exprs []expr.Any) (r MasqueradeRule, packets uint64, ok bo
 		case *expr.Immediate:
 			loaded = append(loaded, e.Data)
 		case *expr.Masq:
-			r.Options = snat.Options{Random: e.Random, RandomFully: e.FullyRandom, ToPorts: readPorts(loaded), PerMillion: perMillion}
+			r.Options = snat.Options{Random: e.Random, RandomFully: e.FullyRandom, ToPorts: readPorts(loaded), UDP: udp && len(loaded) > 0, PerMillion: perMillion}
 		case *expr.NAT:
 			r.Options = snat.Options{Random: e.Random, RandomFully: e.FullyRandom, ToSource: readAddresses(loaded)}
 		}
 	}
-	r.Subnet = netip.PrefixFrom(netip.AddrFrom4(address), prefix)
+	r.Subnet, r.UDP = netip.PrefixFrom(netip.AddrFrom4(address), prefix), udp && r.Server.IsValid()
 	return r, packets, r.Subnet == r.Subnet.Masked() && r.checkRule() == nil && reflect.DeepEqual(exprs, r.buildExpressions())
 }

@@ -21,7 +21,7 @@ func FormatStatement(o snat.Options) string {
 	case o.PerMillion != 0:
 		text = fmt.Sprintf("%s%d %s", numgenText, o.PerMillion, text)
 	case o.ToPorts != snat.PortRange{}:
-		text = "meta l4proto tcp counter masquerade to :" + o.ToPorts.String()
+		text = "meta l4proto " + snat.Protocol(o.UDP) + " counter masquerade to :" + o.ToPorts.String()
 	case o.ToSource != snat.AddressRange{}:
 		text = "counter snat to " + formatRange(o.ToSource)
 	}
@@ -59,6 +59,8 @@ func ParseStatement(statement string) (o snat.Options) {
 			o.Random = true
 		case word == "fully-random":
 			o.RandomFully = true
+		case word == "udp":
+			o.UDP = true
 		case i == 0 || words[i-1] != "to":
 		case strings.HasPrefix(word, ":"):
 			o.ToPorts = snat.ParsePorts(word[1:])
@@ -81,7 +83,7 @@ func statementExpressions(o snat.Options) []expr.Any {
 			binary.BigEndian.AppendUint16(nil, o.ToPorts.Last))
 		exprs := append([]expr.Any{
 			&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: register},
-			&expr.Cmp{Op: expr.CmpOpEq, Register: register, Data: []byte{unix.IPPROTO_TCP}},
+			&expr.Cmp{Op: expr.CmpOpEq, Register: register, Data: []byte{protocolNumber(o.UDP)}},
 			&expr.Counter{}}, loads...)
 		return append(exprs, &expr.Masq{
 			Random: o.Random, FullyRandom: o.RandomFully, ToPorts: true, RegProtoMin: register, RegProtoMax: last})
@@ -93,6 +95,14 @@ func statementExpressions(o snat.Options) []expr.Any {
 			RegAddrMin: register, RegAddrMax: last})
 	}
 	return []expr.Any{&expr.Counter{}, &expr.Masq{Random: o.Random, FullyRandom: o.RandomFully}}
+}
+
+// protocolNumber returns the number of a protocol in IP headers.
+func protocolNumber(udp bool) byte {
+	if udp {
+		return unix.IPPROTO_UDP
+	}
+	return unix.IPPROTO_TCP
 }
 
 // drawExpressions returns the expressions of numgenText and a number. The kernel draws

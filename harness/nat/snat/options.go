@@ -14,7 +14,8 @@ import (
 type Options struct {
 	Random      bool // the same as RandomFully since Linux 5.0
 	RandomFully bool
-	ToPorts     PortRange    // of TCP alone: a range of ports needs the protocol in the rule
+	ToPorts     PortRange    // of one protocol alone: a range of ports needs it in the rule
+	UDP         bool         // ToPorts are those of UDP; else of TCP
 	ToSource    AddressRange // instead of the address of the outgoing interface
 	// PerMillion makes a rule that a part of the connections pass, drawn one by one, so
 	// many of a million on average. It stands before the rule of the network, which the
@@ -24,8 +25,23 @@ type Options struct {
 	Plain bool
 }
 
+// Protocol returns the name of a protocol of ports.
+func Protocol(udp bool) string {
+	if udp {
+		return "udp"
+	}
+	return "tcp"
+}
+
 // Million is the number of connections that PerMillion is about.
 const Million = 1_000_000
+
+// Connections are those to a server from a range of source ports.
+type Connections struct {
+	Server netip.Addr
+	UDP    bool // else TCP
+	Ports  PortRange
+}
 
 // PortRange is a range of ports, both ends included. The zero value is none.
 type PortRange struct{ First, Last uint16 }
@@ -66,6 +82,8 @@ func (o Options) Check() error {
 		return errors.New("random and random-fully exclude each other")
 	case ports && addresses:
 		return errors.New("ports to masquerade to and addresses to translate to exclude each other")
+	case o.UDP && !ports:
+		return errors.New("without ports to masquerade to, a rule is for all protocols")
 	case ports && (o.ToPorts.First == 0 || o.ToPorts.Last < o.ToPorts.First):
 		return fmt.Errorf("%v is not a range of ports", o.ToPorts)
 	case addresses && (!o.ToSource.First.Is4() || !o.ToSource.Last.Is4() || o.ToSource.Last.Less(o.ToSource.First)):

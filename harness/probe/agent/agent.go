@@ -198,7 +198,11 @@ func (a *Agent) openPorts(order probe.Listen) (probe.Message, error) {
 	if err != nil {
 		return probe.Message{}, err
 	}
-	if a.open, err = server.OpenListener(netip.AddrPortFrom(a.Address, order.Port), order.Control, a.guestsOrLab(), a.files, a.lowPriority); err == nil {
+	config := server.Config{
+		Protocol: order.Protocol, Address: netip.AddrPortFrom(a.Address, order.Port), Control: order.Control,
+		Guests: a.guestsOrLab(), Files: a.files, LowPriority: a.lowPriority,
+	}
+	if a.open, err = server.OpenListener(config); err == nil {
 		a.lowPriority = &a.open.LowPriority // the same in all trials, whatever queue an arm sets
 	}
 	return probe.Message{Ready: &probe.Ready{}}, err

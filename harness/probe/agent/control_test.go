@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"snatlab/harness/probe"
+	"snatlab/harness/result"
 )
 
 // The port of the control is open together with that of the trial, and its connections
@@ -20,7 +21,7 @@ func TestControlPort(t *testing.T) {
 	client := startClient(t, "client 0")
 	trial, control := freePort(t), freePort(t)
 	for _, c := range []struct{ arm, control int }{{7, 5}, {600, 0}, {0, 600}, {1, 1}} { // the same port again in each
-		if err := s.Listen(t.Context(), trial, control); err != nil {
+		if err := s.Listen(t.Context(), probe.Listen{Protocol: result.TCP, Port: trial, Control: control}); err != nil {
 			t.Fatal(err)
 		}
 		for port, requests := range map[uint16]int{trial: c.arm, control: c.control} {
@@ -73,7 +74,7 @@ func TestControlPortInUse(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := s.Listen(t.Context(), trial, c.control); err == nil || err.Error() != c.want {
+		if err := s.Listen(t.Context(), probe.Listen{Protocol: result.TCP, Port: trial, Control: c.control}); err == nil || err.Error() != c.want {
 			t.Errorf("error %v\nwant  %s", err, c.want)
 		}
 		if conn, err := net.Dial("tcp4", fmt.Sprintf("127.0.0.1:%d", trial)); err == nil {

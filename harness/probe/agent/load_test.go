@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"snatlab/harness/probe"
+	"snatlab/harness/result"
 	"snatlab/harness/scenario"
 )
 
@@ -58,7 +59,7 @@ func TestServerGuests(t *testing.T) {
 				t.Fatal(err)
 			}
 			port := freePort(t)
-			if err := s.Listen(t.Context(), port, 0); err != nil {
+			if err := s.Listen(t.Context(), probe.Listen{Protocol: result.TCP, Port: port}); err != nil {
 				t.Fatal(err)
 			}
 			dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(c.from)}}

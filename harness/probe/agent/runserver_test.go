@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"snatlab/harness/probe"
+	"snatlab/harness/result"
 	"snatlab/harness/scenario"
 )
 
@@ -85,18 +86,18 @@ func TestServeBesideStranger(t *testing.T) {
 		"nothing":             "",
 		"half a greeting":     greeting[:10],
 		"another protocol":    "GET / HTTP/1.1\r\n\r\n",
-		"an order":            `{"v":5,"finish":{}}` + "\n",
-		"listen, no greeting": `{"v":5,"listen":{"port":39010}}` + "\n",
+		"an order":            `{"v":6,"finish":{}}` + "\n",
+		"listen, no greeting": `{"v":6,"listen":{"port":39010}}` + "\n",
 		"an endless line":     strings.Repeat("x", 1<<20),
-		"an order of clients": `{"v":5,"run":{"server":"127.0.0.1:1","requests":1099511627776,"timeout":-1}}` + "\n",
-		"too many ports":      greeting + `{"v":5,"listen":{"port":1}}` + "\n" + strings.Repeat("x", 5000),
+		"an order of clients": `{"v":6,"run":{"server":"127.0.0.1:1","requests":1099511627776,"timeout":-1}}` + "\n",
+		"too many ports":      greeting + `{"v":6,"listen":{"port":1}}` + "\n" + strings.Repeat("x", 5000),
 	} {
 		t.Run(name, func(t *testing.T) {
 			address := serveRuns(t, ServeLimits{Greet: long, Idle: long, Busy: long, Answer: long})
 			// The server may disconnect it before it has sent everything.
 			_, _ = dialServer(t, address).Write([]byte(says))
 			s := needRun(t, address)
-			must(t, s.Listen(t.Context(), 39010, 0))
+			must(t, s.Listen(t.Context(), probe.Listen{Protocol: result.TCP, Port: 39010}))
 			served, err := s.Finish(t.Context())
 			if err != nil || served.Accepted != 0 {
 				t.Errorf("%+v, %v", served, err)
@@ -164,7 +165,7 @@ func TestServeSecondRun(t *testing.T) {
 		if err == nil || !strings.HasPrefix(err.Error(), want) || !strings.HasSuffix(err.Error(), ": try again when that run has ended") {
 			t.Errorf("%v, want %s...", err, want)
 		}
-		must(t, first.Listen(t.Context(), 39012, 0)) // the first is not disturbed
+		must(t, first.Listen(t.Context(), probe.Listen{Protocol: result.TCP, Port: 39012})) // the first is not disturbed
 		must(t, first.Close())
 	})
 }
@@ -243,7 +244,7 @@ func TestServerKeepAwake(t *testing.T) {
 		for range 5 {
 			<-heard
 		}
-		must(t, s.Listen(t.Context(), 39014, 0))
+		must(t, s.Listen(t.Context(), probe.Listen{Protocol: result.TCP, Port: 39014}))
 		_, err = s.Finish(t.Context())
 		must(t, err)
 		must(t, s.Close())

@@ -10,20 +10,24 @@ import (
 	"golang.org/x/sys/unix"
 
 	"snatlab/harness/probe"
+	"snatlab/harness/probe/load/transport"
 	"snatlab/harness/result"
 	"snatlab/harness/scenario"
 )
 
-// connections are the connections of a trial from connect() to their completion. All
+// connections are the connections of a trial from their first packet to their completion.
+// With UDP a connection is a datagram and its answer, which conntrack makes an entry for. All
 // have the same timeout, so they expire in the order in which they were launched.
 // Nothing is allocated after newConnections.
 type connections struct {
 	timeout int64 // ns
 	limit   int   // sockets that may be open at once
 
-	epoll  int
-	events [256]unix.EpollEvent
-	linger unix.Linger
+	timesSending bool // latencies are those of sending: see result.ScenarioSummary.LatencyOfSending
+
+	transport transport.Transport
+	epoll     int
+	events    [256]unix.EpollEvent
 
 	conns    []conn // as launched
 	launched int
@@ -56,7 +60,7 @@ type conn struct {
 	kind     slotKind
 	silent   bool  // it got no answer
 	launched int64 // CLOCK_MONOTONIC, ns
-	took     int64 // by connect(), ns
+	took     int64 // by sending the first packet, ns
 }
 
 // failureKind is an index of kindNames.
@@ -94,9 +98,10 @@ func failureKindOf(errno unix.Errno) failureKind {
 	}
 }
 
-// newConnections prepares for requests to a server, with at most files open files.
+// newConnections prepares for the requests of a load, with at most files open files.
 // Those of a control go to another server port, see addControl.
-func newConnections(server netip.AddrPort, requests int, timeout time.Duration, files int) (*connections, error) {
+func newConnections(load probe.ClientLoad, files int) (*connections, error) {
+	server := load.Server
 	if !server.Addr().Is4() {
 		return nil, fmt.Errorf("server %v: not an IPv4 address", server)
 	}
@@ -104,18 +109,21 @@ func newConnections(server netip.AddrPort, requests int, timeout time.Duration, 
 	if limit < 1 {
 		return nil, fmt.Errorf("%d open files are allowed, %d are needed", files, probe.ReservedFiles+1)
 	}
+	protocol, err := transport.New(load.Protocol)
+	if err != nil {
+		return nil, err
+	}
 	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("epoll_create1: %w", err)
 	}
 	cs := &connections{
-		timeout: int64(timeout),
-		limit:   limit,
-		epoll:   epoll,
-		// A linger time of 0 makes close() send RST, so that no TIME_WAIT holds the port.
-		linger:  unix.Linger{Onoff: 1},
-		conns:   make([]conn, requests),
-		targets: [slotKinds]target{armSlot: newTarget(server)},
+		timeout:   int64(load.Timeout),
+		limit:     limit,
+		transport: protocol,
+		epoll:     epoll,
+		conns:     make([]conn, load.Requests),
+		targets:   [slotKinds]target{armSlot: newTarget(server)},
 	}
 	return cs, nil
 }
@@ -150,50 +158,58 @@ func (cs *connections) close() error {
 	return unix.Close(cs.epoll)
 }
 
-// openSocket returns a socket that is not connected.
+// openSocket returns a socket for a request.
 func (cs *connections) openSocket() (fd int, err error) {
-	fd, err = unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
-	if err != nil {
-		return -1, fmt.Errorf("socket: %w", err)
+	if fd, err = cs.transport.OpenSocket(); err == nil {
+		cs.open++
 	}
-	if err := unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &cs.linger); err != nil {
-		unix.Close(fd)
-		return -1, fmt.Errorf("SO_LINGER: %w", err)
-	}
-	cs.open++
-	return fd, nil
+	return fd, err
 }
 
-// closeUnused closes a socket that was not connected.
+// prepareSocket does ahead of time what can be done before a request to the server port
+// of a kind.
+func (cs *connections) prepareSocket(fd int, kind slotKind) unix.Errno {
+	return cs.transport.Prepare(fd, &cs.targets[kind].peer)
+}
+
+// closeUnused closes a socket that no request was sent from.
 func (cs *connections) closeUnused(fd int) {
 	unix.Close(fd)
 	cs.open--
 }
 
-// connectSocket connects a socket. All else prepares for this moment, so connect() comes
-// first. It is a raw system call: the kernel completes the handshake before it returns,
-// and Go's scheduler would consider a thread blocked that is away for so long, and run
-// another goroutine in its place.
+// sendRequest sends a request from a socket. All else prepares for this moment, so the
+// packet comes first.
 //
 // port is the source port of a bound socket. It is 0 if the kernel is to choose one.
-func (cs *connections) connectSocket(fd int, port uint16, kind slotKind) error {
+func (cs *connections) sendRequest(fd int, port uint16, kind slotKind) error {
 	c, to := &cs.conns[cs.launched], &cs.targets[kind]
 	c.launched = probe.MonotonicTime()
-	_, _, errno := unix.RawSyscall(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(&to.peer)), unix.SizeofSockaddrInet4)
+	errno := cs.transport.Send(fd, &to.peer, uint32(cs.launched))
 	c.took = probe.MonotonicTime() - c.launched
+	return cs.addConn(c, fd, port, kind, errno)
+}
+
+// failRequest records a request that failed before its first packet.
+func (cs *connections) failRequest(fd int, kind slotKind, errno unix.Errno) error {
+	c := &cs.conns[cs.launched]
+	c.launched = probe.MonotonicTime()
+	return cs.addConn(c, fd, 0, kind, errno)
+}
+
+// addConn adds a connection whose first packet was sent, or failed.
+func (cs *connections) addConn(c *conn, fd int, port uint16, kind slotKind, errno unix.Errno) error {
 	c.fd, c.port, c.kind = int32(fd), port, kind
-	to.launched++
+	cs.targets[kind].launched++
 	cs.launched++
-	switch errno {
-	case 0, unix.EINPROGRESS, unix.EINTR:
-	default:
+	if errno != 0 {
 		cs.completeConn(c, errno)
 		return nil
 	}
 	if port == 0 {
 		c.port = readSourcePort(fd)
 	}
-	event := unix.EpollEvent{Events: unix.EPOLLOUT, Fd: int32(cs.launched - 1)}
+	event := unix.EpollEvent{Events: cs.transport.Events(), Fd: int32(cs.launched - 1)}
 	if err := unix.EpollCtl(cs.epoll, unix.EPOLL_CTL_ADD, fd, &event); err != nil {
 		return fmt.Errorf("epoll_ctl: %w", err)
 	}
@@ -215,14 +231,17 @@ func (cs *connections) reapCompleted(limit time.Duration) error {
 			continue
 		}
 		c := &cs.conns[event.Fd]
-		errno, err := unix.GetsockoptInt(int(c.fd), unix.SOL_SOCKET, unix.SO_ERROR)
+		errno, answered, err := cs.transport.ReadAnswer(int(c.fd), uint32(event.Fd))
 		if err != nil {
-			return fmt.Errorf("SO_ERROR: %w", err)
+			return err
+		}
+		if !answered {
+			continue
 		}
 		if errno == 0 && cs.isLate(c) {
-			errno = int(unix.ETIMEDOUT)
+			errno = unix.ETIMEDOUT
 		}
-		cs.completeConn(c, unix.Errno(errno))
+		cs.completeConn(c, errno)
 	}
 	if n == len(cs.events) {
 		return nil // there may be more completions: they are read before anything expires
@@ -250,14 +269,10 @@ func (cs *connections) reapFor(limit time.Duration) error {
 	return cs.reapCompleted(limit)
 }
 
-// isLate reports whether a connection succeeded after its timeout and by a second SYN,
-// which means that the first one was lost.
+// isLate reports whether a connection succeeded after its timeout and by a second first
+// packet, which means that the first one was lost.
 func (cs *connections) isLate(c *conn) bool {
-	if probe.MonotonicTime()-c.launched < cs.timeout {
-		return false
-	}
-	info, err := unix.GetsockoptTCPInfo(int(c.fd), unix.SOL_TCP, unix.TCP_INFO)
-	return err == nil && info.Total_retrans > 0
+	return probe.MonotonicTime()-c.launched >= cs.timeout && cs.transport.SentAgain(int(c.fd))
 }
 
 // completeConn records the outcome of a connection and closes it.
@@ -265,8 +280,11 @@ func (cs *connections) completeConn(c *conn, errno unix.Errno) {
 	to := &cs.targets[c.kind]
 	if errno == 0 {
 		to.succeeded++
-		us := (probe.MonotonicTime() - c.launched) / int64(time.Microsecond)
-		_ = to.latency.RecordValue(min(us, probe.SlowestLatency)) // within its range
+		took := probe.MonotonicTime() - c.launched
+		if cs.timesSending {
+			took = c.took
+		}
+		_ = to.latency.RecordValue(min(took/int64(time.Microsecond), probe.SlowestLatency)) // within its range
 	} else {
 		to.failures[failureKindOf(errno)]++
 		c.silent = failureKindOf(errno) == timeout

@@ -10,7 +10,7 @@ import (
 // sendEphemeral sends the load as an ordinary client does: the kernel chooses each
 // source port when the socket connects.
 func sendEphemeral(ctx context.Context, load probe.ClientLoad, files int, announce announcer) (*probe.Report, error) {
-	flight, err := newConnections(load.Server, load.Requests, load.Timeout, files)
+	flight, err := newConnections(load, files)
 	if err != nil {
 		return nil, err
 	}
@@ -23,7 +23,7 @@ func sendEphemeral(ctx context.Context, load probe.ClientLoad, files int, announ
 			due = min(due, 1+int(time.Since(begun).Seconds()*float64(load.Rate)))
 		}
 		for flight.launched < due && flight.open < most {
-			if err := flight.connectNew(); err != nil {
+			if err := flight.sendNew(); err != nil {
 				return nil, err
 			}
 			if err := flight.reapCompleted(0); err != nil {
@@ -40,16 +40,20 @@ func sendEphemeral(ctx context.Context, load probe.ClientLoad, files int, announ
 	if err := flight.awaitAll(ctx, announce); err != nil {
 		return nil, err
 	}
-	return &probe.Report{Outcome: flight.sumUp(armSlot, load.Explain), Seconds: time.Since(begun).Seconds(), PeakRSS: probe.PeakRSS()}, nil
+	return &probe.Report{Outcome: flight.sumUp(armSlot, load.Explain), Datagrams: flight.transport.Datagrams(),
+		Seconds: time.Since(begun).Seconds(), PeakRSS: probe.PeakRSS()}, nil
 }
 
-// connectNew opens a socket and connects it.
-func (cs *connections) connectNew() error {
+// sendNew sends a request from a new socket.
+func (cs *connections) sendNew() error {
 	fd, err := cs.openSocket()
 	if err != nil {
 		return err
 	}
-	return cs.connectSocket(fd, 0, armSlot)
+	if errno := cs.prepareSocket(fd, armSlot); errno != 0 {
+		return cs.failRequest(fd, armSlot, errno)
+	}
+	return cs.sendRequest(fd, 0, armSlot)
 }
 
 // untilNext returns the time until a request is due or expires.

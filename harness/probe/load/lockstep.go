@@ -31,15 +31,16 @@ type gate interface {
 }
 
 // sendLockstep sends the load in step with other clients: in the k-th slot of a kind,
-// each of them connects from the k-th of its source ports for that kind, to the same
-// server port, at the same moment.
+// each of them sends from the k-th of its source ports for that kind, to the same server
+// port, at the same moment.
 func sendLockstep(ctx context.Context, load probe.ClientLoad, cpus []int, files int, announce announcer) (*probe.Report, error) {
 	step := load.Lockstep
-	flight, err := newConnections(load.Server, load.Requests, load.Timeout, files)
+	flight, err := newConnections(load, files)
 	if err != nil {
 		return nil, err
 	}
 	defer flight.close()
+	flight.timesSending = !flight.transport.AnswersAtOnce()
 	l := newPart(*step, load.Requests, flight)
 	if l.gate, err = newGate(load, l.turns, l.reapWhileIdle); err != nil {
 		return nil, err
@@ -67,7 +68,7 @@ func sendLockstep(ctx context.Context, load probe.ClientLoad, cpus []int, files 
 	seconds := time.Since(begun).Seconds()
 
 	debug.SetGCPercent(collect) // the report is larger than all else
-	r := &probe.Report{Outcome: flight.sumUp(armSlot, load.Explain), Seconds: seconds, PeakRSS: probe.PeakRSS(),
+	r := &probe.Report{Outcome: flight.sumUp(armSlot, load.Explain), Datagrams: flight.transport.Datagrams(), Seconds: seconds, PeakRSS: probe.PeakRSS(),
 		BindErrors: l.bindErrors, Missed: l.missed, MadeUp: l.madeUp}
 	if c, ok := l.gate.(*clock); ok {
 		r.Missed, r.MadeUp = r.Missed+c.missed, r.MadeUp+c.missed
@@ -135,7 +136,7 @@ type lockstep struct {
 	delay     int64                 // of the next slot, in ns
 	seed      uint64                // of the delays
 	kinds     uint64                // seed of the slots' kinds
-	durations [2 * turnLength]int64 // of connect(), in ns
+	durations [2 * turnLength]int64 // of sending a request, in ns
 	measured  int
 	views     [scenario.MaxClients]view
 	control   [turnLength]int32 // by slot of the control: index of its connection; -1: not fired
@@ -180,10 +181,14 @@ func (l *lockstep) playTurn(t int, pin func(cpu int) error, cpus []int) error {
 	if err != nil {
 		return err
 	}
-	if l.lock != nil {
-		if err := l.movePhase(t, place, turn); err != nil {
-			return err
-		}
+	switch {
+	case l.lock != nil:
+		err = l.movePhase(t, place, turn)
+	case !l.flight.transport.AnswersAtOnce(): // the server's queue holds a turn, and not a trial
+		err = l.awaitAnswers()
+	}
+	if err != nil {
+		return err
 	}
 	if place == 0 {
 		l.gate.endTurn(t+1, next)
@@ -222,13 +227,34 @@ func (l *lockstep) movePhase(t, place int, turn turn) error {
 	return err
 }
 
-// settle waits a moment for the answers to the last requests of a turn. Mostly they
-// come before connect() returns; what has no answer after a few times as long is lost,
-// until the end of the trial shows otherwise.
+// settle waits a moment for the answers to the last requests of a turn. Where the
+// server's kernel answers, they mostly come before connect() returns; what has no answer
+// after a few times as long is lost, until the end of the trial shows otherwise.
 func (l *lockstep) settle() error {
+	if !l.flight.transport.AnswersAtOnce() {
+		return l.awaitAnswers()
+	}
 	for begun := probe.MonotonicTime(); probe.MonotonicTime()-begun < int64(4*l.lock.unit); {
 		if err := l.flight.reapCompleted(0); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// awaitAnswers waits for the answers of the server's program, which gets a CPU when the
+// clients leave it one, as long as they come. It sleeps meanwhile.
+func (l *lockstep) awaitAnswers() error {
+	patience := quiet
+	if l.lock != nil {
+		patience = max(patience, 4*time.Duration(l.lock.unit))
+	}
+	for open, last := l.flight.open, probe.MonotonicTime(); open > 0 && probe.MonotonicTime()-last < int64(patience); {
+		if err := l.flight.reapCompleted(patience); err != nil {
+			return err
+		}
+		if l.flight.open < open {
+			open, last = l.flight.open, probe.MonotonicTime()
 		}
 	}
 	return nil
@@ -304,8 +330,8 @@ func (l *lockstep) fireMadeUp(turn turn, slot int, next *position, left *[slotKi
 	return l.fireSlot(turn, slot, kind, b, &left[kind])
 }
 
-// fireSlot meets the partners and connects. If this client or a partner has no socket
-// for the slot, none of them connects.
+// fireSlot meets the partners and sends a request. If this client or a partner has no
+// socket for the slot, none of them sends.
 func (l *lockstep) fireSlot(turn turn, slot int, kind slotKind, b boundSocket, left *int) error {
 	able := b.fd >= 0
 	fire, err := l.gate.meetPartners(slot, turn.members, able)
@@ -313,7 +339,7 @@ func (l *lockstep) fireSlot(turn turn, slot int, kind slotKind, b boundSocket, l
 	case err != nil:
 		return err
 	case fire:
-		if err := l.connectDelayed(b, kind); err != nil {
+		if err := l.sendDelayed(b, kind); err != nil {
 			return err
 		}
 		*left--
@@ -325,15 +351,15 @@ func (l *lockstep) fireSlot(turn turn, slot int, kind slotKind, b boundSocket, l
 	return errors.Join(l.idled, l.flight.reapCompleted(0))
 }
 
-// connectDelayed connects after the client's delay, and measures how long that takes.
-func (l *lockstep) connectDelayed(b boundSocket, kind slotKind) error {
+// sendDelayed sends a request after the client's delay, and measures how long that takes.
+func (l *lockstep) sendDelayed(b boundSocket, kind slotKind) error {
 	if l.lock == nil {
-		return l.flight.connectSocket(b.fd, b.port, kind)
+		return l.flight.sendRequest(b.fd, b.port, kind)
 	}
 	opened := probe.MonotonicTime()
 	for probe.MonotonicTime()-opened < l.delay {
 	}
-	err := l.flight.connectSocket(b.fd, b.port, kind)
+	err := l.flight.sendRequest(b.fd, b.port, kind)
 	if l.measured < len(l.durations) {
 		c := &l.flight.conns[l.flight.launched-1]
 		l.durations[l.measured] = c.took
@@ -365,6 +391,11 @@ func (l *lockstep) bindNext(kind slotKind, next *position) (b boundSocket, err e
 		l.flight.closeUnused(b.fd)
 		l.bindErrors++
 		b.fd = -1
+		return b, nil
+	}
+	if errno := l.flight.prepareSocket(b.fd, kind); errno != 0 {
+		l.flight.closeUnused(b.fd)
+		return b, fmt.Errorf("source port %d: connect: %w", b.port, errno)
 	}
 	return b, nil
 }

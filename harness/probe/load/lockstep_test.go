@@ -12,6 +12,7 @@ import (
 
 	"snatlab/harness/probe"
 	"snatlab/harness/probe/server"
+	"snatlab/harness/result"
 	"snatlab/harness/scenario"
 )
 
@@ -63,7 +64,7 @@ func TestFireTurnAllocations(t *testing.T) {
 	}
 	defer kernel.Close()
 	address := netip.MustParseAddrPort(kernel.Addr().String())
-	flight, err := newConnections(address, 2000, time.Second, 1024)
+	flight, err := newConnections(probe.ClientLoad{Protocol: result.TCP, Server: address, Requests: 2000, Timeout: time.Second}, 1024)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +100,7 @@ func TestSendControl(t *testing.T) {
 			arm, control := netip.MustParseAddrPort("127.0.0.1:39021"), netip.MustParseAddrPort("127.0.0.1:39022")
 			var listeners []*server.Listener
 			for _, address := range []netip.AddrPort{arm, control} {
-				l, err := server.OpenListener(address, 0, guests, 1024, nil)
+				l, err := server.OpenListener(server.Config{Protocol: result.TCP, Address: address, Guests: guests, Files: 1024})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -145,7 +146,7 @@ func TestSendControl(t *testing.T) {
 // A load is sent completely even if few files may be open.
 func TestSendWithFewFiles(t *testing.T) {
 	address := netip.MustParseAddrPort("127.0.0.1:39020")
-	listener, err := server.OpenListener(address, 0, []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}, 1024, nil)
+	listener, err := server.OpenListener(server.Config{Protocol: result.TCP, Address: address, Guests: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}, Files: 1024})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,5 +1,5 @@
 // Package server is what a probe does in the server of a lab: it accepts the
-// connections of a trial, and counts them.
+// connections of a trial, or answers its datagrams, and counts them.
 package server
 
 import (
@@ -29,35 +29,49 @@ const maxKeptOpen = 512
 const longQueue = 16 << 10
 
 // Listener accepts connections on the port of one trial, and on that of its control.
-// The kernel does the handshakes. Accepting only prevents the queues from overflowing,
-// so it runs at the lowest priority, when the clients leave a CPU idle.
+// The kernel does the handshakes of TCP. Accepting only prevents the queues from
+// overflowing, so it runs at the lowest priority, when the clients leave a CPU idle.
+//
+// The datagrams of UDP are answered by the listener itself. It runs at the lowest
+// priority as well, and answers those of a turn when the clients wait at its end.
 type Listener struct {
+	protocol    string
 	trial       int // socket
 	control     int // socket; -1: there is no control
 	stop        int // eventfd: written to when the trial is over
 	guests      []netip.Prefix
-	before      counters
+	before      probe.Counters
 	done        chan error
 	LowPriority bool // whether it accepts at the lowest priority
 
 	// These belong to the accepting goroutine until it ends.
 	accepted, strangers uint64 // of the trial's port
 	controlAccepted     uint64
+	malformed           uint64                // datagrams, of the trial's port
 	sources             map[netip.Addr]uint64 // number of connections by the address that they came from
 }
 
-// OpenListener opens a port on an address, for guests, and the port of the control
-// unless that is 0. The zero address means all addresses. At most files may be open. It
-// accepts at the lowest priority if lowPriority is true, or if it is nil and the queue
-// is long enough.
-func OpenListener(address netip.AddrPort, control uint16, guests []netip.Prefix, files int, lowPriority *bool) (*Listener, error) {
-	l := &Listener{control: -1, guests: guests, done: make(chan error, 1), sources: map[netip.Addr]uint64{}}
+// Config says what a listener listens on.
+type Config struct {
+	Protocol string         // result.TCP or result.UDP
+	Address  netip.AddrPort // the zero address means all addresses
+	Control  uint16         // port of the control; 0: none
+	Guests   []netip.Prefix // that connections are accepted from
+	Files    int            // that may be open
+	// LowPriority is whether it accepts at the lowest priority. Nil: if the queue is long
+	// enough.
+	LowPriority *bool
+}
+
+// OpenListener opens the ports and accepts connections until Finish.
+func OpenListener(c Config) (*Listener, error) {
+	l := &Listener{protocol: c.Protocol, control: -1, guests: c.Guests, done: make(chan error, 1), sources: map[netip.Addr]uint64{}}
 	var err error
-	if l.trial, err = listenOn(address); err != nil {
+	if l.trial, err = listenOn(c.Protocol, c.Address); err != nil {
 		return nil, err
 	}
-	if control != 0 {
-		if l.control, err = listenOn(netip.AddrPortFrom(address.Addr(), control)); err != nil {
+	if c.Control != 0 {
+		if l.control, err = listenOn(c.Protocol, netip.AddrPortFrom(c.Address.Addr(), c.Control)); err != nil {
 			unix.Close(l.trial)
 			return nil, fmt.Errorf("control: %w", err)
 		}
@@ -66,38 +80,57 @@ func OpenListener(address netip.AddrPort, control uint16, guests []netip.Prefix,
 		l.closePorts()
 		return nil, fmt.Errorf("eventfd: %w", err)
 	}
-	l.before = readCounters()
-	ring := make([]int, max(1, min(maxKeptOpen, files-probe.ReservedFiles)))
-	l.LowPriority = l.queueLimit() >= longQueue
-	if lowPriority != nil {
-		l.LowPriority = *lowPriority
+	l.before = probe.ReadCounters()
+	l.LowPriority = l.hasLongQueue()
+	if c.LowPriority != nil {
+		l.LowPriority = *c.LowPriority
 	}
-	go func() { l.done <- l.acceptAll(ring, l.LowPriority) }()
+	accept := l.newAcceptor(c.Files)
+	go func() { l.done <- l.acceptAll(accept) }()
 	return l, nil
 }
 
 // listenOn returns a socket that listens on an address.
-func listenOn(address netip.AddrPort) (int, error) {
+func listenOn(protocol string, address netip.AddrPort) (fd int, err error) {
+	switch protocol {
+	case result.TCP, "":
+		fd, err = listenTCP(address)
+	case result.UDP:
+		fd, err = listenUDP(address)
+	default:
+		return -1, fmt.Errorf("protocol %.60q: neither %s nor %s", protocol, result.TCP, result.UDP)
+	}
+	if err != nil {
+		return -1, fmt.Errorf("listen on port %d: %w", address.Port(), err)
+	}
+	return fd, nil
+}
+
+func listenTCP(address netip.AddrPort) (int, error) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
 	if err != nil {
 		return -1, fmt.Errorf("socket: %w", err)
 	}
 	err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
 	if err == nil {
-		at := unix.SockaddrInet4{Port: int(address.Port())}
-		if address.Addr().Is4() {
-			at.Addr = address.Addr().As4()
-		}
-		err = unix.Bind(fd, &at)
+		err = unix.Bind(fd, socketAddress(address))
 	}
 	if err == nil {
 		err = unix.Listen(fd, backlog)
 	}
 	if err != nil {
 		unix.Close(fd)
-		return -1, fmt.Errorf("listen on port %d: %w", address.Port(), err)
 	}
-	return fd, nil
+	return fd, err
+}
+
+// socketAddress returns an address as bind() takes it.
+func socketAddress(address netip.AddrPort) *unix.SockaddrInet4 {
+	at := &unix.SockaddrInet4{Port: int(address.Port())}
+	if address.Addr().Is4() {
+		at.Addr = address.Addr().As4()
+	}
+	return at
 }
 
 // closePorts closes the ports.
@@ -115,18 +148,31 @@ func (l *Listener) listPorts() []int {
 	return []int{l.trial, l.control}
 }
 
+// acceptor accepts connections, or datagrams.
+type acceptor interface {
+	// acceptNext accepts one connection of a port, and reports whether more may be queued.
+	acceptNext(port int) (queued bool, err error)
+	close()
+}
+
+func (l *Listener) newAcceptor(files int) acceptor {
+	if l.protocol == result.UDP {
+		return &echo{listener: l}
+	}
+	return &openConns{listener: l, ring: make([]int, max(1, min(maxKeptOpen, files-probe.ReservedFiles)))}
+}
+
 // acceptAll accepts connections, one of each port in turn, until it is stopped and the
 // queues are empty.
-func (l *Listener) acceptAll(ring []int, lowPriority bool) error {
+func (l *Listener) acceptAll(accept acceptor) error {
 	runtime.LockOSThread() // and never unlocked: the priority is that of the thread
 	// Before Linux 6.3, the root of a user namespace cannot have a longer queue than the
 	// default of net.core.somaxconn, 4096. Such a queue overflows if it is left to fill
 	// up.
-	if lowPriority {
+	if l.LowPriority {
 		_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), 19)
 	}
-	open := openConns{ring: ring}
-	defer open.closeAll()
+	defer accept.close()
 	ports := l.listPorts()
 	wait := []unix.PollFd{{Fd: int32(l.stop), Events: unix.POLLIN}}
 	for _, port := range ports {
@@ -135,7 +181,7 @@ func (l *Listener) acceptAll(ring []int, lowPriority bool) error {
 	for {
 		idle := true
 		for _, port := range ports {
-			queued, err := l.acceptNext(port, &open)
+			queued, err := accept.acceptNext(port)
 			if err != nil {
 				return err
 			}
@@ -153,13 +199,13 @@ func (l *Listener) acceptAll(ring []int, lowPriority bool) error {
 	}
 }
 
-// acceptNext accepts one connection of a port, and reports whether more may be queued.
-func (l *Listener) acceptNext(port int, open *openConns) (queued bool, err error) {
+// acceptNext implements acceptor.
+func (o *openConns) acceptNext(port int) (queued bool, err error) {
 	fd, from, err := unix.Accept4(port, unix.SOCK_CLOEXEC)
 	switch err {
 	case nil:
-		if l.countGuest(port, from) {
-			open.keep(fd)
+		if o.listener.countGuest(port, from) {
+			o.keep(fd)
 		} else {
 			resetConn(fd)
 		}
@@ -174,8 +220,9 @@ func (l *Listener) acceptNext(port int, open *openConns) (queued bool, err error
 
 // openConns are the accepted connections that stay open for a while.
 type openConns struct {
-	ring []int
-	next int // number of connections so far
+	listener *Listener
+	ring     []int
+	next     int // number of connections so far
 }
 
 // keep adds a connection, and closes the oldest one if there are too many.
@@ -188,7 +235,7 @@ func (o *openConns) keep(fd int) {
 	o.next++
 }
 
-func (o *openConns) closeAll() {
+func (o *openConns) close() {
 	for i := range min(o.next, len(o.ring)) {
 		unix.Close(o.ring[i])
 	}
@@ -231,6 +278,12 @@ func resetConn(fd int) {
 	unix.Close(fd)
 }
 
+// hasLongQueue reports whether the queue is long enough to be left alone while clients
+// fire.
+func (l *Listener) hasLongQueue() bool {
+	return l.protocol == result.UDP || l.queueLimit() >= longQueue
+}
+
 // queueLimit returns how many connections may wait to be accepted. For a listening
 // socket, TCP_INFO holds it in the field of another value (tcp_get_info in
 // net/ipv4/tcp.c).
@@ -249,14 +302,17 @@ func (l *Listener) Finish() (*probe.Served, error) {
 		return nil, fmt.Errorf("stop listener: %w", err)
 	}
 	err := <-l.done
+	dropped := l.countReceiveDrops()
 	l.closePorts()
 	unix.Close(l.stop)
-	after := readCounters()
-	of := func(name string) *uint64 { return counterDelta(l.before, after, name) }
+	after := probe.ReadCounters()
+	of := func(name string) *uint64 { return probe.CounterDelta(l.before, after, name) }
 	return &probe.Served{
 		Server: result.Server{
 			Accepted:        l.accepted,
 			Strangers:       l.strangers,
+			Malformed:       l.malformed,
+			ReceiveDrops:    dropped,
 			ListenOverflows: of("TcpExt.ListenOverflows"),
 			ListenDrops:     of("TcpExt.ListenDrops"),
 			PAWSTimewait:    of("TcpExt.PAWSTimewait"),

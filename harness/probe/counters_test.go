@@ -1,4 +1,4 @@
-package server
+package probe
 
 import (
 	"testing"
@@ -9,10 +9,10 @@ import (
 // Counters are found by group and name.
 func TestParseCounters(t *testing.T) {
 	t.Parallel()
-	c := counters{}
+	c := Counters{}
 	c.parsePairs("TcpExt: SyncookiesSent ListenDrops\nTcpExt: 3 4\nIpExt: InNoRoutes\nIpExt: 5\n")
 	c.parsePairs("Tcp: RtoAlgorithm MaxConn RetransSegs\nTcp: 1 -1 7\nUdp: a b\nUdp: 1\nnothing\n")
-	want := counters{"TcpExt.SyncookiesSent": 3, "TcpExt.ListenDrops": 4, "IpExt.InNoRoutes": 5, "Tcp.RtoAlgorithm": 1, "Tcp.RetransSegs": 7, "Udp.a": 1}
+	want := Counters{"TcpExt.SyncookiesSent": 3, "TcpExt.ListenDrops": 4, "IpExt.InNoRoutes": 5, "Tcp.RtoAlgorithm": 1, "Tcp.RetransSegs": 7, "Udp.a": 1}
 	if d := cmp.Diff(want, c); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}

@@ -1,4 +1,4 @@
-package server
+package probe
 
 import (
 	"os"
@@ -6,12 +6,12 @@ import (
 	"strings"
 )
 
-// counters are the counters of this network namespace by name: "TcpExt.ListenDrops".
-type counters map[string]uint64
+// Counters are the counters of this network namespace by name: "TcpExt.ListenDrops".
+type Counters map[string]uint64
 
-// readCounters returns the counters of TCP. A missing file has none.
-func readCounters() counters {
-	c := counters{}
+// ReadCounters returns the counters of TCP and UDP. A missing file has none.
+func ReadCounters() Counters {
+	c := Counters{}
 	for _, path := range []string{"/proc/self/net/netstat", "/proc/self/net/snmp"} {
 		if text, err := os.ReadFile(path); err == nil {
 			c.parsePairs(string(text))
@@ -21,7 +21,7 @@ func readCounters() counters {
 }
 
 // parsePairs reads pairs of lines: names, and their values.
-func (c counters) parsePairs(text string) {
+func (c Counters) parsePairs(text string) {
 	names := map[string][]string{}
 	for line := range strings.Lines(text) {
 		group, rest, ok := strings.Cut(line, ": ")
@@ -40,8 +40,8 @@ func (c counters) parsePairs(text string) {
 	}
 }
 
-// counterDelta returns the difference of a counter, or nil if the kernel does not have it.
-func counterDelta(before, after counters, name string) *uint64 {
+// CounterDelta returns the difference of a counter, or nil if the kernel does not have it.
+func CounterDelta(before, after Counters, name string) *uint64 {
 	b, hadIt := before[name]
 	a, hasIt := after[name]
 	if !hadIt || !hasIt {

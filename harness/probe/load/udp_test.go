@@ -1,0 +1,142 @@
+package load
+
+import (
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+
+	"snatlab/harness/probe"
+	"snatlab/harness/probe/server"
+	"snatlab/harness/result"
+	"snatlab/harness/scenario"
+)
+
+// startDatagramServer starts a server that answers each datagram as answer says, and
+// returns its address.
+func startDatagramServer(t *testing.T, answer func(conn *net.UDPConn, to netip.AddrPort, datagram []byte)) netip.AddrPort {
+	t.Helper()
+	conn, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.MustParseAddrPort("127.0.0.1:0")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	go func() {
+		buffer := make([]byte, 1500)
+		for {
+			n, from, err := conn.ReadFromUDPAddrPort(buffer)
+			if err != nil {
+				return
+			}
+			answer(conn, from, buffer[:n])
+		}
+	}()
+	return conn.LocalAddr().(*net.UDPAddr).AddrPort()
+}
+
+// A datagram is answered by itself and by nothing else, and each request counts once.
+func TestSendDatagrams(t *testing.T) {
+	t.Parallel()
+	const requests = 50
+	echo := func(conn *net.UDPConn, to netip.AddrPort, datagram []byte) { conn.WriteToUDPAddrPort(datagram, to) }
+	for _, test := range []struct {
+		name      string
+		answer    func(conn *net.UDPConn, to netip.AddrPort, datagram []byte)
+		succeeded int
+		foreign   int
+		late      uint64 // at least: other tests run in this namespace
+	}{
+		{name: "once", answer: echo, succeeded: requests},
+		{name: "twice", succeeded: requests, answer: func(conn *net.UDPConn, to netip.AddrPort, datagram []byte) {
+			echo(conn, to, datagram)
+			time.Sleep(5 * time.Millisecond) // the socket is closed by then
+			echo(conn, to, datagram)
+		}, late: requests / 2},
+		{name: "never", answer: func(*net.UDPConn, netip.AddrPort, []byte) {}},
+		{name: "late", answer: func(conn *net.UDPConn, to netip.AddrPort, datagram []byte) {
+			later := append([]byte(nil), datagram...)
+			time.AfterFunc(400*time.Millisecond, func() { echo(conn, to, later) })
+		}, late: requests / 2},
+		{name: "foreign", foreign: 3 * requests, answer: func(conn *net.UDPConn, to netip.AddrPort, datagram []byte) {
+			echo(conn, to, datagram[:len(datagram)-1])
+			echo(conn, to, nil)
+			datagram[len(datagram)-1] ^= 1 // the answer to another request
+			echo(conn, to, datagram)
+		}},
+		{name: "foreign, then right", succeeded: requests, foreign: requests, answer: func(conn *net.UDPConn, to netip.AddrPort, datagram []byte) {
+			echo(conn, to, append([]byte("x"), datagram...))
+			echo(conn, to, datagram)
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			load := probe.ClientLoad{Protocol: result.UDP, Server: startDatagramServer(t, test.answer), Requests: requests, Timeout: 200 * time.Millisecond, Concurrency: 8}
+			if test.succeeded > 0 {
+				load.Timeout = 10 * time.Second
+			}
+			load.Explain = true
+			r, err := Send(t.Context(), load, []int{0}, 1024, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := r.CheckAgainst(load); err != nil {
+				t.Error(err)
+			}
+			if r.Succeeded != test.succeeded || r.Failures[result.Timeout] != requests-test.succeeded || r.Datagrams.Foreign != test.foreign {
+				t.Errorf("%d succeeded, failed %v, %d foreign; want %d and %d foreign", r.Succeeded, r.Failures, r.Datagrams.Foreign, test.succeeded, test.foreign)
+			}
+			if late := r.Datagrams.Late; late == nil || *late < test.late {
+				t.Errorf("late answers: %v, want at least %d", late, test.late)
+			}
+		})
+	}
+}
+
+// A port without a server refuses datagrams.
+func TestSendDatagramsRefused(t *testing.T) {
+	t.Parallel()
+	conn, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.MustParseAddrPort("127.0.0.2:0")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := conn.LocalAddr().(*net.UDPAddr).AddrPort()
+	conn.Close()
+	load := probe.ClientLoad{Protocol: result.UDP, Server: address, Requests: 1, Timeout: 10 * time.Second, Concurrency: 1}
+	r, err := Send(t.Context(), load, []int{0}, 1024, nil)
+	if err != nil || r.Failures[result.Refused] != 1 {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
+// The datagrams of a lockstep load and of its control are answered and counted apart, with
+// and without a control.
+func TestSendDatagramsInStep(t *testing.T) {
+	const requests = 300
+	arm, control := netip.MustParseAddrPort("127.0.0.1:39031"), uint16(39032)
+	for name, with := range map[string]bool{"with a control": true, "without": false} {
+		t.Run(name, func(t *testing.T) {
+			config := server.Config{Protocol: result.UDP, Address: arm, Guests: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Files: 1024}
+			load := probe.ClientLoad{Protocol: result.UDP, Server: arm, Requests: requests, Timeout: 10 * time.Second, Lockstep: &probe.LockstepPart{
+				Clients: 1, CPUs: 1, Ports: scenario.PortRange{First: 10_000, Last: 14_999}}}
+			want := uint64(0)
+			if with {
+				config.Control, want = control, requests
+				load.Lockstep.Control = &probe.ControlPart{Server: netip.AddrPortFrom(arm.Addr(), control), Every: 1, Ports: scenario.PortRange{First: 15_000, Last: 19_999}}
+			}
+			l, err := server.OpenListener(config)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, err := Send(t.Context(), load, []int{0}, 1024, nil)
+			if err == nil {
+				err = r.CheckAgainst(load)
+			}
+			if err != nil || r.Succeeded != requests {
+				t.Errorf("%+v, %v", r, err)
+			}
+			served, err := l.Finish()
+			if err != nil || served.Accepted != requests || served.ControlAccepted != want || served.ReceiveDrops == nil || *served.ReceiveDrops != 0 {
+				t.Errorf("%+v, %v", served, err)
+			}
+		})
+	}
+}
