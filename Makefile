@@ -103,6 +103,7 @@ test-crash: setup ## kill runs at every step, and change the host during runs
 # Several minutes, for a Debian system that is installed in /var/tmp and removed. Needs
 # root and debootstrap.
 test-dist: dist ## build the packages again elsewhere, and install them in a fresh Debian
+	GOARCH=arm64 go vet ./...
 	go test -count=1 -v -timeout 60m ./packaging -run '^TestDist' -dist $(CURDIR)/dist
 
 # A few minutes on a machine with nothing else to do.
