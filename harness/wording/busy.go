@@ -18,14 +18,15 @@ func busyMachine(r *result.Result) string {
 		load = *r.Environment.Load
 	}
 	return fmt.Sprintf("the machine was busy: a load average of %.2f on %s before the run; %s",
-		load[0], format.Plural(r.Environment.CPUsOnline, "CPU", "CPUs"), busyEffect(r.Comparisons))
+		load[0], format.Plural(r.Environment.CPUsOnline, "CPU", "CPUs"), busyEffect(r))
 }
 
-// busyEffect states what load means for the comparisons of a run.
-func busyEffect(comparisons []result.Comparison) string {
+// busyEffect states what load means for what a run says.
+func busyEffect(r *result.Result) string {
+	const rates = "; the rates and latencies are not those of an idle machine"
 	decided := 0
 	var byTrials []string
-	for _, c := range comparisons {
+	for _, c := range r.Comparisons {
 		switch {
 		case !c.Verdict.IsDecided():
 		case c.Method == result.ByControl:
@@ -39,9 +40,11 @@ func busyEffect(comparisons []result.Comparison) string {
 		return fmt.Sprintf("%s %s compared with other trials, which may have met another load: repeat the run on an idle machine before you rely on it",
 			strings.Join(byTrials, ", "), isOrAre(len(byTrials)))
 	case decided == 1:
-		return "the verdict stands, since arm and control met the same load; the rates and latencies are not those of an idle machine"
+		return "the verdict stands, since arm and control met the same load" + rates
 	case decided > 1:
-		return "the verdicts stand, since each arm and its control met the same load; the rates and latencies are not those of an idle machine"
+		return "the verdicts stand, since each arm and its control met the same load" + rates
+	case headline(r) == NotAffected && baselineOf(r).SumControl().Race > 0:
+		return "the answer stands, since the baseline and its control met the same load" + rates
 	}
 	return "clients that have to wait for a CPU do not meet, so an idle machine loses more and decides sooner, and latencies are too high"
 }

@@ -26,8 +26,20 @@ func TestBusyMachine(t *testing.T) {
 		{[]result.Comparison{timed, timed}, "tw-reuse, tw-reuse are compared with other trials"},
 		{[]result.Comparison{{Arm: "old", Verdict: result.Mitigated}}, "old is compared with other trials"},
 	} {
-		if got := busyEffect(tc.comparisons); !strings.HasPrefix(got, tc.want) {
+		if got := busyEffect(&result.Result{Arms: []result.Arm{lostTo("plain", 40, 0)}, Comparisons: tc.comparisons}); !strings.HasPrefix(got, tc.want) {
 			t.Errorf("got %q, want %q", got, tc.want)
 		}
+	}
+}
+
+// So does the answer that a baseline is not affected, which its control carries.
+func TestBusyNotAffected(t *testing.T) {
+	t.Parallel()
+	const want = "the answer stands"
+	if got := busyEffect(&result.Result{Arms: []result.Arm{lostTo("random", 0, 1700)}}); !strings.HasPrefix(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got := busyEffect(&result.Result{Arms: []result.Arm{lostTo("random", 0, 17)}}); strings.HasPrefix(got, want) {
+		t.Errorf("too few hits: got %q", got)
 	}
 }
