@@ -47,7 +47,7 @@ BINARY          ?= bin/snatlab
 RUNNABLE        ?= $(BINARY)
 FOLDERS = DESTDIR bindir mandir docdir sysconfdir unitdir bashcompletions zshcompletions fishcompletions
 
-.PHONY: bench build check figures lint test test-crash test-dist test-matrix test-window demo demo-docker setup kernels fuzz simulate vuln install uninstall image dist clean help
+.PHONY: bench build check cluster-down cluster-up figures lint test test-crash test-dist test-kubernetes test-matrix test-window demo demo-docker setup kernels fuzz simulate vuln install uninstall image dist clean help
 
 # The first target is the default. It has no prerequisites: go knows what is out of
 # date.
@@ -105,6 +105,21 @@ test-crash: setup ## kill runs at every step, and change the host during runs
 test-dist: dist ## build the packages again elsewhere, and install them in a fresh Debian
 	GOARCH=arm64 go vet ./...
 	go test -count=1 -v -timeout 60m ./packaging -run '^TestDist' -dist $(CURDIR)/dist
+
+# A Kubernetes cluster on this machine: tools/cluster/README.md. Its programs are built
+# once, in about seven minutes, and kept in a cache folder.
+NODES ?= 1
+cluster-up: ## start a Kubernetes cluster on this machine, with NODES nodes, as root
+	@tools/cluster/cluster up $(NODES)
+
+cluster-down: ## remove it, with all that is in it
+	@tools/cluster/cluster down
+
+# Tests that need a cluster have Kubernetes in their names. The cluster is removed
+# afterwards, unless it was up before.
+KUBERNETES_TESTS = $(sort $(dir $(shell grep -rl --include='*_test.go' RequireCluster ./cmd ./harness ./packaging)))
+test-kubernetes: ## the tests that need a Kubernetes cluster, as root
+	tools/cluster/cluster run 2 go test -count=1 -tags testhooks -timeout 40m -run Kubernetes $(KUBERNETES_TESTS)
 
 # A few minutes on a machine with nothing else to do.
 test-window: setup ## figures of how often clients meet: by idle rules, and with one of them slowed down
