@@ -137,7 +137,7 @@ func (n *node) putAll(a *agentProcess) lab.ArmRule {
 	n.Helper()
 	err := a.AddIdleRules(n.Context(), lab.IdleRules{Number: 10, Required: true})
 	if err == nil {
-		err = a.InsertControl(n.Context(), scenario.PortRange{First: 40000, Last: 40999})
+		err = a.InsertControl(n.Context(), scenario.PortRange{First: 10000, Last: 10999})
 	}
 	if err != nil {
 		n.Fatal(err)
@@ -173,14 +173,14 @@ func TestRun(t *testing.T) {
 		t.Errorf("the arm's rule is %q, the control's %q", text, a.ControlRule())
 	}
 	nattest.SendSYNs(t, server, 3)
-	nattest.SendSYNsFrom(t, 40000, server, 2)
+	nattest.SendSYNsFrom(t, 10000, server, 2)
 	if own, control, err := rule.BothPackets(t.Context()); own != 3 || control != 2 || err != nil {
 		t.Errorf("%d and %d packets, %v", own, control, err)
 	}
-	if got, err := a.Entries(t.Context(), server, [][]scenario.PortRange{{{First: 40000, Last: 40001}}}); err != nil || len(got) != 1 || len(got[0]) != 2 {
+	if got, err := a.Entries(t.Context(), server, [][]scenario.PortRange{{{First: 10000, Last: 10001}}}); err != nil || len(got) != 1 || len(got[0]) != 2 {
 		t.Errorf("entries %v, %v", got, err)
 	}
-	if err := a.Forget(t.Context(), server, [][]scenario.PortRange{{{First: 40000, Last: 40001}}}); err != nil {
+	if err := a.Forget(t.Context(), server, [][]scenario.PortRange{{{First: 10000, Last: 10001}}}); err != nil {
 		t.Error(err)
 	}
 	if s, err := a.Conntrack(t.Context()); err != nil || len(s.CPUs) == 0 {
