@@ -96,10 +96,14 @@ func calibrateInto(ctx context.Context, out string, s *scenario.Scenario, runs i
 	defer folder.Close()
 	defer folder.RemoveEmpty()
 	return calibrate(ctx, s, runs, func(w io.Writer, c *result.Calibration) error {
-		return errors.Join(write(w, c),
+		err := errors.Join(write(w, c),
 			folder.Write("calibration.json", func(w io.Writer) error { return resultfile.WriteJSON(w, c) }),
 			folder.Write("calibration.md", func(w io.Writer) error { return calibration.WriteMarkdown(w, c) }),
 			folder.Write("calibration.html", func(w io.Writer) error { return page.WriteCalibration(w, c) }))
+		if err == nil {
+			fmt.Fprintf(os.Stderr, "calibration.json, calibration.md and calibration.html are in %s\n", out)
+		}
+		return err
 	})
 }
 
