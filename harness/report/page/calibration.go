@@ -3,6 +3,7 @@ package page
 import (
 	"fmt"
 	"io"
+	"strings"
 
 	"snatlab/harness/format"
 	"snatlab/harness/result"
@@ -34,7 +35,7 @@ type calibratedArm struct {
 // WriteCalibration writes the page of a calibration: how often verdicts were false, how
 // often intervals held the truth, and what each run found.
 func WriteCalibration(w io.Writer, c *result.Calibration) error {
-	p := calibrationPage{Title: c.Scenario.Name, Headline: wording.CalibrationHeadline(c), Lines: wording.SummariseCalibration(c),
+	p := calibrationPage{Title: c.Scenario.Name, Headline: wording.CalibrationHeadline(c), Lines: sentences(wording.SummariseCalibration(c)),
 		False: drawFalseVerdicts(c), Held: drawCoverage(c), Figures: tallyTable(c), Machine: calibratedMachine(c)}
 	switch c.Verdict {
 	case result.Pass:
@@ -52,6 +53,14 @@ func WriteCalibration(w io.Writer, c *result.Calibration) error {
 		p.Thinned = fmt.Sprintf("Of every %s runs, one is drawn.", thousands(each))
 	}
 	return write(w, "calibration.html", p)
+}
+
+// sentences returns clauses as sentences.
+func sentences(clauses []string) (all []string) {
+	for _, text := range clauses {
+		all = append(all, strings.ToUpper(text[:1])+text[1:]+".")
+	}
+	return all
 }
 
 // drawFalseVerdicts draws how often the verdict about each arm was false.
@@ -90,7 +99,10 @@ func drawCoverage(c *result.Calibration) *stripChart {
 		ticks[i] = 1 - ticks[i]
 	}
 	chart := &stripChart{ID: "intervals", Title: "Intervals that held the truth", Ticks: s.alongX(ticks, shortPercent),
-		About: "Each strip: the share of the runs whose interval held the true share that remains (diamond), and its 95 % interval. The ring is what is promised. The axis does not begin at 0."}
+		About: "Each strip: the share of the runs whose interval held the true share that remains (diamond), and its 95 % interval. The ring is what is promised."}
+	if s.low > 0 {
+		chart.About += " The axis does not begin at 0."
+	}
 	for i, t := range c.Tallies() {
 		for _, v := range t.Intervals {
 			row := strip{Name: fmt.Sprintf("%s, %s", wording.NameTally(c, i), wording.Level(v.Confidence)), Ring: s.percent(v.Confidence), Text: "no run had one"}

@@ -77,15 +77,18 @@ type dayAxis struct {
 
 func newDayAxis(runs []result.RunSummary) dayAxis {
 	first, last := seconds(runs[0].Started), seconds(runs[len(runs)-1].Started)
-	room := max(3600, (last-first)*0.03)
+	room := max(60, (last-first)*0.03)
 	s := scale{low: first - room, high: last + room}
-	days := []float64{first, last}
-	if runs[0].Started.UTC().Format(time.DateOnly) == runs[len(runs)-1].Started.UTC().Format(time.DateOnly) {
+	days, layout := []float64{first, last}, time.DateOnly
+	if runs[0].Started.UTC().Format(layout) == runs[len(runs)-1].Started.UTC().Format(layout) {
+		layout = "2006-01-02 15:04"
+	}
+	if last-first < 60 {
 		days = days[:1]
 	}
 	x := dayAxis{scale: s}
 	for i, day := range days {
-		x.ticks = append(x.ticks, tick{At: s.percent(day), Label: time.Unix(int64(day), 0).UTC().Format(time.DateOnly), End: []string{"start", "end"}[i]})
+		x.ticks = append(x.ticks, tick{At: s.percent(day), Label: time.Unix(int64(day), 0).UTC().Format(layout), End: []string{"start", "end"}[i]})
 	}
 	return x
 }
