@@ -32,6 +32,8 @@ type connections struct {
 	conns    []conn // as launched
 	launched int
 	oldest   int // index of the first that may still be in flight
+	judged   int // index of the first after those that count as lost without an answer
+	overdue  int // answers to those before it
 	open     int // sockets
 
 	targets [slotKinds]target
@@ -237,6 +239,9 @@ func (cs *connections) reapCompleted(limit time.Duration) error {
 		}
 		if !answered {
 			continue
+		}
+		if errno == 0 && int(event.Fd) < cs.judged {
+			cs.overdue++
 		}
 		if errno == 0 && cs.isLate(c) {
 			errno = unix.ETIMEDOUT

@@ -141,6 +141,8 @@ type lockstep struct {
 	views     [scenario.MaxClients]view
 	control   [turnLength]int32 // by slot of the control: index of its connection; -1: not fired
 
+	answers answers // of a server's program
+
 	bindErrors, missed, madeUp int
 	idled                      error // an error of reapWhileIdle
 }
@@ -185,7 +187,7 @@ func (l *lockstep) playTurn(t int, pin func(cpu int) error, cpus []int) error {
 	case l.lock != nil:
 		err = l.movePhase(t, place, turn)
 	case !l.flight.transport.AnswersAtOnce(): // the server's queue holds a turn, and not a trial
-		err = l.awaitAnswers()
+		err = l.answers.await(l.flight)
 	}
 	if err != nil {
 		return err
@@ -232,29 +234,12 @@ func (l *lockstep) movePhase(t, place int, turn turn) error {
 // after a few times as long is lost, until the end of the trial shows otherwise.
 func (l *lockstep) settle() error {
 	if !l.flight.transport.AnswersAtOnce() {
-		return l.awaitAnswers()
+		l.answers.unit = time.Duration(l.lock.unit)
+		return l.answers.await(l.flight)
 	}
 	for begun := probe.MonotonicTime(); probe.MonotonicTime()-begun < int64(4*l.lock.unit); {
 		if err := l.flight.reapCompleted(0); err != nil {
 			return err
-		}
-	}
-	return nil
-}
-
-// awaitAnswers waits for the answers of the server's program, which gets a CPU when the
-// clients leave it one, as long as they come. It sleeps meanwhile.
-func (l *lockstep) awaitAnswers() error {
-	patience := quiet
-	if l.lock != nil {
-		patience = max(patience, 4*time.Duration(l.lock.unit))
-	}
-	for open, last := l.flight.open, probe.MonotonicTime(); open > 0 && probe.MonotonicTime()-last < int64(patience); {
-		if err := l.flight.reapCompleted(patience); err != nil {
-			return err
-		}
-		if l.flight.open < open {
-			open, last = l.flight.open, probe.MonotonicTime()
 		}
 	}
 	return nil
@@ -275,6 +260,9 @@ func (l *lockstep) fireTurn(turn turn, first position) (next position, err error
 	}
 	left := [slotKinds]int{turn.slots, turn.control}
 	for i := 0; left[armSlot]+left[controlSlot] > 0; i++ {
+		if err := l.answers.keepUp(l.flight); err != nil {
+			return first, err
+		}
 		if i > 2*planned+turnLength {
 			return first, fmt.Errorf("source ports %d to %d: the clients could not fire in %d of %d slots: ports are in use",
 				l.bound[0].port, l.bound[planned-1].port, left[armSlot]+left[controlSlot], planned)
