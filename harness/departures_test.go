@@ -5,38 +5,9 @@ import (
 	"net/netip"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
-	"snatlab/harness/probe"
 	"snatlab/harness/result"
 	"snatlab/harness/scenario"
 )
-
-func TestRecordSources(t *testing.T) {
-	t.Parallel()
-	from := func(last byte, n uint64) probe.SourceCount {
-		return probe.SourceCount{Address: netip.AddrFrom4([4]byte{198, 19, 0, last}), Accepted: n}
-	}
-	t.Run("adds up over trials, in order", func(t *testing.T) {
-		var arm result.Arm
-		recordSources(&arm, &probe.Served{Sources: []probe.SourceCount{from(10, 5), from(30, 1)}})
-		recordSources(&arm, &probe.Served{})
-		recordSources(&arm, &probe.Served{Sources: []probe.SourceCount{from(9, 2), from(10, 7), from(100, 4)}})
-		want := []result.Source{{Address: "198.19.0.9", Connections: 2}, {Address: "198.19.0.10", Connections: 12}, {Address: "198.19.0.30", Connections: 1}, {Address: "198.19.0.100", Connections: 4}}
-		if d := cmp.Diff(want, arm.Sources); d != "" {
-			t.Errorf("(-want +got):\n%s", d)
-		}
-	})
-	t.Run("is bounded", func(t *testing.T) {
-		var arm result.Arm
-		for i := range 2 * maxSources {
-			recordSources(&arm, &probe.Served{Sources: []probe.SourceCount{{Address: netip.AddrFrom4([4]byte{198, 18, byte(i >> 8), byte(i)}), Accepted: 1}}})
-		}
-		if len(arm.Sources) != maxSources {
-			t.Errorf("%d addresses", len(arm.Sources))
-		}
-	})
-}
 
 // A trial that is not kept leaves no address.
 func TestRunDroppedSources(t *testing.T) {
@@ -98,6 +69,22 @@ func TestRunLatencies(t *testing.T) {
 			if trial.Start <= 0 || trial.Start > r.Seconds {
 				t.Errorf("%s: a trial began at %g s of %g s", a.Name, trial.Start, r.Seconds)
 			}
+		}
+	}
+}
+
+// The ports of the trials that were kept are recorded, as many as the server accepted.
+func TestRunSourcePorts(t *testing.T) {
+	t.Parallel()
+	f := newFakeLab(t, 2)
+	r, _, err := f.run(t.Context(), ephemeralScenario(2, "a", "b"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range r.Arms {
+		accepted := int(result.SumTrials(a.Trials, func(t result.Trial) uint64 { return t.Server.Accepted }))
+		if p := a.SourcePorts; p == nil || p.Connections != accepted || p.Kept != accepted { // nothing translates
+			t.Errorf("%s: of %d connections %+v", a.Name, accepted, p)
 		}
 	}
 }

@@ -6,7 +6,6 @@ import (
 
 	"snatlab/harness/format"
 	"snatlab/harness/lab"
-	"snatlab/harness/probe"
 	"snatlab/harness/probe/load"
 	"snatlab/harness/result"
 	"snatlab/harness/scenario"
@@ -108,17 +107,4 @@ func (x *experiment) ownPorts(client int) scenario.PortRange {
 	n := x.ports.Len() / x.Clients
 	first := int(x.ports.First) + client*n
 	return scenario.PortRange{First: uint16(first), Last: uint16(first + n - 1)}
-}
-
-// recordPorts extends the range of ports that an arm's clients left from.
-func recordPorts(into *result.Arm, reports []*probe.Report) {
-	for _, r := range reports {
-		for _, p := range r.Ports {
-			if into.ClientPorts == nil {
-				into.ClientPorts = &result.Ports{First: int(p.First), Last: int(p.Last)}
-			}
-			into.ClientPorts.First = min(into.ClientPorts.First, int(p.First))
-			into.ClientPorts.Last = max(into.ClientPorts.Last, int(p.Last))
-		}
-	}
 }

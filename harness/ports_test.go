@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"snatlab/harness/conntrack"
-	"snatlab/harness/probe"
 	"snatlab/harness/result"
 	"snatlab/harness/scenario"
 )
@@ -145,18 +144,4 @@ func TestOwnPorts(t *testing.T) {
 			}
 		}
 	})
-}
-
-func TestRecordPorts(t *testing.T) {
-	t.Parallel()
-	var arm result.Arm
-	recordPorts(&arm, []*probe.Report{{}})
-	if arm.ClientPorts != nil {
-		t.Errorf("of no connection: %v", arm.ClientPorts)
-	}
-	recordPorts(&arm, []*probe.Report{{Outcome: probe.Outcome{Ports: []scenario.PortRange{{First: 40000, Last: 40001}, {First: 40009, Last: 40009}}}}, {Outcome: probe.Outcome{Ports: []scenario.PortRange{{First: 39999, Last: 40005}}}}})
-	recordPorts(&arm, []*probe.Report{{Outcome: probe.Outcome{Ports: []scenario.PortRange{{First: 40001, Last: 40001}}}}})
-	if want := (result.Ports{First: 39999, Last: 40009}); *arm.ClientPorts != want {
-		t.Errorf("%v, want %v", *arm.ClientPorts, want)
-	}
 }

@@ -42,7 +42,7 @@ func (x *experiment) runRounds(ctx context.Context, watch Watcher) error {
 			}
 			t.Round = at.Round
 			arm.Trials = append(arm.Trials, *t)
-			x.left.recordIn(arm)
+			x.left.RecordIn(arm)
 			rounds.Add(a, t)
 			watch.Done(rounds.Progress(a), t)
 		}

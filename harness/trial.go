@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"snatlab/harness/conntrack"
+	"snatlab/harness/departures"
 	"snatlab/harness/format"
 	"snatlab/harness/lab"
 	"snatlab/harness/probe"
@@ -34,7 +35,7 @@ type experiment struct {
 
 	ports   scenario.PortRange // lockstep: that the clients leave from in the arm's slots
 	control control            // lockstep: zero without one
-	left    departures         // of the trial that was made last
+	left    departures.Trial   // of the trial that was made last
 	silent  *instant           // since when the lab sends nothing; nil before the first load
 }
 
@@ -233,7 +234,7 @@ func (x *experiment) runTrial(ctx context.Context, arm scenario.Arm, into *resul
 	if err := x.countPackets(t, rule, m); err != nil {
 		return nil, err
 	}
-	x.left = departures{m.reports, served}
+	x.left = departures.Trial{Reports: m.reports, Served: served}
 	err = checkTrial(t, rule.Rule(), x.lab.ControlRule())
 	if missed, ok := errors.AsType[*missedError](err); ok {
 		err = fmt.Errorf("%w; %s", err, describeTakers(others, rule.Counters(ctx), missed.sent-missed.matched))

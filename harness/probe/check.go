@@ -219,6 +219,12 @@ func (s *Served) checkCounts() error {
 			return fmt.Errorf("served: %s is %d", name, *n)
 		}
 	}
+	if err := s.Ports.check(s.Accepted); err != nil {
+		return fmt.Errorf("served: %w", err)
+	}
+	if err := s.ControlPorts.check(s.ControlAccepted); err != nil {
+		return fmt.Errorf("served: control: %w", err)
+	}
 	return s.checkSources()
 }
 

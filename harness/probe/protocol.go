@@ -32,9 +32,9 @@ import (
 // different version is that of an old image or of an old `snatlab serve`.
 const Version = 6
 
-// MaxOrder and maxAnswer bound one message, in bytes. The largest answer is a report
-// that lists every other one of 30,000 source ports by itself. Most reports have a
-// few KiB.
+// MaxOrder and maxAnswer bound one message, in bytes. The largest answers list each of
+// some 30,000 source ports by itself: a report of every other one, and what a server saw
+// of a rule that draws. Most answers have a few KiB.
 const (
 	maxAnswer = 2 << 20
 	MaxOrder  = 4 << 10
@@ -135,6 +135,11 @@ type Served struct {
 	// Sources are the addresses that the accepted connections came from, in
 	// ascending order, at most MaxSources of them.
 	Sources []SourceCount `json:"sources,omitempty"`
+
+	// Ports are the source ports that the accepted connections came from, and ControlPorts
+	// those of the control.
+	Ports        PortCounts `json:"ports,omitempty"`
+	ControlPorts PortCounts `json:"control_ports,omitempty"`
 }
 
 // SourceCount is the number of connections that came from an address.

@@ -17,7 +17,7 @@ type row struct {
 
 // compareArms returns the table of a run: an arm in each column, the figures of the
 // arms, and below them the comparisons. In full, the table also
-// has the lowest and the highest rate of a trial. The names in about are the arms of
+// has the lowest and the highest rate of a trial, and the source ports. The names in about are the arms of
 // the warnings that are printed.
 func compareArms(r *result.Result, about []string, full bool) layout.Table {
 	t := layout.Table{Head: []string{""}, Marks: []string{""}, Keep: 2}
@@ -62,12 +62,16 @@ func figureRows(arms []result.Arm, full bool) []row {
 			return format.FromTo(&a.FailureRate.Lowest, &a.FailureRate.Highest, format.Percent)
 		}))
 	}
-	return append(rows,
+	rows = append(rows,
 		totalRow(insertFailed, func(t result.Trial) uint64 { return t.Conntrack.InsertFailed }),
 		totalRow(drop, func(t result.Trial) uint64 { return t.Conntrack.Drop }),
 		triedRow("latency p50, median", func(a result.Arm) string { return format.Micros(a.LatencyP50.Median) }),
 		triedRow("latency p99, median", func(a result.Arm) string { return format.Micros(a.LatencyP99.Median) }),
 	)
+	if full {
+		rows = append(rows, sourcePortRows(arms)...)
+	}
+	return rows
 }
 
 // controlCell returns the lost part of an arm's control: "1,204 of 2,000".

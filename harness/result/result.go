@@ -182,6 +182,12 @@ type Arm struct {
 	// Sources are the addresses that connections reached the server from, in all
 	// trials, in ascending order. Nil in results of versions before it was recorded.
 	Sources []Source `json:"sources,omitempty"`
+
+	// SourcePorts are the source ports that the arm's connections reached the server
+	// from, after NAT, and ControlSourcePorts those of its control, in all trials. Nil in
+	// results of versions before they were recorded.
+	SourcePorts        *SourcePorts `json:"source_ports,omitempty"`
+	ControlSourcePorts *SourcePorts `json:"control_source_ports,omitempty"`
 }
 
 // RuleOptions are those of a rule that make it draw source ports.

@@ -58,6 +58,7 @@ const (
 	BaselineRose         WarningCode = "baseline_rose"           // its failure rate, in the course of the run: P, Exact
 	BaselineFell         WarningCode = "baseline_fell"           // likewise
 	PortsLeftOut         WarningCode = "ports_left_out"          // the arm's range leaves out the clients' ports
+	DrawsLowPorts        WarningCode = "draws_low_ports"         // the arm's rule draws ports that filters commonly drop: Count Of its connections came from outside CommonPorts
 	FewAddresses         WarningCode = "few_addresses"           // connections left from Count of the arm's addresses, Of
 	ExhaustedPorts       WarningCode = "exhausted_ports"         // Count taken ports that NAT looked at for a connection, on average
 	ForeignTraffic       WarningCode = "foreign_traffic"         // in Count Of the trials: Failed insertions, Drops

@@ -31,7 +31,7 @@ const (
 func addWarnings(r *result.Result) {
 	for _, warnings := range [][]result.Warning{
 		warnNoRace(r), warnFewRounds(r), warnFewHits(r), warnInstrument(r), warnMachine(r.Environment), warnNoHits(r.Arms), warnChange(r),
-		warnLeftOutPorts(r.Arms), warnFewAddresses(r), warnExhaustedPorts(r.Arms), warnForeignTraffic(r.Arms), warnUnaccounted(r.Arms),
+		warnLeftOutPorts(r.Arms), warnFewAddresses(r), warnLowPorts(r.Arms), warnExhaustedPorts(r.Arms), warnForeignTraffic(r.Arms), warnUnaccounted(r.Arms),
 	} {
 		for _, w := range warnings {
 			if i := slices.IndexFunc(r.WarningValues, w.SameSubject); i >= 0 {
@@ -184,6 +184,21 @@ func warnFewAddresses(r *result.Result) (all []result.Warning) {
 			continue
 		}
 		all = append(all, result.Warning{Code: result.FewAddresses, Arm: a.Name, Count: used, Of: pool})
+	}
+	return all
+}
+
+// warnLowPorts warns about the arms whose rule draws ports below those that clients have: a
+// filter that knows connections by the ports of clients drops them. With a filter in the
+// lab none of them comes to the server, and the lost ones have their cause.
+func warnLowPorts(arms []result.Arm) (all []result.Warning) {
+	for _, a := range arms {
+		if a.SourcePorts == nil || !a.DrawsPorts() || a.ClientPorts == nil || a.ClientPorts.First < result.CommonPorts.First {
+			continue
+		}
+		if outside, below := a.SourcePorts.CountOutside(result.CommonPorts); below > 0 {
+			all = append(all, result.Warning{Code: result.DrawsLowPorts, Arm: a.Name, Count: outside, Of: a.SourcePorts.Connections})
+		}
 	}
 	return all
 }

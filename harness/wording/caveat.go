@@ -17,7 +17,7 @@ var caveatOrder = []result.WarningCode{
 	result.BusyMachine, result.NoSharedMemory, result.NoControl,
 	result.MachineChanged, result.BaselineRose, result.BaselineFell, result.UnexplainedFailures,
 	result.FewRoundsForInterval, result.InstrumentDivided, result.FewRoundsToScatter,
-	result.ExhaustedPorts, result.PortsLeftOut, result.FewAddresses,
+	result.ExhaustedPorts, result.PortsLeftOut, result.FewAddresses, result.DrawsLowPorts,
 	result.NotWidened, result.WidenedWindow, result.NoHits,
 }
 

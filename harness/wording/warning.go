@@ -81,6 +81,8 @@ func armWarning(r *result.Result, w result.Warning) string {
 		return portsLeftOut(r, findArm(r, w.Arm))
 	case result.FewAddresses:
 		return fewAddresses(r.Scenario.Clients, findArm(r, w.Arm), w)
+	case result.DrawsLowPorts:
+		return drawsLowPorts(findArm(r, w.Arm), w)
 	case result.ExhaustedPorts:
 		return fmt.Sprintf("port exhaustion: NAT looked at %s taken ports for each connection, on average, which makes connects slow",
 			format.Thousands(w.Count))
@@ -136,6 +138,15 @@ func portsLeftOut(r *result.Result, a result.Arm) string {
 	}
 	return fmt.Sprintf("to_ports %s leaves out the clients' ports %s: %s; clients whose ports lie in the range are not helped",
 		describeRange(a.ToPorts), which, effect)
+}
+
+func drawsLowPorts(a result.Arm, w result.Warning) string {
+	from, common := "from 1024 up", describeRange(&result.CommonPorts)
+	if a.ToPorts != nil {
+		from = "in " + describeRange(a.ToPorts)
+	}
+	return fmt.Sprintf("the rule draws source ports %s: %s of its connections came from outside %s, and a filter on the way to the server that lets only these ports in drops them (to_ports: %s keeps to them)",
+		from, format.Percent(float64(w.Count)/float64(max(1, w.Of))), common, common)
 }
 
 func fewAddresses(clients int, a result.Arm, w result.Warning) string {

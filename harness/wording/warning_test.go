@@ -67,6 +67,8 @@ var sentences = []struct {
 		"plain: to_ports 49152-65535 leaves out the clients' ports 32768-34767: NAT draws another port for those connections; clients whose ports lie in the range are not helped"},
 	{result.Warning{Code: result.FewAddresses, Arm: "pool", Count: 1, Of: 8},
 		"pool: all connections left from 198.19.0.1, one of its 8 addresses; the kernel picks one by a hash of the client's and the server's address, and the 2 clients got the same one, and meet there as with a single address (other addresses, or more clients, are distributed differently)"},
+	{result.Warning{Code: result.DrawsLowPorts, Arm: "pool", Count: 562, Of: 1000},
+		"pool: the rule draws source ports from 1024 up: 56.2 % of its connections came from outside 32768-60999, and a filter on the way to the server that lets only these ports in drops them (to_ports: 32768-60999 keeps to them)"},
 	{result.Warning{Code: result.ExhaustedPorts, Arm: "pool", Count: 73},
 		"pool: port exhaustion: NAT looked at 73 taken ports for each connection, on average, which makes connects slow"},
 	{result.Warning{Code: result.ForeignTraffic, Arm: "pool", Count: 2, Of: 8, Failed: 4, Drops: 1},

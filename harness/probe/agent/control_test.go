@@ -45,6 +45,12 @@ func TestControlPort(t *testing.T) {
 		if c.arm > 0 && (len(served.Sources) != 1 || served.Sources[0].Accepted != uint64(c.arm)) {
 			t.Errorf("of %+v the sources are %+v", c, served.Sources)
 		}
+		for part, n := range map[*probe.PortCounts]int{&served.Ports: c.arm, &served.ControlPorts: c.control} {
+			part.Each(func(_, connections int) { n -= connections })
+			if n != 0 {
+				t.Errorf("of %+v, %d connections have no source port: %v", c, n, *part)
+			}
+		}
 		if conn, err := net.Dial("tcp4", fmt.Sprintf("127.0.0.1:%d", control)); err == nil {
 			conn.Close()
 			t.Error("the port of the control is still open")

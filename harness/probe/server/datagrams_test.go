@@ -68,6 +68,9 @@ func TestDatagrams(t *testing.T) {
 	if err != nil || served.Accepted != 1 || served.ControlAccepted != 1 || served.Strangers != 1 || served.Malformed != 3 || *served.ReceiveDrops != 0 {
 		t.Errorf("%+v, %v", served, err)
 	}
+	if served.Ports == nil || served.ControlPorts == nil {
+		t.Errorf("source ports %v, of the control %v", served.Ports, served.ControlPorts)
+	}
 	if len(served.Sources) != 1 || served.Sources[0].Address != netip.MustParseAddr("127.0.1.1") {
 		t.Errorf("sources %v", served.Sources)
 	}

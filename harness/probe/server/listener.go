@@ -49,6 +49,9 @@ type Listener struct {
 	controlAccepted     uint64
 	malformed           uint64                // datagrams, of the trial's port
 	sources             map[netip.Addr]uint64 // number of connections by the address that they came from
+
+	// Numbers of connections by source port, of the trial's port and of the control's.
+	ports, controlPorts [1 << 16]uint32
 }
 
 // Config says what a listener listens on.
@@ -245,8 +248,9 @@ func (o *openConns) close() {
 // Strangers and sources are those of the trial's port.
 func (l *Listener) countGuest(port int, from unix.Sockaddr) bool {
 	var address netip.Addr
+	var source uint16
 	if at, ok := from.(*unix.SockaddrInet4); ok {
-		address = netip.AddrFrom4(at.Addr)
+		address, source = netip.AddrFrom4(at.Addr), uint16(at.Port)
 	}
 	isGuest := slices.ContainsFunc(l.guests, func(p netip.Prefix) bool { return p.Contains(address) })
 	switch {
@@ -255,8 +259,10 @@ func (l *Listener) countGuest(port int, from unix.Sockaddr) bool {
 	case !isGuest:
 	case port == l.control:
 		l.controlAccepted++
+		l.controlPorts[source]++
 	default:
 		l.accepted++
+		l.ports[source]++
 		if n := l.sources[address]; n > 0 || len(l.sources) < probe.MaxSources {
 			l.sources[address] = n + 1
 		}
@@ -322,5 +328,7 @@ func (l *Listener) Finish() (*probe.Served, error) {
 		},
 		Sources:         l.sourceList(),
 		ControlAccepted: l.controlAccepted,
+		Ports:           probe.NewPortCounts(l.ports[:]),
+		ControlPorts:    probe.NewPortCounts(l.controlPorts[:]),
 	}, err
 }

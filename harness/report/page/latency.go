@@ -9,7 +9,8 @@ import (
 	"snatlab/harness/result"
 )
 
-// A curveChart is the distribution of an arm's latencies, and that of its control.
+// A curveChart is a distribution of an arm's requests, and that of its control's: their
+// latencies, or their source ports.
 type curveChart struct {
 	ID      string
 	Title   string

@@ -23,6 +23,8 @@ type runPage struct {
 	Thinned   string // how the dots of a long run were chosen
 	Latency   []curveChart
 	Quantiles table
+	Ports     []curveChart // source ports at the server
+	PortRows  table
 	Arms      table
 	Notes     []string // warnings
 	MoreNotes int
@@ -60,6 +62,7 @@ func WriteRun(w io.Writer, r *result.Result) error {
 	}
 	p.Trials, p.Thinned = drawTrials(r)
 	p.Latency, p.Quantiles = drawLatencies(r)
+	p.Ports, p.PortRows = drawSourcePorts(r)
 	p.Notes = r.Warnings[:min(len(r.Warnings), notesMax)]
 	p.MoreNotes = len(r.Warnings) - len(p.Notes)
 	p.addExpectations(r)

@@ -22,6 +22,7 @@ const (
 	maxCauses   = 32   // different ones, with a line each
 	maxExpected = 1000
 	maxWarnings = 200_000 // a trial may have two
+	maxBlocks   = 100     // of source ports; there are 65
 )
 
 // depths bounds the number of values at each depth of nesting where a value, even
@@ -91,6 +92,11 @@ func checkResult(r *result.Result) error {
 			return tooMany(len(a.Settings), "settings of an arm")
 		case len(a.SettingValues) > maxSettings:
 			return tooMany(len(a.SettingValues), "setting values of an arm")
+		}
+		for _, p := range []*result.SourcePorts{a.SourcePorts, a.ControlSourcePorts} {
+			if p != nil && len(p.Ranges)+len(p.Blocks) > maxBlocks {
+				return tooMany(len(p.Ranges)+len(p.Blocks), "ranges of source ports of an arm")
+			}
 		}
 	}
 	return nil

@@ -1,4 +1,6 @@
-package harness
+// Package departures records where the connections of an arm left from: the ports of its
+// clients, as they report them, and the addresses and ports after NAT, which the server saw.
+package departures
 
 import (
 	"net/netip"
@@ -8,18 +10,31 @@ import (
 	"snatlab/harness/result"
 )
 
-// departures are the ports that the connections of a trial left from and their
-// latencies, which the clients report, and the addresses, which the server saw. They are
-// recorded with the arm, and only if the trial is kept.
-type departures struct {
-	reports []*probe.Report
-	served  *probe.Served
+// Trial is what the clients report of a trial, and what the server saw of it.
+type Trial struct {
+	Reports []*probe.Report
+	Served  *probe.Served
 }
 
-func (d departures) recordIn(into *result.Arm) {
-	recordPorts(into, d.reports)
-	recordSources(into, d.served)
-	recordLatencies(into, d.reports)
+// RecordIn adds the departures of a trial to those of its arm, with the latencies.
+func (t Trial) RecordIn(into *result.Arm) {
+	recordPorts(into, t.Reports)
+	recordSources(into, t.Served)
+	recordSourcePorts(into, t)
+	recordLatencies(into, t.Reports)
+}
+
+// recordPorts extends the range of ports that an arm's clients left from.
+func recordPorts(into *result.Arm, reports []*probe.Report) {
+	for _, r := range reports {
+		for _, p := range r.Ports {
+			if into.ClientPorts == nil {
+				into.ClientPorts = &result.Ports{First: int(p.First), Last: int(p.Last)}
+			}
+			into.ClientPorts.First = min(into.ClientPorts.First, int(p.First))
+			into.ClientPorts.Last = max(into.ClientPorts.Last, int(p.Last))
+		}
+	}
 }
 
 // recordLatencies adds the latencies of a trial to those of its arm and of its control.
