@@ -111,14 +111,7 @@ func drawNightRates(j result.NightRun, id string) *stripChart {
 	s, ticks := fromZero(min(1, most), 5)
 	chart := &stripChart{ID: id, Title: "Failure rate of the baseline: " + j.Scenario, Ticks: s.alongX(ticks, shortPercent),
 		About: "Tonight: the median over the trials (diamond), its 95 % interval (thick), and the lowest and the highest trial (thin). Before: the median over the runs, and the lowest and the highest run. This rate moves with the state of the machine."}
-	row := strip{Name: a.Name + ", tonight", Text: withInterval(a.FailureRate)}
-	if len(a.Trials) > 0 {
-		row.At, row.Thin = s.percent(a.FailureRate.Median), s.span(a.FailureRate.Lowest, a.FailureRate.Highest)
-		if a.FailureRate.Low != nil && a.FailureRate.High != nil {
-			row.Thick = s.span(*a.FailureRate.Low, *a.FailureRate.High)
-		}
-	}
-	chart.Strips = append(chart.Strips, row)
+	chart.Strips = append(chart.Strips, s.rateStrip(a.Name+", tonight", a))
 	for _, b := range j.Before {
 		if b.Arm == a.Name && b.Runs > 0 {
 			chart.Strips = append(chart.Strips, strip{Name: fmt.Sprintf("%s, %s before", a.Name, format.Plural(b.Runs, "run", "runs")),

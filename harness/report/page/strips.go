@@ -126,13 +126,7 @@ func drawRates(r *result.Result) *stripChart {
 		chart.About += " A ring is the rate of the arm's control, of all trials."
 	}
 	for _, a := range r.Arms {
-		row := strip{Name: a.Name, Text: withInterval(a.FailureRate)}
-		if len(a.Trials) > 0 {
-			row.At, row.Thin = s.percent(a.FailureRate.Median), s.span(a.FailureRate.Lowest, a.FailureRate.Highest)
-			if a.FailureRate.Low != nil && a.FailureRate.High != nil {
-				row.Thick = s.span(*a.FailureRate.Low, *a.FailureRate.High)
-			}
-		}
+		row := s.rateStrip(a.Name, a)
 		if n := a.SumControl(); n.Requests > 0 {
 			row.Ring = s.percent(lostShare(n))
 			row.Text += ", control " + format.Percent(lostShare(n))
@@ -140,6 +134,19 @@ func drawRates(r *result.Result) *stripChart {
 		chart.Strips = append(chart.Strips, row)
 	}
 	return chart
+}
+
+// rateStrip returns the strip of an arm's failure rate.
+func (s scale) rateStrip(name string, a result.Arm) strip {
+	row := strip{Name: name, Text: withInterval(a.FailureRate)}
+	if len(a.Trials) == 0 {
+		return row
+	}
+	row.At, row.Thin = s.percent(a.FailureRate.Median), s.span(a.FailureRate.Lowest, a.FailureRate.Highest)
+	if a.FailureRate.Low != nil && a.FailureRate.High != nil {
+		row.Thick = s.span(*a.FailureRate.Low, *a.FailureRate.High)
+	}
+	return row
 }
 
 // lostShare returns the share of the requests that failed.
