@@ -192,8 +192,8 @@ func (b *browser) look(t *testing.T, url, name string, v view) {
 	for _, fault := range outside {
 		t.Errorf("%s %s: %s", v.media, v.name(), fault)
 	}
-	if drawn, err := chromedp.Run(ctx, chromedp.Evaluate[float64](firstPaint)); err == nil {
-		t.Logf("%s: painted after %.0f ms", v.name(), drawn)
+	if drawn, err := chromedp.Run(ctx, chromedp.Evaluate[[]float64](timesToDraw)); err == nil && len(drawn) == 2 {
+		t.Logf("%s: painted after %.0f ms, complete after %.0f ms", v.name(), drawn[0], drawn[1])
 	}
 	if *shots != "" && v.media == "screen" {
 		picture, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
@@ -213,8 +213,9 @@ func (b *browser) look(t *testing.T, url, name string, v view) {
 	}
 }
 
-// firstPaint returns the time from the request of the page to its first paint, in ms.
-const firstPaint = `performance.getEntriesByType("paint")[0].startTime`
+// timesToDraw returns the times from the request of the page to its first paint, and until
+// all of it is loaded, in ms.
+const timesToDraw = `[performance.getEntriesByType("paint")[0].startTime, performance.getEntriesByType("navigation")[0].loadEventEnd]`
 
 // findFaults lists elements that lie outside the page, unless the reader can scroll to
 // them, and labels of a chart that cover each other.
