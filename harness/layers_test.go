@@ -23,7 +23,7 @@ var layers = [][]string{
 	{"history/store", "machine", "nat", "pace", "probe", "report", "report/trend"},
 	{"departures", "nat/effect", "probe/load/transport"},
 	{"history/regression", "kernel/matrix", "lab", "probe/load", "probe/server", "report/page", "watch"},
-	{".", "history/nightly", "lab/docker", "lab/netns", "probe/agent"},
+	{".", "fleet", "history/nightly", "lab/docker", "lab/netns", "probe/agent"},
 	{"lab/router"},
 	{"lab/kubernetes"},
 }

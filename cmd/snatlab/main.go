@@ -81,7 +81,7 @@ writes one of your own; "snatlab docs" lists the pages of the documentation.`,
 	}
 	root.SetFlagErrorFunc(explainFlagError)
 	root.AddCommand(runCommand(), calibrateCommand(), planCommand(), reportCommand(), doctorCommand(), cleanupCommand(),
-		initCommand(), scenariosCommand(), explainCommand(), schemaCommand(), docsCommand(), serveCommand(), imageCommand(), nightlyCommand(), matrixCommand(), historyCommand(), compareCommand(), watchCommand(), versionCommand(), probeCommand(), guestCommand())
+		initCommand(), scenariosCommand(), explainCommand(), schemaCommand(), docsCommand(), serveCommand(), imageCommand(), nightlyCommand(), matrixCommand(), fleetCommand(), historyCommand(), compareCommand(), watchCommand(), versionCommand(), probeCommand(), guestCommand())
 	// Cobra adds these commands when it reads the command line. They are checked like
 	// the others.
 	root.InitDefaultHelpCmd()

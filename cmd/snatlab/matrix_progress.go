@@ -15,12 +15,13 @@ import (
 type matrixProgress struct {
 	mu      sync.Mutex
 	one     *progress.Progress // of one kernel after the other; nil if there are several at a time
+	what    string             // "kernel", or "node" of a fleet
 	kernels int                // of the matrix
 	seen    map[string]bool    // kernels that there was news of
 }
 
 func newMatrixProgress(jobs, kernels int) *matrixProgress {
-	p := &matrixProgress{kernels: kernels, seen: map[string]bool{}}
+	p := &matrixProgress{what: "kernel", kernels: kernels, seen: map[string]bool{}}
 	if jobs == 1 {
 		p.one = newProgress()
 	}
@@ -40,7 +41,7 @@ func (p *matrixProgress) watchKernel(release string) matrix.RunWatcher {
 	if p.one == nil {
 		return progress.New(progress.Output{Writer: &kernelLines{p: p, release: release}, Screen: p.screen})
 	}
-	p.one.Part("kernel", n, p.kernels, release)
+	p.one.Part(p.what, n, p.kernels, release)
 	if !canOverwrite(os.Stderr) {
 		p.one.Note(release)
 	}

@@ -59,6 +59,15 @@ func ParseMessage(line []byte) (m Message, err error) {
 	return m, nil
 }
 
+// Greeting returns the line that greets a probe.
+func Greeting() []byte {
+	line, err := json.Marshal(Message{V: Version, Greet: &Greet{}})
+	if err != nil {
+		panic(err) // a constant
+	}
+	return append(line, '\n')
+}
+
 // countParts returns the number of parts that are set.
 func (m Message) countParts() (n int) {
 	for _, set := range []bool{

@@ -207,6 +207,9 @@ func openSession(ctx context.Context, stream Stream, role string) (*session, err
 	go s.readAnswers()
 	m, err := s.awaitAnswer(ctx, answerLimit)
 	if err == nil {
+		err = s.checkError(m)
+	}
+	if err == nil {
 		if err = m.Hello.checkRole(role); err != nil {
 			err = fmt.Errorf("%s: %w", s.Name, err)
 		}

@@ -24,6 +24,8 @@ type Key struct {
 	Iptables       string `json:"iptables"`
 	Virtualisation string `json:"virtualisation"`
 	Guest          string `json:"guest"` // the accelerator of a guest, whose figures differ from those of its host; see [Env]
+
+	Node string `json:"node,omitempty"` // of a cluster; left out without one, so that the names of other series stay
 }
 
 // KeyOf returns the key of a result.
@@ -31,8 +33,16 @@ func KeyOf(r *Result) Key {
 	e := r.Environment
 	return Key{
 		Scenario: r.Scenario.Name, Hash: r.Scenario.Hash, Arch: e.Arch, CPUs: e.CPUs, Driver: e.Driver, Rootless: e.Rootless, NAT: e.NAT,
-		Docker: deref(e.Docker), Firewall: deref(e.Firewall), Iptables: deref(e.Iptables), Virtualisation: deref(e.Virtualisation), Guest: e.Guest,
+		Docker: deref(e.Docker), Firewall: deref(e.Firewall), Iptables: deref(e.Iptables), Virtualisation: deref(e.Virtualisation), Guest: e.Guest, Node: nodeOf(e),
 	}
+}
+
+// nodeOf returns the node of a cluster, or "" for a lab without one.
+func nodeOf(e Env) string {
+	if e.Kubernetes == nil {
+		return ""
+	}
+	return e.Kubernetes.Node
 }
 
 // deref returns the string that s points to, or "" for nil.
@@ -65,6 +75,7 @@ func (k Key) Facts() []Fact {
 		{"iptables", "iptables", k.Iptables},
 		{"virtualisation", "virtualisation", k.Virtualisation},
 		{"guest", "guest", k.Guest},
+		{"node", "node", k.Node},
 	}
 }
 

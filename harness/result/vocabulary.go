@@ -34,6 +34,7 @@ const (
 	CommandRun     = "run"     // by hand
 	CommandNightly = "nightly" // one attempt of a night
 	CommandMatrix  = "matrix"  // in a guest
+	CommandFleet   = "fleet"   // on a node of a cluster
 )
 
 // BareMetal is the virtualisation of a machine that is not virtual.

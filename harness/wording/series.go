@@ -35,6 +35,9 @@ func Conditions(k result.Key) string {
 		parts = append(parts, k.NAT)
 	}
 	parts = append(parts, k.Arch, format.Plural(k.CPUs, "CPU", "CPUs"))
+	if k.Node != "" {
+		parts = append(parts, "node "+k.Node)
+	}
 	if k.Virtualisation != "" {
 		parts = append(parts, "virtualisation "+k.Virtualisation)
 	}

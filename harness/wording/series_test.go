@@ -25,7 +25,7 @@ func TestSeries(t *testing.T) {
 func TestSeriesShowsEveryFact(t *testing.T) {
 	t.Parallel()
 	key := result.Key{Scenario: "a-scenario", Hash: "a-hash", Arch: "an-arch", CPUs: 77, Driver: "a-driver", Rootless: true, NAT: "a-nat",
-		Docker: "an-engine", Firewall: "a-firewall", Iptables: "an-iptables", Virtualisation: "a-hypervisor", Guest: "a-guest"}
+		Docker: "an-engine", Firewall: "a-firewall", Iptables: "an-iptables", Virtualisation: "a-hypervisor", Guest: "a-guest", Node: "a-node"}
 	withoutIptables := key
 	withoutIptables.Iptables = ""
 	text := SeriesName(key) + SeriesName(withoutIptables) // NAT stands where iptables would

@@ -40,7 +40,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/user"
 	"path/filepath"
 	"strings"
 
@@ -87,23 +86,10 @@ func DefaultDir() string {
 	}
 	state := os.Getenv("XDG_STATE_HOME")
 	if !filepath.IsAbs(state) { // as the specification demands
-		state = filepath.Join(homeDir(), ".local", "state")
+		home, _ := os.UserHomeDir()
+		state = filepath.Join(home, ".local", "state")
 	}
 	return filepath.Join(state, "snatlab")
-}
-
-// homeDir returns the home of this user: that of the environment, which cron and units of
-// systemd may not have, else that of the list of users. A user without any has /, where
-// nothing is made without permission; a store in whatever folder the program was started
-// in would be found by nobody.
-func homeDir() string {
-	if home, err := os.UserHomeDir(); err == nil && filepath.IsAbs(home) {
-		return home
-	}
-	if u, err := user.Current(); err == nil && filepath.IsAbs(u.HomeDir) {
-		return u.HomeDir
-	}
-	return "/"
 }
 
 // Dir returns the folder of the store.

@@ -46,21 +46,3 @@ func TestOtherVersion(t *testing.T) {
 		}
 	}
 }
-
-// $SNATLAB_STORE names the store of every user, and without a home it is in no folder that
-// the program happens to be started in.
-func TestDefaultDir(t *testing.T) {
-	t.Setenv(Variable, "/srv/results")
-	if got := DefaultDir(); got != "/srv/results" {
-		t.Errorf("got %s", got)
-	}
-	t.Setenv(Variable, "")
-	t.Setenv("HOME", "")
-	t.Setenv("XDG_STATE_HOME", "relative")
-	if got := DefaultDir(); !filepath.IsAbs(got) {
-		t.Errorf("got %s", got)
-	}
-	if home := homeDir(); !filepath.IsAbs(home) {
-		t.Errorf("got %s", home)
-	}
-}

@@ -44,10 +44,6 @@ func attachTo(config *rest.Config, api rest.Interface) attachFunc {
 	}
 }
 
-// greeting is what a probe waits for before it says hello: what it wrote before its
-// controller is attached would be lost.
-const greeting = `{"v":5,"greet":{}}` + "\n"
-
 // hangUpTime bounds the wait for the end of a stream that was closed.
 const hangUpTime = 5 * time.Second
 
@@ -64,7 +60,7 @@ func (l *kubernetesLab) openStream(pod *corev1.Pod) probe.Stream {
 		outW.CloseWithError(err)
 		in.CloseWithError(errors.Join(io.ErrClosedPipe, err))
 	}()
-	go func() { _, _ = io.WriteString(inW, greeting) }() // ends with the stream
+	go func() { _, _ = inW.Write(probe.Greeting()) }() // ends with the stream
 	return probe.Stream{
 		Name: describePart(pod, l.node.Name), In: out, Out: inW,
 		Close: func() error {

@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -338,14 +337,5 @@ func TestCleanup(t *testing.T) {
 	}
 	if found, err := Cleanup(t.Context(), f.Cluster, c); found || err != nil {
 		t.Errorf("once more: %v, %v", found, err)
-	}
-}
-
-// The greeting is a message of this version.
-func TestGreeting(t *testing.T) {
-	t.Parallel()
-	m, err := probe.ParseMessage([]byte(strings.TrimSpace(greeting)))
-	if diff := cmp.Diff(probe.Message{V: probe.Version, Greet: &probe.Greet{}}, m); err != nil || diff != "" {
-		t.Errorf("%v: %s", err, diff)
 	}
 }

@@ -95,7 +95,7 @@ func (n *node) start() *agentProcess {
 		err = a.process.Start()
 	}
 	if err == nil {
-		_, err = io.WriteString(in, `{"v":5,"greet":{}}`+"\n")
+		_, err = in.Write(probe.Greeting())
 	}
 	if err != nil {
 		n.Fatal(err)
@@ -345,7 +345,7 @@ func TestPatience(t *testing.T) {
 	a := &Agent{Patience: 50 * time.Millisecond}
 	ended := make(chan error, 1)
 	go func() { ended <- Serve(t.Context(), in, io.Discard, a) }()
-	if _, err := io.WriteString(inW, `{"v":5,"greet":{}}`+"\n"); err != nil {
+	if _, err := inW.Write(probe.Greeting()); err != nil {
 		t.Fatal(err)
 	}
 	select {
