@@ -116,7 +116,7 @@ func longestName(arms []result.Arm) int {
 func environmentRows(r *result.Result) [][]string {
 	e := r.Environment
 	return [][]string{
-		{"run", r.ID},
+		{"run", wording.RunName(r)},
 		{"started", startTime(r)},
 		{"took", format.Seconds(r.Seconds)},
 		{"snatlab", r.Version},

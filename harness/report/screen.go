@@ -25,7 +25,7 @@ func WriteText(w io.Writer, r *result.Result, on layout.Screen) error {
 	if text := sharedText(r.Environment); text != "" {
 		p.WriteField("shared", text)
 	}
-	p.WriteField("run", fmt.Sprintf("%s, %s: %s; %s; %s; %s", r.ID, r.Scenario.Name, loadText(r.Scenario, r.Arms),
+	p.WriteField("run", fmt.Sprintf("%s, %s: %s; %s; %s; %s", wording.RunName(r), r.Scenario.Name, loadText(r.Scenario, r.Arms),
 		machineText(r.Environment), labText(r.Environment), format.Seconds(r.Seconds)))
 	_, err := io.WriteString(w, p.String())
 	return err

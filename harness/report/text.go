@@ -52,7 +52,7 @@ func (p *page) writeHead(r *result.Result) {
 	if text := windowText(r.Environment); text != "" {
 		p.WriteField("window", text)
 	}
-	p.WriteField("run", fmt.Sprintf("%s, %s, %s", r.ID, startTime(r), format.Seconds(r.Seconds)))
+	p.WriteField("run", fmt.Sprintf("%s, %s, %s", wording.RunName(r), startTime(r), format.Seconds(r.Seconds)))
 	p.WriteLine("")
 }
 

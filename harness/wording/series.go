@@ -10,6 +10,14 @@ import (
 // SeriesName returns a line that identifies a series by its key.
 func SeriesName(k result.Key) string { return k.Scenario + ": " + Conditions(k) + ", hash " + k.Hash }
 
+// RunName returns the ID of a run, with its label if it has one.
+func RunName(r *result.Result) string {
+	if r.Label == "" {
+		return r.ID
+	}
+	return r.ID + " (" + r.Label + ")"
+}
+
 // ByHand returns what is added to the name of a series of runs by hand.
 func ByHand(byHand bool) string {
 	if byHand {
