@@ -35,7 +35,7 @@ var narrow = map[string][]string{
 	"report/export":      {"format", "printable", "result", "wording"},
 	"report/page":        {"format", "printable", "report", "result", "wording"},
 	"report/layout":      {"format", "printable"},
-	"report/live":        {"format", "printable", "result", "wording"},
+	"report/live":        {"format", "printable", "result"},
 	"report/markdown":    {"printable", "report/layout"},
 	"report/progress":    {"format", "report/layout", "result"},
 	"report/trend":       {"format", "report/layout", "report/markdown", "result", "wording"},

@@ -9,7 +9,6 @@ import (
 
 	"snatlab/harness/format"
 	"snatlab/harness/result"
-	"snatlab/harness/wording"
 )
 
 // Size is that of a terminal, in characters.
@@ -87,7 +86,7 @@ func (d *drawing) addHead(w *result.Watch) {
 
 // chooseHead returns the longest head that fits on a line, or else the shortest.
 func (d *drawing) chooseHead(w *result.Watch) (head string) {
-	target := wording.DescribeTarget(w.Of)
+	target := describeTarget(w.Of)
 	var parts []string
 	if w.Of.Kind != result.WatchText {
 		parts = append(parts, w.Time.Format("15:04:05"))
@@ -132,7 +131,7 @@ func (d *drawing) addMeanings(w *result.Watch) {
 		if m.Code.Lost() {
 			lead = lostSign
 		}
-		d.addHanging(lead, wording.DescribeMeaning(w, m))
+		d.addHanging(lead, describeMeaning(w, m))
 	}
 }
 
@@ -201,9 +200,9 @@ func (d *drawing) addMissing(all []result.WatchMissing) {
 	var denied []string
 	for _, m := range all {
 		if m.Denied {
-			denied = append(denied, wording.DescribePart(m.Part))
+			denied = append(denied, describePart(m.Part))
 		} else {
-			d.addHanging("  ", wording.DescribePart(m.Part)+": "+m.Cause)
+			d.addHanging("  ", describePart(m.Part)+": "+m.Cause)
 		}
 	}
 	if denied != nil {

@@ -1,4 +1,4 @@
-package wording
+package live
 
 import (
 	"fmt"
@@ -9,10 +9,10 @@ import (
 	"snatlab/harness/result"
 )
 
-// DescribeMeaning returns the sentences of a meaning: what happened, and what can be
+// describeMeaning returns the sentences of a meaning: what happened, and what can be
 // done.
-func DescribeMeaning(w *result.Watch, m result.WatchMeaning) string {
-	since := DescribeWindow(w)
+func describeMeaning(w *result.Watch, m result.WatchMeaning) string {
+	since := describeWindow(w)
 	switch m.Code {
 	case result.MeansRace:
 		return describeRace(m, since)
@@ -44,8 +44,8 @@ func DescribeMeaning(w *result.Watch, m result.WatchMeaning) string {
 	return string(m.Code)
 }
 
-// DescribeWindow returns what the counters of a meaning are about: "in the last 60 s".
-func DescribeWindow(w *result.Watch) string {
+// describeWindow returns what the counters of a meaning are about: "in the last 60 s".
+func describeWindow(w *result.Watch) string {
 	switch {
 	case w.Readings > 0:
 		return "between the first and the last reading"
@@ -109,8 +109,8 @@ func countOf(n uint64, one, many string) string {
 	return format.Thousands(n) + " " + many
 }
 
-// DescribeTarget returns what is watched: "this host".
-func DescribeTarget(t result.WatchTarget) string {
+// describeTarget returns what is watched: "this host".
+func describeTarget(t result.WatchTarget) string {
 	switch t.Kind {
 	case result.WatchHost:
 		return "this host"
@@ -124,8 +124,8 @@ func DescribeTarget(t result.WatchTarget) string {
 	return t.Name
 }
 
-// DescribePart returns the name of a part of a watch.
-func DescribePart(p result.WatchPart) string {
+// describePart returns the name of a part of a watch.
+func describePart(p result.WatchPart) string {
 	switch p {
 	case result.PartMax:
 		return "the limit of the table"
