@@ -179,6 +179,9 @@ func (x *experiment) runTrial(ctx context.Context, arm scenario.Arm, into *resul
 	}
 	defer func() { err = errors.Join(err, rule.Undo(undo.Context(ctx))) }()
 	into.Rule, into.SettingValues, into.Settings = rule.Rule(), rule.Settings(), wording.DescribeSettings(rule.Settings())
+	if d, ok := rule.(lab.PortDrawer); ok && d.DrawsPorts() && !into.DrawsPorts() {
+		into.Options.RandomFully = true // the rule of somebody else has it
+	}
 
 	if err := x.awaitRoom(ctx, requests); err != nil {
 		return nil, err

@@ -40,6 +40,12 @@ func (b *Base) Apply(ctx context.Context, arm scenario.Arm) (ArmRule, error) {
 
 func (a *appliedArm) Rule() string { return a.rule.Text() }
 
+// DrawsPorts reports whether rules that were found by their effect draw source ports.
+func (a *appliedArm) DrawsPorts() bool {
+	found, ok := a.rule.(foundApplied)
+	return ok && found.DrawsPorts()
+}
+
 func (a *appliedArm) Settings() []result.Setting { return a.settings }
 
 func (a *appliedArm) addSetting(part, key, value string) {

@@ -108,6 +108,13 @@ type ArmRule interface {
 	Undo(context.Context) error
 }
 
+// PortDrawer is an [ArmRule] that may be a rule of somebody else, with options that the
+// scenario does not give it.
+type PortDrawer interface {
+	// DrawsPorts reports whether the rule draws source ports at random.
+	DrawsPorts() bool
+}
+
 // Counters are the packet counters of rules of other programs.
 type (
 	RuleCounters = nat.RuleCounters

@@ -91,6 +91,9 @@ func newDockerLab(host *Host, c Config) *dockerLab {
 	l.Protocol = cmp.Or(c.Protocol, result.TCP)
 	l.Facts.Docker, l.Facts.Firewall = &host.info.ServerVersion, new(host.backendName())
 	l.Facts.NAT, l.Facts.SharedNetwork = result.NATIPTables, c.Network
+	if host.usesNFTables() {
+		l.Facts.NAT = result.NATNFTables
+	}
 	return l
 }
 

@@ -73,6 +73,14 @@ func (a *Applied) Text() string {
 	return textOf(a.own)
 }
 
+// DrawsPorts reports whether the rules draw source ports at random.
+func (a *Applied) DrawsPorts() bool {
+	if a.own == nil {
+		return a.rules.DrawsPorts()
+	}
+	return a.own[0].Options.Random || a.own[0].Options.RandomFully
+}
+
 // Packets returns how many packets the rules matched since the arm was applied: the first
 // packet of each connection. Without options those of other programs on the same rules
 // are among them. It returns an error if a rule is gone, or is another one: its owner, or
