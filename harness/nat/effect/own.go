@@ -12,6 +12,7 @@ import (
 
 	"snatlab/harness/nat/iptables"
 	"snatlab/harness/nat/nftables"
+	"snatlab/harness/nat/snat"
 	"snatlab/harness/undo"
 )
 
@@ -53,11 +54,25 @@ func (r ownRule) text() string {
 	if r.isIPTables() {
 		return "-A " + r.beside.chain + " " + strings.Join(r.words(""), " ")
 	}
-	text := r.InsertedText()
-	if r.beside.table.Family == unix.NFPROTO_INET { // which has addresses of two families
-		text = strings.Replace(text, "counter snat to", "counter snat ip to", 1)
+	source := r.Source.String()
+	if r.Source.IsSingleIP() {
+		source = r.Source.Addr().String()
 	}
-	return text
+	text := "ip saddr " + source + " "
+	if r.Server.IsValid() {
+		text += fmt.Sprintf("ip daddr %v ", r.Server)
+	}
+	if r.Ports != (snat.PortRange{}) {
+		text += fmt.Sprintf("%s sport %v ", r.Protocol(), r.Ports)
+	}
+	statement := "counter"
+	if !r.Counts {
+		statement = nftables.FormatStatement(r.Options)
+	}
+	if r.beside.table.Family == unix.NFPROTO_INET { // which has addresses of two families
+		statement = strings.Replace(statement, "snat to", "snat ip to", 1)
+	}
+	return text + statement
 }
 
 func (r ownRule) isIPTables() bool { return r.beside.legacy != nil || r.beside.compat }

@@ -98,7 +98,7 @@ func standIn(of Rule, arm snat.Options) (snat.Options, error) {
 	}
 	o.Random, o.RandomFully = arm.Random, arm.RandomFully
 	if arm.ToPorts != (snat.PortRange{}) {
-		o.ToPorts = arm.ToPorts
+		o.ToPorts, o.UDP = arm.ToPorts, arm.UDP
 	}
 	if arm.ToSource != (snat.AddressRange{}) {
 		o.ToSource, o.ToPorts = arm.ToSource, snat.PortRange{}

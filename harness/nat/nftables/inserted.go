@@ -31,25 +31,6 @@ type InsertedRule struct {
 	Compat  bool // written as iptables-nft writes rules: it cannot list others in its chains
 }
 
-// InsertedText returns the rule as nft prints it.
-func (r InsertedRule) InsertedText() string {
-	source := r.Source.String()
-	if r.Source.IsSingleIP() {
-		source = r.Source.Addr().String()
-	}
-	text := fmt.Sprintf("ip saddr %s ", source)
-	if r.Server.IsValid() {
-		text += fmt.Sprintf("ip daddr %v ", r.Server)
-	}
-	if r.Ports != (snat.PortRange{}) {
-		text += fmt.Sprintf("%s sport %v ", r.Protocol(), r.Ports)
-	}
-	if r.Counts {
-		return text + "counter"
-	}
-	return text + FormatStatement(r.Options)
-}
-
 // Message returns the rule as it is written to a chain before, or with netlink.Append
 // after, the rule with the handle.
 func (r InsertedRule) Message(table Table, chain string, how netlink.HeaderFlags, handle uint64, comment string) RuleMessage {
