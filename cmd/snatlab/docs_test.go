@@ -128,7 +128,7 @@ func checkWords(words []string) error {
 		return checkTargets(words[1:])
 	case "go", "install":
 		return checkFiles(words[1:])
-	case "systemctl", "journalctl", "apt", "dnf", "tar", "git", "sha256sum":
+	case "kubectl", "systemctl", "journalctl", "apt", "dnf", "tar", "git", "sha256sum":
 		return nil
 	}
 	return fmt.Errorf("the documents have no program %s", words[0])
@@ -250,5 +250,26 @@ func TestDocsLinks(t *testing.T) {
 				t.Errorf("%s links to %s: %v", file, match[1], err)
 			}
 		}
+	}
+}
+
+// The command of the CronJob exists, with these flags.
+func TestCronJobCommand(t *testing.T) {
+	text, err := os.ReadFile("../../packaging/kubernetes/fleet.yaml")
+	must(t, err)
+	_, after, _ := strings.Cut(string(text), "args:\n")
+	args, _, ok := strings.Cut(after, "env:\n")
+	if !ok {
+		t.Fatal("the CronJob has no arguments")
+	}
+	var words []string
+	for line := range strings.Lines(args) {
+		line, _, _ = strings.Cut(line, " #")
+		if word, ok := strings.CutPrefix(strings.TrimSpace(line), "- "); ok {
+			words = append(words, word)
+		}
+	}
+	if err := checkSnatlab(words); err != nil {
+		t.Errorf("%v: %v", words, err)
 	}
 }

@@ -38,6 +38,7 @@ type nightlyFlags struct {
 	driver    string
 	attempts  int
 	noWait    bool
+	cluster   clusterFlags
 	formatFlags
 }
 
@@ -92,6 +93,7 @@ be run; if no scenario can be run, the exit code is 2.`,
 	c.Flags().StringVar(&f.driver, "driver", "", "driver of the labs, instead of the scenarios': "+driverChoice)
 	c.Flags().IntVar(&f.attempts, "attempts", 3, "most runs of a scenario that has a doubtful result: 2 to 10")
 	c.Flags().BoolVar(&f.noWait, "no-wait", false, "end at once if another nightly or run is active")
+	f.cluster.addCluster(c, "node of the clients (default: the first that is ready)")
 	f.addFormats(c, "the record of the night")
 	return c
 }
@@ -118,6 +120,9 @@ func (f nightlyFlags) runNightly(c *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
+	if err := f.checkCluster(tasks); err != nil {
+		return usageError{c, err}
+	}
 	if slices.ContainsFunc(tasks, needsNamespaces) && !netns.IsPrivileged() {
 		return f.rerunInUserNamespace()
 	}
@@ -127,6 +132,17 @@ func (f nightlyFlags) runNightly(c *cobra.Command, args []string) error {
 		}
 	}
 	return runInterruptible(func(ctx context.Context) error { return f.runNight(ctx, c, tasks, known) })
+}
+
+// checkCluster refuses the flags of a cluster if no scenario is run in one.
+func (f nightlyFlags) checkCluster(tasks []nightly.Task) error {
+	var err error
+	for _, t := range tasks {
+		if err = f.cluster.check(t.Driver); err == nil {
+			return nil
+		}
+	}
+	return err
 }
 
 // readKnown reads the file of --known.

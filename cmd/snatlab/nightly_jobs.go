@@ -105,7 +105,7 @@ func (f nightlyFlags) runAttempt(ctx context.Context, s *scenario.Scenario, at n
 		return nil, errors.New("a lab in Docker requires root: run the nightly as root, or leave this scenario out")
 	}
 	var ready *readyMachine
-	err := f.takeLock(ctx, func() (err error) { ready, err = prepareMachine(ctx, s, clusterFlags{}); return err })
+	err := f.takeLock(ctx, func() (err error) { ready, err = prepareMachine(ctx, s, f.cluster); return err })
 	if err != nil {
 		return nil, err
 	}
