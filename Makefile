@@ -118,7 +118,8 @@ cluster-down: ## remove it, with all that is in it
 # Tests that need a cluster have Kubernetes in their names. The cluster is removed
 # afterwards, unless it was up before.
 KUBERNETES_TESTS = $(sort $(dir $(shell grep -rl --include='*_test.go' RequireCluster ./cmd ./harness ./packaging)))
-test-kubernetes: ## the tests that need a Kubernetes cluster, as root
+test-kubernetes: ## the tests that need a Kubernetes cluster, and those of its scripts, as root
+	go test -C tools/cluster -count=1 ./clustertest
 	tools/cluster/cluster run 2 go test -count=1 -tags testhooks -timeout 40m -run Kubernetes $(KUBERNETES_TESTS)
 
 # A few minutes on a machine with nothing else to do.
