@@ -253,3 +253,18 @@ func TestInstallRefused(t *testing.T) {
 		t.Errorf("installed: %q", left)
 	}
 }
+
+// On a full disk the program that was there stays whole.
+func TestInstallFullDisk(t *testing.T) {
+	if testing.Short() || os.Getuid() != 0 {
+		t.Skip("mounts a small disk in a namespace: needs root; make check leaves it out")
+	}
+	disk := t.TempDir()
+	const script = `mount -t tmpfs -o size=1m tmpfs "$0"; mkdir "$0/bin"; echo old >"$0/bin/snatlab"; ! "$@"; cat "$0/bin/snatlab"; find "$0" -type f`
+	args := append([]string{"--mount", "sh", "-ec", script, disk}, makeTarget(t, "install", "PREFIX="+disk).Args...)
+	out, err := exec.Command("unshare", args...).CombinedOutput()
+	want := "install: cannot write " + disk + "/bin/snatlab (see above)\n"
+	if err != nil || !strings.Contains(string(out), want) || !strings.HasSuffix(string(out), "\nold\n"+disk+"/bin/snatlab\n") {
+		t.Errorf("%v\n%s\nwant: %s", err, out, want)
+	}
+}
