@@ -8,7 +8,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/httpstream"
-	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/remotecommand"
 
@@ -25,7 +24,7 @@ type attachFunc func(ctx context.Context, namespace, pod string, streams remotec
 func attachTo(config *rest.Config, api rest.Interface) attachFunc {
 	return func(ctx context.Context, namespace, pod string, streams remotecommand.StreamOptions) error {
 		url := api.Post().Namespace(namespace).Resource("pods").Name(pod).SubResource("attach").VersionedParams(
-			&corev1.PodAttachOptions{Container: containerName, Stdin: true, Stdout: true, Stderr: true}, scheme.ParameterCodec).URL()
+			&corev1.PodAttachOptions{Container: containerName, Stdin: true, Stdout: true, Stderr: true}, parameters).URL()
 		socket, err := remotecommand.NewWebSocketExecutor(config, "GET", url.String())
 		if err != nil {
 			return err

@@ -12,19 +12,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	authorization "k8s.io/client-go/kubernetes/typed/authorization/v1"
-	coordination "k8s.io/client-go/kubernetes/typed/coordination/v1"
-	core "k8s.io/client-go/kubernetes/typed/core/v1"
-	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 )
-
-// API is the part of a cluster's API that snatlab uses.
-type API interface {
-	CoreV1() core.CoreV1Interface
-	AuthorizationV1() authorization.AuthorizationV1Interface
-	CoordinationV1() coordination.CoordinationV1Interface
-}
 
 // Cluster is a connection to a cluster.
 type Cluster struct {
@@ -52,32 +41,12 @@ func Connect(a Access) (*Cluster, error) {
 	}
 	config.UserAgent = "snatlab"
 	config.QPS, config.Burst = 50, 100 // of one run: the default delays the start of many clients
-	c := clients{}
-	if c.core, err = core.NewForConfig(config); err == nil {
-		c.authorization, err = authorization.NewForConfig(config)
-	}
-	if err == nil {
-		c.coordination, err = coordination.NewForConfig(config)
-	}
+	c, err := newClients(config)
 	if err != nil {
 		return nil, fmt.Errorf("connect to the cluster at %s: %w", config.Host, err)
 	}
-	return &Cluster{API: c, Address: config.Host, attach: attachTo(config, c.core.RESTClient())}, nil
+	return &Cluster{API: c, Address: config.Host, attach: attachTo(config, c.core)}, nil
 }
-
-// clients implements API. The set of all of client-go's clients would make the program
-// larger.
-type clients struct {
-	core          *core.CoreV1Client
-	authorization *authorization.AuthorizationV1Client
-	coordination  *coordination.CoordinationV1Client
-}
-
-func (c clients) CoreV1() core.CoreV1Interface                            { return c.core }
-func (c clients) AuthorizationV1() authorization.AuthorizationV1Interface { return c.authorization }
-func (c clients) CoordinationV1() coordination.CoordinationV1Interface    { return c.coordination }
-
-var _ rest.Interface // the type of the client below
 
 // runLabel is the label of everything that a run makes in a cluster. Its value is the
 // run's id.

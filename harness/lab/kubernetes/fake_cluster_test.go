@@ -62,7 +62,7 @@ func newNode(name string, change ...func(*corev1.Node)) *corev1.Node {
 func newFakeCluster(t *testing.T, objects ...runtime.Object) *fakeCluster {
 	t.Helper()
 	f := &fakeCluster{T: t, api: fake.NewClientset(objects...), answers: map[string]any{}, ends: map[string]func(){}}
-	f.Cluster = &Cluster{API: f.api, Address: "https://192.0.2.1:6443", attach: f.attachPod}
+	f.Cluster = &Cluster{API: fakeAPI{f.api}, Address: "https://192.0.2.1:6443", attach: f.attachPod}
 	f.start = func(*corev1.Pod) error { return nil }
 	f.api.PrependReactor("create", "pods", f.makePod)
 	f.api.PrependReactor("create", "namespaces", f.makeNamespace)
