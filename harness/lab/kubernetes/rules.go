@@ -52,9 +52,6 @@ func (l *kubernetesLab) findRules(ctx context.Context) (err error) {
 // Intact returns an error if a Pod of the lab is being deleted or has ended. The end of
 // its stream reports that as well, with less about why.
 func (l *kubernetesLab) Intact(ctx context.Context) error {
-	if err := l.Session.Failed(); err != nil {
-		return err
-	}
 	pods, err := l.cluster.listPods(ctx, l.namespace, l.config.Run)
 	if err != nil {
 		if isAway(err) { // the streams go on without the API server

@@ -78,9 +78,16 @@ func writeResultsCSV(w io.Writer, all ...*result.Result) error {
 	return WriteHistoryCSV(w, h)
 }
 
+// csvFacts returns the facts of a key that have columns. The node of a cluster has none:
+// programs read the columns of before there were clusters by their number, and the nodes
+// differ in the ID of their series.
+func csvFacts(k result.Key) []result.Fact {
+	return slices.DeleteFunc(k.Facts(), func(f result.Fact) bool { return f.Name == "node" })
+}
+
 func seriesHead() []string {
 	head := []string{"series"}
-	for _, f := range (result.Key{}).Facts() {
+	for _, f := range csvFacts(result.Key{}) {
 		head = append(head, f.Name)
 	}
 	return head
@@ -88,7 +95,7 @@ func seriesHead() []string {
 
 func seriesCells(s result.Series) []string {
 	cells := []string{s.ID}
-	for _, f := range s.Key.Facts() {
+	for _, f := range csvFacts(s.Key) {
 		cells = append(cells, f.Value)
 	}
 	return cells
