@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
+	"gopkg.in/yaml.v3"
 
 	"snatlab/harness/lab/labtest"
 	"snatlab/harness/result"
@@ -302,4 +303,68 @@ func TestKubernetesFleet(t *testing.T) {
 	if left := p.Kubectl(t, "get", "leases", "--namespace=default", "--output=name"); strings.Contains(left, "snatlab-") {
 		t.Errorf("left: %s", left)
 	}
+}
+
+// asRunner makes the program use the cluster as a service account that has the documented
+// role, and nothing more. Without bind it has no right at all.
+func (p *podLab) asRunner(name string, bind bool) (kubeconfig string) {
+	p.Helper()
+	p.Kubectl(p.T, "create", "serviceaccount", name, "--namespace=default")
+	p.Cleanup(func() { p.Kubectl(p.T, "delete", "serviceaccount", name, "--namespace=default") })
+	if bind {
+		p.Kubectl(p.T, "create", "clusterrolebinding", name, "--clusterrole=snatlab-run", "--serviceaccount=default:"+name)
+		p.Cleanup(func() { p.Kubectl(p.T, "delete", "clusterrolebinding", name) })
+	}
+	token := strings.TrimSpace(p.Kubectl(p.T, "create", "token", name, "--namespace=default"))
+	text, err := os.ReadFile(p.Kubeconfig)
+	must(p.T, err)
+	var config map[string]any
+	must(p.T, yaml.Unmarshal(text, &config))
+	user := config["users"].([]any)[0].(map[string]any)
+	user["user"] = map[string]any{"token": token}
+	text, err = yaml.Marshal(config)
+	must(p.T, err)
+	path := filepath.Join(p.dir, name)
+	must(p.T, os.WriteFile(path, text, 0o600))
+	return path
+}
+
+// A user with the documented role, and nothing more, can run a scenario, clean up and run a
+// fleet. Without it, each verb that is missing is named.
+func TestKubernetesUser(t *testing.T) {
+	p := requireNodes(t)
+	rights, err := filepath.Abs("../../packaging/kubernetes")
+	must(t, err)
+	p.Kubectl(t, "apply", "--kustomize="+rights)
+	t.Cleanup(func() { p.Kubectl(t, "delete", "--ignore-not-found", "--kustomize="+rights) })
+
+	runner := p.asRunner("runner", true)
+	out, err := p.command("doctor", "--driver", "kubernetes", "--kubeconfig", runner).CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "all that a run needs") {
+		t.Errorf("doctor: %v\n%s", err, out)
+	}
+	for _, args := range [][]string{
+		{"run", "kubernetes-masquerade", "--rounds", "1", "--out", "as-runner"},
+		{"fleet", "kubernetes-masquerade", "--rounds", "1", "--nodes", "kubernetes.io/hostname=node1", "--out", "fleet-as-runner"},
+		{"cleanup", "--driver", "kubernetes"},
+	} {
+		c := p.command(append(args, "--kubeconfig", runner)...)
+		if out, _ := c.CombinedOutput(); c.ProcessState.ExitCode() != exitPass && c.ProcessState.ExitCode() != exitInconclusive {
+			t.Errorf("%q: exit code %d\n%s", args, c.ProcessState.ExitCode(), out)
+		}
+	}
+
+	stranger := p.asRunner("stranger", false)
+	c := p.command("doctor", "--driver", "kubernetes", "--kubeconfig", stranger)
+	out, _ = c.CombinedOutput()
+	for _, verb := range []string{"list nodes", "create namespaces", "delete namespaces", "get serviceaccounts", "create pods", "watch pods", "create pods/attach"} {
+		if !strings.Contains(string(out), verb+" (to ") {
+			t.Errorf("doctor does not name %s:\n%s", verb, out)
+		}
+	}
+	if c.ProcessState.ExitCode() != exitUnable {
+		t.Errorf("doctor: exit code %d", c.ProcessState.ExitCode())
+	}
+	p.checkRestored()
+	p.checkNoObjects()
 }
