@@ -47,6 +47,8 @@ type fakeLab struct {
 
 // A script decides what happens in a fake lab.
 type script struct {
+	draws bool // the rule of the node draws source ports by itself
+
 	// before is called before each call of a method, and before each load is sent
 	// to a client, with the name of the call and the number of earlier ones. If it
 	// returns an error, the call fails with it, or the client dies.
@@ -426,6 +428,8 @@ type fakeRule struct {
 }
 
 func (r *fakeRule) Rule() string { return r.text }
+
+func (r *fakeRule) DrawsPorts() bool { return r.lab.draws }
 
 func (r *fakeRule) Settings() []result.Setting { return nil }
 

@@ -218,6 +218,19 @@ func TestRestoreAfterRun(t *testing.T) {
 	checkRestored(t, f)
 }
 
+// A rule of the node that draws source ports by itself is recorded with that option.
+func TestNodeDrawsPorts(t *testing.T) {
+	t.Parallel()
+	for _, draws := range []bool{false, true} {
+		f := newFakeLab(t, 2)
+		f.draws = draws
+		r, _, err := f.run(t.Context(), ephemeralScenario(2, "masquerade"))
+		if err != nil || r.Arms[0].DrawsPorts() != draws {
+			t.Errorf("%v: options %+v, %v", draws, r.Arms[0].Options, err)
+		}
+	}
+}
+
 // An error names everything that cannot be restored.
 func TestRestoreFails(t *testing.T) {
 	t.Parallel()

@@ -367,3 +367,26 @@ func TestLeftError(t *testing.T) {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
 }
+
+// Where the node's rule has --random-fully, the arm without options is said to draw ports,
+// and the plain arm takes the option away.
+func TestNodeDrawsPorts(t *testing.T) {
+	n := newNode(t, "iptables-nft -t nat -A POSTROUTING -s 198.18.0.0/24 -j MASQUERADE --random-fully")
+	a := n.start()
+	n.openRun(a, "run-1")
+	for want, arm := range map[bool]scenario.Arm{true: {}, false: {Masquerade: scenario.MasqueradeOptions{Plain: true}}} {
+		rule, err := a.Apply(t.Context(), arm)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := rule.(lab.PortDrawer).DrawsPorts(); got != want || strings.Contains(rule.Rule(), "--random-fully") != want {
+			t.Errorf("%+v: %q draws ports: %v", arm.Masquerade, rule.Rule(), got)
+		}
+		if err := rule.Undo(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := a.Restore(t.Context()); err != nil {
+		t.Error(err)
+	}
+}

@@ -205,6 +205,7 @@ func (s *Session) Apply(ctx context.Context, arm scenario.Arm) (lab.ArmRule, err
 		return nil, err
 	}
 	r := &armRule{session: s, text: text}
+	r.draws = s.DrawsPorts() && arm.Masquerade == scenario.MasqueradeOptions{} && len(arm.SNAT.ToSource) == 0
 	if arm.ClientPorts != "" { // the controller gives them to the clients
 		r.settings = append(r.settings, result.Setting{Part: result.PartClients, Key: result.KeySourcePorts, Value: arm.ClientPorts})
 	}
@@ -215,10 +216,14 @@ func (s *Session) Apply(ctx context.Context, arm scenario.Arm) (lab.ArmRule, err
 type armRule struct {
 	session  *Session
 	text     string
+	draws    bool // the node's own rules translate, and draw source ports
 	settings []result.Setting
 }
 
 func (r *armRule) Rule() string { return r.text }
+
+// DrawsPorts reports whether the node's rules draw source ports by themselves.
+func (r *armRule) DrawsPorts() bool { return r.draws }
 
 func (r *armRule) Settings() []result.Setting { return r.settings }
 
