@@ -24,7 +24,7 @@ var buildProgram = sync.OnceValues(func() (path string, err error) {
 		return "", err
 	}
 	path = filepath.Join(dir, "snatlab")
-	c := exec.Command("go", "build", "-trimpath="+strconv.FormatBool(!testing.Short()), "-buildvcs=false", "-tags=", "-o", path, "../cmd/snatlab")
+	c := exec.Command("go", "build", "-trimpath="+strconv.FormatBool(!testing.Short()), "-buildvcs=false", "-ldflags=-s -w", "-tags=", "-o", path, "../cmd/snatlab")
 	c.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := c.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build: %w\n%s", err, out)
