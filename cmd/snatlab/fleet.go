@@ -17,6 +17,7 @@ import (
 	"snatlab/harness/report"
 	"snatlab/harness/report/export"
 	"snatlab/harness/report/layout"
+	"snatlab/harness/report/page"
 	"snatlab/harness/result"
 	"snatlab/harness/result/resultfile"
 	"snatlab/harness/scenario"
@@ -89,7 +90,7 @@ usage, an invalid scenario, or too few rounds for a verdict.`,
 	c.Flags().IntVar(&f.parallel, "parallel", 1, "nodes at a time")
 	c.Flags().IntVar(&f.rounds, "rounds", 0, "exact number of rounds, instead of the scenario's")
 	c.Flags().StringVar(&f.leases, "leases", "default", "namespace of the Leases of nodes; the same for all fleets of a cluster")
-	c.Flags().StringVar(&f.out, "out", "", "folder for fleet.json and fleet.md (default results/ID)")
+	c.Flags().StringVar(&f.out, "out", "", "folder for fleet.json, fleet.md and fleet.html (default results/ID)")
 	c.Flags().StringVar(&f.resume, "resume", "", "folder of an interrupted fleet that this one continues")
 	c.Flags().BoolVar(&f.force, "force", false, "run even if the rounds are too few for a verdict")
 	storeFlag(c, &f.store)
@@ -141,7 +142,8 @@ func (f fleetFlags) runFleet(ctx context.Context, s *scenario.Scenario) error {
 	runner.Write = func(done *result.Fleet) error {
 		return errors.Join(
 			folder.Write(resultfile.FleetName, func(w io.Writer) error { return resultfile.WriteJSON(w, done) }),
-			folder.Write("fleet.md", func(w io.Writer) error { return report.WriteFleetMarkdown(w, done) }))
+			folder.Write("fleet.md", func(w io.Writer) error { return report.WriteFleetMarkdown(w, done) }),
+			folder.Write("fleet.html", func(w io.Writer) error { return page.WriteFleet(w, done) }))
 	}
 	done, runErr := runner.RunAll(ctx)
 	progress.close()
@@ -203,7 +205,7 @@ func (f fleetFlags) printFleet(dir string, done *result.Fleet) error {
 		}
 		last := layout.NewPage(screenOf(os.Stdout))
 		last.WriteLine("")
-		last.WriteHanging("", fmt.Sprintf("%s and fleet.md are in %s", resultfile.FleetName, dir))
+		last.WriteHanging("", fmt.Sprintf("%s, fleet.md and fleet.html are in %s", resultfile.FleetName, dir))
 		_, err := io.WriteString(w, last.String())
 		return err
 	}

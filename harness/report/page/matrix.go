@@ -10,8 +10,10 @@ import (
 	"snatlab/harness/wording"
 )
 
-// matrixPage is what matrix.html shows.
+// matrixPage is what matrix.html shows of kernels, and fleet.html of nodes.
 type matrixPage struct {
+	Command   string // "matrix" or "fleet"
+	Rows      string // "Kernels" or "Nodes"
 	Title     string
 	Answer    string
 	Changes   []string
@@ -20,6 +22,7 @@ type matrixPage struct {
 	Remaining []*stripChart // of each arm, a strip for each kernel
 	Notes     []string
 	Consoles  []rule
+	Rules     []rule // of nodes
 }
 
 // A heatTable has a row for each kernel and a column for each arm. The stronger the
@@ -53,12 +56,24 @@ func heatOf(share float64) string {
 // WriteMatrix writes matrix.html: the kernels as a heat table, and what remains of the
 // failures on each.
 func WriteMatrix(w io.Writer, m *result.Matrix) error {
-	p := matrixPage{Title: m.Scenario.Name, Answer: wording.MatrixAnswer(m), Changes: wording.MatrixDifferences(m),
+	p := drawMatrix(m)
+	p.Heat.Head[0] = "kernel"
+	p.Heat.Head = append(p.Heat.Head, "guest")
+	for i, r := range m.Rows {
+		p.Heat.Rows[i].Text = []string{format.OrNone(r.Accel)}
+	}
+	return write(w, "matrix.html", p)
+}
+
+// drawMatrix returns the page of a matrix; its heat table has neither the heading of the
+// first column nor what follows the arms.
+func drawMatrix(m *result.Matrix) matrixPage {
+	p := matrixPage{Command: "matrix", Rows: "Kernels", Title: m.Scenario.Name, Answer: wording.MatrixAnswer(m), Changes: wording.MatrixDifferences(m),
 		Ran: fmt.Sprintf("%s, took %s", m.Started.UTC().Format("2006-01-02 15:04 UTC"), format.Seconds(m.Seconds))}
 	arms := wording.MatrixArms(m)
-	p.Heat = heatTable{Caption: "What failed, and what remains of it", Head: append(append([]string{"kernel", wording.MatrixHead(m)}, arms...), "guest")}
+	p.Heat = heatTable{Caption: "What failed, and what remains of it", Head: append([]string{"", wording.MatrixHead(m)}, arms...)}
 	for _, r := range m.Rows {
-		row := heatRow{Name: r.Kernel, Outcome: wording.RowVerdict(r), Text: []string{format.OrNone(r.Accel)}}
+		row := heatRow{Name: r.Kernel, Outcome: wording.RowVerdict(r)}
 		for i, arm := range arms {
 			row.Cells = append(row.Cells, matrixCell(r, arm, i == 0))
 		}
@@ -78,7 +93,7 @@ func WriteMatrix(w io.Writer, m *result.Matrix) error {
 			p.Remaining = append(p.Remaining, chart)
 		}
 	}
-	return write(w, "matrix.html", p)
+	return p
 }
 
 // armOf returns an arm of a tested kernel that has a trial.
@@ -110,10 +125,13 @@ func matrixCell(r result.Row, name string, baseline bool) heatCell {
 	return heatCell{Text: format.Percent(*c.Remaining.Estimate) + " remains, " + string(c.Verdict), Class: heatOf(*c.Remaining.Estimate)}
 }
 
+// rowsDrawn bounds the rows of a matrix that have a strip for each arm.
+const rowsDrawn = 100
+
 // remainingByKernel draws what remains under an arm on each kernel; nil for the baseline.
 func remainingByKernel(m *result.Matrix, arm string, index int) *stripChart {
 	var all []namedRemaining
-	for _, r := range m.Rows {
+	for _, r := range m.Rows[:min(len(m.Rows), rowsDrawn)] {
 		if _, ok := armOf(r, arm); !ok {
 			continue
 		}

@@ -165,6 +165,33 @@ func kernels(t *testing.T) *result.Matrix {
 	return m
 }
 
+// nodes returns a fleet of the kernels of [kernels].
+func nodes(t *testing.T) *result.Fleet {
+	m := kernels(t)
+	f := &result.Fleet{Schema: result.FleetSchema, Scenario: m.Scenario, Started: m.Started, Seconds: m.Seconds}
+	for i, r := range m.Rows {
+		n := result.FleetNode{Node: fmt.Sprintf("web-%d", i+1), Status: r.Status, Reason: r.Reason, Result: r.Result}
+		if n.Result != nil {
+			n.Result.Environment.Kubernetes = &result.Kubernetes{Node: n.Node, Rules: []string{"iptables (nft), CNI-1: -A CNI-1 ! -d 224.0.0.0/4 -j MASQUERADE"}}
+		}
+		f.Nodes = append(f.Nodes, n)
+	}
+	return f
+}
+
+// The page of many nodes stays small.
+func TestManyNodes(t *testing.T) {
+	t.Parallel()
+	f := nodes(t)
+	for i := range 500 {
+		f.Nodes = append(f.Nodes, f.Nodes[i%2])
+	}
+	page := reporttest.Draw(t, WriteFleet, f)
+	if len(page) > 2_000_000 {
+		t.Errorf("%d bytes", len(page))
+	}
+}
+
 // Every other kind of page is well-formed, and no name in it is markup.
 func TestOtherPages(t *testing.T) {
 	t.Parallel()
@@ -175,6 +202,7 @@ func TestOtherPages(t *testing.T) {
 		}
 	}
 	checkMarkup(t, reporttest.Draw(t, WriteMatrix, &result.Matrix{}))
+	checkMarkup(t, reporttest.Draw(t, WriteFleet, &result.Fleet{}))
 	checkMarkup(t, reporttest.Draw(t, WriteHistory, &result.History{}))
 	checkMarkup(t, reporttest.Draw(t, WriteHistory, &result.History{Series: []result.Series{{}}}))
 	checkMarkup(t, reporttest.Draw(t, WriteComparison, &result.GroupComparison{}))
@@ -199,6 +227,10 @@ func otherPages(t *testing.T) map[string]string {
 	pages["matrix-hostile"], pages["history-hostile"] = reporttest.Draw(t, WriteMatrix, m), reporttest.Draw(t, WriteHistory, h)
 	pages["night"] = reporttest.Draw(t, WriteNight("history.html"), reporttest.Nights(t)["bad"])
 	pages["night-hostile"], pages["calibration-hostile"] = reporttest.Draw(t, WriteNight(""), reporttest.HostileNight(t)), reporttest.Draw(t, WriteCalibration, hostileCalibration())
+	fleet := nodes(t)
+	pages["fleet"] = reporttest.Draw(t, WriteFleet, fleet)
+	fleet.Nodes[0].Node, fleet.Nodes[1].Result.Environment.Kubernetes.Rules[0], fleet.Nodes[2].Reason, fleet.Scenario.Name = evil, evil, evil, evil
+	pages["fleet-hostile"] = reporttest.Draw(t, WriteFleet, fleet)
 	pages["calibration"] = reporttest.Draw(t, WriteCalibration, calibrated(100))
 	pages["comparison-hostile"] = reporttest.Draw(t, WriteComparison, c)
 	return pages
