@@ -35,18 +35,37 @@ type circumstances struct {
 // passed NAT.
 func findCauses(t *result.Trial, c circumstances) {
 	t.Causes = seenCauses(t.Failures)
-	own, all := t.Failures[result.Timeout], t.Failures[result.Timeout]
+	addCause(t.Causes, result.SourceFiltered, countFiltered(t.Failures, t.Filtered))
 	if t.Control != nil {
 		t.Control.Causes = seenCauses(t.Control.Failures)
-		all += t.Control.Failures[result.Timeout]
+		addCause(t.Control.Causes, result.SourceFiltered, countFiltered(t.Control.Failures, t.Control.Filtered))
 	}
-	explained := explainTimeouts(t, c, all)
+	own, all := unfiltered(t)
+	explained := explainTimeouts(t, c, own, all)
 	for i, n := range shareOut(explained, own, all, c) {
 		addCause(t.Causes, explained[i].cause, n)
 		if t.Control != nil {
 			addCause(t.Control.Causes, explained[i].cause, explained[i].requests-n)
 		}
 	}
+}
+
+// countFiltered returns the unanswered requests that the filter before the server dropped.
+// It counts arm and control apart, and each of its drops is one request: a datagram is sent
+// once, and a SYN is not sent again within the timeout.
+func countFiltered(failures map[string]int, dropped *uint64) int {
+	return int(min(uint64(failures[result.Timeout]), counterOrZero(dropped)))
+}
+
+// unfiltered returns the unanswered requests of the arm, and those of the arm and its
+// control, that the filter before the server did not drop.
+func unfiltered(t *result.Trial) (own, all int) {
+	own = t.Failures[result.Timeout] - countFiltered(t.Failures, t.Filtered)
+	all = own
+	if c := t.Control; c != nil {
+		all += c.Failures[result.Timeout] - countFiltered(c.Failures, c.Filtered)
+	}
+	return own, all
 }
 
 // seenCauses are the causes that clients saw themselves.
@@ -71,9 +90,9 @@ type explanation struct {
 	requests int
 }
 
-// explainTimeouts explains so many unanswered requests by what the kernel counted. The
-// first explanation is the exhaustion of ports, and the last is that there is none.
-func explainTimeouts(t *result.Trial, c circumstances, left int) (all []explanation) {
+// explainTimeouts explains so many unanswered requests, of which so many are the arm's own,
+// by what the kernel counted. The first explanation is the exhaustion of ports, and the last is that there is none.
+func explainTimeouts(t *result.Trial, c circumstances, own, left int) (all []explanation) {
 	take := func(cause string, counted uint64) {
 		n := int(min(uint64(left), counted))
 		left -= n
@@ -81,10 +100,10 @@ func explainTimeouts(t *result.Trial, c circumstances, left int) (all []explanat
 	}
 	other := foreignCounts(t)
 	hits := countInsertions(t.Conntrack)
-	own := saturatingSub(hits, other.InsertFailed)
-	exhausted := min(own, countExhausted(t, c), uint64(t.Failures[result.Timeout]))
+	lab := saturatingSub(hits, other.InsertFailed)
+	exhausted := min(lab, countExhausted(t, c), uint64(own))
 	take(result.PortExhaustion, exhausted)
-	take(result.SNATRace, own-exhausted)
+	take(result.SNATRace, lab-exhausted)
 	take(result.ChainTooLong, counterOrZero(t.Conntrack.ChainTooLong))
 	drops, foreignDrops := otherDrops(t.Conntrack), saturatingSub(other.Drop, other.InsertFailed)
 	if c.max > 0 && t.Conntrack.Entries >= c.max-c.max/10 {
@@ -140,9 +159,9 @@ func isGuess(t *result.Trial) bool {
 	if t.Control == nil {
 		return false
 	}
-	own, controls := t.Failures[result.Timeout], t.Control.Failures[result.Timeout]
+	own, all := unfiltered(t)
 	race := t.Causes[result.SNATRace] + t.Control.Causes[result.SNATRace]
-	return own > 0 && controls > 0 && race > 0 && race < own+controls
+	return own > 0 && all > own && race > 0 && race < all
 }
 
 // armInsertions are the failed insertions, at most, that are the arm's and not its

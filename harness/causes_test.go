@@ -90,6 +90,47 @@ func causesOf(trial *result.Trial, c circumstances) map[string]int {
 	return trial.Causes
 }
 
+// What the filter before the server dropped is explained by it, of the arm and of the
+// control apart. The race has no part of it, and is shared out by the rest.
+func TestFilteredCauses(t *testing.T) {
+	t.Parallel()
+	timeouts := func(n int) map[string]int { return map[string]int{result.Timeout: n} }
+	for _, test := range []struct {
+		name             string
+		own, controls    int
+		dropped, also    uint64
+		counters         result.ConntrackCounters
+		want, ofControls map[string]int
+	}{
+		{"nothing but the filter", 49, 12, 49, 12, result.ConntrackCounters{},
+			map[string]int{"source_port_filtered": 49, "unexplained": 0}, map[string]int{"source_port_filtered": 12, "unexplained": 0}},
+		{"a control that lost to the race as well", 49, 42, 49, 2, result.ConntrackCounters{InsertFailed: 40, Drop: 40},
+			map[string]int{"source_port_filtered": 49, "unexplained": 0}, map[string]int{"snat_race": 40, "source_port_filtered": 2, "unexplained": 0}},
+		{"both lost to both", 30, 25, 20, 5, result.ConntrackCounters{InsertFailed: 30, Drop: 30},
+			map[string]int{"snat_race": 10, "source_port_filtered": 20, "unexplained": 0}, map[string]int{"snat_race": 20, "source_port_filtered": 5, "unexplained": 0}},
+		{"more drops than requests without an answer", 3, 0, 9, 9, result.ConntrackCounters{InsertFailed: 3, Drop: 3},
+			map[string]int{"source_port_filtered": 3, "unexplained": 0}, map[string]int{"unexplained": 0}},
+		{"something else", 10, 0, 4, 0, result.ConntrackCounters{},
+			map[string]int{"source_port_filtered": 4, "unexplained": 6}, map[string]int{"unexplained": 0}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			trial := controlled(failedTrial(timeouts(test.own), test.counters), timeouts(test.controls))
+			trial.Filtered, trial.Control.Filtered = &test.dropped, &test.also
+			findCauses(trial, circumstances{ports: scenario.NATPorts, max: full})
+			if d := cmp.Diff(test.want, trial.Causes); d != "" {
+				t.Errorf("(-want +got):\n%s", d)
+			}
+			if d := cmp.Diff(test.ofControls, trial.Control.Causes); d != "" {
+				t.Errorf("control (-want +got):\n%s", d)
+			}
+			checkSums(t, trial, trial.Causes)
+			if isGuess(trial) {
+				t.Error("a guess, although filter and race explain all of them")
+			}
+		})
+	}
+}
+
 func checkSums(t *testing.T, trial *result.Trial, found map[string]int) {
 	t.Helper()
 	sum := 0

@@ -322,6 +322,7 @@ func FuzzControlCausesAddUp(f *testing.F) {
 	f.Fuzz(func(t *testing.T, own, controls, goneOwn, goneControls uint16, insertFailed, drops, chains, found uint64) {
 		trial := controlled(failedTrial(map[string]int{result.Timeout: int(own)}, result.ConntrackCounters{InsertFailed: insertFailed, Drop: drops, ChainTooLong: &chains, Found: found}),
 			map[string]int{result.Timeout: int(controls)})
+		trial.Filtered, trial.Control.Filtered = &chains, &found
 		c := circumstances{ports: 16, max: full}
 		c.gone.arm, c.gone.control = min(int(own), int(goneOwn)), min(int(controls), int(goneControls))
 		findCauses(trial, c)

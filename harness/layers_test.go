@@ -19,9 +19,9 @@ import (
 var layers = [][]string{
 	{"format", "image", "kernel", "nat/iptables", "nat/snat", "place", "printable", "result", "stats"},
 	{"conntrack", "kernel/vm", "nat/compat", "report/layout", "result/resultfile", "scenario/strictyaml", "undo", "wording"},
-	{"nat/nftables", "report/calibration", "report/export", "report/live", "report/markdown", "report/progress", "scenario", "verdict"},
+	{"nat/nftables", "report/calibration", "report/export", "report/live", "report/markdown", "report/progress", "scenario", "scenario/changes", "verdict"},
 	{"history/store", "machine", "nat", "pace", "probe", "report", "report/trend"},
-	{"departures", "nat/effect", "probe/load/transport"},
+	{"departures", "lab/filter", "nat/effect", "probe/load/transport"},
 	{"history/regression", "kernel/matrix", "lab", "probe/load", "probe/server", "report/page", "watch"},
 	{".", "fleet", "history/nightly", "lab/docker", "lab/netns", "probe/agent"},
 	{"lab/router"},

@@ -1,7 +1,9 @@
 package harness
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 
 	"snatlab/harness/format"
@@ -47,6 +49,24 @@ func (x *experiment) choosePorts(ctx context.Context) error {
 	}
 	x.result.Scenario.ClientPorts = &result.Ports{First: int(ports.First), Last: int(ports.First) + x.countSlots(x.mostRequests) - 1}
 	return x.partPorts(ctx)
+}
+
+// checkAccepted returns an error if the server does not accept the source ports that the
+// clients connect from.
+func (x *experiment) checkAccepted() error {
+	if x.Load.Pattern == result.Lockstep {
+		return errors.Join(x.CheckAccepted(x.ports), x.CheckAccepted(cmp.Or(x.control.ports, x.ports)))
+	}
+	for _, c := range x.lab.Clients() {
+		own := scenario.DefaultPorts
+		if p := c.Hello.LocalPorts; p != nil {
+			own = *p
+		}
+		if err := x.CheckAccepted(own); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // countSlots returns the number of slots of an arm in a trial of so many requests of each

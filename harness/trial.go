@@ -60,6 +60,9 @@ func (x *experiment) prepareClients(ctx context.Context) error {
 	} else if err := x.choosePorts(ctx); err != nil {
 		return err
 	}
+	if err := x.checkAccepted(); err != nil {
+		return err
+	}
 	if err := x.checkPath(ctx); err != nil {
 		return fmt.Errorf("path check: %w", err)
 	}
@@ -117,6 +120,12 @@ type path struct {
 	others  lab.ArmRule // knows the counters of rules that may take them instead
 }
 
+// portsFrom returns the ports without those of the clients before. A client that had the
+// same port would be given another one, which a filter before the server may drop.
+func (p path) portsFrom(client int) scenario.PortRange {
+	return scenario.PortRange{First: p.ports.First + uint16(client%p.ports.Len()), Last: p.ports.Last}
+}
+
 // checkRule sends one request of each client on a path, one after the other, so that
 // they do not race.
 func (x *experiment) checkRule(ctx context.Context, p path) error {
@@ -128,10 +137,10 @@ func (x *experiment) checkRule(ctx context.Context, p path) error {
 	arrived, n := 0, len(x.lab.Clients())
 	var ports [][]scenario.PortRange
 	failures := map[string]int{}
-	for _, c := range x.lab.Clients() {
+	for i, c := range x.lab.Clients() {
 		load := probe.ClientLoad{Server: p.server, Protocol: x.Load.Protocol, Requests: 1, Timeout: pathTimeout, Concurrency: 1}
 		if p.ports.Valid() { // in step with nobody
-			load.Lockstep = &probe.LockstepPart{Clients: 1, CPUs: 1, Ports: p.ports}
+			load.Lockstep = &probe.LockstepPart{Clients: 1, CPUs: 1, Ports: p.portsFrom(i)}
 		}
 		report, err := c.Run(ctx, load)
 		if err != nil {
@@ -211,6 +220,7 @@ func (x *experiment) runTrial(ctx context.Context, arm scenario.Arm, into *resul
 	if t.Control != nil {
 		t.Control.Accepted = served.ControlAccepted
 	}
+	recordFiltered(t, served.Filtered)
 	if t.Conntrack, err = conntrack.Delta(m.before.counters, m.after.counters); err != nil {
 		return nil, err
 	}
@@ -240,6 +250,17 @@ func (x *experiment) runTrial(ctx context.Context, arm scenario.Arm, into *resul
 		err = fmt.Errorf("%w; %s", err, describeTakers(others, rule.Counters(ctx), missed.sent-missed.matched))
 	}
 	return t, err
+}
+
+// recordFiltered records what a filter before the server dropped.
+func recordFiltered(t *result.Trial, n *probe.Filtered) {
+	if n == nil {
+		return
+	}
+	t.Filtered = &n.Arm
+	if t.Control != nil {
+		t.Control.Filtered = &n.Control
+	}
 }
 
 // forgetEntries deletes the entries that a trial left in the conntrack table. NAT

@@ -14,6 +14,7 @@ import (
 	"snatlab/harness/printable"
 	"snatlab/harness/result"
 	"snatlab/harness/scenario"
+	"snatlab/harness/scenario/changes"
 	"snatlab/harness/wording"
 )
 
@@ -89,7 +90,7 @@ func (f storeFlags) describeChanges(s *scenario.Scenario) string {
 		return ""
 	}
 	now := &result.Result{Scenario: s.Summary(), Environment: result.Env{Widened: s.Lab.PostroutingRules}}
-	text := fmt.Sprintf("%s is not as in its last stored run (%s, snatlab %s): %s; runs of different scenarios are not compared", s.Name, last.ID, last.Version, wording.ScenarioChanges(scenario.ListChanges(last, now)))
+	text := fmt.Sprintf("%s is not as in its last stored run (%s, snatlab %s): %s; runs of different scenarios are not compared", s.Name, last.ID, last.Version, wording.ScenarioChanges(changes.List(last, now)))
 	if last.Version != version {
 		text += " (a key that the file does not set has the default of this version)"
 	}

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 
 	"snatlab/harness/conntrack"
+	"snatlab/harness/lab/filter"
 	"snatlab/harness/machine"
 	"snatlab/harness/nat"
 	"snatlab/harness/nat/effect"
@@ -40,8 +41,12 @@ type Base struct {
 	Outgoing    string                // the router's interface towards the server
 	Journal     *undo.Journal         // of what changes inside the router
 	SharedTable bool                  // other traffic is in the router's conntrack table
+	Accept      scenario.PortRange    // source ports that the lab's own server accepts; zero: all
 
 	control controlRule // nil: there is no control
+
+	listening ServerPorts   // of the trial
+	dropped   filter.Counts // by the server's filter when the trial began
 }
 
 // NewBase returns the base of a lab that a driver is about to build. Say may be nil.
@@ -104,6 +109,9 @@ func (b *Base) Environment() result.Env {
 	env := b.Facts
 	env.CPUs = len(b.clients[0].Hello.CPUs)
 	env.Server, env.ControlRule = b.address.String(), b.ControlRule()
+	if a := b.Accept; a.Valid() {
+		env.AcceptSourcePorts = &result.Ports{First: int(a.First), Last: int(a.Last)}
+	}
 	if b.Rule != nil && b.Rule.IPTables() != nil {
 		env.Iptables = new(b.Rule.IPTables().Version())
 	}

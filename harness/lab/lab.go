@@ -63,7 +63,8 @@ type Lab interface {
 	// ControlPackets returns the number of connections that this rule matched since it
 	// was written. A missing rule is an error.
 	ControlPackets(context.Context) (uint64, error)
-	// Finish closes the ports and returns what was served.
+	// Finish closes the ports and returns what was served, and what a filter before the
+	// server dropped.
 	Finish(context.Context) (*probe.Served, error)
 	// Intact returns an error if another program has changed the lab since it was
 	// built: figures from then on are wrong.

@@ -162,19 +162,25 @@ func (s *Sessions) MonotonicTime(context.Context) (int64, error) { return probe.
 // firstPort is the server port of the first trial, where all are free.
 const firstPort = 20_000
 
+// commonPort returns the server port that is the same in all trials with a control.
+func (s *Sessions) commonPort() uint16 {
+	switch ports := s.server.Hello.Ports; {
+	case ports == nil:
+		return firstPort - 1
+	case s.WithControl:
+		return ports.First
+	default:
+		return ports.First - 1
+	}
+}
+
 // HasControl returns WithControl.
 func (s *Sessions) HasControl() bool { return s.WithControl }
 
 // Listen opens the server ports of a trial. With a control, one of the two is the same in
 // all trials. Of the ports that a server has for a run it is the first.
 func (s *Sessions) Listen(ctx context.Context, trial int, swapped bool) (at ServerPorts, err error) {
-	first := firstPort - 1
-	if ports := s.server.Hello.Ports; ports != nil {
-		first = int(ports.First)
-		if !s.WithControl {
-			first--
-		}
-	}
+	first := int(s.commonPort())
 	at.Arm = netip.AddrPortFrom(s.address, uint16(first+1+trial))
 	if s.controlled {
 		at.Control = netip.AddrPortFrom(s.address, uint16(first))

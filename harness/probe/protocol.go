@@ -140,7 +140,15 @@ type Served struct {
 	// those of the control.
 	Ports        PortCounts `json:"ports,omitempty"`
 	ControlPorts PortCounts `json:"control_ports,omitempty"`
+
+	// Filtered is how many packets the filter before the server dropped; nil without one.
+	// The lab sets it: no probe sends it.
+	Filtered *Filtered `json:"-"`
 }
+
+// Filtered are the packets that a filter before the server dropped since Listen, each the
+// first of a connection: a client does not send another one.
+type Filtered struct{ Arm, Control uint64 }
 
 // SourceCount is the number of connections that came from an address.
 type SourceCount struct {

@@ -34,6 +34,11 @@ func (a Arm) SumControl() Totals {
 	return sum
 }
 
+// SumCause returns the requests of the arm that failed for a cause, in all trials.
+func (a Arm) SumCause(cause string) int {
+	return SumTrials(a.Trials, func(t Trial) int { return t.Causes[cause] })
+}
+
 // HasControl reports whether a trial of any of the arms has a control.
 func HasControl(arms []Arm) bool {
 	return slices.ContainsFunc(arms, func(a Arm) bool {

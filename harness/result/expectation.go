@@ -14,7 +14,7 @@ func (e Expectation) Key() ExpectationKey {
 	for _, bound := range []struct {
 		claim string
 		value *float64
-	}{{"reduction", e.Reduction}, {P50, e.P50}, {P99, e.P99}, {Unexplained, e.Unexplained}} {
+	}{{"reduction", e.Reduction}, {P50, e.P50}, {P99, e.P99}, {Unexplained, e.Unexplained}, {"filtered", e.Filtered}} {
 		if bound.value != nil {
 			return ExpectationKey{Arm: e.Arm, Claim: bound.claim, Bound: *bound.value}
 		}

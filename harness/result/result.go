@@ -128,6 +128,10 @@ type Env struct {
 	SharedNetwork string `json:"shared_network"`         // name of a network that others use as well, whose connections passed the rule, too; else empty
 	Server        string `json:"server"`                 // address that the clients connect to
 
+	// AcceptSourcePorts are those that a filter before the lab's server lets in; nil
+	// without one.
+	AcceptSourcePorts *Ports `json:"accept_source_ports,omitempty"`
+
 	Kubernetes *Kubernetes `json:"kubernetes,omitempty"` // nil in a lab of another driver
 }
 
@@ -243,8 +247,9 @@ type Trial struct {
 	Conntrack   Conntrack      `json:"conntrack"`
 	Foreign     *Foreign       `json:"foreign"` // what other traffic may have added to Conntrack; nil where there is none
 	Server      Server         `json:"server"`
-	Datagrams   *Datagrams     `json:"datagrams,omitempty"` // nil with TCP
-	Evidence    *Evidence      `json:"evidence,omitempty"`  // of --explain
+	Datagrams   *Datagrams     `json:"datagrams,omitempty"`            // nil with TCP
+	Evidence    *Evidence      `json:"evidence,omitempty"`             // of --explain
+	Filtered    *uint64        `json:"source_port_filtered,omitempty"` // first packets that the filter before the server dropped; nil without one
 
 	// EndedEarly is set if the clients did not wait for the timeouts of their last
 	// requests, since the kernel had counted a drop for each unanswered one. These are
@@ -291,6 +296,7 @@ type Control struct {
 	Latency     Latency        `json:"latency_us"`
 	RulePackets uint64         `json:"rule_packets"` // connections that the rule of the control matched
 	Accepted    uint64         `json:"accepted"`     // by the server
+	Filtered    *uint64        `json:"source_port_filtered,omitempty"`
 }
 
 // Phase is how the phase lock kept the clients of a trial together. A delay is the time
@@ -485,6 +491,7 @@ type Expectation struct {
 	P50         *float64 `json:"p50,omitempty"`         // rises by at most this share of the baseline's
 	P99         *float64 `json:"p99,omitempty"`         // likewise
 	Unexplained *float64 `json:"unexplained,omitempty"` // at most this share of the arm's requests
+	Filtered    *float64 `json:"filtered,omitempty"`    // at least this share of the arm's requests was dropped by the filter before the server
 	Held        *bool    `json:"held"`                  // nil: could not be decided
 	Found       string   `json:"found"`
 	Why         Why      `json:"why,omitempty"`   // the reason where it could not be decided

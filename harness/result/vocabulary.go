@@ -112,14 +112,15 @@ const (
 
 // The causes of failure.
 const (
-	SNATRace       = "snat_race"       // dropped when its conntrack entry was inserted
-	PortExhaustion = "port_exhaustion" // dropped there as well, but for want of a free source port
-	ChainTooLong   = "chain_too_long"  // dropped for a full hash chain
-	TableFull      = "table_full"      // dropped by conntrack other than at insertion
-	CauseForeign   = "foreign"         // may have been other traffic's drops in a shared table
-	ListenOverflow = "listen_overflow" // the server's accept queue was full
-	ReceiveQueue   = "receive_queue"   // the queue of the server's UDP socket was full
-	TimeWait       = "time_wait"       // the server had the connection in TIME_WAIT still
+	SNATRace       = "snat_race"            // dropped when its conntrack entry was inserted
+	PortExhaustion = "port_exhaustion"      // dropped there as well, but for want of a free source port
+	ChainTooLong   = "chain_too_long"       // dropped for a full hash chain
+	TableFull      = "table_full"           // dropped by conntrack other than at insertion
+	CauseForeign   = "foreign"              // may have been other traffic's drops in a shared table
+	ListenOverflow = "listen_overflow"      // the server's accept queue was full
+	ReceiveQueue   = "receive_queue"        // the queue of the server's UDP socket was full
+	TimeWait       = "time_wait"            // the server had the connection in TIME_WAIT still
+	SourceFiltered = "source_port_filtered" // the filter before the server does not let its source port in
 	CauseRefused   = "refused"
 	CauseReset     = "reset"
 	ClientPorts    = "client_ports" // the client ran out of source ports

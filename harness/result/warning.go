@@ -65,6 +65,7 @@ const (
 	UnexplainedFailures  WarningCode = "unexplained_failures"    // Count Of the trial's
 	ExcessInsertions     WarningCode = "excess_insertions"       // Count failed ones, for Of requests without an answer
 	Strangers            WarningCode = "strangers"               // Count connections from addresses that are not the lab's
+	FilteredPorts        WarningCode = "filtered_ports"          // the filter before the server dropped requests of some arms, for their source ports
 	LateAnswers          WarningCode = "late_answers"            // of UDP: Count answers came after the timeout of their request, or twice
 	ForeignDatagrams     WarningCode = "foreign_datagrams"       // of UDP: Count datagrams were neither requests of the lab nor their answers
 )

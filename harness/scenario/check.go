@@ -26,6 +26,7 @@ type checker struct{ *strictyaml.Decoder }
 func (c checker) checkAll(s *Scenario, root *yaml.Node) {
 	c.checkDriver(s, root)
 	c.checkServer(root)
+	c.checkAccepted(s, root)
 	c.checkNetwork(s, root)
 	c.checkPattern(&s.Load, root)
 	c.setIdleRules(s, root)
@@ -51,10 +52,21 @@ func (c checker) checkDriver(s *Scenario, root *yaml.Node) {
 	c.checkLimits(s, root)
 }
 
-// checkServer refuses settings that are impossible with a server on another machine.
+// checkServer refuses a server of which nothing is said, and settings that are impossible
+// with a server on another machine.
 func (c checker) checkServer(root *yaml.Node) {
 	server := strictyaml.ChildOf(root, "server")
 	if server == nil || !c.IsSound(server) {
+		return
+	}
+	address, accept := strictyaml.ChildOf(server, "address"), strictyaml.Path{"accept_source_ports"}.FindPairs(server)
+	switch {
+	case address == nil && len(server.Content) == 0:
+		c.AddFault(server, "server: nothing is set; allowed: one of "+strings.Join(serverKeys, ", "))
+	case address != nil && len(accept) > 0:
+		c.AddFault(accept[0].Key, "accept_source_ports: the server is on another machine, where snatlab adds no rule; allowed with a server of the lab's own")
+	}
+	if address == nil {
 		return
 	}
 	for _, p := range (strictyaml.Path{"arms", "snat"}).FindPairs(root) {
@@ -196,6 +208,9 @@ func (c checker) checkExpect(s *Scenario, list, arms *yaml.Node) {
 			c.AddFault(n, "expect: nothing is expected of the arm; allowed: one of "+strings.Join(claimKeys, ", "))
 		}
 		c.checkRepeatedClaim(e.Arm, claim, first)
+		if claim != nil && claim.Value == "filtered" && s.Server.AcceptSourcePorts == (PortRange{}) {
+			c.AddFault(claim, "filtered: nothing drops requests for their source ports; allowed with server: {accept_source_ports: FIRST-LAST}")
+		}
 		arm := strictyaml.ChildOf(n, "arm")
 		if arm == nil || names == nil || !c.IsSound(arm, arms) {
 			continue

@@ -14,7 +14,7 @@ func TestDocsHaveKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, field := range slices.Concat(
-		scenarioFields(new(Scenario)), serverFields(new(RemoteServer)), labFields(new(Scenario)), kubernetesFields(new(KubernetesSettings)), untilFields(new(Until)), loadFields(new(LoadSettings)),
+		scenarioFields(new(Scenario)), serverFields(new(ServerSettings)), labFields(new(Scenario)), kubernetesFields(new(KubernetesSettings)), untilFields(new(Until)), loadFields(new(LoadSettings)),
 		armFields(new(Arm)), masqueradeFields(new(MasqueradeOptions)), snatFields(new(SNATOptions)), sysctlsFields(new(Sysctls)),
 		expectFields(new(Expect)),
 	) {

@@ -22,7 +22,7 @@ const (
 	allowedTime  = "10ms to 900ms (below the 1 s after which the kernel sends a SYN again)"
 	allowedPeer  = "IPv4:port of another machine, like 192.0.2.7:9000"
 	dockerNAT    = `nat: "nftables" is not allowed in a docker lab; allowed: iptables (the rule is the one that Docker wrote, and only its iptables rules are rewritten so far)`
-	netnsServer  = "server: a netns lab is closed and reaches no other machine; allowed with drivers docker and kubernetes"
+	netnsServer  = "server.address: a netns lab is closed and reaches no other machine; allowed with drivers docker and kubernetes"
 	netnsNetwork = "network: a netns lab has a network of its own; allowed with driver docker"
 	sharedRule   = "network: the masquerade rule of a network that others use is rewritten during trials; allowed with lab: {allow_shared_network: true}"
 	hostSysctl   = "sysctls.router: sets a sysctl of the host; allowed with lab: {allow_host_sysctls: true}"
@@ -31,7 +31,7 @@ const (
 	allowedNAT   = "FIRST-LAST out of 1024 to 65535 (NAT keeps lower ports apart)"
 	sysctlWords  = "names below net., like net.ipv4.tcp_timestamps"
 	allowedValue = "a whole number, or one line of at most 128 ASCII characters"
-	claimed      = "race, reduction, p50, p99, unexplained"
+	claimed      = "race, reduction, p50, p99, unexplained, filtered"
 )
 
 // checkRefused checks that data has exactly these lines of faults.
@@ -139,7 +139,13 @@ x.yaml:3:34: pattern: "x" is not allowed; allowed: lockstep, ephemeral`},
 		{"load: []", `3:7: load: a list is not a mapping; allowed: a mapping of ` + allowedLoad},
 		{"load:", `3:6: load: is empty; allowed: a mapping of ` + allowedLoad},
 
-		{"server: {}", `3:9: address: is missing; allowed: ` + allowedPeer},
+		{"server: {}", `3:9: server: nothing is set; allowed: one of address, accept_source_ports`},
+		{"server: {accept_source_ports: 0-65535}", `3:31: accept_source_ports: "0-65535" is not a range of ports; allowed: FIRST-LAST out of 1 to 65535`},
+		{"server: {accept_source_ports: 32768-65536}", `3:31: accept_source_ports: 32768-65536 is out of range; allowed: FIRST-LAST out of 1 to 65535`},
+		{"server: {address: 192.0.2.7:9000, accept_source_ports: 32768-65535}", `3:35: accept_source_ports: the server is on another machine, where snatlab adds no rule; allowed with a server of the lab's own`},
+		{"server: {accept_source_ports: 40000-65535}", `3:31: accept_source_ports: 40000-65535 leaves out source ports of the clients, 32768-60999, which plain masquerade keeps: it would lose all of their requests; allowed: a range that holds them`},
+		{"load: {pattern: ephemeral}\nserver: {accept_source_ports: 1024-60998}", `4:31: accept_source_ports: 1024-60998 leaves out source ports of the clients, 32768-60999, which plain masquerade keeps: it would lose all of their requests; allowed: a range that holds them`},
+		{"expect: [{arm: b, filtered: '>=40%'}]", `3:19: filtered: nothing drops requests for their source ports; allowed with server: {accept_source_ports: FIRST-LAST}`},
 		{"server: {address: example.com:80}", `3:19: address: "example.com:80" is not an IPv4 address with a port; allowed: ` + allowedPeer},
 		{"server: {address: 192.0.2.7}", `3:19: address: "192.0.2.7" is not an IPv4 address with a port; allowed: ` + allowedPeer},
 		{`server: {address: "[2001:2::1]:80"}`, `3:19: address: "[2001:2::1]:80" is not an IPv4 address with a port; allowed: ` + allowedPeer},
@@ -165,7 +171,7 @@ x.yaml:3:34: pattern: "x" is not allowed; allowed: lockstep, ephemeral`},
 
 		{"expect:", `3:8: expect: is empty; allowed: a list of 0 to 96`},
 		{"expect: {arm: a}", `3:9: expect: a mapping is not a list; allowed: a list of 0 to 96`},
-		{"expect: [a]", `3:10: expect: "a" is not a mapping; allowed: a mapping of arm, p50, p99, race, reduction, unexplained`},
+		{"expect: [a]", `3:10: expect: "a" is not a mapping; allowed: a mapping of arm, filtered, p50, p99, race, reduction, unexplained`},
 		{"expect: [{race: absent}]", `3:10: arm: is missing; allowed: the name of an arm`},
 		{"expect: [{arm: 1, race: absent}]", `3:16: arm: 1 is not text (put it in quotes); allowed: the name of an arm`},
 		{"expect: [{arm: [a], race: absent}]", `3:16: arm: a list is not text; allowed: the name of an arm`},
@@ -220,12 +226,12 @@ func TestParseDriverLimits(t *testing.T) {
 		{"nat: nftables", "3:1: " + dockerNAT},
 		{"driver: docker\nnat: 'nftables'", "4:1: " + dockerNAT},
 		{"nat: nftables\ndriver: docker", "3:1: " + dockerNAT},
-		{"driver: netns\nserver: {address: 192.0.2.7:9000}", "4:1: " + netnsServer},
+		{"driver: netns\nserver: {address: 192.0.2.7:9000}", "4:10: " + netnsServer},
 		{"driver: netns\nnetwork: bridge\nlab: {allow_shared_network: true}", "4:1: " + netnsNetwork},
-		{"driver: netns\nnat: iptables\nserver:\n  address: 192.0.2.7:9000", "5:1: " + netnsServer},
+		{"driver: netns\nnat: iptables\nserver:\n  address: 192.0.2.7:9000", "6:3: " + netnsServer},
 		// The value of the key has a fault of its own.
-		{"driver: netns\nserver: {address: nowhere}", "4:1: " + netnsServer +
-			"\nx.yaml:4:19: address: \"nowhere\" is not an IPv4 address with a port; allowed: " + allowedPeer},
+		{"driver: netns\nserver: {address: nowhere}", "4:19: address: \"nowhere\" is not an IPv4 address with a port; allowed: " + allowedPeer},
+		{"driver: kubernetes\nserver: {accept_source_ports: 32768-65535}", "4:10: server.accept_source_ports: a kubernetes lab adds no rules to Pods; allowed with drivers docker and netns"},
 	} {
 		checkRefused(t, minimal+c.lines+"\n", strings.Split("x.yaml:"+c.want, "\n")...)
 	}
@@ -314,7 +320,7 @@ arms:
 		"x.yaml:5:64: sysctls.server: the server is on another machine; allowed with a server of the lab's own")
 	// It is unknown whether there is a server.
 	checkRefused(t, "name: s\nserver:\narms: [{name: a, snat: {to_source: [198.19.0.1]}}]\n",
-		"x.yaml:2:8: server: is empty; allowed: a mapping of address")
+		"x.yaml:2:8: server: is empty; allowed: a mapping of accept_source_ports, address")
 }
 
 func TestParseBadSysctls(t *testing.T) {
@@ -445,7 +451,7 @@ func TestParseOneFault(t *testing.T) {
 		`x.yaml:3:9: driver: "nets" is not allowed; allowed: docker, netns, kubernetes (did you mean "netns"?)`)
 	checkRefused(t, minimal+"nat: !x nftables\n", `x.yaml:3:6: nat: tags are not allowed`)
 	checkRefused(t, minimal+"driver: netns\nserver:\n",
-		`x.yaml:4:8: server: is empty; allowed: a mapping of address`)
+		`x.yaml:4:8: server: is empty; allowed: a mapping of accept_source_ports, address`)
 	// An address of the list is unknown.
 	checkRefused(t, "name: s\narms: [{name: a, snat: {to_source: [198.19.0.1, x, 198.19.0.9]}}]\n",
 		`x.yaml:2:49: to_source: "x" is not allowed; allowed: IPv4 addresses out of 198.18.0.0/15`)

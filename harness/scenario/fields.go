@@ -49,8 +49,8 @@ func scenarioFields(s *Scenario) []strictyaml.Field {
 		{Key: "network", Value: strictyaml.String{Into: &s.Network, Pattern: networkPattern},
 			Doc:     "Driver docker only: an existing Docker network for the clients. The rule under test is then the one that its other containers use; allowed with lab.allow_shared_network.",
 			Default: "a network of the lab"},
-		{Key: "server", Value: strictyaml.Mapping{Fields: serverFields(&s.Server)},
-			Doc:     "Drivers docker and kubernetes only: a server on another machine.",
+		{Key: "server", Value: strictyaml.Mapping{Fields: serverFields(&s.Server), OneOf: serverKeys},
+			Doc:     "A server on another machine, or a filter before the lab's own.",
 			Default: "a server in the lab; with driver " + result.DriverKubernetes + " on another node"},
 		{Key: "kubernetes", Value: strictyaml.Mapping{Fields: kubernetesFields(&s.Kubernetes), Flow: true},
 			Doc: "Driver kubernetes only: the Pods."},
@@ -73,10 +73,18 @@ func scenarioFields(s *Scenario) []strictyaml.Field {
 	}
 }
 
-func serverFields(s *RemoteServer) []strictyaml.Field {
+// serverKeys are the keys of a server, which exclude each other: nothing is changed on
+// another machine.
+var serverKeys = []string{"address", "accept_source_ports"}
+
+func serverFields(s *ServerSettings) []strictyaml.Field {
 	return []strictyaml.Field{
-		{Key: "address", Value: addressValue{&s.Address}, Required: true,
-			Doc: "The address of snatlab serve on another machine. The clients connect to the ports after the given one."},
+		{Key: "address", Value: addressValue{&s.Address},
+			Doc:     "Drivers docker and kubernetes only: the address of snatlab serve on another machine. The clients connect to the ports after the given one.",
+			Default: "a server of the lab's own"},
+		{Key: "accept_source_ports", Value: portRangeValue{into: &s.AcceptSourcePorts, bounds: strictyaml.SpanOf(1, 65535)},
+			Doc:     "Drivers docker and netns only: the lab's server drops requests from any other source port, as a filter on the way to it would. They are counted, and have the cause source_port_filtered. The range holds the clients' own ports, which the control keeps.",
+			Default: "all ports"},
 	}
 }
 
@@ -172,7 +180,7 @@ func expectValue(e *Expect) strictyaml.Value {
 var apartInArm = [][2]string{{"masquerade", "snat"}, {"client_ports", "client_port_range"}}
 
 // claimKeys are the keys of the claims that an expectation may make.
-var claimKeys = []string{"race", "reduction", "p50", "p99", "unexplained"}
+var claimKeys = []string{"race", "reduction", "p50", "p99", "unexplained", "filtered"}
 
 func armFields(a *Arm) []strictyaml.Field {
 	return []strictyaml.Field{
@@ -245,6 +253,8 @@ func expectFields(e *Expect) []strictyaml.Field {
 			Doc: "The 99th percentile of the latency is higher than the baseline's by at most this share."},
 		{Key: "unexplained", Value: shareValue{&e.Unexplained, "<=", 1},
 			Doc: "At most this share of the arm's requests failed for an unknown reason."},
+		{Key: "filtered", Value: shareValue{&e.Filtered, ">=", 1},
+			Doc: "At least this share of the arm's requests was dropped for its source port, by the filter of server.accept_source_ports."},
 	}
 }
 

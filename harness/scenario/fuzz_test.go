@@ -188,7 +188,7 @@ func FuzzCanonical(f *testing.F) {
 		lab := [][2]string{{result.DriverDocker, result.NATIPTables}, {result.DriverNetns, result.NATNFTables}, {result.DriverNetns, result.NATIPTables}}[share%3]
 		s.Driver, s.NAT = lab[0], lab[1]
 		if at := s.Server.Address.Addr(); s.Driver == result.DriverNetns || !at.IsGlobalUnicast() || thisNetwork.Contains(at) {
-			s.Server = RemoteServer{}
+			s.Server = ServerSettings{}
 		}
 		s.Lab = LabSettings{PostroutingRules: int(n % (MaxPostroutingRules + 1)), AllowHostSysctls: share%2 == 0}
 		if s.Driver == result.DriverDocker && n%3 == 0 {
@@ -228,7 +228,7 @@ func armOf(s *Scenario, i, n, host uint32, value string) Arm {
 			a.Masquerade.ToPorts = ports
 		}
 	case 4:
-		if s.Server == (RemoteServer{}) && s.Network == "" {
+		if s.Server == (ServerSettings{}) && s.Network == "" {
 			first := netip.AddrFrom4(bytesOf(0xc612_0000 + host%(1<<17-1)))
 			if s.Driver == result.DriverNetns { // which uses some addresses itself
 				first = netip.AddrFrom4(bytesOf(0xc613_0000 + host%(1<<16-1)))
@@ -247,7 +247,7 @@ func armOf(s *Scenario, i, n, host uint32, value string) Arm {
 	case 3:
 		a.Sysctls.Clients = set
 	case 4:
-		if s.Server == (RemoteServer{}) {
+		if s.Server == (ServerSettings{}) {
 			a.Sysctls.Server = set
 		}
 	case 5:

@@ -38,6 +38,10 @@ var driverLimits = map[string][]driverLimit{
 			message: "network: a kubernetes lab is on the network of its cluster; allowed with driver docker",
 		},
 		{
+			at:      strictyaml.Path{"server", "accept_source_ports"},
+			message: "server.accept_source_ports: a kubernetes lab adds no rules to Pods; allowed with drivers docker and netns",
+		},
+		{
 			at:      strictyaml.Path{"arms", "sysctls"},
 			message: "sysctls: a kubernetes lab sets no sysctls of Pods or nodes; allowed with drivers docker and netns",
 		},
@@ -53,8 +57,8 @@ var driverLimits = map[string][]driverLimit{
 	result.DriverNetns: {
 		onlyKubernetes,
 		{
-			at:      strictyaml.Path{"server"},
-			message: "server: a netns lab is closed and reaches no other machine; allowed with drivers docker and kubernetes",
+			at:      strictyaml.Path{"server", "address"},
+			message: "server.address: a netns lab is closed and reaches no other machine; allowed with drivers docker and kubernetes",
 		},
 		{
 			at:      strictyaml.Path{"network"},

@@ -149,6 +149,40 @@ func (c checker) checkPorts(s *Scenario, root *yaml.Node) {
 	}
 }
 
+// Holds reports whether a range has all ports of another one.
+func (r PortRange) Holds(other PortRange) bool { return r.First <= other.First && other.Last <= r.Last }
+
+// checkAccepted refuses a server that does not accept the clients' own ports. The control,
+// and the check of the path before the first trial, keep them: they would be lost in every
+// arm.
+func (c checker) checkAccepted(s *Scenario, root *yaml.Node) {
+	at := strictyaml.ChildOf(strictyaml.ChildOf(root, "server"), "accept_source_ports")
+	if at == nil || !c.IsSound(at, strictyaml.ChildOf(root, "arms"), strictyaml.ChildOf(strictyaml.ChildOf(root, "load"), "pattern")) {
+		return
+	}
+	own := DefaultPorts
+	if s.Load.Pattern == result.Lockstep {
+		own = s.ClientPorts(DefaultPorts)
+	}
+	if own.Len() > 0 && !s.Server.AcceptSourcePorts.Holds(own) {
+		c.AddFault(at, "accept_source_ports: "+s.describeExcluded(own)+"; allowed: a range that holds them")
+	}
+}
+
+// describeExcluded returns why the server must accept the ports that clients have.
+func (s *Scenario) describeExcluded(own PortRange) string {
+	return fmt.Sprintf("%v leaves out source ports of the clients, %v, which plain masquerade keeps: it would lose all of their requests", s.Server.AcceptSourcePorts, own)
+}
+
+// CheckAccepted returns an error if the server does not accept the ports that the clients
+// have.
+func (s *Scenario) CheckAccepted(own PortRange) error {
+	if accept := s.Server.AcceptSourcePorts; accept.Len() > 0 && !accept.Holds(own) {
+		return fmt.Errorf("server.accept_source_ports: %s (widen the range, or set net.ipv4.ip_local_port_range of the clients)", s.describeExcluded(own))
+	}
+	return nil
+}
+
 // checkPortRanges refuses a value of net.ipv4.ip_local_port_range that is not a range.
 func (c checker) checkPortRanges(root *yaml.Node) {
 	for _, p := range (strictyaml.Path{"arms", "sysctls", "clients", localPortRange}).FindPairs(root) {

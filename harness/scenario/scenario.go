@@ -22,7 +22,7 @@ type Scenario struct {
 	NAT        string             `yaml:"nat"`               // the writer of the masquerade rule: result.NATIPTables or result.NATNFTables
 	Clients    int                `yaml:"clients"`           // 1 to MaxClients
 	Network    string             `yaml:"network,omitempty"` // an existing Docker network for the clients; empty: the lab makes one
-	Server     RemoteServer       `yaml:"server,omitempty"`
+	Server     ServerSettings     `yaml:"server,omitempty"`
 	Kubernetes KubernetesSettings `yaml:"kubernetes,omitempty"`
 	Lab        LabSettings        `yaml:"lab,omitempty"`
 	Load       LoadSettings       `yaml:"load"`
@@ -55,10 +55,11 @@ func (s *Scenario) DefaultRules() int {
 	return lockstepRules
 }
 
-// RemoteServer is the server that the clients connect to: `snatlab serve` on another
-// machine, or a server of the lab's own (the zero value).
-type RemoteServer struct {
-	Address netip.AddrPort `yaml:"address,omitempty"` // IPv4 address of `snatlab serve`, and the port of its orders
+// ServerSettings are those of the server that the clients connect to: `snatlab serve` on
+// another machine, or a server of the lab's own (the zero value, or with a filter).
+type ServerSettings struct {
+	Address           netip.AddrPort `yaml:"address,omitempty"`             // IPv4 address of `snatlab serve`, and the port of its orders
+	AcceptSourcePorts PortRange      `yaml:"accept_source_ports,omitempty"` // zero: all
 }
 
 // KubernetesSettings are those of the Pods of a lab in a cluster.
@@ -174,6 +175,7 @@ type Expect struct {
 	P50         *float64 `yaml:"p50,omitempty"`         // the median latency rises by at most this share of the baseline's; written "<=20%"
 	P99         *float64 `yaml:"p99,omitempty"`         // the same for the 99th percentile
 	Unexplained *float64 `yaml:"unexplained,omitempty"` // at most this share of the requests fails without a known cause; written "<=0.1%"
+	Filtered    *float64 `yaml:"filtered,omitempty"`    // at least this share of the requests is dropped for its source port; written ">=40%"
 }
 
 // Limits of a scenario.

@@ -116,7 +116,7 @@ expect:
 `)
 	want := &Scenario{
 		Name: "every-key.1", Driver: result.DriverDocker, NAT: result.NATIPTables, Clients: 4,
-		Server: RemoteServer{Address: netip.MustParseAddrPort("192.0.2.7:9000")},
+		Server: ServerSettings{Address: netip.MustParseAddrPort("192.0.2.7:9000")},
 		Lab:    LabSettings{PostroutingRules: lockstepRules},
 		Load: LoadSettings{Protocol: "tcp", Pattern: result.Lockstep, Requests: 100, Rate: 2000,
 			Timeout: 900 * time.Millisecond, Sync: result.SyncClock},
@@ -305,7 +305,7 @@ func TestFieldTables(t *testing.T) {
 		fields []strictyaml.Field
 	}{
 		{Scenario{}, scenarioFields(new(Scenario))},
-		{RemoteServer{}, serverFields(new(RemoteServer))},
+		{ServerSettings{}, serverFields(new(ServerSettings))},
 		{LabSettings{}, labFields(new(Scenario))},
 		{Until{}, untilFields(new(Until))},
 		{LoadSettings{}, loadFields(new(LoadSettings))},

@@ -70,14 +70,14 @@ var beyondSchema = regexp.MustCompile(strings.Join([]string{
 	`key ".*" is already at line`,
 	`editors do not show it`, `is not allowed; allowed: text without control characters`, `no such file has as many`,
 	// Bounds of a number inside a text.
-	`(timeout|time_max): .* is out of range`, `(to_ports|client_port_range): .* (is out of range|ends before it begins)`,
+	`(timeout|time_max): .* is out of range`, `(to_ports|client_port_range|accept_source_ports): .* (is out of range|ends before it begins)`,
 	`removes: .* is out of range`, `address: ".*" (has port 0|is loopback|is not the address of one machine)`,
 	// Rules between fields.
 	`allowed with|allowed without|belongs to (pattern|the whole machine)`, `which trials of pattern ephemeral do not have`,
 	`clients x .* requests are`, `do not fit into`, `leave lockstep clients no source port`, `local_port_range`,
 	`is below the least number of rounds`, `is already at line|is the arm at line|has this claim at line`,
 	`is no arm of this scenario`, `is the baseline`, `are both true`, `plain and other options`, `consecutive addresses`,
-	`address: .* port(s)? follow`, `is not allowed in a docker lab`, `in a netns lab`, `removes: (it is|the share)`,
+	`address: .* port(s)? follow`, `is not allowed in a docker lab`, `in a netns lab`, `removes: (it is|the share)`, `leaves out source ports of the clients`,
 }, "|"))
 
 // checkSchemaRefuses checks that the schema refuses a file with these faults, unless all

@@ -31,7 +31,7 @@ const (
 func addWarnings(r *result.Result) {
 	for _, warnings := range [][]result.Warning{
 		warnNoRace(r), warnFewRounds(r), warnFewHits(r), warnInstrument(r), warnMachine(r.Environment), warnNoHits(r.Arms), warnChange(r),
-		warnLeftOutPorts(r.Arms), warnFewAddresses(r), warnLowPorts(r.Arms), warnExhaustedPorts(r.Arms), warnForeignTraffic(r.Arms), warnUnaccounted(r.Arms),
+		warnLeftOutPorts(r.Arms), warnFewAddresses(r), warnLowPorts(r.Arms), warnFilteredPorts(r.Arms), warnExhaustedPorts(r.Arms), warnForeignTraffic(r.Arms), warnUnaccounted(r.Arms),
 	} {
 		for _, w := range warnings {
 			if i := slices.IndexFunc(r.WarningValues, w.SameSubject); i >= 0 {
@@ -201,6 +201,14 @@ func warnLowPorts(arms []result.Arm) (all []result.Warning) {
 		}
 	}
 	return all
+}
+
+// warnFilteredPorts warns about a filter before the server that dropped requests.
+func warnFilteredPorts(arms []result.Arm) []result.Warning {
+	if slices.ContainsFunc(arms, func(a result.Arm) bool { return a.SumCause(result.SourceFiltered) > 0 }) {
+		return []result.Warning{{Code: result.FilteredPorts}}
+	}
+	return nil
 }
 
 // warnExhaustedPorts warns about the arms that leave NAT too few ports: connections

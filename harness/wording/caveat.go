@@ -12,7 +12,7 @@ var caveatOrder = []result.WarningCode{
 	result.InstrumentFailed,
 	result.NoRaceOneClient, result.NoRaceSplitPorts, result.NoRaceDrawnPorts, result.NoRaceLeftOut, result.NoRaceOneCPU,
 	result.NoRaceKernelPorts, result.NoRaceClock, result.NoRaceMissedSlots, result.NoRaceControl, result.NoRaceFewRequests,
-	result.FewRoundsToCompare, result.FewRounds, result.FewHits,
+	result.FewRoundsToCompare, result.FewRounds, result.FilteredPorts, result.FewHits,
 	result.ForeignTraffic, result.ExcessInsertions, result.Strangers, result.LateAnswers, result.ForeignDatagrams,
 	result.BusyMachine, result.NoSharedMemory, result.NoControl,
 	result.MachineChanged, result.BaselineRose, result.BaselineFell, result.UnexplainedFailures,

@@ -16,6 +16,8 @@ func Claim(e result.Expectation) string {
 		return fmt.Sprintf("p50 <= %+.6g %%", 100**e.P50)
 	case e.P99 != nil:
 		return fmt.Sprintf("p99 <= %+.6g %%", 100**e.P99)
+	case e.Filtered != nil:
+		return fmt.Sprintf("filtered >= %.6g %%", 100**e.Filtered)
 	case e.Unexplained != nil:
 		return fmt.Sprintf("unexplained <= %.6g %%", 100**e.Unexplained)
 	default:
@@ -38,6 +40,8 @@ func describeFound(r *result.Result, e result.Expectation) string {
 		return foundLatency(r, e, result.P99)
 	case e.Unexplained != nil:
 		return foundUnexplained(findArm(r, e.Arm).SumTotals())
+	case e.Filtered != nil:
+		return foundFiltered(findArm(r, e.Arm))
 	default:
 		return foundRace(findArm(r, e.Arm).SumTotals(), e)
 	}
@@ -118,6 +122,12 @@ func foundLatency(r *result.Result, e result.Expectation, percentile string) str
 func foundUnexplained(n result.Totals) string {
 	return fmt.Sprintf("%s of %s unexplained, %s", format.Thousands(n.Unexplained), format.Plural(n.Requests, "request", "requests"),
 		format.Percent(float64(n.Unexplained)/float64(max(1, n.Requests))))
+}
+
+func foundFiltered(a result.Arm) string {
+	n, requests := a.SumCause(result.SourceFiltered), a.SumTotals().Requests
+	return fmt.Sprintf("%s of %s dropped by the filter, %s", format.Thousands(n), format.Plural(requests, "request", "requests"),
+		format.Percent(float64(n)/float64(max(1, requests))))
 }
 
 // noInterval states why a change has no interval: there are too few trials, or the

@@ -2,6 +2,7 @@ package wording
 
 import (
 	"fmt"
+	"strings"
 
 	"snatlab/harness/format"
 	"snatlab/harness/result"
@@ -51,6 +52,8 @@ func runWarning(r *result.Result, w result.Warning) string {
 	case result.NoControl:
 		return fmt.Sprintf("the trials have no control, which would show whether they could have lost a connection: the requests take %s of the clients' %s (send fewer, or widen net.ipv4.ip_local_port_range of the clients)",
 			format.Thousands(w.Of), format.Plural(w.Count, "source port", "source ports"))
+	case result.FilteredPorts:
+		return filteredPorts(r)
 	case result.NoSharedMemory:
 		return fmt.Sprintf("clients share no memory (%s): they keep step by the clock, which misses the race on a busy machine", w.Cause)
 	}
@@ -92,6 +95,16 @@ func armWarning(r *result.Result, w result.Warning) string {
 			format.Plural(w.Failed, "failed insertion", "failed insertions"), format.Plural(w.Drops, "drop", "drops"))
 	}
 	return string(w.Code)
+}
+
+// filteredPorts says of each arm how many requests the filter dropped.
+func filteredPorts(r *result.Result) string {
+	var arms []string
+	for _, a := range r.Arms {
+		arms = append(arms, fmt.Sprintf("%s of %s of %s", format.Thousands(a.SumCause(result.SourceFiltered)), format.Plural(a.SumTotals().Requests, "request", "requests"), a.Name))
+	}
+	return fmt.Sprintf("a filter before the server lets source ports %s in alone, and dropped %s; these were not lost to the race",
+		describeRange(r.Environment.AcceptSourcePorts), strings.Join(arms, ", "))
 }
 
 func trialWarning(w result.Warning) string {

@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"snatlab/harness/result"
-	"snatlab/harness/scenario"
+	"snatlab/harness/scenario/changes"
 	"snatlab/harness/wording"
 )
 
@@ -44,7 +44,7 @@ func (t *scenarioRun) findScenarioChanges(tonight *result.Result) string {
 		if err != nil {
 			return ""
 		}
-		return "scenario: " + wording.ScenarioChanges(scenario.ListChanges(last, tonight))
+		return "scenario: " + wording.ScenarioChanges(changes.List(last, tonight))
 	}
 	return ""
 }

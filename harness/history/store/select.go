@@ -15,7 +15,7 @@ import (
 	"snatlab/harness/printable"
 	"snatlab/harness/result"
 	"snatlab/harness/result/resultfile"
-	"snatlab/harness/scenario"
+	"snatlab/harness/scenario/changes"
 	"snatlab/harness/wording"
 )
 
@@ -294,7 +294,7 @@ func describeChanges(a, b *side) string {
 		if errOld != nil || errNew != nil {
 			return ""
 		}
-		return fmt.Sprintf(". What differs between those of the name %s: %s", run.Key.Scenario, printable.Line(wording.ScenarioChanges(scenario.ListChanges(old, new))))
+		return fmt.Sprintf(". What differs between those of the name %s: %s", run.Key.Scenario, printable.Line(wording.ScenarioChanges(changes.List(old, new))))
 	}
 	return ""
 }

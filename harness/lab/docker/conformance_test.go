@@ -12,6 +12,7 @@ import (
 	"snatlab/harness/lab/labtest"
 	"snatlab/harness/nat/iptables"
 	"snatlab/harness/result"
+	"snatlab/harness/scenario"
 	"snatlab/harness/undo"
 )
 
@@ -22,17 +23,22 @@ func TestConformance(t *testing.T) {
 	labs := 0
 	for _, protocol := range []string{result.TCP, result.UDP} {
 		t.Run(protocol, func(t *testing.T) {
+			open := func(ctx context.Context, c Config) (lab.Lab, error) {
+				labs++
+				c.Run, c.Protocol, c.Trials, c.Control, c.Binary = fmt.Sprintf("test-%06d", labs), protocol, 40, true, probeBinary(t)
+				var err error
+				if c.Journal, err = undo.CreateJournal(journals, c.Run, undoers()); err != nil {
+					return nil, err
+				}
+				return Open(ctx, r.Host, c)
+			}
 			labtest.CheckDriver(t, labtest.Driver{
 				Protocol: protocol,
 				Open: func(ctx context.Context, clients int, say func(string)) (lab.Lab, error) {
-					labs++
-					c := Config{Run: fmt.Sprintf("test-%06d", labs), Clients: clients, Protocol: protocol, Trials: 40, Control: true, Binary: probeBinary(t), Say: say}
-					var err error
-					if c.Journal, err = undo.CreateJournal(journals, c.Run, undoers()); err != nil {
-						return nil, err
-					}
-					l, err := Open(ctx, r.Host, c)
-					return l, err
+					return open(ctx, Config{Clients: clients, Say: say})
+				},
+				OpenFiltered: func(ctx context.Context, accept scenario.PortRange) (lab.Lab, error) {
+					return open(ctx, Config{Clients: 1, Accept: accept})
 				},
 				Kill: func(t *testing.T, l lab.Lab, client int) {
 					d := l.(*dockerLab)

@@ -35,13 +35,14 @@ import (
 type Config struct {
 	Run      string // id of the run: labels and names carry it
 	Clients  int
-	Protocol string         // of the load: result.TCP or result.UDP; empty: TCP
-	Network  string         // an existing one for the clients; empty: one of the lab's own
-	Trials   int            // of the run; each takes a server port
-	Control  bool           // the lab has a control, which takes a server port as well
-	Arms     []scenario.Arm // of the run: nothing else may use their rules and addresses
-	Server   netip.AddrPort // `snatlab serve` on another machine; zero: a server of the lab's own
-	Binary   string         // static snatlab binary that the probe image is made of; empty: this one
+	Protocol string             // of the load: result.TCP or result.UDP; empty: TCP
+	Network  string             // an existing one for the clients; empty: one of the lab's own
+	Trials   int                // of the run; each takes a server port
+	Control  bool               // the lab has a control, which takes a server port as well
+	Arms     []scenario.Arm     // of the run: nothing else may use their rules and addresses
+	Server   netip.AddrPort     // `snatlab serve` on another machine; zero: a server of the lab's own
+	Accept   scenario.PortRange // source ports that the lab's own server accepts; zero: all
+	Binary   string             // static snatlab binary that the probe image is made of; empty: this one
 	Widen    lab.IdleRules
 	Keep     bool // Keep may be called: the probes stay when their sessions end
 	Journal  *undo.Journal
@@ -88,7 +89,7 @@ func newDockerLab(host *Host, c Config) *dockerLab {
 	l := &dockerLab{Base: lab.NewBase(result.DriverDocker, c.Say), config: c, host: host, places: map[string]containerPlace{}, first: firstClient{made: make(chan struct{}), running: make(chan struct{})}}
 	l.Router = func(do func() error) error { return do() }
 	l.Journal, l.BarrierFile, l.SharedTable, l.WithControl = c.Journal, barrierFile, true, c.Control
-	l.Protocol = cmp.Or(c.Protocol, result.TCP)
+	l.Protocol, l.Accept = cmp.Or(c.Protocol, result.TCP), c.Accept
 	l.Facts.Docker, l.Facts.Firewall = &host.info.ServerVersion, new(host.backendName())
 	l.Facts.NAT, l.Facts.SharedNetwork = result.NATIPTables, c.Network
 	if host.usesNFTables() {
@@ -208,9 +209,13 @@ func (l *dockerLab) startServer(ctx context.Context) error {
 	if l.config.Server.IsValid() {
 		return l.CallServer(ctx, lab.RemoteServer{Address: l.config.Server, Trials: l.config.Trials, Control: l.config.Control})
 	}
-	return l.StartServer(ctx, func(ctx context.Context) (lab.StartedProbe, error) {
+	err := l.StartServer(ctx, func(ctx context.Context) (lab.StartedProbe, error) {
 		return l.startContainer(ctx, containerSpec{name: lab.ServerName, role: probe.RoleServer, network: l.serverNet, ipc: "private"})
 	})
+	if err != nil {
+		return err
+	}
+	return l.FilterServer(ctx)
 }
 
 // startClients starts the clients. All of them share the IPC namespace of the

@@ -26,6 +26,9 @@ type Driver struct {
 
 	// Open builds a lab with a control, and reports what it does as the driver does.
 	Open func(ctx context.Context, clients int, say func(string)) (lab.Lab, error)
+	// OpenFiltered builds a lab with a control and one client, whose server accepts these
+	// source ports alone.
+	OpenFiltered func(ctx context.Context, accept scenario.PortRange) (lab.Lab, error)
 	// Kill ends the process of a client by force.
 	Kill func(t *testing.T, l lab.Lab, client int)
 	// RemoveControl removes the rule of the control, as another program would.
@@ -75,6 +78,10 @@ func CheckDriver(t *testing.T, d Driver) {
 			}
 			checkSame(t, before, d.Traces(t))
 		}
+	})
+	t.Run("a server drops and counts what comes from other source ports than it accepts", func(t *testing.T) {
+		checkFilter(t, d)
+		checkSame(t, before, d.Traces(t))
 	})
 	t.Run("an interruption at any step leaves nothing", func(t *testing.T) { checkInterruption(t, d, before) })
 }

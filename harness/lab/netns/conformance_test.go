@@ -21,6 +21,7 @@ import (
 	"snatlab/harness/netnstest"
 	"snatlab/harness/probe/agent"
 	"snatlab/harness/result"
+	"snatlab/harness/scenario"
 )
 
 // asUser is the environment variable of the tests that an ordinary user runs.
@@ -110,6 +111,9 @@ func newDriver(writer, protocol string) labtest.Driver {
 		Open: func(ctx context.Context, clients int, say func(string)) (lab.Lab, error) {
 			l, err := Open(ctx, Config{Run: "test", Clients: clients, Protocol: protocol, NAT: writer, Control: true, Say: say})
 			return l, err
+		},
+		OpenFiltered: func(ctx context.Context, accept scenario.PortRange) (lab.Lab, error) {
+			return Open(ctx, Config{Run: "test", Clients: 1, Protocol: protocol, NAT: writer, Control: true, Accept: accept})
 		},
 		Kill: func(t *testing.T, l lab.Lab, client int) {
 			n := l.(*netnsLab).nodes[1+client]

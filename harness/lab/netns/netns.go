@@ -32,6 +32,7 @@ import (
 	"snatlab/harness/nat/iptables"
 	"snatlab/harness/probe"
 	"snatlab/harness/result"
+	"snatlab/harness/scenario"
 	"snatlab/harness/undo"
 )
 
@@ -39,9 +40,10 @@ import (
 type Config struct {
 	Run      string // id of the run: a part of the names of a lab that is kept
 	Clients  int
-	Protocol string // of the load: result.TCP or result.UDP; empty: TCP
-	NAT      string // what writes the rule: result.NATNFTables or result.NATIPTables
-	Control  bool   // the lab has a control
+	Protocol string             // of the load: result.TCP or result.UDP; empty: TCP
+	NAT      string             // what writes the rule: result.NATNFTables or result.NATIPTables
+	Control  bool               // the lab has a control
+	Accept   scenario.PortRange // source ports that the server accepts; zero: all
 	Widen    lab.IdleRules
 	Binary   string       // the program that `probe ROLE` runs; empty: this one
 	Say      func(string) // reports what is being done; may be nil
@@ -80,7 +82,7 @@ func newNetnsLab(c Config) *netnsLab {
 	l := &netnsLab{Base: lab.NewBase(result.DriverNetns, c.Say), config: c}
 	l.Journal, l.Outgoing, l.WithControl = undo.InMemory(routerUndoers()), serverPlace().name, c.Control
 	l.BarrierFile = fmt.Sprintf("/proc/self/fd/%d", barrierFD) // the same descriptor in every probe
-	l.Protocol = cmp.Or(c.Protocol, result.TCP)
+	l.Protocol, l.Accept = cmp.Or(c.Protocol, result.TCP), c.Accept
 	l.Facts.NAT, l.Facts.Rootless = c.NAT, IsReexecuted()
 	l.Facts.ClientNetwork = clientNet.String()
 	l.nodes = []*node{newNode(serverPlace())}
@@ -153,9 +155,13 @@ func (l *netnsLab) Close(context.Context) error {
 
 // startServer starts the server, behind the router.
 func (l *netnsLab) startServer(ctx context.Context) error {
-	return l.StartServer(ctx, func(ctx context.Context) (lab.StartedProbe, error) {
+	err := l.StartServer(ctx, func(ctx context.Context) (lab.StartedProbe, error) {
 		return l.startNode(ctx, l.nodes[0], probe.RoleServer)
 	})
+	if err != nil {
+		return err
+	}
+	return l.FilterServer(ctx)
 }
 
 func (l *netnsLab) startClients(ctx context.Context) error {

@@ -1,4 +1,4 @@
-package scenario
+package changes
 
 import (
 	"testing"
@@ -6,11 +6,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"snatlab/harness/result"
+	"snatlab/harness/scenario"
 )
 
 func recordOf(t *testing.T, text string) *result.Result {
 	t.Helper()
-	s, err := Parse("test.yaml", []byte(text))
+	s, err := scenario.Parse("test.yaml", []byte(text))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,9 +53,9 @@ expect:
 `
 
 // Each key that differs is named with both values.
-func TestListChanges(t *testing.T) {
+func TestList(t *testing.T) {
 	t.Parallel()
-	changes, complete := ListChanges(recordOf(t, earlier), recordOf(t, later))
+	changes, complete := List(recordOf(t, earlier), recordOf(t, later))
 	want := []result.Difference{
 		{What: "lab.postrouting_rules", Old: "0", New: "1000"},
 		{What: "rounds", Old: "8", New: "6"},
@@ -69,17 +70,17 @@ func TestListChanges(t *testing.T) {
 	if diff := cmp.Diff(want, changes); diff != "" || !complete {
 		t.Errorf("complete: %v; %s", complete, diff)
 	}
-	if changes, complete := ListChanges(recordOf(t, earlier), recordOf(t, earlier)); len(changes) > 0 || !complete {
+	if changes, complete := List(recordOf(t, earlier), recordOf(t, earlier)); len(changes) > 0 || !complete {
 		t.Errorf("of the same scenario: %v", changes)
 	}
 }
 
 // Of a result that does not have its scenario, the keys that it recorded are compared.
-func TestListChangesOfOldResult(t *testing.T) {
+func TestListOfOldResult(t *testing.T) {
 	t.Parallel()
 	before := recordOf(t, earlier)
 	before.Scenario.Text, before.Scenario.Until = "", nil
-	changes, complete := ListChanges(before, recordOf(t, later))
+	changes, complete := List(before, recordOf(t, later))
 	want := []result.Difference{
 		{What: "lab.postrouting_rules", Old: "0", New: "1000"}, {What: "rounds", Old: "8", New: "6"}, {What: "until.hits", New: "1100"},
 		{What: "until.rounds_max", New: "60"}, {What: "until.time_max", New: "5m"},
@@ -90,12 +91,12 @@ func TestListChangesOfOldResult(t *testing.T) {
 }
 
 // The text comes from a file that anybody may have written.
-func TestListChangesHostile(t *testing.T) {
+func TestListHostile(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"[", "a: &x [*x]", "- {name: }\n- name\n", "a: {b: 1}\na: {b: 2}\n", "null", "{name: {a: b}}", "? [a]\n: b\n"} {
 		before, after := recordOf(t, earlier), recordOf(t, later)
 		before.Scenario.Text = text
-		ListChanges(before, after)
-		ListChanges(after, before)
+		List(before, after)
+		List(after, before)
 	}
 }

@@ -1,4 +1,7 @@
-package scenario
+// Package changes lists what differs between the scenarios of two results. A file that did
+// not change has other values with a version of snatlab that has other defaults, and is then
+// another scenario.
+package changes
 
 import (
 	"maps"
@@ -13,13 +16,10 @@ import (
 	"snatlab/harness/scenario/strictyaml"
 )
 
-// What differs between the scenarios of two results. A file that did not change has other
-// values with a version of snatlab that has other defaults, and is then another scenario.
-
-// ListChanges returns the keys whose values differ between the scenarios of two results,
+// List returns the keys whose values differ between the scenarios of two results,
 // in the order of a scenario. An empty value is that of a key that is not there. complete
 // is false if the earlier result is of a version that recorded only some of the keys.
-func ListChanges(before, after *result.Result) (changes []result.Difference, complete bool) {
+func List(before, after *result.Result) (changes []result.Difference, complete bool) {
 	old, order, complete := valuesOf(before)
 	new, newOrder, _ := valuesOf(after)
 	if !complete { // what was not recorded did not change
