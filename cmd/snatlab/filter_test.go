@@ -13,7 +13,7 @@ import (
 // lost request has the race or the filter as its cause.
 func TestUpstreamFilter(t *testing.T) {
 	needNamespaces(t)
-	text := readScenario(t, "upstream-filter")
+	text := readyScenario(t, "upstream-filter")
 	checkUpstreamFilter(t, func() *process { return startAsUser(t, text) }, true)
 }
 
@@ -21,7 +21,7 @@ func TestUpstreamFilter(t *testing.T) {
 func TestDockerUpstreamFilter(t *testing.T) {
 	h := needHost(t)
 	h.unchanged(t)
-	text := strings.Replace(readScenario(t, "upstream-filter"), "driver: netns", "driver: docker", 1)
+	text := strings.Replace(readyScenario(t, "upstream-filter"), "driver: netns", "driver: docker", 1)
 	checkUpstreamFilter(t, func() *process { return start(t, "run", scenarioFile(t, text)) }, false)
 }
 
@@ -97,8 +97,8 @@ func checkSourcePorts(t *testing.T, a result.Arm) {
 	}
 }
 
-// readScenario returns the text of a ready scenario.
-func readScenario(t *testing.T, name string) string {
+// readyScenario returns the text of a ready scenario.
+func readyScenario(t *testing.T, name string) string {
 	t.Helper()
 	text, err := os.ReadFile("../../scenarios/" + name + ".yaml")
 	must(t, err)
