@@ -23,7 +23,7 @@ func runsCommand() *cobra.Command {
 		Use:   "runs [SCENARIO]",
 		Short: "List the stored runs, to name them to report and compare",
 		Long: `List the stored runs, of one scenario, by its name, or of all: ID, start, kernel,
-scenario, the command that made the run (run, nightly or matrix), label and outcome.
+scenario, the command that made the run (run, nightly, matrix or fleet), label and outcome.
 The oldest is first. On a narrow screen the start is left out, with which an ID
 begins.
 
@@ -72,4 +72,4 @@ func printRuns(w io.Writer, s *store.Store, scenarios []string, inJSON bool) err
 }
 
 // whatStores says which commands store results.
-const whatStores = "snatlab run, nightly and matrix store results"
+const whatStores = "snatlab run, nightly, matrix and fleet store results"

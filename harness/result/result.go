@@ -19,7 +19,7 @@ type Result struct {
 	Schema      string          `json:"schema"`
 	ID          string          `json:"id"` // unique: start time and a random part, fit for a file name
 	Version     string          `json:"version"`
-	Command     string          `json:"command,omitempty"` // of snatlab, that made the run: run, nightly, matrix
+	Command     string          `json:"command,omitempty"` // of snatlab, that made the run
 	Label       string          `json:"label,omitempty"`   // that the user gave to the run
 	Scenario    ScenarioSummary `json:"scenario"`
 	Started     time.Time       `json:"started"`

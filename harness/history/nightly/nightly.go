@@ -76,10 +76,10 @@ func (n Runner) Run(ctx context.Context) (*result.Night, error) {
 }
 
 // findPreviousKernel records the kernel of the last run of this machine. Runs of its
-// guests were on other kernels.
+// guests, and those of a fleet, were on other kernels.
 func (n Runner) findPreviousKernel(record *result.Night, before []result.RunSummary) {
 	for _, r := range slices.Backward(before) {
-		if r.Key.Guest == "" && r.Key.Arch == n.Machine.Arch {
+		if r.Key.Guest == "" && r.Command != result.CommandFleet && r.Key.Arch == n.Machine.Arch {
 			record.KernelBefore, record.LastRun = r.Kernel, &r.Started
 			return
 		}

@@ -217,11 +217,12 @@ func TestNewKernel(t *testing.T) {
 	}
 }
 
-// The kernel of a guest is not that of the machine.
+// The kernel of a guest, or of a node of a fleet, is not that of the machine.
 func TestGuestKernel(t *testing.T) {
 	t.Parallel()
 	s := makeStore(t, 1)
 	checkError(t, s.Put(makeRun(t, onKernel("7.3.4"), func(r *result.Result) { r.Environment.Guest = "tcg" })))
+	checkError(t, s.Put(makeRun(t, onKernel("7.3.5"), func(r *result.Result) { r.Command = result.CommandFleet })))
 	record := mustRun(t, makeRunner(s, jobWith("docker-masquerade", makeRun(t))))
 	if record.KernelBefore != "6.18.44" {
 		t.Errorf("kernel before: %q", record.KernelBefore)
