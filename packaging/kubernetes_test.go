@@ -122,10 +122,10 @@ func TestRights(t *testing.T) {
 	}
 }
 
-// applyManifests makes the objects until the test ends.
-func applyManifests(t *testing.T, c *labtest.Cluster) {
+// applyManifests makes the objects of a folder until the test ends.
+func applyManifests(t *testing.T, c *labtest.Cluster, folder string) {
 	t.Helper()
-	folder, err := filepath.Abs(manifests)
+	folder, err := filepath.Abs(folder)
 	checkError(t, err)
 	t.Cleanup(func() {
 		if out, err := exec.Command(os.Getenv("SNATLAB_CLUSTER"), "kubectl", "delete", "--ignore-not-found", "--timeout=60s", "-k", folder).CombinedOutput(); err != nil {
@@ -139,7 +139,7 @@ func applyManifests(t *testing.T, c *labtest.Cluster) {
 // its namespace. The image that is set once is that of the Pods of a run as well.
 func TestKubernetesManifests(t *testing.T) {
 	c := labtest.RequireCluster(t)
-	applyManifests(t, c)
+	applyManifests(t, c, manifests)
 	job := c.Kubectl(t, "create", "job", "--from=cronjob/snatlab-fleet", "--namespace=snatlab", "--dry-run=server", "-o", "yaml", "try")
 	if n := strings.Count(job, "registry.example/snatlab:latest"); n != 2 {
 		t.Errorf("the image is named %d times:\n%s", n, job)
@@ -171,7 +171,7 @@ func podOf(t *testing.T, job string) string {
 // The service account may do what a run needs, in the namespace for it, and no more.
 func TestKubernetesRights(t *testing.T) {
 	c := labtest.RequireCluster(t)
-	applyManifests(t, c)
+	applyManifests(t, c, manifests)
 	for _, test := range []struct{ do, namespace, want string }{
 		{"create pods", "snatlab-lab", "yes"},
 		{"create pods --subresource=attach", "snatlab-lab", "yes"},

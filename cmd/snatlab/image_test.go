@@ -79,8 +79,7 @@ const restrictedPod = `{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": 
 // containerd imports the archive, and the program runs in a restricted Pod, without root.
 func TestImageInKubernetes(t *testing.T) {
 	c := labtest.RequireCluster(t)
-	archive, name := writeProbeImage(t)
-	c.Run(t, "load", archive)
+	name := c.LoadImage(t, binary)
 	t.Cleanup(func() {
 		_ = exec.Command(os.Getenv("SNATLAB_CLUSTER"), "kubectl", "delete", "namespace", "image-test", "--wait=false").Run()
 	})

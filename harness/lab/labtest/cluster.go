@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -64,12 +65,19 @@ func (c *Cluster) Exec(t *testing.T, machine string, command ...string) string {
 	return c.Run(t, append([]string{"exec", machine}, command...)...)
 }
 
-// LoadImage imports the image of a binary of snatlab on each node, under its default name.
-func (c *Cluster) LoadImage(t *testing.T, binary string) {
+// imageName finds the name in what `snatlab image` prints.
+var imageName = regexp.MustCompile(`holds the image (\S+) for `)
+
+// LoadImage imports the image of a binary of snatlab on each node, under its default name,
+// which it returns.
+func (c *Cluster) LoadImage(t *testing.T, binary string) (name string) {
 	t.Helper()
 	archive := filepath.Join(t.TempDir(), "probe.tar")
-	if out, err := exec.CommandContext(t.Context(), binary, "image", "--output", archive).CombinedOutput(); err != nil {
+	out, err := exec.CommandContext(t.Context(), binary, "image", "--output", archive).CombinedOutput()
+	found := imageName.FindSubmatch(out)
+	if err != nil || found == nil {
 		t.Fatalf("%s image: %v: %s", binary, err, out)
 	}
 	c.Run(t, "load", archive)
+	return string(found[1])
 }
