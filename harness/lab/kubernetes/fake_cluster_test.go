@@ -11,7 +11,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -233,16 +232,6 @@ func (f *fakeCluster) findPod(end string) *corev1.Pod {
 }
 
 var _ lab.Lab = (*kubernetesLab)(nil)
-
-// shortly makes waits of a test short.
-func shortly(t *testing.T, times ...*time.Duration) {
-	t.Helper()
-	for _, at := range times {
-		was := *at
-		*at = time.Second
-		t.Cleanup(func() { *at = was })
-	}
-}
 
 // said collects what a lab reports.
 type said struct {

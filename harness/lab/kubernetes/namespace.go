@@ -136,7 +136,7 @@ func (c *Cluster) deletePods(ctx context.Context, namespace, run string) error {
 			deleted[p.Name] = true
 		}
 		if err := pause(ctx); err != nil {
-			return fmt.Errorf("Pods of namespace %s: %w", namespace, err)
+			return fmt.Errorf("pods of namespace %s: %w", namespace, err)
 		}
 	}
 }

@@ -62,7 +62,7 @@ func (l *kubernetesLab) Intact(ctx context.Context) error {
 	var errs []error
 	for i := range pods {
 		if trouble := describeTrouble(&pods[i]); trouble != nil {
-			errs = append(errs, fmt.Errorf("Pod %s: %w", pods[i].Name, trouble))
+			errs = append(errs, fmt.Errorf("pod %s: %w", pods[i].Name, trouble))
 		}
 	}
 	if missing := 1 + l.countProbes() - len(pods); missing > 0 {

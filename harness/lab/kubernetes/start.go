@@ -29,7 +29,7 @@ func (l *kubernetesLab) startProbe(ctx context.Context, pod *corev1.Pod) (p lab.
 		err = fmt.Errorf("%v is not an IPv4 address", p.Address)
 	}
 	if err != nil {
-		return p, fmt.Errorf("Pod %s: %w", pod.Name, err)
+		return p, fmt.Errorf("pod %s: %w", pod.Name, err)
 	}
 	p.Stream = l.openStream(running)
 	return p, nil
