@@ -243,6 +243,10 @@ func TestKubernetesSecondRun(t *testing.T) {
 	if c.ProcessState.ExitCode() != exitUnable || !strings.Contains(string(out), "another snatlab is active on this host: run ") || !strings.Contains(string(out), " of first ") {
 		t.Errorf("exit code %d:\n%s", c.ProcessState.ExitCode(), out)
 	}
+	c = p.command("cleanup", "--driver", "kubernetes")
+	if out, _ := c.CombinedOutput(); c.ProcessState.ExitCode() != exitUnable || !strings.Contains(string(out), "wait until the run ends") {
+		t.Errorf("cleanup: exit code %d:\n%s", c.ProcessState.ExitCode(), out)
+	}
 	must(t, e.Process.Signal(unix.SIGINT))
 	_ = e.Wait()
 	if code := e.ProcessState.ExitCode(); code != 130 {

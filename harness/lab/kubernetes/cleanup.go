@@ -12,6 +12,7 @@ import (
 
 	"snatlab/harness/lab"
 	"snatlab/harness/lab/router"
+	"snatlab/harness/probe"
 )
 
 // CleanupConfig is what to clean up.
@@ -61,7 +62,7 @@ func Cleanup(ctx context.Context, cluster *Cluster, c CleanupConfig) (found bool
 			c.Say(fmt.Sprintf("node %s: %s: %s", node, map[bool]string{true: "would undo", false: "undone"}[c.DryRun], what))
 		}
 		if err != nil {
-			errs = append(errs, unknownNode(node, err))
+			errs = append(errs, describeUnclean(node, err))
 			runs = slices.DeleteFunc(runs, func(r leftRun) bool { return r.node == node }) // they show where something is left
 		}
 	}
@@ -73,6 +74,15 @@ func Cleanup(ctx context.Context, cluster *Cluster, c CleanupConfig) (found bool
 		errs = append(errs, cluster.deleteRun(ctx, r.namespace, r.run, r.own))
 	}
 	return found, errors.Join(errs...)
+}
+
+// describeUnclean returns the error for a node that was not cleaned up. One that is in use
+// is no loss: its run restores it.
+func describeUnclean(node string, err error) error {
+	if errors.As(err, new(*probe.RefusedError)) {
+		return fmt.Errorf("%w (wait until the run ends, or undo its changes anyway with --force)", err)
+	}
+	return unknownNode(node, err)
 }
 
 // cleanNode makes a run of its own that has only an agent, and undoes the journals of a
@@ -90,7 +100,7 @@ func (c *Cluster) cleanNode(ctx context.Context, node string, config CleanupConf
 	}
 	var cleaned router.Cleaned
 	err = lab.BuildLab(ctx, l.Close, l.makeNamespace, func(ctx context.Context) (err error) {
-		cleaned, err = l.cleanNode(ctx, router.CleanupOrder{Force: config.Force, DryRun: config.DryRun})
+		cleaned, err = l.cleanNode(ctx, router.CleanupOrder{Force: config.Force, DryRun: config.DryRun}, 0)
 		return err
 	})
 	if err == nil {

@@ -306,6 +306,19 @@ func TestMissingRights(t *testing.T) {
 	}
 }
 
+// Cleanup leaves a run alone that is active: neither its node nor its Pods are touched.
+func TestCleanupActive(t *testing.T) {
+	f := newFakeCluster(t, newNode("n1"), runNamespace("snatlab-now", "now", "n1"))
+	f.answers["cleanup"] = errors.New("another snatlab is active on this host: run now")
+	_, err := Cleanup(t.Context(), f.Cluster, CleanupConfig{Say: func(string) {}})
+	if err == nil || errors.As(err, new(*undo.LeftError)) || !strings.Contains(err.Error(), "run now (wait until the run ends") {
+		t.Errorf("error %v", err)
+	}
+	if runs, err := f.listRuns(t.Context(), ""); err != nil || len(runs) != 1 || runs[0].run != "now" {
+		t.Errorf("%+v, %v", runs, err)
+	}
+}
+
 // Cleanup restores the nodes that objects of runs name, and then removes these objects.
 func TestCleanup(t *testing.T) {
 	left := []runtime.Object{

@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"snatlab/harness/lab/router"
+	"snatlab/harness/probe"
 	"snatlab/harness/result"
 	"snatlab/harness/undo"
 )
@@ -48,7 +49,7 @@ func (l *kubernetesLab) restoreNode(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, restoreTime)
 	defer cancel()
 	for {
-		cleaned, err := l.cleanNode(ctx, router.CleanupOrder{})
+		cleaned, err := l.cleanNode(ctx, router.CleanupOrder{}, lockTime)
 		if err == nil {
 			for _, what := range cleaned.Undone {
 				l.Say("undone: " + what)
@@ -62,14 +63,22 @@ func (l *kubernetesLab) restoreNode(ctx context.Context) error {
 	}
 }
 
-// cleanNode starts an agent that undoes the journals of the node.
-func (l *kubernetesLab) cleanNode(ctx context.Context, order router.CleanupOrder) (c router.Cleaned, err error) {
+// lockTime bounds the wait for the lock of a node whose agent is restoring it.
+const lockTime = 30 * time.Second
+
+// cleanNode starts an agent that undoes the journals of the node. It waits for another one
+// that has the node's lock, for some time.
+func (l *kubernetesLab) cleanNode(ctx context.Context, order router.CleanupOrder, wait time.Duration) (c router.Cleaned, err error) {
 	session, err := l.connectAgent(ctx)
 	if err != nil {
 		return c, err
 	}
 	defer func() { err = errors.Join(err, session.HangUp()) }()
-	if c, err = session.Cleanup(ctx, order); err != nil {
+	c, err = session.Cleanup(ctx, order)
+	for begun := time.Now(); errors.As(err, new(*probe.RefusedError)) && time.Since(begun) < wait && pause(ctx) == nil; {
+		c, err = session.Cleanup(ctx, order)
+	}
+	if err != nil {
 		return c, err
 	}
 	switch {
