@@ -12,6 +12,7 @@ import (
 	"k8s.io/client-go/tools/remotecommand"
 
 	"snatlab/harness/lab"
+	"snatlab/harness/lab/kubernetes/api"
 	"snatlab/harness/probe"
 )
 
@@ -21,10 +22,10 @@ type attachFunc func(ctx context.Context, namespace, pod string, streams remotec
 // attachTo returns the function that attaches through the API server of a cluster: over a
 // WebSocket, or over SPDY where the API server or a proxy before it has no WebSockets for
 // that (Kubernetes before 1.29).
-func attachTo(config *rest.Config, api rest.Interface) attachFunc {
+func attachTo(config *rest.Config, pods rest.Interface) attachFunc {
 	return func(ctx context.Context, namespace, pod string, streams remotecommand.StreamOptions) error {
-		url := api.Post().Namespace(namespace).Resource("pods").Name(pod).SubResource("attach").VersionedParams(
-			&corev1.PodAttachOptions{Container: containerName, Stdin: true, Stdout: true, Stderr: true}, parameters).URL()
+		url := pods.Post().Namespace(namespace).Resource("pods").Name(pod).SubResource("attach").VersionedParams(
+			&corev1.PodAttachOptions{Container: containerName, Stdin: true, Stdout: true, Stderr: true}, api.Parameters).URL()
 		socket, err := remotecommand.NewWebSocketExecutor(config, "GET", url.String())
 		if err != nil {
 			return err

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"snatlab/harness/lab/kubernetes/api"
+
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -17,7 +19,7 @@ import (
 
 // Cluster is a connection to a cluster.
 type Cluster struct {
-	API
+	api.API
 	Address string // of its API server
 	attach  attachFunc
 }
@@ -41,11 +43,11 @@ func Connect(a Access) (*Cluster, error) {
 	}
 	config.UserAgent = "snatlab"
 	config.QPS, config.Burst = 50, 100 // of one run: the default delays the start of many clients
-	c, err := newClients(config)
+	c, err := api.NewClients(config)
 	if err != nil {
 		return nil, fmt.Errorf("connect to the cluster at %s: %w", config.Host, err)
 	}
-	return &Cluster{API: c, Address: config.Host, attach: attachTo(config, c.core)}, nil
+	return &Cluster{API: c, Address: config.Host, attach: attachTo(config, c.Core())}, nil
 }
 
 // runLabel is the label of everything that a run makes in a cluster. Its value is the

@@ -1,4 +1,4 @@
-package kubernetes
+package api
 
 import (
 	"encoding/json"
@@ -42,7 +42,7 @@ func TestClients(t *testing.T) {
 		json.NewEncoder(w).Encode(a)
 	}))
 	defer server.Close()
-	c, err := newClients(&rest.Config{Host: server.URL})
+	c, err := NewClients(&rest.Config{Host: server.URL})
 	must(t, err)
 	ctx := t.Context()
 	nodes, err := c.CoreV1().Nodes().List(ctx, metav1.ListOptions{LabelSelector: "a=b"})

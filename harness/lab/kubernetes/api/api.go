@@ -1,4 +1,6 @@
-package kubernetes
+// Package api is the part of a cluster's API that snatlab uses, without the types of all
+// others.
+package api
 
 import (
 	"context"
@@ -59,25 +61,27 @@ type Reviews interface {
 	Create(context.Context, *authorizationv1.SelfSubjectAccessReview, metav1.CreateOptions) (*authorizationv1.SelfSubjectAccessReview, error)
 }
 
-// types are the API groups that this package knows, and parameters the form of the options
-// of requests.
-var types, parameters = newTypes()
+// Parameters is the form of the options of requests.
+var Parameters = runtime.NewParameterCodec(types)
 
-func newTypes() (*runtime.Scheme, runtime.ParameterCodec) {
+// types are the API groups that this package knows.
+var types = newTypes()
+
+func newTypes() *runtime.Scheme {
 	s := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, coordinationv1.AddToScheme, authorizationv1.AddToScheme} {
 		if err := add(s); err != nil {
 			panic(fmt.Sprintf("types of the API: %v", err)) // two groups with one name
 		}
 	}
-	return s, runtime.NewParameterCodec(s)
+	return s
 }
 
-// clients implement API over HTTP.
-type clients struct{ core, authorization, coordination rest.Interface }
+// Clients implement API over HTTP.
+type Clients struct{ core, authorization, coordination rest.Interface }
 
-// newClients returns clients that share connections.
-func newClients(config *rest.Config) (c clients, err error) {
+// NewClients returns clients that share connections. They send no request yet.
+func NewClients(config *rest.Config) (c Clients, err error) {
 	transport, err := rest.HTTPClientFor(config)
 	if err != nil {
 		return c, err
@@ -101,9 +105,12 @@ func newClients(config *rest.Config) (c clients, err error) {
 	return c, nil
 }
 
-func (c clients) CoreV1() CoreV1                   { return coreV1{c.core} }
-func (c clients) AuthorizationV1() AuthorizationV1 { return authorizationV1{c.authorization} }
-func (c clients) CoordinationV1() CoordinationV1   { return coordinationV1{c.coordination} }
+// Core sends requests to the API group of Pods that Objects has no method for.
+func (c Clients) Core() rest.Interface { return c.core }
+
+func (c Clients) CoreV1() CoreV1                   { return coreV1{c.core} }
+func (c Clients) AuthorizationV1() AuthorizationV1 { return authorizationV1{c.authorization} }
+func (c Clients) CoordinationV1() CoordinationV1   { return coordinationV1{c.coordination} }
 
 type (
 	coreV1          struct{ rest.Interface }
@@ -158,7 +165,7 @@ func objectsOf[T, L any, P pointer[T], PL pointer[L]](api rest.Interface, resour
 
 // on addresses a request to the objects.
 func (o objects[T, L, P, PL]) on(r *rest.Request, options runtime.Object) *rest.Request {
-	return r.NamespaceIfScoped(o.namespace, o.namespace != "").Resource(o.resource).VersionedParams(options, parameters)
+	return r.NamespaceIfScoped(o.namespace, o.namespace != "").Resource(o.resource).VersionedParams(options, Parameters)
 }
 
 func (o objects[T, L, P, PL]) Create(ctx context.Context, object P, options metav1.CreateOptions) (P, error) {
