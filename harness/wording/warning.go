@@ -97,10 +97,13 @@ func armWarning(r *result.Result, w result.Warning) string {
 	return string(w.Code)
 }
 
-// filteredPorts says of each arm how many requests the filter dropped.
+// filteredPorts says how many requests the filter dropped, of each arm that lost one to it.
 func filteredPorts(r *result.Result) string {
 	var arms []string
 	for _, a := range r.Arms {
+		if a.SumCause(result.SourceFiltered) == 0 {
+			continue
+		}
 		arms = append(arms, fmt.Sprintf("%s of %s of %s", format.Thousands(a.SumCause(result.SourceFiltered)), format.Plural(a.SumTotals().Requests, "request", "requests"), a.Name))
 	}
 	return fmt.Sprintf("a filter before the server lets source ports %s in alone, and dropped %s; these were not lost to the race",

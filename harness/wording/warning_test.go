@@ -86,7 +86,7 @@ var sentences = []struct {
 	{result.Warning{Code: result.Strangers, Arm: "pool", Round: 3, Count: 1},
 		"pool, round 3: the server reset 1 connection from other addresses than the lab's"},
 	{result.Warning{Code: result.FilteredPorts},
-		"a filter before the server lets source ports 32768-65535 in alone, and dropped 700 of 6,000 requests of plain, 0 of 0 requests of pool; these were not lost to the race"},
+		"a filter before the server lets source ports 32768-65535 in alone, and dropped 700 of 6,000 requests of plain; these were not lost to the race"},
 	{result.Warning{Code: result.LateAnswers, Arm: "pool", Round: 3, Count: 2},
 		"pool, round 3: 2 answers came after the timeout of their request, or a second time; each request was counted once"},
 	{result.Warning{Code: result.ForeignDatagrams, Arm: "pool", Round: 3, Count: 1},
