@@ -22,17 +22,12 @@ func drawSourcePorts(r *result.Result) (charts []curveChart, figures table) {
 			continue
 		}
 		figures.Rows = append(figures.Rows, sourcePortRow(a.Name, a.SourcePorts))
-		arm, control := portDensity(a.SourcePorts), portDensity(a.ControlSourcePorts)
-		most := 0.0
-		for b := range arm {
-			most = max(most, arm[b], control[b])
-		}
 		c := curveChart{ID: fmt.Sprintf("ports-%d", i), Title: a.Name, Along: portScale.alongX(portTicks, func(v float64) string { return fmt.Sprint(v) }),
 			About: fmt.Sprintf("%s of %s kept their port", thousands(a.SourcePorts.Kept), format.Plural(a.SourcePorts.Connections, "connection", "connections")),
-			Area:  drawSteps(portScale, portEdges, arm, most, true)}
+			Area:  drawPorts(a.SourcePorts, true)}
 		if a.ControlSourcePorts != nil {
 			figures.Rows = append(figures.Rows, sourcePortRow("control of "+a.Name, a.ControlSourcePorts))
-			c.Outline = drawSteps(portScale, portEdges, control, most, false)
+			c.Outline = drawPorts(a.ControlSourcePorts, false)
 		}
 		charts = append(charts, c)
 	}
@@ -54,7 +49,7 @@ func sourcePortRow(name string, p *result.SourcePorts) []string {
 // The axis of source ports: linear, in blocks of 1024 ports.
 var (
 	portScale = scale{high: 65536}
-	portTicks = []float64{0, 1024, 16384, 32768, 49152, 61000, 65535}
+	portTicks = []float64{1024, 16384, 32768, 49152, 61000}
 	portEdges = portBlocks()
 )
 
@@ -65,16 +60,16 @@ func portBlocks() (edges []float64) {
 	return edges
 }
 
-// portDensity returns the share of the connections in each block of the axis.
-func portDensity(p *result.SourcePorts) []float64 {
-	d := make([]float64, len(portEdges)-1)
-	if p == nil {
-		return d
-	}
+// drawPorts returns the path of the connections in each block of the axis. The fullest one
+// has the whole height: a rule that draws spreads as many connections as others keep within
+// one block.
+func drawPorts(p *result.SourcePorts, closed bool) string {
+	blocks, most := make([]float64, len(portEdges)-1), 0.0
 	for _, b := range p.Blocks {
-		if at := b.First / 1024; b.First >= 0 && at < len(d) {
-			d[at] += float64(b.Connections) / float64(max(1, p.Connections))
+		if at := b.First / 1024; b.First >= 0 && at < len(blocks) {
+			blocks[at] += float64(b.Connections)
+			most = max(most, blocks[at])
 		}
 	}
-	return d
+	return drawSteps(portScale, portEdges, blocks, most, closed)
 }
