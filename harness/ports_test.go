@@ -2,6 +2,7 @@ package harness
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"snatlab/harness/conntrack"
@@ -144,4 +145,32 @@ func TestOwnPorts(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A server that does not accept the ports that clients really have is an error before the
+// first request.
+func TestCheckAccepted(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		pattern string
+		clients scenario.PortRange // net.ipv4.ip_local_port_range of one of them
+		want    string
+	}{
+		{result.Lockstep, scenario.PortRange{First: 32768, Last: 60999}, ""},
+		{result.Lockstep, scenario.PortRange{First: 20000, Last: 60999}, "leaves out source ports of the clients, 20000-"},
+		{result.Ephemeral, scenario.PortRange{First: 40000, Last: 50000}, ""},
+		{result.Ephemeral, scenario.PortRange{First: 1024, Last: 65535}, "leaves out source ports of the clients, 1024-65535"},
+	} {
+		x := lockstepExperiment(t, 100, []scenario.Arm{{Name: "a"}}, test.clients)
+		x.Server.AcceptSourcePorts = scenario.PortRange{First: 32768, Last: 65535}
+		if x.Load.Pattern = test.pattern; test.pattern == result.Lockstep {
+			if err := x.choosePorts(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		err := x.checkAccepted()
+		if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
+			t.Errorf("%s with ports %v: %v", test.pattern, test.clients, err)
+		}
+	}
 }
