@@ -35,9 +35,12 @@ func flagCompletions() map[string]cobra.CompletionFunc {
 		return nil, cobra.ShellCompDirectiveFilterDirs
 	}
 	return map[string]cobra.CompletionFunc{
-		"driver":    cobra.FixedCompletions(driverNames, cobra.ShellCompDirectiveNoFileComp),
-		"accel":     cobra.FixedCompletions([]string{vm.Auto, vm.KVM, vm.TCG}, cobra.ShellCompDirectiveNoFileComp),
-		"scenario":  completeStoredScenarios,
+		"driver":   cobra.FixedCompletions(driverNames, cobra.ShellCompDirectiveNoFileComp),
+		"accel":    cobra.FixedCompletions([]string{vm.Auto, vm.KVM, vm.TCG}, cobra.ShellCompDirectiveNoFileComp),
+		"scenario": completeStoredScenarios,
+		"label": func(c *cobra.Command, _ []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			return completeLabels(c, typed), cobra.ShellCompDirectiveNoFileComp
+		},
 		"store":     folders,
 		"out":       folders,
 		"scenarios": folders,
