@@ -43,6 +43,13 @@ func requireNodes(t *testing.T) *podLab {
 	return p
 }
 
+// with returns the same for a subtest.
+func (p *podLab) with(t *testing.T) *podLab {
+	of := *p
+	of.T = t
+	return &of
+}
+
 // command returns a command of the program with access to the cluster.
 func (p *podLab) command(args ...string) *exec.Cmd {
 	c := exec.Command(binary, args...)
@@ -112,7 +119,7 @@ func (p *podLab) startEndless(name string) *endless {
 	e.Stdout, e.Stderr = e.output, e.output
 	must(p.T, e.Start())
 	p.Cleanup(func() { _ = e.Process.Kill() })
-	for begun := time.Now(); !strings.Contains(p.rules(), "arm.0"); time.Sleep(100 * time.Millisecond) {
+	for begun := time.Now(); !strings.Contains(p.rules(), "_arm_"); time.Sleep(100 * time.Millisecond) {
 		if time.Since(begun) > time.Minute {
 			_ = e.Process.Kill()
 			_ = e.Wait()
@@ -179,6 +186,7 @@ func TestKubernetesControllerGone(t *testing.T) {
 	p := requireNodes(t)
 	for name, signal := range map[string]unix.Signal{"killed": unix.SIGKILL, "stopped": unix.SIGSTOP} {
 		t.Run(name, func(t *testing.T) {
+			p := p.with(t)
 			e := p.startEndless(name)
 			must(t, e.Process.Signal(signal))
 			p.checkOwnRulesGone()
@@ -218,6 +226,7 @@ func TestKubernetesBadDays(t *testing.T) {
 		"namespace-deleted": {func(ns string) { p.Kubectl(t, "delete", "namespace", ns, "--wait=false") }, "deleted"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			p := p.with(t)
 			e := p.startEndless(name)
 			day.happens(p.namespace())
 			err := e.Wait()
