@@ -318,15 +318,25 @@ func TestKubernetesFleet(t *testing.T) {
 	}
 }
 
+// deleteAtEnd deletes objects when the test ends. Its context has ended then.
+func (p *podLab) deleteAtEnd(what ...string) {
+	p.Cleanup(func() {
+		args := append([]string{"kubectl", "delete", "--ignore-not-found", "--timeout=60s"}, what...)
+		if out, err := exec.Command(os.Getenv("SNATLAB_CLUSTER"), args...).CombinedOutput(); err != nil {
+			p.Errorf("%v: %s", err, out)
+		}
+	})
+}
+
 // asRunner makes the program use the cluster as a service account that has the documented
 // role, and nothing more. Without bind it has no right at all.
 func (p *podLab) asRunner(name string, bind bool) (kubeconfig string) {
 	p.Helper()
 	p.Kubectl(p.T, "create", "serviceaccount", name, "--namespace=default")
-	p.Cleanup(func() { p.Kubectl(p.T, "delete", "serviceaccount", name, "--namespace=default") })
+	p.deleteAtEnd("serviceaccount", name, "--namespace=default")
 	if bind {
 		p.Kubectl(p.T, "create", "clusterrolebinding", name, "--clusterrole=snatlab-run", "--serviceaccount=default:"+name)
-		p.Cleanup(func() { p.Kubectl(p.T, "delete", "clusterrolebinding", name) })
+		p.deleteAtEnd("clusterrolebinding", name)
 	}
 	token := strings.TrimSpace(p.Kubectl(p.T, "create", "token", name, "--namespace=default"))
 	text, err := os.ReadFile(p.Kubeconfig)
@@ -349,7 +359,7 @@ func TestKubernetesUser(t *testing.T) {
 	rights, err := filepath.Abs("../../packaging/kubernetes")
 	must(t, err)
 	p.Kubectl(t, "apply", "--kustomize="+rights)
-	t.Cleanup(func() { p.Kubectl(t, "delete", "--ignore-not-found", "--kustomize="+rights) })
+	p.deleteAtEnd("--kustomize=" + rights)
 
 	runner := p.asRunner("runner", true)
 	out, err := p.command("doctor", "--driver", "kubernetes", "--kubeconfig", runner).CombinedOutput()

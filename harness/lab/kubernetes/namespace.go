@@ -50,7 +50,7 @@ func (c *Cluster) checkNamespace(ctx context.Context, name string) error {
 	n, err := c.CoreV1().Namespaces().Get(ctx, name, metav1.GetOptions{})
 	switch {
 	case apierrors.IsNotFound(err):
-		return fmt.Errorf("the cluster has no namespace %q (make it, or leave --namespace out: then the run makes one)", name)
+		return fmt.Errorf("the cluster has no namespace %q", name)
 	case err != nil:
 		return describeAPI("look at namespace "+name, err)
 	case n.DeletionTimestamp != nil || n.Status.Phase == corev1.NamespaceTerminating:

@@ -18,7 +18,7 @@ const (
 	clusterReached = "cluster"
 	nodesFit       = "nodes"
 	userRights     = "rights"
-	podSecurity    = "PodSecurity"
+	podSecurity    = "namespace"
 	probeImage     = "image"
 	nodeKernel     = "kernel"
 	nodeRules      = "rules"
@@ -99,6 +99,10 @@ func (l *kubernetesLab) checkPodSecurity(ctx context.Context) machine.Preconditi
 		return p
 	}
 	l.namespace = l.config.Namespace
+	if err := l.cluster.checkNamespace(ctx, l.namespace); err != nil {
+		p.State, p.Found, p.Remedy = machine.Unmet, err.Error(), "see `kubectl get namespaces`"
+		return p
+	}
 	ctx, cancel := context.WithTimeout(ctx, requestTime)
 	defer cancel()
 	_, err := l.cluster.CoreV1().Pods(l.namespace).Create(ctx, l.agentPod("doctor"), metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
