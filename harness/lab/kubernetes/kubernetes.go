@@ -91,6 +91,7 @@ type kubernetesLab struct {
 	config          Config
 	cluster         *Cluster
 	namespace       string       // of the Pods; empty before it exists
+	ownNamespaces   []string     // that the run made: one, or another one after that was deleted
 	node            *corev1.Node // of the clients
 	serverNode      string       // empty: the server is outside the cluster
 	nodeFacts       router.Opened
@@ -232,11 +233,23 @@ func (l *kubernetesLab) Close(ctx context.Context) error {
 		// The Pods stay: their end would be taken for that of the run's changes.
 		return errors.Join(err, left)
 	}
-	if deleted := l.cluster.deleteRun(ctx, l.namespace, l.config.Run, l.config.Namespace == ""); deleted != nil {
+	if deleted := l.deleteObjects(ctx); deleted != nil {
 		return errors.Join(err, deleted)
 	}
 	l.closed = true
 	return err
+}
+
+// deleteObjects deletes what the run made in the cluster.
+func (l *kubernetesLab) deleteObjects(ctx context.Context) error {
+	var errs []error
+	if l.config.Namespace != "" {
+		errs = append(errs, l.cluster.deleteRun(ctx, l.config.Namespace, l.config.Run, false))
+	}
+	for _, name := range l.ownNamespaces {
+		errs = append(errs, l.cluster.deleteRun(ctx, name, l.config.Run, true))
+	}
+	return errors.Join(errs...)
 }
 
 var _ lab.Keeper = (*kubernetesLab)(nil)

@@ -251,6 +251,26 @@ func TestAgentGone(t *testing.T) {
 	f.checkNothingLeft()
 }
 
+// When somebody deletes the namespace, the node is restored from another one.
+func TestNamespaceDeleted(t *testing.T) {
+	f := newFakeCluster(t, newNode("n1"), newNode("n2"))
+	f.answers["find"] = foundRule
+	f.answers["cleanup"] = router.Cleaned{}
+	c := f.config()
+	l := f.open(c)
+	f.endPod("snatlab-" + c.Run + "-agent")
+	if err := f.api.Tracker().Delete(corev1.SchemeGroupVersion.WithResource("namespaces"), "", l.namespace); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if pod := f.findPod("agent-1"); pod.Namespace != "snatlab-"+c.Run+"-1" {
+		t.Errorf("the second agent is in %s", pod.Namespace)
+	}
+	f.checkNothingLeft()
+}
+
 // What an agent could not undo is an error of its own, and the Pods stay: they name the
 // node.
 func TestNotRestored(t *testing.T) {

@@ -17,7 +17,13 @@ func (l *kubernetesLab) makeNamespace(ctx context.Context) error {
 		l.namespace = l.config.Namespace
 		return l.cluster.checkNamespace(ctx, l.namespace)
 	}
-	name := "snatlab-" + l.config.Run
+	l.ownNamespaces = []string{"snatlab-" + l.config.Run}
+	return l.createNamespace(ctx)
+}
+
+// createNamespace creates the last of the run's own namespaces, for its Pods from now on.
+func (l *kubernetesLab) createNamespace(ctx context.Context) error {
+	name := l.ownNamespaces[len(l.ownNamespaces)-1]
 	l.Say("making namespace " + name)
 	l.namespace = name // before it exists: a request that is cut off may have been executed
 	create := func(ctx context.Context) error {

@@ -49,7 +49,11 @@ func (l *kubernetesLab) restoreNode(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, restoreTime)
 	defer cancel()
 	for {
-		cleaned, err := l.cleanNode(ctx, router.CleanupOrder{}, lockTime)
+		err := l.replaceNamespace(ctx)
+		var cleaned router.Cleaned
+		if err == nil {
+			cleaned, err = l.cleanNode(ctx, router.CleanupOrder{}, lockTime)
+		}
 		if err == nil {
 			for _, what := range cleaned.Undone {
 				l.Say("undone: " + what)
@@ -61,6 +65,16 @@ func (l *kubernetesLab) restoreNode(ctx context.Context) error {
 			return unknownNode(l.node.Name, err)
 		}
 	}
+}
+
+// replaceNamespace makes another namespace if somebody has deleted the one of the run: no
+// Pod can be made in it any more.
+func (l *kubernetesLab) replaceNamespace(ctx context.Context) error {
+	if err := l.cluster.checkNamespace(ctx, l.namespace); err == nil || isAway(err) || ctx.Err() != nil {
+		return nil
+	}
+	l.ownNamespaces = append(l.ownNamespaces, fmt.Sprintf("snatlab-%s-%d", l.config.Run, len(l.ownNamespaces)))
+	return l.createNamespace(ctx)
 }
 
 // lockTime bounds the wait for the lock of a node whose agent is restoring it.
