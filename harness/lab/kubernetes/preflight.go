@@ -128,7 +128,7 @@ func (l *kubernetesLab) checkImage() machine.Precondition {
 	}
 	if !slices.ContainsFunc(l.node.Status.Images, has) {
 		p.State, p.Found = machine.Unmet, l.config.Image+" is not among the images that node "+l.node.Name+" reports"
-		p.Remedy = "the node pulls it then; or import it there: snatlab image --output probe.tar, and ctr -n k8s.io images import probe.tar"
+		p.Remedy = "if it is not there: snatlab image --output probe.tar, and on both nodes ctr -n k8s.io images import probe.tar"
 	}
 	return p
 }
