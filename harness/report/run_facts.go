@@ -115,7 +115,7 @@ func longestName(arms []result.Arm) int {
 // another.
 func environmentRows(r *result.Result) [][]string {
 	e := r.Environment
-	return [][]string{
+	rows := [][]string{
 		{"run", wording.RunName(r)},
 		{"started", startTime(r)},
 		{"took", format.Seconds(r.Seconds)},
@@ -141,6 +141,25 @@ func environmentRows(r *result.Result) [][]string {
 		{"client network", e.ClientNetwork},
 		{"server", e.Server},
 		{"peak memory", fmt.Sprintf("controller %s, largest client %s", formatMiB(r.Memory.Controller), formatMiB(r.Memory.Client))},
+	}
+	return append(rows, clusterRows(e.Kubernetes)...)
+}
+
+// clusterRows returns the facts of a cluster; none without one.
+func clusterRows(k *result.Kubernetes) [][]string {
+	if k == nil {
+		return nil
+	}
+	rules := strings.Join(k.Rules, "; ")
+	if k.DrawsPorts {
+		rules += " (draws ports already)"
+	}
+	return [][]string{
+		{"kubernetes", k.Version + ", " + k.Runtime + ", " + k.OS},
+		{"node", k.Node},
+		{"node of the server", format.OrNone(k.ServerNode)},
+		{"rules of the node", format.OrNone(rules)},
+		{"no shared memory", format.OrNone(k.NoBarrier)},
 	}
 }
 
