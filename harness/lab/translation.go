@@ -3,6 +3,7 @@ package lab
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"snatlab/harness/nat"
@@ -99,11 +100,12 @@ func (b *Base) FindRules(ctx context.Context) (found *effect.Rules, err error) {
 	if err != nil {
 		return nil, err
 	}
-	ports := make([][]scenario.PortRange, len(b.clients))
+	ports, asked, opened := make([][]scenario.PortRange, len(b.clients)), 0, 0
 	send := func(ctx context.Context, client, n int) error {
 		report, err := b.clients[client].Run(ctx, probe.ClientLoad{Protocol: b.Protocol, Server: at.Arm, Requests: n, Timeout: findTimeout, Concurrency: 1})
 		if err == nil {
 			ports[client] = append(ports[client], report.Ports...)
+			asked, opened = asked+n, opened+report.Succeeded
 		}
 		return err
 	}
@@ -111,6 +113,9 @@ func (b *Base) FindRules(ctx context.Context) (found *effect.Rules, err error) {
 		found, err = effect.Find(ctx, b.Journal, effect.Connections{Clients: b.addresses, Server: b.address, Send: send})
 		return err
 	})
+	if err != nil && asked > 0 {
+		err = fmt.Errorf("%w (%d of %d connections reached the server at %v)", err, opened, asked, at.Arm)
+	}
 	err = errors.Join(err, b.Forget(undo.Context(ctx), at.Arm, ports))
 	if err != nil {
 		return nil, err

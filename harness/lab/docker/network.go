@@ -63,11 +63,12 @@ func (l *dockerLab) makeNetwork(ctx context.Context, part string, subnet netip.P
 		subnet: subnet,
 	}
 	options := dockernet.CreateOptions{
-		Driver: "bridge",
+		Driver: "bridge", EnableIPv6: new(false),
 		IPAM:   &dockernet.IPAM{Config: []dockernet.IPAMConfig{{Subnet: subnet.String()}}},
 		Labels: map[string]string{runLabel: l.config.Run},
 		Options: map[string]string{
-			bridgeName: n.bridge,
+			bridgeName:   n.bridge,
+			ipMasquerade: "true", // whatever the default-network-opts of the daemon are
 			// Docker 28 and later drop packets that come from another bridge
 			// for a container, unless its network has this option. Older engines
 			// do not know the option and ignore it.

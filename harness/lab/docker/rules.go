@@ -41,7 +41,7 @@ func (l *dockerLab) findRule(ctx context.Context) (err error) {
 		l.unusual = missing
 		return nil
 	case ok:
-		return fmt.Errorf("%w (Docker's firewall backend is %s; is this daemon started with --iptables=false?)", err, l.host.backendName())
+		return fmt.Errorf("%w; Docker has its chains there, and no rule for network %s (did another program delete it?)", err, l.clientNet.name)
 	case err != nil:
 		return err
 	}
