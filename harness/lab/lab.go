@@ -12,7 +12,8 @@
 //     nothing (the kernel may load modules).
 //   - Open passes its steps to [BuildLab]. They set the fields of the Base, call
 //     [CheckArms] where a rule is rewritten that the driver did not write, start the
-//     probes by [Base.StartServer] and [Base.StartClients].
+//     probes by [Sessions.StartServer] and [Sessions.StartClients]. Where nobody knows
+//     which rule translates, [Base.FindRules] finds out, once the probes run.
 //   - Intact reports what other programs have changed.
 //   - Close ends the probes ([Base.HangUp]) and undoes every change to the host.
 //   - Keep leaves the lab standing.

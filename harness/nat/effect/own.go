@@ -125,8 +125,11 @@ func insertRules(ctx context.Context, journal *undo.Journal, rules []ownRule) (u
 }
 
 func explainInsertion(err error, rules []ownRule) error {
-	if errors.Is(err, unix.ENOENT) {
+	switch {
+	case errors.Is(err, unix.ENOENT):
 		return fmt.Errorf("insert rule %q: the rule before which it was to stand is gone, or this kernel lacks a part of it (%w)", rules[0].text(), err)
+	case errors.Is(err, unix.EPERM):
+		return fmt.Errorf("insert rule %q: %w (not root, or the table has the flag owner: only the program that made it can write there)", rules[0].text(), err)
 	}
 	return fmt.Errorf("insert rule %q: %w", rules[0].text(), err)
 }
