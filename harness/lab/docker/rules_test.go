@@ -175,7 +175,6 @@ func TestSharedNetworkByEffect(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				t.Logf("arm %+v trial %d", arm, b.trials)
 				sendRequests(t, b)
 				if packets, err := rule.Packets(t.Context()); packets < 2 || err != nil {
 					t.Errorf("%d connections passed %s, %v", packets, rule.Rule(), err)
