@@ -17,7 +17,7 @@ import (
 // packages of lower layers. Names are relative to harness/; that of package
 // harness itself is ".".
 var layers = [][]string{
-	{"format", "image", "kernel", "lab/kubernetes/api", "nat/iptables", "nat/snat", "place", "printable", "result", "stats"},
+	{"format", "kernel", "lab/kubernetes/api", "nat/iptables", "nat/snat", "place", "printable", "result", "stats"},
 	{"conntrack", "kernel/vm", "nat/compat", "report/layout", "result/resultfile", "scenario/strictyaml", "undo", "wording"},
 	{"nat/nftables", "report/calibration", "report/export", "report/live", "report/markdown", "report/progress", "scenario", "scenario/changes", "verdict"},
 	{"history/store", "machine", "nat", "pace", "probe", "report", "report/trend"},

@@ -10,12 +10,12 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"snatlab/harness/image"
 	"snatlab/harness/lab"
 	"snatlab/harness/lab/kubernetes"
 	"snatlab/harness/machine"
 	"snatlab/harness/result"
 	"snatlab/harness/scenario"
+	"snatlab/images"
 )
 
 // clusterFlags choose a cluster, and where in it a lab is.
@@ -49,7 +49,7 @@ func (f clusterFlags) imageName(of string) (string, error) {
 	if name := cmp.Or(f.image, of); name != "" {
 		return name, nil
 	}
-	own, err := image.Open(lab.ThisBinary)
+	own, err := images.Open(lab.ThisBinary)
 	if err != nil {
 		return "", fmt.Errorf("the image of this program: %w (build it with `make build`, or name an image with --image)", err)
 	}

@@ -12,8 +12,8 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"snatlab/harness/image"
 	"snatlab/harness/lab"
+	"snatlab/images"
 )
 
 // imageFlags are the flags of `snatlab image`.
@@ -29,7 +29,7 @@ the image of the probes in Pods. The archive is an OCI layout that ` + "`docker 
 ` + "`ctr images import`, `kind load`" + ` and tools that copy images to a registry read.
 
 The same program always makes the same image. The default name is
-` + image.LocalRepository + ` with the beginning of the image's ID as its tag. No
+` + images.LocalRepository + ` with the beginning of the image's ID as its tag. No
 registry answers to it, so that a node without the image pulls nothing else in its
 place. The image runs this program as a user without rights.
 
@@ -53,7 +53,7 @@ archive cannot be written.`,
 // writeImage writes the archive, and says what it holds.
 func writeImage(ctx context.Context, c *cobra.Command, f imageFlags) error {
 	if f.name != "" {
-		if err := image.CheckName(f.name); err != nil {
+		if err := images.CheckName(f.name); err != nil {
 			return usageError{c, fmt.Errorf("--name %w", err)}
 		}
 	}
@@ -64,7 +64,7 @@ func writeImage(ctx context.Context, c *cobra.Command, f imageFlags) error {
 	if binary == "" {
 		binary, shown = lab.ThisBinary, "this program"
 	}
-	made, err := image.Open(binary)
+	made, err := images.Open(binary)
 	if errors.As(err, new(*os.PathError)) {
 		return fmt.Errorf("image of %s: %w", shown, err)
 	}
@@ -88,7 +88,7 @@ func writeImage(ctx context.Context, c *cobra.Command, f imageFlags) error {
 }
 
 // writeImageFile writes the archive whole or not at all.
-func writeImageFile(ctx context.Context, made *image.Image, f imageFlags) error {
+func writeImageFile(ctx context.Context, made *images.Image, f imageFlags) error {
 	file, err := renameio.NewPendingFile(f.output, renameio.WithPermissions(0o644))
 	if err != nil {
 		return err
@@ -114,7 +114,7 @@ func (s stopWriter) Write(p []byte) (int, error) {
 }
 
 // describeImage writes what an archive holds, and the commands that load it.
-func describeImage(w io.Writer, made *image.Image, f imageFlags) error {
+func describeImage(w io.Writer, made *images.Image, f imageFlags) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(table, `%[1]s holds the image %[2]s for %[3]s.
 

@@ -11,21 +11,21 @@ import (
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/docker/client"
 
-	"snatlab/harness/image"
 	"snatlab/harness/undo"
+	"snatlab/images"
 )
 
 // The name of the probe image, without its tag, and its label.
 const (
-	imageRepository = image.Repository
-	imageLabel      = image.Label
+	imageRepository = images.Repository
+	imageLabel      = images.Label
 )
 
 // loadImage loads the probe image into the engine, unless the engine has it. The image
 // is the only thing that a run leaves behind: a cache, which `snatlab cleanup --images`
 // removes.
 func (l *dockerLab) loadImage(ctx context.Context) error {
-	made, err := image.Open(l.config.Binary)
+	made, err := images.Open(l.config.Binary)
 	if errors.As(err, new(*os.PathError)) {
 		return fmt.Errorf("open the binary for the probe image: %w", err)
 	}
@@ -49,7 +49,7 @@ func (l *dockerLab) loadImage(ctx context.Context) error {
 }
 
 // sendImage sends the image while it is written: it is never in memory as a whole.
-func (l *dockerLab) sendImage(ctx context.Context, made *image.Image) error {
+func (l *dockerLab) sendImage(ctx context.Context, made *images.Image) error {
 	sent, w := io.Pipe()
 	defer sent.Close() // ends the writer if the engine did not read all
 	go func() { w.CloseWithError(made.Write(w, l.image)) }()

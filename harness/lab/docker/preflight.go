@@ -16,11 +16,11 @@ import (
 	"github.com/docker/docker/client"
 	"golang.org/x/sys/unix"
 
-	"snatlab/harness/image"
 	"snatlab/harness/lab"
 	"snatlab/harness/machine"
 	"snatlab/harness/nat/iptables"
 	"snatlab/harness/undo"
+	"snatlab/images"
 )
 
 // Host is a machine with a Docker engine, after Preflight.
@@ -109,7 +109,7 @@ func checkBinary(path string) machine.Precondition {
 	binary, err := os.Open(path)
 	if err == nil {
 		defer binary.Close()
-		_, err = image.Arch(binary)
+		_, err = images.Arch(binary)
 	}
 	if err != nil {
 		p.State, p.Found, p.Remedy = machine.Unmet, err.Error(), "build it with CGO_ENABLED=0, or `make build`"

@@ -1,9 +1,9 @@
-// Package image makes a container image that holds one static binary and nothing else:
+// Package images makes a container image that holds one static binary and nothing else:
 // the image of the probes in containers and in Pods. It needs no engine and no builder.
 //
 // The image of a binary is always the same, to the byte, wherever it is made. Its tag is
 // the beginning of its ID, so a tag names one binary.
-package image
+package images
 
 import (
 	"archive/tar"

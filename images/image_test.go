@@ -1,4 +1,4 @@
-package image_test
+package images_test
 
 import (
 	"archive/tar"
@@ -23,7 +23,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/google/go-containerregistry/pkg/v1/validate"
 
-	"snatlab/harness/image"
+	"snatlab/images"
 )
 
 // hello is the content of a static program, which the tests share.
@@ -59,9 +59,9 @@ func program(t *testing.T, more string) string {
 	return path
 }
 
-func open(t *testing.T, path string) *image.Image {
+func open(t *testing.T, path string) *images.Image {
 	t.Helper()
-	i, err := image.Open(path)
+	i, err := images.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +69,7 @@ func open(t *testing.T, path string) *image.Image {
 	return i
 }
 
-func write(t *testing.T, i *image.Image, name string) []byte {
+func write(t *testing.T, i *images.Image, name string) []byte {
 	t.Helper()
 	var archive bytes.Buffer
 	if err := i.Write(&archive, name); err != nil {
@@ -131,7 +131,7 @@ func TestContent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c := config.Config; !slices.Equal(c.Entrypoint, []string{"/snatlab"}) || c.User != "65532:65532" || c.Labels[image.Label] == "" {
+	if c := config.Config; !slices.Equal(c.Entrypoint, []string{"/snatlab"}) || c.User != "65532:65532" || c.Labels[images.Label] == "" {
 		t.Errorf("configuration %+v", c)
 	}
 }
@@ -217,7 +217,7 @@ func TestBadNames(t *testing.T) {
 	t.Parallel()
 	digest := sha256.Sum256(nil)
 	for _, name := range []string{"", "UPPER", "a b", "a:b:c", "snatlab:" + strings.Repeat("x", 129), "snatlab@sha256:" + hex.EncodeToString(digest[:]), "../x", "-x"} {
-		if err := image.CheckName(name); err == nil {
+		if err := images.CheckName(name); err == nil {
 			t.Errorf("%q was accepted", name)
 		}
 	}
@@ -271,7 +271,7 @@ func TestPlatform(t *testing.T) {
 	} {
 		binary := slices.Clone(content)
 		binary[18], binary[19] = byte(machine), byte(machine>>8) // e_machine
-		arch, err := image.Arch(bytes.NewReader(binary))
+		arch, err := images.Arch(bytes.NewReader(binary))
 		if got := fmt.Sprintf("%s, %v", arch, err); got != want {
 			t.Errorf("%v: %s, want %s", machine, got, want)
 		}
@@ -292,7 +292,7 @@ func TestOpenErrors(t *testing.T) {
 		{"missing", "/nonexistent", "open /nonexistent: no such file or directory"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			i, err := image.Open(test.path)
+			i, err := images.Open(test.path)
 			if err == nil {
 				i.Close()
 			}
