@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -298,7 +299,7 @@ func TestNightlySignal(t *testing.T) {
 		t.Errorf("said:\n%s", text)
 	}
 	text, err := os.ReadFile(metrics)
-	if err != nil || !strings.Contains(string(text), "\nsnatlab_nightly_complete 0\n") {
+	if err != nil || !regexp.MustCompile(`(?m)^snatlab_nightly_complete\{node="[^"]*"\} 0$`).Match(text) {
 		t.Errorf("metrics: %v\n%s", err, text)
 	}
 }

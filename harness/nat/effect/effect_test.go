@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"snatlab/harness/nat/nattest"
@@ -209,8 +210,13 @@ func client(t *testing.T) Connections {
 	}
 }
 
+// sent is the number of connections of send so far.
+var sent atomic.Uint32
+
+// No port is used again while the entry of its last connection is there.
 func send(t *testing.T, n int) {
-	nattest.SendSYNs(t, netip.AddrPortFrom(nattest.ServerAddress, 9000), n)
+	first := sent.Add(uint32(n)) - uint32(n)
+	nattest.SendSYNsFrom(t, uint16(45_000+first%15_000), netip.AddrPortFrom(nattest.ServerAddress, 9000), n)
 }
 
 func newJournal(t *testing.T) *undo.Journal {

@@ -32,8 +32,8 @@ const longQueue = 16 << 10
 // The kernel does the handshakes of TCP. Accepting only prevents the queues from
 // overflowing, so it runs at the lowest priority, when the clients leave a CPU idle.
 //
-// The datagrams of UDP are answered by the listener itself. It runs at the lowest
-// priority as well, and answers those of a turn when the clients wait at its end.
+// The datagrams of UDP are answered by the listener itself, at normal priority: mostly
+// when the clients wait at the end of a turn.
 type Listener struct {
 	protocol    string
 	trial       int // socket
@@ -285,9 +285,10 @@ func resetConn(fd int) {
 }
 
 // hasLongQueue reports whether the queue is long enough to be left alone while clients
-// fire.
+// fire. That of UDP is not: its datagrams are requests that wait for their answers, and on
+// a busy machine a program of the lowest priority does not come to answer them in time.
 func (l *Listener) hasLongQueue() bool {
-	return l.protocol == result.UDP || l.queueLimit() >= longQueue
+	return l.protocol == result.TCP && l.queueLimit() >= longQueue
 }
 
 // queueLimit returns how many connections may wait to be accepted. For a listening
