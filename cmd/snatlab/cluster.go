@@ -68,7 +68,7 @@ func (f clusterFlags) labConfig(s *scenario.Scenario) (c kubernetes.Config, err 
 	return c, err
 }
 
-// prepareKubernetes locks nothing here: the node's agent takes a lock there.
+// prepareKubernetes takes no lock on this machine: the agent takes the lock of its node.
 func prepareKubernetes(ctx context.Context, s *scenario.Scenario, f clusterFlags) (*readyMachine, error) {
 	config, err := f.labConfig(s)
 	if err != nil {

@@ -243,7 +243,7 @@ func TestKubernetesBadDays(t *testing.T) {
 	}
 }
 
-// A second run on a node is told whose the first one is.
+// A second run on a node is refused, and the error names the first run.
 func TestKubernetesSecondRun(t *testing.T) {
 	p := requireNodes(t)
 	e := p.startEndless("first")

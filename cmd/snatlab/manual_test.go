@@ -53,7 +53,7 @@ func TestManualPages(t *testing.T) {
 	}
 }
 
-// The pages are the same whoever writes them.
+// The pages are the same for every user who writes them.
 func TestManualUser(t *testing.T) {
 	const home = "/home/someone"
 	mine, other := writePages(t, home), writePages(t, "/nonexistent")

@@ -268,8 +268,8 @@ func (f runFlags) checkOut() error {
 }
 
 // recordResult writes the result to its folder, keeps it in the store, and prints it. A
-// result that could not be written to its folder is printed as JSON: whoever reads the
-// folder would not look for it in the store.
+// result that could not be written to its folder is printed as JSON: a program that reads
+// the folder would not look for it in the store.
 func (f runFlags) recordResult(dir string, folder *resultfile.Folder, r *result.Result) error {
 	written := folder.WriteResult(r, resultfile.Reports{Markdown: report.WriteMarkdown, HTML: page.WriteRun}, f.force)
 	kept := f.keepRun(r)

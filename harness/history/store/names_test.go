@@ -12,7 +12,7 @@ import (
 	"snatlab/harness/result"
 )
 
-// labelled gives a run by hand a label.
+// labelled returns what makes a result that of a run by hand with a label.
 func labelled(label string) func(*result.Result) {
 	return func(r *result.Result) { r.Command, r.Label = result.CommandRun, label }
 }

@@ -133,8 +133,8 @@ func TestNFTablesBackendWithoutRule(t *testing.T) {
 	}
 }
 
-// On a shared network the rule is the one that translates, whoever wrote it, wherever it
-// stands and whatever its shape. No rule of anybody is changed by an arm.
+// On a shared network the rule that translates is found, also if another program than Docker
+// wrote it, in any place and of any shape. No arm changes a rule of another program.
 func TestSharedNetworkByEffect(t *testing.T) {
 	const subnet = "198.19.250.0/24"
 	network := dockernet.CreateOptions{IPAM: &dockernet.IPAM{Config: []dockernet.IPAMConfig{{Subnet: subnet}}}, Options: map[string]string{bridgeName: "shop0"}}

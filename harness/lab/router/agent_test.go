@@ -300,7 +300,7 @@ func TestNextAgentRestores(t *testing.T) {
 	}
 }
 
-// A node has one run at a time. The second one is told whose the first one is.
+// A node has one run at a time. The error of the second one names the first.
 func TestSecondRun(t *testing.T) {
 	n := newNode(t, podRules...)
 	first, second := n.start(), n.start()

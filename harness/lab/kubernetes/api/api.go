@@ -41,7 +41,7 @@ type CoordinationV1 interface {
 	Leases(namespace string) Objects[*coordinationv1.Lease, *coordinationv1.LeaseList]
 }
 
-// AuthorizationV1 is the API group that tells what a user may do.
+// AuthorizationV1 is the API group that answers what a user may do.
 type AuthorizationV1 interface {
 	SelfSubjectAccessReviews() Reviews
 }

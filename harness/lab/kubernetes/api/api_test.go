@@ -16,7 +16,7 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// Requests have the paths, options and bodies of the API, and its errors are told apart.
+// Requests have the paths, options and bodies of the API, and a missing object is recognised.
 func TestClients(t *testing.T) {
 	t.Parallel()
 	var asked []string
