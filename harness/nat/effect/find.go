@@ -12,9 +12,13 @@ import (
 	"snatlab/harness/undo"
 )
 
-// Numbers of connections that are sent one after the other. Other traffic on a rule will
-// hardly move its counter by just as many, each time.
-var windows = []int{3, 5, 4, 7}
+// Numbers of connections that a client opens: twice while the counters of the rules are
+// watched, and once between rules that only count. Other traffic will hardly move a counter
+// by as many each time.
+var (
+	watched = []int{3, 5}
+	metered = 4
+)
 
 // NoRuleError reports that no rule translates the connections of a client, as far as
 // counters show.
@@ -99,7 +103,7 @@ func (r *Rules) checkApart(clients []netip.Addr) error {
 func findOne(ctx context.Context, journal *undo.Journal, c Connections, client int) (Rule, error) {
 	none := &NoRuleError{Client: client, From: c.Clients[client], To: c.Server}
 	var left []Rule // may be it
-	for _, n := range windows[:2] {
+	for _, n := range watched {
 		before, unread, err := List(ctx)
 		if err != nil {
 			return Rule{}, err
@@ -170,7 +174,7 @@ func meter(ctx context.Context, journal *undo.Journal, c Connections, client int
 	if err != nil {
 		return Rule{}, fmt.Errorf("count beside the rules that translate: %w", err)
 	}
-	n := windows[2]
+	n := metered
 	if err := c.Send(ctx, client, n); err != nil {
 		return Rule{}, fmt.Errorf("send connections of client %d: %w", client, err)
 	}
