@@ -7,7 +7,7 @@ import (
 	"slices"
 
 	"snatlab/harness/probe"
-	"snatlab/harness/probe/load"
+	"snatlab/harness/probe/load/lockstep"
 	"snatlab/harness/result"
 	"snatlab/harness/scenario"
 )
@@ -92,7 +92,7 @@ const swapDraw = 1 << 32
 // countControlSlots returns the number of slots of the control in a trial of so many
 // requests of each client.
 func (x *experiment) countControlSlots(requests, every int) int {
-	return load.CountControlSlots(x.Clients, x.clientCPUs(), requests, every)
+	return lockstep.CountControlSlots(x.Clients, x.clientCPUs(), requests, every)
 }
 
 // sparePorts returns the number of ports that a trial of so many requests of each client

@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"snatlab/harness/probe"
-	"snatlab/harness/probe/load"
+	"snatlab/harness/probe/load/lockstep"
 	"snatlab/harness/result"
 	"snatlab/harness/scenario"
 )
@@ -218,7 +218,7 @@ func TestAddControl(t *testing.T) {
 				t.Errorf("%v is parted into %v and %v", whole, own, of)
 			}
 			slots := test.requests * test.clients / 2
-			controls := load.CountControlSlots(test.clients, 2, test.requests, test.every)
+			controls := lockstep.CountControlSlots(test.clients, 2, test.requests, test.every)
 			if own.Slots() < slots || of.Slots() < controls {
 				t.Errorf("%d and %d slots fit, for %d of the arm and %d of the control", own.Slots(), of.Slots(), slots, controls)
 			}

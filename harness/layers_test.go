@@ -21,7 +21,7 @@ var layers = [][]string{
 	{"conntrack", "kernel/vm", "nat/compat", "report/layout", "result/resultfile", "scenario/strictyaml", "undo", "wording"},
 	{"nat/nftables", "report/calibration", "report/export", "report/live", "report/markdown", "report/progress", "scenario", "scenario/changes", "verdict"},
 	{"history/store", "machine", "nat", "pace", "probe", "report", "report/trend"},
-	{"departures", "lab/filter", "nat/effect", "probe/load/transport"},
+	{"departures", "lab/filter", "nat/effect", "probe/load/lockstep", "probe/load/transport"},
 	{"history/regression", "kernel/matrix", "lab", "probe/load", "probe/server", "report/page", "watch"},
 	{".", "fleet", "history/nightly", "lab/docker", "lab/netns", "probe/agent"},
 	{"lab/router"},

@@ -8,7 +8,7 @@ import (
 
 	"snatlab/harness/format"
 	"snatlab/harness/lab"
-	"snatlab/harness/probe/load"
+	"snatlab/harness/probe/load/lockstep"
 	"snatlab/harness/result"
 	"snatlab/harness/scenario"
 )
@@ -72,7 +72,7 @@ func (x *experiment) checkAccepted() error {
 // countSlots returns the number of slots of an arm in a trial of so many requests of each
 // client.
 func (x *experiment) countSlots(requests int) int {
-	return load.CountSlots(x.Clients, x.clientCPUs(), requests)
+	return lockstep.CountSlots(x.Clients, x.clientCPUs(), requests)
 }
 
 // countOwnPorts returns the number of source ports of the slots of an arm in such a trial.

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"snatlab/harness/probe"
+	"snatlab/harness/probe/load/lockstep"
 	"snatlab/harness/probe/load/transport"
 	"snatlab/harness/result"
 	"snatlab/harness/scenario"
@@ -36,7 +37,7 @@ type connections struct {
 	overdue  int // answers to those before it
 	open     int // sockets
 
-	targets [slotKinds]target
+	targets [lockstep.SlotKinds]target
 }
 
 // target is the server port that connections of a kind go to, and their outcome.
@@ -59,7 +60,7 @@ func newTarget(server netip.AddrPort) target {
 type conn struct {
 	fd       int32  // -1 when it has completed
 	port     uint16 // source
-	kind     slotKind
+	kind     lockstep.SlotKind
 	silent   bool  // it got no answer
 	launched int64 // CLOCK_MONOTONIC, ns
 	took     int64 // by sending the first packet, ns
@@ -125,14 +126,14 @@ func newConnections(load probe.ClientLoad, files int) (*connections, error) {
 		transport: protocol,
 		epoll:     epoll,
 		conns:     make([]conn, load.Requests),
-		targets:   [slotKinds]target{armSlot: newTarget(server)},
+		targets:   [lockstep.SlotKinds]target{lockstep.ArmSlot: newTarget(server)},
 	}
 	return cs, nil
 }
 
 // addControl prepares for as many requests of a control.
 func (cs *connections) addControl(server netip.AddrPort, requests int) {
-	cs.targets[controlSlot] = newTarget(server)
+	cs.targets[lockstep.ControlSlot] = newTarget(server)
 	cs.conns = make([]conn, len(cs.conns)+requests)
 }
 
@@ -170,7 +171,7 @@ func (cs *connections) openSocket() (fd int, err error) {
 
 // prepareSocket does ahead of time what can be done before a request to the server port
 // of a kind.
-func (cs *connections) prepareSocket(fd int, kind slotKind) unix.Errno {
+func (cs *connections) prepareSocket(fd int, kind lockstep.SlotKind) unix.Errno {
 	return cs.transport.Prepare(fd, &cs.targets[kind].peer)
 }
 
@@ -184,7 +185,7 @@ func (cs *connections) closeUnused(fd int) {
 // packet comes first.
 //
 // port is the source port of a bound socket. It is 0 if the kernel is to choose one.
-func (cs *connections) sendRequest(fd int, port uint16, kind slotKind) error {
+func (cs *connections) sendRequest(fd int, port uint16, kind lockstep.SlotKind) error {
 	c, to := &cs.conns[cs.launched], &cs.targets[kind]
 	c.launched = probe.MonotonicTime()
 	errno := cs.transport.Send(fd, &to.peer, uint32(cs.launched))
@@ -193,14 +194,14 @@ func (cs *connections) sendRequest(fd int, port uint16, kind slotKind) error {
 }
 
 // failRequest records a request that failed before its first packet.
-func (cs *connections) failRequest(fd int, kind slotKind, errno unix.Errno) error {
+func (cs *connections) failRequest(fd int, kind lockstep.SlotKind, errno unix.Errno) error {
 	c := &cs.conns[cs.launched]
 	c.launched = probe.MonotonicTime()
 	return cs.addConn(c, fd, 0, kind, errno)
 }
 
 // addConn adds a connection whose first packet was sent, or failed.
-func (cs *connections) addConn(c *conn, fd int, port uint16, kind slotKind, errno unix.Errno) error {
+func (cs *connections) addConn(c *conn, fd int, port uint16, kind lockstep.SlotKind, errno unix.Errno) error {
 	c.fd, c.port, c.kind = int32(fd), port, kind
 	cs.targets[kind].launched++
 	cs.launched++
@@ -324,7 +325,7 @@ func (cs *connections) untilExpiry() time.Duration {
 
 // sumUp returns the outcome of the connections of a kind. With explain, it holds the
 // source ports of requests without an answer.
-func (cs *connections) sumUp(kind slotKind, explain bool) probe.Outcome {
+func (cs *connections) sumUp(kind lockstep.SlotKind, explain bool) probe.Outcome {
 	to := &cs.targets[kind]
 	o := probe.Outcome{Requests: to.launched, Succeeded: to.succeeded, Failures: map[string]int{},
 		Ports: cs.listPorts(func(c conn) bool { return c.kind == kind })}

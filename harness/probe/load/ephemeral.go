@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"snatlab/harness/probe"
+	"snatlab/harness/probe/load/lockstep"
 )
 
 // sendEphemeral sends the load as an ordinary client does: the kernel chooses each
@@ -40,7 +41,7 @@ func sendEphemeral(ctx context.Context, load probe.ClientLoad, files int, announ
 	if err := flight.awaitAll(ctx, announce); err != nil {
 		return nil, err
 	}
-	return &probe.Report{Outcome: flight.sumUp(armSlot, load.Explain), Datagrams: flight.transport.Datagrams(),
+	return &probe.Report{Outcome: flight.sumUp(lockstep.ArmSlot, load.Explain), Datagrams: flight.transport.Datagrams(),
 		Seconds: time.Since(begun).Seconds(), PeakRSS: probe.PeakRSS()}, nil
 }
 
@@ -50,10 +51,10 @@ func (cs *connections) sendNew() error {
 	if err != nil {
 		return err
 	}
-	if errno := cs.prepareSocket(fd, armSlot); errno != 0 {
-		return cs.failRequest(fd, armSlot, errno)
+	if errno := cs.prepareSocket(fd, lockstep.ArmSlot); errno != 0 {
+		return cs.failRequest(fd, lockstep.ArmSlot, errno)
 	}
-	return cs.sendRequest(fd, 0, armSlot)
+	return cs.sendRequest(fd, 0, lockstep.ArmSlot)
 }
 
 // untilNext returns the time until a request is due or expires.

@@ -11,23 +11,24 @@ import (
 	"golang.org/x/sys/unix"
 
 	"snatlab/harness/probe"
+	"snatlab/harness/probe/load/lockstep"
 	"snatlab/harness/scenario"
 )
 
 // gate opens at the moment of a slot for every client that fires in it. While a client
 // waits, the gate calls it back to reap completed connections.
 type gate interface {
-	// beginTurn waits for turn t and returns where it begins.
-	beginTurn(t int) (first position, err error)
-	// meetPartners waits for the moment of a slot. A client that is not able to fire
+	// BeginTurn waits for turn t and returns where it begins.
+	BeginTurn(t int) (first lockstep.Position, err error)
+	// MeetPartners waits for the moment of a slot. A client that is not able to fire
 	// calls it as well. If fire is false, another slot must make up for this one.
-	meetPartners(slot int, members []int, able bool) (fire bool, err error)
-	// exchangeViews shows the other members of turn t what this client saw of it, and
+	MeetPartners(slot int, members []int, able bool) (fire bool, err error)
+	// ExchangeViews shows the other members of turn t what this client saw of it, and
 	// fills in what they saw. ok is false if that is not known.
-	exchangeViews(t int, members []int, mine view, views []view) (ok bool, err error)
-	// endTurn begins turn t at a position.
-	endTurn(t int, first position)
-	close() error
+	ExchangeViews(t int, members []int, mine lockstep.View, views []lockstep.View) (ok bool, err error)
+	// EndTurn begins turn t at a position.
+	EndTurn(t int, first lockstep.Position)
+	Close() error
 }
 
 // sendLockstep sends the load in step with other clients: in the k-th slot of a kind,
@@ -45,9 +46,9 @@ func sendLockstep(ctx context.Context, load probe.ClientLoad, cpus []int, files 
 	if l.gate, err = newGate(load, l.turns, l.reapWhileIdle); err != nil {
 		return nil, err
 	}
-	defer l.gate.close()
-	if _, ok := l.gate.(*clock); ok && l.lock != nil {
-		l.lock.hold()
+	defer l.gate.Close()
+	if _, ok := l.gate.(*lockstep.Clock); ok && l.lock != nil {
+		l.lock.Hold()
 	}
 
 	pin, release := ownThread()
@@ -68,34 +69,34 @@ func sendLockstep(ctx context.Context, load probe.ClientLoad, cpus []int, files 
 	seconds := time.Since(begun).Seconds()
 
 	debug.SetGCPercent(collect) // the report is larger than all else
-	r := &probe.Report{Outcome: flight.sumUp(armSlot, load.Explain), Datagrams: flight.transport.Datagrams(), Seconds: seconds, PeakRSS: probe.PeakRSS(),
+	r := &probe.Report{Outcome: flight.sumUp(lockstep.ArmSlot, load.Explain), Datagrams: flight.transport.Datagrams(), Seconds: seconds, PeakRSS: probe.PeakRSS(),
 		BindErrors: l.bindErrors, Missed: l.missed, MadeUp: l.madeUp}
-	if c, ok := l.gate.(*clock); ok {
-		r.Missed, r.MadeUp = r.Missed+c.missed, r.MadeUp+c.missed
+	if c, ok := l.gate.(*lockstep.Clock); ok {
+		r.Missed, r.MadeUp = r.Missed+c.Missed, r.MadeUp+c.Missed
 	}
 	if step.Control != nil {
-		control := flight.sumUp(controlSlot, load.Explain)
-		r.Control, r.Phase = &control, &l.lock.phase
+		control := flight.sumUp(lockstep.ControlSlot, load.Explain)
+		r.Control, r.Phase = &control, &l.lock.Phase
 	}
 	return r, nil
 }
 
 // newPart returns a client's part in a trial of so many requests to the arm. With a
 // control, flight gets room for its requests.
-func newPart(step probe.LockstepPart, requests int, flight *connections) *lockstep {
-	l := &lockstep{step: step, flight: flight}
-	length := min(turnLength, max(1, flight.limit/2))
+func newPart(step probe.LockstepPart, requests int, flight *connections) *part {
+	l := &part{step: step, flight: flight}
+	length := min(lockstep.TurnLength, max(1, flight.limit/2))
 	if c := step.Control; c != nil {
 		l.every = c.Every
-		length = min(turnLength, max(1, flight.limit/4))
-		l.lock = newPhaseLock(step.Client, step.CPUs, c.Delays)
+		length = min(lockstep.TurnLength, max(1, flight.limit/4))
+		l.lock = lockstep.NewPhaseLock(step.Client, step.CPUs, c.Delays)
 	}
-	l.turns = makeSchedule(step.Clients, step.CPUs, requests, length, l.every)
+	l.turns = lockstep.MakeSchedule(step.Clients, step.CPUs, requests, length, l.every)
 	if c := step.Control; c != nil {
 		mine := 0
 		for _, t := range l.turns {
-			if slices.Contains(t.members, step.Client) {
-				mine += t.control
+			if slices.Contains(t.Members, step.Client) {
+				mine += t.Control
 			}
 		}
 		flight.addControl(c.Server, mine)
@@ -104,42 +105,42 @@ func newPart(step probe.LockstepPart, requests int, flight *connections) *lockst
 }
 
 // newGate returns a barrier if the clients share memory, else the clock.
-func newGate(load probe.ClientLoad, turns []turn, idle func(time.Duration)) (gate, error) {
-	step, pace := load.Lockstep, pacer{}
+func newGate(load probe.ClientLoad, turns []lockstep.Turn, idle func(time.Duration)) (gate, error) {
+	step, pace := load.Lockstep, lockstep.Pacer{}
 	if load.Rate > 0 {
-		pace.interval = time.Second / time.Duration(load.Rate)
+		pace.Interval = time.Second / time.Duration(load.Rate)
 	}
 	if step.Barrier != "" {
-		return openBarrier(step.Barrier, step.Client, step.Epoch, pace, turns, idle)
+		return lockstep.OpenBarrier(step.Barrier, step.Client, step.Epoch, pace, turns, idle)
 	}
-	pace.start = step.Start
-	if pace.interval == 0 {
-		pace.interval = clockInterval
+	pace.Start = step.Start
+	if pace.Interval == 0 {
+		pace.Interval = lockstep.ClockInterval
 	}
-	return &clock{pace: pace, turns: turns, idle: idle}, nil
+	return &lockstep.Clock{Pace: pace, Turns: turns, Idle: idle}, nil
 }
 
-// lockstep is one client's part in a trial.
-type lockstep struct {
+// part is one client's part in a trial.
+type part struct {
 	step   probe.LockstepPart
-	turns  []turn
+	turns  []lockstep.Turn
 	every  int // slots of the arm for each of the control; 0: no control
-	lock   *phaseLock
+	lock   *lockstep.PhaseLock
 	gate   gate
 	flight *connections
-	bound  [2 * turnLength]boundSocket // sockets made ahead of time for a turn
+	bound  [2 * lockstep.TurnLength]boundSocket // sockets made ahead of time for a turn
 	source unix.SockaddrInet4
 	made   int // sockets bound for the arm so far
 
 	// Of the turn that is being played:
-	aim       aim
-	delay     int64                 // of the next slot, in ns
-	seed      uint64                // of the delays
-	kinds     uint64                // seed of the slots' kinds
-	durations [2 * turnLength]int64 // of sending a request, in ns
+	aim       lockstep.Aim
+	delay     int64                          // of the next slot, in ns
+	seed      uint64                         // of the delays
+	kinds     uint64                         // seed of the slots' kinds
+	durations [2 * lockstep.TurnLength]int64 // of sending a request, in ns
 	measured  int
-	views     [scenario.MaxClients]view
-	control   [turnLength]int32 // by slot of the control: index of its connection; -1: not fired
+	views     [scenario.MaxClients]lockstep.View
+	control   [lockstep.TurnLength]int32 // by slot of the control: index of its connection; -1: not fired
 
 	answers answers // of a server's program
 
@@ -155,29 +156,29 @@ type boundSocket struct {
 
 // reapWhileIdle reaps connections while the client waits for others, so that
 // completions are timed when they happen.
-func (l *lockstep) reapWhileIdle(limit time.Duration) {
+func (l *part) reapWhileIdle(limit time.Duration) {
 	if err := l.flight.reapFor(limit); err != nil {
 		l.idled = err
 	}
 }
 
 // playTurn fires in the slots of turn t, if this client is a member of it.
-func (l *lockstep) playTurn(t int, pin func(cpu int) error, cpus []int) error {
+func (l *part) playTurn(t int, pin func(cpu int) error, cpus []int) error {
 	turn := l.turns[t]
-	place := slices.Index(turn.members, l.step.Client)
+	place := slices.Index(turn.Members, l.step.Client)
 	if place < 0 {
 		return nil
 	}
 	if err := pin(cpus[place]); err != nil {
 		return err
 	}
-	first, err := l.gate.beginTurn(t)
+	first, err := l.gate.BeginTurn(t)
 	if err != nil {
 		return err
 	}
 	if l.lock != nil {
 		l.drawTurn(t)
-		l.aim = l.lock.aimAt(place, len(turn.members), l.seed)
+		l.aim = l.lock.AimAt(place, len(turn.Members), l.seed)
 	}
 	next, err := l.fireTurn(turn, first)
 	if err != nil {
@@ -193,38 +194,38 @@ func (l *lockstep) playTurn(t int, pin func(cpu int) error, cpus []int) error {
 		return err
 	}
 	if place == 0 {
-		l.gate.endTurn(t+1, next)
+		l.gate.EndTurn(t+1, next)
 	}
 	return nil
 }
 
 // drawTurn sets what is drawn for turn t, by each client alike.
-func (l *lockstep) drawTurn(t int) {
+func (l *part) drawTurn(t int) {
 	l.seed = l.step.Epoch<<32 | uint64(t)
-	l.kinds = drawNumber(l.step.Control.Seed, kindDraw, l.seed)
+	l.kinds = lockstep.DrawNumber(l.step.Control.Seed, lockstep.KindDraw, l.seed)
 }
 
 // movePhase shows the others which slots of the control this client lost, and moves its
 // delay.
-func (l *lockstep) movePhase(t, place int, turn turn) error {
-	l.lock.setUnit(l.durations[:l.measured])
+func (l *part) movePhase(t, place int, turn lockstep.Turn) error {
+	l.lock.SetUnit(l.durations[:l.measured])
 	if err := l.settle(); err != nil {
 		return err
 	}
-	mine := view{low: l.aim.low, span: l.aim.span}
-	for i, index := range l.control[:turn.control] {
+	mine := lockstep.View{Low: l.aim.Low, Span: l.aim.Span}
+	for i, index := range l.control[:turn.Control] {
 		if index < 0 {
 			continue
 		}
-		mine.fired |= 1 << i
+		mine.Fired |= 1 << i
 		if c := &l.flight.conns[index]; c.fd >= 0 || c.silent {
-			mine.lost |= 1 << i
+			mine.Lost |= 1 << i
 		}
 	}
-	views := l.views[:len(turn.members)]
-	ok, err := l.gate.exchangeViews(t, turn.members, mine, views)
+	views := l.views[:len(turn.Members)]
+	ok, err := l.gate.ExchangeViews(t, turn.Members, mine, views)
 	if err == nil && ok {
-		l.lock.learn(place, l.seed, turn.members, views)
+		l.lock.Learn(place, l.seed, turn.Members, views)
 	}
 	return err
 }
@@ -232,12 +233,12 @@ func (l *lockstep) movePhase(t, place int, turn turn) error {
 // settle waits a moment for the answers to the last requests of a turn. Where the
 // server's kernel answers, they mostly come before connect() returns; what has no answer
 // after a few times as long is lost, until the end of the trial shows otherwise.
-func (l *lockstep) settle() error {
+func (l *part) settle() error {
 	if !l.flight.transport.AnswersAtOnce() {
-		l.answers.unit = time.Duration(l.lock.unit)
+		l.answers.unit = time.Duration(l.lock.Unit)
 		return l.answers.await(l.flight)
 	}
-	for begun := probe.MonotonicTime(); probe.MonotonicTime()-begun < int64(4*l.lock.unit); {
+	for begun := probe.MonotonicTime(); probe.MonotonicTime()-begun < int64(4*l.lock.Unit); {
 		if err := l.flight.reapCompleted(0); err != nil {
 			return err
 		}
@@ -247,52 +248,52 @@ func (l *lockstep) settle() error {
 
 // fireTurn fires in as many slots of each kind as the turn has, and makes up for slots
 // in which a member could not fire. It returns where the next turn begins.
-func (l *lockstep) fireTurn(turn turn, first position) (next position, err error) {
-	planned := turn.slots + turn.control
+func (l *part) fireTurn(turn lockstep.Turn, first lockstep.Position) (next lockstep.Position, err error) {
+	planned := turn.Slots + turn.Control
 	if err := l.flight.awaitRoom(planned); err != nil {
 		return first, err
 	}
 	next, l.measured = first, 0
 	for i := range planned {
-		if l.bound[i], err = l.bindNext(turn.kindOf(i, l.every, l.kinds), &next); err != nil {
+		if l.bound[i], err = l.bindNext(turn.KindOf(i, l.every, l.kinds), &next); err != nil {
 			return first, err
 		}
 	}
-	left := [slotKinds]int{turn.slots, turn.control}
-	for i := 0; left[armSlot]+left[controlSlot] > 0; i++ {
+	left := [lockstep.SlotKinds]int{turn.Slots, turn.Control}
+	for i := 0; left[lockstep.ArmSlot]+left[lockstep.ControlSlot] > 0; i++ {
 		if err := l.answers.keepUp(l.flight); err != nil {
 			return first, err
 		}
-		if i > 2*planned+turnLength {
+		if i > 2*planned+lockstep.TurnLength {
 			return first, fmt.Errorf("source ports %d to %d: the clients could not fire in %d of %d slots: ports are in use",
-				l.bound[0].port, l.bound[planned-1].port, left[armSlot]+left[controlSlot], planned)
+				l.bound[0].port, l.bound[planned-1].port, left[lockstep.ArmSlot]+left[lockstep.ControlSlot], planned)
 		}
 		if i < planned {
-			kind := turn.kindOf(i, l.every, l.kinds)
-			err = l.firePlanned(turn, first.slot+i, kind, i, &left[kind])
+			kind := turn.KindOf(i, l.every, l.kinds)
+			err = l.firePlanned(turn, first.Slot+i, kind, i, &left[kind])
 		} else {
-			err = l.fireMadeUp(turn, first.slot+i, &next, &left)
+			err = l.fireMadeUp(turn, first.Slot+i, &next, &left)
 		}
 		if err != nil {
 			return first, err
 		}
-		next.slot = first.slot + i + 1
+		next.Slot = first.Slot + i + 1
 	}
 	return next, nil
 }
 
 // firePlanned fires in the i-th slot of a turn, and notes the connection of a slot of the
 // control.
-func (l *lockstep) firePlanned(turn turn, slot int, kind slotKind, i int, left *int) error {
+func (l *part) firePlanned(turn lockstep.Turn, slot int, kind lockstep.SlotKind, i int, left *int) error {
 	if l.lock == nil {
 		return l.fireSlot(turn, slot, kind, l.bound[i], left)
 	}
-	// The slots of a block have one delay: see turn.kindOf.
-	group := min(i/(l.every+1), turnLength-1)
-	l.delay = l.aim.delayOf(l.seed, l.step.Client, group)
+	// The slots of a block have one delay: see lockstep.Turn.KindOf.
+	group := min(i/(l.every+1), lockstep.TurnLength-1)
+	l.delay = l.aim.DelayOf(l.seed, l.step.Client, group)
 	launched := l.flight.launched
 	err := l.fireSlot(turn, slot, kind, l.bound[i], left)
-	if kind == controlSlot {
+	if kind == lockstep.ControlSlot {
 		l.control[group] = -1
 		if l.flight.launched > launched {
 			l.control[group] = int32(launched)
@@ -302,11 +303,11 @@ func (l *lockstep) firePlanned(turn turn, slot int, kind slotKind, i int, left *
 }
 
 // fireMadeUp fires in a slot that makes up for a missed one.
-func (l *lockstep) fireMadeUp(turn turn, slot int, next *position, left *[slotKinds]int) error {
+func (l *part) fireMadeUp(turn lockstep.Turn, slot int, next *lockstep.Position, left *[lockstep.SlotKinds]int) error {
 	l.madeUp++
-	kind := armSlot
-	if left[armSlot] == 0 {
-		kind = controlSlot
+	kind := lockstep.ArmSlot
+	if left[lockstep.ArmSlot] == 0 {
+		kind = lockstep.ControlSlot
 	}
 	if err := l.flight.awaitRoom(1); err != nil {
 		return err
@@ -320,9 +321,9 @@ func (l *lockstep) fireMadeUp(turn turn, slot int, next *position, left *[slotKi
 
 // fireSlot meets the partners and sends a request. If this client or a partner has no
 // socket for the slot, none of them sends.
-func (l *lockstep) fireSlot(turn turn, slot int, kind slotKind, b boundSocket, left *int) error {
+func (l *part) fireSlot(turn lockstep.Turn, slot int, kind lockstep.SlotKind, b boundSocket, left *int) error {
 	able := b.fd >= 0
-	fire, err := l.gate.meetPartners(slot, turn.members, able)
+	fire, err := l.gate.MeetPartners(slot, turn.Members, able)
 	switch {
 	case err != nil:
 		return err
@@ -340,7 +341,7 @@ func (l *lockstep) fireSlot(turn turn, slot int, kind slotKind, b boundSocket, l
 }
 
 // sendDelayed sends a request after the client's delay, and measures how long that takes.
-func (l *lockstep) sendDelayed(b boundSocket, kind slotKind) error {
+func (l *part) sendDelayed(b boundSocket, kind lockstep.SlotKind) error {
 	if l.lock == nil {
 		return l.flight.sendRequest(b.fd, b.port, kind)
 	}
@@ -357,20 +358,20 @@ func (l *lockstep) sendDelayed(b boundSocket, kind slotKind) error {
 }
 
 // bindNext makes the socket of the next slot of a kind, and binds its source port.
-func (l *lockstep) bindNext(kind slotKind, next *position) (b boundSocket, err error) {
+func (l *part) bindNext(kind lockstep.SlotKind, next *lockstep.Position) (b boundSocket, err error) {
 	b.fd, err = l.flight.openSocket()
 	if err != nil {
 		return b, err
 	}
-	ports, k := l.step.Ports, next.ofKind[kind]
+	ports, k := l.step.Ports, next.OfKind[kind]
 	switch {
-	case kind == controlSlot:
+	case kind == lockstep.ControlSlot:
 		ports = l.step.Control.Ports
 	case l.step.Own:
 		k = l.made
 	}
-	next.ofKind[kind]++
-	if kind == armSlot {
+	next.OfKind[kind]++
+	if kind == lockstep.ArmSlot {
 		l.made++
 	}
 	b.port = portAt(ports, k)

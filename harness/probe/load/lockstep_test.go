@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"snatlab/harness/probe"
+	"snatlab/harness/probe/load/lockstep"
 	"snatlab/harness/probe/server"
 	"snatlab/harness/result"
 	"snatlab/harness/scenario"
@@ -30,14 +31,14 @@ func TestMeetPartners(t *testing.T) {
 	var wait sync.WaitGroup
 	for m := range members {
 		wait.Go(func() {
-			b, err := openBarrier(path, m, 7, pacer{}, nil, func(time.Duration) {})
+			b, err := lockstep.OpenBarrier(path, m, 7, lockstep.Pacer{}, nil, func(time.Duration) {})
 			if err != nil {
 				t.Error(err)
 				return
 			}
-			defer b.close()
+			defer b.Close()
 			for s := range slots {
-				if fired[m][s], err = b.meetPartners(s, []int{0, 1}, able[m][s]); err != nil {
+				if fired[m][s], err = b.MeetPartners(s, []int{0, 1}, able[m][s]); err != nil {
 					t.Error(err)
 					return
 				}
@@ -73,13 +74,13 @@ func TestFireTurnAllocations(t *testing.T) {
 		Clients: 1, CPUs: 1, Ports: scenario.PortRange{First: 20_000, Last: 24_999},
 		Control: &probe.ControlPart{Server: address, Every: 1, Ports: scenario.PortRange{First: 25_000, Last: 29_999}},
 	}, 2000, flight)
-	gate, err := openBarrier(filepath.Join(t.TempDir(), "barrier"), 0, 1, pacer{}, l.turns, func(time.Duration) {})
+	gate, err := lockstep.OpenBarrier(filepath.Join(t.TempDir(), "barrier"), 0, 1, lockstep.Pacer{}, l.turns, func(time.Duration) {})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer gate.close()
+	defer gate.Close()
 	l.gate = gate
-	next, members := position{}, turn{members: []int{0}, slots: 1, control: 1}
+	next, members := lockstep.Position{}, lockstep.Turn{Members: []int{0}, Slots: 1, Control: 1}
 	allocated := testing.AllocsPerRun(1000, func() {
 		if next, err = l.fireTurn(members, next); err != nil {
 			t.Fatal(err)
@@ -133,7 +134,7 @@ func TestSendControl(t *testing.T) {
 				})
 			}
 			wait.Wait()
-			want := CountControlSlots(clients, 1, requests, every)
+			want := lockstep.CountControlSlots(clients, 1, requests, every)
 			for i, n := range []int{clients * requests, want} {
 				if served, err := listeners[i].Finish(); err != nil || served.Accepted != uint64(n) {
 					t.Errorf("port %d: served %+v, %v, want %d", i, served, err, n)
@@ -168,5 +169,37 @@ func TestSendWithFewFiles(t *testing.T) {
 	}
 	if served, err := listener.Finish(); err != nil || served.Accepted != 600 {
 		t.Errorf("served %+v, %v", served, err)
+	}
+}
+
+// After the last source port comes the first.
+func TestPortAt(t *testing.T) {
+	t.Parallel()
+	ports := scenario.PortRange{First: 40000, Last: 40002}
+	for k, want := range []uint16{40000, 40001, 40002, 40000, 40001} {
+		if got := portAt(ports, k); got != want {
+			t.Errorf("slot %d leaves from port %d, want %d", k, got, want)
+		}
+	}
+}
+
+// Every client draws the same, and another trial or run draws otherwise.
+func TestKindsOfClients(t *testing.T) {
+	t.Parallel()
+	draw := func(client int, seed, epoch uint64) (kinds [2 * lockstep.TurnLength]lockstep.SlotKind) {
+		flight := &connections{limit: 1000, conns: make([]conn, 64)}
+		l := newPart(probe.LockstepPart{Client: client, Clients: 2, CPUs: 2, Epoch: epoch, Control: &probe.ControlPart{Server: netip.MustParseAddrPort("127.0.0.1:1"), Every: 1, Seed: seed}}, 64, flight)
+		l.drawTurn(0)
+		for i := range kinds {
+			kinds[i] = l.turns[0].KindOf(i, l.every, l.kinds)
+		}
+		return kinds
+	}
+	first := draw(0, 1, 1)
+	if draw(1, 1, 1) != first {
+		t.Error("two clients draw different slots")
+	}
+	if draw(0, 1, 2) == first || draw(0, 2, 1) == first {
+		t.Error("another trial, or another seed, draws the same slots")
 	}
 }

@@ -17,6 +17,7 @@ import (
 
 	"snatlab/harness/format"
 	"snatlab/harness/probe"
+	"snatlab/harness/probe/load/lockstep"
 	"snatlab/harness/scenario"
 )
 
@@ -40,11 +41,11 @@ func TryBarrier(file string) error {
 	if err := checkBarrier(file); err != nil {
 		return err
 	}
-	b, err := openBarrier(file, 0, 0, pacer{}, nil, nil)
+	b, err := lockstep.OpenBarrier(file, 0, 0, lockstep.Pacer{}, nil, nil)
 	if err != nil {
 		return err
 	}
-	return b.close()
+	return b.Close()
 }
 
 // maxPath bounds the path of a barrier, in bytes.
@@ -98,7 +99,7 @@ func checkControl(c *probe.ControlPart) error {
 		return nil
 	case !c.Server.Addr().Is4() || c.Server.Port() == 0:
 		return fmt.Errorf("control: server %v: not an IPv4 address with a port", c.Server)
-	case c.Every < 1 || c.Every > turnLength:
+	case c.Every < 1 || c.Every > lockstep.TurnLength:
 		return fmt.Errorf("control: a slot after every %d: out of range", c.Every)
 	case !c.Ports.Valid():
 		return fmt.Errorf("control: source ports %d to %d: out of range", c.Ports.First, c.Ports.Last)
@@ -115,7 +116,7 @@ func checkControl(c *probe.ControlPart) error {
 
 // checkBarrier returns an error for a path that no controller chooses for a barrier.
 func checkBarrier(file string) error {
-	if fd, ok := strings.CutPrefix(file, inheritedFiles); ok {
+	if fd, ok := strings.CutPrefix(file, lockstep.InheritedFiles); ok {
 		if n, err := strconv.Atoi(fd); err != nil || n < 3 || strconv.Itoa(n) != fd {
 			return fmt.Errorf("barrier %.60q: not an inherited file", file)
 		}

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"snatlab/harness/probe"
+	"snatlab/harness/probe/load/lockstep"
 	"snatlab/harness/scenario"
 )
 
@@ -106,9 +107,9 @@ func sendable(t *testing.T, load probe.ClientLoad) {
 		return
 	}
 	fired := 0
-	turns := makeSchedule(s.Clients, s.CPUs, load.Requests, turnLength, 0)
+	turns := lockstep.MakeSchedule(s.Clients, s.CPUs, load.Requests, lockstep.TurnLength, 0)
 	for _, turn := range turns {
-		fired += turn.slots * len(turn.members)
+		fired += turn.Slots * len(turn.Members)
 	}
 	if last := portAt(s.Ports, load.Requests); fired != s.Clients*load.Requests || len(turns) > probe.MaxRequests || last < 1 {
 		t.Errorf("%+v: %d requests in %d turns, the last from port %d", *s, fired, len(turns), last)

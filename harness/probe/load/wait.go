@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"snatlab/harness/probe"
+	"snatlab/harness/probe/load/lockstep"
 	"snatlab/harness/result"
 )
 
@@ -91,7 +92,7 @@ func (cs *connections) watchContext(ctx context.Context) (stop func(), err error
 
 // countWaiting returns the number of requests that got no answer so far.
 func (cs *connections) countWaiting() probe.Waiting {
-	return probe.Waiting{Arm: cs.targets[armSlot].countUnanswered(), Control: cs.targets[controlSlot].countUnanswered()}
+	return probe.Waiting{Arm: cs.targets[lockstep.ArmSlot].countUnanswered(), Control: cs.targets[lockstep.ControlSlot].countUnanswered()}
 }
 
 // countUnanswered returns the number of requests in flight and of those that expired.

@@ -1,4 +1,4 @@
-package load
+package lockstep
 
 import (
 	"fmt"
@@ -20,34 +20,34 @@ type machine struct {
 
 // playTurn lets the clients play a turn with their locks, and returns the share of slots
 // that were hit.
-func (m *machine) playTurn(locks []*phaseLock, members []int) float64 {
+func (m *machine) playTurn(locks []*PhaseLock, members []int) float64 {
 	m.turn++
-	views, aims := make([]view, len(members)), make([]aim, len(members))
+	views, aims := make([]View, len(members)), make([]Aim, len(members))
 	for p, c := range members {
-		aims[p] = locks[c].aimAt(p, len(members), m.turn)
-		views[p] = view{low: aims[p].low, span: aims[p].span, fired: ^uint64(0)}
+		aims[p] = locks[c].AimAt(p, len(members), m.turn)
+		views[p] = View{Low: aims[p].Low, Span: aims[p].Span, Fired: ^uint64(0)}
 	}
-	for i := range turnLength {
+	for i := range TurnLength {
 		arrivals, first := make([]float64, len(members)), math.Inf(1)
 		for p, c := range members {
-			arrivals[p] = float64(aims[p].delayOf(m.turn, c, i)) + m.late[c] + m.random.NormFloat64()*m.window/3
+			arrivals[p] = float64(aims[p].DelayOf(m.turn, c, i)) + m.late[c] + m.random.NormFloat64()*m.window/3
 			first = min(first, arrivals[p])
 		}
 		for p, a := range arrivals {
 			if a > first && a-first < m.window {
-				views[p].lost |= 1 << i
+				views[p].Lost |= 1 << i
 			}
 		}
 	}
 	hits := uint64(0)
 	for _, v := range views {
-		hits |= v.lost
+		hits |= v.Lost
 	}
 	for p, c := range members {
-		locks[c].setUnit([]int64{int64(m.unit)})
-		locks[c].learn(p, m.turn, members, views)
+		locks[c].SetUnit([]int64{int64(m.unit)})
+		locks[c].Learn(p, m.turn, members, views)
 	}
-	return float64(bits.OnesCount64(hits)) / turnLength
+	return float64(bits.OnesCount64(hits)) / TurnLength
 }
 
 // The lock finds the phase within a few turns, wherever it is, and finds it again when it
@@ -61,10 +61,10 @@ func TestPhaseLock(t *testing.T) {
 					t.Parallel()
 					random := rand.New(rand.NewPCG(seed, uint64(clients)))
 					m := &machine{unit: unit, window: unit / 6, late: make([]float64, clients), random: random}
-					var locks []*phaseLock
+					var locks []*PhaseLock
 					var members []int
 					for c := range clients {
-						locks, members = append(locks, newPhaseLock(c, clients, nil)), append(members, c)
+						locks, members = append(locks, NewPhaseLock(c, clients, nil)), append(members, c)
 					}
 					for range 3 { // and two jumps
 						for c := range m.late {

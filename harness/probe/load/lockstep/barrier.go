@@ -1,4 +1,4 @@
-package load
+package lockstep
 
 import (
 	"fmt"
@@ -14,19 +14,19 @@ import (
 	"snatlab/harness/scenario"
 )
 
-// barrier is the gate of clients on one machine, in a file that all of them map. Each
+// Barrier is the gate of clients on one machine, in a file that all of them map. Each
 // client writes only to its own cache lines, and spins on those of its partners.
 //
 // The numbers of slots and turns hold the trial's epoch in their upper half. They only
 // grow, so nothing has to be reset between trials: the numbers of an earlier trial are
 // always smaller.
-type barrier struct {
+type Barrier struct {
 	shared *sharedMemory
 	memory []byte
 	me     int
 	epoch  uint64
-	pace   pacer
-	turns  []turn
+	pace   Pacer
+	turns  []Turn
 	idle   func(time.Duration) // reaps completed connections, for at most that long
 }
 
@@ -34,8 +34,8 @@ type barrier struct {
 type sharedMemory struct {
 	turn   atomic.Uint64            // epoch and index of the turn that may begin
 	first  atomic.Uint64            // its first slot
-	ofKind [slotKinds]atomic.Uint64 // and of each kind
-	_      [128 - 16 - 8*slotKinds]byte
+	ofKind [SlotKinds]atomic.Uint64 // and of each kind
+	_      [128 - 16 - 8*SlotKinds]byte
 	lines  [scenario.MaxClients]line
 }
 
@@ -57,14 +57,14 @@ type line struct {
 	_      [128 - 52]byte
 }
 
-// inheritedFiles is the folder of the files that a probe was started with. Its entries
+// InheritedFiles is the folder of the files that a probe was started with. Its entries
 // are always links.
-const inheritedFiles = "/proc/self/fd/"
+const InheritedFiles = "/proc/self/fd/"
 
-// openBarrier maps the file at path. It makes the file if there is none.
-func openBarrier(path string, me int, epoch uint64, pace pacer, turns []turn, idle func(time.Duration)) (*barrier, error) {
+// OpenBarrier maps the file at path. It makes the file if there is none.
+func OpenBarrier(path string, me int, epoch uint64, pace Pacer, turns []Turn, idle func(time.Duration)) (*Barrier, error) {
 	flags := os.O_RDWR
-	if !strings.HasPrefix(path, inheritedFiles) {
+	if !strings.HasPrefix(path, InheritedFiles) {
 		flags |= os.O_CREATE | unix.O_NOFOLLOW
 	}
 	file, err := os.OpenFile(path, flags, 0o600)
@@ -81,7 +81,7 @@ func openBarrier(path string, me int, epoch uint64, pace pacer, turns []turn, id
 		return nil, fmt.Errorf("map barrier %s: %w", path, err)
 	}
 	shared := (*sharedMemory)(unsafe.Pointer(unsafe.SliceData(memory)))
-	return &barrier{shared: shared, memory: memory, me: me, epoch: epoch, pace: pace, turns: turns, idle: idle}, nil
+	return &Barrier{shared: shared, memory: memory, me: me, epoch: epoch, pace: pace, turns: turns, idle: idle}, nil
 }
 
 // setSize sets the size of a new file. It refuses any other file, which must not be
@@ -97,12 +97,12 @@ func setSize(file *os.File, size int64) error {
 	return file.Truncate(size)
 }
 
-func (b *barrier) close() error { return unix.Munmap(b.memory) }
+func (b *Barrier) Close() error { return unix.Munmap(b.memory) }
 
-// beginTurn waits for turn t and returns where it begins.
-func (b *barrier) beginTurn(t int) (first position, err error) {
+// BeginTurn waits for turn t and returns where it begins.
+func (b *Barrier) BeginTurn(t int) (first Position, err error) {
 	if t == 0 {
-		return first, b.meetInTrial(b.turns[0].members)
+		return first, b.meetInTrial(b.turns[0].Members)
 	}
 	want := b.epoch<<32 | uint64(t)
 	err = b.sleepUntil(func() (reached bool, progress uint64) {
@@ -112,9 +112,9 @@ func (b *barrier) beginTurn(t int) (first position, err error) {
 	if err != nil {
 		return first, fmt.Errorf("turn %d: a client of turn %d has gone or hangs: %w", t, int(uint32(b.shared.turn.Load())), err)
 	}
-	first.slot = int(b.shared.first.Load())
-	for k := range first.ofKind {
-		first.ofKind[k] = int(b.shared.ofKind[k].Load())
+	first.Slot = int(b.shared.first.Load())
+	for k := range first.OfKind {
+		first.OfKind[k] = int(b.shared.ofKind[k].Load())
 	}
 	return first, nil
 }
@@ -122,7 +122,7 @@ func (b *barrier) beginTurn(t int) (first position, err error) {
 // meetInTrial waits until all members of the first turn have got their orders. On a busy
 // machine one may get them long after the others, which must not spin meanwhile: it may
 // need their CPU.
-func (b *barrier) meetInTrial(members []int) error {
+func (b *Barrier) meetInTrial(members []int) error {
 	b.shared.lines[b.me].here.Store(b.epoch)
 	for _, m := range members {
 		b.ring(m)
@@ -138,9 +138,9 @@ func (b *barrier) meetInTrial(members []int) error {
 
 // sleepUntil sleeps until reached, and wakes up when this client's bell is rung. It
 // gives up if there is no progress for as long as patience allows.
-func (b *barrier) sleepUntil(check func() (reached bool, progress uint64)) error {
+func (b *Barrier) sleepUntil(check func() (reached bool, progress uint64)) error {
 	var p patience
-	limit := probe.OrdersPatience + turnLength*b.pace.interval
+	limit := probe.OrdersPatience + TurnLength*b.pace.Interval
 	seen := ^uint64(0)
 	for begun := probe.MonotonicTime(); ; {
 		bell := b.shared.lines[b.me].bell.Load()
@@ -169,37 +169,37 @@ func napAfter(waited time.Duration) time.Duration {
 	return min(max(waited/2, shortest), longest)
 }
 
-// endTurn begins turn t at a position. One member of the turn before calls it.
-func (b *barrier) endTurn(t int, first position) {
-	b.shared.first.Store(uint64(first.slot))
-	for k := range first.ofKind {
-		b.shared.ofKind[k].Store(uint64(first.ofKind[k]))
+// EndTurn begins turn t at a position. One member of the turn before calls it.
+func (b *Barrier) EndTurn(t int, first Position) {
+	b.shared.first.Store(uint64(first.Slot))
+	for k := range first.OfKind {
+		b.shared.ofKind[k].Store(uint64(first.OfKind[k]))
 	}
 	b.shared.turn.Store(b.epoch<<32 | uint64(t))
 	if t < len(b.turns) {
-		for _, m := range b.turns[t].members {
+		for _, m := range b.turns[t].Members {
 			b.ring(m)
 		}
 	}
 }
 
 // ring wakes a client that sleeps.
-func (b *barrier) ring(client int) {
+func (b *Barrier) ring(client int) {
 	bell := &b.shared.lines[client].bell
 	bell.Add(1)
 	futexWake(bell)
 }
 
-// exchangeViews shows this client's view of turn t to the other members, and fills in
+// ExchangeViews shows this client's view of turn t to the other members, and fills in
 // theirs, in the order of the members. ok is false if a view is that of another turn
 // already, since this client was off its CPU for so long.
-func (b *barrier) exchangeViews(t int, members []int, mine view, views []view) (ok bool, err error) {
+func (b *Barrier) ExchangeViews(t int, members []int, mine View, views []View) (ok bool, err error) {
 	number := b.epoch<<32 | uint64(t+1)
 	own := &b.shared.lines[b.me]
-	own.low.Store(mine.low)
-	own.span.Store(mine.span)
-	own.fired.Store(mine.fired)
-	own.lost.Store(mine.lost)
+	own.low.Store(mine.Low)
+	own.span.Store(mine.Span)
+	own.fired.Store(mine.Fired)
+	own.lost.Store(mine.Lost)
 	own.played.Store(number)
 	ok = true
 	for i, m := range members {
@@ -207,13 +207,13 @@ func (b *barrier) exchangeViews(t int, members []int, mine view, views []view) (
 		if err := spinUntil(&partner.played, number, b.idle); err != nil {
 			return false, fmt.Errorf("turn %d: client %d did not end it: %w", t, m, err)
 		}
-		views[i] = view{partner.low.Load(), partner.span.Load(), partner.fired.Load(), partner.lost.Load()}
+		views[i] = View{partner.low.Load(), partner.span.Load(), partner.fired.Load(), partner.lost.Load()}
 		ok = ok && partner.played.Load() == number
 	}
 	return ok, nil
 }
 
-// meetPartners returns at the moment when all members of the slot have arrived and are
+// MeetPartners returns at the moment when all members of the slot have arrived and are
 // on a CPU. fire is false if one of them cannot fire in the slot. Then none of them
 // fires, and another slot makes up for this one, so that no request is sent without
 // those of its partners.
@@ -221,7 +221,7 @@ func (b *barrier) exchangeViews(t int, members []int, mine view, views []view) (
 // There are two steps. Members may be descheduled while they wait for the last one to
 // arrive. Only when all have arrived does each announce that it is about to fire, so
 // the last step is short and ends for all members within a cache miss.
-func (b *barrier) meetPartners(slot int, members []int, able bool) (fire bool, err error) {
+func (b *Barrier) MeetPartners(slot int, members []int, able bool) (fire bool, err error) {
 	b.pace.waitForSlot(slot, b.idle)
 	number := b.epoch<<32 | uint64(slot+1)
 	mine := &b.shared.lines[b.me]

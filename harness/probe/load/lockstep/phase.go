@@ -1,4 +1,4 @@
-package load
+package lockstep
 
 import (
 	"math/bits"
@@ -25,42 +25,42 @@ const (
 	densestWindow = 1. / 4 // width of the window in which hits of a search are expected
 )
 
-// view is what the members of a turn know of each other when it has ended.
-type view struct {
-	low, span int64  // delays: see aim; a span of 1 is no search
-	fired     uint64 // bit i: the i-th slot of the control was fired in
-	lost      uint64 // bit i: and this member's connection got no answer
+// View is what the members of a turn know of each other when it has ended.
+type View struct {
+	Low, Span int64  // delays: see Aim; a span of 1 is no search
+	Fired     uint64 // bit i: the i-th slot of the control was fired in
+	Lost      uint64 // bit i: and this member's connection got no answer
 }
 
-// aim is the delays of a client in a turn: low, or between low and low + span while it
+// Aim is the delays of a client in a turn: low, or between low and low + span while it
 // searches for the phase, in ns.
-type aim struct{ low, span int64 }
+type Aim struct{ Low, Span int64 }
 
-// delayOf returns the delay of a client for the i-th pair of slots in a turn. Its
+// DelayOf returns the delay of a client for the i-th pair of slots in a turn. Its
 // partners compute the same.
-func (a aim) delayOf(seed uint64, client, i int) int64 {
-	if a.span == 0 {
-		return a.low
+func (a Aim) DelayOf(seed uint64, client, i int) int64 {
+	if a.Span == 0 {
+		return a.Low
 	}
-	return a.low + int64(drawNumber(seed, uint64(client), uint64(i))%uint64(a.span))
+	return a.Low + int64(DrawNumber(seed, uint64(client), uint64(i))%uint64(a.Span))
 }
 
-// drawNumber returns a number that looks random, the same for the same arguments
+// DrawNumber returns a number that looks random, the same for the same arguments
 // (splitmix64).
-func drawNumber(seed, client, i uint64) uint64 {
+func DrawNumber(seed, client, i uint64) uint64 {
 	x := seed*0x9e3779b97f4a7c15 + client*0xbf58476d1ce4e5b9 + i*0x94d049bb133111eb
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
 	x = (x ^ x>>27) * 0x94d049bb133111eb
 	return x ^ x>>31
 }
 
-// phaseLock is the lock of one client in a trial.
-type phaseLock struct {
+// PhaseLock is the lock of one client in a trial.
+type PhaseLock struct {
 	client int
 	places []placeLock // by the client's place in a turn, which is that of its CPU
-	unit   float64     // ns that connect() takes; 0: not known yet
-	phase  probe.Phase
-	values [turnLength]int64 // of estimatePhase
+	Unit   float64     // ns that connect() takes; 0: not known yet
+	Phase  probe.Phase
+	values [TurnLength]int64 // of estimatePhase
 }
 
 // placeLock is the lock of a client on one CPU.
@@ -75,11 +75,11 @@ type placeLock struct {
 	search float64 // half the range of the next search, in units
 }
 
-// newPhaseLock returns the lock of a client. Delays are those of the trial before, by
+// NewPhaseLock returns the lock of a client. Delays are those of the trial before, by
 // place; without them, the lock searches.
-func newPhaseLock(client, places int, delays []int64) *phaseLock {
-	l := &phaseLock{client: client, places: make([]placeLock, places)}
-	l.phase.Delays = make([]int64, places)
+func NewPhaseLock(client, places int, delays []int64) *PhaseLock {
+	l := &PhaseLock{client: client, places: make([]placeLock, places)}
+	l.Phase.Delays = make([]int64, places)
 	for i := range l.places {
 		l.places[i] = placeLock{step: firstStep, search: firstSearch, known: i == 0 && places > 2}
 		if i < len(delays) {
@@ -89,61 +89,61 @@ func newPhaseLock(client, places int, delays []int64) *phaseLock {
 	return l
 }
 
-// hold keeps the delays as they are: the clients cannot see each other's losses.
-func (l *phaseLock) hold() {
+// Hold keeps the delays as they are: the clients cannot see each other's losses.
+func (l *PhaseLock) Hold() {
 	for i := range l.places {
 		l.places[i].known = true
 	}
 }
 
-// aimAt returns the delays of the next turn, of so many members, at a place. Before the
+// AimAt returns the delays of the next turn, of so many members, at a place. Before the
 // first turn the unit is not known: all fire without a delay.
 //
 // Of two members that do not know the phase, both search. Of more, only the first to
 // arrive takes the port, so one of them searches at a time, and others that do not know
 // the phase stay out of the way: they arrive late.
-func (l *phaseLock) aimAt(place, members int, seed uint64) aim {
+func (l *PhaseLock) AimAt(place, members int, seed uint64) Aim {
 	p := &l.places[place]
-	if p.known || l.unit == 0 {
-		return aim{low: int64(p.delay)}
+	if p.known || l.Unit == 0 {
+		return Aim{Low: int64(p.delay)}
 	}
 	if members > 2 && int(seed%uint64(members)) != place {
-		return aim{low: int64(p.delay + 2*widestSearch*l.unit), span: 1}
+		return Aim{Low: int64(p.delay + 2*widestSearch*l.Unit), Span: 1}
 	}
-	l.phase.Searches++
-	half := p.search * l.unit
-	return aim{low: int64(max(0, p.delay-half)), span: int64(2*half) + 1}
+	l.Phase.Searches++
+	half := p.search * l.Unit
+	return Aim{Low: int64(max(0, p.delay-half)), Span: int64(2*half) + 1}
 }
 
-// setUnit sets the time that connect() took in the turn that has ended. Durations are
+// SetUnit sets the time that connect() took in the turn that has ended. Durations are
 // sorted.
-func (l *phaseLock) setUnit(durations []int64) {
+func (l *PhaseLock) SetUnit(durations []int64) {
 	if len(durations) == 0 {
 		return
 	}
 	slices.Sort(durations)
-	l.unit = float64(max(1, durations[len(durations)/2]))
+	l.Unit = float64(max(1, durations[len(durations)/2]))
 }
 
-// learn moves the delay at a place by what the members of a turn saw. Members and views
+// Learn moves the delay at a place by what the members of a turn saw. Members and views
 // are in the order of the places.
-func (l *phaseLock) learn(place int, seed uint64, members []int, views []view) {
+func (l *PhaseLock) Learn(place int, seed uint64, members []int, views []View) {
 	fired, hits := ^uint64(0), uint64(0)
 	for _, v := range views {
-		fired &= v.fired
-		hits |= v.lost
+		fired &= v.Fired
+		hits |= v.Lost
 	}
 	hits &= fired
-	l.phase.Turns++
+	l.Phase.Turns++
 	if hits != 0 {
-		l.phase.Locked++
+		l.Phase.Locked++
 	}
 	if fired != 0 && len(members) > 1 {
 		p := &l.places[place]
 		switch {
-		case views[place].span > 1:
+		case views[place].Span > 1:
 			l.endSearch(p, place, seed, members, views, hits)
-		case !slices.ContainsFunc(views, func(v view) bool { return v.span > 1 }):
+		case !slices.ContainsFunc(views, func(v View) bool { return v.Span > 1 }):
 			l.track(p, place, views, fired, hits)
 		}
 		p.delay = min(max(0, p.delay), float64(probe.MaxDelay))
@@ -152,18 +152,18 @@ func (l *phaseLock) learn(place int, seed uint64, members []int, views []view) {
 }
 
 // record notes the delay at a place for the report.
-func (l *phaseLock) record(place int) {
+func (l *PhaseLock) record(place int) {
 	delay := int64(l.places[place].delay)
-	if l.phase.Turns == 1 {
-		l.phase.DelayLow, l.phase.DelayHigh = delay, delay
+	if l.Phase.Turns == 1 {
+		l.Phase.DelayLow, l.Phase.DelayHigh = delay, delay
 	}
-	l.phase.DelayLow, l.phase.DelayHigh = min(l.phase.DelayLow, delay), max(l.phase.DelayHigh, delay)
-	l.phase.Delays[place] = delay
+	l.Phase.DelayLow, l.Phase.DelayHigh = min(l.Phase.DelayLow, delay), max(l.Phase.DelayHigh, delay)
+	l.Phase.Delays[place] = delay
 }
 
 // endSearch sets the delay to where the race was hit. Without a hit, the next search is
 // wider.
-func (l *phaseLock) endSearch(p *placeLock, place int, seed uint64, members []int, views []view, hits uint64) {
+func (l *PhaseLock) endSearch(p *placeLock, place int, seed uint64, members []int, views []View, hits uint64) {
 	estimate := l.estimateOfMany
 	if len(members) == 2 {
 		estimate = l.estimateOfTwo
@@ -179,7 +179,7 @@ func (l *phaseLock) endSearch(p *placeLock, place int, seed uint64, members []in
 }
 
 // track moves the delay a step: a member that lost more than its share came too late.
-func (l *phaseLock) track(p *placeLock, place int, views []view, fired, hits uint64) {
+func (l *PhaseLock) track(p *placeLock, place int, views []View, fired, hits uint64) {
 	slots, hit := float64(bits.OnesCount64(fired)), float64(bits.OnesCount64(hits))
 	share := hit / slots
 	p.best = max(share, p.best*0.95)
@@ -194,7 +194,7 @@ func (l *phaseLock) track(p *placeLock, place int, views []view, fired, hits uin
 	p.known = true // in the first turn it may not have been
 	own, all := 0., 0.
 	for i, v := range views {
-		n := float64(bits.OnesCount64(v.lost & fired))
+		n := float64(bits.OnesCount64(v.Lost & fired))
 		all += n
 		if i == place {
 			own = n
@@ -215,37 +215,37 @@ func (l *phaseLock) track(p *placeLock, place int, views []view, fired, hits uin
 		p.spared, p.known = 0, false
 		return
 	}
-	step := late * p.step * l.unit
-	if len(views) > 2 || step > 0 || views[0].low > 0 && views[1].low > 0 {
+	step := late * p.step * l.Unit
+	if len(views) > 2 || step > 0 || views[0].Low > 0 && views[1].Low > 0 {
 		step /= 2 // the others move the other half, unless their delay is 0 already
 	}
 	p.delay -= step
 }
 
 // loseLock begins a search in the next turn.
-func (l *phaseLock) loseLock(p *placeLock, place, members int) {
+func (l *PhaseLock) loseLock(p *placeLock, place, members int) {
 	p.known, p.missed = false, 0
 	if members > 2 && place == 0 {
 		// Of many, this one stays, late enough that the others can find it.
-		p.known, p.delay = true, max(p.delay, widestSearch/2*l.unit)
+		p.known, p.delay = true, max(p.delay, widestSearch/2*l.Unit)
 	}
 }
 
 // estimateOfTwo returns the delay at which a member meets its partner, by the difference
 // of their delays in slots that were hit. Only the difference matters: a partner that
 // does not search keeps its delay, or the smaller of the two becomes 0.
-func (l *phaseLock) estimateOfTwo(place int, seed uint64, members []int, views []view, hits uint64) (delay float64, found bool) {
+func (l *PhaseLock) estimateOfTwo(place int, seed uint64, members []int, views []View, hits uint64) (delay float64, found bool) {
 	mine, other := views[place].aim(), views[1-place].aim()
 	n := 0
 	for left := hits; left != 0; left &= left - 1 {
 		i := bits.TrailingZeros64(left)
-		l.values[n] = mine.delayOf(seed, members[place], i) - other.delayOf(seed, members[1-place], i)
+		l.values[n] = mine.DelayOf(seed, members[place], i) - other.DelayOf(seed, members[1-place], i)
 		n++
 	}
-	ahead, dense := densestMean(l.values[:n], int64(densestWindow*l.unit))
+	ahead, dense := densestMean(l.values[:n], int64(densestWindow*l.Unit))
 	found = isDense(dense, n)
-	if other.span == 0 {
-		return float64(other.low) + ahead, found
+	if other.Span == 0 {
+		return float64(other.Low) + ahead, found
 	}
 	return max(0, ahead), found
 }
@@ -256,17 +256,17 @@ func isDense(dense, hits int) bool { return dense > 1 && 3*dense >= hits }
 
 // estimateOfMany returns the delay at which a member that searches alone arrives just
 // after the first of the others: the slots that it lost.
-func (l *phaseLock) estimateOfMany(place int, seed uint64, members []int, views []view, hits uint64) (delay float64, found bool) {
+func (l *PhaseLock) estimateOfMany(place int, seed uint64, members []int, views []View, hits uint64) (delay float64, found bool) {
 	n := 0
-	for left := hits & views[place].lost; left != 0; left &= left - 1 {
-		l.values[n] = views[place].aim().delayOf(seed, members[place], bits.TrailingZeros64(left))
+	for left := hits & views[place].Lost; left != 0; left &= left - 1 {
+		l.values[n] = views[place].aim().DelayOf(seed, members[place], bits.TrailingZeros64(left))
 		n++
 	}
-	mean, dense := densestMean(l.values[:n], int64(densestWindow*l.unit))
+	mean, dense := densestMean(l.values[:n], int64(densestWindow*l.Unit))
 	return mean, isDense(dense, n)
 }
 
-func (v view) aim() aim { return aim{v.low, v.span} }
+func (v View) aim() Aim { return Aim{v.Low, v.Span} }
 
 // densestMean sorts the values and returns the mean of those in the window of a width
 // that holds most of them, and their number.
