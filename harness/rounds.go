@@ -50,13 +50,17 @@ func (x *experiment) runRounds(ctx context.Context, watch Watcher) error {
 	return nil
 }
 
+// warmUpRequests bounds the requests of a client in the warm-up. The phase lock has found
+// its delays after some turns of 64 slots.
+const warmUpRequests = 500
+
 // warmUp makes a trial of the baseline, which counts for nothing. It is the first of its
 // lab: it fills caches, and the phase lock finds the delays that the next one begins with.
 func (x *experiment) warmUp(ctx context.Context, watch Watcher) error {
 	baseline := newArmRecord(x.Arms[0])
 	p := result.Progress{Arm: baseline.Name}
 	watch.Start(p)
-	t, err := x.runIntactTrial(ctx, x.Arms[0], &baseline, x.Load.Requests)
+	t, err := x.runIntactTrial(ctx, x.Arms[0], &baseline, min(x.Load.Requests, warmUpRequests))
 	if err != nil {
 		return err
 	}

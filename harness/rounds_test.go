@@ -102,6 +102,18 @@ func TestWarmUp(t *testing.T) {
 			}
 		}
 	})
+	t.Run("is no longer than it has to be", func(t *testing.T) {
+		f := newFakeLab(t, 2)
+		s := ephemeralScenario(1, "masquerade")
+		s.Load.Requests = 600
+		r, _, err := f.run(t.Context(), s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if w, first := r.WarmUp.Requests, r.Arms[0].Trials[0].Requests; w != 2*500 || first != 2*600 {
+			t.Errorf("%d requests in the warm-up, %d in the first trial", w, first)
+		}
+	})
 	t.Run("that fails ends the run", func(t *testing.T) {
 		f := newFakeLab(t, 2)
 		f.deaf = func(trial int) bool { return trial == 1 }
