@@ -150,7 +150,7 @@ func (b bisection) commitKernel(t *testing.T, release, outcome string) {
 		return
 	}
 	must(t, os.MkdirAll(b.path("kernels"), 0o755))
-	must(t, os.Rename(kerneltest.BuiltTree(t, release, kernel.RequiredModules), b.path("kernels/"+release)))
+	must(t, os.Rename(kerneltest.BuiltTree(t, release, kernel.GuestModules), b.path("kernels/"+release)))
 	if outcome == "panics" {
 		return
 	}

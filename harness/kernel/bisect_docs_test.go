@@ -13,7 +13,7 @@ func TestBisectScript(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, module := range RequiredModules {
+	for _, module := range GuestModules {
 		option := strings.TrimPrefix(configOptions[module], "CONFIG_")
 		if option == "" || !strings.Contains(string(text), " -e "+option+" ") && !strings.Contains(string(text), "\t-e "+option+" ") {
 			t.Errorf("docs/bisect.md does not enable %s, of %s", option, module)

@@ -54,7 +54,7 @@ func TestDebianKernels(t *testing.T) {
 			continue
 		}
 		var packed bytes.Buffer
-		if err := k.WriteInitramfs(&packed, strings.NewReader("init"), RequiredModules, nil); err != nil {
+		if err := k.WriteInitramfs(&packed, strings.NewReader("init"), GuestModules, nil); err != nil {
 			t.Error(err)
 			continue
 		}
@@ -62,7 +62,7 @@ func TestDebianKernels(t *testing.T) {
 		if !strings.Contains(filepath.Base(spec), k.Release) {
 			t.Errorf("%s is of release %s", spec, k.Release)
 		}
-		for _, name := range RequiredModules {
+		for _, name := range GuestModules {
 			if !slices.Contains(order, moduleFolder+"/"+name+".ko") && !k.modules.builtin[name] && !mergedModules[name] {
 				t.Errorf("%s: no %s in %v", k.Release, name, order)
 			}

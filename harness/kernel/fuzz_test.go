@@ -38,7 +38,7 @@ func FuzzPackage(f *testing.F) {
 		if err := k.setRelease(); err == nil && !isRelease(k.Release) {
 			t.Errorf("release %q", k.Release)
 		}
-		_ = k.WriteInitramfs(io.Discard, strings.NewReader(""), RequiredModules, nil)
+		_ = k.WriteInitramfs(io.Discard, strings.NewReader(""), GuestModules, nil)
 	})
 }
 

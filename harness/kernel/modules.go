@@ -92,7 +92,7 @@ func (m moduleSet) loadOrder(release string, wanted []string) ([]unpackedModule,
 		c.seen = map[string]bool{}
 	}
 	for _, name := range wanted {
-		if name = canonicalName(name); !c.mayBeBuiltin(name) {
+		if name = canonicalName(name); !c.mayBeLeftOut(name) {
 			if err := c.addWithNeeds(name); err != nil {
 				return nil, err
 			}
@@ -109,10 +109,11 @@ type orderBuilder struct {
 	bytes int64 // of the modules in order
 }
 
-// mayBeBuiltin reports whether a module without a file may be in the kernel itself.
-func (c *orderBuilder) mayBeBuiltin(name string) bool {
+// mayBeLeftOut reports whether a guest boots without a module that has no file: it may be
+// in the kernel itself, or only some scenarios need it.
+func (c *orderBuilder) mayBeLeftOut(name string) bool {
 	_, there := c.files[name]
-	return !there && (c.builtin == nil || mergedModules[name])
+	return !there && (c.builtin == nil || mergedModules[name] || optionalModules[name])
 }
 
 // addWithNeeds adds a module to the order, after the modules that it needs.

@@ -22,7 +22,7 @@ import (
 // builtTree returns the SPEC of a kernel with all required modules built in.
 func builtTree(t *testing.T, release string) string {
 	t.Helper()
-	return kerneltest.BuiltTree(t, release, kernel.RequiredModules)
+	return kerneltest.BuiltTree(t, release, kernel.GuestModules)
 }
 
 // fakeGuests replaces the guests of a KernelTester and records its calls.

@@ -72,7 +72,7 @@ func catchPanic(f func() error) (err error) {
 
 // digestRow returns a digest of everything that determines a row, except chance.
 func (x *KernelTester) digestRow(ctx context.Context, spec, program string) (string, error) {
-	of, err := kernel.DigestSpec(ctx, spec, x.Modules, kernel.RequiredModules)
+	of, err := kernel.DigestSpec(ctx, spec, x.Modules, kernel.GuestModules)
 	if err != nil {
 		return "", err
 	}

@@ -86,7 +86,7 @@ func writeInitramfs(w io.Writer, k *kernel.Kernel, init Init) error {
 		return err
 	}
 	defer program.Close()
-	return k.WriteInitramfs(w, program, kernel.RequiredModules, init.Files)
+	return k.WriteInitramfs(w, program, kernel.GuestModules, init.Files)
 }
 
 // bootedGuest is a guest from power on to its end.

@@ -1,10 +1,18 @@
 package kernel
 
-// RequiredModules are the modules that the netns driver with nftables needs.
-var RequiredModules = []string{
+// GuestModules are the modules that a guest loads: those that the netns driver with
+// nftables needs, and those of some scenarios.
+var GuestModules = []string{
 	"veth", "bridge",
 	"nf_conntrack", "nf_conntrack_netlink", "nf_nat",
 	"nf_tables", "nft_chain_nat", "nft_counter", "nft_ct", "nft_masq", "nft_nat",
+	"nft_numgen",
+}
+
+// optionalModules are modules that only some scenarios need. A guest boots without them;
+// the error of such a scenario then names the option that the kernel lacks.
+var optionalModules = map[string]bool{
+	"nft_numgen": true, // arms that remove a share
 }
 
 // mergedModules are modules that later kernels have inside another module, without an
@@ -13,7 +21,7 @@ var mergedModules = map[string]bool{
 	"nft_counter": true, // in nf_tables since 5.17
 }
 
-// configOptions is the kernel option of each required module and of each module that
+// configOptions is the kernel option of each of these modules and of each module that
 // these depend on.
 var configOptions = map[string]string{
 	"bridge":               "CONFIG_BRIDGE",
@@ -32,6 +40,7 @@ var configOptions = map[string]string{
 	"nft_ct":               "CONFIG_NFT_CT",
 	"nft_masq":             "CONFIG_NFT_MASQ",
 	"nft_nat":              "CONFIG_NFT_NAT",
+	"nft_numgen":           "CONFIG_NFT_NUMGEN",
 	"stp":                  "CONFIG_STP",
 	"veth":                 "CONFIG_VETH",
 }
