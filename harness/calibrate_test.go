@@ -10,6 +10,7 @@ import (
 	"snatlab/harness/lab"
 	"snatlab/harness/result"
 	"snatlab/harness/scenario"
+	"snatlab/harness/scenario/sysctl"
 )
 
 // calibrationArms are arms of each truth: everything remains, half, a tenth, a fiftieth,
@@ -39,7 +40,7 @@ func TestTrueRemaining(t *testing.T) {
 	for _, a := range []scenario.Arm{
 		{Name: "x", Masquerade: scenario.MasqueradeOptions{ToPorts: scenario.PortRange{First: 2000, Last: 2999}}},
 		{Name: "x", ClientPorts: result.SplitPorts},
-		{Name: "x", Sysctls: scenario.Sysctls{Router: []scenario.Sysctl{{Name: "net.ipv4.ip_forward", Value: "1"}}}},
+		{Name: "x", Sysctls: scenario.Sysctls{Router: []sysctl.Setting{{Name: "net.ipv4.ip_forward", Value: "1"}}}},
 	} {
 		if err := CheckTruth(&scenario.Scenario{Arms: []scenario.Arm{calibrationArms[0], a}}); err == nil {
 			t.Errorf("%+v is accepted", a)

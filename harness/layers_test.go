@@ -19,7 +19,8 @@ import (
 var layers = [][]string{
 	{"format", "kernel", "lab/kubernetes/api", "nat/iptables", "nat/snat", "place", "printable", "result", "stats"},
 	{"conntrack", "kernel/vm", "nat/compat", "report/layout", "result/resultfile", "scenario/strictyaml", "undo", "wording"},
-	{"nat/nftables", "report/calibration", "report/export", "report/live", "report/markdown", "report/progress", "scenario", "scenario/changes", "verdict"},
+	{"nat/nftables", "report/calibration", "report/export", "report/live", "report/markdown", "report/progress", "scenario/changes", "scenario/percent", "scenario/sysctl", "verdict"},
+	{"scenario"},
 	{"history/store", "machine", "nat", "pace", "probe", "report", "report/trend"},
 	{"departures", "lab/filter", "nat/effect", "probe/load/lockstep", "probe/load/transport"},
 	{"history/regression", "kernel/matrix", "lab", "probe/load", "probe/server", "report/page", "watch"},

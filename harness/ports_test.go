@@ -8,6 +8,7 @@ import (
 	"snatlab/harness/conntrack"
 	"snatlab/harness/result"
 	"snatlab/harness/scenario"
+	"snatlab/harness/scenario/sysctl"
 )
 
 // lockstepExperiment returns an experiment whose clients have these ranges of source
@@ -32,7 +33,7 @@ func TestChoosePorts(t *testing.T) {
 	plain := []scenario.Arm{{Name: "a"}}
 	split := []scenario.Arm{{Name: "a"}, {Name: "b", ClientPorts: result.SplitPorts}}
 	ranged := func(value string) scenario.Arm {
-		return scenario.Arm{Name: "r", Sysctls: scenario.Sysctls{Clients: []scenario.Sysctl{{Name: "net.ipv4.ip_local_port_range", Value: value}}}}
+		return scenario.Arm{Name: "r", Sysctls: scenario.Sysctls{Clients: []sysctl.Setting{{Name: "net.ipv4.ip_local_port_range", Value: value}}}}
 	}
 	const less = "; send fewer requests (load.requests), or widen net.ipv4.ip_local_port_range of the clients"
 	for _, test := range []struct {

@@ -10,6 +10,7 @@ import (
 
 	"snatlab/harness/result"
 	"snatlab/harness/scenario"
+	"snatlab/harness/scenario/sysctl"
 )
 
 // untilScenario returns a lockstep scenario that ends by the hits of its control.
@@ -51,7 +52,7 @@ func TestRunUntil(t *testing.T) {
 		f := newFakeLab(t, 1)
 		f.controlLost = losing(map[string]int{result.Timeout: 30})
 		s := untilScenario(60, 50, "a", "b")
-		s.Arms[1].Sysctls.Router = []scenario.Sysctl{{Name: "net.ipv4.ip_forward", Value: "1"}}
+		s.Arms[1].Sysctls.Router = []sysctl.Setting{{Name: "net.ipv4.ip_forward", Value: "1"}}
 		_, watched, err := f.run(t.Context(), s)
 		if err != nil {
 			t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 	"snatlab/harness/nat/snat"
 	"snatlab/harness/result"
 	"snatlab/harness/scenario"
+	"snatlab/harness/scenario/sysctl"
 	"snatlab/harness/undo"
 )
 
@@ -127,7 +128,7 @@ func (a *appliedArm) setPorts(_ context.Context, arm scenario.Arm) error {
 		if arm.ClientPorts == result.SplitPorts {
 			r, value = splitRange(scenario.DefaultPorts, i, len(a.lab.inClients)), result.SplitPorts
 		}
-		s := scenario.Sysctl{Name: portRange, Value: fmt.Sprintf("%d %d", r.First, r.Last)}
+		s := sysctl.Setting{Name: portRange, Value: fmt.Sprintf("%d %d", r.First, r.Last)}
 		if err := a.setSysctlInside(client, s); err != nil {
 			return err
 		}
@@ -145,7 +146,7 @@ func splitRange(of scenario.PortRange, i, n int) scenario.PortRange {
 
 // setSysctlInside sets a sysctl of a namespace that ends with the lab. It needs no
 // journal.
-func (a *appliedArm) setSysctlInside(do machine.NamespaceFunc, s scenario.Sysctl) error {
+func (a *appliedArm) setSysctlInside(do machine.NamespaceFunc, s sysctl.Setting) error {
 	var before string
 	err := do(func() (err error) {
 		before, err = machine.ReplaceSysctl(s.Name, s.Value)

@@ -13,6 +13,7 @@ import (
 
 	"snatlab/harness/machine"
 	"snatlab/harness/scenario"
+	"snatlab/harness/scenario/sysctl"
 	"snatlab/harness/undo"
 )
 
@@ -50,9 +51,9 @@ type sysctlChange struct {
 // checkForm returns an error for a step that no arm makes.
 func (s sysctlChange) checkForm() error {
 	switch {
-	case !scenario.IsSysctl(s.Name):
+	case !sysctl.IsName(s.Name):
 		return fmt.Errorf("a scenario may not set the sysctl %.100q", s.Name)
-	case !scenario.IsSetting(s.Set):
+	case !sysctl.IsValue(s.Set):
 		return fmt.Errorf("sysctl %s: a scenario may not set it to %.200q", s.Name, s.Set)
 	case !sysctlValueForm.MatchString(s.Before):
 		return fmt.Errorf("sysctl %s: %.200q cannot be its old value", s.Name, s.Before)
@@ -65,7 +66,7 @@ func (s sysctlChange) checkForm() error {
 var sysctlValueForm = regexp.MustCompile(`^([!-~]+( [!-~]+)*)?$`)
 
 // prepareSysctl prepares to set a sysctl in the calling thread's namespace.
-func prepareSysctl(s scenario.Sysctl) (undo.Step, func() error, error) {
+func prepareSysctl(s sysctl.Setting) (undo.Step, func() error, error) {
 	before, err := machine.ReadSysctl(s.Name)
 	if err != nil {
 		return undo.Step{}, nil, err

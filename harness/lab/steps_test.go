@@ -10,7 +10,7 @@ import (
 
 	"snatlab/harness/machine"
 	"snatlab/harness/netnstest"
-	"snatlab/harness/scenario"
+	"snatlab/harness/scenario/sysctl"
 	"snatlab/harness/undo"
 )
 
@@ -43,7 +43,7 @@ func TestSysctlStep(t *testing.T) {
 	netnstest.Enter(t)
 	const name = "net.ipv4.ip_local_port_range"
 	before := readSysctl(t, name)
-	step, change, err := prepareSysctl(scenario.Sysctl{Name: name, Value: "40000\t 40015"})
+	step, change, err := prepareSysctl(sysctl.Setting{Name: name, Value: "40000\t 40015"})
 	if err != nil {
 		t.Fatal(err)
 	}

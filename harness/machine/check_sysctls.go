@@ -9,6 +9,7 @@ import (
 
 	"snatlab/harness/result"
 	"snatlab/harness/scenario"
+	"snatlab/harness/scenario/sysctl"
 )
 
 // CheckSysctls checks whether this kernel lets the arms of a scenario set their
@@ -21,7 +22,7 @@ func CheckSysctls(s *scenario.Scenario) Precondition {
 	for _, arm := range s.Arms {
 		for _, part := range []struct {
 			name string
-			set  []scenario.Sysctl
+			set  []sysctl.Setting
 			host bool
 		}{
 			{"router", arm.Sysctls.Router, s.Driver == result.DriverDocker},
@@ -41,7 +42,7 @@ func CheckSysctls(s *scenario.Scenario) Precondition {
 
 // trySysctls sets sysctls in a new network namespace. It only opens those of the
 // host.
-func trySysctls(all []scenario.Sysctl, host bool) error {
+func trySysctls(all []sysctl.Setting, host bool) error {
 	if len(all) == 0 {
 		return nil
 	}
@@ -61,7 +62,7 @@ func trySysctls(all []scenario.Sysctl, host bool) error {
 
 // trySysctl checks whether a sysctl of the calling thread's namespace exists, may
 // be written, and accepts the value.
-func trySysctl(s scenario.Sysctl, host bool) error {
+func trySysctl(s sysctl.Setting, host bool) error {
 	at := useLoopback(s.Name)
 	file, err := os.OpenFile(sysctlPath(at), os.O_RDWR, 0)
 	switch {

@@ -11,6 +11,7 @@ import (
 	"snatlab/harness/netnstest"
 	"snatlab/harness/result"
 	"snatlab/harness/scenario"
+	"snatlab/harness/scenario/sysctl"
 )
 
 // needNamespaces skips a test where no namespaces can be made.
@@ -54,9 +55,9 @@ func TestCheckSysctls(t *testing.T) {
 					t.Skip("nf_conntrack is not loaded")
 				}
 			}
-			set := []scenario.Sysctl{{Name: test.sysctl, Value: test.value}}
+			set := []sysctl.Setting{{Name: test.sysctl, Value: test.value}}
 			arm := scenario.Arm{Name: "a"}
-			*map[string]*[]scenario.Sysctl{"router": &arm.Sysctls.Router, "server": &arm.Sysctls.Server, "clients": &arm.Sysctls.Clients}[test.part] = set
+			*map[string]*[]sysctl.Setting{"router": &arm.Sysctls.Router, "server": &arm.Sysctls.Server, "clients": &arm.Sysctls.Clients}[test.part] = set
 			p := CheckSysctls(&scenario.Scenario{Driver: test.driver, Arms: []scenario.Arm{{Name: "plain"}, arm}})
 			switch {
 			case test.want == "" && (p.State != Met || p.Found != "1 can be set"):
@@ -73,7 +74,7 @@ func TestCheckHostSysctls(t *testing.T) {
 	needNamespaces(t)
 	t.Run("one that can only be read is reported", func(t *testing.T) {
 		err := doInNewNamespace(func() error {
-			return trySysctls([]scenario.Sysctl{{Name: "net.ipv4.tcp_available_congestion_control", Value: "reno"}}, true)
+			return trySysctls([]sysctl.Setting{{Name: "net.ipv4.tcp_available_congestion_control", Value: "reno"}}, true)
 		})
 		const want = "net.ipv4.tcp_available_congestion_control: it cannot be read and set here: permission denied (this program runs in a container, or not in the machine's first network namespace?)"
 		if fmt.Sprint(err) != want {
@@ -84,7 +85,7 @@ func TestCheckHostSysctls(t *testing.T) {
 		err := doInNewNamespace(func() error { // which is the host to it
 			before, err := ReadSysctl("net.ipv4.tcp_timestamps")
 			if err == nil {
-				err = trySysctls([]scenario.Sysctl{{Name: "net.ipv4.tcp_timestamps", Value: "0"}}, true)
+				err = trySysctls([]sysctl.Setting{{Name: "net.ipv4.tcp_timestamps", Value: "0"}}, true)
 			}
 			if now, _ := ReadSysctl("net.ipv4.tcp_timestamps"); err == nil && now != before {
 				err = fmt.Errorf("it was %s and is %s", before, now)

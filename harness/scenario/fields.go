@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"snatlab/harness/result"
+	"snatlab/harness/scenario/percent"
 	"snatlab/harness/scenario/strictyaml"
+	"snatlab/harness/scenario/sysctl"
 )
 
 // The tables of a scenario's fields: one for each mapping, in the order of the
@@ -209,7 +211,7 @@ func masqueradeFields(m *MasqueradeOptions) []strictyaml.Field {
 			Doc: "NAT draws the source port. Since Linux 5.0 it is the same as random_fully."},
 		{Key: "random_fully", Value: strictyaml.Boolean{Into: &m.RandomFully},
 			Doc: "NAT draws the source port fully at random, which stops the race."},
-		{Key: "removes", Value: removedValue{&m.Removes},
+		{Key: "removes", Value: percent.Share{Into: (*float64)(&m.Removes)},
 			Doc:     "With random_fully, two clients and pattern lockstep: the rule draws the ports of a part of the connections only, so that this share of the collisions is gone. It is for tests of snatlab.",
 			Default: "the rule draws every port"},
 		{Key: "to_ports", Value: portRangeValue{&m.ToPorts, strictyaml.SpanOf(1024, 65535), " (NAT keeps lower ports apart)"},
@@ -229,11 +231,11 @@ func snatFields(s *SNATOptions) []strictyaml.Field {
 
 func sysctlsFields(s *Sysctls) []strictyaml.Field {
 	return []strictyaml.Field{
-		{Key: "router", Value: sysctlsValue{&s.Router},
+		{Key: "router", Value: sysctl.List{Into: &s.Router},
 			Doc: "Sysctls of the router. With driver docker that is the host, and lab.allow_host_sysctls is needed."},
-		{Key: "server", Value: sysctlsValue{&s.Server},
+		{Key: "server", Value: sysctl.List{Into: &s.Server},
 			Doc: "Sysctls of the server's network namespace."},
-		{Key: "clients", Value: sysctlsValue{&s.Clients},
+		{Key: "clients", Value: sysctl.List{Into: &s.Clients},
 			Doc: "Sysctls of the network namespace of each client."},
 	}
 }
@@ -245,15 +247,15 @@ func expectFields(e *Expect) []strictyaml.Field {
 			Doc: "The arm that the claim is about."},
 		{Key: "race", Value: strictyaml.Choice{Into: &e.Race, Of: []string{result.Reproduced, result.Absent}},
 			Doc: "absent: at most 1 % of what the arm's control lost to the race remains. reproduced: more than that remains."},
-		{Key: "reduction", Value: shareValue{&e.Reduction, ">=", 1},
+		{Key: "reduction", Value: percent.Bound{Into: &e.Reduction, Sign: ">=", Most: 1},
 			Doc: "At least this share of the failures is gone, compared with the arm's control."},
-		{Key: "p50", Value: shareValue{&e.P50, "<=", 10},
+		{Key: "p50", Value: percent.Bound{Into: &e.P50, Sign: "<=", Most: 10},
 			Doc: "The median latency is higher than the baseline's by at most this share."},
-		{Key: "p99", Value: shareValue{&e.P99, "<=", 10},
+		{Key: "p99", Value: percent.Bound{Into: &e.P99, Sign: "<=", Most: 10},
 			Doc: "The 99th percentile of the latency is higher than the baseline's by at most this share."},
-		{Key: "unexplained", Value: shareValue{&e.Unexplained, "<=", 1},
+		{Key: "unexplained", Value: percent.Bound{Into: &e.Unexplained, Sign: "<=", Most: 1},
 			Doc: "At most this share of the arm's requests failed for an unknown reason."},
-		{Key: "filtered", Value: shareValue{&e.Filtered, ">=", 1},
+		{Key: "filtered", Value: percent.Bound{Into: &e.Filtered, Sign: ">=", Most: 1},
 			Doc: "At least this share of the arm's requests was dropped for its source port, by the filter of server.accept_source_ports."},
 	}
 }

@@ -14,7 +14,9 @@ import (
 	"unicode"
 
 	"snatlab/harness/result"
+	"snatlab/harness/scenario/percent"
 	"snatlab/harness/scenario/strictyaml"
+	"snatlab/harness/scenario/sysctl"
 )
 
 // Any bytes are either a scenario that is equal to its canonical form and valid by the
@@ -108,9 +110,9 @@ func samples(v strictyaml.Value) (all []string) {
 		return []string{maxRate, "10"}
 	case strictyaml.Duration:
 		return []string{v.Min.String()}
-	case shareValue:
-		return []string{strconv.Quote(v.formatPercent(v.most))}
-	case removedValue:
+	case percent.Bound:
+		return []string{fmt.Sprintf("\"%s%g%%\"", v.Sign, 100*v.Most)}
+	case percent.Share:
 		return []string{`"99.999%"`}
 	case portRangeValue:
 		return []string{fmt.Sprintf("%d-%d", v.bounds.Min, v.bounds.Max)}
@@ -118,7 +120,7 @@ func samples(v strictyaml.Value) (all []string) {
 		return []string{"192.0.2.7:9000"}
 	case sourceValue:
 		return []string{"198.19.0.1"}
-	case sysctlsValue:
+	case sysctl.List:
 		return []string{"{net.x.y: 1}"}
 	case strictyaml.Sequence[Arm]:
 		return samplesOf(v)
@@ -178,7 +180,7 @@ func FuzzCanonical(f *testing.F) {
 	f.Add("1e3", uint64(0), uint32(889_999_999), uint32(1), uint32(1), uint32(1), true, "8080, 9148")
 	f.Add("x", uint64(0), uint32(40), uint32(1), uint32(5), uint32(1), false, "{a: # ~")
 	f.Fuzz(func(t *testing.T, name string, seed uint64, n, perSecond, share, host uint32, lockstep bool, value string) {
-		if !namePattern.Form.MatchString(name) || !settingForm.MatchString(value) {
+		if !namePattern.Form.MatchString(name) || !sysctl.IsValue(value) {
 			return
 		}
 		s := Default()
@@ -236,7 +238,7 @@ func armOf(s *Scenario, i, n, host uint32, value string) Arm {
 			a.SNAT = SNATOptions{ToSource: []netip.Addr{first, first.Next()}, RandomFully: n%2 == 0}
 		}
 	}
-	set := []Sysctl{{"net.ipv4.tcp-" + a.Name, value}, {"net.A", strconv.Itoa(int(n))}}
+	set := []sysctl.Setting{{Name: "net.ipv4.tcp-" + a.Name, Value: value}, {Name: "net.A", Value: strconv.Itoa(int(n))}}
 	switch i % 6 {
 	case 1:
 		a.ClientPorts = result.SplitPorts

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"snatlab/harness/result"
+	"snatlab/harness/scenario/sysctl"
 )
 
 // Scenario is one experiment. [Scenario.Canonical] returns its YAML form with every
@@ -157,14 +158,10 @@ func (r PortRange) String() string { return fmt.Sprintf("%d-%d", r.First, r.Last
 
 // Sysctls are set during the trials of an arm, in the network namespaces of the lab.
 type Sysctls struct {
-	Router  []Sysctl `yaml:"router,omitempty"`
-	Server  []Sysctl `yaml:"server,omitempty"`
-	Clients []Sysctl `yaml:"clients,omitempty"` // each of them
+	Router  []sysctl.Setting `yaml:"router,omitempty"`
+	Server  []sysctl.Setting `yaml:"server,omitempty"`
+	Clients []sysctl.Setting `yaml:"clients,omitempty"` // each of them
 }
-
-// Sysctl is one setting: "net.ipv4.tcp_tw_reuse", "1". Only sysctls below net. have a
-// value for each namespace.
-type Sysctl struct{ Name, Value string }
 
 // Expect is an expectation of one arm. Exactly one of its claims is set. Bounds are
 // shares: 0.05 is 5 %.

@@ -15,6 +15,7 @@ import (
 
 	"snatlab/harness/result"
 	"snatlab/harness/scenario/strictyaml"
+	"snatlab/harness/scenario/sysctl"
 )
 
 // minimal is the shortest valid scenario. Tests append to it.
@@ -203,12 +204,12 @@ expect:
 		{Name: "c", ClientPorts: result.SplitPorts},
 		{Name: "d", ClientPortRange: PortRange{32768, 32783}},
 		{Name: "e", Sysctls: Sysctls{
-			Router: []Sysctl{
-				{"net.netfilter.nf_conntrack_tcp_timeout_close", "1"},
-				{"net.ipv4.ip_local_port_range", "1024 65535"},
+			Router: []sysctl.Setting{
+				{Name: "net.netfilter.nf_conntrack_tcp_timeout_close", Value: "1"},
+				{Name: "net.ipv4.ip_local_port_range", Value: "1024 65535"},
 			},
-			Server:  []Sysctl{{"net.ipv4.conf.snat-0.rp_filter", "2"}, {"net.ipv4.tcp_x", "-1"}},
-			Clients: []Sysctl{{"net.ipv4.tcp_timestamps", "0"}},
+			Server:  []sysctl.Setting{{Name: "net.ipv4.conf.snat-0.rp_filter", Value: "2"}, {Name: "net.ipv4.tcp_x", Value: "-1"}},
+			Clients: []sysctl.Setting{{Name: "net.ipv4.tcp_timestamps", Value: "0"}},
 		}},
 	}
 	want.Expect = []Expect{
@@ -291,7 +292,7 @@ func TestParseBounds(t *testing.T) {
 	}
 	parse(t, "{name: s, arms: ["+arms.String()+"], expect: ["+many.String()+"{arm: a1, p99: '<=1%'}]}")
 	many.Reset()
-	for i := range maxSysctls {
+	for i := range sysctl.Max {
 		fmt.Fprintf(&many, "net.x%d: 1, ", i)
 	}
 	parse(t, "{name: s, arms: [{name: a, sysctls: {clients: {"+many.String()+"}}}]}")

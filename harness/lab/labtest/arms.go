@@ -11,6 +11,7 @@ import (
 	"snatlab/harness/lab"
 	"snatlab/harness/result"
 	"snatlab/harness/scenario"
+	"snatlab/harness/scenario/sysctl"
 )
 
 // Claims about arms.
@@ -126,8 +127,8 @@ func checkTranslation(t *testing.T, s *labSuite) {
 
 func checkSysctls(t *testing.T, s *labSuite) {
 	arm := scenario.Arm{Sysctls: scenario.Sysctls{
-		Clients: []scenario.Sysctl{{Name: "net.ipv4.tcp_timestamps", Value: "0"}},
-		Server:  []scenario.Sysctl{{Name: "net.ipv4.tcp_syncookies", Value: "2"}},
+		Clients: []sysctl.Setting{{Name: "net.ipv4.tcp_timestamps", Value: "0"}},
+		Server:  []sysctl.Setting{{Name: "net.ipv4.tcp_syncookies", Value: "2"}},
 	}}
 	s.withArm(t, arm, func(rule lab.ArmRule) {
 		checkSettings(t, rule,

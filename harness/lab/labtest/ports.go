@@ -6,6 +6,7 @@ import (
 	"snatlab/harness/lab"
 	"snatlab/harness/probe"
 	"snatlab/harness/scenario"
+	"snatlab/harness/scenario/sysctl"
 )
 
 // Claims about source ports.
@@ -20,7 +21,7 @@ func checkClientPorts(t *testing.T, s *labSuite) {
 			t.Errorf("%s reports the source ports %v, want the kernel's default %v", c.Name, got, scenario.DefaultPorts)
 		}
 	}
-	reserved := scenario.Arm{Sysctls: scenario.Sysctls{Clients: []scenario.Sysctl{{Name: "net.ipv4.ip_local_reserved_ports", Value: "3000-5999"}}}}
+	reserved := scenario.Arm{Sysctls: scenario.Sysctls{Clients: []sysctl.Setting{{Name: "net.ipv4.ip_local_reserved_ports", Value: "3000-5999"}}}}
 	s.withArm(t, reserved, func(lab.ArmRule) {
 		const requests = 20
 		server := s.listenNext(t)
