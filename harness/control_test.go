@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"snatlab/harness/causes"
 	"snatlab/harness/probe"
 	"snatlab/harness/probe/load/lockstep"
 	"snatlab/harness/result"
@@ -240,125 +241,29 @@ func TestKeepDelays(t *testing.T) {
 	}
 }
 
-// controlled adds a control to a trial.
-func controlled(trial *result.Trial, failures map[string]int) *result.Trial {
-	trial.Control = &result.Control{Requests: 100, Failed: sumValues(failures), SourcePorts: 100, Failures: failures, RulePackets: 100}
-	return trial
-}
-
-// The kernel does not count by port: an arm and its control share each cause by the
-// number of their unanswered requests.
-func TestControlCauses(t *testing.T) {
-	timeouts := func(n int) map[string]int { return map[string]int{result.Timeout: n} }
-	for _, test := range []struct {
-		name         string
-		arm, control map[string]int
-		counters     result.ConntrackCounters
-		ports        int
-		want         [2]map[string]int
-	}{
-		{"only the control lost", nil, timeouts(40), result.ConntrackCounters{InsertFailed: 40, Drop: 40}, 64512,
-			[2]map[string]int{{}, {"snat_race": 40}}},
-		{"only the arm lost", timeouts(3), nil, result.ConntrackCounters{InsertFailed: 3, Drop: 3}, 64512,
-			[2]map[string]int{{"snat_race": 3}, {}}},
-		{"both lost, and the race explains it all", timeouts(10), timeouts(30), result.ConntrackCounters{InsertFailed: 40, Drop: 40}, 64512,
-			[2]map[string]int{{"snat_race": 10}, {"snat_race": 30}}},
-		{"a part is unexplained", timeouts(10), timeouts(30), result.ConntrackCounters{InsertFailed: 20, Drop: 20}, 64512,
-			[2]map[string]int{{"snat_race": 5, "unexplained": 5}, {"snat_race": 15, "unexplained": 15}}},
-		{"parts that are no whole numbers", timeouts(1), timeouts(2), result.ConntrackCounters{InsertFailed: 2, Drop: 2}, 64512,
-			[2]map[string]int{{"snat_race": 1}, {"snat_race": 1, "unexplained": 1}}},
-		{"exhausted ports are the arm's", timeouts(80), timeouts(40), result.ConntrackCounters{InsertFailed: 120, Drop: 120, Found: 16 * 80}, 16,
-			[2]map[string]int{{"port_exhaustion": 80}, {"snat_race": 40}}},
-		{"what a client saw stays where it was seen", map[string]int{"refused": 2}, map[string]int{"reset": 3, "eaddrinuse": 1, "other": 4}, result.ConntrackCounters{InsertFailed: 9}, 64512,
-			[2]map[string]int{{"refused": 2}, {"reset": 3, "client_ports": 1, "unexplained": 4}}},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			trial := controlled(failedTrial(test.arm, test.counters), test.control)
-			findCauses(trial, circumstances{ports: test.ports})
-			for i, got := range []map[string]int{trial.Causes, trial.Control.Causes} {
-				if _, ok := test.want[i][result.Unexplained]; !ok {
-					test.want[i][result.Unexplained] = 0
-				}
-				if d := cmp.Diff(test.want[i], got); d != "" {
-					t.Errorf("(-want +got):\n%s", d)
-				}
-			}
-			checkSums(t, trial, trial.Causes)
-			checkSums(t, &result.Trial{Failed: trial.Control.Failed}, trial.Control.Causes)
-		})
-	}
-}
-
 // Counters that explain a part leave it open whose. Requests with an entry passed NAT.
 func TestCountGone(t *testing.T) {
 	f := &fakeLab{script: script{entries: []map[uint16]string{{10: "SYN_SENT", 11: "SYN_SENT", 12: "SYN_SENT"}}, controlLost: losing(nil)}}
 	x := &experiment{Scenario: ephemeralScenario(1, "a"), lab: f, control: control{server: f.commonPort(), every: 1}}
 	report := &probe.Report{Control: &probe.Outcome{Silent: []scenario.PortRange{{First: 100, Last: 139}}}}
 	report.Silent = []scenario.PortRange{{First: 10, Last: 13}}
-	trial := controlled(failedTrial(map[string]int{result.Timeout: 4}, result.ConntrackCounters{InsertFailed: 41, Drop: 41}), map[string]int{result.Timeout: 40})
-	c := circumstances{ports: scenario.NATPorts}
-	findCauses(trial, c)
-	if !isGuess(trial) || trial.Causes[result.SNATRace] != 4 {
+	trial := &result.Trial{Requests: 100, Failed: 4, Failures: map[string]int{result.Timeout: 4}}
+	trial.Conntrack.InsertFailed, trial.Conntrack.Drop = 41, 41
+	trial.Control = &result.Control{Requests: 100, Failed: 40, Failures: map[string]int{result.Timeout: 40}}
+	c := causes.Circumstances{Ports: scenario.NATPorts}
+	causes.Find(trial, c)
+	if !causes.IsGuess(trial) || trial.Causes[result.SNATRace] != 4 {
 		t.Errorf("causes %v, by number", trial.Causes)
 	}
 	if err := x.countGone(t.Context(), netip.AddrPort{}, []*probe.Report{report}, &c); err != nil {
 		t.Fatal(err)
 	}
-	findCauses(trial, c)
+	causes.Find(trial, c)
 	if want := map[string]int{result.SNATRace: 1, result.Unexplained: 3}; !maps.Equal(trial.Causes, want) {
 		t.Errorf("causes %v, want %v", trial.Causes, want)
 	}
 	if want := map[string]int{result.SNATRace: 40, result.Unexplained: 0}; !maps.Equal(trial.Control.Causes, want) {
 		t.Errorf("causes of the control %v, want %v", trial.Control.Causes, want)
-	}
-}
-
-// Failed = the sum of its causes, for an arm and for its control, and no more of a
-// cause than was counted.
-func FuzzControlCausesAddUp(f *testing.F) {
-	f.Add(uint16(0), uint16(0), uint16(0), uint16(0), uint64(0), uint64(0), uint64(0), uint64(0))
-	f.Add(uint16(7), uint16(13), uint16(5), uint16(6), uint64(9), uint64(12), uint64(2), uint64(3))
-	f.Add(uint16(65535), uint16(65535), uint16(65535), uint16(1), ^uint64(0), ^uint64(0), ^uint64(0), ^uint64(0))
-	f.Fuzz(func(t *testing.T, own, controls, goneOwn, goneControls uint16, insertFailed, drops, chains, found uint64) {
-		trial := controlled(failedTrial(map[string]int{result.Timeout: int(own)}, result.ConntrackCounters{InsertFailed: insertFailed, Drop: drops, ChainTooLong: &chains, Found: found}),
-			map[string]int{result.Timeout: int(controls)})
-		trial.Filtered, trial.Control.Filtered = &chains, &found
-		c := circumstances{ports: 16, max: full}
-		c.gone.arm, c.gone.control = min(int(own), int(goneOwn)), min(int(controls), int(goneControls))
-		findCauses(trial, c)
-		checkSums(t, trial, trial.Causes)
-		checkSums(t, &result.Trial{Failed: trial.Control.Failed}, trial.Control.Causes)
-		if race := trial.Causes[result.SNATRace] + trial.Control.Causes[result.SNATRace]; uint64(race) > insertFailed {
-			t.Errorf("%d put down to the race, of %d failed insertions", race, insertFailed)
-		}
-		if own == 0 && trial.Failed != sumValues(trial.Causes) {
-			t.Errorf("an arm that lost nothing has %v", trial.Causes)
-		}
-	})
-}
-
-func TestCheckControl(t *testing.T) {
-	for _, test := range []struct {
-		name     string
-		failures map[string]int
-		drops    uint64
-		matched  uint64
-		want     string
-	}{
-		{"all passed", nil, 0, 100, ""},
-		{"one did not", nil, 0, 99, `the rule of the control, "control", matched 99 of 100 connections`},
-		{"a full table drops before the rule", map[string]int{result.Timeout: 10}, 10, 90, ""},
-		{"requests that no client sent", map[string]int{result.EADDRINUSE: 5}, 0, 95, ""},
-		{"none succeeded", map[string]int{result.Timeout: 100}, 0, 100, "none of 100 requests of the control succeeded: map[timeout:100]"},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			trial := controlled(failedTrial(nil, result.ConntrackCounters{Drop: test.drops}), test.failures)
-			trial.Control.RulePackets = test.matched
-			err := checkTrial(trial, "arm", "control")
-			if text := fmt.Sprint(err); test.want == "" && err != nil || test.want != "" && !strings.HasPrefix(text, test.want) {
-				t.Errorf("error %v, want %s", err, test.want)
-			}
-		})
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"snatlab/harness/causes"
 	"snatlab/harness/conntrack"
 	"snatlab/harness/probe"
 	"snatlab/harness/result"
@@ -137,5 +138,5 @@ func (x *experiment) awaitDrops(ctx context.Context, start trialStart, waiting *
 // many packets, each since its tuple was taken when its entry was inserted.
 func wereDropped(before, after conntrack.Snapshot, packets int) bool {
 	d, err := conntrack.Delta(before, after)
-	return err == nil && countInsertions(d) == uint64(packets) && d.Drop == uint64(packets)
+	return err == nil && causes.CountInsertions(d) == uint64(packets) && d.Drop == uint64(packets)
 }

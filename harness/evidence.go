@@ -5,6 +5,7 @@ import (
 	"context"
 	"net/netip"
 
+	"snatlab/harness/causes"
 	"snatlab/harness/probe"
 	"snatlab/harness/result"
 	"snatlab/harness/scenario"
@@ -15,7 +16,7 @@ const maxSamples = 5
 
 // countGone counts the unanswered requests of the arm and of the control that have no
 // entry in the conntrack table.
-func (x *experiment) countGone(ctx context.Context, server netip.AddrPort, reports []*probe.Report, c *circumstances) error {
+func (x *experiment) countGone(ctx context.Context, server netip.AddrPort, reports []*probe.Report, c *causes.Circumstances) error {
 	var own, controls [][]scenario.PortRange
 	for _, r := range reports {
 		own, controls = append(own, r.Silent), append(controls, r.Control.Silent)
@@ -24,7 +25,7 @@ func (x *experiment) countGone(ctx context.Context, server netip.AddrPort, repor
 		server netip.AddrPort
 		silent [][]scenario.PortRange
 		gone   *int
-	}{{server, own, &c.gone.arm}, {x.control.server, controls, &c.gone.control}} {
+	}{{server, own, &c.Gone.Arm}, {x.control.server, controls, &c.Gone.Control}} {
 		entries, err := x.lab.Entries(ctx, of.server, of.silent)
 		if err != nil {
 			return err

@@ -17,12 +17,12 @@ import (
 // packages of lower layers. Names are relative to harness/; that of package
 // harness itself is ".".
 var layers = [][]string{
-	{"format", "kernel", "lab/kubernetes/api", "nat/iptables", "nat/snat", "place", "printable", "result", "stats"},
+	{"format", "kernel", "lab/kubernetes/api", "nat/iptables", "nat/snat", "place", "printable", "result", "result/watched", "stats"},
 	{"conntrack", "kernel/vm", "nat/compat", "report/layout", "result/resultfile", "scenario/strictyaml", "undo", "wording"},
 	{"nat/nftables", "report/calibration", "report/export", "report/live", "report/markdown", "report/progress", "scenario/changes", "scenario/percent", "scenario/sysctl", "verdict"},
 	{"scenario"},
 	{"history/store", "machine", "nat", "pace", "probe", "report", "report/trend"},
-	{"departures", "lab/filter", "nat/effect", "probe/load/lockstep", "probe/load/transport"},
+	{"causes", "departures", "lab/filter", "nat/effect", "probe/load/lockstep", "probe/load/transport"},
 	{"history/regression", "kernel/matrix", "lab", "probe/load", "probe/server", "report/page", "watch"},
 	{".", "fleet", "history/nightly", "lab/docker", "lab/netns", "probe/agent"},
 	{"lab/router"},
@@ -36,7 +36,7 @@ var narrow = map[string][]string{
 	"report/export":      {"format", "printable", "result", "wording"},
 	"report/page":        {"format", "printable", "report", "result", "wording"},
 	"report/layout":      {"format", "printable"},
-	"report/live":        {"format", "printable", "result"},
+	"report/live":        {"format", "printable", "result/watched"},
 	"report/markdown":    {"printable", "report/layout"},
 	"report/progress":    {"format", "report/layout", "result"},
 	"report/trend":       {"format", "report/layout", "report/markdown", "result", "wording"},

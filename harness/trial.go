@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"snatlab/harness/causes"
 	"snatlab/harness/conntrack"
 	"snatlab/harness/departures"
 	"snatlab/harness/format"
@@ -224,17 +225,17 @@ func (x *experiment) runTrial(ctx context.Context, arm scenario.Arm, into *resul
 	if t.Conntrack, err = conntrack.Delta(m.before.counters, m.after.counters); err != nil {
 		return nil, err
 	}
-	c := circumstances{ports: sourcePorts(arm), max: m.after.counters.Max, evicts: evictsClosedEntries(x.result.Environment.Kernel)}
-	findCauses(t, c)
-	if isGuess(t) {
+	c := causes.Circumstances{Ports: causes.SourcePorts(arm), Max: m.after.counters.Max, Evicts: causes.EvictsClosedEntries(x.result.Environment.Kernel)}
+	causes.Find(t, c)
+	if causes.IsGuess(t) {
 		if err := x.countGone(ctx, address, m.reports, &c); err != nil {
 			return nil, err
 		}
-		findCauses(t, c)
+		causes.Find(t, c)
 	}
 	t.NoHits = hitsNothing(t)
 	if x.explain {
-		if t.Evidence, err = x.lookUp(ctx, address, m.reports, armInsertions(t)); err != nil {
+		if t.Evidence, err = x.lookUp(ctx, address, m.reports, causes.ArmInsertions(t)); err != nil {
 			return nil, err
 		}
 	}
@@ -245,9 +246,9 @@ func (x *experiment) runTrial(ctx context.Context, arm scenario.Arm, into *resul
 		return nil, err
 	}
 	x.left = departures.Trial{Reports: m.reports, Served: served}
-	err = checkTrial(t, rule.Rule(), x.lab.ControlRule())
-	if missed, ok := errors.AsType[*missedError](err); ok {
-		err = fmt.Errorf("%w; %s", err, describeTakers(others, rule.Counters(ctx), missed.sent-missed.matched))
+	err = causes.Check(t, rule.Rule(), x.lab.ControlRule())
+	if missed, ok := errors.AsType[*causes.MissedError](err); ok {
+		err = fmt.Errorf("%w; %s", err, describeTakers(others, rule.Counters(ctx), missed.Sent-missed.Matched))
 	}
 	return t, err
 }
@@ -441,7 +442,7 @@ func sumDatagrams(reports []*probe.Report) (sum *result.Datagrams) {
 		if d := r.Datagrams; d != nil {
 			sum = cmp.Or(sum, &result.Datagrams{})
 			sum.Foreign += d.Foreign
-			sum.Late += counterOrZero(d.Late)
+			sum.Late += *cmp.Or(d.Late, new(uint64))
 		}
 	}
 	return sum

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"snatlab/harness/causes"
 	"snatlab/harness/conntrack"
 	"snatlab/harness/result"
 	"snatlab/harness/scenario"
@@ -168,7 +169,8 @@ func TestRunRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	trial := x.sumReports(sent.reports)
-	if got := causesOf(trial, circumstances{ports: scenario.NATPorts})["refused"]; trial.Failed != 40 || got != 40 {
+	causes.Find(trial, causes.Circumstances{Ports: scenario.NATPorts})
+	if got := trial.Causes[result.CauseRefused]; trial.Failed != 40 || got != 40 {
 		t.Errorf("%d of %d failed, %d refused", trial.Failed, trial.Requests, got)
 	}
 }

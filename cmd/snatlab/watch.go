@@ -18,7 +18,7 @@ import (
 	"snatlab/harness/conntrack"
 	"snatlab/harness/lab/netns"
 	"snatlab/harness/report/live"
-	"snatlab/harness/result"
+	"snatlab/harness/result/watched"
 	"snatlab/harness/watch"
 )
 
@@ -143,7 +143,7 @@ func openRouter(lab string) (s *watch.Source, err error) {
 			}
 		}
 	}
-	s.Target.Kind, s.Target.Name = result.WatchLab, lab
+	s.Target.Kind, s.Target.Name = watched.Lab, lab
 	return s, nil
 }
 
@@ -194,12 +194,12 @@ func (watchFlags) endOf(ctx context.Context, err error) error {
 }
 
 // openOutput opens the screen or the log of a watch. End closes it.
-func (f watchFlags) openOutput(ended func()) (show func(*result.Watch) error, end func() error, err error) {
+func (f watchFlags) openOutput(ended func()) (show func(*watched.State) error, end func() error, err error) {
 	nothing := func() error { return nil }
 	switch {
 	case f.json:
 		e := json.NewEncoder(os.Stdout)
-		return func(w *result.Watch) error { return e.Encode(w) }, nothing, nil
+		return func(w *watched.State) error { return e.Encode(w) }, nothing, nil
 	case canOverwrite(os.Stdout):
 		t, err := live.OpenTerminal(os.Stdout, os.Stdin, hasColour(), ended)
 		if err != nil {
@@ -215,7 +215,7 @@ func (f watchFlags) openOutput(ended func()) (show func(*result.Watch) error, en
 }
 
 // print prints one screen, or JSON.
-func (f watchFlags) print(w *result.Watch) error {
+func (f watchFlags) print(w *watched.State) error {
 	if f.json {
 		e := json.NewEncoder(os.Stdout)
 		e.SetIndent("", "  ")

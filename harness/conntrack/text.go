@@ -23,7 +23,7 @@ type Reading struct {
 	Entries *uint64 // in the table; nil where the text does not say
 }
 
-// CPUReading holds the counters of one CPU by the names that result.WatchCounters
+// CPUReading holds the counters of one CPU by the names that watched.Counters
 // lists. A counter that the kernel lacks is missing.
 type CPUReading struct {
 	CPU    int

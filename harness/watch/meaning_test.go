@@ -6,26 +6,26 @@ import (
 	"strings"
 	"testing"
 
-	"snatlab/harness/result"
+	"snatlab/harness/result/watched"
 )
 
 // moved returns a watch in which counters moved: "drop=3".
-func moved(t *testing.T, text string) *result.Watch {
+func moved(t *testing.T, text string) *watched.State {
 	t.Helper()
-	w := &result.Watch{Seconds: 60, Window: 60, Counters: map[string]result.WatchCounter{"clash_resolve": {}, "chaintoolong": {}}}
+	w := &watched.State{Seconds: 60, Window: 60, Counters: map[string]watched.Counter{"clash_resolve": {}, "chaintoolong": {}}}
 	for _, field := range strings.Fields(text) {
 		name, value, _ := strings.Cut(field, "=")
 		var n uint64
 		if _, err := fmt.Sscan(value, &n); err != nil {
 			t.Fatal(err)
 		}
-		w.Counters[name] = result.WatchCounter{Total: 1000 + n, Recent: n, PerSecond: float64(n) / 60}
+		w.Counters[name] = watched.Counter{Total: 1000 + n, Recent: n, PerSecond: float64(n) / 60}
 	}
 	return w
 }
 
 // meaningsOf returns codes and counts: "race 3, evicted 1".
-func meaningsOf(w *result.Watch) string {
+func meaningsOf(w *watched.State) string {
 	var all []string
 	for _, m := range Explain(w) {
 		text := string(m.Code)
@@ -98,7 +98,7 @@ func TestExplainTable(t *testing.T) {
 
 func TestExplainDestinations(t *testing.T) {
 	t.Parallel()
-	server := result.WatchDestination{Protocol: "tcp", To: netip.MustParseAddrPort("198.18.1.2:443"), From: netip.MustParseAddr("198.18.1.1")}
+	server := watched.Destination{Protocol: "tcp", To: netip.MustParseAddrPort("198.18.1.2:443"), From: netip.MustParseAddr("198.18.1.1")}
 	for name, c := range map[string]struct {
 		entries, translated int
 		counters, want      string
@@ -111,11 +111,11 @@ func TestExplainDestinations(t *testing.T) {
 		w := moved(t, c.counters)
 		d := server
 		d.Entries, d.Translated = c.entries, c.translated
-		w.Destinations = &result.WatchDestinations{Top: []result.WatchDestination{d}}
+		w.Destinations = &watched.Destinations{Top: []watched.Destination{d}}
 		if got := meaningsOf(w); got != c.want {
 			t.Errorf("%s: got %s, want %s", name, got, c.want)
 		}
-		if m := Explain(w)[0]; m.Code == result.MeansRace && m.Destination == nil {
+		if m := Explain(w)[0]; m.Code == watched.MeansRace && m.Destination == nil {
 			t.Errorf("%s: the race does not name the destination", name)
 		}
 	}
@@ -126,20 +126,20 @@ func TestAdvise(t *testing.T) {
 	t.Parallel()
 	rate := func(n float64) *float64 { return &n }
 	count := func(n uint64) *uint64 { return &n }
-	slow, fast := result.WatchRule{Text: "slow", PerSecond: rate(1), Packets: count(900)}, result.WatchRule{Text: "fast", PerSecond: rate(2)}
-	old := result.WatchRule{Text: "old", Packets: count(7)}
-	random := result.WatchRule{Text: "random", Random: true, PerSecond: rate(9)}
+	slow, fast := watched.Rule{Text: "slow", PerSecond: rate(1), Packets: count(900)}, watched.Rule{Text: "fast", PerSecond: rate(2)}
+	old := watched.Rule{Text: "old", Packets: count(7)}
+	random := watched.Rule{Text: "random", Random: true, PerSecond: rate(9)}
 	for name, c := range map[string]struct {
-		rules  *result.WatchRules
-		advice result.Advice
+		rules  *watched.Rules
+		advice watched.Advice
 		rule   string
 	}{
-		"not listed":     {nil, result.AdviceAnyRandom, ""},
-		"unreadable":     {&result.WatchRules{Unread: []string{"chain"}}, result.AdviceAnyRandom, ""},
-		"none":           {&result.WatchRules{}, result.AdviceNoRule, ""},
-		"all random":     {&result.WatchRules{Rules: []result.WatchRule{random}}, result.AdviceIsRandom, ""},
-		"the busiest":    {&result.WatchRules{Rules: []result.WatchRule{old, slow, fast, random}}, result.AdviceRandom, "fast"},
-		"without a rate": {&result.WatchRules{Rules: []result.WatchRule{{Text: "bare"}, old}}, result.AdviceRandom, "old"},
+		"not listed":     {nil, watched.AdviceAnyRandom, ""},
+		"unreadable":     {&watched.Rules{Unread: []string{"chain"}}, watched.AdviceAnyRandom, ""},
+		"none":           {&watched.Rules{}, watched.AdviceNoRule, ""},
+		"all random":     {&watched.Rules{Rules: []watched.Rule{random}}, watched.AdviceIsRandom, ""},
+		"the busiest":    {&watched.Rules{Rules: []watched.Rule{old, slow, fast, random}}, watched.AdviceRandom, "fast"},
+		"without a rate": {&watched.Rules{Rules: []watched.Rule{{Text: "bare"}, old}}, watched.AdviceRandom, "old"},
 	} {
 		advice, rule := advise(c.rules)
 		text := ""

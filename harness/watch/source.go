@@ -13,12 +13,12 @@ import (
 
 	"snatlab/harness/conntrack"
 	"snatlab/harness/machine"
-	"snatlab/harness/result"
+	"snatlab/harness/result/watched"
 )
 
 // Source is a network namespace whose conntrack is watched. Nothing in it is changed.
 type Source struct {
-	Target result.WatchTarget
+	Target watched.Target
 	// enter calls a function in the namespace; nil if this user may not enter it.
 	enter machine.NamespaceFunc
 	// process is the folder of a process in the namespace, in /proc. Everybody may read
@@ -32,7 +32,7 @@ type Source struct {
 // Host returns the namespace of the caller.
 func Host() *Source {
 	return &Source{
-		Target: result.WatchTarget{Kind: result.WatchHost}, handle: netns.None(),
+		Target: watched.Target{Kind: watched.Host}, handle: netns.None(),
 		enter: func(do func() error) error { return do() },
 	}
 }
@@ -48,7 +48,7 @@ func OpenProcess(pid int) (*Source, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", name, err)
 	}
-	s := &Source{Target: result.WatchTarget{Kind: result.WatchNet, Name: name}, process: root, pid: pid, handle: netns.None()}
+	s := &Source{Target: watched.Target{Kind: watched.Net, Name: name}, process: root, pid: pid, handle: netns.None()}
 	handle, err := netns.GetFromPid(pid)
 	if err != nil {
 		s.denied = err
@@ -65,7 +65,7 @@ func OpenFile(path string) (*Source, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the network namespace %s: %w", path, err)
 	}
-	s := &Source{Target: result.WatchTarget{Kind: result.WatchNet, Name: path}, handle: netns.None()}
+	s := &Source{Target: watched.Target{Kind: watched.Net, Name: path}, handle: netns.None()}
 	s.setHandle(handle)
 	if s.enter == nil {
 		return nil, errors.Join(fmt.Errorf("enter the network namespace %s: %w (run as root)", path, s.denied), s.Close())

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"snatlab/harness/conntrack"
-	"snatlab/harness/result"
+	"snatlab/harness/result/watched"
 )
 
 // window is how long counters are added up for "the last minute".
@@ -104,15 +104,15 @@ func continues(before, after conntrack.Reading) bool {
 }
 
 // fill writes the counters and their rates to w.
-func (t *Tracker) fill(w *result.Watch) {
+func (t *Tracker) fill(w *watched.State) {
 	w.Time, w.Seconds, w.Restarts, w.Entries = t.at, t.at.Sub(t.started).Seconds(), t.restarts, t.last.Entries
 	first := t.history[0]
 	w.Window = t.at.Sub(first.at).Seconds()
-	w.Counters, w.CPUs = map[string]result.WatchCounter{}, []result.WatchCPU{}
+	w.Counters, w.CPUs = map[string]watched.Counter{}, []watched.CPU{}
 	for i, c := range t.last.CPUs {
-		cpu := result.WatchCPU{CPU: c.CPU, Counters: map[string]result.WatchCounter{}}
+		cpu := watched.CPU{CPU: c.CPU, Counters: map[string]watched.Counter{}}
 		for name, v := range c.Values {
-			of := result.WatchCounter{Total: uint64(v)}
+			of := watched.Counter{Total: uint64(v)}
 			if t.cpuRates != nil {
 				of.PerSecond = t.perSecond(t.cpuRates[i][name])
 			}

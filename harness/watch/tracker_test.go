@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"snatlab/harness/conntrack"
-	"snatlab/harness/result"
+	"snatlab/harness/result/watched"
 )
 
 var start = time.Date(2026, 11, 28, 1, 2, 3, 0, time.UTC)
@@ -20,9 +20,9 @@ func reading(drop ...uint32) conntrack.Reading {
 }
 
 // follow returns what is known after readings that come every ten seconds.
-func follow(all ...conntrack.Reading) *result.Watch {
+func follow(all ...conntrack.Reading) *watched.State {
 	var t Tracker
-	w := &result.Watch{}
+	w := &watched.State{}
 	for i, r := range all {
 		t.Add(r, start.Add(time.Duration(i)*10*time.Second))
 		t.fill(w) // at each reading, as a watch does
@@ -35,18 +35,18 @@ func TestTracker(t *testing.T) {
 	const top = 1<<32 - 1
 	for name, c := range map[string]struct {
 		readings []conntrack.Reading
-		want     result.WatchCounter // of drop, all CPUs
+		want     watched.Counter // of drop, all CPUs
 		seconds  float64
 		restarts int
 	}{
-		"the first reading has a total only":    {[]conntrack.Reading{reading(3, 4)}, result.WatchCounter{Total: 7}, 0, 0},
-		"the rate is that of the last interval": {[]conntrack.Reading{reading(0, 0), reading(90, 0), reading(90, 50)}, result.WatchCounter{Total: 140, PerSecond: 5, Recent: 140}, 20, 0},
-		"a counter wraps":                       {[]conntrack.Reading{reading(top-9, 0), reading(10, 0)}, result.WatchCounter{Total: 10, PerSecond: 2, Recent: 20}, 10, 0},
-		"a counter that goes back restarts":     {[]conntrack.Reading{reading(100, 0), reading(200, 0), reading(50, 0)}, result.WatchCounter{Total: 50}, 0, 1},
-		"counting goes on after a restart":      {[]conntrack.Reading{reading(100), reading(50), reading(60)}, result.WatchCounter{Total: 60, PerSecond: 1, Recent: 10}, 10, 1},
-		"another number of CPUs restarts":       {[]conntrack.Reading{reading(100), reading(100, 0)}, result.WatchCounter{Total: 100}, 0, 1},
+		"the first reading has a total only":    {[]conntrack.Reading{reading(3, 4)}, watched.Counter{Total: 7}, 0, 0},
+		"the rate is that of the last interval": {[]conntrack.Reading{reading(0, 0), reading(90, 0), reading(90, 50)}, watched.Counter{Total: 140, PerSecond: 5, Recent: 140}, 20, 0},
+		"a counter wraps":                       {[]conntrack.Reading{reading(top-9, 0), reading(10, 0)}, watched.Counter{Total: 10, PerSecond: 2, Recent: 20}, 10, 0},
+		"a counter that goes back restarts":     {[]conntrack.Reading{reading(100, 0), reading(200, 0), reading(50, 0)}, watched.Counter{Total: 50}, 0, 1},
+		"counting goes on after a restart":      {[]conntrack.Reading{reading(100), reading(50), reading(60)}, watched.Counter{Total: 60, PerSecond: 1, Recent: 10}, 10, 1},
+		"another number of CPUs restarts":       {[]conntrack.Reading{reading(100), reading(100, 0)}, watched.Counter{Total: 100}, 0, 1},
 		"what is older than a minute is left out": {[]conntrack.Reading{reading(0), reading(1), reading(3), reading(3), reading(3), reading(3), reading(3), reading(3), reading(3)},
-			result.WatchCounter{Total: 3, Recent: 0}, 80, 0},
+			watched.Counter{Total: 3, Recent: 0}, 80, 0},
 	} {
 		w := follow(c.readings...)
 		if got := w.Counters["drop"]; got != c.want || w.Seconds != c.seconds || w.Restarts != c.restarts {
@@ -65,7 +65,7 @@ func TestTrackerForgets(t *testing.T) {
 	for i := range 1000 {
 		tr.Add(reading(uint32(i)), start.Add(time.Duration(i)*time.Second))
 	}
-	w := &result.Watch{}
+	w := &watched.State{}
 	tr.fill(w)
 	if len(tr.history) > 62 || w.Window != 60 || w.Counters["drop"].Recent != 60 || w.Seconds != 999 {
 		t.Errorf("%d points, %v", len(tr.history), w.Counters["drop"])
@@ -75,7 +75,7 @@ func TestTrackerForgets(t *testing.T) {
 func TestTrackerPerCPU(t *testing.T) {
 	t.Parallel()
 	w := follow(reading(0, 100), reading(20, 100))
-	for i, want := range []result.WatchCounter{{Total: 20, PerSecond: 2}, {Total: 100}} {
+	for i, want := range []watched.Counter{{Total: 20, PerSecond: 2}, {Total: 100}} {
 		if got := w.CPUs[i].Counters["drop"]; got != want || w.CPUs[i].CPU != i {
 			t.Errorf("CPU %d: got %+v, want %+v", i, got, want)
 		}

@@ -4,7 +4,7 @@
 //
 // Nothing on the machine is changed, and no module is loaded. The counters are a file
 // that everybody may read. Rules and entries need privilege; without it they are missing
-// from a [result.Watch], which says so.
+// from a [watched.State], which says so.
 package watch
 
 import (
@@ -18,7 +18,7 @@ import (
 
 	"snatlab/harness/conntrack"
 	"snatlab/harness/nat"
-	"snatlab/harness/result"
+	"snatlab/harness/result/watched"
 )
 
 const (
@@ -28,7 +28,7 @@ const (
 
 // Run reads the counters at each interval, and calls show with what they are, until ctx
 // ends or show fails.
-func Run(ctx context.Context, s *Source, interval time.Duration, show func(*result.Watch) error) error {
+func Run(ctx context.Context, s *Source, interval time.Duration, show func(*watched.State) error) error {
 	w := newWatcher(s)
 	if err := w.read(); err != nil {
 		return err
@@ -63,7 +63,7 @@ func Run(ctx context.Context, s *Source, interval time.Duration, show func(*resu
 
 // Once reads the counters and the rules twice, an interval apart, so that they have
 // rates, and lists the destinations.
-func Once(ctx context.Context, s *Source, interval time.Duration) (*result.Watch, error) {
+func Once(ctx context.Context, s *Source, interval time.Duration) (*watched.State, error) {
 	w := newWatcher(s)
 	for i := range 2 {
 		if err := w.read(); err != nil {
@@ -89,14 +89,14 @@ func Once(ctx context.Context, s *Source, interval time.Duration) (*result.Watch
 
 // Interpret returns what counters mean that another program printed: of one reading since
 // the namespace exists, of several the difference between the first and the last.
-func Interpret(text string) (*result.Watch, error) {
+func Interpret(text string) (*watched.State, error) {
 	all, err := conntrack.ParseText(text)
 	if err != nil {
 		return nil, err
 	}
 	var t Tracker
 	first, last := all[0], all[len(all)-1]
-	w := newWatch(result.WatchTarget{Kind: result.WatchText})
+	w := newWatch(watched.Target{Kind: watched.Text})
 	if len(all) > 1 && continues(first, last) {
 		t.Add(first, unknownTime)
 		w.Readings = len(all)
@@ -111,8 +111,8 @@ func Interpret(text string) (*result.Watch, error) {
 // unknownTime is the time of a reading in a text.
 var unknownTime = time.Unix(0, 0)
 
-func newWatch(of result.WatchTarget) *result.Watch {
-	return &result.Watch{Schema: result.WatchSchema, Of: of}
+func newWatch(of watched.Target) *watched.State {
+	return &watched.State{Schema: watched.Schema, Of: of}
 }
 
 // watcher watches one namespace.
@@ -120,7 +120,7 @@ type watcher struct {
 	source       *Source
 	tracker      Tracker
 	limit        *uint64
-	rules        listing[*result.WatchRules]
+	rules        listing[*watched.Rules]
 	destinations listing[conntrack.Destinations]
 }
 
@@ -142,7 +142,7 @@ func (w *watcher) read() error {
 }
 
 // compose returns what is known now.
-func (w *watcher) compose() *result.Watch {
+func (w *watcher) compose() *watched.State {
 	of := newWatch(w.source.Target)
 	of.Of.Kernel, of.Max = KernelRelease(), w.limit
 	w.tracker.fill(of)
@@ -151,20 +151,20 @@ func (w *watcher) compose() *result.Watch {
 	return of
 }
 
-func (w *watcher) addListings(of *result.Watch) {
+func (w *watcher) addListings(of *watched.State) {
 	if w.source.enter == nil {
-		for _, part := range []result.WatchPart{result.PartMax, result.PartRules, result.PartDestinations} {
-			of.Missing = append(of.Missing, result.WatchMissing{Part: part, Cause: w.source.denied.Error(), Denied: true})
+		for _, part := range []watched.Part{watched.PartMax, watched.PartRules, watched.PartDestinations} {
+			of.Missing = append(of.Missing, watched.Missing{Part: part, Cause: w.source.denied.Error(), Denied: true})
 		}
 		return
 	}
 	if of.Max == nil {
-		of.Missing = append(of.Missing, result.WatchMissing{Part: result.PartMax, Cause: "there is no file " + maxName})
+		of.Missing = append(of.Missing, watched.Missing{Part: watched.PartMax, Cause: "there is no file " + maxName})
 	}
 	switch l := w.rules.read(); {
 	case l.at.IsZero():
 	case l.err != nil:
-		of.Missing = append(of.Missing, missing(result.PartRules, l.err))
+		of.Missing = append(of.Missing, missing(watched.PartRules, l.err))
 	default:
 		rules := *l.value
 		rules.Age = max(0, of.Time.Sub(l.at).Seconds())
@@ -173,14 +173,14 @@ func (w *watcher) addListings(of *result.Watch) {
 	switch l := w.destinations.read(); {
 	case l.at.IsZero():
 	case l.err != nil:
-		of.Missing = append(of.Missing, missing(result.PartDestinations, l.err))
+		of.Missing = append(of.Missing, missing(watched.PartDestinations, l.err))
 	default:
 		of.Destinations = describeDestinations(l.value, of.Time.Sub(l.at), l.took)
 	}
 }
 
-func missing(part result.WatchPart, err error) result.WatchMissing {
-	return result.WatchMissing{Part: part, Cause: err.Error(), Denied: errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES)}
+func missing(part watched.Part, err error) watched.Missing {
+	return watched.Missing{Part: part, Cause: err.Error(), Denied: errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES)}
 }
 
 func listDestinations(ctx context.Context) (conntrack.Destinations, error) {
@@ -191,10 +191,10 @@ func listDestinations(ctx context.Context) (conntrack.Destinations, error) {
 	return conntrack.CountDestinations(ctx, topDestinations)
 }
 
-func describeDestinations(d conntrack.Destinations, age, took time.Duration) *result.WatchDestinations {
-	w := &result.WatchDestinations{Age: max(0, age.Seconds()), Took: took.Seconds(), Entries: d.Entries, AtLeast: d.AtLeast}
+func describeDestinations(d conntrack.Destinations, age, took time.Duration) *watched.Destinations {
+	w := &watched.Destinations{Age: max(0, age.Seconds()), Took: took.Seconds(), Entries: d.Entries, AtLeast: d.AtLeast}
 	for _, c := range d.Top {
-		w.Top = append(w.Top, result.WatchDestination{
+		w.Top = append(w.Top, watched.Destination{
 			Protocol: protocolName(c.Protocol), To: c.To, From: c.From, Entries: c.Entries, Translated: c.Translated,
 		})
 	}
@@ -225,7 +225,7 @@ type ruleKey struct {
 	nth                  int
 }
 
-func (r *ruleReader) list(ctx context.Context) (*result.WatchRules, error) {
+func (r *ruleReader) list(ctx context.Context) (*watched.Rules, error) {
 	listed, unread, err := nat.ListTranslating(ctx, isLoaded("nf_tables"))
 	if err != nil {
 		return nil, err
@@ -233,11 +233,11 @@ func (r *ruleReader) list(ctx context.Context) (*result.WatchRules, error) {
 	return r.describe(listed, unread, time.Now()), nil
 }
 
-func (r *ruleReader) describe(listed []nat.TranslatingRule, unread []string, now time.Time) *result.WatchRules {
-	all := &result.WatchRules{Rules: []result.WatchRule{}, Unread: unread}
+func (r *ruleReader) describe(listed []nat.TranslatingRule, unread []string, now time.Time) *watched.Rules {
+	all := &watched.Rules{Rules: []watched.Rule{}, Unread: unread}
 	seen := map[ruleKey]uint64{}
 	for _, l := range listed {
-		rule := result.WatchRule{
+		rule := watched.Rule{
 			Program: l.Program, Place: l.Place, Text: l.Text, Random: l.Options.Random || l.Options.RandomFully, Packets: l.Packets,
 		}
 		if l.Options.ToPorts.First != 0 {

@@ -8,7 +8,7 @@ import (
 
 	"snatlab/harness/nat"
 	"snatlab/harness/nat/snat"
-	"snatlab/harness/result"
+	"snatlab/harness/result/watched"
 )
 
 // One reading is explained since the namespace exists, several by their difference.
@@ -28,7 +28,7 @@ func TestInterpret(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := meaningsOf(w); got != c.want || w.Readings != c.readings || w.Schema != result.WatchSchema {
+		if got := meaningsOf(w); got != c.want || w.Readings != c.readings || w.Schema != watched.Schema {
 			t.Errorf("%s: got %s of %d readings, want %s of %d", name, got, w.Readings, c.want, c.readings)
 		}
 	}

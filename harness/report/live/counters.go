@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"snatlab/harness/format"
-	"snatlab/harness/result"
+	"snatlab/harness/result/watched"
 )
 
 // lostCounters are the counters that count lost packets or entries.
@@ -30,8 +30,8 @@ var mainCounters = map[string]bool{"insert_failed": true, "drop": true, "found":
 
 // chooseCounters returns the counters for a screen of a height, or all if there is no
 // limit. A narrow screen has room for those with short names only.
-func chooseCounters(w *result.Watch, height int, isNarrow bool) (names []string) {
-	for _, name := range result.WatchCounters {
+func chooseCounters(w *watched.State, height int, isNarrow bool) (names []string) {
+	for _, name := range watched.Counters {
 		if isNarrow && !lostCounters[name] && !mainCounters[name] {
 			continue
 		}
@@ -44,7 +44,7 @@ func chooseCounters(w *result.Watch, height int, isNarrow bool) (names []string)
 
 // addCounters adds the table of counters: all CPUs first, then as many CPUs as there is
 // room for.
-func (d *drawing) addCounters(w *result.Watch, height int) {
+func (d *drawing) addCounters(w *watched.State, height int) {
 	sums, cpus := sumColumns(w), cpuColumns(w)
 	table := newTable(chooseCounters(w, height, d.width < narrow), w, d.width < narrow)
 	for i, c := range sums {
@@ -75,7 +75,7 @@ func (d *drawing) addCounters(w *result.Watch, height int) {
 }
 
 // sumColumns returns the columns of all CPUs together, the most important first.
-func sumColumns(w *result.Watch) []column {
+func sumColumns(w *watched.State) []column {
 	total := column{"total", func(name string) (string, bool) {
 		c, ok := w.Counters[name]
 		return format.Thousands(c.Total), ok
@@ -100,7 +100,7 @@ func sumColumns(w *result.Watch) []column {
 }
 
 // cpuColumns returns a column for each CPU: of rates, or of totals where there are none.
-func cpuColumns(w *result.Watch) (all []column) {
+func cpuColumns(w *watched.State) (all []column) {
 	for _, cpu := range w.CPUs {
 		title := fmt.Sprintf("CPU %d", cpu.CPU)
 		if w.Seconds > 0 {
@@ -118,7 +118,7 @@ func cpuColumns(w *result.Watch) (all []column) {
 }
 
 // chooseCPUs returns the columns of n CPUs in order: those that have lost the most.
-func chooseCPUs(w *result.Watch, all []column, n int) []column {
+func chooseCPUs(w *watched.State, all []column, n int) []column {
 	order := make([]int, len(all))
 	for i := range order {
 		order[i] = i
@@ -148,7 +148,7 @@ type table struct {
 // narrow is the width below which columns are as narrow as they can be.
 const narrow = 30
 
-func newTable(names []string, w *result.Watch, isNarrow bool) *table {
+func newTable(names []string, w *watched.State, isNarrow bool) *table {
 	longest := 0
 	for _, name := range names {
 		longest = max(longest, len(name))

@@ -7,14 +7,14 @@ import (
 	"strings"
 
 	"snatlab/harness/format"
-	"snatlab/harness/result"
+	"snatlab/harness/result/watched"
 )
 
 // Log shows a watch as lines: one at each interval, and what it means when that changes.
 type Log struct {
 	w     io.Writer
 	width int // 0: no limit
-	told  []result.MeaningCode
+	told  []watched.MeaningCode
 	head  bool
 }
 
@@ -25,7 +25,7 @@ func NewLog(w io.Writer, width int) *Log { return &Log{w: w, width: width} }
 const noLimit = 1 << 20
 
 // Show writes the lines of one interval.
-func (l *Log) Show(w *result.Watch) error {
+func (l *Log) Show(w *watched.State) error {
 	d := drawing{width: noLimit}
 	if l.width > 0 {
 		d.width = max(l.width, leastWidth)
@@ -38,7 +38,7 @@ func (l *Log) Show(w *result.Watch) error {
 		lead := w.Time.Format("15:04:05") + "  "
 		d.addHanging(lead, describeRates(w))
 	}
-	var codes []result.MeaningCode
+	var codes []watched.MeaningCode
 	for _, m := range w.Meanings {
 		codes = append(codes, m.Code)
 	}
@@ -53,12 +53,12 @@ func (l *Log) Show(w *result.Watch) error {
 }
 
 // describeRates returns the entries, and the counters that moved.
-func describeRates(w *result.Watch) string {
+func describeRates(w *watched.State) string {
 	var parts []string
 	if w.Entries != nil {
 		parts = append(parts, format.Plural(int(*w.Entries), "entry", "entries"))
 	}
-	for _, name := range result.WatchCounters {
+	for _, name := range watched.Counters {
 		if c := w.Counters[name]; c.PerSecond > 0 {
 			parts = append(parts, fmt.Sprintf("%s %s/s", name, formatRate(c.PerSecond)))
 		}
@@ -70,7 +70,7 @@ func describeRates(w *result.Watch) string {
 }
 
 // WriteScreen writes one screen without a limit of its height.
-func WriteScreen(out io.Writer, w *result.Watch, width int, colour bool) error {
+func WriteScreen(out io.Writer, w *watched.State, width int, colour bool) error {
 	_, err := io.WriteString(out, strings.Join(Screen(w, Size{Width: width}, colour), "\n")+"\n")
 	return err
 }

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"snatlab/harness/format"
-	"snatlab/harness/result"
+	"snatlab/harness/result/watched"
 )
 
 // Size is that of a terminal, in characters.
@@ -24,7 +24,7 @@ const leastWidth = 10
 // Screen returns the lines of a screen. None is wider than the terminal, words are not
 // broken, and there are no more lines than it has. With colour, lines about lost packets
 // have escape sequences, and a sign as well.
-func Screen(w *result.Watch, size Size, colour bool) []string {
+func Screen(w *watched.State, size Size, colour bool) []string {
 	d := drawing{width: max(size.Width, leastWidth), colour: colour}
 	d.addHead(w)
 	d.addCounters(w, size.Height)
@@ -74,7 +74,7 @@ func shortenPart(part []line, room int) []line {
 	return append(part[:room-1:room-1], line{text: "    (" + rest + ")"})
 }
 
-func (d *drawing) addHead(w *result.Watch) {
+func (d *drawing) addHead(w *watched.State) {
 	d.addHanging("", d.chooseHead(w))
 	if w.Restarts > 0 {
 		d.addHanging("", describeRestarts(w.Restarts))
@@ -85,10 +85,10 @@ func (d *drawing) addHead(w *result.Watch) {
 }
 
 // chooseHead returns the longest head that fits on a line, or else the shortest.
-func (d *drawing) chooseHead(w *result.Watch) (head string) {
+func (d *drawing) chooseHead(w *watched.State) (head string) {
 	target := describeTarget(w.Of)
 	var parts []string
-	if w.Of.Kind != result.WatchText {
+	if w.Of.Kind != watched.Text {
 		parts = append(parts, w.Time.Format("15:04:05"))
 	}
 	if w.Seconds > 0 {
@@ -113,7 +113,7 @@ func describeRestarts(n int) string {
 }
 
 // describeTable returns "103 of 262,144 entries (0.04 %)".
-func describeTable(w *result.Watch) string {
+func describeTable(w *watched.State) string {
 	switch {
 	case w.Max == nil:
 		return format.Plural(int(*w.Entries), "entry", "entries")
@@ -124,7 +124,7 @@ func describeTable(w *result.Watch) string {
 		format.Percent(float64(*w.Entries)/float64(*w.Max)))
 }
 
-func (d *drawing) addMeanings(w *result.Watch) {
+func (d *drawing) addMeanings(w *watched.State) {
 	d.addLine("")
 	for _, m := range w.Meanings {
 		lead := "  "
@@ -135,7 +135,7 @@ func (d *drawing) addMeanings(w *result.Watch) {
 	}
 }
 
-func (d *drawing) addRules(rules *result.WatchRules) {
+func (d *drawing) addRules(rules *watched.Rules) {
 	if rules == nil {
 		return
 	}
@@ -164,7 +164,7 @@ func (d *drawing) addRules(rules *result.WatchRules) {
 	}
 }
 
-func (d *drawing) addDestinations(all *result.WatchDestinations) {
+func (d *drawing) addDestinations(all *watched.Destinations) {
 	if all == nil {
 		return
 	}
@@ -173,11 +173,11 @@ func (d *drawing) addDestinations(all *result.WatchDestinations) {
 	if all.AtLeast {
 		least = "at least "
 	}
-	d.addHanging("", fmt.Sprintf("top destinations, %sso many entries, share of the %s source ports%s:", least, format.Thousands(result.NATPorts), describeAge(all.Age)))
+	d.addHanging("", fmt.Sprintf("top destinations, %sso many entries, share of the %s source ports%s:", least, format.Thousands(watched.NATPorts), describeAge(all.Age)))
 	for _, t := range all.Top {
 		share := format.None
 		if t.Translated > 0 {
-			share = format.Percent(float64(t.Entries) / result.NATPorts)
+			share = format.Percent(float64(t.Entries) / watched.NATPorts)
 		}
 		d.addHanging(fmt.Sprintf("%7s %7s  ", format.Thousands(t.Entries), share), fmt.Sprintf("%s %v from %v", t.Protocol, t.To, t.From))
 	}
@@ -196,7 +196,7 @@ func describeAge(seconds float64) string {
 
 // addMissing names the parts that are missing. Those that only need privilege share a
 // line.
-func (d *drawing) addMissing(all []result.WatchMissing) {
+func (d *drawing) addMissing(all []watched.Missing) {
 	var denied []string
 	for _, m := range all {
 		if m.Denied {

@@ -9,46 +9,46 @@ import (
 	"time"
 
 	"snatlab/harness/report/reporttest"
-	"snatlab/harness/result"
+	"snatlab/harness/result/watched"
 )
 
 func pointer[T any](v T) *T { return &v }
 
 // losing returns a router with four CPUs that loses connections, after some time.
-func losing() *result.Watch {
-	plain := result.WatchRule{
+func losing() *watched.State {
+	plain := watched.Rule{
 		Program: "iptables (nft)", Place: "POSTROUTING", Text: "-A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE",
 		Packets: pointer(uint64(1234567)), PerSecond: pointer(812.4),
 	}
-	server := result.WatchDestination{
+	server := watched.Destination{
 		Protocol: "tcp", To: netip.MustParseAddrPort("198.18.1.2:443"), From: netip.MustParseAddr("198.18.1.1"), Entries: 60123, Translated: 60123,
 	}
-	w := &result.Watch{
-		Schema: result.WatchSchema, Time: time.Date(2026, 11, 28, 1, 2, 3, 0, time.UTC), Seconds: 142.3, Window: 60.01,
-		Of:      result.WatchTarget{Kind: result.WatchHost, Kernel: "6.18.44"},
+	w := &watched.State{
+		Schema: watched.Schema, Time: time.Date(2026, 11, 28, 1, 2, 3, 0, time.UTC), Seconds: 142.3, Window: 60.01,
+		Of:      watched.Target{Kind: watched.Host, Kernel: "6.18.44"},
 		Entries: pointer(uint64(103456)), Max: pointer(uint64(262144)),
-		Counters: map[string]result.WatchCounter{
+		Counters: map[string]watched.Counter{
 			"insert_failed": {Total: 456675, PerSecond: 12.2, Recent: 312}, "drop": {Total: 456675, PerSecond: 12.2, Recent: 312},
 			"early_drop": {}, "found": {Total: 4123456789, PerSecond: 1045, Recent: 60123}, "invalid": {Total: 17, Recent: 1, PerSecond: 0.04},
 			"clash_resolve": {Total: 3}, "search_restart": {Total: 9, PerSecond: 0, Recent: 2}, "insert": {}, "error": {},
 		},
-		Meanings: []result.WatchMeaning{
-			{Code: result.MeansRace, Count: 312, Advice: result.AdviceRandom, Rule: &plain},
-			{Code: result.MeansFewPorts, Destination: &server},
-			{Code: result.MeansInvalid, Count: 1},
+		Meanings: []watched.Meaning{
+			{Code: watched.MeansRace, Count: 312, Advice: watched.AdviceRandom, Rule: &plain},
+			{Code: watched.MeansFewPorts, Destination: &server},
+			{Code: watched.MeansInvalid, Count: 1},
 		},
-		Rules: &result.WatchRules{Age: 1.4, Rules: []result.WatchRule{
+		Rules: &watched.Rules{Age: 1.4, Rules: []watched.Rule{
 			plain,
 			{Program: "nftables", Place: "table inet shop, chain out", Text: `oifname "eth0" masquerade fully-random comment "\x1b[2J` + "\x1b[2Jschön\u202e" + `"`, Random: true},
 			{Program: "iptables (legacy)", Place: "KUBE-POSTROUTING", Text: `-A KUBE-POSTROUTING -m comment --comment "kubernetes service traffic requiring SNAT" -j MASQUERADE --random-fully`, Random: true, Packets: pointer(uint64(7)), PerSecond: pointer(0.05)},
 		}, Unread: []string{"nftables, table ip other, chain post: operation not permitted"}},
-		Destinations: &result.WatchDestinations{Age: 12.4, Entries: 103000, Top: []result.WatchDestination{
+		Destinations: &watched.Destinations{Age: 12.4, Entries: 103000, Top: []watched.Destination{
 			server,
 			{Protocol: "udp", To: netip.MustParseAddrPort("[2001:db8:1234:5678:9abc:def0:1234:5678]:53"), From: netip.MustParseAddr("2001:db8::1"), Entries: 812},
 		}},
 	}
 	for i := range 4 {
-		w.CPUs = append(w.CPUs, result.WatchCPU{CPU: i, Counters: map[string]result.WatchCounter{
+		w.CPUs = append(w.CPUs, watched.CPU{CPU: i, Counters: map[string]watched.Counter{
 			"insert_failed": {Total: uint64(i * 1000), PerSecond: float64(i)}, "drop": {Total: uint64(i * 1000), PerSecond: float64(i)}, "found": {PerSecond: 261.25},
 		}})
 	}
@@ -56,21 +56,21 @@ func losing() *result.Watch {
 }
 
 // quiet returns an old kernel, seen by an ordinary user, at the first reading.
-func quiet() *result.Watch {
-	return &result.Watch{
-		Schema: result.WatchSchema, Time: time.Date(2026, 11, 28, 1, 2, 3, 0, time.UTC),
-		Of: result.WatchTarget{Kind: result.WatchNet, Name: "process 4711", Kernel: "4.19.0"}, Entries: pointer(uint64(1)),
-		Counters: map[string]result.WatchCounter{"insert_failed": {}, "drop": {}, "early_drop": {}, "found": {Total: 5}, "invalid": {}},
-		CPUs:     []result.WatchCPU{{Counters: map[string]result.WatchCounter{"found": {Total: 5}}}},
-		Meanings: []result.WatchMeaning{{Code: result.MeansNothingLost}},
-		Missing: []result.WatchMissing{
-			{Part: result.PartMax, Denied: true}, {Part: result.PartRules, Denied: true},
-			{Part: result.PartDestinations, Cause: "the module nf_conntrack_netlink is not loaded (modprobe nf_conntrack_netlink)"},
+func quiet() *watched.State {
+	return &watched.State{
+		Schema: watched.Schema, Time: time.Date(2026, 11, 28, 1, 2, 3, 0, time.UTC),
+		Of: watched.Target{Kind: watched.Net, Name: "process 4711", Kernel: "4.19.0"}, Entries: pointer(uint64(1)),
+		Counters: map[string]watched.Counter{"insert_failed": {}, "drop": {}, "early_drop": {}, "found": {Total: 5}, "invalid": {}},
+		CPUs:     []watched.CPU{{Counters: map[string]watched.Counter{"found": {Total: 5}}}},
+		Meanings: []watched.Meaning{{Code: watched.MeansNothingLost}},
+		Missing: []watched.Missing{
+			{Part: watched.PartMax, Denied: true}, {Part: watched.PartRules, Denied: true},
+			{Part: watched.PartDestinations, Cause: "the module nf_conntrack_netlink is not loaded (modprobe nf_conntrack_netlink)"},
 		},
 	}
 }
 
-var fixtures = map[string]func() *result.Watch{"losing": losing, "quiet": quiet}
+var fixtures = map[string]func() *watched.State{"losing": losing, "quiet": quiet}
 
 func TestScreen(t *testing.T) {
 	t.Parallel()
@@ -145,9 +145,9 @@ func TestLog(t *testing.T) {
 		var out strings.Builder
 		l := NewLog(&out, width)
 		first, restarted := losing(), losing()
-		first.Seconds, first.Meanings = 0, []result.WatchMeaning{{Code: result.MeansNothingLost}}
+		first.Seconds, first.Meanings = 0, []watched.Meaning{{Code: watched.MeansNothingLost}}
 		restarted.Seconds, restarted.Restarts = 0, 1
-		for _, w := range []*result.Watch{first, losing(), losing(), restarted} {
+		for _, w := range []*watched.State{first, losing(), losing(), restarted} {
 			if err := l.Show(w); err != nil {
 				t.Fatal(err)
 			}

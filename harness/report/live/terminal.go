@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 
-	"snatlab/harness/result"
+	"snatlab/harness/result/watched"
 )
 
 // Escape sequences of every terminal that is not dumb.
@@ -32,7 +32,7 @@ type Terminal struct {
 	cancel  context.CancelFunc
 
 	mutex sync.Mutex
-	last  *result.Watch
+	last  *watched.State
 }
 
 // OpenTerminal takes over a terminal. End is called when a key ends the watch: q. Ctrl-C
@@ -110,7 +110,7 @@ func (t *Terminal) readKeys(ctx context.Context, end func()) {
 }
 
 // Show shows a screen.
-func (t *Terminal) Show(w *result.Watch) error {
+func (t *Terminal) Show(w *watched.State) error {
 	t.mutex.Lock()
 	t.last = w
 	t.mutex.Unlock()

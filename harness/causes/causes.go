@@ -1,4 +1,6 @@
-package harness
+// Package causes decides for each failed request of a trial why it failed, from what the
+// clients saw and what the kernel counted. It also refuses trials that show nothing.
+package causes
 
 import (
 	"fmt"
@@ -9,20 +11,20 @@ import (
 	"snatlab/harness/scenario"
 )
 
-// circumstances are the facts, apart from the trial's figures, that distinguish the
+// Circumstances are the facts, apart from the trial's figures, that distinguish the
 // causes.
-type circumstances struct {
-	ports int    // that NAT had to choose from
-	max   uint64 // entries that the conntrack table holds; 0: no limit, or unknown
-	// evicts is set if a connection that finds no free port gets that of a closed
+type Circumstances struct {
+	Ports int    // that NAT had to choose from
+	Max   uint64 // entries that the conntrack table holds; 0: no limit, or unknown
+	// Evicts is set if a connection that finds no free port gets that of a closed
 	// one (Linux 6.5).
-	evicts bool
-	// gone is the number of unanswered requests of the arm and of the control that have
+	Evicts bool
+	// Gone is the number of unanswered requests of the arm and of the control that have
 	// no entry in the table; zero if it was not looked up.
-	gone struct{ arm, control int }
+	Gone struct{ Arm, Control int }
 }
 
-// findCauses sets how many failed requests of a trial, and of its control, each cause
+// Find sets how many failed requests of a trial, and of its control, each cause
 // explains. An error that the client saw itself needs no more evidence. Requests that
 // got no answer are attributed to drops that the kernel counted, and to no more of them
 // than it counted. The rest is unexplained.
@@ -33,7 +35,7 @@ type circumstances struct {
 // Where the counters explain all of them by the race alone, nothing is guessed. Where
 // they do not, the race has its share by the requests without an entry: those with one
 // passed NAT.
-func findCauses(t *result.Trial, c circumstances) {
+func Find(t *result.Trial, c Circumstances) {
 	t.Causes = seenCauses(t.Failures)
 	addCause(t.Causes, result.SourceFiltered, countFiltered(t.Failures, t.Filtered))
 	if t.Control != nil {
@@ -92,21 +94,21 @@ type explanation struct {
 
 // explainTimeouts explains so many unanswered requests, of which so many are the arm's own,
 // by what the kernel counted. The first explanation is the exhaustion of ports, and the last is that there is none.
-func explainTimeouts(t *result.Trial, c circumstances, own, left int) (all []explanation) {
+func explainTimeouts(t *result.Trial, c Circumstances, own, left int) (all []explanation) {
 	take := func(cause string, counted uint64) {
 		n := int(min(uint64(left), counted))
 		left -= n
 		all = append(all, explanation{cause, n})
 	}
 	other := foreignCounts(t)
-	hits := countInsertions(t.Conntrack)
+	hits := CountInsertions(t.Conntrack)
 	lab := saturatingSub(hits, other.InsertFailed)
 	exhausted := min(lab, countExhausted(t, c), uint64(own))
 	take(result.PortExhaustion, exhausted)
 	take(result.SNATRace, lab-exhausted)
 	take(result.ChainTooLong, counterOrZero(t.Conntrack.ChainTooLong))
 	drops, foreignDrops := otherDrops(t.Conntrack), saturatingSub(other.Drop, other.InsertFailed)
-	if c.max > 0 && t.Conntrack.Entries >= c.max-c.max/10 {
+	if c.Max > 0 && t.Conntrack.Entries >= c.Max-c.Max/10 {
 		take(result.TableFull, saturatingSub(drops, foreignDrops))
 	}
 	take(result.ListenOverflow, countOverflows(t.Server))
@@ -120,12 +122,12 @@ func explainTimeouts(t *result.Trial, c circumstances, own, left int) (all []exp
 // shareOut returns the arm's part of each explanation, if so many of all requests are
 // its own: in proportion, rounded so that the parts add up to its own. Exhausted ports
 // are the arm's alone: the rule of the control has the ports of a whole address.
-func shareOut(explained []explanation, own, all int, c circumstances) []int {
+func shareOut(explained []explanation, own, all int, c Circumstances) []int {
 	parts := make([]int, len(explained))
 	parts[0] = explained[0].requests
 	own, all = own-parts[0], all-parts[0]
 	first := 1
-	if arm, both := c.gone.arm-parts[0], c.gone.arm-parts[0]+c.gone.control; arm >= 0 && both > 0 {
+	if arm, both := c.Gone.Arm-parts[0], c.Gone.Arm-parts[0]+c.Gone.Control; arm >= 0 && both > 0 {
 		race := explained[1].requests
 		parts[1] = min(max((race*arm+both/2)/both, race-(all-own)), own)
 		own, all, first = own-parts[1], all-race, 2
@@ -152,10 +154,10 @@ func shareOut(explained []explanation, own, all int, c circumstances) []int {
 	return parts
 }
 
-// isGuess reports whether the causes of a trial and of its control were shared out by
+// IsGuess reports whether the causes of a trial and of its control were shared out by
 // number although they are not the same one: both have unanswered requests, and the
 // race explains a part of them.
-func isGuess(t *result.Trial) bool {
+func IsGuess(t *result.Trial) bool {
 	if t.Control == nil {
 		return false
 	}
@@ -164,11 +166,11 @@ func isGuess(t *result.Trial) bool {
 	return own > 0 && all > own && race > 0 && race < all
 }
 
-// armInsertions are the failed insertions, at most, that are the arm's and not its
+// ArmInsertions are the failed insertions, at most, that are the arm's and not its
 // control's.
-func armInsertions(t *result.Trial) uint64 {
+func ArmInsertions(t *result.Trial) uint64 {
 	if t.Control == nil {
-		return countInsertions(t.Conntrack)
+		return CountInsertions(t.Conntrack)
 	}
 	return uint64(t.Causes[result.SNATRace] + t.Causes[result.PortExhaustion])
 }
@@ -191,15 +193,15 @@ func foreignCounts(t *result.Trial) result.Foreign {
 	return *t.Foreign
 }
 
-// countInsertions returns the number of entries that could not be inserted because
+// CountInsertions returns the number of entries that could not be inserted because
 // their tuple was taken.
-func countInsertions(c result.Conntrack) uint64 {
+func CountInsertions(c result.Conntrack) uint64 {
 	return saturatingSub(c.InsertFailed, counterOrZero(c.ChainTooLong))
 }
 
-// sourcePorts returns the number of source ports that an arm leaves NAT to choose
+// SourcePorts returns the number of source ports that an arm leaves NAT to choose
 // from, for one destination.
-func sourcePorts(arm scenario.Arm) int {
+func SourcePorts(arm scenario.Arm) int {
 	if r := arm.Masquerade.ToPorts; r != (scenario.PortRange{}) {
 		return int(r.Last) - int(r.First) + 1
 	}
@@ -216,13 +218,13 @@ func sourcePorts(arm scenario.Arm) int {
 // Where closed entries are evicted, a lab's connections find a port however few
 // there are, since all of them are closed at once. The failures are then pairs of
 // connections that were given the same port at the same moment.
-func countExhausted(t *result.Trial, c circumstances) uint64 {
-	beyond := t.Requests - c.ports
-	if beyond <= 0 || c.evicts {
+func countExhausted(t *result.Trial, c Circumstances) uint64 {
+	beyond := t.Requests - c.Ports
+	if beyond <= 0 || c.Evicts {
 		return 0
 	}
-	looks := min(c.ports, 128)
-	if c.ports > 128 {
+	looks := min(c.Ports, 128)
+	if c.Ports > 128 {
 		for round := 64; round >= 8; round /= 2 {
 			looks += round
 		}
@@ -230,10 +232,10 @@ func countExhausted(t *result.Trial, c circumstances) uint64 {
 	return min(uint64(beyond), t.Conntrack.Found/uint64(looks))
 }
 
-// evictsClosedEntries reports whether closed entries of a kernel are evicted for
+// EvictsClosedEntries reports whether closed entries of a kernel are evicted for
 // connections that find no free port. Vendors may have backported this to older
 // releases. Their failures are then reported as races, which they are.
-func evictsClosedEntries(release string) bool {
+func EvictsClosedEntries(release string) bool {
 	var major, minor int
 	n, _ := fmt.Sscanf(release, "%d.%d", &major, &minor)
 	return n == 2 && (major > 6 || major == 6 && minor >= 5)
@@ -243,7 +245,7 @@ func evictsClosedEntries(release string) bool {
 // insertion: there was no room for an entry. Chains that are too long count as
 // failed insertions, but not as drops.
 func otherDrops(c result.Conntrack) uint64 {
-	return saturatingSub(c.Drop, countInsertions(c))
+	return saturatingSub(c.Drop, CountInsertions(c))
 }
 
 // counterOrZero returns a counter, or 0 for one that the kernel does not have.
@@ -254,16 +256,16 @@ func counterOrZero(counter *uint64) uint64 {
 	return *counter
 }
 
-// checkTrial returns an error for a trial that shows nothing: no request arrived, or
+// Check returns an error for a trial that shows nothing: no request arrived, or
 // the connections did not pass their rule, which is one for the arm and one for the
 // control.
-func checkTrial(t *result.Trial, rule, controlRule string) error {
+func Check(t *result.Trial, rule, controlRule string) error {
 	if t.Failed == t.Requests {
 		return fmt.Errorf("none of %s succeeded: %v", format.Plural(t.Requests, "request", "requests"), t.Failures)
 	}
 	drops := otherDrops(t.Conntrack)
 	if sent := countSent(t.Requests, t.SourcePorts, t.Failures); t.RulePackets+drops < sent {
-		return &missedError{rule: fmt.Sprintf("the rule %q", rule), matched: t.RulePackets, sent: sent}
+		return &MissedError{rule: fmt.Sprintf("the rule %q", rule), Matched: t.RulePackets, Sent: sent}
 	}
 	c := t.Control
 	if c == nil {
@@ -273,7 +275,7 @@ func checkTrial(t *result.Trial, rule, controlRule string) error {
 		return fmt.Errorf("none of %s of the control succeeded: %v", format.Plural(c.Requests, "request", "requests"), c.Failures)
 	}
 	if sent := countSent(c.Requests, c.SourcePorts, c.Failures); c.RulePackets+drops < sent {
-		return &missedError{rule: fmt.Sprintf("the rule of the control, %q,", controlRule), matched: c.RulePackets, sent: sent}
+		return &MissedError{rule: fmt.Sprintf("the rule of the control, %q,", controlRule), Matched: c.RulePackets, Sent: sent}
 	}
 	return nil
 }
@@ -288,12 +290,12 @@ func countSent(requests, ports int, failures map[string]int) uint64 {
 	return uint64(min(sent, ports))
 }
 
-// missedError is the error of a trial in which a rule did not see all connections.
-type missedError struct {
+// MissedError is the error of a trial in which a rule did not see all connections.
+type MissedError struct {
 	rule          string
-	matched, sent uint64
+	Matched, Sent uint64
 }
 
-func (e *missedError) Error() string {
-	return fmt.Sprintf("%s matched %d of %s", e.rule, e.matched, format.Plural(int(e.sent), "connection", "connections"))
+func (e *MissedError) Error() string {
+	return fmt.Sprintf("%s matched %d of %s", e.rule, e.Matched, format.Plural(int(e.Sent), "connection", "connections"))
 }

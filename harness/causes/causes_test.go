@@ -1,4 +1,4 @@
-package harness
+package causes
 
 import (
 	"fmt"
@@ -69,7 +69,7 @@ func TestFindCauses(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			trial := failedTrial(test.failures, test.counters)
 			trial.Server.ListenOverflows, trial.Server.ListenDrops = test.overflows, test.drops
-			got := causesOf(trial, circumstances{ports: scenario.NATPorts, max: full})
+			got := causesOf(trial, Circumstances{Ports: scenario.NATPorts, Max: full})
 			if _, listed := got[result.Unexplained]; !listed {
 				t.Error("the unexplained failures are not listed")
 			}
@@ -85,8 +85,8 @@ func TestFindCauses(t *testing.T) {
 }
 
 // causesOf returns the causes of the arm's failures.
-func causesOf(trial *result.Trial, c circumstances) map[string]int {
-	findCauses(trial, c)
+func causesOf(trial *result.Trial, c Circumstances) map[string]int {
+	Find(trial, c)
 	return trial.Causes
 }
 
@@ -116,7 +116,7 @@ func TestFilteredCauses(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			trial := controlled(failedTrial(timeouts(test.own), test.counters), timeouts(test.controls))
 			trial.Filtered, trial.Control.Filtered = &test.dropped, &test.also
-			findCauses(trial, circumstances{ports: scenario.NATPorts, max: full})
+			Find(trial, Circumstances{Ports: scenario.NATPorts, Max: full})
 			if d := cmp.Diff(test.want, trial.Causes); d != "" {
 				t.Errorf("(-want +got):\n%s", d)
 			}
@@ -124,7 +124,7 @@ func TestFilteredCauses(t *testing.T) {
 				t.Errorf("control (-want +got):\n%s", d)
 			}
 			checkSums(t, trial, trial.Causes)
-			if isGuess(trial) {
+			if IsGuess(trial) {
 				t.Error("a guess, although filter and race explain all of them")
 			}
 		})
@@ -165,7 +165,7 @@ func FuzzFindCauses(f *testing.F) {
 				*counter.into = &counter.value
 			}
 		}
-		found := causesOf(trial, circumstances{ports: scenario.NATPorts, max: full})
+		found := causesOf(trial, Circumstances{Ports: scenario.NATPorts, Max: full})
 		checkSums(t, trial, found)
 		if race := found[result.SNATRace]; race > int(timeout) || uint64(race) > insertFailed {
 			t.Errorf("%d put down to the race, of %d timeouts and %d failed insertions", race, timeout, insertFailed)
@@ -212,7 +212,7 @@ func TestCheckTrial(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			trial := failedTrial(test.failures, test.counters)
 			trial.RulePackets = test.matched
-			err := checkTrial(trial, "-j MASQUERADE", "control")
+			err := Check(trial, "-j MASQUERADE", "control")
 			if got := fmt.Sprint(err); (err != nil || test.want != "") && got != test.want {
 				t.Errorf("error %v, want %s", err, test.want)
 			}
@@ -228,7 +228,7 @@ func TestFindCausesLongChains(t *testing.T) {
 	t.Parallel()
 	trial := failedTrial(map[string]int{"timeout": 15}, result.ConntrackCounters{InsertFailed: 10, ChainTooLong: new(uint64(10)), Drop: 5})
 	trial.RulePackets = 95
-	if err := checkTrial(trial, "-j MASQUERADE", "control"); err != nil {
+	if err := Check(trial, "-j MASQUERADE", "control"); err != nil {
 		t.Error(err)
 	}
 }
@@ -251,12 +251,12 @@ func TestFindCausesExhaustion(t *testing.T) {
 		{"a small range is looked at whole", 100, 16, 80, 80 * 16, 0, 80},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if got := countExhausted(&result.Trial{Requests: c.requests, Conntrack: result.Conntrack{ConntrackCounters: result.ConntrackCounters{Found: c.found}}}, circumstances{ports: c.ports, evicts: true}); got != 0 {
+			if got := countExhausted(&result.Trial{Requests: c.requests, Conntrack: result.Conntrack{ConntrackCounters: result.ConntrackCounters{Found: c.found}}}, Circumstances{Ports: c.ports, Evicts: true}); got != 0 {
 				t.Errorf("%d for want of ports, where closed entries give way", got)
 			}
 			trial := &result.Trial{Requests: c.requests, Failed: int(c.failed), Failures: map[string]int{result.Timeout: int(c.failed)}}
 			trial.Conntrack.ConntrackCounters = result.ConntrackCounters{InsertFailed: c.failed, Drop: c.failed, Found: c.found}
-			got := causesOf(trial, circumstances{ports: c.ports})
+			got := causesOf(trial, Circumstances{Ports: c.ports})
 			if got[result.SNATRace] != c.race || got[result.PortExhaustion] != c.exhausted || got[result.Unexplained] != 0 {
 				t.Errorf("%v, want %d by the race and %d for want of ports", got, c.race, c.exhausted)
 			}
@@ -270,7 +270,7 @@ func TestFindCausesForeign(t *testing.T) {
 	trial := &result.Trial{Requests: 1000, Failed: 100, Failures: map[string]int{result.Timeout: 100}, Foreign: &result.Foreign{InsertFailed: 30, Drop: 40}}
 	trial.Conntrack.ConntrackCounters = result.ConntrackCounters{InsertFailed: 90, Drop: 100}
 	want := map[string]int{result.SNATRace: 60, result.CauseForeign: 40, result.Unexplained: 0}
-	if d := cmp.Diff(want, causesOf(trial, circumstances{ports: scenario.NATPorts, max: full})); d != "" {
+	if d := cmp.Diff(want, causesOf(trial, Circumstances{Ports: scenario.NATPorts, Max: full})); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
 }
@@ -280,7 +280,7 @@ func TestFindCausesTimeWait(t *testing.T) {
 	t.Parallel()
 	trial := &result.Trial{Requests: 1000, Failed: 12, Failures: map[string]int{result.Timeout: 12}, Server: result.Server{PAWSTimewait: new(uint64(10))}}
 	want := map[string]int{result.TimeWait: 10, result.Unexplained: 2}
-	if d := cmp.Diff(want, causesOf(trial, circumstances{ports: scenario.NATPorts, max: full})); d != "" {
+	if d := cmp.Diff(want, causesOf(trial, Circumstances{Ports: scenario.NATPorts, Max: full})); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
 }
@@ -293,7 +293,7 @@ func TestSourcePorts(t *testing.T) {
 		500:       {Masquerade: scenario.MasqueradeOptions{ToPorts: scenario.PortRange{First: 20000, Last: 20499}}},
 		2 * 64512: {SNAT: scenario.SNATOptions{ToSource: []netip.Addr{netip.MustParseAddr("198.19.0.1"), netip.MustParseAddr("198.19.0.2")}}},
 	} {
-		if got := sourcePorts(arm); got != want {
+		if got := SourcePorts(arm); got != want {
 			t.Errorf("%+v leaves %d ports, want %d", arm, got, want)
 		}
 	}
@@ -306,7 +306,7 @@ func TestEvictsClosedEntries(t *testing.T) {
 		"6.18.44-fc-v669": true, "6.5.0-1-amd64": true, "7.0": true, "10.1.2": true,
 		"6.4.16": false, "5.10.0-30-amd64": false, "": false, "linux": false,
 	} {
-		if evictsClosedEntries(release) != want {
+		if EvictsClosedEntries(release) != want {
 			t.Errorf("%q: %v", release, !want)
 		}
 	}
@@ -322,7 +322,7 @@ func TestFindCausesTableNotFull(t *testing.T) {
 		900: {result.TableFull: 12, result.Unexplained: 0},
 	} {
 		trial.Conntrack.Entries = entries
-		if d := cmp.Diff(want, causesOf(trial, circumstances{ports: scenario.NATPorts, max: 1000})); d != "" {
+		if d := cmp.Diff(want, causesOf(trial, Circumstances{Ports: scenario.NATPorts, Max: 1000})); d != "" {
 			t.Errorf("%d entries (-want +got):\n%s", entries, d)
 		}
 	}
@@ -336,11 +336,11 @@ func TestCheckTrialUsedPort(t *testing.T) {
 	t.Parallel()
 	trial := failedTrial(map[string]int{result.Timeout: 40}, result.ConntrackCounters{})
 	trial.SourcePorts, trial.RulePackets = 64, 64
-	if err := checkTrial(trial, "", ""); err != nil {
+	if err := Check(trial, "", ""); err != nil {
 		t.Error(err)
 	}
 	trial.RulePackets = 63
-	if err := checkTrial(trial, "", ""); err == nil {
+	if err := Check(trial, "", ""); err == nil {
 		t.Error("64 ports, and 63 connections passed the rule")
 	}
 }
@@ -350,7 +350,7 @@ func TestFindCausesNoLimit(t *testing.T) {
 	t.Parallel()
 	trial := &result.Trial{Requests: 100, Failed: 10, Failures: map[string]int{result.Timeout: 10}}
 	trial.Conntrack.Drop, trial.Conntrack.Entries = 10, 1<<40
-	got := causesOf(trial, circumstances{ports: scenario.NATPorts})
+	got := causesOf(trial, Circumstances{Ports: scenario.NATPorts})
 	if want := map[string]int{result.Unexplained: 10}; cmp.Diff(want, got) != "" {
 		t.Errorf("got %v, want %v", got, want)
 	}
