@@ -13,6 +13,7 @@ import (
 	"snatlab/harness/nat/effect"
 	"snatlab/harness/nat/nftables"
 	"snatlab/harness/nat/snat"
+	"snatlab/harness/nat/transaction"
 	"snatlab/harness/result"
 	"snatlab/harness/scenario"
 	"snatlab/harness/undo"
@@ -73,7 +74,7 @@ func (b *Base) AddIdleRules(ctx context.Context, subnet netip.Prefix, rules Idle
 
 // recordIdleRules records whether the lab has the idle rules.
 func (b *Base) recordIdleRules(rules IdleRules, err error) error {
-	if _, missing := errors.AsType[*nftables.MissingError](err); missing && !rules.Required {
+	if _, missing := errors.AsType[*transaction.MissingError](err); missing && !rules.Required {
 		b.Facts.NotWidened = err.Error()
 		return nil
 	}

@@ -3,16 +3,15 @@ package lab
 import (
 	"errors"
 	"fmt"
+	"snatlab/harness/nat/transaction"
 	"testing"
-
-	"snatlab/harness/nat/nftables"
 )
 
 // A kernel without a part of nftables is an error only where the rules are required.
 // Any other error is one in any case.
 func TestRecordIdleRules(t *testing.T) {
 	t.Parallel()
-	missing := fmt.Errorf("widen the window of the race by 7 rules: %w", &nftables.MissingError{Module: "nft_ct", Config: "CONFIG_NFT_CT", Err: errors.New("no such file or directory")})
+	missing := fmt.Errorf("widen the window of the race by 7 rules: %w", &transaction.MissingError{Module: "nft_ct", Config: "CONFIG_NFT_CT", Err: errors.New("no such file or directory")})
 	other := errors.New("table ip snatlab-widen exists already")
 	for _, c := range []struct {
 		name     string

@@ -18,7 +18,7 @@ type nftablesBackend struct{}
 // the subnet by another interface than its bridge. The rule stands in a table of
 // its own. An existing table of that name belongs to another program and is an
 // error. Where the kernel lacks a part of nftables, the error is a
-// [nftables.MissingError].
+// [transaction.MissingError].
 func MasqueradeNFTables(ctx context.Context, journal *undo.Journal, subnet netip.Prefix, bridge string) (*Rule, error) {
 	text, err := nftables.MakeMasquerade(ctx, journal, subnet, bridge)
 	if err != nil {

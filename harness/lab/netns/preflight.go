@@ -8,7 +8,7 @@ import (
 
 	"snatlab/harness/lab"
 	"snatlab/harness/machine"
-	"snatlab/harness/nat/nftables"
+	"snatlab/harness/nat/transaction"
 	"snatlab/harness/probe"
 	"snatlab/harness/result"
 )
@@ -90,7 +90,7 @@ func remedyForRule(writer string, err error) string {
 		other = result.NATIPTables
 	}
 	remedy := fmt.Sprintf("choose `nat: %s` in the scenario", other)
-	if missing, ok := errors.AsType[*nftables.MissingError](err); ok {
+	if missing, ok := errors.AsType[*transaction.MissingError](err); ok {
 		return fmt.Sprintf("load the kernel's module %s, or %s", missing.Module, remedy)
 	}
 	return remedy

@@ -17,6 +17,7 @@ import (
 	"snatlab/harness/machine"
 	"snatlab/harness/nat"
 	"snatlab/harness/nat/nftables"
+	"snatlab/harness/nat/transaction"
 	"snatlab/harness/probe"
 	"snatlab/harness/result"
 	"snatlab/harness/scenario"
@@ -162,7 +163,7 @@ func (a *Agent) widen(ctx context.Context, rules lab.IdleRules) (widened, error)
 		sources = append(sources, netip.PrefixFrom(c, c.BitLen()))
 	}
 	err := nftables.WidenWindow(ctx, a.journal, sources, rules.Number)
-	if _, missing := errors.AsType[*nftables.MissingError](err); missing && !rules.Required {
+	if _, missing := errors.AsType[*transaction.MissingError](err); missing && !rules.Required {
 		return widened{Reason: err.Error()}, nil
 	}
 	return widened{Rules: rules.Number}, err

@@ -9,6 +9,7 @@ import (
 	"github.com/mdlayher/netlink"
 
 	"snatlab/harness/nat/snat"
+	"snatlab/harness/nat/transaction"
 	"snatlab/harness/undo"
 )
 
@@ -52,7 +53,7 @@ func InsertControl(ctx context.Context, journal *undo.Journal, network string, r
 
 // InsertDrawing inserts a rule of [DrawingOf] in the same way, and returns the entry of
 // the journal that undoes it; nil if nothing was journalled. Where the kernel lacks the
-// expression that draws, the error is a [MissingError].
+// expression that draws, the error is a [transaction.MissingError].
 func InsertDrawing(ctx context.Context, journal *undo.Journal, network string, r MasqueradeRule) (*undo.Entry, error) {
 	step := undo.NewStep(drawingKind, "masquerade rule "+r.Text(), RestoreCommand(network), drawingStep{Rule: r.Text()})
 	return insertBefore(ctx, journal, step, network, r)
@@ -74,7 +75,7 @@ func insertBefore(ctx context.Context, journal *undo.Journal, step undo.Step, ne
 		}
 		err = sendRule(ctx, netlink.Create, before.handle, r.buildExpressions())
 		if r.Options.PerMillion != 0 {
-			return numgenPart.explainError(err)
+			return transaction.Numgen.Explain(err)
 		}
 		return err
 	})

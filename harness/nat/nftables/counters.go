@@ -3,6 +3,7 @@ package nftables
 import (
 	"context"
 	"fmt"
+	"snatlab/harness/nat/transaction"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
@@ -31,7 +32,7 @@ type CountedRule struct {
 // NATChains returns the wanted chains of type nat at the postrouting hook. A
 // kernel without nftables has none.
 func NATChains(ctx context.Context, wanted func(Chain) bool) []Chain {
-	c, err := newConn(ctx)
+	c, err := transaction.Open(ctx)
 	if err != nil {
 		return nil
 	}
@@ -50,7 +51,7 @@ func NATChains(ctx context.Context, wanted func(Chain) bool) []Chain {
 				continue
 			}
 			rules, err := c.GetRules(listed.Table, listed)
-			chain.Rules, chain.Counted, chain.Err = len(rules), countedRules(rules), kernelError(err)
+			chain.Rules, chain.Counted, chain.Err = len(rules), countedRules(rules), transaction.KernelError(err)
 			all = append(all, chain)
 		}
 	}

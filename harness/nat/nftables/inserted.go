@@ -17,6 +17,7 @@ import (
 
 	"snatlab/harness/nat/compat"
 	"snatlab/harness/nat/snat"
+	"snatlab/harness/nat/transaction"
 )
 
 // InsertedRule is a rule of snatlab's own in a chain of another program, for the packets
@@ -127,7 +128,7 @@ func DeleteCommented(ctx context.Context, table Table, chain, comment string) er
 		if r.Chain != chain || r.Comment != comment {
 			continue
 		}
-		err := sendTransaction(ctx, func(c *nftables.Conn) {
+		err := transaction.Send(ctx, func(c *nftables.Conn) {
 			t := &nftables.Table{Name: table.Name, Family: nftables.TableFamily(table.Family)}
 			_ = c.DelRule(&nftables.Rule{Table: t, Chain: &nftables.Chain{Name: chain, Table: t}, Handle: r.Handle}) // refuses handle 0 only
 		})

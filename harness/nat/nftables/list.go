@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
+	"snatlab/harness/nat/transaction"
 
 	"github.com/google/nftables/expr"
 	"github.com/mdlayher/netlink"
@@ -44,7 +45,7 @@ func findListed(ctx context.Context, text string) (ListedRule, error) {
 func ListRules(ctx context.Context) ([]ListedRule, error) {
 	messages, err := dumpRules(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("list %s: %w", Place, kernelError(err))
+		return nil, fmt.Errorf("list %s: %w", Place, transaction.KernelError(err))
 	}
 	var listed []ListedRule
 	for _, m := range messages {
@@ -59,7 +60,7 @@ func ListRules(ctx context.Context) ([]ListedRule, error) {
 
 // dumpRules asks the kernel for the rules of the masquerade chain.
 func dumpRules(ctx context.Context) ([]netlink.Message, error) {
-	c, err := dialNetlink(ctx)
+	c, err := transaction.Dial(ctx)
 	if err != nil {
 		return nil, err
 	}

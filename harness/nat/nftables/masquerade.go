@@ -17,6 +17,7 @@ import (
 	"github.com/mdlayher/netlink"
 
 	"snatlab/harness/nat/snat"
+	"snatlab/harness/nat/transaction"
 	"snatlab/harness/undo"
 )
 
@@ -46,7 +47,7 @@ const tableKind = "nat.nftables"
 // packets which leave the subnet by another interface than its bridge, and
 // returns the rule's text. An existing table of that name belongs to another
 // program and is an error. Where the kernel lacks a part of nftables, the error
-// is a [MissingError].
+// is a [transaction.MissingError].
 func MakeMasquerade(ctx context.Context, journal *undo.Journal, subnet netip.Prefix, bridge string) (text string, err error) {
 	r := MasqueradeRule{Subnet: subnet.Masked(), Bridge: bridge}
 	if err := r.checkRule(); err != nil {
@@ -54,7 +55,7 @@ func MakeMasquerade(ctx context.Context, journal *undo.Journal, subnet netip.Pre
 	}
 	// Checked before the step is journalled: undoing it would delete the table
 	// of another program.
-	if err := checkNoTable(ctx, func(name string) bool { return name == TableName }); err != nil {
+	if err := transaction.CheckNoTable(ctx, func(name string) bool { return name == TableName }); err != nil {
 		return "", err
 	}
 	step := undo.NewStep(tableKind, "nftables "+Place, "nft delete "+Place, tableStep{})
@@ -83,10 +84,10 @@ func listedTexts(rules []ListedRule) []string {
 // writeTable makes the table, the chain and the rule. Until the last transaction
 // nothing is translated.
 func writeTable(ctx context.Context, r MasqueradeRule) error {
-	err := applySteps(ctx, []kernelStep{
-		{tablesPart, func(c *nftables.Conn) { c.CreateTable(masqueradeTable) }},
-		{chainPart, func(c *nftables.Conn) { c.AddChain(masqueradeChain) }},
-		{counterPart, func(c *nftables.Conn) {
+	err := transaction.Apply(ctx, []transaction.Step{
+		{Needs: transaction.Tables, Queue: func(c *nftables.Conn) { c.CreateTable(masqueradeTable) }},
+		{Needs: transaction.NATChains, Queue: func(c *nftables.Conn) { c.AddChain(masqueradeChain) }},
+		{Needs: transaction.Counter, Queue: func(c *nftables.Conn) {
 			c.AddRule(&nftables.Rule{Table: masqueradeTable, Chain: masqueradeChain, Exprs: []expr.Any{&expr.Counter{}}})
 			c.FlushChain(masqueradeChain)
 		}},
@@ -94,7 +95,7 @@ func writeTable(ctx context.Context, r MasqueradeRule) error {
 	if err != nil {
 		return err
 	}
-	return masqPart.explainError(sendRule(ctx, netlink.Create|netlink.Append, 0, r.buildExpressions()))
+	return transaction.Masquerade.Explain(sendRule(ctx, netlink.Create|netlink.Append, 0, r.buildExpressions()))
 }
 
 // ReplaceRule writes a rule with these options in the place of the rule with
@@ -112,7 +113,7 @@ func ReplaceRule(ctx context.Context, old, written string, o snat.Options) error
 	}
 	err = sendRule(ctx, netlink.Replace, found.handle, r.buildExpressions())
 	if o.ToSource != (snat.AddressRange{}) {
-		return natPart.explainError(err)
+		return transaction.NAT.Explain(err)
 	}
 	return err
 }
@@ -123,7 +124,7 @@ func DeleteRule(ctx context.Context, text string) error {
 	if err != nil {
 		return err
 	}
-	return sendTransaction(ctx, func(c *nftables.Conn) {
+	return transaction.Send(ctx, func(c *nftables.Conn) {
 		_ = c.DelRule(&nftables.Rule{Table: masqueradeTable, Chain: masqueradeChain, Handle: found.handle}) // refuses handle 0 only
 	})
 }
@@ -140,7 +141,7 @@ func Undoers() undo.Undoers {
 	return undo.Undoers{
 		serverRuleKind: undo.NewUndoer(func(ctx context.Context, s serverRuleStep) error { return s.deleteRule(ctx) }),
 		drawingKind:    undo.NewUndoer(func(ctx context.Context, s drawingStep) error { return s.deleteRule(ctx) }),
-		tableKind:      undo.NewUndoer(func(ctx context.Context, _ tableStep) error { return deleteTable(ctx, masqueradeTable) }),
+		tableKind:      undo.NewUndoer(func(ctx context.Context, _ tableStep) error { return transaction.DeleteTable(ctx, masqueradeTable) }),
 		widenKind:      undo.NewUndoer(func(ctx context.Context, s widenStep) error { return s.deleteTable(ctx) }),
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"snatlab/harness/nat/compat"
 	"snatlab/harness/nat/snat"
+	"snatlab/harness/nat/transaction"
 )
 
 // PlacedRule is a rule of any program and the place in which it stands.
@@ -36,7 +37,7 @@ type PlacedRule struct {
 func ListPlaced(ctx context.Context, table Table) ([]PlacedRule, error) {
 	messages, err := dumpTable(ctx, table)
 	if err != nil {
-		return nil, fmt.Errorf("list %v: %w", table, kernelError(err))
+		return nil, fmt.Errorf("list %v: %w", table, transaction.KernelError(err))
 	}
 	var rules []PlacedRule
 	for _, m := range messages {
@@ -50,7 +51,7 @@ func ListPlaced(ctx context.Context, table Table) ([]PlacedRule, error) {
 }
 
 func dumpTable(ctx context.Context, table Table) ([]netlink.Message, error) {
-	c, err := dialNetlink(ctx)
+	c, err := transaction.Dial(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package nftables
 import (
 	"context"
 	"encoding/binary"
+	"snatlab/harness/nat/transaction"
 
 	"github.com/google/nftables/expr"
 	"github.com/google/nftables/userdata"
@@ -48,7 +49,7 @@ func SendRules(ctx context.Context, rules ...RuleMessage) error {
 			Data:   data,
 		})
 	}
-	c, err := dialNetlink(ctx)
+	c, err := transaction.Dial(ctx)
 	if err != nil {
 		return err
 	}
@@ -58,7 +59,7 @@ func SendRules(ctx context.Context, rules ...RuleMessage) error {
 	}
 	for range rules { // the kernel answers each of them
 		if _, err := c.Receive(); err != nil {
-			return kernelError(err)
+			return transaction.KernelError(err)
 		}
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"snatlab/harness/nat/snat"
+	"snatlab/harness/nat/transaction"
 )
 
 // Table names a table.
@@ -35,7 +36,7 @@ type TranslatingRule struct {
 func ListTranslating(ctx context.Context) (rules []TranslatingRule, unread []string, err error) {
 	tables, err := listNATTables(ctx)
 	if err != nil {
-		return nil, nil, fmt.Errorf("list chains of nftables: %w", kernelError(err))
+		return nil, nil, fmt.Errorf("list chains of nftables: %w", transaction.KernelError(err))
 	}
 	for _, t := range tables {
 		placed, err := ListPlaced(ctx, t)
@@ -52,7 +53,7 @@ func ListTranslating(ctx context.Context) (rules []TranslatingRule, unread []str
 }
 
 func listNATTables(ctx context.Context) (tables []Table, err error) {
-	c, err := newConn(ctx)
+	c, err := transaction.Open(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/google/nftables/expr"
 
 	"snatlab/harness/format"
+	"snatlab/harness/nat/transaction"
 	"snatlab/harness/undo"
 )
 
@@ -68,7 +69,7 @@ const widenKind = "nat.widen"
 // compare and change nothing. Only packets that open a connection from one of the
 // sources meet them. With 0 rules nothing is made. An existing table of its
 // name belongs to another program and is an error. Where the kernel lacks a
-// part of nftables, the error is a [MissingError].
+// part of nftables, the error is a [transaction.MissingError].
 //
 // It requires nftables even if iptables holds the masquerade rule: no table of
 // iptables has a hook at that point.
@@ -88,16 +89,16 @@ func makeIdleTable(ctx context.Context, journal *undo.Journal, sources []netip.P
 	}
 	w := newIdleTable(nameIdleTable(journal))
 	// A kept lab has a table of its own, for its own subnet.
-	if err := checkNoTable(ctx, func(name string) bool { return name == w.table.Name }); err != nil {
+	if err := transaction.CheckNoTable(ctx, func(name string) bool { return name == w.table.Name }); err != nil {
 		return err
 	}
 	if !idleTableNames.MatchString(w.table.Name) {
 		return fmt.Errorf("%q cannot be the name of a table of snatlab's", w.table.Name)
 	}
-	name := tableName(w.table)
+	name := transaction.TableName(w.table)
 	step := undo.NewStep(widenKind, "nftables "+name, "nft delete "+name, widenStep{Table: w.table.Name})
 	entry, err := journal.Do(ctx, step, func(ctx context.Context) error { return writeIdleRules(ctx, w, sources, rules) })
-	if _, missing := errors.AsType[*MissingError](err); missing { // the caller may go on without the rules
+	if _, missing := errors.AsType[*transaction.MissingError](err); missing { // the caller may go on without the rules
 		err = errors.Join(err, journal.Undo(ctx, entry))
 	}
 	return err
@@ -106,17 +107,17 @@ func makeIdleTable(ctx context.Context, journal *undo.Journal, sources []netip.P
 // writeIdleRules makes the chain of idle rules, and then the rules that jump to
 // it.
 func writeIdleRules(ctx context.Context, w idleTable, sources []netip.Prefix, rules int) error {
-	steps := []kernelStep{{tablesPart, func(c *nftables.Conn) { c.CreateTable(w.table); c.AddChain(w.idleChain) }}}
+	steps := []transaction.Step{{Needs: transaction.Tables, Queue: func(c *nftables.Conn) { c.CreateTable(w.table); c.AddChain(w.idleChain) }}}
 	for left := rules; left > 0; left -= rulesPerTransaction {
-		steps = append(steps, kernelStep{tablesPart, func(c *nftables.Conn) {
+		steps = append(steps, transaction.Step{Needs: transaction.Tables, Queue: func(c *nftables.Conn) {
 			for range min(left, rulesPerTransaction) {
 				c.AddRule(&nftables.Rule{Table: w.table, Chain: w.idleChain, Exprs: idleExpressions()})
 			}
 		}})
 	}
-	return applySteps(ctx, append(steps,
-		kernelStep{filterPart, func(c *nftables.Conn) { c.AddChain(w.postrouting) }},
-		kernelStep{ctPart, func(c *nftables.Conn) {
+	return transaction.Apply(ctx, append(steps,
+		transaction.Step{Needs: transaction.FilterChains, Queue: func(c *nftables.Conn) { c.AddChain(w.postrouting) }},
+		transaction.Step{Needs: transaction.Conntrack, Queue: func(c *nftables.Conn) {
 			for _, p := range sources {
 				c.AddRule(&nftables.Rule{Table: w.table, Chain: w.postrouting, Exprs: jumpExpressions(p.Masked(), w.idleChain)})
 			}
@@ -164,5 +165,5 @@ func (s widenStep) deleteTable(ctx context.Context) error {
 	if !idleTableNames.MatchString(name) {
 		return fmt.Errorf("%q is not the name of a table of snatlab's; its step is not undone", name)
 	}
-	return deleteTable(ctx, newIdleTable(name).table)
+	return transaction.DeleteTable(ctx, newIdleTable(name).table)
 }

@@ -1,4 +1,4 @@
-package nftables
+package transaction
 
 import (
 	"errors"
@@ -19,31 +19,31 @@ func (e *MissingError) Error() string {
 
 func (e *MissingError) Unwrap() error { return e.Err }
 
-// kernelPart is a part of nftables that a kernel can lack, because it can be a
+// Part is a part of nftables that a kernel can lack, because it can be a
 // module of its own.
-type kernelPart struct{ module, config string }
+type Part struct{ Module, Config string }
 
 var (
-	tablesPart  = kernelPart{"nf_tables", "CONFIG_NF_TABLES"}
-	chainPart   = kernelPart{"nft_chain_nat", "CONFIG_NFT_NAT and CONFIG_NF_TABLES_IPV4"}
-	counterPart = kernelPart{"nft_counter", "CONFIG_NFT_COUNTER; since 5.17 it is in nf_tables"}
-	masqPart    = kernelPart{"nft_masq", "CONFIG_NFT_MASQ"}
-	numgenPart  = kernelPart{"nft_numgen", "CONFIG_NFT_NUMGEN"}
-	natPart     = kernelPart{"nft_nat", "CONFIG_NFT_NAT"}
-	filterPart  = kernelPart{"nf_tables_ipv4", "CONFIG_NF_TABLES_IPV4"}
-	ctPart      = kernelPart{"nft_ct", "CONFIG_NFT_CT"}
+	Tables       = Part{"nf_tables", "CONFIG_NF_TABLES"}
+	NATChains    = Part{"nft_chain_nat", "CONFIG_NFT_NAT and CONFIG_NF_TABLES_IPV4"}
+	Counter      = Part{"nft_counter", "CONFIG_NFT_COUNTER; since 5.17 it is in nf_tables"}
+	Masquerade   = Part{"nft_masq", "CONFIG_NFT_MASQ"}
+	Numgen       = Part{"nft_numgen", "CONFIG_NFT_NUMGEN"}
+	NAT          = Part{"nft_nat", "CONFIG_NFT_NAT"}
+	FilterChains = Part{"nf_tables_ipv4", "CONFIG_NF_TABLES_IPV4"}
+	Conntrack    = Part{"nft_ct", "CONFIG_NFT_CT"}
 )
 
-// explainError returns the kernel's answer as a [MissingError] if a kernel
+// Explain returns the kernel's answer as a [MissingError] if a kernel
 // without this part answers so.
-func (p kernelPart) explainError(err error) error {
+func (p Part) Explain(err error) error {
 	errno, _ := errors.AsType[syscall.Errno](err)
 	switch errno {
 	case syscall.ENOENT, // an expression, or a type of chain
 		syscall.EINVAL, syscall.EOPNOTSUPP, // all of nf_tables: for a look, for a transaction
 		syscall.EPROTONOSUPPORT, // nfnetlink
 		syscall.EAFNOSUPPORT:    // the family ip
-		return &MissingError{Module: p.module, Config: p.config, Err: err}
+		return &MissingError{Module: p.Module, Config: p.Config, Err: err}
 	case syscall.EPERM:
 		return fmt.Errorf("%w (run as root)", err)
 	}
