@@ -180,7 +180,7 @@ func (x *experiment) recordControl(t *result.Trial, reports []*probe.Report) {
 	t.Phase = phase
 	t.Control = &result.Control{
 		Port: int(x.control.server.Port()), Requests: sum.requests, Failed: sum.failed, SourcePorts: sum.ports,
-		Failures: sum.failures, Latency: sum.latency,
+		Failures: sum.failures, Latency: sum.latency, Unanswered: sum.unanswered,
 	}
 }
 

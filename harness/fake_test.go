@@ -39,6 +39,7 @@ type fakeLab struct {
 	control      netip.AddrPort  // chosen when it is asked for
 	roles        lab.ServerPorts // of the trial that is being made
 	controlPorts scenario.PortRange
+	lookups      bool // the server answers DNS queries
 	rules        []*fakeRule
 	forgotten    []forgotten
 
@@ -260,6 +261,9 @@ func (f *fakeLab) makeControl(load *probe.ClientLoad, lost map[string]int) *prob
 	for _, n := range lost {
 		o.Succeeded -= n
 	}
+	if load.Lookups != nil {
+		o.Unanswered = &result.Unanswered{A: lost[result.Timeout]}
+	}
 	if o.Succeeded > 0 {
 		o.Latency = [][2]int64{{20, int64(o.Succeeded)}}
 	}
@@ -268,6 +272,8 @@ func (f *fakeLab) makeControl(load *probe.ClientLoad, lost map[string]int) *prob
 	f.mu.Unlock()
 	return o
 }
+
+func (f *fakeLab) AnswerLookups() { f.lookups = true }
 
 func (f *fakeLab) recordCall(name string) error {
 	f.mu.Lock()
@@ -336,7 +342,11 @@ func (f *fakeLab) Listen(ctx context.Context, trial int, swapped bool) (at lab.S
 	f.mu.Lock()
 	f.roles = at
 	f.mu.Unlock()
-	if err := f.server.Listen(ctx, probe.Listen{Protocol: result.TCP, Port: at.Arm.Port(), Control: at.Control.Port()}); err != nil {
+	protocol := result.TCP
+	if f.lookups {
+		protocol = result.UDP
+	}
+	if err := f.server.Listen(ctx, probe.Listen{Protocol: protocol, DNS: f.lookups, Port: at.Arm.Port(), Control: at.Control.Port()}); err != nil {
 		return at, err
 	}
 	if f.deaf != nil && f.deaf(trial) {

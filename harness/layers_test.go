@@ -17,7 +17,7 @@ import (
 // packages of lower layers. Names are relative to harness/; that of package
 // harness itself is ".".
 var layers = [][]string{
-	{"format", "kernel", "lab/kubernetes/api", "nat/iptables", "nat/snat", "nat/transaction", "place", "printable", "result", "result/watched", "stats"},
+	{"format", "kernel", "lab/kubernetes/api", "nat/iptables", "nat/snat", "nat/transaction", "place", "printable", "probe/query", "result", "result/watched", "stats"},
 	{"conntrack", "kernel/vm", "nat/compat", "report/layout", "result/resultfile", "scenario/strictyaml", "undo", "wording"},
 	{"nat/nftables", "report/calibration", "report/export", "report/live", "report/markdown", "report/progress", "scenario/changes", "scenario/percent", "scenario/sysctl", "verdict"},
 	{"scenario"},

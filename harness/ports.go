@@ -30,6 +30,7 @@ func (x *experiment) choosePorts(ctx context.Context) error {
 		own = own.Intersect(of)
 	}
 	ports := x.Scenario.ClientPorts(own)
+	x.reopened = x.Scenario.ReopenedPorts(own)
 	need, slots, why := x.countOwnPorts(x.Load.Requests), x.countSlots(x.Load.Requests), ""
 	switch {
 	case need > slots:
@@ -54,7 +55,7 @@ func (x *experiment) choosePorts(ctx context.Context) error {
 // checkAccepted returns an error if the server does not accept the source ports that the
 // clients connect from.
 func (x *experiment) checkAccepted() error {
-	if x.Load.Pattern == result.Lockstep {
+	if result.InLockstep(x.Load.Pattern) {
 		return errors.Join(x.CheckAccepted(x.ports), x.CheckAccepted(cmp.Or(x.control.ports, x.ports)))
 	}
 	for _, c := range x.lab.Clients() {
@@ -110,7 +111,11 @@ func (x *experiment) limitRequests(ctx context.Context) error {
 // countConnections returns the number of connections, at most, of all clients in a trial
 // of so many requests of each, with those of the control.
 func (x *experiment) countConnections(requests int) int {
-	return x.Clients * (requests + x.control.countConnections(requests))
+	own := requests
+	if x.Reopens() {
+		own *= 2
+	}
+	return x.Clients * (own + x.control.countConnections(requests))
 }
 
 // describeClientPorts returns a range of ports as text, for an error.

@@ -34,10 +34,11 @@ type experiment struct {
 	// clients are prepared they may be more than their ports allow. 0: those of the scenario.
 	mostRequests int
 
-	ports   scenario.PortRange // lockstep: that the clients leave from in the arm's slots
-	control control            // lockstep: zero without one
-	left    departures.Trial   // of the trial that was made last
-	silent  *instant           // since when the lab sends nothing; nil before the first load
+	ports    scenario.PortRange // lockstep: that the clients leave from in the arm's slots
+	reopened scenario.PortRange // of second sockets, with resolver single-request-reopen
+	control  control            // lockstep: zero without one
+	left     departures.Trial   // of the trial that was made last
+	silent   *instant           // since when the lab sends nothing; nil before the first load
 }
 
 const (
@@ -56,7 +57,12 @@ const (
 // prepareClients chooses the clients' source ports, checks the path and settles how
 // the clients keep in step.
 func (x *experiment) prepareClients(ctx context.Context) error {
-	if x.Load.Pattern != result.Lockstep {
+	if x.Load.Pattern == result.DNS {
+		if err := x.prepareLookups(); err != nil {
+			return err
+		}
+	}
+	if !result.InLockstep(x.Load.Pattern) {
 		x.mostRequests = x.Load.Requests
 	} else if err := x.choosePorts(ctx); err != nil {
 		return err
@@ -67,7 +73,7 @@ func (x *experiment) prepareClients(ctx context.Context) error {
 	if err := x.checkPath(ctx); err != nil {
 		return fmt.Errorf("path check: %w", err)
 	}
-	if x.Load.Pattern != result.Lockstep {
+	if !result.InLockstep(x.Load.Pattern) {
 		x.result.Scenario.Sync = result.SyncNone
 		return nil
 	}
@@ -139,7 +145,7 @@ func (x *experiment) checkRule(ctx context.Context, p path) error {
 	var ports [][]scenario.PortRange
 	failures := map[string]int{}
 	for i, c := range x.lab.Clients() {
-		load := probe.ClientLoad{Server: p.server, Protocol: x.Load.Protocol, Requests: 1, Timeout: pathTimeout, Concurrency: 1}
+		load := probe.ClientLoad{Server: p.server, Protocol: x.Load.Protocol, Requests: 1, Timeout: pathTimeout, Concurrency: 1, Lookups: x.newLookups("")}
 		if p.ports.Valid() { // in step with nobody
 			load.Lockstep = &probe.LockstepPart{Clients: 1, CPUs: 1, Ports: p.portsFrom(i)}
 		}
@@ -227,14 +233,14 @@ func (x *experiment) runTrial(ctx context.Context, arm scenario.Arm, into *resul
 	}
 	c := causes.Circumstances{Ports: causes.SourcePorts(arm), Max: m.after.counters.Max, Evicts: causes.EvictsClosedEntries(x.result.Environment.Kernel)}
 	causes.Find(t, c)
-	if causes.IsGuess(t) {
+	if causes.IsGuess(t) && x.entriesTell() {
 		if err := x.countGone(ctx, address, m.reports, &c); err != nil {
 			return nil, err
 		}
 		causes.Find(t, c)
 	}
 	t.NoHits = hitsNothing(t)
-	if x.explain {
+	if x.explain && x.entriesTell() {
 		if t.Evidence, err = x.lookUp(ctx, address, m.reports, causes.ArmInsertions(t)); err != nil {
 			return nil, err
 		}
@@ -347,8 +353,8 @@ func (x *experiment) sendLoad(ctx context.Context, arm scenario.Arm, server neti
 	waiting, end, reported := newUnanswered(len(clients)), make(chan struct{}), make(chan struct{})
 	var wait sync.WaitGroup
 	for i, c := range clients {
-		load := x.newLoad(server, requests)
-		if x.Load.Pattern == result.Lockstep {
+		load := x.newLoad(arm, server, requests)
+		if result.InLockstep(x.Load.Pattern) {
 			load.Lockstep = x.newLockstep(i, trial, start)
 			if arm.ClientPorts == result.SplitPorts {
 				load.Lockstep.Ports, load.Lockstep.Own = x.ownPorts(i), true
@@ -387,10 +393,10 @@ func (x *experiment) firstSlot(ctx context.Context) (int64, error) {
 	return now + int64(headStart+2*time.Since(asked)), err
 }
 
-func (x *experiment) newLoad(server netip.AddrPort, requests int) probe.ClientLoad {
+func (x *experiment) newLoad(arm scenario.Arm, server netip.AddrPort, requests int) probe.ClientLoad {
 	return probe.ClientLoad{
 		Server: server, Protocol: x.Load.Protocol, Requests: requests, Timeout: x.Load.Timeout,
-		Rate: int(x.Load.Rate), Concurrency: x.Load.Concurrency, Explain: x.explain || x.control.exists(), Announce: true,
+		Rate: int(x.Load.Rate), Concurrency: x.Load.Concurrency, Explain: x.explain || x.control.exists(), Announce: true, Lookups: x.newLookups(arm.Resolver),
 	}
 }
 
@@ -411,7 +417,7 @@ func (x *experiment) newLockstep(client, trial int, start int64) *probe.Lockstep
 func (x *experiment) clientCPUs() int {
 	n := x.Clients
 	for _, c := range x.lab.Clients() {
-		n = min(n, len(c.Hello.CPUs))
+		n = min(n, len(c.Hello.CPUs)/max(1, x.Load.Threads))
 	}
 	return n
 }
@@ -431,7 +437,7 @@ func (x *experiment) sumReports(reports []*probe.Report) *result.Trial {
 		t.Slots.MadeUp += r.MadeUp
 		x.result.Memory.Client = max(x.result.Memory.Client, r.PeakRSS)
 	}
-	t.Datagrams = sumDatagrams(reports)
+	t.Datagrams, t.Unanswered = sumDatagrams(reports), sum.unanswered
 	x.recordControl(t, reports)
 	return t
 }
@@ -453,6 +459,7 @@ type outcomeSum struct {
 	requests, failed, ports int
 	failures                map[string]int
 	latency                 result.Latency
+	unanswered              *result.Unanswered
 }
 
 func sumOutcomes(outcomes []*probe.Outcome) outcomeSum {
@@ -463,6 +470,10 @@ func sumOutcomes(outcomes []*probe.Outcome) outcomeSum {
 		sum.ports += probe.CountPorts(o.Ports)
 		for kind, n := range o.Failures {
 			sum.failures[kind] += n
+		}
+		if o.Unanswered != nil {
+			sum.unanswered = cmp.Or(sum.unanswered, &result.Unanswered{})
+			sum.unanswered.Add(*o.Unanswered)
 		}
 	}
 	return sum

@@ -24,11 +24,11 @@ func TestProbeEnds(t *testing.T) {
 	must(t, probe.Start())
 	defer probe.Process.Kill()
 	hello, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil || !strings.HasPrefix(hello, `{"v":6,"hello":{"role":"client",`) {
+	if err != nil || !strings.HasPrefix(hello, `{"v":7,"hello":{"role":"client",`) {
 		t.Fatalf("%v: %s", err, hello)
 	}
 	// An hour of work.
-	fmt.Fprintf(in, `{"v":6,"run":{"server":%q,"requests":3600,"timeout":500000000,"rate":1,"concurrency":1}}`+"\n", server.Addr())
+	fmt.Fprintf(in, `{"v":7,"run":{"server":%q,"requests":3600,"timeout":500000000,"rate":1,"concurrency":1}}`+"\n", server.Addr())
 	conn, err := server.Accept() // it has begun
 	must(t, err)
 	conn.Close()

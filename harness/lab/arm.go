@@ -29,7 +29,7 @@ type appliedArm struct {
 func (b *Base) Apply(ctx context.Context, arm scenario.Arm) (ArmRule, error) {
 	a := &appliedArm{lab: b}
 	for _, step := range []func(context.Context, scenario.Arm) error{
-		a.setSysctls, a.setPorts, a.addAddresses,
+		a.setSysctls, a.setPorts, a.addAddresses, a.noteResolver,
 		a.setRule, // last: a rule counts from when it is written
 	} {
 		if err := step(ctx, arm); err != nil {
@@ -134,6 +134,14 @@ func (a *appliedArm) setPorts(_ context.Context, arm scenario.Arm) error {
 		}
 	}
 	a.addSetting(result.PartClients, result.KeySourcePorts, value)
+	return nil
+}
+
+// noteResolver records what the probes do in the arm.
+func (a *appliedArm) noteResolver(_ context.Context, arm scenario.Arm) error {
+	if arm.Resolver != "" {
+		a.addSetting(result.PartClients, result.KeyResolver, arm.Resolver)
+	}
 	return nil
 }
 

@@ -181,5 +181,11 @@ func (b *Base) Entries(ctx context.Context, server netip.AddrPort, ports [][]sce
 
 // Forget deletes conntrack entries in the router.
 func (b *Base) Forget(ctx context.Context, server netip.AddrPort, ports [][]scenario.PortRange) error {
-	return b.Router(func() error { return ForgetEntries(ctx, b.Protocol, b.addresses, server, ports) })
+	return b.Router(func() error {
+		err := ForgetEntries(ctx, b.Protocol, b.addresses, server, ports)
+		if b.lookups { // those of an arm may be made over TCP
+			err = errors.Join(err, ForgetEntries(ctx, result.TCP, b.addresses, server, ports))
+		}
+		return err
+	})
 }

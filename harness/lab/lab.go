@@ -54,6 +54,8 @@ type Lab interface {
 	// from these source ports pass plain masquerade in every arm, whatever port of the
 	// server they go to. Without it there is no control.
 	InsertControl(ctx context.Context, ports scenario.PortRange) error
+	// AnswerLookups has the server answer DNS queries from then on.
+	AnswerLookups()
 	// Listen opens the server ports of a trial, and returns the addresses at which
 	// clients reach them. Trials count from 0. With a control there are two ports, one of
 	// them the same in all trials, and the other one of no other trial. The first is the

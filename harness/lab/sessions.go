@@ -38,6 +38,7 @@ type Sessions struct {
 	address    netip.Addr            // of the server
 	inServer   machine.NamespaceFunc // nil for a server that is not the lab's own
 	controlled bool                  // a control was inserted
+	lookups    bool                  // the server answers DNS queries
 }
 
 // NewSessions returns a lab's part that has no probe yet. Say may be nil.
@@ -162,6 +163,10 @@ func (s *Sessions) MonotonicTime(context.Context) (int64, error) { return probe.
 // firstPort is the server port of the first trial, where all are free.
 const firstPort = 20_000
 
+// AnswerLookups has the server answer DNS queries in the trials that follow, over UDP and
+// over TCP. Before, it returns datagrams as they are.
+func (s *Sessions) AnswerLookups() { s.lookups = true }
+
 // commonPort returns the server port that is the same in all trials with a control.
 func (s *Sessions) commonPort() uint16 {
 	switch ports := s.server.Hello.Ports; {
@@ -188,7 +193,7 @@ func (s *Sessions) Listen(ctx context.Context, trial int, swapped bool) (at Serv
 	if swapped && s.controlled {
 		at.Arm, at.Control = at.Control, at.Arm
 	}
-	return at, s.server.Listen(ctx, probe.Listen{Protocol: s.Protocol, Port: at.Arm.Port(), Control: at.Control.Port()})
+	return at, s.server.Listen(ctx, probe.Listen{Protocol: s.Protocol, Port: at.Arm.Port(), Control: at.Control.Port(), DNS: s.lookups})
 }
 
 // Finish closes the ports that are open.

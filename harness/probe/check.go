@@ -61,7 +61,7 @@ func (r *Report) CheckAgainst(load ClientLoad) error {
 	if r.Requests != load.Requests {
 		return fmt.Errorf("report: %s sent, %d asked for", format.Plural(r.Requests, "request", "requests"), load.Requests)
 	}
-	if err := r.checkSums(); err != nil {
+	if err := r.checkOutcome(load); err != nil {
 		return err
 	}
 	if err := r.checkControl(load); err != nil {
@@ -92,8 +92,30 @@ func (w Waiting) checkAgainst(load ClientLoad) error {
 	return nil
 }
 
-// checkSums returns an error if the numbers do not add up. Requests must be known to
-// be in range.
+// checkOutcome returns an error if the numbers do not add up, or are not those of the
+// load's requests. Requests must be known to be in range.
+func (o *Outcome) checkOutcome(load ClientLoad) error {
+	if err := o.checkSums(); err != nil {
+		return err
+	}
+	ports := 1 // of a request
+	if load.Lookups != nil {
+		ports = 2 // a second socket has another one
+	}
+	if err := o.checkPorts(ports); err != nil {
+		return err
+	}
+	switch u := o.Unanswered; {
+	case (u == nil) != (load.Lookups == nil):
+		return errors.New("report: queries without an answer are missing, or were not asked for")
+	case u != nil && (min(u.A, u.AAAA, u.Both) < 0 || max(u.A, u.AAAA, u.Both) > o.Requests || u.Sum() != o.Failures[result.Timeout]):
+		return fmt.Errorf("report: %s, but no answer to the query for A of %d, for AAAA of %d and for both of %d",
+			format.Plural(o.Failures[result.Timeout], "timeout", "timeouts"), u.A, u.AAAA, u.Both)
+	}
+	return nil
+}
+
+// checkSums returns an error if the numbers do not add up.
 func (o *Outcome) checkSums() error {
 	failed, err := o.countFailures()
 	if err != nil {
@@ -107,7 +129,7 @@ func (o *Outcome) checkSums() error {
 		return fmt.Errorf("report: %s, but %d succeeded, %d failed and %d with a latency",
 			format.Plural(o.Requests, "request", "requests"), o.Succeeded, failed, measured)
 	}
-	return o.checkPorts()
+	return nil
 }
 
 // MaxDelay bounds the delay of a client between the barrier and connect(), in ns.
@@ -126,7 +148,7 @@ func (r *Report) checkControl(load ClientLoad) error {
 	if most := load.Requests / load.Lockstep.Control.Every; r.Control.Requests < 0 || r.Control.Requests > most {
 		return fmt.Errorf("report: %s sent, %d asked for", format.Plural(r.Control.Requests, "request", "requests"), most)
 	}
-	if err := r.Control.checkSums(); err != nil {
+	if err := r.Control.checkOutcome(load); err != nil {
 		return err
 	}
 	p := r.Phase
@@ -170,9 +192,9 @@ func (o *Outcome) countLatencies() (measured int, err error) {
 	return measured, nil
 }
 
-// checkPorts checks the source ports against the requests. Ports without an answer
-// must be among those that were connected from.
-func (o *Outcome) checkPorts() error {
+// checkPorts checks the source ports against the requests, each of which may have so many.
+// Ports without an answer must be among those that were connected from.
+func (o *Outcome) checkPorts(each int) error {
 	for _, ranges := range [][]scenario.PortRange{o.Ports, o.Silent} {
 		if err := checkAscending(ranges); err != nil {
 			return err
@@ -180,7 +202,7 @@ func (o *Outcome) checkPorts() error {
 	}
 	ports, silent := CountPorts(o.Ports), CountPorts(o.Silent)
 	switch {
-	case ports > o.Requests:
+	case ports > each*o.Requests:
 		return fmt.Errorf("report: %d source ports for %s", ports, format.Plural(o.Requests, "request", "requests"))
 	case silent > o.Failures[result.Timeout]:
 		return fmt.Errorf("report: %s of %s", format.Plural(silent, "source port", "source ports"), format.Plural(o.Failures[result.Timeout], "timeout", "timeouts"))

@@ -84,10 +84,10 @@ func checkSums(t *testing.T, r *Report) {
 // Whatever a probe sends, the controller gets what it asked for, or an error that can be
 // printed.
 func FuzzAnswers(f *testing.F) {
-	const client, server = `{"v":6,"hello":{"role":"client","cpus":[0,1],"files":20000}}` + "\n",
-		`{"v":6,"hello":{"role":"server","cpus":[0],"files":99}}` + "\n" + `{"v":6,"ready":{}}` + "\n"
+	const client, server = `{"v":7,"hello":{"role":"client","cpus":[0,1],"files":20000}}` + "\n",
+		`{"v":7,"hello":{"role":"server","cpus":[0],"files":99}}` + "\n" + `{"v":7,"ready":{}}` + "\n"
 	addMessages(f, func(line string) {
-		for _, before := range []string{"", client, server, server + `{"v":6,"ready":{}}` + "\n"} {
+		for _, before := range []string{"", client, server, server + `{"v":7,"ready":{}}` + "\n"} {
 			f.Add([]byte(before + line + "\n"))
 		}
 	})

@@ -5,9 +5,9 @@
 // A probe is the same static binary as the tool. It reads requests from its
 // standard input and answers on its standard output, one JSON object a line:
 //
-//	probe:      {"v":6,"hello":{"role":"client","cpus":[0,1],"files":20000}}
-//	controller: {"v":6,"run":{"server":"198.18.1.2:20001","pattern":"lockstep",...}}
-//	probe:      {"v":6,"report":{"requests":3000,"succeeded":2641,...}}
+//	probe:      {"v":7,"hello":{"role":"client","cpus":[0,1],"files":20000}}
+//	controller: {"v":7,"run":{"server":"198.18.1.2:20001","pattern":"lockstep",...}}
+//	probe:      {"v":7,"report":{"requests":3000,"succeeded":2641,...}}
 //
 // When its input ends, a probe exits: it does not outlive the controller.
 // `snatlab serve` is a server's probe that is driven over TCP by the same messages.
@@ -30,7 +30,7 @@ import (
 
 // Version is the version of the protocol. Both sides are the same program: a
 // different version is that of an old image or of an old `snatlab serve`.
-const Version = 6
+const Version = 7
 
 // MaxOrder and maxAnswer bound one message, in bytes. The largest answers list each of
 // some 30,000 source ports by itself: a report of every other one, and what a server saw
@@ -117,6 +117,7 @@ type Listen struct {
 	Protocol string `json:"protocol,omitempty"` // result.TCP or result.UDP; empty: TCP
 	Port     uint16 `json:"port"`
 	Control  uint16 `json:"control,omitempty"` // port of the control; 0: none
+	DNS      bool   `json:"dns,omitempty"`     // the requests are those of look-ups, over UDP and over TCP
 }
 
 // Ready answers Greet and Listen.
@@ -165,6 +166,7 @@ type ClientLoad struct {
 	Rate        int            `json:"rate"`                  // requests a second; 0 is as fast as possible
 	Concurrency int            `json:"concurrency,omitempty"` // ephemeral: requests in flight at once
 	Lockstep    *LockstepPart  `json:"lockstep,omitempty"`    // nil: ephemeral
+	Lookups     *LookupPart    `json:"lookups,omitempty"`     // nil: the requests are no DNS look-ups
 	Explain     bool           `json:"explain,omitempty"`     // report the source ports of the timeouts
 	Announce    bool           `json:"announce,omitempty"`    // after the last request, say how many are unanswered, and expect an End
 }
@@ -210,6 +212,16 @@ type ControlPart struct {
 	Delays []int64 `json:"delays,omitempty"`
 }
 
+// LookupPart is how a client makes the look-ups of DNS that are its requests. Each asks for
+// the A and the AAAA records of a name. Those of a control send both queries at once.
+type LookupPart struct {
+	Resolver string `json:"resolver,omitempty"` // of the arm, as in package result; empty: both queries at once
+	Threads  int    `json:"threads"`            // that send the two queries: 1 or 2
+
+	// Reopened are the source ports of second sockets, with result.SingleRequestReopen.
+	Reopened scenario.PortRange `json:"reopened,omitzero"`
+}
+
 // Outcome is the outcome of requests: Requests = Succeeded + the sum of Failures.
 type Outcome struct {
 	Requests  int                  `json:"requests"`
@@ -218,6 +230,10 @@ type Outcome struct {
 	Failures  map[string]int       `json:"failures"` // by kind, as in package result
 	Silent    []scenario.PortRange `json:"silent"`   // source ports of the timeouts, if the load has Explain
 	Latency   [][2]int64           `json:"latency"`  // of the requests that succeeded: pairs of µs and number of requests
+
+	// Unanswered are the queries that the timeouts of look-ups have no answer to; nil if
+	// the requests are no look-ups.
+	Unanswered *result.Unanswered `json:"unanswered,omitempty"`
 }
 
 // Report is the outcome of a load.

@@ -36,7 +36,7 @@ func (b endless) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-const clientHello = `{"v":6,"hello":{"role":"client","cpus":[0],"files":99}}` + "\n"
+const clientHello = `{"v":7,"hello":{"role":"client","cpus":[0],"files":99}}` + "\n"
 
 // An answer must fit the request.
 func TestWrongAnswer(t *testing.T) {
@@ -46,15 +46,15 @@ func TestWrongAnswer(t *testing.T) {
 		ask    func(context.Context, *ClientSession) error
 		want   string
 	}{
-		{`{"v":6,"ready":{}}`, shareBarrier, "client 0: did not confirm that it can map the barrier"},
-		{`{"v":6,"shared":{}}`, runLoad, "client 0: did not answer with a report"},
-		{`{"v":6,"waiting":{"arm":1,"control":0}}`, runLoad, "client 0: did not answer with a report"},
-		{`{"v":6,"waiting":{"arm":3,"control":0}}`, announceLoad, "client 0: waiting: 3 of 2 requests unanswered, and 0 of 0 of the control"},
-		{`{"v":6,"waiting":{"arm":0,"control":-1}}`, announceLoad, "client 0: waiting: 0 of 2 requests unanswered, and -1 of 0 of the control"},
-		{`{"v":6,"run":{}}`, runLoad, "client 0: did not answer with a report"},
-		{`{"v":6,"error":"\u001b[2J\u0007over"}`, runLoad, "client 0: ?[2J?over"},
-		{`{"v":6,"error":"` + strings.Repeat("x", 10_000) + `"}`, runLoad, "client 0: " + strings.Repeat("x", maxWords) + "..."},
-		{`{"v":6,"served":{"accepted":1e30}}`, runLoad, `client 0 died: a message that this snatlab cannot read (json: cannot unmarshal number 1e30 into Go struct field Served.served.Server.accepted of type uint64): "{\"v\":6,\"served\":{\"accepted\":1e30}}"`},
+		{`{"v":7,"ready":{}}`, shareBarrier, "client 0: did not confirm that it can map the barrier"},
+		{`{"v":7,"shared":{}}`, runLoad, "client 0: did not answer with a report"},
+		{`{"v":7,"waiting":{"arm":1,"control":0}}`, runLoad, "client 0: did not answer with a report"},
+		{`{"v":7,"waiting":{"arm":3,"control":0}}`, announceLoad, "client 0: waiting: 3 of 2 requests unanswered, and 0 of 0 of the control"},
+		{`{"v":7,"waiting":{"arm":0,"control":-1}}`, announceLoad, "client 0: waiting: 0 of 2 requests unanswered, and -1 of 0 of the control"},
+		{`{"v":7,"run":{}}`, runLoad, "client 0: did not answer with a report"},
+		{`{"v":7,"error":"\u001b[2J\u0007over"}`, runLoad, "client 0: ?[2J?over"},
+		{`{"v":7,"error":"` + strings.Repeat("x", 10_000) + `"}`, runLoad, "client 0: " + strings.Repeat("x", maxWords) + "..."},
+		{`{"v":7,"served":{"accepted":1e30}}`, runLoad, `client 0 died: a message that this snatlab cannot read (json: cannot unmarshal number 1e30 into Go struct field Served.served.Server.accepted of type uint64): "{\"v\":7,\"served\":{\"accepted\":1e30}}"`},
 	} {
 		requests, in := io.Pipe()
 		out, answers := io.Pipe()
@@ -91,7 +91,7 @@ func TestUnaskedAnswer(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		out, answers := io.Pipe()
-		go fmt.Fprint(answers, clientHello+`{"v":6,"shared":{}}`+"\n")
+		go fmt.Fprint(answers, clientHello+`{"v":7,"shared":{}}`+"\n")
 		c, err := OpenClient(t.Context(), Stream{Name: "client 0", In: out, Out: io.Discard, Close: out.Close})
 		if err != nil {
 			t.Fatal(err)
@@ -110,9 +110,9 @@ func TestOpenClientRefuses(t *testing.T) {
 	for _, test := range []struct{ says, want string }{
 		{"", "client 0 died: its stream ended; exit code 1"},
 		{"Connection: close\n", `client 0 died: not a message: "Connection: close"; exit code 1`},
-		{`{"v":1,"hello":{}}` + "\n", "client 0 died: protocol version 1, this is 6: both sides must be the same snatlab; exit code 1"},
-		{`{"v":6,"hello":{"role":"server","cpus":[0],"files":9}}` + "\n", "client 0: is not a snatlab client"},
-		{`{"v":6,"hello":{"role":"client","cpus":[],"files":9}}` + "\n", "client 0: reports 0 CPUs and 9 files"},
+		{`{"v":1,"hello":{}}` + "\n", "client 0 died: protocol version 1, this is 7: both sides must be the same snatlab; exit code 1"},
+		{`{"v":7,"hello":{"role":"server","cpus":[0],"files":9}}` + "\n", "client 0: is not a snatlab client"},
+		{`{"v":7,"hello":{"role":"client","cpus":[],"files":9}}` + "\n", "client 0: reports 0 CPUs and 9 files"},
 		{strings.Repeat("x", maxAnswer+1), "client 0 died: a line is too long: more than 2097152 bytes; exit code 1"},
 	} {
 		in := strings.NewReader(test.says)

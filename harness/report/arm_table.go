@@ -47,6 +47,7 @@ func figureRows(arms []result.Arm, full bool) []row {
 	for _, cause := range result.CausesOf(arms) {
 		rows = append(rows, totalRow("  "+cause, func(t result.Trial) int { return t.Causes[cause] }))
 	}
+	rows = append(rows, lookupRows(arms)...)
 	insertFailed, drop := "insert_failed", "drop"
 	if result.HasControl(arms) {
 		rows = append(rows, triedRow("control lost", controlCell))
@@ -72,6 +73,35 @@ func figureRows(arms []result.Arm, full bool) []row {
 		rows = append(rows, sourcePortRows(arms)...)
 	}
 	return rows
+}
+
+// lookupRows returns which queries of slow look-ups had no answer. There are none where
+// requests are no look-ups.
+func lookupRows(arms []result.Arm) []row {
+	if !slices.ContainsFunc(arms, func(a result.Arm) bool { return a.SumUnanswered() != nil }) {
+		return nil
+	}
+	of := func(label string, n func(result.Unanswered) int) row {
+		return row{label, func(a result.Arm) string {
+			if u := a.SumUnanswered(); u != nil {
+				return format.Thousands(n(*u))
+			}
+			return format.None
+		}}
+	}
+	return []row{
+		of("no answer: to A", func(u result.Unanswered) int { return u.A }),
+		of("  to AAAA", func(u result.Unanswered) int { return u.AAAA }),
+		of("  to both", func(u result.Unanswered) int { return u.Both }),
+		triedRow("clash_resolve", func(a result.Arm) string {
+			return format.Thousands(result.SumTrials(a.Trials, func(t result.Trial) uint64 {
+				if n := t.Conntrack.ClashResolve; n != nil {
+					return *n
+				}
+				return 0
+			}))
+		}),
+	}
 }
 
 // controlCell returns the lost part of an arm's control: "1,204 of 2,000".

@@ -35,6 +35,9 @@ func WriteMarkdown(w io.Writer, r *result.Result) error {
 		d.writeLegend(r)
 		d.writeControlLegend(r.Arms)
 	}
+	if text := wording.DescribeLookups(r); text != "" {
+		d.WriteBlock("Queries: %s.", markdown.Escape(text))
+	}
 	d.WriteFootnotes(r.Warnings)
 	d.writeRules(r)
 	d.writeEvidence(r.Arms)

@@ -29,7 +29,10 @@ func loadText(s result.ScenarioSummary, arms []result.Arm) string {
 		}
 	}
 	text := fmt.Sprintf("%s x %s x %s, %s", format.Plural(s.Clients, "client", "clients"), requests, rounds, s.Pattern)
-	if s.Protocol == result.UDP {
+	switch {
+	case s.Pattern == result.DNS && s.Threads > 1:
+		text += fmt.Sprintf(" from %d threads of a client", s.Threads)
+	case s.Pattern != result.DNS && s.Protocol == result.UDP:
 		text += " over UDP"
 	}
 	if s.Sync != "" && s.Sync != result.SyncNone {

@@ -21,6 +21,7 @@ func WriteText(w io.Writer, r *result.Result, on layout.Screen) error {
 	p.writeAnswer(answer, "")
 	p.writeCaveat(answer)
 	p.writeArmRows(r)
+	p.writeLookups(r)
 	p.writeExpected(r)
 	if text := sharedText(r.Environment); text != "" {
 		p.WriteField("shared", text)
@@ -57,6 +58,14 @@ func (p *page) writeCaveat(a wording.RunAnswer) {
 	}
 	p.WriteHanging("caveat  ", text)
 	p.WriteLine("")
+}
+
+// writeLookups writes what became of the two queries of look-ups.
+func (p *page) writeLookups(r *result.Result) {
+	if text := wording.DescribeLookups(r); text != "" {
+		p.WriteHanging(layout.PadRight("queries", layout.LabelWidth), text)
+		p.WriteLine("")
+	}
 }
 
 // nameLeast is the columns of the name of an arm on a narrow screen.

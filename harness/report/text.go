@@ -24,6 +24,7 @@ func WriteFull(w io.Writer, r *result.Result, on layout.Screen) error {
 	p.writeRules(r)
 	p.writeArms(r, about)
 	p.writeInstrument(r)
+	p.writeLookups(r)
 	p.writeEvidence(r.Arms)
 	p.WriteFootnotes(notes, len(r.Warnings)-len(notes), "result.json")
 	if isJudgedByMedians(r) {

@@ -56,8 +56,9 @@ type ScenarioSummary struct {
 	Text     string `json:"text,omitempty"` // the scenario in YAML, with its defaults; empty in results of versions before it was recorded
 	Clients  int    `json:"clients"`
 	Protocol string `json:"protocol,omitempty"` // TCP or UDP; empty in results of versions before it was recorded: TCP
-	Pattern  string `json:"pattern"`            // lockstep or ephemeral
+	Pattern  string `json:"pattern"`            // lockstep, ephemeral or dns
 	Sync     string `json:"sync"`               // what kept the clients in step: barrier, clock or none
+	Threads  int    `json:"threads,omitempty"`  // of dns: threads of a client that send the two queries of a look-up
 	Requests int    `json:"requests"`           // per client and trial; with Until, later trials may be larger
 	Rounds   int    `json:"rounds"`
 	Seed     uint64 `json:"seed"`
@@ -248,6 +249,7 @@ type Trial struct {
 	Foreign     *Foreign       `json:"foreign"` // what other traffic may have added to Conntrack; nil where there is none
 	Server      Server         `json:"server"`
 	Datagrams   *Datagrams     `json:"datagrams,omitempty"`            // nil with TCP
+	Unanswered  *Unanswered    `json:"unanswered,omitempty"`           // queries of the timeouts; nil in other patterns than dns
 	Evidence    *Evidence      `json:"evidence,omitempty"`             // of --explain
 	Filtered    *uint64        `json:"source_port_filtered,omitempty"` // first packets that the filter before the server dropped; nil without one
 
@@ -279,7 +281,7 @@ type Datagrams struct {
 // machine. The server answers when the clients of a lockstep turn leave it a CPU, so the
 // time to the answer says nothing about NAT. Else latencies are the times to the answer.
 func (s ScenarioSummary) LatencyOfSending() bool {
-	return s.Protocol == UDP && s.Pattern == Lockstep
+	return s.Protocol == UDP && InLockstep(s.Pattern)
 }
 
 // Control is the part of a lockstep trial that passes plain MASQUERADE whatever the
@@ -297,6 +299,7 @@ type Control struct {
 	RulePackets uint64         `json:"rule_packets"` // connections that the rule of the control matched
 	Accepted    uint64         `json:"accepted"`     // by the server
 	Filtered    *uint64        `json:"source_port_filtered,omitempty"`
+	Unanswered  *Unanswered    `json:"unanswered,omitempty"` // as in Trial
 }
 
 // Phase is how the phase lock kept the clients of a trial together. A delay is the time

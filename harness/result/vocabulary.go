@@ -50,6 +50,7 @@ const (
 const (
 	Lockstep  = "lockstep"  // same source port at the same moment, by agreement
 	Ephemeral = "ephemeral" // ports chosen by the kernel
+	DNS       = "dns"       // look-ups in lockstep: the two queries of each are a request
 )
 
 // The ways in which lockstep clients keep in step.
@@ -96,6 +97,7 @@ const (
 // The keys of settings that are no sysctls, and the value of one.
 const (
 	KeySourcePorts = "source_ports" // of the clients: "40000-40015", or SplitPorts
+	KeyResolver    = "resolver"     // of the clients: [SingleRequest], ...
 	KeyAddress     = "address"      // that was added, as ip-address(8) takes it: "198.19.0.1 dev eth0"
 	SplitPorts     = "split"        // each client has source ports of its own
 )

@@ -29,6 +29,7 @@ func (c checker) checkAll(s *Scenario, root *yaml.Node) {
 	c.checkAccepted(s, root)
 	c.checkNetwork(s, root)
 	c.checkPattern(&s.Load, root)
+	c.checkLookups(s, root)
 	c.setIdleRules(s, root)
 	c.checkUntil(s, root)
 	c.checkServerPorts(s, root)
@@ -107,7 +108,7 @@ func (c checker) checkPattern(l *LoadSettings, root *yaml.Node) {
 		}
 	}
 	switch l.Pattern {
-	case result.Lockstep:
+	case result.Lockstep, result.DNS:
 		stray(strictyaml.Path{"load", "concurrency"}, result.Ephemeral)
 		stray(strictyaml.Path{"arms", "client_port_range"}, result.Ephemeral)
 		if l.Sync == "" {

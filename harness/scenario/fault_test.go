@@ -18,7 +18,7 @@ import (
 const (
 	allowedName  = "at most 63 lower-case letters, digits, dots and dashes, the first a letter or a digit"
 	allowedRoot  = "arms, clients, driver, expect, kubernetes, lab, load, name, nat, network, rounds, seed, server, until"
-	allowedLoad  = "concurrency, pattern, protocol, rate, requests, sync, timeout"
+	allowedLoad  = "concurrency, pattern, protocol, rate, requests, sync, threads, timeout"
 	allowedTime  = "10ms to 900ms (below the 1 s after which the kernel sends a SYN again)"
 	allowedPeer  = "IPv4:port of another machine, like 192.0.2.7:9000"
 	dockerNAT    = `nat: "nftables" is not allowed in a docker lab; allowed: iptables (the rule is the one that Docker wrote, and only its iptables rules are rewritten so far)`
@@ -27,7 +27,7 @@ const (
 	sharedRule   = "network: the masquerade rule of a network that others use is rewritten during trials; allowed with lab: {allow_shared_network: true}"
 	hostSysctl   = "sysctls.router: sets a sysctl of the host; allowed with lab: {allow_host_sysctls: true}"
 	allowedShare = `">=0%" to ">=100%", with at most three decimals`
-	allowedArm   = "client_port_range, client_ports, masquerade, name, snat, sysctls"
+	allowedArm   = "client_port_range, client_ports, masquerade, name, resolver, snat, sysctls"
 	allowedNAT   = "FIRST-LAST out of 1024 to 65535 (NAT keeps lower ports apart)"
 	sysctlWords  = "names below net., like net.ipv4.tcp_timestamps"
 	allowedValue = "a whole number, or one line of at most 128 ASCII characters"
@@ -124,10 +124,10 @@ func TestParseBadValues(t *testing.T) {
 		{"nat: {program: iptables}", `3:6: nat: a mapping is not allowed; allowed: iptables, nftables`},
 		{"nat:", `3:5: nat: is empty; allowed: iptables, nftables`},
 		{"load: {protocol: sctp}", `3:18: protocol: "sctp" is not allowed; allowed: tcp, udp (did you mean "tcp"?)`},
-		{"load: {pattern: locstep}", `3:17: pattern: "locstep" is not allowed; allowed: lockstep, ephemeral (did you mean "lockstep"?)`},
+		{"load: {pattern: locstep}", `3:17: pattern: "locstep" is not allowed; allowed: lockstep, ephemeral, dns (did you mean "lockstep"?)`},
 		{"load: {sync: none}", `3:14: sync: "none" is not allowed; allowed: barrier, clock`},
 		{"load: {requests: 30001, pattern: x}", `3:18: requests: 30001` + out + `1 to 30000
-x.yaml:3:34: pattern: "x" is not allowed; allowed: lockstep, ephemeral`},
+x.yaml:3:34: pattern: "x" is not allowed; allowed: lockstep, ephemeral, dns`},
 		{"load: {pattern: ephemeral, concurrency: 4097}", `3:41: concurrency: 4097` + out + "1 to 4096"},
 		{"load: {rate: 0}", `3:14: rate: 0` + out + "max, or 1 to 100000"},
 		{"load: {rate: 100001}", `3:14: rate: 100001` + out + "max, or 1 to 100000"},
@@ -199,6 +199,10 @@ func TestParseFieldConflicts(t *testing.T) {
 	for _, c := range []struct{ line, want string }{
 		{"load: {pattern: ephemeral, sync: clock}", `3:28: sync: belongs to pattern lockstep; the pattern here is ephemeral`},
 		{"load: {concurrency: 5}", `3:8: concurrency: belongs to pattern ephemeral; the pattern here is lockstep`},
+		{"load: {pattern: dns, concurrency: 5}", `3:22: concurrency: belongs to pattern ephemeral; the pattern here is dns`},
+		{"load: {threads: 2}", `3:8: threads: belongs to pattern dns; the pattern here is lockstep`},
+		{"load: {pattern: dns, threads: 3}", `3:31: threads: 3 is out of range; allowed: 1 to 2`},
+		{"load: {pattern: dns, protocol: tcp}", `3:32: protocol: look-ups are made over udp; allowed: udp, and over TCP an arm with resolver: use-vc`},
 		{"load: {requests: 20000}", `3:18: 2 clients x 20000 requests are 40000 in one trial; allowed: 32000 ` + share},
 		{"clients: 64", `3:10: 64 clients x 3000 requests are 192000 in one trial; allowed: 32000 ` + share},
 		{"{clients: 64, load: {requests: 501}}", `3:32: 64 clients x 501 requests are 32064 in one trial; allowed: 32000 ` + share},
@@ -457,9 +461,9 @@ func TestParseOneFault(t *testing.T) {
 		`x.yaml:2:49: to_source: "x" is not allowed; allowed: IPv4 addresses out of 198.18.0.0/15`)
 	// The pattern or the number of requests is unknown.
 	checkRefused(t, "name: s\nload: {pattern: x}\narms: [{name: a, client_port_range: 8008-8009}]\n",
-		`x.yaml:2:17: pattern: "x" is not allowed; allowed: lockstep, ephemeral`)
+		`x.yaml:2:17: pattern: "x" is not allowed; allowed: lockstep, ephemeral, dns`)
 	checkRefused(t, minimal+"load: {pattern: x, sync: clock, concurrency: 3}\n",
-		`x.yaml:3:17: pattern: "x" is not allowed; allowed: lockstep, ephemeral`)
+		`x.yaml:3:17: pattern: "x" is not allowed; allowed: lockstep, ephemeral, dns`)
 	checkRefused(t, minimal+"clients: 64\nload: {requests: x}\n",
 		`x.yaml:4:18: requests: "x" is not a whole number; allowed: 1 to 30000`)
 	checkRefused(t, minimal+"clients: 64\nload: 3\n",
@@ -637,5 +641,35 @@ func TestReadMissingFile(t *testing.T) {
 	}
 	if _, err := Read(filepath.Join(dir, "absent.yaml")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("%v is not fs.ErrNotExist", err)
+	}
+}
+
+// Arms send queries in another way than the first one, and their latencies are not compared.
+func TestParseLookupFaults(t *testing.T) {
+	t.Parallel()
+	const dns = "name: s\nload: {pattern: dns}\n"
+	for _, c := range []struct{ text, want string }{
+		{"name: s\narms: [{name: a}, {name: b, resolver: use-vc}]\n", "2:29: resolver: belongs to pattern dns; the pattern here is lockstep"},
+		{dns + "arms: [{name: a, resolver: use-vc}]\n", "3:28: resolver: the first arm is what others are compared with, and sends both queries at once, as the control does; allowed in the arms after it"},
+		{dns + "arms: [{name: a}, {name: b, resolver: tcp}]\n", `3:39: resolver: "tcp" is not allowed; allowed: single-request, single-request-reopen, use-vc`},
+		{dns + "arms: [{name: a}, {name: b, resolver: use-vc, masquerade: {to_ports: 2000-2999}}]\n", "3:39: resolver: use-vc is TCP, and a rule with to_ports is for UDP here; allowed without masquerade.to_ports"},
+		{dns + "server: {accept_source_ports: 1024-65535}\narms: [{name: a}, {name: b, resolver: use-vc}]\n", "4:39: resolver: use-vc is TCP, and the filter of server.accept_source_ports is for UDP here; allowed without it"},
+		{dns + "driver: kubernetes\narms: [{name: a}, {name: b, resolver: use-vc}]\n", "4:29: resolver: use-vc is not allowed in a kubernetes lab, whose agent on the node removes entries of UDP alone; allowed with drivers docker and netns"},
+		{dns + "arms: [{name: a}, {name: b, resolver: use-vc}]\nexpect: [{arm: b, p50: '<=20%'}]\n", `4:10: expect: "b" sends its queries in another way than the first arm, so their latencies are not compared; allowed: claims about failures`},
+	} {
+		checkRefused(t, c.text, "x.yaml:"+c.want)
+	}
+}
+
+// Second sockets have the last third of the clients' ports, which slots do not use.
+func TestReopenedPorts(t *testing.T) {
+	t.Parallel()
+	s := parse(t, "name: s\nload: {pattern: dns}\narms: [{name: a}, {name: b, resolver: single-request-reopen}]\n")
+	if own, other := s.ClientPorts(DefaultPorts), s.ReopenedPorts(DefaultPorts); own != (PortRange{32768, 51589}) || other != (PortRange{51590, 60999}) {
+		t.Errorf("slots leave from %v, second sockets from %v", own, other)
+	}
+	s = parse(t, "name: s\nload: {pattern: dns}\narms: [{name: a}, {name: b, resolver: single-request}]\n")
+	if own, other := s.ClientPorts(DefaultPorts), s.ReopenedPorts(DefaultPorts); own != DefaultPorts || other != (PortRange{}) {
+		t.Errorf("without second sockets: slots leave from %v, second sockets from %v", own, other)
 	}
 }

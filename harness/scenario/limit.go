@@ -50,6 +50,10 @@ var driverLimits = map[string][]driverLimit{
 			message: "snat: a kubernetes lab adds no addresses to a node; allowed with drivers docker and netns",
 		},
 		{
+			at: strictyaml.Path{"arms", "resolver"}, value: result.UseVC,
+			message: "resolver: use-vc is not allowed in a kubernetes lab, whose agent on the node removes entries of UDP alone; allowed with drivers docker and netns",
+		},
+		{
 			at:      strictyaml.Path{"arms", "client_port_range"},
 			message: "client_port_range: a kubernetes lab sets no sysctls of Pods; allowed with drivers docker and netns",
 		},

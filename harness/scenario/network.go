@@ -136,7 +136,7 @@ func findTakenSources(s *Scenario, driver string, root *yaml.Node) (found []driv
 func (s *Scenario) MostTrials() int { return 2 + s.MostRounds()*len(s.Arms) }
 
 // HasControl reports whether trials of the scenario have a control.
-func (s *Scenario) HasControl() bool { return s.Load.Pattern == result.Lockstep }
+func (s *Scenario) HasControl() bool { return result.InLockstep(s.Load.Pattern) }
 
 // describePortShortage returns the fault of a server on another machine that has too
 // few ports after that of its address; empty if it has enough.

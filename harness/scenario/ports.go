@@ -68,8 +68,15 @@ func (r PortRange) Intersect(other PortRange) PortRange {
 // ClientPorts returns the source ports that lockstep clients have in every arm, if
 // their own range is own. An arm that sets net.ipv4.ip_local_port_range replaces that
 // range for its trials. All trials use the same ports nevertheless, so that the arms
-// differ in nothing else. The result is zero if the arms have no port in common.
+// differ in nothing else. The result is zero if the arms have no port in common. Where
+// clients open second sockets, theirs are not among them: see ReopenedPorts.
 func (s *Scenario) ClientPorts(own PortRange) PortRange {
+	ports, _ := s.splitReopened(s.commonPorts(own))
+	return ports
+}
+
+// commonPorts returns the ports that clients have in every arm.
+func (s *Scenario) commonPorts(own PortRange) PortRange {
 	common := PortRange{lowestPort, 65535}
 	for _, arm := range s.Arms {
 		of := own
@@ -105,7 +112,7 @@ func (s *Scenario) Splits() bool {
 // number can be lower; the number of CPUs is not known here.
 func (s *Scenario) MaxRequests() int {
 	most := min(maxRequests, MaxTrial/s.Clients)
-	if s.Load.Pattern != result.Lockstep {
+	if !result.InLockstep(s.Load.Pattern) {
 		return most
 	}
 	slots := s.ClientPorts(DefaultPorts).Slots()
@@ -131,7 +138,7 @@ func (c checker) checkPorts(s *Scenario, root *yaml.Node) {
 	load := strictyaml.ChildOf(root, "load")
 	requests, clients, arms := strictyaml.ChildOf(load, "requests"), strictyaml.ChildOf(root, "clients"), strictyaml.ChildOf(root, "arms")
 	c.checkPortRanges(root)
-	if s.Load.Pattern != result.Lockstep || s.Clients*s.Load.Requests > MaxTrial || !c.IsSound(load, requests, clients, strictyaml.ChildOf(load, "pattern"), arms) {
+	if !result.InLockstep(s.Load.Pattern) || s.Clients*s.Load.Requests > MaxTrial || !c.IsSound(load, requests, clients, strictyaml.ChildOf(load, "pattern"), arms) {
 		return
 	}
 	ports := s.ClientPorts(DefaultPorts)
@@ -161,7 +168,7 @@ func (c checker) checkAccepted(s *Scenario, root *yaml.Node) {
 		return
 	}
 	own := DefaultPorts
-	if s.Load.Pattern == result.Lockstep {
+	if result.InLockstep(s.Load.Pattern) {
 		own = s.ClientPorts(DefaultPorts)
 	}
 	if own.Len() > 0 && !s.Server.AcceptSourcePorts.Holds(own) {

@@ -50,7 +50,7 @@ func (s *Scenario) RequiresRules() bool { return s.rulesWritten }
 // often the race occurs by itself. On a network with other containers they are not
 // allowed.
 func (s *Scenario) DefaultRules() int {
-	if s.Load.Pattern != result.Lockstep || s.Network != "" {
+	if !result.InLockstep(s.Load.Pattern) || s.Network != "" {
 		return 0
 	}
 	return lockstepRules
@@ -86,11 +86,12 @@ type LabSettings struct {
 // LoadSettings are the requests that every client sends in every trial.
 type LoadSettings struct {
 	Protocol    string        `yaml:"protocol"` // result.TCP or result.UDP
-	Pattern     string        `yaml:"pattern"`  // result.Lockstep or result.Ephemeral
+	Pattern     string        `yaml:"pattern"`  // result.Lockstep, result.Ephemeral or result.DNS
 	Requests    int           `yaml:"requests"` // per client and trial
 	Rate        Rate          `yaml:"rate"`     // lockstep: slots per second; ephemeral: requests per second and client
 	Timeout     time.Duration `yaml:"timeout"`  // of one request; below the 1 s after which the kernel sends a SYN again
 	Sync        string        `yaml:"sync,omitempty"`
+	Threads     int           `yaml:"threads,omitempty"`     // dns only: that send the two queries of a look-up
 	Concurrency int           `yaml:"concurrency,omitempty"` // ephemeral only: open requests of a client at a time
 }
 
@@ -114,6 +115,7 @@ type Arm struct {
 	SNAT            SNATOptions       `yaml:"snat,omitempty"`              // instead of the masquerade rule
 	ClientPorts     string            `yaml:"client_ports,omitempty"`      // result.SplitPorts, or empty: all clients use the same
 	ClientPortRange PortRange         `yaml:"client_port_range,omitempty"` // net.ipv4.ip_local_port_range of the clients; ephemeral only
+	Resolver        string            `yaml:"resolver,omitempty"`          // dns only: result.SingleRequest, ...; empty: both queries of a look-up at once
 	Sysctls         Sysctls           `yaml:"sysctls,omitempty"`
 }
 

@@ -6,7 +6,7 @@ import "snatlab/harness/result"
 // the scenario sets none.
 func (s *Scenario) Summary() result.ScenarioSummary {
 	summary := result.ScenarioSummary{
-		Name: s.Name, Hash: s.Hash(), Text: string(s.Canonical()), Clients: s.Clients, Protocol: s.Load.Protocol, Pattern: s.Load.Pattern, Sync: s.Load.Sync,
+		Name: s.Name, Hash: s.Hash(), Text: string(s.Canonical()), Clients: s.Clients, Protocol: s.Load.Protocol, Pattern: s.Load.Pattern, Sync: s.Load.Sync, Threads: s.Load.Threads,
 		Requests: s.Load.Requests, Rounds: s.Rounds,
 	}
 	if s.Seed != nil {

@@ -47,7 +47,7 @@ func (c checker) checkUntil(s *Scenario, root *yaml.Node) {
 	if !c.IsSound(until, rounds, load, strictyaml.ChildOf(load, "pattern")) {
 		return
 	}
-	if s.Load.Pattern != result.Lockstep {
+	if !result.InLockstep(s.Load.Pattern) {
 		for _, p := range (strictyaml.Path{"until"}).FindPairs(root) {
 			c.AddFault(p.Key, fmt.Sprintf("until: counts the hits of the control, which trials of pattern %s do not have; allowed: rounds, which is then the exact number of rounds", s.Load.Pattern))
 		}

@@ -44,8 +44,12 @@ func compareArm(arm, baseline result.Arm, instrument *result.Remaining) result.C
 // compareLatency compares a percentile of an arm with the baseline's, each trial relative
 // to its own control, where both have one and the control of both is under the same
 // conditions: what a sysctl of the arm costs, its control pays as well. Expectations are
-// held against the interval; p is never small where trials are few.
+// held against the interval; p is never small where trials are few. Look-ups that are sent
+// in different ways are not compared.
 func compareLatency(percentile string, arm, baseline result.Arm) result.LatencyChange {
+	if arm.Resolver() != baseline.Resolver() {
+		return result.LatencyChange{Percentile: percentile}
+	}
 	controlled := hasOwnControl(arm, baseline) && hasControl(baseline)
 	change, p := stats.ChangeByControl(measureLatency(percentile, baseline, controlled), measureLatency(percentile, arm, controlled), 1, result.Confidence)
 	return result.LatencyChange{Percentile: percentile, P: p, Estimate: change.Estimate, Low: change.Low, High: change.High}

@@ -30,7 +30,7 @@ func warnNoRace(r *result.Result) (found []result.Warning) {
 		{result.Warning{Code: result.NoRaceLeftOut}, baseline.LeftOutPorts() != nil},
 		{result.Warning{Code: result.NoRaceOneCPU}, r.Environment.CPUs == 1},
 		{result.Warning{Code: result.NoRaceKernelPorts}, r.Scenario.Pattern == result.Ephemeral && !hasSharedCounter(r.Environment.Kernel)},
-		{result.Warning{Code: result.NoRaceClock}, r.Scenario.Pattern == result.Lockstep && r.Scenario.Sync == result.SyncClock},
+		{result.Warning{Code: result.NoRaceClock}, result.InLockstep(r.Scenario.Pattern) && r.Scenario.Sync == result.SyncClock},
 		{result.Warning{Code: result.NoRaceMissedSlots, Share: missed}, missed > missedMany},
 		{control, control.Code != ""},
 		{result.Warning{Code: result.NoRaceFewRequests, Count: requests}, r.Incomplete == "" && float64(requests)*slowestRate < result.Floor},

@@ -86,7 +86,7 @@ func isPlain(a result.Arm) bool {
 // sysctlsOf returns the sysctls that an arm sets.
 func sysctlsOf(a result.Arm) (all []result.Setting) {
 	for _, s := range a.SettingValues {
-		if s.Key != result.KeySourcePorts && s.Key != result.KeyAddress {
+		if s.Key != result.KeySourcePorts && s.Key != result.KeyAddress && s.Key != result.KeyResolver {
 			all = append(all, s)
 		}
 	}

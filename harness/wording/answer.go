@@ -60,7 +60,7 @@ func Answer(r *result.Result) RunAnswer {
 	for _, label := range []string{FixedBy, ReducedBy, NotFixedBy, NotDecided} {
 		for _, c := range r.Comparisons {
 			if labelArm(c) == label {
-				a.Arms = append(a.Arms, ArmAnswer{Arm: c.Arm, Label: label, Verdict: c.Verdict, Effect: describeEffect(r, c), Cost: describeCost(c)})
+				a.Arms = append(a.Arms, ArmAnswer{Arm: c.Arm, Label: label, Verdict: c.Verdict, Effect: describeEffect(r, c), Cost: describeCost(c, findArm(r, c.Arm))})
 			}
 		}
 	}
@@ -161,7 +161,7 @@ func describeEffect(r *result.Result, c result.Comparison) string {
 
 // describeCost returns the changes of latency that are told apart from none, or how large
 // one may be that is not.
-func describeCost(c result.Comparison) string {
+func describeCost(c result.Comparison, arm result.Arm) string {
 	var changes, bounds []string
 	for _, l := range c.Latency {
 		switch {
@@ -173,6 +173,8 @@ func describeCost(c result.Comparison) string {
 		}
 	}
 	switch {
+	case arm.Resolver() != "":
+		return "its latency is not compared (its queries are sent in another way)"
 	case len(changes) > 0:
 		return "latency " + strings.Join(changes, ", ")
 	case len(bounds) > 0:

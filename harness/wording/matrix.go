@@ -58,6 +58,9 @@ func RowNotes(r result.Row) (notes []string) {
 		notes = append(notes, fmt.Sprintf("%d guests, the last with %s for each client and trial: the others lost too little to the race",
 			r.Attempts, format.Plural(r.Result.Scenario.Requests, "request", "requests")))
 	}
+	if r.Result.Scenario.Pattern == result.DNS {
+		notes = append(notes, describeClashes(r.Result))
+	}
 	for _, a := range r.Result.Arms {
 		if n := result.SumTrials(a.Trials, func(t result.Trial) int { return t.Causes[result.Unexplained] }); n > 0 {
 			notes = append(notes, fmt.Sprintf("%s: %s failed for no known cause", a.Name, format.Plural(n, "request", "requests")))

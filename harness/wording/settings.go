@@ -25,12 +25,14 @@ func describeSetting(s result.Setting) string {
 	case s.Key == result.KeyAddress:
 		return "address " + strings.Replace(s.Value, " dev ", " on ", 1)
 	}
-	return fmt.Sprintf("%s = %s", s.Key, s.Value)
+	return fmt.Sprintf("%s = %s", s.Key, s.Value) // a sysctl, or resolver
 }
 
 // Latency names what the latencies of a scenario's runs are.
 func Latency(s result.ScenarioSummary) string {
 	switch {
+	case s.Pattern == result.DNS:
+		return "time to send the first packets of a look-up through NAT"
 	case s.LatencyOfSending():
 		return "time to send a datagram through NAT"
 	case s.Protocol == result.UDP:

@@ -14,12 +14,14 @@ func TestDescribeSettings(t *testing.T) {
 		{Part: result.PartRouter, Key: "net.netfilter.nf_conntrack_max", Value: "4096"},
 		{Part: result.PartClients, Key: result.KeySourcePorts, Value: result.SplitPorts},
 		{Part: result.PartClients, Key: result.KeySourcePorts, Value: "40000-40015"},
+		{Part: result.PartClients, Key: result.KeyResolver, Value: result.UseVC},
 		{Part: result.PartRouter, Key: result.KeyAddress, Value: "198.19.200.1 dev server"},
 	})
 	want := []string{
 		"router: net.netfilter.nf_conntrack_max = 4096",
 		"clients: each has source ports of its own",
 		"clients: source ports 40000 to 40015",
+		"clients: resolver = use-vc",
 		"router: address 198.19.200.1 on server",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -64,9 +64,12 @@ func baselineLoss(of result.ScenarioSummary, baseline result.Arm) string {
 	}
 }
 
-// requests counts the requests of an arm: connections, or datagrams.
+// requests counts the requests of an arm: connections, datagrams, or look-ups.
 func requests(of result.ScenarioSummary, n result.Totals) string {
-	if of.Protocol == result.UDP {
+	switch {
+	case of.Pattern == result.DNS:
+		return format.Plural(n.Requests, "look-up", "look-ups")
+	case of.Protocol == result.UDP:
 		return format.Plural(n.Requests, "datagram", "datagrams")
 	}
 	return format.Plural(n.Requests, "connection", "connections")

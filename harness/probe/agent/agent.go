@@ -199,7 +199,7 @@ func (a *Agent) openPorts(order probe.Listen) (probe.Message, error) {
 		return probe.Message{}, err
 	}
 	config := server.Config{
-		Protocol: order.Protocol, Address: netip.AddrPortFrom(a.Address, order.Port), Control: order.Control,
+		Protocol: order.Protocol, DNS: order.DNS, Address: netip.AddrPortFrom(a.Address, order.Port), Control: order.Control,
 		Guests: a.guestsOrLab(), Files: a.files, LowPriority: a.lowPriority,
 	}
 	if a.open, err = server.OpenListener(config); err == nil {

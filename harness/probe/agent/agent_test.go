@@ -95,7 +95,7 @@ func TestShareForeignFile(t *testing.T) {
 	}
 }
 
-const greeting = `{"v":6,"greet":{}}` + "\n"
+const greeting = `{"v":7,"greet":{}}` + "\n"
 
 // A server refuses the orders of clients, ports that are not its own, and messages that
 // are not orders.
@@ -108,14 +108,14 @@ func TestServerRefusesOrders(t *testing.T) {
 	const known = "a server cannot answer this request"
 	for _, test := range []struct{ order, want string }{
 		{string(run), known},
-		{`{"v":6,"share":{"barrier":"/etc/passwd"}}`, known},
-		{`{"v":6,"hello":{"role":"server","cpus":[0],"files":9}}`, known},
-		{`{"v":6,"report":{}}`, known},
-		{`{"v":6,"error":"x"}`, known},
-		{`{"v":6,"listen":{"port":39004}}`, "port 39004 is not one of 39000 to 39003"},
-		{`{"v":6,"listen":{"port":39001,"control":39004}}`, "control: port 39004 is not one of 39000 to 39003"},
-		{`{"v":6,"listen":{"port":0}}`, "port 0 is not one of 39000 to 39003"},
-		{`{"v":6,"finish":{}}`, "no port is open"},
+		{`{"v":7,"share":{"barrier":"/etc/passwd"}}`, known},
+		{`{"v":7,"hello":{"role":"server","cpus":[0],"files":9}}`, known},
+		{`{"v":7,"report":{}}`, known},
+		{`{"v":7,"error":"x"}`, known},
+		{`{"v":7,"listen":{"port":39004}}`, "port 39004 is not one of 39000 to 39003"},
+		{`{"v":7,"listen":{"port":39001,"control":39004}}`, "control: port 39004 is not one of 39000 to 39003"},
+		{`{"v":7,"listen":{"port":0}}`, "port 0 is not one of 39000 to 39003"},
+		{`{"v":7,"finish":{}}`, "no port is open"},
 	} {
 		var out bytes.Buffer
 		agent := Agent{Role: probe.RoleServer, Ports: &scenario.PortRange{First: 39000, Last: 39003}}
@@ -134,18 +134,18 @@ func TestServerRefusesPeers(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ says, want string }{
 		{"GET / HTTP/1.1\r\n", `not a message: "GET / HTTP/1.1"`},
-		{`{"v":1,"greet":{}}`, "protocol version 1, this is 6: both sides must be the same snatlab"},
-		{`{"v":6}`, `a message with 0 parts instead of one: "{\"v\":6}"`},
-		{`{"v":6,"greet":{},"finish":{}}`, `a message with 2 parts instead of one: "{\"v\":6,\"greet\":{},\"finish\":{}}"`},
-		{`{"v":6,"format":{}}`, `a message that this snatlab cannot read (json: unknown field "format"): "{\"v\":6,\"format\":{}}"`},
-		{`{"v":6,"listen":{"port":70000}}`, `a message that this snatlab cannot read (json: cannot unmarshal number 70000 into Go struct field Listen.listen.port of type uint16): "{\"v\":6,\"listen\":{\"port\":70000}}"`},
+		{`{"v":1,"greet":{}}`, "protocol version 1, this is 7: both sides must be the same snatlab"},
+		{`{"v":7}`, `a message with 0 parts instead of one: "{\"v\":7}"`},
+		{`{"v":7,"greet":{},"finish":{}}`, `a message with 2 parts instead of one: "{\"v\":7,\"greet\":{},\"finish\":{}}"`},
+		{`{"v":7,"format":{}}`, `a message that this snatlab cannot read (json: unknown field "format"): "{\"v\":7,\"format\":{}}"`},
+		{`{"v":7,"listen":{"port":70000}}`, `a message that this snatlab cannot read (json: cannot unmarshal number 70000 into Go struct field Listen.listen.port of type uint16): "{\"v\":7,\"listen\":{\"port\":70000}}"`},
 		{strings.Repeat("x", probe.MaxOrder), "a line is too long: more than 4096 bytes"},
-		{`{"v":6,"listen":{"port":39001}}`, "a server accepts orders only after a greeting"},
-		{`{"v":6,"finish":{}}`, "a server accepts orders only after a greeting"},
+		{`{"v":7,"listen":{"port":39001}}`, "a server accepts orders only after a greeting"},
+		{`{"v":7,"finish":{}}`, "a server accepts orders only after a greeting"},
 	} {
 		var out bytes.Buffer
 		agent := Agent{Role: probe.RoleServer}
-		err := agent.Serve(strings.NewReader(test.says+"\n"+`{"v":6,"finish":{}}`+"\n"), &out)
+		err := agent.Serve(strings.NewReader(test.says+"\n"+`{"v":7,"finish":{}}`+"\n"), &out)
 		if fmt.Sprint(err) != test.want {
 			t.Errorf("%.40s: error %v, want %s", test.says, err, test.want)
 		}

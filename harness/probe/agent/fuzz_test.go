@@ -20,13 +20,13 @@ func FuzzOrders(f *testing.F) {
 	}
 	for line := range strings.Lines(string(messages)) {
 		f.Add([]byte(line))
-		f.Add([]byte(greeting + line + `{"v":6,"finish":{}}`))
+		f.Add([]byte(greeting + line + `{"v":7,"finish":{}}`))
 	}
 	for _, line := range []string{strings.Repeat("[", 20_000), "\xff\x00", "GET / HTTP/1.1\r\nHost: x\r\n\r"} {
 		f.Add([]byte(line + "\n"))
-		f.Add([]byte(greeting + line + "\n" + `{"v":6,"finish":{}}`))
+		f.Add([]byte(greeting + line + "\n" + `{"v":7,"finish":{}}`))
 	}
-	f.Add([]byte(greeting + `{"v":6,"listen":{"port":39001}}` + "\n" + `{"v":6,"listen":{"port":39002}}` + "\n" + `{"v":6,"finish":{}}` + "\n"))
+	f.Add([]byte(greeting + `{"v":7,"listen":{"port":39001}}` + "\n" + `{"v":7,"listen":{"port":39002}}` + "\n" + `{"v":7,"finish":{}}` + "\n"))
 	f.Add(bytes.Repeat([]byte("x"), probe.MaxOrder+1))
 	f.Fuzz(func(t *testing.T, says []byte) {
 		agent := Agent{Role: probe.RoleServer, Address: netip.MustParseAddr("127.0.0.1"), Ports: &scenario.PortRange{First: 39000, Last: 39003}}

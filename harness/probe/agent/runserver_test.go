@@ -86,11 +86,11 @@ func TestServeBesideStranger(t *testing.T) {
 		"nothing":             "",
 		"half a greeting":     greeting[:10],
 		"another protocol":    "GET / HTTP/1.1\r\n\r\n",
-		"an order":            `{"v":6,"finish":{}}` + "\n",
-		"listen, no greeting": `{"v":6,"listen":{"port":39010}}` + "\n",
+		"an order":            `{"v":7,"finish":{}}` + "\n",
+		"listen, no greeting": `{"v":7,"listen":{"port":39010}}` + "\n",
 		"an endless line":     strings.Repeat("x", 1<<20),
-		"an order of clients": `{"v":6,"run":{"server":"127.0.0.1:1","requests":1099511627776,"timeout":-1}}` + "\n",
-		"too many ports":      greeting + `{"v":6,"listen":{"port":1}}` + "\n" + strings.Repeat("x", 5000),
+		"an order of clients": `{"v":7,"run":{"server":"127.0.0.1:1","requests":1099511627776,"timeout":-1}}` + "\n",
+		"too many ports":      greeting + `{"v":7,"listen":{"port":1}}` + "\n" + strings.Repeat("x", 5000),
 	} {
 		t.Run(name, func(t *testing.T) {
 			address := serveRuns(t, ServeLimits{Greet: long, Idle: long, Busy: long, Answer: long})

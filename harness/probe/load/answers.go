@@ -43,7 +43,7 @@ func (a *answers) await(cs *connections) error {
 // keepUp waits in the middle of a turn whose requests would else expire before the server
 // has come to answer them.
 func (a *answers) keepUp(cs *connections) error {
-	if cs.transport.AnswersAtOnce() || cs.judged == cs.launched || probe.MonotonicTime()-cs.conns[cs.judged].launched < cs.timeout/16 {
+	if cs.answersAtOnce() || cs.judged == cs.launched || probe.MonotonicTime()-cs.conns[cs.judged].launched < cs.timeout/16 {
 		return nil
 	}
 	return a.await(cs)

@@ -1,6 +1,7 @@
 package load
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"time"
@@ -26,9 +27,8 @@ type connections struct {
 
 	timesSending bool // latencies are those of sending: see result.ScenarioSummary.LatencyOfSending
 
-	transport transport.Transport
-	epoll     int
-	events    [256]unix.EpollEvent
+	epoll  int
+	events [256]unix.EpollEvent
 
 	conns    []conn // as launched
 	launched int
@@ -38,10 +38,13 @@ type connections struct {
 	open     int // sockets
 
 	targets [lockstep.SlotKinds]target
+	second  *transport.Thread // sends the second query of look-ups; nil without one
 }
 
 // target is the server port that connections of a kind go to, and their outcome.
 type target struct {
+	transport transport.Transport
+	lookups   transport.Lookups // the same, of requests that are look-ups; else nil
 	peer      unix.RawSockaddrInet4
 	launched  int
 	succeeded int
@@ -49,8 +52,10 @@ type target struct {
 	latency   *hdrhistogram.Histogram // µs
 }
 
-func newTarget(server netip.AddrPort) target {
+func newTarget(server netip.AddrPort, by transport.Transport) target {
+	lookups, _ := by.(transport.Lookups)
 	return target{
+		transport: by, lookups: lookups,
 		peer:    unix.RawSockaddrInet4{Family: unix.AF_INET, Port: networkOrder(server.Port()), Addr: server.Addr().As4()},
 		latency: probe.NewLatencyHistogram(),
 	}
@@ -112,28 +117,50 @@ func newConnections(load probe.ClientLoad, files int) (*connections, error) {
 	if limit < 1 {
 		return nil, fmt.Errorf("%d open files are allowed, %d are needed", files, probe.ReservedFiles+1)
 	}
-	protocol, err := transport.New(load.Protocol)
-	if err != nil {
-		return nil, err
-	}
 	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("epoll_create1: %w", err)
 	}
 	cs := &connections{
-		timeout:   int64(load.Timeout),
-		limit:     limit,
-		transport: protocol,
-		epoll:     epoll,
-		conns:     make([]conn, load.Requests),
-		targets:   [lockstep.SlotKinds]target{lockstep.ArmSlot: newTarget(server)},
+		timeout: int64(load.Timeout),
+		limit:   limit,
+		epoll:   epoll,
+		conns:   make([]conn, load.Requests),
+	}
+	arm, control, err := cs.newTransports(load)
+	if err != nil {
+		return nil, errors.Join(err, cs.close())
+	}
+	cs.targets[lockstep.ArmSlot] = newTarget(server, arm)
+	if load.Lockstep != nil && load.Lockstep.Control != nil {
+		cs.targets[lockstep.ControlSlot] = newTarget(load.Lockstep.Control.Server, control)
 	}
 	return cs, nil
 }
 
+// newTransports returns the transports of the arm's requests and of the control's: one for
+// both, unless the requests are look-ups.
+func (cs *connections) newTransports(load probe.ClientLoad) (arm, control transport.Transport, err error) {
+	of := load.Lookups
+	if of == nil {
+		arm, err = transport.New(load.Protocol)
+		return arm, arm, err
+	}
+	if of.Threads > 1 {
+		cs.second = transport.StartThread()
+	}
+	client, numbers := 0, 2*load.Requests // with those of the control
+	if load.Lockstep != nil {
+		client = load.Lockstep.Client
+	}
+	if arm, err = transport.NewLookups(of.Resolver, client, numbers, cs.epoll, of.Reopened, cs.second); err == nil {
+		control, err = transport.NewLookups("", client, numbers, cs.epoll, scenario.PortRange{}, cs.second)
+	}
+	return arm, control, err
+}
+
 // addControl prepares for as many requests of a control.
-func (cs *connections) addControl(server netip.AddrPort, requests int) {
-	cs.targets[lockstep.ControlSlot] = newTarget(server)
+func (cs *connections) addControl(requests int) {
 	cs.conns = make([]conn, len(cs.conns)+requests)
 }
 
@@ -158,12 +185,15 @@ func (cs *connections) close() error {
 			unix.Close(int(fd))
 		}
 	}
+	if cs.second != nil {
+		cs.second.End()
+	}
 	return unix.Close(cs.epoll)
 }
 
-// openSocket returns a socket for a request.
-func (cs *connections) openSocket() (fd int, err error) {
-	if fd, err = cs.transport.OpenSocket(); err == nil {
+// openSocket returns a socket for a request of a kind.
+func (cs *connections) openSocket(kind lockstep.SlotKind) (fd int, err error) {
+	if fd, err = cs.targets[kind].transport.OpenSocket(); err == nil {
 		cs.open++
 	}
 	return fd, err
@@ -172,7 +202,24 @@ func (cs *connections) openSocket() (fd int, err error) {
 // prepareSocket does ahead of time what can be done before a request to the server port
 // of a kind.
 func (cs *connections) prepareSocket(fd int, kind lockstep.SlotKind) unix.Errno {
-	return cs.transport.Prepare(fd, &cs.targets[kind].peer)
+	to := &cs.targets[kind]
+	return to.transport.Prepare(fd, &to.peer)
+}
+
+// answersAtOnce reports whether the kernel of the server answers by itself.
+func (cs *connections) answersAtOnce() bool {
+	return cs.targets[lockstep.ArmSlot].transport.AnswersAtOnce()
+}
+
+// datagrams returns those that were not the answers that counted. The arm and its control
+// may have a transport each, and are in one namespace.
+func (cs *connections) datagrams() *probe.Datagrams {
+	arm, control := &cs.targets[lockstep.ArmSlot], &cs.targets[lockstep.ControlSlot]
+	sum := arm.transport.Datagrams()
+	if sum != nil && control.transport != nil && control.transport != arm.transport {
+		sum.Foreign += control.transport.Datagrams().Foreign
+	}
+	return sum
 }
 
 // closeUnused closes a socket that no request was sent from.
@@ -188,7 +235,7 @@ func (cs *connections) closeUnused(fd int) {
 func (cs *connections) sendRequest(fd int, port uint16, kind lockstep.SlotKind) error {
 	c, to := &cs.conns[cs.launched], &cs.targets[kind]
 	c.launched = probe.MonotonicTime()
-	errno := cs.transport.Send(fd, &to.peer, uint32(cs.launched))
+	errno := to.transport.Send(fd, &to.peer, uint32(cs.launched))
 	c.took = probe.MonotonicTime() - c.launched
 	return cs.addConn(c, fd, port, kind, errno)
 }
@@ -212,7 +259,7 @@ func (cs *connections) addConn(c *conn, fd int, port uint16, kind lockstep.SlotK
 	if port == 0 {
 		c.port = readSourcePort(fd)
 	}
-	event := unix.EpollEvent{Events: cs.transport.Events(), Fd: int32(cs.launched - 1)}
+	event := unix.EpollEvent{Events: cs.targets[kind].transport.Events(), Fd: int32(cs.launched - 1)}
 	if err := unix.EpollCtl(cs.epoll, unix.EPOLL_CTL_ADD, fd, &event); err != nil {
 		return fmt.Errorf("epoll_ctl: %w", err)
 	}
@@ -234,7 +281,7 @@ func (cs *connections) reapCompleted(limit time.Duration) error {
 			continue
 		}
 		c := &cs.conns[event.Fd]
-		errno, answered, err := cs.transport.ReadAnswer(int(c.fd), uint32(event.Fd))
+		errno, answered, err := cs.targets[c.kind].transport.ReadAnswer(int(c.fd), uint32(event.Fd))
 		if err != nil {
 			return err
 		}
@@ -278,7 +325,7 @@ func (cs *connections) reapFor(limit time.Duration) error {
 // isLate reports whether a connection succeeded after its timeout and by a second first
 // packet, which means that the first one was lost.
 func (cs *connections) isLate(c *conn) bool {
-	return probe.MonotonicTime()-c.launched >= cs.timeout && cs.transport.SentAgain(int(c.fd))
+	return probe.MonotonicTime()-c.launched >= cs.timeout && cs.targets[c.kind].transport.SentAgain(int(c.fd))
 }
 
 // completeConn records the outcome of a connection and closes it.
@@ -328,9 +375,12 @@ func (cs *connections) untilExpiry() time.Duration {
 func (cs *connections) sumUp(kind lockstep.SlotKind, explain bool) probe.Outcome {
 	to := &cs.targets[kind]
 	o := probe.Outcome{Requests: to.launched, Succeeded: to.succeeded, Failures: map[string]int{},
-		Ports: cs.listPorts(func(c conn) bool { return c.kind == kind })}
+		Ports: cs.listPorts(func(c conn) bool { return c.kind == kind }, to.lookups)}
 	if explain {
-		o.Silent = cs.listPorts(func(c conn) bool { return c.kind == kind && c.silent })
+		o.Silent = cs.listPorts(func(c conn) bool { return c.kind == kind && c.silent }, nil)
+	}
+	if to.lookups != nil {
+		o.Unanswered = cs.countUnansweredQueries(kind)
 	}
 	for k, n := range to.failures {
 		if n > 0 {
@@ -345,13 +395,28 @@ func (cs *connections) sumUp(kind lockstep.SlotKind, explain bool) probe.Outcome
 	return o
 }
 
+// countUnansweredQueries returns which queries the timeouts of a kind have no answer to.
+func (cs *connections) countUnansweredQueries(kind lockstep.SlotKind) *result.Unanswered {
+	sum := &result.Unanswered{}
+	for i, c := range cs.conns[:cs.launched] {
+		if c.kind == kind && c.silent {
+			sum.Add(cs.targets[kind].lookups.Unanswered(uint32(i)))
+		}
+	}
+	return sum
+}
+
 // listPorts returns the source ports of the connections that satisfy of, as ranges in
-// ascending order.
-func (cs *connections) listPorts(of func(conn) bool) []scenario.PortRange {
+// ascending order. With lookups, those of second sockets are among them.
+func (cs *connections) listPorts(of func(conn) bool, lookups transport.Lookups) []scenario.PortRange {
 	var used [65536]bool
-	for _, c := range cs.conns[:cs.launched] {
-		if c.port != 0 && of(c) {
-			used[c.port] = true
+	for i, c := range cs.conns[:cs.launched] {
+		if c.port == 0 || !of(c) {
+			continue
+		}
+		used[c.port] = true
+		if lookups != nil {
+			used[lookups.SecondPort(uint32(i))] = true // port 0 is not listed
 		}
 	}
 	var ranges []scenario.PortRange

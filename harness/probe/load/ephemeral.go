@@ -41,13 +41,13 @@ func sendEphemeral(ctx context.Context, load probe.ClientLoad, files int, announ
 	if err := flight.awaitAll(ctx, announce); err != nil {
 		return nil, err
 	}
-	return &probe.Report{Outcome: flight.sumUp(lockstep.ArmSlot, load.Explain), Datagrams: flight.transport.Datagrams(),
+	return &probe.Report{Outcome: flight.sumUp(lockstep.ArmSlot, load.Explain), Datagrams: flight.datagrams(),
 		Seconds: time.Since(begun).Seconds(), PeakRSS: probe.PeakRSS()}, nil
 }
 
 // sendNew sends a request from a new socket.
 func (cs *connections) sendNew() error {
-	fd, err := cs.openSocket()
+	fd, err := cs.openSocket(lockstep.ArmSlot)
 	if err != nil {
 		return err
 	}

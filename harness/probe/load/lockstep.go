@@ -41,7 +41,7 @@ func sendLockstep(ctx context.Context, load probe.ClientLoad, cpus []int, files 
 		return nil, err
 	}
 	defer flight.close()
-	flight.timesSending = !flight.transport.AnswersAtOnce()
+	flight.timesSending = !flight.answersAtOnce()
 	l := newPart(*step, load.Requests, flight)
 	if l.gate, err = newGate(load, l.turns, l.reapWhileIdle); err != nil {
 		return nil, err
@@ -69,7 +69,7 @@ func sendLockstep(ctx context.Context, load probe.ClientLoad, cpus []int, files 
 	seconds := time.Since(begun).Seconds()
 
 	debug.SetGCPercent(collect) // the report is larger than all else
-	r := &probe.Report{Outcome: flight.sumUp(lockstep.ArmSlot, load.Explain), Datagrams: flight.transport.Datagrams(), Seconds: seconds, PeakRSS: probe.PeakRSS(),
+	r := &probe.Report{Outcome: flight.sumUp(lockstep.ArmSlot, load.Explain), Datagrams: flight.datagrams(), Seconds: seconds, PeakRSS: probe.PeakRSS(),
 		BindErrors: l.bindErrors, Missed: l.missed, MadeUp: l.madeUp}
 	if c, ok := l.gate.(*lockstep.Clock); ok {
 		r.Missed, r.MadeUp = r.Missed+c.Missed, r.MadeUp+c.Missed
@@ -99,7 +99,7 @@ func newPart(step probe.LockstepPart, requests int, flight *connections) *part {
 				mine += t.Control
 			}
 		}
-		flight.addControl(c.Server, mine)
+		flight.addControl(mine)
 	}
 	return l
 }
@@ -172,6 +172,9 @@ func (l *part) playTurn(t int, pin func(cpu int) error, cpus []int) error {
 	if err := pin(cpus[place]); err != nil {
 		return err
 	}
+	if second := l.flight.second; second != nil {
+		second.MoveTo(cpus[l.step.CPUs+place])
+	}
 	first, err := l.gate.BeginTurn(t)
 	if err != nil {
 		return err
@@ -187,7 +190,7 @@ func (l *part) playTurn(t int, pin func(cpu int) error, cpus []int) error {
 	switch {
 	case l.lock != nil:
 		err = l.movePhase(t, place, turn)
-	case !l.flight.transport.AnswersAtOnce(): // the server's queue holds a turn, and not a trial
+	case !l.flight.answersAtOnce(): // the server's queue holds a turn, and not a trial
 		err = l.answers.await(l.flight)
 	}
 	if err != nil {
@@ -234,7 +237,7 @@ func (l *part) movePhase(t, place int, turn lockstep.Turn) error {
 // server's kernel answers, they mostly come before connect() returns; what has no answer
 // after a few times as long is lost, until the end of the trial shows otherwise.
 func (l *part) settle() error {
-	if !l.flight.transport.AnswersAtOnce() {
+	if !l.flight.answersAtOnce() {
 		l.answers.unit = time.Duration(l.lock.Unit)
 		return l.answers.await(l.flight)
 	}
@@ -359,7 +362,7 @@ func (l *part) sendDelayed(b boundSocket, kind lockstep.SlotKind) error {
 
 // bindNext makes the socket of the next slot of a kind, and binds its source port.
 func (l *part) bindNext(kind lockstep.SlotKind, next *lockstep.Position) (b boundSocket, err error) {
-	b.fd, err = l.flight.openSocket()
+	b.fd, err = l.flight.openSocket(kind)
 	if err != nil {
 		return b, err
 	}

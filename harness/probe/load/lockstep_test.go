@@ -58,36 +58,49 @@ func TestMeetPartners(t *testing.T) {
 
 // Nothing is allocated between slots, of the arm or of the control.
 func TestFireTurnAllocations(t *testing.T) {
-	// The kernel completes the handshakes. Nothing accepts, so nothing allocates.
+	// The kernel completes the handshakes. Nothing accepts or answers, so nothing allocates.
 	kernel, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer kernel.Close()
 	address := netip.MustParseAddrPort(kernel.Addr().String())
-	flight, err := newConnections(probe.ClientLoad{Protocol: result.TCP, Server: address, Requests: 2000, Timeout: time.Second}, 1024)
+	datagrams, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(address))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer flight.close()
-	l := newPart(probe.LockstepPart{
-		Clients: 1, CPUs: 1, Ports: scenario.PortRange{First: 20_000, Last: 24_999},
-		Control: &probe.ControlPart{Server: address, Every: 1, Ports: scenario.PortRange{First: 25_000, Last: 29_999}},
-	}, 2000, flight)
-	gate, err := lockstep.OpenBarrier(filepath.Join(t.TempDir(), "barrier"), 0, 1, lockstep.Pacer{}, l.turns, func(time.Duration) {})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer gate.Close()
-	l.gate = gate
-	next, members := lockstep.Position{}, lockstep.Turn{Members: []int{0}, Slots: 1, Control: 1}
-	allocated := testing.AllocsPerRun(1000, func() {
-		if next, err = l.fireTurn(members, next); err != nil {
+	defer datagrams.Close()
+	for name, load := range map[string]probe.ClientLoad{
+		"tcp":      {Protocol: result.TCP},
+		"udp":      {Protocol: result.UDP},
+		"look-ups": {Protocol: result.UDP, Lookups: &probe.LookupPart{Threads: 1}},
+	} {
+		step := probe.LockstepPart{
+			Clients: 1, CPUs: 1, Ports: scenario.PortRange{First: 20_000, Last: 24_999},
+			Control: &probe.ControlPart{Server: address, Every: 1, Ports: scenario.PortRange{First: 25_000, Last: 29_999}},
+		}
+		load.Server, load.Requests, load.Timeout, load.Lockstep = address, 2000, time.Hour, &step
+		flight, err := newConnections(load, 4096)
+		if err != nil {
 			t.Fatal(err)
 		}
-	})
-	if allocated != 0 {
-		t.Errorf("%v allocations a turn", allocated)
+		l := newPart(step, load.Requests, flight)
+		gate, err := lockstep.OpenBarrier(filepath.Join(t.TempDir(), "barrier"), 0, 1, lockstep.Pacer{}, l.turns, func(time.Duration) {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.gate = gate
+		next, members := lockstep.Position{}, lockstep.Turn{Members: []int{0}, Slots: 1, Control: 1}
+		allocated := testing.AllocsPerRun(1000, func() {
+			if next, err = l.fireTurn(members, next); err != nil {
+				t.Fatal(err)
+			}
+		})
+		if allocated != 0 {
+			t.Errorf("%s: %v allocations a turn", name, allocated)
+		}
+		flight.close()
+		gate.Close()
 	}
 }
 

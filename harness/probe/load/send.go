@@ -9,6 +9,7 @@ package load
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path"
 	"strconv"
@@ -18,6 +19,7 @@ import (
 	"snatlab/harness/format"
 	"snatlab/harness/probe"
 	"snatlab/harness/probe/load/lockstep"
+	"snatlab/harness/result"
 	"snatlab/harness/scenario"
 )
 
@@ -65,10 +67,20 @@ func checkLoad(l *probe.ClientLoad, cpus int) error {
 		return fmt.Errorf("a rate of %d a second: out of range", l.Rate)
 	case l.Concurrency < 0 || l.Concurrency > probe.MaxRequests:
 		return fmt.Errorf("%d requests at once: out of range", l.Concurrency)
-	case l.Lockstep != nil:
-		return checkLockstep(l.Lockstep, l.Requests, cpus)
 	}
-	return nil
+	threads := 1
+	if of := l.Lookups; of != nil {
+		if threads = of.Threads; threads < 1 || threads > 2 {
+			return fmt.Errorf("look-ups from %s: out of range", format.Plural(threads, "thread", "threads"))
+		}
+		if l.Lockstep == nil || l.Protocol != result.UDP {
+			return errors.New("look-ups are made in lockstep, over UDP")
+		}
+	}
+	if l.Lockstep == nil {
+		return nil
+	}
+	return checkLockstep(l.Lockstep, l.Requests, cpus/threads)
 }
 
 // checkLockstep returns an error for a part in lockstep that no controller sends.

@@ -68,7 +68,12 @@ func (e *echo) answer(port, n, size int, from unix.Sockaddr) error {
 	if !l.countGuest(port, from) {
 		return nil
 	}
-	switch err := unix.Sendmsg(port, e.datagram[:n], keepSource(e.control[:size]), from, unix.MSG_DONTWAIT); err {
+	return sendAnswer(port, e.datagram[:n], e.control[:size], from)
+}
+
+// sendAnswer answers a datagram, with its ancillary data, from the address that it came to.
+func sendAnswer(port int, answer, control []byte, to unix.Sockaddr) error {
+	switch err := unix.Sendmsg(port, answer, keepSource(control), to, unix.MSG_DONTWAIT); err {
 	case nil, unix.EAGAIN, unix.ENOBUFS, unix.EINTR, unix.EPERM: // EPERM: a filter dropped it
 		return nil
 	default:
@@ -95,6 +100,9 @@ func (l *Listener) countReceiveDrops() *uint64 {
 	}
 	var sum uint64
 	for _, fd := range l.listPorts() {
+		if _, ok := l.streams[fd]; ok {
+			continue
+		}
 		drops, err := readDrops(fd)
 		if err != nil {
 			return nil

@@ -36,9 +36,10 @@ const longQueue = 16 << 10
 // when the clients wait at the end of a turn.
 type Listener struct {
 	protocol    string
-	trial       int // socket
-	control     int // socket; -1: there is no control
-	stop        int // eventfd: written to when the trial is over
+	trial       int         // socket
+	control     int         // socket; -1: there is no control
+	streams     map[int]int // sockets of TCP beside those above, to which their connections count; nil unless DNS is served
+	stop        int         // eventfd: written to when the trial is over
 	guests      []netip.Prefix
 	before      probe.Counters
 	done        chan error
@@ -60,6 +61,7 @@ type Config struct {
 	Address  netip.AddrPort // the zero address means all addresses
 	Control  uint16         // port of the control; 0: none
 	Guests   []netip.Prefix // that connections are accepted from
+	DNS      bool           // with UDP: requests are look-ups, which are answered over TCP as well
 	Files    int            // that may be open
 	// LowPriority is whether it accepts at the lowest priority. Nil: if the queue is long
 	// enough.
@@ -68,6 +70,9 @@ type Config struct {
 
 // OpenListener opens the ports and accepts connections until Finish.
 func OpenListener(c Config) (*Listener, error) {
+	if c.DNS && c.Protocol != result.UDP {
+		return nil, fmt.Errorf("look-ups over protocol %.60q: not over %s", c.Protocol, result.UDP)
+	}
 	l := &Listener{protocol: c.Protocol, control: -1, guests: c.Guests, done: make(chan error, 1), sources: map[netip.Addr]uint64{}}
 	var err error
 	if l.trial, err = listenOn(c.Protocol, c.Address); err != nil {
@@ -77,6 +82,12 @@ func OpenListener(c Config) (*Listener, error) {
 		if l.control, err = listenOn(c.Protocol, netip.AddrPortFrom(c.Address.Addr(), c.Control)); err != nil {
 			unix.Close(l.trial)
 			return nil, fmt.Errorf("control: %w", err)
+		}
+	}
+	if c.DNS {
+		if err := l.listenStreams(c); err != nil {
+			l.closePorts()
+			return nil, err
 		}
 	}
 	if l.stop, err = unix.Eventfd(0, unix.EFD_CLOEXEC); err != nil {
@@ -91,6 +102,23 @@ func OpenListener(c Config) (*Listener, error) {
 	accept := l.newAcceptor(c.Files)
 	go func() { l.done <- l.acceptAll(accept) }()
 	return l, nil
+}
+
+// listenStreams opens the ports of TCP that have the numbers of those for datagrams.
+func (l *Listener) listenStreams(c Config) error {
+	l.streams = map[int]int{}
+	ports := map[int]uint16{l.trial: c.Address.Port()}
+	if l.control >= 0 {
+		ports[l.control] = c.Control
+	}
+	for datagrams, port := range ports {
+		fd, err := listenOn(result.TCP, netip.AddrPortFrom(c.Address.Addr(), port))
+		if err != nil {
+			return fmt.Errorf("DNS over TCP: %w", err)
+		}
+		l.streams[fd] = datagrams
+	}
+	return nil
 }
 
 // listenOn returns a socket that listens on an address.
@@ -145,10 +173,11 @@ func (l *Listener) closePorts() {
 
 // listPorts returns the sockets of the ports.
 func (l *Listener) listPorts() []int {
-	if l.control < 0 {
-		return []int{l.trial}
+	ports := []int{l.trial}
+	if l.control >= 0 {
+		ports = append(ports, l.control)
 	}
-	return []int{l.trial, l.control}
+	return slices.AppendSeq(ports, maps.Keys(l.streams))
 }
 
 // acceptor accepts connections, or datagrams.
@@ -159,7 +188,10 @@ type acceptor interface {
 }
 
 func (l *Listener) newAcceptor(files int) acceptor {
-	if l.protocol == result.UDP {
+	switch {
+	case l.streams != nil:
+		return &resolver{listener: l, known: map[source]bool{}}
+	case l.protocol == result.UDP:
 		return &echo{listener: l}
 	}
 	return &openConns{listener: l, ring: make([]int, max(1, min(maxKeptOpen, files-probe.ReservedFiles)))}
@@ -247,11 +279,8 @@ func (o *openConns) close() {
 // countGuest counts a connection of a port, and reports whether it comes from a guest.
 // Strangers and sources are those of the trial's port.
 func (l *Listener) countGuest(port int, from unix.Sockaddr) bool {
-	var address netip.Addr
-	var source uint16
-	if at, ok := from.(*unix.SockaddrInet4); ok {
-		address, source = netip.AddrFrom4(at.Addr), uint16(at.Port)
-	}
+	of := addressOf(from)
+	address, source := of.Addr(), of.Port()
 	isGuest := slices.ContainsFunc(l.guests, func(p netip.Prefix) bool { return p.Contains(address) })
 	switch {
 	case !isGuest && port == l.trial:
@@ -268,6 +297,14 @@ func (l *Listener) countGuest(port int, from unix.Sockaddr) bool {
 		}
 	}
 	return isGuest
+}
+
+// addressOf returns an IPv4 address; the zero address for another one.
+func addressOf(from unix.Sockaddr) netip.AddrPort {
+	if at, ok := from.(*unix.SockaddrInet4); ok {
+		return netip.AddrPortFrom(netip.AddrFrom4(at.Addr), uint16(at.Port))
+	}
+	return netip.AddrPort{}
 }
 
 // sourceList returns the number of connections by address, in ascending order.

@@ -34,6 +34,7 @@ type runPage struct {
 	TrialRows table
 	Machine   table
 	Method    string
+	Lookups   string // what became of the queries of look-ups; empty without them
 }
 
 type expectation struct{ Arm, Claim, Outcome, Found, Class string }
@@ -55,7 +56,7 @@ func WriteRun(w io.Writer, r *result.Result) error {
 		Remaining: drawRemaining(r), Rates: drawRates(r), Control: result.HasControl(r.Arms),
 		Arms: armTable(r), CPUs: cpuTables(r), Evidence: report.EvidenceTexts(r.Arms),
 		Machine: table{Caption: "The machine and the lab", Head: []string{"fact", "value"}, Rows: report.EnvironmentRows(r)},
-		Method:  wording.Method,
+		Method:  wording.Method, Lookups: wording.DescribeLookups(r),
 	}
 	if hasOldComparisons(r) {
 		p.Method = wording.JudgedByMedians

@@ -20,7 +20,8 @@ type Transport interface {
 	// Prepare does ahead of time what can be done before the moment of a request. A
 	// socket that is not bound gets its source port then, or when it sends.
 	Prepare(fd int, to *unix.RawSockaddrInet4) unix.Errno
-	// Send sends the first packet of a request. It is one system call and no more.
+	// Send sends the first packet of a request. It is one system call and no more, in each
+	// thread that sends.
 	Send(fd int, to *unix.RawSockaddrInet4, request uint32) unix.Errno
 	// Events are those of epoll that report an answer.
 	Events() uint32
@@ -41,8 +42,7 @@ type Transport interface {
 func New(protocol string) (Transport, error) {
 	switch protocol {
 	case result.TCP, "":
-		// A linger time of 0 makes close() send RST, so that no TIME_WAIT holds the port.
-		return &tcp{linger: unix.Linger{Onoff: 1}}, nil
+		return newTCP(), nil
 	case result.UDP:
 		return &udp{before: probe.ReadCounters()}, nil
 	}
@@ -51,6 +51,10 @@ func New(protocol string) (Transport, error) {
 
 // tcp connects: a request is a handshake.
 type tcp struct{ linger unix.Linger }
+
+// newTCP returns a transport whose linger time of 0 makes close() send RST, so that no
+// TIME_WAIT holds the port.
+func newTCP() *tcp { return &tcp{linger: unix.Linger{Onoff: 1}} }
 
 func (t *tcp) OpenSocket() (int, error) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)

@@ -1,0 +1,92 @@
+package server
+
+import (
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"snatlab/harness/probe/query"
+	"snatlab/harness/result"
+)
+
+// A resolver answers queries of guests over UDP and TCP, and counts a source once. It
+// answers nothing else.
+func TestResolver(t *testing.T) {
+	t.Parallel()
+	l, err := OpenListener(Config{Protocol: result.UDP, DNS: true, Address: netip.AddrPortFrom(netip.Addr{}, 39061), Control: 39062,
+		Guests: []netip.Prefix{netip.MustParsePrefix("127.0.1.0/24")}, Files: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pair, err := query.NewPair(5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	to, control := netip.MustParseAddrPort("127.0.0.9:39061"), netip.MustParseAddrPort("127.0.0.9:39062")
+	for _, at := range []netip.AddrPort{to, control} {
+		if got, by := exchange(t, "127.0.1.1", at, pair[0].Write(77), 10*time.Second); got != string(pair[0].Answer(77)) || by != to.Addr() {
+			t.Errorf("%v: answer %q by %v", at, got, by)
+		}
+	}
+	for name, message := range map[string][]byte{
+		"a cut one": pair[0].Write(77)[:20], "an answer": pair[0].Answer(77), "a long one": make([]byte, 200), "an empty one": nil,
+	} {
+		if got, _ := exchange(t, "127.0.1.1", to, message, 100*time.Millisecond); got != "" {
+			t.Errorf("%s was answered by %q", name, got)
+		}
+	}
+	if got, _ := exchange(t, "127.0.2.1", to, pair[0].Write(77), 100*time.Millisecond); got != "" {
+		t.Errorf("a stranger was answered by %q", got)
+	}
+	conn := dialFrom(t, "127.0.1.2", to)
+	for _, q := range pair {
+		if _, err := conn.Write(q.Write(78)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	answer := make([]byte, 512)
+	for _, q := range pair {
+		if n, err := conn.Read(answer); err != nil || !q.IsAnswer(answer[:n], 78) {
+			t.Errorf("over TCP: %q, %v", answer[:n], err)
+		}
+	}
+	if _, err := conn.Write([]byte("no query")); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := conn.Read(answer); err == nil {
+		t.Errorf("over TCP: answer %q to what is no query", answer[:n])
+	}
+	stranger := dialFrom(t, "127.0.2.2", to)
+	stranger.Write(pair[0].Write(79))
+	if n, err := stranger.Read(answer); err == nil {
+		t.Errorf("over TCP: a stranger was answered by %q", answer[:n])
+	}
+	served, err := l.Finish()
+	if err != nil || served.Accepted != 2 || served.ControlAccepted != 1 || served.Strangers != 2 || served.Malformed != 5 || *served.ReceiveDrops != 0 {
+		t.Errorf("%+v, %v", served, err)
+	}
+}
+
+// dialFrom connects over TCP, for messages of DNS.
+func dialFrom(t *testing.T, from string, to netip.AddrPort) *dns.Conn {
+	t.Helper()
+	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
+	conn, err := dialer.Dial("tcp4", to.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	conn.SetDeadline(time.Now().Add(10 * time.Second))
+	return &dns.Conn{Conn: conn}
+}
+
+// Look-ups are requests of UDP.
+func TestResolverOverTCP(t *testing.T) {
+	t.Parallel()
+	if _, err := OpenListener(Config{Protocol: result.TCP, DNS: true}); err == nil || err.Error() != `look-ups over protocol "tcp": not over udp` {
+		t.Error(err)
+	}
+}
