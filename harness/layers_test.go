@@ -21,7 +21,7 @@ var layers = [][]string{
 	{"conntrack", "kernel/vm", "nat/compat", "report/layout", "result/resultfile", "scenario/strictyaml", "undo", "wording"},
 	{"nat/nftables", "report/calibration", "report/export", "report/live", "report/markdown", "report/progress", "scenario/changes", "scenario/percent", "scenario/sysctl", "verdict"},
 	{"scenario"},
-	{"history/store", "machine", "nat", "pace", "probe", "report", "report/trend"},
+	{"history/store", "machine", "nat", "nat/service", "pace", "probe", "report", "report/trend"},
 	{"causes", "departures", "lab/filter", "nat/effect", "probe/load/lockstep", "probe/load/transport"},
 	{"history/regression", "kernel/matrix", "lab", "probe/load", "probe/server", "report/page", "watch"},
 	{".", "fleet", "history/nightly", "lab/docker", "lab/netns", "probe/agent"},

@@ -65,7 +65,7 @@ func prepareNetns(ctx context.Context, s *scenario.Scenario) (*readyMachine, err
 	}
 	return &readyMachine{
 		open: func(ctx context.Context, run string, _ bool, say func(string)) (lab.Keeper, error) {
-			return netns.Open(ctx, netns.Config{Run: run, Clients: s.Clients, Protocol: s.Load.Protocol, NAT: s.NAT, Control: s.HasControl(), Accept: s.Server.AcceptSourcePorts, Widen: idleRules(s), Say: say})
+			return netns.Open(ctx, netns.Config{Run: run, Clients: s.Clients, Protocol: s.Load.Protocol, NAT: s.NAT, Control: s.HasControl(), Accept: s.Server.AcceptSourcePorts, Backends: s.DNAT.Backends, Widen: idleRules(s), Say: say})
 		},
 		close: func() error { return nil },
 	}, nil
@@ -104,7 +104,7 @@ func prepareDocker(ctx context.Context, s *scenario.Scenario) (_ *readyMachine, 
 			}
 			return docker.Open(ctx, host, docker.Config{
 				Run: run, Clients: s.Clients, Network: s.Network, Protocol: s.Load.Protocol, Trials: s.MostTrials(), Control: s.HasControl(), Arms: s.Arms, Server: s.Server.Address,
-				Accept: s.Server.AcceptSourcePorts, Widen: idleRules(s), Keep: keep, Journal: journal, Say: say,
+				Accept: s.Server.AcceptSourcePorts, Backends: s.DNAT.Backends, Widen: idleRules(s), Keep: keep, Journal: journal, Say: say,
 			})
 		},
 		close: release,

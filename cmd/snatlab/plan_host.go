@@ -48,6 +48,9 @@ func listHostChanges(s *scenario.Scenario) (changes []string) {
 	if n := s.Lab.PostroutingRules; n > 0 {
 		changes = append(changes, fmt.Sprintf("an nftables table with %s", format.Plural(n, "idle rule", "idle rules")))
 	}
+	if n := s.DNAT.Backends; n > 0 {
+		changes = append(changes, fmt.Sprintf("an nftables table that translates the service address to %s", format.Plural(n, "backend", "backends")))
+	}
 	return changes
 }
 

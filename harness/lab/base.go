@@ -44,7 +44,8 @@ type Base struct {
 	SharedTable bool                  // other traffic is in the router's conntrack table
 	Accept      scenario.PortRange    // source ports that the lab's own server accepts; zero: all
 
-	control controlRule // nil: there is no control
+	control  controlRule  // nil: there is no control
+	backends []netip.Addr // of the service that clients connect to; nil: they connect to the server's own address
 
 	listening ServerPorts   // of the trial
 	dropped   filter.Counts // by the server's filter when the trial began
@@ -110,6 +111,7 @@ func (b *Base) Environment() result.Env {
 	env := b.Facts
 	env.CPUs = len(b.clients[0].Hello.CPUs)
 	env.Server, env.ControlRule = b.address.String(), b.ControlRule()
+	env.Service = b.describeService()
 	if a := b.Accept; a.Valid() {
 		env.AcceptSourcePorts = &result.Ports{First: int(a.First), Last: int(a.Last)}
 	}
@@ -133,7 +135,7 @@ func (b *Base) Shared() bool { return b.SharedTable }
 // InsertControl inserts the rule of the control before the rule of the clients' network.
 func (b *Base) InsertControl(ctx context.Context, ports scenario.PortRange) error {
 	return b.Router(func() (err error) {
-		of := snat.Connections{Server: b.address, UDP: b.Protocol == result.UDP, Ports: snat.PortRange(ports)}
+		of := snat.Connections{Server: b.serverNetwork(), UDP: b.Protocol == result.UDP, Ports: snat.PortRange(ports)}
 		b.control, err = b.translation().insertControl(ctx, b.Journal, of)
 		b.controlled = b.control != nil
 		return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"regexp"
@@ -12,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"snatlab/harness/machine"
+	"snatlab/harness/nat/service"
 	"snatlab/harness/scenario"
 	"snatlab/harness/scenario/sysctl"
 	"snatlab/harness/undo"
@@ -25,7 +27,8 @@ const (
 
 // Undoers returns what undoes the steps of this package.
 func Undoers() undo.Undoers {
-	return undo.Undoers{
+	all := service.Undoers()
+	maps.Copy(all, undo.Undoers{
 		KindSysctl: undo.NewUndoer(func(_ context.Context, s sysctlChange) error {
 			if err := s.checkForm(); err != nil {
 				return err
@@ -38,7 +41,8 @@ func Undoers() undo.Undoers {
 			}
 			return a.removeAddress()
 		}),
-	}
+	})
+	return all
 }
 
 // sysctlChange is a journalled step: a sysctl that was set.

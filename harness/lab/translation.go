@@ -42,7 +42,7 @@ type appliedRule interface {
 func (b *Base) translation() translation {
 	if b.Found != nil {
 		if !b.Found.Server.IsValid() { // it was found before the server had an address
-			b.Found.Server = b.address
+			b.Found.Server = b.serverNetwork()
 		}
 		return foundRules{b.Found}
 	}
@@ -110,7 +110,7 @@ func (b *Base) FindRules(ctx context.Context) (found *effect.Rules, err error) {
 		return err
 	}
 	err = b.Router(func() (err error) {
-		found, err = effect.Find(ctx, b.Journal, effect.Connections{Clients: b.addresses, Server: b.address, Send: send})
+		found, err = effect.Find(ctx, b.Journal, effect.Connections{Clients: b.addresses, Server: b.serverNetwork(), Send: send})
 		return err
 	})
 	if err != nil && asked > 0 {

@@ -121,7 +121,7 @@ const controlKind = "nat.control"
 // controlText returns the rule that masquerades the packets of some connections which
 // leave the subnet by another interface than its bridge, as iptables prints it.
 func controlText(subnet netip.Prefix, bridge string, of snat.Connections) string {
-	return fmt.Sprintf("-A %s -s %v -d %v/32 ! -o %s -p %[5]s -m %[5]s --sport %d:%d -j MASQUERADE",
+	return fmt.Sprintf("-A %s -s %v -d %v ! -o %s -p %[5]s -m %[5]s --sport %d:%d -j MASQUERADE",
 		iptables.Postrouting, subnet, of.Server, bridge, snat.Protocol(of.UDP), of.Ports.First, of.Ports.Last)
 }
 
@@ -139,7 +139,7 @@ func parseControl(text string) error {
 	if err != nil {
 		return foreignRuleError(text)
 	}
-	of := snat.Connections{Server: server.Addr(), UDP: words[10] == snat.Protocol(true),
+	of := snat.Connections{Server: server, UDP: words[10] == snat.Protocol(true),
 		Ports: snat.ParsePorts(strings.Replace(words[14], ":", "-", 1))}
 	return checkControl(text, subnet, words[8], of)
 }
@@ -148,7 +148,7 @@ func parseControl(text string) error {
 // parts.
 func checkControl(text string, subnet netip.Prefix, bridge string, of snat.Connections) error {
 	_, _, err := parseMasquerade(masqueradeText(subnet, bridge))
-	if err != nil || !of.Server.Is4() || of.Ports.First == 0 || of.Ports.First >= of.Ports.Last || text != controlText(subnet, bridge, of) {
+	if err != nil || !snat.IsServer(of.Server) || of.Ports.First == 0 || of.Ports.First >= of.Ports.Last || text != controlText(subnet, bridge, of) {
 		return foreignRuleError(text)
 	}
 	return nil

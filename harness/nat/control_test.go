@@ -23,6 +23,7 @@ import (
 var (
 	controlServer = netip.AddrPortFrom(nattest.ServerAddress, 19_999)
 	controlPorts  = snat.PortRange{First: 22_000, Last: 29_999}
+	serverNetwork = netip.PrefixFrom(nattest.ServerAddress, 24).Masked()
 )
 
 // nextControlPort is the source port of the next connection of the control.
@@ -46,7 +47,7 @@ func (byNFT) control() string {
 // insertControl inserts the rule of the control.
 func insertControl(t *testing.T, r *Rule, j *undo.Journal) *ControlRule {
 	t.Helper()
-	c, err := r.InsertControl(t.Context(), j, snat.Connections{Server: controlServer.Addr(), Ports: controlPorts})
+	c, err := r.InsertControl(t.Context(), j, snat.Connections{Server: snat.ServerAt(controlServer.Addr()), Ports: controlPorts})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,6 +112,20 @@ var controlClaims = []struct {
 			}
 		}
 	}},
+	{"it matches the connections to every address of a network", func(t *testing.T, f firewall) {
+		r, j, _ := makeRule(t, f)
+		c, err := r.InsertControl(t.Context(), j, snat.Connections{Server: serverNetwork, Ports: controlPorts})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := strings.NewReplacer("192.0.2.9/32", "192.0.2.0/24", "192.0.2.9", "192.0.2.0/24").Replace(f.control()); c.Text() != want {
+			t.Errorf("%q, want %q", c.Text(), want)
+		}
+		sendControl(t, controlServer, 4)
+		sendControl(t, netip.AddrPortFrom(controlServer.Addr().Next(), 19_999), 3)
+		checkMatched(t, c, 7)
+		nattest.CloseJournal(t, j)
+	}},
 	{"it is undone, once and again, by the run and by another process", func(t *testing.T, f firewall) {
 		r, _, _ := makeRule(t, f)
 		f.insert(t, f.theirs(1))
@@ -149,7 +164,7 @@ var controlClaims = []struct {
 		r, j, path := makeRule(t, f)
 		f.insert(t, f.control())
 		journal := nattest.ReadFile(t, path)
-		_, err := r.InsertControl(t.Context(), j, snat.Connections{Server: controlServer.Addr(), Ports: controlPorts})
+		_, err := r.InsertControl(t.Context(), j, snat.Connections{Server: snat.ServerAt(controlServer.Addr()), Ports: controlPorts})
 		if err == nil || !strings.HasPrefix(err.Error(), fmt.Sprintf("insert the rule of the control before %q: ", r.Text)) || !strings.Contains(err.Error(), " already") {
 			t.Errorf("error %v", err)
 		}
@@ -161,7 +176,7 @@ var controlClaims = []struct {
 	{"without the network's rule it is an error that leaves nothing", func(t *testing.T, f firewall) {
 		r, j, _ := makeRule(t, f)
 		f.replace(t, 1, f.theirs(1))
-		if _, err := r.InsertControl(t.Context(), j, snat.Connections{Server: controlServer.Addr(), Ports: controlPorts}); err == nil || !strings.Contains(err.Error(), "no rule ") {
+		if _, err := r.InsertControl(t.Context(), j, snat.Connections{Server: snat.ServerAt(controlServer.Addr()), Ports: controlPorts}); err == nil || !strings.Contains(err.Error(), "no rule ") {
 			t.Errorf("error %v", err)
 		}
 		checkRules(t, f, f.theirs(1))
@@ -170,13 +185,13 @@ var controlClaims = []struct {
 	{"a server and ports that are none are refused before anything is journalled", func(t *testing.T, f firewall) {
 		r, j, path := makeRule(t, f)
 		journal := nattest.ReadFile(t, path)
-		for _, bad := range []netip.Addr{{}, netip.MustParseAddr("::1")} {
+		for _, bad := range []netip.Prefix{{}, netip.MustParsePrefix("::1/128"), netip.MustParsePrefix("198.18.1.0/25"), netip.MustParsePrefix("198.18.1.2/24")} {
 			if _, err := r.InsertControl(t.Context(), j, snat.Connections{Server: bad, Ports: controlPorts}); err == nil {
 				t.Errorf("%v is accepted", bad)
 			}
 		}
 		for _, bad := range []snat.PortRange{{}, {First: 0, Last: 9}, {First: 9, Last: 9}, {First: 9, Last: 3}} {
-			if _, err := r.InsertControl(t.Context(), j, snat.Connections{Server: controlServer.Addr(), Ports: bad}); err == nil {
+			if _, err := r.InsertControl(t.Context(), j, snat.Connections{Server: snat.ServerAt(controlServer.Addr()), Ports: bad}); err == nil {
 				t.Errorf("ports %v are accepted", bad)
 			}
 		}
@@ -218,7 +233,7 @@ var controlClaims = []struct {
 		c := insertControl(t, r, j)
 		journal := nattest.ReadFile(t, path)
 		cancel(stop)
-		if _, err := r.InsertControl(ctx, j, snat.Connections{Server: controlServer.Addr(), Ports: snat.PortRange{First: 1, Last: 2}}); !errors.Is(err, stop) {
+		if _, err := r.InsertControl(ctx, j, snat.Connections{Server: snat.ServerAt(controlServer.Addr()), Ports: snat.PortRange{First: 1, Last: 2}}); !errors.Is(err, stop) {
 			t.Errorf("error %v", err)
 		}
 		if _, err := c.Packets(ctx); !errors.Is(err, stop) {
@@ -269,7 +284,7 @@ func TestControlIsNotFound(t *testing.T) {
 		r := findOurs(t, tables)
 		j, _ := nattest.NewJournal(t, Undoers())
 		applyOptions(t, r, j, snat.Options{RandomFully: true})
-		_, err = r.InsertControl(t.Context(), j, snat.Connections{Server: controlServer.Addr(), Ports: controlPorts})
+		_, err = r.InsertControl(t.Context(), j, snat.Connections{Server: snat.ServerAt(controlServer.Addr()), Ports: controlPorts})
 		if err == nil || !strings.Contains(err.Error(), "rule 1 of POSTROUTING is") || !strings.Contains(err.Error(), "which run old of snatlab left") {
 			t.Errorf("error %v", err)
 		}
@@ -300,7 +315,7 @@ func TestForgedControl(t *testing.T) {
 		before := nattest.ListAllRules(t, true)
 		for _, spec := range []string{
 			"", strings.TrimPrefix(plain, "-A POSTROUTING "), good + " --random", good + " -t filter",
-			strings.Replace(good, "192.0.2.9/32", "192.0.2.0/24", 1), strings.Replace(good, "192.0.2.9/32", "::1/128", 1),
+			strings.Replace(good, "192.0.2.9/32", "192.0.2.0/25", 1), strings.Replace(good, "192.0.2.9/32", "192.0.2.9/24", 1), strings.Replace(good, "192.0.2.9/32", "::1/128", 1),
 			strings.Replace(good, "22000", "0", 1), strings.Replace(good, "22000", "022000", 1), strings.Replace(good, "22000:29999", "22000", 1),
 			strings.Replace(good, "22000:29999", "22000:22000", 1), strings.Replace(good, "22000:29999", "22000-29999", 1), strings.Replace(good, "22000:29999", "22000:", 1),
 			strings.Replace(good, "29999", "70000", 1), strings.Replace(good, "29999", "19999", 1), strings.Replace(good, "tcp", "udp", 1), strings.Replace(good, "tcp", "sctp", 2),

@@ -81,7 +81,11 @@ func labText(e result.Env) string {
 	case e.NAT != "":
 		parts = append(parts, e.NAT)
 	}
-	return strings.Join(append(parts, e.ClientNetwork+" to "+e.Server), ", ")
+	to := e.ClientNetwork + " to " + e.Server
+	if e.Service != nil {
+		to += ", " + wording.DescribeService(e.Service)
+	}
+	return strings.Join(append(parts, to), ", ")
 }
 
 // sharedText explains the effect of a run on a network with other containers; empty
@@ -144,6 +148,9 @@ func environmentRows(r *result.Result) [][]string {
 		{"client network", e.ClientNetwork},
 		{"server", e.Server},
 		{"peak memory", fmt.Sprintf("controller %s, largest client %s", formatMiB(r.Memory.Controller), formatMiB(r.Memory.Client))},
+	}
+	if e.Service != nil {
+		rows = append(rows, []string{"service", wording.DescribeService(e.Service)})
 	}
 	return append(rows, clusterRows(e.Kubernetes)...)
 }

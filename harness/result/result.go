@@ -129,6 +129,9 @@ type Env struct {
 	SharedNetwork string `json:"shared_network"`         // name of a network that others use as well, whose connections passed the rule, too; else empty
 	Server        string `json:"server"`                 // address that the clients connect to
 
+	// Service is the address that the clients connected to; nil if that was the server's
+	// own.
+	Service *Service `json:"service,omitempty"`
 	// AcceptSourcePorts are those that a filter before the lab's server lets in; nil
 	// without one.
 	AcceptSourcePorts *Ports `json:"accept_source_ports,omitempty"`

@@ -73,6 +73,9 @@ func (c checker) checkServer(root *yaml.Node) {
 	for _, p := range (strictyaml.Path{"arms", "snat"}).FindPairs(root) {
 		c.AddFault(p.Key, "snat: its addresses go onto the lab's own interface, and the server is on another machine; allowed with a server of the lab's own")
 	}
+	for _, p := range (strictyaml.Path{"dnat"}).FindPairs(root) {
+		c.AddFault(p.Key, "dnat: its backends are addresses of the lab's own server, and the server is on another machine; allowed with a server of the lab's own")
+	}
 	for _, p := range (strictyaml.Path{"arms", "sysctls", "server"}).FindPairs(root) {
 		c.AddFault(p.Key, "sysctls.server: the server is on another machine; allowed with a server of the lab's own")
 	}

@@ -17,7 +17,7 @@ import (
 
 const (
 	allowedName  = "at most 63 lower-case letters, digits, dots and dashes, the first a letter or a digit"
-	allowedRoot  = "arms, clients, driver, expect, kubernetes, lab, load, name, nat, network, rounds, seed, server, until"
+	allowedRoot  = "arms, clients, dnat, driver, expect, kubernetes, lab, load, name, nat, network, rounds, seed, server, until"
 	allowedLoad  = "concurrency, pattern, protocol, rate, requests, sync, threads, timeout"
 	allowedTime  = "10ms to 900ms (below the 1 s after which the kernel sends a SYN again)"
 	allowedPeer  = "IPv4:port of another machine, like 192.0.2.7:9000"

@@ -54,6 +54,9 @@ func scenarioFields(s *Scenario) []strictyaml.Field {
 		{Key: "server", Value: strictyaml.Mapping{Fields: serverFields(&s.Server), OneOf: serverKeys},
 			Doc:     "A server on another machine, or a filter before the lab's own.",
 			Default: "a server in the lab; with driver " + result.DriverKubernetes + " on another node"},
+		{Key: "dnat", Value: strictyaml.Mapping{Fields: dnatFields(&s.DNAT), Flow: true},
+			Doc:     "Drivers docker and netns only: the clients connect to a service address, which no machine has. The router translates it to one of several backends, as kube-proxy does it for a Service, and then translates their source as always.",
+			Default: "the clients connect to the server itself"},
 		{Key: "kubernetes", Value: strictyaml.Mapping{Fields: kubernetesFields(&s.Kubernetes), Flow: true},
 			Doc: "Driver kubernetes only: the Pods."},
 		{Key: "lab", Value: strictyaml.Mapping{Fields: labFields(s), Flow: true},
@@ -87,6 +90,13 @@ func serverFields(s *ServerSettings) []strictyaml.Field {
 		{Key: "accept_source_ports", Value: portRangeValue{into: &s.AcceptSourcePorts, bounds: strictyaml.SpanOf(1, 65535)},
 			Doc:     "Drivers docker and netns only: the lab's server drops requests from any other source port, as a filter on the way to it would. They are counted, and have the cause source_port_filtered. The range holds the clients' own ports, which the control keeps.",
 			Default: "all ports"},
+	}
+}
+
+func dnatFields(d *DNATSettings) []strictyaml.Field {
+	return []strictyaml.Field{
+		{Key: "backends", Value: strictyaml.OptionalInteger{Integer: strictyaml.Integer[int]{Into: &d.Backends, Bounds: strictyaml.SpanOf(1, MaxBackends)}}, Required: true,
+			Doc: "The number of backends, each an address of the lab's server. Which of them a connection reaches is drawn, with equal chances. Only connections to the same backend can collide: one pair in so many."},
 	}
 }
 

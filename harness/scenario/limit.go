@@ -38,6 +38,10 @@ var driverLimits = map[string][]driverLimit{
 			message: "network: a kubernetes lab is on the network of its cluster; allowed with driver docker",
 		},
 		{
+			at:      strictyaml.Path{"dnat"},
+			message: "dnat: a kubernetes lab makes no service address; allowed with drivers docker and netns",
+		},
+		{
 			at:      strictyaml.Path{"server", "accept_source_ports"},
 			message: "server.accept_source_ports: a kubernetes lab adds no rules to Pods; allowed with drivers docker and netns",
 		},

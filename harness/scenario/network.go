@@ -89,19 +89,24 @@ var (
 
 // describeNetnsAddress returns the use of an address in a netns lab, if connections
 // cannot be translated to it; empty if they can.
-func describeNetnsAddress(a netip.Addr, clients int) string {
+func describeNetnsAddress(a netip.Addr, clients, backends int) string {
 	first := NetnsClients.Addr().Next()
 	router, server := NetnsServer.Addr().Next(), NetnsServer.Addr().Next().Next()
 	last := NetnsServer.Addr().As4()
 	last[3] = 255
+	broadcast := netip.AddrFrom4(last)
 	switch {
 	case a == first, a == router:
 		return "the router's own address"
 	case a == server:
 		return "the server's own address"
+	case backends > 0 && a == broadcast.Prev():
+		return "the address of the service"
+	case NetnsServer.Contains(a) && a.Compare(server) > 0 && int(a.As4()[3])-int(server.As4()[3]) < backends:
+		return "the address of a backend"
 	case NetnsClients.Contains(a) && int(a.As4()[3])-int(first.As4()[3]) <= clients && a.Compare(first) > 0:
 		return "a client's own address"
-	case a == netip.AddrFrom4(last):
+	case a == broadcast:
 		return "the broadcast address of the server's network"
 	case a == NetnsServer.Addr():
 		// Before Linux 5.14 this is a second broadcast address (fib_add_ifaddr in
@@ -123,7 +128,7 @@ func findTakenSources(s *Scenario, driver string, root *yaml.Node) (found []driv
 			if err != nil || !a.Is4() {
 				continue
 			}
-			if what := describeNetnsAddress(a, s.Clients); what != "" {
+			if what := describeNetnsAddress(a, s.Clients, s.DNAT.Backends); what != "" {
 				found = append(found, driverFault{n, fmt.Sprintf("to_source: %v is %s in a netns lab; allowed: other addresses, like 198.19.0.1", a, what)})
 			}
 		}

@@ -24,6 +24,7 @@ type Scenario struct {
 	Clients    int                `yaml:"clients"`           // 1 to MaxClients
 	Network    string             `yaml:"network,omitempty"` // an existing Docker network for the clients; empty: the lab makes one
 	Server     ServerSettings     `yaml:"server,omitempty"`
+	DNAT       DNATSettings       `yaml:"dnat,omitempty"`
 	Kubernetes KubernetesSettings `yaml:"kubernetes,omitempty"`
 	Lab        LabSettings        `yaml:"lab,omitempty"`
 	Load       LoadSettings       `yaml:"load"`
@@ -61,6 +62,13 @@ func (s *Scenario) DefaultRules() int {
 type ServerSettings struct {
 	Address           netip.AddrPort `yaml:"address,omitempty"`             // IPv4 address of `snatlab serve`, and the port of its orders
 	AcceptSourcePorts PortRange      `yaml:"accept_source_ports,omitempty"` // zero: all
+}
+
+// DNATSettings are those of a service address that the clients connect to, and that the
+// router translates to one of the backends. The zero value is none: they connect to the
+// server itself.
+type DNATSettings struct {
+	Backends int `yaml:"backends"` // addresses of the lab's server, 1 to MaxBackends
 }
 
 // KubernetesSettings are those of the Pods of a lab in a cluster.
@@ -182,6 +190,8 @@ const (
 	MaxClients = 64
 	MaxRounds  = 1000
 	MaxArms    = 32
+
+	MaxBackends = 16
 
 	MaxPostroutingRules = 20_000
 

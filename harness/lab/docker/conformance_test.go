@@ -40,6 +40,9 @@ func TestConformance(t *testing.T) {
 				OpenFiltered: func(ctx context.Context, accept scenario.PortRange) (lab.Lab, error) {
 					return open(ctx, Config{Clients: 1, Accept: accept})
 				},
+				OpenService: func(ctx context.Context, backends int) (lab.Lab, error) {
+					return open(ctx, Config{Clients: 1, Backends: backends})
+				},
 				Kill: func(t *testing.T, l lab.Lab, client int) {
 					d := l.(*dockerLab)
 					if err := d.host.docker.ContainerKill(t.Context(), d.containerName(fmt.Sprintf("client-%d", client)), "KILL"); err != nil {

@@ -42,6 +42,7 @@ type Config struct {
 	Arms     []scenario.Arm     // of the run: nothing else may use their rules and addresses
 	Server   netip.AddrPort     // `snatlab serve` on another machine; zero: a server of the lab's own
 	Accept   scenario.PortRange // source ports that the lab's own server accepts; zero: all
+	Backends int                // of the service that the clients connect to; 0: they connect to the server
 	Binary   string             // static snatlab binary that the probe image is made of; empty: this one
 	Widen    lab.IdleRules
 	Keep     bool // Keep may be called: the probes stay when their sessions end
@@ -53,7 +54,8 @@ type Config struct {
 // it made so far is undone.
 func Open(ctx context.Context, host *Host, c Config) (lab.Keeper, error) {
 	l := newDockerLab(host, c)
-	err := lab.BuildLab(ctx, l.Close, l.checkArms, l.findNetwork, l.loadImage, l.watchEngine, l.makeNetworks, l.addIdleRules, l.startProbes, l.findByEffect)
+	makeService := func(ctx context.Context) error { return l.MakeService(ctx, l.clientNet.subnet, c.Backends) }
+	err := lab.BuildLab(ctx, l.Close, l.checkArms, l.findNetwork, l.loadImage, l.watchEngine, l.makeNetworks, l.addIdleRules, l.startProbes, makeService, l.findByEffect)
 	if err != nil {
 		return nil, err
 	}

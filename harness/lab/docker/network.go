@@ -2,6 +2,7 @@ package docker
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -154,9 +155,6 @@ func pickSubnets(pool netip.Prefix, taken []netip.Prefix, n int) (free []netip.P
 
 func nextSubnet(a netip.Addr) netip.Addr {
 	b := a.As4()
-	b[2]++
-	if b[2] == 0 {
-		b[1]++
-	}
+	binary.BigEndian.PutUint32(b[:], binary.BigEndian.Uint32(b[:])+256)
 	return netip.AddrFrom4(b)
 }

@@ -67,8 +67,8 @@ func TestNFTablesBackend(t *testing.T) {
 	if err := l.findRule(t.Context()); err != nil || l.Found.Text() != text {
 		t.Fatalf("%+v, %v", l.Found, err)
 	}
-	l.Found.Server = nattest.ServerAddress
-	if _, err := l.Found.InsertControl(t.Context(), l.Journal, snat.Connections{Server: nattest.ServerAddress, Ports: snat.PortRange{First: 40_000, Last: 40_009}}); err != nil {
+	l.Found.Server = snat.ServerAt(nattest.ServerAddress)
+	if _, err := l.Found.InsertControl(t.Context(), l.Journal, snat.Connections{Server: snat.ServerAt(nattest.ServerAddress), Ports: snat.PortRange{First: 40_000, Last: 40_009}}); err != nil {
 		t.Fatal(err)
 	}
 	server := netip.AddrPortFrom(nattest.ServerAddress, 9000)

@@ -5,6 +5,7 @@ package labtest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -29,6 +30,9 @@ type Driver struct {
 	// OpenFiltered builds a lab with a control and one client, whose server accepts these
 	// source ports alone.
 	OpenFiltered func(ctx context.Context, accept scenario.PortRange) (lab.Lab, error)
+	// OpenService builds a lab with a control and one client, whose server is reached by a
+	// service address with so many backends.
+	OpenService func(ctx context.Context, backends int) (lab.Lab, error)
 	// Kill ends the process of a client by force.
 	Kill func(t *testing.T, l lab.Lab, client int)
 	// RemoveControl removes the rule of the control, as another program would.
@@ -83,6 +87,12 @@ func CheckDriver(t *testing.T, d Driver) {
 		checkFilter(t, d)
 		checkSame(t, before, d.Traces(t))
 	})
+	for _, backends := range []int{1, 3} {
+		t.Run(fmt.Sprintf("a service translates each connection to one of %d backends", backends), func(t *testing.T) {
+			checkService(t, d, backends)
+			checkSame(t, before, d.Traces(t))
+		})
+	}
 	t.Run("an interruption at any step leaves nothing", func(t *testing.T) { checkInterruption(t, d, before) })
 }
 

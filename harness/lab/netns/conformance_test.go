@@ -115,6 +115,9 @@ func newDriver(writer, protocol string) labtest.Driver {
 		OpenFiltered: func(ctx context.Context, accept scenario.PortRange) (lab.Lab, error) {
 			return Open(ctx, Config{Run: "test", Clients: 1, Protocol: protocol, NAT: writer, Control: true, Accept: accept})
 		},
+		OpenService: func(ctx context.Context, backends int) (lab.Lab, error) {
+			return Open(ctx, Config{Run: "test", Clients: 1, Protocol: protocol, NAT: writer, Control: true, Backends: backends})
+		},
 		Kill: func(t *testing.T, l lab.Lab, client int) {
 			n := l.(*netnsLab).nodes[1+client]
 			if err := n.cmd.Process.Kill(); err != nil {

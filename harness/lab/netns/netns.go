@@ -44,6 +44,7 @@ type Config struct {
 	NAT      string             // what writes the rule: result.NATNFTables or result.NATIPTables
 	Control  bool               // the lab has a control
 	Accept   scenario.PortRange // source ports that the server accepts; zero: all
+	Backends int                // of the service that the clients connect to; 0: they connect to the server
 	Widen    lab.IdleRules
 	Binary   string       // the program that `probe ROLE` runs; empty: this one
 	Say      func(string) // reports what is being done; may be nil
@@ -161,7 +162,7 @@ func (l *netnsLab) startServer(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return l.FilterServer(ctx)
+	return errors.Join(l.FilterServer(ctx), l.MakeService(ctx, clientNet, l.config.Backends))
 }
 
 func (l *netnsLab) startClients(ctx context.Context) error {

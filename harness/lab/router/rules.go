@@ -45,7 +45,7 @@ func (a *Agent) find(ctx context.Context, o findOrder) (findStep, error) {
 	go func() {
 		defer close(search.steps)
 		search.found, search.failed = effect.Find(ctx, journal, effect.Connections{
-			Clients: o.Clients, Server: o.Server,
+			Clients: o.Clients, Server: snat.ServerAt(o.Server),
 			Send: func(ctx context.Context, client, n int) error { return search.send(ctx, sendStep{client, n}) },
 		})
 	}()

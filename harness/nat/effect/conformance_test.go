@@ -95,7 +95,7 @@ func TestControl(t *testing.T) {
 	eachShape(t, func(t *testing.T, s shape) {
 		before, j := listRules(t), newJournal(t)
 		r := findRules(t, j)
-		if _, err := r.InsertControl(t.Context(), j, snat.Connections{Server: nattest.ServerAddress, Ports: snat.PortRange{First: 40_000, Last: 40_099}}); err != nil {
+		if _, err := r.InsertControl(t.Context(), j, snat.Connections{Server: snat.ServerAt(nattest.ServerAddress), Ports: snat.PortRange{First: 40_000, Last: 40_099}}); err != nil {
 			t.Fatal(err)
 		}
 		server := netip.AddrPortFrom(nattest.ServerAddress, 9001)
@@ -144,7 +144,7 @@ func TestCrash(t *testing.T) {
 			eachShape(t, func(t *testing.T, s shape) {
 				before, j := listRules(t), newJournal(t)
 				r := findRules(t, j)
-				if _, err := r.InsertControl(t.Context(), j, snat.Connections{Server: nattest.ServerAddress, UDP: true, Ports: snat.PortRange{First: 40_000, Last: 40_099}}); err != nil {
+				if _, err := r.InsertControl(t.Context(), j, snat.Connections{Server: snat.ServerAt(nattest.ServerAddress), UDP: true, Ports: snat.PortRange{First: 40_000, Last: 40_099}}); err != nil {
 					t.Fatal(err)
 				}
 				for o := range s.action {

@@ -42,7 +42,7 @@ import (
 // Connections are those of a lab, as they arrive at the hook that translates sources.
 type Connections struct {
 	Clients []netip.Addr // their sources before the translation, one for each client; IPv4
-	Server  netip.Addr   // their destination, after a translation of destinations
+	Server  netip.Prefix // their destination, after a translation of destinations
 
 	// Send opens n connections of a client, by its index, one after the other, each from
 	// another port. It returns when their first packets have been sent.

@@ -205,7 +205,7 @@ func eachShape(t *testing.T, test func(t *testing.T, s shape)) {
 // client returns the connections of the client of nattest's namespace.
 func client(t *testing.T) Connections {
 	return Connections{
-		Clients: []netip.Addr{nattest.ClientAddress}, Server: nattest.ServerAddress,
+		Clients: []netip.Addr{nattest.ClientAddress}, Server: snat.ServerAt(nattest.ServerAddress),
 		Send: func(_ context.Context, _, n int) error { send(t, n); return nil },
 	}
 }

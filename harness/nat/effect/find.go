@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"snatlab/harness/format"
+	"snatlab/harness/nat/nftables"
 	"snatlab/harness/undo"
 )
 
@@ -23,11 +24,12 @@ var (
 // NoRuleError reports that no rule translates the connections of a client, as far as
 // counters show.
 type NoRuleError struct {
-	Client   int
-	From, To netip.Addr
-	Sent     int
-	Looked   []Rule   // that were looked at
-	Unread   []string // places that may hold more rules
+	Client int
+	From   netip.Addr
+	To     netip.Prefix // of the server
+	Sent   int
+	Looked []Rule   // that were looked at
+	Unread []string // places that may hold more rules
 }
 
 func (e *NoRuleError) Error() string {
@@ -46,7 +48,7 @@ func (e *NoRuleError) Error() string {
 		looked += "; not seen: " + strings.Join(e.Unread, "; ")
 	}
 	return fmt.Sprintf("no rule of iptables or nftables translates the connections of client %d, %v, to %v: %s were sent, and no counter moved by as many "+
-		"(are they translated in eBPF or by IPVS, or routed without a translation? %s)", e.Client, e.From, e.To, format.Plural(e.Sent, "connection", "connections"), looked)
+		"(are they translated in eBPF or by IPVS, or routed without a translation? %s)", e.Client, e.From, nftables.FormatNetwork(e.To), format.Plural(e.Sent, "connection", "connections"), looked)
 }
 
 // maxNamed bounds how many rules an error names.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"net/netip"
 	"slices"
 	"strings"
 
@@ -90,7 +89,7 @@ func commentOf(text string) string {
 func (r ownRule) words(comment string) []string {
 	words := []string{"-s", r.Source.String()}
 	if r.Server.IsValid() {
-		words = append(words, "-d", netip.PrefixFrom(r.Server, r.Server.BitLen()).String())
+		words = append(words, "-d", r.Server.String())
 	}
 	if r.Ports != (snat.PortRange{}) || r.Options.ToPorts != (snat.PortRange{}) {
 		words = append(words, "-p", r.Protocol())

@@ -54,13 +54,9 @@ func (r ownRule) text() string {
 	if r.isIPTables() {
 		return "-A " + r.beside.chain + " " + strings.Join(r.words(""), " ")
 	}
-	source := r.Source.String()
-	if r.Source.IsSingleIP() {
-		source = r.Source.Addr().String()
-	}
-	text := "ip saddr " + source + " "
+	text := "ip saddr " + nftables.FormatNetwork(r.Source) + " "
 	if r.Server.IsValid() {
-		text += fmt.Sprintf("ip daddr %v ", r.Server)
+		text += "ip daddr " + nftables.FormatNetwork(r.Server) + " "
 	}
 	if r.Ports != (snat.PortRange{}) {
 		text += fmt.Sprintf("%s sport %v ", r.Protocol(), r.Ports)

@@ -23,7 +23,7 @@ type Found struct {
 // some clients. Their owners go on owning them: see the package comment.
 type Rules struct {
 	Found  []Found
-	Server netip.Addr // the destination of the lab's connections; zero: any
+	Server netip.Prefix // the destination of the lab's connections; zero: any
 
 	control *Control
 }

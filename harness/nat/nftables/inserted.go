@@ -24,7 +24,7 @@ import (
 // from a network to a server.
 type InsertedRule struct {
 	Source  netip.Prefix
-	Server  netip.Addr     // zero: any destination
+	Server  netip.Prefix   // zero: any destination
 	Ports   snat.PortRange // only packets from these source ports; zero: all
 	UDP     bool           // Ports are those of UDP; else of TCP
 	Options snat.Options
@@ -41,7 +41,7 @@ func (r InsertedRule) Message(table Table, chain string, how netlink.HeaderFlags
 	}
 	m.Exprs = append(m.Exprs, matchNetwork(sourceField, r.Source)...)
 	if r.Server.IsValid() {
-		m.Exprs = append(m.Exprs, matchNetwork(destinationField, netip.PrefixFrom(r.Server, r.Server.BitLen()))...)
+		m.Exprs = append(m.Exprs, matchNetwork(destinationField, r.Server)...)
 	}
 	switch {
 	case r.Compat:
@@ -51,7 +51,7 @@ func (r InsertedRule) Message(table Table, chain string, how netlink.HeaderFlags
 		m.Exprs = append(m.Exprs, r.foreignExpressions()...)
 		return m
 	case r.Ports != snat.PortRange{}:
-		m.Exprs = append(m.Exprs, serverExpressions(r.Server, r.UDP, r.Ports)[2:]...)
+		m.Exprs = append(m.Exprs, portExpressions(r.UDP, r.Ports)...)
 	}
 	if r.Counts {
 		m.Exprs = append(m.Exprs, &expr.Counter{})

@@ -22,7 +22,7 @@ import (
 type MasqueradeRule struct {
 	Subnet  netip.Prefix // IPv4, masked
 	Bridge  string
-	Server  netip.Addr     // only packets to it from Ports; zero: all packets
+	Server  netip.Prefix   // only packets to it from Ports; zero: all packets
 	UDP     bool           // Ports are those of UDP; else of TCP
 	Ports   snat.PortRange // two source ports or more; zero without a Server
 	Options snat.Options   // none with a Server
@@ -36,15 +36,27 @@ func (r MasqueradeRule) Text() string {
 // Match returns the part of the text before the statement: it selects the
 // packets.
 func (r MasqueradeRule) Match() string {
-	source := r.Subnet.String()
-	if r.Subnet.IsSingleIP() {
-		source = r.Subnet.Addr().String()
-	}
-	match := fmt.Sprintf("ip saddr %s oifname != %q ", source, r.Bridge)
+	match := fmt.Sprintf("ip saddr %s oifname != %q ", FormatNetwork(r.Subnet), r.Bridge)
 	if r.Server.IsValid() {
-		match += fmt.Sprintf("ip daddr %v %s sport %v ", r.Server, snat.Protocol(r.UDP), r.Ports)
+		match += fmt.Sprintf("ip daddr %s %s sport %v ", FormatNetwork(r.Server), snat.Protocol(r.UDP), r.Ports)
 	}
 	return match
+}
+
+// FormatNetwork returns a network as the nft program prints it.
+func FormatNetwork(p netip.Prefix) string {
+	if p.IsSingleIP() {
+		return p.Addr().String()
+	}
+	return p.String()
+}
+
+// parseNetwork parses what FormatNetwork returns.
+func parseNetwork(text string) (netip.Prefix, error) {
+	if !strings.Contains(text, "/") {
+		text += "/32"
+	}
+	return netip.ParsePrefix(text)
 }
 
 // ParseRule parses the text of a rule without options. It returns false for any
@@ -54,7 +66,7 @@ func ParseRule(text string) (r MasqueradeRule, ok bool) {
 	switch len(words) {
 	case 8:
 	case 14:
-		server, err := netip.ParseAddr(words[8])
+		server, err := parseNetwork(words[8])
 		if err != nil {
 			return MasqueradeRule{}, false
 		}
@@ -62,12 +74,8 @@ func ParseRule(text string) (r MasqueradeRule, ok bool) {
 	default:
 		return MasqueradeRule{}, false
 	}
-	source := words[2]
-	if !strings.Contains(source, "/") {
-		source += "/32"
-	}
 	var err error
-	r.Subnet, err = netip.ParsePrefix(source)
+	r.Subnet, err = parseNetwork(words[2])
 	r.Bridge = strings.Trim(words[5], `"`)
 	return r, err == nil && r.Subnet == r.Subnet.Masked() && r.checkRule() == nil && r.Text() == text
 }
@@ -102,17 +110,15 @@ func (r MasqueradeRule) buildExpressions() []expr.Any {
 		&expr.Meta{Key: expr.MetaKeyOIFNAME, Register: register},
 		&expr.Cmp{Op: expr.CmpOpNeq, Register: register, Data: padName(r.Bridge)})
 	if r.Server.IsValid() {
-		exprs = append(exprs, serverExpressions(r.Server, r.UDP, r.Ports)...)
+		exprs = append(append(exprs, matchNetwork(destinationField, r.Server)...), portExpressions(r.UDP, r.Ports)...)
 	}
 	return append(exprs, statementExpressions(r.Options)...)
 }
 
-// serverExpressions returns the expressions of `ip daddr ADDRESS tcp sport FIRST-LAST`.
-// They compare the protocol as well.
-func serverExpressions(server netip.Addr, udp bool, ports snat.PortRange) []expr.Any {
+// portExpressions returns the expressions of `tcp sport FIRST-LAST`. They compare the
+// protocol as well.
+func portExpressions(udp bool, ports snat.PortRange) []expr.Any {
 	return []expr.Any{
-		&expr.Payload{DestRegister: register, Base: expr.PayloadBaseNetworkHeader, Offset: destinationField, Len: net.IPv4len},
-		&expr.Cmp{Op: expr.CmpOpEq, Register: register, Data: server.AsSlice()},
 		&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: register},
 		&expr.Cmp{Op: expr.CmpOpEq, Register: register, Data: []byte{protocolNumber(udp)}},
 		&expr.Payload{DestRegister: register, Base: expr.PayloadBaseTransportHeader, Offset: portField, Len: 2},
@@ -121,8 +127,8 @@ func serverExpressions(server netip.Addr, udp bool, ports snat.PortRange) []expr
 	}
 }
 
-// readServer reads the part of serverExpressions that follows a payload expression: the
-// address, or the ports.
+// readServer reads what follows a payload expression that is not that of the source: the
+// address of the server or a part of it, or the ports.
 func (r *MasqueradeRule) readServer(field *expr.Payload, after []expr.Any) {
 	var compared [][]byte
 	for _, e := range after {
@@ -136,7 +142,7 @@ func (r *MasqueradeRule) readServer(field *expr.Payload, after []expr.Any) {
 	case field.Base == expr.PayloadBaseTransportHeader:
 		r.Ports = readPorts(compared)
 	case len(compared) > 0:
-		r.Server, _ = netip.AddrFromSlice(compared[0])
+		r.Server = snat.ServerNetwork(compared[0])
 	}
 }
 
@@ -155,7 +161,7 @@ func (r MasqueradeRule) checkRule() error {
 		return errNotIPv4
 	case r.Bridge == "" || len(r.Bridge) >= unix.IFNAMSIZ || strings.ContainsAny(r.Bridge, `"\*`):
 		return fmt.Errorf("%q is not the name of a bridge", r.Bridge)
-	case r.Server.IsValid() && (!r.Server.Is4() || r.Options != (snat.Options{})):
+	case r.Server.IsValid() && (!snat.IsServer(r.Server) || r.Options != (snat.Options{})):
 		return fmt.Errorf("%v is not the server of a control", r.Server)
 	case r.Server.IsValid() && (r.Ports.First == 0 || r.Ports.First >= r.Ports.Last) || !r.Server.IsValid() && (r.UDP || r.Ports != (snat.PortRange{})):
 		return fmt.Errorf("%v are not the source ports of a control", r.Ports)

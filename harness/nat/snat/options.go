@@ -38,9 +38,28 @@ const Million = 1_000_000
 
 // Connections are those to a server from a range of source ports.
 type Connections struct {
-	Server netip.Addr
-	UDP    bool // else TCP
+	Server netip.Prefix // see IsServer
+	UDP    bool         // else TCP
 	Ports  PortRange
+}
+
+// ServerAt returns the network of a server with one address.
+func ServerAt(a netip.Addr) netip.Prefix { return netip.PrefixFrom(a, a.BitLen()) }
+
+// IsServer reports whether a rule can name a server so: by its IPv4 address, or by the
+// network of its addresses, masked, whose bits fill whole bytes.
+func IsServer(p netip.Prefix) bool {
+	return p.IsValid() && p.Addr().Is4() && p.Bits() > 0 && p.Bits()%8 == 0 && p == p.Masked()
+}
+
+// ServerNetwork returns the network that begins with these bytes; zero if there are none,
+// or too many.
+func ServerNetwork(begin []byte) netip.Prefix {
+	var all [4]byte
+	if len(begin) == 0 || copy(all[:], begin) < len(begin) {
+		return netip.Prefix{}
+	}
+	return netip.PrefixFrom(netip.AddrFrom4(all), 8*len(begin))
 }
 
 // PortRange is a range of ports, both ends included. The zero value is none.
