@@ -32,10 +32,11 @@ func TestFind(t *testing.T) {
 		if r.DrawsPorts() != (s.options.RandomFully) {
 			t.Errorf("draws ports: %v", r.DrawsPorts())
 		}
-		nattest.CheckUnchanged(t, before, listRules(t))
-		if len(j.Steps()) > 0 {
-			t.Errorf("the search left %+v", j.Steps())
+		if steps := j.Steps(); len(steps) > 0 && !s.podmans {
+			t.Errorf("the search left %+v", steps)
 		}
+		nattest.CloseJournal(t, j)
+		nattest.CheckUnchanged(t, before, listRules(t))
 	})
 }
 
@@ -48,7 +49,7 @@ func TestApply(t *testing.T) {
 		before := listRules(t)
 		for o, action := range s.action {
 			a := applyArm(t, r, j, o)
-			if strings.Contains(s.place, "inet") {
+			if strings.Contains(s.place, "inet") && !s.podmans {
 				action = strings.Replace(action, "snat to", "snat ip to", 1)
 			}
 			if a.Text() != s.before+action {
@@ -72,8 +73,9 @@ func TestApply(t *testing.T) {
 // Without options the found rule translates, and is counted even if it has no counter.
 func TestApplyNothing(t *testing.T) {
 	eachShape(t, func(t *testing.T, s shape) {
-		before, j := listRules(t), newJournal(t)
+		j := newJournal(t)
 		r := findRules(t, j)
+		before := listRules(t)
 		a := applyArm(t, r, j, snat.Options{})
 		if a.Text() != s.text {
 			t.Errorf("%q", a.Text())
@@ -245,8 +247,6 @@ func TestRefused(t *testing.T) {
 		want   string
 	}{
 		"persistent": {"iptables-nft -t nat -A POSTROUTING -s 198.18.0.0/24 -j SNAT --to-source 192.0.2.1-192.0.2.2 --persistent", drawn, "its target has options that snatlab cannot write"},
-		"netavark": {"nft 'add table inet netavark; add chain inet netavark POSTROUTING { type nat hook postrouting priority srcnat; }; add rule inet netavark POSTROUTING ip saddr 198.18.0.0/24 masquerade'",
-			drawn, "Podman fails to start containers when another program writes to this table"},
 		"ports_of_a_fixed_address": {"iptables-nft -t nat -A POSTROUTING -s 198.18.0.0/24 -j SNAT --to-source 192.0.2.1", snat.Options{ToPorts: nattest.TenPorts},
 			"ports to masquerade to and addresses to translate to exclude each other"},
 	} {

@@ -19,6 +19,9 @@
 //     its text and its counters; what is left of the run is rules for addresses of the lab.
 //   - The connections of other containers and Pods pass the rules that they always pass.
 //
+// Where Podman wrote the found rule, the rules of arms are in a table of snatlab's own that
+// packets pass before it, because its program cannot have others among its rules: front.go.
+//
 // An arm without options leaves the connections to the found rules. If such a rule has no
 // counter, a rule of snatlab's own that only counts stands before it.
 //

@@ -22,6 +22,7 @@ type shape struct {
 	place   string
 	text    string // of the rule that translates
 	counted bool
+	podmans bool // arms have a table of their own, which is there until the journal is undone
 	options snat.Options
 	before  string // the rule of an arm, up to its action
 	action  map[snat.Options]string
@@ -191,7 +192,7 @@ END`,
 // eachShape runs a test with each shape, in a namespace of its own.
 func eachShape(t *testing.T, test func(t *testing.T, s shape)) {
 	t.Helper()
-	for _, s := range shapes {
+	for _, s := range slices.Concat(shapes, podmansShapes) {
 		t.Run(s.name, func(t *testing.T) {
 			nattest.EnterNamespace(t)
 			nattest.RequireNFT(t)

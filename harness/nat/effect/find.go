@@ -85,7 +85,10 @@ func Find(ctx context.Context, journal *undo.Journal, c Connections) (*Rules, er
 	if len(r.Found) == 0 {
 		return nil, errors.New("find the rule of the clients: there are no clients")
 	}
-	return r, r.checkApart(c.Clients)
+	if err := r.checkApart(c.Clients); err != nil {
+		return r, err
+	}
+	return r, r.makeFront(ctx, journal)
 }
 
 // checkApart returns an error if the clients of one rule cannot be told by a network from
@@ -125,14 +128,12 @@ func findOne(ctx context.Context, journal *undo.Journal, c Connections, client i
 		}
 		none.Sent, none.Looked, none.Unread = none.Sent+n, after, unread
 	}
-	if len(left) == 1 && left[0].Packets != nil {
+	left = slices.DeleteFunc(left, func(r Rule) bool { return r.isForOthers(c.Clients[client]) })
+	if len(left) == 1 && (left[0].Packets != nil || left[0].isPodmans()) {
 		return left[0], nil
 	}
 	if len(left) == 0 {
 		return Rule{}, none
-	}
-	if at := slices.IndexFunc(left, Rule.isPodmans); at >= 0 {
-		return Rule{}, fmt.Errorf("the connections of client %d may pass %v, which is left alone: %s", client, left[at], left[at].explainRefusal())
 	}
 	return meter(ctx, journal, c, client, left, none)
 }
@@ -157,8 +158,8 @@ func movedBy(before, after []Rule, n int) (moved []Rule) {
 func meter(ctx context.Context, journal *undo.Journal, c Connections, client int, rules []Rule, none *NoRuleError) (_ Rule, err error) {
 	trial := &Rules{Server: c.Server}
 	for _, r := range rules {
-		if r.at.legacy != nil {
-			continue // has a counter
+		if r.at.legacy != nil || r.isPodmans() {
+			continue // has a counter, or has no rules of snatlab's beside it
 		}
 		trial.Found = append(trial.Found, Found{Rule: r, Source: netip.PrefixFrom(c.Clients[client], 32)})
 	}
@@ -190,6 +191,9 @@ func meter(ctx context.Context, journal *undo.Journal, c Connections, client int
 		if arrived-passed == uint64(n) {
 			return trial.Found[i].Rule, nil
 		}
+	}
+	if at := slices.IndexFunc(rules, Rule.isPodmans); at >= 0 && len(before)+1 == len(rules) {
+		return rules[at], nil // no other one is left
 	}
 	if len(before) < len(rules) {
 		return Rule{}, ambiguousError(client, rules)

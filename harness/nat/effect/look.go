@@ -65,7 +65,20 @@ func (r *Rules) look(ctx context.Context) (look, error) {
 		}
 		now.original, now.position = append(now.original, found.packets), append(now.position, found.at)
 	}
-	return now, nil
+	return now, now.readFront(ctx)
+}
+
+// readFront reads the table in which rules of snatlab's own stand before those of Podman.
+func (now *look) readFront(ctx context.Context) error {
+	at := now.rules.front
+	if at == (place{}) {
+		return nil
+	}
+	placed, err := nftables.ListPlaced(ctx, at.table)
+	if err == nil {
+		now.readPlaced(Rule{at: at}, placed)
+	}
+	return err
 }
 
 func (now *look) readPlaced(r Rule, placed []nftables.PlacedRule) (found *seen) {
@@ -118,7 +131,7 @@ func (r *Rules) goneError(n int) error {
 func (now look) checkOrder(arm []ownRule) error {
 	for n := range arm {
 		own, ok := now.own[arm[n].key()]
-		if ok && own.at > now.position[n] {
+		if ok && arm[n].beside != now.rules.front && own.at > now.position[n] {
 			return fmt.Errorf("the rule %q stands behind the one that it stands in for: something else rewrote the rules (%s)", arm[n].text(), rewriters)
 		}
 		c := now.rules.control

@@ -185,5 +185,6 @@ func (p insertedPlace) deleteRule(ctx context.Context) error {
 func Undoers() undo.Undoers {
 	return undo.Undoers{
 		insertedKind: undo.NewUndoer(func(ctx context.Context, s insertedStep) error { return s.deleteRules(ctx) }),
+		frontKind:    undo.NewUndoer(func(ctx context.Context, s frontStep) error { return s.deleteTable(ctx) }),
 	}
 }

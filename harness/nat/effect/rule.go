@@ -57,18 +57,11 @@ func (r Rule) String() string {
 // explainRefusal returns why no rule of snatlab's can stand in for this one, or an empty
 // text.
 func (r Rule) explainRefusal() string {
-	switch {
-	case !r.Known:
+	if !r.Known {
 		return "its target has options that snatlab cannot write"
-	case r.isPodmans():
-		return "Podman fails to start containers when another program writes to this table"
 	}
 	return ""
 }
-
-// isPodmans reports whether netavark wrote the rule. With rules of others in its table it
-// cannot read that table (1.14: "got invalid json").
-func (r Rule) isPodmans() bool { return r.at.legacy == nil && r.at.table.Name == "netavark" }
 
 // maxLegacyChains bounds how often the program of iptables-legacy runs for one listing.
 const maxLegacyChains = 256
@@ -159,4 +152,23 @@ func commonPrefix(addresses []netip.Addr) netip.Prefix {
 		}
 	}
 	return netip.PrefixFrom(netip.IPv4Unspecified(), 0)
+}
+
+// Writer returns "iptables" or "nftables".
+func (r Rule) Writer() string {
+	if r.Program == "nftables" {
+		return r.Program
+	}
+	return "iptables"
+}
+
+// LookCommand returns the command that shows the rule.
+func (r Rule) LookCommand() string {
+	switch {
+	case r.at.legacy != nil:
+		return r.at.legacy.Path + " -t nat -v -S " + r.at.chain
+	case r.at.compat:
+		return "iptables-nft -t nat -v -S " + r.at.chain
+	}
+	return fmt.Sprintf("nft list chain %s %s %s", r.at.table.FamilyName(), r.at.table.Name, r.at.chain)
 }

@@ -26,6 +26,7 @@ type Rules struct {
 	Server netip.Prefix // the destination of the lab's connections; zero: any
 
 	control *Control
+	front   place // where rules stand instead of beside those of Podman; zero: there are none of Podman
 }
 
 // InChain returns the one rule of a chain that translates, for the connections from a
@@ -110,7 +111,10 @@ func standIn(of Rule, arm snat.Options) (snat.Options, error) {
 func (r *Rules) newOwn(journal *undo.Journal, role string, n int) ownRule {
 	f := r.Found[n]
 	own := ownRule{mark: newMark(journal, role, n), beside: f.Rule.at, besideText: f.Rule.Text}
-	own.Source, own.Server, own.Compat = f.Source, r.Server, f.Rule.at.compat
+	if f.Rule.isPodmans() {
+		own.beside, own.besideText, own.after = r.front, "", true // behind the rule of the control
+	}
+	own.Source, own.Server, own.Compat = f.Source, r.Server, own.beside.compat
 	return own
 }
 
