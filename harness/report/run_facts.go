@@ -66,6 +66,9 @@ func fullMachine(e result.Env, room int) string {
 // labText describes the path of the clients' packets.
 func labText(e result.Env) string {
 	parts := []string{wording.DriverName(e.Driver, e.Rootless)}
+	if e.Engine != "" {
+		parts[0] += " (" + e.Engine + ")"
+	}
 	if e.Docker != nil {
 		parts[0] += " " + *e.Docker
 	}

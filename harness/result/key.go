@@ -25,7 +25,8 @@ type Key struct {
 	Virtualisation string `json:"virtualisation"`
 	Guest          string `json:"guest"` // the accelerator of a guest, whose figures differ from those of its host; see [Env]
 
-	Node string `json:"node,omitempty"` // of a cluster; left out without one, so that the names of other series stay
+	Node   string `json:"node,omitempty"`   // of a cluster; left out without one, so that the names of other series stay
+	Engine string `json:"engine,omitempty"` // of [Env]; left out for Docker for the same reason
 }
 
 // KeyOf returns the key of a result.
@@ -33,7 +34,7 @@ func KeyOf(r *Result) Key {
 	e := r.Environment
 	return Key{
 		Scenario: r.Scenario.Name, Hash: r.Scenario.Hash, Arch: e.Arch, CPUs: e.CPUs, Driver: e.Driver, Rootless: e.Rootless, NAT: e.NAT,
-		Docker: deref(e.Docker), Firewall: deref(e.Firewall), Iptables: deref(e.Iptables), Virtualisation: deref(e.Virtualisation), Guest: e.Guest, Node: nodeOf(e),
+		Docker: deref(e.Docker), Firewall: deref(e.Firewall), Iptables: deref(e.Iptables), Virtualisation: deref(e.Virtualisation), Guest: e.Guest, Node: nodeOf(e), Engine: e.Engine,
 	}
 }
 
@@ -76,6 +77,7 @@ func (k Key) Facts() []Fact {
 		{"virtualisation", "virtualisation", k.Virtualisation},
 		{"guest", "guest", k.Guest},
 		{"node", "node", k.Node},
+		{"engine", "engine", k.Engine},
 	}
 }
 

@@ -11,7 +11,7 @@ func fullEnvironment() *Result {
 	return &Result{
 		Scenario: ScenarioSummary{Name: "quickstart", Hash: "sha256:5b0c94d2e1a7"},
 		Environment: Env{Arch: "amd64", CPUs: 2, Driver: "netns", Rootless: true, NAT: "iptables", Docker: new("28.1.0"),
-			Firewall: new("nftables"), Iptables: new("1.8.9 (nft)"), Virtualisation: new("kvm"), Guest: "tcg", Kubernetes: &Kubernetes{Node: "n1"}},
+			Firewall: new("nftables"), Iptables: new("1.8.9 (nft)"), Virtualisation: new("kvm"), Guest: "tcg", Kubernetes: &Kubernetes{Node: "n1"}, Engine: EnginePodman},
 	}
 }
 
@@ -47,7 +47,7 @@ func TestSeriesID(t *testing.T) {
 	t.Parallel()
 	key := KeyOf(fullEnvironment())
 	elsewhere := key
-	elsewhere.Node = ""
+	elsewhere.Node, elsewhere.Engine = "", ""
 	if got, want := elsewhere.SeriesID(), "d458d763"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}

@@ -105,11 +105,12 @@ type Env struct {
 	CPUs         int     `json:"cpus"`   // that the clients may run on
 	Guest        string  `json:"guest"`  // the hypervisor that ran the guest, of `snatlab matrix`: "kvm" or "tcg"; else empty
 	Driver       string  `json:"driver"`
-	Rootless     bool    `json:"rootless"` // netns: in a user namespace, without privilege on the host
-	NAT          string  `json:"nat"`      // the writer of the masquerade rule: iptables or nftables
-	Docker       *string `json:"docker"`   // the engine's version; nil in a lab without one
-	Firewall     *string `json:"firewall"` // the writer of the engine's rules: iptables, nftables, ...
-	Iptables     *string `json:"iptables"` // version and variant, "1.8.9 (nft)"
+	Rootless     bool    `json:"rootless"`         // netns: in a user namespace, without privilege on the host
+	NAT          string  `json:"nat"`              // the writer of the masquerade rule: iptables or nftables
+	Engine       string  `json:"engine,omitempty"` // EnginePodman; empty: Docker, or a lab without an engine
+	Docker       *string `json:"docker"`           // the engine's version; nil in a lab without one
+	Firewall     *string `json:"firewall"`         // the writer of the engine's rules: iptables, nftables, ...
+	Iptables     *string `json:"iptables"`         // version and variant, "1.8.9 (nft)"
 	ConntrackMax *uint64 `json:"nf_conntrack_max"`
 
 	KernelVersion  string            `json:"kernel_version"`     // uname -v: how and when it was built

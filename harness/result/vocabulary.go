@@ -18,6 +18,7 @@ const (
 
 // The drivers, which build a lab.
 const (
+	EnginePodman     = "podman"     // an engine of the driver docker that is not Docker
 	DriverDocker     = "docker"     // containers and networks of this machine's Docker engine
 	DriverNetns      = "netns"      // network namespaces; no daemon, and the host stays as it is
 	DriverKubernetes = "kubernetes" // Pods on one node of a cluster

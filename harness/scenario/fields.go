@@ -42,7 +42,7 @@ func scenarioFields(s *Scenario) []strictyaml.Field {
 		{Key: "name", Value: strictyaml.String{Into: &s.Name, Pattern: namePattern}, Required: true,
 			Doc: "The name of the experiment. Results are grouped by it."},
 		{Key: "driver", Value: strictyaml.Choice{Into: &s.Driver, Of: allDrivers},
-			Doc: "How the lab is built. netns: network namespaces, without root, and nothing on the host is changed. docker: containers on this machine's Docker engine, behind the rules that Docker wrote; needs root. kubernetes: Pods on one node of a cluster, behind the rules of that node. --driver replaces it."},
+			Doc: "How the lab is built. netns: network namespaces, without root, and nothing on the host is changed. docker: containers on this machine's engine, Docker or Podman, behind the rules that it wrote; needs root. kubernetes: Pods on one node of a cluster, behind the rules of that node. --driver replaces it."},
 		{Key: "nat", Value: strictyaml.Choice{Into: &s.NAT, Of: []string{result.NATIPTables, result.NATNFTables}},
 			Doc:     "What writes the masquerade rule. With driver docker only iptables: the rule is the one that Docker wrote. Driver kubernetes finds the rules, whoever wrote them.",
 			Default: result.NATIPTables + "; " + result.NATNFTables + " with driver " + result.DriverNetns},

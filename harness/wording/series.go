@@ -30,6 +30,9 @@ func ByHand(byHand bool) string {
 // 1.8.9 (nft), amd64, 2 CPUs".
 func Conditions(k result.Key) string {
 	parts := []string{DriverName(k.Driver, k.Rootless)}
+	if k.Engine != "" {
+		parts[0] += " (" + k.Engine + ")"
+	}
 	if k.Docker != "" {
 		parts[0] += " " + k.Docker
 	}

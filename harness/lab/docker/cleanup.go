@@ -39,6 +39,9 @@ func ListLeftovers(ctx context.Context) ([]undo.Step, error) {
 	}
 	defer docker.Close()
 	h := &Host{docker: docker}
+	if err := h.recognise(ctx); err != nil {
+		return nil, err
+	}
 	labelled := filters.NewArgs(filters.Arg("label", runLabel))
 	containers, err := docker.ContainerList(ctx, container.ListOptions{All: true, Filters: labelled})
 	if err != nil {

@@ -69,15 +69,16 @@ func (l *dockerLab) startContainer(ctx context.Context, spec containerSpec) (p l
 		return p, fmt.Errorf("create container %s: %w", name, err)
 	}
 	l.first.reach(spec, l.first.made)
+	// Podman prepares a container for the attachment: it joins the first client's namespace.
+	if err := l.first.await(ctx, spec, l.first.running); err != nil {
+		return p, err
+	}
 	stream, err := l.attachStreams(ctx, id, lab.DescribeProbe(spec.name))
 	if err != nil {
 		return p, fmt.Errorf("attach to container %s: %w", name, err)
 	}
 	var at containerPlace
-	if err = l.first.await(ctx, spec, l.first.running); err == nil {
-		err = l.host.docker.ContainerStart(ctx, id, container.StartOptions{})
-	}
-	if err == nil {
+	if err = l.host.docker.ContainerStart(ctx, id, container.StartOptions{}); err == nil {
 		l.first.reach(spec, l.first.running)
 		at, err = l.findPlace(ctx, id, spec.network)
 		l.starting.Lock()
@@ -205,7 +206,7 @@ func (l *dockerLab) exitReason(id string, stderr *lab.StderrTail) string {
 		if errors.Is(err, context.DeadlineExceeded) {
 			why = fmt.Errorf("no answer within %v", lookTime)
 		}
-		how = fmt.Sprintf("the Docker engine at %s went away as well (%v): was it stopped, or restarted?", l.host.docker.DaemonHost(), why)
+		how = fmt.Sprintf("the %s engine at %s went away as well (%v): was it stopped, or restarted?", l.host.engineName(), l.host.docker.DaemonHost(), why)
 	default:
 		how = "still running"
 		if s := info.State; !s.Running {
@@ -235,11 +236,11 @@ const (
 )
 
 func (h *Host) containerStep(run, name string) undo.Step {
-	return undo.NewStep(KindContainer, "container "+name, "docker rm -f "+name, engineObject{h.docker.DaemonHost(), run, name})
+	return undo.NewStep(KindContainer, "container "+name, h.command()+" rm -f "+name, engineObject{h.docker.DaemonHost(), run, name})
 }
 
 func (h *Host) networkStep(run, name string) undo.Step {
-	return undo.NewStep(KindNetwork, "network "+name, "docker network rm "+name, engineObject{h.docker.DaemonHost(), run, name})
+	return undo.NewStep(KindNetwork, "network "+name, h.command()+" network rm "+name, engineObject{h.docker.DaemonHost(), run, name})
 }
 
 // Undoers returns what undoes the steps of this package. It leaves a container or

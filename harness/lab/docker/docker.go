@@ -6,6 +6,8 @@
 // in DOCKER-USER, between exactly these two bridges, let the lab's packets
 // through. NAT and conntrack are the host's own.
 //
+// The engine may be Podman: podman.go says what differs.
+//
 // If the scenario names a network that exists already, and that other containers
 // use, the clients are on that network instead.
 //
@@ -93,6 +95,9 @@ func newDockerLab(host *Host, c Config) *dockerLab {
 	l.Journal, l.BarrierFile, l.SharedTable, l.WithControl = c.Journal, barrierFile, true, c.Control
 	l.Protocol, l.Accept = cmp.Or(c.Protocol, result.TCP), c.Accept
 	l.Facts.Docker, l.Facts.Firewall = &host.info.ServerVersion, new(host.backendName())
+	if host.isPodman() {
+		l.Facts.Engine = result.EnginePodman
+	}
 	l.Facts.NAT, l.Facts.SharedNetwork = result.NATIPTables, c.Network
 	if host.usesNFTables() {
 		l.Facts.NAT = result.NATNFTables

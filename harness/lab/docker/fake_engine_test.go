@@ -52,6 +52,8 @@ func startEngine(t *testing.T, answers map[string]http.HandlerFunc) *fakeEngine 
 		case does != nil:
 			does(w, r)
 		case r.URL.Path == "/_ping":
+		case request == "GET /version":
+			answerWith(`{"Components":[{"Name":"Engine","Version":"20.10.24"}]}`)(w, r)
 		case request == "GET /networks":
 			answerWith("[]")(w, r)
 		default:

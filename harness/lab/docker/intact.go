@@ -64,7 +64,7 @@ func (h *Host) awaitEngine(ctx context.Context, say func(string)) {
 			return
 		}
 		if !told {
-			say(fmt.Sprintf("the Docker engine is gone: waiting for it to come back, for %v at most", returnTime))
+			say(fmt.Sprintf("the %s engine is gone: waiting for it to come back, for %v at most", h.engineName(), returnTime))
 		}
 		select {
 		case <-time.After(250 * time.Millisecond): // there is no event to wait for

@@ -11,7 +11,7 @@ import (
 // program but the probe, so the commands to look into a container are the host's.
 func (l *dockerLab) Keep(ctx context.Context) (*lab.Kept, error) {
 	k := &lab.Kept{Remove: "snatlab cleanup"}
-	k.Look = append(k.Look, l.lookCommand(), "docker ps --filter label="+runLabel+"="+l.config.Run)
+	k.Look = append(k.Look, l.lookCommand(), l.host.command()+" ps --filter label="+runLabel+"="+l.config.Run)
 	names := []string{lab.ServerName, lab.ClientName(0)}
 	if l.config.Server.IsValid() {
 		names = names[1:]
@@ -23,7 +23,7 @@ func (l *dockerLab) Keep(ctx context.Context) (*lab.Kept, error) {
 			return nil, fmt.Errorf("inspect container %s: %w", name, err)
 		}
 		k.Look = append(k.Look,
-			"docker exec "+name+" /snatlab version",
+			l.host.command()+" exec "+name+" /snatlab version",
 			fmt.Sprintf("nsenter -t %d -n ss -tan", info.State.Pid))
 	}
 	if ctx.Err() != nil {

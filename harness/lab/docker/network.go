@@ -2,7 +2,6 @@ package docker
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -12,6 +11,8 @@ import (
 	dockernet "github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/client"
 
+	"snatlab/harness/lab/docker/claims"
+	"snatlab/harness/lab/docker/podman"
 	"snatlab/harness/nat"
 	"snatlab/harness/scenario"
 )
@@ -46,8 +47,8 @@ func (l *dockerLab) makeNetworks(ctx context.Context) error {
 		return err
 	}
 	l.Outgoing = l.serverNet.bridge
-	if l.host.usesNFTables() {
-		return nil // its networks accept packets for a server of mode nat-unprotected
+	if l.host.usesNFTables() || l.host.isPodman() {
+		return nil // their networks accept packets for a server: by nat-unprotected, or without isolation
 	}
 	tables := l.iptables()
 	return errors.Join(
@@ -77,6 +78,9 @@ func (l *dockerLab) makeNetwork(ctx context.Context, part string, subnet netip.P
 		},
 	}
 	_, err := l.Journal.Do(ctx, l.host.networkStep(l.config.Run, n.name), func(ctx context.Context) error {
+		if l.host.isPodman() {
+			return podman.Create(ctx, l.host.docker, n.name, n.bridge, subnet, options.Labels)
+		}
 		_, err := l.host.docker.NetworkCreate(ctx, n.name, options)
 		return err
 	})
@@ -117,44 +121,20 @@ func listNetworks(ctx context.Context, docker *client.Client, o engineObject) ([
 // freeSubnets returns n networks of 256 addresses that collide with no route of the
 // host and no network of Docker's, and that contain none of the reserved addresses.
 func (h *Host) freeSubnets(ctx context.Context, n int, reserved ...netip.Addr) ([]netip.Prefix, error) {
-	claims, err := h.listClaims(ctx)
+	all, err := h.listClaims(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var taken []netip.Prefix
-	for _, c := range claims {
-		taken = append(taken, c.prefix)
+	for _, c := range all {
+		taken = append(taken, c.Prefix)
 	}
 	for _, a := range reserved {
 		taken = append(taken, netip.PrefixFrom(a, a.BitLen()))
 	}
-	free, blocker := pickSubnets(scenario.LabAddresses, taken, n)
+	free, blocker := claims.PickSubnets(scenario.LabAddresses, taken, n)
 	if len(free) < n {
 		return nil, fmt.Errorf("fewer than %d free /24 networks in %v: %v is taken by a route or a Docker network", n, scenario.LabAddresses, blocker)
 	}
 	return free, nil
-}
-
-// pickSubnets returns up to n of the pool's /24 networks that overlap no taken one,
-// and one of the taken networks that overlaps some of them.
-func pickSubnets(pool netip.Prefix, taken []netip.Prefix, n int) (free []netip.Prefix, blocker netip.Prefix) {
-	for a := pool.Addr(); pool.Contains(a) && len(free) < n; a = nextSubnet(a) {
-		candidate := netip.PrefixFrom(a, 24)
-		blocked := false
-		for _, t := range taken {
-			if t.Overlaps(candidate) {
-				blocked, blocker = true, t
-			}
-		}
-		if !blocked {
-			free = append(free, candidate)
-		}
-	}
-	return free, blocker
-}
-
-func nextSubnet(a netip.Addr) netip.Addr {
-	b := a.As4()
-	binary.BigEndian.PutUint32(b[:], binary.BigEndian.Uint32(b[:])+256)
-	return netip.AddrFrom4(b)
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -17,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"snatlab/harness/lab"
+	"snatlab/harness/lab/docker/podman"
 	"snatlab/harness/machine"
 	"snatlab/harness/nat/iptables"
 	"snatlab/harness/undo"
@@ -28,6 +28,9 @@ type Host struct {
 	docker *client.Client
 	info   system.Info
 	tables []*iptables.Program
+	podman string // the version of Podman; empty: the engine is Docker
+	// backend is Podman's network backend, which writes its rules.
+	backend string
 }
 
 // Close closes the connection to the engine.
@@ -62,7 +65,7 @@ func connectEngine(host string) (*client.Client, error) {
 func Preflight(ctx context.Context, binary string, entries int) (*Host, []machine.Precondition) {
 	h := &Host{}
 	engine := h.checkEngine(ctx)
-	all := []machine.Precondition{machine.CheckPrivilege(unix.CAP_NET_ADMIN), checkJournal(undo.Dir), machine.CheckKernel(), checkBinary(cmp.Or(binary, lab.ThisBinary)), engine}
+	all := []machine.Precondition{machine.CheckPrivilege(unix.CAP_NET_ADMIN), machine.CheckJournal(undo.Dir), machine.CheckKernel(), checkBinary(cmp.Or(binary, lab.ThisBinary)), engine}
 	if engine.State == machine.Met {
 		all = append(all, h.checkBackend(), h.checkRules(ctx), h.checkSubnets(ctx))
 	} else {
@@ -75,7 +78,6 @@ func Preflight(ctx context.Context, binary string, entries int) (*Host, []machin
 
 // The names of preconditions.
 const (
-	journalFolder   = "journal"
 	binaryKind      = "probe binary"
 	dockerEngine    = "Docker engine"
 	firewallBackend = "firewall backend"
@@ -83,25 +85,6 @@ const (
 	nftablesRules   = "nftables"
 	labSubnets      = "lab subnets"
 )
-
-// checkJournal checks whether a journal can be written in dir, or dir be made.
-func checkJournal(dir string) machine.Precondition {
-	p := machine.Precondition{Name: journalFolder, Found: "in " + dir}
-	at := dir
-	err := undo.CheckFolder(dir)
-	if untrusted, ok := errors.AsType[*undo.UntrustedError](err); ok {
-		p.State, p.Found, p.Remedy = machine.Unmet, fmt.Sprintf("%q %s", untrusted.Path, untrusted.Fault), untrusted.Remedy
-		return p
-	}
-	if errors.Is(err, fs.ErrNotExist) {
-		at = filepath.Dir(dir)
-	}
-	if err := unix.Access(at, unix.W_OK|unix.X_OK); err != nil {
-		p.State, p.Found = machine.Unmet, fmt.Sprintf("write to %s: %v", at, err)
-		p.Remedy = fmt.Sprintf("run as root, or have root make it: install -d -m 700 -o %d %s", os.Geteuid(), dir)
-	}
-	return p
-}
 
 // checkBinary checks whether a program can run in an image without other files.
 func checkBinary(path string) machine.Precondition {
@@ -143,7 +126,14 @@ func (h *Host) checkEngine(ctx context.Context) machine.Precondition {
 		p.Found, p.Remedy = "the engine at "+address+" is rootless: its NAT is in a network namespace of its own", "use the system's engine"
 		return p
 	}
+	if err := h.recognise(ctx); err != nil {
+		p.Found, p.Remedy = err.Error(), remedyForEngine(err)
+		return p
+	}
 	p.State, p.Found = machine.Met, h.info.ServerVersion+" at "+address
+	if h.isPodman() {
+		p.Found = h.engineName() + " " + p.Found
+	}
 	return p
 }
 
@@ -164,6 +154,8 @@ func rootCause(err error) error {
 
 func remedyForEngine(err error) string {
 	switch {
+	case errors.Is(err, fs.ErrNotExist) && podman.IsRunning():
+		return "for Podman: DOCKER_HOST=unix://" + podman.DefaultSocket
 	case errors.Is(err, unix.EACCES):
 		return "run as root, or join the docker group"
 	case client.IsErrConnectionFailed(err), errors.Is(err, context.DeadlineExceeded):
@@ -175,6 +167,9 @@ func remedyForEngine(err error) string {
 // backendName returns the name of the backend that writes Docker's firewall rules.
 // Engines before 29 write iptables rules and do not report a backend.
 func (h *Host) backendName() string {
+	if h.isPodman() {
+		return h.backend
+	}
 	if b := h.info.FirewallBackend; b != nil {
 		return b.Driver
 	}
@@ -183,7 +178,11 @@ func (h *Host) backendName() string {
 
 func (h *Host) checkBackend() machine.Precondition {
 	p := machine.Precondition{Name: firewallBackend, Found: h.backendName()}
-	if !strings.HasPrefix(h.backendName(), "iptables") && !h.usesNFTables() {
+	switch {
+	case h.isPodman() && h.backend != podman.Netavark:
+		p.State = machine.Unmet
+		p.Remedy = `of Podman's network backends only netavark is supported; set network_backend = "netavark" in containers.conf`
+	case !h.isPodman() && !strings.HasPrefix(h.backendName(), "iptables") && !h.usesNFTables():
 		p.State = machine.Unmet
 		p.Remedy = `only the rules of the backends iptables and nftables are known; set "firewall-backend": "iptables" for the daemon`
 	}

@@ -14,6 +14,9 @@ import (
 // checkRules finds the variants of iptables in which Docker has its rules, and
 // lists the chains that a run lists.
 func (h *Host) checkRules(ctx context.Context) machine.Precondition {
+	if h.isPodman() {
+		return checkListing(ctx)
+	}
 	if h.usesNFTables() {
 		return checkBridgesTable(ctx)
 	}

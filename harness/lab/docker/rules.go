@@ -21,13 +21,18 @@ const (
 )
 
 // usesNFTables reports whether Docker writes its rules with nftables.
-func (h *Host) usesNFTables() bool { return strings.HasPrefix(h.backendName(), "nftables") }
+func (h *Host) usesNFTables() bool {
+	return !h.isPodman() && strings.HasPrefix(h.backendName(), "nftables")
+}
 
 // findRule finds the rule that Docker wrote for the clients' network, and checks that
 // every arm can have a rule in its place. A rule of another shape than Docker's usual one
 // is looked for later, by its effect: findByEffect.
 func (l *dockerLab) findRule(ctx context.Context) (err error) {
 	l.Facts.ClientNetwork = l.clientNet.subnet.String()
+	if l.host.isPodman() {
+		return nil // it writes the rule when the first container starts: findByEffect
+	}
 	if l.host.usesNFTables() {
 		if l.Found, err = effect.InChain(ctx, bridgesTable, bridgeChain+l.clientNet.bridge, l.clientNet.subnet); err != nil {
 			return fmt.Errorf("%w (did something delete Docker's rules? a restart of the Docker daemon makes them again)", err)
@@ -52,7 +57,7 @@ func (l *dockerLab) findRule(ctx context.Context) (err error) {
 // clients open some: where Docker's own rule has another shape than usual, and on a shared
 // network, where a rule of somebody else may stand in front of it.
 func (l *dockerLab) findByEffect(ctx context.Context) error {
-	if l.unusual == nil && l.config.Network == "" {
+	if l.unusual == nil && l.config.Network == "" && !l.host.isPodman() {
 		return nil
 	}
 	l.Say("looking for the rule that translates")
@@ -67,6 +72,9 @@ func (l *dockerLab) findByEffect(ctx context.Context) error {
 		return nil // Docker's own, as it usually is
 	}
 	l.Rule, l.Found = nil, found
+	if l.host.isPodman() {
+		l.Facts.NAT = found.Found[0].Rule.Writer()
+	}
 	l.Say("the rule that translates is " + found.Text())
 	if found.DrawsPorts() {
 		l.Say("it draws source ports at random already")
@@ -85,6 +93,9 @@ func (l *dockerLab) iptables() *iptables.Program {
 
 // lookCommand returns the command that shows the rule.
 func (l *dockerLab) lookCommand() string {
+	if l.host.isPodman() {
+		return l.Found.Found[0].Rule.LookCommand()
+	}
 	if l.host.usesNFTables() {
 		return "nft list table ip " + bridgesTable
 	}

@@ -26,6 +26,9 @@ func (l *dockerLab) findNetwork(ctx context.Context) error {
 		return nil
 	}
 	l.Say("looking for network " + l.config.Network)
+	if l.host.isPodman() {
+		return l.findPodmanNetwork(ctx)
+	}
 	info, err := l.host.docker.NetworkInspect(ctx, l.config.Network, dockernet.InspectOptions{})
 	if err != nil {
 		return fmt.Errorf("find network %s: %w (see `docker network ls`)", l.config.Network, err)

@@ -78,11 +78,11 @@ func writeResultsCSV(w io.Writer, all ...*result.Result) error {
 	return WriteHistoryCSV(w, h)
 }
 
-// csvFacts returns the facts of a key that have columns. The node of a cluster has none:
-// programs read the columns of before there were clusters by their number, and the nodes
-// differ in the ID of their series.
+// csvFacts returns the facts of a key that have columns. The node of a cluster and the name
+// of an engine have none: programs read the columns of before there were these by their
+// number, and nodes and engines differ in the ID of their series.
 func csvFacts(k result.Key) []result.Fact {
-	return slices.DeleteFunc(k.Facts(), func(f result.Fact) bool { return f.Name == "node" })
+	return slices.DeleteFunc(k.Facts(), func(f result.Fact) bool { return f.Name == "node" || f.Name == "engine" })
 }
 
 func seriesHead() []string {

@@ -1,4 +1,4 @@
-package docker
+package claims
 
 import (
 	"net/netip"
@@ -36,7 +36,7 @@ func TestPickSubnets(t *testing.T) {
 		{"another family", "198.18.0.0/22", prefixes("2001:2::/48", "::/0"), prefixes("198.18.0.0/24", "198.18.1.0/24"), "invalid Prefix"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			free, blocker := pickSubnets(netip.MustParsePrefix(test.pool), test.taken, 2)
+			free, blocker := PickSubnets(netip.MustParsePrefix(test.pool), test.taken, 2)
 			if !slices.Equal(free, test.want) || blocker.String() != test.blocker {
 				t.Errorf("%v, blocked by %v; want %v, blocked by %s", free, blocker, test.want, test.blocker)
 			}
@@ -47,7 +47,7 @@ func TestPickSubnets(t *testing.T) {
 // The pool has 512 subnets.
 func TestPickAllSubnets(t *testing.T) {
 	t.Parallel()
-	free, _ := pickSubnets(scenario.LabAddresses, nil, 1000)
+	free, _ := PickSubnets(scenario.LabAddresses, nil, 1000)
 	if len(free) != 512 || free[0].String() != "198.18.0.0/24" || free[511].String() != "198.19.255.0/24" {
 		t.Errorf("%d subnets, %v to %v", len(free), free[0], free[len(free)-1])
 	}

@@ -1,0 +1,66 @@
+package docker
+
+import (
+	"net/http"
+	"testing"
+
+	"snatlab/harness/machine"
+)
+
+// podmanVersion is the answer of Podman 5.4.2 to GET /version, shortened.
+const podmanVersion = `{"Platform":{"Name":"linux/amd64/debian-13"},"Components":[{"Name":"Podman Engine","Version":"5.4.2","Details":{"APIVersion":"5.4.2",
+	"MinAPIVersion":"4.0.0","Os":"linux"}},{"Name":"Conmon","Version":"conmon version 2.1.12, commit: unknown"}],"Version":"5.4.2","ApiVersion":"1.41"}`
+
+// answerPodman returns the answers of a Podman with a network backend.
+func answerPodman(backend string) map[string]http.HandlerFunc {
+	return map[string]http.HandlerFunc{
+		"GET /info":        answerWith(`{"ServerVersion":"5.4.2","SecurityOptions":["name=seccomp,profile=default"]}`),
+		"GET /version":     answerWith(podmanVersion),
+		"GET /libpod/info": answerWith(`{"host":{"networkBackend":"` + backend + `"}}`),
+	}
+}
+
+// Podman is recognised, and only its network backend netavark can be used.
+func TestCheckPodman(t *testing.T) {
+	netavark, cni, broken := answerPodman("netavark"), answerPodman("cni"), answerPodman("")
+	broken["GET /libpod/info"] = answerError(http.StatusInternalServerError, "disk full")
+	for _, test := range []struct {
+		name    string
+		answers map[string]http.HandlerFunc
+		want    machine.Precondition
+	}{
+		{"the engine", netavark, machine.Precondition{Name: dockerEngine, Found: "Podman 5.4.2 at ADDRESS"}},
+		{"netavark", netavark, machine.Precondition{Name: firewallBackend, Found: "netavark"}},
+		{"its rules", netavark, machine.Precondition{Name: nftablesRules, Found: "the rules that translate can be listed"}},
+		{"CNI", cni, machine.Precondition{Name: firewallBackend, State: machine.Unmet, Found: "cni",
+			Remedy: `of Podman's network backends only netavark is supported; set network_backend = "netavark" in containers.conf`}},
+		{"an error", broken, machine.Precondition{Name: dockerEngine, State: machine.Unmet, Found: "ask Podman for its network backend: disk full",
+			Remedy: "it answers with an error: see its log (journalctl -u docker)"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			e := startEngine(t, test.answers)
+			if got := findPrecondition(t, test.want.Name, e.address); got != test.want {
+				t.Errorf("found %+v\n want %+v", got, test.want)
+			}
+			if c := e.changed(); len(c) > 0 {
+				t.Errorf("looking changed something: %v", c)
+			}
+		})
+	}
+}
+
+// The commands by which a user removes what a run left are those of the engine.
+func TestStepsOnPodman(t *testing.T) {
+	startEngine(t, answerPodman("netavark"))
+	docker, err := connectEngine("")
+	must(t, err)
+	defer docker.Close()
+	h := &Host{docker: docker}
+	must(t, h.recognise(t.Context()))
+	if got := h.containerStep("r", "snatlab-r-server").Manual; got != "podman rm -f snatlab-r-server" {
+		t.Error(got)
+	}
+	if got := h.networkStep("r", "snatlab-r-clients").Manual; got != "podman network rm snatlab-r-clients" {
+		t.Error(got)
+	}
+}
