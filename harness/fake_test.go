@@ -41,6 +41,8 @@ type fakeLab struct {
 	controlPorts scenario.PortRange
 	lookups      bool // the server answers DNS queries
 	rules        []*fakeRule
+	hold         time.Duration
+	closes       string
 	forgotten    []forgotten
 
 	closedWith error // the error of the context of Close
@@ -346,7 +348,7 @@ func (f *fakeLab) Listen(ctx context.Context, trial int, swapped bool) (at lab.S
 	if f.lookups {
 		protocol = result.UDP
 	}
-	if err := f.server.Listen(ctx, probe.Listen{Protocol: protocol, DNS: f.lookups, Port: at.Arm.Port(), Control: at.Control.Port()}); err != nil {
+	if err := f.server.Listen(ctx, probe.Listen{Protocol: protocol, DNS: f.lookups, Port: at.Arm.Port(), Control: at.Control.Port(), Hold: f.hold, Close: f.closes}); err != nil {
 		return at, err
 	}
 	if f.deaf != nil && f.deaf(trial) {
@@ -354,6 +356,12 @@ func (f *fakeLab) Listen(ctx context.Context, trial int, swapped bool) (at lab.S
 	}
 	return at, nil
 }
+
+func (f *fakeLab) HoldConnections(hold time.Duration, closes string) {
+	f.hold, f.closes = hold, closes
+}
+
+func (f *fakeLab) ServerFiles() int { return f.server.Hello.Files }
 
 func listenFreePort() net.Listener {
 	l, err := net.Listen("tcp4", "127.0.0.1:0")

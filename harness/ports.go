@@ -86,7 +86,7 @@ func (x *experiment) countOwnPorts(requests int) int {
 }
 
 // limitRequests lowers mostRequests to the largest trial that the source ports, the
-// conntrack table and the probes allow. It is at least as large as the scenario says.
+// conntrack table and the files of the probes allow. It is at least as large as the scenario says.
 func (x *experiment) limitRequests(ctx context.Context) error {
 	allowed := x.Load.Requests
 	if x.mostRequests > allowed {
@@ -97,7 +97,7 @@ func (x *experiment) limitRequests(ctx context.Context) error {
 		beyond := min(x.mostRequests, scenario.MaxTrial/x.Clients) + 1
 		for beyond-allowed > 1 {
 			n := (allowed + beyond) / 2
-			if x.sparePorts(n, x.control.every) >= 0 && lab.CheckRoom(table, x.countConnections(n), x.lab.Shared()) == "" {
+			if x.sparePorts(n, x.control.every) >= 0 && lab.CheckRoom(table, x.countConnections(n), x.lab.Shared()) == "" && x.checkFiles(n) == nil {
 				allowed = n
 			} else {
 				beyond = n

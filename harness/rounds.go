@@ -88,7 +88,8 @@ func CheckEnoughRounds(s *scenario.Scenario) error {
 func listExpectations(s *scenario.Scenario) []result.Expectation {
 	all := []result.Expectation{}
 	for _, e := range s.Expect {
-		all = append(all, result.Expectation{Arm: e.Arm, Race: e.Race, Reduction: e.Reduction, P50: e.P50, P99: e.P99, Unexplained: e.Unexplained, Filtered: e.Filtered})
+		all = append(all, result.Expectation{Arm: e.Arm, Race: e.Race, Reduction: e.Reduction, P50: e.P50, P99: e.P99, Unexplained: e.Unexplained, Filtered: e.Filtered,
+			PortExhaustion: e.PortExhaustion, TableFull: e.TableFull})
 	}
 	return all
 }

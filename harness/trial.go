@@ -67,7 +67,7 @@ func (x *experiment) prepareClients(ctx context.Context) error {
 	} else if err := x.choosePorts(ctx); err != nil {
 		return err
 	}
-	if err := x.checkAccepted(); err != nil {
+	if err := errors.Join(x.checkAccepted(), x.holdConnections()); err != nil {
 		return err
 	}
 	if err := x.checkPath(ctx); err != nil {
@@ -396,7 +396,7 @@ func (x *experiment) firstSlot(ctx context.Context) (int64, error) {
 func (x *experiment) newLoad(arm scenario.Arm, server netip.AddrPort, requests int) probe.ClientLoad {
 	return probe.ClientLoad{
 		Server: server, Protocol: x.Load.Protocol, Requests: requests, Timeout: x.Load.Timeout,
-		Rate: int(x.Load.Rate), Concurrency: x.Load.Concurrency, Explain: x.explain || x.control.exists(), Announce: true, Lookups: x.newLookups(arm.Resolver),
+		Rate: int(x.Load.Rate), Concurrency: x.Load.Concurrency, Hold: x.Load.Hold, Close: x.Load.Close, Explain: x.explain || x.control.exists(), Announce: true, Lookups: x.newLookups(arm.Resolver),
 	}
 }
 
@@ -432,6 +432,7 @@ func (x *experiment) sumReports(reports []*probe.Report) *result.Trial {
 	sum := sumOutcomes(outcomes)
 	t := &result.Trial{Requests: sum.requests, Failed: sum.failed, SourcePorts: sum.ports, Failures: sum.failures, Latency: sum.latency}
 	for _, r := range reports {
+		t.MostOpen += r.MostOpen
 		t.Slots.BindErrors += r.BindErrors
 		t.Slots.Missed += r.Missed
 		t.Slots.MadeUp += r.MadeUp

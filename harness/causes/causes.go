@@ -215,21 +215,38 @@ func SourcePorts(arm scenario.Arm) int {
 // (nf_nat_l4proto_unique_tuple in net/netfilter/nf_nat_core.c). It uses the last one
 // although it is taken, and the entry cannot be inserted.
 //
-// Where closed entries are evicted, a lab's connections find a port however few
-// there are, since all of them are closed at once. The failures are then pairs of
-// connections that were given the same port at the same moment.
+// Where closed entries are evicted, a connection finds a port however few there are,
+// unless connections that are open have nearly all of them. Other failures are then
+// pairs of connections that were given the same port at the same moment.
 func countExhausted(t *result.Trial, c Circumstances) uint64 {
 	beyond := t.Requests - c.Ports
-	if beyond <= 0 || c.Evicts {
+	if beyond <= 0 || c.Evicts && t.MostOpen < c.Ports-c.Ports/10 {
 		return 0
 	}
-	looks := min(c.Ports, 128)
-	if c.Ports > 128 {
-		for round := 64; round >= 8; round /= 2 {
-			looks += round
-		}
+	looks := countLooks(c)
+	if looks == 0 {
+		return uint64(beyond)
 	}
 	return min(uint64(beyond), t.Conntrack.Found/uint64(looks))
+}
+
+// countLooks returns how many of the ports that NAT looks at for a connection are counted
+// in found, if all of them are taken. Where closed entries are evicted, the last ones of
+// each round are looked up in a way that counts nothing: those of a small range are never
+// counted.
+func countLooks(c Circumstances) (looks int) {
+	uncounted := 0
+	if c.Evicts {
+		uncounted = 32 // NF_NAT_HARDER_THRESH
+	}
+	first := min(c.Ports, 128)
+	for round := first; round >= 8 || round == first; round /= 2 {
+		looks += max(0, round-uncounted)
+		if c.Ports <= 128 {
+			break
+		}
+	}
+	return looks
 }
 
 // EvictsClosedEntries reports whether closed entries of a kernel are evicted for

@@ -264,6 +264,38 @@ func TestFindCausesExhaustion(t *testing.T) {
 	}
 }
 
+// Where closed entries are evicted, only connections that are open exhaust ports.
+func TestFindCausesOpenConnections(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name            string
+		requests, ports int
+		open            int
+		failed, found   uint64
+		race, exhausted int
+	}{
+		{"closed at once: those that fail met another one", 2000, 500, 0, 25, 2000 * 128, 25, 0},
+		{"all ports held, each further connection looked in vain", 2000, 500, 500, 1500, 1500 * 128, 0, 1500},
+		{"a few are counted late", 2000, 500, 450, 1500, 1500 * 128, 0, 1500},
+		{"open connections leave ports", 2000, 500, 449, 100, 2000 * 128, 100, 0},
+		{"no more than the looks account for", 2000, 500, 500, 1500, 1000 * 128, 500, 1000},
+		{"a block of 64: the last 32 looks are not counted", 2000, 64, 64, 1936, 1936 * 32, 0, 1936},
+		{"a block of 16: no look is counted", 2000, 16, 16, 1984, 17, 0, 1984},
+		{"a block of 16, and connections that are closed", 2000, 16, 8, 300, 17, 300, 0},
+		{"ports for all", 400, 500, 400, 3, 0, 3, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			trial := &result.Trial{Requests: c.requests, Failed: int(c.failed), Failures: map[string]int{result.Timeout: int(c.failed)}, MostOpen: c.open}
+			trial.Conntrack.ConntrackCounters = result.ConntrackCounters{InsertFailed: c.failed, Drop: c.failed, Found: c.found}
+			got := causesOf(trial, Circumstances{Ports: c.ports, Evicts: true})
+			if got[result.SNATRace] != c.race || got[result.PortExhaustion] != c.exhausted || got[result.Unexplained] != 0 {
+				t.Errorf("%v, want %d by the race and %d for want of ports", got, c.race, c.exhausted)
+			}
+			checkSums(t, trial, got)
+		})
+	}
+}
+
 // Drops that may be other traffic's are not attributed to the race.
 func TestFindCausesForeign(t *testing.T) {
 	t.Parallel()

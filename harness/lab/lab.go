@@ -27,6 +27,7 @@ package lab
 import (
 	"context"
 	"net/netip"
+	"time"
 
 	"snatlab/harness/conntrack"
 	"snatlab/harness/nat"
@@ -66,6 +67,11 @@ type Lab interface {
 	// ControlPackets returns the number of connections that this rule matched since it
 	// was written. A missing rule is an error.
 	ControlPackets(context.Context) (uint64, error)
+	// HoldConnections has the server of later trials keep connections of TCP open for so
+	// long, if it is the one who closes them: see probe.ClientLoad.
+	HoldConnections(hold time.Duration, closes string)
+	// ServerFiles returns the number of files that the server may open.
+	ServerFiles() int
 	// Finish closes the ports and returns what was served, and what a filter before the
 	// server dropped.
 	Finish(context.Context) (*probe.Served, error)

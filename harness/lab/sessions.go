@@ -39,6 +39,8 @@ type Sessions struct {
 	inServer   machine.NamespaceFunc // nil for a server that is not the lab's own
 	controlled bool                  // a control was inserted
 	lookups    bool                  // the server answers DNS queries
+	hold       time.Duration         // that connections stay open
+	closes     string                // who closes them, and how
 }
 
 // NewSessions returns a lab's part that has no probe yet. Say may be nil.
@@ -193,8 +195,16 @@ func (s *Sessions) Listen(ctx context.Context, trial int, swapped bool) (at Serv
 	if swapped && s.controlled {
 		at.Arm, at.Control = at.Control, at.Arm
 	}
-	return at, s.server.Listen(ctx, probe.Listen{Protocol: s.Protocol, Port: at.Arm.Port(), Control: at.Control.Port(), DNS: s.lookups})
+	return at, s.server.Listen(ctx, probe.Listen{Protocol: s.Protocol, Port: at.Arm.Port(), Control: at.Control.Port(), DNS: s.lookups, Hold: s.hold, Close: s.closes})
 }
+
+// HoldConnections has the server of later trials keep connections open.
+func (s *Sessions) HoldConnections(hold time.Duration, closes string) {
+	s.hold, s.closes = hold, closes
+}
+
+// ServerFiles returns the number of files that the server may open.
+func (s *Sessions) ServerFiles() int { return s.server.Hello.Files }
 
 // Finish closes the ports that are open.
 func (s *Sessions) Finish(ctx context.Context) (*probe.Served, error) { return s.server.Finish(ctx) }

@@ -129,6 +129,9 @@ func (o *Outcome) checkSums() error {
 		return fmt.Errorf("report: %s, but %d succeeded, %d failed and %d with a latency",
 			format.Plural(o.Requests, "request", "requests"), o.Succeeded, failed, measured)
 	}
+	if o.MostOpen < 0 || o.MostOpen > o.Succeeded {
+		return fmt.Errorf("report: %d of %s open at one time", o.MostOpen, format.Plural(o.Succeeded, "connection", "connections"))
+	}
 	return nil
 }
 

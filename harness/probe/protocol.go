@@ -118,6 +118,9 @@ type Listen struct {
 	Port     uint16 `json:"port"`
 	Control  uint16 `json:"control,omitempty"` // port of the control; 0: none
 	DNS      bool   `json:"dns,omitempty"`     // the requests are those of look-ups, over UDP and over TCP
+
+	Hold  time.Duration `json:"hold,omitempty"`  // as in ClientLoad
+	Close string        `json:"close,omitempty"` // likewise
 }
 
 // Ready answers Greet and Listen.
@@ -169,6 +172,8 @@ type ClientLoad struct {
 	Lookups     *LookupPart    `json:"lookups,omitempty"`     // nil: the requests are no DNS look-ups
 	Explain     bool           `json:"explain,omitempty"`     // report the source ports of the timeouts
 	Announce    bool           `json:"announce,omitempty"`    // after the last request, say how many are unanswered, and expect an End
+	Hold        time.Duration  `json:"hold,omitempty"`        // TCP: that a connection stays open after its handshake, in ns
+	Close       string         `json:"close,omitempty"`       // TCP: who closes it then, and how; empty: result.CloseReset
 }
 
 // Waiting is sent by a client that has sent all requests of a load with Announce, and
@@ -226,10 +231,11 @@ type LookupPart struct {
 type Outcome struct {
 	Requests  int                  `json:"requests"`
 	Succeeded int                  `json:"succeeded"`
-	Ports     []scenario.PortRange `json:"ports"`    // source ports that were connected from
-	Failures  map[string]int       `json:"failures"` // by kind, as in package result
-	Silent    []scenario.PortRange `json:"silent"`   // source ports of the timeouts, if the load has Explain
-	Latency   [][2]int64           `json:"latency"`  // of the requests that succeeded: pairs of µs and number of requests
+	Ports     []scenario.PortRange `json:"ports"`               // source ports that were connected from
+	Failures  map[string]int       `json:"failures"`            // by kind, as in package result
+	Silent    []scenario.PortRange `json:"silent"`              // source ports of the timeouts, if the load has Explain
+	MostOpen  int                  `json:"most_open,omitempty"` // connections at one time that stayed open after their handshakes; 0 if the load asks for none
+	Latency   [][2]int64           `json:"latency"`             // of the requests that succeeded: pairs of µs and number of requests
 
 	// Unanswered are the queries that the timeouts of look-ups have no answer to; nil if
 	// the requests are no look-ups.

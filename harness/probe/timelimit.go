@@ -49,7 +49,7 @@ func (l ClientLoad) TimeLimit(files int) time.Duration {
 	} else {
 		flying = min(flying, max(1, l.Concurrency))
 	}
-	limit := slack + time.Duration(slots)*slot + l.Timeout*time.Duration((slots+flying-1)/flying)
+	limit := slack + time.Duration(slots)*slot + (l.Timeout+l.Hold)*time.Duration((slots+flying-1)/flying)
 	if l.Rate > 0 {
 		limit += 2 * time.Duration(float64(slots)/float64(l.Rate)*float64(time.Second))
 	}

@@ -14,10 +14,25 @@ func (e Expectation) Key() ExpectationKey {
 	for _, bound := range []struct {
 		claim string
 		value *float64
-	}{{"reduction", e.Reduction}, {P50, e.P50}, {P99, e.P99}, {Unexplained, e.Unexplained}, {"filtered", e.Filtered}} {
+	}{{"reduction", e.Reduction}, {P50, e.P50}, {P99, e.P99}, {Unexplained, e.Unexplained}, {"filtered", e.Filtered},
+		{PortExhaustion, e.PortExhaustion}, {TableFull, e.TableFull}} {
 		if bound.value != nil {
 			return ExpectationKey{Arm: e.Arm, Claim: bound.claim, Bound: *bound.value}
 		}
 	}
 	return ExpectationKey{Arm: e.Arm, Claim: "race", Race: e.Race}
+}
+
+// CauseClaim returns the cause that at least a share of the arm's requests is claimed to
+// have failed of, and that share. It is nil for any other claim.
+func (e Expectation) CauseClaim() (cause string, share *float64) {
+	switch {
+	case e.Filtered != nil:
+		return SourceFiltered, e.Filtered
+	case e.PortExhaustion != nil:
+		return PortExhaustion, e.PortExhaustion
+	case e.TableFull != nil:
+		return TableFull, e.TableFull
+	}
+	return "", nil
 }

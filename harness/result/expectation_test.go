@@ -18,6 +18,8 @@ func TestExpectationKey(t *testing.T) {
 		"p99":           {Arm: "a", P99: new(0.99)},
 		"unexplained":   {Arm: "a", Unexplained: new(0.99)},
 		"filtered":      {Arm: "a", Filtered: new(0.99)},
+		"exhausted":     {Arm: "a", PortExhaustion: new(0.99)},
+		"full":          {Arm: "a", TableFull: new(0.99)},
 		"another's arm": {Arm: "b", Unexplained: new(0.99)},
 	}
 	of := map[ExpectationKey]string{}
@@ -33,7 +35,7 @@ func TestExpectationKey(t *testing.T) {
 		}
 	}
 	for i := range reflect.TypeFor[Expectation]().NumField() { // a claim that is added needs a key
-		known := []string{"Arm", "Race", "Reduction", "P50", "P99", "Unexplained", "Filtered", "Held", "Found", "Why", "Least", "RaceRemaining", "RaceAgainst"}
+		known := []string{"Arm", "Race", "Reduction", "P50", "P99", "Unexplained", "Filtered", "PortExhaustion", "TableFull", "Held", "Found", "Why", "Least", "RaceRemaining", "RaceAgainst"}
 		if name := reflect.TypeFor[Expectation]().Field(i).Name; !slices.Contains(known, name) {
 			t.Errorf("is %s part of the key?", name)
 		}

@@ -257,6 +257,10 @@ type Trial struct {
 	Evidence    *Evidence      `json:"evidence,omitempty"`             // of --explain
 	Filtered    *uint64        `json:"source_port_filtered,omitempty"` // first packets that the filter before the server dropped; nil without one
 
+	// MostOpen is the number of connections of the arm that were open after their
+	// handshakes at one time, summed over clients; 0 where they are closed at once.
+	MostOpen int `json:"most_open,omitempty"`
+
 	// EndedEarly is set if the clients did not wait for the timeouts of their last
 	// requests, since the kernel had counted a drop for each unanswered one. These are
 	// timeouts among the failures all the same.
@@ -499,10 +503,15 @@ type Expectation struct {
 	P99         *float64 `json:"p99,omitempty"`         // likewise
 	Unexplained *float64 `json:"unexplained,omitempty"` // at most this share of the arm's requests
 	Filtered    *float64 `json:"filtered,omitempty"`    // at least this share of the arm's requests was dropped by the filter before the server
-	Held        *bool    `json:"held"`                  // nil: could not be decided
-	Found       string   `json:"found"`
-	Why         Why      `json:"why,omitempty"`   // the reason where it could not be decided
-	Least       int      `json:"least,omitempty"` // as in [Comparison]
+
+	// At least this share of the arm's requests failed of the cause of that name.
+	PortExhaustion *float64 `json:"port_exhaustion,omitempty"`
+	TableFull      *float64 `json:"table_full,omitempty"`
+
+	Held  *bool  `json:"held"` // nil: could not be decided
+	Found string `json:"found"`
+	Why   Why    `json:"why,omitempty"`   // the reason where it could not be decided
+	Least int    `json:"least,omitempty"` // as in [Comparison]
 
 	// RaceRemaining is the share of the race that remains under the arm, as Remaining of
 	// [Comparison] for the requests that were lost to the race. Of claims about the race;

@@ -47,6 +47,13 @@ const (
 	UDP = "udp" // a request is a datagram, which the server returns
 )
 
+// Who closes a connection of TCP, and how.
+const (
+	CloseReset     = "reset"      // the client, by RST
+	CloseFIN       = "fin"        // the client first, by FIN: TIME_WAIT stays at the client
+	CloseFINServer = "fin-server" // the server first: TIME_WAIT stays at the server
+)
+
 // The patterns of a load.
 const (
 	Lockstep  = "lockstep"  // same source port at the same moment, by agreement

@@ -110,6 +110,7 @@ func (c checker) checkPattern(l *LoadSettings, root *yaml.Node) {
 			c.AddFault(p.Key, fmt.Sprintf("%s: belongs to pattern %s; the pattern here is %s", p.Key.Value, pattern, l.Pattern))
 		}
 	}
+	c.checkClose(l, load)
 	switch l.Pattern {
 	case result.Lockstep, result.DNS:
 		stray(strictyaml.Path{"load", "concurrency"}, result.Ephemeral)
@@ -121,6 +122,29 @@ func (c checker) checkPattern(l *LoadSettings, root *yaml.Node) {
 		stray(strictyaml.Path{"load", "sync"}, result.Lockstep)
 		if l.Concurrency == 0 {
 			l.Concurrency = DefaultConcurrency
+		}
+	}
+}
+
+// checkClose refuses connections that stay open where there are none, or where a trial
+// would meet the TIME_WAIT of the trial before: in lockstep one server port is the same in
+// all trials.
+func (c checker) checkClose(l *LoadSettings, load *yaml.Node) {
+	if l.Close == result.CloseReset {
+		l.Close = "" // the default
+	}
+	if !c.IsSound(strictyaml.ChildOf(load, "protocol")) {
+		return
+	}
+	for _, key := range []string{"hold", "close"} {
+		for _, p := range (strictyaml.Path{key}).FindPairs(load) {
+			switch {
+			case !c.IsSound(p.Value):
+			case l.Protocol == result.UDP, l.Pattern == result.DNS:
+				c.AddFault(p.Key, key+": a datagram opens no connection; allowed with protocol tcp")
+			case key == "close" && l.Close != "" && l.Pattern == result.Lockstep:
+				c.AddFault(p.Key, fmt.Sprintf("close: %s leaves TIME_WAIT, which the control of the next trial would meet, since its server port is the same; allowed with pattern %s", l.Close, result.Ephemeral))
+			}
 		}
 	}
 }

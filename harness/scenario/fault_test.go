@@ -18,7 +18,7 @@ import (
 const (
 	allowedName  = "at most 63 lower-case letters, digits, dots and dashes, the first a letter or a digit"
 	allowedRoot  = "arms, clients, dnat, driver, expect, kubernetes, lab, load, name, nat, network, rounds, seed, server, until"
-	allowedLoad  = "concurrency, pattern, protocol, rate, requests, sync, threads, timeout"
+	allowedLoad  = "close, concurrency, hold, pattern, protocol, rate, requests, sync, threads, timeout"
 	allowedTime  = "10ms to 900ms (below the 1 s after which the kernel sends a SYN again)"
 	allowedPeer  = "IPv4:port of another machine, like 192.0.2.7:9000"
 	dockerNAT    = `nat: "nftables" is not allowed in a docker lab; allowed: iptables (the rule is the one that Docker wrote, and only its iptables rules are rewritten so far)`
@@ -31,7 +31,7 @@ const (
 	allowedNAT   = "FIRST-LAST out of 1024 to 65535 (NAT keeps lower ports apart)"
 	sysctlWords  = "names below net., like net.ipv4.tcp_timestamps"
 	allowedValue = "a whole number, or one line of at most 128 ASCII characters"
-	claimed      = "race, reduction, p50, p99, unexplained, filtered"
+	claimed      = "race, reduction, p50, p99, unexplained, filtered, port_exhaustion, table_full"
 )
 
 // checkRefused checks that data has exactly these lines of faults.
@@ -133,6 +133,7 @@ x.yaml:3:34: pattern: "x" is not allowed; allowed: lockstep, ephemeral, dns`},
 		{"load: {rate: 100001}", `3:14: rate: 100001` + out + "max, or 1 to 100000"},
 		{"load: {rate: Max}", `3:14: rate: "Max"` + number + "max, or 1 to 100000"},
 		{"load: {timeout: 500}", `3:17: timeout: "500" is not a duration like 500ms; allowed: ` + allowedTime},
+		{"load: {hold: 2m}", `3:14: hold: 2m` + out + `1ms to 1m (connections that are open still at the end of a trial are reset)`},
 		{"load: {timeout: 9ms}", `3:17: timeout: 9ms` + out + allowedTime},
 		{"load: {timeout: 900001us}", `3:17: timeout: 900001us` + out + allowedTime},
 		{"load: fast", `3:7: load: "fast" is not a mapping; allowed: a mapping of ` + allowedLoad},
@@ -145,6 +146,7 @@ x.yaml:3:34: pattern: "x" is not allowed; allowed: lockstep, ephemeral, dns`},
 		{"server: {address: 192.0.2.7:9000, accept_source_ports: 32768-65535}", `3:35: accept_source_ports: the server is on another machine, where snatlab adds no rule; allowed with a server of the lab's own`},
 		{"server: {accept_source_ports: 40000-65535}", `3:31: accept_source_ports: 40000-65535 leaves out source ports of the clients, 32768-60999, which plain masquerade keeps: it would lose all of their requests; allowed: a range that holds them`},
 		{"load: {pattern: ephemeral}\nserver: {accept_source_ports: 1024-60998}", `4:31: accept_source_ports: 1024-60998 leaves out source ports of the clients, 32768-60999, which plain masquerade keeps: it would lose all of their requests; allowed: a range that holds them`},
+		{"load: {close: half}", `3:15: close: "half" is not allowed; allowed: reset, fin, fin-server`},
 		{"expect: [{arm: b, filtered: '>=40%'}]", `3:19: filtered: nothing drops requests for their source ports; allowed with server: {accept_source_ports: FIRST-LAST}`},
 		{"server: {address: example.com:80}", `3:19: address: "example.com:80" is not an IPv4 address with a port; allowed: ` + allowedPeer},
 		{"server: {address: 192.0.2.7}", `3:19: address: "192.0.2.7" is not an IPv4 address with a port; allowed: ` + allowedPeer},
@@ -171,7 +173,7 @@ x.yaml:3:34: pattern: "x" is not allowed; allowed: lockstep, ephemeral, dns`},
 
 		{"expect:", `3:8: expect: is empty; allowed: a list of 0 to 96`},
 		{"expect: {arm: a}", `3:9: expect: a mapping is not a list; allowed: a list of 0 to 96`},
-		{"expect: [a]", `3:10: expect: "a" is not a mapping; allowed: a mapping of arm, filtered, p50, p99, race, reduction, unexplained`},
+		{"expect: [a]", `3:10: expect: "a" is not a mapping; allowed: a mapping of arm, filtered, p50, p99, port_exhaustion, race, reduction, table_full, unexplained`},
 		{"expect: [{race: absent}]", `3:10: arm: is missing; allowed: the name of an arm`},
 		{"expect: [{arm: 1, race: absent}]", `3:16: arm: 1 is not text (put it in quotes); allowed: the name of an arm`},
 		{"expect: [{arm: [a], race: absent}]", `3:16: arm: a list is not text; allowed: the name of an arm`},
@@ -198,6 +200,10 @@ func TestParseFieldConflicts(t *testing.T) {
 	const share = "(they share the 64512 source ports of one address)"
 	for _, c := range []struct{ line, want string }{
 		{"load: {pattern: ephemeral, sync: clock}", `3:28: sync: belongs to pattern lockstep; the pattern here is ephemeral`},
+		{"load: {protocol: udp, hold: 1s, close: reset}", `3:23: hold: a datagram opens no connection; allowed with protocol tcp
+x.yaml:3:33: close: a datagram opens no connection; allowed with protocol tcp`},
+		{"load: {close: fin}", `3:8: close: fin leaves TIME_WAIT, which the control of the next trial would meet, since its server port is the same; allowed with pattern ephemeral`},
+		{"load: {pattern: dns, hold: 1s}", `3:22: hold: a datagram opens no connection; allowed with protocol tcp`},
 		{"load: {concurrency: 5}", `3:8: concurrency: belongs to pattern ephemeral; the pattern here is lockstep`},
 		{"load: {pattern: dns, concurrency: 5}", `3:22: concurrency: belongs to pattern ephemeral; the pattern here is dns`},
 		{"load: {threads: 2}", `3:8: threads: belongs to pattern dns; the pattern here is lockstep`},

@@ -165,6 +165,13 @@ func loadFields(l *LoadSettings) []strictyaml.Field {
 		{Key: "concurrency", Value: strictyaml.Integer[int]{Into: &l.Concurrency, Bounds: strictyaml.SpanOf(1, 4096)},
 			Doc:     "Pattern ephemeral only: open requests of a client at a time.",
 			Default: strconv.Itoa(DefaultConcurrency)},
+		{Key: "hold", Value: strictyaml.Duration{Into: &l.Hold, Min: time.Millisecond, Max: time.Minute,
+			Why: "connections that are open still at the end of a trial are reset"},
+			Doc:     "Protocol tcp only: how long a connection stays open after its handshake. While it is open, NAT cannot give its port to another connection to the same destination.",
+			Default: "it is closed at once"},
+		{Key: "close", Value: strictyaml.Choice{Into: &l.Close, Of: []string{result.CloseReset, result.CloseFIN, result.CloseFINServer}},
+			Doc:     "Protocol tcp only: who closes a connection, and how. reset: the client, by RST, so that no socket is left. fin: the client closes first, by FIN, and has the connection in TIME_WAIT afterwards. fin-server: the server closes first, and has it in TIME_WAIT. In both cases NAT has it in TIME_WAIT as well, for 120 s. fin and fin-server belong to pattern ephemeral.",
+			Default: result.CloseReset},
 	}
 }
 
@@ -195,7 +202,7 @@ func expectValue(e *Expect) strictyaml.Value {
 var apartInArm = [][2]string{{"masquerade", "snat"}, {"client_ports", "client_port_range"}}
 
 // claimKeys are the keys of the claims that an expectation may make.
-var claimKeys = []string{"race", "reduction", "p50", "p99", "unexplained", "filtered"}
+var claimKeys = []string{"race", "reduction", "p50", "p99", "unexplained", "filtered", result.PortExhaustion, result.TableFull}
 
 func armFields(a *Arm) []strictyaml.Field {
 	return []strictyaml.Field{
@@ -273,6 +280,10 @@ func expectFields(e *Expect) []strictyaml.Field {
 			Doc: "At most this share of the arm's requests failed for an unknown reason."},
 		{Key: "filtered", Value: percent.Bound{Into: &e.Filtered, Sign: ">=", Most: 1},
 			Doc: "At least this share of the arm's requests was dropped for its source port, by the filter of server.accept_source_ports."},
+		{Key: result.PortExhaustion, Value: percent.Bound{Into: &e.PortExhaustion, Sign: ">=", Most: 1},
+			Doc: "At least this share of the arm's requests found no free source port."},
+		{Key: result.TableFull, Value: percent.Bound{Into: &e.TableFull, Sign: ">=", Most: 1},
+			Doc: "At least this share of the arm's requests was dropped because the conntrack table was full."},
 	}
 }
 

@@ -101,7 +101,13 @@ type LoadSettings struct {
 	Sync        string        `yaml:"sync,omitempty"`
 	Threads     int           `yaml:"threads,omitempty"`     // dns only: that send the two queries of a look-up
 	Concurrency int           `yaml:"concurrency,omitempty"` // ephemeral only: open requests of a client at a time
+	Hold        time.Duration `yaml:"hold,omitempty"`        // that a connection of TCP stays open after its handshake; 0: it is closed at once
+	Close       string        `yaml:"close,omitempty"`       // who closes it, and how: result.CloseFIN or result.CloseFINServer; empty: result.CloseReset
 }
+
+// Holds reports whether connections stay open after their handshake, if only until both
+// sides have closed them.
+func (l LoadSettings) Holds() bool { return l.Hold > 0 || l.Close != "" }
 
 // Until is what ends a run once its least number of rounds is done: the first of these
 // bounds that is reached at the end of a round. The zero value is none: the number of
@@ -183,6 +189,10 @@ type Expect struct {
 	P99         *float64 `yaml:"p99,omitempty"`         // the same for the 99th percentile
 	Unexplained *float64 `yaml:"unexplained,omitempty"` // at most this share of the requests fails without a known cause; written "<=0.1%"
 	Filtered    *float64 `yaml:"filtered,omitempty"`    // at least this share of the requests is dropped for its source port; written ">=40%"
+
+	// At least this share of the requests fails of the cause of that name; written ">=40%".
+	PortExhaustion *float64 `yaml:"port_exhaustion,omitempty"`
+	TableFull      *float64 `yaml:"table_full,omitempty"`
 }
 
 // Limits of a scenario.

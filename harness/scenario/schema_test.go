@@ -70,7 +70,7 @@ var beyondSchema = regexp.MustCompile(strings.Join([]string{
 	`key ".*" is already at line`,
 	`editors do not show it`, `is not allowed; allowed: text without control characters`, `no such file has as many`,
 	// Bounds of a number inside a text.
-	`(timeout|time_max): .* is out of range`, `(to_ports|client_port_range|accept_source_ports): .* (is out of range|ends before it begins)`,
+	`(timeout|time_max|hold): .* is out of range`, `(to_ports|client_port_range|accept_source_ports): .* (is out of range|ends before it begins)`,
 	`removes: .* is out of range`, `address: ".*" (has port 0|is loopback|is not the address of one machine)`,
 	// Rules between fields.
 	`allowed with|allowed without|belongs to (pattern|the whole machine)`, `which trials of pattern ephemeral do not have`,

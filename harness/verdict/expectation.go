@@ -25,8 +25,8 @@ func (a claimOutcome) recordIn(e *result.Expectation) {
 
 // checkExpectation returns whether an expectation held. A bound is held if the whole
 // interval lies on its right side, and refuted if the whole interval lies on the wrong
-// one. The failures without an explanation, and those that the filter dropped, are counted,
-// and have no interval.
+// one. The failures without an explanation, and those of a cause other than the race, are
+// counted, and have no interval.
 func checkExpectation(r *result.Result, e result.Expectation) claimOutcome {
 	i := slices.IndexFunc(r.Arms, func(a result.Arm) bool { return a.Name == e.Arm })
 	switch {
@@ -41,12 +41,12 @@ func checkExpectation(r *result.Result, e result.Expectation) claimOutcome {
 	case e.Unexplained != nil:
 		n := r.Arms[i].SumTotals()
 		return decidedAs(isAtMost(float64(n.Unexplained), *e.Unexplained*float64(n.Requests)))
-	case e.Filtered != nil:
-		n := r.Arms[i].SumTotals().Requests
-		return decidedAs(isAtMost(*e.Filtered*float64(n), float64(r.Arms[i].SumCause(result.SourceFiltered))))
-	default:
-		return checkRace(r, i, e.Race)
 	}
+	if cause, share := e.CauseClaim(); share != nil {
+		n := r.Arms[i].SumTotals().Requests
+		return decidedAs(isAtMost(*share*float64(n), float64(r.Arms[i].SumCause(cause))))
+	}
+	return checkRace(r, i, e.Race)
 }
 
 // checkReduction compares the share that remains with the rest of the bound.

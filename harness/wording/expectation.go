@@ -18,6 +18,10 @@ func Claim(e result.Expectation) string {
 		return fmt.Sprintf("p99 <= %+.6g %%", 100**e.P99)
 	case e.Filtered != nil:
 		return fmt.Sprintf("filtered >= %.6g %%", 100**e.Filtered)
+	case e.PortExhaustion != nil:
+		return fmt.Sprintf("port_exhaustion >= %.6g %%", 100**e.PortExhaustion)
+	case e.TableFull != nil:
+		return fmt.Sprintf("table_full >= %.6g %%", 100**e.TableFull)
 	case e.Unexplained != nil:
 		return fmt.Sprintf("unexplained <= %.6g %%", 100**e.Unexplained)
 	default:
@@ -40,8 +44,10 @@ func describeFound(r *result.Result, e result.Expectation) string {
 		return foundLatency(r, e, result.P99)
 	case e.Unexplained != nil:
 		return foundUnexplained(findArm(r, e.Arm).SumTotals())
-	case e.Filtered != nil:
-		return foundFiltered(findArm(r, e.Arm))
+	}
+	switch cause, share := e.CauseClaim(); {
+	case share != nil:
+		return foundCause(findArm(r, e.Arm), cause)
 	default:
 		return foundRace(findArm(r, e.Arm).SumTotals(), e)
 	}
@@ -124,9 +130,16 @@ func foundUnexplained(n result.Totals) string {
 		format.Percent(float64(n.Unexplained)/float64(max(1, n.Requests))))
 }
 
-func foundFiltered(a result.Arm) string {
-	n, requests := a.SumCause(result.SourceFiltered), a.SumTotals().Requests
-	return fmt.Sprintf("%s of %s dropped by the filter, %s", format.Thousands(n), format.Plural(requests, "request", "requests"),
+// lostFor says what became of requests that failed of a cause.
+var lostFor = map[string]string{
+	result.SourceFiltered: "dropped by the filter",
+	result.PortExhaustion: "without a free source port",
+	result.TableFull:      "dropped for a full table",
+}
+
+func foundCause(a result.Arm, cause string) string {
+	n, requests := a.SumCause(cause), a.SumTotals().Requests
+	return fmt.Sprintf("%s of %s %s, %s", format.Thousands(n), format.Plural(requests, "request", "requests"), lostFor[cause],
 		format.Percent(float64(n)/float64(max(1, requests))))
 }
 

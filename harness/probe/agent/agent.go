@@ -200,7 +200,7 @@ func (a *Agent) openPorts(order probe.Listen) (probe.Message, error) {
 	}
 	config := server.Config{
 		Protocol: order.Protocol, DNS: order.DNS, Address: netip.AddrPortFrom(a.Address, order.Port), Control: order.Control,
-		Guests: a.guestsOrLab(), Files: a.files, LowPriority: a.lowPriority,
+		Guests: a.guestsOrLab(), Files: a.files, LowPriority: a.lowPriority, Hold: order.Hold, Close: order.Close,
 	}
 	if a.open, err = server.OpenListener(config); err == nil {
 		a.lowPriority = &a.open.LowPriority // the same in all trials, whatever queue an arm sets

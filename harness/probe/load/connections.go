@@ -39,6 +39,9 @@ type connections struct {
 
 	targets [lockstep.SlotKinds]target
 	second  *transport.Thread // sends the second query of look-ups; nil without one
+
+	holding
+	noLinger unix.Linger // the zero value, for a system call
 }
 
 // target is the server port that connections of a kind go to, and their outcome.
@@ -49,6 +52,8 @@ type target struct {
 	launched  int
 	succeeded int
 	failures  [kinds]int
+	held      int                     // connections that stay open now
+	mostHeld  int                     // at one time
 	latency   *hdrhistogram.Histogram // µs
 }
 
@@ -69,6 +74,8 @@ type conn struct {
 	silent   bool  // it got no answer
 	launched int64 // CLOCK_MONOTONIC, ns
 	took     int64 // by sending the first packet, ns
+	held     int32 // socket of a connection that stays open after its handshake; 0: none
+	due      int64 // when this client is to close it; CLOCK_MONOTONIC, ns
 }
 
 // failureKind is an index of kindNames.
@@ -135,6 +142,7 @@ func newConnections(load probe.ClientLoad, files int) (*connections, error) {
 	if load.Lockstep != nil && load.Lockstep.Control != nil {
 		cs.targets[lockstep.ControlSlot] = newTarget(load.Lockstep.Control.Server, control)
 	}
+	cs.addHolding(load)
 	return cs, nil
 }
 
@@ -162,6 +170,9 @@ func (cs *connections) newTransports(load probe.ClientLoad) (arm, control transp
 // addControl prepares for as many requests of a control.
 func (cs *connections) addControl(requests int) {
 	cs.conns = make([]conn, len(cs.conns)+requests)
+	if cs.holds() {
+		cs.order = make([]*conn, 0, len(cs.conns))
+	}
 }
 
 // readSourcePort returns the source port that the kernel chose.
@@ -180,8 +191,8 @@ func networkOrder(port uint16) uint16 {
 
 // close closes the sockets that are still open.
 func (cs *connections) close() error {
-	for i := cs.oldest; i < cs.launched; i++ {
-		if fd := cs.conns[i].fd; fd >= 0 {
+	for _, c := range cs.conns[:cs.launched] {
+		if fd := max(c.fd, c.held); fd > 0 {
 			unix.Close(int(fd))
 		}
 	}
@@ -272,6 +283,8 @@ func (cs *connections) reapCompleted(limit time.Duration) error {
 	// The time is read before completions: a late answer still counts if it is there
 	// when its request expires.
 	now := probe.MonotonicTime()
+	cs.closeDue()
+	limit = cs.untilDue(limit)
 	n, err := unix.EpollWait(cs.epoll, cs.events[:], int((limit+time.Millisecond-1)/time.Millisecond))
 	if err != nil && err != unix.EINTR {
 		return fmt.Errorf("epoll_wait: %w", err)
@@ -281,6 +294,10 @@ func (cs *connections) reapCompleted(limit time.Duration) error {
 			continue
 		}
 		c := &cs.conns[event.Fd]
+		if c.held != 0 {
+			cs.peerClosed(c)
+			continue
+		}
 		errno, answered, err := cs.targets[c.kind].transport.ReadAnswer(int(c.fd), uint32(event.Fd))
 		if err != nil {
 			return err
@@ -293,6 +310,11 @@ func (cs *connections) reapCompleted(limit time.Duration) error {
 		}
 		if errno == 0 && cs.isLate(c) {
 			errno = unix.ETIMEDOUT
+		}
+		if errno == 0 && cs.holds() {
+			cs.recordOutcome(c, 0)
+			cs.holdConn(event.Fd)
+			continue
 		}
 		cs.completeConn(c, errno)
 	}
@@ -330,6 +352,13 @@ func (cs *connections) isLate(c *conn) bool {
 
 // completeConn records the outcome of a connection and closes it.
 func (cs *connections) completeConn(c *conn, errno unix.Errno) {
+	cs.recordOutcome(c, errno)
+	unix.Close(int(c.fd))
+	c.fd = -1
+	cs.open--
+}
+
+func (cs *connections) recordOutcome(c *conn, errno unix.Errno) {
 	to := &cs.targets[c.kind]
 	if errno == 0 {
 		to.succeeded++
@@ -342,18 +371,16 @@ func (cs *connections) completeConn(c *conn, errno unix.Errno) {
 		to.failures[failureKindOf(errno)]++
 		c.silent = failureKindOf(errno) == timeout
 	}
-	unix.Close(int(c.fd))
-	c.fd = -1
-	cs.open--
 }
 
 // awaitRoom waits until n more sockets can be opened.
 func (cs *connections) awaitRoom(n int) error {
 	for cs.open+n > cs.limit {
-		if cs.oldest == cs.launched {
+		wait := cs.untilRoom()
+		if cs.oldest == cs.launched && cs.countHeld() == 0 {
 			return fmt.Errorf("%d open files are allowed, %d are needed", cs.limit+probe.ReservedFiles, cs.open+n+probe.ReservedFiles)
 		}
-		if err := cs.reapCompleted(cs.untilExpiry()); err != nil {
+		if err := cs.reapCompleted(wait); err != nil {
 			return err
 		}
 	}
@@ -374,7 +401,7 @@ func (cs *connections) untilExpiry() time.Duration {
 // source ports of requests without an answer.
 func (cs *connections) sumUp(kind lockstep.SlotKind, explain bool) probe.Outcome {
 	to := &cs.targets[kind]
-	o := probe.Outcome{Requests: to.launched, Succeeded: to.succeeded, Failures: map[string]int{},
+	o := probe.Outcome{Requests: to.launched, Succeeded: to.succeeded, Failures: map[string]int{}, MostOpen: to.mostHeld,
 		Ports: cs.listPorts(func(c conn) bool { return c.kind == kind }, to.lookups)}
 	if explain {
 		o.Silent = cs.listPorts(func(c conn) bool { return c.kind == kind && c.silent }, nil)

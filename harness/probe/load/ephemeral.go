@@ -60,12 +60,12 @@ func (cs *connections) sendNew() error {
 // untilNext returns the time until a request is due or expires.
 func (cs *connections) untilNext(load probe.ClientLoad, begun time.Time, most int) time.Duration {
 	if cs.open == most {
-		return cs.untilExpiry()
+		return cs.untilRoom()
 	}
 	due := begun.Add(time.Duration(float64(cs.launched) / float64(load.Rate) * float64(time.Second)))
 	wait := max(0, time.Until(due))
 	if cs.open > 0 {
-		wait = min(wait, cs.untilExpiry())
+		wait = min(wait, cs.untilRoom())
 	}
 	return wait
 }

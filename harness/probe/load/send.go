@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -67,6 +68,10 @@ func checkLoad(l *probe.ClientLoad, cpus int) error {
 		return fmt.Errorf("a rate of %d a second: out of range", l.Rate)
 	case l.Concurrency < 0 || l.Concurrency > probe.MaxRequests:
 		return fmt.Errorf("%d requests at once: out of range", l.Concurrency)
+	case l.Hold < 0 || l.Hold > time.Minute || (l.Hold > 0 || l.Close != "") && l.Protocol == result.UDP:
+		return fmt.Errorf("a connection that stays open for %d ns with protocol %.60q: out of range", l.Hold, l.Protocol)
+	case !slices.Contains([]string{"", result.CloseReset, result.CloseFIN, result.CloseFINServer}, l.Close):
+		return fmt.Errorf("a close by %.60q: unknown", l.Close)
 	}
 	threads := 1
 	if of := l.Lookups; of != nil {

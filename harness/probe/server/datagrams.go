@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -23,6 +24,9 @@ type echo struct {
 	datagram [2 * probe.DatagramSize]byte
 	control  [64]byte // ancillary data: the address that the datagram came to
 }
+
+// wakesBy implements acceptor.
+func (*echo) wakesBy() (fd int, limit time.Duration) { return -1, -1 }
 
 // listenUDP returns a socket that receives datagrams.
 func listenUDP(address netip.AddrPort) (int, error) {

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"runtime"
 	"slices"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -63,6 +64,8 @@ type Config struct {
 	Guests   []netip.Prefix // that connections are accepted from
 	DNS      bool           // with UDP: requests are look-ups, which are answered over TCP as well
 	Files    int            // that may be open
+	Hold     time.Duration  // TCP: that connections stay open
+	Close    string         // TCP: who closes them, and how; empty: result.CloseReset
 	// LowPriority is whether it accepts at the lowest priority. Nil: if the queue is long
 	// enough.
 	LowPriority *bool
@@ -99,7 +102,12 @@ func OpenListener(c Config) (*Listener, error) {
 	if c.LowPriority != nil {
 		l.LowPriority = *c.LowPriority
 	}
-	accept := l.newAcceptor(c.Files)
+	accept, err := l.newAcceptor(c)
+	if err != nil {
+		l.closePorts()
+		unix.Close(l.stop)
+		return nil, err
+	}
 	go func() { l.done <- l.acceptAll(accept) }()
 	return l, nil
 }
@@ -184,17 +192,22 @@ func (l *Listener) listPorts() []int {
 type acceptor interface {
 	// acceptNext accepts one connection of a port, and reports whether more may be queued.
 	acceptNext(port int) (queued bool, err error)
+	// wakesBy returns a file that is readable when acceptNext has something to do without
+	// a connection in a queue, or -1, and the time until then, or a negative one.
+	wakesBy() (fd int, limit time.Duration)
 	close()
 }
 
-func (l *Listener) newAcceptor(files int) acceptor {
+func (l *Listener) newAcceptor(c Config) (acceptor, error) {
 	switch {
 	case l.streams != nil:
-		return &resolver{listener: l, known: map[source]bool{}}
+		return &resolver{listener: l, known: map[source]bool{}}, nil
 	case l.protocol == result.UDP:
-		return &echo{listener: l}
+		return &echo{listener: l}, nil
+	case c.Hold > 0 || c.Close == result.CloseFIN || c.Close == result.CloseFINServer:
+		return newHeldConns(l, c.Hold, c.Close)
 	}
-	return &openConns{listener: l, ring: make([]int, max(1, min(maxKeptOpen, files-probe.ReservedFiles)))}
+	return &openConns{listener: l, ring: make([]int, max(1, min(maxKeptOpen, c.Files-probe.ReservedFiles)))}, nil
 }
 
 // acceptAll accepts connections, one of each port in turn, until it is stopped and the
@@ -213,6 +226,7 @@ func (l *Listener) acceptAll(accept acceptor) error {
 	for _, port := range ports {
 		wait = append(wait, unix.PollFd{Fd: int32(port), Events: unix.POLLIN})
 	}
+	wait = append(wait, unix.PollFd{Events: unix.POLLIN})
 	for {
 		idle := true
 		for _, port := range ports {
@@ -228,7 +242,13 @@ func (l *Listener) acceptAll(accept acceptor) error {
 		if wait[0].Revents != 0 {
 			return nil
 		}
-		if _, err := unix.Poll(wait, -1); err != nil && err != unix.EINTR {
+		fd, limit := accept.wakesBy()
+		wait[len(wait)-1].Fd = int32(fd)
+		timeout := -1
+		if limit >= 0 {
+			timeout = int((limit + time.Millisecond - 1) / time.Millisecond)
+		}
+		if _, err := unix.Poll(wait, timeout); err != nil && err != unix.EINTR {
 			return fmt.Errorf("poll: %w", err)
 		}
 	}
@@ -236,14 +256,21 @@ func (l *Listener) acceptAll(accept acceptor) error {
 
 // acceptNext implements acceptor.
 func (o *openConns) acceptNext(port int) (queued bool, err error) {
+	return o.listener.acceptConn(port, o.keep)
+}
+
+// wakesBy implements acceptor.
+func (*openConns) wakesBy() (fd int, limit time.Duration) { return -1, -1 }
+
+// acceptConn accepts a connection of a port, which keep takes if it comes from a guest.
+func (l *Listener) acceptConn(port int, keep func(fd int) error) (queued bool, err error) {
 	fd, from, err := unix.Accept4(port, unix.SOCK_CLOEXEC)
 	switch err {
 	case nil:
-		if o.listener.countGuest(port, from) {
-			o.keep(fd)
-		} else {
-			resetConn(fd)
+		if l.countGuest(port, from) {
+			return true, keep(fd)
 		}
+		resetConn(fd)
 	case unix.EINTR, unix.ECONNABORTED:
 	case unix.EAGAIN:
 		return false, nil
@@ -261,13 +288,14 @@ type openConns struct {
 }
 
 // keep adds a connection, and closes the oldest one if there are too many.
-func (o *openConns) keep(fd int) {
+func (o *openConns) keep(fd int) error {
 	at := &o.ring[o.next%len(o.ring)]
 	if o.next >= len(o.ring) {
 		unix.Close(*at)
 	}
 	*at = fd
 	o.next++
+	return nil
 }
 
 func (o *openConns) close() {

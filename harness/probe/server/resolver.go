@@ -52,6 +52,9 @@ func (r *resolver) acceptNext(port int) (queued bool, err error) {
 	return false, fmt.Errorf("receive: %w", err)
 }
 
+// wakesBy implements acceptor.
+func (*resolver) wakesBy() (fd int, limit time.Duration) { return -1, -1 }
+
 // answer answers a query from the address that it came to.
 func (r *resolver) answer(port, n, size int, from unix.Sockaddr) error {
 	l := r.listener
