@@ -73,8 +73,13 @@ func TestKubernetesNight(t *testing.T) {
 	c.Kubectl(t, "create", "job", "--namespace=snatlab", "--from=cronjob/snatlab-fleet", "now")
 	awaitJob(t, c, "now")
 	log := c.Kubectl(t, "logs", "--namespace=snatlab", "--tail=-1", "job/now")
-	if rows := regexp.MustCompile(`(?m)^2 nodes: .*(PASS|inconclusive)`).FindString(log); rows == "" || strings.Contains(rows, "error") {
+	if last := regexp.MustCompile(`(?m)^(1|2) (ok|inconclusive).*$`).FindString(log); last == "" || strings.Contains(last, "error") {
 		t.Errorf("the night said:\n%s", log)
+	}
+	for _, node := range []string{"node1", "node2"} {
+		if !strings.Contains(log, "(kubernetes) on "+node) {
+			t.Errorf("node %s is missing:\n%s", node, log)
+		}
 	}
 	if pods := c.Kubectl(t, "get", "pods,leases", "--namespace=snatlab-lab", "-o", "name"); pods != "" {
 		t.Errorf("left in the namespace of the runs: %s", pods)

@@ -13,7 +13,6 @@ import (
 
 	"snatlab/harness/fleet"
 	"snatlab/harness/history/store"
-	"snatlab/harness/lab/kubernetes"
 	"snatlab/harness/report"
 	"snatlab/harness/report/export"
 	"snatlab/harness/report/layout"
@@ -26,8 +25,7 @@ import (
 // fleetFlags are the flags of `snatlab fleet`.
 type fleetFlags struct {
 	clusterFlags
-	selector string
-	leases   string // the namespace of the Leases
+	nodeFlags
 	parallel int
 	rounds   int
 	out      string
@@ -86,10 +84,9 @@ usage, an invalid scenario, or too few rounds for a verdict.`,
 			return runInterruptible(func(ctx context.Context) error { return f.runFleet(ctx, s) })
 		},
 	}
-	c.Flags().StringVar(&f.selector, "nodes", "", "label selector of the nodes, like pool=web (default: all nodes)")
 	c.Flags().IntVar(&f.parallel, "parallel", 1, "nodes at a time")
 	c.Flags().IntVar(&f.rounds, "rounds", 0, "exact number of rounds, instead of the scenario's")
-	c.Flags().StringVar(&f.leases, "leases", "default", "namespace of the Leases of nodes; the same for all fleets of a cluster")
+	f.addNodes(c, "")
 	c.Flags().StringVar(&f.out, "out", "", "folder for fleet.json, fleet.md and fleet.html (default results/ID)")
 	c.Flags().StringVar(&f.resume, "resume", "", "folder of an interrupted fleet that this one continues")
 	c.Flags().BoolVar(&f.force, "force", false, "run even if the rounds are too few for a verdict")
@@ -110,16 +107,9 @@ func ofMatrix(write func(io.Writer, *result.Matrix) error) func(io.Writer, *resu
 
 // runFleet runs the fleet, writes it, and returns its exit code.
 func (f fleetFlags) runFleet(ctx context.Context, s *scenario.Scenario) error {
-	cluster, err := kubernetes.Connect(f.Access)
+	on, err := f.connect(ctx, f.clusterFlags, result.CommandFleet)
 	if err != nil {
 		return err
-	}
-	nodes, err := cluster.ListNodes(ctx, f.selector)
-	if err != nil {
-		return err
-	}
-	if len(nodes) == 0 {
-		return fmt.Errorf("no node matches the selector %q (see kubectl get nodes --show-labels)", f.selector)
 	}
 	results, err := openStore(f.store)
 	if err != nil {
@@ -135,10 +125,10 @@ func (f fleetFlags) runFleet(ctx context.Context, s *scenario.Scenario) error {
 	}
 	defer folder.Close()
 	warnOfRounds(os.Stderr, s)
-	progress := newMatrixProgress(f.parallel, len(nodes))
+	progress := newMatrixProgress(f.parallel, len(on.nodes))
 	progress.what = "node"
-	runner := f.newRunner(s, cluster, results, progress)
-	runner.Nodes, runner.Earlier = nodes, earlier
+	runner := f.newRunner(s, on, results, progress)
+	runner.Nodes, runner.Earlier = on.nodes, earlier
 	runner.Write = func(done *result.Fleet) error {
 		return errors.Join(
 			folder.Write(resultfile.FleetName, func(w io.Writer) error { return resultfile.WriteJSON(w, done) }),
@@ -174,25 +164,13 @@ func (f fleetFlags) chooseFolder() (dir string, earlier *result.Fleet, err error
 }
 
 // newRunner returns the runner of the nodes.
-func (f fleetFlags) newRunner(s *scenario.Scenario, cluster *kubernetes.Cluster, results *store.Store, progress *matrixProgress) *fleet.Runner {
-	holder := describeController(s.Name, "fleet")
+func (f fleetFlags) newRunner(s *scenario.Scenario, on *clusterNodes, results *store.Store, progress *matrixProgress) *fleet.Runner {
 	return &fleet.Runner{
 		Scenario: s.Summary(), Parallel: f.parallel, Version: version, Keep: results.Put, Note: progress.noteKernel,
-		Run: func(ctx context.Context, node string) (r *result.Result, err error) {
+		Run: func(ctx context.Context, node string) (*result.Result, error) {
 			watch := progress.watchKernel(node)
 			defer watch.Say("")
-			lease, ctx, err := cluster.TakeLease(ctx, f.leases, node, holder)
-			if err != nil {
-				return nil, err
-			}
-			defer func() { err = errors.Join(err, lease.Release(ctx)) }()
-			at := f.clusterFlags
-			at.node = node
-			ready, err := prepareKubernetes(ctx, s, at)
-			if err != nil {
-				return nil, err
-			}
-			return ready.runScenario(ctx, s, watch, result.CommandFleet)
+			return on.run(ctx, s, node, watch)
 		},
 	}
 }

@@ -38,7 +38,9 @@ type nightlyFlags struct {
 	driver    string
 	attempts  int
 	noWait    bool
-	cluster   clusterFlags
+	fleet     bool
+	nodeFlags
+	cluster clusterFlags
 	formatFlags
 }
 
@@ -64,6 +66,10 @@ A scenario that cannot be run does not keep the others from being run. A second
 nightly on the same store waits for the first, and a scenario on Docker waits for
 another run on Docker; with --no-wait they end at once, with exit code 3.
 
+With --fleet, each scenario is run with driver kubernetes on each node of a cluster
+that --nodes selects, one node after the other, under the Lease of the node as by
+snatlab fleet. A node is compared with its own earlier runs only.
+
 Only warnings are written to standard error, and the progress on a terminal.
 --pages DIR writes night.html, with what differs tonight, and history.html, with
 all stored results over time: pages for a browser, each one file that loads nothing.
@@ -81,7 +87,8 @@ not be decided, or a doubt remained; 0 no regression, or only known ones. 2
 bad usage. An invalid scenario, or one with too few rounds for a verdict, cannot
 be run; if no scenario can be run, the exit code is 2.`,
 		Example: `  snatlab nightly --metrics /var/lib/prometheus/node-exporter/snatlab.prom
-  snatlab nightly scenarios/quickstart.yaml --junit junit.xml --no-wait`,
+  snatlab nightly scenarios/quickstart.yaml --junit junit.xml --no-wait
+  snatlab nightly kubernetes-masquerade --fleet --nodes pool=web`,
 		ValidArgsFunction: completeScenarios,
 		RunE:              func(c *cobra.Command, args []string) error { return f.runNightly(c, args) },
 	}
@@ -93,6 +100,8 @@ be run; if no scenario can be run, the exit code is 2.`,
 	c.Flags().StringVar(&f.driver, "driver", "", "driver of the labs, instead of the scenarios': "+driverChoice)
 	c.Flags().IntVar(&f.attempts, "attempts", 3, "most runs of a scenario that has a doubtful result: 2 to 10")
 	c.Flags().BoolVar(&f.noWait, "no-wait", false, "end at once if another nightly or run is active")
+	c.Flags().BoolVar(&f.fleet, "fleet", false, "run on every node of a cluster that --nodes selects, with driver kubernetes")
+	f.addNodes(c, "with --fleet: ")
 	f.cluster.addCluster(c, "node of the clients (default: the first that is ready)")
 	f.addFormats(c, "the record of the night")
 	return c
@@ -105,6 +114,12 @@ func (f nightlyFlags) runNightly(c *cobra.Command, args []string) error {
 	}
 	if f.metrics != "" && filepath.Ext(f.metrics) != ".prom" {
 		return usageError{c, fmt.Errorf("--metrics: %s does not end in .prom: node_exporter's textfile collector reads no other file", f.metrics)}
+	}
+	if err := f.checkFleet(); err != nil {
+		return usageError{c, err}
+	}
+	if f.fleet {
+		f.driver = result.DriverKubernetes
 	}
 	if err := f.checkFormats(c); err != nil {
 		return err
@@ -132,6 +147,19 @@ func (f nightlyFlags) runNightly(c *cobra.Command, args []string) error {
 		}
 	}
 	return runInterruptible(func(ctx context.Context) error { return f.runNight(ctx, c, tasks, known) })
+}
+
+// checkFleet refuses flags that do not fit --fleet, or require it.
+func (f nightlyFlags) checkFleet() error {
+	switch {
+	case !f.fleet && f.nodeFlags != nodeFlags{leases: defaultLeases}:
+		return errors.New("--nodes and --leases are for the nodes of a fleet (--fleet)")
+	case f.fleet && f.driver != "" && f.driver != result.DriverKubernetes:
+		return fmt.Errorf("--driver: a fleet is run with driver %s, and this one is %s (leave --driver out)", result.DriverKubernetes, f.driver)
+	case f.fleet && f.cluster.node != "":
+		return errors.New("--node: a fleet takes the nodes of --nodes; allowed: kubernetes.io/hostname=NAME there")
+	}
+	return nil
 }
 
 // checkCluster refuses the flags of a cluster if no scenario is run in one.
@@ -176,6 +204,12 @@ func (f nightlyFlags) runNight(ctx context.Context, c *cobra.Command, tasks []ni
 	if err != nil {
 		return err
 	}
+	var on *clusterNodes
+	if f.fleet {
+		if on, err = f.connect(ctx, f.cluster, result.CommandNightly); err != nil {
+			return err
+		}
+	}
 	// A full disk is reported before the runs, not after them.
 	folder, err := resultfile.PrepareFolder(f.store)
 	if err != nil {
@@ -193,7 +227,7 @@ func (f nightlyFlags) runNight(ctx context.Context, c *cobra.Command, tasks []ni
 	defer lock.Release()
 	n := nightly.Runner{
 		ID: resultfile.NewRunID(time.Now()), Version: version, Node: machine.ReadNodeName(), Machine: machine.ReadFacts(""),
-		Store: kept, Known: known, Attempts: f.attempts, Jobs: f.makeJobs(tasks),
+		Store: kept, Known: known, Attempts: f.attempts, Jobs: f.makeJobs(tasks, on),
 	}
 	record, err := n.Run(ctx)
 	return f.reportNight(record, kept, err)

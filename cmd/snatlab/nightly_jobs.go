@@ -19,6 +19,7 @@ import (
 	"snatlab/harness/result"
 	"snatlab/harness/scenario"
 	"snatlab/harness/verdict"
+	"snatlab/harness/wording"
 )
 
 // readTasks reads the scenarios that are named, or else those of the folder. It is an
@@ -72,24 +73,41 @@ func checkNightRounds(c *cobra.Command, file string, s *scenario.Scenario) error
 	return usageError{c, fmt.Errorf("%s: %w (rounds: %d)", file, few, few.Least)}
 }
 
-// makeJobs returns the jobs of the night.
-func (f nightlyFlags) makeJobs(tasks []nightly.Task) (jobs []nightly.Job) {
+// makeJobs returns the jobs of the night: one for each scenario, or for each scenario on
+// each node of a fleet. A scenario that cannot be read has one job.
+func (f nightlyFlags) makeJobs(tasks []nightly.Task, on *clusterNodes) (jobs []nightly.Job) {
 	for i, t := range tasks {
-		attempts := 0
-		attempt := func(ctx context.Context) (*result.Result, error) {
-			attempts++
-			return f.runAttempt(ctx, t.Scenario, nightPlace{i + 1, len(tasks), attempts})
+		job := nightly.Job{Scenario: t.Name, File: t.File, Driver: t.Driver}
+		if t.Driver == result.DriverKubernetes {
+			job.Node = f.cluster.node
+		}
+		nodes := []string{job.Node}
+		if on != nil {
+			nodes = on.nodes
 		}
 		if t.Err != nil {
-			attempt = func(context.Context) (*result.Result, error) { return nil, withoutHelp(t.Err) }
+			job.Run = func(context.Context) (*result.Result, error) { return nil, withoutHelp(t.Err) }
+			jobs = append(jobs, job)
+			continue
 		}
-		jobs = append(jobs, nightly.Job{Scenario: t.Name, File: t.File, Driver: t.Driver, Run: attempt})
+		for _, node := range nodes {
+			attempts := 0
+			job.Node, job.Run = node, func(ctx context.Context) (*result.Result, error) {
+				attempts++
+				return f.runAttempt(ctx, t.Scenario, on, nightPlace{i + 1, len(tasks), node, attempts})
+			}
+			jobs = append(jobs, job)
+		}
 	}
 	return jobs
 }
 
-// nightPlace is where in a night an attempt is: scenario n of so many.
-type nightPlace struct{ n, of, attempt int }
+// nightPlace is where in a night an attempt is: scenario n of so many, and a node.
+type nightPlace struct {
+	n, of   int
+	node    string
+	attempt int
+}
 
 // takeLock acquires a lock. It waits for the lock unless --no-wait is given.
 func (f nightlyFlags) takeLock(ctx context.Context, take func() error) error {
@@ -99,8 +117,14 @@ func (f nightlyFlags) takeLock(ctx context.Context, take func() error) error {
 	return nightly.WaitForLock(ctx, take, func(err error) { fmt.Fprintf(os.Stderr, "waiting: %v\n", err) })
 }
 
-// runAttempt runs a scenario once. The progress is shown on a terminal only.
-func (f nightlyFlags) runAttempt(ctx context.Context, s *scenario.Scenario, at nightPlace) (*result.Result, error) {
+// runAttempt runs a scenario once, on a node of a fleet if there is one. The progress is
+// shown on a terminal only.
+func (f nightlyFlags) runAttempt(ctx context.Context, s *scenario.Scenario, on *clusterNodes, at nightPlace) (*result.Result, error) {
+	if on != nil {
+		progress := newNightProgress(s, at)
+		defer progress.Close()
+		return on.run(ctx, s, at.node, progress)
+	}
 	if s.Driver == result.DriverDocker && netns.IsReexecuted() { // for another scenario; the user is only called root here
 		return nil, errors.New("a lab in Docker requires root: run the nightly as root, or leave this scenario out")
 	}
@@ -110,15 +134,22 @@ func (f nightlyFlags) runAttempt(ctx context.Context, s *scenario.Scenario, at n
 		return nil, err
 	}
 	defer ready.close()
-	progress := progress.New(progress.Output{Writer: io.Discard, Screen: func() layout.Screen { return layout.Screen{} }})
-	if canOverwrite(os.Stderr) {
-		progress = newProgress()
-	}
+	progress := newNightProgress(s, at)
 	defer progress.Close()
-	name := s.Name
+	return ready.runScenario(ctx, s, progress, result.CommandNightly)
+}
+
+// newNightProgress returns the progress of an attempt, which writes nothing if standard
+// error is no terminal.
+func newNightProgress(s *scenario.Scenario, at nightPlace) *progress.Progress {
+	shown := progress.New(progress.Output{Writer: io.Discard, Screen: func() layout.Screen { return layout.Screen{} }})
+	if canOverwrite(os.Stderr) {
+		shown = newProgress()
+	}
+	name := wording.ScenarioOn(s.Name, at.node)
 	if at.attempt > 1 {
 		name += fmt.Sprintf(", attempt %d", at.attempt)
 	}
-	progress.Part("scenario", at.n, at.of, name)
-	return ready.runScenario(ctx, s, progress, result.CommandNightly)
+	shown.Part("scenario", at.n, at.of, name)
+	return shown
 }

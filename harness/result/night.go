@@ -33,9 +33,10 @@ type StoreState struct {
 
 // NightRun is the outcome of a scenario tonight, in comparison with its history.
 type NightRun struct {
-	Scenario     string      `json:"scenario"` // its name; that of the file if it cannot be read
-	File         string      `json:"file"`     // as the user named it
-	Driver       string      `json:"driver"`   // empty if it cannot be read
+	Scenario     string      `json:"scenario"`       // its name; that of the file if it cannot be read
+	File         string      `json:"file"`           // as the user named it
+	Driver       string      `json:"driver"`         // empty if it cannot be read
+	Node         string      `json:"node,omitempty"` // of a cluster, on which it was run; empty: this machine
 	Outcome      Outcome     `json:"outcome"`
 	Reason       string      `json:"reason,omitempty"` // of an outcome other than ok, in one sentence; of a regression, what ended the attempt after it was proven
 	Seconds      float64     `json:"seconds"`          // of all attempts

@@ -9,13 +9,23 @@ import (
 	"snatlab/harness/result"
 )
 
-// NightRunName names a scenario of a night, its driver, and how many attempts it
-// took: "quickstart (netns), 3 attempts".
+// ScenarioOn names a scenario and the node of a cluster that it was run on:
+// "kubernetes-masquerade on worker-1". Without a node it is the scenario alone.
+func ScenarioOn(scenario, node string) string {
+	if node == "" {
+		return scenario
+	}
+	return scenario + " on " + node
+}
+
+// NightRunName names a scenario of a night, its driver, its node, and how many attempts
+// it took: "quickstart (netns), 3 attempts".
 func NightRunName(j result.NightRun) string {
 	text := j.Scenario
 	if j.Driver != "" {
 		text += fmt.Sprintf(" (%s)", j.Driver)
 	}
+	text = ScenarioOn(text, j.Node)
 	if j.Attempts > 1 {
 		text += fmt.Sprintf(", %d attempts", j.Attempts)
 	}

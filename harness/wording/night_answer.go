@@ -52,8 +52,12 @@ var nightHeadlines = map[result.Outcome]string{
 }
 
 // NightKernel prints whether the machine was booted into another kernel:
-// "kernel 6.12.107 -> 6.18.15 since the last run (2026-11-20)".
+// "kernel 6.12.107 -> 6.18.15 since the last run (2026-11-20)". Of a night on nodes of a
+// cluster it prints their kernels.
 func NightKernel(n *result.Night) string {
+	if text := nodeKernels(n); text != "" {
+		return text
+	}
 	if n.KernelBefore == "" || n.LastRun == nil {
 		return fmt.Sprintf("kernel %s, the first run in this store", n.Kernel)
 	}
@@ -62,6 +66,41 @@ func NightKernel(n *result.Night) string {
 		return fmt.Sprintf("kernel %s -> %s since the last run (%s)", n.KernelBefore, n.Kernel, last)
 	}
 	return fmt.Sprintf("kernel %s, as in the last run (%s)", n.Kernel, last)
+}
+
+// nodeKernels counts the kernels of the nodes of a night, and names the nodes with a new
+// one: "3 nodes: kernel 6.12.107 (2), 6.18.15 (1); new: 6.12.107 -> 6.18.15 on worker-3". It
+// is empty for a night that was also on this machine.
+func nodeKernels(n *result.Night) string {
+	seen, kernels, count := map[string]bool{}, []string{}, map[string]int{}
+	var changed []string
+	for _, j := range n.Runs {
+		switch {
+		case j.Node == "" && j.Result != nil:
+			return ""
+		case j.Node == "" || seen[j.Node] || j.Result == nil:
+			continue // a node without any result has no kernel that is known
+		}
+		seen[j.Node] = true
+		kernel := j.Result.Environment.Kernel
+		if count[kernel]++; count[kernel] == 1 {
+			kernels = append(kernels, kernel)
+		}
+		if j.KernelBefore != "" && j.KernelBefore != kernel {
+			changed = append(changed, fmt.Sprintf("%s -> %s on %s", j.KernelBefore, kernel, j.Node))
+		}
+	}
+	if len(seen) == 0 {
+		return ""
+	}
+	for i, kernel := range kernels {
+		kernels[i] = fmt.Sprintf("%s (%d)", kernel, count[kernel])
+	}
+	text := fmt.Sprintf("%s: kernel %s", format.Plural(len(seen), "node", "nodes"), strings.Join(kernels, ", "))
+	if len(changed) > 0 {
+		text += "; new: " + strings.Join(changed, ", ")
+	}
+	return text
 }
 
 // NightRunNotes returns what is to be said of a scenario beside its figures.
@@ -117,7 +156,7 @@ func NightSummary(n *result.Night) string {
 				continue
 			}
 			if count++; IsBad(o) {
-				bad = append(bad, j.Scenario)
+				bad = append(bad, ScenarioOn(j.Scenario, j.Node))
 			}
 		}
 		if count > 0 {

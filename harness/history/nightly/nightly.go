@@ -10,6 +10,9 @@
 // Runs by hand (`snatlab run`) are in the same store, and are no part of the history: the
 // machine may have been disturbed or changed for them.
 //
+// In a cluster a job is a scenario on one node. The node is part of the key of a run, so
+// each node is compared with its own earlier runs.
+//
 // A scenario that cannot be run does not keep the others from being run. The night
 // ends at once only on a signal, or if the host cannot be restored: the results until
 // then are stored and judged. If an attempt ends early, the attempts before it are
@@ -29,6 +32,7 @@ import (
 	"snatlab/harness/history/store"
 	"snatlab/harness/result"
 	"snatlab/harness/undo"
+	"snatlab/harness/wording"
 )
 
 // Job is one scenario of a night.
@@ -36,6 +40,7 @@ type Job struct {
 	Scenario string // its name; that of the file if it cannot be read
 	File     string
 	Driver   string // empty if it cannot be read
+	Node     string // of a cluster; empty: this machine, or a node that its result names
 	// Run makes one attempt. With an error, the result has the trials that were
 	// finished before it, or is nil.
 	Run func(context.Context) (*result.Result, error)
@@ -76,10 +81,10 @@ func (n Runner) Run(ctx context.Context) (*result.Night, error) {
 }
 
 // findPreviousKernel records the kernel of the last run of this machine. Runs of its
-// guests, and those of a fleet, were on other kernels.
+// guests, and those on nodes of a cluster, were on other kernels.
 func (n Runner) findPreviousKernel(record *result.Night, before []result.RunSummary) {
 	for _, r := range slices.Backward(before) {
-		if r.Key.Guest == "" && r.Command != result.CommandFleet && r.Key.Arch == n.Machine.Arch {
+		if r.Key.Guest == "" && r.Key.Node == "" && r.Command != result.CommandFleet && r.Key.Arch == n.Machine.Arch {
 			record.KernelBefore, record.LastRun = r.Kernel, &r.Started
 			return
 		}
@@ -89,7 +94,7 @@ func (n Runner) findPreviousKernel(record *result.Night, before []result.RunSumm
 // runJobs runs the jobs one after the other.
 func (n Runner) runJobs(ctx context.Context, record *result.Night, before []result.RunSummary) error {
 	for i, job := range n.Jobs {
-		t := &scenarioRun{Runner: n, job: job, before: before, record: record}
+		t := &scenarioRun{Runner: n, job: job, before: job.selectEarlier(before), record: record}
 		j, err := t.runAttempts(ctx)
 		record.Runs = append(record.Runs, j)
 		if err != nil {
@@ -100,11 +105,20 @@ func (n Runner) runJobs(ctx context.Context, record *result.Night, before []resu
 	return nil
 }
 
+// selectEarlier returns the earlier runs on the node of the job; all of them if it names
+// none.
+func (j Job) selectEarlier(all []result.RunSummary) []result.RunSummary {
+	if j.Node == "" {
+		return all
+	}
+	return slices.DeleteFunc(slices.Clone(all), func(r result.RunSummary) bool { return r.Key.Node != j.Node })
+}
+
 // listNotRun names the jobs that are left.
 func listNotRun(jobs []Job) string {
 	var names []string
 	for _, j := range jobs {
-		names = append(names, j.Scenario)
+		names = append(names, wording.ScenarioOn(j.Scenario, j.Node))
 	}
 	if len(names) == 0 {
 		return ""
@@ -134,7 +148,7 @@ type scenarioRun struct {
 // ends the night.
 func (t *scenarioRun) runAttempts(ctx context.Context) (j result.NightRun, err error) {
 	begun := time.Now()
-	j = result.NightRun{Scenario: t.job.Scenario, File: t.job.File, Driver: t.job.Driver, Before: []result.ArmBefore{}, Findings: []result.Finding{}}
+	j = result.NightRun{Scenario: t.job.Scenario, File: t.job.File, Driver: t.job.Driver, Node: t.job.Node, Before: []result.ArmBefore{}, Findings: []result.Finding{}}
 	defer func() { j.Seconds = time.Since(begun).Seconds() }()
 	for {
 		r, err := t.makeAttempt(ctx, &j)
@@ -158,7 +172,7 @@ func (t *scenarioRun) makeAttempt(ctx context.Context, j *result.NightRun) (*res
 	if r == nil || !r.HasTrials() {
 		return r, err
 	}
-	j.Result = r
+	j.Result, j.Node = r, cmp.Or(j.Node, result.KeyOf(r).Node)
 	if putErr := t.Store.Put(r); putErr != nil {
 		j.Unstored = append(j.Unstored, r)
 		t.record.Store.Error = putErr.Error()

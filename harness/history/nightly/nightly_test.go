@@ -229,6 +229,77 @@ func TestGuestKernel(t *testing.T) {
 	}
 }
 
+// onNode makes a run one on a node of a cluster.
+func onNode(node, kernel string) func(*result.Result) {
+	return func(r *result.Result) {
+		r.Scenario.Name, r.Environment.Driver, r.Environment.Docker = "pods", result.DriverKubernetes, nil
+		r.Environment.Kernel, r.Environment.Kubernetes = kernel, &result.Kubernetes{Node: node}
+	}
+}
+
+// podsOn returns a job on a node.
+func podsOn(node string, results ...*result.Result) Job {
+	j := jobWith("pods", results...)
+	j.Driver, j.Node = result.DriverKubernetes, node
+	return j
+}
+
+// Each node of a fleet is compared with its own earlier runs: a new kernel on one node that
+// breaks a mitigation is a regression there, whatever the others show.
+func TestFleetHistory(t *testing.T) {
+	t.Parallel()
+	s := makeStore(t, 20, onNode("worker-1", "6.12.107"))
+	for range 20 {
+		checkError(t, s.Put(makeRun(t, onNode("worker-2", "6.12.107"))))
+		checkError(t, s.Put(makeRun(t, onNode("worker-3", "6.1.0"), unmitigated)))
+	}
+	without := func(node, kernel string) Job { // the mitigation
+		run := func() *result.Result { return makeRun(t, onNode(node, kernel), unmitigated) }
+		return podsOn(node, run(), run(), run())
+	}
+	runner := makeRunner(s,
+		podsOn("worker-1", makeRun(t, onNode("worker-1", "6.12.107"))),
+		without("worker-2", "6.18.44"),
+		without("worker-3", "6.1.0"),
+		podsOn("worker-4", makeRun(t, onNode("worker-4", "6.18.44"))),
+		Job{Scenario: "pods", Driver: result.DriverKubernetes, Node: "worker-5", Run: failingJob("pods", nil, errors.New("node worker-5 is in use")).Run})
+	record := mustRun(t, runner)
+	var got []string
+	for _, j := range record.Runs {
+		got = append(got, fmt.Sprintf("%s %s, %d before on %q, changed %q", j.Node, j.Outcome, j.Compared, j.KernelBefore, j.KeyChange))
+	}
+	want := []string{
+		`worker-1 ok, 20 before on "6.12.107", changed ""`, `worker-2 regression, 20 before on "6.12.107", changed ""`,
+		`worker-3 fail, 20 before on "6.1.0", changed ""`, `worker-4 ok, 0 before on "", changed ""`, `worker-5 error, 0 before on "", changed ""`,
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q\nwant %q", got, want)
+	}
+	if record.KernelBefore != "" {
+		t.Errorf("kernel of this machine before: %q", record.KernelBefore)
+	}
+	var screen bytes.Buffer
+	checkError(t, trend.WriteNight(&screen, record, layout.Screen{Width: 200}))
+	for _, line := range []string{
+		"4 nodes: kernel 6.12.107 (1), 6.18.44 (2), 6.1.0 (1); new: 6.12.107 -> 6.18.44 on worker-2\n",
+		"REGRESSION    pods (kubernetes) on worker-2, 2 attempts: ",
+		"1 regression, 1 FAIL, 1 error, 2 ok (pods on worker-2, pods on worker-3, pods on worker-5)\n",
+	} {
+		if !strings.Contains(screen.String(), line) {
+			t.Errorf("%q is missing in:\n%s", line, &screen)
+		}
+	}
+}
+
+// A run in a cluster without --fleet has the node that its result names.
+func TestNodeOfResult(t *testing.T) {
+	t.Parallel()
+	j := mustRun(t, makeRunner(makeStore(t, 0), podsOn("", makeRun(t, onNode("worker-1", "6.12.107"))))).Runs[0]
+	if j.Node != "worker-1" {
+		t.Errorf("node %q", j.Node)
+	}
+}
+
 // Runs by hand are no part of the history, and are not the last run of this machine.
 func TestByHand(t *testing.T) {
 	t.Parallel()

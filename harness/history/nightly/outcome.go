@@ -9,6 +9,7 @@ import (
 	"snatlab/harness/history/regression"
 	"snatlab/harness/result"
 	"snatlab/harness/stats"
+	"snatlab/harness/wording"
 )
 
 // recordOutcome records the outcome of the attempts, with what their history shows.
@@ -22,7 +23,7 @@ func (t *scenarioRun) recordOutcome(j *result.NightRun, h regression.Evaluation)
 	}
 	j.Outcome, j.Reason = decideOutcome(len(t.attempts), h)
 	for _, w := range h.Warnings {
-		t.record.Warnings = append(t.record.Warnings, fmt.Sprintf("%s: %s", j.Scenario, w))
+		t.record.Warnings = append(t.record.Warnings, fmt.Sprintf("%s: %s", wording.ScenarioOn(j.Scenario, j.Node), w))
 	}
 }
 

@@ -16,12 +16,14 @@ import (
 //	# known-failures.yaml
 //	- scenario: quickstart
 //	  arm: random-fully         # without it: any arm
+//	  node: worker-1            # of a cluster; without it: any machine
 //	  kernel: ">=6.12, <6.14"   # bounds >=, < and =; "=6.12" is every 6.12.y
 //	  reason: fixed by 0123abcd, which is in 6.14
 //	  until: 2027-01-31         # the last day on which it excuses
 type KnownFailure struct {
 	Scenario string
 	Arm      string // empty: any
+	Node     string // of a cluster; empty: any
 	Kernel   string // as it was written
 	Reason   string
 	Until    time.Time // the end of the last day on which it excuses, UTC
@@ -29,9 +31,9 @@ type KnownFailure struct {
 	kernels kernelRange
 }
 
-// isAbout reports whether the entry is about that arm on that kernel.
-func (k KnownFailure) isAbout(scenario, arm, kernel string) bool {
-	return k.Scenario == scenario && (k.Arm == "" || k.Arm == arm) && k.kernels.contains(kernel)
+// isAbout reports whether the entry is about runs like that one.
+func (k KnownFailure) isAbout(r result.RunSummary) bool {
+	return k.Scenario == r.Key.Scenario && (k.Node == "" || k.Node == r.Key.Node) && k.kernels.contains(r.Kernel)
 }
 
 // markKnown marks the findings that are known. An expectation that fails for a known
@@ -40,7 +42,7 @@ func (k KnownFailure) isAbout(scenario, arm, kernel string) bool {
 func (n *night) markKnown(known []KnownFailure) {
 	reason := func(f result.Finding) string {
 		for _, k := range known {
-			if k.isAbout(n.sum.Key.Scenario, f.Arm, n.sum.Kernel) && !n.sum.Started.After(k.Until) {
+			if k.isAbout(n.sum) && (k.Arm == "" || k.Arm == f.Arm) && !n.sum.Started.After(k.Until) {
 				return k.Reason
 			}
 		}
@@ -62,7 +64,7 @@ func (n *night) markKnown(known []KnownFailure) {
 		}
 	}
 	for _, k := range known {
-		if k.Scenario == n.sum.Key.Scenario && k.kernels.contains(n.sum.Kernel) && n.sum.Started.After(k.Until) {
+		if k.isAbout(n.sum) && n.sum.Started.After(k.Until) {
 			n.Warnings = append(n.Warnings, fmt.Sprintf("the known failure %q expired on %s and excuses nothing any more (remove it, or set a later day)",
 				k.Reason, k.Until.Format(time.DateOnly)))
 		}
@@ -119,6 +121,7 @@ func (k *KnownFailure) fieldTable() strictyaml.Value {
 	return strictyaml.Mapping{Fields: []strictyaml.Field{
 		{Key: "scenario", Required: true, Value: scalar{"the name of a scenario", func(text string) string { k.Scenario = text; return "" }}},
 		{Key: "arm", Value: scalar{"the name of an arm", func(text string) string { k.Arm = text; return "" }}},
+		{Key: "node", Value: scalar{"the name of a node", func(text string) string { k.Node = text; return "" }}},
 		{Key: "kernel", Required: true, Value: scalar{rangeForm, k.setKernel}},
 		{Key: "reason", Required: true, Value: scalar{"a sentence", func(text string) string {
 			k.Reason = strings.Join(strings.Fields(text), " ")

@@ -68,7 +68,7 @@ func TestKnownFirstRun(t *testing.T) {
 // Every mistake is named with its place.
 func TestParseKnownFaults(t *testing.T) {
 	t.Parallel()
-	const keys = "arm, kernel, reason, scenario, until"
+	const keys = "arm, kernel, node, reason, scenario, until"
 	for text, want := range map[string]string{
 		"":                     "",
 		"# nothing is known\n": "",
@@ -106,8 +106,20 @@ func TestParseKnownScalars(t *testing.T) {
 	known, err := ParseKnown("k", []byte("- {scenario: 7, arm: true, kernel: =6.12, reason: 4711, until: 2027-01-31}"))
 	checkError(t, err)
 	k := known[0]
-	if k.Scenario != "7" || k.Arm != "true" || k.Reason != "4711" || k.Kernel != "=6.12" || k.Until.Day() != 31 || !k.isAbout("7", "true", "6.12.9") {
+	if k.Scenario != "7" || k.Arm != "true" || k.Reason != "4711" || k.Kernel != "=6.12" || k.Until.Day() != 31 || !k.isAbout(result.RunSummary{Key: result.Key{Scenario: "7", Node: "worker-1"}, Kernel: "6.12.9"}) {
 		t.Errorf("%+v", k)
+	}
+}
+
+// An entry with a node is about no other one, nor about a machine that is none.
+func TestKnownNode(t *testing.T) {
+	t.Parallel()
+	known, err := ParseKnown("k", []byte("- {scenario: s, node: worker-1, kernel: =6.12, reason: r, until: 2027-01-31}"))
+	checkError(t, err)
+	for node, want := range map[string]bool{"worker-1": true, "worker-2": false, "": false} {
+		if got := known[0].isAbout(result.RunSummary{Key: result.Key{Scenario: "s", Node: node}, Kernel: "6.12.9"}); got != want {
+			t.Errorf("node %q: %v", node, got)
+		}
 	}
 }
 

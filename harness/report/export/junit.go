@@ -108,7 +108,7 @@ func (c *caseCounts) addCounts(d caseCounts) {
 	c.Skipped += d.Skipped
 }
 
-// nightSuites returns a suite for each scenario of a night.
+// nightSuites returns a suite for each scenario of a night, on each node that it was run on.
 func nightSuites(n *result.Night) (all []testsuite) {
 	for _, j := range n.Runs {
 		all = append(all, newTestsuite(j))
@@ -117,7 +117,7 @@ func nightSuites(n *result.Night) (all []testsuite) {
 }
 
 func newTestsuite(j result.NightRun) testsuite {
-	s := testsuite{Name: j.Scenario, Time: roundMillis(j.Seconds), Cases: suiteCases(j), Out: suiteOutput(j)}
+	s := testsuite{Name: wording.ScenarioOn(j.Scenario, j.Node), Time: roundMillis(j.Seconds), Cases: suiteCases(j), Out: suiteOutput(j)}
 	if r := j.Result; r != nil {
 		s.describeRun(r)
 		s.Properties.Properties = append(s.Properties.Properties, property{"kernel_before", j.KernelBefore}, property{"compared", fmt.Sprint(j.Compared)})
@@ -148,7 +148,7 @@ func (s *testsuite) countCases() {
 }
 
 func suiteCases(j result.NightRun) (all []testcase) {
-	class := "snatlab." + j.Scenario
+	class := "snatlab." + wording.ScenarioOn(j.Scenario, j.Node)
 	if j.Outcome == result.OutcomeError || j.Result == nil {
 		return []testcase{{ClassName: class, Name: "run", Time: roundMillis(j.Seconds), Error: &message{Type: "error", Message: j.Reason}}}
 	}

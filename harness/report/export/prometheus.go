@@ -17,10 +17,17 @@ import (
 // file. A scenario without a result has an outcome, and no figures.
 //
 // Every metric has the label node, so that nights of several nodes can be told apart
-// whatever the scrape adds. The label instance is that of node_exporter.
+// whatever the scrape adds. The label instance is that of node_exporter. What was run on a
+// node of a cluster has the name of that node; the night as a whole has that of this machine.
 func WriteMetrics(w io.Writer, n *result.Night) error {
-	all := prometheus.NewPedanticRegistry()
-	registerNight(all, n)
+	machine := prometheus.NewPedanticRegistry()
+	registerNight(machine, n)
+	all := prometheus.Gatherers{machine}
+	for _, node := range listNodes(n.Runs) {
+		registry := prometheus.NewPedanticRegistry()
+		newMetrics(registry, node).registerRuns(runsOn(node, n.Runs))
+		all = append(all, registry)
+	}
 	families, err := all.Gather()
 	if err != nil {
 		return err
@@ -49,22 +56,36 @@ const nodeLabel = "node"
 
 // registerNight registers the metrics of a night, and returns what describes them.
 func registerNight(all prometheus.Registerer, n *result.Night) []Metric {
-	node := strings.ToValidUTF8(n.Node, "?")
-	m := metrics{Registerer: prometheus.WrapRegistererWith(prometheus.Labels{nodeLabel: node}, all)}
+	m := newMetrics(all, n.Node)
 	m.registerTotals(n)
-	m.registerOutcomes(n.Runs)
-	m.registerFindings(n.Runs)
-	m.registerArms(n.Runs)
-	m.registerLatencies(n.Runs)
-	m.registerShares(n.Runs)
-	m.registerControls(n.Runs)
+	m.registerRuns(runsOn("", n.Runs))
 	return m.described
+}
+
+// listNodes returns the nodes of a cluster that runs were on, each once.
+func listNodes(runs []result.NightRun) (nodes []string) {
+	for _, j := range runs {
+		if j.Node != "" && !slices.Contains(nodes, j.Node) {
+			nodes = append(nodes, j.Node)
+		}
+	}
+	return nodes
+}
+
+// runsOn returns the runs on a node of a cluster; those on this machine if it is empty.
+func runsOn(node string, runs []result.NightRun) []result.NightRun {
+	return slices.DeleteFunc(slices.Clone(runs), func(j result.NightRun) bool { return j.Node != node })
 }
 
 // metrics registers gauges as they are made.
 type metrics struct {
 	prometheus.Registerer
 	described []Metric
+}
+
+// newMetrics returns metrics that have the name of a node.
+func newMetrics(all prometheus.Registerer, node string) *metrics {
+	return &metrics{Registerer: prometheus.WrapRegistererWith(prometheus.Labels{nodeLabel: strings.ToValidUTF8(node, "?")}, all)}
 }
 
 // registerGauge registers a gauge with labels, and returns the function that sets it.
@@ -79,6 +100,16 @@ func (m *metrics) registerGauge(name, help string, labels ...string) func(value 
 		}
 		vec.WithLabelValues(values...).Set(value)
 	}
+}
+
+// registerRuns registers what is known of each run.
+func (m *metrics) registerRuns(runs []result.NightRun) {
+	m.registerOutcomes(runs)
+	m.registerFindings(runs)
+	m.registerArms(runs)
+	m.registerLatencies(runs)
+	m.registerShares(runs)
+	m.registerControls(runs)
 }
 
 // registerTotals registers the figures of the night as a whole.

@@ -89,6 +89,27 @@ func TestMetricsNode(t *testing.T) {
 	}
 }
 
+// What was run on a node of a cluster has the name of that node, and the night that of the
+// machine.
+func TestMetricsFleet(t *testing.T) {
+	t.Parallel()
+	all := parse(t, reporttest.Draw(t, WriteMetrics, reporttest.Nights(t)["fleet"]))
+	nodesOf := func(metric string) (nodes []string) {
+		for _, m := range all[metric].Metric {
+			nodes = append(nodes, labelOf(m, "node"))
+		}
+		slices.Sort(nodes)
+		return slices.Compact(nodes)
+	}
+	for metric, want := range map[string][]string{
+		"snatlab_run_outcome": {"worker-1", "worker-2", "worker-3"}, "snatlab_failure_ratio": {"worker-1", "worker-2"}, "snatlab_nightly_complete": {"node-1"},
+	} {
+		if got := nodesOf(metric); !slices.Equal(got, want) {
+			t.Errorf("%s is of %q, want %q", metric, got, want)
+		}
+	}
+}
+
 // One outcome of each scenario is set.
 func TestMetricsOutcome(t *testing.T) {
 	t.Parallel()

@@ -92,7 +92,7 @@ func drawNightShares(j result.NightRun, id string) *stripChart {
 			}
 		}
 	}
-	return drawShares(id, "What remains of the failures: "+j.Scenario, all)
+	return drawShares(id, "What remains of the failures: "+wording.ScenarioOn(j.Scenario, j.Node), all)
 }
 
 // drawNightRates draws the failure rate of the baseline tonight, and in earlier runs. What
@@ -109,7 +109,7 @@ func drawNightRates(j result.NightRun, id string) *stripChart {
 		}
 	}
 	s, ticks := fromZero(min(1, most), 5)
-	chart := &stripChart{ID: id, Title: "Failure rate of the baseline: " + j.Scenario, Ticks: s.alongX(ticks, shortPercent),
+	chart := &stripChart{ID: id, Title: "Failure rate of the baseline: " + wording.ScenarioOn(j.Scenario, j.Node), Ticks: s.alongX(ticks, shortPercent),
 		About: "Tonight: the median over the trials (diamond), its 95 % interval (thick), and the lowest and the highest trial (thin). Before: the median over the runs, and the lowest and the highest run. This rate moves with the state of the machine."}
 	chart.Strips = append(chart.Strips, s.rateStrip(a.Name+", tonight", a))
 	for _, b := range j.Before {

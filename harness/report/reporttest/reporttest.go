@@ -170,7 +170,21 @@ func Nights(t *testing.T) map[string]*result.Night {
 	late.Attempts, late.Reason = 2, "attempt 3: Docker engine: gone"
 	doubtful := NightOf(unsettled, maybe, anew, late)
 	doubtful.KernelBefore = "6.12.107"
-	return map[string]*result.Night{"first": arrived, "upgraded": upgraded, "bad": bad, "doubtful": doubtful}
+	return map[string]*result.Night{"first": arrived, "upgraded": upgraded, "bad": bad, "doubtful": doubtful, "fleet": fleetNight(t)}
+}
+
+// fleetNight returns a night on three nodes of a cluster, of which one has a new kernel, and
+// one could not be run.
+func fleetNight(t *testing.T) *result.Night {
+	var runs []result.NightRun
+	for _, node := range []string{"worker-1", "worker-2", "worker-3"} {
+		j := JudgedRun(t, "docker", result.OutcomeOK)
+		j.Scenario, j.Driver, j.Node = "kubernetes-masquerade", result.DriverKubernetes, node
+		runs = append(runs, j)
+	}
+	runs[1].KernelBefore = "6.12.107"
+	runs[2].Outcome, runs[2].Reason, runs[2].Result = result.OutcomeError, "is cordoned (kubectl uncordon worker-3)", nil
+	return NightOf(runs...)
 }
 
 // HostileName has a character with a special meaning in every format.
