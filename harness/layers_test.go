@@ -19,9 +19,9 @@ import (
 var layers = [][]string{
 	{"format", "kernel", "lab/kubernetes/api", "nat/iptables", "nat/snat", "nat/transaction", "place", "printable", "probe/query", "result", "result/watched", "stats"},
 	{"conntrack", "kernel/vm", "nat/compat", "report/layout", "result/resultfile", "scenario/strictyaml", "undo", "wording"},
-	{"nat/nftables", "report/calibration", "report/export", "report/live", "report/markdown", "report/progress", "scenario/changes", "scenario/percent", "scenario/sysctl", "verdict"},
+	{"nat/nftables", "report/export", "report/live", "report/markdown", "report/progress", "scenario/changes", "scenario/percent", "scenario/sysctl", "verdict", "wording/calibrated"},
 	{"scenario"},
-	{"history/store", "machine", "nat", "nat/service", "pace", "probe", "report", "report/trend"},
+	{"history/store", "machine", "nat", "nat/service", "pace", "probe", "report", "report/calibration", "report/trend"},
 	{"causes", "departures", "lab/docker/claims", "lab/docker/podman", "lab/filter", "nat/effect", "probe/load/lockstep", "probe/load/transport"},
 	{"history/regression", "kernel/matrix", "lab", "probe/load", "probe/server", "report/page", "watch"},
 	{".", "fleet", "history/nightly", "lab/docker", "lab/netns", "probe/agent"},
@@ -32,9 +32,9 @@ var layers = [][]string{
 // narrow lists packages that see even less of ours than their layer allows.
 var narrow = map[string][]string{
 	"kernel/vm":          {"format", "kernel"}, // returns bytes: it knows no result
-	"report/calibration": {"format", "report/layout", "result", "wording"},
+	"report/calibration": {"format", "report/layout", "result", "wording/calibrated"},
 	"report/export":      {"format", "printable", "result", "wording"},
-	"report/page":        {"format", "printable", "report", "result", "wording"},
+	"report/page":        {"format", "printable", "report", "result", "wording", "wording/calibrated"},
 	"report/layout":      {"format", "printable"},
 	"report/live":        {"format", "printable", "result/watched"},
 	"report/markdown":    {"printable", "report/layout"},
@@ -43,7 +43,8 @@ var narrow = map[string][]string{
 	"report":             {"format", "printable", "report/layout", "report/markdown", "result", "wording"}, // reports say nothing that a result does not hold
 	"result/resultfile":  {"format", "place", "printable", "result", "stats"},                              // reads files of strangers
 	"verdict":            {"format", "result", "stats"},                                                    // from trials to comparisons, and nothing else
-	"wording":            {"format", "result"},                                                             // sentences are made of values
+	"wording/calibrated": {"format", "result", "wording"},
+	"wording":            {"format", "result"}, // sentences are made of values
 }
 
 // maxLines bounds the code of a package without its tests. A larger one holds more

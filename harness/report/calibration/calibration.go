@@ -9,21 +9,21 @@ import (
 	"snatlab/harness/format"
 	"snatlab/harness/report/layout"
 	"snatlab/harness/result"
-	"snatlab/harness/wording"
+	"snatlab/harness/wording/calibrated"
 )
 
 // WriteText writes a paragraph for each arm, and one about the calibration as a whole.
 func WriteText(w io.Writer, c *result.Calibration, on layout.Screen) error {
 	p := layout.NewPage(on)
 	for i, t := range c.Tallies() {
-		p.WriteHanging("", wording.NameTally(c, i))
-		for _, line := range wording.DescribeTally(t) {
+		p.WriteHanging("", calibrated.NameTally(c, i))
+		for _, line := range calibrated.DescribeTally(t) {
 			p.WriteHanging("  ", line)
 		}
 	}
 	p.WriteLine("")
-	lines := append(wording.SummariseCalibration(c), wording.CalibratedLoad(c))
-	lines[0] = wording.CalibrationHeadline(c) + ": " + lines[0]
+	lines := append(calibrated.Summarise(c), calibrated.DescribeLoad(c))
+	lines[0] = calibrated.Headline(c) + ": " + lines[0]
 	for _, line := range lines {
 		p.WriteHanging("", line)
 	}
@@ -34,15 +34,15 @@ func WriteText(w io.Writer, c *result.Calibration, on layout.Screen) error {
 // WriteMarkdown writes the same with a table of the arms.
 func WriteMarkdown(w io.Writer, c *result.Calibration) error {
 	var text strings.Builder
-	fmt.Fprintf(&text, "# calibration of %s: %s\n\n", c.Scenario.Name, wording.CalibrationHeadline(c))
-	for _, line := range append(wording.SummariseCalibration(c), wording.CalibratedLoad(c)) {
+	fmt.Fprintf(&text, "# calibration of %s: %s\n\n", c.Scenario.Name, calibrated.Headline(c))
+	for _, line := range append(calibrated.Summarise(c), calibrated.DescribeLoad(c)) {
 		fmt.Fprintf(&text, "- %s\n", line)
 	}
 	text.WriteString("\n| arm | remains in truth | over all runs | false verdicts | verdicts | less than the truth | 95 % interval held | 99.9 % interval held |\n|---|---|---|---|---|---|---|---|\n")
 	for i, t := range c.Tallies() {
 		cells := []string{
-			wording.NameTally(c, i), wording.RemainingShare(t.Remaining), pooled(t),
-			fmt.Sprintf("%d of %d", t.Wrong, len(t.Outcomes)), wording.CountVerdicts(t.Verdicts), fmt.Sprint(t.Missed),
+			calibrated.NameTally(c, i), calibrated.RemainingShare(t.Remaining), pooled(t),
+			fmt.Sprintf("%d of %d", t.Wrong, len(t.Outcomes)), calibrated.CountVerdicts(t.Verdicts), fmt.Sprint(t.Missed),
 		}
 		for _, v := range t.Intervals {
 			cells = append(cells, fmt.Sprintf("%d of %d", v.Held, v.Runs))

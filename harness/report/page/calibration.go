@@ -8,6 +8,7 @@ import (
 	"snatlab/harness/format"
 	"snatlab/harness/result"
 	"snatlab/harness/wording"
+	"snatlab/harness/wording/calibrated"
 )
 
 // calibrationPage is what calibration.html shows.
@@ -35,7 +36,7 @@ type calibratedArm struct {
 // WriteCalibration writes the page of a calibration: how often verdicts were false, how
 // often intervals held the truth, and what each run found.
 func WriteCalibration(w io.Writer, c *result.Calibration) error {
-	p := calibrationPage{Title: c.Scenario.Name, Headline: wording.CalibrationHeadline(c), Lines: sentences(wording.SummariseCalibration(c)),
+	p := calibrationPage{Title: c.Scenario.Name, Headline: calibrated.Headline(c), Lines: sentences(calibrated.Summarise(c)),
 		False: drawFalseVerdicts(c), Held: drawCoverage(c), Figures: tallyTable(c), Machine: calibratedMachine(c)}
 	switch c.Verdict {
 	case result.Pass:
@@ -44,7 +45,7 @@ func WriteCalibration(w io.Writer, c *result.Calibration) error {
 		p.Class = "affected"
 	}
 	for i, t := range c.Tallies() {
-		p.Arms = append(p.Arms, calibratedArm{wording.NameTally(c, i), t.Wrong > 0, wording.DescribeTally(t)})
+		p.Arms = append(p.Arms, calibratedArm{calibrated.NameTally(c, i), t.Wrong > 0, calibrated.DescribeTally(t)})
 		if chart, ok := drawFound(c, i); ok {
 			p.Runs = append(p.Runs, chart)
 		}
@@ -74,7 +75,7 @@ func drawFalseVerdicts(c *result.Calibration) *stripChart {
 		About: fmt.Sprintf("Each strip: the share of the runs whose verdict is false (diamond), and its 95 %% interval. The ring is what is promised: at most %s. A calibration fails only if chance does not explain that more are false.", format.Percent(result.Alpha))}
 	for i, t := range c.Tallies() {
 		runs := len(t.Outcomes)
-		row := strip{Name: wording.NameTally(c, i), Ring: s.percent(result.Alpha), Text: fmt.Sprintf("%s of %s", thousands(t.Wrong), format.Plural(runs, "run", "runs"))}
+		row := strip{Name: calibrated.NameTally(c, i), Ring: s.percent(result.Alpha), Text: fmt.Sprintf("%s of %s", thousands(t.Wrong), format.Plural(runs, "run", "runs"))}
 		if runs > 0 {
 			row.At, row.Thick = s.percent(float64(t.Wrong)/float64(runs)), s.span(t.Low, t.High)
 		}
@@ -105,7 +106,7 @@ func drawCoverage(c *result.Calibration) *stripChart {
 	}
 	for i, t := range c.Tallies() {
 		for _, v := range t.Intervals {
-			row := strip{Name: fmt.Sprintf("%s, %s", wording.NameTally(c, i), wording.Level(v.Confidence)), Ring: s.percent(v.Confidence), Text: "no run had one"}
+			row := strip{Name: fmt.Sprintf("%s, %s", calibrated.NameTally(c, i), calibrated.Level(v.Confidence)), Ring: s.percent(v.Confidence), Text: "no run had one"}
 			if v.Runs > 0 {
 				row.At, row.Thick = s.percent(float64(v.Held)/float64(v.Runs)), s.span(v.Low, v.High)
 				row.Text = fmt.Sprintf("%s of %s", thousands(v.Held), format.Plural(v.Runs, "run", "runs"))
@@ -133,11 +134,11 @@ func drawFound(c *result.Calibration, index int) (chart dotChart, ok bool) {
 		}
 	}
 	y, up := fromZero(min(most, 2*mostRemaining), 4)
-	chart = newDotChart(fmt.Sprintf("runs-%d", index), wording.NameTally(c, index), "", y, up, shortPercent)
+	chart = newDotChart(fmt.Sprintf("runs-%d", index), calibrated.NameTally(c, index), "", y, up, shortPercent)
 	x := scale{high: float64(len(t.Outcomes)) + 1}
 	chart.Along = x.alongX([]float64{1, float64(max(1, len(t.Outcomes)))}[:min(2, max(1, len(t.Outcomes)))], func(v float64) string { return fmt.Sprintf("run %d", int(v)) })
 	chart.Level, chart.Dense = vertical(y, t.Remaining), len(t.Outcomes) > denseFrom
-	chart.About = fmt.Sprintf("In truth %s of the failures remain (dashed line). Each dot is what a run found, with its 99.9 %% interval.", wording.RemainingShare(t.Remaining))
+	chart.About = fmt.Sprintf("In truth %s of the failures remain (dashed line). Each dot is what a run found, with its 99.9 %% interval.", calibrated.RemainingShare(t.Remaining))
 	for i := 0; i < len(t.Outcomes); i += thinRuns(c) {
 		o := t.Outcomes[i]
 		if o.Remaining == nil || o.Remaining.Estimate == nil {
@@ -165,8 +166,8 @@ func tallyTable(c *result.Calibration) table {
 		if tally.Pooled != nil {
 			over = format.Optional(tally.Pooled.Estimate, format.Percent)
 		}
-		t.Rows = append(t.Rows, []string{wording.NameTally(c, i), wording.RemainingShare(tally.Remaining), over,
-			fmt.Sprintf("%s of %s", thousands(tally.Wrong), thousands(len(tally.Outcomes))), thousands(tally.Missed), wording.CountVerdicts(tally.Verdicts)})
+		t.Rows = append(t.Rows, []string{calibrated.NameTally(c, i), calibrated.RemainingShare(tally.Remaining), over,
+			fmt.Sprintf("%s of %s", thousands(tally.Wrong), thousands(len(tally.Outcomes))), thousands(tally.Missed), calibrated.CountVerdicts(tally.Verdicts)})
 	}
 	return t
 }
@@ -179,7 +180,7 @@ func calibratedMachine(c *result.Calibration) table {
 	return table{Caption: "The runs and the machine", Head: []string{"fact", "value"}, Rows: [][]string{
 		{"runs", thousands(c.Runs)},
 		{"took", format.Seconds(total)},
-		{"a run", wording.CalibratedLoad(c)},
+		{"a run", calibrated.DescribeLoad(c)},
 		{"snatlab", format.OrNone(c.Version)},
 		{"kernel", format.OrNone(e.Kernel)},
 		{"machine", fmt.Sprintf("%s, %s for the clients", format.OrNone(e.Arch), format.Plural(e.CPUs, "CPU", "CPUs"))},

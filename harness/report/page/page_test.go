@@ -231,7 +231,7 @@ func otherPages(t *testing.T) map[string]string {
 	pages["fleet"] = reporttest.Draw(t, WriteFleet, fleet)
 	fleet.Nodes[0].Node, fleet.Nodes[1].Result.Environment.Kubernetes.Rules[0], fleet.Nodes[2].Reason, fleet.Scenario.Name = evil, evil, evil, evil
 	pages["fleet-hostile"] = reporttest.Draw(t, WriteFleet, fleet)
-	pages["calibration"] = reporttest.Draw(t, WriteCalibration, calibrated(100))
+	pages["calibration"] = reporttest.Draw(t, WriteCalibration, makeCalibration(100))
 	pages["comparison-hostile"] = reporttest.Draw(t, WriteComparison, c)
 	return pages
 }

@@ -8,8 +8,8 @@ import (
 	"snatlab/harness/result"
 )
 
-// calibrated returns a calibration of so many runs, in which one verdict is false.
-func calibrated(runs int) *result.Calibration {
+// makeCalibration returns a calibration of so many runs, in which one verdict is false.
+func makeCalibration(runs int) *result.Calibration {
 	c := &result.Calibration{Version: "v1", Runs: runs, Verdict: result.Pass,
 		Scenario:    result.ScenarioSummary{Name: "calibrate", Rounds: 6, Clients: 2, Requests: 300},
 		Environment: result.Env{Kernel: "6.18.44", Arch: "amd64", CPUs: 2, Driver: "netns", Rootless: true, Widened: 1000},
@@ -45,7 +45,7 @@ func tallied(arm string, truth float64, runs int) result.Tally {
 
 // hostileCalibration returns a calibration with a hostile name for every name.
 func hostileCalibration() *result.Calibration {
-	c := calibrated(3)
+	c := makeCalibration(3)
 	c.Scenario.Name, c.Itself.Arm, c.Arms[0].Arm, c.Environment.Kernel, c.Version = reporttest.HostileName, reporttest.HostileName, reporttest.HostileName, reporttest.HostileName, reporttest.HostileName
 	return c
 }
@@ -53,7 +53,7 @@ func hostileCalibration() *result.Calibration {
 // The page of many runs stays small, and says that it leaves some out.
 func TestLongCalibration(t *testing.T) {
 	t.Parallel()
-	page := reporttest.Draw(t, WriteCalibration, calibrated(10_000))
+	page := reporttest.Draw(t, WriteCalibration, makeCalibration(10_000))
 	checkMarkup(t, page)
 	if len(page) > 2_000_000 {
 		t.Errorf("%d bytes", len(page))

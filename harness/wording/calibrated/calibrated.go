@@ -1,4 +1,5 @@
-package wording
+// Package calibrated makes sentences of what `snatlab calibrate` found.
+package calibrated
 
 import (
 	"fmt"
@@ -6,6 +7,7 @@ import (
 
 	"snatlab/harness/format"
 	"snatlab/harness/result"
+	"snatlab/harness/wording"
 )
 
 // verdictOrder is the order in which verdicts are counted in a sentence.
@@ -69,40 +71,40 @@ func shareRange(low, high float64) string {
 	return format.Percent(low) + " to " + format.Percent(high)
 }
 
-// calibrationWords are the verdicts of a calibration.
-var calibrationWords = map[result.Verdict]string{
+// verdictWords are the verdicts of a calibration.
+var verdictWords = map[result.Verdict]string{
 	result.Pass:         "no more is wrong than chance explains",
 	result.Fail:         "more is wrong than is promised, and chance does not explain it",
 	result.Inconclusive: "for some arm, most runs measured nothing",
 }
 
-// CalibrationHeadline returns the answer of a calibration in a few words.
-func CalibrationHeadline(c *result.Calibration) string {
+// Headline returns the answer of a calibration in a few words.
+func Headline(c *result.Calibration) string {
 	switch c.Verdict {
 	case result.Pass:
 		return "AS PROMISED"
 	case result.Fail:
 		return "MORE WRONG THAN PROMISED"
 	}
-	return CannotTell
+	return wording.CannotTell
 }
 
-// CalibratedLoad returns what a run of a calibration sends, and where.
-func CalibratedLoad(c *result.Calibration) string {
+// DescribeLoad returns what a run of a calibration sends, and where.
+func DescribeLoad(c *result.Calibration) string {
 	s := c.Scenario
 	return fmt.Sprintf("%s of %s x %s or more, kernel %s, %s", format.Plural(s.Rounds, "round", "rounds"), format.Plural(s.Clients, "client", "clients"),
 		format.Plural(s.Requests, "request", "requests"), format.OrNone(c.Environment.Kernel), format.OrNone(c.Environment.Driver))
 }
 
-// SummariseCalibration says what a calibration found as a whole. How often the intervals
+// Summarise says what a calibration found as a whole. How often the intervals
 // held the truth assumes runs that are independent, which runs in a row are not.
-func SummariseCalibration(c *result.Calibration) []string {
+func Summarise(c *result.Calibration) []string {
 	decided := "every run measured something"
 	if c.Inconclusive > 0 {
 		decided = fmt.Sprintf("%d of %s measured nothing of any arm", c.Inconclusive, format.Plural(c.Runs, "run", "runs"))
 	}
 	return []string{
-		fmt.Sprintf("%s; %s", calibrationWords[c.Verdict], decided),
+		fmt.Sprintf("%s; %s", verdictWords[c.Verdict], decided),
 		"runs in a row share the state of the machine, so they are not independent, and the intervals of these counts are too narrow",
 		fmt.Sprintf("promised: a false verdict in at most %s of runs, the truth in %s and %s of the intervals",
 			Level(result.Alpha), Level(result.Confidence), Level(result.DecisiveConfidence)),
