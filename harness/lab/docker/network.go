@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/docker/docker/api/types/filters"
 	dockernet "github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/client"
 
 	"snatlab/harness/lab/docker/claims"
+	"snatlab/harness/lab/docker/halfmade"
 	"snatlab/harness/lab/docker/podman"
 	"snatlab/harness/nat"
 	"snatlab/harness/scenario"
@@ -58,10 +60,8 @@ func (l *dockerLab) makeNetworks(ctx context.Context) error {
 
 func (l *dockerLab) makeNetwork(ctx context.Context, part string, subnet netip.Prefix) (labNetwork, error) {
 	n := labNetwork{
-		name: l.containerName(part),
-		// An interface's name has 15 characters; the end of the run's id is
-		// its random part.
-		bridge: "snat-" + l.config.Run[max(0, len(l.config.Run)-6):] + "-" + part[:1],
+		name:   l.containerName(part),
+		bridge: nameBridge(l.config.Run, part),
 		subnet: subnet,
 	}
 	options := dockernet.CreateOptions{
@@ -90,6 +90,12 @@ func (l *dockerLab) makeNetwork(ctx context.Context, part string, subnet netip.P
 	return n, nil
 }
 
+// nameBridge returns the name of the bridge of a network. An interface's name has 15
+// characters; the end of the run's id is its random part.
+func nameBridge(run, part string) string { return "snat-" + run[max(0, len(run)-6):] + "-" + part[:1] }
+
+// removeNetwork removes a network. If Docker has none of its name, it may have made it
+// half-way.
 func removeNetwork(ctx context.Context, docker *client.Client, o engineObject) error {
 	ours, err := listNetworks(ctx, docker, o)
 	if err != nil {
@@ -99,6 +105,9 @@ func removeNetwork(ctx context.Context, docker *client.Client, o engineObject) e
 		if err := removeNetworkByID(ctx, docker, n.ID, o.Run); err != nil {
 			return err
 		}
+	}
+	if part, named := strings.CutPrefix(o.Name, "snatlab-"+o.Run+"-"); named && len(ours) == 0 {
+		return halfmade.Remove(ctx, nameBridge(o.Run, part))
 	}
 	return nil
 }

@@ -28,7 +28,7 @@ func (h *Host) checkRules(ctx context.Context) machine.Precondition {
 	}
 	var partly string
 	for _, t := range installed {
-		found, missing, err := t.DockerChains()
+		found, missing, err := t.DockerChains(h.info.ServerVersion)
 		if err == nil && missing == nil {
 			err = t.ReadChains(ctx)
 		}

@@ -24,23 +24,28 @@ func TestCheckRules(t *testing.T) {
 		isNative = "the nft program has written a rule there that iptables cannot show: see `nft list table ip nat` and `nft list table ip filter`, and move it to a table of its own"
 	)
 	for _, c := range []struct {
-		name, script, backend string
+		name, script, version string
 		state                 machine.State
 		found, remedy         string // found: a part
 	}{
-		{"Docker's_chains", dockersChains, "iptables", machine.Met, " (nft), --random-fully", ""},
-		{"no_chains", ":", "iptables", machine.Unmet, "Docker has no rules in ", question},
-		{"one_chain_is_gone", "iptables-nft -t nat -N DOCKER", "iptables", machine.Unmet,
+		{"Docker's_chains", dockersChains, "", machine.Met, " (nft), --random-fully", ""},
+		{"no_chains", ":", "", machine.Unmet, "Docker has no rules in ", question},
+		{"one_chain_is_gone", "iptables-nft -t nat -N DOCKER", "", machine.Unmet,
 			" has Docker's chain DOCKER of table nat, but not DOCKER-USER of table filter", "something deleted it; restart the Docker daemon, which makes it again"},
-		{"POSTROUTING_has_a_rule_of_nft", dockersChains + "iptables-nft -t nat -A POSTROUTING -j RETURN; nft add rule ip nat POSTROUTING ip saddr 10.8.0.0/24 oifname out0 masquerade random,persistent", "iptables", machine.Unmet,
+		{"a_chain_of_20.10_is_gone", dockersChains + "iptables-nft -N DOCKER; iptables-nft -N DOCKER-ISOLATION-STAGE-2", "20.10.24", machine.Unmet,
+			" has Docker's chain DOCKER of table nat, but not DOCKER-ISOLATION-STAGE-1 of table filter", "something deleted it; restart the Docker daemon, which makes it again"},
+		{"a_chain_of_28.5_is_gone", dockersChains + "iptables-nft -N DOCKER; iptables-nft -N DOCKER-BRIDGE; iptables-nft -N DOCKER-CT", "28.5.2", machine.Unmet,
+			" has Docker's chain DOCKER of table nat, but not DOCKER-FORWARD of table filter", "something deleted it; restart the Docker daemon, which makes it again"},
+		{"the_chains_of_28.5", dockersChains + "for c in '' -BRIDGE -CT -FORWARD; do iptables-nft -N DOCKER$c; done", "28.5.2", machine.Met, " (nft), --random-fully", ""},
+		{"POSTROUTING_has_a_rule_of_nft", dockersChains + "iptables-nft -t nat -A POSTROUTING -j RETURN; nft add rule ip nat POSTROUTING ip saddr 10.8.0.0/24 oifname out0 masquerade random,persistent", "", machine.Unmet,
 			"list POSTROUTING of table nat with iptables-nft: ", isNative},
-		{"DOCKER-USER_has_a_rule_of_nft", dockersChains + "nft add rule ip filter DOCKER-USER ct mark set numgen inc mod 2", "iptables", machine.Unmet,
+		{"DOCKER-USER_has_a_rule_of_nft", dockersChains + "nft add rule ip filter DOCKER-USER ct mark set numgen inc mod 2", "", machine.Unmet,
 			"list DOCKER-USER of table filter with iptables-nft: ", isNative},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			netnstest.Enter(t)
 			netnstest.Run(t, "set -e; "+c.script)
-			h := &Host{info: system.Info{FirewallBackend: &system.FirewallInfo{Driver: c.backend}}}
+			h := &Host{info: system.Info{ServerVersion: c.version, FirewallBackend: &system.FirewallInfo{Driver: "iptables"}}}
 			p := h.checkRules(t.Context())
 			if p.Name != iptablesRules || p.State != c.state || !strings.Contains(p.Found, c.found) || p.Remedy != c.remedy {
 				t.Errorf("found %+v\n want %+v", p, c)

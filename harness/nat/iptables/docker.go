@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/google/nftables"
@@ -22,19 +24,40 @@ const (
 	UserChain   = "DOCKER-USER"
 )
 
-// dockerChains are the chains that show where Docker has its rules.
-var dockerChains = []struct{ table, chain string }{{NATTable, "DOCKER"}, {FilterTable, UserChain}}
+// chainName is a chain of a table.
+type chainName struct{ table, chain string }
 
-// HasDocker reports whether Docker keeps its rules in this variant.
-func (p *Program) HasDocker() (bool, error) {
-	_, missing, err := p.DockerChains()
-	return err == nil && missing == nil, err
+// dockerChains are chains that every engine makes with its first rule.
+var dockerChains = []chainName{{NATTable, "DOCKER"}, {FilterTable, UserChain}}
+
+// newerChains are the version since which an engine puts rules for each network into other
+// chains of the table filter (setupIPChains of moby; daemon/libnetwork/... since 29).
+const newerChains = 28
+
+// chainsOf returns the chains that an engine of this version needs for a new network. If one
+// of them is gone, the engine makes a network half-way (package halfmade). Of a version that
+// is not known only those of every engine are needed.
+func chainsOf(engine string) []chainName {
+	major, _, _ := strings.Cut(engine, ".")
+	n, err := strconv.Atoi(major)
+	names := []string{"DOCKER", "DOCKER-ISOLATION-STAGE-1", "DOCKER-ISOLATION-STAGE-2"}
+	switch {
+	case err != nil:
+		return dockerChains
+	case n >= newerChains:
+		names = []string{"DOCKER", "DOCKER-FORWARD", "DOCKER-BRIDGE", "DOCKER-CT"}
+	}
+	all := slices.Clone(dockerChains)
+	for _, name := range names {
+		all = append(all, chainName{FilterTable, name})
+	}
+	return all
 }
 
-// DockerChains returns which of the chains that Docker makes exist here, and
-// which do not: "DOCKER of table nat".
-func (p *Program) DockerChains() (found, missing []string, err error) {
-	for _, c := range dockerChains {
+// DockerChains returns which of the chains that an engine needs exist here, and which do
+// not: "DOCKER of table nat". The version is that of the engine.
+func (p *Program) DockerChains(engine string) (found, missing []string, err error) {
+	for _, c := range chainsOf(engine) {
 		name := c.chain + " of table " + c.table
 		exists, err := p.HasChain(c.table, c.chain)
 		if err != nil {

@@ -32,8 +32,8 @@ func TestFindInstalledOnly(t *testing.T) {
 		t.Errorf("variants %s, want nft: the legacy one has no tables here", names)
 	}
 	for _, v := range all {
-		if docker, err := v.HasDocker(); docker || err != nil {
-			t.Errorf("%s: Docker %v, %v", v.Variant, docker, err)
+		if found, _, err := v.DockerChains(""); found != nil || err != nil {
+			t.Errorf("%s: chains of Docker %v, %v", v.Variant, found, err)
 		}
 		if _, err := v.ListRules(t.Context(), NATTable, Postrouting); err != nil {
 			t.Error(err)
@@ -61,13 +61,13 @@ func TestFindInstalledLegacy(t *testing.T) {
 }
 
 // Docker has its rules in a variant if both its chains exist there.
-func TestHasDocker(t *testing.T) {
+func TestDockerChains(t *testing.T) {
 	nattest.EachVariant(t, func(t *testing.T, variant string) {
 		tables := openVariant(t, variant)
 		has := func(want bool, when string) {
 			t.Helper()
-			if got, err := tables.HasDocker(); got != want || err != nil {
-				t.Errorf("%s: %v (%v), want %v", when, got, err, want)
+			if _, missing, err := tables.DockerChains(""); (missing == nil) != want || err != nil {
+				t.Errorf("%s: missing %v (%v), want %v", when, missing, err, want)
 			}
 		}
 		has(false, "no chain")
@@ -83,13 +83,13 @@ func TestHasDocker(t *testing.T) {
 }
 
 // Looking for Docker's chains makes no legacy table.
-func TestHasDockerNoTable(t *testing.T) {
+func TestDockerChainsNoTable(t *testing.T) {
 	nattest.EnterNamespace(t)
 	nattest.RequireVariant(t, "legacy")
 	tables := openVariant(t, "legacy")
 	netnstest.Run(t, tables.Path+" -t nat -N DOCKER")
-	if docker, err := tables.HasDocker(); docker || err != nil {
-		t.Errorf("%v, %v", docker, err)
+	if found, _, err := tables.DockerChains(""); len(found) != 1 || err != nil {
+		t.Errorf("%v, %v", found, err)
 	}
 	if names := strings.Fields(netnstest.Run(t, "cat /proc/thread-self/net/ip_tables_names")); len(names) != 1 {
 		t.Errorf("tables %q, want nat alone", names)

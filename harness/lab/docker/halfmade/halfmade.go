@@ -1,0 +1,63 @@
+// Package halfmade removes what a network leaves whose creation failed half-way: Docker does
+// not know such a network, so Docker never removes its bridge and its rules. That happens
+// where one of Docker's own chains is gone, or after iptables was switched to its other
+// variant.
+package halfmade
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/vishvananda/netlink"
+
+	"snatlab/harness/nat/iptables"
+)
+
+// tables are those in which Docker writes rules for a network before it has a container.
+var tables = []string{iptables.NATTable, iptables.FilterTable}
+
+// Remove deletes each rule of iptables that names a bridge, and the bridge. Docker must know
+// no network that has it. What is gone already is no error.
+func Remove(ctx context.Context, bridge string) error {
+	return errors.Join(removeRules(ctx, bridge), removeLink(bridge))
+}
+
+// removeRules looks into both variants of iptables. A machine without the program has none of
+// its rules.
+func removeRules(ctx context.Context, bridge string) error {
+	installed, err := iptables.FindInstalled()
+	if err != nil {
+		return nil
+	}
+	var errs []error
+	for _, p := range installed {
+		for _, table := range tables {
+			rules, err := p.ListRulesOf(ctx, table, bridge)
+			errs = append(errs, err)
+			for _, text := range rules {
+				if err := p.DeleteRule(table, text); err != nil {
+					errs = append(errs, fmt.Errorf("delete %q from table %s with %s: %w", text, table, p.Path, err))
+				}
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func removeLink(bridge string) error {
+	link, err := netlink.LinkByName(bridge)
+	if errors.As(err, new(netlink.LinkNotFoundError)) {
+		return nil
+	}
+	if err == nil && link.Type() != "bridge" {
+		return fmt.Errorf("interface %s is a %s and no bridge, so Docker did not make it", bridge, link.Type())
+	}
+	if err == nil {
+		err = netlink.LinkDel(link)
+	}
+	if err != nil {
+		return fmt.Errorf("delete bridge %s: %w", bridge, err)
+	}
+	return nil
+}
