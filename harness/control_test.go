@@ -252,7 +252,7 @@ func TestCountGone(t *testing.T) {
 	trial.Control = &result.Control{Requests: 100, Failed: 40, Failures: map[string]int{result.Timeout: 40}}
 	c := causes.Circumstances{Ports: scenario.NATPorts}
 	causes.Find(trial, c)
-	if !causes.IsGuess(trial) || trial.Causes[result.SNATRace] != 4 {
+	if !causes.IsGuess(trial, c) || trial.Causes[result.SNATRace] != 4 {
 		t.Errorf("causes %v, by number", trial.Causes)
 	}
 	if err := x.countGone(t.Context(), netip.AddrPort{}, []*probe.Report{report}, &c); err != nil {

@@ -97,7 +97,7 @@ func (x *experiment) limitRequests(ctx context.Context) error {
 		beyond := min(x.mostRequests, scenario.MaxTrial/x.Clients) + 1
 		for beyond-allowed > 1 {
 			n := (allowed + beyond) / 2
-			if x.sparePorts(n, x.control.every) >= 0 && lab.CheckRoom(table, x.countConnections(n), x.lab.Shared()) == "" && x.checkFiles(n) == nil {
+			if x.sparePorts(n, x.control.every) >= 0 && lab.CheckRoom(table, x.countEntries(n), x.lab.Shared()) == "" && x.checkFiles(n) == nil {
 				allowed = n
 			} else {
 				beyond = n
@@ -116,6 +116,15 @@ func (x *experiment) countConnections(requests int) int {
 		own *= 2
 	}
 	return x.Clients * (own + x.control.countConnections(requests))
+}
+
+// countEntries returns the number of entries that the conntrack table is to have room for
+// before such a trial: none where it is to be full.
+func (x *experiment) countEntries(requests int) int {
+	if x.Lab.ConntrackMax > 0 {
+		return 0
+	}
+	return x.countConnections(requests)
 }
 
 // describeClientPorts returns a range of ports as text, for an error.

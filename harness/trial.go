@@ -231,9 +231,12 @@ func (x *experiment) runTrial(ctx context.Context, arm scenario.Arm, into *resul
 	if t.Conntrack, err = conntrack.Delta(m.before.counters, m.after.counters); err != nil {
 		return nil, err
 	}
+	if err := x.countPackets(t, rule, m); err != nil {
+		return nil, err
+	}
 	c := causes.Circumstances{Ports: causes.SourcePorts(arm), Max: m.after.counters.Max, Evicts: causes.EvictsClosedEntries(x.result.Environment.Kernel)}
 	causes.Find(t, c)
-	if causes.IsGuess(t) && x.entriesTell() {
+	if causes.IsGuess(t, c) && x.entriesTell() {
 		if err := x.countGone(ctx, address, m.reports, &c); err != nil {
 			return nil, err
 		}
@@ -246,9 +249,6 @@ func (x *experiment) runTrial(ctx context.Context, arm scenario.Arm, into *resul
 		}
 	}
 	if err := x.forgetEntries(ctx, address, m.reports); err != nil {
-		return nil, err
-	}
-	if err := x.countPackets(t, rule, m); err != nil {
 		return nil, err
 	}
 	x.left = departures.Trial{Reports: m.reports, Served: served}
@@ -311,7 +311,7 @@ func countMatches(rule string, before, after uint64) (uint64, error) {
 // each client, and for its control. A full table drops packets, which looks like the
 // race.
 func (x *experiment) awaitRoom(ctx context.Context, requests int) error {
-	want := x.countConnections(requests)
+	want := x.countEntries(requests)
 	for begun := time.Now(); ; {
 		s, err := x.lab.Conntrack(ctx)
 		if err != nil {

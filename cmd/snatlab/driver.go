@@ -42,6 +42,11 @@ type readyMachine struct {
 // prepareMachine checks whether this machine can run the scenario, and locks what a
 // run needs alone. It changes nothing but what an earlier run left.
 func prepareMachine(ctx context.Context, s *scenario.Scenario, at clusterFlags) (*readyMachine, error) {
+	if s.Lab.ConntrackMax > 0 {
+		return nil, machine.RequireMet([]machine.Precondition{{Name: "guest", State: machine.Unmet,
+			Found:  "lab.conntrack_max is set, and the conntrack table's size is that of this whole machine",
+			Remedy: "run the scenario in a guest: snatlab matrix SCENARIO --kernel running"}})
+	}
 	switch s.Driver {
 	case result.DriverNetns:
 		return prepareNetns(ctx, s)

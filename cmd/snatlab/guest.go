@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"snatlab/harness/conntrack"
 	"snatlab/harness/kernel/matrix"
 	"snatlab/harness/result"
 	"snatlab/harness/scenario"
@@ -20,12 +21,18 @@ func guestCommand() *cobra.Command {
 	}
 }
 
-// runInGuest runs a scenario like `snatlab run`, without a command line and files.
+// runInGuest runs a scenario like `snatlab run`, without a command line and files. The
+// machine is the guest's own, and so is its conntrack table, which ends with it.
 func runInGuest(ctx context.Context, s *scenario.Scenario, watch matrix.RunWatcher) (*result.Result, error) {
-	ready, err := prepareMachine(ctx, s, clusterFlags{})
+	ready, err := prepareNetns(ctx, s)
 	if err != nil {
 		return nil, err
 	}
 	defer ready.close()
+	if most := s.Lab.ConntrackMax; most > 0 {
+		if err := conntrack.SetMax(most); err != nil {
+			return nil, err
+		}
+	}
 	return ready.runScenario(ctx, s, watch, result.CommandMatrix)
 }

@@ -43,6 +43,15 @@ func Find(t *result.Trial, c Circumstances) {
 		addCause(t.Control.Causes, result.SourceFiltered, countFiltered(t.Control.Failures, t.Control.Filtered))
 	}
 	own, all := unfiltered(t)
+	if c.isTableFull(t) {
+		full, of := countUnmatched(t)
+		addCause(t.Causes, result.TableFull, full)
+		if t.Control != nil {
+			addCause(t.Control.Causes, result.TableFull, of-full)
+		}
+		own, all = own-full, all-of
+		c.Gone.Arm, c.Gone.Control = max(0, c.Gone.Arm-full), max(0, c.Gone.Control-(of-full)) // they have no entry either
+	}
 	explained := explainTimeouts(t, c, own, all)
 	for i, n := range shareOut(explained, own, all, c) {
 		addCause(t.Causes, explained[i].cause, n)
@@ -66,6 +75,26 @@ func unfiltered(t *result.Trial) (own, all int) {
 	all = own
 	if c := t.Control; c != nil {
 		all += c.Failures[result.Timeout] - countFiltered(c.Failures, c.Filtered)
+	}
+	return own, all
+}
+
+// isTableFull reports whether the table had hardly any room left when a trial ended.
+func (c Circumstances) isTableFull(t *result.Trial) bool {
+	return c.Max > 0 && t.Conntrack.Entries >= c.Max-c.Max/10
+}
+
+// countUnmatched returns the unanswered requests of the arm, and those of the arm and its
+// control, that were dropped before they came to their rule, as packets are that find the
+// table full. The rules count arm and control apart. Where other traffic passes a rule,
+// they show fewer, and the rest is shared out by number.
+func countUnmatched(t *result.Trial) (own, all int) {
+	drops := saturatingSub(otherDrops(t.Conntrack), saturatingSub(foreignCounts(t).Drop, foreignCounts(t).InsertFailed))
+	left, both := unfiltered(t)
+	own = int(min(uint64(left), saturatingSub(countSent(t.Requests, t.SourcePorts, t.Failures), t.RulePackets), drops))
+	all = own
+	if c := t.Control; c != nil {
+		all += int(min(uint64(both-left), saturatingSub(countSent(c.Requests, c.SourcePorts, c.Failures), c.RulePackets), drops-uint64(own)))
 	}
 	return own, all
 }
@@ -108,8 +137,9 @@ func explainTimeouts(t *result.Trial, c Circumstances, own, left int) (all []exp
 	take(result.SNATRace, lab-exhausted)
 	take(result.ChainTooLong, counterOrZero(t.Conntrack.ChainTooLong))
 	drops, foreignDrops := otherDrops(t.Conntrack), saturatingSub(other.Drop, other.InsertFailed)
-	if c.Max > 0 && t.Conntrack.Entries >= c.Max-c.Max/10 {
-		take(result.TableFull, saturatingSub(drops, foreignDrops))
+	if c.isTableFull(t) {
+		_, known := countUnmatched(t)
+		take(result.TableFull, saturatingSub(saturatingSub(drops, foreignDrops), uint64(known)))
 	}
 	take(result.ListenOverflow, countOverflows(t.Server))
 	take(result.ReceiveQueue, counterOrZero(t.Server.ReceiveDrops))
@@ -157,11 +187,15 @@ func shareOut(explained []explanation, own, all int, c Circumstances) []int {
 // IsGuess reports whether the causes of a trial and of its control were shared out by
 // number although they are not the same one: both have unanswered requests, and the
 // race explains a part of them.
-func IsGuess(t *result.Trial) bool {
+func IsGuess(t *result.Trial, c Circumstances) bool {
 	if t.Control == nil {
 		return false
 	}
 	own, all := unfiltered(t)
+	if c.isTableFull(t) {
+		full, of := countUnmatched(t)
+		own, all = own-full, all-of
+	}
 	race := t.Causes[result.SNATRace] + t.Control.Causes[result.SNATRace]
 	return own > 0 && all > own && race > 0 && race < all
 }

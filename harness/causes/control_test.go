@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"snatlab/harness/result"
+	"snatlab/harness/scenario"
 )
 
 // controlled adds a control to a trial.
@@ -59,6 +60,56 @@ func TestControlCauses(t *testing.T) {
 	}
 }
 
+// What the full table dropped never came to a rule, so the rules' counters tell whose it
+// was, and the race is not shared out by number.
+func TestFullTableCauses(t *testing.T) {
+	for _, test := range []struct {
+		name             string
+		own, controls    int    // timeouts
+		matched, also    uint64 // by the rule of the arm, and by the control's
+		counters         result.ConntrackCounters
+		gone             [2]int
+		entries          uint64
+		want, ofControls map[string]int
+		guess            bool
+	}{
+		{"an arm without the race", 30, 50, 70, 75, result.ConntrackCounters{InsertFailed: 25, Drop: 80}, [2]int{30, 50}, full,
+			map[string]int{"table_full": 30, "unexplained": 0}, map[string]int{"table_full": 25, "snat_race": 25, "unexplained": 0}, false},
+		{"both lost to both", 40, 50, 70, 75, result.ConntrackCounters{InsertFailed: 35, Drop: 90}, [2]int{40, 50}, full,
+			map[string]int{"table_full": 30, "snat_race": 10, "unexplained": 0}, map[string]int{"table_full": 25, "snat_race": 25, "unexplained": 0}, false},
+		{"one more is missing, without an entry of the control", 31, 50, 70, 75, result.ConntrackCounters{InsertFailed: 25, Drop: 80}, [2]int{30, 50}, full,
+			map[string]int{"table_full": 30, "unexplained": 1}, map[string]int{"table_full": 25, "snat_race": 25, "unexplained": 0}, true},
+		{"other traffic passes the rules: by number", 30, 30, 100, 100, result.ConntrackCounters{Drop: 60}, [2]int{}, full,
+			map[string]int{"table_full": 30, "unexplained": 0}, map[string]int{"table_full": 30, "unexplained": 0}, false},
+		{"fewer drops than packets that are missing", 30, 30, 70, 70, result.ConntrackCounters{Drop: 40}, [2]int{}, full,
+			map[string]int{"table_full": 30, "unexplained": 0}, map[string]int{"table_full": 10, "unexplained": 20}, false},
+		{"a table with room", 30, 50, 70, 75, result.ConntrackCounters{InsertFailed: 25, Drop: 25}, [2]int{}, full / 2,
+			map[string]int{"snat_race": 9, "unexplained": 21}, map[string]int{"snat_race": 16, "unexplained": 34}, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			timeouts := func(n int) map[string]int { return map[string]int{result.Timeout: n} }
+			trial := controlled(failedTrial(timeouts(test.own), test.counters), timeouts(test.controls))
+			trial.RulePackets, trial.Control.RulePackets, trial.Conntrack.Entries = test.matched, test.also, test.entries
+			c := Circumstances{Ports: scenario.NATPorts, Max: full}
+			Find(trial, c)
+			if got := IsGuess(trial, c); got != test.guess {
+				t.Errorf("a guess: %v", got)
+			} else if got && test.gone != [2]int{} {
+				c.Gone.Arm, c.Gone.Control = test.gone[0], test.gone[1]
+				Find(trial, c)
+			}
+			if d := cmp.Diff(test.want, trial.Causes); d != "" {
+				t.Errorf("(-want +got):\n%s", d)
+			}
+			if d := cmp.Diff(test.ofControls, trial.Control.Causes); d != "" {
+				t.Errorf("control (-want +got):\n%s", d)
+			}
+			checkSums(t, trial, trial.Causes)
+			checkSums(t, &result.Trial{Failed: trial.Control.Failed}, trial.Control.Causes)
+		})
+	}
+}
+
 // Failed = the sum of its causes, for an arm and for its control, and no more of a
 // cause than was counted.
 func FuzzControlCausesAddUp(f *testing.F) {
@@ -69,6 +120,7 @@ func FuzzControlCausesAddUp(f *testing.F) {
 		trial := controlled(failedTrial(map[string]int{result.Timeout: int(own)}, result.ConntrackCounters{InsertFailed: insertFailed, Drop: drops, ChainTooLong: &chains, Found: found}),
 			map[string]int{result.Timeout: int(controls)})
 		trial.Filtered, trial.Control.Filtered = &chains, &found
+		trial.RulePackets, trial.Control.RulePackets = found%101, chains%101
 		c := Circumstances{Ports: 16, Max: full}
 		c.Gone.Arm, c.Gone.Control = min(int(own), int(goneOwn)), min(int(controls), int(goneControls))
 		Find(trial, c)

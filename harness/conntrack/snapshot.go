@@ -44,6 +44,15 @@ const (
 	maxFile   = "/proc/sys/net/netfilter/nf_conntrack_max"
 )
 
+// SetMax sets the number of entries that each table of this machine can hold. It is
+// for a machine that nobody else uses.
+func SetMax(entries int) error {
+	if err := os.WriteFile(maxFile, strconv.AppendInt(nil, int64(entries), 10), 0); err != nil {
+		return fmt.Errorf("size the conntrack table: %w", err)
+	}
+	return nil
+}
+
 // ReadSnapshot reads a snapshot. It needs CAP_NET_ADMIN in the user namespace
 // that owns the network namespace.
 func ReadSnapshot() (Snapshot, error) {

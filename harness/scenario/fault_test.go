@@ -167,9 +167,10 @@ x.yaml:3:34: pattern: "x" is not allowed; allowed: lockstep, ephemeral, dns`},
 
 		{"lab: {postrouting_rules: 20001}", `3:26: postrouting_rules: 20001` + out + "0 to 20000"},
 		{"lab: {postrouting_rules: -1}", `3:26: postrouting_rules: -1` + out + "0 to 20000"},
+		{"driver: netns\nlab: {conntrack_max: 63}", `4:22: conntrack_max: 63` + out + `64 to 262144`},
 		{"lab: {allow_host_sysctls: yes}", `3:27: allow_host_sysctls: "yes" is not a boolean; allowed: true, false`},
-		{"lab: {rules: 1}", `3:7: unknown key "rules" in lab; allowed: allow_host_sysctls, allow_shared_network, postrouting_rules`},
-		{"lab: netns", `3:6: lab: "netns" is not a mapping; allowed: a mapping of allow_host_sysctls, allow_shared_network, postrouting_rules`},
+		{"lab: {rules: 1}", `3:7: unknown key "rules" in lab; allowed: allow_host_sysctls, allow_shared_network, conntrack_max, postrouting_rules`},
+		{"lab: netns", `3:6: lab: "netns" is not a mapping; allowed: a mapping of allow_host_sysctls, allow_shared_network, conntrack_max, postrouting_rules`},
 
 		{"expect:", `3:8: expect: is empty; allowed: a list of 0 to 96`},
 		{"expect: {arm: a}", `3:9: expect: a mapping is not a list; allowed: a list of 0 to 96`},
@@ -237,6 +238,8 @@ func TestParseDriverLimits(t *testing.T) {
 		{"driver: docker\nnat: 'nftables'", "4:1: " + dockerNAT},
 		{"nat: nftables\ndriver: docker", "3:1: " + dockerNAT},
 		{"driver: netns\nserver: {address: 192.0.2.7:9000}", "4:10: " + netnsServer},
+		{"lab: {conntrack_max: 300}", "3:7: lab.conntrack_max: the conntrack table would be that of the whole machine; allowed with driver netns, in the guests of snatlab matrix"},
+		{"driver: kubernetes\nlab: {conntrack_max: 300}", "4:7: lab.conntrack_max: the conntrack table would be that of the whole machine; allowed with driver netns, in the guests of snatlab matrix"},
 		{"driver: netns\nnetwork: bridge\nlab: {allow_shared_network: true}", "4:1: " + netnsNetwork},
 		{"driver: netns\nnat: iptables\nserver:\n  address: 192.0.2.7:9000", "6:3: " + netnsServer},
 		// The value of the key has a fault of its own.
@@ -269,7 +272,7 @@ arms:
 	checkRefused(t, arms+"lab: {allow_host_sysctls: yes}\n",
 		`x.yaml:8:27: allow_host_sysctls: "yes" is not a boolean; allowed: true, false`)
 	checkRefused(t, arms+"lab: [allow_host_sysctls]\n",
-		`x.yaml:8:6: lab: a list is not a mapping; allowed: a mapping of allow_host_sysctls, allow_shared_network, postrouting_rules`)
+		`x.yaml:8:6: lab: a list is not a mapping; allowed: a mapping of allow_host_sysctls, allow_shared_network, conntrack_max, postrouting_rules`)
 	checkRefused(t, "name: s\narms: [{name: a, sysctls: {router: all}}]\n",
 		`x.yaml:2:36: router: "all" is not a mapping; allowed: a mapping of at most 32 sysctls`)
 }

@@ -131,6 +131,9 @@ func labFields(s *Scenario) []strictyaml.Field {
 			Doc: "Driver docker only: allows arms to set sysctls of the router, which is the host."},
 		{Key: "allow_shared_network", Value: strictyaml.Boolean{Into: &l.AllowSharedNetwork},
 			Doc: "Driver docker only: allows the clients to be on a network that others use (network)."},
+		{Key: "conntrack_max", Value: strictyaml.OptionalInteger{Integer: strictyaml.Integer[int]{Into: &l.ConntrackMax, Bounds: strictyaml.SpanOf(64, 262_144)}},
+			Doc:     "Guests of snatlab matrix only: the most entries of the conntrack table, which is that of the whole machine. Connections beyond it are dropped, with the cause table_full.",
+			Default: "the machine's own, with room for every trial"},
 	}
 }
 

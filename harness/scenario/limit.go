@@ -14,7 +14,7 @@ import (
 // setting allows it.
 var driverLimits = map[string][]driverLimit{
 	result.DriverDocker: {
-		onlyKubernetes,
+		onlyKubernetes, onlyGuests,
 		{
 			at: strictyaml.Path{"nat"}, value: result.NATNFTables,
 			message: `nat: "nftables" is not allowed in a docker lab; allowed: iptables (the rule is the one that Docker wrote, and only its iptables rules are rewritten so far)`,
@@ -29,6 +29,7 @@ var driverLimits = map[string][]driverLimit{
 		},
 	},
 	result.DriverKubernetes: {
+		onlyGuests,
 		{
 			at: strictyaml.Path{"nat"}, value: result.NATNFTables,
 			message: `nat: "nftables" is not allowed in a kubernetes lab; allowed: iptables, or no nat at all (the rules are those of the node, whoever wrote them)`,
@@ -73,6 +74,12 @@ var driverLimits = map[string][]driverLimit{
 			message: "network: a netns lab has a network of its own; allowed with driver docker",
 		},
 	},
+}
+
+// onlyGuests refuses a full table where it would be the host's.
+var onlyGuests = driverLimit{
+	at:      strictyaml.Path{"lab", "conntrack_max"},
+	message: "lab.conntrack_max: the conntrack table would be that of the whole machine; allowed with driver netns, in the guests of snatlab matrix",
 }
 
 // onlyKubernetes refuses settings of Pods.

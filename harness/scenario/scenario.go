@@ -89,6 +89,9 @@ type LabSettings struct {
 	// AllowSharedNetwork allows a network that other containers use. Its masquerade
 	// rule is rewritten during the trials of some arms.
 	AllowSharedNetwork bool `yaml:"allow_shared_network,omitempty"`
+	// ConntrackMax is nf_conntrack_max, in a guest of `snatlab matrix`. It belongs to the
+	// whole machine. 0: as it is, with room for every trial.
+	ConntrackMax int `yaml:"conntrack_max,omitempty"`
 }
 
 // LoadSettings are the requests that every client sends in every trial.
