@@ -61,7 +61,7 @@ func (f clusterFlags) imageName(of string) (string, error) {
 func (f clusterFlags) labConfig(s *scenario.Scenario) (c kubernetes.Config, err error) {
 	c = kubernetes.Config{
 		Namespace: f.namespace, Node: f.node, PullPolicy: cmp.Or(s.Kubernetes.PullPolicy, "IfNotPresent"), Clients: s.Clients, Protocol: s.Load.Protocol,
-		Trials: s.MostTrials(), Control: s.HasControl(), Entries: s.MaxConnections(), Server: s.Server.Address,
+		Trials: s.MostTrials(), Control: s.HasControl(), Entries: s.MaxConnections(), Server: s.Server.Address, Service: s.DNAT.Backends > 0,
 		Barrier: s.Load.Sync == result.SyncBarrier, Arms: s.Arms, Widen: idleRules(s),
 	}
 	c.Image, err = f.imageName(s.Kubernetes.Image)

@@ -99,7 +99,7 @@ func (p *podLab) checkOwnRulesGone() {
 // checkNoObjects checks that no object of a run is left.
 func (p *podLab) checkNoObjects() {
 	p.Helper()
-	if left := p.Kubectl(p.T, "get", "pods,namespaces", "--all-namespaces", "--selector=snatlab.run", "--output=name"); left != "" {
+	if left := p.Kubectl(p.T, "get", "pods,services,namespaces", "--all-namespaces", "--selector=snatlab.run", "--output=name"); left != "" {
 		p.Errorf("left: %s", left)
 	}
 }
@@ -153,6 +153,37 @@ func TestKubernetesRun(t *testing.T) {
 		must(t, err)
 		checkPodRun(t, r)
 		break
+	}
+	p.checkRestored()
+	p.checkNoObjects()
+}
+
+// throughService is a scenario whose clients connect to a Service.
+const throughService = `
+name: pods-service
+driver: kubernetes
+rounds: 2
+until: {rounds_max: 2}
+dnat: {backends: 1}
+load: {requests: 300}
+arms: [{name: masquerade}, {name: random-fully, masquerade: {random_fully: true}}]
+`
+
+// Connections to the ClusterIP of a Service reach the server and pass the rules that were
+// found, each of them once. The Service goes with the run.
+func TestKubernetesService(t *testing.T) {
+	p := requireNodes(t)
+	scenario := filepath.Join(p.dir, "service.yaml")
+	must(t, os.WriteFile(scenario, []byte(throughService), 0o600))
+	c := p.command("run", scenario, "--out", "service", "--force", "--no-store")
+	if text, err := c.CombinedOutput(); err != nil && c.ProcessState.ExitCode() != exitInconclusive {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	r, err := resultfile.ReadResult(filepath.Join(p.dir, "service"))
+	must(t, err)
+	checkPodRun(t, r)
+	if s := r.Environment.Service; s == nil || s.Address != r.Environment.Server || len(s.Backends) != 1 || s.Backends[0] == s.Address {
+		t.Errorf("%+v, server %s", s, r.Environment.Server)
 	}
 	p.checkRestored()
 	p.checkNoObjects()

@@ -60,6 +60,9 @@ func listClusterChanges(s *scenario.Scenario) (changes []string) {
 	if s.Server.Address.IsValid() {
 		pods = format.Plural(s.Clients, "client", "clients") + " and an agent on one node"
 	}
+	if s.DNAT.Backends > 0 {
+		pods += ", and a Service in front of it"
+	}
 	changes = append(changes, "a namespace, with Pods: "+pods)
 	if s.HasControl() {
 		changes = append(changes, "on the node, a rule for the control before each rule that translates the clients' connections")

@@ -165,6 +165,10 @@ func (s *Sessions) MonotonicTime(context.Context) (int64, error) { return probe.
 // firstPort is the server port of the first trial, where all are free.
 const firstPort = 20_000
 
+// PortsOf returns the server ports that the trials of a run may have where all are free: one
+// for each, and before them that of the control.
+func PortsOf(trials int) (first, last int) { return firstPort - 1, firstPort + trials }
+
 // AnswerLookups has the server answer DNS queries in the trials that follow, over UDP and
 // over TCP. Before, it returns datagrams as they are.
 func (s *Sessions) AnswerLookups() { s.lookups = true }

@@ -55,7 +55,7 @@ func scenarioFields(s *Scenario) []strictyaml.Field {
 			Doc:     "A server on another machine, or a filter before the lab's own.",
 			Default: "a server in the lab; with driver " + result.DriverKubernetes + " on another node"},
 		{Key: "dnat", Value: strictyaml.Mapping{Fields: dnatFields(&s.DNAT), Flow: true},
-			Doc:     "Drivers docker and netns only: the clients connect to a service address, which no machine has. The router translates it to one of several backends, as kube-proxy does it for a Service, and then translates their source as always.",
+			Doc:     "The clients connect to a service address, which no machine has. The router translates it to one of several backends, as kube-proxy does it for a Service, and then translates their source as always. With driver kubernetes, it is the ClusterIP of a Service of the run, with one backend.",
 			Default: "the clients connect to the server itself"},
 		{Key: "kubernetes", Value: strictyaml.Mapping{Fields: kubernetesFields(&s.Kubernetes), Flow: true},
 			Doc: "Driver kubernetes only: the Pods."},

@@ -39,8 +39,8 @@ var driverLimits = map[string][]driverLimit{
 			message: "network: a kubernetes lab is on the network of its cluster; allowed with driver docker",
 		},
 		{
-			at:      strictyaml.Path{"dnat"},
-			message: "dnat: a kubernetes lab makes no service address; allowed with drivers docker and netns",
+			at: strictyaml.Path{"dnat", "backends"}, except: "1",
+			message: "backends: the Service of a kubernetes lab has one backend; more are allowed with drivers docker and netns",
 		},
 		{
 			at:      strictyaml.Path{"server", "accept_source_ports"},
@@ -103,6 +103,7 @@ func driverFaults(s *Scenario, driver string, root *yaml.Node) []driverFault {
 type driverLimit struct {
 	at      strictyaml.Path
 	value   string          // the only unsupported value; empty: every value
+	except  string          // the only supported value; empty: none
 	unless  strictyaml.Path // a boolean that lifts the limit; may be nil
 	message string          // names the key and the allowed values
 }
@@ -156,6 +157,6 @@ func (l driverLimit) findBeyond(root *yaml.Node) []strictyaml.Pair {
 		return nil
 	}
 	return slices.DeleteFunc(l.at.FindPairs(root), func(p strictyaml.Pair) bool {
-		return l.value != "" && l.value != p.Value.Value
+		return l.value != "" && l.value != p.Value.Value || l.except != "" && l.except == p.Value.Value
 	})
 }

@@ -29,6 +29,7 @@ var Rights = []Right{
 	{Resource: "serviceaccounts", Verbs: []string{"get"}, Namespaced: true, OwnNamespace: true, Why: "await the ServiceAccount of a new namespace"},
 	{Resource: "pods", Verbs: []string{"create", "get", "list", "watch", "delete"}, Namespaced: true, Why: "run clients, server and agent"},
 	{Resource: "pods", Subresource: "attach", Verbs: []string{"get", "create"}, Namespaced: true, Why: "talk to them"},
+	{Resource: "services", Verbs: []string{"create", "get"}, Namespaced: true, Advisory: true, Why: "reach the server through a Service"},
 	{Resource: "events", Verbs: []string{"list"}, Namespaced: true, Advisory: true, Why: "say why a Pod does not start"},
 }
 

@@ -37,6 +37,9 @@ func (f fakeCore) Namespaces() api.Objects[*corev1.Namespace, *corev1.NamespaceL
 func (f fakeCore) Pods(namespace string) api.Objects[*corev1.Pod, *corev1.PodList] {
 	return f.of.Pods(namespace)
 }
+func (f fakeCore) Services(namespace string) api.Objects[*corev1.Service, *corev1.ServiceList] {
+	return f.of.Services(namespace)
+}
 func (f fakeCore) Events(namespace string) api.Objects[*corev1.Event, *corev1.EventList] {
 	return f.of.Events(namespace)
 }

@@ -19,8 +19,8 @@
 //
 // # What is changed
 //
-// In the cluster: a namespace of the run and Pods, all with the label of the run. They are
-// deleted at the end; what a killed controller leaves, `snatlab cleanup --driver
+// In the cluster: a namespace of the run and Pods, and a Service if the scenario has a service
+// address, all with the label of the run. They are deleted at the end; what a killed controller leaves, `snatlab cleanup --driver
 // kubernetes` deletes. The Pods of clients and server end by themselves when their
 // controller is gone, since their standard input ends then.
 //
@@ -68,6 +68,7 @@ type Config struct {
 	Trials     int    // of the run; each takes a server port
 	Control    bool
 	Entries    int            // room in the conntrack table that the run needs
+	Service    bool           // the clients connect to the ClusterIP of a Service of the run
 	Server     netip.AddrPort // `snatlab serve` outside the cluster; zero: a Pod on another node
 	Barrier    bool           // the clients may meet in shared memory
 	Arms       []scenario.Arm
@@ -78,7 +79,7 @@ type Config struct {
 // Open builds a lab in a cluster. If it fails, whatever it made so far is undone.
 func Open(ctx context.Context, cluster *Cluster, c Config) (lab.Keeper, error) {
 	l := newKubernetesLab(cluster, c)
-	err := lab.BuildLab(ctx, l.Close, l.chooseNodes, l.makeNamespace, l.startAgent, l.startClients, l.startServer, l.findRules, l.addIdleRules)
+	err := lab.BuildLab(ctx, l.Close, l.chooseNodes, l.makeNamespace, l.startAgent, l.startClients, l.startServer, l.makeService, l.findRules, l.addIdleRules)
 	if err != nil {
 		return nil, err
 	}
@@ -94,6 +95,8 @@ type kubernetesLab struct {
 	ownNamespaces   []string     // that the run made: one, or another one after that was deleted
 	node            *corev1.Node // of the clients
 	serverNode      string       // empty: the server is outside the cluster
+	serverRunning   *corev1.Pod  // nil: the server is outside the cluster
+	backend         netip.Addr   // address of the server behind a Service
 	nodeFacts       router.Opened
 	noBarrier       string // why the clients cannot share memory; empty if they can
 	agents          int    // started so far
@@ -147,8 +150,9 @@ func (l *kubernetesLab) startServer(ctx context.Context) error {
 	if l.config.Server.IsValid() {
 		return l.CallServer(ctx, lab.RemoteServer{Address: l.config.Server, Trials: l.config.Trials, Control: l.config.Control})
 	}
-	return l.StartServer(ctx, func(ctx context.Context) (lab.StartedProbe, error) {
-		return l.startProbe(ctx, l.serverPod(l.listGuests()))
+	return l.StartServer(ctx, func(ctx context.Context) (p lab.StartedProbe, err error) {
+		p, l.serverRunning, err = l.startPod(ctx, l.serverPod(l.listGuests()))
+		return p, err
 	})
 }
 
@@ -178,6 +182,7 @@ func (l *kubernetesLab) Environment() result.Env {
 	env := l.Session.Facts(context.Background())
 	info := l.node.Status.NodeInfo
 	env.Driver, env.CPUs, env.Server = result.DriverKubernetes, len(l.Clients()[0].Hello.CPUs), server.String()
+	env.Service = l.describeService()
 	env.ClientNetwork = describeAddresses(clients)
 	env.NAT = l.Session.Writer()
 	env.Kubernetes = &result.Kubernetes{

@@ -61,6 +61,75 @@ func TestLab(t *testing.T) {
 	f.checkNothingLeft()
 }
 
+// makeServices has the API give Services an address.
+func (f *fakeCluster) makeServices(address string) {
+	f.api.PrependReactor("create", "services", func(action clienttest.Action) (bool, runtime.Object, error) {
+		action.(clienttest.CreateAction).GetObject().(*corev1.Service).Spec.ClusterIP = address
+		return false, nil, nil
+	})
+}
+
+// With a service address, the clients connect to the ClusterIP of a Service that leads to the
+// server, with a port for each trial, and that goes with the server's Pod.
+func TestService(t *testing.T) {
+	f := newFakeCluster(t, newNode("n1"), newNode("n2"))
+	f.answers["find"] = foundRule
+	f.makeServices("127.0.0.2")
+	config := f.config()
+	config.Service, config.Trials = true, 4
+	l := f.open(config)
+	if server, _ := l.Addresses(); server.String() != "127.0.0.2" {
+		t.Errorf("the clients connect to %v", server)
+	}
+	if s := l.Environment().Service; s == nil || s.Address != "127.0.0.2" || !slices.Equal(s.Backends, []string{"127.0.0.1"}) {
+		t.Errorf("%+v", s)
+	}
+	pod := f.findPod("server")
+	s, err := f.api.CoreV1().Services(pod.Namespace).Get(t.Context(), pod.Name, metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, value := range s.Spec.Selector {
+		if pod.Labels[name] != value {
+			t.Errorf("the server's Pod has no label %s=%s", name, value)
+		}
+	}
+	if owner := s.OwnerReferences; len(owner) != 1 || owner[0].Kind != "Pod" || owner[0].Name != pod.Name {
+		t.Errorf("owners %+v", owner)
+	}
+	for trial := range config.Trials {
+		at, err := l.Listen(t.Context(), trial, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.ContainsFunc(s.Spec.Ports, func(p corev1.ServicePort) bool {
+			return p.Port == int32(at.Arm.Port()) && p.TargetPort.IntVal == p.Port
+		}) {
+			t.Errorf("no port of the Service is %d, of trial %d", at.Arm.Port(), trial)
+		}
+		if _, err := l.Finish(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A Service without an address that can be used ends the run, and leaves nothing.
+func TestServiceRefused(t *testing.T) {
+	for address, want := range map[string]string{
+		"None": `the ClusterIP "None" of Service snatlab-20260101-000000-abcdef-server is not an IPv4 address`,
+		"fd::": `the ClusterIP "fd::" of Service snatlab-20260101-000000-abcdef-server is not an IPv4 address`,
+	} {
+		f := newFakeCluster(t, newNode("n1"), newNode("n2"))
+		f.makeServices(address)
+		config := f.config()
+		config.Service = true
+		if _, err := Open(t.Context(), f.Cluster, config); err == nil || err.Error() != want {
+			t.Errorf("%s: got %v, want %s", address, err, want)
+		}
+		f.checkNothingLeft()
+	}
+}
+
 // Clients and server can do nothing but send and answer. The agent has what it needs.
 func TestPods(t *testing.T) {
 	f := newFakeCluster(t, newNode("n1"), newNode("n2"))

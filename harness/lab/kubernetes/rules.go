@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"snatlab/harness/lab"
@@ -23,8 +24,11 @@ func (l *kubernetesLab) findRules(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	server, addresses := l.Addresses()
+	_, addresses := l.Addresses()
 	sent := make([][]scenario.PortRange, len(addresses))
+	if sent[0], err = l.awaitService(ctx, at.Arm); err != nil {
+		return errors.Join(err, l.Forget(undo.Context(ctx), at.Arm, sent))
+	}
 	opened, asked := 0, 0
 	send := func(ctx context.Context, client, n int) error {
 		report, err := l.Clients()[client].Run(ctx, probe.ClientLoad{Protocol: l.Protocol, Server: at.Arm, Requests: n, Timeout: connectTime, Concurrency: 1})
@@ -34,7 +38,7 @@ func (l *kubernetesLab) findRules(ctx context.Context) (err error) {
 		}
 		return err
 	}
-	_, err = l.FindRules(ctx, addresses, server, send)
+	_, err = l.FindRules(ctx, addresses, l.backendAddress(), send)
 	err = errors.Join(err, l.Forget(undo.Context(ctx), at.Arm, sent))
 	if err != nil {
 		if asked > 0 {
@@ -47,6 +51,16 @@ func (l *kubernetesLab) findRules(ctx context.Context) (err error) {
 	}
 	_, err = l.Finish(ctx)
 	return err
+}
+
+// backendAddress returns the destination of the clients' connections when their source is
+// translated: that of the server, also behind a Service.
+func (l *kubernetesLab) backendAddress() netip.Addr {
+	if l.config.Service {
+		return l.backend
+	}
+	server, _ := l.Addresses()
+	return server
 }
 
 // Intact returns an error if a Pod of the lab is being deleted or has ended. The end of

@@ -20,19 +20,24 @@ import (
 const startTime = 2 * time.Minute
 
 // startProbe makes a Pod, waits until it runs, and attaches to it.
-func (l *kubernetesLab) startProbe(ctx context.Context, pod *corev1.Pod) (p lab.StartedProbe, err error) {
-	running, err := l.cluster.runPod(ctx, pod)
-	if err != nil {
-		return p, err
+func (l *kubernetesLab) startProbe(ctx context.Context, pod *corev1.Pod) (lab.StartedProbe, error) {
+	p, _, err := l.startPod(ctx, pod)
+	return p, err
+}
+
+// startPod does the same, and returns the Pod as well.
+func (l *kubernetesLab) startPod(ctx context.Context, pod *corev1.Pod) (p lab.StartedProbe, running *corev1.Pod, err error) {
+	if running, err = l.cluster.runPod(ctx, pod); err != nil {
+		return p, nil, err
 	}
 	if p.Address, err = netip.ParseAddr(running.Status.PodIP); err == nil && !p.Address.Is4() {
 		err = fmt.Errorf("%v is not an IPv4 address", p.Address)
 	}
 	if err != nil {
-		return p, fmt.Errorf("pod %s: %w", pod.Name, err)
+		return p, nil, fmt.Errorf("pod %s: %w", pod.Name, err)
 	}
 	p.Stream = l.openStream(running)
-	return p, nil
+	return p, running, nil
 }
 
 // runPod makes a Pod and waits until it runs.

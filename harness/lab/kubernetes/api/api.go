@@ -32,6 +32,7 @@ type CoreV1 interface {
 	Nodes() Objects[*corev1.Node, *corev1.NodeList]
 	Namespaces() Objects[*corev1.Namespace, *corev1.NamespaceList]
 	Pods(namespace string) Objects[*corev1.Pod, *corev1.PodList]
+	Services(namespace string) Objects[*corev1.Service, *corev1.ServiceList]
 	Events(namespace string) Objects[*corev1.Event, *corev1.EventList]
 	ServiceAccounts(namespace string) Objects[*corev1.ServiceAccount, *corev1.ServiceAccountList]
 }
@@ -128,6 +129,10 @@ func (c coreV1) Namespaces() Objects[*corev1.Namespace, *corev1.NamespaceList] {
 
 func (c coreV1) Pods(namespace string) Objects[*corev1.Pod, *corev1.PodList] {
 	return objectsOf[corev1.Pod, corev1.PodList](c, "pods", namespace)
+}
+
+func (c coreV1) Services(namespace string) Objects[*corev1.Service, *corev1.ServiceList] {
+	return objectsOf[corev1.Service, corev1.ServiceList](c, "services", namespace)
 }
 
 func (c coreV1) Events(namespace string) Objects[*corev1.Event, *corev1.EventList] {
