@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"snatlab/harness/lab"
+	"snatlab/harness/lab/kubernetes/api"
 	"snatlab/harness/probe"
 	"snatlab/harness/scenario"
 	"snatlab/harness/undo"
@@ -75,7 +76,7 @@ func (l *kubernetesLab) Intact(ctx context.Context) error {
 	}
 	var errs []error
 	for i := range pods {
-		if trouble := describeTrouble(&pods[i]); trouble != nil {
+		if trouble := api.DescribeTrouble(&pods[i]); trouble != nil {
 			errs = append(errs, fmt.Errorf("pod %s: %w", pods[i].Name, trouble))
 		}
 	}

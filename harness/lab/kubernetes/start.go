@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 
 	"snatlab/harness/lab"
+	"snatlab/harness/lab/kubernetes/api"
 )
 
 // startTime bounds the wait for a Pod to run. Its image may have to be pulled.
@@ -56,7 +57,7 @@ func (c *Cluster) runPod(ctx context.Context, pod *corev1.Pod) (*corev1.Pod, err
 		if p == nil {
 			return false, errors.New("somebody deleted it")
 		}
-		return p.Status.Phase == corev1.PodRunning && p.Status.PodIP != "", describeTrouble(p)
+		return p.Status.Phase == corev1.PodRunning && p.Status.PodIP != "", api.DescribeTrouble(p)
 	})
 	if errors.Is(err, errSlowPod) {
 		err = fmt.Errorf("%w%s", err, c.lastEvent(pod))
@@ -130,52 +131,6 @@ func pause(ctx context.Context) error {
 	}
 }
 
-// describeTrouble returns an error for a Pod that will not run.
-func describeTrouble(p *corev1.Pod) error {
-	if p.DeletionTimestamp != nil {
-		return errors.New("it is being deleted: somebody deleted it, or its namespace")
-	}
-	for _, c := range p.Status.Conditions {
-		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse && c.Reason == corev1.PodReasonUnschedulable {
-			return fmt.Errorf("no node can have it: %s", c.Message)
-		}
-	}
-	for _, c := range p.Status.ContainerStatuses {
-		if w := c.State.Waiting; w != nil {
-			switch w.Reason {
-			case "ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName":
-				return fmt.Errorf("the node cannot get the image %s: %s: %s (`snatlab image` writes the image; import it on the node, or push it to a registry and name it: kubernetes.image or --image)", c.Image, w.Reason, w.Message)
-			case "CreateContainerConfigError", "CreateContainerError", "RunContainerError":
-				return fmt.Errorf("%s: %s", w.Reason, w.Message)
-			}
-		}
-	}
-	if p.Status.Phase == corev1.PodFailed || p.Status.Phase == corev1.PodSucceeded {
-		return fmt.Errorf("it ended at once: %s", describeEnd(p))
-	}
-	return nil
-}
-
-// describeEnd returns how a Pod ended.
-func describeEnd(p *corev1.Pod) string {
-	if p.Status.Reason != "" { // Evicted, OutOfcpu, ...
-		return fmt.Sprintf("%s: %s", p.Status.Reason, p.Status.Message)
-	}
-	for _, c := range p.Status.ContainerStatuses {
-		if t := c.State.Terminated; t != nil {
-			how := fmt.Sprintf("exit code %d", t.ExitCode)
-			if t.Reason != "" && t.Reason != "Error" && t.Reason != "Completed" {
-				how += " (" + t.Reason + ")"
-			}
-			if t.Message != "" {
-				how += ": " + t.Message
-			}
-			return how
-		}
-	}
-	return string(p.Status.Phase)
-}
-
 // lastEvent returns the last warning about a Pod; empty if none can be had.
 func (c *Cluster) lastEvent(pod *corev1.Pod) string {
 	ctx, cancel := context.WithTimeout(context.Background(), requestTime)
@@ -217,7 +172,7 @@ func (l *kubernetesLab) exitReason(pod *corev1.Pod) string {
 	case now == nil, now.DeletionTimestamp != nil:
 		how = "somebody deleted its Pod"
 	default:
-		how = describeEnd(now)
+		how = api.DescribeEnd(now)
 	}
 	return how
 }

@@ -1,5 +1,5 @@
 // Package api is the part of a cluster's API that snatlab uses, without the types of all
-// others.
+// others, and says why a Pod does not run.
 package api
 
 import (
