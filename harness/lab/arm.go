@@ -30,7 +30,8 @@ func (b *Base) Apply(ctx context.Context, arm scenario.Arm) (ArmRule, error) {
 	a := &appliedArm{lab: b}
 	for _, step := range []func(context.Context, scenario.Arm) error{
 		a.setSysctls, a.setPorts, a.addAddresses, a.noteResolver,
-		a.setRule, // last: a rule counts from when it is written
+		a.setRule, // a rule counts from when it is written
+		a.exemptArm,
 	} {
 		if err := step(ctx, arm); err != nil {
 			return nil, errors.Join(err, a.Undo(undo.Context(ctx)))

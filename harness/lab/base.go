@@ -44,8 +44,9 @@ type Base struct {
 	SharedTable bool                  // other traffic is in the router's conntrack table
 	Accept      scenario.PortRange    // source ports that the lab's own server accepts; zero: all
 
-	control  controlRule  // nil: there is no control
-	backends []netip.Addr // of the service that clients connect to; nil: they connect to the server's own address
+	control      controlRule        // nil: there is no control
+	controlPorts scenario.PortRange // that it is for
+	backends     []netip.Addr       // of the service that clients connect to; nil: they connect to the server's own address
 
 	listening ServerPorts   // of the trial
 	dropped   filter.Counts // by the server's filter when the trial began
@@ -137,7 +138,7 @@ func (b *Base) InsertControl(ctx context.Context, ports scenario.PortRange) erro
 	return b.Router(func() (err error) {
 		of := snat.Connections{Server: b.serverNetwork(), UDP: b.Protocol == result.UDP, Ports: snat.PortRange(ports)}
 		b.control, err = b.translation().insertControl(ctx, b.Journal, of)
-		b.controlled = b.control != nil
+		b.controlled, b.controlPorts = b.control != nil, ports
 		return err
 	})
 }

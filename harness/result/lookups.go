@@ -1,5 +1,7 @@
 package result
 
+import "slices"
+
 // The ways in which a resolver sends the two queries of a look-up, other than both at once
 // from one socket. They have the names of the options of resolv.conf(5).
 const (
@@ -28,15 +30,11 @@ func (u *Unanswered) Add(other Unanswered) {
 	u.A, u.AAAA, u.Both = u.A+other.A, u.AAAA+other.AAAA, u.Both+other.Both
 }
 
-// Resolver returns how the clients of the arm send the queries of a look-up: see
-// [SingleRequest]. It is empty for both at once, and for requests that are no look-ups.
-func (a Arm) Resolver() string {
-	for _, s := range a.SettingValues {
-		if s.Part == PartClients && s.Key == KeyResolver {
-			return s.Value
-		}
-	}
-	return ""
+// ComparesLatency reports whether the latencies of the arm can be held against those of the
+// baseline. They cannot if its clients send the queries of look-ups in another way, or if its
+// packets pass no NAT.
+func (a Arm) ComparesLatency() bool {
+	return !slices.ContainsFunc(a.SettingValues, func(s Setting) bool { return s.Key == KeyResolver || s.Key == KeyNoTrack })
 }
 
 // SumUnanswered returns the sum of the arm's trials; nil if its requests are no look-ups.

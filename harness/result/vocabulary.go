@@ -106,6 +106,7 @@ const (
 const (
 	KeySourcePorts = "source_ports" // of the clients: "40000-40015", or SplitPorts
 	KeyResolver    = "resolver"     // of the clients: [SingleRequest], ...
+	KeyNoTrack     = "notrack"      // the router does not track the arm's packets
 	KeyAddress     = "address"      // that was added, as ip-address(8) takes it: "198.19.0.1 dev eth0"
 	SplitPorts     = "split"        // each client has source ports of its own
 )

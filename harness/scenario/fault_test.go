@@ -27,7 +27,7 @@ const (
 	sharedRule   = "network: the masquerade rule of a network that others use is rewritten during trials; allowed with lab: {allow_shared_network: true}"
 	hostSysctl   = "sysctls.router: sets a sysctl of the host; allowed with lab: {allow_host_sysctls: true}"
 	allowedShare = `">=0%" to ">=100%", with at most three decimals`
-	allowedArm   = "client_port_range, client_ports, masquerade, name, resolver, snat, sysctls"
+	allowedArm   = "client_port_range, client_ports, masquerade, name, notrack, resolver, snat, sysctls"
 	allowedNAT   = "FIRST-LAST out of 1024 to 65535 (NAT keeps lower ports apart)"
 	sysctlWords  = "names below net., like net.ipv4.tcp_timestamps"
 	allowedValue = "a whole number, or one line of at most 128 ASCII characters"
@@ -664,7 +664,14 @@ func TestParseLookupFaults(t *testing.T) {
 		{dns + "arms: [{name: a}, {name: b, resolver: use-vc, masquerade: {to_ports: 2000-2999}}]\n", "3:39: resolver: use-vc is TCP, and a rule with to_ports is for UDP here; allowed without masquerade.to_ports"},
 		{dns + "server: {accept_source_ports: 1024-65535}\narms: [{name: a}, {name: b, resolver: use-vc}]\n", "4:39: resolver: use-vc is TCP, and the filter of server.accept_source_ports is for UDP here; allowed without it"},
 		{dns + "driver: kubernetes\narms: [{name: a}, {name: b, resolver: use-vc}]\n", "4:29: resolver: use-vc is not allowed in a kubernetes lab, whose agent on the node removes entries of UDP alone; allowed with drivers docker and netns"},
-		{dns + "arms: [{name: a}, {name: b, resolver: use-vc}]\nexpect: [{arm: b, p50: '<=20%'}]\n", `4:10: expect: "b" sends its queries in another way than the first arm, so their latencies are not compared; allowed: claims about failures`},
+		{dns + "arms: [{name: a}, {name: b, resolver: use-vc}]\nexpect: [{arm: b, p50: '<=20%'}]\n", `4:10: expect: "b" sends its packets in another way than the first arm, so their latencies are not compared; allowed: claims about failures`},
+		{dns + "arms: [{name: a}, {name: b, notrack: true}]\n", "3:29: notrack: the server of a docker lab has no route to the clients but through NAT; allowed with driver netns"},
+		{"name: s\ndriver: netns\narms: [{name: a}, {name: b, notrack: true}]\n", "3:29: notrack: belongs to pattern dns; the pattern here is lockstep"},
+		{dns + "driver: netns\narms: [{name: a, notrack: true}]\n", "4:27: notrack: the first arm is what others are compared with, and its look-ups are translated; allowed in the arms after it"},
+		{dns + "driver: netns\narms: [{name: a}, {name: b, notrack: true, masquerade: {random: true}}]\n", "4:38: notrack: what is not tracked is not translated; allowed without masquerade and snat"},
+		{dns + "driver: netns\ndnat: {backends: 2}\narms: [{name: a}, {name: b, notrack: true}]\n", "5:38: notrack: what is not tracked is not translated to a backend; allowed without dnat"},
+		{dns + "driver: netns\nserver: {accept_source_ports: 1024-65535}\narms: [{name: a}, {name: b, notrack: true}]\n", "5:38: notrack: what is not tracked keeps its source port; allowed without server.accept_source_ports"},
+		{dns + "driver: kubernetes\narms: [{name: a}, {name: b, notrack: true}]\n", "4:29: notrack: the server of a kubernetes lab has no route to the clients but through NAT; allowed with driver netns"},
 	} {
 		checkRefused(t, c.text, "x.yaml:"+c.want)
 	}

@@ -224,6 +224,8 @@ func armFields(a *Arm) []strictyaml.Field {
 		{Key: "resolver", Value: strictyaml.Choice{Into: &a.Resolver, Of: resolvers},
 			Doc:     "Pattern dns only: how the clients send the two queries of a look-up, by the options of resolv.conf(5). single-request: AAAA when A was answered. single-request-reopen: likewise, from a new socket. use-vc: both over one TCP connection. Not of the first arm, which is what others are compared with.",
 			Default: "both at once, from one socket"},
+		{Key: "notrack", Value: strictyaml.Boolean{Into: &a.NoTrack},
+			Doc: "Pattern dns and driver netns only: the router does not track the packets of the arm, as the rules of a DNS cache on each node have it (NOTRACK in the table raw). They are not translated either, so it is possible only where the server has a route to the clients. Without other options of a rule."},
 		{Key: "sysctls", Value: strictyaml.Mapping{Fields: sysctlsFields(&a.Sysctls)},
 			Doc: "Sysctls that are set during the trials of the arm. Such an arm is compared by trials if the baseline does not set the same ones."},
 	}

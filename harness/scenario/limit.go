@@ -16,6 +16,10 @@ var driverLimits = map[string][]driverLimit{
 	result.DriverDocker: {
 		onlyKubernetes, onlyGuests,
 		{
+			at: strictyaml.Path{"arms", "notrack"}, value: "true",
+			message: "notrack: the server of a docker lab has no route to the clients but through NAT; allowed with driver netns",
+		},
+		{
 			at: strictyaml.Path{"nat"}, value: result.NATNFTables,
 			message: `nat: "nftables" is not allowed in a docker lab; allowed: iptables (the rule is the one that Docker wrote, and only its iptables rules are rewritten so far)`,
 		},
@@ -30,6 +34,10 @@ var driverLimits = map[string][]driverLimit{
 	},
 	result.DriverKubernetes: {
 		onlyGuests,
+		{
+			at: strictyaml.Path{"arms", "notrack"}, value: "true",
+			message: "notrack: the server of a kubernetes lab has no route to the clients but through NAT; allowed with driver netns",
+		},
 		{
 			at: strictyaml.Path{"nat"}, value: result.NATNFTables,
 			message: `nat: "nftables" is not allowed in a kubernetes lab; allowed: iptables, or no nat at all (the rules are those of the node, whoever wrote them)`,

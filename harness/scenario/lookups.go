@@ -47,7 +47,7 @@ func (c checker) checkLookups(s *Scenario, root *yaml.Node) {
 		return
 	}
 	if s.Load.Pattern != result.DNS {
-		for _, at := range []strictyaml.Path{{"load", "threads"}, {"arms", "resolver"}} {
+		for _, at := range []strictyaml.Path{{"load", "threads"}, {"arms", "resolver"}, {"arms", "notrack"}} {
 			for _, p := range at.FindPairs(root) {
 				c.AddFault(p.Key, fmt.Sprintf("%s: belongs to pattern %s; the pattern here is %s", p.Key.Value, result.DNS, s.Load.Pattern))
 			}
@@ -59,6 +59,7 @@ func (c checker) checkLookups(s *Scenario, root *yaml.Node) {
 	}
 	s.Load.Protocol, s.Load.Threads = result.UDP, max(1, s.Load.Threads)
 	for i, a := range s.Arms {
+		c.checkNoTrack(s, i, strictyaml.ChildOf(arms.Content[i], "notrack"))
 		at := strictyaml.ChildOf(arms.Content[i], "resolver")
 		if at == nil || !c.IsSound(at) {
 			continue
@@ -75,8 +76,26 @@ func (c checker) checkLookups(s *Scenario, root *yaml.Node) {
 	}
 	for i, e := range s.Expect {
 		at := slices.IndexFunc(s.Arms, func(a Arm) bool { return a.Name == e.Arm })
-		if list := strictyaml.ChildOf(root, "expect"); at > 0 && s.Arms[at].Resolver != "" && (e.P50 != nil || e.P99 != nil) {
-			c.AddFault(list.Content[i], fmt.Sprintf("expect: %s sends its queries in another way than the first arm, so their latencies are not compared; allowed: claims about failures", strictyaml.QuoteText(e.Arm)))
+		if list := strictyaml.ChildOf(root, "expect"); at > 0 && (s.Arms[at].Resolver != "" || s.Arms[at].NoTrack) && (e.P50 != nil || e.P99 != nil) {
+			c.AddFault(list.Content[i], fmt.Sprintf("expect: %s sends its packets in another way than the first arm, so their latencies are not compared; allowed: claims about failures", strictyaml.QuoteText(e.Arm)))
 		}
+	}
+}
+
+// checkNoTrack refuses packets without conntrack where they are to be translated.
+func (c checker) checkNoTrack(s *Scenario, i int, at *yaml.Node) {
+	a := s.Arms[i]
+	if at == nil || !c.IsSound(at) || !a.NoTrack {
+		return
+	}
+	switch {
+	case i == 0:
+		c.AddFault(at, "notrack: the first arm is what others are compared with, and its look-ups are translated; allowed in the arms after it")
+	case a.Masquerade != MasqueradeOptions{} || len(a.SNAT.ToSource) > 0:
+		c.AddFault(at, "notrack: what is not tracked is not translated; allowed without masquerade and snat")
+	case s.DNAT.Backends > 0:
+		c.AddFault(at, "notrack: what is not tracked is not translated to a backend; allowed without dnat")
+	case s.Server.AcceptSourcePorts.Len() > 0:
+		c.AddFault(at, "notrack: what is not tracked keeps its source port; allowed without server.accept_source_ports")
 	}
 }

@@ -133,6 +133,7 @@ type Arm struct {
 	ClientPorts     string            `yaml:"client_ports,omitempty"`      // result.SplitPorts, or empty: all clients use the same
 	ClientPortRange PortRange         `yaml:"client_port_range,omitempty"` // net.ipv4.ip_local_port_range of the clients; ephemeral only
 	Resolver        string            `yaml:"resolver,omitempty"`          // dns only: result.SingleRequest, ...; empty: both queries of a look-up at once
+	NoTrack         bool              `yaml:"notrack,omitempty"`           // dns only: conntrack does not see the arm's packets
 	Sysctls         Sysctls           `yaml:"sysctls,omitempty"`
 }
 

@@ -78,7 +78,7 @@ var beyondSchema = regexp.MustCompile(strings.Join([]string{
 	`is below the least number of rounds`, `is already at line|is the arm at line|has this claim at line`,
 	`is no arm of this scenario`, `is the baseline`, `are both true`, `plain and other options`, `consecutive addresses`,
 	`address: .* port(s)? follow`, `is not allowed in a docker lab`, `in a netns lab`, `removes: (it is|the share)`, `leaves out source ports of the clients`,
-	`resolver: the first arm|in another way than the first arm|look-ups are made over udp`,
+	`(resolver|notrack): the first arm|in another way than the first arm|look-ups are made over udp`,
 }, "|"))
 
 // checkSchemaRefuses checks that the schema refuses a file with these faults, unless all

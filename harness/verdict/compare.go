@@ -44,10 +44,10 @@ func compareArm(arm, baseline result.Arm, instrument *result.Remaining) result.C
 // compareLatency compares a percentile of an arm with the baseline's, each trial relative
 // to its own control, where both have one and the control of both is under the same
 // conditions: what a sysctl of the arm costs, its control pays as well. Expectations are
-// held against the interval; p is never small where trials are few. Look-ups that are sent
-// in different ways are not compared.
+// held against the interval; p is never small where trials are few. Some arms
+// are not compared: see [result.Arm.ComparesLatency].
 func compareLatency(percentile string, arm, baseline result.Arm) result.LatencyChange {
-	if arm.Resolver() != baseline.Resolver() {
+	if !arm.ComparesLatency() {
 		return result.LatencyChange{Percentile: percentile}
 	}
 	controlled := hasOwnControl(arm, baseline) && hasControl(baseline)

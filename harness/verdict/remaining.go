@@ -86,7 +86,9 @@ func isPlain(a result.Arm) bool {
 // sysctlsOf returns the sysctls that an arm sets.
 func sysctlsOf(a result.Arm) (all []result.Setting) {
 	for _, s := range a.SettingValues {
-		if s.Key != result.KeySourcePorts && s.Key != result.KeyAddress && s.Key != result.KeyResolver {
+		switch s.Key {
+		case result.KeySourcePorts, result.KeyAddress, result.KeyResolver, result.KeyNoTrack:
+		default:
 			all = append(all, s)
 		}
 	}

@@ -173,8 +173,8 @@ func describeCost(c result.Comparison, arm result.Arm) string {
 		}
 	}
 	switch {
-	case arm.Resolver() != "":
-		return "its latency is not compared (its queries are sent in another way)"
+	case !arm.ComparesLatency():
+		return "its latency is not compared (its packets are sent in another way)"
 	case len(changes) > 0:
 		return "latency " + strings.Join(changes, ", ")
 	case len(bounds) > 0:

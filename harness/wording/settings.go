@@ -22,6 +22,8 @@ func describeSetting(s result.Setting) string {
 		return "each has source ports of its own"
 	case s.Key == result.KeySourcePorts:
 		return "source ports " + strings.Replace(s.Value, "-", " to ", 1)
+	case s.Key == result.KeyNoTrack:
+		return "packets of the arm are not tracked, and so not translated"
 	case s.Key == result.KeyAddress:
 		return "address " + strings.Replace(s.Value, " dev ", " on ", 1)
 	}

@@ -96,6 +96,15 @@ func keepSource(control []byte) []byte {
 	return control
 }
 
+// destinationOf returns the address that a datagram came to, by its ancillary data.
+func destinationOf(control []byte) (to [4]byte) {
+	const destination = unix.SizeofCmsghdr + 8 // the third field of struct in_pktinfo
+	if len(control) >= destination+len(to) {
+		copy(to[:], control[destination:])
+	}
+	return to
+}
+
 // countReceiveDrops returns how many datagrams found a queue full; nil with TCP, and if
 // the kernel does not tell (before Linux 4.12).
 func (l *Listener) countReceiveDrops() *uint64 {

@@ -29,10 +29,12 @@ type resolver struct {
 	invalid  atomic.Uint64   // messages of connections that are no queries
 }
 
-// source is where datagrams come from, and the port of the server that they go to.
+// source is where datagrams come from, and the address and the port of the server that they
+// go to: the server may have several addresses.
 type source struct {
 	from netip.AddrPort
-	to   int // socket
+	to   [4]byte
+	port int // socket
 }
 
 // acceptNext implements acceptor.
@@ -65,7 +67,7 @@ func (r *resolver) answer(port, n, size int, from unix.Sockaddr) error {
 		}
 		return nil
 	}
-	if of := (source{addressOf(from), port}); !r.known[of] {
+	if of := (source{addressOf(from), destinationOf(r.control[:size]), port}); !r.known[of] {
 		if !l.countGuest(port, from) {
 			return nil
 		}

@@ -31,6 +31,25 @@ func TestResolver(t *testing.T) {
 			t.Errorf("%v: answer %q by %v", at, got, by)
 		}
 	}
+	other := netip.MustParseAddrPort("127.0.0.8:39061")
+	from := net.UDPAddr{IP: net.IPv4(127, 0, 1, 9), Port: 39063}
+	socket, err := net.ListenUDP("udp4", &from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+	socket.SetDeadline(time.Now().Add(10 * time.Second))
+	for _, at := range []netip.AddrPort{to, other} { // two connections, of two queries each
+		for _, q := range pair {
+			buffer := make([]byte, 512)
+			if _, err := socket.WriteToUDPAddrPort(q.Write(3), at); err != nil {
+				t.Fatal(err)
+			}
+			if n, by, err := socket.ReadFromUDPAddrPort(buffer); err != nil || by != at || !q.IsAnswer(buffer[:n], 3) {
+				t.Errorf("%v: answer %q by %v, %v", at, buffer[:n], by, err)
+			}
+		}
+	}
 	for name, message := range map[string][]byte{
 		"a cut one": pair[0].Write(77)[:20], "an answer": pair[0].Answer(77), "a long one": make([]byte, 200), "an empty one": nil,
 	} {
@@ -65,7 +84,7 @@ func TestResolver(t *testing.T) {
 		t.Errorf("over TCP: a stranger was answered by %q", answer[:n])
 	}
 	served, err := l.Finish()
-	if err != nil || served.Accepted != 2 || served.ControlAccepted != 1 || served.Strangers != 2 || served.Malformed != 5 || *served.ReceiveDrops != 0 {
+	if err != nil || served.Accepted != 4 || served.ControlAccepted != 1 || served.Strangers != 2 || served.Malformed != 5 || *served.ReceiveDrops != 0 {
 		t.Errorf("%+v, %v", served, err)
 	}
 }
