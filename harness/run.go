@@ -64,7 +64,7 @@ func Run(ctx context.Context, s *scenario.Scenario, open func(context.Context) (
 func newArmRecord(a scenario.Arm) result.Arm {
 	arm := result.Arm{
 		Name: a.Name, Settings: []string{}, Trials: []result.Trial{},
-		Options: &result.RuleOptions{Random: a.Masquerade.Random, RandomFully: a.Masquerade.RandomFully || a.SNAT.RandomFully, Removes: float64(a.Masquerade.Removes)},
+		Options: &result.RuleOptions{Random: a.Masquerade.Random || a.SNAT.Random, RandomFully: a.Masquerade.RandomFully || a.SNAT.RandomFully, Removes: float64(a.Masquerade.Removes)},
 	}
 	if to := a.Masquerade.ToPorts; to.Len() > 0 {
 		arm.ToPorts = &result.Ports{First: int(to.First), Last: int(to.Last)}

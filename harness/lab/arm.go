@@ -218,7 +218,7 @@ func (a *appliedArm) setRule(ctx context.Context, arm scenario.Arm) error {
 // RuleOptions returns the options of an arm's rule, for a load of this protocol.
 func RuleOptions(arm scenario.Arm, protocol string) snat.Options {
 	o := snat.Options{
-		Plain: arm.Masquerade.Plain, Random: arm.Masquerade.Random, RandomFully: arm.Masquerade.RandomFully || arm.SNAT.RandomFully,
+		Plain: arm.Masquerade.Plain, Random: arm.Masquerade.Random || arm.SNAT.Random, RandomFully: arm.Masquerade.RandomFully || arm.SNAT.RandomFully,
 		ToPorts: snat.PortRange(arm.Masquerade.ToPorts), PerMillion: arm.Masquerade.DrawnPerMillion(),
 	}
 	o.UDP = protocol == result.UDP && o.ToPorts != snat.PortRange{}

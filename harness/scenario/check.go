@@ -178,6 +178,9 @@ func (c checker) checkArms(arms []Arm, list *yaml.Node) {
 		case arm.Masquerade.Random && arm.Masquerade.RandomFully:
 			c.AddFault(m, "masquerade: random and random_fully are both true; allowed: at most one of them")
 		}
+		if arm.SNAT.Random && arm.SNAT.RandomFully {
+			c.AddFault(strictyaml.ChildOf(n, "snat"), "snat: random and random_fully are both true; allowed: at most one of them")
+		}
 		for _, keys := range apartInArm {
 			c.checkOneOf(n, keys[:]...)
 		}

@@ -413,6 +413,7 @@ func TestParseBadArms(t *testing.T) {
 		{"arms: [{name: a, masquerade: {random_fully: true, removes: 0%}}]", `2:60: removes: "0%" is out of range; allowed: "0.001%" to "99.999%", with at most three decimals`},
 		{"arms: [{name: a, masquerade: {random_fully: true, removes: 0.9}}]", `2:60: removes: "0.9" is not allowed; allowed: "0.001%" to "99.999%", with at most three decimals`},
 		{"arms: [{name: a, masquerade: {plain: true, random_fully: true}}]", `2:30: masquerade: plain and other options are given; allowed: plain: true alone, since it is a rule without options`},
+		{"arms: [{name: a, snat: {to_source: [198.19.0.1], random: true, random_fully: true}}]", `2:24: snat: random and random_fully are both true; allowed: at most one of them`},
 		{"arms: [{name: a, masquerade: {random: true, random_fully: true}}]", `2:30: masquerade: random and random_fully are both true; allowed: at most one of them`},
 
 		{"arms: [{name: a, masquerade: {to_ports: 1023-65535}}]", `2:41: to_ports: 1023-65535 is out of range; allowed: ` + allowedNAT},

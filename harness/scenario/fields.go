@@ -252,6 +252,8 @@ func snatFields(s *SNATOptions) []strictyaml.Field {
 	return []strictyaml.Field{
 		{Key: "to_source", Value: strictyaml.Sequence[netip.Addr]{Into: &s.ToSource, Length: strictyaml.SpanOf(1, 64), Entry: func(a *netip.Addr) strictyaml.Value { return sourceValue{a} }}, Required: true,
 			Doc: "Consecutive addresses, IPv4 out of " + LabAddresses.String() + ". The router gets them for the trial."},
+		{Key: "random", Value: strictyaml.Boolean{Into: &s.Random},
+			Doc: "NAT draws the source port as well. Since Linux 5.0 it is the same as random_fully."},
 		{Key: "random_fully", Value: strictyaml.Boolean{Into: &s.RandomFully},
 			Doc: "NAT draws the source port fully at random as well, which stops the race."},
 	}

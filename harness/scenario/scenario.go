@@ -153,6 +153,7 @@ type MasqueradeOptions struct {
 // of the outgoing interface. The addresses are added to that interface for a trial.
 type SNATOptions struct {
 	ToSource    []netip.Addr `yaml:"to_source"` // consecutive, out of 198.18.0.0/15
+	Random      bool         `yaml:"random,omitempty"`
 	RandomFully bool         `yaml:"random_fully,omitempty"`
 }
 

@@ -33,7 +33,7 @@ func (s *Scenario) HasOwnControl(a Arm) bool {
 // for. Claims about the race of such an arm may still rest on its control.
 func (s *Scenario) ComparesTrials(a Arm) bool {
 	baseline := s.Arms[0]
-	plain := !baseline.Masquerade.Random && !baseline.Masquerade.RandomFully && !baseline.SNAT.RandomFully &&
+	plain := !baseline.Masquerade.Random && !baseline.Masquerade.RandomFully && !baseline.SNAT.Random && !baseline.SNAT.RandomFully &&
 		len(baseline.SNAT.ToSource) < 2 && baseline.ClientPorts != result.SplitPorts
 	return !s.HasOwnControl(a) || !plain
 }
