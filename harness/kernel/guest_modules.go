@@ -12,7 +12,7 @@ var GuestModules = []string{
 // optionalModules are modules that only some scenarios need. A guest boots without them;
 // the error of such a scenario then names the option that the kernel lacks.
 var optionalModules = map[string]bool{
-	"nft_numgen": true, // arms that remove a share
+	"nft_numgen": true, // arms that remove a share, and services with several backends
 }
 
 // mergedModules are modules that later kernels have inside another module, without an
