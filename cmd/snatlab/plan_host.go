@@ -51,7 +51,7 @@ func listHostChanges(s *scenario.Scenario) (changes []string) {
 	if n := s.DNAT.Backends; n > 0 {
 		changes = append(changes, fmt.Sprintf("an nftables table that translates the service address to %s", format.Plural(n, "backend", "backends")))
 	}
-	return changes
+	return append(changes, "on Podman, instead of ACCEPT rules and of rules that are rewritten: an nftables table with the rules of the control and of the arms")
 }
 
 // listClusterChanges returns the changes that a run with driver kubernetes makes.
