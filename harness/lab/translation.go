@@ -10,6 +10,7 @@ import (
 	"snatlab/harness/nat/effect"
 	"snatlab/harness/nat/snat"
 	"snatlab/harness/probe"
+	"snatlab/harness/result"
 	"snatlab/harness/scenario"
 	"snatlab/harness/undo"
 )
@@ -110,7 +111,7 @@ func (b *Base) FindRules(ctx context.Context) (found *effect.Rules, err error) {
 		return err
 	}
 	err = b.Router(func() (err error) {
-		found, err = effect.Find(ctx, b.Journal, effect.Connections{Clients: b.addresses, Server: b.serverNetwork(), Send: send})
+		found, err = effect.Find(ctx, b.Journal, effect.Connections{Clients: b.addresses, Server: b.serverNetwork(), UDP: b.Protocol == result.UDP, Send: send})
 		return err
 	})
 	if err != nil && asked > 0 {

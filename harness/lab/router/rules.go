@@ -41,11 +41,11 @@ func (a *Agent) find(ctx context.Context, o findOrder) (findStep, error) {
 	search := &search{steps: make(chan findStep), sent: make(chan error)}
 	ctx, search.cancel = context.WithCancelCause(ctx)
 	a.search = search
-	journal := a.journal
+	journal, protocol := a.journal, a.protocol
 	go func() {
 		defer close(search.steps)
 		search.found, search.failed = effect.Find(ctx, journal, effect.Connections{
-			Clients: o.Clients, Server: snat.ServerAt(o.Server),
+			Clients: o.Clients, Server: snat.ServerAt(o.Server), UDP: protocol == result.UDP,
 			Send: func(ctx context.Context, client, n int) error { return search.send(ctx, sendStep{client, n}) },
 		})
 	}()

@@ -37,7 +37,7 @@ func (r *Rules) Apply(ctx context.Context, journal *undo.Journal, o snat.Options
 		}
 		if o != (snat.Options{}) {
 			own := r.newOwn(journal, armRole, n)
-			own.Options, _ = standIn(f.Rule, o) // Check has tried it
+			own.Options, _ = r.standIn(f.Rule, o) // Check has tried it
 			a.own = append(a.own, own)
 		}
 	}

@@ -2,6 +2,7 @@ package effect
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"regexp"
 	"slices"
@@ -278,6 +279,70 @@ func TestForgedStep(t *testing.T) {
 	} {
 		if err := p.deleteRule(t.Context()); err == nil {
 			t.Errorf("%+v is undone", p)
+		}
+	}
+}
+
+// Ports of a found rule are those of the protocol of the lab's connections: a rule of
+// another protocol in front of it would match none of them.
+func TestPortsOfFoundRule(t *testing.T) {
+	for name, c := range map[string]struct{ script, fully, control string }{
+		"iptables-nft": {
+			script:  "iptables-nft -t nat -A POSTROUTING -s 198.18.0.0/24 -p %s -j MASQUERADE --to-ports 20000-20999",
+			fully:   "-A POSTROUTING " + toIptables + "-p %s -j MASQUERADE --to-ports 20000-20999 --random-fully",
+			control: "-A POSTROUTING " + toIptables + "-p %s -m %[1]s --sport 10000:10099 -j MASQUERADE --to-ports 20000-20999",
+		},
+		"iptables-legacy": {
+			script:  "iptables-legacy -t nat -A POSTROUTING -s 198.18.0.0/24 -p %s -j MASQUERADE --to-ports 20000-20999",
+			fully:   "-A POSTROUTING " + toIptables + "-p %s -j MASQUERADE --to-ports 20000-20999 --random-fully",
+			control: "-A POSTROUTING " + toIptables + "-p %s -m %[1]s --sport 10000:10099 -j MASQUERADE --to-ports 20000-20999",
+		},
+		"nftables": {
+			script: `nft 'table ip shop { chain post { type nat hook postrouting priority srcnat;
+				ip saddr 198.18.0.0/24 ip protocol %s counter masquerade to :20000-20999; }; }'`,
+			fully:   toNFTables + "meta l4proto %s counter masquerade to :20000-20999 fully-random",
+			control: toNFTables + "%s sport 10000-10099 meta l4proto %[1]s counter masquerade to :20000-20999",
+		},
+		"nftables_of_both_protocols": {
+			script: `nft 'table ip shop { chain post { type nat hook postrouting priority srcnat;
+				meta l4proto { tcp, udp } counter masquerade to :20000-20999 comment "%s"; }; }'`,
+			fully:   toNFTables + "meta l4proto %s counter masquerade to :20000-20999 fully-random",
+			control: toNFTables + "%s sport 10000-10099 meta l4proto %[1]s counter masquerade to :20000-20999",
+		},
+	} {
+		for protocol, udp := range map[string]bool{"tcp": false, "udp": true} {
+			t.Run(name+"/"+protocol, func(t *testing.T) {
+				nattest.EnterNamespace(t)
+				nattest.RequireNFT(t)
+				if variant, of := strings.CutPrefix(name, "iptables-"); of {
+					nattest.RequireVariant(t, variant)
+				}
+				netnstest.Run(t, fmt.Sprintf(c.script, protocol))
+				connections := client(t)
+				connections.UDP = udp
+				if udp {
+					connections.Send = func(_ context.Context, _, n int) error { nattest.SendUDP(t, n); return nil }
+				}
+				before, j := listRules(t), newJournal(t)
+				r, err := Find(t.Context(), j, connections)
+				if err != nil {
+					t.Fatal(err)
+				}
+				of := snat.Connections{Server: connections.Server, UDP: udp, Ports: snat.PortRange{First: 10_000, Last: 10_099}}
+				if control, err := r.InsertControl(t.Context(), j, of); err != nil || control.Text() != fmt.Sprintf(c.control, protocol) {
+					t.Fatalf("%v, %v, want %s", control, err, fmt.Sprintf(c.control, protocol))
+				}
+				a := applyArm(t, r, j, drawn)
+				if want := fmt.Sprintf(c.fully, protocol); a.Text() != want {
+					t.Errorf("the arm's rule is %q, want %q", a.Text(), want)
+				}
+				if err := connections.Send(t.Context(), 0, 5); err != nil {
+					t.Fatal(err)
+				}
+				checkPackets(t, a, 5, 0)
+				nattest.CloseJournal(t, j)
+				nattest.CheckUnchanged(t, before, listRules(t))
+			})
 		}
 	}
 }

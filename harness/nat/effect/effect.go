@@ -46,6 +46,7 @@ import (
 type Connections struct {
 	Clients []netip.Addr // their sources before the translation, one for each client; IPv4
 	Server  netip.Prefix // their destination, after a translation of destinations
+	UDP     bool         // else TCP
 
 	// Send opens n connections of a client, by its index, one after the other, each from
 	// another port. It returns when their first packets have been sent.

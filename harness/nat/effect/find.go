@@ -60,7 +60,7 @@ const maxNamed = 8
 // own that only count stand before and behind these rules for the time of the search.
 // They are steps of the journal. If nothing translates, the error is a [NoRuleError].
 func Find(ctx context.Context, journal *undo.Journal, c Connections) (*Rules, error) {
-	r := &Rules{Server: c.Server}
+	r := &Rules{Server: c.Server, UDP: c.UDP}
 	for client, address := range c.Clients {
 		if !address.Is4() {
 			return nil, fmt.Errorf("client %d has the address %v: only IPv4 is supported", client, address)

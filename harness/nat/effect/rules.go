@@ -24,6 +24,7 @@ type Found struct {
 type Rules struct {
 	Found  []Found
 	Server netip.Prefix // the destination of the lab's connections; zero: any
+	UDP    bool         // these connections are UDP; else TCP
 
 	control *Control
 	front   place // where rules stand instead of beside those of Podman; zero: there are none of Podman
@@ -78,7 +79,7 @@ func (r *Rules) Check(_ context.Context, all ...snat.Options) error {
 			return fmt.Errorf("no rule can stand in for %v: %s", f.Rule, why)
 		}
 		for _, o := range all {
-			if _, err := standIn(f.Rule, o); err != nil {
+			if _, err := r.standIn(f.Rule, o); err != nil {
 				return fmt.Errorf("stand in for %v: %w", f.Rule, err)
 			}
 		}
@@ -87,12 +88,15 @@ func (r *Rules) Check(_ context.Context, all ...snat.Options) error {
 }
 
 // standIn returns the options of a rule that stands in for another one with the options
-// of an arm: those of that rule, as far as the arm says nothing else.
-func standIn(of Rule, arm snat.Options) (snat.Options, error) {
+// of an arm: those of that rule, as far as the arm says nothing else. Ports of that rule
+// are those of the lab's protocol, whatever else it is for: it translates the lab's
+// connections.
+func (r *Rules) standIn(of Rule, arm snat.Options) (snat.Options, error) {
 	if err := arm.Check(); err != nil {
 		return arm, err
 	}
 	o := snat.Options{ToPorts: of.Options.ToPorts, ToSource: of.Options.ToSource, PerMillion: arm.PerMillion}
+	o.UDP = r.UDP && o.ToPorts != (snat.PortRange{})
 	if arm == (snat.Options{}) {
 		o.Random, o.RandomFully = of.Options.Random, of.Options.RandomFully
 		return o, nil
@@ -102,7 +106,7 @@ func standIn(of Rule, arm snat.Options) (snat.Options, error) {
 		o.ToPorts, o.UDP = arm.ToPorts, arm.UDP
 	}
 	if arm.ToSource != (snat.AddressRange{}) {
-		o.ToSource, o.ToPorts = arm.ToSource, snat.PortRange{}
+		o.ToSource, o.ToPorts, o.UDP = arm.ToSource, snat.PortRange{}, false
 	}
 	return o, o.Check()
 }
@@ -133,7 +137,7 @@ func (r *Rules) InsertControl(ctx context.Context, journal *undo.Journal, of sna
 		own := r.newOwn(journal, controlRole, n)
 		own.Server, own.UDP, own.Ports = of.Server, of.UDP, of.Ports
 		var err error
-		if own.Options, err = standIn(f.Rule, snat.Options{Plain: true}); err != nil {
+		if own.Options, err = r.standIn(f.Rule, snat.Options{Plain: true}); err != nil {
 			return nil, fmt.Errorf("insert the rule of the control: stand in for %v: %w", f.Rule, err)
 		}
 		c.own = append(c.own, own)
