@@ -66,7 +66,7 @@ func newArmRecord(a scenario.Arm) result.Arm {
 		Name: a.Name, Settings: []string{}, Trials: []result.Trial{},
 		Options: &result.RuleOptions{Random: a.Masquerade.Random || a.SNAT.Random, RandomFully: a.Masquerade.RandomFully || a.SNAT.RandomFully, Removes: float64(a.Masquerade.Removes)},
 	}
-	if to := a.Masquerade.ToPorts; to.Len() > 0 {
+	if to := a.ToPorts(); to.Len() > 0 {
 		arm.ToPorts = &result.Ports{First: int(to.First), Last: int(to.Last)}
 	}
 	for _, address := range a.SNAT.ToSource {

@@ -236,10 +236,11 @@ func CountInsertions(c result.Conntrack) uint64 {
 // SourcePorts returns the number of source ports that an arm leaves NAT to choose
 // from, for one destination.
 func SourcePorts(arm scenario.Arm) int {
-	if r := arm.Masquerade.ToPorts; r != (scenario.PortRange{}) {
-		return int(r.Last) - int(r.First) + 1
+	ports := scenario.NATPorts
+	if r := arm.ToPorts(); r != (scenario.PortRange{}) {
+		ports = r.Len()
 	}
-	return scenario.NATPorts * max(1, len(arm.SNAT.ToSource))
+	return ports * max(1, len(arm.SNAT.ToSource))
 }
 
 // countExhausted returns the number of connections, at most, that found no free

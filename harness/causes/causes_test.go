@@ -323,6 +323,7 @@ func TestSourcePorts(t *testing.T) {
 	for want, arm := range map[int]scenario.Arm{
 		64512:     {},
 		500:       {Masquerade: scenario.MasqueradeOptions{ToPorts: scenario.PortRange{First: 20000, Last: 20499}}},
+		1000:      {SNAT: scenario.SNATOptions{ToPorts: scenario.PortRange{First: 20000, Last: 20499}, ToSource: []netip.Addr{netip.MustParseAddr("198.19.0.1"), netip.MustParseAddr("198.19.0.2")}}},
 		2 * 64512: {SNAT: scenario.SNATOptions{ToSource: []netip.Addr{netip.MustParseAddr("198.19.0.1"), netip.MustParseAddr("198.19.0.2")}}},
 	} {
 		if got := SourcePorts(arm); got != want {

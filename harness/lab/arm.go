@@ -219,7 +219,7 @@ func (a *appliedArm) setRule(ctx context.Context, arm scenario.Arm) error {
 func RuleOptions(arm scenario.Arm, protocol string) snat.Options {
 	o := snat.Options{
 		Plain: arm.Masquerade.Plain, Random: arm.Masquerade.Random || arm.SNAT.Random, RandomFully: arm.Masquerade.RandomFully || arm.SNAT.RandomFully,
-		ToPorts: snat.PortRange(arm.Masquerade.ToPorts), PerMillion: arm.Masquerade.DrawnPerMillion(),
+		Persistent: arm.SNAT.Persistent, ToPorts: snat.PortRange(arm.ToPorts()), PerMillion: arm.Masquerade.DrawnPerMillion(),
 	}
 	o.UDP = protocol == result.UDP && o.ToPorts != snat.PortRange{}
 	if to := arm.SNAT.ToSource; len(to) > 0 {

@@ -100,7 +100,9 @@ func iptablesOptions(text string) (o snat.Options) {
 		case "-p":
 			o.UDP = argument == snat.Protocol(true)
 		case "--to-source":
-			o.ToSource = snat.ParseAddresses(argument)
+			o.ToSource, o.ToPorts = snat.ParseTarget(argument)
+		case "--persistent":
+			o.Persistent = true
 		}
 	}
 	return o

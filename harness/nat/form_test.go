@@ -145,7 +145,7 @@ func FuzzStepText(f *testing.F) {
 		f.Add(odd, fully)
 	}
 	words := regexp.MustCompile(`^-A POSTROUTING -s [0-9./]+ ! -o [A-Za-z0-9._-]+( -p tcp| -p udp)?( -m comment --comment snatlab-[A-Za-z0-9_-]+)?` +
-		` -j (MASQUERADE( --to-ports [0-9-]+)?|SNAT --to-source [0-9.-]+)( --random| --random-fully)?$`)
+		` -j (MASQUERADE( --to-ports [0-9-]+)?|SNAT --to-source [0-9.-]+(:[0-9-]+)?)( --random| --random-fully)?( --persistent)?$`)
 	f.Fuzz(func(t *testing.T, original, rewritten string) {
 		was, written, _, err := (rewriteStep{Original: original, Rewritten: rewritten}).parseRules()
 		if err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/vishvananda/netlink"
 
+	"snatlab/harness/nat/compat"
 	"snatlab/harness/nat/iptables"
 	"snatlab/harness/nat/snat"
 	"snatlab/harness/undo"
@@ -116,19 +117,14 @@ func (iptablesBackend) rewriteText(original string, o snat.Options) string {
 	if o.PerMillion != 0 {
 		return drawingText(original, o.PerMillion)
 	}
-	end := plain
-	switch {
-	case o.ToPorts != snat.PortRange{}:
-		end = " -p " + snat.Protocol(o.UDP) + plain + " --to-ports " + o.ToPorts.String()
-	case o.ToSource != snat.AddressRange{}:
-		end = " -j SNAT --to-source " + o.ToSource.String()
+	end, target := "", "MASQUERADE"
+	if o.ToPorts != (snat.PortRange{}) {
+		end = " -p " + snat.Protocol(o.UDP)
 	}
-	switch {
-	case o.RandomFully:
-		end += " --random-fully"
-	case o.Random:
-		end += " --random"
+	if o.ToSource != (snat.AddressRange{}) {
+		target = "SNAT"
 	}
+	end += " " + compat.Text(target, o)
 	return strings.TrimSuffix(original, plain) + end
 }
 

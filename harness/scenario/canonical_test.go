@@ -129,6 +129,7 @@ func TestCanonicalRoundTrip(t *testing.T) {
 		"load: {pattern: ephemeral, concurrency: 7, rate: 3}\n",
 		"load: {sync: clock, rate: max, timeout: 10.000001ms}\n",
 		"load: {hold: 200ms}\nexpect: [{arm: b, port_exhaustion: '>=40%'}]\n", "load: {pattern: ephemeral, close: fin-server}\n",
+		"driver: netns\nlab: {conntrack_max: 300}\nexpect: [{arm: b, table_full: '>=40%'}]\n",
 		"server: {address: 192.0.2.1:1}\nseed: 0\n",
 		"server: {accept_source_ports: 32768-65535}\nexpect: [{arm: b, filtered: '>=40%'}]\n",
 		"driver: netns\n", "driver: netns\nnat: iptables\n", "nat: iptables\n", "lab: {postrouting_rules: 0}\n",

@@ -178,8 +178,11 @@ func (c checker) checkArms(arms []Arm, list *yaml.Node) {
 		case arm.Masquerade.Random && arm.Masquerade.RandomFully:
 			c.AddFault(m, "masquerade: random and random_fully are both true; allowed: at most one of them")
 		}
-		if arm.SNAT.Random && arm.SNAT.RandomFully {
-			c.AddFault(strictyaml.ChildOf(n, "snat"), "snat: random and random_fully are both true; allowed: at most one of them")
+		switch to := strictyaml.ChildOf(n, "snat"); {
+		case arm.SNAT.Random && arm.SNAT.RandomFully:
+			c.AddFault(to, "snat: random and random_fully are both true; allowed: at most one of them")
+		case arm.SNAT.Persistent && len(arm.SNAT.ToSource) == 1:
+			c.AddFault(to, "snat: persistent is about the choice of one of several addresses; allowed with two addresses or more")
 		}
 		for _, keys := range apartInArm {
 			c.checkOneOf(n, keys[:]...)

@@ -414,6 +414,9 @@ func TestParseBadArms(t *testing.T) {
 		{"arms: [{name: a, masquerade: {random_fully: true, removes: 0.9}}]", `2:60: removes: "0.9" is not allowed; allowed: "0.001%" to "99.999%", with at most three decimals`},
 		{"arms: [{name: a, masquerade: {plain: true, random_fully: true}}]", `2:30: masquerade: plain and other options are given; allowed: plain: true alone, since it is a rule without options`},
 		{"arms: [{name: a, snat: {to_source: [198.19.0.1], random: true, random_fully: true}}]", `2:24: snat: random and random_fully are both true; allowed: at most one of them`},
+		{"arms: [{name: a, snat: {to_source: [198.19.0.1], to_ports: 1023-65535}}]", `2:60: to_ports: 1023-65535 is out of range; allowed: ` + allowedNAT},
+		{"arms: [{name: a, snat: {to_source: [198.19.0.1], persistent: true}}]", `2:24: snat: persistent is about the choice of one of several addresses; allowed with two addresses or more`},
+		{"arms: [{name: a, snat: {to_ports: 2000-2999}}]", `2:24: to_source: is missing; allowed: a list of 1 to 64`},
 		{"arms: [{name: a, masquerade: {random: true, random_fully: true}}]", `2:30: masquerade: random and random_fully are both true; allowed: at most one of them`},
 
 		{"arms: [{name: a, masquerade: {to_ports: 1023-65535}}]", `2:41: to_ports: 1023-65535 is out of range; allowed: ` + allowedNAT},
@@ -662,7 +665,7 @@ func TestParseLookupFaults(t *testing.T) {
 		{"name: s\narms: [{name: a}, {name: b, resolver: use-vc}]\n", "2:29: resolver: belongs to pattern dns; the pattern here is lockstep"},
 		{dns + "arms: [{name: a, resolver: use-vc}]\n", "3:28: resolver: the first arm is what others are compared with, and sends both queries at once, as the control does; allowed in the arms after it"},
 		{dns + "arms: [{name: a}, {name: b, resolver: tcp}]\n", `3:39: resolver: "tcp" is not allowed; allowed: single-request, single-request-reopen, use-vc`},
-		{dns + "arms: [{name: a}, {name: b, resolver: use-vc, masquerade: {to_ports: 2000-2999}}]\n", "3:39: resolver: use-vc is TCP, and a rule with to_ports is for UDP here; allowed without masquerade.to_ports"},
+		{dns + "arms: [{name: a}, {name: b, resolver: use-vc, masquerade: {to_ports: 2000-2999}}]\n", "3:39: resolver: use-vc is TCP, and a rule with to_ports is for UDP here; allowed without to_ports"},
 		{dns + "server: {accept_source_ports: 1024-65535}\narms: [{name: a}, {name: b, resolver: use-vc}]\n", "4:39: resolver: use-vc is TCP, and the filter of server.accept_source_ports is for UDP here; allowed without it"},
 		{dns + "driver: kubernetes\narms: [{name: a}, {name: b, resolver: use-vc}]\n", "4:29: resolver: use-vc is not allowed in a kubernetes lab, whose agent on the node removes entries of UDP alone; allowed with drivers docker and netns"},
 		{dns + "arms: [{name: a}, {name: b, resolver: use-vc}]\nexpect: [{arm: b, p50: '<=20%'}]\n", `4:10: expect: "b" sends its packets in another way than the first arm, so their latencies are not compared; allowed: claims about failures`},

@@ -256,6 +256,11 @@ func snatFields(s *SNATOptions) []strictyaml.Field {
 			Doc: "NAT draws the source port as well. Since Linux 5.0 it is the same as random_fully."},
 		{Key: "random_fully", Value: strictyaml.Boolean{Into: &s.RandomFully},
 			Doc: "NAT draws the source port fully at random as well, which stops the race."},
+		{Key: "persistent", Value: strictyaml.Boolean{Into: &s.Persistent},
+			Doc: "With several addresses, a client gets the same one for every destination."},
+		{Key: "to_ports", Value: portRangeValue{&s.ToPorts, strictyaml.SpanOf(1024, 65535), " (NAT keeps lower ports apart)"},
+			Doc:     "NAT uses a range of ports of each address. A client's own port is kept if it is in the range.",
+			Default: "all ports"},
 	}
 }
 

@@ -68,8 +68,8 @@ func (c checker) checkLookups(s *Scenario, root *yaml.Node) {
 		case i == 0:
 			c.AddFault(at, "resolver: the first arm is what others are compared with, and sends both queries at once, as the control does; allowed in the arms after it")
 		case a.Resolver != result.UseVC:
-		case a.Masquerade.ToPorts.Len() > 0:
-			c.AddFault(at, "resolver: use-vc is TCP, and a rule with to_ports is for UDP here; allowed without masquerade.to_ports")
+		case a.ToPorts().Len() > 0:
+			c.AddFault(at, "resolver: use-vc is TCP, and a rule with to_ports is for UDP here; allowed without to_ports")
 		case s.Server.AcceptSourcePorts.Len() > 0:
 			c.AddFault(at, "resolver: use-vc is TCP, and the filter of server.accept_source_ports is for UDP here; allowed without it")
 		}

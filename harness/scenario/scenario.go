@@ -6,6 +6,7 @@
 package scenario
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"net/netip"
@@ -155,7 +156,13 @@ type SNATOptions struct {
 	ToSource    []netip.Addr `yaml:"to_source"` // consecutive, out of 198.18.0.0/15
 	Random      bool         `yaml:"random,omitempty"`
 	RandomFully bool         `yaml:"random_fully,omitempty"`
+	Persistent  bool         `yaml:"persistent,omitempty"`
+	ToPorts     PortRange    `yaml:"to_ports,omitempty"`
 }
+
+// ToPorts returns the range of ports that the arm's rule translates to; zero if it has
+// none.
+func (a Arm) ToPorts() PortRange { return cmp.Or(a.Masquerade.ToPorts, a.SNAT.ToPorts) }
 
 // Share is a share between 0 and 1. In a scenario it is written in percent, "90%".
 type Share float64

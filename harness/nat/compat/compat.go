@@ -18,6 +18,7 @@ const (
 	mapPorts     = unix.NF_NAT_RANGE_PROTO_SPECIFIED
 	drawPorts    = unix.NF_NAT_RANGE_PROTO_RANDOM
 	drawFully    = unix.NF_NAT_RANGE_PROTO_RANDOM_FULLY
+	keepAddress  = unix.NF_NAT_RANGE_PERSISTENT
 )
 
 // Lengths of struct nf_nat_ipv4_multi_range_compat (revision 0), aligned, and of struct
@@ -56,6 +57,9 @@ func NewAction(o snat.Options) Action {
 	case o.Random:
 		flags |= drawPorts
 	}
+	if o.Persistent {
+		flags |= keepAddress
+	}
 	binary.NativeEndian.PutUint32(a.Info, 1) // ranges
 	binary.NativeEndian.PutUint32(a.Info[4:], flags)
 	return a
@@ -81,7 +85,7 @@ func (a Action) Options() (o snat.Options, translates, known bool) {
 	default:
 		return o, true, false
 	}
-	o.Random, o.RandomFully = flags&drawPorts != 0, flags&drawFully != 0
+	o.Random, o.RandomFully, o.Persistent = flags&drawPorts != 0, flags&drawFully != 0, flags&keepAddress != 0
 	if flags&mapAddresses != 0 {
 		o.ToSource.First, _ = netip.AddrFromSlice(first)
 		o.ToSource.Last, _ = netip.AddrFromSlice(last)
@@ -89,23 +93,26 @@ func (a Action) Options() (o snat.Options, translates, known bool) {
 	if flags&mapPorts != 0 {
 		o.ToPorts = snat.PortRange{First: binary.BigEndian.Uint16(ports), Last: binary.BigEndian.Uint16(ports[2:])}
 	}
-	return o, true, flags&^(mapAddresses|mapPorts|drawPorts|drawFully) == 0 && o.Check() == nil
+	return o, true, flags&^(mapAddresses|mapPorts|drawPorts|drawFully|keepAddress) == 0 && o.Check() == nil
 }
 
 // Text returns an action as iptables prints it, with the options that it has.
 func Text(name string, o snat.Options) string {
 	text := "-j " + name
-	if o.ToPorts != (snat.PortRange{}) {
+	switch {
+	case o.ToSource.First.IsValid():
+		text += " --to-source " + o.Target()
+	case o.ToPorts != snat.PortRange{}:
 		text += " --to-ports " + o.ToPorts.String()
-	}
-	if o.ToSource.First.IsValid() {
-		text += " --to-source " + o.ToSource.String()
 	}
 	switch {
 	case o.RandomFully:
 		text += " --random-fully"
 	case o.Random:
 		text += " --random"
+	}
+	if o.Persistent {
+		text += " --persistent"
 	}
 	return text
 }

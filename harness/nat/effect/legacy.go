@@ -64,7 +64,9 @@ func readTarget(text string) (o snat.Options, translates, known bool) {
 		case "--to-ports":
 			o.ToPorts = snat.ParsePorts(argument)
 		case "--to-source":
-			o.ToSource = snat.ParseAddresses(argument)
+			o.ToSource, o.ToPorts = snat.ParseTarget(argument)
+		case "--persistent":
+			o.Persistent = true
 		}
 	}
 	return o, true, o.Check() == nil && strings.HasSuffix(text, compat.Text(target, o))

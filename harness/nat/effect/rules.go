@@ -95,7 +95,7 @@ func (r *Rules) standIn(of Rule, arm snat.Options) (snat.Options, error) {
 	if err := arm.Check(); err != nil {
 		return arm, err
 	}
-	o := snat.Options{ToPorts: of.Options.ToPorts, ToSource: of.Options.ToSource, PerMillion: arm.PerMillion}
+	o := snat.Options{ToPorts: of.Options.ToPorts, ToSource: of.Options.ToSource, Persistent: of.Options.Persistent, PerMillion: arm.PerMillion}
 	o.UDP = r.UDP && o.ToPorts != (snat.PortRange{})
 	if arm == (snat.Options{}) {
 		o.Random, o.RandomFully = of.Options.Random, of.Options.RandomFully
@@ -106,7 +106,7 @@ func (r *Rules) standIn(of Rule, arm snat.Options) (snat.Options, error) {
 		o.ToPorts, o.UDP = arm.ToPorts, arm.UDP
 	}
 	if arm.ToSource != (snat.AddressRange{}) {
-		o.ToSource, o.ToPorts, o.UDP = arm.ToSource, snat.PortRange{}, false
+		o.ToSource, o.ToPorts, o.UDP, o.Persistent = arm.ToSource, arm.ToPorts, arm.UDP, arm.Persistent
 	}
 	return o, o.Check()
 }

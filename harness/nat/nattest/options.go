@@ -41,6 +41,15 @@ var RuleEnds = map[snat.Options]struct{ IPTables, NFTables string }{
 		"-j SNAT --to-source 192.0.2.11 --random-fully", "counter snat to 192.0.2.11 fully-random"},
 	{ToSource: SomeAddresses, RandomFully: true}: {
 		"-j SNAT --to-source 192.0.2.11-192.0.2.15 --random-fully", "counter snat to 192.0.2.11-192.0.2.15 fully-random"},
+	{ToSource: OneAddress, ToPorts: TenPorts}: {
+		"-p tcp -j SNAT --to-source 192.0.2.11:20000-20009", "meta l4proto tcp counter snat to 192.0.2.11:20000-20009"},
+	{ToSource: SomeAddresses, ToPorts: TenPorts, UDP: true, RandomFully: true, Persistent: true}: {
+		"-p udp -j SNAT --to-source 192.0.2.11-192.0.2.15:20000-20009 --random-fully --persistent",
+		"meta l4proto udp counter snat to 192.0.2.11-192.0.2.15:20000-20009 fully-random,persistent"},
+	{ToSource: OneAddress, ToPorts: OnePort, Random: true}: {
+		"-p tcp -j SNAT --to-source 192.0.2.11:20000 --random", "meta l4proto tcp counter snat to 192.0.2.11:20000 random"},
+	{ToSource: SomeAddresses, Persistent: true}: {
+		"-j SNAT --to-source 192.0.2.11-192.0.2.15 --persistent", "counter snat to 192.0.2.11-192.0.2.15 persistent"},
 	{ToSource: FourAddresses, RandomFully: true}: {
 		"-j SNAT --to-source 192.0.2.16-192.0.2.19 --random-fully", "counter snat to 192.0.2.16/30 fully-random"},
 }
@@ -57,12 +66,13 @@ var Rewritings = func() (all []snat.Options) {
 
 // Contradictions are options that no rule can have, with the reasons.
 var Contradictions = map[snat.Options]string{
-	{UDP: true}:     "without ports to masquerade to, a rule is for all protocols",
-	{PerMillion: 1}: "a rule for a part of the connections is random-fully, and nothing else",
+	{UDP: true}:        "without ports to translate to, a rule is for all protocols",
+	{Persistent: true}: "without addresses to translate to, a rule is not persistent",
+	{PerMillion: 1}:    "a rule for a part of the connections is random-fully, and nothing else",
 	{RandomFully: true, PerMillion: 1, ToPorts: TenPorts}:     "a rule for a part of the connections is random-fully, and nothing else",
 	{RandomFully: true, PerMillion: snat.Million}:             "1000000 of 1000000 connections are no part of them",
 	{Random: true, RandomFully: true}:                         "random and random-fully exclude each other",
-	{ToPorts: TenPorts, ToSource: OneAddress}:                 "ports to masquerade to and addresses to translate to exclude each other",
+	{ToPorts: TenPorts, Persistent: true}:                     "without addresses to translate to, a rule is not persistent",
 	{ToPorts: snat.PortRange{First: 0, Last: 1024}}:           "0-1024 is not a range of ports",
 	{ToPorts: snat.PortRange{First: 1024}}:                    "1024-0 is not a range of ports",
 	{ToPorts: snat.PortRange{First: 2000, Last: 1999}}:        "2000-1999 is not a range of ports",

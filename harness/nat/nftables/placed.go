@@ -155,12 +155,13 @@ func (r *PlacedRule) readExpressions(exprs []expr.Any) {
 		case *expr.Masq:
 			r.Translates, r.Known = true, !e.Persistent
 			r.Options = snat.Options{Random: e.Random, RandomFully: e.FullyRandom, ToPorts: readPorts(loaded)}
-			statement = "masquerade" + describePorts(r.Options) + describeRandom(r.Options)
+			statement = "masquerade" + describePorts(r.Options) + formatFlags(r.Options)
 		case *expr.NAT:
 			r.Translates = e.Type == expr.NATTypeSourceNAT
-			r.Options = snat.Options{Random: e.Random, RandomFully: e.FullyRandom, ToSource: readAddresses(loaded)}
-			r.Known = !e.Persistent && !e.Prefix && !e.Specified && e.RegProtoMin == 0 && r.Options.ToSource.First.Is4()
-			statement = "snat to " + describeAddresses(r.Options.ToSource) + describeRandom(r.Options)
+			addresses, ports := splitLoaded(loaded)
+			r.Options = snat.Options{Random: e.Random, RandomFully: e.FullyRandom, Persistent: e.Persistent, ToSource: readAddresses(addresses), ToPorts: readPorts(ports)}
+			r.Known = !e.Prefix && e.Specified == (e.RegProtoMin != 0) && len(ports) > 0 == e.Specified && r.Options.ToSource.First.Is4()
+			statement = "snat to " + r.Options.WithPorts(describeAddresses(r.Options.ToSource)) + formatFlags(r.Options)
 		case *foreignAction:
 			r.Compat = true
 			r.Options, r.Translates, r.Known = e.Action.Options()

@@ -204,7 +204,9 @@ func parseExpressions(exprs []expr.Any) (r MasqueradeRule, packets uint64, ok bo
 		case *expr.Masq:
 			r.Options = snat.Options{Random: e.Random, RandomFully: e.FullyRandom, ToPorts: readPorts(loaded), UDP: udp && len(loaded) > 0, PerMillion: perMillion}
 		case *expr.NAT:
-			r.Options = snat.Options{Random: e.Random, RandomFully: e.FullyRandom, ToSource: readAddresses(loaded)}
+			addresses, ports := splitLoaded(loaded)
+			r.Options = snat.Options{Random: e.Random, RandomFully: e.FullyRandom, Persistent: e.Persistent,
+				ToSource: readAddresses(addresses), ToPorts: readPorts(ports), UDP: udp && len(ports) > 0}
 		}
 	}
 	r.Subnet, r.UDP = netip.PrefixFrom(netip.AddrFrom4(address), prefix), udp && r.Server.IsValid()

@@ -20,18 +20,33 @@ func FormatStatement(o snat.Options) string {
 	switch {
 	case o.PerMillion != 0:
 		text = fmt.Sprintf("%s%d %s", numgenText, o.PerMillion, text)
-	case o.ToPorts != snat.PortRange{}:
-		text = "meta l4proto " + snat.Protocol(o.UDP) + " counter masquerade to :" + o.ToPorts.String()
 	case o.ToSource != snat.AddressRange{}:
-		text = "counter snat to " + formatRange(o.ToSource)
+		text = "counter snat to " + o.WithPorts(formatRange(o.ToSource))
+	case o.ToPorts != snat.PortRange{}:
+		text += " to :" + o.ToPorts.String()
 	}
+	if o.ToPorts != (snat.PortRange{}) {
+		text = "meta l4proto " + snat.Protocol(o.UDP) + " " + text
+	}
+	return text + formatFlags(o)
+}
+
+// formatFlags returns the flags of a statement as nft prints them, after a space.
+func formatFlags(o snat.Options) string {
+	var flags []string
 	switch {
 	case o.RandomFully:
-		text += " fully-random"
+		flags = append(flags, "fully-random")
 	case o.Random:
-		text += " random"
+		flags = append(flags, "random")
 	}
-	return text
+	if o.Persistent {
+		flags = append(flags, "persistent")
+	}
+	if len(flags) == 0 {
+		return ""
+	}
+	return " " + strings.Join(flags, ",")
 }
 
 // numgenText is the beginning of the statement of a rule for a part of the connections.
@@ -54,18 +69,19 @@ func formatRange(a snat.AddressRange) string {
 func ParseStatement(statement string) (o snat.Options) {
 	words := strings.Fields(statement)
 	for i, word := range words {
+		for _, flag := range strings.Split(word, ",") {
+			o.Random = o.Random || flag == "random"
+			o.RandomFully = o.RandomFully || flag == "fully-random"
+			o.Persistent = o.Persistent || flag == "persistent"
+		}
 		switch {
-		case word == "random":
-			o.Random = true
-		case word == "fully-random":
-			o.RandomFully = true
 		case word == "udp":
 			o.UDP = true
 		case i == 0 || words[i-1] != "to":
 		case strings.HasPrefix(word, ":"):
 			o.ToPorts = snat.ParsePorts(word[1:])
 		default:
-			o.ToSource = snat.ParseAddresses(word)
+			o.ToSource, o.ToPorts = snat.ParseTarget(word)
 		}
 	}
 	return o
@@ -77,24 +93,30 @@ func statementExpressions(o snat.Options) []expr.Any {
 	switch {
 	case o.PerMillion != 0:
 		return append(drawExpressions(o.PerMillion), &expr.Counter{}, &expr.Masq{FullyRandom: o.RandomFully})
-	case o.ToPorts != snat.PortRange{}:
-		loads, last := loadRange(
-			binary.BigEndian.AppendUint16(nil, o.ToPorts.First),
-			binary.BigEndian.AppendUint16(nil, o.ToPorts.Last))
-		exprs := append([]expr.Any{
-			&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: register},
-			&expr.Cmp{Op: expr.CmpOpEq, Register: register, Data: []byte{protocolNumber(o.UDP)}},
-			&expr.Counter{}}, loads...)
-		return append(exprs, &expr.Masq{
-			Random: o.Random, FullyRandom: o.RandomFully, ToPorts: true, RegProtoMin: register, RegProtoMax: last})
-	case o.ToSource != snat.AddressRange{}:
-		loads, last := loadRange(o.ToSource.First.AsSlice(), o.ToSource.Last.AsSlice())
-		exprs := append([]expr.Any{&expr.Counter{}}, loads...)
-		return append(exprs, &expr.NAT{
-			Type: expr.NATTypeSourceNAT, Family: unix.NFPROTO_IPV4, Random: o.Random, FullyRandom: o.RandomFully,
-			RegAddrMin: register, RegAddrMax: last})
+	case o.ToSource == snat.AddressRange{} && o.ToPorts == snat.PortRange{}:
+		return []expr.Any{&expr.Counter{}, &expr.Masq{Random: o.Random, FullyRandom: o.RandomFully}}
 	}
-	return []expr.Any{&expr.Counter{}, &expr.Masq{Random: o.Random, FullyRandom: o.RandomFully}}
+	var exprs []expr.Any
+	if o.ToPorts != (snat.PortRange{}) {
+		exprs = append(exprs, &expr.Meta{Key: expr.MetaKeyL4PROTO, Register: register},
+			&expr.Cmp{Op: expr.CmpOpEq, Register: register, Data: []byte{protocolNumber(o.UDP)}})
+	}
+	exprs = append(exprs, &expr.Counter{})
+	if o.ToSource == (snat.AddressRange{}) {
+		loads, last := loadPorts(o.ToPorts, register)
+		return append(append(exprs, loads...), &expr.Masq{
+			Random: o.Random, FullyRandom: o.RandomFully, ToPorts: true, RegProtoMin: register, RegProtoMax: last})
+	}
+	to := &expr.NAT{Type: expr.NATTypeSourceNAT, Family: unix.NFPROTO_IPV4, Random: o.Random, FullyRandom: o.RandomFully,
+		Persistent: o.Persistent, RegAddrMin: register}
+	loads, last := loadRange(o.ToSource.First.AsSlice(), o.ToSource.Last.AsSlice(), register)
+	to.RegAddrMax = last
+	if o.ToPorts != (snat.PortRange{}) {
+		ports, lastPort := loadPorts(o.ToPorts, last+1)
+		loads = append(loads, ports...)
+		to.RegProtoMin, to.RegProtoMax, to.Specified = last+1, lastPort, true
+	}
+	return append(append(exprs, loads...), to)
 }
 
 // protocolNumber returns the number of a protocol in IP headers.
@@ -117,15 +139,29 @@ func drawExpressions(perMillion uint32) []expr.Any {
 	}
 }
 
+// loadPorts is loadRange for ports.
+func loadPorts(p snat.PortRange, from uint32) (exprs []expr.Any, lastRegister uint32) {
+	return loadRange(binary.BigEndian.AppendUint16(nil, p.First), binary.BigEndian.AppendUint16(nil, p.Last), from)
+}
+
 // loadRange returns the expressions that load the ends of a range into
-// registers, and the register that holds the last one. A range of one value
-// needs one register.
-func loadRange(first, last []byte) (exprs []expr.Any, lastRegister uint32) {
-	exprs = []expr.Any{&expr.Immediate{Register: register, Data: first}}
+// registers, from the given one on, and the register that holds the last one. A range of
+// one value needs one register.
+func loadRange(first, last []byte, from uint32) (exprs []expr.Any, lastRegister uint32) {
+	exprs = []expr.Any{&expr.Immediate{Register: from, Data: first}}
 	if string(first) == string(last) {
-		return exprs, register
+		return exprs, from
 	}
-	return append(exprs, &expr.Immediate{Register: register + 1, Data: last}), register + 1
+	return append(exprs, &expr.Immediate{Register: from + 1, Data: last}), from + 1
+}
+
+// splitLoaded separates the addresses that were loaded from the ports behind them.
+func splitLoaded(loaded [][]byte) (addresses, ports [][]byte) {
+	n := 0
+	for n < len(loaded) && len(loaded[n]) != 2 {
+		n++
+	}
+	return loaded[:n], loaded[n:]
 }
 
 // readPorts returns the range of ports that was loaded. From values that are no

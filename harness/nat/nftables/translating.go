@@ -80,13 +80,3 @@ func describePorts(o snat.Options) string {
 	}
 	return " to :" + o.ToPorts.String()
 }
-
-func describeRandom(o snat.Options) string {
-	switch {
-	case o.RandomFully:
-		return " fully-random"
-	case o.Random:
-		return " random"
-	}
-	return ""
-}

@@ -14,6 +14,7 @@ import (
 type Options struct {
 	Random      bool // the same as RandomFully since Linux 5.0
 	RandomFully bool
+	Persistent  bool         // with ToSource: a client gets the same address for every destination
 	ToPorts     PortRange    // of one protocol alone: a range of ports needs it in the rule
 	UDP         bool         // ToPorts are those of UDP; else of TCP
 	ToSource    AddressRange // instead of the address of the outgoing interface
@@ -99,16 +100,37 @@ func (o Options) Check() error {
 		return errors.New("a plain rule has no other options")
 	case o.Random && o.RandomFully:
 		return errors.New("random and random-fully exclude each other")
-	case ports && addresses:
-		return errors.New("ports to masquerade to and addresses to translate to exclude each other")
+	case o.Persistent && !addresses:
+		return errors.New("without addresses to translate to, a rule is not persistent")
 	case o.UDP && !ports:
-		return errors.New("without ports to masquerade to, a rule is for all protocols")
+		return errors.New("without ports to translate to, a rule is for all protocols")
 	case ports && (o.ToPorts.First == 0 || o.ToPorts.Last < o.ToPorts.First):
 		return fmt.Errorf("%v is not a range of ports", o.ToPorts)
 	case addresses && (!o.ToSource.First.Is4() || !o.ToSource.Last.Is4() || o.ToSource.Last.Less(o.ToSource.First)):
 		return fmt.Errorf("%v is not a range of IPv4 addresses", o.ToSource)
 	}
 	return nil
+}
+
+// Target returns the addresses to translate to, with the ports if there are any:
+// "192.0.2.1-192.0.2.4:1024-2047".
+func (o Options) Target() string { return o.WithPorts(o.ToSource.String()) }
+
+// WithPorts returns a text for the addresses with that of the ports behind it.
+func (o Options) WithPorts(addresses string) string {
+	if o.ToPorts == (PortRange{}) {
+		return addresses
+	}
+	return addresses + ":" + o.ToPorts.String()
+}
+
+// ParseTarget reads what Target writes. It returns zero values for any other text.
+func ParseTarget(text string) (AddressRange, PortRange) {
+	addresses, ports, hasPorts := strings.Cut(text, ":")
+	if !hasPorts {
+		return ParseAddresses(text), PortRange{}
+	}
+	return ParseAddresses(addresses), ParsePorts(ports)
 }
 
 // ParsePorts reads "1024-2047", or "1024". It returns the zero value for any
