@@ -15,7 +15,8 @@ type Applied struct {
 	rules    *Rules
 	journal  *undo.Journal
 	own      []ownRule   // of the arm, one before each found rule; nil: the found rules translate
-	counting []ownRule   // one before each found rule that has no counter, where own is nil
+	counting []ownRule   // one before each found rule that has no counter, if connections pass it
+	shared   bool        // connections that the rules of the arm leave pass the found rules
 	entry    *undo.Entry // nil: nothing was inserted
 	start    []uint64    // counters of the found rules when the arm was applied
 }
@@ -28,9 +29,9 @@ func (r *Rules) Apply(ctx context.Context, journal *undo.Journal, o snat.Options
 	if err := r.Check(ctx, o); err != nil {
 		return nil, err
 	}
-	a := &Applied{rules: r, journal: journal}
+	a := &Applied{rules: r, journal: journal, shared: o == (snat.Options{}) || o.PerMillion != 0}
 	for n, f := range r.Found {
-		if o == (snat.Options{}) && f.Rule.Packets == nil {
+		if a.shared && f.Rule.Packets == nil {
 			own := r.newOwn(journal, countRole, n)
 			own.Counts = true
 			a.counting = append(a.counting, own)
@@ -103,7 +104,7 @@ func (a *Applied) BothPackets(ctx context.Context) (own, control uint64, err err
 	if own, err = now.sumOwn("the rule of the arm", append(a.own[:len(a.own):len(a.own)], a.counting...)); err != nil {
 		return 0, 0, err
 	}
-	if a.own == nil {
+	if a.shared {
 		for n, packets := range now.original {
 			if packets < a.start[n] {
 				return 0, 0, a.rules.goneError(n)

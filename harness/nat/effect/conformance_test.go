@@ -60,9 +60,7 @@ func TestApply(t *testing.T) {
 				t.Errorf("nft does not show %q in\n%s", a.Text(), shown)
 			}
 			send(t, 6)
-			if o.PerMillion == 0 {
-				checkPackets(t, a, 6, 0)
-			}
+			checkPackets(t, a, 6, 0)
 			if err := a.Undo(t.Context()); err != nil {
 				t.Fatal(err)
 			}
