@@ -26,6 +26,7 @@ name: crashing
 load: {requests: 5, timeout: 100ms}
 rounds: 1
 until: {rounds_max: 1}
+dnat: {backends: 2}
 lab: {postrouting_rules: 3, allow_host_sysctls: true}
 arms:
   - {name: random-fully, masquerade: {random_fully: true}}
