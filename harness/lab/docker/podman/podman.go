@@ -101,7 +101,7 @@ func (n Network) Masquerades() (netip.Prefix, error) {
 	case n.Internal:
 		return netip.Prefix{}, errors.New("it is internal, so nothing leaves it")
 	case n.Options["mode"] == "unmanaged":
-		return netip.Prefix{}, errors.New("Podman writes no rules for it (its mode is unmanaged)")
+		return netip.Prefix{}, errors.New("no rules are written for it (its mode is unmanaged)")
 	}
 	for _, s := range n.Subnets {
 		if s.Prefix.Addr().Is4() {
@@ -145,7 +145,7 @@ func readError(r *http.Response) error {
 		Message string `json:"message"`
 	}
 	if err := json.NewDecoder(io.LimitReader(r.Body, maxError)).Decode(&e); err != nil || e.Message == "" {
-		return fmt.Errorf("Podman answers %s", r.Status)
+		return fmt.Errorf("the answer of Podman is %s", r.Status)
 	}
 	return errors.New(e.Message)
 }

@@ -46,7 +46,7 @@ type lookups struct {
 // mmsghdr is struct mmsghdr of sendmmsg(2).
 type mmsghdr struct {
 	header unix.Msghdr
-	sent   uint32
+	_      uint32 // bytes that were sent: a datagram is sent whole
 	_      [4]byte
 }
 
