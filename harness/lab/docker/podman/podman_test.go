@@ -89,8 +89,8 @@ func TestErrors(t *testing.T) {
 	t.Parallel()
 	for answer, want := range map[string]string{
 		`{"cause":"network already exists","message":"network name n already used: network already exists","response":409}`: "network name n already used: network already exists",
-		`404 page not found`: "Podman answers 409 Conflict",
-		`{}`:                 "Podman answers 409 Conflict",
+		`404 page not found`: "the answer of Podman is 409 Conflict",
+		`{}`:                 "the answer of Podman is 409 Conflict",
 	} {
 		engine, _ := startEngine(t, http.StatusConflict, answer)
 		_, err := Inspect(t.Context(), engine, "n")
@@ -110,7 +110,7 @@ func TestMasquerades(t *testing.T) {
 		"only IPv6":    {`{"driver":"bridge","subnets":[{"subnet":"fd00:1::/64"}]}`, "it has no IPv4 subnet"},
 		"macvlan":      {`{"driver":"macvlan","subnets":[{"subnet":"10.89.0.0/24"}]}`, "its driver is macvlan"},
 		"internal":     {`{"driver":"bridge","internal":true,"subnets":[{"subnet":"10.89.0.0/24"}]}`, "it is internal, so nothing leaves it"},
-		"unmanaged":    {`{"driver":"bridge","options":{"mode":"unmanaged"},"subnets":[{"subnet":"10.89.0.0/24"}]}`, "Podman writes no rules for it (its mode is unmanaged)"},
+		"unmanaged":    {`{"driver":"bridge","options":{"mode":"unmanaged"},"subnets":[{"subnet":"10.89.0.0/24"}]}`, "no rules are written for it (its mode is unmanaged)"},
 	} {
 		engine, got := startEngine(t, http.StatusOK, c.answer)
 		n, err := Inspect(t.Context(), engine, "shop/1")
