@@ -47,7 +47,7 @@ BINARY          ?= bin/snatlab
 RUNNABLE        ?= $(BINARY)
 FOLDERS = DESTDIR bindir mandir docdir sysconfdir unitdir bashcompletions zshcompletions fishcompletions
 
-.PHONY: bench build check cluster-down cluster-up figures lint test test-crash test-dist test-kubernetes test-matrix test-window demo demo-docker setup kernels fuzz simulate vuln install uninstall image dist clean help
+.PHONY: bench build check cluster-down cluster-up figures lint test test-crash test-dist test-engines test-kubernetes test-matrix test-window demo demo-docker setup kernels engines fuzz simulate vuln install uninstall image dist clean help
 
 # The first target is the default. It has no prerequisites: go knows what is out of
 # date.
@@ -99,6 +99,11 @@ test: setup lint ## vet, staticcheck, gofmt, every test, and each fuzz target fo
 # An hour and a half: 340 runs on Docker and 240 in namespaces die, 10 s and 3 s each.
 test-crash: setup ## kill runs at every step, and change the host during runs
 	go test -count=1 -v -timeout 180m ./cmd/snatlab -suite crash
+
+# A minute an engine, and a minute more the first time, to fetch it. Needs root and
+# debootstrap. The engine that runs on this machine is not used.
+test-engines: setup ## every engine of `make engines`, each in namespaces of its own
+	go test -count=1 -v -timeout 60m ./cmd/snatlab -suite engines
 
 # Several minutes, for a Debian system that is installed in /var/tmp and removed. Needs
 # root and debootstrap.
@@ -154,6 +159,10 @@ setup: ## install and start what is missing, as root: Docker, iptables; for test
 # Packages of Debian, in a cache folder: nothing is installed, and no root is needed.
 kernels: ## fetch kernels from 5.10 to 7.x, and print the values for matrix --kernel
 	@scripts/kernels
+
+# A folder of half a gigabyte for each engine, in a cache folder, as root.
+engines: ## fetch Docker engines of Debian, from 20.10 to 28.5, and print their folders
+	@scripts/engines
 
 # go fuzzes one target at a time. It may shrink an interesting input a hundred times
 # instead of for a minute. A fuzzer that is stopped by its own clock may report that as

@@ -24,14 +24,15 @@ import (
 	"snatlab/harness/lab/labtest"
 )
 
-// engine is a private Docker engine of a test: this machine's dockerd in network,
-// mount and process namespaces without other processes. A test can stop it, flush its
+// engine is a private Docker engine of a test: a dockerd in network, mount and process
+// namespaces without other processes. A test can stop it, flush its
 // rules and fill its conntrack table without an effect on other programs. All of it
 // always ends with the test: the first process of its namespaces ends when its input
 // ends, and the test holds that input.
 type engine struct {
 	*client.Client
 	dir    string
+	root   string    // the folder with the root file system of dockerd; empty: that of this machine
 	front  string    // DOCKER_HOST of commands; empty: the engine itself
 	first  *exec.Cmd // the first process of the namespaces
 	daemon *exec.Cmd // dockerd; nil when it is stopped
@@ -49,6 +50,13 @@ func ownEngine(t *testing.T) *engine {
 // startOwnEngine starts an engine with a configuration.
 func startOwnEngine(t *testing.T, config string) *engine {
 	t.Helper()
+	return startEngine(t, "", config)
+}
+
+// startEngine starts the engine in the folder root, or that of this machine if root is
+// empty.
+func startEngine(t *testing.T, root, config string) *engine {
+	t.Helper()
 	if testing.Short() {
 		t.Skip("needs root and dockerd; make check leaves it out")
 	}
@@ -60,6 +68,9 @@ func startOwnEngine(t *testing.T, config string) *engine {
 		miss("needs root")
 	}
 	for _, program := range []string{"dockerd", "nsenter"} {
+		if program == "dockerd" && root != "" {
+			continue
+		}
 		if _, err := exec.LookPath(program); err != nil {
 			miss("needs %s: %v", program, err)
 		}
@@ -68,7 +79,10 @@ func startOwnEngine(t *testing.T, config string) *engine {
 	dir, err := os.MkdirTemp("", "snatlab-engine")
 	must(t, err)
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	e := &engine{dir: dir}
+	e := &engine{dir: dir, root: root}
+	if root != "" {
+		t.Cleanup(func() { os.Remove(filepath.Join(root, dir)) }) // made by enterNew
+	}
 	e.enterNew(t)
 	must(t, os.WriteFile(e.path("config.json"), []byte(config), 0o600))
 	e.Client, err = client.NewClientWithOpts(client.WithHost("unix://"+e.path("socket")), client.WithAPIVersionNegotiation())
@@ -82,7 +96,8 @@ func startOwnEngine(t *testing.T, config string) *engine {
 func (e *engine) path(name string) string { return filepath.Join(e.dir, name) }
 
 // enterNew makes the namespaces. Journals and locks are in /run, so /run is new as
-// well.
+// well. An engine with a root of its own gets the folders there under the same names, so
+// that its paths are those of this machine.
 func (e *engine) enterNew(t *testing.T) {
 	t.Helper()
 	e.first = exec.Command("sh", "-ec", `mount --make-rprivate /
@@ -90,9 +105,14 @@ func (e *engine) enterNew(t *testing.T) {
 		mount -t tmpfs tmpfs /run
 		mkdir /run/snatlab
 		ip link set lo up
+		[ -z "$0" ] || mount --bind "$0" "$0" # the engine remounts its root
+		[ -z "$0" ] || for folder in /proc /sys /dev /run "$1"; do
+			mkdir -p "$0$folder"
+			mount --rbind "$folder" "$0$folder"
+		done
 		echo ready
 		cat >/dev/null
-		exit`) // the shell waits for all orphaned processes
+		exit`, e.root, e.dir) // the shell waits for all orphaned processes
 	e.first.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET | unix.CLONE_NEWNS | unix.CLONE_NEWPID, Setsid: true}
 	input, err := e.first.StdinPipe()
 	must(t, err)
@@ -160,9 +180,13 @@ func (e *engine) startDaemon(t *testing.T) {
 	log, err := os.OpenFile(e.path("log"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	must(t, err)
 	defer log.Close()
+	command := []string{"dockerd"}
+	if e.root != "" {
+		command = []string{"chroot", e.root, "dockerd"}
+	}
 	// Storage that works on every file system.
-	e.daemon = e.inside("dockerd", "--data-root", e.path("data"), "--exec-root", e.path("exec"), "--pidfile", e.path("pid"),
-		"--host", "unix://"+e.path("socket"), "--storage-driver", "vfs", "--config-file", e.path("config.json"))
+	e.daemon = e.inside(command[0], append(command[1:], "--data-root", e.path("data"), "--exec-root", e.path("exec"), "--pidfile", e.path("pid"),
+		"--host", "unix://"+e.path("socket"), "--storage-driver", "vfs", "--config-file", e.path("config.json"))...)
 	e.daemon.Stdout, e.daemon.Stderr = log, log
 	must(t, e.daemon.Start())
 	for range 300 {

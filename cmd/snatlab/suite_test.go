@@ -15,6 +15,7 @@ import (
 // The suites that take long: see suites.
 const (
 	crashSuite  = "crash"
+	engineSuite = "engines"
 	matrixSuite = "matrix"
 	windowSuite = "window"
 )
@@ -40,6 +41,10 @@ var suites = map[string][]func(*testing.T){
 		TestOutRefused,
 		TestConntrackFull,
 	},
+	// Every engine of `make engines`.
+	engineSuite: {
+		TestEngines,
+	},
 	// Every kernel of `make kernels`.
 	matrixSuite: {
 		TestMatrixBootErrors,
@@ -54,7 +59,7 @@ var suites = map[string][]func(*testing.T){
 	},
 }
 
-var suite = flag.String("suite", "", "run only the tests of a `suite`, to their full extent: crash (an hour and a half), matrix (a minute a kernel), window (a few minutes)")
+var suite = flag.String("suite", "", "run only the tests of a `suite`, to their full extent: crash (an hour and a half), engines (a minute an engine), matrix (a minute a kernel), window (a few minutes)")
 
 // inSuite reports whether the suite runs.
 func inSuite(name string) bool { return *suite == name }
