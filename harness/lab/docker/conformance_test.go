@@ -17,8 +17,12 @@ import (
 )
 
 // The driver keeps what every driver keeps.
-func TestConformance(t *testing.T) {
-	r := realEngine(t)
+func TestConformance(t *testing.T) { checkConformance(t, realEngine(t)) }
+
+// It does on Podman as well.
+func TestConformanceOnPodman(t *testing.T) { checkConformance(t, podmanEngine(t)) }
+
+func checkConformance(t *testing.T, r *rig) {
 	journals := t.TempDir()
 	labs := 0
 	for _, protocol := range []string{result.TCP, result.UDP} {
@@ -51,6 +55,10 @@ func TestConformance(t *testing.T) {
 				},
 				RemoveControl: func(t *testing.T, l lab.Lab) {
 					d := l.(*dockerLab)
+					if r.isPodman() {
+						readLines(t, "nft", "flush", "chain", "ip", "snatlab-front-"+d.config.Run[len(d.config.Run)-6:], "postrouting")
+						return
+					}
 					marked := strings.Replace(d.ControlRule(), " -j ", " -m comment --comment snatlab-"+d.config.Run+" -j ", 1)
 					if err := d.Rule.IPTables().DeleteRule(iptables.NATTable, marked); err != nil {
 						t.Fatal(err)

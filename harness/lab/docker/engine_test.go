@@ -40,10 +40,21 @@ type rig struct {
 // use it, the test is skipped, but not in CI.
 func realEngine(t *testing.T) *rig {
 	t.Helper()
+	reserveMachine(t)
+	return openEngine(t)
+}
+
+func reserveMachine(t *testing.T) {
+	t.Helper()
 	labtest.TakeMachine(t)
 	// Runs are locked out after that: the run that another package's test starts needs
 	// this lock.
 	labtest.AwaitLock(t, undo.Dir)
+}
+
+// openEngine returns the machine with the engine in DOCKER_HOST.
+func openEngine(t *testing.T) *rig {
+	t.Helper()
 	host, found := Preflight(t.Context(), probeBinary(t), 0)
 	t.Cleanup(func() { host.Close() })
 	switch err := machine.RequireMet(found); {

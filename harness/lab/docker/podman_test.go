@@ -2,10 +2,74 @@ package docker
 
 import (
 	"net/http"
+	"os"
+	"strings"
 	"testing"
 
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/client"
+
 	"snatlab/harness/machine"
+	"snatlab/harness/nat/nattest"
+	"snatlab/harness/scenario"
 )
+
+// podmanHost names the Podman of the tests, such as unix:///run/podman/podman.sock. Its rules
+// must be in the network namespace of the tests.
+const podmanHost = "SNATLAB_PODMAN_HOST"
+
+// podmanEngine reserves the machine for a test on Podman. Podman has been used before the
+// state of the machine is read: the chains that it makes with its first network stay.
+func podmanEngine(t *testing.T) *rig {
+	t.Helper()
+	if os.Getenv(podmanHost) == "" {
+		t.Skip(podmanHost + " names no Podman")
+	}
+	nattest.RequireNFT(t)
+	t.Setenv(client.EnvOverrideHost, os.Getenv(podmanHost))
+	reserveMachine(t)
+	host, _ := Preflight(t.Context(), probeBinary(t), 0)
+	defer host.Close()
+	if !host.isPodman() {
+		t.Fatalf("%s is %q, which is no Podman", podmanHost, os.Getenv(podmanHost))
+	}
+	config, _ := (&rig{host, t}).plan(1)
+	l, err := Open(t.Context(), host, config)
+	must(t, err)
+	must(t, l.Close(t.Context()))
+	return openEngine(t)
+}
+
+// Containers start and end on Podman while an arm is in force, on the lab's network and on
+// another one. The arm stays in force, and after the run nothing is left.
+func TestContainersOnPodman(t *testing.T) {
+	r := podmanEngine(t)
+	b := r.open(2)
+	rule, err := b.Apply(t.Context(), scenario.Arm{Masquerade: scenario.MasqueradeOptions{RandomFully: true}})
+	must(t, err)
+	for _, network := range []string{b.clientNet.name, "podman"} {
+		for range 2 {
+			made, err := r.docker.ContainerCreate(t.Context(), &container.Config{Image: b.image, Entrypoint: []string{"/snatlab", "serve", "--listen", "0.0.0.0:9000"}},
+				&container.HostConfig{NetworkMode: container.NetworkMode(network)}, nil, nil, "")
+			must(t, err)
+			must(t, r.docker.ContainerStart(t.Context(), made.ID, container.StartOptions{}))
+			must(t, r.docker.ContainerRemove(t.Context(), made.ID, container.RemoveOptions{Force: true}))
+		}
+	}
+	before, err := rule.Packets(t.Context())
+	must(t, err)
+	sendRequests(t, b)
+	if after, err := rule.Packets(t.Context()); err != nil || after == before {
+		t.Errorf("%q matched %d packets, and %d before (%v)", rule.Rule(), after, before, err)
+	}
+	must(t, rule.Undo(t.Context()))
+	must(t, b.Close(t.Context()))
+	for _, line := range readLines(t, "nft", "list", "ruleset") {
+		if strings.Contains(line, "snatlab") || strings.Contains(line, b.clientNet.subnet.String()) {
+			t.Errorf("left: %s", line)
+		}
+	}
+}
 
 // podmanVersion is the answer of Podman 5.4.2 to GET /version, shortened.
 const podmanVersion = `{"Platform":{"Name":"linux/amd64/debian-13"},"Components":[{"Name":"Podman Engine","Version":"5.4.2","Details":{"APIVersion":"5.4.2",
