@@ -161,7 +161,7 @@ kernels: ## fetch kernels from 5.10 to 7.x, and print the values for matrix --ke
 	@scripts/kernels
 
 # A folder of half a gigabyte for each engine, in a cache folder, as root.
-engines: ## fetch Docker engines of Debian, from 20.10 to 28.5, and print their folders
+engines: ## fetch Docker (20.10 to 28.5) and Podman (4.3, 5.4) of Debian, and print their folders
 	@scripts/engines
 
 # go fuzzes one target at a time. It may shrink an interesting input a hundred times

@@ -24,18 +24,19 @@ import (
 	"snatlab/harness/lab/labtest"
 )
 
-// engine is a private Docker engine of a test: a dockerd in network, mount and process
-// namespaces without other processes. A test can stop it, flush its
-// rules and fill its conntrack table without an effect on other programs. All of it
-// always ends with the test: the first process of its namespaces ends when its input
-// ends, and the test holds that input.
+// engine is a private engine of a test, Docker's or Podman's, in network, mount and process
+// namespaces without other processes. A test can stop it, flush its rules and fill its
+// conntrack table without an effect on other programs. All of it always ends with the test:
+// the first process of its namespaces ends when its input ends, and the test holds that
+// input.
 type engine struct {
 	*client.Client
 	dir    string
-	root   string    // the folder with the root file system of dockerd; empty: that of this machine
+	root   string    // the folder with the root file system of the engine; empty: that of this machine
+	podman bool      // it is Podman, and not Docker
 	front  string    // DOCKER_HOST of commands; empty: the engine itself
 	first  *exec.Cmd // the first process of the namespaces
-	daemon *exec.Cmd // dockerd; nil when it is stopped
+	daemon *exec.Cmd // serves the API; nil when it is stopped
 }
 
 // ownEngine starts an engine, and locks this machine for the test, because runs
@@ -52,6 +53,9 @@ func startOwnEngine(t *testing.T, config string) *engine {
 	t.Helper()
 	return startEngine(t, "", config)
 }
+
+// maxLog bounds what a failed test prints of the log of its engine.
+const maxLog = 4000
 
 // startEngine starts the engine in the folder root, or that of this machine if root is
 // empty.
@@ -79,7 +83,7 @@ func startEngine(t *testing.T, root, config string) *engine {
 	dir, err := os.MkdirTemp("", "snatlab-engine")
 	must(t, err)
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	e := &engine{dir: dir, root: root}
+	e := &engine{dir: dir, root: root, podman: strings.HasPrefix(filepath.Base(root), "podman-")}
 	if root != "" {
 		t.Cleanup(func() { os.Remove(filepath.Join(root, dir)) }) // made by enterNew
 	}
@@ -88,7 +92,12 @@ func startEngine(t *testing.T, root, config string) *engine {
 	e.Client, err = client.NewClientWithOpts(client.WithHost("unix://"+e.path("socket")), client.WithAPIVersionNegotiation())
 	must(t, err)
 	t.Cleanup(func() { e.Client.Close() })
-	t.Cleanup(func() { e.stopDaemon(t, unix.SIGTERM) })
+	t.Cleanup(func() {
+		e.stopDaemon(t, unix.SIGTERM)
+		if said, err := os.ReadFile(e.path("log")); t.Failed() && err == nil {
+			t.Logf("the engine says\n%s", said[max(0, len(said)-maxLog):])
+		}
+	})
 	e.startDaemon(t)
 	return e
 }
@@ -110,6 +119,8 @@ func (e *engine) enterNew(t *testing.T) {
 			mkdir -p "$0$folder"
 			mount --rbind "$folder" "$0$folder"
 		done
+		# crun refuses a machine with both versions of cgroups.
+		[ -z "$0" ] || umount -l "$0/sys/fs/cgroup/unified" 2>/dev/null || :
 		echo ready
 		cat >/dev/null
 		exit`, e.root, e.dir) // the shell waits for all orphaned processes
@@ -174,19 +185,17 @@ func (p *process) printed(t *testing.T) []byte {
 	return text
 }
 
-// startDaemon starts dockerd and waits until it answers.
+// startDaemon starts the engine and waits until it answers.
 func (e *engine) startDaemon(t *testing.T) {
 	t.Helper()
 	log, err := os.OpenFile(e.path("log"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	must(t, err)
 	defer log.Close()
-	command := []string{"dockerd"}
+	command := e.daemonCommand(t)
 	if e.root != "" {
-		command = []string{"chroot", e.root, "dockerd"}
+		command = append([]string{"chroot", e.root}, command...)
 	}
-	// Storage that works on every file system.
-	e.daemon = e.inside(command[0], append(command[1:], "--data-root", e.path("data"), "--exec-root", e.path("exec"), "--pidfile", e.path("pid"),
-		"--host", "unix://"+e.path("socket"), "--storage-driver", "vfs", "--config-file", e.path("config.json"))...)
+	e.daemon = e.inside(command[0], command[1:]...)
 	e.daemon.Stdout, e.daemon.Stderr = log, log
 	must(t, e.daemon.Start())
 	for range 300 {
@@ -196,10 +205,24 @@ func (e *engine) startDaemon(t *testing.T) {
 		time.Sleep(100 * time.Millisecond)
 	}
 	said, _ := os.ReadFile(e.path("log"))
-	t.Fatalf("dockerd does not answer: %v\n%s", err, said)
+	t.Fatalf("the engine does not answer: %v\n%s", err, said)
 }
 
-// stopDaemon ends dockerd and waits for its end. After SIGTERM, which an init system
+// daemonCommand returns the command that serves the engine's API. Its storage works on every
+// file system.
+func (e *engine) daemonCommand(t *testing.T) []string {
+	t.Helper()
+	if !e.podman {
+		return []string{"dockerd", "--data-root", e.path("data"), "--exec-root", e.path("exec"), "--pidfile", e.path("pid"),
+			"--host", "unix://" + e.path("socket"), "--storage-driver", "vfs", "--config-file", e.path("config.json")}
+	}
+	// The limits by default are above those that this machine may allow.
+	config := "[containers]\ndefault_ulimits = [\"nofile=1024:1024\", \"nproc=1024:1024\"]\n[engine]\nevents_logger = \"file\"\n[network]\nnetwork_backend = \"netavark\"\n"
+	must(t, os.WriteFile(e.path("containers.conf"), []byte(config), 0o600))
+	return []string{"sh", "-c", `echo -n $$ >"$0/pid"; PODMAN_IGNORE_CGROUPSV1_WARNING=1 CONTAINERS_CONF="$0/containers.conf" exec podman --root "$0/data" --runroot "$0/exec" --storage-driver vfs --cgroup-manager cgroupfs system service --time 0 "unix://$0/socket"`, e.dir}
+}
+
+// stopDaemon ends the engine and waits for its end. After SIGTERM, which an init system
 // sends, its containers end first.
 func (e *engine) stopDaemon(t *testing.T, signal unix.Signal) {
 	t.Helper()

@@ -97,11 +97,14 @@ func BuildLab(ctx context.Context, closeLab func(context.Context) error, steps .
 	}()
 	for _, step := range steps {
 		if ctx.Err() != nil {
-			return context.Cause(ctx)
+			break
 		}
 		if err := step(ctx); err != nil {
 			return err
 		}
+	}
+	if ctx.Err() != nil { // before a step, or during the last one
+		return context.Cause(ctx)
 	}
 	built = true
 	return nil

@@ -3,8 +3,9 @@ package lab
 import (
 	"errors"
 	"fmt"
-	"snatlab/harness/nat/transaction"
 	"testing"
+
+	"snatlab/harness/nat/transaction"
 )
 
 // A kernel without a part of nftables is an error only where the rules are required.

@@ -3,11 +3,12 @@ package nftables
 import (
 	"context"
 	"fmt"
-	"snatlab/harness/nat/transaction"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
 	"github.com/google/nftables/userdata"
+
+	"snatlab/harness/nat/transaction"
 )
 
 // Chain is a chain that translates source addresses, of any program.

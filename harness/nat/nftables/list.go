@@ -5,11 +5,12 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
-	"snatlab/harness/nat/transaction"
 
 	"github.com/google/nftables/expr"
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
+
+	"snatlab/harness/nat/transaction"
 )
 
 // ListedRule is a rule of the masquerade chain as the kernel lists it.

@@ -3,12 +3,13 @@ package nftables
 import (
 	"context"
 	"encoding/binary"
-	"snatlab/harness/nat/transaction"
 
 	"github.com/google/nftables/expr"
 	"github.com/google/nftables/userdata"
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
+
+	"snatlab/harness/nat/transaction"
 )
 
 // RuleMessage is one rule to write.

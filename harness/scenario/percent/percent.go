@@ -5,10 +5,11 @@ import (
 	"fmt"
 	"math"
 	"regexp"
-	"snatlab/harness/scenario/strictyaml"
 	"strconv"
 
 	"gopkg.in/yaml.v3"
+
+	"snatlab/harness/scenario/strictyaml"
 )
 
 // Bound is a bound of a share. It is written in percent and stored as a number from 0 on.
