@@ -78,10 +78,12 @@ func TestResolver(t *testing.T) {
 	if n, err := conn.Read(answer); err == nil {
 		t.Errorf("over TCP: answer %q to what is no query", answer[:n])
 	}
-	stranger := dialFrom(t, "127.0.2.2", to)
-	stranger.Write(pair[0].Write(79))
-	if n, err := stranger.Read(answer); err == nil {
-		t.Errorf("over TCP: a stranger was answered by %q", answer[:n])
+	if stranger, err := dialTCP("127.0.2.2", to); err == nil { // it may be reset before it knows that it is connected
+		defer stranger.Close()
+		stranger.Write(pair[0].Write(79))
+		if n, err := stranger.Read(answer); err == nil {
+			t.Errorf("over TCP: a stranger was answered by %q", answer[:n])
+		}
 	}
 	served, err := l.Finish()
 	if err != nil || served.Accepted != 4 || served.ControlAccepted != 1 || served.Strangers != 2 || served.Malformed != 5 || *served.ReceiveDrops != 0 {
@@ -92,14 +94,21 @@ func TestResolver(t *testing.T) {
 // dialFrom connects over TCP, for messages of DNS.
 func dialFrom(t *testing.T, from string, to netip.AddrPort) *dns.Conn {
 	t.Helper()
-	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
-	conn, err := dialer.Dial("tcp4", to.String())
+	conn, err := dialTCP(from, to)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	conn.SetDeadline(time.Now().Add(10 * time.Second))
-	return &dns.Conn{Conn: conn}
+	return conn
+}
+
+func dialTCP(from string, to netip.AddrPort) (*dns.Conn, error) {
+	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
+	conn, err := dialer.Dial("tcp4", to.String())
+	if err != nil {
+		return nil, err
+	}
+	return &dns.Conn{Conn: conn}, conn.SetDeadline(time.Now().Add(10 * time.Second))
 }
 
 // Look-ups are requests of UDP.
