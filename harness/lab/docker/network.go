@@ -107,7 +107,7 @@ func removeNetwork(ctx context.Context, docker *client.Client, o engineObject) e
 		}
 	}
 	if part, named := strings.CutPrefix(o.Name, "snatlab-"+o.Run+"-"); named && len(ours) == 0 {
-		return halfmade.Remove(ctx, nameBridge(o.Run, part))
+		return halfmade.Remove(ctx, docker, nameBridge(o.Run, part))
 	}
 	return nil
 }

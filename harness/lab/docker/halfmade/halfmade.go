@@ -8,7 +8,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
+	"github.com/docker/docker/api/types/network"
 	"github.com/vishvananda/netlink"
 
 	"snatlab/harness/nat/iptables"
@@ -17,9 +19,25 @@ import (
 // tables are those in which Docker writes rules for a network before it has a container.
 var tables = []string{iptables.NATTable, iptables.FilterTable}
 
-// Remove deletes each rule of iptables that names a bridge, and the bridge. Docker must know
-// no network that has it. What is gone already is no error.
-func Remove(ctx context.Context, bridge string) error {
+// bridgeOption is the option of a network with the name of its bridge.
+const bridgeOption = "com.docker.network.bridge.name"
+
+// Engine is the part of the client of the Docker API that is used.
+type Engine interface {
+	NetworkList(context.Context, network.ListOptions) ([]network.Summary, error)
+}
+
+// Remove deletes each rule of iptables that names a bridge, and the bridge. A bridge of a
+// network that the engine knows is left alone, whoever made it. What is gone already is no
+// error.
+func Remove(ctx context.Context, engine Engine, bridge string) error {
+	known, err := engine.NetworkList(ctx, network.ListOptions{})
+	if err != nil {
+		return fmt.Errorf("list networks: %w", err)
+	}
+	if slices.ContainsFunc(known, func(n network.Summary) bool { return n.Options[bridgeOption] == bridge }) {
+		return nil
+	}
 	return errors.Join(removeRules(ctx, bridge), removeLink(bridge))
 }
 

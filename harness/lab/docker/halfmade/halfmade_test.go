@@ -1,8 +1,11 @@
 package halfmade
 
 import (
+	"context"
 	"os"
 	"testing"
+
+	"github.com/docker/docker/api/types/network"
 
 	"snatlab/harness/nat/nattest"
 	"snatlab/harness/netnstest"
@@ -36,7 +39,7 @@ func TestRemove(t *testing.T) {
 		before := nattest.ListAllRules(t, false)
 		run(asDockerLeft)
 		for range 2 {
-			if err := Remove(t.Context(), "snat-b7dc92-c"); err != nil {
+			if err := Remove(t.Context(), knows(), "snat-b7dc92-c"); err != nil {
 				t.Fatal(err)
 			}
 			nattest.CheckUnchanged(t, before, nattest.ListAllRules(t, false))
@@ -47,11 +50,39 @@ func TestRemove(t *testing.T) {
 	})
 }
 
+// engineOf is an engine with these networks.
+type engineOf []network.Summary
+
+func (e engineOf) NetworkList(context.Context, network.ListOptions) ([]network.Summary, error) {
+	return e, nil
+}
+
+// knows returns an engine that knows networks with these bridges.
+func knows(bridges ...string) engineOf {
+	e := engineOf{{Name: "bridge", Options: map[string]string{bridgeOption: "docker0"}}}
+	for _, b := range bridges {
+		e = append(e, network.Summary{Name: "theirs", Options: map[string]string{bridgeOption: b}})
+	}
+	return e
+}
+
+// A network that the engine knows keeps its bridge and its rules.
+func TestRemoveKnown(t *testing.T) {
+	netnstest.Enter(t)
+	netnstest.Run(t, "ip link add snat-b7dc92-c type bridge; iptables-nft -A FORWARD -i snat-b7dc92-c -j ACCEPT")
+	before := nattest.ListAllRules(t, false)
+	if err := Remove(t.Context(), knows("snat-b7dc92-c"), "snat-b7dc92-c"); err != nil {
+		t.Error(err)
+	}
+	nattest.CheckUnchanged(t, before, nattest.ListAllRules(t, false))
+	netnstest.Run(t, "ip link show snat-b7dc92-c")
+}
+
 // An interface of that name that Docker did not make stays.
 func TestRemoveOtherLink(t *testing.T) {
 	netnstest.Enter(t)
 	netnstest.Run(t, "ip link add snat-b7dc92-c type veth peer name other")
-	err := Remove(t.Context(), "snat-b7dc92-c")
+	err := Remove(t.Context(), knows(), "snat-b7dc92-c")
 	if err == nil || err.Error() != "interface snat-b7dc92-c is a veth and no bridge, so Docker did not make it" {
 		t.Errorf("error %v", err)
 	}
