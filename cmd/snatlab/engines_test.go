@@ -42,6 +42,7 @@ func TestEngines(t *testing.T) {
 				t.Run("containers beside an arm", e.testContainers)
 			} else {
 				t.Run("missing chain", e.testMissingChain)
+				t.Run("flushed rules", e.testFlushed)
 			}
 		})
 	}
@@ -179,6 +180,25 @@ func (e *engine) testMissingChain(t *testing.T) {
 	if code != exitUnable || !strings.Contains(p.said(t), "has Docker's chain DOCKER of table nat, but not DOCKER of table filter") {
 		t.Errorf("exit code %d\n%s", code, p.said(t))
 	}
+}
+
+// testFlushed takes all rules away, as `nft flush ruleset` does. A run is refused, and
+// possible again when the engine has restarted.
+func (e *engine) testFlushed(t *testing.T) {
+	namespace, err := os.Open("/proc/" + strconv.Itoa(e.first.Process.Pid) + "/ns/net")
+	must(t, err)
+	defer namespace.Close()
+	c, err := nftables.New(nftables.WithNetNSFd(int(namespace.Fd())))
+	must(t, err)
+	c.FlushRuleset()
+	must(t, c.Flush())
+	p := e.start(t, "run", "quickstart", "--driver", "docker")
+	if code := p.wait(t); code != exitUnable || !strings.Contains(p.said(t), "Docker has no rules in ") {
+		t.Errorf("exit code %d\n%s", code, p.said(t))
+	}
+	e.stopDaemon(t, unix.SIGTERM)
+	e.startDaemon(t)
+	e.runFirst(t)
 }
 
 // signalRun sends a signal to the run.

@@ -76,8 +76,8 @@ func checkBridgesTable(ctx context.Context) machine.Precondition {
 	return p
 }
 
-// explainNoRules explains why Docker has no rules. The daemon does not report how it
-// was started, so the remedy is a question where nothing else explains it.
+// explainNoRules explains why Docker has no rules. The daemon does not report how it was
+// started, so the remedy names both where nothing else explains it.
 func (h *Host) explainNoRules(installed []*iptables.Program, partly string) (found, remedy string) {
 	found = fmt.Sprintf("Docker has no rules in %s", listVersions(installed))
 	switch {
@@ -86,7 +86,7 @@ func (h *Host) explainNoRules(installed []*iptables.Program, partly string) (fou
 	case iptables.HasUnseenLegacy(installed):
 		return found + ", and the kernel has a legacy table nat that no program here can list", "install iptables-legacy"
 	}
-	return found, "is the daemon started with --iptables=false? it has to manage iptables itself"
+	return found, "restart the Docker daemon, which makes its rules again; it does not if it is started with --iptables=false, and then no run is possible"
 }
 
 // remedyForRules returns what to do about a chain that a program cannot list. The

@@ -20,7 +20,7 @@ const dockersChains = "iptables-nft -t nat -N DOCKER; iptables-nft -N DOCKER-USE
 // The precondition names what is wrong with Docker's rules.
 func TestCheckRules(t *testing.T) {
 	const (
-		question = "is the daemon started with --iptables=false? it has to manage iptables itself"
+		question = "restart the Docker daemon, which makes its rules again; it does not if it is started with --iptables=false, and then no run is possible"
 		isNative = "the nft program has written a rule there that iptables cannot show: see `nft list table ip nat` and `nft list table ip filter`, and move it to a table of its own"
 	)
 	for _, c := range []struct {
