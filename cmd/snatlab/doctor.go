@@ -74,7 +74,7 @@ func examineDriver(ctx context.Context, w io.Writer, driver string, cluster clus
 	var found []machine.Precondition
 	switch driver {
 	case result.DriverNetns:
-		found = netns.Preflight(ctx, "", 0)
+		found = append(netns.Preflight(ctx, "", result.IPv4, 0), netns.CheckIPv6(ctx))
 	case result.DriverDocker:
 		host, all := docker.Preflight(ctx, "", 0)
 		defer host.Close()

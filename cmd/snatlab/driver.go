@@ -60,7 +60,7 @@ func prepareMachine(ctx context.Context, s *scenario.Scenario, at clusterFlags) 
 
 // prepareNetns locks nothing: labs of this driver do not affect each other.
 func prepareNetns(ctx context.Context, s *scenario.Scenario) (*readyMachine, error) {
-	found := netns.Preflight(ctx, s.NAT, s.MaxConnections())
+	found := netns.Preflight(ctx, s.NAT, s.Lab.Family, s.MaxConnections())
 	if err := machine.RequireMet(found); err != nil {
 		return nil, err
 	}
@@ -70,7 +70,7 @@ func prepareNetns(ctx context.Context, s *scenario.Scenario) (*readyMachine, err
 	}
 	return &readyMachine{
 		open: func(ctx context.Context, run string, _ bool, say func(string)) (lab.Keeper, error) {
-			return netns.Open(ctx, netns.Config{Run: run, Clients: s.Clients, Protocol: s.Load.Protocol, NAT: s.NAT, Control: s.HasControl(), Accept: s.Server.AcceptSourcePorts, Backends: s.DNAT.Backends, Widen: idleRules(s), Say: say})
+			return netns.Open(ctx, netns.Config{Run: run, Clients: s.Clients, Family: s.Lab.Family, Protocol: s.Load.Protocol, NAT: s.NAT, Control: s.HasControl(), Accept: s.Server.AcceptSourcePorts, Backends: s.DNAT.Backends, Widen: idleRules(s), Say: say})
 		},
 		close: func() error { return nil },
 	}, nil

@@ -22,7 +22,7 @@ func TestForgedSteps(t *testing.T) {
 	if err := netlink.LinkAdd(bridge); err != nil {
 		t.Fatal(err)
 	}
-	if err := netlink.AddrAdd(bridge, hostAddress(netip.MustParseAddr("192.0.2.1"))); err != nil {
+	if err := netlink.AddrAdd(bridge, InterfaceAddress(hostPrefix(netip.MustParseAddr("192.0.2.1")))); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct{ name, kind, args, want string }{
@@ -33,9 +33,9 @@ func TestForgedSteps(t *testing.T) {
 		{"value of two lines", KindSysctl, `{"name":"` + kept + `","before":"1 2","set":"` + "1\\n2" + `"}`, `sysctl net.ipv4.ip_local_port_range: a scenario may not set it to "1\n2"`},
 		{"empty value", KindSysctl, `{"name":"` + kept + `","before":"1 2","set":""}`, `sysctl net.ipv4.ip_local_port_range: a scenario may not set it to ""`},
 		{"old value of two lines", KindSysctl, `{"name":"` + kept + `","before":"1025\n1026","set":"` + before + `"}`, `sysctl net.ipv4.ip_local_port_range: "1025\n1026" cannot be its old value`},
-		{"address of a host", KindAddress, `{"interface":"out","address":"192.0.2.1"}`, `address "192.0.2.1" is not in 198.18.0.0/15, the network of labs`},
-		{"IPv4-mapped address", KindAddress, `{"interface":"out","address":"::ffff:198.18.0.1"}`, `address "::ffff:198.18.0.1" is not in 198.18.0.0/15, the network of labs`},
-		{"no address", KindAddress, `{"interface":"out","address":""}`, `address "invalid IP" is not in 198.18.0.0/15, the network of labs`},
+		{"address of a host", KindAddress, `{"interface":"out","address":"192.0.2.1"}`, `address "192.0.2.1" is neither in 198.18.0.0/15 nor in 2001:2::/48, the networks of labs`},
+		{"IPv4-mapped address", KindAddress, `{"interface":"out","address":"::ffff:198.18.0.1"}`, `address "::ffff:198.18.0.1" is neither in 198.18.0.0/15 nor in 2001:2::/48, the networks of labs`},
+		{"no address", KindAddress, `{"interface":"out","address":""}`, `address "invalid IP" is neither in 198.18.0.0/15 nor in 2001:2::/48, the networks of labs`},
 		{"interface with terminal control codes", KindAddress, `{"interface":"\u001b[2J","address":"198.18.0.1"}`, `"\x1b[2J" cannot be the name of an interface`},
 		{"interface that is a path", KindAddress, `{"interface":"../out","address":"198.18.0.1"}`, `"../out" cannot be the name of an interface`},
 		{"unknown argument", KindSysctl, `{"name":"` + kept + `","before":"1025 1026","set":"` + before + `","also":1}`, `read arguments: json: unknown field "also"`},
@@ -59,7 +59,7 @@ func TestForgedSteps(t *testing.T) {
 // A change that could not be undone later is not made.
 func TestUndoableStepsOnly(t *testing.T) {
 	netnstest.Enter(t)
-	if _, _, err := prepareAddress("out", netip.MustParseAddr("192.0.2.1")); err == nil || !strings.Contains(err.Error(), "is not in 198.18.0.0/15") {
+	if _, _, err := prepareAddress("out", netip.MustParseAddr("192.0.2.1")); err == nil || !strings.Contains(err.Error(), "is neither in 198.18.0.0/15") {
 		t.Errorf("error %v", err)
 	}
 	for kind := range Undoers() {

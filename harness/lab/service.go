@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 
 	"github.com/vishvananda/netlink"
@@ -13,12 +12,12 @@ import (
 	"snatlab/harness/nat/service"
 	"snatlab/harness/nat/snat"
 	"snatlab/harness/result"
+	"snatlab/harness/scenario/network"
 )
 
 // MakeService gives the lab's own server an address for each of n backends, those that
 // follow its own, and has the router translate connections from the clients' network to the
-// address of the service to one of them. That is the last address of the server's network
-// before that of its broadcasts; nothing has it. The clients connect to the service from then
+// address of the service to one of them. That is [network.Service]; nothing has it. The clients connect to the service from then
 // on. Without backends nothing is made.
 func (b *Base) MakeService(ctx context.Context, clients netip.Prefix, n int) error {
 	if n == 0 {
@@ -27,9 +26,7 @@ func (b *Base) MakeService(ctx context.Context, clients netip.Prefix, n int) err
 	if b.inServer == nil {
 		return errors.New("a service of a server that is not the lab's own")
 	}
-	last := b.address.As4()
-	last[3] = 254
-	address, backends := netip.AddrFrom4(last), []netip.Addr{b.address}
+	address, backends := network.Service(netip.PrefixFrom(b.address, backendBits(b.address))), []netip.Addr{b.address}
 	for len(backends) < n {
 		backends = append(backends, backends[len(backends)-1].Next())
 	}
@@ -48,7 +45,7 @@ func (b *Base) MakeService(ctx context.Context, clients netip.Prefix, n int) err
 // addBackends adds the addresses after the first one to the interface that has the first
 // one.
 func addBackends(backends []netip.Addr) error {
-	known, err := machine.ListByNetlink(func() ([]netlink.Addr, error) { return netlink.AddrList(nil, netlink.FAMILY_V4) })
+	known, err := machine.ListByNetlink(func() ([]netlink.Addr, error) { return netlink.AddrList(nil, netlink.FAMILY_ALL) })
 	if err != nil {
 		return err
 	}
@@ -57,9 +54,10 @@ func addBackends(backends []netip.Addr) error {
 			continue
 		}
 		link, err := netlink.LinkByIndex(k.LinkIndex)
+		length, _ := k.Mask.Size()
 		for _, a := range backends[1:] {
 			if err == nil {
-				err = netlink.AddrAdd(link, &netlink.Addr{IPNet: &net.IPNet{IP: a.AsSlice(), Mask: k.Mask}})
+				err = netlink.AddrAdd(link, InterfaceAddress(netip.PrefixFrom(a, length)))
 			}
 		}
 		return err
@@ -76,11 +74,17 @@ func (b *Base) serverNetwork() netip.Prefix {
 	case 1:
 		return snat.ServerAt(b.backends[0])
 	}
-	return netip.PrefixFrom(b.backends[0], backendBits).Masked()
+	return netip.PrefixFrom(b.backends[0], backendBits(b.backends[0])).Masked()
 }
 
-// backendBits is the length of the network that the backends of a lab are in.
-const backendBits = 24
+// backendBits returns the length of the network that the backends of a lab are in. Those of
+// IPv6 differ in the last byte alone.
+func backendBits(a netip.Addr) int {
+	if a.Is4() {
+		return 24
+	}
+	return 120
+}
 
 // describeService returns the service for the result; nil if there is none.
 func (b *Base) describeService() *result.Service {

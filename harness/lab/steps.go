@@ -14,7 +14,7 @@ import (
 
 	"snatlab/harness/machine"
 	"snatlab/harness/nat/service"
-	"snatlab/harness/scenario"
+	"snatlab/harness/scenario/network"
 	"snatlab/harness/scenario/sysctl"
 	"snatlab/harness/undo"
 )
@@ -97,8 +97,8 @@ var interfaceForm = regexp.MustCompile(`^[^/:\pZ\pC]{1,15}$`)
 // in the network that is reserved for benchmarks.
 func (a addressChange) checkForm() error {
 	switch {
-	case !scenario.LabAddresses.Contains(a.Address):
-		return fmt.Errorf("address %q is not in %v, the network of labs", a.Address, scenario.LabAddresses)
+	case !network.IsLab(a.Address):
+		return fmt.Errorf("address %q is neither in %v nor in %v, the networks of labs", a.Address, network.LabsIPv4, network.LabsIPv6)
 	case !interfaceForm.MatchString(a.Interface) || a.Interface == "." || a.Interface == "..":
 		return fmt.Errorf("%.100q cannot be the name of an interface", a.Interface)
 	}
@@ -113,7 +113,7 @@ func prepareAddress(name string, a netip.Addr) (undo.Step, func() error, error) 
 	if err := args.checkForm(); err != nil { // nothing is changed that could not be undone
 		return undo.Step{}, nil, err
 	}
-	known, err := machine.ListByNetlink(func() ([]netlink.Addr, error) { return netlink.AddrList(nil, netlink.FAMILY_V4) })
+	known, err := machine.ListByNetlink(func() ([]netlink.Addr, error) { return netlink.AddrList(nil, netlink.FAMILY_ALL) })
 	if err != nil {
 		return undo.Step{}, nil, fmt.Errorf("list addresses: %w", err)
 	}
@@ -125,14 +125,14 @@ func prepareAddress(name string, a netip.Addr) (undo.Step, func() error, error) 
 	change := func() error {
 		link, err := netlink.LinkByName(name)
 		if err == nil {
-			err = netlink.AddrAdd(link, hostAddress(a))
+			err = netlink.AddrAdd(link, InterfaceAddress(hostPrefix(a)))
 		}
 		if err != nil {
 			return fmt.Errorf("add address %v to %s: %w", a, name, err)
 		}
 		return nil
 	}
-	manual := fmt.Sprintf("ip address delete %v/32 dev %s", a, name)
+	manual := fmt.Sprintf("ip address delete %v dev %s", hostPrefix(a), name)
 	return undo.NewStep(KindAddress, fmt.Sprintf("address %v on %s", a, name), manual, args), change, nil
 }
 
@@ -143,7 +143,7 @@ func (a addressChange) removeAddress() error {
 		return nil
 	}
 	if err == nil {
-		err = netlink.AddrDel(link, hostAddress(a.Address))
+		err = netlink.AddrDel(link, InterfaceAddress(hostPrefix(a.Address)))
 	}
 	if err != nil && !errors.Is(err, unix.EADDRNOTAVAIL) {
 		return fmt.Errorf("remove address %v from %s: %w", a.Address, a.Interface, err)
@@ -151,7 +151,16 @@ func (a addressChange) removeAddress() error {
 	return nil
 }
 
-// hostAddress returns an address with a prefix of 32 bits.
-func hostAddress(a netip.Addr) *netlink.Addr {
-	return &netlink.Addr{IPNet: &net.IPNet{IP: a.AsSlice(), Mask: net.CIDRMask(32, 32)}}
+// hostPrefix returns the network of an address alone.
+func hostPrefix(a netip.Addr) netip.Prefix { return netip.PrefixFrom(a, a.BitLen()) }
+
+// InterfaceAddress returns an address for an interface, with the length of its network. One
+// of IPv6 can be used at once: without the flag the kernel would first ask for a second
+// whether another machine has it.
+func InterfaceAddress(a netip.Prefix) *netlink.Addr {
+	address := &netlink.Addr{IPNet: &net.IPNet{IP: a.Addr().AsSlice(), Mask: net.CIDRMask(a.Bits(), a.Addr().BitLen())}}
+	if a.Addr().Is6() {
+		address.Flags = unix.IFA_F_NODAD
+	}
+	return address
 }

@@ -47,6 +47,12 @@ const (
 	UDP = "udp" // a request is a datagram, which the server returns
 )
 
+// The families of a lab's addresses.
+const (
+	IPv4 = "ipv4"
+	IPv6 = "ipv6"
+)
+
 // Who closes a connection of TCP, and how.
 const (
 	CloseReset     = "reset"      // the client, by RST

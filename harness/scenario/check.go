@@ -26,6 +26,7 @@ type checker struct{ *strictyaml.Decoder }
 func (c checker) checkAll(s *Scenario, root *yaml.Node) {
 	c.checkDriver(s, root)
 	c.checkServer(root)
+	c.checkFamily(s, root)
 	c.checkAccepted(s, root)
 	c.checkNetwork(s, root)
 	c.checkPattern(&s.Load, root)

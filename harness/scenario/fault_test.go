@@ -169,8 +169,8 @@ x.yaml:3:34: pattern: "x" is not allowed; allowed: lockstep, ephemeral, dns`},
 		{"lab: {postrouting_rules: -1}", `3:26: postrouting_rules: -1` + out + "0 to 20000"},
 		{"driver: netns\nlab: {conntrack_max: 63}", `4:22: conntrack_max: 63` + out + `64 to 262144`},
 		{"lab: {allow_host_sysctls: yes}", `3:27: allow_host_sysctls: "yes" is not a boolean; allowed: true, false`},
-		{"lab: {rules: 1}", `3:7: unknown key "rules" in lab; allowed: allow_host_sysctls, allow_shared_network, conntrack_max, postrouting_rules`},
-		{"lab: netns", `3:6: lab: "netns" is not a mapping; allowed: a mapping of allow_host_sysctls, allow_shared_network, conntrack_max, postrouting_rules`},
+		{"lab: {rules: 1}", `3:7: unknown key "rules" in lab; allowed: allow_host_sysctls, allow_shared_network, conntrack_max, family, postrouting_rules`},
+		{"lab: netns", `3:6: lab: "netns" is not a mapping; allowed: a mapping of allow_host_sysctls, allow_shared_network, conntrack_max, family, postrouting_rules`},
 
 		{"expect:", `3:8: expect: is empty; allowed: a list of 0 to 96`},
 		{"expect: {arm: a}", `3:9: expect: a mapping is not a list; allowed: a list of 0 to 96`},
@@ -272,7 +272,7 @@ arms:
 	checkRefused(t, arms+"lab: {allow_host_sysctls: yes}\n",
 		`x.yaml:8:27: allow_host_sysctls: "yes" is not a boolean; allowed: true, false`)
 	checkRefused(t, arms+"lab: [allow_host_sysctls]\n",
-		`x.yaml:8:6: lab: a list is not a mapping; allowed: a mapping of allow_host_sysctls, allow_shared_network, conntrack_max, postrouting_rules`)
+		`x.yaml:8:6: lab: a list is not a mapping; allowed: a mapping of allow_host_sysctls, allow_shared_network, conntrack_max, family, postrouting_rules`)
 	checkRefused(t, "name: s\narms: [{name: a, sysctls: {router: all}}]\n",
 		`x.yaml:2:36: router: "all" is not a mapping; allowed: a mapping of at most 32 sysctls`)
 }
@@ -438,10 +438,10 @@ func TestParseBadArms(t *testing.T) {
 		{"arms: [{name: a, snat: {to_source: 198.19.0.1}}]", `2:36: to_source: "198.19.0.1" is not a list; allowed: a list of 1 to 64`},
 		{"arms: [{name: a, snat: {to_source: []}}]", `2:36: to_source: is empty; allowed: a list of 1 to 64`},
 		{"arms: [{name: a, snat: {to_source: [" + strings.Repeat("198.19.0.1, ", 65) + "]}}]", `2:36: to_source: has 65 entries; allowed: a list of 1 to 64`},
-		{"arms: [{name: a, snat: {to_source: [198.20.0.0]}}]", `2:37: to_source: "198.20.0.0" is not allowed; allowed: IPv4 addresses out of 198.18.0.0/15`},
-		{"arms: [{name: a, snat: {to_source: ['2001:2::1']}}]", `2:37: to_source: "2001:2::1" is not allowed; allowed: IPv4 addresses out of 198.18.0.0/15`},
-		{"arms: [{name: a, snat: {to_source: ['::ffff:198.18.0.1']}}]", `2:37: to_source: "::ffff:198.18.0.1" is not allowed; allowed: IPv4 addresses out of 198.18.0.0/15`},
-		{"arms: [{name: a, snat: {to_source: [198.19.0.1, ~]}}]", `2:49: to_source: is empty; allowed: IPv4 addresses out of 198.18.0.0/15`},
+		{"arms: [{name: a, snat: {to_source: [198.20.0.0]}}]", `2:37: to_source: "198.20.0.0" is not allowed; allowed: addresses out of 198.18.0.0/15, or out of 2001:2::/48 with lab: {family: ipv6}`},
+		{"arms: [{name: a, snat: {to_source: ['2001:2::1']}}]", `2:37: to_source: "2001:2::1" is not allowed; allowed: addresses out of 198.18.0.0/15, or out of 2001:2::/48 with lab: {family: ipv6}`},
+		{"arms: [{name: a, snat: {to_source: ['::ffff:198.18.0.1']}}]", `2:37: to_source: "::ffff:198.18.0.1" is not allowed; allowed: addresses out of 198.18.0.0/15, or out of 2001:2::/48 with lab: {family: ipv6}`},
+		{"arms: [{name: a, snat: {to_source: [198.19.0.1, ~]}}]", `2:49: to_source: is empty; allowed: addresses out of 198.18.0.0/15, or out of 2001:2::/48 with lab: {family: ipv6}`},
 		{"arms: [{name: a, snat: {to_source: [198.19.0.1, 198.19.0.2, 198.19.0.4, 198.19.0.9]}}]", `2:61: to_source: 198.19.0.4 comes after 198.19.0.2` + consecutive},
 		{"arms: [{name: a, snat: {to_source: [198.19.0.2, 198.19.0.1]}}]", `2:49: to_source: 198.19.0.1 comes after 198.19.0.2` + consecutive},
 		{"arms: [{name: a, snat: {to_source: [198.19.0.2, 198.19.0.2]}}]", `2:49: to_source: 198.19.0.2 comes after 198.19.0.2` + consecutive},
@@ -471,7 +471,7 @@ func TestParseOneFault(t *testing.T) {
 		`x.yaml:4:8: server: is empty; allowed: a mapping of accept_source_ports, address`)
 	// An address of the list is unknown.
 	checkRefused(t, "name: s\narms: [{name: a, snat: {to_source: [198.19.0.1, x, 198.19.0.9]}}]\n",
-		`x.yaml:2:49: to_source: "x" is not allowed; allowed: IPv4 addresses out of 198.18.0.0/15`)
+		`x.yaml:2:49: to_source: "x" is not allowed; allowed: addresses out of 198.18.0.0/15, or out of 2001:2::/48 with lab: {family: ipv6}`)
 	// The pattern or the number of requests is unknown.
 	checkRefused(t, "name: s\nload: {pattern: x}\narms: [{name: a, client_port_range: 8008-8009}]\n",
 		`x.yaml:2:17: pattern: "x" is not allowed; allowed: lockstep, ephemeral, dns`)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"snatlab/harness/result"
+	"snatlab/harness/scenario/network"
 	"snatlab/harness/scenario/percent"
 	"snatlab/harness/scenario/strictyaml"
 	"snatlab/harness/scenario/sysctl"
@@ -84,7 +85,7 @@ var serverKeys = []string{"address", "accept_source_ports"}
 
 func serverFields(s *ServerSettings) []strictyaml.Field {
 	return []strictyaml.Field{
-		{Key: "address", Value: addressValue{&s.Address},
+		{Key: "address", Value: network.Peer{Into: &s.Address},
 			Doc:     "Drivers docker and kubernetes only: the address of snatlab serve on another machine. The clients connect to the ports after the given one.",
 			Default: "a server of the lab's own"},
 		{Key: "accept_source_ports", Value: portRangeValue{into: &s.AcceptSourcePorts, bounds: strictyaml.SpanOf(1, 65535)},
@@ -124,6 +125,9 @@ func kubernetesFields(k *KubernetesSettings) []strictyaml.Field {
 func labFields(s *Scenario) []strictyaml.Field {
 	l := &s.Lab
 	return []strictyaml.Field{
+		{Key: "family", Value: strictyaml.Choice{Into: &l.Family, Of: []string{result.IPv4, result.IPv6}},
+			Doc:     "Drivers netns and docker only: the family of the lab's addresses, and of the rules that translate them. With ipv6 they are out of " + network.LabsIPv6.String() + ".",
+			Default: result.IPv4},
 		{Key: "postrouting_rules", Value: idleRulesValue(s),
 			Doc:     "The number of idle nftables rules between NAT and the insertion of the conntrack entry. They compare and change nothing, and widen the window of the race. 0 is the kernel's own window.",
 			Default: fmt.Sprintf("%d with pattern %s and without network, else 0", lockstepRules, result.Lockstep)},
@@ -250,8 +254,8 @@ func masqueradeFields(m *MasqueradeOptions) []strictyaml.Field {
 
 func snatFields(s *SNATOptions) []strictyaml.Field {
 	return []strictyaml.Field{
-		{Key: "to_source", Value: strictyaml.Sequence[netip.Addr]{Into: &s.ToSource, Length: strictyaml.SpanOf(1, 64), Entry: func(a *netip.Addr) strictyaml.Value { return sourceValue{a} }}, Required: true,
-			Doc: "Consecutive addresses, IPv4 out of " + LabAddresses.String() + ". The router gets them for the trial."},
+		{Key: "to_source", Value: strictyaml.Sequence[netip.Addr]{Into: &s.ToSource, Length: strictyaml.SpanOf(1, 64), Entry: func(a *netip.Addr) strictyaml.Value { return network.Source{Into: a} }}, Required: true,
+			Doc: "Consecutive addresses out of " + network.LabsIPv4.String() + ", or with family ipv6 out of " + network.LabsIPv6.String() + ". The router gets them for the trial."},
 		{Key: "random", Value: strictyaml.Boolean{Into: &s.Random},
 			Doc: "NAT draws the source port as well. Since Linux 5.0 it is the same as random_fully."},
 		{Key: "random_fully", Value: strictyaml.Boolean{Into: &s.RandomFully},

@@ -14,6 +14,7 @@ import (
 	"unicode"
 
 	"snatlab/harness/result"
+	"snatlab/harness/scenario/network"
 	"snatlab/harness/scenario/percent"
 	"snatlab/harness/scenario/strictyaml"
 	"snatlab/harness/scenario/sysctl"
@@ -116,9 +117,9 @@ func samples(v strictyaml.Value) (all []string) {
 		return []string{`"99.999%"`}
 	case portRangeValue:
 		return []string{fmt.Sprintf("%d-%d", v.bounds.Min, v.bounds.Max)}
-	case addressValue:
+	case network.Peer:
 		return []string{"192.0.2.7:9000"}
-	case sourceValue:
+	case network.Source:
 		return []string{"198.19.0.1"}
 	case sysctl.List:
 		return []string{"{net.x.y: 1}"}
@@ -189,7 +190,7 @@ func FuzzCanonical(f *testing.F) {
 		s.Server.Address = netip.AddrPortFrom(netip.AddrFrom4(bytesOf(host)), 9000)
 		lab := [][2]string{{result.DriverDocker, result.NATIPTables}, {result.DriverNetns, result.NATNFTables}, {result.DriverNetns, result.NATIPTables}}[share%3]
 		s.Driver, s.NAT = lab[0], lab[1]
-		if at := s.Server.Address.Addr(); s.Driver == result.DriverNetns || !at.IsGlobalUnicast() || thisNetwork.Contains(at) {
+		if at := s.Server.Address.Addr(); s.Driver == result.DriverNetns || !at.IsGlobalUnicast() || at.As4()[0] == 0 {
 			s.Server = ServerSettings{}
 		}
 		s.Lab = LabSettings{PostroutingRules: int(n % (MaxPostroutingRules + 1)), AllowHostSysctls: share%2 == 0}

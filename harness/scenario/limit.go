@@ -16,6 +16,10 @@ var driverLimits = map[string][]driverLimit{
 	result.DriverDocker: {
 		onlyKubernetes, onlyGuests,
 		{
+			at: strictyaml.Path{"lab", "family"}, value: result.IPv6,
+			message: "lab.family: ipv6 is not supported in a docker lab; allowed with driver netns",
+		},
+		{
 			at: strictyaml.Path{"arms", "notrack"}, value: "true",
 			message: "notrack: the server of a docker lab has no route to the clients but through NAT; allowed with driver netns",
 		},
@@ -34,6 +38,10 @@ var driverLimits = map[string][]driverLimit{
 	},
 	result.DriverKubernetes: {
 		onlyGuests,
+		{
+			at: strictyaml.Path{"lab", "family"}, value: result.IPv6,
+			message: "lab.family: ipv6 is not supported in a kubernetes lab, whose Pods are reached over IPv4; allowed with driver netns",
+		},
 		{
 			at: strictyaml.Path{"arms", "notrack"}, value: "true",
 			message: "notrack: the server of a kubernetes lab has no route to the clients but through NAT; allowed with driver netns",

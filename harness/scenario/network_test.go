@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"fmt"
+	"net/netip"
 	"testing"
 
 	"snatlab/harness/result"
@@ -32,6 +33,24 @@ func TestTakenSources(t *testing.T) {
 			}
 		})
 	}
+	six := func(addresses string) string {
+		return "lab: {family: ipv6}\n" + data(result.DriverNetns, addresses)
+	}
+	for address, what := range map[string]string{
+		"2001:2::1":       "the router's own address",
+		"2001:2:0:1::1":   "the router's own address",
+		"2001:2:0:1:0::2": "the server's own address",
+		"2001:2::4":       "a client's own address",
+		"2001:2:0:1::":    "the address of the server's network itself",
+	} {
+		t.Run(address, func(t *testing.T) {
+			checkRefused(t, six("'"+address+"'"), fmt.Sprintf("x.yaml:6:34: to_source: %v is %s in a netns lab; allowed: other addresses, like 2001:2:0:f::1", netip.MustParseAddr(address), what))
+		})
+	}
+	t.Run("the other family", func(t *testing.T) {
+		checkRefused(t, six("198.19.0.1, '2001:2:0:f::1'"), "x.yaml:6:34: to_source: 198.19.0.1 is not of the lab's family, ipv6; allowed: addresses out of 2001:2::/48")
+		checkRefused(t, data(result.DriverNetns, "'2001:2:0:f::1'"), "x.yaml:5:34: to_source: 2001:2:0:f::1 is not of the lab's family, ipv4; allowed: addresses out of 198.18.0.0/15")
+	})
 	t.Run("each of them is reported", func(t *testing.T) {
 		checkRefused(t, data(result.DriverNetns, "198.18.0.254, 198.18.0.255, 198.18.1.0, 198.18.1.1"),
 			"x.yaml:5:62: to_source: 198.18.1.0 is the address of the server's network itself"+other,
@@ -40,6 +59,9 @@ func TestTakenSources(t *testing.T) {
 	t.Run("others are not refused", func(t *testing.T) {
 		for _, address := range []string{"198.18.0.0", "198.18.0.5", "198.18.0.255", "198.18.1.3", "198.18.1.254", "198.18.2.0", "198.19.0.0", "198.19.0.255", "198.19.255.255"} {
 			parse(t, data(result.DriverNetns, address))
+		}
+		for _, address := range []string{"2001:2::", "2001:2::5", "2001:2::ff", "2001:2:0:1::3", "2001:2:0:1::fe", "2001:2:0:1::ff", "2001:2:0:ffff:ffff:ffff:ffff:ffff"} {
+			parse(t, six("'"+address+"'"))
 		}
 	})
 }

@@ -80,6 +80,8 @@ type KubernetesSettings struct {
 
 // LabSettings are changes to the lab of a driver.
 type LabSettings struct {
+	// Family is that of the lab's addresses: result.IPv6, or empty, which is result.IPv4.
+	Family string `yaml:"family,omitempty"`
 	// PostroutingRules is the number of idle rules between NAT and confirmation:
 	// 0 to MaxPostroutingRules. They widen the window of the race. If the file does
 	// not set it, see DefaultRules.
@@ -153,7 +155,7 @@ type MasqueradeOptions struct {
 // SNATOptions translates connections to the given addresses, and not to the address
 // of the outgoing interface. The addresses are added to that interface for a trial.
 type SNATOptions struct {
-	ToSource    []netip.Addr `yaml:"to_source"` // consecutive, out of 198.18.0.0/15
+	ToSource    []netip.Addr `yaml:"to_source"` // consecutive, out of network.Labs of the lab's family
 	Random      bool         `yaml:"random,omitempty"`
 	RandomFully bool         `yaml:"random_fully,omitempty"`
 	Persistent  bool         `yaml:"persistent,omitempty"`

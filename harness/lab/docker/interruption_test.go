@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"snatlab/harness/probe"
-	"snatlab/harness/scenario"
+	"snatlab/harness/scenario/network"
 	"snatlab/harness/undo"
 )
 
@@ -69,7 +69,7 @@ func TestUndoAfterInterruption(t *testing.T) {
 	const net, client = "snatlab-run-clients", "snatlab-run-client-0"
 	for name, change := range map[string]func(context.Context, *dockerLab) error{
 		"a network": func(ctx context.Context, l *dockerLab) error {
-			_, err := l.makeNetwork(ctx, "clients", scenario.LabAddresses)
+			_, err := l.makeNetwork(ctx, "clients", network.LabsIPv4)
 			return err
 		},
 		"a container": func(ctx context.Context, l *dockerLab) error {

@@ -16,7 +16,7 @@ import (
 	"snatlab/harness/lab/docker/halfmade"
 	"snatlab/harness/lab/docker/podman"
 	"snatlab/harness/nat"
-	"snatlab/harness/scenario"
+	"snatlab/harness/scenario/network"
 )
 
 // labNetwork is a bridge network of the lab.
@@ -141,9 +141,9 @@ func (h *Host) freeSubnets(ctx context.Context, n int, reserved ...netip.Addr) (
 	for _, a := range reserved {
 		taken = append(taken, netip.PrefixFrom(a, a.BitLen()))
 	}
-	free, blocker := claims.PickSubnets(scenario.LabAddresses, taken, n)
+	free, blocker := claims.PickSubnets(network.LabsIPv4, taken, n)
 	if len(free) < n {
-		return nil, fmt.Errorf("fewer than %d free /24 networks in %v: %v is taken by a route or a Docker network", n, scenario.LabAddresses, blocker)
+		return nil, fmt.Errorf("fewer than %d free /24 networks in %v: %v is taken by a route or a Docker network", n, network.LabsIPv4, blocker)
 	}
 	return free, nil
 }

@@ -19,6 +19,7 @@ import (
 	"snatlab/harness/probe"
 	"snatlab/harness/result"
 	"snatlab/harness/scenario"
+	"snatlab/harness/scenario/network"
 )
 
 // Driver is a driver under test.
@@ -350,11 +351,11 @@ func checkServerPorts(t *testing.T, s *labSuite) {
 
 func checkEnvironment(t *testing.T, s *labSuite) {
 	env := s.Environment()
-	network, err := netip.ParsePrefix(env.ClientNetwork)
-	if err != nil || !scenario.LabAddresses.Overlaps(network) {
+	subnet, err := netip.ParsePrefix(env.ClientNetwork)
+	if err != nil || !network.IsLab(subnet.Addr()) {
 		t.Errorf("client network %q, %v", env.ClientNetwork, err)
 	}
-	if server, err := netip.ParseAddr(env.Server); err != nil || network.Contains(server) {
+	if server, err := netip.ParseAddr(env.Server); err != nil || subnet.Contains(server) {
 		t.Errorf("server %q, %v: it must be reached through the rule", env.Server, err)
 	}
 	if env.Kernel == "" || env.CPUs < 1 || env.Driver == "" || env.NAT == "" || env.ConntrackMax == nil {

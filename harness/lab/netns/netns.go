@@ -33,6 +33,7 @@ import (
 	"snatlab/harness/probe"
 	"snatlab/harness/result"
 	"snatlab/harness/scenario"
+	"snatlab/harness/scenario/network"
 	"snatlab/harness/undo"
 )
 
@@ -40,6 +41,7 @@ import (
 type Config struct {
 	Run      string // id of the run: a part of the names of a lab that is kept
 	Clients  int
+	Family   string             // of the addresses: result.IPv4 or result.IPv6; empty: IPv4
 	Protocol string             // of the load: result.TCP or result.UDP; empty: TCP
 	NAT      string             // what writes the rule: result.NATNFTables or result.NATIPTables
 	Control  bool               // the lab has a control
@@ -71,7 +73,8 @@ func routerUndoers() undo.Undoers {
 type netnsLab struct {
 	lab.Base
 	config  Config
-	barrier *os.File // memory that the clients share
+	plan    network.Plan // the addresses
+	barrier *os.File     // memory that the clients share
 	router  *router
 	nodes   []*node // the server, then the clients
 	kept    bool
@@ -80,15 +83,15 @@ type netnsLab struct {
 // newNetnsLab returns a lab of which nothing is built.
 func newNetnsLab(c Config) *netnsLab {
 	c.Binary = cmp.Or(c.Binary, lab.ThisBinary)
-	l := &netnsLab{Base: lab.NewBase(result.DriverNetns, c.Say), config: c}
-	l.Journal, l.Outgoing, l.WithControl = undo.InMemory(routerUndoers()), serverPlace().name, c.Control
+	l := &netnsLab{Base: lab.NewBase(result.DriverNetns, c.Say), config: c, plan: network.NetnsPlan(c.Family)}
+	l.Journal, l.Outgoing, l.WithControl = undo.InMemory(routerUndoers()), lab.ServerName, c.Control
 	l.BarrierFile = fmt.Sprintf("/proc/self/fd/%d", barrierFD) // the same descriptor in every probe
 	l.Protocol, l.Accept = cmp.Or(c.Protocol, result.TCP), c.Accept
 	l.Facts.NAT, l.Facts.Rootless = c.NAT, IsReexecuted()
-	l.Facts.ClientNetwork = clientNet.String()
-	l.nodes = []*node{newNode(serverPlace())}
+	l.Facts.ClientNetwork = l.plan.Clients.String()
+	l.nodes = []*node{newNode(serverPlace(l.plan))}
 	for i := range c.Clients {
-		l.nodes = append(l.nodes, newNode(clientPlace(i)))
+		l.nodes = append(l.nodes, newNode(clientPlace(l.plan, i)))
 	}
 	return l
 }
@@ -96,13 +99,13 @@ func newNetnsLab(c Config) *netnsLab {
 // writeRule writes the rule with the program that the scenario names.
 func (l *netnsLab) writeRule(ctx context.Context) (*nat.Rule, error) {
 	if l.config.NAT == result.NATNFTables {
-		return nat.MasqueradeNFTables(ctx, l.Journal, clientNet, bridge)
+		return nat.MasqueradeNFTables(ctx, l.Journal, l.plan.Clients, bridge)
 	}
 	tables, err := iptables.OpenDefault()
 	if err != nil {
 		return nil, err
 	}
-	return nat.MasqueradeIPTables(ctx, l.Journal, tables, clientNet, bridge)
+	return nat.MasqueradeIPTables(ctx, l.Journal, tables, l.plan.Clients, bridge)
 }
 
 func (l *netnsLab) makeBarrier(context.Context) error {
@@ -121,7 +124,7 @@ func (l *netnsLab) masqueradeClients(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		return l.AddIdleRules(ctx, clientNet, l.config.Widen)
+		return l.AddIdleRules(ctx, l.plan.Clients, l.config.Widen)
 	})
 }
 
@@ -162,7 +165,7 @@ func (l *netnsLab) startServer(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(l.FilterServer(ctx), l.MakeService(ctx, clientNet, l.config.Backends))
+	return errors.Join(l.FilterServer(ctx), l.MakeService(ctx, l.plan.Clients, l.config.Backends))
 }
 
 func (l *netnsLab) startClients(ctx context.Context) error {

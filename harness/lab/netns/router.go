@@ -145,14 +145,14 @@ func (l *netnsLab) makeRouter(context.Context) (err error) {
 		return err
 	}
 	l.Router = l.router.do
-	if err := l.router.do(func() error { return errors.Join(disableIPv6(), machine.WriteSysctl("net.ipv4.ip_forward", "1")) }); err != nil {
+	if err := l.router.do(func() error { return errors.Join(setIPv6(l.plan.Clients.Addr().Is6()), l.forwardPackets()) }); err != nil {
 		return err
 	}
 	link := &netlink.Bridge{LinkAttrs: linkAttributes(bridge)}
 	if err := l.router.netlink.LinkAdd(link); err != nil {
 		return fmt.Errorf("make bridge %s: %w", bridge, addModuleHint(err, "bridge", "CONFIG_BRIDGE"))
 	}
-	return setUp(l.router.netlink, bridge, clientGateway)
+	return setUp(l.router.netlink, bridge, l.plan.ClientGateway())
 }
 
 // addModuleHint adds the missing module to the kernel's error for an unknown kind of
@@ -164,14 +164,39 @@ func addModuleHint(err error, module, option string) error {
 	return err
 }
 
-// disableIPv6 disables IPv6, which sends packets to its neighbours. A kernel without
-// IPv6 is no error.
-func disableIPv6() error {
+// forwardPackets makes the calling thread's namespace forward packets of the lab's family.
+func (l *netnsLab) forwardPackets() error {
+	if l.plan.Clients.Addr().Is6() {
+		return machine.WriteSysctl("net.ipv6.conf.all.forwarding", "1")
+	}
+	return machine.WriteSysctl("net.ipv4.ip_forward", "1")
+}
+
+// setIPv6 prepares the calling thread's namespace for a family, before it has interfaces.
+// A lab of IPv4 disables IPv6, which sends packets to its neighbours. A lab of IPv6 asks
+// nobody whether its addresses are free, or for routes: it has them from us.
+func setIPv6(use bool) error {
+	values := map[string]string{"disable_ipv6": "1"}
+	if use {
+		values = map[string]string{"disable_ipv6": "0", "accept_dad": "0", "accept_ra": "0", "router_solicitations": "0"}
+	}
 	for _, which := range []string{"all", "default"} {
-		err := machine.WriteSysctl("net.ipv6.conf."+which+".disable_ipv6", "1")
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
+		for name, value := range values {
+			err := machine.WriteSysctl("net.ipv6.conf."+which+"."+name, value)
+			switch {
+			case !errors.Is(err, fs.ErrNotExist):
+			case use:
+				return errNoIPv6
+			default:
+				err = nil
+			}
+			if err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
+
+// errNoIPv6 is the error of a kernel that has no IPv6 at all.
+var errNoIPv6 = errors.New("this kernel has no IPv6 (is ipv6.disable=1 on its command line? modprobe ipv6, CONFIG_IPV6)")

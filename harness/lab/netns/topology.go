@@ -3,7 +3,6 @@ package netns
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"time"
 
@@ -13,16 +12,7 @@ import (
 
 	"snatlab/harness/lab"
 	"snatlab/harness/machine"
-	"snatlab/harness/scenario"
-)
-
-// The lab's addresses, from the range of RFC 2544. They exist in the lab's namespaces
-// only, so every lab can have the same ones.
-var (
-	clientNet     = scenario.NetnsClients
-	clientGateway = netip.PrefixFrom(clientNet.Addr().Next(), clientNet.Bits())
-	serverGateway = netip.PrefixFrom(scenario.NetnsServer.Addr().Next(), scenario.NetnsServer.Bits())
-	serverAddress = serverGateway.Addr().Next()
+	"snatlab/harness/scenario/network"
 )
 
 // The names of interfaces. An interface in the router has the name of the node at its
@@ -40,17 +30,12 @@ type nodePlace struct {
 	bridged bool         // the router's end is a port of the bridge, and has no address of its own
 }
 
-func serverPlace() nodePlace {
-	return nodePlace{name: lab.ServerName, address: netip.PrefixFrom(serverAddress, serverGateway.Bits()), gateway: serverGateway}
+func serverPlace(p network.Plan) nodePlace {
+	return nodePlace{name: lab.ServerName, address: p.Backend(0), gateway: p.ServerGateway()}
 }
 
-func clientPlace(i int) nodePlace {
-	address := clientGateway.Addr().As4()
-	address[3] += byte(1 + i)
-	return nodePlace{
-		name:    lab.ClientName(i),
-		address: netip.PrefixFrom(netip.AddrFrom4(address), clientNet.Bits()), gateway: clientGateway, bridged: true,
-	}
+func clientPlace(p network.Plan, i int) nodePlace {
+	return nodePlace{name: lab.ClientName(i), address: p.Client(i), gateway: p.ClientGateway(), bridged: true}
 }
 
 // connectNode connects the router to a namespace by a veth pair, and configures both
@@ -67,7 +52,7 @@ func (r *router) connectNode(p nodePlace, space netns.NsHandle) error {
 	if err := r.netlink.LinkAdd(cable); err != nil {
 		return fmt.Errorf("make a veth pair: %w", addModuleHint(err, "veth", "CONFIG_VETH"))
 	}
-	if err := machine.DoInNamespace(space, disableIPv6); err != nil {
+	if err := machine.DoInNamespace(space, func() error { return setIPv6(p.address.Addr().Is6()) }); err != nil {
 		return err
 	}
 	inside, err := netlink.NewHandleAt(space, unix.NETLINK_ROUTE)
@@ -126,7 +111,7 @@ func setUp(h *netlink.Handle, name string, addresses ...netip.Prefix) error {
 	link, err := h.LinkByName(name)
 	for _, a := range addresses {
 		if err == nil {
-			err = h.AddrAdd(link, &netlink.Addr{IPNet: &net.IPNet{IP: a.Addr().AsSlice(), Mask: net.CIDRMask(a.Bits(), a.Addr().BitLen())}})
+			err = h.AddrAdd(link, lab.InterfaceAddress(a))
 		}
 	}
 	if err == nil {

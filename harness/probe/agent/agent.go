@@ -16,6 +16,7 @@ import (
 	"snatlab/harness/probe/load"
 	"snatlab/harness/probe/server"
 	"snatlab/harness/scenario"
+	"snatlab/harness/scenario/network"
 )
 
 // Agent is the probe's side of the protocol.
@@ -26,7 +27,7 @@ type Agent struct {
 	Address netip.Addr // that a server listens on; zero: all
 
 	// Guests are the networks that a server accepts connections from. It resets
-	// others. Nil: scenario.LabAddresses.
+	// others. Nil: network.LabsIPv4.
 	Guests []netip.Prefix
 
 	// Admit is called at the first greeting of a server's controller. Its error is the
@@ -222,7 +223,7 @@ func (a *Agent) checkPort(port uint16) error {
 // guestsOrLab returns the networks that the server accepts connections from.
 func (a *Agent) guestsOrLab() []netip.Prefix {
 	if a.Guests == nil {
-		return []netip.Prefix{scenario.LabAddresses}
+		return []netip.Prefix{network.LabsIPv4}
 	}
 	return a.Guests
 }

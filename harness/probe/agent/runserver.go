@@ -13,6 +13,7 @@ import (
 	"snatlab/harness/printable"
 	"snatlab/harness/probe"
 	"snatlab/harness/scenario"
+	"snatlab/harness/scenario/network"
 )
 
 // RunServer is the server of runs on other machines, one run at a time.
@@ -24,7 +25,7 @@ import (
 type RunServer struct {
 	Address netip.Addr         // that clients connect to
 	Ports   scenario.PortRange // that clients connect to, one a trial
-	Guests  []netip.Prefix     // that clients connect from; nil: the machine of the run, and scenario.LabAddresses
+	Guests  []netip.Prefix     // that clients connect from; nil: the machine of the run, and network.LabsIPv4
 	Log     func(string)       // called for each event, by several goroutines
 
 	Limits ServeLimits // zero: DefaultLimits
@@ -137,7 +138,7 @@ func (s *RunServer) guestsOf(conn net.Conn) []netip.Prefix {
 		return s.Guests
 	}
 	peer := conn.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap()
-	return []netip.Prefix{netip.PrefixFrom(peer, peer.BitLen()), scenario.LabAddresses}
+	return []netip.Prefix{netip.PrefixFrom(peer, peer.BitLen()), network.LabsIPv4}
 }
 
 // reservation is held by one run at a time.

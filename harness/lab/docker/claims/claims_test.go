@@ -3,9 +3,8 @@ package claims
 import (
 	"net/netip"
 	"slices"
+	"snatlab/harness/scenario/network"
 	"testing"
-
-	"snatlab/harness/scenario"
 )
 
 func prefixes(texts ...string) (all []netip.Prefix) {
@@ -47,7 +46,7 @@ func TestPickSubnets(t *testing.T) {
 // The pool has 512 subnets.
 func TestPickAllSubnets(t *testing.T) {
 	t.Parallel()
-	free, _ := PickSubnets(scenario.LabAddresses, nil, 1000)
+	free, _ := PickSubnets(network.LabsIPv4, nil, 1000)
 	if len(free) != 512 || free[0].String() != "198.18.0.0/24" || free[511].String() != "198.19.255.0/24" {
 		t.Errorf("%d subnets, %v to %v", len(free), free[0], free[len(free)-1])
 	}
