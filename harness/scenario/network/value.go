@@ -73,7 +73,7 @@ func (v Source) ReadNode(_ *strictyaml.Decoder, _ string, n *yaml.Node) string {
 // Schema implements [strictyaml.Value]. The patterns are those of LabsIPv4 and LabsIPv6.
 func (Source) Schema() *strictyaml.Schema {
 	return &strictyaml.Schema{Kind: "address", Type: "string",
-		Pattern: `^(198\.1[89]\.[0-9]{1,3}\.[0-9]{1,3}|2001:0{0,3}2:(0{1,4})?:[0-9a-fA-F:.]+)$`}
+		Pattern: `^(198\.1[89]\.[0-9]{1,3}\.[0-9]{1,3}|2001:0{0,3}2:(0{1,4})?:[0-9a-fA-F:.]*)$`}
 }
 
 // MakeNode implements [strictyaml.Value].
