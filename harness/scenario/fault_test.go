@@ -439,7 +439,7 @@ func TestParseBadArms(t *testing.T) {
 		{"arms: [{name: a, snat: {to_source: []}}]", `2:36: to_source: is empty; allowed: a list of 1 to 64`},
 		{"arms: [{name: a, snat: {to_source: [" + strings.Repeat("198.19.0.1, ", 65) + "]}}]", `2:36: to_source: has 65 entries; allowed: a list of 1 to 64`},
 		{"arms: [{name: a, snat: {to_source: [198.20.0.0]}}]", `2:37: to_source: "198.20.0.0" is not allowed; allowed: addresses out of 198.18.0.0/15, or out of 2001:2::/48 with lab: {family: ipv6}`},
-		{"arms: [{name: a, snat: {to_source: ['2001:2::1']}}]", `2:37: to_source: "2001:2::1" is not allowed; allowed: addresses out of 198.18.0.0/15, or out of 2001:2::/48 with lab: {family: ipv6}`},
+		{"arms: [{name: a, snat: {to_source: ['2001:db8::1']}}]", `2:37: to_source: "2001:db8::1" is not allowed; allowed: addresses out of 198.18.0.0/15, or out of 2001:2::/48 with lab: {family: ipv6}`},
 		{"arms: [{name: a, snat: {to_source: ['::ffff:198.18.0.1']}}]", `2:37: to_source: "::ffff:198.18.0.1" is not allowed; allowed: addresses out of 198.18.0.0/15, or out of 2001:2::/48 with lab: {family: ipv6}`},
 		{"arms: [{name: a, snat: {to_source: [198.19.0.1, ~]}}]", `2:49: to_source: is empty; allowed: addresses out of 198.18.0.0/15, or out of 2001:2::/48 with lab: {family: ipv6}`},
 		{"arms: [{name: a, snat: {to_source: [198.19.0.1, 198.19.0.2, 198.19.0.4, 198.19.0.9]}}]", `2:61: to_source: 198.19.0.4 comes after 198.19.0.2` + consecutive},
