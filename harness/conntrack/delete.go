@@ -154,24 +154,32 @@ const (
 	attrProto     = 2 // CTA_TUPLE_PROTO
 	attrIPSource  = 1 // CTA_IP_V4_SRC
 	attrIPDest    = 2 // CTA_IP_V4_DST
+	attrIP6Source = 3 // CTA_IP_V6_SRC
+	attrIP6Dest   = 4 // CTA_IP_V6_DST
 	attrProtoNum  = 1 // CTA_PROTO_NUM
 	attrPortFrom  = 2 // CTA_PROTO_SRC_PORT
 	attrPortTo    = 3 // CTA_PROTO_DST_PORT
 )
 
-// deletion returns the message that deletes the entry of a connection over IPv4.
+// deletion returns the message that deletes the entry of a connection.
 func deletion(protocol uint8, c connectionPair) (netlink.Message, error) {
-	if !c.source.Addr().Is4() || !c.destination.Addr().Is4() {
-		return netlink.Message{}, errors.New("not an IPv4 connection")
+	from, to := c.source.Addr(), c.destination.Addr()
+	family, source, destination := netfilter.ProtoIPv4, uint16(attrIPSource), uint16(attrIPDest)
+	switch {
+	case from.Is4() && to.Is4():
+	case from.Is6() && to.Is6():
+		family, source, destination = netfilter.ProtoIPv6, attrIP6Source, attrIP6Dest
+	default:
+		return netlink.Message{}, fmt.Errorf("from %v to %v: not addresses of one family", from, to)
 	}
 	header := netfilter.Header{
 		SubsystemID: netfilter.NFSubsysCTNetlink, MessageType: messageDelete,
-		Family: netfilter.ProtoIPv4, Flags: netlink.Request,
+		Family: family, Flags: netlink.Request,
 	}
 	return netfilter.MarshalNetlink(header, []netfilter.Attribute{{Type: attrTupleOrig, Nested: true, Children: []netfilter.Attribute{
 		{Type: attrTupleIP, Nested: true, Children: []netfilter.Attribute{
-			{Type: attrIPSource, Data: c.source.Addr().AsSlice()},
-			{Type: attrIPDest, Data: c.destination.Addr().AsSlice()},
+			{Type: source, Data: from.AsSlice()},
+			{Type: destination, Data: to.AsSlice()},
 		}},
 		{Type: attrProto, Nested: true, Children: []netfilter.Attribute{
 			{Type: attrProtoNum, Data: []byte{protocol}},

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"snatlab/harness/netnstest"
 	"snatlab/harness/result"
 
 	"github.com/google/go-cmp/cmp"
@@ -166,6 +167,31 @@ func TestDeleteError(t *testing.T) {
 	want := "delete the conntrack entry from " + c[0].String() + " to " + c[1].String() + ": "
 	if err == nil || !strings.HasPrefix(err.Error(), want) {
 		t.Errorf("error %v, want %s...", err, want)
+	}
+}
+
+// Entries of IPv6 are looked up and deleted as those of IPv4.
+func TestDeleteIPv6(t *testing.T) {
+	enterNamespace(t)
+	netnstest.Run(t, "ip6tables -A INPUT -m conntrack --ctstate NEW -j ACCEPT")
+	server, four := startServerAt(t, "[::1]:0"), connectThree(t)
+	var all []connection
+	for range 2 {
+		all = append(all, connection{connect(t, netip.MustParseAddrPort("[::1]:0"), server), server})
+	}
+	checkTracked(t, slices.Concat(four, all)...)
+	states, err := LookUpStates(t.Context(), unix.IPPROTO_TCP, connectionSeq(all))
+	must(t, err)
+	for _, c := range all {
+		if states[c[0]] == "" {
+			t.Errorf("no state of %v", c)
+		}
+	}
+	must(t, deleteAll(t.Context(), all[0]))
+	checkTracked(t, append(four, all[1])...)
+	const want = "from 127.0.0.1 to ::1: not addresses of one family"
+	if err := deleteAll(t.Context(), connection{loopback("0.1", 5), server}); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("error %v, want %s", err, want)
 	}
 }
 

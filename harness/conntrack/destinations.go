@@ -162,8 +162,6 @@ func (t *tally) addMessages(data []byte) (done bool, err error) {
 const (
 	attrTupleReply    = 2      // CTA_TUPLE_REPLY
 	attrStatus        = 3      // CTA_STATUS
-	attrIP6Source     = 3      // CTA_IP_V6_SRC
-	attrIP6Dest       = 4      // CTA_IP_V6_DST
 	statusTranslated  = 1 << 4 // IPS_SRC_NAT
 	attributeTypeMask = 0x3fff // without NLA_F_NESTED and NLA_F_NET_BYTEORDER
 )

@@ -47,7 +47,12 @@ func addSNAT(t *testing.T) {
 // startServer returns the address of a server that never closes a connection.
 func startServer(t *testing.T) netip.AddrPort {
 	t.Helper()
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	return startServerAt(t, "127.0.0.1:0")
+}
+
+func startServerAt(t *testing.T, address string) netip.AddrPort {
+	t.Helper()
+	l, err := net.Listen("tcp", address)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +68,7 @@ func connect(t *testing.T, from netip.AddrPort, to netip.AddrPort) (source netip
 		var err error
 		return errors.Join(c.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEADDR, 1) }), err)
 	}}
-	c, err := d.DialContext(t.Context(), "tcp4", to.String())
+	c, err := d.DialContext(t.Context(), "tcp", to.String())
 	if err != nil {
 		t.Fatal(err)
 	}

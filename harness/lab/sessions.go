@@ -199,7 +199,7 @@ func (s *Sessions) Listen(ctx context.Context, trial int, swapped bool) (at Serv
 	if swapped && s.controlled {
 		at.Arm, at.Control = at.Control, at.Arm
 	}
-	return at, s.server.Listen(ctx, probe.Listen{Protocol: s.Protocol, Port: at.Arm.Port(), Control: at.Control.Port(), DNS: s.lookups, Hold: s.hold, Close: s.closes})
+	return at, s.server.Listen(ctx, probe.Listen{Protocol: s.Protocol, Port: at.Arm.Port(), Control: at.Control.Port(), IPv6: s.address.Is6(), DNS: s.lookups, Hold: s.hold, Close: s.closes})
 }
 
 // HoldConnections has the server of later trials keep connections open.

@@ -261,7 +261,7 @@ func (s *Served) checkSources() error {
 	}
 	left, before := s.Accepted, netip.Addr{}
 	for _, from := range s.Sources {
-		if !from.Address.Is4() || !before.Less(from.Address) || from.Accepted < 1 || from.Accepted > left {
+		if from.Address.Is4In6() || from.Address.Zone() != "" || !before.Less(from.Address) || from.Accepted < 1 || from.Accepted > left {
 			return fmt.Errorf("served: %d of %s from %.60q", from.Accepted, format.Plural(int(s.Accepted), "connection", "connections"), from.Address.String())
 		}
 		left, before = left-from.Accepted, from.Address

@@ -160,7 +160,9 @@ func TestCheckServed(t *testing.T) {
 		{3, []SourceCount{from("198.18.1.1", 2), from("198.19.0.1", 2)}, `served: 2 of 3 connections from "198.19.0.1"`},
 		{3, []SourceCount{from("198.18.1.1", 2), from("198.18.1.1", 1)}, `served: 1 of 3 connections from "198.18.1.1"`},
 		{3, []SourceCount{from("198.18.1.1", 0)}, `served: 0 of 3 connections from "198.18.1.1"`},
-		{3, []SourceCount{from("2001:2::1", 1)}, `served: 1 of 3 connections from "2001:2::1"`},
+		{3, []SourceCount{from("2001:2::1", 2), from("2001:2::2", 1)}, "<nil>"},
+		{3, []SourceCount{from("2001:2::2", 1), from("2001:2::1", 1)}, `served: 1 of 3 connections from "2001:2::1"`},
+		{3, []SourceCount{from("::ffff:198.18.1.1", 1)}, `served: 1 of 3 connections from "::ffff:198.18.1.1"`},
 		{3, []SourceCount{{}}, `served: 0 of 3 connections from "invalid IP"`},
 		{3, []SourceCount{from("198.18.1.1", 1<<64-1), from("198.19.0.1", 3)}, `served: 18446744073709551615 of 3 connections from "198.18.1.1"`},
 	} {

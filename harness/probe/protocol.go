@@ -117,6 +117,7 @@ type Listen struct {
 	Protocol string `json:"protocol,omitempty"` // result.TCP or result.UDP; empty: TCP
 	Port     uint16 `json:"port"`
 	Control  uint16 `json:"control,omitempty"` // port of the control; 0: none
+	IPv6     bool   `json:"ipv6,omitempty"`    // the clients connect over IPv6, and not over IPv4
 	DNS      bool   `json:"dns,omitempty"`     // the requests are those of look-ups, over UDP and over TCP
 
 	Hold  time.Duration `json:"hold,omitempty"`  // as in ClientLoad

@@ -27,7 +27,7 @@ type Agent struct {
 	Address netip.Addr // that a server listens on; zero: all
 
 	// Guests are the networks that a server accepts connections from. It resets
-	// others. Nil: network.LabsIPv4.
+	// others. Nil: the networks of labs.
 	Guests []netip.Prefix
 
 	// Admit is called at the first greeting of a server's controller. Its error is the
@@ -199,8 +199,15 @@ func (a *Agent) openPorts(order probe.Listen) (probe.Message, error) {
 	if err != nil {
 		return probe.Message{}, err
 	}
+	address := a.Address
+	if order.IPv6 && !address.IsValid() {
+		address = netip.IPv6Unspecified()
+	}
+	if order.IPv6 != address.Is6() {
+		return probe.Message{}, fmt.Errorf("listen on %v: not an address of the lab's family", address)
+	}
 	config := server.Config{
-		Protocol: order.Protocol, DNS: order.DNS, Address: netip.AddrPortFrom(a.Address, order.Port), Control: order.Control,
+		Protocol: order.Protocol, DNS: order.DNS, Address: netip.AddrPortFrom(address, order.Port), Control: order.Control,
 		Guests: a.guestsOrLab(), Files: a.files, LowPriority: a.lowPriority, Hold: order.Hold, Close: order.Close,
 	}
 	if a.open, err = server.OpenListener(config); err == nil {
@@ -223,7 +230,7 @@ func (a *Agent) checkPort(port uint16) error {
 // guestsOrLab returns the networks that the server accepts connections from.
 func (a *Agent) guestsOrLab() []netip.Prefix {
 	if a.Guests == nil {
-		return []netip.Prefix{network.LabsIPv4}
+		return []netip.Prefix{network.LabsIPv4, network.LabsIPv6}
 	}
 	return a.Guests
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/netip"
 	"time"
-	"unsafe"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 	"golang.org/x/sys/unix"
@@ -48,7 +47,7 @@ type connections struct {
 type target struct {
 	transport transport.Transport
 	lookups   transport.Lookups // the same, of requests that are look-ups; else nil
-	peer      unix.RawSockaddrInet4
+	peer      transport.Address
 	launched  int
 	succeeded int
 	failures  [kinds]int
@@ -61,7 +60,7 @@ func newTarget(server netip.AddrPort, by transport.Transport) target {
 	lookups, _ := by.(transport.Lookups)
 	return target{
 		transport: by, lookups: lookups,
-		peer:    unix.RawSockaddrInet4{Family: unix.AF_INET, Port: networkOrder(server.Port()), Addr: server.Addr().As4()},
+		peer:    transport.NewAddress(server),
 		latency: probe.NewLatencyHistogram(),
 	}
 }
@@ -117,8 +116,8 @@ func failureKindOf(errno unix.Errno) failureKind {
 // Those of a control go to another server port, see addControl.
 func newConnections(load probe.ClientLoad, files int) (*connections, error) {
 	server := load.Server
-	if !server.Addr().Is4() {
-		return nil, fmt.Errorf("server %v: not an IPv4 address", server)
+	if !server.Addr().IsValid() {
+		return nil, fmt.Errorf("server %v: not an address", server)
 	}
 	limit := files - probe.ReservedFiles
 	if limit < 1 {
@@ -175,20 +174,6 @@ func (cs *connections) addControl(requests int) {
 	}
 }
 
-// readSourcePort returns the source port that the kernel chose.
-func readSourcePort(fd int) uint16 {
-	var a unix.RawSockaddrInet4
-	size := uint32(unix.SizeofSockaddrInet4)
-	unix.RawSyscall(unix.SYS_GETSOCKNAME, uintptr(fd), uintptr(unsafe.Pointer(&a)), uintptr(unsafe.Pointer(&size)))
-	return networkOrder(a.Port) // its own inverse
-}
-
-// networkOrder returns the port in network byte order.
-func networkOrder(port uint16) uint16 {
-	b := [2]byte{byte(port >> 8), byte(port)}
-	return *(*uint16)(unsafe.Pointer(&b))
-}
-
 // close closes the sockets that are still open.
 func (cs *connections) close() error {
 	for _, c := range cs.conns[:cs.launched] {
@@ -204,7 +189,8 @@ func (cs *connections) close() error {
 
 // openSocket returns a socket for a request of a kind.
 func (cs *connections) openSocket(kind lockstep.SlotKind) (fd int, err error) {
-	if fd, err = cs.targets[kind].transport.OpenSocket(); err == nil {
+	to := &cs.targets[kind]
+	if fd, err = to.transport.OpenSocket(&to.peer); err == nil {
 		cs.open++
 	}
 	return fd, err
@@ -268,7 +254,7 @@ func (cs *connections) addConn(c *conn, fd int, port uint16, kind lockstep.SlotK
 		return nil
 	}
 	if port == 0 {
-		c.port = readSourcePort(fd)
+		c.port = transport.ReadSourcePort(fd)
 	}
 	event := unix.EpollEvent{Events: cs.targets[kind].transport.Events(), Fd: int32(cs.launched - 1)}
 	if err := unix.EpollCtl(cs.epoll, unix.EPOLL_CTL_ADD, fd, &event); err != nil {

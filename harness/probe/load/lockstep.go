@@ -8,10 +8,9 @@ import (
 	"slices"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"snatlab/harness/probe"
 	"snatlab/harness/probe/load/lockstep"
+	"snatlab/harness/probe/load/transport"
 	"snatlab/harness/scenario"
 )
 
@@ -84,7 +83,7 @@ func sendLockstep(ctx context.Context, load probe.ClientLoad, cpus []int, files 
 // newPart returns a client's part in a trial of so many requests to the arm. With a
 // control, flight gets room for its requests.
 func newPart(step probe.LockstepPart, requests int, flight *connections) *part {
-	l := &part{step: step, flight: flight}
+	l := &part{step: step, flight: flight, source: flight.targets[lockstep.ArmSlot].peer.Any()}
 	length := min(lockstep.TurnLength, max(1, flight.limit/2))
 	if c := step.Control; c != nil {
 		l.every = c.Every
@@ -129,8 +128,8 @@ type part struct {
 	gate   gate
 	flight *connections
 	bound  [2 * lockstep.TurnLength]boundSocket // sockets made ahead of time for a turn
-	source unix.SockaddrInet4
-	made   int // sockets bound for the arm so far
+	source transport.Address                    // of a socket that is being bound
+	made   int                                  // sockets bound for the arm so far
 
 	// Of the turn that is being played:
 	aim       lockstep.Aim
@@ -378,8 +377,8 @@ func (l *part) bindNext(kind lockstep.SlotKind, next *lockstep.Position) (b boun
 		l.made++
 	}
 	b.port = portAt(ports, k)
-	l.source.Port = int(b.port)
-	if err := unix.Bind(b.fd, &l.source); err != nil {
+	l.source.SetPort(b.port)
+	if errno := l.source.Bind(b.fd); errno != 0 {
 		l.flight.closeUnused(b.fd)
 		l.bindErrors++
 		b.fd = -1

@@ -58,14 +58,21 @@ func TestMeetPartners(t *testing.T) {
 
 // Nothing is allocated between slots, of the arm or of the control.
 func TestFireTurnAllocations(t *testing.T) {
+	for _, any := range []string{"127.0.0.1:0", "[::1]:0"} {
+		checkAllocations(t, any)
+	}
+}
+
+// checkAllocations checks it for requests to an address.
+func checkAllocations(t *testing.T, any string) {
 	// The kernel completes the handshakes. Nothing accepts or answers, so nothing allocates.
-	kernel, err := net.Listen("tcp4", "127.0.0.1:0")
+	kernel, err := net.Listen("tcp", any)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer kernel.Close()
 	address := netip.MustParseAddrPort(kernel.Addr().String())
-	datagrams, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(address))
+	datagrams, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(address))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +104,7 @@ func TestFireTurnAllocations(t *testing.T) {
 			}
 		})
 		if allocated != 0 {
-			t.Errorf("%s: %v allocations a turn", name, allocated)
+			t.Errorf("%s to %v: %v allocations a turn", name, address, allocated)
 		}
 		flight.close()
 		gate.Close()

@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"path"
 	"slices"
 	"strconv"
@@ -58,8 +59,8 @@ const maxPath = 1 << 10
 // many CPUs.
 func checkLoad(l *probe.ClientLoad, cpus int) error {
 	switch {
-	case !l.Server.Addr().Is4() || l.Server.Port() == 0:
-		return fmt.Errorf("server %v: not an IPv4 address with a port", l.Server)
+	case !isServer(l.Server):
+		return fmt.Errorf("server %v: not an address with a port", l.Server)
 	case l.Requests < 1 || l.Requests > probe.MaxRequests:
 		return fmt.Errorf("%d requests: out of range", l.Requests)
 	case l.Timeout <= 0 || l.Timeout > time.Minute:
@@ -85,6 +86,9 @@ func checkLoad(l *probe.ClientLoad, cpus int) error {
 	if l.Lockstep == nil {
 		return nil
 	}
+	if c := l.Lockstep.Control; c != nil && c.Server.Addr().BitLen() != l.Server.Addr().BitLen() {
+		return fmt.Errorf("control: server %v: not of the family of %v", c.Server, l.Server)
+	}
 	return checkLockstep(l.Lockstep, l.Requests, cpus/threads)
 }
 
@@ -109,13 +113,19 @@ func checkLockstep(s *probe.LockstepPart, requests, cpus int) error {
 	return checkControl(s.Control)
 }
 
+// isServer reports whether an address can be that of a server. An IPv4 address is not
+// written as one of IPv6.
+func isServer(a netip.AddrPort) bool {
+	return a.IsValid() && a.Port() != 0 && !a.Addr().Is4In6() && a.Addr().Zone() == ""
+}
+
 // checkControl returns an error for a control that no controller sends.
 func checkControl(c *probe.ControlPart) error {
 	switch {
 	case c == nil:
 		return nil
-	case !c.Server.Addr().Is4() || c.Server.Port() == 0:
-		return fmt.Errorf("control: server %v: not an IPv4 address with a port", c.Server)
+	case !isServer(c.Server):
+		return fmt.Errorf("control: server %v: not an address with a port", c.Server)
 	case c.Every < 1 || c.Every > lockstep.TurnLength:
 		return fmt.Errorf("control: a slot after every %d: out of range", c.Every)
 	case !c.Ports.Valid():

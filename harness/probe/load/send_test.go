@@ -43,9 +43,9 @@ func TestCheckLoad(t *testing.T) {
 			s.Barrier, s.Own, s.Ports = "/proc/self/fd/3", true, scenario.PortRange{First: 1, Last: 65535}
 		}), "<nil>"},
 		{step(func(s *probe.LockstepPart) { s.Barrier, s.Start = "", probe.MonotonicTime()+int64(time.Second) }), "<nil>"},
-		{load(func(l *probe.ClientLoad) { l.Server = netip.AddrPort{} }), "server invalid AddrPort: not an IPv4 address with a port"},
-		{load(func(l *probe.ClientLoad) { l.Server = netip.MustParseAddrPort("[::1]:80") }), "server [::1]:80: not an IPv4 address with a port"},
-		{load(func(l *probe.ClientLoad) { l.Server = netip.MustParseAddrPort("198.18.1.2:0") }), "server 198.18.1.2:0: not an IPv4 address with a port"},
+		{load(func(l *probe.ClientLoad) { l.Server = netip.AddrPort{} }), "server invalid AddrPort: not an address with a port"},
+		{load(func(l *probe.ClientLoad) { l.Server = netip.MustParseAddrPort("[::ffff:127.0.0.1]:80") }), "server [::ffff:127.0.0.1]:80: not an address with a port"},
+		{load(func(l *probe.ClientLoad) { l.Server = netip.MustParseAddrPort("198.18.1.2:0") }), "server 198.18.1.2:0: not an address with a port"},
 		{load(func(l *probe.ClientLoad) { l.Requests = 1 << 40 }), "1099511627776 requests: out of range"},
 		{load(func(l *probe.ClientLoad) { l.Requests = -1 }), "-1 requests: out of range"},
 		{load(func(l *probe.ClientLoad) { l.Timeout = -1 }), "a timeout of -1 ns: out of range"},

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"encoding/binary"
 	"fmt"
 	"net/netip"
 	"time"
@@ -30,12 +29,16 @@ func (*echo) wakesBy() (fd int, limit time.Duration) { return -1, -1 }
 
 // listenUDP returns a socket that receives datagrams.
 func listenUDP(address netip.AddrPort) (int, error) {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_UDP)
+	fd, err := openSocket(address, unix.SOCK_DGRAM, unix.IPPROTO_UDP)
 	if err != nil {
-		return -1, fmt.Errorf("socket: %w", err)
+		return -1, err
 	}
 	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBuffer) // as much as is allowed
-	err = unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_PKTINFO, 1)
+	if address.Addr().Is6() {
+		err = unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1)
+	} else {
+		err = unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_PKTINFO, 1)
+	}
 	if err == nil {
 		err = unix.Bind(fd, socketAddress(address))
 	}
@@ -86,23 +89,38 @@ func sendAnswer(port int, answer, control []byte, to unix.Sockaddr) error {
 }
 
 // keepSource turns the ancillary data of a datagram into that of its answer: the address
-// that it came to is the one to answer from, by whatever interface (ip(7), IP_PKTINFO).
+// that it came to is the one to answer from, by whatever interface (ip(7), IP_PKTINFO;
+// ipv6(7), IPV6_PKTINFO).
 func keepSource(control []byte) []byte {
-	const interfaceIndex = unix.SizeofCmsghdr // the first field of struct in_pktinfo
-	if len(control) < interfaceIndex+unix.SizeofInet4Pktinfo {
+	_, interfaceIndex := readPacketInfo(control)
+	if interfaceIndex == nil {
 		return nil
 	}
-	binary.NativeEndian.PutUint32(control[interfaceIndex:], 0)
+	clear(interfaceIndex)
 	return control
 }
 
 // destinationOf returns the address that a datagram came to, by its ancillary data.
-func destinationOf(control []byte) (to [4]byte) {
-	const destination = unix.SizeofCmsghdr + 8 // the third field of struct in_pktinfo
-	if len(control) >= destination+len(to) {
-		copy(to[:], control[destination:])
-	}
+func destinationOf(control []byte) netip.Addr {
+	address, _ := readPacketInfo(control)
+	to, _ := netip.AddrFromSlice(address)
 	return to
+}
+
+// readPacketInfo returns the parts of the ancillary data of a datagram: the address that it
+// came to, and the index of the interface. Both are nil without such data.
+func readPacketInfo(control []byte) (address, interfaceIndex []byte) {
+	if len(control) < unix.SizeofCmsghdr {
+		return nil, nil
+	}
+	header, info := (*unix.Cmsghdr)(unsafe.Pointer(&control[0])), control[unix.SizeofCmsghdr:]
+	switch {
+	case header.Level == unix.IPPROTO_IP && len(info) >= unix.SizeofInet4Pktinfo: // struct in_pktinfo
+		return info[8:12], info[:4]
+	case header.Level == unix.IPPROTO_IPV6 && len(info) >= unix.SizeofInet6Pktinfo: // struct in6_pktinfo
+		return info[:16], info[16:20]
+	}
+	return nil, nil
 }
 
 // countReceiveDrops returns how many datagrams found a queue full; nil with TCP, and if

@@ -59,7 +59,7 @@ type Listener struct {
 // Config says what a listener listens on.
 type Config struct {
 	Protocol string         // result.TCP or result.UDP
-	Address  netip.AddrPort // the zero address means all addresses
+	Address  netip.AddrPort // the zero address means all addresses of IPv4
 	Control  uint16         // port of the control; 0: none
 	Guests   []netip.Prefix // that connections are accepted from
 	DNS      bool           // with UDP: requests are look-ups, which are answered over TCP as well
@@ -146,9 +146,9 @@ func listenOn(protocol string, address netip.AddrPort) (fd int, err error) {
 }
 
 func listenTCP(address netip.AddrPort) (int, error) {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
+	fd, err := openSocket(address, unix.SOCK_STREAM, unix.IPPROTO_TCP)
 	if err != nil {
-		return -1, fmt.Errorf("socket: %w", err)
+		return -1, err
 	}
 	err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
 	if err == nil {
@@ -163,13 +163,33 @@ func listenTCP(address netip.AddrPort) (int, error) {
 	return fd, err
 }
 
-// socketAddress returns an address as bind() takes it.
-func socketAddress(address netip.AddrPort) *unix.SockaddrInet4 {
-	at := &unix.SockaddrInet4{Port: int(address.Port())}
-	if address.Addr().Is4() {
-		at.Addr = address.Addr().As4()
+// openSocket returns a socket of an address's family, and of no other.
+func openSocket(address netip.AddrPort, kind, protocol int) (int, error) {
+	family := unix.AF_INET
+	if address.Addr().Is6() {
+		family = unix.AF_INET6
 	}
-	return at
+	fd, err := unix.Socket(family, kind|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, protocol)
+	if err == nil && family == unix.AF_INET6 {
+		if err = unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1); err != nil {
+			unix.Close(fd)
+		}
+	}
+	if err != nil {
+		return -1, fmt.Errorf("socket: %w", err)
+	}
+	return fd, nil
+}
+
+// socketAddress returns an address as bind() takes it.
+func socketAddress(address netip.AddrPort) unix.Sockaddr {
+	switch a := address.Addr(); {
+	case a.Is6():
+		return &unix.SockaddrInet6{Port: int(address.Port()), Addr: a.As16()}
+	case a.Is4():
+		return &unix.SockaddrInet4{Port: int(address.Port()), Addr: a.As4()}
+	}
+	return &unix.SockaddrInet4{Port: int(address.Port())}
 }
 
 // closePorts closes the ports.
@@ -327,10 +347,13 @@ func (l *Listener) countGuest(port int, from unix.Sockaddr) bool {
 	return isGuest
 }
 
-// addressOf returns an IPv4 address; the zero address for another one.
+// addressOf returns the address of a socket; the zero address for one of another family.
 func addressOf(from unix.Sockaddr) netip.AddrPort {
-	if at, ok := from.(*unix.SockaddrInet4); ok {
+	switch at := from.(type) {
+	case *unix.SockaddrInet4:
 		return netip.AddrPortFrom(netip.AddrFrom4(at.Addr), uint16(at.Port))
+	case *unix.SockaddrInet6:
+		return netip.AddrPortFrom(netip.AddrFrom16(at.Addr), uint16(at.Port))
 	}
 	return netip.AddrPort{}
 }

@@ -33,7 +33,7 @@ type resolver struct {
 // go to: the server may have several addresses.
 type source struct {
 	from netip.AddrPort
-	to   [4]byte
+	to   netip.Addr
 	port int // socket
 }
 

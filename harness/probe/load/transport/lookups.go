@@ -35,12 +35,12 @@ type lookups struct {
 	second   *Thread             // sends the query for AAAA; nil: one thread sends both
 
 	// Of resolvers that open a second socket:
-	reopened scenario.PortRange     // its source ports
-	ports    []uint16               // those that were used, by request
-	peer     *unix.RawSockaddrInet4 // of the last request that was prepared: all have the same
-	own      unix.RawSockaddrInet4  // address of a second socket
-	batch    [2]mmsghdr             // of sendmmsg
-	parts    [2]unix.Iovec          // their contents
+	reopened scenario.PortRange // its source ports
+	ports    []uint16           // those that were used, by request
+	peer     *Address           // of the last request that was prepared: all have the same
+	own      Address            // of a second socket
+	batch    [2]mmsghdr         // of sendmmsg
+	parts    [2]unix.Iovec      // their contents
 }
 
 // mmsghdr is struct mmsghdr of sendmmsg(2).
@@ -66,7 +66,6 @@ func NewLookups(resolver string, client, requests, epoll int, reopened scenario.
 			return nil, fmt.Errorf("source ports of second sockets, %d to %d: out of range", reopened.First, reopened.Last)
 		}
 		l.reopened, l.ports = reopened, make([]uint16, requests)
-		l.own.Family = unix.AF_INET
 	case result.UseVC:
 		tcp := newTCP()
 		return &lookupsTCP{lookups: l, tcp: tcp}, nil
@@ -88,7 +87,7 @@ type Lookups interface {
 
 // Prepare connects the socket, and wakes the second thread: it is to be on its CPU at the
 // moment of the request.
-func (l *lookups) Prepare(fd int, to *unix.RawSockaddrInet4) unix.Errno {
+func (l *lookups) Prepare(fd int, to *Address) unix.Errno {
 	l.peer = to
 	if l.second != nil {
 		l.second.wake()
@@ -97,7 +96,7 @@ func (l *lookups) Prepare(fd int, to *unix.RawSockaddrInet4) unix.Errno {
 }
 
 // Send sends the queries, or the first one.
-func (l *lookups) Send(fd int, _ *unix.RawSockaddrInet4, request uint32) unix.Errno {
+func (l *lookups) Send(fd int, _ *Address, request uint32) unix.Errno {
 	a, aaaa := l.pair[0].Write(request), l.pair[1].Write(request)
 	switch {
 	case l.resolver != "":
@@ -189,7 +188,7 @@ func (l *lookups) sendSecond(fd int, request uint32) (reopened bool, errno unix.
 // choose one that a later request of the client is to leave from. The new one is added to
 // epoll, since the entry there was that of the old socket.
 func (l *lookups) reopen(fd int, request uint32) (unix.Errno, error) {
-	socket, err := l.udp.OpenSocket()
+	socket, err := l.udp.OpenSocket(l.peer)
 	if err != nil {
 		return 0, err
 	}
@@ -217,12 +216,12 @@ const mostDraws = 16
 // bindDrawn binds a socket to a source port that looks random, and differs from that of
 // another client at the same moment.
 func (l *lookups) bindDrawn(socket int, request uint32) (errno unix.Errno) {
+	l.own = l.peer.Any()
 	for i := range mostDraws {
 		draw := (uint64(l.client)<<32 | uint64(request)) + uint64(i)<<48
 		port := l.reopened.First + uint16(mix(draw)%uint64(l.reopened.Len()))
-		*(*[2]byte)(unsafe.Pointer(&l.own.Port)) = [2]byte{byte(port >> 8), byte(port)}
-		_, _, errno = unix.RawSyscall(unix.SYS_BIND, uintptr(socket), uintptr(unsafe.Pointer(&l.own)), unix.SizeofSockaddrInet4)
-		if errno == 0 {
+		l.own.SetPort(port)
+		if errno = l.own.Bind(socket); errno == 0 {
 			l.ports[request] = port
 		}
 		if errno != unix.EADDRINUSE {
@@ -270,12 +269,12 @@ type lookupsTCP struct {
 	answers [2 * (2 + query.MaxSize)]byte
 }
 
-func (l *lookupsTCP) OpenSocket() (int, error) { return l.tcp.OpenSocket() }
+func (l *lookupsTCP) OpenSocket(to *Address) (int, error) { return l.tcp.OpenSocket(to) }
 
-func (*lookupsTCP) Prepare(int, *unix.RawSockaddrInet4) unix.Errno { return 0 }
+func (*lookupsTCP) Prepare(int, *Address) unix.Errno { return 0 }
 
 // Send connects: the queries follow when the connection is open.
-func (l *lookupsTCP) Send(fd int, to *unix.RawSockaddrInet4, request uint32) unix.Errno {
+func (l *lookupsTCP) Send(fd int, to *Address, request uint32) unix.Errno {
 	return l.tcp.Send(fd, to, request)
 }
 

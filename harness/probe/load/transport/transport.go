@@ -15,14 +15,14 @@ import (
 
 // Transport is the protocol of the requests of a load. None of its methods allocates.
 type Transport interface {
-	// OpenSocket returns a socket that has no address yet.
-	OpenSocket() (fd int, err error)
+	// OpenSocket returns a socket for an address, which is neither bound nor connected.
+	OpenSocket(to *Address) (fd int, err error)
 	// Prepare does ahead of time what can be done before the moment of a request. A
 	// socket that is not bound gets its source port then, or when it sends.
-	Prepare(fd int, to *unix.RawSockaddrInet4) unix.Errno
+	Prepare(fd int, to *Address) unix.Errno
 	// Send sends the first packet of a request. It is one system call and no more, in each
 	// thread that sends.
-	Send(fd int, to *unix.RawSockaddrInet4, request uint32) unix.Errno
+	Send(fd int, to *Address, request uint32) unix.Errno
 	// Events are those of epoll that report an answer.
 	Events() uint32
 	// ReadAnswer returns the outcome of a request when epoll has reported its socket. ok
@@ -56,10 +56,10 @@ type tcp struct{ linger unix.Linger }
 // TIME_WAIT holds the port.
 func newTCP() *tcp { return &tcp{linger: unix.Linger{Onoff: 1}} }
 
-func (t *tcp) OpenSocket() (int, error) {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
+func (t *tcp) OpenSocket(to *Address) (int, error) {
+	fd, err := to.openSocket(unix.SOCK_STREAM, unix.IPPROTO_TCP)
 	if err != nil {
-		return -1, fmt.Errorf("socket: %w", err)
+		return -1, err
 	}
 	if err := unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &t.linger); err != nil {
 		unix.Close(fd)
@@ -68,13 +68,11 @@ func (t *tcp) OpenSocket() (int, error) {
 	return fd, nil
 }
 
-func (*tcp) Prepare(int, *unix.RawSockaddrInet4) unix.Errno { return 0 }
+func (*tcp) Prepare(int, *Address) unix.Errno { return 0 }
 
-// Send is a raw system call: the kernel completes the handshake before it returns, and
-// Go's scheduler would consider a thread blocked that is away for so long, and run
-// another goroutine in its place.
-func (*tcp) Send(fd int, to *unix.RawSockaddrInet4, _ uint32) unix.Errno {
-	_, _, errno := unix.RawSyscall(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(to)), unix.SizeofSockaddrInet4)
+// Send connects.
+func (*tcp) Send(fd int, to *Address, _ uint32) unix.Errno {
+	errno := to.connect(fd)
 	if errno == unix.EINPROGRESS || errno == unix.EINTR {
 		return 0
 	}
@@ -108,18 +106,14 @@ type udp struct {
 	before  probe.Counters
 }
 
-func (*udp) OpenSocket() (int, error) {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_UDP)
-	if err != nil {
-		return -1, fmt.Errorf("socket: %w", err)
-	}
-	return fd, nil
+func (*udp) OpenSocket(to *Address) (int, error) {
+	return to.openSocket(unix.SOCK_DGRAM, unix.IPPROTO_UDP)
 }
 
 // Prepare connects the socket, which sends nothing: datagrams of others do not reach it
 // then, and errors that others report do.
-func (*udp) Prepare(fd int, to *unix.RawSockaddrInet4) unix.Errno {
-	_, _, errno := unix.RawSyscall(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(to)), unix.SizeofSockaddrInet4)
+func (*udp) Prepare(fd int, to *Address) unix.Errno {
+	errno := to.connect(fd)
 	if errno == unix.EAGAIN { // no port is free (inet_autobind in net/ipv4/af_inet.c)
 		return unix.EADDRNOTAVAIL
 	}
@@ -127,7 +121,7 @@ func (*udp) Prepare(fd int, to *unix.RawSockaddrInet4) unix.Errno {
 }
 
 // Send is a raw system call, as it is with TCP.
-func (u *udp) Send(fd int, _ *unix.RawSockaddrInet4, request uint32) unix.Errno {
+func (u *udp) Send(fd int, _ *Address, request uint32) unix.Errno {
 	probe.WriteDatagram(&u.request, request)
 	_, _, errno := unix.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(&u.request)), uintptr(len(u.request)))
 	return errno

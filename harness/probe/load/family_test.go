@@ -1,0 +1,69 @@
+package load
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"snatlab/harness/probe"
+	"snatlab/harness/probe/server"
+	"snatlab/harness/result"
+	"snatlab/harness/scenario"
+)
+
+// A load of each protocol reaches a server of each family: all requests have answers, and
+// both sides count them, the arm's and the control's apart. A server that listens on all
+// addresses answers from the one that was asked.
+func TestFamilies(t *testing.T) {
+	const requests = 200
+	addresses := map[string]string{"IPv4": "127.0.0.1", "IPv6": "::1"}
+	port := uint16(39100)
+	for family, address := range addresses {
+		for name, load := range map[string]probe.ClientLoad{
+			"TCP":                           {},
+			"UDP":                           {Protocol: result.UDP},
+			"look-ups":                      {Protocol: result.UDP, Lookups: &probe.LookupPart{Threads: 1}},
+			"look-ups, reopened":            {Protocol: result.UDP, Lookups: &probe.LookupPart{Threads: 1, Resolver: result.SingleRequestReopen, Reopened: scenario.PortRange{First: 20_000, Last: 24_999}}},
+			"look-ups, over TCP":            {Protocol: result.UDP, Lookups: &probe.LookupPart{Threads: 1, Resolver: result.UseVC}},
+			"TCP, the kernel chooses ports": {Concurrency: 8},
+			"TCP that stays open":           {Concurrency: 8, Hold: time.Millisecond},
+		} {
+			t.Run(family+", "+name, func(t *testing.T) {
+				at := netip.MustParseAddr(address)
+				all := netip.Addr{}
+				if at.Is6() {
+					all = netip.IPv6Unspecified()
+				}
+				port += 2
+				config := server.Config{Protocol: load.Protocol, DNS: load.Lookups != nil, Address: netip.AddrPortFrom(all, port), Guests: []netip.Prefix{netip.PrefixFrom(at, at.BitLen())}, Files: 1024}
+				load.Server, load.Requests, load.Timeout = netip.AddrPortFrom(at, port), requests, 10*time.Second
+				want := uint64(0)
+				if load.Concurrency == 0 {
+					config.Control, want = port+1, requests
+					load.Lockstep = &probe.LockstepPart{Clients: 1, CPUs: 1, Ports: scenario.PortRange{First: 10_000, Last: 14_999},
+						Control: &probe.ControlPart{Server: netip.AddrPortFrom(at, port+1), Every: 1, Ports: scenario.PortRange{First: 15_000, Last: 19_999}}}
+				}
+				l, err := server.OpenListener(config)
+				if err != nil {
+					t.Fatal(err)
+				}
+				r, err := Send(t.Context(), load, []int{0}, 1024, nil)
+				if err == nil {
+					err = r.CheckAgainst(load)
+				}
+				if err != nil || r.Succeeded != requests || probe.CountPorts(r.Ports) < requests {
+					t.Errorf("%+v, %v", r, err)
+				}
+				served, err := l.Finish()
+				if err != nil || served.Accepted < requests || served.ControlAccepted != want || served.Strangers != 0 {
+					t.Errorf("%+v, %v", served, err)
+				}
+				for _, from := range served.Sources {
+					if from.Address != at {
+						t.Errorf("connections from %v", from.Address)
+					}
+				}
+			})
+		}
+	}
+}
