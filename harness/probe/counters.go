@@ -9,7 +9,8 @@ import (
 // Counters are the counters of this network namespace by name: "TcpExt.ListenDrops".
 type Counters map[string]uint64
 
-// ReadCounters returns the counters of TCP and UDP. A missing file has none.
+// ReadCounters returns the counters of TCP and UDP, of both families together. The kernel
+// counts UDP over IPv6 apart. A missing file has none.
 func ReadCounters() Counters {
 	c := Counters{}
 	for _, path := range []string{"/proc/self/net/netstat", "/proc/self/net/snmp"} {
@@ -17,7 +18,23 @@ func ReadCounters() Counters {
 			c.parsePairs(string(text))
 		}
 	}
+	if text, err := os.ReadFile("/proc/self/net/snmp6"); err == nil {
+		c.addUDP6(string(text))
+	}
 	return c
+}
+
+// addUDP6 adds the counters of UDP over IPv6 to those over IPv4. Each has a line.
+func (c Counters) addUDP6(text string) {
+	for line := range strings.Lines(text) {
+		fields := strings.Fields(line)
+		if len(fields) != 2 || !strings.HasPrefix(fields[0], "Udp6") {
+			continue
+		}
+		if n, err := strconv.ParseUint(fields[1], 10, 64); err == nil {
+			c["Udp."+strings.TrimPrefix(fields[0], "Udp6")] += n
+		}
+	}
 }
 
 // parsePairs reads pairs of lines: names, and their values.
