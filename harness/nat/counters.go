@@ -55,7 +55,7 @@ func (a *AppliedRule) readCounters(ctx context.Context, own []rule) RuleCounters
 			return iptablesBackend{p}.readRules(ctx)
 		}
 		listed = all.addVariants(list, mine.Variant, a.isOurs)
-	} else if iptables.HasLegacyTable(iptables.NATTable) {
+	} else if iptables.HasLegacyTable(iptables.IPv4, iptables.NATTable) {
 		all.Unread = append(all.Unread, "the table nat of iptables-legacy")
 	}
 	chains := nftables.NATChains(ctx, func(c nftables.Chain) bool {
@@ -72,7 +72,7 @@ func (a *AppliedRule) readCounters(ctx context.Context, own []rule) RuleCounters
 // addVariants adds the rules of POSTROUTING in each variant of iptables, except
 // our own rules in one variant. It reports whether the rules of iptables-nft are among them.
 func (all *RuleCounters) addVariants(list func(*iptables.Program) ([]rule, error), variant string, isOurs func(rule) bool) (nftListed bool) {
-	variants, err := iptables.FindInstalled()
+	variants, err := iptables.FindInstalled(iptables.IPv4)
 	if err != nil {
 		all.Unread = append(all.Unread, err.Error())
 	}

@@ -130,7 +130,7 @@ END`)
 
 func listVariants(t *testing.T) (names []string) {
 	t.Helper()
-	all, err := iptables.FindInstalled()
+	all, err := iptables.FindInstalled(iptables.IPv4)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -57,7 +57,7 @@ func parseMasquerade(text string) (subnet netip.Prefix, bridge string, err error
 	}
 	subnet, err = netip.ParsePrefix(words[3])
 	bridge = words[6]
-	if err != nil || !subnet.Addr().Is4() || subnet != subnet.Masked() || !isInterface(bridge) || text != masqueradeText(subnet, bridge) {
+	if err != nil || subnet.Addr().Is4In6() || subnet != subnet.Masked() || !isInterface(bridge) || text != masqueradeText(subnet, bridge) {
 		return subnet, "", foreignRuleError(text)
 	}
 	return subnet, bridge, nil

@@ -37,7 +37,7 @@ func TestForgedStep(t *testing.T) {
 		return string(text)
 	}
 	program := func(path string) string {
-		return fmt.Sprintf("%q is not the name of an iptables program (iptables-nft, iptables-legacy, iptables)", path)
+		return fmt.Sprintf("%q is not the name of an iptables program (iptables-nft, iptables-legacy, iptables, ip6tables-nft, ip6tables-legacy, ip6tables)", path)
 	}
 	accepting := []string{"-i", "snat-c", "-o", "snat-s", "-j", "ACCEPT"}
 	masquerading := []string{"-s", "198.18.0.0/24", "!", "-o", "snat-c", "-j", "MASQUERADE"}

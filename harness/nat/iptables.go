@@ -72,6 +72,9 @@ func MasqueradeIPTables(ctx context.Context, journal *undo.Journal, p *iptables.
 }
 
 func makeMasquerade(ctx context.Context, journal *undo.Journal, p *iptables.Program, subnet netip.Prefix, bridge string) (*Rule, error) {
+	if p.Family != iptables.FamilyOf(subnet.Addr()) {
+		return nil, errors.New("the program is for the other family of addresses")
+	}
 	// Listing also shows, before there is anything to undo, whether the kernel
 	// has this table.
 	rules, err := iptablesBackend{p}.readRules(ctx)

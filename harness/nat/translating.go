@@ -34,13 +34,13 @@ func ListTranslating(ctx context.Context, hasNFTables bool) (rules []Translating
 	if hasNFTables {
 		byKernel, unread, err = nftables.ListTranslating(ctx)
 	}
-	if err != nil && !iptables.HasLegacyTable(iptables.NATTable) {
+	if err != nil && !iptables.HasLegacyTable(iptables.IPv4, iptables.NATTable) {
 		return nil, nil, err
 	}
 	if err != nil {
 		unread = append(unread, err.Error())
 	}
-	programs, programErr := iptables.FindInstalled()
+	programs, programErr := iptables.FindInstalled(iptables.IPv4)
 	listed := false // by iptables-nft
 	for _, p := range programs {
 		if p.Variant == "nft" && !slices.ContainsFunc(byKernel, isIptables) {
@@ -54,7 +54,7 @@ func ListTranslating(ctx context.Context, hasNFTables bool) (rules []Translating
 			unread = append(unread, err.Error())
 		}
 	}
-	if programErr != nil && iptables.HasLegacyTable(iptables.NATTable) {
+	if programErr != nil && iptables.HasLegacyTable(iptables.IPv4, iptables.NATTable) {
 		unread = append(unread, "iptables (legacy): "+programErr.Error())
 	}
 	for _, r := range byKernel {

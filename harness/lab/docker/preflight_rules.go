@@ -21,7 +21,7 @@ func (h *Host) checkRules(ctx context.Context) machine.Precondition {
 		return checkBridgesTable(ctx)
 	}
 	p := machine.Precondition{Name: iptablesRules, State: machine.Unmet}
-	installed, err := iptables.FindInstalled()
+	installed, err := iptables.FindInstalled(iptables.IPv4)
 	if err != nil {
 		p.Found, p.Remedy = err.Error(), "install the package iptables"
 		return p
@@ -83,7 +83,7 @@ func (h *Host) explainNoRules(installed []*iptables.Program, partly string) (fou
 	switch {
 	case partly != "":
 		return partly, "something deleted it; restart the Docker daemon, which makes it again"
-	case iptables.HasUnseenLegacy(installed):
+	case iptables.HasUnseenLegacy(iptables.IPv4, installed):
 		return found + ", and the kernel has a legacy table nat that no program here can list", "install iptables-legacy"
 	}
 	return found, "restart the Docker daemon, which makes its rules again; it does not if it is started with --iptables=false, and then no run is possible"

@@ -90,7 +90,7 @@ func TestFindRule(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			netnstest.Enter(t)
 			netnstest.Run(t, "set -e; "+dockersChains+"iptables-nft -t nat -A POSTROUTING "+c.rule)
-			tables, err := iptables.FindInstalled()
+			tables, err := iptables.FindInstalled(iptables.IPv4)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -101,7 +101,7 @@ func (l *netnsLab) writeRule(ctx context.Context) (*nat.Rule, error) {
 	if l.config.NAT == result.NATNFTables {
 		return nat.MasqueradeNFTables(ctx, l.Journal, l.plan.Clients, bridge)
 	}
-	tables, err := iptables.OpenDefault()
+	tables, err := iptables.OpenDefault(iptables.FamilyOf(l.plan.Clients.Addr()))
 	if err != nil {
 		return nil, err
 	}

@@ -60,7 +60,7 @@ func checkJournal() machine.Precondition {
 // need one.
 func checkPrograms() machine.Precondition {
 	p := machine.Precondition{Name: "iptables", Advisory: true}
-	installed, err := iptables.FindInstalled()
+	installed, err := iptables.FindInstalled(iptables.IPv4)
 	var versions []string
 	for _, t := range installed {
 		versions = append(versions, t.Version())
@@ -69,7 +69,7 @@ func checkPrograms() machine.Precondition {
 	if err != nil {
 		p.Found = err.Error()
 	}
-	if iptables.HasUnseenLegacy(installed) {
+	if iptables.HasUnseenLegacy(iptables.IPv4, installed) {
 		p.State, p.Remedy = machine.Unmet, "the node has rules of iptables-legacy, and no program that can list them: install iptables-legacy there"
 	}
 	return p

@@ -17,7 +17,7 @@ import (
 // its text: the first of equal ones is the one that translates.
 
 func listLegacy(ctx context.Context) (rules []Rule, unread []string) {
-	programs, err := iptables.FindInstalled()
+	programs, err := iptables.FindInstalled(iptables.IPv4)
 	at := slices.IndexFunc(programs, func(p *iptables.Program) bool { return p.Variant == "legacy" })
 	if at < 0 {
 		return nil, []string{fmt.Sprintf("the table nat of iptables-legacy: no program for it (%v)", errors.Join(err, errors.New("install iptables-legacy")))}

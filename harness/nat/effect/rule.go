@@ -71,7 +71,7 @@ const maxLegacyChains = 256
 // names places that may hold more, with the reason.
 func List(ctx context.Context) (rules []Rule, unread []string, err error) {
 	listed, unread, err := nftables.ListTranslating(ctx)
-	if err != nil && !iptables.HasLegacyTable(iptables.NATTable) {
+	if err != nil && !iptables.HasLegacyTable(iptables.IPv4, iptables.NATTable) {
 		return nil, nil, err
 	}
 	if err != nil {
@@ -82,7 +82,7 @@ func List(ctx context.Context) (rules []Rule, unread []string, err error) {
 			rules = append(rules, fromKernel(l))
 		}
 	}
-	if iptables.HasLegacyTable(iptables.NATTable) {
+	if iptables.HasLegacyTable(iptables.IPv4, iptables.NATTable) {
 		legacy, more := listLegacy(ctx)
 		rules, unread = append(rules, legacy...), append(unread, more...)
 	}
@@ -106,7 +106,7 @@ func fromKernel(l nftables.TranslatingRule) Rule {
 // printText replaces the text of a rule of iptables-nft with the one that the program
 // prints, if there is a program.
 func (r *Rule) printText(ctx context.Context) {
-	programs, _ := iptables.FindInstalled()
+	programs, _ := iptables.FindInstalled(iptables.IPv4)
 	at := slices.IndexFunc(programs, func(p *iptables.Program) bool { return p.Variant == "nft" })
 	if !r.at.compat || at < 0 {
 		return

@@ -83,7 +83,7 @@ func (p *Program) HasChain(table, chain string) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("look for chain %s with %s: %w", chain, p.Path, trimmedError{err})
 	}
-	if !exists && p.Variant == "nft" && kernelHasChain(table, chain) {
+	if !exists && p.Variant == "nft" && p.kernelHasChain(table, chain) {
 		return false, fmt.Errorf("list %s of table %s with %s: %w", chain, table, p.Path, errIncompatible)
 	}
 	return exists, nil
@@ -100,14 +100,15 @@ func IsIncompatible(err error) bool {
 	return errors.Is(err, errIncompatible) || strings.Contains(strings.ToLower(err.Error()), "is incompatible")
 }
 
-// kernelHasChain reports whether a table of the family ip has a chain, as the
+// kernelHasChain reports whether a table of the program's family has a chain, as the
 // kernel lists it. A table that cannot be read counts as one without it.
-func kernelHasChain(table, chain string) bool {
+func (p *Program) kernelHasChain(table, chain string) bool {
 	c, err := nftables.New()
 	if err != nil {
 		return false
 	}
-	found, err := c.ListChain(&nftables.Table{Name: table, Family: nftables.TableFamilyIPv4}, chain)
+	family := [...]nftables.TableFamily{nftables.TableFamilyIPv4, nftables.TableFamilyIPv6}[p.Family]
+	found, err := c.ListChain(&nftables.Table{Name: table, Family: family}, chain)
 	return err == nil && found != nil
 }
 
@@ -128,13 +129,13 @@ func (p *Program) ReadChains(ctx context.Context) error {
 	return err
 }
 
-// HasUnseenLegacy reports whether the legacy variant has a nat table here that
+// HasUnseenLegacy reports whether the legacy variant of a family has a nat table here that
 // none of these programs can list.
-func HasUnseenLegacy(installed []*Program) bool {
+func HasUnseenLegacy(f Family, installed []*Program) bool {
 	for _, p := range installed {
 		if p.Variant == "legacy" {
 			return false
 		}
 	}
-	return HasLegacyTable(NATTable)
+	return HasLegacyTable(f, NATTable)
 }

@@ -6,6 +6,7 @@ package iptables
 
 import (
 	"fmt"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,67 +22,94 @@ import (
 // lockWait bounds in seconds how long iptables waits for its lock.
 const lockWait = 10
 
-// legacyTables lists the tables of iptables-legacy that exist in the calling
-// thread's network namespace.
-const legacyTables = "/proc/thread-self/net/ip_tables_names"
+// Family is the family of the packets that rules are for. Each has a program of its own.
+type Family int
 
-// Program is one variant of iptables.
+// The families.
+const (
+	IPv4 Family = iota // iptables
+	IPv6               // ip6tables
+)
+
+// FamilyOf returns the family of an address.
+func FamilyOf(a netip.Addr) Family {
+	if a.Is6() {
+		return IPv6
+	}
+	return IPv4
+}
+
+// programName returns the name of the program without its variant.
+func (f Family) programName() string { return [...]string{"iptables", "ip6tables"}[f] }
+
+// legacyTables returns the path of the list of tables of the legacy variant that exist in
+// the calling thread's network namespace.
+func (f Family) legacyTables() string {
+	return "/proc/thread-self/net/" + [...]string{"ip_tables_names", "ip6_tables_names"}[f]
+}
+
+// candidates returns the names that the program can have, the explicit ones first.
+func (f Family) candidates() []string {
+	name := f.programName()
+	return []string{name + "-nft", name + "-legacy", name}
+}
+
+// Program is one variant of iptables, for packets of one family.
 type Program struct {
 	Path    string // of the program
 	Variant string // "nft" or "legacy"
+	Family  Family
 	ipt     *iptables.IPTables
 }
 
-// candidates are the names that an iptables program can have, the explicit ones
-// first.
-var candidates = []string{"iptables-nft", "iptables-legacy", "iptables"}
-
-// FindInstalled returns the variants whose tables can be listed without changing
+// FindInstalled returns the variants of a family whose tables can be listed without changing
 // anything. Listing a table with iptables-legacy creates it, so that variant is
 // returned only where its nat table exists.
-func FindInstalled() ([]*Program, error) {
+func FindInstalled(f Family) ([]*Program, error) {
 	var found []*Program
 	var errs []error
+	candidates := f.candidates()
 	for _, name := range candidates {
 		p, err := openProgram(name)
 		switch {
 		case err != nil:
 			errs = append(errs, err)
 		case p.LacksTable(NATTable):
-		case slices.ContainsFunc(found, func(f *Program) bool { return f.Variant == p.Variant }):
+		case slices.ContainsFunc(found, func(other *Program) bool { return other.Variant == p.Variant }):
 		default:
 			found = append(found, p)
 		}
 	}
 	if len(found) == 0 && len(errs) == len(candidates) {
-		return nil, noProgram(errs[len(errs)-1])
+		return nil, f.noProgram(errs[len(errs)-1])
 	}
 	return found, nil
 }
 
-// OpenDefault returns the machine's default iptables, whatever its variant. It is
-// for a private network namespace, where it does no harm that the legacy variant
+// OpenDefault returns the machine's default program of a family, whatever its variant. It
+// is for a private network namespace, where it does no harm that the legacy variant
 // creates the tables that it lists.
-func OpenDefault() (*Program, error) {
-	p, err := openProgram("iptables")
+func OpenDefault(f Family) (*Program, error) {
+	p, err := openProgram(f.programName())
 	if err == nil {
 		return p, nil
 	}
-	for _, name := range candidates {
+	for _, name := range f.candidates() {
 		if p, err := openProgram(name); err == nil {
 			return p, nil
 		}
 	}
-	return nil, noProgram(err)
+	return nil, f.noProgram(err)
 }
 
-func noProgram(err error) error {
-	return fmt.Errorf("no iptables program: %w (install the package iptables)", err)
+func (f Family) noProgram(err error) error {
+	return fmt.Errorf("no %s program: %w (install the package iptables)", f.programName(), err)
 }
 
 // OpenNamed returns the program that a step of the journal names. It accepts only
-// the names that Installed looks for, and no path.
+// the names that FindInstalled looks for, and no path.
 func OpenNamed(name string) (*Program, error) {
+	candidates := append(IPv4.candidates(), IPv6.candidates()...)
 	if !slices.Contains(candidates, name) {
 		return nil, fmt.Errorf("%s is not the name of an iptables program (%s)", strconv.Quote(name), strings.Join(candidates, ", "))
 	}
@@ -131,11 +159,15 @@ func findProgram(name string) (programFile, error) {
 
 // askProgram opens a program. It runs the program once.
 func askProgram(name string) (*Program, error) {
-	ipt, err := iptables.New(iptables.Path(name), iptables.Timeout(lockWait))
+	family, protocol := IPv4, iptables.ProtocolIPv4
+	if strings.HasPrefix(filepath.Base(name), IPv6.programName()) {
+		family, protocol = IPv6, iptables.ProtocolIPv6
+	}
+	ipt, err := iptables.New(iptables.Path(name), iptables.IPFamily(protocol), iptables.Timeout(lockWait))
 	if err != nil {
 		return nil, err
 	}
-	return &Program{Path: name, Variant: findVariant(name, ipt), ipt: ipt}, nil
+	return &Program{Path: name, Variant: findVariant(name, ipt), Family: family, ipt: ipt}, nil
 }
 
 // findVariant returns the variant by the name of the program behind the links,
@@ -166,16 +198,16 @@ func resolveProgram(name string) (link, path string, err error) {
 	return link, path, err
 }
 
-// HasLegacyTable reports whether iptables-legacy has a table, and does not create
-// it.
-func HasLegacyTable(table string) bool {
-	names, err := os.ReadFile(legacyTables)
+// HasLegacyTable reports whether the legacy variant of a family has a table, and does not
+// create it.
+func HasLegacyTable(f Family, table string) bool {
+	names, err := os.ReadFile(f.legacyTables())
 	return err == nil && slices.Contains(strings.Fields(string(names)), table)
 }
 
 // LacksTable reports whether listing the table would create it.
 func (p *Program) LacksTable(table string) bool {
-	return p.Variant == "legacy" && !HasLegacyTable(table)
+	return p.Variant == "legacy" && !HasLegacyTable(p.Family, table)
 }
 
 // Version returns the program's version with its variant: "1.8.9 (nft)".
@@ -184,8 +216,8 @@ func (p *Program) Version() string {
 	return fmt.Sprintf("%d.%d.%d (%s)", a, b, c, p.Variant)
 }
 
-// Name returns "iptables 1.8.9 (nft)".
-func (p *Program) Name() string { return "iptables " + p.Version() }
+// Name returns "iptables 1.8.9 (nft)", or "ip6tables 1.8.9 (nft)".
+func (p *Program) Name() string { return p.Family.programName() + " " + p.Version() }
 
 // HasRandomFully reports whether the program has the option --random-fully, which
 // came with 1.6.2.

@@ -14,7 +14,7 @@ import (
 
 func listVariants(t *testing.T) (all []*Program, names string) {
 	t.Helper()
-	all, err := FindInstalled()
+	all, err := FindInstalled(IPv4)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +99,7 @@ func TestDockerChainsNoTable(t *testing.T) {
 // The error on a machine without iptables says so.
 func TestFindInstalledNone(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
-	_, err := FindInstalled()
+	_, err := FindInstalled(IPv4)
 	const text = `no iptables program: exec: "iptables": executable file not found in $PATH (install the package iptables)`
 	if err == nil || err.Error() != text {
 		t.Errorf("error %v\nwant  %s", err, text)
@@ -186,12 +186,12 @@ func TestOpenDefault(t *testing.T) {
 			writeScript(t, filepath.Join(dir, name), "iptables v1.8.9 (nf_tables)")
 		}
 		t.Setenv("PATH", dir)
-		if p, err := OpenDefault(); err != nil || p.Path != c.path || p.Version() != c.version {
+		if p, err := OpenDefault(IPv4); err != nil || p.Path != c.path || p.Version() != c.version {
 			t.Errorf("of %s: %v (%v), want %s", c.installed, p, err, c.path)
 		}
 	}
 	t.Setenv("PATH", t.TempDir())
-	_, err := OpenDefault()
+	_, err := OpenDefault(IPv4)
 	const text = `no iptables program: exec: "iptables": executable file not found in $PATH (install the package iptables)`
 	if err == nil || err.Error() != text {
 		t.Errorf("error %v\nwant  %s", err, text)

@@ -44,7 +44,7 @@ func Remove(ctx context.Context, engine Engine, bridge string) error {
 // removeRules looks into both variants of iptables. A machine without the program has none of
 // its rules.
 func removeRules(ctx context.Context, bridge string) error {
-	installed, err := iptables.FindInstalled()
+	installed, err := iptables.FindInstalled(iptables.IPv4)
 	if err != nil {
 		return nil
 	}
