@@ -39,7 +39,7 @@ func (r *Rule) checkOptions(ctx context.Context, all ...snat.Options) (rules []r
 // checkForm returns an error if no rule can have these options, or if it could not be
 // undone.
 func (r *Rule) checkForm(o snat.Options) error {
-	if err := o.Check(); err != nil {
+	if err := o.CheckFor(sourceOf(r.Text)); err != nil {
 		return err
 	}
 	if _, ok := r.backend.(iptablesBackend); ok && o.PerMillion != 0 {

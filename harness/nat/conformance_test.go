@@ -30,7 +30,7 @@ var claims = []struct {
 		checkRules(t, f, r.Text)
 	}},
 	{"the new rule is undone, also more than once", func(t *testing.T, f firewall) {
-		nattest.AddForeignRules(t)
+		f.network().AddForeignRules(t)
 		before := nattest.ListAllRules(t, true)
 		_, j, path := makeRule(t, f)
 		steps := j.Steps()
@@ -48,7 +48,7 @@ var claims = []struct {
 		j, path := nattest.NewJournal(t, Undoers())
 		header := nattest.ReadFile(t, path)
 		_, err := f.masquerade(t.Context(), j)
-		begin := "make masquerade rule of 198.18.0.0/24 with " + strings.Fields(f.name())[0]
+		begin := fmt.Sprintf("make masquerade rule of %v with %s", f.network().Subnet, strings.Fields(f.name())[0])
 		if err == nil || !strings.HasPrefix(err.Error(), begin) || !strings.Contains(err.Error(), " exists already") {
 			t.Errorf("error %v", err)
 		}
@@ -62,8 +62,8 @@ var claims = []struct {
 		r, j, _ := makeRule(t, f)
 		f.insert(t, f.theirs(1))
 		f.add(t, f.theirs(2))
-		for _, o := range nattest.Rewritings {
-			nattest.SendUDP(t, 3) // the new rule does not take over the counter
+		for _, o := range f.network().Rewritings() {
+			f.network().SendUDP(t, 3) // the new rule does not take over the counter
 			want := f.listing(t)
 			inForce := applyOptions(t, r, j, o)
 			if inForce.Text() != f.ours(o) {
@@ -71,7 +71,7 @@ var claims = []struct {
 			}
 			want[1] = f.uncounted(f.ours(o))
 			nattest.CheckUnchanged(t, want, f.listing(t)) // but for that line
-			nattest.SendUDP(t, 3)
+			f.network().SendUDP(t, 3)
 			undoRule(t, inForce)
 			want[1] = f.uncounted(f.ours(snat.Options{}))
 			nattest.CheckUnchanged(t, want, f.listing(t))
@@ -81,7 +81,7 @@ var claims = []struct {
 		r, j, _ := makeRule(t, f)
 		before := nattest.ListAllRules(t, false)
 		for range 2 {
-			for _, o := range append([]snat.Options{{}}, nattest.Rewritings...) {
+			for _, o := range append([]snat.Options{{}}, f.network().Rewritings()...) {
 				inForce := applyOptions(t, r, j, o)
 				checkRules(t, f, f.ours(o))
 				undoRule(t, inForce)
@@ -111,12 +111,12 @@ var claims = []struct {
 		f.insert(t, f.theirs(1))
 		original := applyOptions(t, r, j, snat.Options{})
 		checkPackets(t, original, 0)
-		nattest.SendUDP(t, 5)
+		f.network().SendUDP(t, 5)
 		checkPackets(t, original, 5)
 		rewritten := applyOptions(t, r, j, snat.Options{RandomFully: true})
 		checkPackets(t, rewritten, 0)
-		nattest.SendUDP(t, 3)
-		nattest.SendUDP(t, 4)
+		f.network().SendUDP(t, 3)
+		f.network().SendUDP(t, 4)
 		checkPackets(t, rewritten, 7)
 		undoRule(t, rewritten)
 		checkPackets(t, original, 0)
@@ -145,15 +145,15 @@ var claims = []struct {
 		nattest.CheckUnchanged(t, before, nattest.ListAllRules(t, true))
 	}},
 	{"the rules of other programs stay the same, to the byte", func(t *testing.T, f firewall) {
-		nattest.AddForeignRules(t)
+		f.network().AddForeignRules(t)
 		r, j, _ := makeRule(t, f)
 		f.insert(t, f.theirs(1))
 		f.add(t, f.theirs(2))
 		notOurs := func() (all []string) {
-			return slices.DeleteFunc(nattest.ListAllRules(t, true), func(line string) bool { return strings.Contains(line, "198.18.0.0/24") })
+			return slices.DeleteFunc(nattest.ListAllRules(t, true), func(line string) bool { return strings.Contains(line, f.network().Subnet.String()) })
 		}
 		before := notOurs()
-		for _, o := range nattest.Rewritings {
+		for _, o := range f.network().Rewritings() {
 			inForce := applyOptions(t, r, j, o)
 			nattest.CheckUnchanged(t, before, notOurs())
 			undoRule(t, inForce)
@@ -190,15 +190,15 @@ var claims = []struct {
 	{"the plain rule keeps a free port, the rewritten ones draw one", func(t *testing.T, f firewall) {
 		r, j, _ := makeRule(t, f)
 		const connections = 20
-		nattest.SendUDP(t, connections)
-		if kept, drawn := nattest.CountKeptPorts(t); kept != connections || drawn != 0 {
+		f.network().SendUDP(t, connections)
+		if kept, drawn := f.network().CountKeptPorts(t); kept != connections || drawn != 0 {
 			t.Errorf("the plain rule: %d ports kept and %d not, want %d and none", kept, drawn, connections)
 		}
 		for _, o := range []snat.Options{{Random: true}, {RandomFully: true}} {
 			inForce := applyOptions(t, r, j, o)
-			_, before := nattest.CountKeptPorts(t)
-			nattest.SendUDP(t, connections)
-			if _, drawn := nattest.CountKeptPorts(t); drawn == before {
+			_, before := f.network().CountKeptPorts(t)
+			f.network().SendUDP(t, connections)
+			if _, drawn := f.network().CountKeptPorts(t); drawn == before {
 				t.Errorf("%s: all of %d ports kept", inForce.Text(), connections)
 			}
 			undoRule(t, inForce)
@@ -209,7 +209,7 @@ var claims = []struct {
 		f.insert(t, f.theirs(1))
 		f.add(t, f.theirs(2))
 		before := f.listing(t)
-		for _, o := range nattest.Rewritings {
+		for _, o := range f.network().Rewritings() {
 			j, path := nattest.NewJournal(t, Undoers())
 			applyOptions(t, r, j, o)
 			replayCopy(t, path)
@@ -232,16 +232,30 @@ var claims = []struct {
 			t.Errorf("journal reads\n%s", nattest.ReadFile(t, path))
 		}
 	}},
+	{"addresses of the other family are an error and change nothing", func(t *testing.T, f firewall) {
+		r, j, path := makeRule(t, f)
+		before, journal := nattest.ListAllRules(t, true), nattest.ReadFile(t, path)
+		_, _, foreign := f.network().Other().Ranges()
+		name := map[string]string{"ip": "IPv4", "ip6": "IPv6"}[f.network().Family()]
+		_, err := r.Apply(t.Context(), j, snat.Options{ToSource: foreign})
+		if text := fmt.Sprintf("rewrite masquerade rule %s: %v is not a range of %s addresses", r.Text, foreign, name); err == nil || err.Error() != text {
+			t.Errorf("error %v\nwant  %s", err, text)
+		}
+		nattest.CheckUnchanged(t, before, nattest.ListAllRules(t, true))
+		if nattest.ReadFile(t, path) != journal {
+			t.Errorf("journal reads\n%s", nattest.ReadFile(t, path))
+		}
+	}},
 	{"ten connections get ten different ports of ten, at random or not", func(t *testing.T, f firewall) {
 		r, j, _ := makeRule(t, f)
 		for i, o := range []snat.Options{{ToPorts: nattest.TenPorts}, {ToPorts: nattest.TenPorts, Random: true}, {ToPorts: nattest.TenPorts, RandomFully: true}} {
 			inForce := applyOptions(t, r, j, o)
-			server := netip.AddrPortFrom(nattest.ServerAddress, uint16(9000+i))
+			server := netip.AddrPortFrom(f.network().ServerAddress, uint16(9000+i))
 			nattest.SendSYNs(t, server, 10)
 			checkPackets(t, inForce, 10)
 			want := map[netip.AddrPort]int{}
 			for port := nattest.TenPorts.First; port <= nattest.TenPorts.Last; port++ {
-				want[netip.AddrPortFrom(nattest.OutAddress, port)] = 1
+				want[netip.AddrPortFrom(f.network().OutAddress, port)] = 1
 			}
 			if got := nattest.TranslatedSources(t, server); !maps.Equal(got, want) {
 				t.Errorf("%s: left as %v", inForce.Text(), got)
@@ -252,17 +266,18 @@ var claims = []struct {
 	{"ports are for TCP only; other protocols are not translated", func(t *testing.T, f firewall) {
 		r, j, _ := makeRule(t, f)
 		inForce := applyOptions(t, r, j, snat.Options{ToPorts: nattest.TenPorts})
-		nattest.SendUDP(t, 3)
+		f.network().SendUDP(t, 3)
 		checkPackets(t, inForce, 0)
 		undoRule(t, inForce)
 	}},
 	{"a client and a server always get the same one of the addresses", func(t *testing.T, f firewall) {
 		r, j, _ := makeRule(t, f)
-		server := netip.AddrPortFrom(nattest.ServerAddress, 9000)
-		for _, to := range []snat.AddressRange{nattest.OneAddress, nattest.FourAddresses, nattest.SomeAddresses} {
+		server := netip.AddrPortFrom(f.network().ServerAddress, 9000)
+		one, four, some := f.network().Ranges()
+		for _, to := range []snat.AddressRange{one, four, some} {
 			for _, fully := range []bool{false, true} {
 				inForce := applyOptions(t, r, j, snat.Options{ToSource: to, RandomFully: fully})
-				server = netip.AddrPortFrom(nattest.ServerAddress, server.Port()+1)
+				server = netip.AddrPortFrom(f.network().ServerAddress, server.Port()+1)
 				nattest.SendSYNs(t, server, 10)
 				checkPackets(t, inForce, 10)
 				given := map[netip.Addr]int{}

@@ -148,7 +148,7 @@ func parseControl(text string) error {
 // parts.
 func checkControl(text string, subnet netip.Prefix, bridge string, of snat.Connections) error {
 	_, _, err := parseMasquerade(masqueradeText(subnet, bridge))
-	if err != nil || !snat.IsServer(of.Server) || of.Ports.First == 0 || of.Ports.First >= of.Ports.Last || text != controlText(subnet, bridge, of) {
+	if err != nil || !snat.IsServer(of.Server, subnet) || of.Ports.First == 0 || of.Ports.First >= of.Ports.Last || text != controlText(subnet, bridge, of) {
 		return foreignRuleError(text)
 	}
 	return nil

@@ -21,10 +21,12 @@ import (
 // controlServer is a port of the server, and controlPorts are the source ports of the
 // control in these tests. The kernel chooses none of them.
 var (
-	controlServer = netip.AddrPortFrom(nattest.ServerAddress, 19_999)
+	controlServer = serverOf(nattest.IPv4)
 	controlPorts  = snat.PortRange{First: 22_000, Last: 29_999}
-	serverNetwork = netip.PrefixFrom(nattest.ServerAddress, 24).Masked()
 )
+
+// serverOf is controlServer of a network.
+func serverOf(n nattest.Network) netip.AddrPort { return netip.AddrPortFrom(n.ServerAddress, 19_999) }
 
 // nextControlPort is the source port of the next connection of the control.
 var nextControlPort = controlPorts.First
@@ -40,14 +42,20 @@ func (byIptables) control() string {
 	return "-A POSTROUTING -s 198.18.0.0/24 -d 192.0.2.9/32 ! -o snat-c -p tcp -m tcp --sport 22000:29999 -j MASQUERADE"
 }
 
-func (byNFT) control() string {
-	return `ip saddr 198.18.0.0/24 oifname != "snat-c" ip daddr 192.0.2.9 tcp sport 22000-29999 counter masquerade`
+func (f byNFT) control() string {
+	return fmt.Sprintf(`%[1]s saddr %[2]v oifname != "snat-c" %[1]s daddr %[3]v tcp sport 22000-29999 counter masquerade`, f.of.Family(), f.of.Subnet, f.of.ServerAddress)
+}
+
+// controlOf returns the connections of the control to the server of a rule's network.
+func controlOf(r *Rule) snat.Connections {
+	server := serverOf(nattest.NetworkOf(sourceOf(r.Text).Addr()))
+	return snat.Connections{Server: snat.ServerAt(server.Addr()), Ports: controlPorts}
 }
 
 // insertControl inserts the rule of the control.
 func insertControl(t *testing.T, r *Rule, j *undo.Journal) *ControlRule {
 	t.Helper()
-	c, err := r.InsertControl(t.Context(), j, snat.Connections{Server: snat.ServerAt(controlServer.Addr()), Ports: controlPorts})
+	c, err := r.InsertControl(t.Context(), j, controlOf(r))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +83,7 @@ var controlClaims = []struct {
 		if c.Text() != f.control() {
 			t.Errorf("%q, want %q", c.Text(), f.control())
 		}
-		for _, o := range append([]snat.Options{{}}, nattest.Rewritings...) {
+		for _, o := range append([]snat.Options{{}}, f.network().Rewritings()...) {
 			inForce := applyOptions(t, r, j, o)
 			checkRules(t, f, f.theirs(1), f.control(), f.ours(o), f.theirs(2))
 			undoRule(t, inForce)
@@ -85,44 +93,45 @@ var controlClaims = []struct {
 	{"its connections pass it alone, in every arm", func(t *testing.T, f firewall) {
 		r, j, _ := makeRule(t, f)
 		c := insertControl(t, r, j)
-		other := netip.AddrPortFrom(controlServer.Addr(), 20_000)
+		other := netip.AddrPortFrom(serverOf(f.network()).Addr(), 20_000)
 		var want uint64
-		for _, o := range []snat.Options{{}, {Random: true}, {RandomFully: true}, {ToPorts: nattest.TenPorts}, {ToSource: nattest.OneAddress}} {
+		one, _, _ := f.network().Ranges()
+		for _, o := range []snat.Options{{}, {Random: true}, {RandomFully: true}, {ToPorts: nattest.TenPorts}, {ToSource: one}} {
 			inForce := applyOptions(t, r, j, o)
 			before, err := inForce.Packets(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
-			sendControl(t, controlServer, 5)
+			sendControl(t, serverOf(f.network()), 5)
 			sendControl(t, other, 1) // whatever the port of the server is
 			want += 6
 			checkMatched(t, c, want)
 			checkPackets(t, inForce, before)
 			nattest.SendSYNs(t, other, 3)
-			nattest.SendUDP(t, 2)
+			f.network().SendUDP(t, 2)
 			checkMatched(t, c, want)
 			if n, err := inForce.Packets(t.Context()); err != nil || n <= before {
 				t.Errorf("%s matched %d packets, %v", inForce.Text(), n, err)
 			}
 			undoRule(t, inForce)
 		}
-		for from := range nattest.TranslatedSources(t, controlServer) {
-			if from.Addr() != nattest.OutAddress || nattest.TenPorts.First <= from.Port() && from.Port() <= nattest.TenPorts.Last {
+		for from := range nattest.TranslatedSources(t, serverOf(f.network())) {
+			if from.Addr() != f.network().OutAddress || nattest.TenPorts.First <= from.Port() && from.Port() <= nattest.TenPorts.Last {
 				t.Errorf("left as %v", from)
 			}
 		}
 	}},
 	{"it matches the connections to every address of a network", func(t *testing.T, f firewall) {
 		r, j, _ := makeRule(t, f)
-		c, err := r.InsertControl(t.Context(), j, snat.Connections{Server: serverNetwork, Ports: controlPorts})
+		c, err := r.InsertControl(t.Context(), j, snat.Connections{Server: f.network().Out, Ports: controlPorts})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if want := strings.NewReplacer("192.0.2.9/32", "192.0.2.0/24", "192.0.2.9", "192.0.2.0/24").Replace(f.control()); c.Text() != want {
+		if want := strings.NewReplacer("192.0.2.9/32", "192.0.2.0/24", f.network().ServerAddress.String(), f.network().Out.String()).Replace(f.control()); c.Text() != want {
 			t.Errorf("%q, want %q", c.Text(), want)
 		}
-		sendControl(t, controlServer, 4)
-		sendControl(t, netip.AddrPortFrom(controlServer.Addr().Next(), 19_999), 3)
+		sendControl(t, serverOf(f.network()), 4)
+		sendControl(t, netip.AddrPortFrom(serverOf(f.network()).Addr().Next(), 19_999), 3)
 		checkMatched(t, c, 7)
 		nattest.CloseJournal(t, j)
 	}},
@@ -164,7 +173,7 @@ var controlClaims = []struct {
 		r, j, path := makeRule(t, f)
 		f.insert(t, f.control())
 		journal := nattest.ReadFile(t, path)
-		_, err := r.InsertControl(t.Context(), j, snat.Connections{Server: snat.ServerAt(controlServer.Addr()), Ports: controlPorts})
+		_, err := r.InsertControl(t.Context(), j, controlOf(r))
 		if err == nil || !strings.HasPrefix(err.Error(), fmt.Sprintf("insert the rule of the control before %q: ", r.Text)) || !strings.Contains(err.Error(), " already") {
 			t.Errorf("error %v", err)
 		}
@@ -176,7 +185,7 @@ var controlClaims = []struct {
 	{"without the network's rule it is an error that leaves nothing", func(t *testing.T, f firewall) {
 		r, j, _ := makeRule(t, f)
 		f.replace(t, 1, f.theirs(1))
-		if _, err := r.InsertControl(t.Context(), j, snat.Connections{Server: snat.ServerAt(controlServer.Addr()), Ports: controlPorts}); err == nil || !strings.Contains(err.Error(), "no rule ") {
+		if _, err := r.InsertControl(t.Context(), j, controlOf(r)); err == nil || !strings.Contains(err.Error(), "no rule ") {
 			t.Errorf("error %v", err)
 		}
 		checkRules(t, f, f.theirs(1))
@@ -185,13 +194,13 @@ var controlClaims = []struct {
 	{"a server and ports that are none are refused before anything is journalled", func(t *testing.T, f firewall) {
 		r, j, path := makeRule(t, f)
 		journal := nattest.ReadFile(t, path)
-		for _, bad := range []netip.Prefix{{}, netip.MustParsePrefix("::1/128"), netip.MustParsePrefix("198.18.1.0/25"), netip.MustParsePrefix("198.18.1.2/24")} {
+		for _, bad := range []netip.Prefix{{}, snat.ServerAt(f.network().Other().ServerAddress), netip.MustParsePrefix("2001:2:0:1::/63"), netip.MustParsePrefix("::ffff:192.0.2.0/120"), netip.MustParsePrefix("198.18.1.0/25"), netip.MustParsePrefix("198.18.1.2/24")} {
 			if _, err := r.InsertControl(t.Context(), j, snat.Connections{Server: bad, Ports: controlPorts}); err == nil {
 				t.Errorf("%v is accepted", bad)
 			}
 		}
 		for _, bad := range []snat.PortRange{{}, {First: 0, Last: 9}, {First: 9, Last: 9}, {First: 9, Last: 3}} {
-			if _, err := r.InsertControl(t.Context(), j, snat.Connections{Server: snat.ServerAt(controlServer.Addr()), Ports: bad}); err == nil {
+			if _, err := r.InsertControl(t.Context(), j, snat.Connections{Server: controlOf(r).Server, Ports: bad}); err == nil {
 				t.Errorf("ports %v are accepted", bad)
 			}
 		}
@@ -217,12 +226,13 @@ var controlClaims = []struct {
 			t.Errorf("counters %+v", all)
 		}
 		nattest.RequireNFT(t)
-		netnstest.Run(t, `nft 'add table ip shop; add chain ip shop nat { type nat hook postrouting priority srcnat - 1; }; add rule ip shop nat tcp dport 19999 counter masquerade comment "theirs"'`)
-		sendControl(t, controlServer, 4)
+		family := f.network().Family()
+		netnstest.Run(t, strings.ReplaceAll(`nft 'add table FAMILY shop; add chain FAMILY shop nat { type nat hook postrouting priority srcnat - 1; }; add rule FAMILY shop nat tcp dport 19999 counter masquerade comment "theirs"'`, "FAMILY", family))
+		sendControl(t, serverOf(f.network()), 4)
 		checkMatched(t, c, 0)
 		checkPackets(t, inForce, 0)
 		all := formatCounters(inForce.ReadCounters(t.Context()))
-		if want := `nftables, table ip shop, chain nat 1: comment "theirs" 4`; !slices.Contains(all, want) {
+		if want := "nftables, table " + family + ` shop, chain nat 1: comment "theirs" 4`; !slices.Contains(all, want) {
 			t.Errorf("counters %q, want %q", all, want)
 		}
 	}},
@@ -233,7 +243,7 @@ var controlClaims = []struct {
 		c := insertControl(t, r, j)
 		journal := nattest.ReadFile(t, path)
 		cancel(stop)
-		if _, err := r.InsertControl(ctx, j, snat.Connections{Server: snat.ServerAt(controlServer.Addr()), Ports: snat.PortRange{First: 1, Last: 2}}); !errors.Is(err, stop) {
+		if _, err := r.InsertControl(ctx, j, snat.Connections{Server: controlOf(r).Server, Ports: snat.PortRange{First: 1, Last: 2}}); !errors.Is(err, stop) {
 			t.Errorf("error %v", err)
 		}
 		if _, err := c.Packets(ctx); !errors.Is(err, stop) {
@@ -308,7 +318,7 @@ func TestControlMark(t *testing.T) {
 func TestForgedControl(t *testing.T) {
 	const bad = ": not a rule of snatlab's; its step is not undone"
 	good := strings.TrimPrefix(byIptables{}.control(), "-A POSTROUTING ")
-	nft := byNFT{}.control()
+	nft := nft4.control()
 	eachVariant(t, func(t *testing.T, tables variant) {
 		netnstest.Run(t, tables.Path+" -t nat "+plain)
 		netnstest.Run(t, tables.Path+" -t nat -A POSTROUTING "+good)
@@ -341,7 +351,7 @@ func TestForgedControl(t *testing.T) {
 			}
 		}
 		for _, text := range []string{
-			"", "counter drop", byNFT{}.ours(snat.Options{}), nft + " random", strings.Replace(nft, "22000", "0", 1),
+			"", "counter drop", nft4.ours(snat.Options{}), nft + " random", strings.Replace(nft, "22000", "0", 1),
 			strings.Replace(nft, "-29999", "", 1), strings.Replace(nft, "-29999", "-22000", 1), strings.Replace(nft, "-29999", "-19999", 1), strings.Replace(nft, "192.0.2.9", "::1", 1), strings.Replace(nft, "tcp", "sctp", 1), nft + "; flush ruleset",
 		} {
 			args, err := json.Marshal(map[string]string{"rule": text})
@@ -366,7 +376,7 @@ func TestForgedControl(t *testing.T) {
 
 // A rule that differs from that of a control in one respect is not taken for it.
 func TestControlShapes(t *testing.T) {
-	control := byNFT{}.control()
+	control := nft4.control()
 	for _, shape := range []string{
 		strings.Replace(control, "tcp sport", "sctp sport", 1), strings.Replace(control, "tcp sport", "tcp dport", 1),
 		strings.Replace(control, "ip daddr", "ip daddr !=", 1), strings.Replace(control, "tcp sport", "tcp sport !=", 1),
@@ -398,7 +408,7 @@ func TestControlShapes(t *testing.T) {
 // Whatever the text of a step is, a text that is accepted consists of the words of the
 // rule of a control.
 func FuzzControlText(f *testing.F) {
-	for _, text := range []string{byIptables{}.control(), byNFT{}.control(), plain, fully, "", byIptables{}.control() + " --random"} {
+	for _, text := range []string{byIptables{}.control(), nft4.control(), plain, fully, "", byIptables{}.control() + " --random"} {
 		f.Add(text)
 	}
 	iptablesForm := regexp.MustCompile(`^-A POSTROUTING -s [0-9./]+ -d [0-9.]+/32 ! -o [A-Za-z0-9._-]+ -p tcp -m tcp --sport [1-9][0-9]{0,4}:[1-9][0-9]{0,4} -j MASQUERADE$`)

@@ -3,7 +3,9 @@ package nat
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"strconv"
+	"strings"
 
 	"snatlab/harness/nat/iptables"
 	"snatlab/harness/nat/nftables"
@@ -46,6 +48,7 @@ func (a *AppliedRule) FirstCounters(ctx context.Context) RuleCounters {
 // iptables, or nil.
 func (a *AppliedRule) readCounters(ctx context.Context, own []rule) RuleCounters {
 	var all RuleCounters
+	subnet := sourceOf(a.rule.text)
 	listed := false // the chain of iptables-nft, which nftables lists as well
 	if mine, ok := a.backend.(iptablesBackend); ok {
 		list := func(p *iptables.Program) ([]rule, error) {
@@ -55,18 +58,34 @@ func (a *AppliedRule) readCounters(ctx context.Context, own []rule) RuleCounters
 			return iptablesBackend{p}.readRules(ctx)
 		}
 		listed = all.addVariants(list, mine.Variant, a.isOurs)
-	} else if iptables.HasLegacyTable(iptables.IPv4, iptables.NATTable) {
-		all.Unread = append(all.Unread, "the table nat of iptables-legacy")
+	} else if program := iptables.FamilyOf(subnet.Addr()); iptables.HasLegacyTable(program, iptables.NATTable) {
+		name := [...]string{iptables.IPv4: "iptables", iptables.IPv6: "ip6tables"}[program]
+		all.Unread = append(all.Unread, "the table nat of "+name+"-legacy")
 	}
-	chains := nftables.NATChains(ctx, func(c nftables.Chain) bool {
-		isOurs := c.Family == "ip" && c.Table == nftables.TableName
-		isIptables := c.Family == "ip" && c.Table == iptables.NATTable && c.Name == iptables.Postrouting
+	family := nftables.TableFor(subnet).FamilyName()
+	chains := nftables.NATChains(ctx, subnet, func(c nftables.Chain) bool {
+		isOurs := c.Family == family && c.Table == nftables.TableName
+		isIptables := c.Family == family && c.Table == iptables.NATTable && c.Name == iptables.Postrouting
 		return !isOurs && (!isIptables || !listed)
 	})
 	for _, c := range chains {
 		all.addChain(c)
 	}
 	return all
+}
+
+// sourceOf returns the network whose packets a rule masquerades: "ip saddr 198.18.0.0/24",
+// "-A POSTROUTING -s 198.18.0.0/24".
+func sourceOf(text string) netip.Prefix {
+	for word := range strings.FieldsSeq(text) {
+		if p, err := netip.ParsePrefix(word); err == nil {
+			return p
+		}
+		if a, err := netip.ParseAddr(word); err == nil { // nft's text for a network of one
+			return netip.PrefixFrom(a, a.BitLen())
+		}
+	}
+	return netip.Prefix{}
 }
 
 // addVariants adds the rules of POSTROUTING in each variant of iptables, except

@@ -22,7 +22,10 @@ const (
 )
 
 func (byIptables) drawing() string { return drawingIPTables }
-func (byNFT) drawing() string      { return drawingNFTables }
+
+func (f byNFT) drawing() string {
+	return strings.Replace(drawingNFTables, "ip saddr 198.18.0.0/24", fmt.Sprintf("%s saddr %v", f.of.Family(), f.of.Subnet), 1)
+}
 
 // drawingClaims hold for every backend.
 var drawingClaims = []struct {
@@ -65,7 +68,7 @@ var drawingClaims = []struct {
 		r, j, _ := makeRule(t, f)
 		c := insertControl(t, r, j)
 		inForce := applyOptions(t, r, j, someConnections)
-		nattest.SendUDP(t, 40)
+		f.network().SendUDP(t, 40)
 		checkPackets(t, inForce, 40)
 		if own, control, err := inForce.BothPackets(t.Context()); own != 40 || control != 0 || err != nil {
 			t.Errorf("%d and %d packets, %v", own, control, err)
@@ -188,11 +191,11 @@ func TestForgedDrawing(t *testing.T) {
 		checkForgedStep(t, "nat.nftables-drawing", string(args), text)
 	}
 	// The rule is no rewriting of the network's rule.
-	args, _ := json.Marshal(nftablesRewrite{Original: byNFT{}.ours(snat.Options{}), Rewritten: drawingNFTables})
+	args, _ := json.Marshal(nftablesRewrite{Original: nft4.ours(snat.Options{}), Rewritten: drawingNFTables})
 	checkForgedStep(t, nftablesRewriteKind, string(args), drawingNFTables)
 	args, _ = json.Marshal(rewriteStep{Path: "iptables-nft", Original: plain, Rewritten: drawingIPTables})
 	checkForgedStep(t, rewriteKind, string(args), drawingIPTables)
-	if names := nftables.NATChains(t.Context(), func(nftables.Chain) bool { return true }); len(names) > 0 {
+	if names := nftables.NATChains(t.Context(), nattest.Subnet, func(nftables.Chain) bool { return true }); len(names) > 0 {
 		t.Errorf("chains were made: %v", names)
 	}
 }
@@ -221,7 +224,7 @@ func TestListDrawing(t *testing.T) {
 	} {
 		f.add(t, text)
 	}
-	listed, err := nftables.ListRules(t.Context())
+	listed, err := nftables.ListRules(t.Context(), nattest.Subnet)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -85,7 +85,7 @@ func TestCheck(t *testing.T) {
 		r, _ := makeUnmarked(t, f)
 		f.add(t, f.theirs(1))
 		before := nattest.ListAllRules(t, true)
-		if err := r.Check(t.Context(), append([]snat.Options{{}}, nattest.Rewritings...)...); err != nil {
+		if err := r.Check(t.Context(), append([]snat.Options{{}}, f.network().Rewritings()...)...); err != nil {
 			t.Error(err)
 		}
 		f.add(t, f.ours(snat.Options{Random: true}))

@@ -18,13 +18,14 @@ import (
 // it, and it changes rules as another program would. A rule is given as the
 // program lists it without counters.
 type firewall interface {
+	network() nattest.Network
 	masquerade(context.Context, *undo.Journal) (*Rule, error) // of the network in these tests
 	name() string
 	place() string
 	ours(snat.Options) string
 	control() string     // the rule of the control
 	drawing() string     // the rule for someConnections
-	theirs(n int) string // a rule of another program, for 10.n.0.0/16
+	theirs(n int) string // a rule of another program, for 10.n.0.0/16 or fd00:n::/32
 
 	rules(t *testing.T) []string   // of our chain
 	listing(t *testing.T) []string // the same, with the counters
@@ -44,6 +45,7 @@ func eachFirewall(t *testing.T, test func(t *testing.T, f firewall)) {
 		"iptables-nft":    func(t *testing.T) firewall { return openIptables(t, "nft") },
 		"iptables-legacy": func(t *testing.T) firewall { return openIptables(t, "legacy") },
 		"nftables":        func(t *testing.T) firewall { return openNFT(t) },
+		"nftables-ip6":    func(t *testing.T) firewall { openNFT(t); return byNFT{nattest.IPv6} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			nattest.EnterNamespace(t)
@@ -61,6 +63,8 @@ func openIptables(t *testing.T, variant string) byIptables {
 }
 
 type byIptables struct{ variant }
+
+func (byIptables) network() nattest.Network { return nattest.IPv4 }
 
 func (f byIptables) masquerade(ctx context.Context, j *undo.Journal) (*Rule, error) {
 	return MasqueradeIPTables(ctx, j, f.Program, nattest.Subnet, nattest.Bridge)
@@ -115,63 +119,75 @@ func (f byIptables) flush(t *testing.T) {
 	f.add(t, "-F POSTROUTING")
 }
 
-type byNFT struct{}
+// byNFT is nftables with the rule of a network.
+type byNFT struct{ of nattest.Network }
+
+// nft4 is nftables with the rule of the network in IPv4.
+var nft4 = byNFT{nattest.IPv4}
+
+func (f byNFT) network() nattest.Network { return f.of }
+
+// chain returns the masquerade chain as an argument of the nft program.
+func (f byNFT) chain() string { return f.of.Family() + " snatlab postrouting" }
 
 func openNFT(t *testing.T) byNFT {
 	t.Helper()
 	nattest.RequireNFT(t)
-	return byNFT{}
+	return nft4
 }
 
-func (byNFT) masquerade(ctx context.Context, j *undo.Journal) (*Rule, error) {
-	return MasqueradeNFTables(ctx, j, nattest.Subnet, nattest.Bridge)
+func (f byNFT) masquerade(ctx context.Context, j *undo.Journal) (*Rule, error) {
+	return MasqueradeNFTables(ctx, j, f.of.Subnet, nattest.Bridge)
 }
 
 func (byNFT) name() string { return "nftables" }
 
-func (byNFT) place() string { return "table ip snatlab" }
+func (f byNFT) place() string { return "table " + f.of.Family() + " snatlab" }
 
-func (byNFT) ours(o snat.Options) string {
-	return `ip saddr 198.18.0.0/24 oifname != "snat-c" ` + nattest.RuleEnds[o].NFTables
+func (f byNFT) ours(o snat.Options) string {
+	return fmt.Sprintf(`%s saddr %v oifname != "snat-c" `, f.of.Family(), f.of.Subnet) + nattest.RuleEnds[o].NFTables
 }
 
-func (byNFT) theirs(n int) string {
+func (f byNFT) theirs(n int) string {
+	if f.of == nattest.IPv6 {
+		return fmt.Sprintf(`ip6 saddr fd00:%d::/32 oifname != "docker0" counter masquerade`, n)
+	}
 	return fmt.Sprintf(`ip saddr 10.%d.0.0/16 oifname != "docker0" counter masquerade`, n)
 }
 
-func (f byNFT) rules(t *testing.T) []string   { t.Helper(); return nattest.ListMasqueradeTable(t, "-s") }
-func (f byNFT) listing(t *testing.T) []string { t.Helper(); return nattest.ListMasqueradeTable(t, "") }
+func (f byNFT) rules(t *testing.T) []string   { t.Helper(); return f.of.ListMasqueradeTable(t, "-s") }
+func (f byNFT) listing(t *testing.T) []string { t.Helper(); return f.of.ListMasqueradeTable(t, "") }
 
 func (byNFT) uncounted(rule string) string {
 	return strings.Replace(rule, "counter", "counter packets 0 bytes 0", 1)
 }
 
-func (byNFT) add(t *testing.T, rule string) {
+func (f byNFT) add(t *testing.T, rule string) {
 	t.Helper()
-	netnstest.Run(t, "nft 'add rule ip snatlab postrouting "+rule+"'")
+	netnstest.Run(t, "nft 'add rule "+f.chain()+" "+rule+"'")
 }
 
-func (byNFT) insert(t *testing.T, rule string) {
+func (f byNFT) insert(t *testing.T, rule string) {
 	t.Helper()
-	netnstest.Run(t, "nft 'insert rule ip snatlab postrouting "+rule+"'")
+	netnstest.Run(t, "nft 'insert rule "+f.chain()+" "+rule+"'")
 }
 
 func (f byNFT) replace(t *testing.T, n int, rule string) {
 	t.Helper()
-	netnstest.Run(t, "nft 'replace rule ip snatlab postrouting handle "+f.handle(t, n)+" "+rule+"'")
+	netnstest.Run(t, "nft 'replace rule "+f.chain()+" handle "+f.handle(t, n)+" "+rule+"'")
 }
 
 func (f byNFT) remove(t *testing.T, n int) {
 	t.Helper()
-	netnstest.Run(t, "nft delete rule ip snatlab postrouting handle "+f.handle(t, n))
+	netnstest.Run(t, "nft delete rule "+f.chain()+" handle "+f.handle(t, n))
 }
 
 func (f byNFT) handle(t *testing.T, n int) string {
 	t.Helper()
-	return regexp.MustCompile(`# handle (\d+)$`).FindStringSubmatch(nattest.ListMasqueradeTable(t, "-a")[n-1])[1]
+	return regexp.MustCompile(`# handle (\d+)$`).FindStringSubmatch(f.of.ListMasqueradeTable(t, "-a")[n-1])[1]
 }
 
-func (byNFT) flush(t *testing.T) {
+func (f byNFT) flush(t *testing.T) {
 	t.Helper()
-	netnstest.Run(t, "nft flush chain ip snatlab postrouting")
+	netnstest.Run(t, "nft flush chain "+f.chain())
 }

@@ -11,8 +11,9 @@ import (
 	"snatlab/harness/undo"
 )
 
-// nftablesBackend writes the masquerade rule in snatlab's own table of nftables.
-type nftablesBackend struct{}
+// nftablesBackend writes the masquerade rule of a network in snatlab's own table of
+// nftables.
+type nftablesBackend struct{ subnet netip.Prefix }
 
 // MasqueradeNFTables makes the nftables rule that masquerades packets which leave
 // the subnet by another interface than its bridge. The rule stands in a table of
@@ -24,20 +25,20 @@ func MasqueradeNFTables(ctx context.Context, journal *undo.Journal, subnet netip
 	if err != nil {
 		return nil, fmt.Errorf("make masquerade rule of %v with nftables: %w", subnet, err)
 	}
-	return &Rule{Text: text, backend: nftablesBackend{}}, nil
+	return &Rule{Text: text, backend: nftablesBackend{subnet}}, nil
 }
 
 func (nftablesBackend) programName() string { return "nftables" }
 
-func (nftablesBackend) placeName() string { return nftables.Place }
+func (b nftablesBackend) placeName() string { return nftables.TableFor(b.subnet).String() }
 
 // rewriteText replaces the statement at the end of the rule's text.
 func (nftablesBackend) rewriteText(original string, o snat.Options) string {
 	return strings.TrimSuffix(original, nftables.FormatStatement(snat.Options{})) + nftables.FormatStatement(o)
 }
 
-func (nftablesBackend) readRules(ctx context.Context) ([]rule, error) {
-	listed, err := nftables.ListRules(ctx)
+func (b nftablesBackend) readRules(ctx context.Context) ([]rule, error) {
+	listed, err := nftables.ListRules(ctx, b.subnet)
 	var rules []rule
 	for _, l := range listed {
 		rules = append(rules, rule{text: l.Text, packets: l.Packets})
@@ -76,9 +77,13 @@ func (s nftablesRewrite) restoreRule(ctx context.Context) error {
 	if !ok || !isInterface(original.Bridge) || original.Server.IsValid() {
 		return foreignRuleError(s.Original)
 	}
+	b := nftablesBackend{original.Subnet}
 	options := nftables.ParseStatement(strings.TrimPrefix(s.Rewritten, original.Match()))
-	if err := checkRewritten(nftablesBackend{}, s.Original, s.Rewritten, options); err != nil {
+	if options.CheckFor(original.Subnet) != nil {
+		return foreignRuleError(s.Rewritten)
+	}
+	if err := checkRewritten(b, s.Original, s.Rewritten, options); err != nil {
 		return err
 	}
-	return restoreRule(ctx, nftablesBackend{}, rule{text: s.Original}, rule{text: s.Rewritten}, false) // the table is deleted after its rule
+	return restoreRule(ctx, b, rule{text: s.Original}, rule{text: s.Rewritten}, false) // the table is deleted after its rule
 }

@@ -17,16 +17,18 @@ import (
 func TestWidenAmongOthers(t *testing.T) {
 	eachFirewall(t, func(t *testing.T, f firewall) {
 		openNFT(t)
-		nattest.AddForeignRules(t)
+		f.network().AddForeignRules(t)
 		r, own, _ := makeRule(t, f)
 		inForce := applyOptions(t, r, own, snat.Options{RandomFully: true})
 		before := nattest.ListAllRules(t, true)
 		j, path := nattest.NewJournal(t, Undoers())
-		if err := nftables.WidenWindow(t.Context(), j, []netip.Prefix{nattest.Subnet}, 100); err != nil {
+		if err := nftables.WidenWindow(t.Context(), j, []netip.Prefix{f.network().Subnet}, 100); err != nil {
 			t.Fatal(err)
 		}
 		all := nattest.ListAllRules(t, true)
-		at := slices.IndexFunc(all, func(line string) bool { return strings.HasPrefix(line, "table ip snatlab-widen-run ") })
+		at := slices.IndexFunc(all, func(line string) bool {
+			return strings.HasPrefix(line, "table "+f.network().Family()+" snatlab-widen-run ")
+		})
 		end := at + 1 + slices.Index(all[at:], "}")
 		nattest.CheckUnchanged(t, before, slices.Delete(slices.Clone(all), at, end))
 		steps := j.Steps()

@@ -54,7 +54,7 @@ func Insert(ctx context.Context, r Rules) error {
 	if !r.Clients.Addr().Is4() || !r.Server.Is4() {
 		return fmt.Errorf("exempt packets of %v to %v from conntrack: these are no IPv4 addresses", r.Clients, r.Server)
 	}
-	err := transaction.CheckNoTable(ctx, func(name string) bool { return name == table.Name })
+	err := transaction.CheckNoTable(ctx, table)
 	if err == nil {
 		add := func(exprs []expr.Any) func(*nftables.Conn) {
 			return func(c *nftables.Conn) { c.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: exprs}) }

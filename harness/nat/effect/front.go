@@ -78,7 +78,7 @@ func (r *Rules) makeFront(ctx context.Context, journal *undo.Journal) error {
 	}
 	// Checked before the step is journalled: undoing it would delete the table of another
 	// program.
-	if err := transaction.CheckNoTable(ctx, func(existing string) bool { return existing == name }); err != nil {
+	if err := transaction.CheckNoTable(ctx, frontTable(name)); err != nil {
 		return err
 	}
 	step := undo.NewStep(frontKind, "nftables table ip "+name, "nft delete table ip "+name, frontStep{name})

@@ -4,30 +4,78 @@
 package nattest
 
 import (
-	"errors"
 	"net/netip"
 	"testing"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"snatlab/harness/netnstest"
 )
 
-// Subnet and Bridge are those of the network whose rule the tests write.
-var Subnet = netip.MustParsePrefix("198.18.0.0/24")
-
+// Bridge is that of the network whose rule the tests write.
 const Bridge = "snat-c"
 
-// ClientAddress is that of a client, OutAddress the one that it is translated
-// to. No machine has ServerAddress: packets to it pass all rules.
+// Network is that network in one family of addresses.
+type Network struct {
+	Subnet netip.Prefix
+	// ClientAddress is that of a client, OutAddress the one that it is translated
+	// to. No machine has ServerAddress: packets to it pass all rules.
+	ClientAddress, OutAddress, ServerAddress netip.Addr
+	Out                                      netip.Prefix // that of OutAddress and ServerAddress
+}
+
 var (
-	ClientAddress = netip.MustParseAddr("198.18.0.1")
-	OutAddress    = netip.MustParseAddr("192.0.2.1")
-	ServerAddress = netip.MustParseAddr("192.0.2.9")
+	IPv4 = Network{
+		Subnet:        netip.MustParsePrefix("198.18.0.0/24"),
+		ClientAddress: netip.MustParseAddr("198.18.0.1"),
+		OutAddress:    netip.MustParseAddr("192.0.2.1"),
+		ServerAddress: netip.MustParseAddr("192.0.2.9"),
+		Out:           netip.MustParsePrefix("192.0.2.0/24"),
+	}
+	IPv6 = Network{
+		Subnet:        netip.MustParsePrefix("2001:2::/64"),
+		ClientAddress: netip.MustParseAddr("2001:2::1"),
+		OutAddress:    netip.MustParseAddr("2001:2:0:1::1"),
+		ServerAddress: netip.MustParseAddr("2001:2:0:1::9"),
+		Out:           netip.MustParsePrefix("2001:2:0:1::/64"),
+	}
 )
 
+// Those of the network in IPv4.
+var (
+	Subnet        = IPv4.Subnet
+	ClientAddress = IPv4.ClientAddress
+	OutAddress    = IPv4.OutAddress
+	ServerAddress = IPv4.ServerAddress
+)
+
+// NetworkOf returns the network in the family of an address.
+func NetworkOf(a netip.Addr) Network {
+	if a.Is6() {
+		return IPv6
+	}
+	return IPv4
+}
+
+// Other returns the network in the other family.
+func (n Network) Other() Network {
+	if n == IPv4 {
+		return IPv6
+	}
+	return IPv4
+}
+
+// Family returns "ip" or "ip6", the family of tables of nftables.
+func (n Network) Family() string {
+	if n == IPv6 {
+		return "ip6"
+	}
+	return "ip"
+}
+
 // EnterNamespace moves the test into a new network namespace with the client
-// network and an interface that leads out of it.
+// network in both families and an interface that leads out of it.
 func EnterNamespace(t *testing.T) {
 	t.Helper()
 	netnstest.Enter(t)
@@ -42,17 +90,36 @@ func addClientNetwork(t *testing.T) {
 	if err := netlink.LinkAdd(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: Bridge}, PeerName: out}); err != nil {
 		t.Fatalf("add interfaces: %v", err)
 	}
-	for name, address := range map[string]netip.Addr{Bridge: ClientAddress, out: OutAddress} {
+	for _, n := range []Network{IPv4, IPv6} {
+		addAddress(t, Bridge, netip.PrefixFrom(n.ClientAddress, n.Subnet.Bits()))
+		addAddress(t, out, netip.PrefixFrom(n.OutAddress, n.Out.Bits()))
+	}
+	for _, name := range []string{Bridge, out} {
 		link, err := netlink.LinkByName(name)
+		if err == nil {
+			err = netlink.LinkSetUp(link)
+		}
 		if err != nil {
-			t.Fatal(err)
+			t.Fatalf("set %s up: %v", name, err)
 		}
-		a, err := netlink.ParseAddr(address.String() + "/24")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := errors.Join(netlink.AddrAdd(link, a), netlink.LinkSetUp(link)); err != nil {
-			t.Fatalf("add %s to %s: %v", address, name, err)
-		}
+	}
+}
+
+// addAddress gives an interface an address that can be used at once.
+func addAddress(t *testing.T, name string, p netip.Prefix) {
+	t.Helper()
+	a, err := netlink.ParseAddr(p.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.Addr().Is6() {
+		a.Flags = unix.IFA_F_NODAD
+	}
+	link, err := netlink.LinkByName(name)
+	if err == nil {
+		err = netlink.AddrAdd(link, a)
+	}
+	if err != nil {
+		t.Fatalf("add %v to %s: %v", p, name, err)
 	}
 }

@@ -33,22 +33,30 @@ func SplitLines(text string) []string {
 	return strings.FieldsFunc(text, func(r rune) bool { return r == '\n' })
 }
 
-// AddForeignRules writes rules of other programs at the same hook, some of them
-// under snatlab's names.
+// AddForeignRules is [Network.AddForeignRules] of the network in IPv4.
 func AddForeignRules(t *testing.T) {
 	t.Helper()
-	const nft = `
-table ip theirs {
-	set nets { type ipv4_addr; flags interval; elements = { 10.9.0.0/16 } }
+	IPv4.AddForeignRules(t)
+}
+
+// AddForeignRules writes rules of other programs at the same hook, some of them
+// under snatlab's names: its table of this family does not exist.
+func (n Network) AddForeignRules(t *testing.T) {
+	t.Helper()
+	in := map[string]string{"ip": "10.9.0.0/16", "ip6": "fd00::/64"}
+	family, other := n.Family(), n.Other().Family()
+	nft := `
+table ` + family + ` theirs {
+	set nets { type ` + map[string]string{"ip": "ipv4_addr", "ip6": "ipv6_addr"}[family] + `; flags interval; elements = { ` + in[family] + ` } }
 	chain postrouting {
 		type nat hook postrouting priority srcnat; policy accept;
-		ip saddr @nets oifname != "snat-c" counter packets 5 bytes 300 masquerade fully-random comment "theirs"
+		` + family + ` saddr @nets oifname != "snat-c" counter packets 5 bytes 300 masquerade fully-random comment "theirs"
 	}
 }
-table ip6 snatlab {
+table ` + other + ` snatlab {
 	chain postrouting {
 		type nat hook postrouting priority srcnat; policy accept;
-		ip6 saddr fd00::/64 oifname != "snat-c" counter packets 6 bytes 360 masquerade
+		` + other + ` saddr ` + in[other] + ` oifname != "snat-c" counter packets 6 bytes 360 masquerade
 	}
 }
 table inet snatlab {
@@ -103,10 +111,10 @@ func RequireNFT(t *testing.T) {
 
 // ListMasqueradeTable returns the rules of snatlab's masquerade chain as
 // `nft FLAG list chain` prints them. Without the table there are none.
-func ListMasqueradeTable(t *testing.T, flag string) []string {
+func (n Network) ListMasqueradeTable(t *testing.T, flag string) []string {
 	t.Helper()
 	var rules []string
-	for _, line := range SplitLines(netnstest.Run(t, "nft "+flag+" list chain ip snatlab postrouting 2>/dev/null || :")) {
+	for _, line := range SplitLines(netnstest.Run(t, "nft "+flag+" list chain "+n.Family()+" snatlab postrouting 2>/dev/null || :")) {
 		if strings.HasPrefix(line, "\t\t") && !strings.HasPrefix(line, "\t\ttype ") {
 			rules = append(rules, strings.TrimSpace(line))
 		}

@@ -10,12 +10,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// SendUDP opens n connections out of the client network and sends two packets
-// on each.
+// SendUDP is [Network.SendUDP] of the network in IPv4.
 func SendUDP(t *testing.T, n int) {
 	t.Helper()
+	IPv4.SendUDP(t, n)
+}
+
+// SendUDP opens n connections out of the client network and sends two packets
+// on each.
+func (network Network) SendUDP(t *testing.T, n int) {
+	t.Helper()
 	for range n {
-		c, err := net.DialUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(ClientAddress, 0)), net.UDPAddrFromAddrPort(netip.AddrPortFrom(ServerAddress, 9000)))
+		c, err := net.DialUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(network.ClientAddress, 0)), net.UDPAddrFromAddrPort(netip.AddrPortFrom(network.ServerAddress, 9000)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -32,7 +38,7 @@ func SendUDP(t *testing.T, n int) {
 // chooses.
 func SendSYNs(t *testing.T, server netip.AddrPort, n int) {
 	t.Helper()
-	SendSYNsOf(t, ClientAddress, server, n)
+	SendSYNsOf(t, NetworkOf(server.Addr()).ClientAddress, server, n)
 }
 
 // SendSYNsOf sends n SYNs from an address of the client network.
@@ -44,35 +50,52 @@ func SendSYNsOf(t *testing.T, client netip.Addr, server netip.AddrPort, n int) {
 // SendSYNsFrom sends n SYNs out of the client network, from one port after the other.
 func SendSYNsFrom(t *testing.T, first uint16, server netip.AddrPort, n int) {
 	t.Helper()
-	sendSYNs(t, ClientAddress, server, n, func(i int) int { return int(first) + i })
+	sendSYNs(t, NetworkOf(server.Addr()).ClientAddress, server, n, func(i int) int { return int(first) + i })
 }
 
 func sendSYNs(t *testing.T, client netip.Addr, server netip.AddrPort, n int, port func(i int) int) {
 	t.Helper()
 	for i := range n {
-		socket, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+		family := unix.AF_INET
+		if client.Is6() {
+			family = unix.AF_INET6
+		}
+		socket, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer unix.Close(socket) // no port is used twice
-		if err := unix.Bind(socket, &unix.SockaddrInet4{Addr: client.As4(), Port: port(i)}); err != nil {
+		if err := unix.Bind(socket, socketAddress(client, port(i))); err != nil {
 			t.Fatal(err)
 		}
-		err = unix.Connect(socket, &unix.SockaddrInet4{Addr: server.Addr().As4(), Port: int(server.Port())})
+		err = unix.Connect(socket, socketAddress(server.Addr(), int(server.Port())))
 		if !errors.Is(err, unix.EINPROGRESS) {
 			t.Fatal(err)
 		}
 	}
 }
 
-// CountKeptPorts returns how many connections in the namespace kept their source
-// port, and how many got another one.
+func socketAddress(a netip.Addr, port int) unix.Sockaddr {
+	if a.Is6() {
+		return &unix.SockaddrInet6{Addr: a.As16(), Port: port}
+	}
+	return &unix.SockaddrInet4{Addr: a.As4(), Port: port}
+}
+
+// CountKeptPorts is [Network.CountKeptPorts] of the network in IPv4.
 func CountKeptPorts(t *testing.T) (kept, drawn int) {
+	t.Helper()
+	return IPv4.CountKeptPorts(t)
+}
+
+// CountKeptPorts returns how many connections of the client in the namespace kept their
+// source port, and how many got another one.
+func (network Network) CountKeptPorts(t *testing.T) (kept, drawn int) {
 	t.Helper()
 	for _, f := range readFlows(t) {
 		switch from, to := f.TupleOrig, f.TupleReply; {
-		case from.IP.SourceAddress != ClientAddress:
-		case to.IP.DestinationAddress != OutAddress:
+		case from.IP.SourceAddress != network.ClientAddress:
+		case to.IP.DestinationAddress != network.OutAddress:
 			t.Errorf("not masqueraded: %v", f)
 		case from.Proto.SourcePort == to.Proto.DestinationPort:
 			kept++

@@ -61,19 +61,19 @@ func InsertDrawing(ctx context.Context, journal *undo.Journal, network string, r
 
 // insertBefore inserts a rule, as a step of the journal.
 func insertBefore(ctx context.Context, journal *undo.Journal, step undo.Step, network string, r MasqueradeRule) (*undo.Entry, error) {
-	rules, err := ListRules(ctx)
+	rules, err := ListRules(ctx, r.Subnet)
 	if err != nil {
 		return nil, err
 	}
 	if slices.Contains(listedTexts(rules), r.Text()) {
-		return nil, fmt.Errorf("%q is in %s already", r.Text(), Place)
+		return nil, fmt.Errorf("%q is in %v already", r.Text(), r.table())
 	}
 	entry, err := journal.Do(ctx, step, func(ctx context.Context) error {
 		before, err := findListed(ctx, network)
 		if err != nil {
 			return err
 		}
-		err = sendRule(ctx, netlink.Create, before.handle, r.buildExpressions())
+		err = sendRule(ctx, netlink.Create, before.handle, r)
 		if r.Options.PerMillion != 0 {
 			return transaction.Numgen.Explain(err)
 		}
@@ -84,10 +84,11 @@ func insertBefore(ctx context.Context, journal *undo.Journal, step undo.Step, ne
 
 // deleteRule deletes the rule of the step. It may never have been inserted.
 func (s serverRuleStep) deleteRule(ctx context.Context) error {
-	if r, ok := ParseRule(s.Rule); !ok || !r.Server.IsValid() {
+	r, ok := ParseRule(s.Rule)
+	if !ok || !r.Server.IsValid() {
 		return foreignStepError(s.Rule)
 	}
-	return deleteInserted(ctx, s.Rule)
+	return r.deleteInserted(ctx)
 }
 
 // drawingStep is the journalled step that inserts a rule for a part of the connections.
@@ -99,10 +100,11 @@ const drawingKind = "nat.nftables-drawing"
 
 // deleteRule deletes the rule of the step. It may never have been inserted.
 func (s drawingStep) deleteRule(ctx context.Context) error {
-	if _, ok := parseDrawing(s.Rule); !ok {
+	r, ok := parseDrawing(s.Rule)
+	if !ok {
 		return foreignStepError(s.Rule)
 	}
-	return deleteInserted(ctx, s.Rule)
+	return r.deleteInserted(ctx)
 }
 
 func foreignStepError(rule string) error {
@@ -110,10 +112,10 @@ func foreignStepError(rule string) error {
 }
 
 // deleteInserted deletes a rule if it exists.
-func deleteInserted(ctx context.Context, text string) error {
-	rules, err := ListRules(ctx)
-	if err != nil || !slices.Contains(listedTexts(rules), text) {
+func (r MasqueradeRule) deleteInserted(ctx context.Context) error {
+	rules, err := ListRules(ctx, r.Subnet)
+	if err != nil || !slices.Contains(listedTexts(rules), r.Text()) {
 		return err
 	}
-	return DeleteRule(ctx, text)
+	return DeleteRule(ctx, r.Text())
 }

@@ -3,6 +3,7 @@ package nftables
 import (
 	"context"
 	"fmt"
+	"net/netip"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
@@ -13,7 +14,7 @@ import (
 
 // Chain is a chain that translates source addresses, of any program.
 type Chain struct {
-	Family string // "ip" or "inet"
+	Family string // "ip", "ip6" or "inet"
 	Table  string
 	Name   string
 	// Counted are the rules that have a counter. The others do not show how many
@@ -30,15 +31,15 @@ type CountedRule struct {
 	Packets uint64
 }
 
-// NATChains returns the wanted chains of type nat at the postrouting hook. A
-// kernel without nftables has none.
-func NATChains(ctx context.Context, wanted func(Chain) bool) []Chain {
+// NATChains returns the wanted chains of type nat at the postrouting hook that see the
+// packets of a network. A kernel without nftables has none.
+func NATChains(ctx context.Context, subnet netip.Prefix, wanted func(Chain) bool) []Chain {
 	c, err := transaction.Open(ctx)
 	if err != nil {
 		return nil
 	}
 	var all []Chain
-	for _, family := range []nftables.TableFamily{nftables.TableFamilyIPv4, nftables.TableFamilyINet} {
+	for _, family := range []nftables.TableFamily{transaction.FamilyOf(subnet.Addr()), nftables.TableFamilyINet} {
 		chains, err := c.ListChainsOfTableFamily(family)
 		if err != nil {
 			return all
@@ -47,7 +48,7 @@ func NATChains(ctx context.Context, wanted func(Chain) bool) []Chain {
 			if listed.Type != nftables.ChainTypeNAT || listed.Hooknum == nil || *listed.Hooknum != *nftables.ChainHookPostrouting {
 				continue
 			}
-			chain := Chain{Family: familyNames[byte(family)], Table: listed.Table.Name, Name: listed.Name}
+			chain := Chain{Family: transaction.FamilyName(family), Table: listed.Table.Name, Name: listed.Name}
 			if !wanted(chain) {
 				continue
 			}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"net"
 	"net/netip"
 	"syscall"
 
@@ -39,9 +38,9 @@ func (r InsertedRule) Message(table Table, chain string, how netlink.HeaderFlags
 	if table.Family == unix.NFPROTO_INET {
 		m.Exprs = append(m.Exprs, compareMeta(expr.MetaKeyNFPROTO, unix.NFPROTO_IPV4)...)
 	}
-	m.Exprs = append(m.Exprs, matchNetwork(sourceField, r.Source)...)
+	m.Exprs = append(m.Exprs, MatchSource(r.Source)...)
 	if r.Server.IsValid() {
-		m.Exprs = append(m.Exprs, matchNetwork(destinationField, r.Server)...)
+		m.Exprs = append(m.Exprs, MatchDestination(r.Server)...)
 	}
 	switch {
 	case r.Compat:
@@ -79,23 +78,6 @@ func compareMeta(key expr.MetaKey, value byte) []expr.Any {
 	return []expr.Any{&expr.Meta{Key: key, Register: register}, &expr.Cmp{Op: expr.CmpOpEq, Register: register, Data: []byte{value}}}
 }
 
-// matchNetwork returns the expressions that compare an address with a network.
-func matchNetwork(field uint32, p netip.Prefix) []expr.Any {
-	address, length := p.Masked().Addr().As4(), uint32(net.IPv4len)
-	var mask []expr.Any
-	if whole, odd := p.Bits()/8, p.Bits()%8; odd == 0 && whole > 0 {
-		length = uint32(whole) // fewer bytes are loaded, and none masked
-	} else {
-		mask = []expr.Any{&expr.Bitwise{
-			SourceRegister: register, DestRegister: register, Len: net.IPv4len,
-			Mask: net.CIDRMask(p.Bits(), 32), Xor: make([]byte, net.IPv4len),
-		}}
-	}
-	exprs := append([]expr.Any{
-		&expr.Payload{DestRegister: register, Base: expr.PayloadBaseNetworkHeader, Offset: field, Len: length}}, mask...)
-	return append(exprs, &expr.Cmp{Op: expr.CmpOpEq, Register: register, Data: address[:length]})
-}
-
 // foreignExpressions returns the end of the rule as iptables-nft writes it. Every version
 // of it can list a match of iptables; those before 1.8.9 cannot list ports as nft
 // writes them.
@@ -129,7 +111,7 @@ func DeleteCommented(ctx context.Context, table Table, chain, comment string) er
 			continue
 		}
 		err := transaction.Send(ctx, func(c *nftables.Conn) {
-			t := &nftables.Table{Name: table.Name, Family: nftables.TableFamily(table.Family)}
+			t := table.known()
 			_ = c.DelRule(&nftables.Rule{Table: t, Chain: &nftables.Chain{Name: chain, Table: t}, Handle: r.Handle}) // refuses handle 0 only
 		})
 		if err != nil && !errors.Is(err, syscall.ENOENT) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"net/netip"
 	"slices"
 
 	"github.com/google/nftables/expr"
@@ -26,61 +27,64 @@ const OtherShape = "(a rule of another shape)"
 
 // findListed returns the listed rule with this text.
 func findListed(ctx context.Context, text string) (ListedRule, error) {
-	listed, err := ListRules(ctx)
+	table := tableOf(text)
+	listed, err := listRules(ctx, table)
 	if err != nil {
 		return ListedRule{}, err
 	}
 	at := slices.IndexFunc(listed, func(l ListedRule) bool { return l.Text == text })
 	if at < 0 {
-		return ListedRule{}, fmt.Errorf("no rule %q in %s", text, Place)
+		return ListedRule{}, fmt.Errorf("no rule %q in %v", text, table)
 	}
 	return listed[at], nil
 }
 
-// ListRules returns the rules of the masquerade chain in order. Without the table
-// there are none.
+// ListRules returns the rules of the masquerade chain for a network in order. Without the
+// table there are none.
+func ListRules(ctx context.Context, subnet netip.Prefix) ([]ListedRule, error) {
+	return listRules(ctx, TableFor(subnet))
+}
+
+// listRules returns the rules of the masquerade chain in a table.
 //
 // It uses netlink directly: nftables.Conn.GetRules silently drops the
 // expressions that it does not know (v0.3.0; seen with `ipsec`). The rest of
 // such a rule could be taken for ours.
-func ListRules(ctx context.Context) ([]ListedRule, error) {
-	messages, err := dumpRules(ctx)
+func listRules(ctx context.Context, table Table) ([]ListedRule, error) {
+	messages, err := dumpRules(ctx, table, netlink.Attribute{Type: unix.NFTA_RULE_CHAIN, Data: []byte(ChainName + "\x00")})
 	if err != nil {
-		return nil, fmt.Errorf("list %s: %w", Place, transaction.KernelError(err))
+		return nil, fmt.Errorf("list %v: %w", table, transaction.KernelError(err))
 	}
 	var listed []ListedRule
 	for _, m := range messages {
-		l, err := parseListed(m.Data)
+		l, err := parseListed(table, m.Data)
 		if err != nil {
-			return nil, fmt.Errorf("read a rule of %s: %w", Place, err)
+			return nil, fmt.Errorf("read a rule of %v: %w", table, err)
 		}
 		listed = append(listed, l)
 	}
 	return listed, nil
 }
 
-// dumpRules asks the kernel for the rules of the masquerade chain.
-func dumpRules(ctx context.Context) ([]netlink.Message, error) {
+// dumpRules asks the kernel for the rules of a table, or for those of a chain of it.
+func dumpRules(ctx context.Context, table Table, chain ...netlink.Attribute) ([]netlink.Message, error) {
 	c, err := transaction.Dial(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer c.Close()
-	which, err := netlink.MarshalAttributes([]netlink.Attribute{
-		{Type: unix.NFTA_RULE_TABLE, Data: []byte(TableName + "\x00")},
-		{Type: unix.NFTA_RULE_CHAIN, Data: []byte(ChainName + "\x00")},
-	})
+	which, err := netlink.MarshalAttributes(append(chain, netlink.Attribute{Type: unix.NFTA_RULE_TABLE, Data: []byte(table.Name + "\x00")}))
 	if err != nil {
 		return nil, err
 	}
 	return c.Execute(netlink.Message{
 		Header: netlink.Header{Type: unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_GETRULE, Flags: netlink.Request | netlink.Dump},
-		Data:   append(messageHeader(unix.NFPROTO_IPV4, 0), which...),
+		Data:   append(messageHeader(table.Family, 0), which...),
 	})
 }
 
-// parseListed parses one message of the dump.
-func parseListed(message []byte) (ListedRule, error) {
+// parseListed parses one message of the dump of a table.
+func parseListed(table Table, message []byte) (ListedRule, error) {
 	l := ListedRule{Text: OtherShape}
 	attributes, err := netlink.NewAttributeDecoder(message[min(len(message), headerLength):])
 	if err != nil {
@@ -93,28 +97,34 @@ func parseListed(message []byte) (ListedRule, error) {
 		case unix.NFTA_RULE_HANDLE:
 			l.handle = attributes.Uint64()
 		case unix.NFTA_RULE_EXPRESSIONS:
-			attributes.Nested(func(list *netlink.AttributeDecoder) error {
-				for list.Next() {
-					list.Nested(func(e *netlink.AttributeDecoder) error {
-						x, err := parseExpression(e)
-						exprs = append(exprs, x)
-						return err
-					})
-				}
-				return nil
-			})
+			exprs = readList(attributes)
 		case unix.NFTA_RULE_USERDATA: // a comment
 			exprs = append(exprs, nil)
 		}
 	}
-	if rule, packets, ok := parseExpressions(exprs); ok {
+	if rule, packets, ok := parseExpressions(exprs); ok && rule.table() == table {
 		l.Text, l.Packets, l.rule = rule.Text(), packets, rule
 	}
 	return l, attributes.Err()
 }
 
-// parseExpression parses one expression. It returns nil for an expression that
-// no Rule has.
+// readList reads the expressions of a rule.
+func readList(attributes *netlink.AttributeDecoder) (exprs []expr.Any) {
+	attributes.Nested(func(list *netlink.AttributeDecoder) error {
+		for list.Next() {
+			list.Nested(func(e *netlink.AttributeDecoder) error {
+				x, err := parseExpression(e)
+				exprs = append(exprs, x)
+				return err
+			})
+		}
+		return nil
+	})
+	return exprs
+}
+
+// parseExpression parses one expression, or an action of iptables. It returns nil for an
+// expression that no Rule has.
 func parseExpression(attributes *netlink.AttributeDecoder) (expr.Any, error) {
 	name := ""
 	for attributes.Next() {
@@ -122,6 +132,9 @@ func parseExpression(attributes *netlink.AttributeDecoder) (expr.Any, error) {
 		case unix.NFTA_EXPR_NAME:
 			name = attributes.String()
 		case unix.NFTA_EXPR_DATA:
+			if name == "target" {
+				return readForeign(attributes.Bytes())
+			}
 			return readNamed(name, attributes.Bytes())
 		}
 	}

@@ -1,6 +1,7 @@
 package nftables
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"testing"
@@ -42,24 +43,29 @@ func ruleReply(t testing.TB, exprs []expr.Any, more ...netlink.Attribute) []byte
 // the expressions of that rule.
 func FuzzParseListed(f *testing.F) {
 	comment := netlink.Attribute{Type: unix.NFTA_RULE_USERDATA, Data: []byte("\x00\x02x\x00")}
-	for _, network := range []string{"198.18.0.0/24", "128.0.0.0/1", "0.0.0.0/0"} {
+	for _, network := range []string{"198.18.0.0/24", "128.0.0.0/1", "0.0.0.0/0", "2001:2::/64", "8000::/1", "::/0"} {
 		ours := MasqueradeRule{Subnet: netip.MustParsePrefix(network), Bridge: nattest.Bridge, Options: snat.Options{RandomFully: true}}.buildExpressions()
 		f.Add(ruleReply(f, ours))
 		f.Add(ruleReply(f, ours, comment))
 		f.Add(ruleReply(f, ours[1:]))
 	}
-	for _, o := range nattest.Rewritings {
-		f.Add(ruleReply(f, MasqueradeRule{Subnet: nattest.Subnet, Bridge: nattest.Bridge, Options: o}.buildExpressions()))
+	for _, n := range []nattest.Network{nattest.IPv4, nattest.IPv6} {
+		for _, o := range n.Rewritings() {
+			f.Add(ruleReply(f, MasqueradeRule{Subnet: n.Subnet, Bridge: nattest.Bridge, Options: o}.buildExpressions()))
+		}
 	}
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, data []byte) {
-		l, err := parseListed(data)
-		if err != nil || l.Text == OtherShape {
-			return
-		}
-		again, err := parseListed(ruleReply(t, l.rule.buildExpressions()))
-		if err != nil || again.Text != l.Text || again.rule != l.rule || l.rule.Text() != l.Text {
-			t.Errorf("%q is read as %+v, and that as %+v (%v)", data, l, again, err)
+		for _, n := range []nattest.Network{nattest.IPv4, nattest.IPv6} {
+			table := TableFor(n.Subnet)
+			l, err := parseListed(table, data)
+			if err != nil || l.Text == OtherShape {
+				continue
+			}
+			again, err := parseListed(table, ruleReply(t, l.rule.buildExpressions()))
+			if err != nil || again.Text != l.Text || again.rule != l.rule || l.rule.Text() != l.Text || tableOf(l.Text) != table {
+				t.Errorf("%q is read as %+v, and that as %+v (%v)", data, l, again, err)
+			}
 		}
 	})
 }
@@ -68,16 +74,22 @@ func FuzzParseListed(f *testing.F) {
 func TestParseListedExtra(t *testing.T) {
 	t.Parallel()
 	for o := range nattest.RuleEnds {
-		ours := MasqueradeRule{Subnet: nattest.Subnet, Bridge: nattest.Bridge, Options: o}.buildExpressions()
+		n := nattest.NetworkOf(o.ToSource.First)
+		table, other := TableFor(n.Subnet), TableFor(n.Other().Subnet)
+		ours := MasqueradeRule{Subnet: n.Subnet, Bridge: nattest.Bridge, Options: o}.buildExpressions()
 		for at := range len(ours) + 1 {
 			for _, more := range []expr.Any{&expr.Notrack{}, &expr.Quota{Bytes: 1}, &expr.Counter{}, &expr.Immediate{Register: register, Data: []byte{4, 0}}} {
-				if l, err := parseListed(ruleReply(t, slices.Insert(slices.Clone(ours), at, more))); err != nil || l.Text != OtherShape || l.handle != 9 {
+				if l, err := parseListed(table, ruleReply(t, slices.Insert(slices.Clone(ours), at, more))); err != nil || l.Text != OtherShape || l.handle != 9 {
 					t.Errorf("with %T at %d it is read as %+v (%v)", more, at, l, err)
 				}
 			}
 		}
-		if l, err := parseListed(ruleReply(t, ours)); err != nil || l.Text != "ip saddr 198.18.0.0/24 oifname != \"snat-c\" "+nattest.RuleEnds[o].NFTables {
+		want := fmt.Sprintf("%s saddr %v oifname != \"snat-c\" %s", n.Family(), n.Subnet, nattest.RuleEnds[o].NFTables)
+		if l, err := parseListed(table, ruleReply(t, ours)); err != nil || l.Text != want {
 			t.Errorf("read as %+v (%v)", l, err)
+		}
+		if l, err := parseListed(other, ruleReply(t, ours)); err != nil || l.Text != OtherShape {
+			t.Errorf("in %v it is read as %+v (%v)", other, l, err)
 		}
 	}
 }

@@ -11,10 +11,12 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
 	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
 
 	"snatlab/harness/nat/snat"
 	"snatlab/harness/nat/transaction"
@@ -27,19 +29,32 @@ const (
 	ChainName = "postrouting"
 )
 
-// Place is the table of the masquerade rule as an argument of the nft program.
-const Place = "table ip " + TableName
+// TableFor returns the table of the masquerade rule of a network; for the zero value, that
+// of an IPv4 network.
+func TableFor(subnet netip.Prefix) Table {
+	return Table{Family: byte(transaction.FamilyOf(subnet.Addr())), Name: TableName}
+}
 
-var (
-	masqueradeTable = &nftables.Table{Name: TableName, Family: nftables.TableFamilyIPv4}
-	masqueradeChain = &nftables.Chain{
-		Name: ChainName, Table: masqueradeTable, Type: nftables.ChainTypeNAT,
+// tableOf returns the table in which a rule with this text stands.
+func tableOf(text string) Table {
+	if strings.HasPrefix(text, "ip6 ") {
+		return Table{Family: unix.NFPROTO_IPV6, Name: TableName}
+	}
+	return Table{Family: unix.NFPROTO_IPV4, Name: TableName}
+}
+
+// masqueradeChain returns the chain of the masquerade rule, in its table.
+func masqueradeChain(t Table) *nftables.Chain {
+	return &nftables.Chain{
+		Name: ChainName, Table: t.known(), Type: nftables.ChainTypeNAT,
 		Hooknum: nftables.ChainHookPostrouting, Priority: nftables.ChainPriorityNATSource, Policy: new(nftables.ChainPolicyAccept),
 	}
-)
+}
 
 // tableStep is the journalled step that makes the masquerade table.
-type tableStep struct{}
+type tableStep struct {
+	Family transaction.StepFamily `json:"family,omitempty"`
+}
 
 const tableKind = "nat.nftables"
 
@@ -55,20 +70,21 @@ func MakeMasquerade(ctx context.Context, journal *undo.Journal, subnet netip.Pre
 	}
 	// Checked before the step is journalled: undoing it would delete the table
 	// of another program.
-	if err := transaction.CheckNoTable(ctx, func(name string) bool { return name == TableName }); err != nil {
+	t := r.table()
+	if err := transaction.CheckNoTable(ctx, t.known()); err != nil {
 		return "", err
 	}
-	step := undo.NewStep(tableKind, "nftables "+Place, "nft delete "+Place, tableStep{})
+	step := undo.NewStep(tableKind, "nftables "+t.String(), "nft delete "+t.String(), tableStep{transaction.NewStepFamily(t.known())})
 	_, err = journal.Do(ctx, step, func(ctx context.Context) error { return writeTable(ctx, r) })
 	if err != nil {
 		return "", err
 	}
-	rules, err := ListRules(ctx)
+	rules, err := ListRules(ctx, r.Subnet)
 	if err != nil {
 		return "", err
 	}
 	if !slices.ContainsFunc(rules, func(l ListedRule) bool { return l.Text == r.Text() }) {
-		return "", fmt.Errorf("the kernel accepted %q, but %s now holds %q", r.Text(), Place, listedTexts(rules))
+		return "", fmt.Errorf("the kernel accepted %q, but %v now holds %q", r.Text(), t, listedTexts(rules))
 	}
 	return r.Text(), nil
 }
@@ -84,23 +100,25 @@ func listedTexts(rules []ListedRule) []string {
 // writeTable makes the table, the chain and the rule. Until the last transaction
 // nothing is translated.
 func writeTable(ctx context.Context, r MasqueradeRule) error {
+	chain := masqueradeChain(r.table())
+	table := chain.Table
 	err := transaction.Apply(ctx, []transaction.Step{
-		{Needs: transaction.Tables, Queue: func(c *nftables.Conn) { c.CreateTable(masqueradeTable) }},
-		{Needs: transaction.NATChains, Queue: func(c *nftables.Conn) { c.AddChain(masqueradeChain) }},
+		{Needs: transaction.Tables.In(table.Family), Queue: func(c *nftables.Conn) { c.CreateTable(table) }},
+		{Needs: transaction.NATChains.In(table.Family), Queue: func(c *nftables.Conn) { c.AddChain(chain) }},
 		{Needs: transaction.Counter, Queue: func(c *nftables.Conn) {
-			c.AddRule(&nftables.Rule{Table: masqueradeTable, Chain: masqueradeChain, Exprs: []expr.Any{&expr.Counter{}}})
-			c.FlushChain(masqueradeChain)
+			c.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: []expr.Any{&expr.Counter{}}})
+			c.FlushChain(chain)
 		}},
 	})
 	if err != nil {
 		return err
 	}
-	return transaction.Masquerade.Explain(sendRule(ctx, netlink.Create|netlink.Append, 0, r.buildExpressions()))
+	return transaction.Masquerade.Explain(sendRule(ctx, netlink.Create|netlink.Append, 0, r))
 }
 
 // ReplaceRule writes a rule with these options in the place of the rule with
 // the old text, in one transaction. It writes nothing unless the new rule has
-// the text written. The kernel never uses a handle again: if the old rule is
+// the text written, and the options are those of such a rule. The kernel never uses a handle again: if the old rule is
 // deleted between listing and replacing, nothing is replaced.
 func ReplaceRule(ctx context.Context, old, written string, o snat.Options) error {
 	found, err := findListed(ctx, old)
@@ -108,10 +126,14 @@ func ReplaceRule(ctx context.Context, old, written string, o snat.Options) error
 		return err
 	}
 	r := found.rule
-	if r.Options = o; r.Text() != written {
+	r.Options = o
+	if err := r.checkRule(); err != nil {
+		return err
+	}
+	if r.Text() != written {
 		return fmt.Errorf("no options turn %q into %q", old, written)
 	}
-	err = sendRule(ctx, netlink.Replace, found.handle, r.buildExpressions())
+	err = sendRule(ctx, netlink.Replace, found.handle, r)
 	if o.ToSource != (snat.AddressRange{}) {
 		return transaction.NAT.Explain(err)
 	}
@@ -124,8 +146,9 @@ func DeleteRule(ctx context.Context, text string) error {
 	if err != nil {
 		return err
 	}
+	chain := masqueradeChain(tableOf(text))
 	return transaction.Send(ctx, func(c *nftables.Conn) {
-		_ = c.DelRule(&nftables.Rule{Table: masqueradeTable, Chain: masqueradeChain, Handle: found.handle}) // refuses handle 0 only
+		_ = c.DelRule(&nftables.Rule{Table: chain.Table, Chain: chain, Handle: found.handle}) // refuses handle 0 only
 	})
 }
 
@@ -133,7 +156,17 @@ func DeleteRule(ctx context.Context, text string) error {
 // all others in the chain. To delete a single rule takes its handle, which
 // changes with every rewriting.
 func RestoreCommand(text string) string {
-	return fmt.Sprintf("nft 'flush chain ip %[1]s %[2]s; add rule ip %[1]s %[2]s %[3]s'", TableName, ChainName, text)
+	chain := fmt.Sprintf("%s %s %s", tableOf(text).FamilyName(), TableName, ChainName)
+	return fmt.Sprintf("nft 'flush chain %[1]s; add rule %[1]s %[2]s'", chain, text)
+}
+
+// deleteTable deletes the table with its rules.
+func (s tableStep) deleteTable(ctx context.Context) error {
+	family, err := s.Family.Parse()
+	if err != nil {
+		return err
+	}
+	return transaction.DeleteTable(ctx, Table{Family: byte(family), Name: TableName}.known())
 }
 
 // Undoers returns the undoers of the steps that this package journals.
@@ -141,7 +174,7 @@ func Undoers() undo.Undoers {
 	return undo.Undoers{
 		serverRuleKind: undo.NewUndoer(func(ctx context.Context, s serverRuleStep) error { return s.deleteRule(ctx) }),
 		drawingKind:    undo.NewUndoer(func(ctx context.Context, s drawingStep) error { return s.deleteRule(ctx) }),
-		tableKind:      undo.NewUndoer(func(ctx context.Context, _ tableStep) error { return transaction.DeleteTable(ctx, masqueradeTable) }),
+		tableKind:      undo.NewUndoer(func(ctx context.Context, s tableStep) error { return s.deleteTable(ctx) }),
 		widenKind:      undo.NewUndoer(func(ctx context.Context, s widenStep) error { return s.deleteTable(ctx) }),
 	}
 }

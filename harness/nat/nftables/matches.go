@@ -167,20 +167,14 @@ func payloadName(e *expr.Payload) string {
 		return "th dport"
 	case e.Base != expr.PayloadBaseNetworkHeader:
 		return ""
-	case e.Offset == sourceField && e.Len <= 4:
+	case e.Offset == header4.source && e.Len <= 4:
 		return "ip saddr"
-	case e.Offset == destinationField && e.Len <= 4:
+	case e.Offset == header4.destination && e.Len <= 4:
 		return "ip daddr"
-	case e.Offset == sourceField6 && e.Len > 4:
+	case e.Offset == header6.source && e.Len > 4:
 		return "ip6 saddr"
-	case e.Offset == destinationField6 && e.Len > 4:
+	case e.Offset == header6.destination && e.Len > 4:
 		return "ip6 daddr"
 	}
 	return ""
 }
-
-// Offsets of the addresses in the IPv6 header.
-const (
-	sourceField6      = 8
-	destinationField6 = 24
-)

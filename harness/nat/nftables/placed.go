@@ -35,7 +35,7 @@ type PlacedRule struct {
 
 // ListPlaced lists the rules of a table, chain by chain. Without the table there are none.
 func ListPlaced(ctx context.Context, table Table) ([]PlacedRule, error) {
-	messages, err := dumpTable(ctx, table)
+	messages, err := dumpRules(ctx, table)
 	if err != nil {
 		return nil, fmt.Errorf("list %v: %w", table, transaction.KernelError(err))
 	}
@@ -48,22 +48,6 @@ func ListPlaced(ctx context.Context, table Table) ([]PlacedRule, error) {
 		rules = append(rules, r)
 	}
 	return rules, nil
-}
-
-func dumpTable(ctx context.Context, table Table) ([]netlink.Message, error) {
-	c, err := transaction.Dial(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer c.Close()
-	which, err := netlink.MarshalAttributes([]netlink.Attribute{{Type: unix.NFTA_RULE_TABLE, Data: []byte(table.Name + "\x00")}})
-	if err != nil {
-		return nil, err
-	}
-	return c.Execute(netlink.Message{
-		Header: netlink.Header{Type: unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_GETRULE, Flags: netlink.Request | netlink.Dump},
-		Data:   append(messageHeader(table.Family, 0), which...),
-	})
 }
 
 func parsePlaced(family byte, message []byte) (r PlacedRule, err error) {
@@ -83,16 +67,7 @@ func parsePlaced(family byte, message []byte) (r PlacedRule, err error) {
 			r.Comment, _ = userdata.GetString(attributes.Bytes(), userdata.TypeComment)
 			r.Comment = strings.TrimRight(r.Comment, "\x00")
 		case unix.NFTA_RULE_EXPRESSIONS:
-			attributes.Nested(func(list *netlink.AttributeDecoder) error {
-				for list.Next() {
-					list.Nested(func(e *netlink.AttributeDecoder) error {
-						x, err := parseAny(e)
-						exprs = append(exprs, x)
-						return err
-					})
-				}
-				return nil
-			})
+			exprs = readList(attributes)
 		}
 	}
 	r.readExpressions(exprs)
@@ -103,24 +78,6 @@ func parsePlaced(family byte, message []byte) (r PlacedRule, err error) {
 type foreignAction struct {
 	expr.Any
 	compat.Action
-}
-
-// parseAny parses an expression of parseExpression, or an action of iptables. It returns
-// nil for any other.
-func parseAny(e *netlink.AttributeDecoder) (expr.Any, error) {
-	var name string
-	for e.Next() {
-		switch e.Type() {
-		case unix.NFTA_EXPR_NAME:
-			name = e.String()
-		case unix.NFTA_EXPR_DATA:
-			if name == "target" {
-				return readForeign(e.Bytes())
-			}
-			return readNamed(name, e.Bytes())
-		}
-	}
-	return nil, nil
 }
 
 func readForeign(data []byte) (expr.Any, error) {
@@ -160,8 +117,8 @@ func (r *PlacedRule) readExpressions(exprs []expr.Any) {
 			r.Translates = e.Type == expr.NATTypeSourceNAT
 			addresses, ports := splitLoaded(loaded)
 			r.Options = snat.Options{Random: e.Random, RandomFully: e.FullyRandom, Persistent: e.Persistent, ToSource: readAddresses(addresses), ToPorts: readPorts(ports)}
-			r.Known = !e.Prefix && e.Specified == (e.RegProtoMin != 0) && len(ports) > 0 == e.Specified && r.Options.ToSource.First.Is4()
-			statement = "snat to " + r.Options.WithPorts(describeAddresses(r.Options.ToSource)) + formatFlags(r.Options)
+			r.Known = !e.Prefix && e.Specified == (e.RegProtoMin != 0) && len(ports) > 0 == e.Specified && isReadable(r.Options.ToSource)
+			statement = "snat to " + describeTarget(r.Options) + formatFlags(r.Options)
 		case *foreignAction:
 			r.Compat = true
 			r.Options, r.Translates, r.Known = e.Action.Options()
@@ -189,9 +146,13 @@ func (r *PlacedRule) readExpressions(exprs []expr.Any) {
 	}
 }
 
-func describeAddresses(a snat.AddressRange) string {
-	if !a.First.Is4() || !a.Last.Is4() {
-		return "..."
+func describeTarget(o snat.Options) string {
+	if !isReadable(o.ToSource) {
+		return o.WithPorts("...")
 	}
-	return formatRange(a)
+	return formatTarget(o)
+}
+
+func isReadable(a snat.AddressRange) bool {
+	return snat.Options{ToSource: a}.Check() == nil && a.First.IsValid()
 }

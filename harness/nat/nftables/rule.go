@@ -20,7 +20,7 @@ import (
 // MasqueradeRule is a masquerade rule. It is the only shape of rule that this
 // package writes to the masquerade chain and recognises there.
 type MasqueradeRule struct {
-	Subnet  netip.Prefix // IPv4, masked
+	Subnet  netip.Prefix // masked
 	Bridge  string
 	Server  netip.Prefix   // only packets to it from Ports; zero: all packets
 	UDP     bool           // Ports are those of UDP; else of TCP
@@ -36,12 +36,16 @@ func (r MasqueradeRule) Text() string {
 // Match returns the part of the text before the statement: it selects the
 // packets.
 func (r MasqueradeRule) Match() string {
-	match := fmt.Sprintf("ip saddr %s oifname != %q ", FormatNetwork(r.Subnet), r.Bridge)
+	family := r.table().FamilyName()
+	match := fmt.Sprintf("%s saddr %s oifname != %q ", family, FormatNetwork(r.Subnet), r.Bridge)
 	if r.Server.IsValid() {
-		match += fmt.Sprintf("ip daddr %s %s sport %v ", FormatNetwork(r.Server), snat.Protocol(r.UDP), r.Ports)
+		match += fmt.Sprintf("%s daddr %s %s sport %v ", family, FormatNetwork(r.Server), snat.Protocol(r.UDP), r.Ports)
 	}
 	return match
 }
+
+// table returns the table in which the rule stands.
+func (r MasqueradeRule) table() Table { return TableFor(r.Subnet) }
 
 // FormatNetwork returns a network as the nft program prints it.
 func FormatNetwork(p netip.Prefix) string {
@@ -53,10 +57,11 @@ func FormatNetwork(p netip.Prefix) string {
 
 // parseNetwork parses what FormatNetwork returns.
 func parseNetwork(text string) (netip.Prefix, error) {
-	if !strings.Contains(text, "/") {
-		text += "/32"
+	if strings.Contains(text, "/") {
+		return netip.ParsePrefix(text)
 	}
-	return netip.ParsePrefix(text)
+	a, err := netip.ParseAddr(text)
+	return netip.PrefixFrom(a, a.BitLen()), err
 }
 
 // ParseRule parses the text of a rule without options. It returns false for any
@@ -97,20 +102,18 @@ func parseDrawing(text string) (r MasqueradeRule, ok bool) {
 }
 
 const (
-	register         = unix.NFT_REG_1
-	sourceField      = 12 // offset of the source address in the IPv4 header
-	destinationField = 16
-	portField        = 0 // offset of the source port in the TCP and UDP headers
+	register  = unix.NFT_REG_1
+	portField = 0 // offset of the source port in the TCP and UDP headers
 )
 
 // buildExpressions returns the expressions that the nft program makes of the
 // text. The counter begins at 0.
 func (r MasqueradeRule) buildExpressions() []expr.Any {
-	exprs := append(matchNetwork(sourceField, r.Subnet),
+	exprs := append(MatchSource(r.Subnet),
 		&expr.Meta{Key: expr.MetaKeyOIFNAME, Register: register},
 		&expr.Cmp{Op: expr.CmpOpNeq, Register: register, Data: padName(r.Bridge)})
 	if r.Server.IsValid() {
-		exprs = append(append(exprs, matchNetwork(destinationField, r.Server)...), portExpressions(r.UDP, r.Ports)...)
+		exprs = append(append(exprs, MatchDestination(r.Server)...), portExpressions(r.UDP, r.Ports)...)
 	}
 	return append(exprs, statementExpressions(r.Options)...)
 }
@@ -142,7 +145,8 @@ func (r *MasqueradeRule) readServer(field *expr.Payload, after []expr.Any) {
 	case field.Base == expr.PayloadBaseTransportHeader:
 		r.Ports = readPorts(compared)
 	case len(compared) > 0:
-		r.Server = snat.ServerNetwork(compared[0])
+		h, _, _ := headerWith(field.Offset)
+		r.Server = h.networkOf(compared[0], 8*len(compared[0]))
 	}
 }
 
@@ -157,29 +161,30 @@ var errNotIPv4 = errors.New("not an IPv4 network")
 // read differently from what was written.
 func (r MasqueradeRule) checkRule() error {
 	switch {
-	case !r.Subnet.IsValid() || !r.Subnet.Addr().Is4():
+	case !snat.IsNetwork(r.Subnet):
 		return errNotIPv4
 	case r.Bridge == "" || len(r.Bridge) >= unix.IFNAMSIZ || strings.ContainsAny(r.Bridge, `"\*`):
 		return fmt.Errorf("%q is not the name of a bridge", r.Bridge)
-	case r.Server.IsValid() && (!snat.IsServer(r.Server) || r.Options != (snat.Options{})):
+	case r.Server.IsValid() && (!snat.IsServer(r.Server, r.Subnet) || r.Options != (snat.Options{})):
 		return fmt.Errorf("%v is not the server of a control", r.Server)
 	case r.Server.IsValid() && (r.Ports.First == 0 || r.Ports.First >= r.Ports.Last) || !r.Server.IsValid() && (r.UDP || r.Ports != (snat.PortRange{})):
 		return fmt.Errorf("%v are not the source ports of a control", r.Ports)
 	}
-	return r.Options.Check()
+	return r.Options.CheckFor(r.Subnet)
 }
 
 // parseExpressions parses the expressions of a rule. It returns false unless
 // they are exactly those that this package writes, the counter's value aside.
 func parseExpressions(exprs []expr.Any) (r MasqueradeRule, packets uint64, ok bool) {
-	var address [net.IPv4len]byte
+	var source header
+	var address []byte
 	var loaded [][]byte // values of expr.Immediate
 	prefix, perMillion, udp := 0, uint32(0), false
 	for i, e := range exprs {
 		switch e := e.(type) {
 		case *expr.Payload:
-			if e.Base == expr.PayloadBaseNetworkHeader && e.Offset == sourceField {
-				prefix = 8 * int(e.Len)
+			if h, isSource, ok := headerWith(e.Offset); ok && isSource && e.Base == expr.PayloadBaseNetworkHeader {
+				source, prefix = h, 8*int(e.Len)
 			} else {
 				r.readServer(e, exprs[i+1:])
 			}
@@ -192,7 +197,7 @@ func parseExpressions(exprs []expr.Any) (r MasqueradeRule, packets uint64, ok bo
 			case e.Op == expr.CmpOpNeq:
 				r.Bridge = string(bytes.TrimRight(e.Data, "\x00"))
 			case r.Bridge == "": // the protocol is compared after it
-				copy(address[:], e.Data)
+				address = e.Data
 			case len(e.Data) == 1:
 				udp = e.Data[0] == unix.IPPROTO_UDP
 			}
@@ -209,6 +214,6 @@ func parseExpressions(exprs []expr.Any) (r MasqueradeRule, packets uint64, ok bo
 				ToSource: readAddresses(addresses), ToPorts: readPorts(ports), UDP: udp && len(ports) > 0}
 		}
 	}
-	r.Subnet, r.UDP = netip.PrefixFrom(netip.AddrFrom4(address), prefix), udp && r.Server.IsValid()
+	r.Subnet, r.UDP = source.networkOf(address, prefix), udp && r.Server.IsValid()
 	return r, packets, r.Subnet == r.Subnet.Masked() && r.checkRule() == nil && reflect.DeepEqual(exprs, r.buildExpressions())
 }

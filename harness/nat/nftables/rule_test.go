@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"snatlab/harness/nat/nattest"
+	"snatlab/harness/nat/snat"
 	"snatlab/harness/netnstest"
 )
 
@@ -14,12 +15,19 @@ func TestRuleText(t *testing.T) {
 	nattest.EnterNamespace(t)
 	nattest.RequireNFT(t)
 	var rules []MasqueradeRule
-	for _, o := range nattest.Rewritings {
-		rules = append(rules, MasqueradeRule{Subnet: nattest.Subnet, Bridge: nattest.Bridge, Options: o})
+	for _, n := range []nattest.Network{nattest.IPv4, nattest.IPv6} {
+		for _, o := range append(n.Rewritings(), snat.Options{RandomFully: true, PerMillion: 1000}) {
+			rules = append(rules, MasqueradeRule{Subnet: n.Subnet, Bridge: nattest.Bridge, Options: o})
+		}
+		for _, server := range []netip.Prefix{snat.ServerAt(n.ServerAddress), n.Out} {
+			rules = append(rules, MasqueradeRule{Subnet: n.Subnet, Bridge: nattest.Bridge, Server: server, Ports: nattest.TenPorts})
+		}
 	}
 	for _, network := range []string{
 		"198.18.0.0/24", "198.18.0.0/16", "10.0.0.0/8", "198.18.0.1/32", "0.0.0.0/0", "128.0.0.0/1", "198.16.0.0/13", "198.18.0.0/17",
 		"198.18.0.128/25", "198.18.0.4/31", "0.0.0.0/8",
+		"2001:2::/64", "2001:2::/48", "2001:2::/40", "2001::/16", "2001:2::1/128", "::/0", "8000::/1", "2001:2:8000::/33", "2001:2::/61", "2001:2::4/127", "::/8",
+		"::1/128", "fe80::/10",
 	} {
 		rules = append(rules, MasqueradeRule{Subnet: netip.MustParsePrefix(network), Bridge: nattest.Bridge})
 	}
@@ -30,14 +38,14 @@ func TestRuleText(t *testing.T) {
 		if err := writeTable(t.Context(), ours); err != nil {
 			t.Fatalf("%s: %v", ours.Text(), err)
 		}
-		netnstest.Run(t, "nft 'add rule ip snatlab postrouting "+ours.Text()+"'")
+		netnstest.Run(t, "nft 'add rule "+ours.table().FamilyName()+" snatlab postrouting "+ours.Text()+"'")
 		want := []string{ours.Text(), ours.Text()}
-		if got := nattest.ListMasqueradeTable(t, "-s"); !slices.Equal(got, want) {
+		if got := nattest.NetworkOf(ours.Subnet.Addr()).ListMasqueradeTable(t, "-s"); !slices.Equal(got, want) {
 			t.Errorf("nft prints %q, want %q", got, want)
 		}
-		if got, err := ListRules(t.Context()); err != nil || !slices.Equal(listedTexts(got), want) {
+		if got, err := ListRules(t.Context(), ours.Subnet); err != nil || !slices.Equal(listedTexts(got), want) {
 			t.Errorf("read as %v (%v), want %v", got, err, want)
 		}
-		netnstest.Run(t, "nft delete table ip snatlab")
+		netnstest.Run(t, "nft delete "+ours.table().String())
 	}
 }

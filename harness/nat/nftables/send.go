@@ -14,7 +14,7 @@ import (
 
 // RuleMessage is one rule to write.
 type RuleMessage struct {
-	Family  byte // unix.NFPROTO_IPV4
+	Family  byte // see Table
 	Table   string
 	Chain   string
 	How     netlink.HeaderFlags
@@ -27,8 +27,9 @@ type RuleMessage struct {
 
 // sendRule writes a rule to the masquerade chain: a new one, one in place of the rule
 // with the handle, or one before the rule with the handle.
-func sendRule(ctx context.Context, how netlink.HeaderFlags, handle uint64, exprs []expr.Any) error {
-	return SendRules(ctx, RuleMessage{Family: unix.NFPROTO_IPV4, Table: TableName, Chain: ChainName, How: how, Handle: handle, Exprs: exprs})
+func sendRule(ctx context.Context, how netlink.HeaderFlags, handle uint64, r MasqueradeRule) error {
+	t := r.table()
+	return SendRules(ctx, RuleMessage{Family: t.Family, Table: t.Name, Chain: ChainName, How: how, Handle: handle, Exprs: r.buildExpressions()})
 }
 
 // SendRules writes rules in one transaction: all of them or none.

@@ -3,7 +3,6 @@ package nftables
 import (
 	"encoding/binary"
 	"fmt"
-	"math/bits"
 	"net/netip"
 	"strings"
 
@@ -11,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"snatlab/harness/nat/snat"
+	"snatlab/harness/nat/transaction"
 )
 
 // FormatStatement returns the action of a rule with these options as nft prints
@@ -21,7 +21,7 @@ func FormatStatement(o snat.Options) string {
 	case o.PerMillion != 0:
 		text = fmt.Sprintf("%s%d %s", numgenText, o.PerMillion, text)
 	case o.ToSource != snat.AddressRange{}:
-		text = "counter snat to " + o.WithPorts(formatRange(o.ToSource))
+		text = "counter snat to " + formatTarget(o)
 	case o.ToPorts != snat.PortRange{}:
 		text += " to :" + o.ToPorts.String()
 	}
@@ -52,15 +52,33 @@ func formatFlags(o snat.Options) string {
 // numgenText is the beginning of the statement of a rule for a part of the connections.
 const numgenText = "numgen random mod 1000000 < "
 
-// formatRange returns a range as nft prints it: as a network if it is one
-// (range_expr_to_prefix in nft's src/netlink.c).
-func formatRange(a snat.AddressRange) string {
-	first, last := a.First.As4(), a.Last.As4()
-	low, span := binary.BigEndian.Uint32(first[:]), binary.BigEndian.Uint32(first[:])^binary.BigEndian.Uint32(last[:])
-	if span == 0 || span&(span+1) != 0 || low&span != 0 {
-		return a.String()
+// formatTarget returns the addresses to translate to and the ports as nft prints them. It
+// prints a range as a network if it is one (range_expr_to_prefix in nft's src/netlink.c),
+// and brackets around each address of IPv6 before ports, but none around a network.
+func formatTarget(o snat.Options) string {
+	a := o.ToSource
+	network, ok := networkOfRange(a)
+	switch {
+	case ok:
+		return o.WithPorts(network.String())
+	case o.ToPorts == snat.PortRange{} || !a.First.Is6():
+		return o.Target()
 	}
-	return fmt.Sprintf("%v/%d", a.First, bits.LeadingZeros32(span))
+	text := fmt.Sprintf("[%v]", a.First)
+	if a.First != a.Last {
+		text += fmt.Sprintf("-[%v]", a.Last)
+	}
+	return o.WithPorts(text)
+}
+
+// networkOfRange returns the network of two addresses or more that a range is.
+func networkOfRange(a snat.AddressRange) (p netip.Prefix, ok bool) {
+	for bits := range a.First.BitLen() {
+		if p := netip.PrefixFrom(a.First, bits); snat.RangeOf(p) == a {
+			return p, true
+		}
+	}
+	return p, false
 }
 
 // ParseStatement parses the options of a statement. It ignores words that it
@@ -107,7 +125,7 @@ func statementExpressions(o snat.Options) []expr.Any {
 		return append(append(exprs, loads...), &expr.Masq{
 			Random: o.Random, FullyRandom: o.RandomFully, ToPorts: true, RegProtoMin: register, RegProtoMax: last})
 	}
-	to := &expr.NAT{Type: expr.NATTypeSourceNAT, Family: unix.NFPROTO_IPV4, Random: o.Random, FullyRandom: o.RandomFully,
+	to := &expr.NAT{Type: expr.NATTypeSourceNAT, Family: uint32(transaction.FamilyOf(o.ToSource.First)), Random: o.Random, FullyRandom: o.RandomFully,
 		Persistent: o.Persistent, RegAddrMin: register}
 	loads, last := loadRange(o.ToSource.First.AsSlice(), o.ToSource.Last.AsSlice(), register)
 	to.RegAddrMax = last

@@ -19,8 +19,15 @@ func TestFormatRange(t *testing.T) {
 		{"198.18.0.0", "198.19.255.255", "198.18.0.0/15"},
 		{"128.0.0.0", "255.255.255.255", "128.0.0.0/1"},
 		{"0.0.0.0", "255.255.255.255", "0.0.0.0/0"},
+		{"2001:2::", "2001:2::1", "2001:2::/127"},
+		{"2001:2::1", "2001:2::2", "2001:2::1-2001:2::2"},
+		{"2001:2::4", "2001:2::b", "2001:2::4-2001:2::b"},
+		{"2001:2::7", "2001:2::7", "2001:2::7"},
+		{"2001:2::", "2001:2:0:ffff:ffff:ffff:ffff:ffff", "2001:2::/48"},
+		{"8000::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "8000::/1"},
+		{"::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "::/0"},
 	} {
-		if got := formatRange(snat.AddressRange{First: netip.MustParseAddr(c.first), Last: netip.MustParseAddr(c.last)}); got != c.want {
+		if got := formatTarget(snat.Options{ToSource: snat.AddressRange{First: netip.MustParseAddr(c.first), Last: netip.MustParseAddr(c.last)}}); got != c.want {
 			t.Errorf("%s to %s is %s, want %s", c.first, c.last, got, c.want)
 		}
 	}

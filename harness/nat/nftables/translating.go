@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/google/nftables"
-	"golang.org/x/sys/unix"
 
 	"snatlab/harness/nat/snat"
 	"snatlab/harness/nat/transaction"
@@ -17,10 +16,13 @@ type Table struct {
 	Name   string
 }
 
-var familyNames = map[byte]string{unix.NFPROTO_IPV4: "ip", unix.NFPROTO_IPV6: "ip6", unix.NFPROTO_INET: "inet"}
-
 // FamilyName returns "ip", "ip6" or "inet".
-func (t Table) FamilyName() string { return familyNames[t.Family] }
+func (t Table) FamilyName() string { return transaction.FamilyName(nftables.TableFamily(t.Family)) }
+
+// known returns the table as google/nftables knows it.
+func (t Table) known() *nftables.Table {
+	return &nftables.Table{Name: t.Name, Family: nftables.TableFamily(t.Family)}
+}
 
 func (t Table) String() string { return "table " + t.FamilyName() + " " + t.Name }
 

@@ -1,13 +1,13 @@
 package nftables
 
 import (
-	"net/netip"
 	"testing"
 
 	"github.com/google/nftables/expr"
 	"golang.org/x/sys/unix"
 
 	"snatlab/harness/nat/compat"
+	"snatlab/harness/nat/nattest"
 	"snatlab/harness/nat/snat"
 )
 
@@ -21,10 +21,11 @@ func readTranslating(exprs []expr.Any) (r PlacedRule) {
 func TestReadTranslating(t *testing.T) {
 	t.Parallel()
 	for _, o := range []snat.Options{
+		{ToSource: snat.ParseAddresses("2001:2::/126")}, {ToSource: snat.ParseAddresses("2001:2::1"), ToPorts: snat.PortRange{First: 1024, Last: 2047}},
 		{}, {Random: true}, {RandomFully: true}, {RandomFully: true, PerMillion: 1000},
 		{ToPorts: snat.PortRange{First: 1024, Last: 2047}}, {ToSource: snat.ParseAddresses("192.0.2.0/30")},
 	} {
-		r := MasqueradeRule{Subnet: netip.MustParsePrefix("198.18.0.0/24"), Bridge: "clients", Options: o}
+		r := MasqueradeRule{Subnet: nattest.NetworkOf(o.ToSource.First).Subnet, Bridge: "clients", Options: o}
 		exprs := r.buildExpressions()
 		for _, e := range exprs {
 			if c, ok := e.(*expr.Counter); ok {
@@ -52,6 +53,8 @@ func TestDescribeMatches(t *testing.T) {
 		`ip6 saddr 2001:2::/32 masquerade`: {
 			&expr.Payload{Base: expr.PayloadBaseNetworkHeader, Offset: 8, Len: 16}, &expr.Bitwise{Mask: append([]byte{255, 255, 255, 255}, make([]byte, 12)...)},
 			&expr.Cmp{Data: append([]byte{0x20, 1, 0, 2}, make([]byte, 12)...)}, masquerade},
+		`ip6 saddr 2001:2::/64 counter snat to [2001:2:0:1::11]-[2001:2:0:1::15]:20000-20009`: append(MatchSource(nattest.IPv6.Subnet),
+			statementExpressions(snat.Options{ToSource: nattest.SomeAddresses6, ToPorts: nattest.TenPorts})[2:]...),
 		`oifname "eth0" masquerade`: {
 			&expr.Meta{Key: expr.MetaKeyOIFNAME}, &expr.Cmp{Data: padName("eth0")}, masquerade},
 		`iifname "veth*" masquerade`: {

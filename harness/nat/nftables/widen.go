@@ -6,15 +6,14 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"regexp"
-	"slices"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
 
 	"snatlab/harness/format"
+	"snatlab/harness/nat/snat"
 	"snatlab/harness/nat/transaction"
 	"snatlab/harness/undo"
 )
@@ -37,8 +36,8 @@ const idleTableName = "snatlab-widen"
 // memory, use the name without a suffix.
 var idleTableNames = regexp.MustCompile(`^` + idleTableName + `(-[A-Za-z0-9_-]{1,6})?$`)
 
-func newIdleTable(name string) idleTable {
-	table := &nftables.Table{Name: name, Family: nftables.TableFamilyIPv4}
+func newIdleTable(name string, family nftables.TableFamily) idleTable {
+	table := &nftables.Table{Name: name, Family: family}
 	return idleTable{
 		table:     table,
 		idleChain: &nftables.Chain{Name: "idle", Table: table},
@@ -60,14 +59,15 @@ func nameIdleTable(journal *undo.Journal) string {
 
 // widenStep is the journalled step that makes the table of idle rules.
 type widenStep struct {
-	Table string `json:"table,omitempty"` // its name; empty in journals of older versions: idleTableName
+	Table  string                 `json:"table,omitempty"` // its name; empty in journals of older versions: idleTableName
+	Family transaction.StepFamily `json:"family,omitempty"`
 }
 
 const widenKind = "nat.widen"
 
 // WidenWindow widens the window of the race by a number of idle rules, which
 // compare and change nothing. Only packets that open a connection from one of the
-// sources meet them. With 0 rules nothing is made. An existing table of its
+// sources, which are of one family, meet them. With 0 rules nothing is made. An existing table of its
 // name belongs to another program and is an error. Where the kernel lacks a
 // part of nftables, the error is a [transaction.MissingError].
 //
@@ -84,19 +84,20 @@ func WidenWindow(ctx context.Context, journal *undo.Journal, sources []netip.Pre
 }
 
 func makeIdleTable(ctx context.Context, journal *undo.Journal, sources []netip.Prefix, rules int) error {
-	if slices.ContainsFunc(sources, func(p netip.Prefix) bool { return !p.IsValid() || !p.Addr().Is4() }) {
-		return errNotIPv4
+	family, err := familyOf(sources)
+	if err != nil {
+		return err
 	}
-	w := newIdleTable(nameIdleTable(journal))
+	w := newIdleTable(nameIdleTable(journal), family)
 	// A kept lab has a table of its own, for its own subnet.
-	if err := transaction.CheckNoTable(ctx, func(name string) bool { return name == w.table.Name }); err != nil {
+	if err := transaction.CheckNoTable(ctx, w.table); err != nil {
 		return err
 	}
 	if !idleTableNames.MatchString(w.table.Name) {
 		return fmt.Errorf("%q cannot be the name of a table of snatlab's", w.table.Name)
 	}
 	name := transaction.TableName(w.table)
-	step := undo.NewStep(widenKind, "nftables "+name, "nft delete "+name, widenStep{Table: w.table.Name})
+	step := undo.NewStep(widenKind, "nftables "+name, "nft delete "+name, widenStep{Table: w.table.Name, Family: transaction.NewStepFamily(w.table)})
 	entry, err := journal.Do(ctx, step, func(ctx context.Context) error { return writeIdleRules(ctx, w, sources, rules) })
 	if _, missing := errors.AsType[*transaction.MissingError](err); missing { // the caller may go on without the rules
 		err = errors.Join(err, journal.Undo(ctx, entry))
@@ -104,19 +105,35 @@ func makeIdleTable(ctx context.Context, journal *undo.Journal, sources []netip.P
 	return err
 }
 
+// familyOf returns the family of networks.
+func familyOf(sources []netip.Prefix) (family nftables.TableFamily, err error) {
+	family = nftables.TableFamilyIPv4
+	for i, p := range sources {
+		of := transaction.FamilyOf(p.Addr())
+		switch {
+		case !snat.IsNetwork(p):
+			return family, errNotIPv4
+		case i > 0 && of != family:
+			return family, fmt.Errorf("%v and %v are of two families", sources[0], p)
+		}
+		family = of
+	}
+	return family, nil
+}
+
 // writeIdleRules makes the chain of idle rules, and then the rules that jump to
 // it.
 func writeIdleRules(ctx context.Context, w idleTable, sources []netip.Prefix, rules int) error {
-	steps := []transaction.Step{{Needs: transaction.Tables, Queue: func(c *nftables.Conn) { c.CreateTable(w.table); c.AddChain(w.idleChain) }}}
+	steps := []transaction.Step{{Needs: transaction.Tables.In(w.table.Family), Queue: func(c *nftables.Conn) { c.CreateTable(w.table); c.AddChain(w.idleChain) }}}
 	for left := rules; left > 0; left -= rulesPerTransaction {
 		steps = append(steps, transaction.Step{Needs: transaction.Tables, Queue: func(c *nftables.Conn) {
 			for range min(left, rulesPerTransaction) {
-				c.AddRule(&nftables.Rule{Table: w.table, Chain: w.idleChain, Exprs: idleExpressions()})
+				c.AddRule(&nftables.Rule{Table: w.table, Chain: w.idleChain, Exprs: idleExpressions(w.table.Family)})
 			}
 		}})
 	}
 	return transaction.Apply(ctx, append(steps,
-		transaction.Step{Needs: transaction.FilterChains, Queue: func(c *nftables.Conn) { c.AddChain(w.postrouting) }},
+		transaction.Step{Needs: transaction.FilterChains.In(w.table.Family), Queue: func(c *nftables.Conn) { c.AddChain(w.postrouting) }},
 		transaction.Step{Needs: transaction.Conntrack, Queue: func(c *nftables.Conn) {
 			for _, p := range sources {
 				c.AddRule(&nftables.Rule{Table: w.table, Chain: w.postrouting, Exprs: jumpExpressions(p.Masked(), w.idleChain)})
@@ -129,18 +146,25 @@ func writeIdleRules(ctx context.Context, w idleTable, sources []netip.Prefix, ru
 // answers by default; more are lost. 5,000 rules take 0.3 s, 20,000 take 1.5 s.
 const rulesPerTransaction = 50
 
-// idleExpressions returns `ip saddr 0.0.0.1`. No packet has that source.
-func idleExpressions() []expr.Any {
-	return []expr.Any{
-		&expr.Payload{DestRegister: register, Base: expr.PayloadBaseNetworkHeader, Offset: sourceField, Len: net.IPv4len},
-		&expr.Cmp{Op: expr.CmpOpEq, Register: register, Data: []byte{0, 0, 0, 1}},
+// No packet comes from these networks. A comparison with either takes the kernel as long:
+// it loads and compares four bytes.
+var (
+	nobody4 = netip.MustParsePrefix("0.0.0.1/32")
+	nobody6 = netip.MustParsePrefix("0:1::/32")
+)
+
+// idleExpressions returns `ip saddr 0.0.0.1`, or `ip6 saddr 0:1::/32`.
+func idleExpressions(family nftables.TableFamily) []expr.Any {
+	if family == nftables.TableFamilyIPv6 {
+		return MatchSource(nobody6)
 	}
+	return MatchSource(nobody4)
 }
 
-// jumpExpressions returns `ct state new ct original ip saddr SUBNET jump idle`.
-// The packet's own source address is already translated here.
+// jumpExpressions returns `ct state new ct original ip saddr SUBNET jump idle`, or the
+// same with ip6. The packet's own source address is already translated here.
 func jumpExpressions(subnet netip.Prefix, idle *nftables.Chain) []expr.Any {
-	address, none := subnet.Addr().As4(), make([]byte, net.IPv4len)
+	none := make([]byte, 4)
 	return []expr.Any{
 		&expr.Ct{Key: expr.CtKeySTATE, Register: register},
 		&expr.Bitwise{
@@ -149,11 +173,8 @@ func jumpExpressions(subnet netip.Prefix, idle *nftables.Chain) []expr.Any {
 		},
 		&expr.Cmp{Op: expr.CmpOpNeq, Register: register, Data: none},
 		&expr.Ct{Key: expr.CtKeySRC, Register: register}, // in the original direction, which is 0
-		&expr.Bitwise{
-			SourceRegister: register, DestRegister: register, Len: net.IPv4len,
-			Mask: net.CIDRMask(subnet.Bits(), 32), Xor: none,
-		},
-		&expr.Cmp{Op: expr.CmpOpEq, Register: register, Data: address[:]},
+		maskNetwork(subnet),
+		&expr.Cmp{Op: expr.CmpOpEq, Register: register, Data: subnet.Addr().AsSlice()},
 		&expr.Verdict{Kind: expr.VerdictJump, Chain: idle.Name},
 	}
 }
@@ -165,5 +186,9 @@ func (s widenStep) deleteTable(ctx context.Context) error {
 	if !idleTableNames.MatchString(name) {
 		return fmt.Errorf("%q is not the name of a table of snatlab's; its step is not undone", name)
 	}
-	return transaction.DeleteTable(ctx, newIdleTable(name).table)
+	family, err := s.Family.Parse()
+	if err != nil {
+		return err
+	}
+	return transaction.DeleteTable(ctx, newIdleTable(name, family).table)
 }

@@ -157,7 +157,7 @@ func TestWidenRefuses(t *testing.T) {
 		ctx          context.Context
 		subnet, want string
 	}{
-		{"IPv6", ":", t.Context(), "2001:db8::/64", "not an IPv4 network"},
+		{"an IPv4 network in IPv6", ":", t.Context(), "::ffff:198.18.0.0/120", "not an IPv4 network"},
 		{"a context that has ended", ":", ended, "198.18.0.0/24", "interrupted"},
 		{"a table of that name", "nft add table ip snatlab-widen-run", t.Context(), "198.18.0.0/24",
 			"table ip snatlab-widen-run exists already (if no program uses it: nft delete table ip snatlab-widen-run)"},

@@ -64,7 +64,7 @@ func (r Rules) insert(ctx context.Context, journal *undo.Journal) error {
 		return err
 	}
 	t := newTable(nameTable(journal))
-	if err := transaction.CheckNoTable(ctx, func(name string) bool { return name == t.Name }); err != nil {
+	if err := transaction.CheckNoTable(ctx, t); err != nil {
 		return err
 	}
 	if !tableNames.MatchString(t.Name) {

@@ -47,26 +47,20 @@ type Connections struct {
 // ServerAt returns the network of a server with one address.
 func ServerAt(a netip.Addr) netip.Prefix { return netip.PrefixFrom(a, a.BitLen()) }
 
-// IsServer reports whether a rule can name a server so: by its IPv4 address, or by the
-// network of its addresses, masked, whose bits fill whole bytes.
-func IsServer(p netip.Prefix) bool {
-	return p.IsValid() && p.Addr().Is4() && p.Bits() > 0 && p.Bits()%8 == 0 && p == p.Masked()
-}
+// IsNetwork reports whether the packets of IPv4 or IPv6 can come from a network. An IPv4
+// address that is written as one of IPv6 stands in no packet.
+func IsNetwork(p netip.Prefix) bool { return p.IsValid() && !p.Addr().Is4In6() }
 
-// ServerNetwork returns the network that begins with these bytes; zero if there are none,
-// or too many.
-func ServerNetwork(begin []byte) netip.Prefix {
-	var all [4]byte
-	if len(begin) == 0 || copy(all[:], begin) < len(begin) {
-		return netip.Prefix{}
-	}
-	return netip.PrefixFrom(netip.AddrFrom4(all), 8*len(begin))
+// IsServer reports whether a rule for the packets of clients can name their server so: by
+// its address, or by the network of its addresses, masked, whose bits fill whole bytes.
+func IsServer(p, clients netip.Prefix) bool {
+	return IsNetwork(p) && p.Addr().Is6() == clients.Addr().Is6() && p.Bits() > 0 && p.Bits()%8 == 0 && p == p.Masked()
 }
 
 // PortRange is a range of ports, both ends included. The zero value is none.
 type PortRange struct{ First, Last uint16 }
 
-// AddressRange is a range of IPv4 addresses, both ends included. The zero value
+// AddressRange is a range of addresses, both ends included. The zero value
 // is none. Which of them a connection gets depends only on the addresses of its
 // client and its server (net/netfilter/nf_nat_core.c, find_best_ips_proto): a
 // client gets the same address each time, and shares it with some other
@@ -106,15 +100,51 @@ func (o Options) Check() error {
 		return errors.New("without ports to translate to, a rule is for all protocols")
 	case ports && (o.ToPorts.First == 0 || o.ToPorts.Last < o.ToPorts.First):
 		return fmt.Errorf("%v is not a range of ports", o.ToPorts)
-	case addresses && (!o.ToSource.First.Is4() || !o.ToSource.Last.Is4() || o.ToSource.Last.Less(o.ToSource.First)):
-		return fmt.Errorf("%v is not a range of IPv4 addresses", o.ToSource)
+	case addresses && !o.ToSource.isRange():
+		return fmt.Errorf("%v is not a range of %s addresses", o.ToSource, familyOf(o.ToSource.First))
 	}
 	return nil
 }
 
+// CheckFor returns an error for options that no rule for the packets of these clients can
+// have: those of Check, and addresses of the other family.
+func (o Options) CheckFor(clients netip.Prefix) error {
+	if err := o.Check(); err != nil {
+		return err
+	}
+	if o.ToSource != (AddressRange{}) && o.ToSource.First.Is6() != clients.Addr().Is6() {
+		return fmt.Errorf("%v is not a range of %s addresses", o.ToSource, familyOf(clients.Addr()))
+	}
+	return nil
+}
+
+// isRange reports whether the range goes from an address upwards to one of its family.
+func (a AddressRange) isRange() bool {
+	for _, end := range []netip.Addr{a.First, a.Last} {
+		if !end.IsValid() || end.Is4In6() || end.Zone() != "" {
+			return false
+		}
+	}
+	return a.First.BitLen() == a.Last.BitLen() && !a.Last.Less(a.First)
+}
+
+// familyOf returns the family of an address in words.
+func familyOf(a netip.Addr) string {
+	if a.Is6() && !a.Is4In6() {
+		return "IPv6"
+	}
+	return "IPv4"
+}
+
 // Target returns the addresses to translate to, with the ports if there are any:
-// "192.0.2.1-192.0.2.4:1024-2047".
-func (o Options) Target() string { return o.WithPorts(o.ToSource.String()) }
+// "192.0.2.1-192.0.2.4:1024-2047", "[2001:2::1-2001:2::4]:1024-2047".
+func (o Options) Target() string {
+	addresses := o.ToSource.String()
+	if o.ToPorts != (PortRange{}) && o.ToSource.First.Is6() {
+		addresses = "[" + addresses + "]"
+	}
+	return o.WithPorts(addresses)
+}
 
 // WithPorts returns a text for the addresses with that of the ports behind it.
 func (o Options) WithPorts(addresses string) string {
@@ -124,13 +154,15 @@ func (o Options) WithPorts(addresses string) string {
 	return addresses + ":" + o.ToPorts.String()
 }
 
-// ParseTarget reads what Target writes. It returns zero values for any other text.
+// ParseTarget reads what Target writes, and "[2001:2::1]-[2001:2::4]:1024-2047". From any
+// other text, one of the values that it returns is zero.
 func ParseTarget(text string) (AddressRange, PortRange) {
-	addresses, ports, hasPorts := strings.Cut(text, ":")
-	if !hasPorts {
-		return ParseAddresses(text), PortRange{}
+	colon := strings.LastIndex(text, ":")
+	if a := ParseAddresses(text); colon < 0 || a != (AddressRange{}) {
+		return a, PortRange{}
 	}
-	return ParseAddresses(addresses), ParsePorts(ports)
+	addresses := strings.NewReplacer("[", "", "]", "").Replace(text[:colon])
+	return ParseAddresses(addresses), ParsePorts(text[colon+1:])
 }
 
 // ParsePorts reads "1024-2047", or "1024". It returns the zero value for any
@@ -148,15 +180,11 @@ func ParsePorts(text string) PortRange {
 	return PortRange{uint16(a), uint16(b)}
 }
 
-// ParseAddresses reads "192.0.2.1-192.0.2.4", "192.0.2.1" or "192.0.2.0/30".
-// It returns the zero value for any other text.
+// ParseAddresses reads "192.0.2.1-192.0.2.4", "192.0.2.1" or "192.0.2.0/30", and the
+// same of IPv6. It returns the zero value for any other text.
 func ParseAddresses(text string) AddressRange {
-	if p, err := netip.ParsePrefix(text); err == nil && p.Addr().Is4() {
-		last := p.Masked().Addr().As4()
-		for bit := p.Bits(); bit < 32; bit++ {
-			last[bit/8] |= 1 << (7 - bit%8)
-		}
-		return AddressRange{p.Masked().Addr(), netip.AddrFrom4(last)}
+	if p, err := netip.ParsePrefix(text); err == nil {
+		return RangeOf(p)
 	}
 	first, last, isRange := strings.Cut(text, "-")
 	if !isRange {
@@ -168,4 +196,14 @@ func ParseAddresses(text string) AddressRange {
 		return AddressRange{}
 	}
 	return AddressRange{a, b}
+}
+
+// RangeOf returns the addresses of a network.
+func RangeOf(p netip.Prefix) AddressRange {
+	bytes := p.Masked().Addr().AsSlice()
+	for bit := p.Bits(); bit < p.Addr().BitLen(); bit++ {
+		bytes[bit/8] |= 1 << (7 - bit%8)
+	}
+	last, _ := netip.AddrFromSlice(bytes)
+	return AddressRange{p.Masked().Addr(), last}
 }

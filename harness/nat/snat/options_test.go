@@ -1,6 +1,7 @@
 package snat_test
 
 import (
+	"net/netip"
 	"testing"
 
 	"snatlab/harness/nat/nattest"
@@ -31,20 +32,73 @@ func TestParseRanges(t *testing.T) {
 			t.Errorf("%v is parsed as %v", r, got)
 		}
 	}
-	for _, r := range []snat.AddressRange{nattest.OneAddress, nattest.FourAddresses, nattest.SomeAddresses} {
+	for _, r := range []snat.AddressRange{
+		nattest.OneAddress, nattest.FourAddresses, nattest.SomeAddresses, nattest.OneAddress6, nattest.FourAddresses6, nattest.SomeAddresses6,
+	} {
 		if got := snat.ParseAddresses(r.String()); got != r {
 			t.Errorf("%v is parsed as %v", r, got)
 		}
 	}
-	if got := snat.ParseAddresses("192.0.2.16/30"); got != nattest.FourAddresses {
-		t.Errorf("a network is parsed as %v", got)
+	for text, want := range map[string]snat.AddressRange{"192.0.2.16/30": nattest.FourAddresses, "2001:2:0:1::20/126": nattest.FourAddresses6} {
+		if got := snat.ParseAddresses(text); got != want {
+			t.Errorf("the network %s is parsed as %v", text, got)
+		}
 	}
-	for _, text := range []string{"", "-", "1-2-3", "65536", "-1", "a-b", "192.0.2.1-", "2001:db8::/64", "192.0.2.0/33"} {
+	for _, text := range []string{"", "-", "1-2-3", "65536", "-1", "a-b", "192.0.2.1-", "2001:db8::1-", "2001:db8::/129", "192.0.2.0/33", "[2001:db8::1]"} {
 		if got := snat.ParsePorts(text); got != (snat.PortRange{}) {
 			t.Errorf("%q is parsed as the ports %v", text, got)
 		}
 		if got := snat.ParseAddresses(text); got != (snat.AddressRange{}) {
 			t.Errorf("%q is parsed as the addresses %v", text, got)
+		}
+	}
+}
+
+// The target of a rule is parsed from its own text, and from nft's.
+func TestParseTarget(t *testing.T) {
+	t.Parallel()
+	for o := range nattest.RuleEnds {
+		if o.ToSource == (snat.AddressRange{}) {
+			continue
+		}
+		if addresses, ports := snat.ParseTarget(o.Target()); addresses != o.ToSource || ports != o.ToPorts {
+			t.Errorf("%s is parsed as %v and %v", o.Target(), addresses, ports)
+		}
+	}
+	for text, want := range map[string]snat.Options{
+		"[2001:2:0:1::11]-[2001:2:0:1::15]:20000-20009": {ToSource: nattest.SomeAddresses6, ToPorts: nattest.TenPorts},
+		"2001:2:0:1::20/126:20000":                      {ToSource: nattest.FourAddresses6, ToPorts: nattest.OnePort},
+		"192.0.2.16/30:20000":                           {ToSource: nattest.FourAddresses, ToPorts: nattest.OnePort},
+		"":                                              {}, ":": {}, "[]:": {}, "a:b": {},
+		"192.0.2.11:": {ToSource: nattest.OneAddress},
+		":20000":      {ToPorts: nattest.OnePort},
+	} {
+		if addresses, ports := snat.ParseTarget(text); addresses != want.ToSource || ports != want.ToPorts {
+			t.Errorf("%q is parsed as %v and %v", text, addresses, ports)
+		}
+	}
+}
+
+// A rule has addresses of the family of its clients only, and such a server.
+func TestFamilies(t *testing.T) {
+	t.Parallel()
+	for _, n := range []nattest.Network{nattest.IPv4, nattest.IPv6} {
+		for _, o := range n.Options() {
+			if err := o.CheckFor(n.Subnet); err != nil {
+				t.Errorf("%+v: %v", o, err)
+			}
+			if err := o.CheckFor(n.Other().Subnet); (err == nil) != (o.ToSource == snat.AddressRange{}) {
+				t.Errorf("%+v for %v: %v", o, n.Other().Subnet, err)
+			}
+		}
+		for server, want := range map[netip.Prefix]bool{
+			snat.ServerAt(n.ServerAddress): true, n.Out: true, snat.ServerAt(n.Other().ServerAddress): false, n.Other().Out: false,
+			netip.PrefixFrom(n.ServerAddress, n.Out.Bits()): false, netip.PrefixFrom(n.Out.Addr(), n.Out.Bits()+1): false,
+			netip.PrefixFrom(n.Out.Addr(), 0): false, netip.MustParsePrefix("::ffff:192.0.2.0/120"): false, {}: false,
+		} {
+			if got := snat.IsServer(server, n.Subnet); got != want {
+				t.Errorf("%v is a server for %v: %v", server, n.Subnet, got)
+			}
 		}
 	}
 }

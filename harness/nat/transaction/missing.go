@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"syscall"
+
+	"github.com/google/nftables"
 )
 
 // MissingError reports that the kernel probably lacks a part of nftables.
@@ -34,6 +36,22 @@ var (
 	Conntrack    = Part{"nft_ct", "CONFIG_NFT_CT"}
 )
 
+// In returns the part as tables of a family need it.
+func (p Part) In(f nftables.TableFamily) Part {
+	if f != nftables.TableFamilyIPv6 {
+		return p
+	}
+	switch p {
+	case Tables:
+		p.Config += " and CONFIG_NF_TABLES_IPV6"
+	case NATChains:
+		p.Config = "CONFIG_NFT_NAT and CONFIG_NF_TABLES_IPV6"
+	case FilterChains:
+		p = Part{"nf_tables_ipv6", "CONFIG_NF_TABLES_IPV6"}
+	}
+	return p
+}
+
 // Explain returns the kernel's answer as a [MissingError] if a kernel
 // without this part answers so.
 func (p Part) Explain(err error) error {
@@ -42,7 +60,7 @@ func (p Part) Explain(err error) error {
 	case syscall.ENOENT, // an expression, or a type of chain
 		syscall.EINVAL, syscall.EOPNOTSUPP, // all of nf_tables: for a look, for a transaction
 		syscall.EPROTONOSUPPORT, // nfnetlink
-		syscall.EAFNOSUPPORT:    // the family ip
+		syscall.EAFNOSUPPORT:    // the table's family
 		return &MissingError{Module: p.Module, Config: p.Config, Err: err}
 	case syscall.EPERM:
 		return fmt.Errorf("%w (run as root)", err)

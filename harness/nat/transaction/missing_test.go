@@ -6,6 +6,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/google/nftables"
 )
 
 // The error names the part that the kernel lacks.
@@ -25,6 +27,11 @@ func TestMissingError(t *testing.T) {
 		{Numgen, syscall.ENOENT, "no such file or directory (does this kernel have nft_numgen? CONFIG_NFT_NUMGEN)"},
 		{NAT, syscall.ENOENT, "no such file or directory (does this kernel have nft_nat? CONFIG_NFT_NAT)"},
 		{FilterChains, syscall.ENOENT, "no such file or directory (does this kernel have nf_tables_ipv4? CONFIG_NF_TABLES_IPV4)"},
+		{Tables.In(nftables.TableFamilyIPv6), syscall.EOPNOTSUPP, "operation not supported (does this kernel have nf_tables? CONFIG_NF_TABLES and CONFIG_NF_TABLES_IPV6)"},
+		{NATChains.In(nftables.TableFamilyIPv6), syscall.ENOENT, "no such file or directory (does this kernel have nft_chain_nat? CONFIG_NFT_NAT and CONFIG_NF_TABLES_IPV6)"},
+		{FilterChains.In(nftables.TableFamilyIPv6), syscall.ENOENT, "no such file or directory (does this kernel have nf_tables_ipv6? CONFIG_NF_TABLES_IPV6)"},
+		{NATChains.In(nftables.TableFamilyIPv4), syscall.ENOENT, "no such file or directory (does this kernel have nft_chain_nat? CONFIG_NFT_NAT and CONFIG_NF_TABLES_IPV4)"},
+		{Masquerade.In(nftables.TableFamilyIPv6), syscall.ENOENT, "no such file or directory (does this kernel have nft_masq? CONFIG_NFT_MASQ)"},
 		{Conntrack, syscall.ENOENT, "no such file or directory (does this kernel have nft_ct? CONFIG_NFT_CT)"},
 		{Masquerade, syscall.EPERM, "operation not permitted (run as root)"},
 		{Masquerade, syscall.ENOMEM, "cannot allocate memory"},

@@ -12,22 +12,21 @@ import (
 // Snatlab writes to tables of its own only. It makes and deletes them whole.
 
 // TableName returns the table's name as an argument of the nft program.
-func TableName(t *nftables.Table) string { return "table ip " + t.Name }
+func TableName(t *nftables.Table) string { return "table " + FamilyName(t.Family) + " " + t.Name }
 
-// CheckNoTable returns an error if a table of the family ip has one of the
-// names.
-func CheckNoTable(ctx context.Context, isOurs func(name string) bool) error {
+// CheckNoTable returns an error if there is a table of the same family and name.
+func CheckNoTable(ctx context.Context, table *nftables.Table) error {
 	c, err := Open(ctx)
 	if err != nil {
 		return err
 	}
-	tables, err := c.ListTablesOfFamily(nftables.TableFamilyIPv4)
+	tables, err := c.ListTablesOfFamily(table.Family)
 	if err != nil {
-		return Tables.Explain(KernelError(err))
+		return Tables.In(table.Family).Explain(KernelError(err))
 	}
 	for _, t := range tables {
-		if isOurs(t.Name) {
-			return fmt.Errorf("%[1]s exists already (if no program uses it: nft delete %[1]s)", TableName(t))
+		if t.Name == table.Name {
+			return fmt.Errorf("%[1]s exists already (if no program uses it: nft delete %[1]s)", TableName(table))
 		}
 	}
 	return nil
