@@ -19,8 +19,12 @@ func (b *Base) FilterServer(ctx context.Context) error {
 		return fmt.Errorf("accept source ports %v alone: the server is not the lab's own", b.Accept)
 	}
 	b.Say(fmt.Sprintf("filtering source ports of the server: %v are accepted", b.Accept))
-	rules := filter.Rules{Protocol: b.Protocol, Accept: b.Accept, Common: b.commonPort()}
-	return b.inServer(func() error { return filter.Insert(ctx, rules) })
+	return b.inServer(func() error { return b.filterRules().Insert(ctx) })
+}
+
+// filterRules returns the rules of the server's filter.
+func (b *Base) filterRules() filter.Rules {
+	return filter.Rules{Server: b.address, Protocol: b.Protocol, Accept: b.Accept, Common: b.commonPort()}
 }
 
 // Listen opens the server ports of a trial, and begins to count what the filter drops.
@@ -60,7 +64,7 @@ func (b *Base) readFilter(ctx context.Context) (n filter.Counts, err error) {
 		return n, nil
 	}
 	err = b.inServer(func() (err error) {
-		n, err = filter.Read(ctx)
+		n, err = b.filterRules().Read(ctx)
 		return err
 	})
 	return n, err

@@ -15,14 +15,14 @@ import (
 // network stands beside it, and that of the control.
 type untrackedRule struct {
 	appliedRule
-	text string
+	rules untracked.Rules
 }
 
-func (r untrackedRule) Text() string { return r.text }
+func (r untrackedRule) Text() string { return r.rules.Text() }
 
 // Packets returns the packets that were not tracked: both queries of a look-up, and more of a
 // connection.
-func (untrackedRule) Packets(ctx context.Context) (uint64, error) { return untracked.Packets(ctx) }
+func (r untrackedRule) Packets(ctx context.Context) (uint64, error) { return r.rules.Packets(ctx) }
 
 func (r untrackedRule) BothPackets(ctx context.Context) (own, control uint64, err error) {
 	if own, err = r.Packets(ctx); err == nil {
@@ -43,13 +43,13 @@ func (a *appliedArm) exemptArm(ctx context.Context, arm scenario.Arm) error {
 		return fmt.Errorf("exempt packets from conntrack: the network of the clients is not known: %w", err)
 	}
 	rules := untracked.Rules{Clients: clients, Server: a.lab.address, Tracked: snat.PortRange(a.lab.controlPorts)}
-	if err := a.lab.Router(func() error { return untracked.Insert(ctx, rules) }); err != nil {
+	if err := a.lab.Router(func() error { return rules.Insert(ctx) }); err != nil {
 		return err
 	}
 	a.undo = append(a.undo, func(ctx context.Context) error {
-		return a.lab.Router(func() error { return untracked.Remove(ctx) })
+		return a.lab.Router(func() error { return rules.Remove(ctx) })
 	})
-	a.rule = untrackedRule{a.rule, rules.Text()}
+	a.rule = untrackedRule{a.rule, rules}
 	a.addSetting(result.PartRouter, result.KeyNoTrack, "true")
 	return nil
 }

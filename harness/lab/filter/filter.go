@@ -12,18 +12,21 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"net/netip"
 	"syscall"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
 	"golang.org/x/sys/unix"
 
+	"snatlab/harness/nat/transaction"
 	"snatlab/harness/result"
 	"snatlab/harness/scenario"
 )
 
 // Rules are what the filter lets in.
 type Rules struct {
+	Server   netip.Addr         // of whose family the packets are
 	Protocol string             // result.TCP or result.UDP: others are let in
 	Accept   scenario.PortRange // source ports
 	Common   uint16             // port of the server whose packets are counted apart
@@ -35,20 +38,26 @@ type Counts struct {
 	Others uint64 // to other ports
 }
 
-// The table, and its chain at the input hook.
-var (
-	table = &nftables.Table{Name: "snatlab-filter", Family: nftables.TableFamilyIPv4}
-	chain = &nftables.Chain{
+// table returns the table of the filter.
+func (r Rules) table() *nftables.Table {
+	return &nftables.Table{Name: "snatlab-filter", Family: transaction.FamilyOf(r.Server)}
+}
+
+// chain returns its chain, at the input hook.
+func chain(table *nftables.Table) *nftables.Chain {
+	return &nftables.Chain{
 		Name: "input", Table: table, Type: nftables.ChainTypeFilter, Policy: new(nftables.ChainPolicyAccept),
 		Hooknum: nftables.ChainHookInput, Priority: nftables.ChainPriorityFilter,
 	}
-)
+}
 
 // Insert makes the filter. A namespace that has one already is an error.
-func Insert(ctx context.Context, r Rules) error {
+func (r Rules) Insert(ctx context.Context) error {
 	if !r.Accept.Valid() {
 		return fmt.Errorf("no source ports to accept: %v", r.Accept)
 	}
+	table := r.table()
+	chain := chain(table)
 	c, err := connect(ctx)
 	if err == nil {
 		c.CreateTable(table)
@@ -58,24 +67,25 @@ func Insert(ctx context.Context, r Rules) error {
 		err = c.Flush()
 	}
 	if err != nil {
-		return fmt.Errorf("make the filter of the server, nftables table ip %s: %w", table.Name, explainError(err))
+		return fmt.Errorf("make the filter of the server, nftables %s: %w", transaction.TableName(table), explainError(err))
 	}
 	return nil
 }
 
 // Read returns what the filter has dropped so far. A filter that is gone is an error.
-func Read(ctx context.Context) (n Counts, err error) {
+func (r Rules) Read(ctx context.Context) (n Counts, err error) {
+	table := r.table()
 	c, err := connect(ctx)
 	if err != nil {
 		return n, err
 	}
-	rules, err := c.GetRules(table, chain)
+	rules, err := c.GetRules(table, chain(table))
 	if err != nil {
 		return n, fmt.Errorf("read the filter of the server: %w", err)
 	}
 	counters := []*uint64{&n.Common, &n.Others} // in the order of the rules
 	if len(rules) != len(counters) {
-		return n, fmt.Errorf("the filter of the server, nftables table ip %s, has %d rules in place of %d: did another program change it?", table.Name, len(rules), len(counters))
+		return n, fmt.Errorf("the filter of the server, nftables %s, has %d rules in place of %d: did another program change it?", transaction.TableName(table), len(rules), len(counters))
 	}
 	for i, rule := range rules {
 		for _, e := range rule.Exprs {

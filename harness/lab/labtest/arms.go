@@ -104,7 +104,7 @@ func checkPortChoice(t *testing.T, s *labSuite) {
 
 func checkTranslation(t *testing.T, s *labSuite) {
 	before := s.Traces(t)
-	addresses := []netip.Addr{netip.MustParseAddr("198.19.200.1"), netip.MustParseAddr("198.19.200.2")}
+	addresses := s.sources()
 	for _, to := range [][]netip.Addr{addresses[:1], addresses} {
 		s.withArm(t, scenario.Arm{SNAT: scenario.SNATOptions{ToSource: to, RandomFully: true}}, func(rule lab.ArmRule) {
 			server, ports := s.sendRequests(t, 2)

@@ -1,7 +1,6 @@
 package labtest
 
 import (
-	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -26,7 +25,7 @@ func checkControl(t *testing.T, s *labSuite) {
 		{Masquerade: scenario.MasqueradeOptions{RandomFully: true}},
 		{Masquerade: scenario.MasqueradeOptions{RandomFully: true, Removes: 0.5}},
 		{Masquerade: scenario.MasqueradeOptions{ToPorts: scenario.PortRange{First: 30_000, Last: 30_999}}},
-		{SNAT: scenario.SNATOptions{ToSource: []netip.Addr{netip.MustParseAddr("198.19.200.1")}}},
+		{SNAT: scenario.SNATOptions{ToSource: s.sources()[:1]}},
 	} {
 		s.withArm(t, arm, func(rule lab.ArmRule) {
 			matched, own := readPackets(t, rule), s.readControl(t)

@@ -25,6 +25,7 @@ import (
 // Driver is a driver under test.
 type Driver struct {
 	Protocol string // of the loads
+	Family   string // of the addresses: result.IPv4 or result.IPv6
 
 	// Open builds a lab with a control, and reports what it does as the driver does.
 	Open func(ctx context.Context, clients int, say func(string)) (lab.Lab, error)
@@ -95,6 +96,12 @@ func CheckDriver(t *testing.T, d Driver) {
 		})
 	}
 	t.Run("an interruption at any step leaves nothing", func(t *testing.T) { checkInterruption(t, d, before) })
+}
+
+// sources returns two addresses that a lab may add to itself.
+func (d Driver) sources() []netip.Addr {
+	first := network.Example(d.Family)
+	return []netip.Addr{first, first.Next()}
 }
 
 // labSuite is a lab under test.
@@ -352,7 +359,7 @@ func checkServerPorts(t *testing.T, s *labSuite) {
 func checkEnvironment(t *testing.T, s *labSuite) {
 	env := s.Environment()
 	subnet, err := netip.ParsePrefix(env.ClientNetwork)
-	if err != nil || !network.IsLab(subnet.Addr()) {
+	if err != nil || !network.Labs(s.Family).Contains(subnet.Addr()) {
 		t.Errorf("client network %q, %v", env.ClientNetwork, err)
 	}
 	if server, err := netip.ParseAddr(env.Server); err != nil || subnet.Contains(server) {

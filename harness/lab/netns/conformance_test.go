@@ -70,8 +70,10 @@ func TestConformance(t *testing.T) {
 			if _, err := exec.LookPath("iptables"); writer == result.NATIPTables && err != nil {
 				netnstest.SkipWithout(t, err.Error())
 			}
-			for _, protocol := range []string{result.TCP, result.UDP} {
-				t.Run(protocol, func(t *testing.T) { labtest.CheckDriver(t, newDriver(writer, protocol)) })
+			for _, family := range []string{result.IPv4, result.IPv6} {
+				for _, protocol := range []string{result.TCP, result.UDP} {
+					t.Run(family+", "+protocol, func(t *testing.T) { labtest.CheckDriver(t, newDriver(writer, family, protocol)) })
+				}
 			}
 		})
 	}
@@ -105,18 +107,18 @@ func runAsUser(t *testing.T, test string) {
 	}
 }
 
-func newDriver(writer, protocol string) labtest.Driver {
+func newDriver(writer, family, protocol string) labtest.Driver {
 	return labtest.Driver{
-		Protocol: protocol,
+		Protocol: protocol, Family: family,
 		Open: func(ctx context.Context, clients int, say func(string)) (lab.Lab, error) {
-			l, err := Open(ctx, Config{Run: "test", Clients: clients, Protocol: protocol, NAT: writer, Control: true, Say: say})
+			l, err := Open(ctx, Config{Run: "test", Clients: clients, Family: family, Protocol: protocol, NAT: writer, Control: true, Say: say})
 			return l, err
 		},
 		OpenFiltered: func(ctx context.Context, accept scenario.PortRange) (lab.Lab, error) {
-			return Open(ctx, Config{Run: "test", Clients: 1, Protocol: protocol, NAT: writer, Control: true, Accept: accept})
+			return Open(ctx, Config{Run: "test", Clients: 1, Family: family, Protocol: protocol, NAT: writer, Control: true, Accept: accept})
 		},
 		OpenService: func(ctx context.Context, backends int) (lab.Lab, error) {
-			return Open(ctx, Config{Run: "test", Clients: 1, Protocol: protocol, NAT: writer, Control: true, Backends: backends})
+			return Open(ctx, Config{Run: "test", Clients: 1, Family: family, Protocol: protocol, NAT: writer, Control: true, Backends: backends})
 		},
 		Kill: func(t *testing.T, l lab.Lab, client int) {
 			n := l.(*netnsLab).nodes[1+client]

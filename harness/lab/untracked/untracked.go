@@ -18,12 +18,14 @@ import (
 	"github.com/google/nftables/expr"
 	"golang.org/x/sys/unix"
 
+	ours "snatlab/harness/nat/nftables"
 	"snatlab/harness/nat/snat"
 	"snatlab/harness/nat/transaction"
 )
 
 // Rules say which packets are not tracked: those of the clients to the server, of UDP and of
-// TCP, and those of the server to addresses of the clients. All addresses are IPv4.
+// TCP, and those of the server to addresses of the clients. All addresses are of
+// one family.
 type Rules struct {
 	Clients netip.Prefix
 	Server  netip.Addr
@@ -36,24 +38,30 @@ func (r Rules) Text() string {
 	if r.Tracked != (snat.PortRange{}) {
 		ports = fmt.Sprintf(" th sport != %d-%d", r.Tracked.First, r.Tracked.Last)
 	}
-	return fmt.Sprintf("ip saddr %v ip daddr %v%s counter notrack", r.Clients.Masked(), r.Server, ports)
+	return fmt.Sprintf("%[1]s saddr %[2]v %[1]s daddr %[3]v%[4]s counter notrack", transaction.FamilyName(r.table().Family), r.Clients.Masked(), r.Server, ports)
 }
 
-// The table, and its chain before conntrack.
-var (
-	table = &nftables.Table{Name: "snatlab-notrack", Family: nftables.TableFamilyIPv4}
-	chain = &nftables.Chain{
+// table returns the table of the rules.
+func (r Rules) table() *nftables.Table {
+	return &nftables.Table{Name: "snatlab-notrack", Family: transaction.FamilyOf(r.Server)}
+}
+
+// chain returns the chain of the rules, before conntrack.
+func chain(table *nftables.Table) *nftables.Chain {
+	return &nftables.Chain{
 		Name: "prerouting", Table: table, Type: nftables.ChainTypeFilter, Policy: new(nftables.ChainPolicyAccept),
 		Hooknum: nftables.ChainHookPrerouting, Priority: nftables.ChainPriorityRaw,
 	}
-)
+}
 
 // Insert makes the rules. A namespace that has them already is an error. Where the kernel
 // lacks a part of nftables, the error is a [transaction.MissingError].
-func Insert(ctx context.Context, r Rules) error {
-	if !r.Clients.Addr().Is4() || !r.Server.Is4() {
-		return fmt.Errorf("exempt packets of %v to %v from conntrack: these are no IPv4 addresses", r.Clients, r.Server)
+func (r Rules) Insert(ctx context.Context) error {
+	if !r.Clients.IsValid() || !r.Server.IsValid() || r.Clients.Addr().Is4() != r.Server.Is4() {
+		return fmt.Errorf("exempt packets of %v to %v from conntrack: these are no addresses of one family", r.Clients, r.Server)
 	}
+	table := r.table()
+	chain := chain(table)
 	err := transaction.CheckNoTable(ctx, table)
 	if err == nil {
 		add := func(exprs []expr.Any) func(*nftables.Conn) {
@@ -66,7 +74,7 @@ func Insert(ctx context.Context, r Rules) error {
 			{Needs: transaction.Conntrack, Queue: add(r.matchAnswers())},
 		})
 		if err != nil {
-			err = errors.Join(err, Remove(ctx))
+			err = errors.Join(err, r.Remove(ctx))
 		}
 	}
 	if err != nil {
@@ -76,23 +84,24 @@ func Insert(ctx context.Context, r Rules) error {
 }
 
 // Remove removes the rules. There may be none.
-func Remove(ctx context.Context) error { return transaction.DeleteTable(ctx, table) }
+func (r Rules) Remove(ctx context.Context) error { return transaction.DeleteTable(ctx, r.table()) }
 
 // Packets returns how many packets of the clients were not tracked so far. Rules that are
 // gone are an error.
-func Packets(ctx context.Context) (uint64, error) {
+func (r Rules) Packets(ctx context.Context) (uint64, error) {
+	table := r.table()
 	c, err := transaction.Open(ctx)
 	if err != nil {
 		return 0, err
 	}
-	rules, err := c.GetRules(table, chain)
-	if err == nil && len(rules) == 0 {
+	listed, err := c.GetRules(table, chain(table))
+	if err == nil && len(listed) == 0 {
 		err = unix.ENOENT
 	}
 	if err != nil {
 		return 0, fmt.Errorf("read nftables %s: %w", transaction.TableName(table), transaction.KernelError(err))
 	}
-	for _, e := range rules[0].Exprs { // that of the clients is the first
+	for _, e := range listed[0].Exprs { // that of the clients is the first
 		if counter, ok := e.(*expr.Counter); ok {
 			return counter.Packets, nil
 		}
@@ -101,15 +110,12 @@ func Packets(ctx context.Context) (uint64, error) {
 }
 
 const (
-	register         = unix.NFT_REG_1
-	sourceField      = 12 // offsets in the IPv4 header
-	destinationField = 16
-	addressLength    = 4
-	portLength       = 2 // the source port comes first in the headers of TCP and UDP
+	register   = unix.NFT_REG_1
+	portLength = 2 // the source port comes first in the headers of TCP and UDP
 )
 
 func (r Rules) matchRequests() []expr.Any {
-	exprs := append(r.matchClients(sourceField), matchAddress(destinationField, r.Server)...)
+	exprs := append(ours.MatchSource(r.Clients), ours.MatchDestination(snat.ServerAt(r.Server))...)
 	if r.Tracked != (snat.PortRange{}) {
 		exprs = append(exprs,
 			&expr.Payload{DestRegister: register, Base: expr.PayloadBaseTransportHeader, Len: portLength},
@@ -121,22 +127,5 @@ func (r Rules) matchRequests() []expr.Any {
 // matchAnswers matches the packets to clients' own addresses: the answers to those that were
 // translated go to the router's.
 func (r Rules) matchAnswers() []expr.Any {
-	return append(append(matchAddress(sourceField, r.Server), r.matchClients(destinationField)...), &expr.Counter{}, &expr.Notrack{})
-}
-
-func matchAddress(field uint32, a netip.Addr) []expr.Any {
-	return []expr.Any{loadAddress(field), &expr.Cmp{Op: expr.CmpOpEq, Register: register, Data: a.AsSlice()}}
-}
-
-func (r Rules) matchClients(field uint32) []expr.Any {
-	mask := netip.PrefixFrom(netip.AddrFrom4([4]byte{255, 255, 255, 255}), r.Clients.Bits()).Masked().Addr().AsSlice()
-	return []expr.Any{
-		loadAddress(field),
-		&expr.Bitwise{SourceRegister: register, DestRegister: register, Len: addressLength, Mask: mask, Xor: make([]byte, addressLength)},
-		&expr.Cmp{Op: expr.CmpOpEq, Register: register, Data: r.Clients.Masked().Addr().AsSlice()},
-	}
-}
-
-func loadAddress(field uint32) expr.Any {
-	return &expr.Payload{DestRegister: register, Base: expr.PayloadBaseNetworkHeader, Offset: field, Len: addressLength}
+	return append(append(ours.MatchSource(snat.ServerAt(r.Server)), ours.MatchDestination(r.Clients)...), &expr.Counter{}, &expr.Notrack{})
 }

@@ -6,15 +6,16 @@ import (
 	"testing"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"snatlab/harness/nat/snat"
 	"snatlab/harness/netnstest"
 )
 
-// send sends a datagram over the loopback interface.
-func send(t *testing.T, from int, to net.IP) {
+// send sends a datagram from an address and a port to another address.
+func send(t *testing.T, from netip.AddrPort, to netip.Addr) {
 	t.Helper()
-	conn, err := net.DialUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 1, 1), Port: from}, &net.UDPAddr{IP: to, Port: 5353})
+	conn, err := net.DialUDP("udp", net.UDPAddrFromAddrPort(from), net.UDPAddrFromAddrPort(netip.AddrPortFrom(to, 5353)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -25,8 +26,23 @@ func send(t *testing.T, from int, to net.IP) {
 }
 
 // Packets to the server are counted and have no entry, except for those from the tracked
-// ports. The rules are made once, and must be there when they are read.
+// ports, in each family. The rules are made once, and must be there when they are read.
 func TestRules(t *testing.T) {
+	for want, rules := range map[string]Rules{
+		"ip saddr 127.0.1.0/24 ip daddr 127.0.0.1 th sport != 40000-49999 counter notrack": {Clients: netip.MustParsePrefix("127.0.1.0/24"), Server: netip.MustParseAddr("127.0.0.1")},
+		"ip6 saddr 2001:2::/64 ip6 daddr ::1 th sport != 40000-49999 counter notrack":      {Clients: netip.MustParsePrefix("2001:2::/64"), Server: netip.MustParseAddr("::1")},
+	} {
+		t.Run(rules.Server.String(), func(t *testing.T) {
+			rules.Tracked = snat.PortRange{First: 40_000, Last: 49_999}
+			if rules.Text() != want {
+				t.Errorf("%q, want %q", rules.Text(), want)
+			}
+			checkRules(t, rules)
+		})
+	}
+}
+
+func checkRules(t *testing.T, rules Rules) {
 	netnstest.Enter(t)
 	lo, err := netlink.LinkByName("lo")
 	if err == nil {
@@ -35,33 +51,37 @@ func TestRules(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Packets(t.Context()); err == nil {
+	client, other := rules.Clients.Addr().Next(), netip.MustParseAddr("127.0.0.2")
+	if client.Is6() {
+		other = netip.MustParseAddr("2001:2::2")
+		for _, a := range []netip.Addr{client, other} {
+			if err := netlink.AddrAdd(lo, &netlink.Addr{IPNet: netlink.NewIPNet(a.AsSlice()), Flags: unix.IFA_F_NODAD}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if _, err := rules.Packets(t.Context()); err == nil {
 		t.Error("rules that do not exist were read")
 	}
-	server := netip.MustParseAddr("127.0.0.1")
-	rules := Rules{Clients: netip.MustParsePrefix("127.0.1.0/24"), Server: server, Tracked: snat.PortRange{First: 40_000, Last: 49_999}}
-	if want := "ip saddr 127.0.1.0/24 ip daddr 127.0.0.1 th sport != 40000-49999 counter notrack"; rules.Text() != want {
-		t.Errorf("%q, want %q", rules.Text(), want)
-	}
-	if err := Insert(t.Context(), rules); err != nil {
+	if err := rules.Insert(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := Insert(t.Context(), rules); err == nil {
+	if err := rules.Insert(t.Context()); err == nil {
 		t.Error("the rules were made twice")
 	}
-	for _, from := range []int{39_999, 40_000, 49_999, 50_000} {
-		send(t, from, server.AsSlice())
+	for _, from := range []uint16{39_999, 40_000, 49_999, 50_000} {
+		send(t, netip.AddrPortFrom(client, from), rules.Server)
 	}
-	send(t, 39_999, net.IPv4(127, 0, 0, 2))
-	if n, err := Packets(t.Context()); err != nil || n != 2 {
+	send(t, netip.AddrPortFrom(client, 39_999), other)
+	if n, err := rules.Packets(t.Context()); err != nil || n != 2 {
 		t.Errorf("%d packets, %v", n, err)
 	}
 	for range 2 {
-		if err := Remove(t.Context()); err != nil {
+		if err := rules.Remove(t.Context()); err != nil {
 			t.Error(err)
 		}
 	}
-	if err := Insert(t.Context(), Rules{}); err == nil {
+	if err := (Rules{}).Insert(t.Context()); err == nil {
 		t.Error("rules without addresses were made")
 	}
 }

@@ -16,11 +16,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"snatlab/harness/format"
+	ours "snatlab/harness/nat/nftables"
 	"snatlab/harness/nat/transaction"
 	"snatlab/harness/undo"
 )
 
-// Rules translate the destination of connections. All addresses are IPv4.
+// Rules translate the destination of connections. All addresses are of one family.
 type Rules struct {
 	Clients  netip.Prefix // network that the connections come from
 	Address  netip.Addr   // of the service
@@ -37,7 +38,8 @@ var tableNames = regexp.MustCompile(`^` + tableName + `(-[A-Za-z0-9_-]{1,6})?$`)
 
 // insertedStep is the journalled step that makes the table.
 type insertedStep struct {
-	Table string `json:"table"`
+	Table  string                 `json:"table"`
+	Family transaction.StepFamily `json:"family,omitempty"`
 }
 
 const insertedKind = "nat.service"
@@ -63,7 +65,7 @@ func (r Rules) insert(ctx context.Context, journal *undo.Journal) error {
 	if err := r.check(); err != nil {
 		return err
 	}
-	t := newTable(nameTable(journal))
+	t := &nftables.Table{Name: nameTable(journal), Family: transaction.FamilyOf(r.Address)}
 	if err := transaction.CheckNoTable(ctx, t); err != nil {
 		return err
 	}
@@ -71,15 +73,15 @@ func (r Rules) insert(ctx context.Context, journal *undo.Journal) error {
 		return fmt.Errorf("%q cannot be the name of a table of snatlab's", t.Name)
 	}
 	name := transaction.TableName(t)
-	step := undo.NewStep(insertedKind, "nftables "+name, "nft delete "+name, insertedStep{Table: t.Name})
+	step := undo.NewStep(insertedKind, "nftables "+name, "nft delete "+name, insertedStep{Table: t.Name, Family: transaction.NewStepFamily(t)})
 	_, err := journal.Do(ctx, step, func(ctx context.Context) error { return r.write(ctx, t) })
 	return err
 }
 
 func (r Rules) check() error {
 	for _, a := range append([]netip.Addr{r.Address, r.Clients.Addr()}, r.Backends...) {
-		if !a.Is4() {
-			return fmt.Errorf("%v is not an IPv4 address", a)
+		if !a.IsValid() || a.Is4In6() || a.Is4() != r.Address.Is4() {
+			return fmt.Errorf("%v is not an address of the family of %v", a, r.Address)
 		}
 	}
 	if len(r.Backends) == 0 {
@@ -95,10 +97,6 @@ func nameTable(journal *undo.Journal) string {
 		return tableName
 	}
 	return tableName + "-" + run[max(0, len(run)-6):] // the end is its random part
-}
-
-func newTable(name string) *nftables.Table {
-	return &nftables.Table{Name: name, Family: nftables.TableFamilyIPv4}
 }
 
 // write makes the table, and a rule for each backend.
@@ -124,27 +122,13 @@ func (r Rules) write(ctx context.Context, t *nftables.Table) error {
 	return transaction.Apply(ctx, steps)
 }
 
-const (
-	register         = unix.NFT_REG_1
-	addressLength    = 4
-	sourceField      = 12 // offsets in the IPv4 header
-	destinationField = 16
-)
+const register = unix.NFT_REG_1
 
 // expressions returns `ip saddr CLIENTS ip daddr ADDRESS numgen random mod LEFT 0 counter
-// dnat to BACKEND`. With one backend left nothing is drawn: each of n backends gets one
-// connection in n.
+// dnat to BACKEND`, or the same with ip6. With one backend left nothing is drawn: each of n
+// backends gets one connection in n.
 func (r Rules) expressions(backend netip.Addr, left uint32) []expr.Any {
-	exprs := []expr.Any{
-		loadAddress(sourceField),
-		&expr.Bitwise{
-			SourceRegister: register, DestRegister: register, Len: addressLength,
-			Mask: networkMask(r.Clients), Xor: make([]byte, addressLength),
-		},
-		&expr.Cmp{Op: expr.CmpOpEq, Register: register, Data: r.Clients.Masked().Addr().AsSlice()},
-		loadAddress(destinationField),
-		&expr.Cmp{Op: expr.CmpOpEq, Register: register, Data: r.Address.AsSlice()},
-	}
+	exprs := append(ours.MatchSource(r.Clients), ours.MatchDestination(netip.PrefixFrom(r.Address, r.Address.BitLen()))...)
 	if left > 1 {
 		exprs = append(exprs,
 			&expr.Numgen{Register: register, Modulus: left, Type: unix.NFT_NG_RANDOM},
@@ -153,15 +137,7 @@ func (r Rules) expressions(backend netip.Addr, left uint32) []expr.Any {
 	return append(exprs,
 		&expr.Counter{},
 		&expr.Immediate{Register: register, Data: backend.AsSlice()},
-		&expr.NAT{Type: expr.NATTypeDestNAT, Family: unix.NFPROTO_IPV4, RegAddrMin: register})
-}
-
-func loadAddress(field uint32) expr.Any {
-	return &expr.Payload{DestRegister: register, Base: expr.PayloadBaseNetworkHeader, Offset: field, Len: addressLength}
-}
-
-func networkMask(p netip.Prefix) []byte {
-	return netip.PrefixFrom(netip.AddrFrom4([4]byte{255, 255, 255, 255}), p.Bits()).Masked().Addr().AsSlice()
+		&expr.NAT{Type: expr.NATTypeDestNAT, Family: uint32(transaction.FamilyOf(backend)), RegAddrMin: register})
 }
 
 // deleteTable deletes the table if its name is one of ours: the journal decides which table
@@ -170,5 +146,9 @@ func (s insertedStep) deleteTable(ctx context.Context) error {
 	if !tableNames.MatchString(s.Table) {
 		return fmt.Errorf("%q is not the name of a table of snatlab's; its step is not undone", s.Table)
 	}
-	return transaction.DeleteTable(ctx, newTable(s.Table))
+	family, err := s.Family.Parse()
+	if err != nil {
+		return err
+	}
+	return transaction.DeleteTable(ctx, &nftables.Table{Name: s.Table, Family: family})
 }

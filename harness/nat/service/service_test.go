@@ -20,19 +20,31 @@ func backends(n int) (all []netip.Addr) {
 	return all
 }
 
-// The rules are in a table of their own, and each backend gets one connection in so many.
+// The rules are in a table of their own, and each backend gets one connection in so many, in
+// each family.
 func TestInsert(t *testing.T) {
-	for n, want := range map[int]string{
-		1: `ip saddr 198.18.0.0/24 ip daddr 198.18.2.1 counter dnat to 192.0.2.9`,
-		3: `ip saddr 198.18.0.0/24 ip daddr 198.18.2.1 numgen random mod 3 0 counter dnat to 192.0.2.9
+	four := Rules{Clients: nattest.Subnet, Address: address, Backends: backends(3)}
+	six := Rules{Clients: nattest.IPv6.Subnet, Address: netip.MustParseAddr("2001:2:0:1::fe"), Backends: []netip.Addr{netip.MustParseAddr("2001:2:0:1::2"), netip.MustParseAddr("2001:2:0:1::3")}}
+	for _, test := range []struct {
+		rules    Rules
+		backends int
+		want     string
+	}{
+		{four, 1, `ip saddr 198.18.0.0/24 ip daddr 198.18.2.1 counter dnat to 192.0.2.9`},
+		{four, 3, `ip saddr 198.18.0.0/24 ip daddr 198.18.2.1 numgen random mod 3 0 counter dnat to 192.0.2.9
 ip saddr 198.18.0.0/24 ip daddr 198.18.2.1 numgen random mod 2 0 counter dnat to 192.0.2.10
-ip saddr 198.18.0.0/24 ip daddr 198.18.2.1 counter dnat to 192.0.2.11`,
+ip saddr 198.18.0.0/24 ip daddr 198.18.2.1 counter dnat to 192.0.2.11`},
+		{six, 1, `ip6 saddr 2001:2::/64 ip6 daddr 2001:2:0:1::fe counter dnat to 2001:2:0:1::2`},
+		{six, 2, `ip6 saddr 2001:2::/64 ip6 daddr 2001:2:0:1::fe numgen random mod 2 0 counter dnat to 2001:2:0:1::2
+ip6 saddr 2001:2::/64 ip6 daddr 2001:2:0:1::fe counter dnat to 2001:2:0:1::3`},
 	} {
-		t.Run(fmt.Sprint(n), func(t *testing.T) {
+		r := test.rules
+		r.Backends = r.Backends[:test.backends]
+		t.Run(fmt.Sprintf("%v to %d", r.Address, test.backends), func(t *testing.T) {
 			nattest.EnterNamespace(t)
 			nattest.RequireNFT(t)
 			j, _ := nattest.NewJournal(t, Undoers())
-			if err := Insert(t.Context(), j, Rules{Clients: nattest.Subnet, Address: address, Backends: backends(n)}); err != nil {
+			if err := Insert(t.Context(), j, r); err != nil {
 				t.Fatal(err)
 			}
 			var got []string
@@ -42,11 +54,12 @@ ip saddr 198.18.0.0/24 ip daddr 198.18.2.1 counter dnat to 192.0.2.11`,
 					got = append(got, strings.TrimSpace(line))
 				}
 			}
-			if strings.Join(got, "\n") != want {
-				t.Errorf("%s\nwant\n%s", strings.Join(got, "\n"), want)
+			if strings.Join(got, "\n") != test.want {
+				t.Errorf("%s\nwant\n%s", strings.Join(got, "\n"), test.want)
 			}
-			err := Insert(t.Context(), j, Rules{Clients: nattest.Subnet, Address: address, Backends: backends(n)})
-			if err == nil || !strings.Contains(err.Error(), "table ip snatlab-service-run exists already") {
+			family := nattest.NetworkOf(r.Address).Family()
+			err := Insert(t.Context(), j, r)
+			if err == nil || !strings.Contains(err.Error(), "table "+family+" snatlab-service-run exists already") {
 				t.Errorf("a second table: error %v", err)
 			}
 			nattest.CloseJournal(t, j)
@@ -61,8 +74,8 @@ func TestInsertRefuses(t *testing.T) {
 	j, path := nattest.NewJournal(t, Undoers())
 	header := nattest.ReadFile(t, path)
 	for want, r := range map[string]Rules{
-		"translate 198.18.2.1 to 0 backends: there is no backend":            {Clients: nattest.Subnet, Address: address},
-		"translate 2001:2::1 to 1 backend: 2001:2::1 is not an IPv4 address": {Clients: nattest.Subnet, Address: netip.MustParseAddr("2001:2::1"), Backends: backends(1)},
+		"translate 198.18.2.1 to 0 backends: there is no backend":                                   {Clients: nattest.Subnet, Address: address},
+		"translate 2001:2::1 to 1 backend: 198.18.0.0 is not an address of the family of 2001:2::1": {Clients: nattest.Subnet, Address: netip.MustParseAddr("2001:2::1"), Backends: backends(1)},
 	} {
 		if err := Insert(t.Context(), j, r); fmt.Sprint(err) != want {
 			t.Errorf("error %v, want %s", err, want)
