@@ -377,7 +377,7 @@ func TestForgedControl(t *testing.T) {
 // A rule that differs from that of a control in one respect is not taken for it.
 func TestControlShapes(t *testing.T) {
 	control := nft4.control()
-	for _, shape := range []string{
+	shapes := []string{
 		strings.Replace(control, "tcp sport", "sctp sport", 1), strings.Replace(control, "tcp sport", "tcp dport", 1),
 		strings.Replace(control, "ip daddr", "ip daddr !=", 1), strings.Replace(control, "tcp sport", "tcp sport !=", 1),
 		strings.Replace(control, "192.0.2.9", "192.0.2.0/24", 1), strings.Replace(control, "-29999", "", 1), strings.Replace(control, "-29999", "-30000", 1),
@@ -385,10 +385,15 @@ func TestControlShapes(t *testing.T) {
 		strings.Replace(control, "tcp sport 22000-29999 ", "", 1), strings.Replace(control, "ip daddr 192.0.2.9 ", "", 1),
 		`ip saddr 198.18.0.0/24 ip daddr 192.0.2.9 oifname != "snat-c" tcp sport 22000-29999 counter masquerade`,
 		strings.Replace(control, "masquerade", "snat to 192.0.2.1", 1), strings.Replace(control, "masquerade", "masquerade to :1024-65535", 1),
-	} {
+	}
+	for i, shape := range append(shapes, shapes...) {
+		f := nft4
+		if i >= len(shapes) {
+			f, shape = byNFT{nattest.IPv6}, inIPv6(shape)
+		}
 		t.Run(shape, func(t *testing.T) {
 			nattest.EnterNamespace(t)
-			f := openNFT(t)
+			openNFT(t)
 			r, j, _ := makeRule(t, f)
 			c := insertControl(t, r, j)
 			f.replace(t, 1, shape)
@@ -408,11 +413,11 @@ func TestControlShapes(t *testing.T) {
 // Whatever the text of a step is, a text that is accepted consists of the words of the
 // rule of a control.
 func FuzzControlText(f *testing.F) {
-	for _, text := range []string{byIptables{}.control(), nft4.control(), plain, fully, "", byIptables{}.control() + " --random"} {
+	for _, text := range []string{byIptables{}.control(), nft4.control(), byNFT{nattest.IPv6}.control(), plain, fully, "", byIptables{}.control() + " --random"} {
 		f.Add(text)
 	}
 	iptablesForm := regexp.MustCompile(`^-A POSTROUTING -s [0-9./]+ -d [0-9.]+/32 ! -o [A-Za-z0-9._-]+ -p tcp -m tcp --sport [1-9][0-9]{0,4}:[1-9][0-9]{0,4} -j MASQUERADE$`)
-	nftForm := regexp.MustCompile(`^ip saddr [0-9./]+ oifname != "[^"\\*]+" ip daddr [0-9.]+ tcp sport [1-9][0-9]{0,4}-[1-9][0-9]{0,4} counter masquerade$`)
+	nftForm := regexp.MustCompile(`^(ip saddr [0-9./]+ oifname != "[^"\\*]+" ip daddr [0-9./]+|ip6 saddr [0-9a-f:/]+ oifname != "[^"\\*]+" ip6 daddr [0-9a-f:/]+) (tcp|udp) sport [1-9][0-9]{0,4}-[1-9][0-9]{0,4} counter masquerade$`)
 	f.Fuzz(func(t *testing.T, text string) {
 		if parseControl(text) == nil && !iptablesForm.MatchString(text) {
 			t.Errorf("%q is accepted", text)

@@ -54,6 +54,19 @@ func eachFirewall(t *testing.T, test func(t *testing.T, f firewall)) {
 	}
 }
 
+// eachNFT runs a test with nftables and the network in each family, in a namespace of its
+// own.
+func eachNFT(t *testing.T, test func(t *testing.T, f byNFT)) {
+	t.Helper()
+	for _, n := range []nattest.Network{nattest.IPv4, nattest.IPv6} {
+		t.Run(n.Family(), func(t *testing.T) {
+			nattest.EnterNamespace(t)
+			openNFT(t)
+			test(t, byNFT{n})
+		})
+	}
+}
+
 func openIptables(t *testing.T, variant string) byIptables {
 	t.Helper()
 	f := byIptables{openVariant(t, variant)}
@@ -145,7 +158,12 @@ func (byNFT) name() string { return "nftables" }
 func (f byNFT) place() string { return "table " + f.of.Family() + " snatlab" }
 
 func (f byNFT) ours(o snat.Options) string {
-	return fmt.Sprintf(`%s saddr %v oifname != "snat-c" `, f.of.Family(), f.of.Subnet) + nattest.RuleEnds[o].NFTables
+	return f.start() + nattest.RuleEnds[o].NFTables
+}
+
+// start returns the beginning of the network's rule.
+func (f byNFT) start() string {
+	return fmt.Sprintf(`%s saddr %v oifname != "snat-c" `, f.of.Family(), f.of.Subnet)
 }
 
 func (f byNFT) theirs(n int) string {

@@ -2,8 +2,11 @@ package nat
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -17,19 +20,25 @@ import (
 
 // nft lists the table as its own program would have written it.
 func TestNFTablesRuleset(t *testing.T) {
-	nattest.EnterNamespace(t)
-	f := openNFT(t)
-	makeRule(t, f)
-	const want = `table ip snatlab {
+	eachNFT(t, func(t *testing.T, f byNFT) {
+		makeRule(t, f)
+		want := map[string]string{"ip": `table ip snatlab {
 	chain postrouting {
 		type nat hook postrouting priority srcnat; policy accept;
 		ip saddr 198.18.0.0/24 oifname != "snat-c" counter packets 0 bytes 0 masquerade
 	}
 }
-`
-	if d := cmp.Diff(want, netnstest.Run(t, "nft list ruleset")); d != "" {
-		t.Errorf("(-want +got):\n%s", d)
+`, "ip6": `table ip6 snatlab {
+	chain postrouting {
+		type nat hook postrouting priority srcnat; policy accept;
+		ip6 saddr 2001:2::/64 oifname != "snat-c" counter packets 0 bytes 0 masquerade
 	}
+}
+`}
+		if d := cmp.Diff(want[f.of.Family()], netnstest.Run(t, "nft list ruleset")); d != "" {
+			t.Errorf("(-want +got):\n%s", d)
+		}
+	})
 }
 
 // otherShapes are rules that differ from ours in one respect. The last ones have
@@ -71,18 +80,33 @@ var otherShapes = []string{
 	`ip saddr 198.18.0.0/24 oifname != "snat-c" ipsec out reqid 1 counter masquerade`,
 }
 
+// inIPv6 returns the text of a rule with addresses of IPv6 in place of those of IPv4.
+func inIPv6(rule string) string {
+	return strings.NewReplacer(
+		"198.18.0.0-198.18.0.99", "2001:2::-2001:2::99", "& 255.255.0.255 == 198.18.0.0", "& ffff:ffff:ffff::ff == 2001:2::", "198.18.0.0/24", "2001:2::/64",
+		"192.0.2.0/24", "2001:2:0:1::/64", "192.0.2.1:1024", "[2001:2:0:1::1]:1024", "192.0.2.", "2001:2:0:1::",
+		"ip saddr", "ip6 saddr", "ip daddr", "ip6 daddr", "ip protocol", "ip6 nexthdr").Replace(rule)
+}
+
 // A rule of another shape is never taken for ours.
 func TestOtherShapes(t *testing.T) {
+	shapes := map[string]byNFT{}
 	for _, shape := range otherShapes {
+		shapes[shape] = nft4
+		if inIPv6(shape) != shape {
+			shapes[inIPv6(shape)] = byNFT{nattest.IPv6}
+		}
+	}
+	for shape, f := range shapes {
 		t.Run(shape, func(t *testing.T) {
 			nattest.EnterNamespace(t)
-			f := openNFT(t)
+			openNFT(t)
 			r, j, _ := makeRule(t, f)
 			inForce := applyOptions(t, r, j, snat.Options{RandomFully: true})
 			f.flush(t)
 			f.add(t, shape)
 			before := nattest.ListAllRules(t, true)
-			rules, err := nftablesBackend{}.readRules(t.Context())
+			rules, err := nftablesBackend{f.of.Subnet}.readRules(t.Context())
 			if err != nil || len(rules) != 1 || rules[0] != (rule{text: nftables.OtherShape}) {
 				t.Fatalf("read as %v (%v)", rules, err)
 			}
@@ -153,24 +177,28 @@ func TestNFTablesNoProgram(t *testing.T) {
 // The steps of nftables name what was made and the commands that undo it by
 // hand.
 func TestNFTablesSteps(t *testing.T) {
-	nattest.EnterNamespace(t)
-	f := openNFT(t)
-	r, j, _ := makeRule(t, f)
-	applyOptions(t, r, j, snat.Options{RandomFully: true})
-	const ours = `ip saddr 198.18.0.0/24 oifname != "snat-c" counter masquerade`
-	want := []undo.Step{
-		undo.NewStep("nat.nftables-rewrite", "masquerade rule "+ours+" fully-random",
-			"nft 'flush chain ip snatlab postrouting; add rule ip snatlab postrouting "+ours+"'",
-			nftablesRewrite{Original: ours, Rewritten: ours + " fully-random"}),
-		undo.NewStep("nat.nftables", "nftables table ip snatlab", "nft delete table ip snatlab", struct{}{}),
-	}
-	if d := cmp.Diff(want, j.Steps()); d != "" {
-		t.Errorf("(-want +got):\n%s", d)
-	}
-	netnstest.Run(t, want[0].Manual)
-	checkRules(t, f, ours)
-	netnstest.Run(t, want[1].Manual)
-	nattest.CloseJournal(t, j)
+	eachNFT(t, func(t *testing.T, f byNFT) {
+		r, j, _ := makeRule(t, f)
+		applyOptions(t, r, j, snat.Options{RandomFully: true})
+		family, ours := f.of.Family(), f.ours(snat.Options{})
+		want := []undo.Step{
+			undo.NewStep("nat.nftables-rewrite", "masquerade rule "+ours+" fully-random",
+				fmt.Sprintf("nft 'flush chain %[1]s snatlab postrouting; add rule %[1]s snatlab postrouting %[2]s'", family, ours),
+				nftablesRewrite{Original: ours, Rewritten: ours + " fully-random"}),
+			undo.NewStep("nat.nftables", "nftables table "+family+" snatlab", "nft delete table "+family+" snatlab",
+				struct{}{}),
+		}
+		if f.of == nattest.IPv6 {
+			want[1].Args = []byte(`{"family":"ip6"}`)
+		}
+		if d := cmp.Diff(want, j.Steps()); d != "" {
+			t.Errorf("(-want +got):\n%s", d)
+		}
+		netnstest.Run(t, want[0].Manual)
+		checkRules(t, f, ours)
+		netnstest.Run(t, want[1].Manual)
+		nattest.CloseJournal(t, j)
+	})
 }
 
 // A rule that nftables cannot hold is refused before anything is made.
@@ -193,4 +221,58 @@ func TestNFTablesRefuses(t *testing.T) {
 			t.Errorf("journal reads\n%s", nattest.ReadFile(t, path))
 		}
 	}
+}
+
+// Rules in both families stand side by side, each in its own table.
+func TestNFTablesBothFamilies(t *testing.T) {
+	nattest.EnterNamespace(t)
+	openNFT(t)
+	j, path := nattest.NewJournal(t, Undoers())
+	for _, n := range []nattest.Network{nattest.IPv4, nattest.IPv6} {
+		f := byNFT{n}
+		r, err := f.masquerade(t.Context(), j)
+		if err != nil {
+			t.Fatal(err)
+		}
+		insertControl(t, r, j)
+		applyOptions(t, r, j, someConnections)
+	}
+	for _, n := range []nattest.Network{nattest.IPv4, nattest.IPv6} {
+		f := byNFT{n}
+		checkRules(t, f, f.control(), f.drawing(), f.ours(snat.Options{}))
+	}
+	replayCopy(t, path)
+	nattest.CheckNoTables(t)
+	nattest.CloseJournal(t, j)
+}
+
+// A step whose rules mix the families is refused.
+func TestForgedFamily(t *testing.T) {
+	eachNFT(t, func(t *testing.T, f byNFT) {
+		other := byNFT{f.of.Other()}
+		_, _, foreign := f.of.Other().Ranges()
+		mixed := strings.Replace(f.ours(snat.Options{}), f.of.Subnet.String(), other.of.Subnet.String(), 1)
+		for _, s := range []nftablesRewrite{
+			{Original: f.ours(snat.Options{}), Rewritten: other.ours(snat.Options{Random: true})},
+			{Original: f.ours(snat.Options{}), Rewritten: strings.Replace(other.ours(snat.Options{ToSource: foreign}), other.start(), f.start(), 1)},
+			{Original: mixed, Rewritten: mixed + " random"},
+		} {
+			args, err := json.Marshal(s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := Undoers()[nftablesRewriteKind](t.Context(), args); !errors.Is(err, errForm) {
+				t.Errorf("%+v: error %v", s, err)
+			}
+		}
+		control := strings.Replace(f.control(), f.of.ServerAddress.String(), other.of.ServerAddress.String(), 1)
+		for kind, text := range map[string]string{"nat.nftables-control": control, "nat.nftables-drawing": strings.Replace(f.drawing(), f.of.Subnet.String(), other.of.Subnet.String(), 1)} {
+			args, err := json.Marshal(map[string]string{"rule": text})
+			if err != nil {
+				t.Fatal(err)
+			}
+			checkForgedStep(t, kind, string(args), text)
+		}
+		nattest.CheckNoTables(t)
+	})
 }

@@ -33,6 +33,7 @@ type Action struct {
 	Name     string // "MASQUERADE"
 	Revision uint32
 	Info     []byte
+	IPv6     bool // of ip6tables, which never had the struct of revision 0
 }
 
 // NewAction returns the action with these options, in revision 0.
@@ -77,11 +78,15 @@ func (a Action) Options() (o snat.Options, translates, known bool) {
 	}
 	var flags uint32
 	var first, last, ports []byte
+	size := 4 // of an address
+	if a.IPv6 {
+		size = 16
+	}
 	switch d := a.Info; {
-	case a.Revision == 0 && len(d) >= 20:
+	case a.Revision == 0 && !a.IPv6 && len(d) >= 20:
 		flags, first, last, ports = binary.NativeEndian.Uint32(d[4:]), d[8:12], d[12:16], d[16:20]
-	case a.Revision > 0 && len(d) >= newLength:
-		flags, first, last, ports = binary.NativeEndian.Uint32(d), d[4:8], d[20:24], d[36:40]
+	case (a.Revision > 0 || a.IPv6) && len(d) >= newLength:
+		flags, first, last, ports = binary.NativeEndian.Uint32(d), d[4:4+size], d[20:20+size], d[36:40]
 	default:
 		return o, true, false
 	}

@@ -70,6 +70,11 @@ func parsePlaced(family byte, message []byte) (r PlacedRule, err error) {
 			exprs = readList(attributes)
 		}
 	}
+	for _, e := range exprs {
+		if a, ok := e.(*foreignAction); ok {
+			a.IPv6 = family == unix.NFPROTO_IPV6
+		}
+	}
 	r.readExpressions(exprs)
 	return r, attributes.Err()
 }

@@ -3,6 +3,7 @@ package nftables
 import (
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 
 	"snatlab/harness/nat/nattest"
@@ -47,5 +48,48 @@ func TestRuleText(t *testing.T) {
 			t.Errorf("read as %v (%v), want %v", got, err, want)
 		}
 		netnstest.Run(t, "nft delete "+ours.table().String())
+	}
+}
+
+// Every text of a rule is parsed as that rule, and a text that is not to the letter that
+// of a rule is refused.
+func TestParseRule(t *testing.T) {
+	t.Parallel()
+	for _, n := range []nattest.Network{nattest.IPv4, nattest.IPv6} {
+		plain := MasqueradeRule{Subnet: n.Subnet, Bridge: nattest.Bridge}
+		control := MasqueradeRule{Subnet: n.Subnet, Bridge: nattest.Bridge, Server: snat.ServerAt(n.ServerAddress), UDP: true, Ports: nattest.TenPorts}
+		for _, r := range []MasqueradeRule{plain, control} {
+			if got, ok := ParseRule(r.Text()); !ok || got != r {
+				t.Errorf("%s is parsed as %+v, %v", r.Text(), got, ok)
+			}
+			if got := tableOf(r.Text()); got != r.table() || got != TableFor(n.Subnet) {
+				t.Errorf("%s stands in %v", r.Text(), got)
+			}
+		}
+		for _, o := range n.Options() {
+			r := plain
+			r.Options = o
+			if got := ParseStatement(strings.TrimPrefix(r.Text(), r.Match())); got != o {
+				t.Errorf("%s is parsed as %+v", r.Text(), got)
+			}
+		}
+		drawing := plain
+		drawing.Options = snat.Options{RandomFully: true, PerMillion: 1000}
+		if got, ok := parseDrawing(drawing.Text()); !ok || got != drawing {
+			t.Errorf("%s is parsed as %+v, %v", drawing.Text(), got, ok)
+		}
+		for _, change := range [][2]string{
+			{"saddr", "daddr"}, {"/", "/0"}, {n.Family() + " saddr", n.Other().Family() + " saddr"}, {n.Family() + " saddr", "inet saddr"},
+			{n.Subnet.String(), n.Other().Subnet.String()}, {n.Subnet.String(), netip.PrefixFrom(n.ClientAddress, n.Subnet.Bits()).String()},
+			{n.Subnet.String(), "::ffff:198.18.0.0/120"}, {n.Subnet.String(), "fe80::%1"}, {n.Subnet.String(), "2001:0002::/64"},
+			{n.Family() + " daddr", n.Other().Family() + " daddr"}, {n.ServerAddress.String(), n.Other().ServerAddress.String()},
+		} {
+			for _, r := range []MasqueradeRule{plain, control} {
+				text := strings.Replace(r.Text(), change[0], change[1], 1)
+				if got, ok := ParseRule(text); ok && text != r.Text() {
+					t.Errorf("%s is parsed as %+v", text, got)
+				}
+			}
+		}
 	}
 }

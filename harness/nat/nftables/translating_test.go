@@ -1,6 +1,7 @@
 package nftables
 
 import (
+	"os/exec"
 	"testing"
 
 	"github.com/google/nftables/expr"
@@ -9,6 +10,7 @@ import (
 	"snatlab/harness/nat/compat"
 	"snatlab/harness/nat/nattest"
 	"snatlab/harness/nat/snat"
+	"snatlab/harness/netnstest"
 )
 
 // readTranslating reads a rule as ListPlaced does.
@@ -81,5 +83,33 @@ func TestReadOtherRules(t *testing.T) {
 		if got := readTranslating([]expr.Any{e}); got.Translates {
 			t.Errorf("%s: %+v", name, got)
 		}
+	}
+}
+
+// The rules of iptables-nft and of ip6tables-nft are read with their options.
+func TestReadForeign(t *testing.T) {
+	for _, n := range []nattest.Network{nattest.IPv4, nattest.IPv6} {
+		program := map[string]string{"ip": "iptables-nft", "ip6": "ip6tables-nft"}[n.Family()]
+		t.Run(program, func(t *testing.T) {
+			nattest.EnterNamespace(t)
+			if _, err := exec.LookPath(program); err != nil {
+				netnstest.SkipWithout(t, err.Error())
+			}
+			var want []snat.Options
+			for _, o := range n.Options() {
+				netnstest.Run(t, program+" -t nat -A POSTROUTING "+nattest.RuleEnds[o].IPTables)
+				o.UDP = false // it is in the conditions
+				want = append(want, o)
+			}
+			rules, unread, err := ListTranslating(t.Context())
+			if err != nil || len(unread) > 0 || len(rules) != len(want) {
+				t.Fatalf("%d rules, unread %q (%v), want %d rules", len(rules), unread, err, len(want))
+			}
+			for i, r := range rules {
+				if r.Options != want[i] || !r.Known || r.Table != (Table{TableFor(n.Subnet).Family, "nat"}) {
+					t.Errorf("%v: %+v, known: %v; want %+v", r.Table, r.Options, r.Known, want[i])
+				}
+			}
+		})
 	}
 }
