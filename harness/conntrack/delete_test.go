@@ -6,6 +6,7 @@ import (
 	"iter"
 	"net"
 	"net/netip"
+	"reflect"
 	"runtime"
 	"slices"
 	"strings"
@@ -121,6 +122,32 @@ func TestDeleteBeforeNAT(t *testing.T) {
 	checkTracked(t, all[1])
 }
 
+// The same over IPv6. The entries that are left are counted by their translated source.
+func TestDeleteIPv6BeforeNAT(t *testing.T) {
+	enterIPv6Namespace(t)
+	router := netip.MustParseAddr("2001:2::1")
+	at := func(host string, port uint16) netip.AddrPort {
+		return netip.AddrPortFrom(netip.MustParseAddr("2001:2:0:1::"+host), port)
+	}
+	for _, address := range []netip.Addr{router, at("1", 0).Addr(), at("2", 0).Addr()} {
+		netnstest.Run(t, "ip address add "+address.String()+"/128 dev lo nodad")
+	}
+	netnstest.Run(t, "ip6tables -t nat -A POSTROUTING -s 2001:2:0:1::/64 -p tcp -j SNAT --to-source "+router.String())
+	server := startServerAt(t, "[::1]:0")
+	first := connect(t, at("1", 0), server)
+	second := connect(t, at("2", first.Port()), server)
+	checkTracked(t, connection{first, server}, connection{second, server})
+	afterNAT := connection{netip.AddrPortFrom(router, first.Port()), server}
+	must(t, deleteAll(t.Context(), connection{first, server}, afterNAT))
+	checkTracked(t, connection{second, server})
+	got, err := CountDestinations(t.Context(), 10)
+	must(t, err)
+	want := Destinations{Entries: 1, Top: []DestinationCount{{Destination{unix.IPPROTO_TCP, server, router}, 1, 1}}}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("destinations %+v, want %+v", got, want)
+	}
+}
+
 // DeleteEntries leaves the entries of other protocols.
 func TestDeleteTCPOnly(t *testing.T) {
 	enterNamespace(t)
@@ -172,8 +199,7 @@ func TestDeleteError(t *testing.T) {
 
 // Entries of IPv6 are looked up and deleted as those of IPv4.
 func TestDeleteIPv6(t *testing.T) {
-	enterNamespace(t)
-	netnstest.Run(t, "ip6tables -A INPUT -m conntrack --ctstate NEW -j ACCEPT")
+	enterIPv6Namespace(t)
 	server, four := startServerAt(t, "[::1]:0"), connectThree(t)
 	var all []connection
 	for range 2 {
@@ -197,10 +223,20 @@ func TestDeleteIPv6(t *testing.T) {
 
 // Entries of UDP are looked up and deleted apart from those of TCP with the same ports.
 func TestDatagramEntries(t *testing.T) {
-	enterNamespace(t)
-	server := startServer(t)
-	source := connect(t, loopback("0.1", 0), server)
-	deaf, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(server))
+	for family, at := range map[string]netip.Addr{"IPv4": netip.MustParseAddr("127.0.0.1"), "IPv6": netip.IPv6Loopback()} {
+		t.Run(family, func(t *testing.T) { checkDatagramEntries(t, netip.AddrPortFrom(at, 0)) })
+	}
+}
+
+func checkDatagramEntries(t *testing.T, anyPort netip.AddrPort) {
+	if anyPort.Addr().Is6() {
+		enterIPv6Namespace(t)
+	} else {
+		enterNamespace(t)
+	}
+	server := startServerAt(t, anyPort.String())
+	source := connect(t, anyPort, server)
+	deaf, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(server))
 	must(t, err)
 	defer deaf.Close()
 	must(t, sendUDP(t, source, server))

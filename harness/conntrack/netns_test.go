@@ -28,6 +28,13 @@ func enterNamespace(t *testing.T) {
 	addRule(t, "-A INPUT -m conntrack --ctstate NEW -j ACCEPT")
 }
 
+// enterIPv6Namespace does the same for both families.
+func enterIPv6Namespace(t *testing.T) {
+	t.Helper()
+	enterNamespace(t)
+	netnstest.Run(t, "ip6tables -A INPUT -m conntrack --ctstate NEW -j ACCEPT")
+}
+
 func addRule(t *testing.T, rule string) {
 	t.Helper()
 	if _, err := exec.LookPath("iptables"); err != nil {
@@ -79,7 +86,7 @@ func connect(t *testing.T, from netip.AddrPort, to netip.AddrPort) (source netip
 // sendUDP sends one UDP packet.
 func sendUDP(t *testing.T, from, to netip.AddrPort) error {
 	t.Helper()
-	c, err := net.DialUDP("udp4", net.UDPAddrFromAddrPort(from), net.UDPAddrFromAddrPort(to))
+	c, err := net.DialUDP("udp", net.UDPAddrFromAddrPort(from), net.UDPAddrFromAddrPort(to))
 	if err != nil {
 		t.Fatal(err)
 	}
