@@ -10,11 +10,14 @@ import (
 	"snatlab/harness/result"
 )
 
+// answerTime bounds the wait for an answer that comes.
+const answerTime = 10 * time.Second
+
 // exchange sends a datagram from an address and returns the answer, and where it came
 // from; nothing if there is none.
-func exchange(t *testing.T, from string, to netip.AddrPort, datagram []byte, wait time.Duration) (answer string, by netip.Addr) {
+func exchange(t *testing.T, from netip.Addr, to netip.AddrPort, datagram []byte, wait time.Duration) (answer string, by netip.Addr) {
 	t.Helper()
-	conn, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.MustParseAddrPort(from+":0")))
+	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(from, 0)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,29 +38,32 @@ func exchange(t *testing.T, from string, to netip.AddrPort, datagram []byte, wai
 // nothing else.
 func TestDatagrams(t *testing.T) {
 	t.Parallel()
-	l, err := OpenListener(Config{Protocol: result.UDP, Address: netip.AddrPortFrom(netip.Addr{}, 39041), Control: 39042,
-		Guests: []netip.Prefix{netip.MustParsePrefix("127.0.1.0/24")}, Files: 100})
+	eachFamily(t, checkDatagrams)
+}
+
+func checkDatagrams(t *testing.T, on hosts) {
+	l, err := OpenListener(Config{Protocol: result.UDP, Address: netip.AddrPortFrom(on.all, 39041), Control: 39042, Guests: []netip.Prefix{on.guests}, Files: 100})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var request [probe.DatagramSize]byte
 	probe.WriteDatagram(&request, 77)
-	to := netip.MustParseAddrPort("127.0.0.9:39041")
-	if got, by := exchange(t, "127.0.1.1", to, request[:], 10*time.Second); got != string(request[:]) || by != to.Addr() {
+	to := netip.AddrPortFrom(on.server, 39041)
+	if got, by := exchange(t, on.guest[0], to, request[:], answerTime); got != string(request[:]) || by != to.Addr() {
 		t.Errorf("answer %q by %v", got, by)
 	}
 	control := netip.AddrPortFrom(to.Addr(), 39042)
-	if got, by := exchange(t, "127.0.1.2", control, request[:], 10*time.Second); got != string(request[:]) || by != to.Addr() {
+	if got, by := exchange(t, on.guest[1], control, request[:], answerTime); got != string(request[:]) || by != to.Addr() {
 		t.Errorf("control: answer %q by %v", got, by)
 	}
 	for name, got := range map[string]func() (string, netip.Addr){
-		"a stranger": func() (string, netip.Addr) { return exchange(t, "127.0.2.1", to, request[:], 100*time.Millisecond) },
-		"a cut one":  func() (string, netip.Addr) { return exchange(t, "127.0.1.1", to, request[:5], 100*time.Millisecond) },
+		"a stranger": func() (string, netip.Addr) { return exchange(t, on.stranger, to, request[:], 100*time.Millisecond) },
+		"a cut one":  func() (string, netip.Addr) { return exchange(t, on.guest[0], to, request[:5], 100*time.Millisecond) },
 		"a long one": func() (string, netip.Addr) {
-			return exchange(t, "127.0.1.1", to, append(request[:], 0), 100*time.Millisecond)
+			return exchange(t, on.guest[0], to, append(request[:], 0), 100*time.Millisecond)
 		},
 		"another one": func() (string, netip.Addr) {
-			return exchange(t, "127.0.1.1", to, make([]byte, probe.DatagramSize), 100*time.Millisecond)
+			return exchange(t, on.guest[0], to, make([]byte, probe.DatagramSize), 100*time.Millisecond)
 		},
 	} {
 		if answer, _ := got(); answer != "" {
@@ -71,7 +77,7 @@ func TestDatagrams(t *testing.T) {
 	if served.Ports == nil || served.ControlPorts == nil {
 		t.Errorf("source ports %v, of the control %v", served.Ports, served.ControlPorts)
 	}
-	if len(served.Sources) != 1 || served.Sources[0].Address != netip.MustParseAddr("127.0.1.1") {
+	if len(served.Sources) != 1 || served.Sources[0].Address != on.guest[0] {
 		t.Errorf("sources %v", served.Sources)
 	}
 }

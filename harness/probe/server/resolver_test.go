@@ -16,8 +16,11 @@ import (
 // answers nothing else.
 func TestResolver(t *testing.T) {
 	t.Parallel()
-	l, err := OpenListener(Config{Protocol: result.UDP, DNS: true, Address: netip.AddrPortFrom(netip.Addr{}, 39061), Control: 39062,
-		Guests: []netip.Prefix{netip.MustParsePrefix("127.0.1.0/24")}, Files: 100})
+	eachFamily(t, checkResolver)
+}
+
+func checkResolver(t *testing.T, on hosts) {
+	l, err := OpenListener(Config{Protocol: result.UDP, DNS: true, Address: netip.AddrPortFrom(on.all, 39061), Control: 39062, Guests: []netip.Prefix{on.guests}, Files: 100})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -25,20 +28,19 @@ func TestResolver(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	to, control := netip.MustParseAddrPort("127.0.0.9:39061"), netip.MustParseAddrPort("127.0.0.9:39062")
+	to, control := netip.AddrPortFrom(on.server, 39061), netip.AddrPortFrom(on.server, 39062)
 	for _, at := range []netip.AddrPort{to, control} {
-		if got, by := exchange(t, "127.0.1.1", at, pair[0].Write(77), 10*time.Second); got != string(pair[0].Answer(77)) || by != to.Addr() {
+		if got, by := exchange(t, on.guest[0], at, pair[0].Write(77), answerTime); got != string(pair[0].Answer(77)) || by != to.Addr() {
 			t.Errorf("%v: answer %q by %v", at, got, by)
 		}
 	}
-	other := netip.MustParseAddrPort("127.0.0.8:39061")
-	from := net.UDPAddr{IP: net.IPv4(127, 0, 1, 9), Port: 39063}
-	socket, err := net.ListenUDP("udp4", &from)
+	other := netip.AddrPortFrom(on.other, 39061)
+	socket, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(on.guest[2], 39063)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer socket.Close()
-	socket.SetDeadline(time.Now().Add(10 * time.Second))
+	socket.SetDeadline(time.Now().Add(answerTime))
 	for _, at := range []netip.AddrPort{to, other} { // two connections, of two queries each
 		for _, q := range pair {
 			buffer := make([]byte, 512)
@@ -53,14 +55,14 @@ func TestResolver(t *testing.T) {
 	for name, message := range map[string][]byte{
 		"a cut one": pair[0].Write(77)[:20], "an answer": pair[0].Answer(77), "a long one": make([]byte, 200), "an empty one": nil,
 	} {
-		if got, _ := exchange(t, "127.0.1.1", to, message, 100*time.Millisecond); got != "" {
+		if got, _ := exchange(t, on.guest[0], to, message, 100*time.Millisecond); got != "" {
 			t.Errorf("%s was answered by %q", name, got)
 		}
 	}
-	if got, _ := exchange(t, "127.0.2.1", to, pair[0].Write(77), 100*time.Millisecond); got != "" {
+	if got, _ := exchange(t, on.stranger, to, pair[0].Write(77), 100*time.Millisecond); got != "" {
 		t.Errorf("a stranger was answered by %q", got)
 	}
-	conn := dialFrom(t, "127.0.1.2", to)
+	conn := dialFrom(t, on.guest[1], to)
 	for _, q := range pair {
 		if _, err := conn.Write(q.Write(78)); err != nil {
 			t.Fatal(err)
@@ -78,7 +80,7 @@ func TestResolver(t *testing.T) {
 	if n, err := conn.Read(answer); err == nil {
 		t.Errorf("over TCP: answer %q to what is no query", answer[:n])
 	}
-	if stranger, err := dialTCP("127.0.2.2", to); err == nil { // it may be reset before it knows that it is connected
+	if stranger, err := dialTCP(on.stranger, to); err == nil { // it may be reset before it knows that it is connected
 		defer stranger.Close()
 		stranger.Write(pair[0].Write(79))
 		if n, err := stranger.Read(answer); err == nil {
@@ -92,7 +94,7 @@ func TestResolver(t *testing.T) {
 }
 
 // dialFrom connects over TCP, for messages of DNS.
-func dialFrom(t *testing.T, from string, to netip.AddrPort) *dns.Conn {
+func dialFrom(t *testing.T, from netip.Addr, to netip.AddrPort) *dns.Conn {
 	t.Helper()
 	conn, err := dialTCP(from, to)
 	if err != nil {
@@ -102,13 +104,13 @@ func dialFrom(t *testing.T, from string, to netip.AddrPort) *dns.Conn {
 	return conn
 }
 
-func dialTCP(from string, to netip.AddrPort) (*dns.Conn, error) {
-	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
-	conn, err := dialer.Dial("tcp4", to.String())
+func dialTCP(from netip.Addr, to netip.AddrPort) (*dns.Conn, error) {
+	dialer := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0))}
+	conn, err := dialer.Dial("tcp", to.String())
 	if err != nil {
 		return nil, err
 	}
-	return &dns.Conn{Conn: conn}, conn.SetDeadline(time.Now().Add(10 * time.Second))
+	return &dns.Conn{Conn: conn}, conn.SetDeadline(time.Now().Add(answerTime))
 }
 
 // Look-ups are requests of UDP.
