@@ -47,20 +47,30 @@ func startClient(t *testing.T, name string) *probe.ClientSession {
 }
 
 // localGuests are the clients of these tests.
-var localGuests = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
+var localGuests = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32"), netip.MustParsePrefix("::1/128")}
 
-// startServer returns a server and the address that it listens on.
+// loopbacks are the addresses of these tests in each family.
+var loopbacks = map[string]netip.Addr{"IPv4": localGuests[0].Addr(), "IPv6": localGuests[1].Addr()}
+
+// startServer returns a server over IPv4 and the address that clients connect to.
 func startServer(t *testing.T) (*probe.ServerSession, netip.AddrPort) {
+	t.Helper()
+	return startServerAt(t, loopbacks["IPv4"])
+}
+
+// startServerAt returns a server of the family of an address, which it listens on among
+// others.
+func startServerAt(t *testing.T, at netip.Addr) (*probe.ServerSession, netip.AddrPort) {
 	t.Helper()
 	s, err := probe.OpenServer(t.Context(), startAgent(t, "server", Agent{Role: probe.RoleServer, Guests: localGuests}))
 	if err != nil {
 		t.Fatal(err)
 	}
 	port := freePort(t)
-	if err := s.Listen(t.Context(), probe.Listen{Protocol: result.TCP, Port: port}); err != nil {
+	if err := s.Listen(t.Context(), probe.Listen{Protocol: result.TCP, Port: port, IPv6: at.Is6()}); err != nil {
 		t.Fatal(err)
 	}
-	return s, netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port)
+	return s, netip.AddrPortFrom(at, port)
 }
 
 func freePort(t *testing.T) uint16 {
@@ -125,6 +135,30 @@ func TestServerRefusesOrders(t *testing.T) {
 		answer := strings.Split(out.String(), "\n")[2] // after the hello and the answer to the greeting
 		if m, err := probe.ParseMessage([]byte(answer)); err != nil || m.Error != test.want {
 			t.Errorf("%s: %s, want %s (%v)", test.order, answer, test.want, err)
+		}
+	}
+}
+
+// A server listens on its own address only if that is of the family of the lab.
+func TestListenFamily(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		address netip.Addr
+		ipv6    bool
+		want    string
+	}{
+		{netip.Addr{}, false, "<nil>"},
+		{netip.Addr{}, true, "<nil>"},
+		{loopbacks["IPv4"], false, "<nil>"},
+		{loopbacks["IPv6"], true, "<nil>"},
+		{netip.IPv4Unspecified(), true, "server: listen on 0.0.0.0: not an address of the lab's family"},
+		{loopbacks["IPv6"], false, "server: listen on ::1: not an address of the lab's family"},
+	} {
+		s, err := probe.OpenServer(t.Context(), startAgent(t, "server", Agent{Role: probe.RoleServer, Address: test.address}))
+		must(t, err)
+		err = s.Listen(t.Context(), probe.Listen{Protocol: result.TCP, Port: freePort(t), IPv6: test.ipv6})
+		if fmt.Sprint(err) != test.want {
+			t.Errorf("on %v, IPv6 %v: %v, want %s", test.address, test.ipv6, err, test.want)
 		}
 	}
 }

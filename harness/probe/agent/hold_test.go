@@ -12,15 +12,19 @@ import (
 	"snatlab/harness/result"
 )
 
-// countTimeWait returns the number of connections in TIME_WAIT with this port at the
-// server's side, of both ends.
-func countTimeWait(t *testing.T, port uint16) (client, server int) {
+// countTimeWait returns the number of connections in TIME_WAIT with the server's address, of
+// both ends.
+func countTimeWait(t *testing.T, of netip.AddrPort) (client, server int) {
 	t.Helper()
-	table, err := os.ReadFile("/proc/net/tcp")
+	file := "/proc/net/tcp"
+	if of.Addr().Is6() {
+		file = "/proc/net/tcp6"
+	}
+	table, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	end := ":" + strings.ToUpper(strconv.FormatUint(uint64(port)|1<<16, 16)[1:])
+	end := ":" + strings.ToUpper(strconv.FormatUint(uint64(of.Port())|1<<16, 16)[1:])
 	for _, line := range strings.Split(string(table), "\n") {
 		fields := strings.Fields(line)
 		if len(fields) < 4 || fields[3] != "06" {
@@ -51,37 +55,44 @@ func TestHold(t *testing.T) {
 		{result.CloseFIN, 0, true, false},
 		{result.CloseFINServer, 0, false, true},
 	} {
-		t.Run(test.close+" "+test.hold.String(), func(t *testing.T) {
-			s, err := probe.OpenServer(t.Context(), startAgent(t, "server", Agent{Role: probe.RoleServer, Guests: localGuests}))
-			if err != nil {
-				t.Fatal(err)
-			}
-			port := freePort(t)
-			if err := s.Listen(t.Context(), probe.Listen{Protocol: result.TCP, Port: port, Hold: test.hold, Close: test.close}); err != nil {
-				t.Fatal(err)
-			}
-			load := probe.ClientLoad{Server: netip.AddrPortFrom(localGuests[0].Addr(), port), Requests: 100, Timeout: time.Second, Concurrency: 10,
-				Hold: test.hold, Close: test.close}
-			begun := time.Now()
-			report, err := startClient(t, "client 0").Run(t.Context(), load)
-			if err != nil || report.Succeeded != 100 {
-				t.Fatalf("%+v, %v", report, err)
-			}
-			if report.MostOpen < 1 || report.MostOpen > 10 {
-				t.Errorf("%d connections open at one time", report.MostOpen)
-			}
-			// Ten at a time, of which the last ten are reset.
-			if took := time.Since(begun); took < 9*test.hold {
-				t.Errorf("took %v", took)
-			}
-			served, err := s.Finish(t.Context())
-			if err != nil || served.Accepted != 100 {
-				t.Errorf("served %+v, %v", served, err)
-			}
-			client, server := countTimeWait(t, port)
-			if client > 0 != test.client || server > 0 != test.server || client+server > 100 {
-				t.Errorf("%d connections in TIME_WAIT at the client, %d at the server", client, server)
-			}
-		})
+		for family, at := range loopbacks {
+			t.Run(strings.TrimSpace(test.close+" "+test.hold.String())+", "+family, func(t *testing.T) {
+				client, server := countHeld(t, at, test.close, test.hold)
+				if client > 0 != test.client || server > 0 != test.server || client+server > 100 {
+					t.Errorf("%d connections in TIME_WAIT at the client, %d at the server", client, server)
+				}
+			})
+		}
 	}
+}
+
+// countHeld makes 100 connections, ten at a time, which stay open for a while. It returns
+// how many are in TIME_WAIT afterwards.
+func countHeld(t *testing.T, at netip.Addr, closes string, hold time.Duration) (client, server int) {
+	s, err := probe.OpenServer(t.Context(), startAgent(t, "server", Agent{Role: probe.RoleServer, Guests: localGuests}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := netip.AddrPortFrom(at, freePort(t))
+	if err := s.Listen(t.Context(), probe.Listen{Protocol: result.TCP, Port: address.Port(), IPv6: at.Is6(), Hold: hold, Close: closes}); err != nil {
+		t.Fatal(err)
+	}
+	load := probe.ClientLoad{Server: address, Requests: 100, Timeout: time.Second, Concurrency: 10, Hold: hold, Close: closes}
+	begun := time.Now()
+	report, err := startClient(t, "client 0").Run(t.Context(), load)
+	if err != nil || report.Succeeded != 100 {
+		t.Fatalf("%+v, %v", report, err)
+	}
+	if report.MostOpen < 1 || report.MostOpen > 10 {
+		t.Errorf("%d connections open at one time", report.MostOpen)
+	}
+	// Ten at a time, of which the last ten are reset.
+	if took := time.Since(begun); took < 9*hold {
+		t.Errorf("took %v", took)
+	}
+	served, err := s.Finish(t.Context())
+	if err != nil || served.Accepted != 100 {
+		t.Errorf("served %+v, %v", served, err)
+	}
+	return countTimeWait(t, address)
 }

@@ -21,24 +21,28 @@ import (
 
 // Each request of an ephemeral load is served, and the report adds up.
 func TestEphemeralLoad(t *testing.T) {
-	server, address := startServer(t)
-	client := startClient(t, "client 0")
-	for _, load := range []probe.ClientLoad{
-		{Server: address, Requests: 1, Timeout: time.Second, Concurrency: 1},
-		{Server: address, Requests: 500, Timeout: time.Second, Concurrency: 64},
-		{Server: address, Requests: 100, Timeout: time.Second, Concurrency: 8, Rate: 1000},
-	} {
-		report, err := client.Run(t.Context(), load) // checks the report
-		if err != nil {
-			t.Fatal(err)
-		}
-		if report.Succeeded != load.Requests {
-			t.Errorf("%+v: %+v", load, report)
-		}
-	}
-	served, err := server.Finish(t.Context())
-	if err != nil || served.Accepted != 601 {
-		t.Errorf("served %+v, %v; want 601 accepted", served, err)
+	for family, at := range loopbacks {
+		t.Run(family, func(t *testing.T) {
+			server, address := startServerAt(t, at)
+			client := startClient(t, "client 0")
+			for _, load := range []probe.ClientLoad{
+				{Server: address, Requests: 1, Timeout: time.Second, Concurrency: 1},
+				{Server: address, Requests: 500, Timeout: time.Second, Concurrency: 64},
+				{Server: address, Requests: 100, Timeout: time.Second, Concurrency: 8, Rate: 1000},
+			} {
+				report, err := client.Run(t.Context(), load) // checks the report
+				if err != nil {
+					t.Fatal(err)
+				}
+				if report.Succeeded != load.Requests {
+					t.Errorf("%+v: %+v", load, report)
+				}
+			}
+			served, err := server.Finish(t.Context())
+			if err != nil || served.Accepted != 601 {
+				t.Errorf("served %+v, %v; want 601 accepted", served, err)
+			}
+		})
 	}
 }
 
@@ -81,13 +85,15 @@ func TestServerGuests(t *testing.T) {
 
 // A refused request is counted as refused.
 func TestRefusedRequests(t *testing.T) {
-	address := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), freePort(t))
-	report, err := startClient(t, "client 0").Run(t.Context(), probe.ClientLoad{Server: address, Requests: 50, Timeout: time.Second, Concurrency: 4})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if report.Failures["refused"] != 50 || report.Succeeded != 0 {
-		t.Errorf("%+v", report)
+	for family, at := range loopbacks {
+		address := netip.AddrPortFrom(at, freePort(t))
+		report, err := startClient(t, "client "+family).Run(t.Context(), probe.ClientLoad{Server: address, Requests: 50, Timeout: time.Second, Concurrency: 4})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if report.Failures["refused"] != 50 || report.Succeeded != 0 {
+			t.Errorf("%s: %+v", family, report)
+		}
 	}
 }
 
@@ -148,11 +154,15 @@ func lockstepLoads(t *testing.T, address netip.AddrPort, clients, requests int, 
 // Each request of a lockstep load is sent and served.
 func TestLockstepLoad(t *testing.T) {
 	for _, test := range []struct {
+		family            string
 		clients, requests int
 		barrier           bool
-	}{{1, 100, true}, {2, 1000, true}, {5, 200, true}, {2, 200, false}, {3, 130, false}} {
-		t.Run(fmt.Sprintf("%d clients, barrier %v", test.clients, test.barrier), func(t *testing.T) {
-			server, address := startServer(t)
+	}{
+		{"IPv4", 1, 100, true}, {"IPv4", 2, 1000, true}, {"IPv4", 5, 200, true}, {"IPv4", 2, 200, false}, {"IPv4", 3, 130, false},
+		{"IPv6", 2, 1000, true}, {"IPv6", 3, 130, false},
+	} {
+		t.Run(fmt.Sprintf("%s, %d clients, barrier %v", test.family, test.clients, test.barrier), func(t *testing.T) {
+			server, address := startServerAt(t, loopbacks[test.family])
 			barrier := ""
 			if test.barrier {
 				barrier = filepath.Join(t.TempDir(), "barrier")
