@@ -11,14 +11,19 @@ import (
 	"snatlab/harness/scenario"
 )
 
+// loopbacks are the addresses of this machine in each family.
+var loopbacks = map[string]netip.Addr{"IPv4": netip.MustParseAddr("127.0.0.1"), "IPv6": netip.IPv6Loopback()}
+
+// guest returns the network of one address alone.
+func guest(a netip.Addr) []netip.Prefix { return []netip.Prefix{netip.PrefixFrom(a, a.BitLen())} }
+
 // A load of each protocol reaches a server of each family: all requests have answers, and
 // both sides count them, the arm's and the control's apart. A server that listens on all
 // addresses answers from the one that was asked.
 func TestFamilies(t *testing.T) {
 	const requests = 200
-	addresses := map[string]string{"IPv4": "127.0.0.1", "IPv6": "::1"}
-	port := uint16(39100)
-	for family, address := range addresses {
+	port := uint16(31_000) // all are below those that a kernel chooses: the server listens on all addresses
+	for family, at := range loopbacks {
 		for name, load := range map[string]probe.ClientLoad{
 			"TCP":                           {},
 			"UDP":                           {Protocol: result.UDP},
@@ -29,13 +34,12 @@ func TestFamilies(t *testing.T) {
 			"TCP that stays open":           {Concurrency: 8, Hold: time.Millisecond},
 		} {
 			t.Run(family+", "+name, func(t *testing.T) {
-				at := netip.MustParseAddr(address)
 				all := netip.Addr{}
 				if at.Is6() {
 					all = netip.IPv6Unspecified()
 				}
 				port += 2
-				config := server.Config{Protocol: load.Protocol, DNS: load.Lookups != nil, Address: netip.AddrPortFrom(all, port), Guests: []netip.Prefix{netip.PrefixFrom(at, at.BitLen())}, Files: 1024}
+				config := server.Config{Protocol: load.Protocol, DNS: load.Lookups != nil, Address: netip.AddrPortFrom(all, port), Guests: guest(at), Files: 1024}
 				load.Server, load.Requests, load.Timeout = netip.AddrPortFrom(at, port), requests, 10*time.Second
 				want := uint64(0)
 				if load.Concurrency == 0 {

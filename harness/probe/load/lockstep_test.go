@@ -58,15 +58,15 @@ func TestMeetPartners(t *testing.T) {
 
 // Nothing is allocated between slots, of the arm or of the control.
 func TestFireTurnAllocations(t *testing.T) {
-	for _, any := range []string{"127.0.0.1:0", "[::1]:0"} {
-		checkAllocations(t, any)
+	for _, at := range loopbacks {
+		checkAllocations(t, at)
 	}
 }
 
 // checkAllocations checks it for requests to an address.
-func checkAllocations(t *testing.T, any string) {
+func checkAllocations(t *testing.T, at netip.Addr) {
 	// The kernel completes the handshakes. Nothing accepts or answers, so nothing allocates.
-	kernel, err := net.Listen("tcp", any)
+	kernel, err := net.Listen("tcp", netip.AddrPortFrom(at, 0).String())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,60 +114,67 @@ func checkAllocations(t *testing.T, any string) {
 // Clients send the arm's requests to its port and those of the control to the other, and
 // report both apart, whether they share memory or keep step by the clock.
 func TestSendControl(t *testing.T) {
+	for family, at := range loopbacks {
+		for name, every := range map[string]int{"barrier": 1, "clock": 1, "barrier, every third": 3} {
+			t.Run(family+", "+name, func(t *testing.T) {
+				barrier := ""
+				if name != "clock" {
+					barrier = filepath.Join(t.TempDir(), "barrier")
+				}
+				checkClients(t, at, every, barrier)
+			})
+		}
+	}
+}
+
+// checkClients sends the load of three clients to an address, with a slot of the control
+// after each so many of the arm.
+func checkClients(t *testing.T, at netip.Addr, every int, barrier string) {
 	const clients, requests = 3, 500
-	guests := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
-	for name, every := range map[string]int{"barrier": 1, "clock": 1, "barrier, every third": 3} {
-		t.Run(name, func(t *testing.T) {
-			arm, control := netip.MustParseAddrPort("127.0.0.1:39021"), netip.MustParseAddrPort("127.0.0.1:39022")
-			var listeners []*server.Listener
-			for _, address := range []netip.AddrPort{arm, control} {
-				l, err := server.OpenListener(server.Config{Protocol: result.TCP, Address: address, Guests: guests, Files: 1024})
-				if err != nil {
-					t.Fatal(err)
-				}
-				listeners = append(listeners, l)
+	arm, control := netip.AddrPortFrom(at, 39021), netip.AddrPortFrom(at, 39022)
+	var listeners []*server.Listener
+	for _, address := range []netip.AddrPort{arm, control} {
+		l, err := server.OpenListener(server.Config{Protocol: result.TCP, Address: address, Guests: guest(at), Files: 1024})
+		if err != nil {
+			t.Fatal(err)
+		}
+		listeners = append(listeners, l)
+	}
+	start := probe.MonotonicTime() + int64(50*time.Millisecond)
+	var wait sync.WaitGroup
+	for c := range clients {
+		// In one namespace, two clients cannot have the same source ports.
+		ports := func(first int) scenario.PortRange {
+			return scenario.PortRange{First: uint16(first + 2000*c), Last: uint16(first + 2000*c + 1999)}
+		}
+		load := probe.ClientLoad{Server: arm, Requests: requests, Timeout: time.Second, Lockstep: &probe.LockstepPart{
+			Client: c, Clients: clients, CPUs: 1, Ports: ports(10_000), Barrier: barrier, Epoch: 1, Start: start,
+			Control: &probe.ControlPart{Server: control, Every: every, Ports: ports(20_000)},
+		}}
+		wait.Go(func() {
+			report, err := Send(t.Context(), load, []int{0}, 1024, nil)
+			if err != nil {
+				t.Errorf("client %d: %v", c, err)
+				return
 			}
-			barrier := ""
-			if name != "clock" {
-				barrier = filepath.Join(t.TempDir(), "barrier")
-			}
-			start := probe.MonotonicTime() + int64(50*time.Millisecond)
-			var wait sync.WaitGroup
-			for c := range clients {
-				// In one namespace, two clients cannot have the same source ports.
-				ports := func(first int) scenario.PortRange {
-					return scenario.PortRange{First: uint16(first + 2000*c), Last: uint16(first + 2000*c + 1999)}
-				}
-				load := probe.ClientLoad{Server: arm, Requests: requests, Timeout: time.Second, Lockstep: &probe.LockstepPart{
-					Client: c, Clients: clients, CPUs: 1, Ports: ports(10_000), Barrier: barrier, Epoch: 1, Start: start,
-					Control: &probe.ControlPart{Server: control, Every: every, Ports: ports(20_000)},
-				}}
-				wait.Go(func() {
-					report, err := Send(t.Context(), load, []int{0}, 1024, nil)
-					if err != nil {
-						t.Errorf("client %d: %v", c, err)
-						return
-					}
-					if err := report.CheckAgainst(load); err != nil || report.Succeeded != requests {
-						t.Errorf("client %d: %+v, %v", c, report, err)
-					}
-				})
-			}
-			wait.Wait()
-			want := lockstep.CountControlSlots(clients, 1, requests, every)
-			for i, n := range []int{clients * requests, want} {
-				if served, err := listeners[i].Finish(); err != nil || served.Accepted != uint64(n) {
-					t.Errorf("port %d: served %+v, %v, want %d", i, served, err, n)
-				}
+			if err := report.CheckAgainst(load); err != nil || report.Succeeded != requests {
+				t.Errorf("client %d: %+v, %v", c, report, err)
 			}
 		})
+	}
+	wait.Wait()
+	want := lockstep.CountControlSlots(clients, 1, requests, every)
+	for i, n := range []int{clients * requests, want} {
+		if served, err := listeners[i].Finish(); err != nil || served.Accepted != uint64(n) {
+			t.Errorf("port %d: served %+v, %v, want %d", i, served, err, n)
+		}
 	}
 }
 
 // A load is sent completely even if few files may be open.
 func TestSendWithFewFiles(t *testing.T) {
 	address := netip.MustParseAddrPort("127.0.0.1:39020")
-	listener, err := server.OpenListener(server.Config{Protocol: result.TCP, Address: address, Guests: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}, Files: 1024})
+	listener, err := server.OpenListener(server.Config{Protocol: result.TCP, Address: address, Guests: guest(address.Addr()), Files: 1024})
 	if err != nil {
 		t.Fatal(err)
 	}

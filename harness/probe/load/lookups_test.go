@@ -74,22 +74,24 @@ func TestLookups(t *testing.T) {
 		{probe.LookupPart{Threads: 1, Resolver: result.UseVC}, requests},
 		{probe.LookupPart{Threads: 2, Resolver: result.UseVC}, requests},
 	} {
-		t.Run(fmt.Sprintf("%s from %d", test.of.Resolver, test.of.Threads), func(t *testing.T) {
-			arm, control := netip.MustParseAddrPort("127.0.0.1:39051"), netip.MustParseAddrPort("127.0.0.1:39052")
-			l, err := server.OpenListener(server.Config{Protocol: result.UDP, DNS: true, Address: arm, Control: control.Port(), Guests: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Files: 1024})
-			if err != nil {
-				t.Fatal(err)
-			}
-			r := sendAlone(t, lookupsTo(t, arm, control, requests, test.of))
-			served, err := l.Finish()
-			if r.Succeeded != requests || r.Control.Succeeded != requests || *r.Unanswered != (result.Unanswered{}) || r.Datagrams.Foreign != 0 {
-				t.Errorf("%+v, control %+v", r, r.Control)
-			}
-			if ports := probe.CountPorts(r.Ports); err != nil || served.Accepted != uint64(ports) || served.ControlAccepted != requests || served.Malformed != 0 ||
-				uint64(ports) > test.connections || ports <= requests && test.connections > requests {
-				t.Errorf("%d source ports; served %+v, %v", ports, served, err)
-			}
-		})
+		for family, at := range loopbacks {
+			t.Run(fmt.Sprintf("%s from %d, %s", test.of.Resolver, test.of.Threads, family), func(t *testing.T) {
+				arm, control := netip.AddrPortFrom(at, 39051), netip.AddrPortFrom(at, 39052)
+				l, err := server.OpenListener(server.Config{Protocol: result.UDP, DNS: true, Address: arm, Control: control.Port(), Guests: guest(at), Files: 1024})
+				if err != nil {
+					t.Fatal(err)
+				}
+				r := sendAlone(t, lookupsTo(t, arm, control, requests, test.of))
+				served, err := l.Finish()
+				if r.Succeeded != requests || r.Control.Succeeded != requests || *r.Unanswered != (result.Unanswered{}) || r.Datagrams.Foreign != 0 {
+					t.Errorf("%+v, control %+v", r, r.Control)
+				}
+				if ports := probe.CountPorts(r.Ports); err != nil || served.Accepted != uint64(ports) || served.ControlAccepted != requests || served.Malformed != 0 ||
+					uint64(ports) > test.connections || ports <= requests && test.connections > requests {
+					t.Errorf("%d source ports; served %+v, %v", ports, served, err)
+				}
+			})
+		}
 	}
 }
 
@@ -114,7 +116,7 @@ func TestUnansweredLookups(t *testing.T) {
 		{result.SingleRequest, func(_, answer []byte, isA bool) [][]byte { return only(isA, answer) }, result.Unanswered{AAAA: requests}, 0},
 		{result.SingleRequestReopen, func(_, answer []byte, isA bool) [][]byte { return only(isA, answer) }, result.Unanswered{AAAA: requests}, 0},
 	} {
-		at := startDatagramServer(t, func(conn *net.UDPConn, to netip.AddrPort, datagram []byte) {
+		at := startDatagramServer(t, loopbacks["IPv4"], func(conn *net.UDPConn, to netip.AddrPort, datagram []byte) {
 			const typeA = 1
 			for _, answer := range test.answer(datagram, query.Answer(datagram), datagram[len(datagram)-3] == typeA) {
 				conn.WriteToUDPAddrPort(answer, to)

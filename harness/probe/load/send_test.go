@@ -33,6 +33,9 @@ func TestCheckLoad(t *testing.T) {
 		change(&s)
 		return load(func(l *probe.ClientLoad) { l.Lockstep = &s })
 	}
+	control := func(address string) *probe.ControlPart {
+		return &probe.ControlPart{Server: netip.MustParseAddrPort(address), Every: 1, Ports: scenario.PortRange{First: 4000, Last: 4999}}
+	}
 	for _, test := range []struct {
 		load probe.ClientLoad
 		want string
@@ -43,6 +46,11 @@ func TestCheckLoad(t *testing.T) {
 			s.Barrier, s.Own, s.Ports = "/proc/self/fd/3", true, scenario.PortRange{First: 1, Last: 65535}
 		}), "<nil>"},
 		{step(func(s *probe.LockstepPart) { s.Barrier, s.Start = "", probe.MonotonicTime()+int64(time.Second) }), "<nil>"},
+		{load(func(l *probe.ClientLoad) { l.Server = netip.MustParseAddrPort("[2001:2:0:1::2]:20001") }), "<nil>"},
+		{step(func(s *probe.LockstepPart) { s.Control = control("198.18.1.2:20000") }), "<nil>"},
+		{step(func(s *probe.LockstepPart) { s.Control = control("[2001:2:0:1::2]:20000") }), "control: server [2001:2:0:1::2]:20000: not of the family of 198.18.1.2:20001"},
+		{step(func(s *probe.LockstepPart) { s.Control = control("[::ffff:198.18.1.2]:20000") }), "control: server [::ffff:198.18.1.2]:20000: not of the family of 198.18.1.2:20001"},
+		{load(func(l *probe.ClientLoad) { l.Server = netip.MustParseAddrPort("[fe80::1%lo]:80") }), "server [fe80::1%lo]:80: not an address with a port"},
 		{load(func(l *probe.ClientLoad) { l.Server = netip.AddrPort{} }), "server invalid AddrPort: not an address with a port"},
 		{load(func(l *probe.ClientLoad) { l.Server = netip.MustParseAddrPort("[::ffff:127.0.0.1]:80") }), "server [::ffff:127.0.0.1]:80: not an address with a port"},
 		{load(func(l *probe.ClientLoad) { l.Server = netip.MustParseAddrPort("198.18.1.2:0") }), "server 198.18.1.2:0: not an address with a port"},
@@ -116,65 +124,64 @@ func sendable(t *testing.T, load probe.ClientLoad) {
 	}
 }
 
-// deafServer returns an address whose SYNs are not answered: its queue is full.
-func deafServer(t *testing.T) netip.AddrPort {
+// deafServer returns a port of an address whose SYNs are not answered: its queue is full.
+func deafServer(t *testing.T, at netip.Addr) netip.AddrPort {
 	t.Helper()
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
+	l, err := net.Listen("tcp", netip.AddrPortFrom(at, 0).String())
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { unix.Close(fd) })
-	if err = unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err == nil {
-		err = unix.Listen(fd, 0)
+	t.Cleanup(func() { l.Close() })
+	raw, err := l.(*net.TCPListener).SyscallConn()
+	if err == nil { // nothing accepts, and a second call shortens the queue
+		var shortened error
+		err = errors.Join(raw.Control(func(fd uintptr) { shortened = unix.Listen(int(fd), 0) }), shortened)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	at, err := unix.Getsockname(fd)
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(at.(*unix.SockaddrInet4).Port))
-	conn, err := net.Dial("tcp4", address.String())
+	conn, err := net.Dial("tcp", l.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	return address
+	return netip.MustParseAddrPort(l.Addr().String())
 }
 
 // A client that has sent all requests announces how many are unanswered, and gives them up
 // when it is told to.
 func TestAnnounce(t *testing.T) {
 	t.Parallel()
-	address := deafServer(t)
-	for name, load := range map[string]probe.ClientLoad{
-		"ephemeral": {Server: address, Requests: 7, Timeout: time.Minute, Concurrency: 64, Explain: true},
-		"lockstep": {Server: address, Requests: 7, Timeout: time.Minute, Explain: true, Lockstep: &probe.LockstepPart{
-			Clients: 1, CPUs: 1, Ports: scenario.PortRange{First: 11_000, Last: 11_999}}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			ctx, end := context.WithCancel(t.Context())
-			defer end()
-			var announced []probe.Waiting
-			report, err := Send(ctx, load, []int{0}, 1024, func(w probe.Waiting) error {
-				announced = append(announced, w)
-				end()
-				return nil
+	for family, at := range loopbacks {
+		address := deafServer(t, at)
+		for name, load := range map[string]probe.ClientLoad{
+			"ephemeral": {Server: address, Requests: 7, Timeout: time.Minute, Concurrency: 64, Explain: true},
+			"lockstep": {Server: address, Requests: 7, Timeout: time.Minute, Explain: true, Lockstep: &probe.LockstepPart{
+				Clients: 1, CPUs: 1, Ports: scenario.PortRange{First: 11_000, Last: 11_999}}},
+		} {
+			t.Run(name+", "+family, func(t *testing.T) {
+				ctx, end := context.WithCancel(t.Context())
+				defer end()
+				var announced []probe.Waiting
+				report, err := Send(ctx, load, []int{0}, 1024, func(w probe.Waiting) error {
+					announced = append(announced, w)
+					end()
+					return nil
+				})
+				if err == nil {
+					err = report.CheckAgainst(load)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				if len(announced) != 1 || announced[0] != (probe.Waiting{Arm: 7}) {
+					t.Errorf("announced %+v", announced)
+				}
+				if report.Failures["timeout"] != 7 || probe.CountPorts(report.Silent) != 7 {
+					t.Errorf("report %+v", report)
+				}
 			})
-			if err == nil {
-				err = report.CheckAgainst(load)
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			if len(announced) != 1 || announced[0] != (probe.Waiting{Arm: 7}) {
-				t.Errorf("announced %+v", announced)
-			}
-			if report.Failures["timeout"] != 7 || probe.CountPorts(report.Silent) != 7 {
-				t.Errorf("report %+v", report)
-			}
-		})
+		}
 	}
 }
 
@@ -182,7 +189,7 @@ func TestAnnounce(t *testing.T) {
 // ends the load.
 func TestAnnounceAlone(t *testing.T) {
 	t.Parallel()
-	load := probe.ClientLoad{Server: deafServer(t), Requests: 3, Timeout: 50 * time.Millisecond, Concurrency: 64}
+	load := probe.ClientLoad{Server: deafServer(t, loopbacks["IPv4"]), Requests: 3, Timeout: 50 * time.Millisecond, Concurrency: 64}
 	begun := time.Now()
 	report, err := Send(t.Context(), load, []int{0}, 1024, func(probe.Waiting) error { return nil })
 	if err != nil || report.Failures["timeout"] != 3 || time.Since(begun) < load.Timeout {

@@ -12,11 +12,11 @@ import (
 	"snatlab/harness/scenario"
 )
 
-// startDatagramServer starts a server that answers each datagram as answer says, and
-// returns its address.
-func startDatagramServer(t *testing.T, answer func(conn *net.UDPConn, to netip.AddrPort, datagram []byte)) netip.AddrPort {
+// startDatagramServer starts a server on a port of an address that answers each datagram as
+// answer says, and returns both.
+func startDatagramServer(t *testing.T, at netip.Addr, answer func(conn *net.UDPConn, to netip.AddrPort, datagram []byte)) netip.AddrPort {
 	t.Helper()
-	conn, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.MustParseAddrPort("127.0.0.1:0")))
+	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(at, 0)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,75 +68,83 @@ func TestSendDatagrams(t *testing.T) {
 			echo(conn, to, datagram)
 		}},
 	} {
-		t.Run(test.name, func(t *testing.T) {
-			load := probe.ClientLoad{Protocol: result.UDP, Server: startDatagramServer(t, test.answer), Requests: requests, Timeout: 200 * time.Millisecond, Concurrency: 8}
-			if test.succeeded > 0 {
-				load.Timeout = 10 * time.Second
-			}
-			load.Explain = true
-			r, err := Send(t.Context(), load, []int{0}, 1024, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := r.CheckAgainst(load); err != nil {
-				t.Error(err)
-			}
-			if r.Succeeded != test.succeeded || r.Failures[result.Timeout] != requests-test.succeeded || r.Datagrams.Foreign != test.foreign {
-				t.Errorf("%d succeeded, failed %v, %d foreign; want %d and %d foreign", r.Succeeded, r.Failures, r.Datagrams.Foreign, test.succeeded, test.foreign)
-			}
-			if late := r.Datagrams.Late; late == nil || *late < test.late {
-				t.Errorf("late answers: %v, want at least %d", late, test.late)
-			}
-		})
+		for family, at := range loopbacks {
+			t.Run(test.name+", "+family, func(t *testing.T) {
+				load := probe.ClientLoad{Protocol: result.UDP, Server: startDatagramServer(t, at, test.answer), Requests: requests, Timeout: 200 * time.Millisecond, Concurrency: 8}
+				if test.succeeded > 0 {
+					load.Timeout = 10 * time.Second
+				}
+				load.Explain = true
+				r, err := Send(t.Context(), load, []int{0}, 1024, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := r.CheckAgainst(load); err != nil {
+					t.Error(err)
+				}
+				if r.Succeeded != test.succeeded || r.Failures[result.Timeout] != requests-test.succeeded || r.Datagrams.Foreign != test.foreign {
+					t.Errorf("%d succeeded, failed %v, %d foreign; want %d and %d foreign", r.Succeeded, r.Failures, r.Datagrams.Foreign, test.succeeded, test.foreign)
+				}
+				if late := r.Datagrams.Late; late == nil || *late < test.late {
+					t.Errorf("late answers: %v, want at least %d", late, test.late)
+				}
+			})
+		}
 	}
 }
 
 // A port without a server refuses datagrams.
 func TestSendDatagramsRefused(t *testing.T) {
 	t.Parallel()
-	conn, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.MustParseAddrPort("127.0.0.2:0")))
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := conn.LocalAddr().(*net.UDPAddr).AddrPort()
-	conn.Close()
-	load := probe.ClientLoad{Protocol: result.UDP, Server: address, Requests: 1, Timeout: 10 * time.Second, Concurrency: 1}
-	r, err := Send(t.Context(), load, []int{0}, 1024, nil)
-	if err != nil || r.Failures[result.Refused] != 1 {
-		t.Errorf("%+v, %v", r, err)
+	for _, at := range []netip.Addr{netip.MustParseAddr("127.0.0.2"), netip.IPv6Loopback()} {
+		conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(at, 0)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		address := conn.LocalAddr().(*net.UDPAddr).AddrPort()
+		conn.Close()
+		load := probe.ClientLoad{Protocol: result.UDP, Server: address, Requests: 1, Timeout: 10 * time.Second, Concurrency: 1}
+		r, err := Send(t.Context(), load, []int{0}, 1024, nil)
+		if err != nil || r.Failures[result.Refused] != 1 {
+			t.Errorf("%v: %+v, %v", at, r, err)
+		}
 	}
 }
 
 // The datagrams of a lockstep load and of its control are answered and counted apart, with
 // and without a control.
 func TestSendDatagramsInStep(t *testing.T) {
+	for family, at := range loopbacks {
+		for name, with := range map[string]bool{"with a control": true, "without": false} {
+			t.Run(name+", "+family, func(t *testing.T) { checkDatagramsInStep(t, at, with) })
+		}
+	}
+}
+
+func checkDatagramsInStep(t *testing.T, at netip.Addr, withControl bool) {
 	const requests = 300
-	arm, control := netip.MustParseAddrPort("127.0.0.1:39031"), uint16(39032)
-	for name, with := range map[string]bool{"with a control": true, "without": false} {
-		t.Run(name, func(t *testing.T) {
-			config := server.Config{Protocol: result.UDP, Address: arm, Guests: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Files: 1024}
-			load := probe.ClientLoad{Protocol: result.UDP, Server: arm, Requests: requests, Timeout: 10 * time.Second, Lockstep: &probe.LockstepPart{
-				Clients: 1, CPUs: 1, Ports: scenario.PortRange{First: 10_000, Last: 14_999}}}
-			want := uint64(0)
-			if with {
-				config.Control, want = control, requests
-				load.Lockstep.Control = &probe.ControlPart{Server: netip.AddrPortFrom(arm.Addr(), control), Every: 1, Ports: scenario.PortRange{First: 15_000, Last: 19_999}}
-			}
-			l, err := server.OpenListener(config)
-			if err != nil {
-				t.Fatal(err)
-			}
-			r, err := Send(t.Context(), load, []int{0}, 1024, nil)
-			if err == nil {
-				err = r.CheckAgainst(load)
-			}
-			if err != nil || r.Succeeded != requests {
-				t.Errorf("%+v, %v", r, err)
-			}
-			served, err := l.Finish()
-			if err != nil || served.Accepted != requests || served.ControlAccepted != want || served.ReceiveDrops == nil || *served.ReceiveDrops != 0 {
-				t.Errorf("%+v, %v", served, err)
-			}
-		})
+	arm, control := netip.AddrPortFrom(at, 39031), uint16(39032)
+	config := server.Config{Protocol: result.UDP, Address: arm, Guests: guest(at), Files: 1024}
+	load := probe.ClientLoad{Protocol: result.UDP, Server: arm, Requests: requests, Timeout: 10 * time.Second, Lockstep: &probe.LockstepPart{
+		Clients: 1, CPUs: 1, Ports: scenario.PortRange{First: 10_000, Last: 14_999}}}
+	want := uint64(0)
+	if withControl {
+		config.Control, want = control, requests
+		load.Lockstep.Control = &probe.ControlPart{Server: netip.AddrPortFrom(at, control), Every: 1, Ports: scenario.PortRange{First: 15_000, Last: 19_999}}
+	}
+	l, err := server.OpenListener(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := Send(t.Context(), load, []int{0}, 1024, nil)
+	if err == nil {
+		err = r.CheckAgainst(load)
+	}
+	if err != nil || r.Succeeded != requests {
+		t.Errorf("%+v, %v", r, err)
+	}
+	served, err := l.Finish()
+	if err != nil || served.Accepted != requests || served.ControlAccepted != want || served.ReceiveDrops == nil || *served.ReceiveDrops != 0 {
+		t.Errorf("%+v, %v", served, err)
 	}
 }
