@@ -18,14 +18,11 @@ import (
 	"snatlab/harness/undo"
 )
 
-// controlServer is a port of the server, and controlPorts are the source ports of the
-// control in these tests. The kernel chooses none of them.
-var (
-	controlServer = serverOf(nattest.IPv4)
-	controlPorts  = snat.PortRange{First: 22_000, Last: 29_999}
-)
+// controlPorts are the source ports of the control in these tests. The kernel chooses none
+// of them.
+var controlPorts = snat.PortRange{First: 22_000, Last: 29_999}
 
-// serverOf is controlServer of a network.
+// serverOf returns the port of a network's server to which the control connects.
 func serverOf(n nattest.Network) netip.AddrPort { return netip.AddrPortFrom(n.ServerAddress, 19_999) }
 
 // nextControlPort is the source port of the next connection of the control.
@@ -38,9 +35,9 @@ func sendControl(t *testing.T, server netip.AddrPort, n int) {
 	nextControlPort += uint16(n)
 }
 
-func (byIptables) control() string {
-	return "-A POSTROUTING -s 198.18.0.0/24 -d 192.0.2.9/32 ! -o snat-c -p tcp -m tcp --sport 22000:29999 -j MASQUERADE"
-}
+const controlIPTables = "-A POSTROUTING -s 198.18.0.0/24 -d 192.0.2.9/32 ! -o snat-c -p tcp -m tcp --sport 22000:29999 -j MASQUERADE"
+
+func (f byIptables) control() string { return f.inFamily(controlIPTables) }
 
 func (f byNFT) control() string {
 	return fmt.Sprintf(`%[1]s saddr %[2]v oifname != "snat-c" %[1]s daddr %[3]v tcp sport 22000-29999 counter masquerade`, f.of.Family(), f.of.Subnet, f.of.ServerAddress)
@@ -127,7 +124,8 @@ var controlClaims = []struct {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if want := strings.NewReplacer("192.0.2.9/32", "192.0.2.0/24", f.network().ServerAddress.String(), f.network().Out.String()).Replace(f.control()); c.Text() != want {
+		server, out := f.network().ServerAddress, f.network().Out.String()
+		if want := strings.NewReplacer(snat.ServerAt(server).String(), out, server.String(), out).Replace(f.control()); c.Text() != want {
 			t.Errorf("%q, want %q", c.Text(), want)
 		}
 		sendControl(t, serverOf(f.network()), 4)
@@ -265,16 +263,16 @@ func TestControl(t *testing.T) {
 // With iptables, another program's rule above takes the packets of the control, and is
 // reported.
 func TestControlTaker(t *testing.T) {
-	eachVariant(t, func(t *testing.T, tables variant) {
-		f := byIptables{tables}
+	eachIptables(t, func(t *testing.T, f byIptables) {
 		r, j, _ := makeRule(t, f)
 		c := insertControl(t, r, j)
 		inForce := applyOptions(t, r, j, snat.Options{RandomFully: true})
-		f.insert(t, "-A POSTROUTING -s 198.18.0.0/24 -d 192.0.2.9/32 -p tcp -m tcp --dport 19999 -j MASQUERADE")
-		sendControl(t, controlServer, 4)
+		taker := f.inFamily("-A POSTROUTING -s 198.18.0.0/24 -d 192.0.2.9/32 -p tcp -m tcp --dport 19999 -j MASQUERADE")
+		f.insert(t, taker)
+		sendControl(t, serverOf(f.network()), 4)
 		checkMatched(t, c, 0)
 		checkPackets(t, inForce, 0)
-		want := fmt.Sprintf("POSTROUTING (%s) 1: %q 4", tables.Variant, "-A POSTROUTING -s 198.18.0.0/24 -d 192.0.2.9/32 -p tcp -m tcp --dport 19999 -j MASQUERADE")
+		want := fmt.Sprintf("POSTROUTING (%s) 1: %q 4", f.Variant, taker)
 		if all := formatCounters(inForce.ReadCounters(t.Context())); !slices.Equal(all, []string{want}) {
 			t.Errorf("counters %q, want %q", all, want)
 		}
@@ -284,7 +282,7 @@ func TestControlTaker(t *testing.T) {
 // A rule of a control that a crashed run left is not the network's rule.
 func TestControlIsNotFound(t *testing.T) {
 	eachVariant(t, func(t *testing.T, tables variant) {
-		left := strings.Replace(byIptables{}.control(), " -j ", commentText("snatlab-old")+" -j ", 1)
+		left := strings.Replace(controlIPTables, " -j ", commentText("snatlab-old")+" -j ", 1)
 		netnstest.Run(t, tables.Path+" -t nat "+left)
 		_, err := FindRule(t.Context(), programs(tables), nattest.Subnet, nattest.Bridge)
 		if missing, ok := errors.AsType[*NoRuleError](err); !ok || missing.HasRule() {
@@ -294,7 +292,7 @@ func TestControlIsNotFound(t *testing.T) {
 		r := findOurs(t, tables)
 		j, _ := nattest.NewJournal(t, Undoers())
 		applyOptions(t, r, j, snat.Options{RandomFully: true})
-		_, err = r.InsertControl(t.Context(), j, snat.Connections{Server: snat.ServerAt(controlServer.Addr()), Ports: controlPorts})
+		_, err = r.InsertControl(t.Context(), j, controlOf(r))
 		if err == nil || !strings.Contains(err.Error(), "rule 1 of POSTROUTING is") || !strings.Contains(err.Error(), "which run old of snatlab left") {
 			t.Errorf("error %v", err)
 		}
@@ -304,8 +302,7 @@ func TestControlIsNotFound(t *testing.T) {
 
 // Only the rules with the mark of the run are removed.
 func TestControlMark(t *testing.T) {
-	eachVariant(t, func(t *testing.T, tables variant) {
-		f := byIptables{tables}
+	eachIptables(t, func(t *testing.T, f byIptables) {
 		r, j, _ := makeRule(t, f)
 		insertControl(t, r, j)
 		f.insert(t, f.control())
@@ -317,7 +314,7 @@ func TestControlMark(t *testing.T) {
 // What stands in a journal is checked as if a stranger wrote it.
 func TestForgedControl(t *testing.T) {
 	const bad = ": not a rule of snatlab's; its step is not undone"
-	good := strings.TrimPrefix(byIptables{}.control(), "-A POSTROUTING ")
+	good := strings.TrimPrefix(controlIPTables, "-A POSTROUTING ")
 	nft := nft4.control()
 	eachVariant(t, func(t *testing.T, tables variant) {
 		netnstest.Run(t, tables.Path+" -t nat "+plain)
@@ -413,10 +410,10 @@ func TestControlShapes(t *testing.T) {
 // Whatever the text of a step is, a text that is accepted consists of the words of the
 // rule of a control.
 func FuzzControlText(f *testing.F) {
-	for _, text := range []string{byIptables{}.control(), nft4.control(), byNFT{nattest.IPv6}.control(), plain, fully, "", byIptables{}.control() + " --random"} {
+	for _, text := range []string{controlIPTables, inIPv6(controlIPTables), nft4.control(), byNFT{nattest.IPv6}.control(), plain, fully, "", controlIPTables + " --random"} {
 		f.Add(text)
 	}
-	iptablesForm := regexp.MustCompile(`^-A POSTROUTING -s [0-9./]+ -d [0-9.]+/32 ! -o [A-Za-z0-9._-]+ -p tcp -m tcp --sport [1-9][0-9]{0,4}:[1-9][0-9]{0,4} -j MASQUERADE$`)
+	iptablesForm := regexp.MustCompile(`^-A POSTROUTING (-s [0-9./]+ -d [0-9./]+|-s [0-9a-f:/]+ -d [0-9a-f:/]+) ! -o [A-Za-z0-9._-]+ -p (tcp -m tcp|udp -m udp) --sport [1-9][0-9]{0,4}:[1-9][0-9]{0,4} -j MASQUERADE$`)
 	nftForm := regexp.MustCompile(`^(ip saddr [0-9./]+ oifname != "[^"\\*]+" ip daddr [0-9./]+|ip6 saddr [0-9a-f:/]+ oifname != "[^"\\*]+" ip6 daddr [0-9a-f:/]+) (tcp|udp) sport [1-9][0-9]{0,4}-[1-9][0-9]{0,4} counter masquerade$`)
 	f.Fuzz(func(t *testing.T, text string) {
 		if parseControl(text) == nil && !iptablesForm.MatchString(text) {
@@ -432,16 +429,15 @@ func FuzzControlText(f *testing.F) {
 // rules at that moment, does not take the control's packets: a copy is put before it. All
 // copies are removed.
 func TestControlPutBefore(t *testing.T) {
-	eachVariant(t, func(t *testing.T, tables variant) {
-		f := byIptables{tables}
+	eachIptables(t, func(t *testing.T, f byIptables) {
 		r, j, _ := makeRule(t, f)
 		c := insertControl(t, r, j)
 		line := strings.TrimPrefix(r.originalRule().markedLine(), "-A POSTROUTING")
-		netnstest.Run(t, tables.Path+" -t nat -D POSTROUTING"+line)
-		netnstest.Run(t, tables.Path+" -t nat -I POSTROUTING 1"+line)
+		netnstest.Run(t, f.Path+" -t nat -D POSTROUTING"+line)
+		netnstest.Run(t, f.Path+" -t nat -I POSTROUTING 1"+line)
 		applyOptions(t, r, j, snat.Options{})
 		checkRules(t, f, f.control(), f.ours(snat.Options{}), f.control())
-		sendControl(t, controlServer, 3)
+		sendControl(t, serverOf(f.network()), 3)
 		checkMatched(t, c, 3)
 		nattest.CloseJournal(t, j)
 		checkRules(t, f)

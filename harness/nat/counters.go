@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -57,10 +58,9 @@ func (a *AppliedRule) readCounters(ctx context.Context, own []rule) RuleCounters
 			}
 			return iptablesBackend{p}.readRules(ctx)
 		}
-		listed = all.addVariants(list, mine.Variant, a.isOurs)
-	} else if program := iptables.FamilyOf(subnet.Addr()); iptables.HasLegacyTable(program, iptables.NATTable) {
-		name := [...]string{iptables.IPv4: "iptables", iptables.IPv6: "ip6tables"}[program]
-		all.Unread = append(all.Unread, "the table nat of "+name+"-legacy")
+		listed = all.addVariants(list, mine.Program, a.isOurs)
+	} else if f := iptables.FamilyOf(subnet.Addr()); iptables.HasLegacyTable(f, iptables.NATTable) {
+		all.Unread = append(all.Unread, "the table nat of "+f.ProgramName()+"-legacy")
 	}
 	family := nftables.TableFor(subnet).FamilyName()
 	chains := nftables.NATChains(ctx, subnet, func(c nftables.Chain) bool {
@@ -75,23 +75,25 @@ func (a *AppliedRule) readCounters(ctx context.Context, own []rule) RuleCounters
 }
 
 // sourceOf returns the network whose packets a rule masquerades: "ip saddr 198.18.0.0/24",
-// "-A POSTROUTING -s 198.18.0.0/24".
+// "-A POSTROUTING -s 198.18.0.0/24". A rule without such a network has the zero value.
 func sourceOf(text string) netip.Prefix {
-	for word := range strings.FieldsSeq(text) {
-		if p, err := netip.ParsePrefix(word); err == nil {
-			return p
-		}
-		if a, err := netip.ParseAddr(word); err == nil { // nft's text for a network of one
-			return netip.PrefixFrom(a, a.BitLen())
-		}
+	words := strings.Fields(text)
+	at := slices.IndexFunc(words, func(word string) bool { return word == "-s" || word == "saddr" })
+	if at < 0 || at+1 == len(words) {
+		return netip.Prefix{}
 	}
-	return netip.Prefix{}
+	if a, err := netip.ParseAddr(words[at+1]); err == nil { // nft's text for a network of one
+		return netip.PrefixFrom(a, a.BitLen())
+	}
+	p, _ := netip.ParsePrefix(words[at+1])
+	return p
 }
 
-// addVariants adds the rules of POSTROUTING in each variant of iptables, except
-// our own rules in one variant. It reports whether the rules of iptables-nft are among them.
-func (all *RuleCounters) addVariants(list func(*iptables.Program) ([]rule, error), variant string, isOurs func(rule) bool) (nftListed bool) {
-	variants, err := iptables.FindInstalled(iptables.IPv4)
+// addVariants adds the rules of POSTROUTING in each variant of a program's family, except
+// our own rules in the program's variant. It reports whether the rules of the variant nft
+// are among them.
+func (all *RuleCounters) addVariants(list func(*iptables.Program) ([]rule, error), mine *iptables.Program, isOurs func(rule) bool) (nftListed bool) {
+	variants, err := iptables.FindInstalled(mine.Family)
 	if err != nil {
 		all.Unread = append(all.Unread, err.Error())
 	}
@@ -103,7 +105,7 @@ func (all *RuleCounters) addVariants(list func(*iptables.Program) ([]rule, error
 		}
 		nftListed = nftListed || p.Variant == "nft"
 		for i, r := range rules {
-			if p.Variant != variant || !isOurs(r) {
+			if p.Variant != mine.Variant || !isOurs(r) {
 				all.Rules = append(all.Rules, RuleCounter{fmt.Sprintf("%s (%s)", iptables.Postrouting, p.Variant), strconv.Quote(r.text), i + 1, r.packets})
 			}
 		}

@@ -21,7 +21,7 @@ const (
 	drawingNFTables = `ip saddr 198.18.0.0/24 oifname != "snat-c" numgen random mod 1000000 < 683772 counter masquerade fully-random`
 )
 
-func (byIptables) drawing() string { return drawingIPTables }
+func (f byIptables) drawing() string { return f.inFamily(drawingIPTables) }
 
 func (f byNFT) drawing() string {
 	return strings.Replace(drawingNFTables, "ip saddr 198.18.0.0/24", fmt.Sprintf("%s saddr %v", f.of.Family(), f.of.Subnet), 1)
@@ -119,8 +119,7 @@ func TestDrawing(t *testing.T) {
 // A rule that another program inserts above while the rule is written does not put it
 // above that of the control.
 func TestDrawingInsertedAboveControl(t *testing.T) {
-	nattest.EachVariant(t, func(t *testing.T, variant string) {
-		f := openIptables(t, variant)
+	eachIptables(t, func(t *testing.T, f byIptables) {
 		r, j, _ := makeRule(t, f)
 		insertControl(t, r, j)
 		inForce := applyOptions(t, r, j, someConnections)

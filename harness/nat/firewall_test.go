@@ -42,10 +42,12 @@ type firewall interface {
 func eachFirewall(t *testing.T, test func(t *testing.T, f firewall)) {
 	t.Helper()
 	for name, open := range map[string]func(t *testing.T) firewall{
-		"iptables-nft":    func(t *testing.T) firewall { return openIptables(t, "nft") },
-		"iptables-legacy": func(t *testing.T) firewall { return openIptables(t, "legacy") },
-		"nftables":        func(t *testing.T) firewall { return openNFT(t) },
-		"nftables-ip6":    func(t *testing.T) firewall { openNFT(t); return byNFT{nattest.IPv6} },
+		"iptables-nft":     func(t *testing.T) firewall { return openIptables(t, "iptables-nft") },
+		"iptables-legacy":  func(t *testing.T) firewall { return openIptables(t, "iptables-legacy") },
+		"ip6tables-nft":    func(t *testing.T) firewall { return openIptables(t, "ip6tables-nft") },
+		"ip6tables-legacy": func(t *testing.T) firewall { return openIptables(t, "ip6tables-legacy") },
+		"nftables":         func(t *testing.T) firewall { return openNFT(t) },
+		"nftables-ip6":     func(t *testing.T) firewall { openNFT(t); return byNFT{nattest.IPv6} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			nattest.EnterNamespace(t)
@@ -67,31 +69,56 @@ func eachNFT(t *testing.T, test func(t *testing.T, f byNFT)) {
 	}
 }
 
-func openIptables(t *testing.T, variant string) byIptables {
+// eachIptables runs a test with each variant of iptables and of ip6tables, in a namespace
+// of its own.
+func eachIptables(t *testing.T, test func(t *testing.T, f byIptables)) {
 	t.Helper()
-	f := byIptables{openVariant(t, variant)}
+	nattest.EachProgram(t, func(t *testing.T, program string) { test(t, openIptables(t, program)) })
+}
+
+func openIptables(t *testing.T, program string) byIptables {
+	t.Helper()
+	f := byIptables{openProgramOf(t, program)}
 	f.add(t, f.theirs(0)) // makes the table, which stays
 	f.flush(t)
 	return f
 }
 
+// byIptables is iptables or ip6tables with the rule of the network in its family.
 type byIptables struct{ variant }
 
-func (byIptables) network() nattest.Network { return nattest.IPv4 }
+func (f byIptables) network() nattest.Network {
+	return [...]nattest.Network{iptables.IPv4: nattest.IPv4, iptables.IPv6: nattest.IPv6}[f.Family]
+}
+
+// inFamily returns the text of a rule with addresses of the program's family in place of
+// those of IPv4.
+func (f byIptables) inFamily(rule string) string {
+	if f.network() == nattest.IPv6 {
+		return inIPv6(rule)
+	}
+	return rule
+}
 
 func (f byIptables) masquerade(ctx context.Context, j *undo.Journal) (*Rule, error) {
-	return MasqueradeIPTables(ctx, j, f.Program, nattest.Subnet, nattest.Bridge)
+	return MasqueradeIPTables(ctx, j, f.Program, f.network().Subnet, nattest.Bridge)
 }
 
 func (byIptables) place() string { return iptables.Postrouting }
 
-func (f byIptables) name() string { return "iptables " + f.Version() }
+func (f byIptables) name() string { return f.network().IPTables() + " " + f.Version() }
 
-func (byIptables) ours(o snat.Options) string {
-	return "-A POSTROUTING -s 198.18.0.0/24 ! -o snat-c " + nattest.RuleEnds[o].IPTables
+func (f byIptables) ours(o snat.Options) string {
+	return f.inFamily("-A POSTROUTING -s 198.18.0.0/24 ! -o snat-c ") + nattest.RuleEnds[o].IPTables
 }
 
-func (byIptables) theirs(n int) string {
+func (f byIptables) theirs(n int) string { return theirIptables(f.network(), n) }
+
+// theirIptables returns a rule of another program in the family of a network.
+func theirIptables(of nattest.Network, n int) string {
+	if of == nattest.IPv6 {
+		return fmt.Sprintf("-A POSTROUTING -s fd00:%d::/32 ! -o docker0 -j MASQUERADE", n)
+	}
 	return fmt.Sprintf("-A POSTROUTING -s 10.%d.0.0/16 ! -o docker0 -j MASQUERADE", n)
 }
 

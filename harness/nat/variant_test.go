@@ -24,8 +24,14 @@ func eachVariant(t *testing.T, test func(t *testing.T, tables variant)) {
 // openVariant opens a variant that works in the test's namespace.
 func openVariant(t *testing.T, name string) variant {
 	t.Helper()
-	nattest.RequireVariant(t, name)
-	p, err := iptables.OpenNamed("iptables-" + name)
+	return openProgramOf(t, "iptables-"+name)
+}
+
+// openProgramOf opens a variant of iptables or of ip6tables by the program's name.
+func openProgramOf(t *testing.T, program string) variant {
+	t.Helper()
+	nattest.RequireProgram(t, program)
+	p, err := iptables.OpenNamed(program)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -39,8 +39,8 @@ func FamilyOf(a netip.Addr) Family {
 	return IPv4
 }
 
-// programName returns the name of the program without its variant.
-func (f Family) programName() string { return [...]string{"iptables", "ip6tables"}[f] }
+// ProgramName returns the name of the program without its variant.
+func (f Family) ProgramName() string { return [...]string{"iptables", "ip6tables"}[f] }
 
 // legacyTables returns the path of the list of tables of the legacy variant that exist in
 // the calling thread's network namespace.
@@ -50,7 +50,7 @@ func (f Family) legacyTables() string {
 
 // candidates returns the names that the program can have, the explicit ones first.
 func (f Family) candidates() []string {
-	name := f.programName()
+	name := f.ProgramName()
 	return []string{name + "-nft", name + "-legacy", name}
 }
 
@@ -90,7 +90,7 @@ func FindInstalled(f Family) ([]*Program, error) {
 // is for a private network namespace, where it does no harm that the legacy variant
 // creates the tables that it lists.
 func OpenDefault(f Family) (*Program, error) {
-	p, err := openProgram(f.programName())
+	p, err := openProgram(f.ProgramName())
 	if err == nil {
 		return p, nil
 	}
@@ -103,7 +103,7 @@ func OpenDefault(f Family) (*Program, error) {
 }
 
 func (f Family) noProgram(err error) error {
-	return fmt.Errorf("no %s program: %w (install the package iptables)", f.programName(), err)
+	return fmt.Errorf("no %s program: %w (install the package iptables)", f.ProgramName(), err)
 }
 
 // OpenNamed returns the program that a step of the journal names. It accepts only
@@ -160,7 +160,7 @@ func findProgram(name string) (programFile, error) {
 // askProgram opens a program. It runs the program once.
 func askProgram(name string) (*Program, error) {
 	family, protocol := IPv4, iptables.ProtocolIPv4
-	if strings.HasPrefix(filepath.Base(name), IPv6.programName()) {
+	if strings.HasPrefix(filepath.Base(name), IPv6.ProgramName()) {
 		family, protocol = IPv6, iptables.ProtocolIPv6
 	}
 	ipt, err := iptables.New(iptables.Path(name), iptables.IPFamily(protocol), iptables.Timeout(lockWait))
@@ -217,7 +217,7 @@ func (p *Program) Version() string {
 }
 
 // Name returns "iptables 1.8.9 (nft)", or "ip6tables 1.8.9 (nft)".
-func (p *Program) Name() string { return p.Family.programName() + " " + p.Version() }
+func (p *Program) Name() string { return p.Family.ProgramName() + " " + p.Version() }
 
 // HasRandomFully reports whether the program has the option --random-fully, which
 // came with 1.6.2.

@@ -74,6 +74,9 @@ func (n Network) Family() string {
 	return "ip"
 }
 
+// IPTables returns "iptables" or "ip6tables".
+func (n Network) IPTables() string { return n.Family() + "tables" }
+
 // EnterNamespace moves the test into a new network namespace with the client
 // network in both families and an interface that leads out of it.
 func EnterNamespace(t *testing.T) {

@@ -20,7 +20,7 @@ func ListAllRules(t *testing.T, handles bool) []string {
 		list = "nft -a list ruleset"
 	}
 	var all []string
-	for _, line := range SplitLines(netnstest.Run(t, list+" 2>/dev/null; iptables-legacy-save -c")) {
+	for _, line := range SplitLines(netnstest.Run(t, list+" 2>/dev/null; iptables-legacy-save -c; ip6tables-legacy-save -c")) {
 		if !strings.HasPrefix(line, "#") { // a warning, or the time of day
 			all = append(all, line)
 		}
@@ -67,13 +67,13 @@ table inet snatlab {
 }`
 	netnstest.Run(t, "nft -f - <<'END'"+nft+"\nEND")
 	// A kernel without legacy tables holds no rules there.
-	netnstest.Run(t, "iptables-legacy -t nat -A POSTROUTING -c 7 420 -s 10.8.0.0/16 ! -o docker0 -j MASQUERADE || :")
+	netnstest.Run(t, n.IPTables()+"-legacy -t nat -A POSTROUTING -c 7 420 -s "+map[string]string{"ip": "10.8.0.0/16", "ip6": "fd00:8::/32"}[family]+" ! -o docker0 -j MASQUERADE || :")
 }
 
 // CheckNoTables reports tables of any firewall in the namespace of the test.
 func CheckNoTables(t *testing.T) {
 	t.Helper()
-	if names := netnstest.Run(t, "cat /proc/thread-self/net/ip_tables_names 2>/dev/null || :"); names != "" {
+	if names := netnstest.Run(t, "cat /proc/thread-self/net/ip_tables_names /proc/thread-self/net/ip6_tables_names 2>/dev/null || :"); names != "" {
 		t.Errorf("iptables-legacy tables were made: %q", names)
 	}
 	if _, err := exec.LookPath("nft"); err != nil {
@@ -135,16 +135,34 @@ func EachVariant(t *testing.T, test func(t *testing.T, variant string)) {
 	}
 }
 
-// RequireVariant skips the test if a variant of iptables is not installed, or if
-// the kernel has no tables for it. It makes the nat table of the variant.
+// EachProgram runs a test with each variant of iptables and of ip6tables, each in a
+// namespace of its own. The test gets the program's name.
+func EachProgram(t *testing.T, test func(t *testing.T, program string)) {
+	t.Helper()
+	for _, program := range []string{"iptables-nft", "iptables-legacy", "ip6tables-nft", "ip6tables-legacy"} {
+		t.Run(program, func(t *testing.T) {
+			EnterNamespace(t)
+			RequireProgram(t, program)
+			test(t, program)
+		})
+	}
+}
+
+// RequireVariant is [RequireProgram] of a variant of iptables.
 func RequireVariant(t *testing.T, variant string) {
 	t.Helper()
-	program := "iptables-" + variant
+	RequireProgram(t, "iptables-"+variant)
+}
+
+// RequireProgram skips the test if a variant of iptables or of ip6tables is not
+// installed, or if the kernel has no tables for it. It makes the nat table of the program.
+func RequireProgram(t *testing.T, program string) {
+	t.Helper()
 	if _, err := exec.LookPath(program); err != nil {
 		netnstest.SkipWithout(t, err.Error())
 	}
 	if out, err := exec.Command(program, "-t", "nat", "-S").CombinedOutput(); strings.Contains(string(out), "Table does not exist") {
-		t.Skipf("a kernel without %s tables: %s", variant, out)
+		t.Skipf("a kernel without tables of %s: %s", program, out)
 	} else if err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
