@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"snatlab/harness/nat/iptables"
 	"snatlab/harness/nat/snat"
 )
 
@@ -33,6 +34,19 @@ func (s rewriteStep) parseRules() (original, rewritten rule, bridge string, err 
 	}
 	err = checkRewritten(iptablesBackend{}, original.text, rewritten.text, iptablesOptions(rewritten.text))
 	return
+}
+
+// openProgram opens the program that a step names, for a rule of this text. It refuses
+// the program of the other family of addresses. A rule without addresses is for both.
+func openProgram(name, text string) (*iptables.Program, error) {
+	p, err := iptables.OpenNamed(name)
+	if err != nil {
+		return nil, err
+	}
+	if source := sourceOf(text); source.IsValid() && p.Family != iptables.FamilyOf(source.Addr()) {
+		return nil, fmt.Errorf("%q: %w (%s is for the other family of addresses)", text, errForm, name)
+	}
+	return p, nil
 }
 
 // parseStepText separates the text of a rule in a step from its mark.
@@ -75,7 +89,7 @@ func parseAccept(text string) error {
 // checkRewritten returns an error unless a text is the original rewritten with
 // these options.
 func checkRewritten(b backend, original, text string, o snat.Options) error {
-	if o == (snat.Options{}) || o.Check() != nil || b.rewriteText(original, o) != text {
+	if o == (snat.Options{}) || o.CheckFor(sourceOf(original)) != nil || b.rewriteText(original, o) != text {
 		return foreignRuleError(text)
 	}
 	return nil

@@ -93,17 +93,81 @@ func TestForgedStep(t *testing.T) {
 	})
 }
 
+// A step is refused whose program, or one of whose addresses, is of the other family than
+// its rule.
+func TestForgedProgramFamily(t *testing.T) {
+	const bad = ": not a rule of snatlab's; its step is not undone"
+	eachIptables(t, func(t *testing.T, f byIptables) {
+		other := openProgramOf(t, f.network().Other().IPTables()+"-"+f.Variant)
+		original, written := f.ours(snat.Options{}), f.ours(snat.Options{RandomFully: true})
+		one, _, _ := f.network().Other().Ranges()
+		foreign := strings.Replace(original, "-j MASQUERADE", nattest.RuleEnds[snat.Options{ToSource: one}].IPTables, 1)
+		owned := func(text string) masqueradeStep {
+			return masqueradeStep{Path: other.Path, Spec: rule{text: text}.markedSpec()}
+		}
+		for _, rule := range []string{original, f.control(), f.drawing(), written} {
+			f.add(t, rule)
+		}
+		before := nattest.ListAllRules(t, true)
+		ofOther := " (" + other.Path + " is for the other family of addresses)"
+		for _, s := range []struct {
+			kind string
+			step any
+			want string
+		}{
+			{rewriteKind, rewriteStep{other.Path, original, written}, fmt.Sprintf("%q", original) + bad + ofOther},
+			{masqueradeKind, owned(original), fmt.Sprintf("%q", original) + bad + ofOther},
+			{controlKind, owned(f.control()), fmt.Sprintf("%q", f.control()) + bad + ofOther},
+			{"nat.drawing", owned(f.drawing()), fmt.Sprintf("%q", f.drawing()) + bad + ofOther},
+			{rewriteKind, rewriteStep{f.Path, original, foreign}, fmt.Sprintf("%q", foreign) + bad},
+		} {
+			args, err := json.Marshal(s.step)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := Undoers()[s.kind](t.Context(), args); err == nil || err.Error() != s.want {
+				t.Errorf("%s: error %v\nwant  %s", s.kind, err, s.want)
+			}
+		}
+		nattest.CheckUnchanged(t, before, nattest.ListAllRules(t, true))
+	})
+}
+
+// A rule that names no network is of no family.
+func TestSourceOf(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		plain:                         "198.18.0.0/24",
+		drawingNFTables:               "198.18.0.0/24",
+		inIPv6(controlIPTables):       "2001:2::/64",
+		inIPv6(nft4.control()):        "2001:2::/64",
+		"ip6 saddr 2001:2::1 counter": "2001:2::1/128", // nft's text for a network of one
+		"ip saddr 10.1.2.3 counter":   "10.1.2.3/32",
+		acceptText("10.1.2.3", "b"):   "invalid Prefix", // an interface can have this name
+		acceptText("saddr", "b"):      "invalid Prefix",
+		"-A POSTROUTING -s":           "invalid Prefix",
+		"counter masquerade":          "invalid Prefix",
+	} {
+		if got := sourceOf(text).String(); got != want {
+			t.Errorf("%s: %s, want %s", text, got, want)
+		}
+	}
+}
+
 // Every rule that is written has a form that can be undone.
 func TestForm(t *testing.T) {
 	t.Parallel()
-	for _, network := range []struct{ subnet, bridge string }{{"198.18.0.0/24", "snat-c"}, {"0.0.0.0/0", "docker0"}, {"10.1.2.3/32", "br-0123456789ab"}} {
+	for _, network := range []struct{ subnet, bridge string }{
+		{"198.18.0.0/24", "snat-c"}, {"0.0.0.0/0", "docker0"}, {"10.1.2.3/32", "br-0123456789ab"},
+		{"2001:2::/64", "snat-c"}, {"::/0", "docker0"}, {"fd00::1/128", "br-0123456789ab"},
+	} {
 		prefix := netip.MustParsePrefix(network.subnet)
 		original := masqueradeText(prefix, network.bridge)
 		r := nftables.MasqueradeRule{Subnet: prefix, Bridge: network.bridge}
-		for _, o := range nattest.Rewritings {
+		for _, o := range nattest.NetworkOf(prefix.Addr()).Rewritings() {
 			text := iptablesBackend{}.rewriteText(original, o)
 			for _, mark := range []string{"", "snatlab-20260102-030405-abcdef"} {
-				s := rewriteStep{Path: "iptables", Original: original, Rewritten: rule{text: text, mark: mark}.markedLine()}
+				s := rewriteStep{Original: original, Rewritten: rule{text: text, mark: mark}.markedLine()}
 				got, written, bridge, err := s.parseRules()
 				if err != nil || got.text != original || written.text != text || written.mark != mark || bridge != network.bridge {
 					t.Errorf("%+v is read as %v, %v, %s, %v", s, got, written, bridge, err)
@@ -137,15 +201,18 @@ func TestApplyBadBridge(t *testing.T) {
 // Whatever the text of a step is, a text that is accepted consists of the words
 // of a rule of ours.
 func FuzzStepText(f *testing.F) {
-	for _, o := range nattest.Rewritings {
-		f.Add(plain, iptablesBackend{}.rewriteText(plain, o))
+	for _, n := range []nattest.Network{nattest.IPv4, nattest.IPv6} {
+		for _, o := range n.Rewritings() {
+			original := masqueradeText(n.Subnet, nattest.Bridge)
+			f.Add(original, iptablesBackend{}.rewriteText(original, o))
+		}
 	}
 	for _, odd := range []string{leftRule, "", plain + " -j DROP", strings.Replace(plain, "snat-c", "a b", 1), strings.Replace(plain, "-A", "-D", 1), "\"", fully + "\n"} {
 		f.Add(plain, odd)
 		f.Add(odd, fully)
 	}
-	words := regexp.MustCompile(`^-A POSTROUTING -s [0-9./]+ ! -o [A-Za-z0-9._-]+( -p tcp| -p udp)?( -m comment --comment snatlab-[A-Za-z0-9_-]+)?` +
-		` -j (MASQUERADE( --to-ports [0-9-]+)?|SNAT --to-source [0-9.-]+(:[0-9-]+)?)( --random| --random-fully)?( --persistent)?$`)
+	words := regexp.MustCompile(`^-A POSTROUTING -s [0-9a-f.:/]+ ! -o [A-Za-z0-9._-]+( -p tcp| -p udp)?( -m comment --comment snatlab-[A-Za-z0-9_-]+)?` +
+		` -j (MASQUERADE( --to-ports [0-9-]+)?|SNAT --to-source ([0-9.-]+|[0-9a-f:-]+|\[[0-9a-f:-]+\])(:[0-9-]+)?)( --random| --random-fully)?( --persistent)?$`)
 	f.Fuzz(func(t *testing.T, original, rewritten string) {
 		was, written, _, err := (rewriteStep{Original: original, Rewritten: rewritten}).parseRules()
 		if err != nil {

@@ -189,7 +189,7 @@ func (s rewriteStep) restoreRule(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p, err := iptables.OpenNamed(s.Path)
+	p, err := openProgram(s.Path, original.text)
 	if err != nil || p.LacksTable(iptables.NATTable) {
 		return err
 	}

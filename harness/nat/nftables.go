@@ -79,9 +79,6 @@ func (s nftablesRewrite) restoreRule(ctx context.Context) error {
 	}
 	b := nftablesBackend{original.Subnet}
 	options := nftables.ParseStatement(strings.TrimPrefix(s.Rewritten, original.Match()))
-	if options.CheckFor(original.Subnet) != nil {
-		return foreignRuleError(s.Rewritten)
-	}
 	if err := checkRewritten(b, s.Original, s.Rewritten, options); err != nil {
 		return err
 	}

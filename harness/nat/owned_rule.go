@@ -59,7 +59,7 @@ func checkNoRule(chain string, rules []rule, text string) error {
 // removeOwned undoes the writing of a rule of snatlab's own. The rule may never
 // have been written.
 func removeOwned(ctx context.Context, path, table, chain string, r rule) error {
-	p, err := iptables.OpenNamed(path)
+	p, err := openProgram(path, r.text)
 	if err != nil {
 		return err
 	}
