@@ -23,7 +23,7 @@ var layers = [][]string{
 	{"scenario"},
 	{"history/store", "machine", "nat", "nat/service", "pace", "probe", "report", "report/calibration", "report/trend"},
 	{"causes", "departures", "lab/docker/claims", "lab/docker/halfmade", "lab/docker/podman", "lab/filter", "lab/untracked", "nat/effect", "probe/load/lockstep", "probe/load/transport"},
-	{"history/regression", "kernel/matrix", "lab", "probe/load", "probe/server", "report/page", "watch"},
+	{"history/regression", "kernel/matrix", "lab", "lab/docker/firewall", "probe/load", "probe/server", "report/page", "watch"},
 	{".", "fleet", "history/nightly", "lab/docker", "lab/netns", "probe/agent"},
 	{"lab/router"},
 	{"lab/kubernetes"},

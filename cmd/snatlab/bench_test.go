@@ -132,7 +132,7 @@ func openNetns(ctx context.Context, _ *testing.B, s *scenario.Scenario) (lab.Lab
 }
 
 func openDocker(ctx context.Context, b *testing.B, s *scenario.Scenario) (lab.Lab, error) {
-	host, found := docker.Preflight(ctx, binary, 0)
+	host, found := docker.Preflight(ctx, binary, result.IPv4, 0)
 	b.Cleanup(func() { host.Close() })
 	if err := machine.RequireMet(found); err != nil {
 		b.Skip(err)

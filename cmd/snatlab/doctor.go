@@ -76,9 +76,9 @@ func examineDriver(ctx context.Context, w io.Writer, driver string, cluster clus
 	case result.DriverNetns:
 		found = append(netns.Preflight(ctx, "", result.IPv4, 0), netns.CheckIPv6(ctx))
 	case result.DriverDocker:
-		host, all := docker.Preflight(ctx, "", 0)
+		host, all := docker.Preflight(ctx, "", result.IPv4, 0)
 		defer host.Close()
-		found = all
+		found = append(all, host.CheckIPv6(ctx))
 	case result.DriverKubernetes:
 		if found, err = examineCluster(ctx, cluster); err != nil {
 			return false, err

@@ -77,7 +77,7 @@ func prepareNetns(ctx context.Context, s *scenario.Scenario) (*readyMachine, err
 }
 
 func prepareDocker(ctx context.Context, s *scenario.Scenario) (_ *readyMachine, err error) {
-	host, found := docker.Preflight(ctx, "", s.MaxConnections())
+	host, found := docker.Preflight(ctx, "", s.Lab.Family, s.MaxConnections())
 	release := host.Close
 	defer func() {
 		if err != nil {

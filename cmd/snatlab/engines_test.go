@@ -43,6 +43,7 @@ func TestEngines(t *testing.T) {
 			} else {
 				t.Run("missing chain", e.testMissingChain)
 				t.Run("flushed rules", e.testFlushed)
+				t.Run("IPv6", func(t *testing.T) { testIPv6(t, roots[name]) })
 			}
 		})
 	}
@@ -90,6 +91,43 @@ func (e *engine) testRace(t *testing.T) {
 		t.Logf("exit code %d\n%s%s", code, p.printed(t), p.said(t))
 	}
 	t.Error("the expectations did not hold in three runs")
+}
+
+// testIPv6 starts another engine, which writes rules for IPv6. A run over IPv6 is refused
+// where the engine would make the host forward, and where it has no chain for the rules of
+// others; else it finds the race, and an arm that mitigates it. Nothing is left in any case.
+func testIPv6(t *testing.T, root string) {
+	e := startEngine(t, root, `{"experimental": true, "ip6tables": true}`)
+	e.runFirst(t)
+	run := func(t *testing.T) (code int, said string) {
+		e.untouched(t)
+		p := e.start(t, "run", "ipv6", "--driver", "docker")
+		code = p.wait(t)
+		return code, string(p.printed(t)) + p.said(t)
+	}
+	t.Run("of a host that does not forward it", func(t *testing.T) {
+		if code, said := run(t); code != exitUnable {
+			t.Errorf("exit code %d\n%s", code, said)
+		}
+	})
+	e.do(t, "sysctl", "-q", "-w", "net.ipv6.conf.all.forwarding=1", "net.ipv6.conf.default.forwarding=1")
+	// With its first network of IPv6 an engine makes rules of ip6tables that stay.
+	e.do(t, "docker", "network", "create", "--ipv6", "--subnet", "2001:db8::/64", "first")
+	e.do(t, "docker", "network", "rm", "first")
+	t.Run("of a host that does", func(t *testing.T) {
+		hasChain := e.inside("ip6tables", "-S", "DOCKER-USER").Run() == nil
+		for range 3 {
+			code, said := run(t)
+			switch {
+			case !hasChain && (code != exitUnable || !strings.Contains(said, "but not DOCKER-USER of table filter")):
+				t.Errorf("exit code %d\n%s", code, said)
+			case !hasChain || code == exitPass:
+				return
+			}
+			t.Logf("exit code %d\n%s", code, said)
+		}
+		t.Error("the expectations did not hold in three runs")
+	})
 }
 
 func (e *engine) testInterrupt(t *testing.T) {

@@ -16,10 +16,6 @@ var driverLimits = map[string][]driverLimit{
 	result.DriverDocker: {
 		onlyKubernetes, onlyGuests,
 		{
-			at: strictyaml.Path{"lab", "family"}, value: result.IPv6,
-			message: "lab.family: ipv6 is not supported in a docker lab; allowed with driver netns",
-		},
-		{
 			at: strictyaml.Path{"arms", "notrack"}, value: "true",
 			message: "notrack: the server of a docker lab has no route to the clients but through NAT; allowed with driver netns",
 		},
@@ -40,7 +36,7 @@ var driverLimits = map[string][]driverLimit{
 		onlyGuests,
 		{
 			at: strictyaml.Path{"lab", "family"}, value: result.IPv6,
-			message: "lab.family: ipv6 is not supported in a kubernetes lab, whose Pods are reached over IPv4; allowed with driver netns",
+			message: "lab.family: ipv6 is not supported in a kubernetes lab, whose Pods are reached over IPv4; allowed with drivers docker and netns",
 		},
 		{
 			at: strictyaml.Path{"arms", "notrack"}, value: "true",

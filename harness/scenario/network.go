@@ -21,6 +21,13 @@ func (c checker) checkFamily(s *Scenario, root *yaml.Node) {
 	if !c.IsSound(family) {
 		return
 	}
+	for _, at := range []strictyaml.Path{{"network"}, {"server", "address"}} {
+		for _, p := range at.FindPairs(root) {
+			if s.Lab.Family == result.IPv6 {
+				c.AddFault(p.Key, p.Key.Value+": is of IPv4, and the family of the lab is ipv6; allowed without lab.family, or with networks and a server of the lab's own")
+			}
+		}
+	}
 	labs := network.Labs(s.Lab.Family)
 	for _, p := range (strictyaml.Path{"arms", "snat", "to_source"}).FindPairs(root) {
 		for _, n := range p.Value.Content {

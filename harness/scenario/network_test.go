@@ -51,6 +51,11 @@ func TestTakenSources(t *testing.T) {
 		checkRefused(t, six("198.19.0.1, '2001:2:0:f::1'"), "x.yaml:6:34: to_source: 198.19.0.1 is not of the lab's family, ipv6; allowed: addresses out of 2001:2::/48")
 		checkRefused(t, data(result.DriverNetns, "'2001:2:0:f::1'"), "x.yaml:5:34: to_source: 2001:2:0:f::1 is not of the lab's family, ipv4; allowed: addresses out of 198.18.0.0/15")
 	})
+	t.Run("settings of IPv4", func(t *testing.T) {
+		const why = " is of IPv4, and the family of the lab is ipv6; allowed without lab.family, or with networks and a server of the lab's own"
+		checkRefused(t, "name: s\nlab: {family: ipv6, allow_shared_network: true}\nnetwork: bridge\nserver: {address: 192.0.2.7:9000}\narms: [{name: a}]\n",
+			"x.yaml:3:1: network:"+why, "x.yaml:4:10: address:"+why)
+	})
 	t.Run("each of them is reported", func(t *testing.T) {
 		checkRefused(t, data(result.DriverNetns, "198.18.0.254, 198.18.0.255, 198.18.1.0, 198.18.1.1"),
 			"x.yaml:5:62: to_source: 198.18.1.0 is the address of the server's network itself"+other,

@@ -80,8 +80,7 @@ func TestReadyScenarioDrivers(t *testing.T) {
 					continue
 				}
 				pods := driver == result.DriverKubernetes && strings.Contains(err.Error(), "allowed with drivers docker and netns")
-				six := strings.Contains(err.Error(), "lab.family: ipv6 is not supported in a "+driver+" lab")
-				if !pods && !six && !strings.HasSuffix(err.Error(), "notrack: the server of a "+driver+" lab has no route to the clients but through NAT; allowed with driver netns") {
+				if !pods && !strings.HasSuffix(err.Error(), "notrack: the server of a "+driver+" lab has no route to the clients but through NAT; allowed with driver netns") {
 					t.Errorf("%s: %v", file, err)
 				}
 				continue

@@ -102,8 +102,8 @@ func TestSubnetsLeaveOutArms(t *testing.T) {
 	free, err := r.freeSubnets(t.Context(), 2)
 	must(t, err)
 	config, _ := r.plan(1)
-	arm := scenario.Arm{SNAT: scenario.SNATOptions{ToSource: []netip.Addr{free[0].Addr().Next()}}}           // would be a gateway
-	server := scenario.Arm{SNAT: scenario.SNATOptions{ToSource: []netip.Addr{free[1].Addr().Next().Next()}}} // would be the server
+	arm := scenario.Arm{SNAT: scenario.SNATOptions{ToSource: []netip.Addr{free[0][0].Addr().Next()}}}           // would be a gateway
+	server := scenario.Arm{SNAT: scenario.SNATOptions{ToSource: []netip.Addr{free[1][0].Addr().Next().Next()}}} // would be the server
 	config.Arms = []scenario.Arm{arm, server}
 	opened, err := Open(t.Context(), r.Host, config)
 	must(t, err)

@@ -138,10 +138,17 @@ func (l *dockerLab) findPlace(ctx context.Context, id string, n labNetwork) (con
 		return containerPlace{}, err
 	}
 	endpoint, ok := info.NetworkSettings.Networks[n.name]
-	if !ok || endpoint.IPAddress == "" {
+	text := ""
+	if ok {
+		text = endpoint.IPAddress
+		if n.subnet.Addr().Is6() {
+			text = endpoint.GlobalIPv6Address
+		}
+	}
+	if text == "" {
 		return containerPlace{}, fmt.Errorf("it has no address on network %s (exit code %d)", n.name, info.State.ExitCode)
 	}
-	address, err := netip.ParseAddr(endpoint.IPAddress)
+	address, err := netip.ParseAddr(text)
 	return containerPlace{address, machine.OpenNamespace(info.State.Pid), n.name, endpoint.EndpointID}, err
 }
 

@@ -57,7 +57,7 @@ type Config struct {
 func Open(ctx context.Context, host *Host, c Config) (lab.Keeper, error) {
 	l := newDockerLab(host, c)
 	makeService := func(ctx context.Context) error { return l.MakeService(ctx, l.clientNet.subnet, c.Backends) }
-	err := lab.BuildLab(ctx, l.Close, l.checkArms, l.findNetwork, l.loadImage, l.watchEngine, l.makeNetworks, l.addIdleRules, l.startProbes, makeService, l.findByEffect)
+	err := lab.BuildLab(ctx, l.Close, l.checkArms, l.findNetwork, l.loadImage, l.watchEngine, l.makeNetworks, l.addIdleRules, l.startProbes, l.awaitAddresses, makeService, l.findByEffect)
 	if err != nil {
 		return nil, err
 	}
@@ -209,6 +209,14 @@ func (l *dockerLab) addIdleRules(ctx context.Context) error {
 func (l *dockerLab) startProbes(ctx context.Context) error {
 	steps := []func(context.Context) error{l.startServer, l.startClients}
 	return lab.DoSideBySide(ctx, len(steps), len(steps), func(ctx context.Context, i int) error { return steps[i](ctx) })
+}
+
+// awaitAddresses waits until the addresses of the router can be used.
+func (l *dockerLab) awaitAddresses(ctx context.Context) error {
+	if l.clientNet.subnet.Addr().Is4() {
+		return nil
+	}
+	return errors.Join(lab.AwaitAddresses(ctx, l.Router, l.clientNet.bridge), lab.AwaitAddresses(ctx, l.Router, l.serverNet.bridge))
 }
 
 // startServer starts the lab's own server, or calls the one of the scenario.

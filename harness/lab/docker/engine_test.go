@@ -26,6 +26,7 @@ import (
 	"snatlab/harness/machine"
 	"snatlab/harness/nat"
 	"snatlab/harness/nat/effect"
+	"snatlab/harness/result"
 	"snatlab/harness/undo"
 )
 
@@ -55,7 +56,7 @@ func reserveMachine(t *testing.T) {
 // openEngine returns the machine with the engine in DOCKER_HOST.
 func openEngine(t *testing.T) *rig {
 	t.Helper()
-	host, found := Preflight(t.Context(), probeBinary(t), 0)
+	host, found := Preflight(t.Context(), probeBinary(t), result.IPv4, 0)
 	t.Cleanup(func() { host.Close() })
 	switch err := machine.RequireMet(found); {
 	case err != nil && os.Getenv("CI") == "true":

@@ -16,14 +16,15 @@ import (
 	"snatlab/harness/lab/docker/halfmade"
 	"snatlab/harness/lab/docker/podman"
 	"snatlab/harness/nat"
+	"snatlab/harness/result"
 	"snatlab/harness/scenario/network"
 )
 
 // labNetwork is a bridge network of the lab.
 type labNetwork struct {
 	name   string
-	bridge string // interface
-	subnet netip.Prefix
+	bridge string       // interface
+	subnet netip.Prefix // of the lab's family
 }
 
 // makeNetworks makes the networks, except one for the clients that exists already,
@@ -35,7 +36,7 @@ func (l *dockerLab) makeNetworks(ctx context.Context) error {
 		return err
 	}
 	if l.config.Network == "" {
-		if l.clientNet, err = l.makeNetwork(ctx, "clients", free[0]); err != nil {
+		if l.clientNet, err = l.makeNetwork(ctx, "clients", free[0]...); err != nil {
 			return err
 		}
 		if err := l.findRule(ctx); err != nil {
@@ -45,7 +46,7 @@ func (l *dockerLab) makeNetworks(ctx context.Context) error {
 	if l.config.Server.IsValid() {
 		return nil
 	}
-	if l.serverNet, err = l.makeNetwork(ctx, "server", free[1]); err != nil {
+	if l.serverNet, err = l.makeNetwork(ctx, "server", free[1]...); err != nil {
 		return err
 	}
 	l.Outgoing = l.serverNet.bridge
@@ -58,15 +59,21 @@ func (l *dockerLab) makeNetworks(ctx context.Context) error {
 		nat.InsertAccept(ctx, l.Journal, tables, l.serverNet.bridge, l.clientNet.bridge))
 }
 
-func (l *dockerLab) makeNetwork(ctx context.Context, part string, subnet netip.Prefix) (labNetwork, error) {
+// makeNetwork makes a network with these subnets, the last of which is of the lab's family.
+func (l *dockerLab) makeNetwork(ctx context.Context, part string, subnets ...netip.Prefix) (labNetwork, error) {
+	subnet := subnets[len(subnets)-1]
 	n := labNetwork{
 		name:   l.containerName(part),
 		bridge: nameBridge(l.config.Run, part),
 		subnet: subnet,
 	}
+	var pools []dockernet.IPAMConfig
+	for _, s := range subnets {
+		pools = append(pools, dockernet.IPAMConfig{Subnet: s.String()})
+	}
 	options := dockernet.CreateOptions{
-		Driver: "bridge", EnableIPv6: new(false),
-		IPAM:   &dockernet.IPAM{Config: []dockernet.IPAMConfig{{Subnet: subnet.String()}}},
+		Driver: "bridge", EnableIPv6: new(subnet.Addr().Is6()),
+		IPAM:   &dockernet.IPAM{Config: pools},
 		Labels: map[string]string{runLabel: l.config.Run},
 		Options: map[string]string{
 			bridgeName:   n.bridge,
@@ -76,6 +83,9 @@ func (l *dockerLab) makeNetwork(ctx context.Context, part string, subnet netip.P
 			// do not know the option and ignore it.
 			gatewayMode: "nat-unprotected",
 		},
+	}
+	if subnet.Addr().Is6() {
+		options.Options[gatewayMode6] = "nat-unprotected"
 	}
 	_, err := l.Journal.Do(ctx, l.host.networkStep(l.config.Run, n.name), func(ctx context.Context) error {
 		if l.host.isPodman() {
@@ -127,9 +137,10 @@ func listNetworks(ctx context.Context, docker *client.Client, o engineObject) ([
 	}), nil
 }
 
-// freeSubnets returns n networks of 256 addresses that collide with no route of the
-// host and no network of Docker's, and that contain none of the reserved addresses.
-func (h *Host) freeSubnets(ctx context.Context, n int, reserved ...netip.Addr) ([]netip.Prefix, error) {
+// freeSubnets returns the subnets of n networks of 256 addresses that collide with no
+// route of the host and no network of Docker's, and that contain none of the reserved
+// addresses. Those of a lab of IPv6 have one of IPv4 as well, which no engine does without.
+func (h *Host) freeSubnets(ctx context.Context, n int, reserved ...netip.Addr) ([][]netip.Prefix, error) {
 	all, err := h.listClaims(ctx)
 	if err != nil {
 		return nil, err
@@ -141,9 +152,23 @@ func (h *Host) freeSubnets(ctx context.Context, n int, reserved ...netip.Addr) (
 	for _, a := range reserved {
 		taken = append(taken, netip.PrefixFrom(a, a.BitLen()))
 	}
-	free, blocker := claims.PickSubnets(network.LabsIPv4, taken, n)
-	if len(free) < n {
-		return nil, fmt.Errorf("fewer than %d free /24 networks in %v: %v is taken by a route or a Docker network", n, network.LabsIPv4, blocker)
+	subnets := make([][]netip.Prefix, n)
+	for _, pool := range h.pools() {
+		free, blocker := claims.PickSubnets(pool, taken, n)
+		if len(free) < n {
+			return nil, fmt.Errorf("fewer than %d free /%d networks in %v: %v is taken by a route or a Docker network", n, claims.SubnetBits(pool), pool, blocker)
+		}
+		for i, f := range free {
+			subnets[i] = append(subnets[i], f)
+		}
 	}
-	return free, nil
+	return subnets, nil
+}
+
+// pools returns the ranges that a network has a subnet of, that of the lab's family last.
+func (h *Host) pools() []netip.Prefix {
+	if h.family == result.IPv6 {
+		return []netip.Prefix{network.LabsIPv4, network.LabsIPv6}
+	}
+	return []netip.Prefix{network.LabsIPv4}
 }

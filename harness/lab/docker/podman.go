@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"snatlab/harness/lab/docker/firewall"
 	"snatlab/harness/lab/docker/podman"
 	"snatlab/harness/machine"
 	"snatlab/harness/nat/effect"
@@ -48,7 +49,7 @@ func (h *Host) command() string {
 // checkListing checks whether the rules that translate can be listed. Podman may have none
 // yet.
 func checkListing(ctx context.Context) machine.Precondition {
-	p := machine.Precondition{Name: nftablesRules, Found: "the rules that translate can be listed"}
+	p := machine.Precondition{Name: firewall.NFTables, Found: "the rules that translate can be listed"}
 	if _, _, err := effect.List(ctx); err != nil {
 		p.State, p.Found, p.Remedy = machine.Unmet, err.Error(), "run as root"
 	}

@@ -9,8 +9,10 @@ import (
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/client"
 
+	"snatlab/harness/lab/docker/firewall"
 	"snatlab/harness/machine"
 	"snatlab/harness/nat/nattest"
+	"snatlab/harness/result"
 	"snatlab/harness/scenario"
 )
 
@@ -28,7 +30,7 @@ func podmanEngine(t *testing.T) *rig {
 	nattest.RequireNFT(t)
 	t.Setenv(client.EnvOverrideHost, os.Getenv(podmanHost))
 	reserveMachine(t)
-	host, _ := Preflight(t.Context(), probeBinary(t), 0)
+	host, _ := Preflight(t.Context(), probeBinary(t), result.IPv4, 0)
 	defer host.Close()
 	if !host.isPodman() {
 		t.Fatalf("%s is %q, which is no Podman", podmanHost, os.Getenv(podmanHost))
@@ -95,7 +97,7 @@ func TestCheckPodman(t *testing.T) {
 	}{
 		{"the engine", netavark, machine.Precondition{Name: dockerEngine, Found: "Podman 5.4.2 at ADDRESS"}},
 		{"netavark", netavark, machine.Precondition{Name: firewallBackend, Found: "netavark"}},
-		{"its rules", netavark, machine.Precondition{Name: nftablesRules, Found: "the rules that translate can be listed"}},
+		{"its rules", netavark, machine.Precondition{Name: firewall.NFTables, Found: "the rules that translate can be listed"}},
 		{"CNI", cni, machine.Precondition{Name: firewallBackend, State: machine.Unmet, Found: "cni",
 			Remedy: `of Podman's network backends only netavark is supported; set network_backend = "netavark" in containers.conf`}},
 		{"an error", broken, machine.Precondition{Name: dockerEngine, State: machine.Unmet, Found: "ask Podman for its network backend: disk full",

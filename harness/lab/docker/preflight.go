@@ -16,9 +16,11 @@ import (
 	"golang.org/x/sys/unix"
 
 	"snatlab/harness/lab"
+	"snatlab/harness/lab/docker/firewall"
 	"snatlab/harness/lab/docker/podman"
 	"snatlab/harness/machine"
 	"snatlab/harness/nat/iptables"
+	"snatlab/harness/result"
 	"snatlab/harness/undo"
 	"snatlab/images"
 )
@@ -27,8 +29,9 @@ import (
 type Host struct {
 	docker *client.Client
 	info   system.Info
-	tables []*iptables.Program
-	podman string // the version of Podman; empty: the engine is Docker
+	family string              // of the lab's addresses: result.IPv4 or result.IPv6; empty: IPv4
+	tables []*iptables.Program // that hold the engine's rules for it
+	podman string              // the version of Podman; empty: the engine is Docker
 	// backend is Podman's network backend, which writes its rules.
 	backend string
 }
@@ -60,16 +63,19 @@ func connectEngine(host string) (*client.Client, error) {
 
 // Preflight checks everything that a run on Docker needs, and changes nothing.
 // Binary is the file for the probe image, empty for this program. Entries is the
-// room in the conntrack table that the run needs, 0 if unknown. The host can be used
-// if machine.RequireMet returns nil.
-func Preflight(ctx context.Context, binary string, entries int) (*Host, []machine.Precondition) {
-	h := &Host{}
+// room in the conntrack table that the run needs, 0 if unknown. Family is that of the lab's
+// addresses. The host can be used if machine.RequireMet returns nil.
+func Preflight(ctx context.Context, binary, family string, entries int) (*Host, []machine.Precondition) {
+	h := &Host{family: family}
 	engine := h.checkEngine(ctx)
 	all := []machine.Precondition{machine.CheckPrivilege(unix.CAP_NET_ADMIN), machine.CheckJournal(undo.Dir), machine.CheckKernel(), checkBinary(cmp.Or(binary, lab.ThisBinary)), engine}
 	if engine.State == machine.Met {
 		all = append(all, h.checkBackend(), h.checkRules(ctx), h.checkSubnets(ctx))
+		if family == result.IPv6 {
+			all = append(all, h.checkForwarding())
+		}
 	} else {
-		for _, name := range []string{firewallBackend, iptablesRules, labSubnets} {
+		for _, name := range []string{firewallBackend, firewall.IPTables, labSubnets} {
 			all = append(all, machine.Precondition{Name: name, State: machine.Unknown, Found: "no engine to look at"})
 		}
 	}
@@ -81,9 +87,8 @@ const (
 	binaryKind      = "probe binary"
 	dockerEngine    = "Docker engine"
 	firewallBackend = "firewall backend"
-	iptablesRules   = "iptables"
-	nftablesRules   = "nftables"
 	labSubnets      = "lab subnets"
+	ipv6            = "IPv6"
 )
 
 // checkBinary checks whether a program can run in an image without other files.
@@ -196,6 +201,6 @@ func (h *Host) checkSubnets(ctx context.Context) machine.Precondition {
 		p.State, p.Found, p.Remedy = machine.Unmet, err.Error(), "see `ip route` and `docker network ls`: two must be free for the time of a run"
 		return p
 	}
-	p.Found = fmt.Sprintf("%v and %v are free", free[0], free[1])
+	p.Found = fmt.Sprintf("%v and %v are free", free[0][len(free[0])-1], free[1][len(free[1])-1])
 	return p
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/docker/docker/api/types/system"
 
+	"snatlab/harness/lab/docker/firewall"
 	"snatlab/harness/machine"
 	"snatlab/harness/nat/iptables"
 	"snatlab/harness/netnstest"
@@ -47,7 +48,7 @@ func TestCheckRules(t *testing.T) {
 			netnstest.Run(t, "set -e; "+c.script)
 			h := &Host{info: system.Info{ServerVersion: c.version, FirewallBackend: &system.FirewallInfo{Driver: "iptables"}}}
 			p := h.checkRules(t.Context())
-			if p.Name != iptablesRules || p.State != c.state || !strings.Contains(p.Found, c.found) || p.Remedy != c.remedy {
+			if p.Name != firewall.IPTables || p.State != c.state || !strings.Contains(p.Found, c.found) || p.Remedy != c.remedy {
 				t.Errorf("found %+v\n want %+v", p, c)
 			}
 		})

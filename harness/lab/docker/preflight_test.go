@@ -10,7 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"snatlab/harness/lab/docker/firewall"
 	"snatlab/harness/machine"
+	"snatlab/harness/result"
 )
 
 // answerInfo returns an engine's answer to GET /info.
@@ -22,7 +24,7 @@ func answerInfo(fields string) map[string]http.HandlerFunc {
 // engine's address.
 func findPrecondition(t *testing.T, name, address string) machine.Precondition {
 	t.Helper()
-	h, all := Preflight(t.Context(), "", 0)
+	h, all := Preflight(t.Context(), "", result.IPv4, 0)
 	t.Cleanup(func() { h.Close() })
 	for _, p := range all {
 		if p.Name == name {
@@ -99,7 +101,7 @@ func TestCheckEngineSilent(t *testing.T) {
 			if got := findPrecondition(t, dockerEngine, "ADDRESS"); got != want {
 				t.Errorf("found %+v\n want %+v", got, want)
 			}
-			for _, name := range []string{firewallBackend, iptablesRules, labSubnets} {
+			for _, name := range []string{firewallBackend, firewall.IPTables, labSubnets} {
 				want := machine.Precondition{Name: name, State: machine.Unknown, Found: "no engine to look at"}
 				if got := findPrecondition(t, name, "ADDRESS"); got != want {
 					t.Errorf("found %+v\n want %+v", got, want)
@@ -185,7 +187,7 @@ func TestFreeSubnets(t *testing.T) {
 	answers["GET /networks"] = answerWith(`[{"Name":"host","IPAM":{"Config":[]}},{"Name":"v6","IPAM":{"Config":[{"Subnet":"2001:2::/48"}]}},
 		{"Name":"big","IPAM":{"Config":[{"Subnet":"198.18.0.0/16"}]}},{"Name":"small","IPAM":{"Config":[{"Subnet":"198.19.1.64/28"}]}}]`)
 	startEngine(t, answers)
-	h, _ := Preflight(t.Context(), "", 0)
+	h, _ := Preflight(t.Context(), "", result.IPv4, 0)
 	defer h.Close()
 	free, err := h.freeSubnets(t.Context(), 100) // more than this host takes by itself
 	if err != nil {
@@ -193,7 +195,7 @@ func TestFreeSubnets(t *testing.T) {
 	}
 	for _, f := range free {
 		for _, taken := range []string{"198.18.0.0/16", "198.19.1.64/28"} {
-			if f.Overlaps(netip.MustParsePrefix(taken)) {
+			if f[0].Overlaps(netip.MustParsePrefix(taken)) {
 				t.Errorf("%v overlaps %s", f, taken)
 			}
 		}

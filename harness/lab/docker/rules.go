@@ -7,17 +7,10 @@ import (
 	"strings"
 
 	"snatlab/harness/lab"
+	"snatlab/harness/lab/docker/firewall"
 	"snatlab/harness/nat"
 	"snatlab/harness/nat/effect"
 	"snatlab/harness/nat/iptables"
-)
-
-// bridgesTable is the table, of the family ip, in which the nftables backend (since Docker
-// 29) has its rules, and bridgeChain begins the name of the chain for packets that leave a
-// bridge.
-const (
-	bridgesTable = "docker-bridges"
-	bridgeChain  = "nat-postrouting-out__"
 )
 
 // usesNFTables reports whether Docker writes its rules with nftables.
@@ -34,7 +27,7 @@ func (l *dockerLab) findRule(ctx context.Context) (err error) {
 		return nil // it writes the rule when the first container starts: findByEffect
 	}
 	if l.host.usesNFTables() {
-		if l.Found, err = effect.InChain(ctx, bridgesTable, bridgeChain+l.clientNet.bridge, l.clientNet.subnet); err != nil {
+		if l.Found, err = effect.InChain(ctx, firewall.BridgesTable, firewall.BridgeChain+l.clientNet.bridge, l.clientNet.subnet); err != nil {
 			return fmt.Errorf("%w (did something delete Docker's rules? a restart of the Docker daemon makes them again)", err)
 		}
 		return lab.CheckFound(ctx, l.Found, l.config.Arms, l.Protocol)
@@ -97,7 +90,7 @@ func (l *dockerLab) lookCommand() string {
 		return l.Found.Found[0].Rule.LookCommand()
 	}
 	if l.host.usesNFTables() {
-		return "nft list table ip " + bridgesTable
+		return "nft list table ip " + firewall.BridgesTable
 	}
 	return l.iptables().Path + " -t nat -v -S POSTROUTING"
 }

@@ -18,6 +18,7 @@ const (
 	bridgeName   = "com.docker.network.bridge.name"
 	ipMasquerade = "com.docker.network.bridge.enable_ip_masquerade"
 	gatewayMode  = "com.docker.network.bridge.gateway_mode_ipv4" // Docker 27
+	gatewayMode6 = "com.docker.network.bridge.gateway_mode_ipv6"
 )
 
 // findNetwork finds the shared network, if the scenario names one, and its rule.

@@ -4,7 +4,6 @@ package claims
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"net/netip"
 
@@ -55,10 +54,11 @@ func listNetworks(ctx context.Context, docker *client.Client, engine string) (al
 
 // listAddresses lists the addresses of this host's interfaces.
 func listAddresses() (all []Claim, err error) {
-	addresses, err := machine.ListByNetlink(func() ([]netlink.Addr, error) { return netlink.AddrList(nil, netlink.FAMILY_V4) })
+	addresses, err := machine.ListByNetlink(func() ([]netlink.Addr, error) { return netlink.AddrList(nil, netlink.FAMILY_ALL) })
 	for _, a := range addresses {
-		if ip, ok := netip.AddrFromSlice(a.IP.To4()); ok {
-			all = append(all, Claim{netip.PrefixFrom(ip, 32), func() string { return "this host has it, on " + linkName(a.LinkIndex) }})
+		if ip, ok := netip.AddrFromSlice(a.IP); ok {
+			ip = ip.Unmap()
+			all = append(all, Claim{netip.PrefixFrom(ip, ip.BitLen()), func() string { return "this host has it, on " + linkName(a.LinkIndex) }})
 		}
 	}
 	return all, err
@@ -70,7 +70,7 @@ func listAddresses() (all []Claim, err error) {
 func listRoutes() (all []Claim, err error) {
 	every := &netlink.Route{Table: unix.RT_TABLE_UNSPEC}
 	routes, err := machine.ListByNetlink(func() ([]netlink.Route, error) {
-		return netlink.RouteListFiltered(netlink.FAMILY_V4, every, netlink.RT_FILTER_TABLE)
+		return netlink.RouteListFiltered(netlink.FAMILY_ALL, every, netlink.RT_FILTER_TABLE)
 	})
 	for _, r := range routes {
 		if r.Dst == nil {
@@ -100,11 +100,21 @@ func linkName(index int) string {
 	return link.Attrs().Name
 }
 
-// PickSubnets returns up to n of the pool's /24 networks that overlap no taken one,
-// and one of the taken networks that overlaps some of them.
+// SubnetBits returns the length of the networks that a lab has in a pool: /24 with IPv4, /64
+// with IPv6.
+func SubnetBits(pool netip.Prefix) int {
+	if pool.Addr().Is4() {
+		return 24
+	}
+	return 64
+}
+
+// PickSubnets returns up to n of the pool's networks that overlap no taken one, and one of
+// the taken networks that overlaps some of them.
 func PickSubnets(pool netip.Prefix, taken []netip.Prefix, n int) (free []netip.Prefix, blocker netip.Prefix) {
-	for a := pool.Addr(); pool.Contains(a) && len(free) < n; a = nextSubnet(a) {
-		candidate := netip.PrefixFrom(a, 24)
+	bits := SubnetBits(pool)
+	for a := pool.Addr(); pool.Contains(a) && len(free) < n; a = nextSubnet(a, bits) {
+		candidate := netip.PrefixFrom(a, bits)
 		blocked := false
 		for _, t := range taken {
 			if t.Overlaps(candidate) {
@@ -118,8 +128,15 @@ func PickSubnets(pool netip.Prefix, taken []netip.Prefix, n int) (free []netip.P
 	return free, blocker
 }
 
-func nextSubnet(a netip.Addr) netip.Addr {
-	b := a.As4()
-	binary.BigEndian.PutUint32(b[:], binary.BigEndian.Uint32(b[:])+256)
-	return netip.AddrFrom4(b)
+// nextSubnet returns the address of the network after the one of an address. The length of
+// the networks fills whole bytes.
+func nextSubnet(a netip.Addr, bits int) netip.Addr {
+	b := a.AsSlice()
+	for i := bits/8 - 1; i >= 0; i-- {
+		if b[i]++; b[i] != 0 {
+			break
+		}
+	}
+	next, _ := netip.AddrFromSlice(b) // it has the length of the family
+	return next
 }

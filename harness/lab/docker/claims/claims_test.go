@@ -1,6 +1,7 @@
 package claims
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"snatlab/harness/scenario/network"
@@ -52,11 +53,25 @@ func TestPickAllSubnets(t *testing.T) {
 	}
 }
 
+// A pool of IPv6 has networks of 64 bits.
+func TestPickIPv6(t *testing.T) {
+	t.Parallel()
+	taken := []netip.Prefix{netip.MustParsePrefix("2001:2:0:1::5/128"), netip.MustParsePrefix("198.18.0.0/15")}
+	free, blocker := PickSubnets(network.LabsIPv6, taken, 2)
+	if fmt.Sprint(free) != "[2001:2::/64 2001:2:0:2::/64]" || blocker != taken[0] {
+		t.Errorf("%v, blocked by %v", free, blocker)
+	}
+}
+
 // The next subnet is the one behind.
 func TestNextSubnet(t *testing.T) {
 	t.Parallel()
-	for a, want := range map[string]string{"198.18.0.0": "198.18.1.0", "198.18.254.0": "198.18.255.0", "198.18.255.0": "198.19.0.0"} {
-		if got := nextSubnet(netip.MustParseAddr(a)); got.String() != want {
+	for a, want := range map[string]string{
+		"198.18.0.0": "198.18.1.0", "198.18.254.0": "198.18.255.0", "198.18.255.0": "198.19.0.0",
+		"2001:2::": "2001:2:0:1::", "2001:2:0:ff::": "2001:2:0:100::",
+	} {
+		address := netip.MustParseAddr(a)
+		if got := nextSubnet(address, SubnetBits(netip.PrefixFrom(address, 8))); got.String() != want {
 			t.Errorf("behind %s comes %v, want %s", a, got, want)
 		}
 	}

@@ -41,15 +41,13 @@ func Remove(ctx context.Context, engine Engine, bridge string) error {
 	return errors.Join(removeRules(ctx, bridge), removeLink(bridge))
 }
 
-// removeRules looks into both variants of iptables. A machine without the program has none of
-// its rules.
+// removeRules looks into both variants of iptables, for both families. A machine without
+// the program has none of its rules.
 func removeRules(ctx context.Context, bridge string) error {
-	installed, err := iptables.FindInstalled(iptables.IPv4)
-	if err != nil {
-		return nil
-	}
+	four, _ := iptables.FindInstalled(iptables.IPv4)
+	six, _ := iptables.FindInstalled(iptables.IPv6)
 	var errs []error
-	for _, p := range installed {
+	for _, p := range append(four, six...) {
 		for _, table := range tables {
 			rules, err := p.ListRulesOf(ctx, table, bridge)
 			errs = append(errs, err)
