@@ -3,11 +3,13 @@ package nat
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
 
 	"snatlab/harness/nat/nattest"
+	"snatlab/harness/nat/snat"
 )
 
 // FindRule returns the rule of the network among other rules.
@@ -31,6 +33,38 @@ func TestFindRule(t *testing.T) {
 			if err != nil || r.Text != want {
 				t.Errorf("%v: %v, %v", n, r, err)
 			}
+		}
+	})
+}
+
+// FindRule returns the rule of the network in the family of the programs.
+func TestFindRuleFamily(t *testing.T) {
+	eachIptables(t, func(t *testing.T, f byIptables) {
+		for _, rule := range []string{f.theirs(1), f.ours(snat.Options{Random: true}), f.ours(snat.Options{})} {
+			f.add(t, rule)
+		}
+		r, err := FindRule(t.Context(), programs(f.variant), f.network().Subnet, nattest.Bridge)
+		if err != nil || r.Text != f.ours(snat.Options{}) || r.IPTables() != f.Program {
+			t.Errorf("%v, %v", r, err)
+		}
+		_, err = FindRule(t.Context(), programs(f.variant), f.network().Other().Subnet, nattest.Bridge)
+		if missing, ok := errors.AsType[*NoRuleError](err); !ok || missing.HasRule() {
+			t.Errorf("of the other family: error %v", err)
+		}
+	})
+}
+
+// The error for a rule with a fixed address names Docker's option of its family.
+func TestFixedAddress(t *testing.T) {
+	eachIptables(t, func(t *testing.T, f byIptables) {
+		one, _, _ := f.network().Ranges()
+		f.add(t, f.ours(snat.Options{ToSource: one}))
+		_, err := FindRule(t.Context(), programs(f.variant), f.network().Subnet, nattest.Bridge)
+		option := map[string]string{"ip": "com.docker.network.host_ipv4", "ip6": "com.docker.network.host_ipv6"}[f.network().Family()]
+		want := fmt.Sprintf("the rule of %v cannot be rewritten: expected %q; rule 1 of POSTROUTING (%s) is %q: it translates to a fixed address, as Docker does for the network option %s",
+			f.network().Subnet, f.ours(snat.Options{}), f.Variant, f.ours(snat.Options{ToSource: one}), option)
+		if err == nil || err.Error() != want {
+			t.Errorf("error %v\nwant  %s", err, want)
 		}
 	})
 }

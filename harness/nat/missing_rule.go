@@ -77,7 +77,11 @@ func (r foundRule) explainRemedy() string {
 	case r.mark != "":
 		return "run `snatlab cleanup`, and if that leaves it, put the plain rule in its place"
 	case r.targetName() == "SNAT":
-		return "it translates to a fixed address, as Docker does for the network option com.docker.network.host_ipv4"
+		option := "com.docker.network.host_ipv4"
+		if sourceOf(r.text).Addr().Is6() {
+			option = "com.docker.network.host_ipv6"
+		}
+		return "it translates to a fixed address, as Docker does for the network option " + option
 	case r.targetName() != "MASQUERADE":
 		return "it does not masquerade"
 	case has("--random-fully"), has("--random"), has("--to-ports"):

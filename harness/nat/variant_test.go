@@ -21,6 +21,13 @@ func eachVariant(t *testing.T, test func(t *testing.T, tables variant)) {
 	nattest.EachVariant(t, func(t *testing.T, name string) { test(t, openVariant(t, name)) })
 }
 
+// eachProgram runs a test with each variant of iptables and of ip6tables, in a namespace of
+// its own.
+func eachProgram(t *testing.T, test func(t *testing.T, tables variant)) {
+	t.Helper()
+	nattest.EachProgram(t, func(t *testing.T, name string) { test(t, openProgramOf(t, name)) })
+}
+
 // openVariant opens a variant that works in the test's namespace.
 func openVariant(t *testing.T, name string) variant {
 	t.Helper()
