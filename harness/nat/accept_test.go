@@ -40,7 +40,7 @@ func insertAccept(t *testing.T, tables variant, j *undo.Journal, in, out string)
 
 // InsertAccept inserts its rule on top, and undoing it deletes that rule only.
 func TestInsertAccept(t *testing.T) {
-	eachVariant(t, func(t *testing.T, tables variant) {
+	eachProgram(t, func(t *testing.T, tables variant) {
 		addUserChain(t, tables)
 		before := tables.listUserChain(t)
 		j, _ := nattest.NewJournal(t, Undoers())
@@ -50,10 +50,10 @@ func TestInsertAccept(t *testing.T) {
 		if d := cmp.Diff(want, tables.listUserChain(t)); d != "" {
 			t.Errorf("inserted (-want +got):\n%s", d)
 		}
-		netnstest.Run(t, tables.Path+" -t filter -I DOCKER-USER -s 10.0.0.0/8 -j DROP") // ours is not on top any more
+		netnstest.Run(t, tables.Path+" -t filter -I DOCKER-USER -p tcp -j DROP") // ours is not on top any more
 		nattest.CloseJournal(t, j)
 		nattest.CloseJournal(t, j)
-		want = chain + "\n-A DOCKER-USER -s 10.0.0.0/8 -c 0 0 -j DROP\n" + rest
+		want = chain + "\n-A DOCKER-USER -p tcp -c 0 0 -j DROP\n" + rest
 		if d := cmp.Diff(want, tables.listUserChain(t)); d != "" {
 			t.Errorf("undone (-want +got):\n%s", d)
 		}
@@ -62,7 +62,7 @@ func TestInsertAccept(t *testing.T) {
 
 // Rules for both directions are inserted and undone.
 func TestInsertAcceptBothWays(t *testing.T) {
-	eachVariant(t, func(t *testing.T, tables variant) {
+	eachProgram(t, func(t *testing.T, tables variant) {
 		netnstest.Run(t, tables.Path+" -t filter -N DOCKER-USER; "+tables.Path+" -t filter -A DOCKER-USER -j RETURN")
 		before := tables.listUserChain(t)
 		j, path := nattest.NewJournal(t, Undoers())
@@ -91,7 +91,7 @@ func TestInsertAcceptBothWays(t *testing.T) {
 
 // The manual command of the step deletes the inserted rule.
 func TestAcceptManualCommand(t *testing.T) {
-	eachVariant(t, func(t *testing.T, tables variant) {
+	eachProgram(t, func(t *testing.T, tables variant) {
 		addUserChain(t, tables)
 		before := tables.listUserChain(t)
 		j, _ := nattest.NewJournal(t, Undoers())
@@ -109,7 +109,7 @@ func TestAcceptManualCommand(t *testing.T) {
 
 // A chain that is gone took the rule with it, so undoing needs no chain.
 func TestUndoAcceptNoChain(t *testing.T) {
-	eachVariant(t, func(t *testing.T, tables variant) {
+	eachProgram(t, func(t *testing.T, tables variant) {
 		netnstest.Run(t, tables.Path+" -t filter -N DOCKER-USER")
 		j, path := nattest.NewJournal(t, Undoers())
 		insertAccept(t, tables, j, "snat-c", "snat-s")
@@ -125,7 +125,7 @@ func TestUndoAcceptNoChain(t *testing.T) {
 
 // Inserting into a missing chain is an error and leaves nothing.
 func TestInsertAcceptNoChain(t *testing.T) {
-	eachVariant(t, func(t *testing.T, tables variant) {
+	eachProgram(t, func(t *testing.T, tables variant) {
 		before := netnstest.Run(t, tables.Path+" -t filter -S")
 		j, _ := nattest.NewJournal(t, Undoers())
 		err := InsertAccept(t.Context(), j, tables.Program, "snat-c", "snat-s")

@@ -99,31 +99,36 @@ END`)
 		})
 	})
 	t.Run("a_chain_that_iptables_cannot_list", func(t *testing.T) {
-		nattest.EnterNamespace(t)
-		openNFT(t)
-		tables := openVariant(t, "nft")
-		tables.addRules(t, ours)
-		j, _ := nattest.NewJournal(t, Undoers())
-		inForce := applyOptions(t, findOurs(t, tables), j, snat.Options{})
-		netnstest.Run(t, "nft add rule ip nat POSTROUTING counter packets 3 bytes 9 masquerade random,persistent")
-		all := inForce.ReadCounters(t.Context())
-		if got := formatCounters(all); !slices.Contains(got, "nftables, table ip nat, chain POSTROUTING 2: handle N 3") {
-			t.Errorf("got %q", got)
-		}
-		if len(all.Unread) != 1 || !strings.HasPrefix(all.Unread[0], "list POSTROUTING of table nat with iptables-nft: ") || strings.HasSuffix(all.Unread[0], "\n") {
-			t.Errorf("unread %q", all.Unread)
+		for _, n := range []nattest.Network{nattest.IPv4, nattest.IPv6} {
+			t.Run(n.Family(), func(t *testing.T) {
+				nattest.EnterNamespace(t)
+				openNFT(t)
+				program := n.IPTables() + "-nft"
+				r, j := makeUnmarked(t, openIptables(t, program))
+				inForce := applyOptions(t, r, j, snat.Options{})
+				netnstest.Run(t, "nft add rule "+n.Family()+" nat POSTROUTING counter packets 3 bytes 9 masquerade random,persistent")
+				all := inForce.ReadCounters(t.Context())
+				if got := formatCounters(all); !slices.Contains(got, "nftables, table "+n.Family()+" nat, chain POSTROUTING 2: handle N 3") {
+					t.Errorf("got %q", got)
+				}
+				if len(all.Unread) != 1 || !strings.HasPrefix(all.Unread[0], "list POSTROUTING of table nat with "+program+": ") || strings.HasSuffix(all.Unread[0], "\n") {
+					t.Errorf("unread %q", all.Unread)
+				}
+			})
 		}
 	})
 	t.Run("a_rule_of_nftables_needs_no_program", func(t *testing.T) {
-		nattest.EnterNamespace(t)
-		openNFT(t)
-		r, j := makeUnmarked(t, nft4)
-		netnstest.Run(t, "iptables-nft -t nat -A POSTROUTING -c 7 420 -j RETURN")
-		t.Setenv("PATH", t.TempDir())
-		all := applyOptions(t, r, j, snat.Options{}).ReadCounters(t.Context())
-		if got := formatCounters(all); !slices.Equal(got, []string{"nftables, table ip nat, chain POSTROUTING 1: handle N 7"}) || all.Unread != nil {
-			t.Errorf("got %q, unread %q", got, all.Unread)
-		}
+		eachNFT(t, func(t *testing.T, f byNFT) {
+			r, j := makeUnmarked(t, f)
+			packets := theirPackets(f.of, "nft")
+			netnstest.Run(t, fmt.Sprintf("%s-nft -t nat -A POSTROUTING -c %d 420 -j RETURN", f.of.IPTables(), packets))
+			t.Setenv("PATH", t.TempDir())
+			all := applyOptions(t, r, j, snat.Options{}).ReadCounters(t.Context())
+			want := fmt.Sprintf("nftables, table %s nat, chain POSTROUTING 1: handle N %d", f.of.Family(), packets)
+			if got := formatCounters(all); !slices.Equal(got, []string{want}) || all.Unread != nil {
+				t.Errorf("got %q, unread %q", got, all.Unread)
+			}
+		})
 	})
 }
 

@@ -101,6 +101,26 @@ func TestDockerChains(t *testing.T) {
 	})
 }
 
+// A chain that the variant nft cannot list is not taken for a missing one.
+func TestHasChainIncompatible(t *testing.T) {
+	eachFamily(t, func(t *testing.T, f Family) {
+		nattest.EnterNamespace(t)
+		nattest.RequireNFT(t)
+		tables := openNamed(t, f.ProgramName()+"-nft")
+		netnstest.Run(t, tables.Path+" -t nat -N DOCKER")
+		table := [...]string{IPv4: "ip", IPv6: "ip6"}[f] + " nat"
+		netnstest.Run(t, "nft add rule "+table+" DOCKER masquerade random,persistent")
+		want := fmt.Sprintf("list DOCKER of table nat with %s: it is incompatible: it holds a rule that iptables cannot express", tables.Path)
+		if _, err := tables.HasChain(NATTable, "DOCKER"); err == nil || err.Error() != want || !IsIncompatible(err) {
+			t.Errorf("error %v\nwant  %s", err, want)
+		}
+		netnstest.Run(t, "nft delete chain "+table+" DOCKER")
+		if exists, err := tables.HasChain(NATTable, "DOCKER"); exists || err != nil {
+			t.Errorf("%v, %v", exists, err)
+		}
+	})
+}
+
 // Looking for Docker's chains makes no legacy table.
 func TestDockerChainsNoTable(t *testing.T) {
 	eachFamily(t, func(t *testing.T, f Family) {
