@@ -129,9 +129,7 @@ func TestDeleteIPv6BeforeNAT(t *testing.T) {
 	at := func(host string, port uint16) netip.AddrPort {
 		return netip.AddrPortFrom(netip.MustParseAddr("2001:2:0:1::"+host), port)
 	}
-	for _, address := range []netip.Addr{router, at("1", 0).Addr(), at("2", 0).Addr()} {
-		netnstest.Run(t, "ip address add "+address.String()+"/128 dev lo nodad")
-	}
+	netnstest.AddIPv6(t, router, at("1", 0).Addr(), at("2", 0).Addr())
 	netnstest.Run(t, "ip6tables -t nat -A POSTROUTING -s 2001:2:0:1::/64 -p tcp -j SNAT --to-source "+router.String())
 	server := startServerAt(t, "[::1]:0")
 	first := connect(t, at("1", 0), server)

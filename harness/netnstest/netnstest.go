@@ -3,6 +3,7 @@
 package netnstest
 
 import (
+	"net/netip"
 	"os"
 	"os/exec"
 	"runtime"
@@ -30,6 +31,20 @@ func Enter(t testing.TB) {
 	runtime.LockOSThread()
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		SkipWithout(t, "a network namespace: "+err.Error())
+	}
+}
+
+// AddIPv6 adds addresses of 2001:2::/48 to the loopback interface of the namespace, and sets
+// it up.
+//
+// The kernel inserts the route by which an address of IPv6 receives packets a moment after
+// the address (addrconf_dad_work in net/ipv6/addrconf.c). Packets that come before are lost.
+// So there is a route to all of them first.
+func AddIPv6(t *testing.T, addresses ...netip.Addr) {
+	t.Helper()
+	Run(t, "ip link set lo up && ip route add local 2001:2::/48 dev lo")
+	for _, a := range addresses {
+		Run(t, "ip address add "+a.String()+"/128 dev lo nodad")
 	}
 }
 

@@ -3,6 +3,7 @@ package agent
 import (
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -10,34 +11,50 @@ import (
 
 	"snatlab/harness/probe"
 	"snatlab/harness/result"
+	"snatlab/harness/scenario"
 )
 
-// countTimeWait returns the number of connections in TIME_WAIT with the server's address, of
-// both ends.
-func countTimeWait(t *testing.T, of netip.AddrPort) (client, server int) {
+// countTimeWait returns the number of connections in TIME_WAIT between a server and ports of
+// clients, at the end of each. A line that the kernel lists twice counts once: the table
+// changes while it is read.
+func countTimeWait(t *testing.T, server netip.AddrPort, clients []scenario.PortRange) (atClient, atServer int) {
 	t.Helper()
 	file := "/proc/net/tcp"
-	if of.Addr().Is6() {
+	if server.Addr().Is6() {
 		file = "/proc/net/tcp6"
 	}
 	table, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	end := ":" + strings.ToUpper(strconv.FormatUint(uint64(of.Port())|1<<16, 16)[1:])
-	for _, line := range strings.Split(string(table), "\n") {
+	isClient := func(port uint16) bool {
+		return slices.ContainsFunc(clients, func(r scenario.PortRange) bool { return r.First <= port && port <= r.Last })
+	}
+	ends := [2]map[uint16]bool{{}, {}} // ports of clients
+	for line := range strings.Lines(string(table)) {
 		fields := strings.Fields(line)
 		if len(fields) < 4 || fields[3] != "06" {
 			continue
 		}
-		if strings.HasSuffix(fields[1], end) {
-			server++
-		}
-		if strings.HasSuffix(fields[2], end) {
-			client++
+		switch local, remote := readPort(t, fields[1]), readPort(t, fields[2]); {
+		case remote == server.Port() && isClient(local):
+			ends[0][local] = true
+		case local == server.Port() && isClient(remote):
+			ends[1][remote] = true
 		}
 	}
-	return client, server
+	return len(ends[0]), len(ends[1])
+}
+
+// readPort returns the port of an address in that file, like 0100007F:1F90.
+func readPort(t *testing.T, address string) uint16 {
+	t.Helper()
+	_, text, _ := strings.Cut(address, ":")
+	port, err := strconv.ParseUint(text, 16, 16)
+	if err != nil {
+		t.Fatalf("%s: %v", address, err)
+	}
+	return uint16(port)
 }
 
 // Connections stay open for as long as the load says, and TIME_WAIT is where the one is
@@ -94,5 +111,5 @@ func countHeld(t *testing.T, at netip.Addr, closes string, hold time.Duration) (
 	if err != nil || served.Accepted != 100 {
 		t.Errorf("served %+v, %v", served, err)
 	}
-	return countTimeWait(t, address)
+	return countTimeWait(t, address, report.Ports)
 }

@@ -82,7 +82,11 @@ func TestSendDatagrams(t *testing.T) {
 				if err := r.CheckAgainst(load); err != nil {
 					t.Error(err)
 				}
-				if r.Succeeded != test.succeeded || r.Failures[result.Timeout] != requests-test.succeeded || r.Datagrams.Foreign != test.foreign {
+				foreign := r.Datagrams.Foreign
+				if test.late > 0 { // an answer may come to a socket that has the port of one that is closed
+					foreign = 0
+				}
+				if r.Succeeded != test.succeeded || r.Failures[result.Timeout] != requests-test.succeeded || foreign != test.foreign {
 					t.Errorf("%d succeeded, failed %v, %d foreign; want %d and %d foreign", r.Succeeded, r.Failures, r.Datagrams.Foreign, test.succeeded, test.foreign)
 				}
 				if late := r.Datagrams.Late; late == nil || *late < test.late {

@@ -33,10 +33,7 @@ func eachFamily(t *testing.T, test func(t *testing.T, on hosts)) {
 		netnstest.Enter(t)
 		on := hosts{all: netip.IPv6Unspecified(), server: a("2001:2::9"), other: a("2001:2::8"), guests: netip.MustParsePrefix("2001:2:0:1::/64"),
 			guest: [3]netip.Addr{a("2001:2:0:1::1"), a("2001:2:0:1::2"), a("2001:2:0:1::9")}, stranger: a("2001:2:0:2::1")}
-		netnstest.Run(t, "ip link set lo up")
-		for _, address := range append(on.guest[:], on.server, on.other, on.stranger) {
-			netnstest.Run(t, "ip address add "+address.String()+"/128 dev lo nodad")
-		}
+		netnstest.AddIPv6(t, append(on.guest[:], on.server, on.other, on.stranger)...)
 		test(t, on)
 	})
 }
