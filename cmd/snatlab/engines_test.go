@@ -6,6 +6,7 @@ import (
 	"maps"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -127,6 +128,21 @@ func testIPv6(t *testing.T, root string) {
 			t.Logf("exit code %d\n%s", code, said)
 		}
 		t.Error("the expectations did not hold in three runs")
+	})
+	t.Run("conformance", func(t *testing.T) {
+		suite := filepath.Join(t.TempDir(), "docker.test")
+		if out, err := exec.Command("go", "test", "-c", "-o", suite, "snatlab/harness/lab/docker").CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		source, err := filepath.Abs("../../harness/lab/docker")
+		must(t, err)
+		c := e.inside("sh", "-ec", `cd "$0"; exec "$@"`, source, suite, "-test.v", "-test.run", "^TestConformanceIPv6$")
+		c.Env = append(c.Env, "TMPDIR="+t.TempDir()) // its lock is not that of this test
+		out, err := c.CombinedOutput()
+		if err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
+		t.Logf("%s", out)
 	})
 }
 

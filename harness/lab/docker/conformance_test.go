@@ -10,6 +10,7 @@ import (
 
 	"snatlab/harness/lab"
 	"snatlab/harness/lab/labtest"
+	"snatlab/harness/machine"
 	"snatlab/harness/nat/iptables"
 	"snatlab/harness/result"
 	"snatlab/harness/scenario"
@@ -18,6 +19,17 @@ import (
 
 // The driver keeps what every driver keeps.
 func TestConformance(t *testing.T) { checkConformance(t, realEngine(t)) }
+
+// It does with addresses of IPv6, on an engine and a host that can have them.
+func TestConformanceIPv6(t *testing.T) {
+	reserveMachine(t)
+	host, found := Preflight(t.Context(), probeBinary(t), result.IPv6, 0)
+	t.Cleanup(func() { host.Close() })
+	if err := machine.RequireMet(found); err != nil {
+		t.Skip(err) // Debian 12's engine cannot; make test-engines has others
+	}
+	checkConformance(t, &rig{host, t})
+}
 
 // It does on Podman as well.
 func TestConformanceOnPodman(t *testing.T) { checkConformance(t, podmanEngine(t)) }
@@ -37,7 +49,7 @@ func checkConformance(t *testing.T, r *rig) {
 				return Open(ctx, r.Host, c)
 			}
 			labtest.CheckDriver(t, labtest.Driver{
-				Protocol: protocol,
+				Protocol: protocol, Family: r.family,
 				Open: func(ctx context.Context, clients int, say func(string)) (lab.Lab, error) {
 					return open(ctx, Config{Clients: clients, Say: say})
 				},

@@ -98,9 +98,11 @@ func (r *rig) state() map[string][]string {
 		r.t.Fatal(err)
 	}
 	state["bridges"] = bridges
-	for _, line := range readLines(r.t, "iptables-save") {
-		if line[0] != '#' { // the time
-			state["rules"] = append(state["rules"], counters.ReplaceAllString(line, ""))
+	for _, program := range []string{"iptables-save", "ip6tables-save"} {
+		for _, line := range readLines(r.t, program) {
+			if line[0] != '#' { // the time
+				state[program] = append(state[program], counters.ReplaceAllString(line, ""))
+			}
 		}
 	}
 	slices.Sort(state["containers"])

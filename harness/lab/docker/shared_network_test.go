@@ -248,8 +248,8 @@ func TestSharedNetworkCrash(t *testing.T) {
 			undoIt(t, journal)
 			after := r.state()
 			// By hand, the rule is inserted before the others.
-			slices.Sort(before["rules"])
-			slices.Sort(after["rules"])
+			slices.Sort(before["iptables-save"])
+			slices.Sort(after["iptables-save"])
 			if diff := cmp.Diff(before, after); diff != "" {
 				t.Errorf("the machine is not as it was (-before +after):\n%s", diff)
 			}
