@@ -79,6 +79,8 @@ func labText(e result.Env) string {
 		parts = append(parts, "firewall "+*e.Firewall)
 	}
 	switch {
+	case e.Iptables != nil && strings.Contains(e.ClientNetwork, ":"):
+		parts = append(parts, "ip6tables "+*e.Iptables)
 	case e.Iptables != nil:
 		parts = append(parts, "iptables "+*e.Iptables)
 	case e.NAT != "":
