@@ -11,7 +11,7 @@ import (
 	"snatlab/harness/machine"
 	"snatlab/harness/nat"
 	"snatlab/harness/nat/effect"
-	"snatlab/harness/nat/nftables"
+	"snatlab/harness/nat/idle"
 	"snatlab/harness/nat/snat"
 	"snatlab/harness/nat/transaction"
 	"snatlab/harness/result"
@@ -71,7 +71,7 @@ func (b *Base) AddIdleRules(ctx context.Context, subnet netip.Prefix, rules Idle
 		return nil
 	}
 	b.Say(fmt.Sprintf("adding %d idle rules", rules.Number))
-	return b.recordIdleRules(rules, nftables.WidenWindow(ctx, b.Journal, []netip.Prefix{subnet}, rules.Number))
+	return b.recordIdleRules(rules, idle.AddRules(ctx, b.Journal, []netip.Prefix{subnet}, rules.Number))
 }
 
 // recordIdleRules records whether the lab has the idle rules.

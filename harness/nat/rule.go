@@ -17,6 +17,7 @@ import (
 	"maps"
 	"slices"
 
+	"snatlab/harness/nat/idle"
 	"snatlab/harness/nat/iptables"
 	"snatlab/harness/nat/nftables"
 	"snatlab/harness/nat/snat"
@@ -93,7 +94,7 @@ func noRuleError(b backend, text string) error {
 	return fmt.Errorf("no rule %q in %s", text, b.placeName())
 }
 
-// Undoers returns the undoers of the steps that this package and nftables
+// Undoers returns the undoers of the steps that this package, nftables and idle
 // journal.
 func Undoers() undo.Undoers {
 	all := undo.Undoers{
@@ -105,5 +106,6 @@ func Undoers() undo.Undoers {
 		nftablesRewriteKind: undo.NewUndoer(func(ctx context.Context, s nftablesRewrite) error { return s.restoreRule(ctx) }),
 	}
 	maps.Copy(all, nftables.Undoers())
+	maps.Copy(all, idle.Undoers())
 	return all
 }

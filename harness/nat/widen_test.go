@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"snatlab/harness/nat/idle"
 	"snatlab/harness/nat/nattest"
-	"snatlab/harness/nat/nftables"
 	"snatlab/harness/nat/snat"
 )
 
@@ -22,7 +22,7 @@ func TestWidenAmongOthers(t *testing.T) {
 		inForce := applyOptions(t, r, own, snat.Options{RandomFully: true})
 		before := nattest.ListAllRules(t, true)
 		j, path := nattest.NewJournal(t, Undoers())
-		if err := nftables.WidenWindow(t.Context(), j, []netip.Prefix{f.network().Subnet}, 100); err != nil {
+		if err := idle.AddRules(t.Context(), j, []netip.Prefix{f.network().Subnet}, 100); err != nil {
 			t.Fatal(err)
 		}
 		all := nattest.ListAllRules(t, true)

@@ -16,7 +16,7 @@ import (
 	"snatlab/harness/lab"
 	"snatlab/harness/machine"
 	"snatlab/harness/nat"
-	"snatlab/harness/nat/nftables"
+	"snatlab/harness/nat/idle"
 	"snatlab/harness/nat/transaction"
 	"snatlab/harness/probe"
 	"snatlab/harness/result"
@@ -162,7 +162,7 @@ func (a *Agent) widen(ctx context.Context, rules lab.IdleRules) (widened, error)
 	for _, c := range a.clients {
 		sources = append(sources, netip.PrefixFrom(c, c.BitLen()))
 	}
-	err := nftables.WidenWindow(ctx, a.journal, sources, rules.Number)
+	err := idle.AddRules(ctx, a.journal, sources, rules.Number)
 	if _, missing := errors.AsType[*transaction.MissingError](err); missing && !rules.Required {
 		return widened{Reason: err.Error()}, nil
 	}

@@ -55,15 +55,15 @@ func matchNetwork(field uint32, p netip.Prefix) []expr.Any {
 	if whole, odd := p.Bits()/8, p.Bits()%8; odd == 0 && whole > 0 {
 		length = uint32(whole) // fewer bytes are loaded, and none masked
 	} else {
-		mask = []expr.Any{maskNetwork(p)}
+		mask = []expr.Any{MaskNetwork(p)}
 	}
 	exprs := append([]expr.Any{
 		&expr.Payload{DestRegister: register, Base: expr.PayloadBaseNetworkHeader, Offset: field, Len: length}}, mask...)
 	return append(exprs, &expr.Cmp{Op: expr.CmpOpEq, Register: register, Data: address[:length]})
 }
 
-// maskNetwork returns the expression that leaves of an address the bits of its network.
-func maskNetwork(p netip.Prefix) *expr.Bitwise {
+// MaskNetwork returns the expression that leaves of an address the bits of its network.
+func MaskNetwork(p netip.Prefix) *expr.Bitwise {
 	size := p.Addr().BitLen()
 	return &expr.Bitwise{
 		SourceRegister: register, DestRegister: register, Len: uint32(size / 8),

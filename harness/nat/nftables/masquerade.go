@@ -1,9 +1,8 @@
 // Package nftables writes and reads rules of nftables over netlink. No nft
 // program is needed.
 //
-// Snatlab writes only to tables of its own. One table holds the masquerade rule,
-// another one the idle rules of [WidenWindow]. Everything happens in the network
-// namespace of the calling thread.
+// Snatlab writes only to tables of its own. Everything happens in the network namespace of
+// the calling thread.
 package nftables
 
 import (
@@ -175,6 +174,5 @@ func Undoers() undo.Undoers {
 		serverRuleKind: undo.NewUndoer(func(ctx context.Context, s serverRuleStep) error { return s.deleteRule(ctx) }),
 		drawingKind:    undo.NewUndoer(func(ctx context.Context, s drawingStep) error { return s.deleteRule(ctx) }),
 		tableKind:      undo.NewUndoer(func(ctx context.Context, s tableStep) error { return s.deleteTable(ctx) }),
-		widenKind:      undo.NewUndoer(func(ctx context.Context, s widenStep) error { return s.deleteTable(ctx) }),
 	}
 }

@@ -1,4 +1,6 @@
-package nftables
+// Package idle widens the window of the race by idle rules: rules of nftables that compare
+// and change nothing. Everything happens in the network namespace of the calling thread.
+package idle
 
 import (
 	"cmp"
@@ -11,8 +13,10 @@ import (
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
+	"golang.org/x/sys/unix"
 
 	"snatlab/harness/format"
+	ours "snatlab/harness/nat/nftables"
 	"snatlab/harness/nat/snat"
 	"snatlab/harness/nat/transaction"
 	"snatlab/harness/undo"
@@ -65,7 +69,14 @@ type widenStep struct {
 
 const widenKind = "nat.widen"
 
-// WidenWindow widens the window of the race by a number of idle rules, which
+const register = unix.NFT_REG_1
+
+// Undoers returns the undoer of the step that this package journals.
+func Undoers() undo.Undoers {
+	return undo.Undoers{widenKind: undo.NewUndoer(func(ctx context.Context, s widenStep) error { return s.deleteTable(ctx) })}
+}
+
+// AddRules widens the window of the race by a number of idle rules, which
 // compare and change nothing. Only packets that open a connection from one of the
 // sources, which are of one family, meet them. With 0 rules nothing is made. An existing table of its
 // name belongs to another program and is an error. Where the kernel lacks a
@@ -73,7 +84,7 @@ const widenKind = "nat.widen"
 //
 // It requires nftables even if iptables holds the masquerade rule: no table of
 // iptables has a hook at that point.
-func WidenWindow(ctx context.Context, journal *undo.Journal, sources []netip.Prefix, rules int) error {
+func AddRules(ctx context.Context, journal *undo.Journal, sources []netip.Prefix, rules int) error {
 	if rules == 0 {
 		return nil
 	}
@@ -112,7 +123,7 @@ func familyOf(sources []netip.Prefix) (family nftables.TableFamily, err error) {
 		of := transaction.FamilyOf(p.Addr())
 		switch {
 		case !snat.IsNetwork(p):
-			return family, errNotIPv4
+			return family, errors.New("not an IPv4 network")
 		case i > 0 && of != family:
 			return family, fmt.Errorf("%v and %v are of two families", sources[0], p)
 		}
@@ -156,9 +167,9 @@ var (
 // idleExpressions returns `ip saddr 0.0.0.1`, or `ip6 saddr 0:1::/32`.
 func idleExpressions(family nftables.TableFamily) []expr.Any {
 	if family == nftables.TableFamilyIPv6 {
-		return MatchSource(nobody6)
+		return ours.MatchSource(nobody6)
 	}
-	return MatchSource(nobody4)
+	return ours.MatchSource(nobody4)
 }
 
 // jumpExpressions returns `ct state new ct original ip saddr SUBNET jump idle`, or the
@@ -173,7 +184,7 @@ func jumpExpressions(subnet netip.Prefix, idle *nftables.Chain) []expr.Any {
 		},
 		&expr.Cmp{Op: expr.CmpOpNeq, Register: register, Data: none},
 		&expr.Ct{Key: expr.CtKeySRC, Register: register}, // in the original direction, which is 0
-		maskNetwork(subnet),
+		ours.MaskNetwork(subnet),
 		&expr.Cmp{Op: expr.CmpOpEq, Register: register, Data: subnet.Addr().AsSlice()},
 		&expr.Verdict{Kind: expr.VerdictJump, Chain: idle.Name},
 	}

@@ -1,10 +1,11 @@
-package nftables
+package idle
 
 import (
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"slices"
@@ -14,14 +15,25 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"snatlab/harness/nat/nattest"
+	ours "snatlab/harness/nat/nftables"
 	"snatlab/harness/netnstest"
 	"snatlab/harness/undo"
 )
 
+// undoers returns the undoers of the steps of these tests.
+func undoers() undo.Undoers {
+	all := ours.Undoers()
+	maps.Copy(all, Undoers())
+	return all
+}
+
+// nftablesKind is the kind of the step that makes the masquerade table.
+const nftablesKind = "nat.nftables"
+
 // widenWindow widens the window for nattest's network.
 func widenWindow(t *testing.T, j *undo.Journal, network nattest.Network, rules int) {
 	t.Helper()
-	if err := WidenWindow(t.Context(), j, []netip.Prefix{network.Subnet}, rules); err != nil {
+	if err := AddRules(t.Context(), j, []netip.Prefix{network.Subnet}, rules); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -41,7 +53,7 @@ func eachNetwork(t *testing.T, test func(t *testing.T, n nattest.Network)) {
 // nft lists the idle rules as its own program would have written them.
 func TestWidenRuleset(t *testing.T) {
 	eachNetwork(t, func(t *testing.T, n nattest.Network) {
-		j, _ := nattest.NewJournal(t, Undoers())
+		j, _ := nattest.NewJournal(t, undoers())
 		widenWindow(t, j, n, 3)
 		idle, step := "ip saddr 0.0.0.1", widenStep{Table: "snatlab-widen-run"}
 		if n == nattest.IPv6 {
@@ -80,7 +92,7 @@ func TestWidenCount(t *testing.T) {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			nattest.EnterNamespace(t)
 			nattest.RequireNFT(t)
-			j, _ := nattest.NewJournal(t, Undoers())
+			j, _ := nattest.NewJournal(t, undoers())
 			widenWindow(t, j, nattest.IPv4, n)
 			if got := strings.Count(netnstest.Run(t, "nft list chain ip snatlab-widen-run idle"), "\tip saddr 0.0.0.1\n"); got != n {
 				t.Errorf("%d idle rules, want %d", got, n)
@@ -95,8 +107,8 @@ func TestWidenCount(t *testing.T) {
 // rule behind them counts the packets.
 func TestWidenOpeningOnly(t *testing.T) {
 	eachNetwork(t, func(t *testing.T, n nattest.Network) {
-		j, _ := nattest.NewJournal(t, Undoers())
-		if _, err := MakeMasquerade(t.Context(), j, n.Subnet, nattest.Bridge); err != nil {
+		j, _ := nattest.NewJournal(t, undoers())
+		if _, err := ours.MakeMasquerade(t.Context(), j, n.Subnet, nattest.Bridge); err != nil {
 			t.Fatal(err)
 		}
 		widenWindow(t, j, n, 1000)
@@ -191,9 +203,9 @@ func TestWidenRefuses(t *testing.T) {
 			nattest.RequireNFT(t)
 			netnstest.Run(t, c.before)
 			before := nattest.ListAllRules(t, true)
-			j, path := nattest.NewJournal(t, Undoers())
+			j, path := nattest.NewJournal(t, undoers())
 			header := nattest.ReadFile(t, path)
-			err := WidenWindow(c.ctx, j, []netip.Prefix{netip.MustParsePrefix(c.subnet)}, 7)
+			err := AddRules(c.ctx, j, []netip.Prefix{netip.MustParsePrefix(c.subnet)}, 7)
 			if want := "widen the window of the race by 7 rules: " + c.want; err == nil || err.Error() != want {
 				t.Errorf("error %v\nwant  %s", err, want)
 			}
@@ -208,7 +220,7 @@ func TestWidenRefuses(t *testing.T) {
 // With 0 idle rules no table is made.
 func TestWidenZero(t *testing.T) {
 	nattest.EnterNamespace(t)
-	j, path := nattest.NewJournal(t, Undoers())
+	j, path := nattest.NewJournal(t, undoers())
 	header := nattest.ReadFile(t, path)
 	widenWindow(t, j, nattest.IPv4, 0)
 	if nattest.ReadFile(t, path) != header {
@@ -225,7 +237,7 @@ func TestUndoHalfWiden(t *testing.T) {
 	steps := []undo.Step{undo.NewStep(widenKind, "", "", widenStep{})}
 	for _, half := range []string{":", "nft add table ip snatlab-widen", "nft 'table ip snatlab-widen { chain idle { ip saddr 0.0.0.1; }; }'"} {
 		netnstest.Run(t, half)
-		if err := Undoers().UndoAll(t.Context(), steps); err != nil {
+		if err := undoers().UndoAll(t.Context(), steps); err != nil {
 			t.Error(err)
 		}
 		nattest.CheckNoTables(t)
@@ -235,8 +247,8 @@ func TestUndoHalfWiden(t *testing.T) {
 // Networks of two families are refused before anything is made.
 func TestWidenFamilies(t *testing.T) {
 	nattest.EnterNamespace(t)
-	j, _ := nattest.NewJournal(t, Undoers())
-	err := WidenWindow(t.Context(), j, []netip.Prefix{nattest.IPv4.Subnet, nattest.IPv6.Subnet}, 7)
+	j, _ := nattest.NewJournal(t, undoers())
+	err := AddRules(t.Context(), j, []netip.Prefix{nattest.IPv4.Subnet, nattest.IPv6.Subnet}, 7)
 	if want := "widen the window of the race by 7 rules: 198.18.0.0/24 and 2001:2::/64 are of two families"; err == nil || err.Error() != want {
 		t.Errorf("error %v\nwant  %s", err, want)
 	}
@@ -249,10 +261,10 @@ func TestWidenFamilies(t *testing.T) {
 // A step deletes the table of its own family, and none in a family that it cannot have.
 func TestUndoTableFamily(t *testing.T) {
 	for _, c := range []struct{ kind, args, deleted string }{
-		{tableKind, `{}`, "ip snatlab"},
-		{tableKind, `{"family":"ip6"}`, "ip6 snatlab"},
-		{tableKind, `{"family":"inet"}`, ""},
-		{tableKind, `{"family":"ip"}`, ""},
+		{nftablesKind, `{}`, "ip snatlab"},
+		{nftablesKind, `{"family":"ip6"}`, "ip6 snatlab"},
+		{nftablesKind, `{"family":"inet"}`, ""},
+		{nftablesKind, `{"family":"ip"}`, ""},
 		{widenKind, `{"table":"snatlab-widen-run"}`, "ip snatlab-widen-run"},
 		{widenKind, `{"table":"snatlab-widen-run","family":"ip6"}`, "ip6 snatlab-widen-run"},
 		{widenKind, `{"table":"snatlab-widen-run","family":"inet"}`, ""},
@@ -271,7 +283,7 @@ func TestUndoTableFamily(t *testing.T) {
 				}
 			}
 			for range 2 {
-				err := Undoers()[c.kind](t.Context(), json.RawMessage(c.args))
+				err := undoers()[c.kind](t.Context(), json.RawMessage(c.args))
 				if refused := c.deleted == ""; (err != nil) != refused || refused && !strings.HasSuffix(err.Error(), "; its step is not undone") {
 					t.Errorf("error %v", err)
 				}
@@ -296,7 +308,7 @@ func TestUndoWidenOthers(t *testing.T) {
 	}
 	before := nattest.ListAllRules(t, true)
 	steps := []undo.Step{undo.NewStep(widenKind, "", "", widenStep{Table: "snatlab-widen-abcdef"})}
-	if err := Undoers().UndoAll(t.Context(), steps); err != nil {
+	if err := undoers().UndoAll(t.Context(), steps); err != nil {
 		t.Error(err)
 	}
 	nattest.CheckUnchanged(t, before, nattest.ListAllRules(t, true))
