@@ -57,7 +57,7 @@ const warmUpRequests = 500
 // warmUp makes a trial of the baseline, which counts for nothing. It is the first of its
 // lab: it fills caches, and the phase lock finds the delays that the next one begins with.
 func (x *experiment) warmUp(ctx context.Context, watch Watcher) error {
-	baseline := newArmRecord(x.Arms[0])
+	baseline := newArmRecord(x.Arms[0], x.Clients)
 	p := result.Progress{Arm: baseline.Name}
 	watch.Start(p)
 	t, err := x.runIntactTrial(ctx, x.Arms[0], &baseline, min(x.Load.Requests, warmUpRequests))

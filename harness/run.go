@@ -61,12 +61,12 @@ func Run(ctx context.Context, s *scenario.Scenario, open func(context.Context) (
 }
 
 // newArmRecord returns the record of an arm without a trial.
-func newArmRecord(a scenario.Arm) result.Arm {
+func newArmRecord(a scenario.Arm, clients int) result.Arm {
 	arm := result.Arm{
-		Name: a.Name, Settings: []string{}, Trials: []result.Trial{},
+		Name: a.Name, Settings: []string{}, Trials: []result.Trial{}, PortsPerClient: a.SNAT.PortsPerClient,
 		Options: &result.RuleOptions{Random: a.Masquerade.Random || a.SNAT.Random, RandomFully: a.Masquerade.RandomFully || a.SNAT.RandomFully, Removes: float64(a.Masquerade.Removes)},
 	}
-	if to := a.ToPorts(); to.Len() > 0 {
+	if to := a.UsedPorts(clients); to.Len() > 0 {
 		arm.ToPorts = &result.Ports{First: int(to.First), Last: int(to.Last)}
 	}
 	for _, address := range a.SNAT.ToSource {
@@ -87,7 +87,7 @@ func newRecord(s *scenario.Scenario, o RunOptions) *result.Result {
 		r.Scenario.Seed = uint64(rand.Uint32())
 	}
 	for _, a := range s.Arms {
-		r.Arms = append(r.Arms, newArmRecord(a))
+		r.Arms = append(r.Arms, newArmRecord(a, s.Clients))
 	}
 	return r
 }

@@ -234,7 +234,7 @@ func (x *experiment) runTrial(ctx context.Context, arm scenario.Arm, into *resul
 	if err := x.countPackets(t, rule, m); err != nil {
 		return nil, err
 	}
-	c := causes.Circumstances{Ports: causes.SourcePorts(arm), Max: m.after.counters.Max, Evicts: causes.EvictsClosedEntries(x.result.Environment.Kernel)}
+	c := causes.Circumstances{Ports: causes.SourcePorts(arm, x.Clients), Block: arm.SNAT.PortsPerClient, Max: m.after.counters.Max, Evicts: causes.EvictsClosedEntries(x.result.Environment.Kernel)}
 	causes.Find(t, c)
 	if causes.IsGuess(t, c) && x.entriesTell() {
 		if err := x.countGone(ctx, address, m.reports, &c); err != nil {

@@ -43,6 +43,7 @@ func listHostChanges(s *scenario.Scenario) (changes []string) {
 	}
 	add(rule+rewritten, rewritesRule)
 	add("a second rule before "+rule, func(a scenario.Arm) bool { return a.Masquerade.Removes > 0 })
+	add("a SNAT rule for each client before "+rule, func(a scenario.Arm) bool { return a.SNAT.PortsPerClient > 0 })
 	add("addresses on the bridge of the server's network", translates)
 	add("sysctls of this host", func(a scenario.Arm) bool { return len(a.Sysctls.Router) > 0 })
 	if n := s.Lab.PostroutingRules; n > 0 {
@@ -96,7 +97,7 @@ func describeDockerLab(s *scenario.Scenario) string {
 // rewritesRule reports whether an arm changes the rule of the network.
 func rewritesRule(a scenario.Arm) bool {
 	m := a.Masquerade
-	return m.Removes == 0 && m != scenario.MasqueradeOptions{} || translates(a)
+	return m.Removes == 0 && m != scenario.MasqueradeOptions{} || translates(a) && a.SNAT.PortsPerClient == 0
 }
 
 // translates reports whether an arm translates to given addresses.

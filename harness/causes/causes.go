@@ -3,6 +3,7 @@
 package causes
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -15,6 +16,7 @@ import (
 // causes.
 type Circumstances struct {
 	Ports int    // that NAT had to choose from
+	Block int    // of these, that a rule gives each client for itself; 0: all clients share the ports
 	Max   uint64 // entries that the conntrack table holds; 0: no limit, or unknown
 	// Evicts is set if a connection that finds no free port gets that of a closed
 	// one (Linux 6.5).
@@ -234,17 +236,18 @@ func CountInsertions(c result.Conntrack) uint64 {
 }
 
 // SourcePorts returns the number of source ports that an arm leaves NAT to choose
-// from, for one destination.
-func SourcePorts(arm scenario.Arm) int {
+// from, for so many clients and one destination.
+func SourcePorts(arm scenario.Arm, clients int) int {
 	ports := scenario.NATPorts
-	if r := arm.ToPorts(); r != (scenario.PortRange{}) {
+	if r := arm.UsedPorts(clients); r != (scenario.PortRange{}) {
 		ports = r.Len()
 	}
 	return ports * max(1, len(arm.SNAT.ToSource))
 }
 
 // countExhausted returns the number of connections, at most, that found no free
-// port. These connections exceed the number of ports, and for each of them NAT
+// port. These connections exceed the number of ports (with blocks too: every client sends
+// as many requests, and has as many ports), and for each of them NAT
 // looked at as many ports as it tries, and found them taken. It tries all ports of a
 // small range, or 128, and then half as many as before as long as they are 16 or more
 // (nf_nat_l4proto_unique_tuple in net/netfilter/nf_nat_core.c). It uses the last one
@@ -274,10 +277,11 @@ func countLooks(c Circumstances) (looks int) {
 	if c.Evicts {
 		uncounted = 32 // NF_NAT_HARDER_THRESH
 	}
-	first := min(c.Ports, 128)
+	ports := cmp.Or(c.Block, c.Ports)
+	first := min(ports, 128)
 	for round := first; round >= 8 || round == first; round /= 2 {
 		looks += max(0, round-uncounted)
-		if c.Ports <= 128 {
+		if ports <= 128 {
 			break
 		}
 	}

@@ -270,24 +270,26 @@ func TestFindCausesOpenConnections(t *testing.T) {
 	for _, c := range []struct {
 		name            string
 		requests, ports int
-		open            int
+		block, open     int
 		failed, found   uint64
 		race, exhausted int
 	}{
-		{"closed at once: those that fail met another one", 2000, 500, 0, 25, 2000 * 128, 25, 0},
-		{"all ports held, each further connection looked in vain", 2000, 500, 500, 1500, 1500 * 128, 0, 1500},
-		{"a few are counted late", 2000, 500, 450, 1500, 1500 * 128, 0, 1500},
-		{"open connections leave ports", 2000, 500, 449, 100, 2000 * 128, 100, 0},
-		{"no more than the looks account for", 2000, 500, 500, 1500, 1000 * 128, 500, 1000},
-		{"a block of 64: the last 32 looks are not counted", 2000, 64, 64, 1936, 1936 * 32, 0, 1936},
-		{"a block of 16: no look is counted", 2000, 16, 16, 1984, 17, 0, 1984},
-		{"a block of 16, and connections that are closed", 2000, 16, 8, 300, 17, 300, 0},
-		{"ports for all", 400, 500, 400, 3, 0, 3, 0},
+		{"closed at once: those that fail met another one", 2000, 500, 0, 0, 25, 2000 * 128, 25, 0},
+		{"all ports held, each further connection looked in vain", 2000, 500, 0, 500, 1500, 1500 * 128, 0, 1500},
+		{"a few are counted late", 2000, 500, 0, 450, 1500, 1500 * 128, 0, 1500},
+		{"open connections leave ports", 2000, 500, 0, 449, 100, 2000 * 128, 100, 0},
+		{"no more than the looks account for", 2000, 500, 0, 500, 1500, 1000 * 128, 500, 1000},
+		{"a block of 64: the last 32 looks are not counted", 2000, 64, 0, 64, 1936, 1936 * 32, 0, 1936},
+		{"a block of 16: no look is counted", 2000, 16, 0, 16, 1984, 17, 0, 1984},
+		{"a block of 16, and connections that are closed", 2000, 16, 0, 8, 300, 17, 300, 0},
+		{"two blocks of 16: no look is counted", 2000, 32, 16, 32, 1968, 17, 0, 1968},
+		{"eight blocks of 64: a client looks at its own ports only", 2000, 512, 64, 512, 1488, 1488 * 32, 0, 1488},
+		{"ports for all", 400, 500, 0, 400, 3, 0, 3, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			trial := &result.Trial{Requests: c.requests, Failed: int(c.failed), Failures: map[string]int{result.Timeout: int(c.failed)}, MostOpen: c.open}
 			trial.Conntrack.ConntrackCounters = result.ConntrackCounters{InsertFailed: c.failed, Drop: c.failed, Found: c.found}
-			got := causesOf(trial, Circumstances{Ports: c.ports, Evicts: true})
+			got := causesOf(trial, Circumstances{Ports: c.ports, Block: c.block, Evicts: true})
 			if got[result.SNATRace] != c.race || got[result.PortExhaustion] != c.exhausted || got[result.Unexplained] != 0 {
 				t.Errorf("%v, want %d by the race and %d for want of ports", got, c.race, c.exhausted)
 			}
@@ -322,11 +324,13 @@ func TestSourcePorts(t *testing.T) {
 	t.Parallel()
 	for want, arm := range map[int]scenario.Arm{
 		64512:     {},
+		3 * 16:    {SNAT: scenario.SNATOptions{PortsPerClient: 16, ToSource: []netip.Addr{netip.MustParseAddr("198.19.0.1")}}},
+		2 * 3 * 9: {SNAT: scenario.SNATOptions{PortsPerClient: 9, ToPorts: scenario.PortRange{First: 20000, Last: 20499}, ToSource: []netip.Addr{netip.MustParseAddr("198.19.0.1"), netip.MustParseAddr("198.19.0.2")}}},
 		500:       {Masquerade: scenario.MasqueradeOptions{ToPorts: scenario.PortRange{First: 20000, Last: 20499}}},
 		1000:      {SNAT: scenario.SNATOptions{ToPorts: scenario.PortRange{First: 20000, Last: 20499}, ToSource: []netip.Addr{netip.MustParseAddr("198.19.0.1"), netip.MustParseAddr("198.19.0.2")}}},
 		2 * 64512: {SNAT: scenario.SNATOptions{ToSource: []netip.Addr{netip.MustParseAddr("198.19.0.1"), netip.MustParseAddr("198.19.0.2")}}},
 	} {
-		if got := SourcePorts(arm); got != want {
+		if got := SourcePorts(arm, 3); got != want {
 			t.Errorf("%+v leaves %d ports, want %d", arm, got, want)
 		}
 	}

@@ -204,7 +204,8 @@ func (a *appliedArm) changeRouter(ctx context.Context, prepare func() (undo.Step
 
 func (a *appliedArm) setRule(ctx context.Context, arm scenario.Arm) error {
 	err := a.lab.Router(func() (err error) {
-		a.rule, err = a.lab.translation().apply(ctx, a.lab.Journal, RuleOptions(arm, a.lab.Protocol))
+		o, parts := RuleOptions(arm, a.lab.Protocol), blockRules(arm, a.lab.Protocol, a.lab.addresses)
+		a.rule, err = a.lab.translation().apply(ctx, a.lab.Journal, o, parts)
 		return err
 	})
 	if err == nil {
@@ -215,8 +216,33 @@ func (a *appliedArm) setRule(ctx context.Context, arm scenario.Arm) error {
 	return err
 }
 
-// RuleOptions returns the options of an arm's rule, for a load of this protocol.
+// RuleOptions returns the options of an arm's rule, for a load of this protocol. Where each
+// client has a block of ports, the rule stays as it is: see blockRules.
 func RuleOptions(arm scenario.Arm, protocol string) snat.Options {
+	if arm.SNAT.PortsPerClient > 0 {
+		return snat.Options{}
+	}
+	return allOptions(arm, protocol)
+}
+
+// blockRules returns the rules of an arm that give each client a block of ports.
+func blockRules(arm scenario.Arm, protocol string, clients []netip.Addr) (rules []snat.Part) {
+	n := arm.SNAT.PortsPerClient
+	if n == 0 {
+		return nil
+	}
+	o := allOptions(arm, protocol)
+	first := o.ToPorts.First
+	for i, client := range clients {
+		o.ToPorts.First = first + uint16(n*i)
+		o.ToPorts.Last = o.ToPorts.First + uint16(n-1)
+		rules = append(rules, snat.Part{Source: netip.PrefixFrom(client, client.BitLen()), Options: o})
+	}
+	return rules
+}
+
+// allOptions returns the options that an arm asks for.
+func allOptions(arm scenario.Arm, protocol string) snat.Options {
 	o := snat.Options{
 		Plain: arm.Masquerade.Plain, Random: arm.Masquerade.Random || arm.SNAT.Random, RandomFully: arm.Masquerade.RandomFully || arm.SNAT.RandomFully,
 		Persistent: arm.SNAT.Persistent, ToPorts: snat.PortRange(arm.ToPorts()), PerMillion: arm.Masquerade.DrawnPerMillion(),

@@ -20,7 +20,7 @@ import (
 // their own.
 type translation interface {
 	insertControl(ctx context.Context, journal *undo.Journal, of snat.Connections) (controlRule, error)
-	apply(ctx context.Context, journal *undo.Journal, o snat.Options) (appliedRule, error)
+	apply(ctx context.Context, journal *undo.Journal, o snat.Options, parts []snat.Part) (appliedRule, error)
 }
 
 // controlRule is the rule of the control, or its rules.
@@ -60,8 +60,8 @@ func (r networkRule) insertControl(ctx context.Context, journal *undo.Journal, o
 	return c, nil
 }
 
-func (r networkRule) apply(ctx context.Context, journal *undo.Journal, o snat.Options) (appliedRule, error) {
-	a, err := r.Apply(ctx, journal, o)
+func (r networkRule) apply(ctx context.Context, journal *undo.Journal, o snat.Options, parts []snat.Part) (appliedRule, error) {
+	a, err := r.Apply(ctx, journal, o, parts...)
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +78,14 @@ func (r foundRules) insertControl(ctx context.Context, journal *undo.Journal, of
 	return c, nil
 }
 
-func (r foundRules) apply(ctx context.Context, journal *undo.Journal, o snat.Options) (appliedRule, error) {
+// errFoundParts is the error of rules for parts of the connections where nobody knows the
+// rule of the network.
+var errFoundParts = errors.New("ports_per_client: the rules here were found by their effect, and a rule for each client is possible only before a rule that Docker writes for its network with iptables (use driver netns)")
+
+func (r foundRules) apply(ctx context.Context, journal *undo.Journal, o snat.Options, parts []snat.Part) (appliedRule, error) {
+	if len(parts) > 0 {
+		return nil, errFoundParts
+	}
 	a, err := r.Apply(ctx, journal, o)
 	if err != nil {
 		return nil, err
@@ -128,5 +135,10 @@ func (b *Base) FindRules(ctx context.Context) (found *effect.Rules, err error) {
 // CheckFound reports why no rule can stand in for one of those that were found, for one of
 // the arms. Nothing is changed.
 func CheckFound(ctx context.Context, found *effect.Rules, arms []scenario.Arm, protocol string) error {
+	for _, arm := range arms {
+		if arm.SNAT.PortsPerClient > 0 {
+			return errFoundParts
+		}
+	}
 	return found.Check(ctx, optionsOf(arms, protocol)...)
 }

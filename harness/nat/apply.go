@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"snatlab/harness/nat/iptables"
 	"snatlab/harness/nat/snat"
@@ -12,23 +14,26 @@ import (
 
 // AppliedRule is the masquerade rule as it stands for an arm.
 type AppliedRule struct {
-	rule        rule  // without its counter
-	drawing     *rule // for a part of the connections, before rule; nil: there is none
+	rule        rule   // without its counter
+	parts       []rule // for parts of the connections, before rule, in order
 	outlivesRun bool
 	backend     backend
 	control     *ControlRule // nil: there is none
 	journal     *undo.Journal
-	entry       *undo.Entry // nil: the rule is the original
-	listed      []rule      // the listing in which Apply found the rule
+	entries     []undo.Entry // oldest first; none: nothing was changed
+	listed      []rule       // the listing in which Apply found the rule
 }
 
 // Apply rewrites the rule with the options. At every moment a rule exists.
-// Without options the rule stays as it is. Options that Check refuses are refused
-// before anything is changed.
-func (r *Rule) Apply(ctx context.Context, journal *undo.Journal, options snat.Options) (*AppliedRule, error) {
+// Without options the rule stays as it is. Rules for parts of the connections are inserted
+// before it. What Check or CheckParts refuses is refused before anything is changed.
+func (r *Rule) Apply(ctx context.Context, journal *undo.Journal, options snat.Options, parts ...snat.Part) (*AppliedRule, error) {
 	options.Plain = false // the rule is plain
+	if options.PerMillion != 0 {
+		options, parts = snat.Options{}, append(parts, snat.Part{Options: options})
+	}
 	a := &AppliedRule{rule: r.originalRule(), outlivesRun: r.OutlivesRun, backend: r.backend, control: r.control, journal: journal}
-	if options == (snat.Options{}) {
+	if options == (snat.Options{}) && len(parts) == 0 {
 		var err error
 		a.listed, _, err = a.listRules(ctx) // an error if the rule is gone
 		if err == nil {
@@ -37,14 +42,19 @@ func (r *Rule) Apply(ctx context.Context, journal *undo.Journal, options snat.Op
 		return a, err
 	}
 	rules, err := r.checkOptions(ctx, options)
+	if err == nil {
+		err = r.CheckParts(ctx, parts...)
+	}
 	if err != nil {
 		return nil, err
 	}
-	put := func() error { return a.rewriteOriginal(ctx, rules, options) }
-	if options.PerMillion != 0 {
-		put = func() error { return a.insertDrawing(ctx, options) }
+	if options != (snat.Options{}) {
+		err = a.rewriteOriginal(ctx, rules, options)
 	}
-	if err := put(); err != nil { // perhaps half-way
+	if err == nil {
+		err = a.insertParts(ctx, r.Text, parts)
+	}
+	if err != nil { // some of it may be done
 		return nil, errors.Join(fmt.Errorf("rewrite masquerade rule %s: %w", r.Text, err), a.Undo(undo.Context(ctx)))
 	}
 	if a.listed, err = a.control.putBefore(ctx, a.listed, a.firstRule()); err != nil {
@@ -82,23 +92,27 @@ func (a *AppliedRule) replaceOriginal(ctx context.Context, rules []rule, origina
 		}
 		return err
 	})
-	a.entry = &entry
+	a.entries = append(a.entries, entry)
 	return err
 }
 
-// Text returns the text of the applied rule. If another one for a part of the
-// connections stands before it, it returns both.
+// mostTexts bounds the rules whose texts Text returns.
+const mostTexts = 4
+
+// Text returns the text of the applied rule. If others for parts of the connections stand
+// before it, it returns them as well, or the first one and the number of the others.
 func (a *AppliedRule) Text() string {
-	if a.drawing != nil {
-		return a.drawing.text + ", then " + a.rule.text
+	texts := ruleTexts(a.parts)
+	if len(texts) >= mostTexts {
+		texts = []string{fmt.Sprintf("%s, %d more rules like it", texts[0], len(texts)-1)}
 	}
-	return a.rule.text
+	return strings.Join(append(texts, a.rule.text), ", then ")
 }
 
 // Packets returns how many packets the rule matched since it was written: the
-// first packet of each connection. If another one for a part of the connections stands
-// before it, that one's are added, and the rule has counted from its own writing on. It
-// returns an error if the rule is gone because another program rewrote the rules.
+// first packet of each connection. If others for parts of the connections stand
+// before it, theirs are added, and a rule that was not rewritten has counted from its own
+// writing on. It returns an error if a rule is gone because another program rewrote the rules.
 func (a *AppliedRule) Packets(ctx context.Context) (uint64, error) {
 	_, own, err := a.listRules(ctx)
 	return own.packets, err
@@ -115,34 +129,33 @@ func (a *AppliedRule) BothPackets(ctx context.Context) (own, control uint64, err
 	return r.packets, control, err
 }
 
-// listRules lists all rules, and returns this rule as listed, with the packets of the
-// rule for a part of the connections. It returns an error if one of them is gone.
+// listRules lists all rules, and returns this rule as listed, with the packets of those
+// for parts of the connections. It returns an error if one of them is gone.
 func (a *AppliedRule) listRules(ctx context.Context) (all []rule, own rule, err error) {
 	all, err = a.backend.readRules(ctx)
 	if err != nil {
 		return nil, rule{}, err
 	}
-	at := positionOf(all, a.rule)
-	if at == 0 {
-		return nil, rule{}, goneError("masquerade rule", a.rule, a.backend)
+	packets := uint64(0)
+	for _, r := range append([]rule{a.rule}, a.parts...) {
+		at := positionOf(all, r)
+		if at == 0 {
+			return nil, rule{}, goneError("masquerade rule", r, a.backend)
+		}
+		packets += all[at-1].packets
 	}
-	own = all[at-1]
-	if a.drawing == nil {
-		return all, own, nil
-	}
-	if at = positionOf(all, *a.drawing); at == 0 {
-		return nil, rule{}, goneError("masquerade rule", *a.drawing, a.backend)
-	}
-	own.packets += all[at-1].packets
+	own = a.rule
+	own.packets = packets
 	return all, own, nil
 }
 
-// Undo restores the original rule.
+// Undo removes the rules for parts of the connections, and restores the original rule.
 func (a *AppliedRule) Undo(ctx context.Context) error {
-	if a.entry == nil {
-		return nil
+	var errs []error
+	for _, entry := range slices.Backward(a.entries) {
+		errs = append(errs, a.journal.Undo(ctx, entry))
 	}
-	return a.journal.Undo(ctx, *a.entry)
+	return errors.Join(errs...)
 }
 
 // checkReplaced returns an error unless the written rule exists and the old one

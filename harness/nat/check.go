@@ -42,14 +42,47 @@ func (r *Rule) checkForm(o snat.Options) error {
 	if err := o.CheckFor(sourceOf(r.Text)); err != nil {
 		return err
 	}
-	if _, ok := r.backend.(iptablesBackend); ok && o.PerMillion != 0 {
-		return parseDrawing(r.backend.rewriteText(r.Text, o))
-	} else if ok { // nothing is written that would not be undone
+	if o.PerMillion != 0 {
+		_, err := r.checkPart(snat.Part{Options: o})
+		return err
+	}
+	if _, ok := r.backend.(iptablesBackend); ok { // nothing is written that would not be undone
 		if _, _, _, err := (rewriteStep{Original: r.Text, Rewritten: r.backend.rewriteText(r.Text, o)}).parseRules(); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// CheckParts returns an error, as Check does, if no rules for these parts of the
+// connections can stand before the rule.
+func (r *Rule) CheckParts(ctx context.Context, parts ...snat.Part) error {
+	if len(parts) == 0 {
+		return nil
+	}
+	rules, err := r.backend.readRules(ctx)
+	for _, p := range parts {
+		text := ""
+		if err == nil {
+			text, err = r.checkPart(p)
+		}
+		if err == nil {
+			err = checkUniqueRule(r.backend, rules, r.originalRule(), text)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("rewrite masquerade rule %s: %w", r.Text, err)
+	}
+	return nil
+}
+
+// checkPart returns the text of a rule for a part of the connections, or an error if there
+// is none, or if it could not be undone.
+func (r *Rule) checkPart(p snat.Part) (text string, err error) {
+	if err = p.Check(sourceOf(r.Text)); err == nil {
+		text, err = r.backend.partText(r.Text, p)
+	}
+	return text, err
 }
 
 // checkUniqueRule returns an error unless one rule has the original text and

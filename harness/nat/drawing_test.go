@@ -142,12 +142,12 @@ func TestDrawingInsertedAboveControl(t *testing.T) {
 // Every number of connections has a text that is read back as the same one.
 func TestDrawingText(t *testing.T) {
 	t.Parallel()
-	if got := drawingText(plain, someConnections.PerMillion); got != drawingIPTables {
+	if got := (iptablesBackend{}).rewriteText(plain, someConnections); got != drawingIPTables {
 		t.Errorf("%s, want %s", got, drawingIPTables)
 	}
 	for perMillion := uint32(1); perMillion < snat.Million; perMillion = perMillion*3/2 + 1 {
 		for _, n := range []uint32{perMillion, snat.Million - perMillion} {
-			if err := parseDrawing(drawingText(plain, n)); err != nil {
+			if err := parsePart((iptablesBackend{}).rewriteText(plain, snat.Options{RandomFully: true, PerMillion: n})); err != nil {
 				t.Error(err)
 			}
 		}
@@ -169,14 +169,14 @@ func TestForgedDrawing(t *testing.T) {
 		plain, fully,
 	}
 	for _, text := range bad {
-		args, _ := json.Marshal(drawingStep{Path: "iptables-nft", Spec: strings.Fields(text)[2:]})
+		args, _ := json.Marshal(partStep{Path: "iptables-nft", Spec: strings.Fields(text)[2:]})
 		if strings.Contains(text, "OUTPUT") {
-			if err := parseDrawing(text); err == nil {
+			if err := parsePart(text); err == nil {
 				t.Errorf("%q is accepted", text)
 			}
 			continue
 		}
-		checkForgedStep(t, drawingKind, string(args), text)
+		checkForgedStep(t, partKind, string(args), text)
 	}
 	for _, text := range []string{
 		strings.Replace(drawingNFTables, "683772", "0", 1),

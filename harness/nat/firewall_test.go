@@ -23,9 +23,10 @@ type firewall interface {
 	name() string
 	place() string
 	ours(snat.Options) string
-	control() string     // the rule of the control
-	drawing() string     // the rule for someConnections
-	theirs(n int) string // a rule of another program, for 10.n.0.0/16 or fd00:n::/32
+	control() string       // the rule of the control
+	drawing() string       // the rule for someConnections
+	part(snat.Part) string // the rule for the TCP of a client
+	theirs(n int) string   // a rule of another program, for 10.n.0.0/16 or fd00:n::/32
 
 	rules(t *testing.T) []string   // of our chain
 	listing(t *testing.T) []string // the same, with the counters

@@ -116,19 +116,18 @@ func (iptablesBackend) placeName() string { return iptables.Postrouting }
 
 // rewriteText replaces the end of the rule's text: see masqueradeText.
 func (iptablesBackend) rewriteText(original string, o snat.Options) string {
-	const plain = plainTarget
-	if o.PerMillion != 0 {
-		return drawingText(original, o.PerMillion)
-	}
 	end, target := "", "MASQUERADE"
 	if o.ToPorts != (snat.PortRange{}) {
 		end = " -p " + snat.Protocol(o.UDP)
+	}
+	if o.PerMillion != 0 {
+		end += drawText(o.PerMillion)
 	}
 	if o.ToSource != (snat.AddressRange{}) {
 		target = "SNAT"
 	}
 	end += " " + compat.Text(target, o)
-	return strings.TrimSuffix(original, plain) + end
+	return strings.TrimSuffix(original, plainTarget) + end
 }
 
 func (b iptablesBackend) readRules(ctx context.Context) ([]rule, error) {

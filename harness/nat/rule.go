@@ -52,7 +52,7 @@ func (r *Rule) originalRule() rule { return rule{text: r.Text, mark: r.mark} }
 type backend interface {
 	programName() string                                // with its version: "iptables 1.8.9 (nft)"
 	placeName() string                                  // of its masquerade rules: "POSTROUTING"
-	rewriteText(original string, o snat.Options) string // the text of the rule with options; for a part of the connections, of the rule before it
+	rewriteText(original string, o snat.Options) string // the text of the rule with options
 	readRules(context.Context) ([]rule, error)          // all rules of that place, in order
 	// replaceRule writes a rule with these options and deletes the old one, which is in
 	// rules, just listed. At every moment one of the two exists.
@@ -63,10 +63,12 @@ type backend interface {
 	// insertControl inserts, as a step of the journal, the rule of the control before
 	// the rule of the network.
 	insertControl(ctx context.Context, journal *undo.Journal, network rule, of snat.Connections) (rule, error)
-	// insertDrawing inserts, as a step of the journal, a rule for a part of the
-	// connections before the rule of the network. The entry is nil if nothing was
-	// journalled.
-	insertDrawing(ctx context.Context, journal *undo.Journal, network rule, o snat.Options) (rule, *undo.Entry, error)
+	// partText returns the text of a rule for a part of the connections of the network
+	// whose rule has this text as its owner made it.
+	partText(network string, p snat.Part) (string, error)
+	// insertPart inserts such a rule, as a step of the journal, before the rule that the
+	// network has now. The entry is nil if nothing was journalled.
+	insertPart(ctx context.Context, journal *undo.Journal, now rule, network string, p snat.Part) (rule, *undo.Entry, error)
 }
 
 // rule is one rule as a backend lists it.
@@ -99,7 +101,7 @@ func noRuleError(b backend, text string) error {
 func Undoers() undo.Undoers {
 	all := undo.Undoers{
 		controlKind:         undo.NewUndoer(func(ctx context.Context, s controlStep) error { return s.deleteRule(ctx) }),
-		drawingKind:         undo.NewUndoer(func(ctx context.Context, s drawingStep) error { return s.deleteRule(ctx) }),
+		partKind:            undo.NewUndoer(func(ctx context.Context, s partStep) error { return s.deleteRule(ctx) }),
 		acceptKind:          undo.NewUndoer(func(ctx context.Context, s acceptStep) error { return s.deleteRule(ctx) }),
 		masqueradeKind:      undo.NewUndoer(func(ctx context.Context, s masqueradeStep) error { return s.deleteRule(ctx) }),
 		rewriteKind:         undo.NewUndoer(func(ctx context.Context, s rewriteStep) error { return s.restoreRule(ctx) }),

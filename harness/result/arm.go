@@ -78,8 +78,8 @@ func (a Arm) SplitsPorts() bool {
 }
 
 // KeepsApart reports whether clients of the arm have different source ports, drawn or
-// of their own, whatever its addresses and ranges are.
-func (a Arm) KeepsApart() bool { return a.DrawsPorts() || a.SplitsPorts() }
+// of their own before or after NAT, whatever its addresses and ranges are.
+func (a Arm) KeepsApart() bool { return a.DrawsPorts() || a.SplitsPorts() || a.PortsPerClient > 0 }
 
 // LeftOutPorts returns the ports of the arm's clients that its rule does not keep
 // since they are not in the rule's range. It returns none for a rule that draws

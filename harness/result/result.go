@@ -180,6 +180,9 @@ type Arm struct {
 	// ToPorts is the range that the rule is given to choose source ports from; nil
 	// where it is given none.
 	ToPorts *Ports `json:"to_ports,omitempty"`
+	// PortsPerClient is the number of ports that each client has for itself: ToPorts are
+	// those of all clients together. 0: the clients share them.
+	PortsPerClient int `json:"ports_per_client,omitempty"`
 	// ClientPorts reaches from the lowest source port that a client connected from
 	// in a trial of the arm to the highest; nil where no client connected.
 	ClientPorts *Ports `json:"client_ports,omitempty"`

@@ -40,6 +40,7 @@ func (c checker) checkAll(s *Scenario, root *yaml.Node) {
 	arms := strictyaml.ChildOf(root, "arms")
 	c.checkArms(s.Arms, arms)
 	c.checkRemoves(s, root)
+	c.checkBlocks(s, root)
 	c.checkExpect(s, strictyaml.ChildOf(root, "expect"), arms)
 }
 

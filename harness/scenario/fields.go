@@ -265,6 +265,9 @@ func snatFields(s *SNATOptions) []strictyaml.Field {
 		{Key: "to_ports", Value: portRangeValue{&s.ToPorts, strictyaml.SpanOf(1024, 65535), " (NAT keeps lower ports apart)"},
 			Doc:     "NAT uses a range of ports of each address. A client's own port is kept if it is in the range.",
 			Default: "all ports"},
+		{Key: "ports_per_client", Value: strictyaml.Integer[int]{Into: &s.PortsPerClient, Bounds: strictyaml.SpanOf(1, NATPorts)},
+			Doc:     "Each client has a block of so many ports of each address, by a rule of its own, as carriers share an address among customers. The blocks follow each other from the first port of to_ports on. It stops the race between clients.",
+			Default: "clients share the ports"},
 	}
 }
 

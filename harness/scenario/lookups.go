@@ -69,7 +69,7 @@ func (c checker) checkLookups(s *Scenario, root *yaml.Node) {
 			c.AddFault(at, "resolver: the first arm is what others are compared with, and sends both queries at once, as the control does; allowed in the arms after it")
 		case a.Resolver != result.UseVC:
 		case a.ToPorts().Len() > 0:
-			c.AddFault(at, "resolver: use-vc is TCP, and a rule with to_ports is for UDP here; allowed without to_ports")
+			c.AddFault(at, fmt.Sprintf("resolver: use-vc is TCP, and a rule with %[1]s is for UDP here; allowed without %[1]s", a.portsKey()))
 		case s.Server.AcceptSourcePorts.Len() > 0:
 			c.AddFault(at, "resolver: use-vc is TCP, and the filter of server.accept_source_ports is for UDP here; allowed without it")
 		}

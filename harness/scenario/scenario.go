@@ -6,7 +6,6 @@
 package scenario
 
 import (
-	"cmp"
 	"fmt"
 	"math"
 	"net/netip"
@@ -160,11 +159,11 @@ type SNATOptions struct {
 	RandomFully bool         `yaml:"random_fully,omitempty"`
 	Persistent  bool         `yaml:"persistent,omitempty"`
 	ToPorts     PortRange    `yaml:"to_ports,omitempty"`
+	// PortsPerClient makes a rule for each client, with a block of so many ports of each
+	// address. The blocks follow each other from the first of ToPorts on. 0: all clients
+	// share the ports.
+	PortsPerClient int `yaml:"ports_per_client,omitempty"`
 }
-
-// ToPorts returns the range of ports that the arm's rule translates to; zero if it has
-// none.
-func (a Arm) ToPorts() PortRange { return cmp.Or(a.Masquerade.ToPorts, a.SNAT.ToPorts) }
 
 // Share is a share between 0 and 1. In a scenario it is written in percent, "90%".
 type Share float64

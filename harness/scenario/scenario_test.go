@@ -273,6 +273,7 @@ func TestParseBounds(t *testing.T) {
 	for _, arm := range []string{
 		"masquerade: {to_ports: 1024-65535}", "masquerade: {to_ports: 1024-1024, random: true}",
 		"client_port_range: 1024-65535", "client_port_range: 9009-9009",
+		"snat: {to_source: [198.19.0.1], ports_per_client: 1}", "snat: {to_source: [198.19.0.1], to_ports: 2000-2031, ports_per_client: 16}",
 		"snat: {to_source: [198.18.0.0]}", "snat: {to_source: [198.19.255.254, 198.19.255.255]}",
 		"sysctls: {}", "sysctls: {router: {}, server: {}, clients: {}}",
 		"sysctls: {clients: {net.x: " + strings.Repeat("v", 128) + "}}",

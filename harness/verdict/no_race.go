@@ -25,7 +25,7 @@ func warnNoRace(r *result.Result) (found []result.Warning) {
 		applies bool
 	}{
 		{result.Warning{Code: result.NoRaceOneClient}, r.Scenario.Clients == 1},
-		{result.Warning{Code: result.NoRaceSplitPorts}, baseline.SplitsPorts()},
+		{result.Warning{Code: result.NoRaceSplitPorts}, baseline.SplitsPorts() || baseline.PortsPerClient > 0},
 		{result.Warning{Code: result.NoRaceDrawnPorts}, baseline.DrawsPorts()},
 		{result.Warning{Code: result.NoRaceLeftOut}, baseline.LeftOutPorts() != nil},
 		{result.Warning{Code: result.NoRaceOneCPU}, r.Environment.CPUs == 1},

@@ -48,8 +48,12 @@ func describeNoRace(r *result.Result, w result.Warning) (brief, full string) {
 		return "there is only one client",
 			"there is only one client, and it takes two to meet (clients: 2 or more)"
 	case result.NoRaceSplitPorts:
+		meet, key := "ask NAT for the same one", "client_ports"
+		if baseline.PortsPerClient > 0 {
+			meet, key = "get the same one from NAT", "ports_per_client"
+		}
 		return "each client has source ports of its own",
-			fmt.Sprintf("in %s each client has source ports of its own: no two ask NAT for the same one (leave client_ports out of the first arm)", baseline.Name)
+			fmt.Sprintf("in %s each client has source ports of its own: no two %s (leave %s out of the first arm)", baseline.Name, meet, key)
 	case result.NoRaceDrawnPorts:
 		return "the baseline's rule draws ports at random",
 			fmt.Sprintf("the rule of %s draws source ports at random, which is a mitigation already (make an arm without it the first)", baseline.Name)

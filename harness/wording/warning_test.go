@@ -118,6 +118,17 @@ func TestWarnings(t *testing.T) {
 	}
 }
 
+// Where blocks of ports keep the clients of the first arm apart, the sentence names their key.
+func TestWarningOfBlocks(t *testing.T) {
+	t.Parallel()
+	r := &result.Result{Arms: []result.Arm{{Name: "blocks", PortsPerClient: 16}}, WarningValues: []result.Warning{{Code: result.NoRaceSplitPorts}}}
+	DescribeResult(r)
+	want := "not triggered: in blocks each client has source ports of its own: no two get the same one from NAT (leave ports_per_client out of the first arm)"
+	if !slices.Equal(r.Warnings, []string{want}) {
+		t.Errorf("got  %s\nwant %s", r.Warnings, want)
+	}
+}
+
 // Every code of package result has a sentence.
 func TestWarningCodes(t *testing.T) {
 	t.Parallel()

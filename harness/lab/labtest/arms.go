@@ -1,6 +1,7 @@
 package labtest
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -122,6 +123,37 @@ func checkTranslation(t *testing.T, s *labSuite) {
 			s.forgetEntries(t, server, ports)
 		})
 	}
+	checkSame(t, before, s.Traces(t))
+}
+
+// checkBlocks checks that each client leaves from its block, of as many ports as it has
+// requests.
+func checkBlocks(t *testing.T, s *labSuite) {
+	const requests = 8
+	arm := scenario.Arm{SNAT: scenario.SNATOptions{ToSource: s.sources()[:1], ToPorts: scenario.PortRange{First: 20_000, Last: 20_099}, PortsPerClient: requests}}
+	if s.NoBlocks != "" {
+		if _, err := s.Apply(t.Context(), arm); err == nil || err.Error() != s.NoBlocks {
+			t.Errorf("error %v\nwant  %s", err, s.NoBlocks)
+		}
+		return
+	}
+	before := s.Traces(t)
+	s.withArm(t, arm, func(rule lab.ArmRule) {
+		server, ports := s.sendRequests(t, requests)
+		if got := readPackets(t, rule); got != requests*clients || !strings.Contains(rule.Rule(), ":20000-20007, then ") {
+			t.Errorf("%q matched %d packets of %d connections", rule.Rule(), got, requests*clients)
+		}
+		perBlock := map[int]int{}
+		for _, r := range s.seen {
+			for port := r[0]; port <= r[1]; port++ {
+				perBlock[(port-20_000)/requests] += r[2] // a closed connection's port may be used again
+			}
+		}
+		if want := (map[int]int{0: requests, 1: requests, 2: requests}); !maps.Equal(perBlock, want) {
+			t.Errorf("the server saw connections from the ports %v: %v by block, want %v", s.seen, perBlock, want)
+		}
+		s.forgetEntries(t, server, ports)
+	})
 	checkSame(t, before, s.Traces(t))
 }
 

@@ -39,6 +39,9 @@ type Driver struct {
 	Kill func(t *testing.T, l lab.Lab, client int)
 	// RemoveControl removes the rule of the control, as another program would.
 	RemoveControl func(t *testing.T, l lab.Lab)
+	// NoBlocks is the text of the error with which clients are refused blocks of ports; empty:
+	// they are not.
+	NoBlocks string
 	// Killed is a part of the reason why a killed client ended.
 	Killed string
 	// Traces lists everything that a lab makes on this machine, one line each.
@@ -67,6 +70,7 @@ func CheckDriver(t *testing.T, d Driver) {
 			{"uses the source ports of an arm", checkPortChoice},
 			{"has clients with the ports of ordinary clients", checkClientPorts},
 			{"translates to the addresses of an arm", checkTranslation},
+			{"gives each client a block of ports", checkBlocks},
 			{"sets sysctls of its clients and its server", checkSysctls},
 			{"deletes the entries of its own connections", checkForget},
 			{"sends the connections of a control through a rule of its own, in every arm", checkControl},
@@ -109,8 +113,9 @@ type labSuite struct {
 	Driver
 	lab.Lab
 	trials  int
-	control netip.AddrPort // of the last trial
-	sent    int            // requests of each client to the control so far
+	control netip.AddrPort   // of the last trial
+	sent    int              // requests of each client to the control so far
+	seen    probe.PortCounts // source ports that the server saw in the last trial
 }
 
 // controlPorts are the source ports of the control. The kernel chooses none of them.
@@ -169,6 +174,7 @@ func (s *labSuite) sendRequests(t *testing.T, requests int) (server netip.AddrPo
 		ports = append(ports, report.Ports)
 	}
 	served, err := s.Finish(t.Context())
+	s.seen = served.Ports
 	if want := uint64(requests * len(s.Clients())); err != nil || served.Accepted != want {
 		t.Errorf("of %d requests the server saw %+v, %v", want, served, err)
 	}

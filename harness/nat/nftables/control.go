@@ -13,18 +13,30 @@ import (
 	"snatlab/harness/undo"
 )
 
-// serverRuleStep is the journalled step that inserts the rule of the control.
-type serverRuleStep struct {
+// insertedStep is the journalled step that inserts a rule before that of a network.
+type insertedStep struct {
 	Rule string `json:"rule"` // text
 }
 
-const serverRuleKind = "nat.nftables-control"
+const (
+	serverRuleKind = "nat.nftables-control"
+	partKind       = "nat.nftables-drawing" // the first of these rules drew connections
+)
 
-// ControlOf returns the rule for some connections of a rule's network.
-func ControlOf(text string, of snat.Connections) (MasqueradeRule, error) {
+// parseNetworkRule parses the rule of a network as it was made.
+func parseNetworkRule(text string) (MasqueradeRule, error) {
 	r, ok := ParseRule(text)
 	if !ok || r.Server.IsValid() {
 		return r, fmt.Errorf("%q is not the masquerade rule of a network", text)
+	}
+	return r, nil
+}
+
+// ControlOf returns the rule for some connections of a rule's network.
+func ControlOf(text string, of snat.Connections) (MasqueradeRule, error) {
+	r, err := parseNetworkRule(text)
+	if err != nil {
+		return r, err
 	}
 	if !of.Server.IsValid() {
 		return r, errors.New("no server of a control")
@@ -33,30 +45,36 @@ func ControlOf(text string, of snat.Connections) (MasqueradeRule, error) {
 	return r, r.checkRule()
 }
 
-// DrawingOf returns the rule for a part of the connections of a rule's network.
-func DrawingOf(text string, o snat.Options) (MasqueradeRule, error) {
-	r, ok := ParseRule(text)
-	if !ok || r.Server.IsValid() || o.PerMillion == 0 {
-		return r, fmt.Errorf("%q is not the masquerade rule of a network, or %d of a million connections no part of them", text, o.PerMillion)
+// PartOf returns the rule for a part of the connections of a rule's network.
+func PartOf(text string, p snat.Part) (MasqueradeRule, error) {
+	r, err := parseNetworkRule(text)
+	if err == nil {
+		err = p.Check(r.Subnet)
 	}
-	r.Options = o
+	if err != nil {
+		return r, err
+	}
+	if r.Options = p.Options; p.Source.IsValid() {
+		r.Subnet = p.Source
+	}
 	return r, r.checkRule()
 }
 
 // InsertControl inserts the rule of a control directly before the rule with the text
 // network. An existing rule with the same text is an error.
 func InsertControl(ctx context.Context, journal *undo.Journal, network string, r MasqueradeRule) error {
-	step := undo.NewStep(serverRuleKind, "masquerade rule "+r.Text(), RestoreCommand(network), serverRuleStep{Rule: r.Text()})
+	step := undo.NewStep(serverRuleKind, "masquerade rule "+r.Text(), RestoreCommand(network), insertedStep{Rule: r.Text()})
 	_, err := insertBefore(ctx, journal, step, network, r)
 	return err
 }
 
-// InsertDrawing inserts a rule of [DrawingOf] in the same way, and returns the entry of
-// the journal that undoes it; nil if nothing was journalled. Where the kernel lacks the
-// expression that draws, the error is a [transaction.MissingError].
-func InsertDrawing(ctx context.Context, journal *undo.Journal, network string, r MasqueradeRule) (*undo.Entry, error) {
-	step := undo.NewStep(drawingKind, "masquerade rule "+r.Text(), RestoreCommand(network), drawingStep{Rule: r.Text()})
-	return insertBefore(ctx, journal, step, network, r)
+// InsertPart inserts a rule of [PartOf] before the rule with the text now, and returns the
+// entry of the journal that undoes it; nil if nothing was journalled. Network is the text of
+// the network's rule as it was made. Where the kernel lacks a part of nftables, the error is
+// a [transaction.MissingError].
+func InsertPart(ctx context.Context, journal *undo.Journal, now, network string, r MasqueradeRule) (*undo.Entry, error) {
+	step := undo.NewStep(partKind, "masquerade rule "+r.Text(), RestoreCommand(network), insertedStep{Rule: r.Text()})
+	return insertBefore(ctx, journal, step, now, r)
 }
 
 // insertBefore inserts a rule, as a step of the journal.
@@ -74,37 +92,31 @@ func insertBefore(ctx context.Context, journal *undo.Journal, step undo.Step, ne
 			return err
 		}
 		err = sendRule(ctx, netlink.Create, before.handle, r)
-		if r.Options.PerMillion != 0 {
+		switch o := r.Options; {
+		case o.PerMillion != 0:
 			return transaction.Numgen.Explain(err)
+		case o.ToSource != (snat.AddressRange{}):
+			return transaction.NAT.Explain(err)
 		}
 		return err
 	})
 	return &entry, err
 }
 
-// deleteRule deletes the rule of the step. It may never have been inserted.
-func (s serverRuleStep) deleteRule(ctx context.Context) error {
-	r, ok := ParseRule(s.Rule)
-	if !ok || !r.Server.IsValid() {
-		return foreignStepError(s.Rule)
-	}
-	return r.deleteInserted(ctx)
-}
-
-// drawingStep is the journalled step that inserts a rule for a part of the connections.
-type drawingStep struct {
-	Rule string `json:"rule"` // text
-}
-
-const drawingKind = "nat.nftables-drawing"
-
-// deleteRule deletes the rule of the step. It may never have been inserted.
-func (s drawingStep) deleteRule(ctx context.Context) error {
-	r, ok := parseDrawing(s.Rule)
+// deleteRule deletes the rule of the step, if parse knows it. It may never have been
+// inserted.
+func (s insertedStep) deleteRule(ctx context.Context, parse func(string) (MasqueradeRule, bool)) error {
+	r, ok := parse(s.Rule)
 	if !ok {
 		return foreignStepError(s.Rule)
 	}
 	return r.deleteInserted(ctx)
+}
+
+// parseControl parses the text of the rule of a control.
+func parseControl(text string) (MasqueradeRule, bool) {
+	r, ok := ParseRule(text)
+	return r, ok && r.Server.IsValid()
 }
 
 func foreignStepError(rule string) error {

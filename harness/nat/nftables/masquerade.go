@@ -171,8 +171,8 @@ func (s tableStep) deleteTable(ctx context.Context) error {
 // Undoers returns the undoers of the steps that this package journals.
 func Undoers() undo.Undoers {
 	return undo.Undoers{
-		serverRuleKind: undo.NewUndoer(func(ctx context.Context, s serverRuleStep) error { return s.deleteRule(ctx) }),
-		drawingKind:    undo.NewUndoer(func(ctx context.Context, s drawingStep) error { return s.deleteRule(ctx) }),
+		serverRuleKind: undo.NewUndoer(func(ctx context.Context, s insertedStep) error { return s.deleteRule(ctx, parseControl) }),
+		partKind:       undo.NewUndoer(func(ctx context.Context, s insertedStep) error { return s.deleteRule(ctx, parsePart) }),
 		tableKind:      undo.NewUndoer(func(ctx context.Context, s tableStep) error { return s.deleteTable(ctx) }),
 	}
 }

@@ -85,20 +85,37 @@ func ParseRule(text string) (r MasqueradeRule, ok bool) {
 	return r, err == nil && r.Subnet == r.Subnet.Masked() && r.checkRule() == nil && r.Text() == text
 }
 
-// parseDrawing parses the text of a rule for a part of the connections, as ParseRule
-// does that of a rule without options.
-func parseDrawing(text string) (r MasqueradeRule, ok bool) {
-	match, statement, ok := strings.Cut(text, numgenText)
-	if !ok {
+// parsePart parses the text of a rule for a part of the connections, as ParseRule does
+// that of a rule without options.
+func parsePart(text string) (r MasqueradeRule, ok bool) {
+	words := strings.Fields(text)
+	if len(words) < 6 {
 		return MasqueradeRule{}, false
 	}
-	if r, ok = ParseRule(match + FormatStatement(snat.Options{})); !ok || r.Server.IsValid() {
+	match := strings.Join(words[:6], " ") + " "
+	if r, ok = ParseRule(match + FormatStatement(snat.Options{})); !ok {
 		return MasqueradeRule{}, false
 	}
-	number, _, _ := strings.Cut(statement, " ")
-	perMillion, err := strconv.ParseUint(number, 10, 32)
-	r.Options = snat.Options{RandomFully: true, PerMillion: uint32(perMillion)}
-	return r, err == nil && perMillion > 0 && r.checkRule() == nil && r.Text() == text
+	statement, perMillion := cutShare(strings.TrimPrefix(text, match))
+	r.Options = ParseStatement(statement)
+	r.Options.PerMillion = perMillion
+	p := snat.Part{Options: r.Options}
+	if perMillion == 0 {
+		p.Source = r.Subnet
+	}
+	return r, p.Check(r.Subnet) == nil && r.checkRule() == nil && r.Text() == text
+}
+
+// cutShare returns a statement without the share of the connections that it draws, and that
+// share, in a million; 0 for all of them, and for no number.
+func cutShare(statement string) (rest string, perMillion uint32) {
+	before, after, _ := strings.Cut(statement, numgenText)
+	number, after, _ := strings.Cut(after, " ")
+	n, err := strconv.ParseUint(number, 10, 32)
+	if err != nil {
+		return statement, 0
+	}
+	return before + after, uint32(n)
 }
 
 const (

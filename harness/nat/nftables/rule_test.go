@@ -73,10 +73,15 @@ func TestParseRule(t *testing.T) {
 				t.Errorf("%s is parsed as %+v", r.Text(), got)
 			}
 		}
-		drawing := plain
+		drawing, block := plain, plain
 		drawing.Options = snat.Options{RandomFully: true, PerMillion: 1000}
-		if got, ok := parseDrawing(drawing.Text()); !ok || got != drawing {
-			t.Errorf("%s is parsed as %+v, %v", drawing.Text(), got, ok)
+		block.Subnet = snat.ServerAt(n.ClientAddress)
+		block.Options.ToSource, _, _ = n.Ranges()
+		block.Options.ToPorts = nattest.TenPorts
+		for _, r := range []MasqueradeRule{drawing, block} {
+			if got, ok := parsePart(r.Text()); !ok || got != r {
+				t.Errorf("%s is parsed as %+v, %v", r.Text(), got, ok)
+			}
 		}
 		for _, change := range [][2]string{
 			{"saddr", "daddr"}, {"/", "/0"}, {n.Family() + " saddr", n.Other().Family() + " saddr"}, {n.Family() + " saddr", "inet saddr"},

@@ -26,6 +26,29 @@ type Options struct {
 	Plain bool
 }
 
+// Part is what a rule that stands before the rule of a network is for: some of its
+// connections. The others pass the rule of the network.
+type Part struct {
+	Source  netip.Prefix // one client; zero: the whole network, and Options.PerMillion is set
+	Options Options
+}
+
+// Check returns an error for a part that no rule is for. The network is that of the
+// clients.
+func (p Part) Check(network netip.Prefix) error {
+	o := p.Options
+	switch {
+	case p.Source == (netip.Prefix{}) && o.PerMillion == 0:
+		return errors.New("all connections of a network are no part of them")
+	case p.Source == (netip.Prefix{}):
+	case !p.Source.IsSingleIP() || !network.Contains(p.Source.Addr()):
+		return fmt.Errorf("%v is not a client of %v", p.Source, network)
+	case o.ToSource == (AddressRange{}) || o.ToPorts == (PortRange{}):
+		return errors.New("a rule for one client is about addresses and ports to translate to")
+	}
+	return o.CheckFor(network)
+}
+
 // Protocol returns the name of a protocol of ports.
 func Protocol(udp bool) string {
 	if udp {

@@ -2,6 +2,7 @@ package snat_test
 
 import (
 	"net/netip"
+	"strings"
 	"testing"
 
 	"snatlab/harness/nat/nattest"
@@ -98,6 +99,37 @@ func TestFamilies(t *testing.T) {
 		} {
 			if got := snat.IsServer(server, n.Subnet); got != want {
 				t.Errorf("%v is a server for %v: %v", server, n.Subnet, got)
+			}
+		}
+	}
+}
+
+// A part of the connections is a share of them, or one client with ports of its own.
+func TestPart(t *testing.T) {
+	t.Parallel()
+	for _, n := range []nattest.Network{nattest.IPv4, nattest.IPv6} {
+		one, _, _ := n.Ranges()
+		other, _, _ := n.Other().Ranges()
+		client, ports := netip.PrefixFrom(n.ClientAddress, n.ClientAddress.BitLen()), snat.Options{ToSource: one, ToPorts: nattest.TenPorts}
+		const noClient, noTarget = " is not a client of ", "a rule for one client is about addresses and ports to translate to"
+		for _, c := range []struct {
+			part snat.Part
+			want string // a part of the error; empty: none
+		}{
+			{snat.Part{Options: snat.Options{RandomFully: true, PerMillion: 1}}, ""},
+			{snat.Part{Source: client, Options: ports}, ""},
+			{snat.Part{}, "all connections of a network are no part of them"},
+			{snat.Part{Options: ports}, "all connections of a network are no part of them"},
+			{snat.Part{Source: n.Subnet, Options: ports}, noClient},
+			{snat.Part{Source: snat.ServerAt(n.ServerAddress), Options: ports}, noClient},
+			{snat.Part{Source: snat.ServerAt(n.Other().ClientAddress), Options: ports}, noClient},
+			{snat.Part{Source: client, Options: snat.Options{ToSource: one}}, noTarget},
+			{snat.Part{Source: client, Options: snat.Options{ToPorts: nattest.TenPorts}}, noTarget},
+			{snat.Part{Source: client, Options: snat.Options{ToSource: other, ToPorts: nattest.TenPorts}}, " is not a range of "},
+			{snat.Part{Source: client, Options: snat.Options{ToSource: one, ToPorts: nattest.TenPorts, PerMillion: 1}}, "a rule for a part of the connections is random-fully"},
+		} {
+			if err := c.part.Check(n.Subnet); (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%+v of %v: error %v, want %s", c.part, n.Subnet, err, c.want)
 			}
 		}
 	}
