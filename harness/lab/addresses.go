@@ -3,6 +3,7 @@ package lab
 import (
 	"context"
 	"fmt"
+	"net"
 	"time"
 
 	"github.com/vishvananda/netlink"
@@ -15,14 +16,17 @@ import (
 // seconds.
 const addressTime = 20 * time.Second
 
-// AwaitAddresses waits until the kernel has checked that no other machine has the IPv6
-// addresses of an interface, in a namespace (RFC 4862, duplicate address detection). It
-// begins when the interface finds a neighbour, and answers nobody meanwhile.
+// AwaitAddresses waits until an interface, in a namespace, answers to its IPv6 addresses.
+// Unless an address has IFA_F_NODAD, the kernel first checks that no other machine has it,
+// for a second or two from when the interface is connected (RFC 4862). In any case it joins
+// the multicast group of the address, by which neighbours find it, and makes the local route
+// some time after it was added: addrconf_dad_work in net/ipv6/addrconf.c. A packet that comes
+// before that is lost.
 func AwaitAddresses(ctx context.Context, in machine.NamespaceFunc, name string) error {
 	for begun := time.Now(); ; {
 		var left []netlink.Addr
 		err := in(func() (err error) {
-			left, err = listTentative(name)
+			left, err = listUnready(name)
 			return err
 		})
 		switch {
@@ -31,7 +35,7 @@ func AwaitAddresses(ctx context.Context, in machine.NamespaceFunc, name string) 
 		case len(left) == 0:
 			return nil
 		case time.Since(begun) > addressTime:
-			return fmt.Errorf("address %v of %s is still unchecked after %v", left[0].IPNet, name, addressTime)
+			return fmt.Errorf("address %v of %s is not in use after %v", left[0].IPNet, name, addressTime)
 		}
 		select {
 		case <-ctx.Done():
@@ -41,17 +45,26 @@ func AwaitAddresses(ctx context.Context, in machine.NamespaceFunc, name string) 
 	}
 }
 
-// listTentative lists the addresses of an interface that are being checked.
-func listTentative(name string) (left []netlink.Addr, err error) {
+// listUnready lists the addresses of an interface that it does not answer to yet.
+func listUnready(name string) (left []netlink.Addr, err error) {
 	link, err := netlink.LinkByName(name)
 	if err != nil {
 		return nil, err
 	}
 	all, err := machine.ListByNetlink(func() ([]netlink.Addr, error) { return netlink.AddrList(link, netlink.FAMILY_V6) })
 	for _, a := range all {
-		if a.Flags&unix.IFA_F_TENTATIVE != 0 {
+		if a.Flags&unix.IFA_F_TENTATIVE != 0 || !a.IP.IsLinkLocalUnicast() && !hasLocalRoute(a.IP) {
 			left = append(left, a)
 		}
 	}
 	return left, err
 }
+
+// hasLocalRoute reports whether packets to an address go to this namespace itself.
+func hasLocalRoute(to net.IP) bool {
+	routes, err := netlink.RouteGet(to)
+	return err == nil && len(routes) > 0 && routes[0].Type == unix.RTN_LOCAL
+}
+
+// here calls do in the namespace of the calling thread.
+func here(do func() error) error { return do() }

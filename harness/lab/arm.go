@@ -176,7 +176,7 @@ func (a *appliedArm) addAddresses(ctx context.Context, arm scenario.Arm) error {
 		if address == a.lab.address || slices.Contains(a.lab.addresses, address) {
 			return fmt.Errorf("translate to %v: the lab itself has this address (choose another one)", address)
 		}
-		err := a.changeRouter(ctx, func() (undo.Step, func() error, error) { return prepareAddress(a.lab.Outgoing, address) })
+		err := a.changeRouter(ctx, func() (undo.Step, func() error, error) { return prepareAddress(ctx, a.lab.Outgoing, address) })
 		if err != nil {
 			return err
 		}

@@ -59,7 +59,7 @@ func TestForgedSteps(t *testing.T) {
 // A change that could not be undone later is not made.
 func TestUndoableStepsOnly(t *testing.T) {
 	netnstest.Enter(t)
-	if _, _, err := prepareAddress("out", netip.MustParseAddr("192.0.2.1")); err == nil || !strings.Contains(err.Error(), "is neither in 198.18.0.0/15") {
+	if _, _, err := prepareAddress(t.Context(), "out", netip.MustParseAddr("192.0.2.1")); err == nil || !strings.Contains(err.Error(), "is neither in 198.18.0.0/15") {
 		t.Errorf("error %v", err)
 	}
 	for kind := range Undoers() {

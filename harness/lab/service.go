@@ -31,7 +31,7 @@ func (b *Base) MakeService(ctx context.Context, clients netip.Prefix, n int) err
 		backends = append(backends, backends[len(backends)-1].Next())
 	}
 	// The namespace of the server ends with the lab, and the addresses with it.
-	if err := b.inServer(func() error { return addBackends(backends) }); err != nil {
+	if err := b.inServer(func() error { return addBackends(ctx, backends) }); err != nil {
 		return fmt.Errorf("add the addresses of the backends: %w", err)
 	}
 	rules := service.Rules{Clients: clients, Address: address, Backends: backends}
@@ -44,7 +44,7 @@ func (b *Base) MakeService(ctx context.Context, clients netip.Prefix, n int) err
 
 // addBackends adds the addresses after the first one to the interface that has the first
 // one.
-func addBackends(backends []netip.Addr) error {
+func addBackends(ctx context.Context, backends []netip.Addr) error {
 	known, err := machine.ListByNetlink(func() ([]netlink.Addr, error) { return netlink.AddrList(nil, netlink.FAMILY_ALL) })
 	if err != nil {
 		return err
@@ -59,6 +59,9 @@ func addBackends(backends []netip.Addr) error {
 			if err == nil {
 				err = netlink.AddrAdd(link, InterfaceAddress(netip.PrefixFrom(a, length)))
 			}
+		}
+		if err == nil && backends[0].Is6() {
+			err = AwaitAddresses(ctx, here, link.Attrs().Name)
 		}
 		return err
 	}

@@ -108,7 +108,7 @@ func (a addressChange) checkForm() error {
 // prepareAddress prepares to add an address to an interface of the calling thread's
 // namespace. An address that the namespace already has is an error: it is not ours
 // to remove.
-func prepareAddress(name string, a netip.Addr) (undo.Step, func() error, error) {
+func prepareAddress(ctx context.Context, name string, a netip.Addr) (undo.Step, func() error, error) {
 	args := addressChange{name, a}
 	if err := args.checkForm(); err != nil { // nothing is changed that could not be undone
 		return undo.Step{}, nil, err
@@ -126,6 +126,9 @@ func prepareAddress(name string, a netip.Addr) (undo.Step, func() error, error) 
 		link, err := netlink.LinkByName(name)
 		if err == nil {
 			err = netlink.AddrAdd(link, InterfaceAddress(hostPrefix(a)))
+		}
+		if err == nil && a.Is6() {
+			err = AwaitAddresses(ctx, here, name)
 		}
 		if err != nil {
 			return fmt.Errorf("add address %v to %s: %w", a, name, err)

@@ -90,7 +90,7 @@ func TestAddressStep(t *testing.T) {
 		if err := netlink.LinkAdd(bridge); err != nil && !errors.Is(err, unix.EEXIST) {
 			t.Fatal(err)
 		}
-		step, change, err := prepareAddress("out", a)
+		step, change, err := prepareAddress(t.Context(), "out", a)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -98,7 +98,7 @@ func TestAddressStep(t *testing.T) {
 			if n := countAddresses(t); n != 1 {
 				t.Errorf("%d addresses", n)
 			}
-			if _, _, err := prepareAddress("out", a); err == nil {
+			if _, _, err := prepareAddress(t.Context(), "out", a); err == nil {
 				t.Error("an address that exists already was accepted")
 			}
 			meanwhile()
@@ -106,5 +106,34 @@ func TestAddressStep(t *testing.T) {
 		if n := countAddresses(t); n != 0 {
 			t.Errorf("%d addresses are left", n)
 		}
+	}
+}
+
+// An address of IPv6 is answered to as soon as it was added, and removed.
+func TestAddressStepIPv6(t *testing.T) {
+	netnstest.Enter(t)
+	netnstest.Run(t, "ip link add out type veth peer name in && ip link set out up && ip link set in up")
+	a := netip.MustParseAddr("2001:2:0:f::1")
+	step, change, err := prepareAddress(t.Context(), "out", a)
+	if err == nil {
+		err = change()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if routes, err := netlink.RouteGet(a.AsSlice()); err != nil || routes[0].Type != unix.RTN_LOCAL {
+		t.Errorf("routes %v, %v", routes, err)
+	}
+	if _, _, err := prepareAddress(t.Context(), "out", a); err == nil {
+		t.Error("an address that exists was prepared")
+	}
+	if step.Manual != "ip address delete 2001:2:0:f::1/128 dev out" {
+		t.Errorf("by hand: %s", step.Manual)
+	}
+	if err := Undoers().UndoAll(t.Context(), []undo.Step{step}); err != nil {
+		t.Error(err)
+	}
+	if _, _, err := prepareAddress(t.Context(), "out", a); err != nil {
+		t.Errorf("after the removal: %v", err)
 	}
 }

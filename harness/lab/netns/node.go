@@ -54,7 +54,7 @@ func (l *netnsLab) startNode(ctx context.Context, n *node, role string) (lab.Sta
 	if err := n.launchProbe(l, role); err != nil {
 		return lab.StartedProbe{}, fmt.Errorf("start %s: %w", p.name, err)
 	}
-	err := l.router.connectNode(p, n.space)
+	err := l.router.connectNode(ctx, p, n.space)
 	if err == nil && role == probe.RoleServer {
 		err = n.enter(lengthenQueue)
 	}

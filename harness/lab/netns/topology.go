@@ -1,6 +1,7 @@
 package netns
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -40,7 +41,7 @@ func clientPlace(p network.Plan, i int) nodePlace {
 
 // connectNode connects the router to a namespace by a veth pair, and configures both
 // ends.
-func (r *router) connectNode(p nodePlace, space netns.NsHandle) error {
+func (r *router) connectNode(ctx context.Context, p nodePlace, space netns.NsHandle) error {
 	cable := &netlink.Veth{LinkAttrs: linkAttributes(p.name), PeerName: inNode, PeerNamespace: netlink.NsFd(space)}
 	if p.bridged {
 		master, err := r.netlink.LinkByName(bridge)
@@ -79,7 +80,11 @@ func (r *router) connectNode(p nodePlace, space netns.NsHandle) error {
 	if err := inside.RouteAdd(&netlink.Route{Gw: p.gateway.Addr().AsSlice()}); err != nil {
 		return fmt.Errorf("add the route via %v: %w", p.gateway.Addr(), err)
 	}
-	return nil
+	if p.address.Addr().Is4() {
+		return nil
+	}
+	toNode := func(do func() error) error { return machine.DoInNamespace(space, do) }
+	return errors.Join(lab.AwaitAddresses(ctx, toNode, inNode), lab.AwaitAddresses(ctx, r.do, outer[len(outer)-1]))
 }
 
 // linkTime bounds how long the kernel may take to see that a veth pair is up.
