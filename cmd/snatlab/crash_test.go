@@ -32,6 +32,7 @@ arms:
   - {name: random-fully, masquerade: {random_fully: true}}
   - {name: to-ports, masquerade: {to_ports: 20000-60000}}
   - {name: snat, snat: {to_source: [198.19.200.1, 198.19.200.2]}}
+  - {name: blocks, snat: {to_source: [198.19.200.1], ports_per_client: 16}}
   - {name: sysctls, sysctls: {router: {net.netfilter.nf_conntrack_tcp_loose: 0, net.netfilter.nf_conntrack_tcp_be_liberal: 1}}}
 `
 
