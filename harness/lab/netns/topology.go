@@ -42,6 +42,9 @@ func clientPlace(p network.Plan, i int) nodePlace {
 // connectNode connects the router to a namespace by a veth pair, and configures both
 // ends.
 func (r *router) connectNode(ctx context.Context, p nodePlace, space netns.NsHandle) error {
+	if err := machine.DoInNamespace(space, func() error { return setIPv6(p.address.Addr().Is6()) }); err != nil {
+		return err
+	}
 	cable := &netlink.Veth{LinkAttrs: linkAttributes(p.name), PeerName: inNode, PeerNamespace: netlink.NsFd(space)}
 	if p.bridged {
 		master, err := r.netlink.LinkByName(bridge)
@@ -52,9 +55,6 @@ func (r *router) connectNode(ctx context.Context, p nodePlace, space netns.NsHan
 	}
 	if err := r.netlink.LinkAdd(cable); err != nil {
 		return fmt.Errorf("make a veth pair: %w", addModuleHint(err, "veth", "CONFIG_VETH"))
-	}
-	if err := machine.DoInNamespace(space, func() error { return setIPv6(p.address.Addr().Is6()) }); err != nil {
-		return err
 	}
 	inside, err := netlink.NewHandleAt(space, unix.NETLINK_ROUTE)
 	if err != nil {
