@@ -19,7 +19,7 @@ import (
 var layers = [][]string{
 	{"format", "kernel", "lab/kubernetes/api", "nat/iptables", "nat/snat", "nat/transaction", "place", "printable", "probe/query", "result", "result/watched", "stats"},
 	{"conntrack", "kernel/vm", "nat/compat", "report/layout", "result/resultfile", "scenario/strictyaml", "undo", "wording"},
-	{"nat/nftables", "report/export", "report/live", "report/markdown", "report/progress", "scenario/changes", "scenario/network", "scenario/percent", "scenario/sysctl", "verdict", "wording/calibrated"},
+	{"nat/nftables", "report/export", "report/live", "report/markdown", "report/progress", "scenario/changes", "scenario/limits", "scenario/network", "scenario/percent", "scenario/sysctl", "verdict", "wording/calibrated"},
 	{"nat/idle", "scenario"},
 	{"history/store", "machine", "nat", "nat/service", "pace", "probe", "report", "report/calibration", "report/trend"},
 	{"causes", "departures", "lab/docker/claims", "lab/docker/halfmade", "lab/docker/podman", "lab/filter", "lab/untracked", "nat/effect", "probe/load/lockstep", "probe/load/transport"},

@@ -66,7 +66,11 @@ func newArmRecord(a scenario.Arm, clients int) result.Arm {
 		Name: a.Name, Settings: []string{}, Trials: []result.Trial{}, PortsPerClient: a.SNAT.PortsPerClient,
 		Options: &result.RuleOptions{Random: a.Masquerade.Random || a.SNAT.Random, RandomFully: a.Masquerade.RandomFully || a.SNAT.RandomFully, Removes: float64(a.Masquerade.Removes)},
 	}
-	if to := a.UsedPorts(clients); to.Len() > 0 {
+	if len(a.SNAT.ToPorts) > 1 {
+		for _, r := range a.SNAT.ToPorts {
+			arm.ToPortRanges = append(arm.ToPortRanges, result.Ports{First: int(r.First), Last: int(r.Last)})
+		}
+	} else if to := a.UsedPorts(clients); to.Len() > 0 {
 		arm.ToPorts = &result.Ports{First: int(to.First), Last: int(to.Last)}
 	}
 	for _, address := range a.SNAT.ToSource {

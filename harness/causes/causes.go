@@ -242,6 +242,12 @@ func SourcePorts(arm scenario.Arm, clients int) int {
 	if r := arm.UsedPorts(clients); r != (scenario.PortRange{}) {
 		ports = r.Len()
 	}
+	if all := arm.SNAT.ToPorts; len(all) > 1 {
+		ports = 0
+		for _, r := range all {
+			ports += r.Len()
+		}
+	}
 	return ports * max(1, len(arm.SNAT.ToSource))
 }
 

@@ -204,7 +204,7 @@ func (a *appliedArm) changeRouter(ctx context.Context, prepare func() (undo.Step
 
 func (a *appliedArm) setRule(ctx context.Context, arm scenario.Arm) error {
 	err := a.lab.Router(func() (err error) {
-		o, parts := RuleOptions(arm, a.lab.Protocol), blockRules(arm, a.lab.Protocol, a.lab.addresses)
+		o, parts := RuleOptions(arm, a.lab.Protocol), append(blockRules(arm, a.lab.Protocol, a.lab.addresses), rangeRules(arm, a.lab.Protocol)...)
 		a.rule, err = a.lab.translation().apply(ctx, a.lab.Journal, o, parts)
 		return err
 	})
@@ -217,12 +217,38 @@ func (a *appliedArm) setRule(ctx context.Context, arm scenario.Arm) error {
 }
 
 // RuleOptions returns the options of an arm's rule, for a load of this protocol. Where each
-// client has a block of ports, the rule stays as it is: see blockRules.
+// client has a block of ports, the rule stays as it is: see blockRules. Of several ranges of
+// ports it has the last one: see rangeRules.
 func RuleOptions(arm scenario.Arm, protocol string) snat.Options {
 	if arm.SNAT.PortsPerClient > 0 {
 		return snat.Options{}
 	}
-	return allOptions(arm, protocol)
+	o := allOptions(arm, protocol)
+	if all := arm.SNAT.ToPorts; len(all) > 1 {
+		o.ToPorts = snat.PortRange(all[len(all)-1])
+	}
+	return o
+}
+
+// rangeRules returns the rules of an arm for all of several ranges of ports but the last one.
+// Each draws, of the connections that passed those before it, as many as its range has of the
+// ports that are left. A rule that took every n-th connection would give both clients of a
+// pair different ranges by its order, and so stop the race by accident.
+func rangeRules(arm scenario.Arm, protocol string) (rules []snat.Part) {
+	all, left := arm.SNAT.ToPorts, 0
+	if len(all) < 2 {
+		return nil
+	}
+	for _, r := range all {
+		left += r.Len()
+	}
+	o := allOptions(arm, protocol)
+	for _, r := range all[:len(all)-1] {
+		o.ToPorts, o.PerMillion = snat.PortRange(r), uint32(snat.Million*r.Len()/left)
+		left -= r.Len()
+		rules = append(rules, snat.Part{Options: o})
+	}
+	return rules
 }
 
 // blockRules returns the rules of an arm that give each client a block of ports.

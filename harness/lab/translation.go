@@ -80,7 +80,7 @@ func (r foundRules) insertControl(ctx context.Context, journal *undo.Journal, of
 
 // errFoundParts is the error of rules for parts of the connections where nobody knows the
 // rule of the network.
-var errFoundParts = errors.New("ports_per_client: the rules here were found by their effect, and a rule for each client is possible only before a rule that Docker writes for its network with iptables (use driver netns)")
+var errFoundParts = errors.New("ports_per_client, or several ranges in to_ports: the rules here were found by their effect, and rules for a part of the connections are possible only before a rule that Docker writes for its network with iptables (use driver netns)")
 
 func (r foundRules) apply(ctx context.Context, journal *undo.Journal, o snat.Options, parts []snat.Part) (appliedRule, error) {
 	if len(parts) > 0 {
@@ -136,7 +136,7 @@ func (b *Base) FindRules(ctx context.Context) (found *effect.Rules, err error) {
 // the arms. Nothing is changed.
 func CheckFound(ctx context.Context, found *effect.Rules, arms []scenario.Arm, protocol string) error {
 	for _, arm := range arms {
-		if arm.SNAT.PortsPerClient > 0 {
+		if arm.SNAT.PortsPerClient > 0 || len(arm.SNAT.ToPorts) > 1 {
 			return errFoundParts
 		}
 	}

@@ -26,8 +26,25 @@ func blocks(n nattest.Network) (all []snat.Part) {
 	return all
 }
 
-func (byIptables) part(p snat.Part) string {
-	return fmt.Sprintf("-A POSTROUTING -s %v ! -o snat-c -p tcp -j SNAT --to-source %s", p.Source, p.Options.Target())
+// shares are the rules that translate a quarter and half of the connections of a network to
+// ten ports each.
+func shares(n nattest.Network) (all []snat.Part) {
+	for i, p := range blocks(n) {
+		p.Source, p.Options.PerMillion, p.Options.RandomFully = netip.Prefix{}, uint32(250_000*(i+1)), true
+		all = append(all, p)
+	}
+	return all
+}
+
+func (f byIptables) part(p snat.Part) string {
+	draw, flags := "", ""
+	if !p.Source.IsValid() {
+		p.Source = f.network().Subnet
+	}
+	if n := p.Options.PerMillion; n > 0 {
+		draw, flags = fmt.Sprintf(" -m statistic --mode random --probability %.11f", float64(n)/1e6), " --random-fully"
+	}
+	return fmt.Sprintf("-A POSTROUTING -s %v ! -o snat-c -p tcp%s -j SNAT --to-source %s%s", p.Source, draw, p.Options.Target(), flags)
 }
 
 func (f byNFT) part(p snat.Part) string {
@@ -35,7 +52,11 @@ func (f byNFT) part(p snat.Part) string {
 	if f.of == nattest.IPv6 {
 		to = "[" + to + "]"
 	}
-	return fmt.Sprintf(`%s saddr %v oifname != "snat-c" meta l4proto tcp counter snat to %s:%v`, f.of.Family(), p.Source.Addr(), to, p.Options.ToPorts)
+	source, draw, flags := p.Source.Addr().String(), "", ""
+	if n := p.Options.PerMillion; n > 0 {
+		source, draw, flags = f.of.Subnet.String(), fmt.Sprintf("numgen random mod 1000000 < %d ", n), " fully-random"
+	}
+	return fmt.Sprintf(`%s saddr %v oifname != "snat-c" meta l4proto tcp %scounter snat to %s:%v%s`, f.of.Family(), source, draw, to, p.Options.ToPorts, flags)
 }
 
 // blockClaims hold for every backend.
@@ -48,8 +69,8 @@ var blockClaims = []struct {
 		f.insert(t, f.theirs(1))
 		f.add(t, f.theirs(2))
 		insertControl(t, r, j)
-		all := blocks(f.network())
 		for _, o := range []snat.Options{{}, {RandomFully: true}} {
+			all := map[bool][]snat.Part{false: blocks(f.network()), true: shares(f.network())}[o.RandomFully]
 			inForce, err := r.Apply(t.Context(), j, o, all...)
 			if err != nil {
 				t.Fatal(err)
@@ -66,8 +87,8 @@ var blockClaims = []struct {
 	{"the run and another process undo them, once and again", func(t *testing.T, f firewall) {
 		r, _, _ := makeRule(t, f)
 		f.insert(t, f.theirs(1))
-		all := blocks(f.network())
 		for _, byOther := range []bool{false, true} {
+			all := map[bool][]snat.Part{false: blocks(f.network()), true: shares(f.network())}[byOther]
 			j, path := nattest.NewJournal(t, Undoers())
 			if _, err := r.Apply(t.Context(), j, snat.Options{RandomFully: true}, all...); err != nil {
 				t.Fatal(err)

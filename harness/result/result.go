@@ -180,6 +180,9 @@ type Arm struct {
 	// ToPorts is the range that the rule is given to choose source ports from; nil
 	// where it is given none.
 	ToPorts *Ports `json:"to_ports,omitempty"`
+	// ToPortRanges are the ranges of a rule that has several, in ascending order; ToPorts is
+	// nil then.
+	ToPortRanges []Ports `json:"to_port_ranges,omitempty"`
 	// PortsPerClient is the number of ports that each client has for itself: ToPorts are
 	// those of all clients together. 0: the clients share them.
 	PortsPerClient int `json:"ports_per_client,omitempty"`

@@ -12,10 +12,13 @@ import (
 // allNATPorts are the ports from which NAT chooses if a rule has no range: see NATPorts.
 var allNATPorts = PortRange{65536 - NATPorts, 65535}
 
-// ToPorts returns the range of ports that the arm's rule translates to, or that blocks for
-// its clients are cut from; zero if it has none.
+// ToPorts returns the range of ports that the arm's rule translates to, the first of several,
+// or that blocks for its clients are cut from; zero if it has none.
 func (a Arm) ToPorts() PortRange {
-	to := cmp.Or(a.Masquerade.ToPorts, a.SNAT.ToPorts)
+	to := a.Masquerade.ToPorts
+	if len(a.SNAT.ToPorts) > 0 {
+		to = a.SNAT.ToPorts[0]
+	}
 	if a.SNAT.PortsPerClient > 0 {
 		return cmp.Or(to, allNATPorts)
 	}

@@ -41,6 +41,7 @@ func (c checker) checkAll(s *Scenario, root *yaml.Node) {
 	c.checkArms(s.Arms, arms)
 	c.checkRemoves(s, root)
 	c.checkBlocks(s, root)
+	c.checkManyRanges(s, root)
 	c.checkExpect(s, strictyaml.ChildOf(root, "expect"), arms)
 }
 

@@ -414,7 +414,7 @@ func TestParseBadArms(t *testing.T) {
 		{"arms: [{name: a, masquerade: {random_fully: true, removes: 0.9}}]", `2:60: removes: "0.9" is not allowed; allowed: "0.001%" to "99.999%", with at most three decimals`},
 		{"arms: [{name: a, masquerade: {plain: true, random_fully: true}}]", `2:30: masquerade: plain and other options are given; allowed: plain: true alone, since it is a rule without options`},
 		{"arms: [{name: a, snat: {to_source: [198.19.0.1], random: true, random_fully: true}}]", `2:24: snat: random and random_fully are both true; allowed: at most one of them`},
-		{"arms: [{name: a, snat: {to_source: [198.19.0.1], to_ports: 1023-65535}}]", `2:60: to_ports: 1023-65535 is out of range; allowed: ` + allowedNAT},
+		{"arms: [{name: a, snat: {to_source: [198.19.0.1], to_ports: 1023-65535}}]", `2:60: to_ports: 1023-65535 is out of range; allowed: ` + allowedNAT + ", or a list of 2 to 8 such ranges"},
 		{"arms: [{name: a, snat: {to_source: [198.19.0.1], persistent: true}}]", `2:24: snat: persistent is about the choice of one of several addresses; allowed with two addresses or more`},
 		{"clients: 3\narms: [{name: a, snat: {to_source: [198.19.0.1], ports_per_client: 21505}}]", `3:68: ports_per_client: 3 clients x 21505 ports are 64515; allowed: at most 21504 for each client (the blocks are cut from 1024-65535)`},
 		{"arms: [{name: a, snat: {to_source: [198.19.0.1], to_ports: 2000-2031, ports_per_client: 17}}]", `2:89: ports_per_client: 2 clients x 17 ports are 34; allowed: at most 16 for each client (the blocks are cut from 2000-2031)`},

@@ -117,6 +117,8 @@ func samples(v strictyaml.Value) (all []string) {
 		return []string{`"99.999%"`}
 	case portRangeValue:
 		return []string{fmt.Sprintf("%d-%d", v.bounds.Min, v.bounds.Max)}
+	case portRangesValue:
+		return []string{"1024-65535", "[1024-1024, 2000-65535]"}
 	case network.Peer:
 		return []string{"192.0.2.7:9000"}
 	case network.Source:

@@ -158,7 +158,9 @@ type SNATOptions struct {
 	Random      bool         `yaml:"random,omitempty"`
 	RandomFully bool         `yaml:"random_fully,omitempty"`
 	Persistent  bool         `yaml:"persistent,omitempty"`
-	ToPorts     PortRange    `yaml:"to_ports,omitempty"`
+	// ToPorts are ranges in ascending order. Of several, each connection is translated to
+	// ports of one.
+	ToPorts []PortRange `yaml:"to_ports,omitempty"`
 	// PortsPerClient makes a rule for each client, with a block of so many ports of each
 	// address. The blocks follow each other from the first of ToPorts on. 0: all clients
 	// share the ports.

@@ -76,7 +76,7 @@ var beyondSchema = regexp.MustCompile(strings.Join([]string{
 	`allowed with|allowed without|belongs to (pattern|the whole machine)`, `which trials of pattern ephemeral do not have`,
 	`clients x .* (requests|ports) are`, `do not fit into`, `leave lockstep clients no source port`, `local_port_range`,
 	`is below the least number of rounds`, `is already at line|is the arm at line|has this claim at line`,
-	`is no arm of this scenario`, `is the baseline`, `are both true`, `plain and other options`, `consecutive addresses`, `is not of the lab's family`,
+	`is no arm of this scenario`, `is the baseline`, `are both true`, `plain and other options`, `consecutive addresses`, `ranges in ascending order`, `is not of the lab's family`,
 	`address: .* port(s)? follow`, `is not allowed in a docker lab`, `in a netns lab`, `removes: (it is|the share)`, `leaves out source ports of the clients`,
 	`(resolver|notrack): the first arm|in another way than the first arm|look-ups are made over udp`,
 }, "|"))

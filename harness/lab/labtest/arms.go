@@ -130,7 +130,7 @@ func checkTranslation(t *testing.T, s *labSuite) {
 // requests.
 func checkBlocks(t *testing.T, s *labSuite) {
 	const requests = 8
-	arm := scenario.Arm{SNAT: scenario.SNATOptions{ToSource: s.sources()[:1], ToPorts: scenario.PortRange{First: 20_000, Last: 20_099}, PortsPerClient: requests}}
+	arm := scenario.Arm{SNAT: scenario.SNATOptions{ToSource: s.sources()[:1], ToPorts: []scenario.PortRange{{First: 20_000, Last: 20_099}}, PortsPerClient: requests}}
 	if s.NoBlocks != "" {
 		if _, err := s.Apply(t.Context(), arm); err == nil || err.Error() != s.NoBlocks {
 			t.Errorf("error %v\nwant  %s", err, s.NoBlocks)

@@ -108,8 +108,8 @@ var Rewritings = IPv4.Rewritings()
 var Contradictions = map[snat.Options]string{
 	{UDP: true}:        "without ports to translate to, a rule is for all protocols",
 	{Persistent: true}: "without addresses to translate to, a rule is not persistent",
-	{PerMillion: 1}:    "a rule for a part of the connections is random-fully, and nothing else",
-	{RandomFully: true, PerMillion: 1, ToPorts: TenPorts}:                   "a rule for a part of the connections is random-fully, and nothing else",
+	{PerMillion: 1}:    "a rule for a part of the connections is random-fully and nothing else, or has ports to translate to",
+	{RandomFully: true, PerMillion: 1, ToSource: OneAddress}:                "a rule for a part of the connections is random-fully and nothing else, or has ports to translate to",
 	{RandomFully: true, PerMillion: snat.Million}:                           "1000000 of 1000000 connections are no part of them",
 	{Random: true, RandomFully: true}:                                       "random and random-fully exclude each other",
 	{ToPorts: TenPorts, Persistent: true}:                                   "without addresses to translate to, a rule is not persistent",

@@ -228,7 +228,7 @@ func parseExpressions(exprs []expr.Any) (r MasqueradeRule, packets uint64, ok bo
 		case *expr.NAT:
 			addresses, ports := splitLoaded(loaded)
 			r.Options = snat.Options{Random: e.Random, RandomFully: e.FullyRandom, Persistent: e.Persistent,
-				ToSource: readAddresses(addresses), ToPorts: readPorts(ports), UDP: udp && len(ports) > 0}
+				ToSource: readAddresses(addresses), ToPorts: readPorts(ports), UDP: udp && len(ports) > 0, PerMillion: perMillion}
 		}
 	}
 	r.Subnet, r.UDP = source.networkOf(address, prefix), udp && r.Server.IsValid()

@@ -18,12 +18,13 @@ import (
 func FormatStatement(o snat.Options) string {
 	text := "counter masquerade"
 	switch {
-	case o.PerMillion != 0:
-		text = fmt.Sprintf("%s%d %s", numgenText, o.PerMillion, text)
 	case o.ToSource != snat.AddressRange{}:
 		text = "counter snat to " + formatTarget(o)
 	case o.ToPorts != snat.PortRange{}:
 		text += " to :" + o.ToPorts.String()
+	}
+	if o.PerMillion != 0 {
+		text = fmt.Sprintf("%s%d %s", numgenText, o.PerMillion, text)
 	}
 	if o.ToPorts != (snat.PortRange{}) {
 		text = "meta l4proto " + snat.Protocol(o.UDP) + " " + text
@@ -108,19 +109,19 @@ func ParseStatement(statement string) (o snat.Options) {
 // statementExpressions returns the expressions that the nft program makes of the
 // statement.
 func statementExpressions(o snat.Options) []expr.Any {
-	switch {
-	case o.PerMillion != 0:
-		return append(drawExpressions(o.PerMillion), &expr.Counter{}, &expr.Masq{FullyRandom: o.RandomFully})
-	case o.ToSource == snat.AddressRange{} && o.ToPorts == snat.PortRange{}:
-		return []expr.Any{&expr.Counter{}, &expr.Masq{Random: o.Random, FullyRandom: o.RandomFully}}
-	}
 	var exprs []expr.Any
 	if o.ToPorts != (snat.PortRange{}) {
 		exprs = append(exprs, &expr.Meta{Key: expr.MetaKeyL4PROTO, Register: register},
 			&expr.Cmp{Op: expr.CmpOpEq, Register: register, Data: []byte{protocolNumber(o.UDP)}})
 	}
+	if o.PerMillion != 0 {
+		exprs = append(exprs, drawExpressions(o.PerMillion)...)
+	}
 	exprs = append(exprs, &expr.Counter{})
-	if o.ToSource == (snat.AddressRange{}) {
+	switch {
+	case o.ToSource == snat.AddressRange{} && o.ToPorts == snat.PortRange{}:
+		return append(exprs, &expr.Masq{Random: o.Random, FullyRandom: o.RandomFully})
+	case o.ToSource == snat.AddressRange{}:
 		loads, last := loadPorts(o.ToPorts, register)
 		return append(append(exprs, loads...), &expr.Masq{
 			Random: o.Random, FullyRandom: o.RandomFully, ToPorts: true, RegProtoMin: register, RegProtoMax: last})

@@ -43,6 +43,8 @@ func (p Part) Check(network netip.Prefix) error {
 	case p.Source == (netip.Prefix{}):
 	case !p.Source.IsSingleIP() || !network.Contains(p.Source.Addr()):
 		return fmt.Errorf("%v is not a client of %v", p.Source, network)
+	case o.PerMillion != 0:
+		return errors.New("a rule for one client is for all of its connections")
 	case o.ToSource == (AddressRange{}) || o.ToPorts == (PortRange{}):
 		return errors.New("a rule for one client is about addresses and ports to translate to")
 	}
@@ -109,8 +111,8 @@ func (a AddressRange) String() string {
 func (o Options) Check() error {
 	ports, addresses := o.ToPorts != PortRange{}, o.ToSource != AddressRange{}
 	switch {
-	case o.PerMillion != 0 && o != Options{RandomFully: true, PerMillion: o.PerMillion}:
-		return errors.New("a rule for a part of the connections is random-fully, and nothing else")
+	case o.PerMillion != 0 && !ports && o != Options{RandomFully: true, PerMillion: o.PerMillion}:
+		return errors.New("a rule for a part of the connections is random-fully and nothing else, or has ports to translate to")
 	case o.PerMillion >= Million:
 		return fmt.Errorf("%d of %d connections are no part of them", o.PerMillion, Million)
 	case o.Plain && o != Options{Plain: true}:

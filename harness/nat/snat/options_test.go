@@ -126,7 +126,7 @@ func TestPart(t *testing.T) {
 			{snat.Part{Source: client, Options: snat.Options{ToSource: one}}, noTarget},
 			{snat.Part{Source: client, Options: snat.Options{ToPorts: nattest.TenPorts}}, noTarget},
 			{snat.Part{Source: client, Options: snat.Options{ToSource: other, ToPorts: nattest.TenPorts}}, " is not a range of "},
-			{snat.Part{Source: client, Options: snat.Options{ToSource: one, ToPorts: nattest.TenPorts, PerMillion: 1}}, "a rule for a part of the connections is random-fully"},
+			{snat.Part{Source: client, Options: snat.Options{ToSource: one, ToPorts: nattest.TenPorts, PerMillion: 1}}, "a rule for one client is for all of its connections"},
 		} {
 			if err := c.part.Check(n.Subnet); (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
 				t.Errorf("%+v of %v: error %v, want %s", c.part, n.Subnet, err, c.want)
