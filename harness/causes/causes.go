@@ -238,6 +238,9 @@ func CountInsertions(c result.Conntrack) uint64 {
 // SourcePorts returns the number of source ports that an arm leaves NAT to choose
 // from, for so many clients and one destination.
 func SourcePorts(arm scenario.Arm, clients int) int {
+	if n := arm.SNAT.PortsPerClient; n > 0 {
+		return n * clients // a client has one of the addresses for a destination
+	}
 	ports := scenario.NATPorts
 	if r := arm.UsedPorts(clients); r != (scenario.PortRange{}) {
 		ports = r.Len()
@@ -252,8 +255,8 @@ func SourcePorts(arm scenario.Arm, clients int) int {
 }
 
 // countExhausted returns the number of connections, at most, that found no free
-// port. These connections exceed the number of ports (with blocks too: every client sends
-// as many requests, and has as many ports), and for each of them NAT
+// port. These connections exceed the number of ports. With blocks this holds as well: each
+// client sends as many requests and has as many ports. For each of them NAT
 // looked at as many ports as it tries, and found them taken. It tries all ports of a
 // small range, or 128, and then half as many as before as long as they are 16 or more
 // (nf_nat_l4proto_unique_tuple in net/netfilter/nf_nat_core.c). It uses the last one

@@ -325,7 +325,7 @@ func TestSourcePorts(t *testing.T) {
 	for want, arm := range map[int]scenario.Arm{
 		64512:     {},
 		3 * 16:    {SNAT: scenario.SNATOptions{PortsPerClient: 16, ToSource: []netip.Addr{netip.MustParseAddr("198.19.0.1")}}},
-		2 * 3 * 9: {SNAT: scenario.SNATOptions{PortsPerClient: 9, ToPorts: []scenario.PortRange{{First: 20000, Last: 20499}}, ToSource: []netip.Addr{netip.MustParseAddr("198.19.0.1"), netip.MustParseAddr("198.19.0.2")}}},
+		3 * 9:     {SNAT: scenario.SNATOptions{PortsPerClient: 9, ToPorts: []scenario.PortRange{{First: 20000, Last: 20499}}, ToSource: []netip.Addr{netip.MustParseAddr("198.19.0.1"), netip.MustParseAddr("198.19.0.2")}}},
 		500:       {Masquerade: scenario.MasqueradeOptions{ToPorts: scenario.PortRange{First: 20000, Last: 20499}}},
 		150:       {SNAT: scenario.SNATOptions{ToPorts: []scenario.PortRange{{First: 20000, Last: 20099}, {First: 30000, Last: 30049}}, ToSource: []netip.Addr{netip.MustParseAddr("198.19.0.1")}}},
 		1000:      {SNAT: scenario.SNATOptions{ToPorts: []scenario.PortRange{{First: 20000, Last: 20499}}, ToSource: []netip.Addr{netip.MustParseAddr("198.19.0.1"), netip.MustParseAddr("198.19.0.2")}}},

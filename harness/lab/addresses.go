@@ -16,9 +16,9 @@ import (
 // seconds.
 const addressTime = 20 * time.Second
 
-// AwaitAddresses waits until an interface, in a namespace, answers to its IPv6 addresses.
-// Unless an address has IFA_F_NODAD, the kernel first checks that no other machine has it,
-// for a second or two from when the interface is connected (RFC 4862). In any case it joins
+// AwaitAddresses waits until the kernel answers to all IPv6 addresses of an interface, in
+// the namespace of in. Unless an address has IFA_F_NODAD, the kernel first checks that no
+// other machine has it, for a second or two after the link is up (RFC 4862). In any case it joins
 // the multicast group of the address, by which neighbours find it, and makes the local route
 // some time after it was added: addrconf_dad_work in net/ipv6/addrconf.c. A packet that comes
 // before that is lost.
@@ -34,8 +34,10 @@ func AwaitAddresses(ctx context.Context, in machine.NamespaceFunc, name string) 
 			return fmt.Errorf("list the addresses of %s: %w", name, err)
 		case len(left) == 0:
 			return nil
+		case left[0].Flags&unix.IFA_F_DADFAILED != 0:
+			return fmt.Errorf("address %v of %s: another machine has it (duplicate address detection failed)", left[0].IPNet, name)
 		case time.Since(begun) > addressTime:
-			return fmt.Errorf("address %v of %s is not in use after %v", left[0].IPNet, name, addressTime)
+			return fmt.Errorf("address %v of %s: the kernel does not answer to it after %v (is the link up? ip -6 address show dev %[2]s)", left[0].IPNet, name, addressTime)
 		}
 		select {
 		case <-ctx.Done():

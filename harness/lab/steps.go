@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"net"
 	"net/netip"
 	"regexp"
@@ -125,7 +126,7 @@ func prepareAddress(ctx context.Context, name string, a netip.Addr) (undo.Step, 
 	change := func() error {
 		link, err := netlink.LinkByName(name)
 		if err == nil {
-			err = netlink.AddrAdd(link, InterfaceAddress(hostPrefix(a)))
+			err = netlink.AddrAdd(link, extraAddress(a))
 		}
 		if err == nil && a.Is6() {
 			err = AwaitAddresses(ctx, here, name)
@@ -157,9 +158,20 @@ func (a addressChange) removeAddress() error {
 // hostPrefix returns the network of an address alone.
 func hostPrefix(a netip.Addr) netip.Prefix { return netip.PrefixFrom(a, a.BitLen()) }
 
-// InterfaceAddress returns an address for an interface, with the length of its network. One
-// of IPv6 can be used at once: without the flag the kernel would first ask for a second
-// whether another machine has it.
+// extraAddress returns an address that an interface gets beside its own. One of IPv6 is
+// deprecated: of the others, masquerade would prefer the one that is nearest to the
+// destination (ipv6_get_saddr_eval in net/ipv6/addrconf.c), and so move the control to it.
+func extraAddress(a netip.Addr) *netlink.Addr {
+	address := InterfaceAddress(hostPrefix(a))
+	if a.Is6() {
+		address.ValidLft, address.PreferedLft = math.MaxUint32, 0
+	}
+	return address
+}
+
+// InterfaceAddress returns an address for an interface, with the length of its network. The
+// kernel does not ask other machines whether they have an IPv6 address (IFA_F_NODAD).
+// AwaitAddresses returns when it can be used.
 func InterfaceAddress(a netip.Prefix) *netlink.Addr {
 	address := &netlink.Addr{IPNet: &net.IPNet{IP: a.Addr().AsSlice(), Mask: net.CIDRMask(a.Bits(), a.Addr().BitLen())}}
 	if a.Addr().Is6() {

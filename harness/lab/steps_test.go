@@ -3,6 +3,7 @@ package lab
 import (
 	"errors"
 	"net/netip"
+	"slices"
 	"testing"
 
 	"github.com/vishvananda/netlink"
@@ -123,6 +124,10 @@ func TestAddressStepIPv6(t *testing.T) {
 	}
 	if routes, err := netlink.RouteGet(a.AsSlice()); err != nil || routes[0].Type != unix.RTN_LOCAL {
 		t.Errorf("routes %v, %v", routes, err)
+	}
+	all, err := netlink.AddrList(nil, netlink.FAMILY_V6)
+	if err != nil || !slices.ContainsFunc(all, func(k netlink.Addr) bool { return k.IP.Equal(a.AsSlice()) && k.Flags&unix.IFA_F_DEPRECATED != 0 }) {
+		t.Errorf("addresses %v, %v: masquerade could prefer it", all, err)
 	}
 	if _, _, err := prepareAddress(t.Context(), "out", a); err == nil {
 		t.Error("an address that exists was prepared")

@@ -73,7 +73,7 @@ func MasqueradeIPTables(ctx context.Context, journal *undo.Journal, p *iptables.
 
 func makeMasquerade(ctx context.Context, journal *undo.Journal, p *iptables.Program, subnet netip.Prefix, bridge string) (*Rule, error) {
 	if p.Family != iptables.FamilyOf(subnet.Addr()) {
-		return nil, errors.New("the program is for the other family of addresses")
+		return nil, fmt.Errorf("%s has no rules for %v: it is for the other family of addresses", p.Path, subnet)
 	}
 	// Listing also shows, before there is anything to undo, whether the kernel
 	// has this table.

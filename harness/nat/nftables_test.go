@@ -205,7 +205,7 @@ func TestNFTablesSteps(t *testing.T) {
 func TestNFTablesRefuses(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ network, name, want string }{
-		{"::ffff:198.18.0.0/120", "snat-c", "::ffff:198.18.0.0/120 with nftables: not an IPv4 network"},
+		{"::ffff:198.18.0.0/120", "snat-c", "::ffff:198.18.0.0/120 with nftables: not a network of IPv4 or IPv6"},
 		{"2001:db8::/64", "snat*", `2001:db8::/64 with nftables: "snat*" is not the name of a bridge`},
 		{"198.18.0.0/24", "", `198.18.0.0/24 with nftables: "" is not the name of a bridge`},
 		{"198.18.0.0/24", "a-name-of-16-chr", `198.18.0.0/24 with nftables: "a-name-of-16-chr" is not the name of a bridge`},

@@ -68,7 +68,7 @@ type partStep struct {
 	Spec []string `json:"spec"`
 }
 
-const partKind = "nat.drawing" // the first of these rules drew connections
+const partKind = "nat.drawing" // the name in journals of older versions, whose only such rules drew connections
 
 // drawText returns the match of a share of the connections as iptables prints it. The kernel
 // holds the probability as a number of 31 bits, and iptables prints 11 digits of that

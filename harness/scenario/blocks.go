@@ -52,7 +52,10 @@ func (c checker) checkBlocks(s *Scenario, root *yaml.Node) {
 		if at == nil || !c.IsSound(to, at, clients, strictyaml.ChildOf(to, "to_ports")) {
 			continue
 		}
-		if from := arm.ToPorts(); n*s.Clients > from.Len() {
+		switch from := arm.ToPorts(); {
+		case s.Clients > from.Len():
+			c.AddFault(at, fmt.Sprintf("ports_per_client: %v has fewer ports than there are clients, %d; allowed: a wider to_ports, or fewer clients", from, s.Clients))
+		case n*s.Clients > from.Len():
 			c.AddFault(at, fmt.Sprintf("ports_per_client: %d clients x %d ports are %d; allowed: at most %d for each client (the blocks are cut from %v)",
 				s.Clients, n, n*s.Clients, from.Len()/s.Clients, from))
 		}

@@ -24,7 +24,7 @@ func (c checker) checkFamily(s *Scenario, root *yaml.Node) {
 	for _, at := range []strictyaml.Path{{"network"}, {"server", "address"}} {
 		for _, p := range at.FindPairs(root) {
 			if s.Lab.Family == result.IPv6 {
-				c.AddFault(p.Key, p.Key.Value+": is of IPv4, and the family of the lab is ipv6; allowed without lab.family, or with networks and a server of the lab's own")
+				c.AddFault(p.Key, p.Key.Value+": has IPv4 addresses only, and lab.family is ipv6; allowed without lab.family, or with networks and a server of the lab's own")
 			}
 		}
 	}

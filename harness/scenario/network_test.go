@@ -52,7 +52,7 @@ func TestTakenSources(t *testing.T) {
 		checkRefused(t, data(result.DriverNetns, "'2001:2:0:f::1'"), "x.yaml:5:34: to_source: 2001:2:0:f::1 is not of the lab's family, ipv4; allowed: addresses out of 198.18.0.0/15")
 	})
 	t.Run("settings of IPv4", func(t *testing.T) {
-		const why = " is of IPv4, and the family of the lab is ipv6; allowed without lab.family, or with networks and a server of the lab's own"
+		const why = " has IPv4 addresses only, and lab.family is ipv6; allowed without lab.family, or with networks and a server of the lab's own"
 		checkRefused(t, "name: s\nlab: {family: ipv6, allow_shared_network: true}\nnetwork: bridge\nserver: {address: 192.0.2.7:9000}\narms: [{name: a}]\n",
 			"x.yaml:3:1: network:"+why, "x.yaml:4:10: address:"+why)
 	})

@@ -137,9 +137,10 @@ func listNetworks(ctx context.Context, docker *client.Client, o engineObject) ([
 	}), nil
 }
 
-// freeSubnets returns the subnets of n networks of 256 addresses that collide with no
-// route of the host and no network of Docker's, and that contain none of the reserved
-// addresses. Those of a lab of IPv6 have one of IPv4 as well, which no engine does without.
+// freeSubnets returns the subnets of n networks, of the lengths of claims.SubnetBits. They
+// overlap no route of the host and no network of Docker's, and contain none of the reserved
+// addresses. A network of an IPv6 lab has an IPv4 subnet as well: Docker before 28 requires
+// one.
 func (h *Host) freeSubnets(ctx context.Context, n int, reserved ...netip.Addr) ([][]netip.Prefix, error) {
 	all, err := h.listClaims(ctx)
 	if err != nil {

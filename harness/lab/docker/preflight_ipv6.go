@@ -32,7 +32,10 @@ func (h *Host) CheckIPv6(ctx context.Context) machine.Precondition {
 	p := h.checkForwarding()
 	if p.State == machine.Met {
 		_, rules := firewall.CheckIPTables(ctx, iptables.IPv6, h.info.ServerVersion)
-		p.State, p.Found, p.Remedy = rules.State, "ip6tables "+rules.Found, rules.Remedy
+		p.State, p.Found, p.Remedy = rules.State, rules.Found, rules.Remedy
+		if p.State == machine.Met {
+			p.Found = "ip6tables " + p.Found
+		}
 	}
 	p.Advisory = true
 	return p

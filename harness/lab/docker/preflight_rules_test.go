@@ -14,6 +14,7 @@ import (
 	"snatlab/harness/machine"
 	"snatlab/harness/nat/iptables"
 	"snatlab/harness/netnstest"
+	"snatlab/harness/result"
 )
 
 const dockersChains = "iptables-nft -t nat -N DOCKER; iptables-nft -N DOCKER-USER; "
@@ -49,6 +50,30 @@ func TestCheckRules(t *testing.T) {
 			h := &Host{info: system.Info{ServerVersion: c.version, FirewallBackend: &system.FirewallInfo{Driver: "iptables"}}}
 			p := h.checkRules(t.Context())
 			if p.Name != firewall.IPTables || p.State != c.state || !strings.Contains(p.Found, c.found) || p.Remedy != c.remedy {
+				t.Errorf("found %+v\n want %+v", p, c)
+			}
+		})
+	}
+}
+
+// The precondition of a lab of IPv6 is about the rules of ip6tables.
+func TestCheckRulesIPv6(t *testing.T) {
+	for _, c := range []struct {
+		script, version string
+		state           machine.State
+		found, remedy   string // found: a part
+	}{
+		{dockersChains, "28.5.2", machine.Unmet, "Docker has no rules for IPv6", `set "ip6tables": true for the daemon, with "experimental": true before Docker 27, and restart it`},
+		{"ip6tables-nft -t nat -N DOCKER", "20.10.24", machine.Unmet, " (nft) has Docker's chain DOCKER of table nat, but not DOCKER-USER of table filter", "Docker 20.10 has no such chain for IPv6: install Docker 26 or later, or use driver netns"},
+		{"ip6tables-nft -t nat -N DOCKER", "28.5.2", machine.Unmet, " (nft) has Docker's chain DOCKER of table nat, but not DOCKER-USER of table filter", "something deleted it; restart the Docker daemon, which makes it again"},
+		{"ip6tables-nft -t nat -N DOCKER; for c in '' -USER -BRIDGE -CT -FORWARD; do ip6tables-nft -N DOCKER$c; done", "28.5.2", machine.Met, " (nft), --random-fully", ""},
+	} {
+		t.Run(c.version+", "+c.found, func(t *testing.T) {
+			netnstest.Enter(t)
+			netnstest.Run(t, "set -e; "+c.script)
+			h := &Host{family: result.IPv6, info: system.Info{ServerVersion: c.version}}
+			p := h.checkRules(t.Context())
+			if p.Name != "ip6tables" || p.State != c.state || !strings.Contains(p.Found, c.found) || p.Remedy != c.remedy {
 				t.Errorf("found %+v\n want %+v", p, c)
 			}
 		})

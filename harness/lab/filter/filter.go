@@ -26,7 +26,7 @@ import (
 
 // Rules are what the filter lets in.
 type Rules struct {
-	Server   netip.Addr         // of whose family the packets are
+	Server   netip.Addr         // its family is that of the packets
 	Protocol string             // result.TCP or result.UDP: others are let in
 	Accept   scenario.PortRange // source ports
 	Common   uint16             // port of the server whose packets are counted apart
@@ -67,7 +67,7 @@ func (r Rules) Insert(ctx context.Context) error {
 		err = c.Flush()
 	}
 	if err != nil {
-		return fmt.Errorf("make the filter of the server, nftables %s: %w", transaction.TableName(table), explainError(err))
+		return fmt.Errorf("make the filter of the server, nftables %s: %w", transaction.TableName(table), r.explainError(err))
 	}
 	return nil
 }
@@ -153,7 +153,11 @@ func loadPort(field uint32) expr.Any {
 }
 
 // explainError adds to an answer of the kernel what it may lack.
-func explainError(err error) error {
+func (r Rules) explainError(err error) error {
+	family := "IPV4"
+	if r.Server.Is6() {
+		family = "IPV6"
+	}
 	errno, ok := errors.AsType[syscall.Errno](err)
 	switch {
 	case !ok:
@@ -161,7 +165,7 @@ func explainError(err error) error {
 	case errno == syscall.EPERM:
 		return fmt.Errorf("%w (run as root)", errno)
 	case errno == syscall.ENOENT, errno == syscall.EOPNOTSUPP, errno == syscall.EINVAL, errno == syscall.EPROTONOSUPPORT, errno == syscall.EAFNOSUPPORT:
-		return fmt.Errorf("%w (does this kernel have nf_tables and nft_counter? CONFIG_NF_TABLES_IPV4, CONFIG_NFT_COUNTER)", errno)
+		return fmt.Errorf("%w (does this kernel have nf_tables and nft_counter? CONFIG_NF_TABLES_%s, CONFIG_NFT_COUNTER)", errno, family)
 	}
 	return errno
 }

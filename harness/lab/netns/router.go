@@ -173,8 +173,8 @@ func (l *netnsLab) forwardPackets() error {
 }
 
 // setIPv6 prepares the calling thread's namespace for a family, before it has interfaces.
-// A lab of IPv4 disables IPv6, which sends packets to its neighbours. A lab of IPv6 asks
-// nobody whether its addresses are free, or for routes: it has them from us.
+// A lab of IPv4 disables IPv6, which sends packets to its neighbours. A lab of IPv6
+// checks no address for duplicates and requests no routes: snatlab sets both.
 func setIPv6(use bool) error {
 	values := map[string]string{"disable_ipv6": "1"}
 	if use {

@@ -68,8 +68,8 @@ func (r Rules) Insert(ctx context.Context) error {
 			return func(c *nftables.Conn) { c.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: exprs}) }
 		}
 		err = transaction.Apply(ctx, []transaction.Step{
-			{Needs: transaction.Tables, Queue: func(c *nftables.Conn) { c.CreateTable(table) }},
-			{Needs: transaction.FilterChains, Queue: func(c *nftables.Conn) { c.AddChain(chain) }},
+			{Needs: transaction.Tables.In(table.Family), Queue: func(c *nftables.Conn) { c.CreateTable(table) }},
+			{Needs: transaction.FilterChains.In(table.Family), Queue: func(c *nftables.Conn) { c.AddChain(chain) }},
 			{Needs: transaction.Conntrack, Queue: add(r.matchRequests())},
 			{Needs: transaction.Conntrack, Queue: add(r.matchAnswers())},
 		})

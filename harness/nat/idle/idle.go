@@ -123,7 +123,7 @@ func familyOf(sources []netip.Prefix) (family nftables.TableFamily, err error) {
 		of := transaction.FamilyOf(p.Addr())
 		switch {
 		case !snat.IsNetwork(p):
-			return family, errors.New("not an IPv4 network")
+			return family, errors.New("not a network of IPv4 or IPv6")
 		case i > 0 && of != family:
 			return family, fmt.Errorf("%v and %v are of two families", sources[0], p)
 		}

@@ -191,7 +191,7 @@ func TestWidenRefuses(t *testing.T) {
 		ctx          context.Context
 		subnet, want string
 	}{
-		{"an IPv4 network in IPv6", ":", t.Context(), "::ffff:198.18.0.0/120", "not an IPv4 network"},
+		{"an IPv4 network in IPv6", ":", t.Context(), "::ffff:198.18.0.0/120", "not a network of IPv4 or IPv6"},
 		{"a table of that name in IPv6", "nft add table ip6 snatlab-widen-run", t.Context(), "2001:2::/64",
 			"table ip6 snatlab-widen-run exists already (if no program uses it: nft delete table ip6 snatlab-widen-run)"},
 		{"a context that has ended", ":", ended, "198.18.0.0/24", "interrupted"},

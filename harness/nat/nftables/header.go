@@ -41,7 +41,8 @@ func headerWith(offset uint32) (h header, isSource, ok bool) {
 // a network.
 func MatchSource(p netip.Prefix) []expr.Any { return matchNetwork(headerOf(p.Addr()).source, p) }
 
-// MatchDestination returns the same of the destination address.
+// MatchDestination returns the expressions that compare the destination address with a
+// network.
 func MatchDestination(p netip.Prefix) []expr.Any {
 	return matchNetwork(headerOf(p.Addr()).destination, p)
 }

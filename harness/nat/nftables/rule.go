@@ -172,14 +172,14 @@ func padName(name string) []byte {
 	return append([]byte(name), make([]byte, unix.IFNAMSIZ-len(name))...)
 }
 
-var errNotIPv4 = errors.New("not an IPv4 network")
+var errNotNetwork = errors.New("not a network of IPv4 or IPv6")
 
 // checkRule returns an error for a rule that cannot be written, or that would
 // read differently from what was written.
 func (r MasqueradeRule) checkRule() error {
 	switch {
 	case !snat.IsNetwork(r.Subnet):
-		return errNotIPv4
+		return errNotNetwork
 	case r.Bridge == "" || len(r.Bridge) >= unix.IFNAMSIZ || strings.ContainsAny(r.Bridge, `"\*`):
 		return fmt.Errorf("%q is not the name of a bridge", r.Bridge)
 	case r.Server.IsValid() && (!snat.IsServer(r.Server, r.Subnet) || r.Options != (snat.Options{})):

@@ -106,8 +106,8 @@ func (r Rules) write(ctx context.Context, t *nftables.Table) error {
 		Hooknum: nftables.ChainHookPrerouting, Priority: nftables.ChainPriorityNATDest,
 	}
 	steps := []transaction.Step{
-		{Needs: transaction.Tables, Queue: func(c *nftables.Conn) { c.CreateTable(t) }},
-		{Needs: transaction.NATChains, Queue: func(c *nftables.Conn) { c.AddChain(chain) }},
+		{Needs: transaction.Tables.In(t.Family), Queue: func(c *nftables.Conn) { c.CreateTable(t) }},
+		{Needs: transaction.NATChains.In(t.Family), Queue: func(c *nftables.Conn) { c.AddChain(chain) }},
 	}
 	for i, backend := range r.Backends {
 		needs := transaction.Numgen

@@ -26,8 +26,8 @@ type Options struct {
 	Plain bool
 }
 
-// Part is what a rule that stands before the rule of a network is for: some of its
-// connections. The others pass the rule of the network.
+// Part selects some connections of a network, and the options of the rule for them. That
+// rule stands before the rule of the network, which the others pass.
 type Part struct {
 	Source  netip.Prefix // one client; zero: the whole network, and Options.PerMillion is set
 	Options Options
@@ -39,14 +39,14 @@ func (p Part) Check(network netip.Prefix) error {
 	o := p.Options
 	switch {
 	case p.Source == (netip.Prefix{}) && o.PerMillion == 0:
-		return errors.New("all connections of a network are no part of them")
+		return errors.New("a rule for a part of the connections requires one client or a share")
 	case p.Source == (netip.Prefix{}):
 	case !p.Source.IsSingleIP() || !network.Contains(p.Source.Addr()):
 		return fmt.Errorf("%v is not a client of %v", p.Source, network)
 	case o.PerMillion != 0:
 		return errors.New("a rule for one client is for all of its connections")
 	case o.ToSource == (AddressRange{}) || o.ToPorts == (PortRange{}):
-		return errors.New("a rule for one client is about addresses and ports to translate to")
+		return errors.New("a rule for one client requires addresses and ports to translate to")
 	}
 	return o.CheckFor(network)
 }

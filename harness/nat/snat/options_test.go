@@ -111,15 +111,15 @@ func TestPart(t *testing.T) {
 		one, _, _ := n.Ranges()
 		other, _, _ := n.Other().Ranges()
 		client, ports := netip.PrefixFrom(n.ClientAddress, n.ClientAddress.BitLen()), snat.Options{ToSource: one, ToPorts: nattest.TenPorts}
-		const noClient, noTarget = " is not a client of ", "a rule for one client is about addresses and ports to translate to"
+		const noClient, noTarget = " is not a client of ", "a rule for one client requires addresses and ports to translate to"
 		for _, c := range []struct {
 			part snat.Part
 			want string // a part of the error; empty: none
 		}{
 			{snat.Part{Options: snat.Options{RandomFully: true, PerMillion: 1}}, ""},
 			{snat.Part{Source: client, Options: ports}, ""},
-			{snat.Part{}, "all connections of a network are no part of them"},
-			{snat.Part{Options: ports}, "all connections of a network are no part of them"},
+			{snat.Part{}, "a rule for a part of the connections requires one client or a share"},
+			{snat.Part{Options: ports}, "a rule for a part of the connections requires one client or a share"},
 			{snat.Part{Source: n.Subnet, Options: ports}, noClient},
 			{snat.Part{Source: snat.ServerAt(n.ServerAddress), Options: ports}, noClient},
 			{snat.Part{Source: snat.ServerAt(n.Other().ClientAddress), Options: ports}, noClient},

@@ -39,7 +39,7 @@ func NewStepFamily(t *nftables.Table) StepFamily {
 	return ""
 }
 
-// Parse returns the family, and an error for one that no step has.
+// Parse returns the family. A text that NewStepFamily does not return is an error.
 func (f StepFamily) Parse() (nftables.TableFamily, error) {
 	switch f {
 	case "":

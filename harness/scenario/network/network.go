@@ -1,5 +1,5 @@
-// Package network is the addresses that labs have, in each family, and how a scenario
-// writes addresses.
+// Package network holds the addresses of labs in each family, and the values by which a
+// scenario writes addresses.
 package network
 
 import (
@@ -35,7 +35,7 @@ func Example(family string) netip.Addr {
 // IsLab reports whether an address is in the range of the labs of its family.
 func IsLab(a netip.Addr) bool { return LabsIPv4.Contains(a) || LabsIPv6.Contains(a) }
 
-// Plan is the networks of a netns lab. They exist only in its namespaces, so every lab has
+// Plan holds the two networks of a netns lab. They exist only in its namespaces, so every lab has
 // the same ones. In both, the router has the first address, and the clients or the server
 // have the next ones.
 type Plan struct {

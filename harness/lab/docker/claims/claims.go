@@ -128,8 +128,8 @@ func PickSubnets(pool netip.Prefix, taken []netip.Prefix, n int) (free []netip.P
 	return free, blocker
 }
 
-// nextSubnet returns the address of the network after the one of an address. The length of
-// the networks fills whole bytes.
+// nextSubnet returns the address of the network that follows the network of a. Bits is a
+// multiple of 8.
 func nextSubnet(a netip.Addr, bits int) netip.Addr {
 	b := a.AsSlice()
 	for i := bits/8 - 1; i >= 0; i-- {

@@ -30,7 +30,7 @@ const (
 // CheckIPTables finds the variants of iptables in which an engine of a version has its
 // rules for a family, and lists the chains that a run lists.
 func CheckIPTables(ctx context.Context, family iptables.Family, version string) ([]*iptables.Program, machine.Precondition) {
-	p := machine.Precondition{Name: IPTables, State: machine.Unmet}
+	p := machine.Precondition{Name: family.ProgramName(), State: machine.Unmet}
 	installed, err := iptables.FindInstalled(family)
 	if err != nil {
 		p.Found, p.Remedy = err.Error(), "install the package iptables"
@@ -54,7 +54,7 @@ func CheckIPTables(ctx context.Context, family iptables.Family, version string) 
 		}
 	}
 	if len(tables) == 0 {
-		p.Found, p.Remedy = explainNoRules(family, installed, partly)
+		p.Found, p.Remedy = explainNoRules(family, version, installed, partly)
 		return nil, p
 	}
 	p.Found = listVersions(tables) + ", --random-fully"
@@ -89,17 +89,20 @@ func CheckBridgesTable(ctx context.Context) machine.Precondition {
 
 // explainNoRules explains why Docker has no rules. The daemon does not report how it was
 // started, so the remedy names both where nothing else explains it.
-func explainNoRules(family iptables.Family, installed []*iptables.Program, partly string) (found, remedy string) {
+func explainNoRules(family iptables.Family, version string, installed []*iptables.Program, partly string) (found, remedy string) {
 	found = fmt.Sprintf("Docker has no rules in %s", listVersions(installed))
+	if family == iptables.IPv6 {
+		found = "Docker has no rules for IPv6"
+	}
 	switch {
-	case family == iptables.IPv6 && partly != "":
-		return partly, "Docker 26 has that chain for IPv6, and 20.10 has not: install a newer one, or use driver netns"
-	case family == iptables.IPv6:
-		return found + " for IPv6", `set "ip6tables": true for the daemon, with "experimental": true before Docker 27, and restart it`
+	case family == iptables.IPv6 && partly != "" && strings.HasPrefix(version, "20."):
+		return partly, "Docker 20.10 has no such chain for IPv6: install Docker 26 or later, or use driver netns"
 	case partly != "":
 		return partly, "something deleted it; restart the Docker daemon, which makes it again"
 	case iptables.HasUnseenLegacy(family, installed):
-		return found + ", and the kernel has a legacy table nat that no program here can list", "install iptables-legacy"
+		return found + ", and the kernel has a legacy table nat that no program here can list", "install " + family.ProgramName() + "-legacy"
+	case family == iptables.IPv6:
+		return found, `set "ip6tables": true for the daemon, with "experimental": true before Docker 27, and restart it`
 	}
 	return found, "restart the Docker daemon, which makes its rules again; it does not if it is started with --iptables=false, and then no run is possible"
 }
@@ -110,7 +113,8 @@ func remedyForRules(t *iptables.Program, err error) string {
 	text := strings.ToLower(err.Error())
 	switch {
 	case iptables.IsIncompatible(err):
-		return "the nft program has written a rule there that iptables cannot show: see `nft list table ip nat` and `nft list table ip filter`, and move it to a table of its own"
+		family := map[iptables.Family]string{iptables.IPv4: "ip", iptables.IPv6: "ip6"}[t.Family]
+		return fmt.Sprintf("the nft program has written a rule there that %s cannot show: see `nft list table %[2]s nat` and `nft list table %[2]s filter`, and move it to a table of its own", t.Family.ProgramName(), family)
 	case strings.Contains(text, "permission denied"), strings.Contains(text, "not permitted"):
 		return "run as root"
 	}

@@ -27,7 +27,7 @@ func NewAddress(a netip.AddrPort) (to Address) {
 	return to
 }
 
-// Any returns the address of the same family that means every one, with port 0.
+// Any returns the wildcard address of the same family, with port 0.
 func (a *Address) Any() Address {
 	return Address{raw: unix.RawSockaddrInet6{Family: a.raw.Family}, size: a.size}
 }
