@@ -126,6 +126,33 @@ func checkTranslation(t *testing.T, s *labSuite) {
 	checkSame(t, before, s.Traces(t))
 }
 
+// checkRanges checks that each connection leaves from one of the ranges of an arm, by a rule
+// that counts it.
+func checkRanges(t *testing.T, s *labSuite) {
+	const requests = 8
+	arm := scenario.Arm{SNAT: scenario.SNATOptions{ToSource: s.sources()[:1], ToPorts: []scenario.PortRange{{First: 20_000, Last: 20_099}, {First: 25_000, Last: 25_099}}}}
+	if s.NoBlocks != "" {
+		if _, err := s.Apply(t.Context(), arm); err == nil || err.Error() != s.NoBlocks {
+			t.Errorf("error %v\nwant  %s", err, s.NoBlocks)
+		}
+		return
+	}
+	before := s.Traces(t)
+	s.withArm(t, arm, func(rule lab.ArmRule) {
+		server, ports := s.sendRequests(t, requests)
+		if got := readPackets(t, rule); got != requests*clients || !strings.Contains(rule.Rule(), ":20000-20099, then ") {
+			t.Errorf("%q matched %d packets of %d connections", rule.Rule(), got, requests*clients)
+		}
+		for _, r := range s.seen {
+			if r[0] < 20_000 || r[1] > 25_099 || r[1] > 20_099 && r[0] < 25_000 {
+				t.Errorf("the server saw connections from the ports %v", s.seen)
+			}
+		}
+		s.forgetEntries(t, server, ports)
+	})
+	checkSame(t, before, s.Traces(t))
+}
+
 // checkBlocks checks that each client leaves from its block, of as many ports as it has
 // requests.
 func checkBlocks(t *testing.T, s *labSuite) {

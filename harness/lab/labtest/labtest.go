@@ -71,6 +71,7 @@ func CheckDriver(t *testing.T, d Driver) {
 			{"has clients with the ports of ordinary clients", checkClientPorts},
 			{"translates to the addresses of an arm", checkTranslation},
 			{"gives each client a block of ports", checkBlocks},
+			{"translates to several ranges of ports", checkRanges},
 			{"sets sysctls of its clients and its server", checkSysctls},
 			{"deletes the entries of its own connections", checkForget},
 			{"sends the connections of a control through a rule of its own, in every arm", checkControl},
