@@ -34,8 +34,8 @@ func TestConformanceIPv6(t *testing.T) {
 // It does on Podman as well.
 func TestConformanceOnPodman(t *testing.T) { checkConformance(t, podmanEngine(t)) }
 
-// noBlocks returns the error with which an engine's clients are refused blocks of ports.
-func noBlocks(r *rig) string {
+// noParts returns the error with which an engine's clients are refused blocks of ports.
+func noParts(r *rig) string {
 	if r.isPodman() || r.usesNFTables() {
 		return lab.CheckFound(context.Background(), nil, []scenario.Arm{{SNAT: scenario.SNATOptions{PortsPerClient: 1}}}, "").Error()
 	}
@@ -67,7 +67,7 @@ func checkConformance(t *testing.T, r *rig) {
 				OpenService: func(ctx context.Context, backends int) (lab.Lab, error) {
 					return open(ctx, Config{Clients: 1, Backends: backends})
 				},
-				NoBlocks: noBlocks(r),
+				NoParts: noParts(r),
 				Kill: func(t *testing.T, l lab.Lab, client int) {
 					d := l.(*dockerLab)
 					if err := d.host.docker.ContainerKill(t.Context(), d.containerName(fmt.Sprintf("client-%d", client)), "KILL"); err != nil {

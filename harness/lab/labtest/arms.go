@@ -126,15 +126,24 @@ func checkTranslation(t *testing.T, s *labSuite) {
 	checkSame(t, before, s.Traces(t))
 }
 
+// refusesParts reports whether labs of the driver have no rules for parts of the
+// connections, and checks that such an arm is refused then.
+func (s *labSuite) refusesParts(t *testing.T, arm scenario.Arm) bool {
+	if s.NoParts == "" {
+		return false
+	}
+	if _, err := s.Apply(t.Context(), arm); err == nil || err.Error() != s.NoParts {
+		t.Errorf("error %v\nwant  %s", err, s.NoParts)
+	}
+	return true
+}
+
 // checkRanges checks that each connection leaves from one of the ranges of an arm, by a rule
 // that counts it.
 func checkRanges(t *testing.T, s *labSuite) {
 	const requests = 8
 	arm := scenario.Arm{SNAT: scenario.SNATOptions{ToSource: s.sources()[:1], ToPorts: []scenario.PortRange{{First: 20_000, Last: 20_099}, {First: 25_000, Last: 25_099}}}}
-	if s.NoBlocks != "" {
-		if _, err := s.Apply(t.Context(), arm); err == nil || err.Error() != s.NoBlocks {
-			t.Errorf("error %v\nwant  %s", err, s.NoBlocks)
-		}
+	if s.refusesParts(t, arm) {
 		return
 	}
 	before := s.Traces(t)
@@ -158,10 +167,7 @@ func checkRanges(t *testing.T, s *labSuite) {
 func checkBlocks(t *testing.T, s *labSuite) {
 	const requests = 8
 	arm := scenario.Arm{SNAT: scenario.SNATOptions{ToSource: s.sources()[:1], ToPorts: []scenario.PortRange{{First: 20_000, Last: 20_099}}, PortsPerClient: requests}}
-	if s.NoBlocks != "" {
-		if _, err := s.Apply(t.Context(), arm); err == nil || err.Error() != s.NoBlocks {
-			t.Errorf("error %v\nwant  %s", err, s.NoBlocks)
-		}
+	if s.refusesParts(t, arm) {
 		return
 	}
 	before := s.Traces(t)

@@ -39,9 +39,9 @@ type Driver struct {
 	Kill func(t *testing.T, l lab.Lab, client int)
 	// RemoveControl removes the rule of the control, as another program would.
 	RemoveControl func(t *testing.T, l lab.Lab)
-	// NoBlocks is the text of the error with which clients are refused blocks of ports; empty:
+	// NoParts is the text of the error with which rules for parts of the connections are refused; empty:
 	// they are not.
-	NoBlocks string
+	NoParts string
 	// Killed is a part of the reason why a killed client ended.
 	Killed string
 	// Traces lists everything that a lab makes on this machine, one line each.
