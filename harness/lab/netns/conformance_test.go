@@ -72,6 +72,9 @@ func TestConformance(t *testing.T) {
 			}
 			for _, family := range []string{result.IPv4, result.IPv6} {
 				for _, protocol := range []string{result.TCP, result.UDP} {
+					if IsReexecuted() && family == result.IPv6 && (writer != result.NATNFTables || protocol != result.TCP) {
+						continue // as root they all run; what a user lacks is the same in each
+					}
 					t.Run(family+", "+protocol, func(t *testing.T) { labtest.CheckDriver(t, newDriver(writer, family, protocol)) })
 				}
 			}
