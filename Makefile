@@ -124,7 +124,7 @@ cluster-down: ## remove it, with all that is in it
 # afterwards, unless it was up before.
 KUBERNETES_TESTS = $(sort $(dir $(shell grep -rl --include='*_test.go' RequireCluster ./cmd ./harness ./packaging)))
 test-kubernetes: ## the tests that need a Kubernetes cluster, and those of its scripts, as root
-	go test -C tools/cluster -count=1 ./clustertest
+	go test -C tools/cluster -count=1 -timeout 30m ./clustertest
 	tools/cluster/cluster run 2 go test -count=1 -tags testhooks -timeout 40m -run Kubernetes $(KUBERNETES_TESTS)
 
 # A few minutes on a machine with nothing else to do.
