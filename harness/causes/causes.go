@@ -16,7 +16,7 @@ import (
 // causes.
 type Circumstances struct {
 	Ports int    // that NAT had to choose from
-	Block int    // of these, that a rule gives each client for itself; 0: all clients share the ports
+	Block int    // the part of Ports that is reserved for one client; 0: all clients share them
 	Max   uint64 // entries that the conntrack table holds; 0: no limit, or unknown
 	// Evicts is set if a connection that finds no free port gets that of a closed
 	// one (Linux 6.5).

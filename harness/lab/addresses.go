@@ -12,7 +12,7 @@ import (
 	"snatlab/harness/machine"
 )
 
-// addressTime bounds how long the kernel may take to check an address. It takes one to two
+// addressTime bounds the wait for an address. The check for duplicates lasts one to two
 // seconds.
 const addressTime = 20 * time.Second
 

@@ -157,8 +157,8 @@ func writeIdleRules(ctx context.Context, w idleTable, sources []netip.Prefix, ru
 // answers by default; more are lost. 5,000 rules take 0.3 s, 20,000 take 1.5 s.
 const rulesPerTransaction = 50
 
-// No packet comes from these networks. A comparison with either takes the kernel as long:
-// it loads and compares four bytes.
+// No packet comes from these networks. The kernel loads and compares four bytes for a rule of
+// either family.
 var (
 	nobody4 = netip.MustParsePrefix("0.0.0.1/32")
 	nobody6 = netip.MustParsePrefix("0:1::/32")

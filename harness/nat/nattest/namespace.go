@@ -108,7 +108,7 @@ func addClientNetwork(t *testing.T) {
 	}
 }
 
-// addAddress gives an interface an address that can be used at once.
+// addAddress adds an address to an interface, without a check for duplicates.
 func addAddress(t *testing.T, name string, p netip.Prefix) {
 	t.Helper()
 	a, err := netlink.ParseAddr(p.String())
