@@ -22,7 +22,7 @@ var layers = [][]string{
 	{"nat/nftables", "report/export", "report/live", "report/markdown", "report/progress", "scenario/changes", "scenario/limits", "scenario/network", "scenario/percent", "scenario/sysctl", "verdict", "wording/calibrated"},
 	{"nat/idle", "scenario"},
 	{"history/store", "machine", "nat", "nat/service", "pace", "probe", "report", "report/calibration", "report/trend"},
-	{"causes", "departures", "lab/docker/claims", "lab/docker/halfmade", "lab/docker/podman", "lab/filter", "lab/untracked", "nat/effect", "probe/load/lockstep", "probe/load/transport"},
+	{"causes", "departures", "lab/docker/claims", "lab/docker/halfmade", "lab/docker/podman", "lab/docker/presence", "lab/filter", "lab/untracked", "nat/effect", "probe/load/lockstep", "probe/load/transport"},
 	{"history/regression", "kernel/matrix", "lab", "lab/docker/firewall", "probe/load", "probe/server", "report/page", "watch"},
 	{".", "fleet", "history/nightly", "lab/docker", "lab/netns", "probe/agent"},
 	{"lab/router"},

@@ -17,6 +17,7 @@ import (
 	"snatlab/harness/lab"
 	"snatlab/harness/machine"
 	"snatlab/harness/probe"
+	"snatlab/harness/result"
 	"snatlab/harness/undo"
 )
 
@@ -33,6 +34,18 @@ const (
 
 // probeUser is the user and the group of a probe's container.
 var probeUser = fmt.Sprintf("%d:%[1]d", lab.ProbeUser)
+
+// serverShares returns the weight of the server among the containers that want the same CPU,
+// where 1024 is that of any other; 0: the same as any other. Accepting is to take little from
+// the clients, and the niceness of a process counts within its cgroup only. The server's kernel
+// does the handshakes of TCP, so it may be slow; but beside containers of others that leave no
+// CPU idle it must still answer orders within seconds. Datagrams wait for the server itself.
+func (l *dockerLab) serverShares() int64 {
+	if l.Protocol == result.UDP {
+		return 0
+	}
+	return 64
+}
 
 // containerSpec holds the properties in which the containers of a lab differ.
 type containerSpec struct {
@@ -172,8 +185,7 @@ func (l *dockerLab) createContainer(ctx context.Context, spec containerSpec) (id
 	}
 	if spec.role == probe.RoleServer {
 		host.Sysctls = map[string]string{"net.core.somaxconn": lab.AcceptQueue}
-		// The niceness of a process counts within its cgroup only.
-		host.CPUShares = 2
+		host.CPUShares = l.serverShares()
 	}
 	name := l.containerName(spec.name)
 	l.starting.Lock()

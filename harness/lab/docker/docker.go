@@ -26,6 +26,7 @@ import (
 	"github.com/docker/docker/api/types/container"
 
 	"snatlab/harness/lab"
+	"snatlab/harness/lab/docker/presence"
 	"snatlab/harness/nat"
 	"snatlab/harness/probe"
 	"snatlab/harness/result"
@@ -68,7 +69,7 @@ type dockerLab struct {
 	lab.Base
 	config Config
 	host   *Host
-	watch  *engineWatch // of the engine; nil if it has none
+	watch  *presence.Watch // of the engine; nil if it has none
 	image  string
 
 	clientNet, serverNet labNetwork
@@ -146,7 +147,7 @@ func (l *dockerLab) Close(ctx context.Context) error {
 	if len(l.Journal.Steps()) > 0 {
 		l.host.awaitEngine(ctx, l.Say)
 	}
-	return errors.Join(err, l.Journal.Close(ctx), l.watch.closeWatch())
+	return errors.Join(err, l.Journal.Close(ctx), l.watch.Close())
 }
 
 // fewClients is how many clients may end at the same moment. When 32 or 64 clients

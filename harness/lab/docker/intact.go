@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"snatlab/harness/lab/docker/presence"
 	"strings"
 	"time"
 
@@ -93,17 +94,24 @@ func (h *Host) pingEngine(ctx context.Context) error {
 	return err
 }
 
+// openWatch opens a watch of the engine.
+func (h *Host) openWatch(ctx context.Context) (*presence.Watch, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
+	return presence.Open(ctx, h.docker)
+}
+
 // errEngineBack is the error for an engine that was away.
 var errEngineBack = errors.New("it is back by now")
 
 // checkSameEngine returns an error if the engine does not answer, or if it was away
 // since w was opened. An open w is not enough: an engine that is about to stop may
 // serve its open connections for a while, so the engine is asked on a new one.
-func (h *Host) checkSameEngine(ctx context.Context, w *engineWatch) error {
+func (h *Host) checkSameEngine(ctx context.Context, w *presence.Watch) error {
 	if err := h.pingEngine(ctx); err != nil {
 		return err
 	}
-	if w.hasEnded() {
+	if w.HasEnded() {
 		return errEngineBack
 	}
 	return nil

@@ -69,6 +69,9 @@ func checkConfined(t *testing.T, b *bench) {
 		if h.Memory <= 0 || h.PidsLimit == nil || *h.PidsLimit <= 0 {
 			t.Errorf("%s may have %d bytes of memory, and %v processes", name, h.Memory, h.PidsLimit)
 		}
+		if isServer := strings.HasSuffix(name, "-server"); isServer != (h.CPUShares == 64) {
+			t.Errorf("%s has the weight %d", name, h.CPUShares)
+		}
 		if h.Privileged || len(h.Devices)+len(h.Binds)+len(c.Mounts) > 0 {
 			t.Errorf("%s is given more than its network: %+v", name, h)
 		}

@@ -47,7 +47,7 @@ func TestExitReason(t *testing.T) {
 			if l.watch, err = l.host.openWatch(t.Context()); (err == nil) != (test.events != nil) {
 				t.Fatal(err)
 			}
-			defer l.watch.closeWatch()
+			defer l.watch.Close()
 			if _, err := engine.Ping(t.Context()); err != nil { // a connection that stays open
 				t.Fatal(err)
 			}

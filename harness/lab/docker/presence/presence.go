@@ -1,4 +1,5 @@
-package docker
+// Package presence tells whether an engine of containers has been there all the time.
+package presence
 
 import (
 	"bufio"
@@ -11,27 +12,26 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/docker/docker/client"
 	"golang.org/x/sys/unix"
 )
 
-// engineWatch is a connection to an engine that lasts as long as the engine's process.
+// Watch is a connection to an engine that lasts as long as the engine's process.
 // A restarted engine may be back before it is asked about a container, and then
 // answers as if it had never been away.
 //
 // The connection carries the answer to GET /events, which does not end: an engine may
 // close a connection without a request. The kernel reports whether the connection has
 // ended. It closes the connection before another process can replace the engine.
-type engineWatch struct {
+type Watch struct {
 	conn net.Conn
 	raw  syscall.RawConn
 }
 
-// openWatch opens a watch. It returns an error if the engine offers no events, as
-// behind a proxy that does not forward them.
-func (h *Host) openWatch(ctx context.Context) (_ *engineWatch, err error) {
-	ctx, cancel := context.WithTimeout(ctx, answerTime)
-	defer cancel()
-	conn, err := h.docker.Dialer()(ctx)
+// Open opens a watch. It returns an error if the engine does not answer before ctx ends, or
+// offers no events, as behind a proxy that does not forward them.
+func Open(ctx context.Context, engine *client.Client) (_ *Watch, err error) {
+	conn, err := engine.Dialer()(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("watch the engine: %w", err)
 	}
@@ -48,17 +48,17 @@ func (h *Host) openWatch(ctx context.Context) (_ *engineWatch, err error) {
 	if err != nil {
 		return nil, err
 	}
-	limit, _ := ctx.Deadline()
+	limit, _ := ctx.Deadline() // zero: none
 	if err := errors.Join(conn.SetDeadline(limit), askForEvents(conn), conn.SetDeadline(time.Time{})); err != nil {
 		return nil, err
 	}
-	return &engineWatch{conn, raw}, nil
+	return &Watch{conn, raw}, nil
 }
 
-// askForEvents asks for the events of objects that no run makes: nothing follows the
+// askForEvents asks for the events of objects that nobody makes: nothing follows the
 // head of the answer, so the answer need not be read.
 func askForEvents(conn net.Conn) error {
-	none := url.Values{"filters": {`{"label":["` + runLabel + `=none"]}`}}
+	none := url.Values{"filters": {`{"label":["snatlab.nothing"]}`}}
 	r, err := http.NewRequest(http.MethodGet, "http://docker/events?"+none.Encode(), nil)
 	if err != nil {
 		return err
@@ -76,8 +76,8 @@ func askForEvents(conn net.Conn) error {
 	return nil
 }
 
-// hasEnded reports whether the connection has ended. It reports false without a watch.
-func (w *engineWatch) hasEnded() bool {
+// HasEnded reports whether the connection has ended. It reports false without a watch.
+func (w *Watch) HasEnded() bool {
 	if w == nil {
 		return false
 	}
@@ -93,8 +93,8 @@ func (w *engineWatch) hasEnded() bool {
 	return closed || err != nil
 }
 
-// closeWatch closes the connection.
-func (w *engineWatch) closeWatch() error {
+// Close closes the connection.
+func (w *Watch) Close() error {
 	if w == nil {
 		return nil
 	}
