@@ -250,7 +250,7 @@ func TestCountGone(t *testing.T) {
 	trial := &result.Trial{Requests: 100, Failed: 4, Failures: map[string]int{result.Timeout: 4}}
 	trial.Conntrack.InsertFailed, trial.Conntrack.Drop = 41, 41
 	trial.Control = &result.Control{Requests: 100, Failed: 40, Failures: map[string]int{result.Timeout: 40}}
-	c := causes.Circumstances{Ports: scenario.NATPorts}
+	c := causes.Circumstances{Pools: causes.PortPools(scenario.Arm{}, 1)}
 	causes.Find(trial, c)
 	if !causes.IsGuess(trial, c) || trial.Causes[result.SNATRace] != 4 {
 		t.Errorf("causes %v, by number", trial.Causes)

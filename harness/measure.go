@@ -21,8 +21,9 @@ type measurement struct {
 
 // observation is what the kernel had counted at an instant.
 type observation struct {
-	packets uint64 // of the arm's rule
-	control uint64 // of the control's
+	packets uint64   // of the arm's rule
+	control uint64   // of the control's
+	parts   []uint64 // of each of the arm's rules, if it has several
 	instant
 }
 
@@ -41,6 +42,11 @@ func (x *experiment) readInstant(ctx context.Context) (i instant, err error) {
 func (x *experiment) observeCounters(ctx context.Context, rule lab.ArmRule) (o observation, err error) {
 	if o.packets, o.control, err = rule.BothPackets(ctx); err != nil {
 		return o, err
+	}
+	if of, ok := rule.(lab.PartCounter); ok {
+		if o.parts, err = of.PartPackets(ctx); err != nil {
+			return o, err
+		}
 	}
 	o.instant, err = x.readInstant(ctx)
 	return o, err

@@ -231,10 +231,10 @@ func (x *experiment) runTrial(ctx context.Context, arm scenario.Arm, into *resul
 	if t.Conntrack, err = conntrack.Delta(m.before.counters, m.after.counters); err != nil {
 		return nil, err
 	}
-	if err := x.countPackets(t, rule, m); err != nil {
+	if err := x.countPackets(t, arm, rule, m); err != nil {
 		return nil, err
 	}
-	c := causes.Circumstances{Ports: causes.SourcePorts(arm, x.Clients), Block: arm.SNAT.PortsPerClient, Max: m.after.counters.Max, Evicts: causes.EvictsClosedEntries(x.result.Environment.Kernel)}
+	c := causes.Circumstances{Pools: causes.PortPools(arm, x.Clients), Max: m.after.counters.Max, Evicts: causes.EvictsClosedEntries(x.result.Environment.Kernel)}
 	causes.Find(t, c)
 	if causes.IsGuess(t, c) && x.entriesTell() {
 		if err := x.countGone(ctx, address, m.reports, &c); err != nil {
@@ -290,8 +290,18 @@ func (x *experiment) forgetEntries(ctx context.Context, server netip.AddrPort, r
 	return err
 }
 
-// countPackets records what the rule of the arm and that of the control matched.
-func (x *experiment) countPackets(t *result.Trial, rule lab.ArmRule, m measurement) (err error) {
+// countPackets records what the rule of the arm and that of the control matched, and of an
+// arm with several ranges of ports what the rule of each range matched.
+func (x *experiment) countPackets(t *result.Trial, arm scenario.Arm, rule lab.ArmRule, m measurement) (err error) {
+	if len(arm.SNAT.ToPorts) > 1 && len(m.before.parts) == len(arm.SNAT.ToPorts) {
+		for i, before := range m.before.parts {
+			n, err := countMatches(rule.Rule(), before, m.after.parts[i])
+			if err != nil {
+				return err
+			}
+			t.RangePackets = append(t.RangePackets, n)
+		}
+	}
 	if t.RulePackets, err = countMatches(rule.Rule(), m.before.packets, m.after.packets); err == nil && t.Control != nil {
 		t.Control.RulePackets, err = countMatches(x.lab.ControlRule(), m.before.control, m.after.control)
 	}

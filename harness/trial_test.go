@@ -169,7 +169,7 @@ func TestRunRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	trial := x.sumReports(sent.reports)
-	causes.Find(trial, causes.Circumstances{Ports: scenario.NATPorts})
+	causes.Find(trial, causes.Circumstances{Pools: causes.PortPools(scenario.Arm{}, 1)})
 	if got := trial.Causes[result.CauseRefused]; trial.Failed != 40 || got != 40 {
 		t.Errorf("%d of %d failed, %d refused", trial.Failed, trial.Requests, got)
 	}

@@ -3,7 +3,6 @@
 package causes
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 
@@ -15,8 +14,7 @@ import (
 // Circumstances are the facts, apart from the trial's figures, that distinguish the
 // causes.
 type Circumstances struct {
-	Ports int    // that NAT had to choose from
-	Block int    // the part of Ports that is reserved for one client; 0: all clients share them
+	Pools []Pool // that NAT had to choose source ports from; where there are several, result.Trial.RangePackets tells their connections apart
 	Max   uint64 // entries that the conntrack table holds; 0: no limit, or unknown
 	// Evicts is set if a connection that finds no free port gets that of a closed
 	// one (Linux 6.5).
@@ -24,6 +22,12 @@ type Circumstances struct {
 	// Gone is the number of unanswered requests of the arm and of the control that have
 	// no entry in the table; zero if it was not looked up.
 	Gone struct{ Arm, Control int }
+}
+
+// Pool is a number of source ports that connections share.
+type Pool struct {
+	Ports  int // of all connections of the pool
+	Choice int // of these, those that NAT has to choose from for one connection
 }
 
 // Find sets how many failed requests of a trial, and of its control, each cause
@@ -235,28 +239,30 @@ func CountInsertions(c result.Conntrack) uint64 {
 	return saturatingSub(c.InsertFailed, counterOrZero(c.ChainTooLong))
 }
 
-// SourcePorts returns the number of source ports that an arm leaves NAT to choose
-// from, for so many clients and one destination.
-func SourcePorts(arm scenario.Arm, clients int) int {
+// PortPools returns the source ports that an arm leaves NAT to choose from, for so many
+// clients and one destination. A client has one of the addresses that the arm translates to,
+// and one connection has the ports of one range.
+func PortPools(arm scenario.Arm, clients int) (pools []Pool) {
 	if n := arm.SNAT.PortsPerClient; n > 0 {
-		return n * clients // a client has one of the addresses for a destination
+		return []Pool{{Ports: n * clients, Choice: n}}
+	}
+	addresses := max(1, len(arm.SNAT.ToSource))
+	if all := arm.SNAT.ToPorts; len(all) > 1 {
+		for _, r := range all {
+			pools = append(pools, Pool{Ports: r.Len() * addresses, Choice: r.Len()})
+		}
+		return pools
 	}
 	ports := scenario.NATPorts
 	if r := arm.UsedPorts(clients); r != (scenario.PortRange{}) {
 		ports = r.Len()
 	}
-	if all := arm.SNAT.ToPorts; len(all) > 1 {
-		ports = 0
-		for _, r := range all {
-			ports += r.Len()
-		}
-	}
-	return ports * max(1, len(arm.SNAT.ToSource))
+	return []Pool{{Ports: ports * addresses, Choice: ports}}
 }
 
 // countExhausted returns the number of connections, at most, that found no free
-// port. These connections exceed the number of ports. With blocks this holds as well: each
-// client sends as many requests and has as many ports. For each of them NAT
+// port. These connections exceed the number of ports of their range. With blocks this holds
+// as well: each client sends as many requests and has as many ports. For each of them NAT
 // looked at as many ports as it tries, and found them taken. It tries all ports of a
 // small range, or 128, and then half as many as before as long as they are 16 or more
 // (nf_nat_l4proto_unique_tuple in net/netfilter/nf_nat_core.c). It uses the last one
@@ -265,32 +271,44 @@ func SourcePorts(arm scenario.Arm, clients int) int {
 // Where closed entries are evicted, a connection finds a port however few there are,
 // unless connections that are open have nearly all of them. Other failures are then
 // pairs of connections that were given the same port at the same moment.
-func countExhausted(t *result.Trial, c Circumstances) uint64 {
-	beyond := t.Requests - c.Ports
-	if beyond <= 0 || c.Evicts && t.MostOpen < c.Ports-c.Ports/10 {
-		return 0
+func countExhausted(t *result.Trial, c Circumstances) (sum uint64) {
+	found := t.Conntrack.Found
+	for i, pool := range c.Pools {
+		requests, open := t.Requests, t.MostOpen
+		if len(c.Pools) > 1 {
+			if len(t.RangePackets) != len(c.Pools) || t.RulePackets == 0 {
+				return 0
+			}
+			// Connections of all ranges are open for equally long.
+			requests = int(t.RangePackets[i])
+			open = int(uint64(open) * t.RangePackets[i] / t.RulePackets)
+		}
+		beyond := uint64(max(0, requests-pool.Ports))
+		if c.Evicts && open < pool.Ports-pool.Ports/10 {
+			continue
+		}
+		if looks := countLooks(pool, c.Evicts); looks > 0 {
+			beyond = min(beyond, found/looks)
+			found -= beyond * looks
+		}
+		sum += beyond
 	}
-	looks := countLooks(c)
-	if looks == 0 {
-		return uint64(beyond)
-	}
-	return min(uint64(beyond), t.Conntrack.Found/uint64(looks))
+	return sum
 }
 
 // countLooks returns how many of the ports that NAT looks at for a connection are counted
 // in found, if all of them are taken. Where closed entries are evicted, the last ones of
 // each round are looked up in a way that counts nothing: those of a small range are never
 // counted.
-func countLooks(c Circumstances) (looks int) {
+func countLooks(pool Pool, evicts bool) (looks uint64) {
 	uncounted := 0
-	if c.Evicts {
+	if evicts {
 		uncounted = 32 // NF_NAT_HARDER_THRESH
 	}
-	ports := cmp.Or(c.Block, c.Ports)
-	first := min(ports, 128)
+	first := min(pool.Choice, 128)
 	for round := first; round >= 8 || round == first; round /= 2 {
-		looks += max(0, round-uncounted)
-		if ports <= 128 {
+		looks += uint64(max(0, round-uncounted))
+		if pool.Choice <= 128 {
 			break
 		}
 	}

@@ -1,11 +1,12 @@
 package causes
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 
 	"snatlab/harness/result"
 	"snatlab/harness/scenario"
@@ -69,14 +70,14 @@ func TestFindCauses(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			trial := failedTrial(test.failures, test.counters)
 			trial.Server.ListenOverflows, trial.Server.ListenDrops = test.overflows, test.drops
-			got := causesOf(trial, Circumstances{Ports: scenario.NATPorts, Max: full})
+			got := causesOf(trial, Circumstances{Pools: PortPools(scenario.Arm{}, 1), Max: full})
 			if _, listed := got[result.Unexplained]; !listed {
 				t.Error("the unexplained failures are not listed")
 			}
 			if _, ok := test.want[result.Unexplained]; !ok {
 				test.want[result.Unexplained] = 0
 			}
-			if diff := cmp.Diff(test.want, got); diff != "" {
+			if diff := gocmp.Diff(test.want, got); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 			checkSums(t, trial, got)
@@ -116,15 +117,15 @@ func TestFilteredCauses(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			trial := controlled(failedTrial(timeouts(test.own), test.counters), timeouts(test.controls))
 			trial.Filtered, trial.Control.Filtered = &test.dropped, &test.also
-			Find(trial, Circumstances{Ports: scenario.NATPorts, Max: full})
-			if d := cmp.Diff(test.want, trial.Causes); d != "" {
+			Find(trial, Circumstances{Pools: PortPools(scenario.Arm{}, 1), Max: full})
+			if d := gocmp.Diff(test.want, trial.Causes); d != "" {
 				t.Errorf("(-want +got):\n%s", d)
 			}
-			if d := cmp.Diff(test.ofControls, trial.Control.Causes); d != "" {
+			if d := gocmp.Diff(test.ofControls, trial.Control.Causes); d != "" {
 				t.Errorf("control (-want +got):\n%s", d)
 			}
 			checkSums(t, trial, trial.Causes)
-			if IsGuess(trial, Circumstances{Ports: scenario.NATPorts, Max: full}) {
+			if IsGuess(trial, Circumstances{Pools: PortPools(scenario.Arm{}, 1), Max: full}) {
 				t.Error("a guess, although filter and race explain all of them")
 			}
 		})
@@ -165,7 +166,7 @@ func FuzzFindCauses(f *testing.F) {
 				*counter.into = &counter.value
 			}
 		}
-		found := causesOf(trial, Circumstances{Ports: scenario.NATPorts, Max: full})
+		found := causesOf(trial, Circumstances{Pools: PortPools(scenario.Arm{}, 1), Max: full})
 		checkSums(t, trial, found)
 		if race := found[result.SNATRace]; race > int(timeout) || uint64(race) > insertFailed {
 			t.Errorf("%d put down to the race, of %d timeouts and %d failed insertions", race, timeout, insertFailed)
@@ -251,15 +252,55 @@ func TestFindCausesExhaustion(t *testing.T) {
 		{"a small range is looked at whole", 100, 16, 80, 80 * 16, 0, 80},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if got := countExhausted(&result.Trial{Requests: c.requests, Conntrack: result.Conntrack{ConntrackCounters: result.ConntrackCounters{Found: c.found}}}, Circumstances{Ports: c.ports, Evicts: true}); got != 0 {
+			if got := countExhausted(&result.Trial{Requests: c.requests, Conntrack: result.Conntrack{ConntrackCounters: result.ConntrackCounters{Found: c.found}}}, Circumstances{Pools: onePool(c.ports, 0), Evicts: true}); got != 0 {
 				t.Errorf("%d for want of ports, where closed entries give way", got)
 			}
 			trial := &result.Trial{Requests: c.requests, Failed: int(c.failed), Failures: map[string]int{result.Timeout: int(c.failed)}}
 			trial.Conntrack.ConntrackCounters = result.ConntrackCounters{InsertFailed: c.failed, Drop: c.failed, Found: c.found}
-			got := causesOf(trial, Circumstances{Ports: c.ports})
+			got := causesOf(trial, Circumstances{Pools: onePool(c.ports, 0)})
 			if got[result.SNATRace] != c.race || got[result.PortExhaustion] != c.exhausted || got[result.Unexplained] != 0 {
 				t.Errorf("%v, want %d by the race and %d for want of ports", got, c.race, c.exhausted)
 			}
+		})
+	}
+}
+
+// onePool returns so many ports, of which each connection can have those of a block, or all.
+func onePool(ports, block int) []Pool { return []Pool{{Ports: ports, Choice: cmp.Or(block, ports)}} }
+
+// Each of several ranges is exhausted by the connections that passed its rule.
+func TestFindCausesRanges(t *testing.T) {
+	t.Parallel()
+	two := []scenario.PortRange{{First: 20_000, Last: 20_015}, {First: 30_000, Last: 30_063}}
+	arm := scenario.Arm{SNAT: scenario.SNATOptions{ToPorts: two, ToSource: []netip.Addr{netip.MustParseAddr("198.19.0.1")}}}
+	for _, c := range []struct {
+		name            string
+		packets         []uint64
+		open            int
+		evicts          bool
+		failed, found   uint64
+		race, exhausted int
+	}{
+		{"one is full alone", []uint64{26, 54}, 0, false, 10, 10 * 16, 0, 10},
+		{"no more than the looks account for", []uint64{26, 54}, 0, false, 10, 4 * 16, 6, 4},
+		{"both are full", []uint64{20, 80}, 0, false, 20, 4*16 + 16*64, 0, 20},
+		{"both have ports for all", []uint64{16, 64}, 0, false, 3, 1000, 3, 0},
+		{"one is full alone, of connections that stay open", []uint64{26, 54}, 80, true, 10, 0, 0, 10},
+		{"one is full alone, and connections are closed", []uint64{26, 54}, 20, true, 10, 0, 10, 0},
+		{"nothing tells the ranges apart", nil, 80, true, 10, 1000, 10, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			trial := &result.Trial{Requests: 80, Failed: int(c.failed), Failures: map[string]int{result.Timeout: int(c.failed)}, MostOpen: c.open, RangePackets: c.packets}
+			for _, n := range c.packets {
+				trial.RulePackets += n
+			}
+			trial.Conntrack.ConntrackCounters = result.ConntrackCounters{InsertFailed: c.failed, Drop: c.failed, Found: c.found}
+			got := causesOf(trial, Circumstances{Pools: PortPools(arm, 2), Evicts: c.evicts})
+			if got[result.SNATRace] != c.race || got[result.PortExhaustion] != c.exhausted || got[result.Unexplained] != 0 {
+				t.Errorf("%v, want %d by the race and %d for want of ports", got, c.race, c.exhausted)
+			}
+			checkSums(t, trial, got)
 		})
 	}
 }
@@ -289,7 +330,7 @@ func TestFindCausesOpenConnections(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			trial := &result.Trial{Requests: c.requests, Failed: int(c.failed), Failures: map[string]int{result.Timeout: int(c.failed)}, MostOpen: c.open}
 			trial.Conntrack.ConntrackCounters = result.ConntrackCounters{InsertFailed: c.failed, Drop: c.failed, Found: c.found}
-			got := causesOf(trial, Circumstances{Ports: c.ports, Block: c.block, Evicts: true})
+			got := causesOf(trial, Circumstances{Pools: onePool(c.ports, c.block), Evicts: true})
 			if got[result.SNATRace] != c.race || got[result.PortExhaustion] != c.exhausted || got[result.Unexplained] != 0 {
 				t.Errorf("%v, want %d by the race and %d for want of ports", got, c.race, c.exhausted)
 			}
@@ -304,7 +345,7 @@ func TestFindCausesForeign(t *testing.T) {
 	trial := &result.Trial{Requests: 1000, Failed: 100, Failures: map[string]int{result.Timeout: 100}, Foreign: &result.Foreign{InsertFailed: 30, Drop: 40}}
 	trial.Conntrack.ConntrackCounters = result.ConntrackCounters{InsertFailed: 90, Drop: 100}
 	want := map[string]int{result.SNATRace: 60, result.CauseForeign: 40, result.Unexplained: 0}
-	if d := cmp.Diff(want, causesOf(trial, Circumstances{Ports: scenario.NATPorts, Max: full})); d != "" {
+	if d := gocmp.Diff(want, causesOf(trial, Circumstances{Pools: PortPools(scenario.Arm{}, 1), Max: full})); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
 }
@@ -314,13 +355,13 @@ func TestFindCausesTimeWait(t *testing.T) {
 	t.Parallel()
 	trial := &result.Trial{Requests: 1000, Failed: 12, Failures: map[string]int{result.Timeout: 12}, Server: result.Server{PAWSTimewait: new(uint64(10))}}
 	want := map[string]int{result.TimeWait: 10, result.Unexplained: 2}
-	if d := cmp.Diff(want, causesOf(trial, Circumstances{Ports: scenario.NATPorts, Max: full})); d != "" {
+	if d := gocmp.Diff(want, causesOf(trial, Circumstances{Pools: PortPools(scenario.Arm{}, 1), Max: full})); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
 }
 
 // An arm leaves NAT a number of ports to choose from.
-func TestSourcePorts(t *testing.T) {
+func TestPortPools(t *testing.T) {
 	t.Parallel()
 	for want, arm := range map[int]scenario.Arm{
 		64512:     {},
@@ -331,7 +372,11 @@ func TestSourcePorts(t *testing.T) {
 		1000:      {SNAT: scenario.SNATOptions{ToPorts: []scenario.PortRange{{First: 20000, Last: 20499}}, ToSource: []netip.Addr{netip.MustParseAddr("198.19.0.1"), netip.MustParseAddr("198.19.0.2")}}},
 		2 * 64512: {SNAT: scenario.SNATOptions{ToSource: []netip.Addr{netip.MustParseAddr("198.19.0.1"), netip.MustParseAddr("198.19.0.2")}}},
 	} {
-		if got := SourcePorts(arm, 3); got != want {
+		got := 0
+		for _, pool := range PortPools(arm, 3) {
+			got += pool.Ports
+		}
+		if got != want {
 			t.Errorf("%+v leaves %d ports, want %d", arm, got, want)
 		}
 	}
@@ -360,7 +405,7 @@ func TestFindCausesTableNotFull(t *testing.T) {
 		900: {result.TableFull: 12, result.Unexplained: 0},
 	} {
 		trial.Conntrack.Entries = entries
-		if d := cmp.Diff(want, causesOf(trial, Circumstances{Ports: scenario.NATPorts, Max: 1000})); d != "" {
+		if d := gocmp.Diff(want, causesOf(trial, Circumstances{Pools: PortPools(scenario.Arm{}, 1), Max: 1000})); d != "" {
 			t.Errorf("%d entries (-want +got):\n%s", entries, d)
 		}
 	}
@@ -388,8 +433,8 @@ func TestFindCausesNoLimit(t *testing.T) {
 	t.Parallel()
 	trial := &result.Trial{Requests: 100, Failed: 10, Failures: map[string]int{result.Timeout: 10}}
 	trial.Conntrack.Drop, trial.Conntrack.Entries = 10, 1<<40
-	got := causesOf(trial, Circumstances{Ports: scenario.NATPorts})
-	if want := map[string]int{result.Unexplained: 10}; cmp.Diff(want, got) != "" {
+	got := causesOf(trial, Circumstances{Pools: PortPools(scenario.Arm{}, 1)})
+	if want := map[string]int{result.Unexplained: 10}; gocmp.Diff(want, got) != "" {
 		t.Errorf("got %v, want %v", got, want)
 	}
 }

@@ -45,7 +45,7 @@ func TestControlCauses(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			trial := controlled(failedTrial(test.arm, test.counters), test.control)
-			Find(trial, Circumstances{Ports: test.ports})
+			Find(trial, Circumstances{Pools: onePool(test.ports, 0)})
 			for i, got := range []map[string]int{trial.Causes, trial.Control.Causes} {
 				if _, ok := test.want[i][result.Unexplained]; !ok {
 					test.want[i][result.Unexplained] = 0
@@ -90,7 +90,7 @@ func TestFullTableCauses(t *testing.T) {
 			timeouts := func(n int) map[string]int { return map[string]int{result.Timeout: n} }
 			trial := controlled(failedTrial(timeouts(test.own), test.counters), timeouts(test.controls))
 			trial.RulePackets, trial.Control.RulePackets, trial.Conntrack.Entries = test.matched, test.also, test.entries
-			c := Circumstances{Ports: scenario.NATPorts, Max: full}
+			c := Circumstances{Pools: PortPools(scenario.Arm{}, 1), Max: full}
 			Find(trial, c)
 			if got := IsGuess(trial, c); got != test.guess {
 				t.Errorf("a guess: %v", got)
@@ -121,7 +121,7 @@ func FuzzControlCausesAddUp(f *testing.F) {
 			map[string]int{result.Timeout: int(controls)})
 		trial.Filtered, trial.Control.Filtered = &chains, &found
 		trial.RulePackets, trial.Control.RulePackets = found%101, chains%101
-		c := Circumstances{Ports: 16, Max: full}
+		c := Circumstances{Pools: onePool(16, 0), Max: full}
 		c.Gone.Arm, c.Gone.Control = min(int(own), int(goneOwn)), min(int(controls), int(goneControls))
 		Find(trial, c)
 		checkSums(t, trial, trial.Causes)

@@ -70,6 +70,19 @@ func (a *appliedArm) BothPackets(ctx context.Context) (own, control uint64, err 
 	return own, control, err
 }
 
+// PartPackets implements [PartCounter].
+func (a *appliedArm) PartPackets(ctx context.Context) (each []uint64, err error) {
+	parts, ok := a.rule.(PartCounter)
+	if !ok {
+		return nil, nil
+	}
+	err = a.lab.Router(func() (err error) {
+		each, err = parts.PartPackets(ctx)
+		return err
+	})
+	return each, err
+}
+
 func (a *appliedArm) Counters(ctx context.Context) (c RuleCounters) {
 	_ = a.lab.Router(func() error {
 		if a.counted {

@@ -125,6 +125,13 @@ type PortDrawer interface {
 	DrawsPorts() bool
 }
 
+// PartCounter is an [ArmRule] that may consist of several rules.
+type PartCounter interface {
+	// PartPackets returns in one reading what each of the arm's rules matched since it was
+	// written, in the order in which connections reach them; nil where the arm has one rule.
+	PartPackets(context.Context) ([]uint64, error)
+}
+
 // Counters are the packet counters of rules of other programs.
 type (
 	RuleCounters = nat.RuleCounters

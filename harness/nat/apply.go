@@ -57,7 +57,7 @@ func (r *Rule) Apply(ctx context.Context, journal *undo.Journal, options snat.Op
 	if err != nil { // some of it may be done
 		return nil, errors.Join(fmt.Errorf("rewrite masquerade rule %s: %w", r.Text, err), a.Undo(undo.Context(ctx)))
 	}
-	if a.listed, err = a.control.putBefore(ctx, a.listed, a.firstRule()); err != nil {
+	if a.listed, err = a.control.putBefore(ctx, a.listed, a.ownRules()[0]); err != nil {
 		return nil, errors.Join(err, a.Undo(undo.Context(ctx)))
 	}
 	return a, nil
@@ -129,6 +129,26 @@ func (a *AppliedRule) BothPackets(ctx context.Context) (own, control uint64, err
 	return r.packets, control, err
 }
 
+// PartPackets returns in one reading what each of the rules matched that Packets adds up, in
+// the order in which connections reach them; nil where there is one rule.
+func (a *AppliedRule) PartPackets(ctx context.Context) (each []uint64, err error) {
+	if len(a.parts) == 0 {
+		return nil, nil
+	}
+	all, err := a.backend.readRules(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range a.ownRules() {
+		at := positionOf(all, r)
+		if at == 0 {
+			return nil, goneError("masquerade rule", r, a.backend)
+		}
+		each = append(each, all[at-1].packets)
+	}
+	return each, nil
+}
+
 // listRules lists all rules, and returns this rule as listed, with the packets of those
 // for parts of the connections. It returns an error if one of them is gone.
 func (a *AppliedRule) listRules(ctx context.Context) (all []rule, own rule, err error) {
@@ -137,7 +157,7 @@ func (a *AppliedRule) listRules(ctx context.Context) (all []rule, own rule, err 
 		return nil, rule{}, err
 	}
 	packets := uint64(0)
-	for _, r := range append([]rule{a.rule}, a.parts...) {
+	for _, r := range a.ownRules() {
 		at := positionOf(all, r)
 		if at == 0 {
 			return nil, rule{}, goneError("masquerade rule", r, a.backend)

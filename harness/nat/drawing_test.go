@@ -128,7 +128,7 @@ func TestDrawingInsertedAboveControl(t *testing.T) {
 		f.add(t, strings.Replace(marked, "-A POSTROUTING", "-I POSTROUTING 2", 1)) // behind the drawing rule
 		rules, err := inForce.backend.readRules(t.Context())
 		if err == nil {
-			_, err = inForce.control.putBefore(t.Context(), rules, inForce.firstRule())
+			_, err = inForce.control.putBefore(t.Context(), rules, inForce.ownRules()[0])
 		}
 		if err != nil {
 			t.Fatal(err)

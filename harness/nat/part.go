@@ -41,7 +41,7 @@ func (a *AppliedRule) insertParts(ctx context.Context, network string, parts []s
 		return err
 	}
 	before := 0
-	for _, r := range append(slices.Clone(a.parts), a.rule) {
+	for _, r := range a.ownRules() {
 		at := positionOf(a.listed, r)
 		if at <= before {
 			return fmt.Errorf("%s accepted the rule %q, but %s now holds %q", a.backend.programName(), r.text, a.backend.placeName(), ruleTexts(a.listed))
@@ -51,9 +51,9 @@ func (a *AppliedRule) insertParts(ctx context.Context, network string, parts []s
 	return nil
 }
 
-// firstRule returns the first of the rules that the connections of the arm reach.
-func (a *AppliedRule) firstRule() rule {
-	return append(a.parts[:len(a.parts):len(a.parts)], a.rule)[0]
+// ownRules returns the rules of the arm, in the order in which its connections reach them.
+func (a *AppliedRule) ownRules() []rule {
+	return append(a.parts[:len(a.parts):len(a.parts)], a.rule)
 }
 
 // isOurs reports whether a rule is one of those that translate the lab's connections.

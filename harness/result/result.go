@@ -267,6 +267,10 @@ type Trial struct {
 	// handshakes at one time, summed over clients; 0 where they are closed at once.
 	MostOpen int `json:"most_open,omitempty"`
 
+	// RangePackets are the RulePackets of each of the arm's ToPortRanges, in their order;
+	// nil where it has one range or none, and in results of versions before it was recorded.
+	RangePackets []uint64 `json:"range_packets,omitempty"`
+
 	// EndedEarly is set if the clients did not wait for the timeouts of their last
 	// requests, since the kernel had counted a drop for each unanswered one. These are
 	// timeouts among the failures all the same.

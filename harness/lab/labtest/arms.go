@@ -152,6 +152,9 @@ func checkRanges(t *testing.T, s *labSuite) {
 		if got := readPackets(t, rule); got != requests*clients || !strings.Contains(rule.Rule(), ":20000-20099, then ") {
 			t.Errorf("%q matched %d packets of %d connections", rule.Rule(), got, requests*clients)
 		}
+		if each, err := rule.(lab.PartCounter).PartPackets(t.Context()); err != nil || len(each) != 2 || each[0]+each[1] != requests*clients {
+			t.Errorf("the rules of the ranges matched %v packets, %v", each, err)
+		}
 		for _, r := range s.seen {
 			if r[0] < 20_000 || r[1] > 25_099 || r[1] > 20_099 && r[0] < 25_000 {
 				t.Errorf("the server saw connections from the ports %v", s.seen)
