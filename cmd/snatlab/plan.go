@@ -117,5 +117,8 @@ func estimateLength(s *scenario.Scenario) string {
 		slots /= min(2, s.Clients)
 	}
 	trial := trialTime + time.Duration(slots)*slot
+	if n := s.Load.Concurrency; n > 0 { // further connections wait until the open ones are closed
+		trial += time.Duration((s.Load.Requests-1)/n) * s.Load.Hold
+	}
 	return format.Seconds((lab + time.Duration(1+s.Rounds*len(s.Arms))*trial).Round(time.Second).Seconds())
 }

@@ -236,7 +236,7 @@ func RuleOptions(arm scenario.Arm, protocol string) snat.Options {
 	if arm.SNAT.PortsPerClient > 0 {
 		return snat.Options{}
 	}
-	o := allOptions(arm, protocol)
+	o := armOptions(arm, protocol)
 	if all := arm.SNAT.ToPorts; len(all) > 1 {
 		o.ToPorts = snat.PortRange(all[len(all)-1])
 	}
@@ -255,7 +255,7 @@ func rangeRules(arm scenario.Arm, protocol string) (rules []snat.Part) {
 	for _, r := range all {
 		left += r.Len()
 	}
-	o := allOptions(arm, protocol)
+	o := armOptions(arm, protocol)
 	for _, r := range all[:len(all)-1] {
 		o.ToPorts, o.PerMillion = snat.PortRange(r), uint32(snat.Million*r.Len()/left)
 		left -= r.Len()
@@ -270,7 +270,7 @@ func blockRules(arm scenario.Arm, protocol string, clients []netip.Addr) (rules 
 	if n == 0 {
 		return nil
 	}
-	o := allOptions(arm, protocol)
+	o := armOptions(arm, protocol)
 	first := o.ToPorts.First
 	for i, client := range clients {
 		o.ToPorts.First = first + uint16(n*i)
@@ -280,8 +280,8 @@ func blockRules(arm scenario.Arm, protocol string, clients []netip.Addr) (rules 
 	return rules
 }
 
-// allOptions returns the options that an arm asks for.
-func allOptions(arm scenario.Arm, protocol string) snat.Options {
+// armOptions returns the options that an arm asks for.
+func armOptions(arm scenario.Arm, protocol string) snat.Options {
 	o := snat.Options{
 		Plain: arm.Masquerade.Plain, Random: arm.Masquerade.Random || arm.SNAT.Random, RandomFully: arm.Masquerade.RandomFully || arm.SNAT.RandomFully,
 		Persistent: arm.SNAT.Persistent, ToPorts: snat.PortRange(arm.ToPorts()), PerMillion: arm.Masquerade.DrawnPerMillion(),

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"slices"
 
-	"golang.org/x/sys/unix"
-
 	"snatlab/harness/nat/iptables"
 	"snatlab/harness/nat/nftables"
 	"snatlab/harness/nat/snat"
@@ -58,7 +56,7 @@ func ListTranslating(ctx context.Context, hasNFTables bool) (rules []Translating
 // iptablesTable returns the table of nftables in which iptables-nft has its rules of a
 // family.
 func iptablesTable(f iptables.Family) nftables.Table {
-	return nftables.Table{Family: [...]byte{iptables.IPv4: unix.NFPROTO_IPV4, iptables.IPv6: unix.NFPROTO_IPV6}[f], Name: iptables.NATTable}
+	return nftables.Table{Family: byte(f.TableFamily()), Name: iptables.NATTable}
 }
 
 // listPrograms lists the translating rules of the variants of a family that have any.

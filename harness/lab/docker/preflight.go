@@ -21,6 +21,7 @@ import (
 	"snatlab/harness/machine"
 	"snatlab/harness/nat/iptables"
 	"snatlab/harness/result"
+	"snatlab/harness/scenario/network"
 	"snatlab/harness/undo"
 	"snatlab/images"
 )
@@ -72,7 +73,7 @@ func Preflight(ctx context.Context, binary, family string, entries int) (*Host, 
 	if engine.State == machine.Met {
 		all = append(all, h.checkBackend(), h.checkRules(ctx), h.checkSubnets(ctx))
 		if family == result.IPv6 {
-			all = append(all, h.checkForwarding())
+			all = append(all, h.checkIPv6Networks())
 		}
 	} else {
 		for _, name := range []string{firewallBackend, firewall.IPTables, labSubnets} {
@@ -202,5 +203,17 @@ func (h *Host) checkSubnets(ctx context.Context) machine.Precondition {
 		return p
 	}
 	p.Found = fmt.Sprintf("%v and %v are free", free[0][len(free[0])-1], free[1][len(free[1])-1])
+	return p
+}
+
+// checkRules finds the rules that the engine has for the family of the lab.
+func (h *Host) checkRules(ctx context.Context) (p machine.Precondition) {
+	switch {
+	case h.isPodman():
+		return checkListing(ctx)
+	case h.usesNFTables():
+		return firewall.CheckBridgesTable(ctx)
+	}
+	h.tables, p = firewall.CheckIPTables(ctx, iptables.FamilyOf(network.Labs(h.family).Addr()), h.info.ServerVersion)
 	return p
 }

@@ -7,7 +7,6 @@ import (
 	"snatlab/harness/lab/docker/firewall"
 	"snatlab/harness/machine"
 	"snatlab/harness/nat/iptables"
-	"snatlab/harness/scenario/network"
 )
 
 // forwarding are the sysctls that Docker sets for the whole host, for good, when it makes
@@ -15,21 +14,9 @@ import (
 // routes (accept_ra), so a run leaves that to its owner.
 var forwarding = []string{"net.ipv6.conf.all.forwarding", "net.ipv6.conf.default.forwarding"}
 
-// checkRules finds the rules that the engine has for the family of the lab.
-func (h *Host) checkRules(ctx context.Context) (p machine.Precondition) {
-	switch {
-	case h.isPodman():
-		return checkListing(ctx)
-	case h.usesNFTables():
-		return firewall.CheckBridgesTable(ctx)
-	}
-	h.tables, p = firewall.CheckIPTables(ctx, iptables.FamilyOf(network.Labs(h.family).Addr()), h.info.ServerVersion)
-	return p
-}
-
 // CheckIPv6 checks whether labs on a host that has passed Preflight could have IPv6.
 func (h *Host) CheckIPv6(ctx context.Context) machine.Precondition {
-	p := h.checkForwarding()
+	p := h.checkIPv6Networks()
 	if p.State == machine.Met {
 		_, rules := firewall.CheckIPTables(ctx, iptables.IPv6, h.info.ServerVersion)
 		p.State, p.Found, p.Remedy = rules.State, rules.Found, rules.Remedy
@@ -41,9 +28,9 @@ func (h *Host) CheckIPv6(ctx context.Context) machine.Precondition {
 	return p
 }
 
-// checkForwarding checks whether networks with IPv6 can be made, and would change nothing
+// checkIPv6Networks checks whether networks with IPv6 can be made, and would change nothing
 // else on this host.
-func (h *Host) checkForwarding() machine.Precondition {
+func (h *Host) checkIPv6Networks() machine.Precondition {
 	p := machine.Precondition{Name: ipv6, State: machine.Unmet}
 	switch {
 	case h.docker == nil || h.info.ServerVersion == "":

@@ -107,8 +107,7 @@ func (p *Program) kernelHasChain(table, chain string) bool {
 	if err != nil {
 		return false
 	}
-	family := [...]nftables.TableFamily{nftables.TableFamilyIPv4, nftables.TableFamilyIPv6}[p.Family]
-	found, err := c.ListChain(&nftables.Table{Name: table, Family: family}, chain)
+	found, err := c.ListChain(&nftables.Table{Name: table, Family: p.Family.TableFamily()}, chain)
 	return err == nil && found != nil
 }
 

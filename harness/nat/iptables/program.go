@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/coreos/go-iptables/iptables"
+	"github.com/google/nftables"
 )
 
 // lockWait bounds in seconds how long iptables waits for its lock.
@@ -41,6 +42,11 @@ func FamilyOf(a netip.Addr) Family {
 
 // ProgramName returns the name of the program without its variant.
 func (f Family) ProgramName() string { return [...]string{"iptables", "ip6tables"}[f] }
+
+// TableFamily returns the family of the tables in which the variant nft has its rules.
+func (f Family) TableFamily() nftables.TableFamily {
+	return [...]nftables.TableFamily{nftables.TableFamilyIPv4, nftables.TableFamilyIPv6}[f]
+}
 
 // legacyTables returns the path of the list of tables of the legacy variant that exist in
 // the calling thread's network namespace.

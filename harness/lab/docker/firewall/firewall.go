@@ -11,6 +11,7 @@ import (
 	"snatlab/harness/machine"
 	"snatlab/harness/nat/effect"
 	"snatlab/harness/nat/iptables"
+	"snatlab/harness/nat/transaction"
 )
 
 // The names of preconditions.
@@ -113,7 +114,7 @@ func remedyForRules(t *iptables.Program, err error) string {
 	text := strings.ToLower(err.Error())
 	switch {
 	case iptables.IsIncompatible(err):
-		family := map[iptables.Family]string{iptables.IPv4: "ip", iptables.IPv6: "ip6"}[t.Family]
+		family := transaction.FamilyName(t.Family.TableFamily())
 		return fmt.Sprintf("the nft program has written a rule there that %s cannot show: see `nft list table %[2]s nat` and `nft list table %[2]s filter`, and move it to a table of its own", t.Family.ProgramName(), family)
 	case strings.Contains(text, "permission denied"), strings.Contains(text, "not permitted"):
 		return "run as root"
