@@ -35,6 +35,8 @@ type Stream struct {
 	// ExitReason returns how a probe ended whose stream has ended: its exit code and
 	// its last output. It may be nil.
 	ExitReason func() string
+	// IsStarved reports whether the probe waits for a CPU of this machine. It may be nil.
+	IsStarved func() bool
 }
 
 // OpenClient waits for the hello of a client's probe.
@@ -315,8 +317,17 @@ func (s *session) awaitAnswerOr(ctx context.Context, end <-chan struct{}, begun 
 	case m, ok := <-s.answers: // this process was late: it was stopped for a while
 		return s.checkAlive(m, ok)
 	default:
-		return Message{}, fmt.Errorf("%s: no answer within %v (stopped, or hung?)", s.Name, limit)
+		return Message{}, s.silenceError(limit)
 	}
+}
+
+// silenceError returns the error of a probe that does not answer.
+func (s *session) silenceError(limit time.Duration) error {
+	why := "stopped, or hung?"
+	if s.IsStarved != nil && s.IsStarved() {
+		why = "it waits for a CPU: this machine is too busy"
+	}
+	return fmt.Errorf("%s: no answer within %v (%s)", s.Name, limit, why)
 }
 
 // checkAlive returns a message that was received, or an error if the stream has ended.

@@ -135,3 +135,24 @@ func TestOpenClientContext(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// A probe that does not answer has stopped, or has no CPU.
+func TestSilence(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		isStarved func() bool
+		why       string
+	}{
+		{nil, "stopped, or hung?"},
+		{func() bool { return false }, "stopped, or hung?"},
+		{func() bool { return true }, "it waits for a CPU: this machine is too busy"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			in, w := io.Pipe()
+			_, err := OpenClient(t.Context(), Stream{Name: "client 0", In: in, Out: io.Discard, Close: w.Close, IsStarved: test.isStarved})
+			if fmt.Sprint(err) != "client 0: no answer within 20s ("+test.why+")" {
+				t.Error(err)
+			}
+		})
+	}
+}

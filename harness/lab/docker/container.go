@@ -141,6 +141,7 @@ func (l *dockerLab) attachStreams(ctx context.Context, id, name string) (probe.S
 		Name: name, In: out, Out: attached.Conn,
 		Close:      func() error { return errors.Join(out.Close(), attached.Conn.Close()) },
 		ExitReason: func() string { return l.exitReason(id, stderr) },
+		IsStarved:  func() bool { return l.isStarved(id) },
 	}, nil
 }
 
@@ -196,6 +197,14 @@ func (l *dockerLab) createContainer(ctx context.Context, spec containerSpec) (id
 		return err
 	})
 	return id, err
+}
+
+// isStarved reports whether a container waits for a CPU.
+func (l *dockerLab) isStarved(id string) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), lookTime)
+	defer cancel()
+	info, err := l.host.docker.ContainerInspect(ctx, id)
+	return err == nil && info.State.Running && machine.IsStarved(info.State.Pid)
 }
 
 // exitReason returns how a container ended, and its last output.

@@ -64,6 +64,7 @@ func (l *netnsLab) startNode(ctx context.Context, n *node, role string) (lab.Sta
 	stream := probe.Stream{
 		Name: lab.DescribeProbe(p.name), In: n.out, Out: n.in,
 		Close: n.hangUp, ExitReason: n.exitReason,
+		IsStarved: func() bool { return machine.IsStarved(n.cmd.Process.Pid) },
 	}
 	return lab.StartedProbe{Stream: stream, Address: p.address.Addr(), Space: n.enter}, ctx.Err()
 }
