@@ -4,12 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"snatlab/harness/lab/docker/presence"
 	"strings"
 	"time"
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
+
+	"snatlab/harness/lab/docker/presence"
 )
 
 // lookTime bounds an inspection of the lab's containers. A busy engine answers late.
