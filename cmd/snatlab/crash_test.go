@@ -18,7 +18,7 @@ import (
 
 // sample is the number of points per tested point. The suite tests every point, and
 // every way to die.
-const sample = 23
+const sample = 47
 
 // crashing is a scenario that makes every kind of change to the host.
 const crashing = `

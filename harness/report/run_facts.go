@@ -79,7 +79,7 @@ func labText(e result.Env) string {
 		parts = append(parts, "firewall "+*e.Firewall)
 	}
 	switch {
-	case e.Iptables != nil && strings.Contains(e.ClientNetwork, ":"):
+	case e.Iptables != nil && e.Family() == result.IPv6:
 		parts = append(parts, "ip6tables "+*e.Iptables)
 	case e.Iptables != nil:
 		parts = append(parts, "iptables "+*e.Iptables)

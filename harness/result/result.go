@@ -8,7 +8,10 @@
 // that the figure is not known, which is not the same as 0.
 package result
 
-import "time"
+import (
+	"net/netip"
+	"time"
+)
 
 // Schema names the meaning of the fields of this package.
 const Schema = "snatlab.result/v1"
@@ -138,6 +141,14 @@ type Env struct {
 	AcceptSourcePorts *Ports `json:"accept_source_ports,omitempty"`
 
 	Kubernetes *Kubernetes `json:"kubernetes,omitempty"` // nil in a lab of another driver
+}
+
+// Family returns the family of the lab's addresses: IPv4 or IPv6.
+func (e Env) Family() string {
+	if p, err := netip.ParsePrefix(e.ClientNetwork); err == nil && p.Addr().Is6() {
+		return IPv6
+	}
+	return IPv4
 }
 
 // Kubernetes is the part of a cluster that a lab was in.
