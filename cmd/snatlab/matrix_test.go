@@ -204,6 +204,7 @@ func TestMatrixBootErrors(t *testing.T) {
 
 // A guest that panics is a row with its console.
 func TestMatrixGuestPanics(t *testing.T) {
+	needSuite(t, matrixSuite)
 	spec := needKernels(t, canarySeries)[0]
 	release, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(spec), "linux-image-"), "_")
 	t.Setenv("SNATLAB_TEST_PANIC_IN", release)
