@@ -14,7 +14,9 @@ import (
 // Circumstances are the facts, apart from the trial's figures, that distinguish the
 // causes.
 type Circumstances struct {
-	Pools []Pool // that NAT had to choose source ports from; where there are several, result.Trial.RangePackets tells their connections apart
+	// Pools are the source ports that NAT could choose from. If there are several,
+	// result.Trial.RangePackets holds the number of connections of each.
+	Pools []Pool
 	Max   uint64 // entries that the conntrack table holds; 0: no limit, or unknown
 	// Evicts is set if a connection that finds no free port gets that of a closed
 	// one (Linux 6.5).

@@ -18,7 +18,7 @@ const (
 
 // IsStarved reports whether a process wants a CPU and does not get it: at each of several
 // looks one of its threads is runnable, and together they get less than half of a CPU. It
-// takes 0.2 s. A process that cannot be read is not starved.
+// takes 0.2 s. It reports false for a process that it cannot read.
 func IsStarved(pid int) bool {
 	first, err := readThreads(pid)
 	last := first

@@ -114,59 +114,51 @@ func (a *AppliedRule) Text() string {
 // before it, theirs are added, and a rule that was not rewritten has counted from its own
 // writing on. It returns an error if a rule is gone because another program rewrote the rules.
 func (a *AppliedRule) Packets(ctx context.Context) (uint64, error) {
-	_, own, err := a.listRules(ctx)
-	return own.packets, err
+	_, each, err := a.listRules(ctx)
+	return sumPackets(each), err
 }
 
 // BothPackets returns in one reading what Packets of this rule and of the control's
 // returns, and 0 for a control that does not exist.
 func (a *AppliedRule) BothPackets(ctx context.Context) (own, control uint64, err error) {
-	all, r, err := a.listRules(ctx)
-	if err != nil || a.control == nil {
-		return r.packets, 0, err
+	all, each, err := a.listRules(ctx)
+	if err == nil && a.control != nil {
+		control, err = a.control.findPackets(all)
 	}
-	control, err = a.control.findPackets(all)
-	return r.packets, control, err
+	return sumPackets(each), control, err
+}
+
+func sumPackets(each []uint64) (sum uint64) {
+	for _, n := range each {
+		sum += n
+	}
+	return sum
 }
 
 // PartPackets returns in one reading what each of the rules matched that Packets adds up, in
 // the order in which connections reach them; nil where there is one rule.
 func (a *AppliedRule) PartPackets(ctx context.Context) (each []uint64, err error) {
-	if len(a.parts) == 0 {
-		return nil, nil
+	if len(a.parts) > 0 {
+		_, each, err = a.listRules(ctx)
 	}
-	all, err := a.backend.readRules(ctx)
+	return each, err
+}
+
+// listRules lists all rules, and returns the packets of each of the arm's, in the order in
+// which connections reach them. It returns an error if one of them is gone.
+func (a *AppliedRule) listRules(ctx context.Context) (all []rule, each []uint64, err error) {
+	all, err = a.backend.readRules(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for _, r := range a.ownRules() {
 		at := positionOf(all, r)
 		if at == 0 {
-			return nil, goneError("masquerade rule", r, a.backend)
+			return nil, nil, goneError("masquerade rule", r, a.backend)
 		}
 		each = append(each, all[at-1].packets)
 	}
-	return each, nil
-}
-
-// listRules lists all rules, and returns this rule as listed, with the packets of those
-// for parts of the connections. It returns an error if one of them is gone.
-func (a *AppliedRule) listRules(ctx context.Context) (all []rule, own rule, err error) {
-	all, err = a.backend.readRules(ctx)
-	if err != nil {
-		return nil, rule{}, err
-	}
-	packets := uint64(0)
-	for _, r := range a.ownRules() {
-		at := positionOf(all, r)
-		if at == 0 {
-			return nil, rule{}, goneError("masquerade rule", r, a.backend)
-		}
-		packets += all[at-1].packets
-	}
-	own = a.rule
-	own.packets = packets
-	return all, own, nil
+	return all, each, nil
 }
 
 // Undo removes the rules for parts of the connections, and restores the original rule.

@@ -35,11 +35,11 @@ const (
 // probeUser is the user and the group of a probe's container.
 var probeUser = fmt.Sprintf("%d:%[1]d", lab.ProbeUser)
 
-// serverShares returns the weight of the server among the containers that want the same CPU,
-// where 1024 is that of any other; 0: the same as any other. Accepting is to take little from
-// the clients, and the niceness of a process counts within its cgroup only. The server's kernel
-// does the handshakes of TCP, so it may be slow; but beside containers of others that leave no
-// CPU idle it must still answer orders within seconds. Datagrams wait for the server itself.
+// serverShares returns the CPU weight of the server's container; 0 is the engine's default,
+// 1024. With TCP the kernel does the handshakes, and accepting should take little CPU time from
+// the clients: the niceness of a process counts within its cgroup only. The weight is not the
+// least one, because beside busy containers the server must still answer orders within seconds.
+// With UDP the server itself answers the datagrams, so it has the default.
 func (l *dockerLab) serverShares() int64 {
 	if l.Protocol == result.UDP {
 		return 0

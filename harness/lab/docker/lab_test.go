@@ -11,6 +11,7 @@ import (
 	"github.com/docker/docker/api/types/container"
 	"github.com/google/go-cmp/cmp"
 
+	"snatlab/harness/result"
 	"snatlab/harness/scenario"
 )
 
@@ -89,6 +90,17 @@ func checkConfined(t *testing.T, b *bench) {
 			if f := strings.Fields(line); f[4] == "/" && !strings.HasPrefix(f[5], "ro") {
 				t.Errorf("%s can write to its root: %s", name, line)
 			}
+		}
+	}
+}
+
+// Datagrams wait for the server, and handshakes of TCP do not.
+func TestServerShares(t *testing.T) {
+	for protocol, want := range map[string]int64{"": 64, result.TCP: 64, result.UDP: 0} {
+		l := newDockerLab(&Host{}, Config{Protocol: protocol})
+		l.Protocol = protocol
+		if got := l.serverShares(); got != want {
+			t.Errorf("protocol %q: %d", protocol, got)
 		}
 	}
 }

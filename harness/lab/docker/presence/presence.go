@@ -1,4 +1,4 @@
-// Package presence tells whether an engine of containers has been there all the time.
+// Package presence reports whether a container engine has run without a break.
 package presence
 
 import (
